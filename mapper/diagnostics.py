@@ -1,0 +1,57 @@
+"""What the user reads when something of theirs cannot be used.
+
+Mistakes of the user are ``Diagnostic``s: collected, then raised together in one
+``MappingError``. Mistakes of ours are ``InvalidIR`` (see ``mapper.ir.verify``).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnostic:
+    """One thing the user can fix in the network, the data, the target or the options."""
+
+    code: str
+    """Stable words joined by dashes; documented in docs/diagnostics.md; tests match on it."""
+    message: str
+    """What is wrong, with both numbers."""
+    loc: str = ""
+    """Where: a file, or ``model.onnx:/fc1/MatMul`` for a node."""
+    help: str = ""
+    """What to do, when we know."""
+
+    def __str__(self) -> str:
+        lines = [f"error[{self.code}]: {self.message}"]
+        if self.loc:
+            lines.append(f"  --> {self.loc}")
+        if self.help:
+            lines.append(f"  help: {self.help}")
+        return "\n".join(printable(line) for line in lines)
+
+    def as_dict(self) -> dict[str, str]:
+        """The JSON form of section 6 of the design."""
+        return {
+            "code": self.code,
+            "message": self.message,
+            "location": self.loc,
+            "help": self.help,
+        }
+
+
+class MappingError(Exception):
+    """The user's problem: one or more diagnostics, all found in one go."""
+
+    def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
+        self.diagnostics = tuple(diagnostics)
+        super().__init__("\n".join(str(d) for d in self.diagnostics))
+
+
+def refuse(code: str, message: str, *, loc: str = "", help: str = "") -> MappingError:
+    """Make the error for one problem; the caller raises it."""
+    return MappingError([Diagnostic(code=code, message=message, loc=loc, help=help)])
+
+
+def printable(text: str) -> str:
+    """Show control characters as escapes, so names from a model file cannot drive a terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -1,0 +1,285 @@
+"""Spiking neurons: the trained float neuron and its integer counterpart.
+
+Order within one time step, the same for both (``v`` membrane potential, ``i`` synaptic
+current, ``x`` input, ``r`` a delayed reset):
+
+1. Where the reset is delayed: ``r = fires(v)``; a reset to a value sets ``v`` where ``r``.
+2. Leak and input: ``u = leak(v) + input``; a delayed subtraction takes ``amount`` where ``r``.
+3. Fire: ``s = fires(u)``.
+4. Where the reset is immediate: subtract ``amount``, or set to the value, where ``s``.
+5. Floor, where there is one: ``v = max(v, floor)``.
+
+The output spike is ``s``, or ``r`` where ``spike_phase`` is ``next`` (one step late).
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from mapper.ir.core import (
+    FLOAT,
+    INT64,
+    SPIKE,
+    Array,
+    Const,
+    Constants,
+    FloatType,
+    IntType,
+    Op,
+    Part,
+    Scalar,
+    Type,
+    Value,
+    param,
+)
+from mapper.ir.network import broadcast_problems
+
+ResetKind = Literal["none", "subtract", "value"]
+Phase = Literal["same", "next"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reset(Part):
+    """What firing does to the membrane potential.
+
+    ``subtract`` takes ``amount`` away, ``value`` sets the membrane to ``amount`` (hard reset),
+    ``none`` leaves it. In phase ``same`` this happens in the step that fired; in phase ``next``
+    at the start of the following one, from the membrane it then finds.
+    """
+
+    kind: ResetKind = "none"
+    amount: Scalar = 0
+    phase: Phase = "same"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Neuron(Op):
+    """A layer of float neurons: IF, LIF, current-based LIF, leaky integrator.
+
+    ``u = leak * v + (current_gain * i + gain * x) + bias`` and, where there is a synaptic
+    current, ``i' = current_leak * i + current_input * x``. Fires where ``u > threshold``
+    (``strict``) or ``u >= threshold``. Without ``spike`` it integrates and never fires.
+    Single precision, in the order written.
+    """
+
+    mnemonic: ClassVar[str] = "net.neuron"
+    RESULTS: ClassVar[tuple[str, ...]] = ("spike", "membrane_next", "current_next")
+
+    x: Value
+    membrane: Value
+    current: Value | None = None
+    spike: Value | None = None
+    membrane_next: Value
+    current_next: Value | None = None
+
+    leak: Scalar = 1.0
+    gain: Scalar = 1.0
+    bias: Scalar = 0.0
+    current_leak: Scalar = 0.0
+    current_input: Scalar = 0.0
+    current_gain: Scalar = 0.0
+    threshold: Scalar = 1.0
+    strict: bool = False
+    reset: Reset = Reset()
+    spike_phase: Phase = "same"
+    floor: Scalar | None = None
+
+    def verify(self, constants: Constants) -> Iterator[str]:
+        yield from _state_problems(self, constants)
+        for value in (self.membrane, self.membrane_next, self.current, self.current_next):
+            if value is not None and value.type != FLOAT:
+                yield f"a trained neuron's state is {FLOAT}, got {value.type}"
+
+    def evaluate(self, constants: Constants, *operands: Array) -> tuple[Array, ...]:
+        def number(scalar: Scalar) -> Array:
+            return param(constants, scalar, FLOAT)
+
+        x, v = operands[0].astype(np.float32), operands[1]
+        drive = number(self.gain) * x
+        results: list[Array] = []
+        if self.current is not None:
+            i = operands[2]
+            drive = number(self.current_gain) * i + drive
+            results = [number(self.current_leak) * i + number(self.current_input) * x]
+
+        def integrate(membrane: Array) -> Array:
+            return (number(self.leak) * membrane + drive) + number(self.bias)
+
+        spike, v = fire_and_reset(self, constants, v, integrate)
+        return (*([] if spike is None else [spike]), v, *results)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decay(Part):
+    """An integer leak: ``v``, ``v - (v >> shift)`` or ``(v * multiplier) >> shift`` (floor)."""
+
+    kind: Literal["none", "shift", "multiply"] = "none"
+    shift: int = 0
+    multiplier: int | Const = 0
+
+    def apply(self, constants: Constants, v: Array) -> Array:
+        if self.kind == "none":
+            return v
+        if self.kind == "shift":
+            return v - (v >> self.shift)
+        multiplier = param(constants, self.multiplier, INT64)
+        return (v * multiplier) >> self.shift
+
+    def problems(self, constants: Constants, state: IntType) -> Iterator[str]:
+        """Yield why the leak is impossible for a state of this width."""
+        if self.kind == "none":
+            return
+        if not 1 <= self.shift <= 30:
+            yield f"leak shift {self.shift} is outside 1..30"
+        if self.kind == "multiply":
+            greatest = np.abs(param(constants, self.multiplier, INT64)).max()
+            if greatest >= 1 << (62 - state.bits):
+                yield f"leak multiplier {greatest} on {state} may pass 63 bits"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntegerNeuron(Op):
+    """A layer of integer neurons, saturating at the width of their state.
+
+    With a synaptic current ``i' = sat(current_decay(i) + (x << fraction_bits) + bias)`` and
+    ``u = sat(decay(v) + input_decay(i'))``; without, ``u = sat(decay(v) + (x <<
+    fraction_bits) + bias)``. Thresholds and resets are integers in membrane units
+    (``2**-fraction_bits`` of an input unit).
+    """
+
+    mnemonic: ClassVar[str] = "net.integer_neuron"
+    RESULTS: ClassVar[tuple[str, ...]] = ("spike", "membrane_next", "current_next")
+
+    x: Value
+    membrane: Value
+    current: Value | None = None
+    spike: Value | None = None
+    membrane_next: Value
+    current_next: Value | None = None
+
+    fraction_bits: int = 0
+    decay: Decay = Decay()
+    bias: int | Const = 0
+    current_decay: Decay = Decay()
+    input_decay: Decay = Decay()
+    threshold: int | Const = 1
+    strict: bool = False
+    reset: Reset = Reset()
+    spike_phase: Phase = "same"
+    floor: int | Const | None = None
+
+    def verify(self, constants: Constants) -> Iterator[str]:
+        yield from _state_problems(self, constants)
+        yield from integer_state_problems(self, constants)
+
+    def evaluate(self, constants: Constants, *operands: Array) -> tuple[Array, ...]:
+        return evaluate_integer_neuron(self, constants, *operands)
+
+
+def evaluate_integer_neuron(
+    op: "IntegerNeuron", constants: Constants, *operands: Array
+) -> tuple[Array, ...]:
+    """Define integer neurons: ``x, v`` or ``x, v, i`` in; spike, membrane, current out."""
+    x, v = operands[:2]
+    drive = (x << op.fraction_bits) + param(constants, op.bias, INT64)
+    results: list[Array] = []
+    if op.current is not None:
+        current = saturate(op.current_decay.apply(constants, operands[2]) + drive, op.current.type)
+        drive = op.input_decay.apply(constants, current)
+        results = [current]
+
+    def integrate(membrane: Array) -> Array:
+        return op.decay.apply(constants, membrane) + drive
+
+    spike, v = fire_and_reset(op, constants, v, integrate)
+    return (*([] if spike is None else [spike]), v, *results)
+
+
+def fire_and_reset(
+    op: "Neuron | IntegerNeuron",
+    constants: Constants,
+    v: Array,
+    integrate: Callable[[Array], Array],
+) -> tuple[Array | None, Array]:
+    """Run steps 1 to 5 of the module docstring: the output spike (or None) and the membrane."""
+    type = op.membrane.type
+    reset = op.reset
+    amount = param(constants, reset.amount, type)
+    delayed: Array | None = None
+    if reset.phase == "next" or op.spike_phase == "next":
+        delayed = fires(op, constants, v)
+    if reset.kind == "value" and reset.phase == "next":
+        v = np.where(delayed == 1, amount, v)
+
+    u = integrate(v)
+    if reset.kind == "subtract" and reset.phase == "next":
+        u = u - np.where(delayed == 1, amount, np.zeros_like(amount))
+    u = saturate(u, type)
+
+    spike = None if op.spike is None else fires(op, constants, u)
+    if reset.kind == "value" and reset.phase == "same":
+        u = np.where(spike == 1, amount, u)
+    elif reset.kind == "subtract" and reset.phase == "same":
+        u = u - np.where(spike == 1, amount, np.zeros_like(amount))
+    if op.floor is not None:
+        u = np.maximum(u, param(constants, op.floor, type))
+    u = saturate(u, type)
+    return (delayed if op.spike_phase == "next" else spike), u
+
+
+def fires(op: "Neuron | IntegerNeuron", constants: Constants, u: Array) -> Array:
+    """Return 1 where the membrane reaches (``strict``: passes) the threshold, else 0."""
+    threshold = param(constants, op.threshold, op.membrane.type)
+    reached = u > threshold if op.strict else u >= threshold
+    return reached.astype(np.int64)
+
+
+def saturate(u: Array, type: Type) -> Array:
+    """Clip to the range of an integer type; floats pass."""
+    return u if isinstance(type, FloatType) else np.clip(u, type.min, type.max)
+
+
+def _state_problems(op: "Neuron | IntegerNeuron", constants: Constants) -> Iterator[str]:
+    pairs = ((op.membrane, op.membrane_next), (op.current, op.current_next))
+    for before, after in pairs:
+        if (before is None) != (after is None):
+            yield "a synaptic current is read and written, or neither"
+        elif before is not None and after is not None:
+            if (before.type, before.shape) != (after.type, after.shape):
+                yield f"state is {before.type} {before.shape} before, {after.type} {after.shape} after"
+            if before.shape != op.x.shape:
+                yield f"input has shape {op.x.shape}, but the state has {before.shape}"
+    if op.spike is not None and (op.spike.type != SPIKE or op.spike.shape != op.x.shape):
+        yield f"spikes are {SPIKE} {op.x.shape}, got {op.spike.type} {op.spike.shape}"
+    if op.spike is None and (op.reset.kind != "none" or op.spike_phase == "next"):
+        yield "a neuron that never fires cannot reset"
+    for name in ("threshold", "bias", "floor", "leak", "gain"):
+        scalar = getattr(op, name, None)
+        if scalar is not None:
+            yield from broadcast_problems(name, scalar, op.x.shape, constants)
+    yield from broadcast_problems("reset amount", op.reset.amount, op.x.shape, constants)
+
+
+def integer_state_problems(op: "IntegerNeuron", constants: Constants) -> Iterator[str]:
+    """Yield why the integer arithmetic of a neuron may leave 63 bits or its declared types."""
+    for value in (op.membrane, op.current):
+        if value is None:
+            continue
+        if not isinstance(value.type, IntType) or not value.type.signed or value.type.bits > 40:
+            yield f"an integer neuron's state is i2..i40, got {value.type}"
+            return
+    if not isinstance(op.x.type, IntType):
+        yield f"an integer neuron's input is an integer, got {op.x.type}"
+        return
+    if op.x.type.bits + op.fraction_bits > 60:
+        yield f"input {op.x.type} << {op.fraction_bits} may pass 61 bits"
+    assert isinstance(op.membrane.type, IntType)
+    for decay in (op.decay, op.current_decay, op.input_decay):
+        yield from decay.problems(constants, op.membrane.type)
+    for name, scalar in (("threshold", op.threshold), ("reset amount", op.reset.amount)):
+        values = param(constants, scalar, op.membrane.type)
+        wide = IntType(op.membrane.type.bits + 1, signed=True)
+        if op.spike is not None and not wide.holds(int(values.min()), int(values.max())):
+            yield f"{name} spans {values.min()}..{values.max()}, too wide for {op.membrane.type}"

@@ -1,0 +1,148 @@
+"""Find, read and check target files."""
+
+import tomllib
+from dataclasses import fields, is_dataclass
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from mapper.diagnostics import MappingError, refuse
+from targets.library import Library
+from targets.reader import BAD, Reader, show
+from targets.schema import Target
+
+SHIPPED = Path(__file__).parent
+LIBRARIES = SHIPPED / "components"
+MAX_FILE_BYTES = 1 << 20
+MAX_DOTS_IN_LINE = 64  # keys here have three parts; reading a key of thousands takes minutes
+
+
+def list_targets() -> tuple[str, ...]:
+    """List the names of the targets that come with the compiler."""
+    return tuple(sorted(path.stem for path in SHIPPED.glob("*.toml")))
+
+
+def load_target(name_or_path: str | Path) -> Target:
+    """Load a target by its name, or from a TOML file.
+
+    Raises:
+        MappingError: with everything that is wrong with the name or with the file.
+    """
+    path = Path(name_or_path)
+    if name_or_path == path.name and path.suffix != ".toml":  # a plain word; ./word is a path
+        return _load_shipped(path.name)
+    return _load_file(path, loc=str(path))
+
+
+def target_from_data(data: object, *, loc: str) -> Target:
+    """Check a target that is already parsed, say from JSON; ``loc`` says where it came from."""
+    reader = Reader(file=Path(loc).name, loc=loc)
+    return _read(reader, data, folder=None)
+
+
+def target_to_data(target: Target) -> dict[str, Any]:
+    """Give a target as plain dicts, lists and scalars; ``target_from_data`` reads it back."""
+    data = _plain(target)
+    assert isinstance(data, dict)
+    return data
+
+
+@cache
+def _load_shipped(name: str) -> Target:
+    if name in list_targets():
+        return _load_file(SHIPPED / f"{name}.toml", loc=f"{name}.toml")
+    near = get_close_matches(name, list_targets(), n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise refuse(
+        "unknown-target",
+        f"no target is named {show(name)}{hint}",
+        help=f"use the path of a .toml file, or one of {', '.join(list_targets())}",
+    )
+
+
+def _load_file(path: Path, loc: str) -> Target:
+    reader = Reader(file=path.name, loc=loc)
+    return _read(reader, _parse(path, loc, unknown="unknown-target"), folder=path.parent)
+
+
+def _read(reader: Reader, data: object, folder: Path | None) -> Target:
+    ready: dict[str, object] = {}
+    if isinstance(data, dict) and isinstance(data.get("components"), str):
+        ready["components"] = _named_library(reader, data["components"], folder)
+    target = reader.table(Target, data, ready=ready)
+    if target is None:
+        raise MappingError(reader.problems)
+    return target
+
+
+def _named_library(reader: Reader, name: str, folder: Path | None) -> object:
+    """Read the library that a target names: one of ours, or a file beside the target."""
+    try:
+        return _load_library(name, folder)
+    except MappingError as error:
+        reader.problems.extend(error.diagnostics)
+        return BAD
+
+
+def _load_library(name: str, folder: Path | None) -> Library:
+    known = sorted(path.stem for path in LIBRARIES.glob("*.toml"))
+    if name in known:
+        path, loc = LIBRARIES / f"{name}.toml", f"components/{name}.toml"
+    elif folder is not None and name.endswith(".toml") and Path(name).name == name:
+        path = folder / name
+        loc = str(path)
+    else:
+        near = get_close_matches(name[:64], known, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise refuse(
+            "target-value",
+            f"no component library is named {show(name)}{hint}",
+            help=f"use {', '.join(known)}, or the name of a .toml file beside the target",
+        )
+    reader = Reader(file=path.name, loc=loc)
+    library = reader.table(Library, _parse(path, loc, unknown="target-value"))
+    if library is None:
+        raise MappingError(reader.problems)
+    return library
+
+
+def _parse(path: Path, loc: str, unknown: str) -> dict[str, Any]:
+    try:
+        if not path.is_file():  # also keeps us from waiting on a pipe or reading a device
+            raise refuse(unknown, f"{path.name} is not a file", loc=loc)
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise refuse(unknown, f"{path.name} cannot be read: {error.strerror}", loc=loc) from error
+    if len(content) > MAX_FILE_BYTES:
+        text = f"{path.name} is larger than {MAX_FILE_BYTES} bytes"
+        raise refuse("target-syntax", text, loc=loc)
+    return _parse_text(content, path.name, loc)
+
+
+def _parse_text(content: bytes, file: str, loc: str) -> dict[str, Any]:
+    dots = max(line.count(b".") for line in content.splitlines() or [b""])
+    if dots > MAX_DOTS_IN_LINE:
+        text = f"{file}: a line has {dots} dots, at most {MAX_DOTS_IN_LINE} are read"
+        raise refuse("target-syntax", text, loc=loc)
+    try:
+        return tomllib.loads(content.decode())
+    except UnicodeDecodeError as error:
+        text = f"{file}: byte {error.start} is not UTF-8"
+        raise refuse("target-syntax", text, loc=loc) from error
+    except RecursionError as error:
+        raise refuse("target-syntax", f"{file}: nested too deep", loc=loc) from error
+    except ValueError as error:  # a TOMLDecodeError, or an integer of thousands of digits
+        raise refuse("target-syntax", f"{file}: {error}", loc=loc) from error
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if not is_dataclass(value) or isinstance(value, type):
+        return value
+    return {
+        str(member.metadata.get("key", member.name)): _plain(getattr(value, member.name))
+        for member in fields(value)
+    }

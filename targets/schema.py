@@ -1,0 +1,200 @@
+"""The facts of one target, one frozen dataclass for each table of its TOML file.
+
+``problems`` yields what no single value can show: it never raises and never repairs. The bounds of
+a single value are in its annotation, and ``targets.reader`` checks them.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from math import ceil
+from typing import Annotated, Literal
+
+from targets.fields import Bits, Bounds, Count, Level, Lines, Name, Positive, Text
+from targets.library import Library
+
+Encoding = Literal["twos-complement", "offset-binary", "differential"]
+InputKind = Literal["spikes", "codes"]
+ReadoutKind = Literal["ideal", "sense-amp", "ternary", "flash", "sar"]
+Reference = Literal["constant", "half-active"]
+LeakKind = Literal["none", "shift", "multiply"]
+ClockPolicy = Literal["sensing-set", "decoupled"]
+
+WeightBits = Annotated[int, Bounds(2, 8)]
+
+_FIXED_BITS = {"ideal": 0, "sense-amp": 1, "ternary": 2}
+_ALPHABETS: dict[str, tuple[tuple[int, ...], ...]] = {
+    "sense-amp": ((-1, 1), (0, 1)),
+    "ternary": ((-1, 0, 1),),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readout:
+    """What turns the partial sum of a bitline into a code."""
+
+    kind: ReadoutKind
+    bits: Bits
+    """Bits of the code: 0 ideal (the sum itself), 1 sense amplifier, 2 ternary, n of an ADC."""
+    columns_per_readout: Lines
+    """Bitlines (pairs, where differential) that share one readout, one after the other."""
+    reference: Reference
+    """What a sum is compared with: a constant, or half of what the active rows could give."""
+    levels: tuple[Level, ...] = ()
+    """What the codes of a sense amplifier or a ternary readout stand for, lowest first."""
+
+    @property
+    def is_adc(self) -> bool:
+        return self.kind in ("flash", "sar")
+
+    @property
+    def thresholds(self) -> int:
+        """Comparisons that define one code; 0 where the readout is ideal."""
+        return (1 << self.bits) - 1 if self.is_adc else self.bits
+
+    def problems(self) -> Iterator[str]:
+        fixed = _FIXED_BITS.get(self.kind)
+        if fixed is not None and self.bits != fixed:
+            yield f"bits must be {fixed} where kind is '{self.kind}', got {self.bits}"
+        if self.is_adc and not 2 <= self.bits <= 8:
+            yield f"bits must be 2..8 where kind is '{self.kind}', got {self.bits}"
+        alphabets = _ALPHABETS.get(self.kind, ((),))
+        if self.levels not in alphabets:
+            allowed = " or ".join(str(list(levels)) for levels in alphabets)
+            yield f"levels must be {allowed} where kind is '{self.kind}', got {list(self.levels)}"
+        if self.reference == "half-active" and self.kind not in _ALPHABETS:
+            yield (
+                "reference 'half-active' needs kind 'sense-amp' or 'ternary', "
+                f"got kind '{self.kind}'"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Macro:
+    """One kind of crossbar with its readout."""
+
+    name: Name
+    wordlines: Lines
+    bitlines: Lines
+    cell_bits: Literal[1, 2, 4]
+    encoding: Encoding
+    weight_bits: WeightBits
+    """Width of a weight unless the user asks for another one."""
+    max_input_bits: Annotated[int, Bounds(1, 16)]
+    """Widest input code it takes, one bit plane a read; 1 for spikes alone."""
+    accepts: tuple[InputKind, ...]
+    readout: Readout
+
+    def bitlines_per_weight(self, weight_bits: int) -> int:
+        """Count the bitlines that one weight occupies.
+
+        >>> adc_less.bitlines_per_weight(4)  # 1-bit cells, offset binary
+        4
+        """
+        if self.encoding == "differential":  # the sign is in which line of a pair is the larger
+            return 2 * ceil((weight_bits - 1) / self.cell_bits)
+        return ceil(weight_bits / self.cell_bits)
+
+    def outputs_per_crossbar(self, weight_bits: int) -> int:
+        """Count the whole weights side by side on one wordline."""
+        return self.bitlines // self.bitlines_per_weight(weight_bits)
+
+    def problems(self) -> Iterator[str]:
+        if not self.accepts or len(set(self.accepts)) != len(self.accepts):
+            yield f"accepts must name each kind of input once, got {list(self.accepts)}"
+        if "codes" in self.accepts and self.max_input_bits == 1:
+            yield "accepts 'codes' needs max_input_bits of 2 or more, got 1"
+        if "codes" not in self.accepts and self.max_input_bits > 1:
+            yield f"max_input_bits is {self.max_input_bits}, but accepts does not name 'codes'"
+        needed = self.bitlines_per_weight(self.weight_bits)
+        if needed > self.bitlines:
+            yield (
+                f"a {self.weight_bits}-bit weight takes {needed} bitlines, "
+                f"the crossbar has {self.bitlines}"
+            )
+        if self.readout.columns_per_readout > self.bitlines:
+            yield (
+                f"{self.readout.columns_per_readout} columns share a readout, "
+                f"the crossbar has {self.bitlines} bitlines"
+            )
+        if self.encoding == "differential" and self.readout.reference == "half-active":
+            yield "a differential pair is its own reference; reference must be 'constant'"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NeuronUnit:
+    """The digital unit that holds the membranes and fires."""
+
+    membrane_bits: Annotated[int, Bounds(2, 32)]
+    """Two's complement, saturating."""
+    leaks: tuple[LeakKind, ...]
+    leak_bits: Annotated[int, Bounds(0, 16)]
+    """Fraction bits of a multiplied leak; 0 where it cannot multiply."""
+
+    def problems(self) -> Iterator[str]:
+        if not self.leaks or len(set(self.leaks)) != len(self.leaks):
+            yield f"leaks must name each kind of leak once, got {list(self.leaks)}"
+        multiplies = "multiply" in self.leaks
+        if multiplies and self.leak_bits == 0:
+            yield "leaks 'multiply' needs leak_bits of 1 or more, got 0"
+        if not multiplies and self.leak_bits > 0:
+            yield f"leak_bits is {self.leak_bits}, but leaks does not name 'multiply'"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chip:
+    """How much of it there is."""
+
+    tiles: Count
+    crossbars_per_tile: Count
+    max_chips: Count
+    max_rounds: Count
+    """Times the weights may be loaded for one inference step; 1 where they stay as written."""
+
+    @property
+    def crossbars(self) -> int:
+        """Count the crossbars of one chip."""
+        return self.tiles * self.crossbars_per_tile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clock:
+    """What sets the pace of the digital logic."""
+
+    policy: ClockPolicy
+    """One clock as slow as the slowest readout, or logic with a clock of its own."""
+    logic_ns: Positive
+    """Clock period of the logic where nothing slower sets it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A chip to map onto. A new chip is a new file and no new code."""
+
+    name: Name
+    summary: Text
+    provenance: Text
+    """Where the numbers come from: a publication, or "illustrative"."""
+    macros: tuple[Macro, ...] = field(metadata={"key": "macro"})
+    neuron: NeuronUnit
+    chip: Chip
+    clock: Clock
+    components: Library
+
+    def problems(self) -> Iterator[str]:
+        if not self.macros:
+            yield "a target needs one [[macro]] or more, got 0"
+        names = [macro.name for macro in self.macros]
+        for name in sorted({name for name in names if names.count(name) > 1}):
+            yield f"{names.count(name)} macros are named {name!r}; names are used once"
+        for macro in self.macros:
+            yield from self._unpriced(macro)
+
+    def _unpriced(self, macro: Macro) -> Iterator[str]:
+        readout = macro.readout
+        if not readout.is_adc or self.components.converter(readout.kind, readout.bits):
+            return
+        known = [adc.bits for adc in self.components.converters(readout.kind)]
+        yield (
+            f"macro {macro.name!r} has a {readout.bits}-bit {readout.kind} readout, library "
+            f"{self.components.name!r} has {known} bits"
+        )

@@ -1,0 +1,163 @@
+"""Lower layers never import upper ones, and torch stays where training is."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("mapper", "passes", "targets")
+TRAINING = "mapper.training"
+
+# Bottom to top. A file may import its own layer and the layers below it.
+LAYERS = (
+    ("mapper.ir", "mapper.diagnostics", "targets"),
+    ("passes", "mapper.checks"),
+    ("mapper.frontend", "mapper.executor", "mapper.cost", "mapper.report"),
+    ("mapper.verify", "mapper.pipeline", "mapper.api", TRAINING),
+    ("mapper.cli", "mapper.__main__"),
+)
+HEIGHT = {unit: height for height, layer in enumerate(LAYERS) for unit in layer}
+
+
+def unit_of(module: str) -> str | None:
+    """Return the entry of LAYERS that holds a module, or None."""
+    parts = module.split(".")
+    prefixes = (".".join(parts[:count]) for count in range(len(parts), 0, -1))
+    return next((prefix for prefix in prefixes if prefix in HEIGHT), None)
+
+
+def imported_modules(tree: ast.AST, module: str, is_package: bool) -> Iterator[tuple[int, str]]:
+    """Yield (line, absolute name) of every import, inside functions and type checks too."""
+    package = module.split(".") if is_package else module.split(".")[:-1]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) + 1 - node.level] if node.level else []
+            source = ".".join([*above, *([node.module] if node.module else [])])
+            # `from mapper import api` imports a module, so the name is part of what is imported.
+            yield from ((node.lineno, f"{source}.{alias.name}") for alias in node.names)
+
+
+def complaint(module: str, imported: str) -> str | None:
+    """Say why a module may not import another, or return None."""
+    top = imported.split(".")[0]
+    if top in {"benchmarks", "examples", "tests"}:
+        return f"{top} is not installed"
+    if top == "torch" and unit_of(module) != TRAINING:
+        return f"torch belongs to {TRAINING}"
+    if top not in PACKAGES:
+        return None
+    if module == "mapper":
+        return "mapper/__init__.py imports nothing of ours"
+    importer, target = unit_of(module), unit_of(imported)
+    if importer is None or target is None:
+        return None  # a file without a layer is reported by itself
+    if target == TRAINING and importer != TRAINING:
+        return f"nothing that is installed needs {TRAINING}"
+    if HEIGHT[target] > HEIGHT[importer]:
+        return f"{importer} stands below {target}"
+    return None
+
+
+def violations(root: Path) -> list[str]:
+    """List every import under root that breaks a rule, as `file:line imports name: why`."""
+    found = []
+    for path in sorted(path for package in PACKAGES for path in (root / package).rglob("*.py")):
+        file = path.relative_to(root)
+        is_package = path.stem == "__init__"
+        module = ".".join(file.parent.parts if is_package else file.with_suffix("").parts)
+        if module != "mapper" and unit_of(module) is None:
+            found.append(f"{file} has no layer: give it one in LAYERS")
+        tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(file))
+        for line, imported in imported_modules(tree, module, is_package):
+            if reason := complaint(module, imported):
+                found.append(f"{file}:{line} imports {imported}: {reason}")
+    return found
+
+
+def test_no_import_breaks_a_layer():
+    assert (ROOT / "mapper" / "__init__.py").is_file()
+    assert violations(ROOT) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "source", "expected"),
+    [
+        (
+            "passes/tile_rows.py",
+            "from mapper.api import compile_model",
+            "passes/tile_rows.py:1 imports mapper.api.compile_model: "
+            "passes stands below mapper.api",
+        ),
+        (
+            "mapper/ir/core.py",
+            "from mapper import pipeline",
+            "mapper/ir/core.py:1 imports mapper.pipeline: mapper.ir stands below mapper.pipeline",
+        ),
+        (
+            "mapper/cost/estimate.py",
+            "from ..cli import main",
+            "mapper/cost/estimate.py:1 imports mapper.cli.main: "
+            "mapper.cost stands below mapper.cli",
+        ),
+        (
+            "mapper/cost/__init__.py",
+            "from .. import api",
+            "mapper/cost/__init__.py:1 imports mapper.api: mapper.cost stands below mapper.api",
+        ),
+        (
+            "targets/__init__.py",
+            "import numpy\nimport passes.base",
+            "targets/__init__.py:2 imports passes.base: targets stands below passes",
+        ),
+        (
+            "mapper/__init__.py",
+            "from mapper.ir import Graph",
+            "mapper/__init__.py:1 imports mapper.ir.Graph: "
+            "mapper/__init__.py imports nothing of ours",
+        ),
+        (
+            "mapper/executor/run.py",
+            "def run():\n    import torch.nn",
+            "mapper/executor/run.py:2 imports torch.nn: torch belongs to mapper.training",
+        ),
+        (
+            "mapper/cli.py",
+            "from mapper.training import stages",
+            "mapper/cli.py:1 imports mapper.training.stages: "
+            "nothing that is installed needs mapper.training",
+        ),
+        (
+            "mapper/api.py",
+            "from tests.builders import one_layer",
+            "mapper/api.py:1 imports tests.builders.one_layer: tests is not installed",
+        ),
+        ("mapper/helpers.py", "", "mapper/helpers.py has no layer: give it one in LAYERS"),
+    ],
+)
+def test_a_forbidden_import_is_found(tmp_path, file, source, expected):
+    write(tmp_path / file, source)
+    assert violations(tmp_path) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("file", "source"),
+    [
+        ("passes/tile_rows.py", "from mapper.ir import Graph\nfrom targets import Target"),
+        ("mapper/report/data.py", "from mapper.cost import Cost"),
+        ("mapper/training/stages.py", "import torch\nfrom mapper.executor import generate"),
+        ("mapper/cli.py", "import typer\nfrom mapper import __version__, api"),
+        ("mapper/ir/ops.py", "from .core import Op"),
+    ],
+)
+def test_an_allowed_import_is_left_alone(tmp_path, file, source):
+    write(tmp_path / file, source)
+    assert violations(tmp_path) == []
+
+
+def write(path: Path, source: str) -> None:
+    path.parent.mkdir(parents=True)
+    path.write_text(source, encoding="utf-8")

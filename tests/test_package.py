@@ -1,0 +1,70 @@
+"""What a user gets from `pip install`: every file, and nothing that needs an extra."""
+
+import configparser
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("mapper", "passes", "targets")
+
+
+def test_a_wheel_carries_every_file_of_the_packages_and_nothing_else(tmp_path):
+    wheel = build_wheel(tmp_path)
+    carried = {name for name in wheel.namelist() if ".dist-info/" not in name}
+    source = tmp_path / "source"
+    files = (path for package in PACKAGES for path in (source / package).rglob("*"))
+    assert carried == {path.relative_to(source).as_posix() for path in files if path.is_file()}
+
+    assert {f"{package}/py.typed" for package in PACKAGES} <= carried
+    assert {"mapper/data/demo/model.onnx", "mapper/data/demo/recording.npz"} <= carried
+    assert any(name.startswith("targets/") and name.endswith(".toml") for name in carried)
+    assert any(name.endswith(".py.j2") for name in carried)
+    assert any(name.endswith(".html.j2") for name in carried)
+
+
+def test_a_wheel_installs_the_command_and_the_licence(tmp_path):
+    wheel = build_wheel(tmp_path)
+    (entry_points,) = (name for name in wheel.namelist() if name.endswith("entry_points.txt"))
+    scripts = configparser.ConfigParser()
+    scripts.read_string(wheel.read(entry_points).decode())
+    assert dict(scripts["console_scripts"]) == {"spikeloom": "mapper.cli:main"}
+    (licence,) = (name for name in wheel.namelist() if name.endswith("LICENSE"))
+    assert wheel.read(licence) == (ROOT / "LICENSE").read_bytes()
+
+
+def test_the_command_imports_without_any_extra():
+    blocked = ("torch", "nir", "h5py", "hypothesis", "pytest")
+    source = f"""
+import sys
+sys.modules.update(dict.fromkeys({blocked!r}))  # None makes the import fail
+import mapper, passes, targets
+import mapper.api, mapper.cli
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", source], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def build_wheel(folder: Path) -> zipfile.ZipFile:
+    """Build from a copy: setuptools leaves files behind that a second build would pick up."""
+    source = folder / "source"
+    source.mkdir()
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    for package in PACKAGES:
+        junk = shutil.ignore_patterns("__pycache__", "*.py[co]")
+        shutil.copytree(ROOT / package, source / package, ignore=junk)
+    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation"]
+    done = subprocess.run(
+        [*command, "--wheel-dir", str(folder), str(source)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    (built,) = folder.glob("*.whl")
+    return zipfile.ZipFile(built)
