@@ -53,6 +53,7 @@ class Reader:
         if not isinstance(raw, dict):
             self.note("target-value", f"{_named(path)} must be a table, got {show(raw)}")
             return None
+        before = len(self.problems)
         members = {_key(member): member for member in fields(cast(Any, cls))}
         hints = hints_of(cls, include_extras=True)
         self._refuse_unknown_keys(raw, list(members), path)
@@ -60,7 +61,7 @@ class Reader:
         for key, member in members.items():
             if member.name not in values:
                 values[member.name] = self._member(member, hints[member.name], raw, (*path, key))
-        if any(value is BAD for value in values.values()):
+        if len(self.problems) > before or BAD in values.values():
             return None
         make: Callable[..., T] = cls
         return self._checked(make(**values), path)
@@ -120,7 +121,7 @@ class Reader:
         alone = is_dataclass(hint) and len(raw) == 1
         paths = [path if alone else (*path, str(i)) for i in range(1, len(raw) + 1)]
         values = tuple(self._value(hint, item, at) for item, at in zip(raw, paths, strict=True))
-        return BAD if any(value is BAD for value in values) else values
+        return BAD if BAD in values else values
 
     def _choice(self, allowed: tuple[object, ...], raw: object, path: tuple[str, ...]) -> object:
         # True equals 1 in Python; in a target file it does not.

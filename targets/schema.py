@@ -6,13 +6,12 @@ a single value are in its annotation, and ``targets.reader`` checks them.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from math import ceil
 from typing import Annotated, Literal
 
+from mapper.ir.encoding import Encoding, Kind
 from targets.fields import Bits, Bounds, Count, Level, Lines, Name, Positive, Text
 from targets.library import Library
 
-Encoding = Literal["twos-complement", "offset-binary", "differential"]
 InputKind = Literal["spikes", "codes"]
 ReadoutKind = Literal["ideal", "sense-amp", "ternary", "flash", "sar"]
 Reference = Literal["constant", "half-active"]
@@ -76,7 +75,7 @@ class Macro:
     wordlines: Lines
     bitlines: Lines
     cell_bits: Literal[1, 2, 4]
-    encoding: Encoding
+    encoding: Kind
     weight_bits: WeightBits
     """Width of a weight unless the user asks for another one."""
     max_input_bits: Annotated[int, Bounds(1, 16)]
@@ -85,14 +84,9 @@ class Macro:
     readout: Readout
 
     def bitlines_per_weight(self, weight_bits: int) -> int:
-        """Count the bitlines that one weight occupies.
-
-        >>> adc_less.bitlines_per_weight(4)  # 1-bit cells, offset binary
-        4
-        """
-        if self.encoding == "differential":  # the sign is in which line of a pair is the larger
-            return 2 * ceil((weight_bits - 1) / self.cell_bits)
-        return ceil(weight_bits / self.cell_bits)
+        """Count the bitlines that one weight occupies: 4 for 4 bits in 1-bit cells, 6 as pairs."""
+        encoding = Encoding(kind=self.encoding, weight_bits=weight_bits, cell_bits=self.cell_bits)
+        return encoding.bitlines_per_weight
 
     def outputs_per_crossbar(self, weight_bits: int) -> int:
         """Count the whole weights side by side on one wordline."""

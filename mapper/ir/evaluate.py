@@ -42,7 +42,9 @@ def evaluate(
     return {name: np.stack(arrays) for name, arrays in record.items()}
 
 
-def run_step(graph: Graph, inputs: Mapping[str, Array], states: Mapping[str, Array]) -> dict[str, Array]:
+def run_step(
+    graph: Graph, inputs: Mapping[str, Array], states: Mapping[str, Array]
+) -> dict[str, Array]:
     """Run one time step and return every value ``[B, *shape]`` by name."""
     env = {v.name: inputs[v.name].astype(dtype_of(v.type)) for v in graph.inputs}
     env.update(states)

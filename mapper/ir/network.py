@@ -20,6 +20,7 @@ from mapper.ir.core import (
     IntType,
     Op,
     Scalar,
+    Type,
     Value,
     dtype_of,
     param,
@@ -275,6 +276,13 @@ class Transpose(Op):
         return (operands[0].transpose(0, *(i + 1 for i in self.order)),)
 
 
+def fits(inner: Type, outer: Type) -> bool:
+    """Say whether every number of one type is a number of the other."""
+    if isinstance(inner, IntType) and isinstance(outer, IntType):
+        return outer.holds(inner.min, inner.max)
+    return inner == outer
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Concat(Op):
     """Put values side by side along ``axis`` (no batch axis counted)."""
@@ -290,8 +298,8 @@ class Concat(Op):
         if total != self.result.shape[self.axis]:
             yield f"{total} elements along axis {self.axis}, result has {self.result.shape}"
         for part in self.parts:
-            if part.type != self.result.type:
-                yield f"part is {part.type}, but the result is {self.result.type}"
+            if not fits(part.type, self.result.type):
+                yield f"part is {part.type}, which does not fit {self.result.type}"
             others = part.shape[: self.axis] + part.shape[self.axis + 1 :]
             if others != self.result.shape[: self.axis] + self.result.shape[self.axis + 1 :]:
                 yield f"part {part.shape} does not line up with {self.result.shape}"

@@ -105,7 +105,8 @@ class Neuron(Op):
             results = [number(self.current_leak) * i + number(self.current_input) * x]
 
         def integrate(membrane: Array) -> Array:
-            return (number(self.leak) * membrane + drive) + number(self.bias)
+            driven: Array = (number(self.leak) * membrane + drive) + number(self.bias)
+            return driven
 
         spike, v = fire_and_reset(self, constants, v, integrate)
         return (*([] if spike is None else [spike]), v, *results)
@@ -123,9 +124,11 @@ class Decay(Part):
         if self.kind == "none":
             return v
         if self.kind == "shift":
-            return v - (v >> self.shift)
+            kept: Array = v - (v >> self.shift)
+            return kept
         multiplier = param(constants, self.multiplier, INT64)
-        return (v * multiplier) >> self.shift
+        leaked: Array = (v * multiplier) >> self.shift
+        return leaked
 
     def problems(self, constants: Constants, state: IntType) -> Iterator[str]:
         """Yield why the leak is impossible for a state of this width."""
@@ -191,7 +194,8 @@ def evaluate_integer_neuron(
         results = [current]
 
     def integrate(membrane: Array) -> Array:
-        return op.decay.apply(constants, membrane) + drive
+        driven: Array = op.decay.apply(constants, membrane) + drive
+        return driven
 
     spike, v = fire_and_reset(op, constants, v, integrate)
     return (*([] if spike is None else [spike]), v, *results)
@@ -248,7 +252,7 @@ def _state_problems(op: "Neuron | IntegerNeuron", constants: Constants) -> Itera
             yield "a synaptic current is read and written, or neither"
         elif before is not None and after is not None:
             if (before.type, before.shape) != (after.type, after.shape):
-                yield f"state is {before.type} {before.shape} before, {after.type} {after.shape} after"
+                yield f"state is {before} before, {after} after"
             if before.shape != op.x.shape:
                 yield f"input has shape {op.x.shape}, but the state has {before.shape}"
     if op.spike is not None and (op.spike.type != SPIKE or op.spike.shape != op.x.shape):

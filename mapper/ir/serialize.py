@@ -11,7 +11,19 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from mapper.diagnostics import MappingError, refuse
 from mapper.ir import hardware, network, neurons, synapses
-from mapper.ir.core import FLOAT, Array, Coding, Const, FloatType, Graph, IntType, Op, Part, State, Value
+from mapper.ir.core import (
+    FLOAT,
+    Array,
+    Coding,
+    Const,
+    FloatType,
+    Graph,
+    IntType,
+    Op,
+    Part,
+    State,
+    Value,
+)
 
 FORMAT = 1
 """Version of the file form; a reader refuses any other."""
@@ -40,7 +52,7 @@ def to_json(graph: Graph) -> dict[str, Any]:
 
 
 def from_json(data: Mapping[str, Any], constants: Mapping[str, Array], where: str) -> Graph:
-    """Rebuild a graph; raise ``MappingError`` (``bad-mapping``) naming ``where`` if it cannot be."""
+    """Rebuild a graph; raise ``MappingError`` (``bad-mapping``) naming ``where`` if not."""
     try:
         return _graph(data, constants)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -83,9 +95,7 @@ def _dump(item: Any) -> Any:
 
 
 def _keeps_default(spec: Any, held: object) -> bool:
-    return (
-        spec.default is not MISSING and type(held) is type(spec.default) and held == spec.default
-    )
+    return spec.default is not MISSING and type(held) is type(spec.default) and held == spec.default
 
 
 def _load_op(data: Mapping[str, Any]) -> Op:

@@ -185,7 +185,7 @@ class ConvTranspose2d(Synapse):
         return self.groups
 
     def matrix(self, weight: Array) -> Array:
-        channels, outputs = weight.shape[:2]
+        outputs = weight.shape[1]
         turned = weight[:, :, ::-1, ::-1].reshape(self.groups, -1, outputs, *self.kernel)
         ordered = turned.transpose(3, 4, 1, 0, 2)
         return ordered.reshape(-1, self.groups * outputs)

@@ -8,7 +8,7 @@ from mapper.ir.core import Const, Constants, Graph, IntType, Op, State, Value
 from mapper.ir.text import print_op
 
 
-class InvalidIR(Exception):
+class InvalidIR(Exception):  # noqa: N818  a statement about the graph, as ``IR`` is a noun
     """A bug of ours: a pass or a reader made a graph that breaks the rules."""
 
 

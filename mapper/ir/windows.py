@@ -46,7 +46,9 @@ class Window(Part):
             "dilation": self.dilation,
             "stuffing": self.stuffing,
         }
-        return [f"{name} {pair} must be at least 1" for name, pair in named.items() if min(pair) < 1]
+        return [
+            f"{name} {pair} must be at least 1" for name, pair in named.items() if min(pair) < 1
+        ]
 
 
 def _positions(size: int, window: Window, axis: int, padding: int) -> int:

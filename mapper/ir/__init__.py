@@ -1,0 +1,1 @@
+"""The intermediate representation: one immutable graph from trained network to crossbars."""

@@ -1,0 +1,182 @@
+"""Crossbars: input bits on wordlines in, exact partial sums out.
+
+One op describes a layer's whole grid of crossbars. Axes after the batch: ``planes`` (input bit
+planes, lowest first), ``G`` row blocks, ``S`` bit-slices, ``N`` outputs, then the output
+positions (``Ho, Wo`` for windows, none for linear layers).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from mapper.ir.core import Array, Const, Constants, IntType, Op, Part, Span, Value
+from mapper.ir.encoding import Encoding
+from mapper.ir.windows import Window, wordline_inputs
+
+NO_SLOTS = Span(0, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement(Part):
+    """Where a layer's crossbars are: filled in by partition, replicate, place and schedule."""
+
+    macro: str = ""
+    """Macro kind of the target; empty before ``partition``."""
+    round: int = 0
+    """Weights are loaded once per round; all layers of a round are on chip together."""
+    copies: int = 1
+    """Replicas of the grid that work on different output positions."""
+    slots: Span = NO_SLOTS
+    """Crossbar slots within the round, counted through all chips; empty before ``place``."""
+    stage: int = 0
+    """Pipeline stage, from 0; filled in by ``schedule``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrossbarMvm(Op):
+    """Drive input bits onto wordlines and sum the cells on each bitline.
+
+    ``partial_sum[b, g, s, n] = sum_{r in rows[g]} bit_b(x[r]) * u_s[r, n]``, exact integers,
+    where ``u_s`` are the digits of ``weight[K, N]`` under ``encoding`` (the weight itself
+    before ``slice-weights``). Inputs are unsigned, or two's complement codes whose top plane
+    counts negatively in ``ShiftAndAdd``. With groups, output ``n`` sees the wordlines of group
+    ``n // (N / groups)`` only. Turning partial sums into bits is the job of the readout.
+    """
+
+    mnemonic: ClassVar[str] = "imc.crossbar_mvm"
+    RESULTS: ClassVar[tuple[str, ...]] = ("partial_sum",)
+
+    x: Value
+    weight: Const
+    window: Window | None = None
+    groups: int = 1
+    rows: tuple[Span, ...]
+    """Wordlines of each row block; together they cover the K wordlines of a group."""
+    columns: tuple[Span, ...]
+    """Outputs whose bitlines share a crossbar; together they cover the N outputs."""
+    encoding: Encoding | None = None
+    placement: Placement = Placement()
+    partial_sum: Value
+
+    @property
+    def crossbars(self) -> int:
+        """Number of crossbars in one copy of the grid."""
+        return len(self.rows) * len(self.columns)
+
+    @property
+    def planes(self) -> int:
+        """Number of bit planes of the input: reads of the grid per output position."""
+        return self.x.type.bits if isinstance(self.x.type, IntType) else 0
+
+    @property
+    def outputs(self) -> int:
+        return self.partial_sum.shape[3]
+
+    @property
+    def positions(self) -> tuple[int, ...]:
+        return self.partial_sum.shape[4:]
+
+    def verify(self, constants: Constants) -> Iterator[str]:
+        weight = constants[self.weight.name]
+        if not isinstance(self.x.type, IntType):
+            yield f"wordlines are driven by integer codes, got {self.x.type}"
+            return
+        if weight.ndim != 2 or weight.dtype.kind not in "iu":
+            yield f"weights are an integer matrix, got {weight.dtype} of shape {weight.shape}"
+            return
+        yield from _cover_problems("wordlines", self.rows, weight.shape[0])
+        yield from _cover_problems("outputs", self.columns, weight.shape[1])
+        yield from self._column_problems(weight.shape[1])
+        slices = 1
+        if self.encoding is not None:
+            yield from self.encoding.problems(weight)
+            slices = len(self.encoding.significances)
+        expected = (self.planes, len(self.rows), slices, weight.shape[1])
+        if self.partial_sum.shape[:4] != expected:
+            yield f"partial sums are {expected} per position, got {self.partial_sum.shape}"
+        yield from self._range_problems(weight)
+
+    def _column_problems(self, outputs: int) -> Iterator[str]:
+        if outputs % self.groups:
+            yield f"{outputs} outputs in {self.groups} groups"
+            return
+        width = outputs // self.groups
+        for span in self.columns:
+            if len(span) and span.start // width != (span.stop - 1) // width:
+                yield f"outputs {span} of one crossbar belong to more than one group of {width}"
+
+    def _range_problems(self, weight: Array) -> Iterator[str]:
+        low, high = partial_sum_range(weight, self.rows, self.encoding)
+        type = self.partial_sum.type
+        if not isinstance(type, IntType) or not type.holds(low, high):
+            yield f"partial sum spans {low}..{high}, too wide for {type}"
+
+    def evaluate(self, constants: Constants, *operands: Array) -> tuple[Array, ...]:
+        weight = constants[self.weight.name].astype(np.int64)
+        digits = weight[None] if self.encoding is None else self.encoding.digits(weight)
+        driven = driven_wordlines(operands[0], self)  # [B, planes, groups, K, P]
+        batch, planes, groups, _, places = driven.shape
+        shape = (batch, planes, len(self.rows), len(digits), weight.shape[1], places)
+        sums = np.empty(shape, np.int64)
+        for g, rows in enumerate(self.rows):
+            inputs = driven[:, :, :, rows.slice]
+            for s, digit in enumerate(digits):
+                columns = digit[rows.slice].T.reshape(groups, -1, len(rows))
+                sums[:, :, g, s] = (columns @ inputs).reshape(batch, planes, -1, places)
+        return (sums.reshape(batch, *self.partial_sum.shape),)
+
+
+def driven_wordlines(x: Array, op: "CrossbarMvm | CountActive") -> Array:
+    """Return the bit on every wordline, ``[B, planes, groups, K, positions]`` of 0 and 1."""
+    assert isinstance(op.x.type, IntType)
+    inputs = wordline_inputs(x, op.window, op.groups)
+    flat = inputs.reshape(*inputs.shape[:3], -1)
+    return np.stack([(flat >> b) & 1 for b in range(op.x.type.bits)], axis=1)
+
+
+def partial_sum_range(
+    weight: Array, rows: tuple[Span, ...], encoding: Encoding | None
+) -> tuple[int, int]:
+    """Return bounds of one bitline's sum: as wide as the tallest row block makes it."""
+    tallest = max(len(span) for span in rows)
+    if encoding is not None:
+        return tallest * encoding.digit_min, tallest * encoding.digit_max
+    return tallest * min(0, int(weight.min())), tallest * max(0, int(weight.max()))
+
+
+def _cover_problems(what: str, spans: tuple[Span, ...], total: int) -> Iterator[str]:
+    edges = [0, *(span.stop for span in spans)]
+    starts = [span.start for span in spans]
+    if starts != edges[:-1] or edges[-1] != total or any(len(span) < 1 for span in spans):
+        yield f"spans {', '.join(map(str, spans))} do not cover {total} {what}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountActive(Op):
+    """Count the driven wordlines of each row block: ``active[b, g, group, *positions]``.
+
+    Physically a replica column of unit cells, or a counter beside the wordline drivers.
+    """
+
+    mnemonic: ClassVar[str] = "imc.count_active"
+    RESULTS: ClassVar[tuple[str, ...]] = ("active",)
+
+    x: Value
+    window: Window | None = None
+    groups: int = 1
+    rows: tuple[Span, ...]
+    active: Value
+
+    def verify(self, constants: Constants) -> Iterator[str]:
+        tallest = max(len(span) for span in self.rows)
+        if not isinstance(self.active.type, IntType) or not self.active.type.holds(0, tallest):
+            yield f"up to {tallest} active wordlines, too many for {self.active.type}"
+        if self.active.shape[1:3] != (len(self.rows), self.groups):
+            yield f"{len(self.rows)} row blocks, {self.groups} groups, got {self.active.shape}"
+
+    def evaluate(self, constants: Constants, *operands: Array) -> tuple[Array, ...]:
+        driven = driven_wordlines(operands[0], self)
+        counts = [driven[:, :, :, rows.slice].sum(axis=3) for rows in self.rows]
+        return (np.stack(counts, axis=2).reshape(-1, *self.active.shape),)

@@ -1,0 +1,138 @@
+"""Types and shapes of integer values, worked out from what feeds them.
+
+A pass that changes how a layer is cut or read changes the range of its sums, and so the types of
+everything up to the next neuron. Passes build ops with whatever types they find and let
+``infer_types`` settle them in one walk.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from math import prod
+from typing import Any
+
+from mapper.ir.core import INT64, Constants, FloatType, Graph, IntType, Op, Value, param
+from mapper.ir.crossbar import CountActive, CrossbarMvm, partial_sum_range
+from mapper.ir.hardware import ScaledAdd
+from mapper.ir.network import Add, Concat, MaxPool2d, Reshape, SumPool2d, Transpose
+from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
+from mapper.ir.synapses import Synapse, matrix_range
+
+
+def infer_types(graph: Graph) -> Graph:
+    """Return the graph with the narrowest proved type of every integer result."""
+    known = {v.name: v for v in (*graph.inputs, *(s.read for s in graph.states))}
+    signed: dict[str, bool] = {}
+    ops = []
+    for op in graph.ops:
+        op = _settle(substitute(op, known), graph.constants, signed)
+        known.update({v.name: v for v in op.results})
+        ops.append(op)
+    outputs = tuple(known[v.name] for v in graph.outputs)
+    return replace(graph, ops=tuple(ops), outputs=outputs)
+
+
+def substitute(op: Op, values: Mapping[str, Value]) -> Op:
+    """Return the op with every operand and result replaced that ``values`` has by name."""
+    changed: dict[str, Any] = {}
+    for name in op.__dataclass_fields__:
+        held = getattr(op, name)
+        if isinstance(held, Value):
+            changed[name] = values.get(held.name, held)
+        elif isinstance(held, tuple) and held and isinstance(held[0], Value):
+            changed[name] = tuple(values.get(item.name, item) for item in held)
+    return replace(op, **changed)
+
+
+def _settle(op: Op, constants: Constants, signed: dict[str, bool]) -> Op:
+    if isinstance(op, CrossbarMvm):
+        signed[op.partial_sum.name] = isinstance(op.x.type, IntType) and op.x.type.signed
+        return _crossbar(op, constants)
+    if isinstance(op, SenseAmpRead | AdcRead):
+        signed[op.result.name] = signed.get(op.partial_sum.name, False)
+    elif isinstance(op, ShiftAndAdd):
+        op = replace(op, signed_input=signed.get(op.codes.name, op.signed_input))
+    rule = _RULES.get(type(op))
+    return op if rule is None else rule(op, constants)
+
+
+def _crossbar(op: CrossbarMvm, constants: Constants) -> Op:
+    weight = constants[op.weight.name]
+    slices = 1 if op.encoding is None else len(op.encoding.significances)
+    shape = (op.planes, len(op.rows), slices, weight.shape[1], *op.positions)
+    type = IntType.spanning(*partial_sum_range(weight, op.rows, op.encoding))
+    return replace(op, partial_sum=replace(op.partial_sum, type=type, shape=shape))
+
+
+def _count_active(op: CountActive, constants: Constants) -> Op:
+    assert isinstance(op.x.type, IntType)
+    shape = (op.x.type.bits, len(op.rows), op.groups, *op.active.shape[3:])
+    type = IntType.spanning(0, max(len(span) for span in op.rows))
+    return replace(op, active=replace(op.active, type=type, shape=shape))
+
+
+def _sense_amp(op: SenseAmpRead, constants: Constants) -> Op:
+    type = IntType.spanning(min(op.levels), max(op.levels))
+    return replace(op, result=replace(op.result, type=type, shape=op.partial_sum.shape))
+
+
+def _adc(op: AdcRead, constants: Constants) -> Op:
+    base, step = param(constants, op.base, INT64), param(constants, op.step, INT64)
+    top = base + step * ((1 << op.bits) - 1)
+    type = IntType.spanning(int(base.min()), int(top.max()))
+    return replace(op, result=replace(op.result, type=type, shape=op.partial_sum.shape))
+
+
+def _ranged(op: ShiftAndAdd | ScaledAdd, constants: Constants) -> Op:
+    type = IntType.spanning(*op.range(constants))
+    return replace(op, result=replace(op.result, type=type))
+
+
+def _moved(op: MaxPool2d | Reshape | Transpose, constants: Constants) -> Op:
+    return replace(op, result=replace(op.result, type=op.x.type))
+
+
+def _sum_pool(op: SumPool2d, constants: Constants) -> Op:
+    if isinstance(op.x.type, FloatType):
+        return op
+    area = prod(op.window.kernel)
+    type = IntType.spanning(min(0, area * op.x.type.min), area * op.x.type.max)
+    return replace(op, result=replace(op.result, type=type))
+
+
+def _add(op: Add, constants: Constants) -> Op:
+    types = [t.type for t in op.terms if isinstance(t.type, IntType)]
+    if len(types) != len(op.terms):
+        return op
+    type = IntType.spanning(sum(t.min for t in types), sum(t.max for t in types))
+    return replace(op, result=replace(op.result, type=type))
+
+
+def _concat(op: Concat, constants: Constants) -> Op:
+    types = [p.type for p in op.parts if isinstance(p.type, IntType)]
+    if len(types) != len(op.parts):
+        return op
+    type = IntType.spanning(min(t.min for t in types), max(t.max for t in types))
+    return replace(op, result=replace(op.result, type=type))
+
+
+def _synapse(op: Synapse, constants: Constants) -> Op:
+    if not isinstance(op.result.type, IntType) or not isinstance(op.x.type, IntType):
+        return op
+    type = IntType.spanning(*matrix_range(op.matrix(constants[op.weight.name]), op.x.type))
+    return replace(op, result=replace(op.result, type=type))
+
+
+_RULES: dict[type[Op], Callable[[Any, Constants], Op]] = {
+    CountActive: _count_active,
+    SenseAmpRead: _sense_amp,
+    AdcRead: _adc,
+    ShiftAndAdd: _ranged,
+    ScaledAdd: _ranged,
+    MaxPool2d: _moved,
+    Reshape: _moved,
+    Transpose: _moved,
+    SumPool2d: _sum_pool,
+    Add: _add,
+    Concat: _concat,
+    **{kind: _synapse for kind in Synapse.__subclasses__()},
+}

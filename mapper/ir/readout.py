@@ -1,0 +1,203 @@
+"""Readout: partial sums to codes, and codes of slices, row blocks and planes to integers.
+
+Axes are those of ``mapper.ir.crossbar``. Sense amplifier, ternary and n-bit ADC differ in their
+thresholds and decoded values only.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from mapper.ir.core import INT64, Array, Const, Constants, IntType, Op, Value, param
+
+
+def per_output(active: Array, outputs: int) -> Array:
+    """Spread ``active[B, planes, G, groups, *P]`` over outputs: ``[B, planes, G, 1, N, *P]``."""
+    return np.repeat(active, outputs // active.shape[3], axis=3)[:, :, :, None]
+
+
+def over_positions(table: Array, positions: tuple[int, ...]) -> Array:
+    """Append an axis of 1 per position axis, so a per-column table broadcasts."""
+    return table.reshape(*table.shape, *(1 for _ in positions))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SenseAmpRead(Op):
+    """Compare each partial sum with a reference: one sense amplifier per bitline.
+
+    ``code = sum_i [p >= t_i]`` and the result is ``levels[code]``: one threshold and two levels
+    for a sense amplifier, two and three for a ternary one. A tie counts as reached.
+    ``thresholds`` has shape ``[L, G | 1, S | 1, N | 1]`` and ascends along its first axis.
+    With ``active`` the reference follows the activity, ``2p >= n * (2**cell_bits - 1) + 2t``.
+    """
+
+    mnemonic: ClassVar[str] = "imc.sense_amp_read"
+
+    partial_sum: Value
+    active: Value | None = None
+    thresholds: Const
+    levels: tuple[int, ...]
+    cell_bits: int = 1
+    result: Value
+
+    def verify(self, constants: Constants) -> Iterator[str]:
+        thresholds = constants[self.thresholds.name]
+        yield from _readout_shape_problems(self.partial_sum, self.result)
+        if thresholds.ndim != 4 or len(self.levels) != len(thresholds) + 1:
+            yield f"{len(self.levels)} levels, but thresholds have shape {thresholds.shape}"
+            return
+        grid = (len(thresholds), *self.partial_sum.shape[1:4])
+        if any(own not in (1, full) for own, full in zip(thresholds.shape, grid, strict=True)):
+            yield f"thresholds of shape {thresholds.shape} do not broadcast to {grid}"
+        if (np.diff(thresholds, axis=0) < 0).any():
+            yield "thresholds must ascend"
+        sums, codes = self.partial_sum.type, self.result.type
+        if not isinstance(sums, IntType) or not isinstance(codes, IntType):
+            return
+        if self.active is not None and sums.min < 0:
+            yield f"half of the active rows is a reference for unsigned sums, got {sums}"
+        if not codes.holds(min(self.levels), max(self.levels)):
+            yield f"levels {self.levels} do not fit {codes}"
+
+    def evaluate(self, constants: Constants, *operands: Array) -> tuple[Array, ...]:
+        p, scale = operands[0], 1
+        if self.active is not None:
+            full = (1 << self.cell_bits) - 1
+            p, scale = 2 * p - full * per_output(operands[1], self.partial_sum.shape[3]), 2
+        code = np.zeros(p.shape, np.int64)
+        for threshold in constants[self.thresholds.name].astype(np.int64):
+            code += p >= scale * over_positions(threshold, self.result.shape[4:])
+        return (np.asarray(self.levels, np.int64)[code],)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdcRead(Op):
+    """Convert each partial sum with an ADC of ``2**bits - 1`` evenly spaced thresholds.
+
+    ``code = sum_i [p >= first + step * i]`` for ``i = 0 .. 2**bits - 2``, decoded as
+    ``base + step * code``. ``first``, ``step`` and ``base`` are numbers or constants of shape
+    ``[G | 1, S | 1, N | 1]``. ``ideal`` is an ADC of step 1 wide enough for every sum.
+    """
+
+    mnemonic: ClassVar[str] = "imc.adc_read"
+
+    kind: Literal["flash", "sar", "ideal"]
+    bits: int
+    partial_sum: Value
+    first: int | Const
+    step: int | Const
+    base: int | Const
+    result: Value
+
+    def verify(self, constants: Constants) -> Iterator[str]:
+        yield from _readout_shape_problems(self.partial_sum, self.result)
+        step = param(constants, self.step, INT64)
+        base = param(constants, self.base, INT64)
+        if int(step.min()) < 1:
+            yield f"the step of an ADC is at least 1, got {step.min()}"
+        if not 1 <= self.bits <= 24:
+            yield f"an ADC has 1..24 bits, got {self.bits}"
+            return
+        low, high = int(base.min()), int((base + step * ((1 << self.bits) - 1)).max())
+        if not isinstance(self.result.type, IntType) or not self.result.type.holds(low, high):
+            yield f"decoded values span {low}..{high}, too wide for {self.result.type}"
+
+    def evaluate(self, constants: Constants, *operands: Array) -> tuple[Array, ...]:
+        first, step, base = (
+            _table(constants, table, self.result) for table in (self.first, self.step, self.base)
+        )
+        code = np.clip((operands[0] - first) // step + 1, 0, (1 << self.bits) - 1)
+        return (base + step * code,)
+
+
+def _table(constants: Constants, table: int | Const, result: Value) -> Array:
+    values = param(constants, table, INT64)
+    return values if values.ndim == 0 else over_positions(values, result.shape[4:])
+
+
+def _readout_shape_problems(partial_sum: Value, result: Value) -> Iterator[str]:
+    if partial_sum.shape != result.shape:
+        yield f"partial sums are {partial_sum.shape}, but the readout gives {result.shape}"
+    if not isinstance(result.type, IntType) or not isinstance(partial_sum.type, IntType):
+        yield f"a readout is an integer, got {partial_sum.type} and {result.type}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShiftAndAdd(Op):
+    """Combine planes, row blocks and bit-slices into one integer per output.
+
+    ``y[n] = (sum_b plane_b * sum_g m[g, n] * (sum_s significances[s] * code[b, g, s, n]
+    + offset * active[b, g])) >> shift`` (floor), with ``plane_b = 2**b``, negative for the top
+    plane of signed inputs. ``scale`` holds ``m``, shape ``[G | 1, N | 1]``.
+    """
+
+    mnemonic: ClassVar[str] = "imc.shift_and_add"
+
+    codes: Value
+    active: Value | None = None
+    significances: tuple[int, ...]
+    signed_input: bool = False
+    offset: int = 0
+    scale: int | Const = 1
+    shift: int = 0
+    result: Value
+
+    @property
+    def plane_weights(self) -> tuple[int, ...]:
+        planes = self.codes.shape[0]
+        top = -1 if self.signed_input else 1
+        return tuple((top if b == planes - 1 else 1) << b for b in range(planes))
+
+    def verify(self, constants: Constants) -> Iterator[str]:
+        if len(self.significances) != self.codes.shape[2]:
+            yield f"{len(self.significances)} significances for {self.codes.shape[2]} slices"
+            return
+        if self.result.shape != self.codes.shape[3:]:
+            yield f"codes are {self.codes.shape}, but the result has {self.result.shape}"
+        if (self.active is None) != (self.offset == 0):
+            yield f"offset {self.offset} needs a count of active rows, and only then"
+        if not 0 <= self.shift <= 30:
+            yield f"shift {self.shift} is outside 0..30"
+        low, high = self.range(constants)
+        if not isinstance(self.result.type, IntType) or not self.result.type.holds(low, high):
+            yield f"sum spans {low}..{high}, too wide for {self.result.type}"
+
+    def range(self, constants: Constants) -> tuple[int, int]:
+        """Return bounds of the result, from the types of the operands."""
+        code = self.codes.type
+        assert isinstance(code, IntType)
+        ends = [sorted((s * code.min, s * code.max)) for s in self.significances]
+        low, high = sum(e[0] for e in ends), sum(e[1] for e in ends)
+        if self.active is not None and isinstance(self.active.type, IntType):
+            correction = sorted((0, self.offset * self.active.type.max))
+            low, high = low + correction[0], high + correction[1]
+        scale = (
+            np.broadcast_to(param(constants, self.scale, INT64), (self.codes.shape[1], 1))
+            if (not isinstance(self.scale, Const))
+            else param(constants, self.scale, INT64)
+        )
+        blocks = self.codes.shape[1] // (scale.shape[0])
+        lows = np.minimum(scale * low, scale * high).sum(axis=0) * blocks
+        highs = np.maximum(scale * low, scale * high).sum(axis=0) * blocks
+        return _over_planes(int(lows.min()), int(highs.max()), self.plane_weights, self.shift)
+
+    def evaluate(self, constants: Constants, *operands: Array) -> tuple[Array, ...]:
+        codes = operands[0]
+        positions = self.result.shape[1:]
+        slices = np.asarray(self.significances, np.int64)
+        block = np.einsum("s,bpgsn...->bpgn...", slices, codes)
+        if self.active is not None:
+            block = block + self.offset * per_output(operands[1], self.codes.shape[3])[:, :, :, 0]
+        scale = param(constants, self.scale, INT64)
+        if scale.ndim:
+            scale = over_positions(scale, positions)
+        planes = np.asarray(self.plane_weights, np.int64)
+        total = np.einsum("p,bpn...->bn...", planes, (scale * block).sum(axis=2))
+        return (total >> self.shift,)
+
+
+def _over_planes(low: int, high: int, planes: tuple[int, ...], shift: int) -> tuple[int, int]:
+    ends = [sorted((w * low, w * high)) for w in planes]
+    return sum(e[0] for e in ends) >> shift, sum(e[1] for e in ends) >> shift

@@ -1,0 +1,95 @@
+"""Run a tuple of passes, checking every step."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from mapper.diagnostics import MappingError
+from mapper.ir.core import Array, Graph
+from mapper.ir.verify import InvalidIR, check_graph
+from passes import (
+    PIPELINE,
+    EncodeInputs,
+    InputCode,
+    LowerReadout,
+    Partition,
+    Pass,
+    QuantizeWeights,
+    SliceWeights,
+    TileColumns,
+)
+from targets import Target
+
+After = Callable[[Pass, Graph], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassRun:
+    """What one pass did: kept in the build folder and shown in the report."""
+
+    name: str
+    exact: bool
+    ops: int
+    seconds: float
+
+
+def make_passes(
+    target: Target,
+    *,
+    weight_bits: int | None = None,
+    codes: dict[str, InputCode] | None = None,
+    samples: dict[str, Array] | None = None,
+) -> tuple[Pass, ...]:
+    """Return ``PIPELINE`` with the options of one compilation filled in."""
+    bits = weight_bits or target.macros[0].weight_bits
+    options: dict[type[Pass], Pass] = {
+        EncodeInputs: EncodeInputs(codes=codes or {}),
+        QuantizeWeights: QuantizeWeights(bits=bits),
+        Partition: Partition(weight_bits=bits),
+        TileColumns: TileColumns(weight_bits=bits),
+        SliceWeights: SliceWeights(weight_bits=bits),
+        LowerReadout: LowerReadout(samples=samples or {}),
+    }
+    return tuple(options.get(kind) or kind() for kind in PIPELINE)
+
+
+def run_passes(
+    graph: Graph,
+    target: Target,
+    passes: Sequence[Pass],
+    *,
+    after: After | None = None,
+    stop_after: str | None = None,
+) -> tuple[Graph, tuple[PassRun, ...]]:
+    """Run passes in order; the graph is checked after each.
+
+    ``after`` is called with each pass and its result. A pass that breaks the graph raises
+    ``InvalidIR`` with its name and a note of the passes before it.
+    """
+    runs: list[PassRun] = []
+    for step in passes:
+        started = time.perf_counter()
+        try:
+            graph = _checked(step, graph, target)
+        except MappingError:
+            raise
+        except Exception as error:
+            before = ", ".join(run.name for run in runs) or "none"
+            error.add_note(f"in pass '{step.name}' for target '{target.name}'; after: {before}")
+            raise
+        seconds = time.perf_counter() - started
+        runs.append(PassRun(name=step.name, exact=step.exact, ops=len(graph.ops), seconds=seconds))
+        if after is not None:
+            after(step, graph)
+        if step.name == stop_after:
+            break
+    return graph, tuple(runs)
+
+
+def _checked(step: Pass, graph: Graph, target: Target) -> Graph:
+    graph = step.run(graph, target)
+    check_graph(graph, made_by=f"pass '{step.name}'")
+    left = [op.mnemonic for op in graph.ops if type(op) in step.gone]
+    if left:
+        raise InvalidIR(f"pass '{step.name}' promised no {left[0]}, but {len(left)} are left")
+    return graph

@@ -1,0 +1,107 @@
+"""What the wordlines of each layer carry: from data, layer after layer, or made up."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mapper.ir.core import Array, Constants, Graph, IntType, Op
+from mapper.ir.crossbar import CrossbarMvm
+from mapper.ir.evaluate import evaluate, initial_states
+from mapper.ir.windows import wordline_inputs
+
+_VECTORS = 256
+"""Samples of a layer's wordlines that calibration looks at."""
+
+_FRAMES = 64
+"""Frames (a time step of a recording) they are drawn from."""
+
+
+def made_up_bits(op: CrossbarMvm, wordlines: int, density: float, seed: int) -> Array:
+    """Return random bits ``[M, groups, K]`` for a layer of which no data is known."""
+    rng = np.random.default_rng(seed)
+    return (rng.random((_VECTORS // 4, op.groups, wordlines)) < density).astype(np.uint8)
+
+
+def drawn_bits(op: CrossbarMvm, frames: Array, seed: int) -> Array:
+    """Return bits ``[M, groups, K]`` drawn from positions and planes of ``frames[F, *shape]``."""
+    assert isinstance(op.x.type, IntType)
+    rng = np.random.default_rng(seed)
+    chosen = rng.permutation(len(frames))[:_FRAMES]
+    each = -(-_VECTORS // len(chosen))
+    vectors = [_vectors(op, frames[f : f + 1], each, rng) for f in chosen]
+    codes = np.concatenate(vectors)
+    planes = [(codes >> b) & 1 for b in range(op.x.type.bits)]
+    return np.concatenate(planes).astype(np.uint8)
+
+
+def _vectors(op: CrossbarMvm, frame: Array, count: int, rng: np.random.Generator) -> Array:
+    inputs = wordline_inputs(frame, op.window, op.groups)[0]
+    flat = inputs.reshape(*inputs.shape[:2], -1)
+    positions = rng.integers(0, flat.shape[2], count)
+    vectors: Array = flat[:, :, positions].transpose(2, 0, 1)
+    return vectors
+
+
+@dataclass
+class Activity:
+    """The values of a network on calibration data, filled in op by op.
+
+    ``frames`` holds each value as ``[T, B, *shape]``. Ops are added in execution order, already
+    lowered, so a layer sees what the layers before it will really send.
+    """
+
+    graph: Graph
+    frames: dict[str, Array] = field(default_factory=dict)
+
+    @classmethod
+    def start(cls, graph: Graph, samples: Mapping[str, Array]) -> "Activity":
+        """Begin with the network's inputs ``[T, B, *shape]`` and what the step before left."""
+        activity = cls(graph, {v.name: samples[v.name].astype(np.int64) for v in graph.inputs})
+        looped = [s for s in graph.states if not _written_by_reader(graph, s.read.name, s.next)]
+        if looped:
+            exact = evaluate(graph, activity.frames, watch=[s.next for s in looped])
+            batch = next(iter(activity.frames.values())).shape[1]
+            starts = initial_states(graph, batch, {})
+            for s in looped:
+                activity.frames[s.read.name] = _delayed(exact[s.next], starts[s.read.name])
+        return activity
+
+    def flat(self, name: str) -> Array:
+        """Return a value with time and batch merged: ``[F, *shape]``."""
+        held = self.frames[name]
+        return held.reshape(-1, *held.shape[2:])
+
+    def run(self, ops: list[Op], keep: set[str], constants: Constants) -> None:
+        """Evaluate a few consecutive ops on every frame; remember the results named in ``keep``."""
+        states = {s.read.name: s for s in self.graph.states}
+        own = {v.name for op in ops for v in op.operands if v.name not in self.frames} & set(states)
+        steps, batch = next(iter(self.frames.values())).shape[:2]
+        held = {n: a for n, a in initial_states(self.graph, batch, {}).items() if n in own}
+        record: dict[str, list[Array]] = {name: [] for name in keep}
+        for t in range(steps):
+            env = self._step(ops, t, held, constants)
+            held = {name: env[states[name].next] for name in own}
+            for name in keep:
+                record[name].append(env[name])
+        self.frames.update({name: np.stack(arrays) for name, arrays in record.items()})
+
+    def _step(
+        self, ops: list[Op], t: int, held: Mapping[str, Array], constants: Constants
+    ) -> dict[str, Array]:
+        env = dict(held)
+        for op in ops:
+            names = [v.name for v in op.operands]
+            operands = [env[n] if n in env else self.frames[n][t] for n in names]
+            results = op.evaluate(constants, *operands)
+            env.update(zip((v.name for v in op.results), results, strict=True))
+        return env
+
+
+def _written_by_reader(graph: Graph, read: str, written: str) -> bool:
+    readers = [op for op in graph.ops if read in {v.name for v in op.operands}]
+    return all(written in {v.name for v in op.results} for op in readers)
+
+
+def _delayed(values: Array, start: Array) -> Array:
+    return np.concatenate([start[None], values[:-1]])

@@ -1,0 +1,30 @@
+"""What a pass is: a frozen dataclass that turns one valid graph into another."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from mapper.ir.core import Graph, Op
+from targets import Target
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pass:
+    """One step of lowering. Fields are its options; it has no state and does no I/O.
+
+    The graph is valid before and after. ``exact`` says that every output bit stays the same
+    for every input; a pass that changes numbers says ``exact = False`` and its docstring says
+    what changes. The runner checks that no op of the classes in ``gone`` is left.
+    """
+
+    name: ClassVar[str]
+    exact: ClassVar[bool]
+    gone: ClassVar[tuple[type[Op], ...]] = ()
+
+    def run(self, graph: Graph, target: Target) -> Graph:
+        """Return the new graph; raise ``MappingError`` for what the user can mend."""
+        raise NotImplementedError  # every pass does something
+
+    @classmethod
+    def summary(cls) -> str:
+        """Return the first line of the docstring."""
+        return (cls.__doc__ or "").strip().splitlines()[0]

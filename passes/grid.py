@@ -1,0 +1,36 @@
+"""How a layer of weights covers crossbars: the sizes that several passes agree on."""
+
+from math import ceil
+
+from mapper.ir.core import IntType, Span, Value
+from mapper.ir.crossbar import CountActive, CrossbarMvm
+from targets import Macro, Target
+
+
+def grid_size(wordlines: int, outputs: int, groups: int, macro: Macro, bits: int) -> int:
+    """Count the crossbars of one copy of a layer with ``wordlines`` a group."""
+    columns = ceil(outputs // groups / macro.outputs_per_crossbar(bits)) * groups
+    return ceil(wordlines / macro.wordlines) * columns
+
+
+def macro_of(target: Target, op: CrossbarMvm) -> Macro:
+    """Return the macro kind that ``partition`` chose for a layer."""
+    return next(m for m in target.macros if m.name == op.placement.macro)
+
+
+def count_active(op: CrossbarMvm) -> CountActive:
+    """Make the op that counts the driven wordlines of a layer's row blocks."""
+    tallest = max(len(span) for span in op.rows)
+    shape = (op.planes, len(op.rows), op.groups, *op.positions)
+    name = op.partial_sum.name.removesuffix(".partial_sum")
+    active = Value(f"{name}.active", IntType.spanning(0, tallest), shape)
+    return CountActive(
+        x=op.x, window=op.window, groups=op.groups, rows=op.rows, active=active, loc=op.loc
+    )
+
+
+def layer_spans(outputs: int, groups: int, width: int) -> tuple[Span, ...]:
+    """Cut the outputs into spans of ``width`` that stay within one group each."""
+    group = outputs // groups
+    starts = range(0, outputs, group)
+    return tuple(span for start in starts for span in Span(start, start + group).split(width))

@@ -1,0 +1,187 @@
+"""Read every bitline the way the target does: sense amplifier, ternary, ADC or ideal."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+from mapper.ir.core import INT64, Array, Const, Graph, IntType, Op, Value
+from mapper.ir.crossbar import CountActive, CrossbarMvm
+from mapper.ir.infer import infer_types
+from mapper.ir.neurons import IntegerNeuron
+from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
+from passes.activity import Activity, drawn_bits, made_up_bits
+from passes.base import Pass
+from passes.calibrate import Calibration, calibrate, first_threshold
+from passes.grid import count_active, macro_of
+from passes.offsets import Offsets, absorb, carry, corrected_codings
+from passes.rewrite import pruned, use_counts
+from targets import Macro, Target
+
+
+@dataclass(frozen=True, kw_only=True)
+class LowerReadout(Pass):
+    """Read every bitline the way its macro does, with references, steps and scales set from data.
+
+    A sense amplifier keeps one bit of each partial sum and an ADC rounds and clips it, so this is
+    inexact unless the readout is ideal. Layers are set one after the other, each from what the
+    layers before it, already lowered, send on the recordings in ``samples``. Without recordings
+    its wordlines are taken to be active at random with probability ``density``. What is left
+    of a constant error goes into the bias of the neuron behind.
+    """
+
+    name: ClassVar[str] = "lower-readout"
+    exact: ClassVar[bool] = False
+
+    samples: Mapping[str, Array] = field(default_factory=dict, compare=False)
+    """Input codes ``[T, B, *shape]`` by input name."""
+    density: float = 0.1
+    seed: int = 0
+
+    def run(self, graph: Graph, target: Target) -> Graph:
+        return _Lowering(self, graph, target).run()
+
+
+@dataclass
+class _Lowering:
+    """The walk over one graph, layer after layer."""
+
+    options: LowerReadout
+    graph: Graph
+    target: Target
+    constants: dict[str, Array] = field(default_factory=dict)
+    offsets: Offsets = field(default_factory=dict)
+    activity: Activity | None = None
+
+    def run(self) -> Graph:
+        graph = self.graph
+        self.constants = dict(graph.constants)
+        if self.options.samples:
+            self.activity = Activity.start(graph, self.options.samples)
+        readers = {op.codes.name: op for op in graph.ops if isinstance(op, ShiftAndAdd)}
+        ops: list[Op] = []
+        for op in graph.ops:
+            if isinstance(op, CountActive | ShiftAndAdd):
+                continue  # comes with its crossbars
+            new = [op]
+            if isinstance(op, CrossbarMvm):
+                new = self._layer(op, readers[op.partial_sum.name])
+            elif isinstance(op, IntegerNeuron):
+                new = [absorb(op, self.offsets, self.constants)]
+            else:
+                carry(op, self.offsets, self.constants)
+            self._observe(new)
+            ops.extend(new)
+        lowered = replace(
+            graph,
+            ops=tuple(ops),
+            codings=corrected_codings(graph, self.offsets, self.constants),
+            constants=self.constants,
+        )
+        return infer_types(pruned(lowered))
+
+    def _observe(self, ops: list[Op]) -> None:
+        if self.activity is None:
+            return
+        used = use_counts(self.graph)
+        keep = {v.name for op in ops for v in op.results if used[v.name]}
+        inner = {v.name for op in ops[:-1] for v in op.results}
+        self.activity.run(ops, keep - inner, self.constants)
+
+    def _layer(self, op: CrossbarMvm, sums: ShiftAndAdd) -> list[Op]:
+        macro = macro_of(self.target, op)
+        if macro.readout.kind == "ideal":
+            return list(_ideal(op, sums))
+        bits = self._bits(op)
+        settings = calibrate(op, self.constants, macro.readout, bits)
+        if settings.offset.any():
+            shape = (-1,) + (1,) * len(op.positions)
+            total = settings.offset * sum(sums.plane_weights)
+            self.offsets[sums.result.name] = total.reshape(shape)
+        if macro.readout.is_adc:
+            return list(_adc(op, sums, macro, settings))
+        name = f"{sums.result.name}.thresholds"
+        self.constants[name] = settings.thresholds
+        return list(_sense_amp(op, sums, macro, settings, Const(name)))
+
+    def _bits(self, op: CrossbarMvm) -> Array:
+        wordlines = self.constants[op.weight.name].shape[0]
+        if self.activity is None:
+            return made_up_bits(op, wordlines, self.options.density, self.options.seed)
+        return drawn_bits(op, self.activity.flat(op.x.name), self.options.seed)
+
+
+def _read_value(op: CrossbarMvm) -> Value:
+    name = op.partial_sum.name.removesuffix(".partial_sum")
+    return Value(f"{name}.codes", INT64, op.partial_sum.shape)
+
+
+def _counted(op: CrossbarMvm, sums: ShiftAndAdd) -> Iterator[Op]:
+    """Yield the counter again where the shift-and-add corrects an offset."""
+    if sums.active is not None:
+        yield count_active(op)
+
+
+def _ideal(op: CrossbarMvm, sums: ShiftAndAdd) -> Iterator[Op]:
+    """An ADC of step 1 over the whole range of the sum loses nothing."""
+    type = op.partial_sum.type
+    assert isinstance(type, IntType)
+    read = _read_value(op)
+    yield op
+    yield AdcRead(
+        kind="ideal",
+        bits=type.bits,
+        partial_sum=op.partial_sum,
+        first=type.min + 1,
+        step=1,
+        base=type.min,
+        result=read,
+        loc=op.loc,
+    )
+    yield from _counted(op, sums)
+    yield replace(sums, codes=read)
+
+
+def _adc(op: CrossbarMvm, sums: ShiftAndAdd, macro: Macro, settings: Calibration) -> Iterator[Op]:
+    read = _read_value(op)
+    kind = macro.readout.kind
+    assert kind == "flash" or kind == "sar"
+    yield op
+    yield AdcRead(
+        kind=kind,
+        bits=macro.readout.bits,
+        partial_sum=op.partial_sum,
+        first=first_threshold(settings.base, settings.step),
+        step=settings.step,
+        base=settings.base,
+        result=read,
+        loc=op.loc,
+    )
+    yield from _counted(op, sums)
+    yield replace(sums, codes=read)
+
+
+def _sense_amp(
+    op: CrossbarMvm, sums: ShiftAndAdd, macro: Macro, settings: Calibration, thresholds: Const
+) -> Iterator[Op]:
+    read = _read_value(op)
+    counter = count_active(op) if macro.readout.reference == "half-active" else None
+    yield op
+    if counter is not None:
+        yield counter
+    yield SenseAmpRead(
+        partial_sum=op.partial_sum,
+        active=None if counter is None else counter.active,
+        thresholds=thresholds,
+        levels=macro.readout.levels,
+        cell_bits=macro.cell_bits,
+        result=read,
+        loc=op.loc,
+    )
+    yield replace(
+        sums,
+        codes=read,
+        active=None,
+        offset=0,  # with one bit a column the reference carries the offset
+        scale=settings.multiplier,
+        shift=settings.shift,
+    )

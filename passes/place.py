@@ -1,0 +1,35 @@
+"""Give every crossbar a physical slot."""
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from mapper.ir.core import Graph, Op, Span
+from mapper.ir.crossbar import CrossbarMvm
+from passes.base import Pass
+from targets import Target
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place(Pass):
+    """Give every crossbar a physical slot: layers side by side in execution order.
+
+    Slot ``s`` of a round is on chip ``s // crossbars`` and there on tile ``s % crossbars //
+    crossbars_per_tile``. Within a layer copies come first, then row blocks, then column blocks.
+    """
+
+    name: ClassVar[str] = "place"
+    exact: ClassVar[bool] = True
+
+    def run(self, graph: Graph, target: Target) -> Graph:
+        filled: Counter[int] = Counter()
+        return replace(graph, ops=tuple(_place(op, filled) for op in graph.ops))
+
+
+def _place(op: Op, filled: Counter[int]) -> Op:
+    if not isinstance(op, CrossbarMvm):
+        return op
+    start = filled[op.placement.round]
+    stop = start + op.crossbars * op.placement.copies
+    filled[op.placement.round] = stop
+    return replace(op, placement=replace(op.placement, slots=Span(start, stop)))

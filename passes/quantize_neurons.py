@@ -1,0 +1,233 @@
+"""Turn the network into integers: neurons, thresholds, and everything between."""
+
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+import numpy as np
+
+from mapper.diagnostics import refuse
+from mapper.ir.core import (
+    FLOAT,
+    Array,
+    Coding,
+    Const,
+    Graph,
+    IntType,
+    Op,
+    Scalar,
+    State,
+    Value,
+)
+from mapper.ir.infer import substitute
+from mapper.ir.network import (
+    Add,
+    Concat,
+    FakeQuantize,
+    MaxPool2d,
+    Merge,
+    Reshape,
+    Scale,
+    SumPool2d,
+    Transpose,
+)
+from mapper.ir.neurons import Decay, IntegerNeuron, Neuron
+from mapper.ir.synapses import Synapse
+from passes import meaning
+from passes.base import Pass
+from passes.meaning import Meaning
+from passes.neuron_units import Leak, NeuronUnits, fit_neuron
+from passes.rewrite import number, pruned, simplest
+from targets import Target
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuantizeNeurons(Pass):
+    """Turn the network into integers: scales and biases go into thresholds and membranes.
+
+    A value's scale and offset are followed to the neuron that reads it, which takes a membrane
+    unit per channel, so that its threshold, reset and bias are integers. Inexact: those integers
+    are rounded, a leak becomes one the target has, sums of different scales are aligned by integer
+    multipliers, and the rounding of quantised activations (``net.fake_quantize``) is left out.
+    """
+
+    name: ClassVar[str] = "quantize-neurons"
+    exact: ClassVar[bool] = False
+    gone: ClassVar[tuple[type[Op], ...]] = (Neuron, Scale, FakeQuantize)
+
+    def run(self, graph: Graph, target: Target) -> Graph:
+        return _Rewriter(graph=graph, target=target).run()
+
+
+@dataclass
+class _Rewriter:
+    """The walk over one graph: what each value means so far, and the new ops."""
+
+    graph: Graph
+    target: Target
+    meanings: dict[str, Meaning] = field(default_factory=dict)
+    ops: list[Op] = field(default_factory=list)
+    states: list[State] = field(default_factory=list)
+    constants: dict[str, Array] = field(default_factory=dict)
+
+    def run(self) -> Graph:
+        graph = self.graph
+        self.constants = dict(graph.constants)
+        self.meanings = {v.name: meaning.plain(v) for v in graph.inputs}
+        for state in graph.states:
+            if state.read.type != FLOAT:
+                self.meanings[state.read.name] = meaning.plain(state.read)
+                self.states.append(replace(state, output=""))
+        for op in graph.ops:
+            self._rewrite(op)
+        done = replace(
+            graph,
+            outputs=tuple(self._output(v) for v in graph.outputs),
+            states=tuple(self.states),
+            ops=tuple(self.ops),
+            constants=self.constants,
+            codings={**graph.codings, **self._output_codings()},
+        )
+        return pruned(done)
+
+    def _output(self, value: Value) -> Value:
+        """Give the integers behind an output its name: others find it by that."""
+        held = self.meanings[value.name].value
+        if held.name == value.name:
+            return held
+        named = replace(held, name=value.name)
+        taken = {v.name for v in (*self.graph.inputs, *self.graph.outputs)}
+        taken |= {state.read.name for state in self.graph.states}
+        if held.name in taken:  # it has a name of its own to keep
+            self.ops.append(Reshape(x=held, result=named))
+            return named
+        rename = {held.name: named}
+        self.ops = [substitute(op, rename) for op in self.ops]
+        self.states = [
+            replace(s, next=named.name) if s.next == held.name else s for s in self.states
+        ]
+        for name, known in self.meanings.items():
+            if known.value.name == held.name:
+                self.meanings[name] = replace(known, value=named)
+        return named
+
+    def _rewrite(self, op: Op) -> None:
+        if isinstance(op, Scale):
+            x = self.meanings[op.x.name]
+            factor, offset = number(self.graph, op.factor), number(self.graph, op.offset)
+            self.meanings[op.result.name] = x.scaled(factor, offset)
+        elif isinstance(op, FakeQuantize):
+            self.meanings[op.result.name] = self.meanings[op.x.name]
+        elif isinstance(op, Neuron):
+            self._neuron(op)
+        else:
+            new, result, tables = self._integer_form(op)
+            self.ops.append(new)
+            self.constants.update(tables)
+            self.meanings[op.results[0].name] = result
+
+    def _integer_form(self, op: Op) -> tuple[Op, Meaning, dict[str, Array]]:
+        known = [self.meanings[v.name] for v in op.operands]
+        if isinstance(op, Add):
+            return meaning.add(op, known)
+        if isinstance(op, Concat):
+            return *meaning.concat(op, known), {}
+        if isinstance(op, Synapse):
+            return *meaning.synapse(op, known[0], self.constants), {}
+        if isinstance(op, MaxPool2d):
+            return *meaning.max_pool(op, known[0]), {}
+        if isinstance(op, SumPool2d):
+            return *meaning.sum_pool(op, known[0]), {}
+        if isinstance(op, Reshape | Transpose):
+            return *meaning.moved(op, known[0]), {}
+        if isinstance(op, Merge):
+            return op, meaning.plain(op.result), {}
+        raise refuse(
+            "unsupported-on-hardware",
+            f"'{op.mnemonic}' has no integer form",
+            loc=op.loc,
+            help="networks run on crossbars and spiking neurons; remove this operation",
+        )
+
+    def _neuron(self, op: Neuron) -> None:
+        x = self.meanings[op.x.name]
+        units = fit_neuron(self.graph, op, x, self.target.neuron)
+        held = IntType(self.target.neuron.membrane_bits, signed=True)
+        values = (op.membrane, op.membrane_next, op.current, op.current_next)
+        typed = {v.name: replace(v, type=held) for v in values if v is not None}
+
+        def integer(value: Value | None) -> Value | None:
+            return None if value is None else typed[value.name]
+
+        self.ops.append(
+            IntegerNeuron(
+                x=x.value,
+                membrane=typed[op.membrane.name],
+                membrane_next=typed[op.membrane_next.name],
+                current=integer(op.current),
+                current_next=integer(op.current_next),
+                spike=op.spike,
+                fraction_bits=units.fraction_bits,
+                decay=self._decay(op, "leak", units.decay),
+                current_decay=self._decay(op, "current_leak", units.current_decay),
+                bias=self._integers(op, "bias", units.bias),
+                threshold=self._integers(op, "threshold", units.threshold),
+                strict=op.strict,
+                reset=replace(op.reset, amount=self._integers(op, "reset", units.reset_amount)),
+                spike_phase=op.spike_phase,
+                floor=None if units.floor is None else self._integers(op, "floor", units.floor),
+                loc=op.loc,
+            )
+        )
+        if op.spike is not None:
+            self.meanings[op.spike.name] = meaning.plain(op.spike)
+        self._neuron_states(op, typed, units)
+
+    def _neuron_states(self, op: Neuron, typed: dict[str, Value], units: NeuronUnits) -> None:
+        """States keep their names; what they hold before the first step changes its unit."""
+        starts = {op.membrane.name: units.unit}
+        if op.current is not None:
+            starts[op.current.name] = units.current_unit
+        for state in self.graph.states:
+            unit = starts.get(state.read.name)
+            if unit is None:
+                continue
+            start = np.rint(np.asarray(number(self.graph, state.initial) / unit))
+            initial = self._integers(op, f"{state.read.name}.initial", start)
+            read = typed[state.read.name]
+            self.states.append(replace(state, read=read, initial=initial, output=""))
+        for value, unit in ((op.membrane_next, units.unit), (op.current_next, units.current_unit)):
+            if value is not None:
+                self.meanings[value.name] = Meaning(
+                    value=typed[value.name], scale=unit, offset=np.asarray(0.0)
+                )
+
+    def _decay(self, op: Op, what: str, leak: Leak) -> Decay:
+        if leak.multiplier is None:
+            return leak.decay
+        return replace(leak.decay, multiplier=self._integers(op, what, leak.multiplier))
+
+    def _integers(self, op: Op, what: str, table: Array) -> int | Const:
+        """Return one integer, or a new constant where neurons differ."""
+        small = simplest(table)
+        if small.ndim == 0:
+            return int(small)
+        name = f"{op.results[0].name}.{what}"
+        self.constants[name] = small.astype(np.int64)
+        return Const(name)
+
+    def _output_codings(self) -> dict[str, Coding]:
+        codings = {}
+        for value in self.graph.outputs:
+            known = self.meanings[value.name]
+            if (known.scale == 1).all() and not known.offset.any():
+                continue
+            scale = self._real(f"{value.name}.coding.scale", known.scale)
+            offset = self._real(f"{value.name}.coding.offset", known.offset)
+            codings[known.value.name] = Coding(scale=scale, offset=offset)
+        return codings
+
+    def _real(self, name: str, table: Array) -> Scalar:
+        if table.ndim == 0:
+            return float(table)
+        self.constants[name] = table.astype(np.float64)
+        return Const(name)

@@ -1,0 +1,130 @@
+"""Turn trained weights into small integers and a scale."""
+
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal
+
+import networkx as nx
+import numpy as np
+
+from mapper.diagnostics import refuse
+from mapper.ir.core import FLOAT, Array, Const, Graph, Op
+from mapper.ir.network import Add, Scale
+from mapper.ir.synapses import Synapse
+from passes.base import Pass
+from passes.rewrite import pruned
+from targets import Target
+
+_CLIP_RATIOS = np.linspace(1.0, 0.3, 36)
+"""Candidate ranges, as fractions of the greatest weight; the first wins a tie."""
+
+_SEARCH_WEIGHTS = 1 << 19
+"""Weights of a layer that take part in the search for its scale; evenly spaced wordlines."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuantizeWeights(Pass):
+    """Turn trained weights into signed integers and one scale per output channel or layer.
+
+    Rounds to the nearest integer in ``-(2**(bits-1) - 1) .. 2**(bits-1) - 1``, with the scale of
+    least squared error. Layers that meet in one sum share a scale when it is per layer. Weights
+    that are integers of at most ``bits`` bits already (a quantised model) are kept as they are.
+    The scale and the bias become a ``net.scale`` after the layer.
+    """
+
+    name: ClassVar[str] = "quantize-weights"
+    exact: ClassVar[bool] = False
+
+    bits: int | None = None
+    """Width of a weight; the target's own where None. 2..8."""
+    granularity: Literal["channel", "layer"] = "channel"
+
+    def run(self, graph: Graph, target: Target) -> Graph:
+        bits = self.bits or target.macros[0].weight_bits
+        if not 2 <= bits <= 8:
+            raise refuse(
+                "weight-bits", f"weights of {bits} bits, but 2..8 are possible", loc="--weight-bits"
+            )
+        scales = self._scales(graph, bits)
+        constants = dict(graph.constants)
+        ops: list[Op] = []
+        for op in graph.ops:
+            scale = scales.get(op.results[0].name)
+            if not isinstance(op, Synapse) or scale is None:
+                ops.append(op)
+                continue
+            ops.extend(_quantize(op, scale, bits, constants))
+        return pruned(replace(graph, ops=tuple(ops), constants=constants))
+
+    def _scales(self, graph: Graph, bits: int) -> dict[str, Array]:
+        """Map each layer to quantise to its scale per output channel."""
+        layers = {op.result.name: op for op in graph.ops if isinstance(op, Synapse)}
+        matrices = {
+            name: op.matrix(graph.constants[op.weight.name].astype(np.float64))
+            for name, op in layers.items()
+            if not _fits(graph.constants[op.weight.name], bits)
+        }
+        if self.granularity == "channel":
+            return {name: best_scales(matrix, bits) for name, matrix in matrices.items()}
+        found = {}
+        for group in _meeting(graph, matrices):
+            together = np.concatenate([matrices[name].reshape(-1, 1) for name in group])
+            scale = best_scales(together, bits)[0]
+            found.update({n: np.full(matrices[n].shape[1], scale) for n in group})
+        return found
+
+
+def _fits(weight: Array, bits: int) -> bool:
+    greatest = (1 << (bits - 1)) - 1
+    return weight.dtype.kind in "iu" and int(np.abs(weight.astype(np.int64)).max()) <= greatest
+
+
+def _meeting(graph: Graph, layers: dict[str, Array]) -> list[list[str]]:
+    """Group layers whose results are added to each other, in the order they run."""
+    together: nx.Graph[str] = nx.Graph()
+    together.add_nodes_from(layers)
+    for op in graph.ops:
+        if isinstance(op, Add):
+            names = [term.name for term in op.terms if term.name in layers]
+            nx.add_path(together, names)
+    order = {name: i for i, name in enumerate(layers)}
+    return [sorted(group, key=order.__getitem__) for group in nx.connected_components(together)]
+
+
+def best_scales(matrix: Array, bits: int) -> Array:
+    """Return the scale of least squared error for each column of ``matrix[K, N]``.
+
+    A column of zeros gets scale 1. Large layers are searched on a sample of their wordlines.
+    """
+    greatest = (1 << (bits - 1)) - 1
+    peak = np.abs(matrix).max(axis=0)
+    peak = np.where(peak > 0, peak, greatest)
+    best, least = peak / greatest, np.full(matrix.shape[1], np.inf)
+    sample = matrix[:: max(1, matrix.size // _SEARCH_WEIGHTS)]
+    for ratio in _CLIP_RATIOS:
+        scale = ratio * peak / greatest
+        rounded = np.clip(np.rint(sample / scale), -greatest, greatest) * scale
+        error = ((sample - rounded) ** 2).sum(axis=0)
+        best, least = np.where(error < least, scale, best), np.minimum(error, least)
+    return best
+
+
+def _quantize(op: Synapse, scale: Array, bits: int, constants: dict[str, Array]) -> list[Op]:
+    name, greatest = op.result.name, (1 << (bits - 1)) - 1
+    matrix = op.matrix(constants[op.weight.name].astype(np.float64))
+    codes = np.clip(np.rint(matrix / scale), -greatest, greatest).astype(np.int8)
+    shape = (-1,) + (1,) * (len(op.result.shape) - 1)
+    constants[f"{name}.codes"] = np.ascontiguousarray(op.from_matrix(codes))
+    constants[f"{name}.scale"] = scale.reshape(shape)
+    bias = np.zeros(len(scale)) if op.bias is None else constants[op.bias.name]
+    constants[f"{name}.offset"] = bias.reshape(shape)
+    total = replace(op.result, name=f"{name}.sum", type=FLOAT)
+    return [
+        replace(op, weight=Const(f"{name}.codes"), bias=None, result=total),
+        Scale(
+            x=total,
+            factor=Const(f"{name}.scale"),
+            offset=Const(f"{name}.offset"),
+            result=op.result,
+            loc=op.loc,
+        ),
+    ]

@@ -1,0 +1,45 @@
+"""Split wide layers over several crossbars."""
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from mapper.diagnostics import refuse
+from mapper.ir.core import Graph, Op
+from mapper.ir.crossbar import CrossbarMvm
+from passes.base import Pass
+from passes.grid import layer_spans, macro_of
+from targets import Target
+
+
+@dataclass(frozen=True, kw_only=True)
+class TileColumns(Pass):
+    """Give each crossbar as many outputs as their bit-slices leave room for on its bitlines.
+
+    All bit-slices of a weight lie side by side on one wordline: 64 bitlines hold 16 outputs of
+    4-bit weights in 1-bit cells. Which crossbar a column is on changes no number.
+    """
+
+    name: ClassVar[str] = "tile-columns"
+    exact: ClassVar[bool] = True
+
+    weight_bits: int | None = None
+
+    def run(self, graph: Graph, target: Target) -> Graph:
+        return replace(graph, ops=tuple(self._tile(op, target, graph) for op in graph.ops))
+
+    def _tile(self, op: Op, target: Target, graph: Graph) -> Op:
+        if not isinstance(op, CrossbarMvm):
+            return op
+        macro = macro_of(target, op)
+        bits = self.weight_bits or macro.weight_bits
+        width = macro.outputs_per_crossbar(bits)
+        if width < 1:
+            raise refuse(
+                "weight-too-wide",
+                f"a {bits}-bit weight takes {macro.bitlines_per_weight(bits)} bitlines, "
+                f"'{macro.name}' of '{target.name}' has {macro.bitlines}",
+                loc=op.loc,
+                help="use fewer weight bits or a wider crossbar",
+            )
+        outputs = graph.constants[op.weight.name].shape[1]
+        return replace(op, columns=layer_spans(outputs, op.groups, width))

@@ -1,0 +1,96 @@
+"""Every target file that comes with the compiler."""
+
+import pytest
+
+from targets import Macro, Target, list_targets, load_target, target_from_data, target_to_data
+
+SHIPPED = (
+    "adcless-128",
+    "adcless-32",
+    "adcless-64",
+    "adcless-diff-128",
+    "adcless-diff-32",
+    "adcless-diff-64",
+    "hpadc-flash5-128",
+    "hpadc-flash5-32",
+    "hpadc-flash5-64",
+    "hpadc-sar5-128",
+    "hpadc-sar5-64",
+    "ideal-128",
+    "mixed-64",
+    "ternary-diff-64",
+)
+REFERENCE_CROSSBARS = 157_432  # 32x32 crossbars of the largest network of arXiv 2211.02167
+
+
+def only_macro(name: str) -> Macro:
+    (macro,) = load_target(name).macros
+    return macro
+
+
+def test_targets_are_listed_in_order():
+    assert list_targets() == SHIPPED
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_shipped_target_loads_under_its_name(name):
+    target = load_target(name)
+    assert target.name == name
+    assert target.components.name == "reference-65nm"
+    assert target.chip.max_rounds == 1
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_target_survives_plain_data(name):
+    target = load_target(name)
+    assert target_from_data(target_to_data(target), loc="mapping.json") == target
+
+
+@pytest.mark.parametrize("name", [name for name in SHIPPED if name != "ideal-128"])
+def test_real_targets_take_4_bit_weights_in_1_bit_cells_and_inputs_of_8_bits(name):
+    macros = load_target(name).macros
+    assert {macro.weight_bits for macro in macros} == {4}
+    assert {macro.cell_bits for macro in macros} == {1}
+    assert max(macro.max_input_bits for macro in macros) == 8
+
+
+@pytest.mark.parametrize(
+    ("name", "bitlines", "outputs"),
+    [
+        ("adcless-64", 4, 16),  # 64 / 4
+        ("adcless-32", 4, 8),
+        ("hpadc-flash5-128", 4, 32),
+        ("adcless-diff-64", 6, 10),  # three pairs a weight; 4 bitlines are left over
+        ("adcless-diff-32", 6, 5),
+        ("adcless-diff-128", 6, 21),
+        ("ideal-128", 8, 16),
+    ],
+)
+def test_outputs_per_crossbar(name, bitlines, outputs):
+    macro = only_macro(name)
+    assert macro.bitlines_per_weight(macro.weight_bits) == bitlines
+    assert macro.outputs_per_crossbar(macro.weight_bits) == outputs
+
+
+def test_thresholds_of_each_readout():
+    assert only_macro("adcless-64").readout.thresholds == 1
+    assert only_macro("ternary-diff-64").readout.thresholds == 2
+    assert only_macro("hpadc-sar5-64").readout.thresholds == 31
+    assert only_macro("ideal-128").readout.thresholds == 0
+
+
+def test_the_largest_network_of_the_reference_fits_over_several_chips():
+    chip = load_target("adcless-32").chip
+    assert chip.crossbars == 16_384
+    assert chip.crossbars < REFERENCE_CROSSBARS <= chip.crossbars * chip.max_chips
+
+
+def test_mixed_macros_split_codes_from_spikes():
+    codes, spikes = load_target("mixed-64").macros
+    assert (codes.readout.kind, codes.accepts, codes.max_input_bits) == ("flash", ("codes",), 8)
+    assert (spikes.readout.kind, spikes.accepts) == ("sense-amp", ("spikes",))
+
+
+def test_a_loaded_target_can_be_a_key():
+    target: Target = load_target("adcless-64")
+    assert {target: 1}[load_target("adcless-64")] == 1
