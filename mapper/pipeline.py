@@ -1,6 +1,5 @@
 """Run a tuple of passes, checking every step."""
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -30,7 +29,6 @@ class PassRun:
     name: str
     exact: bool
     ops: int
-    seconds: float
 
 
 def make_passes(
@@ -68,7 +66,6 @@ def run_passes(
     """
     runs: list[PassRun] = []
     for step in passes:
-        started = time.perf_counter()
         try:
             graph = _checked(step, graph, target)
         except MappingError:
@@ -77,8 +74,7 @@ def run_passes(
             before = ", ".join(run.name for run in runs) or "none"
             error.add_note(f"in pass '{step.name}' for target '{target.name}'; after: {before}")
             raise
-        seconds = time.perf_counter() - started
-        runs.append(PassRun(name=step.name, exact=step.exact, ops=len(graph.ops), seconds=seconds))
+        runs.append(PassRun(name=step.name, exact=step.exact, ops=len(graph.ops)))
         if after is not None:
             after(step, graph)
         if step.name == stop_after:

@@ -1,6 +1,7 @@
 """What a pass is: a frozen dataclass that turns one valid graph into another."""
 
 from dataclasses import dataclass
+from inspect import getdoc
 from typing import ClassVar
 
 from mapper.ir.core import Graph, Op
@@ -28,3 +29,8 @@ class Pass:
     def summary(cls) -> str:
         """Return the first line of the docstring."""
         return (cls.__doc__ or "").strip().splitlines()[0]
+
+    @classmethod
+    def text(cls) -> str:
+        """Return the whole docstring."""
+        return getdoc(cls) or ""

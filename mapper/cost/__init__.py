@@ -1,0 +1,23 @@
+"""What a mapped network costs: exact action counts times published component facts."""
+
+from mapper.cost.counts import count_layers
+from mapper.cost.estimate import DENSITY, estimate
+from mapper.cost.events import measure, measured_values
+from mapper.cost.generate import generate_cost
+from mapper.cost.model import Activity, Events, Layer
+from mapper.cost.summary import Cost, LayerCost, Range
+
+__all__ = [
+    "DENSITY",
+    "Activity",
+    "Cost",
+    "Events",
+    "Layer",
+    "LayerCost",
+    "Range",
+    "count_layers",
+    "estimate",
+    "generate_cost",
+    "measure",
+    "measured_values",
+]

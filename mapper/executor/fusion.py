@@ -1,0 +1,99 @@
+"""Which ops are computed together, so that partial sums are never held all at once."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from mapper.ir.core import Graph, Op, Value
+from mapper.ir.crossbar import CountActive, CrossbarMvm
+from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
+
+Readout = SenseAmpRead | AdcRead
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrossbarLayer:
+    """A grid of crossbars with its readout and its shift-and-add: spikes in, integers out.
+
+    Where ``half_active`` or ``offset`` is set, the layer counts its own driven wordlines.
+    """
+
+    mvm: CrossbarMvm
+    read: Readout
+    add: ShiftAndAdd
+
+    @property
+    def half_active(self) -> bool:
+        return isinstance(self.read, SenseAmpRead) and self.read.active is not None
+
+    @property
+    def loc(self) -> str:
+        return self.mvm.loc or self.add.loc
+
+    @property
+    def operands(self) -> tuple[Value, ...]:
+        return (self.mvm.x,)
+
+    @property
+    def results(self) -> tuple[Value, ...]:
+        return (self.add.result,)
+
+
+Unit = CrossbarLayer | Op
+"""What is computed in one go."""
+
+
+def units(graph: Graph, watch: Sequence[str] = ()) -> tuple[Unit, ...]:
+    """Return the graph's work in order, with crossbars joined to their readout where possible.
+
+    That is where partial sums and codes go nowhere else: no other op, output, state or watched
+    name reads them. Counts of active wordlines that only such layers read are left out.
+    """
+    uses = Counter(
+        [value.name for op in graph.ops for value in op.operands]
+        + [value.name for value in graph.outputs]
+        + [state.next for state in graph.states]
+        + list(watch)
+    )
+    layers = {layer.add.result.name: layer for layer in _layers(graph, uses)}
+    inside = {name for layer in layers.values() for name in _inner_results(layer)}
+    counted = Counter(name for layer in layers.values() for name in _counts(layer))
+    inside |= {name for name, times in counted.items() if times == uses[name]}
+    return tuple(
+        layers.get(op.results[0].name, op)
+        for op in graph.ops
+        if op.results and op.results[0].name not in inside
+    )
+
+
+def _layers(graph: Graph, uses: Counter[str]) -> Iterator[CrossbarLayer]:
+    made_by = {value.name: op for op in graph.ops for value in op.results}
+    for add in graph.ops:
+        if not isinstance(add, ShiftAndAdd):
+            continue
+        read = made_by.get(add.codes.name)
+        if not isinstance(read, Readout) or uses[read.result.name] != 1:
+            continue
+        mvm = made_by.get(read.partial_sum.name)
+        if not isinstance(mvm, CrossbarMvm) or uses[mvm.partial_sum.name] != 1:
+            continue
+        layer = CrossbarLayer(mvm=mvm, read=read, add=add)
+        if all(_counts_wordlines_of(mvm, made_by.get(name)) for name in _counts(layer)):
+            yield layer
+
+
+def _counts(layer: CrossbarLayer) -> list[str]:
+    reads = layer.read.active if isinstance(layer.read, SenseAmpRead) else None
+    return [value.name for value in (reads, layer.add.active) if value is not None]
+
+
+def _counts_wordlines_of(mvm: CrossbarMvm, count: Op | None) -> bool:
+    return (
+        isinstance(count, CountActive)
+        and (count.x, count.window) == (mvm.x, mvm.window)
+        and (count.groups, count.rows) == (mvm.groups, mvm.rows)
+    )
+
+
+def _inner_results(layer: CrossbarLayer) -> tuple[str, str]:
+    return layer.mvm.partial_sum.name, layer.read.result.name

@@ -1,0 +1,213 @@
+"""Recordings the user brings: ``.npz`` files in, checked arrays and input codes out."""
+
+import math
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from mapper.diagnostics import Diagnostic, MappingError, refuse
+from mapper.ir.core import SPIKE, Array, Coding, Const, Graph, IntType, Value
+from passes import InputCode
+
+MAX_BYTES = 4 << 30
+"""Arrays of one file together: more is refused before anything is allocated."""
+
+_ANALOGUE_BITS = 8
+"""Width of the code of an analogue input: event cameras and frames rarely carry more."""
+
+
+def read_arrays(path: Path | str) -> dict[str, Array]:
+    """Read a ``.npz`` file of numbers; never unpickles, never allocates past ``MAX_BYTES``.
+
+    Raises:
+        MappingError: ``bad-recording`` where the file is missing, damaged, too large, or holds
+            anything but finite numbers.
+    """
+    path = Path(path)
+    try:
+        _check_declared_size(path)
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, MemoryError) as error:
+        raise _bad(path, f"not a readable .npz file: {error}") from error
+    except (NotImplementedError, RuntimeError, SyntaxError, zipfile.error) as error:
+        raise _bad(path, f"not a .npz file this version reads: {error}") from error
+    for name, array in arrays.items():
+        if array.dtype.kind not in "biuf":
+            raise _bad(path, f"array {name!r} holds {array.dtype}, not numbers")
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise _bad(path, f"array {name!r} holds NaN or infinity")
+    return arrays
+
+
+def _check_declared_size(path: Path) -> None:
+    with zipfile.ZipFile(path) as archive:
+        declared = 0
+        for entry in archive.infolist():
+            with archive.open(entry) as file:
+                declared += max(entry.file_size, _header_bytes(file))
+    if declared > MAX_BYTES:
+        raise ValueError(f"arrays of {declared} bytes, at most {MAX_BYTES} are read")
+
+
+def _header_bytes(file: IO[bytes]) -> int:
+    """Return the size that an array's header claims, whatever the archive says."""
+    version = np.lib.format.read_magic(file)
+    readers = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }
+    if version not in readers:
+        raise ValueError(f"array format {version} is not read")
+    shape, _, dtype = readers[version](file)
+    return math.prod(shape) * dtype.itemsize
+
+
+def _bad(path: Path, reason: str) -> MappingError:
+    return refuse(
+        "bad-recording", reason, loc=str(path), help="write it with numpy.savez(path, x=array)"
+    )
+
+
+def pick_inputs(
+    arrays: Mapping[str, Array], values: tuple[Value, ...], where: str
+) -> dict[str, Array]:
+    """Return an array ``[T, B, *shape]`` per input value, from a user's file.
+
+    A file with one array may use any name where there is one input; ``[T, *shape]`` is read as
+    ``B = 1``.
+
+    Raises:
+        MappingError: ``input-name`` or ``input-shape``, all problems together.
+    """
+    if len(values) == 1 and len(arrays) == 1 and values[0].name not in arrays:
+        arrays = {values[0].name: next(iter(arrays.values()))}
+    problems: list[Diagnostic] = []
+    found: dict[str, Array] = {}
+    for value in values:
+        array = arrays.get(value.name)
+        if array is None:
+            problems.append(_missing(value, arrays, where))
+            continue
+        if array.ndim == len(value.shape) + 1:
+            array = array[:, None]
+        if array.ndim < 2 or array.shape[2:] != value.shape or 0 in array.shape[:2]:
+            problems.append(_misshapen(value, arrays[value.name], where))
+        found[value.name] = array
+    lengths = {array.shape[:2] for array in found.values() if array.ndim >= 2}
+    if not problems and len(lengths) > 1:
+        problems.append(
+            Diagnostic(
+                code="input-shape",
+                message=f"inputs disagree on time steps and samples: {sorted(lengths)}",
+                loc=where,
+            )
+        )
+    if problems:
+        raise MappingError(problems)
+    return found
+
+
+def _missing(value: Value, arrays: Mapping[str, Array], where: str) -> Diagnostic:
+    held = ", ".join(repr(name) for name in arrays) or "nothing"
+    return Diagnostic(
+        code="input-name",
+        message=f"no array for input {value.name!r}; the file holds {held}",
+        loc=where,
+        help=f"name an array {value.name!r}, of shape [T, B, {_dims(value)}]",
+    )
+
+
+def _misshapen(value: Value, array: Array, where: str) -> Diagnostic:
+    return Diagnostic(
+        code="input-shape",
+        message=f"input {value.name!r} has shape {array.shape}, expected [T, B, {_dims(value)}]",
+        loc=where,
+        help="T time steps and B samples come first, both at least 1",
+    )
+
+
+def _dims(value: Value) -> str:
+    return ", ".join(map(str, value.shape))
+
+
+def measure_codes(inputs: Mapping[str, Array]) -> dict[str, InputCode]:
+    """Choose how each input is coded, from recordings ``[T, B, *shape]``.
+
+    Integers get the width of their greatest value; analogue values 8 bits over their range.
+    """
+    return {name: _measure(array) for name, array in inputs.items()}
+
+
+def _measure(array: Array) -> InputCode:
+    low, high = float(array.min()), float(array.max())
+    if array.dtype.kind in "biu" or (array == np.rint(array)).all():
+        return InputCode(type=IntType.spanning(min(0, int(low)), max(1, int(high))))
+    type = IntType(_ANALOGUE_BITS, signed=low < 0)
+    step = max(high / type.max, low / type.min if low < 0 else 0.0)
+    return InputCode(type=type, step=step)
+
+
+def to_codes(graph: Graph, inputs: Mapping[str, Array], where: str) -> dict[str, Array]:
+    """Return the integer codes of real inputs, as the graph's codings say.
+
+    Raises:
+        MappingError: ``input-range`` where a value is outside the code's range, or is no integer
+            though the input carries plain integers.
+    """
+    codes, problems = {}, []
+    for value in graph.inputs:
+        coding = graph.codings.get(value.name, Coding())
+        assert not isinstance(coding.scale, Const)
+        array = inputs[value.name]
+        code = np.rint(array / coding.scale).astype(np.int64)
+        problems += _range_problems(value, array, code, coding.scale, where)
+        codes[value.name] = code
+    if problems:
+        raise MappingError(problems)
+    return codes
+
+
+def _range_problems(
+    value: Value, array: Array, code: Array, step: float, where: str
+) -> list[Diagnostic]:
+    assert isinstance(value.type, IntType)
+    low, high = int(code.min()), int(code.max())
+    if not value.type.holds(low, high):
+        kind = "spikes (0 or 1)" if value.type == SPIKE else f"{value.type} codes"
+        return [
+            Diagnostic(
+                code="input-range",
+                message=f"input {value.name!r} spans {low * step:g}..{high * step:g}, the network "
+                f"was compiled for {kind}: {value.type.min * step:g}..{value.type.max * step:g}",
+                loc=where,
+                help="compile again with --calibrate and recordings of this kind",
+            )
+        ]
+    if step == 1 and not np.array_equal(code, array):
+        return [
+            Diagnostic(
+                code="input-range",
+                message=f"input {value.name!r} holds values that are no integers, "
+                f"the network was compiled for {value.type} codes",
+                loc=where,
+                help="compile again with --calibrate and recordings of this kind",
+            )
+        ]
+    return []
+
+
+def to_reals(graph: Graph, outputs: Mapping[str, Array]) -> dict[str, Array]:
+    """Return the real numbers that integer outputs ``[T, B, *shape]`` stand for."""
+    reals = {}
+    for name, array in outputs.items():
+        coding = graph.codings.get(name, Coding())
+        scale, offset = (
+            graph.constants[table.name] if isinstance(table, Const) else table
+            for table in (coding.scale, coding.offset)
+        )
+        reals[name] = array * scale + offset
+    return reals

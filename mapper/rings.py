@@ -1,0 +1,219 @@
+"""The parts of ``verify``: one ring of trust each, and where a mismatch is.
+
+A ring compares two ways to compute the same network on the same inputs. Exactness rings compare
+with ``==``.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from mapper.ir.core import Array, Graph, IntType, Op, Value
+from mapper.ir.crossbar import CountActive, CrossbarMvm
+from mapper.ir.evaluate import evaluate
+from mapper.ir.readout import AdcRead, SenseAmpRead
+
+Status = Literal["equal", "mismatch", "skipped", "measured"]
+Engine = Callable[[Graph, Mapping[str, Array]], Mapping[str, Array]]
+"""Runs a graph on input codes ``[T, B, *shape]`` and returns its outputs."""
+
+_BATCH = 4
+"""Samples evaluated together: the definition keeps all partial sums of a layer in memory."""
+
+_PASS_SAMPLES = 2
+"""Samples every exact pass is checked on: each needs the definition run once more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ring:
+    """The verdict of one ring."""
+
+    name: str
+    status: Status
+    reason: str = ""
+    """Why it was skipped, or what was compared."""
+    max_abs_diff: float | None = None
+    first_mismatch: Mapping[str, Any] | None = None
+    """Where: ``step``, ``sample``, ``layer``, ``position``, and for a readout ``plane``,
+    ``row_block``, ``slice``, ``column``; with both values."""
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "status": self.status,
+            "reason": self.reason,
+            "max_abs_diff": self.max_abs_diff,
+            "first_mismatch": None if self.first_mismatch is None else dict(self.first_mismatch),
+        }
+
+
+def define(graph: Graph, codes: Mapping[str, Array], watch: Sequence[str] = ()) -> dict[str, Array]:
+    """Evaluate the definition, a few samples at a time."""
+    batch = next(iter(codes.values())).shape[1]
+    parts = []
+    for start in range(0, batch, _BATCH):
+        some = {name: array[:, start : start + _BATCH] for name, array in codes.items()}
+        parts.append(evaluate(graph, some, watch=watch))
+    return {name: np.concatenate([part[name] for part in parts], axis=1) for name in parts[0]}
+
+
+def engine_ring(
+    name: str, graph: Graph, codes: Mapping[str, Array], expected: Mapping[str, Array], run: Engine
+) -> Ring:
+    """Compare an engine's outputs with the definition's, bit for bit."""
+    found = run(graph, codes)
+    differences = [difference(found[v.name], expected[v.name]) for v in graph.outputs]
+    if not any(differences):
+        return Ring(name=name, status="equal", max_abs_diff=0.0)
+    return Ring(
+        name=name,
+        status="mismatch",
+        max_abs_diff=max(differences),
+        first_mismatch=locate(graph, codes, run),
+    )
+
+
+def difference(found: Array, expected: Array) -> float:
+    """Return the greatest absolute difference; infinite where the shapes differ."""
+    if found.shape != expected.shape:
+        return float("inf")
+    wide = np.abs(np.asarray(found, np.float64) - np.asarray(expected, np.float64))
+    return float(wide.max(initial=0.0))
+
+
+def locate(graph: Graph, codes: Mapping[str, Array], run: Engine) -> dict[str, Any] | None:
+    """Return the first time step, layer, position and column at which an engine differs.
+
+    Layer results are compared first, as the engine computes them; then, in the layer found, what
+    each bitline's readout gave.
+    """
+    inner = (CrossbarMvm, CountActive, SenseAmpRead, AdcRead)
+    layers = [op for op in graph.ops if not isinstance(op, inner)]
+    place = _first_difference(graph, layers, codes, run)
+    if place is None:
+        return None
+    before = next(op for op in graph.ops if place["layer"] in {v.name for v in op.results})
+    reads = [
+        op
+        for op in graph.ops
+        if isinstance(op, SenseAmpRead | AdcRead)
+        and op.result.name in {v.name for v in before.operands}
+    ]
+    return _first_difference(graph, reads, codes, run) or place
+
+
+def _first_difference(
+    graph: Graph, ops: Sequence[Op], codes: Mapping[str, Array], run: Engine
+) -> dict[str, Any] | None:
+    shown = tuple(value for op in ops for value in op.results)
+    if not shown:
+        return None
+    wide = replace(graph, outputs=shown, codings={})
+    found, expected = run(wide, codes), define(wide, codes)
+    places = [
+        place
+        for op in ops
+        for v in op.results
+        if (place := _first_place(op, v, found[v.name], expected[v.name]))
+    ]
+    return min(places, key=lambda place: int(place["step"]), default=None)
+
+
+def _first_place(op: Op, value: Value, found: Array, expected: Array) -> dict[str, Any] | None:
+    differs = np.argwhere(found != expected)
+    if not len(differs):
+        return None
+    step, sample, *index = (int(i) for i in differs[0])
+    place: dict[str, Any] = {
+        "step": step,
+        "sample": sample,
+        "layer": value.name,
+        "source": op.loc,
+        "found": _plain(found[tuple(differs[0])]),
+        "expected": _plain(expected[tuple(differs[0])]),
+    }
+    if isinstance(op, SenseAmpRead | AdcRead):
+        plane, block, slice, column, *position = index
+        return place | {
+            "plane": plane,
+            "row_block": block,
+            "slice": slice,
+            "column": column,
+            "position": position,
+        }
+    return place | {"column": index[0] if index else 0, "position": index[1:]}
+
+
+def _plain(number: Any) -> int | float:
+    return int(number) if isinstance(number, np.integer) else float(number)
+
+
+def passes_ring(
+    name: str,
+    stages: Sequence[tuple[str, bool, Graph]],
+    codes: Mapping[str, Array],
+    stored: Graph,
+) -> Ring:
+    """Compare the outputs before and after every exact pass, and the last graph with the stored.
+
+    ``stages`` holds each pass's name, whether it is exact, and the graph after it. The first
+    two samples of ``codes`` are used.
+    """
+    if str(stages[-1][2]) != str(stored) or not same_constants(stages[-1][2], stored):
+        return Ring(name=name, status="mismatch", reason="the passes give another mapping")
+    codes = {name: array[:, :_PASS_SAMPLES] for name, array in codes.items()}
+    samples = next(iter(codes.values())).shape[1]
+    before: Mapping[str, Array] | None = None
+    checked = 0
+    for step, exact, graph in stages:
+        if exact and before is not None:
+            after = define(graph, codes)
+            worst = max(difference(after[v.name], before[v.name]) for v in graph.outputs)
+            if worst:
+                return Ring(
+                    name=name,
+                    status="mismatch",
+                    reason=f"pass '{step}' changed bits",
+                    max_abs_diff=worst,
+                )
+            checked += 1
+        before = define(graph, codes) if not exact and _is_integer(graph) else before
+    return Ring(
+        name=name,
+        status="equal",
+        reason=f"{checked} exact passes, {samples} samples",
+        max_abs_diff=0.0,
+    )
+
+
+def same_constants(a: Graph, b: Graph) -> bool:
+    """Say whether two graphs hold the same numbers under the same names."""
+    return a.constants.keys() == b.constants.keys() and all(
+        np.array_equal(array, b.constants[name]) for name, array in a.constants.items()
+    )
+
+
+def _is_integer(graph: Graph) -> bool:
+    return all(isinstance(v.type, IntType) for op in graph.ops for v in op.results)
+
+
+def spike_values(graph: Graph) -> list[str]:
+    """Return the names of all spike values that a neuron makes."""
+    return [v.name for op in graph.ops for v in op.results if _is_spike(op, v)]
+
+
+def _is_spike(op: Op, value: Value) -> bool:
+    return "spike" in op.RESULTS and getattr(op, "spike", None) == value
+
+
+def describe(ring: Ring) -> str:
+    """Return one line about a ring for a person."""
+    text = f"{ring.name}: {ring.status}"
+    if ring.reason:
+        text += f" ({ring.reason})"
+    if ring.first_mismatch is not None:
+        place = ", ".join(f"{key} {held}" for key, held in ring.first_mismatch.items())
+        text += f"; first at {place}"
+    return text

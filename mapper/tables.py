@@ -1,0 +1,190 @@
+"""Answers of the API as short tables for a terminal."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from mapper.diagnostics import printable
+from mapper.rings import Ring, describe
+
+Data = Mapping[str, Any]
+
+
+def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:
+    """Make a table whose cells are plain text: no markup, no control characters."""
+    made = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
+    for i, column in enumerate(columns):
+        made.add_column(column, justify="left" if i == 0 else "right", overflow="fold")
+    for row in rows:
+        made.add_row(*(Text(printable(str(cell))) for cell in row))
+    return made
+
+
+def inspection(answer: Data) -> RenderableType:
+    """The layers of a model, and what else was recognised."""
+    layers = answer["layers"]
+    columns = ["layer", "kind", "shape", "weights", "details"]
+    rows = (
+        [layer["name"], layer["kind"], _dims(layer["shape"]), layer["weights"], layer["details"]]
+        for layer in layers
+    )
+    head = f"{answer['network']}: {answer['time_form']}, {answer['weights']} weights"
+    notes = [Text(printable(f"warning: {text}")) for text in answer["warnings"]]
+    return Group(Text(printable(head)), table("", columns, rows), *notes)
+
+
+def _dims(shape: Iterable[int]) -> str:
+    return "x".join(map(str, shape))
+
+
+def compiled(answer: Data) -> RenderableType:
+    """What a compilation made."""
+    cost = answer["cost"]
+    head = (
+        f"{answer['network']} on {answer['target']}: {answer['crossbars']} crossbars on "
+        f"{answer['chips']} chips, {answer['weight_bits']}-bit weights"
+    )
+    rows = (
+        [
+            row["name"],
+            row["readout"],
+            row["wordlines"],
+            row["outputs"],
+            f"{row['row_blocks']} x {row['column_blocks']}",
+            row["copies"],
+            row["crossbars"],
+        ]
+        for row in answer["layers"]
+    )
+    columns = ["layer", "readout", "wordlines", "outputs", "blocks", "copies", "crossbars"]
+    foot = (
+        f"one time step: {_amount(cost['energy_pj']['total'], 1e-6, 'uJ')}, "
+        f"{_amount(cost['latency_ns']['step_pipelined'], 1e-3, 'us')} pipelined; "
+        f"area {_amount(cost['area_um2']['total'], 1e-6, 'mm2')}"
+    )
+    return Group(
+        Text(printable(head)),
+        table("", columns, rows),
+        Text(foot),
+        Text(printable(f"report: {answer['folder']}/report.html")),
+    )
+
+
+def _amount(value: Data, factor: float, unit: str) -> str:
+    low, nominal, high = (f"{value[end] * factor:.3g}" for end in ("low", "nominal", "high"))
+    return f"{nominal} {unit} ({low}..{high})"
+
+
+def ran(answer: Data) -> RenderableType:
+    """What a run wrote."""
+    rows = (
+        [name, _dims(held["shape"]), f"{held['mean']:.4g}", held["max"]]
+        for name, held in answer["outputs"].items()
+    )
+    return Group(
+        table("", ["output", "shape", "mean", "greatest"], rows),
+        Text(printable(f"written: {answer['output']}")),
+    )
+
+
+def verification(answer: Data) -> RenderableType:
+    """One line a ring, then what the answers are worth."""
+    lines = [Text(printable(describe(Ring(**ring)))) for ring in answer["rings"]]
+    rows = (
+        [item["pass"], f"{item['spike_agreement']:.4%}", f"{item['output_error']:.4g}"]
+        for item in answer.get("inexact_passes", ())
+    )
+    parts: list[RenderableType] = list(lines)
+    if answer.get("inexact_passes"):
+        parts.append(table("", ["after inexact pass", "spikes equal", "output error"], rows))
+    if "accuracy" in answer:
+        held = ", ".join(f"{name} {share:.1%}" for name, share in answer["accuracy"].items())
+        parts.append(Text(f"accuracy: {held}"))
+    parts.append(Text("bit-exact" if answer["bit_exact"] else "NOT bit-exact"))
+    return Group(*parts)
+
+
+def comparison(answer: Data) -> RenderableType:
+    """Targets side by side; ratios are to the first."""
+    rows = answer["targets"]
+    first = rows[0]["cost"]
+    return table(
+        f"{answer['network']}, activity: {answer['activity']}",
+        ["target", "crossbars", "energy", "ratio", "latency", "ratio", "area", "accuracy"],
+        (_compared(row, first) for row in rows),
+    )
+
+
+def _compared(row: Data, first: Data) -> list[object]:
+    cost = row["cost"]
+    energy, latency = cost["energy_pj"]["total"], cost["latency_ns"]["inference_pipelined"]
+    accuracy = row.get("accuracy")
+    return [
+        row["target"],
+        row["crossbars"],
+        _amount(energy, 1e-6, "uJ"),
+        f"{energy['nominal'] / first['energy_pj']['total']['nominal']:.2f}",
+        _amount(latency, 1e-3, "us"),
+        f"{latency['nominal'] / first['latency_ns']['inference_pipelined']['nominal']:.2f}",
+        _amount(cost["area_um2"]["total"], 1e-6, "mm2"),
+        "" if accuracy is None else f"{accuracy:.1%}",
+    ]
+
+
+def demo(answer: Data) -> RenderableType:
+    """The demo's targets: verified or not, how right, and at what cost."""
+    rows = answer["targets"]
+    lines = table(
+        "verified against the definition, bit for bit, and against the trained network",
+        ["target", "bit-exact", "accuracy: network", "mapping", "spikes equal"],
+        (
+            [
+                row["target"],
+                "yes" if row["verification"]["bit_exact"] else "NO",
+                f"{row['verification']['accuracy']['source']:.1%}",
+                f"{row['verification']['accuracy']['mapped']:.1%}",
+                f"{row['verification']['spike_agreement']:.2%}",
+            ]
+            for row in rows
+        ),
+    )
+    costs = comparison({"network": "cost", "activity": "measured spikes", "targets": rows})
+    hint = f"builds and reports: {answer['folder']}/<target>/report.html"
+    note = (
+        "This network was trained without knowing the hardware: what 1-bit readout costs it in "
+        "accuracy is what hardware-aware training has to win back."
+    )
+    return Group(lines, Text(""), costs, Text(""), Text(note), Text(printable(hint)))
+
+
+def targets(answer: Data) -> RenderableType:
+    """The targets, or the facts of one."""
+    if "target" in answer:
+        return table("", ["fact", "value"], _flat("", answer["target"]))
+    rows = ([row["name"], row["summary"]] for row in answer["targets"])
+    return table("", ["target", "what it is"], rows)
+
+
+def _flat(prefix: str, data: object) -> Iterable[list[object]]:
+    items: Iterable[tuple[object, object]] = ()
+    if isinstance(data, Mapping):
+        items = data.items()
+    elif isinstance(data, list) and any(isinstance(item, Mapping | list) for item in data):
+        items = enumerate(data)
+    else:
+        yield [prefix, data]
+    for key, held in items:
+        yield from _flat(f"{prefix}.{key}" if prefix else str(key), held)
+
+
+def passes(answer: Data) -> RenderableType:
+    """The passes in order, or the text of one."""
+    listed = answer["passes"]
+    if len(listed) == 1 and "text" in listed[0]:
+        exact = "exact" if listed[0]["exact"] else "inexact"
+        return Group(Text(f"{listed[0]['name']} ({exact})"), Text(listed[0]["text"]))
+    rows = ([row["name"], "yes" if row["exact"] else "no", row["summary"]] for row in listed)
+    return table("", ["pass", "exact", "what it does"], rows)

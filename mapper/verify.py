@@ -1,0 +1,219 @@
+"""Verify a build: run every ring that can be run, cheapest first."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from mapper.build import Build
+from mapper.executor import generate_executor, load_executor, run_lowered, to_lowered_onnx
+from mapper.executor.weights import keyed
+from mapper.ir.core import Array, Graph
+from mapper.ir.verify import graph_problems
+from mapper.pipeline import make_passes, run_passes
+from mapper.recordings import to_reals
+from mapper.rings import Ring, define, engine_ring, passes_ring, spike_values
+from passes import InputCode
+
+Progress = Callable[[str], None]
+
+RULES = "1-graph-rules"
+PASSES = "2-exact-passes"
+REFERENCE = "3-onnxruntime"
+EXECUTOR = "4-executor"
+NATIVE = "5-native-kernels"
+LOWERED = "6-lowered-onnx"
+TRAINED = "7-trained-export"
+INEXACT = "8-inexact-passes"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """All rings of one run, and what the network's answers were worth."""
+
+    rings: tuple[Ring, ...]
+    accuracy: Mapping[str, float] = field(default_factory=dict)
+    """Share of right predictions, of the source network and of the mapping."""
+    spike_agreement: Mapping[str, float] = field(default_factory=dict)
+    """By spike value: share of spikes equal to the source network's."""
+    inexact: tuple[Mapping[str, Any], ...] = ()
+    """By inexact pass: what it changed, against the source network."""
+
+    @property
+    def bit_exact(self) -> bool:
+        return all(ring.status != "mismatch" for ring in self.rings)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON form of section 6 of the design."""
+        answer: dict[str, Any] = {
+            "schema": "spikeloom/verify/1",
+            "bit_exact": self.bit_exact,
+            "rings": [ring.as_dict() for ring in self.rings],
+        }
+        if self.accuracy:
+            answer["accuracy"] = dict(self.accuracy)
+        if self.spike_agreement:
+            values = list(self.spike_agreement.values())
+            answer["spike_agreement"] = float(np.mean(values))
+            answer["spike_agreement_by_layer"] = dict(self.spike_agreement)
+        if self.inexact:
+            answer["inexact_passes"] = [dict(item) for item in self.inexact]
+        return answer
+
+
+def verify_build(
+    build: Build,
+    codes: Mapping[str, Array],
+    reals: Mapping[str, Array],
+    labels: Array | None = None,
+    reference: Ring | None = None,
+    progress: Progress = lambda text: None,
+) -> Verification:
+    """Run all rings on input codes ``[T, B, *shape]`` and the reals they stand for.
+
+    Args:
+        build: A build that ``read_build`` accepted.
+        codes: Input codes by name.
+        reals: The same inputs as the source network takes them.
+        labels: Class of each sample, ``[B]``.
+        reference: Ring 3, where the caller has the model; skipped otherwise.
+        progress: Told what comes next.
+    """
+    progress(RULES)
+    rings = [_rules(build)]
+    progress(PASSES)
+    stages = rerun_passes(build, reals)
+    rings.append(passes_ring(PASSES, stages, codes, build.hardware))
+    rings.append(reference or Ring(name=REFERENCE, status="skipped", reason="no model given"))
+
+    progress("definition")
+    spikes = spike_values(build.hardware)
+    defined = define(build.hardware, codes, watch=spikes)
+    for name, engine in ((EXECUTOR, run_executor), (LOWERED, run_onnx)):
+        progress(name)
+        rings.append(engine_ring(name, build.hardware, codes, defined, engine))
+    rings[-1:-1] = [Ring(name=NATIVE, status="skipped", reason="no native kernels")]
+    rings.append(
+        Ring(name=TRAINED, status="skipped", reason="not exported by hardware-aware training")
+    )
+    progress(INEXACT)
+    return _measured(build, rings, stages, codes, reals, defined, labels)
+
+
+def _rules(build: Build) -> Ring:
+    problems = [p for g in (build.network, build.hardware) for p in graph_problems(g)]
+    if problems:
+        return Ring(name=RULES, status="mismatch", reason=problems[0])
+    ops = len(build.network.ops) + len(build.hardware.ops)
+    return Ring(name=RULES, status="equal", reason=f"{ops} ops", max_abs_diff=0.0)
+
+
+def rerun_passes(build: Build, reals: Mapping[str, Array]) -> list[tuple[str, bool, Graph]]:
+    """Run the passes of a build again and return each pass's name, exactness and graph."""
+    inputs = {v.name: v for v in build.hardware.inputs}
+    codes = {
+        v.name: InputCode(type=inputs[v.name].type, step=_step(build.hardware, v.name))
+        for v in build.network.inputs
+    }
+    stages: list[tuple[str, bool, Graph]] = []
+    run_passes(
+        build.network,
+        build.target,
+        make_passes(
+            build.target,
+            weight_bits=build.weight_bits,
+            codes=codes,
+            samples=dict(build.samples),
+        ),
+        after=lambda step, graph: stages.append((step.name, step.exact, graph)),
+    )
+    return stages
+
+
+def _step(graph: Graph, name: str) -> float:
+    coding = graph.codings.get(name)
+    return 1.0 if coding is None else float(coding.scale)  # type: ignore[arg-type]  # never Const
+
+
+def run_executor(
+    graph: Graph, codes: Mapping[str, Array], watch: Sequence[str] = ()
+) -> dict[str, Array]:
+    """Generate the executor of a graph and run it; ``watch`` names further values to return."""
+    executor = load_executor(generate_executor(graph, watch=watch), keyed(graph.constants))
+    return dict(executor.run(codes))
+
+
+def run_onnx(graph: Graph, codes: Mapping[str, Array]) -> dict[str, Array]:
+    """Lower a graph to ONNX and run it in ONNX Runtime."""
+    return dict(run_lowered(to_lowered_onnx(graph), codes, {}))
+
+
+def _measured(
+    build: Build,
+    rings: list[Ring],
+    stages: list[tuple[str, bool, Graph]],
+    codes: Mapping[str, Array],
+    reals: Mapping[str, Array],
+    defined: Mapping[str, Array],
+    labels: Array | None,
+) -> Verification:
+    """Add ring 8: what the inexact passes cost, against the source network."""
+    spikes = spike_values(build.network)
+    source = define(build.network, reals, watch=spikes)
+    inexact = []
+    for name, exact, graph in stages:
+        if exact:
+            continue
+        inputs = codes if graph.inputs != build.network.inputs else reals
+        ran = define(graph, inputs, watch=spikes)
+        inexact.append({"pass": name, **_changes(graph, ran, source, spikes)})
+    agreement = {name: _agreement(defined[name], source[name]) for name in spikes}
+    worst = _costliest(inexact)
+    ring = Ring(name=INEXACT, status="measured", reason=worst)
+    accuracy = {}
+    if labels is not None:
+        outputs = {v.name: defined[v.name] for v in build.hardware.outputs}
+        accuracy = {
+            "source": _accuracy(source[build.network.outputs[0].name], labels),
+            "mapped": _accuracy(next(iter(to_reals(build.hardware, outputs).values())), labels),
+        }
+    return Verification(
+        rings=(*rings, ring),
+        accuracy=accuracy,
+        spike_agreement=agreement,
+        inexact=tuple(inexact),
+    )
+
+
+def _changes(
+    graph: Graph, ran: Mapping[str, Array], source: Mapping[str, Array], spikes: list[str]
+) -> dict[str, float]:
+    outputs = to_reals(graph, {v.name: ran[v.name] for v in graph.outputs})
+    errors = [np.abs(outputs[name] - source[name]).max(initial=0) for name in outputs]
+    agreements = [_agreement(ran[name], source[name]) for name in spikes]
+    return {
+        "spike_agreement": float(np.mean(agreements)) if agreements else 1.0,
+        "output_error": float(max(errors)),
+    }
+
+
+def _agreement(found: Array, expected: Array) -> float:
+    return float((found == expected).mean())
+
+
+def _costliest(inexact: list[dict[str, Any]]) -> str:
+    """Name the pass after which agreement falls most."""
+    before, worst, fall = 1.0, "no inexact pass changes a spike", 0.0
+    for item in inexact:
+        drop = before - item["spike_agreement"]
+        if drop > fall:
+            fall, worst = drop, f"'{item['pass']}' costs most: {drop:.2%} of all spikes"
+        before = item["spike_agreement"]
+    return worst
+
+
+def _accuracy(output: Array, labels: Array) -> float:
+    """Share of samples whose greatest sum over time is at their label."""
+    votes = output.sum(axis=0).reshape(output.shape[1], -1)
+    return float((votes.argmax(axis=1) == labels).mean())

@@ -1,0 +1,416 @@
+"""Small hardware graphs by hand: layers are added one by one, types follow from what feeds them.
+
+``one_layer(3, 2)`` is a whole graph; ``Builder`` makes others:
+
+    net = Builder()
+    x = net.input("x", (2, 8, 8))
+    y = net.crossbars(x, weight, window=Window(kernel=(3, 3)), read=sense_amp(1))
+    net.outputs(net.neurons(y, threshold=5))
+    graph = net.graph()
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from mapper.ir.core import INT64, SPIKE, Array, Const, Graph, IntType, Op, Span, State, Value, param
+from mapper.ir.crossbar import CountActive, CrossbarMvm, partial_sum_range
+from mapper.ir.encoding import Encoding, Kind
+from mapper.ir.hardware import ScaledAdd, UpdateMembrane
+from mapper.ir.network import Add, Concat, MaxPool2d, Merge, Reshape, SumPool2d, Transpose
+from mapper.ir.neurons import IntegerNeuron
+from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
+from mapper.ir.synapses import Conv2d, ConvTranspose2d, Linear, Synapse, matrix_range
+from mapper.ir.verify import check_graph
+from mapper.ir.windows import Window
+
+MEMBRANE = IntType(12, signed=True)
+
+
+def differential(weight_bits: int = 4, cell_bits: int = 1) -> Encoding:
+    return Encoding(kind="differential", weight_bits=weight_bits, cell_bits=cell_bits)
+
+
+def encoding(kind: Kind, weight_bits: int = 4, cell_bits: int = 1) -> Encoding:
+    return Encoding(kind=kind, weight_bits=weight_bits, cell_bits=cell_bits)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Readout:
+    """How partial sums become codes: what a layer needs besides its grid."""
+
+    multi_bit: bool
+    half_active: bool = False
+    make: Callable[["Builder", str, Value, Value | None, int], Op]
+
+
+def sense_amp(
+    thresholds: Any, levels: tuple[int, ...] = (-1, 1), *, half_active: bool = False
+) -> Readout:
+    """Read with thresholds ``[L, G | 1, S | 1, N | 1]``; numbers are the same everywhere."""
+    table = np.asarray(thresholds)
+    table = table.reshape(-1, 1, 1, 1) if table.ndim < 4 else table
+
+    def make(net: "Builder", name: str, p: Value, active: Value | None, cell_bits: int) -> Op:
+        return SenseAmpRead(
+            partial_sum=p,
+            active=active if half_active else None,
+            thresholds=net.constant(f"{name}.thresholds", table),
+            levels=levels,
+            cell_bits=cell_bits,
+            result=Value(f"{name}.codes", IntType.spanning(min(levels), max(levels)), p.shape),
+        )
+
+    return Readout(multi_bit=False, half_active=half_active, make=make)
+
+
+def ternary(low: int, high: int) -> Readout:
+    return sense_amp((low, high), levels=(-1, 0, 1))
+
+
+def adc(kind: Any, bits: int, first: Any, step: Any = 1, base: Any = 0) -> Readout:
+    """Read with an ADC; ``first``, ``step`` and ``base`` may be ``[G | 1, S | 1, N | 1]``."""
+
+    def make(net: "Builder", name: str, p: Value, active: Value | None, cell_bits: int) -> Op:
+        lowest, wide = np.asarray(base), np.asarray(step) * ((1 << bits) - 1)
+        type = IntType.spanning(int(lowest.min()), int((lowest + wide).max()))
+        return AdcRead(
+            kind=kind,
+            bits=bits,
+            partial_sum=p,
+            first=net.scalar(f"{name}.first", first),
+            step=net.scalar(f"{name}.step", step),
+            base=net.scalar(f"{name}.base", base),
+            result=Value(f"{name}.codes", type, p.shape),
+        )
+
+    return Readout(multi_bit=True, make=make)
+
+
+def ideal() -> Readout:
+    """Read every sum as it is."""
+
+    def make(net: "Builder", name: str, p: Value, active: Value | None, cell_bits: int) -> Op:
+        assert isinstance(p.type, IntType)
+        whole = adc("ideal", p.type.bits, p.type.min + 1, 1, p.type.min)
+        return whole.make(net, name, p, active, cell_bits)
+
+    return Readout(multi_bit=True, make=make)
+
+
+@dataclass
+class Builder:
+    """Collects ops; every method adds one layer and returns its result."""
+
+    name: str = "net"
+    ops: list[Op] = field(default_factory=list)
+    inputs: list[Value] = field(default_factory=list)
+    states: list[State] = field(default_factory=list)
+    results: list[Value] = field(default_factory=list)
+    constants: dict[str, Array] = field(default_factory=dict)
+
+    def graph(self) -> Graph:
+        """Return the graph, checked."""
+        graph = Graph(
+            name=self.name,
+            inputs=tuple(self.inputs),
+            outputs=tuple(self.results),
+            states=tuple(self.states),
+            ops=tuple(self.ops),
+            constants=self.constants,
+        )
+        check_graph(graph, "tests")
+        return graph
+
+    def fresh(self, what: str) -> str:
+        return f"{what}{len(self.ops)}"
+
+    def constant(self, name: str, array: Any) -> Const:
+        self.constants[name] = np.asarray(array)
+        return Const(name)
+
+    def scalar(self, name: str, number: Any) -> int | Const:
+        """Return a number as it is, and an array as a constant."""
+        return number if isinstance(number, int) else self.constant(name, number)
+
+    def add_op(self, op: Op) -> Value:
+        self.ops.append(op)
+        return op.results[0]
+
+    def input(self, name: str, shape: Sequence[int], type: IntType = SPIKE) -> Value:
+        self.inputs.append(Value(name, type, tuple(shape)))
+        return self.inputs[-1]
+
+    def outputs(self, *values: Value) -> None:
+        self.results.extend(values)
+
+    def state(
+        self, name: str, shape: Sequence[int], type: IntType, initial: Any = 0, output: str = ""
+    ) -> Value:
+        """Add a state that ``close`` gives its next value."""
+        start = self.scalar(f"{name}.initial", initial)
+        read = Value(name, type, tuple(shape))
+        self.states.append(State(read=read, next="", initial=start, output=output))
+        return read
+
+    def close(self, state: Value, following: Value) -> None:
+        """Say what a state holds in the next step."""
+        i = next(i for i, s in enumerate(self.states) if s.read == state)
+        old = self.states[i]
+        self.states[i] = State(
+            read=old.read, next=following.name, initial=old.initial, output=old.output
+        )
+
+    def crossbars(
+        self,
+        x: Value,
+        weight: Any,
+        read: Readout,
+        *,
+        name: str = "",
+        encoding: Encoding | None = Encoding(kind="differential", weight_bits=4, cell_bits=1),
+        window: Window | None = None,
+        groups: int = 1,
+        wordlines: int | None = None,
+        rows: tuple[Span, ...] | None = None,
+        scale: Any = 1,
+        shift: int = 0,
+        correct: bool = True,
+        loc: str = "",
+    ) -> Value:
+        """Add a grid with its readout and shift-and-add.
+
+        ``wordlines`` cuts the rows evenly; ``correct`` adds the offset of offset-binary weights
+        back where the readout has more than one bit.
+        """
+        name, loc = name or self.fresh("layer"), loc or f"/{name or 'layer'}/Conv"
+        weight = np.asarray(weight)
+        wordline_count, outputs = weight.shape
+        rows = rows or Span(0, wordline_count).split(wordlines or wordline_count)
+        positions = () if window is None else window.output_size(*x.shape[1:])
+        assert isinstance(x.type, IntType)
+        slices = 1 if encoding is None else len(encoding.significances)
+        p = Value(
+            f"{name}.sum",
+            IntType.spanning(*partial_sum_range(weight, rows, encoding)),
+            (x.type.bits, len(rows), slices, outputs, *positions),
+        )
+        mvm = CrossbarMvm(
+            x=x,
+            weight=self.constant(f"{name}.weight", weight),
+            window=window,
+            groups=groups,
+            rows=rows,
+            columns=Span(0, outputs).split(outputs // groups),
+            encoding=encoding,
+            partial_sum=p,
+            loc=loc,
+        )
+        self.ops.append(mvm)
+        offset = encoding.offset if encoding and read.multi_bit and correct else 0
+        active = self._count(mvm) if offset or read.half_active else None
+        cell_bits = 1 if encoding is None else encoding.cell_bits
+        codes = self.add_op(read.make(self, name, p, active, cell_bits))
+        add = ShiftAndAdd(
+            codes=codes,
+            active=active if offset else None,
+            significances=(1,) if encoding is None else encoding.significances,
+            signed_input=x.type.signed,
+            offset=offset,
+            scale=self.scalar(f"{name}.scale", scale),
+            shift=shift,
+            result=Value(name, INT64, (outputs, *positions)),
+            loc=loc,
+        )
+        return self.add_op(_typed(add, add.range(self.constants)))
+
+    def _count(self, mvm: CrossbarMvm) -> Value:
+        tallest = max(len(span) for span in mvm.rows)
+        shape = (mvm.planes, len(mvm.rows), mvm.groups, *mvm.positions)
+        count = CountActive(
+            x=mvm.x,
+            window=mvm.window,
+            groups=mvm.groups,
+            rows=mvm.rows,
+            active=Value(f"{mvm.partial_sum.name}.active", IntType.spanning(0, tallest), shape),
+        )
+        return self.add_op(count)
+
+    def neurons(
+        self,
+        x: Value,
+        *,
+        name: str = "",
+        membrane: IntType = MEMBRANE,
+        current: IntType | None = None,
+        spiking: bool = True,
+        initial: Any = 0,
+        output: str = "",
+        on_chip: bool = True,
+        **fields: Any,
+    ) -> Value:
+        """Add a layer of neurons; returns spikes, or the membrane where it never fires."""
+        name = name or self.fresh("lif")
+        scalars = ("threshold", "bias", "floor")
+        for key in scalars:
+            if fields.get(key) is not None:
+                fields[key] = self.scalar(f"{name}.{key}", fields[key])
+        v = self.state(f"{name}.v", x.shape, membrane, initial, output)
+        v_next = Value(f"{name}.v.next", membrane, x.shape)
+        i = i_next = None
+        if current is not None:
+            i = self.state(f"{name}.i", x.shape, current)
+            i_next = Value(f"{name}.i.next", current, x.shape)
+            self.close(i, i_next)
+        self.close(v, v_next)
+        op = (UpdateMembrane if on_chip else IntegerNeuron)(
+            x=x,
+            membrane=v,
+            current=i,
+            spike=Value(name, SPIKE, x.shape) if spiking else None,
+            membrane_next=v_next,
+            current_next=i_next,
+            loc=f"/{name}/Greater",
+            **fields,
+        )
+        return self.add_op(op)
+
+    def digital(self, op: type[Synapse], x: Value, weight: Any, **fields: Any) -> Value:
+        """Add a layer of integer weights on the digital unit."""
+        name = self.fresh("digital")
+        array = np.asarray(weight)
+        if op is not Linear:
+            fields["kernel"] = array.shape[2:]
+        shape = array.shape[:1]
+        if op is ConvTranspose2d:
+            shape = (array.shape[1] * fields.get("groups", 1),)
+        draft: Any = op(
+            x=x,
+            weight=self.constant(f"{name}.weight", array),
+            result=Value(name, INT64, shape),
+            **fields,
+        )
+        if draft.window is not None:
+            shape = (*shape, *draft.window.output_size(*x.shape[1:]))
+        assert isinstance(x.type, IntType)
+        low, high = matrix_range(draft.matrix(array), x.type)
+        result = Value(name, IntType.spanning(low, high), shape)
+        return self.add_op(_replaced(draft, result=result))
+
+    def linear(self, x: Value, weight: Any) -> Value:
+        return self.digital(Linear, x, weight)
+
+    def conv(self, x: Value, weight: Any, **fields: Any) -> Value:
+        return self.digital(Conv2d, x, weight, **fields)
+
+    def conv_transpose(self, x: Value, weight: Any, **fields: Any) -> Value:
+        return self.digital(ConvTranspose2d, x, weight, **fields)
+
+    def max_pool(self, x: Value, window: Window) -> Value:
+        shape = (x.shape[0], *window.output_size(*x.shape[1:]))
+        result = Value(self.fresh("pool"), x.type, shape)
+        return self.add_op(MaxPool2d(x=x, window=window, result=result))
+
+    def sum_pool(self, x: Value, window: Window) -> Value:
+        assert isinstance(x.type, IntType)
+        area = window.kernel[0] * window.kernel[1]
+        type = IntType.spanning(min(0, area * x.type.min), area * x.type.max)
+        shape = (x.shape[0], *window.output_size(*x.shape[1:]))
+        result = Value(self.fresh("pool"), type, shape)
+        return self.add_op(SumPool2d(x=x, window=window, result=result))
+
+    def add(self, *terms: Value) -> Value:
+        low, high = (sum(ends) for ends in zip(*map(_ends, terms), strict=True))
+        result = Value(self.fresh("sum"), IntType.spanning(low, high), terms[0].shape)
+        return self.add_op(Add(terms=terms, result=result))
+
+    def scaled_add(self, terms: Sequence[Value], scales: Sequence[Any], shift: int = 0) -> Value:
+        name = self.fresh("scaled")
+        consts = tuple(self.scalar(f"{name}.scale{i}", m) for i, m in enumerate(scales))
+        op = ScaledAdd(
+            terms=tuple(terms),
+            scales=consts,
+            shift=shift,
+            result=Value(name, INT64, terms[0].shape),
+        )
+        ends = [
+            sorted(int(m) * end for m in (values.min(), values.max()) for end in _ends(term))
+            for term, values in zip(
+                terms, (param(self.constants, m, INT64) for m in consts), strict=True
+            )
+        ]
+        low, high = sum(e[0] for e in ends) >> shift, sum(e[-1] for e in ends) >> shift
+        return self.add_op(_typed(op, (low, high)))
+
+    def merge(self, kind: Any, a: Value, b: Value) -> Value:
+        result = Value(self.fresh("merged"), SPIKE, a.shape)
+        return self.add_op(Merge(kind=kind, a=a, b=b, result=result))
+
+    def reshape(self, x: Value, shape: Sequence[int]) -> Value:
+        return self.add_op(Reshape(x=x, result=Value(self.fresh("shaped"), x.type, tuple(shape))))
+
+    def transpose(self, x: Value, order: Sequence[int]) -> Value:
+        result = Value(self.fresh("turned"), x.type, tuple(x.shape[i] for i in order))
+        return self.add_op(Transpose(x=x, order=tuple(order), result=result))
+
+    def concat(self, parts: Sequence[Value], axis: int = 0) -> Value:
+        shape = list(parts[0].shape)
+        shape[axis] = sum(part.shape[axis] for part in parts)
+        result = Value(self.fresh("joined"), parts[0].type, tuple(shape))
+        return self.add_op(Concat(parts=tuple(parts), axis=axis, result=result))
+
+
+def _ends(value: Value) -> tuple[int, int]:
+    assert isinstance(value.type, IntType)
+    return value.type.min, value.type.max
+
+
+def _typed(op: Any, ends: tuple[int, int]) -> Any:
+    result = Value(op.result.name, IntType.spanning(*ends), op.result.shape)
+    return _replaced(op, result=result)
+
+
+def _replaced(op: Any, **changes: Any) -> Any:
+    from dataclasses import replace
+
+    return replace(op, **changes)
+
+
+def random_weights(rows: int, cols: int, seed: int = 0, largest: int = 7) -> Array:
+    return np.random.default_rng(seed).integers(-largest, largest, (rows, cols), endpoint=True)
+
+
+def random_spikes(*shape: int, seed: int = 0, density: float = 0.3) -> Array:
+    return (np.random.default_rng(seed).random(shape) < density).astype(np.int64)
+
+
+def one_layer(
+    rows: int, cols: int, *, wordlines: int | None = None, read: Readout | None = None, **grid: Any
+) -> Graph:
+    """Return one linear layer on crossbars, with random weights and no neurons."""
+    net = Builder()
+    x = net.input("x", (rows,))
+    weight = grid.pop("weight", random_weights(rows, cols))
+    net.outputs(net.crossbars(x, weight, read or sense_amp(1), wordlines=wordlines, **grid))
+    return net.graph()
+
+
+def dvs_net(size: int = 16, channels: int = 4, classes: int = 5) -> Graph:
+    """Return a net for event cameras: two convolutions, pooling, a classifier that accumulates."""
+    net = Builder("dvs")
+    x = net.input("events", (2, size, size))
+    same = Window(kernel=(3, 3), padding=(1, 1, 1, 1))
+    half = Window(kernel=(2, 2), stride=(2, 2))
+    y = net.crossbars(x, random_weights(18, channels), sense_amp(1), window=same, name="conv1")
+    s = net.max_pool(net.neurons(y, name="lif1", threshold=5), half)
+    weight = random_weights(9 * channels, 2 * channels, 1)
+    y = net.crossbars(s, weight, sense_amp(1), window=same, wordlines=64, name="conv2")
+    s = net.max_pool(net.neurons(y, name="lif2", threshold=6), half)
+    flat = net.reshape(s, (2 * channels * (size // 4) ** 2,))
+    weight = random_weights(flat.shape[0], classes, 2)
+    y = net.crossbars(flat, weight, sense_amp(1), wordlines=64, name="fc")
+    out = net.neurons(y, name="out", spiking=False, membrane=IntType(24, signed=True))
+    net.outputs(out)
+    return net.graph()

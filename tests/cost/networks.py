@@ -1,0 +1,164 @@
+"""Small lowered networks, built by hand, whose actions can be counted on paper."""
+
+from collections.abc import Sequence
+from math import prod
+from pathlib import Path
+
+import numpy as np
+
+from mapper.ir.core import SPIKE, Array, Const, Graph, IntType, Op, Span, State, Value
+from mapper.ir.crossbar import CountActive, CrossbarMvm, Placement, partial_sum_range
+from mapper.ir.encoding import Encoding
+from mapper.ir.hardware import UpdateMembrane
+from mapper.ir.neurons import Reset
+from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
+from mapper.ir.verify import check_graph
+from mapper.ir.windows import Window
+from targets import Target, load_target
+
+I12 = IntType(12, signed=True)
+UNPLACED = Placement()
+FIRST_TILE = Placement(slots=Span(0, 4))
+
+
+def small_target() -> Target:
+    """Crossbars of 8x12 with one sense amplifier a column, four a tile, two tiles a chip."""
+    return load_target(Path(__file__).parents[1] / "targets" / "small.toml")
+
+
+def crossbar(
+    x: Value,
+    weight: Array,
+    encoding: Encoding,
+    rows: Sequence[Span],
+    columns: Sequence[Span],
+    window: Window | None = None,
+    groups: int = 1,
+    placement: Placement = UNPLACED,
+    name: str = "fc",
+) -> CrossbarMvm:
+    """Make the crossbars of ``weight[K, N]``."""
+    assert isinstance(x.type, IntType)
+    positions = () if window is None else window.output_size(*x.shape[1:])
+    slices = len(encoding.significances)
+    shape = (x.type.bits, len(rows), slices, weight.shape[1], *positions)
+    sums = IntType.spanning(*partial_sum_range(weight, tuple(rows), encoding))
+    return CrossbarMvm(
+        loc=f"model.onnx:/{name}",
+        x=x,
+        weight=Const(f"{name}.weight"),
+        window=window,
+        groups=groups,
+        rows=tuple(rows),
+        columns=tuple(columns),
+        encoding=encoding,
+        placement=placement,
+        partial_sum=Value(f"{name}.sum", sums, shape),
+    )
+
+
+def layer(mvm: CrossbarMvm, half_active: bool = False, name: str = "fc") -> tuple[list[Op], Value]:
+    """Read ``mvm`` with sense amplifiers of levels 0 and 1, add up, and let neurons fire."""
+    assert mvm.encoding is not None
+    ops: list[Op] = [mvm]
+    active = None
+    if half_active:
+        count = count_active(mvm, name)
+        ops.append(count)
+        active = count.active
+    codes = Value(f"{name}.codes", SPIKE, mvm.partial_sum.shape)
+    ops.append(
+        SenseAmpRead(
+            partial_sum=mvm.partial_sum,
+            active=active,
+            thresholds=Const("one"),
+            levels=(0, 1),
+            result=codes,
+        )
+    )
+    y = Value(f"{name}.y", I12, codes.shape[3:])
+    ops.append(ShiftAndAdd(codes=codes, significances=mvm.encoding.significances, result=y))
+    ops.append(neurons(y, name))
+    return ops, y
+
+
+def count_active(mvm: CrossbarMvm, name: str = "fc") -> CountActive:
+    shape = (mvm.planes, len(mvm.rows), mvm.groups, *mvm.positions)
+    active = Value(f"{name}.active", IntType(4, signed=False), shape)
+    return CountActive(x=mvm.x, window=mvm.window, groups=mvm.groups, rows=mvm.rows, active=active)
+
+
+def adc_layer(mvm: CrossbarMvm, name: str = "fc") -> list[Op]:
+    """Read offset-binary weights with a 5-bit ADC and correct the offset digitally."""
+    assert mvm.encoding is not None
+    count = count_active(mvm, name)
+    codes = Value(f"{name}.codes", IntType(5, signed=False), mvm.partial_sum.shape)
+    read = AdcRead(
+        kind="sar", bits=5, partial_sum=mvm.partial_sum, first=1, step=1, base=0, result=codes
+    )
+    y = Value(f"{name}.y", IntType(16, signed=True), codes.shape[3:])
+    add = ShiftAndAdd(
+        codes=codes,
+        active=count.active,
+        significances=mvm.encoding.significances,
+        offset=mvm.encoding.offset,
+        result=y,
+    )
+    return [mvm, count, read, add, neurons(y, name)]
+
+
+def neurons(x: Value, name: str = "fc") -> UpdateMembrane:
+    return UpdateMembrane(
+        x=x,
+        membrane=Value(f"{name}.v", I12, x.shape),
+        spike=Value(f"{name}.spike", SPIKE, x.shape),
+        membrane_next=Value(f"{name}.v_next", I12, x.shape),
+        threshold=2,
+        reset=Reset(kind="subtract", amount=2),
+    )
+
+
+def network(ops: Sequence[Op], constants: dict[str, Array], x: Value) -> Graph:
+    """Close a list of ops into a graph, with a state for each neuron, and verify it."""
+    updates = [op for op in ops if isinstance(op, UpdateMembrane)]
+    last = updates[-1].spike
+    assert last is not None
+    graph = Graph(
+        name="tiny",
+        inputs=(x,),
+        outputs=(last,),
+        states=tuple(State(read=op.membrane, next=op.membrane_next.name) for op in updates),
+        ops=tuple(ops),
+        constants={"one": np.ones((1, 1, 1, 1), np.int64), **constants},
+    )
+    check_graph(graph, "the test")
+    return graph
+
+
+DIFFERENTIAL_3 = Encoding(kind="differential", weight_bits=3, cell_bits=1)
+
+FIVE_BY_THREE = np.array([[1, -2, 3], [0, 0, -1], [3, 3, 3], [-3, 0, 1], [2, 0, 0]])
+"""Magnitudes 1 2 3 | 0 0 1 | 3 3 3 | 3 0 1 | 2 0 0: cells on 4, 1, 6, 3 and 1 a row."""
+
+
+def two_by_two_grid(placement: Placement = FIRST_TILE) -> Graph:
+    """Five inputs, three outputs, 3-bit weights as pairs: 2 row blocks, 2 column blocks."""
+    x = Value("x", SPIKE, (5,))
+    mvm = crossbar(
+        x,
+        FIVE_BY_THREE,
+        DIFFERENTIAL_3,
+        rows=(Span(0, 3), Span(3, 5)),
+        columns=(Span(0, 2), Span(2, 3)),
+        placement=placement,
+    )
+    ops, _ = layer(mvm)
+    return network(ops, {"fc.weight": FIVE_BY_THREE}, x)
+
+
+def random_codes(rng: np.random.Generator, value: Value, steps: int, batch: int) -> Array:
+    """Draw input codes ``[T, B, *shape]`` of any value that the type holds."""
+    assert isinstance(value.type, IntType)
+    shape = (steps, batch, *value.shape)
+    codes = rng.integers(value.type.min, value.type.max + 1, prod(shape))
+    return codes.reshape(shape)

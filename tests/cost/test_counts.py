@@ -1,0 +1,411 @@
+"""Action counts of small layers, counted by hand and counted event by event."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mapper.cost import Activity, Events, count_layers, measure, measured_values
+from mapper.cost.model import Work, action_counts
+from mapper.diagnostics import MappingError
+from mapper.ir.core import SPIKE, Array, Const, Graph, IntType, Op, Span, Value
+from mapper.ir.crossbar import CrossbarMvm, Placement, driven_wordlines
+from mapper.ir.encoding import Encoding
+from mapper.ir.evaluate import evaluate
+from mapper.ir.hardware import ScaledAdd
+from mapper.ir.network import Add, MaxPool2d, SumPool2d
+from mapper.ir.synapses import Conv2d, Linear
+from mapper.ir.windows import Window
+from targets import load_target
+from tests.cost.networks import (
+    DIFFERENTIAL_3,
+    FIVE_BY_THREE,
+    adc_layer,
+    crossbar,
+    layer,
+    network,
+    neurons,
+    random_codes,
+    small_target,
+    two_by_two_grid,
+)
+
+OFFSET_4 = Encoding(kind="offset-binary", weight_bits=4, cell_bits=1)
+
+
+def test_every_action_of_a_two_by_two_grid():
+    (counted,) = count_layers(two_by_two_grid(), small_target())
+    assert counted.work == Work(
+        crossbar_reads=4,
+        conversions=12,  # 2 row blocks, 2 slices, 3 outputs: a pair converts once
+        shift_adds=12,
+        shift_add_bits=24,  # levels 0 and 1 times 1 and 2: 0..3
+        accumulations=3,  # 3 outputs, 2 row blocks
+        accumulate_bits=36,  # the accumulator is declared 12 bits wide
+        scale_multiplies=0,
+        scale_multiply_bits=0,
+        membrane_updates=3,
+        membrane_bits=72,  # 12 bits read and written
+        buffer_read_bits=5,
+        buffer_write_bits=5,
+        hop_bits=5,  # from the corner into the first tile
+    )
+    # 5 wordlines in 2 column blocks; 5 x 3 weights of 4 cells; 15 of these cells are on.
+    assert counted.full == Events(wordlines=10, cells=60, levels=15)
+    assert (counted.grid.block_wordlines, counted.grid.block_conversions) == (3, 4)
+    assert (counted.name, counted.macro) == ("model.onnx:/fc", "sense-amp-8")
+
+
+def test_recorded_spikes_drive_their_wordlines():
+    graph = two_by_two_grid()
+    # Step 1 drives rows 0 and 2 (4 + 6 cells on), step 2 row 4 (1 on).
+    spikes = np.array([[[1, 0, 1, 0, 0]], [[0, 0, 0, 0, 1]]])
+    activity = measure(graph, {"x": spikes})
+    assert activity == Activity(
+        steps=2, samples=1, events=(Events(wordlines=6, cells=36, levels=11),)
+    )
+    (counted,) = count_layers(graph, small_target())
+    counts = action_counts(counted, activity.events[0], activity)
+    assert counts["wordline_events"] == 6
+    assert counts["conversions"] == 24  # 12 a step
+
+
+def test_padding_drives_no_wordline():
+    x = Value("x", SPIKE, (1, 3, 3))
+    window = Window(kernel=(3, 3), padding=(1, 1, 1, 1))
+    weight = np.ones((9, 2), np.int64)
+    mvm = crossbar(x, weight, OFFSET_4, [Span(0, 8), Span(8, 9)], [Span(0, 2)], window)
+    graph = network(layer(mvm)[0], {"fc.weight": weight}, x)
+    (counted,) = count_layers(graph, small_target())
+    # 9 positions: the centre sees 9 pixels, the 4 sides 6, the 4 corners 4.
+    assert counted.full.wordlines == 9 + 4 * 6 + 4 * 4
+    # 1 + 8 is 1001 in binary: two cells on in each of the two weights of a wordline.
+    assert counted.full.levels == 4 * counted.full.wordlines
+    assert counted.full.cells == 8 * counted.full.wordlines
+    assert counted.work.crossbar_reads == 9 * 2
+    assert counted.work.buffer_read_bits == 9 * 9
+    assert counted.work.buffer_write_bits == 9
+
+
+def test_bit_planes_are_read_and_added_one_after_the_other():
+    x = Value("x", IntType(3, signed=False), (4,))
+    weight = FIVE_BY_THREE[:4]
+    mvm = crossbar(x, weight, DIFFERENTIAL_3, [Span(0, 2), Span(2, 4)], [Span(0, 3)])
+    graph = network(layer(mvm)[0], {"fc.weight": weight}, x)
+    work = count_layers(graph, small_target())[0].work
+    assert work.crossbar_reads == 3 * 2
+    assert work.conversions == 3 * 2 * 2 * 3
+    # One shift-add a conversion; then 3 outputs, each adding 2 more planes, 12 bits wide.
+    assert (work.shift_adds, work.shift_add_bits) == (36 + 6, 36 * 2 + 6 * 12)
+    assert work.accumulations == 3 * 3 * (2 - 1)
+    assert work.buffer_read_bits == 3 * 4
+
+
+def test_an_offset_is_corrected_with_a_count_of_active_rows():
+    x = Value("x", SPIKE, (6,))
+    weight = np.zeros((6, 2), np.int64)
+    mvm = crossbar(x, weight, OFFSET_4, [Span(0, 4), Span(4, 6)], [Span(0, 2)])
+    graph = network(adc_layer(mvm), {"fc.weight": weight}, x)
+    work = count_layers(graph, load_target("hpadc-sar5-64"))[0].work
+    assert work.conversions == 2 * 4 * 2
+    # Row blocks 2 x 1, offset 2 x 2, counting (4 - 1) + (2 - 1) wordlines.
+    assert work.accumulations == 2 + 4 + 4
+    # Codes of 5 bits on slices 1, 2, 4, 8 reach 465: 9 bits; accumulator 16; counter 4.
+    assert work.accumulate_bits == 2 * 16 + 4 * 9 + 4 * 4
+    assert work.shift_add_bits == 16 * 9
+
+
+def test_column_scales_multiply_every_block_sum():
+    graph = two_by_two_grid()
+    scaled = tuple(
+        replace(op, scale=Const("m")) if op.mnemonic == "imc.shift_and_add" else op
+        for op in graph.ops
+    )
+    constants = {**graph.constants, "m": np.array([[1, 5, 6]])}
+    work = count_layers(replace(graph, ops=scaled, constants=constants), small_target())[0].work
+    assert work.scale_multiplies == 2 * 3
+    assert work.scale_multiply_bits == 6 * 2 * 3  # 2-bit sums, scales of up to 3 bits
+
+
+def test_half_active_references_take_a_replica_column():
+    x = Value("x", SPIKE, (4,))
+    weight = np.zeros((4, 1), np.int64)
+    mvm = crossbar(x, weight, OFFSET_4, [Span(0, 4)], [Span(0, 1)])
+    graph = network(layer(mvm, half_active=True)[0], {"fc.weight": weight}, x)
+    (counted,) = count_layers(graph, load_target("adcless-64"))
+    assert counted.grid.half_active
+    assert counted.work.accumulations == 0  # the replica is analogue
+
+
+def hops(slots: Span) -> int:
+    target = load_target("adcless-64")
+    chip = replace(target.chip, tiles=9, crossbars_per_tile=1, max_chips=9)
+    graph = two_by_two_grid(Placement(slots=slots))
+    return count_layers(graph, replace(target, chip=chip))[0].work.hop_bits
+
+
+def test_hops_follow_the_tiles():
+    # One crossbar a tile, 3 x 3 tiles: 0 1 2 / 3 4 5 / 6 7 8. Row block 0 has columns at tiles 0
+    # and 1, row block 1 at 2 and 3. From tile 0 to 2 are 2 hops (2 outputs), from 1 to 3 two
+    # (1 output), of 12 bits. The middle, tile 2, is 1 + 2 hops from outside, for 5 bits.
+    assert hops(Span(0, 4)) == (2 * 2 + 2 * 1) * 12 + 3 * 5
+    # On the second chip all is three tiles further from outside.
+    assert hops(Span(9, 13)) == (2 * 2 + 2 * 1) * 12 + 6 * 5
+
+
+def test_copies_share_the_positions_and_change_no_count():
+    one = count_layers(two_by_two_grid(Placement(slots=Span(0, 4))), small_target())[0]
+    two = count_layers(two_by_two_grid(Placement(slots=Span(0, 4), copies=2)), small_target())[0]
+    assert two.grid.copies == 2
+    assert (two.work, two.full) == (one.work, one.full)
+
+
+def test_two_layers_in_a_row():
+    x = Value("x", SPIKE, (4,))
+    first, second = np.ones((4, 3), np.int64), np.ones((3, 2), np.int64)
+    one = crossbar(
+        x, first, DIFFERENTIAL_3, [Span(0, 4)], [Span(0, 3)], placement=Placement(slots=Span(0, 1))
+    )
+    ops, _ = layer(one)
+    spikes = neurons(Value("fc.y", IntType(12, signed=True), (3,))).spike
+    assert spikes is not None
+    two = crossbar(
+        spikes,
+        second,
+        DIFFERENTIAL_3,
+        [Span(0, 3)],
+        [Span(0, 2)],
+        placement=Placement(slots=Span(4, 5), stage=1),
+        name="out",
+    )
+    more, _ = layer(two, name="out")
+    graph = network([*ops, *more], {"fc.weight": first, "out.weight": second}, x)
+    layers = count_layers(graph, small_target())
+    assert [counted.stage for counted in layers] == [0, 1]
+    assert [counted.work.membrane_updates for counted in layers] == [3, 2]
+    # Slot 4 is on the second tile, one hop from the first.
+    assert [counted.distance for counted in layers] == [1, 1]
+    assert measured_values(graph) == ("x", "fc.spike")
+
+
+def test_a_layer_on_the_digital_unit():
+    x = Value("x", IntType(3, signed=False), (4,))
+    y = Value("fc.y", IntType(12, signed=True), (2,))
+    op = Linear(loc="model.onnx:/fc", x=x, weight=Const("w"), result=y)
+    graph = network([op, neurons(y)], {"w": np.array([[1, 2, 3, -4], [0, 1, 0, 1]])}, x)
+    (counted,) = count_layers(graph, small_target())
+    work = counted.work
+    assert (work.crossbar_reads, work.conversions, counted.full) == (0, 0, Events(0, 0, 0))
+    assert (work.scale_multiplies, work.scale_multiply_bits) == (8, 8 * 3 * 3)
+    assert (work.accumulations, work.accumulate_bits) == (8, 8 * 12)
+    assert work.buffer_read_bits == 3 * 4 + 8 * 3  # inputs, and 8 weights of 3 bits
+    assert counted.digital_rows == 4
+    assert counted.stored_bits == 2 * 12 + 2 * 12 + 8 * 3
+    assert work.membrane_updates == 2
+    assert measured_values(graph) == ()
+    assert measure(graph, {}).events == (Events(0, 0, 0),)
+
+
+def test_a_digital_convolution_of_spikes_only_adds():
+    x = Value("x", SPIKE, (2, 4, 4))
+    y = Value("fc.y", IntType(12, signed=True), (3, 3, 3))
+    op = Conv2d(x=x, weight=Const("w"), result=y, kernel=(2, 2))
+    graph = network([op, neurons(y)], {"w": np.ones((3, 2, 2, 2), np.int64)}, x)
+    work = count_layers(graph, small_target())[0].work
+    assert (work.accumulations, work.scale_multiplies) == (24 * 9, 0)
+    assert work.buffer_read_bits == 9 * 8 + 24 * 9 * 1  # inputs, and weights of one bit
+
+
+def test_a_network_without_weights_is_one_layer():
+    x = Value("x", IntType(4, signed=False), (6,))
+    graph = network([neurons(x)], {}, x)
+    (counted,) = count_layers(graph, small_target())
+    assert counted.name == "tiny"
+    assert (counted.work.membrane_updates, counted.work.membrane_bits) == (6, 144)
+
+
+def test_digital_ops_between_layers():
+    x = Value("x", IntType(2, signed=False), (1, 4, 4))
+    window = Window(kernel=(2, 2), stride=(2, 2))
+    summed = Value("summed", IntType(4, signed=False), (1, 2, 2))
+    highest = Value("highest", IntType(2, signed=False), (1, 2, 2))
+    added = Value("added", IntType(5, signed=False), (1, 2, 2))
+    scaled = Value("scaled", IntType(9, signed=False), (1, 2, 2))
+    ops: list[Op] = [
+        SumPool2d(x=x, window=window, result=summed),
+        MaxPool2d(x=x, window=window, result=highest),
+        Add(terms=(summed, highest), result=added),
+        ScaledAdd(terms=(added, highest), scales=(5, 1), shift=0, result=scaled),
+        neurons(scaled),
+    ]
+    work = count_layers(network(ops, {}, x), small_target())[0].work
+    # 4 outputs: 3 additions of 4 bits, 3 comparisons of 2, one addition of 5 and one of 9.
+    assert work.accumulations == 4 * (3 + 3 + 1 + 1)
+    assert work.accumulate_bits == 4 * (3 * 4 + 3 * 2 + 5 + 9)
+    assert (work.scale_multiplies, work.scale_multiply_bits) == (4, 4 * 5 * 3)
+
+
+# Counting event by event
+
+
+def one_by_one(graph: Graph, inputs: Array) -> Iterator[Events]:
+    """Walk over every time step, sample, bit, position and crossbar of every layer."""
+    layers = [op for op in graph.ops if isinstance(op, CrossbarMvm)]
+    run = evaluate(graph, {"x": inputs}, watch=measured_values(graph))
+    for op in layers:
+        assert op.encoding is not None
+        digits = op.encoding.digits(graph.constants[op.weight.name])
+        width = op.outputs // op.groups
+        wordlines = cells = levels = 0
+        for step in run[op.x.name]:
+            driven = driven_wordlines(step, op)
+            samples, planes, _, _, places = driven.shape
+            for b, plane, place in product(range(samples), range(planes), range(places)):
+                for rows, columns in product(op.rows, op.columns):
+                    bits = driven[b, plane, columns.start // width, :, place]
+                    for row in range(rows.start, rows.stop):
+                        if bits[row]:
+                            here = digits[:, row, columns.slice]
+                            wordlines += 1
+                            cells += here.size * op.encoding.bitlines_per_slice
+                            levels += int(np.abs(here).sum())
+        yield Events(wordlines, cells, levels)
+
+
+@st.composite
+def random_layers(draw: st.DrawFn) -> tuple[Graph, Array]:
+    kind = draw(st.sampled_from(["twos-complement", "offset-binary", "differential"]))
+    encoding = Encoding(
+        kind=kind, weight_bits=draw(st.integers(2, 5)), cell_bits=draw(st.sampled_from([1, 2]))
+    )
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    groups, channels, outputs = (draw(st.integers(1, 2)) for _ in range(3))
+    x_type = IntType(draw(st.integers(1, 3)), signed=False)
+    if draw(st.booleans()):
+        window = Window(
+            kernel=(draw(st.integers(1, 3)), 2),
+            stride=(1, draw(st.integers(1, 2))),
+            padding=(draw(st.integers(0, 1)), 0, 1, draw(st.integers(0, 2))),
+            dilation=(1, draw(st.integers(1, 2))),
+            stuffing=(draw(st.integers(1, 2)), 1),
+        )
+        wordlines = window.kernel[0] * 2 * channels
+        x = Value("x", x_type, (groups * channels, 4, 4))
+    else:
+        window, wordlines = None, draw(st.integers(1, 7))
+        x = Value("x", x_type, (groups * wordlines,))
+    shape = (wordlines, groups * outputs)
+    weight = rng.integers(encoding.weight_min, encoding.weight_max + 1, shape)
+    rows = Span(0, wordlines).split(draw(st.integers(1, 5)))
+    each = draw(st.integers(1, outputs))
+    columns = [
+        span
+        for group in range(groups)
+        for span in Span(group * outputs, (group + 1) * outputs).split(each)
+    ]
+    mvm = crossbar(x, weight, encoding, rows, columns, window, groups)
+    graph = network(layer(mvm)[0], {"fc.weight": weight}, x)
+    return graph, random_codes(rng, x, steps=2, batch=2)
+
+
+@settings(max_examples=60, deadline=None)
+@given(case=random_layers())
+def test_measured_events_equal_those_counted_one_by_one(case: tuple[Graph, Array]):
+    graph, inputs = case
+    activity = measure(graph, {"x": inputs})
+    assert activity.events == tuple(one_by_one(graph, inputs))
+    assert (activity.steps, activity.samples) == (2, 2)
+
+
+@settings(max_examples=60, deadline=None)
+@given(case=random_layers())
+def test_counts_equal_the_sizes_of_what_evaluate_computes(case: tuple[Graph, Array]):
+    graph, inputs = case
+    (op,) = [op for op in graph.ops if isinstance(op, CrossbarMvm)]
+    (counted,) = count_layers(graph, small_target())
+    run = evaluate(graph, {"x": inputs}, watch=("fc.sum", "fc.codes", "fc.y", "fc.spike"))
+    runs = inputs.shape[0] * inputs.shape[1]
+    planes, blocks, slices, outputs = op.partial_sum.shape[:4]
+    assert counted.work.conversions * runs == run["fc.codes"].size
+    assert counted.work.membrane_updates * runs == run["fc.spike"].size
+    assert counted.work.accumulations * runs == run["fc.y"].size * planes * (blocks - 1)
+    reads = run["fc.sum"].size // (slices * outputs) * len(op.columns)
+    assert counted.work.crossbar_reads * runs == reads
+
+
+@settings(max_examples=60, deadline=None)
+@given(case=random_layers())
+def test_every_input_bit_set_gives_the_full_events(case: tuple[Graph, Array]):
+    graph, _ = case
+    (counted,) = count_layers(graph, small_target())
+    value = graph.inputs[0]
+    assert isinstance(value.type, IntType)
+    activity = measure(graph, {"x": np.full((1, 1, *value.shape), value.type.max)})
+    assert activity.events == (counted.full,)
+
+
+def test_levels_are_what_the_bitlines_sum_up():
+    rng = np.random.default_rng(7)
+    x = Value("x", IntType(2, signed=False), (2, 5, 4))
+    window = Window(kernel=(3, 3), stride=(2, 1), padding=(1, 0, 1, 2))
+    weight = rng.integers(-8, 8, (18, 5))
+    mvm = crossbar(x, weight, OFFSET_4, Span(0, 18).split(8), Span(0, 5).split(3), window=window)
+    graph = network(layer(mvm)[0], {"fc.weight": weight}, x)
+    inputs = random_codes(rng, x, steps=3, batch=2)
+    sums = evaluate(graph, {"x": inputs}, watch=("fc.sum",))["fc.sum"]
+    assert measure(graph, {"x": inputs}).events[0].levels == sums.sum()
+
+
+def test_negative_codes_drive_their_twos_complement_bits():
+    x = Value("x", IntType(3, signed=True), (1,))
+    weight = np.array([[1]])
+    mvm = crossbar(x, weight, DIFFERENTIAL_3, [Span(0, 1)], [Span(0, 1)])
+    graph = network(layer(mvm)[0], {"fc.weight": weight}, x)
+    (events,) = measure(graph, {"x": np.array([[[-3]], [[3]]])}).events
+    assert events.wordlines == 2 + 2  # 101 and 011
+
+
+ARRAYS = [
+    ({}, "the recording has no array 'x'"),
+    ({"x": np.zeros((2, 1, 4), np.int64)}, "array 'x' is [2, 1, 4], expected [T, B, 5]"),
+    ({"x": np.zeros((0, 1, 5), np.int64)}, "array 'x' is [0, 1, 5], expected [T, B, 5]"),
+    ({"x": np.zeros(5, np.int64)}, "array 'x' is [5], expected [T, B, 5]"),
+    ({"x": np.zeros((2, 1, 5))}, "array 'x' holds float64, expected integers"),
+    ({"x": np.full((2, 1, 5), 2)}, "array 'x' spans 2..2, expected u1"),
+    ({"x": np.full((2, 1, 5), -1)}, "array 'x' spans -1..-1, expected u1"),
+]
+
+
+@pytest.mark.parametrize(("values", "message"), ARRAYS)
+def test_a_recording_of_another_network_is_refused(values, message):
+    with pytest.raises(MappingError) as error:
+        measure(two_by_two_grid(), values)
+    (diagnostic,) = error.value.diagnostics
+    assert (diagnostic.code, diagnostic.message) == ("activity-array", message)
+
+
+def test_arrays_of_different_lengths_are_refused():
+    x = Value("x", SPIKE, (3,))
+    weight = np.ones((3, 3), np.int64)
+    one = crossbar(x, weight, DIFFERENTIAL_3, [Span(0, 3)], [Span(0, 3)])
+    ops, _ = layer(one)
+    two = crossbar(
+        Value("fc.spike", SPIKE, (3,)),
+        weight,
+        DIFFERENTIAL_3,
+        [Span(0, 3)],
+        [Span(0, 3)],
+        name="out",
+    )
+    more, _ = layer(two, name="out")
+    graph = network([*ops, *more], {"fc.weight": weight, "out.weight": weight}, x)
+    values = {"x": np.zeros((2, 1, 3), np.int64), "fc.spike": np.zeros((3, 1, 3), np.int64)}
+    with pytest.raises(MappingError) as error:
+        measure(graph, values)
+    assert error.value.diagnostics[0].message == (
+        "the recorded values have 2x1 and 3x1 time steps and samples"
+    )
