@@ -28,9 +28,8 @@ from mapper.ir.core import Array, Graph, Value
 from mapper.pipeline import After, make_passes, run_passes
 from mapper.recordings import measure_codes, pick_inputs, read_arrays, to_codes
 from mapper.report import render_report
-from mapper.rings import Ring
-from mapper.verify import REFERENCE, Verification, run_executor, verify_build
-from mapper.verify_model import verify_model
+from mapper.verify import Ring, Verification, run_executor, verify_build, verify_model
+from mapper.verify.rings import REFERENCE
 from passes import PIPELINE
 from targets import Target, list_targets, load_target, target_to_data
 

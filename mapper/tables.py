@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mapper.diagnostics import printable
-from mapper.rings import Ring, describe
+from mapper.verify.rings import Ring, describe
 
 Data = Mapping[str, Any]
 

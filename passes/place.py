@@ -15,7 +15,8 @@ class Place(Pass):
     """Give every crossbar a physical slot: layers side by side in execution order.
 
     Slot ``s`` of a round is on chip ``s // crossbars`` and there on tile ``s % crossbars //
-    crossbars_per_tile``. Within a layer copies come first, then row blocks, then column blocks.
+    crossbars_per_tile``. Within a layer copies come first, then column blocks, then row blocks:
+    the partial sums of an output are added along neighbouring crossbars.
     """
 
     name: ClassVar[str] = "place"

@@ -10,7 +10,7 @@
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -27,10 +27,7 @@ from mapper.ir.verify import check_graph
 from mapper.ir.windows import Window
 
 MEMBRANE = IntType(12, signed=True)
-
-
-def differential(weight_bits: int = 4, cell_bits: int = 1) -> Encoding:
-    return Encoding(kind="differential", weight_bits=weight_bits, cell_bits=cell_bits)
+DIFFERENTIAL = Encoding(kind="differential", weight_bits=4, cell_bits=1)
 
 
 def encoding(kind: Kind, weight_bits: int = 4, cell_bits: int = 1) -> Encoding:
@@ -170,7 +167,7 @@ class Builder:
         read: Readout,
         *,
         name: str = "",
-        encoding: Encoding | None = Encoding(kind="differential", weight_bits=4, cell_bits=1),
+        encoding: Encoding | None = DIFFERENTIAL,
         window: Window | None = None,
         groups: int = 1,
         wordlines: int | None = None,
@@ -297,7 +294,7 @@ class Builder:
         assert isinstance(x.type, IntType)
         low, high = matrix_range(draft.matrix(array), x.type)
         result = Value(name, IntType.spanning(low, high), shape)
-        return self.add_op(_replaced(draft, result=result))
+        return self.add_op(replace(draft, result=result))
 
     def linear(self, x: Value, weight: Any) -> Value:
         return self.digital(Linear, x, weight)
@@ -369,13 +366,7 @@ def _ends(value: Value) -> tuple[int, int]:
 
 def _typed(op: Any, ends: tuple[int, int]) -> Any:
     result = Value(op.result.name, IntType.spanning(*ends), op.result.shape)
-    return _replaced(op, result=result)
-
-
-def _replaced(op: Any, **changes: Any) -> Any:
-    from dataclasses import replace
-
-    return replace(op, **changes)
+    return replace(op, result=result)
 
 
 def random_weights(rows: int, cols: int, seed: int = 0, largest: int = 7) -> Array:

@@ -13,10 +13,17 @@ TRAINING = "mapper.training"
 # Bottom to top. A file may import its own layer and the layers below it.
 LAYERS = (
     ("mapper.ir", "mapper.diagnostics", "targets"),
-    ("passes", "mapper.checks"),
+    ("passes",),
     ("mapper.frontend", "mapper.executor", "mapper.cost", "mapper.report"),
-    ("mapper.verify", "mapper.pipeline", "mapper.api", TRAINING),
-    ("mapper.cli", "mapper.__main__"),
+    (
+        "mapper.pipeline",
+        "mapper.recordings",
+        "mapper.build",
+        "mapper.verify",
+        "mapper.api",
+        TRAINING,
+    ),
+    ("mapper.cli", "mapper.tables", "mapper.__main__"),
 )
 HEIGHT = {unit: height for height, layer in enumerate(LAYERS) for unit in layer}
 

@@ -114,13 +114,13 @@ def partial_sum_hops(op: CrossbarMvm, chip: Chip) -> int:
     """Return the hops of all partial sums of one output position and bit plane.
 
     The row blocks of an output are added one after the other, from tile to tile. Within a copy,
-    row blocks come first and column blocks second, as ``place`` puts them.
+    column blocks come first and row blocks second, as ``place`` puts them.
     """
     slots = slots_of(op)
     if not len(slots):
         return 0
-    grid = slots.start + np.arange(op.crossbars).reshape(len(op.rows), len(op.columns))
+    grid = slots.start + np.arange(op.crossbars).reshape(len(op.columns), len(op.rows))
     x, y = tile_positions(grid, chip)
-    hops = np.abs(np.diff(x, axis=0)) + np.abs(np.diff(y, axis=0))
+    hops = np.abs(np.diff(x, axis=1)) + np.abs(np.diff(y, axis=1))
     outputs = np.asarray([len(span) for span in op.columns])
-    return int((hops.sum(axis=0) * outputs).sum())
+    return int((hops.sum(axis=1) * outputs).sum())

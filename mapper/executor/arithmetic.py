@@ -122,8 +122,8 @@ def total_type(codes: Codes) -> str:
     return "int32" if codes.total < 2**31 else "int64"
 
 
-WORKING_SET = 4 << 20
-"""Bytes of a tile's partial sums; its wordlines may take as much again, four times over."""
+WORKING_SET = 2 << 20
+"""Bytes of the partial sums of a tile, to stay in cache; its inputs may take four times that."""
 MOST_POSITIONS = 4096
 
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import jinja2
 
+from mapper.diagnostics import refuse
 from mapper.executor import statements
 from mapper.executor.fusion import CrossbarLayer, Unit, units
 from mapper.executor.grids import Budget, table_text
 from mapper.executor.names import check_names, literal, remark
 from mapper.executor.statements import Definition, Names, Statement
 from mapper.executor.weights import constant_keys, fingerprint, narrow
-from mapper.diagnostics import refuse
 from mapper.ir.core import Const, Graph, IntType, State, Value, param
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.evaluate import recorded_names

@@ -368,4 +368,3 @@ def _cells(encoding: Encoding) -> str:
 
 def _many(count: int, what: str) -> str:
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
-

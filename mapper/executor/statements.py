@@ -94,9 +94,7 @@ def program_body(
     return tuple(definitions), tuple(dict.fromkeys(attributes)), tuple(body)
 
 
-def _last_reads(
-    graph: Graph, work: Sequence[Unit], kept: set[str]
-) -> tuple[tuple[str, ...], ...]:
+def _last_reads(graph: Graph, work: Sequence[Unit], kept: set[str]) -> tuple[tuple[str, ...], ...]:
     """Return, for each unit, the values that it reads or makes and nothing needs afterwards."""
     last: dict[str, int] = {}
     for i, unit in enumerate(work):

@@ -4,7 +4,7 @@ A rule returns the form of a node's result or raises ``NotAffineError`` with the
 form can say it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import reduce
 
 import numpy as np
@@ -265,19 +265,21 @@ _RULES: dict[str, Callable[[Node], Form]] = {
 }
 
 
-def reason_for(node: Node, error: NotAffineError, inputs: Sequence[Form]) -> str:
+_REASONS = {
+    "ArgMax": "only the greatest of several neurons fires (ArgMax)",
+    "ArgMin": "its state is looked up in a table (ArgMin)",
+    "Ceil": "it fires more than once a step (Ceil)",
+    "Div": "it divides by a computed value (Div)",
+    "Exp": "it computes an exponential (Exp) of its state",
+    "Floor": "it fires more than once a step (Floor)",
+    "Mul": "it multiplies two computed values (Mul)",
+    "Pow": "it raises its state to a power (Pow)",
+    "Round": "it rounds its state (Round)",
+}
+
+
+def reason_for(op: str, otherwise: str) -> str:
     """Say in the words of the field what keeps a node from being a neuron's arithmetic."""
-    known = {
-        "Exp": "it computes an exponential (Exp) of its state",
-        "Pow": "it raises its state to a power (Pow)",
-        "Floor": "it fires more than once a step (Floor)",
-        "Ceil": "it fires more than once a step (Ceil)",
-        "Round": "it rounds its state (Round)",
-        "ArgMin": "its state is looked up in a table (ArgMin)",
-        "ArgMax": "only the greatest of several neurons fires (ArgMax)",
-        "Mul": "it multiplies two computed values (Mul)",
-        "Div": "it divides by a computed value (Div)",
-    }
-    if node.op.startswith(("Random", "Bernoulli", "Multinomial")):
-        return f"it adds random noise ({node.op})"
-    return known.get(node.op, f"{node.op} {error}")
+    if op.startswith(("Random", "Bernoulli", "Multinomial")):
+        return f"it adds random noise ({op})"
+    return _REASONS.get(op, f"{op}: {otherwise}")

@@ -87,7 +87,9 @@ class Opaque(Atom):
     """What no layer and no neuron of ours computes, kept until something needs it."""
 
     operands: tuple["Form", ...]
+    op: str
     reason: str
+    help: str = ""
 
 
 Monomial = frozenset[Atom]

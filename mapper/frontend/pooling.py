@@ -5,7 +5,7 @@ from math import prod
 
 import numpy as np
 
-from mapper.frontend.forms import Form, Shape, is_at_least_zero, of_atom
+from mapper.frontend.forms import Form, Shape, is_at_least_zero, of_atom, reshape
 from mapper.frontend.layers import Operand, PlainLayer, Writer
 from mapper.frontend.logic import type_of
 from mapper.frontend.node import Node
@@ -60,7 +60,7 @@ def reduction(node: Node) -> Form:
         1 if k in chosen else n for k, n in enumerate(x.shape) if keep or k not in chosen
     )
     if not wide:
-        return Form(shape, dict(x.terms)) if x.alias else _reshaped(x, shape)
+        return reshape(x, shape)
     first, last = wide[0], wide[-1]
     between = [k for k in range(first, last) if k not in chosen and x.shape[k] > 1]
     if between:
@@ -70,12 +70,6 @@ def reduction(node: Node) -> Form:
     window = Window(kernel=(block, 1))
     kind = {"ReduceMean": "mean", "ReduceSum": "sum", "ReduceMax": "max"}[node.op]
     return _pooled(node, x, plane, window, (1, tail), kind, shape)
-
-
-def _reshaped(x: Form, shape: Shape) -> Form:
-    from mapper.frontend import forms
-
-    return forms.reshape(x, shape)
 
 
 def _pooled(

@@ -6,7 +6,7 @@ a step and written once during it. Arrays have a leading batch axis ``B`` that n
 mentions; over time they have shape ``[T, B, *shape]``.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -187,10 +187,12 @@ class Op:
         raise NotImplementedError  # every op has a meaning
 
 
-def _constants_in(items: Iterator[object]) -> Iterator[Const]:
+def _constants_in(items: Iterable[object]) -> Iterator[Const]:
     for item in items:
         if isinstance(item, Const):
             yield item
+        elif isinstance(item, tuple):
+            yield from _constants_in(item)
         elif isinstance(item, Part):
             yield from _constants_in(getattr(item, spec.name) for spec in fields(item))
 

@@ -8,6 +8,7 @@ from mapper.cost import DENSITY, Cost, Range, estimate
 from mapper.ir.core import Graph, Op
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.readout import AdcRead, SenseAmpRead
+from mapper.ir.synapses import Synapse
 from mapper.ir.text import print_op
 from targets import Target
 
@@ -88,10 +89,14 @@ def report_of(
 
 def layer_rows(graph: Graph, target: Target, cost: Cost) -> tuple[LayerRow, ...]:
     """Return a row for every layer on crossbars, in execution order."""
-    energies = {layer.name: layer.total_pj for layer in cost.layers}
+    weighted = [op for op in graph.ops if isinstance(op, CrossbarMvm | Synapse)]
+    energies = [layer.total_pj for layer in cost.layers]
     reads = {op.partial_sum.name: op for op in graph.ops if isinstance(op, SenseAmpRead | AdcRead)}
-    layers = [op for op in graph.ops if isinstance(op, CrossbarMvm)]
-    return tuple(_row(op, reads, graph, target, energies) for op in layers)
+    return tuple(
+        _row(op, reads, graph, target, energy)
+        for op, energy in zip(weighted, energies, strict=True)
+        if isinstance(op, CrossbarMvm)
+    )
 
 
 def _row(
@@ -99,7 +104,7 @@ def _row(
     reads: Mapping[str, Op],
     graph: Graph,
     target: Target,
-    energies: Mapping[str, Range],
+    energy: Range,
 ) -> LayerRow:
     macro = next(m for m in target.macros if m.name == op.placement.macro)
     wordlines, outputs = graph.constants[op.weight.name].shape
@@ -121,7 +126,7 @@ def _row(
         utilisation=wordlines * outputs * per_weight / cells,
         chips=_chips(op, target),
         stage=op.placement.stage,
-        energy_pj=energies[name],
+        energy_pj=energy,
     )
 
 

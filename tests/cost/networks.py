@@ -1,14 +1,23 @@
 """Small lowered networks, built by hand, whose actions can be counted on paper."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import product
 from math import prod
 from pathlib import Path
 
 import numpy as np
 
+from mapper.cost import Events, measured_values
 from mapper.ir.core import SPIKE, Array, Const, Graph, IntType, Op, Span, State, Value
-from mapper.ir.crossbar import CountActive, CrossbarMvm, Placement, partial_sum_range
+from mapper.ir.crossbar import (
+    CountActive,
+    CrossbarMvm,
+    Placement,
+    driven_wordlines,
+    partial_sum_range,
+)
 from mapper.ir.encoding import Encoding
+from mapper.ir.evaluate import evaluate
 from mapper.ir.hardware import UpdateMembrane
 from mapper.ir.neurons import Reset
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
@@ -135,6 +144,7 @@ def network(ops: Sequence[Op], constants: dict[str, Array], x: Value) -> Graph:
     return graph
 
 
+OFFSET_4 = Encoding(kind="offset-binary", weight_bits=4, cell_bits=1)
 DIFFERENTIAL_3 = Encoding(kind="differential", weight_bits=3, cell_bits=1)
 
 FIVE_BY_THREE = np.array([[1, -2, 3], [0, 0, -1], [3, 3, 3], [-3, 0, 1], [2, 0, 0]])
@@ -162,3 +172,46 @@ def random_codes(rng: np.random.Generator, value: Value, steps: int, batch: int)
     shape = (steps, batch, *value.shape)
     codes = rng.integers(value.type.min, value.type.max + 1, prod(shape))
     return codes.reshape(shape)
+
+
+def graph_for(target: Target) -> Graph:
+    """Make a layer of 20 inputs and 6 outputs for the last macro of a target."""
+    macro = target.macros[-1]
+    encoding = Encoding(
+        kind=macro.encoding, weight_bits=macro.weight_bits, cell_bits=macro.cell_bits
+    )
+    weight = np.random.default_rng(1).integers(
+        encoding.weight_min + 1, encoding.weight_max, (20, 6)
+    )
+    x = Value("x", SPIKE, (20,))
+    columns = Span(0, 6).split(macro.outputs_per_crossbar(macro.weight_bits))
+    placement = Placement(macro=macro.name, slots=Span(0, 2 * len(columns)))
+    mvm = crossbar(x, weight, encoding, Span(0, 20).split(10), columns, placement=placement)
+    half = macro.readout.reference == "half-active"
+    adc = macro.readout.is_adc and macro.encoding == "offset-binary"
+    ops = adc_layer(mvm) if adc else layer(mvm, half)[0]
+    return network(ops, {"fc.weight": weight}, x)
+
+
+def one_by_one(graph: Graph, inputs: Array) -> Iterator[Events]:
+    """Walk over every time step, sample, bit, position and crossbar of every layer."""
+    layers = [op for op in graph.ops if isinstance(op, CrossbarMvm)]
+    run = evaluate(graph, {"x": inputs}, watch=measured_values(graph))
+    for op in layers:
+        assert op.encoding is not None
+        digits = op.encoding.digits(graph.constants[op.weight.name])
+        width = op.outputs // op.groups
+        wordlines = cells = levels = 0
+        for step in run[op.x.name]:
+            driven = driven_wordlines(step, op)
+            samples, planes, _, _, places = driven.shape
+            for b, plane, place in product(range(samples), range(planes), range(places)):
+                for rows, columns in product(op.rows, op.columns):
+                    bits = driven[b, plane, columns.start // width, :, place]
+                    for row in range(rows.start, rows.stop):
+                        if bits[row]:
+                            here = digits[:, row, columns.slice]
+                            wordlines += 1
+                            cells += here.size * op.encoding.bitlines_per_slice
+                            levels += int(np.abs(here).sum())
+        yield Events(wordlines, cells, levels)

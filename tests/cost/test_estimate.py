@@ -11,11 +11,11 @@ from mapper.cost.facts import chip_of, corners_of
 from mapper.cost.model import Chip, Facts, Macro, Part, cycle_ns, latencies, layer_area, layer_time
 from mapper.cost.summary import cost_of
 from mapper.diagnostics import MappingError
-from mapper.ir.core import SPIKE, Graph, Span, Value
+from mapper.ir.core import SPIKE, Span, Value
 from mapper.ir.crossbar import Placement
 from mapper.ir.encoding import Encoding
-from targets import Target, list_targets, load_target
-from tests.cost.networks import adc_layer, crossbar, layer, network, small_target, two_by_two_grid
+from targets import list_targets, load_target
+from tests.cost.networks import crossbar, graph_for, layer, network, small_target, two_by_two_grid
 
 # Facts with which sums can be done in the head.
 FACTS = Facts(
@@ -189,25 +189,6 @@ def test_multi_bit_cells_draw_by_their_level():
 
 
 # Whole estimates on the targets that come with the compiler
-
-
-def graph_for(target: Target) -> Graph:
-    """Make a layer of 20 inputs and 6 outputs for the last macro of a target."""
-    macro = target.macros[-1]
-    encoding = Encoding(
-        kind=macro.encoding, weight_bits=macro.weight_bits, cell_bits=macro.cell_bits
-    )
-    weight = np.random.default_rng(1).integers(
-        encoding.weight_min + 1, encoding.weight_max, (20, 6)
-    )
-    x = Value("x", SPIKE, (20,))
-    columns = Span(0, 6).split(macro.outputs_per_crossbar(macro.weight_bits))
-    placement = Placement(macro=macro.name, slots=Span(0, 2 * len(columns)))
-    mvm = crossbar(x, weight, encoding, Span(0, 20).split(10), columns, placement=placement)
-    half = macro.readout.reference == "half-active"
-    adc = macro.readout.is_adc and macro.encoding == "offset-binary"
-    ops = adc_layer(mvm) if adc else layer(mvm, half)[0]
-    return network(ops, {"fc.weight": weight}, x)
 
 
 @pytest.mark.parametrize("name", list_targets())

@@ -13,8 +13,7 @@ from mapper.cost import estimate, generate_cost
 from mapper.cost.generate import EMBEDDED, literal
 from mapper.ir.core import Graph
 from targets import Target, load_target
-from tests.cost.networks import small_target, two_by_two_grid
-from tests.cost.test_estimate import graph_for
+from tests.cost.networks import graph_for, small_target, two_by_two_grid
 
 
 @pytest.fixture

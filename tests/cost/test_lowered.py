@@ -13,7 +13,7 @@ from mapper.ir.synapses import Conv2d, Linear
 from mapper.ir.windows import Window
 from passes import PIPELINE
 from targets import Target, list_targets, load_target
-from tests.cost.test_counts import one_by_one
+from tests.cost.networks import one_by_one
 
 
 def neurons(name: str, x: Value) -> Neuron:

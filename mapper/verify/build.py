@@ -8,24 +8,28 @@ import numpy as np
 
 from mapper.build import Build
 from mapper.executor import generate_executor, load_executor, run_lowered, to_lowered_onnx
-from mapper.executor.weights import keyed
 from mapper.ir.core import Array, Graph
 from mapper.ir.verify import graph_problems
 from mapper.pipeline import make_passes, run_passes
 from mapper.recordings import to_reals
-from mapper.rings import Ring, define, engine_ring, passes_ring, spike_values
+from mapper.verify.rings import (
+    EXECUTOR,
+    INEXACT,
+    LOWERED,
+    NATIVE,
+    PASSES,
+    REFERENCE,
+    RULES,
+    TRAINED,
+    Ring,
+    define,
+    engine_ring,
+    passes_ring,
+    spike_values,
+)
 from passes import InputCode
 
 Progress = Callable[[str], None]
-
-RULES = "1-graph-rules"
-PASSES = "2-exact-passes"
-REFERENCE = "3-onnxruntime"
-EXECUTOR = "4-executor"
-NATIVE = "5-native-kernels"
-LOWERED = "6-lowered-onnx"
-TRAINED = "7-trained-export"
-INEXACT = "8-inexact-passes"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +144,7 @@ def run_executor(
     graph: Graph, codes: Mapping[str, Array], watch: Sequence[str] = ()
 ) -> dict[str, Array]:
     """Generate the executor of a graph and run it; ``watch`` names further values to return."""
-    executor = load_executor(generate_executor(graph, watch=watch), keyed(graph.constants))
+    executor = load_executor(generate_executor(graph, watch=watch), graph.constants)
     return dict(executor.run(codes))
 
 

@@ -19,6 +19,15 @@ Status = Literal["equal", "mismatch", "skipped", "measured"]
 Engine = Callable[[Graph, Mapping[str, Array]], Mapping[str, Array]]
 """Runs a graph on input codes ``[T, B, *shape]`` and returns its outputs."""
 
+RULES = "1-graph-rules"
+PASSES = "2-exact-passes"
+REFERENCE = "3-onnxruntime"
+EXECUTOR = "4-executor"
+NATIVE = "5-native-kernels"
+LOWERED = "6-lowered-onnx"
+TRAINED = "7-trained-export"
+INEXACT = "8-inexact-passes"
+
 _BATCH = 4
 """Samples evaluated together: the definition keeps all partial sums of a layer in memory."""
 

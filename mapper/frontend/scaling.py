@@ -1,0 +1,169 @@
+"""Batch normalisation and quantisation of the model."""
+
+import numpy as np
+from onnx import TensorProto
+
+from mapper.diagnostics import refuse
+from mapper.frontend import forms
+from mapper.frontend.fold import Constant, Quantised
+from mapper.frontend.forms import Form, Shape, of_array, of_atom
+from mapper.frontend.layers import Operand, PlainLayer, Writer
+from mapper.frontend.node import Node, Tensor
+from mapper.ir.core import Array, Value
+from mapper.ir.network import FakeQuantize, Scale
+
+RANGES = {
+    np.dtype(np.int8): (-128, 127),
+    np.dtype(np.uint8): (0, 255),
+    np.dtype(np.int16): (-32768, 32767),
+    np.dtype(np.uint16): (0, 65535),
+    np.dtype(np.int32): (-(1 << 31), (1 << 31) - 1),
+}
+NARROW = {"int4": (-8, 7), "uint4": (0, 15), "int2": (-2, 1), "uint2": (0, 3)}
+
+
+def batch_norm(node: Node) -> Form:
+    """``BatchNormalization`` at inference: a factor and an offset per channel."""
+    x = node.form(0)
+    if node.attribute("training_mode", 0) or sum(1 for name in node.proto.output if name) > 1:
+        raise refuse(
+            "training-batch-norm",
+            "batch normalisation was exported in training mode, so it depends on the whole batch",
+            loc=node.loc,
+            help="call model.eval() before exporting",
+        )
+    gain, bias, mean, variance = (node.constant(k).array.astype(np.float64) for k in range(1, 5))
+    epsilon = float(node.attribute("epsilon", 1e-5))
+    if len(x.shape) < 2 or gain.shape != (x.shape[1],):
+        raise node.unsupported(f"{x.shape} does not have {gain.shape} channels")
+    factor = gain / np.sqrt(np.maximum(variance, 0) + epsilon)
+    return scaled(node, x, factor, bias - mean * factor)
+
+
+def scaled(node: Node, x: Form, factor: Array, offset: Array) -> Form:
+    """Return a layer that multiplies and adds one number per channel."""
+    shape = node.inner(x.shape)
+    column = (-1,) + (1,) * (len(x.shape) - 2)
+
+    def write(values: tuple[Value, ...], result: Value, out: Writer) -> None:
+        out.add(
+            Scale(
+                loc=node.loc,
+                x=values[0],
+                factor=out.parameter(f"{result.name}.factor", factor.reshape(column)),
+                offset=out.parameter(f"{result.name}.offset", offset.reshape(column)),
+                result=result,
+            )
+        )
+
+    layer = PlainLayer(
+        name=node.name,
+        shape=shape,
+        loc=node.loc,
+        operands=(Operand(form=x, shape=shape, name=node.proto.input[0]),),
+        how=write,
+    )
+    return of_atom(layer, x.shape)
+
+
+def quantise(node: Node) -> Tensor:
+    """``QuantizeLinear``: codes of a known tensor, or a rounded one as codes."""
+    step, zero, axis = _grid(node)
+    low, high = _range(node)
+    tensor = node.inputs[0]
+    if isinstance(tensor, Constant):
+        step, zero = (_along(axis, part, tensor.shape) for part in (step, zero))
+        codes = np.rint(tensor.array.astype(np.float32) / step.astype(np.float32)) + zero
+        return Constant(array=np.clip(codes, low, high).astype(np.int64))
+    x = node.form(0)
+    step, zero = (_along(axis, part, x.shape) for part in (step, zero))
+    rounded = _rounded(node, x, step, zero, (low, high))
+    return forms.add(forms.multiply(rounded, of_array(1.0 / step)), of_array(zero))
+
+
+def dequantise(node: Node) -> Tensor:
+    """``DequantizeLinear``: the reals that codes stand for; known codes are kept beside them."""
+    step, zero, axis = _grid(node)
+    tensor = node.inputs[0]
+    if isinstance(tensor, Constant):
+        step, zero = (_along(axis, part, tensor.shape) for part in (step, zero))
+        codes = tensor.array.astype(np.int64) - zero.astype(np.int64)
+        reals = codes.astype(np.float32) * step.astype(np.float32)
+        return Constant(array=reals, quantised=Quantised(codes=_fit(codes), step=step))
+    x = node.form(0)
+    step, zero = (_along(axis, part, x.shape) for part in (step, zero))
+    return forms.multiply(forms.subtract(x, of_array(zero)), of_array(step))
+
+
+def _fit(codes: Array) -> Array:
+    for dtype in (np.int8, np.int16, np.int32):
+        limits = np.iinfo(dtype)
+        if codes.size and limits.min <= codes.min() and codes.max() <= limits.max:
+            return codes.astype(dtype)
+    return codes
+
+
+def _rounded(node: Node, x: Form, step: Array, zero: Array, ends: tuple[int, int]) -> Form:
+    shape = node.inner(x.shape)
+
+    def narrow(part: Array) -> Array:
+        return forms.view(forms.compress(part), x.shape, shape)
+
+    def write(values: tuple[Value, ...], result: Value, out: Writer) -> None:
+        out.add(
+            FakeQuantize(
+                loc=node.loc,
+                x=values[0],
+                step=out.parameter(f"{result.name}.step", narrow(step)),
+                zero=out.parameter(f"{result.name}.zero", narrow(zero)),
+                low=ends[0],
+                high=ends[1],
+                result=result,
+            )
+        )
+
+    layer = PlainLayer(
+        name=node.name,
+        shape=shape,
+        loc=node.loc,
+        operands=(Operand(form=x, shape=shape, name=node.proto.input[0]),),
+        nonnegative=bool(np.all(zero <= ends[0])),
+        how=write,
+    )
+    return of_atom(layer, x.shape)
+
+
+def _grid(node: Node) -> tuple[Array, Array, int]:
+    step = node.constant(1).array.astype(np.float64)
+    if node.attribute("block_size", 0):
+        raise node.unsupported("blocked quantisation is not read")
+    held = node.input(2)
+    zero = np.zeros(()) if held is None else node.constant(2).array.astype(np.float64)
+    if not np.all(np.isfinite(step)) or np.any(step <= 0):
+        raise node.unsupported("a quantisation step is not a positive number")
+    return step, zero, int(node.attribute("axis", 1))
+
+
+def _range(node: Node) -> tuple[int, int]:
+    if node.input(2) is not None:
+        dtype = node.constant(2).array.dtype
+        known = RANGES.get(dtype) or NARROW.get(dtype.name)
+        if known is None:
+            raise node.unsupported(f"codes of type {dtype} are not read")
+        return known
+    target = node.attribute("output_dtype", TensorProto.UINT8) or TensorProto.UINT8
+    if target == TensorProto.INT8:
+        return RANGES[np.dtype(np.int8)]
+    if target == TensorProto.UINT8:
+        return RANGES[np.dtype(np.uint8)]
+    raise node.unsupported("codes of this type are not read")
+
+
+def _along(axis: int, part: Array, shape: Shape) -> Array:
+    """Give a parameter as many axes as the tensor; one number per element of ``axis``."""
+    if part.size == 1:
+        return part.reshape((1,) * len(shape))
+    axis %= max(1, len(shape))
+    if part.shape != (shape[axis],):
+        raise forms.NotAffineError(f"quantises axis {axis} of {shape} with {part.shape} steps")
+    return part.reshape([-1 if k == axis else 1 for k in range(len(shape))])

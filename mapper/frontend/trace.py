@@ -1,0 +1,325 @@
+"""Walk through a model's nodes once and say of every tensor what it is.
+
+The result of each node is a ``Constant`` or a ``Form``. What has neither meaning becomes an
+``Opaque`` atom, which is refused when, and only if, the network needs it.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import onnx
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
+
+from mapper.diagnostics import MappingError, refuse
+from mapper.frontend import forms, pooling, scaling, shaping, synapses
+from mapper.frontend.custom import DOMAINS, spelled_out
+from mapper.frontend.elementwise import Comparisons, elementwise, is_elementwise, reason_for
+from mapper.frontend.fold import CannotFoldError, Constant, fold
+from mapper.frontend.forms import Form, Input, NotAffineError, Opaque, Shape
+from mapper.frontend.load import to_array
+from mapper.frontend.node import Node, Tensor
+from mapper.frontend.time import refuse_loops
+from mapper.ir.core import Array
+
+Rule = Callable[[Node], Tensor]
+
+LAYERS: dict[str, Rule] = {
+    "AveragePool": pooling.average_pool,
+    "BatchNormalization": scaling.batch_norm,
+    "Concat": shaping.joined,
+    "Conv": synapses.convolution,
+    "ConvTranspose": synapses.transposed_convolution,
+    "DequantizeLinear": scaling.dequantise,
+    "Gemm": synapses.general_product,
+    "GlobalAveragePool": pooling.global_pool,
+    "GlobalMaxPool": pooling.global_pool,
+    "MatMul": synapses.matrix_product,
+    "MaxPool": pooling.max_pool,
+    "Pad": shaping.padded,
+    "QuantizeLinear": scaling.quantise,
+    "ReduceMax": pooling.reduction,
+    "ReduceMean": pooling.reduction,
+    "ReduceSum": pooling.reduction,
+    "Transpose": shaping.transposed,
+}
+QUANTISING = frozenset({"QuantizeLinear", "DequantizeLinear"})
+RANDOM = ("Random", "Bernoulli", "Multinomial")
+
+
+@dataclass(eq=False, kw_only=True)
+class Trace:
+    """What is known of every tensor of a model."""
+
+    path: Path
+    opset: int
+    batched: bool
+    shapes: dict[str, Shape]
+    """Of the inputs; a batch axis without fixed size is 1."""
+    open_batch: bool
+    """Whether the model leaves the size of the batch axis open."""
+    inputs: dict[str, Input] = field(default_factory=dict)
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    interior: dict[str, NodeProto] = field(default_factory=dict)
+    """Elementwise and reshaping nodes, by result: they can be run again to check a form."""
+    comparisons: Comparisons = field(default_factory=Comparisons)
+    outputs: tuple[str, ...] = ()
+    readers: Counter[str] = field(default_factory=Counter)
+    warnings: list[str] = field(default_factory=list)
+    count: int = 0
+
+    def form(self, name: str) -> Form:
+        tensor = self.tensors[name]
+        return tensor if isinstance(tensor, Form) else forms.of_array(tensor.array)
+
+    def inner(self, shape: Shape) -> Shape:
+        """Return a shape as the graph says it: without the batch axis."""
+        return shape[1:] if self.batched and shape[:1] == (1,) else shape
+
+
+def trace(model: ModelProto, path: Path) -> Trace:
+    """Return what every tensor of a model is.
+
+    Raises:
+        MappingError: ``dynamic-shape``, ``unsupported-time-form`` (a loop),
+            ``training-batch-norm``, ``invalid-model``, ``unsupported-op``.
+    """
+    known = {tensor.name for tensor in model.graph.initializer}
+    ports = [port for port in model.graph.input if port.name not in known]
+    shapes = {port.name: _shape(port, path) for port in ports}
+    result = Trace(
+        path=path,
+        opset=next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 1),
+        batched=bool(shapes) and all(shape[:1] == (1,) for shape in shapes.values()),
+        shapes=shapes,
+        open_batch=any(_is_open(port) for port in ports),
+    )
+    for tensor in model.graph.initializer:
+        result.tensors[tensor.name] = Constant(array=to_array(tensor, path), name=tensor.name)
+    for name, shape in shapes.items():
+        result.inputs[name] = Input(name=name, shape=result.inner(shape), loc=path.name)
+        result.tensors[name] = forms.of_atom(result.inputs[name], shape)
+    result.outputs = tuple(port.name for port in model.graph.output)
+    live = _live_nodes(model.graph)
+    result.readers.update(name for node in live for name in _reads(node))
+    result.readers.update(result.outputs)
+    for node in live:
+        _visit(node, result)
+    return result
+
+
+def _shape(port: ValueInfoProto, path: Path) -> Shape:
+    loc = f"{path.name}:{port.name}"
+    kind = port.type.WhichOneof("value")
+    if kind != "tensor_type":
+        raise refuse("unsupported-op", f"the input is a {kind}, only tensors are read", loc=loc)
+    if not port.type.tensor_type.HasField("shape"):
+        raise refuse("dynamic-shape", "the input has no shape", loc=loc, help=_FIX)
+    dims = port.type.tensor_type.shape.dim
+    sizes = []
+    for axis, dim in enumerate(dims):
+        if dim.HasField("dim_value") and dim.dim_value > 0:
+            sizes.append(int(dim.dim_value))
+        elif axis == 0 and not dim.HasField("dim_value"):
+            sizes.append(1)
+        else:
+            shown = dim.dim_param or dim.dim_value
+            raise refuse(
+                "dynamic-shape",
+                f"axis {axis} of input {port.name!r} has size {shown!r}, it must be a fixed number",
+                loc=loc,
+                help=_FIX,
+            )
+    return tuple(sizes)
+
+
+_FIX = "export with fixed sizes; only the batch axis may stay open"
+
+
+def _is_open(port: ValueInfoProto) -> bool:
+    dims = port.type.tensor_type.shape.dim
+    return bool(dims) and not dims[0].HasField("dim_value")
+
+
+def _live_nodes(graph: GraphProto) -> list[NodeProto]:
+    """Return the nodes that the outputs need, in order."""
+    needed = {port.name for port in graph.output}
+    live = []
+    for node in reversed(graph.node):
+        if needed.intersection(node.output):
+            live.append(node)
+            needed.update(_reads(node))
+    return live[::-1]
+
+
+def _reads(node: NodeProto) -> list[str]:
+    """Return the tensors a node reads, those of its subgraphs included."""
+    names = [name for name in node.input if name]
+    for attribute in node.attribute:
+        for graph in (attribute.g, *attribute.graphs):
+            names.extend(name for inner in graph.node for name in _reads(inner))
+            names.extend(port.name for port in graph.output)
+    return names
+
+
+def _visit(proto: NodeProto, state: Trace) -> None:
+    index, state.count = state.count, state.count + 1
+    loc = f"{state.path.name}:{proto.name or f'#{index} ({proto.op_type})'}"
+    refuse_loops(proto, loc)
+    node = Node(
+        proto=proto,
+        inputs=tuple(state.tensors[name] if name else None for name in proto.input),
+        loc=loc,
+        opset=state.opset,
+        batched=state.batched,
+        alone=frozenset(name for name in proto.input if state.readers[name] == 1),
+    )
+    if proto.op_type == "If":
+        _visit_branch(node, state)
+    elif proto.domain in DOMAINS:
+        for part in _spelled_out(node):
+            state.readers.update(part.input)
+            _visit(part, state)
+    else:
+        results = _results(node, state)
+        state.tensors.update(zip((n for n in proto.output), results, strict=False))
+
+
+def _spelled_out(node: Node) -> list[NodeProto]:
+    return spelled_out(node)
+
+
+def _visit_branch(node: Node, state: Trace) -> None:
+    """Follow the branch that a known condition chooses."""
+    condition = node.inputs[0]
+    if not isinstance(condition, Constant):
+        raise node.unsupported("which branch is taken depends on the data")
+    name = "then_branch" if condition.array.reshape(-1)[:1].any() else "else_branch"
+    graph = node.attribute(name)
+    for tensor in graph.initializer:
+        state.tensors[tensor.name] = Constant(array=to_array(tensor, state.path), name=tensor.name)
+    for inner in graph.node:
+        _visit(inner, state)
+    for outer, port in zip(node.proto.output, graph.output, strict=True):
+        state.tensors[outer] = state.tensors[port.name]
+
+
+def _results(node: Node, state: Trace) -> Sequence[Tensor]:
+    if node.op in ("Shape", "Size") or _is_known(node):
+        return _folded(node)
+    try:
+        return [_result(node, state)]
+    except NotAffineError as error:
+        return _opaque(node, state, reason_for(node.op, str(error)), "")
+    except MappingError as error:
+        diagnostic = error.diagnostics[0]
+        if diagnostic.code != "unsupported-op":
+            raise
+        return _opaque(node, state, diagnostic.message, diagnostic.help)
+
+
+def _result(node: Node, state: Trace) -> Tensor:
+    if node.op in LAYERS:
+        return LAYERS[node.op](node)
+    if node.op in shaping.RESHAPING:
+        state.interior[node.name] = node.proto
+        return shaping.reshaped(node)
+    if not is_elementwise(node.op):
+        raise NotAffineError("the hardware has no such operation")
+    state.interior[node.name] = node.proto
+    if node.op == "Add" and (biased := _as_bias(node)) is not None:
+        return biased
+    return elementwise(node, state.comparisons)
+
+
+def _as_bias(node: Node) -> Form | None:
+    """Move a constant into the layer whose result it is added to."""
+    for total, addend in ((0, 1), (1, 0)):
+        if isinstance(node.inputs[addend], Constant) and node.proto.input[total] in node.alone:
+            return synapses.with_bias(node.form(total), node.form(addend), node, addend)
+    return None
+
+
+def _is_known(node: Node) -> bool:
+    if node.op.startswith(RANDOM) or node.op in QUANTISING:
+        return False
+    return all(tensor is None or isinstance(tensor, Constant) for tensor in node.inputs)
+
+
+def _folded(node: Node) -> list[Tensor]:
+    arrays: list[Array | None] = [None if t is None else _array_of(t) for t in node.inputs]
+    try:
+        results = fold(node.proto, arrays, node.opset)
+    except CannotFoldError as error:
+        raise node.unsupported(str(error)) from error
+    return [Constant(array=a, quantised=_kept_codes(node, a)) for a in results]
+
+
+def _array_of(tensor: Tensor) -> Array:
+    """Return a constant, or something of the right shape where only the shape is asked for."""
+    if isinstance(tensor, Constant):
+        return tensor.array
+    import numpy as np
+
+    return np.broadcast_to(np.float32(0), tensor.shape)
+
+
+def _kept_codes(node: Node, result: Array) -> scaling.Quantised | None:
+    """Keep integer codes beside reals through nodes that only move them."""
+    source = node.input(0)
+    if not isinstance(source, Constant) or source.quantised is None:
+        return None
+    codes, step = source.quantised.codes, source.quantised.step
+    if node.op == "Transpose":
+        order = node.attribute("perm", tuple(reversed(range(codes.ndim))))
+        return scaling.Quantised(codes=codes.transpose(order), step=step.transpose(order))
+    if node.op == "Identity":
+        return source.quantised
+    if node.op in shaping.RESHAPING and step.size == 1 and codes.size == result.size:
+        one = step.reshape((1,) * result.ndim)
+        return scaling.Quantised(codes=codes.reshape(result.shape), step=one)
+    return None
+
+
+def _opaque(node: Node, state: Trace, reason: str, help: str) -> list[Tensor]:
+    """Return atoms for results that have no meaning for us, with their shapes."""
+    if node.op not in LAYERS:
+        for name in node.proto.output:
+            state.interior.pop(name, None)
+    results: list[Tensor] = []
+    for name, shape in zip(node.proto.output, _inferred_shapes(node, reason, help), strict=True):
+        atom = Opaque(
+            name=name,
+            shape=node.inner(shape),
+            loc=node.loc,
+            operands=tuple(t for t in node.inputs if isinstance(t, Form)),
+            op=node.op,
+            reason=reason,
+            help=help,
+        )
+        results.append(forms.of_atom(atom, shape))
+    return results
+
+
+def _inferred_shapes(node: Node, reason: str, help: str) -> list[Shape]:
+    ports, known = [], []
+    for name, tensor in zip(node.proto.input, node.inputs, strict=True):
+        if isinstance(tensor, Constant):
+            known.append(numpy_helper.from_array(tensor.array, name))
+        elif tensor is not None:
+            ports.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, tensor.shape))
+    outputs = [helper.make_empty_tensor_value_info(name) for name in node.proto.output]
+    graph = helper.make_graph([node.proto], "node", ports, outputs, known)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", node.opset)])
+    try:
+        inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
+    except (onnx.shape_inference.InferenceError, RuntimeError, ValueError) as error:
+        raise refuse("unsupported-op", reason, loc=node.loc, help=help) from error
+    found = []
+    for port in inferred.graph.output:
+        dims = port.type.tensor_type.shape.dim
+        if not port.type.tensor_type.HasField("shape") or any(d.dim_value < 1 for d in dims):
+            raise refuse("unsupported-op", reason, loc=node.loc, help=help)
+        found.append(tuple(int(d.dim_value) for d in dims))
+    return found

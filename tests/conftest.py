@@ -1,0 +1,36 @@
+"""Fixtures and options that all tests share."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+SHARED = TESTS.parent.parent / "shared"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="rewrite golden files")
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Compare text with ``tests/golden/<module>/<test>.txt``."""
+    path = TESTS / "golden" / request.module.__name__.split(".")[-1] / f"{request.node.name}.txt"
+
+    def check(text: str) -> None:
+        if request.config.getoption("--update-golden"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        assert path.is_file(), f"{path} is missing; run pytest --update-golden and review it"
+        assert text == path.read_text(encoding="utf-8")
+
+    return check
+
+
+@pytest.fixture
+def shared() -> Path:
+    """The folder of real models and recordings; tests that need it skip without it."""
+    if not SHARED.is_dir():
+        pytest.skip("needs the models and recordings in ../shared, which are not here")
+    return SHARED

@@ -1,0 +1,63 @@
+"""The generated code computes what the definition computes, on random graphs."""
+
+from unittest.mock import patch
+
+import numpy as np
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mapper.executor import arithmetic
+from mapper.executor.generate import generate_executor
+from mapper.executor.run import load_executor
+from mapper.ir.core import Graph
+from mapper.ir.evaluate import defined_values, evaluate
+from tests.strategies import Case, cases
+
+thorough = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def assert_same_bits(found, expected):
+    assert list(found) == list(expected)
+    for name, array in expected.items():
+        assert found[name].dtype == np.int64
+        assert np.array_equal(found[name], array), name
+
+
+@thorough
+@given(cases())
+def test_executor_equals_the_definition(case: Case):
+    executor = load_executor(generate_executor(case.graph), case.graph.constants)
+    expected = evaluate(case.graph, case.inputs, case.initial)
+    assert_same_bits(executor.run(case.inputs, case.initial), expected)
+
+
+@thorough
+@given(cases(), st.integers(1, 7))
+def test_small_tiles_and_cells_made_on_the_fly_change_nothing(case: Case, positions: int):
+    with (
+        patch.object(arithmetic, "MOST_POSITIONS", positions),
+        patch("mapper.executor.generate.Budget", lambda: NO_MEMORY),
+        patch("mapper.executor.grids.DIGITAL_ROWS", 5),
+    ):
+        source = generate_executor(case.graph)
+    executor = load_executor(source, case.graph.constants)
+    expected = evaluate(case.graph, case.inputs, case.initial)
+    assert_same_bits(executor.run(case.inputs, case.initial), expected)
+
+
+class NO_MEMORY:  # noqa: N801
+    take = staticmethod(lambda size: False)
+
+
+@thorough
+@given(cases(), st.data())
+def test_any_value_can_be_watched(case: Case, data: st.DataObject):
+    watch = data.draw(st.lists(st.sampled_from(value_names(case.graph)), unique=True, min_size=1))
+    source = generate_executor(case.graph, watch=watch)
+    executor = load_executor(source, case.graph.constants)
+    expected = evaluate(case.graph, case.inputs, case.initial, watch)
+    assert_same_bits(executor.run(case.inputs, case.initial), expected)
+
+
+def value_names(graph: Graph) -> list[str]:
+    return [value.name for value in defined_values(graph)]
