@@ -14,6 +14,7 @@ from passes.base import Pass
 from passes.calibrate import Calibration, calibrate, first_threshold
 from passes.grid import count_active, macro_of
 from passes.offsets import Offsets, absorb, carry, corrected_codings
+from passes.precision import finer_sums, refined
 from passes.rewrite import pruned, use_counts
 from targets import Macro, Target
 
@@ -50,6 +51,7 @@ class _Lowering:
     target: Target
     constants: dict[str, Array] = field(default_factory=dict)
     offsets: Offsets = field(default_factory=dict)
+    finer: dict[str, int] = field(default_factory=dict)
     activity: Activity | None = None
 
     def run(self) -> Graph:
@@ -57,6 +59,7 @@ class _Lowering:
         self.constants = dict(graph.constants)
         if self.options.samples:
             self.activity = Activity.start(graph, self.options.samples)
+        self.finer = finer_sums(graph, self._rescaled())
         readers = {op.codes.name: op for op in graph.ops if isinstance(op, ShiftAndAdd)}
         ops: list[Op] = []
         for op in graph.ops:
@@ -66,7 +69,9 @@ class _Lowering:
             if isinstance(op, CrossbarMvm):
                 new = self._layer(op, readers[op.partial_sum.name])
             elif isinstance(op, IntegerNeuron):
-                new = [absorb(op, self.offsets, self.constants)]
+                bits = op.fraction_bits - self.finer.get(op.membrane.name, 0)
+                coarser = replace(op, fraction_bits=bits)
+                new = [absorb(coarser, self.offsets, self.constants)]
             else:
                 carry(op, self.offsets, self.constants)
             self._observe(new)
@@ -78,6 +83,17 @@ class _Lowering:
             constants=self.constants,
         )
         return infer_types(pruned(lowered))
+
+    def _rescaled(self) -> set[str]:
+        """Name the sums that get a scale: those of sense amplifiers."""
+        layers = [op for op in self.graph.ops if isinstance(op, CrossbarMvm)]
+        read = {op.partial_sum.name for op in layers if self._is_coarse(op)}
+        sums = [op for op in self.graph.ops if isinstance(op, ShiftAndAdd)]
+        return {op.result.name for op in sums if op.codes.name in read}
+
+    def _is_coarse(self, op: CrossbarMvm) -> bool:
+        readout = macro_of(self.target, op).readout
+        return not readout.is_adc and readout.kind != "ideal"
 
     def _observe(self, ops: list[Op]) -> None:
         if self.activity is None:
@@ -96,12 +112,15 @@ class _Lowering:
         if settings.offset.any():
             shape = (-1,) + (1,) * len(op.positions)
             total = settings.offset * sum(sums.plane_weights)
-            self.offsets[sums.result.name] = total.reshape(shape)
+            finer = 1 << self.finer.get(sums.result.name, 0)
+            self.offsets[sums.result.name] = finer * total.reshape(shape)
         if macro.readout.is_adc:
             return list(_adc(op, sums, macro, settings))
         name = f"{sums.result.name}.thresholds"
         self.constants[name] = settings.thresholds
-        return list(_sense_amp(op, sums, macro, settings, Const(name)))
+        *read, scaled = _sense_amp(op, sums, macro, settings, Const(name))
+        assert isinstance(scaled, ShiftAndAdd)
+        return [*read, refined(scaled, self.finer.get(sums.result.name, 0))]
 
     def _bits(self, op: CrossbarMvm) -> Array:
         wordlines = self.constants[op.weight.name].shape[0]

@@ -13,7 +13,10 @@ from mapper.ir.windows import wordline_inputs
 from passes.rewrite import simplest
 
 _ALIGN_BITS = 8
-"""Fraction bits kept where values of different scales are added: 0.2 % of the finest step."""
+"""Fraction bits of the multipliers that align values of different scales: 0.2 % of the finest."""
+
+_KEPT_BITS = 2
+"""Fraction bits of the aligned sum: a quarter of the finest step."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,24 +136,21 @@ def _aligned_add(
     op: Add, terms: list[Meaning], offset: Array
 ) -> tuple[Op, Meaning, dict[str, Array]]:
     finest = np.min([np.broadcast_to(np.abs(t.scale), op.result.shape) for t in terms], axis=0)
-    unit = simplest(finest / (1 << _ALIGN_BITS))
+    grid, unit = finest / (1 << _ALIGN_BITS), simplest(finest / (1 << _KEPT_BITS))
     tables = {
-        f"{op.result.name}.scale{k}": np.rint(simplest(np.asarray(t.scale / unit))).astype(np.int64)
+        f"{op.result.name}.scale{k}": np.rint(simplest(np.asarray(t.scale / grid))).astype(np.int64)
         for k, t in enumerate(terms)
     }
-    ends = [
-        [int(m) * e for m in (table.min(), table.max()) for e in (t.type.min, t.type.max)]
-        for table, t in zip(tables.values(), terms, strict=True)
-    ]
-    type = IntType.spanning(sum(map(min, ends)), sum(map(max, ends)))
-    result = replace(op.result, type=type)
     added = ScaledAdd(
         terms=tuple(t.value for t in terms),
         scales=tuple(Const(name) for name in tables),
-        result=result,
+        shift=_ALIGN_BITS - _KEPT_BITS,
+        result=op.result,
         loc=op.loc,
     )
-    return added, Meaning(value=result, scale=unit, offset=offset), tables
+    result = replace(op.result, type=IntType.spanning(*added.range(tables)))
+    meaning = Meaning(value=result, scale=unit, offset=offset)
+    return replace(added, result=result), meaning, tables
 
 
 def unscalable(op: Op, reason: str) -> MappingError:

@@ -17,6 +17,10 @@ from targets import Target
 _CLIP_RATIOS = np.linspace(1.0, 0.3, 36)
 """Candidate ranges, as fractions of the greatest weight; the first wins a tie."""
 
+_LEAST_SCALE = 1 / 256
+"""A channel's scale is at least this share of the layer's greatest: a channel of weights that
+are nearly zero would otherwise make its threshold a number too wide for any membrane."""
+
 _SEARCH_WEIGHTS = 1 << 19
 """Weights of a layer that take part in the search for its scale; evenly spaced wordlines."""
 
@@ -93,11 +97,14 @@ def _meeting(graph: Graph, layers: dict[str, Array]) -> list[list[str]]:
 def best_scales(matrix: Array, bits: int) -> Array:
     """Return the scale of least squared error for each column of ``matrix[K, N]``.
 
-    A column of zeros gets scale 1. Large layers are searched on a sample of their wordlines.
+    A column of zeros gets that of the greatest column. Large layers are searched on a sample of
+    their wordlines.
     """
     greatest = (1 << (bits - 1)) - 1
     peak = np.abs(matrix).max(axis=0)
-    peak = np.where(peak > 0, peak, greatest)
+    if not peak.any():
+        return np.ones(matrix.shape[1])
+    peak = np.where(peak > 0, peak, peak.max())
     best, least = peak / greatest, np.full(matrix.shape[1], np.inf)
     sample = matrix[:: max(1, matrix.size // _SEARCH_WEIGHTS)]
     for ratio in _CLIP_RATIOS:
@@ -105,7 +112,7 @@ def best_scales(matrix: Array, bits: int) -> Array:
         rounded = np.clip(np.rint(sample / scale), -greatest, greatest) * scale
         error = ((sample - rounded) ** 2).sum(axis=0)
         best, least = np.where(error < least, scale, best), np.minimum(error, least)
-    return best
+    return np.asarray(np.maximum(best, _LEAST_SCALE * best.max()))
 
 
 def _quantize(op: Synapse, scale: Array, bits: int, constants: dict[str, Array]) -> list[Op]:

@@ -11,7 +11,7 @@ import numpy as np
 from onnx import TensorProto
 
 from mapper.frontend import forms
-from mapper.frontend.forms import Clamp, Fires, Form, NotAffineError, of_array
+from mapper.frontend.forms import Clamp, Fires, Form, Input, NotAffineError, of_array
 from mapper.frontend.node import Node, as_form
 from mapper.ir.core import SPIKE, Array
 
@@ -29,6 +29,8 @@ class Comparisons:
         """Return the form of ``level > 0`` (``level >= 0`` where not ``strict``)."""
         if forms.of_spikes(level):
             return forms.of_function(lambda v: v > 0 if strict else v >= 0, [level])
+        if _falls(level):
+            return _not(self.above_zero(forms.negate(level), not strict, node))
         key = (forms.key_of(level), strict)
         fires = self._by_key.get(key)
         if fires is None:
@@ -44,6 +46,16 @@ class Comparisons:
             self._by_key[key] = fires
             self.all.append(fires)
         return forms.of_atom(fires, level.shape)
+
+
+def _falls(level: Form) -> bool:
+    """Say whether a level sinks as the state rises: then not firing is what it compares."""
+    direct = [
+        float(np.mean(coefficient))
+        for monomial, coefficient in level.terms.items()
+        if len(monomial) == 1 and isinstance(next(iter(monomial)), Input)
+    ]
+    return sum(direct) < 0
 
 
 def elementwise(node: Node, comparisons: Comparisons) -> Form:

@@ -1,0 +1,134 @@
+"""Verify a model file: the imported network against ONNX Runtime on the original."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mapper.diagnostics import MappingError
+from mapper.frontend import Imported, import_model, run_reference
+from mapper.ir.core import FLOAT, Array, Graph, Type
+from mapper.ir.evaluate import evaluate
+from mapper.ir.verify import graph_problems
+from mapper.recordings import pick_inputs
+from mapper.verify.build import Verification
+from mapper.verify.rings import REFERENCE, RULES, Ring, difference
+
+EXPECTED = "3-expected-outputs"
+
+TOLERANCE = 1e-5
+"""Of the greatest magnitude of an analogue output: single-precision sums in another order."""
+
+
+def verify_model(
+    path: Path,
+    arrays: Mapping[str, Array],
+    where: str,
+    progress: Callable[[str], None] = lambda text: None,
+) -> Verification:
+    """Run ring 1 and ring 3 of a model.
+
+    Args:
+        path: The model.
+        arrays: Inputs ``[T, B, ...]`` by name; initial states ``[B, ...]`` by the name of a state
+            input; reference outputs ``expected_<output>``.
+        where: The file the arrays are from.
+        progress: Told what comes next.
+    """
+    progress("import")
+    imported = import_model(path)
+    graph = imported.graph
+    inputs = pick_inputs(_inputs_only(arrays, graph), graph.inputs, where)
+    initial = {s.read.name: arrays[s.read.name] for s in graph.states if s.read.name in arrays}
+    progress("imported network")
+    found = evaluate(graph, inputs, initial=initial)
+    rings = [_rules(graph)]
+    progress("ONNX Runtime")
+    rings.append(_against_runtime(path, imported, inputs, initial, found))
+    expected = {
+        name: arrays[f"expected_{name}"] for name in found if f"expected_{name}" in arrays
+    }
+    if expected:
+        rings.append(compare(EXPECTED, graph, found, expected))
+    return Verification(rings=tuple(rings))
+
+
+def _inputs_only(arrays: Mapping[str, Array], graph: Graph) -> dict[str, Array]:
+    states = {s.read.name for s in graph.states}
+    extras = states | {"labels"}
+    return {n: a for n, a in arrays.items() if n not in extras and not n.startswith("expected_")}
+
+
+def _rules(graph: Graph) -> Ring:
+    problem = next(graph_problems(graph), "")
+    if problem:
+        return Ring(name=RULES, status="mismatch", reason=problem)
+    return Ring(name=RULES, status="equal", reason=f"{len(graph.ops)} ops", max_abs_diff=0.0)
+
+
+def _against_runtime(
+    path: Path,
+    imported: Imported,
+    inputs: Mapping[str, Array],
+    initial: Mapping[str, Array],
+    found: Mapping[str, Array],
+) -> Ring:
+    try:
+        samples = [
+            run_reference(path, _sample(inputs, b, axis=1), _sample(initial, b, axis=0))
+            for b in range(next(iter(inputs.values())).shape[1])
+        ]
+    except MappingError as error:
+        reason = "; ".join(diagnostic.message for diagnostic in error.diagnostics)
+        return Ring(name=REFERENCE, status="skipped", reason=reason)
+    expected = {
+        name: np.concatenate([sample[name] for sample in samples], axis=1) for name in samples[0]
+    }
+    return compare(REFERENCE, imported.graph, found, expected)
+
+
+def _sample(arrays: Mapping[str, Array], index: int, axis: int) -> dict[str, Array]:
+    return {name: array.take([index], axis=axis) for name, array in arrays.items()}
+
+
+def compare(
+    name: str, graph: Graph, found: Mapping[str, Array], expected: Mapping[str, Array]
+) -> Ring:
+    """Compare outputs with a reference: spikes bit for bit, analogue values within tolerance."""
+    types = _output_types(graph)
+    missing = [output for output in types if output not in expected]
+    if missing and name == REFERENCE:
+        return Ring(name=name, status="mismatch", reason=f"no reference output {missing[0]!r}")
+    worst, bad = 0.0, []
+    for output in (output for output in types if output in expected):
+        mine = found[output]
+        theirs = expected[output].reshape(mine.shape)
+        allowed = TOLERANCE * float(np.abs(theirs).max(initial=0.0)) if types[output] == FLOAT else 0
+        off = np.abs(mine.astype(np.float64) - theirs.astype(np.float64)) > allowed
+        worst = max(worst, difference(mine, theirs))
+        if off.any():
+            bad.append(_place(output, off, mine, theirs))
+    if not bad:
+        return Ring(name=name, status="equal", max_abs_diff=worst)
+    first = min(bad, key=lambda place: int(place["step"]))
+    return Ring(name=name, status="mismatch", max_abs_diff=worst, first_mismatch=first)
+
+
+def _output_types(graph: Graph) -> dict[str, Type]:
+    """Map each name that ``evaluate`` returns to its type."""
+    types = {v.name: v.type for v in graph.outputs}
+    types.update({s.output: s.read.type for s in graph.states if s.output})
+    return types
+
+
+def _place(output: str, off: Array, found: Array, expected: Array) -> dict[str, Any]:
+    index = tuple(int(i) for i in np.argwhere(off)[0])
+    return {
+        "step": index[0],
+        "sample": index[1],
+        "layer": output,
+        "position": list(index[2:]),
+        "found": float(found[index]),
+        "expected": float(expected[index]),
+    }

@@ -1,0 +1,126 @@
+"""Neurons on potentials small enough to follow by hand."""
+
+import numpy as np
+import pytest
+
+from mapper.ir.core import FLOAT, SPIKE, Graph, IntType, State, Value
+from mapper.ir.evaluate import evaluate
+from mapper.ir.neurons import Decay, IntegerNeuron, Neuron, Reset
+from mapper.ir.verify import check_graph
+
+I8 = IntType(8, signed=True)
+
+
+def run(inputs: list[int], **options: object) -> tuple[list[int], list[int]]:
+    """Return spikes and membranes of one integer neuron over time."""
+    x, v, after = (Value(name, I8, (1,)) for name in ("x", "v", "after"))
+    spike = Value("s", SPIKE, (1,))
+    neuron = IntegerNeuron(x=x, membrane=v, membrane_next=after, spike=spike, **options)
+    graph = Graph(
+        name="one",
+        inputs=(x,),
+        outputs=(spike,),
+        states=(State(read=v, next="after", output="v_out"),),
+        ops=(neuron,),
+    )
+    check_graph(graph, "the test")
+    held = evaluate(graph, {"x": np.array(inputs).reshape(-1, 1, 1)})
+    return held["s"].ravel().tolist(), held["v_out"].ravel().tolist()
+
+
+def test_integrate_and_fire_subtracts_the_threshold():
+    subtract = Reset(kind="subtract", amount=5)
+    assert run([3, 3, 3], threshold=5, reset=subtract) == ([0, 1, 0], [3, 1, 4])
+
+
+def test_reaching_the_threshold_fires_unless_strict():
+    assert run([5], threshold=5)[0] == [1]
+    assert run([5], threshold=5, strict=True)[0] == [0]
+
+
+def test_a_hard_reset_goes_to_its_value():
+    assert run([7, 1], threshold=5, reset=Reset(kind="value", amount=2))[1] == [2, 3]
+
+
+def test_a_delayed_subtraction_comes_after_leak_and_input():
+    """7 fires and stays; next step 7 - (7 >> 1) = 4, plus 1, minus 5 = 0."""
+    delayed = Reset(kind="subtract", amount=5, phase="next")
+    leak = Decay(kind="shift", shift=1)
+    assert run([7, 1], threshold=5, reset=delayed, decay=leak) == ([1, 0], [7, 0])
+
+
+def test_a_delayed_hard_reset_comes_before_leak_and_input():
+    """7 fires and stays; next step the membrane is 0 first, then 1 comes in."""
+    delayed = Reset(kind="value", amount=0, phase="next")
+    assert run([7, 1], threshold=5, reset=delayed)[1] == [7, 1]
+
+
+def test_a_spike_one_step_late_is_that_of_the_old_membrane():
+    assert run([7, 0, 0], threshold=5, spike_phase="next", reset=Reset())[0] == [0, 1, 1]
+
+
+def test_shift_leak_rounds_the_kept_part_up_for_negative_membranes():
+    """-5 - (-5 >> 1) = -5 + 3 = -2."""
+    assert run([-5, 0], decay=Decay(kind="shift", shift=1))[1] == [-5, -2]
+
+
+def test_multiply_leak_rounds_down():
+    """(-5 * 3) >> 2 = -15 >> 2 = -4."""
+    assert run([-5, 0], decay=Decay(kind="multiply", shift=2, multiplier=3))[1] == [-5, -4]
+
+
+def test_the_membrane_saturates_at_its_width():
+    assert run([100, 100], threshold=127, reset=Reset())[1] == [100, 127]
+    assert run([-100, -100], threshold=127)[1] == [-100, -128]
+
+
+def test_fraction_bits_make_the_membrane_finer_than_its_input():
+    assert run([3], fraction_bits=2, bias=1)[1] == [13]
+
+
+def test_a_floor_holds_the_membrane_up():
+    assert run([-9, 0], floor=-2)[1] == [-2, -2]
+
+
+def test_current_based_neuron_integrates_a_leaking_current():
+    """i: 8, 4, 2; v without leak: 8, 12, 14."""
+    x, v, v2, i, i2 = (Value(name, I8, (1,)) for name in ("x", "v", "v2", "i", "i2"))
+    neuron = IntegerNeuron(
+        x=x,
+        membrane=v,
+        membrane_next=v2,
+        current=i,
+        current_next=i2,
+        current_decay=Decay(kind="shift", shift=1),
+        threshold=100,
+    )
+    graph = Graph(
+        name="two-state",
+        inputs=(x,),
+        outputs=(v2,),
+        states=(State(read=v, next="v2"), State(read=i, next="i2")),
+        ops=(neuron,),
+    )
+    check_graph(graph, "the test")
+    held = evaluate(graph, {"x": np.array([8, 0, 0]).reshape(-1, 1, 1)})
+    assert held["v2"].ravel().tolist() == [8, 12, 14]
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_float_neuron_follows_its_formula(strict):
+    """U = 0.5 * v + 2 * x + 0.25: 1.25, then fires at or above 1.25 when not strict."""
+    x, v, after = (Value(name, FLOAT, (1,)) for name in ("x", "v", "after"))
+    neuron = Neuron(
+        x=x,
+        membrane=v,
+        membrane_next=after,
+        spike=Value("s", SPIKE, (1,)),
+        leak=0.5,
+        gain=2.0,
+        bias=0.25,
+        threshold=1.25,
+        strict=strict,
+    )
+    (spike, membrane) = neuron.evaluate({}, np.array([[0.5]]), np.array([[0.0]], np.float32))
+    assert membrane.tolist() == [[1.25]]
+    assert spike.tolist() == [[0 if strict else 1]]

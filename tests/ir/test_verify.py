@@ -1,0 +1,117 @@
+"""One broken graph for each rule of the graph, and of the ops that carry most of them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mapper.ir.core import SPIKE, Const, Graph, IntType, Op, Span, State, Value
+from mapper.ir.crossbar import CrossbarMvm
+from mapper.ir.encoding import Encoding
+from mapper.ir.network import Add, Concat, Merge, Reshape
+from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
+from mapper.ir.synapses import Linear
+from mapper.ir.verify import InvalidIR, check_graph, graph_problems
+
+X = Value("x", SPIKE, (4,))
+Y = Value("y", IntType(5, signed=True), (2,))
+LAYER = Linear(x=X, weight=Const("w"), result=Y)
+GRAPH = Graph(
+    name="g", inputs=(X,), outputs=(Y,), ops=(LAYER,), constants={"w": np.ones((2, 4), np.int8)}
+)
+ENCODING = Encoding(kind="offset-binary", weight_bits=2, cell_bits=1)
+SUMS = Value("p", IntType(3, signed=False), (1, 2, 2, 2))
+GRID = CrossbarMvm(
+    x=X,
+    weight=Const("w"),
+    rows=(Span(0, 2), Span(2, 4)),
+    columns=(Span(0, 2),),
+    encoding=ENCODING,
+    partial_sum=SUMS,
+)
+CODES = Value("c", IntType(2, signed=True), SUMS.shape)
+SENSE = SenseAmpRead(partial_sum=SUMS, thresholds=Const("t"), levels=(-1, 1), result=CODES)
+SHIFT = ShiftAndAdd(codes=CODES, significances=(1, 2), result=Y)
+TABLES = {"w": np.ones((4, 2), np.int8), "t": np.zeros((1, 1, 1, 1), np.int64)}
+
+
+def problems(graph: Graph) -> str:
+    return "\n".join(graph_problems(graph))
+
+
+def of_op(op: Op, **tables: np.ndarray) -> str:
+    return "\n".join(op.verify({**TABLES, **tables}))
+
+
+def test_the_graphs_these_cases_break_are_valid():
+    assert problems(GRAPH) == ""
+    assert of_op(GRID) == of_op(SENSE) == of_op(SHIFT) == ""
+
+
+def test_broken_graphs_are_named():
+    ghost = Value("ghost", SPIKE, (4,))
+    assert "%ghost is used before it is defined" in problems(
+        replace(GRAPH, ops=(replace(LAYER, x=ghost),))
+    )
+    assert "%y is defined twice" in problems(replace(GRAPH, ops=(LAYER, LAYER)))
+    assert "@w does not exist" in problems(replace(GRAPH, constants={}))
+    assert "was defined" in problems(replace(GRAPH, outputs=(replace(Y, shape=(3,)),)))
+    assert "never written" in problems(replace(GRAPH, states=(State(read=ghost, next="no"),)))
+    assert "is written with" in problems(replace(GRAPH, states=(State(read=ghost, next="y"),)))
+    assert "holds NaN or infinity" in problems(replace(GRAPH, constants={"w": np.full(2, np.nan)}))
+    wide = replace(X, type=IntType(64, signed=True))
+    assert "widths are 1..63 bits" in problems(replace(GRAPH, inputs=(wide,), ops=(), outputs=()))
+
+
+def test_a_broken_graph_names_who_made_it():
+    with pytest.raises(InvalidIR, match="pass 'tile-rows' made an invalid graph"):
+        check_graph(replace(GRAPH, constants={}), "pass 'tile-rows'")
+
+
+def test_layers_check_shapes_and_ranges():
+    assert "weight has shape (4, 2), expected (2, 4)" in of_op(LAYER)
+    narrow = replace(LAYER, result=replace(Y, type=IntType(2, signed=True)))
+    assert "sum spans 0..4, too wide for i2" in of_op(narrow, w=np.ones((2, 4), np.int8))
+    assert "has no bias" in of_op(replace(LAYER, bias=Const("b")), w=TABLES["w"].T, b=np.ones(2))
+
+
+def test_crossbars_check_spans_weights_and_ranges():
+    def grid(**changes: object) -> str:
+        return of_op(replace(GRID, **changes))
+
+    assert "do not cover 4 wordlines" in grid(rows=(Span(0, 3), Span(2, 4)))
+    assert "do not cover 2 outputs" in grid(columns=(Span(0, 1),))
+    assert "2-bit offset-binary holds -2..1" in of_op(GRID, w=np.full((4, 2), 2))
+    assert "too wide for u1" in grid(partial_sum=replace(SUMS, type=SPIKE))
+    assert "partial sums are (1, 2, 2, 2) per position" in grid(
+        partial_sum=replace(SUMS, shape=(1, 1, 2, 2))
+    )
+    assert "more than one group of 1" in grid(groups=2)
+
+
+def test_readouts_check_levels_and_thresholds():
+    assert "2 levels, but thresholds have shape (2, 1, 1, 1)" in of_op(
+        SENSE, t=np.zeros((2, 1, 1, 1))
+    )
+    three = replace(SENSE, levels=(-1, 0, 1))
+    assert "thresholds must ascend" in of_op(three, t=np.array([2, 1]).reshape(2, 1, 1, 1))
+    assert "do not broadcast" in of_op(SENSE, t=np.zeros((1, 3, 1, 1)))
+    assert "levels (-9, 9) do not fit i2" in of_op(replace(SENSE, levels=(-9, 9)))
+    adc = AdcRead(kind="flash", bits=2, partial_sum=SUMS, first=1, step=0, base=0, result=CODES)
+    assert "the step of an ADC is at least 1, got 0" in of_op(adc)
+    assert "decoded values span 0..3, too wide for i2" in of_op(replace(adc, step=1))
+
+
+def test_shift_and_add_checks_slices_offset_and_range():
+    assert "1 significances for 2 slices" in of_op(replace(SHIFT, significances=(1,)))
+    assert "needs a count of active rows" in of_op(replace(SHIFT, offset=-8))
+    tiny = replace(SHIFT, result=replace(Y, type=SPIKE))
+    assert "sum spans -12..6, too wide for u1" in of_op(tiny)
+
+
+def test_merging_and_shaping_check_what_they_join():
+    wide = Value("z", IntType(2, signed=False), (4,))
+    assert "takes and gives spikes (u1), got u2" in of_op(Merge(kind="and", a=X, b=wide, result=X))
+    assert "4 elements in, 2 out" in of_op(Reshape(x=X, result=replace(X, shape=(2,))))
+    assert "sum spans 0..2, too wide for u1" in of_op(Add(terms=(X, X), result=X))
+    assert "8 elements along axis 0" in of_op(Concat(parts=(X, X), result=X))
