@@ -21,7 +21,7 @@ from mapper.build import (
     write_build,
     written_aside,
 )
-from mapper.cost import DENSITY, Activity, Cost, estimate, measure, measured_values
+from mapper.cost import DENSITY, Activity, Cost, estimate, measure
 from mapper.diagnostics import MappingError, refuse
 from mapper.frontend import Imported, describe, import_model
 from mapper.ir.core import Array, Graph, Value
@@ -29,6 +29,7 @@ from mapper.pipeline import After, make_passes, run_passes
 from mapper.recordings import measure_codes, pick_inputs, read_arrays, to_codes
 from mapper.report import render_report
 from mapper.verify import Ring, Verification, run_executor, verify_build, verify_model
+from mapper.verify.build import trace_executor
 from mapper.verify.rings import REFERENCE
 from passes import PIPELINE
 from targets import Target, list_targets, load_target, target_to_data
@@ -164,22 +165,16 @@ def run_build(
     arrays = read_arrays(recording)
     codes = _codes(build.hardware, arrays, recording)
     graph = build.hardware
-    watched = tuple(name for name in measured_values(graph) if name not in codes) if trace else ()
     progress("running")
-    outputs = run_executor(graph, codes, watch=watched)
-    _save(output, {v.name: outputs[v.name] for v in graph.outputs})
     written = {"output": str(output)}
     if trace:
+        outputs, counts = trace_executor(graph, codes)
         path = output.with_suffix(".trace.npz")
-        held = {**codes, **outputs}
-        _save(
-            path,
-            {
-                name: held[name].astype(np.uint8) if held[name].max() < 256 else held[name]
-                for name in measured_values(graph)
-            },
-        )
+        _save(path, counts)
         written["trace"] = str(path)
+    else:
+        outputs = run_executor(graph, codes)
+    _save(output, {v.name: outputs[v.name] for v in graph.outputs})
     steps, samples = next(iter(codes.values())).shape[:2]
     return {
         "schema": "spikeloom/run/1",
@@ -288,7 +283,8 @@ def _reference_ring(
 def cost_build(folder: Path, activity: str | None, steps: int) -> tuple[dict[str, Any], str]:
     """Return the cost of a build as data and as text.
 
-    ``activity`` is the path of a trace, or a density 0..1 in text; ``DENSITY`` where None.
+    ``activity`` is the path of a trace that ``run_build`` wrote, or a density 0..1 in text;
+    ``DENSITY`` where None.
     """
     build = read_build(folder)
     found = _activity(build.hardware, activity)
@@ -362,9 +358,8 @@ def _compared(
     if reals is not None and arrays is not None:
         graph = build.hardware
         codes = to_codes(graph, reals, where)
-        watched = tuple(name for name in measured_values(graph) if name not in codes)
-        outputs = run_executor(graph, codes, watch=watched)
-        activity = measure(graph, {**codes, **outputs})
+        outputs, trace = trace_executor(graph, codes)
+        activity = measure(graph, trace)
         labels = arrays.get("labels")
         if labels is not None:
             votes = outputs[graph.outputs[0].name].sum(axis=0).reshape(len(labels), -1)

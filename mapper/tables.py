@@ -25,15 +25,35 @@ def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) 
 
 def inspection(answer: Data) -> RenderableType:
     """The layers of a model, and what else was recognised."""
-    layers = answer["layers"]
-    columns = ["layer", "kind", "shape", "weights", "details"]
-    rows = (
-        [layer["name"], layer["kind"], _dims(layer["shape"]), layer["weights"], layer["details"]]
-        for layer in layers
+    totals = answer["totals"]
+    head = (
+        f"{answer['name']}: time as one {answer['time_form']}, opset {answer['opset']}, "
+        f"{totals['weights']} weights, {totals['neurons']} neurons"
     )
-    head = f"{answer['network']}: {answer['time_form']}, {answer['weights']} weights"
+    columns = ["layer", "operation", "result", "carries", "weights", "details"]
+    rows = table("", columns, (_inspected(layer) for layer in answer["layers"]))
     notes = [Text(printable(f"warning: {text}")) for text in answer["warnings"]]
-    return Group(Text(printable(head)), table("", columns, rows), *notes)
+    return Group(Text(printable(head)), rows, *notes)
+
+
+def _inspected(layer: Data) -> list[object]:
+    result = layer["writes"][0]
+    details = ""
+    if "neuron" in layer:
+        held = ", ".join(f"{name} {value}" for name, value in layer["parameters"].items())
+        reset = layer["reset"]
+        details = f"{layer['neuron']}; {held}; {layer['fires_at']}; reset {reset['kind']}"
+        details += f" in the {reset['phase']} step" if reset["kind"] != "none" else ""
+    elif "weights" in layer:
+        details = f"{layer['wordlines']} wordlines, {layer['weight_values']}"
+    return [
+        layer["name"],
+        layer["op"].removeprefix("net."),
+        _dims(result["shape"]),
+        result["carries"],
+        layer.get("weights", ""),
+        details,
+    ]
 
 
 def _dims(shape: Iterable[int]) -> str:

@@ -2,15 +2,31 @@
 
 from math import ceil
 
-from mapper.ir.core import IntType, Span, Value
+from mapper.diagnostics import refuse
+from mapper.ir.core import Array, IntType, Span, Value
 from mapper.ir.crossbar import CountActive, CrossbarMvm
 from targets import Macro, Target
 
 
-def grid_size(wordlines: int, outputs: int, groups: int, macro: Macro, bits: int) -> int:
-    """Count the crossbars of one copy of a layer with ``wordlines`` a group."""
-    columns = ceil(outputs // groups / macro.outputs_per_crossbar(bits)) * groups
+def grid_size(op: CrossbarMvm, weight: Array, macro: Macro, bits: int) -> int:
+    """Count the crossbars of one copy of a layer of ``weight[K, N]``."""
+    wordlines, outputs = (int(size) for size in weight.shape)
+    columns = ceil(outputs // op.groups / outputs_per_crossbar(op, macro, bits)) * op.groups
     return ceil(wordlines / macro.wordlines) * columns
+
+
+def outputs_per_crossbar(op: CrossbarMvm, macro: Macro, bits: int) -> int:
+    """Count the whole weights side by side on one wordline; at least one, or it is refused."""
+    width: int = macro.outputs_per_crossbar(bits)
+    if width < 1:
+        raise refuse(
+            "weight-too-wide",
+            f"a {bits}-bit weight takes {macro.bitlines_per_weight(bits)} bitlines, "
+            f"macro '{macro.name}' has {macro.bitlines}",
+            loc=op.loc,
+            help="use fewer weight bits or a wider crossbar",
+        )
+    return width
 
 
 def macro_of(target: Target, op: CrossbarMvm) -> Macro:

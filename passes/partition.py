@@ -56,10 +56,9 @@ class Partition(Pass):
         )
 
     def _crossbars(self, graph: Graph, op: CrossbarMvm, target: Target) -> int:
-        wordlines, outputs = graph.constants[op.weight.name].shape
         macro = macro_of(target, op)
         bits = self.weight_bits or macro.weight_bits
-        return grid_size(wordlines, outputs, op.groups, macro, bits)
+        return grid_size(op, graph.constants[op.weight.name], macro, bits)
 
     def _too_many(self, graph: Graph, target: Target, first: CrossbarMvm) -> Exception:
         layers = [op for op in graph.ops if isinstance(op, CrossbarMvm)]

@@ -12,6 +12,7 @@ from mapper.ir.network import Add, Scale
 from mapper.ir.synapses import Synapse
 from passes.base import Pass
 from passes.rewrite import pruned
+from passes.rounding import round_window
 from targets import Target
 
 _CLIP_RATIOS = np.linspace(1.0, 0.3, 36)
@@ -29,9 +30,10 @@ _SEARCH_WEIGHTS = 1 << 19
 class QuantizeWeights(Pass):
     """Turn trained weights into signed integers and one scale per output channel or layer.
 
-    Rounds to the nearest integer in ``-(2**(bits-1) - 1) .. 2**(bits-1) - 1``, with the scale of
-    least squared error. Layers that meet in one sum share a scale when it is per layer. Weights
-    that are integers of at most ``bits`` bits already (a quantised model) are kept as they are.
+    Rounds to integers in ``-(2**(bits-1) - 1) .. 2**(bits-1) - 1``, with the scale of least
+    squared error; errors of neighbouring taps of a kernel cancel (``passes.rounding``). Layers
+    that meet in one sum share a scale when it is per layer. Weights that are integers of at most
+    ``bits`` bits already (a quantised model) are kept as they are.
     The scale and the bias become a ``net.scale`` after the layer.
     """
 
@@ -118,7 +120,7 @@ def best_scales(matrix: Array, bits: int) -> Array:
 def _quantize(op: Synapse, scale: Array, bits: int, constants: dict[str, Array]) -> list[Op]:
     name, greatest = op.result.name, (1 << (bits - 1)) - 1
     matrix = op.matrix(constants[op.weight.name].astype(np.float64))
-    codes = np.clip(np.rint(matrix / scale), -greatest, greatest).astype(np.int8)
+    codes = round_window(matrix, scale, op.window, greatest).astype(np.int8)
     shape = (-1,) + (1,) * (len(op.result.shape) - 1)
     constants[f"{name}.codes"] = np.ascontiguousarray(op.from_matrix(codes))
     constants[f"{name}.scale"] = scale.reshape(shape)

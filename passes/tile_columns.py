@@ -3,11 +3,10 @@
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from mapper.diagnostics import refuse
 from mapper.ir.core import Graph, Op
 from mapper.ir.crossbar import CrossbarMvm
 from passes.base import Pass
-from passes.grid import layer_spans, macro_of
+from passes.grid import layer_spans, macro_of, outputs_per_crossbar
 from targets import Target
 
 
@@ -32,14 +31,6 @@ class TileColumns(Pass):
             return op
         macro = macro_of(target, op)
         bits = self.weight_bits or macro.weight_bits
-        width = macro.outputs_per_crossbar(bits)
-        if width < 1:
-            raise refuse(
-                "weight-too-wide",
-                f"a {bits}-bit weight takes {macro.bitlines_per_weight(bits)} bitlines, "
-                f"'{macro.name}' of '{target.name}' has {macro.bitlines}",
-                loc=op.loc,
-                help="use fewer weight bits or a wider crossbar",
-            )
+        width = outputs_per_crossbar(op, macro, bits)
         outputs = graph.constants[op.weight.name].shape[1]
         return replace(op, columns=layer_spans(outputs, op.groups, width))

@@ -171,7 +171,7 @@ class Builder:
         window: Window | None = None,
         groups: int = 1,
         wordlines: int | None = None,
-        rows: tuple[Span, ...] | None = None,
+        blocks: tuple[Span, ...] | None = None,
         scale: Any = 1,
         shift: int = 0,
         correct: bool = True,
@@ -179,13 +179,13 @@ class Builder:
     ) -> Value:
         """Add a grid with its readout and shift-and-add.
 
-        ``wordlines`` cuts the rows evenly; ``correct`` adds the offset of offset-binary weights
+        ``wordlines`` cuts the rows evenly, ``blocks`` anywhere; ``correct`` adds the offset of offset-binary weights
         back where the readout has more than one bit.
         """
         name, loc = name or self.fresh("layer"), loc or f"/{name or 'layer'}/Conv"
         weight = np.asarray(weight)
         wordline_count, outputs = weight.shape
-        rows = rows or Span(0, wordline_count).split(wordlines or wordline_count)
+        rows = blocks or Span(0, wordline_count).split(wordlines or wordline_count)
         positions = () if window is None else window.output_size(*x.shape[1:])
         assert isinstance(x.type, IntType)
         slices = 1 if encoding is None else len(encoding.significances)

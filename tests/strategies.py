@@ -9,6 +9,7 @@ Choices are drawn one by one, so they shrink; the numbers in arrays come from a 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -115,7 +116,7 @@ def _crossbars(net: Builder, draw: Draw, rng: np.random.Generator, x: Value) -> 
         encoding=encoding,
         window=window,
         groups=groups,
-        rows=rows,
+        blocks=rows,
         scale=scale,
         shift=draw(st.sampled_from([0, 0, 1, 3])),
         correct=draw(st.booleans()),
@@ -161,7 +162,7 @@ def row_blocks(draw: Draw, wordlines: int) -> tuple[Span, ...]:
         return Span(0, wordlines).split(draw(st.integers(1, wordlines)))
     cuts = draw(st.sets(st.integers(1, wordlines), max_size=3)) - {wordlines}
     edges = [0, *sorted(cuts), wordlines]
-    return tuple(Span(a, b) for a, b in zip(edges, edges[1:], strict=False))
+    return tuple(Span(a, b) for a, b in pairwise(edges))
 
 
 @st.composite
@@ -176,7 +177,9 @@ def readouts(
         return ideal()
     if kind in ("flash", "sar"):
         return _converter(draw, rng, kind, spread)
-    levels = draw(st.sampled_from([(-1, 1), (0, 1)] if kind == "sense-amp" else [(-1, 0, 1), (5, 0, 2)]))
+    levels = draw(
+        st.sampled_from([(-1, 1), (0, 1)] if kind == "sense-amp" else [(-1, 0, 1), (5, 0, 2)])
+    )
     table = np.sort(rng.integers(-4, 5, (len(levels) - 1, *spread)), axis=0)
     half = unsigned and draw(st.booleans())
     return sense_amp(table, levels, half_active=half)
@@ -244,7 +247,9 @@ def _decay(net: Builder, draw: Draw, parameter: Callable[[int, int], Any]) -> De
     factor: Any = 0
     if kind == "multiply":
         factor = net.scalar(f"factor{len(net.constants)}", parameter(-3, 15))
-    return Decay(kind=kind, shift=0 if kind == "none" else draw(st.integers(1, 4)), multiplier=factor)
+    return Decay(
+        kind=kind, shift=0 if kind == "none" else draw(st.integers(1, 4)), multiplier=factor
+    )
 
 
 def _linear(net: Builder, draw: Draw, rng: np.random.Generator, x: Value) -> Value:

@@ -2,8 +2,8 @@
 
 from mapper.cost.counts import count_layers
 from mapper.cost.estimate import DENSITY, estimate
-from mapper.cost.events import measure, measured_values
 from mapper.cost.generate import generate_cost
+from mapper.cost.measure import measure
 from mapper.cost.model import Activity, Events, Layer
 from mapper.cost.summary import Cost, LayerCost, Range
 
@@ -19,5 +19,4 @@ __all__ = [
     "estimate",
     "generate_cost",
     "measure",
-    "measured_values",
 ]

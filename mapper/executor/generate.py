@@ -12,7 +12,7 @@ from mapper.diagnostics import refuse
 from mapper.executor import statements
 from mapper.executor.fusion import CrossbarLayer, Unit, units
 from mapper.executor.grids import Budget, table_text
-from mapper.executor.names import check_names, literal, remark
+from mapper.executor.names import check_distinct, check_names, literal, remark
 from mapper.executor.statements import Definition, Names, Statement
 from mapper.executor.weights import constant_keys, fingerprint, narrow
 from mapper.ir.core import Const, Graph, IntType, State, Value, param
@@ -175,7 +175,13 @@ def _traced(graph: Graph, work: Sequence[Unit]) -> dict[str, str]:
         mvm = unit.mvm if isinstance(unit, CrossbarLayer) else unit
         if isinstance(mvm, CrossbarMvm):
             traced[mvm.partial_sum.name] = "None"
-            traced[f"{mvm.partial_sum.name}.wordlines"] = repr((mvm.groups, mvm.rows[-1].stop))
         elif isinstance(mvm, IntegerNeuron) and mvm.spike is not None:
             traced[mvm.spike.name] = "None"
-    return traced
+    rows = {op.partial_sum.name: (op.groups, op.rows[-1].stop) for op in _crossbars(graph)}
+    shapes = {f"{name}.wordlines": repr(shape) for name, shape in rows.items()}
+    check_distinct((*traced, *shapes))
+    return {**traced, **shapes}
+
+
+def _crossbars(graph: Graph) -> Iterator[CrossbarMvm]:
+    return (op for op in graph.ops if isinstance(op, CrossbarMvm))

@@ -118,7 +118,7 @@ def crossbar_code(
     return LayerCode(
         template="crossbars.py.j2",
         name=name,
-        remarks=comment(layer.loc or name, _dimensions(layer.mvm), products.proof),
+        remarks=comment(layer.loc or name, _dimensions(layer.mvm), products.proof, *_halves(layer)),
         grid=grid,
         shape=shape,
         places=_places(shape),
@@ -138,6 +138,16 @@ def _products(layer: CrossbarLayer, constants: Constants) -> arithmetic.Products
     if layer.half_active:
         return arithmetic.half_active_products(layer, constants)
     return arithmetic.bitline_products(layer.mvm, constants)
+
+
+def _halves(layer: CrossbarLayer) -> list[str]:
+    """Explain cells that are not digits of weights."""
+    full = _full_level(layer)
+    sentence = (
+        f"Sums 2p are compared with what all n driven wordlines could give, {full} each, and 2t:"
+        f" cells of 2u - {full} add up to 2p - {full}n at once."
+    )
+    return [sentence] if full else []
 
 
 def _full_level(layer: CrossbarLayer) -> int:

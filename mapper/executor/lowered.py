@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -40,7 +40,9 @@ class StatePort:
     name: str
     tensor: str
     following: str
-    initial: int | str
+    output: str
+    """Name under which the source model returns it; empty if it does not."""
+    initial: int | str = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,12 @@ class Interface:
     inputs: tuple[Port, ...]
     states: tuple[StatePort, ...]
     outputs: tuple[Port, ...]
+
+    @property
+    def tensors(self) -> frozenset[str]:
+        """Names that the model's inputs and outputs have."""
+        ports: list[Port | StatePort] = [*self.inputs, *self.outputs, *self.states]
+        return frozenset([*(p.tensor for p in ports), *(s.following for s in self.states)])
 
     @classmethod
     def of(cls, model: onnx.ModelProto) -> "Interface":
@@ -74,12 +82,9 @@ def to_lowered_onnx(graph: Graph) -> onnx.ModelProto:
         MappingError: ``not-hardware`` or ``unusable-name``, as ``generate_executor``.
     """
     interface = _interface(graph)
-    made = (*interface.inputs, *interface.outputs, *interface.states)
-    reserved = {port.tensor for port in made} | {s.following for s in interface.states}
-    nodes = Nodes(reserved=frozenset(reserved))
-    lowering = Lowering(nodes, graph.constants)
-    for port in (*interface.inputs, *interface.states):
-        lowering.tensors[port.name] = port.tensor
+    nodes = Nodes(reserved=interface.tensors)
+    given: list[Port | StatePort] = [*interface.inputs, *interface.states]
+    lowering = Lowering(nodes, graph.constants, {port.name: port.tensor for port in given})
     for unit in units(graph):
         kind = "crossbars" if isinstance(unit, CrossbarLayer) else unit.mnemonic
         nodes.remark = f"{kind} {remark(unit.loc or unit.results[0].name)}"
@@ -101,7 +106,7 @@ def _interface(graph: Graph) -> Interface:
     reads = [names.take(state.read.name) for state in graph.states]
     outputs = tuple(Port(v.name, names.take(v.name)) for v in graph.outputs)
     states = tuple(
-        StatePort(s.read.name, read, names.take(s.output or f"{s.read.name}.next"), 0)
+        StatePort(s.read.name, read, names.take(s.output or f"{s.read.name}.next"), s.output)
         for s, read in zip(graph.states, reads, strict=True)
     )
     return Interface(inputs=inputs, states=states, outputs=outputs)
@@ -136,8 +141,8 @@ def _with_initials(graph: Graph, nodes: Nodes, interface: Interface) -> Interfac
     for state, port in zip(graph.states, interface.states, strict=True):
         start = param(graph.constants, state.initial, state.read.type)
         where = nodes.array(start) if isinstance(state.initial, Const) else int(start)
-        states.append(StatePort(port.name, port.tensor, port.following, where))
-    return Interface(inputs=interface.inputs, states=tuple(states), outputs=interface.outputs)
+        states.append(replace(port, initial=where))
+    return replace(interface, states=tuple(states))
 
 
 def _model(graph: Graph, nodes: Nodes, interface: Interface) -> onnx.ModelProto:
@@ -192,11 +197,12 @@ def run_lowered(
     )
     steps, batch = next(iter(inputs.values())).shape[:2]
     states = _initial_states(model, interface, initial or {}, batch)
-    returned = {port.name: port.tensor for port in interface.outputs} | _returned(model, interface)
+    returned = {port.name: port.tensor for port in interface.outputs}
+    returned |= {state.output: state.following for state in interface.states if state.output}
     record: dict[str, list[Array]] = {name: [] for name in returned}
+    names = [value.name for value in session.get_outputs()]
     for t in range(steps):
         feed = {port.tensor: inputs[port.name][t].astype(np.int64) for port in interface.inputs}
-        names = [value.name for value in session.get_outputs()]
         found = dict(zip(names, session.run(names, {**feed, **states}), strict=True))
         states = {state.tensor: found[state.following] for state in interface.states}
         for name, tensor in returned.items():

@@ -42,6 +42,19 @@ def check_names(names: Iterable[str]) -> None:
             )
 
 
+def check_distinct(names: Iterable[str]) -> None:
+    """Refuse a network where two arrays of one file would have the same name.
+
+    Raises:
+        MappingError: ``unusable-name``.
+    """
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise refuse("unusable-name", f"two arrays would be named {remark(name)}")
+        seen.add(name)
+
+
 def _problem(name: str) -> str:
     if "\0" in name:
         return "contains a null character"

@@ -101,7 +101,8 @@ def _integrate(op: IntegerNeuron, write: _Writer, reached: str, amount: str) -> 
 
 
 def _fire(op: IntegerNeuron, write: _Writer, reached: str, amount: str) -> None:
-    if op.spike is not None:
+    resets_now = op.reset.kind != "none" and op.reset.phase == "same"
+    if op.spike is not None and (resets_now or op.spike_phase == "same"):
         write.lines.append(f"spike = u {reached}")
     if op.reset.kind == "value" and op.reset.phase == "same":
         write.lines.append(f"u = np.where(spike, {amount}, u)")
@@ -109,7 +110,7 @@ def _fire(op: IntegerNeuron, write: _Writer, reached: str, amount: str) -> None:
         write.lines.append(f"u = u - np.where(spike, {amount}, 0)")
     if op.floor is not None:
         write.lines.append(f"u = np.maximum(u, {write.number('floor', op.floor)})")
-    if op.floor is not None or (op.reset.kind != "none" and op.reset.phase == "same"):
+    if op.floor is not None or resets_now:
         write.saturate("u", write.state)
 
 

@@ -153,9 +153,7 @@ def bitline_sums(
     """Return the partial sums of one row block, ``[B * planes, S, N, P]``."""
     slices = mvm.partial_sum.shape[2]
     columns = mvm.outputs // mvm.groups
-    cut = n.reshape(
-        cells(n, weight, mvm.encoding, dtype), mvm.groups, slices * columns, -1
-    )
+    cut = n.reshape(cells(n, weight, mvm.encoding, dtype), mvm.groups, slices * columns, -1)
     sums = n.op("MatMul", cut, inputs)
     if mvm.groups == 1:
         return n.reshape(sums, -1, slices, columns, places)
@@ -202,7 +200,7 @@ def converted(n: Nodes, sums: str, read: AdcRead, tables: Sequence[str]) -> str:
 
 
 def weighed(n: Nodes, codes: str, significances: Sequence[int], dtype: str) -> str:
-    """Add up the bit-slices of codes ``[..., S, N, P]`` by what they count: int64 ``[..., N, P]``."""
+    """Add up bit-slices ``[..., S, N, P]`` by what they count: int64 ``[..., N, P]``."""
     factors = n.array(np.array(significances, dtype).reshape(-1, 1, 1))
     return n.cast(n.sum(n.op("Mul", codes, factors), -3), np.int64)
 
@@ -238,7 +236,9 @@ def crossbar_layer(n: Nodes, layer: CrossbarLayer, x: str, constants: Constants)
         else arithmetic.bitline_products(mvm, constants)
     )
     inputs = driven(n, x, mvm, products.dtype)
-    weight = n.array(stored_weight(constants[mvm.weight.name], mvm.encoding, mvm.groups, blocks.count > 1))
+    weight = n.array(
+        stored_weight(constants[mvm.weight.name], mvm.encoding, mvm.groups, blocks.count > 1)
+    )
 
     def block(inner: Nodes, part: str, column: str) -> str:
         sums = bitline_sums(inner, mvm, column, part, _places(mvm), products.dtype)
@@ -311,9 +311,7 @@ def over_blocks(
     )
     start = block_zeros(n, inputs, weight)
     outer = [n.array(table) for table in blocks.tables]
-    (total,) = n.ops(
-        "Scan", [start, *outer], [n.name()], body=graph, num_scan_inputs=len(outer)
-    )
+    (total,) = n.ops("Scan", [start, *outer], [n.name()], body=graph, num_scan_inputs=len(outer))
     return total
 
 

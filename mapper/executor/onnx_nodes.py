@@ -1,4 +1,4 @@
-"""A small writer of ONNX graphs: nodes get names that clash with nothing, arrays are stored once."""
+"""A small writer of ONNX graphs: names never clash, and equal arrays are stored once."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -8,8 +8,6 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 from onnx import NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
-
-from mapper.ir.core import Array
 
 OPSET = 18
 INT64 = TensorProto.INT64
@@ -32,9 +30,9 @@ class Nodes:
     outer: "Nodes | None" = None
     nodes: list[NodeProto] = field(default_factory=list)
     stored: dict[tuple[Any, ...], TensorProto] = field(default_factory=dict)
-    names: Iterator[str] = field(default=iter(()))
     remark: str = ""
     """Put on the nodes that follow, for people who look at the model."""
+    names: Iterator[str] = field(init=False)
 
     def __post_init__(self) -> None:
         root = self.outer

@@ -160,7 +160,7 @@ def _chosen(n: Nodes, x: str, index: np.ndarray[Any, Any] | None) -> str:
 
 def _flat(at: Lowering, value: Value) -> str:
     """Return ``[B * planes, G, S, N, P]``."""
-    planes, blocks, slices, outputs, *positions = value.shape
+    blocks, slices, outputs, *positions = value.shape[1:]
     places = int(np.prod(positions))
     return at.nodes.reshape(at.of(value), -1, blocks, slices, outputs, places)
 

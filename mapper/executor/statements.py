@@ -1,6 +1,6 @@
 """The body of a time step: one statement per op, on generated variables."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,7 +44,7 @@ class Names(Mapping[str, str]):
     def __getitem__(self, name: str) -> str:
         return self._variables[name]
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[str]:
         return iter(self._variables)
 
     def __len__(self) -> int:

@@ -20,6 +20,7 @@ from mapper.ir.core import Array, Graph
 NAMES = "names"
 _TIMESTAMP = (1980, 1, 1, 0, 0, 0)
 _INTEGERS = tuple(np.dtype(f"<i{size}") for size in (1, 2, 4, 8))
+_STORED = {np.dtype(np.uint8), *_INTEGERS, *(np.dtype(f"<f{size}") for size in (2, 4, 8))}
 
 
 def save_constants(graph: Graph, path: Path) -> None:
@@ -95,9 +96,9 @@ def _read_array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Array:
             raise ValueError(f"{entry.filename!a} is no array of format 1.0")
         shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
         size = math.prod(shape) * dtype.itemsize
-        if dtype.kind not in "iuf" or fortran or size != entry.file_size - file.tell():
+        if dtype not in _STORED or fortran or size != entry.file_size - file.tell():
             raise ValueError(f"{entry.filename!a} is not {shape} of {dtype}")
-        array = np.frombuffer(file.read(size), dtype).reshape(shape)
+        array: Array = np.ndarray(shape, dtype, buffer=file.read(size))
     return array
 
 
@@ -112,13 +113,17 @@ def constant_keys(constants: Iterable[str]) -> dict[str, str]:
 
 
 def narrow(array: Array) -> Array:
-    """Return the array in the narrowest signed integer type, in C order and little-endian."""
+    """Return the array in the narrowest signed integer type, in C order and little-endian.
+
+    Raises:
+        MappingError: ``bad-weights`` for integers of more than 64 bits with sign.
+    """
     if array.dtype.kind == "f":
         return np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
     low, high = int(array.min(initial=0)), int(array.max(initial=0))
     type = next((t for t in _INTEGERS if np.iinfo(t).min <= low and high <= np.iinfo(t).max), None)
     if type is None:
-        raise OverflowError(f"constants span {low}..{high}, more than 64 bits")
+        raise refuse("bad-weights", f"integers span {low}..{high}, more than 64 bits with sign")
     return np.asarray(array, dtype=type, order="C")
 
 

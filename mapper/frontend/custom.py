@@ -47,7 +47,9 @@ class _Parts:
 
     def add(self, op: str, *inputs: str, **attributes: int) -> str:
         name = f"{self._node.name}.{op}{len(self.nodes)}"
-        self._append(helper.make_node(op, list(inputs), [name], **attributes))
+        node = helper.make_node(op, list(inputs), [name])
+        node.attribute.extend(helper.make_attribute(k, v) for k, v in attributes.items())
+        self._append(node)
         return name
 
     def known(self, name: str, value: Array | float) -> str:
@@ -93,5 +95,3 @@ def _number(node: Node, index: int) -> float:
     if array.size != 1:
         raise node.unsupported(f"input {index} must be one number, it has shape {array.shape}")
     return float(array.reshape(-1)[0])
-
-

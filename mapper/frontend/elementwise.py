@@ -277,7 +277,7 @@ _RULES: dict[str, Callable[[Node], Form]] = {
 }
 
 
-_REASONS = {
+REASONS = {
     "ArgMax": "only the greatest of several neurons fires (ArgMax)",
     "ArgMin": "its state is looked up in a table (ArgMin)",
     "Ceil": "it fires more than once a step (Ceil)",
@@ -288,10 +288,11 @@ _REASONS = {
     "Pow": "it raises its state to a power (Pow)",
     "Round": "it rounds its state (Round)",
 }
+"""What telling operators say about a neuron."""
 
 
 def reason_for(op: str, otherwise: str) -> str:
     """Say in the words of the field what keeps a node from being a neuron's arithmetic."""
     if op.startswith(("Random", "Bernoulli", "Multinomial")):
         return f"it adds random noise ({op})"
-    return _REASONS.get(op, f"{op}: {otherwise}")
+    return REASONS.get(op, otherwise)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mapper.frontend import forms
-from mapper.frontend.elementwise import reason_for
+from mapper.frontend.elementwise import REASONS, reason_for
 from mapper.frontend.forms import ONE, Atom, Clamp, Fires, Form, Input, Monomial, Opaque, Shape
 from mapper.ir.core import Array
 from mapper.ir.neurons import Phase, ResetKind
@@ -147,12 +147,12 @@ def _touches(form: Form, reads: Sequence[Input]) -> bool:
 
 
 def _refuse_opaque(all_forms: Sequence[Form], reads: Sequence[Input]) -> None:
-    for form in all_forms:
-        for atom in forms.depends_on(form):
-            if isinstance(atom, Opaque) and any(_touches(f, reads) for f in atom.operands):
-                raise UnfitError(atom.reason, atom.loc)
-            if isinstance(atom, Opaque) and not atom.operands:
-                raise UnfitError(reason_for(atom.op, atom.reason), atom.loc)
+    """Refuse the first node of an update that no form can say."""
+    found = {a for form in all_forms for a in forms.depends_on(form) if isinstance(a, Opaque)}
+    own = [a for a in found if not a.operands or any(_touches(f, reads) for f in a.operands)]
+    if own:
+        first = min(own, key=lambda atom: (atom.op not in REASONS, atom.order))
+        raise UnfitError(reason_for(first.op, first.reason), first.loc)
 
 
 def _roles(pairs: Sequence[Pair], own: Sequence[Fires]) -> tuple[Pair, Pair | None]:
@@ -191,7 +191,7 @@ def _without_clamp(form: Form) -> tuple[Form, Array | None]:
 
 def _without_clamps(form: Form) -> Form:
     """Read a comparison as if the membrane were not bounded below; validation has the last word."""
-    clamps = {a: a.inside for a in form.atoms() if isinstance(a, Clamp)}
+    clamps: dict[Atom, Form] = {a: a.inside for a in form.atoms() if isinstance(a, Clamp)}
     return forms.substitute(form, clamps) if clamps else form
 
 
@@ -249,9 +249,7 @@ def _immediate_reset(rest: Form, fired: Form, firing: Firing) -> _Reset:
             kind="subtract", amount=-change.constant, firing=firing, fired_by=rest, rest=rest
         )
     if _is_constant(fired, rest):
-        return _Reset(
-            kind="value", amount=fired.constant, firing=firing, fired_by=rest, rest=rest
-        )
+        return _Reset(kind="value", amount=fired.constant, firing=firing, fired_by=rest, rest=rest)
     raise UnfitError("its reset is neither a subtraction nor a value", firing.event.loc)
 
 
@@ -293,7 +291,7 @@ def _firings(
 
 def _firing(event: Fires, level: Form, target: Form, read: Input, phase: Phase) -> Firing | None:
     """Read ``level > 0`` as a threshold on ``target``, where one is a multiple of the other."""
-    pivot = frozenset([read])
+    pivot: Monomial = frozenset([read])
     if pivot not in target.terms:
         pivot = next((m for m in target.terms if m != ONE), ONE)
     divisor = target.terms.get(pivot)
@@ -379,9 +377,8 @@ def _common_factor(form: Form) -> Array:
     singles = [m for m in form.terms if len(m) == 1]
     for monomial in sorted(singles, key=lambda m: next(iter(m)).order):
         factor = form.terms[monomial]
-        if factor.ndim == 0 or len(form.terms) == 1:
-            if np.all(factor != 0):
-                return factor
+        if (factor.ndim == 0 or len(form.terms) == 1) and np.all(factor != 0):
+            return factor
     return np.ones(())
 
 
@@ -411,5 +408,3 @@ def _is_constant(form: Form, like: Form) -> bool:
 def _close(a: Array, b: Array) -> bool:
     scale = np.maximum(np.abs(a), np.abs(b))
     return bool(np.all(np.abs(a - b) <= TOLERANCE * np.maximum(scale, 1e-12)))
-
-

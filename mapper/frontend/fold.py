@@ -20,18 +20,22 @@ MAX_ELEMENTS = 1 << 28
 """Of one computed constant: a few bytes in a file must not fill the memory."""
 
 ELEMENTWISE = frozenset(
-    "Abs Add And BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Cast CastLike Ceil Clip Cos "
-    "Cosh Div Elu Equal Erf Exp Floor Greater GreaterOrEqual HardSigmoid HardSwish Identity "
-    "IsInf IsNaN LeakyRelu Less LessOrEqual Log Max Mean Min Mod Mul Neg Not Or PRelu Pow "
-    "Reciprocal Relu Round Selu Sigmoid Sign Sin Sinh Softplus Softsign Sqrt Sub Sum Tan Tanh "
-    "ThresholdedRelu Where Xor".split()
+    """
+    Abs Add And BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Cast CastLike Ceil Clip Cos
+    Cosh Div Elu Equal Erf Exp Floor Greater GreaterOrEqual HardSigmoid HardSwish Identity IsInf
+    IsNaN LeakyRelu Less LessOrEqual Log Max Mean Min Mod Mul Neg Not Or PRelu Pow Reciprocal
+    Relu Round Selu Sigmoid Sign Sin Sinh Softplus Softsign Sqrt Sub Sum Tan Tanh
+    ThresholdedRelu Where Xor
+    """.split()  # noqa: SIM905 - a list of sixty quoted words is harder to read
 )
 OTHERS = frozenset(
-    "ArgMax ArgMin BatchNormalization Compress Concat Constant ConstantOfShape CumSum Dropout "
-    "Expand EyeLike Flatten Gather GatherElements GatherND Gemm MatMul NonZero OneHot Pad Range "
-    "ReduceL1 ReduceL2 ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare "
-    "Reshape ScatterElements ScatterND Shape Size Slice Softmax Split Squeeze Tile Transpose "
-    "Trilu Unsqueeze".split()
+    """
+    ArgMax ArgMin BatchNormalization Compress Concat Constant ConstantOfShape CumSum Dropout
+    Expand EyeLike Flatten Gather GatherElements GatherND Gemm MatMul NonZero OneHot Pad Range
+    ReduceL1 ReduceL2 ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare
+    Reshape ScatterElements ScatterND Shape Size Slice Softmax Split Squeeze Tile Transpose
+    Trilu Unsqueeze
+    """.split()  # noqa: SIM905 - a list of sixty quoted words is harder to read
 )
 FOLDABLE = ELEMENTWISE | OTHERS
 
@@ -88,7 +92,7 @@ def _result_elements(node: NodeProto, arrays: Sequence[Array]) -> float:
     """Return how many elements the result has, or a little more."""
     if node.op_type in _SIZES:
         try:
-            return _SIZES[node.op_type](node, arrays)
+            return float(_SIZES[node.op_type](node, arrays))
         except (IndexError, ValueError, TypeError, OverflowError) as error:
             raise CannotFoldError(f"its inputs do not fit: {error}") from error
     if node.op_type in ELEMENTWISE:
@@ -100,21 +104,22 @@ def _result_elements(node: NodeProto, arrays: Sequence[Array]) -> float:
 
 
 def _product(values: Array) -> float:
-    return math.prod(float(v) for v in np.asarray(values).reshape(-1).tolist())
+    return float(math.prod(float(v) for v in np.asarray(values).reshape(-1).tolist()))
 
 
 def _matmul(node: NodeProto, arrays: Sequence[Array]) -> float:
-    return float(arrays[0].size) * arrays[1].size / max(1, min(arrays[0].shape[-1:], default=1)) ** 2
+    inner = max(1, min(arrays[0].shape[-1:], default=1))
+    return float(arrays[0].size) * arrays[1].size / inner**2
 
 
 def _expand(node: NodeProto, arrays: Sequence[Array]) -> float:
     target = tuple(int(n) for n in arrays[1].reshape(-1))
-    return math.prod(np.broadcast_shapes(arrays[0].shape, target))
+    return float(math.prod(np.broadcast_shapes(arrays[0].shape, target)))
 
 
 def _gather(node: NodeProto, arrays: Sequence[Array]) -> float:
     axis = next((int(a.i) for a in node.attribute if a.name == "axis"), 0)
-    return arrays[0].size / max(1, arrays[0].shape[axis]) * arrays[1].size
+    return float(arrays[0].size) / max(1, arrays[0].shape[axis]) * arrays[1].size
 
 
 def _range(node: NodeProto, arrays: Sequence[Array]) -> float:

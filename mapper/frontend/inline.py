@@ -46,8 +46,9 @@ def _check_calls(model: ModelProto, functions: dict[Key, FunctionProto], path: P
         key: Counter((n.domain, n.op_type) for n in _nested(list(f.node)))
         for key, f in functions.items()
     }
+    graph = {key: set(callees) & set(calls) for key, callees in calls.items()}
     try:
-        order = list(TopologicalSorter({k: set(c) & set(calls) for k, c in calls.items()}).static_order())
+        order = list(TopologicalSorter(graph).static_order())
     except CycleError as error:
         raise refuse("invalid-model", "a function calls itself", loc=path.name) from error
     sizes: dict[Key, int] = {}
@@ -55,7 +56,9 @@ def _check_calls(model: ModelProto, functions: dict[Key, FunctionProto], path: P
         sizes[key] = sum(times * sizes.get(callee, 1) for callee, times in calls[key].items())
     total = sum(sizes.get((n.domain, n.op_type), 1) for n in _nested(list(model.graph.node)))
     if total > MAX_NODES:
-        raise refuse("model-too-large", f"{total} nodes, at most {MAX_NODES} are read", loc=path.name)
+        raise refuse(
+            "model-too-large", f"{total} nodes, at most {MAX_NODES} are read", loc=path.name
+        )
 
 
 def _nested(nodes: list[NodeProto]) -> list[NodeProto]:

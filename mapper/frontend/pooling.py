@@ -56,9 +56,7 @@ def reduction(node: Node) -> Form:
     chosen = {axis % len(x.shape) for axis in axes}
     wide = sorted(axis for axis in chosen if x.shape[axis] > 1)
     keep = bool(node.attribute("keepdims", 1))
-    shape = tuple(
-        1 if k in chosen else n for k, n in enumerate(x.shape) if keep or k not in chosen
-    )
+    shape = tuple(1 if k in chosen else n for k, n in enumerate(x.shape) if keep or k not in chosen)
     if not wide:
         return reshape(x, shape)
     first, last = wide[0], wide[-1]

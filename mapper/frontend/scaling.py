@@ -74,7 +74,7 @@ def quantise(node: Node) -> Tensor:
     if isinstance(tensor, Constant):
         step, zero = (_along(axis, part, tensor.shape) for part in (step, zero))
         codes = np.rint(tensor.array.astype(np.float32) / step.astype(np.float32)) + zero
-        return Constant(array=np.clip(codes, low, high).astype(np.int64))
+        return Constant(array=np.clip(codes, low, high).astype(np.int64), name=tensor.name)
     x = node.form(0)
     step, zero = (_along(axis, part, x.shape) for part in (step, zero))
     rounded = _rounded(node, x, step, zero, (low, high))
@@ -89,7 +89,8 @@ def dequantise(node: Node) -> Tensor:
         step, zero = (_along(axis, part, tensor.shape) for part in (step, zero))
         codes = tensor.array.astype(np.int64) - zero.astype(np.int64)
         reals = codes.astype(np.float32) * step.astype(np.float32)
-        return Constant(array=reals, quantised=Quantised(codes=_fit(codes), step=step))
+        kept = Quantised(codes=_fit(codes), step=step)
+        return Constant(array=reals, name=tensor.name, quantised=kept)
     x = node.form(0)
     step, zero = (_along(axis, part, x.shape) for part in (step, zero))
     return forms.multiply(forms.subtract(x, of_array(zero)), of_array(step))

@@ -187,9 +187,7 @@ def joined(node: Node) -> Form:
     return of_atom(layer, shape)
 
 
-def _write_join(
-    loc: str, axis: int, values: tuple[Value, ...], result: Value, out: Writer
-) -> None:
+def _write_join(loc: str, axis: int, values: tuple[Value, ...], result: Value, out: Writer) -> None:
     parts = []
     for value in values:
         if value.type != result.type:

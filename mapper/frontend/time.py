@@ -38,9 +38,9 @@ def other_form(
         if name in weights
     )
     repeats = max(uses.values(), default=1)
-    if repeats > 1:
-        return _other_form(f"{repeats} time steps, written out one after the other", loc)
     longest = max(lengths, default=1)
+    if repeats > 1 and repeats >= longest:
+        return _other_form(f"{repeats} time steps, written out one after the other", loc)
     if longest > 1:
         return _other_form(f"a whole sequence: its first axis has {longest} elements", loc)
     written = sum(node.op_type.startswith("Scatter") for node in nodes)

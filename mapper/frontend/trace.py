@@ -5,23 +5,32 @@ The result of each node is a ``Constant`` or a ``Form``. What has neither meanin
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import onnx
-from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
+from onnx import (
+    GraphProto,
+    ModelProto,
+    NodeProto,
+    TensorProto,
+    ValueInfoProto,
+    helper,
+    numpy_helper,
+)
 
 from mapper.diagnostics import MappingError, refuse
 from mapper.frontend import forms, pooling, scaling, shaping, synapses
 from mapper.frontend.custom import DOMAINS, spelled_out
-from mapper.frontend.elementwise import Comparisons, elementwise, is_elementwise, reason_for
-from mapper.frontend.fold import CannotFoldError, Constant, fold
+from mapper.frontend.elementwise import Comparisons, elementwise, is_elementwise
+from mapper.frontend.fold import CannotFoldError, Constant, Quantised, fold
 from mapper.frontend.forms import Form, Input, NotAffineError, Opaque, Shape
 from mapper.frontend.load import to_array
 from mapper.frontend.node import Node, Tensor
 from mapper.frontend.time import refuse_loops
-from mapper.ir.core import Array
+from mapper.ir.core import FLOAT, Array, Type
 
 Rule = Callable[[Node], Tensor]
 
@@ -78,8 +87,13 @@ class Trace:
         return shape[1:] if self.batched and shape[:1] == (1,) else shape
 
 
-def trace(model: ModelProto, path: Path) -> Trace:
+def trace(model: ModelProto, path: Path, types: Mapping[str, Type] | None = None) -> Trace:
     """Return what every tensor of a model is.
+
+    Args:
+        model: As read by ``load.read_model``.
+        path: Its file, for locations.
+        types: Of inputs that are known to hold spikes.
 
     Raises:
         MappingError: ``dynamic-shape``, ``unsupported-time-form`` (a loop),
@@ -98,7 +112,12 @@ def trace(model: ModelProto, path: Path) -> Trace:
     for tensor in model.graph.initializer:
         result.tensors[tensor.name] = Constant(array=to_array(tensor, path), name=tensor.name)
     for name, shape in shapes.items():
-        result.inputs[name] = Input(name=name, shape=result.inner(shape), loc=path.name)
+        result.inputs[name] = Input(
+            name=name,
+            shape=result.inner(shape),
+            type=(types or {}).get(name, FLOAT),
+            loc=f"{path.name}:{name}",
+        )
         result.tensors[name] = forms.of_atom(result.inputs[name], shape)
     result.outputs = tuple(port.name for port in model.graph.output)
     live = _live_nodes(model.graph)
@@ -178,16 +197,12 @@ def _visit(proto: NodeProto, state: Trace) -> None:
     if proto.op_type == "If":
         _visit_branch(node, state)
     elif proto.domain in DOMAINS:
-        for part in _spelled_out(node):
+        for part in spelled_out(node):
             state.readers.update(part.input)
             _visit(part, state)
     else:
         results = _results(node, state)
-        state.tensors.update(zip((n for n in proto.output), results, strict=False))
-
-
-def _spelled_out(node: Node) -> list[NodeProto]:
-    return spelled_out(node)
+        state.tensors.update(zip(proto.output, results, strict=False))
 
 
 def _visit_branch(node: Node, state: Trace) -> None:
@@ -211,7 +226,7 @@ def _results(node: Node, state: Trace) -> Sequence[Tensor]:
     try:
         return [_result(node, state)]
     except NotAffineError as error:
-        return _opaque(node, state, reason_for(node.op, str(error)), "")
+        return _opaque(node, state, f"{node.op}: {error}", "")
     except MappingError as error:
         diagnostic = error.diagnostics[0]
         if diagnostic.code != "unsupported-op":
@@ -253,19 +268,26 @@ def _folded(node: Node) -> list[Tensor]:
         results = fold(node.proto, arrays, node.opset)
     except CannotFoldError as error:
         raise node.unsupported(str(error)) from error
-    return [Constant(array=a, quantised=_kept_codes(node, a)) for a in results]
+    return [
+        Constant(array=a, name=_kept_name(node), quantised=_kept_codes(node, a)) for a in results
+    ]
+
+
+def _kept_name(node: Node) -> str:
+    """Name a weight after the stored tensor that it comes from."""
+    source = node.input(0)
+    moves = node.op in ("Cast", "Clip", "Identity", "Transpose") or node.op in shaping.RESHAPING
+    return source.name if moves and isinstance(source, Constant) else ""
 
 
 def _array_of(tensor: Tensor) -> Array:
     """Return a constant, or something of the right shape where only the shape is asked for."""
     if isinstance(tensor, Constant):
         return tensor.array
-    import numpy as np
-
     return np.broadcast_to(np.float32(0), tensor.shape)
 
 
-def _kept_codes(node: Node, result: Array) -> scaling.Quantised | None:
+def _kept_codes(node: Node, result: Array) -> Quantised | None:
     """Keep integer codes beside reals through nodes that only move them."""
     source = node.input(0)
     if not isinstance(source, Constant) or source.quantised is None:
@@ -273,12 +295,12 @@ def _kept_codes(node: Node, result: Array) -> scaling.Quantised | None:
     codes, step = source.quantised.codes, source.quantised.step
     if node.op == "Transpose":
         order = node.attribute("perm", tuple(reversed(range(codes.ndim))))
-        return scaling.Quantised(codes=codes.transpose(order), step=step.transpose(order))
+        return Quantised(codes=codes.transpose(order), step=step.transpose(order))
     if node.op == "Identity":
         return source.quantised
     if node.op in shaping.RESHAPING and step.size == 1 and codes.size == result.size:
         one = step.reshape((1,) * result.ndim)
-        return scaling.Quantised(codes=codes.reshape(result.shape), step=one)
+        return Quantised(codes=codes.reshape(result.shape), step=one)
     return None
 
 

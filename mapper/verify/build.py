@@ -1,6 +1,6 @@
 """Verify a build: run every ring that can be run, cheapest first."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from mapper.build import Build
 from mapper.executor import generate_executor, load_executor, run_lowered, to_lowered_onnx
-from mapper.ir.core import Array, Graph
+from mapper.ir.core import Array, Graph, IntType
 from mapper.ir.verify import graph_problems
 from mapper.pipeline import make_passes, run_passes
 from mapper.recordings import to_reals
@@ -87,7 +87,7 @@ def verify_build(
     progress(RULES)
     rings = [_rules(build)]
     progress(PASSES)
-    stages = rerun_passes(build, reals)
+    stages = rerun_passes(build)
     rings.append(passes_ring(PASSES, stages, codes, build.hardware))
     rings.append(reference or Ring(name=REFERENCE, status="skipped", reason="no model given"))
 
@@ -113,12 +113,12 @@ def _rules(build: Build) -> Ring:
     return Ring(name=RULES, status="equal", reason=f"{ops} ops", max_abs_diff=0.0)
 
 
-def rerun_passes(build: Build, reals: Mapping[str, Array]) -> list[tuple[str, bool, Graph]]:
+def rerun_passes(build: Build) -> list[tuple[str, bool, Graph]]:
     """Run the passes of a build again and return each pass's name, exactness and graph."""
-    inputs = {v.name: v for v in build.hardware.inputs}
     codes = {
-        v.name: InputCode(type=inputs[v.name].type, step=_step(build.hardware, v.name))
-        for v in build.network.inputs
+        v.name: InputCode(type=v.type, step=_step(build.hardware, v.name))
+        for v in build.hardware.inputs
+        if isinstance(v.type, IntType)
     }
     stages: list[tuple[str, bool, Graph]] = []
     run_passes(
@@ -140,12 +140,16 @@ def _step(graph: Graph, name: str) -> float:
     return 1.0 if coding is None else float(coding.scale)  # type: ignore[arg-type]  # never Const
 
 
-def run_executor(
-    graph: Graph, codes: Mapping[str, Array], watch: Sequence[str] = ()
-) -> dict[str, Array]:
-    """Generate the executor of a graph and run it; ``watch`` names further values to return."""
-    executor = load_executor(generate_executor(graph, watch=watch), graph.constants)
-    return dict(executor.run(codes))
+def run_executor(graph: Graph, codes: Mapping[str, Array]) -> dict[str, Array]:
+    """Generate the executor of a graph and run it."""
+    return load_executor(generate_executor(graph), graph.constants).run(codes)
+
+
+def trace_executor(
+    graph: Graph, codes: Mapping[str, Array]
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Run it like ``run_executor``; return the outputs and the trace that ``measure`` counts."""
+    return load_executor(generate_executor(graph), graph.constants).run(codes, trace=True)
 
 
 def run_onnx(graph: Graph, codes: Mapping[str, Array]) -> dict[str, Array]:

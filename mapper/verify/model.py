@@ -46,9 +46,7 @@ def verify_model(
     rings = [_rules(graph)]
     progress("ONNX Runtime")
     rings.append(_against_runtime(path, imported, inputs, initial, found))
-    expected = {
-        name: arrays[f"expected_{name}"] for name in found if f"expected_{name}" in arrays
-    }
+    expected = {name: arrays[f"expected_{name}"] for name in found if f"expected_{name}" in arrays}
     if expected:
         rings.append(compare(EXPECTED, graph, found, expected))
     return Verification(rings=tuple(rings))
@@ -74,22 +72,41 @@ def _against_runtime(
     initial: Mapping[str, Array],
     found: Mapping[str, Array],
 ) -> Ring:
+    states = {s.read.name: s.output for s in imported.graph.states}
+    batch = next(iter(inputs.values())).shape[1]
     try:
         samples = [
-            run_reference(path, _sample(inputs, b, axis=1), _sample(initial, b, axis=0))
-            for b in range(next(iter(inputs.values())).shape[1])
+            run_reference(path, *_one_sample(imported, inputs, initial, b), states)
+            for b in range(batch)
         ]
     except MappingError as error:
         reason = "; ".join(diagnostic.message for diagnostic in error.diagnostics)
         return Ring(name=REFERENCE, status="skipped", reason=reason)
     expected = {
-        name: np.concatenate([sample[name] for sample in samples], axis=1) for name in samples[0]
+        name: np.concatenate([_in_graph(imported, name, sample[name]) for sample in samples], 1)
+        for name in samples[0]
     }
     return compare(REFERENCE, imported.graph, found, expected)
 
 
-def _sample(arrays: Mapping[str, Array], index: int, axis: int) -> dict[str, Array]:
-    return {name: array.take([index], axis=axis) for name, array in arrays.items()}
+def _one_sample(
+    imported: Imported, inputs: Mapping[str, Array], initial: Mapping[str, Array], index: int
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Return one sample's inputs ``[T, *model shape]`` and initial states ``[*model shape]``."""
+    chosen = {
+        name: imported.port(name).to_model(array[:, index : index + 1])
+        for name, array in inputs.items()
+    }
+    starts = {
+        name: imported.port(name).to_model(array[None, index : index + 1])[0]
+        for name, array in initial.items()
+    }
+    return chosen, starts
+
+
+def _in_graph(imported: Imported, name: str, array: Array) -> Array:
+    """Return a model output ``[T, *model shape]`` as ``[T, B, *shape]``."""
+    return imported.port(name).to_graph(array)
 
 
 def compare(
@@ -104,7 +121,8 @@ def compare(
     for output in (output for output in types if output in expected):
         mine = found[output]
         theirs = expected[output].reshape(mine.shape)
-        allowed = TOLERANCE * float(np.abs(theirs).max(initial=0.0)) if types[output] == FLOAT else 0
+        greatest = float(np.abs(theirs).max(initial=0.0))
+        allowed = TOLERANCE * greatest if types[output] == FLOAT else 0.0
         off = np.abs(mine.astype(np.float64) - theirs.astype(np.float64)) > allowed
         worst = max(worst, difference(mine, theirs))
         if off.any():

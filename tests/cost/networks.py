@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mapper.cost import Events, measured_values
+from mapper.cost import Activity, Events, measure
+from mapper.executor import generate_executor, load_executor
 from mapper.ir.core import SPIKE, Array, Const, Graph, IntType, Op, Span, State, Value
 from mapper.ir.crossbar import (
     CountActive,
@@ -174,6 +175,17 @@ def random_codes(rng: np.random.Generator, value: Value, steps: int, batch: int)
     return codes.reshape(shape)
 
 
+def traced(graph: Graph, inputs: Array) -> dict[str, Array]:
+    """Run the generated executor and return what it traced."""
+    executor = load_executor(generate_executor(graph), graph.constants)
+    _, trace = executor.run({"x": inputs}, trace=True)
+    return trace
+
+
+def activity_of(graph: Graph, inputs: Array) -> Activity:
+    return measure(graph, traced(graph, inputs))
+
+
 def graph_for(target: Target) -> Graph:
     """Make a layer of 20 inputs and 6 outputs for the last macro of a target."""
     macro = target.macros[-1]
@@ -196,7 +208,7 @@ def graph_for(target: Target) -> Graph:
 def one_by_one(graph: Graph, inputs: Array) -> Iterator[Events]:
     """Walk over every time step, sample, bit, position and crossbar of every layer."""
     layers = [op for op in graph.ops if isinstance(op, CrossbarMvm)]
-    run = evaluate(graph, {"x": inputs}, watch=measured_values(graph))
+    run = evaluate(graph, {"x": inputs}, watch=[op.x.name for op in layers])
     for op in layers:
         assert op.encoding is not None
         digits = op.encoding.digits(graph.constants[op.weight.name])

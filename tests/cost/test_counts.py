@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mapper.cost import Activity, Events, count_layers, measure, measured_values
+from mapper.cost import Activity, Events, count_layers, estimate
 from mapper.cost.model import Work, action_counts
 from mapper.ir.core import SPIKE, Const, IntType, Op, Span, Value
 from mapper.ir.crossbar import Placement
@@ -17,6 +17,7 @@ from tests.cost.networks import (
     DIFFERENTIAL_3,
     FIVE_BY_THREE,
     OFFSET_4,
+    activity_of,
     adc_layer,
     crossbar,
     layer,
@@ -54,7 +55,7 @@ def test_recorded_spikes_drive_their_wordlines():
     graph = two_by_two_grid()
     # Step 1 drives rows 0 and 2 (4 + 6 cells on), step 2 row 4 (1 on).
     spikes = np.array([[[1, 0, 1, 0, 0]], [[0, 0, 0, 0, 1]]])
-    activity = measure(graph, {"x": spikes})
+    activity = activity_of(graph, spikes)
     assert activity == Activity(
         steps=2, samples=1, events=(Events(wordlines=6, cells=36, levels=11),)
     )
@@ -179,7 +180,6 @@ def test_two_layers_in_a_row():
     assert [counted.work.membrane_updates for counted in layers] == [3, 2]
     # Slot 4 is on the second tile, one hop from the first.
     assert [counted.distance for counted in layers] == [1, 1]
-    assert measured_values(graph) == ("x", "fc.spike")
 
 
 def test_a_layer_on_the_digital_unit():
@@ -196,8 +196,8 @@ def test_a_layer_on_the_digital_unit():
     assert counted.digital_rows == 4
     assert counted.stored_bits == 2 * 12 + 2 * 12 + 8 * 3
     assert work.membrane_updates == 2
-    assert measured_values(graph) == ()
-    assert measure(graph, {}).events == (Events(0, 0, 0),)
+    activity = activity_of(graph, np.ones((2, 3, 4), np.int64))
+    assert activity == Activity(steps=2, samples=3, events=(Events(0, 0, 0),))
 
 
 def test_a_digital_convolution_of_spikes_only_adds():
@@ -216,6 +216,9 @@ def test_a_network_without_weights_is_one_layer():
     (counted,) = count_layers(graph, small_target())
     assert counted.name == "tiny"
     assert (counted.work.membrane_updates, counted.work.membrane_bits) == (6, 144)
+    activity = activity_of(graph, np.ones((2, 3, 6), np.int64))
+    assert activity == Activity(steps=2, samples=3, events=(Events(0, 0, 0),))
+    assert estimate(graph, small_target(), activity).counts["membrane_updates"] == 6 * 2 * 3
 
 
 def test_digital_ops_between_layers():

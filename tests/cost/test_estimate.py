@@ -6,7 +6,7 @@ from math import fsum
 import numpy as np
 import pytest
 
-from mapper.cost import Cost, Range, count_layers, estimate, measure
+from mapper.cost import Cost, Range, count_layers, estimate
 from mapper.cost.facts import chip_of, corners_of
 from mapper.cost.model import Chip, Facts, Macro, Part, cycle_ns, latencies, layer_area, layer_time
 from mapper.cost.summary import cost_of
@@ -15,7 +15,15 @@ from mapper.ir.core import SPIKE, Span, Value
 from mapper.ir.crossbar import Placement
 from mapper.ir.encoding import Encoding
 from targets import list_targets, load_target
-from tests.cost.networks import crossbar, graph_for, layer, network, small_target, two_by_two_grid
+from tests.cost.networks import (
+    activity_of,
+    crossbar,
+    graph_for,
+    layer,
+    network,
+    small_target,
+    two_by_two_grid,
+)
 
 # Facts with which sums can be done in the head.
 FACTS = Facts(
@@ -58,7 +66,7 @@ def by_hand() -> Cost:
     graph = two_by_two_grid(Placement(macro="m", slots=Span(0, 4)))
     spikes = np.array([[[1, 0, 1, 0, 0]], [[0, 0, 0, 0, 1]]])
     layers = count_layers(graph, small_target())
-    return cost_of(layers, CHIP, (FACTS, FACTS, FACTS), measure(graph, {"x": spikes}))
+    return cost_of(layers, CHIP, (FACTS, FACTS, FACTS), activity_of(graph, spikes))
 
 
 def test_energy_of_every_action_by_hand():
@@ -151,7 +159,7 @@ def test_reloaded_weights_leave_nothing_to_overlap():
 def test_of_several_rounds_the_larger_area_counts():
     graph = two_by_two_grid(Placement(macro="m", slots=Span(0, 4)))
     layers = count_layers(graph, small_target())
-    activity = measure(graph, {"x": np.zeros((1, 1, 5), np.int64)})
+    activity = activity_of(graph, np.zeros((1, 1, 5), np.int64))
     twice = (*layers, replace(layers[0], round=1))
     both = replace(activity, events=activity.events * 2)
     corners = (FACTS, FACTS, FACTS)
@@ -169,7 +177,7 @@ def test_a_replica_column_draws_half_of_a_cell_that_is_on():
             x, weight, encoding, [Span(0, 4)], [Span(0, 1)], placement=Placement(macro="m")
         )
         graph = network(layer(mvm, half_active)[0], {"fc.weight": weight}, x)
-        activity = measure(graph, {"x": np.ones((1, 1, 4), np.int64)})
+        activity = activity_of(graph, np.ones((1, 1, 4), np.int64))
         layers = count_layers(graph, small_target())
         cost = cost_of(layers, CHIP, (FACTS, FACTS, FACTS), activity)
         return cost.energy_pj["cells"].nominal
@@ -182,7 +190,7 @@ def test_a_replica_column_draws_half_of_a_cell_that_is_on():
 def test_multi_bit_cells_draw_by_their_level():
     (only,) = count_layers(two_by_two_grid(Placement(macro="m", slots=Span(0, 4))), small_target())
     graph = two_by_two_grid(Placement(macro="m", slots=Span(0, 4)))
-    activity = measure(graph, {"x": np.ones((1, 1, 5), np.int64)})  # 60 cells, levels 15
+    activity = activity_of(graph, np.ones((1, 1, 5), np.int64))  # 60 cells, levels 15
     macros = {"m": replace(CHIP.macros["m"], top_level=3)}
     cost = cost_of((only,), replace(CHIP, macros=macros), (FACTS, FACTS, FACTS), activity)
     assert cost.energy_pj["cells"].nominal == pytest.approx((5 * 10 + 55 * 1) * 5e-3)
@@ -227,15 +235,15 @@ def test_an_ideal_readout_is_free():
 def test_density_and_recorded_spikes_meet_where_every_bit_is_set():
     target = small_target()
     graph = two_by_two_grid()
-    recorded = measure(graph, {"x": np.ones((3, 1, 5), np.int64)})
+    recorded = activity_of(graph, np.ones((3, 1, 5), np.int64))
     assert estimate(graph, target, recorded) == estimate(graph, target, 1.0, steps=3)
 
 
 def test_energy_is_of_one_sample_and_counts_are_of_all():
     graph, target = two_by_two_grid(), small_target()
     spikes = np.array([[[1, 0, 1, 0, 0]], [[0, 0, 0, 0, 1]]])
-    one = estimate(graph, target, measure(graph, {"x": spikes}))
-    two = estimate(graph, target, measure(graph, {"x": np.repeat(spikes, 2, axis=1)}))
+    one = estimate(graph, target, activity_of(graph, spikes))
+    two = estimate(graph, target, activity_of(graph, np.repeat(spikes, 2, axis=1)))
     assert two.total_pj == one.total_pj
     assert two.counts == {name: 2 * count for name, count in one.counts.items()}
 

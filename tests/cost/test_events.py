@@ -1,13 +1,11 @@
 """Driven wordlines and cells: against counting one by one, and against what bitlines sum up."""
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mapper.cost import count_layers, measure
-from mapper.diagnostics import MappingError
-from mapper.ir.core import SPIKE, Array, Graph, IntType, Span, Value
+from mapper.cost import count_layers
+from mapper.ir.core import Array, Graph, IntType, Span, Value
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.encoding import Encoding
 from mapper.ir.evaluate import evaluate
@@ -15,13 +13,13 @@ from mapper.ir.windows import Window
 from tests.cost.networks import (
     DIFFERENTIAL_3,
     OFFSET_4,
+    activity_of,
     crossbar,
     layer,
     network,
     one_by_one,
     random_codes,
     small_target,
-    two_by_two_grid,
 )
 
 
@@ -65,7 +63,7 @@ def random_layers(draw: st.DrawFn) -> tuple[Graph, Array]:
 @given(case=random_layers())
 def test_measured_events_equal_those_counted_one_by_one(case: tuple[Graph, Array]):
     graph, inputs = case
-    activity = measure(graph, {"x": inputs})
+    activity = activity_of(graph, inputs)
     assert activity.events == tuple(one_by_one(graph, inputs))
     assert (activity.steps, activity.samples) == (2, 2)
 
@@ -93,7 +91,7 @@ def test_every_input_bit_set_gives_the_full_events(case: tuple[Graph, Array]):
     (counted,) = count_layers(graph, small_target())
     value = graph.inputs[0]
     assert isinstance(value.type, IntType)
-    activity = measure(graph, {"x": np.full((1, 1, *value.shape), value.type.max)})
+    activity = activity_of(graph, np.full((1, 1, *value.shape), value.type.max))
     assert activity.events == (counted.full,)
 
 
@@ -106,7 +104,7 @@ def test_levels_are_what_the_bitlines_sum_up():
     graph = network(layer(mvm)[0], {"fc.weight": weight}, x)
     inputs = random_codes(rng, x, steps=3, batch=2)
     sums = evaluate(graph, {"x": inputs}, watch=("fc.sum",))["fc.sum"]
-    assert measure(graph, {"x": inputs}).events[0].levels == sums.sum()
+    assert activity_of(graph, inputs).events[0].levels == sums.sum()
 
 
 def test_negative_codes_drive_their_twos_complement_bits():
@@ -114,47 +112,5 @@ def test_negative_codes_drive_their_twos_complement_bits():
     weight = np.array([[1]])
     mvm = crossbar(x, weight, DIFFERENTIAL_3, [Span(0, 1)], [Span(0, 1)])
     graph = network(layer(mvm)[0], {"fc.weight": weight}, x)
-    (events,) = measure(graph, {"x": np.array([[[-3]], [[3]]])}).events
+    (events,) = activity_of(graph, np.array([[[-3]], [[3]]])).events
     assert events.wordlines == 2 + 2  # 101 and 011
-
-
-ARRAYS = [
-    ({}, "the recording has no array 'x'"),
-    ({"x": np.zeros((2, 1, 4), np.int64)}, "array 'x' is [2, 1, 4], expected [T, B, 5]"),
-    ({"x": np.zeros((0, 1, 5), np.int64)}, "array 'x' is [0, 1, 5], expected [T, B, 5]"),
-    ({"x": np.zeros(5, np.int64)}, "array 'x' is [5], expected [T, B, 5]"),
-    ({"x": np.zeros((2, 1, 5))}, "array 'x' holds float64, expected integers"),
-    ({"x": np.full((2, 1, 5), 2)}, "array 'x' spans 2..2, expected u1"),
-    ({"x": np.full((2, 1, 5), -1)}, "array 'x' spans -1..-1, expected u1"),
-]
-
-
-@pytest.mark.parametrize(("values", "message"), ARRAYS)
-def test_a_recording_of_another_network_is_refused(values, message):
-    with pytest.raises(MappingError) as error:
-        measure(two_by_two_grid(), values)
-    (diagnostic,) = error.value.diagnostics
-    assert (diagnostic.code, diagnostic.message) == ("activity-array", message)
-
-
-def test_arrays_of_different_lengths_are_refused():
-    x = Value("x", SPIKE, (3,))
-    weight = np.ones((3, 3), np.int64)
-    one = crossbar(x, weight, DIFFERENTIAL_3, [Span(0, 3)], [Span(0, 3)])
-    ops, _ = layer(one)
-    two = crossbar(
-        Value("fc.spike", SPIKE, (3,)),
-        weight,
-        DIFFERENTIAL_3,
-        [Span(0, 3)],
-        [Span(0, 3)],
-        name="out",
-    )
-    more, _ = layer(two, name="out")
-    graph = network([*ops, *more], {"fc.weight": weight, "out.weight": weight}, x)
-    values = {"x": np.zeros((2, 1, 3), np.int64), "fc.spike": np.zeros((3, 1, 3), np.int64)}
-    with pytest.raises(MappingError) as error:
-        measure(graph, values)
-    assert error.value.diagnostics[0].message == (
-        "the recorded values have 2x1 and 3x1 time steps and samples"
-    )

@@ -3,17 +3,16 @@
 import numpy as np
 import pytest
 
-from mapper.cost import count_layers, estimate, measure, measured_values
+from mapper.cost import count_layers, estimate
 from mapper.ir.core import FLOAT, SPIKE, Const, Graph, IntType, State, Value
 from mapper.ir.crossbar import CrossbarMvm
-from mapper.ir.evaluate import evaluate
 from mapper.ir.network import MaxPool2d, Reshape
 from mapper.ir.neurons import Neuron, Reset
 from mapper.ir.synapses import Conv2d, Linear
 from mapper.ir.windows import Window
 from passes import PIPELINE
 from targets import Target, list_targets, load_target
-from tests.cost.networks import one_by_one
+from tests.cost.networks import activity_of, one_by_one
 
 
 def neurons(name: str, x: Value) -> Neuron:
@@ -72,8 +71,7 @@ def test_every_event_of_a_mapped_network_is_counted(name):
     target = load_target(name)
     graph = lowered(target)
     spikes = (np.random.default_rng(4).random((3, 1, 2, 6, 6)) < 0.3).astype(np.int64)
-    run = evaluate(graph, {"x": spikes}, watch=measured_values(graph))
-    activity = measure(graph, run | {"x": spikes})
+    activity = activity_of(graph, spikes)
     assert activity.events == tuple(one_by_one(graph, spikes))
     layers = count_layers(graph, target)
     grids = [op for op in graph.ops if isinstance(op, CrossbarMvm)]

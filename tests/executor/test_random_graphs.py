@@ -1,5 +1,6 @@
 """The generated code computes what the definition computes, on random graphs."""
 
+from dataclasses import replace
 from unittest.mock import patch
 
 import numpy as np
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from mapper.executor import arithmetic
 from mapper.executor.generate import generate_executor
+from mapper.executor.lowered import run_lowered, to_lowered_onnx
 from mapper.executor.run import load_executor
 from mapper.ir.core import Graph
 from mapper.ir.evaluate import defined_values, evaluate
@@ -61,3 +63,22 @@ def test_any_value_can_be_watched(case: Case, data: st.DataObject):
 
 def value_names(graph: Graph) -> list[str]:
     return [value.name for value in defined_values(graph)]
+
+
+@thorough
+@given(cases())
+def test_lowered_model_equals_the_executor(case: Case):
+    executor = load_executor(generate_executor(case.graph), case.graph.constants)
+    found = run_lowered(to_lowered_onnx(case.graph), case.inputs, case.initial)
+    assert_same_bits(found, executor.run(case.inputs, case.initial))
+
+
+@thorough
+@given(cases(), st.data())
+def test_a_lowered_model_may_return_partial_sums_and_codes(case: Case, data: st.DataObject):
+    names = [name for op in case.graph.ops for name in (v.name for v in op.results)]
+    watch = data.draw(st.lists(st.sampled_from(names), unique=True, min_size=1))
+    values = {value.name: value for value in defined_values(case.graph)}
+    graph = replace(case.graph, outputs=tuple(values[name] for name in watch))
+    expected = evaluate(graph, case.inputs, case.initial)
+    assert_same_bits(run_lowered(to_lowered_onnx(graph), case.inputs, case.initial), expected)

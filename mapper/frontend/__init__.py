@@ -1,0 +1,11 @@
+"""Read trained networks: ONNX models of one time step become network graphs.
+
+``import_model`` is the way in, ``describe`` says what was recognised, ``run_reference`` runs the
+original file. What can be read, and how, is in ``docs/frontend.md``.
+"""
+
+from mapper.frontend.imported import Imported, Port, import_model
+from mapper.frontend.inspect import describe
+from mapper.frontend.reference import run_reference
+
+__all__ = ["Imported", "Port", "describe", "import_model", "run_reference"]

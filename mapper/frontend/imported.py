@@ -1,0 +1,144 @@
+"""The way in: a model file becomes a checked graph, with what the file knew beyond it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from onnx import ModelProto
+
+from mapper.diagnostics import MappingError, refuse
+from mapper.frontend.build import build_graph
+from mapper.frontend.check import check_neurons
+from mapper.frontend.load import nodes_of, read_model
+from mapper.frontend.logic import type_of
+from mapper.frontend.states import find_dynamics, find_echoes, has_states, missing_state
+from mapper.frontend.time import other_form
+from mapper.frontend.trace import Trace, trace
+from mapper.ir.core import Array, Graph
+from mapper.ir.verify import check_graph
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Port:
+    """An input, output or state of the model, and how its arrays relate to the graph's."""
+
+    name: str
+    model_shape: tuple[int, ...]
+    """As the file says, batch axis included (1 where the file leaves it open)."""
+    graph_shape: tuple[int, ...]
+    """Without the batch axis."""
+    batch_axis: int | None
+    """The axis of ``model_shape`` that is the batch; None if the model has none."""
+
+    def to_graph(self, array: Array) -> Array:
+        """Turn ``[T, *model shape]`` into ``[T, B, *graph shape]``."""
+        steps = array.shape[0]
+        batch = array.shape[1 + self.batch_axis] if self.batch_axis is not None else 1
+        return array.reshape(steps, batch, *self.graph_shape)
+
+    def to_model(self, array: Array) -> Array:
+        """Turn ``[T, B, *graph shape]`` into ``[T, *model shape]``."""
+        if self.batch_axis is not None:
+            return array
+        return array.reshape(array.shape[0], *self.model_shape)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imported:
+    """A model as a graph of one time step."""
+
+    graph: Graph
+    time_form: str
+    """How the file holds time: ``step``, one time step with its state as inputs and outputs."""
+    producer: str
+    opset: int
+    ports: tuple[Port, ...]
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def port(self, name: str) -> Port:
+        """Return the port of an input, an output, a state input or a state output."""
+        return next(port for port in self.ports if port.name == name)
+
+
+def import_model(path: Path | str) -> Imported:
+    """Read an ONNX model of one time step into a graph of float network ops.
+
+    Raises:
+        MappingError: The model cannot be read; ``docs/frontend.md`` lists the codes.
+    """
+    path = Path(path)
+    model = read_model(path)
+    walked = _trace(model, path)
+    echoes = find_echoes(walked)
+    if echoes:
+        types = {echo.read: type_of(walked.form(echo.output)) for echo in echoes}
+        walked = trace(model, path, types)
+    _refuse_without_state(walked, model, bool(echoes))
+    dynamics = find_dynamics(walked, echoes)
+    graph = build_graph(walked, dynamics)
+    check_graph(graph, "the ONNX reader")
+    check_neurons(walked, dynamics, graph)
+    return Imported(
+        graph=graph,
+        time_form="step",
+        producer=" ".join(part for part in (model.producer_name, model.producer_version) if part),
+        opset=walked.opset,
+        ports=tuple(_ports(walked)),
+        warnings=tuple(walked.warnings),
+    )
+
+
+def _trace(model: ModelProto, path: Path) -> Trace:
+    """Walk a model; where that fails because it holds many time steps, say so instead."""
+    try:
+        return trace(model, path)
+    except MappingError as error:
+        if error.diagnostics[0].code != "unsupported-op" or len(_data_inputs(model)) > 1:
+            raise
+        raise _other_form(model, path, set()) or error from error
+
+
+def _data_inputs(model: ModelProto) -> list[str]:
+    known = {tensor.name for tensor in model.graph.initializer}
+    return [port.name for port in model.graph.input if port.name not in known]
+
+
+def _other_form(model: ModelProto, path: Path, lengths: set[int]) -> MappingError | None:
+    weights = {tensor.name for tensor in model.graph.initializer if len(tensor.dims) > 1}
+    return other_form(list(nodes_of(model)), weights, lengths, path.name)
+
+
+def _refuse_without_state(walked: Trace, model: ModelProto, fed_back: bool) -> None:
+    """Refuse what is no time step: many steps in one file, a fixed batch, or no state at all."""
+    lengths = {shape[0] for shape in walked.shapes.values() if shape}
+    if has_states(walked):
+        if lengths and len(lengths) == 1 and max(lengths) > 1:
+            raise refuse(
+                "fixed-batch",
+                f"the model was exported for {max(lengths)} samples at once",
+                loc=walked.path.name,
+                help="export it for one sample, or leave the batch axis open",
+            )
+        return
+    if fed_back:
+        return
+    events = walked.comparisons.all
+    if other := _other_form(model, walked.path, lengths):
+        raise other
+    if events:
+        raise missing_state(events[0])
+    raise refuse("no-neurons", "no spiking neuron was found", loc=walked.path.name)
+
+
+def _ports(walked: Trace) -> Iterator[Port]:
+    for name, shape in walked.shapes.items():
+        yield _port(name, shape, walked)
+    for name in walked.outputs:
+        yield _port(name, walked.form(name).shape, walked)
+
+
+def _port(name: str, shape: tuple[int, ...], walked: Trace) -> Port:
+    inner = walked.inner(shape)
+    axis = 0 if len(inner) < len(shape) else None
+    return Port(name=name, model_shape=shape, graph_shape=inner, batch_axis=axis)

@@ -1,0 +1,25 @@
+"""Names that a model file may hold and that must stay names."""
+
+HOSTILE = (
+    "../../../etc/passwd",
+    "C:\\windows\\x",
+    "quote \" and ' and \\",
+    '"""\nimport os\n"""',
+    "new\nline\r\n# coding: rot13",
+    "# -*- coding: utf-7 -*-",
+    "{{ 7 * 7 }}{% raw %}{# x #}",
+    "{name!r} %s %d",
+    "tab\tbell\x07escape\x1b[31m",
+    "line\u2028separator\u2029 \u202eright to left",
+    "\U0001f4a5 emoji, \u00e9 accent",
+    "file",
+    "allow_pickle",
+    "self.grid",
+    "v0",
+    "t0",
+    "x.npy",
+    "names",
+    "",
+    " ",
+    "a" * 900,
+)

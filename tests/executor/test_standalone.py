@@ -1,0 +1,204 @@
+"""``executor.py`` as a program of its own: no package of ours, files in, files out."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mapper.executor import generate_executor, save_constants
+from mapper.ir.core import Graph, IntType
+from mapper.ir.evaluate import evaluate
+from tests.builders import Builder, dvs_net, one_layer, random_spikes, random_weights, sense_amp
+
+# Runs the program as `python executor.py` does, but where our packages cannot be imported.
+ALONE = (
+    "import runpy, sys\n"
+    "sys.modules.update(dict.fromkeys(('mapper', 'passes', 'targets', 'tests')))\n"
+    "sys.argv = sys.argv[1:]\n"
+    "runpy.run_path(sys.argv[0], run_name='__main__')\n"
+)
+
+
+def written(graph: Graph, folder: Path) -> Path:
+    (folder / "executor.py").write_bytes(generate_executor(graph).encode())
+    save_constants(graph, folder / "weights.npz")
+    return folder / "executor.py"
+
+
+def run(program: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-I", "-c", ALONE, str(program), *map(str, arguments)],
+        cwd="/",
+        env={},
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def net() -> Graph:
+    return dvs_net(size=8, channels=2)
+
+
+@pytest.fixture
+def program(net: Graph, tmp_path: Path) -> Path:
+    return written(net, tmp_path)
+
+
+def test_it_reads_inputs_and_writes_outputs_and_a_trace(net, program, tmp_path):
+    spikes = random_spikes(4, 3, 2, 8, 8)
+    np.savez(tmp_path / "x.npz", events=spikes)
+    done = run(program, tmp_path / "x.npz", tmp_path / "y.npz", "--trace", tmp_path / "trace.npz")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    expected = evaluate(net, {"events": spikes}, watch=["lif1"])
+    with np.load(tmp_path / "y.npz") as found:
+        assert found.files == ["out.v.next"]
+        assert found["out.v.next"].dtype == np.int64
+        assert np.array_equal(found["out.v.next"], expected["out.v.next"])
+    with np.load(tmp_path / "trace.npz") as traced:
+        assert traced["events"].tolist() == spikes.sum(axis=(2, 3, 4)).tolist()
+        assert traced["lif1"].tolist() == expected["lif1"].sum(axis=(2, 3, 4)).tolist()
+
+
+def test_it_writes_the_same_bytes_each_time(program, tmp_path):
+    np.savez(tmp_path / "x.npz", events=random_spikes(2, 1, 2, 8, 8))
+    for name in ("one.npz", "two.npz"):
+        assert run(program, tmp_path / "x.npz", tmp_path / name).returncode == 0
+    assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()
+
+
+def test_one_array_may_have_any_name_any_number_type_and_no_batch(net, program, tmp_path):
+    spikes = random_spikes(3, 1, 2, 8, 8)
+    np.savez(tmp_path / "x.npz", recording=spikes[:, 0].astype(np.float32))
+    assert run(program, tmp_path / "x.npz", tmp_path / "y.npz").returncode == 0
+    with np.load(tmp_path / "y.npz") as found:
+        expected = evaluate(net, {"events": spikes})["out.v.next"]
+        assert np.array_equal(found["out.v.next"], expected)
+
+
+def test_an_array_named_like_a_state_is_where_it_starts(net, program, tmp_path):
+    spikes, start = random_spikes(2, 2, 2, 8, 8), np.arange(5)
+    np.savez(tmp_path / "x.npz", **{"events": spikes, "out.v": start, "labels": np.zeros(2)})
+    assert run(program, tmp_path / "x.npz", tmp_path / "y.npz").returncode == 0
+    with np.load(tmp_path / "y.npz") as found:
+        expected = evaluate(net, {"events": spikes}, {"out.v": np.tile(start, (2, 1))})
+        assert np.array_equal(found["out.v.next"], expected["out.v.next"])
+
+
+@pytest.mark.parametrize("name", ["../up", "file", "allow_pickle", "a b\n'c'", "x.npy", "\u00e9"])
+def test_arrays_keep_names_that_are_no_identifiers(name, tmp_path):
+    net = Builder()
+    x = net.input(name, (3,))
+    net.outputs(net.crossbars(x, random_weights(3, 2), sense_amp(1), name="y"), x)
+    program = written(net.graph(), tmp_path)
+    np.savez(tmp_path / "x.npz", other=random_spikes(2, 1, 3))
+    assert run(program, tmp_path / "x.npz", tmp_path / "y.npz").returncode == 0
+    assert run(program, tmp_path / "y.npz", tmp_path / "z.npz").returncode == 1  # two arrays
+    with np.load(tmp_path / "y.npz") as found:
+        assert found.files == ["y", name]
+
+
+GOOD = random_spikes(2, 3, 4)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "complaint"),
+    [
+        ({"a": GOOD}, "error[missing-input]: there is no array for the input 'b'"),
+        ({"a": GOOD, "b": GOOD, "c": GOOD}, "error[unknown-array]: no input is named 'c'"),
+        ({"a": GOOD, "b": GOOD[:1]}, "error[bad-shape]: time steps and samples differ"),
+        ({"a": GOOD, "b": GOOD[:, :1]}, "error[bad-shape]: time steps and samples differ"),
+        ({"a": GOOD, "b": GOOD[..., 0, 0]}, "error[bad-shape]: 'b' is (2,), expected [T, B, 4]"),
+        ({"a": GOOD, "b": GOOD[..., :3]}, "error[bad-shape]: 'b' is (2, 3, 3)"),
+        ({"a": GOOD[:0], "b": GOOD[:0]}, "'a' is (0, 3, 4): no time steps or samples"),
+        ({"a": GOOD[:, :0], "b": GOOD}, "'a' is (2, 0, 4): no time steps or samples"),
+        ({"a": GOOD, "b": GOOD + 4}, "expected integers from -4 to 3"),
+        ({"a": GOOD, "b": GOOD - 0.5}, "error[bad-code]: 'b' is "),
+        ({"a": GOOD * np.nan, "b": GOOD}, "error[bad-code]: 'a' is nan at time step 0, [0, 0]"),
+        ({"a": GOOD + np.inf, "b": GOOD}, "error[bad-code]: 'a' is inf at time step 0, [0, 0]"),
+        ({"a": GOOD.astype(str), "b": GOOD}, "error[not-numbers]: 'a' holds <U21, not numbers"),
+        ({"a": GOOD + 1j, "b": GOOD}, "error[not-numbers]: 'a' holds complex128, not numbers"),
+        ({"a": GOOD, "b": GOOD, "n.v": GOOD[0, :2]}, "error[bad-shape]: 'n.v' is (2, 4)"),
+        ({"a": GOOD, "b": GOOD, "n.v": GOOD[0] + 9999}, "error[bad-code]: 'n.v' is "),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(arrays, complaint, tmp_path):
+    net = Builder()
+    a, b = net.input("a", (4,)), net.input("b", (4,), IntType(3, signed=True))
+    net.outputs(net.neurons(net.add(a, b), name="n", threshold=3))
+    program = written(net.graph(), tmp_path)
+    np.savez(tmp_path / "x.npz", **arrays)
+    done = run(program, tmp_path / "x.npz", tmp_path / "y.npz")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert complaint in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "y.npz").exists()
+
+
+def test_a_bad_code_is_reported_where_it_is(program, tmp_path):
+    spikes = random_spikes(3, 2, 2, 8, 8)
+    spikes[1, 0, 1, 5, 6] = 7
+    np.savez(tmp_path / "x.npz", events=spikes)
+    done = run(program, tmp_path / "x.npz", tmp_path / "y.npz")
+    assert done.stderr == (
+        "error[bad-code]: 'events' is 7 at time step 1, [0, 1, 5, 6];"
+        " expected integers from 0 to 1\n"
+    )
+
+
+@pytest.mark.parametrize("content", [b"", b"not a zip file", b"PK\3\4 cut off"])
+def test_files_that_are_no_archives_are_refused(content, program, tmp_path):
+    (tmp_path / "x.npz").write_bytes(content)
+    done = run(program, tmp_path / "x.npz", tmp_path / "y.npz")
+    assert done.returncode == 1
+    assert "error[bad-file]" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_pickled_objects_are_refused(program, tmp_path):
+    np.savez(tmp_path / "x.npz", events=np.array([{"no": "thanks"}], dtype=object))
+    done = run(program, tmp_path / "x.npz", tmp_path / "y.npz")
+    assert done.returncode == 1
+    assert "error[bad-file]" in done.stderr
+
+
+def test_a_missing_file_and_an_impossible_output_are_refused(program, tmp_path):
+    assert "error[bad-file]" in run(program, tmp_path / "none.npz", tmp_path / "y.npz").stderr
+    np.savez(tmp_path / "x.npz", events=random_spikes(1, 1, 2, 8, 8))
+    done = run(program, tmp_path / "x.npz", tmp_path / "no" / "y.npz")
+    assert (done.returncode, "error[bad-file]: cannot write" in done.stderr) == (1, True)
+
+
+def test_weights_of_another_network_are_refused(program, tmp_path):
+    save_constants(one_layer(3, 2), tmp_path / "weights.npz")
+    np.savez(tmp_path / "x.npz", events=random_spikes(1, 1, 2, 8, 8))
+    done = run(program, tmp_path / "x.npz", tmp_path / "y.npz")
+    assert done.returncode == 1
+    assert "error[bad-weights]" in done.stderr
+
+
+def test_wrong_usage_exits_2(program):
+    assert run(program).returncode == 2
+
+
+def test_it_can_be_imported_and_stepped(net, program, tmp_path):
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "import numpy as np, executor\n"
+        "states = {p.name: np.zeros((1, *p.shape), np.int64) for p in executor.STATES}\n"
+        "outputs, states = executor.step({'events': np.ones((1, 2, 8, 8), np.int64)}, states)\n"
+        "again = executor.run({'events': np.ones((1, 1, 2, 8, 8), np.int64)})\n"
+        "assert outputs.keys() == again.keys()\n"
+        "assert all((outputs[name] == again[name][0]).all() for name in outputs)\n"
+        "print(sorted(states))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", code, str(tmp_path)],
+        text=True,
+        capture_output=True,
+        check=True,
+    )
+    assert done.stdout == "['lif1.v', 'lif2.v', 'out.v']\n"

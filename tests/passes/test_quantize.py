@@ -1,0 +1,166 @@
+"""Quantisation, on weights and thresholds whose integers can be worked out by hand."""
+
+import numpy as np
+import pytest
+
+from mapper.diagnostics import MappingError
+from mapper.ir.core import FLOAT, SPIKE, Const, Graph, State, Value
+from mapper.ir.evaluate import evaluate
+from mapper.ir.network import Scale
+from mapper.ir.neurons import IntegerNeuron, Neuron, Reset
+from mapper.ir.synapses import Linear
+from mapper.ir.verify import check_graph
+from mapper.pipeline import make_passes, run_passes
+from passes import QuantizeWeights
+from passes.quantize_weights import best_scales
+from targets import load_target
+from tests.networks import NetworkBuilder
+
+IDEAL = load_target("ideal-128")
+
+
+def one_neuron(weights: list[float], threshold: float, **options: object) -> Graph:
+    """One neuron behind a linear layer, its weights on a grid of 1/8."""
+    x, y = Value("x", FLOAT, (len(weights),)), Value("y", FLOAT, (1,))
+    v, after, spike = Value("v", FLOAT, (1,)), Value("after", FLOAT, (1,)), Value("s", SPIKE, (1,))
+    graph = Graph(
+        name="one",
+        inputs=(x,),
+        outputs=(spike,),
+        states=(State(read=v, next="after"),),
+        ops=(
+            Linear(x=x, weight=Const("w"), result=y),
+            Neuron(
+                x=y,
+                membrane=v,
+                membrane_next=after,
+                spike=spike,
+                threshold=threshold,
+                **({"reset": Reset(kind="subtract", amount=threshold)} | options),
+            ),
+        ),
+        constants={"w": np.array([weights], np.float32)},
+    )
+    check_graph(graph, "the test")
+    return graph
+
+
+def integers(graph: Graph, target: str = "ideal-128", **options: object) -> Graph:
+    loaded = load_target(target)
+    passes = make_passes(loaded, **options)  # type: ignore[arg-type]  # forwarded by name
+    return run_passes(graph, loaded, passes, stop_after="quantize-neurons")[0]
+
+
+def neuron_of(graph: Graph) -> IntegerNeuron:
+    return next(op for op in graph.ops if isinstance(op, IntegerNeuron))
+
+
+def test_best_scale_of_weights_on_a_grid_is_the_grid():
+    weights = np.array([[0.7], [-0.7], [0.1], [0.3]])
+    assert best_scales(weights, bits=4) == pytest.approx(0.1)
+
+
+def test_a_lone_outlier_is_clipped_when_that_loses_less():
+    weights = np.concatenate([np.linspace(-1, 1, 200), [2.0]])[:, None]
+    assert best_scales(weights, bits=3)[0] < 2.0 / 3
+
+
+def test_integer_weights_that_fit_are_kept():
+    net = NetworkBuilder()
+    x = net.input(3)
+    net.constants["w"] = np.array([[7, -7, 1]], np.int8)
+    total, y = Value("t", FLOAT, (1,)), Value("y", FLOAT, (1,))
+    net.ops += [Linear(x=x, weight=Const("w"), result=total), Scale(x=total, factor=0.1, result=y)]
+    graph = net.graph(net.neuron(y))
+    assert QuantizeWeights(bits=4).run(graph, IDEAL).ops == graph.ops
+
+
+def test_layers_that_meet_in_one_sum_share_a_scale_per_layer():
+    net = NetworkBuilder()
+    x = net.input(4)
+    graph = net.graph(net.neuron(net.add(net.linear(x, 3), net.linear(x, 3))))
+    quantised = QuantizeWeights(bits=4, granularity="layer").run(graph, IDEAL)
+    scales = [quantised.constants[f"{name}.scale"] for name in ("fc0", "fc1")]
+    assert np.ptp(np.concatenate(scales)) == 0
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_sum_exactly_at_the_threshold_fires_as_in_the_trained_network(strict):
+    """32/128 + 64/128 = 96/128: a tie, in single precision and in integers of 1/128."""
+    graph = one_neuron([32 / 128, 64 / 128, 127 / 128], threshold=96 / 128, strict=strict)
+    spikes = np.array([[[1, 1, 0]], [[0, 0, 1]]])
+    expected = evaluate(graph, {"x": spikes})["s"]
+    assert np.array_equal(evaluate(integers(graph), {"x": spikes})["s"], expected)
+    assert expected[0, 0, 0] == (0 if strict else 1)
+
+
+def test_a_threshold_between_two_steps_rounds_to_the_same_side():
+    """Weights of 1/127: 0.5 is 63.5 steps; >= 0.5 needs 64 of 2^-f, as > 0.5 does."""
+    weights = [1.0, 1 / 127]
+    for strict in (False, True):
+        neuron = neuron_of(integers(one_neuron(weights, threshold=0.5, strict=strict)))
+        steps = 63.5 * 2**neuron.fraction_bits
+        assert neuron.threshold == pytest.approx(steps, abs=1)
+
+
+def test_a_leak_of_seven_eighths_is_a_shift():
+    neuron = neuron_of(integers(one_neuron([1.0], 1.0, leak=0.875)))
+    assert (neuron.decay.kind, neuron.decay.shift) == ("shift", 3)
+
+
+def test_any_other_leak_is_multiplied():
+    neuron = neuron_of(integers(one_neuron([1.0], 1.0, leak=0.8)))
+    assert neuron.decay.multiplier == round(0.8 * 2**16)
+
+
+def refusal(graph: Graph, target: str = "adcless-64") -> str:
+    with pytest.raises(MappingError) as refused:
+        integers(graph, target)
+    return refused.value.diagnostics[0].code
+
+
+def test_what_integers_cannot_follow_is_refused_by_name():
+    assert refusal(one_neuron([1.0], threshold=1e6)) == "membrane-too-narrow"
+    assert refusal(one_neuron([1.0], threshold=1.0, gain=-1.0)) == "negative-scale"
+    late = {"current_leak": 0.5, "current_input": 1.0, "current_gain": 1.0, "gain": 0.0}
+    net = NetworkBuilder()
+    graph = net.graph(net.neuron(net.linear(net.input(2), 1), current=True, **late))
+    assert refusal(graph) in {"unsupported-neuron", "negative-scale"}
+
+
+def test_weight_bits_outside_two_to_eight_are_refused():
+    with pytest.raises(MappingError, match=r"error\[weight-bits\]: weights of 9 bits"):
+        integers(one_neuron([1.0], 1.0), weight_bits=9)
+
+
+def test_currents_of_different_scales_are_aligned():
+    net = NetworkBuilder()
+    x = net.input(6)
+    graph = net.graph(net.neuron(net.add(net.linear(x, 3), net.linear(x, 3))))
+    inputs = {"x0": (np.random.default_rng(1).random((20, 4, 6)) < 0.4).astype(np.int64)}
+    expected = evaluate(graph, inputs)["lif3.s"]
+    found = evaluate(integers(graph), inputs)["lif3.s"]
+    assert (found == expected).mean() > 0.98  # 8-bit weights; a step of rounding at most
+
+
+@pytest.mark.parametrize("kind", ["max", "avg"])
+def test_pooling_keeps_meaning_before_and_after_the_neuron(kind):
+    net = NetworkBuilder()
+    s = net.neuron(net.pool(net.conv(net.input(2, 8, 8), 4), kind))
+    graph = net.graph(net.neuron(net.linear(net.flatten(net.pool(s, kind, 3)), 3)))
+    inputs = {"x0": (np.random.default_rng(1).random((10, 4, 2, 8, 8)) < 0.3).astype(np.int64)}
+    expected = evaluate(graph, inputs, watch=["lif2.s"])
+    found = evaluate(integers(graph), inputs, watch=["lif2.s"])
+    assert (found["lif2.s"] == expected["lif2.s"]).mean() > 0.98  # 8-bit weights
+
+
+def test_an_output_that_never_fires_says_what_its_integers_stand_for():
+    net = NetworkBuilder()
+    graph = net.graph(net.neuron(net.linear(net.input(4), 2), fires=False))
+    mapped = integers(graph)
+    inputs = {"x0": np.ones((3, 1, 4), np.int64)}
+    (name,) = (v.name for v in mapped.outputs)
+    coding = mapped.codings[name]
+    scale = mapped.constants[coding.scale.name]
+    real = evaluate(mapped, inputs)[name] * scale
+    assert real == pytest.approx(evaluate(graph, inputs)[name], abs=0.05)  # 8-bit weights

@@ -1,0 +1,92 @@
+"""Readout settings: what is picked from data, and what from the weights alone."""
+
+import numpy as np
+import pytest
+
+from mapper.ir.core import Graph
+from mapper.ir.evaluate import evaluate
+from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
+from mapper.pipeline import make_passes, run_passes
+from passes.calibrate import first_threshold
+from targets import list_targets, load_target
+from tests.networks import small_conv_net, spikes
+
+NETWORK = small_conv_net()
+SAMPLES = dict(spikes(NETWORK, steps=8, batch=4))
+
+
+def lowered(target: str, samples: dict | None = None) -> Graph:
+    loaded = load_target(target)
+    return run_passes(NETWORK, loaded, make_passes(loaded, samples=samples))[0]
+
+
+def reads(graph: Graph) -> list:
+    return [op for op in graph.ops if isinstance(op, SenseAmpRead | AdcRead)]
+
+
+def test_an_adc_rounds_to_the_nearest_step_ties_up():
+    """Steps of 4 from 0: 1 -> 0, 2 -> 4; steps of 3: 1 -> 0, 2 -> 3."""
+    assert (first_threshold(0, 4), first_threshold(0, 3), first_threshold(-4, 1)) == (2, 2, -3)
+
+
+def test_half_active_references_of_sense_amplifiers_are_not_moved():
+    for op in reads(lowered("adcless-64", SAMPLES)):
+        assert op.active is not None
+        assert lowered("adcless-64", SAMPLES).constants[op.thresholds.name].ravel().tolist() == [0]
+
+
+def test_constant_references_are_set_for_each_column():
+    graph = lowered("adcless-diff-64", SAMPLES)
+    for op in reads(graph):
+        assert op.active is None
+        assert graph.constants[op.thresholds.name].shape == (1, *op.partial_sum.shape[1:4])
+
+
+def test_a_ternary_readout_has_two_ascending_references():
+    graph = lowered("ternary-diff-64", SAMPLES)
+    for op in reads(graph):
+        low, high = graph.constants[op.thresholds.name]
+        assert (low <= high).all()
+        assert op.levels == (-1, 0, 1)
+
+
+def test_a_five_bit_adc_of_step_one_reads_sums_below_32_exactly():
+    """18 wordlines of 1-bit cells never reach 32: step 1, nothing lost."""
+    (first, *_) = reads(lowered("hpadc-flash5-64", SAMPLES))
+    assert (first.bits, first.step, first.base) == (5, 1, 0)
+
+
+def test_sums_of_one_bit_are_rescaled_and_those_of_adcs_are_not():
+    scaled = [op for op in lowered("adcless-64").ops if isinstance(op, ShiftAndAdd)]
+    plain = [op for op in lowered("hpadc-sar5-64").ops if isinstance(op, ShiftAndAdd)]
+    assert all(op.scale > 1 and op.offset == 0 for op in scaled)
+    assert all(op.scale == 1 and op.shift == 0 and op.offset == -8 for op in plain)
+
+
+@pytest.mark.parametrize("target", list_targets())
+def test_data_makes_no_readout_worse_on_the_data_it_saw(target):
+    """Spike agreement of the first layer, which sees the same inputs either way."""
+    expected = evaluate(NETWORK, SAMPLES, watch=["lif1.s"])["lif1.s"]
+
+    def agreement(samples):
+        found = evaluate(lowered(target, samples), SAMPLES, watch=["lif1.s"])["lif1.s"]
+        return (found == expected).mean()
+
+    assert agreement(SAMPLES) >= agreement(None) - 0.01  # 1 %: settings come from a sample
+
+
+def test_finer_sums_come_out_of_the_membrane_not_on_top_of_it():
+    """The same membrane unit: fraction bits of the sums plus those left are as many as before."""
+    loaded = load_target("adcless-diff-64")
+    graphs = {}
+    passes = make_passes(loaded)
+    run_passes(NETWORK, loaded, passes, after=lambda p, g: graphs.setdefault(p.name, g))
+    before = [op for op in graphs["slice-weights"].ops if hasattr(op, "fraction_bits")]
+    after = [op for op in graphs["lower-readout"].ops if hasattr(op, "fraction_bits")]
+    assert [a.fraction_bits + 4 for a in after] == [b.fraction_bits for b in before]
+
+
+def test_a_silent_network_still_compiles():
+    nothing = {name: np.zeros_like(array) for name, array in SAMPLES.items()}
+    for target in list_targets():
+        lowered(target, nothing)

@@ -1,0 +1,140 @@
+"""How layers are cut to crossbars, with counts that can be checked by hand."""
+
+from dataclasses import replace
+
+import pytest
+
+from mapper.diagnostics import MappingError
+from mapper.ir.core import Graph, IntType
+from mapper.ir.crossbar import CrossbarMvm
+from mapper.ir.synapses import Linear
+from mapper.pipeline import make_passes, run_passes
+from passes import InputCode
+from targets import Target, load_target
+from tests.networks import NetworkBuilder, small_conv_net
+
+
+def mapped(graph: Graph, target: Target | str, **options: object) -> Graph:
+    loaded = load_target(target) if isinstance(target, str) else target
+    passes = make_passes(loaded, **options)  # type: ignore[arg-type]  # forwarded by name
+    return run_passes(graph, loaded, passes)[0]
+
+
+def grids(graph: Graph) -> list[CrossbarMvm]:
+    return [op for op in graph.ops if isinstance(op, CrossbarMvm)]
+
+
+def linear_net(inputs: int, outputs: int) -> Graph:
+    net = NetworkBuilder()
+    return net.graph(net.neuron(net.linear(net.input(inputs), outputs)))
+
+
+def test_300_wordlines_on_a_128_row_crossbar_are_128_128_and_44():
+    (layer,) = grids(mapped(linear_net(300, 3), "adcless-128"))
+    assert [len(rows) for rows in layer.rows] == [128, 128, 44]
+
+
+@pytest.mark.parametrize(
+    ("target", "widths"),
+    [("adcless-64", [16, 16, 8]), ("adcless-diff-64", [10, 10, 10, 10]), ("ideal-128", [16] * 2)],
+)
+def test_64_bitlines_hold_16_outputs_of_four_slices_or_10_of_three_pairs(target, widths):
+    """128 bitlines hold 16 outputs of eight slices as well."""
+    outputs = sum(widths)
+    (layer,) = grids(mapped(linear_net(9, outputs), target))
+    assert [len(columns) for columns in layer.columns] == widths
+
+
+def test_a_crossbar_serves_one_group_only():
+    net = NetworkBuilder()
+    y = net.conv(net.input(4, 5, 5), 6, groups=2)
+    (layer,) = grids(mapped(net.graph(net.neuron(y)), "adcless-64"))
+    assert [str(span) for span in layer.columns] == ["0:3", "3:6"]
+    assert layer.rows[-1].stop == 2 * 9
+
+
+DVSNET = {"adcless-32": 372, "adcless-64": 104, "adcless-128": 32}
+
+
+@pytest.mark.parametrize(("target", "crossbars"), DVSNET.items())
+def test_the_reference_gesture_network_takes_as_many_crossbars_as_published(target, crossbars):
+    """Conv 2->32, ten convs 32->32, FC 128->11: arXiv 2211.02167, 4-bit weights."""
+    net = NetworkBuilder()
+    s = net.neuron(net.conv(net.input(2, 64, 64), 32, padding=(1,) * 4))
+    for _ in range(5):
+        x = s
+        for _ in range(2):
+            s = net.neuron(net.conv(s, 32, padding=(1,) * 4))
+        s = net.pool(net.merge("iand", s, x))
+    graph = net.graph(net.neuron(net.linear(net.flatten(s), 11)))
+    assert sum(op.crossbars for op in grids(mapped(graph, target))) == crossbars
+
+
+def test_copies_follow_the_number_of_positions():
+    """8x8 positions against 4x4: four copies, one copy; a linear layer has one position."""
+    layers = grids(mapped(small_conv_net(), "adcless-64"))
+    assert [op.placement.copies for op in layers] == [4, 1, 1]
+
+
+def test_layers_lie_side_by_side_and_one_stage_apart():
+    layers = grids(mapped(small_conv_net(), "adcless-64"))
+    assert [str(op.placement.slots) for op in layers] == ["0:4", "4:5", "5:6"]
+    assert [op.placement.stage for op in layers] == [0, 1, 2]
+
+
+def test_parallel_branches_share_a_stage():
+    net = NetworkBuilder()
+    x = net.input(2, 6, 6)
+    a, b = (net.neuron(net.conv(x, 3)) for _ in range(2))
+    end = net.neuron(net.conv(net.concat(a, b), 2))
+    assert [op.placement.stage for op in grids(mapped(net.graph(end), "adcless-64"))] == [0, 0, 1]
+
+
+def small_chip(crossbars: int, rounds: int) -> Target:
+    target = load_target("adcless-64")
+    chip = replace(
+        target.chip, tiles=crossbars, crossbars_per_tile=1, max_chips=1, max_rounds=rounds
+    )
+    return replace(target, name="small", chip=chip)
+
+
+def test_layers_that_do_not_fit_together_are_loaded_in_rounds():
+    """Three layers of one crossbar each on a chip of two, in two rounds."""
+    layers = grids(mapped(small_conv_net(), small_chip(2, rounds=2)))
+    assert [op.placement.round for op in layers] == [0, 0, 1]
+    assert [str(op.placement.slots) for op in layers] == ["0:1", "1:2", "0:1"]
+
+
+def test_a_network_too_large_for_the_chip_is_refused_with_both_numbers():
+    with pytest.raises(MappingError) as refused:
+        mapped(small_conv_net(), small_chip(2, rounds=1))
+    assert str(refused.value) == (
+        "error[too-many-crossbars]: network needs 3 crossbars, 'small' has 2 on each of 1 chips, "
+        "in 1 rounds\n  --> fc7\n  help: use a larger target, or fewer weight bits"
+    )
+
+
+def test_a_weight_wider_than_a_crossbar_is_refused_with_both_numbers():
+    target = load_target("adcless-64")
+    narrow = replace(target, macros=(replace(target.macros[0], bitlines=7),))
+    with pytest.raises(MappingError, match=r"error\[weight-too-wide\]: a 8-bit weight takes 8 bit"):
+        mapped(small_conv_net(), narrow, weight_bits=8)
+
+
+def counts(bits: int) -> dict[str, InputCode]:
+    return {"x0": InputCode(type=IntType(bits, signed=False))}
+
+
+def test_multi_bit_inputs_go_to_the_adc_macro_of_a_mixed_chip():
+    layers = grids(mapped(small_conv_net(), "mixed-64", codes=counts(4)))
+    readouts = [op.placement.macro for op in layers]
+    assert readouts[0] != readouts[1] == readouts[2]
+    assert layers[0].planes == 4
+
+
+def test_inputs_too_wide_for_every_macro_stay_on_the_digital_unit():
+    net = NetworkBuilder()
+    s = net.neuron(net.linear(net.input(5), 4))
+    graph = mapped(net.graph(net.neuron(net.linear(s, 3))), "mixed-64", codes=counts(12))
+    assert [op.result.name for op in graph.ops if isinstance(op, Linear)] == ["fc0.sum"]
+    assert len(grids(graph)) == 1

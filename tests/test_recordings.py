@@ -1,0 +1,123 @@
+"""Recordings: what is read, how inputs are coded, and what is refused."""
+
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mapper.diagnostics import MappingError
+from mapper.ir.core import SPIKE, Coding, Graph, IntType, Value
+from mapper.recordings import measure_codes, pick_inputs, read_arrays, to_codes
+
+X = Value("x", SPIKE, (2, 3))
+Y = Value("y", SPIKE, (4,))
+
+
+def code(call, *args) -> str:
+    with pytest.raises(MappingError) as refused:
+        call(*args)
+    return refused.value.diagnostics[0].code
+
+
+def message(call, *args) -> str:
+    with pytest.raises(MappingError) as refused:
+        call(*args)
+    return refused.value.diagnostics[0].message
+
+
+def test_arrays_of_one_sample_get_a_batch_axis():
+    found = pick_inputs({"x": np.zeros((5, 2, 3))}, (X,), "x.npz")
+    assert found["x"].shape == (5, 1, 2, 3)
+
+
+def test_a_lone_array_may_have_any_name():
+    assert set(pick_inputs({"events": np.zeros((5, 1, 2, 3))}, (X,), "x.npz")) == {"x"}
+
+
+def test_names_and_shapes_are_refused_together_with_what_is_there():
+    with pytest.raises(MappingError) as refused:
+        pick_inputs({"x": np.zeros((5, 1, 9)), "z": np.zeros(1)}, (X, Y), "x.npz")
+    assert [str(d) for d in refused.value.diagnostics] == [
+        "error[input-shape]: input 'x' has shape (5, 1, 9), expected [T, B, 2, 3]\n"
+        "  --> x.npz\n  help: T time steps and B samples come first, both at least 1",
+        "error[input-name]: no array for input 'y'; the file holds 'x', 'z'\n"
+        "  --> x.npz\n  help: name an array 'y', of shape [T, B, 4]",
+    ]
+
+
+def test_inputs_of_different_lengths_are_refused():
+    arrays = {"x": np.zeros((5, 1, 2, 3)), "y": np.zeros((4, 1, 4))}
+    assert "disagree" in message(pick_inputs, arrays, (X, Y), "x.npz")
+
+
+@pytest.mark.parametrize("steps", [0, 3])
+def test_empty_recordings_are_refused(steps):
+    arrays = {"x": np.zeros((steps, 0, 2, 3))}
+    assert code(pick_inputs, arrays, (X,), "x.npz") == "input-shape"
+
+
+def test_codes_are_as_wide_as_the_greatest_count():
+    """5 needs three bits; -2..1 needs two signed ones; spikes stay spikes."""
+    codes = measure_codes({"a": np.array([0, 5]), "b": np.array([-2, 1]), "c": np.array([0.0])})
+    assert [str(codes[name].type) for name in "abc"] == ["u3", "i2", "u1"]
+
+
+def test_analogue_inputs_get_eight_bits_over_their_range():
+    codes = measure_codes({"a": np.array([0.0, 0.5]), "b": np.array([-1.0, 0.5])})
+    assert (str(codes["a"].type), codes["a"].step) == ("u8", 0.5 / 255)
+    assert (str(codes["b"].type), codes["b"].step) == ("i8", 1 / 128)
+
+
+def graph_of(type: IntType, step: float = 1.0) -> Graph:
+    value = Value("x", type, (1,))
+    return Graph(name="g", inputs=(value,), outputs=(value,), codings={"x": Coding(scale=step)})
+
+
+def test_values_outside_the_code_are_refused_with_both_ranges():
+    inputs = {"x": np.array([[[3]]])}
+    assert message(to_codes, graph_of(SPIKE), inputs, "x.npz") == (
+        "input 'x' spans 3..3, the network was compiled for spikes (0 or 1): 0..1"
+    )
+
+
+def test_fractions_are_refused_where_the_network_takes_integers():
+    inputs = {"x": np.array([[[0.5]], [[1.0]]])}
+    assert "no integers" in message(to_codes, graph_of(SPIKE), inputs, "x.npz")
+
+
+def test_analogue_values_are_rounded_to_the_nearest_code():
+    graph = graph_of(IntType(8, signed=False), step=0.1)
+    assert to_codes(graph, {"x": np.array([[[0.26]]])}, "x.npz")["x"].tolist() == [[[3]]]
+
+
+def written(path: Path, **arrays: np.ndarray) -> Path:
+    np.savez(path, **arrays)
+    return path
+
+
+def test_files_that_hold_no_finite_numbers_are_refused(tmp_path):
+    assert code(read_arrays, tmp_path / "missing.npz") == "bad-recording"
+    (tmp_path / "text.npz").write_text("hello")
+    assert code(read_arrays, tmp_path / "text.npz") == "bad-recording"
+    whole = written(tmp_path / "whole.npz", x=np.zeros(9)).read_bytes()
+    (tmp_path / "cut.npz").write_bytes(whole[:-30])
+    assert code(read_arrays, tmp_path / "cut.npz") == "bad-recording"
+    assert "NaN" in message(read_arrays, written(tmp_path / "nan.npz", x=np.array([np.nan])))
+    assert "not numbers" in message(read_arrays, written(tmp_path / "s.npz", x=np.array(["a"])))
+
+
+def test_pickles_are_never_loaded(tmp_path):
+    path = tmp_path / "pickle.npz"
+    np.savez(path, x=np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    assert code(read_arrays, path) == "bad-recording"
+
+
+def test_a_file_that_claims_more_than_it_holds_is_refused_before_allocating(tmp_path):
+    header = io.BytesIO()
+    shape = {"descr": "<f8", "fortran_order": False, "shape": (1 << 20, 1 << 20)}
+    np.lib.format.write_array_header_1_0(header, shape)
+    with zipfile.ZipFile(tmp_path / "bomb.npz", "w") as archive:
+        archive.writestr("x.npy", header.getvalue())
+    assert "at most" in message(read_arrays, tmp_path / "bomb.npz")
