@@ -22,7 +22,7 @@ from mapper.build import (
     written_aside,
 )
 from mapper.cost import DENSITY, Activity, Cost, estimate, measure
-from mapper.diagnostics import MappingError, refuse
+from mapper.diagnostics import refuse
 from mapper.frontend import Imported, describe, import_model
 from mapper.ir.core import Array, Graph, Value
 from mapper.pipeline import After, make_passes, run_passes
@@ -418,25 +418,9 @@ def demo(output: Path, progress: Progress = lambda text: None) -> dict[str, Any]
     with as_file(files("mapper") / "data" / "demo") as data, written_aside(output) as aside:
         model, recording = data / "model.onnx", data / "recording.npz"
         imported = import_model(model)
-        arrays = read_arrays(recording)
-        inputs = imported.graph.inputs
-        reals = pick_inputs(_without_extras(arrays, inputs), inputs, recording.name)
         for name in DEMO_TARGETS:
-            target = load_target(name)
-            progress(f"{name}: compile")
-            build, row = _compared(imported, target, None, arrays, recording, _source(model))
-            write_build(build, aside / name)
-            codes = to_codes(build.hardware, reals, recording.name)
-            reference = _reference_ring(model, build, reals, lambda text: None)
-            checked = verify_build(
-                build,
-                codes,
-                reals,
-                labels=_labels(arrays, codes, recording),
-                reference=reference,
-                progress=lambda text, name=name: progress(f"{name}: {text}"),
-            )
-            rows.append({**row, "verification": checked.as_dict()})
+            row = _demonstrated(load_target(name), imported, model, recording, progress, aside)
+            rows.append(row)
         answer = {
             "schema": DEMO_SCHEMA,
             "version": __version__,
@@ -447,4 +431,27 @@ def demo(output: Path, progress: Progress = lambda text: None) -> dict[str, Any]
     return {**answer, "folder": str(output)}
 
 
-__all__ = ["MappingError"]
+def _demonstrated(
+    target: Target,
+    imported: Imported,
+    model: Path,
+    recording: Path,
+    progress: Progress,
+    folder: Path,
+) -> dict[str, Any]:
+    """Compile, keep, verify and cost the demo's network on one target."""
+    progress(f"{target.name}: compile")
+    arrays, inputs = read_arrays(recording), imported.graph.inputs
+    reals = pick_inputs(_without_extras(arrays, inputs), inputs, recording.name)
+    build, row = _compared(imported, target, None, arrays, recording, _source(model))
+    write_build(build, folder / target.name)
+    codes = to_codes(build.hardware, reals, recording.name)
+    checked = verify_build(
+        build,
+        codes,
+        reals,
+        labels=_labels(arrays, codes, recording),
+        reference=_reference_ring(model, build, reals, lambda text: None),
+        progress=lambda text: progress(f"{target.name}: {text}"),
+    )
+    return {**row, "verification": checked.as_dict()}

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -274,14 +274,13 @@ def _without_prefix(source: Mapping[str, Array]) -> dict[str, Array]:
 
 def _check_graphs(build: Build, where: str) -> None:
     for graph in (build.hardware, build.network):
-        problems = _first_problem(lambda graph=graph: graph_problems(graph))
-        if problems:
-            raise refuse("bad-mapping", f"the graph breaks a rule: {problems}", loc=where)
+        if problem := _first_problem(graph):
+            raise refuse("bad-mapping", f"the graph breaks a rule: {problem}", loc=where)
 
 
-def _first_problem(check: Callable[[], Iterator[str]]) -> str:
+def _first_problem(graph: Graph) -> str:
     """Return the first broken rule; a rule that cannot even be checked is broken."""
     try:
-        return next(check(), "")
+        return next(graph_problems(graph), "")
     except (ValueError, TypeError, IndexError, KeyError, AssertionError, OverflowError) as error:
         return f"cannot be checked ({error})"

@@ -1,7 +1,7 @@
 """Answers of the API as short tables for a terminal."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -12,12 +12,16 @@ from mapper.verify.rings import Ring, describe
 
 Data = Mapping[str, Any]
 
+_PROSE = {"details", "readout", "value", "what it does", "what it is"}
+"""Columns that hold words."""
+
 
 def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:
     """Make a table whose cells are plain text: no markup, no control characters."""
     made = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
     for i, column in enumerate(columns):
-        made.add_column(column, justify="left" if i == 0 else "right", overflow="fold")
+        justify: Literal["left", "right"] = "left" if i == 0 or column in _PROSE else "right"
+        made.add_column(column, justify=justify, overflow="fold", min_width=5)
     for row in rows:
         made.add_row(*(Text(printable(str(cell))) for cell in row))
     return made
@@ -40,10 +44,7 @@ def _inspected(layer: Data) -> list[object]:
     result = layer["writes"][0]
     details = ""
     if "neuron" in layer:
-        held = ", ".join(f"{name} {value}" for name, value in layer["parameters"].items())
-        reset = layer["reset"]
-        details = f"{layer['neuron']}; {held}; {layer['fires_at']}; reset {reset['kind']}"
-        details += f" in the {reset['phase']} step" if reset["kind"] != "none" else ""
+        details = _neuron(layer)
     elif "weights" in layer:
         details = f"{layer['wordlines']} wordlines, {layer['weight_values']}"
     return [
@@ -54,6 +55,20 @@ def _inspected(layer: Data) -> list[object]:
         layer.get("weights", ""),
         details,
     ]
+
+
+def _neuron(layer: Data) -> str:
+    """Name a neuron and what is not usual about it, in one line."""
+    usual = {"gain": 1.0, "bias": 0.0, "leak": 1.0, "floor": None}
+    held = [
+        f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in layer["parameters"].items()
+        if usual.get(name, "shown") != value
+    ]
+    reset = layer["reset"]
+    ends = "" if reset["kind"] == "none" else f" ({reset['phase']} step)"
+    fires = layer["fires_at"].replace("membrane ", "fires at ").replace(" threshold", "")
+    return "; ".join([layer["neuron"], *held, fires, f"reset {reset['kind']}{ends}"])
 
 
 def _dims(shape: Iterable[int]) -> str:

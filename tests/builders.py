@@ -15,18 +15,30 @@ from typing import Any
 
 import numpy as np
 
-from mapper.ir.core import INT64, SPIKE, Array, Const, Graph, IntType, Op, Span, State, Value, param
+from mapper.ir.core import (
+    INT64,
+    SPIKE,
+    Array,
+    Const,
+    Graph,
+    IntType,
+    Op,
+    Span,
+    State,
+    Type,
+    Value,
+)
 from mapper.ir.crossbar import CountActive, CrossbarMvm, partial_sum_range
 from mapper.ir.encoding import Encoding, Kind
 from mapper.ir.hardware import ScaledAdd, UpdateMembrane
 from mapper.ir.network import Add, Concat, MaxPool2d, Merge, Reshape, SumPool2d, Transpose
 from mapper.ir.neurons import IntegerNeuron
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
-from mapper.ir.synapses import Conv2d, ConvTranspose2d, Linear, Synapse, matrix_range
+from mapper.ir.synapses import ConvTranspose2d, Linear, Synapse, matrix_range
 from mapper.ir.verify import check_graph
 from mapper.ir.windows import Window
 
-MEMBRANE = IntType(12, signed=True)
+I12 = IntType(12, signed=True)
 DIFFERENTIAL = Encoding(kind="differential", weight_bits=4, cell_bits=1)
 
 
@@ -179,8 +191,8 @@ class Builder:
     ) -> Value:
         """Add a grid with its readout and shift-and-add.
 
-        ``wordlines`` cuts the rows evenly, ``blocks`` anywhere; ``correct`` adds the offset of offset-binary weights
-        back where the readout has more than one bit.
+        ``wordlines`` cuts the rows evenly, ``blocks`` anywhere; ``correct`` adds the offset of
+        offset-binary weights back where the readout has more than one bit.
         """
         name, loc = name or self.fresh("layer"), loc or f"/{name or 'layer'}/Conv"
         weight = np.asarray(weight)
@@ -240,7 +252,7 @@ class Builder:
         x: Value,
         *,
         name: str = "",
-        membrane: IntType = MEMBRANE,
+        membrane: IntType = I12,
         current: IntType | None = None,
         spiking: bool = True,
         initial: Any = 0,
@@ -250,8 +262,7 @@ class Builder:
     ) -> Value:
         """Add a layer of neurons; returns spikes, or the membrane where it never fires."""
         name = name or self.fresh("lif")
-        scalars = ("threshold", "bias", "floor")
-        for key in scalars:
+        for key in ("threshold", "bias", "floor"):
             if fields.get(key) is not None:
                 fields[key] = self.scalar(f"{name}.{key}", fields[key])
         v = self.state(f"{name}.v", x.shape, membrane, initial, output)
@@ -275,7 +286,7 @@ class Builder:
         return self.add_op(op)
 
     def digital(self, op: type[Synapse], x: Value, weight: Any, **fields: Any) -> Value:
-        """Add a layer of integer weights on the digital unit."""
+        """Add a ``Linear``, ``Conv2d`` or ``ConvTranspose2d`` of integers on the digital unit."""
         name = self.fresh("digital")
         array = np.asarray(weight)
         if op is not Linear:
@@ -296,32 +307,23 @@ class Builder:
         result = Value(name, IntType.spanning(low, high), shape)
         return self.add_op(replace(draft, result=result))
 
-    def linear(self, x: Value, weight: Any) -> Value:
-        return self.digital(Linear, x, weight)
-
-    def conv(self, x: Value, weight: Any, **fields: Any) -> Value:
-        return self.digital(Conv2d, x, weight, **fields)
-
-    def conv_transpose(self, x: Value, weight: Any, **fields: Any) -> Value:
-        return self.digital(ConvTranspose2d, x, weight, **fields)
-
     def max_pool(self, x: Value, window: Window) -> Value:
-        shape = (x.shape[0], *window.output_size(*x.shape[1:]))
-        result = Value(self.fresh("pool"), x.type, shape)
-        return self.add_op(MaxPool2d(x=x, window=window, result=result))
+        return self.add_op(MaxPool2d(x=x, window=window, result=self._pooled(x, window, x.type)))
 
     def sum_pool(self, x: Value, window: Window) -> Value:
         assert isinstance(x.type, IntType)
         area = window.kernel[0] * window.kernel[1]
         type = IntType.spanning(min(0, area * x.type.min), area * x.type.max)
+        return self.add_op(SumPool2d(x=x, window=window, result=self._pooled(x, window, type)))
+
+    def _pooled(self, x: Value, window: Window, type: Type) -> Value:
         shape = (x.shape[0], *window.output_size(*x.shape[1:]))
-        result = Value(self.fresh("pool"), type, shape)
-        return self.add_op(SumPool2d(x=x, window=window, result=result))
+        return Value(self.fresh("pool"), type, shape)
 
     def add(self, *terms: Value) -> Value:
-        low, high = (sum(ends) for ends in zip(*map(_ends, terms), strict=True))
-        result = Value(self.fresh("sum"), IntType.spanning(low, high), terms[0].shape)
-        return self.add_op(Add(terms=terms, result=result))
+        types: Any = [term.type for term in terms]
+        type = IntType.spanning(sum(t.min for t in types), sum(t.max for t in types))
+        return self.add_op(Add(terms=terms, result=Value(self.fresh("sum"), type, terms[0].shape)))
 
     def scaled_add(self, terms: Sequence[Value], scales: Sequence[Any], shift: int = 0) -> Value:
         name = self.fresh("scaled")
@@ -332,14 +334,7 @@ class Builder:
             shift=shift,
             result=Value(name, INT64, terms[0].shape),
         )
-        ends = [
-            sorted(int(m) * end for m in (values.min(), values.max()) for end in _ends(term))
-            for term, values in zip(
-                terms, (param(self.constants, m, INT64) for m in consts), strict=True
-            )
-        ]
-        low, high = sum(e[0] for e in ends) >> shift, sum(e[-1] for e in ends) >> shift
-        return self.add_op(_typed(op, (low, high)))
+        return self.add_op(_typed(op, op.range(self.constants)))
 
     def merge(self, kind: Any, a: Value, b: Value) -> Value:
         result = Value(self.fresh("merged"), SPIKE, a.shape)
@@ -357,11 +352,6 @@ class Builder:
         shape[axis] = sum(part.shape[axis] for part in parts)
         result = Value(self.fresh("joined"), parts[0].type, tuple(shape))
         return self.add_op(Concat(parts=tuple(parts), axis=axis, result=result))
-
-
-def _ends(value: Value) -> tuple[int, int]:
-    assert isinstance(value.type, IntType)
-    return value.type.min, value.type.max
 
 
 def _typed(op: Any, ends: tuple[int, int]) -> Any:

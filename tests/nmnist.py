@@ -32,7 +32,7 @@ def frames(events: Array) -> Array:
     return binned
 
 
-def test_set(folder: Path) -> tuple[Array, Array]:
+def read_test_set(folder: Path) -> tuple[Array, Array]:
     """Return all listed test recordings ``[T, B, 2, 34, 34]`` and their labels ``[B]``."""
     lines = (folder / "test.txt").read_text().splitlines()[1:]
     listed = [line.split() for line in lines if line.strip()]

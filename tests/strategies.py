@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from mapper.ir.core import SPIKE, Array, Graph, IntType, Span, Value
 from mapper.ir.encoding import Encoding
 from mapper.ir.neurons import Decay, Reset
+from mapper.ir.synapses import Conv2d, ConvTranspose2d, Linear
 from mapper.ir.windows import Window, transposed_window
 from tests.builders import Builder, Readout, adc, ideal, sense_amp
 
@@ -255,7 +256,7 @@ def _decay(net: Builder, draw: Draw, parameter: Callable[[int, int], Any]) -> De
 def _linear(net: Builder, draw: Draw, rng: np.random.Generator, x: Value) -> Value:
     size = int(np.prod(x.shape))
     flat = net.reshape(x, (size,))
-    return net.linear(flat, rng.integers(-3, 4, (draw(st.integers(1, 5)), size)))
+    return net.digital(Linear, flat, rng.integers(-3, 4, (draw(st.integers(1, 5)), size)))
 
 
 def _conv(net: Builder, draw: Draw, rng: np.random.Generator, x: Value) -> Value:
@@ -264,7 +265,8 @@ def _conv(net: Builder, draw: Draw, rng: np.random.Generator, x: Value) -> Value
         window = Window(kernel=(1, 1))
     groups = draw(st.sampled_from([1, x.shape[0]]))
     weight = rng.integers(-3, 4, (2 * groups, x.shape[0] // groups, *window.kernel))
-    return net.conv(
+    return net.digital(
+        Conv2d,
         x,
         weight,
         stride=window.stride,
@@ -282,8 +284,14 @@ def _conv_transpose(net: Builder, draw: Draw, rng: np.random.Generator, x: Value
     padding = (0, 0, 0, 0)
     if min(*kernel, *x.shape[1:]) > 1:
         padding = draw(st.sampled_from([padding, (1, 0, 0, 1), (1, 1, 1, 1)]))
-    return net.conv_transpose(
-        x, weight, stride=stride, padding=padding, output_padding=(0, stride[1] - 1), groups=groups
+    return net.digital(
+        ConvTranspose2d,
+        x,
+        weight,
+        stride=stride,
+        padding=padding,
+        output_padding=(0, stride[1] - 1),
+        groups=groups,
     )
 
 

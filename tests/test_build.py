@@ -82,7 +82,7 @@ def test_the_executor_runs_alone(copy, tmp_path):
         str(tmp_path / "x.npz"),
         str(answer),
     ]
-    np.savez(question, x=read_arrays(DEMO_RECORDING)["x"])
+    np.savez(tmp_path / "x.npz", x=read_arrays(DEMO_RECORDING)["x"])
     subprocess.run(command, check=True, cwd=tmp_path, env={"PATH": ""})
     api.run_build(copy, DEMO_RECORDING, tmp_path / "mine.npz")
     mine, alone = read_arrays(tmp_path / "mine.npz"), read_arrays(answer)

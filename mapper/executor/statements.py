@@ -78,7 +78,7 @@ def program_body(
     definitions: list[Definition] = []
     attributes: list[str] = []
     body = [Statement(lines=_tallies(write, graph.inputs))]
-    for unit, dead in zip(work, _last_reads(graph, work, kept), strict=True):
+    for unit, dead in zip(work, _last_reads(work, kept), strict=True):
         definition = _definition(unit, f"Layer{len(definitions)}", write)
         if definition is None:
             lines, needs = _inline(unit, write)
@@ -94,15 +94,16 @@ def program_body(
     return tuple(definitions), tuple(dict.fromkeys(attributes)), tuple(body)
 
 
-def _last_reads(graph: Graph, work: Sequence[Unit], kept: set[str]) -> tuple[tuple[str, ...], ...]:
+def _last_reads(work: Sequence[Unit], kept: set[str]) -> list[list[str]]:
     """Return, for each unit, the values that it reads or makes and nothing needs afterwards."""
     last: dict[str, int] = {}
     for i, unit in enumerate(work):
         last.update({value.name: i for value in (*unit.results, *unit.operands)})
-    return tuple(
-        tuple(name for name, at in last.items() if at == i and name not in kept)
-        for i in range(len(work))
-    )
+    dead: list[list[str]] = [[] for _ in work]
+    for name, i in last.items():
+        if name not in kept:
+            dead[i].append(name)
+    return dead
 
 
 def _kind(unit: Unit) -> str:

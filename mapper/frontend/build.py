@@ -6,11 +6,11 @@ from graphlib import CycleError, TopologicalSorter
 from mapper.diagnostics import refuse
 from mapper.frontend import forms
 from mapper.frontend.fit import Fitted, Pair
-from mapper.frontend.forms import Atom, Form, Opaque, Shape
+from mapper.frontend.forms import Atom, Form, Shape
 from mapper.frontend.layers import Layer
 from mapper.frontend.states import Dynamics, expressed
 from mapper.frontend.trace import Trace
-from mapper.frontend.write import OpWriter
+from mapper.frontend.write import OpWriter, refuse_nameless
 from mapper.ir.core import FLOAT, SPIKE, Array, Graph, Scalar, State, Type, Value
 from mapper.ir.neurons import Neuron, Reset
 
@@ -104,7 +104,8 @@ class _Builder:
 
     def _units(self) -> list[Unit]:
         """Return layers and neurons in an order in which each finds its inputs written."""
-        roots = [self.rewritten(self.trace.form(name)) for name in self.trace.outputs]
+        returned = (*self.ports, *(echo.output for echo in self.dynamics.echoes))
+        roots = [self.rewritten(self.trace.form(name)) for name in returned]
         waiting: list[Unit] = [unit for form in roots for unit in self._writers(form)]
         waiting.extend(self.dynamics.neurons)
         needs: dict[Unit, list[Unit]] = {}
@@ -131,9 +132,7 @@ class _Builder:
 
     def _writers(self, form: Form) -> list[Unit]:
         atoms = form.atoms()
-        for atom in atoms:
-            if isinstance(atom, Opaque):
-                raise refuse("unsupported-op", atom.reason, loc=atom.loc, help=atom.help)
+        refuse_nameless(atoms)
         layers: list[Unit] = [atom for atom in atoms if isinstance(atom, Layer)]
         return layers + [self.written_by[atom] for atom in atoms if atom in self.written_by]
 
@@ -178,7 +177,7 @@ class _Builder:
         def number(field: str, array: Array) -> Scalar:
             return self.out.parameter(f"{name}.{field}", forms.view(array, neuron.shape, shape))
 
-        firing = neuron.firing
+        firing, gains = neuron.firing, neuron.gains
         spike = None if firing is None else self._new(self.spikes[neuron], SPIKE, shape)
         self.out.add(
             Neuron(
@@ -190,11 +189,11 @@ class _Builder:
                 membrane_next=self._new(neuron.membrane.after, FLOAT, shape),
                 current_next=None if current is None else self._new(current.after, FLOAT, shape),
                 leak=number("leak", neuron.leak),
-                gain=number("gain", neuron.gain),
-                bias=number("bias", neuron.bias),
-                current_leak=number("current_leak", neuron.current_leak),
-                current_input=number("current_input", neuron.current_input),
-                current_gain=number("current_gain", neuron.current_gain),
+                gain=number("gain", gains.gain),
+                bias=number("bias", gains.bias),
+                current_leak=number("current_leak", gains.current_leak),
+                current_input=number("current_input", gains.current_input),
+                current_gain=number("current_gain", gains.current_gain),
                 threshold=1.0 if firing is None else number("threshold", firing.threshold),
                 strict=False if firing is None else firing.strict,
                 reset=Reset(

@@ -13,7 +13,7 @@ from onnx.reference import ReferenceEvaluator
 
 from mapper.diagnostics import MappingError, refuse
 from mapper.frontend import forms
-from mapper.frontend.fit import Fitted, Pair
+from mapper.frontend.fit import Fitted
 from mapper.frontend.fold import Constant
 from mapper.frontend.forms import Atom, Fires, Form
 from mapper.frontend.states import Dynamics
@@ -22,6 +22,8 @@ from mapper.ir.core import FLOAT, Array, Const, Constants, Graph, param
 from mapper.ir.neurons import Neuron
 
 ROUNDS = 6
+POINTS = 1000
+"""At least as many as this, over all rounds."""
 TOLERANCE = 2e-5
 """Relative; the model and the neuron op round in different places."""
 
@@ -73,10 +75,10 @@ def _disagreement(neuron: Fitted) -> MappingError:
 def _results(neuron: Fitted, op: Neuron, constants: Constants, values: Values) -> dict[str, Array]:
     """Return next states by output name and the comparison's outcome by tensor name."""
     x = forms.evaluate(neuron.drive, values)
-    states = [values[pair.read] for pair in _pairs(neuron)]
+    states = [values[pair.read] for pair in neuron.pairs]
     operands = [a.astype(np.float32).reshape(1, *op.x.shape) for a in (x, *states)]
     results = [r.reshape(neuron.shape) for r in op.evaluate(constants, *operands)]
-    names = [pair.output for pair in _pairs(neuron)]
+    names = [pair.output for pair in neuron.pairs]
     if neuron.firing is None:
         return dict(zip(names, results, strict=True))
     event = neuron.firing.event
@@ -100,10 +102,6 @@ def _unsure(neuron: Fitted, op: Neuron, constants: Constants, point: "_Point") -
     return unsure
 
 
-def _pairs(neuron: Fitted) -> list[Pair]:
-    return [neuron.membrane, *([] if neuron.current is None else [neuron.current])]
-
-
 # --- points --------------------------------------------------------------------------------
 
 
@@ -118,18 +116,35 @@ def _points(neuron: Fitted, atoms: tuple[Atom, ...]) -> Iterator[_Point]:
     threshold = np.ones(()) if neuron.firing is None else neuron.firing.threshold
     size = int(np.prod(neuron.shape))
     reach = 2.0 * max(float(np.abs(threshold).max()), float(np.abs(neuron.amount).max()), 0.1)
-    for _ in range(ROUNDS):
-        yield _Point(values={atom: _random(atom, size, reach, rng) for atom in atoms})
+    for _ in range(max(ROUNDS, -(-POINTS // size))):
+        values = {atom: _random(atom, size, reach, rng) for atom in atoms}
+        yield _Point(values=_possible(values, neuron))
     if neuron.firing is None:
         return
     at = np.broadcast_to(threshold, neuron.shape).astype(np.float32).reshape(-1)
     values = {atom: np.zeros(size) for atom in atoms}
     if neuron.reset_phase == "next" or neuron.spike_phase == "next":
-        yield _Point(values={**values, neuron.membrane.read: at}, tie=True)
-    only = neuron.drive.alias
-    plain = np.all(neuron.gain == 1) and np.all(neuron.bias == 0) and neuron.current is None
+        tied = _possible({**values, neuron.membrane.read: at}, neuron)
+        yield _Point(values=tied, tie=True)
+    only, gains = neuron.drive.alias, neuron.gains
+    plain = np.all(gains.gain == 1) and np.all(gains.bias == 0) and neuron.current is None
     if only is not None and plain and neuron.spike_phase == "same":
-        yield _Point(values={**values, only: at}, tie=True)
+        yield _Point(values=_possible({**values, only: at}, neuron), tie=True)
+
+
+def _possible(values: Values, neuron: Fitted) -> Values:
+    """Make random values agree with what the fit takes for granted."""
+    membrane = neuron.membrane.read
+    if neuron.starts_below and neuron.firing is not None:
+        threshold = np.broadcast_to(neuron.firing.threshold, neuron.shape).reshape(-1)
+        below = threshold - 1e-3 * (1.0 + np.abs(threshold))
+        values = {**values, membrane: np.minimum(values[membrane], below)}
+    for echo, firing in neuron.echoes.items():
+        threshold = np.broadcast_to(firing.threshold, neuron.shape).reshape(-1)
+        v = values[membrane].astype(np.float32)
+        level = v - threshold.astype(np.float32)
+        values = {**values, echo: (level > 0 if firing.strict else level >= 0).astype(np.float64)}
+    return values
 
 
 def _random(atom: Atom, size: int, reach: float, rng: np.random.Generator) -> Array:
@@ -160,7 +175,7 @@ class _Region:
 
 
 def _region_of(neuron: Fitted, trace: Trace) -> _Region:
-    outputs = [pair.output for pair in _pairs(neuron)]
+    outputs = [pair.output for pair in neuron.pairs]
     if neuron.firing is not None:
         outputs.append(neuron.firing.event.tensor)
     nodes, leaves, constants = _cut(outputs, neuron, trace)
@@ -171,7 +186,7 @@ def _region_of(neuron: Fitted, trace: Trace) -> _Region:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", trace.opset)])
     atoms = {atom: None for name in leaves for atom in trace.form(name).atoms()}
     atoms.update((atom, None) for atom in neuron.drive.atoms())
-    atoms.update((pair.read, None) for pair in _pairs(neuron))
+    atoms.update((pair.read, None) for pair in neuron.pairs)
     return _Region(
         evaluator=ReferenceEvaluator(model),
         leaves=tuple(leaves),
@@ -206,8 +221,8 @@ def _cut(
 
 def _is_leaf(form: Form, neuron: Fitted) -> bool:
     """Say whether a tensor comes from outside a neuron: layers, data, spikes of others."""
-    own = {pair.read for pair in _pairs(neuron)} | neuron.events
+    own = {pair.read for pair in neuron.pairs} | neuron.events
     atoms = list(forms.depends_on(form))
     if any(atom in own for atom in atoms):
-        return form.alias in {pair.read for pair in _pairs(neuron)}
+        return form.alias in {pair.read for pair in neuron.pairs}
     return form.alias is not None or any(isinstance(atom, Fires) for atom in atoms)

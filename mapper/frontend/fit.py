@@ -7,26 +7,24 @@ reason to refuse.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from mapper.frontend import forms
 from mapper.frontend.elementwise import REASONS, reason_for
 from mapper.frontend.forms import ONE, Atom, Clamp, Fires, Form, Input, Monomial, Opaque, Shape
+from mapper.frontend.resets import (
+    Firing,
+    UnfitError,
+    all_firings,
+    is_constant,
+    read_comparisons,
+    reset_of,
+    spike_phase,
+)
 from mapper.ir.core import Array
 from mapper.ir.neurons import Phase, ResetKind
-
-TOLERANCE = 1e-6
-"""Relative; parameters are single precision numbers combined by a few operations."""
-
-
-class UnfitError(Exception):
-    """Why an update is not the canonical neuron."""
-
-    def __init__(self, reason: str, loc: str = "") -> None:
-        super().__init__(reason)
-        self.loc = loc
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -41,6 +39,17 @@ class Pair:
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class Gains:
+    """How a drive acts on the states; arrays broadcast to the neuron's shape."""
+
+    gain: Array
+    bias: Array
+    current_leak: Array
+    current_input: Array
+    current_gain: Array
+
+
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
 class Fitted:
     """A neuron in canonical form; arrays broadcast to ``shape`` (the model's, with batch axis)."""
 
@@ -49,44 +58,24 @@ class Fitted:
     current: Pair | None
     drive: Form
     leak: Array
-    gain: Array
-    bias: Array
-    current_leak: Array
-    current_input: Array
-    current_gain: Array
-    firing: "Firing | None"
-    reset: ResetKind = "none"
+    gains: Gains
+    firing: Firing | None
+    reset: ResetKind
     amount: Array
-    reset_phase: Phase = "same"
-    spike_phase: Phase = "same"
-    floor: Array | None = None
+    reset_phase: Phase
+    spike_phase: Phase
+    floor: Array | None
     events: frozenset[Fires]
     """Comparisons that are this neuron's."""
+    echoes: Mapping[Atom, Firing]
+    """Inputs that hold its own spike of the step before, read off the old membrane instead."""
+    starts_below: bool
+    """Read for membranes that do not start where they would fire."""
     loc: str
 
-
-@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
-class Firing:
-    """A comparison as a threshold on the membrane before (``next``) or in this step."""
-
-    event: Fires
-    threshold: Array
-    strict: bool
-    phase: Phase
-
-    def same_as(self, other: "Firing") -> bool:
-        return self.strict == other.strict and _close(self.threshold, other.threshold)
-
-
-@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
-class _Reset:
-    kind: ResetKind
-    amount: Array
-    firing: Firing | None
-    fired_by: Form
-    """The membrane that this step's spike compares with the threshold."""
-    rest: Form
-    """The membrane where no reset happens."""
+    @property
+    def pairs(self) -> list[Pair]:
+        return [self.membrane, *([] if self.current is None else [self.current])]
 
 
 def fit(
@@ -110,35 +99,31 @@ def fit(
     membrane, current = _roles(pairs, own)
     update, floor = _without_clamp(membrane.form)
     levels = {c: _without_clamps(forms.reshape(c.level, shape)) for c in own}
-    update, levels = _heard(update, membrane.read, levels, echoes)
-    reset = _reset_of(update, membrane.read, levels)
-    firings = _firings(levels, reset, membrane.read, used)
-    leak = reset.rest.coefficient(membrane.read)
-    drive, gains = _drive(reset.rest, membrane, current)
+    seen = read_comparisons(update, membrane.read, levels, echoes, used)
+    rule = reset_of(seen.update, membrane.read, seen.levels)
+    firings = all_firings(seen.levels, rule, membrane.read)
+    drive, gains = _drive(rule.rest, membrane, current)
     if not drive.terms:
         raise UnfitError("nothing drives it")
     spoken = [f for f in firings if f.event in used]
     firing = next(iter(spoken or firings), None)
-    loc = firing.event.loc if firing else membrane.read.loc
     return Fitted(
         shape=shape,
         membrane=membrane,
         current=current,
         drive=drive,
-        leak=leak,
-        gain=gains.gain,
-        bias=gains.bias,
-        current_leak=gains.current_leak,
-        current_input=gains.current_input,
-        current_gain=gains.current_gain,
+        leak=rule.rest.coefficient(membrane.read),
+        gains=gains,
         firing=firing,
-        reset=reset.kind,
-        amount=reset.amount,
-        reset_phase="same" if reset.firing is None else reset.firing.phase,
-        spike_phase=_spike_phase(spoken),
+        reset=rule.kind,
+        amount=rule.amount,
+        reset_phase="same" if rule.firing is None else rule.firing.phase,
+        spike_phase=spike_phase(spoken),
         floor=floor,
-        events=frozenset(levels),
-        loc=loc,
+        events=frozenset(own),
+        echoes=seen.echoes,
+        starts_below=seen.starts_below,
+        loc=firing.event.loc if firing else membrane.read.loc,
     )
 
 
@@ -147,7 +132,7 @@ def _touches(form: Form, reads: Sequence[Input]) -> bool:
 
 
 def _refuse_opaque(all_forms: Sequence[Form], reads: Sequence[Input]) -> None:
-    """Refuse the first node of an update that no form can say."""
+    """Refuse the most telling node of an update that no form can say."""
     found = {a for form in all_forms for a in forms.depends_on(form) if isinstance(a, Opaque)}
     own = [a for a in found if not a.operands or any(_touches(f, reads) for f in a.operands)]
     if own:
@@ -190,167 +175,32 @@ def _without_clamp(form: Form) -> tuple[Form, Array | None]:
 
 
 def _without_clamps(form: Form) -> Form:
-    """Read a comparison as if the membrane were not bounded below; validation has the last word."""
+    """Read a comparison as if the membrane had no bound; the check on numbers follows."""
     clamps: dict[Atom, Form] = {a: a.inside for a in form.atoms() if isinstance(a, Clamp)}
     return forms.substitute(form, clamps) if clamps else form
 
 
-def _heard(
-    update: Form, read: Input, levels: dict[Fires, Form], echoes: Mapping[Atom, Fires]
-) -> tuple[Form, dict[Fires, Form]]:
-    """Replace a neuron's own spike of the step before by the comparison it came from.
-
-    Networks written by hand keep the spike to reset with, ``v * (1 - spike)``, instead of
-    comparing the old membrane again.
-    """
-    resets = [atom for atom in update.atoms() if atom in levels]
-    for echo in (atom for atom in update.atoms() if echoes.get(atom) in levels):
-        gates = frozenset([read, echo]) in update.terms
-        takes = not resets and np.all(update.coefficient(echo) < 0)
-        firing = _firing(echoes[echo], levels[echoes[echo]], update, read, "same")
-        if firing is None or not (gates or takes):
-            continue
-        old = forms.subtract(forms.of_atom(read, update.shape), forms.of_array(firing.threshold))
-        again = replace(firing.event, level=old, order=forms.next_order())
-        replacement = {echo: forms.of_atom(again, update.shape)}
-        levels = {e: forms.substitute(level, replacement) for e, level in levels.items()}
-        return forms.substitute(update, replacement), {**levels, again: old}
-    return update, levels
-
-
-def _reset_of(update: Form, read: Input, levels: dict[Fires, Form]) -> _Reset:
-    shape = update.shape
-    inside = [atom for atom in update.atoms() if atom in levels]
-    zero = np.zeros(())
-    if not inside:
-        return _Reset(kind="none", amount=zero, firing=None, fired_by=update, rest=update)
-    if len(inside) > 1:
-        raise UnfitError("its reset depends on several comparisons", inside[-1].loc)
-    (event,) = inside
-    assert isinstance(event, Fires)
-    rest, fired = (_with(update, event, value) for value in (0.0, 1.0))
-    old = _firing(event, levels[event], forms.of_atom(read, shape), read, "next")
-    if old is not None:
-        return _delayed_reset(update, rest, fired, old, read)
-    new = _firing(event, levels[event], rest, read, "same")
-    if new is not None:
-        return _immediate_reset(rest, fired, new)
-    raise UnfitError(_other_level(levels[event], update, read), event.loc)
-
-
-def _with(form: Form, event: Atom, value: float) -> Form:
-    return forms.substitute(form, {event: Form(form.shape, {ONE: np.asarray(value)})})
-
-
-def _immediate_reset(rest: Form, fired: Form, firing: Firing) -> _Reset:
-    change = forms.subtract(fired, rest)
-    if _is_constant(change, rest):
-        return _Reset(
-            kind="subtract", amount=-change.constant, firing=firing, fired_by=rest, rest=rest
-        )
-    if _is_constant(fired, rest):
-        return _Reset(kind="value", amount=fired.constant, firing=firing, fired_by=rest, rest=rest)
-    raise UnfitError("its reset is neither a subtraction nor a value", firing.event.loc)
-
-
-def _delayed_reset(update: Form, rest: Form, fired: Form, firing: Firing, read: Input) -> _Reset:
-    change = forms.subtract(fired, rest)
-    parts = {"firing": firing, "fired_by": update, "rest": rest}
-    if _is_constant(change, rest):
-        return _Reset(kind="subtract", amount=-change.constant, **parts)  # type: ignore[arg-type]
-    leak = rest.coefficient(read)
-    to_value = forms.add(change, Form(change.shape, {frozenset([read]): leak}))
-    if _is_constant(to_value, rest) and np.all(leak != 0):
-        return _Reset(kind="value", amount=to_value.constant / leak, **parts)  # type: ignore[arg-type]
-    if _is_constant(fired, rest):
-        raise UnfitError(
-            "a spike of the step before wipes out this step's input as well", firing.event.loc
-        )
-    raise UnfitError("its delayed reset is neither a subtraction nor a value", firing.event.loc)
-
-
-def _firings(
-    levels: dict[Fires, Form], reset: _Reset, read: Input, used: set[Fires]
-) -> list[Firing]:
-    """Read every comparison as a threshold; all must be one and the same."""
-    found = [] if reset.firing is None else [reset.firing]
-    old = forms.of_atom(read, reset.rest.shape)
-    for event, level in levels.items():
-        if reset.firing is not None and event is reset.firing.event:
-            continue
-        firing = _firing(event, level, reset.fired_by, read, "same") or _firing(
-            event, level, old, read, "next"
-        )
-        if firing is None:
-            raise UnfitError(_other_level(level, reset.fired_by, read), event.loc)
-        if found and not firing.same_as(found[0]):
-            raise UnfitError("it fires at more than one threshold", event.loc)
-        found.append(firing)
-    return found
-
-
-def _firing(event: Fires, level: Form, target: Form, read: Input, phase: Phase) -> Firing | None:
-    """Read ``level > 0`` as a threshold on ``target``, where one is a multiple of the other."""
-    pivot: Monomial = frozenset([read])
-    if pivot not in target.terms:
-        pivot = next((m for m in target.terms if m != ONE), ONE)
-    divisor = target.terms.get(pivot)
-    if divisor is None or pivot == ONE or np.any(divisor == 0) or pivot not in level.terms:
-        return None
-    factor = level.terms[pivot] / divisor
-    rest = forms.subtract(level, forms.scale(target, factor))
-    if not np.all(factor > 0) or not _is_constant(rest, level):
-        return None
-    threshold = forms.compress(-rest.constant / factor)
-    return Firing(event=event, threshold=threshold, strict=event.strict, phase=phase)
-
-
-def _spike_phase(spoken: Sequence[Firing]) -> Phase:
-    phases = {f.phase for f in spoken}
-    if len(phases) > 1:
-        raise UnfitError("the network reads both the spikes of this step and of the one before")
-    return phases.pop() if phases else "same"
-
-
-def _other_level(level: Form, membrane: Form, read: Input) -> str:
-    """Say why a comparison is not one of the membrane with a threshold."""
-    extra = [a for a in level.atoms() if a not in membrane.atoms() and a is not read]
-    foreign = [a.name for a in extra if isinstance(a, Input)]
-    if foreign:
-        return f"its threshold depends on {foreign[0]!r} (adaptive or refractory)"
-    if any(isinstance(a, Fires) for a in extra):
-        return "it fires after a delayed reset, but resets at once"
-    return "what it compares is not its membrane potential"
-
-
-@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
-class _Gains:
-    gain: Array
-    bias: Array
-    current_leak: Array
-    current_input: Array
-    current_gain: Array
-
-
-def _drive(rest: Form, membrane: Pair, current: Pair | None) -> tuple[Form, _Gains]:
+def _drive(rest: Form, membrane: Pair, current: Pair | None) -> tuple[Form, Gains]:
     """Split an update into its states and one drive common to both of them."""
     states = {membrane.read, *([] if current is None else [current.read])}
     into_v = _others(rest, states, membrane)
     zero = np.zeros(())
     if current is None:
         gain = _common_factor(into_v)
-        drive = forms.scale(into_v, 1.0 / gain)
-        return drive, _Gains(
+        gains = Gains(
             gain=gain, bias=rest.constant, current_leak=zero, current_input=zero, current_gain=zero
         )
+        return forms.scale(into_v, 1.0 / gain), gains
     into_i = _others(current.form, states, current)
-    factor = _common_factor(into_i if into_i.terms else into_v)
-    drive = forms.scale(into_i if into_i.terms else into_v, 1.0 / factor)
-    offset = current.form.constant
-    if np.any(offset != 0):
-        drive = forms.add(drive, forms.of_array(np.asarray(offset / factor)))
+    source = into_i if into_i.terms else into_v
+    factor = _common_factor(source)
+    drive = forms.scale(source, 1.0 / factor)
+    if into_i.terms and np.any(current.form.constant != 0):
+        drive = forms.add(drive, forms.of_array(np.asarray(current.form.constant / factor)))
+    elif np.any(current.form.constant != 0):
+        raise UnfitError(f"its current {current.read.name!r} is driven by a constant alone")
     gain = _ratio(into_v, drive)
-    return drive, _Gains(
+    return drive, Gains(
         gain=gain,
         bias=forms.compress(np.asarray(rest.constant - gain * drive.constant)),
         current_leak=current.form.coefficient(current.read),
@@ -392,19 +242,6 @@ def _ratio(form: Form, drive: Form) -> Array:
         raise UnfitError("its membrane and its current are driven by different inputs")
     gain = forms.compress(np.asarray(form.terms[monomial] / other))
     left = forms.subtract(form, forms.scale(drive, gain))
-    if not _is_constant(left, form):
+    if not is_constant(left, form):
         raise UnfitError("its membrane and its current are driven by different inputs")
     return gain
-
-
-def _is_constant(form: Form, like: Form) -> bool:
-    """Say whether a form has no atoms, but for rounding beside the terms of ``like``."""
-    scale = max((float(np.abs(c).max()) for m, c in like.terms.items() if m != ONE), default=1.0)
-    return all(
-        bool(np.all(np.abs(c) <= TOLERANCE * scale)) for m, c in form.terms.items() if m != ONE
-    )
-
-
-def _close(a: Array, b: Array) -> bool:
-    scale = np.maximum(np.abs(a), np.abs(b))
-    return bool(np.all(np.abs(a - b) <= TOLERANCE * np.maximum(scale, 1e-12)))

@@ -119,7 +119,7 @@ def _expand(node: NodeProto, arrays: Sequence[Array]) -> float:
 
 def _gather(node: NodeProto, arrays: Sequence[Array]) -> float:
     axis = next((int(a.i) for a in node.attribute if a.name == "axis"), 0)
-    return float(arrays[0].size) / max(1, arrays[0].shape[axis]) * arrays[1].size
+    return float(arrays[0].size / max(1, arrays[0].shape[axis])) * arrays[1].size
 
 
 def _range(node: NodeProto, arrays: Sequence[Array]) -> float:

@@ -39,7 +39,7 @@ class NotAffineError(Exception):
     """An elementwise node computes what no polynomial says; the text is the reason."""
 
 
-@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+@dataclass(frozen=True, eq=False, repr=False, slots=True, kw_only=True)
 class Atom:
     """A tensor that forms are written in. ``shape`` has no batch axis; identity is equality."""
 
@@ -50,6 +50,9 @@ class Atom:
     nonnegative: bool = False
     order: int = field(default_factory=next_order)
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name})"
+
     @property
     def is_spike(self) -> bool:
         return self.type == SPIKE
@@ -59,12 +62,12 @@ class Atom:
         return self.nonnegative or (isinstance(self.type, IntType) and not self.type.signed)
 
 
-@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+@dataclass(frozen=True, eq=False, repr=False, slots=True, kw_only=True)
 class Input(Atom):
     """A graph input: data, or what the network remembers."""
 
 
-@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+@dataclass(frozen=True, eq=False, repr=False, slots=True, kw_only=True)
 class Fires(Atom):
     """1 where ``level`` is above zero (or reaches it, where not ``strict``)."""
 
@@ -74,7 +77,7 @@ class Fires(Atom):
     """The model's tensor that holds the outcome."""
 
 
-@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+@dataclass(frozen=True, eq=False, repr=False, slots=True, kw_only=True)
 class Clamp(Atom):
     """``max(inside, bound)``."""
 
@@ -82,7 +85,7 @@ class Clamp(Atom):
     bound: Array
 
 
-@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+@dataclass(frozen=True, eq=False, repr=False, slots=True, kw_only=True)
 class Opaque(Atom):
     """What no layer and no neuron of ours computes, kept until something needs it."""
 

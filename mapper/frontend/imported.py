@@ -9,9 +9,16 @@ from onnx import ModelProto
 from mapper.diagnostics import MappingError, refuse
 from mapper.frontend.build import build_graph
 from mapper.frontend.check import check_neurons
+from mapper.frontend.echoes import (
+    Echo,
+    has_states,
+    leftover_echoes,
+    likely_echoes,
+    placed_echoes,
+)
 from mapper.frontend.load import nodes_of, read_model
 from mapper.frontend.logic import type_of
-from mapper.frontend.states import find_dynamics, find_echoes, has_states, missing_state
+from mapper.frontend.states import Dynamics, find_dynamics, missing_state
 from mapper.frontend.time import other_form
 from mapper.frontend.trace import Trace, trace
 from mapper.ir.core import Array, Graph
@@ -69,13 +76,12 @@ def import_model(path: Path | str) -> Imported:
     """
     path = Path(path)
     model = read_model(path)
-    walked = _trace(model, path)
-    echoes = find_echoes(walked)
-    if echoes:
-        types = {echo.read: type_of(walked.form(echo.output)) for echo in echoes}
-        walked = trace(model, path, types)
-    _refuse_without_state(walked, model, bool(echoes))
-    dynamics = find_dynamics(walked, echoes)
+    first = _trace(model, path)
+    echoes = likely_echoes(first)
+    if not echoes and not has_states(first):
+        raise _without_state(first, model)
+    _refuse_fixed_batch(first)
+    walked, dynamics = _recognised(model, path, first, echoes)
     graph = build_graph(walked, dynamics)
     check_graph(graph, "the ONNX reader")
     check_neurons(walked, dynamics, graph)
@@ -86,6 +92,7 @@ def import_model(path: Path | str) -> Imported:
         opset=walked.opset,
         ports=tuple(_ports(walked)),
         warnings=tuple(walked.warnings),
+        notes=tuple(_notes(dynamics)),
     )
 
 
@@ -109,26 +116,62 @@ def _other_form(model: ModelProto, path: Path, lengths: set[int]) -> MappingErro
     return other_form(list(nodes_of(model)), weights, lengths, path.name)
 
 
-def _refuse_without_state(walked: Trace, model: ModelProto, fed_back: bool) -> None:
-    """Refuse what is no time step: many steps in one file, a fixed batch, or no state at all."""
+def _recognised(
+    model: ModelProto, path: Path, first: Trace, echoes: list[Echo]
+) -> tuple[Trace, Dynamics]:
+    """Find the states, trying once more with other spikes fed back where that explains more."""
+    try:
+        walked, dynamics = _with_echoes(model, path, first, echoes)
+    except MappingError as error:
+        guessed = placed_echoes(first, echoes)
+        if not guessed:
+            raise
+        try:
+            return _with_echoes(model, path, first, [*echoes, *guessed])
+        except MappingError:
+            raise error from None
+    reads = {pair.read.name for pair in dynamics.pairs} | {echo.read for echo in echoes}
+    more = leftover_echoes(walked, echoes, reads)
+    return _with_echoes(model, path, first, [*echoes, *more]) if more else (walked, dynamics)
+
+
+def _with_echoes(
+    model: ModelProto, path: Path, first: Trace, echoes: list[Echo]
+) -> tuple[Trace, Dynamics]:
+    types = {echo.read: type_of(first.form(echo.output)) for echo in echoes}
+    walked = trace(model, path, types) if echoes else first
+    return walked, find_dynamics(walked, echoes)
+
+
+def _without_state(walked: Trace, model: ModelProto) -> MappingError:
+    """Return the refusal of what has no state: many steps in one file, or no neuron at all."""
     lengths = {shape[0] for shape in walked.shapes.values() if shape}
-    if has_states(walked):
-        if lengths and len(lengths) == 1 and max(lengths) > 1:
-            raise refuse(
-                "fixed-batch",
-                f"the model was exported for {max(lengths)} samples at once",
-                loc=walked.path.name,
-                help="export it for one sample, or leave the batch axis open",
-            )
-        return
-    if fed_back:
-        return
-    events = walked.comparisons.all
     if other := _other_form(model, walked.path, lengths):
-        raise other
-    if events:
-        raise missing_state(events[0])
-    raise refuse("no-neurons", "no spiking neuron was found", loc=walked.path.name)
+        return other
+    if walked.comparisons.all:
+        return missing_state(walked.comparisons.all[0])
+    return refuse("no-neurons", "no spiking neuron was found", loc=walked.path.name)
+
+
+def _refuse_fixed_batch(walked: Trace) -> None:
+    sizes = {shape[0] for shape in walked.shapes.values() if shape}
+    if len(sizes) == 1 and max(sizes) > 1:
+        raise refuse(
+            "fixed-batch",
+            f"the model was exported for {max(sizes)} samples at once",
+            loc=walked.path.name,
+            help="export it for one sample, or leave the batch axis open",
+        )
+
+
+def _notes(dynamics: Dynamics) -> Iterator[str]:
+    """Say what a reading takes for granted, where it does."""
+    for neuron in dynamics.neurons:
+        name = neuron.membrane.read.name
+        if neuron.starts_below:
+            yield f"{name!r} must not start above its threshold; from zero it never does"
+        for echo in neuron.echoes:
+            yield f"{echo.name!r} must start as 1 where {name!r} starts above its threshold, else 0"
 
 
 def _ports(walked: Trace) -> Iterator[Port]:

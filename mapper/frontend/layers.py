@@ -34,7 +34,7 @@ class Operand:
     """The model's tensor."""
 
 
-@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+@dataclass(frozen=True, eq=False, repr=False, slots=True, kw_only=True)
 class Layer(Atom):
     """The result of a layer, with all that is needed to write the layer's ops."""
 
@@ -45,7 +45,7 @@ class Layer(Atom):
         raise NotImplementedError  # every layer is written its own way
 
 
-@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+@dataclass(frozen=True, eq=False, repr=False, slots=True, kw_only=True)
 class PlainLayer(Layer):
     """A layer written by a function."""
 
@@ -65,7 +65,7 @@ class Weights:
     """One number, or one per output."""
 
 
-@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+@dataclass(frozen=True, eq=False, repr=False, slots=True, kw_only=True)
 class SynapseLayer(Layer):
     """A matrix or a convolution.
 

@@ -105,7 +105,7 @@ _SHAPES = {
 RESHAPING = frozenset(_SHAPES)
 
 
-@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+@dataclass(frozen=True, eq=False, repr=False, slots=True, kw_only=True)
 class Turned(Layer):
     """A transpose; two in a row become one, or none."""
 

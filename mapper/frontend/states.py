@@ -2,11 +2,9 @@
 
 Candidates come from the dataflow: a next membrane is computed from the membrane by elementwise
 nodes. Where that leaves a choice, equal names and positions order the attempts, and the first
-one under which every neuron fits is taken. A spike that a network feeds back (an ``Echo``) is
-an output that says whether a neuron fires, and an input of its shape.
+one under which every neuron fits is taken.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -15,9 +13,11 @@ import numpy as np
 
 from mapper.diagnostics import MappingError, refuse
 from mapper.frontend import forms
-from mapper.frontend.fit import Fitted, Pair, UnfitError, fit
-from mapper.frontend.forms import Atom, Fires, Form, Input
+from mapper.frontend.echoes import Echo, candidates, same_name
+from mapper.frontend.fit import Fitted, Pair, fit
+from mapper.frontend.forms import Atom, Clamp, Fires, Form, Monomial
 from mapper.frontend.layers import Layer
+from mapper.frontend.resets import UnfitError
 from mapper.frontend.trace import Trace
 
 MAX_ATTEMPTS = 64
@@ -26,14 +26,6 @@ Candidates = Mapping[str, list[str]]
 """Inputs that may be the state of each output."""
 Choice = dict[str, str]
 """Output name to input name."""
-
-
-@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
-class Echo:
-    """What one step returns and the next one reads unchanged: mostly a spike, fed back."""
-
-    read: str
-    output: str
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -47,8 +39,7 @@ class Dynamics:
 
     @property
     def pairs(self) -> list[Pair]:
-        own = [p for n in self.neurons for p in (n.membrane, n.current) if p is not None]
-        return [*own, *self.kept]
+        return [*(pair for neuron in self.neurons for pair in neuron.pairs), *self.kept]
 
 
 def find_dynamics(trace: Trace, echoes: Sequence[Echo]) -> Dynamics:
@@ -63,36 +54,6 @@ def find_dynamics(trace: Trace, echoes: Sequence[Echo]) -> Dynamics:
     return Dynamics(neurons=tuple(neurons), echoes=tuple(echoes), kept=tuple(kept))
 
 
-# --- spikes fed back -----------------------------------------------------------------------
-
-
-def find_echoes(trace: Trace) -> list[Echo]:
-    """Return the spikes that are fed back, found by their names, else by what is left over."""
-    spikes = [name for name in trace.outputs if _is_spiking(trace.form(name))]
-    direct = {name for output in trace.outputs for name in _candidates(output, trace)}
-    free = list(trace.inputs)
-    found: list[Echo] = []
-    for named in (True, False):
-        for output in list(spikes):
-            if not named and (len(free) < 2 or len(spikes) < 2):
-                break  # one input stays for data and one output for results
-            matching = [
-                name
-                for name in reversed(free)
-                if trace.shapes[name] == trace.form(output).shape
-                and (_same_name(name, output) if named else name not in direct)
-            ]
-            if matching and len(free) > 1:
-                found.append(Echo(read=matching[0], output=output))
-                free.remove(matching[0])
-                spikes.remove(output)
-    return found
-
-
-def _is_spiking(form: Form) -> bool:
-    return not form.is_constant and forms.of_spikes(form)
-
-
 # --- candidates ----------------------------------------------------------------------------
 
 
@@ -101,7 +62,7 @@ def _components(trace: Trace, echoes: Sequence[Echo]) -> list[Candidates]:
     taken = {echo.read for echo in echoes}
     groups: list[dict[str, list[str]]] = []
     for output in trace.outputs:
-        inputs = [name for name in _candidates(output, trace) if name not in taken]
+        inputs = [name for name in candidates(output, trace) if name not in taken]
         if not inputs:
             continue
         joined = [g for g in groups if any(set(inputs) & set(held) for held in g.values())]
@@ -109,19 +70,6 @@ def _components(trace: Trace, echoes: Sequence[Echo]) -> list[Candidates]:
         groups = [g for g in groups if g not in joined]
         groups.append({**merged, output: inputs})
     return list(groups)
-
-
-def has_states(trace: Trace) -> bool:
-    """Say whether any output may be the next value of an input."""
-    return any(_candidates(output, trace) for output in trace.outputs)
-
-
-def _candidates(output: str, trace: Trace) -> list[str]:
-    form = trace.form(output)
-    if forms.of_spikes(form):
-        return []
-    reached = {atom.name for atom in forms.depends_on(form) if isinstance(atom, Input)}
-    return [n for n in trace.inputs if n in reached and trace.shapes[n] == form.shape]
 
 
 def _choices(component: Candidates, trace: Trace) -> list[Choice]:
@@ -144,7 +92,7 @@ def _assignments(items: Sequence[tuple[str, list[str]]]) -> Iterator[Choice]:
 
 def _merit(choice: Choice, trace: Trace) -> tuple[float, ...]:
     """Rank by equal names, an input left for data, many pairs, matching and late places."""
-    names = sum(_same_name(i, o) for o, i in choice.items())
+    names = sum(same_name(i, o) for o, i in choice.items())
     inputs, outputs = list(trace.inputs), list(trace.outputs)
     places = sum(
         len(inputs) - inputs.index(i) == len(outputs) - outputs.index(o) for o, i in choice.items()
@@ -152,19 +100,6 @@ def _merit(choice: Choice, trace: Trace) -> tuple[float, ...]:
     spare = len(trace.inputs) > len(choice)
     late = sum(inputs.index(i) + outputs.index(o) for o, i in choice.items())
     return (names, spare, len(choice), places, late)
-
-
-_SEPARATOR = r"[_./:\-\s]"
-_NOISE = re.compile(
-    rf"(?i)(?:^|(?<={_SEPARATOR}))"
-    rf"(?:out|output|in|input|next|new|prev|previous|old|o|i|n)(?=$|{_SEPARATOR})"
-)
-
-
-def _same_name(read: str, written: str) -> bool:
-    """Say whether two names differ only in words such as ``out`` or ``next``."""
-    a, b = (re.sub(_SEPARATOR, "", _NOISE.sub("", name)).lower() for name in (read, written))
-    return bool(a) and a == b
 
 
 # --- solving -------------------------------------------------------------------------------
@@ -273,7 +208,7 @@ def needed_layers(trace: Trace) -> list[Layer]:
 def expressed(form: Form, pairs: Sequence[Pair]) -> Form:
     """Rewrite what follows from a next state as that next state."""
     for pair in sorted(pairs, key=lambda p: -len(p.form.terms)):
-        own = frozenset([pair.read])
+        own = _hallmark(pair)
         mentioned = own in form.terms and own in pair.form.terms
         if not mentioned or np.any(pair.form.terms[own] == 0) or pair.form.alias is pair.read:
             continue
@@ -283,6 +218,12 @@ def expressed(form: Form, pairs: Sequence[Pair]) -> Form:
         if len(rest.terms) < len(form.terms) and own not in rest.terms:
             form = forms.add(rest, forms.scale(forms.of_atom(pair.after, form.shape), factor))
     return form
+
+
+def _hallmark(pair: Pair) -> Monomial:
+    """Return the term that nothing but a next state has: the state, or the bound on it."""
+    bounds = (a for a in pair.form.atoms() if isinstance(a, Clamp))
+    return frozenset([next(bounds, pair.read)])
 
 
 def _refuse_loose_comparisons(trace: Trace, neurons: Sequence[Fitted]) -> None:

@@ -1,13 +1,13 @@
 """Write ops: values under unique names, constants, and forms turned into scales, sums, gates."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import count
 
 import numpy as np
 
 from mapper.diagnostics import refuse
 from mapper.frontend import forms
-from mapper.frontend.forms import ONE, Atom, Form, Monomial, Opaque, Shape
+from mapper.frontend.forms import ONE, Atom, Clamp, Form, Monomial, Opaque, Shape
 from mapper.frontend.logic import Gate, Logic, count_of, gates_of, type_of
 from mapper.ir.core import FLOAT, SPIKE, Array, Const, Op, Scalar, Type, Value
 from mapper.ir.network import Add, Merge, Reshape, Scale
@@ -72,9 +72,7 @@ class OpWriter:
     def _computed(self, form: Form, shape: Shape, name: str, loc: str) -> Value:
         if form.is_constant:
             raise refuse("unsupported-op", "this does not depend on the network's input", loc=loc)
-        for atom in form.atoms():
-            if isinstance(atom, Opaque):
-                raise refuse("unsupported-op", atom.reason, loc=atom.loc, help=atom.help)
+        refuse_nameless(form.atoms())
         native = {self.values[atom].shape for atom in form.atoms()}
         work = native.pop() if len(native) == 1 else shape
         inner = name if work == shape or form.alias else f"{name}.unshaped"
@@ -168,6 +166,20 @@ class OpWriter:
             self.add(Merge(loc=loc, kind="and", a=value, b=other, result=result))
             value = result
         return value
+
+
+def refuse_nameless(atoms: Iterable[Atom]) -> None:
+    """Refuse what no op computes, at the node it comes from."""
+    for atom in atoms:
+        if isinstance(atom, Opaque):
+            raise refuse("unsupported-op", atom.reason, loc=atom.loc, help=atom.help)
+        if isinstance(atom, Clamp):
+            raise refuse(
+                "unsupported-op",
+                "an analogue value is bounded (Relu or Clip); only membranes can be",
+                loc=atom.loc,
+                help="end the exported network at its last neuron, and decode outside",
+            )
 
 
 def _in(form: Form, monomial: Monomial, work: Shape) -> Array:

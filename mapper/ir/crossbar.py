@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from mapper.ir.core import Array, Const, Constants, IntType, Op, Part, Span, Value
+from mapper.ir.core import EXACT_DOUBLE, Array, Const, Constants, IntType, Op, Part, Span, Value
 from mapper.ir.encoding import Encoding
 from mapper.ir.windows import Window, wordline_inputs
 
@@ -109,6 +109,8 @@ class CrossbarMvm(Op):
 
     def _range_problems(self, weight: Array) -> Iterator[str]:
         low, high = partial_sum_range(weight, self.rows, self.encoding)
+        if max(-low, high) >= EXACT_DOUBLE:
+            yield f"partial sum spans {low}..{high}, more than a double holds exactly"
         type = self.partial_sum.type
         if not isinstance(type, IntType) or not type.holds(low, high):
             yield f"partial sum spans {low}..{high}, too wide for {type}"
@@ -118,13 +120,14 @@ class CrossbarMvm(Op):
         digits = weight[None] if self.encoding is None else self.encoding.digits(weight)
         driven = driven_wordlines(operands[0], self)  # [B, planes, groups, K, P]
         batch, planes, groups, _, places = driven.shape
-        shape = (batch, planes, len(self.rows), len(digits), weight.shape[1], places)
-        sums = np.empty(shape, np.int64)
+        slices, outputs = len(digits), weight.shape[1]
+        sums = np.empty((batch, planes, len(self.rows), slices, outputs, places), np.int64)
         for g, rows in enumerate(self.rows):
-            inputs = driven[:, :, :, rows.slice]
-            for s, digit in enumerate(digits):
-                columns = digit[rows.slice].T.reshape(groups, -1, len(rows))
-                sums[:, :, g, s] = (columns @ inputs).reshape(batch, planes, -1, places)
+            # Doubles hold these sums exactly (far below 2**53) and have a fast product.
+            inputs = driven[:, :, :, rows.slice].astype(np.float64)
+            cells = digits[:, rows.slice].transpose(2, 0, 1).reshape(groups, -1, len(rows))
+            found = (cells.astype(np.float64) @ inputs).reshape(batch, planes, outputs, slices, -1)
+            sums[:, :, g] = found.transpose(0, 1, 3, 2, 4)
         return (sums.reshape(batch, *self.partial_sum.shape),)
 
 

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from mapper.ir.core import Array, Const, Constants, IntType, Op, Type, Value, dtype_of
+from mapper.ir.core import EXACT_DOUBLE, Array, Const, Constants, IntType, Op, Type, Value, dtype_of
 from mapper.ir.windows import Pair, Sides, Window, transposed_window, wordline_inputs
 
 
@@ -83,7 +83,8 @@ def group_products(inputs: Array, matrix: Array, type: Type) -> Array:
     """
     batch, groups, rows = inputs.shape[:3]
     positions = inputs.shape[3:]
-    wide = np.int64 if isinstance(type, IntType) else np.float64
+    exact = isinstance(type, IntType) and type.max >= EXACT_DOUBLE
+    wide = np.int64 if exact else np.float64  # doubles hold narrower sums, and are far faster
     columns = np.ascontiguousarray(matrix.T.reshape(groups, -1, rows), dtype=wide)
     flat = inputs.reshape(batch, groups, rows, -1).astype(wide)
     return (columns @ flat).reshape(batch, -1, *positions)

@@ -18,8 +18,9 @@ class LayerRow:
     """One layer on crossbars."""
 
     name: str
-    source: str
-    """The node of the model it comes from."""
+    """The node of the model it comes from, or else its value."""
+    value: str
+    """What its result is called in the graph."""
     macro: str
     readout: str
     wordlines: int
@@ -110,10 +111,10 @@ def _row(
     wordlines, outputs = graph.constants[op.weight.name].shape
     per_weight = 1 if op.encoding is None else op.encoding.bitlines_per_weight
     cells = macro.wordlines * macro.bitlines * op.crossbars
-    name = op.partial_sum.name.removesuffix(".partial_sum")
+    value = op.partial_sum.name.removesuffix(".partial_sum")
     return LayerRow(
-        name=name,
-        source=op.loc,
+        name=op.loc.partition(":")[2] or value,
+        value=value,
         macro=macro.name,
         readout=_readout(reads[op.partial_sum.name]),
         wordlines=wordlines * op.groups,
@@ -135,7 +136,7 @@ def _readout(op: Op) -> str:
         return "ideal" if op.kind == "ideal" else f"{op.bits}-bit {op.kind} ADC"
     assert isinstance(op, SenseAmpRead)
     kind = "sense amplifier" if len(op.levels) == 2 else "ternary"
-    return f"{kind}, {'constant' if op.active is None else 'half-active'} reference"
+    return kind if op.active is None else f"{kind}, half-active"
 
 
 def _chips(op: CrossbarMvm, target: Target) -> str:
