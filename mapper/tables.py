@@ -80,7 +80,7 @@ def compiled(answer: Data) -> RenderableType:
     cost = answer["cost"]
     head = (
         f"{answer['network']} on {answer['target']}: {answer['crossbars']} crossbars on "
-        f"{answer['chips']} chips, {answer['weight_bits']}-bit weights"
+        f"{_many(answer['chips'], 'chip')}, {answer['weight_bits']}-bit weights"
     )
     rows = (
         [
@@ -106,6 +106,10 @@ def compiled(answer: Data) -> RenderableType:
         Text(foot),
         Text(printable(f"report: {answer['folder']}/report.html")),
     )
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _amount(value: Data, factor: float, unit: str) -> str:

@@ -5,10 +5,10 @@ from math import prod
 
 import numpy as np
 
-from mapper.executor.fusion import CrossbarLayer, Readout
+from mapper.executor.fusion import CrossbarLayer
 from mapper.ir.core import INT64, Array, Const, Constants, IntType, param
 from mapper.ir.crossbar import CrossbarMvm
-from mapper.ir.readout import AdcRead, SenseAmpRead
+from mapper.ir.readout import SenseAmpRead
 
 SINGLE, DOUBLE = 2**24, 2**53
 """Up to these every integer is a float of single and double precision."""
@@ -137,7 +137,3 @@ def tile_positions(wordlines: int, bitlines: int, itemsize: int) -> int:
 def cell_bytes(mvm: CrossbarMvm, slices: int, itemsize: int) -> int:
     """Return the memory that all cells of a layer take as numbers of ``itemsize``."""
     return prod((mvm.outputs, slices, mvm.rows[-1].stop, itemsize))
-
-
-def is_adc(read: Readout) -> bool:
-    return isinstance(read, AdcRead)

@@ -144,8 +144,8 @@ def _halves(layer: CrossbarLayer) -> list[str]:
     """Explain cells that are not digits of weights."""
     full = _full_level(layer)
     sentence = (
-        f"Sums 2p are compared with what all n driven wordlines could give, {full} each, and 2t:"
-        f" cells of 2u - {full} add up to 2p - {full}n at once."
+        f"A sum p is compared with half of what its n driven wordlines could give, {full} each:"
+        f" cells of 2u - {full} add up to 2p - {full} * n, which is compared with 2t."
     )
     return [sentence] if full else []
 
@@ -304,14 +304,16 @@ def _readout(
         for lower, upper in zip(read.levels, read.levels[1:], strict=False)
     )
     lowest = read.levels[0] * sum(significances)
-    widest = abs(lowest) + sum(abs(rise) for level in rises for rise in level)
+    each = [rise for level in rises for rise in level]
+    least = lowest + sum(min(0, rise) for rise in each)
+    most = lowest + sum(max(0, rise) for rise in each)
     return SenseCode(
         thresholds=("2 * " if layer.half_active else "") + table_text(read.thresholds, keys),
         low=sums.low,
         high=sums.high,
         rises=rises,
         lowest=lowest,
-        dtype=f"np.{arithmetic.narrowest(widest)}",
+        dtype=f"np.{arithmetic.narrowest(max(-least, most, *map(abs, each)))}",
     )
 
 

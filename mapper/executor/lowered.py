@@ -76,7 +76,9 @@ def to_lowered_onnx(graph: Graph) -> onnx.ModelProto:
     Every input, output and state is int64 ``[B, *shape]``. Inputs and states keep their names;
     so do outputs, except where an input has the same name. A state's next value is an output
     under the name that the source model gives it, or one made from the state's. The metadata
-    entry ``spikeloom.interface`` has all names and each state's start value.
+    entry ``spikeloom.interface`` has all names and each state's start value. Row blocks are
+    worked through one by one, but a layer's unfolded input is held as a whole, unlike in the
+    generated executor.
 
     Raises:
         MappingError: ``not-hardware`` or ``unusable-name``, as ``generate_executor``.

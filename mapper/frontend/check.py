@@ -16,8 +16,9 @@ from mapper.frontend import forms
 from mapper.frontend.fit import Fitted
 from mapper.frontend.fold import Constant
 from mapper.frontend.forms import Atom, Fires, Form
+from mapper.frontend.rounding import ROUNDING
 from mapper.frontend.states import Dynamics
-from mapper.frontend.trace import Trace
+from mapper.frontend.trace import QUANTISING, Trace
 from mapper.ir.core import FLOAT, Array, Const, Constants, Graph, param
 from mapper.ir.neurons import Neuron
 
@@ -170,7 +171,13 @@ class _Region:
             name: forms.evaluate(trace.form(name), values).astype(np.float32)
             for name in self.leaves
         }
-        results = self.evaluator.run(list(self.outputs), arrays)
+        try:
+            with np.errstate(all="ignore"):
+                results = self.evaluator.run(list(self.outputs), arrays)
+        except Exception as error:  # the reference raises whatever its NumPy code meets
+            raise refuse(
+                "invalid-model", f"the neuron's nodes cannot be run: {error}", loc=trace.path.name
+            ) from error
         return dict(zip(self.outputs, (np.asarray(r) for r in results), strict=True))
 
 
@@ -183,12 +190,13 @@ def _region_of(neuron: Fitted, trace: Trace) -> _Region:
     results = [helper.make_tensor_value_info(n, TensorProto.FLOAT, None) for n in outputs]
     known = [numpy_helper.from_array(array, name) for name, array in constants.items()]
     graph = helper.make_graph(nodes, "region", ports, results, known)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", trace.opset)])
+    versions = [helper.make_opsetid("", trace.opset), helper.make_opsetid("com.microsoft", 1)]
+    model = helper.make_model(graph, opset_imports=versions)
     atoms = {atom: None for name in leaves for atom in trace.form(name).atoms()}
     atoms.update((atom, None) for atom in neuron.drive.atoms())
     atoms.update((pair.read, None) for pair in neuron.pairs)
     return _Region(
-        evaluator=ReferenceEvaluator(model),
+        evaluator=ReferenceEvaluator(model, new_ops=ROUNDING),
         leaves=tuple(leaves),
         outputs=tuple(outputs),
         atoms=tuple(atoms),
@@ -210,7 +218,7 @@ def _cut(
         tensor = trace.tensors[name]
         if isinstance(tensor, Constant):
             constants[name] = tensor.array
-        elif name in trace.interior and not _is_leaf(tensor, neuron):
+        elif name in trace.interior and not _is_leaf(tensor, neuron, trace.interior[name]):
             nodes[name] = trace.interior[name]
             waiting.extend(trace.interior[name].input)
         else:
@@ -219,10 +227,11 @@ def _cut(
     return [nodes[name] for name in ordered], list(leaves), constants
 
 
-def _is_leaf(form: Form, neuron: Fitted) -> bool:
+def _is_leaf(form: Form, neuron: Fitted, node: NodeProto) -> bool:
     """Say whether a tensor comes from outside a neuron: layers, data, spikes of others."""
     own = {pair.read for pair in neuron.pairs} | neuron.events
     atoms = list(forms.depends_on(form))
     if any(atom in own for atom in atoms):
         return form.alias in {pair.read for pair in neuron.pairs}
-    return form.alias is not None or any(isinstance(atom, Fires) for atom in atoms)
+    rounds = node.op_type in QUANTISING
+    return rounds or form.alias is not None or any(isinstance(atom, Fires) for atom in atoms)

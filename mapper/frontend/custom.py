@@ -74,6 +74,8 @@ def _charged(node: Node, parts: _Parts, x: str, v: str, rest: float) -> str:
     if node.proto.domain == "sj_if":
         return parts.add("Add", v, x)
     rate = _number(node, 2)
+    if rate == 0 and node.proto.domain == "sj_lif":
+        raise node.unsupported("its time constant is zero")
     rate = 1.0 / rate if node.proto.domain == "sj_lif" else 1.0 / (1.0 + float(np.exp(-rate)))
     share = parts.known("rate", rate)
     above = parts.add("Sub", v, parts.known("rest", rest))

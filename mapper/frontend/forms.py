@@ -176,7 +176,10 @@ def view(coefficient: Array, old: Shape, new: Shape) -> Array:
 
 def joint_shape(*forms: Form) -> Shape:
     """Return the shape that forms broadcast to; only constants may really grow."""
-    shape = np.broadcast_shapes(*(form.shape for form in forms))
+    try:
+        shape = np.broadcast_shapes(*(form.shape for form in forms))
+    except ValueError as error:
+        raise NotAffineError(f"shapes {[form.shape for form in forms]} do not fit") from error
     for form in forms:
         if not form.is_constant and prod(form.shape) != prod(shape):
             raise NotAffineError(f"repeats a computed tensor from {form.shape} to {shape}")

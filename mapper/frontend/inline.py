@@ -22,6 +22,10 @@ KNOWN = {
 }
 """Operators outside the standard that ``mapper.frontend`` reads."""
 
+INTEGER_OPS = ("QLinear", "QGemm", "QAttention", "ConvInteger", "MatMulInteger", "DynamicQuantize")
+_SPELL_OUT = "export the neuron as ordinary operators, not as an opaque one of its own"
+QDQ_HELP = "quantise with QuantizeLinear and DequantizeLinear around ordinary operators (QDQ)"
+
 Key = tuple[str, str]
 
 
@@ -84,5 +88,5 @@ def _check_known(node: NodeProto, index: int, path: Path) -> None:
         "unknown-op",
         f"the operator {shown[:200]!r} is not part of ONNX, and the file does not define it",
         loc=f"{path.name}:{place}",
-        help="export the neuron as ordinary operators (not as an opaque custom one)",
+        help=QDQ_HELP if node.op_type.startswith(INTEGER_OPS) else _SPELL_OUT,
     )

@@ -50,6 +50,8 @@ class PlainLayer(Layer):
     """A layer written by a function."""
 
     how: Callable[[tuple[Value, ...], Value, Writer], None]
+    rounds: bool = False
+    """It rounds to a grid."""
 
     def write(self, operands: tuple[Value, ...], result: Value, out: Writer) -> None:
         self.how(operands, result, out)

@@ -30,6 +30,7 @@ def read_model(path: Path) -> ModelProto:
             ``unknown-op``, ``nan-weights``.
     """
     model = _parse(path)
+    _check_names(model, path)
     _load_external_data(model, path)
     model = inline_functions(model, path)
     _check_structure(model, path)
@@ -60,6 +61,18 @@ def _parse(path: Path) -> ModelProto:
     if not model.ir_version or not model.graph.node:
         raise refuse("not-onnx", "this is no ONNX model: it has no version or no nodes", loc=name)
     return model
+
+
+def _check_names(model: ModelProto, path: Path) -> None:
+    """Refuse names that are not text; the format allows them, nothing after this does."""
+    texts: list[object] = [model.producer_name, model.producer_version, model.graph.name]
+    texts += [v.name for v in (*model.graph.input, *model.graph.output)]
+    texts += [tensor.name for tensor in tensors(model)]
+    for node in nodes_of(model):
+        texts += [node.name, node.op_type, node.domain, *node.input, *node.output]
+        texts += [attribute.name for attribute in node.attribute]
+    if not all(isinstance(text, str) for text in texts):
+        raise _invalid(path, "a name in the model is not text")
 
 
 def _load_external_data(model: ModelProto, path: Path) -> None:

@@ -73,10 +73,12 @@ def quantise(node: Node) -> Tensor:
     tensor = node.inputs[0]
     if isinstance(tensor, Constant):
         step, zero = (_along(axis, part, tensor.shape) for part in (step, zero))
-        codes = np.rint(tensor.array.astype(np.float32) / step.astype(np.float32)) + zero
+        codes = _codes(tensor.array, step) + zero
         return Constant(array=np.clip(codes, low, high).astype(np.int64), name=tensor.name)
     x = node.form(0)
     step, zero = (_along(axis, part, x.shape) for part in (step, zero))
+    if forms.of_spikes(x):  # a grid that holds 0 and 1 leaves spikes what they are
+        return forms.of_function(lambda v: np.clip(_codes(v, step) + zero, low, high), [x])
     rounded = _rounded(node, x, step, zero, (low, high))
     return forms.add(forms.multiply(rounded, of_array(1.0 / step)), of_array(zero))
 
@@ -93,7 +95,22 @@ def dequantise(node: Node) -> Tensor:
         return Constant(array=reals, name=tensor.name, quantised=kept)
     x = node.form(0)
     step, zero = (_along(axis, part, x.shape) for part in (step, zero))
-    return forms.multiply(forms.subtract(x, of_array(zero)), of_array(step))
+    return _snapped(forms.multiply(forms.subtract(x, of_array(zero)), of_array(step)))
+
+
+def _codes(values: Array, step: Array) -> Array:
+    """Divide in single precision, as every engine does, and round ties to even."""
+    quotient = np.asarray(values, dtype=np.float32) / np.asarray(step, dtype=np.float32)
+    return np.rint(quotient).astype(np.float64)
+
+
+def _snapped(form: Form) -> Form:
+    """Make 1 of what is 1 in single precision, and nothing of a constant that rounding left."""
+    terms = {m: np.where(np.float32(c) == 1, 1.0, c) for m, c in form.terms.items()}
+    greatest = max((float(np.abs(c).max()) for m, c in terms.items() if m != forms.ONE), default=0)
+    if np.all(np.abs(form.constant) <= 1e-7 * greatest):
+        terms.pop(forms.ONE, None)
+    return Form(form.shape, {m: forms.compress(c) for m, c in terms.items()})
 
 
 def _fit(codes: Array) -> Array:
@@ -130,6 +147,7 @@ def _rounded(node: Node, x: Form, step: Array, zero: Array, ends: tuple[int, int
         operands=(Operand(form=x, shape=shape, name=node.proto.input[0]),),
         nonnegative=bool(np.all(zero <= ends[0])),
         how=write,
+        rounds=True,
     )
     return of_atom(layer, x.shape)
 

@@ -15,8 +15,8 @@ from mapper.diagnostics import MappingError, refuse
 from mapper.frontend import forms
 from mapper.frontend.echoes import Echo, candidates, same_name
 from mapper.frontend.fit import Fitted, Pair, fit
-from mapper.frontend.forms import Atom, Clamp, Fires, Form, Monomial
-from mapper.frontend.layers import Layer
+from mapper.frontend.forms import Atom, Clamp, Fires, Form, Input, Monomial
+from mapper.frontend.layers import Layer, PlainLayer
 from mapper.frontend.resets import UnfitError
 from mapper.frontend.trace import Trace
 
@@ -238,9 +238,30 @@ def _refuse_loose_comparisons(trace: Trace, neurons: Sequence[Fitted]) -> None:
 
 
 def missing_state(event: Fires) -> MappingError:
+    """Return the refusal of a comparison that no state explains."""
+    rounded = [
+        atom
+        for atom in event.level.atoms()
+        if isinstance(atom, PlainLayer) and atom.rounds and _reads_input(atom)
+    ]
+    if rounded:
+        return refuse(
+            "unsupported-neuron",
+            "its membrane is rounded to a few bits inside the model (QuantizeLinear)",
+            loc=rounded[0].loc,
+            help="quantise the layers of weights only, and leave the neurons in floats",
+        )
     return refuse(
         "missing-state",
         "a neuron fires here, but no input and output of the model hold its state",
         loc=event.loc,
         help="pass the neuron's state as an input and return it as an output",
+    )
+
+
+def _reads_input(layer: Layer) -> bool:
+    return any(
+        isinstance(atom, Input) or (isinstance(atom, PlainLayer) and atom.rounds)
+        for operand in layer.operands
+        for atom in operand.form.atoms()
     )

@@ -27,6 +27,7 @@ from mapper.frontend.custom import DOMAINS, spelled_out
 from mapper.frontend.elementwise import Comparisons, elementwise, is_elementwise
 from mapper.frontend.fold import CannotFoldError, Constant, Quantised, fold
 from mapper.frontend.forms import Form, Input, NotAffineError, Opaque, Shape
+from mapper.frontend.inline import INTEGER_OPS, QDQ_HELP
 from mapper.frontend.load import to_array
 from mapper.frontend.node import Node, Tensor
 from mapper.frontend.time import refuse_loops
@@ -71,7 +72,7 @@ class Trace:
     inputs: dict[str, Input] = field(default_factory=dict)
     tensors: dict[str, Tensor] = field(default_factory=dict)
     interior: dict[str, NodeProto] = field(default_factory=dict)
-    """Elementwise and reshaping nodes, by result: they can be run again to check a form."""
+    """Elementwise, reshaping and rounding nodes, by result: run again to check a neuron."""
     comparisons: Comparisons = field(default_factory=Comparisons)
     outputs: tuple[str, ...] = ()
     readers: Counter[str] = field(default_factory=Counter)
@@ -232,20 +233,35 @@ def _results(node: Node, state: Trace) -> Sequence[Tensor]:
         if diagnostic.code != "unsupported-op":
             raise
         return _opaque(node, state, diagnostic.message, diagnostic.help)
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        raise refuse(
+            "invalid-model",
+            f"{node.op}: its attributes and inputs do not fit together: {error}",
+            loc=node.loc,
+            help="export the model again",
+        ) from error
 
 
 def _result(node: Node, state: Trace) -> Tensor:
+    if node.op in QUANTISING:
+        state.interior[node.name] = node.proto
     if node.op in LAYERS:
         return LAYERS[node.op](node)
     if node.op in shaping.RESHAPING:
         state.interior[node.name] = node.proto
         return shaping.reshaped(node)
     if not is_elementwise(node.op):
-        raise NotAffineError("the hardware has no such operation")
+        raise _no_such_operation(node)
     state.interior[node.name] = node.proto
     if node.op == "Add" and (biased := _as_bias(node)) is not None:
         return biased
     return elementwise(node, state.comparisons)
+
+
+def _no_such_operation(node: Node) -> Exception:
+    if node.op.startswith(INTEGER_OPS):
+        return node.unsupported("fused integer operators are not read", QDQ_HELP)
+    return NotAffineError("the hardware has no such operation")
 
 
 def _as_bias(node: Node) -> Form | None:

@@ -39,8 +39,10 @@ class Verification:
     rings: tuple[Ring, ...]
     accuracy: Mapping[str, float] = field(default_factory=dict)
     """Share of right predictions, of the source network and of the mapping."""
-    spike_agreement: Mapping[str, float] = field(default_factory=dict)
-    """By spike value: share of spikes equal to the source network's."""
+    spike_agreement: float | None = None
+    """Share of all neurons and time steps at which the source network spikes alike."""
+    layer_agreement: Mapping[str, float] = field(default_factory=dict)
+    """The same by spike value."""
     inexact: tuple[Mapping[str, Any], ...] = ()
     """By inexact pass: what it changed, against the source network."""
 
@@ -57,10 +59,9 @@ class Verification:
         }
         if self.accuracy:
             answer["accuracy"] = dict(self.accuracy)
-        if self.spike_agreement:
-            values = list(self.spike_agreement.values())
-            answer["spike_agreement"] = float(np.mean(values))
-            answer["spike_agreement_by_layer"] = dict(self.spike_agreement)
+        if self.spike_agreement is not None:
+            answer["spike_agreement"] = self.spike_agreement
+            answer["spike_agreement_by_layer"] = dict(self.layer_agreement)
         if self.inexact:
             answer["inexact_passes"] = [dict(item) for item in self.inexact]
         return answer
@@ -176,7 +177,6 @@ def _measured(
         inputs = codes if graph.inputs != build.network.inputs else reals
         ran = define(graph, inputs, watch=spikes)
         inexact.append({"pass": name, **_changes(graph, ran, source, spikes)})
-    agreement = {name: _agreement(defined[name], source[name]) for name in spikes}
     worst = _costliest(inexact)
     ring = Ring(name=INEXACT, status="measured", reason=worst)
     accuracy = {}
@@ -189,7 +189,8 @@ def _measured(
     return Verification(
         rings=(*rings, ring),
         accuracy=accuracy,
-        spike_agreement=agreement,
+        spike_agreement=_agreement(defined, source, spikes),
+        layer_agreement={name: _agreement(defined, source, [name]) for name in spikes},
         inexact=tuple(inexact),
     )
 
@@ -199,15 +200,18 @@ def _changes(
 ) -> dict[str, float]:
     outputs = to_reals(graph, {v.name: ran[v.name] for v in graph.outputs})
     errors = [np.abs(outputs[name] - source[name]).max(initial=0) for name in outputs]
-    agreements = [_agreement(ran[name], source[name]) for name in spikes]
     return {
-        "spike_agreement": float(np.mean(agreements)) if agreements else 1.0,
+        "spike_agreement": _agreement(ran, source, spikes),
         "output_error": float(max(errors)),
     }
 
 
-def _agreement(found: Array, expected: Array) -> float:
-    return float((found == expected).mean())
+def _agreement(
+    found: Mapping[str, Array], expected: Mapping[str, Array], names: list[str]
+) -> float:
+    """Return the share of equal spikes over some values; 1 where there are none."""
+    equal = sum(int((found[name] == expected[name]).sum()) for name in names)
+    return equal / max(1, sum(expected[name].size for name in names)) if names else 1.0
 
 
 def _costliest(inexact: list[dict[str, Any]]) -> str:

@@ -16,9 +16,12 @@ from mapper.diagnostics import MappingError
 from mapper.executor import generate_executor, graph_sha256, load_executor
 from mapper.executor.fusion import CrossbarLayer, units
 from mapper.executor.generate import describe
+from mapper.executor.statements import Names
 from mapper.executor.weights import fingerprint, keyed
 from mapper.ir.core import FLOAT, Graph, IntType, Value
 from mapper.ir.evaluate import evaluate
+from mapper.ir.network import Scale
+from mapper.ir.serialize import from_json, to_json
 from mapper.ir.windows import Window
 from tests.builders import (
     Builder,
@@ -117,12 +120,8 @@ def test_weights_are_those_the_program_was_generated_for():
         load_executor(generate_executor(graph), changed)
 
 
-# Names
-
-
 def renamed(graph: Graph, name: Callable[[str], str]) -> Graph:
     """Return the graph with another name for every value, constant and node."""
-    from mapper.ir.serialize import from_json, to_json
 
     def walk(item):
         if isinstance(item, list):
@@ -196,9 +195,6 @@ def test_a_value_with_the_name_of_a_trace_is_refused():
         generate_executor(net.graph())
 
 
-# What cannot be generated
-
-
 def test_a_float_input_is_refused():
     x = Value("x", FLOAT, (3,))
     with pytest.raises(MappingError, match=r"error\[not-hardware\]: 'x' is f32, not an integer"):
@@ -206,8 +202,6 @@ def test_a_float_input_is_refused():
 
 
 def test_an_op_on_floats_is_refused_with_its_node():
-    from mapper.ir.network import Scale
-
     x, y = Value("x", IntType(4, signed=True), (3,)), Value("y", FLOAT, (3,))
     graph = Graph(
         name="g", inputs=(x,), outputs=(y,), ops=(Scale(x=x, result=y, factor=0.5, loc="m:/Mul"),)
@@ -224,9 +218,6 @@ def test_a_network_without_inputs_is_refused():
 def test_a_watched_value_must_exist():
     with pytest.raises(MappingError, match=r"error\[unknown-value\].*'lif9'"):
         generate_executor(dvs_net(), watch=["lif9"])
-
-
-# Fusion
 
 
 def test_a_layer_is_one_unit_and_its_count_of_active_rows_is_inside():
@@ -263,7 +254,14 @@ def test_variables_end_with_their_last_use():
     assert kept.isdisjoint(dead)
 
 
-# Memory
+def test_results_that_nothing_reads_end_at_once():
+    net = Builder()
+    x = net.input("x", (3,))
+    net.neurons(x, name="lif", threshold=2)  # its spikes go nowhere
+    net.outputs(x)
+    graph = net.graph()
+    program = describe(graph)
+    assert program.statements[-1].dead == (Names(graph)["lif"], Names(graph)["lif.v"])
 
 
 def test_partial_sums_of_a_128_by_128_input_are_never_held_at_once():

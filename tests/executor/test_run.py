@@ -5,6 +5,7 @@ import pytest
 
 from mapper.diagnostics import MappingError
 from mapper.executor import generate_executor, load_executor
+from mapper.ir.core import IntType
 from mapper.ir.evaluate import evaluate
 from mapper.ir.windows import Window
 from tests.builders import Builder, dvs_net, one_layer, random_spikes, random_weights, sense_amp
@@ -67,8 +68,6 @@ def test_one_spike_in_the_middle_drives_nine_windows_and_one_in_the_corner_four(
 
 def test_codes_drive_a_wordline_once_for_each_bit_that_is_set():
     net = Builder()
-    from mapper.ir.core import IntType
-
     x = net.input("x", (3,), IntType(3, signed=True))
     net.outputs(net.crossbars(x, random_weights(3, 2), sense_amp(1), name="fc"))
     _, traced = executor_of(net.graph()).run({"x": np.array([[[3, -1, 0]]])}, trace=True)

@@ -90,9 +90,6 @@ def test_the_fingerprint_depends_on_every_byte_type_shape_and_key():
     assert fingerprint(keyed({"x": np.arange(4)})) == fingerprint(base)
 
 
-# Files that someone else made
-
-
 def archive(*entries, compression=zipfile.ZIP_STORED):
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", compression) as made:

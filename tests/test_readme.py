@@ -1,0 +1,53 @@
+"""The README's commands run as they stand, and its promises hold."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from mapper import api, cli
+from passes import PIPELINE
+from tests.files import DEMO
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def commands() -> list[list[str]]:
+    (block,) = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    return [shlex.split(line) for line in block.splitlines()]
+
+
+def test_the_commands_run_one_after_the_other(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    data = tmp_path / "mapper" / "data"
+    data.mkdir(parents=True)
+    (data / "demo").symlink_to(DEMO)
+    for program, *args in commands():
+        assert program == "spikeloom"
+        done = CliRunner().invoke(cli.app, args)
+        assert done.exit_code == 0, (args, done.output)
+
+
+def test_every_command_is_listed():
+    names = {command.name for command in cli.app.registered_commands} - {"demo"}
+    missing = [name for name in names if f"`spikeloom {name}" not in README]
+    assert missing == []
+
+
+@pytest.mark.parametrize(
+    "path", re.findall(r"`((?:docs|mapper|passes|targets|examples)/[^` ]*)`", README)
+)
+def test_every_file_it_names_exists(path):
+    assert (ROOT / path).exists()
+
+
+def test_the_targets_of_the_demo_are_the_ones_shown():
+    assert all(re.search(rf"^{name} +yes", README, re.MULTILINE) for name in api.DEMO_TARGETS)
+
+
+def test_the_inexact_passes_are_the_ones_the_semantics_name():
+    text = (ROOT / "docs" / "semantics.md").read_text(encoding="utf-8")
+    assert all(f"`{kind.name}`" in text for kind in PIPELINE if not kind.exact)
