@@ -26,9 +26,10 @@ from mapper.diagnostics import refuse
 from mapper.frontend import Imported, describe, import_model
 from mapper.ir.core import Array, Graph, Value
 from mapper.pipeline import After, make_passes, run_passes
-from mapper.recordings import measure_codes, pick_inputs, read_arrays, to_codes
+from mapper.recordings import measure_codes, pick_inputs, read_arrays, to_codes, to_reals
 from mapper.report import render_report
 from mapper.verify import Ring, Verification, run_executor, verify_build, verify_model
+from mapper.verify.answers import accuracy, wanted_classes
 from mapper.verify.build import trace_executor
 from mapper.verify.rings import REFERENCE
 from passes import PIPELINE
@@ -245,24 +246,16 @@ def _verify_folder(
         build,
         codes,
         reals,
-        labels=_labels(arrays, codes, recording),
+        labels=_labels(graph, arrays, recording),
         reference=None if model is None else _reference_ring(model, build, reals, progress),
         progress=progress,
     )
 
 
-def _labels(
-    arrays: Mapping[str, Array], codes: Mapping[str, Array], recording: Path
-) -> Array | None:
-    labels = arrays.get("labels")
-    samples = next(iter(codes.values())).shape[1]
-    if labels is not None and labels.shape != (samples,):
-        raise refuse(
-            "input-shape",
-            f"labels have shape {labels.shape}, expected ({samples},)",
-            loc=str(recording),
-        )
-    return labels
+def _labels(graph: Graph, arrays: Mapping[str, Array], recording: Path) -> Array | None:
+    inputs = pick_inputs(_without_extras(arrays, graph.inputs), graph.inputs, str(recording))
+    samples = next(iter(inputs.values())).shape[1]
+    return wanted_classes(arrays, graph.outputs[0].name, samples, str(recording))
 
 
 def _reference_ring(
@@ -360,10 +353,9 @@ def _compared(
         codes = to_codes(graph, reals, where)
         outputs, trace = trace_executor(graph, codes)
         activity = measure(graph, trace)
-        labels = arrays.get("labels")
+        labels = _labels(graph, arrays, Path(where))
         if labels is not None:
-            votes = outputs[graph.outputs[0].name].sum(axis=0).reshape(len(labels), -1)
-            row["accuracy"] = float((votes.argmax(axis=1) == labels).mean())
+            row["accuracy"] = accuracy(to_reals(graph, outputs)[graph.outputs[0].name], labels)
     row["cost"] = estimate(build.hardware, target, activity).as_dict()
     return build, row
 
@@ -450,7 +442,7 @@ def _demonstrated(
         build,
         codes,
         reals,
-        labels=_labels(arrays, codes, recording),
+        labels=_labels(build.hardware, arrays, recording),
         reference=_reference_ring(model, build, reals, lambda text: None),
         progress=lambda text: progress(f"{target.name}: {text}"),
     )

@@ -17,7 +17,7 @@ from mapper.frontend.forms import Shape
 from mapper.ir.core import Array
 
 MAX_ELEMENTS = 1 << 28
-"""Of one computed constant: a few bytes in a file must not fill the memory."""
+"""Of one tensor: a few bytes in a file must not fill the memory."""
 
 ELEMENTWISE = frozenset(
     """

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 from onnx import NodeProto, helper
 
 from mapper.diagnostics import MappingError, refuse
-from mapper.frontend.fold import Constant
+from mapper.frontend.fold import MAX_ELEMENTS, Constant
 from mapper.frontend.forms import Form, Shape, of_array
 from mapper.ir.core import Array
 
@@ -80,6 +81,15 @@ class Node:
         """Return a shape of the model as the graph says it: without the batch axis."""
         whole = tuple(int(n) for n in shape)
         return whole[1:] if self.batched and whole[:1] == (1,) else whole
+
+    def check_size(self, shape: Sequence[int]) -> None:
+        """Refuse a result that would fill the memory."""
+        if prod(shape) > MAX_ELEMENTS:
+            raise refuse(
+                "model-too-large",
+                f"{self.op} gives {tuple(shape)}, at most {MAX_ELEMENTS} elements are computed",
+                loc=self.loc,
+            )
 
     def unsupported(self, reason: str, help: str = "") -> MappingError:
         return refuse("unsupported-op", f"{self.op}: {reason}", loc=self.loc, help=help)

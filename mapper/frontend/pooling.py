@@ -177,6 +177,7 @@ def _window(node: Node) -> tuple[Window, Pair]:
     positions = window.output_size(*sizes)
     if min(positions) < 1:
         raise node.unsupported(f"window {kernel} does not fit into {node.form(0).shape}")
+    node.check_size((node.form(0).shape[1], *positions, *kernel))
     return window, positions
 
 

@@ -224,6 +224,7 @@ def _padded(node: Node, x: Form, sides: Sides) -> Form:
     positions = window.output_size(plane[1], plane[2])
     if min(positions) < 1:
         raise node.unsupported(f"padding {sides} leaves nothing of {x.shape}")
+    node.check_size((plane[0], *positions))
     before = type_of(x)
     type = before if not isinstance(before, IntType) else IntType.spanning(0, before.max)
 

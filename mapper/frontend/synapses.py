@@ -75,6 +75,7 @@ def _spatial(
     positions = window.output_size(*sizes)
     if window.problems() or min(positions) < 1:
         raise node.unsupported(f"window {window.kernel} does not fit into {x.shape}")
+    node.check_size((outputs, *positions))
     layer = SynapseLayer(
         name=node.name,
         shape=(outputs, *positions),

@@ -7,7 +7,9 @@ The result of each node is a ``Constant`` or a ``Form``. What has neither meanin
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import onnx
@@ -25,7 +27,7 @@ from mapper.diagnostics import MappingError, refuse
 from mapper.frontend import forms, pooling, scaling, shaping, synapses
 from mapper.frontend.custom import DOMAINS, spelled_out
 from mapper.frontend.elementwise import Comparisons, elementwise, is_elementwise
-from mapper.frontend.fold import CannotFoldError, Constant, Quantised, fold
+from mapper.frontend.fold import MAX_ELEMENTS, CannotFoldError, Constant, Quantised, fold
 from mapper.frontend.forms import Form, Input, NotAffineError, Opaque, Shape
 from mapper.frontend.inline import INTEGER_OPS, QDQ_HELP
 from mapper.frontend.load import to_array
@@ -33,6 +35,7 @@ from mapper.frontend.node import Node, Tensor
 from mapper.frontend.time import refuse_loops
 from mapper.ir.core import FLOAT, Array, Type
 
+T = TypeVar("T")
 Rule = Callable[[Node], Tensor]
 
 LAYERS: dict[str, Rule] = {
@@ -151,6 +154,12 @@ def _shape(port: ValueInfoProto, path: Path) -> Shape:
                 loc=loc,
                 help=_FIX,
             )
+    if prod(sizes) > MAX_ELEMENTS:
+        raise refuse(
+            "model-too-large",
+            f"input {port.name!r} has {prod(sizes)} elements, at most {MAX_ELEMENTS} are read",
+            loc=loc,
+        )
     return tuple(sizes)
 
 
@@ -198,7 +207,7 @@ def _visit(proto: NodeProto, state: Trace) -> None:
     if proto.op_type == "If":
         _visit_branch(node, state)
     elif proto.domain in DOMAINS:
-        for part in spelled_out(node):
+        for part in _guarded(node, lambda: spelled_out(node)):
             state.readers.update(part.input)
             _visit(part, state)
     else:
@@ -225,7 +234,7 @@ def _results(node: Node, state: Trace) -> Sequence[Tensor]:
     if node.op in ("Shape", "Size") or _is_known(node):
         return _folded(node)
     try:
-        return [_result(node, state)]
+        return [_guarded(node, lambda: _result(node, state))]
     except NotAffineError as error:
         return _opaque(node, state, f"{node.op}: {error}", "")
     except MappingError as error:
@@ -233,6 +242,12 @@ def _results(node: Node, state: Trace) -> Sequence[Tensor]:
         if diagnostic.code != "unsupported-op":
             raise
         return _opaque(node, state, diagnostic.message, diagnostic.help)
+
+
+def _guarded(node: Node, read: Callable[[], T]) -> T:
+    """Refuse a node that breaks the rules of its operator, however reading it fails."""
+    try:
+        return read()
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:
         raise refuse(
             "invalid-model",

@@ -12,6 +12,7 @@ from mapper.ir.core import Array, Graph, IntType
 from mapper.ir.verify import graph_problems
 from mapper.pipeline import make_passes, run_passes
 from mapper.recordings import to_reals
+from mapper.verify.answers import accuracy, agreement
 from mapper.verify.rings import (
     EXECUTOR,
     INEXACT,
@@ -37,8 +38,10 @@ class Verification:
     """All rings of one run, and what the network's answers were worth."""
 
     rings: tuple[Ring, ...]
-    accuracy: Mapping[str, float] = field(default_factory=dict)
-    """Share of right predictions, of the source network and of the mapping."""
+    accuracy: float | None = None
+    """Share of right predictions of what is verified: a mapping, or an imported network."""
+    source_accuracy: float | None = None
+    """The same of the network a mapping was made from."""
     spike_agreement: float | None = None
     """Share of all neurons and time steps at which the source network spikes alike."""
     layer_agreement: Mapping[str, float] = field(default_factory=dict)
@@ -57,8 +60,10 @@ class Verification:
             "bit_exact": self.bit_exact,
             "rings": [ring.as_dict() for ring in self.rings],
         }
-        if self.accuracy:
-            answer["accuracy"] = dict(self.accuracy)
+        if self.accuracy is not None:
+            answer["accuracy"] = self.accuracy
+        if self.source_accuracy is not None:
+            answer["source_accuracy"] = self.source_accuracy
         if self.spike_agreement is not None:
             answer["spike_agreement"] = self.spike_agreement
             answer["spike_agreement_by_layer"] = dict(self.layer_agreement)
@@ -179,18 +184,14 @@ def _measured(
         inexact.append({"pass": name, **_changes(graph, ran, source, spikes)})
     worst = _costliest(inexact)
     ring = Ring(name=INEXACT, status="measured", reason=worst)
-    accuracy = {}
-    if labels is not None:
-        outputs = {v.name: defined[v.name] for v in build.hardware.outputs}
-        accuracy = {
-            "source": _accuracy(source[build.network.outputs[0].name], labels),
-            "mapped": _accuracy(next(iter(to_reals(build.hardware, outputs).values())), labels),
-        }
+    outputs = to_reals(build.hardware, {v.name: defined[v.name] for v in build.hardware.outputs})
+    first = build.network.outputs[0].name
     return Verification(
         rings=(*rings, ring),
-        accuracy=accuracy,
-        spike_agreement=_agreement(defined, source, spikes),
-        layer_agreement={name: _agreement(defined, source, [name]) for name in spikes},
+        accuracy=None if labels is None else accuracy(outputs[first], labels),
+        source_accuracy=None if labels is None else accuracy(source[first], labels),
+        spike_agreement=agreement(defined, source, spikes),
+        layer_agreement={name: agreement(defined, source, [name]) for name in spikes},
         inexact=tuple(inexact),
     )
 
@@ -201,17 +202,9 @@ def _changes(
     outputs = to_reals(graph, {v.name: ran[v.name] for v in graph.outputs})
     errors = [np.abs(outputs[name] - source[name]).max(initial=0) for name in outputs]
     return {
-        "spike_agreement": _agreement(ran, source, spikes),
+        "spike_agreement": agreement(ran, source, spikes),
         "output_error": float(max(errors)),
     }
-
-
-def _agreement(
-    found: Mapping[str, Array], expected: Mapping[str, Array], names: list[str]
-) -> float:
-    """Return the share of equal spikes over some values; 1 where there are none."""
-    equal = sum(int((found[name] == expected[name]).sum()) for name in names)
-    return equal / max(1, sum(expected[name].size for name in names)) if names else 1.0
 
 
 def _costliest(inexact: list[dict[str, Any]]) -> str:
@@ -223,9 +216,3 @@ def _costliest(inexact: list[dict[str, Any]]) -> str:
             fall, worst = drop, f"'{item['pass']}' costs most: {drop:.2%} of all spikes"
         before = item["spike_agreement"]
     return worst
-
-
-def _accuracy(output: Array, labels: Array) -> float:
-    """Share of samples whose greatest sum over time is at their label."""
-    votes = output.sum(axis=0).reshape(output.shape[1], -1)
-    return float((votes.argmax(axis=1) == labels).mean())

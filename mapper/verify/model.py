@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from mapper.diagnostics import MappingError
+from mapper.diagnostics import MappingError, refuse
 from mapper.frontend import Imported, import_model, run_reference
-from mapper.ir.core import FLOAT, Array, Graph, Type
+from mapper.ir.core import FLOAT, SPIKE, Array, Graph, Type
 from mapper.ir.evaluate import evaluate
 from mapper.ir.verify import graph_problems
 from mapper.recordings import pick_inputs
+from mapper.verify.answers import accuracy, agreement, wanted_classes
 from mapper.verify.build import Verification
 from mapper.verify.rings import REFERENCE, RULES, Ring, difference
 
@@ -46,10 +47,32 @@ def verify_model(
     rings = [_rules(graph)]
     progress("ONNX Runtime")
     rings.append(_against_runtime(path, imported, inputs, initial, found))
-    expected = {name: arrays[f"expected_{name}"] for name in found if f"expected_{name}" in arrays}
+    expected = _expected(arrays, found, where)
     if expected:
         rings.append(compare(EXPECTED, graph, found, expected))
-    return Verification(rings=tuple(rings))
+    spikes = [name for name in expected if _output_types(graph)[name] == SPIKE]
+    output, samples = graph.outputs[0].name, next(iter(inputs.values())).shape[1]
+    labels = wanted_classes(arrays, output, samples, where)
+    return Verification(
+        rings=tuple(rings),
+        accuracy=None if labels is None else accuracy(found[output], labels),
+        spike_agreement=agreement(found, expected, spikes) if spikes else None,
+    )
+
+
+def _expected(
+    arrays: Mapping[str, Array], found: Mapping[str, Array], where: str
+) -> dict[str, Array]:
+    """Return the reference outputs of a recording, shaped as what was found."""
+    given = {name: arrays[f"expected_{name}"] for name in found if f"expected_{name}" in arrays}
+    for name, array in given.items():
+        if array.size != found[name].size:
+            raise refuse(
+                "input-shape",
+                f"array 'expected_{name}' has shape {array.shape}, the output {found[name].shape}",
+                loc=where,
+            )
+    return {name: array.reshape(found[name].shape) for name, array in given.items()}
 
 
 def _inputs_only(arrays: Mapping[str, Array], graph: Graph) -> dict[str, Array]:
@@ -120,7 +143,7 @@ def compare(
     worst, bad = 0.0, []
     for output in (output for output in types if output in expected):
         mine = found[output]
-        theirs = expected[output].reshape(mine.shape)
+        theirs = expected[output]
         greatest = float(np.abs(theirs).max(initial=0.0))
         allowed = TOLERANCE * greatest if types[output] == FLOAT else 0.0
         off = np.abs(mine.astype(np.float64) - theirs.astype(np.float64)) > allowed

@@ -15,7 +15,7 @@ from mapper.ir.core import Graph
 from mapper.ir.evaluate import defined_values, evaluate
 from tests.strategies import Case, cases
 
-thorough = settings(max_examples=3000, deadline=None, suppress_health_check=list(HealthCheck))
+thorough = settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def assert_same_bits(found, expected):

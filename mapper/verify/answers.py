@@ -1,0 +1,46 @@
+"""What a network's outputs are worth: classes, accuracy, agreement."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from mapper.diagnostics import refuse
+from mapper.ir.core import Array
+
+
+def classes(output: Array) -> Array:
+    """Return the class of each sample of ``output[T, B, ...]``: the greatest sum over time."""
+    votes = output.sum(axis=0).reshape(output.shape[1], -1)
+    return np.asarray(votes.argmax(axis=1))
+
+
+def accuracy(output: Array, labels: Array) -> float:
+    """Return the share of samples whose class is their label ``[B]``."""
+    return float((classes(output) == labels).mean())
+
+
+def wanted_classes(
+    arrays: Mapping[str, Array], output: str, samples: int, where: str
+) -> Array | None:
+    """Return the classes a recording asks for: its ``labels``, or those of its reference output.
+
+    Raises:
+        MappingError: ``input-shape`` where there is not one for each sample.
+    """
+    labels = arrays.get("labels")
+    expected = arrays.get(f"expected_{output}")
+    if labels is None and expected is not None and expected.ndim >= 3:
+        labels = classes(expected)
+    if labels is not None and labels.shape != (samples,):
+        raise refuse(
+            "input-shape", f"labels have shape {labels.shape}, expected ({samples},)", loc=where
+        )
+    return labels
+
+
+def agreement(
+    found: Mapping[str, Array], expected: Mapping[str, Array], names: Sequence[str]
+) -> float:
+    """Return the share of equal elements over some values; 1 where there are none."""
+    equal = sum(int((found[name] == expected[name]).sum()) for name in names)
+    return equal / max(1, sum(expected[name].size for name in names)) if names else 1.0
