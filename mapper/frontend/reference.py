@@ -1,13 +1,15 @@
 """Run the original model file, step by step, with an independent engine."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from onnx import ModelProto, TensorProto, helper
 from onnx.reference import ReferenceEvaluator
 
-from mapper.diagnostics import refuse
+from mapper.diagnostics import MappingError, refuse
 from mapper.frontend.imported import import_model
 from mapper.frontend.inline import KNOWN
 from mapper.frontend.load import nodes_of, read_model
@@ -44,40 +46,53 @@ def run_reference(
         states = {s.read.name: s.output for s in import_model(path).graph.states}
     step = _engine(model, path)
     ports = _ports(model)
-    held = {name: _start(ports[name], (initial or {}).get(name)) for name in states}
-    length = len(next(iter(inputs.values())))
+    length, batch = _extent(inputs, ports)
+    held = {n: _start(ports[n], batch, (initial or {}).get(n)) for n in states}
     record: dict[str, list[Array]] = {port.name: [] for port in model.graph.output}
     for t in range(length):
-        fed = {n: _cast(inputs[n][t], port[0]) for n, port in ports.items() if n in inputs}
-        unused = {n: _start(port, None) for n, port in ports.items() if n not in {*fed, *held}}
+        fed = {n: _cast(inputs[n][t], port) for n, port in ports.items() if n in inputs}
+        unused = {n: _start(p, batch, None) for n, p in ports.items() if n not in {*fed, *held}}
         results = step({**fed, **held, **unused})
-        held = {n: _cast(results[output], ports[n][0]) for n, output in states.items()}
+        held = {n: _cast(results[output], ports[n]) for n, output in states.items()}
         for name, array in results.items():
             record[name].append(array)
     return {name: np.stack(arrays) for name, arrays in record.items()}
 
 
-Port = tuple[np.dtype[np.generic], tuple[int, ...]]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Port:
+    dtype: np.dtype[np.generic]
+    shape: tuple[int, ...]
+    """0 where the model leaves the size open: the batch."""
 
 
-def _ports(model: ModelProto) -> dict[str, Port]:
+def _ports(model: ModelProto) -> dict[str, _Port]:
     known = {tensor.name for tensor in model.graph.initializer}
-    ports: dict[str, Port] = {}
+    ports: dict[str, _Port] = {}
     for port in model.graph.input:
         if port.name not in known:
             kind = port.type.tensor_type
             dtype = np.dtype(helper.tensor_dtype_to_np_dtype(kind.elem_type or TensorProto.FLOAT))
-            ports[port.name] = (dtype, tuple(max(1, d.dim_value) for d in kind.shape.dim))
+            shape = tuple(max(0, dim.dim_value) for dim in kind.shape.dim)
+            ports[port.name] = _Port(dtype=dtype, shape=shape)
     return ports
 
 
-def _start(port: Port, given: Array | None) -> Array:
-    dtype, shape = port
-    return np.zeros(shape, dtype) if given is None else _cast(given, dtype)
+def _extent(inputs: Mapping[str, Array], ports: Mapping[str, _Port]) -> tuple[int, int]:
+    """Return the number of steps, and the batch where the model leaves it open."""
+    name = next(name for name in ports if name in inputs)
+    array = inputs[name]
+    is_open = ports[name].shape[:1] == (0,)
+    return len(array), array.shape[1] if is_open else 1
 
 
-def _cast(array: Array, dtype: np.dtype[np.generic]) -> Array:
-    return np.ascontiguousarray(array, dtype=dtype)
+def _start(port: _Port, batch: int, given: Array | None) -> Array:
+    shape = tuple(n or batch for n in port.shape)
+    return np.zeros(shape, port.dtype) if given is None else _cast(given, port).reshape(shape)
+
+
+def _cast(array: Array, port: _Port) -> Array:
+    return np.ascontiguousarray(array, dtype=port.dtype)
 
 
 def _engine(model: ModelProto, path: Path) -> Step:
@@ -101,27 +116,50 @@ def _engine(model: ModelProto, path: Path) -> Step:
         session = onnxruntime.InferenceSession(str(path), options, ["CPUExecutionProvider"])
     except Exception:  # it raises classes of its own that have no common base
         return _reference(model, path)
-    names = [output.name for output in session.get_outputs()]
-    reads = {port.name for port in session.get_inputs()}
+    return _Runtime(session, model, path).step
 
-    def step(arrays: Mapping[str, Array]) -> dict[str, Array]:
-        fed = {name: array for name, array in arrays.items() if name in reads}
-        return dict(zip(names, session.run(names, fed), strict=True))
 
-    return step
+class _Runtime:
+    """ONNX Runtime, until it fails on a file that it agreed to run."""
+
+    def __init__(self, session: Any, model: ModelProto, path: Path) -> None:
+        self._run = session.run
+        self._names = [output.name for output in session.get_outputs()]
+        self._reads = {port.name for port in session.get_inputs()}
+        self._other: Step | None = None
+        self._source = (model, path)
+
+    def step(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
+        if self._other is not None:
+            return self._other(arrays)
+        fed = {name: array for name, array in arrays.items() if name in self._reads}
+        try:
+            return dict(zip(self._names, self._run(self._names, fed), strict=True))
+        except Exception:  # it raises classes of its own that have no common base
+            self._other = _reference(*self._source)
+            return self._other(arrays)
 
 
 def _reference(model: ModelProto, path: Path) -> Step:
-    try:
-        evaluator = ReferenceEvaluator(model)
-    except Exception as error:  # whatever the reference lacks
-        raise refuse(
-            "no-reference", f"no engine here runs the model: {error}", loc=path.name
-        ) from error
     names = [port.name for port in model.graph.output]
 
     def step(arrays: Mapping[str, Array]) -> dict[str, Array]:
         results = evaluator.run(names, dict(arrays))
         return {name: np.asarray(array) for name, array in zip(names, results, strict=True)}
 
-    return step
+    def guarded(arrays: Mapping[str, Array]) -> dict[str, Array]:
+        try:
+            return step(arrays)
+        except Exception as error:  # the reference raises whatever its NumPy code meets
+            raise _no_engine(error, path) from error
+
+    try:
+        evaluator = ReferenceEvaluator(model)
+    except Exception as error:  # whatever the reference lacks
+        raise _no_engine(error, path) from error
+    return guarded
+
+
+def _no_engine(error: Exception, path: Path) -> MappingError:
+    reason = f"no engine here runs the model: {str(error)[:200]}"
+    return refuse("no-reference", reason, loc=path.name)

@@ -7,6 +7,7 @@ positions (``Ho, Wo`` for windows, none for linear layers).
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import prod
 from typing import ClassVar
 
 import numpy as np
@@ -86,6 +87,7 @@ class CrossbarMvm(Op):
         if weight.ndim != 2 or weight.dtype.kind not in "iu":
             yield f"weights are an integer matrix, got {weight.dtype} of shape {weight.shape}"
             return
+        yield from geometry_problems(self, weight.shape[0], self.positions)
         yield from _cover_problems("wordlines", self.rows, weight.shape[0])
         yield from _cover_problems("outputs", self.columns, weight.shape[1])
         yield from self._column_problems(weight.shape[1])
@@ -149,6 +151,28 @@ def partial_sum_range(
     return tallest * min(0, int(weight.min())), tallest * max(0, int(weight.max()))
 
 
+def geometry_problems(
+    op: "CrossbarMvm | CountActive", wordlines: int, positions: tuple[int, ...]
+) -> Iterator[str]:
+    """Yield why the input cannot drive ``wordlines`` a group at these output positions."""
+    if op.groups < 1:
+        yield f"{op.groups} groups"
+        return
+    found: tuple[int, ...] = ()
+    if op.window is None:
+        reach = prod(op.x.shape)
+    elif len(op.x.shape) != 3 or op.window.problems():
+        yield f"a window slides over [channels, height, width], got {op.x.shape}"
+        return
+    else:
+        reach = prod(op.window.kernel) * op.x.shape[0]
+        found = op.window.output_size(*op.x.shape[1:])
+    if reach != op.groups * wordlines:
+        yield f"{reach} inputs a position drive {op.groups} groups of {wordlines} wordlines"
+    if found != positions or min(found, default=1) < 1:
+        yield f"the window gives {found} positions, but the result has {positions}"
+
+
 def _cover_problems(what: str, spans: tuple[Span, ...], total: int) -> Iterator[str]:
     edges = [0, *(span.stop for span in spans)]
     starts = [span.start for span in spans]
@@ -173,11 +197,17 @@ class CountActive(Op):
     active: Value
 
     def verify(self, constants: Constants) -> Iterator[str]:
+        if not isinstance(self.x.type, IntType):
+            yield f"wordlines are driven by integer codes, got {self.x.type}"
+            return
+        yield from geometry_problems(self, self.rows[-1].stop, self.active.shape[3:])
+        yield from _cover_problems("wordlines", self.rows, self.rows[-1].stop)
         tallest = max(len(span) for span in self.rows)
         if not isinstance(self.active.type, IntType) or not self.active.type.holds(0, tallest):
             yield f"up to {tallest} active wordlines, too many for {self.active.type}"
-        if self.active.shape[1:3] != (len(self.rows), self.groups):
-            yield f"{len(self.rows)} row blocks, {self.groups} groups, got {self.active.shape}"
+        expected = (self.x.type.bits, len(self.rows), self.groups)
+        if self.active.shape[:3] != expected:
+            yield f"counts are {expected} per position, got {self.active.shape}"
 
     def evaluate(self, constants: Constants, *operands: Array) -> tuple[Array, ...]:
         driven = driven_wordlines(operands[0], self)

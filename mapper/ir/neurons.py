@@ -19,6 +19,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from mapper.ir.core import (
+    EXACT_DOUBLE,
     FLOAT,
     INT64,
     SPIKE,
@@ -279,9 +280,15 @@ def integer_state_problems(op: "IntegerNeuron", constants: Constants) -> Iterato
         return
     if op.x.type.bits + op.fraction_bits > 60:
         yield f"input {op.x.type} << {op.fraction_bits} may pass 61 bits"
+    held = op.membrane.type if op.current is None else op.current.type
     assert isinstance(op.membrane.type, IntType)
-    for decay in (op.decay, op.current_decay, op.input_decay):
-        yield from decay.problems(constants, op.membrane.type)
+    assert isinstance(held, IntType)
+    yield from op.decay.problems(constants, op.membrane.type)
+    for decay in (op.current_decay, op.input_decay):
+        yield from decay.problems(constants, held)
+    bias = param(constants, op.bias, INT64)
+    if np.abs(bias).max() >= EXACT_DOUBLE:
+        yield f"a bias of {np.abs(bias).max()} is beyond any membrane"
     for name, scalar in (("threshold", op.threshold), ("reset amount", op.reset.amount)):
         values = param(constants, scalar, op.membrane.type)
         wide = IntType(op.membrane.type.bits + 1, signed=True)

@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from mapper.ir.core import INT64, Array, Const, Constants, IntType, Op, Value, param
+from mapper.ir.core import EXACT_DOUBLE, INT64, Array, Const, Constants, IntType, Op, Value, param
 
 
 def per_output(active: Array, outputs: int) -> Array:
@@ -45,7 +45,7 @@ class SenseAmpRead(Op):
     def verify(self, constants: Constants) -> Iterator[str]:
         thresholds = constants[self.thresholds.name]
         yield from _readout_shape_problems(self.partial_sum, self.result)
-        if thresholds.ndim != 4 or len(self.levels) != len(thresholds) + 1:
+        if thresholds.ndim != 4 or not 1 <= len(thresholds) == len(self.levels) - 1:
             yield f"{len(self.levels)} levels, but thresholds have shape {thresholds.shape}"
             return
         grid = (len(thresholds), *self.partial_sum.shape[1:4])
@@ -53,6 +53,8 @@ class SenseAmpRead(Op):
             yield f"thresholds of shape {thresholds.shape} do not broadcast to {grid}"
         if (np.diff(thresholds, axis=0) < 0).any():
             yield "thresholds must ascend"
+        if np.abs(thresholds).max(initial=0) >= EXACT_DOUBLE:
+            yield f"a threshold of {np.abs(thresholds).max()} is beyond any sum"
         sums, codes = self.partial_sum.type, self.result.type
         if not isinstance(sums, IntType) or not isinstance(codes, IntType):
             return

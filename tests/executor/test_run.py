@@ -23,9 +23,9 @@ def test_progress_counts_finished_steps():
 
 def test_what_does_not_fit_is_a_diagnostic():
     executor = executor_of(one_layer(3, 2))
-    with pytest.raises(MappingError, match=r"error\[bad-code\]: 'x' is 2 at time step 0"):
+    with pytest.raises(MappingError, match=r"error\[input-range\]: 'x' is 2 at time step 0"):
         executor.run({"x": np.full((1, 1, 3), 2)})
-    with pytest.raises(MappingError, match=r"error\[unknown-array\]: no state is named 'v'"):
+    with pytest.raises(MappingError, match=r"error\[input-name\]: no state is named 'v'"):
         executor.run({"x": np.zeros((1, 1, 3))}, {"v": np.zeros(3)})
 
 

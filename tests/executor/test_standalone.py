@@ -107,22 +107,22 @@ GOOD = random_spikes(2, 3, 4)
 @pytest.mark.parametrize(
     ("arrays", "complaint"),
     [
-        ({"a": GOOD}, "error[missing-input]: there is no array for the input 'b'"),
-        ({"a": GOOD, "b": GOOD, "c": GOOD}, "error[unknown-array]: no input is named 'c'"),
-        ({"a": GOOD, "b": GOOD[:1]}, "error[bad-shape]: time steps and samples differ"),
-        ({"a": GOOD, "b": GOOD[:, :1]}, "error[bad-shape]: time steps and samples differ"),
-        ({"a": GOOD, "b": GOOD[..., 0, 0]}, "error[bad-shape]: 'b' is (2,), expected [T, B, 4]"),
-        ({"a": GOOD, "b": GOOD[..., :3]}, "error[bad-shape]: 'b' is (2, 3, 3)"),
+        ({"a": GOOD}, "error[input-name]: there is no array for the input 'b'"),
+        ({"a": GOOD, "b": GOOD, "c": GOOD}, "error[input-name]: no input is named 'c'"),
+        ({"a": GOOD, "b": GOOD[:1]}, "error[input-shape]: time steps and samples differ"),
+        ({"a": GOOD, "b": GOOD[:, :1]}, "error[input-shape]: time steps and samples differ"),
+        ({"a": GOOD, "b": GOOD[..., 0, 0]}, "error[input-shape]: 'b' is (2,), expected [T, B, 4]"),
+        ({"a": GOOD, "b": GOOD[..., :3]}, "error[input-shape]: 'b' is (2, 3, 3)"),
         ({"a": GOOD[:0], "b": GOOD[:0]}, "'a' is (0, 3, 4): no time steps or samples"),
         ({"a": GOOD[:, :0], "b": GOOD}, "'a' is (2, 0, 4): no time steps or samples"),
         ({"a": GOOD, "b": GOOD + 4}, "expected integers from -4 to 3"),
-        ({"a": GOOD, "b": GOOD - 0.5}, "error[bad-code]: 'b' is "),
-        ({"a": GOOD * np.nan, "b": GOOD}, "error[bad-code]: 'a' is nan at time step 0, [0, 0]"),
-        ({"a": GOOD + np.inf, "b": GOOD}, "error[bad-code]: 'a' is inf at time step 0, [0, 0]"),
-        ({"a": GOOD.astype(str), "b": GOOD}, "error[not-numbers]: 'a' holds <U21, not numbers"),
-        ({"a": GOOD + 1j, "b": GOOD}, "error[not-numbers]: 'a' holds complex128, not numbers"),
-        ({"a": GOOD, "b": GOOD, "n.v": GOOD[0, :2]}, "error[bad-shape]: 'n.v' is (2, 4)"),
-        ({"a": GOOD, "b": GOOD, "n.v": GOOD[0] + 9999}, "error[bad-code]: 'n.v' is "),
+        ({"a": GOOD, "b": GOOD - 0.5}, "error[input-range]: 'b' is "),
+        ({"a": GOOD * np.nan, "b": GOOD}, "error[input-range]: 'a' is nan at time step 0, [0, 0]"),
+        ({"a": GOOD + np.inf, "b": GOOD}, "error[input-range]: 'a' is inf at time step 0, [0, 0]"),
+        ({"a": GOOD.astype(str), "b": GOOD}, "error[input-type]: 'a' holds <U21, not numbers"),
+        ({"a": GOOD + 1j, "b": GOOD}, "error[input-type]: 'a' holds complex128, not numbers"),
+        ({"a": GOOD, "b": GOOD, "n.v": GOOD[0, :2]}, "error[input-shape]: 'n.v' is (2, 4)"),
+        ({"a": GOOD, "b": GOOD, "n.v": GOOD[0] + 9999}, "error[input-range]: 'n.v' is "),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(arrays, complaint, tmp_path):
@@ -144,7 +144,7 @@ def test_a_bad_code_is_reported_where_it_is(program, tmp_path):
     np.savez(tmp_path / "x.npz", events=spikes)
     done = run(program, tmp_path / "x.npz", tmp_path / "y.npz")
     assert done.stderr == (
-        "error[bad-code]: 'events' is 7 at time step 1, [0, 1, 5, 6];"
+        "error[input-range]: 'events' is 7 at time step 1, [0, 1, 5, 6];"
         " expected integers from 0 to 1\n"
     )
 
@@ -154,7 +154,7 @@ def test_files_that_are_no_archives_are_refused(content, program, tmp_path):
     (tmp_path / "x.npz").write_bytes(content)
     done = run(program, tmp_path / "x.npz", tmp_path / "y.npz")
     assert done.returncode == 1
-    assert "error[bad-file]" in done.stderr
+    assert "error[bad-recording]" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -162,14 +162,14 @@ def test_pickled_objects_are_refused(program, tmp_path):
     np.savez(tmp_path / "x.npz", events=np.array([{"no": "thanks"}], dtype=object))
     done = run(program, tmp_path / "x.npz", tmp_path / "y.npz")
     assert done.returncode == 1
-    assert "error[bad-file]" in done.stderr
+    assert "error[bad-recording]" in done.stderr
 
 
 def test_a_missing_file_and_an_impossible_output_are_refused(program, tmp_path):
-    assert "error[bad-file]" in run(program, tmp_path / "none.npz", tmp_path / "y.npz").stderr
+    assert "error[bad-recording]" in run(program, tmp_path / "none.npz", tmp_path / "y.npz").stderr
     np.savez(tmp_path / "x.npz", events=random_spikes(1, 1, 2, 8, 8))
     done = run(program, tmp_path / "x.npz", tmp_path / "no" / "y.npz")
-    assert (done.returncode, "error[bad-file]: cannot write" in done.stderr) == (1, True)
+    assert (done.returncode, "error[bad-recording]: cannot write" in done.stderr) == (1, True)
 
 
 def test_weights_of_another_network_are_refused(program, tmp_path):

@@ -4,6 +4,7 @@ Neurons are functions ``(current, states) -> (spike, states)``. Importing this n
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -302,10 +303,24 @@ class Net(nn.Module):
 
 
 NEURONS = (
-    SnnTorchLeaky, SnnTorchSynaptic, SnnTorchRecurrent, Lapicque, SpikingJelly, Parametric,
-    Floored, Norse, Integrator, Spyx, ByHand, Upside, Quadratic, Exponential, ManySpikes,
-    Adaptive, Noisy,
-)  # fmt: skip
+    SnnTorchLeaky,
+    SnnTorchSynaptic,
+    SnnTorchRecurrent,
+    Lapicque,
+    SpikingJelly,
+    Parametric,
+    Floored,
+    Norse,
+    Integrator,
+    Spyx,
+    ByHand,
+    Upside,
+    Quadratic,
+    Exponential,
+    ManySpikes,
+    Adaptive,
+    Noisy,
+)
 
 
 def is_neuron(part):
@@ -316,8 +331,27 @@ def count(part):
     return getattr(part, "states", 1)
 
 
+class Net(nn.Module):
+    """Layers with neurons between them: ``forward(x, *states) -> (out, *states)``."""
+
+    def __init__(self, *parts):
+        super().__init__()
+        self.parts = nn.ModuleList(parts)
+
+    def forward(self, x, *states):
+        left, after = list(states), []
+        for part in self.parts:
+            if is_neuron(part):
+                own, left = left[: count(part)], left[count(part) :]
+                x, new = part(x, tuple(own))
+                after.extend(new)
+            else:
+                x = part(x)
+        return (x, *after)
+
+
 class Residual(nn.Module):
-    """Two neurons and a way past the second, merged somehow."""
+    """Two neurons and a way past the second, merged somehow, into a third."""
 
     def __init__(self, merge, neuron=SpikingJelly):
         super().__init__()
@@ -327,11 +361,12 @@ class Residual(nn.Module):
 
     def forward(self, x, *states):
         s1, (v1,) = self.neurons[0](self.first(x), states[:1])
+        current = self.second(s1)
         if self.merge == "current":
-            s2, (v2,) = self.neurons[1](self.second(s1) + s1, states[1:2])
+            s2, (v2,) = self.neurons[1](current + s1, states[1:2])
             joined = s2
         else:
-            s2, (v2,) = self.neurons[1](self.second(s1), states[1:2])
+            s2, (v2,) = self.neurons[1](current, states[1:2])
             joined = MERGES[self.merge](s1, s2)
         s3, (v3,) = self.neurons[2](self.third(joined), states[2:])
         return s3, v1, v2, v3
@@ -350,8 +385,30 @@ MERGES = {
 }
 
 
-def state_shapes(net, x):
-    """Return the shape of every state, found by running the network on shapeless zeros."""
+class Branches(nn.Module):
+    """Two convolutions side by side, their channels joined."""
+
+    def __init__(self):
+        super().__init__()
+        self.wide, self.narrow = nn.Conv2d(2, 3, 3, padding=1), nn.Conv2d(2, 5, 1)
+
+    def forward(self, x):
+        return torch.cat([self.wide(x), self.narrow(x)], 1)
+
+
+class Does(nn.Module):
+    """Any function as a layer."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)
+
+
+def neurons_of(net, x):
+    """Return the shape of every state, found by sending zeros through the layers."""
     if isinstance(net, Residual):
         return [tuple(x.shape)] * 3
     shapes = []
@@ -361,3 +418,26 @@ def state_shapes(net, x):
         else:
             x = part(x)
     return shapes
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network to export, the shape of its input, and the names of its states."""
+
+    net: Callable[[], nn.Module]
+    shape: tuple[int, ...]
+    names: tuple[str, ...] | None = None
+
+
+def mlp(neuron, *names):
+    """Return a case of two linear layers, the first with the neuron of interest."""
+    return Case(
+        lambda: Net(nn.Linear(20, 12), neuron(), nn.Linear(12, 5), SnnTorchLeaky()),
+        (1, 20),
+        names or None,
+    )
+
+
+def cnn(*parts):
+    """Return a case of layers (functions that make them) on two channels of 12x12."""
+    return Case(lambda: Net(*(part() for part in parts)), (1, 2, 12, 12))

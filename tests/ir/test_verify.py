@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 from mapper.ir.core import SPIKE, Const, Graph, IntType, Op, Span, State, Value
-from mapper.ir.crossbar import CrossbarMvm
+from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.encoding import Encoding
 from mapper.ir.network import Add, Concat, Merge, Reshape
+from mapper.ir.neurons import Decay, IntegerNeuron
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import Linear
 from mapper.ir.verify import InvalidIR, check_graph, graph_problems
+from mapper.ir.windows import Window
 
 X = Value("x", SPIKE, (4,))
 Y = Value("y", IntType(5, signed=True), (2,))
@@ -87,6 +89,31 @@ def test_crossbars_check_spans_weights_and_ranges():
         partial_sum=replace(SUMS, shape=(1, 1, 2, 2))
     )
     assert "more than one group of 1" in grid(groups=2)
+    assert "4 inputs a position drive 1 groups of 5 wordlines" in of_op(
+        GRID, w=np.ones((5, 2), int)
+    )
+    narrow = Window(kernel=(1, 1))
+    assert "a window slides over [channels, height, width], got (4,)" in grid(window=narrow)
+
+
+def test_counters_check_what_they_count():
+    counter = CountActive(
+        x=X, rows=GRID.rows, active=Value("n", IntType(2, signed=False), (1, 2, 1))
+    )
+    assert of_op(counter) == ""
+    tight = replace(counter, active=replace(counter.active, type=SPIKE))
+    assert "up to 2 active wordlines, too many for u1" in of_op(tight)
+    short = replace(counter, rows=(Span(0, 2),))
+    assert "4 inputs a position drive 1 groups of 2 wordlines" in of_op(short)
+
+
+def test_neurons_check_their_bias_and_leaks():
+    state = [Value(name, IntType(8, signed=True), (4,)) for name in ("v", "after")]
+    neuron = IntegerNeuron(x=X, membrane=state[0], membrane_next=state[1])
+    assert of_op(neuron) == ""
+    assert "beyond any membrane" in of_op(replace(neuron, bias=1 << 60))
+    slow = Decay(kind="multiply", shift=40, multiplier=1)
+    assert "leak shift 40 is outside 1..30" in of_op(replace(neuron, decay=slow))
 
 
 def test_readouts_check_levels_and_thresholds():
