@@ -24,7 +24,7 @@ from mapper.verify.rings import (
     TRAINED,
     Ring,
     define,
-    engine_ring,
+    engine_rings,
     passes_ring,
     spike_values,
 )
@@ -97,16 +97,17 @@ def verify_build(
     rings.append(passes_ring(PASSES, stages, codes, build.hardware))
     rings.append(reference or Ring(name=REFERENCE, status="skipped", reason="no model given"))
 
-    progress("definition")
+    progress(f"{EXECUTOR}, {LOWERED}")
     spikes = spike_values(build.hardware)
-    defined = define(build.hardware, codes, watch=spikes)
-    for name, engine in ((EXECUTOR, run_executor), (LOWERED, run_onnx)):
-        progress(name)
-        rings.append(engine_ring(name, build.hardware, codes, defined, engine))
-    rings[-1:-1] = [Ring(name=NATIVE, status="skipped", reason="no native kernels")]
-    rings.append(
-        Ring(name=TRAINED, status="skipped", reason="not exported by hardware-aware training")
-    )
+    names = dict.fromkeys([*spikes, *(v.name for v in build.hardware.outputs)])
+    engines = {EXECUTOR: run_executor, LOWERED: run_onnx}
+    (executor, lowered), defined = engine_rings(build.hardware, codes, engines, tuple(names))
+    rings += [
+        executor,
+        Ring(name=NATIVE, status="skipped", reason="no native kernels"),
+        lowered,
+        Ring(name=TRAINED, status="skipped", reason="not exported by hardware-aware training"),
+    ]
     progress(INEXACT)
     return _measured(build, rings, stages, codes, reals, defined, labels)
 

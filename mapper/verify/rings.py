@@ -4,7 +4,7 @@ A ring compares two ways to compute the same network on the same inputs. Exactne
 with ``==``.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -60,24 +60,68 @@ class Ring:
 
 def define(graph: Graph, codes: Mapping[str, Array], watch: Sequence[str] = ()) -> dict[str, Array]:
     """Evaluate the definition, a few samples at a time."""
-    batch = next(iter(codes.values())).shape[1]
-    parts = []
-    for start in range(0, batch, _BATCH):
-        some = {name: array[:, start : start + _BATCH] for name, array in codes.items()}
-        parts.append(evaluate(graph, some, watch=watch))
+    parts = [evaluate(graph, some, watch=watch) for some in _few(codes)]
     return {name: np.concatenate([part[name] for part in parts], axis=1) for name in parts[0]}
 
 
-def engine_ring(
-    name: str, graph: Graph, codes: Mapping[str, Array], expected: Mapping[str, Array], run: Engine
+def _few(codes: Mapping[str, Array]) -> Iterator[dict[str, Array]]:
+    batch = next(iter(codes.values())).shape[1]
+    for start in range(0, batch, _BATCH):
+        yield {name: array[:, start : start + _BATCH] for name, array in codes.items()}
+
+
+def engine_rings(
+    graph: Graph, codes: Mapping[str, Array], engines: Mapping[str, Engine], keep: Sequence[str]
+) -> tuple[list[Ring], dict[str, Array]]:
+    """Compare engines with the definition, bit for bit, on the result of every layer.
+
+    Engines run the graph as it is, and once more with all layer results as outputs.
+
+    Returns:
+        A ring for each engine by name, and the defined values of ``keep``.
+    """
+    wide = replace(graph, outputs=layer_results(graph), codings={})
+    rings = {
+        name: Ring(
+            name=name,
+            status="equal",
+            reason=f"{len(wide.outputs)} layer results",
+            max_abs_diff=0.0,
+        )
+        for name in engines
+    }
+    kept: dict[str, list[Array]] = {name: [] for name in keep}
+    for some in _few(codes):
+        expected = evaluate(wide, some, watch=keep)
+        for name in keep:
+            kept[name].append(expected[name])
+        for name, run in engines.items():
+            if rings[name].status == "equal":
+                rings[name] = _engine_ring(rings[name], graph, wide, some, expected, run)
+    return list(rings.values()), {n: np.concatenate(parts, axis=1) for n, parts in kept.items()}
+
+
+def layer_results(graph: Graph) -> tuple[Value, ...]:
+    """Return every value but those inside a crossbar layer."""
+    inner = (CrossbarMvm, CountActive, SenseAmpRead, AdcRead)
+    return tuple(v for op in graph.ops if not isinstance(op, inner) for v in op.results)
+
+
+def _engine_ring(
+    so_far: Ring,
+    graph: Graph,
+    wide: Graph,
+    codes: Mapping[str, Array],
+    expected: Mapping[str, Array],
+    run: Engine,
 ) -> Ring:
-    """Compare an engine's outputs with the definition's, bit for bit."""
-    found = run(graph, codes)
-    differences = [difference(found[v.name], expected[v.name]) for v in graph.outputs]
+    found, plain = run(wide, codes), run(graph, codes)
+    differences = [difference(found[v.name], expected[v.name]) for v in wide.outputs]
+    differences += [difference(plain[v.name], expected[v.name]) for v in graph.outputs]
     if not any(differences):
-        return Ring(name=name, status="equal", max_abs_diff=0.0)
-    return Ring(
-        name=name,
+        return so_far
+    return replace(
+        so_far,
         status="mismatch",
         max_abs_diff=max(differences),
         first_mismatch=locate(graph, codes, run),

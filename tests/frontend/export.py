@@ -5,11 +5,9 @@ import io
 import logging
 import warnings
 from pathlib import Path
+from typing import Any
 
-import torch
-from torch import nn
-
-from tests.frontend.zoo import Case, neurons_of
+from tests.frontend.zoo import Case, neurons_of, nn, torch
 
 WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d, nn.ConvTranspose2d)
 
@@ -20,10 +18,10 @@ def exported(case: Case, exporter: str, folder: Path, **options: object) -> Path
     net = case.net()
     liven(net)
     x = torch.zeros(case.shape)
-    states = [torch.zeros(shape) for shape in state_shapes(net, x)]
+    states = [torch.zeros(shape) for shape in neurons_of(net, x)]
     names = [f"s{k}" for k in range(len(states))] if case.names is None else list(case.names)
     path = folder / "model.onnx"
-    settings: dict[str, object] = {
+    settings: dict[str, Any] = {
         "input_names": ["x", *names],
         "output_names": ["y", *(f"{name}_out" for name in names)],
         "dynamo": exporter == "dynamo",
@@ -40,7 +38,7 @@ def exported(case: Case, exporter: str, folder: Path, **options: object) -> Path
     return path
 
 
-def liven(net: nn.Module) -> None:
+def liven(net: Any) -> None:
     """Put a network into evaluation, with weights and statistics that matter."""
     net.eval()
     for part in net.modules():
@@ -52,8 +50,3 @@ def liven(net: nn.Module) -> None:
             part.running_var.uniform_(0.5, 2)
             part.weight.data.uniform_(0.5, 1.5)
             part.bias.data.normal_()
-
-
-def state_shapes(net: nn.Module, x: torch.Tensor) -> list[tuple[int, ...]]:
-    """Return the shape of every state, in the order in which a network takes them."""
-    return neurons_of(net, x)

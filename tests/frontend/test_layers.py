@@ -1,12 +1,8 @@
 """Layers between neurons, exported with torch: equal to ONNX Runtime."""
 
-import pytest
-
-torch = pytest.importorskip("torch", reason="exports models with torch, which is not installed")
-
 from functools import partial
 
-from torch import nn
+import pytest
 
 from mapper.diagnostics import MappingError
 from mapper.frontend import import_model
@@ -14,7 +10,7 @@ from mapper.ir.core import SPIKE, IntType
 from tests.frontend import zoo
 from tests.frontend.export import exported
 from tests.frontend.models import assert_equal_to_reference
-from tests.frontend.zoo import Case, Does, Net, Residual, cnn
+from tests.frontend.zoo import Case, Does, Net, Residual, cnn, nn
 
 LEAKY, JELLY = zoo.SnnTorchLeaky, zoo.SpikingJelly
 CONV = partial(nn.Conv2d, 2, 4, 3)
@@ -52,7 +48,7 @@ LAYERS = {
             LEAKY(),
         ),
         (1, 3, 20),
-    ),  # fmt: skip
+    ),
     "max-pool-before-and-after": cnn(
         CONV, partial(nn.MaxPool2d, 3, 2, padding=1), LEAKY, partial(nn.MaxPool2d, 2), MIX, LEAKY
     ),
@@ -78,7 +74,7 @@ LAYERS = {
             Does(lambda x: nn.functional.avg_pool1d(x.unsqueeze(1), 3, 3).squeeze(1)),
         ),
         (1, 20),
-    ),  # fmt: skip
+    ),
     "batch-norm-everywhere": cnn(
         partial(nn.BatchNorm2d, 2),
         partial(nn.Conv2d, 2, 4, 3, bias=False),
@@ -88,7 +84,7 @@ LAYERS = {
         partial(nn.Linear, 400, 6),
         partial(nn.BatchNorm1d, 6),
         LEAKY,
-    ),  # fmt: skip
+    ),
     "batch-norm-after-pool": cnn(CONV, partial(nn.MaxPool2d, 2), partial(nn.BatchNorm2d, 4), LEAKY),
     "joined": cnn(zoo.Branches, LEAKY, partial(nn.Conv2d, 8, 3, 1), LEAKY),
     "channels-last": Case(
@@ -103,7 +99,7 @@ LAYERS = {
             LEAKY(),
         ),
         (1, 12, 12, 2),
-    ),  # fmt: skip
+    ),
     "padded": cnn(partial(nn.ZeroPad2d, (1, 2, 0, 1)), CONV, LEAKY),
     "dropout": cnn(CONV, nn.Dropout, LEAKY, nn.Dropout2d, MIX, zoo.Integrator),
     "scaled": cnn(

@@ -1,0 +1,183 @@
+"""Models that can be read but not mapped: each reason has its code and its place."""
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from mapper.diagnostics import MappingError
+from mapper.frontend import import_model, run_reference
+from tests.frontend.models import NUMBERS, leaky, model, node, one_neuron_layer, saved
+
+
+def refusal(proto, folder):
+    with pytest.raises(MappingError) as caught:
+        import_model(saved(proto, folder))
+    (diagnostic,) = caught.value.diagnostics
+    return diagnostic
+
+
+def with_shapes(x, v):
+    return model(
+        [node("Gemm", "x w", "current", transB=1), *leaky("current", "v", "s", "v_out")],
+        {"x": x, "v": v},
+        {"s": v, "v_out": v},
+        {"w": np.ones((4, 3), np.float32), **NUMBERS},
+    )
+
+
+def test_a_size_other_than_the_batch_may_not_be_open(tmp_path):
+    diagnostic = refusal(with_shapes([1, "features"], [1, 4]), tmp_path)
+    assert (diagnostic.code, diagnostic.loc) == ("dynamic-shape", "model.onnx:x")
+    assert "'features'" in diagnostic.message
+
+
+def test_a_model_for_several_samples_is_refused(tmp_path):
+    assert refusal(with_shapes([2, 3], [2, 4]), tmp_path).code == "fixed-batch"
+
+
+def test_a_step_whose_state_is_not_passed_is_refused(tmp_path):
+    proto = one_neuron_layer()
+    zeros = numpy_helper.from_array(np.zeros((1, 4), np.float32), "v")
+    del proto.graph.input[1], proto.graph.output[1]
+    proto.graph.initializer.append(zeros)
+    diagnostic = refusal(proto, tmp_path)
+    assert (diagnostic.code, diagnostic.loc) == ("missing-state", "model.onnx:/fires")
+
+
+def test_a_second_neuron_without_state_is_refused(tmp_path):
+    proto = one_neuron_layer()
+    proto.graph.node.append(node("Gemm", "s w2", "current2", transB=1))
+    proto.graph.node.append(node("Greater", "current2 one", "fires2"))
+    proto.graph.node.append(node("Cast", "fires2", "s2", to=TensorProto.FLOAT))
+    proto.graph.initializer.append(numpy_helper.from_array(np.ones((2, 4), np.float32), "w2"))
+    proto.graph.output[0].CopyFrom(helper.make_tensor_value_info("s2", TensorProto.FLOAT, [1, 2]))
+    diagnostic = refusal(proto, tmp_path)
+    assert (diagnostic.code, diagnostic.loc) == ("missing-state", "model.onnx:/fires2")
+
+
+def test_a_network_without_neurons_is_refused(tmp_path):
+    weights = {"w": np.ones((4, 3), np.float32)}
+    proto = model([node("Gemm", "x w", "y", transB=1)], {"x": [1, 3]}, {"y": [1, 4]}, weights)
+    assert refusal(proto, tmp_path).code == "no-neurons"
+
+
+def test_batch_norm_in_training_mode_is_refused(tmp_path):
+    proto = one_neuron_layer()
+    numbers = {name: np.ones(4, np.float32) for name in ("scale", "shift", "mean", "var")}
+    proto.graph.initializer.extend(numpy_helper.from_array(a, n) for n, a in numbers.items())
+    norm = node("BatchNormalization", "current scale shift mean var", "normal m2 v2")
+    norm.attribute.append(helper.make_attribute("training_mode", 1))
+    proto.graph.node.insert(1, norm)
+    proto.graph.node[3].input[1] = "normal"
+    diagnostic = refusal(proto, tmp_path)
+    assert (diagnostic.code, diagnostic.loc) == ("training-batch-norm", "model.onnx:/normal")
+
+
+def test_a_product_of_two_computed_tensors_is_refused(tmp_path):
+    proto = one_neuron_layer()
+    proto.graph.node.insert(1, node("Mul", "current current", "square"))
+    proto.graph.node[3].input[1] = "square"
+    diagnostic = refusal(proto, tmp_path)
+    assert (diagnostic.code, diagnostic.loc) == ("unsupported-op", "model.onnx:/square")
+
+
+def test_a_spike_that_acts_within_its_own_step_is_refused(tmp_path):
+    """The neuron fires on the old membrane, and that spike is in the same step's input."""
+    nodes = [
+        node("Greater", "v one", "fires"),
+        node("Cast", "fires", "s", to=TensorProto.FLOAT),
+        node("Gemm", "s r", "back"),
+        node("Add", "x back", "current"),
+        node("Mul", "v half", "decayed"),
+        node("Add", "decayed current", "v_out"),
+    ]
+    ports = {"v": [1, 4]}
+    proto = model(
+        nodes,
+        {"x": [1, 4], **ports},
+        {"s": [1, 4], "v_out": [1, 4]},
+        {"r": np.ones((4, 4), np.float32), **NUMBERS},
+    )
+    diagnostic = refusal(proto, tmp_path)
+    assert diagnostic.code == "unsupported-neuron"
+    assert "its own spike of the same step" in diagnostic.message
+
+
+# --- many steps in one file ----------------------------------------------------------------
+
+
+def unrolled(steps):
+    """Return ``steps`` time steps written out, from zero state, over ``x[steps, 3]``."""
+    nodes, spikes = [], []
+    for t in range(steps):
+        nodes.append(node("Gather", f"x t{t}", f"x{t}", axis=0))
+        nodes.append(node("Gemm", f"x{t} w", f"current{t}", transB=1))
+        nodes.extend(leaky(f"current{t}", f"v{t}", f"s{t}", f"v{t + 1}", f"{t}."))
+        spikes.append(f"s{t}")
+    nodes.append(node("Concat", " ".join(spikes), "y", axis=0))
+    indices = {f"t{t}": np.array([t], np.int64) for t in range(steps)}
+    weights = {"w": np.ones((4, 3), np.float32), "v0": np.zeros((1, 4), np.float32)}
+    return model(nodes, {"x": [steps, 3]}, {"y": [steps, 4]}, {**weights, **indices, **NUMBERS})
+
+
+def test_an_unrolled_model_is_recognised(tmp_path):
+    diagnostic = refusal(unrolled(3), tmp_path)
+    assert diagnostic.code == "unsupported-time-form"
+    assert diagnostic.message == "the model holds 3 time steps, written out one after the other"
+
+
+def test_a_loop_is_recognised(tmp_path):
+    proto = one_neuron_layer()
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["c"], ["d"]), helper.make_node("Identity", ["a"], ["b"])],
+        "body",
+        [
+            helper.make_tensor_value_info("i", TensorProto.INT64, []),
+            helper.make_tensor_value_info("c", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("a", TensorProto.FLOAT, [1, 4]),
+        ],
+        [
+            helper.make_tensor_value_info("d", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("b", TensorProto.FLOAT, [1, 4]),
+        ],
+    )
+    proto.graph.initializer.append(numpy_helper.from_array(np.array(3), "times"))
+    loop = helper.make_node("Loop", ["times", "", "current"], ["again"], name="loop", body=body)
+    proto.graph.node.insert(1, loop)
+    proto.graph.node[3].input[1] = "again"
+    diagnostic = refusal(proto, tmp_path)
+    assert (diagnostic.code, diagnostic.loc) == ("unsupported-time-form", "model.onnx:loop")
+
+
+# --- places --------------------------------------------------------------------------------
+
+
+def test_a_node_without_a_name_is_named_by_its_place(tmp_path):
+    proto = one_neuron_layer()
+    proto.graph.node.insert(1, helper.make_node("Softmax", ["current"], ["soft"]))
+    proto.graph.node[3].input[1] = "soft"
+    assert refusal(proto, tmp_path).loc == "model.onnx:#1 (Softmax)"
+
+
+def test_hostile_names_do_not_reach_the_terminal(tmp_path):
+    proto = one_neuron_layer()
+    proto.graph.node.insert(1, helper.make_node("Softmax", ["current"], ["soft"], name="\x1b[2J\n"))
+    proto.graph.node[3].input[1] = "soft"
+    with pytest.raises(MappingError) as caught:
+        import_model(saved(proto, tmp_path, "a\x1b[31m.onnx"))
+    assert "\x1b" not in str(caught.value)
+    assert "\\x1b[2J\\n" in str(caught.value)
+
+
+def test_a_model_no_engine_runs_has_no_reference(tmp_path):
+    proto = model(
+        [node("forward", "x3 v th reset no no no no", "s3 v_out h3")],
+        {"x3": [1, 1, 4], "v": [1, 4]},
+        {"s3": [1, 1, 4], "v_out": [1, 4]},
+        {"th": 1.0, "reset": 0.0, "no": 0.0},
+        domains=["sj_if"],
+    )
+    proto.graph.node[0].domain = "sj_if"
+    with pytest.raises(MappingError) as caught:
+        run_reference(saved(proto, tmp_path), {"x3": np.zeros((2, 1, 1, 4), np.float32)})
+    assert caught.value.diagnostics[0].code == "no-reference"

@@ -1,0 +1,147 @@
+"""A ring that cannot fail proves nothing: faults are planted, and must be found and located."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mapper import api
+from mapper.build import Build
+from mapper.frontend import import_model
+from mapper.ir.core import Array, Const, Graph
+from mapper.ir.evaluate import evaluate
+from mapper.ir.readout import SenseAmpRead
+from mapper.recordings import read_arrays
+from mapper.verify import rings, run_executor, verify_build
+from mapper.verify.answers import accuracy, agreement, classes, wanted_classes
+from mapper.verify.build import rerun_passes, run_onnx
+from targets import load_target
+from tests.files import DEMO_MODEL, DEMO_RECORDING
+
+
+@pytest.fixture(scope="module")
+def build() -> Build:
+    made = api.make_build(
+        import_model(DEMO_MODEL), load_target("adcless-diff-64"), None, None, source={}
+    )
+    assert made is not None
+    return made
+
+
+@pytest.fixture(scope="module")
+def codes() -> dict[str, Array]:
+    return {"x": read_arrays(DEMO_RECORDING)["x"][:6, :2].astype(np.int64)}
+
+
+def with_fault(graph: Graph, layer: int, block: int, slice: int, column: int) -> Graph:
+    """Return the graph with one reference of one sense amplifier out of reach.
+
+    Where nothing is active a reference of 0 or less is reached, one of 1 or more is not: the
+    fault turns that around.
+    """
+    reads = [op for op in graph.ops if isinstance(op, SenseAmpRead)]
+    name = reads[layer].thresholds.name
+    wrong = graph.constants[name].astype(np.int64).copy()
+    wrong[0, block, slice, column] = 1000 if wrong[0, block, slice, column] <= 0 else -1000
+    return replace(graph, constants={**graph.constants, name: wrong})
+
+
+@pytest.mark.parametrize("engine", [run_executor, run_onnx], ids=["executor", "lowered-onnx"])
+@pytest.mark.parametrize("place", [(0, 0, 2, 5), (1, 1, 0, 7), (2, 3, 1, 4)])
+def test_one_wrong_reference_is_found_down_to_the_column(build, codes, engine, place):
+    layer, block, slice, column = place
+
+    def faulty(graph: Graph, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
+        return engine(with_fault(graph, layer, block, slice, column), inputs)
+
+    found = rings.locate(build.hardware, codes, faulty)
+    assert found is not None
+    assert (found["row_block"], found["slice"], found["column"]) == (block, slice, column)
+    assert {found["found"], found["expected"]} == {1, -1}
+    reads = [op for op in build.hardware.ops if isinstance(op, SenseAmpRead)]
+    assert found["layer"] == reads[layer].result.name
+    assert found["step"] == 0
+
+
+def test_a_mismatch_makes_the_ring_and_the_verification_fail(build, codes, monkeypatch):
+    def faulty(graph: Graph, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
+        return run_executor(with_fault(graph, 2, 0, 2, 0), inputs)
+
+    (ring,), _ = rings.engine_rings(build.hardware, codes, {"4": faulty}, ())
+    assert ring.status == "mismatch"
+    assert ring.max_abs_diff > 0
+    monkeypatch.setattr("mapper.verify.build.run_executor", faulty)
+    assert not verify_build(build, codes, codes).bit_exact
+
+
+def test_a_sound_build_is_equal_on_every_ring_that_runs(build, codes):
+    checked = verify_build(build, codes, codes)
+    assert checked.bit_exact
+    assert {ring.status for ring in checked.rings} == {"equal", "skipped", "measured"}
+
+
+def test_a_pass_that_changes_bits_is_named(build, codes):
+    stages = rerun_passes(build)
+    names = [name for name, _, _ in stages]
+    broken = replace(stages[-1][2], constants={**stages[-1][2].constants, **silenced(stages)})
+    at = names.index("replicate")
+    stages[at:] = [(name, exact, broken) for name, exact, _ in stages[at:]]
+    ring = rings.passes_ring("2", stages, codes, broken)
+    assert (ring.status, ring.reason) == ("mismatch", "pass 'replicate' changed bits")
+
+
+def silenced(stages: list[tuple[str, bool, Graph]]) -> dict[str, Array]:
+    """Thresholds of the last layer that no membrane reaches: outputs go silent."""
+    graph = stages[-1][2]
+    name = next(n for n in reversed(sorted(graph.constants)) if n.startswith("spk.threshold"))
+    return {name: np.full_like(graph.constants[name], 30_000)}
+
+
+def test_a_mapping_that_the_passes_do_not_give_is_a_mismatch(build, codes):
+    ring = rings.passes_ring(
+        "2", rerun_passes(build), codes, with_fault(build.hardware, 0, 0, 0, 0)
+    )
+    assert (ring.status, ring.reason) == ("mismatch", "the passes give another mapping")
+
+
+def test_the_costliest_inexact_pass_is_named(build, codes):
+    checked = verify_build(build, codes, codes)
+    assert checked.rings[-1].reason.startswith("'lower-readout' costs most")
+    falls = [item["spike_agreement"] for item in checked.inexact]
+    assert falls[-1] == checked.spike_agreement < falls[0] == 1.0
+
+
+def test_the_definition_does_not_depend_on_how_samples_are_grouped(build):
+    many = {"x": read_arrays(DEMO_RECORDING)["x"][:2, :9].astype(np.int64)}
+    whole, parts = evaluate(build.hardware, many), rings.define(build.hardware, many)
+    assert all(np.array_equal(whole[name], parts[name]) for name in whole)
+
+
+def test_classes_are_the_greatest_sums_over_time():
+    """Two steps, two samples: sums (1, 2) and (2, 0)."""
+    output = np.array([[[0, 1], [1, 0]], [[1, 1], [1, 0]]])
+    assert classes(output).tolist() == [1, 0]
+    assert accuracy(output, np.array([1, 1])) == 0.5
+
+
+def test_wanted_classes_come_from_labels_or_reference_outputs():
+    reference = {"expected_s": np.array([[[0, 1]]])}
+    assert wanted_classes(reference, "s", 1, "x").tolist() == [1]
+    assert wanted_classes({"labels": np.array([3])} | reference, "s", 1, "x").tolist() == [3]
+    assert wanted_classes({}, "s", 1, "x") is None
+
+
+def test_agreement_counts_all_elements_alike():
+    """One of two equal, three of three: four of five."""
+    found = {"a": np.array([0, 1]), "b": np.array([1, 1, 1])}
+    expected = {"a": np.array([0, 0]), "b": np.array([1, 1, 1])}
+    assert agreement(found, expected, ["a", "b"]) == 0.8
+
+
+def test_constants_are_part_of_a_mapping(build):
+    other = with_fault(build.hardware, 0, 0, 0, 0)
+    assert not rings.same_constants(build.hardware, other)
+    assert isinstance(
+        next(op for op in other.ops if isinstance(op, SenseAmpRead)).thresholds, Const
+    )
