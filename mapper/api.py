@@ -23,6 +23,7 @@ from mapper.build import (
 )
 from mapper.cost import DENSITY, Activity, Cost, estimate, measure
 from mapper.diagnostics import refuse
+from mapper.executor import write_arrays
 from mapper.frontend import Imported, describe, import_model
 from mapper.ir.core import Array, Graph, Value
 from mapper.pipeline import After, make_passes, run_passes
@@ -211,8 +212,7 @@ def _save(path: Path, arrays: Mapping[str, Array]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as aside:
         temporary = Path(aside) / "arrays.npz"
-        with temporary.open("wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **dict(arrays))
+        write_arrays(temporary, arrays, compress=True)
         temporary.replace(path)
 
 

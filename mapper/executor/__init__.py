@@ -3,7 +3,7 @@
 from mapper.executor.generate import generate_executor, graph_sha256
 from mapper.executor.lowered import run_lowered, to_lowered_onnx
 from mapper.executor.run import Executor, load_executor
-from mapper.executor.weights import load_constants, save_constants
+from mapper.executor.weights import load_constants, save_constants, write_arrays
 
 __all__ = [
     "Executor",
@@ -14,4 +14,5 @@ __all__ = [
     "run_lowered",
     "save_constants",
     "to_lowered_onnx",
+    "write_arrays",
 ]

@@ -26,9 +26,16 @@ _STORED = {np.dtype(np.uint8), *_INTEGERS, *(np.dtype(f"<f{size}") for size in (
 def save_constants(graph: Graph, path: Path) -> None:
     """Write every constant of the graph; the same constants give the same bytes."""
     names = np.frombuffer(json.dumps(sorted(graph.constants)).encode(), np.uint8)
+    write_arrays(path, {NAMES: names, **keyed(graph.constants)})
+
+
+def write_arrays(path: Path, arrays: Mapping[str, Array], *, compress: bool = False) -> None:
+    """Write a ``.npz`` file with fixed times, so the same arrays give the same bytes."""
+    method = zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED
     with zipfile.ZipFile(path, "w") as archive:
-        for key, array in {NAMES: names, **keyed(graph.constants)}.items():
+        for key, array in arrays.items():
             entry = zipfile.ZipInfo(f"{key}.npy", _TIMESTAMP)
+            entry.compress_type = method
             with archive.open(entry, "w", force_zip64=True) as file:
                 np.lib.format.write_array(file, array, (1, 0), allow_pickle=False)
 

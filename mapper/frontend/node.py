@@ -95,5 +95,12 @@ class Node:
         return refuse("unsupported-op", f"{self.op}: {reason}", loc=self.loc, help=help)
 
 
+def axis_of(axis: int, rank: int) -> int:
+    """Return an axis counted from the front; raise ``ValueError`` where there is none."""
+    if not -rank <= axis < rank:
+        raise ValueError(f"there is no axis {axis} among {rank}")
+    return axis % rank
+
+
 def as_form(tensor: Tensor) -> Form:
     return tensor if isinstance(tensor, Form) else of_array(tensor.array)

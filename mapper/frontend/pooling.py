@@ -8,7 +8,7 @@ import numpy as np
 from mapper.frontend.forms import Form, Shape, is_at_least_zero, of_atom, reshape
 from mapper.frontend.layers import Operand, PlainLayer, Writer
 from mapper.frontend.logic import type_of
-from mapper.frontend.node import Node
+from mapper.frontend.node import Node, axis_of
 from mapper.frontend.synapses import padding_of, pair_of, plane_of
 from mapper.ir.core import FLOAT, Array, IntType, Type, Value
 from mapper.ir.network import AvgPool2d, MaxPool2d, Scale, SumPool2d
@@ -53,7 +53,7 @@ def reduction(node: Node) -> Form:
     axes = node.integers("axes", 1)
     if axes is None:
         axes = () if node.attribute("noop_with_empty_axes", 0) else tuple(range(len(x.shape)))
-    chosen = {axis % len(x.shape) for axis in axes}
+    chosen = {axis_of(axis, len(x.shape)) for axis in axes}
     wide = sorted(axis for axis in chosen if x.shape[axis] > 1)
     keep = bool(node.attribute("keepdims", 1))
     shape = tuple(1 if k in chosen else n for k, n in enumerate(x.shape) if keep or k not in chosen)

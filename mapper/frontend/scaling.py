@@ -8,7 +8,7 @@ from mapper.frontend import forms
 from mapper.frontend.fold import Constant, Quantised
 from mapper.frontend.forms import Form, Shape, of_array, of_atom
 from mapper.frontend.layers import Operand, PlainLayer, Writer
-from mapper.frontend.node import Node, Tensor
+from mapper.frontend.node import Node, Tensor, axis_of
 from mapper.ir.core import Array, Value
 from mapper.ir.network import FakeQuantize, Scale
 
@@ -182,7 +182,7 @@ def _along(axis: int, part: Array, shape: Shape) -> Array:
     """Give a parameter as many axes as the tensor; one number per element of ``axis``."""
     if part.size == 1:
         return part.reshape((1,) * len(shape))
-    axis %= max(1, len(shape))
+    axis = axis_of(axis, len(shape))
     if part.shape != (shape[axis],):
         raise forms.NotAffineError(f"quantises axis {axis} of {shape} with {part.shape} steps")
     return part.reshape([-1 if k == axis else 1 for k in range(len(shape))])

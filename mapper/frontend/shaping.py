@@ -9,7 +9,7 @@ from mapper.frontend import forms
 from mapper.frontend.forms import Form, Shape, of_atom
 from mapper.frontend.layers import Layer, Operand, PlainLayer, Writer
 from mapper.frontend.logic import type_of
-from mapper.frontend.node import Node
+from mapper.frontend.node import Node, axis_of
 from mapper.frontend.synapses import sides_of
 from mapper.ir.core import FLOAT, IntType, Value
 from mapper.ir.network import Concat, Scale, SumPool2d, Transpose
@@ -45,14 +45,14 @@ def _squeeze(node: Node, shape: Shape) -> Shape:
     axes = node.integers("axes", 1)
     if axes is None:
         return tuple(n for n in shape if n != 1)
-    gone = {axis % len(shape) for axis in axes}
+    gone = {axis_of(axis, len(shape)) for axis in axes}
     return tuple(n for k, n in enumerate(shape) if k not in gone)
 
 
 def _unsqueeze(node: Node, shape: Shape) -> Shape:
     axes = node.integers("axes", 1) or ()
     rank = len(shape) + len(axes)
-    new = {axis % rank for axis in axes}
+    new = {axis_of(axis, rank) for axis in axes}
     rest = iter(shape)
     return tuple(1 if k in new else next(rest) for k in range(rank))
 
@@ -68,7 +68,7 @@ def _tile(node: Node, shape: Shape) -> Shape:
 
 def _gather(node: Node, shape: Shape) -> Shape:
     """Taking the only element of an axis is how exporters write ``x[0]``."""
-    axis, indices = int(node.attribute("axis", 0)) % len(shape), node.constant(1).array
+    axis, indices = axis_of(int(node.attribute("axis", 0)), len(shape)), node.constant(1).array
     if shape[axis] != 1 or not np.all((indices == 0) | (indices == -1)):
         raise node.unsupported(f"takes part of axis {axis} of {shape}")
     return shape[:axis] + indices.shape + shape[axis + 1 :]
@@ -79,7 +79,7 @@ def _slice(node: Node, shape: Shape) -> Shape:
     axes = node.integers("axes", 3) or tuple(range(len(starts)))
     steps = node.integers("steps", 4) or (1,) * len(starts)
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
-        length = shape[axis]
+        length = shape[axis_of(axis, len(shape))]
         if list(range(length)[slice(start, end, step)]) != list(range(length)):
             raise node.unsupported(f"takes part of axis {axis} of {shape}")
     return shape
@@ -156,7 +156,7 @@ def joined(node: Node) -> Form:
     """``Concat`` along any axis but that of the samples."""
     parts = node.forms()
     rank = len(parts[0].shape)
-    axis = int(node.attribute("axis", 0)) % max(1, rank)
+    axis = axis_of(int(node.attribute("axis", 0)), rank)
     if len(parts) == 1:
         return parts[0]
     total = sum(part.shape[axis] for part in parts)
@@ -209,7 +209,8 @@ def padded(node: Node) -> Form:
     axes = node.integers("axes", 3) or tuple(range(len(x.shape)))
     begin, end = [0] * len(x.shape), [0] * len(x.shape)
     for k, axis in enumerate(axes):
-        begin[axis], end[axis] = held[k], held[k + len(axes)]
+        place = axis_of(axis, len(x.shape))
+        begin[place], end[place] = held[k], held[k + len(axes)]
     if not any((*begin, *end)):
         return x
     if len(x.shape) not in (3, 4) or x.shape[0] != 1 or any((*begin[:2], *end[:2])):

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
-from mapper.frontend import import_model
+from mapper.frontend import import_model, run_reference
 from mapper.frontend.echoes import same_name
 from mapper.ir.core import SPIKE
+from mapper.ir.evaluate import evaluate
 from tests.frontend.models import (
     NUMBERS,
     assert_equal_to_reference,
@@ -130,9 +131,6 @@ def test_a_model_without_a_batch_axis_keeps_its_shapes(tmp_path):
 
 def test_initial_states_are_read_under_the_models_names(tmp_path):
     path = saved(one_neuron_layer(), tmp_path)
-    from mapper.frontend import run_reference
-    from mapper.ir.evaluate import evaluate
-
     x = np.zeros((3, 1, 3), np.float32)
     start = np.full((1, 4), 0.75, np.float32)
     imported = import_model(path)

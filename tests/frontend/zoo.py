@@ -284,25 +284,6 @@ class Noisy(nn.Module):
         return spike, (v - spike,)
 
 
-class Net(nn.Module):
-    """Layers with neurons between them: ``forward(x, *states) -> (out, *states)``."""
-
-    def __init__(self, *parts):
-        super().__init__()
-        self.parts = nn.ModuleList(parts)
-
-    def forward(self, x, *states):
-        left, after = list(states), []
-        for part in self.parts:
-            if is_neuron(part):
-                own, left = left[: count(part)], left[count(part) :]
-                x, new = part(x, tuple(own))
-                after.extend(new)
-            else:
-                x = part(x)
-        return (x, *after)
-
-
 NEURONS = (
     SnnTorchLeaky,
     SnnTorchSynaptic,

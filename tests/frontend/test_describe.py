@@ -1,0 +1,22 @@
+"""What ``spikeloom inspect`` says of a model."""
+
+import json
+
+from mapper.frontend import describe, import_model
+from tests.frontend.models import one_neuron_layer, saved
+
+
+def test_layers_and_neurons_are_described(tmp_path):
+    facts = describe(import_model(saved(one_neuron_layer(), tmp_path)))
+    assert json.loads(json.dumps(facts)) == facts
+    assert (facts["time_form"], facts["opset"], facts["producer"]) == ("step", 17, "hand")
+    assert facts["inputs"] == [{"name": "x", "shape": [3], "carries": "analogue values"}]
+    assert facts["outputs"] == [{"name": "s", "shape": [4], "carries": "spikes"}]
+    assert facts["states"][0]["returned_as"] == "v_out"
+    linear, neuron = facts["layers"]
+    assert (linear["name"], linear["weights"], linear["wordlines"]) == ("/current", 12, 3)
+    assert (neuron["neuron"], neuron["neurons"]) == ("leaky integrate-and-fire", 4)
+    assert neuron["fires_at"] == "membrane > threshold"
+    assert neuron["parameters"] == {"leak": 0.5, "gain": 1.0, "bias": 0.0, "threshold": 1.0}
+    assert neuron["reset"] == {"kind": "subtract", "amount": 1.0, "phase": "same"}
+    assert facts["totals"] == {"parameters": 12, "weights": 12, "neurons": 4}
