@@ -1,45 +1,45 @@
 """Everything the command line can do, one call each; answers are plain data for JSON."""
 
-import json
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import fields
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from mapper import __version__
-from mapper.build import (
-    DEMO_SCHEMA,
-    Build,
-    check_replaceable,
-    read_build,
-    report,
-    sha256,
-    write_build,
-    written_aside,
-)
-from mapper.cost import DENSITY, Activity, Cost, estimate, measure
+from mapper.build import check_replaceable, read_build, report, write_build
+from mapper.compare import compare_model, demo
+from mapper.cost import DENSITY, Activity, estimate, measure
 from mapper.diagnostics import refuse
 from mapper.executor import write_arrays
-from mapper.frontend import Imported, describe, import_model
-from mapper.ir.core import Array, Graph, Value
-from mapper.pipeline import After, make_passes, run_passes
-from mapper.recordings import measure_codes, pick_inputs, read_arrays, to_codes, to_reals
+from mapper.frontend import describe, import_model
+from mapper.ir.core import Array, Graph
+from mapper.mapping import make_build, source_of, summary
+from mapper.pipeline import After
+from mapper.recordings import Recording, read_arrays, to_codes
 from mapper.report import render_report
-from mapper.verify import Ring, Verification, run_executor, verify_build, verify_model
-from mapper.verify.answers import accuracy, wanted_classes
-from mapper.verify.build import trace_executor
-from mapper.verify.rings import REFERENCE
+from mapper.verify import (
+    reference_ring,
+    run_executor,
+    trace_executor,
+    verify_model,
+    verify_recorded,
+)
 from passes import PIPELINE
-from targets import Target, list_targets, load_target, target_to_data
+from targets import list_targets, load_target, target_to_data
+
+__all__ = [
+    "compare_model",
+    "compile_model",
+    "cost_build",
+    "demo",
+    "inspect_model",
+    "report_build",
+    "run_build",
+    "show_passes",
+    "show_targets",
+    "verify",
+]
 
 Progress = Callable[[str], None]
-
-CALIBRATION_SAMPLES = 8
-"""Recordings that calibration looks at, and that a build folder keeps."""
 
 
 def inspect_model(model: Path) -> dict[str, Any]:
@@ -73,13 +73,13 @@ def compile_model(
     imported = import_model(model)
     recordings = None
     if calibrate is not None:
-        recordings = pick_inputs(read_arrays(calibrate), imported.graph.inputs, str(calibrate))
+        recordings = Recording.read(calibrate, imported.graph.inputs).inputs
     build = make_build(
         imported,
         loaded,
         weight_bits,
         recordings,
-        source=_source(model),
+        source=source_of(model),
         after=after,
         stop_after=stop_after,
     )
@@ -87,62 +87,6 @@ def compile_model(
         return None
     write_build(build, output)
     return {**summary(build), "folder": str(output)}
-
-
-def _source(model: Path) -> dict[str, str]:
-    return {"file": model.name, "sha256": sha256(model)}
-
-
-def make_build(
-    imported: Imported,
-    target: Target,
-    weight_bits: int | None,
-    recordings: Mapping[str, Array] | None,
-    *,
-    source: Mapping[str, str],
-    after: After | None = None,
-    stop_after: str | None = None,
-) -> Build | None:
-    """Run the passes over an imported network; None where they were stopped."""
-    codes, samples = {}, {}
-    if recordings is not None:
-        codes = measure_codes(recordings)
-        few = {name: array[:, :CALIBRATION_SAMPLES] for name, array in recordings.items()}
-        samples = {
-            name: np.rint(array / codes[name].step).astype(np.int64) for name, array in few.items()
-        }
-    steps = make_passes(target, weight_bits=weight_bits, codes=codes, samples=samples)
-    graph, runs = run_passes(imported.graph, target, steps, after=after, stop_after=stop_after)
-    if stop_after is not None and stop_after != steps[-1].name:
-        return None
-    return Build(
-        hardware=graph,
-        network=imported.graph,
-        target=target,
-        weight_bits=weight_bits or target.macros[0].weight_bits,
-        passes=runs,
-        samples=samples,
-        source=source,
-    )
-
-
-def summary(build: Build) -> dict[str, Any]:
-    """Return what a compilation made, in numbers."""
-    page = report(build)
-    return {
-        "schema": "spikeloom/compile/1",
-        "network": build.hardware.name,
-        "target": build.target.name,
-        "weight_bits": build.weight_bits,
-        "calibrated": bool(build.samples),
-        "crossbars": page.crossbars,
-        "chips": page.chips,
-        "layers": [
-            {field.name: getattr(row, field.name) for field in fields(row)} for row in page.layers
-        ],
-        "cost": page.cost.as_dict(),
-        "passes": [{"name": run.name, "exact": run.exact} for run in build.passes],
-    }
 
 
 def run_build(
@@ -164,9 +108,9 @@ def run_build(
         )
     progress("checking the folder")
     build = read_build(folder)
-    arrays = read_arrays(recording)
-    codes = _codes(build.hardware, arrays, recording)
     graph = build.hardware
+    recorded = Recording.read(recording, graph.inputs)
+    codes = to_codes(graph, recorded.inputs, recorded.where)
     progress("running")
     written = {"output": str(output)}
     if trace:
@@ -185,21 +129,6 @@ def run_build(
         "samples": samples,
         "outputs": {v.name: _described(outputs[v.name]) for v in graph.outputs},
         **written,
-    }
-
-
-def _codes(graph: Graph, arrays: Mapping[str, Array], recording: Path) -> dict[str, Array]:
-    inputs = pick_inputs(_without_extras(arrays, graph.inputs), graph.inputs, str(recording))
-    return to_codes(graph, inputs, str(recording))
-
-
-def _without_extras(arrays: Mapping[str, Array], inputs: tuple[Value, ...]) -> dict[str, Array]:
-    """Leave out labels and reference outputs, which are no inputs."""
-    names = {value.name for value in inputs}
-    return {
-        name: array
-        for name, array in arrays.items()
-        if name in names or not (name == "labels" or name.startswith("expected_"))
     }
 
 
@@ -224,53 +153,15 @@ def verify(
     progress: Progress = lambda text: None,
 ) -> dict[str, Any]:
     """Verify a model against ONNX Runtime, or every ring of a build folder."""
-    arrays = read_arrays(recording)
-    if path.is_dir():
-        return _verify_folder(path, arrays, recording, model, progress).as_dict()
-    return verify_model(path, arrays, str(recording), progress).as_dict()
-
-
-def _verify_folder(
-    folder: Path,
-    arrays: Mapping[str, Array],
-    recording: Path,
-    model: Path | None,
-    progress: Progress,
-) -> Verification:
+    if not path.is_dir():
+        return verify_model(path, read_arrays(recording), str(recording), progress).as_dict()
     progress("checking the folder")
-    build = read_build(folder)
-    graph = build.hardware
-    reals = pick_inputs(_without_extras(arrays, graph.inputs), graph.inputs, str(recording))
-    codes = to_codes(graph, reals, str(recording))
-    return verify_build(
-        build,
-        codes,
-        reals,
-        labels=_labels(graph, arrays, recording),
-        reference=None if model is None else _reference_ring(model, build, reals, progress),
-        progress=progress,
-    )
-
-
-def _labels(graph: Graph, arrays: Mapping[str, Array], recording: Path) -> Array | None:
-    inputs = pick_inputs(_without_extras(arrays, graph.inputs), graph.inputs, str(recording))
-    samples = next(iter(inputs.values())).shape[1]
-    return wanted_classes(arrays, graph.outputs[0].name, samples, str(recording))
-
-
-def _reference_ring(
-    model: Path, build: Build, reals: Mapping[str, Array], progress: Progress
-) -> Ring:
-    if sha256(model) != build.source.get("sha256"):
-        raise refuse(
-            "other-model",
-            f"the build was made from a file of hash {build.source.get('sha256', '?')[:16]}, "
-            f"this one has {sha256(model)[:16]}",
-            loc=str(model),
-            help="give the model the build was compiled from",
-        )
-    checked = verify_model(model, reals, str(model), progress)
-    return next(ring for ring in checked.rings if ring.name == REFERENCE)
+    build = read_build(path)
+    recorded = Recording.read(recording, build.hardware.inputs)
+    reference = None
+    if model is not None:
+        reference = reference_ring(model, build, recorded.inputs, progress)
+    return verify_recorded(build, recorded, reference, progress).as_dict()
 
 
 def cost_build(folder: Path, activity: str | None, steps: int) -> tuple[dict[str, Any], str]:
@@ -281,7 +172,7 @@ def cost_build(folder: Path, activity: str | None, steps: int) -> tuple[dict[str
     """
     build = read_build(folder)
     found = _activity(build.hardware, activity)
-    cost: Cost = estimate(build.hardware, build.target, found, steps)
+    cost = estimate(build.hardware, build.target, found, steps)
     return cost.as_dict(), str(cost)
 
 
@@ -302,62 +193,6 @@ def report_build(folder: Path, output: Path | None) -> dict[str, Any]:
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(render_report(report(build)), encoding="utf-8")
     return {"schema": "spikeloom/report/1", "report": str(output)}
-
-
-def compare_model(
-    model: Path,
-    targets: tuple[str, ...],
-    *,
-    recording: Path | None = None,
-    output: Path | None = None,
-    weight_bits: int | None = None,
-    progress: Progress = lambda text: None,
-) -> dict[str, Any]:
-    """Map a model onto several targets; with recordings, calibrate, run and count real spikes."""
-    loaded = [load_target(name) for name in targets]
-    if not loaded:
-        raise refuse("unknown-target", "no targets to compare", loc="--targets")
-    imported = import_model(model)
-    arrays = None if recording is None else read_arrays(recording)
-    rows = []
-    for target in loaded:
-        progress(target.name)
-        build, row = _compared(imported, target, weight_bits, arrays, recording, _source(model))
-        rows.append(row)
-        if output is not None:
-            write_build(build, output / target.name)
-    return {
-        "schema": "spikeloom/compare/1",
-        "network": imported.graph.name,
-        "activity": "measured" if arrays is not None else f"density {DENSITY:g}",
-        "targets": rows,
-    }
-
-
-def _compared(
-    imported: Imported,
-    target: Target,
-    weight_bits: int | None,
-    arrays: Mapping[str, Array] | None,
-    recording: Path | None,
-    source: Mapping[str, str],
-) -> tuple[Build, dict[str, Any]]:
-    where, inputs = str(recording), imported.graph.inputs
-    reals = None if arrays is None else pick_inputs(_without_extras(arrays, inputs), inputs, where)
-    build = make_build(imported, target, weight_bits, reals, source=source)
-    assert build is not None  # nothing stopped the passes
-    row = {**summary(build)}
-    activity: Activity | float = DENSITY
-    if reals is not None and arrays is not None:
-        graph = build.hardware
-        codes = to_codes(graph, reals, where)
-        outputs, trace = trace_executor(graph, codes)
-        activity = measure(graph, trace)
-        labels = _labels(graph, arrays, Path(where))
-        if labels is not None:
-            row["accuracy"] = accuracy(to_reals(graph, outputs)[graph.outputs[0].name], labels)
-    row["cost"] = estimate(build.hardware, target, activity).as_dict()
-    return build, row
 
 
 def show_targets(name: str | None) -> dict[str, Any]:
@@ -398,52 +233,3 @@ def _check_pass(name: str) -> None:
         raise refuse(
             "unknown-pass", f"no pass is named '{name}'", help=f"one of {', '.join(known)}"
         )
-
-
-DEMO_TARGETS = ("ideal-128", "hpadc-flash5-64", "adcless-64", "adcless-diff-64")
-
-
-def demo(output: Path, progress: Progress = lambda text: None) -> dict[str, Any]:
-    """Map the bundled network onto four targets, verify each mapping, compare them."""
-    check_replaceable(output)
-    rows = []
-    with as_file(files("mapper") / "data" / "demo") as data, written_aside(output) as aside:
-        model, recording = data / "model.onnx", data / "recording.npz"
-        imported = import_model(model)
-        for name in DEMO_TARGETS:
-            row = _demonstrated(load_target(name), imported, model, recording, progress, aside)
-            rows.append(row)
-        answer = {
-            "schema": DEMO_SCHEMA,
-            "version": __version__,
-            "bit_exact": all(row["verification"]["bit_exact"] for row in rows),
-            "targets": rows,
-        }
-        (aside / "demo.json").write_text(json.dumps(answer, indent=1) + "\n", encoding="utf-8")
-    return {**answer, "folder": str(output)}
-
-
-def _demonstrated(
-    target: Target,
-    imported: Imported,
-    model: Path,
-    recording: Path,
-    progress: Progress,
-    folder: Path,
-) -> dict[str, Any]:
-    """Compile, keep, verify and cost the demo's network on one target."""
-    progress(f"{target.name}: compile")
-    arrays, inputs = read_arrays(recording), imported.graph.inputs
-    reals = pick_inputs(_without_extras(arrays, inputs), inputs, recording.name)
-    build, row = _compared(imported, target, None, arrays, recording, _source(model))
-    write_build(build, folder / target.name)
-    codes = to_codes(build.hardware, reals, recording.name)
-    checked = verify_build(
-        build,
-        codes,
-        reals,
-        labels=_labels(build.hardware, arrays, recording),
-        reference=_reference_ring(model, build, reals, lambda text: None),
-        progress=lambda text: progress(f"{target.name}: {text}"),
-    )
-    return {**row, "verification": checked.as_dict()}

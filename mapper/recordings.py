@@ -2,7 +2,8 @@
 
 import math
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -43,6 +44,26 @@ def read_arrays(path: Path | str) -> dict[str, Array]:
     return arrays
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """A user's file: the inputs of a network in it, and everything else it holds."""
+
+    where: str
+    inputs: Mapping[str, Array]
+    """``[T, B, *shape]`` by input name, as the network takes them."""
+    arrays: Mapping[str, Array]
+
+    @classmethod
+    def read(cls, path: Path, values: tuple[Value, ...]) -> "Recording":
+        """Read a file for a network with these inputs; see ``read_arrays``, ``pick_inputs``."""
+        arrays = read_arrays(path)
+        return cls(where=str(path), inputs=pick_inputs(arrays, values, str(path)), arrays=arrays)
+
+    @property
+    def samples(self) -> int:
+        return int(next(iter(self.inputs.values())).shape[1])
+
+
 def _check_declared_size(path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         declared = 0
@@ -73,16 +94,18 @@ def _bad(path: Path, reason: str) -> MappingError:
 
 
 def pick_inputs(
-    arrays: Mapping[str, Array], values: tuple[Value, ...], where: str
+    arrays: Mapping[str, Array], values: tuple[Value, ...], where: str, states: Sequence[str] = ()
 ) -> dict[str, Array]:
     """Return an array ``[T, B, *shape]`` per input value, from a user's file.
 
     A file with one array may use any name where there is one input; ``[T, *shape]`` is read as
-    ``B = 1``.
+    ``B = 1``. What is no input does not count: ``labels``, ``expected_*`` and names of ``states``.
 
     Raises:
         MappingError: ``input-name`` or ``input-shape``, all problems together.
     """
+    inputs = {value.name for value in values}
+    arrays = {n: a for n, a in arrays.items() if n in inputs or not _is_extra(n, states)}
     if len(values) == 1 and len(arrays) == 1 and values[0].name not in arrays:
         arrays = {values[0].name: next(iter(arrays.values()))}
     problems: list[Diagnostic] = []
@@ -109,6 +132,10 @@ def pick_inputs(
     if problems:
         raise MappingError(problems)
     return found
+
+
+def _is_extra(name: str, states: Sequence[str]) -> bool:
+    return name == "labels" or name.startswith("expected_") or name in states
 
 
 def _missing(value: Value, arrays: Mapping[str, Array], where: str) -> Diagnostic:

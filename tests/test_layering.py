@@ -19,6 +19,8 @@ LAYERS = (
         "mapper.pipeline",
         "mapper.recordings",
         "mapper.build",
+        "mapper.compare",
+        "mapper.mapping",
         "mapper.verify",
         "mapper.api",
         TRAINING,

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mapper import api
 from mapper.frontend import import_model, run_reference
 from mapper.ir.core import Array
+from mapper.mapping import make_build
 from mapper.recordings import to_codes
-from mapper.verify import verify_build
+from mapper.verify import run_executor, verify_build
 from targets import load_target
 from tests.nmnist import read_test_set
 
@@ -44,7 +44,7 @@ def test_onnx_runtime_reaches_the_trained_accuracy(recordings, predictions):
 @pytest.mark.parametrize("target", ["ideal-128", "hpadc-flash5-64", "adcless-64"])
 def test_the_mapping_is_bit_exact_on_every_target(recordings, predictions, target, record_property):
     model, frames, labels = recordings
-    build = api.make_build(import_model(model), load_target(target), None, None, source={})
+    build = make_build(import_model(model), load_target(target), None, None, source={})
     assert build is not None
     codes = to_codes(build.hardware, {"x": frames}, "recordings")
     checked = verify_build(build, codes, {"x": frames}, labels=labels)
@@ -62,8 +62,8 @@ def test_the_mapping_is_bit_exact_on_every_target(recordings, predictions, targe
 def test_ideal_readout_predicts_what_onnx_runtime_predicts(recordings, predictions):
     """8-bit weights: the same class for at least 49 of 50 recordings."""
     model, frames, _ = recordings
-    build = api.make_build(import_model(model), load_target("ideal-128"), 8, None, source={})
+    build = make_build(import_model(model), load_target("ideal-128"), 8, None, source={})
     assert build is not None
     codes = to_codes(build.hardware, {"x": frames}, "recordings")
-    mapped = api.run_executor(build.hardware, codes)["spk"].sum(axis=0).argmax(axis=1)
+    mapped = run_executor(build.hardware, codes)["spk"].sum(axis=0).argmax(axis=1)
     assert (mapped == predictions).sum() >= 49

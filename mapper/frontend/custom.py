@@ -11,6 +11,7 @@ import numpy as np
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from mapper.frontend.node import Node
+from mapper.frontend.time import many_steps
 from mapper.ir.core import Array
 
 DOMAINS = frozenset({"sj_if", "sj_lif", "sj_plif"})
@@ -21,7 +22,7 @@ def spelled_out(node: Node) -> list[NodeProto]:
     domain = node.proto.domain
     sequence = node.form(0)
     if sequence.shape[:1] != (1,):
-        raise node.unsupported(f"{sequence.shape[0]} time steps at once in {sequence.shape}")
+        raise many_steps(f"a sequence of {sequence.shape[0]} time steps", node.loc)
     rest = {"sj_if": 2, "sj_lif": 4, "sj_plif": 4}[domain]
     threshold = _number(node, rest)
     reset = None if node.input(rest + 1) is None else _number(node, rest + 1)

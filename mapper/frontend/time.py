@@ -14,9 +14,9 @@ _HELP = "export one time step with its state as inputs and outputs"
 def refuse_loops(node: NodeProto, loc: str) -> None:
     """Refuse a node that repeats a subgraph or keeps a sequence."""
     if node.op_type in LOOPS:
-        raise _other_form(LOOPS[node.op_type], loc)
+        raise many_steps(LOOPS[node.op_type], loc)
     if node.op_type.startswith(("Sequence", "SplitToSequence", "ConcatFromSequence")):
-        raise _other_form("a sequence of tensors over time steps", loc)
+        raise many_steps("a sequence of tensors over time steps", loc)
 
 
 def other_form(
@@ -40,14 +40,15 @@ def other_form(
     repeats = max(uses.values(), default=1)
     longest = max(lengths, default=1)
     if repeats > 1 and repeats >= longest:
-        return _other_form(f"{repeats} time steps, written out one after the other", loc)
+        return many_steps(f"{repeats} time steps, written out one after the other", loc)
     if longest > 1:
-        return _other_form(f"a whole sequence: its first axis has {longest} elements", loc)
+        return many_steps(f"a whole sequence: its first axis has {longest} elements", loc)
     written = sum(node.op_type.startswith("Scatter") for node in nodes)
     if written > 1:
-        return _other_form(f"a whole sequence, written element by element ({written} nodes)", loc)
+        return many_steps(f"a whole sequence, written element by element ({written} nodes)", loc)
     return None
 
 
-def _other_form(what: str, loc: str) -> MappingError:
+def many_steps(what: str, loc: str) -> MappingError:
+    """Return the refusal of a model that holds more than one time step."""
     return refuse("unsupported-time-form", f"the model holds {what}", loc=loc, help=_HELP)

@@ -1,7 +1,22 @@
 """Verification: rings of trust, for a model against ONNX Runtime and for a build folder."""
 
-from mapper.verify.build import Verification, run_executor, verify_build
-from mapper.verify.model import verify_model
+from mapper.verify.build import (
+    Verification,
+    run_executor,
+    trace_executor,
+    verify_build,
+    verify_recorded,
+)
+from mapper.verify.model import reference_ring, verify_model
 from mapper.verify.rings import Ring
 
-__all__ = ["Ring", "Verification", "run_executor", "verify_build", "verify_model"]
+__all__ = [
+    "Ring",
+    "Verification",
+    "reference_ring",
+    "run_executor",
+    "trace_executor",
+    "verify_build",
+    "verify_model",
+    "verify_recorded",
+]

@@ -11,8 +11,8 @@ from mapper.executor import generate_executor, load_executor, run_lowered, to_lo
 from mapper.ir.core import Array, Graph, IntType
 from mapper.ir.verify import graph_problems
 from mapper.pipeline import make_passes, run_passes
-from mapper.recordings import to_reals
-from mapper.verify.answers import accuracy, agreement
+from mapper.recordings import Recording, to_codes, to_reals
+from mapper.verify.answers import accuracy, agreement, wanted_classes
 from mapper.verify.rings import (
     EXECUTOR,
     INEXACT,
@@ -110,6 +110,21 @@ def verify_build(
     ]
     progress(INEXACT)
     return _measured(build, rings, stages, codes, reals, defined, labels)
+
+
+def verify_recorded(
+    build: Build, recording: Recording, reference: Ring | None, progress: Progress
+) -> Verification:
+    """Run all rings on a user's recording, with its labels or reference outputs."""
+    output = build.hardware.outputs[0].name
+    return verify_build(
+        build,
+        to_codes(build.hardware, recording.inputs, recording.where),
+        recording.inputs,
+        labels=wanted_classes(recording.arrays, output, recording.samples, recording.where),
+        reference=reference,
+        progress=progress,
+    )
 
 
 def _rules(build: Build) -> Ring:

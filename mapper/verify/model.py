@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from mapper.build import Build, sha256
 from mapper.diagnostics import MappingError, refuse
 from mapper.frontend import Imported, import_model, run_reference
 from mapper.ir.core import FLOAT, SPIKE, Array, Graph, Type
@@ -40,7 +41,8 @@ def verify_model(
     progress("import")
     imported = import_model(path)
     graph = imported.graph
-    inputs = pick_inputs(_inputs_only(arrays, graph), graph.inputs, where)
+    states = [state.read.name for state in graph.states]
+    inputs = pick_inputs(arrays, graph.inputs, where, states)
     initial = {s.read.name: arrays[s.read.name] for s in graph.states if s.read.name in arrays}
     progress("imported network")
     found = evaluate(graph, inputs, initial=initial)
@@ -73,12 +75,6 @@ def _expected(
                 loc=where,
             )
     return {name: array.reshape(found[name].shape) for name, array in given.items()}
-
-
-def _inputs_only(arrays: Mapping[str, Array], graph: Graph) -> dict[str, Array]:
-    states = {s.read.name for s in graph.states}
-    extras = states | {"labels"}
-    return {n: a for n, a in arrays.items() if n not in extras and not n.startswith("expected_")}
 
 
 def _rules(graph: Graph) -> Ring:
@@ -173,3 +169,23 @@ def _place(output: str, off: Array, found: Array, expected: Array) -> dict[str, 
         "found": float(found[index]),
         "expected": float(expected[index]),
     }
+
+
+def reference_ring(
+    path: Path, build: Build, inputs: Mapping[str, Array], progress: Callable[[str], None]
+) -> Ring:
+    """Run ring 3 for a build, with the model it was made from.
+
+    Raises:
+        MappingError: ``other-model`` where the build was made from another file.
+    """
+    made_from, found = build.source.get("sha256", "?"), sha256(path)
+    if found != made_from:
+        raise refuse(
+            "other-model",
+            f"the build was made from a file of hash {made_from[:16]}, this one has {found[:16]}",
+            loc=str(path),
+            help="give the model the build was compiled from",
+        )
+    checked = verify_model(path, inputs, str(path), progress)
+    return next(ring for ring in checked.rings if ring.name == REFERENCE)

@@ -6,12 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mapper import api
 from mapper.build import Build
 from mapper.frontend import import_model
 from mapper.ir.core import Array, Const, Graph
 from mapper.ir.evaluate import evaluate
 from mapper.ir.readout import SenseAmpRead
+from mapper.mapping import make_build
 from mapper.recordings import read_arrays
 from mapper.verify import rings, run_executor, verify_build
 from mapper.verify.answers import accuracy, agreement, classes, wanted_classes
@@ -22,7 +22,7 @@ from tests.files import DEMO_MODEL, DEMO_RECORDING
 
 @pytest.fixture(scope="module")
 def build() -> Build:
-    made = api.make_build(
+    made = make_build(
         import_model(DEMO_MODEL), load_target("adcless-diff-64"), None, None, source={}
     )
     assert made is not None
