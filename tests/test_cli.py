@@ -168,6 +168,27 @@ def test_a_refusal_exits_1_with_text_on_stderr_and_json_on_stdout(tmp_path):
     assert set(answer["errors"][0]) == {"code", "message", "location", "help"}
 
 
+def refused(*args: object) -> str:
+    return data(*args, code=1)["errors"][0]["code"]
+
+
+def test_options_that_name_nothing_are_refused(folder, recording, tmp_path):
+    compile_to = ("compile", DEMO_MODEL, "-o", tmp_path / "b")
+    assert refused(*compile_to, "--target", "ideal-128", "--stop-after", "no") == "unknown-pass"
+    to = ("--input", recording, "--output", tmp_path / "y.npz")
+    assert refused("run", folder, *to, "--backend", "native") == "unknown-backend"
+    assert refused("cost", folder, "--activity", "1.5") == "activity-density"
+    assert refused("cost", folder, "--steps", "0") == "activity-steps"
+    assert refused("cost", folder, "--activity", recording) == "activity-array"
+    assert refused("inspect", tmp_path / "missing.onnx") == "no-such-file"
+
+
+def test_another_model_than_the_builds_is_refused(folder, recording, tmp_path):
+    (tmp_path / "other.onnx").write_bytes(DEMO_MODEL.read_bytes() + b" ")
+    model = ("--model", tmp_path / "other.onnx")
+    assert refused("verify", folder, "--input", recording, *model) == "other-model"
+
+
 def test_a_bug_of_ours_is_one_line_without_a_traceback(monkeypatch):
     def broken(*args: object) -> None:
         raise ZeroDivisionError("division by zero")

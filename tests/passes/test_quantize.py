@@ -1,10 +1,14 @@
 """Quantisation, on weights and thresholds whose integers can be worked out by hand."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
 import numpy as np
 import pytest
 
 from mapper.diagnostics import MappingError
-from mapper.ir.core import FLOAT, SPIKE, Const, Graph, State, Value
+from mapper.ir.core import FLOAT, SPIKE, Const, Constants, Graph, Op, State, Value
 from mapper.ir.evaluate import evaluate
 from mapper.ir.network import Scale
 from mapper.ir.neurons import IntegerNeuron, Neuron, Reset
@@ -17,6 +21,18 @@ from targets import load_target
 from tests.networks import NetworkBuilder
 
 IDEAL = load_target("ideal-128")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strange(Op):
+    """An op that no pass knows."""
+
+    mnemonic: ClassVar[str] = "test.strange"
+    x: Value
+    result: Value
+
+    def verify(self, constants: Constants) -> Iterator[str]:
+        yield from ()
 
 
 def one_neuron(weights: list[float], threshold: float, **options: object) -> Graph:
@@ -126,6 +142,29 @@ def test_what_integers_cannot_follow_is_refused_by_name():
     net = NetworkBuilder()
     graph = net.graph(net.neuron(net.linear(net.input(2), 1), current=True, **late))
     assert refusal(graph) in {"unsupported-neuron", "negative-scale"}
+
+
+def test_a_scale_per_input_channel_is_refused():
+    """Spikes scaled channel by channel cannot drive wordlines of one matrix."""
+    net = NetworkBuilder()
+    s = net.neuron(net.linear(net.input(3), 4))
+    graph = net.graph(net.neuron(net.linear(net.norm(s), 2)))
+    assert refusal(graph) == "unsupported-scaling"
+
+
+def test_a_leak_that_no_shift_gives_needs_a_multiplier():
+    shifts = replace(IDEAL.neuron, leaks=("shift",))
+    growing = one_neuron([1.0], threshold=1.0, leak=1.5)
+    with pytest.raises(MappingError, match=r"error\[unsupported-leak\]: .*its leak of 1.5 needs"):
+        run_passes(growing, replace(IDEAL, neuron=shifts), make_passes(IDEAL))
+
+
+def test_an_operation_without_an_integer_form_is_refused():
+    net = NetworkBuilder()
+    x = net.input(3)
+    net.ops.append(Strange(x=x, result=Value("y", FLOAT, (3,))))
+    graph = net.graph(net.neuron(Value("y", FLOAT, (3,))))
+    assert refusal(graph) == "unsupported-on-hardware"
 
 
 def test_weight_bits_outside_two_to_eight_are_refused():
