@@ -14,8 +14,9 @@ from mapper.frontend import describe, import_model
 from mapper.ir.core import Array, Graph
 from mapper.mapping import make_build, source_of, summary
 from mapper.pipeline import After
-from mapper.recordings import Recording, read_arrays, to_codes
+from mapper.recordings import Recording, coding_tables, read_arrays, to_codes
 from mapper.report import render_report
+from mapper.threads import one_blas_thread
 from mapper.verify import (
     reference_ring,
     run_executor,
@@ -47,6 +48,7 @@ def inspect_model(model: Path) -> dict[str, Any]:
     return {"schema": "spikeloom/inspect/1", **describe(import_model(model))}
 
 
+@one_blas_thread
 def compile_model(
     model: Path,
     target: str,
@@ -89,6 +91,7 @@ def compile_model(
     return {**summary(build), "folder": str(output)}
 
 
+@one_blas_thread
 def run_build(
     folder: Path,
     recording: Path,
@@ -127,13 +130,21 @@ def run_build(
         "backend": backend,
         "steps": steps,
         "samples": samples,
-        "outputs": {v.name: _described(outputs[v.name]) for v in graph.outputs},
+        "outputs": {v.name: _described(graph, v.name, outputs[v.name]) for v in graph.outputs},
         **written,
     }
 
 
-def _described(array: Array) -> dict[str, Any]:
-    return {"shape": list(array.shape), "mean": float(array.mean()), "max": int(array.max())}
+def _described(graph: Graph, name: str, array: Array) -> dict[str, Any]:
+    """Describe an integer output, and the reals it stands for: ``scale * code + offset``."""
+    scale, offset = coding_tables(graph, name)
+    return {
+        "shape": list(array.shape),
+        "mean": float(array.mean()),
+        "max": int(array.max()),
+        "scale": scale.tolist(),
+        "offset": offset.tolist(),
+    }
 
 
 def _save(path: Path, arrays: Mapping[str, Array]) -> None:
@@ -145,6 +156,7 @@ def _save(path: Path, arrays: Mapping[str, Array]) -> None:
         temporary.replace(path)
 
 
+@one_blas_thread
 def verify(
     path: Path,
     recording: Path,

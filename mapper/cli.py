@@ -10,7 +10,6 @@ from typing import Annotated, Any, ParamSpec
 
 import typer
 from rich.console import Console
-from threadpoolctl import threadpool_limits
 
 from mapper import __version__, api, tables
 from mapper.diagnostics import Diagnostic, MappingError, printable
@@ -51,9 +50,7 @@ def command(name: str) -> Callable[[Callable[P, Any]], Callable[P, None]]:
         def run(*args: P.args, **kwargs: P.kwargs) -> None:
             as_json = bool(kwargs.get("as_json"))
             try:
-                # Spinning BLAS threads make small products several times slower on busy cores.
-                with threadpool_limits(limits=1, user_api="blas"):
-                    answer = function(*args, **kwargs)
+                answer = function(*args, **kwargs)
             except MappingError as error:
                 raise _refused(error.diagnostics, as_json) from None
             except InvalidIR as error:

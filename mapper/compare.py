@@ -13,6 +13,7 @@ from mapper.diagnostics import refuse
 from mapper.frontend import Imported, import_model
 from mapper.mapping import make_build, source_of, summary
 from mapper.recordings import Recording, to_codes, to_reals
+from mapper.threads import one_blas_thread
 from mapper.verify import reference_ring, trace_executor, verify_recorded
 from mapper.verify.answers import accuracy, wanted_classes
 from targets import Target, load_target
@@ -22,6 +23,7 @@ Progress = Callable[[str], None]
 DEMO_TARGETS = ("ideal-128", "hpadc-flash5-64", "adcless-64", "adcless-diff-64")
 
 
+@one_blas_thread
 def compare_model(
     model: Path,
     targets: tuple[str, ...],
@@ -75,6 +77,7 @@ def _compared(
     return build, row
 
 
+@one_blas_thread
 def demo(output: Path, progress: Progress = lambda text: None) -> dict[str, Any]:
     """Map the bundled network onto four targets, verify each mapping, compare them."""
     check_replaceable(output)

@@ -231,10 +231,16 @@ def to_reals(graph: Graph, outputs: Mapping[str, Array]) -> dict[str, Array]:
     """Return the real numbers that integer outputs ``[T, B, *shape]`` stand for."""
     reals = {}
     for name, array in outputs.items():
-        coding = graph.codings.get(name, Coding())
-        scale, offset = (
-            graph.constants[table.name] if isinstance(table, Const) else table
-            for table in (coding.scale, coding.offset)
-        )
+        scale, offset = coding_tables(graph, name)
         reals[name] = array * scale + offset
     return reals
+
+
+def coding_tables(graph: Graph, name: str) -> tuple[Array, Array]:
+    """Return scale and offset of a port: single numbers, or arrays that broadcast to its shape."""
+    coding = graph.codings.get(name, Coding())
+    scale, offset = (
+        np.asarray(graph.constants[table.name] if isinstance(table, Const) else table)
+        for table in (coding.scale, coding.offset)
+    )
+    return scale, offset

@@ -36,8 +36,9 @@ def check_neurons(trace: Trace, dynamics: Dynamics, graph: Graph) -> None:
     ops = {op.membrane.name: op for op in graph.ops if isinstance(op, Neuron)}
     for neuron in dynamics.neurons:
         region = _region_of(neuron, trace)
+        op = replace(ops[neuron.membrane.read.name], spike_phase=neuron.spike_phase)
         for point in _points(neuron, region.atoms):
-            _check(neuron, ops[neuron.membrane.read.name], graph.constants, region, point, trace)
+            _check(neuron, op, graph.constants, region, point, trace)
 
 
 def _check(

@@ -15,7 +15,8 @@ from mapper.frontend.forms import Clamp, Fires, Form, Input, NotAffineError, of_
 from mapper.frontend.node import Node, as_form
 from mapper.ir.core import SPIKE, Array
 
-FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16)
+FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE)
+HALVES = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
 
 
 class Comparisons:
@@ -133,6 +134,8 @@ def _rounded(function: Callable[..., Array]) -> Callable[[Node], Form]:
 
 def _cast(node: Node) -> Form:
     x, target = node.form(0), node.attribute("to", TensorProto.FLOAT)
+    if target in HALVES and not forms.is_whole(x):
+        raise NotAffineError("rounds to half precision")
     if target in FLOATS or forms.is_whole(x):
         if target == TensorProto.BOOL and not forms.is_binary(x):
             return forms.of_function(lambda v: v != 0, [x])

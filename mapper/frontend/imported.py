@@ -92,7 +92,7 @@ def import_model(path: Path | str) -> Imported:
         opset=walked.opset,
         ports=tuple(_ports(walked)),
         warnings=tuple(walked.warnings),
-        notes=tuple(_notes(dynamics)),
+        notes=tuple(_notes(dynamics, graph)),
     )
 
 
@@ -164,8 +164,11 @@ def _refuse_fixed_batch(walked: Trace) -> None:
         )
 
 
-def _notes(dynamics: Dynamics) -> Iterator[str]:
+def _notes(dynamics: Dynamics, graph: Graph) -> Iterator[str]:
     """Say what a reading takes for granted, where it does."""
+    for state in graph.states:
+        if not state.output:
+            yield f"{state.read.name!r} starts as 0: no membrane may start above its threshold"
     for neuron in dynamics.neurons:
         name = neuron.membrane.read.name
         if neuron.starts_below:

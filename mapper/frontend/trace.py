@@ -58,6 +58,18 @@ LAYERS: dict[str, Rule] = {
     "Transpose": shaping.transposed,
 }
 QUANTISING = frozenset({"QuantizeLinear", "DequantizeLinear"})
+READABLE = frozenset(
+    {
+        TensorProto.FLOAT,
+        TensorProto.DOUBLE,
+        TensorProto.BOOL,
+        TensorProto.INT8,
+        TensorProto.UINT8,
+        TensorProto.INT32,
+        TensorProto.INT64,
+    }
+)
+_KNOWN_TYPES = frozenset(TensorProto.DataType.values())
 RANDOM = ("Random", "Bernoulli", "Multinomial")
 
 
@@ -137,6 +149,15 @@ def _shape(port: ValueInfoProto, path: Path) -> Shape:
     kind = port.type.WhichOneof("value")
     if kind != "tensor_type":
         raise refuse("unsupported-op", f"the input is a {kind}, only tensors are read", loc=loc)
+    elements = port.type.tensor_type.elem_type
+    if elements not in READABLE:
+        shown = TensorProto.DataType.Name(elements) if elements in _KNOWN_TYPES else elements
+        raise refuse(
+            "unsupported-op",
+            f"the input holds {shown}, only single and double precision and integers are read",
+            loc=loc,
+            help="export the model in single precision",
+        )
     if not port.type.tensor_type.HasField("shape"):
         raise refuse("dynamic-shape", "the input has no shape", loc=loc, help=_FIX)
     dims = port.type.tensor_type.shape.dim

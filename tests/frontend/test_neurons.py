@@ -43,7 +43,9 @@ NEURONS = {
     "norse": mlp(NORSE),
     "norse-rest": mlp(partial(NORSE, leak=0.1, reset=-0.2)),
     "norse-box": mlp(partial(NORSE, boxed=True)),
+    "norse-recurrent": mlp(lambda: zoo.NorseRecurrent(12), "z", "v", "i", "mem"),
     "spyx": mlp(zoo.Spyx),
+    "spyx-recurrent": mlp(lambda: zoo.SpyxRecurrent(12)),
     "by-hand": mlp(zoo.ByHand, "mem", "spk", "mem2"),
     "by-hand-without-names": mlp(zoo.ByHand, *"abc"),
     "by-hand-soft": mlp(partial(zoo.ByHand, soft=True), "mem", "spk", "mem2"),
@@ -102,6 +104,13 @@ def test_a_current_jumps_before_it_acts(tmp_path):
 def test_a_neuron_that_fires_on_the_old_membrane_is_one_step_late(tmp_path):
     neuron, _ = first_neuron(NEURONS["spyx"], tmp_path)
     assert (neuron.spike_phase, neuron.reset.phase) == ("next", "next")
+
+
+def test_a_spike_that_drives_its_own_step_is_kept_from_the_step_before(tmp_path):
+    neuron, graph = first_neuron(NEURONS["spyx-recurrent"], tmp_path)
+    (memory,) = (state for state in graph.states if not state.output)
+    assert (memory.read.type, memory.next) == (SPIKE, neuron.spike.name)
+    assert neuron.spike_phase == "same"
 
 
 def test_parameters_per_neuron_become_constants(tmp_path):

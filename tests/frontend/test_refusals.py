@@ -81,28 +81,6 @@ def test_a_product_of_two_computed_tensors_is_refused(tmp_path):
     assert (diagnostic.code, diagnostic.loc) == ("unsupported-op", "model.onnx:/square")
 
 
-def test_a_spike_that_acts_within_its_own_step_is_refused(tmp_path):
-    """The neuron fires on the old membrane, and that spike is in the same step's input."""
-    nodes = [
-        node("Greater", "v one", "fires"),
-        node("Cast", "fires", "s", to=TensorProto.FLOAT),
-        node("Gemm", "s r", "back"),
-        node("Add", "x back", "current"),
-        node("Mul", "v half", "decayed"),
-        node("Add", "decayed current", "v_out"),
-    ]
-    ports = {"v": [1, 4]}
-    proto = model(
-        nodes,
-        {"x": [1, 4], **ports},
-        {"s": [1, 4], "v_out": [1, 4]},
-        {"r": np.ones((4, 4), np.float32), **NUMBERS},
-    )
-    diagnostic = refusal(proto, tmp_path)
-    assert diagnostic.code == "unsupported-neuron"
-    assert "its own spike of the same step" in diagnostic.message
-
-
 # --- many steps in one file ----------------------------------------------------------------
 
 

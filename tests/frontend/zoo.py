@@ -174,8 +174,6 @@ class Floored(nn.Module):
 class Norse(nn.Module):
     """LIF with a synaptic current, which jumps before it acts."""
 
-    states = 2
-
     def __init__(self, mem=0.2, syn=0.3, threshold=0.5, leak=0.0, reset=0.0, boxed=False):
         super().__init__()
         self.mem, self.syn, self.threshold = mem, syn, threshold
@@ -192,6 +190,20 @@ class Norse(nn.Module):
         v = v + self.mem * ((self.leak - v) + i)
         spike = above(v - self.threshold)
         return spike, ((1 - spike) * v + spike * self.reset, i - self.syn * i)
+
+
+class NorseRecurrent(Norse):
+    """LIFRecurrent: the spikes of the step before come back through weights."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.back = nn.Linear(width, width, bias=False)
+        self.states = 3
+
+    def forward(self, x, states):
+        spike, *rest = states
+        spike, new = super().forward(x + self.back(spike), tuple(rest))
+        return spike, (spike, *new)
 
 
 class Integrator(nn.Module):
@@ -214,6 +226,19 @@ class Spyx(nn.Module):
         (v,) = states
         spike = above(v - 1.0)
         return spike, (0.9 * v + x - spike * 1.0,)
+
+
+class SpyxRecurrent(nn.Module):
+    """RLIF: the spike of the membrane that a step finds drives that same step."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.back = nn.Linear(width, width, bias=False)
+
+    def forward(self, x, states):
+        (v,) = states
+        spike = above(v - 1.0)
+        return spike, (0.9 * v + x + self.back(spike) - spike,)
 
 
 class ByHand(nn.Module):
@@ -295,6 +320,7 @@ NEURONS = (
     Norse,
     Integrator,
     Spyx,
+    SpyxRecurrent,
     ByHand,
     Upside,
     Quadratic,
