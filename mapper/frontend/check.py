@@ -22,7 +22,7 @@ from mapper.frontend.trace import QUANTISING, Trace
 from mapper.ir.core import FLOAT, Array, Const, Constants, Graph, param
 from mapper.ir.neurons import Neuron
 
-ROUNDS = 6
+ROUNDS = 3
 POINTS = 1000
 """At least as many as this, over all rounds."""
 TOLERANCE = 2e-5

@@ -7,7 +7,6 @@ The result of each node is a ``Constant`` or a ``Form``. What has neither meanin
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import prod
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,7 +17,6 @@ from onnx import (
     ModelProto,
     NodeProto,
     TensorProto,
-    ValueInfoProto,
     helper,
     numpy_helper,
 )
@@ -27,11 +25,12 @@ from mapper.diagnostics import MappingError, refuse
 from mapper.frontend import forms, pooling, scaling, shaping, synapses
 from mapper.frontend.custom import DOMAINS, spelled_out
 from mapper.frontend.elementwise import Comparisons, elementwise, is_elementwise
-from mapper.frontend.fold import MAX_ELEMENTS, CannotFoldError, Constant, Quantised, fold
+from mapper.frontend.fold import CannotFoldError, Constant, Quantised, fold
 from mapper.frontend.forms import Form, Input, NotAffineError, Opaque, Shape
 from mapper.frontend.inline import INTEGER_OPS, QDQ_HELP
 from mapper.frontend.load import to_array
 from mapper.frontend.node import Node, Tensor
+from mapper.frontend.ports import fixed_shape
 from mapper.frontend.time import refuse_loops
 from mapper.ir.core import FLOAT, Array, Type
 
@@ -58,18 +57,6 @@ LAYERS: dict[str, Rule] = {
     "Transpose": shaping.transposed,
 }
 QUANTISING = frozenset({"QuantizeLinear", "DequantizeLinear"})
-READABLE = frozenset(
-    {
-        TensorProto.FLOAT,
-        TensorProto.DOUBLE,
-        TensorProto.BOOL,
-        TensorProto.INT8,
-        TensorProto.UINT8,
-        TensorProto.INT32,
-        TensorProto.INT64,
-    }
-)
-_KNOWN_TYPES = frozenset(TensorProto.DataType.values())
 RANDOM = ("Random", "Bernoulli", "Multinomial")
 
 
@@ -82,8 +69,6 @@ class Trace:
     batched: bool
     shapes: dict[str, Shape]
     """Of the inputs; a batch axis without fixed size is 1."""
-    open_batch: bool
-    """Whether the model leaves the size of the batch axis open."""
     inputs: dict[str, Input] = field(default_factory=dict)
     tensors: dict[str, Tensor] = field(default_factory=dict)
     interior: dict[str, NodeProto] = field(default_factory=dict)
@@ -117,13 +102,12 @@ def trace(model: ModelProto, path: Path, types: Mapping[str, Type] | None = None
     """
     known = {tensor.name for tensor in model.graph.initializer}
     ports = [port for port in model.graph.input if port.name not in known]
-    shapes = {port.name: _shape(port, path) for port in ports}
+    shapes = {port.name: fixed_shape(port, path) for port in ports}
     result = Trace(
         path=path,
         opset=next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 1),
         batched=bool(shapes) and all(shape[:1] == (1,) for shape in shapes.values()),
         shapes=shapes,
-        open_batch=any(_is_open(port) for port in ports),
     )
     for tensor in model.graph.initializer:
         result.tensors[tensor.name] = Constant(array=to_array(tensor, path), name=tensor.name)
@@ -142,54 +126,6 @@ def trace(model: ModelProto, path: Path, types: Mapping[str, Type] | None = None
     for node in live:
         _visit(node, result)
     return result
-
-
-def _shape(port: ValueInfoProto, path: Path) -> Shape:
-    loc = f"{path.name}:{port.name}"
-    kind = port.type.WhichOneof("value")
-    if kind != "tensor_type":
-        raise refuse("unsupported-op", f"the input is a {kind}, only tensors are read", loc=loc)
-    elements = port.type.tensor_type.elem_type
-    if elements not in READABLE:
-        shown = TensorProto.DataType.Name(elements) if elements in _KNOWN_TYPES else elements
-        raise refuse(
-            "unsupported-op",
-            f"the input holds {shown}, only single and double precision and integers are read",
-            loc=loc,
-            help="export the model in single precision",
-        )
-    if not port.type.tensor_type.HasField("shape"):
-        raise refuse("dynamic-shape", "the input has no shape", loc=loc, help=_FIX)
-    dims = port.type.tensor_type.shape.dim
-    sizes = []
-    for axis, dim in enumerate(dims):
-        if dim.HasField("dim_value") and dim.dim_value > 0:
-            sizes.append(int(dim.dim_value))
-        elif axis == 0 and not dim.HasField("dim_value"):
-            sizes.append(1)
-        else:
-            shown = dim.dim_param or dim.dim_value
-            raise refuse(
-                "dynamic-shape",
-                f"axis {axis} of input {port.name!r} has size {shown!r}, it must be a fixed number",
-                loc=loc,
-                help=_FIX,
-            )
-    if prod(sizes) > MAX_ELEMENTS:
-        raise refuse(
-            "model-too-large",
-            f"input {port.name!r} has {prod(sizes)} elements, at most {MAX_ELEMENTS} are read",
-            loc=loc,
-        )
-    return tuple(sizes)
-
-
-_FIX = "export with fixed sizes; only the batch axis may stay open"
-
-
-def _is_open(port: ValueInfoProto) -> bool:
-    dims = port.type.tensor_type.shape.dim
-    return bool(dims) and not dims[0].HasField("dim_value")
 
 
 def _live_nodes(graph: GraphProto) -> list[NodeProto]:

@@ -31,6 +31,16 @@ def test_a_size_other_than_the_batch_may_not_be_open(tmp_path):
     assert "'features'" in diagnostic.message
 
 
+def test_half_precision_is_refused(tmp_path):
+    proto = one_neuron_layer()
+    proto.graph.input[0].type.tensor_type.elem_type = TensorProto.FLOAT16
+    proto.graph.node.insert(0, node("Cast", "x", "wide", to=TensorProto.FLOAT))
+    proto.graph.node[1].input[0] = "wide"
+    diagnostic = refusal(proto, tmp_path)
+    assert (diagnostic.code, diagnostic.loc) == ("unsupported-op", "model.onnx:x")
+    assert "FLOAT16" in diagnostic.message
+
+
 def test_a_model_for_several_samples_is_refused(tmp_path):
     assert refusal(with_shapes([2, 3], [2, 4]), tmp_path).code == "fixed-batch"
 
