@@ -70,7 +70,7 @@ def run_passes(
             graph = _checked(step, graph, target)
         except MappingError:
             raise
-        except Exception as error:
+        except Exception as error:  # a bug of ours: say where it happened, then let it go on
             before = ", ".join(run.name for run in runs) or "none"
             error.add_note(f"in pass '{step.name}' for target '{target.name}'; after: {before}")
             raise

@@ -6,6 +6,7 @@ with ``==``.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Any, Literal
 
 import numpy as np
@@ -28,8 +29,9 @@ LOWERED = "6-lowered-onnx"
 TRAINED = "7-trained-export"
 INEXACT = "8-inexact-passes"
 
-_BATCH = 4
-"""Samples evaluated together: the definition keeps all partial sums of a layer in memory."""
+_ELEMENTS = 1 << 24
+"""Of the largest value evaluated together, 128 MiB: the definition keeps all partial sums of a
+layer in memory. One sample at least, whatever it takes."""
 
 _PASS_SAMPLES = 2
 """Samples every exact pass is checked on: each needs the definition run once more."""
@@ -60,14 +62,16 @@ class Ring:
 
 def define(graph: Graph, codes: Mapping[str, Array], watch: Sequence[str] = ()) -> dict[str, Array]:
     """Evaluate the definition, a few samples at a time."""
-    parts = [evaluate(graph, some, watch=watch) for some in _few(codes)]
+    parts = [evaluate(graph, some, watch=watch) for some in _few(graph, codes)]
     return {name: np.concatenate([part[name] for part in parts], axis=1) for name in parts[0]}
 
 
-def _few(codes: Mapping[str, Array]) -> Iterator[dict[str, Array]]:
-    batch = next(iter(codes.values())).shape[1]
-    for start in range(0, batch, _BATCH):
-        yield {name: array[:, start : start + _BATCH] for name, array in codes.items()}
+def _few(graph: Graph, codes: Mapping[str, Array]) -> Iterator[dict[str, Array]]:
+    """Yield the recordings a few samples at a time, as many as memory allows."""
+    largest = max(prod(v.shape) for op in graph.ops for v in op.results)
+    few = max(1, _ELEMENTS // max(1, largest))
+    for start in range(0, next(iter(codes.values())).shape[1], few):
+        yield {name: array[:, start : start + few] for name, array in codes.items()}
 
 
 def engine_rings(
@@ -91,7 +95,7 @@ def engine_rings(
         for name in engines
     }
     kept: dict[str, list[Array]] = {name: [] for name in keep}
-    for some in _few(codes):
+    for some in _few(graph, codes):
         expected = evaluate(wide, some, watch=keep)
         for name in keep:
             kept[name].append(expected[name])

@@ -112,7 +112,10 @@ def test_the_costliest_inexact_pass_is_named(build, codes):
     assert falls[-1] == checked.spike_agreement < falls[0] == 1.0
 
 
-def test_the_definition_does_not_depend_on_how_samples_are_grouped(build):
+@pytest.mark.parametrize("elements", [1, 30_000, 1 << 24])
+def test_the_definition_does_not_depend_on_how_samples_are_grouped(build, elements, monkeypatch):
+    """One, two, and all nine samples at a time; the largest value has 12,288 elements."""
+    monkeypatch.setattr(rings, "_ELEMENTS", elements)
     many = {"x": read_arrays(DEMO_RECORDING)["x"][:2, :9].astype(np.int64)}
     whole, parts = evaluate(build.hardware, many), rings.define(build.hardware, many)
     assert all(np.array_equal(whole[name], parts[name]) for name in whole)
