@@ -209,11 +209,13 @@ def _joined(draw: st.DrawFn, net: NetworkBuilder, a: Value, b: Value) -> Value:
 
 
 def _neuron_options() -> st.SearchStrategy[dict[str, Any]]:
+    phases = ("none", "same"), ("subtract", "same"), ("subtract", "next"), ("subtract", "guarded")
+    phases += ("value", "same"), ("value", "next"), ("value", "late")
+    amounts = st.sampled_from([0.0, 0.3, 0.6])
     resets = st.builds(
-        Reset,
-        kind=st.sampled_from(["none", "subtract", "value"]),
-        amount=st.sampled_from([0.0, 0.3, 0.6]),
-        phase=st.sampled_from(["same", "next"]),
+        lambda how, amount: Reset(kind=how[0], amount=amount, phase=how[1]),
+        st.sampled_from(phases),
+        amounts,
     )
     return st.fixed_dictionaries(
         {

@@ -222,7 +222,8 @@ def _neurons(net: Builder, draw: Draw, rng: np.random.Generator, x: Value) -> Va
         fields["spike_phase"] = draw(st.sampled_from(["same", "next"]))
         kind = draw(st.sampled_from(["none", "subtract", "value"]))
         amount = net.scalar(f"{net.fresh('amount')}", parameter(-2, largest))
-        phase = draw(st.sampled_from(["same", "next"]))
+        also = {"none": [], "subtract": ["guarded"], "value": ["late"]}[kind]
+        phase = draw(st.sampled_from(["same", "next", *also]))
         fields["reset"] = Reset(kind=kind, amount=amount, phase=phase)
     if draw(st.booleans()):
         fields["floor"] = parameter(-4, 0)

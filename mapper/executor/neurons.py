@@ -90,23 +90,26 @@ def _drive(op: IntegerNeuron, write: _Writer) -> None:
 
 
 def _integrate(op: IntegerNeuron, write: _Writer, reached: str, amount: str) -> None:
-    if op.reset.phase == "next" or op.spike_phase == "next":
+    if op.reset.phase != "same" or op.spike_phase == "next":
         write.lines.append(f"late = v {reached}")
     if op.reset.kind == "value" and op.reset.phase == "next":
         write.lines.append(f"v = np.where(late, {amount}, v)")
     write.lines.append(f"u = {write.leaked('factor', op.decay, 'v')} + drive")
     if op.reset.kind == "subtract" and op.reset.phase == "next":
         write.lines.append(f"u = u - np.where(late, {amount}, 0)")
+    if op.reset.phase == "late":
+        write.lines.append(f"u = np.where(late, {amount}, u)")
     write.saturate("u", write.state)
 
 
 def _fire(op: IntegerNeuron, write: _Writer, reached: str, amount: str) -> None:
-    resets_now = op.reset.kind != "none" and op.reset.phase == "same"
+    resets_now = op.reset.kind != "none" and op.reset.phase in ("same", "guarded")
     if op.spike is not None and (resets_now or op.spike_phase == "same"):
-        write.lines.append(f"spike = u {reached}")
+        firing = f"u - np.where(late, {amount}, 0)" if op.reset.phase == "guarded" else "u"
+        write.lines.append(f"spike = {firing} {reached}")
     if op.reset.kind == "value" and op.reset.phase == "same":
         write.lines.append(f"u = np.where(spike, {amount}, u)")
-    if op.reset.kind == "subtract" and op.reset.phase == "same":
+    if op.reset.kind == "subtract" and resets_now:
         write.lines.append(f"u = u - np.where(spike, {amount}, 0)")
     if op.floor is not None:
         write.lines.append(f"u = np.maximum(u, {write.number('floor', op.floor)})")
@@ -118,5 +121,5 @@ def _summary(op: IntegerNeuron, state: IntType) -> str:
     kind = "Neurons" if op.spike is not None else "Accumulators"
     fraction = f" with {op.fraction_bits} fraction bits" if op.fraction_bits else ""
     reset = "" if op.reset.kind == "none" else f", reset: {op.reset.kind}"
-    when = " in the next step" if reset and op.reset.phase == "next" else ""
+    when = f" ({op.reset.phase})" if reset and op.reset.phase != "same" else ""
     return f"{kind} of {state}{fraction}{reset}{when}."

@@ -231,12 +231,15 @@ def _neuron(at: Lowering, op: IntegerNeuron) -> list[str]:
     u = n.op("Add", _decayed(at, op.decay, v), drive)
     if (op.reset.kind, op.reset.phase) == ("subtract", "next"):
         u = n.op("Sub", u, taken)
+    if op.reset.phase == "late":
+        u = n.op("Where", late, amount, u)
     u = n.clip(u, state.min, state.max)
 
-    fired = n.op(fires, u, threshold)
+    firing = n.op("Sub", u, taken) if op.reset.phase == "guarded" else u
+    fired = n.op(fires, firing, threshold)
     if (op.reset.kind, op.reset.phase) == ("value", "same"):
         u = n.op("Where", fired, amount, u)
-    if (op.reset.kind, op.reset.phase) == ("subtract", "same"):
+    if op.reset.kind == "subtract" and op.reset.phase in ("same", "guarded"):
         u = n.op("Sub", u, n.op("Where", fired, amount, n.number(0)))
     if op.floor is not None:
         u = n.op("Max", u, at.parameter(op.floor, state))

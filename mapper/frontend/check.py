@@ -125,7 +125,7 @@ def _points(neuron: Fitted, atoms: tuple[Atom, ...]) -> Iterator[_Point]:
         return
     at = np.broadcast_to(threshold, neuron.shape).astype(np.float32).reshape(-1)
     values = {atom: np.zeros(size) for atom in atoms}
-    if neuron.reset_phase == "next" or neuron.spike_phase == "next":
+    if neuron.reset_phase != "same" or neuron.spike_phase == "next":
         tied = _possible({**values, neuron.membrane.read: at}, neuron)
         yield _Point(values=tied, tie=True)
     only, gains = neuron.drive.alias, neuron.gains

@@ -24,7 +24,7 @@ from mapper.frontend.resets import (
     spike_phase,
 )
 from mapper.ir.core import Array
-from mapper.ir.neurons import Phase, ResetKind
+from mapper.ir.neurons import Phase, ResetKind, ResetPhase
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -62,7 +62,7 @@ class Fitted:
     firing: Firing | None
     reset: ResetKind
     amount: Array
-    reset_phase: Phase
+    reset_phase: ResetPhase
     spike_phase: Phase
     floor: Array | None
     events: frozenset[Fires]
@@ -117,7 +117,7 @@ def fit(
         firing=firing,
         reset=rule.kind,
         amount=rule.amount,
-        reset_phase="same" if rule.firing is None else rule.firing.phase,
+        reset_phase=rule.phase,
         spike_phase=spike_phase(spoken),
         floor=floor,
         events=frozenset(own),

@@ -8,7 +8,7 @@ import numpy as np
 from mapper.frontend import forms
 from mapper.frontend.forms import ONE, Atom, Fires, Form, Input, Monomial
 from mapper.ir.core import Array
-from mapper.ir.neurons import Phase, ResetKind
+from mapper.ir.neurons import Phase, ResetKind, ResetPhase
 
 TOLERANCE = 1e-6
 """Relative; parameters are single precision numbers combined by a few operations."""
@@ -54,6 +54,7 @@ class ResetRule:
     """The membrane that this step's spike compares with the threshold."""
     rest: Form
     """The membrane where no reset happens."""
+    phase: ResetPhase = "same"
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -141,6 +142,9 @@ def reset_of(update: Form, read: Input, levels: Levels) -> ResetRule:
     new = read_firing(event, levels[event], rest, read, "same")
     if new is not None:
         return _immediate_reset(rest, fired, new)
+    guarded = _guarded_reset(rest, fired, event, levels, read)
+    if guarded is not None:
+        return guarded
     raise UnfitError(_other_level(levels[event], update, read), event.loc)
 
 
@@ -159,8 +163,30 @@ def _immediate_reset(rest: Form, fired: Form, firing: Firing) -> ResetRule:
     raise UnfitError("its reset is neither a subtraction nor a value", firing.event.loc)
 
 
+def _guarded_reset(
+    rest: Form, fired: Form, event: Fires, levels: Levels, read: Input
+) -> ResetRule | None:
+    """Read a subtraction whose comparison is that much harder where the old membrane fires."""
+    earlier = [atom for atom in levels[event].atoms() if atom in levels and atom is not event]
+    if len(earlier) != 1 or not isinstance(earlier[0], Fires):
+        return None
+    calm, raised = (with_outcome(levels[event], earlier[0], value) for value in (0.0, 1.0))
+    old = forms.of_atom(read, rest.shape)
+    before = read_firing(earlier[0], levels[earlier[0]], old, read, "next")
+    now = read_firing(event, calm, rest, read, "same")
+    harder = read_firing(event, raised, rest, read, "same")
+    if before is None or now is None or harder is None or not now.same_as(before):
+        return None
+    rule = _immediate_reset(rest, fired, now)
+    if rule.kind != "subtract" or not _close(harder.threshold - now.threshold, rule.amount):
+        return None
+    return replace(rule, phase="guarded")
+
+
 def _delayed_reset(update: Form, rest: Form, fired: Form, firing: Firing, read: Input) -> ResetRule:
-    rule = ResetRule(kind="none", amount=np.zeros(()), firing=firing, fired_by=update, rest=rest)
+    rule = ResetRule(
+        kind="none", amount=np.zeros(()), firing=firing, fired_by=update, rest=rest, phase="next"
+    )
     change = forms.subtract(fired, rest)
     if is_constant(change, rest):
         return replace(rule, kind="subtract", amount=-change.constant)
@@ -169,9 +195,7 @@ def _delayed_reset(update: Form, rest: Form, fired: Form, firing: Firing, read: 
     if is_constant(to_value, rest) and np.all(leak != 0):
         return replace(rule, kind="value", amount=np.asarray(to_value.constant / leak))
     if is_constant(fired, rest):
-        raise UnfitError(
-            "a spike of the step before wipes out this step's input as well", firing.event.loc
-        )
+        return replace(rule, kind="value", amount=fired.constant, phase="late")
     raise UnfitError("its delayed reset is neither a subtraction nor a value", firing.event.loc)
 
 

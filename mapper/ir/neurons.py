@@ -4,9 +4,10 @@ Order within one time step, the same for both (``v`` membrane potential, ``i`` s
 current, ``x`` input, ``r`` a delayed reset):
 
 1. Where the reset is delayed: ``r = fires(v)``; a reset to a value sets ``v`` where ``r``.
-2. Leak and input: ``u = leak(v) + input``; a delayed subtraction takes ``amount`` where ``r``.
-3. Fire: ``s = fires(u)``.
-4. Where the reset is immediate: subtract ``amount``, or set to the value, where ``s``.
+2. Leak and input: ``u = leak(v) + input``; a delayed subtraction takes ``amount`` where ``r``, a
+   late reset sets ``u`` to the value where ``r``.
+3. Fire: ``s = fires(u)``, or where guarded ``s = fires(u - amount)`` where ``r``.
+4. Where the reset is immediate or guarded: subtract ``amount``, or set to the value, where ``s``.
 5. Floor, where there is one: ``v = max(v, floor)``.
 
 The output spike is ``s``, or ``r`` where ``spike_phase`` is ``next`` (one step late).
@@ -39,6 +40,7 @@ from mapper.ir.network import broadcast_problems
 
 ResetKind = Literal["none", "subtract", "value"]
 Phase = Literal["same", "next"]
+ResetPhase = Literal["same", "next", "late", "guarded"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,12 +49,15 @@ class Reset(Part):
 
     ``subtract`` takes ``amount`` away, ``value`` sets the membrane to ``amount`` (hard reset),
     ``none`` leaves it. In phase ``same`` this happens in the step that fired; in phase ``next``
-    at the start of the following one, from the membrane it then finds.
+    at the start of the following one, from the membrane it then finds. Two phases of snnTorch:
+    ``late`` (values only) is ``next``, but the value replaces the input of that step as well;
+    ``guarded`` (subtraction only) is ``same``, but a membrane that starts the step above its
+    threshold must pass it by ``amount`` to fire again.
     """
 
     kind: ResetKind = "none"
     amount: Scalar = 0
-    phase: Phase = "same"
+    phase: ResetPhase = "same"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,20 +218,25 @@ def fire_and_reset(
     reset = op.reset
     amount = param(constants, reset.amount, type)
     delayed: Array | None = None
-    if reset.phase == "next" or op.spike_phase == "next":
+    taken = np.zeros_like(amount)
+    if reset.phase != "same" or op.spike_phase == "next":
         delayed = fires(op, constants, v)
+        taken = np.where(delayed == 1, amount, taken)
     if reset.kind == "value" and reset.phase == "next":
         v = np.where(delayed == 1, amount, v)
 
     u = integrate(v)
     if reset.kind == "subtract" and reset.phase == "next":
-        u = u - np.where(delayed == 1, amount, np.zeros_like(amount))
+        u = u - taken
+    elif reset.kind == "value" and reset.phase == "late":
+        u = np.where(delayed == 1, amount, u)
     u = saturate(u, type)
 
-    spike = None if op.spike is None else fires(op, constants, u)
+    firing = u - taken if reset.phase == "guarded" else u
+    spike = None if op.spike is None else fires(op, constants, firing)
     if reset.kind == "value" and reset.phase == "same":
         u = np.where(spike == 1, amount, u)
-    elif reset.kind == "subtract" and reset.phase == "same":
+    elif reset.kind == "subtract" and reset.phase in ("same", "guarded"):
         u = u - np.where(spike == 1, amount, np.zeros_like(amount))
     if op.floor is not None:
         u = np.maximum(u, param(constants, op.floor, type))
@@ -260,6 +270,9 @@ def _state_problems(op: "Neuron | IntegerNeuron", constants: Constants) -> Itera
         yield f"spikes are {SPIKE} {op.x.shape}, got {op.spike.type} {op.spike.shape}"
     if op.spike is None and (op.reset.kind != "none" or op.spike_phase == "next"):
         yield "a neuron that never fires cannot reset"
+    needed = {"late": "value", "guarded": "subtract"}.get(op.reset.phase, op.reset.kind)
+    if op.reset.kind != needed:
+        yield f"a {op.reset.phase} reset is to '{needed}', got '{op.reset.kind}'"
     for name in ("threshold", "bias", "floor", "leak", "gain"):
         scalar = getattr(op, name, None)
         if scalar is not None:

@@ -21,9 +21,13 @@ NEURONS = {
     "leaky-zero": mlp(partial(LEAKY, reset="zero")),
     "leaky-none": mlp(partial(LEAKY, reset="none")),
     "leaky-zero-at-once": mlp(partial(LEAKY, reset="zero", delay=False)),
+    "leaky-zero-after-the-input": mlp(partial(LEAKY, reset="zero", late=True)),
+    "leaky-subtract-at-once": mlp(partial(LEAKY, delay=False)),
+    "leaky-subtract-at-once-low": mlp(partial(LEAKY, delay=False, threshold=0.2)),
     "leaky-per-neuron": mlp(partial(LEAKY, beta=PER_NEURON, threshold=PER_NEURON)),
     "leaky-graded": mlp(partial(LEAKY, factor=2.0)),
     "synaptic": mlp(zoo.SnnTorchSynaptic),
+    "synaptic-zero": mlp(partial(zoo.SnnTorchSynaptic, reset="zero")),
     "recurrent": mlp(lambda: zoo.SnnTorchRecurrent(nn.Linear(12, 12)), "spk", "mem", "mem2"),
     "recurrent-one-to-one": mlp(
         lambda: zoo.SnnTorchRecurrent(zoo.OneToOne(PER_NEURON)), "spk", "mem", "mem2"
@@ -83,6 +87,16 @@ def test_leaky_resets_by_the_spike_of_the_step_before(tmp_path):
     assert (neuron.leak, neuron.threshold, neuron.strict) == (pytest.approx(0.8), 1.0, True)
     assert neuron.reset == Reset(kind="subtract", amount=1.0, phase="next")
     assert neuron.spike_phase == "same"
+
+
+def test_a_reset_that_wipes_out_the_input_too_is_late(tmp_path):
+    neuron, _ = first_neuron(NEURONS["leaky-zero-after-the-input"], tmp_path)
+    assert neuron.reset == Reset(kind="value", amount=0.0, phase="late")
+
+
+def test_a_delayed_subtraction_that_is_made_up_for_guards_the_threshold(tmp_path):
+    neuron, _ = first_neuron(NEURONS["leaky-subtract-at-once-low"], tmp_path)
+    assert neuron.reset == Reset(kind="subtract", amount=pytest.approx(0.2), phase="guarded")
 
 
 def test_lif_rests_at_its_reset_value_and_fires_at_the_threshold(tmp_path):
@@ -145,14 +159,6 @@ def test_what_a_reading_takes_for_granted_is_noted(tmp_path):
 
 
 REFUSED = {
-    "subtract-at-once-after-a-delayed-reset": (
-        partial(LEAKY, delay=False),
-        "it fires after a delayed reset, but resets at once",
-    ),
-    "zero-after-the-input": (
-        partial(LEAKY, reset="zero", late=True),
-        "a spike of the step before wipes out this step's input as well",
-    ),
     "quadratic": (zoo.Quadratic, "it multiplies two computed values (Mul)"),
     "exponential": (zoo.Exponential, "it computes an exponential (Exp) of its state"),
     "many-spikes": (zoo.ManySpikes, "it fires more than once a step (Floor)"),

@@ -55,6 +55,26 @@ def test_a_delayed_hard_reset_comes_before_leak_and_input():
     assert run([7, 1], threshold=5, reset=delayed)[1] == [7, 1]
 
 
+def test_a_late_hard_reset_replaces_the_input_as_well():
+    """7 fires and stays; next step the membrane is 2, whatever comes in; then 2 + 1."""
+    late = Reset(kind="value", amount=2, phase="late")
+    assert run([7, 4, 1], threshold=5, reset=late) == ([1, 0, 0], [7, 2, 3])
+
+
+def test_a_guarded_subtraction_asks_more_of_a_membrane_above_its_threshold():
+    """12 fires, 7 is left above 5: 7 + 2 = 9 fires only from 5 + 5; 9 + 1 = 10 does, 5 is left."""
+    guarded = Reset(kind="subtract", amount=5, phase="guarded")
+    assert run([12, 2, 1], threshold=5, reset=guarded) == ([1, 0, 1], [7, 9, 5])
+
+
+def test_late_and_guarded_go_with_one_kind_of_reset_each():
+    x, v, after = (Value(name, I8, (1,)) for name in ("x", "v", "after"))
+    spike = Value("s", SPIKE, (1,))
+    for reset in (Reset(kind="subtract", phase="late"), Reset(kind="value", phase="guarded")):
+        neuron = IntegerNeuron(x=x, membrane=v, membrane_next=after, spike=spike, reset=reset)
+        assert f"a {reset.phase} reset is to" in " ".join(neuron.verify({}))
+
+
 def test_a_spike_one_step_late_is_that_of_the_old_membrane():
     assert run([7, 0, 0], threshold=5, spike_phase="next", reset=Reset())[0] == [0, 1, 1]
 
