@@ -114,17 +114,20 @@ def run_build(
     graph = build.hardware
     recorded = Recording.read(recording, graph.inputs)
     codes = to_codes(graph, recorded.inputs, recorded.where)
-    progress("running")
+    steps, samples = next(iter(codes.values())).shape[:2]
+
+    def done(step: int) -> None:
+        progress(f"time step {step} of {steps}")
+
     written = {"output": str(output)}
     if trace:
-        outputs, counts = trace_executor(graph, codes)
+        outputs, counts = trace_executor(graph, codes, done)
         path = output.with_suffix(".trace.npz")
         _save(path, counts)
         written["trace"] = str(path)
     else:
-        outputs = run_executor(graph, codes)
+        outputs = run_executor(graph, codes, done)
     _save(output, {v.name: outputs[v.name] for v in graph.outputs})
-    steps, samples = next(iter(codes.values())).shape[:2]
     return {
         "schema": "spikeloom/run/1",
         "backend": backend,

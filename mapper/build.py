@@ -56,7 +56,7 @@ def write_build(build: Build, folder: Path) -> None:
         MappingError: ``output-exists`` where the folder holds something that is not a build.
     """
     check_replaceable(folder)
-    with written_aside(folder) as aside:
+    with written_aside(folder.resolve()) as aside:
         _write_data(build, aside)
         for name, content in generated_files(build).items():
             (aside / name).write_bytes(content)

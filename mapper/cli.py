@@ -10,10 +10,11 @@ from typing import Annotated, Any, ParamSpec
 
 import typer
 from rich.console import Console
+from rich.status import Status
+from rich.text import Text
 
 from mapper import __version__, api, tables
 from mapper.diagnostics import Diagnostic, MappingError, printable
-from mapper.ir.verify import InvalidIR
 from passes import Pass
 
 P = ParamSpec("P")
@@ -50,11 +51,12 @@ def command(name: str) -> Callable[[Callable[P, Any]], Callable[P, None]]:
         def run(*args: P.args, **kwargs: P.kwargs) -> None:
             as_json = bool(kwargs.get("as_json"))
             try:
-                answer = function(*args, **kwargs)
+                with report_progress:
+                    answer = function(*args, **kwargs)
             except MappingError as error:
                 raise _refused(error.diagnostics, as_json) from None
-            except InvalidIR as error:
-                raise _refused((_internal(error),), as_json) from None
+            except OSError as error:
+                raise _refused((_unusable_file(error),), as_json) from None
             except Exception as error:  # a bug of ours: one line for the user, details on request
                 if os.environ.get("SPIKELOOM_TRACEBACK"):
                     raise
@@ -78,6 +80,15 @@ def _internal(error: Exception) -> Diagnostic:
     )
 
 
+def _unusable_file(error: OSError) -> Diagnostic:
+    return Diagnostic(
+        code="file-error",
+        message=error.strerror or str(error),
+        loc=str(error.filename or ""),
+        help="check the path, its permissions and the space left",
+    )
+
+
 def _refused(diagnostics: tuple[Diagnostic, ...], as_json: bool) -> typer.Exit:
     if as_json:
         errors = [diagnostic.as_dict() for diagnostic in diagnostics]
@@ -87,8 +98,31 @@ def _refused(diagnostics: tuple[Diagnostic, ...], as_json: bool) -> typer.Exit:
     return typer.Exit(1)
 
 
-def _progress(text: str) -> None:
-    log.print(f"  {printable(text)}", style="dim", markup=False)
+class _Reporter:
+    """Says on stderr what is being done: in one place on a terminal, a line each in a log."""
+
+    def __init__(self) -> None:
+        self._status: Status | None = None
+
+    def __enter__(self) -> None:
+        if log.is_terminal:
+            self._status = log.status("starting")
+            self._status.start()
+
+    def __exit__(self, *error: object) -> None:
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
+
+    def __call__(self, text: str) -> None:
+        shown = Text(printable(text))
+        if self._status is not None:
+            self._status.update(shown)
+        else:
+            log.print(Text("  ") + shown, style="dim")
+
+
+report_progress = _Reporter()
 
 
 @app.callback(invoke_without_command=True)
@@ -108,7 +142,7 @@ def demo(
     as_json: Json = False,
 ) -> dict[str, Any]:
     """Map a bundled trained network, verify it on a bundled recording, compare targets."""
-    answer = api.demo(output, progress=_progress)
+    answer = api.demo(output, progress=report_progress)
     if not as_json:
         out.print(tables.demo(answer))
     return answer
@@ -142,7 +176,7 @@ def compile_(
     shown = {*(print_after or ()), *([stop_after] if stop_after else ())}
 
     def after(step: Pass, graph: object) -> None:
-        _progress(step.name)
+        report_progress(step.name)
         if step.name in shown:
             print(graph, end="", file=sys.stderr if as_json else sys.stdout)
 
@@ -174,7 +208,7 @@ def run(
 ) -> dict[str, Any]:
     """Run a build on recordings, bit-accurately."""
     answer = api.run_build(
-        folder, recording, output, backend=backend, trace=trace, progress=_progress
+        folder, recording, output, backend=backend, trace=trace, progress=report_progress
     )
     if not as_json:
         out.print(tables.ran(answer))
@@ -191,7 +225,7 @@ def verify(
     as_json: Json = False,
 ) -> dict[str, Any]:
     """Check a model against ONNX Runtime, or all rings of a build."""
-    answer = api.verify(path, recording, model=model, progress=_progress)
+    answer = api.verify(path, recording, model=model, progress=report_progress)
     if not as_json:
         out.print(tables.verification(answer))
     return answer
@@ -247,7 +281,7 @@ def compare(
         recording=recording,
         output=output,
         weight_bits=weight_bits,
-        progress=_progress,
+        progress=report_progress,
     )
     if not as_json:
         out.print(tables.comparison(answer))

@@ -189,6 +189,18 @@ def test_another_model_than_the_builds_is_refused(folder, recording, tmp_path):
     assert refused("verify", folder, "--input", recording, *model) == "other-model"
 
 
+def test_a_place_that_cannot_be_written_is_the_users_to_mend(tmp_path):
+    (tmp_path / "file").write_text("")
+    inside = tmp_path / "file" / "build"
+    assert refused("compile", DEMO_MODEL, "--target", "ideal-128", "-o", inside) == "file-error"
+
+
+def test_an_empty_folder_one_stands_in_can_be_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run("compile", DEMO_MODEL, "--target", "ideal-128", "-o", ".")
+    assert (tmp_path / "manifest.json").is_file()
+
+
 def test_a_bug_of_ours_is_one_line_without_a_traceback(monkeypatch):
     def broken(*args: object) -> None:
         raise ZeroDivisionError("division by zero")

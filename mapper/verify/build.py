@@ -162,16 +162,20 @@ def _step(graph: Graph, name: str) -> float:
     return 1.0 if coding is None else float(coding.scale)  # type: ignore[arg-type]  # never Const
 
 
-def run_executor(graph: Graph, codes: Mapping[str, Array]) -> dict[str, Array]:
-    """Generate the executor of a graph and run it."""
-    return load_executor(generate_executor(graph), graph.constants).run(codes)
+def run_executor(
+    graph: Graph, codes: Mapping[str, Array], progress: Callable[[int], None] | None = None
+) -> dict[str, Array]:
+    """Generate the executor of a graph and run it; ``progress`` is told finished time steps."""
+    executor = load_executor(generate_executor(graph), graph.constants)
+    return executor.run(codes, progress=progress)
 
 
 def trace_executor(
-    graph: Graph, codes: Mapping[str, Array]
+    graph: Graph, codes: Mapping[str, Array], progress: Callable[[int], None] | None = None
 ) -> tuple[dict[str, Array], dict[str, Array]]:
     """Run it like ``run_executor``; return the outputs and the trace that ``measure`` counts."""
-    return load_executor(generate_executor(graph), graph.constants).run(codes, trace=True)
+    executor = load_executor(generate_executor(graph), graph.constants)
+    return executor.run(codes, progress=progress, trace=True)
 
 
 def run_onnx(graph: Graph, codes: Mapping[str, Array]) -> dict[str, Array]:
