@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from mapper.diagnostics import MappingError, refuse
+from mapper.diagnostics import refuse
 from mapper.ir import hardware, network, neurons, synapses
 from mapper.ir.core import (
     FLOAT,
@@ -20,7 +20,6 @@ from mapper.ir.core import (
     Graph,
     IntType,
     Op,
-    Part,
     State,
     Value,
 )
@@ -175,6 +174,3 @@ def _load_fields(kind: Any, data: Any) -> Any:
     if unknown := sorted(set(data) - known):
         raise ValueError(f"{kind.__name__} has no field {unknown[0]!r}")
     return kind(**{name: _load(hints[name], item) for name, item in data.items()})
-
-
-__all__ = ["FORMAT", "OPS", "MappingError", "Part", "from_json", "to_json"]
