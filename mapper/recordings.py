@@ -17,7 +17,7 @@ MAX_BYTES = 4 << 30
 """Arrays of one file together: more is refused before anything is allocated."""
 
 _ANALOGUE_BITS = 8
-"""Width of the code of an analogue input: event cameras and frames rarely carry more."""
+"""Width of the code of an analogue input: the bit depth of common image files."""
 
 
 def read_arrays(path: Path | str) -> dict[str, Array]:

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import ClassVar
 
-from mapper.ir.core import Graph, IntType, Op
+from mapper.ir.core import Graph, Op
+from mapper.ir.infer import settled
 from mapper.ir.network import AvgPool2d, Scale, SumPool2d
 from passes.base import Pass
 from targets import Target
@@ -31,10 +32,8 @@ def _fold(op: Op) -> Iterator[Op]:
     if not isinstance(op, AvgPool2d):
         yield op
         return
-    area = prod(op.window.kernel)
-    type = op.x.type
-    if isinstance(type, IntType):
-        type = IntType.spanning(min(0, area * type.min), area * type.max)
-    total = replace(op.result, name=f"{op.result.name}.sum", type=type)
-    yield SumPool2d(x=op.x, window=op.window, result=total, loc=op.loc)
-    yield Scale(x=total, factor=1.0 / area, result=op.result, loc=op.loc)
+    total = replace(op.result, name=f"{op.result.name}.sum", type=op.x.type)
+    pooled = settled(SumPool2d(x=op.x, window=op.window, result=total, loc=op.loc), {})
+    yield pooled
+    factor = 1.0 / prod(op.window.kernel)
+    yield Scale(x=pooled.result, factor=factor, result=op.result, loc=op.loc)

@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mapper.diagnostics import MappingError, refuse
-from mapper.ir.core import Array, Const, Constants, IntType, Op, Value
+from mapper.ir.core import FLOAT, INT64, Array, Const, Constants, IntType, Op, Value
 from mapper.ir.hardware import ScaledAdd
+from mapper.ir.infer import settled
 from mapper.ir.network import Add, Concat, MaxPool2d, Reshape, SumPool2d, Transpose
-from mapper.ir.synapses import Synapse, group_products, matrix_range
+from mapper.ir.synapses import Synapse, group_products
 from mapper.ir.windows import wordline_inputs
 from passes.rewrite import simplest
 
@@ -61,19 +62,17 @@ def synapse(op: Synapse, x: Meaning, constants: Constants) -> tuple[Op, Meaning]
     """Make a layer of integer weights an integer layer; its input's offset becomes the result's."""
     if x.scale.ndim:
         raise unscalable(op, "inputs of one layer have different scales")
-    weight = constants[op.weight.name]
-    matrix = op.matrix(weight)
-    type = IntType.spanning(*matrix_range(matrix, x.type))
-    result = replace(op.result, type=type)
     offset = np.asarray(0.0)
     if x.offset.any():
+        matrix = op.matrix(constants[op.weight.name])
         inputs = wordline_inputs(x.full(x.offset), op.window, op.group_count)
         offset = group_products(inputs, matrix.astype(np.float64), op.x.type)[0]
     if op.bias is not None:
         bias = constants[op.bias.name].astype(np.float64)
         offset = offset + bias.reshape(-1, *(1 for _ in op.result.shape[1:]))
-    layer = replace(op, x=x.value, bias=None, result=result)
-    return layer, Meaning(value=result, scale=x.scale, offset=simplest(offset))
+    layer = replace(op, x=x.value, bias=None, result=replace(op.result, type=INT64))
+    layer = settled(layer, constants)
+    return layer, Meaning(value=layer.result, scale=x.scale, offset=simplest(offset))
 
 
 def max_pool(op: MaxPool2d, x: Meaning) -> tuple[Op, Meaning]:
@@ -83,52 +82,44 @@ def max_pool(op: MaxPool2d, x: Meaning) -> tuple[Op, Meaning]:
     for name, table in (("scale", x.scale), ("offset", x.offset)):
         if table.ndim and table.shape[-2:] != (1, 1):
             raise unscalable(op, f"a maximum over values with more than one {name}")
-    result = replace(op.result, type=x.type)
-    return replace(op, x=x.value, result=result), replace(x, value=result)
+    pooled = settled(replace(op, x=x.value), {})
+    return pooled, replace(x, value=pooled.result)
 
 
 def sum_pool(op: SumPool2d, x: Meaning) -> tuple[Op, Meaning]:
     """A sum of codes stands for the sum of the reals."""
     if x.scale.ndim and x.scale.shape[-2:] != (1, 1):
         raise unscalable(op, "a sum over values of different scales")
-    area = op.window.kernel[0] * op.window.kernel[1]
-    type = IntType.spanning(min(0, area * x.type.min), area * x.type.max)
-    result = replace(op.result, type=type)
-    (offset,) = replace(op, x=op.result).evaluate({}, x.full(x.offset))
-    pooled = Meaning(value=result, scale=x.scale, offset=simplest(offset[0]))
-    return replace(op, x=x.value, result=result), pooled
+    pooled = settled(replace(op, x=x.value), {})
+    reals = replace(op, result=replace(op.result, type=FLOAT))
+    (offset,) = reals.evaluate({}, x.full(x.offset))
+    return pooled, Meaning(value=pooled.result, scale=x.scale, offset=simplest(offset[0]))
 
 
 def moved(op: Reshape | Transpose, x: Meaning) -> tuple[Op, Meaning]:
     """Elements keep their meaning where they go."""
-    result = replace(op.result, type=x.type)
-    meaning = Meaning(
-        value=result, scale=spread(x.scale, x.value, op), offset=spread(x.offset, x.value, op)
-    )
-    return replace(op, x=x.value, result=result), meaning
+    there = settled(replace(op, x=x.value), {})
+    scale, offset = (spread(table, x.value, op) for table in (x.scale, x.offset))
+    return there, Meaning(value=there.result, scale=scale, offset=offset)
 
 
 def concat(op: Concat, parts: list[Meaning]) -> tuple[Op, Meaning]:
     """Parts side by side keep their own scales and offsets."""
-    low, high = min(p.type.min for p in parts), max(p.type.max for p in parts)
-    result = replace(op.result, type=IntType.spanning(low, high))
     tables = [
         np.concatenate([p.full(getattr(p, name)) for p in parts], axis=op.axis + 1)[0]
         for name in ("scale", "offset")
     ]
-    joined = replace(op, parts=tuple(p.value for p in parts), result=result)
+    joined = settled(replace(op, parts=tuple(p.value for p in parts)), {})
     scale, offset = (simplest(table) for table in tables)
-    return joined, Meaning(value=result, scale=scale, offset=offset)
+    return joined, Meaning(value=joined.result, scale=scale, offset=offset)
 
 
 def add(op: Add, terms: list[Meaning]) -> tuple[Op, Meaning, dict[str, Array]]:
     """Add codes of one scale as they are; others by integer multipliers of the finest step."""
     offset = simplest(np.asarray(sum(t.offset for t in terms)))
     if all(np.array_equal(t.scale, terms[0].scale) for t in terms):
-        low, high = sum(t.type.min for t in terms), sum(t.type.max for t in terms)
-        result = replace(op.result, type=IntType.spanning(low, high))
-        added: Op = replace(op, terms=tuple(t.value for t in terms), result=result)
-        return added, Meaning(value=result, scale=terms[0].scale, offset=offset), {}
+        added = settled(replace(op, terms=tuple(t.value for t in terms)), {})
+        return added, Meaning(value=added.result, scale=terms[0].scale, offset=offset), {}
     return _aligned_add(op, terms, offset)
 
 
@@ -148,9 +139,8 @@ def _aligned_add(
         result=op.result,
         loc=op.loc,
     )
-    result = replace(op.result, type=IntType.spanning(*added.range(tables)))
-    meaning = Meaning(value=result, scale=unit, offset=offset)
-    return replace(added, result=result), meaning, tables
+    added = settled(added, tables)
+    return added, Meaning(value=added.result, scale=unit, offset=offset), tables
 
 
 def unscalable(op: Op, reason: str) -> MappingError:

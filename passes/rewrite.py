@@ -6,12 +6,7 @@ from dataclasses import replace
 import networkx as nx
 import numpy as np
 
-from mapper.ir.core import Array, Const, Graph, Op, Scalar
-
-
-def producers(graph: Graph) -> dict[str, Op]:
-    """Map the name of each computed value to the op that computes it."""
-    return {value.name: op for op in graph.ops for value in op.results}
+from mapper.ir.core import Array, Const, Graph, Scalar
 
 
 def use_counts(graph: Graph) -> Counter[str]:

@@ -12,7 +12,7 @@ TRAINING = "mapper.training"
 
 # Bottom to top. A file may import its own layer and the layers below it.
 LAYERS = (
-    ("mapper.ir", "mapper.diagnostics", "targets"),
+    ("mapper.ir", "mapper.diagnostics", "mapper.rendering", "targets"),
     ("passes",),
     ("mapper.frontend", "mapper.executor", "mapper.cost", "mapper.report"),
     (

@@ -7,15 +7,13 @@ The file needs the standard library alone. It carries the text of ``mapper.cost.
 import ast
 from dataclasses import fields, is_dataclass
 from importlib.resources import files
-from pathlib import Path
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 import mapper
 from mapper.cost.counts import count_layers
 from mapper.cost.estimate import DENSITY, checked_steps
 from mapper.cost.facts import chip_of, corners_of
 from mapper.ir.core import Graph
+from mapper.rendering import templates
 from targets import Target
 
 EMBEDDED = ("model.py", "summary.py")
@@ -30,29 +28,26 @@ def generate_cost(graph: Graph, target: Target, steps: int = 1) -> str:
         steps: Time steps of an inference, unless the user of the file says otherwise.
     """
     low, nominal, high = corners_of(target)
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
     sources = [files("mapper.cost").joinpath(name).read_text("utf-8") for name in EMBEDDED]
-    return environment.get_template("cost.py.j2").render(
-        version=mapper.__version__,
-        imports=standard_imports(sources),
-        bodies=[body(source) for source in sources],
-        literals={
-            "NETWORK": literal(graph.name),
-            "TARGET": literal(target.name),
-            "STEPS": literal(checked_steps(steps)),
-            "DENSITY": literal(DENSITY),
-            "CHIP": literal(chip_of(target)),
-            "LOW": literal(low),
-            "NOMINAL": literal(nominal),
-            "HIGH": literal(high),
-            "LAYERS": literal(count_layers(graph, target)),
-        },
+    return (
+        templates("mapper.cost")
+        .get_template("cost.py.j2")
+        .render(
+            version=mapper.__version__,
+            imports=standard_imports(sources),
+            bodies=[body(source) for source in sources],
+            literals={
+                "NETWORK": literal(graph.name),
+                "TARGET": literal(target.name),
+                "STEPS": literal(checked_steps(steps)),
+                "DENSITY": literal(DENSITY),
+                "CHIP": literal(chip_of(target)),
+                "LOW": literal(low),
+                "NOMINAL": literal(nominal),
+                "HIGH": literal(high),
+                "LAYERS": literal(count_layers(graph, target)),
+            },
+        )
     )
 
 

@@ -1,12 +1,9 @@
 """Hardware graph to ``executor.py``: a standalone NumPy program with the same integers."""
 
-import functools
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-
-import jinja2
 
 from mapper.diagnostics import refuse
 from mapper.executor import statements
@@ -20,6 +17,7 @@ from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.evaluate import recorded_names
 from mapper.ir.neurons import IntegerNeuron
 from mapper.ir.serialize import to_json
+from mapper.rendering import templates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,19 +70,7 @@ def generate_executor(
             name that does not exist.
     """
     program = describe(graph, target=target, version=version, watch=watch)
-    return _templates().get_template("executor.py.j2").render(program=program)
-
-
-@functools.cache
-def _templates() -> jinja2.Environment:
-    return jinja2.Environment(
-        loader=jinja2.PackageLoader("mapper.executor"),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # Python, not HTML: every name is a literal or a comment by then
-    )
+    return templates("mapper.executor").get_template("executor.py.j2").render(program=program)
 
 
 def graph_sha256(graph: Graph) -> str:

@@ -7,15 +7,16 @@ everything up to the next neuron. Passes build ops with whatever types they find
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from math import prod
-from typing import Any
+from typing import Any, TypeVar, cast
 
-from mapper.ir.core import INT64, Constants, FloatType, Graph, IntType, Op, Value, param
+from mapper.ir.core import INT64, Constants, Graph, IntType, Op, Value, param
 from mapper.ir.crossbar import CountActive, CrossbarMvm, partial_sum_range
 from mapper.ir.hardware import ScaledAdd
 from mapper.ir.network import Add, Concat, MaxPool2d, Reshape, SumPool2d, Transpose
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import Synapse, matrix_range
+
+AnyOp = TypeVar("AnyOp", bound=Op)
 
 
 def infer_types(graph: Graph) -> Graph:
@@ -29,6 +30,12 @@ def infer_types(graph: Graph) -> Graph:
         ops.append(op)
     outputs = tuple(known[v.name] for v in graph.outputs)
     return replace(graph, ops=tuple(ops), outputs=outputs)
+
+
+def settled(op: AnyOp, constants: Constants) -> AnyOp:
+    """Return one op with the narrowest proved type of its integer result."""
+    rule = _RULES.get(type(op))
+    return op if rule is None else cast(AnyOp, rule(op, constants))
 
 
 def substitute(op: Op, values: Mapping[str, Value]) -> Op:
@@ -51,8 +58,7 @@ def _settle(op: Op, constants: Constants, signed: dict[str, bool]) -> Op:
         signed[op.result.name] = signed.get(op.partial_sum.name, False)
     elif isinstance(op, ShiftAndAdd):
         op = replace(op, signed_input=signed.get(op.codes.name, op.signed_input))
-    rule = _RULES.get(type(op))
-    return op if rule is None else rule(op, constants)
+    return settled(op, constants)
 
 
 def _crossbar(op: CrossbarMvm, constants: Constants) -> Op:
@@ -91,20 +97,10 @@ def _moved(op: MaxPool2d | Reshape | Transpose, constants: Constants) -> Op:
     return replace(op, result=replace(op.result, type=op.x.type))
 
 
-def _sum_pool(op: SumPool2d, constants: Constants) -> Op:
-    if isinstance(op.x.type, FloatType):
+def _summed(op: Add | SumPool2d, constants: Constants) -> Op:
+    if not all(isinstance(value.type, IntType) for value in op.operands):
         return op
-    area = prod(op.window.kernel)
-    type = IntType.spanning(min(0, area * op.x.type.min), area * op.x.type.max)
-    return replace(op, result=replace(op.result, type=type))
-
-
-def _add(op: Add, constants: Constants) -> Op:
-    types = [t.type for t in op.terms if isinstance(t.type, IntType)]
-    if len(types) != len(op.terms):
-        return op
-    type = IntType.spanning(sum(t.min for t in types), sum(t.max for t in types))
-    return replace(op, result=replace(op.result, type=type))
+    return replace(op, result=replace(op.result, type=IntType.spanning(*op.range())))
 
 
 def _concat(op: Concat, constants: Constants) -> Op:
@@ -131,8 +127,8 @@ _RULES: dict[type[Op], Callable[[Any, Constants], Op]] = {
     MaxPool2d: _moved,
     Reshape: _moved,
     Transpose: _moved,
-    SumPool2d: _sum_pool,
-    Add: _add,
+    SumPool2d: _summed,
+    Add: _summed,
     Concat: _concat,
     **{kind: _synapse for kind in Synapse.__subclasses__()},
 }

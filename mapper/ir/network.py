@@ -65,10 +65,15 @@ class SumPool2d(Op):
             if self.x.type != self.result.type:
                 yield f"input is {self.x.type}, but the result is {self.result.type}"
             return
-        area = prod(self.window.kernel)
-        low, high = min(0, area * self.x.type.min), area * self.x.type.max
+        low, high = self.range()
         if not self.result.type.holds(low, high):
             yield f"sum spans {low}..{high}, too wide for {self.result.type}"
+
+    def range(self) -> tuple[int, int]:
+        """Return bounds of the sum, from the type of an integer input."""
+        assert isinstance(self.x.type, IntType)
+        area = prod(self.window.kernel)
+        return min(0, area * self.x.type.min), area * self.x.type.max
 
     def evaluate(self, constants: Constants, *operands: Array) -> tuple[Array, ...]:
         views = sliding(operands[0], self.window)
@@ -195,13 +200,17 @@ class Add(Op):
                 yield f"term has shape {term.shape}, but the result has {self.result.shape}"
         if isinstance(self.result.type, FloatType):
             return
-        types = [t.type for t in self.terms if isinstance(t.type, IntType)]
-        if len(types) != len(self.terms):
+        if not all(isinstance(term.type, IntType) for term in self.terms):
             yield f"result is {self.result.type}, so every term must be an integer"
             return
-        low, high = sum(t.min for t in types), sum(t.max for t in types)
+        low, high = self.range()
         if not self.result.type.holds(low, high):
             yield f"sum spans {low}..{high}, too wide for {self.result.type}"
+
+    def range(self) -> tuple[int, int]:
+        """Return bounds of the sum, from the types of integer terms."""
+        types = [term.type for term in self.terms if isinstance(term.type, IntType)]
+        return sum(type.min for type in types), sum(type.max for type in types)
 
     def evaluate(self, constants: Constants, *operands: Array) -> tuple[Array, ...]:
         dtype = dtype_of(self.result.type)

@@ -1,25 +1,15 @@
 """Lay the report out as one self-contained HTML page."""
 
-from pathlib import Path
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from mapper import __version__
 from mapper.cost import Range
 from mapper.diagnostics import printable
+from mapper.rendering import templates
 from mapper.report.data import Report
 
 
 def render_report(report: Report) -> str:
     """Return the page: no script, no network request, every name escaped."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        undefined=StrictUndefined,
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    environment = templates("mapper.report", html=True)
     environment.filters["shown"] = printable
     environment.filters["amount"] = amount
     return environment.get_template("report.html.j2").render(report=report, version=__version__)
