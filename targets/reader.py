@@ -9,7 +9,7 @@ from dataclasses import MISSING, Field, fields, is_dataclass
 from difflib import get_close_matches
 from math import isfinite
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Protocol, TypeVar, cast, get_args, get_origin
+from typing import Annotated, Any, Literal, Protocol, TypeVar, Union, cast, get_args, get_origin
 from typing import get_type_hints as hints_of
 
 from mapper.diagnostics import Diagnostic
@@ -100,7 +100,8 @@ class Reader:
         return BAD
 
     def _value(self, hint: object, raw: object, path: tuple[str, ...]) -> object:
-        hint = _present(hint)
+        if get_origin(hint) in (UnionType, Union):  # what may be left out
+            (hint,) = (kind for kind in get_args(hint) if kind is not NoneType)
         if is_dataclass(hint):
             made = self.table(cast(type[object], hint), raw, path)
             return BAD if made is None else made
@@ -163,14 +164,6 @@ def show(raw: object) -> str:
     except ValueError:  # Python refuses to print integers of thousands of digits
         return "a very large integer"
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}..."
-
-
-def _present(hint: object) -> object:
-    """Return what an optional value is where it is there: ``X`` of ``X | None``."""
-    if get_origin(hint) is not UnionType:
-        return hint
-    (only,) = (kind for kind in get_args(hint) if kind is not NoneType)
-    return only
 
 
 def _key(member: Field[Any]) -> str:
