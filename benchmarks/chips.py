@@ -25,6 +25,15 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Informed:
+    """Where facts about the circuits of a chip come from."""
+
+    source: Text
+    fitted: Literal[True, False] = False
+    """Whether it is a law or a constant that its authors fitted with this chip."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Chip:
     """A chip: what the blind estimate knows, what the informed one adds, what was measured."""
 
@@ -37,6 +46,8 @@ class Chip:
     measured: tuple[Measured, ...]
     blind: Macro = field(metadata={"key": "facts"})
     informed: Macro
+    independent: Macro
+    """Informed, without facts that were fitted with this chip."""
     sources: tuple[str, ...]
     """Of the informed facts, one each."""
 
@@ -58,13 +69,25 @@ def read_chips(path: Path = CHIPS) -> tuple[Chip, ...]:
 def _chip(reader: Reader, raw: dict[str, Any]) -> Chip | None:
     path = ("chip", str(raw.get("id", "?")))
     facts, informed = raw.get("facts", {}), raw.get("informed", [])
-    known = dict(facts)
-    for item in informed:
-        known.update(item["set"])
+    notes = [reader.table(Informed, _noted(item), (*path, "informed")) for item in informed]
+    everything = [item["set"] for item in informed]
+    unfitted = [item["set"] for item in informed if not item.get("fitted", False)]
     ready = {
         "blind": reader.table(Macro, facts, (*path, "facts")),
-        "informed": reader.table(Macro, known, (*path, "informed")),
-        "sources": tuple(item["source"] for item in informed),
+        "informed": reader.table(Macro, _merged(facts, everything), (*path, "informed")),
+        "independent": reader.table(Macro, _merged(facts, unfitted), (*path, "informed")),
+        "sources": tuple(note.source for note in notes if note is not None),
     }
     rest = {key: value for key, value in raw.items() if key not in ("facts", "informed")}
     return reader.table(Chip, rest, path, ready)
+
+
+def _noted(item: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in item.items() if key != "set"}
+
+
+def _merged(facts: dict[str, Any], sets: list[dict[str, Any]]) -> dict[str, Any]:
+    merged = dict(facts)
+    for known in sets:
+        merged.update(known)
+    return merged

@@ -31,6 +31,15 @@ NEAR_FRAME = (22.0, 28.0)  # nm that the gate delays are used for; they are of 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tree:
+    """Adder trees of one kind: terms, bits of a term, trees in one macro."""
+
+    terms: Lines
+    bits: Width
+    count: Count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Macro:
     """What is published of a macro. Fields with a default of None replace a generic constant."""
 
@@ -77,22 +86,36 @@ class Macro:
     """All that one wordline switches."""
     wordline_v2: Amount | None = None
     """V^2 of a wordline: the supply it is charged from times its swing."""
+    wordline_toggle: Share | None = None
+    """Share of wordlines that switch, where it is not that of the inputs."""
     converter_pj: Amount | None = None
     converter_share: Share = 1.0
     """Share of the conversions that take place."""
     converters_scale: Literal[True, False] = True
     """Whether capacitors of converters shrink with the node."""
+    gates: Literal["aladdin-40nm", "zigzag-28nm"] = "aladdin-40nm"
+    """The part list that adders and registers are taken from."""
     cell_gates: Amount = 0.0
     """Gates of a digital cell beside its adder, in NAND2."""
     product_bits: Width = 0
     """Width into the adder tree, where it is not the generic one."""
     products: Annotated[int, Bounds(0, 65_536)] = 0
     """Multiplier bits of one output and cycle, where it is not the generic one."""
+    tree: tuple[Tree, ...] = ()
+    """The adder trees, one after the other, where they are not the generic ones."""
+    trees_before_pipeline: Annotated[int, Bounds(0, 8)] | None = None
+    """Trees that one cycle passes; the next cycle takes the rest. None: one cycle takes all."""
+    turns: Annotated[int, Bounds(1, 16)] = 1
+    """Times that a cycle goes through all this."""
+    register_bits: Annotated[int, Bounds(0, 65_536)] = 0
+    """Pipeline registers of one macro."""
     accumulator_bits: Width = 0
     accumulators: Annotated[int, Bounds(0, 65_536)] = 0
     base_pj: Amount = 0.0
     """What one cycle takes with all data at zero."""
     mean_pulses: Amount | None = None
+    area_bits: Width = 0
+    """Bits that the area of a converter is of, where it converts fewer."""
     cell_area_um2: Amount | None = None
     """Of one cell with its share of the array's periphery."""
 
@@ -131,7 +154,7 @@ def energy_parts(macro: Macro) -> dict[str, float]:
 def _input_pj(macro: Macro) -> float:
     """Registers of the inputs, and converters where an input has several bits at once."""
     bits = macro.rows * macro.bits_per_cycle
-    registers = bits * _logic_pj(macro, "aladdin-40nm", "register-bit")
+    registers = bits * _register_bit_pj(macro)
     if macro.input_kind != "dac":
         return registers
     per_bit = _part("zigzag-28nm", "dac-bit")
@@ -146,7 +169,7 @@ def _wordline_pj(macro: Macro) -> float:
     line_ff = macro.wordline_ff
     if line_ff is None:
         line_ff = macro.columns * _wire_ff(macro)
-    pulses = macro.toggle
+    pulses = macro.toggle if macro.wordline_toggle is None else macro.wordline_toggle
     if macro.input_kind == "pulses":
         pulses = macro.mean_pulses or ((1 << macro.bits_per_cycle) - 1) / 2
     return macro.rows * line_ff * squared * pulses * 1e-3
@@ -200,30 +223,35 @@ def _converter_pj(macro: Macro) -> float:
 def _adder_pj(macro: Macro) -> float:
     """Adder trees, whose inputs are gated by the products, and accumulators over input bits."""
     gated = macro.toggle * macro.ones
-    adder, register = _adder_bit_pj(macro), _logic_pj(macro, "aladdin-40nm", "register-bit")
+    adder, register = _adder_bit_pj(macro), _register_bit_pj(macro)
     if macro.adders == "cells":  # every cell has an adder; no product gates its carry
         each = adder * (1 + macro.cell_gates / ADDER_GATES)
         return macro.rows * macro.columns * each * macro.toggle
     accumulators = macro.accumulators or (macro.outputs if macro.adders != "none" else 0)
-    tree = sum(count * tree_bits(terms, width) for terms, width, count in trees(macro))
-    return tree * adder * gated + accumulators * accumulator_bits(macro) * (adder + register)
+    gates = sum(tree.count * tree_bits(tree.terms, tree.bits) for tree in trees(macro))
+    summed = accumulators * accumulator_bits(macro)
+    return (gates * gated + summed) * adder + (summed + macro.register_bits) * register
 
 
-def trees(macro: Macro) -> list[tuple[int, int, int]]:
-    """List the adder trees of one macro: terms, bits of a term, how many."""
+def trees(macro: Macro) -> tuple[Tree, ...]:
+    """List the adder trees of one macro, in the order that a sum passes them."""
+    if macro.tree:
+        return macro.tree
+    outputs, weight = macro.outputs, macro.weight_bits
     if macro.adders == "words":
-        width = macro.product_bits or macro.weight_bits + macro.bits_per_cycle
-        return [(macro.inputs, width, macro.outputs)]
+        width = macro.product_bits or weight + macro.bits_per_cycle
+        return (Tree(terms=macro.inputs, bits=width, count=outputs),)
     if macro.adders == "bits":
         width = macro.product_bits or macro.bits_per_cycle
-        summed = width + ceil(log2(macro.inputs)) + macro.weight_bits - 1
-        return [
-            (macro.inputs, width, macro.outputs * macro.weight_bits),
-            (macro.weight_bits, summed, macro.outputs),
-        ]
+        summed = width + ceil(log2(macro.inputs)) + weight - 1
+        return (
+            Tree(terms=macro.inputs, bits=width, count=outputs * weight),
+            Tree(terms=weight, bits=summed, count=outputs),
+        )
     if macro.adders == "converted":
-        return [(macro.weight_bits, macro.converter_bits + macro.weight_bits - 1, macro.outputs)]
-    return []
+        width = macro.converter_bits + weight - 1
+        return (Tree(terms=weight, bits=width, count=outputs),)
+    return ()
 
 
 def tree_bits(terms: int, width: int) -> int:
@@ -249,56 +277,69 @@ def accumulator_bits(macro: Macro) -> int:
 
 
 def delay_ns(macro: Macro) -> float | None:
-    """Return the cycle time, of macros near 28 nm: gate delays of other nodes are not known."""
+    """Return the cycle time, of macros near 28 nm: gate delays of other nodes are not known.
+
+    The slowest path goes through a product, the conversion, the adder trees and the accumulator;
+    a pipeline stage between trees splits it in two.
+    """
     low, high = NEAR_FRAME
     if not low <= macro.node_nm <= high or macro.adders == "cells":
         return None
     gate = _time(_part("zigzag-28nm", "nand2"))
-    total = gate
+    front = gate
     if macro.converter != "none":
-        total += sar_fitted_ns(macro.converter_bits, macro.inputs)
-    width = 0
-    for terms, term_bits, _ in trees(macro):
-        width = term_bits + ceil(log2(terms))
-        total += tree_ns(terms, width)
+        front += sar_fitted_ns(macro.converter_bits, macro.inputs)
+    passed = trees(macro)
+    split = macro.trees_before_pipeline
+    behind = _accumulator_ns(macro, passed)
+    if split is None:
+        return macro.turns * (front + sum(map(tree_ns, passed)) + behind)
+    first = front + sum(map(tree_ns, passed[:split]))
+    return macro.turns * max(first, sum(map(tree_ns, passed[split:])) + behind)
+
+
+def _accumulator_ns(macro: Macro, passed: tuple[Tree, ...]) -> float:
+    """Return what is left when the carry of the last tree arrives."""
     if macro.adders == "none":
-        return total
-    exclusive = _time(_part("zigzag-28nm", "xor2"))
-    rest = accumulator_bits(macro) - width if width else accumulator_bits(macro)
-    return total + exclusive + 2 * gate + max(rest, 0) * 2 * gate
+        return 0.0
+    gate, exclusive = (_time(_part("zigzag-28nm", name)) for name in ("nand2", "xor2"))
+    arrived = passed[-1].bits + ceil(log2(passed[-1].terms)) if passed else 0
+    return exclusive + 2 * gate + max(accumulator_bits(macro) - arrived, 0) * 2 * gate
 
 
-def tree_ns(terms: int, width: int) -> float:
-    """Return the slowest path of a tree whose sum has so many bits.
+def tree_ns(tree: Tree) -> float:
+    """Return the slowest path of a tree of ripple adders.
 
     Through the sums of all levels but the last, then along the carries of the last.
     """
     gate, exclusive = (_time(_part("zigzag-28nm", name)) for name in ("nand2", "xor2"))
-    levels = ceil(log2(terms))
-    return (levels - 1) * 2 * exclusive + exclusive + 2 * gate + (width - 1) * 2 * gate
+    levels = ceil(log2(tree.terms))
+    carries = tree.bits + levels - 1
+    return (levels - 1) * 2 * exclusive + exclusive + 2 * gate + carries * 2 * gate
 
 
 def area_um2(macro: Macro) -> float:
     """Return the area of all macros: cells with a gate each, converters, adders."""
     shrink = digital_area_factor(28.0, macro.node_nm)
     adder, register, gate = (
-        _area(_part("zigzag-28nm", name)) * shrink
-        for name in ("full-adder", "flip-flop", "nand2")
+        _area(_part("zigzag-28nm", name)) * shrink for name in ("full-adder", "flip-flop", "nand2")
     )
     rows = macro.cell_rows or macro.rows
     cell = ARRAY_CELL_UM2 * shrink if macro.cell_area_um2 is None else macro.cell_area_um2
     if macro.adders == "cells":
         cell += adder + macro.cell_gates * gate
     multipliers = macro.products * macro.outputs or macro.rows * macro.columns
-    converter = sar_fitted_um2(macro.converter_bits) if macro.conversions else 0.0
-    tree = sum(count * tree_bits(terms, width) for terms, width, count in trees(macro))
+    bits = macro.area_bits or macro.converter_bits
+    converter = sar_fitted_um2(bits) if macro.conversions else 0.0
+    gates = sum(tree.count * tree_bits(tree.terms, tree.bits) for tree in trees(macro))
     accumulators = macro.accumulators or (macro.outputs if macro.adders != "none" else 0)
     return macro.macros * (
         rows * macro.columns * cell
         + multipliers * gate
         + macro.conversions * converter * macro.node_nm / 28.0
-        + tree * adder
+        + gates * adder
         + accumulators * accumulator_bits(macro) * (adder + register)
+        + macro.register_bits * register
     )
 
 
@@ -313,11 +354,18 @@ def _converter_nm(macro: Macro) -> float:
 
 
 def _adder_bit_pj(macro: Macro) -> float:
-    return _logic_pj(macro, "aladdin-40nm", "adder-32b") / 32
+    if macro.gates == "zigzag-28nm":
+        return _logic_pj(macro, "full-adder")
+    return _logic_pj(macro, "adder-32b") / 32
 
 
-def _logic_pj(macro: Macro, parts: str, name: str) -> float:
-    part = _part(parts, name)
+def _register_bit_pj(macro: Macro) -> float:
+    name = "flip-flop" if macro.gates == "zigzag-28nm" else "register-bit"
+    return _logic_pj(macro, name)
+
+
+def _logic_pj(macro: Macro, name: str) -> float:
+    part = _part(macro.gates, name)
     return _energy(part) * digital_energy_factor(
         part.node_nm, part.voltage_v, macro.node_nm, macro.voltage_v
     )

@@ -38,6 +38,8 @@ class Row:
     published: str
     blind: float | None
     informed: float | None
+    independent: float | None
+    """Informed, without what was fitted with this chip."""
     seen: bool
     """Whether the constants of this quantity were fitted with this chip."""
     blind_parts: dict[str, float]
@@ -56,10 +58,22 @@ class Row:
     @property
     def error(self) -> float | None:
         """Return how far the informed estimate is off, as a share."""
-        return None if self.informed is None else abs(self.informed / self.measured - 1)
+        return self._off(self.informed)
+
+    @property
+    def independent_error(self) -> float | None:
+        return self._off(self.independent)
+
+    def _off(self, estimate: float | None) -> float | None:
+        return None if estimate is None else abs(estimate / self.measured - 1)
 
     def as_dict(self) -> dict[str, object]:
-        return {**asdict(self), "blind_factor": self.factor, "informed_error": self.error}
+        return {
+            **asdict(self),
+            "blind_factor": self.factor,
+            "informed_error": self.error,
+            "independent_error": self.independent_error,
+        }
 
 
 def rows_of(chip: Chip) -> Iterable[Row]:
@@ -80,6 +94,7 @@ def _row(chip: Chip, measured: Measured) -> Row:
         published=measured.text,
         blind=model(chip.blind),
         informed=model(chip.informed) if informed else None,
+        independent=model(chip.independent) if informed else None,
         seen=measured.quantity in chip.seen,
         blind_parts=energy_parts(chip.blind) if energy else {},
         informed_parts=energy_parts(chip.informed) if energy and informed else {},
@@ -101,6 +116,9 @@ def summary(chips: tuple[Chip, ...]) -> dict[str, object]:
                 row.factor for row in complete if row.quantity == quantity
             ),
             "informed_max_error": worst(row.error for row in complete if row.quantity == quantity),
+            "independent_max_error": worst(
+                row.independent_error for row in complete if row.quantity == quantity
+            ),
         }
         for quantity in MODELS
     }
@@ -114,7 +132,9 @@ def summary(chips: tuple[Chip, ...]) -> dict[str, object]:
         "schema": SCHEMA,
         **scores,
         "limits": LIMITS,
-        "met": {name: value is not None and value <= LIMITS[name] for name, value in scores.items()},
+        "met": {
+            name: value is not None and value <= LIMITS[name] for name, value in scores.items()
+        },
         "by_quantity": by_quantity,
         "partial_geomean_factor": geomean(row.factor for row in rows if row.group == "partial"),
         "chips": [row.as_dict() for row in rows],
@@ -133,7 +153,10 @@ def worst(errors: Iterable[float | None]) -> float | None:
 
 def table(rows: Iterable[Row]) -> Iterable[str]:
     """Give the rows as text."""
-    yield f"{'chip':<10}{'quantity':<9}{'measured':>12}{'blind':>12}{'factor':>8}{'informed':>12}{'error':>8}"
+    head = ("measured", "blind", "factor", "informed", "error")
+    yield f"{'chip':<10}{'quantity':<9}" + "".join(
+        f"{word:>{width}}" for word, width in zip(head, (12, 12, 8, 12, 8), strict=True)
+    )
     for row in rows:
         blind = "-" if row.blind is None else f"{row.blind:.4g}"
         factor = "-" if row.factor is None else f"{row.factor:.2f}{'*' if row.seen else ''}"
