@@ -7,7 +7,7 @@ from typing import Any
 
 from mapper.build import check_replaceable, read_build, report, write_build
 from mapper.compare import compare_model, demo
-from mapper.cost import DENSITY, Activity, estimate, measure
+from mapper.cost import DENSITY, Activity, Cost, estimate, measure, sensitivity, tornado_lines
 from mapper.diagnostics import refuse
 from mapper.executor import write_arrays
 from mapper.frontend import describe, import_model
@@ -25,7 +25,7 @@ from mapper.verify import (
     verify_recorded,
 )
 from passes import PIPELINE
-from targets import list_targets, load_target, target_to_data
+from targets import Target, list_targets, load_target, target_to_data
 
 __all__ = [
     "compare_model",
@@ -179,16 +179,26 @@ def verify(
     return verify_recorded(build, recorded, reference, progress).as_dict()
 
 
-def cost_build(folder: Path, activity: str | None, steps: int) -> tuple[dict[str, Any], str]:
+def cost_build(
+    folder: Path, activity: str | None, steps: int, *, swings: bool = False
+) -> tuple[dict[str, Any], str]:
     """Return the cost of a build as data and as text.
 
     ``activity`` is the path of a trace that ``run_build`` wrote, or a density 0..1 in text;
-    ``DENSITY`` where None.
+    ``DENSITY`` where None. ``swings`` adds what each constant does to the totals.
     """
     build = read_build(folder)
     found = _activity(build.hardware, activity)
-    cost = estimate(build.hardware, build.target, found, steps)
-    return cost.as_dict(), str(cost)
+
+    def on(target: Target) -> Cost:
+        return estimate(build.hardware, target, found, steps)
+
+    cost = on(build.target)
+    if not swings:
+        return cost.as_dict(), str(cost)
+    tornados = sensitivity(on, build.target)
+    data = {**cost.as_dict(), "sensitivity": [tornado.as_dict() for tornado in tornados]}
+    return data, "\n".join([str(cost), "", *tornado_lines(tornados)])
 
 
 def _activity(graph: Graph, activity: str | None) -> Activity | float:

@@ -238,10 +238,13 @@ def cost(
         str | None, typer.Option(help="Trace (.npz) of 'run --trace', or a density 0..1.")
     ] = None,
     steps: Annotated[int, typer.Option(help="Time steps of an inference, with a density.")] = 1,
+    sensitivity: Annotated[
+        bool, typer.Option("--sensitivity", help="Name the constants that move the totals most.")
+    ] = False,
     as_json: Json = False,
 ) -> dict[str, Any]:
     """Estimate energy, latency and area of a build."""
-    answer, text = api.cost_build(folder, activity, steps)
+    answer, text = api.cost_build(folder, activity, steps, swings=sensitivity)
     if not as_json:
         print(text)
     return answer
