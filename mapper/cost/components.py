@@ -20,6 +20,11 @@ def at_node(part: Part, node_nm: float, voltage_v: float) -> Part:
     shrinking as logic does, so the interval is widened to both, and the published one is nominal
     where the part stays at its node. A part of ``scaling = "none"`` is given only as published.
 
+    Args:
+        part: A published part.
+        node_nm: 7..130.
+        voltage_v: Above 0, and within the fit of the node for logic.
+
     Raises:
         MappingError: ``scaling-range`` where the tables say nothing about a node or a supply, or
             the part does not scale.
