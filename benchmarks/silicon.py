@@ -1,4 +1,4 @@
-"""Compare the generic macro model with published silicon: ``python -m benchmarks.silicon --json``.
+"""Compare the generic macro model with published silicon: ``python benchmarks/silicon.py --json``.
 
 *Blind*: node, supply, sizes, widths, kinds of circuit; nothing else of the chip. Where a generic
 constant was fitted with a chip, that chip gets a constant that was not, or is left out of the
@@ -12,6 +12,9 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from math import exp, fsum, log
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a script
 
 from benchmarks.chips import Chip, Measured, read_chips
 from benchmarks.macro_model import Macro, area_um2, delay_ns, energy_fj_per_mac, energy_parts

@@ -1,4 +1,4 @@
-"""Apply SpikeSim's rule to its own VGG9 table: ``python -m benchmarks.spikesim --json``.
+"""Apply SpikeSim's rule to its own VGG9 table: ``python benchmarks/spikesim.py --json``.
 
 Its script prints 48 PEs, 6 tiles, 15,906,934.02624 pJ, 62,832,640.0 ns, 8,425,528.755833998 um2.
 """
@@ -7,6 +7,9 @@ import argparse
 import json
 import sys
 from dataclasses import asdict
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a script
 
 from mapper.cost.spikesim import VGG9, spikesim_cost
 from targets import load_parts
