@@ -42,7 +42,7 @@ class Row:
     blind: float | None
     informed: float | None
     independent: float | None
-    """Informed, without what was fitted with this chip."""
+    """Informed, without what was fitted with this chip; None where the formulas themselves were."""
     seen: bool
     """Whether the constants of this quantity were fitted with this chip."""
     blind_parts: dict[str, float]
@@ -87,7 +87,7 @@ def rows_of(chip: Chip) -> Iterable[Row]:
 def _row(chip: Chip, measured: Measured) -> Row:
     model = MODELS[measured.quantity]
     energy = measured.quantity == "energy"
-    informed = bool(chip.sources)
+    informed, seen = bool(chip.sources), measured.quantity in chip.seen
     return Row(
         id=chip.id,
         group=chip.group,
@@ -97,8 +97,8 @@ def _row(chip: Chip, measured: Measured) -> Row:
         published=measured.text,
         blind=model(chip.blind),
         informed=model(chip.informed) if informed else None,
-        independent=model(chip.independent) if informed else None,
-        seen=measured.quantity in chip.seen,
+        independent=model(chip.independent) if informed and not seen else None,
+        seen=seen,
         blind_parts=energy_parts(chip.blind) if energy else {},
         informed_parts=energy_parts(chip.informed) if energy and informed else {},
         informed_sources=chip.sources,
