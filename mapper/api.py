@@ -2,12 +2,14 @@
 
 import tempfile
 from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from mapper.build import check_replaceable, read_build, report, write_build
 from mapper.compare import compare_model, demo
-from mapper.cost import DENSITY, Activity, estimate, measure
+from mapper.cost import DENSITY, Activity, Cost, estimate, measure, sensitivity, tornado_lines
+from mapper.cost.components import at_node
 from mapper.diagnostics import refuse
 from mapper.executor import write_arrays
 from mapper.frontend import describe, import_model
@@ -25,7 +27,7 @@ from mapper.verify import (
     verify_recorded,
 )
 from passes import PIPELINE
-from targets import list_targets, load_target, target_to_data
+from targets import Target, list_parts, list_targets, load_parts, load_target, target_to_data
 
 __all__ = [
     "compare_model",
@@ -35,6 +37,7 @@ __all__ = [
     "inspect_model",
     "report_build",
     "run_build",
+    "show_components",
     "show_passes",
     "show_targets",
     "verify",
@@ -179,16 +182,26 @@ def verify(
     return verify_recorded(build, recorded, reference, progress).as_dict()
 
 
-def cost_build(folder: Path, activity: str | None, steps: int) -> tuple[dict[str, Any], str]:
+def cost_build(
+    folder: Path, activity: str | None, steps: int, *, swings: bool = False
+) -> tuple[dict[str, Any], str]:
     """Return the cost of a build as data and as text.
 
     ``activity`` is the path of a trace that ``run_build`` wrote, or a density 0..1 in text;
-    ``DENSITY`` where None.
+    ``DENSITY`` where None. ``swings`` adds what each constant does to the totals.
     """
     build = read_build(folder)
     found = _activity(build.hardware, activity)
-    cost = estimate(build.hardware, build.target, found, steps)
-    return cost.as_dict(), str(cost)
+
+    def on(target: Target) -> Cost:
+        return estimate(build.hardware, target, found, steps)
+
+    cost = on(build.target)
+    if not swings:
+        return cost.as_dict(), str(cost)
+    tornados = sensitivity(on, build.target)
+    data = {**cost.as_dict(), "sensitivity": [tornado.as_dict() for tornado in tornados]}
+    return data, "\n".join([str(cost), "", *tornado_lines(tornados)])
 
 
 def _activity(graph: Graph, activity: str | None) -> Activity | float:
@@ -220,6 +233,33 @@ def show_targets(name: str | None) -> dict[str, Any]:
         "schema": "spikeloom/targets/1",
         "targets": [{"name": t.name, "summary": t.summary} for t in listed],
     }
+
+
+def show_components(
+    name: str | None = None, *, node_nm: float | None = None, voltage_v: float | None = None
+) -> dict[str, Any]:
+    """Return the lists of published parts, or the parts of one.
+
+    With ``node_nm`` and ``voltage_v`` the parts are brought there; those that do not scale stay
+    as they were published. Their own node and voltage say which they are.
+    """
+    if name is None:
+        listed = [load_parts(known) for known in list_parts()]
+        rows = [{"name": p.name, "summary": p.summary, "parts": len(p.parts)} for p in listed]
+        return {"schema": "spikeloom/components/1", "lists": rows}
+    if (node_nm is None) != (voltage_v is None):
+        raise refuse(
+            "scaling-range",
+            f"a node and a supply go together, got node {node_nm} and voltage {voltage_v}",
+            help="give both --node and --voltage",
+        )
+    parts = load_parts(name)
+    shown = parts.parts
+    if node_nm is not None and voltage_v is not None:
+        shown = tuple(
+            part if part.scaling == "none" else at_node(part, node_nm, voltage_v) for part in shown
+        )
+    return {"schema": "spikeloom/components/1", "list": asdict(replace(parts, parts=shown))}
 
 
 def show_passes(name: str | None) -> dict[str, Any]:

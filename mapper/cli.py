@@ -238,10 +238,13 @@ def cost(
         str | None, typer.Option(help="Trace (.npz) of 'run --trace', or a density 0..1.")
     ] = None,
     steps: Annotated[int, typer.Option(help="Time steps of an inference, with a density.")] = 1,
+    sensitivity: Annotated[
+        bool, typer.Option("--sensitivity", help="Name the constants that move the totals most.")
+    ] = False,
     as_json: Json = False,
 ) -> dict[str, Any]:
     """Estimate energy, latency and area of a build."""
-    answer, text = api.cost_build(folder, activity, steps)
+    answer, text = api.cost_build(folder, activity, steps, swings=sensitivity)
     if not as_json:
         print(text)
     return answer
@@ -290,13 +293,21 @@ def compare(
 
 @command("targets")
 def targets(
-    name: Annotated[str | None, typer.Argument(help="Show one target.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Show one target, or list of parts.")] = None,
+    components: Annotated[
+        bool, typer.Option("--components", help="Lists of published parts instead of targets.")
+    ] = False,
+    node: Annotated[float | None, typer.Option(help="Bring the parts to this node, nm.")] = None,
+    voltage: Annotated[float | None, typer.Option(help="And to this supply, V.")] = None,
     as_json: Json = False,
 ) -> dict[str, Any]:
-    """List the targets, or show one."""
-    answer = api.show_targets(name)
+    """List the targets, or show one; or the published parts that costs are taken from."""
+    if components:
+        answer = api.show_components(name, node_nm=node, voltage_v=voltage)
+    else:
+        answer = api.show_targets(name)
     if not as_json:
-        out.print(tables.targets(answer))
+        out.print(tables.components(answer) if components else tables.targets(answer))
     return answer
 
 

@@ -208,6 +208,32 @@ def targets(answer: Data) -> RenderableType:
     return table("", ["target", "what it is"], rows)
 
 
+def components(answer: Data) -> RenderableType:
+    """The lists of published parts, or the parts of one with nominal (low..high)."""
+    if "lists" in answer:
+        rows = ([row["name"], row["parts"], row["summary"]] for row in answer["lists"])
+        return table("", ["list", "parts", "what it is"], rows)
+    columns = ["part", "energy", "latency", "area", "node", "supply", "verified"]
+    parts = table("", columns, (_part(part) for part in answer["list"]["parts"]))
+    provenance = " ".join(answer["list"]["provenance"].split())
+    return Group(Text(printable(provenance)), parts)
+
+
+def _part(part: Data) -> list[object]:
+    amounts = (("energy_pj", "pJ"), ("latency_ns", "ns"), ("area_um2", "um2"))
+    shown = (_published(part[key], unit) for key, unit in amounts)
+    verified = "yes" if part["verified"] else "no"
+    return [part["name"], *shown, f"{part['node_nm']:g} nm", f"{part['voltage_v']:g} V", verified]
+
+
+def _published(value: Data | None, unit: str) -> str:
+    if value is None:
+        return ""
+    if value["low"] == value["high"]:
+        return f"{value['nominal']:.3g} {unit}"
+    return _amount(value, 1, unit)
+
+
 def _flat(prefix: str, data: object) -> Iterable[list[object]]:
     items: Iterable[tuple[object, object]] = ()
     if isinstance(data, Mapping):

@@ -9,6 +9,7 @@ from typing import Any
 
 from mapper.diagnostics import MappingError, refuse
 from targets.library import Library
+from targets.parts import PartList
 from targets.reader import BAD, Reader, show
 from targets.schema import Target
 
@@ -35,6 +36,30 @@ def load_target(name_or_path: str | Path) -> Target:
     return _load_file(path, loc=str(path))
 
 
+def list_parts() -> tuple[str, ...]:
+    """List the names of the part lists that come with the compiler."""
+    return tuple(name for name, data in _shipped_components().items() if "part" in data)
+
+
+def load_parts(name_or_path: str | Path) -> PartList:
+    """Load a list of published parts by its name, or from a TOML file.
+
+    Raises:
+        MappingError: ``unknown-components`` for a name that is none of ours, and what is wrong
+            with the file.
+    """
+    path = Path(name_or_path)
+    if name_or_path == path.name and path.suffix != ".toml":
+        return _shipped_parts(path.name)
+    data = _parse(path, str(path), unknown="unknown-components")
+    return _read_parts(data, path.name, str(path))
+
+
+def list_libraries() -> tuple[str, ...]:
+    """List the names of the whole libraries that a target may name."""
+    return tuple(name for name, data in _shipped_components().items() if "part" not in data)
+
+
 def target_from_data(data: object, *, loc: str) -> Target:
     """Check a target that is already parsed, say from JSON; ``loc`` says where it came from."""
     reader = Reader(file=Path(loc).name, loc=loc)
@@ -46,6 +71,37 @@ def target_to_data(target: Target) -> dict[str, Any]:
     data = _plain(target)
     assert isinstance(data, dict)
     return data
+
+
+@cache
+def _shipped_components() -> dict[str, dict[str, Any]]:
+    """Parse every shipped component file, libraries and part lists, by its name."""
+    return {
+        path.stem: _parse(path, f"components/{path.name}", unknown="unknown-components")
+        for path in sorted(LIBRARIES.glob("*.toml"))
+    }
+
+
+@cache
+def _shipped_parts(name: str) -> PartList:
+    known = list_parts()
+    if name in known:
+        return _read_parts(_shipped_components()[name], f"{name}.toml", f"components/{name}.toml")
+    near = get_close_matches(name[:64], known, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise refuse(
+        "unknown-components",
+        f"no list of parts is named {show(name)}{hint}",
+        help=f"use the path of a .toml file, or one of {', '.join(known)}",
+    )
+
+
+def _read_parts(data: object, file: str, loc: str) -> PartList:
+    reader = Reader(file=file, loc=loc)
+    parts = reader.table(PartList, data)
+    if parts is None:
+        raise MappingError(reader.problems)
+    return parts
 
 
 @cache
@@ -86,7 +142,7 @@ def _named_library(reader: Reader, name: str, folder: Path | None) -> object:
 
 
 def _load_library(name: str, folder: Path | None) -> Library:
-    known = sorted(path.stem for path in LIBRARIES.glob("*.toml"))
+    known = list_libraries()
     if name in known:
         path, loc = LIBRARIES / f"{name}.toml", f"components/{name}.toml"
     elif folder is not None and name.endswith(".toml") and Path(name).name == name:

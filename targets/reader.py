@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from difflib import get_close_matches
 from math import isfinite
-from typing import Annotated, Any, Literal, Protocol, TypeVar, cast, get_args, get_origin
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Protocol, TypeVar, Union, cast, get_args, get_origin
 from typing import get_type_hints as hints_of
 
 from mapper.diagnostics import Diagnostic
@@ -99,6 +100,8 @@ class Reader:
         return BAD
 
     def _value(self, hint: object, raw: object, path: tuple[str, ...]) -> object:
+        if get_origin(hint) in (UnionType, Union):  # what may be left out
+            (hint,) = (kind for kind in get_args(hint) if kind is not NoneType)
         if is_dataclass(hint):
             made = self.table(cast(type[object], hint), raw, path)
             return BAD if made is None else made

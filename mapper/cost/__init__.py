@@ -5,6 +5,7 @@ from mapper.cost.estimate import DENSITY, estimate
 from mapper.cost.generate import generate_cost
 from mapper.cost.measure import measure
 from mapper.cost.model import Activity, Events, Layer
+from mapper.cost.sensitivity import sensitivity, tornado_lines
 from mapper.cost.summary import Cost, LayerCost, Range
 
 __all__ = [
@@ -19,4 +20,6 @@ __all__ = [
     "estimate",
     "generate_cost",
     "measure",
+    "sensitivity",
+    "tornado_lines",
 ]

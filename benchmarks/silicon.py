@@ -1,0 +1,191 @@
+"""Compare the generic macro model with published silicon: ``python benchmarks/silicon.py --json``.
+
+*Blind*: node, supply, sizes, widths, kinds of circuit; nothing else of the chip. Where a generic
+constant was fitted with a chip, that chip gets a constant that was not, or is left out of the
+score (``seen``). *Informed*: plus circuit facts of that chip, with their sources. A factor is the
+larger of model/measured and measured/model; an error is |model/measured - 1|.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from math import exp, fsum, log
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a script
+
+from benchmarks.chips import Chip, Measured, read_chips
+from benchmarks.macro_model import Macro, area_um2, delay_ns, energy_fj_per_mac, energy_parts
+
+SCHEMA = "spikeloom/silicon/1"
+LIMITS = {"blind_geomean_factor": 2.0, "informed_max_error": 0.25, "sa_geomean_factor": 3.0}
+MODELS: dict[str, Callable[[Macro], float | None]] = {
+    "energy": energy_fj_per_mac,
+    "delay": delay_ns,
+    "area": area_um2,
+}
+UNITS = {"energy": "fJ/product", "delay": "ns", "area": "um2"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One measured quantity of one chip beside its two estimates; None where not modelled."""
+
+    id: str
+    group: str
+    quantity: str
+    unit: str
+    measured: float
+    published: str
+    blind: float | None
+    informed: float | None
+    independent: float | None
+    """Informed, without what was fitted with this chip; None where the formulas themselves were."""
+    seen: bool
+    """Whether the constants of this quantity were fitted with this chip."""
+    blind_parts: dict[str, float]
+    """pJ of one evaluation by part, for energies."""
+    informed_parts: dict[str, float]
+    informed_sources: tuple[str, ...]
+    unverified: tuple[str, ...]
+
+    @property
+    def factor(self) -> float | None:
+        """Return how far the blind estimate is off, 1 or more."""
+        if self.blind is None:
+            return None
+        return max(self.blind / self.measured, self.measured / self.blind)
+
+    @property
+    def error(self) -> float | None:
+        """Return how far the informed estimate is off, as a share."""
+        return self._off(self.informed)
+
+    @property
+    def independent_error(self) -> float | None:
+        return self._off(self.independent)
+
+    def _off(self, estimate: float | None) -> float | None:
+        return None if estimate is None else abs(estimate / self.measured - 1)
+
+    def as_dict(self) -> dict[str, object]:
+        return {
+            **asdict(self),
+            "blind_factor": self.factor,
+            "informed_error": self.error,
+            "independent_error": self.independent_error,
+        }
+
+
+def rows_of(chip: Chip) -> Iterable[Row]:
+    """Model every quantity that was measured of a chip."""
+    return (_row(chip, measured) for measured in chip.measured)
+
+
+def _row(chip: Chip, measured: Measured) -> Row:
+    model = MODELS[measured.quantity]
+    energy = measured.quantity == "energy"
+    informed, seen = bool(chip.sources), measured.quantity in chip.seen
+    return Row(
+        id=chip.id,
+        group=chip.group,
+        quantity=measured.quantity,
+        unit=UNITS[measured.quantity],
+        measured=measured.value,
+        published=measured.text,
+        blind=model(chip.blind),
+        informed=model(chip.informed) if informed else None,
+        independent=model(chip.independent) if informed and not seen else None,
+        seen=seen,
+        blind_parts=energy_parts(chip.blind) if energy else {},
+        informed_parts=energy_parts(chip.informed) if energy and informed else {},
+        informed_sources=chip.sources,
+        unverified=chip.unverified,
+    )
+
+
+def summary(chips: tuple[Chip, ...]) -> dict[str, object]:
+    """Score all chips; the JSON form."""
+    rows = [row for chip in chips for row in rows_of(chip)]
+    complete = [row for row in rows if row.group == "complete"]
+    by_quantity = {
+        quantity: {
+            "blind_geomean_factor": geomean(
+                row.factor for row in complete if row.quantity == quantity and not row.seen
+            ),
+            "blind_geomean_factor_with_seen": geomean(
+                row.factor for row in complete if row.quantity == quantity
+            ),
+            "informed_max_error": worst(row.error for row in complete if row.quantity == quantity),
+            "independent_max_error": worst(
+                row.independent_error for row in complete if row.quantity == quantity
+            ),
+        }
+        for quantity in MODELS
+    }
+    sensed = geomean(row.factor for row in rows if row.group == "sense-amp")
+    scores = {
+        "blind_geomean_factor": by_quantity["energy"]["blind_geomean_factor"],
+        "informed_max_error": by_quantity["energy"]["informed_max_error"],
+        "sa_geomean_factor": sensed,
+    }
+    return {
+        "schema": SCHEMA,
+        **scores,
+        "limits": LIMITS,
+        "met": {
+            name: value is not None and value <= LIMITS[name] for name, value in scores.items()
+        },
+        "by_quantity": by_quantity,
+        "partial_geomean_factor": geomean(row.factor for row in rows if row.group == "partial"),
+        "chips": [row.as_dict() for row in rows],
+    }
+
+
+def geomean(factors: Iterable[float | None]) -> float | None:
+    """Return the geometric mean of those that are known; None where none is."""
+    known = [log(factor) for factor in factors if factor is not None]
+    return exp(fsum(known) / len(known)) if known else None
+
+
+def worst(errors: Iterable[float | None]) -> float | None:
+    return max((error for error in errors if error is not None), default=None)
+
+
+def table(rows: Iterable[Row]) -> Iterable[str]:
+    """Give the rows as text."""
+    head = ("measured", "blind", "factor", "informed", "error")
+    yield f"{'chip':<10}{'quantity':<9}" + "".join(
+        f"{word:>{width}}" for word, width in zip(head, (12, 12, 8, 12, 8), strict=True)
+    )
+    for row in rows:
+        blind = "-" if row.blind is None else f"{row.blind:.4g}"
+        factor = "-" if row.factor is None else f"{row.factor:.2f}{'*' if row.seen else ''}"
+        informed = "-" if row.informed is None else f"{row.informed:.4g}"
+        error = "-" if row.error is None else f"{row.error:.1%}"
+        yield (
+            f"{row.id:<10}{row.quantity:<9}{row.measured:>12.4g}{blind:>12}{factor:>8}"
+            f"{informed:>12}{error:>8}"
+        )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print the comparison; exit 0 whether or not a limit is met."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true", help="print data for machines")
+    options = parser.parse_args(arguments)
+    chips = read_chips()
+    found = summary(chips)
+    if options.json:
+        print(json.dumps(found, indent=1))
+        return 0
+    print("\n".join(table(row for chip in chips for row in rows_of(chip))))
+    for name, limit in LIMITS.items():
+        print(f"{name} {found[name]:.3g} (limit {limit:g})")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

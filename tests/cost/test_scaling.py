@@ -1,0 +1,96 @@
+"""Factors between nodes and supplies, computed by hand from the published tables."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mapper.cost.scaling import (
+    AREAS,
+    ENERGY_FITS,
+    ScalingError,
+    analogue_energy_factor,
+    digital_area_factor,
+    digital_energy_factor,
+    lowest_voltage,
+)
+
+NODES = st.sampled_from(sorted(ENERGY_FITS))
+ANY_NODE = st.floats(7, 130)
+SUPPLIES = st.floats(0.6, 1.4)  # above the minimum of every fit
+
+
+def test_the_factors_that_the_reference_library_uses():
+    from_32 = (3.755 * 1.1**2 - 4.398 * 1.1 + 1.975) / (0.9559 * 0.9**2 - 0.7823 * 0.9 + 0.471)
+    assert digital_energy_factor(32, 0.9, 65, 1.1) == pytest.approx(from_32, rel=1e-15)
+    assert round(from_32, 2) == 3.11
+    assert round(digital_energy_factor(45, 1.0, 65, 1.1), 2) == 1.65
+
+
+@pytest.mark.parametrize(("node", "area"), AREAS.items())
+def test_areas_are_those_of_the_table(node, area):
+    assert digital_area_factor(65, node) == area
+
+
+def test_between_two_nodes_energy_and_area_are_linear_in_the_node():
+    at = {32: 0.9559 * 0.81 - 0.7823 * 0.9 + 0.471, 20: 0.373 * 0.81 - 0.1582 * 0.9 + 0.04104}
+    middle = (at[32] + at[20]) / 2  # 26 nm is half way
+    assert digital_energy_factor(32, 0.9, 26, 0.9) == pytest.approx(middle / at[32], rel=1e-14)
+    assert digital_area_factor(65, 26) == pytest.approx((0.31 + 0.14) / 2, rel=1e-15)
+
+
+def test_switched_capacitors_follow_node_and_squared_supply():
+    assert analogue_energy_factor(28, 1.0, 56, 2.0) == 8.0
+    assert analogue_energy_factor(65, 1.1, 65, 1.1) == 1.0
+
+
+@given(node=ANY_NODE, low=SUPPLIES, high=SUPPLIES)
+def test_energy_grows_with_the_supply(node, low, high):
+    low, high = sorted((low, high))
+    assert digital_energy_factor(node, low, node, high) >= 1
+    assert analogue_energy_factor(node, low, node, high) >= 1
+
+
+@given(start=ANY_NODE, first=SUPPLIES, end=ANY_NODE, second=SUPPLIES)
+def test_there_and_back_is_where_it_was(start, first, end, second):
+    # Rounding: each factor is one division of two sums.
+    there = digital_energy_factor(start, first, end, second)
+    assert there * digital_energy_factor(end, second, start, first) == pytest.approx(1, rel=1e-14)
+    areas = digital_area_factor(start, end) * digital_area_factor(end, start)
+    assert areas == pytest.approx(1, rel=1e-14)
+
+
+@given(small=ANY_NODE, large=ANY_NODE)
+def test_area_grows_with_the_node(small, large):
+    small, large = sorted((small, large))
+    assert digital_area_factor(small, large) >= 1
+
+
+@pytest.mark.parametrize("node", [6.9, 130.1, 0, -65, float("nan"), float("inf")])
+def test_nodes_outside_the_table_are_refused(node):
+    for factor in (
+        lambda: digital_energy_factor(65, 1.1, node, 1.1),
+        lambda: digital_energy_factor(node, 1.1, 65, 1.1),
+        lambda: digital_area_factor(65, node),
+        lambda: analogue_energy_factor(node, 1.1, 65, 1.1),
+    ):
+        with pytest.raises(ScalingError, match="nodes are scaled from 7 to 130 nm, got"):
+            factor()
+
+
+@pytest.mark.parametrize("voltage", [0, -1, float("nan"), float("inf")])
+def test_a_supply_is_a_positive_number(voltage):
+    for factor in (digital_energy_factor, analogue_energy_factor):
+        with pytest.raises(ScalingError, match="a supply voltage is above 0 V"):
+            factor(65, 1.1, 65, voltage)
+
+
+@given(node=NODES)
+def test_a_supply_below_the_minimum_of_the_fit_is_refused(node):
+    lowest = lowest_voltage(node)
+    assert digital_energy_factor(node, lowest, node, lowest) == 1
+    with pytest.raises(ScalingError, match=f"the energy fit at {node:g} nm holds from"):
+        digital_energy_factor(node, lowest, node, lowest * 0.99)
+
+
+def test_the_fit_at_65_nm_ends_at_its_minimum():
+    assert lowest_voltage(65) == pytest.approx(4.398 / (2 * 3.755))

@@ -1,0 +1,69 @@
+"""Sensitivity and published parts on the command line."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from mapper import cli
+from targets import list_parts
+from tests.files import DEMO_MODEL
+
+RUNNER = CliRunner()
+
+
+def run(*args: object, code: int = 0) -> str:
+    done = RUNNER.invoke(cli.app, [str(arg) for arg in args])
+    assert done.exit_code == code, done.output
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("costs") / "build"
+    run("compile", DEMO_MODEL, "--target", "adcless-64", "-o", out)
+    return out
+
+
+def test_sensitivity_is_added_to_the_cost(folder):
+    plain = json.loads(run("cost", folder, "--json"))
+    answer = json.loads(run("cost", folder, "--sensitivity", "--json"))
+    tornados = answer.pop("sensitivity")
+    assert answer == plain
+    assert [t["total"] for t in tornados] == ["energy_pj", "latency_ns", "area_um2"]
+    assert tornados[0]["nominal"] == plain["energy_pj"]["total"]["nominal"]
+    widths = [row["swing"] for row in tornados[0]["constants"]]
+    assert widths == sorted(widths, reverse=True)
+    text = run("cost", folder, "--sensitivity")
+    assert tornados[0]["constants"][0]["constant"] in text
+    assert "constants move it" not in run("cost", folder)
+
+
+def test_lists_of_parts():
+    answer = json.loads(run("targets", "--components", "--json"))
+    assert [row["name"] for row in answer["lists"]] == list(list_parts())
+    assert "aladdin-40nm" in run("targets", "--components")
+
+
+def test_parts_at_another_node():
+    args = ("targets", "--components", "isaac-32nm", "--node", 65, "--voltage", 1.1)
+    parts = {part["name"]: part for part in json.loads(run(*args, "--json"))["list"]["parts"]}
+    assert parts["shift-add-16b"]["node_nm"] == 65
+    assert parts["shift-add-16b"]["energy_pj"]["nominal"] == pytest.approx(0.021 * 3.106, rel=1e-3)
+    assert parts["crossbar-read"]["node_nm"] == 32  # V^2 G t does not scale
+    assert "0.0652 pJ" in run(*args)
+
+
+@pytest.mark.parametrize(
+    ("args", "code"),
+    [
+        (("isaac-32nn",), "unknown-components"),
+        (("isaac-32nm", "--node", "65"), "scaling-range"),
+        (("isaac-32nm", "--node", "300", "--voltage", "1"), "scaling-range"),
+        (("isaac-32nm", "--node", "65", "--voltage", "0.3"), "scaling-range"),
+    ],
+)
+def test_refusals(args, code):
+    answer = json.loads(run("targets", "--components", *args, "--json", code=1))
+    assert answer["errors"][0]["code"] == code
