@@ -5,8 +5,8 @@ settles what the file leaves open, ``order`` finds which edges wait for the next
 and ``neurons`` write the ops. What is assumed, and why, is in ``docs/nir.md``.
 """
 
-from mapper.frontend.nir.file import is_hdf5
 from mapper.frontend.nir.build import read_nir
+from mapper.frontend.nir.file import is_nir
 from mapper.frontend.nir.rules import LIBRARIES, NirOptions
 
-__all__ = ["LIBRARIES", "NirOptions", "is_hdf5", "read_nir"]
+__all__ = ["LIBRARIES", "NirOptions", "is_nir", "read_nir"]

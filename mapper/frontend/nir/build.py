@@ -1,5 +1,6 @@
 """From the nodes of a NIR file to the graph of one time step."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from mapper.frontend.write import OpWriter
 from mapper.ir.core import FLOAT, SPIKE, Array, Graph, IntType, Scalar, State, Type, Value
 from mapper.ir.network import Add, Reshape
 from mapper.ir.network import Scale as ScaleOp
-from mapper.ir.neurons import Neuron, Reset
+from mapper.ir.neurons import Neuron, Phase, Reset, ResetKind
 from mapper.ir.verify import check_graph
 
 MAX_DELAY = 1024
@@ -34,6 +35,14 @@ MAX_DELAY = 1024
 
 WHOLE = 1e-6
 """Relative: how far from a whole number of steps a delay may be stored."""
+
+
+RESETS: Mapping[str | None, ResetKind] = {
+    None: "none",
+    "subtract": "subtract",
+    "value": "value",
+    "zero": "value",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,7 +213,9 @@ class _Builder:
         node = self.nodes[name]
         shape = still_shape(name, self.nodes, self.sources, self.values)
         if node.kind == "Delay":
-            self.before[name] = self._new(name, "d1", still_type(name, self.nodes, self.sources), shape)
+            self.before[name] = self._new(
+                name, "d1", still_type(name, self.nodes, self.sources), shape
+            )
         elif self._fires(node):
             self.before[name] = self._new(name, "before", SPIKE, shape)
         else:
@@ -253,8 +264,7 @@ class _Builder:
             wanted = text(node.metadata, f"names.{field}") or f"{name}.{field}"
             return self.out.parameter(wanted, array)
 
-        phase = "next" if stepped.late else "same"
-        kinds = {None: "none", "subtract": "subtract", "value": "value", "zero": "value"}
+        phase: Phase = "next" if stepped.late else "same"
         self.out.add(
             Neuron(
                 loc=node.loc,
@@ -273,7 +283,7 @@ class _Builder:
                 threshold=given("threshold", stepped.threshold, 1.0),
                 strict=stepped.strict and spike is not None,
                 reset=Reset(
-                    kind=kinds[stepped.reset],
+                    kind=RESETS[stepped.reset],
                     amount=given("reset", stepped.amount, 0.0),
                     phase=phase,
                 ),
@@ -351,4 +361,3 @@ class _Builder:
         result = Value(wanted, value.type, value.shape)
         self.out.add(Reshape(loc=self.nodes[name].loc, x=value, result=result))
         return result
-

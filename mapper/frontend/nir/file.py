@@ -20,6 +20,7 @@ from mapper.frontend.fold import MAX_ELEMENTS
 from mapper.frontend.load import MAX_BYTES
 from mapper.ir.core import Array
 
+SUFFIXES = frozenset({".nir", ".h5", ".hdf5"})
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 MAX_DEPTH = 16
 """Of nested graphs; libraries write at most one inside another."""
@@ -87,8 +88,12 @@ class NirFile:
     net: Net
 
 
-def is_hdf5(path: Path) -> bool:
-    """Say whether a file starts as HDF5 does."""
+def is_nir(path: Path) -> bool:
+    """Say whether a file is to be read as NIR: by its suffix, or because it is HDF5."""
+    return path.suffix.lower() in SUFFIXES or _is_hdf5(path)
+
+
+def _is_hdf5(path: Path) -> bool:
     try:
         with path.open("rb") as stream:
             return stream.read(len(HDF5_MAGIC)) == HDF5_MAGIC
@@ -106,7 +111,7 @@ def read_file(path: Path) -> NirFile:
     if not path.is_file():
         raise refuse("no-such-file", "there is no such file", loc=str(path))
     h5py = import_h5py(path)
-    if not is_hdf5(path):
+    if not _is_hdf5(path):
         raise _not_nir(path)
     try:
         opened = h5py.File(path, "r")

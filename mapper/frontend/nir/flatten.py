@@ -54,7 +54,9 @@ def _flat(net: Net, prefix: str, nodes: dict[str, Node], warnings: list[str]) ->
     for source, target in net.edges:
         if source not in outputs or target not in inputs:
             shown = f"{source[:60]!r} -> {target[:60]!r}"
-            raise refuse("invalid-model", f"edge {shown} joins a node that is not there", loc=net.loc)
+            raise refuse(
+                "invalid-model", f"edge {shown} joins a node that is not there", loc=net.loc
+            )
         yield outputs[source], inputs[target]
 
 
@@ -85,8 +87,10 @@ def _with_input_at_neuron(net: Net, full: str, warnings: list[str]) -> Net:
     kinds = {name: node.kind for name, node in net.nodes.items() if isinstance(node, Node)}
     if len(kinds) != 4 or len(net.nodes) != 4:
         return net
-    roles = {("rec" if k in ("Affine", "Linear") else "cell" if k in _SPIKING else k): name
-             for name, k in kinds.items()}
+    roles = {
+        ("rec" if k in ("Affine", "Linear") else "cell" if k in _SPIKING else k): name
+        for name, k in kinds.items()
+    }
     if set(roles) != {"rec", "cell", "Input", "Output"}:
         return net
     rec, cell, start, end = roles["rec"], roles["cell"], roles["Input"], roles["Output"]

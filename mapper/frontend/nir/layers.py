@@ -84,9 +84,7 @@ class LayerWriter:
         result = self._checked("result", FLOAT, x.shape)
         name = _text_or(self.node.metadata.get("names.factor"), f"{self.name}.scale")
         self.out.add(
-            Scale(
-                loc=self.node.loc, x=x, factor=self.out.parameter(name, factor), result=result
-            )
+            Scale(loc=self.node.loc, x=x, factor=self.out.parameter(name, factor), result=result)
         )
         return result
 
@@ -121,8 +119,9 @@ class LayerWriter:
         if count < 1 or channels % count or weight.shape[0] % count:
             raise self._invalid(f"{channels} and {weight.shape[0]} channels in {count} groups")
         if weight.shape[1] * count != channels:
-            raise self._invalid(f"weights {weight.shape} in {count} groups take other than "
-                                f"{channels} channels")
+            raise self._invalid(
+                f"weights {weight.shape} in {count} groups take other than {channels} channels"
+            )
         size = self._positions(x, window)
         held, bias = self._weights(weight)
         result = self._checked(field, FLOAT, (weight.shape[0], *size))
@@ -199,7 +198,7 @@ class LayerWriter:
         if held != "same":
             raise self._invalid(f"padding is {held[:40]!r}, neither 'same' nor 'valid'")
         if max(stride) > 1:
-            raise self._unsupported("padding 'same' with a stride, which libraries read differently")
+            raise self._unsupported("padding 'same' with a stride: libraries differ in it")
         down, across = ((k - 1) * d for k, d in zip(kernel, dilation, strict=True))
         return (down // 2, across // 2, down - down // 2, across - across // 2)
 
@@ -214,8 +213,10 @@ class LayerWriter:
 
     def _flatten(self, x: Value) -> Value:
         rank = len(x.shape)
-        first, last = (self.node.integers(n)[0] if n in self.node.fields else default
-                       for n, default in (("start_dim", 1), ("end_dim", -1)))
+        first, last = (
+            self.node.integers(n)[0] if n in self.node.fields else default
+            for n, default in (("start_dim", 1), ("end_dim", -1))
+        )
         start, end = (n + rank if n < 0 else n for n in (first, last))
         if rank == 1 and start in (0, 1):
             return x

@@ -125,7 +125,9 @@ def spread(array: Array, shape: Shape, name: str, node: Node) -> Array:
         return array.reshape(())
     if _core(array.shape) == _core(shape):
         return array.reshape(shape)
-    if array.ndim == len(shape) and all(a in (1, n) for a, n in zip(array.shape, shape, strict=True)):
+    if array.ndim == len(shape) and all(
+        a in (1, n) for a, n in zip(array.shape, shape, strict=True)
+    ):
         return array
     raise refuse(
         "invalid-model",

@@ -96,9 +96,7 @@ def _ranks(nodes: dict[str, Node], edges: Iterable[Edge]) -> dict[str, int]:
     return {name: int(found.get(name, len(nodes))) for name in nodes}
 
 
-def ordered(
-    nodes: dict[str, Node], edges: Iterable[Edge], delayed: frozenset[Edge]
-) -> list[str]:
+def ordered(nodes: dict[str, Node], edges: Iterable[Edge], delayed: frozenset[Edge]) -> list[str]:
     """Return all nodes, each after those it reads in the same step; the file's order else."""
     graph = networkx.DiGraph()
     graph.add_nodes_from(nodes)

@@ -41,20 +41,29 @@ def with_ends(flat: Flat, where: str) -> Ends:
         _add_outputs(nodes, edges, where)
     outputs = tuple(name for name, node in nodes.items() if node.kind == "Output")
     needed = _reaching(outputs, edges)
-    warnings = [f"{name!r} leads to no output and is left out" for name in nodes
-                if name not in needed and nodes[name].kind != "Identity"]
+    warnings = [
+        f"{name!r} leads to no output and is left out"
+        for name in nodes
+        if name not in needed and nodes[name].kind != "Identity"
+    ]
     nodes = {name: node for name, node in nodes.items() if name in needed}
     edges = [(a, b) for a, b in edges if a in needed and b in needed]
     fed = {target for _, target in edges}
     for name, node in nodes.items():
         if node.kind != "Input" and name not in fed:
             raise refuse("invalid-model", f"nothing leads to {name[:60]!r}", loc=node.loc)
-    inputs = {name: _shape(name, nodes, edges) for name, node in nodes.items()
-              if node.kind == "Input"}
+    inputs = {
+        name: _shape(name, nodes, edges) for name, node in nodes.items() if node.kind == "Input"
+    }
     if not inputs:
         raise refuse("invalid-model", "no input leads to an output", loc=where)
-    return Ends(nodes=nodes, edges=tuple(edges), inputs=inputs, outputs=outputs,
-                warnings=(*flat.warnings, *warnings))
+    return Ends(
+        nodes=nodes,
+        edges=tuple(edges),
+        inputs=inputs,
+        outputs=outputs,
+        warnings=(*flat.warnings, *warnings),
+    )
 
 
 def _add_inputs(nodes: dict[str, Node], edges: list[Edge]) -> None:

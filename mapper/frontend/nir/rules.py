@@ -31,9 +31,9 @@ class NirOptions:
 
     dt: float | None = None
     """Seconds (or whatever unit the file's time constants have) of one time step."""
-    reset: ResetRule | None = None
+    reset: str | None = None
     """``value``: to v_reset; ``zero``: to 0; ``subtract``: by v_threshold."""
-    integration: Integration | None = None
+    integration: str | None = None
     """``euler``: leak 1 - dt/tau; ``exponential``: exp(-dt/tau), exact for a constant input."""
     library: str | None = None
     """The library whose conventions hold: one of ``LIBRARIES``."""
@@ -128,27 +128,25 @@ def settle(
     if library is not None and options.library is None:
         notes.append(f"its metadata names {library.title}: that library's conventions are taken")
     dt = _time_step(options, net, nodes, library, warnings, notes)
-    reset = options.reset or _said_reset(net.metadata) or (library and library.reset)
-    if reset is None:
-        reset = "value"
-        if any(_resets_open(node) for node in nodes.values()):
-            warnings.append(
-                "the file does not say how neurons reset; to v_reset is assumed, as NIR defines "
-                "(0 where a node has none); several libraries subtract the threshold: --reset "
-                "subtract, or --library"
-            )
-    said = net.metadata.get("integration")
-    integration: Integration = options.integration or (library.integration if library else "euler")
-    if options.integration is None and said in get_args(Integration):
-        integration = "exponential" if said == "exponential" else "euler"
+    reset = _word(options.reset) or said_in(net.metadata) or (library.reset if library else None)
+    if reset is None and any(_resets_open(node) for node in nodes.values()):
+        warnings.append(
+            "the file does not say how neurons reset; to v_reset is assumed, as NIR defines (0 "
+            "where a node has none); several libraries subtract the threshold: --reset subtract, "
+            "or --library"
+        )
+    plain = library or Library(title="NIR", dt=DEFAULT_DT, reset="value")
+    said = options.integration or text(net.metadata, "integration") or plain.integration
+    integration: Integration = "exponential" if said == "exponential" else "euler"
+    notes.append(f"time step {dt:g}, {integration} integration, reset {reset or plain.reset}")
     rules = Rules(
         dt=dt,
-        reset=reset,
+        reset=reset or plain.reset,
         integration=integration,
-        strict=library.strict if library else True,
-        as_is=library.as_is if library else frozenset(),
-        floor=library.floor if library else False,
-        late=library.late if library else False,
+        strict=plain.strict,
+        as_is=plain.as_is,
+        floor=plain.floor,
+        late=plain.late,
         forced_reset=options.reset is not None,
     )
     return rules, tuple(warnings), tuple(notes)
@@ -180,8 +178,10 @@ def _time_step(
     if found is not None:
         notes.append(f"its gains give away a time step of {found:g}: an input is added as it is")
         return found
-    if not any("tau" in n.fields or "tau_mem" in n.fields or n.kind in ("I", "Delay")
-               for n in nodes.values()):
+    if not any(
+        "tau" in n.fields or "tau_mem" in n.fields or n.kind in ("I", "Delay")
+        for n in nodes.values()
+    ):
         return 1.0  # nothing depends on it
     warnings.append(
         f"the file does not say its time step; {DEFAULT_DT:g} s is assumed, as snnTorch and "
@@ -199,8 +199,13 @@ def _given_away(nodes: Mapping[str, Node]) -> float | None:
     """
     fire = [dt for n in nodes.values() if n.kind == "IF" for dt in _witnesses(n)]
     leaky = [dt for n in nodes.values() if n.kind != "IF" for dt in _witnesses(n)]
-    taus = {float(t) for n in nodes.values() for name in ("tau", "tau_mem", "tau_syn")
-            if name in n.fields for t in n.array(name).reshape(-1)}
+    taus = {
+        float(t)
+        for n in nodes.values()
+        for name in ("tau", "tau_mem", "tau_syn")
+        if name in n.fields
+        for t in n.array(name).reshape(-1)
+    }
     common = _common(leaky)
     if leaky and common is not None and (len(taus) > 1 or _close(common, DEFAULT_DT)):
         both = _common([*fire, common])
@@ -235,7 +240,7 @@ def _witnesses(node: Node) -> Iterator[float]:
             continue
         gain = node.array(below)
         tau = np.ones(()) if above is None else node.array(above)
-        if (gain == 0).any() or tau.size not in (1, gain.size) and gain.size != 1:
+        if (gain == 0).any() or (tau.size not in (1, gain.size) and gain.size != 1):
             yield float("nan")
             continue
         ratio = tau.reshape(-1) / gain.reshape(-1)
@@ -269,14 +274,11 @@ def _unscaled(dt: float, nodes: Mapping[str, Node]) -> Iterator[str]:
 
 
 def number(metadata: Mapping[str, Held], key: str) -> float | None:
-    """Return a number from metadata, whatever it is stored as."""
+    """Return a number from metadata, None for anything else."""
     held = metadata.get(key)
-    if held is None or not isinstance(held, str) and (held.size != 1 or held.dtype.kind not in "fiu"):
+    if held is None or isinstance(held, str) or held.size != 1 or held.dtype.kind not in "fiu":
         return None
-    try:
-        value = float(held if isinstance(held, str) else held.reshape(-1)[0])
-    except ValueError:
-        return None
+    value = float(held.reshape(-1)[0])
     return value if np.isfinite(value) else None
 
 
@@ -288,16 +290,15 @@ def text(metadata: Mapping[str, Held], key: str) -> str | None:
 
 def said_in(metadata: Mapping[str, Held]) -> ResetRule | None:
     """Return the reset that a node's or file's metadata states in one of our words."""
-    return _said_reset(metadata)
-
-
-def _said_reset(metadata: Mapping[str, Held]) -> ResetRule | None:
     for key in ("reset", "reset_mechanism", "reset_method"):
-        words = (text(metadata, key) or "").lower()
-        for rule in ("subtract", "zero", "value"):
-            if rule in words:
-                return "subtract" if rule == "subtract" else "zero" if rule == "zero" else "value"
+        if rule := _word(text(metadata, key)):
+            return rule
     return None
+
+
+def _word(said: str | None) -> ResetRule | None:
+    rules: tuple[ResetRule, ...] = ("subtract", "zero", "value")
+    return next((rule for rule in rules if rule in (said or "").lower()), None)
 
 
 def _named_library(metadata: Mapping[str, Held]) -> str | None:
@@ -318,7 +319,7 @@ _KEYS = frozenset(
 
 
 def _resets_open(node: Node) -> bool:
-    return node.kind in ("IF", "LIF", "CubaLIF") and _said_reset(node.metadata) is None
+    return node.kind in ("IF", "LIF", "CubaLIF") and said_in(node.metadata) is None
 
 
 def _bad_option(name: str, message: str, known: str) -> Exception:

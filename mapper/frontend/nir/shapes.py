@@ -45,8 +45,11 @@ def still_shape(
 def _own_shape(node: Node) -> Shape | None:
     if node.kind in ("Affine", "Linear"):
         return node.array("weight").shape[:1]
-    numeric = [a.shape for a in (node.array(f) for f, h in node.fields.items()
-                                 if not isinstance(h, str)) if a.size > 1]
+    numeric = [
+        a.shape
+        for a in (node.array(f) for f, h in node.fields.items() if not isinstance(h, str))
+        if a.size > 1
+    ]
     if node.kind in NEURONS or node.kind in ("Scale", "Delay", "Threshold"):
         return max(numeric, key=math.prod, default=None)
     return None
