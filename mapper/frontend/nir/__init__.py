@@ -6,7 +6,7 @@ and ``neurons`` write the ops. What is assumed, and why, is in ``docs/nir.md``.
 """
 
 from mapper.frontend.nir.build import read_nir
-from mapper.frontend.nir.file import is_nir
+from mapper.frontend.nir.file import import_h5py, is_nir
 from mapper.frontend.nir.rules import LIBRARIES, NirOptions
 
-__all__ = ["LIBRARIES", "NirOptions", "is_nir", "read_nir"]
+__all__ = ["LIBRARIES", "NirOptions", "import_h5py", "is_nir", "read_nir"]

@@ -27,7 +27,7 @@ from mapper.frontend.write import OpWriter
 from mapper.ir.core import FLOAT, SPIKE, Array, Graph, IntType, Scalar, State, Type, Value
 from mapper.ir.network import Add, Reshape
 from mapper.ir.network import Scale as ScaleOp
-from mapper.ir.neurons import Neuron, Phase, Reset, ResetKind
+from mapper.ir.neurons import Neuron, Reset, ResetKind
 from mapper.ir.verify import check_graph
 
 MAX_DELAY = 1024
@@ -134,7 +134,7 @@ class _Builder:
             while self.nodes[source].kind == IDENTITY and len(self.sources[source]) == 1:
                 sources = self.sources[source]
                 source = sources[0]
-            silent = self.nodes[source].kind in ("Input", IDENTITY, "Delay", "Flatten")
+            silent = self.nodes[source].kind in ("Input", IDENTITY, "Delay")
             if len(self.sources[output]) == 1 and not silent:
                 claims.setdefault(source, self.ports[output])
         return claims
@@ -157,7 +157,7 @@ class _Builder:
         ]
         if len(terms) == 1:
             return terms[0]
-        key = tuple(sorted(term.name for term in terms))
+        key = tuple(term.name for term in terms)
         if key not in self.sums:
             self.sums[key] = self._sum(name, terms)
         return self.sums[key]
@@ -176,7 +176,10 @@ class _Builder:
                 low, high = low + term.type.min, high + term.type.max
         whole = all(isinstance(term.type, IntType) for term in terms)
         type = IntType.spanning(low, high) if whole else FLOAT
-        total = self._new(name, "sum", type, terms[0].shape)
+        if name in self.ends.outputs:
+            total = Value(self.ports[name], type, terms[0].shape)
+        else:
+            total = self._new(name, "sum", type, terms[0].shape)
         self.out.add(Add(loc=self.nodes[name].loc, terms=tuple(terms), result=total))
         return total
 
@@ -238,7 +241,8 @@ class _Builder:
         after = self._new(name, "v_next", FLOAT, shape)
         self._add_neuron(name, x, stepped, spike=spike, after=after, membrane=None)
         if held is not None:
-            self.states.append(State(read=held, next=spike.name))
+            shown = text(node.metadata, "names.before_returned") or ""
+            self.states.append(State(read=held, next=spike.name, output=shown))
         return spike
 
     def _add_neuron(
@@ -264,7 +268,6 @@ class _Builder:
             wanted = text(node.metadata, f"names.{field}") or f"{name}.{field}"
             return self.out.parameter(wanted, array)
 
-        phase: Phase = "next" if stepped.late else "same"
         self.out.add(
             Neuron(
                 loc=node.loc,
@@ -285,9 +288,9 @@ class _Builder:
                 reset=Reset(
                     kind=RESETS[stepped.reset],
                     amount=given("reset", stepped.amount, 0.0),
-                    phase=phase,
+                    phase=stepped.phase,
                 ),
-                spike_phase=phase,
+                spike_phase=stepped.spike_phase,
                 floor=None if stepped.floor is None else given("floor", stepped.floor, 0.0),
             )
         )
@@ -295,7 +298,9 @@ class _Builder:
     def _state(self, name: str, field: str, after: Value, read: Value | None) -> Value:
         """Make a state that is read now and holds ``after`` in the next step."""
         held = read or self._new(name, field, FLOAT, after.shape)
-        shown = "" if after.name in self.ports.values() else after.name
+        shown = text(self.nodes[name].metadata, f"names.{field}_returned")
+        if shown is None:
+            shown = "" if after.name in self.ports.values() else after.name
         self.states.append(State(read=held, next=after.name, output=shown))
         return held
 

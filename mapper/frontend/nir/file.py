@@ -61,6 +61,13 @@ class Node:
             raise refuse("nan-weights", f"'{name}' holds values that are no numbers", loc=self.loc)
         return array
 
+    def weight(self) -> Array:
+        """Return the weights; integers of eight bits stay what they were rounded to."""
+        array = self.array("weight")
+        held = self.fields["weight"]
+        whole = not isinstance(held, str) and held.dtype.kind in "iu"
+        return array.astype(np.int64) if whole and np.abs(array).max(initial=0) < 128 else array
+
     def integers(self, name: str) -> tuple[int, ...]:
         """Return a field of whole numbers below 2**31, flat."""
         array = self.array(name).reshape(-1)
@@ -289,7 +296,7 @@ def _text(held: object, loc: str) -> str:
         held = str(int(held))  # versions before 0.1 number their nodes
     if isinstance(held, np.ndarray):
         return _text(held.item(), loc)
-    if not isinstance(held, str) or not held or len(held) > MAX_TEXT:
+    if not isinstance(held, str) or len(held) > MAX_TEXT:
         raise _broken(f"a text is {str(held)[:40]!r}", loc)
     return held
 

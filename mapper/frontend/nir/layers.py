@@ -56,7 +56,7 @@ class LayerWriter:
         return writers[kind](x)
 
     def _linear(self, x: Value) -> Value:
-        weight = self.node.array("weight")
+        weight = self.node.weight()
         x = self._of_rank(x, 1)
         if weight.ndim != 2:
             raise self._unsupported(f"weights of shape {weight.shape}; two axes are read")
@@ -91,7 +91,7 @@ class LayerWriter:
     # --- windows -----------------------------------------------------------------------------
 
     def _conv1d(self, x: Value) -> Value:
-        weight = self.node.array("weight")
+        weight = self.node.weight()
         x = self._of_rank(x, 2)
         if weight.ndim != 3 or len(x.shape) != 2:
             raise self._invalid(f"weights {weight.shape} do not fit an input of {x.shape}")
@@ -105,7 +105,7 @@ class LayerWriter:
         return result
 
     def _conv2d(self, x: Value) -> Value:
-        weight = self.node.array("weight")
+        weight = self.node.weight()
         x = self._of_rank(x, 3)
         if weight.ndim != 4 or len(x.shape) != 3:
             raise self._invalid(f"weights {weight.shape} do not fit an input of {x.shape}")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import get_args
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from mapper.diagnostics import refuse
 from mapper.frontend.nir.file import Node
 from mapper.frontend.nir.rules import ResetRule, Rules, number, said_in, text
 from mapper.ir.core import Array
+from mapper.ir.neurons import Phase, ResetPhase
 
 Shape = tuple[int, ...]
 SPIKING = frozenset({"IF", "LIF", "CubaLIF"})
@@ -30,7 +32,8 @@ class Stepped:
     strict: bool = True
     reset: ResetRule | None = None
     amount: Array | None = None
-    late: bool = False
+    phase: ResetPhase = "same"
+    spike_phase: Phase = "same"
     floor: Array | None = None
 
 
@@ -103,6 +106,7 @@ def _firing(body: Stepped, node: Node, shape: Shape, rules: Rules) -> Stepped:
         amount = spread(node.array("v_reset"), shape, "v_reset", node)
     if rules.late and node.kind == "CubaLIF":
         amount = amount * body.leak  # Spyx takes it away before the membrane leaks
+    phase, spike_phase = _phases(node, reset, rules)
     fires_at = text(node.metadata, "fires_at")
     said = number(node.metadata, "floor")
     floor = np.asarray(said) if said is not None else None
@@ -114,9 +118,23 @@ def _firing(body: Stepped, node: Node, shape: Shape, rules: Rules) -> Stepped:
         strict=rules.strict if fires_at is None else fires_at != ">=",
         reset=reset,
         amount=amount,
-        late=rules.late,
+        phase=phase,
+        spike_phase=spike_phase,
         floor=floor,
     )
+
+
+def _phases(node: Node, reset: ResetRule, rules: Rules) -> tuple[ResetPhase, Phase]:
+    """Return when a neuron resets and spikes; NIR knows one way, our own files name others."""
+    said = text(node.metadata, "reset_phase"), text(node.metadata, "spike_phase")
+    if said == (None, None) or rules.forced_reset:
+        return ("next", "next") if rules.late else ("same", "same")
+    phase = next((p for p in get_args(ResetPhase) if p == said[0]), "same")
+    kind = {"late": ("value", "zero"), "guarded": ("subtract",)}.get(phase, (reset,))
+    if reset not in kind:
+        message = f"a {phase} reset is no reset by '{reset}'"
+        raise refuse("invalid-model", message, loc=node.loc)
+    return phase, "next" if said[1] == "next" else "same"
 
 
 def spread(array: Array, shape: Shape, name: str, node: Node) -> Array:
