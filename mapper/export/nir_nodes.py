@@ -72,15 +72,14 @@ class NodeWriter:
         if op.bias is None:
             data["bias"] = np.zeros(op.result.shape[0], np.float32)
             data["metadata"]["bias"] = "none"
-        across = slice(1, None) if plane else slice(None)
         sizes = {
-            "stride": op.stride[across],
-            "dilation": op.dilation[across],
-            "padding": _symmetric(op.padding, op.loc)[across],
-            "input_shape": op.x.shape[1:][across],
+            "stride": op.stride,
+            "dilation": op.dilation,
+            "padding": _symmetric(op.padding, op.loc),
+            "input_shape": op.x.shape[1:],
         }
         for name, pair in sizes.items():
-            data[name] = np.array(pair) if len(pair) > 1 else int(pair[0])
+            data[name] = int(pair[1]) if plane else np.array(pair)
         if plane:
             data["weight"] = data["weight"][:, :, 0]
             data["metadata"]["names"] |= {"x": op.x.name, "plane": op.result.name}

@@ -24,7 +24,8 @@ SUFFIXES = frozenset({".nir", ".h5", ".hdf5"})
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 MAX_DEPTH = 16
 """Of nested graphs; libraries write at most one inside another."""
-MAX_NODES = 20_000
+MAX_PARTS = 1 << 18
+"""Nodes, fields and groups of one file."""
 MAX_EDGES = 200_000
 MAX_TEXT = 4096
 """Characters of one text."""
@@ -192,8 +193,8 @@ class _Reader:
 
     def _count(self, more: int, loc: str) -> None:
         self.nodes += more
-        if self.nodes > MAX_NODES * 16:
-            raise refuse("model-too-large", f"more than {MAX_NODES * 16} parts", loc=loc)
+        if self.nodes > MAX_PARTS:
+            raise refuse("model-too-large", f"more than {MAX_PARTS} parts", loc=loc)
 
     def node(self, members: dict[str, Any], loc: str, depth: int) -> Node | Net:
         if depth > MAX_DEPTH:

@@ -129,7 +129,8 @@ def _phases(node: Node, reset: ResetRule, rules: Rules) -> tuple[ResetPhase, Pha
     said = text(node.metadata, "reset_phase"), text(node.metadata, "spike_phase")
     if said == (None, None) or rules.forced_reset:
         return ("next", "next") if rules.late else ("same", "same")
-    phase = next((p for p in get_args(ResetPhase) if p == said[0]), "same")
+    known: tuple[ResetPhase, ...] = get_args(ResetPhase)
+    phase: ResetPhase = next((p for p in known if p == said[0]), "same")
     kind = {"late": ("value", "zero"), "guarded": ("subtract",)}.get(phase, (reset,))
     if reset not in kind:
         message = f"a {phase} reset is no reset by '{reset}'"
