@@ -67,6 +67,13 @@ def test_one_time_constant_alone_gives_nothing_away(tmp_path):
     assert said(imported, "time step")
 
 
+def test_an_integrate_and_fire_neuron_speaks_for_the_whole_file(tmp_path):
+    imported, _ = read(tmp_path, iaf(r=full(1e4, 1)), seconds(), reset="zero")
+    leaky = [op for op in imported.graph.ops if isinstance(op, Neuron)][1]
+    assert leaky.leak == np.float32(0.995)
+    assert imported.warnings == ()
+
+
 def test_nodes_that_disagree_on_the_time_step_are_refused(tmp_path):
     graph = chain([1], iaf(), seconds())
     with pytest.raises(MappingError, match="nir-time-step"):

@@ -213,7 +213,8 @@ def _given_away(nodes: Mapping[str, Node]) -> float | None:
             return both
     if not leaky:
         return _common(fire) if fire else None
-    if fire and _common([*fire, DEFAULT_DT]) is None:
+    found = _common([*fire, DEFAULT_DT])
+    if fire and found is None:
         name = next(name for name, n in nodes.items() if n.kind == "IF")
         raise refuse(
             "nir-time-step",
@@ -222,7 +223,7 @@ def _given_away(nodes: Mapping[str, Node]) -> float | None:
             loc=nodes[name].loc,
             help="give --dt, or --library where one library wrote both",
         )
-    return None
+    return found if fire else None
 
 
 def _witnesses(node: Node) -> Iterator[float]:
