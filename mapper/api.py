@@ -12,7 +12,7 @@ from mapper.cost import DENSITY, Activity, Cost, estimate, measure, sensitivity,
 from mapper.cost.components import at_node
 from mapper.diagnostics import refuse
 from mapper.executor import write_arrays
-from mapper.frontend import describe, import_model
+from mapper.frontend import NirOptions, describe, import_model
 from mapper.ir.core import Array, Graph
 from mapper.mapping import make_build, source_of, summary
 from mapper.pipeline import After
@@ -46,9 +46,9 @@ __all__ = [
 Progress = Callable[[str], None]
 
 
-def inspect_model(model: Path) -> dict[str, Any]:
-    """Return what was recognised in a model."""
-    return {"schema": "spikeloom/inspect/1", **describe(import_model(model))}
+def inspect_model(model: Path, nir: NirOptions | None = None) -> dict[str, Any]:
+    """Return what was recognised in a model; ``nir`` says what a NIR file leaves open."""
+    return {"schema": "spikeloom/inspect/1", **describe(import_model(model, nir))}
 
 
 @one_blas_thread
@@ -62,6 +62,7 @@ def compile_model(
     after: After | None = None,
     print_after: tuple[str, ...] = (),
     stop_after: str | None = None,
+    nir: NirOptions | None = None,
 ) -> dict[str, Any] | None:
     """Map a model onto a target and write the build folder.
 
@@ -75,7 +76,7 @@ def compile_model(
         _check_pass(name)
     check_replaceable(output)
     loaded = load_target(target)
-    imported = import_model(model)
+    imported = import_model(model, nir)
     recordings = None
     if calibrate is not None:
         recordings = Recording.read(calibrate, imported.graph.inputs).inputs
@@ -91,7 +92,7 @@ def compile_model(
     if build is None:
         return None
     write_build(build, output)
-    return {**summary(build), "folder": str(output)}
+    return {**summary(build), "folder": str(output), "warnings": list(imported.warnings)}
 
 
 @one_blas_thread
@@ -168,17 +169,19 @@ def verify(
     recording: Path,
     *,
     model: Path | None = None,
+    nir: NirOptions | None = None,
     progress: Progress = lambda text: None,
 ) -> dict[str, Any]:
-    """Verify a model against ONNX Runtime, or every ring of a build folder."""
+    """Verify a model against ONNX Runtime or given outputs, or every ring of a build folder."""
     if not path.is_dir():
-        return verify_model(path, read_arrays(recording), str(recording), progress).as_dict()
+        arrays = read_arrays(recording)
+        return verify_model(path, arrays, str(recording), progress, nir).as_dict()
     progress("checking the folder")
     build = read_build(path)
     recorded = Recording.read(recording, build.hardware.inputs)
     reference = None
     if model is not None:
-        reference = reference_ring(model, build, recorded.inputs, progress)
+        reference = reference_ring(model, build, recorded.inputs, progress, nir)
     return verify_recorded(build, recorded, reference, progress).as_dict()
 
 

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from mapper import __version__, api, tables
 from mapper.diagnostics import Diagnostic, MappingError, printable
+from mapper.frontend import LIBRARIES, NirOptions
 from passes import Pass
 
 P = ParamSpec("P")
@@ -29,11 +30,25 @@ log = Console(stderr=True, highlight=False)
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
 
 Json = Annotated[bool, typer.Option("--json", help="Print data for machines on stdout.")]
-Model = Annotated[Path, typer.Argument(help="Trained network, an .onnx file.")]
+Model = Annotated[Path, typer.Argument(help="Trained network, .onnx or .nir.")]
 Folder = Annotated[Path, typer.Argument(help="Folder that 'compile' wrote.")]
 Target = Annotated[str, typer.Option(help="Target name, or path of a .toml file.")]
 Calibrate = Annotated[
     Path | None, typer.Option(help="Recordings (.npz) that set input codes and readout.")
+]
+Dt = Annotated[float | None, typer.Option(help="NIR: seconds of one time step.")]
+ResetTo = Annotated[
+    str | None,
+    typer.Option(
+        "--reset",
+        help="NIR: at a spike, go to v_reset (value) or zero, or subtract v_threshold.",
+    ),
+]
+Integration = Annotated[
+    str | None, typer.Option(help="NIR: euler (1 - dt/tau) or exponential (exp(-dt/tau)).")
+]
+Library = Annotated[
+    str | None, typer.Option(help=f"NIR: whose conventions hold: {', '.join(LIBRARIES)}.")
 ]
 WeightBits = Annotated[int | None, typer.Option(help="Width of a weight, 2..8.")]
 
@@ -70,6 +85,11 @@ def command(name: str) -> Callable[[Callable[P, Any]], Callable[P, None]]:
         return run
 
     return register
+
+
+def _warn(answer: Mapping[str, Any]) -> None:
+    for text in answer.get("warnings", ()):
+        print(printable(f"warning: {text}"), file=sys.stderr)
 
 
 def _internal(error: Exception) -> Diagnostic:
@@ -149,9 +169,18 @@ def demo(
 
 
 @command("inspect")
-def inspect(model: Model, as_json: Json = False) -> dict[str, Any]:
+def inspect(
+    model: Model,
+    dt: Dt = None,
+    reset: ResetTo = None,
+    integration: Integration = None,
+    library: Library = None,
+    as_json: Json = False,
+) -> dict[str, Any]:
     """Show what was recognised in a model: layers, neurons, time form, parameters."""
-    answer = api.inspect_model(model)
+    answer = api.inspect_model(
+        model, NirOptions(dt=dt, reset=reset, integration=integration, library=library)
+    )
     if not as_json:
         out.print(tables.inspection(answer))
     return answer
@@ -170,6 +199,10 @@ def compile_(
     stop_after: Annotated[
         str | None, typer.Option(metavar="PASS", help="Print the graph here and write nothing.")
     ] = None,
+    dt: Dt = None,
+    reset: ResetTo = None,
+    integration: Integration = None,
+    library: Library = None,
     as_json: Json = False,
 ) -> dict[str, Any] | None:
     """Map a trained network onto a target and write the build folder."""
@@ -189,7 +222,9 @@ def compile_(
         after=after,
         print_after=tuple(print_after or ()),
         stop_after=stop_after,
+        nir=NirOptions(dt=dt, reset=reset, integration=integration, library=library),
     )
+    _warn(answer or {})
     if not as_json and answer is not None:
         out.print(tables.compiled(answer))
     return answer
@@ -217,15 +252,21 @@ def run(
 
 @command("verify")
 def verify(
-    path: Annotated[Path, typer.Argument(help="A model (.onnx) or a build folder.")],
+    path: Annotated[Path, typer.Argument(help="A model (.onnx, .nir) or a build folder.")],
     recording: Annotated[Path, typer.Option("--input", help="Inputs (.npz); may hold 'labels'.")],
     model: Annotated[
         Path | None, typer.Option(help="For a build folder: its model, for ring 3.")
     ] = None,
+    dt: Dt = None,
+    reset: ResetTo = None,
+    integration: Integration = None,
+    library: Library = None,
     as_json: Json = False,
 ) -> dict[str, Any]:
     """Check a model against ONNX Runtime, or all rings of a build."""
-    answer = api.verify(path, recording, model=model, progress=report_progress)
+    nir = NirOptions(dt=dt, reset=reset, integration=integration, library=library)
+    answer = api.verify(path, recording, model=model, nir=nir, progress=report_progress)
+    _warn(answer)
     if not as_json:
         out.print(tables.verification(answer))
     return answer
@@ -274,6 +315,10 @@ def compare(
         Path | None, typer.Option("-o", "--output", help="Keep the builds in this folder.")
     ] = None,
     weight_bits: WeightBits = None,
+    dt: Dt = None,
+    reset: ResetTo = None,
+    integration: Integration = None,
+    library: Library = None,
     as_json: Json = False,
 ) -> dict[str, Any]:
     """Map a network onto several targets and put their costs side by side."""
@@ -284,8 +329,10 @@ def compare(
         recording=recording,
         output=output,
         weight_bits=weight_bits,
+        nir=NirOptions(dt=dt, reset=reset, integration=integration, library=library),
         progress=report_progress,
     )
+    _warn(answer)
     if not as_json:
         out.print(tables.comparison(answer))
     return answer

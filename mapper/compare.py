@@ -10,7 +10,7 @@ from mapper import __version__
 from mapper.build import DEMO_SCHEMA, Build, check_replaceable, write_build, written_aside
 from mapper.cost import DENSITY, Activity, estimate, measure
 from mapper.diagnostics import refuse
-from mapper.frontend import Imported, import_model
+from mapper.frontend import Imported, NirOptions, import_model
 from mapper.mapping import make_build, source_of, summary
 from mapper.recordings import Recording, to_codes, to_reals
 from mapper.threads import one_blas_thread
@@ -31,13 +31,14 @@ def compare_model(
     recording: Path | None = None,
     output: Path | None = None,
     weight_bits: int | None = None,
+    nir: NirOptions | None = None,
     progress: Progress = lambda text: None,
 ) -> dict[str, Any]:
     """Map a model onto several targets; with recordings, calibrate, run and count real spikes."""
     loaded = [load_target(name) for name in targets]
     if not loaded:
         raise refuse("unknown-target", "no targets to compare", loc="--targets")
-    imported = import_model(model)
+    imported = import_model(model, nir)
     recorded = None if recording is None else Recording.read(recording, imported.graph.inputs)
     rows = []
     for target in loaded:
@@ -51,6 +52,7 @@ def compare_model(
         "network": imported.graph.name,
         "activity": "measured" if recorded is not None else f"density {DENSITY:g}",
         "targets": rows,
+        "warnings": list(imported.warnings),
     }
 
 

@@ -30,13 +30,15 @@ def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) 
 def inspection(answer: Data) -> RenderableType:
     """The layers of a model, and what else was recognised."""
     totals = answer["totals"]
+    form = answer["producer"] if answer["opset"] is None else f"opset {answer['opset']}"
     head = (
-        f"{answer['name']}: time as one {answer['time_form']}, opset {answer['opset']}, "
+        f"{answer['name']}: time as one {answer['time_form']}, {form}, "
         f"{totals['weights']} weights, {totals['neurons']} neurons"
     )
     columns = ["layer", "operation", "result", "carries", "weights", "details"]
     rows = table("", columns, (_inspected(layer) for layer in answer["layers"]))
-    notes = [Text(printable(f"warning: {text}")) for text in answer["warnings"]]
+    notes = [Text(printable(f"note: {text}")) for text in answer["notes"]]
+    notes += [Text(printable(f"warning: {text}")) for text in answer["warnings"]]
     return Group(Text(printable(head)), rows, *notes)
 
 

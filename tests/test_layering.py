@@ -15,6 +15,7 @@ LAYERS = (
     ("mapper.ir", "mapper.diagnostics", "mapper.rendering", "targets"),
     ("passes",),
     ("mapper.frontend", "mapper.executor", "mapper.cost", "mapper.report"),
+    ("mapper.export",),
     (
         "mapper.pipeline",
         "mapper.recordings",

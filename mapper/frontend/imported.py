@@ -18,6 +18,7 @@ from mapper.frontend.echoes import (
 )
 from mapper.frontend.load import nodes_of, read_model
 from mapper.frontend.logic import type_of
+from mapper.frontend.nir import NirOptions, is_nir, read_nir
 from mapper.frontend.states import Dynamics, find_dynamics, missing_state
 from mapper.frontend.time import other_form
 from mapper.frontend.trace import Trace, trace
@@ -58,7 +59,8 @@ class Imported:
     time_form: str
     """How the file holds time: ``step``, one time step with its state as inputs and outputs."""
     producer: str
-    opset: int
+    opset: int | None
+    """None for a NIR file."""
     ports: tuple[Port, ...]
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -68,13 +70,53 @@ class Imported:
         return next(port for port in self.ports if port.name == name)
 
 
-def import_model(path: Path | str) -> Imported:
-    """Read an ONNX model of one time step into a graph of float network ops.
+def import_model(path: Path | str, options: NirOptions | None = None) -> Imported:
+    """Read a trained network into a graph of float network ops.
+
+    Args:
+        path: An ONNX model of one time step, or a NIR file (HDF5, whatever its suffix).
+        options: What a NIR file leaves open; nothing else takes any.
 
     Raises:
-        MappingError: The model cannot be read; ``docs/frontend.md`` lists the codes.
+        MappingError: The model cannot be read; ``docs/frontend.md`` and ``docs/nir.md`` list the
+            codes. ``nir-option`` for options with an ONNX file.
     """
-    path = Path(path)
+    path, options = Path(path), options or NirOptions()
+    if is_nir(path):
+        return _import_nir(path, options)
+    if options.given:
+        raise refuse(
+            "nir-option",
+            "--dt, --reset, --integration and --library are for NIR files; an ONNX file says all "
+            "of this itself",
+            loc=path.name,
+        )
+    return _import_onnx(path)
+
+
+def _import_nir(path: Path, options: NirOptions) -> Imported:
+    read = read_nir(path, options)
+    graph = read.graph
+    shapes = {v.name: v.shape for v in (*graph.inputs, *graph.outputs)}
+    for state in graph.states:
+        shapes.setdefault(state.read.name, state.read.shape)
+        shapes.setdefault(state.output or state.read.name, state.read.shape)
+    ports = (
+        Port(name=name, model_shape=shape, graph_shape=shape, batch_axis=None)
+        for name, shape in shapes.items()
+    )
+    return Imported(
+        graph=graph,
+        time_form="step",
+        producer=f"nir {read.version}",
+        opset=None,
+        ports=tuple(ports),
+        warnings=read.warnings,
+        notes=read.notes,
+    )
+
+
+def _import_onnx(path: Path) -> Imported:
     model = read_model(path)
     first = _trace(model, path)
     echoes = likely_echoes(first)

@@ -13,6 +13,7 @@ from mapper.diagnostics import MappingError, refuse
 from mapper.frontend.imported import import_model
 from mapper.frontend.inline import KNOWN
 from mapper.frontend.load import nodes_of, read_model
+from mapper.frontend.nir import is_nir
 from mapper.ir.core import Array
 
 Step = Callable[[Mapping[str, Array]], dict[str, Array]]
@@ -41,6 +42,12 @@ def run_reference(
         MappingError: The file cannot be read, or ``no-reference``: no engine here can run it.
     """
     path = Path(path)
+    if is_nir(path):
+        raise refuse(
+            "no-reference",
+            "no engine here runs NIR files: compare with expected_<output> arrays",
+            loc=path.name,
+        )
     model = read_model(path)
     if states is None:
         states = {s.read.name: s.output for s in import_model(path).graph.states if s.output}

@@ -49,6 +49,9 @@ class Verification:
     inexact: tuple[Mapping[str, Any], ...] = ()
     """By inexact pass: what it changed, against the source network."""
 
+    warnings: tuple[str, ...] = ()
+    """What was assumed in reading a model."""
+
     @property
     def bit_exact(self) -> bool:
         return all(ring.status != "mismatch" for ring in self.rings)
@@ -69,6 +72,8 @@ class Verification:
             answer["spike_agreement_by_layer"] = dict(self.layer_agreement)
         if self.inexact:
             answer["inexact_passes"] = [dict(item) for item in self.inexact]
+        if self.warnings:
+            answer["warnings"] = list(self.warnings)
         return answer
 
 

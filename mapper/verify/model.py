@@ -8,7 +8,7 @@ import numpy as np
 
 from mapper.build import Build, sha256
 from mapper.diagnostics import MappingError, refuse
-from mapper.frontend import Imported, import_model, run_reference
+from mapper.frontend import Imported, NirOptions, import_model, run_reference
 from mapper.ir.core import FLOAT, SPIKE, Array, Graph, Type
 from mapper.ir.evaluate import evaluate
 from mapper.ir.verify import graph_problems
@@ -28,6 +28,7 @@ def verify_model(
     arrays: Mapping[str, Array],
     where: str,
     progress: Callable[[str], None] = lambda text: None,
+    nir: NirOptions | None = None,
 ) -> Verification:
     """Run ring 1 and ring 3 of a model.
 
@@ -37,9 +38,10 @@ def verify_model(
             input; reference outputs ``expected_<output>``.
         where: The file the arrays are from.
         progress: Told what comes next.
+        nir: What a NIR file leaves open.
     """
     progress("import")
-    imported = import_model(path)
+    imported = import_model(path, nir)
     graph = imported.graph
     states = [state.read.name for state in graph.states]
     inputs = pick_inputs(arrays, graph.inputs, where, states)
@@ -59,6 +61,7 @@ def verify_model(
         rings=tuple(rings),
         accuracy=None if labels is None else accuracy(found[output], labels),
         spike_agreement=agreement(found, expected, spikes) if spikes else None,
+        warnings=imported.warnings,
     )
 
 
@@ -172,7 +175,11 @@ def _place(output: str, off: Array, found: Array, expected: Array) -> dict[str, 
 
 
 def reference_ring(
-    path: Path, build: Build, inputs: Mapping[str, Array], progress: Callable[[str], None]
+    path: Path,
+    build: Build,
+    inputs: Mapping[str, Array],
+    progress: Callable[[str], None],
+    nir: NirOptions | None = None,
 ) -> Ring:
     """Run ring 3 for a build, with the model it was made from.
 
@@ -187,5 +194,5 @@ def reference_ring(
             loc=str(path),
             help="give the model the build was compiled from",
         )
-    checked = verify_model(path, inputs, str(path), progress)
+    checked = verify_model(path, inputs, str(path), progress, nir)
     return next(ring for ring in checked.rings if ring.name == REFERENCE)

@@ -1,0 +1,1 @@
+"""Write imported networks in forms that other tools read."""
