@@ -36,7 +36,8 @@ def check_neurons(trace: Trace, dynamics: Dynamics, graph: Graph) -> None:
     ops = {op.membrane.name: op for op in graph.ops if isinstance(op, Neuron)}
     for neuron in dynamics.neurons:
         region = _region_of(neuron, trace)
-        op = replace(ops[neuron.membrane.read.name], spike_phase=neuron.spike_phase)
+        phase = "same" if neuron.firing is None else neuron.firing.phase
+        op = replace(ops[neuron.membrane.read.name], spike_phase=phase)
         for point in _points(neuron, region.atoms):
             _check(neuron, op, graph.constants, region, point, trace)
 

@@ -73,9 +73,36 @@ def _components(trace: Trace, echoes: Sequence[Echo]) -> list[Candidates]:
 
 
 def _choices(component: Candidates, trace: Trace) -> list[Choice]:
-    """Return assignments of inputs to outputs, the most plausible first."""
+    """Return assignments of inputs to outputs, the most plausible first.
+
+    Only the best is tried where names say which state is which, and none that takes a state for
+    data: a neuron that is not read must not pass for two that are.
+    """
     every = [choice for choice in islice(_assignments(list(component.items())), 4096) if choice]
-    return sorted(every, key=lambda choice: _merit(choice, trace), reverse=True)
+    ranked = sorted(every, key=lambda choice: _merit(choice, trace), reverse=True)
+    named = max(_same_names(choice) for choice in ranked)
+    data = _possible_data(component, trace)
+    return [
+        choice
+        for choice in ranked
+        if _same_names(choice) == named and not _forgets(choice, component, data)
+    ] or ranked[:1]
+
+
+def _same_names(choice: Choice) -> int:
+    return sum(same_name(i, o) for o, i in choice.items())
+
+
+def _possible_data(component: Candidates, trace: Trace) -> set[str]:
+    """Return the input that must be data, where every input might be a state."""
+    states = {name for inputs in component.values() for name in inputs}
+    return set() if set(trace.inputs) - states else {next(iter(trace.inputs))}
+
+
+def _forgets(choice: Choice, component: Candidates, data: set[str]) -> bool:
+    """Say whether an input is left out that the next value of is at hand."""
+    free = {o: set(inputs) - set(choice.values()) for o, inputs in component.items()}
+    return any(inputs - data for output, inputs in free.items() if output not in choice)
 
 
 def _assignments(items: Sequence[tuple[str, list[str]]]) -> Iterator[Choice]:
@@ -92,7 +119,7 @@ def _assignments(items: Sequence[tuple[str, list[str]]]) -> Iterator[Choice]:
 
 def _merit(choice: Choice, trace: Trace) -> tuple[float, ...]:
     """Rank by equal names, an input left for data, many pairs, matching and late places."""
-    names = sum(same_name(i, o) for o, i in choice.items())
+    names = _same_names(choice)
     inputs, outputs = list(trace.inputs), list(trace.outputs)
     places = sum(
         len(inputs) - inputs.index(i) == len(outputs) - outputs.index(o) for o, i in choice.items()
