@@ -162,10 +162,11 @@ def _fit_all(
     used = _used_comparisons(trace, pairs)
     heard = _heard(trace, echoes)
     groups = _groups([pair for pair in pairs if pair not in kept])
-    neurons = [fit(group, trace.comparisons.all, used, heard) for group in groups]
+    live = _live_comparisons(trace)
+    neurons = [fit(group, live, used, heard) for group in groups]
     explained = {event for neuron in neurons for event in neuron.events}
     reads = {pair.read for pair in pairs}
-    for event in trace.comparisons.all:
+    for event in live:
         touched = [a.name for a in forms.depends_on(event.level) if a in reads]
         if touched and event not in explained:
             raise UnfitError(f"{touched[0]!r} is compared outside its neuron", event.loc)
@@ -212,6 +213,19 @@ def _used_comparisons(trace: Trace, pairs: Sequence[Pair]) -> set[Fires]:
             if isinstance(atom, Fires) and pair.read not in set(forms.depends_on(atom.level)):
                 used.add(atom)
     return used
+
+
+def _live_comparisons(trace: Trace) -> list[Fires]:
+    """Return the comparisons that anything still depends on, in the model's order."""
+    waiting = [trace.form(name) for name in trace.outputs]
+    waiting += [operand.form for layer in needed_layers(trace) for operand in layer.operands]
+    live: set[Fires] = set()
+    while waiting:
+        atoms = forms.depends_on(waiting.pop())
+        fresh = {atom for atom in atoms if isinstance(atom, Fires)} - live
+        live |= fresh
+        waiting.extend(event.level for event in fresh)
+    return [event for event in trace.comparisons.all if event in live]
 
 
 def needed_layers(trace: Trace) -> list[Layer]:

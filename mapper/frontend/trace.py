@@ -190,6 +190,8 @@ def _visit_branch(node: Node, state: Trace) -> None:
 def _results(node: Node, state: Trace) -> Sequence[Tensor]:
     if node.op in ("Shape", "Size") or _is_known(node):
         return _folded(node)
+    if node.op == "CastLike" and isinstance(node.inputs[0], Constant):
+        return [node.inputs[0]]  # numbers are the same in whatever type the network computes
     try:
         return [_guarded(node, lambda: _result(node, state))]
     except NotAffineError as error:
