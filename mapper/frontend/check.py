@@ -240,6 +240,11 @@ def _cut(
     return [nodes[name] for name in ordered], list(leaves), constants
 
 
+def _asks(atom: Atom, reads: set[Atom]) -> bool:
+    """Say whether an atom compares a state, in a way that the fit had no need of."""
+    return isinstance(atom, Fires) and any(a in reads for a in forms.depends_on(atom.level))
+
+
 def _single(array: Array) -> Array:
     """Return a constant in the precision the network computes in."""
     return array.astype(np.float32) if array.dtype == np.float64 else array
@@ -255,9 +260,9 @@ def _single_cast(node: NodeProto) -> NodeProto:
 
 def _is_leaf(form: Form, neuron: Fitted, node: NodeProto) -> bool:
     """Say whether a tensor comes from outside a neuron: layers, data, spikes of others."""
-    own = {pair.read for pair in neuron.pairs} | neuron.events
+    reads: set[Atom] = {pair.read for pair in neuron.pairs}
     atoms = list(forms.depends_on(form))
-    if any(atom in own for atom in atoms):
-        return form.alias in {pair.read for pair in neuron.pairs}
+    if any(atom in reads | neuron.events or _asks(atom, reads) for atom in atoms):
+        return form.alias in reads
     rounds = node.op_type in QUANTISING
     return rounds or form.alias is not None or any(isinstance(atom, Fires) for atom in atoms)

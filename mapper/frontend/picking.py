@@ -113,7 +113,7 @@ def _nearest(node: Node, length: int, size: int, scale: float) -> Numbers:
     return tuple(min(max(_ROUNDINGS[rounding](p), 0), length - 1) for p in places)
 
 
-_COORDINATES = {
+_COORDINATES: Mapping[str, Callable[[int, float, int, int], float]] = {
     "asymmetric": lambda k, scale, length, size: k / scale,
     "half_pixel": lambda k, scale, length, size: (k + 0.5) / scale - 0.5,
     "pytorch_half_pixel": lambda k, scale, length, size: (
@@ -123,7 +123,7 @@ _COORDINATES = {
         k * (length - 1) / (size - 1) if size > 1 else 0.0
     ),
 }
-_ROUNDINGS = {
+_ROUNDINGS: Mapping[str, Callable[[float], int]] = {
     "floor": floor,
     "ceil": ceil,
     "round_prefer_floor": lambda p: ceil(p - 0.5),
@@ -146,7 +146,7 @@ def rearranged(node: Node, x: Form, before: Numbers, after: Numbers) -> Form:
 
 def _mirrored(places: Array, length: int) -> Array:
     period = max(1, 2 * (length - 1))
-    return (length - 1) - np.abs(places % period - (length - 1))
+    return np.asarray((length - 1) - np.abs(places % period - (length - 1)))
 
 
 _PADDINGS: Mapping[str, Callable[[Array, int], Array]] = {

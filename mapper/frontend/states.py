@@ -75,34 +75,28 @@ def _components(trace: Trace, echoes: Sequence[Echo]) -> list[Candidates]:
 def _choices(component: Candidates, trace: Trace) -> list[Choice]:
     """Return assignments of inputs to outputs, the most plausible first.
 
-    Only the best is tried where names say which state is which, and none that takes a state for
-    data: a neuron that is not read must not pass for two that are.
+    All of them pair as many names, and as many states, as can be: a neuron that is not read must
+    not pass for a smaller one whose other states are data.
     """
     every = [choice for choice in islice(_assignments(list(component.items())), 4096) if choice]
     ranked = sorted(every, key=lambda choice: _merit(choice, trace), reverse=True)
-    named = max(_same_names(choice) for choice in ranked)
-    data = _possible_data(component, trace)
-    return [
-        choice
-        for choice in ranked
-        if _same_names(choice) == named and not _forgets(choice, component, data)
-    ] or ranked[:1]
+    best = max(_same_names(choice) for choice in ranked)
+    ranked = [choice for choice in ranked if _same_names(choice) == best]
+    data = _likely_data(component, trace)
+    if any(data.isdisjoint(choice.values()) for choice in ranked):
+        ranked = [choice for choice in ranked if data.isdisjoint(choice.values())]
+    longest = max(map(len, ranked))
+    return [choice for choice in ranked if len(choice) == longest]
 
 
 def _same_names(choice: Choice) -> int:
     return sum(same_name(i, o) for o, i in choice.items())
 
 
-def _possible_data(component: Candidates, trace: Trace) -> set[str]:
-    """Return the input that must be data, where every input might be a state."""
+def _likely_data(component: Candidates, trace: Trace) -> set[str]:
+    """Return the input that is taken for data where every input might be a state: the first."""
     states = {name for inputs in component.values() for name in inputs}
     return set() if set(trace.inputs) - states else {next(iter(trace.inputs))}
-
-
-def _forgets(choice: Choice, component: Candidates, data: set[str]) -> bool:
-    """Say whether an input is left out that the next value of is at hand."""
-    free = {o: set(inputs) - set(choice.values()) for o, inputs in component.items()}
-    return any(inputs - data for output, inputs in free.items() if output not in choice)
 
 
 def _assignments(items: Sequence[tuple[str, list[str]]]) -> Iterator[Choice]:
