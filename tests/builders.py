@@ -31,7 +31,7 @@ from mapper.ir.core import (
 from mapper.ir.crossbar import CountActive, CrossbarMvm, partial_sum_range
 from mapper.ir.encoding import Encoding, Kind
 from mapper.ir.hardware import ScaledAdd, UpdateMembrane
-from mapper.ir.network import Add, Concat, MaxPool2d, Merge, Reshape, SumPool2d, Transpose
+from mapper.ir.network import Add, Concat, MaxPool2d, Merge, Reshape, SumPool2d, Take, Transpose
 from mapper.ir.neurons import IntegerNeuron
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import ConvTranspose2d, Linear, Synapse, matrix_range
@@ -346,6 +346,11 @@ class Builder:
     def transpose(self, x: Value, order: Sequence[int]) -> Value:
         result = Value(self.fresh("turned"), x.type, tuple(x.shape[i] for i in order))
         return self.add_op(Transpose(x=x, order=tuple(order), result=result))
+
+    def take(self, x: Value, indices: Sequence[int], axis: int = 0) -> Value:
+        shape = (*x.shape[:axis], len(indices), *x.shape[axis + 1 :])
+        result = Value(self.fresh("taken"), x.type, shape)
+        return self.add_op(Take(x=x, indices=tuple(indices), axis=axis, result=result))
 
     def concat(self, parts: Sequence[Value], axis: int = 0) -> Value:
         shape = list(parts[0].shape)

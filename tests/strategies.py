@@ -306,6 +306,9 @@ def _pool(net: Builder, draw: Draw, rng: np.random.Generator, x: Value) -> Value
 
 def _transpose(net: Builder, draw: Draw, rng: np.random.Generator, x: Value) -> Value:
     turned = net.transpose(x, draw(st.permutations(range(3))))
+    axis = draw(st.integers(0, 2))
+    elements = st.integers(0, turned.shape[axis] - 1)
+    turned = net.take(turned, draw(st.lists(elements, min_size=1, max_size=4)), axis)
     return net.concat([turned, turned], axis=draw(st.integers(0, 2)))
 
 

@@ -73,9 +73,30 @@ def _components(trace: Trace, echoes: Sequence[Echo]) -> list[Candidates]:
 
 
 def _choices(component: Candidates, trace: Trace) -> list[Choice]:
-    """Return assignments of inputs to outputs, the most plausible first."""
+    """Return assignments of inputs to outputs, the most plausible first.
+
+    All of them pair as many names, and as many states, as can be: a neuron that is not read must
+    not pass for a smaller one whose other states are data.
+    """
     every = [choice for choice in islice(_assignments(list(component.items())), 4096) if choice]
-    return sorted(every, key=lambda choice: _merit(choice, trace), reverse=True)
+    ranked = sorted(every, key=lambda choice: _merit(choice, trace), reverse=True)
+    best = max(_same_names(choice) for choice in ranked)
+    ranked = [choice for choice in ranked if _same_names(choice) == best]
+    data = _likely_data(component, trace)
+    if any(data.isdisjoint(choice.values()) for choice in ranked):
+        ranked = [choice for choice in ranked if data.isdisjoint(choice.values())]
+    longest = max(map(len, ranked))
+    return [choice for choice in ranked if len(choice) == longest]
+
+
+def _same_names(choice: Choice) -> int:
+    return sum(same_name(i, o) for o, i in choice.items())
+
+
+def _likely_data(component: Candidates, trace: Trace) -> set[str]:
+    """Return the input that is taken for data where every input might be a state: the first."""
+    states = {name for inputs in component.values() for name in inputs}
+    return set() if set(trace.inputs) - states else {next(iter(trace.inputs))}
 
 
 def _assignments(items: Sequence[tuple[str, list[str]]]) -> Iterator[Choice]:
@@ -92,7 +113,7 @@ def _assignments(items: Sequence[tuple[str, list[str]]]) -> Iterator[Choice]:
 
 def _merit(choice: Choice, trace: Trace) -> tuple[float, ...]:
     """Rank by equal names, an input left for data, many pairs, matching and late places."""
-    names = sum(same_name(i, o) for o, i in choice.items())
+    names = _same_names(choice)
     inputs, outputs = list(trace.inputs), list(trace.outputs)
     places = sum(
         len(inputs) - inputs.index(i) == len(outputs) - outputs.index(o) for o, i in choice.items()
@@ -135,10 +156,11 @@ def _fit_all(
     used = _used_comparisons(trace, pairs)
     heard = _heard(trace, echoes)
     groups = _groups([pair for pair in pairs if pair not in kept])
-    neurons = [fit(group, trace.comparisons.all, used, heard) for group in groups]
+    live = _live_comparisons(trace)
+    neurons = [fit(group, live, used, heard) for group in groups]
     explained = {event for neuron in neurons for event in neuron.events}
     reads = {pair.read for pair in pairs}
-    for event in trace.comparisons.all:
+    for event in live:
         touched = [a.name for a in forms.depends_on(event.level) if a in reads]
         if touched and event not in explained:
             raise UnfitError(f"{touched[0]!r} is compared outside its neuron", event.loc)
@@ -185,6 +207,19 @@ def _used_comparisons(trace: Trace, pairs: Sequence[Pair]) -> set[Fires]:
             if isinstance(atom, Fires) and pair.read not in set(forms.depends_on(atom.level)):
                 used.add(atom)
     return used
+
+
+def _live_comparisons(trace: Trace) -> list[Fires]:
+    """Return the comparisons that anything still depends on, in the model's order."""
+    waiting = [trace.form(name) for name in trace.outputs]
+    waiting += [operand.form for layer in needed_layers(trace) for operand in layer.operands]
+    live: set[Fires] = set()
+    while waiting:
+        atoms = forms.depends_on(waiting.pop())
+        fresh = {atom for atom in atoms if isinstance(atom, Fires)} - live
+        live |= fresh
+        waiting.extend(event.level for event in fresh)
+    return [event for event in trace.comparisons.all if event in live]
 
 
 def needed_layers(trace: Trace) -> list[Layer]:

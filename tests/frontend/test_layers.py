@@ -167,7 +167,11 @@ def test_a_batch_norm_is_a_factor_and_an_offset_per_channel(tmp_path):
 
 @pytest.mark.parametrize(
     ("part", "node"),
-    [(nn.ReLU, "Relu"), (partial(nn.Upsample, scale_factor=2), "Resize"), (nn.Tanh, "Tanh")],
+    [
+        (nn.ReLU, "Relu"),
+        (partial(nn.Upsample, scale_factor=2, mode="bilinear"), "Resize"),
+        (nn.Tanh, "Tanh"),
+    ],
 )
 def test_what_the_hardware_cannot_do_is_refused_at_its_node(part, node, tmp_path):
     path = exported(cnn(CONV, LEAKY, MIX, part), "legacy", tmp_path)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
+from mapper.diagnostics import MappingError
 from mapper.frontend import import_model, run_reference
 from mapper.frontend.echoes import same_name
 from mapper.ir.core import SPIKE
@@ -137,3 +138,72 @@ def test_initial_states_are_read_under_the_models_names(tmp_path):
     found = evaluate(imported.graph, {"x": x}, {"v": start})
     assert found["v_out"][:, 0, 0].tolist() == [0.375, 0.1875, 0.09375]
     assert (run_reference(path, {"x": x}, {"v": start})["v_out"] == found["v_out"]).all()
+
+
+def three_states(*names):
+    """Two currents in a row and a membrane, all of one shape; returned with ``_out`` added."""
+    nodes = [
+        node("Mul", "a half", "a_less"),
+        node("Add", "a_less x", "a_out"),
+        node("Mul", "b half", "b_less"),
+        node("Add", "b_less a_out", "b_out"),
+        *leaky("b_out", "v", "s", "v_out"),
+    ]
+    proto = model(
+        nodes,
+        {"x": [1, 4], "a": [1, 4], "b": [1, 4], "v": [1, 4]},
+        {"s": [1, 4], "a_out": [1, 4], "b_out": [1, 4], "v_out": [1, 4]},
+        NUMBERS,
+    )
+    renamed = dict(zip(("a", "b", "v", "a_out", "b_out", "v_out"), names, strict=False))
+    for port in (*proto.graph.input, *proto.graph.output):
+        port.name = renamed.get(port.name, port.name)
+    for item in proto.graph.node:
+        item.input[:] = [renamed.get(name, name) for name in item.input]
+        item.output[:] = [renamed.get(name, name) for name in item.output]
+    return proto
+
+
+@pytest.mark.parametrize("names", ["", "pqrklm"], ids=["named", "without-names"])
+def test_a_neuron_of_three_states_does_not_pass_for_one_of_two_and_data(names, tmp_path):
+    with pytest.raises(MappingError) as caught:
+        import_model(saved(three_states(*names), tmp_path))
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.code == "unsupported-neuron"
+    assert "it has 3 states" in diagnostic.message
+
+
+def test_a_sum_of_states_that_fires_is_no_membrane(tmp_path):
+    """Two decaying currents, and spikes where their sum passes the threshold."""
+    nodes = [
+        node("Mul", "a half", "a_less"),
+        node("Add", "a_less x", "a_out"),
+        node("Mul", "b one", "b_less"),
+        node("Sub", "b_less x", "b_out"),
+        node("Add", "a_out b_out", "total"),
+        node("Greater", "total one", "fires"),
+        node("Cast", "fires", "s", to=TensorProto.FLOAT),
+    ]
+    proto = model(
+        nodes,
+        {"x": [1, 4], "a": [1, 4], "b": [1, 4]},
+        {"s": [1, 4], "a_out": [1, 4], "b_out": [1, 4]},
+        NUMBERS,
+    )
+    with pytest.raises(MappingError, match=r"a sum of states|depend"):
+        import_model(saved(proto, tmp_path))
+
+
+def test_a_membrane_may_be_the_output_of_a_neuron_that_nobody_hears(tmp_path):
+    """The reset asks the old membrane; no node asks the new one."""
+    nodes = [
+        node("Greater", "v one", "fires"),
+        node("Cast", "fires", "r", to=TensorProto.FLOAT),
+        node("Mul", "v half", "less"),
+        node("Add", "less x", "u"),
+        node("Sub", "u r", "v_out"),
+        node("Identity", "v_out", "readout"),
+    ]
+    ports = {"v_out": [1, 4], "readout": [1, 4]}
+    path = saved(model(nodes, {"x": [1, 4], "v": [1, 4]}, ports, NUMBERS), tmp_path)
+    assert_equal_to_reference(path)

@@ -8,7 +8,7 @@ import pytest
 from mapper.ir.core import SPIKE, Const, Graph, IntType, Op, Span, State, Value
 from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.encoding import Encoding
-from mapper.ir.network import Add, Concat, Merge, Reshape
+from mapper.ir.network import Add, Concat, Merge, Reshape, Take
 from mapper.ir.neurons import Decay, IntegerNeuron
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import Linear
@@ -142,3 +142,15 @@ def test_merging_and_shaping_check_what_they_join():
     assert "4 elements in, 2 out" in of_op(Reshape(x=X, result=replace(X, shape=(2,))))
     assert "sum spans 0..2, too wide for u1" in of_op(Add(terms=(X, X), result=X))
     assert "8 elements along axis 0" in of_op(Concat(parts=(X, X), result=X))
+
+
+def test_taking_elements_checks_their_numbers():
+    two = replace(X, shape=(2,))
+    assert of_op(Take(x=X, indices=(3, 0), result=two)) == ""
+    assert "element 4 is taken of 4" in of_op(Take(x=X, indices=(4, 0), result=two))
+    assert "no axis 1 among 1" in of_op(Take(x=X, indices=(0, 1), axis=1, result=two))
+    assert "taking gives (2,), but the result has (4,)" in of_op(
+        Take(x=X, indices=(1, 0), result=X)
+    )
+    wide = replace(two, type=IntType(2, signed=False))
+    assert "input is u1, but the result is u2" in of_op(Take(x=X, indices=(0, 1), result=wide))
