@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mapper.frontend.imported import Imported
+from mapper.frontend.result import Imported
 from mapper.ir.core import SPIKE, Const, Constants, FloatType, Graph, Op, Scalar, Type, Value
 from mapper.ir.neurons import Neuron
 from mapper.ir.synapses import Synapse
