@@ -8,7 +8,7 @@ from mapper.diagnostics import MappingError, refuse
 from mapper.ir.core import FLOAT, INT64, Array, Const, Constants, IntType, Op, Value
 from mapper.ir.hardware import ScaledAdd
 from mapper.ir.infer import settled
-from mapper.ir.network import Add, Concat, MaxPool2d, Reshape, SumPool2d, Transpose
+from mapper.ir.network import Add, Concat, MaxPool2d, Reshape, SumPool2d, Take, Transpose
 from mapper.ir.synapses import Synapse, group_products
 from mapper.ir.windows import wordline_inputs
 from passes.rewrite import simplest
@@ -96,7 +96,7 @@ def sum_pool(op: SumPool2d, x: Meaning) -> tuple[Op, Meaning]:
     return pooled, Meaning(value=pooled.result, scale=x.scale, offset=simplest(offset[0]))
 
 
-def moved(op: Reshape | Transpose, x: Meaning) -> tuple[Op, Meaning]:
+def moved(op: Reshape | Take | Transpose, x: Meaning) -> tuple[Op, Meaning]:
     """Elements keep their meaning where they go."""
     there = settled(replace(op, x=x.value), {})
     scale, offset = (spread(table, x.value, op) for table in (x.scale, x.offset))

@@ -7,7 +7,7 @@ import numpy as np
 
 from mapper.ir.core import INT64, Array, Coding, Const, Constants, Graph, Op, param
 from mapper.ir.hardware import ScaledAdd
-from mapper.ir.network import Add, MaxPool2d, Reshape, SumPool2d, Transpose
+from mapper.ir.network import Add, MaxPool2d, Reshape, SumPool2d, Take, Transpose
 from mapper.ir.neurons import IntegerNeuron
 from passes.meaning import spread
 from passes.rewrite import number, simplest
@@ -32,7 +32,7 @@ def _carried(op: Op, known: list[Array], constants: Constants) -> Array | None:
     if isinstance(op, SumPool2d):
         padded = any(op.window.padding)
         return None if padded else known[0] * prod(op.window.kernel)
-    if isinstance(op, Reshape | Transpose):
+    if isinstance(op, Reshape | Take | Transpose):
         return spread(known[0], op.x, op)
     if isinstance(op, Add):
         return np.asarray(sum(known))

@@ -7,7 +7,7 @@ import networkx as nx
 
 from mapper.ir.core import Graph, Op
 from mapper.ir.hardware import ScaledAdd
-from mapper.ir.network import Add, MaxPool2d, Reshape, SumPool2d, Transpose
+from mapper.ir.network import Add, MaxPool2d, Reshape, SumPool2d, Take, Transpose
 from mapper.ir.neurons import IntegerNeuron
 from mapper.ir.readout import ShiftAndAdd
 from passes.rewrite import dataflow
@@ -15,7 +15,7 @@ from passes.rewrite import dataflow
 _MOST = 4
 """Fraction bits of a sum; a sixteenth of a weight step is far below what one bit can tell."""
 
-_CARRIERS = (Add, MaxPool2d, Reshape, ScaledAdd, SumPool2d, Transpose)
+_CARRIERS = (Add, MaxPool2d, Reshape, ScaledAdd, SumPool2d, Take, Transpose)
 
 
 def finer_sums(graph: Graph, rescaled: set[str]) -> dict[str, int]:

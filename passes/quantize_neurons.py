@@ -28,6 +28,7 @@ from mapper.ir.network import (
     Reshape,
     Scale,
     SumPool2d,
+    Take,
     Transpose,
 )
 from mapper.ir.neurons import Decay, IntegerNeuron, Neuron
@@ -137,7 +138,7 @@ class _Rewriter:
             return *meaning.max_pool(op, known[0]), {}
         if isinstance(op, SumPool2d):
             return *meaning.sum_pool(op, known[0]), {}
-        if isinstance(op, Reshape | Transpose):
+        if isinstance(op, Reshape | Take | Transpose):
             return *meaning.moved(op, known[0]), {}
         if isinstance(op, Merge):
             return op, meaning.plain(op.result), {}

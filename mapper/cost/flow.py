@@ -8,7 +8,7 @@ import numpy as np
 
 from mapper.ir.core import Graph, Span
 from mapper.ir.crossbar import CrossbarMvm
-from mapper.ir.network import Concat, MaxPool2d, Merge, Reshape, Transpose
+from mapper.ir.network import Concat, MaxPool2d, Merge, Reshape, Take, Transpose
 from mapper.ir.synapses import Synapse
 from targets import Chip
 
@@ -18,7 +18,7 @@ OUTSIDE = -1
 LayerOp = CrossbarMvm | Synapse
 """An op that starts a layer; a ``Synapse`` left in a lowered graph is on the digital unit."""
 
-_PASSING = (Concat, MaxPool2d, Merge, Reshape, Transpose)
+_PASSING = (Concat, MaxPool2d, Merge, Reshape, Take, Transpose)
 """Ops whose result still comes from where their operands came from."""
 
 Feeds = dict[str, frozenset[int]]

@@ -14,7 +14,16 @@ from mapper.executor.onnx_nodes import Nodes
 from mapper.ir.core import Constants, IntType, Op, Scalar, Value, param
 from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.hardware import ScaledAdd, UpdateMembrane
-from mapper.ir.network import Add, Concat, MaxPool2d, Merge, Reshape, SumPool2d, Transpose
+from mapper.ir.network import (
+    Add,
+    Concat,
+    MaxPool2d,
+    Merge,
+    Reshape,
+    SumPool2d,
+    Take,
+    Transpose,
+)
 from mapper.ir.neurons import Decay, IntegerNeuron
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import Conv2d, ConvTranspose2d, Linear, Synapse
@@ -97,6 +106,11 @@ def _reshape(at: Lowering, op: Reshape) -> list[str]:
 
 def _transpose(at: Lowering, op: Transpose) -> list[str]:
     return [at.nodes.transpose(at.of(op.x), 0, *(i + 1 for i in op.order))]
+
+
+def _take(at: Lowering, op: Take) -> list[str]:
+    indices = at.nodes.integers(*op.indices)
+    return [at.nodes.op("Gather", at.of(op.x), indices, axis=op.axis + 1)]
 
 
 def _concat(at: Lowering, op: Concat) -> list[str]:
@@ -263,6 +277,7 @@ _RULES: Mapping[type[Op], Callable[[Lowering, Any], list[str]]] = {
     Add: _add,
     Merge: _merge,
     Reshape: _reshape,
+    Take: _take,
     Transpose: _transpose,
     Concat: _concat,
     ScaledAdd: _scaled_add,

@@ -15,7 +15,16 @@ from mapper.ir.core import Const, Graph, IntType, Op, Value
 from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.evaluate import defined_values
 from mapper.ir.hardware import ScaledAdd
-from mapper.ir.network import Add, Concat, MaxPool2d, Merge, Reshape, SumPool2d, Transpose
+from mapper.ir.network import (
+    Add,
+    Concat,
+    MaxPool2d,
+    Merge,
+    Reshape,
+    SumPool2d,
+    Take,
+    Transpose,
+)
 from mapper.ir.neurons import IntegerNeuron
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import Synapse
@@ -205,6 +214,10 @@ def _transpose(op: Transpose, write: Writer) -> str:
     return f"{write.of([op.x])}.transpose(0, {', '.join(str(i + 1) for i in op.order)})"
 
 
+def _take(op: Take, write: Writer) -> str:
+    return f"{write.of([op.x])}.take({list(op.indices)}, axis={op.axis + 1})"
+
+
 def _concat(op: Concat, write: Writer) -> str:
     return f"np.concatenate(({write.of(op.parts)},), axis={op.axis + 1})"
 
@@ -245,6 +258,7 @@ _EXPRESSIONS: dict[type, Callable[[Any, Writer], str]] = {
     Add: _add,
     Merge: _merge,
     Reshape: _reshape,
+    Take: _take,
     Transpose: _transpose,
     Concat: _concat,
     ScaledAdd: _scaled_add,

@@ -36,7 +36,8 @@ def check_neurons(trace: Trace, dynamics: Dynamics, graph: Graph) -> None:
     ops = {op.membrane.name: op for op in graph.ops if isinstance(op, Neuron)}
     for neuron in dynamics.neurons:
         region = _region_of(neuron, trace)
-        op = replace(ops[neuron.membrane.read.name], spike_phase=neuron.spike_phase)
+        phase = "same" if neuron.firing is None else neuron.firing.phase
+        op = replace(ops[neuron.membrane.read.name], spike_phase=phase)
         for point in _points(neuron, region.atoms):
             _check(neuron, op, graph.constants, region, point, trace)
 
@@ -53,8 +54,9 @@ def _check(
     expected = region.run(point.values, trace)
     if neuron.firing is not None:  # a comparison the other way round says "does not fire"
         event = neuron.firing.event
-        spike = {**point.values, event: actual[event.tensor]}
-        actual[event.tensor] = forms.evaluate(trace.form(event.tensor), spike)
+        spike = {**point.values, event: actual.pop(event.tensor)}
+        for tensor in _telling(event, trace):
+            actual[tensor] = forms.evaluate(trace.form(tensor), spike)
     unsure = np.zeros(neuron.shape, dtype=bool)
     if not point.tie:
         unsure = _unsure(neuron, op, constants, point)
@@ -63,6 +65,16 @@ def _check(
         close = np.abs(reference - value) <= TOLERANCE * (1.0 + np.abs(value))
         if not np.all(close | unsure):
             raise _disagreement(neuron)
+
+
+def _telling(event: Fires, trace: Trace) -> list[str]:
+    """Return a tensor of the model that depends on a comparison alone, where there is one."""
+    names = (event.tensor, *trace.interior)
+    return next(([n] for n in names if n in trace.tensors and _is_of(trace.form(n), event)), [])
+
+
+def _is_of(form: Form, event: Fires) -> bool:
+    return form.atoms() == [event]
 
 
 def _disagreement(neuron: Fitted) -> MappingError:
@@ -185,7 +197,7 @@ class _Region:
 def _region_of(neuron: Fitted, trace: Trace) -> _Region:
     outputs = [pair.output for pair in neuron.pairs]
     if neuron.firing is not None:
-        outputs.append(neuron.firing.event.tensor)
+        outputs.extend(_telling(neuron.firing.event, trace))
     nodes, leaves, constants = _cut(outputs, neuron, trace)
     ports = [helper.make_tensor_value_info(n, TensorProto.FLOAT, None) for n in leaves]
     results = [helper.make_tensor_value_info(n, TensorProto.FLOAT, None) for n in outputs]
@@ -218,14 +230,27 @@ def _cut(
             continue
         tensor = trace.tensors[name]
         if isinstance(tensor, Constant):
-            constants[name] = tensor.array
+            constants[name] = _single(tensor.array)
         elif name in trace.interior and not _is_leaf(tensor, neuron, trace.interior[name]):
-            nodes[name] = trace.interior[name]
+            nodes[name] = _single_cast(trace.interior[name])
             waiting.extend(trace.interior[name].input)
         else:
             leaves[name] = None
     ordered = [name for name in trace.interior if name in nodes]
     return [nodes[name] for name in ordered], list(leaves), constants
+
+
+def _single(array: Array) -> Array:
+    """Return a constant in the precision the network computes in."""
+    return array.astype(np.float32) if array.dtype == np.float64 else array
+
+
+def _single_cast(node: NodeProto) -> NodeProto:
+    """Return a node that casts to double precision as one that casts to single precision."""
+    targets = [a.i for a in node.attribute if a.name == "to"]
+    if node.op_type != "Cast" or targets != [TensorProto.DOUBLE]:
+        return node
+    return helper.make_node("Cast", node.input, node.output, node.name, to=TensorProto.FLOAT)
 
 
 def _is_leaf(form: Form, neuron: Fitted, node: NodeProto) -> bool:

@@ -65,13 +65,13 @@ def elementwise(node: Node, comparisons: Comparisons) -> Form:
         left, right, strict = _COMPARED[node.op]
         level = forms.subtract(node.form(left), node.form(right))
         return comparisons.above_zero(level, strict, node)
-    if node.op == "Sign":
-        return _sign(node, comparisons)
+    if node.op in _JUDGED:
+        return _JUDGED[node.op](node, comparisons)
     return _RULES[node.op](node)
 
 
 def is_elementwise(op: str) -> bool:
-    return op in _RULES or op in _COMPARED or op == "Sign"
+    return op in _RULES or op in _COMPARED or op in _JUDGED
 
 
 _COMPARED = {
@@ -84,12 +84,30 @@ _COMPARED = {
 
 
 def _sign(node: Node, comparisons: Comparisons) -> Form:
-    """``Sign(Relu(x))`` is how some surrogates write ``x > 0``."""
+    """``Sign(Relu(x))`` and ``Relu(Sign(x))`` are how some surrogates write ``x > 0``."""
     x = node.form(0)
     clamp = x.alias
     if isinstance(clamp, Clamp) and np.all(clamp.bound == 0):
         return comparisons.above_zero(forms.reshape(clamp.inside, x.shape), True, node)
-    return forms.of_function(np.sign, [x])
+    above = comparisons.above_zero(x, True, node)
+    if forms.is_at_least_zero(x):
+        return above
+    below = comparisons.above_zero(forms.negate(x), True, node)
+    return forms.subtract(above, below)
+
+
+def _equal(node: Node, comparisons: Comparisons) -> Form:
+    """Equal is what neither is greater than the other: ``heaviside`` asks for that."""
+    left, right = node.form(0), node.form(1)
+    if forms.of_spikes(left) and forms.of_spikes(right):
+        return forms.of_function(np.equal, [left, right])
+    level = forms.subtract(left, right)
+    above = comparisons.above_zero(level, True, node)
+    return forms.subtract(comparisons.above_zero(level, False, node), above)
+
+
+_JUDGED: dict[str, Callable[[Node, Comparisons], Form]] = {"Equal": _equal, "Sign": _sign}
+"""Operators that ask on which side of zero a value is, without being comparisons."""
 
 
 def _tabulated(function: Callable[..., Array]) -> Callable[[Node], Form]:
@@ -113,6 +131,26 @@ def _power(node: Node) -> Form:
     if exponent.is_constant and np.all(exponent.constant == 2):
         return forms.multiply(forms.add(base, Form(exponent.shape, {})), base)
     return forms.of_function(np.power, [base, exponent])
+
+
+def _multiply(node: Node) -> Form:
+    a, b = node.form(0), node.form(1)
+    for sign, size in ((a, b), (b, a)):
+        if _is_sign_of(sign, size):
+            return size
+    return forms.multiply(a, b)
+
+
+def _is_sign_of(sign: Form, size: Form) -> bool:
+    """Say whether a form is the sign of one that is never negative: their product is the latter.
+
+    Some pools come back from a mean of powers that way.
+    """
+    event = sign.alias
+    if not isinstance(event, Fires) or not event.strict or sign.shape != size.shape:
+        return False
+    level = forms.reshape(event.level, size.shape)
+    return forms.is_at_least_zero(size) and forms.key_of(level) == forms.key_of(size)
 
 
 def _absolute(node: Node) -> Form:
@@ -142,6 +180,8 @@ def _cast(node: Node) -> Form:
         return x
     if target == TensorProto.BOOL:
         return forms.of_function(lambda v: v != 0, [x])
+    if not forms.of_spikes(x):
+        raise NotAffineError("makes an integer of an analogue value (several spikes a step)")
     return forms.of_function(np.trunc, [x])
 
 
@@ -209,10 +249,6 @@ def _not(x: Form) -> Form:
     return forms.subtract(of_array(np.ones(())), x)
 
 
-def _equal(node: Node) -> Form:
-    return forms.of_function(np.equal, node.forms())
-
-
 def _sum(node: Node) -> Form:
     return reduce(forms.add, node.forms())
 
@@ -245,16 +281,23 @@ def _same(node: Node) -> Form:
     return as_form(node.inputs[0]) if node.inputs[0] is not None else node.form(0)
 
 
+def _cast_like(node: Node) -> Form:
+    x = node.form(0)
+    if not forms.of_spikes(x):
+        raise NotAffineError("makes another type of an analogue value")
+    return x
+
+
 _RULES: dict[str, Callable[[Node], Form]] = {
     "Abs": _absolute,
     "Add": _binary(forms.add),
     "And": _binary(forms.multiply),
     "Cast": _cast,
+    "CastLike": _cast_like,
     "Ceil": _rounded(np.ceil),
     "Clip": _clip,
     "Div": _divide,
     "Dropout": _same,
-    "Equal": _equal,
     "Exp": _tabulated(np.exp),
     "Floor": _rounded(np.floor),
     "Identity": _same,
@@ -262,7 +305,7 @@ _RULES: dict[str, Callable[[Node], Form]] = {
     "Max": _maximum,
     "Mean": _mean,
     "Min": _minimum,
-    "Mul": _binary(forms.multiply),
+    "Mul": _multiply,
     "Neg": lambda node: forms.negate(node.form(0)),
     "Not": lambda node: _not(node.form(0)),
     "Or": _binary(_either),

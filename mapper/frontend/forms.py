@@ -221,12 +221,22 @@ def multiply(a: Form, b: Form) -> Form:
         for right, y in b.terms.items():
             if any(not atom.is_spike for atom in left & right):
                 raise NotAffineError("squares an analogue value")
-            product = left | right
+            product = _without_implied(left | right)
             old = terms.get(product)
             terms[product] = x * y if old is None else _sum(old, x * y)
         if len(terms) > 4 * MAX_TERMS:
             break  # refused below, before it grows further
     return _form(shape, terms)
+
+
+def _without_implied(product: Monomial) -> Monomial:
+    """Drop "reaches" beside "passes": what is above zero is not below it."""
+    fires = [atom for atom in product if isinstance(atom, Fires)]
+    if len(fires) < 2:
+        return product
+    passed = {key_of(atom.level) for atom in fires if atom.strict}
+    implied = [a for a in fires if not a.strict and key_of(a.level) in passed]
+    return product.difference(implied)
 
 
 def choose(condition: Form, yes: Form, no: Form) -> Form:
@@ -279,11 +289,13 @@ def of_table(shape: Shape, atoms: Sequence[Atom], values: Sequence[Array]) -> Fo
         for row in range(len(coefficients)):
             if row >> k & 1:
                 coefficients[row] = coefficients[row] - coefficients[row ^ (1 << k)]
-    monomials = (
-        frozenset(atom for k, atom in enumerate(atoms) if row >> k & 1)
-        for row in range(len(coefficients))
-    )
-    return _form(shape, dict(zip(monomials, coefficients, strict=True)))
+    terms: dict[Monomial, Array] = {}
+    for row, coefficient in enumerate(coefficients):
+        on = frozenset(atom for k, atom in enumerate(atoms) if row >> k & 1)
+        monomial = _without_implied(on)
+        old = terms.get(monomial)
+        terms[monomial] = coefficient if old is None else _sum(old, coefficient)
+    return _form(shape, terms)
 
 
 def of_function(function: Callable[..., Array], forms: Sequence[Form]) -> Form:

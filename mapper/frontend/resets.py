@@ -132,7 +132,10 @@ def reset_of(update: Form, read: Input, levels: Levels) -> ResetRule:
     if not inside:
         return ResetRule(kind="none", amount=zero, firing=None, fired_by=update, rest=update)
     if len(inside) > 1:
-        raise UnfitError("its reset depends on several comparisons", inside[-1].loc)
+        raise UnfitError(
+            "its reset depends on several comparisons (several spikes a step, or of both signs)",
+            inside[-1].loc,
+        )
     (event,) = inside
     assert isinstance(event, Fires)
     rest, fired = (with_outcome(update, event, value) for value in (0.0, 1.0))
@@ -247,6 +250,8 @@ def _other_level(level: Form, membrane: Form, read: Input) -> str:
     """Say why a comparison is not one of the membrane with a threshold."""
     extra = [a for a in level.atoms() if a not in membrane.atoms() and a is not read]
     foreign = [a.name for a in extra if isinstance(a, Input)]
+    if foreign and read not in level.atoms():
+        return f"what it compares is a sum of states ({', '.join(foreign)}), not one membrane"
     if foreign:
         return f"its threshold depends on {foreign[0]!r} (adaptive or refractory)"
     if any(isinstance(a, Fires) for a in extra):

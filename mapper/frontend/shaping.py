@@ -10,6 +10,7 @@ from mapper.frontend.forms import Form, Shape, of_atom
 from mapper.frontend.layers import Layer, Operand, PlainLayer, Writer
 from mapper.frontend.logic import type_of
 from mapper.frontend.node import Node, axis_of
+from mapper.frontend.picking import gathered, rearranged, sliced
 from mapper.frontend.synapses import sides_of
 from mapper.ir.core import FLOAT, IntType, Value
 from mapper.ir.network import Concat, Scale, SumPool2d, Transpose
@@ -17,7 +18,9 @@ from mapper.ir.windows import Sides, Window
 
 
 def reshaped(node: Node) -> Form:
-    """Any node that keeps elements and their order."""
+    """Any node that keeps elements and their order, or takes some of them."""
+    if node.op in _PICKS:
+        return _PICKS[node.op](node)
     x = node.form(0)
     shape = _SHAPES[node.op](node, x.shape)
     if prod(shape) != prod(x.shape):
@@ -66,43 +69,17 @@ def _tile(node: Node, shape: Shape) -> Shape:
     return tuple(n * r for n, r in zip(shape, repeats, strict=True))
 
 
-def _gather(node: Node, shape: Shape) -> Shape:
-    """Taking the only element of an axis is how exporters write ``x[0]``."""
-    axis, indices = axis_of(int(node.attribute("axis", 0)), len(shape)), node.constant(1).array
-    if shape[axis] != 1 or not np.all((indices == 0) | (indices == -1)):
-        raise node.unsupported(f"takes part of axis {axis} of {shape}")
-    return shape[:axis] + indices.shape + shape[axis + 1 :]
-
-
-def _slice(node: Node, shape: Shape) -> Shape:
-    starts, ends = node.integers("starts", 1) or (), node.integers("ends", 2) or ()
-    axes = node.integers("axes", 3) or tuple(range(len(starts)))
-    steps = node.integers("steps", 4) or (1,) * len(starts)
-    for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
-        length = shape[axis_of(axis, len(shape))]
-        if list(range(length)[slice(start, end, step)]) != list(range(length)):
-            raise node.unsupported(f"takes part of axis {axis} of {shape}")
-    return shape
-
-
-def _split(node: Node, shape: Shape) -> Shape:
-    if len(node.proto.output) != 1:
-        raise node.unsupported(f"cuts {shape} into {len(node.proto.output)} parts")
-    return shape
-
-
 _SHAPES = {
     "Expand": _expand,
     "Flatten": _flatten,
-    "Gather": _gather,
     "Reshape": _reshape,
-    "Slice": _slice,
-    "Split": _split,
     "Squeeze": _squeeze,
     "Tile": _tile,
     "Unsqueeze": _unsqueeze,
 }
-RESHAPING = frozenset(_SHAPES)
+_PICKS = {"Gather": gathered, "Slice": sliced}
+"""These keep everything where time or a list has one element."""
+RESHAPING = frozenset({*_SHAPES, *_PICKS})
 
 
 @dataclass(frozen=True, eq=False, repr=False, slots=True, kw_only=True)
@@ -125,6 +102,10 @@ def transposed(node: Node) -> Form:
     """``Transpose``; axes one element wide move for nothing."""
     x = node.form(0)
     order = tuple(node.attribute("perm", tuple(reversed(range(len(x.shape))))))
+    return _turned(node, x, order)
+
+
+def _turned(node: Node, x: Form, order: tuple[int, ...]) -> Form:
     if sorted(order) != list(range(len(x.shape))):
         raise node.unsupported(f"{order} does not permute the axes of {x.shape}")
     before = x.alias
@@ -199,19 +180,21 @@ def _write_join(loc: str, axis: int, values: tuple[Value, ...], result: Value, o
 
 
 def padded(node: Node) -> Form:
-    """``Pad`` with zeros around a plane: a pooling of single elements, padded."""
+    """``Pad`` around a plane: with zeros a pooling of single elements, else elements repeated."""
     x = node.form(0)
     mode = bytes(node.attribute("mode", b"constant")).decode("ascii", "replace")
     fill = node.setting("value", 2)
     held = node.integers("pads", 1)
-    if mode != "constant" or (fill is not None and np.any(fill != 0)) or held is None:
-        raise node.unsupported("only padding with zeros is read")
+    if held is None or (mode == "constant" and fill is not None and np.any(fill != 0)):
+        raise node.unsupported("only padding with zeros or with elements of the input is read")
     axes = node.integers("axes", 3) or tuple(range(len(x.shape)))
     begin, end = [0] * len(x.shape), [0] * len(x.shape)
     for k, axis in enumerate(axes):
         place = axis_of(axis, len(x.shape))
         begin[place], end[place] = held[k], held[k + len(axes)]
-    if not any((*begin, *end)):
+    x = rearranged(node, x, tuple(begin), tuple(end))
+    begin, end = [max(0, n) for n in begin], [max(0, n) for n in end]
+    if mode != "constant" or not any((*begin, *end)):
         return x
     if len(x.shape) not in (3, 4) or x.shape[0] != 1 or any((*begin[:2], *end[:2])):
         raise node.unsupported(f"only height and width are padded, the input is {x.shape}")
@@ -242,3 +225,23 @@ def _padded(node: Node, x: Form, sides: Sides) -> Form:
         how=write,
     )
     return of_atom(layer, (1, plane[0], *positions[4 - len(x.shape) :]))
+
+
+def unfolded(node: Node) -> Form:
+    """``DepthToSpace`` and ``SpaceToDepth``: channels become positions, or the other way round."""
+    x, block = node.form(0), int(node.attribute("blocksize", 0))
+    if len(x.shape) != 4 or block < 1:
+        raise node.unsupported(f"blocks of {block} in {x.shape}")
+    n, c, h, w = x.shape
+    if node.op == "SpaceToDepth":
+        apart, order = (n, c, h // block, block, w // block, block), (0, 3, 5, 1, 2, 4)
+        result = (n, c * block**2, h // block, w // block)
+    elif bytes(node.attribute("mode", b"DCR")) == b"CRD":
+        apart, order = (n, c // block**2, block, block, h, w), (0, 1, 4, 2, 5, 3)
+        result = (n, c // block**2, h * block, w * block)
+    else:
+        apart, order = (n, block, block, c // block**2, h, w), (0, 3, 4, 1, 5, 2)
+        result = (n, c // block**2, h * block, w * block)
+    if prod(apart) != prod(x.shape):
+        raise node.unsupported(f"{x.shape} does not divide into blocks of {block}")
+    return forms.reshape(_turned(node, forms.reshape(x, apart), order), result)

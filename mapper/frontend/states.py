@@ -73,9 +73,36 @@ def _components(trace: Trace, echoes: Sequence[Echo]) -> list[Candidates]:
 
 
 def _choices(component: Candidates, trace: Trace) -> list[Choice]:
-    """Return assignments of inputs to outputs, the most plausible first."""
+    """Return assignments of inputs to outputs, the most plausible first.
+
+    Only the best is tried where names say which state is which, and none that takes a state for
+    data: a neuron that is not read must not pass for two that are.
+    """
     every = [choice for choice in islice(_assignments(list(component.items())), 4096) if choice]
-    return sorted(every, key=lambda choice: _merit(choice, trace), reverse=True)
+    ranked = sorted(every, key=lambda choice: _merit(choice, trace), reverse=True)
+    named = max(_same_names(choice) for choice in ranked)
+    data = _possible_data(component, trace)
+    return [
+        choice
+        for choice in ranked
+        if _same_names(choice) == named and not _forgets(choice, component, data)
+    ] or ranked[:1]
+
+
+def _same_names(choice: Choice) -> int:
+    return sum(same_name(i, o) for o, i in choice.items())
+
+
+def _possible_data(component: Candidates, trace: Trace) -> set[str]:
+    """Return the input that must be data, where every input might be a state."""
+    states = {name for inputs in component.values() for name in inputs}
+    return set() if set(trace.inputs) - states else {next(iter(trace.inputs))}
+
+
+def _forgets(choice: Choice, component: Candidates, data: set[str]) -> bool:
+    """Say whether an input is left out that the next value of is at hand."""
+    free = {o: set(inputs) - set(choice.values()) for o, inputs in component.items()}
+    return any(inputs - data for output, inputs in free.items() if output not in choice)
 
 
 def _assignments(items: Sequence[tuple[str, list[str]]]) -> Iterator[Choice]:
@@ -92,7 +119,7 @@ def _assignments(items: Sequence[tuple[str, list[str]]]) -> Iterator[Choice]:
 
 def _merit(choice: Choice, trace: Trace) -> tuple[float, ...]:
     """Rank by equal names, an input left for data, many pairs, matching and late places."""
-    names = sum(same_name(i, o) for o, i in choice.items())
+    names = _same_names(choice)
     inputs, outputs = list(trace.inputs), list(trace.outputs)
     places = sum(
         len(inputs) - inputs.index(i) == len(outputs) - outputs.index(o) for o, i in choice.items()
@@ -135,10 +162,11 @@ def _fit_all(
     used = _used_comparisons(trace, pairs)
     heard = _heard(trace, echoes)
     groups = _groups([pair for pair in pairs if pair not in kept])
-    neurons = [fit(group, trace.comparisons.all, used, heard) for group in groups]
+    live = _live_comparisons(trace)
+    neurons = [fit(group, live, used, heard) for group in groups]
     explained = {event for neuron in neurons for event in neuron.events}
     reads = {pair.read for pair in pairs}
-    for event in trace.comparisons.all:
+    for event in live:
         touched = [a.name for a in forms.depends_on(event.level) if a in reads]
         if touched and event not in explained:
             raise UnfitError(f"{touched[0]!r} is compared outside its neuron", event.loc)
@@ -185,6 +213,19 @@ def _used_comparisons(trace: Trace, pairs: Sequence[Pair]) -> set[Fires]:
             if isinstance(atom, Fires) and pair.read not in set(forms.depends_on(atom.level)):
                 used.add(atom)
     return used
+
+
+def _live_comparisons(trace: Trace) -> list[Fires]:
+    """Return the comparisons that anything still depends on, in the model's order."""
+    waiting = [trace.form(name) for name in trace.outputs]
+    waiting += [operand.form for layer in needed_layers(trace) for operand in layer.operands]
+    live: set[Fires] = set()
+    while waiting:
+        atoms = forms.depends_on(waiting.pop())
+        fresh = {atom for atom in atoms if isinstance(atom, Fires)} - live
+        live |= fresh
+        waiting.extend(event.level for event in fresh)
+    return [event for event in trace.comparisons.all if event in live]
 
 
 def needed_layers(trace: Trace) -> list[Layer]:

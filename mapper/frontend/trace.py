@@ -22,7 +22,7 @@ from onnx import (
 )
 
 from mapper.diagnostics import MappingError, refuse
-from mapper.frontend import forms, pooling, scaling, shaping, synapses
+from mapper.frontend import forms, picking, pooling, scaling, shaping, synapses
 from mapper.frontend.custom import DOMAINS, spelled_out
 from mapper.frontend.elementwise import Comparisons, elementwise, is_elementwise
 from mapper.frontend.fold import CannotFoldError, Constant, Quantised, fold
@@ -43,7 +43,9 @@ LAYERS: dict[str, Rule] = {
     "Concat": shaping.joined,
     "Conv": synapses.convolution,
     "ConvTranspose": synapses.transposed_convolution,
+    "DepthToSpace": shaping.unfolded,
     "DequantizeLinear": scaling.dequantise,
+    "GatherND": picking.gathered_first,
     "Gemm": synapses.general_product,
     "GlobalAveragePool": pooling.global_pool,
     "GlobalMaxPool": pooling.global_pool,
@@ -54,6 +56,8 @@ LAYERS: dict[str, Rule] = {
     "ReduceMax": pooling.reduction,
     "ReduceMean": pooling.reduction,
     "ReduceSum": pooling.reduction,
+    "Resize": picking.resized,
+    "SpaceToDepth": shaping.unfolded,
     "Transpose": shaping.transposed,
 }
 QUANTISING = frozenset({"QuantizeLinear", "DequantizeLinear"})
@@ -199,7 +203,11 @@ def _visit_branch(node: Node, state: Trace) -> None:
 def _results(node: Node, state: Trace) -> Sequence[Tensor]:
     if node.op in ("Shape", "Size") or _is_known(node):
         return _folded(node)
+    if node.op == "CastLike" and isinstance(node.inputs[0], Constant):
+        return [node.inputs[0]]  # numbers are the same in whatever type the network computes
     try:
+        if node.op == "Split":
+            return _guarded(node, lambda: picking.cut(node))
         return [_guarded(node, lambda: _result(node, state))]
     except NotAffineError as error:
         return _opaque(node, state, f"{node.op}: {error}", "")

@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast
 from mapper.ir.core import INT64, Constants, Graph, IntType, Op, Value, param
 from mapper.ir.crossbar import CountActive, CrossbarMvm, partial_sum_range
 from mapper.ir.hardware import ScaledAdd
-from mapper.ir.network import Add, Concat, MaxPool2d, Reshape, SumPool2d, Transpose
+from mapper.ir.network import Add, Concat, MaxPool2d, Reshape, SumPool2d, Take, Transpose
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import Synapse, matrix_range
 
@@ -93,7 +93,7 @@ def _ranged(op: ShiftAndAdd | ScaledAdd, constants: Constants) -> Op:
     return replace(op, result=replace(op.result, type=type))
 
 
-def _moved(op: MaxPool2d | Reshape | Transpose, constants: Constants) -> Op:
+def _moved(op: MaxPool2d | Reshape | Take | Transpose, constants: Constants) -> Op:
     return replace(op, result=replace(op.result, type=op.x.type))
 
 
@@ -126,6 +126,7 @@ _RULES: dict[type[Op], Callable[[Any, Constants], Op]] = {
     ScaledAdd: _ranged,
     MaxPool2d: _moved,
     Reshape: _moved,
+    Take: _moved,
     Transpose: _moved,
     SumPool2d: _summed,
     Add: _summed,

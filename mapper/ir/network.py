@@ -285,6 +285,39 @@ class Transpose(Op):
         return (operands[0].transpose(0, *(i + 1 for i in self.order)),)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Take(Op):
+    """Elements of one axis by their numbers: left out, repeated or in another order.
+
+    Element ``k`` along ``axis`` (no batch axis counted) is element ``indices[k]`` of the input.
+    Wires, nothing else: parts of a tensor, and maps enlarged by repeating their elements.
+    """
+
+    mnemonic: ClassVar[str] = "net.take"
+
+    x: Value
+    indices: tuple[int, ...]
+    axis: int = 0
+    result: Value
+
+    def verify(self, constants: Constants) -> Iterator[str]:
+        if not 0 <= self.axis < len(self.x.shape):
+            yield f"there is no axis {self.axis} among {len(self.x.shape)}"
+            return
+        length = self.x.shape[self.axis]
+        outside = [k for k in self.indices if not 0 <= k < length]
+        if outside:
+            yield f"element {outside[0]} is taken of {length}"
+        shape = (*self.x.shape[: self.axis], len(self.indices), *self.x.shape[self.axis + 1 :])
+        if shape != self.result.shape:
+            yield f"taking gives {shape}, but the result has {self.result.shape}"
+        if self.x.type != self.result.type:
+            yield f"input is {self.x.type}, but the result is {self.result.type}"
+
+    def evaluate(self, constants: Constants, *operands: Array) -> tuple[Array, ...]:
+        return (operands[0].take(self.indices, axis=self.axis + 1),)
+
+
 def fits(inner: Type, outer: Type) -> bool:
     """Say whether every number of one type is a number of the other."""
     if isinstance(inner, IntType) and isinstance(outer, IntType):

@@ -43,7 +43,7 @@ def verify_model(
     graph = imported.graph
     states = [state.read.name for state in graph.states]
     inputs = pick_inputs(arrays, graph.inputs, where, states)
-    initial = {s.read.name: arrays[s.read.name] for s in graph.states if s.read.name in arrays}
+    initial = _starts(arrays, graph, where)
     progress("imported network")
     found = evaluate(graph, inputs, initial=initial)
     rings = [_rules(graph)]
@@ -53,13 +53,29 @@ def verify_model(
     if expected:
         rings.append(compare(EXPECTED, graph, found, expected))
     spikes = [name for name in expected if _output_types(graph)[name] == SPIKE]
-    output, samples = graph.outputs[0].name, next(iter(inputs.values())).shape[1]
+    output, samples = next(iter(found)), next(iter(inputs.values())).shape[1]
     labels = wanted_classes(arrays, output, samples, where)
     return Verification(
         rings=tuple(rings),
         accuracy=None if labels is None else accuracy(found[output], labels),
         spike_agreement=agreement(found, expected, spikes) if spikes else None,
     )
+
+
+def _starts(arrays: Mapping[str, Array], graph: Graph, where: str) -> dict[str, Array]:
+    """Return the initial states ``[B, *shape]`` of a recording; ``[*shape]`` is one sample."""
+    found = {}
+    for value in (state.read for state in graph.states if state.read.name in arrays):
+        array = arrays[value.name]
+        whole = array.reshape(1, *value.shape) if array.shape == value.shape else array
+        if whole.shape[1:] != value.shape:
+            raise refuse(
+                "input-shape",
+                f"state {value.name!r} has shape {value.shape}, its array {array.shape}",
+                loc=where,
+            )
+        found[value.name] = whole
+    return found
 
 
 def _expected(
