@@ -87,3 +87,20 @@ def _start(port: _Port, batch: int, given: Array | None) -> Array:
 
 def _cast(array: Array, port: _Port) -> Array:
     return np.ascontiguousarray(array, dtype=port.dtype)
+
+
+def run_whole(path: Path | str, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Run a model of many time steps once, as it is.
+
+    Args:
+        path: The model.
+        arrays: By input name, in the model's shapes; zeros where an input is missing.
+
+    Raises:
+        MappingError: The file cannot be read, or ``no-reference``: no engine here can run it.
+    """
+    path = Path(path)
+    model = read_model(path)
+    ports = _ports(model)
+    fed = {n: _cast(arrays[n], p) if n in arrays else _start(p, 1, None) for n, p in ports.items()}
+    return engine_for(model, path)(fed)

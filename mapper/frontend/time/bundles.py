@@ -11,6 +11,7 @@ import numpy as np
 from onnx import NodeProto, helper
 
 from mapper.frontend.fold import ELEMENTWISE, fold
+from mapper.frontend.time.graded import fires_once
 from mapper.frontend.time.tensors import (
     Bundle,
     Known,
@@ -51,7 +52,7 @@ def applied(tape: Tape, proto: NodeProto, inputs: Inputs) -> list[Single]:
     if proto.op_type in RULES:
         return RULES[proto.op_type](tape, proto, inputs)
     if not any(isinstance(i, Bundle) for i in inputs):
-        return list(tape.emit(proto, _whole(tape, proto, inputs)))
+        return [_simplified(tape, part) for part in tape.emit(proto, _whole(tape, proto, inputs))]
     if proto.op_type in ELEMENTWISE:
         return _elementwise(tape, proto, inputs)
     axes = [i.axis if isinstance(i, Bundle) else None for i in inputs]
@@ -109,7 +110,7 @@ def lifted(tape: Tape, proto: NodeProto, inputs: Inputs, axis: int) -> list[Sing
     rows = []
     for t in range(length):
         parts = [i.parts[t] if isinstance(i, Bundle) else i for i in inputs]
-        rows.append(tape.emit(proto, parts))
+        rows.append([_simplified(tape, part) for part in tape.emit(proto, parts)])
     if any(part.shape[axis : axis + 1] != (1,) for row in rows for part in row):
         raise TimeFormError(f"{proto.op_type}: {MIXES}", tape.place(proto))
     return [bundled(axis, column) for column in zip(*rows, strict=True)]
@@ -126,6 +127,12 @@ def pieces(tape: Tape, tensor: Single, axis: int, like: NodeProto) -> list[Part]
         return [part]
     picks = (tape.known(np.asarray([k], np.int64)) for k in range(part.shape[axis]))
     return [tape.one("Gather", [part, pick], like, axis=axis) for pick in picks]
+
+
+def _simplified(tape: Tape, part: Part) -> Part:
+    step = tape.maker.get(part) if isinstance(part, Slot) else None
+    spike = fires_once(tape, step) if step is not None else None
+    return part if spike is None or spike.shape != part.shape else spike
 
 
 # --- elementwise and weighted --------------------------------------------------------------

@@ -9,7 +9,7 @@ from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, num
 from mapper.frontend.time.cut import live_steps
 from mapper.frontend.time.flatten import Clock
 from mapper.frontend.time.readouts import Reduction, Wanted
-from mapper.frontend.time.reroll import Rolled
+from mapper.frontend.time.reroll import Memory, Rolled
 from mapper.frontend.time.tensors import Known, Part, Shape, Slot, Tape
 from mapper.ir.core import Array
 
@@ -139,8 +139,8 @@ def one_step(rolled: Rolled, clock: Clock, outputs: Sequence[str]) -> StepModel:
             writer.read(slot, name, opened[name])
     names = [_state_name(rolled, k, writer) for k in range(len(rolled.memories))]
     for memory, name in zip(rolled.memories, names, strict=True):
-        opened[name] = memory.read.shape
-        writer.read(memory.read, name, memory.read.shape)
+        opened[name] = _state_shape(rolled, memory)
+        writer.read(memory.read, name, opened[name])
     parts = [part for _, part in rolled.outputs]
     writer.compute([*parts, *(memory.written for memory in rolled.memories)])
     readouts: dict[str, Readout] = {}
@@ -159,7 +159,7 @@ def one_step(rolled: Rolled, clock: Clock, outputs: Sequence[str]) -> StepModel:
     states = {}
     for memory, name in zip(rolled.memories, names, strict=True):
         states[name] = returned.get(name) or writer.fresh(f"{name}_out")
-        writer.write(memory.written, states[name], memory.read.shape)
+        writer.write(memory.written, states[name], opened[name])
     return StepModel(
         proto=writer.model(),
         states=states,
@@ -173,6 +173,19 @@ def step_shape(shape: Shape, axis: int) -> Shape:
     """Return the shape of one step without its time axis, if a batch axis is left."""
     inner = (*shape[:axis], *shape[axis + 1 :])
     return inner if inner[:1] == (1,) else shape
+
+
+def _state_shape(rolled: Rolled, memory: Memory) -> Shape:
+    """Return the shape of a state; axes of one element behind the others are dropped.
+
+    Two states of one neuron then agree, whatever a library summed over in between.
+    """
+    shape = memory.read.shape
+    if memory.start in rolled.tape.given:
+        return shape
+    while len(shape) > 2 and shape[-1] == 1:
+        shape = shape[:-1]
+    return shape
 
 
 def _output_shape(want: Wanted, part: Part) -> Shape:
