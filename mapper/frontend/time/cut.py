@@ -53,11 +53,12 @@ class Past:
         self.spiking = self._spiking()
 
     def _spiking(self) -> set[Slot]:
-        """Return comparisons and what elementwise nodes make of them."""
+        """Return comparisons and what elementwise nodes make of nothing else."""
         found: set[Slot] = set()
         for step in self.steps:
-            compares = step.proto.op_type in COMPARED
-            if compares or (step.proto.op_type not in WEIGHTED and found.intersection(step.slots)):
+            layer = step.proto.op_type in WEIGHTED
+            only = bool(step.slots) and found.issuperset(step.slots)
+            if step.proto.op_type in COMPARED or (only and not layer):
                 found.update(step.outputs)
         return found
 
@@ -96,7 +97,8 @@ class Past:
         price = 0 if slot in pinned else 2 * _TENSOR if op in WEIGHTED else _TENSOR
         net.add_edge(place, (slot, "out"), capacity=price)
         net.add_edge(place, "sink", capacity=_LATE)
-        again = _LAYER_AGAIN if op in WEIGHTED else _RESET_AGAIN if slot in self.spiking else 0
+        resets = slot in self.spiking or not self.spiking.isdisjoint(step.slots)
+        again = _LAYER_AGAIN if op in WEIGHTED else _RESET_AGAIN if resets else 0
         if again and slot not in pinned:
             net.add_edge("source", place, capacity=again)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from mapper.frontend.time.cut import Past, levels_of, live_steps
 from mapper.frontend.time.flatten import Laid
-from mapper.frontend.time.match import Match, Translation, match
+from mapper.frontend.time.match import Translation, match
 from mapper.frontend.time.readouts import Wanted, wanted
 from mapper.frontend.time.tensors import Known, Part, Slot, Step, Tape, TimeFormError
 
@@ -189,6 +189,7 @@ class _Roller:
     ) -> tuple[list[Part | None], list[Part | None], list[Part | None]]:
         """Follow the states back to the first step; every step on the way must be the same."""
         later: list[Part | None] = list(states)
+        after_first: list[Part | None] = list(written)
         for t in range(self.time - 1, -1, -1):
             roots = self._roots(t, states, written, outputs, later)
             found = match(self.tape, roots, frozenset(states), t - self.time)
@@ -196,9 +197,15 @@ class _Roller:
                 raise _differing(self.tape, *found.differs)
             if found.differs is not None:
                 return [None] * len(states), later, self._at(t, outputs)
-            later, after_first = _bound(states, found), later
+            later, after_first = [found.other.get(state) for state in states], later
         if self.time == 0:
-            return list(states), list(written), list(outputs)
+            later = list(states)
+        for start in later:
+            if not isinstance(start, Known) and start not in self.tape.known_starts:
+                raise TimeFormError(
+                    "what its first step starts from is computed from another input",
+                    help="give the states themselves as inputs",
+                )
         return later, after_first, self._at(0, outputs)
 
     def _roots(
@@ -219,10 +226,6 @@ class _Roller:
             want.parts[t] if len(want.parts) > 1 and not want.after else None
             for want in self.wants
         ]
-
-
-def _bound(states: Sequence[Slot], found: Match) -> list[Part | None]:
-    return [found.other.get(state) for state in states]
 
 
 def _differing(tape: Tape, mine: Part, theirs: Part) -> TimeFormError:

@@ -122,6 +122,11 @@ class Tape:
     _inferred: dict[object, list[tuple[Shape, int]]] = field(default_factory=dict)
     _count: int = 0
 
+    @property
+    def known_starts(self) -> set[Slot]:
+        """Slots that are there before the first step."""
+        return {*self.starts, *self.given}
+
     def known(self, array: Array, name: str = "") -> Known:
         """Return the one object that stands for an array of this value."""
         array = np.asarray(array)
