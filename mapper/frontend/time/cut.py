@@ -19,8 +19,10 @@ COMPARED = frozenset({"Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Sign"
 _TENSOR = 1_000_000
 _LAYER_AGAIN = 300_000
 _RESET_AGAIN = 10_000
+_SUM_AGAIN = 100
 _LATE = 10
-"""Prices of one state tensor, of computing a layer or a reset twice, of a later cut."""
+_NEVER = 10**12
+"""Prices of a state tensor, of computing a layer, a reset or a sum twice, and of a later cut."""
 
 
 def levels_of(tape: Tape) -> dict[Slot, int]:
@@ -79,15 +81,14 @@ class Past:
             for slot in step.slots:
                 source = (slot, "out") if slot in inner else "source"
                 for result in step.outputs:
-                    net.add_edge(source, (result, "in"))
+                    net.add_edge(source, (result, "in"), capacity=_NEVER)
         for slot in {s for step in self.after for s in step.slots}:
             if slot in inner:
-                net.add_edge((slot, "out"), "sink")
+                net.add_edge((slot, "out"), "sink", capacity=_NEVER)
             elif 0 <= self.levels[slot] < self.boundary:
                 return None
-        try:
-            _, (before, _) = nx.minimum_cut(net, "source", "sink")
-        except nx.NetworkXUnbounded:
+        price, (before, _) = nx.minimum_cut(net, "source", "sink")
+        if price >= _NEVER:
             return None
         crossing = {s for s in inner if (s, "in") in before and (s, "out") not in before}
         return sorted(crossing | (pinned & inner), key=lambda slot: slot.order) or None
@@ -98,7 +99,9 @@ class Past:
         net.add_edge(place, (slot, "out"), capacity=price)
         net.add_edge(place, "sink", capacity=_LATE)
         resets = slot in self.spiking or not self.spiking.isdisjoint(step.slots)
+        combines = len(set(step.slots)) > 1
         again = _LAYER_AGAIN if op in WEIGHTED else _RESET_AGAIN if resets else 0
+        again = again or (_SUM_AGAIN if combines else 0)
         if again and slot not in pinned:
             net.add_edge("source", place, capacity=again)
 

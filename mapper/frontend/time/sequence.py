@@ -1,7 +1,7 @@
 """Try where time may be in a model, and return the step networks that explain it."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from onnx import ModelProto, ValueInfoProto
@@ -14,11 +14,14 @@ from mapper.frontend.time.loops import SEQUENCES
 from mapper.frontend.time.refusals import many_steps
 from mapper.frontend.time.reroll import rolled
 from mapper.frontend.time.start import started
-from mapper.frontend.time.step import StepModel, one_step
+from mapper.frontend.time.step import Readout, StepModel, one_step
 from mapper.frontend.time.tensors import Shape, TimeFormError
 
-OPEN_LENGTH = 5
-"""Time steps that a model is laid out for where it leaves their number open."""
+OPEN_LENGTH = 7
+"""Time steps that a model is laid out for where it leaves their number open.
+
+A sum that is divided by it is a mean; by chance no model divides by seven.
+"""
 _PICKING = frozenset({"Gather", "Slice", "Split", *SEQUENCES, "Loop", "Scan"})
 
 
@@ -80,8 +83,10 @@ def _readings(
             first = first or error
             continue
         found = True
+        if is_open(model, clock):
+            step = replace(step, readouts=_of_any_length(step.readouts, clock))
         form = "-".join(sorted(laid.tape.forms)) or _form(model, clock)
-        yield Sequence(step=step, form=form, clock=clock, shapes=shapes, open=_is_open(model, clock))
+        yield Sequence(step=step, form=form, clock=clock, shapes=shapes, open=is_open(model, clock))
     if not found and first is not None:
         raise first
 
@@ -93,7 +98,18 @@ def _form(model: ModelProto, clock: Clock) -> str:
     return "unrolled" if picked else "sequence"
 
 
-def _is_open(model: ModelProto, clock: Clock) -> bool:
+def _of_any_length(readouts: Mapping[str, Readout], clock: Clock) -> dict[str, Readout]:
+    """Read a sum that is divided by the number of time steps as a mean."""
+    return {
+        name: replace(readout, reduction="mean", scale=readout.scale * clock.length)
+        if readout.reduction == "sum" and abs(readout.scale * clock.length - 1) < 1e-6
+        else readout
+        for name, readout in readouts.items()
+    }
+
+
+def is_open(model: ModelProto, clock: Clock) -> bool:
+    """Say whether a model leaves the number of its time steps open."""
     (name, axis) = next(iter(clock.axes.items()))
     port = next(port for port in model.graph.input if port.name == name)
     return not port.type.tensor_type.shape.dim[axis].dim_value
