@@ -19,8 +19,8 @@ from mapper.frontend.load import nodes_of, read_model
 from mapper.frontend.logic import type_of
 from mapper.frontend.result import Imported, Port
 from mapper.frontend.states import Dynamics, find_dynamics, missing_state
-from mapper.frontend.time.refusals import other_form
 from mapper.frontend.time.placed import in_time
+from mapper.frontend.time.refusals import other_form
 from mapper.frontend.time.sequence import Sequence, is_likely, sequences
 from mapper.frontend.trace import Trace, trace
 from mapper.ir.core import Graph
@@ -50,9 +50,10 @@ def import_model(path: Path | str) -> Imported:
 def _telling(errors: list[MappingError], model: ModelProto) -> MappingError:
     """Return the refusal that says more: that of the form the model is in."""
     step, sequence = errors[::-1] if is_likely(model) else errors
-    if step.diagnostics[0].code == "unsupported-time-form":
+    if is_likely(model) or step.diagnostics[0].code == "unsupported-time-form":
         return sequence
-    return sequence if is_likely(model) else step
+    in_time = sequence.diagnostics[0].code != "unsupported-time-form"
+    return sequence if in_time and step.diagnostics[0].code == "missing-state" else step
 
 
 def _import_step(model: ModelProto, path: Path) -> Imported:

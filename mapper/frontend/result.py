@@ -42,7 +42,7 @@ class Port:
         if self.batch_axis is None:
             return 1
         late = self.time_axis is not None and self.time_axis > self.batch_axis
-        return array.shape[self.batch_axis + (self.time_axis is None or late)]
+        return int(array.shape[self.batch_axis + (self.time_axis is None or late)])
 
     def to_model(self, array: Array) -> Array:
         """Turn an array of the graph ``[T, B, *graph shape]`` back into one of the model."""

@@ -229,5 +229,5 @@ def reference_ring(
     progress("import")
     imported = import_model(path)
     progress("ONNX Runtime")
-    found = _outputs(imported, evaluate(imported.graph, inputs))
-    return _against_runtime(path, imported, inputs, {}, found)
+    outputs = _outputs(imported, evaluate(imported.graph, inputs))
+    return _against_runtime(path, imported, inputs, {}, outputs)

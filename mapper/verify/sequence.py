@@ -1,6 +1,6 @@
 """Verify a model of many time steps in its own terms: its shapes, its start, its readout."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +9,11 @@ from mapper.diagnostics import Diagnostic, MappingError, refuse
 from mapper.frontend import Imported, Port, run_whole
 from mapper.ir.core import FLOAT, Array, Type
 
-_REDUCE = {
-    "sum": np.sum,
-    "mean": np.mean,
-    "max": np.max,
-    "min": np.min,
+_REDUCED: dict[str, Callable[[Array], Array]] = {
+    "sum": lambda array: np.asarray(array.sum(axis=0)),
+    "mean": lambda array: np.asarray(array.mean(axis=0)),
+    "max": lambda array: np.asarray(array.max(axis=0)),
+    "min": lambda array: np.asarray(array.min(axis=0)),
 }
 
 
@@ -41,8 +41,7 @@ def own_inputs(imported: Imported, arrays: Mapping[str, Array], where: str) -> d
             problems.append(
                 Diagnostic(
                     code="input-shape",
-                    message=f"input {value.name!r} has shape {array.shape}, "
-                    f"expected {_dims(port)}",
+                    message=f"input {value.name!r} has shape {array.shape}, expected {_dims(port)}",
                     loc=where,
                     help="T time steps and B samples, on the axes that the model has for them",
                 )
@@ -90,8 +89,8 @@ def _read_out(imported: Imported, name: str, found: Mapping[str, Array]) -> Arra
         return array
     if readout.reduction == "last":
         return array[-1:]
-    reduced = _REDUCE[readout.reduction](array.astype(np.float64), axis=0, keepdims=True)
-    return np.asarray(reduced * readout.scale, dtype=np.float32)
+    reduced = _REDUCED[readout.reduction](array.astype(np.float64))
+    return np.asarray(reduced[None] * readout.scale, dtype=np.float32)
 
 
 def output_types(imported: Imported) -> dict[str, Type]:

@@ -150,7 +150,9 @@ def _elementwise(tape: Tape, proto: NodeProto, inputs: Inputs) -> list[Single]:
     return lifted(tape, proto, aligned, rank - back)
 
 
-def _aligned(tape: Tape, tensor: Single | None, back: int, length: int, like: NodeProto) -> Single | None:
+def _aligned(
+    tape: Tape, tensor: Single | None, back: int, length: int, like: NodeProto
+) -> Single | None:
     """Split a tensor that has one element per step on the axis that is ``back`` from the right."""
     if tensor is None or isinstance(tensor, Bundle):
         return tensor
@@ -164,8 +166,8 @@ def _product(tape: Tape, proto: NodeProto, inputs: Inputs) -> list[Single]:
     """Apply weights to every step; a matrix over the time axis itself stays whole."""
     left, right = inputs[0], inputs[1]
     if isinstance(left, Bundle) and not isinstance(right, Bundle):
-        kept = left.axis < len(left.shape) - 1 and right is not None
-        if kept and len(right.shape) <= 2 and _plain(tape, proto, inputs):
+        kept = left.axis < len(left.shape) - 1
+        if kept and right is not None and len(right.shape) <= 2 and _plain(tape, proto, inputs):
             return lifted(tape, proto, inputs, left.axis)
     if isinstance(right, Bundle) and isinstance(left, Known) and proto.op_type == "MatMul":
         back = len(right.shape) - right.axis
@@ -273,7 +275,9 @@ def _repeated(tape: Tape, proto: NodeProto, inputs: Inputs) -> list[Single]:
         parts = [tape.reshaped(p, (*(1,) * lead, *p.shape), proto) for p in tensor.parts]
         if not grown:
             return [bundled(axis, parts)]
-        raise TimeFormError(f"{proto.op_type}: repeats a tensor with a time axis", tape.place(proto))
+        raise TimeFormError(
+            f"{proto.op_type}: repeats a tensor with a time axis", tape.place(proto)
+        )
     part = tape.reshaped(tensor, old, proto)
     if not grown:
         return [part]
@@ -290,6 +294,9 @@ def _gathered(tape: Tape, proto: NodeProto, inputs: Inputs) -> list[Single]:
     assert tensor is not None
     axis = number(proto, "axis", 0) % max(1, len(tensor.shape))
     if not isinstance(tensor, Bundle):
+        if isinstance(index, Known) and index.array.size == 1 == tensor.shape[axis]:
+            target = (*tensor.shape[:axis], *index.shape, *tensor.shape[axis + 1 :])
+            return [tape.reshaped(tensor, target, proto)]
         return list(tape.emit(proto, _whole(tape, proto, inputs)))
     places = array_of(index, proto)
     if axis != tensor.axis:
@@ -379,7 +386,8 @@ def _concatenated(tape: Tape, proto: NodeProto, inputs: Inputs) -> list[Single]:
 def _scattered(tape: Tape, proto: NodeProto, inputs: Inputs) -> list[Single]:
     """Write a step into a tensor; where each element comes from is worked out with numbers."""
     data, index, update = inputs
-    assert data is not None and update is not None
+    assert data is not None
+    assert update is not None
     places = array_of(index, proto)
     if setting(proto, "reduction", b"none") not in (b"none", "none"):
         raise TimeFormError(f"{proto.op_type}: adds where it writes", tape.place(proto))

@@ -16,6 +16,7 @@ Levels = Mapping[Slot, int]
 
 WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul", "AveragePool", "MaxPool"})
 COMPARED = frozenset({"Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Sign"})
+BOUNDING = frozenset({"Clip", "Max", "Min", "Relu"})
 _TENSOR = 1_000_000
 _LAYER_AGAIN = 300_000
 _RESET_AGAIN = 10_000
@@ -98,8 +99,8 @@ class Past:
         price = 0 if slot in pinned else 2 * _TENSOR if op in WEIGHTED else _TENSOR
         net.add_edge(place, (slot, "out"), capacity=price)
         net.add_edge(place, "sink", capacity=_LATE)
-        resets = slot in self.spiking or not self.spiking.isdisjoint(step.slots)
-        combines = len(set(step.slots)) > 1
+        resets = slot in self.spiking or not self.spiking.isdisjoint(step.slots) or op in BOUNDING
+        combines = len(set(step.slots)) > 1 or op in ("Add", "Sub")
         again = _LAYER_AGAIN if op in WEIGHTED else _RESET_AGAIN if resets else 0
         again = again or (_SUM_AGAIN if combines else 0)
         if again and slot not in pinned:

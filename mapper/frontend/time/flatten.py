@@ -15,7 +15,6 @@ from mapper.frontend.time.tensors import (
     Known,
     Listed,
     Shape,
-    Slot,
     Tape,
     Tensor,
     TimeFormError,
@@ -149,4 +148,3 @@ class Walker:
         graph = setting(node, name)
         assert isinstance(graph, GraphProto)
         return self.run(graph, [], env)
-

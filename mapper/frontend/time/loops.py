@@ -68,7 +68,12 @@ class _Turns:
             given = [self.tape.known(np.asarray(turn, np.int64)), self.tape.known(np.asarray(True))]
             results = self.walker.run(self.body, [*given, *held], self.env)
             goes_on = _truth(results[0])
-            held = [b if w is None else w for b, w in zip(held, self._moved(results[1 : 1 + count], held, reads, writes), strict=True)]
+            held = [
+                b if w is None else w
+                for b, w in zip(
+                    held, self._moved(results[1 : 1 + count], held, reads, writes), strict=True
+                )
+            ]
             history.append(held)
             scanned.append(results[1 + count :])
             turn += 1
@@ -96,7 +101,8 @@ class _Turns:
 
     def _track(self, node: NodeProto, index: int, tensor: Tensor | None) -> list[Part]:
         """Return what a scan input gives turn by turn."""
-        assert tensor is not None and not isinstance(tensor, Listed)
+        assert tensor is not None
+        assert not isinstance(tensor, Listed)
         axis = _listed(node, "scan_input_axes", index) % len(tensor.shape)
         parts = pieces(self.tape, tensor, axis, node)
         if _listed(node, "scan_input_directions", index):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+
 from mapper.frontend.time.cut import Levels
 from mapper.frontend.time.tensors import (
     Bundle,
@@ -154,7 +155,8 @@ def _terms(tape: Tape, slot: Slot, length: int, levels: Levels) -> tuple[Part, .
 def _sides(tape: Tape, step: Step, levels: Levels) -> tuple[Part, Part] | None:
     """Split an addition into the total so far, which nothing else reads, and the new term."""
     left, right = step.inputs
-    assert left is not None and right is not None
+    assert left is not None
+    assert right is not None
     readers = _readers(tape)
     now = levels.get(step.outputs[0], -1)
     for total, term in ((left, right), (right, left)):
@@ -191,4 +193,3 @@ def _start_of(tape: Tape, part: Part | None) -> Array | None:
     if isinstance(part, Known):
         return part.array
     return tape.starts.get(part) if part is not None else None
-

@@ -94,23 +94,24 @@ def _boundaries(
 
 
 def _crosses(steps: Sequence[Step], levels: Mapping[Slot, int]) -> bool:
-    return any(
-        0 <= levels[slot] < levels[step.outputs[0]] for step in steps for slot in step.slots
-    )
+    return any(0 <= levels[slot] < levels[step.outputs[0]] for step in steps for slot in step.slots)
 
 
 class _Roller:
     def __init__(
-        self, tape: Tape, wants: Sequence[Wanted], length: int, before: list[Slot], after: list[Slot]
+        self,
+        tape: Tape,
+        wants: Sequence[Wanted],
+        length: int,
+        before: list[Slot],
+        after: list[Slot],
     ) -> None:
         if [s.shape for s in before] != [s.shape for s in after]:
             raise TimeFormError("its time steps hand on different tensors")
         self.tape, self.length = tape, length
         self.before, self.after = before, after
         self.time = length - 2
-        self.back = Translation(
-            tape, dict(zip(after, before, strict=True)), length - 1, -1
-        )
+        self.back = Translation(tape, dict(zip(after, before, strict=True)), length - 1, -1)
         self.wants = list(wants)
 
     def rolled(self) -> Rolled:
@@ -121,9 +122,7 @@ class _Roller:
         starts, firsts_of_states, firsts = self._traced_back(states, written, outputs)
         memories = tuple(
             Memory(read=read, written=w, start=start, first=first)
-            for read, w, start, first in zip(
-                states, written, starts, firsts_of_states, strict=True
-            )
+            for read, w, start, first in zip(states, written, starts, firsts_of_states, strict=True)
         )
         return Rolled(
             tape=self.tape,
@@ -143,7 +142,9 @@ class _Roller:
             found = match(self.tape, [pair], frozenset(self.before), 1)
             raise _differing(self.tape, *(found.differs or pair))
         for step in want.after:
-            (last,) = self.tape.emit(step.proto, [last if isinstance(i, Slot) else i for i in step.inputs])
+            (last,) = self.tape.emit(
+                step.proto, [last if isinstance(i, Slot) else i for i in step.inputs]
+            )
         return last
 
     def _used(self, outputs: Sequence[Part]) -> list[int]:
@@ -223,8 +224,7 @@ class _Roller:
     def _at(self, t: int, outputs: Sequence[Part]) -> list[Part | None]:
         """Return what the model's outputs read of step ``t``, where they read every step."""
         return [
-            want.parts[t] if len(want.parts) > 1 and not want.after else None
-            for want in self.wants
+            want.parts[t] if len(want.parts) > 1 and not want.after else None for want in self.wants
         ]
 
 

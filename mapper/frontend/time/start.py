@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-
 from mapper.frontend.engine import engine
 from mapper.frontend.time.flatten import Clock
 from mapper.frontend.time.reroll import Rolled
@@ -104,13 +103,16 @@ class _Search:
         trial = self.trials[0]
         for _ in range(4):
             base = self._next(trial, start)
-            off = {name: trial.expected[self.step.states[name]] - base[name] for name in self.names}
+            off = {name: self._target(trial, name) - base[name] for name in self.names}
             for shape in {self.step.opened[name] for name in self.names}:
                 group = [name for name in self.names if self.step.opened[name] == shape]
                 start = {**start, **self._improved(trial, start, base, off, group)}
             if self._fits(start):
                 break
         return start
+
+    def _target(self, trial: _Trial, name: str) -> Array:
+        return trial.expected[self.step.states[name]].reshape(self.step.opened[name])
 
     def _next(self, trial: _Trial, start: Arrays) -> Arrays:
         results = self.run({**trial.inputs, **start})

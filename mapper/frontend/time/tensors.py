@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -162,7 +163,9 @@ class Tape:
             self._seen[key] = tuple(self._made(proto, mark, inputs))
         return self._seen[key]
 
-    def one(self, op: str, inputs: Sequence[Part | None], like: NodeProto, **attributes: object) -> Part:
+    def one(
+        self, op: str, inputs: Sequence[Part | None], like: NodeProto, **attributes: Any
+    ) -> Part:
         """Add a node of ours, in the place of ``like``."""
         proto = helper.make_node(op, [], [""], name=like.name, **attributes)
         return self.emit(proto, inputs)[0]
@@ -192,7 +195,9 @@ class Tape:
         yield from slots
 
     def _computed(self, proto: NodeProto, inputs: Sequence[Part | None]) -> Iterator[Part]:
-        arrays = [None if part is None else part.array for part in inputs if not isinstance(part, Slot)]
+        arrays = [
+            None if part is None else part.array for part in inputs if not isinstance(part, Slot)
+        ]
         node = _named(proto, inputs)
         try:
             results = fold(node, arrays, self.opset)
@@ -225,7 +230,11 @@ class Tape:
             if part is None or name in seen:
                 continue
             seen.add(name)
-            kind = part.kind if isinstance(part, Slot) else helper.np_dtype_to_tensor_dtype(part.array.dtype)
+            kind = (
+                part.kind
+                if isinstance(part, Slot)
+                else helper.np_dtype_to_tensor_dtype(part.array.dtype)
+            )
             ports.append(helper.make_tensor_value_info(name, kind, part.shape))
             if isinstance(part, Known) and _may_be_shape(part.array):
                 stored.append(numpy_helper.from_array(part.array, name))
@@ -275,6 +284,10 @@ def _named(proto: NodeProto, inputs: Sequence[Part | None]) -> NodeProto:
         node.input.append("" if part is None else seen.setdefault(part, f"i{index}"))
     node.output.extend(f"o{index}" for index in range(len(proto.output)))
     return node
+
+
+def _kind_of(part: Known) -> int:
+    return int(helper.np_dtype_to_tensor_dtype(part.array.dtype))
 
 
 def _facts(part: Part | None) -> object:
