@@ -51,6 +51,8 @@ def applied(tape: Tape, proto: NodeProto, inputs: Inputs) -> list[Single]:
         return [_measured(tape, proto, inputs)]
     if proto.op_type in RULES:
         return RULES[proto.op_type](tape, proto, inputs)
+    if proto.op_type == "Cast" and _keeps_type(proto, inputs[0]):
+        return [inputs[0]] if inputs[0] is not None else []
     if not any(isinstance(i, Bundle) for i in inputs):
         return [_simplified(tape, part) for part in tape.emit(proto, _whole(tape, proto, inputs))]
     if proto.op_type in ELEMENTWISE:
@@ -127,6 +129,11 @@ def pieces(tape: Tape, tensor: Single, axis: int, like: NodeProto) -> list[Part]
         return [part]
     picks = (tape.known(np.asarray([k], np.int64)) for k in range(part.shape[axis]))
     return [tape.one("Gather", [part, pick], like, axis=axis) for pick in picks]
+
+
+def _keeps_type(proto: NodeProto, tensor: Single | None) -> bool:
+    parts = tensor.parts if isinstance(tensor, Bundle) else (tensor,)
+    return all(isinstance(p, Slot) and p.kind == number(proto, "to", 0) for p in parts)
 
 
 def _simplified(tape: Tape, part: Part) -> Part:

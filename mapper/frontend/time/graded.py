@@ -36,7 +36,9 @@ def _spike(tape: Tape, counted: Step) -> Part | None:
         return None
     ratio = _maker(tape, rounded.inputs[0], "Div")
     reached = _maker(tape, cast.inputs[0], "GreaterOrEqual")
-    if ratio is None or reached is None or ratio.inputs != reached.inputs:
+    turned = _maker(tape, cast.inputs[0], "LessOrEqual")
+    compared = reached.inputs if reached else turned.inputs[::-1] if turned else None
+    if ratio is None or ratio.inputs != compared:
         return None
     threshold = ratio.inputs[1]
     if not isinstance(threshold, Known) or not np.all(threshold.array > 0):

@@ -9,7 +9,7 @@ from mapper.frontend.time.match import Translation, match
 from mapper.frontend.time.readouts import Wanted, wanted
 from mapper.frontend.time.tensors import Known, Part, Slot, Step, Tape, TimeFormError
 
-_MIXED = "it mixes time steps: one step is computed from several others"
+_MIXED = "it mixes time steps: some are computed from several others at once"
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -82,8 +82,9 @@ def _boundaries(
     pasts = [Past(steps, levels, boundary) for boundary in (length - 2, length - 1)]
     plain = [past.cut() for past in pasts]
     if plain[0] is None or plain[1] is None:
-        if any(not step.slots for step in steps) or not _crosses(steps, levels):
-            yield [], []
+        if _crosses(steps, levels):
+            raise TimeFormError(_MIXED)
+        yield [], []
         return
     pins = [past.pinned(cut) for past, cut in zip(pasts, plain, strict=True) if cut is not None]
     if all(pins):

@@ -38,7 +38,7 @@ class StepModel:
     states: Mapping[str, str]
     """Which output is fed back to which input, by input name."""
     starts: Mapping[str, Array]
-    """What a state holds before the first step, by input name; the model's own inputs are not here."""
+    """What a state holds before the first step, by input name; inputs of the model are not."""
     readouts: Mapping[str, Readout]
     """By the model's output."""
     opened: Mapping[str, Shape]
