@@ -10,7 +10,8 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
 
 from mapper.frontend.load import to_array
 from mapper.frontend.time import loops
-from mapper.frontend.time.bundles import applied, bundled, setting
+from mapper.frontend.time.bundles import applied
+from mapper.frontend.time.parts import bundled, setting
 from mapper.frontend.time.tensors import (
     Known,
     Listed,

@@ -9,6 +9,13 @@ import numpy as np
 from mapper.frontend.time.tensors import Known, Part, Slot, Step, Tape
 
 
+def simplified(tape: Tape, part: Part) -> Part:
+    """Return the spike that a part is, where it is one that was counted first."""
+    step = tape.maker.get(part) if isinstance(part, Slot) else None
+    spike = fires_once(tape, step) if step is not None else None
+    return part if spike is None or spike.shape != part.shape else spike
+
+
 def fires_once(tape: Tape, step: Step) -> Part | None:
     """Return the spike that a subtraction computes as ``n - (n - 1) * (n > 1)``, or None.
 

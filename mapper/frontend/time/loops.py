@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from onnx import GraphProto, NodeProto
 
-from mapper.frontend.time.bundles import array_of, bundled, joined, number, pieces, setting, whole
+from mapper.frontend.time.parts import array_of, bundled, number, pieces, setting, whole
+from mapper.frontend.time.picking import joined
 from mapper.frontend.time.tensors import (
     Bundle,
     Known,

@@ -78,20 +78,34 @@ def _boundaries(
     if length < 3:
         return
     roots = [part for want in wants for part in want.parts if isinstance(part, Slot)]
-    steps, levels = live_steps(tape, roots), levels_of(tape)
-    pasts = [Past(steps, levels, boundary) for boundary in (length - 2, length - 1)]
-    plain = [past.cut() for past in pasts]
-    if plain[0] is None or plain[1] is None:
+    steps = live_steps(tape, roots)
+    yield from _cuts(tape, steps, length - 2)
+    if length > 4:
+        # An exporter leaves out what the last step computes for nobody: look one step earlier.
+        for early, late in _cuts(tape, steps, length - 3):
+            onward = Translation(tape, dict(zip(early, late, strict=False)), length - 3, 1)
+            last = [onward.of(slot) for slot in late]
+            yield late, [slot for slot in last if isinstance(slot, Slot)]
+
+
+def _cuts(
+    tape: Tape, steps: Sequence[Step], boundary: int
+) -> Iterator[tuple[list[Slot], list[Slot]]]:
+    """Yield the states at a boundary and the next; with spikes fed back through weights first."""
+    levels = levels_of(tape)
+    first, second = (Past(steps, levels, at) for at in (boundary, boundary + 1))
+    before, after = first.cut(), second.cut()
+    if before is None or after is None:
         if _crosses(steps, levels):
             raise TimeFormError(_MIXED)
         yield [], []
         return
-    pins = [past.pinned(cut) for past, cut in zip(pasts, plain, strict=True) if cut is not None]
+    pins = first.pinned(before), second.pinned(after)
     if all(pins):
-        with_spikes = [past.cut(pin) for past, pin in zip(pasts, pins, strict=True)]
-        if with_spikes[0] is not None and with_spikes[1] is not None:
-            yield with_spikes[0], with_spikes[1]
-    yield plain[0], plain[1]
+        pinned = first.cut(pins[0]), second.cut(pins[1])
+        if pinned[0] is not None and pinned[1] is not None:
+            yield pinned[0], pinned[1]
+    yield before, after
 
 
 def _crosses(steps: Sequence[Step], levels: Mapping[Slot, int]) -> bool:

@@ -22,6 +22,10 @@ OPEN_LENGTH = 7
 
 A sum that is divided by it is a mean; by chance no model divides by seven.
 """
+_HELP = (
+    "export one time step with its state as inputs and outputs; "
+    "an image that is shown in every step needs a time axis of its own"
+)
 _PICKING = frozenset({"Gather", "Slice", "Split", *SEQUENCES, "Loop", "Scan"})
 
 
@@ -65,7 +69,7 @@ def _refusal(error: TimeFormError | None, path: Path) -> MappingError:
         "unsupported-time-form",
         f"the model holds many time steps, which cannot be read as one network: {error.reason}",
         loc=error.loc if ":" in error.loc else f"{path.name}:{error.loc}".rstrip(":"),
-        help=error.help or "export one time step with its state as inputs and outputs",
+        help=error.help or _HELP,
     )
 
 
