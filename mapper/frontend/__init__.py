@@ -5,10 +5,11 @@ original file. What can be read, and how, is in ``docs/frontend.md`` and
 ``docs/nir.md``.
 """
 
-from mapper.frontend.imported import Imported, Port, import_model
+from mapper.frontend.imported import import_model
 from mapper.frontend.inspect import describe
 from mapper.frontend.nir import LIBRARIES, NirOptions
-from mapper.frontend.reference import run_reference
+from mapper.frontend.reference import run_reference, run_whole
+from mapper.frontend.result import Imported, Port
 
 __all__ = [
     "LIBRARIES",
@@ -18,4 +19,5 @@ __all__ = [
     "describe",
     "import_model",
     "run_reference",
+    "run_whole",
 ]

@@ -11,7 +11,7 @@ import numpy as np
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from mapper.frontend.node import Node
-from mapper.frontend.time import many_steps
+from mapper.frontend.time.refusals import many_steps
 from mapper.ir.core import Array
 
 DOMAINS = frozenset({"sj_if", "sj_lif", "sj_plif"})

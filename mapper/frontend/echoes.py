@@ -27,6 +27,8 @@ def candidates(output: str, trace: Trace) -> list[str]:
     form = trace.form(output)
     if forms.of_spikes(form):
         return []
+    if trace.fed_back:
+        return [trace.fed_back[output]] if output in trace.fed_back else []
     reached = {atom.name for atom in forms.depends_on(form) if isinstance(atom, Input)}
     return [n for n in trace.inputs if n in reached and trace.shapes[n] == form.shape]
 
@@ -38,6 +40,12 @@ def has_states(trace: Trace) -> bool:
 
 def likely_echoes(trace: Trace) -> list[Echo]:
     """Return echoes with matching names, then those of inputs that no membrane adds up."""
+    if trace.fed_back:
+        return [
+            Echo(read=read, output=output)
+            for output, read in trace.fed_back.items()
+            if _is_spiking(trace.form(output))
+        ]
     spikes, free = _spikes(trace), list(trace.inputs)
     found = [
         _take(matching[0], output, free, spikes)
@@ -51,6 +59,8 @@ def likely_echoes(trace: Trace) -> list[Echo]:
 
 def leftover_echoes(trace: Trace, known: Sequence[Echo], reads: set[str]) -> list[Echo]:
     """Return echoes among inputs that turned out to be neither ``known`` nor states."""
+    if trace.fed_back:
+        return []
     taken = {echo.output for echo in known}
     spikes = [name for name in _spikes(trace) if name not in taken]
     free = [name for name in trace.inputs if name not in reads]
@@ -59,6 +69,8 @@ def leftover_echoes(trace: Trace, known: Sequence[Echo], reads: set[str]) -> lis
 
 def placed_echoes(trace: Trace, known: Sequence[Echo]) -> list[Echo]:
     """Return echoes by position alone: as far from the end among inputs as among outputs."""
+    if trace.fed_back:
+        return []
     taken = {e.output for e in known} | {e.read for e in known}
     inputs, outputs = list(trace.inputs), list(trace.outputs)
     found: list[Echo] = []

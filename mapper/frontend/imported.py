@@ -1,7 +1,6 @@
 """The way in: a model file becomes a checked graph, with what the file knew beyond it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from onnx import ModelProto
@@ -19,62 +18,21 @@ from mapper.frontend.echoes import (
 from mapper.frontend.load import nodes_of, read_model
 from mapper.frontend.logic import type_of
 from mapper.frontend.nir import NirOptions, is_nir, read_nir
+from mapper.frontend.result import Imported, Port
 from mapper.frontend.states import Dynamics, find_dynamics, missing_state
-from mapper.frontend.time import other_form
+from mapper.frontend.time.placed import in_time
+from mapper.frontend.time.refusals import other_form
+from mapper.frontend.time.sequence import Sequence, is_likely, sequences
 from mapper.frontend.trace import Trace, trace
-from mapper.ir.core import Array, Graph
+from mapper.ir.core import Graph
 from mapper.ir.verify import check_graph
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Port:
-    """An input, output or state of the model, and how its arrays relate to the graph's."""
-
-    name: str
-    model_shape: tuple[int, ...]
-    """As the file says, batch axis included (1 where the file leaves it open)."""
-    graph_shape: tuple[int, ...]
-    """Without the batch axis."""
-    batch_axis: int | None
-    """The axis of ``model_shape`` that is the batch; None if the model has none."""
-
-    def to_graph(self, array: Array) -> Array:
-        """Turn ``[T, *model shape]`` into ``[T, B, *graph shape]``."""
-        steps = array.shape[0]
-        batch = array.shape[1 + self.batch_axis] if self.batch_axis is not None else 1
-        return array.reshape(steps, batch, *self.graph_shape)
-
-    def to_model(self, array: Array) -> Array:
-        """Turn ``[T, B, *graph shape]`` into ``[T, *model shape]``."""
-        if self.batch_axis is not None:
-            return array
-        return array.reshape(array.shape[0], *self.model_shape)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Imported:
-    """A model as a graph of one time step."""
-
-    graph: Graph
-    time_form: str
-    """How the file holds time: ``step``, one time step with its state as inputs and outputs."""
-    producer: str
-    opset: int | None
-    """None for a NIR file."""
-    ports: tuple[Port, ...]
-    warnings: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-
-    def port(self, name: str) -> Port:
-        """Return the port of an input, an output, a state input or a state output."""
-        return next(port for port in self.ports if port.name == name)
-
-
 def import_model(path: Path | str, options: NirOptions | None = None) -> Imported:
-    """Read a trained network into a graph of float network ops.
+    """Read a trained network into a graph of float network ops that computes one time step.
 
     Args:
-        path: An ONNX model of one time step, or a NIR file (HDF5, whatever its suffix).
+        path: An ONNX model, or a NIR file (HDF5, whatever its suffix).
         options: What a NIR file leaves open; nothing else takes any.
 
     Raises:
@@ -118,12 +76,38 @@ def _import_nir(path: Path, options: NirOptions) -> Imported:
 
 def _import_onnx(path: Path) -> Imported:
     model = read_model(path)
+    readers = [_import_step, _import_sequence]
+    if is_likely(model):
+        readers.reverse()
+    errors: list[MappingError] = []
+    for reader in readers:
+        try:
+            return reader(model, path)
+        except MappingError as error:
+            errors.append(error)
+    raise _telling(errors, model)
+
+
+def _telling(errors: list[MappingError], model: ModelProto) -> MappingError:
+    """Return the refusal that says more: that of the form the model is in."""
+    step, sequence = errors[::-1] if is_likely(model) else errors
+    if is_likely(model) or step.diagnostics[0].code == "unsupported-time-form":
+        return sequence
+    in_time = sequence.diagnostics[0].code != "unsupported-time-form"
+    return sequence if in_time and step.diagnostics[0].code == "missing-state" else step
+
+
+def _import_step(model: ModelProto, path: Path) -> Imported:
     first = _trace(model, path)
     echoes = likely_echoes(first)
     if not echoes and not has_states(first):
         raise _without_state(first, model)
     _refuse_fixed_batch(first)
     walked, dynamics = _recognised(model, path, first, echoes)
+    return _imported(model, walked, dynamics)
+
+
+def _imported(model: ModelProto, walked: Trace, dynamics: Dynamics) -> Imported:
     graph = build_graph(walked, dynamics)
     check_graph(graph, "the ONNX reader")
     check_neurons(walked, dynamics, graph)
@@ -136,6 +120,30 @@ def _import_onnx(path: Path) -> Imported:
         warnings=tuple(walked.warnings),
         notes=tuple(_notes(dynamics, graph)),
     )
+
+
+def _import_sequence(model: ModelProto, path: Path) -> Imported:
+    """Read a model of many time steps: the first reading whose neurons are known."""
+    first: MappingError | None = None
+    for reading in sequences(model, path):
+        try:
+            return _import_reading(model, path, reading)
+        except MappingError as error:
+            first = first or error
+    assert first is not None
+    raise first
+
+
+def _import_reading(model: ModelProto, path: Path, reading: Sequence) -> Imported:
+    step = reading.step
+    fed_back = {output: name for name, output in step.states.items()}
+    walked = trace(step.proto, path, fed_back=fed_back)
+    echoes = likely_echoes(walked)
+    if echoes:
+        types = {echo.read: type_of(walked.form(echo.output)) for echo in echoes}
+        walked = trace(step.proto, path, types, fed_back)
+    found = _imported(model, walked, find_dynamics(walked, echoes))
+    return in_time(found, reading)
 
 
 def _trace(model: ModelProto, path: Path) -> Trace:

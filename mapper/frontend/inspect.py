@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mapper.frontend.imported import Imported
+from mapper.frontend.result import Imported
 from mapper.ir.core import SPIKE, Const, Constants, FloatType, Graph, Op, Scalar, Type, Value
 from mapper.ir.neurons import Neuron
 from mapper.ir.synapses import Synapse
@@ -35,6 +35,7 @@ def describe(imported: Imported) -> dict[str, Any]:
         "inputs": [_port(value) for value in graph.inputs],
         "outputs": [_port(value) for value in graph.outputs],
         "states": [_state(graph, name) for name in (s.read.name for s in graph.states)],
+        "readout": [_readout(name, imported) for name in imported.readouts],
         "layers": layers,
         "totals": {
             "parameters": sum(array.size for array in graph.constants.values()),
@@ -48,6 +49,18 @@ def describe(imported: Imported) -> dict[str, Any]:
 
 def _port(value: Value) -> dict[str, Any]:
     return {"name": value.name, "shape": list(value.shape), "carries": carries(value.type)}
+
+
+def _readout(name: str, imported: Imported) -> dict[str, Any]:
+    """Say how an output of a model of many time steps is made of those of one."""
+    readout = imported.readouts[name]
+    return {
+        "name": name,
+        "of": readout.source,
+        "over_time": readout.reduction,
+        "scale": readout.scale,
+        "time_axis": readout.axis,
+    }
 
 
 def _state(graph: Graph, name: str) -> dict[str, Any]:

@@ -1,23 +1,18 @@
 """Run the original model file, step by step, with an independent engine."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from onnx import ModelProto, TensorProto, helper
-from onnx.reference import ReferenceEvaluator
 
-from mapper.diagnostics import MappingError, refuse
+from mapper.diagnostics import refuse
+from mapper.frontend.engine import engine_for
 from mapper.frontend.imported import import_model
-from mapper.frontend.inline import KNOWN
-from mapper.frontend.load import nodes_of, read_model
+from mapper.frontend.load import read_model
 from mapper.frontend.nir import is_nir
 from mapper.ir.core import Array
-
-Step = Callable[[Mapping[str, Array]], dict[str, Array]]
-"""One run of the file: arrays by input name in, by output name out."""
 
 
 def run_reference(
@@ -51,7 +46,7 @@ def run_reference(
     model = read_model(path)
     if states is None:
         states = {s.read.name: s.output for s in import_model(path).graph.states if s.output}
-    step = _engine(model, path)
+    step = engine_for(model, path)
     ports = _ports(model)
     length, batch = _extent(inputs, ports)
     held = {n: _start(ports[n], batch, (initial or {}).get(n)) for n in states}
@@ -102,71 +97,18 @@ def _cast(array: Array, port: _Port) -> Array:
     return np.ascontiguousarray(array, dtype=port.dtype)
 
 
-def _engine(model: ModelProto, path: Path) -> Step:
-    for node in nodes_of(model):
-        if (node.domain, node.op_type) in KNOWN and node.domain != "com.microsoft":
-            raise refuse(
-                "no-reference",
-                f"no engine here runs {node.domain}::{node.op_type}",
-                loc=f"{path.name}:{node.name}",
-                help="compare with expected outputs from the library that trained the model",
-            )
-    import onnxruntime  # takes a while to load; most commands never run a model file
+def run_whole(path: Path | str, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Run a model of many time steps once, as it is.
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    # Fused quantised kernels round once where the file says twice; the file is the reference.
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.log_severity_level = 4  # its complaints come back as exceptions
-    try:
-        session = onnxruntime.InferenceSession(str(path), options, ["CPUExecutionProvider"])
-    except Exception:  # it raises classes of its own that have no common base
-        return _reference(model, path)
-    return _Runtime(session, model, path).step
+    Args:
+        path: The model.
+        arrays: By input name, in the model's shapes; zeros where an input is missing.
 
-
-class _Runtime:
-    """ONNX Runtime, until it fails on a file that it agreed to run."""
-
-    def __init__(self, session: Any, model: ModelProto, path: Path) -> None:
-        self._run = session.run
-        self._names = [output.name for output in session.get_outputs()]
-        self._reads = {port.name for port in session.get_inputs()}
-        self._other: Step | None = None
-        self._source = (model, path)
-
-    def step(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
-        if self._other is not None:
-            return self._other(arrays)
-        fed = {name: array for name, array in arrays.items() if name in self._reads}
-        try:
-            return dict(zip(self._names, self._run(self._names, fed), strict=True))
-        except Exception:  # it raises classes of its own that have no common base
-            self._other = _reference(*self._source)
-            return self._other(arrays)
-
-
-def _reference(model: ModelProto, path: Path) -> Step:
-    names = [port.name for port in model.graph.output]
-
-    def step(arrays: Mapping[str, Array]) -> dict[str, Array]:
-        results = evaluator.run(names, dict(arrays))
-        return {name: np.asarray(array) for name, array in zip(names, results, strict=True)}
-
-    def guarded(arrays: Mapping[str, Array]) -> dict[str, Array]:
-        try:
-            return step(arrays)
-        except Exception as error:  # the reference raises whatever its NumPy code meets
-            raise _no_engine(error, path) from error
-
-    try:
-        evaluator = ReferenceEvaluator(model)
-    except Exception as error:  # whatever the reference lacks
-        raise _no_engine(error, path) from error
-    return guarded
-
-
-def _no_engine(error: Exception, path: Path) -> MappingError:
-    reason = f"no engine here runs the model: {str(error)[:200]}"
-    return refuse("no-reference", reason, loc=path.name)
+    Raises:
+        MappingError: The file cannot be read, or ``no-reference``: no engine here can run it.
+    """
+    path = Path(path)
+    model = read_model(path)
+    ports = _ports(model)
+    fed = {n: _cast(arrays[n], p) if n in arrays else _start(p, 1, None) for n, p in ports.items()}
+    return engine_for(model, path)(fed)

@@ -60,6 +60,9 @@ def find_dynamics(trace: Trace, echoes: Sequence[Echo]) -> Dynamics:
 def _components(trace: Trace, echoes: Sequence[Echo]) -> list[Candidates]:
     """Group outputs that share candidate inputs; each maps outputs to their candidates."""
     taken = {echo.read for echo in echoes}
+    if trace.fed_back:
+        held = {o: [i] for o, i in trace.fed_back.items() if i not in taken}
+        return [held] if held else []
     groups: list[dict[str, list[str]]] = []
     for output in trace.outputs:
         inputs = [name for name in candidates(output, trace) if name not in taken]
@@ -78,6 +81,8 @@ def _choices(component: Candidates, trace: Trace) -> list[Choice]:
     All of them pair as many names, and as many states, as can be: a neuron that is not read must
     not pass for a smaller one whose other states are data.
     """
+    if trace.fed_back:
+        return [{output: inputs[0] for output, inputs in component.items()}]
     every = [choice for choice in islice(_assignments(list(component.items())), 4096) if choice]
     ranked = sorted(every, key=lambda choice: _merit(choice, trace), reverse=True)
     best = max(_same_names(choice) for choice in ranked)

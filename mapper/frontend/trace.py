@@ -31,7 +31,7 @@ from mapper.frontend.inline import INTEGER_OPS, QDQ_HELP
 from mapper.frontend.load import to_array
 from mapper.frontend.node import Node, Tensor
 from mapper.frontend.ports import fixed_shape
-from mapper.frontend.time import refuse_loops
+from mapper.frontend.time.refusals import refuse_loops
 from mapper.ir.core import FLOAT, Array, Type
 
 T = TypeVar("T")
@@ -81,6 +81,8 @@ class Trace:
     outputs: tuple[str, ...] = ()
     readers: Counter[str] = field(default_factory=Counter)
     warnings: list[str] = field(default_factory=list)
+    fed_back: Mapping[str, str] = field(default_factory=dict)
+    """Outputs that are known to be next states, and the inputs that are those states."""
     count: int = 0
 
     def form(self, name: str) -> Form:
@@ -92,13 +94,19 @@ class Trace:
         return shape[1:] if self.batched and shape[:1] == (1,) else shape
 
 
-def trace(model: ModelProto, path: Path, types: Mapping[str, Type] | None = None) -> Trace:
+def trace(
+    model: ModelProto,
+    path: Path,
+    types: Mapping[str, Type] | None = None,
+    fed_back: Mapping[str, str] | None = None,
+) -> Trace:
     """Return what every tensor of a model is.
 
     Args:
         model: As read by ``load.read_model``.
         path: Its file, for locations.
         types: Of inputs that are known to hold spikes.
+        fed_back: Inputs that are known to be states, by the outputs that are their next values.
 
     Raises:
         MappingError: ``dynamic-shape``, ``unsupported-time-form`` (a loop),
@@ -112,6 +120,7 @@ def trace(model: ModelProto, path: Path, types: Mapping[str, Type] | None = None
         opset=next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 1),
         batched=bool(shapes) and all(shape[:1] == (1,) for shape in shapes.values()),
         shapes=shapes,
+        fed_back=fed_back or {},
     )
     for tensor in model.graph.initializer:
         result.tensors[tensor.name] = Constant(array=to_array(tensor, path), name=tensor.name)

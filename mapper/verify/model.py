@@ -13,6 +13,7 @@ from mapper.ir.core import FLOAT, SPIKE, Array, Graph, Type
 from mapper.ir.evaluate import evaluate
 from mapper.ir.verify import graph_problems
 from mapper.recordings import pick_inputs
+from mapper.verify import sequence
 from mapper.verify.answers import accuracy, agreement, wanted_classes
 from mapper.verify.build import Verification
 from mapper.verify.rings import REFERENCE, RULES, Ring, difference
@@ -34,8 +35,9 @@ def verify_model(
 
     Args:
         path: The model.
-        arrays: Inputs ``[T, B, ...]`` by name; initial states ``[B, ...]`` by the name of a state
-            input; reference outputs ``expected_<output>``.
+        arrays: Inputs by name, ``[T, B, ...]``, or in the shapes that a model of many time steps
+            has itself, with any number of steps; initial states ``[B, ...]`` by the name of a
+            state input; reference outputs ``expected_<output>``.
         where: The file the arrays are from.
         progress: Told what comes next.
         nir: What a NIR file leaves open.
@@ -44,19 +46,26 @@ def verify_model(
     imported = import_model(path, nir)
     graph = imported.graph
     states = [state.read.name for state in graph.states]
-    inputs = pick_inputs(arrays, graph.inputs, where, states)
+    if imported.readouts:
+        inputs = sequence.own_inputs(imported, arrays, where)
+    else:
+        inputs = pick_inputs(arrays, graph.inputs, where, states)
     initial = _starts(arrays, graph, where)
     progress("imported network")
-    found = evaluate(graph, inputs, initial=initial)
+    found = _outputs(imported, evaluate(graph, inputs, initial=initial))
     rings = [_rules(graph)]
     progress("ONNX Runtime")
     rings.append(_against_runtime(path, imported, inputs, initial, found))
-    expected = _expected(arrays, found, where)
+    expected = _expected(imported, arrays, found, where)
+    types = _output_types(imported)
     if expected:
-        rings.append(compare(EXPECTED, graph, found, expected))
-    spikes = [name for name in expected if _output_types(graph)[name] == SPIKE]
+        rings.append(compare(EXPECTED, types, found, expected))
+    spikes = [name for name in expected if types[name] == SPIKE]
     output, samples = next(iter(found)), next(iter(inputs.values())).shape[1]
-    labels = wanted_classes(arrays, output, samples, where)
+    asked = {f"expected_{name}": array for name, array in expected.items()}
+    labels = wanted_classes(
+        {**arrays, **asked} if imported.readouts else arrays, output, samples, where
+    )
     return Verification(
         rings=tuple(rings),
         accuracy=None if labels is None else accuracy(found[output], labels),
@@ -81,8 +90,13 @@ def _starts(arrays: Mapping[str, Array], graph: Graph, where: str) -> dict[str, 
     return found
 
 
+def _outputs(imported: Imported, found: Mapping[str, Array]) -> Mapping[str, Array]:
+    """Return what the model returns: of a model of many time steps, its readout."""
+    return sequence.read_out(imported, found) if imported.readouts else found
+
+
 def _expected(
-    arrays: Mapping[str, Array], found: Mapping[str, Array], where: str
+    imported: Imported, arrays: Mapping[str, Array], found: Mapping[str, Array], where: str
 ) -> dict[str, Array]:
     """Return the reference outputs of a recording, shaped as what was found."""
     given = {name: arrays[f"expected_{name}"] for name in found if f"expected_{name}" in arrays}
@@ -93,6 +107,8 @@ def _expected(
                 f"array 'expected_{name}' has shape {array.shape}, the output {found[name].shape}",
                 loc=where,
             )
+    if imported.readouts:
+        return {name: sequence.in_graph(imported, name, array) for name, array in given.items()}
     return {name: array.reshape(found[name].shape) for name, array in given.items()}
 
 
@@ -111,8 +127,13 @@ def _against_runtime(
     found: Mapping[str, Array],
 ) -> Ring:
     states = {s.read.name: s.output for s in imported.graph.states}
-    batch = next(iter(inputs.values())).shape[1]
+    steps, batch = next(iter(inputs.values())).shape[:2]
+    if reason := sequence.runs(imported, steps):
+        return Ring(name=REFERENCE, status="skipped", reason=reason)
     try:
+        if imported.readouts:
+            theirs = sequence.by_runtime(path, imported, inputs, initial)
+            return compare(REFERENCE, _output_types(imported), found, theirs)
         samples = [
             run_reference(path, *_one_sample(imported, inputs, initial, b), states)
             for b in range(batch)
@@ -124,7 +145,7 @@ def _against_runtime(
         name: np.concatenate([_in_graph(imported, name, sample[name]) for sample in samples], 1)
         for name in samples[0]
     }
-    return compare(REFERENCE, imported.graph, found, expected)
+    return compare(REFERENCE, _output_types(imported), found, expected)
 
 
 def _one_sample(
@@ -148,10 +169,9 @@ def _in_graph(imported: Imported, name: str, array: Array) -> Array:
 
 
 def compare(
-    name: str, graph: Graph, found: Mapping[str, Array], expected: Mapping[str, Array]
+    name: str, types: Mapping[str, Type], found: Mapping[str, Array], expected: Mapping[str, Array]
 ) -> Ring:
     """Compare outputs with a reference: spikes bit for bit, analogue values within tolerance."""
-    types = _output_types(graph)
     missing = [output for output in types if output not in expected]
     if missing and name == REFERENCE:
         return Ring(name=name, status="mismatch", reason=f"no reference output {missing[0]!r}")
@@ -171,8 +191,11 @@ def compare(
     return Ring(name=name, status="mismatch", max_abs_diff=worst, first_mismatch=first)
 
 
-def _output_types(graph: Graph) -> dict[str, Type]:
-    """Map each name that ``evaluate`` returns to its type."""
+def _output_types(imported: Imported) -> dict[str, Type]:
+    """Map each output of a model to its type."""
+    if imported.readouts:
+        return sequence.output_types(imported)
+    graph = imported.graph
     types = {v.name: v.type for v in graph.outputs}
     types.update({s.output: s.read.type for s in graph.states if s.output})
     return types
@@ -210,5 +233,8 @@ def reference_ring(
             loc=str(path),
             help="give the model the build was compiled from",
         )
-    checked = verify_model(path, inputs, str(path), progress, nir)
-    return next(ring for ring in checked.rings if ring.name == REFERENCE)
+    progress("import")
+    imported = import_model(path, nir)
+    progress("ONNX Runtime")
+    outputs = _outputs(imported, evaluate(imported.graph, inputs))
+    return _against_runtime(path, imported, inputs, {}, outputs)

@@ -9,6 +9,7 @@ import pytest
 from mapper.diagnostics import MappingError
 from mapper.frontend import import_model, run_reference
 from mapper.ir.evaluate import evaluate
+from mapper.verify import verify_model
 from tests.frontend.models import assert_close
 
 STEP = (
@@ -29,7 +30,21 @@ STEP = (
     "snntorch_synaptic_step_dynamo",
     "spyx_conv_step",
 )
+SEQUENCES = {
+    "loop_plain_whileloop_dynamo": "loop",
+    "norse_lifrec_unroll_legacy": "unrolled",
+    "rockpool_lif_single_btn_dynamo": "sequence",
+    "scan_plain_hop_dynamo": "scan",
+    "sinabs_iaf_single_seq_dynamo": "sequence",
+    "sj14_mlp_lif_decayin_multistep_legacy": "loop",
+    "sj2_mlp_lif_soft_multistep_dynamo": "sequence",
+    "snntorch_mlp_leaky_unroll_dynamo": "unrolled",
+    "snntorch_mlp_leaky_unroll_legacy": "unrolled",
+    "spyx_lif_loop": "loop",
+}
 REFUSED = {
+    "sj2_psn_multistep_dynamo": "unsupported-time-form",
+    "snntorch_bntt_unroll": "unsupported-time-form",
     "custom_lif_symbolic_dynamo": "unknown-op",
     "snntorch_mlp_statequant_legacy": "unsupported-neuron",
 }
@@ -67,9 +82,16 @@ def test_a_model_that_cannot_be_mapped_is_refused(name, code, shared):
     assert caught.value.diagnostics[0].code == code
 
 
-def test_every_other_model_holds_many_steps(shared):
-    cases = {path.parent.name: path for path in shared.glob("models/*/model.onnx")}
-    for name in sorted(set(cases) - set(STEP) - set(REFUSED)):
-        with pytest.raises(MappingError) as caught:
-            import_model(cases[name])
-        assert caught.value.diagnostics[0].code == "unsupported-time-form", name
+@pytest.mark.parametrize(("name", "form"), SEQUENCES.items())
+def test_a_model_of_many_steps_computes_what_its_library_computed(name, form, shared):
+    case = shared / "models" / name
+    arrays = recorded(case, "in_") | recorded(case, "init_")
+    expected = {f"expected_{n}": a for n, a in recorded(case, "torch_").items()}
+    assert import_model(case / "model.onnx").time_form == form
+    rings = verify_model(case / "model.onnx", {**arrays, **expected}, name).rings
+    assert [ring.status for ring in rings] == ["equal"] * 3
+
+
+def test_the_lists_name_every_shared_model(shared):
+    cases = {path.parent.name for path in shared.glob("models/*/model.onnx")}
+    assert cases == {*STEP, *REFUSED, *SEQUENCES}

@@ -1,4 +1,4 @@
-"""Recognise how a model holds time; only single time steps are read so far."""
+"""Say why a model is not read as a single time step."""
 
 from collections import Counter
 

@@ -1,0 +1,129 @@
+"""Find what one time step hands to the next: the fewest tensors that all of the past goes through.
+
+Every slot has a *level*, the latest time step of the input that it depends on. Between the steps
+``t - 1`` and ``t`` the state is a minimum cut of the tensors of levels below ``t``. What lies
+behind the cut is computed again in step ``t``; that is cheap for scaling and comparing, so ties
+go to the cut that computes no layer and no reset again.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import networkx as nx
+
+from mapper.frontend.time.tensors import Slot, Step, Tape
+
+Levels = Mapping[Slot, int]
+
+WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul", "AveragePool", "MaxPool"})
+COMPARED = frozenset({"Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Sign"})
+BOUNDING = frozenset({"Clip", "Max", "Min", "Relu"})
+_TENSOR = 1_000_000
+_LAYER_AGAIN = 300_000
+_RESET_AGAIN = 10_000
+_SUM_AGAIN = 100
+_LATE = 10
+_NEVER = 10**12
+"""Prices of a state tensor, of computing a layer, a reset or a sum twice, and of a later cut."""
+
+
+def levels_of(tape: Tape) -> dict[Slot, int]:
+    """Return the latest input step that each slot depends on; -1 where it is none."""
+    levels = dict.fromkeys((*tape.starts, *tape.given), -1)
+    levels |= {slot: t for slot, (_, t) in tape.times.items()}
+    for step in tape.steps:
+        level = max((levels[slot] for slot in step.slots), default=-1)
+        levels.update(dict.fromkeys(step.outputs, level))
+    return levels
+
+
+def live_steps(tape: Tape, roots: Sequence[Slot]) -> list[Step]:
+    """Return the nodes that roots depend on, in order."""
+    needed, found = set(roots), []
+    for step in reversed(tape.steps):
+        if needed.intersection(step.outputs):
+            found.append(step)
+            needed.update(step.slots)
+    return found[::-1]
+
+
+class Past:
+    """The nodes before one boundary between time steps."""
+
+    def __init__(self, steps: Sequence[Step], levels: Levels, boundary: int) -> None:
+        self.levels, self.boundary = levels, boundary
+        self.steps = [s for s in steps if boundary - 2 <= levels[s.outputs[0]] < boundary]
+        self.after = [s for s in steps if levels[s.outputs[0]] >= boundary]
+        self.spiking = self._spiking()
+
+    def _spiking(self) -> set[Slot]:
+        """Return comparisons and what elementwise nodes make of nothing else."""
+        found: set[Slot] = set()
+        for step in self.steps:
+            layer = step.proto.op_type in WEIGHTED
+            only = bool(step.slots) and found.issuperset(step.slots)
+            if step.proto.op_type in COMPARED or (only and not layer):
+                found.update(step.outputs)
+        return found
+
+    def cut(self, pinned: frozenset[Slot] = frozenset()) -> list[Slot] | None:
+        """Return the state in the order it is computed; None where there is no past.
+
+        Args:
+            pinned: Spikes that are handed on in any case.
+        """
+        net = nx.DiGraph()
+        net.add_node("source")
+        net.add_node("sink")
+        inner = {slot for step in self.steps for slot in step.outputs}
+        for step in self.steps:
+            for slot in step.outputs:
+                self._add_tensor(net, slot, step, pinned)
+        for step in self.steps:
+            for slot in step.slots:
+                source = (slot, "out") if slot in inner else "source"
+                for result in step.outputs:
+                    net.add_edge(source, (result, "in"), capacity=_NEVER)
+        for slot in {s for step in self.after for s in step.slots}:
+            if slot in inner:
+                net.add_edge((slot, "out"), "sink", capacity=_NEVER)
+            elif 0 <= self.levels[slot] < self.boundary:
+                return None
+        price, (before, _) = nx.minimum_cut(net, "source", "sink")
+        if price >= _NEVER:
+            return None
+        crossing = {s for s in inner if (s, "in") in before and (s, "out") not in before}
+        return sorted(crossing | (pinned & inner), key=lambda slot: slot.order) or None
+
+    def _add_tensor(self, net: nx.DiGraph, slot: Slot, step: Step, pinned: frozenset[Slot]) -> None:
+        place, op = (slot, "in"), step.proto.op_type
+        price = 0 if slot in pinned else 2 * _TENSOR if op in WEIGHTED else _TENSOR
+        net.add_edge(place, (slot, "out"), capacity=price)
+        net.add_edge(place, "sink", capacity=_LATE)
+        resets = slot in self.spiking or not self.spiking.isdisjoint(step.slots) or op in BOUNDING
+        combines = len(set(step.slots)) > 1 or op in ("Add", "Sub")
+        again = _LAYER_AGAIN if op in WEIGHTED else _RESET_AGAIN if resets else 0
+        again = again or (_SUM_AGAIN if combines else 0)
+        if again and slot not in pinned:
+            net.add_edge("source", place, capacity=again)
+
+    def pinned(self, state: Sequence[Slot]) -> frozenset[Slot]:
+        """Return spikes that a layer behind the cut reads: fed back through weights."""
+        behind = self._behind(set(state))
+        fed: set[Slot] = set()
+        for step in behind:
+            if step.proto.op_type in WEIGHTED:
+                fed.update(step.slots)
+        for step in reversed(behind):
+            if fed.intersection(step.outputs) and not self.spiking.intersection(step.outputs):
+                fed.update(step.slots)
+        made = {slot for step in behind for slot in step.outputs}
+        return frozenset(fed & self.spiking & made)
+
+    def _behind(self, state: set[Slot]) -> list[Step]:
+        needed = {slot for step in self.after for slot in step.slots} - state
+        found = []
+        for step in reversed(self.steps):
+            if needed.intersection(step.outputs):
+                found.append(step)
+                needed.update(set(step.slots) - state)
+        return found[::-1]

@@ -1,0 +1,151 @@
+"""Lay a model out in time: every node of every time step, once, with the time axis gone."""
+
+from collections import ChainMap
+from collections.abc import Iterable, Mapping, MutableMapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
+
+from mapper.frontend.load import to_array
+from mapper.frontend.time import loops
+from mapper.frontend.time.bundles import applied
+from mapper.frontend.time.parts import bundled, setting
+from mapper.frontend.time.tensors import (
+    Known,
+    Listed,
+    Shape,
+    Tape,
+    Tensor,
+    TimeFormError,
+)
+
+Env = MutableMapping[str, Tensor]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clock:
+    """Where time is in the inputs of a model."""
+
+    axes: Mapping[str, int]
+    """The time axis of each input that has one."""
+    length: int
+    """Time steps."""
+
+
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class Laid:
+    """A model laid out in time."""
+
+    tape: Tape
+    clock: Clock
+    outputs: Mapping[str, Tensor]
+
+
+def lay_out(model: ModelProto, path: Path, shapes: Mapping[str, Shape], clock: Clock) -> Laid:
+    """Walk a model with its inputs cut into time steps.
+
+    Args:
+        model: As read by ``load.read_model``.
+        path: Its file, for messages.
+        shapes: Of its inputs, all sizes fixed.
+        clock: Which axes are time.
+
+    Raises:
+        TimeFormError: Where a node has no meaning step by step.
+        MappingError: ``model-too-large``, ``invalid-model``.
+    """
+    opset = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 1)
+    walker = Walker(Tape(path, opset), path)
+    env: Env = {}
+    walker.store(model.graph, env)
+    kinds = {port.name: port.type.tensor_type.elem_type for port in model.graph.input}
+    for name, shape in shapes.items():
+        env[name] = _read(walker.tape, name, shape, kinds[name], clock)
+    walker.walk(model.graph.node, env)
+    outputs = {port.name: env[port.name] for port in model.graph.output}
+    return Laid(tape=walker.tape, clock=clock, outputs=outputs)
+
+
+def _read(tape: Tape, name: str, shape: Shape, kind: int, clock: Clock) -> Tensor:
+    if name not in clock.axes:
+        slot = tape.slot(shape, kind, name)
+        tape.given[slot] = name
+        return slot
+    axis = clock.axes[name]
+    one = (*shape[:axis], 1, *shape[axis + 1 :])
+    parts = [tape.slot(one, kind, f"{name}@{t}") for t in range(clock.length)]
+    tape.times.update({slot: (name, t) for t, slot in enumerate(parts)})
+    return bundled(axis, parts)
+
+
+class Walker:
+    """Follows nodes in order; subgraphs see the names around them."""
+
+    def __init__(self, tape: Tape, path: Path) -> None:
+        self.tape = tape
+        self.path = path
+
+    def store(self, graph: GraphProto, env: Env) -> None:
+        for tensor in graph.initializer:
+            env[tensor.name] = self.tape.known(to_array(tensor, self.path), tensor.name)
+
+    def run(self, graph: GraphProto, given: Iterable[Tensor], outer: Env) -> list[Tensor]:
+        """Return what a subgraph gives for its inputs."""
+        env: Env = ChainMap({}, outer)
+        self.store(graph, env)
+        env.update(zip((port.name for port in graph.input), given, strict=False))
+        self.walk(graph.node, env)
+        return [env[port.name] for port in graph.output]
+
+    def walk(self, nodes: Iterable[NodeProto], env: Env) -> None:
+        for node in nodes:
+            try:
+                results = self._visit(node, env)
+            except TimeFormError as error:
+                error.loc = error.loc or self.tape.place(node)
+                raise
+            except (ArithmeticError, LookupError, TypeError, ValueError, AssertionError) as error:
+                # Whatever a node that breaks the rules of its operator meets.
+                raise TimeFormError(
+                    f"{node.op_type}: its attributes and inputs do not fit together",
+                    self.tape.place(node),
+                ) from error
+            for name, result in zip(node.output, results, strict=False):
+                if name:
+                    env[name] = result
+
+    def _visit(self, node: NodeProto, env: Env) -> list[Tensor]:
+        if node.op_type == "Constant":
+            return [self._constant(node)]
+        inputs = [env[name] if name else None for name in node.input]
+        if node.op_type in ("Loop", "Scan"):
+            return loops.unrolled(self, node, inputs, env)
+        if node.op_type == "If":
+            return self._branch(node, inputs[0], env)
+        if node.op_type == "Identity":
+            return [i for i in inputs if i is not None]
+        if node.op_type in loops.SEQUENCES:
+            return loops.sequence(self.tape, node, inputs)
+        plain = [i for i in inputs if not isinstance(i, Listed)]
+        if len(plain) < len(inputs):
+            raise TimeFormError(f"{node.op_type}: reads a sequence of tensors")
+        return list(applied(self.tape, node, plain))
+
+    def _constant(self, node: NodeProto) -> Known:
+        value = setting(node, "value")
+        if isinstance(value, TensorProto):
+            return self.tape.known(numpy_helper.to_array(value), node.output[0])
+        (attribute,) = node.attribute
+        kinds = {"value_int": np.int64, "value_ints": np.int64}
+        kind = kinds.get(attribute.name, np.float32)
+        return self.tape.known(np.asarray(setting(node, attribute.name), kind))
+
+    def _branch(self, node: NodeProto, condition: Tensor | None, env: Env) -> list[Tensor]:
+        if not isinstance(condition, Known):
+            raise TimeFormError("If: which branch is taken depends on the data")
+        name = "then_branch" if condition.array.reshape(-1)[:1].any() else "else_branch"
+        graph = setting(node, name)
+        assert isinstance(graph, GraphProto)
+        return self.run(graph, [], env)

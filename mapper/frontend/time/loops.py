@@ -1,0 +1,263 @@
+"""Repeat the bodies of ``Loop`` and ``Scan``, and keep sequences of tensors."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from onnx import GraphProto, NodeProto
+
+from mapper.frontend.time.parts import array_of, bundled, number, pieces, setting, whole
+from mapper.frontend.time.picking import joined
+from mapper.frontend.time.tensors import (
+    Bundle,
+    Known,
+    Listed,
+    Part,
+    Single,
+    Slot,
+    Tape,
+    Tensor,
+    TimeFormError,
+)
+
+if TYPE_CHECKING:
+    from mapper.frontend.time.flatten import Walker
+
+MAX_STEPS = 4096
+"""Turns of one loop; recordings are shorter, hostile counts longer."""
+SEQUENCES = frozenset(
+    """
+    ConcatFromSequence SequenceAt SequenceConstruct SequenceEmpty SequenceErase SequenceInsert
+    SequenceLength SplitToSequence
+    """.split()  # noqa: SIM905 - reads as a list of names
+)
+Env = MutableMapping[str, Tensor]
+Inputs = Sequence[Tensor | None]
+
+
+def unrolled(walker: Walker, node: NodeProto, inputs: Inputs, env: Env) -> list[Tensor]:
+    """Return the results of a ``Loop`` or ``Scan``, every turn laid out."""
+    walker.tape.forms.add(node.op_type.lower())
+    body = setting(node, "body")
+    assert isinstance(body, GraphProto)
+    turns = _Turns(walker, body, env)
+    if node.op_type == "Loop":
+        return turns.loop(node, inputs)
+    return turns.scan(node, inputs)
+
+
+class _Turns:
+    def __init__(self, walker: Walker, body: GraphProto, env: Env) -> None:
+        self.walker, self.body, self.env = walker, body, env
+        self.tape = walker.tape
+        self.makers = {name: n for n in body.node for name in n.output}
+
+    def loop(self, node: NodeProto, inputs: Inputs) -> list[Tensor]:
+        limit = _whole_number(inputs[0], MAX_STEPS + 1)
+        goes_on = _truth(inputs[1] if len(inputs) > 1 else None)
+        count = len(inputs) - 2
+        reads = [port.name for port in self.body.input[2:]]
+        writes = [port.name for port in self.body.output[1 : 1 + count]]
+        held = self._started(list(inputs[2:]), reads, writes)
+        history, scanned = [held], []
+        turn = 0
+        while goes_on and turn < limit:
+            if turn == MAX_STEPS:
+                raise TimeFormError(f"a Loop runs for more than {MAX_STEPS} turns")
+            given = [self.tape.known(np.asarray(turn, np.int64)), self.tape.known(np.asarray(True))]
+            results = self.walker.run(self.body, [*given, *held], self.env)
+            goes_on = _truth(results[0])
+            held = [
+                b if w is None else w
+                for b, w in zip(
+                    held, self._moved(results[1 : 1 + count], held, reads, writes), strict=True
+                )
+            ]
+            history.append(held)
+            scanned.append(results[1 + count :])
+            turn += 1
+        self._remember(history)
+        return [*held, *(self._stacked(column, 0, node) for column in zip(*scanned, strict=True))]
+
+    def scan(self, node: NodeProto, inputs: Inputs) -> list[Tensor]:
+        sources = number(node, "num_scan_inputs", 1)
+        count = len(inputs) - sources
+        reads = [port.name for port in self.body.input[:count]]
+        writes = [port.name for port in self.body.output[:count]]
+        held = self._started(list(inputs[:count]), reads, writes)
+        tracks = [self._track(node, i, t) for i, t in enumerate(inputs[count:])]
+        if len({len(track) for track in tracks}) != 1:
+            raise TimeFormError("a Scan over tensors of different lengths")
+        history, scanned = [held], []
+        for row in zip(*tracks, strict=True):
+            results = self.walker.run(self.body, [*held, *row], self.env)
+            held = results[:count]
+            history.append(held)
+            scanned.append(results[count:])
+        self._remember(history)
+        columns = list(zip(*scanned, strict=True))
+        return [*held, *(self._scan_output(node, k, c) for k, c in enumerate(columns))]
+
+    def _track(self, node: NodeProto, index: int, tensor: Tensor | None) -> list[Part]:
+        """Return what a scan input gives turn by turn."""
+        assert tensor is not None
+        assert not isinstance(tensor, Listed)
+        axis = _listed(node, "scan_input_axes", index) % len(tensor.shape)
+        parts = pieces(self.tape, tensor, axis, node)
+        if _listed(node, "scan_input_directions", index):
+            raise TimeFormError("a Scan that runs backwards in time")
+        shape = [n for k, n in enumerate(tensor.shape) if k != axis]
+        return [self.tape.reshaped(part, shape, node) for part in parts]
+
+    def _scan_output(self, node: NodeProto, index: int, column: Sequence[Tensor]) -> Tensor:
+        if _listed(node, "scan_output_directions", index):
+            raise TimeFormError("a Scan that writes backwards in time")
+        return self._stacked(column, _listed(node, "scan_output_axes", index), node)
+
+    def _stacked(self, column: Sequence[Tensor], axis: int, node: NodeProto) -> Tensor:
+        parts = []
+        for tensor in column:
+            assert not isinstance(tensor, Listed)
+            part = whole(self.tape, tensor, node)
+            place = axis % (len(part.shape) + 1)
+            shape = (*part.shape[:place], 1, *part.shape[place:])
+            parts.append(self.tape.reshaped(part, shape, node))
+        return bundled(place, parts)
+
+    # --- what is handed from turn to turn --------------------------------------------------
+
+    def _started(self, initial: Inputs, reads: list[str], writes: list[str]) -> list[Tensor]:
+        """Return what the first turn finds; numbers that change become the start of a state."""
+        found: list[Tensor] = []
+        for tensor, read, written in zip(initial, reads, writes, strict=True):
+            assert tensor is not None
+            changes = self._source(written) != read
+            if changes and isinstance(tensor, Known) and self._is_state(tensor, written):
+                slot = self.tape.slot(tensor.shape)
+                self.tape.starts[slot] = tensor.array
+                tensor = slot
+            found.append(tensor)
+        return found
+
+    def _is_state(self, tensor: Known, written: str) -> bool:
+        """Say whether a float is a state, and no memory that steps are written into."""
+        if tensor.array.dtype != np.float32 or not tensor.array.size:
+            return False
+        maker = self.makers.get(self._source(written))
+        return maker is None or not maker.op_type.startswith(("Scatter", "Concat", "Sequence"))
+
+    def _source(self, name: str) -> str:
+        while name in self.makers and self.makers[name].op_type in ("Identity", "Cast"):
+            name = self.makers[name].input[0]
+        return name
+
+    def _moved(
+        self, results: Sequence[Tensor], held: Sequence[Tensor], reads: list[str], writes: list[str]
+    ) -> list[Tensor | None]:
+        """Keep what a turn returns as it was, time axis and all."""
+        same = [self._source(w) == r for r, w in zip(reads, writes, strict=True)]
+        return [None if s else r for s, r in zip(same, results, strict=True)]
+
+    def _remember(self, history: Sequence[Sequence[Tensor]]) -> None:
+        for column in zip(*history, strict=True):
+            slots = all(isinstance(tensor, Slot) for tensor in column)
+            if slots and len(set(column)) > 1:
+                self.tape.carried.append(list(column))
+
+
+def _listed(node: NodeProto, name: str, index: int) -> int:
+    values = setting(node, name)
+    return int(values[index]) if isinstance(values, Sequence) and index < len(values) else 0
+
+
+def _whole_number(tensor: Tensor | None, otherwise: int) -> int:
+    if tensor is None:
+        return otherwise
+    if not isinstance(tensor, Known):
+        raise TimeFormError("Loop: how often it turns depends on the data")
+    return int(tensor.array.reshape(-1)[0])
+
+
+def _truth(tensor: Tensor | None) -> bool:
+    if tensor is None:
+        return True
+    if not isinstance(tensor, Known):
+        raise TimeFormError("Loop: how long it runs depends on the data")
+    return bool(tensor.array.reshape(-1)[0])
+
+
+# --- sequences -----------------------------------------------------------------------------
+
+
+def sequence(tape: Tape, node: NodeProto, inputs: Inputs) -> list[Tensor]:
+    """Return the result of a node on sequences; none of them is computed with."""
+    tape.forms.add("sequence")
+    op, first = node.op_type, inputs[0] if inputs else None
+    if op == "SequenceEmpty":
+        return [Listed(())]
+    if op == "SequenceConstruct":
+        return [Listed(tuple(_single(i) for i in inputs))]
+    if op == "SplitToSequence":
+        return [Listed(tuple(_parted(tape, node, inputs)))]
+    if not isinstance(first, Listed):
+        raise TimeFormError(f"{op}: reads no sequence")
+    items = list(first.items)
+    if op == "SequenceLength":
+        return [tape.known(np.asarray(len(items), np.int64))]
+    if op == "ConcatFromSequence":
+        return [_concatenated(tape, node, items)]
+    at = inputs[2] if op == "SequenceInsert" and len(inputs) > 2 else None
+    if op != "SequenceInsert" and len(inputs) > 1:
+        at = inputs[1]
+    place = len(items) if at is None else int(array_of(_single(at), node).reshape(-1)[0])
+    if op == "SequenceInsert":
+        items.insert(place, _single(inputs[1]))
+        return [Listed(tuple(items))]
+    if op == "SequenceAt":
+        return [items[place]]
+    del items[place if at is not None else -1]
+    return [Listed(tuple(items))]
+
+
+def _single(tensor: Tensor | None) -> Single:
+    if tensor is None or isinstance(tensor, Listed):
+        raise TimeFormError("a sequence of sequences")
+    return tensor
+
+
+def _parted(tape: Tape, node: NodeProto, inputs: Inputs) -> list[Single]:
+    tensor = _single(inputs[0])
+    axis = number(node, "axis", 0) % len(tensor.shape)
+    parts = pieces(tape, tensor, axis, node)
+    if len(inputs) > 1 and inputs[1] is not None:
+        sizes = array_of(_single(inputs[1]), node)
+        if sizes.ndim == 0:
+            each = int(sizes)
+            groups = [parts[k : k + each] for k in range(0, len(parts), max(1, each))]
+        else:
+            ends = np.cumsum(sizes)
+            groups = [parts[int(e - n) : int(e)] for n, e in zip(sizes, ends, strict=True)]
+        return [bundled(axis, group) for group in groups]
+    if number(node, "keepdims", 1):
+        return list(parts)
+    shape = [n for k, n in enumerate(tensor.shape) if k != axis]
+    return [tape.reshaped(part, shape, node) for part in parts]
+
+
+def _concatenated(tape: Tape, node: NodeProto, items: list[Single]) -> Tensor:
+    if not items:
+        raise TimeFormError("ConcatFromSequence: of nothing")
+    axis, new = number(node, "axis", 0), number(node, "new_axis", 0)
+    rank = len(items[0].shape) + new
+    axis %= rank
+    if new:
+        items = [_unsqueezed(tape, item, axis, node) for item in items]
+    return joined(tape, items, axis, node)
+
+
+def _unsqueezed(tape: Tape, tensor: Single, axis: int, node: NodeProto) -> Single:
+    if isinstance(tensor, Bundle):
+        raise TimeFormError("a sequence of tensors that have a time axis themselves")
+    return tape.reshaped(tensor, (*tensor.shape[:axis], 1, *tensor.shape[axis:]), node)

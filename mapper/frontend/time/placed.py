@@ -1,0 +1,64 @@
+"""Say of a model of many time steps how its arrays relate to those of one step."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from mapper.frontend.result import Imported, Port
+from mapper.frontend.time.sequence import Sequence
+from mapper.frontend.time.step import step_shape
+from mapper.ir.core import Array, Const, Graph, IntType, Scalar, State
+
+
+def in_time(found: Imported, reading: Sequence) -> Imported:
+    """Return an imported step with the clock, start and readout of the model it is a step of."""
+    return replace(
+        found,
+        graph=_started(found.graph, reading.step.starts),
+        time_form=reading.form,
+        ports=tuple(_ports(found, reading)),
+        readouts=reading.step.readouts,
+        steps=0 if reading.open else reading.clock.length,
+    )
+
+
+def _started(graph: Graph, starts: Mapping[str, Array]) -> Graph:
+    """Return a graph whose states start from arrays of the model."""
+    constants = dict(graph.constants)
+    states = tuple(_state(state, starts, constants) for state in graph.states)
+    return replace(graph, states=states, constants=constants)
+
+
+def _state(state: State, starts: Mapping[str, Array], constants: dict[str, Array]) -> State:
+    array = starts.get(state.read.name)
+    if array is None or not array.any():
+        return state
+    kind = np.int64 if isinstance(state.read.type, IntType) else np.float32
+    array = array.reshape(state.read.shape).astype(kind)
+    initial: Scalar = array.reshape(-1)[0].item()
+    if (array != initial).any():
+        name = f"{state.read.name}.initial"
+        constants[name] = array
+        initial = Const(name)
+    return replace(state, initial=initial)
+
+
+def _ports(found: Imported, reading: Sequence) -> Iterator[Port]:
+    for port in found.ports:
+        axis = reading.clock.axes.get(port.name)
+        readout = reading.step.readouts.get(port.name)
+        if axis is not None:
+            yield _timed(port, reading.shapes[port.name], axis)
+        elif readout is None:
+            yield port
+        elif readout.axis is not None:
+            yield _timed(port, readout.shape, readout.axis)
+        else:
+            yield replace(port, model_shape=readout.shape)
+
+
+def _timed(port: Port, shape: tuple[int, ...], axis: int) -> Port:
+    one = (*shape[:axis], 1, *shape[axis + 1 :])
+    batch = None if len(step_shape(one, axis)) == len(shape) else int(axis == 0)
+    return replace(port, model_shape=shape, batch_axis=batch, time_axis=axis)

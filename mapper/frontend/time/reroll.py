@@ -1,0 +1,269 @@
+"""Roll time steps that are written out back into one step network."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from mapper.frontend.time.cut import Past, levels_of, live_steps
+from mapper.frontend.time.flatten import Laid
+from mapper.frontend.time.match import Translation, match
+from mapper.frontend.time.readouts import Wanted, wanted
+from mapper.frontend.time.tensors import Known, Part, Slot, Step, Tape, TimeFormError
+
+_MIXED = "it mixes time steps: some are computed from several others at once"
+
+
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class Memory:
+    """A state of the step network."""
+
+    read: Slot
+    written: Part
+    start: Part | None
+    """What it is before the first step; None where that must be worked out."""
+    first: Part | None
+    """What it is after the first step, in the model as laid out."""
+
+
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class Rolled:
+    """One step of a model, on its tape."""
+
+    tape: Tape
+    time: int
+    """The step that serves as the pattern."""
+    memories: tuple[Memory, ...]
+    outputs: tuple[tuple[Wanted, Part], ...]
+    """What each output of the model reads of a step."""
+    firsts: tuple[Part | None, ...]
+    """The same in the first step, where it is at hand."""
+
+    @property
+    def is_started(self) -> bool:
+        return all(memory.start is not None for memory in self.memories)
+
+
+def rolled(laid: Laid) -> Iterator[Rolled]:
+    """Yield step networks that explain the model, the most natural one first.
+
+    Raises:
+        TimeFormError: No step network does.
+    """
+    tape, length = laid.tape, laid.clock.length
+    levels = levels_of(tape)
+    if length < 2:
+        raise TimeFormError("the model holds one time step")
+    wants = wanted(tape, laid.outputs, length, levels)
+    first: TimeFormError | None = None
+    found = False
+    for before, after in _boundaries(tape, wants, length):
+        try:
+            yield _Roller(tape, wants, length, before, after).rolled()
+            found = True
+        except TimeFormError as error:
+            first = first or error
+    if not found:
+        raise first or TimeFormError("no tensor carries a state from step to step")
+
+
+def _boundaries(
+    tape: Tape, wants: Sequence[Wanted], length: int
+) -> Iterator[tuple[list[Slot], list[Slot]]]:
+    """Yield what the last step but one and the last step find as their state."""
+    columns = [c for c in tape.carried if len(c) == length + 1]
+    before = [c[length - 2] for c in columns]
+    after = [c[length - 1] for c in columns]
+    slots = [b for b in before if isinstance(b, Slot)]
+    if columns and len(slots) == len(before):
+        yield slots, [a for a in after if isinstance(a, Slot)]
+    if length < 3:
+        return
+    roots = [part for want in wants for part in want.parts if isinstance(part, Slot)]
+    steps = live_steps(tape, roots)
+    yield from _cuts(tape, steps, length - 2)
+    if length > 4:
+        # An exporter leaves out what the last step computes for nobody: look one step earlier.
+        for early, late in _cuts(tape, steps, length - 3):
+            onward = Translation(tape, dict(zip(early, late, strict=False)), length - 3, 1)
+            last = [onward.of(slot) for slot in late]
+            yield late, [slot for slot in last if isinstance(slot, Slot)]
+
+
+def _cuts(
+    tape: Tape, steps: Sequence[Step], boundary: int
+) -> Iterator[tuple[list[Slot], list[Slot]]]:
+    """Yield the states at a boundary and the next; with spikes fed back through weights first."""
+    levels = levels_of(tape)
+    first, second = (Past(steps, levels, at) for at in (boundary, boundary + 1))
+    before, after = first.cut(), second.cut()
+    if before is None or after is None:
+        if _crosses(steps, levels):
+            raise TimeFormError(_MIXED)
+        yield [], []
+        return
+    pins = first.pinned(before), second.pinned(after)
+    if all(pins):
+        pinned = first.cut(pins[0]), second.cut(pins[1])
+        if pinned[0] is not None and pinned[1] is not None:
+            yield pinned[0], pinned[1]
+    yield before, after
+
+
+def _crosses(steps: Sequence[Step], levels: Mapping[Slot, int]) -> bool:
+    return any(0 <= levels[slot] < levels[step.outputs[0]] for step in steps for slot in step.slots)
+
+
+class _Roller:
+    def __init__(
+        self,
+        tape: Tape,
+        wants: Sequence[Wanted],
+        length: int,
+        before: list[Slot],
+        after: list[Slot],
+    ) -> None:
+        if [s.shape for s in before] != [s.shape for s in after]:
+            raise TimeFormError("its time steps hand on different tensors")
+        self.tape, self.length = tape, length
+        self.before, self.after = before, after
+        self.time = length - 2
+        self.back = Translation(tape, dict(zip(after, before, strict=True)), length - 1, -1)
+        self.wants = list(wants)
+
+    def rolled(self) -> Rolled:
+        outputs = [self._of_a_step(want) for want in self.wants]
+        used = self._used(outputs)
+        states = [self.before[k] for k in used]
+        written: list[Part] = [self.after[k] for k in used]
+        starts, firsts_of_states, firsts = self._traced_back(states, written, outputs)
+        memories = tuple(
+            Memory(read=read, written=w, start=start, first=first)
+            for read, w, start, first in zip(states, written, starts, firsts_of_states, strict=True)
+        )
+        return Rolled(
+            tape=self.tape,
+            time=self.time,
+            memories=memories,
+            outputs=tuple(zip(self.wants, outputs, strict=True)),
+            firsts=tuple(firsts),
+        )
+
+    def _of_a_step(self, want: Wanted) -> Part:
+        """Return what an output reads of the pattern step, and hold the last step against it."""
+        last = self.back.of(want.parts[-1])
+        if last is None:
+            raise TimeFormError(_mixed(self.tape, want), want.name)
+        if want.reduction != "last" and last is not want.parts[self.time]:
+            pair = (want.parts[self.time], want.parts[-1])
+            found = match(self.tape, [pair], frozenset(self.before), 1)
+            raise _differing(self.tape, *(found.differs or pair))
+        for step in want.after:
+            (last,) = self.tape.emit(
+                step.proto, [last if isinstance(i, Slot) else i for i in step.inputs]
+            )
+        return last
+
+    def _used(self, outputs: Sequence[Part]) -> list[int]:
+        """Return the states that the outputs depend on, step after step."""
+        index = {slot: k for k, slot in enumerate(self.before)}
+        used: set[int] = set()
+        roots: list[Part] = list(outputs)
+        while True:
+            reached = self._reached(roots)
+            fresh = {index[slot] for slot in reached} - used
+            if not fresh:
+                return sorted(used)
+            used |= fresh
+            roots += [self.after[k] for k in fresh]
+
+    def _reached(self, roots: Sequence[Part]) -> set[Slot]:
+        """Return the states that a step's results read; refuse what is of another step."""
+        leaves, waiting, seen = set(self.before), list(roots), set[Part]()
+        reached: set[Slot] = set()
+        while waiting:
+            part = waiting.pop()
+            if part in seen or isinstance(part, Known):
+                continue
+            seen.add(part)
+            if part in leaves:
+                reached.add(part)
+                continue
+            if part in self.tape.times and self.tape.times[part][1] != self.time:
+                raise TimeFormError(_MIXED)
+            if part in self.tape.starts:
+                raise TimeFormError(_MIXED)
+            if part in self.tape.given:
+                raise TimeFormError(
+                    f"input {self.tape.given[part]!r} has no time axis and is read in every step",
+                    help="repeat it along a time axis before the export",
+                )
+            if step := self.tape.maker.get(part):
+                waiting.extend(step.slots)
+        return reached
+
+    def _traced_back(
+        self, states: Sequence[Slot], written: Sequence[Part], outputs: Sequence[Part]
+    ) -> tuple[list[Part | None], list[Part | None], list[Part | None]]:
+        """Follow the states back to the first step; every step on the way must be the same."""
+        later: list[Part | None] = list(states)
+        after_first: list[Part | None] = list(written)
+        for t in range(self.time - 1, -1, -1):
+            roots = self._roots(t, states, written, outputs, later)
+            found = match(self.tape, roots, frozenset(states), t - self.time)
+            if found.differs is not None and t > 0:
+                raise _differing(self.tape, *found.differs)
+            if found.differs is not None:
+                return [None] * len(states), later, self._at(t, outputs)
+            later, after_first = [found.other.get(state) for state in states], later
+        if self.time == 0:
+            later = list(states)
+        for start in later:
+            if not isinstance(start, Known) and start not in self.tape.known_starts:
+                raise TimeFormError(
+                    "what its first step starts from is computed from another input",
+                    help="give the states themselves as inputs",
+                )
+        return later, after_first, self._at(0, outputs)
+
+    def _roots(
+        self,
+        t: int,
+        states: Sequence[Slot],
+        written: Sequence[Part],
+        outputs: Sequence[Part],
+        later: Sequence[Part | None],
+    ) -> list[tuple[Part, Part]]:
+        pairs = [(w, b) for w, b in zip(written, later, strict=True) if b is not None]
+        theirs = self._at(t, outputs)
+        return pairs + [(o, p) for o, p in zip(outputs, theirs, strict=True) if p is not None]
+
+    def _at(self, t: int, outputs: Sequence[Part]) -> list[Part | None]:
+        """Return what the model's outputs read of step ``t``, where they read every step."""
+        return [
+            want.parts[t] if len(want.parts) > 1 and not want.after else None for want in self.wants
+        ]
+
+
+def _differing(tape: Tape, mine: Part, theirs: Part) -> TimeFormError:
+    """Name what differs between two time steps."""
+    place = _place(tape, mine) or _place(tape, theirs)
+    if isinstance(mine, Known) and isinstance(theirs, Known):
+        return TimeFormError(
+            "its parameters differ from time step to time step, such as batch norm through time "
+            f"({_named(mine)} and {_named(theirs)})",
+            place,
+            "train with one set of parameters for all time steps",
+        )
+    return TimeFormError("its time steps compute different things", place)
+
+
+def _named(part: Known) -> str:
+    return repr(part.name) if part.name else f"constants of shape {part.shape}"
+
+
+def _place(tape: Tape, part: Part) -> str:
+    step = tape.maker.get(part) if isinstance(part, Slot) else None
+    return "" if step is None else tape.place(step.proto)
+
+
+def _mixed(tape: Tape, want: Wanted) -> str:
+    return f"output {want.name!r}: {_MIXED}"

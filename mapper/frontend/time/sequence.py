@@ -1,0 +1,169 @@
+"""Try where time may be in a model, and return the step networks that explain it."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from onnx import ModelProto, ValueInfoProto
+
+from mapper.diagnostics import MappingError, refuse
+from mapper.frontend.load import nodes_of
+from mapper.frontend.ports import fixed_shape
+from mapper.frontend.time.flatten import Clock, lay_out
+from mapper.frontend.time.loops import SEQUENCES
+from mapper.frontend.time.refusals import many_steps
+from mapper.frontend.time.reroll import rolled
+from mapper.frontend.time.start import started
+from mapper.frontend.time.step import Readout, StepModel, one_step
+from mapper.frontend.time.tensors import Shape, TimeFormError
+
+OPEN_LENGTH = 7
+"""Time steps that a model is laid out for where it leaves their number open.
+
+A sum that is divided by it is a mean; by chance no model divides by seven.
+"""
+_HELP = (
+    "export one time step with its state as inputs and outputs; "
+    "an image that is shown in every step needs a time axis of its own"
+)
+_PICKING = frozenset({"Gather", "Slice", "Split", *SEQUENCES, "Loop", "Scan"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sequence:
+    """A model of many time steps, as one step and a clock."""
+
+    step: StepModel
+    form: str
+    clock: Clock
+    shapes: Mapping[str, Shape]
+    """Of the model's inputs."""
+    open: bool
+    """The model leaves the number of time steps open."""
+
+
+def sequences(model: ModelProto, path: Path) -> Iterator[Sequence]:
+    """Yield readings of a model of many time steps, the most natural first.
+
+    Raises:
+        MappingError: ``unsupported-time-form``, with what kept the likeliest reading from fitting;
+            and what ``ports.fixed_shape`` raises.
+    """
+    first: TimeFormError | None = None
+    found = False
+    for clock, shapes in _clocks(model, path):
+        try:
+            for reading in _readings(model, path, clock, shapes):
+                found = True
+                yield reading
+        except TimeFormError as error:
+            first = first or error
+    if not found:
+        raise _refusal(first, path)
+
+
+def _refusal(error: TimeFormError | None, path: Path) -> MappingError:
+    if error is None:
+        return many_steps("no axis that could be time", path.name)
+    return refuse(
+        "unsupported-time-form",
+        f"the model holds many time steps, which cannot be read as one network: {error.reason}",
+        loc=error.loc if ":" in error.loc else f"{path.name}:{error.loc}".rstrip(":"),
+        help=error.help or _HELP,
+    )
+
+
+def _readings(
+    model: ModelProto, path: Path, clock: Clock, shapes: Mapping[str, Shape]
+) -> Iterator[Sequence]:
+    laid = lay_out(model, path, shapes, clock)
+    outputs = [port.name for port in model.graph.output]
+    first: TimeFormError | None = None
+    found = False
+    for one in rolled(laid):
+        try:
+            step = started(one, clock, one_step(one, clock, outputs))
+        except TimeFormError as error:
+            first = first or error
+            continue
+        found = True
+        if is_open(model, clock):
+            step = replace(step, readouts=_of_any_length(step.readouts, clock))
+        form = "-".join(sorted(laid.tape.forms)) or _form(model, clock)
+        yield Sequence(step=step, form=form, clock=clock, shapes=shapes, open=is_open(model, clock))
+    if not found and first is not None:
+        raise first
+
+
+def _form(model: ModelProto, clock: Clock) -> str:
+    """Name the form of a model without loops: written out, or with a time axis throughout."""
+    inputs = set(clock.axes)
+    picked = any(n.op_type in _PICKING and inputs.intersection(n.input) for n in model.graph.node)
+    return "unrolled" if picked else "sequence"
+
+
+def _of_any_length(readouts: Mapping[str, Readout], clock: Clock) -> dict[str, Readout]:
+    """Read a sum that is divided by the number of time steps as a mean."""
+    return {
+        name: replace(readout, reduction="mean", scale=readout.scale * clock.length)
+        if readout.reduction == "sum" and abs(readout.scale * clock.length - 1) < 1e-6
+        else readout
+        for name, readout in readouts.items()
+    }
+
+
+def is_open(model: ModelProto, clock: Clock) -> bool:
+    """Say whether a model leaves the number of its time steps open."""
+    (name, axis) = next(iter(clock.axes.items()))
+    port = next(port for port in model.graph.input if port.name == name)
+    return not port.type.tensor_type.shape.dim[axis].dim_value
+
+
+def is_likely(model: ModelProto) -> bool:
+    """Say whether a model looks like many time steps rather than one."""
+    inputs = {port.name for port in _data_inputs(model)}
+    for node in nodes_of(model):
+        if node.op_type in ("Loop", "Scan") or node.op_type in SEQUENCES:
+            return True
+        if node.op_type in _PICKING and inputs.intersection(node.input[:1]):
+            return True
+    return False
+
+
+def _data_inputs(model: ModelProto) -> list[ValueInfoProto]:
+    known = {tensor.name for tensor in model.graph.initializer}
+    return [port for port in model.graph.input if port.name not in known]
+
+
+def _clocks(model: ModelProto, path: Path) -> Iterator[tuple[Clock, dict[str, Shape]]]:
+    """Yield where time may be: an axis of the first input, then of all inputs that share it."""
+    ports = _data_inputs(model)
+    for axis in range(len(ports[0].type.tensor_type.shape.dim)) if ports else ():
+        dim = ports[0].type.tensor_type.shape.dim[axis]
+        length = int(dim.dim_value) or OPEN_LENGTH
+        if length < 2:
+            continue
+        sharing = [
+            port.name
+            for port in ports
+            if len(port.type.tensor_type.shape.dim) > axis
+            and port.type.tensor_type.shape.dim[axis] == dim
+        ]
+        for names in ([sharing[0]], sharing) if len(sharing) > 1 else (sharing,):
+            axes = dict.fromkeys(names, axis)
+            yield Clock(axes=axes, length=length), _shapes(ports, path, axes)
+
+
+def _shapes(ports: list[ValueInfoProto], path: Path, axes: Mapping[str, int]) -> dict[str, Shape]:
+    """Return the sizes of inputs; open ones are time steps, or one sample."""
+    shapes = {}
+    for port in ports:
+        closed = ValueInfoProto()
+        closed.CopyFrom(port)
+        for axis, dim in enumerate(closed.type.tensor_type.shape.dim):
+            if not dim.dim_value and axis == axes.get(port.name):
+                dim.dim_value = OPEN_LENGTH
+            elif not dim.dim_value and axis < 2:
+                dim.dim_value = 1
+        shapes[port.name] = fixed_shape(closed, path)
+    return shapes

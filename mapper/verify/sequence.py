@@ -1,0 +1,134 @@
+"""Verify a model of many time steps in its own terms: its shapes, its start, its readout."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from mapper.diagnostics import Diagnostic, MappingError, refuse
+from mapper.frontend import Imported, Port, run_whole
+from mapper.ir.core import FLOAT, Array, Type
+
+_REDUCED: dict[str, Callable[[Array], Array]] = {
+    "sum": lambda array: np.asarray(array.sum(axis=0)),
+    "mean": lambda array: np.asarray(array.mean(axis=0)),
+    "max": lambda array: np.asarray(array.max(axis=0)),
+    "min": lambda array: np.asarray(array.min(axis=0)),
+}
+
+
+def own_inputs(imported: Imported, arrays: Mapping[str, Array], where: str) -> dict[str, Array]:
+    """Return a recording's inputs ``[T, B, *shape]``, given in the model's own shapes.
+
+    Raises:
+        MappingError: ``input-name`` or ``input-shape``, all problems together.
+    """
+    found: dict[str, Array] = {}
+    problems: list[Diagnostic] = []
+    for value in imported.graph.inputs:
+        port = imported.port(value.name)
+        array = arrays.get(value.name)
+        if array is None:
+            problems.append(
+                Diagnostic(
+                    code="input-name",
+                    message=f"no array for input {value.name!r}",
+                    loc=where,
+                    help=f"name an array {value.name!r}, of shape {_dims(port)}",
+                )
+            )
+        elif not _matches(port, array.shape):
+            problems.append(
+                Diagnostic(
+                    code="input-shape",
+                    message=f"input {value.name!r} has shape {array.shape}, expected {_dims(port)}",
+                    loc=where,
+                    help="T time steps and B samples, on the axes that the model has for them",
+                )
+            )
+        else:
+            found[value.name] = port.to_graph(array)
+    if problems:
+        raise MappingError(problems)
+    if len({array.shape[:2] for array in found.values()}) > 1:
+        raise refuse("input-shape", "inputs disagree on time steps and samples", loc=where)
+    return found
+
+
+def _matches(port: Port, shape: tuple[int, ...]) -> bool:
+    free = (port.time_axis, port.batch_axis)
+    return len(shape) == len(port.model_shape) and all(
+        n >= 1 and (n == wanted or k in free)
+        for k, (n, wanted) in enumerate(zip(shape, port.model_shape, strict=True))
+    )
+
+
+def _dims(port: Port) -> str:
+    names = {port.time_axis: "T", port.batch_axis: "B"}
+    shown = [names.get(k, str(n)) for k, n in enumerate(port.model_shape)]
+    return f"[{', '.join(shown)}]"
+
+
+def read_out(imported: Imported, found: Mapping[str, Array]) -> dict[str, Array]:
+    """Return the model's outputs, made of what each time step gave.
+
+    Args:
+        imported: The model.
+        found: ``[T, B, *shape]`` by name, as ``evaluate`` returns them.
+
+    Returns:
+        ``[T, B, *shape]`` per output that holds every step, ``[1, B, *shape]`` per other.
+    """
+    return {name: _read_out(imported, name, found) for name in imported.readouts}
+
+
+def _read_out(imported: Imported, name: str, found: Mapping[str, Array]) -> Array:
+    readout = imported.readouts[name]
+    array = found[readout.source]
+    if readout.reduction == "each":
+        return array
+    if readout.reduction == "last":
+        return array[-1:]
+    reduced = _REDUCED[readout.reduction](array.astype(np.float64))
+    return np.asarray(reduced[None] * readout.scale, dtype=np.float32)
+
+
+def output_types(imported: Imported) -> dict[str, Type]:
+    """Map the model's outputs to what they hold: spikes are counted as numbers once summed."""
+    graph = imported.graph
+    types: dict[str, Type] = {v.name: v.type for v in graph.outputs}
+    types |= {s.output: s.read.type for s in graph.states if s.output}
+    return {
+        name: FLOAT if readout.reduction in ("sum", "mean") else types[readout.source]
+        for name, readout in imported.readouts.items()
+    }
+
+
+def in_graph(imported: Imported, name: str, array: Array) -> Array:
+    """Return an array of a model's output as ``read_out`` shapes it."""
+    readout = imported.readouts[name]
+    port = imported.port(readout.source)
+    if readout.reduction == "each":
+        return port.to_graph(array)
+    batch = array.size // max(1, int(np.prod(port.graph_shape)))
+    return array.reshape(1, batch, *port.graph_shape)
+
+
+def runs(imported: Imported, steps: int) -> str:
+    """Say why the model's file cannot run a recording of so many steps; empty if it can."""
+    if imported.steps in (0, steps):
+        return ""
+    return f"the file holds {imported.steps} time steps, the recording {steps}"
+
+
+def by_runtime(
+    path: Path, imported: Imported, inputs: Mapping[str, Array], initial: Mapping[str, Array]
+) -> dict[str, Array]:
+    """Run the file as it is, sample by sample, and return what it gives as ``read_out`` does."""
+    samples: list[dict[str, Array]] = []
+    for b in range(next(iter(inputs.values())).shape[1]):
+        fed = {n: imported.port(n).to_model(a[:, b : b + 1]) for n, a in inputs.items()}
+        starts = {n: imported.port(n).to_model(a[None, b : b + 1])[0] for n, a in initial.items()}
+        results = run_whole(path, {**fed, **starts})
+        samples.append({n: in_graph(imported, n, array) for n, array in results.items()})
+    return {name: np.concatenate([s[name] for s in samples], 1) for name in samples[0]}
