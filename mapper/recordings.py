@@ -16,8 +16,17 @@ from passes import InputCode
 MAX_BYTES = 4 << 30
 """Arrays of one file together: more is refused before anything is allocated."""
 
+LARGEST_INPUT = 1e30
+"""Greatest magnitude of an input: far beyond any recording, and its products stay finite."""
+
 _ANALOGUE_BITS = 8
 """Width of the code of an analogue input: the bit depth of common image files."""
+
+_WIDEST_CODE = 32
+"""Bits of an input that holds integers; no target takes more than 16."""
+
+_SMALLEST_RANGE = 1e-30
+"""Of an analogue input: the step of its code must be a number in single precision."""
 
 
 def read_arrays(path: Path | str) -> dict[str, Array]:
@@ -102,7 +111,7 @@ def pick_inputs(
     ``B = 1``. What is no input does not count: ``labels``, ``expected_*`` and names of ``states``.
 
     Raises:
-        MappingError: ``input-name`` or ``input-shape``, all problems together.
+        MappingError: ``input-name``, ``input-shape`` or ``input-range``, all problems together.
     """
     inputs = {value.name for value in values}
     arrays = {n: a for n, a in arrays.items() if n in inputs or not _is_extra(n, states)}
@@ -119,6 +128,8 @@ def pick_inputs(
             array = array[:, None]
         if array.ndim < 2 or array.shape[2:] != value.shape or 0 in array.shape[:2]:
             problems.append(_misshapen(value, arrays[value.name], where))
+        elif (greatest := _greatest(array)) > LARGEST_INPUT:
+            problems.append(_too_great(value, greatest, where))
         found[value.name] = array
     lengths = {array.shape[:2] for array in found.values() if array.ndim >= 2}
     if not problems and len(lengths) > 1:
@@ -157,6 +168,19 @@ def _misshapen(value: Value, array: Array, where: str) -> Diagnostic:
     )
 
 
+def _greatest(array: Array) -> float:
+    return max(abs(float(array.min())), abs(float(array.max())))
+
+
+def _too_great(value: Value, greatest: float, where: str) -> Diagnostic:
+    return Diagnostic(
+        code="input-range",
+        message=f"input {value.name!r} holds {greatest:g}, at most {LARGEST_INPUT:g} is read",
+        loc=where,
+        help="the recording is damaged, or in another unit",
+    )
+
+
 def _dims(value: Value) -> str:
     return ", ".join(map(str, value.shape))
 
@@ -165,17 +189,30 @@ def measure_codes(inputs: Mapping[str, Array]) -> dict[str, InputCode]:
     """Choose how each input is coded, from recordings ``[T, B, *shape]``.
 
     Integers get the width of their greatest value; analogue values 8 bits over their range.
+
+    Raises:
+        MappingError: ``input-range`` where integers are wider than any code, or analogue values
+            too close to zero for one.
     """
-    return {name: _measure(array) for name, array in inputs.items()}
+    return {name: _measure(name, array) for name, array in inputs.items()}
 
 
-def _measure(array: Array) -> InputCode:
+def _measure(name: str, array: Array) -> InputCode:
     low, high = float(array.min()), float(array.max())
     if array.dtype.kind in "biu" or (array == np.rint(array)).all():
-        return InputCode(type=IntType.spanning(min(0, int(low)), max(1, int(high))))
+        type = IntType.spanning(min(0, int(low)), max(1, int(high)))
+        if type.bits > _WIDEST_CODE:
+            raise _no_code(name, f"takes {type.bits} bits, at most {_WIDEST_CODE} are coded", array)
+        return InputCode(type=type)
+    if max(-low, high) < _SMALLEST_RANGE:
+        raise _no_code(name, f"needs a magnitude of {_SMALLEST_RANGE:g} or more", array)
     type = IntType(_ANALOGUE_BITS, signed=low < 0)
     step = max(high / type.max, low / type.min if low < 0 else 0.0)
     return InputCode(type=type, step=step)
+
+
+def _no_code(name: str, reason: str, array: Array) -> MappingError:
+    return refuse("input-range", f"input {name!r} spans {array.min():g}..{array.max():g}: {reason}")
 
 
 def to_codes(graph: Graph, inputs: Mapping[str, Array], where: str) -> dict[str, Array]:
@@ -190,9 +227,11 @@ def to_codes(graph: Graph, inputs: Mapping[str, Array], where: str) -> dict[str,
         coding = graph.codings.get(value.name, Coding())
         assert not isinstance(coding.scale, Const)
         array = inputs[value.name]
-        code = np.rint(array / coding.scale).astype(np.int64)
-        problems += _range_problems(value, array, code, coding.scale, where)
-        codes[value.name] = code
+        code = np.rint(array / coding.scale)
+        found = _range_problems(value, array, code, coding.scale, where)
+        problems += found
+        if not found:  # what is out of range may not even fit 64 bits
+            codes[value.name] = code.astype(np.int64)
     if problems:
         raise MappingError(problems)
     return codes

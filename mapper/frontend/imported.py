@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from onnx import ModelProto
 
 from mapper.diagnostics import MappingError, refuse
@@ -68,6 +69,7 @@ class Imported:
         return next(port for port in self.ports if port.name == name)
 
 
+@np.errstate(all="ignore")  # numbers of a file may overflow; what is written is checked
 def import_model(path: Path | str) -> Imported:
     """Read an ONNX model of one time step into a graph of float network ops.
 

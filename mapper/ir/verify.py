@@ -22,6 +22,9 @@ def check_graph(graph: Graph, made_by: str) -> None:
 
 def graph_problems(graph: Graph) -> Iterator[str]:
     """Yield every broken rule of the graph, its states and its ops, in order."""
+    for what, values in (("input", graph.inputs), ("output", graph.outputs)):
+        if not values:
+            yield f"the graph has no {what}"
     yield from _constant_problems(graph.constants)
     defined: dict[str, Value] = {}
     for value in (*graph.inputs, *(state.read for state in graph.states)):

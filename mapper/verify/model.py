@@ -140,9 +140,7 @@ def compare(
     for output in (output for output in types if output in expected):
         mine = found[output]
         theirs = expected[output]
-        greatest = float(np.abs(theirs).max(initial=0.0))
-        allowed = TOLERANCE * greatest if types[output] == FLOAT else 0.0
-        off = np.abs(mine.astype(np.float64) - theirs.astype(np.float64)) > allowed
+        off = _differs(mine, theirs, TOLERANCE if types[output] == FLOAT else 0.0)
         worst = max(worst, difference(mine, theirs))
         if off.any():
             bad.append(_place(output, off, mine, theirs))
@@ -150,6 +148,16 @@ def compare(
         return Ring(name=name, status="equal", max_abs_diff=worst)
     first = min(bad, key=lambda place: int(place["step"]))
     return Ring(name=name, status="mismatch", max_abs_diff=worst, first_mismatch=first)
+
+
+def _differs(found: Array, expected: Array, tolerance: float) -> Array:
+    """Say where numbers differ; what has overflowed must have overflowed alike."""
+    mine, theirs = found.astype(np.float64), expected.astype(np.float64)
+    greatest = float(np.abs(theirs[np.isfinite(theirs)]).max(initial=0.0))
+    with np.errstate(invalid="ignore"):  # infinity minus infinity
+        close = np.abs(mine - theirs) <= tolerance * greatest
+    alike = (mine == theirs) | (np.isnan(mine) & np.isnan(theirs))
+    return ~(close | alike)
 
 
 def _output_types(graph: Graph) -> dict[str, Type]:

@@ -2,6 +2,7 @@
 
 import io
 import pickle
+import warnings
 import zipfile
 from collections.abc import Callable
 from functools import cache
@@ -65,7 +66,8 @@ def odd_array(rng: Random) -> np.ndarray:
 def _archive(rng: Random, name: str) -> bytes:
     made = io.BytesIO()
     method = rng.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2))
-    with zipfile.ZipFile(made, "w", method) as archive:
+    with zipfile.ZipFile(made, "w", method) as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a name that occurs twice is what we want
         for key, content in _members(rng, name):
             archive.writestr(key, content)
             if rng.random() < 0.05:
@@ -77,11 +79,11 @@ def _members(rng: Random, name: str) -> list[tuple[str, bytes]]:
     one = rng.choice(_MEMBERS)(rng)
     members = [(f"{name}.npy", one)]
     if rng.random() < 0.4:
-        extras = ("labels", "expected_s2", "v1", "../../up", "/etc/x", "", "x/y", "a\x1b[2J")
+        extras = ("labels", "expected_s2", "v1", "../../up", "/etc/x", "x/y", "a\x1b[2J")
         other = rng.choice((*extras, values.text(rng)))
         content = rng.choice((_saved(odd_array(rng)), _saved(_plain(rng)), b"no array"))
         with_dot = rng.choice((".npy", ".npy", "", ".txt"))
-        members.insert(rng.randrange(2), (f"{other}{with_dot}"[:60000], content))
+        members.insert(rng.randrange(2), (f"{other}{with_dot}" or "none", content))
     return members
 
 
@@ -99,7 +101,7 @@ def _declared(rng: Random) -> bytes:
     descr: Any = rng.choice(("<f8", "|O", "<U99999999", "bad", [("a", "<f8")], "|V0", "<f8", "|u1"))
     text = repr({"descr": descr, "fortran_order": rng.choice((True, False, 1)), "shape": shape})
     if rng.random() < 0.2:
-        text = rng.choice(("{" * 5000, "[" * 90_000, "__import__('os').mkdir('unpickled')", "", "1"))
+        text = rng.choice(("{" * 5000, "[" * 60_000, "__import__('os').mkdir('unpickled')", "", "1"))
     version = rng.choice((b"\x01\x00", b"\x02\x00", b"\x03\x00", b"\x09\x00"))
     size = len(text).to_bytes(2 if version[0] == 1 else 4, "little", signed=False)
     return b"\x93NUMPY" + version + size + text.encode() + bytes(rng.choice((0, 64)))
