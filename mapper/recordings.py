@@ -5,6 +5,7 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import IO
 
 import numpy as np
@@ -43,7 +44,7 @@ def read_arrays(path: Path | str) -> dict[str, Array]:
             arrays = {name: archive[name] for name in archive.files}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, MemoryError) as error:
         raise _bad(path, f"not a readable .npz file: {error}") from error
-    except (NotImplementedError, RuntimeError, SyntaxError, zipfile.error) as error:
+    except (NotImplementedError, RuntimeError, SyntaxError, TokenError) as error:
         raise _bad(path, f"not a .npz file this version reads: {error}") from error
     for name, array in arrays.items():
         if array.dtype.kind not in "biuf":

@@ -94,7 +94,23 @@ def _fraction_bits(graph: Graph, op: Neuron, x: Meaning, gain: Array, unit: Neur
             f"{unit.membrane_bits} bits holds {room - 1}",
         )
     spare = floor(log2(room / (_HEADROOM * max(highest, 1.0))))
-    return min(max(spare, 0), _MAX_FRACTION_BITS)
+    return min(max(spare, 0), _bits_that_fit(graph, op, gain, room), _MAX_FRACTION_BITS)
+
+
+def _bits_that_fit(graph: Graph, op: Neuron, gain: Array, room: int) -> int:
+    """Return the fraction bits with which every threshold and reset is below ``room``."""
+    if op.spike is None:
+        return _MAX_FRACTION_BITS
+    numbers = (number(graph, op.threshold), number(graph, op.reset.amount))
+    farthest = max(float(np.abs(n / gain).max()) for n in numbers)
+    if farthest >= room - 1:
+        raise _refuse(
+            op,
+            "membrane-too-narrow",
+            f"its threshold or reset is {farthest:.0f} steps of its input away from zero, the "
+            f"membrane holds {room - 1}",
+        )
+    return floor(log2((room - 1) / max(farthest, 1.0)))
 
 
 def _threshold(graph: Graph, op: Neuron, step: Array) -> Array:

@@ -156,8 +156,8 @@ def _differs(found: Array, expected: Array, tolerance: float) -> Array:
     greatest = float(np.abs(theirs[np.isfinite(theirs)]).max(initial=0.0))
     with np.errstate(invalid="ignore"):  # infinity minus infinity
         close = np.abs(mine - theirs) <= tolerance * greatest
-    alike = (mine == theirs) | (np.isnan(mine) & np.isnan(theirs))
-    return ~(close | alike)
+    differs: Array = ~(close | (mine == theirs) | (np.isnan(mine) & np.isnan(theirs)))
+    return differs
 
 
 def _output_types(graph: Graph) -> dict[str, Type]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mapper.build import generated_files, sha256, _read_data
+from mapper.build import _read_data, generated_files, sha256
 from mapper.diagnostics import MappingError
 from mapper.executor import write_arrays
 from tests.fuzz import values

@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -16,9 +17,9 @@ from typing import Any
 from tests.fuzz.build_case import build_case
 from tests.fuzz.drive import ROOT, Finding, Refused
 from tests.fuzz.isolate import isolated
-from tests.fuzz.nir_case import nir_case
-from tests.fuzz.npz_case import npz_case
-from tests.fuzz.onnx_case import onnx_case
+from tests.fuzz.nir_case import nir_case, nir_seeds
+from tests.fuzz.npz_case import builds, npz_case
+from tests.fuzz.onnx_case import onnx_case, seeds
 from tests.fuzz.toml_case import toml_case
 
 Case = Callable[[Random, Path, Path | None], str]
@@ -52,10 +53,21 @@ def run_case(seed: int, number: int, folder: Path, extra: Path | None) -> dict[s
     return {"kind": kind, **isolated(work)}
 
 
+def prepare(extra: Path | None) -> None:
+    """Load and build once what every case needs; the children inherit it."""
+    import onnxruntime  # noqa: F401
+
+    seeds(extra)
+    builds()
+    with suppress(ImportError):
+        nir_seeds(extra)
+
+
 def campaign(
     seed: int, numbers: Sequence[int], extra: Path | None, keep: Path
 ) -> Iterator[dict[str, Any]]:
     """Run cases by number; yield each answer, and keep the files of findings."""
+    prepare(extra)
     for number in numbers:
         with tempfile.TemporaryDirectory(prefix="fuzz") as made:
             folder = Path(made).resolve()

@@ -14,7 +14,7 @@ from tests.fuzz.onnx_case import check_model
 
 
 @cache
-def _seeds(extra: Path | None) -> tuple[bytes, ...]:
+def nir_seeds(extra: Path | None) -> tuple[bytes, ...]:
     """Return NIR files: two made here, and the small ones under ``extra``."""
     import tempfile
 
@@ -73,7 +73,7 @@ def nir_case(rng: Random, folder: Path, extra: Path | None) -> str:
         import h5py
     except ImportError:
         raise Refused("nir is not installed") from None
-    content = rng.choice(_seeds(extra))
+    content = rng.choice(nir_seeds(extra))
     path = folder / "m.nir"
     path.write_bytes(content)
     if rng.random() < 0.2:

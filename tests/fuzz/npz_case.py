@@ -2,6 +2,7 @@
 
 import io
 import pickle
+import tempfile
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from random import Random
 from typing import Any
 
 import numpy as np
+from onnx import ModelProto
 
 from mapper import api
 from tests.fuzz import values
@@ -101,7 +103,9 @@ def _declared(rng: Random) -> bytes:
     descr: Any = rng.choice(("<f8", "|O", "<U99999999", "bad", [("a", "<f8")], "|V0", "<f8", "|u1"))
     text = repr({"descr": descr, "fortran_order": rng.choice((True, False, 1)), "shape": shape})
     if rng.random() < 0.2:
-        text = rng.choice(("{" * 5000, "[" * 60_000, "__import__('os').mkdir('unpickled')", "", "1"))
+        text = rng.choice(
+            ("{" * 5000, "[" * 60_000, "__import__('os').mkdir('unpickled')", "", "1")
+        )
     version = rng.choice((b"\x01\x00", b"\x02\x00", b"\x03\x00", b"\x09\x00"))
     size = len(text).to_bytes(2 if version[0] == 1 else 4, "little", signed=False)
     return b"\x93NUMPY" + version + size + text.encode() + bytes(rng.choice((0, 64)))
@@ -138,23 +142,27 @@ def odd_recording(rng: Random, name: str) -> bytes:
 
 
 @cache
-def _build(recurs: bool) -> dict[str, bytes]:
-    """Return the files of a small build, made once."""
-    import tempfile
-
+def builds() -> tuple[dict[str, bytes], dict[str, bytes]]:
+    """Return the files of two small builds, a feedforward and a recurrent one, made once."""
     with tempfile.TemporaryDirectory(prefix="fuzz") as made:
-        folder = Path(made)
-        model = folder / "m.onnx"
-        model.write_bytes((recurrent() if recurs else two_layers()).SerializeToString())
-        api.compile_model(model, "hpadc-flash5-64" if recurs else "adcless-32", folder / "build")
-        files = {path.name: path.read_bytes() for path in (folder / "build").iterdir()}
-        return {"m.onnx": model.read_bytes(), **files}
+        return (
+            _built(Path(made), two_layers(), "adcless-32"),
+            _built(Path(made), recurrent(), "hpadc-flash5-64"),
+        )
+
+
+def _built(folder: Path, network: ModelProto, target: str) -> dict[str, bytes]:
+    model = folder / "m.onnx"
+    model.write_bytes(network.SerializeToString())
+    api.compile_model(model, target, folder / target)
+    files = {path.name: path.read_bytes() for path in (folder / target).iterdir()}
+    return {"m.onnx": model.read_bytes(), **files}
 
 
 def unpacked(folder: Path, recurs: bool) -> None:
     """Write a build folder and its model."""
     (folder / "build").mkdir()
-    for name, content in _build(recurs).items():
+    for name, content in builds()[recurs].items():
         place = folder if name == "m.onnx" else folder / "build"
         (place / name).write_bytes(content)
 

@@ -90,7 +90,7 @@ def synaptic() -> ModelProto:
 
 
 def delayed() -> ModelProto:
-    """snnTorch's order: the old membrane is compared, too."""
+    """The order of snnTorch: the old membrane is compared, too."""
     nodes = [
         node("Sub", "v one", "d0"),
         node("Greater", "d0 zero", "r0"),
