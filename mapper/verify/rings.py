@@ -146,7 +146,7 @@ def difference(found: Array, expected: Array) -> float:
     alike = (mine == theirs) | (np.isnan(mine) & np.isnan(theirs))
     with np.errstate(invalid="ignore", over="ignore"):  # trained numbers may have overflowed
         wide = np.where(alike, 0.0, np.abs(mine - theirs))
-    return float(np.nan_to_num(wide, nan=np.inf).max(initial=0.0))
+    return float(np.where(np.isnan(wide), np.inf, wide).max(initial=0.0))
 
 
 def locate(graph: Graph, codes: Mapping[str, Array], run: Engine) -> dict[str, Any] | None:

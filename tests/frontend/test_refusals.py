@@ -169,3 +169,24 @@ def test_a_model_no_engine_runs_has_no_reference(tmp_path):
     with pytest.raises(MappingError) as caught:
         run_reference(saved(proto, tmp_path), {"x3": np.zeros((2, 1, 1, 4), np.float32)})
     assert caught.value.diagnostics[0].code == "no-reference"
+
+
+def test_a_model_that_returns_nothing_but_membranes_is_refused(tmp_path):
+    proto = one_neuron_layer()
+    del proto.graph.output[0]
+    assert refusal(proto, tmp_path).code == "no-output"
+
+
+def test_a_readout_that_never_fires_is_an_output_though_it_is_a_state(tmp_path):
+    proto = model(
+        [
+            *(node("Gemm", "x w", "c", transB=1), *leaky("c", "v", "s", "v_out")),
+            *(node("Gemm", "s w2", "e", transB=1), node("Mul", "m half", "k")),
+            node("Add", "k e", "m_out"),
+        ],
+        {"x": [1, 3], "v": [1, 4], "m": [1, 2]},
+        {"v_out": [1, 4], "m_out": [1, 2]},
+        {"w": np.ones((4, 3), np.float32), "w2": np.ones((2, 4), np.float32), **NUMBERS},
+    )
+    imported = import_model(saved(proto, tmp_path))
+    assert [value.name for value in imported.graph.outputs] == ["m_out"]

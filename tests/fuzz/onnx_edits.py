@@ -8,7 +8,6 @@ import numpy as np
 from google.protobuf.message import DecodeError
 from onnx import (
     AttributeProto,
-    GraphProto,
     ModelProto,
     NodeProto,
     TensorProto,
@@ -17,6 +16,21 @@ from onnx import (
 )
 
 from tests.fuzz import values
+from tests.fuzz.onnx_hostile import (
+    DOMAINS,
+    any_node,
+    cycle,
+    external_data,
+    functions,
+    hostile_text,
+    huge_constant,
+    nested,
+    rename,
+    sparse,
+    stored,
+    string_tensor,
+    tensor_names,
+)
 from tests.fuzz.proto_edits import edit_anywhere
 
 Edit = Callable[[ModelProto, Random], None]
@@ -36,7 +50,6 @@ _OTHERS = (
     *("RandomNormal", "RandomNormalLike", "Bernoulli", "Multinomial", "StringNormalizer"),
     *("Einsum", "Resize", "DepthToSpace", "LpPool", "NoSuchOperator", "ConvInteger", "QLinearConv"),
 )
-_DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft", "mine", "sj_if", "sj_lif", "pkg.x")
 _ATTRIBUTES = (
     *("axis", "axes", "perm", "pads", "strides", "dilations", "kernel_shape", "group", "alpha"),
     *("beta", "transA", "transB", "epsilon", "to", "keepdims", "auto_pad", "ceil_mode", "mode"),
@@ -45,23 +58,13 @@ _ATTRIBUTES = (
 )
 
 
-def _node(model: ModelProto, rng: Random) -> NodeProto:
-    return rng.choice(list(model.graph.node) or [model.graph.node.add()])
-
-
-def _names(model: ModelProto) -> list[str]:
-    written = [name for n in model.graph.node for name in n.output]
-    ports = [port.name for port in model.graph.input]
-    return [*written, *ports, *(tensor.name for tensor in model.graph.initializer)] or ["x"]
-
-
 def drop_node(model: ModelProto, rng: Random) -> None:
     if model.graph.node:
         del model.graph.node[rng.randrange(len(model.graph.node))]
 
 
 def double_node(model: ModelProto, rng: Random) -> None:
-    model.graph.node.add().CopyFrom(_node(model, rng))
+    model.graph.node.add().CopyFrom(any_node(model, rng))
 
 
 def double_node_renamed(model: ModelProto, rng: Random) -> None:
@@ -85,8 +88,8 @@ def move_node(model: ModelProto, rng: Random) -> None:
 
 
 def other_input(model: ModelProto, rng: Random) -> None:
-    node = _node(model, rng)
-    name = rng.choice([*_names(model), "", "nowhere"])
+    node = any_node(model, rng)
+    name = rng.choice([*tensor_names(model), "", "nowhere"])
     if node.input and rng.random() < 0.85:
         node.input[rng.randrange(len(node.input))] = name
     else:
@@ -94,15 +97,15 @@ def other_input(model: ModelProto, rng: Random) -> None:
 
 
 def swapped_inputs(model: ModelProto, rng: Random) -> None:
-    node = _node(model, rng)
+    node = any_node(model, rng)
     if len(node.input) > 1:
         a, b = rng.sample(range(len(node.input)), 2)
         node.input[a], node.input[b] = node.input[b], node.input[a]
 
 
 def other_output(model: ModelProto, rng: Random) -> None:
-    node = _node(model, rng)
-    name = rng.choice([*_names(model), "", values.text(rng)])
+    node = any_node(model, rng)
+    name = rng.choice([*tensor_names(model), "", values.text(rng)])
     if node.output and rng.random() < 0.8:
         node.output[rng.randrange(len(node.output))] = name
     else:
@@ -110,13 +113,13 @@ def other_output(model: ModelProto, rng: Random) -> None:
 
 
 def other_operator(model: ModelProto, rng: Random) -> None:
-    node = _node(model, rng)
+    node = any_node(model, rng)
     likely = node.op_type in _SAME_SHAPE and rng.random() < 0.8
     node.op_type = rng.choice(_SAME_SHAPE if likely else _OTHERS)
 
 
 def other_domain(model: ModelProto, rng: Random) -> None:
-    _node(model, rng).domain = rng.choice(_DOMAINS)
+    any_node(model, rng).domain = rng.choice(DOMAINS)
 
 
 def insert_node(model: ModelProto, rng: Random) -> None:
@@ -127,7 +130,7 @@ def insert_node(model: ModelProto, rng: Random) -> None:
         return
     index = rng.randrange(len(reader.input))
     kind = rng.choice((*_SAME_SHAPE, *_SAME_SHAPE, *_OTHERS))
-    reads = [reader.input[index], rng.choice(_names(model))][: rng.choice((1, 2))]
+    reads = [reader.input[index], rng.choice(tensor_names(model))][: rng.choice((1, 2))]
     made = helper.make_node(kind, reads, [f"inserted{at}"], name=f"/inserted{at}")
     if rng.random() < 0.4:
         _set_attribute(made, rng)
@@ -137,7 +140,7 @@ def insert_node(model: ModelProto, rng: Random) -> None:
 
 def edit_attribute(model: ModelProto, rng: Random) -> None:
     with_some = [n for n in model.graph.node if n.attribute]
-    node = rng.choice(with_some) if with_some and rng.random() < 0.8 else _node(model, rng)
+    node = rng.choice(with_some) if with_some and rng.random() < 0.8 else any_node(model, rng)
     _set_attribute(node, rng)
 
 
@@ -190,13 +193,9 @@ def _tensor(name: str, rng: Random) -> TensorProto:
     return numpy_helper.from_array(array, name)
 
 
-def _stored(model: ModelProto, rng: Random) -> TensorProto:
-    return rng.choice(list(model.graph.initializer) or [model.graph.initializer.add()])
-
-
 def edit_number(model: ModelProto, rng: Random) -> None:
     """Change one element of a stored tensor, or all of them."""
-    tensor = _stored(model, rng)
+    tensor = stored(model, rng)
     try:
         array = np.array(numpy_helper.to_array(tensor))
     except Exception:  # an edit before this one broke it
@@ -222,7 +221,7 @@ def edit_number(model: ModelProto, rng: Random) -> None:
 
 def edit_shape(model: ModelProto, rng: Random) -> None:
     """Make the shape of a stored tensor and its data disagree, or keep its size."""
-    tensor = _stored(model, rng)
+    tensor = stored(model, rng)
     dims = list(tensor.dims)
     if rng.random() < 0.4:
         rng.shuffle(dims)
@@ -241,11 +240,11 @@ def edit_kind(model: ModelProto, rng: Random) -> None:
     if ports and rng.random() < 0.5:
         rng.choice(ports).type.tensor_type.elem_type = kind
     else:
-        _stored(model, rng).data_type = kind
+        stored(model, rng).data_type = kind
 
 
 def cast_weight(model: ModelProto, rng: Random) -> None:
-    tensor = _stored(model, rng)
+    tensor = stored(model, rng)
     kind = rng.choice((np.float64, np.float16, np.int64, np.int32, np.int8, np.bool_, np.uint8))
     try:
         array = np.nan_to_num(numpy_helper.to_array(tensor).astype(np.float64))
@@ -255,57 +254,10 @@ def cast_weight(model: ModelProto, rng: Random) -> None:
     tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
 
 
-def string_tensor(model: ModelProto, rng: Random) -> None:
-    tensor = _stored(model, rng)
-    name = tensor.name
-    tensor.CopyFrom(helper.make_tensor(name, TensorProto.STRING, [2], [b"a", b"\xff\xfe"]))
-
-
-def external_data(model: ModelProto, rng: Random) -> None:
-    """Point a tensor outside: other folders, missing files, absurd ranges."""
-    tensor = _stored(model, rng)
-    places = ("weights.bin", "../secret", "/etc/passwd", "none.bin", "", ".", "m.onnx", "a\x00b")
-    entries = {"location": rng.choice(places)}
-    if rng.random() < 0.6:
-        entries["offset"] = str(rng.choice((0, 4, -1, 1 << 62, "x", "1e3", 1 << 70)))
-    if rng.random() < 0.6:
-        entries["length"] = str(rng.choice((0, 4, 16, 48, -1, 1 << 62, "x", " 4")))
-    tensor.ClearField("raw_data")
-    tensor.data_location = TensorProto.EXTERNAL
-    del tensor.external_data[:]
-    for key, value in entries.items():
-        tensor.external_data.add(key=key, value=value)
-
-
-def cycle(model: ModelProto, rng: Random) -> None:
-    """Let an early node read what a later one writes."""
-    early, late = _node(model, rng), model.graph.node[-1]
-    if early.input and late.output:
-        early.input[rng.randrange(len(early.input))] = late.output[0]
-
-
-def rename(model: ModelProto, rng: Random) -> None:
-    """Give a tensor a hostile name, wherever it is used."""
-    old, new = rng.choice(_names(model)), values.text(rng)
-    tensors = [*model.graph.input, *model.graph.output, *model.graph.initializer]
-    for port in tensors:
-        port.name = new if port.name == old else port.name
-    for node in model.graph.node:
-        for names in (node.input, node.output):
-            for i, name in enumerate(names):
-                names[i] = new if name == old else name
-
-
-def hostile_text(model: ModelProto, rng: Random) -> None:
-    where = rng.choice((model.graph, _node(model, rng), model, rng.choice([*model.opset_import])))
-    field = {"GraphProto": "name", "NodeProto": "name", "ModelProto": "producer_name"}
-    setattr(where, field.get(type(where).__name__, "domain"), values.text(rng))
-
-
 def opset(model: ModelProto, rng: Random) -> None:
     version = rng.choice((0, 1, 6, 7, 9, 11, 13, 18, 21, 22, 24, 26, 27, 999, -1, 1 << 40))
     if rng.random() < 0.2:
-        model.opset_import.append(helper.make_opsetid(rng.choice(_DOMAINS), version))
+        model.opset_import.append(helper.make_opsetid(rng.choice(DOMAINS), version))
     elif rng.random() < 0.1:
         del model.opset_import[:]
     else:
@@ -339,91 +291,8 @@ def edit_port(model: ModelProto, rng: Random) -> None:
 
 
 def more_outputs(model: ModelProto, rng: Random) -> None:
-    name = rng.choice(_names(model))
-    model.graph.output.append(helper.make_empty_tensor_value_info(name))
-
-
-def sparse(model: ModelProto, rng: Random) -> None:
-    """Store a tensor sparsely, its indices sometimes out of range."""
-    tensor = _stored(model, rng)
-    found = numpy_helper.from_array(np.ones(2, np.float32), tensor.name)
-    indices = np.array([0, rng.choice((1, 1 << 40, -1))], np.int64)
-    shape = list(tensor.dims) if rng.random() < 0.7 else [1 << 40]
-    model.graph.initializer.remove(tensor)
-    made = helper.make_sparse_tensor(found, numpy_helper.from_array(indices, "i"), shape)
-    model.graph.sparse_initializer.append(made)
-
-
-def functions(model: ModelProto, rng: Random) -> None:
-    """Define functions that call themselves, each other, or multiply without end."""
-    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("mine", 1)]
-    depth = rng.choice((1, 2, 5, 30))
-    loops = rng.random() < 0.4
-    for i in range(depth):
-        callee = f"F{(i + 1) % depth if loops else i + 1}"
-        calls = [
-            helper.make_node(callee, ["a"], ["b"], domain="mine"),
-            helper.make_node(callee, ["b"], ["c"], domain="mine"),
-        ]
-        if i == depth - 1 and not loops:
-            calls = [helper.make_node("Identity", ["a"], ["c"])]
-        made = helper.make_function("mine", f"F{i}", ["a"], ["c"], calls, opsets)
-        model.functions.append(made)
-    model.opset_import.append(helper.make_opsetid("mine", 1))
-    at = rng.randrange(len(model.graph.node) or 1)
-    reader = model.graph.node[at]
-    if reader.input:
-        call = helper.make_node("F0", [reader.input[0]], [f"called{at}"], domain="mine")
-        reader.input[0] = f"called{at}"
-        model.graph.node.insert(at, call)
-
-
-def nested(model: ModelProto, rng: Random) -> None:
-    """Put a node into subgraphs of subgraphs."""
-    at = rng.randrange(len(model.graph.node) or 1)
-    kind = rng.choice(("If", "Loop", "Scan"))
-    inner = GraphProto()
-    inner.node.add().CopyFrom(model.graph.node[at])
-    name = model.graph.node[at].output[0] if model.graph.node[at].output else "none"
-    inner.output.append(helper.make_empty_tensor_value_info(name))
-    for level in range(rng.choice((1, 3, 10, 20, 28))):
-        outer = GraphProto(name=f"level{level}")
-        step = outer.node.add(op_type=kind, name=f"nest{level}", output=[name])
-        step.input.extend(["yes", "yes"][: 2 if kind == "Loop" else 1])
-        bodies = ("then_branch", "else_branch") if kind == "If" and level < 3 else ("body",)
-        for body in bodies:
-            step.attribute.append(helper.make_attribute(body, inner))
-        outer.output.append(helper.make_empty_tensor_value_info(name))
-        inner = outer
-    model.graph.node[at].CopyFrom(inner.node[0])
-    if "yes" not in _names(model):
-        model.graph.initializer.append(numpy_helper.from_array(np.array(True), "yes"))
-
-
-def huge_constant(model: ModelProto, rng: Random) -> None:
-    """Let a few bytes ask for gigabytes, in one step or in many."""
-    at = rng.randrange(len(model.graph.node) or 1)
-    reader = model.graph.node[at]
-    kind = rng.choice(("ConstantOfShape", "Expand", "Tile", "Range", "Pad", "EyeLike", "OneHot"))
-    size = rng.choice((1 << 20, 1 << 26, 1 << 28, 1 << 31, 1 << 40, (1 << 62) + 1))
-    sizes = rng.choice(([size], [size, 1], [1 << 14, 1 << 14], [1, 4], [size, 0]))
-    held = {"big": np.array(sizes, np.int64), "z": np.array(0), "d": np.array(1)}
-    for name, array in held.items():
-        model.graph.initializer.append(numpy_helper.from_array(array.astype(np.int64), name))
-    other = rng.choice(_names(model))
-    reads = {"ConstantOfShape": ["big"], "Range": ["z", "big", "d"], "EyeLike": ["big"]}
-    inputs = reads.get(kind, [other, "big", *(["z"] if kind == "OneHot" else [])])
-    made = [helper.make_node(kind, inputs, ["vast0"], name="/vast0")]
-    for i in range(rng.choice((0, 0, 1, 6))):
-        op = rng.choice(("Add", "Concat", "Transpose", "Mul"))
-        reads_it = [f"vast{i}"] * (1 if op == "Transpose" else 2)
-        made.append(helper.make_node(op, reads_it, [f"vast{i + 1}"], name=f"/vast{i + 1}"))
-    if rng.random() < 0.5 and reader.input:
-        reader.input[rng.randrange(len(reader.input))] = made[-1].output[0]
-    else:
-        model.graph.output.append(helper.make_empty_tensor_value_info(made[-1].output[0]))
-    for extra in reversed(made):
-        model.graph.node.insert(at, extra)
+    name = rng.choice(tensor_names(model))
+    model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
 
 
 STRUCTURAL: tuple[Edit, ...] = (
