@@ -2,6 +2,7 @@
 
 import math
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,14 @@ from passes import InputCode
 
 MAX_BYTES = 4 << 30
 """Arrays of one file together: more is refused before anything is allocated."""
+
+_FREE_BYTES = 64 << 20
+_MOST_UNPACKED = 1000
+"""Bytes of input codes that a file may hold for each of its own, beyond ``_FREE_BYTES``.
+
+Real events of one spike in a hundred take about 300 when compressed; nothing but zeros takes
+thousands, and a small file of those could fill the memory.
+"""
 
 LARGEST_INPUT = 1e30
 """Greatest magnitude of an input: far beyond any recording, and its products stay finite."""
@@ -44,7 +53,7 @@ def read_arrays(path: Path | str) -> dict[str, Array]:
             arrays = {name: archive[name] for name in archive.files}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, MemoryError) as error:
         raise _bad(path, f"not a readable .npz file: {error}") from error
-    except (NotImplementedError, RuntimeError, SyntaxError, TokenError) as error:
+    except (NotImplementedError, RuntimeError, SyntaxError, TokenError, zlib.error) as error:
         raise _bad(path, f"not a .npz file this version reads: {error}") from error
     for name, array in arrays.items():
         if array.dtype.kind not in "biuf":
@@ -76,16 +85,23 @@ class Recording:
 
 def _check_declared_size(path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
-        declared = 0
+        declared = elements = 0
         for entry in archive.infolist():
             with archive.open(entry) as file:
-                declared += max(entry.file_size, _header_bytes(file))
+                size, count = _claimed(file)
+            declared += max(entry.file_size, size)
+            elements += count
     if declared > MAX_BYTES:
         raise ValueError(f"arrays of {declared} bytes, at most {MAX_BYTES} are read")
+    codes, held = 8 * elements, path.stat().st_size
+    if codes > _FREE_BYTES + _MOST_UNPACKED * held:
+        raise ValueError(
+            f"{held} bytes unpack to {elements} numbers; write what is that empty uncompressed"
+        )
 
 
-def _header_bytes(file: IO[bytes]) -> int:
-    """Return the size that an array's header claims, whatever the archive says."""
+def _claimed(file: IO[bytes]) -> tuple[int, int]:
+    """Return the bytes and the elements an array's header claims, whatever the archive says."""
     version = np.lib.format.read_magic(file)
     readers = {
         (1, 0): np.lib.format.read_array_header_1_0,
@@ -94,7 +110,7 @@ def _header_bytes(file: IO[bytes]) -> int:
     if version not in readers:
         raise ValueError(f"array format {version} is not read")
     shape, _, dtype = readers[version](file)
-    return math.prod(shape) * dtype.itemsize
+    return math.prod(shape) * dtype.itemsize, math.prod(shape)
 
 
 def _bad(path: Path, reason: str) -> MappingError:

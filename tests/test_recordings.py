@@ -144,3 +144,20 @@ def test_an_array_header_that_is_no_python_is_refused(tmp_path):
     assert code(read_arrays, tmp_path / "x.npz") == "bad-recording"
     with pytest.raises(MappingError, match="bad-weights"):
         load_constants(tmp_path / "x.npz")
+
+
+def test_a_small_file_that_unpacks_to_very_much_is_refused_before_allocating(tmp_path):
+    np.savez_compressed(tmp_path / "zeros.npz", x=np.zeros(1 << 24, np.uint8))
+    assert "unpack to 16777216 numbers" in message(read_arrays, tmp_path / "zeros.npz")
+    np.savez(tmp_path / "plain.npz", x=np.zeros(1 << 24, np.uint8))
+    assert read_arrays(tmp_path / "plain.npz")["x"].size == 1 << 24
+
+
+def test_damaged_compressed_data_is_refused(tmp_path):
+    """The first byte of the compressed array says a kind of block that there is none of."""
+    np.savez_compressed(tmp_path / "x.npz", x=np.zeros(9))
+    data = bytearray((tmp_path / "x.npz").read_bytes())
+    name, extra = (int.from_bytes(data[at : at + 2], "little") for at in (26, 28))
+    data[30 + name + extra] = 0xFF
+    (tmp_path / "x.npz").write_bytes(data)
+    assert code(read_arrays, tmp_path / "x.npz") == "bad-recording"

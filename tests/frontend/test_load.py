@@ -82,7 +82,9 @@ def test_constants_that_are_small_each_and_large_together(tmp_path):
     made = [node("ConstantOfShape", "size", f"big{k}") for k in range(3)]
     made += [node("Add", "big0 big1", "two"), node("Add", "two big2", "all")]
     proto.graph.node.extend(made)
-    proto.graph.output.append(helper.make_tensor_value_info("all", TensorProto.FLOAT, None))
+    proto.graph.output.append(
+        helper.make_tensor_value_info("all", TensorProto.FLOAT, [1 << 12, 1 << 12])
+    )
     assert code_of(proto, tmp_path) == "model-too-large"
 
 

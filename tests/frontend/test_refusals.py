@@ -190,3 +190,14 @@ def test_a_readout_that_never_fires_is_an_output_though_it_is_a_state(tmp_path):
     )
     imported = import_model(saved(proto, tmp_path))
     assert [value.name for value in imported.graph.outputs] == ["m_out"]
+
+
+def test_a_negative_variance_is_refused(tmp_path):
+    """Any engine makes NaN of it, so the network has no meaning to keep."""
+    proto = one_neuron_layer()
+    norm = node("BatchNormalization", "current g g g var", "n", epsilon=1e-5)
+    proto.graph.node.insert(1, norm)
+    proto.graph.node[3].input[1] = "n"
+    for name, number in (("g", 1.0), ("var", -1.0)):
+        proto.graph.initializer.append(numpy_helper.from_array(np.full(4, number, "f4"), name))
+    assert refusal(proto, tmp_path).code == "invalid-model"

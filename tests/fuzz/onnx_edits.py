@@ -19,6 +19,7 @@ from tests.fuzz import values
 from tests.fuzz.onnx_hostile import (
     DOMAINS,
     any_node,
+    any_port,
     cycle,
     external_data,
     functions,
@@ -292,7 +293,7 @@ def edit_port(model: ModelProto, rng: Random) -> None:
 
 def more_outputs(model: ModelProto, rng: Random) -> None:
     name = rng.choice(tensor_names(model))
-    model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
+    model.graph.output.append(any_port(name, rng))
 
 
 STRUCTURAL: tuple[Edit, ...] = (

@@ -3,7 +3,15 @@
 from random import Random
 
 import numpy as np
-from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import (
+    GraphProto,
+    ModelProto,
+    NodeProto,
+    TensorProto,
+    ValueInfoProto,
+    helper,
+    numpy_helper,
+)
 
 from tests.fuzz import values
 
@@ -28,6 +36,12 @@ def string_tensor(model: ModelProto, rng: Random) -> None:
     tensor = stored(model, rng)
     name = tensor.name
     tensor.CopyFrom(helper.make_tensor(name, TensorProto.STRING, [2], [b"a", b"\xff\xfe"]))
+
+
+def any_port(name: str, rng: Random) -> ValueInfoProto:
+    """Return a port of open sizes."""
+    sizes = ["a", "b", "c", "d"][: rng.choice((1, 2, 2, 4))]
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, sizes)
 
 
 def external_data(model: ModelProto, rng: Random) -> None:
@@ -151,8 +165,6 @@ def huge_constant(model: ModelProto, rng: Random) -> None:
     if rng.random() < 0.5 and reader.input:
         reader.input[rng.randrange(len(reader.input))] = made[-1].output[0]
     else:
-        model.graph.output.append(
-            helper.make_tensor_value_info(made[-1].output[0], TensorProto.FLOAT, None)
-        )
+        model.graph.output.append(any_port(made[-1].output[0], rng))
     for extra in reversed(made):
         model.graph.node.insert(at, extra)
