@@ -43,7 +43,7 @@ def verify_model(
     graph = imported.graph
     states = [state.read.name for state in graph.states]
     inputs = pick_inputs(arrays, graph.inputs, where, states)
-    initial = {s.read.name: arrays[s.read.name] for s in graph.states if s.read.name in arrays}
+    initial = _starts(graph, arrays, next(iter(inputs.values())).shape[1], where)
     progress("imported network")
     found = evaluate(graph, inputs, initial=initial)
     rings = [_rules(graph)]
@@ -60,6 +60,25 @@ def verify_model(
         accuracy=None if labels is None else accuracy(found[output], labels),
         spike_agreement=agreement(found, expected, spikes) if spikes else None,
     )
+
+
+def _starts(
+    graph: Graph, arrays: Mapping[str, Array], samples: int, where: str
+) -> dict[str, Array]:
+    """Return the initial states that a recording gives, ``[B, *shape]``."""
+    found = {}
+    for state in graph.states:
+        name, wanted = state.read.name, (samples, *state.read.shape)
+        if name not in arrays:
+            continue
+        found[name] = arrays[name]
+        if found[name].shape != wanted:
+            raise refuse(
+                "input-shape",
+                f"the initial state {name!r} has shape {found[name].shape}, expected {wanted}",
+                loc=where,
+            )
+    return found
 
 
 def _expected(

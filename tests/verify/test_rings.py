@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mapper.build import Build
+from mapper.diagnostics import MappingError
 from mapper.frontend import import_model
 from mapper.ir.core import Array, Const, Graph
 from mapper.ir.evaluate import evaluate
@@ -17,7 +18,7 @@ from mapper.recordings import read_arrays
 from mapper.verify import rings, run_executor, verify_build
 from mapper.verify.answers import accuracy, agreement, classes, wanted_classes
 from mapper.verify.build import rerun_passes, run_onnx
-from mapper.verify.model import compare
+from mapper.verify.model import compare, verify_model
 from targets import load_target
 from tests.files import DEMO_MODEL, DEMO_RECORDING
 
@@ -170,3 +171,13 @@ def test_an_overflow_is_equal_to_the_same_overflow_only():
             assert ring.status == "mismatch"
             json.dumps(ring.as_dict(), allow_nan=False)
         assert compare("ring", graph, other, other).status == "equal"
+
+
+def test_an_initial_state_has_the_shape_of_its_neuron(tmp_path):
+    recording = dict(read_arrays(DEMO_RECORDING))
+    x = {"x": recording["x"][:2, :2]}
+    state = import_model(DEMO_MODEL).graph.states[0].read
+    start = np.zeros((2, *state.shape), np.float32)
+    assert verify_model(DEMO_MODEL, {**x, state.name: start}, "x.npz").bit_exact
+    with pytest.raises(MappingError, match="the initial state"):
+        verify_model(DEMO_MODEL, {**x, state.name: start[None]}, "x.npz")
