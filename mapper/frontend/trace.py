@@ -187,7 +187,9 @@ def _visit_branch(node: Node, state: Trace) -> None:
         state.tensors[tensor.name] = Constant(array=to_array(tensor, state.path), name=tensor.name)
     for inner in graph.node:
         _visit(inner, state)
-    for outer, port in zip(node.proto.output, graph.output, strict=True):
+    for outer, port in _guarded(
+        node, lambda: list(zip(node.proto.output, graph.output, strict=True))
+    ):
         state.tensors[outer] = state.tensors[port.name]
 
 

@@ -65,19 +65,20 @@ def verify_model(
 def _starts(
     graph: Graph, arrays: Mapping[str, Array], samples: int, where: str
 ) -> dict[str, Array]:
-    """Return the initial states that a recording gives, ``[B, *shape]``."""
+    """Return the initial states that a recording gives, as ``[B, *shape]``; one may serve all."""
     found = {}
     for state in graph.states:
         name, wanted = state.read.name, (samples, *state.read.shape)
         if name not in arrays:
             continue
-        found[name] = arrays[name]
-        if found[name].shape != wanted:
+        try:
+            found[name] = np.broadcast_to(arrays[name], wanted)
+        except ValueError as error:
             raise refuse(
                 "input-shape",
-                f"the initial state {name!r} has shape {found[name].shape}, expected {wanted}",
+                f"the initial state {name!r} has shape {arrays[name].shape}, expected {wanted}",
                 loc=where,
-            )
+            ) from error
     return found
 
 

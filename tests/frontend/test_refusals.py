@@ -201,3 +201,20 @@ def test_a_negative_variance_is_refused(tmp_path):
     for name, number in (("g", 1.0), ("var", -1.0)):
         proto.graph.initializer.append(numpy_helper.from_array(np.full(4, number, "f4"), name))
     assert refusal(proto, tmp_path).code == "invalid-model"
+
+
+def test_a_model_that_reads_no_data_is_refused(tmp_path):
+    proto = one_neuron_layer()
+    proto.graph.node[0].CopyFrom(node("Gemm", "v w", "current", transB=1))
+    proto.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.ones((4, 4), "f4"), "w"))
+    assert refusal(proto, tmp_path).code == "no-input"
+
+
+def test_a_branch_with_other_results_than_its_node_is_refused(tmp_path):
+    proto = one_neuron_layer()
+    empty = helper.make_graph([], "none", [], [])
+    choice = node("If", "yes", "more", then_branch=empty, else_branch=empty)
+    proto.graph.initializer.append(numpy_helper.from_array(np.array(True), "yes"))
+    proto.graph.node.append(choice)
+    proto.graph.output.append(helper.make_tensor_value_info("more", TensorProto.FLOAT, [1]))
+    assert refusal(proto, tmp_path).code == "invalid-model"

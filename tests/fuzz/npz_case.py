@@ -85,7 +85,9 @@ def _members(rng: Random, name: str) -> list[tuple[str, bytes]]:
         other = rng.choice((*extras, values.text(rng)))
         content = rng.choice((_saved(odd_array(rng)), _saved(_plain(rng)), b"no array"))
         with_dot = rng.choice((".npy", ".npy", "", ".txt"))
-        members.insert(rng.randrange(2), (f"{other}{with_dot}" or "none", content))
+        members.insert(
+            rng.randrange(2), (f"{other}{with_dot}".replace("\x00", "") or "none", content)
+        )
     return members
 
 

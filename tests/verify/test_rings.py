@@ -178,6 +178,7 @@ def test_an_initial_state_has_the_shape_of_its_neuron(tmp_path):
     x = {"x": recording["x"][:2, :2]}
     state = import_model(DEMO_MODEL).graph.states[0].read
     start = np.zeros((2, *state.shape), np.float32)
-    assert verify_model(DEMO_MODEL, {**x, state.name: start}, "x.npz").bit_exact
+    for given in (start, start[:1], start[0]):
+        assert verify_model(DEMO_MODEL, {**x, state.name: given}, "x.npz").bit_exact
     with pytest.raises(MappingError, match="the initial state"):
         verify_model(DEMO_MODEL, {**x, state.name: start[None]}, "x.npz")
