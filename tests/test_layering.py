@@ -21,6 +21,7 @@ LAYERS = (
         "mapper.build",
         "mapper.compare",
         "mapper.mapping",
+        "mapper.placed",
         "mapper.threads",
         "mapper.verify",
         "mapper.api",

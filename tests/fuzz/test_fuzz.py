@@ -46,7 +46,7 @@ def test_a_seed_and_a_number_make_the_same_model():
 _PROGRAM = """
 import json, sys, time
 from tests.fuzz import isolate
-isolate.SECONDS, isolate._WAITING_SECONDS = 1, 5
+isolate.SECONDS, isolate._WAITING_SECONDS = 0.2, 8
 works = {
     "good": lambda: {"outcome": "done"},
     "spins": lambda: sum(iter(int, 1)),
@@ -70,8 +70,8 @@ def ends() -> dict[str, dict[str, str]]:
 @pytest.mark.parametrize(
     ("work", "finding"),
     [
-        ("spins", "hang: more than 1 s of processor time"),
-        ("sleeps", "hang: no answer after 5 s"),
+        ("spins", "hang: more than 0.2 s of processor time"),
+        ("sleeps", "hang: no answer after 8 s"),
         ("allocates", "MemoryError: "),
         ("raises", "ZeroDivisionError: integer division or modulo by zero"),
         ("dies", "crash: the process died of SIGABRT"),
