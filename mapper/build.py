@@ -24,6 +24,7 @@ from mapper.ir.core import Array, Graph
 from mapper.ir.serialize import from_json, to_json
 from mapper.ir.verify import graph_problems
 from mapper.pipeline import PassRun
+from mapper.placed import placement_problems
 from mapper.report import Report, render_report, report_of
 from targets import Target, target_from_data, target_to_data
 
@@ -276,6 +277,8 @@ def _check_graphs(build: Build, where: str) -> None:
     for graph in (build.hardware, build.network):
         if problem := _first_problem(graph):
             raise refuse("bad-mapping", f"the graph breaks a rule: {problem}", loc=where)
+    if problem := next(placement_problems(build.hardware, build.target), ""):
+        raise refuse("bad-mapping", f"this is no mapping onto the target: {problem}", loc=where)
 
 
 def _first_problem(graph: Graph) -> str:

@@ -2,9 +2,11 @@
 
 import math
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import IO
 
 import numpy as np
@@ -16,8 +18,25 @@ from passes import InputCode
 MAX_BYTES = 4 << 30
 """Arrays of one file together: more is refused before anything is allocated."""
 
+_FREE_BYTES = 64 << 20
+_MOST_UNPACKED = 1000
+"""Bytes of input codes that a file may hold for each of its own, beyond ``_FREE_BYTES``.
+
+Real events of one spike in a hundred take about 300 when compressed; nothing but zeros takes
+thousands, and a small file of those could fill the memory.
+"""
+
+LARGEST_INPUT = 1e30
+"""Greatest magnitude of an input: far beyond any recording, and its products stay finite."""
+
 _ANALOGUE_BITS = 8
 """Width of the code of an analogue input: the bit depth of common image files."""
+
+_WIDEST_CODE = 32
+"""Bits of an input that holds integers; no target takes more than 16."""
+
+_SMALLEST_RANGE = 1e-30
+"""Of an analogue input: the step of its code must be a number in single precision."""
 
 
 def read_arrays(path: Path | str) -> dict[str, Array]:
@@ -34,7 +53,7 @@ def read_arrays(path: Path | str) -> dict[str, Array]:
             arrays = {name: archive[name] for name in archive.files}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, MemoryError) as error:
         raise _bad(path, f"not a readable .npz file: {error}") from error
-    except (NotImplementedError, RuntimeError, SyntaxError, zipfile.error) as error:
+    except (NotImplementedError, RuntimeError, SyntaxError, TokenError, zlib.error) as error:
         raise _bad(path, f"not a .npz file this version reads: {error}") from error
     for name, array in arrays.items():
         if array.dtype.kind not in "biuf":
@@ -66,16 +85,23 @@ class Recording:
 
 def _check_declared_size(path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
-        declared = 0
+        declared = elements = 0
         for entry in archive.infolist():
             with archive.open(entry) as file:
-                declared += max(entry.file_size, _header_bytes(file))
+                size, count = _claimed(file)
+            declared += max(entry.file_size, size)
+            elements += count
     if declared > MAX_BYTES:
         raise ValueError(f"arrays of {declared} bytes, at most {MAX_BYTES} are read")
+    codes, held = 8 * elements, path.stat().st_size
+    if codes > _FREE_BYTES + _MOST_UNPACKED * held:
+        raise ValueError(
+            f"{held} bytes unpack to {elements} numbers; write what is that empty uncompressed"
+        )
 
 
-def _header_bytes(file: IO[bytes]) -> int:
-    """Return the size that an array's header claims, whatever the archive says."""
+def _claimed(file: IO[bytes]) -> tuple[int, int]:
+    """Return the bytes and the elements an array's header claims, whatever the archive says."""
     version = np.lib.format.read_magic(file)
     readers = {
         (1, 0): np.lib.format.read_array_header_1_0,
@@ -84,7 +110,7 @@ def _header_bytes(file: IO[bytes]) -> int:
     if version not in readers:
         raise ValueError(f"array format {version} is not read")
     shape, _, dtype = readers[version](file)
-    return math.prod(shape) * dtype.itemsize
+    return math.prod(shape) * dtype.itemsize, math.prod(shape)
 
 
 def _bad(path: Path, reason: str) -> MappingError:
@@ -102,7 +128,7 @@ def pick_inputs(
     ``B = 1``. What is no input does not count: ``labels``, ``expected_*`` and names of ``states``.
 
     Raises:
-        MappingError: ``input-name`` or ``input-shape``, all problems together.
+        MappingError: ``input-name``, ``input-shape`` or ``input-range``, all problems together.
     """
     inputs = {value.name for value in values}
     arrays = {n: a for n, a in arrays.items() if n in inputs or not _is_extra(n, states)}
@@ -119,6 +145,8 @@ def pick_inputs(
             array = array[:, None]
         if array.ndim < 2 or array.shape[2:] != value.shape or 0 in array.shape[:2]:
             problems.append(_misshapen(value, arrays[value.name], where))
+        elif (greatest := _greatest(array)) > LARGEST_INPUT:
+            problems.append(_too_great(value, greatest, where))
         found[value.name] = array
     lengths = {array.shape[:2] for array in found.values() if array.ndim >= 2}
     if not problems and len(lengths) > 1:
@@ -157,6 +185,19 @@ def _misshapen(value: Value, array: Array, where: str) -> Diagnostic:
     )
 
 
+def _greatest(array: Array) -> float:
+    return max(abs(float(array.min())), abs(float(array.max())))
+
+
+def _too_great(value: Value, greatest: float, where: str) -> Diagnostic:
+    return Diagnostic(
+        code="input-range",
+        message=f"input {value.name!r} holds {greatest:g}, at most {LARGEST_INPUT:g} is read",
+        loc=where,
+        help="the recording is damaged, or in another unit",
+    )
+
+
 def _dims(value: Value) -> str:
     return ", ".join(map(str, value.shape))
 
@@ -165,17 +206,30 @@ def measure_codes(inputs: Mapping[str, Array]) -> dict[str, InputCode]:
     """Choose how each input is coded, from recordings ``[T, B, *shape]``.
 
     Integers get the width of their greatest value; analogue values 8 bits over their range.
+
+    Raises:
+        MappingError: ``input-range`` where integers are wider than any code, or analogue values
+            too close to zero for one.
     """
-    return {name: _measure(array) for name, array in inputs.items()}
+    return {name: _measure(name, array) for name, array in inputs.items()}
 
 
-def _measure(array: Array) -> InputCode:
+def _measure(name: str, array: Array) -> InputCode:
     low, high = float(array.min()), float(array.max())
     if array.dtype.kind in "biu" or (array == np.rint(array)).all():
-        return InputCode(type=IntType.spanning(min(0, int(low)), max(1, int(high))))
+        type = IntType.spanning(min(0, int(low)), max(1, int(high)))
+        if type.bits > _WIDEST_CODE:
+            raise _no_code(name, f"takes {type.bits} bits, at most {_WIDEST_CODE} are coded", array)
+        return InputCode(type=type)
+    if max(-low, high) < _SMALLEST_RANGE:
+        raise _no_code(name, f"needs a magnitude of {_SMALLEST_RANGE:g} or more", array)
     type = IntType(_ANALOGUE_BITS, signed=low < 0)
     step = max(high / type.max, low / type.min if low < 0 else 0.0)
     return InputCode(type=type, step=step)
+
+
+def _no_code(name: str, reason: str, array: Array) -> MappingError:
+    return refuse("input-range", f"input {name!r} spans {array.min():g}..{array.max():g}: {reason}")
 
 
 def to_codes(graph: Graph, inputs: Mapping[str, Array], where: str) -> dict[str, Array]:
@@ -190,9 +244,11 @@ def to_codes(graph: Graph, inputs: Mapping[str, Array], where: str) -> dict[str,
         coding = graph.codings.get(value.name, Coding())
         assert not isinstance(coding.scale, Const)
         array = inputs[value.name]
-        code = np.rint(array / coding.scale).astype(np.int64)
-        problems += _range_problems(value, array, code, coding.scale, where)
-        codes[value.name] = code
+        code = np.rint(array / coding.scale)
+        found = _range_problems(value, array, code, coding.scale, where)
+        problems += found
+        if not found:  # what is out of range may not even fit 64 bits
+            codes[value.name] = code.astype(np.int64)
     if problems:
         raise MappingError(problems)
     return codes

@@ -19,6 +19,9 @@ _ALIGN_BITS = 8
 _KEPT_BITS = 2
 """Fraction bits of the aligned sum: a quarter of the finest step."""
 
+_LARGEST_RATIO = 1 << 20
+"""Between the scales of values that are added; beside the coarsest the finest has no effect."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Meaning:
@@ -127,6 +130,9 @@ def _aligned_add(
     op: Add, terms: list[Meaning], offset: Array
 ) -> tuple[Op, Meaning, dict[str, Array]]:
     finest = np.min([np.broadcast_to(np.abs(t.scale), op.result.shape) for t in terms], axis=0)
+    coarsest = np.max([np.broadcast_to(np.abs(t.scale), op.result.shape) for t in terms], axis=0)
+    if (coarsest > _LARGEST_RATIO * finest).any():
+        raise unscalable(op, f"it adds values whose scales are over {_LARGEST_RATIO} apart")
     grid, unit = finest / (1 << _ALIGN_BITS), simplest(finest / (1 << _KEPT_BITS))
     tables = {
         f"{op.result.name}.scale{k}": np.rint(simplest(np.asarray(t.scale / grid))).astype(np.int64)

@@ -18,6 +18,9 @@ _HEADROOM = 8
 _MAX_FRACTION_BITS = 12
 """Finer than 2**-12 of a synapse's step, leaks and thresholds round below what data can tell."""
 
+_WIDEST_DRIVE = 60
+"""Bits of a neuron's input with its fraction bits; 64-bit integers hold their sums."""
+
 NO_DECAY = Decay()
 
 _SNAP = 1e-6
@@ -93,8 +96,27 @@ def _fraction_bits(graph: Graph, op: Neuron, x: Meaning, gain: Array, unit: Neur
             f"its threshold is {highest:.0f} steps of its input, a membrane of "
             f"{unit.membrane_bits} bits holds {room - 1}",
         )
+    if x.type.bits > _WIDEST_DRIVE:
+        raise _refuse(op, "membrane-too-narrow", f"its input takes {x.type.bits} bits")
     spare = floor(log2(room / (_HEADROOM * max(highest, 1.0))))
-    return min(max(spare, 0), _MAX_FRACTION_BITS)
+    wanted = min(max(spare, 0), _MAX_FRACTION_BITS, _WIDEST_DRIVE - x.type.bits)
+    return min(wanted, _bits_that_fit(graph, op, gain, room))
+
+
+def _bits_that_fit(graph: Graph, op: Neuron, gain: Array, room: int) -> int:
+    """Return the fraction bits with which every threshold and reset is below ``room``."""
+    if op.spike is None:
+        return _MAX_FRACTION_BITS
+    numbers = (number(graph, op.threshold), number(graph, op.reset.amount))
+    farthest = max(float(np.abs(n / gain).max()) for n in numbers)
+    if farthest >= room - 1:
+        raise _refuse(
+            op,
+            "membrane-too-narrow",
+            f"its threshold or reset is {farthest:.0f} steps of its input away from zero, the "
+            f"membrane holds {room - 1}",
+        )
+    return floor(log2((room - 1) / max(farthest, 1.0)))
 
 
 def _threshold(graph: Graph, op: Neuron, step: Array) -> Array:

@@ -92,12 +92,13 @@ class _Rewriter:
 
     def _output(self, value: Value) -> Value:
         """Give the integers behind an output its name: others find it by that."""
-        held = self.meanings[value.name].value
+        held = self._meaning(value, "output").value
         if held.name == value.name:
             return held
         named = replace(held, name=value.name)
         taken = {v.name for v in (*self.graph.inputs, *self.graph.outputs)}
         taken |= {state.read.name for state in self.graph.states}
+        taken |= {op.spike.name for op in self.graph.ops if isinstance(op, Neuron) and op.spike}
         if held.name in taken:  # it has a name of its own to keep
             self.ops.append(Reshape(x=held, result=named))
             return named
@@ -111,13 +112,24 @@ class _Rewriter:
                 self.meanings[name] = replace(known, value=named)
         return named
 
+    def _meaning(self, value: Value, loc: str) -> Meaning:
+        """Return what an operand means; only a membrane from before its neuron has none."""
+        if value.name not in self.meanings:
+            raise refuse(
+                "unsupported-on-hardware",
+                f"the membrane {value.name!r} of the step before is read outside its neuron",
+                loc=loc,
+                help="let other layers read the neuron's spikes",
+            )
+        return self.meanings[value.name]
+
     def _rewrite(self, op: Op) -> None:
         if isinstance(op, Scale):
-            x = self.meanings[op.x.name]
+            x = self._meaning(op.x, op.loc)
             factor, offset = number(self.graph, op.factor), number(self.graph, op.offset)
             self.meanings[op.result.name] = x.scaled(factor, offset)
         elif isinstance(op, FakeQuantize):
-            self.meanings[op.result.name] = self.meanings[op.x.name]
+            self.meanings[op.result.name] = self._meaning(op.x, op.loc)
         elif isinstance(op, Neuron):
             self._neuron(op)
         else:
@@ -127,7 +139,7 @@ class _Rewriter:
             self.meanings[op.results[0].name] = result
 
     def _integer_form(self, op: Op) -> tuple[Op, Meaning, dict[str, Array]]:
-        known = [self.meanings[v.name] for v in op.operands]
+        known = [self._meaning(v, op.loc) for v in op.operands]
         if isinstance(op, Add):
             return meaning.add(op, known)
         if isinstance(op, Concat):
@@ -150,7 +162,7 @@ class _Rewriter:
         )
 
     def _neuron(self, op: Neuron) -> None:
-        x = self.meanings[op.x.name]
+        x = self._meaning(op.x, op.loc)
         units = fit_neuron(self.graph, op, x, self.target.neuron)
         held = IntType(self.target.neuron.membrane_bits, signed=True)
         values = (op.membrane, op.membrane_next, op.current, op.current_next)
@@ -224,7 +236,7 @@ class _Rewriter:
                 continue
             scale = self._real(f"{value.name}.coding.scale", known.scale)
             offset = self._real(f"{value.name}.coding.offset", known.offset)
-            codings[known.value.name] = Coding(scale=scale, offset=offset)
+            codings[value.name] = Coding(scale=scale, offset=offset)
         return codings
 
     def _real(self, name: str, table: Array) -> Scalar:

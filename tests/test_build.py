@@ -166,3 +166,20 @@ def test_a_folder_that_is_not_ours_is_not_replaced(tmp_path):
 def test_a_build_is_replaced_by_the_next(copy):
     api.compile_model(DEMO_MODEL, "ideal-128", copy)
     assert read_build(copy).target.name == "ideal-128"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"macro": "none"}, "is on a macro 'none'"),
+        ({"slots": {"start": 0, "stop": 9999999}}, "crossbars in slots"),
+        ({"copies": 10**9}, "crossbars in slots"),
+    ],
+)
+def test_a_mapping_that_is_none_onto_its_target_is_refused(copy, change, reason):
+    def moved(data):
+        data["hardware"]["ops"][0]["placement"].update(change)
+
+    code, message = refusal(with_mapping(copy, moved))
+    assert code == "bad-mapping"
+    assert reason in message

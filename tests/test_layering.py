@@ -22,6 +22,7 @@ LAYERS = (
         "mapper.build",
         "mapper.compare",
         "mapper.mapping",
+        "mapper.placed",
         "mapper.threads",
         "mapper.verify",
         "mapper.api",

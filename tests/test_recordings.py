@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mapper.diagnostics import MappingError
+from mapper.executor import load_constants
 from mapper.ir.core import SPIKE, Coding, Graph, IntType, Value
 from mapper.recordings import measure_codes, pick_inputs, read_arrays, to_codes
 
@@ -121,3 +122,42 @@ def test_a_file_that_claims_more_than_it_holds_is_refused_before_allocating(tmp_
     with zipfile.ZipFile(tmp_path / "bomb.npz", "w") as archive:
         archive.writestr("x.npy", header.getvalue())
     assert "at most" in message(read_arrays, tmp_path / "bomb.npz")
+
+
+def test_numbers_no_network_takes_are_refused():
+    """Beyond single precision; wider than any code; closer to zero than a step can be."""
+    assert code(pick_inputs, {"x": np.full((1, 1, 2, 3), 1e31)}, (X,), "x.npz") == "input-range"
+    assert "65 bits" in message(measure_codes, {"x": np.array([(1 << 64) - 1], np.uint64)})
+    assert "1e-30" in message(measure_codes, {"x": np.array([0.0, 1e-40])})
+
+
+def test_a_value_that_64_bits_do_not_hold_is_out_of_range_like_any_other():
+    inputs = {"x": np.array([[[1e25]]])}
+    assert code(to_codes, graph_of(SPIKE), inputs, "x.npz") == "input-range"
+
+
+def test_an_array_header_that_is_no_python_is_refused(tmp_path):
+    text = b"{'descr': '<f8', 'shape': (1,"  # ends inside a bracket
+    header = b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+        archive.writestr("x.npy", header)
+    assert code(read_arrays, tmp_path / "x.npz") == "bad-recording"
+    with pytest.raises(MappingError, match="bad-weights"):
+        load_constants(tmp_path / "x.npz")
+
+
+def test_a_small_file_that_unpacks_to_very_much_is_refused_before_allocating(tmp_path):
+    np.savez_compressed(tmp_path / "zeros.npz", x=np.zeros(1 << 24, np.uint8))
+    assert "unpack to 16777216 numbers" in message(read_arrays, tmp_path / "zeros.npz")
+    np.savez(tmp_path / "plain.npz", x=np.zeros(1 << 24, np.uint8))
+    assert read_arrays(tmp_path / "plain.npz")["x"].size == 1 << 24
+
+
+def test_damaged_compressed_data_is_refused(tmp_path):
+    """The first byte of the compressed array says a kind of block that there is none of."""
+    np.savez_compressed(tmp_path / "x.npz", x=np.zeros(9))
+    data = bytearray((tmp_path / "x.npz").read_bytes())
+    name, extra = (int.from_bytes(data[at : at + 2], "little") for at in (26, 28))
+    data[30 + name + extra] = 0xFF
+    (tmp_path / "x.npz").write_bytes(data)
+    assert code(read_arrays, tmp_path / "x.npz") == "bad-recording"

@@ -11,6 +11,7 @@ import math
 import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 
@@ -69,6 +70,8 @@ _UNREADABLE = (
     NotImplementedError,  # from an archive in a newer format
     RuntimeError,  # from an encrypted archive
     zipfile.BadZipFile,
+    SyntaxError,  # from an array header that is no Python literal
+    TokenError,
 )
 
 

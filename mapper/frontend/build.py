@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from mapper.diagnostics import refuse
 from mapper.frontend import forms
 from mapper.frontend.fit import Fitted, Pair
 from mapper.frontend.forms import Atom, Shape
@@ -76,7 +77,15 @@ class _Builder:
         held = {p.read.name for p in self.plan.pairs} | {e.read for e in self.dynamics.echoes}
         unused = [n for n in self.trace.inputs if n not in held and not self.trace.readers[n]]
         self.trace.warnings.extend(f"input {name!r} is not used" for name in unused)
-        return [n for n in self.trace.inputs if n not in held and n not in unused]
+        read = [n for n in self.trace.inputs if n not in held and n not in unused]
+        if not read:
+            raise refuse(
+                "no-input",
+                "nothing in the model depends on an input that is no state",
+                loc=self.trace.path.name,
+                help="export the network with the data it runs on as an input",
+            )
+        return read
 
     def _read_input(self, name: str) -> Value:
         atom = self.trace.inputs[name]

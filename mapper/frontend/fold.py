@@ -16,8 +16,11 @@ from onnx.reference import ReferenceEvaluator
 from mapper.frontend.forms import Shape
 from mapper.ir.core import Array
 
-MAX_ELEMENTS = 1 << 28
+MAX_ELEMENTS = 1 << 26
 """Of one tensor: a few bytes in a file must not fill the memory."""
+
+MAX_MADE = 1 << 25
+"""Elements that all constants of a file may grow by, beside eight for each that it stores."""
 
 ELEMENTWISE = frozenset(
     """
@@ -71,8 +74,9 @@ def fold(node: NodeProto, arrays: Sequence[Array | None], opset: int) -> list[Ar
     if node.op_type not in FOLDABLE:
         raise CannotFoldError(f"{node.op_type} of constants is not computed")
     known = {name: a for name, a in zip(node.input, arrays, strict=True) if a is not None}
-    if _result_elements(node, [a for a in arrays if a is not None]) > MAX_ELEMENTS:
-        raise CannotFoldError(f"its result has more than {MAX_ELEMENTS} elements")
+    largest = max(MAX_ELEMENTS, sum(a.size for a in known.values()))
+    if _result_elements(node, [a for a in arrays if a is not None]) > largest:
+        raise CannotFoldError(f"its result has more than {largest} elements")
     try:
         with np.errstate(all="ignore"):
             results = ReferenceEvaluator(_model_of(node, list(known), opset)).run(None, known)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 from onnx import ModelProto
 
 from mapper.diagnostics import MappingError, refuse
@@ -28,6 +29,7 @@ from mapper.ir.core import Graph
 from mapper.ir.verify import check_graph
 
 
+@np.errstate(all="ignore")  # numbers of a file may overflow; what is written is checked
 def import_model(path: Path | str, options: NirOptions | None = None) -> Imported:
     """Read a trained network into a graph of float network ops that computes one time step.
 

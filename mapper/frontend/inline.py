@@ -4,6 +4,7 @@ from collections import Counter
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+import onnx.checker
 import onnx.defs
 import onnx.inliner
 from onnx import FunctionProto, ModelProto, NodeProto
@@ -36,7 +37,7 @@ def inline_functions(model: ModelProto, path: Path) -> ModelProto:
     if functions:
         try:
             model = onnx.inliner.inline_local_functions(model)
-        except (RuntimeError, ValueError) as error:
+        except (RuntimeError, ValueError, onnx.checker.ValidationError) as error:
             raise refuse(
                 "invalid-model", f"a function cannot be inlined: {error}", loc=path.name
             ) from error

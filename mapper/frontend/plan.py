@@ -31,10 +31,28 @@ class Plan:
             atom: neuron for neuron in dynamics.neurons for atom in self._results(neuron)
         }
         returned = {p.output for p in self.pairs} | {e.output for e in dynamics.echoes}
-        self.ports = [name for name in trace.outputs if name not in returned]
+        self.ports = [n for n in trace.outputs if n not in returned] or self._readable()
         self.remembered: set[Fitted] = set()
         """Neurons whose spike of the step before is a state, because this step's input needs it."""
         self.units = self._ordered()
+
+    def _readable(self) -> list[str]:
+        """Return the outputs to read where all are states: spikes, and membranes that never fire.
+
+        Raises:
+            MappingError: ``no-output`` where there is none.
+        """
+        fed_back = {echo.output for echo in self.dynamics.echoes}
+        silent = {n.membrane.output for n in self.dynamics.neurons if n.firing is None}
+        found = [name for name in self.trace.outputs if name in fed_back | silent]
+        if not found:
+            raise refuse(
+                "no-output",
+                "the model returns its states and nothing else",
+                loc=self.trace.path.name,
+                help="return the spikes of the last layer as well",
+            )
+        return found
 
     def rewritten(self, form: Form) -> Form:
         """Say a form in terms of what neurons write: their spikes and next states."""

@@ -7,8 +7,10 @@ from pathlib import Path
 from onnx import TensorProto, ValueInfoProto
 
 from mapper.diagnostics import refuse
-from mapper.frontend.fold import MAX_ELEMENTS
 from mapper.frontend.forms import Shape
+
+MAX_ELEMENTS = 1 << 24
+"""Of one input or state: neurons are checked with several arrays of this size."""
 
 READABLE = frozenset(
     {

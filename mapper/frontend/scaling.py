@@ -36,7 +36,14 @@ def batch_norm(node: Node) -> Form:
     epsilon = float(node.attribute("epsilon", 1e-5))
     if len(x.shape) < 2 or gain.shape != (x.shape[1],):
         raise node.unsupported(f"{x.shape} does not have {gain.shape} channels")
-    factor = gain / np.sqrt(np.maximum(variance, 0) + epsilon)
+    if not (variance + epsilon > 0).all():
+        raise refuse(
+            "invalid-model",
+            f"batch normalisation has a variance of {variance.min():g}",
+            loc=node.loc,
+            help="training diverged, or the file is damaged",
+        )
+    factor = gain / np.sqrt(variance + epsilon)
     return scaled(node, x, factor, bias - mean * factor)
 
 

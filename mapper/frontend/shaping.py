@@ -56,6 +56,8 @@ def _unsqueeze(node: Node, shape: Shape) -> Shape:
     axes = node.integers("axes", 1) or ()
     rank = len(shape) + len(axes)
     new = {axis_of(axis, rank) for axis in axes}
+    if len(new) < len(axes):
+        raise ValueError(f"axes {axes} name one twice")
     rest = iter(shape)
     return tuple(1 if k in new else next(rest) for k in range(rank))
 

@@ -7,6 +7,7 @@ The result of each node is a ``Constant`` or a ``Form``. What has neither meanin
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,7 +26,7 @@ from mapper.diagnostics import MappingError, refuse
 from mapper.frontend import forms, picking, pooling, scaling, shaping, synapses
 from mapper.frontend.custom import DOMAINS, spelled_out
 from mapper.frontend.elementwise import Comparisons, elementwise, is_elementwise
-from mapper.frontend.fold import CannotFoldError, Constant, Quantised, fold
+from mapper.frontend.fold import MAX_MADE, CannotFoldError, Constant, Quantised, fold
 from mapper.frontend.forms import Form, Input, NotAffineError, Opaque, Shape
 from mapper.frontend.inline import INTEGER_OPS, QDQ_HELP
 from mapper.frontend.load import to_array
@@ -84,6 +85,8 @@ class Trace:
     fed_back: Mapping[str, str] = field(default_factory=dict)
     """Outputs that are known to be next states, and the inputs that are those states."""
     count: int = 0
+    budget: int = MAX_MADE
+    """Elements that folded constants may still have."""
 
     def form(self, name: str) -> Form:
         tensor = self.tensors[name]
@@ -124,6 +127,7 @@ def trace(
     )
     for tensor in model.graph.initializer:
         result.tensors[tensor.name] = Constant(array=to_array(tensor, path), name=tensor.name)
+    result.budget += 8 * sum(prod(tensor.shape) for tensor in result.tensors.values())
     for name, shape in shapes.items():
         result.inputs[name] = Input(
             name=name,
@@ -196,13 +200,15 @@ def _visit_branch(node: Node, state: Trace) -> None:
         state.tensors[tensor.name] = Constant(array=to_array(tensor, state.path), name=tensor.name)
     for inner in graph.node:
         _visit(inner, state)
-    for outer, port in zip(node.proto.output, graph.output, strict=True):
+    for outer, port in _guarded(
+        node, lambda: list(zip(node.proto.output, graph.output, strict=True))
+    ):
         state.tensors[outer] = state.tensors[port.name]
 
 
 def _results(node: Node, state: Trace) -> Sequence[Tensor]:
     if node.op in ("Shape", "Size") or _is_known(node):
-        return _folded(node)
+        return _within_budget(_folded(node), node, state)
     if node.op == "CastLike" and isinstance(node.inputs[0], Constant):
         return [node.inputs[0]]  # numbers are the same in whatever type the network computes
     try:
@@ -276,6 +282,18 @@ def _folded(node: Node) -> list[Tensor]:
     return [
         Constant(array=a, name=_kept_name(node), quantised=_kept_codes(node, a)) for a in results
     ]
+
+
+def _within_budget(made: list[Tensor], node: Node, state: Trace) -> list[Tensor]:
+    """Refuse constants that grow without end: each may be small enough, but not all together."""
+    state.budget -= sum(prod(tensor.shape) for tensor in made)
+    if state.budget < 0:
+        raise refuse(
+            "model-too-large",
+            f"computed constants have more than {MAX_MADE} elements beside those of the weights",
+            loc=node.loc,
+        )
+    return made
 
 
 def _kept_name(node: Node) -> str:

@@ -42,6 +42,7 @@ def evaluate(
     return {name: np.stack(arrays) for name, arrays in record.items()}
 
 
+@np.errstate(all="ignore")  # trained numbers may overflow, as they do in every engine
 def run_step(
     graph: Graph, inputs: Mapping[str, Array], states: Mapping[str, Array]
 ) -> dict[str, Array]:

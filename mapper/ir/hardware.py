@@ -12,6 +12,7 @@ import numpy as np
 
 from mapper.ir.core import INT64, Array, Const, Constants, IntType, Op, Value, param
 from mapper.ir.crossbar import CountActive, CrossbarMvm, Placement
+from mapper.ir.network import broadcast_problems
 from mapper.ir.neurons import IntegerNeuron
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
 
@@ -43,7 +44,8 @@ class ScaledAdd(Op):
         if len(self.scales) != len(self.terms):
             yield f"{len(self.scales)} scales for {len(self.terms)} terms"
             return
-        for term in self.terms:
+        for term, scale in zip(self.terms, self.scales, strict=True):
+            yield from broadcast_problems("scale", scale, term.shape, constants)
             if term.shape != self.result.shape or not isinstance(term.type, IntType):
                 yield f"term is {term}, the result has shape {self.result.shape}"
                 return

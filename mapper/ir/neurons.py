@@ -278,6 +278,10 @@ def _state_problems(op: "Neuron | IntegerNeuron", constants: Constants) -> Itera
         if scalar is not None:
             yield from broadcast_problems(name, scalar, op.x.shape, constants)
     yield from broadcast_problems("reset amount", op.reset.amount, op.x.shape, constants)
+    for name in ("decay", "current_decay", "input_decay"):
+        decay = getattr(op, name, None)
+        if decay is not None:
+            yield from broadcast_problems(name, decay.multiplier, op.x.shape, constants)
 
 
 def integer_state_problems(op: "IntegerNeuron", constants: Constants) -> Iterator[str]:

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mapper.ir.core import Const, Constants, Graph, IntType, Op, State, Value
+from mapper.ir.core import Coding, Const, Constants, Graph, IntType, Op, Scalar, State, Value
+from mapper.ir.network import broadcast_problems
 from mapper.ir.text import print_op
 
 
@@ -22,6 +23,9 @@ def check_graph(graph: Graph, made_by: str) -> None:
 
 def graph_problems(graph: Graph) -> Iterator[str]:
     """Yield every broken rule of the graph, its states and its ops, in order."""
+    for what, values in (("input", graph.inputs), ("output", graph.outputs)):
+        if not values:
+            yield f"the graph has no {what}"
     yield from _constant_problems(graph.constants)
     defined: dict[str, Value] = {}
     for value in (*graph.inputs, *(state.read for state in graph.states)):
@@ -34,6 +38,7 @@ def graph_problems(graph: Graph) -> Iterator[str]:
         yield from _use_problems(value, defined, "output")
     for state in graph.states:
         yield from _state_problems(state, defined, graph.constants)
+    yield from _coding_problems(graph)
 
 
 def _constant_problems(constants: Constants) -> Iterator[str]:
@@ -83,3 +88,29 @@ def _state_problems(state: State, defined: dict[str, Value], constants: Constant
         yield f"state {state.read} is written with {written}"
     if isinstance(state.initial, Const) and state.initial.name not in constants:
         yield f"{state.initial} does not exist: state {state.read}"
+    else:
+        name = f"initial value of %{state.read.name}"
+        yield from broadcast_problems(name, state.initial, state.read.shape, constants)
+
+
+def _coding_problems(graph: Graph) -> Iterator[str]:
+    ports = {v.name: v for v in (*graph.inputs, *graph.outputs)}
+    for name, coding in graph.codings.items():
+        if name not in ports:
+            yield f"%{name} has a coding, and is no input or output"
+            continue
+        for what, scalar in (("scale", coding.scale), ("offset", coding.offset)):
+            yield from _coding_number(f"{what} of %{name}", scalar, ports[name], graph)
+    for value in graph.inputs:
+        scale = graph.codings.get(value.name, Coding()).scale
+        if isinstance(scale, Const) or not 0 < scale < np.inf:
+            yield f"the scale of input %{value.name} is {scale}, it must be one number above zero"
+
+
+def _coding_number(what: str, scalar: Scalar, port: Value, graph: Graph) -> Iterator[str]:
+    if isinstance(scalar, Const) and scalar.name not in graph.constants:
+        yield f"{scalar} does not exist: {what}"
+    elif isinstance(scalar, Const):
+        yield from broadcast_problems(what, scalar, port.shape, graph.constants)
+    elif not np.isfinite(scalar):
+        yield f"{what} is {scalar}"

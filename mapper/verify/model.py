@@ -50,7 +50,7 @@ def verify_model(
         inputs = sequence.own_inputs(imported, arrays, where)
     else:
         inputs = pick_inputs(arrays, graph.inputs, where, states)
-    initial = _starts(arrays, graph, where)
+    initial = _starts(graph, arrays, next(iter(inputs.values())).shape[1], where)
     progress("imported network")
     found = _outputs(imported, evaluate(graph, inputs, initial=initial))
     rings = [_rules(graph)]
@@ -74,19 +74,23 @@ def verify_model(
     )
 
 
-def _starts(arrays: Mapping[str, Array], graph: Graph, where: str) -> dict[str, Array]:
-    """Return the initial states ``[B, *shape]`` of a recording; ``[*shape]`` is one sample."""
+def _starts(
+    graph: Graph, arrays: Mapping[str, Array], samples: int, where: str
+) -> dict[str, Array]:
+    """Return the initial states that a recording gives, as ``[B, *shape]``; one may serve all."""
     found = {}
-    for value in (state.read for state in graph.states if state.read.name in arrays):
-        array = arrays[value.name]
-        whole = array.reshape(1, *value.shape) if array.shape == value.shape else array
-        if whole.shape[1:] != value.shape:
+    for state in graph.states:
+        name, wanted = state.read.name, (samples, *state.read.shape)
+        if name not in arrays:
+            continue
+        try:
+            found[name] = np.broadcast_to(arrays[name], wanted)
+        except ValueError as error:
             raise refuse(
                 "input-shape",
-                f"state {value.name!r} has shape {value.shape}, its array {array.shape}",
+                f"the initial state {name!r} has shape {arrays[name].shape}, expected {wanted}",
                 loc=where,
-            )
-        found[value.name] = whole
+            ) from error
     return found
 
 
@@ -179,9 +183,7 @@ def compare(
     for output in (output for output in types if output in expected):
         mine = found[output]
         theirs = expected[output]
-        greatest = float(np.abs(theirs).max(initial=0.0))
-        allowed = TOLERANCE * greatest if types[output] == FLOAT else 0.0
-        off = np.abs(mine.astype(np.float64) - theirs.astype(np.float64)) > allowed
+        off = _differs(mine, theirs, TOLERANCE if types[output] == FLOAT else 0.0)
         worst = max(worst, difference(mine, theirs))
         if off.any():
             bad.append(_place(output, off, mine, theirs))
@@ -189,6 +191,16 @@ def compare(
         return Ring(name=name, status="equal", max_abs_diff=worst)
     first = min(bad, key=lambda place: int(place["step"]))
     return Ring(name=name, status="mismatch", max_abs_diff=worst, first_mismatch=first)
+
+
+def _differs(found: Array, expected: Array, tolerance: float) -> Array:
+    """Say where numbers differ; what has overflowed must have overflowed alike."""
+    mine, theirs = found.astype(np.float64), expected.astype(np.float64)
+    greatest = float(np.abs(theirs[np.isfinite(theirs)]).max(initial=0.0))
+    with np.errstate(invalid="ignore"):  # infinity minus infinity
+        close = np.abs(mine - theirs) <= tolerance * greatest
+    differs: Array = ~(close | (mine == theirs) | (np.isnan(mine) & np.isnan(theirs)))
+    return differs
 
 
 def _output_types(imported: Imported) -> dict[str, Type]:

@@ -6,7 +6,7 @@ with ``==``.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import prod
+from math import isfinite, prod
 from typing import Any, Literal
 
 import numpy as np
@@ -51,13 +51,19 @@ class Ring:
     ``row_block``, ``slice``, ``column``; with both values."""
 
     def as_dict(self) -> dict[str, Any]:
+        place = self.first_mismatch
         return {
             "name": self.name,
             "status": self.status,
             "reason": self.reason,
-            "max_abs_diff": self.max_abs_diff,
-            "first_mismatch": None if self.first_mismatch is None else dict(self.first_mismatch),
+            "max_abs_diff": finite(self.max_abs_diff),
+            "first_mismatch": None if place is None else {k: finite(v) for k, v in place.items()},
         }
+
+
+def finite(number: Any) -> Any:
+    """Return what JSON can hold: an overflow as its name, everything else as it is."""
+    return number if not isinstance(number, float) or isfinite(number) else str(number)
 
 
 def define(graph: Graph, codes: Mapping[str, Array], watch: Sequence[str] = ()) -> dict[str, Array]:
@@ -133,11 +139,14 @@ def _engine_ring(
 
 
 def difference(found: Array, expected: Array) -> float:
-    """Return the greatest absolute difference; infinite where the shapes differ."""
+    """Return the greatest absolute difference; infinite where shapes or overflows differ."""
     if found.shape != expected.shape:
         return float("inf")
-    wide = np.abs(np.asarray(found, np.float64) - np.asarray(expected, np.float64))
-    return float(wide.max(initial=0.0))
+    mine, theirs = np.asarray(found, np.float64), np.asarray(expected, np.float64)
+    alike = (mine == theirs) | (np.isnan(mine) & np.isnan(theirs))
+    with np.errstate(invalid="ignore", over="ignore"):  # trained numbers may have overflowed
+        wide = np.where(alike, 0.0, np.abs(mine - theirs))
+    return float(np.where(np.isnan(wide), np.inf, wide).max(initial=0.0))
 
 
 def locate(graph: Graph, codes: Mapping[str, Array], run: Engine) -> dict[str, Any] | None:

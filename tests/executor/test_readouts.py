@@ -210,8 +210,7 @@ def test_two_layers_may_share_one_count_of_active_rows():
     x = net.input("x", (6,))
     half = sense_amp(0, half_active=True)
     y = net.crossbars(x, random_weights(6, 3), half, encoding=encoding("offset-binary"))
-    graph = net.graph()
-    count = next(op for op in graph.ops if op.mnemonic == "imc.count_active")
+    count = next(op for op in net.ops if op.mnemonic == "imc.count_active")
     net.outputs(y, count.results[0])
     run_everywhere(net.graph(), {"x": random_spikes(2, 3, 6)})
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 from onnx.external_data_helper import convert_model_to_external_data
 
 from mapper.diagnostics import MappingError
@@ -53,6 +53,45 @@ def test_a_model_that_breaks_onnx_rules(tmp_path):
     proto = one_neuron_layer()
     proto.graph.node[0].input[0] = "nowhere"
     assert code_of(proto, tmp_path) == "invalid-model"
+
+
+def test_functions_defined_twice(tmp_path):
+    proto = one_neuron_layer()
+    opsets = [helper.make_opsetid("", 17)]
+    body = [helper.make_node("Neg", ["a"], ["b"])]
+    made = helper.make_function("mine", "F", ["a"], ["b"], body, opsets)
+    proto.functions.extend([made, made])
+    proto.opset_import.append(helper.make_opsetid("mine", 1))
+    assert code_of(proto, tmp_path) == "invalid-model"
+
+
+def test_an_axis_that_is_inserted_twice(tmp_path):
+    proto = one_neuron_layer()
+    axes = numpy_helper.from_array(np.array([1, 1], np.int64), "axes")
+    proto.graph.initializer.append(axes)
+    proto.graph.node.insert(0, node("Unsqueeze", "x axes", "deep"))
+    proto.graph.node[1].input[0] = "deep"
+    assert code_of(proto, tmp_path) == "invalid-model"
+
+
+def test_constants_that_are_small_each_and_large_together(tmp_path):
+    """Two of 2**24 elements are allowed, the third is not."""
+    proto = one_neuron_layer()
+    size = numpy_helper.from_array(np.array([1 << 12, 1 << 12], np.int64), "size")
+    proto.graph.initializer.append(size)
+    made = [node("ConstantOfShape", "size", f"big{k}") for k in range(3)]
+    made += [node("Add", "big0 big1", "two"), node("Add", "two big2", "all")]
+    proto.graph.node.extend(made)
+    proto.graph.output.append(
+        helper.make_tensor_value_info("all", TensorProto.FLOAT, [1 << 12, 1 << 12])
+    )
+    assert code_of(proto, tmp_path) == "model-too-large"
+
+
+def test_an_input_that_is_too_large(tmp_path):
+    proto = one_neuron_layer()
+    proto.graph.input[0].type.tensor_type.shape.dim[1].dim_value = (1 << 24) + 1
+    assert code_of(proto, tmp_path) == "model-too-large"
 
 
 def test_a_node_whose_attributes_do_not_fit(tmp_path):

@@ -219,7 +219,7 @@ def test_a_few_bytes_do_not_become_gigabytes(hostile):
 def test_many_large_arrays_are_counted_together(hostile, monkeypatch):
     path, file = hostile
     for name in ("tau", "more", "most"):
-        neuron(file).create_dataset(name, (1 << 27,), "f8", chunks=(1 << 20,), compression="gzip")
+        neuron(file).create_dataset(name, (1 << 25,), "f8", chunks=(1 << 20,), compression="gzip")
     file.close()
     monkeypatch.setattr(nir_file, "MAX_BYTES", 1 << 20)
     assert code_of(path) == "model-too-large"

@@ -149,3 +149,52 @@ def test_a_model_no_engine_runs_has_no_reference(tmp_path):
     with pytest.raises(MappingError) as caught:
         run_reference(saved(proto, tmp_path), {"x3": np.zeros((2, 1, 1, 4), np.float32)})
     assert caught.value.diagnostics[0].code == "no-reference"
+
+
+def test_a_model_that_returns_nothing_but_membranes_is_refused(tmp_path):
+    proto = one_neuron_layer()
+    del proto.graph.output[0]
+    assert refusal(proto, tmp_path).code == "no-output"
+
+
+def test_a_readout_that_never_fires_is_an_output_though_it_is_a_state(tmp_path):
+    proto = model(
+        [
+            *(node("Gemm", "x w", "c", transB=1), *leaky("c", "v", "s", "v_out")),
+            *(node("Gemm", "s w2", "e", transB=1), node("Mul", "m half", "k")),
+            node("Add", "k e", "m_out"),
+        ],
+        {"x": [1, 3], "v": [1, 4], "m": [1, 2]},
+        {"v_out": [1, 4], "m_out": [1, 2]},
+        {"w": np.ones((4, 3), np.float32), "w2": np.ones((2, 4), np.float32), **NUMBERS},
+    )
+    imported = import_model(saved(proto, tmp_path))
+    assert [value.name for value in imported.graph.outputs] == ["m_out"]
+
+
+def test_a_negative_variance_is_refused(tmp_path):
+    """Any engine makes NaN of it, so the network has no meaning to keep."""
+    proto = one_neuron_layer()
+    norm = node("BatchNormalization", "current g g g var", "n", epsilon=1e-5)
+    proto.graph.node.insert(1, norm)
+    proto.graph.node[3].input[1] = "n"
+    for name, number in (("g", 1.0), ("var", -1.0)):
+        proto.graph.initializer.append(numpy_helper.from_array(np.full(4, number, "f4"), name))
+    assert refusal(proto, tmp_path).code == "invalid-model"
+
+
+def test_a_model_that_reads_no_data_is_refused(tmp_path):
+    proto = one_neuron_layer()
+    proto.graph.node[0].CopyFrom(node("Gemm", "v w", "current", transB=1))
+    proto.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.ones((4, 4), "f4"), "w"))
+    assert refusal(proto, tmp_path).code == "no-input"
+
+
+def test_a_branch_with_other_results_than_its_node_is_refused(tmp_path):
+    proto = one_neuron_layer()
+    empty = helper.make_graph([], "none", [], [])
+    choice = node("If", "yes", "more", then_branch=empty, else_branch=empty)
+    proto.graph.initializer.append(numpy_helper.from_array(np.array(True), "yes"))
+    proto.graph.node.append(choice)
+    proto.graph.output.append(helper.make_tensor_value_info("more", TensorProto.FLOAT, [1]))
+    assert refusal(proto, tmp_path).code == "invalid-model"

@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mapper.ir.core import SPIKE, Const, Graph, IntType, Op, Span, State, Value
+from mapper.ir.core import SPIKE, Coding, Const, Graph, IntType, Op, Span, State, Value
 from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.encoding import Encoding
+from mapper.ir.hardware import ScaledAdd
 from mapper.ir.network import Add, Concat, Merge, Reshape, Take
 from mapper.ir.neurons import Decay, IntegerNeuron
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
@@ -154,3 +155,28 @@ def test_taking_elements_checks_their_numbers():
     )
     wide = replace(two, type=IntType(2, signed=False))
     assert "input is u1, but the result is u2" in of_op(Take(x=X, indices=(0, 1), result=wide))
+
+
+def test_a_graph_has_an_input_and_an_output():
+    assert "no input" in problems(replace(GRAPH, inputs=()))
+    assert "no output" in problems(replace(GRAPH, outputs=()))
+
+
+def test_numbers_of_ports_and_starts_have_their_shape():
+    wide = {**GRAPH.constants, "wide": np.ones((3, 2))}
+    graph = replace(GRAPH, constants=wide)
+    start = State(read=replace(Y, name="v"), next="y", initial=Const("wide"))
+    assert "initial value of %v has shape (3, 2)" in problems(replace(graph, states=(start,)))
+    output = {"y": Coding(scale=Const("wide"))}
+    assert "scale of %y has shape (3, 2)" in problems(replace(graph, codings=output))
+    missing = {"y": Coding(offset=Const("none"))}
+    assert "@none does not exist" in problems(replace(graph, codings=missing))
+    lost = {"y": Coding(offset=float("nan"))}
+    assert "offset of %y is nan" in problems(replace(graph, codings=lost))
+    assert "above zero" in problems(replace(graph, codings={"x": Coding(scale=0.0)}))
+    assert "no input or output" in problems(replace(graph, codings={"z": Coding()}))
+
+
+def test_scales_of_a_sum_have_the_shape_of_their_term():
+    add = ScaledAdd(terms=(Y,), scales=(Const("m"),), result=Value("z", IntType(9, True), (2,)))
+    assert "scale has shape (3, 2)" in of_op(add, m=np.ones((3, 2), np.int64))

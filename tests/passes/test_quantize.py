@@ -203,3 +203,49 @@ def test_an_output_that_never_fires_says_what_its_integers_stand_for():
     scale = mapped.constants[coding.scale.name]
     real = evaluate(mapped, inputs)[name] * scale
     assert real == pytest.approx(evaluate(graph, inputs)[name], abs=0.05)  # 8-bit weights
+
+
+def code_of(graph: Graph) -> str:
+    with pytest.raises(MappingError) as refused:
+        integers(graph)
+    return refused.value.diagnostics[0].code
+
+
+def test_a_reset_far_beyond_the_threshold_takes_fraction_bits_away():
+    """The finest unit in which a membrane of 16 bits holds 100 thresholds of one step each."""
+    far = Reset(kind="subtract", amount=100.0)
+    neuron = neuron_of(integers(one_neuron([1.0], 1.0, reset=far), "adcless-64"))
+    assert neuron.membrane.type.bits == 16
+    assert (1 << 15) // 2 <= neuron.reset.amount < 1 << 15
+
+
+def test_a_reset_that_no_membrane_holds_is_refused():
+    assert code_of(one_neuron([1e-6], 1e-6, reset=Reset(kind="subtract", amount=1e6))) == (
+        "membrane-too-narrow"
+    )
+    assert code_of(one_neuron([1e-6], -1e6)) == "membrane-too-narrow"
+
+
+def test_values_whose_scales_are_worlds_apart_cannot_be_added():
+    net = NetworkBuilder()
+    x = net.input(3)
+    a, b = net.linear(x, 2), net.linear(x, 2)
+    net.constants["fc1.w"] = net.constants["fc1.w"] * np.float32(1e-30)
+    assert code_of(net.graph(net.neuron(net.add(a, b)))) == "unsupported-scaling"
+
+
+def test_a_membrane_that_others_read_before_its_neuron_is_refused():
+    graph = one_neuron([1.0], 1.0)
+    early = Scale(x=graph.states[0].read, factor=2.0, result=Value("early", FLOAT, (1,)))
+    read = replace(graph, ops=(early, *graph.ops), outputs=(*graph.outputs, early.result))
+    assert code_of(read) == "unsupported-on-hardware"
+
+
+def test_a_spike_keeps_its_name_where_the_output_is_a_multiple_of_it():
+    """Rings look for the spikes of the source network by name, in every stage."""
+    graph = one_neuron([1.0], 1.0)
+    half = Scale(x=graph.outputs[0], factor=0.5, result=Value("half", FLOAT, (1,)))
+    done = integers(replace(graph, ops=(*graph.ops, half), outputs=(half.result,)))
+    assert neuron_of(done).spike.name == "s"
+    assert [value.name for value in done.outputs] == ["half"]
+    assert done.codings["half"].scale == 0.5

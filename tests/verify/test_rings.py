@@ -1,5 +1,6 @@
 """A ring that cannot fail proves nothing: faults are planted, and must be found and located."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from mapper.build import Build
+from mapper.diagnostics import MappingError
 from mapper.frontend import import_model
 from mapper.ir.core import Array, Const, Graph
 from mapper.ir.evaluate import evaluate
@@ -16,6 +18,7 @@ from mapper.recordings import read_arrays
 from mapper.verify import rings, run_executor, verify_build
 from mapper.verify.answers import accuracy, agreement, classes, wanted_classes
 from mapper.verify.build import rerun_passes, run_onnx
+from mapper.verify.model import compare, verify_model
 from targets import load_target
 from tests.files import DEMO_MODEL, DEMO_RECORDING
 
@@ -148,3 +151,36 @@ def test_constants_are_part_of_a_mapping(build):
     assert isinstance(
         next(op for op in other.ops if isinstance(op, SenseAmpRead)).thresholds, Const
     )
+
+
+def test_an_overflow_is_equal_to_the_same_overflow_only():
+    """NaN compares as unequal with everything, so a tolerance alone is no question to ask."""
+    inf, nan = np.inf, np.nan
+    assert rings.difference(np.array([inf, nan, 1.0]), np.array([inf, nan, 1.0])) == 0.0
+    assert rings.difference(np.array([nan]), np.array([1.0])) == inf
+    assert rings.difference(np.array([inf]), np.array([-inf])) == inf
+    graph = import_model(DEMO_MODEL).graph
+    found = {v.name: np.full((1, 1, *v.shape), 1.0) for v in graph.outputs}
+    found |= {s.output: np.full((1, 1, *s.read.shape), 1.0) for s in graph.states if s.output}
+    types = {v.name: v.type for v in graph.outputs}
+    types |= {s.output: s.read.type for s in graph.states if s.output}
+    state = next(s.output for s in graph.states if s.output)
+    assert compare("ring", types, found, found).status == "equal"
+    for wrong in (nan, inf):
+        other = {**found, state: np.full_like(found[state], wrong)}
+        for mine, theirs in ((other, found), (found, other)):
+            ring = compare("ring", types, mine, theirs)
+            assert ring.status == "mismatch"
+            json.dumps(ring.as_dict(), allow_nan=False)
+        assert compare("ring", types, other, other).status == "equal"
+
+
+def test_an_initial_state_has_the_shape_of_its_neuron(tmp_path):
+    recording = dict(read_arrays(DEMO_RECORDING))
+    x = {"x": recording["x"][:2, :2]}
+    state = import_model(DEMO_MODEL).graph.states[0].read
+    start = np.zeros((2, *state.shape), np.float32)
+    for given in (start, start[:1], start[0]):
+        assert verify_model(DEMO_MODEL, {**x, state.name: given}, "x.npz").bit_exact
+    with pytest.raises(MappingError, match="the initial state"):
+        verify_model(DEMO_MODEL, {**x, state.name: start[None]}, "x.npz")

@@ -64,6 +64,9 @@ def lay_out(model: ModelProto, path: Path, shapes: Mapping[str, Shape], clock: C
     for name, shape in shapes.items():
         env[name] = _read(walker.tape, name, shape, kinds[name], clock)
     walker.walk(model.graph.node, env)
+    missing = [port.name for port in model.graph.output if port.name not in env]
+    if missing:
+        raise TimeFormError(f"the output {missing[0]!r} is the result of no node", path.name)
     outputs = {port.name: env[port.name] for port in model.graph.output}
     return Laid(tape=walker.tape, clock=clock, outputs=outputs)
 

@@ -68,6 +68,8 @@ def _target(proto: NodeProto, inputs: Inputs, shape: Shape) -> Shape:
     if proto.op_type == "Unsqueeze":
         rank = len(shape) + len(axes or [])
         places = {axis % rank for axis in axes or []}
+        if len(places) < rank - len(shape):
+            raise TimeFormError(f"Unsqueeze: axes {axes} name an axis twice")
         rest = iter(shape)
         return tuple(1 if k in places else next(rest) for k in range(rank))
     if axes is None:

@@ -1,0 +1,39 @@
+"""What a hardware graph owes to its target: rules that passes keep and a file may break."""
+
+from collections.abc import Iterator
+
+from mapper.ir.core import Graph
+from mapper.ir.crossbar import CrossbarMvm
+from mapper.ir.readout import AdcRead, SenseAmpRead
+from targets import Macro, Target
+
+
+def placement_problems(graph: Graph, target: Target) -> Iterator[str]:
+    """Yield why a graph cannot run on the target: macros, sizes, crossbars there are."""
+    macros = {macro.name: macro for macro in target.macros}
+    reads = {op.partial_sum.name for op in graph.ops if isinstance(op, SenseAmpRead | AdcRead)}
+    for op in graph.ops:
+        if not isinstance(op, CrossbarMvm):
+            continue
+        macro = macros.get(op.placement.macro)
+        if macro is None:
+            yield f"{op.loc} is on a macro {op.placement.macro!r}, which '{target.name}' has not"
+        else:
+            yield from _size_problems(op, macro)
+        if op.partial_sum.name not in reads:
+            yield f"{op.loc} is never read"
+        slots, held = op.placement.slots, op.crossbars * op.placement.copies
+        available = target.chip.crossbars * target.chip.max_chips
+        if not 0 <= slots.start <= slots.stop <= available or len(slots) not in (0, held):
+            yield f"{op.loc} has {held} crossbars in slots {slots} of {available}"
+
+
+def _size_problems(op: CrossbarMvm, macro: Macro) -> Iterator[str]:
+    tallest = max(len(span) for span in op.rows)
+    widest = max(len(span) for span in op.columns)
+    width = 1 if op.encoding is None else op.encoding.bitlines_per_weight
+    if tallest > macro.wordlines or widest * width > macro.bitlines:
+        yield (
+            f"a crossbar of {op.loc} takes {tallest} wordlines and {widest * width} bitlines, "
+            f"'{macro.name}' has {macro.wordlines} and {macro.bitlines}"
+        )
