@@ -98,6 +98,8 @@ class _Rewriter:
         named = replace(held, name=value.name)
         taken = {v.name for v in (*self.graph.inputs, *self.graph.outputs)}
         taken |= {state.read.name for state in self.graph.states}
+        neurons = (op for op in self.ops if isinstance(op, IntegerNeuron))
+        taken |= {op.spike.name for op in neurons if op.spike is not None}
         if held.name in taken:  # it has a name of its own to keep
             self.ops.append(Reshape(x=held, result=named))
             return named

@@ -53,7 +53,7 @@ def verify_model(
     if expected:
         rings.append(compare(EXPECTED, graph, found, expected))
     spikes = [name for name in expected if _output_types(graph)[name] == SPIKE]
-    output, samples = next(iter(found)), next(iter(inputs.values())).shape[1]
+    output, samples = graph.outputs[0].name, next(iter(inputs.values())).shape[1]
     labels = wanted_classes(arrays, output, samples, where)
     return Verification(
         rings=tuple(rings),
