@@ -61,7 +61,8 @@ def verify_model(
     if expected:
         rings.append(compare(EXPECTED, types, found, expected))
     spikes = [name for name in expected if types[name] == SPIKE]
-    output, samples = next(iter(found)), next(iter(inputs.values())).shape[1]
+    output = next(iter(found)) if imported.readouts else graph.outputs[0].name
+    samples = next(iter(inputs.values())).shape[1]
     asked = {f"expected_{name}": array for name, array in expected.items()}
     labels = wanted_classes(
         {**arrays, **asked} if imported.readouts else arrays, output, samples, where
