@@ -1,6 +1,5 @@
 """Everything the command line can do, one call each; answers are plain data for JSON."""
 
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from mapper.verify import (
     verify_model,
     verify_recorded,
 )
+from mapper.writing import whole_file
 from passes import PIPELINE
 from targets import list_targets, load_target, target_to_data
 
@@ -151,12 +151,8 @@ def _described(graph: Graph, name: str, array: Array) -> dict[str, Any]:
 
 
 def _save(path: Path, arrays: Mapping[str, Array]) -> None:
-    """Write arrays beside their place, then rename: a file is whole or not there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as aside:
-        temporary = Path(aside) / "arrays.npz"
+    with whole_file(path) as temporary:
         write_arrays(temporary, arrays, compress=True)
-        temporary.replace(path)
 
 
 @one_blas_thread
