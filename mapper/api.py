@@ -9,6 +9,7 @@ from mapper.compare import compare_model, demo
 from mapper.cost import DENSITY, Activity, estimate, measure
 from mapper.diagnostics import refuse
 from mapper.executor import write_arrays
+from mapper.export import export
 from mapper.frontend import describe, import_model
 from mapper.ir.core import Array, Graph
 from mapper.mapping import make_build, source_of, summary
@@ -32,6 +33,7 @@ __all__ = [
     "compile_model",
     "cost_build",
     "demo",
+    "export_model",
     "inspect_model",
     "report_build",
     "run_build",
@@ -46,6 +48,15 @@ Progress = Callable[[str], None]
 def inspect_model(model: Path) -> dict[str, Any]:
     """Return what was recognised in a model."""
     return {"schema": "spikeloom/inspect/1", **describe(import_model(model))}
+
+
+def export_model(model: Path, output: Path) -> dict[str, Any]:
+    """Write the imported network in canonical form: ``.onnx`` or ``.nir``.
+
+    Raises:
+        MappingError: for anything wrong with the model, or ``export-format``, ``not-exportable``.
+    """
+    return {"schema": "spikeloom/export/1", **export(import_model(model), output)}
 
 
 @one_blas_thread

@@ -288,6 +288,19 @@ def compare(
     return answer
 
 
+@command("export")
+def export(
+    model: Model,
+    output: Annotated[Path, typer.Option("-o", "--output", help="File to write: .onnx or .nir.")],
+    as_json: Json = False,
+) -> dict[str, Any]:
+    """Write the imported network in canonical form, for other tools."""
+    answer = api.export_model(model, output)
+    if not as_json:
+        out.print(tables.exported(answer))
+    return answer
+
+
 @command("targets")
 def targets(
     name: Annotated[str | None, typer.Argument(help="Show one target.")] = None,

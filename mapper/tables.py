@@ -200,6 +200,16 @@ def demo(answer: Data) -> RenderableType:
     return Group(lines, Text(""), costs, Text(""), Text(note), Text(printable(hint)))
 
 
+def exported(answer: Data) -> RenderableType:
+    """What an export wrote."""
+    ops = ", ".join(f"{count} {name.removeprefix('net.')}" for name, count in answer["ops"].items())
+    return Group(
+        Text(printable(f"written: {answer['output']}")),
+        Text(f"sha256:  {answer['sha256']}"),
+        Text(f"ops:     {ops}"),
+    )
+
+
 def targets(answer: Data) -> RenderableType:
     """The targets, or the facts of one."""
     if "target" in answer:
