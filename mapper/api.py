@@ -9,7 +9,7 @@ from mapper.compare import compare_model, demo
 from mapper.cost import DENSITY, Activity, estimate, measure
 from mapper.diagnostics import refuse
 from mapper.executor import write_arrays
-from mapper.export import export
+from mapper.export import export, format_of
 from mapper.frontend import describe, import_model
 from mapper.ir.core import Array, Graph
 from mapper.mapping import make_build, source_of, summary
@@ -56,6 +56,7 @@ def export_model(model: Path, output: Path) -> dict[str, Any]:
     Raises:
         MappingError: for anything wrong with the model, or ``export-format``, ``not-exportable``.
     """
+    format_of(output)
     return {"schema": "spikeloom/export/1", **export(import_model(model), output)}
 
 

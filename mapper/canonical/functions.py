@@ -39,7 +39,7 @@ def neuron_name(op: Neuron) -> str:
     words = ["Integrator"] if op.spike is None else ["Neuron"]
     words += ["current"] if op.current is not None else []
     words += [] if op.spike is None else [op.reset.kind, op.reset.phase]
-    words += ["strict"] if op.strict else []
+    words += ["strict"] if op.strict and op.spike is not None else []
     words += ["delayed"] if op.spike_phase == "next" else []
     words += ["floor"] if op.floor is not None else []
     return "_".join(words)
