@@ -45,9 +45,23 @@ __all__ = [
 Progress = Callable[[str], None]
 
 
-def inspect_model(model: Path) -> dict[str, Any]:
-    """Return what was recognised in a model."""
-    return {"schema": "spikeloom/inspect/1", **describe(import_model(model))}
+@one_blas_thread
+def inspect_model(model: Path, target: str | None = None) -> dict[str, Any]:
+    """Return what was recognised in a model and, with a target, how many crossbars it takes.
+
+    Raises:
+        MappingError: The model cannot be read, or not mapped onto the target.
+    """
+    loaded = None if target is None else load_target(target)
+    imported = import_model(model)
+    answer = {"schema": "spikeloom/inspect/1", **describe(imported)}
+    if loaded is None:
+        return answer
+    build = make_build(imported, loaded, None, None, source=source_of(model))
+    assert build is not None  # nothing stops it before the end
+    mapped = summary(build)
+    told = ("target", "weight_bits", "crossbars", "chips", "layers")
+    return {**answer, "mapping": {name: mapped[name] for name in told}}
 
 
 def export_model(model: Path, output: Path) -> dict[str, Any]:

@@ -27,7 +27,7 @@ LAYERS = (
         "mapper.api",
         TRAINING,
     ),
-    ("mapper.cli", "mapper.tables", "mapper.__main__"),
+    ("mapper.cli", "mapper.inspection", "mapper.tables", "mapper.__main__"),
 )
 HEIGHT = {unit: height for height, layer in enumerate(LAYERS) for unit in layer}
 
