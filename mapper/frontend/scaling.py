@@ -79,8 +79,8 @@ def quantise(node: Node) -> Tensor:
     step, zero = (_along(axis, part, x.shape) for part in (step, zero))
     if forms.of_spikes(x):  # a grid that holds 0 and 1 leaves spikes what they are
         return forms.of_function(lambda v: np.clip(_codes(v, step) + zero, low, high), [x])
-    rounded = _rounded(node, x, step, zero, (low, high))
-    return forms.add(forms.multiply(rounded, of_array(1.0 / step)), of_array(zero))
+    real = rounded(node, x, step, zero, (low, high))
+    return forms.add(forms.multiply(real, of_array(1.0 / step)), of_array(zero))
 
 
 def dequantise(node: Node) -> Tensor:
@@ -91,11 +91,11 @@ def dequantise(node: Node) -> Tensor:
         step, zero = (_along(axis, part, tensor.shape) for part in (step, zero))
         codes = tensor.array.astype(np.int64) - zero.astype(np.int64)
         reals = codes.astype(np.float32) * step.astype(np.float32)
-        kept = Quantised(codes=_fit(codes), step=step)
+        kept = Quantised(codes=narrowest(codes), step=step)
         return Constant(array=reals, name=tensor.name, quantised=kept)
     x = node.form(0)
     step, zero = (_along(axis, part, x.shape) for part in (step, zero))
-    return _snapped(forms.multiply(forms.subtract(x, of_array(zero)), of_array(step)))
+    return snapped(forms.multiply(forms.subtract(x, of_array(zero)), of_array(step)))
 
 
 def _codes(values: Array, step: Array) -> Array:
@@ -104,7 +104,7 @@ def _codes(values: Array, step: Array) -> Array:
     return np.rint(quotient).astype(np.float64)
 
 
-def _snapped(form: Form) -> Form:
+def snapped(form: Form) -> Form:
     """Make 1 of what is 1 in single precision, and nothing of a constant that rounding left."""
     terms = {m: np.where(np.float32(c) == 1, 1.0, c) for m, c in form.terms.items()}
     greatest = max((float(np.abs(c).max()) for m, c in terms.items() if m != forms.ONE), default=0)
@@ -113,7 +113,8 @@ def _snapped(form: Form) -> Form:
     return Form(form.shape, {m: forms.compress(c) for m, c in terms.items()})
 
 
-def _fit(codes: Array) -> Array:
+def narrowest(codes: Array) -> Array:
+    """Return integers in the narrowest signed type that holds them."""
     for dtype in (np.int8, np.int16, np.int32):
         limits = np.iinfo(dtype)
         if codes.size and limits.min <= codes.min() and codes.max() <= limits.max:
@@ -121,7 +122,8 @@ def _fit(codes: Array) -> Array:
     return codes
 
 
-def _rounded(node: Node, x: Form, step: Array, zero: Array, ends: tuple[int, int]) -> Form:
+def rounded(node: Node, x: Form, step: Array, zero: Array, ends: tuple[int, int]) -> Form:
+    """Return a layer that rounds to a grid and back; parameters have the axes of ``x``."""
     shape = node.inner(x.shape)
 
     def narrow(part: Array) -> Array:
