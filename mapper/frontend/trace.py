@@ -227,6 +227,8 @@ def _result(node: Node, state: Trace) -> Tensor:
     if node.op in shaping.RESHAPING:
         state.interior[node.name] = node.proto
         return shaping.reshaped(node)
+    if node.op == "Clip" and (narrow := scaling.narrowed(node)) is not None:
+        return narrow
     if not is_elementwise(node.op):
         raise _no_such_operation(node)
     state.interior[node.name] = node.proto
