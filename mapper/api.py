@@ -1,6 +1,5 @@
 """Everything the command line can do, one call each; answers are plain data for JSON."""
 
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from mapper.cost import DENSITY, Activity, Cost, estimate, measure, sensitivity,
 from mapper.cost.components import at_node
 from mapper.diagnostics import refuse
 from mapper.executor import write_arrays
+from mapper.export import export, format_of
 from mapper.frontend import NirOptions, describe, import_model
 from mapper.ir.core import Array, Graph
 from mapper.mapping import make_build, source_of, summary
@@ -26,6 +26,7 @@ from mapper.verify import (
     verify_model,
     verify_recorded,
 )
+from mapper.writing import whole_file
 from passes import PIPELINE
 from targets import Target, list_parts, list_targets, load_parts, load_target, target_to_data
 
@@ -34,6 +35,7 @@ __all__ = [
     "compile_model",
     "cost_build",
     "demo",
+    "export_model",
     "inspect_model",
     "report_build",
     "run_build",
@@ -46,9 +48,39 @@ __all__ = [
 Progress = Callable[[str], None]
 
 
-def inspect_model(model: Path, nir: NirOptions | None = None) -> dict[str, Any]:
-    """Return what was recognised in a model; ``nir`` says what a NIR file leaves open."""
-    return {"schema": "spikeloom/inspect/1", **describe(import_model(model, nir))}
+@one_blas_thread
+def inspect_model(
+    model: Path, target: str | None = None, nir: NirOptions | None = None
+) -> dict[str, Any]:
+    """Return what was recognised in a model and, with a target, how many crossbars it takes.
+
+    ``nir`` says what a NIR file leaves open.
+
+    Raises:
+        MappingError: The model cannot be read, or not mapped onto the target.
+    """
+    loaded = None if target is None else load_target(target)
+    imported = import_model(model, nir)
+    answer = {"schema": "spikeloom/inspect/1", **describe(imported)}
+    if loaded is None:
+        return answer
+    build = make_build(imported, loaded, None, None, source=source_of(model))
+    assert build is not None  # nothing stops it before the end
+    mapped = summary(build)
+    told = ("target", "weight_bits", "crossbars", "chips", "layers")
+    return {**answer, "mapping": {name: mapped[name] for name in told}}
+
+
+def export_model(model: Path, output: Path, nir: NirOptions | None = None) -> dict[str, Any]:
+    """Write the imported network in canonical form: ``.onnx`` or ``.nir``.
+
+    ``nir`` says what a NIR file leaves open.
+
+    Raises:
+        MappingError: for anything wrong with the model, or ``export-format``, ``not-exportable``.
+    """
+    format_of(output)
+    return {"schema": "spikeloom/export/1", **export(import_model(model, nir), output)}
 
 
 @one_blas_thread
@@ -155,12 +187,8 @@ def _described(graph: Graph, name: str, array: Array) -> dict[str, Any]:
 
 
 def _save(path: Path, arrays: Mapping[str, Array]) -> None:
-    """Write arrays beside their place, then rename: a file is whole or not there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as aside:
-        temporary = Path(aside) / "arrays.npz"
+    with whole_file(path) as temporary:
         write_arrays(temporary, arrays, compress=True)
-        temporary.replace(path)
 
 
 @one_blas_thread

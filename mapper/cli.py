@@ -16,6 +16,7 @@ from rich.text import Text
 from mapper import __version__, api, tables
 from mapper.diagnostics import Diagnostic, MappingError, printable
 from mapper.frontend import LIBRARIES, NirOptions
+from mapper.inspection import Inspection
 from passes import Pass
 
 P = ParamSpec("P")
@@ -171,6 +172,9 @@ def demo(
 @command("inspect")
 def inspect(
     model: Model,
+    target: Annotated[
+        str | None, typer.Option(help="Also show how many crossbars of this target it takes.")
+    ] = None,
     dt: Dt = None,
     reset: ResetTo = None,
     integration: Integration = None,
@@ -178,11 +182,10 @@ def inspect(
     as_json: Json = False,
 ) -> dict[str, Any]:
     """Show what was recognised in a model: layers, neurons, time form, parameters."""
-    answer = api.inspect_model(
-        model, NirOptions(dt=dt, reset=reset, integration=integration, library=library)
-    )
+    nir = NirOptions(dt=dt, reset=reset, integration=integration, library=library)
+    answer = api.inspect_model(model, target, nir)
     if not as_json:
-        out.print(tables.inspection(answer))
+        out.print(Inspection(answer))
     return answer
 
 
@@ -335,6 +338,24 @@ def compare(
     _warn(answer)
     if not as_json:
         out.print(tables.comparison(answer))
+    return answer
+
+
+@command("export")
+def export(
+    model: Model,
+    output: Annotated[Path, typer.Option("-o", "--output", help="File to write: .onnx or .nir.")],
+    dt: Dt = None,
+    reset: ResetTo = None,
+    integration: Integration = None,
+    library: Library = None,
+    as_json: Json = False,
+) -> dict[str, Any]:
+    """Write the imported network in canonical form, for other tools."""
+    nir = NirOptions(dt=dt, reset=reset, integration=integration, library=library)
+    answer = api.export_model(model, output, nir)
+    if not as_json:
+        out.print(tables.exported(answer))
     return answer
 
 

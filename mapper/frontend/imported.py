@@ -1,32 +1,23 @@
 """The way in: a model file becomes a checked graph, with what the file knew beyond it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from onnx import ModelProto
 
-from mapper.diagnostics import MappingError, refuse
-from mapper.frontend.build import build_graph
-from mapper.frontend.check import check_neurons
-from mapper.frontend.echoes import (
-    Echo,
-    has_states,
-    leftover_echoes,
-    likely_echoes,
-    placed_echoes,
-)
-from mapper.frontend.load import nodes_of, read_model
-from mapper.frontend.logic import type_of
+from mapper.canonical import from_model
+from mapper.diagnostics import refuse
+from mapper.executor.lowered import Interface
+from mapper.frontend.fold import MAX_ELEMENTS
+from mapper.frontend.load import read_stored, without_functions
 from mapper.frontend.nir import NirOptions, is_nir, read_nir
+from mapper.frontend.recognise import recognise
 from mapper.frontend.result import Imported, Port
-from mapper.frontend.states import Dynamics, find_dynamics, missing_state
-from mapper.frontend.time.placed import in_time
-from mapper.frontend.time.refusals import other_form
-from mapper.frontend.time.sequence import Sequence, is_likely, sequences
-from mapper.frontend.trace import Trace, trace
 from mapper.ir.core import Graph
-from mapper.ir.verify import check_graph
+from mapper.ir.evaluate import defined_values
 
 
 @np.errstate(all="ignore")  # numbers of a file may overflow; what is written is checked
@@ -51,7 +42,11 @@ def import_model(path: Path | str, options: NirOptions | None = None) -> Importe
             "of this itself",
             loc=path.name,
         )
-    return _import_onnx(path)
+    stored = read_stored(path)
+    canonical = from_model(stored)
+    if canonical is not None:
+        return _as_written(stored, path, *canonical)
+    return recognise(without_functions(stored, path), path)
 
 
 def _import_nir(path: Path, options: NirOptions) -> Imported:
@@ -76,167 +71,38 @@ def _import_nir(path: Path, options: NirOptions) -> Imported:
     )
 
 
-def _import_onnx(path: Path) -> Imported:
-    model = read_model(path)
-    readers = [_import_step, _import_sequence]
-    if is_likely(model):
-        readers.reverse()
-    errors: list[MappingError] = []
-    for reader in readers:
-        try:
-            return reader(model, path)
-        except MappingError as error:
-            errors.append(error)
-    raise _telling(errors, model)
-
-
-def _telling(errors: list[MappingError], model: ModelProto) -> MappingError:
-    """Return the refusal that says more: that of the form the model is in."""
-    step, sequence = errors[::-1] if is_likely(model) else errors
-    if is_likely(model) or step.diagnostics[0].code == "unsupported-time-form":
-        return sequence
-    in_time = sequence.diagnostics[0].code != "unsupported-time-form"
-    return sequence if in_time and step.diagnostics[0].code == "missing-state" else step
-
-
-def _import_step(model: ModelProto, path: Path) -> Imported:
-    first = _trace(model, path)
-    echoes = likely_echoes(first)
-    if not echoes and not has_states(first):
-        raise _without_state(first, model)
-    _refuse_fixed_batch(first)
-    walked, dynamics = _recognised(model, path, first, echoes)
-    return _imported(model, walked, dynamics)
-
-
-def _imported(model: ModelProto, walked: Trace, dynamics: Dynamics) -> Imported:
-    graph = build_graph(walked, dynamics)
-    check_graph(graph, "the ONNX reader")
-    check_neurons(walked, dynamics, graph)
+def _as_written(
+    model: ModelProto, path: Path, graph: Graph, facts: Mapping[str, Any], interface: Interface
+) -> Imported:
+    """Return what a file in canonical form says it is; nothing has to be recognised."""
+    for value in defined_values(graph):
+        if prod(value.shape) > MAX_ELEMENTS:
+            raise refuse(
+                "model-too-large",
+                f"{value.name!r} has {prod(value.shape)} elements, at most {MAX_ELEMENTS} are read",
+                loc=path.name,
+            )
+    notes = facts.get("notes")
     return Imported(
         graph=graph,
         time_form="step",
-        producer=" ".join(part for part in (model.producer_name, model.producer_version) if part),
-        opset=walked.opset,
-        ports=tuple(_ports(walked)),
-        warnings=tuple(walked.warnings),
-        notes=tuple(_notes(dynamics, graph)),
+        producer=model.producer_name,
+        opset=next(o.version for o in model.opset_import if not o.domain),
+        ports=tuple(_written_ports(graph, interface)),
+        notes=tuple(map(str, notes)) if isinstance(notes, list) else (),
+        unreturned={s.name: s.following for s in interface.states if not s.output},
     )
 
 
-def _import_sequence(model: ModelProto, path: Path) -> Imported:
-    """Read a model of many time steps: the first reading whose neurons are known."""
-    first: MappingError | None = None
-    for reading in sequences(model, path):
-        try:
-            return _import_reading(model, path, reading)
-        except MappingError as error:
-            first = first or error
-    assert first is not None
-    raise first
-
-
-def _import_reading(model: ModelProto, path: Path, reading: Sequence) -> Imported:
-    step = reading.step
-    fed_back = {output: name for name, output in step.states.items()}
-    walked = trace(step.proto, path, fed_back=fed_back)
-    echoes = likely_echoes(walked)
-    if echoes:
-        types = {echo.read: type_of(walked.form(echo.output)) for echo in echoes}
-        walked = trace(step.proto, path, types, fed_back)
-    found = _imported(model, walked, find_dynamics(walked, echoes))
-    return in_time(found, reading)
-
-
-def _trace(model: ModelProto, path: Path) -> Trace:
-    """Walk a model; where that fails because it holds many time steps, say so instead."""
-    try:
-        return trace(model, path)
-    except MappingError as error:
-        if error.diagnostics[0].code != "unsupported-op" or len(_data_inputs(model)) > 1:
-            raise
-        raise _other_form(model, path, set()) or error from error
-
-
-def _data_inputs(model: ModelProto) -> list[str]:
-    known = {tensor.name for tensor in model.graph.initializer}
-    return [port.name for port in model.graph.input if port.name not in known]
-
-
-def _other_form(model: ModelProto, path: Path, lengths: set[int]) -> MappingError | None:
-    weights = {tensor.name for tensor in model.graph.initializer if len(tensor.dims) > 1}
-    return other_form(list(nodes_of(model)), weights, lengths, path.name)
-
-
-def _recognised(
-    model: ModelProto, path: Path, first: Trace, echoes: list[Echo]
-) -> tuple[Trace, Dynamics]:
-    """Find the states, trying once more with other spikes fed back where that explains more."""
-    try:
-        walked, dynamics = _with_echoes(model, path, first, echoes)
-    except MappingError as error:
-        guessed = placed_echoes(first, echoes)
-        if not guessed:
-            raise
-        try:
-            return _with_echoes(model, path, first, [*echoes, *guessed])
-        except MappingError:
-            raise error from None
-    reads = {pair.read.name for pair in dynamics.pairs} | {echo.read for echo in echoes}
-    more = leftover_echoes(walked, echoes, reads)
-    return _with_echoes(model, path, first, [*echoes, *more]) if more else (walked, dynamics)
-
-
-def _with_echoes(
-    model: ModelProto, path: Path, first: Trace, echoes: list[Echo]
-) -> tuple[Trace, Dynamics]:
-    types = {echo.read: type_of(first.form(echo.output)) for echo in echoes}
-    walked = trace(model, path, types) if echoes else first
-    return walked, find_dynamics(walked, echoes)
-
-
-def _without_state(walked: Trace, model: ModelProto) -> MappingError:
-    """Return the refusal of what has no state: many steps in one file, or no neuron at all."""
-    lengths = {shape[0] for shape in walked.shapes.values() if shape}
-    if other := _other_form(model, walked.path, lengths):
-        return other
-    if walked.comparisons.all:
-        return missing_state(walked.comparisons.all[0])
-    return refuse("no-neurons", "no spiking neuron was found", loc=walked.path.name)
-
-
-def _refuse_fixed_batch(walked: Trace) -> None:
-    sizes = {shape[0] for shape in walked.shapes.values() if shape}
-    if len(sizes) == 1 and max(sizes) > 1:
-        raise refuse(
-            "fixed-batch",
-            f"the model was exported for {max(sizes)} samples at once",
-            loc=walked.path.name,
-            help="export it for one sample, or leave the batch axis open",
-        )
-
-
-def _notes(dynamics: Dynamics, graph: Graph) -> Iterator[str]:
-    """Say what a reading takes for granted, where it does."""
-    for state in graph.states:
-        if not state.output:
-            yield f"{state.read.name!r} starts as 0: no membrane may start above its threshold"
-    for neuron in dynamics.neurons:
-        name = neuron.membrane.read.name
-        if neuron.starts_below:
-            yield f"{name!r} must not start above its threshold; from zero it never does"
-        for echo in neuron.echoes:
-            yield f"{echo.name!r} must start as 1 where {name!r} starts above its threshold, else 0"
-
-
-def _ports(walked: Trace) -> Iterator[Port]:
-    for name, shape in walked.shapes.items():
-        yield _port(name, shape, walked)
-    for name in walked.outputs:
-        yield _port(name, walked.form(name).shape, walked)
-
-
-def _port(name: str, shape: tuple[int, ...], walked: Trace) -> Port:
-    inner = walked.inner(shape)
-    axis = 0 if len(inner) < len(shape) else None
-    return Port(name=name, model_shape=shape, graph_shape=inner, batch_axis=axis)
+def _written_ports(graph: Graph, interface: Interface) -> Iterator[Port]:
+    reads = [state.read for state in graph.states]
+    named = (
+        ([port.tensor for port in interface.inputs], graph.inputs),
+        ([port.tensor for port in interface.states], reads),
+        ([port.tensor for port in interface.outputs], graph.outputs),
+        ([port.following for port in interface.states], reads),
+    )
+    for tensors, values in named:
+        for name, value in zip(tensors, values, strict=True):
+            shape = value.shape
+            yield Port(name=name, model_shape=(1, *shape), graph_shape=shape, batch_axis=0)

@@ -45,7 +45,7 @@ def run_reference(
         )
     model = read_model(path)
     if states is None:
-        states = {s.read.name: s.output for s in import_model(path).graph.states if s.output}
+        states = import_model(path).fed_back
     step = engine_for(model, path)
     ports = _ports(model)
     length, batch = _extent(inputs, ports)

@@ -74,6 +74,14 @@ class Imported:
     """How each output of a model of many time steps is made of the graph's; empty for a step."""
     steps: int = 0
     """Time steps that the file holds; 0 where that is open, or the file holds one step."""
+    unreturned: Mapping[str, str] = field(default_factory=dict)
+    """States that the file returns and the network does not: output by name of the state."""
+
+    @property
+    def fed_back(self) -> dict[str, str]:
+        """Which output of the file is the next value of which of its state inputs."""
+        returned = {s.read.name: s.output for s in self.graph.states if s.output}
+        return {**returned, **self.unreturned}
 
     def port(self, name: str) -> Port:
         """Return the port of an input, an output, a state input or a state output."""
