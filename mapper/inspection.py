@@ -16,7 +16,13 @@ from mapper.tables import Data, dims, many
 
 _ANY_WIDTH = 10_000
 
-_TIME = {"step": "one time step, with its state as inputs and outputs"}
+_TIME = {
+    "step": "one time step, with its state as inputs and outputs",
+    "unrolled": "time steps written out one after the other",
+    "sequence": "a time axis throughout",
+    "loop": "a Loop over time steps",
+    "scan": "a Scan over time steps",
+}
 _NEURONS = {
     "leaky integrate-and-fire": "LIF",
     "integrate-and-fire": "IF",
@@ -36,6 +42,13 @@ _PHASES = {
     "late": " in the next step, input lost",
     "guarded": ", guarded",
 }
+
+
+def _time(answer: Data) -> str:
+    """Say how the file holds time."""
+    form = _TIME.get(str(answer["time_form"]), answer["time_form"])
+    steps = answer["steps"]
+    return f"{form}; {steps} steps in the file, any number when run" if steps else str(form)
 
 
 class Inspection:
@@ -65,8 +78,11 @@ class Inspection:
         answer, totals = self.answer, self.answer["totals"]
         producer = answer["producer"] or "unknown producer"
         yield f"{answer['name']}: {producer}, opset {answer['opset']}"
-        form = answer["time_form"]
-        yield f"time: {_TIME.get(str(form), form)}"
+        yield f"time: {_time(answer)}"
+        reduced = [row for row in answer["readout"] if row["over_time"] != "each"]
+        if reduced:
+            shown = (f"{row['name']} is the {row['over_time']}" for row in reduced)
+            yield f"over time: {', '.join(shown)}"
         yield (
             f"{totals['weights']:,} weights, {totals['neurons']:,} neurons, "
             f"{totals['parameters']:,} parameters ({_size(totals['bytes'])})"

@@ -163,6 +163,7 @@ def exported(answer: Data) -> RenderableType:
         Text(printable(f"written: {answer['output']}")),
         Text(f"sha256:  {answer['sha256']}"),
         Text(f"ops:     {ops}"),
+        *(Text(printable(f"note:    {note}")) for note in answer["notes"]),
     )
 
 

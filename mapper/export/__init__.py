@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import Counter
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,8 @@ def export(imported: Imported, path: Path) -> dict[str, Any]:
     """Write a network in the form that the suffix of ``path`` names, whole or not at all.
 
     Returns:
-        The file, its form, its SHA-256, and how many ops of each kind it holds.
+        The file, its form, its SHA-256, how many ops of each kind it holds, and notes: what other
+        tools will not see in it.
 
     Raises:
         MappingError: ``export-format``, and what the writer of the format refuses.
@@ -44,11 +46,22 @@ def export(imported: Imported, path: Path) -> dict[str, Any]:
     module, function = WRITERS[format_of(path)]
     write = getattr(import_module(module), function)
     with whole_file(path) as temporary:
-        write(imported, temporary)
+        notes = write(imported, temporary)
         digest = hashlib.sha256(temporary.read_bytes()).hexdigest()
     return {
         "output": str(path),
         "format": format_of(path).removeprefix("."),
         "sha256": digest,
         "ops": dict(sorted(Counter(op.mnemonic for op in imported.graph.ops).items())),
+        "notes": [*notes, *_readouts(imported)],
     }
+
+
+def _readouts(imported: Imported) -> Iterator[str]:
+    """Say of outputs that the model reduces over time that the file returns every step."""
+    for name, readout in imported.readouts.items():
+        if readout.reduction != "each":
+            yield (
+                f"the model's output {name!r} is the {readout.reduction} of {readout.source!r} "
+                "over time; the file returns it at every step"
+            )

@@ -6,13 +6,15 @@ from mapper.canonical import to_model
 from mapper.frontend import Imported
 
 
-def write_onnx(imported: Imported, path: Path) -> None:
+def write_onnx(imported: Imported, path: Path) -> tuple[str, ...]:
     """Write one time step of a network, for ONNX Runtime and for ``import_model``.
 
-    The same network gives the same bytes. Reading the file back gives an equal graph.
+    The same network gives the same bytes. Reading the file back gives an equal graph. Returns
+    what other tools do not see: nothing.
 
     Raises:
         MappingError: ``not-exportable``, ``unusable-name``, ``model-too-large``.
     """
     model = to_model(imported.graph, {"notes": list(imported.notes)})
     path.write_bytes(model.SerializeToString(deterministic=True))
+    return ()

@@ -58,6 +58,7 @@ def describe(imported: Imported) -> dict[str, Any]:
         "producer": imported.producer,
         "opset": imported.opset,
         "time_form": imported.time_form,
+        "steps": imported.steps,
         "inputs": [_port(value, carried) for value in graph.inputs],
         "outputs": [_port(value, carried) for value in graph.outputs],
         "states": [_state(state, graph.constants, carried) for state in graph.states],
