@@ -230,3 +230,10 @@ def test_a_leak_that_dwarfs_the_input_does_not_hide_it(tmp_path):
     imported = import_model(saved(proto, tmp_path))
     (neuron,) = (op for op in imported.graph.ops if isinstance(op, Neuron))
     assert (neuron.threshold, neuron.spike_phase) == (1.0, "same")
+
+
+def test_weights_whose_sums_overflow_are_refused(tmp_path):
+    proto = one_neuron_layer()
+    huge = numpy_helper.from_array(np.full((4, 3), 3.4e38, np.float32), "w")
+    proto.graph.initializer[0].CopyFrom(huge)
+    assert refusal(proto, tmp_path).code == "nan-weights"
