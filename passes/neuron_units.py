@@ -141,6 +141,8 @@ def _leak(op: Neuron, leak: Array, unit: NeuronUnit) -> Leak:
             return Leak(decay=Decay(kind="shift", shift=shift))
     if not multiplies:
         raise _refuse(op, "unsupported-leak", f"its leak of {leak} needs a multiplier")
+    if float(np.abs(leak).max()) * (1 << unit.leak_bits) >= 1 << (62 - unit.membrane_bits):
+        raise _refuse(op, "unsupported-leak", f"its leak of {np.abs(leak).max():g} is no leak")
     decay = Decay(kind="multiply", shift=unit.leak_bits)
     return Leak(decay=decay, multiplier=np.rint(leak * (1 << unit.leak_bits)))
 

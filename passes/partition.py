@@ -36,6 +36,13 @@ class Partition(Pass):
     def run(self, graph: Graph, target: Target) -> Graph:
         constants = dict(graph.constants)
         ops = tuple(new for op in graph.ops for new in _assign(op, target, constants))
+        if not any(isinstance(op, CrossbarMvm | Synapse) for op in ops):
+            raise refuse(
+                "unsupported-on-hardware",
+                "the network has no layer with weights",
+                loc=graph.name,
+                help="crossbars compute sums of weighted inputs; there is nothing for them to do",
+            )
         graph = infer_types(pruned(replace(graph, ops=ops, constants=constants)))
         return self._fill_rounds(graph, target)
 

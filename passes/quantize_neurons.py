@@ -7,6 +7,7 @@ import numpy as np
 
 from mapper.diagnostics import refuse
 from mapper.ir.core import (
+    EXACT_DOUBLE,
     FLOAT,
     Array,
     Coding,
@@ -222,6 +223,13 @@ class _Rewriter:
     def _integers(self, op: Op, what: str, table: Array) -> int | Const:
         """Return one integer, or a new constant where neurons differ."""
         small = simplest(table)
+        if not (np.abs(small) < EXACT_DOUBLE).all():
+            raise refuse(
+                "membrane-too-narrow",
+                f"the {what} of this neuron is {np.abs(small).max():g} steps of its membrane",
+                loc=op.loc,
+                help="the network was not trained to work with such numbers",
+            )
         if small.ndim == 0:
             return int(small)
         name = f"{op.results[0].name}.{what}"

@@ -260,10 +260,17 @@ def _other_level(level: Form, membrane: Form, read: Input) -> str:
 
 
 def is_constant(form: Form, like: Form) -> bool:
-    """Say whether a form has no atoms, but for rounding beside the terms of ``like``."""
-    scale = max((float(np.abs(c).max()) for m, c in like.terms.items() if m != ONE), default=1.0)
+    """Say whether a form has no atoms, but for rounding beside the terms of ``like``.
+
+    A term that ``like`` has is rounding beside its own coefficient only: next to a leak of 1e30
+    an input of 1 would look like nothing, and is all there is while the membrane is zero.
+    """
+    sizes = {m: float(np.abs(c).max()) for m, c in like.terms.items() if m != ONE}
+    scale = max(sizes.values(), default=1.0)
     return all(
-        bool(np.all(np.abs(c) <= TOLERANCE * scale)) for m, c in form.terms.items() if m != ONE
+        bool(np.all(np.abs(c) <= TOLERANCE * sizes.get(m, scale)))
+        for m, c in form.terms.items()
+        if m != ONE
     )
 
 

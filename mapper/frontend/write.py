@@ -12,6 +12,9 @@ from mapper.frontend.logic import Gate, Logic, count_of, gates_of, type_of
 from mapper.ir.core import FLOAT, SPIKE, Array, Const, Op, Scalar, Type, Value
 from mapper.ir.network import Add, Merge, Reshape, Scale
 
+LARGEST = 1e30
+"""Magnitude of a parameter: sums beyond overflow, and a reset makes NaN of infinity or not."""
+
 
 class OpWriter:
     """Collects the ops of a graph; every value and constant gets a name of its own."""
@@ -41,8 +44,7 @@ class OpWriter:
         """Keep an array; equal arrays under one name are kept once."""
         if array.dtype.kind == "f":
             array = array.astype(np.float32, copy=False)
-            if not np.isfinite(array).all():
-                raise refuse("nan-weights", f"{name!r} holds values that are no numbers", loc=name)
+            _check_numbers(name, array)
         for k in count():
             tried = f"{name}.{k}" if k else name
             held = self.constants.get(tried)
@@ -55,8 +57,7 @@ class OpWriter:
         """Return one number as itself, several as a constant."""
         array = forms.compress(np.asarray(array, dtype=np.float32))
         if array.size == 1:
-            if not np.isfinite(array):
-                raise refuse("nan-weights", f"{name!r} is no number", loc=name)
+            _check_numbers(name, array)
             return float(array.reshape(()))
         return self.constant(name, array)
 
@@ -166,6 +167,18 @@ class OpWriter:
             self.add(Merge(loc=loc, kind="and", a=value, b=other, result=result))
             value = result
         return value
+
+
+def _check_numbers(name: str, array: Array) -> None:
+    if not np.isfinite(array).all():
+        raise refuse("nan-weights", f"{name!r} holds values that are no numbers", loc=name)
+    if array.size and float(np.abs(array).max()) > LARGEST:
+        raise refuse(
+            "nan-weights",
+            f"{name!r} holds {np.abs(array).max():g}, at most {LARGEST:g} is read",
+            loc=name,
+            help="sums of such numbers overflow; the network was not trained to work with them",
+        )
 
 
 def refuse_nameless(atoms: Iterable[Atom]) -> None:

@@ -6,6 +6,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from mapper.diagnostics import MappingError
 from mapper.frontend import import_model, run_reference
+from mapper.ir.neurons import Neuron
 from tests.frontend.models import NUMBERS, leaky, model, node, one_neuron_layer, saved
 
 
@@ -198,3 +199,21 @@ def test_a_branch_with_other_results_than_its_node_is_refused(tmp_path):
     proto.graph.node.append(choice)
     proto.graph.output.append(helper.make_tensor_value_info("more", TensorProto.FLOAT, [1]))
     assert refusal(proto, tmp_path).code == "invalid-model"
+
+
+def test_a_leak_that_dwarfs_the_input_does_not_hide_it(tmp_path):
+    """Before the first spike the membrane is zero, and the input decides alone."""
+    proto = one_neuron_layer()
+    next(t for t in proto.graph.initializer if t.name == "half").CopyFrom(
+        numpy_helper.from_array(np.array(5e29, np.float32), "half")
+    )
+    imported = import_model(saved(proto, tmp_path))
+    (neuron,) = (op for op in imported.graph.ops if isinstance(op, Neuron))
+    assert (neuron.threshold, neuron.spike_phase) == (1.0, "same")
+
+
+def test_weights_whose_sums_overflow_are_refused(tmp_path):
+    proto = one_neuron_layer()
+    huge = numpy_helper.from_array(np.full((4, 3), 3.4e38, np.float32), "w")
+    proto.graph.initializer[0].CopyFrom(huge)
+    assert refusal(proto, tmp_path).code == "nan-weights"

@@ -249,3 +249,16 @@ def test_a_spike_keeps_its_name_where_the_output_is_a_multiple_of_it():
     assert neuron_of(done).spike.name == "s"
     assert [value.name for value in done.outputs] == ["half"]
     assert done.codings["half"].scale == 0.5
+
+
+def test_numbers_far_beyond_the_membrane_are_refused():
+    assert code_of(one_neuron([1.0], 1.0, bias=1e30)) == "membrane-too-narrow"
+    assert code_of(one_neuron([1.0], 1.0, floor=-1e30)) == "membrane-too-narrow"
+    assert code_of(one_neuron([1.0], 1.0, leak=1e25)) == "unsupported-leak"
+
+
+def test_a_network_without_weights_has_nothing_to_map():
+    net = NetworkBuilder()
+    graph = net.graph(net.neuron(net.input(3)))
+    with pytest.raises(MappingError, match="no layer with weights"):
+        run_passes(graph, IDEAL, make_passes(IDEAL))
