@@ -1,24 +1,37 @@
 """Targets: one TOML file of facts for each chip, read strictly into frozen dataclasses."""
 
 from targets.library import Cell, Component, Converter, Interval, Leakage, Library, Port
-from targets.load import list_targets, load_target, target_from_data, target_to_data
+from targets.load import (
+    list_presets,
+    list_targets,
+    load_preset,
+    load_target,
+    target_from_data,
+    target_to_data,
+)
+from targets.preset import AS_BUILT, Hierarchy, Preset
 from targets.schema import Chip, Clock, Macro, NeuronUnit, Readout, Target
 
 __all__ = [
+    "AS_BUILT",
     "Cell",
     "Chip",
     "Clock",
     "Component",
     "Converter",
+    "Hierarchy",
     "Interval",
     "Leakage",
     "Library",
     "Macro",
     "NeuronUnit",
     "Port",
+    "Preset",
     "Readout",
     "Target",
+    "list_presets",
     "list_targets",
+    "load_preset",
     "load_target",
     "target_from_data",
     "target_to_data",

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from difflib import get_close_matches
 from math import isfinite
+from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Protocol, TypeVar, cast, get_args, get_origin
 from typing import get_type_hints as hints_of
 
@@ -99,9 +100,13 @@ class Reader:
         return BAD
 
     def _value(self, hint: object, raw: object, path: tuple[str, ...]) -> object:
+        if isinstance(hint, UnionType):  # a table that may be left out
+            (hint,) = (kind for kind in get_args(hint) if kind is not NoneType)
         if is_dataclass(hint):
             made = self.table(cast(type[object], hint), raw, path)
             return BAD if made is None else made
+        if hint is bool:
+            return raw if isinstance(raw, bool) else self._refuse(path, "must be true or false", raw)
         if get_origin(hint) is tuple:
             return self._tuple(get_args(hint)[0], raw, path)
         if get_origin(hint) is Literal:

@@ -16,7 +16,7 @@ from mapper.ir.core import Graph
 from mapper.rendering import templates
 from targets import Target
 
-EMBEDDED = ("model.py", "summary.py")
+EMBEDDED = ("arith.py", "model.py", "energy.py", "timing.py", "area.py", "summary.py")
 
 
 def generate_cost(graph: Graph, target: Target, steps: int = 1) -> str:
