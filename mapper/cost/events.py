@@ -21,22 +21,33 @@ def events_of(op: CrossbarMvm, driven: Array, heard: Array, constants: Constants
     """
     assert op.encoding is not None, "crossbars are counted after slice-weights"
     width = op.outputs // op.groups
-    blocks = np.bincount([span.start // width for span in op.columns], minlength=op.groups)
+    blocks = blocks_by_group(op)
     by_group = driven.sum(axis=1)
-    weight = constants[op.weight.name]
-    levels = 0
-    for start in range(0, len(weight), ROWS_AT_ONCE):
-        rows = slice(start, start + ROWS_AT_ONCE)
-        digits = np.abs(op.encoding.digits(weight[rows])).sum(axis=0)  # [rows, N]
-        by_row = digits.reshape(len(digits), op.groups, width).sum(axis=2)
-        levels += int((by_row.T * driven[:, rows]).sum())
     return Events(
         wordlines=int((by_group * blocks).sum()),
         cells=int(by_group.sum()) * width * op.encoding.bitlines_per_weight,
-        levels=levels,
+        levels=int((row_levels(op, constants) * driven).sum()),
         reads=int((heard.sum(axis=1) * blocks).sum()),
         conversions=int(heard.sum()) * width * len(op.encoding.significances),
     )
+
+
+def blocks_by_group(op: CrossbarMvm) -> Array:
+    """Return ``[groups]``: the crossbars side by side that a wordline of each group drives."""
+    width = op.outputs // op.groups
+    return np.bincount([span.start // width for span in op.columns], minlength=op.groups)
+
+
+def row_levels(op: CrossbarMvm, constants: Constants) -> Array:
+    """Return ``[groups, K]``: the conductance levels of all cells on a wordline, summed."""
+    assert op.encoding is not None, "crossbars are counted after slice-weights"
+    weight = constants[op.weight.name]
+    parts = []
+    for start in range(0, len(weight), ROWS_AT_ONCE):
+        rows = weight[start : start + ROWS_AT_ONCE]
+        digits = np.abs(op.encoding.digits(rows)).sum(axis=0, dtype=np.int64)  # [rows, N]
+        parts.append(digits.reshape(len(digits), op.groups, -1).sum(axis=2).T)
+    return np.concatenate(parts, axis=1)
 
 
 def full_drive(op: CrossbarMvm) -> Array:

@@ -44,6 +44,18 @@ def corners_of(target: Target, preset: Preset = AS_BUILT) -> Corners:
     )
 
 
+def origins_of(target: Target, preset: Preset = AS_BUILT) -> dict[str, tuple[float, float]]:
+    """Return node in nm and supply in V of each part; of readouts, by macro kind."""
+    library = _library(target, preset)
+    parts = {name: part for name, part in library.entries() if not isinstance(part, Converter)}
+    for macro in target.macros:
+        if macro.readout.is_adc:
+            parts[macro.name] = _converter(library, macro.readout, preset)
+        else:
+            parts[macro.name] = library.sense_amp
+    return {name: (part.node_nm, part.voltage_v) for name, part in parts.items()}
+
+
 def _library(target: Target, preset: Preset) -> Library:
     return preset.components or target.components
 

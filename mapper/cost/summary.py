@@ -5,7 +5,6 @@ Standard library only: a generated ``cost.py`` carries this text too.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from math import sqrt
 from typing import NamedTuple
 
 from mapper.cost.area import areas
@@ -122,7 +121,7 @@ def cost_of(
     """Combine counts and facts into the cost of one inference."""
     area = _parts(corners, lambda facts: areas(layers, chip, facts, activity.steps))
     total_um2 = sum_of(area.values())
-    sides = [sqrt(um2) * 1e-3 for um2 in total_um2]
+    sides = [um2**0.5 * 1e-3 for um2 in total_um2]
     costs = tuple(
         _layer_cost(layers, index, chip, corners, activity, sides) for index in range(len(layers))
     )

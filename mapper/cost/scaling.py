@@ -1,0 +1,118 @@
+"""Bring a published cost from one technology node and supply voltage to another.
+
+Standard library only. Digital logic follows the fits of Stillmaker and Baas (Integration 58, 2017):
+a quadratic in the supply for the energy of a gate at each node, and one area factor a node.
+Analogue blocks follow ``C V^2`` with capacitances proportional to the node. A resistive cell draws
+``V^2 G t`` whatever the node, so nothing here applies to it.
+
+Between two nodes of the table, the energy at that supply and the area are interpolated linearly in
+the node. Outside the table nothing is known, and a supply below the minimum of a quadratic is
+outside its fit: both raise ``ScalingError``.
+"""
+
+from math import isfinite
+
+ENERGY_FITS = {
+    130.0: (7.171, -6.709, 2.904),
+    90.0: (4.762, -4.781, 2.092),
+    65.0: (3.755, -4.398, 1.975),
+    45.0: (1.103, -0.362, 0.2767),
+    32.0: (0.9559, -0.7823, 0.471),
+    20.0: (0.373, -0.1582, 0.04104),
+    16.0: (0.2958, -0.1241, 0.03024),
+    14.0: (0.2363, -0.09675, 0.02239),
+    10.0: (0.2068, -0.09311, 0.02375),
+    7.0: (0.1776, -0.09097, 0.02447),
+}
+"""Node in nm: ``a``, ``b``, ``c`` of the energy ``a V^2 + b V + c`` of the same gate."""
+
+AREAS = {
+    130.0: 4.3,
+    90.0: 1.9,
+    65.0: 1.0,
+    45.0: 0.66,
+    32.0: 0.31,
+    20.0: 0.14,
+    16.0: 0.13,
+    14.0: 0.12,
+    10.0: 0.068,
+    7.0: 0.039,
+}
+"""Node in nm: area of a block that has 1 at 65 nm."""
+
+SMALLEST_NM, LARGEST_NM = min(ENERGY_FITS), max(ENERGY_FITS)
+
+
+class ScalingError(ValueError):
+    """A node or a voltage outside what the tables cover."""
+
+
+def digital_energy_factor(from_nm: float, from_v: float, to_nm: float, to_v: float) -> float:
+    """Return what the energy of a logic block is multiplied by.
+
+    >>> round(digital_energy_factor(32, 0.9, 65, 1.1), 3)
+    3.106
+    """
+    return _gate_energy(to_nm, to_v) / _gate_energy(from_nm, from_v)
+
+
+def digital_area_factor(from_nm: float, to_nm: float) -> float:
+    """Return what the area of a logic block is multiplied by.
+
+    >>> digital_area_factor(65, 32)
+    0.31
+    """
+    return _between(AREAS, to_nm) / _between(AREAS, from_nm)
+
+
+def analogue_energy_factor(from_nm: float, from_v: float, to_nm: float, to_v: float) -> float:
+    """Return what the energy of a block of switched capacitors is multiplied by.
+
+    >>> analogue_energy_factor(28, 1.0, 56, 2.0)
+    8.0
+    """
+    for node in (from_nm, to_nm):
+        _neighbours(node)
+    for voltage in (from_v, to_v):
+        _check_voltage(voltage)
+    return to_nm / from_nm * (to_v / from_v) ** 2
+
+
+def lowest_voltage(node_nm: float) -> float:
+    """Return the supply in V below which the energy fit of a node turns upwards again."""
+    return max(-b / (2 * a) for a, b, _ in map(ENERGY_FITS.__getitem__, _neighbours(node_nm)))
+
+
+def _gate_energy(node_nm: float, voltage: float) -> float:
+    _check_voltage(voltage)
+    lowest = lowest_voltage(node_nm)
+    if voltage < lowest:
+        raise ScalingError(
+            f"the energy fit at {node_nm:g} nm holds from {lowest:.3g} V, got {voltage:g} V"
+        )
+    at = {node: a * voltage**2 + b * voltage + c for node, (a, b, c) in ENERGY_FITS.items()}
+    return _between(at, node_nm)
+
+
+def _between(table: dict[float, float], node_nm: float) -> float:
+    """Interpolate linearly in the node; exact at the nodes of the table."""
+    below, above = _neighbours(node_nm)
+    if below == above:
+        return table[below]
+    share = (node_nm - below) / (above - below)
+    return table[below] + share * (table[above] - table[below])
+
+
+def _neighbours(node_nm: float) -> tuple[float, float]:
+    if not SMALLEST_NM <= node_nm <= LARGEST_NM:
+        raise ScalingError(
+            f"nodes are scaled from {SMALLEST_NM:g} to {LARGEST_NM:g} nm, got {node_nm:g} nm"
+        )
+    below = max(node for node in ENERGY_FITS if node <= node_nm)
+    above = min(node for node in ENERGY_FITS if node >= node_nm)
+    return below, above
+
+
+def _check_voltage(voltage: float) -> None:
+    if not isfinite(voltage) or voltage <= 0:
+        raise ScalingError(f"a supply voltage is above 0 V, got {voltage:g} V")
