@@ -127,7 +127,7 @@ def main() -> None:
             if isinstance(value, tuple):
                 measured, model = value
                 error = 100 * (model / measured - 1)
-                print(f"  {column:<24} {measured:12.5g} measured {model:12.5g} model {error:+7.1f} %")
+                print(f"  {column:<24} {measured:12.5g} run {model:12.5g} model {error:+7.1f} %")
     print("factor that a fit of one constant alone would apply")
     for name, value in factors.items():
         print(f"  {value:6.3f}  {name}")

@@ -55,15 +55,13 @@ def measured_row(pair: Pair) -> dict[str, Any]:
         "reference_energy_uj": list(pair.energy_uj),
         "reference_latency_us": list(pair.latency_us),
     }
-    errors = {
-        f"{name}_error": row[name] / reference[f"reference_{name}"] - 1 for name in BOUNDS
-    }
+    errors = {f"{name}_error": row[name] / reference[f"reference_{name}"] - 1 for name in BOUNDS}
     physical = ratios(pair.network, pair.size, pair.array, "physical")
     return {
         **row,
         **reference,
         **errors,
-        "within_bounds": all(abs(errors[f"{name}_error"]) <= bound for name, bound in BOUNDS.items()),
+        "within_bounds": all(abs(errors[f"{name}_error"]) <= most for name, most in BOUNDS.items()),
         "constants_fitted_on_it": pair.fitted,
         "physical_latency_ratio": physical["latency_ratio"],
         "physical_energy_ratio": physical["energy_ratio"],

@@ -25,7 +25,7 @@ from mapper.verify import (
     verify_recorded,
 )
 from passes import PIPELINE
-from targets import list_targets, load_target, target_to_data
+from targets import DEFAULT_PRESET, list_targets, load_preset, load_target, target_to_data
 
 __all__ = [
     "compare_model",
@@ -179,15 +179,18 @@ def verify(
     return verify_recorded(build, recorded, reference, progress).as_dict()
 
 
-def cost_build(folder: Path, activity: str | None, steps: int) -> tuple[dict[str, Any], str]:
+def cost_build(
+    folder: Path, activity: str | None, steps: int, preset: str = DEFAULT_PRESET
+) -> tuple[dict[str, Any], str]:
     """Return the cost of a build as data and as text.
 
     ``activity`` is the path of a trace that ``run_build`` wrote, or a density 0..1 in text;
-    ``DENSITY`` where None.
+    ``DENSITY`` where None. ``preset`` names what to assume of the chip beyond its target.
     """
+    assumed = load_preset(preset)
     build = read_build(folder)
     found = _activity(build.hardware, activity)
-    cost = estimate(build.hardware, build.target, found, steps)
+    cost = estimate(build.hardware, build.target, found, steps, assumed)
     return cost.as_dict(), str(cost)
 
 

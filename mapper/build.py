@@ -24,7 +24,7 @@ from mapper.ir.core import Array, Graph
 from mapper.ir.serialize import from_json, to_json
 from mapper.ir.verify import graph_problems
 from mapper.pipeline import PassRun
-from mapper.report import Report, render_report, report_of
+from mapper.report import STEPS, Report, render_report, report_of
 from targets import Target, target_from_data, target_to_data
 
 SCHEMA = "spikeloom/mapping/1"
@@ -143,6 +143,7 @@ def report(build: Build) -> Report:
         weight_bits=build.weight_bits,
         passes=tuple((run.name, run.exact) for run in build.passes),
         source=build.source,
+        steps=next((len(array) for array in build.samples.values()), STEPS),
     )
 
 

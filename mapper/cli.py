@@ -16,6 +16,7 @@ from rich.text import Text
 from mapper import __version__, api, tables
 from mapper.diagnostics import Diagnostic, MappingError, printable
 from passes import Pass
+from targets import DEFAULT_PRESET
 
 P = ParamSpec("P")
 app = typer.Typer(
@@ -35,6 +36,8 @@ Target = Annotated[str, typer.Option(help="Target name, or path of a .toml file.
 Calibrate = Annotated[
     Path | None, typer.Option(help="Recordings (.npz) that set input codes and readout.")
 ]
+Steps = Annotated[int, typer.Option(help="Time steps of an inference, with a density.")]
+Preset = Annotated[str, typer.Option(help="What to assume: paper, physical or as-built.")]
 WeightBits = Annotated[int | None, typer.Option(help="Width of a weight, 2..8.")]
 
 
@@ -237,11 +240,12 @@ def cost(
     activity: Annotated[
         str | None, typer.Option(help="Trace (.npz) of 'run --trace', or a density 0..1.")
     ] = None,
-    steps: Annotated[int, typer.Option(help="Time steps of an inference, with a density.")] = 1,
+    steps: Steps = 1,
+    preset: Preset = DEFAULT_PRESET,
     as_json: Json = False,
 ) -> dict[str, Any]:
     """Estimate energy, latency and area of a build."""
-    answer, text = api.cost_build(folder, activity, steps)
+    answer, text = api.cost_build(folder, activity, steps, preset)
     if not as_json:
         print(text)
     return answer
@@ -271,6 +275,8 @@ def compare(
         Path | None, typer.Option("-o", "--output", help="Keep the builds in this folder.")
     ] = None,
     weight_bits: WeightBits = None,
+    steps: Steps = 1,
+    preset: Preset = DEFAULT_PRESET,
     as_json: Json = False,
 ) -> dict[str, Any]:
     """Map a network onto several targets and put their costs side by side."""
@@ -281,6 +287,8 @@ def compare(
         recording=recording,
         output=output,
         weight_bits=weight_bits,
+        steps=steps,
+        preset=preset,
         progress=report_progress,
     )
     if not as_json:

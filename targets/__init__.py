@@ -9,11 +9,12 @@ from targets.load import (
     target_from_data,
     target_to_data,
 )
-from targets.preset import AS_BUILT, Hierarchy, Preset
+from targets.preset import AS_BUILT, DEFAULT_PRESET, Hierarchy, Preset
 from targets.schema import Chip, Clock, Macro, NeuronUnit, Readout, Target
 
 __all__ = [
     "AS_BUILT",
+    "DEFAULT_PRESET",
     "Cell",
     "Chip",
     "Clock",

@@ -66,7 +66,7 @@ class ShiftAdd(Component):
     """One shift-add, by the bits of the sum."""
 
     code_bit_pj: Amount = 0.0
-    """Further energy for each bit of the code times bit of the sum; 0 where all codes cost alike."""
+    """Further energy for each bit of the code times bit of the sum; 0: all codes cost alike."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

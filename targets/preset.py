@@ -57,6 +57,8 @@ class Preset:
     """None: a buffer in every tile, and a mesh between tiles."""
 
 
+DEFAULT_PRESET = "physical"
+
 AS_BUILT = Preset(
     name="as-built",
     summary="what the target file says, everything charged",

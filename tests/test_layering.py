@@ -14,7 +14,7 @@ TRAINING = "mapper.training"
 LAYERS = (
     ("mapper.ir", "mapper.diagnostics", "mapper.rendering", "targets"),
     ("passes",),
-    ("mapper.frontend", "mapper.executor", "mapper.cost", "mapper.report"),
+    ("mapper.frontend", "mapper.executor", "mapper.cost", "mapper.report", "mapper.networks"),
     (
         "mapper.pipeline",
         "mapper.recordings",

@@ -6,6 +6,7 @@ from mapper.cost.generate import generate_cost
 from mapper.cost.measure import measure
 from mapper.cost.model import Activity, Events, Layer
 from mapper.cost.summary import Cost, LayerCost, Range
+from mapper.cost.waterfall import costs_along, ratio_waterfall, steps_between, waterfall
 
 __all__ = [
     "DENSITY",
@@ -15,8 +16,12 @@ __all__ = [
     "Layer",
     "LayerCost",
     "Range",
+    "costs_along",
     "count_layers",
     "estimate",
     "generate_cost",
     "measure",
+    "ratio_waterfall",
+    "steps_between",
+    "waterfall",
 ]

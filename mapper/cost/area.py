@@ -41,9 +41,7 @@ def stored_bits(layer: Layer, chip: Chip, steps: int) -> int:
     return stored if chip.neurons else stored - layer.work.membrane_bits // 2
 
 
-def areas(
-    layers: tuple[Layer, ...], chip: Chip, facts: Facts, steps: int = 1
-) -> dict[str, float]:
+def areas(layers: tuple[Layer, ...], chip: Chip, facts: Facts, steps: int = 1) -> dict[str, float]:
     """Return um2 by block of what the layers occupy; of several rounds, the larger one counts."""
     rounds = sorted({layer.round for layer in layers})
     totals = [_round_area(layers, which, chip, facts, steps) for which in rounds]

@@ -10,9 +10,7 @@ from targets import Macro as TargetMacro
 End = Literal["low", "nominal", "high"]
 
 
-def chip_of(
-    target: Target, preset: Preset = AS_BUILT, layers: tuple[Layer, ...] = ()
-) -> Chip:
+def chip_of(target: Target, preset: Preset = AS_BUILT, layers: tuple[Layer, ...] = ()) -> Chip:
     """Return what has no interval: sizes, widths and the clock policy."""
     components = _library(target, preset)
     return Chip(
@@ -78,9 +76,8 @@ def _macro(macro: TargetMacro) -> Macro:
     # A differential pair shares one readout.
     columns = macro.bitlines // (2 if macro.encoding == "differential" else 1)
     readout = macro.readout
-    digital = "ideal" if readout.kind == "ideal" else "sense_amp"
     return Macro(
-        readout="adc" if readout.is_adc else digital,
+        readout=_readout_kind(readout),
         wordlines=macro.wordlines,
         bitlines=macro.bitlines,
         readouts=-(-columns // readout.columns_per_readout),
@@ -89,6 +86,12 @@ def _macro(macro: TargetMacro) -> Macro:
         comparators=1 if readout.is_adc else readout.thresholds,
         top_level=(1 << macro.cell_bits) - 1,
     )
+
+
+def _readout_kind(readout: Readout) -> Literal["ideal", "sense_amp", "adc"]:
+    if readout.is_adc:
+        return "adc"
+    return "ideal" if readout.kind == "ideal" else "sense_amp"
 
 
 def _facts(target: Target, preset: Preset, end: End) -> Facts:

@@ -6,7 +6,7 @@ the same order. Energies are pJ, times ns, areas um2.
 
 from dataclasses import dataclass
 from math import isqrt
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from mapper.cost.arith import total
 
@@ -137,8 +137,8 @@ class Hierarchy:
     """In which the chip's accumulator takes as many results as the widest layer has outputs."""
     wire_pj_per_bit_mm: float
     collect_pj_per_bit: float
-    """Of a result that goes from a tile to the chip's accumulator, for each copy that the layer has:
-    one tree gathers all copies, and every result is charged its width."""
+    """Of a result that goes from a tile to the chip's accumulator, for each copy that its layer
+    has: one tree gathers all copies, and every result is charged its width."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,7 +232,7 @@ def activity_of_density(layers: tuple[Layer, ...], density: float, steps: int) -
     return Activity(steps=steps, samples=1, events=tuple(expected(layer) for layer in layers))
 
 
-def _nearest(value: float) -> int:
+def _nearest(value: Any) -> Any:
     """Round a scalar to an integer; arrays of design points stay as they are."""
     return round(value) if isinstance(value, int | float) else value
 

@@ -4,6 +4,7 @@ A value may be a number, or an array with one element a design point: the formul
 """
 
 from dataclasses import replace
+from typing import Any
 
 from mapper.cost.area import areas
 from mapper.cost.arith import total
@@ -40,7 +41,18 @@ DIGITAL = (
     "hop",
 )
 
-SUPPLIES_V = {130: 1.3, 90: 1.2, 65: 1.1, 45: 1.0, 32: 0.9, 20: 0.9, 16: 0.8, 14: 0.8, 10: 0.75, 7: 0.7}
+SUPPLIES_V = {
+    130: 1.3,
+    90: 1.2,
+    65: 1.1,
+    45: 1.0,
+    32: 0.9,
+    20: 0.9,
+    16: 0.8,
+    14: 0.8,
+    10: 0.75,
+    7: 0.7,
+}
 """Supply that a node in nm is taken to have where nobody says; an assumption."""
 
 Origins = dict[str, tuple[float, float]]
@@ -62,14 +74,16 @@ def changed(facts: Facts, chip: Chip, key: str, value: float) -> Facts:
     if key not in setting_keys():
         raise ValueError(f"no constant is named {key!r}; they are {', '.join(setting_keys())}")
     if key in PLAIN:
-        return replace(facts, **{PLAIN[key]: value})
+        plain: dict[str, Any] = {PLAIN[key]: value}
+        return replace(facts, **plain)
     part, _, name = key.partition(".")
-    change = {FIELDS[name]: value}
+    change: dict[str, Any] = {FIELDS[name]: value}
     if part not in READOUTS:
-        return replace(facts, **{part: getattr(facts, part)._replace(**change)})
+        held: dict[str, Any] = {part: getattr(facts, part)._replace(**change)}
+        return replace(facts, **held)
     readouts = {
-        macro: held._replace(**change) if chip.macros[macro].readout == part else held
-        for macro, held in facts.readouts.items()
+        macro: found._replace(**change) if chip.macros[macro].readout == part else found
+        for macro, found in facts.readouts.items()
     }
     return replace(facts, readouts=readouts)
 
@@ -106,9 +120,10 @@ def at_node(facts: Facts, origins: Origins, node_nm: float, voltage_v: float) ->
 
     node, supply = origins["shift_add"]
     factor = digital_energy_factor(node, supply, node_nm, voltage_v)
+    scaled: dict[str, Any] = {name: digital(name) for name in DIGITAL}
     return replace(
         facts,
-        **{name: digital(name) for name in DIGITAL},
+        **scaled,
         code_bit_pj=facts.code_bit_pj * factor,
         wordline_drive=analogue(facts.wordline_drive, "wordline_drive"),
         readouts={name: analogue(part, name) for name, part in facts.readouts.items()},
@@ -136,5 +151,3 @@ def totals(
         "area_um2": area,
         "edp_pj_ns": energy * duration,
     }
-
-

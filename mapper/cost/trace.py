@@ -83,7 +83,9 @@ def activity_of_trace(wirings: tuple[Wiring, ...], path: str) -> Activity:
     runs = {_found(tables, wiring.name).shape for wiring in wirings if wiring.name}
     runs = runs or {table.shape for table in tables.values() if len(table.shape) == 2}
     if len(runs) != 1 or len(next(iter(runs))) != 2:
-        raise ValueError(f"the arrays have time steps and samples {sorted(runs)}, expected one pair")
+        raise ValueError(
+            f"the arrays have sizes {sorted(runs)}, expected one of time steps and samples"
+        )
     ((steps, samples),) = runs
     events = tuple(_weighed(wiring, tables) for wiring in wirings)
     return Activity(steps=steps, samples=samples, events=events)
