@@ -28,7 +28,16 @@ from mapper.verify import (
 )
 from mapper.writing import whole_file
 from passes import PIPELINE
-from targets import Target, list_parts, list_targets, load_parts, load_target, target_to_data
+from targets import (
+    DEFAULT_PRESET,
+    Target,
+    list_parts,
+    list_targets,
+    load_parts,
+    load_preset,
+    load_target,
+    target_to_data,
+)
 
 __all__ = [
     "compare_model",
@@ -214,18 +223,25 @@ def verify(
 
 
 def cost_build(
-    folder: Path, activity: str | None, steps: int, *, swings: bool = False
+    folder: Path,
+    activity: str | None,
+    steps: int,
+    preset: str = DEFAULT_PRESET,
+    *,
+    swings: bool = False,
 ) -> tuple[dict[str, Any], str]:
     """Return the cost of a build as data and as text.
 
     ``activity`` is the path of a trace that ``run_build`` wrote, or a density 0..1 in text;
-    ``DENSITY`` where None. ``swings`` adds what each constant does to the totals.
+    ``DENSITY`` where None. ``preset`` names what to assume of the chip beyond its target;
+    ``swings`` adds what each constant does to the totals.
     """
+    assumed = load_preset(preset)
     build = read_build(folder)
     found = _activity(build.hardware, activity)
 
     def on(target: Target) -> Cost:
-        return estimate(build.hardware, target, found, steps)
+        return estimate(build.hardware, target, found, steps, assumed)
 
     cost = on(build.target)
     if not swings:

@@ -18,6 +18,7 @@ from mapper.diagnostics import Diagnostic, MappingError, printable
 from mapper.frontend import LIBRARIES, NirOptions
 from mapper.inspection import Inspection
 from passes import Pass
+from targets import DEFAULT_PRESET
 
 P = ParamSpec("P")
 app = typer.Typer(
@@ -51,6 +52,8 @@ Integration = Annotated[
 Library = Annotated[
     str | None, typer.Option(help=f"NIR: whose conventions hold: {', '.join(LIBRARIES)}.")
 ]
+Steps = Annotated[int, typer.Option(help="Time steps of an inference, with a density.")]
+Preset = Annotated[str, typer.Option(help="What to assume: paper, physical or as-built.")]
 WeightBits = Annotated[int | None, typer.Option(help="Width of a weight, 2..8.")]
 
 
@@ -281,14 +284,15 @@ def cost(
     activity: Annotated[
         str | None, typer.Option(help="Trace (.npz) of 'run --trace', or a density 0..1.")
     ] = None,
-    steps: Annotated[int, typer.Option(help="Time steps of an inference, with a density.")] = 1,
+    steps: Steps = 1,
+    preset: Preset = DEFAULT_PRESET,
     sensitivity: Annotated[
         bool, typer.Option("--sensitivity", help="Name the constants that move the totals most.")
     ] = False,
     as_json: Json = False,
 ) -> dict[str, Any]:
     """Estimate energy, latency and area of a build."""
-    answer, text = api.cost_build(folder, activity, steps, swings=sensitivity)
+    answer, text = api.cost_build(folder, activity, steps, preset, swings=sensitivity)
     if not as_json:
         print(text)
     return answer
@@ -322,6 +326,8 @@ def compare(
     reset: ResetTo = None,
     integration: Integration = None,
     library: Library = None,
+    steps: Steps = 1,
+    preset: Preset = DEFAULT_PRESET,
     as_json: Json = False,
 ) -> dict[str, Any]:
     """Map a network onto several targets and put their costs side by side."""
@@ -333,6 +339,8 @@ def compare(
         output=output,
         weight_bits=weight_bits,
         nir=NirOptions(dt=dt, reset=reset, integration=integration, library=library),
+        steps=steps,
+        preset=preset,
         progress=report_progress,
     )
     _warn(answer)

@@ -8,7 +8,17 @@ from typing import Any
 
 from mapper import __version__
 from mapper.build import DEMO_SCHEMA, Build, check_replaceable, write_build, written_aside
-from mapper.cost import DENSITY, Activity, estimate, measure
+from mapper.cost import (
+    DENSITY,
+    Activity,
+    Cost,
+    costs_along,
+    estimate,
+    measure,
+    ratio_waterfall,
+    steps_between,
+    waterfall,
+)
 from mapper.diagnostics import refuse
 from mapper.frontend import Imported, NirOptions, import_model
 from mapper.mapping import make_build, source_of, summary
@@ -16,7 +26,7 @@ from mapper.recordings import Recording, to_codes, to_reals
 from mapper.threads import one_blas_thread
 from mapper.verify import reference_ring, trace_executor, verify_recorded
 from mapper.verify.answers import accuracy, wanted_classes
-from targets import Target, load_target
+from targets import DEFAULT_PRESET, Preset, Target, load_preset, load_target
 
 Progress = Callable[[str], None]
 
@@ -32,28 +42,75 @@ def compare_model(
     output: Path | None = None,
     weight_bits: int | None = None,
     nir: NirOptions | None = None,
+    steps: int = 1,
+    preset: str = DEFAULT_PRESET,
     progress: Progress = lambda text: None,
 ) -> dict[str, Any]:
-    """Map a model onto several targets; with recordings, calibrate, run and count real spikes."""
+    """Map a model onto several targets; with recordings, calibrate, run and count real spikes.
+
+    ``steps`` are the time steps of an inference where nothing is recorded. The answer also leads
+    from the preset ``paper`` to ``physical``, one assumption at a time.
+    """
+    chosen = load_preset(preset)
     loaded = [load_target(name) for name in targets]
     if not loaded:
         raise refuse("unknown-target", "no targets to compare", loc="--targets")
     imported = import_model(model, nir)
     recorded = None if recording is None else Recording.read(recording, imported.graph.inputs)
-    rows = []
+    rows, waterfalls = [], _Waterfalls()
     for target in loaded:
         progress(target.name)
-        build, row = _compared(imported, target, weight_bits, recorded, source_of(model))
+        build, row, activity = _compared(
+            imported, target, weight_bits, recorded, source_of(model), steps, chosen
+        )
         rows.append(row)
+        row["waterfall"] = waterfalls.add(build, activity, steps)
         if output is not None:
             write_build(build, output / target.name)
     return {
         "schema": "spikeloom/compare/1",
         "network": imported.graph.name,
         "activity": "measured" if recorded is not None else f"density {DENSITY:g}",
+        "preset": chosen.name,
         "targets": rows,
         "warnings": list(imported.warnings),
+        "waterfalls": waterfalls.ratios(),
     }
+
+
+class _Waterfalls:
+    """Collects the way from ``paper`` to ``physical`` on several targets."""
+
+    def __init__(self) -> None:
+        self._steps = steps_between(load_preset("paper"), load_preset("physical"))
+        self._found: list[tuple[Target, tuple[Cost, ...]]] = []
+
+    def add(self, build: Build, activity: Activity | float, steps: int) -> list[dict[str, Any]]:
+        costs = costs_along(build.hardware, build.target, activity, steps, self._steps)
+        self._found.append((build.target, costs))
+        return waterfall(self._steps, costs)
+
+    def ratios(self) -> list[dict[str, Any]]:
+        """Return the ratio of every target with ADCs over every one of sense amplifiers alone."""
+        return [
+            {
+                "target": high.name,
+                "over": low.name,
+                "steps": ratio_waterfall(self._steps, base, other),
+            }
+            for low, base in self._found
+            for high, other in self._found
+            if _all_adc(high) and _all_sensed(low)
+        ]
+
+
+def _all_adc(target: Target) -> bool:
+    return all(macro.readout.is_adc for macro in target.macros)
+
+
+def _all_sensed(target: Target) -> bool:
+    kinds = {macro.readout.kind for macro in target.macros}
+    return kinds <= {"sense-amp", "ternary"}
 
 
 def _compared(
@@ -62,7 +119,9 @@ def _compared(
     weight_bits: int | None,
     recording: Recording | None,
     source: Mapping[str, str],
-) -> tuple[Build, dict[str, Any]]:
+    steps: int,
+    preset: Preset,
+) -> tuple[Build, dict[str, Any], Activity | float]:
     reals = None if recording is None else recording.inputs
     build = make_build(imported, target, weight_bits, reals, source=source)
     assert build is not None  # nothing stopped the passes
@@ -75,8 +134,8 @@ def _compared(
         labels = wanted_classes(recording.arrays, output, recording.samples, recording.where)
         if labels is not None:
             row["accuracy"] = accuracy(to_reals(graph, outputs)[output], labels)
-    row["cost"] = estimate(build.hardware, target, activity).as_dict()
-    return build, row
+    row["cost"] = estimate(build.hardware, target, activity, steps, preset).as_dict()
+    return build, row, activity
 
 
 @one_blas_thread
@@ -111,7 +170,8 @@ def _demonstrated(
     """Compile, keep, verify and cost the demo's network on one target."""
     progress(f"{target.name}: compile")
     recorded = Recording.read(recording, imported.graph.inputs)
-    build, row = _compared(imported, target, None, recorded, source_of(model))
+    physical = load_preset(DEFAULT_PRESET)
+    build, row, _ = _compared(imported, target, None, recorded, source_of(model), 1, physical)
     write_build(build, folder / target.name)
     reference = reference_ring(model, build, recorded.inputs, lambda text: None)
     checked = verify_recorded(

@@ -107,10 +107,31 @@ def comparison(answer: Data) -> RenderableType:
     """Targets side by side; ratios are to the first."""
     rows = answer["targets"]
     first = rows[0]["cost"]
-    return table(
-        f"{answer['network']}, activity: {answer['activity']}",
+    costs = table(
+        f"{answer['network']}, activity: {answer['activity']}, preset: {first['preset']}",
         ["target", "crossbars", "energy", "ratio", "latency", "ratio", "area", "accuracy"],
         (_compared(row, first) for row in rows),
+    )
+    return Group(costs, *map(_ratio_waterfall, answer.get("waterfalls", [])))
+
+
+def _ratio_waterfall(answer: Data) -> RenderableType:
+    """Ratios of two targets from the preset paper to physical, one assumption at a time."""
+    return table(
+        f"{answer['target']} over {answer['over']}, from preset paper to physical",
+        ["assumption", "from", "to", "energy ratio", "factor", "latency ratio", "factor"],
+        (
+            [
+                step["assumption"] or "(paper)",
+                step["from"],
+                step["to"],
+                f"{step['energy_ratio']:.2f}",
+                f"{step['energy_factor']:.2f}",
+                f"{step['latency_ratio']:.2f}",
+                f"{step['latency_factor']:.2f}",
+            ]
+            for step in answer["steps"]
+        ),
     )
 
 

@@ -14,9 +14,11 @@ from targets import Target
 class Replicate(Pass):
     """Copy layers with many output positions, while the chips of a round have room.
 
-    A layer of ``P`` positions reads its crossbars ``P`` times a step. Each gets about ``P`` over
-    the fewest positions of any windowed layer as copies, at most ``max_copies``; when that does
-    not fit, the bound is halved until it does. Copies hold the same weights: no number changes.
+    A layer of ``P`` positions reads its crossbars ``P`` times a step. The layer with the most
+    positions gets as many copies as bring it down to the fewest of any windowed layer, at most
+    ``max_copies``; the others get what keeps pace with it, as more would wait for it. When that
+    does not fit, the bound is halved until it does. Copies hold the same weights: no number
+    changes.
     """
 
     name: ClassVar[str] = "replicate"
@@ -42,8 +44,9 @@ def _fits(layers: list[CrossbarMvm], target: Target, bound: int) -> bool:
 
 
 def _copies(op: CrossbarMvm, layers: list[CrossbarMvm], bound: int) -> int:
-    fewest = min((prod(layer.positions) for layer in layers if layer.positions), default=1)
-    return max(1, min(bound, ceil(prod(op.positions) / fewest)))
+    positions = [prod(layer.positions) for layer in layers if layer.positions]
+    pace = max(min(positions, default=1), ceil(max(positions, default=1) / bound))
+    return ceil(prod(op.positions) / pace)
 
 
 def _copied(op: Op, layers: list[CrossbarMvm], bound: int) -> Op:

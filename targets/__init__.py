@@ -4,21 +4,27 @@ from targets.library import Cell, Component, Converter, Interval, Leakage, Libra
 from targets.load import (
     list_libraries,
     list_parts,
+    list_presets,
     list_targets,
     load_parts,
+    load_preset,
     load_target,
     target_from_data,
     target_to_data,
 )
 from targets.parts import Part, PartList
+from targets.preset import AS_BUILT, DEFAULT_PRESET, Hierarchy, Preset
 from targets.schema import Chip, Clock, Macro, NeuronUnit, Readout, Target
 
 __all__ = [
+    "AS_BUILT",
+    "DEFAULT_PRESET",
     "Cell",
     "Chip",
     "Clock",
     "Component",
     "Converter",
+    "Hierarchy",
     "Interval",
     "Leakage",
     "Library",
@@ -27,12 +33,15 @@ __all__ = [
     "Part",
     "PartList",
     "Port",
+    "Preset",
     "Readout",
     "Target",
     "list_libraries",
     "list_parts",
+    "list_presets",
     "list_targets",
     "load_parts",
+    "load_preset",
     "load_target",
     "target_from_data",
     "target_to_data",

@@ -48,6 +48,9 @@ class Converter(Component):
     """One conversion of an ADC of so many bits."""
 
     bits: Annotated[int, Bounds(2, 8)]
+    wordline_ns: Amount = 0.0
+    """Where above 0, its bitline conducts for this many ns over the wordlines of the crossbar,
+    at most for its latency: its level steps grow with the wordlines, and with them its speed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +59,14 @@ class Port(Component):
 
     word_bits: Count
     """Bits that pass at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShiftAdd(Component):
+    """One shift-add, by the bits of the sum."""
+
+    code_bit_pj: Amount = 0.0
+    """Further energy for each bit of the code times bit of the sum; 0: all codes cost alike."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +102,7 @@ class Library:
     sense_amp: Component
     flash_adc: tuple[Converter, ...]
     sar_adc: tuple[Converter, ...]
-    shift_add: Component
+    shift_add: ShiftAdd
     accumulate: Component
     scale_multiply: Component
     membrane_update: Component

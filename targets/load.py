@@ -5,16 +5,20 @@ from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from mapper.diagnostics import MappingError, refuse
 from targets.library import Library
 from targets.parts import PartList
+from targets.preset import AS_BUILT, Preset
 from targets.reader import BAD, Reader, show
 from targets.schema import Target
 
 SHIPPED = Path(__file__).parent
 LIBRARIES = SHIPPED / "components"
+PRESETS = SHIPPED / "presets"
+T = TypeVar("T")
+
 MAX_FILE_BYTES = 1 << 20
 MAX_DOTS_IN_LINE = 64  # keys here have three parts; reading a key of thousands takes minutes
 
@@ -60,10 +64,37 @@ def list_libraries() -> tuple[str, ...]:
     return tuple(name for name, data in _shipped_components().items() if "part" not in data)
 
 
+def list_presets() -> tuple[str, ...]:
+    """List the names that ``load_preset`` knows."""
+    return (*sorted(path.stem for path in PRESETS.glob("*.toml")), AS_BUILT.name)
+
+
+@cache
+def load_preset(name: str) -> Preset:
+    """Load a preset by its name.
+
+    Raises:
+        MappingError: ``unknown-preset``.
+    """
+    if name == AS_BUILT.name:
+        return AS_BUILT
+    if name not in list_presets():
+        raise refuse(
+            "unknown-preset",
+            f"no preset is named {show(name)}",
+            loc="--preset",
+            help=f"use {' or '.join(list_presets())}",
+        )
+    path = PRESETS / f"{name}.toml"
+    loc = f"presets/{path.name}"
+    reader = Reader(file=path.name, loc=loc)
+    return _read(Preset, reader, _parse(path, loc, unknown="unknown-preset"), folder=None)
+
+
 def target_from_data(data: object, *, loc: str) -> Target:
     """Check a target that is already parsed, say from JSON; ``loc`` says where it came from."""
     reader = Reader(file=Path(loc).name, loc=loc)
-    return _read(reader, data, folder=None)
+    return _read(Target, reader, data, folder=None)
 
 
 def target_to_data(target: Target) -> dict[str, Any]:
@@ -119,17 +150,17 @@ def _load_shipped(name: str) -> Target:
 
 def _load_file(path: Path, loc: str) -> Target:
     reader = Reader(file=path.name, loc=loc)
-    return _read(reader, _parse(path, loc, unknown="unknown-target"), folder=path.parent)
+    return _read(Target, reader, _parse(path, loc, unknown="unknown-target"), folder=path.parent)
 
 
-def _read(reader: Reader, data: object, folder: Path | None) -> Target:
+def _read(cls: type[T], reader: Reader, data: object, folder: Path | None) -> T:
     ready: dict[str, object] = {}
     if isinstance(data, dict) and isinstance(data.get("components"), str):
         ready["components"] = _named_library(reader, data["components"], folder)
-    target = reader.table(Target, data, ready=ready)
-    if target is None:
+    made = reader.table(cls, data, ready=ready)
+    if made is None:
         raise MappingError(reader.problems)
-    return target
+    return made
 
 
 def _named_library(reader: Reader, name: str, folder: Path | None) -> object:

@@ -105,6 +105,10 @@ class Reader:
         if is_dataclass(hint):
             made = self.table(cast(type[object], hint), raw, path)
             return BAD if made is None else made
+        if hint is bool:
+            return (
+                raw if isinstance(raw, bool) else self._refuse(path, "must be true or false", raw)
+            )
         if get_origin(hint) is tuple:
             return self._tuple(get_args(hint)[0], raw, path)
         if get_origin(hint) is Literal:

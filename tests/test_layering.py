@@ -14,7 +14,14 @@ TRAINING = "mapper.training"
 LAYERS = (
     ("mapper.ir", "mapper.diagnostics", "mapper.rendering", "mapper.writing", "targets"),
     ("passes",),
-    ("mapper.canonical", "mapper.frontend", "mapper.executor", "mapper.cost", "mapper.report"),
+    (
+        "mapper.canonical",
+        "mapper.frontend",
+        "mapper.executor",
+        "mapper.cost",
+        "mapper.report",
+        "mapper.networks",
+    ),
     ("mapper.export",),
     (
         "mapper.pipeline",

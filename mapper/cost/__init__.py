@@ -7,6 +7,7 @@ from mapper.cost.measure import measure
 from mapper.cost.model import Activity, Events, Layer
 from mapper.cost.sensitivity import sensitivity, tornado_lines
 from mapper.cost.summary import Cost, LayerCost, Range
+from mapper.cost.waterfall import costs_along, ratio_waterfall, steps_between, waterfall
 
 __all__ = [
     "DENSITY",
@@ -16,10 +17,14 @@ __all__ = [
     "Layer",
     "LayerCost",
     "Range",
+    "costs_along",
     "count_layers",
     "estimate",
     "generate_cost",
     "measure",
+    "ratio_waterfall",
     "sensitivity",
+    "steps_between",
     "tornado_lines",
+    "waterfall",
 ]

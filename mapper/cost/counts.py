@@ -2,7 +2,7 @@
 
 from math import prod
 
-from mapper.cost.events import events_of, full_drive
+from mapper.cost.events import events_of, full_drive, full_reads
 from mapper.cost.flow import Flow, LayerOp, follow, input_distance, partial_sum_hops
 from mapper.cost.model import Events, Grid, Layer, Work
 from mapper.cost.work import (
@@ -27,6 +27,7 @@ NO_GRID = Grid(
     block_wordlines=0,
     block_conversions=0,
     half_active=False,
+    cells_per_weight=0,
 )
 
 
@@ -98,7 +99,7 @@ def _neurons_only(graph: Graph, tally: Tally, target: Target) -> Layer:
         accumulate_width=0,
         grid=NO_GRID,
         work=_work(tally),
-        full=Events(0, 0, 0),
+        full=Events(0, 0, 0, 0, 0),
     )
 
 
@@ -129,8 +130,8 @@ def _weight_store(op: LayerOp, graph: Graph) -> int:
 
 def _full_events(op: LayerOp, graph: Graph) -> Events:
     if isinstance(op, Synapse):
-        return Events(0, 0, 0)
-    return events_of(op, full_drive(op), graph.constants)
+        return Events(0, 0, 0, 0, 0)
+    return events_of(op, full_drive(op), full_reads(op), graph.constants)
 
 
 def _grid(op: LayerOp, members: list[Op]) -> Grid:
@@ -146,22 +147,27 @@ def _grid(op: LayerOp, members: list[Op]) -> Grid:
         block_wordlines=max(map(len, op.rows)),
         block_conversions=max(map(len, op.columns)) * slices,
         half_active=follows,
+        cells_per_weight=1 if op.encoding is None else op.encoding.bitlines_per_weight,
     )
 
 
 def _work(tally: Tally) -> Work:
     return Work(
+        macs=tally["macs"],
         crossbar_reads=tally["crossbar_reads"],
         conversions=tally["conversions"],
         shift_adds=tally["shift_adds"],
         shift_add_bits=tally["shift_add_bits"],
         accumulations=tally["accumulations"],
         accumulate_bits=tally["accumulate_bits"],
+        corrections=tally["corrections"],
+        correction_bits=tally["correction_bits"],
         scale_multiplies=tally["scale_multiplies"],
         scale_multiply_bits=tally["scale_multiply_bits"],
         membrane_updates=tally["membrane_updates"],
         membrane_bits=tally["membrane_bits"],
         buffer_read_bits=tally["buffer_read_bits"],
+        fresh_bits=tally["fresh_bits"],
         buffer_write_bits=tally["buffer_write_bits"],
         hop_bits=tally["hop_bits"],
     )

@@ -4,18 +4,22 @@ from math import isfinite
 
 from mapper.cost.counts import count_layers
 from mapper.cost.facts import chip_of, corners_of
-from mapper.cost.model import Activity, activity_of_density
+from mapper.cost.model import Activity, Layer, activity_of_density
 from mapper.cost.summary import Cost, cost_of
 from mapper.diagnostics import refuse
 from mapper.ir.core import Graph
-from targets import Target
+from targets import AS_BUILT, Preset, Target
 
 DENSITY = 0.1
 """Share of input bits that are 1, where nothing was measured."""
 
 
 def estimate(
-    graph: Graph, target: Target, activity: Activity | float = DENSITY, steps: int = 1
+    graph: Graph,
+    target: Target,
+    activity: Activity | float = DENSITY,
+    steps: int = 1,
+    preset: Preset = AS_BUILT,
 ) -> Cost:
     """Estimate one inference of a fully lowered graph.
 
@@ -23,13 +27,35 @@ def estimate(
         graph: What the last pass made.
         target: The target it was made for.
         activity: What ``measure`` counted in a recorded run, or the share of input bits that
-            are 1 (0..1).
+            are 1 (0..1). A preset of random activity takes only the time steps from it.
         steps: Time steps of an inference, where ``activity`` is a share.
+        preset: What to assume of the chip beyond the target.
     """
     layers = count_layers(graph, target)
-    if not isinstance(activity, Activity):
-        activity = activity_of_density(layers, checked_density(activity), checked_steps(steps))
-    return cost_of(layers, chip_of(target), corners_of(target), activity)
+    found = activity_under(preset, layers, activity, steps)
+    corners = corners_of(target, preset)
+    chip = chip_of(target, preset, layers)
+    return cost_of(layers, chip, corners, found, preset.name)
+
+
+def activity_under(
+    preset: Preset, layers: tuple[Layer, ...], activity: Activity | float, steps: int
+) -> Activity:
+    """Return the activity that a preset reckons with."""
+    if isinstance(activity, Activity):
+        if preset.activity == "measured":
+            return activity
+        steps = activity.steps
+    steps = checked_steps(steps)
+    if preset.activity == "random":
+        return activity_of_density(layers, random_density(steps), steps)
+    assert not isinstance(activity, Activity)
+    return activity_of_density(layers, checked_density(activity), steps)
+
+
+def random_density(steps: int) -> float:
+    """Return the density of inputs that the reference drew: one of the T bits is always 0."""
+    return 0.5 * (steps - 1) / steps
 
 
 def checked_density(density: float) -> float:

@@ -10,24 +10,44 @@ from mapper.ir.windows import sliding
 ROWS_AT_ONCE = 256  # of a weight matrix: its bit-slices take S times 8 bytes a weight
 
 
-def events_of(op: CrossbarMvm, driven: Array, constants: Constants) -> Events:
-    """Weigh ``driven[groups, K]``, how often each wordline of each group was driven."""
+def events_of(op: CrossbarMvm, driven: Array, heard: Array, constants: Constants) -> Events:
+    """Weigh what was driven.
+
+    Args:
+        op: The layer's crossbars.
+        driven: ``[groups, K]``, how often each wordline of each group was driven.
+        heard: ``[groups, row blocks]``, how many reads of a row block had a driven wordline.
+        constants: The graph's constants.
+    """
     assert op.encoding is not None, "crossbars are counted after slice-weights"
     width = op.outputs // op.groups
-    blocks = np.bincount([span.start // width for span in op.columns], minlength=op.groups)
+    blocks = blocks_by_group(op)
     by_group = driven.sum(axis=1)
-    weight = constants[op.weight.name]
-    levels = 0
-    for start in range(0, len(weight), ROWS_AT_ONCE):
-        rows = slice(start, start + ROWS_AT_ONCE)
-        digits = np.abs(op.encoding.digits(weight[rows])).sum(axis=0)  # [rows, N]
-        by_row = digits.reshape(len(digits), op.groups, width).sum(axis=2)
-        levels += int((by_row.T * driven[:, rows]).sum())
     return Events(
         wordlines=int((by_group * blocks).sum()),
         cells=int(by_group.sum()) * width * op.encoding.bitlines_per_weight,
-        levels=levels,
+        levels=int((row_levels(op, constants) * driven).sum()),
+        reads=int((heard.sum(axis=1) * blocks).sum()),
+        conversions=int(heard.sum()) * width * len(op.encoding.significances),
     )
+
+
+def blocks_by_group(op: CrossbarMvm) -> Array:
+    """Return ``[groups]``: the crossbars side by side that a wordline of each group drives."""
+    width = op.outputs // op.groups
+    return np.bincount([span.start // width for span in op.columns], minlength=op.groups)
+
+
+def row_levels(op: CrossbarMvm, constants: Constants) -> Array:
+    """Return ``[groups, K]``: the conductance levels of all cells on a wordline, summed."""
+    assert op.encoding is not None, "crossbars are counted after slice-weights"
+    weight = constants[op.weight.name]
+    parts = []
+    for start in range(0, len(weight), ROWS_AT_ONCE):
+        rows = weight[start : start + ROWS_AT_ONCE]
+        digits = np.abs(op.encoding.digits(rows)).sum(axis=0, dtype=np.int64)  # [rows, N]
+        parts.append(digits.reshape(len(digits), op.groups, -1).sum(axis=2).T)
+    return np.concatenate(parts, axis=1)
 
 
 def full_drive(op: CrossbarMvm) -> Array:
@@ -38,8 +58,23 @@ def full_drive(op: CrossbarMvm) -> Array:
     """
     if op.window is None:
         return np.full((op.groups, op.rows[-1].stop), op.planes)
-    channels, *size = op.x.shape
-    taps = sliding(np.ones((1, 1, *size), np.int64), op.window).sum(axis=(0, 1, 2, 3))  # [kh, kw]
     # Wordlines are ordered (kernel row, kernel column, channel).
-    once = taps.reshape(-1).repeat(channels // op.groups)
+    once = _taps(op).sum(axis=0).repeat(op.x.shape[0] // op.groups)
     return np.tile(op.planes * once, (op.groups, 1))
+
+
+def full_reads(op: CrossbarMvm) -> Array:
+    """Return ``[groups, row blocks]``: reads that can have a driven wordline, in a time step."""
+    if op.window is None:
+        return np.full((op.groups, len(op.rows)), op.planes)
+    taps, channels = _taps(op), op.x.shape[0] // op.groups
+    spans = [slice(rows.start // channels, -(-rows.stop // channels)) for rows in op.rows]
+    once = np.asarray([taps[:, span].any(axis=1).sum() for span in spans])
+    return np.tile(op.planes * once, (op.groups, 1))
+
+
+def _taps(op: CrossbarMvm) -> Array:
+    """Return ``[positions, kh * kw]``: which elements of a window are inputs, not padding."""
+    assert op.window is not None
+    inside = sliding(np.ones((1, 1, *op.x.shape[1:]), np.int64), op.window)
+    return inside.reshape(-1, op.window.kernel[0] * op.window.kernel[1])

@@ -1,30 +1,75 @@
-"""A target's facts in the form the cost formulas take them."""
+"""A target's facts under the assumptions of a preset, in the form the cost formulas take them."""
 
 from typing import Literal
 
-from mapper.cost.model import Chip, Facts, Macro, Part
-from mapper.cost.summary import Corners
-from targets import Component, Library, Target
+from mapper.cost.model import Chip, Corners, Facts, Hierarchy, Layer, Macro, Part
+from mapper.diagnostics import refuse
+from targets import AS_BUILT, Component, Converter, Library, Preset, Readout, Target
 from targets import Macro as TargetMacro
 
 End = Literal["low", "nominal", "high"]
 
 
-def chip_of(target: Target) -> Chip:
+def chip_of(target: Target, preset: Preset = AS_BUILT, layers: tuple[Layer, ...] = ()) -> Chip:
     """Return what has no interval: sizes, widths and the clock policy."""
+    components = _library(target, preset)
     return Chip(
-        policy=target.clock.policy,
+        policy=target.clock.policy if preset.clock == "as-built" else preset.clock,
         logic_ns=target.clock.logic_ns,
         crossbars_per_tile=target.chip.crossbars_per_tile,
-        buffer_word_bits=target.components.buffer_read.word_bits,
-        hop_word_bits=target.components.hop.word_bits,
+        buffer_word_bits=components.buffer_read.word_bits,
+        hop_word_bits=components.hop.word_bits,
         macros={macro.name: _macro(macro) for macro in target.macros},
+        widest=max((layer.outputs for layer in layers), default=1),
+        hierarchy=_hierarchy(preset),
+        overlap=preset.overlap,
+        neurons=preset.neurons,
+        corrections=preset.corrections,
+        steps_as_bits=preset.steps_as_bits,
     )
 
 
-def corners_of(target: Target) -> Corners:
-    """Return the component facts at the low, the nominal and the high end."""
-    return (_facts(target, "low"), _facts(target, "nominal"), _facts(target, "high"))
+def corners_of(target: Target, preset: Preset = AS_BUILT) -> Corners:
+    """Return the component facts at the low, the nominal and the high end.
+
+    Raises:
+        MappingError: ``preset-adc`` where the preset's component library lacks an ADC.
+    """
+    return (
+        _facts(target, preset, "low"),
+        _facts(target, preset, "nominal"),
+        _facts(target, preset, "high"),
+    )
+
+
+def origins_of(target: Target, preset: Preset = AS_BUILT) -> dict[str, tuple[float, float]]:
+    """Return node in nm and supply in V of each part; of readouts, by macro kind."""
+    library = _library(target, preset)
+    parts = {name: part for name, part in library.entries() if not isinstance(part, Converter)}
+    for macro in target.macros:
+        if macro.readout.is_adc:
+            parts[macro.name] = _converter(library, macro.readout, preset)
+        else:
+            parts[macro.name] = library.sense_amp
+    return {name: (part.node_nm, part.voltage_v) for name, part in parts.items()}
+
+
+def _library(target: Target, preset: Preset) -> Library:
+    return preset.components or target.components
+
+
+def _hierarchy(preset: Preset) -> Hierarchy | None:
+    found = preset.hierarchy
+    if found is None:
+        return None
+    return Hierarchy(
+        buffer_bits=found.buffer_bits,
+        bus_bits_per_wordline=found.bus_bits_per_wordline,
+        local_bits=found.local_bits,
+        collect_cycles=found.collect_cycles,
+        wire_pj_per_bit_mm=found.wire_pj_per_bit_mm,
+        collect_pj_per_bit=found.collect_pj_per_bit,
+    )
 
 
 def _macro(macro: TargetMacro) -> Macro:
@@ -32,17 +77,25 @@ def _macro(macro: TargetMacro) -> Macro:
     columns = macro.bitlines // (2 if macro.encoding == "differential" else 1)
     readout = macro.readout
     return Macro(
+        readout=_readout_kind(readout),
         wordlines=macro.wordlines,
         bitlines=macro.bitlines,
         readouts=-(-columns // readout.columns_per_readout),
         columns_per_readout=readout.columns_per_readout,
+        code_bits=readout.bits,
         comparators=1 if readout.is_adc else readout.thresholds,
         top_level=(1 << macro.cell_bits) - 1,
     )
 
 
-def _facts(target: Target, end: End) -> Facts:
-    library = target.components
+def _readout_kind(readout: Readout) -> Literal["ideal", "sense_amp", "adc"]:
+    if readout.is_adc:
+        return "adc"
+    return "ideal" if readout.kind == "ideal" else "sense_amp"
+
+
+def _facts(target: Target, preset: Preset, end: End) -> Facts:
+    library = _library(target, preset)
     cell = library.cell
     return Facts(
         read_voltage_v=getattr(cell.read_voltage_v, end),
@@ -50,8 +103,9 @@ def _facts(target: Target, end: End) -> Facts:
         off_conductance_us=getattr(cell.off_conductance_us, end),
         cell_um2=getattr(cell.area_um2, end),
         wordline_drive=_part(library.wordline_drive, end),
-        readouts={macro.name: _readout(library, macro, end) for macro in target.macros},
+        readouts={m.name: _readout(library, m, preset, end) for m in target.macros},
         shift_add=_part(library.shift_add, end),
+        code_bit_pj=library.shift_add.code_bit_pj,
         accumulate=_part(library.accumulate, end),
         scale_multiply=_part(library.scale_multiply, end),
         membrane_update=_part(library.membrane_update, end),
@@ -62,15 +116,29 @@ def _facts(target: Target, end: End) -> Facts:
     )
 
 
-def _readout(library: Library, macro: TargetMacro, end: End) -> Part:
+def _readout(library: Library, macro: TargetMacro, preset: Preset, end: End) -> Part:
     readout = macro.readout
     if readout.kind == "ideal":
         return Part(0.0, 0.0, 0.0)
     if not readout.is_adc:
         return _part(library.sense_amp, end)
-    converter = library.converter(readout.kind, readout.bits)
-    assert converter is not None, "a target is refused where its library lacks the ADC"
-    return _part(converter, end)
+    return _part(_converter(library, readout, preset), end)
+
+
+def _converter(library: Library, readout: Readout, preset: Preset) -> Converter:
+    """Find the ADC that the preset wants; that of the target where the library has none."""
+    wanted = readout.kind if preset.adc == "as-built" else preset.adc
+    found = library.converter(wanted, readout.bits) or library.converter(readout.kind, readout.bits)
+    if found is None:
+        known = [adc.bits for adc in library.converters(readout.kind)]
+        raise refuse(
+            "preset-adc",
+            f"preset '{preset.name}' takes its facts from library '{library.name}', which has "
+            f"{readout.kind} ADCs of {known} bits, not of {readout.bits}",
+            loc="--preset",
+            help=f"use --preset {AS_BUILT.name}, which keeps the library of the target",
+        )
+    return found
 
 
 def _part(component: Component, end: End) -> Part:
@@ -78,4 +146,5 @@ def _part(component: Component, end: End) -> Part:
         pj=getattr(component.energy_pj, end),
         ns=getattr(component.latency_ns, end),
         um2=getattr(component.area_um2, end),
+        wordline_ns=component.wordline_ns if isinstance(component, Converter) else 0.0,
     )

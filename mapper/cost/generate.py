@@ -1,22 +1,38 @@
 """Write a stand-alone ``cost.py`` for a build folder.
 
-The file needs the standard library alone. It carries the text of ``mapper.cost.model`` and
-``mapper.cost.summary``, so its numbers are those of ``mapper.cost`` to the last bit.
+The file needs the standard library alone. It carries the text of the modules of ``EMBEDDED``, so
+its numbers are those of ``mapper.cost`` to the last bit.
 """
 
 import ast
 from dataclasses import fields, is_dataclass
 from importlib.resources import files
+from itertools import takewhile
 
 import mapper
 from mapper.cost.counts import count_layers
 from mapper.cost.estimate import DENSITY, checked_steps
-from mapper.cost.facts import chip_of, corners_of
+from mapper.cost.events import blocks_by_group, row_levels
+from mapper.cost.facts import chip_of, corners_of, origins_of
+from mapper.cost.flow import LayerOp
+from mapper.cost.trace import Wiring
 from mapper.ir.core import Graph
+from mapper.ir.crossbar import CrossbarMvm
 from mapper.rendering import templates
-from targets import Target
+from targets import Target, list_presets, load_preset
 
-EMBEDDED = ("model.py", "summary.py")
+EMBEDDED = (
+    "arith.py",
+    "model.py",
+    "energy.py",
+    "timing.py",
+    "area.py",
+    "summary.py",
+    "scaling.py",
+    "points.py",
+    "trace.py",
+)
+"""Modules in an order in which each needs those before it only."""
 
 
 def generate_cost(graph: Graph, target: Target, steps: int = 1) -> str:
@@ -27,8 +43,13 @@ def generate_cost(graph: Graph, target: Target, steps: int = 1) -> str:
         target: The target it was made for.
         steps: Time steps of an inference, unless the user of the file says otherwise.
     """
-    low, nominal, high = corners_of(target)
     sources = [files("mapper.cost").joinpath(name).read_text("utf-8") for name in EMBEDDED]
+    layers = count_layers(graph, target)
+    presets = {name: load_preset(name) for name in list_presets()}
+    assumed = {
+        name: (chip_of(target, preset, layers), *corners_of(target, preset))
+        for name, preset in presets.items()
+    }
     return (
         templates("mapper.cost")
         .get_template("cost.py.j2")
@@ -41,36 +62,80 @@ def generate_cost(graph: Graph, target: Target, steps: int = 1) -> str:
                 "TARGET": literal(target.name),
                 "STEPS": literal(checked_steps(steps)),
                 "DENSITY": literal(DENSITY),
-                "CHIP": literal(chip_of(target)),
-                "LOW": literal(low),
-                "NOMINAL": literal(nominal),
-                "HIGH": literal(high),
-                "LAYERS": literal(count_layers(graph, target)),
+                "ASSUMED": literal(assumed),
+                "RANDOM": literal(
+                    [name for name, preset in presets.items() if preset.activity == "random"]
+                ),
+                "ORIGINS": literal(
+                    {name: origins_of(target, preset) for name, preset in presets.items()}
+                ),
+                "LAYERS": literal(layers),
+                "WIRINGS": literal(wirings_of(graph)),
             },
         )
+    )
+
+
+def wirings_of(graph: Graph) -> tuple[Wiring, ...]:
+    """Return what turns a trace into events, a layer each."""
+    starts = [op for op in graph.ops if isinstance(op, LayerOp)]
+    return tuple(_wiring(op, graph) for op in starts) or (NOT_ON_CROSSBARS,)
+
+
+NOT_ON_CROSSBARS = Wiring(
+    name="",
+    groups=0,
+    row_blocks=0,
+    blocks=[],
+    outputs_per_group=0,
+    cells_per_weight=0,
+    slices=0,
+    levels=[],
+)
+
+
+def _wiring(op: LayerOp, graph: Graph) -> Wiring:
+    if not isinstance(op, CrossbarMvm):
+        return NOT_ON_CROSSBARS
+    assert op.encoding is not None, "crossbars are counted after slice-weights"
+    return Wiring(
+        name=op.partial_sum.name,
+        groups=op.groups,
+        row_blocks=len(op.rows),
+        blocks=blocks_by_group(op).tolist(),
+        outputs_per_group=op.outputs // op.groups,
+        cells_per_weight=op.encoding.bitlines_per_weight,
+        slices=len(op.encoding.significances),
+        levels=row_levels(op, graph.constants).tolist(),
     )
 
 
 def standard_imports(sources: list[str]) -> list[str]:
     """Merge the imports of all sources; those from each other are not needed in one file."""
     names: dict[str, set[str]] = {}
+    whole: set[str] = set()
     for source in sources:
         for node in ast.parse(source).body:
+            if isinstance(node, ast.Import):
+                whole.update(alias.name for alias in node.names)
             if isinstance(node, ast.ImportFrom) and not str(node.module).startswith("mapper"):
                 names.setdefault(str(node.module), set()).update(a.name for a in node.names)
-    return [f"from {module} import {', '.join(sorted(names[module]))}" for module in sorted(names)]
+    return [
+        *(f"import {name}" for name in sorted(whole)),
+        *(f"from {module} import {', '.join(sorted(names[module]))}" for module in sorted(names)),
+    ]
 
 
 def body(source: str) -> str:
     """Return what follows the docstring and the imports of a module."""
-    head = [node for node in ast.parse(source).body if _is_head(node)]
+    head = list(takewhile(_is_head, ast.parse(source).body))
     last = max(node.end_lineno or 0 for node in head)
     return "\n".join(source.splitlines()[last:]).strip()
 
 
 def _is_head(node: ast.stmt) -> bool:
     docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-    return docstring or isinstance(node, ast.ImportFrom)
+    return docstring or isinstance(node, ast.Import | ast.ImportFrom)
 
 
 def literal(value: object, indent: str = "") -> str:

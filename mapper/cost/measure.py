@@ -5,7 +5,7 @@ from math import prod
 
 import numpy as np
 
-from mapper.cost.events import events_of, full_drive
+from mapper.cost.events import events_of, full_drive, full_reads
 from mapper.cost.flow import LayerOp
 from mapper.cost.model import Activity, Events
 from mapper.diagnostics import Diagnostic, MappingError
@@ -16,6 +16,11 @@ from mapper.ir.neurons import IntegerNeuron
 WORDLINES = ".wordlines"
 """Ends the name of ``[groups, K]``: how often each wordline was driven, over the whole run."""
 
+READS = ".reads"
+"""Ends the name of ``[groups, row blocks]``: reads in which any of them was, over the whole run."""
+
+NOTHING = Events(0, 0, 0, 0, 0)
+
 Trace = Mapping[str, Array]
 
 
@@ -25,29 +30,31 @@ def measure(graph: Graph, trace: Trace) -> Activity:
     Raises:
         MappingError: ``activity-array`` where the trace cannot be one of this graph.
     """
-    drives = {
-        op.partial_sum.name: full_drive(op) for op in graph.ops if isinstance(op, CrossbarMvm)
-    }
+    crossbars = [op for op in graph.ops if isinstance(op, CrossbarMvm)]
+    drives = {op.partial_sum.name: full_drive(op) for op in crossbars}
+    reads = {op.partial_sum.name: full_reads(op) for op in crossbars}
     most = _most_spikes(graph) | {name: int(full.sum()) for name, full in drives.items()}
-    _refuse_any(_array_problems(most, drives, trace))
+    _refuse_any(_array_problems(most, drives, reads, trace))
     lengths = {trace[name].shape: name for name in most}
     _refuse_any(_length_problems(lengths))
     ((steps, samples),) = lengths
     _refuse_any(_drive_problems(drives, steps, samples, trace))
+    _refuse_any(_read_problems(crossbars, reads, steps * samples, trace))
     layers = [op for op in graph.ops if isinstance(op, LayerOp)]
     return Activity(
         steps=steps,
         samples=samples,
         # A graph without weights counts as one layer.
-        events=tuple(_measured(op, trace, graph.constants) for op in layers) or (Events(0, 0, 0),),
+        events=tuple(_measured(op, trace, graph.constants) for op in layers) or (NOTHING,),
     )
 
 
 def _measured(op: LayerOp, trace: Trace, constants: Constants) -> Events:
     if not isinstance(op, CrossbarMvm):
-        return Events(0, 0, 0)
+        return NOTHING
     driven = trace[op.partial_sum.name + WORDLINES].astype(np.int64)
-    return events_of(op, driven, constants)
+    heard = trace[op.partial_sum.name + READS].astype(np.int64)
+    return events_of(op, driven, heard, constants)
 
 
 def _most_spikes(graph: Graph) -> dict[str, int]:
@@ -58,7 +65,10 @@ def _most_spikes(graph: Graph) -> dict[str, int]:
 
 
 def _array_problems(
-    most: Mapping[str, int], drives: Mapping[str, Array], trace: Trace
+    most: Mapping[str, int],
+    drives: Mapping[str, Array],
+    reads: Mapping[str, Array],
+    trace: Trace,
 ) -> Iterator[str]:
     """Look at each array by itself."""
     for name, count in most.items():
@@ -66,10 +76,10 @@ def _array_problems(
             yield problem
         elif (high := int(trace[name].max())) > count:
             yield f"array {name!r} counts {high} in one time step, at most {count} are possible"
-    for name, full in drives.items():
-        wordlines = name + WORDLINES
-        if problem := _misfit(wordlines, trace.get(wordlines), full.shape):
-            yield problem
+    for name in drives:
+        for ending, full in ((WORDLINES, drives[name]), (READS, reads[name])):
+            if problem := _misfit(name + ending, trace.get(name + ending), full.shape):
+                yield problem
 
 
 def _misfit(name: str, array: Array | None, shape: tuple[int | str, ...]) -> str:
@@ -116,6 +126,24 @@ def _drive_problems(
             yield (
                 f"array {name!r} sums to {total} driven wordlines, {name + WORDLINES!r} to {summed}"
             )
+
+
+def _read_problems(
+    crossbars: Iterable[CrossbarMvm], reads: Mapping[str, Array], runs: int, trace: Trace
+) -> Iterator[str]:
+    """Compare the reads of each row block with its driven wordlines, and with what can be."""
+    for op in crossbars:
+        name = op.partial_sum.name
+        driven, heard = trace[name + WORDLINES], trace[name + READS]
+        starts = [rows.start for rows in op.rows]
+        most = np.minimum(runs * reads[name], np.add.reduceat(driven, starts, axis=1))
+        least = np.maximum.reduceat(driven, starts, axis=1)
+        for group, block in np.argwhere((heard > most) | (heard < least)).tolist():
+            yield (
+                f"array {name + READS!r} counts {heard[group, block]} at [{group}, {block}], "
+                f"its wordlines allow {least[group, block]}..{most[group, block]}"
+            )
+            break
 
 
 def _refuse_any(messages: Iterable[str]) -> None:

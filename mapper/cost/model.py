@@ -1,13 +1,14 @@
-"""How action counts and component facts become energy, latency and area.
+"""What the cost formulas work on: layers with their exact counts, the chip, component facts.
 
 Standard library only: a generated ``cost.py`` carries this text, so it computes the same floats in
-the same order. Energies are pJ, times ns, areas um2. No formula falls when a fact rises, so the
-facts at their low ends give a lower bound and at their high ends an upper bound.
+the same order. Energies are pJ, times ns, areas um2.
 """
 
 from dataclasses import dataclass
-from math import ceil, fsum, log2
-from typing import Literal, NamedTuple
+from math import isqrt
+from typing import Any, Literal, NamedTuple
+
+from mapper.cost.arith import total
 
 
 class Events(NamedTuple):
@@ -19,6 +20,11 @@ class Events(NamedTuple):
     """Cells with a weight on driven wordlines."""
     levels: int
     """Their conductance levels above zero, summed: with 1-bit cells, those that are on."""
+    reads: int = 0
+    """Reads of a crossbar with a driven wordline: what is left of ``Work.crossbar_reads`` where
+    silent reads are skipped (event gating)."""
+    conversions: int = 0
+    """Conversions of these reads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,23 +43,33 @@ class Grid:
     """Conversions of one read of the widest crossbar."""
     half_active: bool
     """A replica column in each crossbar gives the reference."""
+    cells_per_weight: int
+    """Bitlines that one weight occupies."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
     """How often a layer does what, in one time step of one sample, whatever the spikes."""
 
+    macs: int
+    """Multiply-accumulates of the layer as a network has it: weights met by inputs, padding too."""
     crossbar_reads: int
     conversions: int
     shift_adds: int
     shift_add_bits: int
     accumulations: int
     accumulate_bits: int
+    corrections: int
+    """Of the accumulations: counting active wordlines and adding the offset of the encoding."""
+    correction_bits: int
     scale_multiplies: int
     scale_multiply_bits: int
     membrane_updates: int
     membrane_bits: int
     buffer_read_bits: int
+    """Without re-use: every output position reads its whole window."""
+    fresh_bits: int
+    """With full im2col re-use: every input bit is read once a step."""
     buffer_write_bits: int
     hop_bits: int
 
@@ -89,15 +105,40 @@ class Layer:
 class Macro:
     """What the formulas need of one macro kind."""
 
+    readout: Literal["ideal", "sense_amp", "adc"]
     wordlines: int
     bitlines: int
     readouts: int
     """Readouts of one crossbar."""
     columns_per_readout: int
+    code_bits: int
+    """Bits of one conversion."""
     comparators: int
     """Sense amplifiers of one readout; 1 for an ADC, whose facts are of the whole; 0 ideal."""
     top_level: int
     """Highest conductance level of a cell: 1 for 1-bit cells."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hierarchy:
+    """A chip whose layers all fetch from one buffer, through one tree of wires.
+
+    Every output position has its window fetched from the chip's buffer, and its results sent back.
+    A copy of a layer that is larger than a tile has whole tiles for itself.
+    """
+
+    buffer_bits: float
+    """That the chip's buffer gives or takes in a cycle."""
+    bus_bits_per_wordline: float
+    """Width of the tree, for each wordline of a crossbar: bits in a cycle."""
+    local_bits: float
+    """That a tile's own buffer gives its crossbars in a cycle."""
+    collect_cycles: float
+    """In which the chip's accumulator takes as many results as the widest layer has outputs."""
+    wire_pj_per_bit_mm: float
+    collect_pj_per_bit: float
+    """Of a result that goes from a tile to the chip's accumulator, for each copy that its layer
+    has: one tree gathers all copies, and every result is charged its width."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +151,21 @@ class Chip:
     buffer_word_bits: int
     hop_word_bits: int
     macros: dict[str, Macro]
+    widest: int = 1
+    """Outputs of the widest layer: results that the accumulator of a hierarchy takes at once."""
+    hierarchy: Hierarchy | None = None
+    """None: every tile has its layer's input in a buffer of its own; tiles form a mesh."""
+    overlap: bool = True
+    """The stages of a layer overlap: the slowest sets the pace, not the sum."""
+    neurons: bool = True
+    """Membrane updates and their memory are charged."""
+    corrections: bool = True
+    """The offset correction of ADC layers and the replica columns of half-active references are."""
+    steps_as_bits: bool = False
+    """Time steps are treated as the bits of one input code: sums are wider by one bit a step,
+    buffers give all steps of an input at each read, and results leave a tile once an inference."""
+    gated: bool = False
+    """Crossbar reads without a driven wordline are skipped: no conversion, no shift-add."""
 
 
 class Part(NamedTuple):
@@ -118,6 +174,9 @@ class Part(NamedTuple):
     pj: float
     ns: float
     um2: float
+    wordline_ns: float = 0.0
+    """Where above 0: the bitline conducts for ``wordline_ns / wordlines`` only, at most ``ns``.
+    The level steps of a converter grow with the wordlines, and with them its speed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +191,8 @@ class Facts:
     readouts: dict[str, Part]
     """By macro kind."""
     shift_add: Part
+    code_bit_pj: float = 0.0
+    """Energy of a shift-add for each bit of the code times bit of the sum."""
     accumulate: Part
     scale_multiply: Part
     membrane_update: Part
@@ -139,6 +200,9 @@ class Facts:
     buffer_write: Part
     hop: Part
     leakage_uw_per_mm2: float
+
+
+Corners = tuple[Facts, Facts, Facts]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,12 +215,26 @@ class Activity:
 
 
 def activity_of_density(layers: tuple[Layer, ...], density: float, steps: int) -> Activity:
-    """Give the mean of one sample whose input bits are 1 with a probability, to whole events."""
+    """Give the mean of one sample whose input bits are 1 with a probability, to whole events.
+
+    Bits are drawn one by one, so a read is silent with the probability that all wordlines of its
+    row block are. Row blocks count as equally tall, and padding as if it could be driven: the two
+    gated counts are an upper bound, exact at density 0 and 1 without padding.
+    """
 
     def expected(layer: Layer) -> Events:
-        return Events(*(round(density * count * steps) for count in layer.full))
+        full, grid = layer.full, layer.grid
+        heard = 1 - (1 - density) ** grid.block_wordlines
+        shares = (density, density, density, heard, heard)
+        pairs = zip(shares, full, strict=True)
+        return Events(*(_nearest(share * count * steps) for share, count in pairs))
 
     return Activity(steps=steps, samples=1, events=tuple(expected(layer) for layer in layers))
+
+
+def _nearest(value: Any) -> Any:
+    """Round a scalar to an integer; arrays of design points stay as they are."""
+    return round(value) if isinstance(value, int | float) else value
 
 
 def action_counts(layer: Layer, events: Events, activity: Activity) -> dict[str, int]:
@@ -165,153 +243,27 @@ def action_counts(layer: Layer, events: Events, activity: Activity) -> dict[str,
     work = layer.work
     return {
         "crossbar_reads": work.crossbar_reads * runs,
+        "gated_crossbar_reads": events.reads,
         "wordline_events": events.wordlines,
+        "on_cells": events.levels,
+        "synaptic_operations": synaptic_operations(layer, events),
+        "macs": work.macs * runs,
         "conversions": work.conversions * runs,
+        "gated_conversions": events.conversions,
         "shift_adds": work.shift_adds * runs,
         "accumulations": work.accumulations * runs,
         "scale_multiplies": work.scale_multiplies * runs,
         "membrane_updates": work.membrane_updates * runs,
         "membrane_bits": work.membrane_bits * runs,
         "buffer_bits": (work.buffer_read_bits + work.buffer_write_bits) * runs,
+        "buffer_bits_reused": (work.fresh_bits + work.buffer_write_bits) * runs,
         "hops": work.hop_bits * runs,
     }
 
 
-def layer_energy(
-    layer: Layer, events: Events, activity: Activity, chip: Chip, facts: Facts
-) -> dict[str, float]:
-    """Return pJ by action, of all time steps of one sample."""
-    macro, readout = chip.macros[layer.macro], facts.readouts[layer.macro]
-    work, steps = layer.work, activity.steps
-    driven_cells = events.wordlines * macro.bitlines / activity.samples
-    memory = facts.buffer_read.pj + facts.buffer_write.pj
-    return {
-        "cells": cell_energy(layer, events, chip, facts) / activity.samples,
-        "wordline_drive": driven_cells * facts.wordline_drive.pj,
-        "readout": work.conversions * steps * macro.comparators * readout.pj,
-        "shift_add": work.shift_add_bits * steps * facts.shift_add.pj,
-        "accumulate": work.accumulate_bits * steps * facts.accumulate.pj,
-        "scale_multiply": work.scale_multiply_bits * steps * facts.scale_multiply.pj,
-        "membrane_update": work.membrane_updates * steps * facts.membrane_update.pj,
-        "membrane_memory": work.membrane_bits * steps * memory / 2,  # half read, half written
-        "buffer_read": work.buffer_read_bits * steps * facts.buffer_read.pj,
-        "buffer_write": work.buffer_write_bits * steps * facts.buffer_write.pj,
-        "hop": work.hop_bits * steps * facts.hop.pj,
-    }
-
-
-def cell_energy(layer: Layer, events: Events, chip: Chip, facts: Facts) -> float:
-    """Return V^2 G t of all cells on driven wordlines: while the line settles and is read.
-
-    A cell at level ``u`` has the conductance between off and on at ``u / top_level``. A replica
-    column has one cell a wordline, half as conductive as a cell that is on.
-    """
-    duration_ns = facts.wordline_drive.ns + facts.readouts[layer.macro].ns
-    on = events.levels / chip.macros[layer.macro].top_level
-    off = events.cells - on
-    if layer.grid.half_active:
-        on += events.wordlines / 2
-    siemens = (on * facts.on_conductance_us + off * facts.off_conductance_us) * 1e-6
-    watts = facts.read_voltage_v**2 * siemens
-    return watts * duration_ns * 1e3  # W ns = 1000 pJ
-
-
-def cycle_ns(layers: tuple[Layer, ...], chip: Chip, facts: Facts) -> float:
-    """Return the clock period of the logic: under ``sensing-set``, that of the slowest readout."""
-    if chip.policy == "decoupled":
-        return chip.logic_ns
-    return max(chip.logic_ns, *(facts.readouts[layer.macro].ns for layer in layers))
-
-
-def position_stages(layer: Layer, chip: Chip, facts: Facts, cycle: float) -> dict[str, float]:
-    """Return what one output position takes, ns by stage.
-
-    Under ``sensing-set`` the wordlines settle within the cycle that reads them.
-    """
-    grid, macro = layer.grid, chip.macros[layer.macro]
-    turns = min(macro.columns_per_readout, grid.block_conversions)
-    read = turns * facts.readouts[layer.macro].ns + facts.wordline_drive.ns
-    if chip.policy == "sensing-set":
-        read = turns * cycle
-    loaded = grid.planes * grid.block_wordlines * min(grid.row_blocks, chip.crossbars_per_tile)
-    words = ceil(loaded / chip.buffer_word_bits)
-    depth = ceil(log2(max(grid.row_blocks, 1)))
-    return {
-        "load": words * _cycles(facts.buffer_read.ns, cycle),
-        "read": grid.planes * read,
-        "shift_add": grid.planes * turns * cycle,
-        "accumulate": depth * cycle,
-        "digital": layer.digital_rows * cycle,
-        "membrane": bool(layer.work.membrane_updates) * _cycles(facts.membrane_update.ns, cycle),
-    }
-
-
-def _cycles(duration_ns: float, cycle: float) -> float:
-    return ceil(duration_ns / cycle) * cycle
-
-
-def layer_time(layer: Layer, chip: Chip, facts: Facts, cycle: float, *, pipelined: bool) -> float:
-    """Return ns of one time step of a layer: its input arrives, its positions follow.
-
-    Pipelined, everything overlaps and the slowest stage sets the pace (an adder tree takes new
-    operands every cycle, however deep it is); else every stage waits for the one before.
-    """
-    stages = position_stages(layer, chip, facts, cycle)
-    turns = ceil(layer.positions / max(layer.grid.copies, 1))
-    hop = _cycles(facts.hop.ns, cycle)
-    arrival = ceil(layer.input_bits / chip.hop_word_bits) * hop
-    if not pipelined:
-        return layer.distance * hop + arrival + turns * fsum(stages.values())
-    stages["accumulate"] = min(stages["accumulate"], cycle)
-    return max(arrival, turns * max(stages.values()))
-
-
-def latencies(layers: tuple[Layer, ...], chip: Chip, facts: Facts, steps: int) -> dict[str, float]:
-    """Return ns of one time step and of all of them, pipelined over layers and not.
-
-    Pipelined, a result appears each time the slowest pipeline stage is done, and the first one
-    after all stages. Weights that are loaded again every step leave nothing to overlap with;
-    the loading itself is not counted.
-    """
-    cycle = cycle_ns(layers, chip, facts)
-    sequential = fsum(layer_time(layer, chip, facts, cycle, pipelined=False) for layer in layers)
-    step = max(layer_time(layer, chip, facts, cycle, pipelined=True) for layer in layers)
-    depth = 1 + max(layer.stage for layer in layers)
-    inference = (steps + depth - 1) * step
-    if len({layer.round for layer in layers}) > 1:
-        step, inference = sequential, steps * sequential
-    return {
-        "cycle": cycle,
-        "step_pipelined": step,
-        "step_sequential": sequential,
-        "inference_pipelined": inference,
-        "inference_sequential": steps * sequential,
-    }
-
-
-def layer_area(layer: Layer, chip: Chip, facts: Facts) -> dict[str, float]:
-    """Return um2 by block: whole crossbars, whether their cells are used or not.
-
-    One shift-adder a readout; an adder tree, a scale multiplier and a neuron unit for each
-    output that is ready at the same time.
-    """
-    grid, macro = layer.grid, chip.macros[layer.macro]
-    crossbars = crossbars_of(layer)
-    readouts = crossbars * macro.readouts
-    lanes = max(grid.copies, 1) * ceil(layer.outputs / macro.columns_per_readout)
-    adders = lanes * (1 if layer.digital_rows else max(grid.row_blocks - 1, 0))
-    multipliers = lanes if layer.work.scale_multiplies else 0
-    neurons = lanes if layer.work.membrane_updates else 0
-    return {
-        "cells": crossbars * macro.wordlines * macro.bitlines * facts.cell_um2,
-        "wordline_drivers": crossbars * macro.wordlines * facts.wordline_drive.um2,
-        "readouts": readouts * macro.comparators * facts.readouts[layer.macro].um2,
-        "shift_adders": readouts * layer.shift_add_width * facts.shift_add.um2,
-        "adders": adders * layer.accumulate_width * facts.accumulate.um2,
-        "multipliers": multipliers * layer.accumulate_width * facts.scale_multiply.um2,
-        "neurons": neurons * facts.membrane_update.um2,
-        "memory": layer.stored_bits * facts.buffer_read.um2,
-    }
+def synaptic_operations(layer: Layer, events: Events) -> int:
+    """Count the weights that driven wordlines met: one for each spike and synapse."""
+    return events.cells // max(layer.grid.cells_per_weight, 1)
 
 
 def crossbars_of(layer: Layer) -> int:
@@ -319,25 +271,58 @@ def crossbars_of(layer: Layer) -> int:
     return layer.grid.copies * layer.grid.row_blocks * layer.grid.column_blocks
 
 
-def areas(layers: tuple[Layer, ...], chip: Chip, facts: Facts) -> dict[str, float]:
-    """Return um2 by block of what the layers occupy; of several rounds, the larger one counts."""
-    rounds = sorted({layer.round for layer in layers})
-    totals = [_round_area(layers, which, chip, facts) for which in rounds]
-    return {block: max(total[block] for total in totals) for block in totals[0]}
+def slots_of(layer: Layer, chip: Chip) -> int:
+    """Count the crossbars that a layer keeps others from using.
+
+    In a hierarchy a copy has whole tiles, or a part of a tile that the tile is a multiple of.
+    """
+    each = layer.grid.row_blocks * layer.grid.column_blocks
+    if chip.hierarchy is None or not each:
+        return crossbars_of(layer)
+    return -(-layer.grid.copies * _rounded(each, chip) // chip.crossbars_per_tile) * (
+        chip.crossbars_per_tile
+    )
 
 
-def _round_area(
-    layers: tuple[Layer, ...], which: int, chip: Chip, facts: Facts
-) -> dict[str, float]:
-    present = [layer for layer in layers if layer.round == which]
-    blocks = [layer_area(layer, chip, facts) for layer in present]
-    total = {name: fsum(block[name] for block in blocks) for name in blocks[0]}
-    crossbars = sum(crossbars_of(layer) for layer in present)
-    total["routers"] = ceil(crossbars / chip.crossbars_per_tile) * facts.hop.um2
-    return total
+def _rounded(crossbars: int, chip: Chip) -> int:
+    tile = chip.crossbars_per_tile
+    if crossbars > tile:
+        return -(-crossbars // tile) * tile
+    return min(tile, 1 << (crossbars - 1).bit_length())
 
 
-def leakage_energy(area_um2: float, duration_ns: float, facts: Facts) -> float:
-    """Return pJ that the occupied area draws while an inference lasts."""
-    microwatts = facts.leakage_uw_per_mm2 * area_um2 * 1e-6
-    return microwatts * duration_ns * 1e-3  # uW ns = 0.001 pJ
+def tiles_per_copy(layer: Layer, chip: Chip) -> float:
+    """Return the tiles of one copy of a layer; below 1 where copies share a tile."""
+    each = layer.grid.row_blocks * layer.grid.column_blocks
+    return _rounded(each, chip) / chip.crossbars_per_tile if each else 0.0
+
+
+def extra_bits(chip: Chip, steps: int) -> int:
+    """Return by how many bits the time steps widen every sum."""
+    return steps if chip.steps_as_bits else 0
+
+
+def moved_bits(layer: Layer) -> int:
+    """Count the bits that one time step moves to and from the chip's buffer in a hierarchy."""
+    return layer.work.buffer_read_bits + layer.positions * layer.outputs
+
+
+def collected_results(layer: Layer, chip: Chip, steps: int) -> float:
+    """Count the results that tiles send to the chip's accumulator in one time step.
+
+    A tile is a square of crossbars; the tiles beside each other have different outputs, those
+    below each other partial sums of the same.
+    """
+    across = -(-layer.grid.column_blocks // isqrt(chip.crossbars_per_tile))
+    results = layer.positions * layer.outputs * tiles_per_copy(layer, chip) / max(across, 1)
+    return results / steps if chip.steps_as_bits else results
+
+
+def used_cells(layers: tuple[Layer, ...]) -> int:
+    """Count the cells that hold a weight, all copies."""
+    return round(
+        total(
+            layer.work.macs / layer.positions * layer.grid.cells_per_weight * layer.grid.copies
+            for layer in layers
+        )
+    )

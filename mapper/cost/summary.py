@@ -5,22 +5,22 @@ Standard library only: a generated ``cost.py`` carries this text too.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from math import fsum
 from typing import NamedTuple
 
+from mapper.cost.area import areas
+from mapper.cost.arith import total
+from mapper.cost.energy import layer_energy, leakage_energy
 from mapper.cost.model import (
     Activity,
     Chip,
+    Corners,
     Facts,
     Layer,
     action_counts,
-    areas,
-    cycle_ns,
-    latencies,
-    layer_energy,
-    layer_time,
-    leakage_energy,
+    slots_of,
+    used_cells,
 )
+from mapper.cost.timing import cycle_ns, latencies, layer_stages, layer_time
 
 SCHEMA = "spikeloom/cost/1"
 
@@ -33,7 +33,6 @@ class Range(NamedTuple):
     high: float
 
 
-Corners = tuple[Facts, Facts, Facts]
 Parts = dict[str, Range]
 
 
@@ -48,13 +47,16 @@ class LayerCost:
     """By action, of one inference."""
     total_pj: Range
     step_ns: Range
-    """One time step of this layer, its stages overlapping."""
+    """One time step of this layer, its stages overlapping where the chip lets them."""
+    stages_ns: Parts
+    """By stage, of one time step."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
     """What one inference costs. Every total is the sum of the parts beside it."""
 
+    preset: str
     steps: int
     samples: int
     """Samples that the activity was measured on; energies are of one."""
@@ -65,81 +67,161 @@ class Cost:
     total_pj: Range
     latency_ns: Parts
     """Clock period, then one time step and one inference, pipelined over layers and sequential."""
+    limited_by: tuple[str, str]
+    """The layer that sets the pace, and its longest stage, at the nominal facts."""
     area_um2: Parts
     total_um2: Range
-    edp_pj_ns: Range
-    """Total energy times pipelined latency of one inference."""
+    utilisation: float
+    """Cells that hold a weight over cells of the occupied crossbars, 0..1."""
+    metrics: Parts
+    """Figures of merit: energy-delay product, operations per energy and time."""
+
+    @property
+    def edp_pj_ns(self) -> Range:
+        return self.metrics["edp_pj_ns"]
+
+    def __str__(self) -> str:
+        return "\n".join(_lines(self))
 
     def as_dict(self) -> dict[str, object]:
         """Return the JSON form."""
         return {
             "schema": SCHEMA,
+            "preset": self.preset,
             "steps": self.steps,
             "samples": self.samples,
             "counts": self.counts,
-            "energy_pj": {**_plain(self.energy_pj), "total": self.total_pj._asdict()},
-            "latency_ns": _plain(self.latency_ns),
-            "area_um2": {**_plain(self.area_um2), "total": self.total_um2._asdict()},
+            "energy_pj": {**plain(self.energy_pj), "total": self.total_pj._asdict()},
+            "latency_ns": plain(self.latency_ns),
+            "limited_by": dict(zip(("layer", "stage"), self.limited_by, strict=True)),
+            "area_um2": {**plain(self.area_um2), "total": self.total_um2._asdict()},
+            "utilisation": self.utilisation,
             "edp_pj_ns": self.edp_pj_ns._asdict(),
+            "metrics": plain(self.metrics),
             "layers": [
                 {
                     "name": layer.name,
                     "counts": layer.counts,
-                    "energy_pj": {**_plain(layer.energy_pj), "total": layer.total_pj._asdict()},
+                    "energy_pj": {**plain(layer.energy_pj), "total": layer.total_pj._asdict()},
                     "step_ns": layer.step_ns._asdict(),
+                    "stages_ns": plain(layer.stages_ns),
                 }
                 for layer in self.layers
             ],
         }
 
-    def __str__(self) -> str:
-        return "\n".join(_lines(self))
 
-
-def cost_of(layers: tuple[Layer, ...], chip: Chip, corners: Corners, activity: Activity) -> Cost:
+def cost_of(
+    layers: tuple[Layer, ...],
+    chip: Chip,
+    corners: Corners,
+    activity: Activity,
+    preset: str = "as-built",
+) -> Cost:
     """Combine counts and facts into the cost of one inference."""
+    area = _parts(corners, lambda facts: areas(layers, chip, facts, activity.steps))
+    total_um2 = sum_of(area.values())
+    sides = [um2**0.5 * 1e-3 for um2 in total_um2]
     costs = tuple(
-        _layer_cost(layers, index, chip, corners, activity) for index in range(len(layers))
+        _layer_cost(layers, index, chip, corners, activity, sides) for index in range(len(layers))
     )
     latency = _parts(corners, lambda facts: latencies(layers, chip, facts, activity.steps))
-    area = _parts(corners, lambda facts: areas(layers, chip, facts))
-    total_um2 = _total(area.values())
-    duration = latency["inference_pipelined"]
     energy = {
-        action: _total(cost.energy_pj[action] for cost in costs) for action in costs[0].energy_pj
+        action: sum_of(cost.energy_pj[action] for cost in costs) for action in costs[0].energy_pj
     }
+    duration = latency["inference_pipelined"]
     energy["leakage"] = Range(*map(leakage_energy, total_um2, duration, corners))
-    total_pj = _total(energy.values())
+    total_pj = sum_of(energy.values())
+    counts = {name: sum(cost.counts[name] for cost in costs) for name in costs[0].counts}
+    slots = sum(slots_of(layer, chip) * _cells(layer, chip) for layer in layers)
     return Cost(
+        preset=preset,
         steps=activity.steps,
         samples=activity.samples,
         layers=costs,
-        counts={name: sum(cost.counts[name] for cost in costs) for name in costs[0].counts},
+        counts=counts,
         energy_pj=energy,
         total_pj=total_pj,
         latency_ns=latency,
+        limited_by=_limit(costs),
         area_um2=area,
         total_um2=total_um2,
-        edp_pj_ns=Range(*(e * t for e, t in zip(total_pj, duration, strict=True))),
+        utilisation=used_cells(layers) / slots if slots else 0.0,
+        metrics=metrics_of(counts, activity.samples, total_pj, latency, total_um2),
     )
 
 
+def _cells(layer: Layer, chip: Chip) -> int:
+    return chip.macros[layer.macro].wordlines * chip.macros[layer.macro].bitlines
+
+
+def metrics_of(
+    counts: dict[str, int], samples: int, total_pj: Range, latency: Parts, total_um2: Range
+) -> Parts:
+    """Return the figures of merit of one inference; one MAC is two operations.
+
+    A ratio is taken at one end of the facts at a time, then put in order.
+    """
+    interval = latency["inference_interval"]
+    operations = 2 * counts["macs"] / samples
+    events = counts["synaptic_operations"] / samples
+    return {
+        "edp_pj_ns": _each(
+            total_pj, latency["inference_pipelined"], lambda pj, ns: pj * ns
+        ),  # energy of an inference times its latency
+        "tops_per_watt": _each(total_pj, interval, lambda pj, ns: operations / pj if pj else 0.0),
+        "tops": _each(total_pj, interval, lambda pj, ns: operations / ns * 1e-3 if ns else 0.0),
+        "tops_per_mm2": _each(
+            total_um2, interval, lambda um2, ns: operations / ns / um2 * 1e3 if um2 and ns else 0.0
+        ),
+        "pj_per_synaptic_operation": _each(
+            total_pj, interval, lambda pj, ns: pj / events if events else 0.0
+        ),
+        "power_mw": _each(total_pj, interval, lambda pj, ns: pj / ns if ns else 0.0),
+    }
+
+
+def _each(first: Range, second: Range, formula: Callable[[float, float], float]) -> Range:
+    low, nominal, high = (formula(a, b) for a, b in zip(first, second, strict=True))
+    return Range(min(low, nominal, high), nominal, max(low, nominal, high))
+
+
+def _limit(costs: tuple[LayerCost, ...]) -> tuple[str, str]:
+    slowest = max(costs, key=lambda cost: cost.step_ns.nominal)
+    stages = slowest.stages_ns
+    return slowest.name, max(stages, key=lambda name: stages[name].nominal)
+
+
 def _layer_cost(
-    layers: tuple[Layer, ...], index: int, chip: Chip, corners: Corners, activity: Activity
+    layers: tuple[Layer, ...],
+    index: int,
+    chip: Chip,
+    corners: Corners,
+    activity: Activity,
+    sides: list[float],
 ) -> LayerCost:
-    layer, events = layers[index], activity.events[index]
+    layer, events, steps = layers[index], activity.events[index], activity.steps
 
     def step(facts: Facts) -> dict[str, float]:
         cycle = cycle_ns(layers, chip, facts)
-        return {"step": layer_time(layer, chip, facts, cycle, pipelined=True)}
+        return {
+            "step": layer_time(layer, chip, facts, cycle, pipelined=True, steps=steps),
+            **layer_stages(layer, chip, facts, cycle, steps),
+        }
 
-    energy = _parts(corners, lambda facts: layer_energy(layer, events, activity, chip, facts))
+    energies = [
+        layer_energy(layer, events, activity, chip, facts, side)
+        for facts, side in zip(corners, sides, strict=True)
+    ]
+    energy = {name: Range(*(found[name] for found in energies)) for name in energies[0]}
+    stages = _parts(corners, step)
     return LayerCost(
         name=layer.name,
         counts=action_counts(layer, events, activity),
         energy_pj=energy,
-        total_pj=_total(energy.values()),
-        step_ns=_parts(corners, step)["step"],
+        total_pj=sum_of(energy.values()),
+        step_ns=stages.pop("step"),
+        stages_ns=stages,
     )
 
 
@@ -148,27 +230,34 @@ def _parts(corners: Corners, formula: Callable[[Facts], dict[str, float]]) -> Pa
     return {name: Range(low[name], nominal[name], high[name]) for name in nominal}
 
 
-def _total(parts: Iterable[Range]) -> Range:
+def sum_of(parts: Iterable[Range]) -> Range:
     held = list(parts)
     return Range(
-        fsum(part.low for part in held),
-        fsum(part.nominal for part in held),
-        fsum(part.high for part in held),
+        total(part.low for part in held),
+        total(part.nominal for part in held),
+        total(part.high for part in held),
     )
 
 
-def _plain(parts: Parts) -> dict[str, dict[str, float]]:
+def plain(parts: Parts) -> dict[str, dict[str, float]]:
     return {name: value._asdict() for name, value in parts.items()}
 
 
 def _lines(cost: Cost) -> Iterable[str]:
     steps = f"{cost.steps} time step{'s' if cost.steps > 1 else ''}"
-    yield f"one inference of {steps}: nominal (low .. high)"
+    yield f"one inference of {steps}, preset {cost.preset}: nominal (low .. high)"
     yield _line("energy", cost.total_pj, 1e-6, "uJ")
     yield _line("latency, pipelined", cost.latency_ns["inference_pipelined"], 1e-3, "us")
     yield _line("latency, sequential", cost.latency_ns["inference_sequential"], 1e-3, "us")
+    yield _line("initiation interval", cost.latency_ns["inference_interval"], 1e-3, "us")
+    layer, stage = cost.limited_by
+    yield f"  {'set by':<24} {_shown(layer)}, {stage}"
     yield _line("area", cost.total_um2, 1e-6, "mm2")
+    yield f"  {'cells used':<24} {100 * cost.utilisation:.3g} %"
     yield _line("energy x latency", cost.edp_pj_ns, 1e-9, "uJ us")
+    yield _line("efficiency, 2 ops a MAC", cost.metrics["tops_per_watt"], 1, "TOPS/W")
+    per_event = cost.metrics["pj_per_synaptic_operation"]
+    yield _line("per synaptic operation", per_event, 1, "pJ")
     yield ""
     yield "energy by action"
     yield from (_line(name, value, 1e-6, "uJ") for name, value in cost.energy_pj.items())
@@ -185,6 +274,9 @@ def _lines(cost: Cost) -> Iterable[str]:
 
 def _line(name: str, value: Range, factor: float, unit: str) -> str:
     low, nominal, high = (f"{number * factor:.4g}" for number in value)
-    # Names come from a model file: what is in them must not drive a terminal.
-    shown = name if name.isprintable() else ascii(name)
-    return f"  {shown:<24} {nominal} {unit} ({low} .. {high})"
+    return f"  {_shown(name):<24} {nominal} {unit} ({low} .. {high})"
+
+
+def _shown(name: str) -> str:
+    """Names come from a model file: what is in them must not drive a terminal."""
+    return name if name.isprintable() else ascii(name)

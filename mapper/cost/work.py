@@ -70,14 +70,18 @@ def crossbar_work(op: CrossbarMvm) -> Tally:
     """Count grid reads, one for each position and bit plane, and the traffic of the input buffer.
 
     Every layer has its own buffer: written once a step, read for each position, and one read
-    serves all column blocks.
+    serves all column blocks. ``fresh_bits`` is what is left of the reads where a line buffer keeps
+    what neighbouring windows share.
     """
     positions = prod(op.positions)
     wordlines = op.groups * op.rows[-1].stop
+    inputs = op.planes * prod(op.x.shape)
     return Tally(
+        macs=positions * op.rows[-1].stop * op.outputs,
         crossbar_reads=op.planes * positions * op.crossbars,
-        buffer_write_bits=op.planes * prod(op.x.shape),
+        buffer_write_bits=inputs,
         buffer_read_bits=op.planes * positions * wordlines,
+        fresh_bits=inputs,
     )
 
 
@@ -92,8 +96,12 @@ def shift_and_add_work(op: ShiftAndAdd, makers: Mapping[str, Op], constants: Con
     work += additions(planes * results * (blocks - 1), total)
     work += shift_additions((planes - 1) * results, total)
     if op.active is not None:  # offset * active: a power of two, so an addition and no product
-        work += additions(planes * blocks * results, width)
-        work += count_active_work(makers[op.active.name])
+        correction = additions(planes * blocks * results, width)
+        correction += count_active_work(makers[op.active.name])
+        work += correction
+        work += Tally(
+            corrections=correction["accumulations"], correction_bits=correction["accumulate_bits"]
+        )
     return work
 
 
@@ -158,8 +166,10 @@ def digital_layer_work(op: Synapse, constants: Constants) -> Tally:
         work += Tally(scale_multiplies=products, scale_multiply_bits=products * inputs * width)
     rows = weight.size // op.result.shape[0] * op.group_count
     work += Tally(
+        macs=products,
         buffer_write_bits=inputs * prod(op.x.shape),
         buffer_read_bits=inputs * positions * rows + products * width,
+        fresh_bits=inputs * prod(op.x.shape) + products * width,
     )
     return work
 

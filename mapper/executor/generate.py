@@ -163,8 +163,10 @@ def _traced(graph: Graph, work: Sequence[Unit]) -> dict[str, str]:
             traced[mvm.partial_sum.name] = "None"
         elif isinstance(mvm, IntegerNeuron) and mvm.spike is not None:
             traced[mvm.spike.name] = "None"
-    rows = {op.partial_sum.name: (op.groups, op.rows[-1].stop) for op in _crossbars(graph)}
-    shapes = {f"{name}.wordlines": repr(shape) for name, shape in rows.items()}
+    shapes = {}
+    for op in _crossbars(graph):
+        shapes[f"{op.partial_sum.name}.wordlines"] = repr((op.groups, op.rows[-1].stop))
+        shapes[f"{op.partial_sum.name}.reads"] = repr((op.groups, len(op.rows)))
     check_distinct((*traced, *shapes))
     return {**traced, **shapes}
 

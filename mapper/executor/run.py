@@ -59,7 +59,8 @@ class Executor:
             What ``mapper.ir.evaluate.evaluate`` returns. With ``trace`` a pair of that and a
             dictionary with, by value name, spikes ``[T, B]`` of inputs and neurons and driven
             wordlines ``[T, B]`` of crossbars (under the partial sum's name); and, under that
-            name with ``.wordlines``, ``[groups, K]`` summed over steps and samples.
+            name with ``.wordlines``, ``[groups, K]`` summed over steps and samples, and with
+            ``.reads``, ``[groups, row blocks]``, the reads in which any was driven.
 
         Raises:
             MappingError: The inputs do not fit the network.

@@ -3,14 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
-from mapper.cost import DENSITY, Cost, Range, estimate
+from mapper.cost import DENSITY, Cost, Range, costs_along, estimate, steps_between, waterfall
 from mapper.ir.core import Graph, Op
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.readout import AdcRead, SenseAmpRead
 from mapper.ir.synapses import Synapse
 from mapper.ir.text import print_op
-from targets import Target
+from targets import DEFAULT_PRESET, Target, load_preset
+
+STEPS = 10
+"""Time steps of the inference that presets are compared on, where no recording says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +55,12 @@ class Report:
     layers: tuple[LayerRow, ...]
     cost: Cost
     density: float
+    steps: int
+    """Time steps of the inference that presets are compared on."""
+    presets: tuple[Cost, ...]
+    """That inference under the preset ``paper`` and under ``physical``."""
+    waterfall: list[dict[str, Any]]
+    """From one to the other, an assumption at a time."""
     source: Mapping[str, str]
     text: tuple[str, ...]
     """The hardware graph, an op a line."""
@@ -72,10 +82,16 @@ def report_of(
     weight_bits: int,
     passes: tuple[tuple[str, bool], ...],
     source: Mapping[str, str],
+    steps: int = STEPS,
 ) -> Report:
     """Gather the report of a fully lowered graph, its cost at the default density."""
-    cost = estimate(graph, target)
+    cost = estimate(graph, target, preset=load_preset(DEFAULT_PRESET))
+    way = steps_between(load_preset("paper"), load_preset("physical"))
+    costs = costs_along(graph, target, DENSITY, steps, way)
     return Report(
+        steps=steps,
+        presets=(costs[0], costs[-1]),
+        waterfall=waterfall(way, costs),
         network=graph.name,
         target=target,
         weight_bits=weight_bits,

@@ -213,17 +213,20 @@ def one_by_one(graph: Graph, inputs: Array) -> Iterator[Events]:
         assert op.encoding is not None
         digits = op.encoding.digits(graph.constants[op.weight.name])
         width = op.outputs // op.groups
-        wordlines = cells = levels = 0
+        wordlines = cells = levels = reads = conversions = 0
         for step in run[op.x.name]:
             driven = driven_wordlines(step, op)
             samples, planes, _, _, places = driven.shape
             for b, plane, place in product(range(samples), range(planes), range(places)):
                 for rows, columns in product(op.rows, op.columns):
                     bits = driven[b, plane, columns.start // width, :, place]
+                    if bits[rows.slice].any():
+                        reads += 1
+                        conversions += len(columns) * len(digits)
                     for row in range(rows.start, rows.stop):
                         if bits[row]:
                             here = digits[:, row, columns.slice]
                             wordlines += 1
                             cells += here.size * op.encoding.bitlines_per_slice
                             levels += int(np.abs(here).sum())
-        yield Events(wordlines, cells, levels)
+        yield Events(wordlines, cells, levels, reads, conversions)

@@ -31,22 +31,26 @@ from tests.cost.networks import (
 def test_every_action_of_a_two_by_two_grid():
     (counted,) = count_layers(two_by_two_grid(), small_target())
     assert counted.work == Work(
+        macs=15,
         crossbar_reads=4,
         conversions=12,  # 2 row blocks, 2 slices, 3 outputs: a pair converts once
         shift_adds=12,
         shift_add_bits=24,  # levels 0 and 1 times 1 and 2: 0..3
         accumulations=3,  # 3 outputs, 2 row blocks
         accumulate_bits=36,  # the accumulator is declared 12 bits wide
+        corrections=0,
+        correction_bits=0,
         scale_multiplies=0,
         scale_multiply_bits=0,
         membrane_updates=3,
         membrane_bits=72,  # 12 bits read and written
         buffer_read_bits=5,
+        fresh_bits=5,
         buffer_write_bits=5,
         hop_bits=5,  # from the corner into the first tile
     )
     # 5 wordlines in 2 column blocks; 5 x 3 weights of 4 cells; 15 of these cells are on.
-    assert counted.full == Events(wordlines=10, cells=60, levels=15)
+    assert counted.full == Events(wordlines=10, cells=60, levels=15, reads=4, conversions=12)
     assert (counted.grid.block_wordlines, counted.grid.block_conversions) == (3, 4)
     assert (counted.name, counted.macro) == ("model.onnx:/fc", "sense-amp-8")
 
@@ -57,7 +61,10 @@ def test_recorded_spikes_drive_their_wordlines():
     spikes = np.array([[[1, 0, 1, 0, 0]], [[0, 0, 0, 0, 1]]])
     activity = activity_of(graph, spikes)
     assert activity == Activity(
-        steps=2, samples=1, events=(Events(wordlines=6, cells=36, levels=11),)
+        steps=2,
+        samples=1,
+        # Step 1 is silent in the second row block, step 2 in the first: 6 conversions each.
+        events=(Events(wordlines=6, cells=36, levels=11, reads=4, conversions=12),),
     )
     (counted,) = count_layers(graph, small_target())
     counts = action_counts(counted, activity.events[0], activity)
@@ -79,6 +86,7 @@ def test_padding_drives_no_wordline():
     assert counted.full.cells == 8 * counted.full.wordlines
     assert counted.work.crossbar_reads == 9 * 2
     assert counted.work.buffer_read_bits == 9 * 9
+    assert counted.work.fresh_bits == 9  # a line buffer would read every pixel once
     assert counted.work.buffer_write_bits == 9
 
 
@@ -105,6 +113,7 @@ def test_an_offset_is_corrected_with_a_count_of_active_rows():
     assert work.conversions == 2 * 4 * 2
     # Row blocks 2 x 1, offset 2 x 2, counting (4 - 1) + (2 - 1) wordlines.
     assert work.accumulations == 2 + 4 + 4
+    assert (work.corrections, work.correction_bits) == (4 + 4, 4 * 9 + 4 * 4)
     # Codes of 5 bits on slices 1, 2, 4, 8 reach 465: 9 bits; accumulator 16; counter 4.
     assert work.accumulate_bits == 2 * 16 + 4 * 9 + 4 * 4
     assert work.shift_add_bits == 16 * 9
@@ -189,7 +198,7 @@ def test_a_layer_on_the_digital_unit():
     graph = network([op, neurons(y)], {"w": np.array([[1, 2, 3, -4], [0, 1, 0, 1]])}, x)
     (counted,) = count_layers(graph, small_target())
     work = counted.work
-    assert (work.crossbar_reads, work.conversions, counted.full) == (0, 0, Events(0, 0, 0))
+    assert (work.crossbar_reads, work.conversions, counted.full) == (0, 0, Events(0, 0, 0, 0, 0))
     assert (work.scale_multiplies, work.scale_multiply_bits) == (8, 8 * 3 * 3)
     assert (work.accumulations, work.accumulate_bits) == (8, 8 * 12)
     assert work.buffer_read_bits == 3 * 4 + 8 * 3  # inputs, and 8 weights of 3 bits
@@ -197,7 +206,7 @@ def test_a_layer_on_the_digital_unit():
     assert counted.stored_bits == 2 * 12 + 2 * 12 + 8 * 3
     assert work.membrane_updates == 2
     activity = activity_of(graph, np.ones((2, 3, 4), np.int64))
-    assert activity == Activity(steps=2, samples=3, events=(Events(0, 0, 0),))
+    assert activity == Activity(steps=2, samples=3, events=(Events(0, 0, 0, 0, 0),))
 
 
 def test_a_digital_convolution_of_spikes_only_adds():
@@ -217,7 +226,7 @@ def test_a_network_without_weights_is_one_layer():
     assert counted.name == "tiny"
     assert (counted.work.membrane_updates, counted.work.membrane_bits) == (6, 144)
     activity = activity_of(graph, np.ones((2, 3, 6), np.int64))
-    assert activity == Activity(steps=2, samples=3, events=(Events(0, 0, 0),))
+    assert activity == Activity(steps=2, samples=3, events=(Events(0, 0, 0, 0, 0),))
     assert estimate(graph, small_target(), activity).counts["membrane_updates"] == 6 * 2 * 3
 
 

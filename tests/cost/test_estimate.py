@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from mapper.cost import Cost, Range, count_layers, estimate
+from mapper.cost.area import layer_area
 from mapper.cost.facts import chip_of, corners_of
-from mapper.cost.model import Chip, Facts, Macro, Part, cycle_ns, latencies, layer_area, layer_time
+from mapper.cost.model import Chip, Facts, Macro, Part
 from mapper.cost.summary import cost_of
+from mapper.cost.timing import cycle_ns, latencies, layer_time
 from mapper.diagnostics import MappingError
 from mapper.ir.core import SPIKE, Span, Value
 from mapper.ir.crossbar import Placement
@@ -50,6 +52,8 @@ CHIP = Chip(
     hop_word_bits=4,
     macros={
         "m": Macro(
+            readout="adc",
+            code_bits=5,
             wordlines=8,
             bitlines=12,
             readouts=3,
@@ -85,6 +89,7 @@ def test_energy_of_every_action_by_hand():
             "buffer_read": 2 * 5 * 1.0,
             "buffer_write": 2 * 5 * 3.0,
             "hop": 2 * 5 * 16.0,
+            "collect": 0.0,
             "leakage": 50.0 * by_hand().total_um2.nominal * 1e-6 * 18 * 1e-3,
         },
         rel=1e-12,  # only the order of additions differs
@@ -102,6 +107,7 @@ def test_latency_by_hand():
         "cycle": 2.0,
         "step_pipelined": 9.0,
         "step_sequential": sequential,
+        "inference_interval": 18.0,
         "inference_pipelined": 18.0,
         "inference_sequential": 2 * sequential,
     }

@@ -49,6 +49,7 @@ def test_the_trace_of_the_grid():
         "fc.spike": [[2], [1]],
         "fc.sum": [[2], [1]],
         "fc.sum.wordlines": [[1, 0, 1, 0, 1]],
+        "fc.sum.reads": [[1, 1]],
     }
 
 
@@ -121,6 +122,17 @@ CHANGES = [
         f"array 'fc.sum.wordlines' counts {2**64 - 1} at [0, 2], at most 2 are possible in 2x1 "
         "time steps and samples",
     ),
+    ("fc.sum.reads", np.array([[1]]), "array 'fc.sum.reads' is [1, 1], expected [1, 2]"),
+    (
+        "fc.sum.reads",
+        np.array([[1, 0]]),  # but wordline 4 was driven once
+        "array 'fc.sum.reads' counts 0 at [0, 1], its wordlines allow 1..1",
+    ),
+    (
+        "fc.sum.reads",
+        np.array([[3, 1]]),  # two steps, and wordlines 0 and 2 in them
+        "array 'fc.sum.reads' counts 3 at [0, 0], its wordlines allow 1..2",
+    ),
 ]
 
 
@@ -130,7 +142,7 @@ def test_a_changed_array_is_refused(name: str, array: Array, message: str):
     assert complaints(graph, traced(graph, SPIKES) | {name: array}) == [message]
 
 
-@pytest.mark.parametrize("name", ["x", "fc.sum", "fc.sum.wordlines", "fc.spike"])
+@pytest.mark.parametrize("name", ["x", "fc.sum", "fc.sum.wordlines", "fc.sum.reads", "fc.spike"])
 def test_a_missing_array_is_refused(name: str):
     graph = two_by_two_grid()
     trace = traced(graph, SPIKES)
@@ -144,6 +156,7 @@ def test_all_problems_are_reported_together():
         "the trace has no array 'fc.spike'",
         "the trace has no array 'fc.sum'",
         "the trace has no array 'fc.sum.wordlines'",
+        "the trace has no array 'fc.sum.reads'",
     ]
 
 
@@ -171,4 +184,4 @@ def test_any_integers_and_further_arrays_will_do():
     graph = two_by_two_grid()
     trace = {name: array.astype(np.uint8) for name, array in traced(graph, SPIKES).items()}
     activity = measure(graph, trace | {"labels": np.array([0.5])})
-    assert activity == Activity(steps=2, samples=1, events=(Events(6, 36, 11),))
+    assert activity == Activity(steps=2, samples=1, events=(Events(6, 36, 11, 4, 12),))

@@ -1,0 +1,59 @@
+"""What the layers of a network occupy. Standard library only."""
+
+from math import ceil
+
+from mapper.cost.arith import largest, total
+from mapper.cost.model import Chip, Facts, Layer, extra_bits, slots_of
+
+
+def layer_area(layer: Layer, chip: Chip, facts: Facts, steps: int = 1) -> dict[str, float]:
+    """Return um2 by block: whole crossbars, whether their cells are used or not.
+
+    One shift-adder a readout; an adder tree, a scale multiplier and a neuron unit for each
+    output that is ready at the same time. ``steps`` of an inference matter where they are bits.
+    """
+    grid, macro = layer.grid, chip.macros[layer.macro]
+    crossbars = slots_of(layer, chip)
+    readouts = crossbars * macro.readouts
+    lanes = max(grid.copies, 1) * ceil(layer.outputs / macro.columns_per_readout)
+    adders = lanes * (1 if layer.digital_rows else max(grid.row_blocks - 1, 0))
+    multipliers = lanes if layer.work.scale_multiplies else 0
+    neurons = lanes if layer.work.membrane_updates and chip.neurons else 0
+    wider = extra_bits(chip, steps)
+    shift_add_bits = (layer.shift_add_width + wider) * bool(layer.shift_add_width)
+    return {
+        "cells": crossbars * macro.wordlines * macro.bitlines * facts.cell_um2,
+        "wordline_drivers": crossbars * macro.wordlines * facts.wordline_drive.um2,
+        "readouts": readouts * macro.comparators * facts.readouts[layer.macro].um2,
+        "shift_adders": readouts * shift_add_bits * facts.shift_add.um2,
+        "adders": adders * (layer.accumulate_width + wider) * facts.accumulate.um2,
+        "multipliers": multipliers * layer.accumulate_width * facts.scale_multiply.um2,
+        "neurons": neurons * facts.membrane_update.um2,
+        "memory": stored_bits(layer, chip, steps) * facts.buffer_read.um2,
+    }
+
+
+def stored_bits(layer: Layer, chip: Chip, steps: int) -> int:
+    """Count the bits in memory: where time steps are bits, all of an input and not two of them."""
+    stored = layer.stored_bits
+    if chip.steps_as_bits:
+        stored += (steps - 2) * layer.input_bits
+    return stored if chip.neurons else stored - layer.work.membrane_bits // 2
+
+
+def areas(layers: tuple[Layer, ...], chip: Chip, facts: Facts, steps: int = 1) -> dict[str, float]:
+    """Return um2 by block of what the layers occupy; of several rounds, the larger one counts."""
+    rounds = sorted({layer.round for layer in layers})
+    totals = [_round_area(layers, which, chip, facts, steps) for which in rounds]
+    return {block: largest(area[block] for area in totals) for block in totals[0]}
+
+
+def _round_area(
+    layers: tuple[Layer, ...], which: int, chip: Chip, facts: Facts, steps: int
+) -> dict[str, float]:
+    present = [layer for layer in layers if layer.round == which]
+    blocks = [layer_area(layer, chip, facts, steps) for layer in present]
+    area = {name: total(block[name] for block in blocks) for name in blocks[0]}
+    crossbars = sum(slots_of(layer, chip) for layer in present)
+    area["routers"] = ceil(crossbars / chip.crossbars_per_tile) * facts.hop.um2
+    return area

@@ -1,0 +1,115 @@
+"""What a layer's actions cost in energy. Standard library only, as ``mapper.cost.model``.
+
+No formula falls when a fact rises, so the facts at their low ends give a lower bound and at their
+high ends an upper bound.
+"""
+
+from mapper.cost.arith import smaller
+from mapper.cost.model import (
+    Activity,
+    Chip,
+    Events,
+    Facts,
+    Hierarchy,
+    Layer,
+    Macro,
+    Part,
+    collected_results,
+    extra_bits,
+    moved_bits,
+)
+
+
+def layer_energy(
+    layer: Layer, events: Events, activity: Activity, chip: Chip, facts: Facts, side_mm: float
+) -> dict[str, float]:
+    """Return pJ by action, of all time steps of one sample, on a chip ``side_mm`` wide."""
+    macro, readout = chip.macros[layer.macro], facts.readouts[layer.macro]
+    work, steps = layer.work, activity.steps
+    runs = steps * activity.samples
+    heard = events.conversions if chip.gated else work.conversions * runs
+    share = heard / (work.conversions * runs) if work.conversions else 1.0
+    driven_cells = events.wordlines * macro.bitlines / activity.samples
+    memory = facts.buffer_read.pj + facts.buffer_write.pj
+    wider = extra_bits(chip, steps)
+    shift_add_bits = (work.shift_add_bits + work.shift_adds * wider) * share
+    shift_add_pj = facts.shift_add.pj + macro.code_bits * facts.code_bit_pj
+    accumulate_bits = work.accumulate_bits - work.correction_bits
+    accumulate_bits += (work.accumulations - work.corrections) * wider
+    accumulate_bits += chip.corrections * work.correction_bits
+    return {
+        "cells": cell_energy(layer, events, chip, facts) / activity.samples,
+        "wordline_drive": driven_cells * facts.wordline_drive.pj,
+        "readout": heard / activity.samples * macro.comparators * conversion_pj(readout, macro),
+        "shift_add": shift_add_bits * steps * shift_add_pj,
+        "accumulate": accumulate_bits * steps * facts.accumulate.pj,
+        "scale_multiply": work.scale_multiply_bits * steps * facts.scale_multiply.pj,
+        "membrane_update": chip.neurons * work.membrane_updates * steps * facts.membrane_update.pj,
+        # Half of the bits are read, half are written.
+        "membrane_memory": chip.neurons * work.membrane_bits * steps * memory / 2,
+        **_traffic(layer, chip, facts, steps, side_mm),
+    }
+
+
+def _traffic(
+    layer: Layer, chip: Chip, facts: Facts, steps: int, side_mm: float
+) -> dict[str, float]:
+    work = layer.work
+    if chip.hierarchy is None:
+        return {
+            "buffer_read": work.buffer_read_bits * steps * facts.buffer_read.pj,
+            "buffer_write": work.buffer_write_bits * steps * facts.buffer_write.pj,
+            "hop": work.hop_bits * steps * facts.hop.pj,
+            "collect": 0.0,
+        }
+    results = layer.positions * layer.outputs
+    return {
+        "buffer_read": work.buffer_read_bits * steps * facts.buffer_read.pj,
+        "buffer_write": results * steps * facts.buffer_write.pj,
+        "hop": moved_bits(layer) * steps * chip.hierarchy.wire_pj_per_bit_mm * side_mm,
+        "collect": _collect(layer, chip, chip.hierarchy, steps),
+    }
+
+
+def _collect(layer: Layer, chip: Chip, hierarchy: Hierarchy, steps: int) -> float:
+    """Return pJ of moving the tiles' results, not yet spikes, to the chip's accumulator."""
+    width = layer.accumulate_width + extra_bits(chip, steps)
+    bits = collected_results(layer, chip, steps) * width
+    return bits * steps * layer.grid.copies * hierarchy.collect_pj_per_bit
+
+
+def conversion_pj(readout: Part, macro: Macro) -> float:
+    """Return the energy of one conversion, without that of the cells."""
+    if not readout.wordline_ns:
+        return readout.pj
+    return readout.pj * conducting_ns(readout, macro) / readout.ns
+
+
+def conducting_ns(readout: Part, macro: Macro) -> float:
+    """Return how long a conversion keeps its bitline conducting."""
+    if not readout.wordline_ns:
+        return readout.ns
+    return smaller(readout.ns, readout.wordline_ns / macro.wordlines)
+
+
+def cell_energy(layer: Layer, events: Events, chip: Chip, facts: Facts) -> float:
+    """Return V^2 G t of all cells on driven wordlines: while the line settles and is read.
+
+    A cell at level ``u`` has the conductance between off and on at ``u / top_level``. A replica
+    column has one cell a wordline, half as conductive as a cell that is on.
+    """
+    macro, readout = chip.macros[layer.macro], facts.readouts[layer.macro]
+    duration_ns = facts.wordline_drive.ns + conducting_ns(readout, macro)
+    on = events.levels / macro.top_level
+    off = events.cells - on
+    if layer.grid.half_active and chip.corrections:
+        on += events.wordlines / 2
+    siemens = (on * facts.on_conductance_us + off * facts.off_conductance_us) * 1e-6
+    watts = facts.read_voltage_v**2 * siemens
+    return watts * duration_ns * 1e3  # W ns = 1000 pJ
+
+
+def leakage_energy(area_um2: float, duration_ns: float, facts: Facts) -> float:
+    """Return pJ that the occupied area draws while an inference lasts."""
+    microwatts = facts.leakage_uw_per_mm2 * area_um2 * 1e-6
+    return microwatts * duration_ns * 1e-3  # uW ns = 0.001 pJ

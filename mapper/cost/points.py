@@ -1,0 +1,153 @@
+"""Change component facts, and evaluate many design points at once. Standard library only.
+
+A value may be a number, or an array with one element a design point: the formulas take both.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+from mapper.cost.area import areas
+from mapper.cost.arith import total
+from mapper.cost.energy import layer_energy, leakage_energy
+from mapper.cost.model import Activity, Chip, Facts, Layer, Part
+from mapper.cost.scaling import (
+    analogue_energy_factor,
+    digital_area_factor,
+    digital_energy_factor,
+)
+from mapper.cost.timing import latencies
+
+FIELDS = {"energy_pj": "pj", "latency_ns": "ns", "area_um2": "um2"}
+"""What a component library calls the fields of ``Part``."""
+
+PLAIN = {
+    "cell.read_voltage_v": "read_voltage_v",
+    "cell.on_conductance_us": "on_conductance_us",
+    "cell.off_conductance_us": "off_conductance_us",
+    "cell.area_um2": "cell_um2",
+    "shift_add.code_bit_pj": "code_bit_pj",
+    "leakage.power_uw_per_mm2": "leakage_uw_per_mm2",
+}
+"""Keys whose facts are one number."""
+
+READOUTS = ("adc", "sense_amp")
+DIGITAL = (
+    "shift_add",
+    "accumulate",
+    "scale_multiply",
+    "membrane_update",
+    "buffer_read",
+    "buffer_write",
+    "hop",
+)
+
+SUPPLIES_V = {
+    130: 1.3,
+    90: 1.2,
+    65: 1.1,
+    45: 1.0,
+    32: 0.9,
+    20: 0.9,
+    16: 0.8,
+    14: 0.8,
+    10: 0.75,
+    7: 0.7,
+}
+"""Supply that a node in nm is taken to have where nobody says; an assumption."""
+
+Origins = dict[str, tuple[float, float]]
+"""Node in nm and supply in V of each part; readouts by macro kind."""
+
+
+def setting_keys() -> tuple[str, ...]:
+    """List what ``changed`` takes, in the words of a component library."""
+    parts = ("wordline_drive", *READOUTS, *DIGITAL)
+    return (*PLAIN, *(f"{part}.{name}" for part in parts for name in FIELDS))
+
+
+def changed(facts: Facts, chip: Chip, key: str, value: float) -> Facts:
+    """Return facts with one constant changed; ``adc`` and ``sense_amp`` mean all macros with one.
+
+    Raises:
+        ValueError: for a key that ``setting_keys`` does not list.
+    """
+    if key not in setting_keys():
+        raise ValueError(f"no constant is named {key!r}; they are {', '.join(setting_keys())}")
+    if key in PLAIN:
+        plain: dict[str, Any] = {PLAIN[key]: value}
+        return replace(facts, **plain)
+    part, _, name = key.partition(".")
+    change: dict[str, Any] = {FIELDS[name]: value}
+    if part not in READOUTS:
+        held: dict[str, Any] = {part: getattr(facts, part)._replace(**change)}
+        return replace(facts, **held)
+    readouts = {
+        macro: found._replace(**change) if chip.macros[macro].readout == part else found
+        for macro, found in facts.readouts.items()
+    }
+    return replace(facts, readouts=readouts)
+
+
+def supply_of(node_nm: float) -> float:
+    """Return the assumed supply of a node, linear between those of the table."""
+    below = max((node for node in SUPPLIES_V if node <= node_nm), default=min(SUPPLIES_V))
+    above = min((node for node in SUPPLIES_V if node >= node_nm), default=max(SUPPLIES_V))
+    if below == above:
+        return SUPPLIES_V[below]
+    share = (node_nm - below) / (above - below)
+    return SUPPLIES_V[below] + share * (SUPPLIES_V[above] - SUPPLIES_V[below])
+
+
+def at_node(facts: Facts, origins: Origins, node_nm: float, voltage_v: float) -> Facts:
+    """Bring facts to another node and supply.
+
+    Digital parts scale in energy and area, readouts and wordline drivers in energy alone. Cells,
+    latencies and leakage stay: a resistive cell draws ``V^2 G t`` whatever the node.
+
+    Raises:
+        ScalingError: where the node or the supply is outside of what is known.
+    """
+
+    def digital(name: str) -> Part:
+        part, (node, supply) = getattr(facts, name), origins[name]
+        factor = digital_energy_factor(node, supply, node_nm, voltage_v)
+        area = digital_area_factor(node, node_nm)
+        return Part(part.pj * factor, part.ns, part.um2 * area, part.wordline_ns)
+
+    def analogue(part: Part, name: str) -> Part:
+        node, supply = origins[name]
+        return part._replace(pj=part.pj * analogue_energy_factor(node, supply, node_nm, voltage_v))
+
+    node, supply = origins["shift_add"]
+    factor = digital_energy_factor(node, supply, node_nm, voltage_v)
+    scaled: dict[str, Any] = {name: digital(name) for name in DIGITAL}
+    return replace(
+        facts,
+        **scaled,
+        code_bit_pj=facts.code_bit_pj * factor,
+        wordline_drive=analogue(facts.wordline_drive, "wordline_drive"),
+        readouts={name: analogue(part, name) for name, part in facts.readouts.items()},
+    )
+
+
+def totals(
+    layers: tuple[Layer, ...], chip: Chip, facts: Facts, activity: Activity
+) -> dict[str, float]:
+    """Return the totals of one inference, at one set of facts or at many at once."""
+    steps = activity.steps
+    area = total(areas(layers, chip, facts, steps).values())
+    times = latencies(layers, chip, facts, steps)
+    side = area**0.5 * 1e-3
+    energies = [
+        total(layer_energy(layer, events, activity, chip, facts, side).values())
+        for layer, events in zip(layers, activity.events, strict=True)
+    ]
+    duration = times["inference_pipelined"]
+    energy = total([*energies, leakage_energy(area, duration, facts)])
+    return {
+        "energy_pj": energy,
+        "latency_ns": duration,
+        "interval_ns": times["inference_interval"],
+        "area_um2": area,
+        "edp_pj_ns": energy * duration,
+    }

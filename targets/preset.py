@@ -1,0 +1,73 @@
+"""Presets: what an estimate assumes of a chip beyond the facts of its target file.
+
+A preset is a TOML file of assumptions. It changes no mapping and no count, only what is charged,
+and how fast the parts are taken to run.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from targets.fields import Bounds, Name, Positive, Text
+from targets.library import Library
+
+Wire = Annotated[float, Bounds(0.0, 1e6)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hierarchy:
+    """A chip whose layers all fetch from one buffer, through one tree of wires.
+
+    A table without intervals: these numbers describe one simulated chip, not what is published of
+    many.
+    """
+
+    buffer_bits: Positive
+    """That the chip's buffer gives or takes in a cycle."""
+    bus_bits_per_wordline: Positive
+    """Width of the tree, for each wordline of a crossbar."""
+    local_bits: Positive
+    """That a tile's own buffer gives its crossbars in a cycle."""
+    collect_cycles: Positive
+    """In which the chip's accumulator takes one word of results of one tile."""
+    wire_pj_per_bit_mm: Wire
+    """Of the tree, times the side of the chip."""
+    collect_pj_per_bit: Wire
+    """Of a result on its way to the chip's accumulator, for each copy that its layer has."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preset:
+    """The assumptions of one estimate. ``mapper.cost`` gives each its formula."""
+
+    name: Name
+    summary: Text
+    provenance: Text
+    activity: Literal["random", "measured"]
+    """Random input bits of density ``0.5 (T - 1) / T``, or what a run or the user says."""
+    adc: Literal["flash", "sar", "as-built"]
+    """How an ADC of the target is made; ``as-built`` keeps the target's."""
+    clock: Literal["sensing-set", "decoupled", "as-built"]
+    steps_as_bits: bool
+    overlap: bool
+    neurons: bool
+    corrections: bool
+    components: Library | None = None
+    """Component facts that replace the target's."""
+    hierarchy: Hierarchy | None = None
+    """None: a buffer in every tile, and a mesh between tiles."""
+
+
+DEFAULT_PRESET = "physical"
+
+AS_BUILT = Preset(
+    name="as-built",
+    summary="what the target file says, everything charged",
+    provenance="the target",
+    activity="measured",
+    adc="as-built",
+    clock="as-built",
+    steps_as_bits=False,
+    overlap=True,
+    neurons=True,
+    corrections=True,
+)
