@@ -127,8 +127,8 @@ def _against_runtime(
     found: Mapping[str, Array],
 ) -> Ring:
     states = {s.read.name: s.output for s in imported.graph.states}
-    steps, batch = next(iter(inputs.values())).shape[:2]
-    if reason := sequence.runs(imported, steps):
+    batch = next(iter(inputs.values())).shape[1]
+    if reason := sequence.runs(imported, inputs):
         return Ring(name=REFERENCE, status="skipped", reason=reason)
     try:
         if imported.readouts:

@@ -99,6 +99,10 @@ class TimeFormError(Exception):
         self.reason, self.loc, self.help = reason, loc, help
 
 
+class NotShownError(TimeFormError):
+    """No image without a time axis is read by one time step after the other."""
+
+
 @dataclass(eq=False)
 class Tape:
     """Nodes in order of execution; every one is there once."""
