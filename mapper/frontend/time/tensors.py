@@ -159,11 +159,24 @@ class Tape:
             )
         return Slot(name or f"t{self._count}", tuple(shape), kind, self._count)
 
-    def emit(self, proto: NodeProto, inputs: Sequence[Part | None]) -> tuple[Part, ...]:
-        """Add a node, or return what an equal one gave; what is known is computed."""
+    def emit(
+        self,
+        proto: NodeProto,
+        inputs: Sequence[Part | None],
+        facts: Sequence[tuple[Shape, int]] | None = None,
+    ) -> tuple[Part, ...]:
+        """Add a node, or return what an equal one gave; what is known is computed.
+
+        Args:
+            proto: Operator and attributes.
+            inputs: What it reads.
+            facts: Shapes and element types of its results, where ONNX does not know them.
+        """
         mark = mark_of(proto)
         key = (mark, tuple(inputs))
         if key not in self._seen:
+            if facts is not None:
+                self._inferred[mark, tuple(_facts(part) for part in inputs)] = list(facts)
             self._seen[key] = tuple(self._made(proto, mark, inputs))
         return self._seen[key]
 
@@ -185,7 +198,8 @@ class Tape:
     def _made(
         self, proto: NodeProto, mark: tuple[object, ...], inputs: Sequence[Part | None]
     ) -> Iterator[Part]:
-        if all(part is None or isinstance(part, Known) for part in inputs) and not is_random(proto):
+        known = all(part is None or isinstance(part, Known) for part in inputs)
+        if known and proto.domain in ("", "ai.onnx") and not is_random(proto):
             yield from self._computed(proto, inputs)
             return
         if proto.op_type == "Mul" and (zeros := self._annulled(inputs)) is not None:
