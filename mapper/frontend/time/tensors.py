@@ -21,6 +21,7 @@ from mapper.frontend.inline import MAX_NODES
 from mapper.ir.core import Array
 
 Shape = tuple[int, ...]
+LAYERS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 MAX_SHAPE_VALUES = 64
 """Integer constants up to this size may say a shape, and take part in working shapes out."""
 
@@ -172,6 +173,8 @@ class Tape:
             inputs: What it reads.
             facts: Shapes and element types of its results, where ONNX does not know them.
         """
+        if proto.op_type in LAYERS:
+            inputs = [self._fed(part, proto) for part in inputs]
         mark = mark_of(proto)
         key = (mark, tuple(inputs))
         if key not in self._seen:
@@ -194,6 +197,17 @@ class Tape:
             return self.known(part.array.reshape(shape), part.name)
         target = self.known(np.asarray(shape, dtype=np.int64))
         return self.one("Reshape", [part, target], like)
+
+    def _fed(self, part: Part | None, proto: NodeProto) -> Part | None:
+        """Return what a layer reads as a tensor of its own.
+
+        A spike that is fed back and the same spike in a reset are then told apart, as they are
+        where a library computes them twice.
+        """
+        maker = self.maker.get(part) if isinstance(part, Slot) else None
+        if maker is None or maker.proto.op_type not in ("Cast", "Mul", "Where"):
+            return part
+        return self.one("Identity", [part], proto)
 
     def _made(
         self, proto: NodeProto, mark: tuple[object, ...], inputs: Sequence[Part | None]
