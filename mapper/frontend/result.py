@@ -22,17 +22,21 @@ class Port:
     """The axis of ``model_shape`` that is the batch; None if the model has none."""
     time_axis: int | None = None
     """The axis of ``model_shape`` that is time, in a model of many time steps."""
+    shown: bool = False
+    """An image without a time axis, in a model of many time steps that all read it."""
 
     def to_graph(self, array: Array) -> Array:
         """Turn an array of the model into one of the graph.
 
         Args:
             array: ``[T, *model shape]`` of a port of one step; ``[*model shape]`` with any number
-                of time steps of one that has a time axis.
+                of time steps of one that has a time axis; ``[*model shape]`` of an image.
 
         Returns:
-            ``[T, B, *graph shape]``.
+            ``[T, B, *graph shape]``, T = 1 for an image.
         """
+        if self.shown and array.ndim == len(self.model_shape):
+            array = array[None]
         if self.time_axis is not None:
             array = np.moveaxis(array, self.time_axis, 0)
         batch = self._batch(array)
@@ -45,7 +49,12 @@ class Port:
         return int(array.shape[self.batch_axis + (self.time_axis is None or late)])
 
     def to_model(self, array: Array) -> Array:
-        """Turn an array of the graph ``[T, B, *graph shape]`` back into one of the model."""
+        """Turn an array of the graph ``[T, B, *graph shape]`` back into one of the model.
+
+        Of an image, which must be the same in all steps, that is the first step.
+        """
+        if self.shown:
+            return array[0] if self.batch_axis == 0 else array[0].reshape(self.model_shape)
         if self.time_axis is None:
             if self.batch_axis is not None:
                 return array

@@ -132,8 +132,8 @@ def _against_runtime(
     found: Mapping[str, Array],
 ) -> Ring:
     states = imported.fed_back
-    steps, batch = next(iter(inputs.values())).shape[:2]
-    if reason := sequence.runs(imported, steps):
+    batch = next(iter(inputs.values())).shape[1]
+    if reason := sequence.runs(imported, inputs):
         return Ring(name=REFERENCE, status="skipped", reason=reason)
     starts = initial_states(imported.graph, batch, initial)
     initial = {name: array for name, array in starts.items() if name in states}

@@ -20,6 +20,8 @@ _REDUCED: dict[str, Callable[[Array], Array]] = {
 def own_inputs(imported: Imported, arrays: Mapping[str, Array], where: str) -> dict[str, Array]:
     """Return a recording's inputs ``[T, B, *shape]``, given in the model's own shapes.
 
+    An image is repeated for all time steps; with a first axis of its own, it is one of each step.
+
     Raises:
         MappingError: ``input-name`` or ``input-shape``, all problems together.
     """
@@ -43,19 +45,35 @@ def own_inputs(imported: Imported, arrays: Mapping[str, Array], where: str) -> d
                     code="input-shape",
                     message=f"input {value.name!r} has shape {array.shape}, expected {_dims(port)}",
                     loc=where,
-                    help="T time steps and B samples, on the axes that the model has for them",
+                    help=_advice(port),
                 )
             )
         else:
             found[value.name] = port.to_graph(array)
     if problems:
         raise MappingError(problems)
+    found = _repeated(imported, found)
     if len({array.shape[:2] for array in found.values()}) > 1:
         raise refuse("input-shape", "inputs disagree on time steps and samples", loc=where)
     return found
 
 
+def _advice(port: Port) -> str:
+    if port.shown:
+        return "the image, which is repeated for every time step, or T images along a first axis"
+    return "T time steps and B samples, on the axes that the model has for them"
+
+
+def _repeated(imported: Imported, found: Mapping[str, Array]) -> dict[str, Array]:
+    """Repeat images for as many steps as the other inputs, or else the file, have."""
+    images = {n for n, a in found.items() if imported.port(n).shown and len(a) == 1}
+    steps = next((len(a) for n, a in found.items() if n not in images), imported.steps)
+    return {n: a.repeat(steps, axis=0) if n in images else a for n, a in found.items()}
+
+
 def _matches(port: Port, shape: tuple[int, ...]) -> bool:
+    if port.shown and len(shape) == len(port.model_shape) + 1 and shape[0] >= 1:
+        shape = shape[1:]
     free = (port.time_axis, port.batch_axis)
     return len(shape) == len(port.model_shape) and all(
         n >= 1 and (n == wanted or k in free)
@@ -114,8 +132,12 @@ def in_graph(imported: Imported, name: str, array: Array) -> Array:
     return array.reshape(1, batch, *port.graph_shape)
 
 
-def runs(imported: Imported, steps: int) -> str:
-    """Say why the model's file cannot run a recording of so many steps; empty if it can."""
+def runs(imported: Imported, inputs: Mapping[str, Array]) -> str:
+    """Say why the model's file cannot run a recording ``[T, B, *shape]``; empty if it can."""
+    steps = len(next(iter(inputs.values())))
+    for name, array in inputs.items():
+        if imported.port(name).shown and (array != array[:1]).any():
+            return f"the file reads one {name!r} in all steps, the recording changes it"
     if imported.steps in (0, steps):
         return ""
     return f"the file holds {imported.steps} time steps, the recording {steps}"

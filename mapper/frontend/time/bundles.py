@@ -8,7 +8,7 @@ import numpy as np
 from onnx import NodeProto
 
 from mapper.frontend.fold import ELEMENTWISE
-from mapper.frontend.time import moving, picking
+from mapper.frontend.time import moving, operators, picking
 from mapper.frontend.time.graded import simplified
 from mapper.frontend.time.parts import (
     Inputs,
@@ -46,6 +46,8 @@ REDUCED = {"ReduceSum": "Sum", "ReduceMean": "Mean", "ReduceMax": "Max", "Reduce
 
 def applied(tape: Tape, proto: NodeProto, inputs: Inputs) -> list[Single]:
     """Return the results of a node that has no subgraph and no sequence."""
+    if operators.is_neuron(proto):
+        return operators.stepped(tape, proto, inputs)
     if proto.op_type == "Constant" or all(i is None or isinstance(i, Known) for i in inputs):
         return list(tape.emit(proto, [i for i in inputs if not isinstance(i, Bundle)]))
     if proto.op_type in ("Shape", "Size"):

@@ -32,6 +32,18 @@ class Clock:
     """The time axis of each input that has one."""
     length: int
     """Time steps."""
+    shown: frozenset[str] = frozenset()
+    """Images: inputs without a time axis that every step reads."""
+
+    def step_shape(self, name: str, shape: Shape) -> Shape:
+        """Return the shape in which one step reads its part of an input."""
+        return shape if name in self.shown else step_shape(shape, self.axes[name])
+
+
+def step_shape(shape: Shape, axis: int) -> Shape:
+    """Return the shape of one step without its time axis, if a batch axis is left."""
+    inner = (*shape[:axis], *shape[axis + 1 :])
+    return inner if inner[:1] == (1,) else shape
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)

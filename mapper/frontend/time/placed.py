@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 
 from mapper.frontend.result import Imported, Port
+from mapper.frontend.time.flatten import step_shape
 from mapper.frontend.time.sequence import Sequence
-from mapper.frontend.time.step import step_shape
 from mapper.ir.core import Array, Const, Graph, IntType, Scalar, State
 
 
@@ -18,6 +18,7 @@ def in_time(found: Imported, reading: Sequence) -> Imported:
         graph=_started(found.graph, reading.step.starts),
         time_form=reading.form,
         ports=tuple(_ports(found, reading)),
+        notes=(*found.notes, *(_shown_note(name, reading) for name in sorted(reading.clock.shown))),
         readouts=reading.step.readouts,
         steps=0 if reading.open else reading.clock.length,
     )
@@ -44,6 +45,13 @@ def _state(state: State, starts: Mapping[str, Array], constants: dict[str, Array
     return replace(state, initial=initial)
 
 
+def _shown_note(name: str, reading: Sequence) -> str:
+    return (
+        f"{name!r} has no time axis: each of the {reading.clock.length} time steps of the file "
+        "reads all of it"
+    )
+
+
 def _ports(found: Imported, reading: Sequence) -> Iterator[Port]:
     for port in found.ports:
         axis = reading.clock.axes.get(port.name)
@@ -51,7 +59,7 @@ def _ports(found: Imported, reading: Sequence) -> Iterator[Port]:
         if axis is not None:
             yield _timed(port, reading.shapes[port.name], axis)
         elif readout is None:
-            yield port
+            yield replace(port, shown=port.name in reading.clock.shown)
         elif readout.axis is not None:
             yield _timed(port, readout.shape, readout.axis)
         else:

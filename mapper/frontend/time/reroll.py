@@ -76,9 +76,16 @@ def _boundaries(
     if columns and len(slots) == len(before):
         yield slots, [a for a in after if isinstance(a, Slot)]
     if length < 3:
+        if not slots:
+            raise TimeFormError(
+                "two time steps, the first of them folded, do not tell how a step goes on",
+                help="export three time steps or more",
+            )
         return
     roots = [part for want in wants for part in want.parts if isinstance(part, Slot)]
     steps = live_steps(tape, roots)
+    if length == 3:
+        yield from _compared(tape, steps, wants)
     yield from _cuts(tape, steps, length - 2)
     if length > 4:
         # An exporter leaves out what the last step computes for nobody: look one step earlier.
@@ -86,6 +93,28 @@ def _boundaries(
             onward = Translation(tape, dict(zip(early, late, strict=False)), length - 3, 1)
             last = [onward.of(slot) for slot in late]
             yield late, [slot for slot in last if isinstance(slot, Slot)]
+
+
+def _compared(
+    tape: Tape, steps: Sequence[Step], wants: Sequence[Wanted]
+) -> Iterator[tuple[list[Slot], list[Slot]]]:
+    """Yield the states before the last of three steps, and what stands for them a step earlier.
+
+    The first boundary tells nothing, for the first step is folded.
+    """
+    last = Past(steps, levels_of(tape), 2)
+    state = last.cut()
+    if state is None:
+        yield [], []
+        return
+    pins = last.pinned(state)
+    roots = [(want.parts[-1], want.parts[-2]) for want in wants if len(want.parts) > 1]
+    for after in ([last.cut(pins)] if pins else []) + [state]:
+        other = match(tape, roots, frozenset(after or ()), -1).other
+        before = [other.get(slot) for slot in after or ()]
+        slots = [slot for slot in before if isinstance(slot, Slot)]
+        if after and len(slots) == len(after):
+            yield slots, after
 
 
 def _cuts(

@@ -13,19 +13,17 @@ from mapper.frontend.time.flatten import Clock, lay_out
 from mapper.frontend.time.loops import SEQUENCES
 from mapper.frontend.time.refusals import many_steps
 from mapper.frontend.time.reroll import rolled
+from mapper.frontend.time.shown import shown
 from mapper.frontend.time.start import started
 from mapper.frontend.time.step import Readout, StepModel, one_step
-from mapper.frontend.time.tensors import Shape, TimeFormError
+from mapper.frontend.time.tensors import NotShownError, Shape, TimeFormError
 
 OPEN_LENGTH = 7
 """Time steps that a model is laid out for where it leaves their number open.
 
 A sum that is divided by it is a mean; by chance no model divides by seven.
 """
-_HELP = (
-    "export one time step with its state as inputs and outputs; "
-    "an image that is shown in every step needs a time axis of its own"
-)
+_HELP = "export one time step with its state as inputs and outputs"
 _PICKING = frozenset({"Gather", "Slice", "Split", *SEQUENCES, "Loop", "Scan"})
 
 
@@ -57,7 +55,8 @@ def sequences(model: ModelProto, path: Path) -> Iterator[Sequence]:
                 found = True
                 yield reading
         except TimeFormError as error:
-            first = first or error
+            known_image = not clock.axes and not isinstance(error, NotShownError)
+            first = error if known_image else first or error
     if not found:
         raise _refusal(first, path)
 
@@ -77,6 +76,9 @@ def _readings(
     model: ModelProto, path: Path, clock: Clock, shapes: Mapping[str, Shape]
 ) -> Iterator[Sequence]:
     laid = lay_out(model, path, shapes, clock)
+    if not clock.axes:
+        laid = shown(laid)
+        clock = laid.clock
     outputs = [port.name for port in model.graph.output]
     first: TimeFormError | None = None
     found = False
@@ -98,6 +100,8 @@ def _readings(
 def _form(model: ModelProto, clock: Clock) -> str:
     """Name the form of a model without loops: written out, or with a time axis throughout."""
     inputs = set(clock.axes)
+    if not inputs:
+        return "unrolled"
     picked = any(n.op_type in _PICKING and inputs.intersection(n.input) for n in model.graph.node)
     return "unrolled" if picked else "sequence"
 
@@ -114,6 +118,8 @@ def _of_any_length(readouts: Mapping[str, Readout], clock: Clock) -> dict[str, R
 
 def is_open(model: ModelProto, clock: Clock) -> bool:
     """Say whether a model leaves the number of its time steps open."""
+    if not clock.axes:
+        return False
     (name, axis) = next(iter(clock.axes.items()))
     port = next(port for port in model.graph.input if port.name == name)
     return not port.type.tensor_type.shape.dim[axis].dim_value
@@ -136,7 +142,10 @@ def _data_inputs(model: ModelProto) -> list[ValueInfoProto]:
 
 
 def _clocks(model: ModelProto, path: Path) -> Iterator[tuple[Clock, dict[str, Shape]]]:
-    """Yield where time may be: an axis of the first input, then of all inputs that share it."""
+    """Yield where time may be: an axis of the first input, then of all inputs that share it.
+
+    Last comes a clock without an axis: an image that every step reads.
+    """
     ports = _data_inputs(model)
     for axis in range(len(ports[0].type.tensor_type.shape.dim)) if ports else ():
         dim = ports[0].type.tensor_type.shape.dim[axis]
@@ -152,6 +161,8 @@ def _clocks(model: ModelProto, path: Path) -> Iterator[tuple[Clock, dict[str, Sh
         for names in ([sharing[0]], sharing) if len(sharing) > 1 else (sharing,):
             axes = dict.fromkeys(names, axis)
             yield Clock(axes=axes, length=length), _shapes(ports, path, axes)
+    if ports:
+        yield Clock(axes={}, length=0), _shapes(ports, path, {})
 
 
 def _shapes(ports: list[ValueInfoProto], path: Path, axes: Mapping[str, int]) -> dict[str, Shape]:

@@ -14,7 +14,7 @@ import numpy as np
 from mapper.frontend.engine import engine
 from mapper.frontend.time.flatten import Clock
 from mapper.frontend.time.reroll import Rolled
-from mapper.frontend.time.step import StepModel, Writer, step_shape
+from mapper.frontend.time.step import StepModel, Writer
 from mapper.frontend.time.tensors import Known, Part, Shape, Slot, TimeFormError
 from mapper.ir.core import Array
 
@@ -66,7 +66,7 @@ class _Search:
         writer = Writer(self.rolled.tape, list(self.step.opened))
         for slot, (name, t) in self.rolled.tape.times.items():
             if t == 0:
-                writer.read(slot, name, step_shape(slot.shape, self.clock.axes[name]))
+                writer.read(slot, name, self.clock.step_shape(name, slot.shape))
         wanted = {
             self.step.states[name]: memory.first
             for name, memory in zip(self.names, self.rolled.memories, strict=True)

@@ -7,7 +7,7 @@ import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 from mapper.frontend.time.cut import live_steps
-from mapper.frontend.time.flatten import Clock
+from mapper.frontend.time.flatten import Clock, step_shape
 from mapper.frontend.time.readouts import Reduction, Wanted
 from mapper.frontend.time.reroll import Memory, Rolled
 from mapper.frontend.time.tensors import Known, Part, Shape, Slot, Tape
@@ -131,11 +131,11 @@ class Writer:
 def one_step(rolled: Rolled, clock: Clock, outputs: Sequence[str]) -> StepModel:
     """Return the pattern step of a rolled model."""
     tape = rolled.tape
-    writer = Writer(tape, [*clock.axes, *tape.given.values(), *outputs])
+    writer = Writer(tape, [*clock.axes, *clock.shown, *tape.given.values(), *outputs])
     opened: dict[str, Shape] = {}
     for slot, (name, t) in tape.times.items():
         if t == rolled.time:
-            opened[name] = step_shape(slot.shape, clock.axes[name])
+            opened[name] = clock.step_shape(name, slot.shape)
             writer.read(slot, name, opened[name])
     names = [_state_name(rolled, k, writer) for k in range(len(rolled.memories))]
     for memory, name in zip(rolled.memories, names, strict=True):
@@ -167,12 +167,6 @@ def one_step(rolled: Rolled, clock: Clock, outputs: Sequence[str]) -> StepModel:
         readouts=readouts,
         opened=opened,
     )
-
-
-def step_shape(shape: Shape, axis: int) -> Shape:
-    """Return the shape of one step without its time axis, if a batch axis is left."""
-    inner = (*shape[:axis], *shape[axis + 1 :])
-    return inner if inner[:1] == (1,) else shape
 
 
 def _state_shape(rolled: Rolled, memory: Memory) -> Shape:

@@ -21,6 +21,7 @@ from mapper.frontend.inline import MAX_NODES
 from mapper.ir.core import Array
 
 Shape = tuple[int, ...]
+LAYERS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 MAX_SHAPE_VALUES = 64
 """Integer constants up to this size may say a shape, and take part in working shapes out."""
 
@@ -99,6 +100,10 @@ class TimeFormError(Exception):
         self.reason, self.loc, self.help = reason, loc, help
 
 
+class NotShownError(TimeFormError):
+    """No image without a time axis is read by one time step after the other."""
+
+
 @dataclass(eq=False)
 class Tape:
     """Nodes in order of execution; every one is there once."""
@@ -155,11 +160,26 @@ class Tape:
             )
         return Slot(name or f"t{self._count}", tuple(shape), kind, self._count)
 
-    def emit(self, proto: NodeProto, inputs: Sequence[Part | None]) -> tuple[Part, ...]:
-        """Add a node, or return what an equal one gave; what is known is computed."""
+    def emit(
+        self,
+        proto: NodeProto,
+        inputs: Sequence[Part | None],
+        facts: Sequence[tuple[Shape, int]] | None = None,
+    ) -> tuple[Part, ...]:
+        """Add a node, or return what an equal one gave; what is known is computed.
+
+        Args:
+            proto: Operator and attributes.
+            inputs: What it reads.
+            facts: Shapes and element types of its results, where ONNX does not know them.
+        """
+        if proto.op_type in LAYERS:
+            inputs = [self._fed(part, proto) for part in inputs]
         mark = mark_of(proto)
         key = (mark, tuple(inputs))
         if key not in self._seen:
+            if facts is not None:
+                self._inferred[mark, tuple(_facts(part) for part in inputs)] = list(facts)
             self._seen[key] = tuple(self._made(proto, mark, inputs))
         return self._seen[key]
 
@@ -178,10 +198,22 @@ class Tape:
         target = self.known(np.asarray(shape, dtype=np.int64))
         return self.one("Reshape", [part, target], like)
 
+    def _fed(self, part: Part | None, proto: NodeProto) -> Part | None:
+        """Return what a layer reads as a tensor of its own.
+
+        A spike that is fed back and the same spike in a reset are then told apart, as they are
+        where a library computes them twice.
+        """
+        maker = self.maker.get(part) if isinstance(part, Slot) else None
+        if maker is None or maker.proto.op_type not in ("Cast", "Mul", "Where"):
+            return part
+        return self.one("Identity", [part], proto)
+
     def _made(
         self, proto: NodeProto, mark: tuple[object, ...], inputs: Sequence[Part | None]
     ) -> Iterator[Part]:
-        if all(part is None or isinstance(part, Known) for part in inputs) and not is_random(proto):
+        known = all(part is None or isinstance(part, Known) for part in inputs)
+        if known and proto.domain in ("", "ai.onnx") and not is_random(proto):
             yield from self._computed(proto, inputs)
             return
         if proto.op_type == "Mul" and (zeros := self._annulled(inputs)) is not None:
