@@ -18,7 +18,7 @@ from mapper.recordings import read_arrays
 from mapper.verify import rings, run_executor, verify_build
 from mapper.verify.answers import accuracy, agreement, classes, wanted_classes
 from mapper.verify.build import rerun_passes, run_onnx
-from mapper.verify.model import compare, verify_model
+from mapper.verify.model import compare, compare_finite, verify_model
 from targets import load_target
 from tests.files import DEMO_MODEL, DEMO_RECORDING
 
@@ -184,3 +184,18 @@ def test_an_initial_state_has_the_shape_of_its_neuron(tmp_path):
         assert verify_model(DEMO_MODEL, {**x, state.name: given}, "x.npz").bit_exact
     with pytest.raises(MappingError, match="the initial state"):
         verify_model(DEMO_MODEL, {**x, state.name: start[None]}, "x.npz")
+
+
+def test_a_model_is_compared_until_its_own_numbers_overflow():
+    graph = import_model(DEMO_MODEL).graph
+    found = {v.name: np.ones((3, 1, *v.shape)) for v in graph.outputs}
+    found |= {s.output: np.ones((3, 1, *s.read.shape)) for s in graph.states if s.output}
+    state = next(s.output for s in graph.states if s.output)
+    expected = {**found, state: found[state].copy()}
+    expected[state][1:] = np.inf
+    ring = compare_finite(graph, found, expected)
+    assert (ring.status, ring.reason[:20]) == ("equal", "1 of 3 time steps; t")
+    expected[state][0] = 2.0
+    assert compare_finite(graph, found, expected).status == "mismatch"
+    expected[state][0] = np.nan
+    assert compare_finite(graph, found, expected).status == "skipped"
