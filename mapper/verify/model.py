@@ -182,7 +182,7 @@ def compare_finite(
 
 def _finite_steps(array: Array) -> int:
     """Return how many steps ``[T, ...]`` hold numbers only, from the first."""
-    good: Array = np.isfinite(array).reshape(len(array), -1).all(axis=1)
+    good: Array = np.asarray(np.isfinite(array).reshape(len(array), -1).all(axis=1))
     return len(good) if good.all() else int(np.argmin(good))
 
 

@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mapper.ir.core import SPIKE, Coding, Const, Graph, IntType, Op, Span, State, Value
+from mapper.ir.core import FLOAT, SPIKE, Coding, Const, Graph, IntType, Op, Span, State, Value
 from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.encoding import Encoding
 from mapper.ir.hardware import ScaledAdd
 from mapper.ir.network import Add, Concat, Merge, Reshape, Take
-from mapper.ir.neurons import Decay, IntegerNeuron
+from mapper.ir.neurons import Decay, IntegerNeuron, Neuron
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import Linear
 from mapper.ir.verify import InvalidIR, check_graph, graph_problems
@@ -180,3 +180,28 @@ def test_numbers_of_ports_and_starts_have_their_shape():
 def test_scales_of_a_sum_have_the_shape_of_their_term():
     add = ScaledAdd(terms=(Y,), scales=(Const("m"),), result=Value("z", IntType(9, True), (2,)))
     assert "scale has shape (3, 2)" in of_op(add, m=np.ones((3, 2), np.int64))
+
+
+def test_start_values_and_currents_must_fit_their_layer():
+    x, v, after = (Value(name, FLOAT, (4,)) for name in ("x", "v", "after"))
+    i, i_next = (Value(name, FLOAT, (4,)) for name in ("i", "i_next"))
+    neuron = Neuron(
+        x=x,
+        membrane=v,
+        membrane_next=after,
+        current=i,
+        current_next=i_next,
+        current_leak=Const("odd"),
+    )
+    graph = Graph(
+        name="odd",
+        inputs=(x,),
+        outputs=(after,),
+        states=(State(read=v, next="after", initial=Const("odd")), State(read=i, next="i_next")),
+        ops=(neuron,),
+        constants={"odd": np.ones(3, np.float32)},
+    )
+    found = list(graph_problems(graph))
+    assert len(found) == 2
+    assert found[0].startswith("current_leak has shape (3,), which does not broadcast to (4,)")
+    assert "initial value of %v has shape (3,), which does not broadcast to (4,)" in found[1]
