@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mapper.executor.native.held import layout
+from mapper.executor.native.held import layout, words
 from mapper.ir.core import Array, Span
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.windows import Window
@@ -32,6 +32,8 @@ class Geometry:
     """What distinct row blocks see, relative to their anchors."""
     blocks: tuple[tuple[int, int, int], ...]
     """Combination, and the anchor's row and column, of each group's row blocks in turn."""
+    pitch: int
+    """Bits a pixel takes where channels of neighbouring pixels follow each other."""
 
 
 def geometry(mvm: CrossbarMvm) -> Geometry:
@@ -41,11 +43,14 @@ def geometry(mvm: CrossbarMvm) -> Geometry:
         channels, height, width = channels * height * width, 1, 1
     window = mvm.window or POINT
     positions = (mvm.positions[0], mvm.positions[1]) if mvm.window else (1, 1)
+    pitch = channels if channels < 64 else 64 * words(channels)
     combos: dict[tuple[Segment, ...], int] = {}
     blocks = []
     for group in range(mvm.groups):
         for rows in mvm.rows:
             segments = list(_segments(rows, window, channels // mvm.groups, group))
+            if channels == pitch and window.dilation[1] == 1:
+                segments = _merged(segments, channels)
             ay, ax = min(s[0] for s in segments), min(s[1] for s in segments)
             combo = tuple((y - ay, x - ax, *rest) for y, x, *rest in segments)
             number = combos.setdefault(combo, len(combos))  # type: ignore[arg-type]  # a Segment
@@ -58,6 +63,7 @@ def geometry(mvm: CrossbarMvm) -> Geometry:
         colmap=padded_to_input(window, 1, width, positions[1]),
         combos=tuple(combos),
         blocks=tuple(blocks),
+        pitch=pitch,
     )
 
 
@@ -71,6 +77,18 @@ def _segments(rows: Span, window: Window, channels: int, group: int) -> Iterator
         place = (i * window.dilation[0], j * window.dilation[1])
         yield (*place, group * channels + first, count, at - rows.start)
         at += count
+
+
+def _merged(segments: list[Segment], channels: int) -> list[Segment]:
+    """Join what goes on in the pixel to the right, from its first channel."""
+    merged = segments[:1]
+    for row, column, first, count, base in segments[1:]:
+        y, x, c, so_far, start = merged[-1]
+        if (y, x * channels + c + so_far) == (row, column * channels + first):
+            merged[-1] = (y, x, c, so_far + count, start)
+        else:
+            merged.append((row, column, first, count, base))
+    return merged
 
 
 def padded_to_input(window: Window, axis: int, size: int, positions: int) -> Array:

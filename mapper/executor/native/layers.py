@@ -112,6 +112,7 @@ def _common(
         "H": where.size[0],
         "W": where.size[1],
         "Cw": words(channels),
+        "pitch": where.pitch,
         "signed_input": int(layer.add.signed_input),
         "PH": len(where.rowmap),
         "PW": len(where.colmap),

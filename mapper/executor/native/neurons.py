@@ -64,7 +64,7 @@ class NeuronTables:
         channels = layout(self.op.x.shape)[0]
         made = {name: np.empty((*leading, channels), np.int32) for name in self.wanted}
         if self.op.spike is not None:
-            made["spikes"] = np.empty((*leading, words(channels)), np.uint64)
+            made["spikes"] = np.zeros((*leading, words(channels)), np.uint64)
         return made
 
     def initial(self, membrane: Array, current: Array | None) -> dict[str, Array]:

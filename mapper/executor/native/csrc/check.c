@@ -28,6 +28,7 @@ const char *check_sizes(const Layer *l) {
   NEED(between(l->planes, 1, 30) && between(l->T, 1, most) && between(l->B, 1, most));
   NEED(between(l->H, 1, most) && between(l->W, 1, most) && between(l->Cw, 1, most));
   NEED(between(l->Ho, 1, most) && between(l->Wo, 1, most) && between(l->N, 1, most));
+  NEED(l->pitch == l->Cw * 64 || (l->Cw == 1 && between(l->pitch, 1, 64)));
   NEED(between(l->sy, 1, most) && between(l->sx, 1, most));
   NEED(between(l->PH, (l->Ho - 1) * l->sy + 1, most) && between(l->PW, (l->Wo - 1) * l->sx + 1, most));
   NEED(between(l->ncombos, 1, most) && between(l->nsegments, 1, most));
@@ -59,11 +60,12 @@ static const char *check_combo(Layer *l, int64_t k) {
   for (int32_t i = c->first; i < c->last; i++) {
     const Segment *s = l->segments + i;
     NEED(between(s->dy, 0, l->PH) && between(s->dx, 0, l->PW));
-    NEED(s->c0 >= 0 && between(s->len, 1, l->Cw * 64 - s->c0));
+    NEED(between(s->c0, 0, l->pitch) && between(s->len, 1, 65535));
     NEED(s->base >= 0 && (int64_t)s->base + s->len <= c->rows);
     total += s->len;
     reach_y = s->dy > reach_y ? s->dy : reach_y;
-    reach_x = s->dx > reach_x ? s->dx : reach_x;
+    const int64_t right = s->dx + (s->c0 + s->len - 1) / l->pitch;
+    reach_x = right > reach_x ? right : reach_x;
   }
   NEED(total <= c->rows);
   *g = (Range){INT32_MAX, -1, 0, INT32_MAX, -1, 0, (int32_t)reach_y, (int32_t)reach_x};
@@ -137,12 +139,14 @@ int scratch_make(const Layer *l, Scratch *s) {
     int64_t most = product(2, area, (int64_t)l->combos[k].rows + 8);
     listed = most < 0 || most > UINT32_MAX - listed ? -1 : listed + most;
   }
-  const int64_t image = product(3, area, l->Cw, (int64_t)8), y = product(3, count, pitch, (int64_t)4);
+  s->row_bytes = (l->PW * l->pitch + 7) / 8 + 16;
+  const int64_t image = product(2, s->band_rows, s->row_bytes), y = product(3, count, pitch, (int64_t)4);
   const int64_t entries = product(3, area, l->ncombos, (int64_t)sizeof(Entry));
   const int64_t counters = l->kind == BITS ? product(4, (int64_t)64, l->depth, l->colblks, l->width) : 0;
   if (area < 0 || count < 0 || listed < 0 || image < 0 || y < 0 || entries < 0 || counters < 0)
     return 0;
   s->image = malloc((size_t)image + 64);
+  s->start = malloc((size_t)(l->N + 32) * 2);
   s->entries = malloc((size_t)entries);
   s->pool = malloc((size_t)listed * 2 + 256);
   s->posbase = malloc((size_t)count * 4);
@@ -151,7 +155,7 @@ int scratch_make(const Layer *l, Scratch *s) {
   s->sums = malloc((size_t)(l->kind == BITS ? 0 : l->cols * 4) + 64);
   s->block = malloc((size_t)(l->Npad + 32) * 4 + 64);
   s->fired = malloc((size_t)l->N + 64);
-  if (s->image && s->entries && s->pool && s->posbase && s->counters && s->y && s->sums && s->block &&
+  if (s->image && s->start && s->entries && s->pool && s->posbase && s->counters && s->y && s->sums && s->block &&
       s->fired)
     return 1;
   scratch_free(s);
@@ -161,5 +165,6 @@ int scratch_make(const Layer *l, Scratch *s) {
 void scratch_free(Scratch *s) {
   free(s->image); free(s->entries); free(s->pool); free(s->posbase); free(s->counters);
   free(s->y); free(s->sums); free(s->block); free(s->fired);
+  free(s->start);
   memset(s, 0, sizeof *s);
 }

@@ -6,7 +6,7 @@
   F(vmin) F(vmax) F(imin) F(imax) F(per_position) F(Nw)
 
 #define LAYER_FIELDS(F)                                                                         \
-  F(planes) F(T) F(B) F(H) F(W) F(Cw) F(signed_input) F(PH) F(PW) F(Ho) F(Wo) F(sy) F(sx)       \
+  F(planes) F(T) F(B) F(H) F(W) F(Cw) F(pitch) F(signed_input) F(PH) F(PW) F(Ho) F(Wo) F(sy) F(sx)       \
   F(ncombos) F(nsegments) F(nblocks) F(nclusters) F(kind) F(N) F(Ng) F(Npad) F(S) F(rows)       \
   F(cols) F(shift) F(width) F(colblks) F(L) F(NP) F(mode) F(rise) F(wide) F(depth) F(readout)   \
   F(half_full) F(offset) F(top) F(lowest) F(tile_rows) F(has_neurons)

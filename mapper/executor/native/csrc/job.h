@@ -24,31 +24,34 @@ static void NAME(count_blocks)(const Layer *l, const Scratch *s, int64_t b0, int
   NAME(tile_16)(l, s, b0, b1, cb, p0, p1, first);
 }
 
-static void NAME(bits_band)(const Layer *l, Scratch *s, int32_t plane, int64_t p0, int64_t p1) {
+/* Count one cluster's reached references, as many row blocks at once as stay in cache. */
+static void NAME(count_clusters)(const Layer *l, Scratch *s, const Cluster *c, int64_t p0,
+                                 int64_t p1) {
   const int64_t sets = l->mode == DIFFERENTIAL ? 2 : 1;
-  const int64_t bytes = sets * (l->rows + 1) * l->width;
-  int64_t some = AHEAD / bytes;
+  int64_t some = AHEAD / (sets * (l->rows + 1) * l->width);
   some = some < 2 ? 2 : some;
   some = some > 7 / l->L ? 7 / l->L : some;
+  for (int64_t cb = 0; cb < l->colblks; cb++)
+    for (int64_t b = c->first; b < c->last; b += some)
+      NAME(count_blocks)(l, s, b, b + some < c->last ? b + some : c->last, cb, p0, p1,
+                         b == c->first);
+}
+
+static void NAME(bits_band)(const Layer *l, Scratch *s, int32_t plane, int64_t p0, int64_t p1) {
   for (int64_t k = 0; k < l->nclusters; k++) {
-    const Cluster *c = l->clusters + k;
-    for (int64_t cb = 0; cb < l->colblks; cb++)
-      for (int64_t b = c->first; b < c->last; b += some) {
-        int64_t b1 = b + some < c->last ? b + some : c->last;
-        NAME(count_blocks)(l, s, b, b1, cb, p0, p1, b == c->first);
-      }
-    NAME(expand_tile)(l, s, c, l->scales + k * l->Ng, plane, p1 - p0);
+    NAME(count_clusters)(l, s, l->clusters + k, p0, p1);
+    NAME(expand_tile)(l, s, l->clusters + k, l->scales + k * l->Ng, plane, p1 - p0);
   }
 }
 
 static void NAME(start_tile)(const Layer *l, Scratch *s, int64_t count, int64_t pitch) {
-  for (int64_t p = 0; p < count; p++)
-    if (l->wide) {
-      memcpy(s->y + p * pitch, l->start, (size_t)l->N * 4);
-    } else {
-      int16_t *y = (int16_t *)s->y + p * pitch;
-      for (int64_t j = 0; j < l->N; j++) y[j] = (int16_t)l->start[j];
-    }
+  if (!l->wide) {
+    for (int64_t j = 0; j < l->N; j++) s->start[j] = (int16_t)l->start[j];
+    for (int64_t p = 0; p < count; p++)
+      memcpy((int16_t *)s->y + p * pitch, s->start, (size_t)l->N * 2);
+    return;
+  }
+  for (int64_t p = 0; p < count; p++) memcpy(s->y + p * pitch, l->start, (size_t)l->N * 4);
 }
 
 /* Make every y an int32, shifted; from the end, as halves become words in place. */
@@ -96,8 +99,9 @@ void NAME(run_job)(const Layer *l, Scratch *s, int64_t job) {
     s->posbase[p] = (int32_t)(p / l->Wo * l->sy * l->PW + p % l->Wo * l->sx);
   int32_t *const y = s->y;
   const int64_t item = l->wide ? 4 : 2;
+  const int direct = NAME(is_direct)(l);
   for (int64_t t = 0; t < l->T; t++) {
-    NAME(start_tile)(l, s, count, pitch);
+    if (!direct) NAME(start_tile)(l, s, count, pitch);
     for (int64_t plane = 0; plane < l->planes; plane++) {
       const int top = plane == l->planes - 1 && l->signed_input;
       const int32_t weight = (int32_t)((top ? -1LL : 1LL) * (1LL << plane));
@@ -106,11 +110,14 @@ void NAME(run_job)(const Layer *l, Scratch *s, int64_t job) {
       for (int64_t p0 = 0; p0 < count; p0 += AT_ONCE) {
         const int64_t p1 = p0 + AT_ONCE < count ? p0 + AT_ONCE : count;
         s->y = (int32_t *)((uint8_t *)y + p0 * pitch * item);
-        if (bits) NAME(bits_band)(l, s, weight, p0, p1);
+        if (direct) {
+          NAME(count_clusters)(l, s, l->clusters, p0, p1);
+          NAME(fire_tile)(l, s, t, b, o0 * l->Wo + p0, p1 - p0);
+        } else if (bits) NAME(bits_band)(l, s, weight, p0, p1);
         else NAME(sums_band)(l, s, weight, p0, p1);
         s->y = y;
       }
     }
-    NAME(finish_tile)(l, s, t, b, o0 * l->Wo, count, pitch);
+    if (!direct) NAME(finish_tile)(l, s, t, b, o0 * l->Wo, count, pitch);
   }
 }

@@ -36,4 +36,5 @@
 
 #include "expand.h"
 #include "neurons.h"
+#include "fire.h"
 #include "job.h"

@@ -17,8 +17,8 @@ enum { NO_LEAK = 0, SHIFT_LEAK = 1, FACTOR_LEAK = 2 };
 enum { NO_RESET = 0, SUBTRACT = 1, TO_VALUE = 2 };
 enum { SAME = 0, NEXT = 1, LATE = 2, GUARDED = 3 };
 
-/* Part of a row block: `len` channels from `c0` of the pixel (dy, dx) right of and below the
- * anchor drive wordlines `base` onwards. */
+/* Part of a row block: `len` channels from `c0` of the pixel (dy, dx) below and right of the
+ * anchor, and on into the pixels right of it, drive wordlines `base` onwards. */
 typedef struct { int32_t dy, dx, c0, len, base; } Segment;
 /* Row blocks that see the same wordlines relative to an anchor share one combination. */
 typedef struct { int32_t first, last, rows; } Combo;
@@ -42,7 +42,7 @@ typedef struct {
 
 typedef struct {
   const uint64_t *x; /* [planes][T][B][H][W][Cw], channels in the bits of Cw words */
-  int64_t planes, T, B, H, W, Cw, signed_input;
+  int64_t planes, T, B, H, W, Cw, pitch, signed_input;
   const int32_t *rowmap, *colmap; /* padded coordinate -> input coordinate, or -1 */
   int64_t PH, PW, Ho, Wo, sy, sx;
   int64_t ncombos, nsegments, nblocks, nclusters;
@@ -71,9 +71,9 @@ typedef struct { uint32_t start, n; } Entry;
 
 /* Working memory of one thread. */
 typedef struct {
-  uint64_t *image; Entry *entries; uint16_t *pool; int32_t *posbase;
-  uint8_t *counters; int32_t *y; uint8_t *sums; int32_t *block; uint8_t *fired;
-  int64_t band_rows;
+  uint8_t *image; Entry *entries; uint16_t *pool; int32_t *posbase;
+  uint8_t *counters; int32_t *y; int16_t *start; uint8_t *sums; int32_t *block; uint8_t *fired;
+  int64_t band_rows, row_bytes;
 } Scratch;
 
 int scratch_make(const Layer *l, Scratch *s);

@@ -3,11 +3,16 @@
  * A list is followed by eight offsets of the all-zero row, so that rows can be added in eights.
  */
 
-static AI uint64_t bits_at(const uint64_t *words, int c0, int len) {
-  int w = c0 >> 6, o = c0 & 63;
-  uint64_t b = words[w] >> o;
-  if (o && o + len > 64) b |= words[w + 1] << (64 - o);
-  return len == 64 ? b : b & ((1ULL << len) - 1);
+/* Rows of the padded image are bit strings of `pitch` bits a pixel, so channels of neighbouring
+ * pixels follow each other. Reads up to eight bytes past the last bit. */
+static AI uint64_t bits_at(const uint8_t *row, int64_t bit, int len) {
+  uint64_t b;
+  const int o = (int)(bit & 7);
+  row += bit >> 3;
+  memcpy(&b, row, 8);
+  b >>= o;
+  if (o + len > 64) b |= (uint64_t)row[8] << (64 - o);
+  return b & (~0ULL >> (64 - len));
 }
 
 /* Append the set bits of a word as offsets; writes up to 64 entries past `out`. */
@@ -39,45 +44,65 @@ static AI int list_word(uint64_t b, int first, int scale, uint16_t *out) {
 
 /* Copy the rows of the input that a band of output rows sees, with padding and stuffing. */
 static void pad_band(const Layer *l, Scratch *s, const uint64_t *plane, int64_t py0, int64_t rows) {
+  const int32_t *columns = l->colmap;
   for (int64_t r = 0; r < rows; r++) {
-    uint64_t *out = s->image + r * l->PW * l->Cw;
-    int32_t iy = l->rowmap[py0 + r];
-    if (iy < 0) { memset(out, 0, (size_t)(l->PW * l->Cw) * 8); continue; }
+    uint8_t *out = s->image + r * s->row_bytes;
+    const int32_t iy = l->rowmap[py0 + r];
     const uint64_t *in = plane + (int64_t)iy * l->W * l->Cw;
-    if (l->Cw == 1)
-      for (int64_t px = 0; px < l->PW; px++) out[px] = l->colmap[px] < 0 ? 0 : in[l->colmap[px]];
-    else
-      for (int64_t px = 0; px < l->PW; px++, out += l->Cw)
-        if (l->colmap[px] < 0) memset(out, 0, (size_t)l->Cw * 8);
-        else memcpy(out, in + (int64_t)l->colmap[px] * l->Cw, (size_t)l->Cw * 8);
+    if (iy < 0 || l->pitch < 32) memset(out, 0, (size_t)s->row_bytes);
+    if (iy < 0) continue;
+    if (l->pitch == 32) {
+      for (int64_t px = 0; px < l->PW; px++) {
+        const uint32_t b = columns[px] < 0 ? 0 : (uint32_t)in[columns[px]];
+        memcpy(out + px * 4, &b, 4);
+      }
+    } else if (l->pitch < 64) {
+      if (l->pitch > 32) memset(out, 0, (size_t)s->row_bytes);
+      for (int64_t px = 0; px < l->PW; px++) {
+        if (columns[px] < 0) continue;
+        const int64_t bit = px * l->pitch;
+        const uint64_t b = in[columns[px]] & (~0ULL >> (64 - l->pitch));
+        uint64_t at;
+        memcpy(&at, out + (bit >> 3), 8);
+        at |= b << (bit & 7);
+        memcpy(out + (bit >> 3), &at, 8);
+        if ((bit & 7) + l->pitch > 64) out[(bit >> 3) + 8] |= (uint8_t)(b >> (64 - (bit & 7)));
+      }
+    } else {
+      for (int64_t px = 0; px < l->PW; px++, out += l->Cw * 8)
+        if (columns[px] < 0) memset(out, 0, (size_t)l->Cw * 8);
+        else memcpy(out, in + (int64_t)columns[px] * l->Cw, (size_t)l->Cw * 8);
+    }
   }
 }
 
-static AI uint32_t list_one(const Layer *l, const Combo *c, const uint64_t *anchor, int scale,
-                            uint16_t *out) {
+/* List the driven wordlines of one row block; `row` is that of its anchor, `bit` its first. */
+static AI uint32_t list_one(const Layer *l, const Scratch *s, const Combo *c, const uint8_t *row,
+                            int64_t bit, int scale, uint16_t *out) {
   uint32_t n = 0;
+  const Segment *g = l->segments + c->first;
   if (c->rows <= 64) {
-    uint64_t word = 0;
-    for (int i = c->first; i < c->last; i++) {
-      const Segment *g = l->segments + i;
-      word |= bits_at(anchor + ((int64_t)g->dy * l->PW + g->dx) * l->Cw, g->c0, g->len) << g->base;
+    uint64_t word = bits_at(row + g->dy * s->row_bytes, bit + g->dx * l->pitch + g->c0, g->len);
+    for (int i = c->first + 1; i < c->last; i++) {
+      g++;
+      word |= bits_at(row + g->dy * s->row_bytes, bit + g->dx * l->pitch + g->c0, g->len) << g->base;
     }
     if (!word) return 0;
     n = (uint32_t)list_word(word, 0, scale, out);
   } else {
-    for (int i = c->first; i < c->last; i++) {
-      const Segment *g = l->segments + i;
-      const uint64_t *words = anchor + ((int64_t)g->dy * l->PW + g->dx) * l->Cw;
+    for (int i = c->first; i < c->last; i++, g++) {
+      const uint8_t *from = row + g->dy * s->row_bytes;
+      const int64_t at = bit + g->dx * l->pitch + g->c0;
       for (int d = 0; d < g->len; d += 64) {
-        int len = g->len - d < 64 ? g->len - d : 64;
-        uint64_t b = bits_at(words, g->c0 + d, len);
+        const uint64_t b = bits_at(from, at + d, g->len - d < 64 ? g->len - d : 64);
         if (b) n += (uint32_t)list_word(b, g->base + d, scale, out + n);
       }
     }
     if (!n) return 0;
   }
-  uint16_t zero = (uint16_t)(l->rows << scale);
-  for (int i = 0; i < 8; i++) out[n + i] = zero;
+  const uint64_t zero = (uint64_t)(uint16_t)(l->rows << scale) * 0x0001000100010001ULL;
+  memcpy(out + n, &zero, 8);
+  memcpy(out + n + 4, &zero, 8);
   return n;
 }
 
@@ -93,9 +118,9 @@ static void list_band(const Layer *l, Scratch *s, const uint64_t *plane, int64_t
     int64_t ylast = (o1 - 1 - o0) * l->sy + g->yhi, xlast = (l->Wo - 1) * l->sx + g->xhi;
     for (int64_t y = g->ylo; y <= ylast; y += g->ystep) {
       Entry *row = s->entries + k * area + y * l->PW;
-      const uint64_t *image = s->image + y * l->PW * l->Cw;
+      const uint8_t *image = s->image + y * s->row_bytes;
       for (int64_t x = g->xlo; x <= xlast; x += g->xstep) {
-        uint32_t n = list_one(l, &combo, image + x * l->Cw, scale, s->pool + at);
+        uint32_t n = list_one(l, s, &combo, image, x * l->pitch, scale, s->pool + at);
         row[x].start = at;
         row[x].n = n;
         at += n ? n + 8 : 0;

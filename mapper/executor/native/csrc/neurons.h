@@ -88,8 +88,6 @@ static AI void NAME(update_fast)(const Neurons *n, const void *y, int wide, int 
     _mm512_mask_storeu_epi32(v + j, here, u);
     if (spikes) memcpy(out + j / 8, &on, 2);
   }
-  if (spikes)
-    for (int64_t at = (j / 16) * 2; at < (N + 63) / 64 * 8; at += 2) memset(out + at, 0, 2);
   (void)fired;
 #else
   const int16_t *y16 = y;
