@@ -129,4 +129,4 @@ def held_bytes(*sizes: int) -> int:
 
 def is_word(type: IntType) -> bool:
     """Say whether every integer of a type is one of 32 bits."""
-    return -WORD <= type.min and type.max < WORD
+    return type.min >= -WORD and type.max < WORD

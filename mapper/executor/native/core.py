@@ -32,7 +32,7 @@ def best_level() -> int:
 
 def supported_levels() -> range:
     """Return every level this processor runs."""
-    return range(int(_core.level()) + 1) if _core is not None else range(0)
+    return range(0) if _MISSING else range(int(_core.level()) + 1)
 
 
 def run_layer(

@@ -121,5 +121,7 @@ def unpack(packed: Array, value: Value, dtype: type) -> Array:
     octets = np.ascontiguousarray(packed).view(np.uint8)
     for b in range(type.bits):
         weight = -(1 << b) if type.signed and b == type.bits - 1 else 1 << b
-        total += np.unpackbits(octets[b], axis=-1, count=channels, bitorder="little") * dtype(weight)
+        total += np.unpackbits(octets[b], axis=-1, count=channels, bitorder="little") * dtype(
+            weight
+        )
     return total

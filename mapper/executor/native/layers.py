@@ -64,15 +64,20 @@ class NativeLayer:
             "clusters": clusters,
             "scales": scales,
         }
-        fields |= {"nclusters": len(clusters), "Npad": padded, "wide": int(how.wide or clusters[:, 3].any())}
+        fields |= {
+            "nclusters": len(clusters),
+            "Npad": padded,
+            "wide": int(how.wide or clusters[:, 3].any()),
+        }
         if how.bits:
             numbers, tables = _bits(layer, constants, order, columns, level, clusters)
         else:
             numbers, tables = _sums(layer, constants, order, columns, how)
         return cls(layer, where, level, fields | numbers, arrays | tables)
 
-    def run(self, x: Held, neurons: NeuronTables | None, states: dict[str, Array], pool: Pool
-            ) -> tuple[Array | None, dict[str, Array]]:
+    def run(
+        self, x: Held, neurons: NeuronTables | None, states: dict[str, Array], pool: Pool
+    ) -> tuple[Array | None, dict[str, Array]]:
         """Run some time steps; neurons' ``states`` advance in place.
 
         Returns the layer's result ``int32 [T, B, Ho, Wo, N]`` where no neurons follow, and what
@@ -140,9 +145,7 @@ def _common(
     return fields, arrays
 
 
-def _clusters(
-    layer: CrossbarLayer, constants: Constants
-) -> tuple[list[int], Array, Array]:
+def _clusters(layer: CrossbarLayer, constants: Constants) -> tuple[list[int], Array, Array]:
     """Put row blocks of one scale beside each other.
 
     Returns the order of row blocks; for each group's clusters first and last block, first output

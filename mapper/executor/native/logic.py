@@ -109,9 +109,7 @@ def _windows(packed: Array, window: Window, result: Value) -> Any:
     (sy, sx), (dy, dx) = window.stride, window.dilation
     for i, j in np.ndindex(window.kernel):
         y, x = i * dy, j * dx
-        yield packed[
-            :, :, :, y : y + (down - 1) * sy + 1 : sy, x : x + (across - 1) * sx + 1 : sx
-        ]
+        yield packed[:, :, :, y : y + (down - 1) * sy + 1 : sy, x : x + (across - 1) * sx + 1 : sx]
 
 
 def _concat(op: Concat) -> Logic:

@@ -1,7 +1,6 @@
 """Integer neurons on the native kernels."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -71,8 +70,9 @@ class NeuronTables:
         """Return states ``[B, H, W, N]`` from ``[B, *shape]``."""
         given = {"v": membrane, "i": current}
         return {
-            name: np.ascontiguousarray(Held(self.op.x, dense=array[None]).as_channels_last()[0],
-                                       dtype=np.int32)
+            name: np.ascontiguousarray(
+                Held(self.op.x, dense=array[None]).as_channels_last()[0], dtype=np.int32
+            )
             for name, array in given.items()
             if array is not None
         }
@@ -83,9 +83,7 @@ class NeuronTables:
         steps, batch, height, width, channels = sums.shape
         made = self.outputs(sums.shape[:4])
         sizes = {"T": steps, "B": batch, "P": height * width, "N": channels}
-        core.run_neurons(
-            level, self.fields | sizes, self.arrays | states | made | {"y": sums}
-        )
+        core.run_neurons(level, self.fields | sizes, self.arrays | states | made | {"y": sums})
         return made
 
     def held(self, made: dict[str, Array]) -> dict[str, Held]:
@@ -115,7 +113,7 @@ def _tables(op: IntegerNeuron, constants: Constants) -> tuple[dict[str, Array], 
     values = {name: param(constants, scalar, INT64) for name, scalar in scalars.items()}
     if op.strict and op.spike is not None:
         values["threshold"] = values["threshold"] + 1
-    channels, height, width = layout(op.x.shape)
+    channels = layout(op.x.shape)[0]
     per_position = len(op.x.shape) == 3 and any(
         max(array.shape[-2:], default=1) > 1 for array in values.values() if array.ndim
     )
@@ -132,7 +130,10 @@ def _tables(op: IntegerNeuron, constants: Constants) -> tuple[dict[str, Array], 
 
 
 def _fields(op: IntegerNeuron, per_position: bool, fast: bool) -> dict[str, int]:
-    membrane, current = op.membrane.type, op.membrane.type if op.current is None else op.current.type
+    membrane, current = (
+        op.membrane.type,
+        op.membrane.type if op.current is None else op.current.type,
+    )
     assert isinstance(membrane, IntType)
     assert isinstance(current, IntType)
 
@@ -180,4 +181,3 @@ def _fast_tables(op: IntegerNeuron, tables: dict[str, Array]) -> Array | None:
     if op.fraction_bits > 30 or max(int(np.abs(threshold).max()), 0) >= WORD:
         return None
     return np.stack([tables["bias"], threshold, subtract, value, floor]).astype(np.int32)
-

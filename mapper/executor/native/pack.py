@@ -91,7 +91,7 @@ def pack_bits(
 
 
 def threshold_table(layer: CrossbarLayer, constants: Constants, columns: Columns) -> Array:
-    """Return thresholds of every column, ``[L, groups, G, S, padded]``; padding is never reached."""
+    """Return thresholds ``[L, groups, G, S, padded]``; those of padding are never reached."""
     assert isinstance(layer.read, SenseAmpRead)
     mvm = layer.mvm
     table = constants[layer.read.thresholds.name].astype(np.int64)
@@ -121,7 +121,7 @@ def pack_references(
     # Sums are within -rows .. rows (0 .. rows), so a threshold outside may be moved next to them.
     table = np.clip(table, -tallest if signed else 0, tallest + 1)
     table = table.reshape(*table.shape[:3], -1)
-    parts = [(table >> plane) & 1 for plane in range(planes)]
+    parts: list[Array] = [(table >> plane) & 1 for plane in range(planes)]
     if signed:
         parts += [table < 0, np.zeros_like(table)]
     else:

@@ -100,9 +100,7 @@ class _Planner:
         self.uses.update(outputs.values())
         self.by_state: dict[str, State] = {s.read.name: s for s in graph.states}
         self.uses.update(state.next for state in graph.states)
-        self.behind = {
-            unit.x.name: unit for unit in work if isinstance(unit, IntegerNeuron)
-        }
+        self.behind = {unit.x.name: unit for unit in work if isinstance(unit, IntegerNeuron)}
 
     def steps(self) -> list[Step]:
         found: list[Step] = []
@@ -219,4 +217,3 @@ def _with_dead(components: Sequence[Component], kept: set[str]) -> Iterator[Comp
     for i, component in enumerate(components):
         dead = tuple(name for name, at in last.items() if at == i and name not in kept)
         yield Component(component.steps, component.recurrent, dead, component.crossbars)
-

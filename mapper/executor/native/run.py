@@ -22,6 +22,8 @@ Arrays = dict[str, Array]
 
 CHUNK_BYTES = 48 << 20
 """Of a network's packed values: so many time steps are run layer by layer at once."""
+WORDLINES = ".wordlines"
+"""Ends the name of ``[groups, K]``: how often each wordline was driven."""
 PACKED = ".spikes"
 """Ends the name under which a trace holds spikes, eight to a byte."""
 
@@ -56,8 +58,11 @@ class NativeExecutor:
             raise refuse("backend-unavailable", core.unavailable(), help="use --backend numpy")
         self.graph = graph
         self._ports = _ports_program(graph, watch)
-        self.plan: Plan = make_plan(graph, core.best_level() if level is None else level, watch)
+        self.level = core.best_level() if level is None else level
+        self.plan: Plan = make_plan(graph, self.level, watch)
         self.threads = threads
+        neurons = [op for op in graph.ops if isinstance(op, IntegerNeuron)]
+        self._spikes = {op.spike.name for op in neurons if op.spike is not None}
 
     @property
     def notes(self) -> tuple[Note, ...]:
@@ -151,7 +156,7 @@ class NativeExecutor:
             made = _looped(component, env, pool) if component.recurrent else None
             env |= component.steps[0].run(env, pool) if made is None else made
             if counts is not None:
-                _note_component(counts, component, env)
+                _note_component(counts, component, env, self._spikes)
             for name in component.dead:
                 env.pop(name, None)
         return env
@@ -181,21 +186,16 @@ def _length(env: Env) -> int:
     return next(iter(env.values())).leading[0]
 
 
-def _note_component(counts: dict[str, list[Array]], component: Component, env: Env) -> None:
+def _note_component(
+    counts: dict[str, list[Array]], component: Component, env: Env, spikes: set[str]
+) -> None:
     for mvm in component.crossbars:
         by_sample, by_wordline = driven_wordlines(mvm, env[mvm.x.name])
         counts.setdefault(mvm.partial_sum.name, []).append(by_sample)
-        counts.setdefault(f"{mvm.partial_sum.name}.wordlines", []).append(by_wordline)
+        counts.setdefault(f"{mvm.partial_sum.name}{WORDLINES}", []).append(by_wordline)
     for step in component.steps:
-        for name in step.makes:
-            if name in env and _is_neuron_spike(step, name):
-                _note_spikes(counts, env[name])
-
-
-def _is_neuron_spike(step: object, name: str) -> bool:
-    tables = getattr(step, "neurons", None)
-    op = tables.op if tables is not None else getattr(step, "neuron", None)
-    return isinstance(op, IntegerNeuron) and op.spike is not None and op.spike.name == name
+        for name in spikes.intersection(step.makes):
+            _note_spikes(counts, env[name])
 
 
 def _note_spikes(counts: dict[str, list[Array]] | None, held: Held) -> None:
@@ -207,7 +207,7 @@ def _note_spikes(counts: dict[str, list[Array]] | None, held: Held) -> None:
 
 
 def _collected(name: str, parts: list[Array]) -> Array:
-    if name.endswith(".wordlines"):
+    if name.endswith(WORDLINES):
         total: Array = np.sum(parts, axis=0)
         return total
     return np.concatenate(parts)

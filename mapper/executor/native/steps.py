@@ -128,7 +128,9 @@ class NumpyStep:
             outputs, _ = self.executor.network.step({n: a[t] for n, a in inputs.items()}, {})
             for name, array in outputs.items():
                 found.setdefault(name, []).append(array)
-        return {value.name: Held(value, dense=np.stack(found[value.name])) for value in self.results}
+        return {
+            value.name: Held(value, dense=np.stack(found[value.name])) for value in self.results
+        }
 
 
 def numpy_step(graph: Graph, unit: Unit) -> NumpyStep:

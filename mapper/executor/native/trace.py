@@ -43,9 +43,7 @@ def driven_wordlines(mvm: CrossbarMvm, x: Held) -> tuple[Array, Array]:
     seen_columns, columns = _classes(window, 1, width, positions[1])
     if max(len(seen_rows), len(seen_columns)) > _MOST_CLASSES:
         return _counted_one_by_one(mvm, x)
-    out = np.zeros(
-        (planes, steps, batch, len(seen_rows), len(seen_columns), size * 64), np.int32
-    )
+    out = np.zeros((planes, steps, batch, len(seen_rows), len(seen_columns), size * 64), np.int32)
     arrays = {"x": packed, "rows": rows, "columns": columns, "out": out}
     core.count_regions(
         arrays, planes * steps * batch, height, width, size, len(seen_rows), len(seen_columns)
@@ -75,9 +73,9 @@ def _classes(window: Window, axis: int, size: int, positions: int) -> tuple[Arra
     seen = np.zeros((size, window.kernel[axis]), np.int64)
     for element in range(window.kernel[axis]):
         first = element * window.dilation[axis]
-        rows = inside[first : first + (positions - 1) * window.stride[axis] + 1 :
-                      window.stride[axis]]
+        rows = inside[
+            first : first + (positions - 1) * window.stride[axis] + 1 : window.stride[axis]
+        ]
         np.add.at(seen[:, element], rows[rows >= 0], 1)
     kinds, which = np.unique(seen, axis=0, return_inverse=True)
     return kinds, which.reshape(-1).astype(np.uint8)
-

@@ -32,19 +32,19 @@ static int number(PyObject *fields, const char *name, int64_t *out) {
   return *out != -1 || !PyErr_Occurred();
 }
 
-/* Take a C-contiguous array of exactly `bytes` bytes from a dict; None where bytes is 0. */
-static int array(PyObject *arrays, const char *name, int64_t bytes, int written, Views *views,
-                 void **out) {
+/* Take an aligned C-contiguous array of exactly `bytes` bytes from a dict; None where that is 0. */
+static int array(PyObject *arrays, const char *name, int64_t bytes, size_t align, int written,
+                 Views *views, void **out) {
   PyObject *value = PyDict_GetItemString(arrays, name);
   *out = NULL;
   if (bytes == 0) return value == NULL || value == Py_None ? 1 : refuse(name);
-  if (bytes < 0 || !value || views->count == MOST_ARRAYS) return refuse(name);
+  if (bytes < 0 || !value || value == Py_None || views->count == MOST_ARRAYS) return refuse(name);
   Py_buffer *view = &views->views[views->count];
   int flags = PyBUF_C_CONTIGUOUS | (written ? PyBUF_WRITABLE : 0);
   if (PyObject_GetBuffer(value, view, flags) < 0) return 0;
   views->count++;
   if (view->len != bytes) return refuse(name);
-  if ((uintptr_t)view->buf % (bytes % 8 ? 4 : 8) && (uintptr_t)view->buf % 4) return refuse(name);
+  if ((uintptr_t)view->buf % align) return refuse(name);
   *out = view->buf;
   return 1;
 }
@@ -70,7 +70,7 @@ static int read_neurons(PyObject *fields, PyObject *arrays, int64_t T, int64_t B
     const int64_t spikes = given(arrays, "spikes") ? product(5, T, B, P, n->Nw, (int64_t)8) : 0; \
     const int64_t outputs = given(arrays, #name) ? all : 0;                                      \
     (void)spikes, (void)outputs;                                                                 \
-    if (!array(arrays, #name, size, written, views, (void **)&n->name)) return 0;                \
+    if (!array(arrays, #name, size, _Alignof(type), written, views, (void **)&n->name)) return 0; \
   }
   NEURON_ARRAYS(A)
 #undef A
@@ -105,7 +105,7 @@ static int read_layer(PyObject *fields, PyObject *arrays, Views *views, Layer *l
   const int64_t P = l->Ho * l->Wo;
   const int64_t y_out = l->has_neurons ? 0 : product(5, l->T, l->B, P, l->N, (int64_t)4);
 #define A(name, type, size, written) \
-  if (!array(arrays, #name, size, written, views, (void **)&l->name)) return 0;
+  if (!array(arrays, #name, size, _Alignof(type), written, views, (void **)&l->name)) return 0;
   LAYER_ARRAYS(A)
 #undef A
   l->bands = (l->Ho + l->tile_rows - 1) / l->tile_rows;
@@ -188,7 +188,7 @@ static PyObject *run_neurons(PyObject *self, PyObject *args) {
       !number(fields, "P", &P) || !number(fields, "N", &N))
     return NULL;
   if (T < 1 || B < 1 || P < 1 || N < 1) { refuse("sizes"); return NULL; }
-  if (array(arrays, "y", product(5, T, B, P, N, (int64_t)4), 0, &views, (void **)&y) &&
+  if (array(arrays, "y", product(5, T, B, P, N, (int64_t)4), 4, 0, &views, (void **)&y) &&
       read_neurons(fields, arrays, T, B, P, N, &views, &n)) {
     uint8_t *fired = malloc((size_t)N + 64);
     if (fired) {
@@ -259,10 +259,10 @@ static PyObject *count_regions(PyObject *self, PyObject *args) {
   const int64_t words = product(5, (int64_t)images, (int64_t)H, (int64_t)W, (int64_t)Cw, (int64_t)8);
   const int64_t counts = product(6, (int64_t)images, (int64_t)rows, (int64_t)columns, (int64_t)Cw,
                                  (int64_t)64, (int64_t)4);
-  if (!array(arrays, "x", words, 0, &views, (void **)&x)) goto done;
-  if (!array(arrays, "rows", H, 0, &views, (void **)&row_class)) goto done;
-  if (!array(arrays, "columns", W, 0, &views, (void **)&column_class)) goto done;
-  if (!array(arrays, "out", counts, 1, &views, (void **)&out)) goto done;
+  if (!array(arrays, "x", words, 8, 0, &views, (void **)&x)) goto done;
+  if (!array(arrays, "rows", H, 1, 0, &views, (void **)&row_class)) goto done;
+  if (!array(arrays, "columns", W, 1, 0, &views, (void **)&column_class)) goto done;
+  if (!array(arrays, "out", counts, 4, 1, &views, (void **)&out)) goto done;
   for (long long k = 0; k < H; k++) if (row_class[k] >= rows) { refuse("rows"); goto done; }
   for (long long k = 0; k < W; k++) if (column_class[k] >= columns) { refuse("columns"); goto done; }
   Py_BEGIN_ALLOW_THREADS
