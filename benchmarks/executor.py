@@ -4,8 +4,8 @@
 
 One thread. Times are of the process, not of the clock on the wall, and everything that a ratio
 compares is run in turn within each round: other work on the machine slows both sides alike. A
-ratio is the median of its rounds' ratios; below 1 is faster. The dense side is what a floating-point
-network computes, ``torch`` convolutions of the same sizes on all time steps at once, without
+ratio is the median of its rounds' ratios; below 1 is faster. The dense side is what a
+floating-point network computes, ``torch`` convolutions of the same sizes on all time steps at once, without
 neurons, pooling or readout; the native side is whole layers and networks, readout and neurons
 included. Needs torch (``pip install '.[train]'``).
 """
@@ -13,7 +13,6 @@ included. Needs torch (``pip install '.[train]'``).
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -233,7 +232,9 @@ def _run_once(folder: Path) -> None:
     with np.load(folder / "x.npz") as arrays:
         codes = arrays["x"]
     NativeExecutor(graph, threads=1).run({"x": codes})
-    print(round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1))
+    status = Path("/proc/self/status").read_text()  # getrusage counts the parent's memory, too
+    peak = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+    print(round(int(peak.split()[1]) / 1024, 1))
 
 
 def main() -> None:

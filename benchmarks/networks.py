@@ -20,6 +20,7 @@ from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.windows import Window, transposed_window
 
 MEMBRANE = IntType(16, signed=True)
+TWOS_COMPLEMENT = Encoding(kind="twos-complement", weight_bits=4, cell_bits=1)
 POOL = Window(kernel=(2, 2), stride=(2, 2))
 
 
@@ -35,7 +36,7 @@ class Net:
     """Input spikes ``[T, 1, C, H, W]``."""
     density: float
     rows: int = 64
-    encoding: Encoding = Encoding(kind="twos-complement", weight_bits=4, cell_bits=1)
+    encoding: Encoding = TWOS_COMPLEMENT
     adc_bits: int = 0
     ops: list[Any] = field(default_factory=list)
     states: list[State] = field(default_factory=list)

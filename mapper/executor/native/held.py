@@ -3,7 +3,7 @@
 - packed: ``uint64 [bits, T, B, H, W, words]``, channel ``c`` in bit ``c % 64`` of word ``c // 64``,
   lowest bit plane first; bits past the last channel are zero.
 - last: ``int32 [T, B, H, W, C]``, channels fastest.
-- dense: ``int64 [T, B, *shape]``, as everywhere else.
+- dense: ``[T, B, *shape]``, as everywhere else; ``int64`` once it is asked for.
 """
 
 from collections.abc import Sequence
@@ -59,7 +59,7 @@ class Held:
         if self.last is not None:
             return self.last
         if self.dense is None:
-            self.last = unpack(self.as_packed(), self.value, np.int32)
+            self.last = unpack(self.as_packed(), self.value, np.int32).astype(np.int32, copy=False)
             return self.last
         channels, height, width = layout(self.value.shape)
         return self.dense.reshape(*self.leading, channels, height, width).transpose(0, 1, 3, 4, 2)
@@ -69,8 +69,11 @@ class Held:
             found = self.last
             if found is None:
                 found = unpack(self.as_packed(), self.value, np.int64)
-            turned = found.transpose(0, 1, 4, 2, 3).reshape(*self.leading, *self.value.shape)
-            self.dense = np.ascontiguousarray(turned, dtype=np.int64)
+            narrow = np.ascontiguousarray(found.transpose(0, 1, 4, 2, 3))
+            turned = narrow.reshape(*self.leading, *self.value.shape)
+            self.dense = turned
+        if self.dense.dtype != np.int64:
+            self.dense = self.dense.astype(np.int64)
         return self.dense
 
     def flat(self) -> "Held":
@@ -106,9 +109,12 @@ def pack(codes: Array, bits: int) -> Array:
     size = words(codes.shape[-1])
     planes = np.zeros((bits, *codes.shape[:-1], size * 8), np.uint8)
     used = -(-codes.shape[-1] // 8)
+    narrow = codes.astype(np.uint8 if bits <= 8 else codes.dtype, order="K")  # low bits suffice
+    ordered = np.ascontiguousarray(narrow)
     for b in range(bits):
-        on = ((codes >> b) & 1).astype(np.uint8)
-        planes[b, ..., :used] = np.packbits(on, axis=-1, bitorder="little")
+        on = ordered if bits == 1 else (ordered >> b) & 1
+        planes[b, ..., :used] = np.packbits(on.astype(np.uint8, copy=False), axis=-1,
+                                            bitorder="little")
     return planes.view("<u8")
 
 
@@ -117,8 +123,10 @@ def unpack(packed: Array, value: Value, dtype: type) -> Array:
     type = value.type
     assert isinstance(type, IntType)
     channels = layout(value.shape)[0]
-    total: Array = np.zeros((*packed.shape[1:5], channels), dtype)
     octets = np.ascontiguousarray(packed).view(np.uint8)
+    if type.bits == 1 and not type.signed:  # bytes until the channels are in their place
+        return np.unpackbits(octets[0], axis=-1, count=channels, bitorder="little")
+    total: Array = np.zeros((*packed.shape[1:5], channels), dtype)
     for b in range(type.bits):
         weight = -(1 << b) if type.signed and b == type.bits - 1 else 1 << b
         total += np.unpackbits(octets[b], axis=-1, count=channels, bitorder="little") * dtype(

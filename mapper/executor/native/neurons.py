@@ -53,7 +53,8 @@ class NeuronTables:
         wanted = {"v_out": op.membrane_next, "i_out": op.current_next}
         return cls(
             op,
-            _fields(op, per_position, fast is not None),
+            _fields(op, per_position, fast is not None)
+            | {"simple": int(fast is not None and _is_simple(op, fast))},
             arrays,
             frozenset(n for n, v in wanted.items() if v is not None and v.name in read_elsewhere),
         )
@@ -69,13 +70,15 @@ class NeuronTables:
     def initial(self, membrane: Array, current: Array | None) -> dict[str, Array]:
         """Return states ``[B, H, W, N]`` from ``[B, *shape]``."""
         given = {"v": membrane, "i": current}
-        return {
-            name: np.ascontiguousarray(
-                Held(self.op.x, dense=array[None]).as_channels_last()[0], dtype=np.int32
-            )
-            for name, array in given.items()
-            if array is not None
-        }
+        return {name: self._laid_out(array) for name, array in given.items() if array is not None}
+
+    def _laid_out(self, state: Array) -> Array:
+        channels, height, width = layout(self.op.x.shape)
+        if not any(state.strides):  # one number for all neurons
+            full = (len(state), height, width, channels)
+            return np.full(full, state.flat[0], np.int32)
+        turned = Held(self.op.x, dense=state[None]).as_channels_last()[0]
+        return np.array(turned, dtype=np.int32, order="C")
 
     def run(self, y: Held, states: dict[str, Array], level: int) -> dict[str, Array]:
         """Run some time steps on a layer's sums; ``states`` advance in place."""
@@ -181,3 +184,11 @@ def _fast_tables(op: IntegerNeuron, tables: dict[str, Array]) -> Array | None:
     if op.fraction_bits > 30 or max(int(np.abs(threshold).max()), 0) >= WORD:
         return None
     return np.stack([tables["bias"], threshold, subtract, value, floor]).astype(np.int32)
+
+
+def _is_simple(op: IntegerNeuron, fast: Array) -> bool:
+    """Say whether a reset can neither set the membrane nor leave its type: no floor, no clip."""
+    assert isinstance(op.membrane.type, IntType)
+    _, threshold, subtract, _, floor = fast.astype(np.int64)
+    stays = (threshold - subtract >= op.membrane.type.min).all() and (subtract >= 0).all()
+    return bool(stays and op.reset.kind != "value" and (floor <= op.membrane.type.min).all())

@@ -9,14 +9,16 @@ import numpy as np
 from mapper.diagnostics import refuse
 from mapper.executor.generate import generate_executor
 from mapper.executor.native import core
-from mapper.executor.native.held import Held, joined
+from mapper.executor.native.held import Held, joined, layout, words
 from mapper.executor.native.plan import Component, Note, Plan, make_plan
 from mapper.executor.native.pool import Pool
 from mapper.executor.native.steps import DelayStep, Env
 from mapper.executor.native.trace import driven_wordlines, packed_spikes, spike_counts
 from mapper.executor.run import Executor, load_executor
-from mapper.ir.core import SPIKE, Array, Graph, IntType, Value
+from mapper.ir.core import SPIKE, Array, Graph, IntType, State, Value, param
+from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.neurons import IntegerNeuron
+from mapper.ir.readout import AdcRead, SenseAmpRead
 
 Arrays = dict[str, Array]
 
@@ -147,17 +149,20 @@ class NativeExecutor:
         try:
             given = module["checked_inputs"](inputs)
             batch = next(iter(given.values())).shape[1]
-            states = module["initial_states"](network, initial, batch)
+            if initial:
+                return given, module["initial_states"](network, initial, batch)
         except module["Refusal"] as refusal:
             raise refuse(refusal.code, refusal.message) from refusal
-        return given, states
+        return given, {s.read.name: _start(self.graph, s, batch) for s in self.graph.states}
 
     def _chunk(self, batch: int) -> int:
         """Return how many time steps are run at once."""
-        values = [v for op in self.graph.ops for v in op.results if v.type == SPIKE]
-        octets = sum(prod(v.shape) for v in values) // 8 + 1
-        octets += sum(8 * prod(v.shape) for v in (*self.graph.inputs, *self.graph.outputs))
-        return max(1, CHUNK_BYTES // (batch * octets))
+        inner = (CrossbarMvm, CountActive, SenseAmpRead, AdcRead)
+        ops = [op for op in self.graph.ops if not isinstance(op, inner)]
+        fired = [v for op in ops for v in op.results if v.type == SPIKE]
+        octets = sum(8 * words(c) * h * w for c, h, w in (layout(v.shape) for v in fired))
+        octets += sum(prod(v.shape) for v in self.graph.inputs)
+        return max(1, CHUNK_BYTES // (batch * max(1, octets)))
 
     def _chunk_values(
         self, codes: Mapping[str, Array], pool: Pool, counts: dict[str, list[Array]] | None
@@ -165,7 +170,7 @@ class NativeExecutor:
         """Run some time steps; return the values that are recorded."""
         env: Env = {}
         for value in self.graph.inputs:
-            env[value.name] = Held(value, dense=codes[value.name].astype(np.int64, copy=False))
+            env[value.name] = Held(value, dense=codes[value.name])
             _note_spikes(counts, env[value.name])
         return self._advanced(env, pool, counts)
 
@@ -179,6 +184,12 @@ class NativeExecutor:
             for name in component.dead:
                 env.pop(name, None)
         return env
+
+
+def _start(graph: Graph, state: State, batch: int) -> Array:
+    """Return what a state holds before the first step; a view where it is one number."""
+    start = param(graph.constants, state.initial, state.read.type)
+    return np.broadcast_to(start, (batch, *state.read.shape))
 
 
 def _looped(component: Component, env: Env, pool: Pool) -> Env:

@@ -147,23 +147,27 @@ static AI void FN(sense_signed)(const Layer *l, const uint16_t *ix, int n, const
 /* Count reached references of some row blocks at some positions, one column block.
  * At most 7 counts, into planes of `out` beside each other: `first` says that out holds nothing.
  */
-static void FN(tile)(const Layer *l, const Scratch *s, int64_t b0, int64_t b1, int64_t cb,
-                     int64_t p0, int64_t p1, int first) {
+static AI void FN(tile_of)(const Layer *l, const Scratch *s, int64_t b0, int64_t b1, int64_t cb,
+                           int64_t p0, int64_t p1, int first, const int NP, const int plain) {
   const int64_t sets = l->mode == DIFFERENTIAL ? 2 : 1;
   const int64_t wstep = l->colblks * sets * (l->rows + 1) * VB;
   const int64_t rstep = l->colblks * l->L * l->refplanes * VB;
   const uint8_t *w0 = l->weights + b0 * wstep + cb * sets * (l->rows + 1) * VB;
   const uint8_t *r0 = l->refs + b0 * rstep + cb * l->L * l->refplanes * VB;
   const int64_t area = s->band_rows * l->PW, row = l->colblks * VB;
-  const int NP = (int)l->NP, plain = l->mode == PLAIN && l->L == 1;
   const Entry *at[8];
   for (int64_t b = b0; b < b1; b++) {
     const Block *k = l->blocks + b;
     at[b - b0] = s->entries + k->combo * area + (int64_t)k->ay * l->PW + k->ax;
   }
   const int blocks = (int)(b1 - b0);
-  for (int64_t p = p0; p < p1; p++) {
-    const int64_t base = s->posbase[p];
+  /* In locals: for all the compiler knows, a store of counters might have changed them. */
+  const uint16_t *const pool = s->pool;
+  const int32_t *const posbase = s->posbase;
+  const int64_t depth = l->depth;
+  uint8_t *out = s->counters + cb * VB;
+  for (int64_t p = p0; p < p1; p++, out += depth * row) {
+    const int64_t base = posbase[p];
     V d0 = {0}, d1 = {0}, d2 = {0};
     const uint8_t *w = w0, *r = r0;
 #define ADD1(q) do { V q_ = (q), t_ = d0 & q_; d0 ^= q_; V u_ = d1 & t_; d1 ^= t_; d2 ^= u_; } while (0)
@@ -171,10 +175,8 @@ static void FN(tile)(const Layer *l, const Scratch *s, int64_t b0, int64_t b1, i
       int b = 0;
       for (; b + 1 < blocks; b += 2, w += 2 * wstep, r += 2 * rstep) {
         Entry e = at[b][base], f = at[b + 1][base];
-        V q = NP == 7 ? FN(sense)(s->pool + e.start, (int)e.n, w, r, 7)
-                      : FN(sense)(s->pool + e.start, (int)e.n, w, r, 10);
-        V u = NP == 7 ? FN(sense)(s->pool + f.start, (int)f.n, w + wstep, r + rstep, 7)
-                      : FN(sense)(s->pool + f.start, (int)f.n, w + wstep, r + rstep, 10);
+        V q = FN(sense)(pool + e.start, (int)e.n, w, r, NP);
+        V u = FN(sense)(pool + f.start, (int)f.n, w + wstep, r + rstep, NP);
         V t = MAJ(d0, q, u);
         d0 = XOR3(d0, q, u);
         d2 ^= d1 & t;
@@ -182,38 +184,44 @@ static void FN(tile)(const Layer *l, const Scratch *s, int64_t b0, int64_t b1, i
       }
       if (b < blocks) {
         Entry e = at[b][base];
-        ADD1(NP == 7 ? FN(sense)(s->pool + e.start, (int)e.n, w, r, 7)
-                     : FN(sense)(s->pool + e.start, (int)e.n, w, r, 10));
+        ADD1(FN(sense)(pool + e.start, (int)e.n, w, r, NP));
       }
     } else {
       for (int b = 0; b < blocks; b++, w += wstep, r += rstep) {
         Entry e = at[b][base];
         if (l->mode == PLAIN) {
           for (int k = 0; k < l->L; k++)
-            ADD1(FN(sense)(s->pool + e.start, (int)e.n, w, r + k * l->refplanes * VB, NP));
+            ADD1(FN(sense)(pool + e.start, (int)e.n, w, r + k * l->refplanes * VB, NP));
         } else {
           V q[8];
-          FN(sense_signed)(l, s->pool + e.start, (int)e.n, w, r, q);
+          FN(sense_signed)(l, pool + e.start, (int)e.n, w, r, q);
           for (int k = 0; k < l->L; k++) ADD1(q[k]);
         }
       }
     }
 #undef ADD1
-    uint8_t *out = s->counters + (p - p0) * l->depth * row + cb * VB;
     if (first) {
       FN(st)(out, d0);
-      if (l->depth > 1) FN(st)(out + row, d1);
-      if (l->depth > 2) FN(st)(out + 2 * row, d2);
-      for (int64_t k = 3; k < l->depth; k++) FN(st)(out + k * row, (V){0});
+      if (depth > 1) FN(st)(out + row, d1);
+      if (depth > 2) FN(st)(out + 2 * row, d2);
+      for (int64_t k = 3; k < depth; k++) FN(st)(out + k * row, (V){0});
     } else {
       V d[3] = {d0, d1, d2}, carry = {0};
-      for (int64_t k = 0; k < l->depth; k++) {
+      for (int64_t k = 0; k < depth; k++) {
         V old = FN(ld)(out + k * row), add = k < 3 ? d[k] : (V){0};
         FN(st)(out + k * row, XOR3(old, add, carry));
         carry = MAJ(old, add, carry);
       }
     }
   }
+}
+
+static void FN(tile)(const Layer *l, const Scratch *s, int64_t b0, int64_t b1, int64_t cb,
+                     int64_t p0, int64_t p1, int first) {
+  const int plain = l->mode == PLAIN && l->L == 1;
+  if (plain && l->NP == 7) FN(tile_of)(l, s, b0, b1, cb, p0, p1, first, 7, 1);
+  else if (plain) FN(tile_of)(l, s, b0, b1, cb, p0, p1, first, 10, 1);
+  else FN(tile_of)(l, s, b0, b1, cb, p0, p1, first, (int)l->NP, 0);
 }
 
 #undef REF

@@ -1,7 +1,7 @@
 /* The numbers and arrays that describe a layer, in the order Python hands them over. */
 
 #define NEURON_FIELDS(F)                                                                        \
-  F(fired) F(reset) F(phase) F(spike_next) F(has_current) F(has_floor) F(fraction) F(fast)      \
+  F(fired) F(reset) F(phase) F(spike_next) F(has_current) F(has_floor) F(fraction) F(fast) F(simple)      \
   F(leak) F(leak_shift) F(current_leak) F(current_shift) F(input_leak) F(input_shift)           \
   F(vmin) F(vmax) F(imin) F(imax) F(per_position) F(Nw)
 

@@ -31,7 +31,8 @@ static AI NAME(Sixteen) NAME(sixteen)(const Neurons *n, int64_t N, int64_t j) {
 }
 
 static AI __mmask16 NAME(update_sixteen)(const NAME(Sixteen) *f, __m512i x, int32_t *v, __m512i low,
-                                         __m512i high, __m128i leak, __mmask16 decays, __mmask16 sets) {
+                                         __m512i high, __m128i leak, __mmask16 decays, __mmask16 sets,
+                                         int simple) {
   __m512i u = _mm512_maskz_loadu_epi32(f->here, v);
   x = _mm512_add_epi32(x, f->bias);
   x = _mm512_add_epi32(x, u);
@@ -39,18 +40,21 @@ static AI __mmask16 NAME(update_sixteen)(const NAME(Sixteen) *f, __m512i x, int3
   u = _mm512_min_epi32(_mm512_max_epi32(u, low), high);
   const __mmask16 on = _mm512_mask_cmpge_epi32_mask(f->here, u, f->threshold);
   u = _mm512_mask_sub_epi32(u, on, u, f->less);
-  u = _mm512_mask_mov_epi32(u, on & sets, f->value);
-  u = _mm512_min_epi32(_mm512_max_epi32(_mm512_max_epi32(u, f->floor), low), high);
+  if (!simple) { /* a subtraction that cannot leave the type needs none of it */
+    u = _mm512_mask_mov_epi32(u, on & sets, f->value);
+    u = _mm512_min_epi32(_mm512_max_epi32(_mm512_max_epi32(u, f->floor), low), high);
+  }
   _mm512_mask_storeu_epi32(v, f->here, u);
   return on;
 }
 #endif
 
-static void NAME(fire_tile)(const Layer *l, const Scratch *s, int64_t t, int64_t b, int64_t first,
-                            int64_t count) {
 #if LEVEL == 2
+static AI void NAME(fire_some)(const Layer *l, const Scratch *s, int64_t t, int64_t b, int64_t first,
+                               int64_t count, const int simple) {
   const Neurons *n = &l->n;
-  const int64_t row = l->colblks * l->width, P = l->Ho * l->Wo, N = l->N;
+  const int64_t row = l->colblks * l->width, P = l->Ho * l->Wo, N = l->N, Nw = n->Nw;
+  const int64_t Npad = l->Npad;
   const __m512i low = _mm512_set1_epi32((int)n->vmin), high = _mm512_set1_epi32((int)n->vmax);
   const __m128i leak = _mm_cvtsi32_si128((int)n->leak_shift);
   const __m128i shift = _mm_cvtsi32_si128((int)l->shift), up = _mm_cvtsi32_si128((int)n->fraction);
@@ -59,7 +63,7 @@ static void NAME(fire_tile)(const Layer *l, const Scratch *s, int64_t t, int64_t
   __m512i coefs[32];
   for (int k = 0; k < S; k++)
     coefs[k] = _mm512_set1_epi16((short)(l->significances[k] * l->rise * l->scales[0]));
-  for (int64_t c = 0; c < l->Npad; c += 32) {
+  for (int64_t c = 0; c < Npad; c += 32) {
     const NAME(Sixteen) f = NAME(sixteen)(n, N, c), g = NAME(sixteen)(n, N, c + 16);
     int16_t begin[32] = {0};
     for (int64_t j = c; j < N && j < c + 32; j++) begin[j - c] = (int16_t)l->start[j];
@@ -71,7 +75,7 @@ static void NAME(fire_tile)(const Layer *l, const Scratch *s, int64_t t, int64_t
     for (int64_t p = 0; p < count; p++, planes += depth * row, v += N) {
       __m512i a = start;
       for (int k = 0; k < S; k++) {
-        const uint8_t *bits = planes + k * l->Npad / 8;
+        const uint8_t *bits = planes + k * Npad / 8;
         __m512i add = coefs[k];
         for (int d = 0; d < depth; d++, bits += row) {
           a = _mm512_mask_add_epi16(a, (__mmask32)bits32(bits), a, add);
@@ -80,14 +84,24 @@ static void NAME(fire_tile)(const Layer *l, const Scratch *s, int64_t t, int64_t
       }
       __m512i x = _mm512_cvtepi16_epi32(_mm512_castsi512_si256(a));
       __m512i y = _mm512_cvtepi16_epi32(_mm512_extracti64x4_epi64(a, 1));
-      x = _mm512_sll_epi32(_mm512_sra_epi32(x, shift), up);
-      y = _mm512_sll_epi32(_mm512_sra_epi32(y, shift), up);
-      uint32_t on = NAME(update_sixteen)(&f, x, v, low, high, leak, decays, sets);
+      if (!simple) {
+        x = _mm512_sll_epi32(_mm512_sra_epi32(x, shift), up);
+        y = _mm512_sll_epi32(_mm512_sra_epi32(y, shift), up);
+      }
+      uint32_t on = NAME(update_sixteen)(&f, x, v, low, high, leak, decays, sets, simple);
       if (g.here)
-        on |= (uint32_t)NAME(update_sixteen)(&g, y, v + 16, low, high, leak, decays, sets) << 16;
-      if (spikes) memcpy(spikes + p * n->Nw * 8, &on, 4);
+        on |= (uint32_t)NAME(update_sixteen)(&g, y, v + 16, low, high, leak, decays, sets, simple) << 16;
+      if (spikes) memcpy(spikes + p * Nw * 8, &on, 4);
     }
   }
+}
+#endif
+
+static void NAME(fire_tile)(const Layer *l, const Scratch *s, int64_t t, int64_t b, int64_t first,
+                            int64_t count) {
+#if LEVEL == 2
+  if (l->n.simple && !l->shift && !l->n.fraction) NAME(fire_some)(l, s, t, b, first, count, 1);
+  else NAME(fire_some)(l, s, t, b, first, count, 0);
 #else
   (void)l, (void)s, (void)t, (void)b, (void)first, (void)count;
 #endif

@@ -29,7 +29,7 @@ typedef struct { int32_t ylo, yhi, ystep, xlo, xhi, xstep, reach_y, reach_x; } R
 
 typedef struct {
   int64_t fired; /* spikes leave */
-  int64_t reset, phase, spike_next, has_current, has_floor, fraction, fast;
+  int64_t reset, phase, spike_next, has_current, has_floor, fraction, fast, simple;
   int64_t leak, leak_shift, current_leak, current_shift, input_leak, input_shift;
   int64_t vmin, vmax, imin, imax, per_position;
   /* [P or 1][N] each; 64-bit so that every verified parameter fits */

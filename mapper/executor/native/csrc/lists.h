@@ -106,6 +106,46 @@ static AI uint32_t list_one(const Layer *l, const Scratch *s, const Combo *c, co
   return n;
 }
 
+/* A row of anchors of a combination of a few short segments: everything the loop needs is in locals,
+ * as a store of a list might otherwise have changed it. Returns where the next list goes. */
+enum { SHORT = 4 };
+
+static AI uint32_t list_row(const Layer *l, const Scratch *s, const Combo *c, const Range *g,
+                            const uint8_t *row, int64_t xlast, int scale, Entry *entries,
+                            uint32_t at) {
+  const int64_t pitch = l->pitch, row_bytes = s->row_bytes, first = g->xlo, step = g->xstep;
+  const int count = c->last - c->first;
+  uint16_t *const pool = s->pool;
+  const uint64_t zero = (uint64_t)(uint16_t)(l->rows << scale) * 0x0001000100010001ULL;
+  const uint8_t *from[SHORT];
+  int64_t bit[SHORT];
+  int len[SHORT], base[SHORT];
+  for (int i = 0; i < SHORT; i++) {
+    const Segment *k = l->segments + c->first + (i < count ? i : 0);
+    from[i] = row + k->dy * row_bytes;
+    bit[i] = k->dx * pitch + k->c0;
+    len[i] = k->len;
+    base[i] = k->base;
+  }
+  for (int64_t x = first; x <= xlast; x += step) {
+    const int64_t o = x * pitch;
+    uint64_t word = bits_at(from[0], o + bit[0], len[0]);
+    if (count > 1) {
+      word |= bits_at(from[1], o + bit[1], len[1]) << base[1];
+      if (count > 2) word |= bits_at(from[2], o + bit[2], len[2]) << base[2];
+      if (count > 3) word |= bits_at(from[3], o + bit[3], len[3]) << base[3];
+    }
+    uint16_t *out = pool + at;
+    const int n = list_word(word, 0, scale, out);
+    memcpy(out + n, &zero, 8);
+    memcpy(out + n + 4, &zero, 8);
+    entries[x].start = at;
+    entries[x].n = (uint32_t)n;
+    at += (uint32_t)n + 8;
+  }
+  return at;
+}
+
 /* List the driven wordlines of every anchor that output rows o0 .. o1 - 1 look at. */
 static void list_band(const Layer *l, Scratch *s, const uint64_t *plane, int64_t o0, int64_t o1,
                       int scale) {
@@ -119,6 +159,10 @@ static void list_band(const Layer *l, Scratch *s, const uint64_t *plane, int64_t
     for (int64_t y = g->ylo; y <= ylast; y += g->ystep) {
       Entry *row = s->entries + k * area + y * l->PW;
       const uint8_t *image = s->image + y * s->row_bytes;
+      if (combo.rows <= 64 && combo.last - combo.first <= SHORT) {
+        at = list_row(l, s, &combo, g, image, xlast, scale, row, at);
+        continue;
+      }
       for (int64_t x = g->xlo; x <= xlast; x += g->xstep) {
         uint32_t n = list_one(l, s, &combo, image, x * l->pitch, scale, s->pool + at);
         row[x].start = at;
