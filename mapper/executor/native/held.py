@@ -113,8 +113,9 @@ def pack(codes: Array, bits: int) -> Array:
     ordered = np.ascontiguousarray(narrow)
     for b in range(bits):
         on = ordered if bits == 1 else (ordered >> b) & 1
-        planes[b, ..., :used] = np.packbits(on.astype(np.uint8, copy=False), axis=-1,
-                                            bitorder="little")
+        planes[b, ..., :used] = np.packbits(
+            on.astype(np.uint8, copy=False), axis=-1, bitorder="little"
+        )
     return planes.view("<u8")
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from mapper.executor.fusion import CrossbarLayer
 from mapper.executor.native import core
 from mapper.executor.native.bounds import Arithmetic, arithmetic, scale_table
-from mapper.executor.native.geometry import Geometry, geometry
+from mapper.executor.native.geometry import Geometry, geometries
 from mapper.executor.native.held import Held, words
 from mapper.executor.native.neurons import NeuronTables
 from mapper.executor.native.pack import (
@@ -20,6 +20,7 @@ from mapper.executor.native.pack import (
     pack_bits,
     pack_references,
     pack_sums,
+    resting,
     sense_tables,
     start_values,
 )
@@ -33,15 +34,19 @@ _PLAIN, _DIFFERENTIAL, _HALF_ACTIVE = range(3)
 _BITS, _SUMS16, _SUMS32 = range(3)
 
 
+Tables = tuple[dict[str, int], dict[str, Any]]
+"""Numbers and arrays by name, as the kernels take them."""
+
+
 @dataclass(frozen=True, slots=True)
 class NativeLayer:
     """A crossbar layer as the kernels take it."""
 
     layer: CrossbarLayer
-    geometry: Geometry
     level: int
-    fields: dict[str, int]
-    arrays: dict[str, Any]
+    positions: tuple[int, int]
+    phases: tuple[Tables, ...]
+    """A call each: output positions that see the same kernel elements."""
 
     @classmethod
     def make(cls, layer: CrossbarLayer, constants: Constants, level: int) -> "NativeLayer":
@@ -51,29 +56,9 @@ class NativeLayer:
             NotNativeError: where the kernels cannot compute it exactly.
         """
         how = arithmetic(layer, constants)
-        where = geometry(layer.mvm)
-        fields, arrays = _common(layer, constants, where)
-        order, clusters, scales = _clusters(layer, constants)
-        slices = len(layer.add.significances)
-        outputs = layer.mvm.outputs // layer.mvm.groups
-        padded = 16 if outputs <= 16 and how.bits else -(-outputs // 32) * 32
-        columns = Columns(outputs=outputs, padded=padded, slices=slices)
-        blocks = np.asarray(where.blocks, np.int32).reshape(layer.mvm.groups, -1, 3)[:, order]
-        arrays |= {
-            "blocks": np.ascontiguousarray(blocks),
-            "clusters": clusters,
-            "scales": scales,
-        }
-        fields |= {
-            "nclusters": len(clusters),
-            "Npad": padded,
-            "wide": int(how.wide or clusters[:, 3].any()),
-        }
-        if how.bits:
-            numbers, tables = _bits(layer, constants, order, columns, level, clusters)
-        else:
-            numbers, tables = _sums(layer, constants, order, columns, how)
-        return cls(layer, where, level, fields | numbers, arrays | tables)
+        places = geometries(layer.mvm, split=how.bits)
+        phases = tuple(_phase(layer, constants, level, how, where) for where in places)
+        return cls(layer, level, places[0].positions, phases)
 
     def run(
         self, x: Held, neurons: NeuronTables | None, states: dict[str, Array], pool: Pool
@@ -86,45 +71,92 @@ class NativeLayer:
         held = x.flat() if self.layer.mvm.window is None else x
         packed = np.ascontiguousarray(held.as_packed())
         steps, batch = packed.shape[1:3]
-        leading = (steps, batch, *self.geometry.positions)
-        fields = self.fields | {"T": steps, "B": batch, "has_neurons": int(neurons is not None)}
-        arrays = self.arrays | {"x": packed}
+        leading = (steps, batch, *self.positions)
+        numbers = {"T": steps, "B": batch, "has_neurons": int(neurons is not None)}
+        given: dict[str, Any] = {"x": packed}
         y, made = None, {}
         if neurons is None:
-            y = np.empty((*leading, fields["N"]), np.int32)
-            arrays["y_out"] = y
+            y = np.empty((*leading, self.layer.mvm.outputs), np.int32)
+            given["y_out"] = y
         else:
             made = neurons.outputs(leading)
-            fields |= neurons.fields
-            arrays |= neurons.arrays | states | made
-        jobs = batch * -(-fields["Ho"] // fields["tile_rows"])
-        pool.run(jobs, lambda a, b: core.run_layer(self.level, fields, arrays, a, b))
+            numbers |= neurons.fields
+            given |= neurons.arrays | states | made
+        for fields, arrays in self.phases:
+            self._run_phase(fields | numbers, arrays | given, pool)
         return y, made
 
+    def _run_phase(self, fields: dict[str, int], arrays: dict[str, Any], pool: Pool) -> None:
+        jobs = fields["B"] * -(-fields["Ho"] // fields["tile_rows"])
+        pool.run(jobs, lambda a, b: core.run_layer(self.level, fields, arrays, a, b))
 
-def _common(
-    layer: CrossbarLayer, constants: Constants, where: Geometry
-) -> tuple[dict[str, int], dict[str, Any]]:
+
+def _phase(
+    layer: CrossbarLayer, constants: Constants, level: int, how: Arithmetic, where: Geometry
+) -> Tables:
+    """Pack what some output positions need of a layer."""
+    mvm = layer.mvm
+    fields, arrays = _common(layer, where)
+    order, clusters, scales = _clusters(layer, constants, where.present)
+    outputs = mvm.outputs // mvm.groups
+    padded = 16 if outputs <= 16 and how.bits else -(-outputs // 32) * 32
+    columns = Columns(outputs=outputs, padded=padded, slices=len(layer.add.significances))
+    at = [where.present.index(g) for g in order]
+    blocks = np.asarray(where.blocks, np.int32).reshape(mvm.groups, -1, 3)[:, at]
+    arrays |= {"blocks": np.ascontiguousarray(blocks), "clusters": clusters, "scales": scales}
+    fields |= {
+        "nclusters": len(clusters),
+        "Npad": padded,
+        "wide": int(how.wide or clusters[:, 3].any()),
+    }
+    if how.bits:
+        numbers, tables = _bits(layer, constants, order, columns, level, clusters)
+    else:
+        numbers, tables = _sums(layer, constants, order, columns, how)
+    absent = sorted(set(range(len(mvm.rows))) - set(order))
+    tables["start"] = _start(layer, constants, how, absent).astype(np.int32)
+    return fields | numbers, arrays | tables
+
+
+def _start(
+    layer: CrossbarLayer, constants: Constants, how: Arithmetic, absent: Sequence[int]
+) -> Array:
+    """Return what outputs begin with: lowest levels, and row blocks that see nothing."""
+    scales = scale_table(layer, constants)
+    if how.bits:
+        return start_values(layer, scales) + resting(layer, constants, scales, absent)
+    assert not absent  # only counts are split into phases
+    return np.zeros(layer.mvm.outputs, np.int64)
+
+
+def _common(layer: CrossbarLayer, where: Geometry) -> Tables:
     mvm = layer.mvm
     channels = mvm.x.shape[0] if mvm.window else int(np.prod(mvm.x.shape))
     segments = [segment for combo in where.combos for segment in combo]
     ends = np.cumsum([0, *(len(combo) for combo in where.combos)])
     tall = [max(base + count for *_, count, base in combo) for combo in where.combos]
-    down, across = where.positions
-    band = max(1, _BAND_BYTES // (4 * across * mvm.outputs))
+    rows, columns = where.rows, where.columns
+    band = max(1, _BAND_BYTES // (4 * columns.positions * mvm.outputs))
+    rowmap, colmap = rows.seen, columns.seen
     fields = {
         "planes": mvm.planes,
-        "H": where.size[0],
-        "W": where.size[1],
+        "H": rows.size,
+        "W": columns.size,
         "Cw": words(channels),
         "pitch": where.pitch,
         "signed_input": int(layer.add.signed_input),
-        "PH": len(where.rowmap),
-        "PW": len(where.colmap),
-        "Ho": down,
-        "Wo": across,
-        "sy": where.window.stride[0],
-        "sx": where.window.stride[1],
+        "PH": len(rowmap),
+        "PW": len(colmap),
+        "Ho": rows.positions,
+        "Wo": columns.positions,
+        "sy": rows.stride,
+        "sx": columns.stride,
+        "all_rows": where.positions[0],
+        "all_columns": where.positions[1],
+        "row0": rows.first,
+        "column0": columns.first,
+        "row_step": rows.step,
+        "column_step": columns.step,
         "ncombos": len(where.combos),
         "nsegments": len(segments),
         "nblocks": len(where.blocks),
@@ -133,11 +165,11 @@ def _common(
         "S": len(layer.add.significances),
         "rows": max(len(rows) for rows in mvm.rows),
         "shift": layer.add.shift,
-        "tile_rows": min(down, band),
+        "tile_rows": min(rows.positions, band),
     }
     arrays = {
-        "rowmap": where.rowmap,
-        "colmap": where.colmap,
+        "rowmap": rowmap,
+        "colmap": colmap,
         "combos": np.stack([ends[:-1], ends[1:], tall], axis=1).astype(np.int32),
         "segments": np.asarray(segments, np.int32),
         "significances": np.asarray(layer.add.significances, np.int32),
@@ -145,7 +177,9 @@ def _common(
     return fields, arrays
 
 
-def _clusters(layer: CrossbarLayer, constants: Constants) -> tuple[list[int], Array, Array]:
+def _clusters(
+    layer: CrossbarLayer, constants: Constants, present: Sequence[int]
+) -> tuple[list[int], Array, Array]:
     """Put row blocks of one scale beside each other.
 
     Returns the order of row blocks; for each group's clusters first and last block, first output
@@ -154,8 +188,8 @@ def _clusters(layer: CrossbarLayer, constants: Constants) -> tuple[list[int], Ar
     mvm = layer.mvm
     table = scale_table(layer, constants)
     kinds: dict[bytes, list[int]] = {}
-    for g, row in enumerate(np.ascontiguousarray(table)):
-        kinds.setdefault(row.tobytes(), []).append(g)
+    for g in present:
+        kinds.setdefault(table[g].tobytes(), []).append(g)
     order = [g for blocks in kinds.values() for g in blocks]
     width = mvm.outputs // mvm.groups
     clusters, scales = [], []
@@ -177,7 +211,7 @@ def _bits(
     columns: Columns,
     level: int,
     clusters: Array,
-) -> tuple[dict[str, int], dict[str, Any]]:
+) -> Tables:
     """Return fields and arrays of the bit-sliced kernel."""
     read, mvm = layer.read, layer.mvm
     assert isinstance(read, SenseAmpRead)
@@ -209,7 +243,6 @@ def _bits(
     arrays = {
         "weights": weights,
         "refs": pack_references(layer, constants, order, columns, width, planes, mode != _PLAIN),
-        "start": start_values(layer, scale_table(layer, constants)).astype(np.int32),
     }
     return fields, arrays
 
@@ -220,7 +253,7 @@ def _sums(
     order: Sequence[int],
     columns: Columns,
     how: Arithmetic,
-) -> tuple[dict[str, int], dict[str, Any]]:
+) -> Tables:
     """Return fields and arrays of the kernel that adds cells as numbers."""
     read = layer.read
     sense = isinstance(read, SenseAmpRead)
@@ -242,7 +275,6 @@ def _sums(
     }
     arrays: dict[str, Any] = {
         "weights": pack_sums(layer, constants, order, columns, how.sums),
-        "start": np.zeros(layer.mvm.outputs, np.int32),
     }
     if isinstance(read, AdcRead):
         fields["top"] = (1 << read.bits) - 1

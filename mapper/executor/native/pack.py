@@ -187,5 +187,19 @@ def start_values(layer: CrossbarLayer, scales: Array) -> Array:
     return total
 
 
+def resting(
+    layer: CrossbarLayer, constants: Constants, scales: Array, blocks: Sequence[int]
+) -> Array:
+    """Return what row blocks that nothing drives add to the lowest levels: ``[N]``."""
+    assert isinstance(layer.read, SenseAmpRead)
+    mvm, slices = layer.mvm, len(layer.add.significances)
+    table = constants[layer.read.thresholds.name].astype(np.int64)
+    full = np.broadcast_to(table, (len(table), len(mvm.rows), slices, mvm.outputs))
+    reached = (full[:, list(blocks)] <= 0).sum(axis=0)  # [blocks, S, N]
+    weighed = np.einsum("s,gsn->gn", np.asarray(layer.add.significances, np.int64), reached)
+    total: Array = (scales[list(blocks)] * weighed).sum(axis=0)
+    return total * rises(layer.read)[0] * sum(layer.add.plane_weights)
+
+
 def level_rises(read: SenseAmpRead) -> Array:
     return np.asarray(rises(read), np.int32)

@@ -31,6 +31,11 @@ const char *check_sizes(const Layer *l) {
   NEED(l->pitch == l->Cw * 64 || (l->Cw == 1 && between(l->pitch, 1, 64)));
   NEED(between(l->sy, 1, most) && between(l->sx, 1, most));
   NEED(between(l->PH, (l->Ho - 1) * l->sy + 1, most) && between(l->PW, (l->Wo - 1) * l->sx + 1, most));
+  NEED(between(l->all_rows, 1, most) && between(l->all_columns, 1, most));
+  NEED(l->all_rows * l->all_columns <= INT32_MAX && l->row_step >= 1 && l->column_step >= 1);
+  NEED(l->row0 >= 0 && l->column0 >= 0 && l->row_step <= most && l->column_step <= most);
+  NEED(l->row0 < most && l->row0 + l->row_step * (l->Ho - 1) < l->all_rows);
+  NEED(l->column0 < most && l->column0 + l->column_step * (l->Wo - 1) < l->all_columns);
   NEED(between(l->ncombos, 1, most) && between(l->nsegments, 1, most));
   NEED(between(l->nblocks, 1, most) && between(l->nclusters, 1, most));
   NEED(between(l->kind, BITS, SUMS32) && between(l->Ng, 1, l->N) && between(l->S, 1, 32));
@@ -150,12 +155,13 @@ int scratch_make(const Layer *l, Scratch *s) {
   s->entries = malloc((size_t)entries);
   s->pool = malloc((size_t)listed * 2 + 256);
   s->posbase = malloc((size_t)count * 4);
+  s->placed = malloc((size_t)count * 4);
   s->counters = malloc((size_t)counters + 64);
   s->y = malloc((size_t)y + 64);
   s->sums = malloc((size_t)(l->kind == BITS ? 0 : l->cols * 4) + 64);
   s->block = malloc((size_t)(l->Npad + 32) * 4 + 64);
   s->fired = malloc((size_t)l->N + 64);
-  if (s->image && s->start && s->entries && s->pool && s->posbase && s->counters && s->y && s->sums && s->block &&
+  if (s->image && s->start && s->entries && s->pool && s->posbase && s->placed && s->counters && s->y && s->sums && s->block &&
       s->fired)
     return 1;
   scratch_free(s);
@@ -165,6 +171,6 @@ int scratch_make(const Layer *l, Scratch *s) {
 void scratch_free(Scratch *s) {
   free(s->image); free(s->entries); free(s->pool); free(s->posbase); free(s->counters);
   free(s->y); free(s->sums); free(s->block); free(s->fired);
-  free(s->start);
+  free(s->start); free(s->placed);
   memset(s, 0, sizeof *s);
 }

@@ -50,10 +50,10 @@ static AI __mmask16 NAME(update_sixteen)(const NAME(Sixteen) *f, __m512i x, int3
 #endif
 
 #if LEVEL == 2
-static AI void NAME(fire_some)(const Layer *l, const Scratch *s, int64_t t, int64_t b, int64_t first,
-                               int64_t count, const int simple) {
+static AI void NAME(fire_some)(const Layer *l, const Scratch *s, int64_t t, int64_t b,
+                               const int32_t *placed, int64_t count, const int simple) {
   const Neurons *n = &l->n;
-  const int64_t row = l->colblks * l->width, P = l->Ho * l->Wo, N = l->N, Nw = n->Nw;
+  const int64_t row = l->colblks * l->width, P = l->all_rows * l->all_columns, N = l->N, Nw = n->Nw;
   const int64_t Npad = l->Npad;
   const __m512i low = _mm512_set1_epi32((int)n->vmin), high = _mm512_set1_epi32((int)n->vmax);
   const __m128i leak = _mm_cvtsi32_si128((int)n->leak_shift);
@@ -69,10 +69,10 @@ static AI void NAME(fire_some)(const Layer *l, const Scratch *s, int64_t t, int6
     for (int64_t j = c; j < N && j < c + 32; j++) begin[j - c] = (int16_t)l->start[j];
     const __m512i start = _mm512_loadu_si512(begin);
     const uint8_t *planes = s->counters + c / 8;
-    int32_t *v = n->v + (b * P + first) * N + c;
-    uint8_t *spikes = n->spikes ? (uint8_t *)(n->spikes + ((t * l->B + b) * P + first) * n->Nw) + c / 8
-                                : NULL;
-    for (int64_t p = 0; p < count; p++, planes += depth * row, v += N) {
+    int32_t *const states = n->v + b * P * N + c;
+    uint8_t *const spikes = n->spikes ? (uint8_t *)(n->spikes + (t * l->B + b) * P * Nw) + c / 8 : NULL;
+    for (int64_t p = 0; p < count; p++, planes += depth * row) {
+      int32_t *v = states + placed[p] * N;
       __m512i a = start;
       for (int k = 0; k < S; k++) {
         const uint8_t *bits = planes + k * Npad / 8;
@@ -91,18 +91,18 @@ static AI void NAME(fire_some)(const Layer *l, const Scratch *s, int64_t t, int6
       uint32_t on = NAME(update_sixteen)(&f, x, v, low, high, leak, decays, sets, simple);
       if (g.here)
         on |= (uint32_t)NAME(update_sixteen)(&g, y, v + 16, low, high, leak, decays, sets, simple) << 16;
-      if (spikes) memcpy(spikes + p * Nw * 8, &on, 4);
+      if (spikes) memcpy(spikes + placed[p] * Nw * 8, &on, 4);
     }
   }
 }
 #endif
 
-static void NAME(fire_tile)(const Layer *l, const Scratch *s, int64_t t, int64_t b, int64_t first,
-                            int64_t count) {
+static void NAME(fire_tile)(const Layer *l, const Scratch *s, int64_t t, int64_t b,
+                            const int32_t *placed, int64_t count) {
 #if LEVEL == 2
-  if (l->n.simple && !l->shift && !l->n.fraction) NAME(fire_some)(l, s, t, b, first, count, 1);
-  else NAME(fire_some)(l, s, t, b, first, count, 0);
+  if (l->n.simple && !l->shift && !l->n.fraction) NAME(fire_some)(l, s, t, b, placed, count, 1);
+  else NAME(fire_some)(l, s, t, b, placed, count, 0);
 #else
-  (void)l, (void)s, (void)t, (void)b, (void)first, (void)count;
+  (void)l, (void)s, (void)t, (void)b, (void)placed, (void)count;
 #endif
 }

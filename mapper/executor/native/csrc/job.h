@@ -63,13 +63,13 @@ static void NAME(widen)(const Layer *l, Scratch *s, int64_t count, int64_t pitch
   }
 }
 
-static void NAME(finish_tile)(const Layer *l, Scratch *s, int64_t t, int64_t b, int64_t first,
-                              int64_t count, int64_t pitch) {
-  const int64_t P = l->Ho * l->Wo, N = l->N;
+static void NAME(finish_tile)(const Layer *l, Scratch *s, int64_t t, int64_t b, int64_t count,
+                              int64_t pitch) {
+  const int64_t P = l->all_rows * l->all_columns, N = l->N;
   const Neurons *n = &l->n;
   if (l->has_neurons && n->fast && !n->v_out) {
     for (int64_t k = 0; k < count; k++) {
-      const int64_t p = first + k;
+      const int64_t p = s->placed[k];
       int32_t *v = n->v + (b * P + p) * N;
       uint64_t *spikes = n->spikes ? n->spikes + ((t * l->B + b) * P + p) * n->Nw : NULL;
       if (l->wide)
@@ -80,11 +80,12 @@ static void NAME(finish_tile)(const Layer *l, Scratch *s, int64_t t, int64_t b, 
     return;
   }
   NAME(widen)(l, s, count, pitch);
-  if (l->has_neurons)
-    NAME(run_neurons)(n, s->y, pitch, t, b, first, count, l->B, P, N, s->fired);
-  else
-    for (int64_t k = 0; k < count; k++)
-      memcpy(l->y_out + ((t * l->B + b) * P + first + k) * N, s->y + k * pitch, (size_t)N * 4);
+  for (int64_t k = 0; k < count; k++) {
+    const int64_t p = s->placed[k];
+    const int32_t *y = s->y + k * pitch;
+    if (l->has_neurons) NAME(run_neurons)(n, y, pitch, t, b, p, 1, l->B, P, N, s->fired);
+    else memcpy(l->y_out + ((t * l->B + b) * P + p) * N, y, (size_t)N * 4);
+  }
 }
 
 /* Bit-serial inputs are read plane by plane: each band's sums wait for all of them. */
@@ -95,8 +96,12 @@ void NAME(run_job)(const Layer *l, Scratch *s, int64_t job) {
   const int64_t image = l->H * l->W * l->Cw;
   const int bits = l->kind == BITS;
   const int scale = !bits ? 0 : l->width == 64 ? 6 : l->width == 32 ? 5 : 4;
-  for (int64_t p = 0; p < count; p++)
-    s->posbase[p] = (int32_t)(p / l->Wo * l->sy * l->PW + p % l->Wo * l->sx);
+  for (int64_t p = 0; p < count; p++) {
+    const int64_t y = p / l->Wo, x = p % l->Wo;
+    s->posbase[p] = (int32_t)(y * l->sy * l->PW + x * l->sx);
+    s->placed[p] = (int32_t)((l->row0 + l->row_step * (o0 + y)) * l->all_columns + l->column0 +
+                             l->column_step * x);
+  }
   int32_t *const y = s->y;
   const int64_t item = l->wide ? 4 : 2;
   const int direct = NAME(is_direct)(l);
@@ -112,12 +117,12 @@ void NAME(run_job)(const Layer *l, Scratch *s, int64_t job) {
         s->y = (int32_t *)((uint8_t *)y + p0 * pitch * item);
         if (direct) {
           NAME(count_clusters)(l, s, l->clusters, p0, p1);
-          NAME(fire_tile)(l, s, t, b, o0 * l->Wo + p0, p1 - p0);
+          NAME(fire_tile)(l, s, t, b, s->placed + p0, p1 - p0);
         } else if (bits) NAME(bits_band)(l, s, weight, p0, p1);
         else NAME(sums_band)(l, s, weight, p0, p1);
         s->y = y;
       }
     }
-    if (!direct) NAME(finish_tile)(l, s, t, b, o0 * l->Wo, count, pitch);
+    if (!direct) NAME(finish_tile)(l, s, t, b, count, pitch);
   }
 }

@@ -45,6 +45,8 @@ typedef struct {
   int64_t planes, T, B, H, W, Cw, pitch, signed_input;
   const int32_t *rowmap, *colmap; /* padded coordinate -> input coordinate, or -1 */
   int64_t PH, PW, Ho, Wo, sy, sx;
+  /* Where positions go among all_rows x all_columns: row0, row0 + row_step, ... */
+  int64_t all_rows, all_columns, row0, column0, row_step, column_step;
   int64_t ncombos, nsegments, nblocks, nclusters;
   const Combo *combos; const Segment *segments; const Block *blocks; const Cluster *clusters;
   Range *ranges;
@@ -71,7 +73,7 @@ typedef struct { uint32_t start, n; } Entry;
 
 /* Working memory of one thread. */
 typedef struct {
-  uint8_t *image; Entry *entries; uint16_t *pool; int32_t *posbase;
+  uint8_t *image; Entry *entries; uint16_t *pool; int32_t *posbase, *placed;
   uint8_t *counters; int32_t *y; int16_t *start; uint8_t *sums; int32_t *block; uint8_t *fired;
   int64_t band_rows, row_bytes;
 } Scratch;
