@@ -5,9 +5,9 @@
 One thread. Times are of the process, not of the clock on the wall, and everything that a ratio
 compares is run in turn within each round: other work on the machine slows both sides alike. A
 ratio is the median of its rounds' ratios; below 1 is faster. The dense side is what a
-floating-point network computes, ``torch`` convolutions of the same sizes on all time steps at once, without
-neurons, pooling or readout; the native side is whole layers and networks, readout and neurons
-included. Needs torch (``pip install '.[train]'``).
+floating-point network computes, ``torch`` convolutions of the same sizes on all time steps at
+once, without neurons, pooling or readout; the native side is whole layers and networks, readout
+and neurons included. Needs torch (``pip install '.[train]'``).
 """
 
 import argparse

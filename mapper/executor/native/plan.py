@@ -12,6 +12,7 @@ import networkx as nx
 
 from mapper.executor.fusion import CrossbarLayer, Unit, units
 from mapper.executor.native.bounds import NotNativeError
+from mapper.executor.native.digital import as_crossbars
 from mapper.executor.native.layers import NativeLayer
 from mapper.executor.native.logic import logic
 from mapper.executor.native.neurons import NeuronTables
@@ -25,10 +26,11 @@ from mapper.executor.native.steps import (
     crossbars_of,
     numpy_step,
 )
-from mapper.ir.core import Graph, State, Value
+from mapper.ir.core import Constants, Graph, State, Value
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.evaluate import recorded_names
 from mapper.ir.neurons import IntegerNeuron
+from mapper.ir.synapses import Synapse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,15 +124,21 @@ class _Planner:
 
     def _native(self, unit: Unit, fused: set[str]) -> Step:
         constants = self.graph.constants
-        if isinstance(unit, CrossbarLayer):
-            layer = NativeLayer.make(unit, constants, self.level)
-            neurons = self._fusible(unit)
+        weights: Constants = constants
+        crossbars = unit
+        if isinstance(unit, Synapse):
+            crossbars, weights = as_crossbars(unit, constants)
+        if isinstance(crossbars, CrossbarLayer):
+            layer = NativeLayer.make(crossbars, weights, self.level)
+            neurons = self._fusible(crossbars)
+            digital = crossbars is not unit
             if neurons is None:
-                return LayerStep(layer, None, *_ends(unit.operands, unit.results))
+                ends = _ends(unit.operands, unit.results)
+                return LayerStep(layer, None, *ends, digital=digital)
             fused.add(neurons.op.results[0].name)
-            return LayerStep(
-                layer, neurons, *_ends(unit.operands, neurons.op.results), _private(neurons.op)
-            )
+            ends = _ends(unit.operands, neurons.op.results)
+            return LayerStep(layer, neurons, *ends, _private(neurons.op), digital)
+        assert not isinstance(unit, CrossbarLayer)
         if isinstance(unit, IntegerNeuron):
             self._check_private(unit)
             tables = NeuronTables.make(unit, constants, self._read_elsewhere(unit))
@@ -202,7 +210,7 @@ def _components(
 def _crossbars(steps: Sequence[Step], made_by: Mapping[str, Unit]) -> tuple[CrossbarMvm, ...]:
     found: list[CrossbarMvm] = []
     for step in steps:
-        if isinstance(step, LayerStep):
+        if isinstance(step, LayerStep) and not step.digital:
             found.append(step.layer.layer.mvm)
         elif isinstance(step, NumpyStep):
             found += crossbars_of(made_by[step.makes[0]])

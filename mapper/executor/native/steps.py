@@ -49,6 +49,8 @@ class LayerStep:
     reads: tuple[str, ...] = ()
     makes: tuple[str, ...] = ()
     private: tuple[str, ...] = ()
+    digital: bool = False
+    """Whether it stands for a layer without crossbars."""
     _states: dict[str, Array] = field(default_factory=dict)
 
     def start(self, states: Mapping[str, Array]) -> None:
@@ -121,15 +123,14 @@ class NumpyStep:
         pass
 
     def run(self, env: Env, pool: Pool) -> Env:
-        inputs = {v.name: env[v.name].as_dense() for v in self.values}
-        steps = len(next(iter(inputs.values())))
-        found: dict[str, list[Array]] = {}
-        for t in range(steps):
-            outputs, _ = self.executor.network.step({n: a[t] for n, a in inputs.items()}, {})
-            for name, array in outputs.items():
-                found.setdefault(name, []).append(array)
+        dense = {v.name: env[v.name].as_dense() for v in self.values}
+        leading = next(iter(dense.values())).shape[:2]
+        # Nothing here remembers the step before, so time steps are samples like any others.
+        samples = {name: a.reshape(-1, *a.shape[2:]) for name, a in dense.items()}
+        outputs, _ = self.executor.network.step(samples, {})
         return {
-            value.name: Held(value, dense=np.stack(found[value.name])) for value in self.results
+            value.name: Held(value, dense=outputs[value.name].reshape(*leading, *value.shape))
+            for value in self.results
         }
 
 
