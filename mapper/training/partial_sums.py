@@ -147,48 +147,48 @@ def _total(parts: Iterable[Tensor]) -> Tensor:
 
 
 class LayerSums:
-    """One layer's arithmetic on one chunk of its input at a time."""
+    """One layer's arithmetic on one chunk of its input at a time.
+
+    Sums have axes ``[A, G, V, S, n]``: groups of a grouped convolution (mostly one), row blocks,
+    vectors (samples times positions), slices, and the outputs of a group.
+    """
 
     def __init__(self, grid: Grid, reading: Reading, weight: Tensor, block_scale: Tensor) -> None:
         self.grid, self.reading, self.block_scale = grid, reading, block_scale
         self.rows, self.columns = weight.shape
-        self.cells = grid.cells(weight)  # [G, R, S, N]
-        self.dtype = _product_type(self.cells, grid.wordlines * grid.encoding.digit_max)
+        self.per_group = self.columns // grid.groups
         self.significances = grid.significances(weight)
+        cells = grid.cells(weight)  # [G, R, S, N]
+        self.blocks, _, self.slices, _ = cells.shape
+        split = cells.reshape(self.blocks, grid.wordlines, self.slices, grid.groups, -1)
+        by_group = split.permute(3, 0, 1, 2, 4)
+        self.cells = by_group.reshape(grid.groups, self.blocks, grid.wordlines, -1)
+        self.type = _sum_type(grid, reading, weight)
 
     def chunks(self, x: Tensor) -> Iterator[Tensor]:
         """Cut the batch so that the partial sums of a chunk stay within bounds."""
-        blocks, _, slices, outputs = self.cells.shape
         window = self.grid.window
         positions = 1
         if window is not None:
             height, width = window.output_size(x.shape[-2], x.shape[-1])
             positions = height * width
+        each = positions * self.blocks * self.slices * self.columns
         budget = CHUNK_ELEMENTS * (16 if x.is_cuda else 1)
-        yield from torch.split(x, max(1, budget // (positions * blocks * slices * outputs)))
+        yield from torch.split(x, max(1, budget // each))
 
     def outputs(self, x: Tensor) -> Tensor:
         driven = self._driven(x)
         per_block = self._per_block(self._partial_sums(driven), driven)
-        total = (self.block_scale[:, None] * per_block).sum(dim=1)
-        return outputs_image(total, len(x), self.grid.window, x.shape)
+        total = (self._block_scale * per_block).sum(dim=1)  # [A, V, n]
+        flat = total.transpose(0, 1).reshape(-1, self.columns)
+        return outputs_image(flat, len(x), self.grid.window, x.shape)
 
     def spread(self, x: Tensor) -> Tensor:
         """Return the standard deviation of each slice's sums, ``[S]``, over driven row blocks."""
         driven = self._driven(x)
-        sums, busy = self._partial_sums(driven), self._active(driven) > 0
-        seen = [sums[:, :, s][busy] for s in range(sums.shape[2])]
+        sums, busy = self._partial_sums(driven).float(), self._active(driven)[..., 0] > 0
+        seen = [sums[..., s, :][busy] for s in range(self.slices)]
         return torch.stack([found.std() if found.numel() > 1 else found.sum() for found in seen])
-
-    def _per_block(self, sums: Tensor, driven: Tensor) -> Tensor:
-        """Return ``[V, G, N]``: the codes of a block's slices, by significance."""
-        codes = torch.einsum("s,vgsn->vgn", self.significances, self.reading.codes(sums))
-        return codes + self._correction * self._active(driven) if self._correction else codes
-
-    @property
-    def _correction(self) -> int:
-        """What offset binary adds per active row, taken back where sums are converted."""
-        return self.grid.encoding.offset if isinstance(self.reading, Converter) else 0
 
     def backward(self, x: Tensor, gradient: Tensor, *, wants_x: bool) -> _Gradients:
         with torch.enable_grad():
@@ -196,87 +196,104 @@ class LayerSums:
             driven = self._driven(source)
         rows = driven.detach()
         sums = self._partial_sums(rows)
-        flat = gradient.movedim(1, -1).reshape(-1, 1, gradient.shape[1])  # [V, 1, N]
-        for_scale = (flat * self._per_block(sums, rows)).sum(dim=(0, 2))
-        scaled = self.block_scale[:, None] * flat
-        upstream = (scaled[:, :, None] * self.significances[:, None]).expand_as(sums)
-        for_sums, for_learned = self.reading.slope(sums, upstream)
-        merged = torch.einsum("s,vgsn->vgn", self.significances, for_sums)
-        for_weight = self._weight_gradient(rows, merged / self.significances.square().sum())
+        flat = gradient.movedim(1, -1).reshape(
+            -1, self.grid.groups, 1, self.columns // self.grid.groups
+        )
+        per_output = flat.permute(1, 2, 0, 3)  # [A, 1, V, n]
+        scaled = self._block_scale * per_output
+        upstream = (scaled[..., None, :] * self.significances[:, None]).to(self.type)
+        for_sums, for_learned = self.reading.slope(sums, upstream, self.grid.groups)
+        merged = self._by_significance(for_sums) / self.significances.square().sum()
         for_x = None
         if wants_x:
-            for_rows = self._input_gradient(for_sums, scaled)
-            (for_x,) = torch.autograd.grad(driven, source, for_rows)
-        if self.block_scale.numel() == 1:
-            for_scale = for_scale.sum()[None]
-        return _Gradients(for_x, for_weight, for_learned, for_scale)
+            (for_x,) = torch.autograd.grad(driven, source, self._input_gradient(for_sums, scaled))
+        return _Gradients(
+            for_x,
+            self._weight_gradient(rows, merged),
+            for_learned,
+            self._scale_gradient(per_output, sums, rows),
+        )
 
-    # Groups of a grouped convolution have their own wordlines and their own share of the outputs.
+    # --- parts ---------------------------------------------------------------------------------
 
-    def _driven(self, x: Tensor) -> Tensor:
-        """Return what drives each row block: ``[groups, G, V, R]``."""
-        inputs = wordline_inputs(x, self.grid.window, self.grid.groups)
-        groups, vectors, rows = inputs.shape
-        padded = functional.pad(inputs, (0, len(self.cells) * self.grid.wordlines - rows))
-        blocks = padded.reshape(groups, vectors, len(self.cells), self.grid.wordlines)
-        return blocks.transpose(1, 2)
+    @property
+    def _block_scale(self) -> Tensor:
+        return self.block_scale[:, None, None]
 
-    def _grouped_cells(self) -> Tensor:
-        """Return ``[groups, G, R, S * N / groups]``."""
-        blocks, height, slices, _ = self.cells.shape
-        split = self.cells.reshape(blocks, height, slices, self.grid.groups, -1)
-        return split.permute(3, 0, 1, 2, 4).reshape(self.grid.groups, blocks, height, -1)
-
-    def _partial_sums(self, driven: Tensor) -> Tensor:
-        """Return ``[V, G, S, N]``, relative to half of the active rows where that is compared."""
-        groups, blocks, vectors, _ = driven.shape
-        slices = self.cells.shape[2]
-        product = driven.to(self.dtype) @ self._grouped_cells().to(self.dtype)
-        split = product.to(driven.dtype).reshape(groups, blocks, vectors, slices, -1)
-        sums = split.permute(2, 1, 3, 0, 4).reshape(vectors, blocks, slices, -1)
-        if not self.grid.half_active:
-            return sums
-        return sums - self._half * self._active(driven)[:, :, None]
-
-    def _active(self, driven: Tensor) -> Tensor:
-        """Return how many rows of each block are active, ``[V, G, N]``."""
-        active = driven.sum(dim=-1).permute(2, 1, 0)  # [V, G, groups]
-        return active.repeat_interleave(self.columns // self.grid.groups, dim=2)
+    @property
+    def _correction(self) -> int:
+        """What offset binary adds per active row, taken back where sums are converted."""
+        return self.grid.encoding.offset if isinstance(self.reading, Converter) else 0
 
     @property
     def _half(self) -> float:
         return ((1 << self.grid.encoding.cell_bits) - 1) / 2
 
+    def _driven(self, x: Tensor) -> Tensor:
+        """Return what drives each row block: ``[A, G, V, R]``."""
+        inputs = wordline_inputs(x.to(self.type), self.grid.window, self.grid.groups)
+        groups, vectors, rows = inputs.shape
+        padded = functional.pad(inputs, (0, self.blocks * self.grid.wordlines - rows))
+        blocks = padded.reshape(groups, vectors, self.blocks, self.grid.wordlines)
+        return blocks.transpose(1, 2)
+
+    def _active(self, driven: Tensor) -> Tensor:
+        """Return how many rows of each block are active, ``[A, G, V, 1]``."""
+        return driven.sum(dim=-1, keepdim=True)
+
+    def _partial_sums(self, driven: Tensor) -> Tensor:
+        """Return all sums, relative to half of the active rows where that is compared."""
+        product = driven @ self.cells.to(self.type)
+        sums = product.reshape(*product.shape[:3], self.slices, -1)
+        return (
+            sums - self._half * self._active(driven)[..., None] if self.grid.half_active else sums
+        )
+
+    def _by_significance(self, per_slice: Tensor) -> Tensor:
+        """Add slices up, in single precision: ``[A, G, V, n]``."""
+        weights = self.significances[:, None].to(per_slice.dtype)
+        return (per_slice * weights).sum(dim=-2, dtype=torch.float32)
+
+    def _per_block(self, sums: Tensor, driven: Tensor) -> Tensor:
+        """Return the codes of a block's slices, by significance: ``[A, G, V, n]``."""
+        total = self._by_significance(self.reading.codes(sums, self.grid.groups))
+        return total + self._correction * self._active(driven) if self._correction else total
+
+    # --- gradients -----------------------------------------------------------------------------
+
+    def _scale_gradient(self, per_output: Tensor, sums: Tensor, driven: Tensor) -> Tensor:
+        per_block = (per_output * self._per_block(sums, driven)).sum(dim=(0, 2, 3))
+        return per_block if self.block_scale.numel() > 1 else per_block.sum()[None]
+
     def _weight_gradient(self, driven: Tensor, merged: Tensor) -> Tensor:
-        """Return ``[K, N]`` from ``merged[V, G, N]``."""
-        groups = self.grid.groups
-        per_group = merged.reshape(*merged.shape[:2], groups, -1).permute(2, 1, 0, 3)
-        blocks = driven.transpose(2, 3) @ per_group  # [groups, G, R, N / groups]
+        """Return ``[K, N]`` from ``merged[A, G, V, n]``."""
+        blocks = driven.transpose(2, 3) @ merged.to(self.type)  # [A, G, R, n]
         tall = blocks.flatten(1, 2)[:, : self.rows]
-        return tall.permute(1, 0, 2).reshape(self.rows, -1)
+        return tall.transpose(0, 1).reshape(self.rows, -1).float()
 
     def _input_gradient(self, for_sums: Tensor, scaled: Tensor) -> Tensor:
-        """Return ``[groups, G, V, R]`` from ``for_sums[V, G, S, N]``.
+        """Return ``[A, G, V, R]``.
 
         Where the reference or a correction follows the active rows, each row counts there too.
         """
-        groups = self.grid.groups
-        vectors, blocks, slices, _ = for_sums.shape
-        split = for_sums.reshape(vectors, blocks, slices, groups, -1)
-        per_group = split.permute(3, 1, 0, 2, 4).reshape(groups, blocks, vectors, -1)
-        cells = self._grouped_cells()
-        if self.grid.half_active:
-            cells = cells - self._half
-        gradient = per_group @ cells.transpose(2, 3)
+        cells = self.cells - self._half if self.grid.half_active else self.cells
+        gradient = for_sums.flatten(3) @ cells.to(self.type).transpose(2, 3)
         if not self._correction:
             return gradient
-        each = scaled.expand(-1, blocks, -1).reshape(vectors, blocks, groups, -1).sum(dim=3)
-        return gradient + self._correction * each.permute(2, 1, 0)[..., None]
+        each = self._correction * scaled.sum(dim=-1, keepdim=True)
+        return gradient + each.to(self.type)
 
 
-def _product_type(cells: Tensor, greatest: int) -> torch.dtype:
-    """Return the narrowest type whose products and sums are exact: all are whole numbers."""
-    if cells.is_cuda:
+def _sum_type(grid: Grid, reading: Reading, weight: Tensor) -> torch.dtype:
+    """Return the narrowest type in which sums, whole or in halves, are exact.
+
+    Half precision holds whole numbers up to 2048 and bfloat16 up to 256. What an ADC decodes may
+    be larger than the sum, so that is done in single precision.
+    """
+    greatest = grid.wordlines * grid.encoding.digit_max * (2 if grid.half_active else 1)
+    if isinstance(reading, Converter):
+        return torch.float32
+    if weight.is_cuda:
         return torch.float16 if greatest <= 2048 else torch.float32
     fast = torch.cpu._is_avx512_bf16_supported()
     return torch.bfloat16 if fast and greatest <= 256 else torch.float32

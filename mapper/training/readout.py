@@ -24,24 +24,25 @@ class Comparators:
     half_width: Tensor
     """``[S]`` in counts: half of the window in which a gradient passes."""
 
-    def codes(self, sums: Tensor) -> Tensor:
-        """Decode ``sums[V, G, S, N]``."""
+    def codes(self, sums: Tensor, groups: int) -> Tensor:
+        """Decode ``sums[A, G, V, S, n]``, the axes of ``LayerSums``."""
         found = torch.full_like(sums, self.levels[0])
         for threshold, gap in zip(self.thresholds, self._gaps(), strict=True):
-            found += gap * (sums >= threshold.ceil().to(sums.dtype))
+            found += gap * (sums >= _spread(threshold.ceil().to(sums.dtype), groups))
         return found
 
-    def slope(self, sums: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
+    def slope(self, sums: Tensor, gradient: Tensor, groups: int) -> tuple[Tensor, Tensor]:
         """Return the gradient of the sums, and that of the thresholds."""
         half = self.half_width.to(sums.dtype)[:, None]
-        total = torch.zeros_like(sums)
+        window: Tensor | None = None
         pulls = []
         for threshold, gap in zip(self.thresholds, self._gaps(), strict=True):
-            distance = (sums - threshold.to(sums.dtype)).abs() / half
-            passed = gradient * (gap * (1 - distance).clamp(min=0) / half)
-            total += passed
-            pulls.append(-_summed_to(passed, threshold))
-        return total, torch.stack(pulls)
+            distance = (sums - _spread(threshold.to(sums.dtype), groups)).abs_()
+            inside = (half - distance).clamp_(min=0).mul_(gap / half.square()).mul_(gradient)
+            pulls.append(-_gathered(inside, threshold))
+            window = inside if window is None else window.add_(inside)
+        assert window is not None
+        return window, torch.stack(pulls)
 
     def _gaps(self) -> list[int]:
         return [b - a for a, b in zip(self.levels[:-1], self.levels[1:], strict=True)]
@@ -68,17 +69,19 @@ class Converter:
         """The lowest decoded value: zero is always one of the decoded values."""
         return -self.whole_step * (1 << (self.bits - 1)) if self.signed else self.whole_step * 0
 
-    def codes(self, sums: Tensor) -> Tensor:
-        """Decode ``sums[V, G, S, N]``."""
+    def codes(self, sums: Tensor, groups: int) -> Tensor:
+        """Decode ``sums[A, G, V, S, n]``, the axes of ``LayerSums``."""
         step, base = self.whole_step.to(sums.dtype), self.base.to(sums.dtype)
         return base + step * self._raw(sums).clamp(0, self._top)
 
-    def slope(self, sums: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
+    def slope(self, sums: Tensor, gradient: Tensor, groups: int) -> tuple[Tensor, Tensor]:
         """Return the gradient of the sums, and that of the step (LSQ's, over all codes)."""
         raw = self._raw(sums)
         within = (raw >= 0) & (raw <= self._top)
         step = self.whole_step.to(sums.dtype)
-        drift = torch.where(within, (self.codes(sums) - sums) / step, self.codes(sums) / step)
+        drift = torch.where(
+            within, (self.codes(sums, groups) - sums) / step, self.codes(sums, groups) / step
+        )
         share = (sums.numel() * (1 << self.bits)) ** -0.5
         return gradient * within, (gradient * drift).sum() * share
 
@@ -94,8 +97,16 @@ class Converter:
 Reading = Comparators | Converter
 
 
-def _summed_to(gradient: Tensor, threshold: Tensor) -> Tensor:
-    """Sum ``[V, G, S, N]`` over what a threshold of ``[G | 1, S | 1, N | 1]`` serves."""
-    total = gradient.sum(dim=0)
+def _spread(threshold: Tensor, groups: int) -> Tensor:
+    """Bring ``[G | 1, S | 1, N | 1]`` to the axes of sums, ``[A | 1, G | 1, 1, S | 1, n | 1]``."""
+    blocks, slices, outputs = threshold.shape
+    split = threshold.reshape(blocks, slices, groups if outputs > 1 else 1, -1)
+    return split.permute(2, 0, 1, 3)[:, :, None]
+
+
+def _gathered(gradient: Tensor, threshold: Tensor) -> Tensor:
+    """Sum ``[A, G, V, S, n]`` over what a threshold of ``[G | 1, S | 1, N | 1]`` serves."""
+    total = gradient.sum(dim=2, dtype=torch.float32)
+    per_output = total.permute(1, 2, 0, 3).flatten(2)  # [G, S, N]
     axes = [axis for axis, size in enumerate(threshold.shape) if size == 1]
-    return total.sum(dim=axes, keepdim=True) if axes else total
+    return per_output.sum(dim=axes, keepdim=True) if axes else per_output
