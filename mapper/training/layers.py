@@ -25,8 +25,8 @@ Granularity = Literal["layer", "column", "block"]
 BLOCK_SCALE_BITS = 6
 """Fraction bits of the integer multiplier of a row block."""
 
-_MOMENTUM = 0.05
-"""Share of a new batch in the running spread of the partial sums."""
+_SEARCH_WEIGHTS = 1 << 17
+"""Weights of a layer that take part in the search for its step; evenly spaced."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,6 +222,7 @@ def best_step(weight: Tensor, greatest: int) -> Tensor:
     if peak == 0:
         return torch.tensor(1.0)
     candidates = torch.linspace(0.3, 1.0, 36) * peak / greatest
+    weight = weight.flatten()[:: max(1, weight.numel() // _SEARCH_WEIGHTS)]
     errors = [
         float(((weight / step).round().clamp(-greatest, greatest) * step - weight).square().sum())
         for step in candidates
