@@ -1,6 +1,5 @@
 """Everything the command line can do, one call each; answers are plain data for JSON."""
 
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from mapper.compare import compare_model, demo
 from mapper.cost import DENSITY, Activity, estimate, measure
 from mapper.diagnostics import refuse
 from mapper.executor import write_arrays
+from mapper.export import export, format_of
 from mapper.frontend import describe, import_model
 from mapper.ir.core import Array, Graph
 from mapper.mapping import make_build, source_of, summary
@@ -24,6 +24,7 @@ from mapper.verify import (
     verify_model,
     verify_recorded,
 )
+from mapper.writing import whole_file
 from passes import PIPELINE
 from targets import list_targets, load_target, target_to_data
 
@@ -32,6 +33,7 @@ __all__ = [
     "compile_model",
     "cost_build",
     "demo",
+    "export_model",
     "inspect_model",
     "report_build",
     "run_build",
@@ -43,9 +45,33 @@ __all__ = [
 Progress = Callable[[str], None]
 
 
-def inspect_model(model: Path) -> dict[str, Any]:
-    """Return what was recognised in a model."""
-    return {"schema": "spikeloom/inspect/1", **describe(import_model(model))}
+@one_blas_thread
+def inspect_model(model: Path, target: str | None = None) -> dict[str, Any]:
+    """Return what was recognised in a model and, with a target, how many crossbars it takes.
+
+    Raises:
+        MappingError: The model cannot be read, or not mapped onto the target.
+    """
+    loaded = None if target is None else load_target(target)
+    imported = import_model(model)
+    answer = {"schema": "spikeloom/inspect/1", **describe(imported)}
+    if loaded is None:
+        return answer
+    build = make_build(imported, loaded, None, None, source=source_of(model))
+    assert build is not None  # nothing stops it before the end
+    mapped = summary(build)
+    told = ("target", "weight_bits", "crossbars", "chips", "layers")
+    return {**answer, "mapping": {name: mapped[name] for name in told}}
+
+
+def export_model(model: Path, output: Path) -> dict[str, Any]:
+    """Write the imported network in canonical form: ``.onnx`` or ``.nir``.
+
+    Raises:
+        MappingError: for anything wrong with the model, or ``export-format``, ``not-exportable``.
+    """
+    format_of(output)
+    return {"schema": "spikeloom/export/1", **export(import_model(model), output)}
 
 
 @one_blas_thread
@@ -151,12 +177,8 @@ def _described(graph: Graph, name: str, array: Array) -> dict[str, Any]:
 
 
 def _save(path: Path, arrays: Mapping[str, Array]) -> None:
-    """Write arrays beside their place, then rename: a file is whole or not there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as aside:
-        temporary = Path(aside) / "arrays.npz"
+    with whole_file(path) as temporary:
         write_arrays(temporary, arrays, compress=True)
-        temporary.replace(path)
 
 
 @one_blas_thread

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from mapper import __version__, api, tables
 from mapper.diagnostics import Diagnostic, MappingError, printable
+from mapper.inspection import Inspection
 from passes import Pass
 
 P = ParamSpec("P")
@@ -149,11 +150,17 @@ def demo(
 
 
 @command("inspect")
-def inspect(model: Model, as_json: Json = False) -> dict[str, Any]:
+def inspect(
+    model: Model,
+    target: Annotated[
+        str | None, typer.Option(help="Also show how many crossbars of this target it takes.")
+    ] = None,
+    as_json: Json = False,
+) -> dict[str, Any]:
     """Show what was recognised in a model: layers, neurons, time form, parameters."""
-    answer = api.inspect_model(model)
+    answer = api.inspect_model(model, target)
     if not as_json:
-        out.print(tables.inspection(answer))
+        out.print(Inspection(answer))
     return answer
 
 
@@ -285,6 +292,19 @@ def compare(
     )
     if not as_json:
         out.print(tables.comparison(answer))
+    return answer
+
+
+@command("export")
+def export(
+    model: Model,
+    output: Annotated[Path, typer.Option("-o", "--output", help="File to write: .onnx or .nir.")],
+    as_json: Json = False,
+) -> dict[str, Any]:
+    """Write the imported network in canonical form, for other tools."""
+    answer = api.export_model(model, output)
+    if not as_json:
+        out.print(tables.exported(answer))
     return answer
 
 

@@ -27,51 +27,7 @@ def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) 
     return made
 
 
-def inspection(answer: Data) -> RenderableType:
-    """The layers of a model, and what else was recognised."""
-    totals = answer["totals"]
-    head = (
-        f"{answer['name']}: time as one {answer['time_form']}, opset {answer['opset']}, "
-        f"{totals['weights']} weights, {totals['neurons']} neurons"
-    )
-    columns = ["layer", "operation", "result", "carries", "weights", "details"]
-    rows = table("", columns, (_inspected(layer) for layer in answer["layers"]))
-    notes = [Text(printable(f"warning: {text}")) for text in answer["warnings"]]
-    return Group(Text(printable(head)), rows, *notes)
-
-
-def _inspected(layer: Data) -> list[object]:
-    result = layer["writes"][0]
-    details = ""
-    if "neuron" in layer:
-        details = _neuron(layer)
-    elif "weights" in layer:
-        details = f"{layer['wordlines']} wordlines, {layer['weight_values']}"
-    return [
-        layer["name"],
-        layer["op"].removeprefix("net."),
-        _dims(result["shape"]),
-        result["carries"],
-        layer.get("weights", ""),
-        details,
-    ]
-
-
-def _neuron(layer: Data) -> str:
-    """Name a neuron and what is not usual about it, in one line."""
-    usual = {"gain": 1.0, "bias": 0.0, "leak": 1.0, "floor": None}
-    held = [
-        f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
-        for name, value in layer["parameters"].items()
-        if usual.get(name, "shown") != value
-    ]
-    reset = layer["reset"]
-    ends = "" if reset["kind"] == "none" else f" ({reset['phase']} step)"
-    fires = layer["fires_at"].replace("membrane ", "fires at ").replace(" threshold", "")
-    return "; ".join([layer["neuron"], *held, fires, f"reset {reset['kind']}{ends}"])
-
-
-def _dims(shape: Iterable[int]) -> str:
+def dims(shape: Iterable[int]) -> str:
     return "x".join(map(str, shape))
 
 
@@ -80,7 +36,7 @@ def compiled(answer: Data) -> RenderableType:
     cost = answer["cost"]
     head = (
         f"{answer['network']} on {answer['target']}: {answer['crossbars']} crossbars on "
-        f"{_many(answer['chips'], 'chip')}, {answer['weight_bits']}-bit weights"
+        f"{many(answer['chips'], 'chip')}, {answer['weight_bits']}-bit weights"
     )
     rows = (
         [
@@ -108,8 +64,8 @@ def compiled(answer: Data) -> RenderableType:
     )
 
 
-def _many(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+def many(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 def _amount(value: Data, factor: float, unit: str) -> str:
@@ -120,7 +76,7 @@ def _amount(value: Data, factor: float, unit: str) -> str:
 def ran(answer: Data) -> RenderableType:
     """What a run wrote."""
     rows = (
-        [name, _dims(held["shape"]), f"{held['mean']:.4g}", held["max"]]
+        [name, dims(held["shape"]), f"{held['mean']:.4g}", held["max"]]
         for name, held in answer["outputs"].items()
     )
     return Group(
@@ -198,6 +154,16 @@ def demo(answer: Data) -> RenderableType:
         "accuracy is what hardware-aware training has to win back."
     )
     return Group(lines, Text(""), costs, Text(""), Text(note), Text(printable(hint)))
+
+
+def exported(answer: Data) -> RenderableType:
+    """What an export wrote."""
+    ops = ", ".join(f"{count} {name.removeprefix('net.')}" for name, count in answer["ops"].items())
+    return Group(
+        Text(printable(f"written: {answer['output']}")),
+        Text(f"sha256:  {answer['sha256']}"),
+        Text(f"ops:     {ops}"),
+    )
 
 
 def targets(answer: Data) -> RenderableType:

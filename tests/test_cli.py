@@ -46,7 +46,8 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_inspect_shows_layers_and_neurons():
     text = run("inspect", DEMO_MODEL).stdout
-    assert "leaky integrate-and-fire; leak 0.875; threshold 1; fires at >=" in text
+    assert "N1: LIF, leak 0.875, fires at >= 1, " in text
+    assert "crossbars 18x16" in text
     answer = data("inspect", DEMO_MODEL)
     assert answer["schema"] == "spikeloom/inspect/1"
     assert answer["totals"]["neurons"] == 16 * 16 * 16 + 32 * 8 * 8 + 6

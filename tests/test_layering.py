@@ -12,9 +12,10 @@ TRAINING = "mapper.training"
 
 # Bottom to top. A file may import its own layer and the layers below it.
 LAYERS = (
-    ("mapper.ir", "mapper.diagnostics", "mapper.rendering", "targets"),
+    ("mapper.ir", "mapper.diagnostics", "mapper.rendering", "mapper.writing", "targets"),
     ("passes",),
-    ("mapper.frontend", "mapper.executor", "mapper.cost", "mapper.report"),
+    ("mapper.canonical", "mapper.frontend", "mapper.executor", "mapper.cost", "mapper.report"),
+    ("mapper.export",),
     (
         "mapper.pipeline",
         "mapper.recordings",
@@ -26,7 +27,7 @@ LAYERS = (
         "mapper.api",
         TRAINING,
     ),
-    ("mapper.cli", "mapper.tables", "mapper.__main__"),
+    ("mapper.cli", "mapper.inspection", "mapper.tables", "mapper.__main__"),
 )
 HEIGHT = {unit: height for height, layer in enumerate(LAYERS) for unit in layer}
 

@@ -42,7 +42,7 @@ class StatePort:
     following: str
     output: str
     """Name under which the source model returns it; empty if it does not."""
-    initial: int | str = 0
+    initial: float | str = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,10 @@ def to_lowered_onnx(graph: Graph) -> onnx.ModelProto:
     Raises:
         MappingError: ``not-hardware`` or ``unusable-name``, as ``generate_executor``.
     """
-    interface = _interface(graph)
+    for value in (*graph.inputs, *(state.read for state in graph.states)):
+        if not isinstance(value.type, IntType):
+            raise refuse("not-hardware", f"{remark(value.name)} is {value.type}, not an integer")
+    interface = interface_of(graph)
     nodes = Nodes(reserved=interface.tensors)
     given: list[Port | StatePort] = [*interface.inputs, *interface.states]
     lowering = Lowering(nodes, graph.constants, {port.name: port.tensor for port in given})
@@ -92,18 +95,20 @@ def to_lowered_onnx(graph: Graph) -> onnx.ModelProto:
         nodes.remark = f"{kind} {remark(unit.loc or unit.results[0].name)}"
         lowering.lower(unit)
     nodes.remark = ""
-    for source, tensor in _published(graph, interface):
+    for source, tensor in published(graph, interface):
         nodes.op("Identity", lowering.tensors[source], result=tensor)
     return _model(graph, nodes, _with_initials(graph, nodes, interface))
 
 
-def _interface(graph: Graph) -> Interface:
-    values = (*graph.inputs, *(state.read for state in graph.states))
-    check_names([*(v.name for v in (*values, *graph.outputs)), *(s.output for s in graph.states)])
-    for value in values:
-        if not isinstance(value.type, IntType):
-            raise refuse("not-hardware", f"{remark(value.name)} is {value.type}, not an integer")
-    names = _Unique()
+def interface_of(graph: Graph) -> Interface:
+    """Name the tensors of a model that has the inputs, outputs and states of a graph.
+
+    Raises:
+        MappingError: ``unusable-name``.
+    """
+    values = (*graph.inputs, *(state.read for state in graph.states), *graph.outputs)
+    check_names([*(v.name for v in values), *(s.output for s in graph.states)])
+    names = UniqueNames()
     inputs = tuple(Port(v.name, names.take(v.name)) for v in graph.inputs)
     reads = [names.take(state.read.name) for state in graph.states]
     outputs = tuple(Port(v.name, names.take(v.name)) for v in graph.outputs)
@@ -114,11 +119,11 @@ def _interface(graph: Graph) -> Interface:
     return Interface(inputs=inputs, states=states, outputs=outputs)
 
 
-class _Unique:
+class UniqueNames:
     """Hands out names, changed as little as it takes to make them different."""
 
-    def __init__(self) -> None:
-        self._taken: set[str] = set()
+    def __init__(self, taken: Iterable[str] = ()) -> None:
+        self._taken = set(taken)
 
     def take(self, name: str) -> str:
         name = name or "unnamed"  # an empty name means "absent" in ONNX
@@ -130,7 +135,8 @@ class _Unique:
         return candidate
 
 
-def _published(graph: Graph, interface: Interface) -> Iterable[tuple[str, str]]:
+def published(graph: Graph, interface: Interface) -> Iterable[tuple[str, str]]:
+    """Yield every value that the model returns and the tensor that returns it."""
     for port in interface.outputs:
         yield port.name, port.tensor
     for state, s in zip(graph.states, interface.states, strict=True):

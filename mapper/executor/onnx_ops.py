@@ -10,6 +10,7 @@ from mapper.diagnostics import refuse
 from mapper.executor import arithmetic
 from mapper.executor import onnx_grids as grids
 from mapper.executor.fusion import CrossbarLayer, Unit
+from mapper.executor.onnx_neurons import Levels, fire_and_reset
 from mapper.executor.onnx_nodes import Nodes
 from mapper.ir.core import Constants, IntType, Op, Scalar, Value, param
 from mapper.ir.crossbar import CountActive, CrossbarMvm
@@ -222,30 +223,20 @@ def _neuron(at: Lowering, op: IntegerNeuron) -> list[str]:
         drive = _decayed(at, op.input_decay, current)
         results = [current]
 
-    fires = "Greater" if op.strict else "GreaterOrEqual"
-    threshold = at.parameter(op.threshold, state)
-    amount = at.parameter(op.reset.amount, state)
-    taken = n.op("Where", late := n.op(fires, v, threshold), amount, n.number(0))
-    if (op.reset.kind, op.reset.phase) == ("value", "next"):
-        v = n.op("Where", late, amount, v)
-    u = n.op("Add", _decayed(at, op.decay, v), drive)
-    if (op.reset.kind, op.reset.phase) == ("subtract", "next"):
-        u = n.op("Sub", u, taken)
-    if op.reset.phase == "late":
-        u = n.op("Where", late, amount, u)
-    u = n.clip(u, state.min, state.max)
+    def integrate(membrane: str) -> str:
+        return n.op("Add", _decayed(at, op.decay, membrane), drive)
 
-    firing = n.op("Sub", u, taken) if op.reset.phase == "guarded" else u
-    fired = n.op(fires, firing, threshold)
-    if (op.reset.kind, op.reset.phase) == ("value", "same"):
-        u = n.op("Where", fired, amount, u)
-    if op.reset.kind == "subtract" and op.reset.phase in ("same", "guarded"):
-        u = n.op("Sub", u, n.op("Where", fired, amount, n.number(0)))
-    if op.floor is not None:
-        u = n.op("Max", u, at.parameter(op.floor, state))
-    u = n.clip(u, state.min, state.max)
-    spike = n.cast(late if op.spike_phase == "next" else fired, np.int64)
-    return [*([] if op.spike is None else [spike]), u, *results]
+    def saturate(u: str) -> str:
+        return n.clip(u, state.min, state.max)
+
+    levels = Levels(
+        threshold=at.parameter(op.threshold, state),
+        amount=at.parameter(op.reset.amount, state),
+        zero=n.number(0),
+        floor="" if op.floor is None else at.parameter(op.floor, state),
+    )
+    spike, u = fire_and_reset(n, op, v, integrate, saturate, levels)
+    return [*([] if op.spike is None else [n.cast(spike, np.int64)]), u, *results]
 
 
 def _decayed(at: Lowering, decay: Decay, v: str) -> str:

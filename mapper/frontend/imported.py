@@ -1,12 +1,16 @@
 """The way in: a model file becomes a checked graph, with what the file knew beyond it."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
+from typing import Any
 
 from onnx import ModelProto
 
+from mapper.canonical import from_model
 from mapper.diagnostics import MappingError, refuse
+from mapper.executor.lowered import Interface
 from mapper.frontend.build import build_graph
 from mapper.frontend.check import check_neurons
 from mapper.frontend.echoes import (
@@ -16,12 +20,14 @@ from mapper.frontend.echoes import (
     likely_echoes,
     placed_echoes,
 )
-from mapper.frontend.load import nodes_of, read_model
+from mapper.frontend.fold import MAX_ELEMENTS
+from mapper.frontend.load import nodes_of, read_stored, without_functions
 from mapper.frontend.logic import type_of
 from mapper.frontend.states import Dynamics, find_dynamics, missing_state
 from mapper.frontend.time import other_form
 from mapper.frontend.trace import Trace, trace
 from mapper.ir.core import Array, Graph
+from mapper.ir.evaluate import defined_values
 from mapper.ir.verify import check_graph
 
 
@@ -62,6 +68,14 @@ class Imported:
     ports: tuple[Port, ...]
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    unreturned: Mapping[str, str] = field(default_factory=dict)
+    """States that the file returns and the network does not: output by name of the state."""
+
+    @property
+    def fed_back(self) -> dict[str, str]:
+        """Which output of the file is the next value of which of its state inputs."""
+        returned = {s.read.name: s.output for s in self.graph.states if s.output}
+        return {**returned, **self.unreturned}
 
     def port(self, name: str) -> Port:
         """Return the port of an input, an output, a state input or a state output."""
@@ -75,7 +89,51 @@ def import_model(path: Path | str) -> Imported:
         MappingError: The model cannot be read; ``docs/frontend.md`` lists the codes.
     """
     path = Path(path)
-    model = read_model(path)
+    stored = read_stored(path)
+    canonical = from_model(stored)
+    if canonical is not None:
+        return _as_written(stored, path, *canonical)
+    return _recognise(without_functions(stored, path), path)
+
+
+def _as_written(
+    model: ModelProto, path: Path, graph: Graph, facts: Mapping[str, Any], interface: Interface
+) -> Imported:
+    """Return what a file in canonical form says it is; nothing has to be recognised."""
+    for value in defined_values(graph):
+        if prod(value.shape) > MAX_ELEMENTS:
+            raise refuse(
+                "model-too-large",
+                f"{value.name!r} has {prod(value.shape)} elements, at most {MAX_ELEMENTS} are read",
+                loc=path.name,
+            )
+    notes = facts.get("notes")
+    return Imported(
+        graph=graph,
+        time_form="step",
+        producer=model.producer_name,
+        opset=next(o.version for o in model.opset_import if not o.domain),
+        ports=tuple(_written_ports(graph, interface)),
+        notes=tuple(map(str, notes)) if isinstance(notes, list) else (),
+        unreturned={s.name: s.following for s in interface.states if not s.output},
+    )
+
+
+def _written_ports(graph: Graph, interface: Interface) -> Iterator[Port]:
+    reads = [state.read for state in graph.states]
+    named = (
+        ([port.tensor for port in interface.inputs], graph.inputs),
+        ([port.tensor for port in interface.states], reads),
+        ([port.tensor for port in interface.outputs], graph.outputs),
+        ([port.following for port in interface.states], reads),
+    )
+    for tensors, values in named:
+        for name, value in zip(tensors, values, strict=True):
+            shape = value.shape
+            yield Port(name=name, model_shape=(1, *shape), graph_shape=shape, batch_axis=0)
+
+
+def _recognise(model: ModelProto, path: Path) -> Imported:
     first = _trace(model, path)
     echoes = likely_echoes(first)
     if not echoes and not has_states(first):

@@ -9,6 +9,7 @@ import onnx.inliner
 from onnx import FunctionProto, ModelProto, NodeProto
 
 from mapper.diagnostics import refuse
+from mapper.frontend import qonnx
 
 MAX_NODES = 200_000
 """After inlining; functions that call functions can multiply without end."""
@@ -19,6 +20,7 @@ KNOWN = {
     ("sj_plif", "forward"),
     ("com.microsoft", "QuantizeLinear"),
     ("com.microsoft", "DequantizeLinear"),
+    *qonnx.KNOWN,
 }
 """Operators outside the standard that ``mapper.frontend`` reads."""
 

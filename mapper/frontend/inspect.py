@@ -1,15 +1,40 @@
 """What was recognised in a model, for people and for ``spikeloom inspect``."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from math import prod
 from typing import Any
 
 import numpy as np
 
+from mapper.frontend.edges import Edge, carries, edges
 from mapper.frontend.imported import Imported
-from mapper.ir.core import SPIKE, Const, Constants, FloatType, Graph, Op, Scalar, Type, Value
+from mapper.ir.core import Const, Constants, IntType, Op, Scalar, State, Value
+from mapper.ir.network import (
+    AvgPool2d,
+    Concat,
+    FakeQuantize,
+    MaxPool2d,
+    Merge,
+    Reshape,
+    Scale,
+    SumPool2d,
+    Transpose,
+)
 from mapper.ir.neurons import Neuron
-from mapper.ir.synapses import Synapse
+from mapper.ir.synapses import Conv2d, ConvTranspose2d, Synapse
+from mapper.ir.windows import Window
+
+DIGITAL = "digital unit"
+FOLDED = "folded"
+WIRING = "wiring"
+_PLACES: Mapping[type[Op], str] = {
+    Scale: FOLDED,  # into weights, thresholds and biases
+    FakeQuantize: FOLDED,
+    Reshape: WIRING,
+    Transpose: WIRING,
+    Concat: WIRING,
+}
 
 _NEURON_FIELDS = (
     "leak",
@@ -26,70 +51,93 @@ _NEURON_FIELDS = (
 def describe(imported: Imported) -> dict[str, Any]:
     """Return the layers, neurons and ports of a model as plain JSON data."""
     graph = imported.graph
-    layers = [_layer(op, graph.constants) for op in graph.ops]
+    carried = edges(graph)
+    layers = [_layer(op, graph.constants, carried) for op in graph.ops]
     return {
         "name": graph.name,
         "producer": imported.producer,
         "opset": imported.opset,
         "time_form": imported.time_form,
-        "inputs": [_port(value) for value in graph.inputs],
-        "outputs": [_port(value) for value in graph.outputs],
-        "states": [_state(graph, name) for name in (s.read.name for s in graph.states)],
+        "inputs": [_port(value, carried) for value in graph.inputs],
+        "outputs": [_port(value, carried) for value in graph.outputs],
+        "states": [_state(state, graph.constants, carried) for state in graph.states],
         "layers": layers,
         "totals": {
             "parameters": sum(array.size for array in graph.constants.values()),
             "weights": sum(layer.get("weights", 0) for layer in layers),
             "neurons": sum(layer.get("neurons", 0) for layer in layers),
+            "bytes": sum(array.nbytes for array in graph.constants.values()),
         },
         "warnings": list(imported.warnings),
         "notes": list(imported.notes),
     }
 
 
-def _port(value: Value) -> dict[str, Any]:
-    return {"name": value.name, "shape": list(value.shape), "carries": carries(value.type)}
+def _port(value: Value, carried: Mapping[str, Edge]) -> dict[str, Any]:
+    return {
+        "name": value.name,
+        "shape": list(value.shape),
+        "carries": carries(value.type),
+        "edge": carried[value.name].as_dict(),
+    }
 
 
-def _state(graph: Graph, name: str) -> dict[str, Any]:
-    state = next(s for s in graph.states if s.read.name == name)
-    return {**_port(state.read), "returned_as": state.output}
+def _state(state: State, constants: Constants, carried: Mapping[str, Edge]) -> dict[str, Any]:
+    return {
+        **_port(state.read, carried),
+        "returned_as": state.output,
+        "initial": _number(state.initial, constants),
+    }
 
 
-def carries(type: Type) -> str:
-    """Say in a word what a value holds."""
-    if type == SPIKE:
-        return "spikes"
-    return "analogue values" if isinstance(type, FloatType) else f"integers ({type})"
-
-
-def _layer(op: Op, constants: Constants) -> dict[str, Any]:
+def _layer(op: Op, constants: Constants, carried: Mapping[str, Edge]) -> dict[str, Any]:
     facts: dict[str, Any] = {
-        "name": op.loc.partition(":")[2] or op.loc,
+        "name": op.loc.partition(":")[2] or op.loc or op.results[0].name,
         "op": op.mnemonic,
-        "reads": [_port(value) for value in op.operands],
-        "writes": [_port(value) for value in op.results],
+        "runs_on": _PLACES.get(type(op), "crossbars" if isinstance(op, Synapse) else DIGITAL),
+        "reads": [_port(value, carried) for value in op.operands],
+        "writes": [_port(value, carried) for value in op.results],
+        "parameters_stored": sum(constants[c.name].size for c in set(op.constants)),
     }
     if isinstance(op, Synapse):
         facts.update(_synapse(op, constants))
     elif isinstance(op, Neuron):
         facts.update(_neuron(op, constants))
+    elif isinstance(op, MaxPool2d | SumPool2d | AvgPool2d):
+        facts["window"] = _window(op.window)
+    elif isinstance(op, Merge):
+        facts["kind"] = op.kind
+    elif isinstance(op, FakeQuantize):
+        facts["codes"] = [op.low, op.high]
     return facts
+
+
+def _window(window: Window) -> dict[str, Any]:
+    return {spec.name: list(getattr(window, spec.name)) for spec in fields(window)}
 
 
 def _synapse(op: Synapse, constants: Constants) -> dict[str, Any]:
     weight = constants[op.weight.name]
-    kind = "floats"
+    kind, bits = "floats", None
     if weight.dtype.kind in "iu":
         kind = f"integers {weight.min()}..{weight.max()}"
+        bits = IntType.spanning(min(-1, int(weight.min())), int(weight.max())).bits
     window = op.window
+    shape: dict[str, Any] = {}
+    if isinstance(op, Conv2d | ConvTranspose2d):
+        names = ("kernel", "stride", "padding", "dilation")
+        shape = {name: list(getattr(op, name)) for name in names} | {"groups": op.groups}
     return {
         "weights": int(weight.size),
         "weight_name": op.weight.name,
+        "weight_shape": list(weight.shape),
         "weight_values": kind,
+        "weight_bits": bits,
         "bias": op.bias is not None,
         "wordlines": int(op.matrix(weight).shape[0]),
         "columns": int(op.matrix(weight).shape[1]),
         "positions": prod(op.result.shape[1:]) if window is not None else 1,
+        **shape,
     }
 
 

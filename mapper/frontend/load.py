@@ -29,9 +29,19 @@ def read_model(path: Path) -> ModelProto:
             ``invalid-model``, ``external-data-missing``, ``external-data-outside``,
             ``unknown-op``, ``nan-weights``.
     """
+    return without_functions(read_stored(path), path)
+
+
+def read_stored(path: Path) -> ModelProto:
+    """Return a model as it is stored: names and paths checked, external data loaded."""
     model = _parse(path)
     _check_names(model, path)
     _load_external_data(model, path)
+    return model
+
+
+def without_functions(model: ModelProto, path: Path) -> ModelProto:
+    """Return a stored model with functions inlined, and its structure and weights checked."""
     model = inline_functions(model, path)
     _check_structure(model, path)
     _check_weights(model, path)

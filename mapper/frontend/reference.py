@@ -43,7 +43,7 @@ def run_reference(
     path = Path(path)
     model = read_model(path)
     if states is None:
-        states = {s.read.name: s.output for s in import_model(path).graph.states if s.output}
+        states = import_model(path).fed_back
     step = _engine(model, path)
     ports = _ports(model)
     length, batch = _extent(inputs, ports)

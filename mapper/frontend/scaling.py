@@ -1,5 +1,8 @@
 """Batch normalisation and quantisation of the model."""
 
+import math
+from dataclasses import dataclass
+
 import numpy as np
 from onnx import TensorProto
 
@@ -20,6 +23,24 @@ RANGES = {
     np.dtype(np.int32): (-(1 << 31), (1 << 31) - 1),
 }
 NARROW = {"int4": (-8, 7), "uint4": (0, 15), "int2": (-2, 1), "uint2": (0, 3)}
+
+
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class Grid:
+    """What a computed tensor is rounded to, and where; parameters have the axes of ``x``."""
+
+    node: Node
+    x: Form
+    step: Array
+    zero: Array
+    ends: tuple[int, int]
+
+
+@dataclass(frozen=True, eq=False, repr=False, slots=True, kw_only=True)
+class RoundingLayer(PlainLayer):
+    """A layer that rounds to a grid and back."""
+
+    grid: Grid
 
 
 def batch_norm(node: Node) -> Form:
@@ -79,8 +100,37 @@ def quantise(node: Node) -> Tensor:
     step, zero = (_along(axis, part, x.shape) for part in (step, zero))
     if forms.of_spikes(x):  # a grid that holds 0 and 1 leaves spikes what they are
         return forms.of_function(lambda v: np.clip(_codes(v, step) + zero, low, high), [x])
-    rounded = _rounded(node, x, step, zero, (low, high))
-    return forms.add(forms.multiply(rounded, of_array(1.0 / step)), of_array(zero))
+    return _in_codes(rounded(node, x, step, zero, (low, high)), step, zero)
+
+
+def _in_codes(real: Form, step: Array, zero: Array) -> Form:
+    return forms.add(forms.multiply(real, of_array(1.0 / step)), of_array(zero))
+
+
+def narrowed(node: Node) -> Form | None:
+    """Return a rounded tensor on fewer codes where ``Clip`` bounds the codes, else None.
+
+    How grids of fewer than eight bits are exported: round to eight, clip, back to reals.
+    """
+    codes = node.form(0)
+    rounding = [atom for atom in codes.atoms() if isinstance(atom, RoundingLayer)]
+    if len(rounding) != 1:
+        return None
+    grid = rounding[0].grid
+    real = of_atom(rounding[0], codes.shape)
+    bounds = [node.setting("min", 1), node.setting("max", 2)]
+    if any(bound is not None and bound.size != 1 for bound in bounds):
+        return None
+    if forms.key_of(codes) != forms.key_of(_in_codes(real, grid.step, grid.zero)):
+        return None
+    low, high = (None if bound is None else float(bound.reshape(())) for bound in bounds)
+    ends = (
+        grid.ends[0] if low is None else max(grid.ends[0], math.ceil(low)),
+        grid.ends[1] if high is None else min(grid.ends[1], math.floor(high)),
+    )
+    if ends[0] >= ends[1]:
+        raise node.unsupported(f"no two codes are left between {ends[0]} and {ends[1]}")
+    return _in_codes(rounded(grid.node, grid.x, grid.step, grid.zero, ends), grid.step, grid.zero)
 
 
 def dequantise(node: Node) -> Tensor:
@@ -91,11 +141,11 @@ def dequantise(node: Node) -> Tensor:
         step, zero = (_along(axis, part, tensor.shape) for part in (step, zero))
         codes = tensor.array.astype(np.int64) - zero.astype(np.int64)
         reals = codes.astype(np.float32) * step.astype(np.float32)
-        kept = Quantised(codes=_fit(codes), step=step)
+        kept = Quantised(codes=narrowest(codes), step=step)
         return Constant(array=reals, name=tensor.name, quantised=kept)
     x = node.form(0)
     step, zero = (_along(axis, part, x.shape) for part in (step, zero))
-    return _snapped(forms.multiply(forms.subtract(x, of_array(zero)), of_array(step)))
+    return snapped(forms.multiply(forms.subtract(x, of_array(zero)), of_array(step)))
 
 
 def _codes(values: Array, step: Array) -> Array:
@@ -104,7 +154,7 @@ def _codes(values: Array, step: Array) -> Array:
     return np.rint(quotient).astype(np.float64)
 
 
-def _snapped(form: Form) -> Form:
+def snapped(form: Form) -> Form:
     """Make 1 of what is 1 in single precision, and nothing of a constant that rounding left."""
     terms = {m: np.where(np.float32(c) == 1, 1.0, c) for m, c in form.terms.items()}
     greatest = max((float(np.abs(c).max()) for m, c in terms.items() if m != forms.ONE), default=0)
@@ -113,7 +163,8 @@ def _snapped(form: Form) -> Form:
     return Form(form.shape, {m: forms.compress(c) for m, c in terms.items()})
 
 
-def _fit(codes: Array) -> Array:
+def narrowest(codes: Array) -> Array:
+    """Return integers in the narrowest signed type that holds them."""
     for dtype in (np.int8, np.int16, np.int32):
         limits = np.iinfo(dtype)
         if codes.size and limits.min <= codes.min() and codes.max() <= limits.max:
@@ -121,7 +172,8 @@ def _fit(codes: Array) -> Array:
     return codes
 
 
-def _rounded(node: Node, x: Form, step: Array, zero: Array, ends: tuple[int, int]) -> Form:
+def rounded(node: Node, x: Form, step: Array, zero: Array, ends: tuple[int, int]) -> Form:
+    """Return a layer that rounds to a grid and back; parameters have the axes of ``x``."""
     shape = node.inner(x.shape)
 
     def narrow(part: Array) -> Array:
@@ -140,7 +192,8 @@ def _rounded(node: Node, x: Form, step: Array, zero: Array, ends: tuple[int, int
             )
         )
 
-    layer = PlainLayer(
+    layer = RoundingLayer(
+        grid=Grid(node=node, x=x, step=step, zero=zero, ends=ends),
         name=node.name,
         shape=shape,
         loc=node.loc,

@@ -22,7 +22,7 @@ from onnx import (
 )
 
 from mapper.diagnostics import MappingError, refuse
-from mapper.frontend import forms, pooling, scaling, shaping, synapses
+from mapper.frontend import forms, pooling, qonnx, scaling, shaping, synapses
 from mapper.frontend.custom import DOMAINS, spelled_out
 from mapper.frontend.elementwise import Comparisons, elementwise, is_elementwise
 from mapper.frontend.fold import CannotFoldError, Constant, Quantised, fold
@@ -40,23 +40,28 @@ Rule = Callable[[Node], Tensor]
 LAYERS: dict[str, Rule] = {
     "AveragePool": pooling.average_pool,
     "BatchNormalization": scaling.batch_norm,
+    "BipolarQuant": qonnx.bipolar_quant,
     "Concat": shaping.joined,
     "Conv": synapses.convolution,
     "ConvTranspose": synapses.transposed_convolution,
     "DequantizeLinear": scaling.dequantise,
+    "FloatQuant": qonnx.refused,
     "Gemm": synapses.general_product,
     "GlobalAveragePool": pooling.global_pool,
     "GlobalMaxPool": pooling.global_pool,
+    "IntQuant": qonnx.quant,
     "MatMul": synapses.matrix_product,
     "MaxPool": pooling.max_pool,
     "Pad": shaping.padded,
+    "Quant": qonnx.quant,
     "QuantizeLinear": scaling.quantise,
     "ReduceMax": pooling.reduction,
     "ReduceMean": pooling.reduction,
     "ReduceSum": pooling.reduction,
     "Transpose": shaping.transposed,
+    "Trunc": qonnx.refused,
 }
-QUANTISING = frozenset({"QuantizeLinear", "DequantizeLinear"})
+QUANTISING = frozenset({"QuantizeLinear", "DequantizeLinear", *qonnx.OPERATORS})
 RANDOM = ("Random", "Bernoulli", "Multinomial")
 
 
@@ -222,6 +227,8 @@ def _result(node: Node, state: Trace) -> Tensor:
     if node.op in shaping.RESHAPING:
         state.interior[node.name] = node.proto
         return shaping.reshaped(node)
+    if node.op == "Clip" and (narrow := scaling.narrowed(node)) is not None:
+        return narrow
     if not is_elementwise(node.op):
         raise _no_such_operation(node)
     state.interior[node.name] = node.proto

@@ -273,7 +273,8 @@ def _state_problems(op: "Neuron | IntegerNeuron", constants: Constants) -> Itera
     needed = {"late": "value", "guarded": "subtract"}.get(op.reset.phase, op.reset.kind)
     if op.reset.kind != needed:
         yield f"a {op.reset.phase} reset is to '{needed}', got '{op.reset.kind}'"
-    for name in ("threshold", "bias", "floor", "leak", "gain"):
+    currents = ("current_leak", "current_input", "current_gain")
+    for name in ("threshold", "bias", "floor", "leak", "gain", *currents):
         scalar = getattr(op, name, None)
         if scalar is not None:
             yield from broadcast_problems(name, scalar, op.x.shape, constants)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from mapper.ir.core import Const, Constants, Graph, IntType, Op, State, Value
+from mapper.ir.network import broadcast_problems
 from mapper.ir.text import print_op
 
 
@@ -83,3 +84,6 @@ def _state_problems(state: State, defined: dict[str, Value], constants: Constant
         yield f"state {state.read} is written with {written}"
     if isinstance(state.initial, Const) and state.initial.name not in constants:
         yield f"{state.initial} does not exist: state {state.read}"
+        return
+    problems = broadcast_problems("initial value", state.initial, state.read.shape, constants)
+    yield from (f"{problem}: state {state.read}" for problem in problems)

@@ -10,7 +10,7 @@ from mapper.build import Build, sha256
 from mapper.diagnostics import MappingError, refuse
 from mapper.frontend import Imported, import_model, run_reference
 from mapper.ir.core import FLOAT, SPIKE, Array, Graph, Type
-from mapper.ir.evaluate import evaluate
+from mapper.ir.evaluate import evaluate, initial_states
 from mapper.ir.verify import graph_problems
 from mapper.recordings import pick_inputs
 from mapper.verify.answers import accuracy, agreement, wanted_classes
@@ -91,8 +91,10 @@ def _against_runtime(
     initial: Mapping[str, Array],
     found: Mapping[str, Array],
 ) -> Ring:
-    states = {s.read.name: s.output for s in imported.graph.states}
+    states = imported.fed_back
     batch = next(iter(inputs.values())).shape[1]
+    starts = initial_states(imported.graph, batch, initial)
+    initial = {name: array for name, array in starts.items() if name in states}
     try:
         samples = [
             run_reference(path, *_one_sample(imported, inputs, initial, b), states)

@@ -10,13 +10,16 @@ def test_layers_and_neurons_are_described(tmp_path):
     facts = describe(import_model(saved(one_neuron_layer(), tmp_path)))
     assert json.loads(json.dumps(facts)) == facts
     assert (facts["time_form"], facts["opset"], facts["producer"]) == ("step", 17, "hand")
-    assert facts["inputs"] == [{"name": "x", "shape": [3], "carries": "analogue values"}]
-    assert facts["outputs"] == [{"name": "s", "shape": [4], "carries": "spikes"}]
-    assert facts["states"][0]["returned_as"] == "v_out"
+    (given,), (returned,), (state,) = facts["inputs"], facts["outputs"], facts["states"]
+    assert (given["name"], given["shape"], given["carries"]) == ("x", [3], "analogue values")
+    assert (returned["name"], returned["shape"], returned["carries"]) == ("s", [4], "spikes")
+    assert given["edge"] == {"kind": "input", "bits": None}
+    assert returned["edge"] == {"kind": "spikes", "bits": 1}
+    assert (state["returned_as"], state["initial"]) == ("v_out", 0.0)
     linear, neuron = facts["layers"]
     assert (linear["name"], linear["weights"], linear["wordlines"]) == ("/current", 12, 3)
     assert (neuron["neuron"], neuron["neurons"]) == ("leaky integrate-and-fire", 4)
     assert neuron["fires_at"] == "membrane > threshold"
     assert neuron["parameters"] == {"leak": 0.5, "gain": 1.0, "bias": 0.0, "threshold": 1.0}
     assert neuron["reset"] == {"kind": "subtract", "amount": 1.0, "phase": "same"}
-    assert facts["totals"] == {"parameters": 12, "weights": 12, "neurons": 4}
+    assert facts["totals"] == {"parameters": 12, "weights": 12, "neurons": 4, "bytes": 48}

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from mapper.diagnostics import MappingError
 from mapper.frontend import import_model
@@ -133,6 +133,42 @@ def test_a_convolution_with_rounded_input_and_output(tmp_path):
     ]
     assert constants[ops[1].weight.name].dtype == np.int8
     assert (ops[3].step, ops[3].zero, ops[3].low, ops[3].high) == (0.125, -4.0, -128, 127)
+
+
+def clipped(low, high):
+    """An input rounded to eight bits and clipped to fewer, as brevitas exports it."""
+    nodes = [
+        node("QuantizeLinear", "x sx zx", "xq"),
+        node("Clip", "xq low high", "xc"),
+        node("DequantizeLinear", "xc sx zx", "xr"),
+        node("Gemm", "xr w", "current", transB=1),
+    ]
+    ends = {"low": np.array(low, np.int8), "high": np.array(high, np.int8)}
+    weights = {"w": RNG.normal(size=(4, 3)).astype(np.float32), "sx": 0.25}
+    return weighted(nodes, {**weights, "zx": np.array(1, np.int8), **ends})
+
+
+def test_a_clip_of_codes_narrows_the_grid(tmp_path):
+    ops, _ = ops_of(clipped(-3, 2), tmp_path)
+    assert [op.mnemonic for op in ops] == ["net.fake_quantize", "net.linear", "net.neuron"]
+    assert (ops[0].low, ops[0].high, ops[0].zero) == (-3, 2, 1.0)
+
+
+def test_a_clip_that_leaves_one_code_is_refused(tmp_path):
+    with pytest.raises(MappingError) as caught:
+        import_model(saved(clipped(2, 2), tmp_path))
+    assert "no two codes are left" in caught.value.diagnostics[0].message
+
+
+def test_a_clip_of_reals_is_not_a_narrower_grid(tmp_path):
+    proto = clipped(-3, 2)
+    proto.graph.node[1].input[0] = "x"
+    for tensor in proto.graph.initializer:
+        if tensor.name in ("low", "high"):
+            tensor.CopyFrom(numpy_helper.from_array(np.float32(1), tensor.name))
+    with pytest.raises(MappingError) as caught:
+        import_model(saved(proto, tmp_path))
+    assert caught.value.diagnostics[0].code in ("unsupported-op", "invalid-model")
 
 
 def test_a_grid_that_holds_spikes_leaves_them_spikes(tmp_path):

@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mapper.ir.core import SPIKE, Const, Graph, IntType, Op, Span, State, Value
+from mapper.ir.core import FLOAT, SPIKE, Const, Graph, IntType, Op, Span, State, Value
 from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.encoding import Encoding
 from mapper.ir.network import Add, Concat, Merge, Reshape
-from mapper.ir.neurons import Decay, IntegerNeuron
+from mapper.ir.neurons import Decay, IntegerNeuron, Neuron
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import Linear
 from mapper.ir.verify import InvalidIR, check_graph, graph_problems
@@ -142,3 +142,28 @@ def test_merging_and_shaping_check_what_they_join():
     assert "4 elements in, 2 out" in of_op(Reshape(x=X, result=replace(X, shape=(2,))))
     assert "sum spans 0..2, too wide for u1" in of_op(Add(terms=(X, X), result=X))
     assert "8 elements along axis 0" in of_op(Concat(parts=(X, X), result=X))
+
+
+def test_start_values_and_currents_must_fit_their_layer():
+    x, v, after = (Value(name, FLOAT, (4,)) for name in ("x", "v", "after"))
+    i, i_next = (Value(name, FLOAT, (4,)) for name in ("i", "i_next"))
+    neuron = Neuron(
+        x=x,
+        membrane=v,
+        membrane_next=after,
+        current=i,
+        current_next=i_next,
+        current_leak=Const("odd"),
+    )
+    graph = Graph(
+        name="odd",
+        inputs=(x,),
+        outputs=(after,),
+        states=(State(read=v, next="after", initial=Const("odd")), State(read=i, next="i_next")),
+        ops=(neuron,),
+        constants={"odd": np.ones(3, np.float32)},
+    )
+    problems = list(graph_problems(graph))
+    assert len(problems) == 2
+    assert problems[0].startswith("current_leak has shape (3,), which does not broadcast to (4,)")
+    assert problems[1].startswith("initial value has shape (3,), which does not broadcast to (4,)")

@@ -1,0 +1,10 @@
+"""The canonical ONNX form of a network: written, and read back to an equal graph.
+
+Ops are standard operators, or calls of functions in our own domain whose bodies are standard
+operators. ``docs/canonical-onnx.md`` is the reference.
+"""
+
+from mapper.canonical.functions import DOMAIN
+from mapper.canonical.model import from_model, plain, to_model
+
+__all__ = ["DOMAIN", "from_model", "plain", "to_model"]

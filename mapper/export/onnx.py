@@ -1,0 +1,18 @@
+"""The canonical ONNX form of an imported network (``docs/canonical-onnx.md``)."""
+
+from pathlib import Path
+
+from mapper.canonical import to_model
+from mapper.frontend import Imported
+
+
+def write_onnx(imported: Imported, path: Path) -> None:
+    """Write one time step of a network, for ONNX Runtime and for ``import_model``.
+
+    The same network gives the same bytes. Reading the file back gives an equal graph.
+
+    Raises:
+        MappingError: ``not-exportable``, ``unusable-name``, ``model-too-large``.
+    """
+    model = to_model(imported.graph, {"notes": list(imported.notes)})
+    path.write_bytes(model.SerializeToString(deterministic=True))
