@@ -1,7 +1,9 @@
 """From a float model to its hardware-aware twin, and from the twin to what the chip computes."""
 
 import copy
+from collections import Counter
 from collections.abc import Iterator
+from typing import get_args
 
 import numpy as np
 import torch
@@ -14,7 +16,7 @@ from mapper.training.integer import IntegerNetwork
 from mapper.training.layers import Awareness, Granularity, Hardened
 from mapper.training.modules import traced
 from mapper.training.network import network_graph
-from mapper.training.neurons import over_time
+from mapper.training.neurons import LIF, over_time
 from mapper.training.settle import settle
 from targets import Macro, Target, load_target
 
@@ -26,12 +28,14 @@ def harden(
     weight_bits: int | None = None,
     scale: Granularity = "layer",
     input_bits: int = 1,
+    example: Tensor | None = None,
 ) -> "HardwareModel":
     """Return the hardware-aware twin of a float model; the model itself is left as it is.
 
     Layers of weights become crossbars of the target: the first layer on the macro that takes
-    codes of ``input_bits``, the others on the one that takes spikes. Sums are exact until
-    ``HardwareModel.raise_awareness`` is called.
+    codes of ``input_bits``, the others on the one that takes spikes. References, steps and scales
+    are set from data: from ``example``, else from the first batch that the model sees, unless
+    ``HardwareModel.raise_awareness`` is called before.
 
     Args:
         model: ``nn.Conv2d``, ``nn.ConvTranspose2d``, ``nn.Linear``, batch norm, pooling, ``LIF``,
@@ -39,29 +43,48 @@ def harden(
         target: Name of a target, a path to its file, or the target.
         weight_bits: 2..8; the macro's own where None.
         scale: Granularity of the layers' scales.
-        input_bits: Width of the unsigned codes of the model's input; 1 for spikes.
+        input_bits: Width of the unsigned codes of the model's input, 1..8; 1 for spikes.
+        example: Input codes ``[T, B, ...]`` to set references and scales from; a few dozen samples.
 
     Raises:
         MappingError: The target cannot be read.
         TypeError: The model holds what the hardware has no counterpart for.
-        ValueError: The model's ``forward`` cannot be followed.
+        ValueError: The model's ``forward`` cannot be followed, it has no layer of weights or uses
+            one twice, or an option is out of its range.
     """
+    _check(weight_bits, scale, input_bits)
     facts = load_target(target) if isinstance(target, str) else target
     network = traced(copy.deepcopy(model))
-    first = True
-    for node in network.graph.nodes:
-        if node.op != "call_module":
-            continue
-        layer = network.get_submodule(str(node.target))
-        if not isinstance(layer, Weighted):
-            continue
-        bits = input_bits if first else 1
-        twin = Hardened(
-            layer, _macro_for(facts, bits), weight_bits=weight_bits, scale=scale, input_bits=bits
-        )
-        network.set_submodule(str(node.target), twin)
-        first = False
-    return HardwareModel(network, facts, input_bits)
+    called = [str(node.target) for node in network.graph.nodes if node.op == "call_module"]
+    layers = [name for name in called if isinstance(network.get_submodule(name), Weighted)]
+    _check_layers(network, called, layers)
+    for name in layers:
+        bits = input_bits if name == layers[0] else 1
+        layer, macro = network.get_submodule(name), _macro_for(facts, bits)
+        twin = Hardened(layer, macro, weight_bits=weight_bits, scale=scale, input_bits=bits)
+        network.set_submodule(name, twin)
+    twin_model = HardwareModel(network, facts, input_bits)
+    if example is not None:
+        twin_model.raise_awareness(Awareness(), example)
+    return twin_model
+
+
+def _check(weight_bits: int | None, scale: str, input_bits: int) -> None:
+    if weight_bits is not None and not 2 <= weight_bits <= 8:
+        raise ValueError(f"weights have 2 to 8 bits, got {weight_bits}")
+    if scale not in get_args(Granularity):
+        raise ValueError(f"scale is one of {get_args(Granularity)}, got {scale!r}")
+    if not 1 <= input_bits <= 8:
+        raise ValueError(f"input codes have 1 to 8 bits, got {input_bits}")
+
+
+def _check_layers(network: fx.GraphModule, called: list[str], layers: list[str]) -> None:
+    if not layers:
+        raise ValueError("the model has no layer of weights")
+    memory = [name for name in called if isinstance(network.get_submodule(name), Weighted | LIF)]
+    twice = [name for name, times in Counter(memory).items() if times > 1]
+    if twice:
+        raise ValueError(f"{twice[0]!r} is called more than once; use a layer for each call")
 
 
 class HardwareModel(nn.Module):
@@ -74,6 +97,10 @@ class HardwareModel(nn.Module):
     def __init__(self, network: fx.GraphModule, target: Target, input_bits: int) -> None:
         super().__init__()
         self.network, self.target, self.input_bits = network, target, input_bits
+        self.register_buffer("settled", torch.tensor(False))
+
+    settled: Tensor
+    """Whether references and scales have been set from data."""
 
     def layers(self) -> Iterator[Hardened]:
         """Yield the layers of weights in the order they run."""
@@ -90,8 +117,10 @@ class HardwareModel(nn.Module):
             awareness: ``Awareness()`` is the target's own readout.
             x: Input codes ``[T, B, ...]``; a few dozen samples.
         """
+        _check_input(x)
         for layer in self.layers():
             settle(layer, awareness, self._input_of(layer, x))
+        self.settled.fill_(True)
 
     @torch.no_grad()
     def _input_of(self, layer: Hardened, x: Tensor) -> Tensor:
@@ -114,6 +143,8 @@ class HardwareModel(nn.Module):
         return seen[0]
 
     def forward(self, x: Tensor) -> Tensor:
+        if not bool(self.settled):
+            self.raise_awareness(Awareness(), x)
         if self.training:
             return over_time(self.network, x)
         hardware = self.hardware(x)
@@ -130,6 +161,11 @@ class HardwareModel(nn.Module):
         steps = make_passes(self.target, weight_bits=bits)
         lowered, _ = run_passes(self.graph(example), self.target, steps)
         return lowered
+
+
+def _check_input(x: Tensor) -> None:
+    if x.dim() < 3 or 0 in x.shape:
+        raise ValueError(f"inputs are [T, B, ...], got a tensor of shape {tuple(x.shape)}")
 
 
 class _Seen(Exception):  # noqa: N818 - no error: it ends a pass that has shown what was wanted

@@ -6,7 +6,7 @@ sums read by converters of fewer and fewer bits, then the readout of the target.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -167,6 +167,34 @@ class Hardened(nn.Module):
     def ordered_thresholds(self) -> Tensor:
         """Return thresholds that ascend along their first axis."""
         return self.thresholds.sort(dim=0).values
+
+    # --- what is kept with the weights ---------------------------------------------------------
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """Return what tells how the numbers of a state dict are meant."""
+        return {
+            "macro": self.macro.name,
+            "weight_bits": self.encoding.weight_bits,
+            "encoding": self.encoding.kind,
+            "cell_bits": self.encoding.cell_bits,
+            "wordlines": self.macro.wordlines,
+            "reading": self.awareness.reading,
+            "bits": self.awareness.bits,
+        }
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Take on the awareness that the numbers were trained at.
+
+        Raises:
+            ValueError: They were trained on other hardware.
+        """
+        mine = self.get_extra_state()
+        for key in ("macro", "weight_bits", "encoding", "cell_bits", "wordlines"):
+            if state[key] != mine[key]:
+                raise ValueError(
+                    f"these weights were trained with {key} {state[key]!r}, not {mine[key]!r}"
+                )
+        self.awareness = Awareness(reading=state["reading"], bits=int(state["bits"]))
 
     # --- forward -----------------------------------------------------------------------------
 

@@ -31,6 +31,8 @@ def over_time(model: nn.Module, x: Tensor) -> Tensor:
     Layers without memory see all time steps at once, merged with the batch, so that
     ``nn.Conv2d`` and ``nn.Flatten`` work as they are. Neurons start from zero.
     """
+    if x.dim() < 3:
+        raise ValueError(f"inputs are [T, B, ...], got a tensor of shape {tuple(x.shape)}")
     steps, batch = x.shape[:2]
     with merged_steps(steps):
         result: Tensor = model(x.flatten(0, 1))
