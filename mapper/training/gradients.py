@@ -11,25 +11,27 @@ def rounded(x: Tensor) -> Tensor:
     return x + (x.round() - x).detach()
 
 
-def limited_gradient(x: Tensor, factor: float) -> Tensor:
-    """Return ``x`` with its gradient multiplied by ``factor``."""
-    scaled = x * factor
-    return scaled + (x - scaled).detach()
+def limited_step(step: Tensor, weights: int, greatest: int) -> Tensor:
+    """Return a step whose gradient is divided by ``sqrt(weights per step * greatest)``.
+
+    Steps of layers of any size then learn about as fast as weights (LSQ, Esser et al., ICLR 2020,
+    arXiv 1902.08153).
+    """
+    scaled = step * float((weights / step.numel() * greatest) ** -0.5)
+    return scaled + (step - scaled).detach()
 
 
 def quantised(weight: Tensor, step: Tensor, greatest: int) -> Tensor:
     """Return the integers ``round(weight / step)`` within ``-greatest .. greatest``, as floats.
 
-    Both the weight and the step learn (LSQ, Esser et al., ICLR 2020, arXiv 1902.08153): the step's
-    gradient is what rounding and clipping leave over, divided by ``sqrt(weights * greatest)``.
+    Both the weight and the step learn. ``step * quantised(weight, step, greatest)`` has the
+    gradients of LSQ: for the step, what rounding leaves over and ends of the range in full.
 
     Args:
         weight: Latent weights, any shape.
         step: One number above zero, or one that broadcasts (a step per output).
         greatest: Largest integer, 1 for 2 bits up to 127 for 8 bits.
     """
-    share = weight.numel() / step.numel()
-    step = limited_gradient(step, float((share * greatest) ** -0.5))
     return rounded((weight / step).clamp(-greatest, greatest))
 
 

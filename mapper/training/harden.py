@@ -17,7 +17,7 @@ from mapper.training.layers import Awareness, Granularity, Hardened
 from mapper.training.modules import traced
 from mapper.training.network import network_graph
 from mapper.training.neurons import LIF, over_time
-from mapper.training.settle import settle
+from mapper.training.settle import check_codes, settle
 from targets import Macro, Target, load_target
 
 
@@ -147,6 +147,7 @@ class HardwareModel(nn.Module):
             self.raise_awareness(Awareness(), x)
         if self.training:
             return over_time(self.network, x)
+        check_codes(x, self.input_bits, "the first")
         hardware = self.hardware(x)
         codes = IntegerNetwork(hardware, x.device).run(x.round())
         return _reals(hardware, codes)

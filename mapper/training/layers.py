@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from mapper.ir.encoding import Encoding
 from mapper.ir.windows import Window
 from mapper.training.geometry import Geometry, Weighted
-from mapper.training.gradients import quantised, rounded
+from mapper.training.gradients import limited_step, quantised, rounded
 from mapper.training.partial_sums import Grid, read_sums
 from mapper.training.readout import Comparators, Converter, Reading
 from mapper.training.windows import outputs_image, wordline_inputs
@@ -131,7 +131,7 @@ class Hardened(nn.Module):
         return quantised(self.weight, self.bounded_step(), self.greatest)
 
     def bounded_step(self) -> Tensor:
-        return self.step.clamp(min=1e-6)
+        return limited_step(self.step.clamp(min=1e-6), self.weight.numel(), self.greatest)
 
     def whole_block_scale(self) -> Tensor | None:
         """Return the integer multiplier per row block, or None where all are 1."""
@@ -240,7 +240,7 @@ def bit_planes(x: Tensor, bits: int) -> list[Tensor]:
     planes = []
     for bit in range(bits):
         share = x * (2**bit / total)  # the least-squares share of a change of the code
-        planes.append(((codes >> bit) & 1).to(x.dtype) + share - share.detach())
+        planes.append(((codes >> bit) & 1).to(x.dtype) + (share - share.detach()))
     return planes
 
 

@@ -248,6 +248,10 @@ class _Writer:
             sums = Value(f"{node.name}.sums", FLOAT, shape)
             self.ops.append(synapse(module.geometry, x, weight, None, sums, str(node.target)))
         else:
+            if not isinstance(x.type, IntType):
+                raise TypeError(
+                    f"wordlines are driven by spikes or codes, not {x}, at {node.name!r}"
+                )
             sums = Value(f"{node.name}.sums", INT64, shape)
             self.ops.extend(read_layer(module, x, sums, self.constants, str(node.target)))
         return self._scaled(sums, factor, offset, node)

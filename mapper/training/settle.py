@@ -38,7 +38,11 @@ def settle(layer: Hardened, awareness: Awareness, x: Tensor, seed: int = 0) -> N
         awareness: What it feels from now on.
         x: Input codes ``[B, ...]`` as the layers before it now send them.
         seed: Of the vectors drawn.
+
+    Raises:
+        ValueError: What reaches the layer is not a code of its width.
     """
+    check_codes(x, layer.input_bits, f"this {layer.geometry.kind}")
     before = layer(x)
     layer.awareness = awareness
     if layer.is_exact:
@@ -55,6 +59,17 @@ def settle(layer: Hardened, awareness: Awareness, x: Tensor, seed: int = 0) -> N
         spread = spread_of_sums(plane, layer.whole_weights(), layer.grid, reading)
         layer.half_width.copy_((_WINDOW * spread).clamp(min=1.0))
     _fit_scale(layer, x, before)
+
+
+def check_codes(x: Tensor, bits: int, where: str) -> None:
+    """Raise ``ValueError`` unless every element is a whole number of so many bits."""
+    top = (1 << bits) - 1
+    wrong = (x != x.round()) | (x < 0) | (x > top)
+    if bool(wrong.any()):
+        raise ValueError(
+            f"{where} layer takes {'spikes' if top == 1 else 'codes'}, 0 to {top}, "
+            f"got {float(x[wrong][0]):g}; only neurons, max-pools and the input drive wordlines"
+        )
 
 
 def _calibrated(layer: Hardened, x: Tensor, seed: int) -> Calibration:
