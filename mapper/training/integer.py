@@ -8,6 +8,7 @@ them bit for bit.
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -155,7 +156,7 @@ class IntegerNetwork:
 
 
 def _tensor(array: Array, device: torch.device) -> Tensor:
-    return torch.from_numpy(array.copy()).to(device)
+    return torch.from_numpy(np.array(array)).to(device)  # a copy; single numbers come bare
 
 
 def _saturated(u: Tensor, held: Value) -> Tensor:

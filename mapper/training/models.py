@@ -88,7 +88,7 @@ class FireFlowNet(nn.Module):
 
 
 class SpikeFlowNet(nn.Module):
-    """MVSEC optical flow, fully spiking (SFN): ``4 x H x W`` to ``2 x H x W``, H, W multiples of 16.
+    """MVSEC optical flow, fully spiking (SFN): ``4 x H x W`` to ``2 x H x W``, multiples of 16.
 
     Four strided convolutions, two residual blocks, three transposed convolutions with skip
     connections, and one for the flow at each of four scales; 13.12 M weights at width 64. The

@@ -194,7 +194,7 @@ class _Writer:
     # --- neurons -------------------------------------------------------------------------------
 
     def neuron(self, module: LIF, x: Value, node: fx.Node) -> Value:
-        leak, threshold = (float(t) for t in module.bounded())
+        leak, threshold = (float(t.detach()) for t in module.bounded())
         membrane = Value(f"{node.name}.membrane", FLOAT, x.shape)
         after = replace(membrane, name=f"{node.name}.membrane_next")
         self.states.append(State(read=membrane, next=after.name))
@@ -210,7 +210,7 @@ class _Writer:
             loc=str(node.target),
         )
         if module.current_leak is not None:
-            op = self._with_current(op, float(module.current_leak.clamp(0, 1)))
+            op = self._with_current(op, float(module.current_leak.detach().clamp(0, 1)))
         self.ops.append(op)
         return after if spike is None else spike
 

@@ -313,7 +313,7 @@ def test_a_layer_that_no_crossbar_computes():
 
 def test_wordlines_carry_whole_numbers_only():
     model = nn.Sequential(LIF(threshold=0.1), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(4, 2))
-    with pytest.raises(ValueError, match="takes spikes, 0 to 1, got 0.[257]"):
+    with pytest.raises(ValueError, match=r"takes spikes, 0 to 1, got 0\.[257]"):
         harden(model)(spikes(2, 3, 1, 4, 4))
     model = harden(nn.Sequential(nn.Linear(4, 2)), example=spikes(2, 3, 4)).eval()
     with pytest.raises(ValueError, match="the first layer takes spikes, 0 to 1, got 2"):
