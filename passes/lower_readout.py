@@ -27,7 +27,8 @@ class LowerReadout(Pass):
     inexact unless the readout is ideal. Layers are set one after the other, each from what the
     layers before it, already lowered, send on the recordings in ``samples``. Without recordings
     its wordlines are taken to be active at random with probability ``density``. What is left
-    of a constant error goes into the bias of the neuron behind.
+    of a constant error goes into the bias of the neuron behind. Layers that come with their
+    readout, because they were trained with it, are left as they are.
     """
 
     name: ClassVar[str] = "lower-readout"
@@ -60,14 +61,15 @@ class _Lowering:
         if self.options.samples:
             self.activity = Activity.start(graph, self.options.samples)
         self.finer = finer_sums(graph, self._rescaled())
-        readers = {op.codes.name: op for op in graph.ops if isinstance(op, ShiftAndAdd)}
+        unread = _unread(graph)
+        along = {v.name for sums in unread.values() for v in (sums.result, sums.active) if v}
         ops: list[Op] = []
         for op in graph.ops:
-            if isinstance(op, CountActive | ShiftAndAdd):
+            if op.results[0].name in along:
                 continue  # comes with its crossbars
             new = [op]
-            if isinstance(op, CrossbarMvm):
-                new = self._layer(op, readers[op.partial_sum.name])
+            if isinstance(op, CrossbarMvm) and op.partial_sum.name in unread:
+                new = self._layer(op, unread[op.partial_sum.name])
             elif isinstance(op, IntegerNeuron):
                 bits = op.fraction_bits - self.finer.get(op.membrane.name, 0)
                 coarser = replace(op, fraction_bits=bits)
@@ -87,9 +89,8 @@ class _Lowering:
     def _rescaled(self) -> set[str]:
         """Name the sums that get a scale: those of sense amplifiers."""
         layers = [op for op in self.graph.ops if isinstance(op, CrossbarMvm)]
-        read = {op.partial_sum.name for op in layers if self._is_coarse(op)}
-        sums = [op for op in self.graph.ops if isinstance(op, ShiftAndAdd)]
-        return {op.result.name for op in sums if op.codes.name in read}
+        coarse = {op.partial_sum.name for op in layers if self._is_coarse(op)}
+        return {op.result.name for name, op in _unread(self.graph).items() if name in coarse}
 
     def _is_coarse(self, op: CrossbarMvm) -> bool:
         readout = macro_of(self.target, op).readout
@@ -127,6 +128,13 @@ class _Lowering:
         if self.activity is None:
             return made_up_bits(op, wordlines, self.options.density, self.options.seed)
         return drawn_bits(op, self.activity.flat(op.x.name), self.options.seed)
+
+
+def _unread(graph: Graph) -> dict[str, ShiftAndAdd]:
+    """Return the shift-and-add of each layer that has no readout yet, by its partial sum."""
+    sums = {op.partial_sum.name for op in graph.ops if isinstance(op, CrossbarMvm)}
+    adders = [op for op in graph.ops if isinstance(op, ShiftAndAdd)]
+    return {op.codes.name: op for op in adders if op.codes.name in sums}
 
 
 def _read_value(op: CrossbarMvm) -> Value:

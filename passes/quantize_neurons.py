@@ -19,6 +19,7 @@ from mapper.ir.core import (
     State,
     Value,
 )
+from mapper.ir.hardware import AdcRead, CountActive, CrossbarMvm, SenseAmpRead, ShiftAndAdd
 from mapper.ir.infer import substitute
 from mapper.ir.network import (
     Add,
@@ -40,6 +41,8 @@ from passes.meaning import Meaning
 from passes.neuron_units import Leak, NeuronUnits, fit_neuron
 from passes.rewrite import number, pruned, simplest
 from targets import Target
+
+HARDWARE = (AdcRead, CountActive, CrossbarMvm, SenseAmpRead, ShiftAndAdd)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,6 +158,8 @@ class _Rewriter:
             return *meaning.moved(op, known[0]), {}
         if isinstance(op, Merge):
             return op, meaning.plain(op.result), {}
+        if isinstance(op, HARDWARE):  # a layer that was trained as it is read
+            return op, meaning.plain(op.results[0]), {}
         raise refuse(
             "unsupported-on-hardware",
             f"'{op.mnemonic}' has no integer form",

@@ -1,0 +1,59 @@
+"""Steps that a gradient can pass: rounding, firing, and reading one bit of a sum."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def rounded(x: Tensor) -> Tensor:
+    """Round to the nearest integer; the gradient passes as if nothing had happened."""
+    return x + (x.round() - x).detach()
+
+
+def limited_step(step: Tensor, weights: int, greatest: int) -> Tensor:
+    """Return a step whose gradient is divided by ``sqrt(weights per step * greatest)``.
+
+    Steps of layers of any size then learn about as fast as weights (LSQ, Esser et al., ICLR 2020,
+    arXiv 1902.08153).
+    """
+    scaled = step * float((weights / step.numel() * greatest) ** -0.5)
+    return scaled + (step - scaled).detach()
+
+
+def quantised(weight: Tensor, step: Tensor, greatest: int) -> Tensor:
+    """Return the integers ``round(weight / step)`` within ``-greatest .. greatest``, as floats.
+
+    Both the weight and the step learn. ``step * quantised(weight, step, greatest)`` has the
+    gradients of LSQ: for the step, what rounding leaves over and ends of the range in full.
+
+    Args:
+        weight: Latent weights, any shape.
+        step: One number above zero, or one that broadcasts (a step per output).
+        greatest: Largest integer, 1 for 2 bits up to 127 for 8 bits.
+    """
+    return rounded((weight / step).clamp(-greatest, greatest))
+
+
+class _Fire(torch.autograd.Function):
+    """1 where the level reaches zero; backwards ``1 / (1 + (pi * level * sharpness)**2)``."""
+
+    @staticmethod
+    def forward(ctx: Any, level: Tensor, sharpness: float) -> Tensor:
+        ctx.save_for_backward(level)
+        ctx.sharpness = sharpness
+        return (level >= 0).to(level.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (level,) = ctx.saved_tensors
+        return gradients[0] / (1 + (torch.pi * ctx.sharpness * level) ** 2), None
+
+
+def fire(level: Tensor, sharpness: float = 1.0) -> Tensor:
+    """Return spikes: 1 where ``level`` (membrane potential minus threshold) is zero or more.
+
+    The surrogate gradient is that of an arctangent (Fang et al., ICCV 2021, arXiv 2007.05785).
+    """
+    spikes: Tensor = _Fire.apply(level, sharpness)  # type: ignore[no-untyped-call]
+    return spikes

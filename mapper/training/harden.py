@@ -1,0 +1,193 @@
+"""From a float model to its hardware-aware twin, and from the twin to what the chip computes."""
+
+import copy
+from collections import Counter
+from collections.abc import Iterator
+from typing import get_args
+
+import numpy as np
+import torch
+from torch import Tensor, fx, nn
+
+from mapper.ir.core import FLOAT, Coding, Graph, param
+from mapper.pipeline import make_passes, run_passes
+from mapper.training.geometry import Weighted
+from mapper.training.integer import IntegerNetwork
+from mapper.training.layers import Awareness, Granularity, Hardened
+from mapper.training.modules import traced
+from mapper.training.network import network_graph
+from mapper.training.neurons import LIF, over_time
+from mapper.training.settle import check_codes, settle
+from targets import Macro, Target, load_target
+
+
+def harden(
+    model: nn.Module,
+    target: str | Target = "adcless-64",
+    *,
+    weight_bits: int | None = None,
+    scale: Granularity = "layer",
+    input_bits: int = 1,
+    example: Tensor | None = None,
+) -> "HardwareModel":
+    """Return the hardware-aware twin of a float model; the model itself is left as it is.
+
+    Layers of weights become crossbars of the target: the first layer on the macro that takes
+    codes of ``input_bits``, the others on the one that takes spikes. References, steps and scales
+    are set from data: from ``example``, else from the first batch that the model sees, unless
+    ``HardwareModel.raise_awareness`` is called before.
+
+    Args:
+        model: ``nn.Conv2d``, ``nn.ConvTranspose2d``, ``nn.Linear``, batch norm, pooling, ``LIF``,
+            their sums and concatenations.
+        target: Name of a target, a path to its file, or the target.
+        weight_bits: 2..8; the macro's own where None.
+        scale: Granularity of the layers' scales.
+        input_bits: Width of the unsigned codes of the model's input, 1..8; 1 for spikes.
+        example: Input codes ``[T, B, ...]`` to set references and scales from; a few dozen samples.
+
+    Raises:
+        MappingError: The target cannot be read.
+        TypeError: The model holds what the hardware has no counterpart for.
+        ValueError: The model's ``forward`` cannot be followed, it has no layer of weights or uses
+            one twice, or an option is out of its range.
+    """
+    _check(weight_bits, scale, input_bits)
+    facts = load_target(target) if isinstance(target, str) else target
+    network = traced(copy.deepcopy(model))
+    called = [str(node.target) for node in network.graph.nodes if node.op == "call_module"]
+    layers = [name for name in called if isinstance(network.get_submodule(name), Weighted)]
+    _check_layers(network, called, layers)
+    for name in layers:
+        bits = input_bits if name == layers[0] else 1
+        layer, macro = network.get_submodule(name), _macro_for(facts, bits)
+        twin = Hardened(layer, macro, weight_bits=weight_bits, scale=scale, input_bits=bits)
+        network.set_submodule(name, twin)
+    twin_model = HardwareModel(network, facts, input_bits)
+    if example is not None:
+        twin_model.raise_awareness(Awareness(), example)
+    return twin_model
+
+
+def _check(weight_bits: int | None, scale: str, input_bits: int) -> None:
+    if weight_bits is not None and not 2 <= weight_bits <= 8:
+        raise ValueError(f"weights have 2 to 8 bits, got {weight_bits}")
+    if scale not in get_args(Granularity):
+        raise ValueError(f"scale is one of {get_args(Granularity)}, got {scale!r}")
+    if not 1 <= input_bits <= 8:
+        raise ValueError(f"input codes have 1 to 8 bits, got {input_bits}")
+
+
+def _check_layers(network: fx.GraphModule, called: list[str], layers: list[str]) -> None:
+    if not layers:
+        raise ValueError("the model has no layer of weights")
+    memory = [name for name in called if isinstance(network.get_submodule(name), Weighted | LIF)]
+    twice = [name for name, times in Counter(memory).items() if times > 1]
+    if twice:
+        raise ValueError(f"{twice[0]!r} is called more than once; use a layer for each call")
+
+
+class HardwareModel(nn.Module):
+    """A network on crossbars. ``forward`` takes ``[T, B, ...]`` and returns ``[T, B, ...]``.
+
+    In training its weights, references, scales and neurons learn through the readout's errors. In
+    evaluation (``.eval()``) it computes the integers of the compiled network, bit for bit.
+    """
+
+    def __init__(self, network: fx.GraphModule, target: Target, input_bits: int) -> None:
+        super().__init__()
+        self.network, self.target, self.input_bits = network, target, input_bits
+        self.register_buffer("settled", torch.tensor(False))
+
+    settled: Tensor
+    """Whether references and scales have been set from data."""
+
+    def layers(self) -> Iterator[Hardened]:
+        """Yield the layers of weights in the order they run."""
+        for node in self.network.graph.nodes:
+            if node.op == "call_module":
+                module = self.network.get_submodule(str(node.target))
+                if isinstance(module, Hardened):
+                    yield module
+
+    def raise_awareness(self, awareness: Awareness, x: Tensor) -> None:
+        """Let every layer feel more of the hardware, set from data, one layer after the other.
+
+        Args:
+            awareness: ``Awareness()`` is the target's own readout.
+            x: Input codes ``[T, B, ...]``; a few dozen samples.
+        """
+        _check_input(x)
+        for layer in self.layers():
+            settle(layer, awareness, self._input_of(layer, x))
+        self.settled.fill_(True)
+
+    @torch.no_grad()
+    def _input_of(self, layer: Hardened, x: Tensor) -> Tensor:
+        seen: list[Tensor] = []
+
+        def keep(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            seen.append(inputs[0])
+            raise _Seen
+
+        handle = layer.register_forward_pre_hook(keep)
+        norms = self.network.training
+        self.network.eval()  # batch norm as it will run; neurons and layers do not differ
+        try:
+            over_time(self.network, x)
+        except _Seen:
+            pass
+        finally:
+            handle.remove()
+            self.network.train(norms)
+        return seen[0]
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not bool(self.settled):
+            self.raise_awareness(Awareness(), x)
+        if self.training:
+            return over_time(self.network, x)
+        check_codes(x, self.input_bits, "the first")
+        hardware = self.hardware(x)
+        codes = IntegerNetwork(hardware, x.device).run(x.round())
+        return _reals(hardware, codes)
+
+    def graph(self, example: Tensor) -> Graph:
+        """Return the network as it is exported; of ``example[T, B, ...]`` the shape counts."""
+        return network_graph(self.network, example, input_bits=self.input_bits)
+
+    def hardware(self, example: Tensor) -> Graph:
+        """Return the network as the target runs it: what ``spikeloom compile`` makes."""
+        bits = next(self.layers()).encoding.weight_bits
+        steps = make_passes(self.target, weight_bits=bits)
+        lowered, _ = run_passes(self.graph(example), self.target, steps)
+        return lowered
+
+
+def _check_input(x: Tensor) -> None:
+    if x.dim() < 3 or 0 in x.shape:
+        raise ValueError(f"inputs are [T, B, ...], got a tensor of shape {tuple(x.shape)}")
+
+
+class _Seen(Exception):  # noqa: N818 - no error: it ends a pass that has shown what was wanted
+    pass
+
+
+def _reals(graph: Graph, codes: Tensor) -> Tensor:
+    """Return what integer outputs stand for, in single precision."""
+    output = graph.outputs[0]
+    coding = graph.codings.get(output.name, Coding())
+    scale, offset = (
+        torch.from_numpy(np.asarray(param(graph.constants, number, FLOAT))).to(codes.device)
+        for number in (coding.scale, coding.offset)
+    )
+    return codes.to(torch.float32) * scale + offset
+
+
+def _macro_for(target: Target, input_bits: int) -> Macro:
+    """Return the first macro kind that takes such inputs, as ``partition`` chooses."""
+    accepted = "spikes" if input_bits == 1 else "codes"
+    for macro in target.macros:
+        if accepted in macro.accepts and input_bits <= macro.max_input_bits:
+            return macro
+    raise ValueError(f"no macro of {target.name} takes inputs of {input_bits} bits")

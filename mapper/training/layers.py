@@ -1,0 +1,258 @@
+"""Layers of weights on crossbars, as torch modules that learn what the readout does to them.
+
+A hardened layer has the geometry and the latent weights of the float layer it replaces, and walks
+through the stages of ``mapper.training.stages``: exact sums of quantised weights first, then
+sums read by converters of fewer and fewer bits, then the readout of the target.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from mapper.ir.encoding import Encoding
+from mapper.ir.windows import Window
+from mapper.training.geometry import Geometry, Weighted
+from mapper.training.gradients import limited_step, quantised, rounded
+from mapper.training.partial_sums import Grid, read_sums
+from mapper.training.readout import Comparators, Converter, Reading
+from mapper.training.windows import outputs_image, wordline_inputs
+from targets import Macro
+
+Granularity = Literal["layer", "column", "block"]
+
+BLOCK_SCALE_BITS = 6
+"""Fraction bits of the integer multiplier of a row block."""
+
+_SEARCH_WEIGHTS = 1 << 17
+"""Weights of a layer that take part in the search for its step; evenly spaced."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Awareness:
+    """How much of the hardware a layer feels; the stages of training raise it.
+
+    ``exact`` sums of quantised weights, sums read by a ``converter`` of so many bits, or the
+    ``target``'s own readout.
+    """
+
+    reading: Literal["exact", "converter", "target"] = "target"
+    bits: int = 5
+
+
+class Hardened(nn.Module):
+    """A layer of integer weights on the crossbars of one macro.
+
+    ``y = scale * (sum of what the columns are read as) + bias``. Weights have their own learned
+    step; ``scale`` stands for that step where sums are exact, and is fitted when the readout
+    comes in.
+
+    Args:
+        layer: ``nn.Conv2d`` with zero padding, ``nn.ConvTranspose2d`` or ``nn.Linear``.
+        macro: What it runs on.
+        weight_bits: 2..8; the macro's own where None.
+        scale: One for the layer, one per column (output), or one per row block and the layer.
+        input_bits: Width of the unsigned input codes; 1 for spikes.
+    """
+
+    def __init__(
+        self,
+        layer: nn.Module,
+        macro: Macro,
+        *,
+        weight_bits: int | None = None,
+        scale: Granularity = "layer",
+        input_bits: int = 1,
+    ) -> None:
+        super().__init__()
+        self.geometry = Geometry.of(layer)
+        assert isinstance(layer, Weighted)
+        bits = weight_bits or macro.weight_bits
+        self.macro, self.input_bits = macro, input_bits
+        self.encoding = Encoding(kind=macro.encoding, weight_bits=bits, cell_bits=macro.cell_bits)
+        self.awareness = Awareness(reading="exact")
+        self.weight = nn.Parameter(layer.weight.detach().clone())
+        self.step = nn.Parameter(best_step(self.weight.detach(), self.greatest))
+        outputs = self.geometry.matrix(self.weight.detach()).shape[1]
+        bias = torch.zeros(outputs) if layer.bias is None else layer.bias.detach().clone()
+        self.bias = nn.Parameter(bias)
+        self.granularity: Granularity = scale
+        self.log_scale = nn.Parameter(torch.zeros(outputs if scale == "column" else 1))
+        self.block_scale = nn.Parameter(torch.ones(self.blocks), requires_grad=scale == "block")
+        self.thresholds = nn.Parameter(self._start_thresholds(outputs))
+        self.converter_step = nn.Parameter(torch.ones(()))
+        self.register_buffer("half_width", torch.ones(len(self.encoding.significances)))
+        self.register_buffer("calibrated", torch.tensor(False))
+
+    half_width: Tensor
+    calibrated: Tensor
+
+    # --- what the layer is -------------------------------------------------------------------
+
+    @property
+    def greatest(self) -> int:
+        """The largest integer a weight takes; the range is symmetric."""
+        return self.encoding.weight_max
+
+    @property
+    def blocks(self) -> int:
+        rows = self.geometry.matrix(self.weight.detach()).shape[0]
+        return -(-rows // self.macro.wordlines)
+
+    @property
+    def grid(self) -> Grid:
+        return Grid(
+            encoding=self.encoding,
+            wordlines=self.macro.wordlines,
+            window=self.geometry.window,
+            groups=self.geometry.groups,
+            half_active=self._reads_columns and self.macro.readout.reference == "half-active",
+        )
+
+    @property
+    def _reads_columns(self) -> bool:
+        """Whether columns are compared, one threshold or two, and not converted."""
+        readout = self.macro.readout
+        return self.awareness.reading == "target" and not readout.is_adc and readout.kind != "ideal"
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether every sum is read as it is."""
+        ideal = self.macro.readout.kind == "ideal"
+        return self.awareness.reading == "exact" or (self.awareness.reading == "target" and ideal)
+
+    def whole_weights(self) -> Tensor:
+        """Return the integer weights ``[K, N]``."""
+        return self.geometry.matrix(self.laid_out_weights())
+
+    def laid_out_weights(self) -> Tensor:
+        """Return the integer weights in the layout of the layer that was hardened."""
+        return quantised(self.weight, self.bounded_step(), self.greatest)
+
+    def bounded_step(self) -> Tensor:
+        return limited_step(self.step.clamp(min=1e-6), self.weight.numel(), self.greatest)
+
+    def whole_block_scale(self) -> Tensor | None:
+        """Return the integer multiplier per row block, or None where all are 1."""
+        if self.granularity != "block":
+            return None
+        return rounded(self.block_scale * (1 << BLOCK_SCALE_BITS)).clamp(min=1)
+
+    def real_scale(self) -> Tensor:
+        """Return what one unit of the layer's integer sum is worth, ``[N]`` or ``[1]``."""
+        if self.is_exact:
+            return self.bounded_step().reshape(1)
+        return self.log_scale.exp() * self.unit()
+
+    def unit(self) -> float:
+        """Return what the integer sum counts in: less than 1 where blocks have multipliers."""
+        return 2.0**-BLOCK_SCALE_BITS if self.granularity == "block" else 1.0
+
+    def reading(self) -> Reading:
+        """Return what reads a column at the layer's awareness; not where sums are exact."""
+        if self._reads_columns:
+            return Comparators(
+                thresholds=self.ordered_thresholds(),
+                levels=self.macro.readout.levels,
+                half_width=self.half_width,
+            )
+        own = self.awareness.reading == "target"
+        return Converter(
+            step=self.converter_step,
+            bits=self.macro.readout.bits if own else self.awareness.bits,
+            signed=self.encoding.digit_min < 0,
+        )
+
+    def ordered_thresholds(self) -> Tensor:
+        """Return thresholds that ascend along their first axis."""
+        return self.thresholds.sort(dim=0).values
+
+    # --- what is kept with the weights ---------------------------------------------------------
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """Return what tells how the numbers of a state dict are meant."""
+        return {
+            "macro": self.macro.name,
+            "weight_bits": self.encoding.weight_bits,
+            "encoding": self.encoding.kind,
+            "cell_bits": self.encoding.cell_bits,
+            "wordlines": self.macro.wordlines,
+            "reading": self.awareness.reading,
+            "bits": self.awareness.bits,
+        }
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Take on the awareness that the numbers were trained at.
+
+        Raises:
+            ValueError: They were trained on other hardware.
+        """
+        mine = self.get_extra_state()
+        for key in ("macro", "weight_bits", "encoding", "cell_bits", "wordlines"):
+            if state[key] != mine[key]:
+                raise ValueError(
+                    f"these weights were trained with {key} {state[key]!r}, not {mine[key]!r}"
+                )
+        self.awareness = Awareness(reading=state["reading"], bits=int(state["bits"]))
+
+    # --- forward -----------------------------------------------------------------------------
+
+    def forward(self, x: Tensor) -> Tensor:
+        sums = self.sums(x)
+        shape = (1, -1) + (1,) * (sums.dim() - 2)
+        return self.real_scale().reshape(shape) * sums + self.bias.reshape(shape)
+
+    def sums(self, x: Tensor) -> Tensor:
+        """Return the layer's integers ``[B, N, ...]`` for input codes ``[B, ...]``."""
+        weight = self.whole_weights()
+        if self.is_exact:
+            return exact_sums(x, weight, self.geometry.window, self.geometry.groups)
+        if not bool(self.calibrated):
+            raise RuntimeError("settle the layer on data before its columns are read")
+        reading, scale = self.reading(), self.whole_block_scale()
+        planes = [x] if self.input_bits == 1 else bit_planes(x, self.input_bits)
+        parts = [read_sums(plane, weight, self.grid, reading, scale) for plane in planes]
+        return torch.stack([part * 2**bit for bit, part in enumerate(parts)]).sum(dim=0)
+
+    def _start_thresholds(self, outputs: int) -> Tensor:
+        readout = self.macro.readout
+        count = 0 if readout.is_adc or readout.kind == "ideal" else readout.thresholds
+        return torch.ones(count, self.blocks, len(self.encoding.significances), outputs)
+
+    def extra_repr(self) -> str:
+        rows, outputs = self.geometry.matrix(self.weight.detach()).shape
+        return f"{rows} wordlines -> {outputs} outputs on {self.macro.name}, {self.awareness}"
+
+
+def exact_sums(x: Tensor, weight: Tensor, window: Window | None, groups: int) -> Tensor:
+    """Return ``x @ weight`` at every position: ``[B, N, ...]`` for ``weight[K, N]``."""
+    inputs = wordline_inputs(x, window, groups)  # [groups, V, K]
+    split = weight.reshape(weight.shape[0], groups, -1).transpose(0, 1)
+    sums = (inputs @ split).transpose(0, 1).reshape(inputs.shape[1], -1)
+    return outputs_image(sums, len(x), window, x.shape)
+
+
+def bit_planes(x: Tensor, bits: int) -> list[Tensor]:
+    """Return the bits of unsigned codes, lowest first; each passes its share of the gradient."""
+    codes = x.detach().round().clamp(0, (1 << bits) - 1).to(torch.int64)
+    total = sum(4**bit for bit in range(bits))
+    planes = []
+    for bit in range(bits):
+        share = x * (2**bit / total)  # the least-squares share of a change of the code
+        planes.append(((codes >> bit) & 1).to(x.dtype) + (share - share.detach()))
+    return planes
+
+
+def best_step(weight: Tensor, greatest: int) -> Tensor:
+    """Return the step of least squared error for a layer's weights, one number."""
+    peak = float(weight.abs().max())
+    if peak == 0:
+        return torch.tensor(1.0)
+    candidates = torch.linspace(0.3, 1.0, 36) * peak / greatest
+    weight = weight.flatten()[:: max(1, weight.numel() // _SEARCH_WEIGHTS)]
+    errors = [
+        float(((weight / step).round().clamp(-greatest, greatest) * step - weight).square().sum())
+        for step in candidates
+    ]
+    return candidates[errors.index(min(errors))].clone()

@@ -1,0 +1,293 @@
+"""A torch network as a graph of ``mapper.ir``: what is compiled, exported and verified.
+
+Layers that compare or convert their columns become crossbars with their readout, whose integers
+are what training learned. Everything else becomes the float ops that an importer makes too, so
+that the same passes take them on.
+"""
+
+import operator
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, fx, nn
+
+from mapper.ir.core import (
+    FLOAT,
+    INT64,
+    SPIKE,
+    Array,
+    Const,
+    Graph,
+    IntType,
+    Op,
+    Scalar,
+    State,
+    Type,
+    Value,
+)
+from mapper.ir.infer import infer_types
+from mapper.ir.network import Add, AvgPool2d, Concat, MaxPool2d, Merge, Reshape, Scale
+from mapper.ir.neurons import Neuron, Reset
+from mapper.ir.windows import Window
+from mapper.training.crossbars import read_layer, synapse
+from mapper.training.geometry import Geometry, Weighted, pair
+from mapper.training.layers import Hardened
+from mapper.training.modules import Iand, shapes_of, traced
+from mapper.training.neurons import LIF
+
+
+def network_graph(model: nn.Module, example: Tensor, *, input_bits: int = 1) -> Graph:
+    """Return one time step of a model as a graph; its input is ``x``, its output ``y``.
+
+    Args:
+        model: Layers, neurons, pooling, batch norm; sums and concatenations between them.
+        example: ``[T, B, ...]``; only its shape is looked at.
+        input_bits: Width of the unsigned codes of the input; 1 for spikes.
+
+    Raises:
+        TypeError: A module or function that has no counterpart on the hardware.
+    """
+    network = traced(model)
+    shapes = shapes_of(network, example[0, :1].float())
+    return _Writer(network, shapes, IntType(input_bits, signed=False)).run()
+
+
+class _Writer:
+    """The walk over one traced network: a value per node, ops in order."""
+
+    def __init__(
+        self, network: fx.GraphModule, shapes: dict[str, tuple[int, ...]], input: IntType
+    ) -> None:
+        self.network, self.shapes, self.input = network, shapes, input
+        self.values: dict[str, Value] = {}
+        self.ops: list[Op] = []
+        self.states: list[State] = []
+        self.constants: dict[str, Array] = {}
+        self.inputs: list[Value] = []
+
+    def run(self) -> Graph:
+        outputs: tuple[Value, ...] = ()
+        for node in self.network.graph.nodes:
+            if node.op == "placeholder":
+                self.inputs.append(Value("x", self.input, self.shapes[node.name]))
+                self.values[node.name] = self.inputs[-1]
+            elif node.op == "output":
+                outputs = (self._output(self._operands(node)[0]),)
+            elif node.op != "get_attr":
+                self.values[node.name] = self._write(node)
+        graph = Graph(
+            name=self.network.__class__.__name__.lower(),
+            inputs=tuple(self.inputs),
+            outputs=outputs,
+            states=tuple(self.states),
+            ops=tuple(self.ops),
+            constants=self.constants,
+        )
+        return infer_types(graph)
+
+    def _output(self, value: Value) -> Value:
+        named = replace(value, name="y")
+        self.ops.append(Reshape(x=value, result=named, loc="output"))
+        return named
+
+    def _operands(self, node: fx.Node) -> list[Value]:
+        return [self.values[n.name] for n in node.all_input_nodes]
+
+    def _write(self, node: fx.Node) -> Value:
+        operands = self._operands(node)
+        if node.op == "call_module":
+            module = self.network.get_submodule(str(node.target))
+            return self._module(module, operands, node)
+        if node.target in (operator.add, operator.iadd, torch.add, "add"):
+            return self._add(operands, node)
+        if node.target in (torch.cat, torch.concat):
+            return self._concat(operands, node)
+        if node.target in (torch.flatten, "flatten"):
+            return self._flatten(operands[0], node)
+        raise TypeError(f"{node.target} has no counterpart on the hardware, at {node.name!r}")
+
+    def _module(self, module: nn.Module, operands: list[Value], node: fx.Node) -> Value:
+        if isinstance(module, Iand):
+            result = Value(node.name, SPIKE, self.shapes[node.name])
+            self.ops.append(
+                Merge(kind="iand", a=operands[0], b=operands[1], result=result, loc=node.name)
+            )
+            return result
+        if isinstance(module, nn.Identity | nn.Dropout | nn.Dropout2d):
+            return operands[0]
+        for kind, write in _WRITERS:
+            if isinstance(module, kind):
+                return write(self, module, operands[0], node)
+        raise TypeError(
+            f"{type(module).__name__} has no counterpart on the hardware, at {node.target!r}"
+        )
+
+    # --- between layers ------------------------------------------------------------------------
+
+    def _add(self, operands: list[Value], node: fx.Node) -> Value:
+        if len(operands) != 2:
+            raise TypeError(f"only layers and spikes are added, at {node.name!r}")
+        integers = all(isinstance(v.type, IntType) for v in operands)
+        result = self._result(node, INT64 if integers else FLOAT)
+        self.ops.append(Add(terms=tuple(operands), result=result, loc=node.name))
+        return result
+
+    def _concat(self, operands: list[Value], node: fx.Node) -> Value:
+        dim = node.kwargs.get("dim", node.args[1] if len(node.args) > 1 else 0)
+        if dim != 1:
+            raise TypeError(f"only channels (dim=1) are concatenated, got dim={dim}")
+        type = operands[0].type
+        if any(v.type != type for v in operands):
+            type = INT64 if all(isinstance(v.type, IntType) for v in operands) else FLOAT
+        result = self._result(node, type)
+        self.ops.append(Concat(parts=tuple(operands), result=result, loc=node.name))
+        return result
+
+    def _flatten(self, x: Value, node: fx.Node) -> Value:
+        result = self._result(node, x.type)
+        self.ops.append(Reshape(x=x, result=result, loc=node.name))
+        return result
+
+    def flatten(self, module: nn.Flatten, x: Value, node: fx.Node) -> Value:
+        return self._flatten(x, node)
+
+    def pool(self, module: nn.MaxPool2d | nn.AvgPool2d, x: Value, node: fx.Node) -> Value:
+        kernel, stride = pair(module.kernel_size), pair(module.stride or module.kernel_size)
+        down, across = pair(module.padding)
+        window = Window(kernel=kernel, stride=stride, padding=(down, across, down, across))
+        if module.ceil_mode or pair(getattr(module, "dilation", 1)) != (1, 1):
+            raise TypeError(f"pooling with ceil_mode or dilation, at {node.target!r}")
+        if isinstance(module, nn.MaxPool2d):
+            result = self._result(node, x.type)
+            self.ops.append(MaxPool2d(x=x, window=window, result=result, loc=str(node.target)))
+            return result
+        result = self._result(node, FLOAT)
+        self.ops.append(AvgPool2d(x=x, window=window, result=result, loc=str(node.target)))
+        return result
+
+    def norm(self, module: nn.BatchNorm2d | nn.BatchNorm1d, x: Value, node: fx.Node) -> Value:
+        mean, variance = module.running_mean, module.running_var
+        if mean is None or variance is None:
+            raise TypeError(f"a batch norm without running statistics, at {node.target!r}")
+        weight = module.weight if module.affine else torch.ones_like(mean)
+        bias = module.bias if module.affine else torch.zeros_like(mean)
+        factor = (weight.double() / (variance.double() + module.eps).sqrt()).detach()
+        return self._scaled(x, factor, bias.detach().double() - mean.double() * factor, node)
+
+    def _scaled(self, x: Value, factor: Tensor, offset: Tensor, node: fx.Node) -> Value:
+        shape = (-1,) + (1,) * (len(x.shape) - 1)
+        result = self._result(node, FLOAT)
+        self.ops.append(
+            Scale(
+                x=x,
+                factor=self._number(f"{node.name}.factor", factor.reshape(shape)),
+                offset=self._number(f"{node.name}.offset", offset.reshape(shape)),
+                result=result,
+                loc=str(node.target),
+            )
+        )
+        return result
+
+    # --- neurons -------------------------------------------------------------------------------
+
+    def neuron(self, module: LIF, x: Value, node: fx.Node) -> Value:
+        leak, threshold = (float(t.detach()) for t in module.bounded())
+        membrane = Value(f"{node.name}.membrane", FLOAT, x.shape)
+        after = replace(membrane, name=f"{node.name}.membrane_next")
+        self.states.append(State(read=membrane, next=after.name))
+        spike = self._result(node, SPIKE) if module.spiking else None
+        op = Neuron(
+            x=x,
+            membrane=membrane,
+            membrane_next=after,
+            spike=spike,
+            leak=leak,
+            threshold=threshold,
+            reset=_reset(module, threshold),
+            loc=str(node.target),
+        )
+        if module.current_leak is not None:
+            op = self._with_current(op, float(module.current_leak.detach().clamp(0, 1)))
+        self.ops.append(op)
+        return after if spike is None else spike
+
+    def _with_current(self, op: Neuron, leak: float) -> Neuron:
+        current = replace(op.membrane, name=op.membrane.name.replace("membrane", "current"))
+        after = replace(current, name=f"{current.name}_next")
+        self.states.append(State(read=current, next=after.name))
+        return replace(
+            op,
+            current=current,
+            current_next=after,
+            current_leak=leak,
+            current_input=1.0,
+            current_gain=leak,
+        )
+
+    # --- layers --------------------------------------------------------------------------------
+
+    def plain(self, module: Weighted, x: Value, node: fx.Node) -> Value:
+        bias = None if module.bias is None else self._constant(f"{node.name}.bias", module.bias)
+        weight = self._constant(f"{node.name}.weight", module.weight)
+        result = self._result(node, FLOAT)
+        op = synapse(Geometry.of(module), x, weight, bias, result, str(node.target))
+        self.ops.append(op)
+        return result
+
+    def hardened(self, module: Hardened, x: Value, node: fx.Node) -> Value:
+        """Write the crossbars and how they are read, or exact sums of integer weights."""
+        offset = module.bias.detach().double()
+        factor = module.real_scale().detach().double().expand_as(offset)
+        shape = self.shapes[node.name]
+        if module.is_exact:
+            weights = module.laid_out_weights().detach().round().to(torch.int64)
+            weight = self._constant(f"{node.name}.weight", weights)
+            sums = Value(f"{node.name}.sums", FLOAT, shape)
+            self.ops.append(synapse(module.geometry, x, weight, None, sums, str(node.target)))
+        else:
+            if not isinstance(x.type, IntType):
+                raise TypeError(
+                    f"wordlines are driven by spikes or codes, not {x}, at {node.name!r}"
+                )
+            sums = Value(f"{node.name}.sums", INT64, shape)
+            self.ops.extend(read_layer(module, x, sums, self.constants, str(node.target)))
+        return self._scaled(sums, factor, offset, node)
+
+    # --- values --------------------------------------------------------------------------------
+
+    def _result(self, node: fx.Node, type: Type) -> Value:
+        return Value(node.name, type, self.shapes[node.name])
+
+    def _constant(self, name: str, tensor: Tensor) -> Const:
+        self.constants[name] = np.ascontiguousarray(tensor.detach().cpu().numpy())
+        return Const(name)
+
+    def _number(self, name: str, tensor: Tensor) -> Scalar:
+        """Return one number where all are the same, else a constant in single precision."""
+        array = tensor.detach().cpu().numpy().astype(np.float32)
+        if (array == array.flat[0]).all():
+            return float(array.flat[0])
+        self.constants[name] = array
+        return Const(name)
+
+
+_Write = Callable[["_Writer", Any, Value, fx.Node], Value]
+
+_WRITERS: tuple[tuple[type[nn.Module] | tuple[type[nn.Module], ...], _Write], ...] = (
+    (Hardened, _Writer.hardened),
+    (LIF, _Writer.neuron),
+    ((nn.Conv2d, nn.ConvTranspose2d, nn.Linear), _Writer.plain),
+    ((nn.BatchNorm2d, nn.BatchNorm1d), _Writer.norm),
+    ((nn.MaxPool2d, nn.AvgPool2d), _Writer.pool),
+    (nn.Flatten, _Writer.flatten),
+)
+
+
+def _reset(module: LIF, threshold: float) -> Reset:
+    if module.reset == "none":
+        return Reset()
+    amount = threshold if module.reset == "subtract" else 0.0
+    return Reset(kind=module.reset, amount=amount)

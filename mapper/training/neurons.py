@@ -1,0 +1,139 @@
+"""Spiking neurons as torch modules, and how modules of one time step run over many."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from mapper.training.gradients import fire
+
+ResetKind = Literal["subtract", "value", "none"]
+
+_steps: ContextVar[int | None] = ContextVar("steps", default=None)
+
+
+@contextmanager
+def merged_steps(steps: int) -> Iterator[None]:
+    """Say that the first axis of every tensor is ``steps`` time steps times the batch."""
+    token = _steps.set(steps)
+    try:
+        yield
+    finally:
+        _steps.reset(token)
+
+
+def over_time(model: nn.Module, x: Tensor) -> Tensor:
+    """Run a model of layers and neurons on ``x[T, B, ...]``; return ``[T, B, ...]``.
+
+    Layers without memory see all time steps at once, merged with the batch, so that
+    ``nn.Conv2d`` and ``nn.Flatten`` work as they are. Neurons start from zero.
+    """
+    if x.dim() < 3:
+        raise ValueError(f"inputs are [T, B, ...], got a tensor of shape {tuple(x.shape)}")
+    steps, batch = x.shape[:2]
+    with merged_steps(steps):
+        result: Tensor = model(x.flatten(0, 1))
+    return result.reshape(steps, batch, *result.shape[1:])
+
+
+class LIF(nn.Module):
+    """Leaky integrate-and-fire neurons: ``v = leak * v + x``, a spike where ``v >= threshold``.
+
+    Input and output are ``[T, B, ...]``, or ``[T * B, ...]`` under ``over_time``. The order is
+    that of ``mapper.ir.neurons``: leak and input, fire, reset in the same step.
+
+    Args:
+        leak: Share of the membrane potential that stays, 0..1; 1 is an integrate-and-fire neuron.
+        threshold: Above 0.
+        reset: ``subtract`` takes the threshold away (soft), ``value`` sets the membrane to zero
+            (hard), ``none`` leaves it.
+        current_leak: Share of the synaptic current that stays; None for neurons without one. With
+            it ``i = current_leak * i + x`` and ``v = leak * v + i``.
+        learn: Which of ``leak``, ``threshold`` and ``current_leak`` are trained.
+        sharpness: Of the surrogate gradient; the higher, the narrower.
+        spiking: False for an integrator that never fires and returns its membrane potential.
+    """
+
+    def __init__(
+        self,
+        leak: float = 0.9,
+        threshold: float = 1.0,
+        reset: ResetKind = "subtract",
+        *,
+        current_leak: float | None = None,
+        learn: tuple[str, ...] = (),
+        sharpness: float = 1.0,
+        spiking: bool = True,
+    ) -> None:
+        super().__init__()
+        _check(leak, threshold, reset, current_leak, learn)
+        self.reset: ResetKind = reset if spiking else "none"
+        self.sharpness = sharpness
+        self.spiking = spiking
+        self.leak = _number(leak, "leak" in learn)
+        self.threshold = _number(threshold, "threshold" in learn)
+        self.current_leak = (
+            None if current_leak is None else _number(current_leak, "current_leak" in learn)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        steps = _steps.get()
+        per_step = x if steps is None else x.reshape(steps, -1, *x.shape[1:])
+        results = torch.stack(list(self._walk(per_step)))
+        return results if steps is None else results.flatten(0, 1)
+
+    def _walk(self, x: Tensor) -> Iterator[Tensor]:
+        leak, threshold = self.bounded()
+        v = i = torch.zeros_like(x[0])
+        for drive in x:
+            if self.current_leak is not None:
+                drive = i = self.current_leak.clamp(0, 1) * i + drive
+            v = leak * v + drive
+            if not self.spiking:
+                yield v
+                continue
+            spike = fire(v - threshold, self.sharpness)
+            yield spike
+            v = self._after(v, spike.detach(), threshold)
+
+    def _after(self, v: Tensor, spike: Tensor, threshold: Tensor) -> Tensor:
+        """Reset; the gradient does not pass through the decision to."""
+        if self.reset == "subtract":
+            return v - spike * threshold
+        if self.reset == "value":
+            return v * (1 - spike)
+        return v
+
+    def bounded(self) -> tuple[Tensor, Tensor]:
+        """Return leak and threshold as they are used: 0..1, and at least a tiny number."""
+        return self.leak.clamp(0, 1), self.threshold.clamp(min=1e-3)
+
+    def extra_repr(self) -> str:
+        leak, threshold = (float(x.detach()) for x in self.bounded())
+        return f"leak={leak:.4g}, threshold={threshold:.4g}, reset={self.reset!r}"
+
+
+def _number(value: float, learned: bool) -> nn.Parameter:
+    return nn.Parameter(torch.tensor(float(value)), requires_grad=learned)
+
+
+def _check(
+    leak: float,
+    threshold: float,
+    reset: str,
+    current_leak: float | None,
+    learn: tuple[str, ...],
+) -> None:
+    for name, share in (("leak", leak), ("current_leak", current_leak)):
+        if share is not None and not 0 <= share <= 1:
+            raise ValueError(f"{name} is a share from 0 to 1, got {share}")
+    if threshold <= 0:
+        raise ValueError(f"threshold must be above 0, got {threshold}")
+    if reset not in ("subtract", "value", "none"):
+        raise ValueError(f"reset is 'subtract', 'value' or 'none', got {reset!r}")
+    unknown = set(learn) - {"leak", "threshold", "current_leak"}
+    if unknown:
+        raise ValueError(f"learn names {sorted(unknown)}, which no neuron has")

@@ -1,0 +1,299 @@
+"""Layers on crossbars: partial sums, readout, and shift-and-add, in chunks of bounded memory.
+
+Forwards these are the integers of ``mapper.ir.crossbar`` and ``mapper.ir.readout``, held as floats
+that are exact at this size. Nothing but the layer's input is kept for the backward pass, which
+computes the partial sums of a chunk again: they are ``row blocks x slices`` times as many as the
+layer's outputs.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from mapper.ir.encoding import Encoding
+from mapper.ir.windows import Window
+from mapper.training.readout import Comparators, Converter, Reading
+from mapper.training.windows import outputs_image, wordline_inputs
+
+CHUNK_ELEMENTS = 1 << 22
+"""Partial sums held at once on a CPU; a GPU holds 16 times as many."""
+
+
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class Grid:
+    """What a layer's crossbars are; the same for every input."""
+
+    encoding: Encoding
+    wordlines: int
+    """Of one crossbar: the height of a row block."""
+    window: Window | None
+    groups: int
+    half_active: bool
+    """Sums are compared relative to half of what the active rows could give at most."""
+
+    def cells(self, weight: Tensor) -> Tensor:
+        """Return the digits of integer ``weight[K, N]``, cut into blocks: ``[G, R, S, N]``."""
+        digits = self.digits(weight)
+        tall = -(-len(weight) // self.wordlines) * self.wordlines
+        padded = functional.pad(digits, (0, 0, 0, tall - len(weight)))
+        slices, _, outputs = padded.shape
+        blocks = padded.reshape(slices, -1, self.wordlines, outputs)
+        return blocks.permute(1, 2, 0, 3)
+
+    def digits(self, weight: Tensor) -> Tensor:
+        """Return ``[S, K, N]``, the torch twin of ``Encoding.digits``."""
+        encoding = self.encoding
+        whole = weight.round().to(torch.int32)
+        differential = encoding.kind == "differential"
+        magnitude = whole.abs() if differential else whole - encoding.offset
+        if encoding.kind == "twos-complement":
+            magnitude = whole & ((1 << encoding.magnitude_bits) - 1)
+        full = (1 << encoding.cell_bits) - 1
+        shifts = range(0, encoding.magnitude_bits, encoding.cell_bits)
+        digits = [(magnitude >> shift) & full for shift in shifts]
+        if differential:
+            digits = [whole.sign() * digit for digit in digits]
+        if encoding.kind == "twos-complement":
+            digits.append((whole < 0).to(torch.int32))
+        return torch.stack(digits).to(weight.dtype)
+
+    def significances(self, like: Tensor) -> Tensor:
+        return torch.tensor(self.encoding.significances, dtype=like.dtype, device=like.device)
+
+
+def read_sums(
+    x: Tensor, weight: Tensor, grid: Grid, reading: Reading, block_scale: Tensor | None = None
+) -> Tensor:
+    """Return ``sum_g m[g] * sum_s significance_s * code[g, s]``, one bit plane of input.
+
+    Args:
+        x: ``[B, C, H, W]`` or ``[B, K]`` of 0 and 1.
+        weight: Whole numbers ``[K, N]``; its gradient is the least-squares merge of those of its
+            slices.
+        grid: The crossbars.
+        reading: What reads a column.
+        block_scale: ``m``, a whole number per row block; 1 where None.
+
+    Returns:
+        ``[B, N, Ho, Wo]`` or ``[B, N]``, whole numbers.
+    """
+    learned = reading.thresholds if isinstance(reading, Comparators) else reading.step
+    if block_scale is None:
+        block_scale = torch.ones(1, dtype=weight.dtype, device=weight.device)
+    sums: Tensor = _ReadSums.apply(  # type: ignore[no-untyped-call]
+        x, weight, learned, block_scale, grid, reading
+    )
+    return sums
+
+
+class _ReadSums(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        learned: Tensor,
+        block_scale: Tensor,
+        grid: Grid,
+        reading: Reading,
+    ) -> Tensor:
+        ctx.save_for_backward(x, weight, block_scale)
+        ctx.grid, ctx.reading = grid, reading
+        layer = LayerSums(grid, reading, weight, block_scale)
+        return torch.cat([layer.outputs(part) for part in layer.chunks(x)])
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, block_scale = ctx.saved_tensors
+        layer = LayerSums(ctx.grid, ctx.reading, weight, block_scale)
+        parts = list(layer.chunks(x))
+        upstream = torch.split(gradients[0], [len(part) for part in parts])
+        found = [
+            layer.backward(part, gradient, wants_x=ctx.needs_input_grad[0])
+            for part, gradient in zip(parts, upstream, strict=True)
+        ]
+        pieces = [back.x for back in found if back.x is not None]
+        return (
+            torch.cat(pieces) if pieces else None,
+            _total(back.weight for back in found),
+            _total(back.learned for back in found),
+            _total(back.block_scale for back in found),
+            None,
+            None,
+        )
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Gradients:
+    x: Tensor | None
+    weight: Tensor
+    learned: Tensor
+    block_scale: Tensor
+
+
+def spread_of_sums(x: Tensor, weight: Tensor, grid: Grid, reading: Reading) -> Tensor:
+    """Return ``[S]``: how partial sums of driven row blocks spread, in counts."""
+    one = torch.ones(1, dtype=weight.dtype, device=weight.device)
+    return LayerSums(grid, reading, weight, one).spread(x)
+
+
+def _total(parts: Iterable[Tensor]) -> Tensor:
+    return reduce(torch.add, parts)
+
+
+class LayerSums:
+    """One layer's arithmetic on one chunk of its input at a time.
+
+    Sums have axes ``[A, G, V, S, n]``: groups of a grouped convolution (mostly one), row blocks,
+    vectors (samples times positions), slices, and the outputs of a group.
+    """
+
+    def __init__(self, grid: Grid, reading: Reading, weight: Tensor, block_scale: Tensor) -> None:
+        self.grid, self.reading, self.block_scale = grid, reading, block_scale
+        self.rows, self.columns = weight.shape
+        self.per_group = self.columns // grid.groups
+        self.significances = grid.significances(weight)
+        cells = grid.cells(weight)  # [G, R, S, N]
+        self.blocks, _, self.slices, _ = cells.shape
+        split = cells.reshape(self.blocks, grid.wordlines, self.slices, grid.groups, -1)
+        by_group = split.permute(3, 0, 1, 2, 4)
+        self.cells = by_group.reshape(grid.groups, self.blocks, grid.wordlines, -1)
+        self.type = _sum_type(grid, reading, weight)
+
+    def chunks(self, x: Tensor) -> Iterator[Tensor]:
+        """Cut the batch so that the partial sums of a chunk stay within bounds."""
+        window = self.grid.window
+        positions = 1
+        if window is not None:
+            height, width = window.output_size(x.shape[-2], x.shape[-1])
+            positions = height * width
+        each = positions * self.blocks * self.slices * self.columns
+        budget = CHUNK_ELEMENTS * (16 if x.is_cuda else 1)
+        yield from torch.split(x, max(1, budget // each))
+
+    def outputs(self, x: Tensor) -> Tensor:
+        driven = self._driven(x)
+        per_block = self._per_block(self._partial_sums(driven), driven)
+        total = (self._block_scale * per_block).sum(dim=1)  # [A, V, n]
+        flat = total.transpose(0, 1).reshape(-1, self.columns)
+        return outputs_image(flat, len(x), self.grid.window, x.shape)
+
+    def spread(self, x: Tensor) -> Tensor:
+        """Return the standard deviation of each slice's sums, ``[S]``, over driven row blocks."""
+        driven = self._driven(x)
+        sums, busy = self._partial_sums(driven).float(), self._active(driven)[..., 0] > 0
+        seen = [sums[..., s, :][busy] for s in range(self.slices)]
+        return torch.stack([found.std() if found.numel() > 1 else found.sum() for found in seen])
+
+    def backward(self, x: Tensor, gradient: Tensor, *, wants_x: bool) -> _Gradients:
+        with torch.enable_grad():
+            source = x.detach().requires_grad_(wants_x)
+            driven = self._driven(source)
+        rows = driven.detach()
+        sums = self._partial_sums(rows)
+        flat = gradient.movedim(1, -1).reshape(
+            -1, self.grid.groups, 1, self.columns // self.grid.groups
+        )
+        per_output = flat.permute(1, 2, 0, 3)  # [A, 1, V, n]
+        scaled = self._block_scale * per_output
+        upstream = (scaled[..., None, :] * self.significances[:, None]).to(self.type)
+        for_sums, for_learned = self.reading.slope(sums, upstream, self.grid.groups)
+        merged = self._by_significance(for_sums) / self.significances.square().sum()
+        for_x = None
+        if wants_x:
+            (for_x,) = torch.autograd.grad(driven, source, self._input_gradient(for_sums, scaled))
+        return _Gradients(
+            for_x,
+            self._weight_gradient(rows, merged),
+            for_learned,
+            self._scale_gradient(per_output, sums, rows),
+        )
+
+    # --- parts ---------------------------------------------------------------------------------
+
+    @property
+    def _block_scale(self) -> Tensor:
+        return self.block_scale[:, None, None]
+
+    @property
+    def _correction(self) -> int:
+        """What offset binary adds per active row, taken back where sums are converted."""
+        return self.grid.encoding.offset if isinstance(self.reading, Converter) else 0
+
+    @property
+    def _half(self) -> float:
+        return ((1 << self.grid.encoding.cell_bits) - 1) / 2
+
+    def _driven(self, x: Tensor) -> Tensor:
+        """Return what drives each row block: ``[A, G, V, R]``."""
+        inputs = wordline_inputs(x.to(self.type), self.grid.window, self.grid.groups)
+        groups, vectors, rows = inputs.shape
+        padded = functional.pad(inputs, (0, self.blocks * self.grid.wordlines - rows))
+        blocks = padded.reshape(groups, vectors, self.blocks, self.grid.wordlines)
+        return blocks.transpose(1, 2)
+
+    def _active(self, driven: Tensor) -> Tensor:
+        """Return how many rows of each block are active, ``[A, G, V, 1]``."""
+        return driven.sum(dim=-1, keepdim=True)
+
+    def _partial_sums(self, driven: Tensor) -> Tensor:
+        """Return all sums, relative to half of the active rows where that is compared."""
+        product = driven @ self.cells.to(self.type)
+        sums = product.reshape(*product.shape[:3], self.slices, -1)
+        return (
+            sums - self._half * self._active(driven)[..., None] if self.grid.half_active else sums
+        )
+
+    def _by_significance(self, per_slice: Tensor) -> Tensor:
+        """Add slices up, in single precision: ``[A, G, V, n]``."""
+        weights = self.significances[:, None].to(per_slice.dtype)
+        return (per_slice * weights).sum(dim=-2, dtype=torch.float32)
+
+    def _per_block(self, sums: Tensor, driven: Tensor) -> Tensor:
+        """Return the codes of a block's slices, by significance: ``[A, G, V, n]``."""
+        total = self._by_significance(self.reading.codes(sums, self.grid.groups))
+        return total + self._correction * self._active(driven) if self._correction else total
+
+    # --- gradients -----------------------------------------------------------------------------
+
+    def _scale_gradient(self, per_output: Tensor, sums: Tensor, driven: Tensor) -> Tensor:
+        per_block = (per_output * self._per_block(sums, driven)).sum(dim=(0, 2, 3))
+        return per_block if self.block_scale.numel() > 1 else per_block.sum()[None]
+
+    def _weight_gradient(self, driven: Tensor, merged: Tensor) -> Tensor:
+        """Return ``[K, N]`` from ``merged[A, G, V, n]``."""
+        blocks = driven.transpose(2, 3) @ merged.to(self.type)  # [A, G, R, n]
+        tall = blocks.flatten(1, 2)[:, : self.rows]
+        return tall.transpose(0, 1).reshape(self.rows, -1).float()
+
+    def _input_gradient(self, for_sums: Tensor, scaled: Tensor) -> Tensor:
+        """Return ``[A, G, V, R]``.
+
+        Where the reference or a correction follows the active rows, each row counts there too.
+        """
+        cells = self.cells - self._half if self.grid.half_active else self.cells
+        gradient = for_sums.flatten(3) @ cells.to(self.type).transpose(2, 3)
+        if not self._correction:
+            return gradient
+        each = self._correction * scaled.sum(dim=-1, keepdim=True)
+        return gradient + each.to(self.type)
+
+
+def _sum_type(grid: Grid, reading: Reading, weight: Tensor) -> torch.dtype:
+    """Return the narrowest type in which sums, whole or in halves, are exact.
+
+    Half precision holds whole numbers up to 2048 and bfloat16 up to 256. What an ADC decodes may
+    be larger than the sum, so that is done in single precision.
+    """
+    greatest = grid.wordlines * grid.encoding.digit_max * (2 if grid.half_active else 1)
+    if isinstance(reading, Converter):
+        return torch.float32
+    if weight.is_cuda:
+        return torch.float16 if greatest <= 2048 else torch.float32
+    fast = torch.cpu._is_avx512_bf16_supported()
+    return torch.bfloat16 if fast and greatest <= 256 else torch.float32

@@ -1,0 +1,59 @@
+"""Schedules: which parts of the hardware training feels, for how long."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from mapper.training.layers import Awareness
+
+Kind = Literal["float", "quantised", "converter", "target"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """A stretch of training at one awareness. Each stage starts from the weights before it."""
+
+    name: str
+    kind: Kind
+    """``float`` weights, ``quantised`` weights and exact sums, sums read by a ``converter`` of
+    ``bits``, or the ``target``'s own readout."""
+    epochs: int
+    rate: float
+    """Learning rate of weights; cosine to zero over the stage after a short warm-up."""
+    bits: int = 5
+
+    @property
+    def awareness(self) -> Awareness:
+        """What the layers of a hardened model feel."""
+        if self.kind == "converter":
+            return Awareness(reading="converter", bits=self.bits)
+        return Awareness(reading="target" if self.kind == "target" else "exact")
+
+
+Schedule = tuple[Stage, ...]
+
+
+def staged(
+    float_epochs: int = 20, quantised: int = 6, converter: int = 0, target: int = 16
+) -> Schedule:
+    """Return the schedule of the reference: float, quantised, fewer and fewer bits, one bit.
+
+    ``converter`` epochs are shared by 5, 3 and 2 bits; ``TRAINING`` notes in docs say what that
+    is worth.
+    """
+    each = converter // 3
+    falling = tuple(
+        Stage(name=f"adc{bits}", kind="converter", bits=bits, epochs=each, rate=1e-3)
+        for bits in (5, 3, 2)
+        if each
+    )
+    return (
+        Stage(name="float", kind="float", epochs=float_epochs, rate=3e-3),
+        Stage(name="quantised", kind="quantised", epochs=quantised, rate=1e-3),
+        *falling,
+        Stage(name="target", kind="target", epochs=target, rate=4e-3),
+    )
+
+
+def one_jump(epochs: int = 42) -> Schedule:
+    """Return the ablation: the target's readout from the first epoch on."""
+    return (Stage(name="target", kind="target", epochs=epochs, rate=4e-3),)

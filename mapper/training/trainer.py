@@ -1,0 +1,185 @@
+"""Train a model through the stages of a schedule, keeping what is needed to go on or to look."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from mapper.training.harden import HardwareModel, harden
+from mapper.training.layers import Granularity, Hardened
+from mapper.training.neurons import over_time
+from mapper.training.stages import Schedule, Stage
+from targets import Target
+
+_WARM_UP = 10
+"""Steps over which the learning rate rises at the start of a stage."""
+
+_SETTLING = 64
+"""Samples that references and scales are set from when a readout comes in."""
+
+_REFERENCE_RATE = 10.0
+"""References are counts, hundreds of times as large as weights: they learn that much faster."""
+
+_SCALE_RATE = 2.0
+
+
+class Task(Protocol):
+    """What is trained for: data, a loss, and the number that is reported."""
+
+    name: str
+    greater_is_better: bool
+
+    def batches(self, epoch: int, seed: int) -> Iterator[tuple[Tensor, Any]]:
+        """Yield training inputs ``[T, B, ...]`` with what they should give."""
+
+    def held_out(self) -> Iterator[tuple[Tensor, Any]]:
+        """Yield the samples the metric is measured on."""
+
+    def loss(self, output: Tensor, wanted: Any) -> Tensor:
+        """Return the loss of an output ``[T, B, ...]``."""
+
+    def score(self, output: Tensor, wanted: Any) -> tuple[float, int]:
+        """Return a sum over samples and how many there were; the metric is their ratio."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How to train; everything that a run depends on beside the model, the task and the target."""
+
+    schedule: Schedule
+    seed: int = 0
+    weight_bits: int | None = None
+    scale: Granularity = "layer"
+    input_bits: int = 1
+    device: str = "cpu"
+
+
+@dataclass
+class Run:
+    """One training run and the folder it is kept in."""
+
+    model: nn.Module
+    task: Task
+    target: Target
+    options: Options
+    folder: Path | None = None
+    report: Callable[[str], None] = print
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+    def train(self) -> nn.Module:
+        """Go through all stages; the first that is not ``float`` hardens the model."""
+        torch.manual_seed(self.options.seed)
+        model = self.model.to(self.options.device)
+        for index, stage in enumerate(self.options.schedule):
+            model = self._enter(stage, model)
+            self._stage(index, stage, model)
+        return model
+
+    def _enter(self, stage: Stage, model: nn.Module) -> nn.Module:
+        if stage.kind == "float":
+            return model
+        if not isinstance(model, HardwareModel):
+            chosen = self.options
+            model = harden(
+                model,
+                self.target,
+                weight_bits=chosen.weight_bits,
+                scale=chosen.scale,
+                input_bits=chosen.input_bits,
+            ).to(chosen.device)
+        x, _ = next(self.task.batches(0, self.options.seed))
+        model.raise_awareness(stage.awareness, x[:, :_SETTLING].to(self.options.device))
+        return model
+
+    def _stage(self, index: int, stage: Stage, model: nn.Module) -> None:
+        optimiser = torch.optim.Adam(_groups(model, stage.rate))
+        batches = sum(1 for _ in self.task.batches(0, self.options.seed))
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimiser, lambda step: _share(step, stage.epochs * batches)
+        )
+        for epoch in range(stage.epochs):
+            started = time.perf_counter()
+            loss = self._epoch(epoch, model, optimiser, schedule)
+            row = {
+                "stage": stage.name,
+                "epoch": epoch + 1,
+                "loss": loss,
+                "seconds": time.perf_counter() - started,
+            }
+            if epoch + 1 == stage.epochs:
+                row["metric"] = self.evaluate(model)
+            self._keep(row)
+
+    def _epoch(
+        self,
+        epoch: int,
+        model: nn.Module,
+        optimiser: torch.optim.Optimizer,
+        schedule: torch.optim.lr_scheduler.LRScheduler,
+    ) -> float:
+        model.train()
+        total, count = 0.0, 0
+        for x, wanted in self.task.batches(epoch, self.options.seed):
+            optimiser.zero_grad()
+            loss = self.task.loss(run_model(model, x.to(self.options.device)), wanted)
+            torch.autograd.backward(loss)
+            optimiser.step()
+            schedule.step()
+            total, count = total + float(loss.detach()) * x.shape[1], count + x.shape[1]
+        return total / count
+
+    @torch.no_grad()
+    def evaluate(self, model: nn.Module) -> float:
+        """Return the metric on the held-out samples; a hardened model computes in integers."""
+        model.eval()
+        total, count = 0.0, 0
+        for x, wanted in self.task.held_out():
+            score, samples = self.task.score(run_model(model, x.to(self.options.device)), wanted)
+            total, count = total + score, count + samples
+        return total / count
+
+    def _keep(self, row: dict[str, Any]) -> None:
+        self.history.append(row)
+        shown = f"{row['metric']:.4f}" if "metric" in row else ""
+        self.report(
+            f"{row['stage']:>10} {row['epoch']:3d}  loss {row['loss']:.4f}  {shown}  "
+            f"{row['seconds']:.1f} s"
+        )
+
+
+def run_model(model: nn.Module, x: Tensor) -> Tensor:
+    """Run a float or hardened model over ``x[T, B, ...]``."""
+    if isinstance(model, HardwareModel):
+        result: Tensor = model(x)
+        return result
+    return over_time(model, x)
+
+
+def _groups(model: nn.Module, rate: float) -> list[dict[str, Any]]:
+    """Sort parameters by how fast they learn."""
+    references: list[nn.Parameter] = []
+    scales: list[nn.Parameter] = []
+    for module in model.modules():
+        if isinstance(module, Hardened):
+            references += [module.thresholds, module.converter_step]
+            scales += [module.log_scale, module.bias, module.block_scale, module.step]
+        elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            scales += list(module.parameters(recurse=False))
+    sorted_out = {id(p) for p in (*references, *scales)}
+    weights = [p for p in model.parameters() if id(p) not in sorted_out]
+    return [
+        {"params": weights, "lr": rate},
+        {"params": scales, "lr": rate * _SCALE_RATE},
+        {"params": references, "lr": rate * _REFERENCE_RATE},
+    ]
+
+
+def _share(step: int, total: int) -> float:
+    """Return the learning rate's share at a step: a short rise, then a cosine to zero."""
+    rise = min(1.0, (step + 1) / _WARM_UP)
+    return rise * 0.5 * (1 + math.cos(math.pi * min(step / max(total, 1), 1.0)))

@@ -1,0 +1,320 @@
+"""The hardware-aware twin of a float model, and that it computes what is compiled."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from mapper.executor import generate_executor, load_executor
+from mapper.ir.core import FLOAT, SPIKE, Coding, param
+from mapper.ir.crossbar import CrossbarMvm
+from mapper.ir.evaluate import evaluate
+from mapper.training import LIF, Awareness, Hardened, Iand, harden, over_time
+from mapper.training.gradients import quantised
+from mapper.training.harden import HardwareModel
+from mapper.training.settle import settle
+from tests.training.small import a_macro, a_network, a_target, settled, spikes
+
+
+def disordered(model: HardwareModel) -> HardwareModel:
+    """Move what training moves, so that no number is special."""
+    with torch.no_grad():
+        for layer in model.layers():
+            layer.thresholds += torch.randint(-1, 2, layer.thresholds.shape)
+            layer.bias += 0.1 * torch.randn(layer.bias.shape)
+            layer.block_scale *= 1 + 0.2 * torch.rand(layer.block_scale.shape)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_()
+            module.running_var.uniform_(0.5, 2)
+            nn.init.uniform_(module.weight, 0.5, 2)
+            nn.init.normal_(module.bias)
+    return model
+
+
+def assert_same_as_compiled(model: HardwareModel, x: torch.Tensor) -> None:
+    """Compare evaluation in torch with the generated executor and with the definition."""
+    found = model.eval()(x)
+    graph = model.hardware(x)
+    codes = {"x": x.numpy().astype(np.int64)}
+    defined = evaluate(graph, codes)["y"]
+    executed = load_executor(generate_executor(graph), graph.constants).run(codes)["y"]
+    assert (executed == defined).all()
+    coding = graph.codings.get("y", Coding())
+    scale, offset = (
+        param(graph.constants, number, FLOAT).astype(np.float32)
+        for number in (coding.scale, coding.offset)
+    )
+    assert (found.numpy() == defined.astype(np.float32) * scale + offset).all()
+    assert found.abs().sum() > 0
+
+
+VARIANTS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    ("sense-amp", {}, {}),
+    ("sense-amp", {"wordlines": 5}, {"scale": "column"}),
+    ("sense-amp", {"wordlines": 32, "cell_bits": 2}, {"scale": "block"}),
+    ("sense-amp", {"encoding": "offset-binary"}, {"weight_bits": 3}),
+    ("half-active", {"encoding": "offset-binary"}, {"scale": "block"}),
+    ("half-active", {"encoding": "twos-complement", "cell_bits": 2}, {"scale": "column"}),
+    ("half-active ternary", {"encoding": "twos-complement"}, {}),
+    ("ternary", {}, {"weight_bits": 2}),
+    ("ternary", {"wordlines": 7}, {"weight_bits": 8, "scale": "block"}),
+    ("flash", {}, {"scale": "column"}),
+    ("flash", {"encoding": "offset-binary", "cell_bits": 4}, {"weight_bits": 8}),
+    ("sar", {"encoding": "twos-complement", "wordlines": 9}, {"weight_bits": 5}),
+    ("ideal", {}, {}),
+]
+
+
+@pytest.mark.parametrize(("readout", "macro", "options"), VARIANTS)
+def test_evaluation_is_what_is_compiled(readout, macro, options):
+    x = spikes(4, 6, 2, 6, 6)
+    model = harden(a_network(), a_target(readout, **macro), example=x, **options)
+    assert_same_as_compiled(disordered(model), x)
+
+
+@pytest.mark.parametrize("weight_bits", range(2, 9))
+def test_weights_of_every_width_are_compiled(weight_bits):
+    x = spikes(3, 4, 2, 6, 6)
+    model = harden(a_network(), a_target(), weight_bits=weight_bits, example=x)
+    assert_same_as_compiled(disordered(model), x)
+
+
+@pytest.mark.parametrize("readout", ["sense-amp", "flash"])
+@pytest.mark.parametrize("input_bits", [2, 3])
+def test_inputs_of_several_bits(readout, input_bits):
+    x = torch.randint(0, 2**input_bits, (3, 4, 2, 6, 6)).float()
+    model = harden(a_network(), a_target(readout), input_bits=input_bits, example=x)
+    assert_same_as_compiled(disordered(model), x)
+
+
+@pytest.mark.parametrize(
+    "target", ["adcless-64", "adcless-diff-32", "ternary-diff-64", "hpadc-flash5-64", "mixed-64"]
+)
+def test_shipped_targets(target):
+    x = spikes(3, 4, 2, 6, 6)
+    assert_same_as_compiled(disordered(harden(a_network(), target, example=x)), x)
+
+
+class Branches(nn.Module):
+    """Every way in which branches meet, and a transposed convolution."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Conv2d(2, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1)
+        self.c = nn.ConvTranspose2d(4, 4, 2, stride=2)
+        self.spike_a, self.spike_b, self.spike_c = LIF(threshold=0.3), LIF(), LIF(current_leak=0.5)
+        self.join, self.pool, self.last = Iand(), nn.MaxPool2d(2), nn.Linear(8 * 36, 3)
+        self.out = LIF(leak=1.0, spiking=False)
+
+    def forward(self, x):
+        s = self.spike_a(self.a(x))
+        s = self.join(self.spike_b(self.b(s) + self.a_skip(s)), s)
+        s = torch.cat([self.spike_c(self.c(s)), self.up(s)], dim=1)
+        return self.out(self.last(torch.flatten(self.pool(s), 1)))
+
+    def a_skip(self, s):
+        return self.skip(s)
+
+
+def branches() -> Branches:
+    model = Branches()
+    model.skip = nn.Conv2d(4, 4, 1, bias=False)
+    model.up = nn.Sequential(nn.ConvTranspose2d(4, 4, 2, stride=2), LIF(threshold=0.2))
+    return model
+
+
+@pytest.mark.parametrize("readout", ["sense-amp", "flash"])
+def test_branches_that_meet(readout):
+    x = spikes(3, 4, 2, 6, 6)
+    model = harden(branches(), a_target(readout), example=x)
+    assert_same_as_compiled(disordered(model), x)
+
+
+# --- what harden gives ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("target", ["adcless-64", "adcless-diff-64", "hpadc-flash5-64"])
+@pytest.mark.parametrize("training", [True, False])
+def test_a_twin_works_as_it_is(target, training):
+    model, x = harden(a_network(), target).train(training), spikes(4, 6, 2, 6, 6)
+    assert not model.settled
+    y = model(x)
+    assert y.shape == (4, 6, 3)
+    assert model.settled
+    assert all(layer.awareness == Awareness() for layer in model.layers())
+    assert y.requires_grad == training
+
+
+def test_evaluation_does_not_depend_on_what_was_evaluated_before():
+    x, others = spikes(4, 6, 2, 6, 6), spikes(4, 6, 2, 6, 6, density=0.8)
+    model = harden(a_network(), "adcless-64", example=x).eval()
+    first = model(x)
+    model(others)
+    assert (model(x) == first).all()
+    assert (model(x[:, :1]) == first[:, :1]).all()
+
+
+def test_the_float_model_is_left_as_it_is():
+    model, x = a_network(), spikes(4, 6, 2, 6, 6)
+    before = over_time(model.eval(), x)
+    harden(model, "adcless-64", example=x)
+    assert (over_time(model, x) == before).all()
+    assert not any(isinstance(m, Hardened) for m in model.modules())
+
+
+def test_a_twin_is_kept_with_its_awareness():
+    x = spikes(4, 6, 2, 6, 6)
+    model = harden(a_network(), "adcless-64")
+    model.raise_awareness(Awareness(reading="converter", bits=3), x)
+    again = harden(a_network(), "adcless-64")
+    again.load_state_dict(model.state_dict())
+    assert [layer.awareness.bits for layer in again.layers()] == [3, 3, 3]
+    assert again.settled
+    assert (again.train()(x) == model.train()(x)).all()
+
+
+def test_weights_of_other_hardware_are_refused():
+    model = harden(a_network(), "adcless-64")
+    with pytest.raises(ValueError, match=r"trained with encoding 'offset-binary', not 'diff"):
+        harden(a_network(), "adcless-diff-64").load_state_dict(model.state_dict())
+
+
+def test_the_first_layer_runs_where_counts_are_taken():
+    model = harden(a_network(), "mixed-64", input_bits=4)
+    first, *others = model.layers()
+    assert first.macro.readout.is_adc
+    assert not any(layer.macro.readout.is_adc for layer in others)
+
+
+def test_training_and_evaluation_nearly_agree():
+    """Thresholds and leaks are rounded for evaluation; few spikes change."""
+    x = spikes(6, 20, 2, 6, 6)
+    model = harden(a_network()[:3], a_target(), example=x)
+    model.train()
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval()  # running statistics, as in evaluation
+    trained, compiled = model(x), model.eval()(x)
+    assert (trained == compiled).float().mean() > 0.98  # leak 0.75 is exact, a threshold rounds
+
+
+@pytest.mark.parametrize("readout", ["sense-amp", "half-active", "ternary", "flash"])
+def test_settling_keeps_the_scale_of_a_layers_output(readout):
+    encoding = "offset-binary" if readout == "half-active" else "differential"
+    x, linear = spikes(200, 40), nn.Linear(40, 5)
+    layer = settled(linear, a_macro(readout, encoding=encoding), x)
+    before, after = linear(x).detach(), layer(x).detach()
+    slope = ((after - after.mean(0)) * (before - before.mean(0))).sum()
+    slope = slope / (before - before.mean(0)).square().sum()
+    # Least squares: the part of the spread that a readout explains, never more than all.
+    assert 0.1 < float(slope) < 1.1
+    assert (after.mean(0) - before.mean(0)).abs().max() < 0.5
+
+
+def test_a_converter_of_many_bits_is_almost_exact():
+    x, linear = spikes(200, 40), nn.Linear(40, 5)
+    layer = Hardened(linear, a_macro())
+    exact = layer(x)
+    settle(layer, Awareness(reading="converter", bits=8), x)
+    torch.testing.assert_close(layer(x), exact, rtol=1e-3, atol=1e-3)
+
+
+def test_the_step_of_weights_has_the_gradient_of_lsq():
+    linear, x = nn.Linear(6, 2, bias=False), torch.rand(5, 6)
+    layer = Hardened(linear, a_macro(), weight_bits=3)
+    upstream = torch.randn(5, 2)
+    step, weight = torch.autograd.grad((layer(x) * upstream).sum(), [layer.step, layer.weight])
+    w, s = layer.weight.detach(), layer.step.detach()
+    per_weight = upstream.t() @ x
+    inside = (w / s).abs() <= 3
+    q = quantised(w, s, 3)
+    expected = (per_weight * torch.where(inside, q - w / s, q)).sum() / (12 * 3) ** 0.5
+    torch.testing.assert_close(step, expected)
+    torch.testing.assert_close(weight, per_weight * inside)
+
+
+def test_thresholds_of_a_ternary_readout_stay_in_order():
+    layer = settled(nn.Linear(8, 2), a_macro("ternary"), spikes(9, 8))
+    with torch.no_grad():
+        layer.thresholds[0] += 10
+    assert (layer.ordered_thresholds().diff(dim=0) >= 0).all()
+
+
+def test_grids_are_those_of_the_target():
+    x = spikes(2, 3, 2, 6, 6)
+    for rows, blocks in ((9, [2, 4, 4]), (18, [1, 2, 2]), (64, [1, 1, 1])):
+        graph = harden(a_network(), a_target(wordlines=rows), example=x).hardware(x)
+        grids = [op for op in graph.ops if isinstance(op, CrossbarMvm)]
+        assert [len(op.rows) for op in grids] == blocks
+        assert grids[1].x.type == SPIKE
+
+
+# --- what is refused -----------------------------------------------------------------------
+
+
+class Twice(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 4)
+
+    def forward(self, x):
+        return self.layer(self.layer(x))
+
+
+class Deciding(nn.Module):
+    def forward(self, x):
+        return x if x.sum() > 0 else -x
+
+
+class TwoInputs(nn.Module):
+    def forward(self, x, y):
+        return x + y
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (nn.Sequential(LIF()), "the model has no layer of weights"),
+        (Twice(), "'layer' is called more than once"),
+        (Deciding(), "Deciding cannot be followed"),
+        (TwoInputs(), "a network has one input, TwoInputs takes 2"),
+    ],
+)
+def test_models_that_cannot_be_followed(model, message):
+    with pytest.raises(ValueError, match=message):
+        harden(model)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"weight_bits": 1}, "weights have 2 to 8 bits, got 1"),
+        ({"weight_bits": 9}, "weights have 2 to 8 bits, got 9"),
+        ({"scale": "row"}, "scale is one of .*, got 'row'"),
+        ({"input_bits": 0}, "input codes have 1 to 8 bits, got 0"),
+        ({"example": torch.zeros(3, 4)}, r"inputs are \[T, B, ...\]"),
+    ],
+)
+def test_options_out_of_range(options, message):
+    with pytest.raises(ValueError, match=message):
+        harden(nn.Sequential(nn.Linear(4, 2), LIF()), **options)
+
+
+def test_a_layer_that_no_crossbar_computes():
+    with pytest.raises(TypeError, match="padding must be numbers"):
+        harden(nn.Sequential(nn.Conv2d(1, 2, 3, padding="same")))
+    model = harden(nn.Sequential(nn.Linear(4, 2), nn.Softmax(dim=1)))
+    with pytest.raises(TypeError, match="Softmax has no counterpart on the hardware"):
+        model.eval()(spikes(2, 3, 4))
+
+
+def test_wordlines_carry_whole_numbers_only():
+    model = nn.Sequential(LIF(threshold=0.1), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(4, 2))
+    with pytest.raises(ValueError, match=r"takes spikes, 0 to 1, got 0\.[257]"):
+        harden(model)(spikes(2, 3, 1, 4, 4))
+    model = harden(nn.Sequential(nn.Linear(4, 2)), example=spikes(2, 3, 4)).eval()
+    with pytest.raises(ValueError, match="the first layer takes spikes, 0 to 1, got 2"):
+        model(torch.full((2, 3, 4), 2.0))

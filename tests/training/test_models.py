@@ -1,0 +1,77 @@
+"""The networks of the reference design: weights and crossbars of the published table.
+
+The optical-flow networks have one crossbar more than the table says: their 1x1 prediction is left
+out of it (it runs on the digital unit there).
+"""
+
+import pytest
+import torch
+from torch import nn
+
+from mapper.training import harden
+from mapper.training.geometry import Geometry, Weighted
+from mapper.training.models import (
+    DvsNet,
+    FireFlowNet,
+    SpikeFlowNet,
+    SpikingResNet,
+    SpikingVgg,
+    leaky,
+)
+from passes.grid import layer_spans
+from targets import load_target
+from tests.training.small import spikes
+from tests.training.test_harden import assert_same_as_compiled
+
+PUBLISHED = [
+    (DvsNet, 94_144, (372, 104, 32), 0),
+    (FireFlowNet, 56_448, (224, 62, 19), 1),
+    (SpikeFlowNet, 13.12e6, (51_304, 12_854, 3_231), 1),
+    (SpikingVgg, 40.3e6, (157_432, 39_392, 9_868), 0),
+]
+
+
+def layers(model: nn.Module) -> list[nn.Module]:
+    return [m for m in model.modules() if isinstance(m, Weighted)]
+
+
+def crossbars(layer: nn.Module, target: str) -> int:
+    macro = load_target(target).macros[0]
+    geometry = Geometry.of(layer)
+    rows, outputs = geometry.matrix(layer.weight).shape
+    width = macro.outputs_per_crossbar(4)
+    return -(-rows // macro.wordlines) * len(layer_spans(outputs, geometry.groups, width))
+
+
+@pytest.mark.parametrize(("kind", "weights", "counts", "predictions"), PUBLISHED)
+def test_weights_and_crossbars_are_those_of_the_table(kind, weights, counts, predictions):
+    with torch.device("meta"):  # shapes without numbers: the largest has 40 million
+        model = kind()
+    counted = layers(model)[: len(layers(model)) - predictions]
+    found = sum(layer.weight.numel() for layer in counted)
+    assert found == pytest.approx(weights, rel=0.002)  # the table rounds the large ones
+    for target, expected in zip(("adcless-32", "adcless-64", "adcless-128"), counts, strict=True):
+        assert sum(crossbars(layer, target) for layer in counted) == expected
+        whole = sum(crossbars(layer, target) for layer in layers(model))
+        assert whole == expected + predictions
+
+
+SMALL = [
+    (lambda: DvsNet(size=32, width=4), (2, 32, 32)),
+    (lambda: FireFlowNet(width=4), (4, 8, 8)),
+    (lambda: SpikeFlowNet(width=4), (4, 16, 16)),
+    (lambda: SpikingVgg(size=16, width=2, classes=5), (3, 16, 16)),
+    (lambda: SpikingResNet(size=16, width=2, classes=5), (3, 16, 16)),
+]
+
+
+@pytest.mark.parametrize(("make", "shape"), SMALL)
+def test_small_ones_are_hardened_and_compiled(make, shape):
+    model, x = make(), spikes(3, 2, *shape)
+    for neuron in model.modules():
+        if type(neuron) is type(leaky()):
+            neuron.threshold.data.fill_(0.2)  # untrained networks are silent at 0.6
+    for norm in model.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            norm.running_var.fill_(0.05)
+    assert_same_as_compiled(harden(model, "adcless-diff-32", example=x), x)

@@ -1,0 +1,92 @@
+"""Neurons by hand, their gradients, and how layers of one step run over many."""
+
+import pytest
+import torch
+from torch import nn
+
+from mapper.training import LIF, over_time
+from mapper.training.gradients import fire
+
+
+def drive(*numbers):
+    return torch.tensor(numbers).reshape(-1, 1, 1)
+
+
+def run(neuron, *numbers):
+    return neuron(drive(*numbers)).flatten().tolist()
+
+
+def test_a_soft_reset_takes_the_threshold_away():
+    # v: 0.75, then 0.375 + 0.75 = 1.125 fires and 0.125 stays, then 0.8125, then 1.15625 fires.
+    assert run(LIF(leak=0.5), 0.75, 0.75, 0.75, 0.75) == [0, 1, 0, 1]
+
+
+def test_a_hard_reset_sets_the_membrane_to_zero():
+    # v: 3 fires and nothing stays; a soft reset would leave 2 and fire again.
+    assert run(LIF(leak=1.0, reset="value"), 3.0, 0.0) == [1, 0]
+    assert run(LIF(leak=1.0, reset="subtract"), 3.0, 0.0) == [1, 1]
+
+
+def test_no_reset_fires_as_long_as_the_membrane_is_high():
+    assert run(LIF(leak=0.5, reset="none"), 2.0, 0.0, 0.0) == [1, 1, 0]
+
+
+def test_a_threshold_that_is_reached_fires():
+    assert run(LIF(leak=1.0, threshold=1.0), 1.0) == [1]
+
+
+def test_an_integrator_returns_its_membrane():
+    assert run(LIF(leak=0.5, spiking=False), 1.0, 1.0, 0.0) == [1, 1.5, 0.75]
+
+
+def test_a_synaptic_current_has_its_own_leak():
+    # i: 1, 0.5, 0.25; v = v + i.
+    neuron = LIF(leak=1.0, current_leak=0.5, spiking=False)
+    assert run(neuron, 1.0, 0.0, 0.0) == [1, 1.5, 1.75]
+
+
+def test_the_surrogate_is_the_slope_of_an_arctangent():
+    level = torch.linspace(-2, 2, 41, dtype=torch.float64, requires_grad=True)
+    (slope,) = torch.autograd.grad(fire(level, 1.5).sum(), level)
+
+    def smooth(z):
+        return torch.atan(torch.pi * 1.5 * z) / (torch.pi * 1.5)
+
+    finite = (smooth(level + 1e-6) - smooth(level - 1e-6)) / 2e-6
+    torch.testing.assert_close(slope, finite, rtol=1e-6, atol=1e-8)
+
+
+def test_leak_threshold_and_current_leak_learn_when_asked():
+    neuron = LIF(current_leak=0.5, learn=("leak", "threshold", "current_leak"))
+    neuron(torch.rand(5, 2, 3)).sum().backward()
+    assert all(p.grad is not None and float(p.grad) != 0 for p in neuron.parameters())
+    assert not any(p.requires_grad for p in LIF(current_leak=0.5).parameters())
+
+
+def test_steps_and_samples_do_not_mix():
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), LIF(), nn.Flatten(), nn.Linear(8, 3), LIF())
+    x = torch.rand(5, 4, 1, 4, 4) * 3
+    whole = over_time(model, x)
+    assert whole.shape == (5, 4, 3)
+    for sample in range(4):
+        assert (over_time(model, x[:, sample : sample + 1]) == whole[:, sample : sample + 1]).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"leak": 1.5}, "leak is a share from 0 to 1, got 1.5"),
+        ({"current_leak": -0.1}, "current_leak is a share from 0 to 1, got -0.1"),
+        ({"threshold": 0}, "threshold must be above 0, got 0"),
+        ({"reset": "soft"}, "reset is 'subtract', 'value' or 'none', got 'soft'"),
+        ({"learn": ("bias",)}, r"learn names \['bias'\], which no neuron has"),
+    ],
+)
+def test_impossible_neurons_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        LIF(**arguments)
+
+
+def test_inputs_without_time_are_refused():
+    with pytest.raises(ValueError, match=r"inputs are \[T, B, ...\], got a tensor of shape \(3, 4"):
+        over_time(nn.Linear(4, 2), torch.zeros(3, 4))
