@@ -22,6 +22,7 @@ from mapper.frontend.states import Dynamics, find_dynamics, missing_state
 from mapper.frontend.time import other_form
 from mapper.frontend.trace import Trace, trace
 from mapper.ir.core import Array, Graph
+from mapper.ir.network import FakeQuantize
 from mapper.ir.verify import check_graph
 
 
@@ -91,7 +92,7 @@ def import_model(path: Path | str) -> Imported:
         producer=" ".join(part for part in (model.producer_name, model.producer_version) if part),
         opset=walked.opset,
         ports=tuple(_ports(walked)),
-        warnings=tuple(walked.warnings),
+        warnings=(*walked.warnings, *_fine_grids(graph)),
         notes=tuple(_notes(dynamics, graph)),
     )
 
@@ -161,6 +162,22 @@ def _refuse_fixed_batch(walked: Trace) -> None:
             f"the model was exported for {max(sizes)} samples at once",
             loc=walked.path.name,
             help="export it for one sample, or leave the batch axis open",
+        )
+
+
+def _fine_grids(graph: Graph) -> Iterator[str]:
+    """Warn of grids so fine that the order of a sum decides which step it is rounded to.
+
+    A sum in single precision is known to about ``2**-22`` of its range. One that lies that near
+    the middle between two steps may be rounded either way: on a grid of 8 bits that hardly ever
+    happens, of 16 bits to a few sums in a hundred.
+    """
+    fine = [op for op in graph.ops if isinstance(op, FakeQuantize) and op.high - op.low > 1 << 12]
+    if fine:
+        bits = max((op.high - op.low).bit_length() for op in fine)
+        yield (
+            f"{fine[0].result.name!r} is rounded to {bits} bits: engines that add in another order "
+            "may round a sum to the neighbouring step"
         )
 
 

@@ -203,3 +203,15 @@ def test_an_output_that_never_fires_says_what_its_integers_stand_for():
     scale = mapped.constants[coding.scale.name]
     real = evaluate(mapped, inputs)[name] * scale
     assert real == pytest.approx(evaluate(graph, inputs)[name], abs=0.05)  # 8-bit weights
+
+
+def test_a_spike_keeps_its_name_where_a_multiple_of_it_is_the_output():
+    """Graded spikes: the output is a factor of the spike, and both are found by name."""
+    graph = one_neuron([0.5, 1.0], 1.0)
+    graded = Value("graded", FLOAT, (1,))
+    scale = Scale(x=graph.outputs[0], factor=2.5, result=graded)
+    graph = replace(graph, ops=(*graph.ops, scale), outputs=(graded,))
+    done = run_passes(graph, IDEAL, make_passes(IDEAL))
+    (neuron,) = (op for op in done.ops if getattr(op, "spike", None) is not None)
+    assert (neuron.spike.name, done.outputs[0].name) == ("s", "graded")
+    assert done.codings["graded"].scale == 2.5
