@@ -226,7 +226,7 @@ class _Rewriter:
                 continue
             scale = self._real(f"{value.name}.coding.scale", known.scale)
             offset = self._real(f"{value.name}.coding.offset", known.offset)
-            codings[known.value.name] = Coding(scale=scale, offset=offset)
+            codings[value.name] = Coding(scale=scale, offset=offset)
         return codings
 
     def _real(self, name: str, table: Array) -> Scalar:

@@ -211,7 +211,7 @@ def test_a_spike_keeps_its_name_where_a_multiple_of_it_is_the_output():
     graded = Value("graded", FLOAT, (1,))
     scale = Scale(x=graph.outputs[0], factor=2.5, result=graded)
     graph = replace(graph, ops=(*graph.ops, scale), outputs=(graded,))
-    done = run_passes(graph, IDEAL, make_passes(IDEAL))
+    done, _ = run_passes(graph, IDEAL, make_passes(IDEAL))
     (neuron,) = (op for op in done.ops if getattr(op, "spike", None) is not None)
     assert (neuron.spike.name, done.outputs[0].name) == ("s", "graded")
     assert done.codings["graded"].scale == 2.5
