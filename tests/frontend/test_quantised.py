@@ -231,3 +231,21 @@ def test_wide_codes_of_onnx_runtime_are_read(tmp_path):
     proto.graph.node[0].input.append("z")
     (linear, _, _), constants = ops_of(proto, tmp_path)
     assert constants[linear.weight.name].tolist() == codes.tolist()
+
+
+@pytest.mark.parametrize(("kind", "warned"), [(np.int8, False), (np.uint16, True)])
+def test_a_grid_finer_than_the_sums_are_known_is_warned_of(kind, warned, tmp_path):
+    nodes = [
+        node("Gemm", "x w", "sum", transB=1),
+        node("QuantizeLinear", "sum step zero", "codes"),
+        node("DequantizeLinear", "codes step zero", "current"),
+    ]
+    weights = {"w": np.ones((4, 3), np.float32), "step": 0.25, "zero": np.zeros((), kind)}
+    proto = weighted(nodes, weights)
+    del proto.opset_import[:]
+    proto.opset_import.append(helper.make_opsetid("", 21))
+    proto.ir_version = 10
+    warnings = import_model(saved(proto, tmp_path)).warnings
+    assert [("16 bits" in text, "neighbouring step" in text) for text in warnings] == (
+        [(True, True)] if warned else []
+    )

@@ -207,3 +207,11 @@ def test_a_membrane_may_be_the_output_of_a_neuron_that_nobody_hears(tmp_path):
     ports = {"v_out": [1, 4], "readout": [1, 4]}
     path = saved(model(nodes, {"x": [1, 4], "v": [1, 4]}, ports, NUMBERS), tmp_path)
     assert_equal_to_reference(path)
+
+
+def test_a_model_that_returns_states_alone_answers_with_its_last_membrane(tmp_path):
+    proto = one_neuron_layer()
+    del proto.graph.output[0]
+    imported = assert_equal_to_reference(saved(proto, tmp_path))
+    assert [value.name for value in imported.graph.outputs] == ["v_out"]
+    assert [state.output for state in imported.graph.states] == ["v_out"]
