@@ -182,8 +182,8 @@ def compare_finite(
 
 def _finite_steps(array: Array) -> int:
     """Return how many steps ``[T, ...]`` hold numbers only, from the first."""
-    good: Array = np.asarray(np.isfinite(array).reshape(len(array), -1).all(axis=1))
-    return len(good) if good.all() else int(np.argmin(good))
+    broken = (step for step, held in enumerate(array) if not np.isfinite(held).all())
+    return next(broken, len(array))
 
 
 def _one_sample(
