@@ -54,7 +54,8 @@ class Port:
         Of an image, which must be the same in all steps, that is the first step.
         """
         if self.shown:
-            return array[0] if self.batch_axis == 0 else array[0].reshape(self.model_shape)
+            shape = self.model_shape if self.batch_axis is None else array.shape[1:]
+            return np.reshape(array[0], shape)
         if self.time_axis is None:
             if self.batch_axis is not None:
                 return array
