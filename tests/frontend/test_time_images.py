@@ -116,11 +116,13 @@ def test_a_start_that_is_not_zero_is_kept_by_a_build(target, tmp_path):
 
 
 def test_a_batch_in_the_file_is_named(tmp_path):
-    assert "several samples at once" in refusal(shown(reading="last", batch=2), tmp_path)
+    with pytest.raises(MappingError, match="several samples at once") as caught:
+        import_model(saved(shown(reading="last", batch=2), tmp_path))
+    assert caught.value.diagnostics[0].code == "fixed-batch"
 
 
-def folded(steps: int, extra: float = 0.0) -> ModelProto:
-    """Return steps over ``x[steps, 3]`` whose first has no state; it may add a number."""
+def folded(steps: int, gain: float = 1.0) -> ModelProto:
+    """Return steps over ``x[steps, 3]`` whose first has no state, but may have a gain."""
     nodes, spikes, stored = [], [], {}
     for t in range(steps):
         stored[f"t{t}"] = np.array([t], np.int64)
@@ -128,14 +130,14 @@ def folded(steps: int, extra: float = 0.0) -> ModelProto:
         nodes += step_nodes(f"x{t}", f"v{t}", f"s{t}", f"v{t + 1}", f"{t}.")
         if t == 0:
             del nodes[2:4]
-            nodes.insert(2, node("Add", "0.current extra", "0.u"))
+            nodes.insert(2, node("Mul", "0.current gain", "0.u"))
         spikes.append(f"s{t}")
     nodes.extend(readout(spikes, "each"))
     return model(
         nodes,
         {"x": [steps, 3]},
         {"y": [steps, 4]},
-        {"w": weights(1), "extra": np.float32(extra), **stored, **NUMBERS},
+        {"w": weights(1), "gain": np.float32(gain), **stored, **NUMBERS},
     )
 
 
@@ -152,3 +154,38 @@ def test_two_steps_are_not_enough(tmp_path):
     with pytest.raises(MappingError, match="two time steps") as caught:
         import_model(path)
     assert caught.value.diagnostics[0].help == "export three time steps or more"
+
+
+def test_a_first_step_that_no_start_explains_is_refused(tmp_path):
+    assert "no state to start from explains it" in refusal(folded(5, gain=2.0), tmp_path)
+
+
+def test_a_spike_that_resets_and_is_fed_back_is_told_apart(tmp_path):
+    """``v = 0.5*v + x - s + r*s``, where ``s`` is the spike of the step before."""
+    nodes, spikes, stored = [], [], {}
+    for t in range(6):
+        stored[f"t{t}"] = np.array([t], np.int64)
+        nodes += [
+            node("Gather", f"x t{t}", f"x{t}", axis=0),
+            node("Gemm", f"x{t} w", f"c{t}", transB=1),
+            node("Mul", f"v{t} half", f"d{t}"),
+            node("Add", f"d{t} c{t}", f"a{t}"),
+            node("MatMul", f"s{t} r", f"f{t}"),
+            node("Add", f"a{t} f{t}", f"b{t}"),
+            node("Sub", f"b{t} s{t}", f"v{t + 1}"),
+            node("Greater", f"v{t + 1} one", f"g{t}"),
+            node("Cast", f"g{t}", f"s{t + 1}", to=1),
+        ]
+        spikes.append(f"s{t + 1}")
+    nodes.extend(readout(spikes, "each"))
+    rng = np.random.default_rng(2)
+    zeros = np.zeros((1, 4), np.float32)
+    recurrent = rng.normal(0, 1, (4, 4)).astype(np.float32)
+    stored |= {"w": 2 * weights(2), "r": recurrent, "v0": zeros, "s0": zeros}
+    path = saved(model(nodes, {"x": [6, 3]}, {"y": [6, 4]}, {**stored, **NUMBERS}), tmp_path)
+    neuron = next(op for op in import_model(path).graph.ops if isinstance(op, Neuron))
+    assert (neuron.reset.kind, neuron.reset.phase) == ("subtract", "next")
+    x = (rng.random((6, 3)) < 0.6).astype(np.float32)
+    assert run_whole(path, {"x": x})["y"].any()
+    verified = verify_model(path, {"x": x}, "x.npz")
+    assert {r.name: r.status for r in verified.rings}["3-onnxruntime"] == "equal"
