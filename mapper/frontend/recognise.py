@@ -21,7 +21,7 @@ from mapper.frontend.result import Imported, Port
 from mapper.frontend.states import Dynamics, find_dynamics, missing_state
 from mapper.frontend.time.placed import in_time
 from mapper.frontend.time.refusals import other_form
-from mapper.frontend.time.sequence import Sequence, is_likely, sequences
+from mapper.frontend.time.sequence import Sequence, has_fixed_batch, is_likely, sequences
 from mapper.frontend.trace import Trace, trace
 from mapper.ir.core import Graph
 from mapper.ir.network import FakeQuantize
@@ -83,12 +83,16 @@ def _imported(model: ModelProto, walked: Trace, dynamics: Dynamics) -> Imported:
 def _import_sequence(model: ModelProto, path: Path) -> Imported:
     """Read a model of many time steps: the first reading whose neurons are known."""
     first: MappingError | None = None
+    batch = False
     for reading in sequences(model, path):
         try:
             return _import_reading(model, path, reading)
         except MappingError as error:
             first = first or error
+            batch = batch or has_fixed_batch(reading)
     assert first is not None
+    if batch and first.diagnostics[0].code in ("missing-state", "unsupported-op"):
+        raise _fixed_batch("several", path) from first
     raise first
 
 
@@ -164,12 +168,16 @@ def _without_state(walked: Trace, model: ModelProto) -> MappingError:
 def _refuse_fixed_batch(walked: Trace) -> None:
     sizes = {shape[0] for shape in walked.shapes.values() if shape}
     if len(sizes) == 1 and max(sizes) > 1:
-        raise refuse(
-            "fixed-batch",
-            f"the model was exported for {max(sizes)} samples at once",
-            loc=walked.path.name,
-            help="export it for one sample, or leave the batch axis open",
-        )
+        raise _fixed_batch(str(max(sizes)), walked.path)
+
+
+def _fixed_batch(samples: str, path: Path) -> MappingError:
+    return refuse(
+        "fixed-batch",
+        f"the model was exported for {samples} samples at once",
+        loc=path.name,
+        help="export it for one sample, or leave the batch axis open",
+    )
 
 
 def _fine_grids(graph: Graph) -> Iterator[str]:

@@ -54,8 +54,8 @@ class Port:
         Of an image, which must be the same in all steps, that is the first step.
         """
         if self.shown:
-            first: Array = array[0]
-            return first if self.batch_axis == 0 else first.reshape(self.model_shape)
+            shape = self.model_shape if self.batch_axis is None else array.shape[1:]
+            return np.reshape(array[0], shape)
         if self.time_axis is None:
             if self.batch_axis is not None:
                 return array

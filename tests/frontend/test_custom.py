@@ -6,6 +6,7 @@ import pytest
 from mapper.diagnostics import MappingError
 from mapper.frontend import import_model
 from mapper.ir.neurons import Neuron, Reset
+from mapper.verify import verify_model
 from tests.frontend.models import model, node, saved
 
 TRAINING = "no no no no"
@@ -52,8 +53,21 @@ def test_parametric_without_reset_value_subtracts(tmp_path):
     assert neuron.reset == Reset(kind="subtract", amount=2.0)
 
 
-def test_several_steps_at_once_are_refused(tmp_path):
-    proto = with_operator("sj_if", "th reset", steps=3, th=1.0, reset=0.0)
+def test_several_steps_at_once_are_taken_one_by_one(tmp_path):
+    path = saved(with_operator("sj_if", "th reset", steps=4, th=1.0, reset=0.0), tmp_path)
+    imported = import_model(path)
+    assert imported.steps == 4
+    x = np.full((4, 1, 4), 0.5, np.float32)
+    # 0.5, 1.0 fires and goes back to 0, 0.5, 1.0 fires
+    spikes = np.zeros((4, 1, 4), np.float32)
+    spikes[[1, 3]] = 1
+    verified = verify_model(path, {"x": x, "expected_s": spikes}, "x.npz")
+    assert {r.name: r.status for r in verified.rings}["3-expected-outputs"] == "equal"
+
+
+def test_a_sequence_for_a_membrane_of_another_shape_is_refused(tmp_path):
+    proto = with_operator("sj_if", "th reset", steps=4, th=1.0, reset=0.0)
+    proto.graph.input[1].type.tensor_type.shape.dim[1].dim_value = 3
     with pytest.raises(MappingError) as caught:
         import_model(saved(proto, tmp_path))
     assert caught.value.diagnostics[0].code == "unsupported-time-form"

@@ -16,7 +16,7 @@ from mapper.frontend.time.reroll import rolled
 from mapper.frontend.time.shown import shown
 from mapper.frontend.time.start import started
 from mapper.frontend.time.step import Readout, StepModel, one_step
-from mapper.frontend.time.tensors import NotShownError, Shape, TimeFormError
+from mapper.frontend.time.tensors import NoStartError, NotShownError, Shape, TimeFormError
 
 OPEN_LENGTH = 7
 """Time steps that a model is laid out for where it leaves their number open.
@@ -44,8 +44,9 @@ def sequences(model: ModelProto, path: Path) -> Iterator[Sequence]:
     """Yield readings of a model of many time steps, the most natural first.
 
     Raises:
-        MappingError: ``unsupported-time-form``, with what kept the likeliest reading from fitting;
-            and what ``ports.fixed_shape`` raises.
+        MappingError: ``unsupported-time-form``, with what kept the likeliest reading from fitting,
+            also after other readings where only its first step did; and what
+            ``ports.fixed_shape`` raises.
     """
     first: TimeFormError | None = None
     found = False
@@ -57,8 +58,19 @@ def sequences(model: ModelProto, path: Path) -> Iterator[Sequence]:
         except TimeFormError as error:
             known_image = not clock.axes and not isinstance(error, NotShownError)
             first = error if known_image else first or error
-    if not found:
+    if not found or isinstance(first, NoStartError):
         raise _refusal(first, path)
+
+
+def has_fixed_batch(reading: Sequence) -> bool:
+    """Say whether what is left of each input without time is a batch of several samples."""
+    clock = reading.clock
+    for name in (*clock.axes, *clock.shown):
+        axis, shape = clock.axes.get(name), reading.shapes[name]
+        one = [n for k, n in enumerate(shape) if k != axis]
+        if len(one) not in (2, 4) or one[0] == 1:
+            return False
+    return True
 
 
 def _refusal(error: TimeFormError | None, path: Path) -> MappingError:
@@ -93,7 +105,7 @@ def _readings(
             step = replace(step, readouts=_of_any_length(step.readouts, clock))
         form = "-".join(sorted(laid.tape.forms)) or _form(model, clock)
         yield Sequence(step=step, form=form, clock=clock, shapes=shapes, open=is_open(model, clock))
-    if not found and first is not None:
+    if first is not None and (not found or isinstance(first, NoStartError)):
         raise first
 
 

@@ -15,7 +15,7 @@ from mapper.frontend.engine import engine
 from mapper.frontend.time.flatten import Clock
 from mapper.frontend.time.reroll import Rolled
 from mapper.frontend.time.step import StepModel, Writer
-from mapper.frontend.time.tensors import Known, Part, Shape, Slot, TimeFormError
+from mapper.frontend.time.tensors import Known, NoStartError, Part, Shape, Slot, TimeFormError
 from mapper.ir.core import Array
 
 TOLERANCE = 2e-6
@@ -87,7 +87,11 @@ class _Search:
             return zeros
         found = self._solved(zeros)
         if not self._fits(found):
-            raise TimeFormError("no start explains what its first step computes")
+            raise NoStartError(
+                "its first step is computed in another way than the others, and no state to start "
+                "from explains it (such as a bias of recurrent weights that it leaves out)",
+                help="run the first step like the others: start from a state of zeros",
+            )
         return found
 
     def _fits(self, start: Arrays) -> bool:

@@ -100,6 +100,10 @@ class TimeFormError(Exception):
         self.reason, self.loc, self.help = reason, loc, help
 
 
+class NoStartError(TimeFormError):
+    """All steps but the first are one network, which starts from nothing that explains it."""
+
+
 class NotShownError(TimeFormError):
     """No image without a time axis is read by one time step after the other."""
 
