@@ -26,7 +26,6 @@ LAYERS = (
     (
         "mapper.pipeline",
         "mapper.recordings",
-        "mapper.backends",
         "mapper.build",
         "mapper.compare",
         "mapper.mapping",
