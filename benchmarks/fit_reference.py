@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.reference import READOUTS, chip_runs, cost_on, layer_runs
 from mapper.cost import Cost
+from mapper.threads import one_blas_thread
 from targets import load_preset
 
 ENERGY = {
@@ -56,6 +57,7 @@ FITTED = (
 BOTTLENECK = 2  # the second layer of DVSNet sets the pace of all six runs
 
 
+@one_blas_thread
 def compare(folder: Path) -> list[dict[str, Any]]:
     """Return, for each run and block, what was measured and what the model gives."""
     preset = load_preset("paper")

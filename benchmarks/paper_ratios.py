@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.reference import MEASURED, Pair, cost_on
 from mapper.networks import REFERENCES
+from mapper.threads import one_blas_thread
 from targets import load_preset
 
 PUBLISHED = {"energy_ratio": (2.0, 7.0), "latency_ratio": (8.9, 24.6)}
@@ -82,6 +83,7 @@ def full_size_row(network: str, array: int) -> dict[str, Any]:
     }
 
 
+@one_blas_thread
 def report(full: bool) -> dict[str, Any]:
     """Gather everything that ``--json`` prints."""
     answer: dict[str, Any] = {

@@ -129,6 +129,35 @@ def test_report_writes_the_page_elsewhere(folder, tmp_path):
     assert (tmp_path / "page.html").read_bytes() == (folder / "report.html").read_bytes()
 
 
+def test_cost_under_each_preset(folder):
+    costs = {
+        name: data("cost", folder, "--steps", "4", "--preset", name)
+        for name in ("paper", "physical", "as-built")
+    }
+    assert [cost["preset"] for cost in costs.values()] == list(costs)
+    assert costs["physical"] == data("cost", folder, "--steps", "4")
+    assert costs["paper"]["energy_pj"]["membrane_update"]["nominal"] == 0
+    assert costs["paper"]["counts"]["conversions"] == costs["physical"]["counts"]["conversions"]
+    text = run("cost", folder).stdout
+    assert "preset physical" in text
+    assert "initiation interval" in text
+
+
+def test_compare_leads_from_one_preset_to_the_other():
+    names = "adcless-64,hpadc-flash5-64"
+    answer = data("compare", DEMO_MODEL, "--targets", names, "--steps", "4", "--preset", "paper")
+    assert answer["preset"] == "paper"
+    less, high = answer["targets"]
+    (way,) = answer["waterfalls"]
+    assert (way["target"], way["over"]) == ("hpadc-flash5-64", "adcless-64")
+    first = way["steps"][0]
+    energy = [row["cost"]["energy_pj"]["total"]["nominal"] for row in (less, high)]
+    assert first["energy_ratio"] == energy[1] / energy[0]
+    assert less["waterfall"][0]["energy_pj"] == energy[0]
+    shown = run("compare", DEMO_MODEL, "--targets", names, "--steps", "4").stdout
+    assert "from preset paper to physical" in shown
+
+
 def test_compare_measures_on_recordings(recording):
     answer = data("compare", DEMO_MODEL, "--targets", "ideal-128,adcless-64", "--input", recording)
     assert [row["target"] for row in answer["targets"]] == ["ideal-128", "adcless-64"]
@@ -180,6 +209,7 @@ def test_options_that_name_nothing_are_refused(folder, recording, tmp_path):
     assert refused("run", folder, *to, "--backend", "native") == "unknown-backend"
     assert refused("cost", folder, "--activity", "1.5") == "activity-density"
     assert refused("cost", folder, "--steps", "0") == "activity-steps"
+    assert refused("cost", folder, "--preset", "papyrus") == "unknown-preset"
     assert refused("cost", folder, "--activity", recording) == "activity-array"
     assert refused("inspect", tmp_path / "missing.onnx") == "no-such-file"
 

@@ -59,11 +59,13 @@ def test_one_spike_in_the_middle_drives_nine_windows_and_one_in_the_corner_four(
         "x": (1, 2),
         "conv.sum": (1, 2),
         "conv.sum.wordlines": (1, 9),
+        "conv.sum.reads": (1, 1),
     }
     assert traced["x"].tolist() == [[1, 1]]
     assert traced["conv.sum"].tolist() == [[9, 4]]
     # each wordline once for the middle; the four of the lower right quarter for the corner
     assert traced["conv.sum.wordlines"].tolist() == [[2, 2, 1, 2, 2, 1, 1, 1, 1]]
+    assert traced["conv.sum.reads"].tolist() == [[9 + 4]]  # of 2 x 25 positions
 
 
 def test_codes_drive_a_wordline_once_for_each_bit_that_is_set():
