@@ -37,7 +37,7 @@ class _Builder:
                 self._write_layer(unit)
             else:
                 self._write_neuron(unit)
-        outputs = tuple(self._output(name) for name in self.plan.ports) or self._last_membrane()
+        outputs = tuple(self._output(name) for name in self.plan.ports)
         states = tuple(self._states())
         return Graph(
             name=self.trace.path.stem,
@@ -169,11 +169,6 @@ class _Builder:
             return self.out.values[atom]
         loc = f"{self.trace.path.name}:{name}"
         return self.out.port_of(form, self.trace.inner(form.shape), name, loc)
-
-    def _last_membrane(self) -> tuple[Value, ...]:
-        """Return the answer of a model that returns nothing but its states."""
-        neurons = [unit for unit in self.plan.units if not isinstance(unit, Layer)]
-        return tuple(self.out.values[neuron.membrane.after] for neuron in neurons[-1:])
 
     def _states(self) -> Iterator[State]:
         by_name = {pair.read.name: self._state(pair) for pair in self.plan.pairs}

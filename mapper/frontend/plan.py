@@ -37,20 +37,23 @@ class Plan:
         self.units = self._ordered()
 
     def _readable(self) -> list[str]:
-        """Return the outputs to read where all are states: spikes, and membranes that never fire.
+        """Return the outputs to read where all are states.
+
+        Spikes, and membranes that never fire; where there are none, the last membrane.
 
         Raises:
-            MappingError: ``no-output`` where there is none.
+            MappingError: ``no-neurons`` where nothing but states goes through.
         """
         fed_back = {echo.output for echo in self.dynamics.echoes}
         silent = {n.membrane.output for n in self.dynamics.neurons if n.firing is None}
-        found = [name for name in self.trace.outputs if name in fed_back | silent]
+        last = {n.membrane.output for n in self.dynamics.neurons[-1:]}
+        told = set(self.trace.outputs) & (fed_back | silent) or last
+        found = [name for name in self.trace.outputs if name in told]
         if not found:
             raise refuse(
-                "no-output",
-                "the model returns its states and nothing else",
+                "no-neurons",
+                "the model hands its states on and computes nothing",
                 loc=self.trace.path.name,
-                help="return the spikes of the last layer as well",
             )
         return found
 

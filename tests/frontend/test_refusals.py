@@ -152,12 +152,6 @@ def test_a_model_no_engine_runs_has_no_reference(tmp_path):
     assert caught.value.diagnostics[0].code == "no-reference"
 
 
-def test_a_model_that_returns_nothing_but_membranes_is_refused(tmp_path):
-    proto = one_neuron_layer()
-    del proto.graph.output[0]
-    assert refusal(proto, tmp_path).code == "no-output"
-
-
 def test_a_readout_that_never_fires_is_an_output_though_it_is_a_state(tmp_path):
     proto = model(
         [
