@@ -12,9 +12,12 @@ from math import prod
 
 import numpy as np
 
-from mapper.ir.core import Array, IntType, Value
+from mapper.ir.core import SPIKE, Array, IntType, Value
 
 Layout = tuple[int, int, int]
+
+_FEW = 16
+"""Channels up to which packing one after the other is quicker."""
 
 
 def layout(shape: tuple[int, ...]) -> Layout:
@@ -50,6 +53,10 @@ class Held:
         return held.shape[0], held.shape[1]
 
     def as_packed(self) -> Array:
+        channels = layout(self.value.shape)[0]
+        few = self.type == SPIKE and channels <= _FEW
+        if self.packed is None and self.dense is not None and few:
+            self.packed = _pack_few(self.dense.reshape(*self.leading, channels, -1), self.value)
         if self.packed is None:
             self.packed = pack(self.as_channels_last(), self.type.bits)
         return self.packed
@@ -92,6 +99,14 @@ class Held:
             None if self.last is None else self.last[first:last],
             None if self.dense is None else self.dense[first:last],
         )
+
+
+def _pack_few(spikes: Array, value: Value) -> Array:
+    """Pack spikes ``[T, B, C, H * W]`` of few channels: an OR a channel."""
+    total = spikes[:, :, 0].astype(np.uint64)
+    for c in range(1, spikes.shape[2]):
+        total |= spikes[:, :, c].astype(np.uint64) << np.uint64(c)
+    return total.reshape(1, *spikes.shape[:2], *layout(value.shape)[1:], 1)
 
 
 def joined(parts: Sequence[Held]) -> Held:

@@ -10,6 +10,8 @@ from mapper.executor.native.bounds import held_bytes, rises
 from mapper.ir.core import INT64, Array, Const, Constants, Span, param
 from mapper.ir.readout import AdcRead, SenseAmpRead
 
+OUTPUTS_AT_ONCE = 32
+"""Whose sums the kernel for numbers makes together: ``OUTPUTS`` in ``csrc/sums.h``."""
 _BEYOND = 1 << 30
 """A threshold that columns without an output never reach."""
 
@@ -138,16 +140,24 @@ def pack_references(
 def pack_sums(
     layer: CrossbarLayer, constants: Constants, order: Sequence[int], columns: Columns, bits: int
 ) -> Array:
-    """Return cells as numbers: ``int16 | int32 [groups * G, rows + 1, columns]``."""
+    """Return cells as numbers: ``int16 | int32 [groups * G, padded / 32, rows + 1, S, 32]``.
+
+    What a few outputs need lies together: it stays in cache over all positions.
+    """
     mvm = layer.mvm
     tallest = max(len(rows) for rows in mvm.rows)
     dtype = np.int16 if bits == 16 else np.int32
-    shape = (mvm.groups, len(order), tallest + 1, columns.slices, columns.padded)
+    pieces = columns.padded // OUTPUTS_AT_ONCE
+    shape = (mvm.groups, len(order), pieces, tallest + 1, columns.slices, OUTPUTS_AT_ONCE)
     out = aligned(shape, dtype)
     for at, g in enumerate(order):
-        digits = cells(layer, constants, mvm.rows[g]).transpose(1, 2, 0, 3)
-        out[:, at, : len(mvm.rows[g]), :, : columns.outputs] = digits
-    return out.reshape(-1, tallest + 1, columns.count)
+        rows = mvm.rows[g]
+        grid = (mvm.groups, len(rows), columns.slices, columns.padded)
+        padded = np.zeros(grid, dtype)
+        padded[..., : columns.outputs] = cells(layer, constants, rows).transpose(1, 2, 0, 3)
+        cut = padded.reshape(*grid[:3], pieces, OUTPUTS_AT_ONCE)
+        out[:, at, :, : len(rows)] = cut.transpose(0, 3, 1, 2, 4)
+    return out.reshape(-1, *shape[2:])
 
 
 def sense_tables(

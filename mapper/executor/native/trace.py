@@ -18,15 +18,18 @@ def spike_counts(held: Held) -> Array:
     """Return how many elements are not zero: ``[T, B]``."""
     packed = held.as_packed()
     on = packed[0] if len(packed) == 1 else np.bitwise_or.reduce(packed, axis=0)
-    counts: Array = np.bitwise_count(on).sum(axis=(2, 3, 4), dtype=np.int64)
+    counts: Array = np.bitwise_count(on).reshape(*on.shape[:2], -1).sum(axis=2, dtype=np.int64)
     return counts
 
 
 def packed_spikes(held: Held) -> Array:
     """Return spikes as ``uint8 [T, B, H, W, ceil(C / 8)]``, channel 0 in the lowest bit."""
-    channels = layout(held.value.shape)[0]
-    octets = np.ascontiguousarray(held.as_packed()[0]).view(np.uint8)
-    return np.ascontiguousarray(octets[..., : -(-channels // 8)])
+    size = -(-layout(held.value.shape)[0] // 8)
+    packed = held.as_packed()[0]
+    if size in (1, 2, 4):  # the low bytes of one word, many at once
+        return packed.astype(f"<u{size}").view(np.uint8)
+    octets = np.ascontiguousarray(packed).view(np.uint8)
+    return np.ascontiguousarray(octets[..., :size])
 
 
 def driven_wordlines(mvm: CrossbarMvm, x: Held) -> tuple[Array, Array]:

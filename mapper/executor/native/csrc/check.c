@@ -158,10 +158,9 @@ int scratch_make(const Layer *l, Scratch *s) {
   s->placed = malloc((size_t)count * 4);
   s->counters = malloc((size_t)counters + 64);
   s->y = malloc((size_t)y + 64);
-  s->sums = malloc((size_t)(l->kind == BITS ? 0 : l->cols * 4) + 64);
   s->block = malloc((size_t)(l->Npad + 32) * 4 + 64);
   s->fired = malloc((size_t)l->N + 64);
-  if (s->image && s->start && s->entries && s->pool && s->posbase && s->placed && s->counters && s->y && s->sums && s->block &&
+  if (s->image && s->start && s->entries && s->pool && s->posbase && s->placed && s->counters && s->y && s->block &&
       s->fired)
     return 1;
   scratch_free(s);
@@ -170,7 +169,7 @@ int scratch_make(const Layer *l, Scratch *s) {
 
 void scratch_free(Scratch *s) {
   free(s->image); free(s->entries); free(s->pool); free(s->posbase); free(s->counters);
-  free(s->y); free(s->sums); free(s->block); free(s->fired);
+  free(s->y); free(s->block); free(s->fired);
   free(s->start); free(s->placed);
   memset(s, 0, sizeof *s);
 }

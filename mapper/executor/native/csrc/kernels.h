@@ -29,6 +29,11 @@
 #include "bits.h"
 #endif
 
+#define LANES32 (VECTOR / 4)
+typedef int32_t lanes32 __attribute__((vector_size(VECTOR)));
+typedef float float32 __attribute__((vector_size(VECTOR)));
+static AI lanes32 NAME(load32)(const int32_t *p) { lanes32 v; memcpy(&v, p, sizeof v); return v; }
+
 #define NUM int16_t
 #include "sums.h"
 #define NUM int32_t

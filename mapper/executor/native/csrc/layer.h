@@ -59,7 +59,7 @@ typedef struct {
   /* BITS: weights [block][colblk][1 | 2][rows + 1][width], refs [block][colblk][L][NP + 2..][width] */
   int64_t width, colblks, L, NP, refplanes, mode, rise, wide, depth;
   const uint8_t *refs;
-  /* SUMS: weights [block][rows + 1][cols], tables by readout */
+  /* SUMS: weights [block][Npad / 32][rows + 1][S][32], tables by readout */
   int64_t readout, half_full, offset, top, lowest;
   const int32_t *tables;         /* SENSE: [block][L][cols]; ADC: [block][3][cols] */
   const int32_t *rises;          /* [L] */
@@ -74,7 +74,7 @@ typedef struct { uint32_t start, n; } Entry;
 /* Working memory of one thread. */
 typedef struct {
   uint8_t *image; Entry *entries; uint16_t *pool; int32_t *posbase, *placed;
-  uint8_t *counters; int32_t *y; int16_t *start; uint8_t *sums; int32_t *block; uint8_t *fired;
+  uint8_t *counters; int32_t *y; int16_t *start; int32_t *block; uint8_t *fired;
   int64_t band_rows, row_bytes;
 } Scratch;
 
