@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 from math import gcd
 
@@ -183,10 +184,13 @@ def _merged(segments: list[Segment], channels: int) -> list[Segment]:
     return merged
 
 
+@lru_cache(maxsize=256)
 def padded_to_input(window: Window, axis: int, size: int, positions: int) -> Array:
     """Return the input row (or column) at each padded and stuffed one that is seen, or -1."""
     reach = (window.kernel[axis] - 1) * window.dilation[axis] + 1
     padded = np.arange((positions - 1) * window.stride[axis] + reach)
     inside, between = np.divmod(padded - window.padding[axis], window.stuffing[axis])
     real = (between == 0) & (inside >= 0) & (inside < size)
-    return np.where(real, inside, -1).astype(np.int32)
+    found = np.where(real, inside, -1).astype(np.int32)
+    found.flags.writeable = False  # every caller gets the same array
+    return found

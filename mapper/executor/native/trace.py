@@ -1,5 +1,7 @@
 """What was active: spikes and driven wordlines, counted from packed values."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from mapper.executor.native import core
@@ -27,7 +29,8 @@ def packed_spikes(held: Held) -> Array:
     size = -(-layout(held.value.shape)[0] // 8)
     packed = held.as_packed()[0]
     if size in (1, 2, 4):  # the low bytes of one word, many at once
-        return packed.astype(f"<u{size}").view(np.uint8)
+        low: Array = packed.astype(f"<u{size}").view(np.uint8)
+        return low
     octets = np.ascontiguousarray(packed).view(np.uint8)
     return np.ascontiguousarray(octets[..., :size])
 
@@ -67,6 +70,7 @@ def _counted_one_by_one(mvm: CrossbarMvm, x: Held) -> tuple[Array, Array]:
     return driven.sum(axis=(2, 3)), driven.sum(axis=(0, 1))
 
 
+@lru_cache(maxsize=256)
 def _classes(window: Window, axis: int, size: int, positions: int) -> tuple[Array, Array]:
     """Sort rows (columns) by which kernel elements see them, and how often.
 

@@ -215,9 +215,10 @@ static PyObject *run_neurons(PyObject *self, PyObject *args) {
   Py_RETURN_NONE;
 }
 
-/* Add the bits of a run of pixels, word by word, to counts[64]. */
-static void count_bits(const uint64_t *x, int64_t count, int64_t step, int32_t *counts) {
-  uint64_t planes[32] = {0};
+enum { COUNT_PLANES = 32, MOST_COUNTERS = 1 << 20 };
+
+/* Add the bits of a run of pixels to vertical counters: plane p holds bit p of 64 counts. */
+static void count_bits(const uint64_t *x, int64_t count, int64_t step, uint64_t *planes) {
   int64_t k = 0;
   for (; k + 3 <= count; k += 3) {
     uint64_t a = x[k * step], b = x[(k + 1) * step], c = x[(k + 2) * step], t = a ^ b;
@@ -233,9 +234,34 @@ static void count_bits(const uint64_t *x, int64_t count, int64_t step, int32_t *
     uint64_t carry = x[k * step];
     for (int p = 0; carry; p++) { uint64_t old = planes[p]; planes[p] = old ^ carry; carry &= old; }
   }
-  for (int p = 0; p < 32; p++)
+}
+
+/* Add counters to numbers and clear them. */
+static void take_counts(uint64_t *planes, int32_t *counts) {
+  for (int p = 0; p < COUNT_PLANES; p++) {
     if (planes[p])
       for (int i = 0; i < 64; i++) counts[i] += (int32_t)((planes[p] >> i & 1) << p);
+    planes[p] = 0;
+  }
+}
+
+/* Count one image. With counters for every region they are read once, otherwise after each run. */
+static void count_image(const uint64_t *x, int64_t H, int64_t W, int64_t Cw, const uint8_t *row_class,
+                        const uint8_t *column_class, int64_t columns, int64_t regions,
+                        uint64_t *counters, int32_t *out) {
+  uint64_t own[COUNT_PLANES] = {0};
+  for (int64_t y = 0; y < H; y++)
+    for (int64_t at = 0, end; at < W; at = end) {
+      for (end = at + 1; end < W && column_class[end] == column_class[at]; end++) continue;
+      const int64_t to = (row_class[y] * columns + column_class[at]) * Cw;
+      for (int64_t w = 0; w < Cw; w++) {
+        uint64_t *planes = counters ? counters + (to + w) * COUNT_PLANES : own;
+        count_bits(x + (y * W + at) * Cw + w, end - at, Cw, planes);
+        if (!counters) take_counts(own, out + (to + w) * 64);
+      }
+    }
+  for (int64_t k = 0; counters && k < regions * Cw; k++)
+    take_counts(counters + k * COUNT_PLANES, out + k * 64);
 }
 
 /* count_regions(x, images, H, W, Cw, row_classes, column_classes, rows, columns, out):
@@ -248,6 +274,7 @@ static PyObject *count_regions(PyObject *self, PyObject *args) {
   const uint64_t *x;
   const uint8_t *row_class, *column_class;
   int32_t *out;
+  uint64_t *counters = NULL;
   int good = 0;
   (void)self;
   if (!PyArg_ParseTuple(args, "O!LLLLLL", &PyDict_Type, &arrays, &images, &H, &W, &Cw, &rows, &columns))
@@ -265,18 +292,16 @@ static PyObject *count_regions(PyObject *self, PyObject *args) {
   if (!array(arrays, "out", counts, 4, 1, &views, (void **)&out)) goto done;
   for (long long k = 0; k < H; k++) if (row_class[k] >= rows) { refuse("rows"); goto done; }
   for (long long k = 0; k < W; k++) if (column_class[k] >= columns) { refuse("columns"); goto done; }
+  if (rows * columns * Cw <= MOST_COUNTERS / COUNT_PLANES)
+    counters = calloc((size_t)(rows * columns * Cw), COUNT_PLANES * sizeof(uint64_t));
   Py_BEGIN_ALLOW_THREADS
   for (int64_t n = 0; n < images; n++)
-    for (int64_t y = 0; y < H; y++)
-      for (int64_t at = 0, end; at < W; at = end) {
-        for (end = at + 1; end < W && column_class[end] == column_class[at]; end++) continue;
-        int32_t *to = out + ((n * rows + row_class[y]) * columns + column_class[at]) * Cw * 64;
-        for (int64_t w = 0; w < Cw; w++)
-          count_bits(x + ((n * H + y) * W + at) * Cw + w, end - at, Cw, to + w * 64);
-      }
+    count_image(x + n * H * W * Cw, H, W, Cw, row_class, column_class, columns, rows * columns, counters,
+                out + n * rows * columns * Cw * 64);
   Py_END_ALLOW_THREADS
   good = 1;
 done:
+  free(counters);
   release(&views);
   if (!good) return NULL;
   Py_RETURN_NONE;
