@@ -20,6 +20,8 @@ FLOAT_WHOLE = 1 << 24
 """Below it a quotient of single-precision floats has the right whole part."""
 MOST_COUNTS = 7
 """Thresholds of a readout that the bit-sliced kernel counts at once."""
+MOST_SUM = 1022
+"""Of the bit-sliced kernel: a reference one above it takes ten bits."""
 MOST_BYTES = 1 << 30
 """Of packed weights of one layer: more stays on NumPy."""
 
@@ -61,12 +63,15 @@ def arithmetic(layer: CrossbarLayer, constants: Constants) -> Arithmetic:
 
 
 def _is_bit_sliced(layer: CrossbarLayer, tallest: int) -> bool:
-    """Say whether cells are single bits whose counts meet evenly spaced levels."""
+    """Say whether counts of cells' bits meet evenly spaced levels."""
     read, encoding = layer.read, layer.mvm.encoding
     if not isinstance(read, SenseAmpRead) or encoding is None or layer.add.offset:
         return False
-    half_of_more = layer.half_active and read.cell_bits != 1
-    if encoding.digit_max != 1 or half_of_more or tallest > 1022:
+    if layer.half_active and (read.cell_bits != 1 or encoding.digit_max != 1):
+        return False
+    if encoding.kind == "differential" and encoding.digit_max != 1:
+        return False
+    if tallest * encoding.digit_max > MOST_SUM:
         return False
     return len(set(rises(read))) == 1 and len(read.levels) - 1 <= MOST_COUNTS
 

@@ -16,7 +16,9 @@ from mapper.executor.native.pack import (
     Columns,
     adc_tables,
     column_width,
+    greatest_sum,
     level_rises,
+    outputs_at_once,
     pack_bits,
     pack_references,
     pack_sums,
@@ -30,7 +32,8 @@ from mapper.ir.readout import AdcRead, SenseAmpRead
 
 _BAND_BYTES = 96 << 10
 """Of the membranes of a band: they stay in cache through all time steps."""
-_PLAIN, _DIFFERENTIAL, _HALF_ACTIVE = range(3)
+_PLAIN, _DIFFERENTIAL, _HALF_ACTIVE, _DIGITS = range(4)
+_SIGNED = (_DIFFERENTIAL, _HALF_ACTIVE)
 _BITS, _SUMS16, _SUMS32 = range(3)
 
 
@@ -221,14 +224,18 @@ def _bits(
         width //= 2
     signed = mvm.encoding is not None and mvm.encoding.kind == "differential"
     mode = _HALF_ACTIVE if layer.half_active else _DIFFERENTIAL if signed else _PLAIN
-    planes = 7 if tallest <= 126 else 10
+    planes = 7 if greatest_sum(layer) <= 126 else 10
     weights = pack_bits(layer, constants, order, columns, width)
+    if mode == _PLAIN and weights.shape[2] > 1:
+        mode = _DIGITS
     most = len(read.levels) - 1
     fields = {
         "kind": _BITS,
+        "at_once": 0,
         "cols": 0,
         "width": width,
         "colblks": weights.shape[1],
+        "sets": weights.shape[2],
         "L": most,
         "NP": planes,
         "mode": mode,
@@ -242,7 +249,7 @@ def _bits(
     }
     arrays = {
         "weights": weights,
-        "refs": pack_references(layer, constants, order, columns, width, planes, mode != _PLAIN),
+        "refs": pack_references(layer, constants, order, columns, width, planes, mode in _SIGNED),
     }
     return fields, arrays
 
@@ -257,11 +264,15 @@ def _sums(
     """Return fields and arrays of the kernel that adds cells as numbers."""
     read = layer.read
     sense = isinstance(read, SenseAmpRead)
+    tallest = max(len(rows) for rows in layer.mvm.rows)
+    at_once = outputs_at_once(columns, tallest, how.sums)
     fields = {
+        "at_once": at_once,
         "kind": _SUMS16 if how.sums == 16 else _SUMS32,
         "cols": columns.count,
         "width": 0,
         "colblks": 0,
+        "sets": 0,
         "L": 1,
         "NP": 0,
         "mode": 0,
@@ -274,7 +285,7 @@ def _sums(
         "lowest": 0,
     }
     arrays: dict[str, Any] = {
-        "weights": pack_sums(layer, constants, order, columns, how.sums),
+        "weights": pack_sums(layer, constants, order, columns, how.sums, at_once),
     }
     if isinstance(read, AdcRead):
         fields["top"] = (1 << read.bits) - 1

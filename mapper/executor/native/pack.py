@@ -10,8 +10,8 @@ from mapper.executor.native.bounds import held_bytes, rises
 from mapper.ir.core import INT64, Array, Const, Constants, Span, param
 from mapper.ir.readout import AdcRead, SenseAmpRead
 
-OUTPUTS_AT_ONCE = 32
-"""Whose sums the kernel for numbers makes together: ``OUTPUTS`` in ``csrc/sums.h``."""
+_CACHED = 72 << 10
+"""Bytes of a row block's cells that stay in the nearest caches over all positions."""
 _BEYOND = 1 << 30
 """A threshold that columns without an output never reach."""
 
@@ -69,26 +69,27 @@ def pack_bits(
     columns: Columns,
     width: int,
 ) -> Array:
-    """Return cells of one bit: ``uint8 [groups * G, colblks, 1 | 2, rows + 1, width]``.
+    """Return bits of cells: ``uint8 [groups * G, colblks, sets, rows + 1, width]``.
 
-    ``order`` is that of the row blocks. Differential cells take a second set for negative digits.
+    ``order`` is that of the row blocks. Differential cells take a set for positive and one for
+    negative digits, others a set for each bit of a digit.
     """
     mvm = layer.mvm
+    assert mvm.encoding is not None
     tallest = max(len(rows) for rows in mvm.rows)
-    signed = mvm.encoding is not None and mvm.encoding.kind == "differential"
+    signed = mvm.encoding.kind == "differential"
+    sets = 2 if signed else mvm.encoding.digit_max.bit_length()
     colblks = -(-columns.count // (8 * width))
-    out = aligned(
-        (mvm.groups, len(order), colblks, 1 + signed, tallest + 1, width),
-        np.uint8,
-    )
+    out = aligned((mvm.groups, len(order), colblks, sets, tallest + 1, width), np.uint8)
     for at, g in enumerate(order):
         rows = mvm.rows[g]
         digits = cells(layer, constants, rows)
-        for sign in range(1 + signed):
+        for k in range(sets):
             on = np.zeros((mvm.groups, len(rows), columns.slices, columns.padded), np.uint8)
-            on[..., : columns.outputs] = (digits == (1, -1)[sign]).transpose(1, 2, 0, 3)
+            found = digits == (1, -1)[k] if signed else (digits >> k) & 1
+            on[..., : columns.outputs] = found.transpose(1, 2, 0, 3)
             packed = _in_vectors(on.reshape(mvm.groups, len(rows), -1), width)
-            out[:, at, :, sign, : len(rows)] = packed.swapaxes(1, 2)
+            out[:, at, :, k, : len(rows)] = packed.swapaxes(1, 2)
     return out.reshape(-1, *out.shape[2:])
 
 
@@ -102,6 +103,12 @@ def threshold_table(layer: CrossbarLayer, constants: Constants, columns: Columns
     out = np.full((*full.shape[:4], columns.padded), _BEYOND, np.int64)
     out[..., : columns.outputs] = full
     return out
+
+
+def greatest_sum(layer: CrossbarLayer) -> int:
+    """Return the greatest partial sum of a layer whose weights are written on cells."""
+    assert layer.mvm.encoding is not None
+    return max(len(rows) for rows in layer.mvm.rows) * layer.mvm.encoding.digit_max
 
 
 def pack_references(
@@ -118,10 +125,10 @@ def pack_references(
     Behind the planes follow, unsigned: the OR of planes from 4, the OR from 7; signed: the sign
     plane and nothing. Last: which references no driven wordline reaches.
     """
-    tallest = max(len(rows) for rows in layer.mvm.rows)
+    greatest = greatest_sum(layer)
     table = threshold_table(layer, constants, columns)[:, :, list(order)]
-    # Sums are within -rows .. rows (0 .. rows), so a threshold outside may be moved next to them.
-    table = np.clip(table, -tallest if signed else 0, tallest + 1)
+    # No sum is farther from 0, so a threshold that is may be moved next to them.
+    table = np.clip(table, -greatest if signed else 0, greatest + 1)
     table = table.reshape(*table.shape[:3], -1)
     parts: list[Array] = [(table >> plane) & 1 for plane in range(planes)]
     if signed:
@@ -137,25 +144,40 @@ def pack_references(
     return out.reshape(-1, *out.shape[2:])
 
 
+def outputs_at_once(columns: Columns, rows: int, bits: int) -> int:
+    """Return for how many outputs the kernel for numbers makes sums together."""
+    best = 32
+    for some in range(32, columns.padded + 1, 32):
+        held = (rows + 1) * columns.slices * some * bits // 8
+        if columns.padded % some == 0 and columns.slices * some <= 1024 and held <= _CACHED:
+            best = some
+    return best
+
+
 def pack_sums(
-    layer: CrossbarLayer, constants: Constants, order: Sequence[int], columns: Columns, bits: int
+    layer: CrossbarLayer,
+    constants: Constants,
+    order: Sequence[int],
+    columns: Columns,
+    bits: int,
+    at_once: int,
 ) -> Array:
-    """Return cells as numbers: ``int16 | int32 [groups * G, padded / 32, rows + 1, S, 32]``.
+    """Return cells as numbers, ``[groups * G, padded / at_once, rows + 1, S, at_once]``.
 
     What a few outputs need lies together: it stays in cache over all positions.
     """
     mvm = layer.mvm
     tallest = max(len(rows) for rows in mvm.rows)
     dtype = np.int16 if bits == 16 else np.int32
-    pieces = columns.padded // OUTPUTS_AT_ONCE
-    shape = (mvm.groups, len(order), pieces, tallest + 1, columns.slices, OUTPUTS_AT_ONCE)
+    pieces = columns.padded // at_once
+    shape = (mvm.groups, len(order), pieces, tallest + 1, columns.slices, at_once)
     out = aligned(shape, dtype)
     for at, g in enumerate(order):
         rows = mvm.rows[g]
         grid = (mvm.groups, len(rows), columns.slices, columns.padded)
         padded = np.zeros(grid, dtype)
         padded[..., : columns.outputs] = cells(layer, constants, rows).transpose(1, 2, 0, 3)
-        cut = padded.reshape(*grid[:3], pieces, OUTPUTS_AT_ONCE)
+        cut = padded.reshape(*grid[:3], pieces, at_once)
         out[:, at, :, : len(rows)] = cut.transpose(0, 3, 1, 2, 4)
     return out.reshape(-1, *shape[2:])
 

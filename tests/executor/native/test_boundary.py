@@ -7,7 +7,7 @@ from mapper.executor.native import NativeExecutor, unavailable
 from mapper.executor.native.core import run_layer
 from mapper.executor.native.steps import LayerStep
 from mapper.ir.windows import Window
-from tests.builders import Builder, encoding, random_weights, sense_amp
+from tests.builders import Builder, adc, random_weights, sense_amp
 
 pytestmark = pytest.mark.skipif(bool(unavailable()), reason=unavailable())
 
@@ -92,7 +92,7 @@ def test_jobs_that_are_not_there_are_refused():
 
 
 def test_cells_as_numbers_are_checked_too():
-    fields, arrays = described(encoding=encoding("twos-complement", cell_bits=2))
+    fields, arrays = described(read=adc("sar", 3, 1))
     run_layer(0, fields, arrays, 0, 1)
     with pytest.raises(ValueError, match="weights"):
         run_layer(0, fields, arrays | {"weights": arrays["weights"][:-1].copy()}, 0, 1)

@@ -86,6 +86,18 @@ def test_groups_and_tall_blocks_and_scales(level):
     agrees(layer(128, 24, 1000), inputs, level)
 
 
+@every_variant
+@pytest.mark.parametrize("cell_bits", [2, 4])
+@pytest.mark.parametrize("kind", ["twos-complement", "offset-binary", "differential"])
+@pytest.mark.parametrize("rows", [8, 64, 200])
+def test_cells_of_more_bits(level, cell_bits, kind, rows):
+    written = encoding(kind, 7, cell_bits)
+    for read in (sense_amp(20, (0, 1)), ternary(5, 90), adc("flash", 4, 3, 7)):
+        for density in (0.1, 0.9):
+            graph = layer(64, 20, rows, read=read, encoding=written)
+            agrees(graph, {"x": random_spikes(2, 1, 64, 5, 7, density=density)}, level)
+
+
 @pytest.mark.parametrize("threads", [1, 2, 3, 5])
 def test_any_number_of_threads_gives_the_same_bits(threads):
     graph = dvs_net()

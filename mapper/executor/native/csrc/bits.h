@@ -144,12 +144,50 @@ static AI void FN(sense_signed)(const Layer *l, const uint16_t *ix, int n, const
 #undef SIGNED
 }
 
+/* Cells of two to four bits: sets are counted one by one and added as the bits of a digit count. */
+static AI void FN(sense_digits)(const Layer *l, const uint16_t *ix, int n, const uint8_t *w,
+                                const uint8_t *r, V *q) {
+  const int NP = (int)l->NP, sets = (int)l->sets;
+  const int64_t step = l->refplanes * VB, set = (l->rows + 1) * VB;
+  V c[14], e[10];
+  if (n == 0) {
+    for (int k = 0; k < l->L; k++, r += step) q[k] = REF(NP + 2);
+    return;
+  }
+  int total = 0;
+#define DIGIT_SUM(P)                                                         \
+  do {                                                                       \
+    FN(count)(ix, n, w, c, P);                                               \
+    c[P] = (V){0};                                                           \
+    for (int k = 1; k < sets; k++) {                                         \
+      V carry = {0};                                                         \
+      FN(count)(ix, n, w + k * set, e, P);                                   \
+      for (int p = 0; p < P; p++) {                                          \
+        V a = c[p + k];                                                      \
+        c[p + k] = XOR3(a, e[p], carry);                                     \
+        carry = MAJ(a, e[p], carry);                                         \
+      }                                                                      \
+      c[P + k] = carry;                                                      \
+    }                                                                        \
+    total = P + sets;                                                        \
+  } while (0)
+  if (n <= 8) DIGIT_SUM(4);
+  else if (n < 128) DIGIT_SUM(7);
+  else DIGIT_SUM(10);
+#undef DIGIT_SUM
+  for (int k = 0; k < l->L; k++, r += step) {
+    V o = ~c[0] & REF(0);
+    for (int p = 1; p < NP; p++) o = p < total ? BORROW(o, c[p], REF(p)) : o | REF(p);
+    q[k] = ~o;
+  }
+}
+
 /* Count reached references of some row blocks at some positions, one column block.
  * At most 7 counts, into planes of `out` beside each other: `first` says that out holds nothing.
  */
 static AI void FN(tile_of)(const Layer *l, const Scratch *s, int64_t b0, int64_t b1, int64_t cb,
                            int64_t p0, int64_t p1, int first, const int NP, const int plain) {
-  const int64_t sets = l->mode == DIFFERENTIAL ? 2 : 1;
+  const int64_t sets = l->sets;
   const int64_t wstep = l->colblks * sets * (l->rows + 1) * VB;
   const int64_t rstep = l->colblks * l->L * l->refplanes * VB;
   const uint8_t *w0 = l->weights + b0 * wstep + cb * sets * (l->rows + 1) * VB;
@@ -194,7 +232,8 @@ static AI void FN(tile_of)(const Layer *l, const Scratch *s, int64_t b0, int64_t
             ADD1(FN(sense)(pool + e.start, (int)e.n, w, r + k * l->refplanes * VB, NP));
         } else {
           V q[8];
-          FN(sense_signed)(l, pool + e.start, (int)e.n, w, r, q);
+          if (l->mode == DIGITS) FN(sense_digits)(l, pool + e.start, (int)e.n, w, r, q);
+          else FN(sense_signed)(l, pool + e.start, (int)e.n, w, r, q);
           for (int k = 0; k < l->L; k++) ADD1(q[k]);
         }
       }

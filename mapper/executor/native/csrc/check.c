@@ -46,11 +46,14 @@ const char *check_sizes(const Layer *l) {
   if (l->kind == BITS) {
     NEED(l->width == 16 || l->width == 32 || l->width == 64);
     NEED(between(l->colblks, 1, most) && l->colblks * l->width * 8 >= l->S * l->Npad);
-    NEED(l->L <= 7 && between(l->mode, PLAIN, HALF_ACTIVE) && between(l->depth, 1, 16));
+    NEED(l->L <= 7 && between(l->mode, PLAIN, DIGITS) && between(l->depth, 1, 16));
     NEED(l->NP == 7 || l->NP == 10);
+    NEED(l->mode == DIFFERENTIAL ? l->sets == 2 : l->mode == DIGITS ? between(l->sets, 2, 4) : l->sets == 1);
     NEED(l->rows <= (l->NP == 7 ? 126 : 1022) && l->rows * l->width <= 65535);
   } else {
     NEED(l->wide && l->Npad % 32 == 0 && l->cols == l->S * l->Npad);
+    NEED(between(l->at_once, 32, 2048) && l->at_once % 32 == 0 && l->Npad % l->at_once == 0);
+    NEED(l->S * l->at_once <= 2048);
     NEED(between(l->readout, SENSE, ADC) && between(l->top, 1, most));
   }
   return NULL;

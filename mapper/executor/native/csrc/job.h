@@ -27,8 +27,7 @@ static void NAME(count_blocks)(const Layer *l, const Scratch *s, int64_t b0, int
 /* Count one cluster's reached references, as many row blocks at once as stay in cache. */
 static void NAME(count_clusters)(const Layer *l, Scratch *s, const Cluster *c, int64_t p0,
                                  int64_t p1) {
-  const int64_t sets = l->mode == DIFFERENTIAL ? 2 : 1;
-  int64_t some = AHEAD / (sets * (l->rows + 1) * l->width);
+  int64_t some = AHEAD / (l->sets * (l->rows + 1) * l->width);
   some = some < 2 ? 2 : some;
   some = some > 7 / l->L ? 7 / l->L : some;
   for (int64_t cb = 0; cb < l->colblks; cb++)

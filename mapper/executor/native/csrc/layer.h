@@ -11,7 +11,7 @@
 #include <string.h>
 
 enum { BITS = 0, SUMS16 = 1, SUMS32 = 2 };              /* how partial sums are made */
-enum { PLAIN = 0, DIFFERENTIAL = 1, HALF_ACTIVE = 2 };  /* what a reference is compared with */
+enum { PLAIN = 0, DIFFERENTIAL = 1, HALF_ACTIVE = 2, DIGITS = 3 };  /* what a reference is compared with */
 enum { SENSE = 0, ADC = 1 };
 enum { NO_LEAK = 0, SHIFT_LEAK = 1, FACTOR_LEAK = 2 };
 enum { NO_RESET = 0, SUBTRACT = 1, TO_VALUE = 2 };
@@ -56,11 +56,12 @@ typedef struct {
   const int32_t *start;          /* [N]: y before any row block */
   int64_t shift;
   const uint8_t *weights;
-  /* BITS: weights [block][colblk][1 | 2][rows + 1][width], refs [block][colblk][L][NP + 2..][width] */
-  int64_t width, colblks, L, NP, refplanes, mode, rise, wide, depth;
+  /* BITS: weights [block][colblk][sets][rows + 1][width], a set for each bit of a digit or for
+   * each of a differential pair; refs [block][colblk][L][NP + 2..][width] */
+  int64_t width, colblks, sets, L, NP, refplanes, mode, rise, wide, depth;
   const uint8_t *refs;
-  /* SUMS: weights [block][Npad / 32][rows + 1][S][32], tables by readout */
-  int64_t readout, half_full, offset, top, lowest;
+  /* SUMS: weights [block][Npad / at_once][rows + 1][S][at_once] */
+  int64_t readout, at_once, half_full, offset, top, lowest;
   const int32_t *tables;         /* SENSE: [block][L][cols]; ADC: [block][3][cols] */
   const int32_t *rises;          /* [L] */
   int64_t tile_rows, jobs, bands;

@@ -4,7 +4,8 @@
 #define FN(name) FN2(name, NUM, VARIANT)
 
 #define LANES (VECTOR / (int)sizeof(NUM))
-#define OUTPUTS 32
+#define OUTPUTS ((int)l->at_once)
+#define MOST 2048 /* of OUTPUTS x S, see check.c */
 typedef NUM FN(vec) __attribute__((vector_size(VECTOR)));
 typedef NUM FN(part) __attribute__((vector_size(LANES32 * sizeof(NUM))));
 
@@ -44,11 +45,12 @@ static AI void FN(sense_sums)(const Layer *l, const NUM *p, uint32_t n, const in
                               int32_t *out) {
   const int32_t half = (int32_t)(l->half_full * (int64_t)n);
   const int64_t L = l->L, S = l->S, cols = l->cols, Npad = l->Npad;
+  const int outputs = OUTPUTS;
   const int doubled = l->half_full != 0;
-  for (int c = 0; c < OUTPUTS; c += LANES32) {
+  for (int c = 0; c < outputs; c += LANES32) {
     lanes32 found = (lanes32){0} + (int32_t)l->lowest;
     for (int64_t s = 0; s < S; s++) {
-      lanes32 sums = FN(load_sums)(p + s * OUTPUTS + c);
+      lanes32 sums = FN(load_sums)(p + s * outputs + c);
       if (doubled) sums = 2 * sums - half;
       const int32_t *t = tables + s * Npad + c;
       for (int64_t k = 0; k < L; k++, t += cols)
@@ -66,14 +68,15 @@ static AI void FN(convert_sums)(const Layer *l, const NUM *p, const int32_t *tab
                                 const float *inverse, int32_t *out) {
   const lanes32 top = (lanes32){0} + (int32_t)l->top;
   const int64_t S = l->S, cols = l->cols, Npad = l->Npad;
-  for (int c = 0; c < OUTPUTS; c += LANES32) {
+  const int outputs = OUTPUTS;
+  for (int c = 0; c < outputs; c += LANES32) {
     lanes32 found = {0};
     for (int64_t s = 0; s < S; s++) {
       const int32_t *table = tables + s * Npad + c;
       const lanes32 first = NAME(load32)(table), step = NAME(load32)(table + cols);
-      const lanes32 over = FN(load_sums)(p + s * OUTPUTS + c) - first;
+      const lanes32 over = FN(load_sums)(p + s * outputs + c) - first;
       float32 by;
-      memcpy(&by, inverse + s * OUTPUTS + c, sizeof by);
+      memcpy(&by, inverse + s * outputs + c, sizeof by);
       lanes32 code = __builtin_convertvector(__builtin_convertvector(over, float32) * by, lanes32);
       const lanes32 left = over - code * step;
       code += 1 + (left < 0) - (left >= step); /* a comparison is -1 where it holds */
@@ -98,13 +101,14 @@ static void FN(sums_of)(const Layer *l, const Scratch *s, const Cluster *k, int6
   const int32_t *tables = l->tables + b * tables_of + c;
   const int32_t count = (int32_t)(l->Ng - c < OUTPUTS ? l->Ng - c : OUTPUTS);
   const int64_t pitch = l->N + 32, offset = l->offset;
-  int32_t found[OUTPUTS];
-  NUM sums[32 * OUTPUTS];
-  float inverse[32 * OUTPUTS];
+  const int outputs = OUTPUTS;
+  int32_t found[MOST];
+  NUM sums[MOST];
+  float inverse[MOST];
   if (l->readout == ADC)
     for (int64_t i = 0; i < l->S; i++)
-      for (int j = 0; j < OUTPUTS; j++)
-        inverse[i * OUTPUTS + j] = 1.0f / (float)tables[l->cols + i * l->Npad + j];
+      for (int j = 0; j < outputs; j++)
+        inverse[i * outputs + j] = 1.0f / (float)tables[l->cols + i * l->Npad + j];
   for (int64_t p = p0; p < p1; p++) {
     const Entry e = at[s->posbase[p]];
     FN(some_sums)(s->pool + e.start, e.n, w, row, sums);
@@ -112,11 +116,11 @@ static void FN(sums_of)(const Layer *l, const Scratch *s, const Cluster *k, int6
     else FN(convert_sums)(l, sums, tables, inverse, found);
     int32_t *y = s->y + (p - p0) * pitch + k->y + c;
     const int32_t more = (int32_t)(offset * (int64_t)e.n);
-    if (count < OUTPUTS) {
+    if (count < outputs) {
       for (int32_t j = 0; j < count; j++) y[j] += plane * scale[c + j] * (found[j] + more);
       continue;
     }
-    for (int j = 0; j < OUTPUTS; j += LANES32) {
+    for (int j = 0; j < outputs; j += LANES32) {
       const lanes32 m = plane * NAME(load32)(scale + c + j);
       const lanes32 sum = NAME(load32)(y + j) + m * (NAME(load32)(found + j) + more);
       memcpy(y + j, &sum, sizeof sum);
@@ -133,6 +137,7 @@ static void FN(sums_tile)(const Layer *l, const Scratch *s, const Cluster *k, co
 
 #undef LANES
 #undef OUTPUTS
+#undef MOST
 #undef FN
 #undef FN2
 #undef FN3
