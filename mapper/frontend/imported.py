@@ -1,14 +1,14 @@
 """The way in: a model file becomes a checked graph, with what the file knew beyond it."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
 from typing import Any
 
 from onnx import ModelProto
 
-from mapper.canonical import from_model
+from mapper.canonical import from_model, from_trained
 from mapper.diagnostics import MappingError, refuse
 from mapper.executor.lowered import Interface
 from mapper.frontend.build import build_graph
@@ -70,6 +70,9 @@ class Imported:
     notes: tuple[str, ...] = ()
     unreturned: Mapping[str, str] = field(default_factory=dict)
     """States that the file returns and the network does not: output by name of the state."""
+    trained_for: str = ""
+    """The target that the network was trained on, where it was: then it holds integers, and layers
+    come with their crossbars and references."""
 
     @property
     def fed_back(self) -> dict[str, str]:
@@ -93,7 +96,19 @@ def import_model(path: Path | str) -> Imported:
     canonical = from_model(stored)
     if canonical is not None:
         return _as_written(stored, path, *canonical)
+    trained = from_trained(stored)
+    if trained is not None:
+        return _as_trained(stored, path, *trained)
     return _recognise(without_functions(stored, path), path)
+
+
+def _as_trained(
+    model: ModelProto, path: Path, graph: Graph, target: str, interface: Interface
+) -> Imported:
+    """Return a network that was trained on hardware: the integers, references and all."""
+    notes = [f"trained for target {target!r}: integers, with their crossbars and references"]
+    written = _as_written(model, path, graph, {"notes": notes}, interface)
+    return replace(written, trained_for=target)
 
 
 def _as_written(

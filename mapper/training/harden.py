@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, fx, nn
 
-from mapper.ir.core import FLOAT, Coding, Graph, param
+from mapper.ir.core import FLOAT, Coding, Graph, IntType, param
 from mapper.pipeline import make_passes, run_passes
 from mapper.training.geometry import Weighted
 from mapper.training.integer import IntegerNetwork
@@ -153,15 +153,35 @@ class HardwareModel(nn.Module):
         return _reals(hardware, codes)
 
     def graph(self, example: Tensor) -> Graph:
-        """Return the network as it is exported; of ``example[T, B, ...]`` the shape counts."""
-        return network_graph(self.network, example, input_bits=self.input_bits)
+        """Return the network as it is trained; of ``example[T, B, ...]`` the shape counts."""
+        codes = IntType(self.input_bits, signed=False)
+        return network_graph(self.network, example, input=codes)
 
-    def hardware(self, example: Tensor) -> Graph:
+    def hardware(self, example: Tensor, *, stop_after: str | None = None) -> Graph:
         """Return the network as the target runs it: what ``spikeloom compile`` makes."""
         bits = next(self.layers()).encoding.weight_bits
         steps = make_passes(self.target, weight_bits=bits)
-        lowered, _ = run_passes(self.graph(example), self.target, steps)
+        lowered, _ = run_passes(self.graph(example), self.target, steps, stop_after=stop_after)
         return lowered
+
+    def integers(self, example: Tensor) -> Graph:
+        """Return the network in integers, before it is placed on chips: what is exported.
+
+        A model that has seen no data yet is settled on ``example``.
+
+        Raises:
+            ValueError: A layer does not feel the target's own readout yet.
+        """
+        if not bool(self.settled):
+            self.raise_awareness(Awareness(), example)
+        short = [layer.awareness for layer in self.layers() if layer.awareness.reading != "target"]
+        if short:
+            raise ValueError(
+                f"{len(short)} layers feel {short[0].reading!r} sums and not yet the readout of "
+                f"{self.target.name!r}: train the stage 'target' or call raise_awareness"
+            )
+        return self.hardware(example, stop_after="lower-neurons")
+
 
 
 def _check_input(x: Tensor) -> None:

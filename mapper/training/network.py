@@ -39,27 +39,27 @@ from mapper.training.modules import Iand, shapes_of, traced
 from mapper.training.neurons import LIF
 
 
-def network_graph(model: nn.Module, example: Tensor, *, input_bits: int = 1) -> Graph:
+def network_graph(model: nn.Module, example: Tensor, *, input: Type = SPIKE) -> Graph:
     """Return one time step of a model as a graph; its input is ``x``, its output ``y``.
 
     Args:
         model: Layers, neurons, pooling, batch norm; sums and concatenations between them.
         example: ``[T, B, ...]``; only its shape is looked at.
-        input_bits: Width of the unsigned codes of the input; 1 for spikes.
+        input: What the input carries: spikes, unsigned codes, or real numbers.
 
     Raises:
         TypeError: A module or function that has no counterpart on the hardware.
     """
     network = traced(model)
     shapes = shapes_of(network, example[0, :1].float())
-    return _Writer(network, shapes, IntType(input_bits, signed=False)).run()
+    return _Writer(network, shapes, input).run()
 
 
 class _Writer:
     """The walk over one traced network: a value per node, ops in order."""
 
     def __init__(
-        self, network: fx.GraphModule, shapes: dict[str, tuple[int, ...]], input: IntType
+        self, network: fx.GraphModule, shapes: dict[str, tuple[int, ...]], input: Type
     ) -> None:
         self.network, self.shapes, self.input = network, shapes, input
         self.values: dict[str, Value] = {}
