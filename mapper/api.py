@@ -21,6 +21,7 @@ from mapper.verify import (
     reference_ring,
     run_executor,
     trace_executor,
+    trained_ring,
     verify_model,
     verify_recorded,
 )
@@ -195,10 +196,12 @@ def verify(
     progress("checking the folder")
     build = read_build(path)
     recorded = Recording.read(recording, build.hardware.inputs)
-    reference = None
+    reference = trained = None
     if model is not None:
         reference = reference_ring(model, build, recorded.inputs, progress)
-    return verify_recorded(build, recorded, reference, progress).as_dict()
+        codes = to_codes(build.hardware, recorded.inputs, recorded.where)
+        trained = trained_ring(model, build, codes)
+    return verify_recorded(build, recorded, reference, progress, trained).as_dict()
 
 
 def cost_build(folder: Path, activity: str | None, steps: int) -> tuple[dict[str, Any], str]:

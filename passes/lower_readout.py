@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from mapper.ir.core import INT64, Array, Const, Graph, IntType, Op, Value
-from mapper.ir.crossbar import CountActive, CrossbarMvm
+from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.infer import infer_types
 from mapper.ir.neurons import IntegerNeuron
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd

@@ -110,7 +110,10 @@ def _problems(op: CrossbarMvm, read: Read, macro: Macro) -> Iterator[str]:
 
 def _readout(read: Read) -> dict[str, object]:
     if isinstance(read, AdcRead):
-        return {"readout": read.kind, **({} if read.kind == "ideal" else {"readout bits": read.bits})}
+        return {
+            "readout": read.kind,
+            **({} if read.kind == "ideal" else {"readout bits": read.bits}),
+        }
     kind = "sense-amp" if len(read.levels) == 2 else "ternary"
     reference = "constant" if read.active is None else "half-active"
     return {"readout": kind, "reference": reference, "levels": read.levels}
@@ -121,8 +124,7 @@ def _neuron(op: IntegerNeuron, target: Target) -> str:
     held = op.membrane.type
     if isinstance(held, IntType) and held.bits != unit.membrane_bits:
         return (
-            f"trained with membranes of {held.bits} bits, "
-            f"'{target.name}' has {unit.membrane_bits}"
+            f"trained with membranes of {held.bits} bits, '{target.name}' has {unit.membrane_bits}"
         )
     decays: tuple[Decay, ...] = (op.decay, op.current_decay, op.input_decay)
     for decay in decays:

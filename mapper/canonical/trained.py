@@ -34,7 +34,7 @@ MAX_ELEMENTS = 1 << 28
 """Of one value of a file that is read; the function bodies hold tables of that size."""
 
 _IR_VERSION = 8  # the one that came with operator set 18
-_TOLD = (
+_ABOUT = (
     "A spiking network trained on in-memory-computing hardware, one time step, in integers: inputs"
     f" and states in, outputs and next states out. Start values: metadata '{INTERFACE}'. Functions"
     f" of the domain '{DOMAIN}' have bodies of standard operators."
@@ -85,9 +85,15 @@ def to_trained(graph: Graph, target: str) -> ModelProto:
         functions=functions,
         ir_version=_IR_VERSION,
         producer_name="spikeloom",
-        doc_string=_TOLD,
+        doc_string=_ABOUT,
     )
-    told = {"format": VERSION, "target": target, "constants": constants, "graph": to_json(graph)}
+    told: dict[str, Any] = {
+        "format": VERSION,
+        "target": target,
+        "constants": constants,
+        "values": tensors,
+    }
+    told["graph"] = to_json(graph)
     helper.set_model_props(
         model,
         {INTERFACE: json.dumps(asdict(interface)), TRAINED: json.dumps(told, sort_keys=True)},
@@ -99,9 +105,7 @@ def _kind(unit: Unit) -> str:
     return "Crossbars" if isinstance(unit, CrossbarLayer) else type(unit).__name__
 
 
-def _with_initials(
-    interface: Interface, graph: Graph, constants: Mapping[str, str]
-) -> Interface:
+def _with_initials(interface: Interface, graph: Graph, constants: Mapping[str, str]) -> Interface:
     """Say what each state starts as: a number, or the tensor that is stored with the model."""
     starts = [
         constants[s.initial.name] if isinstance(s.initial, Const) else s.initial
@@ -157,9 +161,7 @@ class _Call:
 
     @classmethod
     def of(cls, unit: Unit, numbers: Constants, name: str) -> "_Call":
-        parts = (
-            (unit.mvm, unit.read, unit.add) if isinstance(unit, CrossbarLayer) else (unit,)
-        )
+        parts = (unit.mvm, unit.read, unit.add) if isinstance(unit, CrossbarLayer) else (unit,)
         named = [item for part in parts for item in _held(part, "")]
         operands = set(unit.operands)
         values: dict[Value, str] = {}
@@ -214,6 +216,12 @@ def _held(item: Any, place: str) -> Iterator[tuple[str, Value | Const]]:
             yield from _held(getattr(item, spec.name), inner)
 
 
+def tensors_of(model: ModelProto) -> dict[str, str]:
+    """Return which tensor of a trained file carries which value of the network, by name."""
+    values: dict[str, str] = _told(model)["values"]
+    return values
+
+
 # --- reading -------------------------------------------------------------------------------
 
 
@@ -237,8 +245,15 @@ def from_trained(model: ModelProto) -> tuple[Graph, str, Interface] | None:
     return (graph, target, interface) if same else None
 
 
+def _told(model: ModelProto) -> dict[str, Any]:
+    held: dict[str, Any] = json.loads(
+        next(p.value for p in model.metadata_props if p.key == TRAINED)
+    )
+    return held
+
+
 def _read(model: ModelProto) -> tuple[Graph, str]:
-    told = json.loads(next(p.value for p in model.metadata_props if p.key == TRAINED))
+    told = _told(model)
     tensors = {t.name: t for t in model.graph.initializer}
     constants = {name: _array(tensors[tensor]) for name, tensor in told["constants"].items()}
     graph = from_json(told["graph"], constants, "model")
@@ -252,4 +267,3 @@ def _read(model: ModelProto) -> tuple[Graph, str]:
 def _array(tensor: TensorProto) -> Array:
     array = np.asarray(numpy_helper.to_array(tensor))
     return array.astype(np.int64) if array.dtype.kind in "iu" else array
-

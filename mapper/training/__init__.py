@@ -9,4 +9,13 @@ from mapper.training.layers import Awareness, Hardened
 from mapper.training.modules import Iand
 from mapper.training.neurons import LIF, over_time
 
-__all__ = ["LIF", "Awareness", "Hardened", "HardwareModel", "Iand", "export_onnx", "harden", "over_time"]
+__all__ = [
+    "LIF",
+    "Awareness",
+    "Hardened",
+    "HardwareModel",
+    "Iand",
+    "export_onnx",
+    "harden",
+    "over_time",
+]

@@ -183,7 +183,6 @@ class HardwareModel(nn.Module):
         return self.hardware(example, stop_after="lower-neurons")
 
 
-
 def _check_input(x: Tensor) -> None:
     if x.dim() < 3 or 0 in x.shape:
         raise ValueError(f"inputs are [T, B, ...], got a tensor of shape {tuple(x.shape)}")
