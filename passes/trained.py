@@ -130,4 +130,9 @@ def _neuron(op: IntegerNeuron, target: Target) -> str:
     for decay in decays:
         if decay.kind not in unit.leaks:
             return f"trained with leak '{decay.kind}', '{target.name}' has {', '.join(unit.leaks)}"
+        if decay.kind == "multiply" and decay.shift > unit.leak_bits:
+            return (
+                f"trained with a leak of {decay.shift} fraction bits, "
+                f"'{target.name}' has {unit.leak_bits}"
+            )
     return ""

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, fx, nn
 
-from mapper.ir.core import FLOAT, Coding, Graph, IntType, param
+from mapper.ir.core import Graph, IntType
 from mapper.pipeline import make_passes, run_passes
+from mapper.recordings import coding_tables
 from mapper.training.geometry import Weighted
 from mapper.training.integer import IntegerNetwork
 from mapper.training.layers import Awareness, Granularity, Hardened
@@ -194,13 +195,9 @@ class _Seen(Exception):  # noqa: N818 - no error: it ends a pass that has shown 
 
 def _reals(graph: Graph, codes: Tensor) -> Tensor:
     """Return what integer outputs stand for, in single precision."""
-    output = graph.outputs[0]
-    coding = graph.codings.get(output.name, Coding())
-    scale, offset = (
-        torch.from_numpy(np.asarray(param(graph.constants, number, FLOAT))).to(codes.device)
-        for number in (coding.scale, coding.offset)
-    )
-    return codes.to(torch.float32) * scale + offset
+    tables = coding_tables(graph, graph.outputs[0].name)
+    scale, offset = (torch.from_numpy(np.array(table)).to(codes.device) for table in tables)
+    return (codes * scale.double() + offset.double()).float()
 
 
 def _macro_for(target: Target, input_bits: int) -> Macro:

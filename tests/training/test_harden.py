@@ -8,9 +8,10 @@ import torch
 from torch import nn
 
 from mapper.executor import generate_executor, load_executor
-from mapper.ir.core import FLOAT, SPIKE, Coding, param
+from mapper.ir.core import SPIKE
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.evaluate import evaluate
+from mapper.recordings import to_reals
 from mapper.training import LIF, Awareness, Hardened, Iand, harden, over_time
 from mapper.training.gradients import quantised
 from mapper.training.harden import HardwareModel
@@ -42,12 +43,8 @@ def assert_same_as_compiled(model: HardwareModel, x: torch.Tensor) -> None:
     defined = evaluate(graph, codes)["y"]
     executed = load_executor(generate_executor(graph), graph.constants).run(codes)["y"]
     assert (executed == defined).all()
-    coding = graph.codings.get("y", Coding())
-    scale, offset = (
-        param(graph.constants, number, FLOAT).astype(np.float32)
-        for number in (coding.scale, coding.offset)
-    )
-    assert (found.numpy() == defined.astype(np.float32) * scale + offset).all()
+    reals = to_reals(graph, {"y": defined})["y"]
+    assert (found.numpy() == reals.astype(np.float32)).all()
     assert found.abs().sum() > 0
 
 
