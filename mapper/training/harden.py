@@ -2,7 +2,7 @@
 
 import copy
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import get_args
 
 import numpy as np
@@ -123,6 +123,11 @@ class HardwareModel(nn.Module):
             settle(layer, awareness, self._input_of(layer, x))
         self.settled.fill_(True)
 
+    def _settle(self, x: Tensor) -> None:
+        """Set references from the first data that comes, where nobody did."""
+        if not bool(self.settled):
+            self.raise_awareness(Awareness(), x)
+
     @torch.no_grad()
     def _input_of(self, layer: Hardened, x: Tensor) -> Tensor:
         seen: list[Tensor] = []
@@ -144,14 +149,26 @@ class HardwareModel(nn.Module):
         return seen[0]
 
     def forward(self, x: Tensor) -> Tensor:
-        if not bool(self.settled):
-            self.raise_awareness(Awareness(), x)
+        self._settle(x)
         if self.training:
             return over_time(self.network, x)
-        check_codes(x, self.input_bits, "the first")
-        hardware = self.hardware(x)
-        codes = IntegerNetwork(hardware, x.device).run(x.round())
-        return _reals(hardware, codes)
+        return self.compiled(x)(x)
+
+    def compiled(self, example: Tensor) -> Callable[[Tensor], Tensor]:
+        """Return what evaluation computes, compiled once: for many batches of one shape.
+
+        It has a copy of the numbers as they are now. Inputs are codes ``[T, B, ...]`` and are
+        refused (``ValueError``) where they are not.
+        """
+        self._settle(example)
+        hardware = self.hardware(example)
+        network = IntegerNetwork(hardware, example.device)
+
+        def run(x: Tensor) -> Tensor:
+            check_codes(x, self.input_bits, "the first")
+            return _reals(hardware, network.run(x))
+
+        return run
 
     def graph(self, example: Tensor) -> Graph:
         """Return the network as it is trained; of ``example[T, B, ...]`` the shape counts."""
@@ -173,8 +190,7 @@ class HardwareModel(nn.Module):
         Raises:
             ValueError: A layer does not feel the target's own readout yet.
         """
-        if not bool(self.settled):
-            self.raise_awareness(Awareness(), example)
+        self._settle(example)
         short = [layer.awareness for layer in self.layers() if layer.awareness.reading != "target"]
         if short:
             raise ValueError(

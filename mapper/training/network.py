@@ -263,11 +263,20 @@ class _Writer:
 
     def _constant(self, name: str, tensor: Tensor) -> Const:
         self.constants[name] = np.ascontiguousarray(tensor.detach().cpu().numpy())
+        self._check_finite(name, self.constants[name])
         return Const(name)
+
+    def _check_finite(self, name: str, array: Array) -> None:
+        if not np.isfinite(array).all():
+            layer, _, what = name.removeprefix("_").rpartition(".")
+            raise ValueError(
+                f"{what} of {layer!r} holds values that are no numbers: training diverged"
+            )
 
     def _number(self, name: str, tensor: Tensor) -> Scalar:
         """Return one number where all are the same, else a constant in single precision."""
         array = tensor.detach().cpu().numpy().astype(np.float32)
+        self._check_finite(name, array)
         if (array == array.flat[0]).all():
             return float(array.flat[0])
         self.constants[name] = array
