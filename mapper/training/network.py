@@ -79,7 +79,7 @@ class _Writer:
             elif node.op != "get_attr":
                 self.values[node.name] = self._write(node)
         graph = Graph(
-            name=self.network.__class__.__name__.lower(),
+            name=self.network.__class__.__name__,
             inputs=tuple(self.inputs),
             outputs=outputs,
             states=tuple(self.states),
@@ -238,22 +238,14 @@ class _Writer:
         return result
 
     def hardened(self, module: Hardened, x: Value, node: fx.Node) -> Value:
-        """Write the crossbars and how they are read, or exact sums of integer weights."""
+        """Write the crossbars and how they are read at the layer's awareness."""
         offset = module.bias.detach().double()
         factor = module.real_scale().detach().double().expand_as(offset)
         shape = self.shapes[node.name]
-        if module.is_exact:
-            weights = module.laid_out_weights().detach().round().to(torch.int64)
-            weight = self._constant(f"{node.name}.weight", weights)
-            sums = Value(f"{node.name}.sums", FLOAT, shape)
-            self.ops.append(synapse(module.geometry, x, weight, None, sums, str(node.target)))
-        else:
-            if not isinstance(x.type, IntType):
-                raise TypeError(
-                    f"wordlines are driven by spikes or codes, not {x}, at {node.name!r}"
-                )
-            sums = Value(f"{node.name}.sums", INT64, shape)
-            self.ops.extend(read_layer(module, x, sums, self.constants, str(node.target)))
+        if not isinstance(x.type, IntType):
+            raise TypeError(f"wordlines are driven by spikes or codes, not {x}, at {node.name!r}")
+        sums = Value(f"{node.name}.sums", INT64, shape)
+        self.ops.extend(read_layer(module, x, sums, self.constants, str(node.target)))
         return self._scaled(sums, factor, offset, node)
 
     # --- values --------------------------------------------------------------------------------

@@ -209,6 +209,7 @@ def _measured(
     """Add ring 8: what the inexact passes cost, against the source network."""
     spikes = spike_values(build.network)
     source = define(build.network, reals, watch=spikes)
+    source |= to_reals(build.network, {v.name: source[v.name] for v in build.network.outputs})
     inexact = []
     for name, exact, graph in stages:
         if exact:

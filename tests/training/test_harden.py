@@ -130,6 +130,22 @@ def test_branches_that_meet(readout):
     assert_same_as_compiled(disordered(model), x)
 
 
+@pytest.mark.parametrize(
+    "awareness",
+    [Awareness(reading="exact"), *(Awareness(reading="converter", bits=b) for b in (5, 2))],
+)
+@pytest.mark.parametrize("target", ["adcless-64", "adcless-diff-64", "ideal-128"])
+def test_evaluation_is_integers_at_every_awareness(awareness, target):
+    x = spikes(4, 6, 2, 6, 6)
+    model = harden(a_network(), target)
+    model.raise_awareness(awareness, x)
+    assert_same_as_compiled(model, x)
+    nearly_exact = awareness.reading == "exact" or awareness.bits == 5
+    if nearly_exact:
+        agreement = (model(x) - over_time(model.network, x)).abs().max()
+        assert agreement < 0.5 * model(x).abs().max()  # the same network, thresholds rounded
+
+
 # --- what harden gives ---------------------------------------------------------------------
 
 
