@@ -205,6 +205,26 @@ def test_a_model_that_feels_less_than_its_target_is_not_exported(tmp_path):
     assert not (tmp_path / "m.onnx").exists()
 
 
+def test_commands_take_a_trained_file(tmp_path):
+    x, path = spikes(2, 2, 2, 6, 6), tmp_path / "m.onnx"
+    export_onnx(harden(a_network(), "adcless-64", example=x), path, x)
+    shown = api.inspect_model(path)
+    places = {layer["op"]: layer["runs_on"] for layer in shown["layers"]}
+    assert places["imc.crossbar_mvm"] == places["imc.sense_amp_read"] == "crossbars"
+    assert places["imc.update_membrane"] == "digital unit"
+    assert any("trained for target 'adcless-64'" in note for note in shown["notes"])
+    api.export_model(path, tmp_path / "again.onnx")
+    assert (tmp_path / "again.onnx").read_bytes() == path.read_bytes()
+    np.savez(tmp_path / "x.npz", x=x.numpy())
+    assert api.verify(path, tmp_path / "x.npz")["bit_exact"]
+    made = api.compile_model(path, "adcless-64", tmp_path / "b", calibrate=tmp_path / "x.npz")
+    assert made["network"] == "Sequential"
+    answer = api.verify(tmp_path / "b", tmp_path / "x.npz")
+    ring = next(r for r in answer["rings"] if r["name"] == "7-trained-export")
+    assert (ring["status"], ring["reason"]) == ("skipped", "no model given")
+    assert all(item["output_error"] == 0 for item in answer["inexact_passes"])
+
+
 # --- files that claim what they do not hold ------------------------------------------------
 
 
