@@ -64,6 +64,9 @@ def harden(
         layer, macro = network.get_submodule(name), _macro_for(facts, bits)
         twin = Hardened(layer, macro, weight_bits=weight_bits, scale=scale, input_bits=bits)
         network.set_submodule(name, twin)
+    for module in network.modules():
+        if isinstance(module, LIF):
+            module.unit = facts.neuron
     twin_model = HardwareModel(network, facts, input_bits)
     if example is not None:
         twin_model.raise_awareness(Awareness(), example)

@@ -209,8 +209,9 @@ class _Writer:
             reset=_reset(module, threshold),
             loc=str(node.target),
         )
-        if module.current_leak is not None:
-            op = self._with_current(op, float(module.current_leak.detach().clamp(0, 1)))
+        current_leak = module.bounded_current_leak()
+        if current_leak is not None:
+            op = self._with_current(op, float(current_leak.detach()))
         self.ops.append(op)
         return after if spike is None else spike
 
