@@ -11,7 +11,7 @@ from mapper.executor.native import VARIANTS, NativeExecutor, core, supported_lev
 from mapper.ir.core import IntType
 from mapper.ir.evaluate import evaluate
 from mapper.ir.neurons import Decay, Reset
-from mapper.ir.windows import Window
+from mapper.ir.windows import Window, transposed_window
 from tests.builders import Builder, adc, dvs_net, encoding, ideal, random_spikes, sense_amp, ternary
 from tests.strategies import Case, cases
 
@@ -84,6 +84,30 @@ def test_groups_and_tall_blocks_and_scales(level):
     agrees(graph, inputs, level)
     agrees(layer(128, 24, 1152, scale=np.arange(24)[None] - 9), inputs, level)
     agrees(layer(128, 24, 1000), inputs, level)
+
+
+@every_variant
+@pytest.mark.parametrize("read", [sense_amp(2, (-1, 1)), sense_amp(0, (0, 1)), ternary(-1, 2)])
+@pytest.mark.parametrize("channels", [2, 5, 32, 64, 70])
+@pytest.mark.parametrize("rows", [7, 12, 64, 100])
+@pytest.mark.parametrize("stride", [(1, 2), (2, 1), (2, 2), (3, 2)])
+def test_transposed_convolutions(level, read, channels, rows, stride):
+    """A row block whose first kernel elements fall between inputs begins at a later wordline."""
+    net = Builder()
+    x = net.input("x", (channels, 4, 5))
+    window = transposed_window((3, 4), stride, (1, 1, 1, 0), (1, 1), (0, 0))
+    weight = np.random.default_rng(1).integers(-2, 2, (12 * channels, 6))
+    net.outputs(
+        net.crossbars(
+            x,
+            weight,
+            read,
+            encoding=encoding("twos-complement", 2),
+            window=window,
+            wordlines=rows,
+        )
+    )
+    agrees(net.graph(), {"x": random_spikes(1, 2, channels, 4, 5, density=0.4)}, level)
 
 
 @every_variant

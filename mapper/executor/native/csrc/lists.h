@@ -82,7 +82,7 @@ static AI uint32_t list_one(const Layer *l, const Scratch *s, const Combo *c, co
   uint32_t n = 0;
   const Segment *g = l->segments + c->first;
   if (c->rows <= 64) {
-    uint64_t word = bits_at(row + g->dy * s->row_bytes, bit + g->dx * l->pitch + g->c0, g->len);
+    uint64_t word = bits_at(row + g->dy * s->row_bytes, bit + g->dx * l->pitch + g->c0, g->len) << g->base;
     for (int i = c->first + 1; i < c->last; i++) {
       g++;
       word |= bits_at(row + g->dy * s->row_bytes, bit + g->dx * l->pitch + g->c0, g->len) << g->base;
@@ -129,7 +129,7 @@ static AI uint32_t list_row(const Layer *l, const Scratch *s, const Combo *c, co
   }
   for (int64_t x = first; x <= xlast; x += step) {
     const int64_t o = x * pitch;
-    uint64_t word = bits_at(from[0], o + bit[0], len[0]);
+    uint64_t word = bits_at(from[0], o + bit[0], len[0]) << base[0];
     if (count > 1) {
       word |= bits_at(from[1], o + bit[1], len[1]) << base[1];
       if (count > 2) word |= bits_at(from[2], o + bit[2], len[2]) << base[2];
