@@ -24,18 +24,24 @@ static int refuse(const char *what) {
   return 0;
 }
 
+/* Look a name up; each place keeps its key, as making and hashing one takes as long as the rest. */
+static PyObject *look_up(PyObject *dict, const char *name, PyObject **key) {
+  if (!*key) *key = PyUnicode_InternFromString(name);
+  return *key ? PyDict_GetItemWithError(dict, *key) : NULL;
+}
+
 /* Read a number from a dict. */
-static int number(PyObject *fields, const char *name, int64_t *out) {
-  PyObject *value = PyDict_GetItemString(fields, name);
+static int number_at(PyObject *fields, const char *name, PyObject **key, int64_t *out) {
+  PyObject *value = look_up(fields, name, key);
   if (!value) return refuse(name);
   *out = PyLong_AsLongLong(value);
   return *out != -1 || !PyErr_Occurred();
 }
 
 /* Take an aligned C-contiguous array of exactly `bytes` bytes from a dict; None where that is 0. */
-static int array(PyObject *arrays, const char *name, int64_t bytes, size_t align, int written,
-                 Views *views, void **out) {
-  PyObject *value = PyDict_GetItemString(arrays, name);
+static int array_at(PyObject *arrays, const char *name, PyObject **key, int64_t bytes, size_t align,
+                    int written, Views *views, void **out) {
+  PyObject *value = look_up(arrays, name, key);
   *out = NULL;
   if (bytes == 0) return value == NULL || value == Py_None ? 1 : refuse(name);
   if (bytes < 0 || !value || value == Py_None || views->count == MOST_ARRAYS) return refuse(name);
@@ -49,10 +55,16 @@ static int array(PyObject *arrays, const char *name, int64_t bytes, size_t align
   return 1;
 }
 
-static int given(PyObject *arrays, const char *name) {
-  PyObject *value = PyDict_GetItemString(arrays, name);
+static int given_at(PyObject *arrays, const char *name, PyObject **key) {
+  PyObject *value = look_up(arrays, name, key);
   return value && value != Py_None;
 }
+
+#define number(fields, name, out) \
+  ({ static PyObject *key_; number_at(fields, name, &key_, out); })
+#define array(arrays, name, bytes, align, written, views, out) \
+  ({ static PyObject *key_; array_at(arrays, name, &key_, bytes, align, written, views, out); })
+#define given(arrays, name) ({ static PyObject *key_; given_at(arrays, name, &key_); })
 
 static int read_neurons(PyObject *fields, PyObject *arrays, int64_t T, int64_t B, int64_t P,
                         int64_t N, Views *views, Neurons *n) {
