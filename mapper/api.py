@@ -23,6 +23,7 @@ from mapper.verify import (
     reference_ring,
     run_executor,
     trace_executor,
+    trained_ring,
     verify_model,
     verify_recorded,
 )
@@ -216,10 +217,12 @@ def verify(
     progress("checking the folder")
     build = read_build(path)
     recorded = Recording.read(recording, build.hardware.inputs)
-    reference = None
+    reference = trained = None
     if model is not None:
         reference = reference_ring(model, build, recorded.inputs, progress, nir)
-    return verify_recorded(build, recorded, reference, progress).as_dict()
+        codes = to_codes(build.hardware, recorded.inputs, recorded.where)
+        trained = trained_ring(model, build, codes)
+    return verify_recorded(build, recorded, reference, progress, trained).as_dict()
 
 
 def cost_build(
@@ -235,8 +238,19 @@ def cost_build(
     ``activity`` is the path of a trace that ``run_build`` wrote, or a density 0..1 in text;
     ``DENSITY`` where None. ``preset`` names what to assume of the chip beyond its target;
     ``swings`` adds what each constant does to the totals.
+
+    Raises:
+        MappingError: ``preset-constants`` for swings under a preset that brings its own constants.
     """
     assumed = load_preset(preset)
+    if swings and assumed.components is not None:
+        raise refuse(
+            "preset-constants",
+            f"preset '{preset}' replaces the target's constants by single fitted numbers: none has "
+            "a low and a high end",
+            loc="--sensitivity",
+            help="leave out --preset, or use physical or as-built",
+        )
     build = read_build(folder)
     found = _activity(build.hardware, activity)
 

@@ -12,6 +12,7 @@ from mapper.frontend import Imported
 from mapper.ir.core import Array
 from mapper.pipeline import After, make_passes, run_passes
 from mapper.recordings import measure_codes
+from passes.trained import fitted, widest
 from targets import Target
 
 CALIBRATION_SAMPLES = 8
@@ -29,6 +30,11 @@ def make_build(
     stop_after: str | None = None,
 ) -> Build | None:
     """Run the passes over an imported network; None where they were stopped."""
+    network = imported.graph
+    if imported.trained_for:
+        network = fitted(network, target, weight_bits)
+        weight_bits = widest(network)
+    weight_bits = weight_bits or target.macros[0].weight_bits
     codes, samples = {}, {}
     if recordings is not None:
         codes = measure_codes(recordings)
@@ -37,14 +43,14 @@ def make_build(
             name: np.rint(array / codes[name].step).astype(np.int64) for name, array in few.items()
         }
     steps = make_passes(target, weight_bits=weight_bits, codes=codes, samples=samples)
-    graph, runs = run_passes(imported.graph, target, steps, after=after, stop_after=stop_after)
+    graph, runs = run_passes(network, target, steps, after=after, stop_after=stop_after)
     if stop_after is not None and stop_after != steps[-1].name:
         return None
     return Build(
         hardware=graph,
-        network=imported.graph,
+        network=network,
         target=target,
-        weight_bits=weight_bits or target.macros[0].weight_bits,
+        weight_bits=weight_bits,
         passes=runs,
         samples=samples,
         source=source,

@@ -29,6 +29,13 @@ def outputs_per_crossbar(op: CrossbarMvm, macro: Macro, bits: int) -> int:
     return width
 
 
+def weight_bits(op: CrossbarMvm, macro: Macro, wanted: int | None) -> int:
+    """Return the width of a layer's weights: its own where it was trained, else as wanted."""
+    if op.encoding is not None:
+        return op.encoding.weight_bits
+    return wanted or macro.weight_bits
+
+
 def macro_of(target: Target, op: CrossbarMvm) -> Macro:
     """Return the macro kind that ``partition`` chose for a layer."""
     return next(m for m in target.macros if m.name == op.placement.macro)

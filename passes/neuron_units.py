@@ -153,6 +153,18 @@ def _nearest_shift(leak: float) -> int | None:
     return min(range(1, 16), key=lambda k: abs(1 - 2.0**-k - leak))
 
 
+def nearest_leak(leak: float, unit: NeuronUnit) -> float:
+    """Return the leak that a digital unit gives a neuron of ``leak``, 0..1.
+
+    Training uses it, so that a network learns with the leak it will run with. A leak that the unit
+    has nothing for is returned as it is; compiling refuses it.
+    """
+    shift = _nearest_shift(leak)
+    if "multiply" in unit.leaks:
+        return float(np.rint(leak * (1 << unit.leak_bits))) / (1 << unit.leak_bits)
+    return leak if shift is None or "shift" not in unit.leaks else 1 - 2.0**-shift
+
+
 def _check_current(graph: Graph, op: Neuron) -> None:
     """Refuse a synaptic current that does not feed the membrane as it is updated.
 

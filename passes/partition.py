@@ -14,7 +14,7 @@ from mapper.ir.infer import infer_types
 from mapper.ir.readout import ShiftAndAdd
 from mapper.ir.synapses import Synapse
 from passes.base import Pass
-from passes.grid import grid_size, layer_spans, macro_of
+from passes.grid import grid_size, layer_spans, macro_of, weight_bits
 from passes.rewrite import dataflow, pruned
 from targets import Macro, Target
 
@@ -64,7 +64,7 @@ class Partition(Pass):
 
     def _crossbars(self, graph: Graph, op: CrossbarMvm, target: Target) -> int:
         macro = macro_of(target, op)
-        bits = self.weight_bits or macro.weight_bits
+        bits = weight_bits(op, macro, self.weight_bits)
         return grid_size(op, graph.constants[op.weight.name], macro, bits)
 
     def _too_many(self, graph: Graph, target: Target, first: CrossbarMvm) -> Exception:

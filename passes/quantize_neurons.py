@@ -60,6 +60,8 @@ class QuantizeNeurons(Pass):
     gone: ClassVar[tuple[type[Op], ...]] = (Neuron, Scale, FakeQuantize)
 
     def run(self, graph: Graph, target: Target) -> Graph:
+        if all(v.type != FLOAT for op in graph.ops for v in (*op.operands, *op.results)):
+            return graph  # trained in integers
         return _Rewriter(graph=graph, target=target).run()
 
 

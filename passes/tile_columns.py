@@ -6,7 +6,7 @@ from typing import ClassVar
 from mapper.ir.core import Graph, Op
 from mapper.ir.crossbar import CrossbarMvm
 from passes.base import Pass
-from passes.grid import layer_spans, macro_of, outputs_per_crossbar
+from passes.grid import layer_spans, macro_of, outputs_per_crossbar, weight_bits
 from targets import Target
 
 
@@ -30,7 +30,7 @@ class TileColumns(Pass):
         if not isinstance(op, CrossbarMvm):
             return op
         macro = macro_of(target, op)
-        bits = self.weight_bits or macro.weight_bits
+        bits = weight_bits(op, macro, self.weight_bits)
         width = outputs_per_crossbar(op, macro, bits)
         outputs = graph.constants[op.weight.name].shape[1]
         return replace(op, columns=layer_spans(outputs, op.groups, width))

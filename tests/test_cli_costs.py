@@ -40,6 +40,11 @@ def test_sensitivity_is_added_to_the_cost(folder):
     assert "constants move it" not in run("cost", folder)
 
 
+def test_a_preset_of_single_numbers_has_no_sensitivity(folder):
+    answer = run("cost", folder, "--sensitivity", "--preset", "paper", "--json", code=1)
+    assert json.loads(answer)["errors"][0]["code"] == "preset-constants"
+
+
 def test_lists_of_parts():
     answer = json.loads(run("targets", "--components", "--json"))
     assert [row["name"] for row in answer["lists"]] == list(list_parts())

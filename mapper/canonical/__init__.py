@@ -6,5 +6,6 @@ operators. ``docs/canonical-onnx.md`` is the reference.
 
 from mapper.canonical.functions import DOMAIN
 from mapper.canonical.model import from_model, plain, to_model
+from mapper.canonical.trained import from_trained, tensors_of, to_trained
 
-__all__ = ["DOMAIN", "from_model", "plain", "to_model"]
+__all__ = ["DOMAIN", "from_model", "from_trained", "plain", "tensors_of", "to_model", "to_trained"]

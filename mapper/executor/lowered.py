@@ -187,19 +187,22 @@ def run_lowered(
     inputs: Mapping[str, Array],
     initial: Mapping[str, Array] | None = None,
     progress: Callable[[int], None] | None = None,
+    watch: Mapping[str, str] | None = None,
 ) -> dict[str, Array]:
-    """Run a model of ``to_lowered_onnx`` over time in ONNX Runtime.
+    """Run a model of integers, such as ``to_lowered_onnx`` writes, over time in ONNX Runtime.
 
     Args:
         model: One time step.
         inputs: Input codes ``[T, B, *shape]`` by the network's names.
         initial: Start values ``[B, *shape]`` of states, where they differ from the graph's own.
         progress: Called with the number of finished steps.
+        watch: More tensors to return, by the name to return them under.
 
     Returns:
         What ``mapper.ir.evaluate.evaluate`` returns: ``[T, B, *shape]`` by name.
     """
     interface = Interface.of(model)
+    model = _watched(model, watch or {})
     session = ort.InferenceSession(
         model.SerializeToString(), _session_options(), providers=["CPUExecutionProvider"]
     )
@@ -207,6 +210,7 @@ def run_lowered(
     states = _initial_states(model, interface, initial or {}, batch)
     returned = {port.name: port.tensor for port in interface.outputs}
     returned |= {state.output: state.following for state in interface.states if state.output}
+    returned |= dict(watch or {})
     record: dict[str, list[Array]] = {name: [] for name in returned}
     names = [value.name for value in session.get_outputs()]
     for t in range(steps):
@@ -218,6 +222,18 @@ def run_lowered(
         if progress is not None:
             progress(t + 1)
     return {name: np.stack(arrays) for name, arrays in record.items()}
+
+
+def _watched(model: onnx.ModelProto, watch: Mapping[str, str]) -> onnx.ModelProto:
+    """Return a model that has more of its tensors as outputs."""
+    known = {port.name for port in (*model.graph.output, *model.graph.input)}
+    more = dict.fromkeys(tensor for tensor in watch.values() if tensor not in known)
+    if not more:
+        return model
+    wide = onnx.ModelProto()
+    wide.CopyFrom(model)
+    wide.graph.output.extend(tensor_type(tensor, None) for tensor in more)
+    return wide
 
 
 def _session_options() -> Any:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mapper.canonical import to_model
+from mapper.canonical import to_model, to_trained
 from mapper.frontend import Imported
 
 
@@ -15,6 +15,10 @@ def write_onnx(imported: Imported, path: Path) -> tuple[str, ...]:
     Raises:
         MappingError: ``not-exportable``, ``unusable-name``, ``model-too-large``.
     """
+    if imported.trained_for:
+        trained = to_trained(imported.graph, imported.trained_for)
+        path.write_bytes(trained.SerializeToString(deterministic=True))
+        return ()
     model = to_model(imported.graph, {"notes": list(imported.notes)})
     path.write_bytes(model.SerializeToString(deterministic=True))
     return ()

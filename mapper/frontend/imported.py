@@ -1,6 +1,7 @@
 """The way in: a model file becomes a checked graph, with what the file knew beyond it."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 from onnx import ModelProto
 
-from mapper.canonical import from_model
+from mapper.canonical import from_model, from_trained
 from mapper.diagnostics import refuse
 from mapper.executor.lowered import Interface
 from mapper.frontend.fold import MAX_ELEMENTS
@@ -46,6 +47,9 @@ def import_model(path: Path | str, options: NirOptions | None = None) -> Importe
     canonical = from_model(stored)
     if canonical is not None:
         return _as_written(stored, path, *canonical)
+    trained = from_trained(stored)
+    if trained is not None:
+        return _as_trained(stored, path, *trained)
     return recognise(without_functions(stored, path), path)
 
 
@@ -69,6 +73,15 @@ def _import_nir(path: Path, options: NirOptions) -> Imported:
         warnings=read.warnings,
         notes=read.notes,
     )
+
+
+def _as_trained(
+    model: ModelProto, path: Path, graph: Graph, target: str, interface: Interface
+) -> Imported:
+    """Return a network that was trained on hardware: the integers, references and all."""
+    notes = [f"trained for target {target!r}: integers, with their crossbars and references"]
+    written = _as_written(model, path, graph, {"notes": notes}, interface)
+    return replace(written, trained_for=target)
 
 
 def _as_written(

@@ -10,6 +10,7 @@ import numpy as np
 from mapper.frontend.edges import Edge, carries, edges
 from mapper.frontend.result import Imported
 from mapper.ir.core import Const, Constants, IntType, Op, Scalar, State, Value
+from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.network import (
     AvgPool2d,
     Concat,
@@ -22,9 +23,11 @@ from mapper.ir.network import (
     Transpose,
 )
 from mapper.ir.neurons import Neuron
+from mapper.ir.readout import AdcRead, SenseAmpRead
 from mapper.ir.synapses import Conv2d, ConvTranspose2d, Synapse
 from mapper.ir.windows import Window
 
+CROSSBARS = "crossbars"
 DIGITAL = "digital unit"
 FOLDED = "folded"
 WIRING = "wiring"
@@ -34,6 +37,7 @@ _PLACES: Mapping[type[Op], str] = {
     Reshape: WIRING,
     Transpose: WIRING,
     Concat: WIRING,
+    **dict.fromkeys((CrossbarMvm, CountActive, SenseAmpRead, AdcRead), CROSSBARS),
 }
 
 _NEURON_FIELDS = (
@@ -108,7 +112,7 @@ def _layer(op: Op, constants: Constants, carried: Mapping[str, Edge]) -> dict[st
     facts: dict[str, Any] = {
         "name": op.loc.partition(":")[2] or op.loc or op.results[0].name,
         "op": op.mnemonic,
-        "runs_on": _PLACES.get(type(op), "crossbars" if isinstance(op, Synapse) else DIGITAL),
+        "runs_on": _PLACES.get(type(op), CROSSBARS if isinstance(op, Synapse) else DIGITAL),
         "reads": [_port(value, carried) for value in op.operands],
         "writes": [_port(value, carried) for value in op.results],
         "parameters_stored": sum(constants[c.name].size for c in set(op.constants)),

@@ -86,6 +86,9 @@ class Imported:
     """Time steps that the file holds; 0 where that is open, or the file holds one step."""
     unreturned: Mapping[str, str] = field(default_factory=dict)
     """States that the file returns and the network does not: output by name of the state."""
+    trained_for: str = ""
+    """The target that the network was trained on, where it was: then it holds integers, and layers
+    come with their crossbars and references."""
 
     @property
     def fed_back(self) -> dict[str, str]:

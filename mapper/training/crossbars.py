@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from mapper.ir.core import INT64, Array, Const, IntType, Op, Span, Value
-from mapper.ir.crossbar import CrossbarMvm, Placement
+from mapper.ir.crossbar import CrossbarMvm, Placement, partial_sum_range
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import Conv2d, ConvTranspose2d, Linear, Synapse
 from mapper.training.geometry import Geometry
@@ -44,10 +44,9 @@ def read_layer(
     mvm = crossbars_of(module, x, sums, Const(f"{name}.matrix"), loc)
     codes = Value(f"{name}.codes", INT64, mvm.partial_sum.shape)
     yield mvm
-    reading = module.reading()
+    reading = None if module.is_exact else module.reading()
     counter = count_active(mvm)
-    converted = isinstance(reading, Converter)
-    corrects = converted and module.encoding.offset != 0
+    corrects = not isinstance(reading, Comparators) and module.encoding.offset != 0
     if corrects or module.grid.half_active:
         yield counter
     if isinstance(reading, Comparators):
@@ -61,9 +60,11 @@ def read_layer(
             result=codes,
             loc=loc,
         )
+    elif reading is None:
+        yield _ideal(mvm, codes, constants[f"{name}.matrix"])
     else:
         yield _conversion(module, reading, mvm, codes)
-    block_scale = module.whole_block_scale()
+    block_scale = None if reading is None else module.whole_block_scale()
     scale: int | Const = 1
     if block_scale is not None:
         constants[f"{name}.block_scale"] = whole_numbers(block_scale)[:, None]
@@ -96,6 +97,21 @@ def crossbars_of(module: Hardened, x: Value, sums: Value, weight: Const, loc: st
         placement=Placement(macro=module.macro.name),
         partial_sum=Value(f"{sums.name}.partial_sum", INT64, (*grid, *sums.shape[1:])),
         loc=loc,
+    )
+
+
+def _ideal(mvm: CrossbarMvm, codes: Value, weight: Array) -> AdcRead:
+    """An ADC of step 1 over all that a column can give: sums as they are."""
+    low, high = partial_sum_range(weight, mvm.rows, mvm.encoding)
+    return AdcRead(
+        kind="ideal",
+        bits=IntType.spanning(low, high).bits,
+        partial_sum=mvm.partial_sum,
+        first=low + 1,
+        step=1,
+        base=low,
+        result=codes,
+        loc=mvm.loc,
     )
 
 

@@ -2,15 +2,16 @@
 
 import copy
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import get_args
 
 import numpy as np
 import torch
 from torch import Tensor, fx, nn
 
-from mapper.ir.core import FLOAT, Coding, Graph, param
+from mapper.ir.core import Graph, IntType
 from mapper.pipeline import make_passes, run_passes
+from mapper.recordings import coding_tables
 from mapper.training.geometry import Weighted
 from mapper.training.integer import IntegerNetwork
 from mapper.training.layers import Awareness, Granularity, Hardened
@@ -63,6 +64,9 @@ def harden(
         layer, macro = network.get_submodule(name), _macro_for(facts, bits)
         twin = Hardened(layer, macro, weight_bits=weight_bits, scale=scale, input_bits=bits)
         network.set_submodule(name, twin)
+    for module in network.modules():
+        if isinstance(module, LIF):
+            module.unit = facts.neuron
     twin_model = HardwareModel(network, facts, input_bits)
     if example is not None:
         twin_model.raise_awareness(Awareness(), example)
@@ -122,6 +126,11 @@ class HardwareModel(nn.Module):
             settle(layer, awareness, self._input_of(layer, x))
         self.settled.fill_(True)
 
+    def _settle(self, x: Tensor) -> None:
+        """Set references from the first data that comes, where nobody did."""
+        if not bool(self.settled):
+            self.raise_awareness(Awareness(), x)
+
     @torch.no_grad()
     def _input_of(self, layer: Hardened, x: Tensor) -> Tensor:
         seen: list[Tensor] = []
@@ -143,25 +152,55 @@ class HardwareModel(nn.Module):
         return seen[0]
 
     def forward(self, x: Tensor) -> Tensor:
-        if not bool(self.settled):
-            self.raise_awareness(Awareness(), x)
+        self._settle(x)
         if self.training:
             return over_time(self.network, x)
-        check_codes(x, self.input_bits, "the first")
-        hardware = self.hardware(x)
-        codes = IntegerNetwork(hardware, x.device).run(x.round())
-        return _reals(hardware, codes)
+        return self.compiled(x)(x)
+
+    def compiled(self, example: Tensor) -> Callable[[Tensor], Tensor]:
+        """Return what evaluation computes, compiled once: for many batches of one shape.
+
+        It has a copy of the numbers as they are now. Inputs are codes ``[T, B, ...]`` and are
+        refused (``ValueError``) where they are not.
+        """
+        self._settle(example)
+        hardware = self.hardware(example)
+        network = IntegerNetwork(hardware, example.device)
+
+        def run(x: Tensor) -> Tensor:
+            check_codes(x, self.input_bits, "the first")
+            return _reals(hardware, network.run(x))
+
+        return run
 
     def graph(self, example: Tensor) -> Graph:
-        """Return the network as it is exported; of ``example[T, B, ...]`` the shape counts."""
-        return network_graph(self.network, example, input_bits=self.input_bits)
+        """Return the network as it is trained; of ``example[T, B, ...]`` the shape counts."""
+        codes = IntType(self.input_bits, signed=False)
+        return network_graph(self.network, example, input=codes)
 
-    def hardware(self, example: Tensor) -> Graph:
+    def hardware(self, example: Tensor, *, stop_after: str | None = None) -> Graph:
         """Return the network as the target runs it: what ``spikeloom compile`` makes."""
         bits = next(self.layers()).encoding.weight_bits
         steps = make_passes(self.target, weight_bits=bits)
-        lowered, _ = run_passes(self.graph(example), self.target, steps)
+        lowered, _ = run_passes(self.graph(example), self.target, steps, stop_after=stop_after)
         return lowered
+
+    def integers(self, example: Tensor) -> Graph:
+        """Return the network in integers, before it is placed on chips: what is exported.
+
+        A model that has seen no data yet is settled on ``example``.
+
+        Raises:
+            ValueError: A layer does not feel the target's own readout yet.
+        """
+        self._settle(example)
+        short = [layer.awareness for layer in self.layers() if layer.awareness.reading != "target"]
+        if short:
+            raise ValueError(
+                f"{len(short)} layers feel {short[0].reading!r} sums and not yet the readout of "
+                f"{self.target.name!r}: train the stage 'target' or call raise_awareness"
+            )
+        return self.hardware(example, stop_after="lower-neurons")
 
 
 def _check_input(x: Tensor) -> None:
@@ -175,13 +214,9 @@ class _Seen(Exception):  # noqa: N818 - no error: it ends a pass that has shown 
 
 def _reals(graph: Graph, codes: Tensor) -> Tensor:
     """Return what integer outputs stand for, in single precision."""
-    output = graph.outputs[0]
-    coding = graph.codings.get(output.name, Coding())
-    scale, offset = (
-        torch.from_numpy(np.asarray(param(graph.constants, number, FLOAT))).to(codes.device)
-        for number in (coding.scale, coding.offset)
-    )
-    return codes.to(torch.float32) * scale + offset
+    tables = coding_tables(graph, graph.outputs[0].name)
+    scale, offset = (torch.from_numpy(np.array(table)).to(codes.device) for table in tables)
+    return (codes * scale.double() + offset.double()).float()
 
 
 def _macro_for(target: Target, input_bits: int) -> Macro:

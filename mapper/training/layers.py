@@ -15,6 +15,7 @@ from mapper.ir.encoding import Encoding
 from mapper.ir.windows import Window
 from mapper.training.geometry import Geometry, Weighted
 from mapper.training.gradients import limited_step, quantised, rounded
+from mapper.training.noise import Noise
 from mapper.training.partial_sums import Grid, read_sums
 from mapper.training.readout import Comparators, Converter, Reading
 from mapper.training.windows import outputs_image, wordline_inputs
@@ -72,6 +73,7 @@ class Hardened(nn.Module):
         self.macro, self.input_bits = macro, input_bits
         self.encoding = Encoding(kind=macro.encoding, weight_bits=bits, cell_bits=macro.cell_bits)
         self.awareness = Awareness(reading="exact")
+        self.noise: Noise | None = None
         self.weight = nn.Parameter(layer.weight.detach().clone())
         self.step = nn.Parameter(best_step(self.weight.detach(), self.greatest))
         outputs = self.geometry.matrix(self.weight.detach()).shape[1]
@@ -212,7 +214,8 @@ class Hardened(nn.Module):
             raise RuntimeError("settle the layer on data before its columns are read")
         reading, scale = self.reading(), self.whole_block_scale()
         planes = [x] if self.input_bits == 1 else bit_planes(x, self.input_bits)
-        parts = [read_sums(plane, weight, self.grid, reading, scale) for plane in planes]
+        noise = self.noise if self.training else None
+        parts = [read_sums(plane, weight, self.grid, reading, scale, noise) for plane in planes]
         return torch.stack([part * 2**bit for bit, part in enumerate(parts)]).sum(dim=0)
 
     def _start_thresholds(self, outputs: int) -> Tensor:

@@ -45,7 +45,7 @@ def traced(model: nn.Module) -> fx.GraphModule:
     inputs = [node for node in graph.nodes if node.op == "placeholder"]
     if len(inputs) != 1:
         raise ValueError(f"a network has one input, {type(model).__name__} takes {len(inputs)}")
-    return fx.GraphModule(model, graph)
+    return fx.GraphModule(model, graph, class_name=type(model).__name__)
 
 
 def shapes_of(network: fx.GraphModule, example: Tensor) -> dict[str, tuple[int, ...]]:

@@ -39,27 +39,27 @@ from mapper.training.modules import Iand, shapes_of, traced
 from mapper.training.neurons import LIF
 
 
-def network_graph(model: nn.Module, example: Tensor, *, input_bits: int = 1) -> Graph:
+def network_graph(model: nn.Module, example: Tensor, *, input: Type = SPIKE) -> Graph:
     """Return one time step of a model as a graph; its input is ``x``, its output ``y``.
 
     Args:
         model: Layers, neurons, pooling, batch norm; sums and concatenations between them.
         example: ``[T, B, ...]``; only its shape is looked at.
-        input_bits: Width of the unsigned codes of the input; 1 for spikes.
+        input: What the input carries: spikes, unsigned codes, or real numbers.
 
     Raises:
         TypeError: A module or function that has no counterpart on the hardware.
     """
     network = traced(model)
     shapes = shapes_of(network, example[0, :1].float())
-    return _Writer(network, shapes, IntType(input_bits, signed=False)).run()
+    return _Writer(network, shapes, input).run()
 
 
 class _Writer:
     """The walk over one traced network: a value per node, ops in order."""
 
     def __init__(
-        self, network: fx.GraphModule, shapes: dict[str, tuple[int, ...]], input: IntType
+        self, network: fx.GraphModule, shapes: dict[str, tuple[int, ...]], input: Type
     ) -> None:
         self.network, self.shapes, self.input = network, shapes, input
         self.values: dict[str, Value] = {}
@@ -79,7 +79,7 @@ class _Writer:
             elif node.op != "get_attr":
                 self.values[node.name] = self._write(node)
         graph = Graph(
-            name=self.network.__class__.__name__.lower(),
+            name=self.network.__class__.__name__,
             inputs=tuple(self.inputs),
             outputs=outputs,
             states=tuple(self.states),
@@ -209,8 +209,9 @@ class _Writer:
             reset=_reset(module, threshold),
             loc=str(node.target),
         )
-        if module.current_leak is not None:
-            op = self._with_current(op, float(module.current_leak.detach().clamp(0, 1)))
+        current_leak = module.bounded_current_leak()
+        if current_leak is not None:
+            op = self._with_current(op, float(current_leak.detach()))
         self.ops.append(op)
         return after if spike is None else spike
 
@@ -238,22 +239,14 @@ class _Writer:
         return result
 
     def hardened(self, module: Hardened, x: Value, node: fx.Node) -> Value:
-        """Write the crossbars and how they are read, or exact sums of integer weights."""
+        """Write the crossbars and how they are read at the layer's awareness."""
         offset = module.bias.detach().double()
         factor = module.real_scale().detach().double().expand_as(offset)
         shape = self.shapes[node.name]
-        if module.is_exact:
-            weights = module.laid_out_weights().detach().round().to(torch.int64)
-            weight = self._constant(f"{node.name}.weight", weights)
-            sums = Value(f"{node.name}.sums", FLOAT, shape)
-            self.ops.append(synapse(module.geometry, x, weight, None, sums, str(node.target)))
-        else:
-            if not isinstance(x.type, IntType):
-                raise TypeError(
-                    f"wordlines are driven by spikes or codes, not {x}, at {node.name!r}"
-                )
-            sums = Value(f"{node.name}.sums", INT64, shape)
-            self.ops.extend(read_layer(module, x, sums, self.constants, str(node.target)))
+        if not isinstance(x.type, IntType):
+            raise TypeError(f"wordlines are driven by spikes or codes, not {x}, at {node.name!r}")
+        sums = Value(f"{node.name}.sums", INT64, shape)
+        self.ops.extend(read_layer(module, x, sums, self.constants, str(node.target)))
         return self._scaled(sums, factor, offset, node)
 
     # --- values --------------------------------------------------------------------------------
@@ -263,11 +256,20 @@ class _Writer:
 
     def _constant(self, name: str, tensor: Tensor) -> Const:
         self.constants[name] = np.ascontiguousarray(tensor.detach().cpu().numpy())
+        self._check_finite(name, self.constants[name])
         return Const(name)
+
+    def _check_finite(self, name: str, array: Array) -> None:
+        if not np.isfinite(array).all():
+            layer, _, what = name.removeprefix("_").rpartition(".")
+            raise ValueError(
+                f"{what} of {layer!r} holds values that are no numbers: training diverged"
+            )
 
     def _number(self, name: str, tensor: Tensor) -> Scalar:
         """Return one number where all are the same, else a constant in single precision."""
         array = tensor.detach().cpu().numpy().astype(np.float32)
+        self._check_finite(name, array)
         if (array == array.flat[0]).all():
             return float(array.flat[0])
         self.constants[name] = array

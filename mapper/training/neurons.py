@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from mapper.training.gradients import fire
+from passes.neuron_units import nearest_leak
+from targets import NeuronUnit
 
 ResetKind = Literal["subtract", "value", "none"]
 
@@ -55,6 +57,8 @@ class LIF(nn.Module):
         learn: Which of ``leak``, ``threshold`` and ``current_leak`` are trained.
         sharpness: Of the surrogate gradient; the higher, the narrower.
         spiking: False for an integrator that never fires and returns its membrane potential.
+
+    ``unit`` is the digital unit of a target, set by ``harden``: leaks are then those that it has.
     """
 
     def __init__(
@@ -73,6 +77,7 @@ class LIF(nn.Module):
         self.reset: ResetKind = reset if spiking else "none"
         self.sharpness = sharpness
         self.spiking = spiking
+        self.unit: NeuronUnit | None = None
         self.leak = _number(leak, "leak" in learn)
         self.threshold = _number(threshold, "threshold" in learn)
         self.current_leak = (
@@ -87,10 +92,11 @@ class LIF(nn.Module):
 
     def _walk(self, x: Tensor) -> Iterator[Tensor]:
         leak, threshold = self.bounded()
+        current_leak = self.bounded_current_leak()
         v = i = torch.zeros_like(x[0])
         for drive in x:
-            if self.current_leak is not None:
-                drive = i = self.current_leak.clamp(0, 1) * i + drive
+            if current_leak is not None:
+                drive = i = current_leak * i + drive
             v = leak * v + drive
             if not self.spiking:
                 yield v
@@ -109,7 +115,18 @@ class LIF(nn.Module):
 
     def bounded(self) -> tuple[Tensor, Tensor]:
         """Return leak and threshold as they are used: 0..1, and at least a tiny number."""
-        return self.leak.clamp(0, 1), self.threshold.clamp(min=1e-3)
+        return self._available(self.leak), self.threshold.clamp(min=1e-3)
+
+    def bounded_current_leak(self) -> Tensor | None:
+        """Return the leak of the synaptic current as it is used, if there is one."""
+        return None if self.current_leak is None else self._available(self.current_leak)
+
+    def _available(self, leak: Tensor) -> Tensor:
+        """Return a leak that the hardware has; its gradient passes as if it were the wanted one."""
+        leak = leak.clamp(0, 1)
+        if self.unit is None:
+            return leak
+        return nearest_leak(float(leak.detach()), self.unit) + (leak - leak.detach())
 
     def extra_repr(self) -> str:
         leak, threshold = (float(x.detach()) for x in self.bounded())

@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from mapper.ir.encoding import Encoding
 from mapper.ir.windows import Window
+from mapper.training.noise import Draw, Noise
 from mapper.training.readout import Comparators, Converter, Reading
 from mapper.training.windows import outputs_image, wordline_inputs
 
@@ -67,7 +68,12 @@ class Grid:
 
 
 def read_sums(
-    x: Tensor, weight: Tensor, grid: Grid, reading: Reading, block_scale: Tensor | None = None
+    x: Tensor,
+    weight: Tensor,
+    grid: Grid,
+    reading: Reading,
+    block_scale: Tensor | None = None,
+    noise: Noise | None = None,
 ) -> Tensor:
     """Return ``sum_g m[g] * sum_s significance_s * code[g, s]``, one bit plane of input.
 
@@ -78,6 +84,7 @@ def read_sums(
         grid: The crossbars.
         reading: What reads a column.
         block_scale: ``m``, a whole number per row block; 1 where None.
+        noise: What disturbs cells and sums, if anything.
 
     Returns:
         ``[B, N, Ho, Wo]`` or ``[B, N]``, whole numbers.
@@ -86,7 +93,7 @@ def read_sums(
     if block_scale is None:
         block_scale = torch.ones(1, dtype=weight.dtype, device=weight.device)
     sums: Tensor = _ReadSums.apply(  # type: ignore[no-untyped-call]
-        x, weight, learned, block_scale, grid, reading
+        x, weight, learned, block_scale, grid, reading, Draw.of(noise)
     )
     return sums
 
@@ -101,21 +108,22 @@ class _ReadSums(torch.autograd.Function):
         block_scale: Tensor,
         grid: Grid,
         reading: Reading,
+        draw: Draw | None,
     ) -> Tensor:
         ctx.save_for_backward(x, weight, block_scale)
-        ctx.grid, ctx.reading = grid, reading
-        layer = LayerSums(grid, reading, weight, block_scale)
-        return torch.cat([layer.outputs(part) for part in layer.chunks(x)])
+        ctx.grid, ctx.reading, ctx.draw = grid, reading, draw
+        layer = LayerSums(grid, reading, weight, block_scale, draw)
+        return torch.cat([layer.outputs(part, i) for i, part in enumerate(layer.chunks(x))])
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, block_scale = ctx.saved_tensors
-        layer = LayerSums(ctx.grid, ctx.reading, weight, block_scale)
+        layer = LayerSums(ctx.grid, ctx.reading, weight, block_scale, ctx.draw)
         parts = list(layer.chunks(x))
         upstream = torch.split(gradients[0], [len(part) for part in parts])
         found = [
-            layer.backward(part, gradient, wants_x=ctx.needs_input_grad[0])
-            for part, gradient in zip(parts, upstream, strict=True)
+            layer.backward(part, gradient, i, wants_x=ctx.needs_input_grad[0])
+            for i, (part, gradient) in enumerate(zip(parts, upstream, strict=True))
         ]
         pieces = [back.x for back in found if back.x is not None]
         return (
@@ -123,6 +131,7 @@ class _ReadSums(torch.autograd.Function):
             _total(back.weight for back in found),
             _total(back.learned for back in found),
             _total(back.block_scale for back in found),
+            None,
             None,
             None,
         )
@@ -153,8 +162,16 @@ class LayerSums:
     vectors (samples times positions), slices, and the outputs of a group.
     """
 
-    def __init__(self, grid: Grid, reading: Reading, weight: Tensor, block_scale: Tensor) -> None:
+    def __init__(
+        self,
+        grid: Grid,
+        reading: Reading,
+        weight: Tensor,
+        block_scale: Tensor,
+        draw: Draw | None = None,
+    ) -> None:
         self.grid, self.reading, self.block_scale = grid, reading, block_scale
+        self.draw = draw
         self.rows, self.columns = weight.shape
         self.per_group = self.columns // grid.groups
         self.significances = grid.significances(weight)
@@ -163,7 +180,9 @@ class LayerSums:
         split = cells.reshape(self.blocks, grid.wordlines, self.slices, grid.groups, -1)
         by_group = split.permute(3, 0, 1, 2, 4)
         self.cells = by_group.reshape(grid.groups, self.blocks, grid.wordlines, -1)
-        self.type = _sum_type(grid, reading, weight)
+        self.type = _sum_type(grid, reading, weight) if draw is None else torch.float32
+        if draw is not None:
+            self.cells = draw.cells(self.cells)
 
     def chunks(self, x: Tensor) -> Iterator[Tensor]:
         """Cut the batch so that the partial sums of a chunk stay within bounds."""
@@ -176,9 +195,10 @@ class LayerSums:
         budget = CHUNK_ELEMENTS * (16 if x.is_cuda else 1)
         yield from torch.split(x, max(1, budget // each))
 
-    def outputs(self, x: Tensor) -> Tensor:
+    def outputs(self, x: Tensor, chunk: int = 0) -> Tensor:
+        """Return the layer's integers for one chunk of the batch."""
         driven = self._driven(x)
-        per_block = self._per_block(self._partial_sums(driven), driven)
+        per_block = self._per_block(self._partial_sums(driven, chunk), driven)
         total = (self._block_scale * per_block).sum(dim=1)  # [A, V, n]
         flat = total.transpose(0, 1).reshape(-1, self.columns)
         return outputs_image(flat, len(x), self.grid.window, x.shape)
@@ -190,12 +210,12 @@ class LayerSums:
         seen = [sums[..., s, :][busy] for s in range(self.slices)]
         return torch.stack([found.std() if found.numel() > 1 else found.sum() for found in seen])
 
-    def backward(self, x: Tensor, gradient: Tensor, *, wants_x: bool) -> _Gradients:
+    def backward(self, x: Tensor, gradient: Tensor, chunk: int, *, wants_x: bool) -> _Gradients:
         with torch.enable_grad():
             source = x.detach().requires_grad_(wants_x)
             driven = self._driven(source)
         rows = driven.detach()
-        sums = self._partial_sums(rows)
+        sums = self._partial_sums(rows, chunk)
         flat = gradient.movedim(1, -1).reshape(
             -1, self.grid.groups, 1, self.columns // self.grid.groups
         )
@@ -241,13 +261,13 @@ class LayerSums:
         """Return how many rows of each block are active, ``[A, G, V, 1]``."""
         return driven.sum(dim=-1, keepdim=True)
 
-    def _partial_sums(self, driven: Tensor) -> Tensor:
+    def _partial_sums(self, driven: Tensor, chunk: int = 0) -> Tensor:
         """Return all sums, relative to half of the active rows where that is compared."""
         product = driven @ self.cells.to(self.type)
         sums = product.reshape(*product.shape[:3], self.slices, -1)
-        return (
-            sums - self._half * self._active(driven)[..., None] if self.grid.half_active else sums
-        )
+        if self.grid.half_active:
+            sums = sums - self._half * self._active(driven)[..., None]
+        return sums if self.draw is None else self.draw.sums(sums, chunk)
 
     def _by_significance(self, per_slice: Tensor) -> Tensor:
         """Add slices up, in single precision: ``[A, G, V, n]``."""

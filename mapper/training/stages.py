@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mapper.training.layers import Awareness
+from mapper.training.noise import Noise
 
 Kind = Literal["float", "quantised", "converter", "target"]
 
@@ -20,6 +21,8 @@ class Stage:
     rate: float
     """Learning rate of weights; cosine to zero over the stage after a short warm-up."""
     bits: int = 5
+    noise: Noise | None = None
+    """What disturbs columns in training; nothing where sums are exact."""
 
     @property
     def awareness(self) -> Awareness:
@@ -33,12 +36,16 @@ Schedule = tuple[Stage, ...]
 
 
 def staged(
-    float_epochs: int = 20, quantised: int = 6, converter: int = 0, target: int = 16
+    float_epochs: int = 20,
+    quantised: int = 6,
+    converter: int = 0,
+    target: int = 16,
+    noise: Noise | None = None,
 ) -> Schedule:
     """Return the schedule of the reference: float, quantised, fewer and fewer bits, one bit.
 
-    ``converter`` epochs are shared by 5, 3 and 2 bits; ``TRAINING`` notes in docs say what that
-    is worth.
+    ``converter`` epochs are shared by 5, 3 and 2 bits; a third each, rounded down. ``noise`` comes
+    in with the target's readout.
     """
     each = converter // 3
     falling = tuple(
@@ -50,7 +57,7 @@ def staged(
         Stage(name="float", kind="float", epochs=float_epochs, rate=3e-3),
         Stage(name="quantised", kind="quantised", epochs=quantised, rate=1e-3),
         *falling,
-        Stage(name="target", kind="target", epochs=target, rate=4e-3),
+        Stage(name="target", kind="target", epochs=target, rate=4e-3, noise=noise),
     )
 
 

@@ -4,12 +4,14 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from mapper.training.folder import RunFolder, configuration
 from mapper.training.harden import HardwareModel, harden
 from mapper.training.layers import Granularity, Hardened
 from mapper.training.neurons import over_time
@@ -56,12 +58,16 @@ class Options:
     weight_bits: int | None = None
     scale: Granularity = "layer"
     input_bits: int = 1
-    device: str = "cpu"
+    device: str = "cuda" if torch.cuda.is_available() else "cpu"
 
 
 @dataclass
 class Run:
-    """One training run and the folder it is kept in."""
+    """One training run, and the folder it is kept in.
+
+    The same options, model, task and number of threads give the same bits on a CPU, also when a
+    run is cut off and started again: it goes on after the last whole epoch.
+    """
 
     model: nn.Module
     task: Task
@@ -72,48 +78,103 @@ class Run:
     history: list[dict[str, Any]] = field(default_factory=list)
 
     def train(self) -> nn.Module:
-        """Go through all stages; the first that is not ``float`` hardens the model."""
+        """Go through all stages; the first that is not ``float`` hardens the model.
+
+        Raises:
+            ValueError: The folder is of a run with other options.
+        """
+        kept = None
+        if self.folder is not None:
+            name = type(self.model).__name__
+            files = RunFolder(self.folder)
+            files.start(configuration(name, self.task.name, self.target, self.options))
+            kept = files.checkpoint()
         torch.manual_seed(self.options.seed)
         model = self.model.to(self.options.device)
         for index, stage in enumerate(self.options.schedule):
-            model = self._enter(stage, model)
-            self._stage(index, stage, model)
+            if kept is not None and index < kept["stage"]:
+                continue
+            model = self._enter(stage, model, kept)
+            self._stage(index, stage, model, kept)
+            kept = None
         return model
 
-    def _enter(self, stage: Stage, model: nn.Module) -> nn.Module:
-        if stage.kind == "float":
-            return model
-        if not isinstance(model, HardwareModel):
-            chosen = self.options
-            model = harden(
-                model,
-                self.target,
-                weight_bits=chosen.weight_bits,
-                scale=chosen.scale,
-                input_bits=chosen.input_bits,
-            ).to(chosen.device)
-        x, _ = next(self.task.batches(0, self.options.seed))
-        model.raise_awareness(stage.awareness, x[:, :_SETTLING].to(self.options.device))
+    def _enter(self, stage: Stage, model: nn.Module, kept: dict[str, Any] | None) -> nn.Module:
+        """Return the model as a stage starts, or as it was kept in the middle of one."""
+        if stage.kind != "float" and not isinstance(model, HardwareModel):
+            model = self._hardened(model)
+        if kept is not None:
+            model.load_state_dict(kept["model"])
+        elif isinstance(model, HardwareModel):
+            x, _ = next(self.task.batches(0, self.options.seed))
+            model.raise_awareness(stage.awareness, x[:, :_SETTLING].to(self.options.device))
+        if isinstance(model, HardwareModel):
+            for layer in model.layers():
+                layer.noise = stage.noise
         return model
 
-    def _stage(self, index: int, stage: Stage, model: nn.Module) -> None:
+    def _hardened(self, model: nn.Module) -> HardwareModel:
+        chosen = self.options
+        return harden(
+            model,
+            self.target,
+            weight_bits=chosen.weight_bits,
+            scale=chosen.scale,
+            input_bits=chosen.input_bits,
+        ).to(chosen.device)
+
+    def _stage(
+        self, index: int, stage: Stage, model: nn.Module, kept: dict[str, Any] | None
+    ) -> None:
         optimiser = torch.optim.Adam(_groups(model, stage.rate))
         batches = sum(1 for _ in self.task.batches(0, self.options.seed))
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimiser, lambda step: _share(step, stage.epochs * batches)
         )
-        for epoch in range(stage.epochs):
+        done = 0
+        if kept is not None:
+            done = kept["epoch"]
+            optimiser.load_state_dict(kept["optimiser"])
+            schedule.load_state_dict(kept["schedule"])
+            self.history[:] = kept["history"]
+            _set_random_state(kept["random"])
+        before = sum(earlier.epochs for earlier in self.options.schedule[:index])
+        for epoch in range(done, stage.epochs):
             started = time.perf_counter()
-            loss = self._epoch(epoch, model, optimiser, schedule)
-            row = {
-                "stage": stage.name,
-                "epoch": epoch + 1,
-                "loss": loss,
-                "seconds": time.perf_counter() - started,
-            }
+            loss = self._epoch(before + epoch, model, optimiser, schedule)
+            if not math.isfinite(loss):
+                raise FloatingPointError(
+                    f"the loss is {loss} in epoch {epoch + 1} of stage {stage.name!r}: lower its "
+                    f"rate, {stage.rate:g}"
+                )
+            seconds = time.perf_counter() - started
+            row = {"stage": stage.name, "epoch": epoch + 1, "loss": loss, "seconds": seconds}
             if epoch + 1 == stage.epochs:
                 row["metric"] = self.evaluate(model)
-            self._keep(row)
+            self._tell(row, stage)
+            self._keep(index, stage, epoch + 1, model, optimiser, schedule)
+
+    def _keep(
+        self,
+        index: int,
+        stage: Stage,
+        epoch: int,
+        model: nn.Module,
+        optimiser: torch.optim.Optimizer,
+        schedule: torch.optim.lr_scheduler.LRScheduler,
+    ) -> None:
+        if self.folder is None:
+            return
+        checkpoint = {
+            "stage": index,
+            "epoch": epoch,
+            "model": model.state_dict(),
+            "optimiser": optimiser.state_dict(),
+            "schedule": schedule.state_dict(),
+            "history": self.history,
+            "random": _random_state(),
+        }
+        RunFolder(self.folder).keep(checkpoint, stage, finished=epoch == stage.epochs)
 
     def _epoch(
         self,
@@ -138,18 +199,41 @@ class Run:
         """Return the metric on the held-out samples; a hardened model computes in integers."""
         model.eval()
         total, count = 0.0, 0
+        run: Callable[[Tensor], Tensor] | None = None
         for x, wanted in self.task.held_out():
-            score, samples = self.task.score(run_model(model, x.to(self.options.device)), wanted)
+            x = x.to(self.options.device)
+            if run is None:
+                run = _evaluation(model, x)
+            score, samples = self.task.score(run(x), wanted)
             total, count = total + score, count + samples
         return total / count
 
-    def _keep(self, row: dict[str, Any]) -> None:
+    def _tell(self, row: dict[str, Any], stage: Stage) -> None:
         self.history.append(row)
         shown = f"{row['metric']:.4f}" if "metric" in row else ""
         self.report(
-            f"{row['stage']:>10} {row['epoch']:3d}  loss {row['loss']:.4f}  {shown}  "
-            f"{row['seconds']:.1f} s"
+            f"{row['stage']:>10} {row['epoch']:3d}/{stage.epochs}  loss {row['loss']:.4f}  "
+            f"{row['seconds']:.1f} s  {shown}".rstrip()
         )
+
+
+def _evaluation(model: nn.Module, example: Tensor) -> Callable[[Tensor], Tensor]:
+    """Return what computes a model's answers, a twin's compiled once for all batches."""
+    if isinstance(model, HardwareModel):
+        return model.compiled(example)
+    return partial(over_time, model)
+
+
+def _random_state() -> dict[str, Any]:
+    """Return the state of torch's generators: dropout and noise draw from them."""
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    return {"cpu": torch.get_rng_state(), "cuda": cuda}
+
+
+def _set_random_state(held: dict[str, Any]) -> None:
+    torch.set_rng_state(held["cpu"])
+    if torch.cuda.is_available() and held["cuda"]:
+        torch.cuda.set_rng_state_all(held["cuda"])
 
 
 def run_model(model: nn.Module, x: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from mapper.verify.build import (
 )
 from mapper.verify.model import reference_ring, verify_model
 from mapper.verify.rings import Ring
+from mapper.verify.trained import trained_ring
 
 __all__ = [
     "Ring",
@@ -16,6 +17,7 @@ __all__ = [
     "reference_ring",
     "run_executor",
     "trace_executor",
+    "trained_ring",
     "verify_build",
     "verify_model",
     "verify_recorded",

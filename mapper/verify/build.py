@@ -22,9 +22,11 @@ from mapper.verify.rings import (
     REFERENCE,
     RULES,
     TRAINED,
+    UNTRAINED,
     Ring,
     define,
     engine_rings,
+    is_integer,
     passes_ring,
     spike_values,
 )
@@ -83,6 +85,7 @@ def verify_build(
     reals: Mapping[str, Array],
     labels: Array | None = None,
     reference: Ring | None = None,
+    trained: Ring | None = None,
     progress: Progress = lambda text: None,
 ) -> Verification:
     """Run all rings on input codes ``[T, B, *shape]`` and the reals they stand for.
@@ -93,6 +96,7 @@ def verify_build(
         reals: The same inputs as the source network takes them.
         labels: Class of each sample, ``[B]``.
         reference: Ring 3, where the caller has the model; skipped otherwise.
+        trained: Ring 7, likewise.
         progress: Told what comes next.
     """
     progress(RULES)
@@ -111,14 +115,18 @@ def verify_build(
         executor,
         Ring(name=NATIVE, status="skipped", reason="no native kernels"),
         lowered,
-        Ring(name=TRAINED, status="skipped", reason="not exported by hardware-aware training"),
+        trained or _without_model(build),
     ]
     progress(INEXACT)
     return _measured(build, rings, stages, codes, reals, defined, labels)
 
 
 def verify_recorded(
-    build: Build, recording: Recording, reference: Ring | None, progress: Progress
+    build: Build,
+    recording: Recording,
+    reference: Ring | None,
+    progress: Progress,
+    trained: Ring | None = None,
 ) -> Verification:
     """Run all rings on a user's recording, with its labels or reference outputs."""
     output = build.hardware.outputs[0].name
@@ -128,8 +136,14 @@ def verify_recorded(
         recording.inputs,
         labels=wanted_classes(recording.arrays, output, recording.samples, recording.where),
         reference=reference,
+        trained=trained,
         progress=progress,
     )
+
+
+def _without_model(build: Build) -> Ring:
+    reason = "no model given" if is_integer(build.network) else UNTRAINED
+    return Ring(name=TRAINED, status="skipped", reason=reason)
 
 
 def _rules(build: Build) -> Ring:
@@ -200,6 +214,7 @@ def _measured(
     """Add ring 8: what the inexact passes cost, against the source network."""
     spikes = spike_values(build.network)
     source = define(build.network, reals, watch=spikes)
+    source |= to_reals(build.network, {v.name: source[v.name] for v in build.network.outputs})
     inexact = []
     for name, exact, graph in stages:
         if exact:

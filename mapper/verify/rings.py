@@ -29,6 +29,9 @@ LOWERED = "6-lowered-onnx"
 TRAINED = "7-trained-export"
 INEXACT = "8-inexact-passes"
 
+UNTRAINED = "not exported by hardware-aware training"
+"""Why ring 7 is skipped for a network in real numbers."""
+
 _ELEMENTS = 1 << 24
 """Of the largest value evaluated together, 128 MiB: the definition keeps all partial sums of a
 layer in memory. One sample at least, whatever it takes."""
@@ -245,7 +248,7 @@ def passes_ring(
                     max_abs_diff=worst,
                 )
             checked += 1
-        before = define(graph, codes) if not exact and _is_integer(graph) else before
+        before = define(graph, codes) if not exact and is_integer(graph) else before
     return Ring(
         name=name,
         status="equal",
@@ -261,7 +264,8 @@ def same_constants(a: Graph, b: Graph) -> bool:
     )
 
 
-def _is_integer(graph: Graph) -> bool:
+def is_integer(graph: Graph) -> bool:
+    """Say whether a graph holds integers only: a lowered one, or one that was trained so."""
     return all(isinstance(v.type, IntType) for op in graph.ops for v in op.results)
 
 

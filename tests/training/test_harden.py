@@ -8,9 +8,10 @@ import torch
 from torch import nn
 
 from mapper.executor import generate_executor, load_executor
-from mapper.ir.core import FLOAT, SPIKE, Coding, param
+from mapper.ir.core import SPIKE
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.evaluate import evaluate
+from mapper.recordings import to_reals
 from mapper.training import LIF, Awareness, Hardened, Iand, harden, over_time
 from mapper.training.gradients import quantised
 from mapper.training.harden import HardwareModel
@@ -42,12 +43,8 @@ def assert_same_as_compiled(model: HardwareModel, x: torch.Tensor) -> None:
     defined = evaluate(graph, codes)["y"]
     executed = load_executor(generate_executor(graph), graph.constants).run(codes)["y"]
     assert (executed == defined).all()
-    coding = graph.codings.get("y", Coding())
-    scale, offset = (
-        param(graph.constants, number, FLOAT).astype(np.float32)
-        for number in (coding.scale, coding.offset)
-    )
-    assert (found.numpy() == defined.astype(np.float32) * scale + offset).all()
+    reals = to_reals(graph, {"y": defined})["y"]
+    assert (found.numpy() == reals.astype(np.float32)).all()
     assert found.abs().sum() > 0
 
 
@@ -131,6 +128,22 @@ def test_branches_that_meet(readout):
     x = spikes(3, 4, 2, 6, 6)
     model = harden(branches(), a_target(readout), example=x)
     assert_same_as_compiled(disordered(model), x)
+
+
+@pytest.mark.parametrize(
+    "awareness",
+    [Awareness(reading="exact"), *(Awareness(reading="converter", bits=b) for b in (5, 2))],
+)
+@pytest.mark.parametrize("target", ["adcless-64", "adcless-diff-64", "ideal-128"])
+def test_evaluation_is_integers_at_every_awareness(awareness, target):
+    x = spikes(4, 6, 2, 6, 6)
+    model = harden(a_network(), target)
+    model.raise_awareness(awareness, x)
+    assert_same_as_compiled(model, x)
+    nearly_exact = awareness.reading == "exact" or awareness.bits == 5
+    if nearly_exact:
+        agreement = (model(x) - over_time(model.network, x)).abs().max()
+        assert agreement < 0.5 * model(x).abs().max()  # the same network, thresholds rounded
 
 
 # --- what harden gives ---------------------------------------------------------------------

@@ -1,11 +1,14 @@
 """Neurons by hand, their gradients, and how layers of one step run over many."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 
 from mapper.training import LIF, over_time
 from mapper.training.gradients import fire
+from targets import load_target
 
 
 def drive(*numbers):
@@ -61,6 +64,22 @@ def test_leak_threshold_and_current_leak_learn_when_asked():
     neuron(torch.rand(5, 2, 3)).sum().backward()
     assert all(p.grad is not None and float(p.grad) != 0 for p in neuron.parameters())
     assert not any(p.requires_grad for p in LIF(current_leak=0.5).parameters())
+
+
+def test_a_twin_has_the_leaks_of_its_hardware():
+    own = load_target("adcless-64").neuron
+    shifts = replace(own, leaks=("none", "shift"), leak_bits=0)
+    neuron = LIF(leak=0.9, current_leak=0.6, learn=("leak",))
+    neuron.unit = shifts
+    assert float(neuron.bounded()[0].detach()) == 0.875  # 1 - 1/8
+    assert float(neuron.bounded_current_leak().detach()) == 0.5
+    neuron(torch.rand(5, 2, 3)).sum().backward()
+    assert float(neuron.leak.grad) != 0
+    neuron.unit = own  # 12 fraction bits
+    assert float(neuron.bounded()[0].detach()) == pytest.approx(
+        3686 / 4096, abs=1e-7
+    )  # single precision
+    assert float(LIF(leak=1.0).bounded()[0]) == 1
 
 
 def test_steps_and_samples_do_not_mix():

@@ -1,0 +1,38 @@
+"""Write a trained model as ONNX: one time step, for ``spikeloom compile`` and ONNX Runtime."""
+
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from mapper.canonical import to_model, to_trained
+from mapper.ir.core import FLOAT
+from mapper.training.harden import HardwareModel
+from mapper.training.modules import traced
+from mapper.training.network import network_graph
+from mapper.writing import whole_file
+
+
+def export_onnx(model: nn.Module, path: Path | str, example: Tensor) -> None:
+    """Write one time step of a model, with its state as inputs and outputs.
+
+    A float model is written in canonical form, in single precision; it is compiled for any target,
+    with recordings to calibrate on. A hardened model is written in the integers that its target
+    runs, with references and scales; it needs no calibration, and runs on that hardware only.
+
+    Args:
+        model: Layers and neurons, or what ``harden`` made of them.
+        path: File to write, whole or not at all.
+        example: Inputs ``[T, B, ...]``; the shape counts. A twin that has seen no data yet is
+            settled on it.
+
+    Raises:
+        MappingError: It does not fit the target, or cannot be written.
+        TypeError: The model holds what the hardware has no counterpart for.
+        ValueError: A hardened model does not feel its target's readout yet.
+    """
+    if isinstance(model, HardwareModel):
+        written = to_trained(model.integers(example), model.target.name)
+    else:
+        written = to_model(network_graph(traced(model), example, input=FLOAT))
+    with whole_file(Path(path)) as temporary:
+        temporary.write_bytes(written.SerializeToString(deterministic=True))

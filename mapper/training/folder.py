@@ -1,0 +1,84 @@
+"""The folder of a training run: what it was asked for, how it went, and where it stands."""
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mapper import __version__
+from mapper.training.plots import draw_curves
+from mapper.training.stages import Stage
+from targets import Target, target_to_data
+
+SCHEMA = "spikeloom/training/1"
+
+
+class RunFolder:
+    """``config.json``, ``metrics.jsonl``, ``curves.svg``, a checkpoint per stage and ``last.pt``.
+
+    Checkpoints hold tensors, numbers and text only and are read as such (``weights_only``).
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def start(self, config: dict[str, Any]) -> None:
+        """Make the folder, or make sure that it is of a run with the same configuration.
+
+        Raises:
+            ValueError: It is of another run; the message names the first thing that differs.
+        """
+        wanted = json.loads(json.dumps({"schema": SCHEMA, "version": __version__, **config}))
+        file = self.path / "config.json"
+        if not file.exists():
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._write("config.json", json.dumps(wanted, indent=1, sort_keys=True) + "\n")
+            return
+        held = json.loads(file.read_text(encoding="utf-8"))
+        for key in sorted({*held, *wanted}):
+            if held.get(key) != wanted.get(key):
+                raise ValueError(
+                    f"{self.path} is of a run with {key} {held.get(key)!r}, not "
+                    f"{wanted.get(key)!r}: use another folder"
+                )
+
+    def checkpoint(self) -> dict[str, Any] | None:
+        """Return where the run stands; None before the first epoch."""
+        file = self.path / "last.pt"
+        if not file.exists():
+            return None
+        held: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+        return held
+
+    def keep(self, checkpoint: dict[str, Any], stage: Stage, finished: bool) -> None:
+        """Keep a checkpoint and its history; each file is whole or not there."""
+        rows = checkpoint["history"]
+        self._write("metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+        if finished:
+            self._save(f"{stage.name}.pt", {"model": checkpoint["model"]})
+            draw_curves(rows, self.path / "curves.svg")
+        self._save("last.pt", checkpoint)
+
+    def _write(self, name: str, text: str) -> None:
+        aside = self.path / f".{name}.part"
+        aside.write_text(text, encoding="utf-8")
+        os.replace(aside, self.path / name)
+
+    def _save(self, name: str, held: dict[str, Any]) -> None:
+        aside = self.path / f".{name}.part"
+        torch.save(held, aside)
+        os.replace(aside, self.path / name)
+
+
+def configuration(model: str, task: str, target: Target, options: Any) -> dict[str, Any]:
+    """Return everything that a run depends on as plain data."""
+    return {
+        "model": model,
+        "task": task,
+        "target": target_to_data(target),
+        "torch": torch.__version__,
+        **asdict(options),
+    }

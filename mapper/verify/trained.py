@@ -1,0 +1,47 @@
+"""Ring 7: a network trained on hardware computes what its file says, every spike."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from mapper.build import Build
+from mapper.canonical import from_trained, tensors_of
+from mapper.executor import run_lowered
+from mapper.frontend.load import read_stored
+from mapper.ir.core import Array
+from mapper.verify.build import run_executor
+from mapper.verify.rings import TRAINED, UNTRAINED, Ring, difference, is_integer, layer_results
+
+
+def trained_ring(path: Path, build: Build, codes: Mapping[str, Array]) -> Ring:
+    """Compare the executor with ONNX Runtime on the file that training wrote.
+
+    Spikes, membranes and the sums of layers are compared, at every time step.
+
+    Args:
+        path: The file; the caller has made sure that the build was made from it.
+        build: What was compiled from it.
+        codes: Inputs ``[T, B, ...]`` by name.
+    """
+    skipped = Ring(name=TRAINED, status="skipped", reason=UNTRAINED)
+    if not is_integer(build.network):
+        return skipped
+    model = read_stored(path)
+    if from_trained(model) is None:
+        return skipped
+    tensors = tensors_of(model)
+    shown = tuple(v for v in layer_results(build.hardware) if v.name in tensors)
+    found = run_executor(replace(build.hardware, outputs=shown, codings={}), codes)
+    expected = run_lowered(model, codes, watch={v.name: tensors[v.name] for v in shown})
+    wrong = {v.name: difference(found[v.name], expected[v.name]) for v in shown}
+    worst = max(wrong.values())
+    if not worst:
+        reason = f"{len(shown)} layer results, ONNX Runtime on {path.name}"
+        return Ring(name=TRAINED, status="equal", reason=reason, max_abs_diff=0.0)
+    places = [
+        {"step": int((found[name] != expected[name]).nonzero()[0][0]), "layer": name}
+        for name, off in wrong.items()
+        if off
+    ]
+    first = min(places, key=lambda place: int(str(place["step"])))
+    return Ring(name=TRAINED, status="mismatch", max_abs_diff=worst, first_mismatch=first)

@@ -1,0 +1,138 @@
+"""Whether layers that were trained with their readout run on a target as they are."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from mapper.diagnostics import Diagnostic, MappingError
+from mapper.ir.core import Graph, IntType, Op, Span
+from mapper.ir.crossbar import CrossbarMvm
+from mapper.ir.neurons import Decay, IntegerNeuron
+from mapper.ir.readout import AdcRead, SenseAmpRead
+from targets import Macro, NeuronUnit, Target
+
+Read = SenseAmpRead | AdcRead
+
+
+def fitted(graph: Graph, target: Target, weight_bits: int | None = None) -> Graph:
+    """Put trained layers on the target's macros that read as they were trained.
+
+    Args:
+        graph: Integers, with crossbars and readout.
+        target: What it is compiled for.
+        weight_bits: Asked for by the user; what it was trained with where None.
+
+    Raises:
+        MappingError: ``trained-for-other-hardware``, for each layer and neuron that would compute
+            something else.
+    """
+    readers = {op.partial_sum.name: op for op in graph.ops if isinstance(op, Read)}
+    ops: list[Op] = []
+    wrong: list[Diagnostic] = []
+    for op in graph.ops:
+        if isinstance(op, CrossbarMvm):
+            macro, problem = _macro(op, readers[op.partial_sum.name], target)
+            op = replace(op, placement=replace(op.placement, macro=macro))
+        else:
+            problem = _neuron(op, target) if isinstance(op, IntegerNeuron) else ""
+        if problem:
+            wrong.append(_diagnostic(op, problem))
+        ops.append(op)
+    if weight_bits is not None and weight_bits != widest(graph):
+        problem = f"trained with weights of {widest(graph)} bits, {weight_bits} are asked for"
+        wrong.append(_diagnostic(graph.ops[0], problem))
+    if wrong:
+        raise MappingError(wrong)
+    return replace(graph, ops=tuple(ops))
+
+
+def widest(graph: Graph) -> int:
+    """Return the width of a trained network's widest weights."""
+    layers = [op.encoding for op in graph.ops if isinstance(op, CrossbarMvm)]
+    return max(encoding.weight_bits for encoding in layers if encoding is not None)
+
+
+def _diagnostic(op: Op, problem: str) -> Diagnostic:
+    return Diagnostic(
+        code="trained-for-other-hardware",
+        message=problem,
+        loc=op.loc or op.results[0].name,
+        help="train it for this target, or compile it for the one it was trained for",
+    )
+
+
+def _macro(op: CrossbarMvm, read: Read, target: Target) -> tuple[str, str]:
+    """Return the macro that fits, or what is wrong with the one that takes such layers."""
+    assert isinstance(op.x.type, IntType)
+    accepted = "spikes" if op.x.type.bits == 1 else "codes"
+    taking = [
+        macro
+        for macro in target.macros
+        if accepted in macro.accepts and op.x.type.bits <= macro.max_input_bits
+    ]
+    taking.sort(key=lambda macro: macro.name != op.placement.macro)  # its own first
+    if not taking:
+        return "", f"takes inputs of {op.x.type.bits} bits, no macro of '{target.name}' does"
+    found = {macro.name: next(_problems(op, read, macro), "") for macro in taking}
+    for name, problem in found.items():
+        if not problem:
+            return name, ""
+    return "", next(iter(found.values()))
+
+
+def _problems(op: CrossbarMvm, read: Read, macro: Macro) -> Iterator[str]:
+    """Yield what a layer was trained with and the macro has otherwise, with both facts."""
+    wordlines = op.rows[-1].stop
+    if op.rows != tuple(Span(0, wordlines).split(macro.wordlines)):
+        rows = max(len(span) for span in op.rows)
+        yield f"trained on {rows} wordlines of a crossbar, '{macro.name}' has {macro.wordlines}"
+    encoding = op.encoding
+    if encoding is None:
+        yield f"its weights have no encoding, '{macro.name}' has {macro.encoding}"
+        return
+    trained = {
+        "encoding": encoding.kind,
+        "cell_bits": encoding.cell_bits,
+        **_readout(read),
+    }
+    own = macro.readout
+    facts = {
+        "encoding": macro.encoding,
+        "cell_bits": macro.cell_bits,
+        "readout": own.kind,
+        "readout bits": own.bits,
+        "reference": own.reference,
+        "levels": own.levels,
+    }
+    for name, held in trained.items():
+        if held != facts[name]:
+            yield f"trained with {name} {held}, '{macro.name}' has {facts[name]}"
+
+
+def _readout(read: Read) -> dict[str, object]:
+    if isinstance(read, AdcRead):
+        return {
+            "readout": read.kind,
+            **({} if read.kind == "ideal" else {"readout bits": read.bits}),
+        }
+    kind = "sense-amp" if len(read.levels) == 2 else "ternary"
+    reference = "constant" if read.active is None else "half-active"
+    return {"readout": kind, "reference": reference, "levels": read.levels}
+
+
+def _neuron(op: IntegerNeuron, target: Target) -> str:
+    unit: NeuronUnit = target.neuron
+    held = op.membrane.type
+    if isinstance(held, IntType) and held.bits != unit.membrane_bits:
+        return (
+            f"trained with membranes of {held.bits} bits, '{target.name}' has {unit.membrane_bits}"
+        )
+    decays: tuple[Decay, ...] = (op.decay, op.current_decay, op.input_decay)
+    for decay in decays:
+        if decay.kind not in unit.leaks:
+            return f"trained with leak '{decay.kind}', '{target.name}' has {', '.join(unit.leaks)}"
+        if decay.kind == "multiply" and decay.shift > unit.leak_bits:
+            return (
+                f"trained with a leak of {decay.shift} fraction bits, "
+                f"'{target.name}' has {unit.leak_bits}"
+            )
+    return ""

@@ -1,0 +1,312 @@
+"""Export: torch in evaluation = ONNX Runtime = executor = lowered ONNX, every spike."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from torch import nn
+
+from mapper import api
+from mapper.canonical import from_trained, tensors_of
+from mapper.diagnostics import MappingError
+from mapper.executor import run_lowered
+from mapper.frontend import import_model
+from mapper.ir.core import SPIKE
+from mapper.ir.crossbar import CrossbarMvm
+from mapper.mapping import make_build
+from mapper.recordings import to_reals
+from mapper.training import LIF, Awareness, export_onnx, harden, over_time
+from mapper.training.integer import IntegerNetwork
+from mapper.verify import trained_ring, verify_build
+from targets import load_target
+from tests.training.small import a_network, a_target, spikes
+from tests.training.test_harden import VARIANTS, branches, disordered
+
+CODES = ("1-graph-rules", "2-exact-passes", "4-executor", "6-lowered-onnx", "7-trained-export")
+
+
+def check_all_rings(model, x, path: Path) -> None:
+    """Export, import, compile, and compare four ways to compute the same spikes."""
+    found = model.eval()(x)
+    export_onnx(model, path, x)
+    onnx.checker.check_model(onnx.load(path), full_check=True)
+    imported = import_model(path)
+    assert imported.trained_for == model.target.name
+    build = make_build(imported, model.target, None, None, source={})
+    assert build is not None
+    codes = {"x": x.numpy().astype(np.int64)}
+    ring = trained_ring(path, build, codes)
+    checked = verify_build(build, codes, codes, trained=ring)
+    statuses = {ring.name: ring.status for ring in checked.rings}
+    assert all(statuses[name] == "equal" for name in CODES), statuses
+    ran = run_lowered(onnx.load(path), codes)
+    assert (
+        to_reals(build.hardware, {"y": ran["y"]})["y"].astype(np.float32) == found.numpy()
+    ).all()
+    # Every spike that torch computes, layer by layer.
+    inner = {v.name for op in build.network.ops for v in op.results if v.type == SPIKE}
+    tensors = {n: t for n, t in tensors_of(onnx.load(path)).items() if n in inner}
+    watched = run_lowered(onnx.load(path), codes, watch=tensors)
+    shown = [v for op in build.network.ops for v in op.results if v.name in tensors]
+    for value in shown:
+        wide = replace(build.network, outputs=(value,), codings={})
+        ours = IntegerNetwork(wide, x.device).run(x).numpy()
+        assert (ours == watched[value.name]).all()
+    assert any(watched[v.name].any() for v in shown)
+
+
+@pytest.mark.parametrize(("readout", "macro", "options"), VARIANTS)
+def test_every_spike_is_the_same_everywhere(tmp_path, readout, macro, options):
+    x = spikes(3, 4, 2, 6, 6)
+    model = harden(a_network(), a_target(readout, **macro), example=x, **options)
+    check_all_rings(disordered(model), x, tmp_path / "m.onnx")
+
+
+@pytest.mark.parametrize("input_bits", [1, 3])
+def test_branches_and_counts(tmp_path, input_bits):
+    x = torch.randint(0, 2**input_bits, (3, 2, 2, 6, 6)).float()
+    model = harden(branches(), a_target(), example=x, input_bits=input_bits)
+    check_all_rings(disordered(model), x, tmp_path / "m.onnx")
+
+
+def test_after_training(tmp_path):
+    x = spikes(3, 8, 2, 6, 6)
+    model = harden(a_network(), "adcless-64", example=x)
+    optimiser = torch.optim.Adam(model.parameters(), 1e-2)
+    for _ in range(5):
+        optimiser.zero_grad()
+        nn.functional.cross_entropy(model(x).sum(0), torch.arange(8) % 3).backward()
+        optimiser.step()
+    check_all_rings(model, x, tmp_path / "m.onnx")
+
+
+EDITS = {
+    "rows": ("wordlines = 64", "wordlines = 16"),
+    "cells": ("cell_bits = 1", "cell_bits = 2"),
+    "encoding": ('encoding = "offset-binary"', 'encoding = "twos-complement"'),
+    "weights": ("weight_bits = 4", "weight_bits = 6"),
+    "levels": ("levels = [-1, 1]", "levels = [0, 1]"),
+    "reference": ('reference = "half-active"', 'reference = "constant"'),
+    "membrane": ("membrane_bits = 16", "membrane_bits = 12"),
+}
+
+
+def edited(tmp_path: Path, *names: str) -> Path:
+    source = Path(__file__).resolve().parents[2] / "targets" / "adcless-64.toml"
+    text = source.read_text().replace('name = "adcless-64"', 'name = "edited"')
+    for name in names:
+        before, after = EDITS[name]
+        assert before in text
+        text = text.replace(before, after)
+    path = tmp_path / "edited.toml"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize("names", [*((name,) for name in EDITS), tuple(EDITS)])
+def test_another_target_file_needs_no_other_code(tmp_path, names):
+    x, target = spikes(3, 4, 2, 6, 6), edited(tmp_path, *names)
+    model = harden(a_network(), str(target), example=x)
+    found = model.eval()(x)
+    path, build, recording = tmp_path / "m.onnx", tmp_path / "build", tmp_path / "x.npz"
+    export_onnx(model, path, x)
+    np.savez(recording, x=x.numpy())
+    api.compile_model(path, str(target), build)
+    answer = api.verify(build, recording, model=path)
+    assert answer["bit_exact"]
+    assert {r["name"]: r["status"] for r in answer["rings"]}["7-trained-export"] == "equal"
+    ran = api.run_build(build, recording, tmp_path / "y.npz")["outputs"]["y"]
+    codes = np.load(tmp_path / "y.npz")["y"]
+    reals = codes * np.asarray(ran["scale"]) + np.asarray(ran["offset"])
+    assert (reals.astype(np.float32) == found.numpy()).all()
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (("rows",), "trained on 36 wordlines of a crossbar, 'sense-amp-64' has 16"),
+        (("cells",), "trained with cell_bits 1, 'sense-amp-64' has 2"),
+        (("encoding",), "encoding offset-binary, 'sense-amp-64' has twos-complement"),
+        (("levels",), r"levels \(-1, 1\), 'sense-amp-64' has \(0, 1\)"),
+        (("reference",), "reference half-active, 'sense-amp-64' has constant"),
+        (("membrane",), "trained with membranes of 16 bits, 'edited' has 12"),
+    ],
+)
+def test_other_hardware_is_refused_with_both_facts(tmp_path, names, said):
+    path, x = tmp_path / "m.onnx", spikes(2, 2, 2, 6, 6)
+    export_onnx(harden(a_network(), "adcless-64"), path, x)
+    with pytest.raises(MappingError, match=said) as caught:
+        api.compile_model(path, str(edited(tmp_path, *names)), tmp_path / "build")
+    assert {d.code for d in caught.value.diagnostics} == {"trained-for-other-hardware"}
+
+
+def test_other_options_and_readouts_are_refused(tmp_path):
+    path, x = tmp_path / "m.onnx", spikes(2, 2, 2, 6, 6)
+    export_onnx(harden(a_network(), "adcless-64"), path, x)
+    with pytest.raises(MappingError, match="weights of 4 bits, 8 are asked for"):
+        api.compile_model(path, "adcless-64", tmp_path / "build", weight_bits=8)
+    with pytest.raises(MappingError, match="readout sense-amp, 'flash5-64' has flash"):
+        api.compile_model(path, "hpadc-flash5-64", tmp_path / "build")
+    slow = a_network()
+    slow[2].leak.data.fill_(0.6)  # no power of two
+    export_onnx(harden(slow, "adcless-64"), path, x)
+    target = tmp_path / "shift.toml"
+    text = edited(tmp_path).read_text()
+    target.write_text(_without_multipliers(text))
+    with pytest.raises(
+        MappingError, match="trained with leak 'multiply', 'edited' has none, shift"
+    ):
+        api.compile_model(path, str(target), tmp_path / "build")
+    target.write_text(text.replace("leak_bits = 12", "leak_bits = 8"))
+    with pytest.raises(MappingError, match="leak of 12 fraction bits, 'edited' has 8"):
+        api.compile_model(path, str(target), tmp_path / "build")
+    counts = harden(a_network(), "adcless-64", input_bits=4)
+    export_onnx(counts, path, x)
+    narrow = tmp_path / "narrow.toml"
+    narrow.write_text(text.replace("max_input_bits = 8", "max_input_bits = 2"))
+    with pytest.raises(MappingError, match="takes inputs of 4 bits, no macro of 'edited' does"):
+        api.compile_model(path, str(narrow), tmp_path / "build")
+
+
+def _without_multipliers(text: str) -> str:
+    fewer = text.replace('["none", "shift", "multiply"]', '["none", "shift"]')
+    return fewer.replace("leak_bits = 12", "leak_bits = 0")
+
+
+def test_macros_of_the_same_facts_may_have_another_name(tmp_path):
+    x, path = spikes(2, 2, 2, 6, 6), tmp_path / "m.onnx"
+    export_onnx(harden(a_network(), "adcless-64", example=x), path, x)
+    other = tmp_path / "other.toml"
+    text = edited(tmp_path).read_text()
+    other.write_text(text.replace('name = "sense-amp-64"', 'name = "columns"'))
+    build = make_build(import_model(path), load_target(str(other)), None, None, source={})
+    layers = [op for op in build.hardware.ops if isinstance(op, CrossbarMvm)]
+    assert {op.placement.macro for op in layers} == {"columns"}
+
+
+def test_the_same_model_gives_the_same_bytes(tmp_path):
+    x = spikes(2, 2, 2, 6, 6)
+    model = harden(a_network(), "adcless-diff-64", example=x)
+    for name in ("a", "b"):
+        export_onnx(model, tmp_path / name, x)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_a_model_that_feels_less_than_its_target_is_not_exported(tmp_path):
+    x = spikes(2, 2, 2, 6, 6)
+    model = harden(a_network(), "adcless-64")
+    model.raise_awareness(Awareness(reading="converter", bits=3), x)
+    with pytest.raises(ValueError, match="3 layers feel 'converter' sums"):
+        export_onnx(model, tmp_path / "m.onnx", x)
+    assert not (tmp_path / "m.onnx").exists()
+
+
+def test_commands_take_a_trained_file(tmp_path):
+    x, path = spikes(2, 2, 2, 6, 6), tmp_path / "m.onnx"
+    export_onnx(harden(a_network(), "adcless-64", example=x), path, x)
+    shown = api.inspect_model(path)
+    places = {layer["op"]: layer["runs_on"] for layer in shown["layers"]}
+    assert places["imc.crossbar_mvm"] == places["imc.sense_amp_read"] == "crossbars"
+    assert places["imc.update_membrane"] == "digital unit"
+    assert any("trained for target 'adcless-64'" in note for note in shown["notes"])
+    api.export_model(path, tmp_path / "again.onnx")
+    assert (tmp_path / "again.onnx").read_bytes() == path.read_bytes()
+    np.savez(tmp_path / "x.npz", x=x.numpy())
+    assert api.verify(path, tmp_path / "x.npz")["bit_exact"]
+    made = api.compile_model(path, "adcless-64", tmp_path / "b", calibrate=tmp_path / "x.npz")
+    assert made["network"] == "Sequential"
+    answer = api.verify(tmp_path / "b", tmp_path / "x.npz")
+    ring = next(r for r in answer["rings"] if r["name"] == "7-trained-export")
+    assert (ring["status"], ring["reason"]) == ("skipped", "no model given")
+    assert all(item["output_error"] == 0 for item in answer["inexact_passes"])
+
+
+# --- files that claim what they do not hold ------------------------------------------------
+
+
+@pytest.fixture
+def exported(tmp_path) -> onnx.ModelProto:
+    x = spikes(2, 2, 2, 6, 6)
+    export_onnx(harden(a_network(), "adcless-64", example=x), tmp_path / "m.onnx", x)
+    return onnx.load(tmp_path / "m.onnx")
+
+
+def test_other_weights_are_another_network(exported):
+    before, _, _ = from_trained(exported)
+    tensor = next(t for t in exported.graph.initializer if t.name.endswith("matrix"))
+    changed = -onnx.numpy_helper.to_array(tensor)
+    tensor.CopyFrom(onnx.numpy_helper.from_array(changed, tensor.name))
+    after, _, _ = from_trained(exported)
+    assert (after.constants[tensor.name] == -before.constants[tensor.name]).all()
+
+
+def spoil_body(model):
+    next(
+        n for f in model.functions for n in f.node if n.op_type == "GreaterOrEqual"
+    ).op_type = "Less"
+
+
+def spoil_structure(model):
+    entry = next(p for p in model.metadata_props if p.key == "spikeloom.trained")
+    told = json.loads(entry.value)
+    told["graph"]["ops"][0]["rows"] = [{"start": 0, "stop": 7}]
+    entry.value = json.dumps(told, sort_keys=True)
+
+
+def spoil_json(model):
+    next(p for p in model.metadata_props if p.key == "spikeloom.trained").value = '{"graph": 7}'
+
+
+def spoil_weights(model):
+    tensor = next(t for t in model.graph.initializer if t.name.endswith("matrix"))
+    huge = onnx.numpy_helper.to_array(tensor).astype(np.int8) * 0 + 100  # no 4-bit weight
+    tensor.CopyFrom(onnx.numpy_helper.from_array(huge, tensor.name))
+
+
+@pytest.mark.parametrize("spoil", [spoil_body, spoil_structure, spoil_json, spoil_weights])
+def test_a_file_that_was_tampered_with_is_not_believed(tmp_path, exported, spoil):
+    spoil(exported)
+    assert from_trained(exported) is None
+    onnx.save(exported, tmp_path / "spoiled.onnx")
+    with pytest.raises(MappingError):
+        import_model(tmp_path / "spoiled.onnx")
+
+
+# --- float models --------------------------------------------------------------------------
+
+
+def test_a_float_model_is_read_back(tmp_path):
+    model, x = a_network().eval(), spikes(4, 3, 2, 6, 6)
+    export_onnx(model, tmp_path / "m.onnx", x)
+    np.savez(tmp_path / "x.npz", x=x.numpy())
+    np.savez(tmp_path / "io.npz", x=x.numpy(), expected_y=over_time(model, x).detach().numpy())
+    answer = api.verify(tmp_path / "m.onnx", tmp_path / "io.npz")
+    assert answer["bit_exact"]  # spikes equal; analogue outputs within 1e-5
+    assert {r["name"] for r in answer["rings"]} >= {"3-onnxruntime", "3-expected-outputs"}
+    made = api.compile_model(
+        tmp_path / "m.onnx", "adcless-64", tmp_path / "b", calibrate=tmp_path / "x.npz"
+    )
+    assert made["calibrated"]
+
+
+def test_a_float_model_with_branches_and_currents(tmp_path):
+    model, x = branches().eval(), spikes(4, 3, 2, 6, 6)
+    export_onnx(model, tmp_path / "m.onnx", x)
+    np.savez(tmp_path / "io.npz", x=x.numpy(), expected_y=over_time(model, x).detach().numpy())
+    assert api.verify(tmp_path / "m.onnx", tmp_path / "io.npz")["bit_exact"]
+
+
+def test_what_cannot_be_exported_is_said(tmp_path):
+    with pytest.raises(TypeError, match="Softmax has no counterpart"):
+        export_onnx(nn.Sequential(nn.Linear(4, 2), nn.Softmax(1)), tmp_path / "m", spikes(2, 2, 4))
+    with pytest.raises(ValueError, match="cannot be followed"):
+        export_onnx(Branching(), tmp_path / "m", spikes(2, 2, 4))
+
+
+class Branching(nn.Module):
+    def forward(self, x):
+        return LIF()(x) if x.sum() > 0 else x

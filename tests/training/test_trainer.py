@@ -1,0 +1,255 @@
+"""Stages, checkpoints, resuming, noise: runs of a second on a task that can be learned."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from mapper.training import LIF, Awareness, harden
+from mapper.training.noise import Draw, Noise
+from mapper.training.plots import draw_curves
+from mapper.training.stages import Stage, one_jump, staged
+from mapper.training.tasks import Classification
+from mapper.training.trainer import Options, Run
+from targets import load_target
+from tests.training.small import a_macro, settled, spikes
+
+DIFFERENTIAL = load_target("adcless-diff-32")
+
+
+def bars(samples: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return noisy bars in one of three places, ``[4, samples, 1, 6, 6]``, with the place."""
+    labels = torch.arange(samples) % 3
+    x = spikes(4, samples, 1, 6, 6, density=0.05)
+    for i, label in enumerate(labels):
+        x[:, i, 0, 2 * label : 2 * label + 2] = spikes(4, 2, 6, density=0.7)
+    return x, labels
+
+
+def a_task() -> Classification:
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        return Classification(name="bars", train=bars(60), test=bars(30), batch=20)
+
+
+def a_model(seed: int = 0) -> nn.Sequential:
+    torch.manual_seed(seed)
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=1, bias=False),
+        nn.BatchNorm2d(4),
+        LIF(leak=0.75, learn=("leak", "threshold")),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(36, 3),
+    )
+
+
+SHORT = (
+    Stage(name="float", kind="float", epochs=3, rate=1e-2),
+    Stage(name="quantised", kind="quantised", epochs=1, rate=3e-3),
+    Stage(name="adc3", kind="converter", bits=3, epochs=1, rate=3e-3),
+    Stage(name="target", kind="target", epochs=3, rate=5e-3),
+)
+
+
+def a_run(folder=None, model=None, schedule=SHORT, **options) -> Run:
+    options = {"device": "cpu", **options}
+    return Run(
+        model=model or a_model(),
+        task=a_task(),
+        target=DIFFERENTIAL,
+        options=Options(schedule=schedule, **options),
+        folder=folder,
+        report=lambda line: None,
+    )
+
+
+def same(a: nn.Module, b: nn.Module) -> bool:
+    tensors = [
+        (held, b.state_dict()[name])
+        for name, held in a.state_dict().items()
+        if isinstance(held, torch.Tensor)
+    ]
+    return all(torch.equal(x, y) for x, y in tensors)
+
+
+def without_time(rows):
+    return [{key: held for key, held in row.items() if key != "seconds"} for row in rows]
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_stages_learn_and_feel_more_and_more(seed):
+    run = a_run(model=a_model(seed), seed=seed)
+    model = run.train()
+    assert [row["stage"] for row in run.history] == [
+        *["float"] * 3,
+        "quantised",
+        "adc3",
+        *["target"] * 3,
+    ]
+    ends = {row["stage"]: row["metric"] for row in run.history if "metric" in row}
+    assert list(ends) == ["float", "quantised", "adc3", "target"]
+    assert ends["target"] >= 0.8  # a third by guessing; evaluated in integers
+    assert run.history[-1]["loss"] < run.history[0]["loss"]
+    assert all(layer.awareness == Awareness() for layer in model.layers())
+
+
+def test_a_run_is_repeated_to_the_bit():
+    first, second = a_run(), a_run()
+    trained = first.train()
+    assert same(trained, second.train())
+    assert without_time(first.history) == without_time(second.history)
+    assert not same(trained, a_run(seed=1).train())
+
+
+@pytest.mark.parametrize("stop", [1, 3, 4, 6])
+def test_a_run_that_was_cut_off_goes_on_to_the_same_bits(tmp_path, stop):
+    noisy = (
+        *SHORT[:3],
+        Stage(name="target", kind="target", epochs=3, rate=5e-3, noise=Noise(cells=0.1, read=0.5)),
+    )
+    whole = a_run(schedule=noisy)
+    expected = whole.train()
+
+    class CutOffError(Exception):
+        pass
+
+    lines = []
+
+    def report(line: str) -> None:
+        lines.append(line)
+        if len(lines) == stop + 1:
+            raise CutOffError
+
+    broken = a_run(tmp_path, schedule=noisy)
+    broken.report = report
+    with pytest.raises(CutOffError):
+        broken.train()
+    resumed = a_run(tmp_path, schedule=noisy)
+    assert same(resumed.train(), expected)
+    assert without_time(resumed.history) == without_time(whole.history)
+    again = a_run(tmp_path, schedule=noisy)  # a run that is done is read
+    assert same(again.train(), expected)
+    assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 8
+
+
+def test_the_folder_holds_what_was_asked_and_how_it_went(tmp_path):
+    run = a_run(tmp_path / "run")
+    run.train()
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["schema"] == "spikeloom/training/1"
+    assert config["target"]["name"] == "adcless-diff-32"
+    assert config["schedule"][2]["bits"] == 3
+    rows = [json.loads(s) for s in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert rows == run.history
+    for stage in SHORT:
+        held = torch.load(tmp_path / "run" / f"{stage.name}.pt", weights_only=True)
+        assert held["model"]
+    with pytest.raises(ValueError, match="is of a run with seed 0, not 3: use another folder"):
+        a_run(tmp_path / "run", seed=3).train()
+
+
+def test_a_checkpoint_cannot_run_code(tmp_path):
+    run = a_run(tmp_path, schedule=SHORT[:1])
+    run.train()
+    torch.save({"stage": 0, "model": print}, tmp_path / "last.pt")
+    with pytest.raises(Exception, match=r"weights_only|Weights only"):
+        a_run(tmp_path, schedule=SHORT[:1]).train()
+
+
+def test_curves(tmp_path):
+    pytest.importorskip("matplotlib", reason="needs the extra 'train'")
+    rows = [{"stage": "float", "loss": 1.0}, {"stage": "float", "loss": 0.5, "metric": 0.9}]
+    assert draw_curves(rows, tmp_path / "curves.svg")
+    assert "<svg" in (tmp_path / "curves.svg").read_text()
+
+
+def test_a_loss_that_is_no_number_stops_the_run():
+    model = a_model()
+    with torch.no_grad():
+        model[5].bias.fill_(float("nan"))
+    with pytest.raises(FloatingPointError, match="in epoch 1 of stage 'float': lower its rate"):
+        a_run(model=model).train()
+
+
+def test_weights_that_are_no_numbers_are_not_compiled():
+    model = harden(a_model(), DIFFERENTIAL, example=spikes(2, 3, 1, 6, 6)).eval()
+    with torch.no_grad():
+        next(model.layers()).bias.fill_(float("nan"))
+    with pytest.raises(ValueError, match="offset of '0' holds values that are no numbers"):
+        model(spikes(2, 3, 1, 6, 6))
+
+
+def test_schedules():
+    names = [(stage.name, stage.epochs) for stage in staged(4, 2, converter=7, target=5)]
+    assert names == [
+        ("float", 4),
+        ("quantised", 2),
+        ("adc5", 2),
+        ("adc3", 2),
+        ("adc2", 2),
+        ("target", 5),
+    ]
+    assert [s.name for s in staged()] == ["float", "quantised", "target"]
+    assert [s.kind for s in one_jump(3)] == ["target"]
+
+
+# --- noise ---------------------------------------------------------------------------------
+
+
+def test_noise_is_drawn_anew_and_only_in_training():
+    x = spikes(30, 40)
+    layer = settled(nn.Linear(40, 5), a_macro(), x)
+    quiet = layer(x)
+    layer.noise = Noise(cells=0.2, offset=1.0, read=1.0)
+    assert not torch.equal(layer(x), quiet)
+    assert not torch.equal(layer(x), layer(x))
+    assert torch.equal(layer.eval()(x), quiet)
+    layer.train().noise = Noise()
+    assert torch.equal(layer(x), quiet)
+
+
+def test_forward_and_backward_see_the_same_noise():
+    """Without readout errors the gradient of a weight is its input times the noisy cell's."""
+    x = spikes(30, 16)
+    layer = settled(nn.Linear(16, 3), a_macro(), x)
+    layer.noise = Noise(offset=2.0)
+    gradients = []
+    for _ in range(2):
+        torch.manual_seed(3)
+        (gradient,) = torch.autograd.grad(layer(x).square().sum(), layer.weight)
+        gradients.append(gradient)
+    assert torch.equal(*gradients)
+    torch.manual_seed(4)
+    (other,) = torch.autograd.grad(layer(x).square().sum(), layer.weight)
+    assert not torch.equal(other, gradients[0])
+
+
+def test_noise_has_the_spread_that_was_asked_for():
+    draw = Draw(Noise(cells=0.1, offset=2.0, read=0.5), seed=1)
+    cells = draw.cells(torch.ones(1, 10, 50, 40))
+    assert float(cells.std()) == pytest.approx(0.1, rel=0.05)
+    sums = draw.sums(torch.zeros(1, 40, 100, 3, 50), 0)
+    columns = sums.mean(dim=2)
+    assert float(columns.std()) == pytest.approx(2.0, rel=0.05)
+    assert float((sums - sums.mean(dim=2, keepdim=True)).std()) == pytest.approx(0.5, rel=0.05)
+    assert torch.equal(
+        draw.sums(torch.zeros(2, 3, 4, 1, 2), 1), draw.sums(torch.zeros(2, 3, 4, 1, 2), 1)
+    )
+
+
+def test_negative_noise_is_refused():
+    with pytest.raises(ValueError, match="zero or more"):
+        Noise(read=-1)
+
+
+def test_a_layer_with_noise_still_evaluates_in_integers():
+    x = spikes(4, 6, 1, 6, 6)
+    model = harden(a_model(), DIFFERENTIAL, example=x)
+    expected = model.eval()(x)
+    for layer in model.layers():
+        layer.noise = Noise(read=3.0)
+    assert (model.eval()(x) == expected).all()
+    assert np.isfinite(model.train()(x).detach().numpy()).all()
