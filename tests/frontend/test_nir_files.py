@@ -10,6 +10,7 @@ import pytest
 from mapper.diagnostics import MappingError
 from mapper.frontend import import_model
 from mapper.frontend.nir import file as nir_file
+from mapper.frontend.nir import probe
 from mapper.ir.neurons import Neuron
 from tests.frontend.nir_models import chain, iaf, put, raw, run, saved
 
@@ -280,6 +281,28 @@ def test_damaged_bytes_end_in_a_diagnostic_or_a_network(at, tmp_path):
         path.write_bytes(data)
         with suppress(MappingError):  # anything else fails the test
             import_model(path)
+
+
+def test_texts_that_never_end_are_refused(tmp_path, monkeypatch):
+    """HDF5 loops on some damaged heaps; here the child that tries does."""
+    path = raw(tmp_path / "net.nir", tree())
+    monkeypatch.setattr(probe, "SECONDS", 0.5)
+    monkeypatch.setattr(probe, "CODE", "while True: pass")
+    assert code_of(path) == "invalid-model"
+
+
+def test_a_library_that_breaks_off_takes_nothing_with_it(tmp_path, monkeypatch):
+    path = raw(tmp_path / "net.nir", tree())
+    monkeypatch.setattr(probe, "CODE", "import os; os.abort()")
+    assert code_of(path) == "invalid-model"
+
+
+def test_a_node_that_reads_an_output_is_refused(tmp_path):
+    held = tree()
+    held["node"]["nodes"]["m"] = held["node"]["nodes"]["n"]
+    held["node"]["nodes"]["end"] = {"type": "Output", "shape": np.array([1])}
+    held["node"]["edges"] = [*EDGES, ["output", "m"], ["m", "end"]]
+    assert code_of(raw(tmp_path / "net.nir", held)) == "invalid-model"
 
 
 def test_names_from_a_file_are_escaped(tmp_path):

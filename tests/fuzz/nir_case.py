@@ -87,11 +87,11 @@ def nir_case(rng: Random, folder: Path, extra: Path | None) -> str:
 
 def _items(group: Any, depth: int = 0) -> Iterator[tuple[Any, str]]:
     for name in list(group):
-        yield group, name
         try:
             below = group.get(name)
         except RuntimeError:  # links that an edit before this one tied to a circle
             continue
+        yield group, name
         if depth < 20 and below is not None and hasattr(below, "keys"):
             yield from _items(below, depth + 1)
 

@@ -151,16 +151,24 @@ class _Builder:
 
     def _input_of(self, name: str) -> Value:
         """Return what a node reads: its source, or the sum of its sources."""
-        terms = [
-            self.before[source] if (source, name) in self.delayed else self.values[source]
-            for source in self.sources[name]
-        ]
+        terms = [self._given(source, name) for source in self.sources[name]]
         if len(terms) == 1:
             return terms[0]
         key = tuple(term.name for term in terms)
         if key not in self.sums:
             self.sums[key] = self._sum(name, terms)
         return self.sums[key]
+
+    def _given(self, source: str, name: str) -> Value:
+        if (source, name) in self.delayed:
+            return self.before[source]
+        if source not in self.values:
+            raise refuse(
+                "invalid-model",
+                f"it reads {source[:80]!r}, which is an output of the network",
+                loc=self.nodes[name].loc,
+            )
+        return self.values[source]
 
     def _sum(self, name: str, terms: list[Value]) -> Value:
         shapes = {term.shape for term in terms}

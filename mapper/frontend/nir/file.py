@@ -18,6 +18,7 @@ import numpy as np
 from mapper.diagnostics import MappingError, refuse
 from mapper.frontend.fold import MAX_ELEMENTS
 from mapper.frontend.load import MAX_BYTES
+from mapper.frontend.nir.probe import refuse_endless_texts
 from mapper.ir.core import Array
 
 SUFFIXES = frozenset({".nir", ".h5", ".hdf5"})
@@ -121,6 +122,7 @@ def read_file(path: Path) -> NirFile:
     h5py = import_h5py(path)
     if not _is_hdf5(path):
         raise _not_nir(path)
+    refuse_endless_texts(path)
     try:
         opened = h5py.File(path, "r")
     except (OSError, RuntimeError, ValueError) as error:

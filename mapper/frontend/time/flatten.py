@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
 
+from mapper.frontend.fold import CannotFoldError
 from mapper.frontend.load import to_array
 from mapper.frontend.time import loops
 from mapper.frontend.time.bundles import applied
@@ -22,6 +23,16 @@ from mapper.frontend.time.tensors import (
 )
 
 Env = MutableMapping[str, Tensor]
+
+_BROKEN = (
+    ArithmeticError,
+    AssertionError,
+    CannotFoldError,
+    LookupError,
+    TypeError,
+    ValueError,
+)
+"""Whatever a node that breaks the rules of its operator meets."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,8 +132,7 @@ class Walker:
             except TimeFormError as error:
                 error.loc = error.loc or self.tape.place(node)
                 raise
-            except (ArithmeticError, LookupError, TypeError, ValueError, AssertionError) as error:
-                # Whatever a node that breaks the rules of its operator meets.
+            except _BROKEN as error:
                 raise TimeFormError(
                     f"{node.op_type}: its attributes and inputs do not fit together",
                     self.tape.place(node),
