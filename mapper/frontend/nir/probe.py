@@ -1,7 +1,7 @@
 """Find out whether HDF5 can read the texts of a file at all, without waiting for it here.
 
 Texts of any length lie in a heap of their own. Where that heap is damaged, HDF5 2.0 may follow it
-in a circle for ever, in C, where no signal of Python reaches it. So a child process reads them first.
+in a circle for ever, in C, where no signal of Python reaches it. So a child process reads first.
 """
 
 import subprocess

@@ -1,0 +1,16 @@
+"""The ``spikeloom`` command: parse, call ``mapper.api``, print. No logic of its own."""
+
+from mapper.cli import build, compare, facts, model
+from mapper.cli.app import app
+
+__all__ = ["app", "build", "compare", "facts", "main", "model"]
+
+_ORDER = "demo inspect compile run verify cost report compare figures export targets passes".split()
+"""As a user meets them, not as the modules are imported."""
+
+app.registered_commands.sort(key=lambda command: _ORDER.index(command.name or ""))
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

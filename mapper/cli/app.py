@@ -1,0 +1,123 @@
+"""Frame of every command: the app, its consoles, progress, and errors as exit codes."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Annotated, Any, ParamSpec
+
+import typer
+from rich.console import Console
+from rich.status import Status
+from rich.text import Text
+
+from mapper import __version__
+from mapper.diagnostics import Diagnostic, MappingError, printable
+
+P = ParamSpec("P")
+app = typer.Typer(
+    help="Compile spiking neural networks to in-memory computing hardware.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+log = Console(stderr=True, highlight=False)
+out = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
+
+
+def command(name: str) -> Callable[[Callable[P, Any]], Callable[P, None]]:
+    """Register a command that returns its JSON data, and turn errors into exit codes."""
+
+    def register(function: Callable[P, Any]) -> Callable[P, None]:
+        @wraps(function)
+        def run(*args: P.args, **kwargs: P.kwargs) -> None:
+            as_json = bool(kwargs.get("as_json"))
+            try:
+                with report_progress:
+                    answer = function(*args, **kwargs)
+            except MappingError as error:
+                raise _refused(error.diagnostics, as_json) from None
+            except OSError as error:
+                raise _refused((_unusable_file(error),), as_json) from None
+            except Exception as error:  # a bug of ours: one line for the user, details on request
+                if os.environ.get("SPIKELOOM_TRACEBACK"):
+                    raise
+                raise _refused((_internal(error),), as_json) from None
+            if as_json and answer is not None:
+                print(json.dumps(answer, indent=1))
+            if isinstance(answer, Mapping) and answer.get("bit_exact") is False:
+                raise typer.Exit(1)
+
+        app.command(name)(run)
+        return run
+
+    return register
+
+
+def warn(answer: Mapping[str, Any]) -> None:
+    for text in answer.get("warnings", ()):
+        print(printable(f"warning: {text}"), file=sys.stderr)
+
+
+def _internal(error: Exception) -> Diagnostic:
+    return Diagnostic(
+        code="internal",
+        message=f"{type(error).__name__}: {error}",
+        help="this is a bug; please report it with the output under SPIKELOOM_TRACEBACK=1",
+    )
+
+
+def _unusable_file(error: OSError) -> Diagnostic:
+    return Diagnostic(
+        code="file-error",
+        message=error.strerror or str(error),
+        loc=str(error.filename or ""),
+        help="check the path, its permissions and the space left",
+    )
+
+
+def _refused(diagnostics: tuple[Diagnostic, ...], as_json: bool) -> typer.Exit:
+    if as_json:
+        errors = [diagnostic.as_dict() for diagnostic in diagnostics]
+        print(json.dumps({"schema": "spikeloom/errors/1", "errors": errors}, indent=1))
+    for diagnostic in diagnostics:
+        print(diagnostic, file=sys.stderr)
+    return typer.Exit(1)
+
+
+class _Reporter:
+    """Says on stderr what is being done: in one place on a terminal, a line each in a log."""
+
+    def __init__(self) -> None:
+        self._status: Status | None = None
+
+    def __enter__(self) -> None:
+        if log.is_terminal:
+            self._status = log.status("starting")
+            self._status.start()
+
+    def __exit__(self, *error: object) -> None:
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
+
+    def __call__(self, text: str) -> None:
+        shown = Text(printable(text))
+        if self._status is not None:
+            self._status.update(shown)
+        else:
+            log.print(Text("  ") + shown, style="dim")
+
+
+report_progress = _Reporter()
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        print(__version__)
+        raise typer.Exit

@@ -1,0 +1,101 @@
+"""Commands on a build: demo, run, verify, cost, report."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mapper import api, tables
+from mapper.cli.app import command, out, report_progress, warn
+from mapper.cli.options import Dt, Folder, Integration, Json, Library, Preset, ResetTo, Steps
+from mapper.frontend import NirOptions
+from targets import DEFAULT_PRESET
+
+
+@command("demo")
+def demo(
+    output: Annotated[Path, typer.Option("-o", "--output", help="Where to put the builds.")] = Path(
+        "spikeloom-demo"
+    ),
+    as_json: Json = False,
+) -> dict[str, Any]:
+    """Map a bundled trained network, verify it on a bundled recording, compare targets."""
+    answer = api.demo(output, progress=report_progress)
+    if not as_json:
+        out.print(tables.demo(answer))
+    return answer
+
+
+@command("run")
+def run(
+    folder: Folder,
+    recording: Annotated[Path, typer.Option("--input", help="Inputs (.npz), [T, B, ...].")],
+    output: Annotated[Path, typer.Option("--output", help="Outputs to write (.npz).")],
+    backend: Annotated[str, typer.Option(help="numpy or native.")] = "numpy",
+    trace: Annotated[
+        bool, typer.Option("--trace", help="Also write OUTPUT.trace.npz, for 'cost --activity'.")
+    ] = False,
+    as_json: Json = False,
+) -> dict[str, Any]:
+    """Run a build on recordings, bit-accurately."""
+    answer = api.run_build(
+        folder, recording, output, backend=backend, trace=trace, progress=report_progress
+    )
+    if not as_json:
+        out.print(tables.ran(answer))
+    return answer
+
+
+@command("verify")
+def verify(
+    path: Annotated[Path, typer.Argument(help="A model (.onnx, .nir) or a build folder.")],
+    recording: Annotated[Path, typer.Option("--input", help="Inputs (.npz); may hold 'labels'.")],
+    model: Annotated[
+        Path | None, typer.Option(help="For a build folder: its model, for ring 3.")
+    ] = None,
+    dt: Dt = None,
+    reset: ResetTo = None,
+    integration: Integration = None,
+    library: Library = None,
+    as_json: Json = False,
+) -> dict[str, Any]:
+    """Check a model against ONNX Runtime, or all rings of a build."""
+    nir = NirOptions(dt=dt, reset=reset, integration=integration, library=library)
+    answer = api.verify(path, recording, model=model, nir=nir, progress=report_progress)
+    warn(answer)
+    if not as_json:
+        out.print(tables.verification(answer))
+    return answer
+
+
+@command("cost")
+def cost(
+    folder: Folder,
+    activity: Annotated[
+        str | None, typer.Option(help="Trace (.npz) of 'run --trace', or a density 0..1.")
+    ] = None,
+    steps: Steps = 1,
+    preset: Preset = DEFAULT_PRESET,
+    sensitivity: Annotated[
+        bool, typer.Option("--sensitivity", help="Name the constants that move the totals most.")
+    ] = False,
+    as_json: Json = False,
+) -> dict[str, Any]:
+    """Estimate energy, latency and area of a build."""
+    answer, text = api.cost_build(folder, activity, steps, preset, swings=sensitivity)
+    if not as_json:
+        print(text)
+    return answer
+
+
+@command("report")
+def report(
+    folder: Folder,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Page to write.")] = None,
+    as_json: Json = False,
+) -> dict[str, Any]:
+    """Write the report of a build as one offline HTML page."""
+    answer = api.report_build(folder, output)
+    if not as_json:
+        print(answer["report"])
+    return answer

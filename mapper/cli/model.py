@@ -1,0 +1,106 @@
+"""Commands on a model: inspect, compile, export."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mapper import api, tables
+from mapper.cli.app import command, out, report_progress, warn
+from mapper.cli.options import (
+    Calibrate,
+    Dt,
+    Integration,
+    Json,
+    Library,
+    Model,
+    ResetTo,
+    Target,
+    WeightBits,
+)
+from mapper.frontend import NirOptions
+from mapper.inspection import Inspection
+from passes import Pass
+
+
+@command("inspect")
+def inspect(
+    model: Model,
+    target: Annotated[
+        str | None, typer.Option(help="Also show how many crossbars of this target it takes.")
+    ] = None,
+    dt: Dt = None,
+    reset: ResetTo = None,
+    integration: Integration = None,
+    library: Library = None,
+    as_json: Json = False,
+) -> dict[str, Any]:
+    """Show what was recognised in a model: layers, neurons, time form, parameters."""
+    nir = NirOptions(dt=dt, reset=reset, integration=integration, library=library)
+    answer = api.inspect_model(model, target, nir)
+    if not as_json:
+        out.print(Inspection(answer))
+    return answer
+
+
+@command("compile")
+def compile_(
+    model: Model,
+    target: Target,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Build folder to write.")],
+    weight_bits: WeightBits = None,
+    calibrate: Calibrate = None,
+    print_after: Annotated[
+        list[str] | None, typer.Option(metavar="PASS", help="Print the graph after this pass.")
+    ] = None,
+    stop_after: Annotated[
+        str | None, typer.Option(metavar="PASS", help="Print the graph here and write nothing.")
+    ] = None,
+    dt: Dt = None,
+    reset: ResetTo = None,
+    integration: Integration = None,
+    library: Library = None,
+    as_json: Json = False,
+) -> dict[str, Any] | None:
+    """Map a trained network onto a target and write the build folder."""
+    shown = {*(print_after or ()), *([stop_after] if stop_after else ())}
+
+    def after(step: Pass, graph: object) -> None:
+        report_progress(step.name)
+        if step.name in shown:
+            print(graph, end="", file=sys.stderr if as_json else sys.stdout)
+
+    answer = api.compile_model(
+        model,
+        target,
+        output,
+        weight_bits=weight_bits,
+        calibrate=calibrate,
+        after=after,
+        print_after=tuple(print_after or ()),
+        stop_after=stop_after,
+        nir=NirOptions(dt=dt, reset=reset, integration=integration, library=library),
+    )
+    warn(answer or {})
+    if not as_json and answer is not None:
+        out.print(tables.compiled(answer))
+    return answer
+
+
+@command("export")
+def export(
+    model: Model,
+    output: Annotated[Path, typer.Option("-o", "--output", help="File to write: .onnx or .nir.")],
+    dt: Dt = None,
+    reset: ResetTo = None,
+    integration: Integration = None,
+    library: Library = None,
+    as_json: Json = False,
+) -> dict[str, Any]:
+    """Write the imported network in canonical form, for other tools."""
+    nir = NirOptions(dt=dt, reset=reset, integration=integration, library=library)
+    answer = api.export_model(model, output, nir)
+    if not as_json:
+        out.print(tables.exported(answer))
+    return answer
