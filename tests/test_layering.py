@@ -28,6 +28,7 @@ LAYERS = (
         "mapper.recordings",
         "mapper.build",
         "mapper.compare",
+        "mapper.evidence",
         "mapper.mapping",
         "mapper.placed",
         "mapper.threads",

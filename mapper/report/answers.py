@@ -42,6 +42,14 @@ def amount(value: Range, unit: str) -> str:
     return interval_text(low, nominal, high, shown)
 
 
+def between(value: Range, unit: str) -> str:
+    """Write the ends of an interval alone, in the unit of its nominal value."""
+    factor, shown = scaled(value.nominal, unit)
+    if value.low == value.high:
+        return "known exactly"
+    return f"{value.low * factor:.3g} to {value.high * factor:.3g} {shown}"
+
+
 def nominal(value: float, unit: str) -> str:
     factor, shown = scaled(value, unit)
     return f"{value * factor:.3g} {shown}"
@@ -141,11 +149,15 @@ def _limiting(report: Report, layers: tuple[Layer, ...]) -> str:
     if len(order) > 1 and cost.layers[order[1]].step_ns.nominal:
         second = cost.layers[order[1]].step_ns.nominal
         gain = slowest.step_ns.nominal / second
-        text += (
-            f" The next one, {names[order[1]]}, takes {nominal(second, 'ns')}: making the first "
-            f"one faster gains at most {gain:.2g}x."
+        text += f" The next one, {names[order[1]]}, takes {nominal(second, 'ns')}: " + (
+            f"making the first one faster gains at most {gain:.2g}x."
+            if gain >= _ALIKE
+            else "both have to become faster before the pace does."
         )
     return text
+
+
+_ALIKE = 1.05  # ratio below which two layers take as long
 
 
 def _waits(stage: str, layer: Layer) -> str:

@@ -171,7 +171,7 @@ def _swings(tornado: Tornado, what: str, unit: str) -> Chart:
     factor, shown = scaled(tornado.nominal, unit)
     rows = [
         {
-            "label": words(swing.constant),
+            "label": _constant(swing.constant),
             "low": min(swing.at_low, swing.at_high) * factor,
             "high": max(swing.at_low, swing.at_high) * factor,
             "shown": f"{swing.at_low * factor:.3g} .. {swing.at_high * factor:.3g} {shown}",
@@ -208,7 +208,7 @@ def _swings(tornado: Tornado, what: str, unit: str) -> Chart:
             columns=("constant", "low", "nominal", "high", f"total at low ({shown})", "at high"),
             rows=tuple(
                 (
-                    words(swing.constant),
+                    _constant(swing.constant),
                     *(f"{value:.4g}" for value in (swing.low, swing.nominal, swing.high)),
                     f"{swing.at_low * factor:.4g}",
                     f"{swing.at_high * factor:.4g}",
@@ -217,6 +217,12 @@ def _swings(tornado: Tornado, what: str, unit: str) -> Chart:
             ),
         ),
     )
+
+
+def _constant(place: str) -> str:
+    """Write the place of a constant, ``sense_amp.energy_pj``, as words."""
+    part, _, what = place.rpartition(".")
+    return f"{words(part)}: {words(what)}"
 
 
 def words(name: str) -> str:

@@ -157,11 +157,11 @@ _STEPS = {"pJ": ("fJ", "pJ", "nJ", "uJ", "mJ", "J"), "ns": ("ps", "ns", "us", "m
 
 
 def in_unit(bars: Sequence[Bar], unit: str) -> tuple[tuple[Bar, ...], str]:
-    """Return bars in the unit that suits the largest nominal value, and that unit.
+    """Return bars in the unit that suits the end of the longest interval, and that unit.
 
     ``unit`` is what the values are in: ``pJ`` or ``ns``, or ``um2``.
     """
-    largest = max((bar.nominal for bar in bars), default=0.0)
+    largest = max((bar.high for bar in bars), default=0.0)
     factor, name = scaled(largest, unit)
     shown = (
         replace(bar, low=bar.low * factor, nominal=bar.nominal * factor, high=bar.high * factor)

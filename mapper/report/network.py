@@ -28,6 +28,8 @@ class Node:
     neurons: int = 0
     neuron: str = ""
     """What its neurons do, in words; empty where there are none."""
+    spike: str = ""
+    """The value whose spikes a trace counts; empty for what does not fire."""
     rate: float | None = None
     """Spikes of a neuron, or of an input, in a time step; None where nothing was recorded."""
     sources: tuple[int, ...] = ()
@@ -59,7 +61,8 @@ def network_nodes(graph: Graph, trace: Mapping[str, Array]) -> tuple[Node, ...]:
     made = _Builder()
     for value in graph.inputs:
         rate = spike_rate(value, trace)
-        made.add(Node(name=value.name, what="input", shape=value.shape, rate=rate), value)
+        spike, shape = value.name, value.shape
+        made.add(Node(name=spike, what="input", shape=shape, spike=spike, rate=rate), value)
     for op in graph.ops:
         _add(made, op, trace)
     outputs = {made.homes[v.name] for v in graph.outputs if v.name in made.homes}
@@ -116,6 +119,7 @@ def _add_neurons(
         "neurons": prod(op.membrane.shape),
         "neuron": neuron_words(op),
         "shape": op.membrane.shape,
+        "spike": "" if op.spike is None else op.spike.name,
         "rate": None if op.spike is None else spike_rate(op.spike, trace),
     }
     home = made.homes.get(op.x.name)

@@ -9,7 +9,7 @@ from mapper.cost.facts import chip_of, corners_of
 from mapper.cost.sensitivity import Tornado
 from mapper.cost.summary import cost_of
 from mapper.ir.text import print_op
-from mapper.report.answers import amount, answers, nominal, percent
+from mapper.report.answers import amount, answers, between, nominal, percent
 from mapper.report.assumptions import constants_table, preset_table, target_table
 from mapper.report.breakdown import breakdown_charts, stage_chart, stage_table, swing_charts, words
 from mapper.report.cells import inspector_data
@@ -17,7 +17,7 @@ from mapper.report.charts import Chart
 from mapper.report.data import Report
 from mapper.report.floorplan import floorplan_data, floorplan_table
 from mapper.report.names import labels, shortened
-from mapper.report.network import edges_in_lanes, network_nodes
+from mapper.report.network import Edge, Node, edges_in_lanes, network_nodes
 from mapper.report.page import render_page
 from mapper.report.table import COLUMNS, layer_table
 from mapper.report.timeline import mean_rate, pipeline_chart, spike_chart
@@ -36,9 +36,10 @@ MAX_OPS = 400
 def render_report(report: Report) -> str:
     """Return the page: offline, with scripts of its own only, every name text."""
     names = labels(row.name for row in report.layers)
+    nodes = network_nodes(report.graph, report.evidence.trace)
     plan = floorplan_data(report.graph, report.target, report.evidence.trace, names)
     cells = inspector_data(report.graph, names)
-    charts = _charts(report)
+    charts = _charts(report, nodes)
     return render_page(
         "report.html.j2",
         charts=charts,
@@ -47,12 +48,12 @@ def render_report(report: Report) -> str:
         report=report,
         answers=answers(report),
         verdict=_verdict(report.evidence.verification),
-        network=_network(report),
+        network=_network(nodes),
         columns=COLUMNS,
         rows=layer_table(report),
         plan=floorplan_table(plan),
         cells=cells,
-        rate=mean_rate(report.graph, report.evidence.trace),
+        rate=mean_rate(nodes),
         stages=stage_table(report.cost),
         swings=[name for name in (chart.name for chart in charts) if name.endswith("-hangs-on")],
         preset=load_preset(DEFAULT_PRESET),
@@ -61,17 +62,18 @@ def render_report(report: Report) -> str:
         constants=constants_table(report.target),
         text=[print_op(op) for op in report.graph.ops[:MAX_OPS]],
         amount=amount,
+        between=between,
         nominal=nominal,
         percent=percent,
         words=words,
     )
 
 
-def _charts(report: Report) -> list[Chart]:
+def _charts(report: Report, nodes: tuple[Node, ...]) -> list[Chart]:
     layers = count_layers(report.graph, report.target)
     stages = tuple(layer.stage for layer in layers)
     rounds = len({layer.round for layer in layers})
-    spikes = spike_chart(report.graph, report.evidence.trace)
+    spikes = spike_chart(nodes, report.evidence.trace)
     return [
         *breakdown_charts(report.cost),
         pipeline_chart(report.cost, stages, rounds),
@@ -113,9 +115,8 @@ def _verdict(found: Mapping[str, Any] | None) -> dict[str, str]:
 # --- network -------------------------------------------------------------------------------
 
 
-def _network(report: Report) -> dict[str, Any]:
+def _network(nodes: tuple[Node, ...]) -> dict[str, Any]:
     """Return the rows of the network and the lines beside them."""
-    nodes = network_nodes(report.graph, report.evidence.trace)
     names = labels(node.name for node in nodes)
     edges = edges_in_lanes(nodes)
     lanes = 1 + max((edge.lane for edge in edges), default=0)
@@ -142,7 +143,7 @@ def _network(report: Report) -> dict[str, Any]:
     }
 
 
-def _path(edge: Any, lanes: int) -> str:
+def _path(edge: Edge, lanes: int) -> str:
     """Draw a line from row to row: straight in lane 0, else out to its lane and back."""
     x, top, bottom = LANE * lanes, *(ROW * row + ROW // 2 for row in (edge.source, edge.sink))
     if not edge.lane:

@@ -30,9 +30,15 @@ class Cell:
 
 COLUMNS = (
     Column(label="layer", key="layer", number=False),
+    Column(label="crossbars", key="crossbars"),
+    Column(label="energy", key="energy_pj"),
+    Column(label="of all energy", key="energy_share"),
+    Column(label="time step", key="step_ns"),
+    Column(label="of the pace", key="step_share"),
+    Column(label="area", key="area_um2"),
+    Column(label="of all area", key="area_share"),
     Column(label="macro", key="macro", number=False),
     Column(label="readout", key="readout", number=False),
-    Column(label="crossbars", key="crossbars"),
     Column(label="wordlines", key="wordlines"),
     Column(label="outputs", key="outputs"),
     Column(label="positions", key="positions"),
@@ -45,12 +51,6 @@ COLUMNS = (
     Column(label="cells used", key="cells_used"),
     Column(label="chip", key="chips", number=False),
     Column(label="stage", key="stage"),
-    Column(label="energy", key="energy_pj"),
-    Column(label="of all energy", key="energy_share"),
-    Column(label="time step", key="step_ns"),
-    Column(label="of the pace", key="step_share"),
-    Column(label="area", key="area_um2"),
-    Column(label="of all area", key="area_share"),
 )
 
 
@@ -66,18 +66,21 @@ def layer_table(report: Report) -> tuple[tuple[Cell, ...], ...]:
 def _row(row: LayerRow, name: str, report: Report, pace: float) -> tuple[Cell, ...]:
     cost = report.cost
     return (
-        *(_text(held) for held in (name, row.macro, row.readout)),
-        *map(_count, (row.crossbars, row.wordlines, row.outputs, row.positions)),
-        *map(_count, (row.row_blocks, row.column_blocks, row.slices, row.copies)),
-        *map(_share, (row.rows_used, row.columns_used, row.utilisation)),
-        _text(row.chips),
-        _count(row.stage),
+        _text(name),
+        _count(row.crossbars),
         _interval(row.energy_pj, "pJ"),
         _share(_part(row.energy_pj, cost.total_pj.nominal)),
         _interval(row.step_ns, "ns"),
         _share(_part(row.step_ns, pace)),
         _interval(row.area_um2, "um2"),
         _share(_part(row.area_um2, cost.total_um2.nominal)),
+        _text(row.macro),
+        _text(row.readout),
+        *map(_count, (row.wordlines, row.outputs, row.positions)),
+        *map(_count, (row.row_blocks, row.column_blocks, row.slices, row.copies)),
+        *map(_share, (row.rows_used, row.columns_used, row.utilisation)),
+        _text(row.chips),
+        _count(row.stage),
     )
 
 

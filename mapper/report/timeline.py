@@ -1,16 +1,14 @@
 """Charts over time: the pipeline with the layer that limits it, and spikes in every time step."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any
 
-import numpy as np
-
 from mapper.cost import Cost
-from mapper.ir.core import Array, Graph, Value
-from mapper.ir.neurons import IntegerNeuron
+from mapper.ir.core import Array
 from mapper.report.charts import Chart, Table, scaled
 from mapper.report.names import labels, layer_names
+from mapper.report.network import Node
 
 MAX_STEPS = 4
 """Time steps that the pipeline is drawn for; it repeats."""
@@ -126,17 +124,16 @@ def _gantt(rows: list[dict[str, Any]], names: tuple[str, ...], unit: str) -> dic
 # --- spikes --------------------------------------------------------------------------------
 
 
-def spike_chart(graph: Graph, trace: Mapping[str, Array]) -> Chart | None:
+def spike_chart(nodes: Sequence[Node], trace: Mapping[str, Array]) -> Chart | None:
     """Draw spikes of every input and layer over time steps; None where nothing was recorded."""
-    values = [value for value in _spiking(graph) if value.name in trace]
-    if not values:
+    spiking = [node for node in nodes if node.spike in trace]
+    if not spiking:
         return None
-    names = labels(value.name for value in values)
     rates = {
-        name: trace[value.name].mean(axis=1) / max(1, prod(value.shape))
-        for name, value in zip(names, values, strict=True)
+        name: trace[node.spike].mean(axis=1) / max(1, prod(node.shape))
+        for name, node in zip(labels(node.name for node in spiking), spiking, strict=True)
     }
-    steps, samples = trace[values[0].name].shape
+    steps, samples = trace[spiking[0].spike].shape
     width = -(-steps // MAX_COLUMNS)
     rows = [
         {
@@ -155,7 +152,7 @@ def spike_chart(graph: Graph, trace: Mapping[str, Array]) -> Chart | None:
         title="Spikes over time",
         description="Share of the neurons of a layer (or the inputs) that spike in a time step, "
         f"mean of {samples} sample{'' if samples == 1 else 's'}.",
-        spec=_rates(rows, len(names)),
+        spec=_rates(rows, len(rates)),
         table=Table(
             columns=("layer", "mean", "lowest step", "highest step", "first step", "last step"),
             rows=tuple(
@@ -174,11 +171,6 @@ def spike_chart(graph: Graph, trace: Mapping[str, Array]) -> Chart | None:
 
 def _steps(start: int, stop: int) -> str:
     return str(start + 1) if stop - start == 1 else f"{start + 1} to {stop}"
-
-
-def _spiking(graph: Graph) -> list[Value]:
-    neurons = [op.spike for op in graph.ops if isinstance(op, IntegerNeuron)]
-    return [*graph.inputs, *(spike for spike in neurons if spike is not None)]
 
 
 def _rates(rows: list[dict[str, Any]], count: int) -> dict[str, Any]:
@@ -210,9 +202,7 @@ def _rates(rows: list[dict[str, Any]], count: int) -> dict[str, Any]:
     }
 
 
-def mean_rate(graph: Graph, trace: Mapping[str, Array]) -> float | None:
+def mean_rate(nodes: Sequence[Node]) -> float | None:
     """Return spikes of a neuron in a time step, over all layers; None where nothing is recorded."""
-    neurons = [v for v in _spiking(graph)[len(graph.inputs) :] if v.name in trace]
-    sizes = sum(prod(v.shape) * trace[v.name].size for v in neurons)
-    total = sum(int(np.asarray(trace[v.name]).sum()) for v in neurons)
-    return total / sizes if sizes else None
+    known = [(node.neurons, node.rate) for node in nodes if node.neurons and node.rate is not None]
+    return sum(n * rate for n, rate in known) / sum(n for n, _ in known) if known else None
