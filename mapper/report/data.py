@@ -110,11 +110,15 @@ class Report:
 
     @property
     def digest(self) -> str:
-        """Return the SHA-256 of the hardware graph: its text, then every constant by name."""
+        """Return the SHA-256 of the hardware graph: its text, then every constant by name.
+
+        Files keep integers as narrow as they fit, so the width they happen to have does not count.
+        """
         found = hashlib.sha256(str(self.graph).encode())
         for name, array in sorted(self.graph.constants.items()):
-            found.update(f"{name} {array.dtype.str} {array.shape}".encode())
-            found.update(np.ascontiguousarray(array).data)
+            wide = array.astype("<i8" if array.dtype.kind in "iub" else "<f8")
+            found.update(f"{name} {wide.dtype.str} {wide.shape}".encode())
+            found.update(np.ascontiguousarray(wide).data)
         return found.hexdigest()
 
     @property
