@@ -265,8 +265,13 @@ def _bar_row(bar: Bar, unit: str) -> Spec:
 
 def interval_text(low: float, nominal: float, high: float, unit: str) -> str:
     """Write ``nominal unit (low .. high)`` with three digits; the interval where there is one."""
-    told = f"{nominal:.3g} {unit}".rstrip()
-    return told if low == nominal == high else f"{told} ({low:.3g} .. {high:.3g})"
+    told = f"{number(nominal)} {unit}".rstrip()
+    return told if low == nominal == high else f"{told} ({number(low)} .. {number(high)})"
+
+
+def number(value: float) -> str:
+    """Write a number with three digits, a large one with all before the point."""
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e9 else f"{value:.3g}"
 
 
 def bar_table(bars: Sequence[Bar], *, unit: str, label: str, group: str = "") -> Table:

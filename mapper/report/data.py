@@ -22,6 +22,7 @@ from mapper.ir.core import Array, Graph, Op
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.readout import AdcRead, SenseAmpRead
 from mapper.ir.synapses import Synapse
+from mapper.report.names import layer_name
 from targets import DEFAULT_PRESET, Macro, Target, load_preset
 
 STEPS = 10
@@ -212,7 +213,7 @@ def _row(
     columns = outputs * bitlines_per_weight(op)
     value = op.partial_sum.name.removesuffix(".partial_sum")
     return LayerRow(
-        name=op.loc.partition(":")[2] or value,
+        name=layer_name(op.loc, value),
         value=value,
         macro=macro.name,
         readout=_readout(reads[op.partial_sum.name]),

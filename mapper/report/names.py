@@ -27,6 +27,11 @@ def shortened(name: str) -> str:
     return f"{name[:head]}...{name[head + 3 - LONGEST :]}"
 
 
+def layer_name(location: str, value: str = "") -> str:
+    """Name a layer by its node, ``model.onnx:/conv1/Conv``, or else by the value it makes."""
+    return location.partition(":")[2] or location or value
+
+
 def layer_names(locations: Iterable[str]) -> tuple[str, ...]:
-    """Return the labels of layers by where they come from, ``model.onnx:/conv1/Conv``."""
-    return labels(place.partition(":")[2] or place for place in locations)
+    """Return the labels of layers by where they come from."""
+    return labels(map(layer_name, locations))

@@ -10,6 +10,7 @@ from mapper.ir.hardware import ScaledAdd
 from mapper.ir.network import Add, Concat, MaxPool2d, Merge, Reshape, SumPool2d, Take, Transpose
 from mapper.ir.neurons import IntegerNeuron
 from mapper.ir.synapses import Synapse
+from mapper.report.names import layer_name
 
 _MAP_AXES = 3  # channels, height, width
 _PASSING = (Reshape, Take, Transpose)
@@ -83,7 +84,7 @@ def spike_rate(value: Value, trace: Mapping[str, Array]) -> float | None:
 def _add(made: _Builder, op: Op, trace: Mapping[str, Array]) -> None:
     sources = made.sources(op)
     if isinstance(op, CrossbarMvm | Synapse):
-        name = op.loc.partition(":")[2] or op.results[0].name
+        name = layer_name(op.loc, op.results[0].name.removesuffix(".partial_sum"))
         shape = op.results[0].shape[3:] if isinstance(op, CrossbarMvm) else op.results[0].shape
         made.add(Node(name=name, what=_layer(op), shape=shape, sources=sources), *op.results)
     elif isinstance(op, IntegerNeuron):
@@ -127,7 +128,7 @@ def _add_neurons(
         made.nodes[home] = replace(made.nodes[home], **told)  # type: ignore[arg-type]
         made.place(home, op.results)
         return
-    name = op.loc.partition(":")[2] or op.results[0].name
+    name = layer_name(op.loc, op.results[0].name)
     made.add(Node(name=name, what="neurons", sources=sources, **told), *op.results)  # type: ignore[arg-type]
 
 

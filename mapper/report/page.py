@@ -18,7 +18,7 @@ from markupsafe import Markup
 from mapper import __version__
 from mapper.diagnostics import printable
 from mapper.rendering import templates
-from mapper.report.charts import Chart, for_page
+from mapper.report.charts import Chart, for_page, number
 
 VEGA = "vega.js"
 CHARTS = "charts.js"
@@ -49,6 +49,7 @@ def render_page(
         held["charts"] = {name: for_page(chart) for name, chart in drawn.items()}
     environment = templates("mapper.report", html=True)
     environment.filters["shown"] = printable
+    environment.filters["number"] = number
     texts = [asset(name) for name in carried]
     return environment.get_template(template).render(
         charts=drawn,

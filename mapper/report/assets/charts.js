@@ -29,8 +29,18 @@ const options = {
   tooltip: showTip,
 };
 
+// Legends do not wrap by themselves.
+function fitted(place) {
+  const spec = specs[place.dataset.chart];
+  const legends = [spec, ...(spec.layer || [])].map((part) => part.encoding?.color?.legend);
+  for (const legend of legends) {
+    if (legend?.orient === "top" && place.clientWidth < 520) legend.columns = 2;
+  }
+  return spec;
+}
+
 const drawn = [...document.querySelectorAll("[data-chart]")].map((place) =>
-  window.vegaEmbed(place, specs[place.dataset.chart], options));
+  window.vegaEmbed(place, fitted(place), options));
 
 // Tests wait for this, and so does printing.
 Promise.all(drawn).then(() => { document.documentElement.dataset.charts = "drawn"; });
