@@ -167,6 +167,9 @@ def swing_charts(tornados: Sequence[Tornado]) -> tuple[Chart, ...]:
     return tuple(_swings(tornado, *units[tornado.total]) for tornado in tornados if tornado.swings)
 
 
+_LINE = {"type": "rule", "aria": False}  # what it shows is in the description
+
+
 def _swings(tornado: Tornado, what: str, unit: str) -> Chart:
     factor, shown = scaled(tornado.nominal, unit)
     rows = [
@@ -195,7 +198,7 @@ def _swings(tornado: Tornado, what: str, unit: str) -> Chart:
                 "mark": {"type": "bar", "height": {"band": 0.6}},
                 "encoding": {"y": y, "x": x, "x2": {"field": "high"}, "tooltip": tooltip},
             },
-            {"data": {"values": [{}]}, "mark": {"type": "rule"}, "encoding": {"x": middle}},
+            {"data": {"values": [{}]}, "mark": _LINE, "encoding": {"x": middle}},
         ],
     }
     return Chart(

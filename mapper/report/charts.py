@@ -200,6 +200,7 @@ def interval_bars(
     encoding: Spec = {
         "y": {"field": "label", "type": "nominal", "sort": None, "axis": {"title": None}},
         "tooltip": _tooltip("label", "group" if len(groups) > 1 else "", "shown"),
+        "description": {"field": "told", "type": "nominal"},
     }
     x = {"field": "nominal", "type": "quantitative", "scale": scale, "axis": axis}
     colour: Spec = {}
@@ -248,17 +249,20 @@ def stacked_bars(bars: Sequence[Bar], *, unit: str, what: str, limit: int = 40) 
             },
             "order": {"field": "place", "type": "quantitative"},
             "tooltip": _tooltip("label", "group", "shown"),
+            "description": {"field": "told", "type": "nominal"},
         },
     }
 
 
 def _bar_row(bar: Bar, unit: str) -> Spec:
+    shown = interval_text(bar.low, bar.nominal, bar.high, unit)
     row: Spec = {
         "label": bar.label,
         "low": bar.low,
         "nominal": bar.nominal,
         "high": bar.high,
-        "shown": interval_text(bar.low, bar.nominal, bar.high, unit),
+        "shown": shown,
+        "told": f"{bar.label}{', ' * bool(bar.group)}{bar.group}: {shown}",
     }
     return {**row, "group": bar.group} if bar.group else row
 
