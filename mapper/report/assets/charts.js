@@ -1,5 +1,4 @@
-// Draw every chart of the page. Expressions are interpreted, never compiled, so the page needs no
-// eval; tooltips are text.
+// Draw every chart of the page. Expressions are interpreted, never compiled; tooltips are text.
 
 const specs = JSON.parse(document.getElementById("data-charts").textContent);
 const tip = document.getElementById("tip");

@@ -24,6 +24,8 @@ const chipWide = across * (inner + GAP) - GAP;
 const chipHigh = down * (innerDown + GAP) - GAP;
 const perChip = plan.tiles * plan.perTile;
 
+let corners = new Float32Array(0);  // x and y of every slot in use
+let brushes = [];                   // colours of the blocks of every layer
 let layers = [], end = 0, chips = 1, chipsAcross = 1, largest = 1;
 let scale = 10, left = 0, top = 0, chosen = -1, waiting = false;
 
@@ -36,6 +38,13 @@ function useRound() {
   chipsAcross = Math.ceil(Math.sqrt(chips));
   largest = Math.max(1e-9, ...layers.flatMap((layer) => (layer.activity || [[0]]).flat()));
   chosen = -1;
+  corners = new Float32Array(2 * end);
+  for (let slot = 0; slot < end; slot++) {
+    const { x, y } = place(slot);
+    corners[2 * slot] = x;
+    corners[2 * slot + 1] = y;
+  }
+  mix();
   fitUsed();
 }
 
@@ -107,6 +116,9 @@ function shade(value) {
 
 function hue(index) { return `hsl(${(index * 137.5 + 210) % 360} 52% 54%)`; }
 
+// Colours are worked out when they change, not for every frame.
+function mix() { brushes = layers.map(paints); }
+
 // Colours of a layer's blocks, in the order in which they fill a copy.
 function paints(layer, index) {
   const made = [];
@@ -131,11 +143,14 @@ function draw() {
   drawTiles(wide, high);
   const gap = scale > 5 ? 1 : 0;
   layers.forEach((layer, index) => {
-    const colours = paints(layer, index), stop = layer.start + grid(layer) * layer.copies;
-    for (let slot = layer.start; slot < stop; slot++) {
-      const { x, y } = place(slot), px = (x - left) * scale, py = (y - top) * scale;
+    const colours = brushes[index], count = colours.length * layer.copies;
+    let last = "";
+    for (let i = 0; i < count; i++) {
+      const slot = layer.start + i;
+      const px = (corners[2 * slot] - left) * scale, py = (corners[2 * slot + 1] - top) * scale;
       if (px < -scale || py < -scale || px > wide || py > high) continue;
-      pen.fillStyle = colours[(slot - layer.start) % colours.length];
+      const paint = colours[i % colours.length];
+      if (paint !== last) pen.fillStyle = last = paint;
       pen.fillRect(px, py, scale - gap, scale - gap);
     }
   });
@@ -151,12 +166,14 @@ function drawTiles(wide, high) {
     const x = (first.x - left) * scale, y = (first.y - top) * scale;
     pen.strokeRect(x - 2, y - 2, chipWide * scale + 4, chipHigh * scale + 4);
     if (step < 6) continue;
+    pen.beginPath();
     for (let tile = 0; tile < plan.tiles; tile++) {
       const corner = place(chip * perChip + tile * plan.perTile);
       const px = (corner.x - left) * scale, py = (corner.y - top) * scale;
       if (px < -step || py < -step || px > wide || py > high) continue;
-      pen.strokeRect(px - 0.5, py - 0.5, inner * scale, innerDown * scale);
+      pen.rect(px - 0.5, py - 0.5, inner * scale, innerDown * scale);
     }
+    pen.stroke();
   }
 }
 
@@ -341,7 +358,7 @@ colour.querySelector("[value=activity]").disabled = !plan.measured;
 for (let i = 0; i < plan.rounds; i++) round.add(new Option(String(i), String(i)));
 document.getElementById("plan-rounds").hidden = plan.rounds < 2;
 round.addEventListener("change", () => { useRound(); showKey(); });
-colour.addEventListener("change", () => { showKey(); later(); });
+colour.addEventListener("change", () => { mix(); showKey(); later(); });
 document.getElementById("plan-in").addEventListener("click", () => zoom(1.5));
 document.getElementById("plan-out").addEventListener("click", () => zoom(1 / 1.5));
 document.getElementById("plan-used").addEventListener("click", fitUsed);

@@ -1,0 +1,396 @@
+"""What the page says and carries, looked at without a browser."""
+
+import base64
+import hashlib
+import json
+import re
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mapper.build import report
+from mapper.cost import DENSITY, count_layers, estimate
+from mapper.cost.measure import WORDLINES
+from mapper.evidence import gather_evidence
+from mapper.ir.core import Graph
+from mapper.ir.crossbar import CrossbarMvm
+from mapper.pipeline import make_passes, run_passes
+from mapper.report import Evidence, Report, render_report
+from mapper.report.answers import answers, percent, with_ternary
+from mapper.report.cells import inspector_data, pack_levels, stored_levels
+from mapper.report.charts import interval_text, number, scaled
+from mapper.report.floorplan import block_activity, floorplan_data, floorplan_table
+from mapper.report.names import LONGEST, labels
+from mapper.report.network import Node, edges_in_lanes, network_nodes
+from mapper.report.page import asset, embedded, policy
+from mapper.report.render import SCRIPTS, swings_of
+from mapper.report.timeline import mean_rate, pipeline_chart, spike_chart
+from mapper.verify import trace_executor
+from targets import DEFAULT_PRESET, load_preset, load_target
+from tests.builders import Builder, encoding, sense_amp
+from tests.files import DEMO
+from tests.report.pages import demo_build, dvsnet_graph, hostile_build
+
+
+@pytest.fixture(scope="module")
+def build() -> Any:
+    return demo_build()
+
+
+@pytest.fixture(scope="module")
+def page(build: Any) -> str:
+    return render_report(report(build))
+
+
+def element(page: str, name: str) -> Any:
+    (text,) = re.findall(rf'<script type="application/json" id="data-{name}">(.*?)</script>', page)
+    return json.loads(text)
+
+
+def crossbars(graph: Graph) -> list[CrossbarMvm]:
+    return [op for op in graph.ops if isinstance(op, CrossbarMvm)]
+
+
+# --- the file ------------------------------------------------------------------------------
+
+
+def test_the_same_build_gives_the_same_page(build, page):
+    assert render_report(report(build)) == page
+
+
+def test_nothing_is_fetched_and_only_hashed_scripts_run(page):
+    head = page.replace(asset("vega.js"), "")
+    assert re.findall(r'(?:src|href|srcset|action)="(?!#|data:,)([^"]*)"', head) == []
+    assert "@import" not in head
+    assert "url(" not in head
+    (told,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)
+    told = told.replace("&#39;", "'")
+    scripts = re.findall(r'<script type="module">(.*?)</script>', page, re.DOTALL)
+    assert len(scripts) == 2 + len(SCRIPTS)
+    for text in scripts:
+        hashed = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert f"'sha256-{hashed}'" in told
+    assert "default-src 'none'" in told
+    assert "unsafe-eval" not in told
+
+
+def test_a_page_without_scripts_allows_none():
+    assert "script-src 'none'" in policy([])
+
+
+@pytest.mark.parametrize("text", ["</script>", "<!--<script>", "]]>", "&lt;"])
+def test_embedded_data_cannot_leave_its_element(text):
+    held = embedded({text: [text]})
+    assert not set("<>&") & set(held)
+    assert json.loads(held) == {text: [text]}
+
+
+def test_our_scripts_write_text_only_and_evaluate_nothing():
+    for name in ("charts.js", *SCRIPTS):
+        forbidden = (
+            r"innerHTML|outerHTML|insertAdjacent|document\.write|\beval\b|new Function|fetch\("
+        )
+        assert re.findall(forbidden, asset(name)) == []
+
+
+def test_the_library_is_what_its_maker_bundles():
+    vl_convert = pytest.importorskip("vl_convert", reason="needs vl-convert-python")
+    if vl_convert.__version__ != "1.9.0":
+        pytest.skip(f"assets/vega.js comes from vl-convert 1.9.0, here is {vl_convert.__version__}")
+    assert asset("vega.js") == vl_convert.javascript_bundle(vl_version="6.4")
+
+
+def test_every_name_of_a_hostile_model_is_text():
+    page = render_report(report(hostile_build())).replace(asset("vega.js"), "")
+    assert "<script>alert" not in page
+    assert "<img" not in page
+    assert "\x1b" not in page
+
+
+# --- what it says --------------------------------------------------------------------------
+
+
+def test_a_page_without_a_recording_says_that_nothing_was_verified(page):
+    assert "not verified" in page
+    assert "spikeloom report BUILD --input recordings.npz" in page
+    assert "nothing recorded" in page
+
+
+def test_a_page_of_a_recording_shows_every_ring(build):
+    evidence = gather_evidence(build, recording=DEMO / "recording.npz")
+    page = render_report(report(build, evidence))
+    assert "bit-exact" in page
+    assert all(ring["name"] in page for ring in evidence.verification["rings"])
+    assert 'data-chart="spikes"' in page
+
+
+def test_a_mismatch_is_shown_where_it_is(build):
+    place = {"step": 3, "sample": 0, "layer": "<b>", "found": 1, "expected": 0, "position": [2, 5]}
+    ring = {"name": "4-executor", "status": "mismatch", "reason": "10 layer results"}
+    ring |= {"max_abs_diff": "inf", "first_mismatch": place}
+    found = {"bit_exact": False, "rings": [ring]}
+    page = render_report(report(build, Evidence(verification=found)))
+    assert "not bit-exact" in page
+    assert "step 3, sample 0, layer &lt;b&gt;, found 1, expected 0, position [2, 5]" in page
+
+
+def test_the_three_questions_are_answered_with_the_numbers_of_the_estimate(build):
+    held = report(build)
+    energy, latency, ternary = answers(held)
+    most = max(held.cost.layers, key=lambda layer: layer.total_pj.nominal)
+    share = percent(most.total_pj.nominal / held.cost.total_pj.nominal)
+    assert f"/conv1/Conv takes {share} of the energy" in energy.text
+    assert "The pace of the pipeline is set by /conv1/Conv" in latency.text
+    assert "every bitline is compared with two references" in ternary.text
+    assert "--targets adcless-diff-64,ternary-diff-64" in ternary.command
+
+
+def test_ternary_readout_doubles_the_energy_of_reading_and_nothing_else(build):
+    preset = load_preset(DEFAULT_PRESET)
+    graph, target = build.hardware, build.target
+    one = estimate(graph, target, DENSITY, 1, preset)
+    two = estimate(graph, with_ternary(target), DENSITY, 1, preset)
+    for name, value in one.energy_pj.items():
+        factor = 2 if name == "readout" else 1
+        if name != "leakage":  # follows the area
+            assert two.energy_pj[name].nominal == factor * value.nominal
+    assert two.latency_ns == one.latency_ns
+
+
+def test_other_readouts_are_told_what_to_compare(build):
+    held = report(build)
+    ternary = replace(held, target=with_ternary(held.target))
+    assert "has ternary readout already" in answers(ternary)[2].text
+    adc = report(demo_build("hpadc-flash5-64"))
+    assert "this mapping cannot say" in answers(adc)[2].text
+
+
+@pytest.mark.parametrize(
+    ("share", "told"),
+    [(1, "100 %"), (0.9999, "99.99 %"), (0.5, "50 %"), (0.0123, "1.2 %"), (0, "0 %")],
+)
+def test_only_all_is_100_percent(share, told):
+    assert percent(share) == told
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "told"),
+    [
+        (0.5, "pJ", (1000.0, "fJ")),
+        (999, "pJ", (1.0, "pJ")),
+        (5e7, "pJ", (1e-6, "uJ")),
+        (0, "ns", (1.0, "ns")),
+        (2e6, "um2", (1e-6, "mm2")),
+    ],
+)
+def test_values_are_shown_in_the_unit_that_suits_them(value, unit, told):
+    assert scaled(value, unit) == pytest.approx(told[0]) or scaled(value, unit) == told
+
+
+def test_large_numbers_keep_their_digits():
+    assert (number(4623.7), number(0.01234), number(999)) == ("4,624", "0.0123", "999")
+    assert interval_text(1, 1, 1, "pJ") == "1 pJ"
+
+
+def test_labels_are_told_apart_and_short():
+    told = labels(["a", "a", "x" * 100, "", "\x1b"])
+    assert told[:2] == ("a #1", "a #2")
+    assert max(map(len, told)) <= LONGEST
+    assert told[3:] == ("(no name)", "\\x1b")
+
+
+def test_constants_of_the_page_move_the_totals_as_sensitivity_says(build):
+    tornados = swings_of(report(build))
+    assert [tornado.total for tornado in tornados] == ["energy_pj", "latency_ns", "area_um2"]
+    assert tornados[0].nominal == report(build).cost.total_pj.nominal
+
+
+# --- crossbars -----------------------------------------------------------------------------
+
+
+def test_every_small_crossbar_is_carried_and_unpacks_to_its_weights(build):
+    held = inspector_data(build.hardware, ("a", "b", "c"))
+    ops = crossbars(build.hardware)
+    assert held["kept"] == held["total"] == sum(op.crossbars for op in ops)
+    for op, layer in zip(ops, held["layers"], strict=True):
+        digits = op.encoding.digits(build.hardware.constants[op.weight.name])
+        for crossbar in layer["crossbars"]:
+            rows, columns = op.rows[crossbar["row"]], op.columns[crossbar["column"]]
+            levels = unpacked(crossbar["cells"], len(rows), 6 * len(columns), 1)
+            pairs = levels.reshape(len(rows), len(columns), 3, 2)
+            expected = digits[:, rows.slice, columns.slice].transpose(1, 2, 0)
+            assert (pairs[..., 0].astype(int) - pairs[..., 1] == expected).all()
+
+
+def unpacked(text: str, rows: int, columns: int, bits: int) -> np.ndarray:
+    packed = np.frombuffer(base64.b64decode(text), np.uint8).reshape(rows, -1)
+    found = np.unpackbits(packed, axis=1)[:, : columns * bits].reshape(rows, columns, bits)
+    return found @ (1 << np.arange(bits)[::-1])
+
+
+@given(data=st.data(), bits=st.sampled_from([1, 2, 4]))
+def test_levels_are_packed_without_loss(data, bits):
+    shape = data.draw(st.tuples(st.integers(1, 5), st.integers(1, 9)))
+    flat = data.draw(st.lists(st.integers(0, 2**bits - 1), min_size=45, max_size=45))
+    levels = np.asarray(flat[: shape[0] * shape[1]], np.uint8).reshape(shape)
+    assert (unpacked(pack_levels(levels, bits), *shape, bits) == levels).all()
+
+
+@pytest.mark.parametrize("kind", ["twos-complement", "offset-binary", "differential"])
+def test_stored_levels_stand_for_the_weights(kind):
+    net = Builder()
+    x = net.input("x", (4,))
+    weight = np.asarray([[-7, 3], [0, 7], [5, -1], [-4, 2]])
+    code = encoding(kind)
+    y = net.crossbars(x, weight, sense_amp(1), encoding=code)
+    net.outputs(net.neurons(y, threshold=1))
+    graph = net.graph()
+    (op,) = crossbars(graph)
+    levels = stored_levels(op, graph, op.rows[0], op.columns[0]).astype(int)
+    assert levels.min() >= 0
+    cells = levels.reshape(4, 2, len(code.significances), -1)
+    digits = cells[..., 0] - cells[..., 1] if kind == "differential" else cells[..., 0]
+    assert (digits @ np.asarray(code.significances) + code.offset == weight).all()
+
+
+def test_what_a_page_carries_of_crossbars_is_bounded(build):
+    held = inspector_data(build.hardware, ("a", "b", "c"), budget=9_000)
+    assert 0 < held["kept"] < held["total"]
+    assert len(json.dumps(held["layers"])) < 9_000 + 3_000  # and the spans of the layers
+    for layer in held["layers"]:
+        kept = [(c["column"], c["row"]) for c in layer["crossbars"]]
+        if len(kept) > 1:
+            assert kept[0] == (0, 0)
+            assert kept[-1] == (len(layer["columns"]) - 1, len(layer["rows"]) - 1)
+
+
+# --- floorplan -----------------------------------------------------------------------------
+
+
+def test_the_floorplan_has_every_crossbar_in_its_slots(build):
+    plan = floorplan_data(build.hardware, build.target, {}, ("a", "b", "c"))
+    for op, layer in zip(crossbars(build.hardware), plan["layers"], strict=True):
+        assert layer["start"] == op.placement.slots.start
+        assert len(layer["rows"]) * len(layer["columns"]) * layer["copies"] == len(
+            op.placement.slots
+        )
+    assert plan["measured"] is False
+    first = floorplan_table(plan).rows[0]
+    assert first[:3] == ("a", "0", "0 to 7")
+
+
+def test_activity_of_a_block_is_driven_over_drivable_wordlines():
+    net = Builder()
+    x = net.input("x", (4,))
+    y = net.crossbars(x, np.ones((4, 2), int), sense_amp(1), wordlines=2)
+    net.outputs(net.neurons(y, threshold=1))
+    graph = net.graph()
+    (op,) = crossbars(graph)
+    # Over 5 time steps of 2 samples: the first two wordlines 10 and 5 times, the others never.
+    trace = {op.partial_sum.name + WORDLINES: np.asarray([[10, 5, 0, 0]])}
+    assert block_activity(op, trace, runs=10) == [[0.75, 0.0]]
+
+
+# --- network and time ----------------------------------------------------------------------
+
+
+def test_a_residual_block_is_drawn_with_its_skip():
+    target = load_target("adcless-64")
+    graph, _ = run_passes(dvsnet_graph(32), target, make_passes(target))
+    nodes = network_nodes(graph, {})
+    names = [node.name for node in nodes]
+    assert names[:6] == ["x", "conv0", "conv2", "conv4", "iand6", "pool7"]
+    gate = nodes[4]
+    assert {names[source] for source in gate.sources} == {"conv4", "conv0"}
+    assert (nodes[1].neurons, nodes[1].shape) == (32 * 32 * 32, (32, 32, 32))
+    assert nodes[-1].output
+    lanes = {(e.source, e.sink): e.lane for e in edges_in_lanes(nodes)}
+    assert lanes[3, 4] == 0
+    assert lanes[1, 4] == 1
+    assert len(nodes) == 1 + 12 + 5 + 5  # input, layers, gates, pools
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 9), st.integers(1, 9), st.booleans()), max_size=12, unique=True
+    )
+)
+def test_lines_of_a_lane_never_overlap(pairs):
+    sources: dict[int, tuple[int, ...]] = {}
+    late: dict[int, tuple[int, ...]] = {}
+    for source, sink, is_late in pairs:
+        held = late if is_late else sources
+        if source != sink and (is_late or source < sink) and source not in held.get(sink, ()):
+            held[sink] = (*held.get(sink, ()), source)
+    nodes = tuple(
+        Node(name=str(i), what="", shape=(), sources=sources.get(i, ()), late=late.get(i, ()))
+        for i in range(10)
+    )
+    edges = edges_in_lanes(nodes)
+    assert len(edges) == sum(len(node.sources) + len(node.late) for node in nodes)
+    for i, a in enumerate(edges):
+        for b in edges[i + 1 :]:
+            if a.lane == b.lane != 0:
+                spans = sorted([sorted((a.source, a.sink)), sorted((b.source, b.sink))])
+                assert spans[0][1] <= spans[1][0]
+
+
+def test_the_pipeline_starts_a_time_step_every_pace(build):
+    cost = report(build).cost
+    stages = tuple(layer.stage for layer in count_layers(build.hardware, build.target))
+    rows = pipeline_chart(cost, stages, 1).spec["data"]["values"]
+    pace = max(layer.step_ns.nominal for layer in cost.layers)
+    second = [row for row in rows if row["step"] == "time step 2"]
+    assert [row["start"] for row in second] == [(stage + 1) * pace for stage in stages]
+    assert second[0]["layer"] == "/conv1/Conv (limits)"
+
+
+def test_layers_of_several_rounds_follow_each_other(build):
+    cost = report(build).cost
+    chart = pipeline_chart(cost, (0, 0, 0), 2)
+    rows = chart.spec["data"]["values"]
+    assert [row["start"] for row in rows[1:]] == [row["stop"] for row in rows[:-1]]
+    assert "2 rounds" in chart.description
+
+
+def test_spikes_over_time_are_those_of_the_trace(build):
+    rng = np.random.default_rng(0)
+    codes = {v.name: rng.integers(0, 2, (3, 2, *v.shape)) for v in build.hardware.inputs}
+    _, trace = trace_executor(build.hardware, codes)
+    nodes = network_nodes(build.hardware, trace)
+    rows = spike_chart(nodes, trace).spec["data"]["values"]
+    (x,) = build.hardware.inputs
+    shown = [row["rate"] for row in rows if row["layer"] == x.name]
+    means = codes[x.name].reshape(3, -1).mean(axis=1)
+    assert shown == [round(float(mean), 6) for mean in means]
+    neurons = [node for node in nodes if node.neurons]
+    spikes = sum(int(trace[node.spike].sum()) for node in neurons)
+    assert mean_rate(nodes) == pytest.approx(spikes / (6 * sum(n.neurons for n in neurons)))
+
+
+def test_a_long_recording_is_averaged_over_neighbouring_steps(build):
+    nodes = (Node(name="x", what="input", shape=(4,), spike="x"),)
+    chart = spike_chart(nodes, {"x": np.full((1000, 1), 2)})
+    rows = chart.spec["data"]["values"]
+    assert len(rows) == 200
+    assert {row["rate"] for row in rows} == {0.5}
+    assert rows[-1]["step"] == "996 to 1000"
+
+
+def test_the_digest_is_of_the_graph_and_not_of_how_wide_its_arrays_are(build):
+    held = report(build)
+    constants = {name: array.astype(np.int64) for name, array in build.hardware.constants.items()}
+    wide = replace(held, graph=replace(held.graph, constants=constants))
+    assert wide.digest == held.digest
+    name = next(iter(constants))
+    constants[name] = constants[name] + 1
+    assert replace(held, graph=replace(held.graph, constants=constants)).digest != held.digest
+
+
+def test_a_report_knows_whether_spikes_were_measured(build):
+    assert isinstance(report(build), Report)
+    assert not report(build).measured
