@@ -1,6 +1,6 @@
 """What a report can say beyond the mapping: gathered from recordings, traces and the model."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,7 @@ from mapper.build import Build, sha256
 from mapper.cost import DENSITY, measure
 from mapper.cost.estimate import checked_density, checked_steps
 from mapper.frontend import NirOptions
+from mapper.ir.core import Array
 from mapper.recordings import Recording, read_arrays, to_codes
 from mapper.report import Evidence
 from mapper.verify import reference_ring, trace_executor, trained_ring, verify_recorded
@@ -39,7 +40,8 @@ def gather_evidence(
     Raises:
         MappingError: for anything wrong with these files.
     """
-    density, trace = _density(activity), {}
+    density = _density(activity)
+    trace: Mapping[str, Array] = {}
     found: dict[str, Any] | None = None
     if recording is not None:
         found, trace = _verified(build, recording, model, nir, progress)
@@ -75,7 +77,7 @@ def _verified(
     model: Path | None,
     nir: NirOptions | None,
     progress: Progress,
-) -> tuple[dict[str, Any], dict[str, Any]]:
+) -> tuple[dict[str, Any], Mapping[str, Array]]:
     """Return what every ring says, and the trace of the same recording."""
     graph = build.hardware
     recorded = Recording.read(recording, graph.inputs)

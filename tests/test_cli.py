@@ -129,6 +129,26 @@ def test_report_writes_the_page_elsewhere(folder, tmp_path):
     assert (tmp_path / "page.html").read_bytes() == (folder / "report.html").read_bytes()
 
 
+def test_report_of_a_recording_is_verified_and_measured(folder, recording, tmp_path):
+    page = tmp_path / "page.html"
+    options = ("--input", recording, "--model", DEMO_MODEL, "-o", page)
+    assert data("report", folder, *options)["bit_exact"] is True
+    text = page.read_text()
+    assert "spikes measured on 2 samples" in text
+    assert "<strong>Bit-exact:</strong> 5 rings equal" in text
+
+    run("report", folder, "--activity", "0.25", "--steps", "7", "-o", page)
+    assert "One inference of 7 time steps" in page.read_text()
+    assert "25&nbsp;% of the inputs of every layer are taken to spike" in page.read_text()
+
+
+@pytest.mark.parametrize("options", [("--activity", "0.5"), ("-o", "FOLDER/page.html")])
+def test_a_report_that_would_change_the_build_is_refused(folder, options):
+    options = [option.replace("FOLDER", str(folder)) for option in options]
+    answer = data("report", folder, *options, code=1)
+    assert [error["code"] for error in answer["errors"]] == ["report-output"]
+
+
 def test_cost_under_each_preset(folder):
     costs = {
         name: data("cost", folder, "--steps", "4", "--preset", name)

@@ -33,7 +33,7 @@ def pipeline_chart(cost: Cost, stages: tuple[int, ...], rounds: int) -> Chart:
     spans = _pipelined(cost, stages, pace, steps)
     if rounds > 1:
         spans, steps = _sequential(cost), 1
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "layer": names[index],
             "step": f"time step {step + 1}",
