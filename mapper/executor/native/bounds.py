@@ -13,9 +13,11 @@ from mapper.executor.arithmetic import (
 )
 from mapper.executor.fusion import CrossbarLayer
 from mapper.ir.core import INT64, Array, Constants, IntType, param
-from mapper.ir.readout import SenseAmpRead
+from mapper.ir.readout import AdcRead, SenseAmpRead
 
-HALF, WORD = 1 << 15, 1 << 31
+BYTE, HALF, WORD = 127, 1 << 15, 1 << 31
+FEWEST = 8
+"""Wordlines whose digits are added as bytes before they are widened: fewer do not pay."""
 FLOAT_WHOLE = 1 << 24
 """Below it a quotient of single-precision floats has the right whole part."""
 MOST_COUNTS = 7
@@ -36,8 +38,12 @@ class Arithmetic:
 
     bits: bool
     """Bit-sliced counters and comparisons; otherwise sums lane by lane."""
-    sums: int = 32
-    """Bits of a partial sum's lane."""
+    cells: int = 32
+    """Bits of a stored digit's lane; sums of bytes take 16 bits, others as many as their digits."""
+    chunk: int = 1
+    """Digits in bytes: how many wordlines' sum is surely one byte."""
+    quick: bool = False
+    """ADC codes by 16-bit products; see ``csrc/quick.h``."""
     wide: bool = True
     """Whether sums of row blocks take 32 bits instead of 16."""
 
@@ -59,7 +65,17 @@ def arithmetic(layer: CrossbarLayer, constants: Constants) -> Arithmetic:
         return Arithmetic(bits=True, wide=total >= HALF)
     if tallest > 65535:
         raise NotNativeError(f"row blocks of {tallest} wordlines, at most 65535")
-    return Arithmetic(bits=False, sums=_sum_bits(layer, constants))
+    bits = _sum_bits(layer, constants)
+    if bits == 32:
+        return Arithmetic(bits=False)
+    digit = bitline_products(mvm, constants).bound // tallest
+    chunk = BYTE // max(1, digit)
+    return Arithmetic(
+        bits=False,
+        cells=8 if chunk >= FEWEST else 16,
+        chunk=max(1, chunk),
+        quick=_is_quick(layer, constants),
+    )
 
 
 def _is_bit_sliced(layer: CrossbarLayer, tallest: int) -> bool:
@@ -97,6 +113,26 @@ def _sum_bits(layer: CrossbarLayer, constants: Constants) -> int:
     if bound >= WORD:
         raise NotNativeError(f"partial sums may reach {bound}, past 32 bits")
     return 16 if bound < HALF else 32
+
+
+def _is_quick(layer: CrossbarLayer, constants: Constants) -> bool:
+    """Say whether an ADC's codes and values are exact in the 16 bits of ``csrc/quick.h``.
+
+    ``n / step`` is the high half of ``n * factor`` where ``n * (factor * step - 2**16) < 2**16``;
+    a difference past ``top`` steps is cut off there whatever its quotient.
+    """
+    read = layer.read
+    if not isinstance(read, AdcRead):
+        return False
+    first, base = greatest(constants, read.first), greatest(constants, read.base)
+    steps, top = np.unique(param(constants, read.step, INT64)), (1 << read.bits) - 1
+    most = bitline_products(layer.mvm, constants).bound + first
+    value = base + int(steps.max()) * top
+    if max(most, value, top, *(abs(s) for s in layer.add.significances)) >= HALF:
+        return False
+    factors = (1 << 16) // steps + 1
+    rest = np.minimum((top + 1) * steps, most) * (factors * steps - (1 << 16))
+    return bool(((rest < 1 << 16) | (steps == 1)).all())
 
 
 def _output_bound(layer: CrossbarLayer, constants: Constants) -> int:

@@ -32,9 +32,12 @@ from mapper.ir.readout import AdcRead, SenseAmpRead
 
 _BAND_BYTES = 96 << 10
 """Of the membranes of a band: they stay in cache through all time steps."""
+_SAMPLES = 64
+"""Of a linear layer, in one job."""
 _PLAIN, _DIFFERENTIAL, _HALF_ACTIVE, _DIGITS = range(4)
 _SIGNED = (_DIFFERENTIAL, _HALF_ACTIVE)
-_BITS, _SUMS16, _SUMS32 = range(3)
+_BITS, _SUMS8, _SUMS16, _SUMS32 = range(4)
+_KIND = {8: _SUMS8, 16: _SUMS16, 32: _SUMS32}
 
 
 Tables = tuple[dict[str, int], dict[str, Any]]
@@ -85,6 +88,8 @@ class NativeLayer:
             made = neurons.outputs(leading)
             numbers |= neurons.fields
             given |= neurons.arrays | states | made
+        if self.layer.mvm.window is None:
+            numbers, given = _samples_as_rows(numbers, given, batch, pool.threads)
         for fields, arrays in self.phases:
             self._run_phase(fields | numbers, arrays | given, pool)
         return y, made
@@ -92,6 +97,16 @@ class NativeLayer:
     def _run_phase(self, fields: dict[str, int], arrays: dict[str, Any], pool: Pool) -> None:
         jobs = fields["B"] * -(-fields["Ho"] // fields["tile_rows"])
         pool.run(jobs, lambda a, b: core.run_layer(self.level, fields, arrays, a, b))
+
+
+def _samples_as_rows(
+    numbers: dict[str, int], given: dict[str, Any], batch: int, threads: int
+) -> Tables:
+    """Make the samples of a linear layer the rows of one image: cells stay in cache over them."""
+    rows = min(_SAMPLES, -(-batch // threads))
+    sizes = dict.fromkeys(("H", "Ho", "PH", "all_rows"), batch)
+    image = {"rowmap": np.arange(batch, dtype=np.int32)}
+    return numbers | sizes | {"B": 1, "tile_rows": rows}, given | image
 
 
 def _phase(
@@ -232,6 +247,8 @@ def _bits(
     fields = {
         "kind": _BITS,
         "at_once": 0,
+        "chunk": 1,
+        "quick": 0,
         "cols": 0,
         "width": width,
         "colblks": weights.shape[1],
@@ -265,10 +282,12 @@ def _sums(
     read = layer.read
     sense = isinstance(read, SenseAmpRead)
     tallest = max(len(rows) for rows in layer.mvm.rows)
-    at_once = outputs_at_once(columns, tallest, how.sums)
+    at_once = outputs_at_once(columns, tallest, how.cells)
     fields = {
         "at_once": at_once,
-        "kind": _SUMS16 if how.sums == 16 else _SUMS32,
+        "chunk": how.chunk,
+        "quick": int(how.quick),
+        "kind": _KIND[how.cells],
         "cols": columns.count,
         "width": 0,
         "colblks": 0,
@@ -285,7 +304,7 @@ def _sums(
         "lowest": 0,
     }
     arrays: dict[str, Any] = {
-        "weights": pack_sums(layer, constants, order, columns, how.sums, at_once),
+        "weights": pack_sums(layer, constants, order, columns, how.cells, at_once),
     }
     if isinstance(read, AdcRead):
         fields["top"] = (1 << read.bits) - 1

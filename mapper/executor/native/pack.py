@@ -168,7 +168,7 @@ def pack_sums(
     """
     mvm = layer.mvm
     tallest = max(len(rows) for rows in mvm.rows)
-    dtype = np.int16 if bits == 16 else np.int32
+    dtype = {8: np.int8, 16: np.int16, 32: np.int32}[bits]
     pieces = columns.padded // at_once
     shape = (mvm.groups, len(order), pieces, tallest + 1, columns.slices, at_once)
     out = aligned(shape, dtype)

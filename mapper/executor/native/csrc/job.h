@@ -6,10 +6,12 @@ enum { AT_ONCE = 64, AHEAD = 27 << 10 };
 static void NAME(sums_band)(const Layer *l, Scratch *s, int32_t plane, int64_t p0, int64_t p1) {
   for (int64_t k = 0; k < l->nclusters; k++) {
     const int32_t *scale = l->scales + k * l->Ng;
-    if (l->kind == SUMS16)
-      NAME(sums_tile_int16_t)(l, s, l->clusters + k, scale, plane, p0, p1);
+    if (l->kind == SUMS8)
+      NAME(sums_tile_bytes)(l, s, l->clusters + k, scale, plane, p0, p1);
+    else if (l->kind == SUMS16)
+      NAME(sums_tile_halves)(l, s, l->clusters + k, scale, plane, p0, p1);
     else
-      NAME(sums_tile_int32_t)(l, s, l->clusters + k, scale, plane, p0, p1);
+      NAME(sums_tile_words)(l, s, l->clusters + k, scale, plane, p0, p1);
   }
 }
 

@@ -34,8 +34,21 @@ typedef int32_t lanes32 __attribute__((vector_size(VECTOR)));
 typedef float float32 __attribute__((vector_size(VECTOR)));
 static AI lanes32 NAME(load32)(const int32_t *p) { lanes32 v; memcpy(&v, p, sizeof v); return v; }
 
+#if LEVEL == 2
+#include "quick.h"
+#define QUICK
+#endif
+#define SUMS bytes
+#define CELL int8_t
 #define NUM int16_t
 #include "sums.h"
+#define SUMS halves
+#define CELL int16_t
+#define NUM int16_t
+#include "sums.h"
+#undef QUICK
+#define SUMS words
+#define CELL int32_t
 #define NUM int32_t
 #include "sums.h"
 

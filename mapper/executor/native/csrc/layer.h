@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BITS = 0, SUMS16 = 1, SUMS32 = 2 };              /* how partial sums are made */
+enum { BITS = 0, SUMS8 = 1, SUMS16 = 2, SUMS32 = 3 };    /* how partial sums are made */
 enum { PLAIN = 0, DIFFERENTIAL = 1, HALF_ACTIVE = 2, DIGITS = 3 };  /* what a reference is compared with */
 enum { SENSE = 0, ADC = 1 };
 enum { NO_LEAK = 0, SHIFT_LEAK = 1, FACTOR_LEAK = 2 };
@@ -61,7 +61,7 @@ typedef struct {
   int64_t width, colblks, sets, L, NP, refplanes, mode, rise, wide, depth;
   const uint8_t *refs;
   /* SUMS: weights [block][Npad / at_once][rows + 1][S][at_once] */
-  int64_t readout, at_once, half_full, offset, top, lowest;
+  int64_t readout, at_once, chunk, quick, half_full, offset, top, lowest;
   const int32_t *tables;         /* SENSE: [block][L][cols]; ADC: [block][3][cols] */
   const int32_t *rises;          /* [L] */
   int64_t tile_rows, jobs, bands;

@@ -99,7 +99,7 @@ static int read_layer(PyObject *fields, PyObject *arrays, Views *views, Layer *l
   const char *problem = check_sizes(l);
   if (problem) return refuse(problem);
   const int bits = l->kind == BITS;
-  const int64_t item = l->kind == SUMS16 ? 2 : 4;
+  const int64_t item = l->kind == SUMS8 ? 1 : l->kind == SUMS16 ? 2 : 4;
   const int64_t x = product(7, l->planes, l->T, l->B, l->H, l->W, l->Cw, (int64_t)8);
   const int64_t rowmap = l->PH * 4, colmap = l->PW * 4;
   const int64_t combos = l->ncombos * (int64_t)sizeof(Combo);

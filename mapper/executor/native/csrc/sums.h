@@ -1,36 +1,56 @@
-/* Partial sums as numbers: driven rows added lane by lane, then any readout. Included per type. */
+/* Partial sums as numbers: driven rows added lane by lane, then any readout.
+ *
+ * Included per pair of types: CELL of stored digits, NUM of sums; SUMS names the pair. Where cells
+ * are narrower, `chunk` rows are added as cells before they are widened: they fit a byte so long.
+ */
 #define FN3(a, b, c) a##_##b##_##c
 #define FN2(a, b, c) FN3(a, b, c)
-#define FN(name) FN2(name, NUM, VARIANT)
+#define FN(name) FN2(name, SUMS, VARIANT)
 
-#define LANES (VECTOR / (int)sizeof(NUM))
+#define LANES (VECTOR / (int)sizeof(CELL))
 #define OUTPUTS ((int)l->at_once)
 #define MOST 2048 /* of OUTPUTS x S, see check.c */
-typedef NUM FN(vec) __attribute__((vector_size(VECTOR)));
+typedef CELL FN(vec) __attribute__((vector_size(VECTOR)));
+typedef NUM FN(sum) __attribute__((vector_size(LANES * sizeof(NUM))));
 typedef NUM FN(part) __attribute__((vector_size(LANES32 * sizeof(NUM))));
 
-static AI FN(vec) FN(ldv)(const NUM *p) { FN(vec) v; memcpy(&v, p, VECTOR); return v; }
-static AI void FN(stv)(NUM *p, FN(vec) v) { memcpy(p, &v, VECTOR); }
+static AI FN(vec) FN(ldv)(const CELL *p) { FN(vec) v; memcpy(&v, p, VECTOR); return v; }
+
+static AI void FN(keep)(NUM *p, FN(vec) v, int first) {
+  FN(sum) sum = __builtin_convertvector(v, FN(sum)), before;
+  if (!first) { memcpy(&before, p, sizeof before); sum += before; }
+  memcpy(p, &sum, sizeof sum);
+}
 
 /* Add `wide` vectors of each driven row; `wide` is a constant where this is inlined. */
-static AI void FN(add_rows)(const uint16_t *ix, uint32_t n, const NUM *w, int64_t row, NUM *out,
-                            int wide) {
+static AI void FN(add_rows)(const uint16_t *ix, uint32_t n, const CELL *w, int64_t row, NUM *out,
+                            int wide, int first) {
   FN(vec) acc[8];
   for (int j = 0; j < wide; j++) acc[j] = (FN(vec)){0};
   for (uint32_t i = 0; i < n; i++) {
-    const NUM *from = w + ix[i] * row;
+    const CELL *from = w + ix[i] * row;
 #pragma GCC unroll 8
     for (int j = 0; j < wide; j++) acc[j] += FN(ldv)(from + j * LANES);
   }
-  for (int j = 0; j < wide; j++) FN(stv)(out + j * LANES, acc[j]);
+  for (int j = 0; j < wide; j++) FN(keep)(out + j * LANES, acc[j], first);
 }
 
 /* Sums of all bit-slices of OUTPUTS outputs, in out[S][OUTPUTS]; rows are `row` numbers. */
-static AI void FN(some_sums)(const uint16_t *ix, uint32_t n, const NUM *w, int64_t row, NUM *out) {
+static AI void FN(chunk_sums)(const uint16_t *ix, uint32_t n, const CELL *w, int64_t row, NUM *out,
+                              int first) {
   int64_t j = 0;
-  for (; j + 8 * LANES <= row; j += 8 * LANES) FN(add_rows)(ix, n, w + j, row, out + j, 8);
-  for (; j + 4 * LANES <= row; j += 4 * LANES) FN(add_rows)(ix, n, w + j, row, out + j, 4);
-  for (; j < row; j += LANES) FN(add_rows)(ix, n, w + j, row, out + j, 1);
+  for (; j + 8 * LANES <= row; j += 8 * LANES) FN(add_rows)(ix, n, w + j, row, out + j, 8, first);
+  for (; j + 4 * LANES <= row; j += 4 * LANES) FN(add_rows)(ix, n, w + j, row, out + j, 4, first);
+  for (; j + 2 * LANES <= row; j += 2 * LANES) FN(add_rows)(ix, n, w + j, row, out + j, 2, first);
+  for (; j < row; j += LANES) FN(add_rows)(ix, n, w + j, row, out + j, 1, first);
+}
+
+static AI void FN(some_sums)(const Layer *l, const uint16_t *ix, uint32_t n, const CELL *w, int64_t row,
+                             NUM *out) {
+  const uint32_t chunk = sizeof(CELL) == sizeof(NUM) || n < l->chunk ? n : (uint32_t)l->chunk;
+  FN(chunk_sums)(ix, chunk, w, row, out, 1);
+  for (uint32_t done = chunk; done < n; done += chunk)
+    FN(chunk_sums)(ix + done, n - done < chunk ? n - done : chunk, w, row, out, 0);
 }
 
 /* Load as many sums as a vector of int32 takes. */
@@ -96,7 +116,7 @@ static void FN(sums_of)(const Layer *l, const Scratch *s, const Cluster *k, int6
   const Entry *at = s->entries + block->combo * s->band_rows * l->PW +
                     (int64_t)block->ay * l->PW + block->ax;
   const int64_t row = l->S * OUTPUTS;
-  const NUM *w = (const NUM *)l->weights + b * (l->rows + 1) * l->cols + c / OUTPUTS * (l->rows + 1) * row;
+  const CELL *w = (const CELL *)l->weights + b * (l->rows + 1) * l->cols + c / OUTPUTS * (l->rows + 1) * row;
   const int64_t tables_of = (l->readout == SENSE ? l->L : 3) * l->cols;
   const int32_t *tables = l->tables + b * tables_of + c;
   const int32_t count = (int32_t)(l->Ng - c < OUTPUTS ? l->Ng - c : OUTPUTS);
@@ -105,14 +125,24 @@ static void FN(sums_of)(const Layer *l, const Scratch *s, const Cluster *k, int6
   int32_t found[MOST];
   NUM sums[MOST];
   float inverse[MOST];
-  if (l->readout == ADC)
+#ifdef QUICK
+  Quick quick[MOST / 32];
+  const int by_floats = !l->quick;
+  if (l->quick) NAME(make_quick)(l, tables, quick);
+#else
+  const int by_floats = 1;
+#endif
+  if (l->readout == ADC && by_floats)
     for (int64_t i = 0; i < l->S; i++)
       for (int j = 0; j < outputs; j++)
         inverse[i * outputs + j] = 1.0f / (float)tables[l->cols + i * l->Npad + j];
   for (int64_t p = p0; p < p1; p++) {
     const Entry e = at[s->posbase[p]];
-    FN(some_sums)(s->pool + e.start, e.n, w, row, sums);
+    FN(some_sums)(l, s->pool + e.start, e.n, w, row, sums);
     if (l->readout == SENSE) FN(sense_sums)(l, sums, e.n, tables, found);
+#ifdef QUICK
+    else if (l->quick) NAME(convert_quick)(l, sums, quick, found);
+#endif
     else FN(convert_sums)(l, sums, tables, inverse, found);
     int32_t *y = s->y + (p - p0) * pitch + k->y + c;
     const int32_t more = (int32_t)(offset * (int64_t)e.n);
@@ -142,3 +172,5 @@ static void FN(sums_tile)(const Layer *l, const Scratch *s, const Cluster *k, co
 #undef FN2
 #undef FN3
 #undef NUM
+#undef CELL
+#undef SUMS
