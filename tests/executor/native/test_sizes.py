@@ -76,6 +76,50 @@ def test_readouts_of_full_row_blocks(level, read):
     agrees(graph, {"x": random_spikes(2, 1, 128, 5, 7, density=0.9)}, level)
 
 
+def linear(rows, read, cell_bits=2, kind="offset-binary", bits=8, channels=150):
+    """Return a linear layer of 40 outputs without neurons."""
+    net = Builder()
+    low = 1 - (1 << (bits - 1))
+    weight = np.random.default_rng(5).integers(low, -low + 1, (channels, 40))
+    weight[:, 0], weight[:, 1] = -low, low
+    x, cells = net.input("x", (channels,)), encoding(kind, bits, cell_bits)
+    net.outputs(net.crossbars(x, weight, read, encoding=cells, wordlines=rows))
+    return net.graph()
+
+
+@every_variant
+@pytest.mark.parametrize("density", [0.0, 0.2, 1.0])
+@pytest.mark.parametrize("rows", [20, 128])
+@pytest.mark.parametrize(
+    "read",
+    [
+        adc("sar", 8, 3, 3, 0),
+        adc("sar", 8, -40, 1, -40),
+        adc("flash", 4, 0, 27, 13),
+        adc("sar", 6, -100, 5, -90),
+        adc("sar", 12, 1, 1, 0),
+        adc("sar", 2, 200, 20_000, 0),
+    ],
+)
+@pytest.mark.parametrize(
+    ("kind", "cell_bits"), [("offset-binary", 2), ("differential", 2), ("twos-complement", 4)]
+)
+def test_adcs_of_linear_layers(level, density, rows, read, kind, cell_bits):
+    """Row blocks of more wordlines than a byte holds; steps with and without a factor."""
+    inputs = {"x": random_spikes(2, 3, 150, density=density)}
+    assert not agrees(linear(rows, read, cell_bits, kind), inputs, level).notes
+
+
+@every_variant
+@pytest.mark.parametrize("batch", [1, 63, 64, 130])
+def test_samples_of_linear_layers_are_rows_of_an_image(level, batch):
+    graph = linear(64, adc("sar", 8, 3, 3, 0))
+    inputs = {"x": random_spikes(2, batch, 150, density=0.2)}
+    expected = agrees(graph, inputs, level).run(inputs)
+    threaded = NativeExecutor(graph, level=level, threads=3).run(inputs)
+    assert all(np.array_equal(threaded[name], array) for name, array in expected.items())
+
+
 @every_variant
 def test_groups_and_tall_blocks_and_scales(level):
     scale = np.random.default_rng(0).integers(-3, 4, (9, 1))
