@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from mapper.training import fused_neurons, partial_sums
 from mapper.training.gradients import fire
 from passes.neuron_units import nearest_leak
 from targets import NeuronUnit
@@ -87,8 +88,18 @@ class LIF(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         steps = _steps.get()
         per_step = x if steps is None else x.reshape(steps, -1, *x.shape[1:])
-        results = torch.stack(list(self._walk(per_step)))
+        if partial_sums.FUSED and fused_neurons.supports(per_step):
+            results = self._fused(per_step)
+        else:
+            results = torch.stack(list(self._walk(per_step)))
         return results if steps is None else results.flatten(0, 1)
+
+    def _fused(self, x: Tensor) -> Tensor:
+        leak, threshold = self.bounded()
+        currents = self.bounded_current_leak()
+        return fused_neurons.walk(
+            x, leak, threshold, currents, self.reset, self.sharpness, spiking=self.spiking
+        )
 
     def _walk(self, x: Tensor) -> Iterator[Tensor]:
         leak, threshold = self.bounded()
