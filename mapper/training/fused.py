@@ -20,8 +20,8 @@ from mapper.training.windows import folded_back, outputs_image, wordline_inputs
 INPUT_ELEMENTS = 1 << 28
 """Wordline inputs held at once: 512 MiB."""
 
-_GREATEST_BLOCK = 256
-"""Wordlines of a row block that a program holds at once."""
+_GREATEST_BLOCK = 128
+"""Wordlines of a row block that a program holds at once; 256 would not fit shared memory."""
 
 _PROGRAMS = 1024
 """How many share the vectors of a layer for the layer's own gradients; fixed, so that the order
@@ -123,8 +123,8 @@ class FusedSums(LayerSums):
         """Sum ``[A, G, S * L, n]`` over what thresholds or a step serve."""
         if not isinstance(self.reading, Comparators):
             return learned.sum()
-        split = learned.unflatten(2, (self.slices, self._levels)).permute(3, 1, 2, 0, 4)
-        whole = split.flatten(3)  # [L, G, S, N]
+        apart = learned.reshape(*learned.shape[:2], self.slices, self._levels, -1)
+        whole = apart.permute(3, 1, 2, 0, 4).flatten(3)  # [L, G, S, N]
         shape = self.reading.thresholds.shape
         shared = [axis for axis in (1, 2, 3) if shape[axis] == 1]
         return whole.sum(dim=shared, keepdim=True) if shared else whole
@@ -155,7 +155,7 @@ class FusedSums(LayerSums):
 
     def _sizes(self, inputs: Tensor) -> tuple[float, ...]:
         first = top = 0
-        strides = (0, 0, 0, 0)
+        strides: tuple[int, ...] = (0, 0, 0, 0)
         if isinstance(self.reading, Comparators):
             first, held = self.reading.levels[0], self.reading.thresholds
             steps = torch.empty(held.shape, device="meta").stride()
@@ -173,8 +173,9 @@ class FusedSums(LayerSums):
     def _tile(self) -> dict[str, Any]:
         """Choose a program's share: what it holds fits registers and shared memory."""
         rows = _power_of_two(self.grid.wordlines, 16)
-        columns = min(64, _power_of_two(self.per_group, 16))
-        vectors = 128 if rows * columns <= 2048 else 64 if rows <= 128 else 32
+        widest = 64 if rows * self.slices <= 512 else 32
+        columns = min(widest, _power_of_two(self.per_group, 16))
+        vectors = 128 if rows * columns <= 2048 else 64
         held = 2 * rows * (vectors + self.slices * columns) + 4 * vectors * columns
         return {
             "S": self.slices,

@@ -30,12 +30,12 @@ def walk(
     spiking: bool,
 ) -> Tensor:
     """Return spikes, or membrane potentials where ``spiking`` is false, ``[T, ...]``."""
-    absent = current_leak is None
-    numbers = torch.stack([leak, threshold, leak.detach() if absent else current_leak])
+    third = leak.detach() if current_leak is None else current_leak
+    numbers = torch.stack([leak, threshold, third])
     flags = {
         "RESET": ("subtract", "value", "none").index(reset),
         "SPIKING": spiking,
-        "CURRENT": not absent,
+        "CURRENT": current_leak is not None,
     }
     result: Tensor = _Walk.apply(  # type: ignore[no-untyped-call]
         x, numbers.float(), sharpness, flags

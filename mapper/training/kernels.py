@@ -9,10 +9,14 @@ Axes: ``x[A, V, K]`` (groups, vectors, wordlines), ``cells[A, G, R, S, n]``, sum
 """
 
 # mypy: ignore-errors
+# ruff: noqa: N803
 # Triton's language is no Python that a type checker can follow.
 
 import triton
 import triton.language as tl
+
+VARYING = ("V", "G", "R", "t_l", "t_g", "t_s", "scale_stride", "per_split")
+"""Numbers that get no program of their own: compiling takes seconds."""
 
 
 @triton.jit
@@ -79,7 +83,7 @@ def _pull(
     return for_sums, for_learned
 
 
-@triton.jit
+@triton.jit(do_not_specialize=VARYING[:-1])
 def read_forward(
     x, cells, t, gaps, half_width, significances, scale, out,
     V, K, G, R, n, first, top, half, correction, t_l, t_g, t_s, t_n, scale_stride,
@@ -109,7 +113,7 @@ def read_forward(
     tl.store(out + at, total, mask=(v < V)[:, None] & (col < n)[None, :])
 
 
-@triton.jit
+@triton.jit(do_not_specialize=VARYING[:-1])
 def read_backward_inputs(
     x, cells, t, gaps, half_width, significances, scale, gradient, out,
     V, K, G, R, n, first, top, half, correction, t_l, t_g, t_s, t_n, scale_stride,
@@ -153,7 +157,7 @@ def read_backward_inputs(
     tl.store(out + to, found.to(out.dtype.element_ty), mask=inside)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=VARYING)
 def read_backward_layer(
     x, cells, t, gaps, half_width, significances, scale, gradient, weights, learned, scales,
     V, K, G, R, n, first, top, half, correction, t_l, t_g, t_s, t_n, scale_stride, per_split,

@@ -7,7 +7,7 @@ layer's outputs.
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache, reduce
 from typing import Any
@@ -72,7 +72,7 @@ class Grid:
 
 
 @lru_cache(maxsize=256)
-def constants(numbers: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+def constants(numbers: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
     """Return numbers on a device; kept, as each copy to a GPU holds up what waits to run on it."""
     return torch.tensor(numbers, dtype=dtype, device=device)
 
