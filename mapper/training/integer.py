@@ -21,7 +21,7 @@ from mapper.ir.neurons import Decay, IntegerNeuron
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.windows import Window
 from mapper.training.layers import exact_sums
-from mapper.training.partial_sums import Grid, LayerSums
+from mapper.training.partial_sums import Grid, layer_sums
 from mapper.training.readout import Comparators, Converter, Reading
 
 
@@ -106,8 +106,7 @@ class IntegerNetwork:
             half_active=isinstance(reader, SenseAmpRead) and reader.active is not None,
         )
         scale = self.number(op.scale).reshape(-1).to(torch.float32)
-        layer = LayerSums(grid, self._reading(reader), weight, scale)
-        return torch.cat([layer.outputs(part) for part in layer.chunks(plane)])
+        return layer_sums(grid, self._reading(reader), weight, scale).all_outputs(plane)
 
     def _reading(self, reader: SenseAmpRead | AdcRead) -> Reading:
         if isinstance(reader, SenseAmpRead):
