@@ -42,8 +42,12 @@ class Prepared:
 
 
 def prepare(setting: Setting, folder: Path) -> Path:
-    """Make a task's data and keep it, one bit an input element; return the file."""
-    data = _MAKERS[setting.task](setting)
+    """Make a task's data and keep it; return the file."""
+    return store(setting, _MAKERS[setting.task](setting), folder)
+
+
+def store(setting: Setting, data: Prepared, folder: Path) -> Path:
+    """Write data with the bits of inputs packed."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{setting.task}.npz"
     held: dict[str, Any] = {}
