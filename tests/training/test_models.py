@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from mapper.ir.crossbar import CrossbarMvm
-from mapper.training import Awareness, harden
+from mapper.training import harden
 from mapper.training.geometry import Geometry, Weighted
 from mapper.training.models import (
     DvsNet,
@@ -64,9 +64,7 @@ def test_weights_and_crossbars_are_those_of_the_table(kind, weights, counts):
 def test_what_is_compiled_has_as_many_crossbars(kind, shape, counts, readout):
     x = spikes(1, 1, *shape)
     for rows, expected in zip((32, 64, 128), counts, strict=True):
-        model = harden(kind(), f"{readout}-{rows}")
-        for layer in model.layers():
-            layer.awareness = Awareness()  # counts need no references that are set from data
+        model = harden(kind(), f"{readout}-{rows}", example=x)
         lowered = model.hardware(x, stop_after="partition")
         grids = [op for op in lowered.ops if isinstance(op, CrossbarMvm)]
         assert sum(len(op.rows) * len(op.columns) for op in grids) == expected
