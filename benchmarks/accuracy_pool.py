@@ -104,10 +104,9 @@ class Schedule:
     def _missing(self, jobs: list[Job]) -> list[Job]:
         """Return jobs to do, with what they start from where its weights are not at hand."""
         wanted = [job for job in jobs if not self.place.is_done(job)]
-        needed = {job.after for job in wanted if job.after and not self._at_hand(job.after)}
-        first = [job for job in jobs if job in needed or (job in wanted and job.after is None)]
-        lost = sorted(needed - set(first), key=lambda job: job.name)
-        return list(dict.fromkeys([*lost, *(j for j in jobs if j in needed or j in wanted)]))
+        lost = {job.after for job in wanted if job.after and not self._at_hand(job.after)}
+        ahead = [job for job in lost if job not in jobs]
+        return [*sorted(ahead, key=str), *(j for j in jobs if j in lost or j in wanted)]
 
     def _at_hand(self, job: Job) -> bool:
         return self.place.can_start_from(job)

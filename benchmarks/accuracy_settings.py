@@ -258,27 +258,25 @@ CHAINS = ("base", "staged", "jump", "controls")
 def jobs(
     tasks: list[str], targets: list[str], seeds: list[int], chains: list[str]
 ) -> Iterator[Job]:
-    """Yield all jobs, those first that the others need or that matter most."""
+    """Yield all jobs, those first that others start from or that matter most."""
     every = [(task, seed) for seed in seeds for task in tasks]
     base = {
         (task, seed): Job(task=task, target=SHARED, seed=seed, steps=("float", "quantised"))
         for task, seed in every
     }
-    if set(chains) != {"jump"}:
+    if "base" in chains:
         yield from base.values()
-    for target in targets:
-        for task, seed in every:
-            if "staged" in chains:
-                names = ("converter", "untrained", "staged")
-                yield Job(task=task, target=target, seed=seed, steps=names, after=base[task, seed])
-        for task, seed in every:
-            if "jump" in chains:
+    if "staged" in chains:
+        names = ("converter", "untrained", "staged")
+        for target in targets:
+            for task, seed in every:
+                first = base[task, seed]
+                yield Job(task=task, target=target, seed=seed, steps=names, after=first)
+    if "controls" in chains:
+        for (task, seed), first in base.items():
+            yield Job(task=task, target=SHARED, seed=seed, steps=("quantised-long",), after=first)
+            yield Job(task=task, target=SHARED, seed=seed, steps=("float-long",))
+    if "jump" in chains:
+        for target in targets:
+            for task, seed in every:
                 yield Job(task=task, target=target, seed=seed, steps=("jump",))
-        if target == targets[0] and "controls" in chains:
-            yield from _controls(base)
-
-
-def _controls(base: dict[tuple[str, int], Job]) -> Iterator[Job]:
-    for (task, seed), first in base.items():
-        yield Job(task=task, target=SHARED, seed=seed, steps=("quantised-long",), after=first)
-        yield Job(task=task, target=SHARED, seed=seed, steps=("float-long",))
