@@ -162,7 +162,7 @@ class _Worker:
                 input_bits=setting.input_bits,
                 device=self.device,
             ),
-            folder=self.place.folder(self.job, step.name),
+            folder=self.place.folder(self.job, step.name) if step.epochs else None,
             report=lambda line: None,
         )
         if step.before is not None:

@@ -109,6 +109,26 @@ def test_a_stopped_run_goes_on_and_other_settings_are_refused(tmp_path):
         run(replace(place, settings={"nmnist": replace(SMALL, spread=2.0)}), "adcless-64")
 
 
+def test_a_run_out_of_time_keeps_what_is_done(tmp_path):
+    place = a_place(tmp_path)
+    lines: list[str] = []
+    pools = [Pool(device="cpu", workers=1)]
+    todo = list(jobs(["nmnist"], ["adcless-64"], [0], ["base", "staged"]))
+    assert not Schedule(place, pools, lines.append, minutes=0.0).run(todo)
+    assert lines == ["out of time: 2 jobs not started"]
+
+    def stop(line: str) -> None:
+        lines.append(line)
+        if "converter" in line:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Schedule(place, pools, stop).run(todo)
+    kept = {path.stem.rpartition("_")[2] for path in place.results.glob("*.json")}
+    assert {"float", "quantised", "converter"} <= kept
+    assert run(place, "adcless-64")[0]
+
+
 def test_a_failure_is_reported_and_does_not_stop_the_rest(tmp_path):
     place = a_place(tmp_path)
     finished, _, schedule = run(place, "no-such-target", "adcless-32")
