@@ -48,7 +48,7 @@ class Setting:
     float_rate: float = 3e-3
     quantised_rate: float = 1e-3
     target_rate: float = 4e-3
-    jump_rate: float = 4e-3
+    jump_rate: float = 2e-3
 
     @property
     def all_epochs(self) -> int:

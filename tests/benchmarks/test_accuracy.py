@@ -16,7 +16,9 @@ from benchmarks.accuracy_data import Prepared, Recordings, load, split, store
 from benchmarks.accuracy_pool import Pool, Schedule
 from benchmarks.accuracy_settings import SETTINGS, SHARED, STEPS, TARGETS, epochs_until, jobs, small
 from benchmarks.accuracy_work import Place
+from mapper.training import Awareness, harden
 from targets import load_target
+from tests.training.small import a_network, spikes
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -57,6 +59,16 @@ def test_all_paths_are_equally_long():
     for setting in SETTINGS.values():
         ends = ("staged", "jump", "float-long", "quantised-long")
         assert {epochs_until(STEPS[name], setting) for name in ends} == {setting.all_epochs}
+
+
+@pytest.mark.parametrize("size", [32, 64, 128])
+def test_the_converter_is_that_of_the_hp_adc_target(size):
+    x, model = spikes(3, 8, 2, 6, 6), a_network()
+    ours = harden(model, f"adcless-{size}")
+    ours.raise_awareness(Awareness(reading="converter", bits=5), x)
+    theirs = harden(model, f"hpadc-flash5-{size}", example=x)
+    assert (ours.eval()(x) == theirs.eval()(x)).all()
+    assert ours.eval()(x).any()
 
 
 def test_what_matters_comes_first_and_nothing_twice():
