@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks.accuracy_flow import Flow
 from benchmarks.accuracy_settings import Setting
 from mapper.ir.core import Array
 from mapper.training.data import nmnist
@@ -132,7 +133,14 @@ def _classification(setting: Setting, train: Pair, test: Pair) -> Task:
     return Classification(setting.task, train, test, setting.batch, setting.shift)
 
 
-_TASKS: dict[str, Callable[[Setting, Pair, Pair], Task]] = {"accuracy": _classification}
+def _flow(setting: Setting, train: Pair, test: Pair) -> Task:
+    return Flow(setting.task, train, test, setting.batch)
+
+
+_TASKS: dict[str, Callable[[Setting, Pair, Pair], Task]] = {
+    "accuracy": _classification,
+    "endpoint error": _flow,
+}
 
 
 # --- where data comes from -----------------------------------------------------------------

@@ -41,13 +41,15 @@ class Setting:
     scale: Granularity = "layer"
     spread: float = 4.0
     """``Stage.spread`` of the target's readout where the encoding is not differential."""
+    jump_spread: float = 1.0
+    """The same from random weights: there a spread keeps most of them from learning."""
     float_epochs: int = 20
     quantised_epochs: int = 6
     converter_epochs: int = 4
     target_epochs: int = 16
     float_rate: float = 3e-3
     quantised_rate: float = 1e-3
-    target_rate: float = 4e-3
+    target_rate: float = 2e-3
     jump_rate: float = 2e-3
 
     @property
@@ -123,8 +125,6 @@ SETTINGS = {
             test=200,
             batch=20,
             float_rate=2e-3,
-            target_rate=2e-3,
-            jump_rate=2e-3,
         ),
         Setting(
             task="sfn",
@@ -137,8 +137,6 @@ SETTINGS = {
             width=16,
             batch=20,
             float_rate=2e-3,
-            target_rate=2e-3,
-            jump_rate=2e-3,
         ),
     )
 }
@@ -164,14 +162,16 @@ class Step:
     shared: bool = False
     """Whether it is the same for every target."""
 
-    def stage(self, setting: Setting, spread: float) -> Stage:
+    def stage(self, setting: Setting, differential: bool) -> Stage:
+        """Return it as a stage of training; differential cells need no spread."""
+        spread = setting.jump_spread if self.before is None else setting.spread
         epochs = self.epochs if isinstance(self.epochs, int) else getattr(setting, self.epochs)
         return Stage(
             name=self.name,
             kind=self.kind,
             epochs=epochs,
             rate=getattr(setting, self.rate),
-            spread=spread if self.kind == "target" else 1.0,
+            spread=spread if self.kind == "target" and not differential else 1.0,
         )
 
 
@@ -232,7 +232,7 @@ STEPS = {
 
 def epochs_until(step: Step, setting: Setting) -> int:
     """Return the epochs of a step and of all before it."""
-    own = step.stage(setting, 1.0).epochs
+    own = step.stage(setting, differential=True).epochs
     return own if step.before is None else own + epochs_until(STEPS[step.before], setting)
 
 

@@ -148,21 +148,21 @@ class _Worker:
 
     def _run(self, step: Step) -> Run:
         target = load_target(TARGETS[0] if step.shared else self.job.target)
-        differential = target.macros[0].encoding == "differential"
         setting = self.setting
+        stage = step.stage(setting, target.macros[0].encoding == "differential")
         torch.manual_seed(self.job.seed)
         run = Run(
             model=setting.model(),
             task=self.data.whole,
             target=target,
             options=Options(
-                schedule=(step.stage(setting, 1.0 if differential else setting.spread),),
+                schedule=(stage,),
                 seed=self.job.seed,
                 scale=setting.scale,
                 input_bits=setting.input_bits,
                 device=self.device,
             ),
-            folder=self.place.folder(self.job, step.name) if step.epochs else None,
+            folder=self.place.folder(self.job, step.name) if stage.epochs else None,
             report=lambda line: None,
         )
         if step.before is not None:
