@@ -59,6 +59,7 @@ class Hardened(nn.Module):
         weight_bits: 2..8; the macro's own where None.
         scale: One for the layer, one per column (output), or one per row block and the layer.
         input_bits: Width of the unsigned input codes; 1 for spikes.
+        digital: Whether the digital unit computes it instead: weights as for the macro, exact sums.
     """
 
     def __init__(
@@ -69,12 +70,13 @@ class Hardened(nn.Module):
         weight_bits: int | None = None,
         scale: Granularity = "layer",
         input_bits: int = 1,
+        digital: bool = False,
     ) -> None:
         super().__init__()
         self.geometry = Geometry.of(layer)
         assert isinstance(layer, Weighted)
         bits = weight_bits or macro.weight_bits
-        self.macro, self.input_bits = macro, input_bits
+        self.macro, self.input_bits, self.digital = macro, input_bits, digital
         self.encoding = Encoding(kind=macro.encoding, weight_bits=bits, cell_bits=macro.cell_bits)
         self.awareness = Awareness(reading="exact")
         self.noise: Noise | None = None
@@ -127,6 +129,8 @@ class Hardened(nn.Module):
     def is_exact(self) -> bool:
         """Whether every sum is read as it is."""
         ideal = self.macro.readout.kind == "ideal"
+        if self.digital:
+            return True
         return self.awareness.reading == "exact" or (self.awareness.reading == "target" and ideal)
 
     def whole_weights(self) -> Tensor:
@@ -232,7 +236,8 @@ class Hardened(nn.Module):
 
     def extra_repr(self) -> str:
         rows, outputs = self.geometry.matrix(self.weight.detach()).shape
-        return f"{rows} wordlines -> {outputs} outputs on {self.macro.name}, {self.awareness}"
+        place = "the digital unit" if self.digital else f"{self.macro.name}, {self.awareness}"
+        return f"{rows} wordlines -> {outputs} outputs on {place}"
 
 
 def exact_sums(x: Tensor, weight: Tensor, window: Window | None, groups: int) -> Tensor:

@@ -107,7 +107,8 @@ class Run:
             model.load_state_dict(kept["model"])
         elif isinstance(model, HardwareModel):
             x, _ = next(self.task.batches(0, self.options.seed))
-            model.raise_awareness(stage.awareness, x[:, :_SETTLING].to(self.options.device))
+            settling = x[:, :_SETTLING].to(self.options.device)
+            model.raise_awareness(stage.awareness, settling, stage.spread)
         if isinstance(model, HardwareModel):
             for layer in model.layers():
                 layer.noise = stage.noise
