@@ -3,7 +3,7 @@
 import copy
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -122,6 +122,7 @@ class HardwareModel(nn.Module):
         super().__init__()
         self.network, self.target, self.input_bits = network, target, input_bits
         self.register_buffer("settled", torch.tensor(False))
+        self._known_settled = False  # asking a GPU for its buffer makes it wait
 
     settled: Tensor
     """Whether references and scales have been set from data."""
@@ -149,8 +150,13 @@ class HardwareModel(nn.Module):
 
     def _settle(self, x: Tensor) -> None:
         """Set references from the first data that comes, where nobody did."""
-        if not bool(self.settled):
+        self._known_settled = self._known_settled or bool(self.settled)
+        if not self._known_settled:
             self.raise_awareness(Awareness(), x)
+
+    def _load_from_state_dict(self, *given: Any, **named: Any) -> None:
+        super()._load_from_state_dict(*given, **named)
+        self._known_settled = False
 
     @torch.no_grad()
     def _input_of(self, layer: Hardened, x: Tensor) -> Tensor:
