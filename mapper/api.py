@@ -9,7 +9,7 @@ from mapper import backends
 from mapper.backends import chosen
 from mapper.build import check_replaceable, read_build, report, write_build
 from mapper.compare import compare_model, demo
-from mapper.cost import DENSITY, Activity, Cost, estimate, measure, sensitivity, tornado_lines
+from mapper.cost import DENSITY, Activity, Cost, estimate, measure, tornado_lines, under_preset
 from mapper.cost.components import at_node
 from mapper.diagnostics import refuse
 from mapper.executor import write_arrays
@@ -31,6 +31,7 @@ from mapper.writing import whole_file
 from passes import PIPELINE
 from targets import (
     DEFAULT_PRESET,
+    Preset,
     Target,
     list_parts,
     list_targets,
@@ -236,29 +237,18 @@ def cost_build(
     ``activity`` is the path of a trace that ``run_build`` wrote, or a density 0..1 in text;
     ``DENSITY`` where None. ``preset`` names what to assume of the chip beyond its target;
     ``swings`` adds what each constant does to the totals.
-
-    Raises:
-        MappingError: ``preset-constants`` for swings under a preset that brings its own constants.
     """
     assumed = load_preset(preset)
-    if swings and assumed.components is not None:
-        raise refuse(
-            "preset-constants",
-            f"preset '{preset}' replaces the target's constants by single fitted numbers: none has "
-            "a low and a high end",
-            loc="--sensitivity",
-            help="leave out --preset, or use physical or as-built",
-        )
     build = read_build(folder)
     found = _activity(build.hardware, activity)
 
-    def on(target: Target) -> Cost:
+    def on(target: Target, assumed: Preset) -> Cost:
         return estimate(build.hardware, target, found, steps, assumed)
 
-    cost = on(build.target)
+    cost = on(build.target, assumed)
     if not swings:
         return cost.as_dict(), str(cost)
-    tornados = sensitivity(on, build.target)
+    tornados = under_preset(on, build.target, assumed)
     data = {**cost.as_dict(), "sensitivity": [tornado.as_dict() for tornado in tornados]}
     return data, "\n".join([str(cost), "", *tornado_lines(tornados)])
 
