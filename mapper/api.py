@@ -5,9 +5,11 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from mapper import backends
+from mapper.backends import chosen
 from mapper.build import check_replaceable, read_build, report, write_build
 from mapper.compare import compare_model, demo
-from mapper.cost import DENSITY, Activity, Cost, estimate, measure, sensitivity, tornado_lines
+from mapper.cost import DENSITY, Activity, Cost, estimate, measure, tornado_lines, under_preset
 from mapper.cost.components import at_node
 from mapper.diagnostics import refuse
 from mapper.evidence import gather_evidence
@@ -22,8 +24,6 @@ from mapper.report import render_report
 from mapper.threads import one_blas_thread
 from mapper.verify import (
     reference_ring,
-    run_executor,
-    trace_executor,
     trained_ring,
     verify_model,
     verify_recorded,
@@ -32,6 +32,7 @@ from mapper.writing import whole_file
 from passes import PIPELINE
 from targets import (
     DEFAULT_PRESET,
+    Preset,
     Target,
     list_parts,
     list_targets,
@@ -144,18 +145,17 @@ def run_build(
     recording: Path,
     output: Path,
     *,
-    backend: str = "numpy",
+    backend: str | None = None,
+    threads: int | None = None,
     trace: bool = False,
     progress: Progress = lambda text: None,
 ) -> dict[str, Any]:
-    """Run a build on recordings and write its integer outputs ``[T, B, ...]``."""
-    if backend != "numpy":
-        raise refuse(
-            "unknown-backend",
-            f"no backend is named '{backend}'",
-            loc="--backend",
-            help="use numpy",
-        )
+    """Run a build on recordings and write its integer outputs ``[T, B, ...]``.
+
+    Without a ``backend`` it is the fastest one that is installed; without ``threads`` the native
+    one uses every processor. The integers do not depend on either.
+    """
+    chosen(backend)
     progress("checking the folder")
     build = read_build(folder)
     graph = build.hardware
@@ -166,18 +166,17 @@ def run_build(
     def done(step: int) -> None:
         progress(f"time step {step} of {steps}")
 
-    written = {"output": str(output)}
-    if trace:
-        outputs, counts = trace_executor(graph, codes, done)
+    ran = backends.run(graph, codes, backend, trace=trace, threads=threads, progress=done)
+    outputs, written = ran.outputs, {"output": str(output)}
+    if ran.trace is not None:
         path = output.with_suffix(".trace.npz")
-        _save(path, counts)
+        _save(path, ran.trace)
         written["trace"] = str(path)
-    else:
-        outputs = run_executor(graph, codes, done)
     _save(output, {v.name: outputs[v.name] for v in graph.outputs})
     return {
         "schema": "spikeloom/run/1",
-        "backend": backend,
+        "backend": ran.backend,
+        **ran.details,
         "steps": steps,
         "samples": samples,
         "outputs": {v.name: _described(graph, v.name, outputs[v.name]) for v in graph.outputs},
@@ -239,29 +238,18 @@ def cost_build(
     ``activity`` is the path of a trace that ``run_build`` wrote, or a density 0..1 in text;
     ``DENSITY`` where None. ``preset`` names what to assume of the chip beyond its target;
     ``swings`` adds what each constant does to the totals.
-
-    Raises:
-        MappingError: ``preset-constants`` for swings under a preset that brings its own constants.
     """
     assumed = load_preset(preset)
-    if swings and assumed.components is not None:
-        raise refuse(
-            "preset-constants",
-            f"preset '{preset}' replaces the target's constants by single fitted numbers: none has "
-            "a low and a high end",
-            loc="--sensitivity",
-            help="leave out --preset, or use physical or as-built",
-        )
     build = read_build(folder)
     found = _activity(build.hardware, activity)
 
-    def on(target: Target) -> Cost:
+    def on(target: Target, assumed: Preset) -> Cost:
         return estimate(build.hardware, target, found, steps, assumed)
 
-    cost = on(build.target)
+    cost = on(build.target, assumed)
     if not swings:
         return cost.as_dict(), str(cost)
-    tornados = sensitivity(on, build.target)
+    tornados = under_preset(on, build.target, assumed)
     data = {**cost.as_dict(), "sensitivity": [tornado.as_dict() for tornado in tornados]}
     return data, "\n".join([str(cost), "", *tornado_lines(tornados)])
 
