@@ -154,12 +154,18 @@ def _limiting(report: Report, layers: tuple[Layer, ...]) -> str:
         text += f" The next one, {names[order[1]]}, takes {nominal(second, 'ns')}: " + (
             f"making the first one faster gains at most {gain:.2g}x."
             if gain >= _ALIKE
-            else "both have to become faster before the pace does."
+            else f"{_alike(cost)} layers take about as long, and all have to be faster first."
         )
     return text
 
 
 _ALIKE = 1.05  # ratio below which two layers take as long
+
+
+def _alike(cost: Cost) -> int:
+    """Count the layers that take as long as the slowest."""
+    times = [layer.step_ns.nominal for layer in cost.layers]
+    return sum(time * _ALIKE > max(times) for time in times)
 
 
 def _waits(stage: str, layer: Layer) -> str:

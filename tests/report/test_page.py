@@ -145,6 +145,7 @@ def test_the_three_questions_are_answered_with_the_numbers_of_the_estimate(build
     share = percent(most.total_pj.nominal / held.cost.total_pj.nominal)
     assert f"/conv1/Conv takes {share} of the energy" in energy.text
     assert "The pace of the pipeline is set by /conv1/Conv" in latency.text
+    assert "2 layers take about as long" in latency.text
     assert "every bitline is compared with two references" in ternary.text
     assert "--targets adcless-diff-64,ternary-diff-64" in ternary.command
 
