@@ -1,6 +1,8 @@
 # make demo   the main job on a bundled trained model and a bundled recording
 # make test   everything a change must pass: lint, format, types, tests
 # make lint   the same without the tests
+# make native    compile the kernels beside their sources, as an editable install does
+# make sanitize  the tests of the native kernels, built with address and undefined-behaviour checks
 # make wheel  sdist and wheel in dist/
 # make clean  remove what was built; .venv stays
 
@@ -13,7 +15,7 @@ BIN := $(VENV)/bin
 CORE := $(VENV)/.core-installed
 DEV := $(VENV)/.dev-installed
 
-.PHONY: demo test lint wheel clean
+.PHONY: demo test lint native sanitize wheel clean
 
 demo: $(CORE)
 	$(BIN)/spikeloom demo -o build/demo
@@ -25,6 +27,24 @@ lint: $(DEV)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+native: $(DEV)
+	$(BIN)/python setup.py --quiet build_ext --inplace --build-temp build/native
+
+# A copy of the tree, as the checked kernels must not end up beside the sources.
+SANITIZED := build/sanitize
+CHECKS := -fsanitize=address,undefined -fno-sanitize-recover=undefined -g -O1
+
+sanitize: $(DEV)
+	rm -rf $(SANITIZED)
+	mkdir -p $(SANITIZED)
+	cp -r mapper passes targets tests pyproject.toml setup.py README.md LICENSE $(SANITIZED)
+	find $(SANITIZED) -name '*.so' -delete
+	cd $(SANITIZED) && SPIKELOOM_CFLAGS="$(CHECKS)" $(abspath $(BIN))/python setup.py --quiet \
+	    build_ext --inplace --build-temp build
+	cd $(SANITIZED) && ASAN_OPTIONS=detect_leaks=0 PYTHONPATH=. \
+	    LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
+	    $(abspath $(BIN))/python -m pytest -q -p no:cacheprovider tests/executor/native
 
 wheel: $(DEV)
 	$(BIN)/python -m build --outdir dist

@@ -5,6 +5,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from mapper import backends
+from mapper.backends import chosen
 from mapper.build import check_replaceable, read_build, report, write_build
 from mapper.compare import compare_model, demo
 from mapper.cost import DENSITY, Activity, Cost, estimate, measure, sensitivity, tornado_lines
@@ -21,8 +23,6 @@ from mapper.report import render_report
 from mapper.threads import one_blas_thread
 from mapper.verify import (
     reference_ring,
-    run_executor,
-    trace_executor,
     trained_ring,
     verify_model,
     verify_recorded,
@@ -143,18 +143,17 @@ def run_build(
     recording: Path,
     output: Path,
     *,
-    backend: str = "numpy",
+    backend: str | None = None,
+    threads: int | None = None,
     trace: bool = False,
     progress: Progress = lambda text: None,
 ) -> dict[str, Any]:
-    """Run a build on recordings and write its integer outputs ``[T, B, ...]``."""
-    if backend != "numpy":
-        raise refuse(
-            "unknown-backend",
-            f"no backend is named '{backend}'",
-            loc="--backend",
-            help="use numpy",
-        )
+    """Run a build on recordings and write its integer outputs ``[T, B, ...]``.
+
+    Without a ``backend`` it is the fastest one that is installed; without ``threads`` the native
+    one uses every processor. The integers do not depend on either.
+    """
+    chosen(backend)
     progress("checking the folder")
     build = read_build(folder)
     graph = build.hardware
@@ -165,18 +164,17 @@ def run_build(
     def done(step: int) -> None:
         progress(f"time step {step} of {steps}")
 
-    written = {"output": str(output)}
-    if trace:
-        outputs, counts = trace_executor(graph, codes, done)
+    ran = backends.run(graph, codes, backend, trace=trace, threads=threads, progress=done)
+    outputs, written = ran.outputs, {"output": str(output)}
+    if ran.trace is not None:
         path = output.with_suffix(".trace.npz")
-        _save(path, counts)
+        _save(path, ran.trace)
         written["trace"] = str(path)
-    else:
-        outputs = run_executor(graph, codes, done)
     _save(output, {v.name: outputs[v.name] for v in graph.outputs})
     return {
         "schema": "spikeloom/run/1",
-        "backend": backend,
+        "backend": ran.backend,
+        **ran.details,
         "steps": steps,
         "samples": samples,
         "outputs": {v.name: _described(graph, v.name, outputs[v.name]) for v in graph.outputs},

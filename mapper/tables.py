@@ -79,8 +79,10 @@ def ran(answer: Data) -> RenderableType:
         [name, dims(held["shape"]), f"{held['mean']:.4g}", held["max"]]
         for name, held in answer["outputs"].items()
     )
+    notes = [Text(printable(f"note: {note}")) for note in answer["notes"]]
     return Group(
         table("", ["output", "shape", "mean", "greatest"], rows),
+        *notes,
         Text(printable(f"written: {answer['output']}")),
     )
 

@@ -24,8 +24,9 @@ class Partition(Pass):
     """Decide where each layer runs: on which macro kind or the digital unit, and in which round.
 
     A layer of spikes goes to the first macro kind that accepts spikes, one of wider inputs to the
-    first that accepts codes of that width, and to the digital unit where there is none. Layers
-    that feed each other back stay in one round; rounds are filled in execution order.
+    first that accepts codes of that width, and to the digital unit where there is none. A network
+    that comes with its crossbars was divided in training: its other layers stay on the digital
+    unit. Layers that feed each other back stay in one round; rounds are filled in execution order.
     """
 
     name: ClassVar[str] = "partition"
@@ -35,7 +36,9 @@ class Partition(Pass):
 
     def run(self, graph: Graph, target: Target) -> Graph:
         constants = dict(graph.constants)
-        ops = tuple(new for op in graph.ops for new in _assign(op, target, constants))
+        ops = graph.ops
+        if not any(isinstance(op, CrossbarMvm) for op in ops):
+            ops = tuple(new for op in ops for new in _assign(op, target, constants))
         if not any(isinstance(op, CrossbarMvm | Synapse) for op in ops):
             raise refuse(
                 "unsupported-on-hardware",

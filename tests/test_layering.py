@@ -26,6 +26,7 @@ LAYERS = (
     (
         "mapper.pipeline",
         "mapper.recordings",
+        "mapper.backends",
         "mapper.build",
         "mapper.compare",
         "mapper.mapping",

@@ -1,6 +1,7 @@
 """What a user gets from `pip install`: every file, and nothing that needs an extra."""
 
 import configparser
+import os
 import shutil
 import subprocess
 import sys
@@ -16,13 +17,36 @@ def test_a_wheel_carries_every_file_of_the_packages_and_nothing_else(tmp_path):
     carried = {name for name in wheel.namelist() if ".dist-info/" not in name}
     source = tmp_path / "source"
     files = (path for package in PACKAGES for path in (source / package).rglob("*"))
-    assert carried == {path.relative_to(source).as_posix() for path in files if path.is_file()}
+    built = {name for name in carried if name.endswith(".so")}  # none without a C compiler
+    expected = {path.relative_to(source).as_posix() for path in files if path.is_file()}
+    assert carried - built == expected - built
+    assert all(name.startswith("mapper/executor/native/_core.abi3") for name in built)
 
     assert {f"{package}/py.typed" for package in PACKAGES} <= carried
     assert {"mapper/data/demo/model.onnx", "mapper/data/demo/recording.npz"} <= carried
     assert any(name.startswith("targets/") and name.endswith(".toml") for name in carried)
     assert any(name.endswith(".py.j2") for name in carried)
     assert any(name.endswith(".html.j2") for name in carried)
+
+
+def test_an_install_without_a_compiler_still_works(tmp_path):
+    wheel = build_wheel(tmp_path, CC="no-such-compiler")
+    assert not any(name.endswith(".so") for name in wheel.namelist())
+    installed = tmp_path / "installed"
+    wheel.extractall(installed)
+    source = """
+import mapper.executor.native, mapper.backends
+print(mapper.backends.chosen(None), mapper.executor.native.unavailable())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", source],
+        cwd=installed,
+        env={**os.environ, "PYTHONPATH": str(installed)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith("numpy the native kernels were not built")
 
 
 def test_a_wheel_installs_the_command_and_the_licence(tmp_path):
@@ -49,18 +73,19 @@ import mapper.api, mapper.cli
     assert done.returncode == 0, done.stderr
 
 
-def build_wheel(folder: Path) -> zipfile.ZipFile:
+def build_wheel(folder: Path, **environment: str) -> zipfile.ZipFile:
     """Build from a copy: setuptools leaves files behind that a second build would pick up."""
     source = folder / "source"
     source.mkdir()
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     for package in PACKAGES:
-        junk = shutil.ignore_patterns("__pycache__", "*.py[co]")
+        junk = shutil.ignore_patterns("__pycache__", "*.py[co]", "*.so")
         shutil.copytree(ROOT / package, source / package, ignore=junk)
     command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation"]
     done = subprocess.run(
         [*command, "--wheel-dir", str(folder), str(source)],
+        env={**os.environ, **environment},
         capture_output=True,
         text=True,
         check=False,

@@ -31,7 +31,12 @@ def run(
     folder: Folder,
     recording: Annotated[Path, typer.Option("--input", help="Inputs (.npz), [T, B, ...].")],
     output: Annotated[Path, typer.Option("--output", help="Outputs to write (.npz).")],
-    backend: Annotated[str, typer.Option(help="numpy or native.")] = "numpy",
+    backend: Annotated[
+        str | None, typer.Option(help="native or numpy; the first that is installed if not given.")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads of the native backend; all processors.")
+    ] = None,
     trace: Annotated[
         bool, typer.Option("--trace", help="Also write OUTPUT.trace.npz, for 'cost --activity'.")
     ] = False,
@@ -39,7 +44,13 @@ def run(
 ) -> dict[str, Any]:
     """Run a build on recordings, bit-accurately."""
     answer = api.run_build(
-        folder, recording, output, backend=backend, trace=trace, progress=report_progress
+        folder,
+        recording,
+        output,
+        backend=backend,
+        threads=threads,
+        trace=trace,
+        progress=report_progress,
     )
     if not as_json:
         out.print(tables.ran(answer))

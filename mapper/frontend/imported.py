@@ -18,7 +18,9 @@ from mapper.frontend.nir import NirOptions, is_nir, read_nir
 from mapper.frontend.recognise import recognise
 from mapper.frontend.result import Imported, Port
 from mapper.ir.core import Graph
+from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.evaluate import defined_values
+from mapper.ir.readout import AdcRead, SenseAmpRead
 
 
 @np.errstate(all="ignore")  # numbers of a file may overflow; what is written is checked
@@ -75,6 +77,10 @@ def _import_nir(path: Path, options: NirOptions) -> Imported:
     )
 
 
+_IN_BLOCKS = (AdcRead, CountActive, CrossbarMvm, SenseAmpRead)
+"""Ops whose results are never held whole: a layer's columns are read block by block."""
+
+
 def _as_trained(
     model: ModelProto, path: Path, graph: Graph, target: str, interface: Interface
 ) -> Imported:
@@ -88,8 +94,9 @@ def _as_written(
     model: ModelProto, path: Path, graph: Graph, facts: Mapping[str, Any], interface: Interface
 ) -> Imported:
     """Return what a file in canonical form says it is; nothing has to be recognised."""
+    inside = {v for op in graph.ops if isinstance(op, _IN_BLOCKS) for v in op.results}
     for value in defined_values(graph):
-        if prod(value.shape) > MAX_ELEMENTS:
+        if prod(value.shape) > MAX_ELEMENTS and value not in inside:
             raise refuse(
                 "model-too-large",
                 f"{value.name!r} has {prod(value.shape)} elements, at most {MAX_ELEMENTS} are read",

@@ -35,6 +35,15 @@ def synapse(
     return ConvTranspose2d(**common, output_padding=geometry.output_padding)
 
 
+def digital_layer(
+    module: Hardened, x: Value, sums: Value, constants: dict[str, Array], loc: str
+) -> Synapse:
+    """Return a layer that the digital unit computes: no crossbar, so nothing is read."""
+    weight = Const(sums.name.removesuffix(".sums") + ".weight")
+    constants[weight.name] = whole_numbers(module.laid_out_weights())
+    return synapse(module.geometry, x, weight, None, sums, loc)
+
+
 def read_layer(
     module: Hardened, x: Value, sums: Value, constants: dict[str, Array], loc: str
 ) -> Iterator[Op]:

@@ -2,8 +2,8 @@
 
 import copy
 from collections import Counter
-from collections.abc import Callable, Iterator
-from typing import get_args
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -29,6 +29,7 @@ def harden(
     weight_bits: int | None = None,
     scale: Granularity = "layer",
     input_bits: int = 1,
+    digital: Iterable[str] | None = None,
     example: Tensor | None = None,
 ) -> "HardwareModel":
     """Return the hardware-aware twin of a float model; the model itself is left as it is.
@@ -45,6 +46,8 @@ def harden(
         weight_bits: 2..8; the macro's own where None.
         scale: Granularity of the layers' scales.
         input_bits: Width of the unsigned codes of the model's input, 1..8; 1 for spikes.
+        digital: Names of layers that the digital unit computes, with exact sums; where None, what
+            the model's own ``digital`` names: the predictions of the flow networks.
         example: Input codes ``[T, B, ...]`` to set references and scales from; a few dozen samples.
 
     Raises:
@@ -59,10 +62,19 @@ def harden(
     called = [str(node.target) for node in network.graph.nodes if node.op == "call_module"]
     layers = [name for name in called if isinstance(network.get_submodule(name), Weighted)]
     _check_layers(network, called, layers)
+    beside = set(getattr(model, "digital", ()) if digital is None else digital)
+    _check_digital(beside, layers)
     for name in layers:
         bits = input_bits if name == layers[0] else 1
         layer, macro = network.get_submodule(name), _macro_for(facts, bits)
-        twin = Hardened(layer, macro, weight_bits=weight_bits, scale=scale, input_bits=bits)
+        twin = Hardened(
+            layer,
+            macro,
+            weight_bits=weight_bits,
+            scale=scale,
+            input_bits=bits,
+            digital=name in beside,
+        )
         network.set_submodule(name, twin)
     for module in network.modules():
         if isinstance(module, LIF):
@@ -91,6 +103,14 @@ def _check_layers(network: fx.GraphModule, called: list[str], layers: list[str])
         raise ValueError(f"{twice[0]!r} is called more than once; use a layer for each call")
 
 
+def _check_digital(beside: set[str], layers: list[str]) -> None:
+    unknown = sorted(beside - set(layers))
+    if unknown:
+        raise ValueError(f"digital names {unknown}, the layers of weights are {layers}")
+    if beside >= set(layers):
+        raise ValueError("every layer is digital: nothing is left for the crossbars")
+
+
 class HardwareModel(nn.Module):
     """A network on crossbars. ``forward`` takes ``[T, B, ...]`` and returns ``[T, B, ...]``.
 
@@ -102,6 +122,7 @@ class HardwareModel(nn.Module):
         super().__init__()
         self.network, self.target, self.input_bits = network, target, input_bits
         self.register_buffer("settled", torch.tensor(False))
+        self._known_settled = False  # asking a GPU for its buffer makes it wait
 
     settled: Tensor
     """Whether references and scales have been set from data."""
@@ -114,22 +135,28 @@ class HardwareModel(nn.Module):
                 if isinstance(module, Hardened):
                     yield module
 
-    def raise_awareness(self, awareness: Awareness, x: Tensor) -> None:
+    def raise_awareness(self, awareness: Awareness, x: Tensor, spread: float = 1.0) -> None:
         """Let every layer feel more of the hardware, set from data, one layer after the other.
 
         Args:
             awareness: ``Awareness()`` is the target's own readout.
             x: Input codes ``[T, B, ...]``; a few dozen samples.
+            spread: Divides the step of the weights where sums are not exact, see ``Stage.spread``.
         """
         _check_input(x)
         for layer in self.layers():
-            settle(layer, awareness, self._input_of(layer, x))
+            settle(layer, awareness, self._input_of(layer, x), spread=spread)
         self.settled.fill_(True)
 
     def _settle(self, x: Tensor) -> None:
         """Set references from the first data that comes, where nobody did."""
-        if not bool(self.settled):
+        self._known_settled = self._known_settled or bool(self.settled)
+        if not self._known_settled:
             self.raise_awareness(Awareness(), x)
+
+    def _load_from_state_dict(self, *given: Any, **named: Any) -> None:
+        super()._load_from_state_dict(*given, **named)
+        self._known_settled = False
 
     @torch.no_grad()
     def _input_of(self, layer: Hardened, x: Tensor) -> Tensor:

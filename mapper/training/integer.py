@@ -19,9 +19,10 @@ from mapper.ir.hardware import ScaledAdd
 from mapper.ir.network import Add, Concat, MaxPool2d, Merge, Reshape, SumPool2d, Transpose
 from mapper.ir.neurons import Decay, IntegerNeuron
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
+from mapper.ir.synapses import Synapse
 from mapper.ir.windows import Window
 from mapper.training.layers import exact_sums
-from mapper.training.partial_sums import Grid, LayerSums
+from mapper.training.partial_sums import Grid, layer_sums
 from mapper.training.readout import Comparators, Converter, Reading
 
 
@@ -73,13 +74,21 @@ class IntegerNetwork:
         elif isinstance(op, IntegerNeuron):
             results = self._neuron(op, operands)
             env.update(zip((v.name for v in op.results), results, strict=True))
+        elif isinstance(op, Synapse):
+            env[op.result.name] = self._digital(op, operands[0])
         else:
             rule = _RULES.get(type(op))
             if rule is None:
                 raise TypeError(f"{op.mnemonic} is not part of trained networks")
             env[op.results[0].name] = rule(self, op, operands)
 
-    # --- crossbars -----------------------------------------------------------------------------
+    # --- layers --------------------------------------------------------------------------------
+
+    def _digital(self, op: Synapse, x: Tensor) -> Tensor:
+        matrix = op.matrix(self.graph.constants[op.weight.name])
+        weight = _tensor(np.ascontiguousarray(matrix), self.device).double()  # sums stay whole
+        sums = exact_sums(x.double(), weight, op.window, op.group_count)
+        return sums.round().to(torch.int64)
 
     def _layer(self, op: ShiftAndAdd, env: dict[str, Tensor]) -> Tensor:
         reader = self.readers[op.codes.name]
@@ -106,8 +115,7 @@ class IntegerNetwork:
             half_active=isinstance(reader, SenseAmpRead) and reader.active is not None,
         )
         scale = self.number(op.scale).reshape(-1).to(torch.float32)
-        layer = LayerSums(grid, self._reading(reader), weight, scale)
-        return torch.cat([layer.outputs(part) for part in layer.chunks(plane)])
+        return layer_sums(grid, self._reading(reader), weight, scale).all_outputs(plane)
 
     def _reading(self, reader: SenseAmpRead | AdcRead) -> Reading:
         if isinstance(reader, SenseAmpRead):

@@ -5,6 +5,7 @@ through the stages of ``mapper.training.stages``: exact sums of quantised weight
 sums read by converters of fewer and fewer bits, then the readout of the target.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -22,6 +23,9 @@ from mapper.training.windows import outputs_image, wordline_inputs
 from targets import Macro
 
 Granularity = Literal["layer", "column", "block"]
+
+EXACT_ELEMENTS = 1 << 26
+"""Wordline inputs of exact sums held at once where no gradient is wanted: 256 MiB."""
 
 BLOCK_SCALE_BITS = 6
 """Fraction bits of the integer multiplier of a row block."""
@@ -55,6 +59,7 @@ class Hardened(nn.Module):
         weight_bits: 2..8; the macro's own where None.
         scale: One for the layer, one per column (output), or one per row block and the layer.
         input_bits: Width of the unsigned input codes; 1 for spikes.
+        digital: Whether the digital unit computes it instead: weights as for the macro, exact sums.
     """
 
     def __init__(
@@ -65,12 +70,13 @@ class Hardened(nn.Module):
         weight_bits: int | None = None,
         scale: Granularity = "layer",
         input_bits: int = 1,
+        digital: bool = False,
     ) -> None:
         super().__init__()
         self.geometry = Geometry.of(layer)
         assert isinstance(layer, Weighted)
         bits = weight_bits or macro.weight_bits
-        self.macro, self.input_bits = macro, input_bits
+        self.macro, self.input_bits, self.digital = macro, input_bits, digital
         self.encoding = Encoding(kind=macro.encoding, weight_bits=bits, cell_bits=macro.cell_bits)
         self.awareness = Awareness(reading="exact")
         self.noise: Noise | None = None
@@ -86,6 +92,7 @@ class Hardened(nn.Module):
         self.converter_step = nn.Parameter(torch.ones(()))
         self.register_buffer("half_width", torch.ones(len(self.encoding.significances)))
         self.register_buffer("calibrated", torch.tensor(False))
+        self._known_calibrated = False  # asking a GPU for its buffer makes it wait
 
     half_width: Tensor
     calibrated: Tensor
@@ -122,6 +129,8 @@ class Hardened(nn.Module):
     def is_exact(self) -> bool:
         """Whether every sum is read as it is."""
         ideal = self.macro.readout.kind == "ideal"
+        if self.digital:
+            return True
         return self.awareness.reading == "exact" or (self.awareness.reading == "target" and ideal)
 
     def whole_weights(self) -> Tensor:
@@ -197,6 +206,7 @@ class Hardened(nn.Module):
                     f"these weights were trained with {key} {state[key]!r}, not {mine[key]!r}"
                 )
         self.awareness = Awareness(reading=state["reading"], bits=int(state["bits"]))
+        self._known_calibrated = False
 
     # --- forward -----------------------------------------------------------------------------
 
@@ -210,7 +220,8 @@ class Hardened(nn.Module):
         weight = self.whole_weights()
         if self.is_exact:
             return exact_sums(x, weight, self.geometry.window, self.geometry.groups)
-        if not bool(self.calibrated):
+        self._known_calibrated = self._known_calibrated or bool(self.calibrated)
+        if not self._known_calibrated:
             raise RuntimeError("settle the layer on data before its columns are read")
         reading, scale = self.reading(), self.whole_block_scale()
         planes = [x] if self.input_bits == 1 else bit_planes(x, self.input_bits)
@@ -225,15 +236,24 @@ class Hardened(nn.Module):
 
     def extra_repr(self) -> str:
         rows, outputs = self.geometry.matrix(self.weight.detach()).shape
-        return f"{rows} wordlines -> {outputs} outputs on {self.macro.name}, {self.awareness}"
+        place = "the digital unit" if self.digital else f"{self.macro.name}, {self.awareness}"
+        return f"{rows} wordlines -> {outputs} outputs on {place}"
 
 
 def exact_sums(x: Tensor, weight: Tensor, window: Window | None, groups: int) -> Tensor:
     """Return ``x @ weight`` at every position: ``[B, N, ...]`` for ``weight[K, N]``."""
-    inputs = wordline_inputs(x, window, groups)  # [groups, V, K]
     split = weight.reshape(weight.shape[0], groups, -1).transpose(0, 1)
-    sums = (inputs @ split).transpose(0, 1).reshape(inputs.shape[1], -1)
-    return outputs_image(sums, len(x), window, x.shape)
+
+    def part(x: Tensor) -> Tensor:
+        inputs = wordline_inputs(x, window, groups)  # [groups, V, K]
+        sums = (inputs @ split).transpose(0, 1).reshape(inputs.shape[1], -1)
+        return outputs_image(sums, len(x), window, x.shape)
+
+    if torch.is_grad_enabled():
+        return part(x)  # everything is kept for the backward pass in any case
+    positions = 1 if window is None else math.prod(window.output_size(x.shape[-2], x.shape[-1]))
+    each = positions * weight.shape[0] * groups
+    return torch.cat([part(few) for few in torch.split(x, max(1, EXACT_ELEMENTS // each))])
 
 
 def bit_planes(x: Tensor, bits: int) -> list[Tensor]:

@@ -72,9 +72,11 @@ class DvsNet(nn.Module):
 class FireFlowNet(nn.Module):
     """MVSEC optical flow: seven 3x3 convolutions and a 1x1 prediction of two components.
 
-    ``4 x H x W`` to ``2 x H x W``; 56,448 weights beside the prediction, which runs on the digital
-    unit in the published counts.
+    ``4 x H x W`` to ``2 x H x W``; 56,448 weights beside the prediction, which is left out of the
+    published counts and runs on the digital unit here.
     """
+
+    digital = ("prediction",)
 
     def __init__(self, width: int = 32, neurons: Neurons = leaky) -> None:
         super().__init__()
@@ -92,8 +94,11 @@ class SpikeFlowNet(nn.Module):
 
     Four strided convolutions, two residual blocks, three transposed convolutions with skip
     connections, and one for the flow at each of four scales; 13.12 M weights at width 64. The
-    residual join is that of ``DvsNet``; the published one is open. A 1x1 layer reads the flow off.
+    residual join is that of ``DvsNet``; the published one is open. A 1x1 layer reads the flow off,
+    on the digital unit.
     """
+
+    digital = ("prediction",)
 
     def __init__(self, width: int = 64, neurons: Neurons = leaky) -> None:
         super().__init__()

@@ -32,7 +32,7 @@ from mapper.ir.infer import infer_types
 from mapper.ir.network import Add, AvgPool2d, Concat, MaxPool2d, Merge, Reshape, Scale
 from mapper.ir.neurons import Neuron, Reset
 from mapper.ir.windows import Window
-from mapper.training.crossbars import read_layer, synapse
+from mapper.training.crossbars import digital_layer, read_layer, synapse
 from mapper.training.geometry import Geometry, Weighted, pair
 from mapper.training.layers import Hardened
 from mapper.training.modules import Iand, shapes_of, traced
@@ -246,7 +246,10 @@ class _Writer:
         if not isinstance(x.type, IntType):
             raise TypeError(f"wordlines are driven by spikes or codes, not {x}, at {node.name!r}")
         sums = Value(f"{node.name}.sums", INT64, shape)
-        self.ops.extend(read_layer(module, x, sums, self.constants, str(node.target)))
+        if module.digital:
+            self.ops.append(digital_layer(module, x, sums, self.constants, str(node.target)))
+        else:
+            self.ops.extend(read_layer(module, x, sums, self.constants, str(node.target)))
         return self._scaled(sums, factor, offset, node)
 
     # --- values --------------------------------------------------------------------------------

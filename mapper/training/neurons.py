@@ -8,8 +8,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from mapper.training import fused_neurons, partial_sums
 from mapper.training.gradients import fire
-from passes.neuron_units import nearest_leak
+from mapper.training.partial_sums import constants
 from targets import NeuronUnit
 
 ResetKind = Literal["subtract", "value", "none"]
@@ -87,8 +88,18 @@ class LIF(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         steps = _steps.get()
         per_step = x if steps is None else x.reshape(steps, -1, *x.shape[1:])
-        results = torch.stack(list(self._walk(per_step)))
+        if partial_sums.FUSED and fused_neurons.supports(per_step):
+            results = self._fused(per_step)
+        else:
+            results = torch.stack(list(self._walk(per_step)))
         return results if steps is None else results.flatten(0, 1)
+
+    def _fused(self, x: Tensor) -> Tensor:
+        leak, threshold = self.bounded()
+        currents = self.bounded_current_leak()
+        return fused_neurons.walk(
+            x, leak, threshold, currents, self.reset, self.sharpness, spiking=self.spiking
+        )
 
     def _walk(self, x: Tensor) -> Iterator[Tensor]:
         leak, threshold = self.bounded()
@@ -126,11 +137,24 @@ class LIF(nn.Module):
         leak = leak.clamp(0, 1)
         if self.unit is None:
             return leak
-        return nearest_leak(float(leak.detach()), self.unit) + (leak - leak.detach())
+        nearest = nearest_leak(leak.detach(), self.unit).to(leak.dtype)
+        return nearest + (leak - leak.detach())
 
     def extra_repr(self) -> str:
         leak, threshold = (float(x.detach()) for x in self.bounded())
         return f"leak={leak:.4g}, threshold={threshold:.4g}, reset={self.reset!r}"
+
+
+def nearest_leak(leak: Tensor, unit: NeuronUnit) -> Tensor:
+    """Return ``passes.neuron_units.nearest_leak`` of one leak, without a look from the CPU."""
+    wide = leak.double()
+    if "multiply" in unit.leaks:
+        return (wide * (1 << unit.leak_bits)).round() / (1 << unit.leak_bits)
+    if "shift" not in unit.leaks:
+        return wide
+    table = constants(tuple(1 - 2.0**-k for k in range(1, 16)), torch.float64, leak.device)
+    nearest = table.take((table - wide).abs().argmin())
+    return torch.where((wide > 0) & (wide < 1), nearest, wide)
 
 
 def _number(value: float, learned: bool) -> nn.Parameter:

@@ -6,9 +6,10 @@ computes the partial sums of a chunk again: they are ``row blocks x slices`` tim
 layer's outputs.
 """
 
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import reduce
+from functools import lru_cache, reduce
 from typing import Any
 
 import torch
@@ -23,6 +24,9 @@ from mapper.training.windows import outputs_image, wordline_inputs
 
 CHUNK_ELEMENTS = 1 << 22
 """Partial sums held at once on a CPU; a GPU holds 16 times as many."""
+
+FUSED = os.environ.get("SPIKELOOM_FUSED", "1") != "0"
+"""Whether ``mapper.training.fused`` computes where it can; ``SPIKELOOM_FUSED=0`` says no."""
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -64,7 +68,13 @@ class Grid:
         return torch.stack(digits).to(weight.dtype)
 
     def significances(self, like: Tensor) -> Tensor:
-        return torch.tensor(self.encoding.significances, dtype=like.dtype, device=like.device)
+        return constants(self.encoding.significances, like.dtype, like.device)
+
+
+@lru_cache(maxsize=256)
+def constants(numbers: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Return numbers on a device; kept, as each copy to a GPU holds up what waits to run on it."""
+    return torch.tensor(numbers, dtype=dtype, device=device)
 
 
 def read_sums(
@@ -112,13 +122,12 @@ class _ReadSums(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(x, weight, block_scale)
         ctx.grid, ctx.reading, ctx.draw = grid, reading, draw
-        layer = LayerSums(grid, reading, weight, block_scale, draw)
-        return torch.cat([layer.outputs(part, i) for i, part in enumerate(layer.chunks(x))])
+        return layer_sums(grid, reading, weight, block_scale, draw).all_outputs(x)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, block_scale = ctx.saved_tensors
-        layer = LayerSums(ctx.grid, ctx.reading, weight, block_scale, ctx.draw)
+        layer = layer_sums(ctx.grid, ctx.reading, weight, block_scale, ctx.draw)
         parts = list(layer.chunks(x))
         upstream = torch.split(gradients[0], [len(part) for part in parts])
         found = [
@@ -129,7 +138,7 @@ class _ReadSums(torch.autograd.Function):
         return (
             torch.cat(pieces) if pieces else None,
             _total(back.weight for back in found),
-            _total(back.learned for back in found),
+            _total(back.learned for back in found) * ctx.reading.share(layer.count(x)),
             _total(back.block_scale for back in found),
             None,
             None,
@@ -138,7 +147,9 @@ class _ReadSums(torch.autograd.Function):
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class _Gradients:
+class Gradients:
+    """What one chunk gives; that of what reads it before its ``share``."""
+
     x: Tensor | None
     weight: Tensor
     learned: Tensor
@@ -149,6 +160,16 @@ def spread_of_sums(x: Tensor, weight: Tensor, grid: Grid, reading: Reading) -> T
     """Return ``[S]``: how partial sums of driven row blocks spread, in counts."""
     one = torch.ones(1, dtype=weight.dtype, device=weight.device)
     return LayerSums(grid, reading, weight, one).spread(x)
+
+
+def layer_sums(
+    grid: Grid, reading: Reading, weight: Tensor, block_scale: Tensor, draw: Draw | None = None
+) -> "LayerSums":
+    """Return a layer's arithmetic: fused where that can be, else in torch's own operations."""
+    from mapper.training import fused  # it builds on this module
+
+    can = FUSED and draw is None and fused.supports(weight, grid)
+    return (fused.FusedSums if can else LayerSums)(grid, reading, weight, block_scale, draw)
 
 
 def _total(parts: Iterable[Tensor]) -> Tensor:
@@ -184,16 +205,25 @@ class LayerSums:
         if draw is not None:
             self.cells = draw.cells(self.cells)
 
-    def chunks(self, x: Tensor) -> Iterator[Tensor]:
+    def chunks(self, x: Tensor) -> tuple[Tensor, ...]:
         """Cut the batch so that the partial sums of a chunk stay within bounds."""
-        window = self.grid.window
-        positions = 1
-        if window is not None:
-            height, width = window.output_size(x.shape[-2], x.shape[-1])
-            positions = height * width
-        each = positions * self.blocks * self.slices * self.columns
         budget = CHUNK_ELEMENTS * (16 if x.is_cuda else 1)
-        yield from torch.split(x, max(1, budget // each))
+        return torch.split(x, max(1, budget // (self.count(x) // len(x))))
+
+    def count(self, x: Tensor) -> int:
+        """Return how many sums are read."""
+        return len(x) * self.positions(x) * self.blocks * self.slices * self.columns
+
+    def positions(self, x: Tensor) -> int:
+        window = self.grid.window
+        if window is None:
+            return 1
+        height, width = window.output_size(x.shape[-2], x.shape[-1])
+        return height * width
+
+    def all_outputs(self, x: Tensor) -> Tensor:
+        """Return the layer's integers for a whole batch."""
+        return torch.cat([self.outputs(part, i) for i, part in enumerate(self.chunks(x))])
 
     def outputs(self, x: Tensor, chunk: int = 0) -> Tensor:
         """Return the layer's integers for one chunk of the batch."""
@@ -205,12 +235,26 @@ class LayerSums:
 
     def spread(self, x: Tensor) -> Tensor:
         """Return the standard deviation of each slice's sums, ``[S]``, over driven row blocks."""
-        driven = self._driven(x)
-        sums, busy = self._partial_sums(driven).float(), self._active(driven)[..., 0] > 0
-        seen = [sums[..., s, :][busy] for s in range(self.slices)]
-        return torch.stack([found.std() if found.numel() > 1 else found.sum() for found in seen])
+        moments = _total(self._moments(part) for part in self.chunks(x))
+        count, total, squares = moments
+        spread = (squares - total.square() / count.clamp(min=1)) / (count - 1).clamp(min=1)
+        return torch.where(count > 1, spread.clamp(min=0).sqrt(), total).float()
 
-    def backward(self, x: Tensor, gradient: Tensor, chunk: int, *, wants_x: bool) -> _Gradients:
+    def _moments(self, x: Tensor) -> Tensor:
+        """Return how many sums of driven row blocks there are, their sum and squares: ``[3, S]``.
+
+        Sums are whole or halves, and added in double precision: nothing is lost.
+        """
+        driven = self._driven(x)
+        sums = self._partial_sums(driven).float()
+        busy = (self._active(driven) > 0)[..., None].expand_as(sums)
+        kept = sums * busy
+        axes = (0, 1, 2, 4)
+        return torch.stack(
+            [each.sum(dim=axes, dtype=torch.float64) for each in (busy, kept, kept.square())]
+        )
+
+    def backward(self, x: Tensor, gradient: Tensor, chunk: int, *, wants_x: bool) -> Gradients:
         with torch.enable_grad():
             source = x.detach().requires_grad_(wants_x)
             driven = self._driven(source)
@@ -227,7 +271,7 @@ class LayerSums:
         for_x = None
         if wants_x:
             (for_x,) = torch.autograd.grad(driven, source, self._input_gradient(for_sums, scaled))
-        return _Gradients(
+        return Gradients(
             for_x,
             self._weight_gradient(rows, merged),
             for_learned,
@@ -241,12 +285,12 @@ class LayerSums:
         return self.block_scale[:, None, None]
 
     @property
-    def _correction(self) -> int:
+    def correction(self) -> int:
         """What offset binary adds per active row, taken back where sums are converted."""
         return self.grid.encoding.offset if isinstance(self.reading, Converter) else 0
 
     @property
-    def _half(self) -> float:
+    def half(self) -> float:
         return ((1 << self.grid.encoding.cell_bits) - 1) / 2
 
     def _driven(self, x: Tensor) -> Tensor:
@@ -266,7 +310,7 @@ class LayerSums:
         product = driven @ self.cells.to(self.type)
         sums = product.reshape(*product.shape[:3], self.slices, -1)
         if self.grid.half_active:
-            sums = sums - self._half * self._active(driven)[..., None]
+            sums = sums - self.half * self._active(driven)[..., None]
         return sums if self.draw is None else self.draw.sums(sums, chunk)
 
     def _by_significance(self, per_slice: Tensor) -> Tensor:
@@ -277,7 +321,7 @@ class LayerSums:
     def _per_block(self, sums: Tensor, driven: Tensor) -> Tensor:
         """Return the codes of a block's slices, by significance: ``[A, G, V, n]``."""
         total = self._by_significance(self.reading.codes(sums, self.grid.groups))
-        return total + self._correction * self._active(driven) if self._correction else total
+        return total + self.correction * self._active(driven) if self.correction else total
 
     # --- gradients -----------------------------------------------------------------------------
 
@@ -296,24 +340,26 @@ class LayerSums:
 
         Where the reference or a correction follows the active rows, each row counts there too.
         """
-        cells = self.cells - self._half if self.grid.half_active else self.cells
+        cells = self.cells - self.half if self.grid.half_active else self.cells
         gradient = for_sums.flatten(3) @ cells.to(self.type).transpose(2, 3)
-        if not self._correction:
+        if not self.correction:
             return gradient
-        each = self._correction * scaled.sum(dim=-1, keepdim=True)
+        each = self.correction * scaled.sum(dim=-1, keepdim=True)
         return gradient + each.to(self.type)
 
 
 def _sum_type(grid: Grid, reading: Reading, weight: Tensor) -> torch.dtype:
     """Return the narrowest type in which sums, whole or in halves, are exact.
 
-    Half precision holds whole numbers up to 2048 and bfloat16 up to 256. What an ADC decodes may
-    be larger than the sum, so that is done in single precision.
+    bfloat16 holds whole numbers up to 256. Half precision holds more of them, but gradients of
+    large layers are below its least number (6e-8) and would be lost. What an ADC decodes may be
+    larger than the sum, so that is done in single precision.
     """
     greatest = grid.wordlines * grid.encoding.digit_max * (2 if grid.half_active else 1)
-    if isinstance(reading, Converter):
+    if isinstance(reading, Converter) or greatest > 256:
         return torch.float32
     if weight.is_cuda:
-        return torch.float16 if greatest <= 2048 else torch.float32
-    fast = torch.cpu._is_avx512_bf16_supported()
-    return torch.bfloat16 if fast and greatest <= 256 else torch.float32
+        fast = torch.cuda.get_device_capability(weight.device) >= (8, 0)
+    else:
+        fast = torch.cpu._is_avx512_bf16_supported()
+    return torch.bfloat16 if fast else torch.float32

@@ -27,16 +27,20 @@ class Comparators:
     def codes(self, sums: Tensor, groups: int) -> Tensor:
         """Decode ``sums[A, G, V, S, n]``, the axes of ``LayerSums``."""
         found = torch.full_like(sums, self.levels[0])
-        for threshold, gap in zip(self.thresholds, self._gaps(), strict=True):
+        for threshold, gap in zip(self.thresholds, self.gaps(), strict=True):
             found += gap * (sums >= _spread(threshold.ceil().to(sums.dtype), groups))
         return found
+
+    def share(self, count: int) -> float:
+        """Return what the thresholds' gradient is scaled by, where ``count`` sums are read."""
+        return 1.0
 
     def slope(self, sums: Tensor, gradient: Tensor, groups: int) -> tuple[Tensor, Tensor]:
         """Return the gradient of the sums, and that of the thresholds."""
         half = self.half_width.to(sums.dtype)[:, None]
         window: Tensor | None = None
         pulls = []
-        for threshold, gap in zip(self.thresholds, self._gaps(), strict=True):
+        for threshold, gap in zip(self.thresholds, self.gaps(), strict=True):
             distance = (sums - _spread(threshold.to(sums.dtype), groups)).abs_()
             inside = (half - distance).clamp_(min=0).mul_(gap / half.square()).mul_(gradient)
             pulls.append(-_gathered(inside, threshold))
@@ -44,7 +48,8 @@ class Comparators:
         assert window is not None
         return window, torch.stack(pulls)
 
-    def _gaps(self) -> list[int]:
+    def gaps(self) -> list[int]:
+        """Return how far each level lies above the one before."""
         return [b - a for a, b in zip(self.levels[:-1], self.levels[1:], strict=True)]
 
 
@@ -72,21 +77,24 @@ class Converter:
     def codes(self, sums: Tensor, groups: int) -> Tensor:
         """Decode ``sums[A, G, V, S, n]``, the axes of ``LayerSums``."""
         step, base = self.whole_step.to(sums.dtype), self.base.to(sums.dtype)
-        return base + step * self._raw(sums).clamp(0, self._top)
+        return base + step * self._raw(sums).clamp(0, self.top)
+
+    def share(self, count: int) -> float:
+        """Return what LSQ scales the step's gradient by, where ``count`` sums are read."""
+        return float((count * (1 << self.bits)) ** -0.5)
 
     def slope(self, sums: Tensor, gradient: Tensor, groups: int) -> tuple[Tensor, Tensor]:
-        """Return the gradient of the sums, and that of the step (LSQ's, over all codes)."""
+        """Return the gradient of the sums, and that of the step before its ``share``."""
         raw = self._raw(sums)
-        within = (raw >= 0) & (raw <= self._top)
+        within = (raw >= 0) & (raw <= self.top)
         step = self.whole_step.to(sums.dtype)
         drift = torch.where(
             within, (self.codes(sums, groups) - sums) / step, self.codes(sums, groups) / step
         )
-        share = (sums.numel() * (1 << self.bits)) ** -0.5
-        return gradient * within, (gradient * drift).sum() * share
+        return gradient * within, (gradient * drift).sum()
 
     @property
-    def _top(self) -> int:
+    def top(self) -> int:
         return (1 << self.bits) - 1
 
     def _raw(self, sums: Tensor) -> Tensor:

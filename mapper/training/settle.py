@@ -27,7 +27,9 @@ of counts, wider than a membrane."""
 
 
 @torch.no_grad()
-def settle(layer: Hardened, awareness: Awareness, x: Tensor, seed: int = 0) -> None:
+def settle(
+    layer: Hardened, awareness: Awareness, x: Tensor, seed: int = 0, spread: float = 1.0
+) -> None:
     """Raise a layer's awareness, and bring its output back to what it was before on ``x``.
 
     References and steps come from ``passes.calibrate``, as for a network that was never trained
@@ -38,6 +40,7 @@ def settle(layer: Hardened, awareness: Awareness, x: Tensor, seed: int = 0) -> N
         awareness: What it feels from now on.
         x: Input codes ``[B, ...]`` as the layers before it now send them.
         seed: Of the vectors drawn.
+        spread: Divides the step of the weights; what they were worth is made up for by the scale.
 
     Raises:
         ValueError: What reaches the layer is not a code of its width.
@@ -47,6 +50,7 @@ def settle(layer: Hardened, awareness: Awareness, x: Tensor, seed: int = 0) -> N
     layer.awareness = awareness
     if layer.is_exact:
         return
+    layer.step.div_(spread)
     settings = _calibrated(layer, x, seed)
     if settings.thresholds.size:
         found = torch.from_numpy(settings.thresholds).to(layer.thresholds)
@@ -56,8 +60,8 @@ def settle(layer: Hardened, awareness: Awareness, x: Tensor, seed: int = 0) -> N
     reading = layer.reading()
     if isinstance(reading, Comparators):
         plane = bit_planes(x, layer.input_bits)[-1] if layer.input_bits > 1 else x
-        spread = spread_of_sums(plane, layer.whole_weights(), layer.grid, reading)
-        layer.half_width.copy_((_WINDOW * spread).clamp(min=1.0))
+        deviation = spread_of_sums(plane, layer.whole_weights(), layer.grid, reading)
+        layer.half_width.copy_((_WINDOW * deviation).clamp(min=1.0))
     _fit_scale(layer, x, before)
 
 

@@ -107,7 +107,8 @@ class Run:
             model.load_state_dict(kept["model"])
         elif isinstance(model, HardwareModel):
             x, _ = next(self.task.batches(0, self.options.seed))
-            model.raise_awareness(stage.awareness, x[:, :_SETTLING].to(self.options.device))
+            settling = x[:, :_SETTLING].to(self.options.device)
+            model.raise_awareness(stage.awareness, settling, stage.spread)
         if isinstance(model, HardwareModel):
             for layer in model.layers():
                 layer.noise = stage.noise
@@ -184,15 +185,15 @@ class Run:
         schedule: torch.optim.lr_scheduler.LRScheduler,
     ) -> float:
         model.train()
-        total, count = 0.0, 0
+        losses: list[tuple[Tensor, int]] = []  # read at the end: a GPU need not wait each step
         for x, wanted in self.task.batches(epoch, self.options.seed):
             optimiser.zero_grad()
             loss = self.task.loss(run_model(model, x.to(self.options.device)), wanted)
             torch.autograd.backward(loss)
             optimiser.step()
             schedule.step()
-            total, count = total + float(loss.detach()) * x.shape[1], count + x.shape[1]
-        return total / count
+            losses.append((loss.detach(), x.shape[1]))
+        return sum(float(loss) * n for loss, n in losses) / sum(n for _, n in losses)
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module) -> float:

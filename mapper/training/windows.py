@@ -21,6 +21,33 @@ def wordline_inputs(x: Tensor, window: Window | None, groups: int = 1) -> Tensor
     return ordered.reshape(groups, batch * height * width, -1)
 
 
+def folded_back(
+    gradient: Tensor, window: Window | None, groups: int, shape: torch.Size | tuple[int, ...]
+) -> Tensor:
+    """Return the gradient of ``x`` from that of ``wordline_inputs(x, window, groups)``.
+
+    What several wordlines saw is added in a fixed order, in single precision, one element of the
+    kernel after the other: nothing of the size of all windows is made.
+    """
+    batch, channels = shape[:2]
+    if window is None:
+        return gradient.transpose(0, 1).reshape(shape).float()
+    height, width = window.output_size(int(shape[-2]), int(shape[-1]))
+    (kh, kw), (sy, sx), (dy, dx) = window.kernel, window.stride, window.dilation
+    (fy, fx), (top, left, bottom, right) = window.stuffing, window.padding
+    stuffed = (shape[2] - 1) * fy + 1, (shape[3] - 1) * fx + 1
+    size = stuffed[0] + top + bottom, stuffed[1] + left + right
+    total = gradient.new_zeros(batch, *size, groups, channels // groups, dtype=torch.float32)
+    views = gradient.reshape(groups, batch, height, width, kh, kw, -1).permute(4, 5, 1, 2, 3, 0, 6)
+    for i in range(kh):
+        for j in range(kw):
+            ends = i * dy + (height - 1) * sy + 1, j * dx + (width - 1) * sx + 1
+            total[:, i * dy : ends[0] : sy, j * dx : ends[1] : sx] += views[i, j]
+    image = total.flatten(3).permute(0, 3, 1, 2)
+    inner = functional.pad(image, (-left, -right, -top, -bottom))
+    return inner[:, :, ::fy, ::fx]
+
+
 def _sliding(x: Tensor, window: Window) -> Tensor:
     padded = _padded(_stuffed(x, window.stuffing), window)
     (sy, sx), (dy, dx) = window.stride, window.dilation

@@ -8,6 +8,7 @@ import numpy as np
 
 from mapper.build import Build
 from mapper.executor import generate_executor, load_executor, run_lowered, to_lowered_onnx
+from mapper.executor.native import NativeExecutor, unavailable
 from mapper.ir.core import Array, Graph, IntType
 from mapper.ir.verify import graph_problems
 from mapper.pipeline import make_passes, run_passes
@@ -23,6 +24,7 @@ from mapper.verify.rings import (
     RULES,
     TRAINED,
     UNTRAINED,
+    Engine,
     Ring,
     define,
     engine_rings,
@@ -106,15 +108,19 @@ def verify_build(
     rings.append(passes_ring(PASSES, stages, codes, build.hardware))
     rings.append(reference or Ring(name=REFERENCE, status="skipped", reason="no model given"))
 
-    progress(f"{EXECUTOR}, {LOWERED}")
+    progress(f"{EXECUTOR}, {NATIVE}, {LOWERED}")
     spikes = spike_values(build.hardware)
     names = dict.fromkeys([*spikes, *(v.name for v in build.hardware.outputs)])
-    engines = {EXECUTOR: run_executor, LOWERED: run_onnx}
-    (executor, lowered), defined = engine_rings(build.hardware, codes, engines, tuple(names))
+    engines: dict[str, Engine] = {EXECUTOR: run_executor, LOWERED: run_onnx}
+    if not unavailable():
+        engines[NATIVE] = run_native
+    ran, defined = engine_rings(build.hardware, codes, engines, tuple(names))
+    by_name = {ring.name: ring for ring in ran}
+    missing = Ring(name=NATIVE, status="skipped", reason=unavailable())
     rings += [
-        executor,
-        Ring(name=NATIVE, status="skipped", reason="no native kernels"),
-        lowered,
+        by_name[EXECUTOR],
+        by_name.get(NATIVE, missing),
+        by_name[LOWERED],
         trained or _without_model(build),
     ]
     progress(INEXACT)
@@ -195,6 +201,11 @@ def trace_executor(
     """Run it like ``run_executor``; return the outputs and the trace that ``measure`` counts."""
     executor = load_executor(generate_executor(graph), graph.constants)
     return executor.run(codes, progress=progress, trace=True)
+
+
+def run_native(graph: Graph, codes: Mapping[str, Array]) -> dict[str, Array]:
+    """Run a graph on the native kernels, as ``run --backend native`` does."""
+    return NativeExecutor(graph).run(codes)
 
 
 def run_onnx(graph: Graph, codes: Mapping[str, Array]) -> dict[str, Array]:

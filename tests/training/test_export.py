@@ -17,6 +17,7 @@ from mapper.executor import run_lowered
 from mapper.frontend import import_model
 from mapper.ir.core import SPIKE
 from mapper.ir.crossbar import CrossbarMvm
+from mapper.ir.synapses import Conv2d, Synapse
 from mapper.mapping import make_build
 from mapper.recordings import to_reals
 from mapper.training import LIF, Awareness, export_onnx, harden, over_time
@@ -71,6 +72,17 @@ def test_branches_and_counts(tmp_path, input_bits):
     x = torch.randint(0, 2**input_bits, (3, 2, 2, 6, 6)).float()
     model = harden(branches(), a_target(), example=x, input_bits=input_bits)
     check_all_rings(disordered(model), x, tmp_path / "m.onnx")
+
+
+@pytest.mark.parametrize("readout", ["half-active", "flash", "ideal"])
+def test_a_layer_on_the_digital_unit(tmp_path, readout):
+    x = spikes(3, 4, 2, 6, 6)
+    target = a_target(readout, encoding="offset-binary")
+    model = harden(a_network(), target, digital=["4"], weight_bits=6, example=x)
+    check_all_rings(disordered(model), x, tmp_path / "m.onnx")
+    placed = model.hardware(x).ops
+    assert [type(op) for op in placed if isinstance(op, Synapse)] == [Conv2d]
+    assert len([op for op in placed if isinstance(op, CrossbarMvm)]) == 2
 
 
 def test_after_training(tmp_path):

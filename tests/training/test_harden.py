@@ -227,6 +227,17 @@ def test_settling_keeps_the_scale_of_a_layers_output(readout):
     assert (after.mean(0) - before.mean(0)).abs().max() < 0.5
 
 
+def test_a_spread_moves_weights_to_the_ends_of_their_range():
+    x = spikes(200, 64)
+    layer = Hardened(nn.Linear(64, 20), a_macro("half-active", encoding="offset-binary"))
+    ends = (layer.whole_weights().abs() == layer.greatest).float().mean()
+    before, step = layer(x), layer.step.clone()
+    settle(layer, Awareness(), x, spread=4.0)
+    assert torch.equal(layer.step, step / 4)
+    assert (layer.whole_weights().abs() == layer.greatest).float().mean() > 2 * ends
+    assert torch.allclose(layer(x).mean(dim=0), before.mean(dim=0), atol=1e-5)
+
+
 def test_a_converter_of_many_bits_is_almost_exact():
     x, linear = spikes(200, 40), nn.Linear(40, 5)
     layer = Hardened(linear, a_macro())
@@ -308,6 +319,8 @@ def test_models_that_cannot_be_followed(model, message):
         ({"weight_bits": 9}, "weights have 2 to 8 bits, got 9"),
         ({"scale": "row"}, "scale is one of .*, got 'row'"),
         ({"input_bits": 0}, "input codes have 1 to 8 bits, got 0"),
+        ({"digital": ["1"]}, r"digital names \['1'\], the layers of weights are \['0'\]"),
+        ({"digital": ["0"]}, "every layer is digital"),
         ({"example": torch.zeros(3, 4)}, r"inputs are \[T, B, ...\]"),
     ],
 )

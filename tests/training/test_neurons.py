@@ -8,6 +8,8 @@ from torch import nn
 
 from mapper.training import LIF, over_time
 from mapper.training.gradients import fire
+from mapper.training.neurons import nearest_leak
+from passes.neuron_units import nearest_leak as compiled_leak
 from targets import load_target
 
 
@@ -109,3 +111,10 @@ def test_impossible_neurons_are_refused(arguments, message):
 def test_inputs_without_time_are_refused():
     with pytest.raises(ValueError, match=r"inputs are \[T, B, ...\], got a tensor of shape \(3, 4"):
         over_time(nn.Linear(4, 2), torch.zeros(3, 4))
+
+
+@pytest.mark.parametrize("leaks", [("shift",), ("multiply",), ("shift", "multiply"), ()])
+def test_leaks_are_those_that_compiling_chooses(leaks):
+    unit = replace(load_target("adcless-64").neuron, leaks=leaks, leak_bits=5)
+    for leak in torch.linspace(0, 1, 301):
+        assert float(nearest_leak(leak, unit)) == compiled_leak(float(leak), unit)

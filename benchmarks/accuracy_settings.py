@@ -1,0 +1,282 @@
+"""What the accuracy benchmark trains: tasks, networks, steps, and how they build on each other."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from torch import nn
+
+from mapper.training import LIF
+from mapper.training.layers import Granularity
+from mapper.training.models import DvsNet, FireFlowNet, SpikeFlowNet
+from mapper.training.stages import Kind, Stage
+
+TARGETS = tuple(
+    f"adcless-{kind}{size}" for size in (64, 32, 128) for kind in ("diff-", "")
+)  # in the order they matter
+
+SHARED = "shared"
+"""Stands where a target would, for steps that no crossbar has a part in."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """How one task is trained; all of it is kept with every result."""
+
+    task: str
+    network: str
+    metric: str
+    """``accuracy`` in per cent, or ``endpoint error`` in pixels."""
+    steps: int
+    """Time steps of an input."""
+    size: int
+    """Height and width of an input."""
+    train: int
+    test: int
+    width: int = 32
+    batch: int = 40
+    shift: int = 0
+    """Training images are moved by up to so many pixels."""
+    input_bits: int = 1
+    scale: Granularity = "layer"
+    spread: float = 4.0
+    """``Stage.spread`` of the target's readout where the encoding is not differential."""
+    jump_spread: float = 1.0
+    """The same from random weights: there a spread keeps most of them from learning."""
+    float_epochs: int = 20
+    quantised_epochs: int = 6
+    converter_epochs: int = 4
+    target_epochs: int = 16
+    float_rate: float = 3e-3
+    quantised_rate: float = 1e-3
+    target_rate: float = 2e-3
+    jump_rate: float = 2e-3
+
+    @property
+    def all_epochs(self) -> int:
+        """Epochs of the whole staged path, and of everything it is compared with."""
+        return (
+            self.float_epochs + self.quantised_epochs + self.converter_epochs + self.target_epochs
+        )
+
+    @property
+    def rest_epochs(self) -> int:
+        """Epochs that the staged path spends after quantised weights."""
+        return self.converter_epochs + self.target_epochs
+
+    def model(self) -> nn.Module:
+        """Return a fresh float network; the caller has set the seed."""
+        return _NETWORKS[self.network](self)
+
+    def as_data(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def _nmnist_net(setting: Setting) -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(2, 12, 5, stride=2, bias=False),
+        nn.BatchNorm2d(12),
+        LIF(leak=0.75, threshold=1.0, learn=("threshold",)),
+        nn.Conv2d(12, setting.width, 5, stride=2, bias=False),
+        nn.BatchNorm2d(setting.width),
+        LIF(leak=0.75, threshold=1.0, learn=("threshold",)),
+        nn.Flatten(),
+        nn.Linear(36 * setting.width, 10),
+    )
+
+
+_NETWORKS = {
+    "two convolutions, one linear layer": _nmnist_net,
+    "DVSNet": lambda setting: DvsNet(size=setting.size, width=setting.width),
+    "FireFlowNet": lambda setting: FireFlowNet(width=setting.width),
+    "SFN": lambda setting: SpikeFlowNet(width=setting.width),
+}
+
+SETTINGS = {
+    found.task: found
+    for found in (
+        Setting(
+            task="nmnist",
+            network="two convolutions, one linear layer",
+            metric="accuracy",
+            steps=6,
+            size=34,
+            train=800,
+            test=250,
+            shift=2,
+        ),
+        Setting(
+            task="gesture",
+            network="DVSNet",
+            metric="accuracy",
+            steps=10,
+            size=32,
+            train=660,
+            test=330,
+            batch=33,
+        ),
+        Setting(
+            task="flow",
+            network="FireFlowNet",
+            metric="endpoint error",
+            steps=5,
+            size=32,
+            train=600,
+            test=200,
+            batch=20,
+            float_rate=2e-3,
+        ),
+        Setting(
+            task="sfn",
+            network="SFN",
+            metric="endpoint error",
+            steps=5,
+            size=32,
+            train=600,
+            test=200,
+            width=16,
+            batch=20,
+            float_rate=2e-3,
+        ),
+    )
+}
+
+
+def small(setting: Setting) -> Setting:
+    """Return a setting of seconds: everything happens, nothing is learned."""
+    epochs = {f"{stage}_epochs": 1 for stage in ("float", "quantised", "converter", "target")}
+    return replace(setting, train=20, test=10, batch=10, width=4, **epochs)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One stretch of training, or a measurement without any, with a result of its own."""
+
+    name: str
+    before: str | None
+    """The step whose weights it starts from; None from scratch."""
+    kind: Kind
+    epochs: str | int
+    """A number, or the field of ``Setting`` that has it."""
+    rate: str = "target_rate"
+    shared: bool = False
+    """Whether it is the same for every target."""
+
+    def stage(self, setting: Setting, differential: bool) -> Stage:
+        """Return it as a stage of training; differential cells need no spread."""
+        spread = setting.jump_spread if self.before is None else setting.spread
+        epochs = self.epochs if isinstance(self.epochs, int) else getattr(setting, self.epochs)
+        return Stage(
+            name=self.name,
+            kind=self.kind,
+            epochs=epochs,
+            rate=getattr(setting, self.rate),
+            spread=spread if self.kind == "target" and not differential else 1.0,
+        )
+
+
+STEPS = {
+    step.name: step
+    for step in (
+        Step(
+            name="float",
+            before=None,
+            kind="float",
+            epochs="float_epochs",
+            rate="float_rate",
+            shared=True,
+        ),
+        Step(
+            name="quantised",
+            before="float",
+            kind="quantised",
+            epochs="quantised_epochs",
+            rate="quantised_rate",
+            shared=True,
+        ),
+        Step(
+            name="converter",
+            before="quantised",
+            kind="converter",
+            epochs="converter_epochs",
+            rate="quantised_rate",
+        ),
+        Step(name="untrained", before="converter", kind="target", epochs=0),
+        Step(name="staged", before="converter", kind="target", epochs="target_epochs"),
+        Step(
+            name="jump",
+            before=None,
+            kind="target",
+            epochs="all_epochs",
+            rate="jump_rate",
+        ),
+        Step(
+            name="float-long",
+            before=None,
+            kind="float",
+            epochs="all_epochs",
+            rate="float_rate",
+            shared=True,
+        ),
+        Step(
+            name="quantised-long",
+            before="quantised",
+            kind="quantised",
+            epochs="rest_epochs",
+            rate="quantised_rate",
+            shared=True,
+        ),
+    )
+}
+
+
+def epochs_until(step: Step, setting: Setting) -> int:
+    """Return the epochs of a step and of all before it."""
+    own = step.stage(setting, differential=True).epochs
+    return own if step.before is None else own + epochs_until(STEPS[step.before], setting)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """Steps that one process does one after the other."""
+
+    task: str
+    target: str
+    seed: int
+    steps: tuple[str, ...]
+    after: "Job | None" = None
+    """What must have been done before."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.task}, {self.target}, seed {self.seed}: {' -> '.join(self.steps)}"
+
+
+CHAINS = ("base", "staged", "jump", "controls")
+
+
+def jobs(
+    tasks: list[str], targets: list[str], seeds: list[int], chains: list[str]
+) -> Iterator[Job]:
+    """Yield all jobs, those first that others start from or that matter most."""
+    every = [(task, seed) for seed in seeds for task in tasks]
+    base = {
+        (task, seed): Job(task=task, target=SHARED, seed=seed, steps=("float", "quantised"))
+        for task, seed in every
+    }
+    if "base" in chains:
+        yield from base.values()
+    if "staged" in chains:
+        names = ("converter", "untrained", "staged")
+        for target in targets:
+            for task, seed in every:
+                first = base[task, seed]
+                yield Job(task=task, target=target, seed=seed, steps=names, after=first)
+    if "controls" in chains:
+        for (task, seed), first in base.items():
+            yield Job(task=task, target=SHARED, seed=seed, steps=("quantised-long",), after=first)
+            yield Job(task=task, target=SHARED, seed=seed, steps=("float-long",))
+    if "jump" in chains:
+        for target in targets:
+            for task, seed in every:
+                yield Job(task=task, target=target, seed=seed, steps=("jump",))

@@ -1,0 +1,119 @@
+"""The accuracy benchmark's results as a table: means and spreads over seeds."""
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from benchmarks.accuracy_settings import SHARED
+
+BEGIN, END = "<!-- accuracy:begin -->", "<!-- accuracy:end -->"
+
+COLUMNS = {
+    "float": "float",
+    "quantised": "4-bit weights",
+    "converter": "5-bit ADC",
+    "untrained": "1 bit, not retrained",
+    "staged": "1 bit, staged",
+    "jump": "1 bit, one jump",
+    "quantised-long": "4-bit weights, as long",
+    "float-long": "float, as long",
+}
+
+Result = dict[str, Any]
+
+
+def read(folder: Path) -> list[Result]:
+    """Read all results of a folder, in the order of their names."""
+    return [json.loads(p.read_text(encoding="utf-8")) for p in sorted(folder.glob("*.json"))]
+
+
+def rows(results: list[Result]) -> Iterator[tuple[str, str]]:
+    """Yield (task, target) of each row, tasks and targets in a fixed order."""
+    for task in dict.fromkeys(result["task"] for result in results):
+        trained = {r["target"] for r in results if r["task"] == task}
+        for target in sorted(trained - {SHARED}, key=_order):
+            yield task, target
+
+
+def _order(target: str) -> tuple[bool, int]:
+    return "diff" not in target, int(target.rpartition("-")[2])
+
+
+def metrics(results: Iterable[Result], task: str, target: str, step: str) -> dict[int, float]:
+    """Return the metric of a step by seed."""
+    return {
+        r["seed"]: r["metric"]
+        for r in results
+        if (r["task"], r["step"]) == (task, step) and r["target"] in (target, SHARED)
+    }
+
+
+def summary(results: list[Result], task: str, target: str, step: str) -> dict[str, Any] | None:
+    """Return mean and standard deviation (of the sample) over seeds; None without results."""
+    found = metrics(results, task, target, step)
+    if not found:
+        return None
+    values = list(found.values())
+    spread = stdev(values) if len(values) > 1 else None
+    return {"mean": mean(values), "deviation": spread, "by_seed": found}
+
+
+def as_data(results: list[Result]) -> dict[str, Any]:
+    """Return what ``--json`` prints."""
+    return {
+        "schema": "spikeloom/accuracy-table/1",
+        "rows": [
+            {
+                "task": task,
+                "target": target,
+                **{step: summary(results, task, target, step) for step in COLUMNS},
+            }
+            for task, target in rows(results)
+        ],
+    }
+
+
+def as_markdown(results: list[Result]) -> str:
+    """Return one table a task."""
+    parts = []
+    for task in dict.fromkeys(task for task, _ in rows(results)):
+        parts.append(_table(results, task))
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(results: list[Result], task: str) -> str:
+    of_task = [r for r in results if r["task"] == task]
+    percent = of_task[0]["metric_name"] == "accuracy"
+    steps = [step for step in COLUMNS if any(r["step"] == step for r in of_task)]
+    unit = "%" if percent else "pixels of endpoint error"
+    lines = [
+        f"**{task}**, {of_task[0]['network']}, {unit}:",
+        "",
+        "| target | " + " | ".join(COLUMNS[step] for step in steps) + " |",
+        "|---" * (len(steps) + 1) + "|",
+    ]
+    for target in (target for name, target in rows(results) if name == task):
+        cells = [_cell(summary(of_task, task, target, step), percent) for step in steps]
+        lines.append(f"| `{target}` | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _cell(found: dict[str, Any] | None, percent: bool) -> str:
+    if found is None:
+        return "-"
+    factor, digits = (100, 1) if percent else (1, 3)
+    text = f"{factor * found['mean']:.{digits}f}"
+    if found["deviation"] is not None:
+        text += f" ± {factor * found['deviation']:.{digits}f}"
+    count = len(found["by_seed"])
+    return text if count == 3 else f"{text} ({count})"
+
+
+def write_into(path: Path, text: str) -> None:
+    """Replace what stands between the markers of a page."""
+    page = path.read_text(encoding="utf-8")
+    before, _, rest = page.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    path.write_text(f"{before}{BEGIN}\n{text}{END}{after}", encoding="utf-8")

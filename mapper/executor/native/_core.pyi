@@ -1,0 +1,17 @@
+from typing import Any
+
+def level() -> int: ...
+def run_layer(
+    level: int, fields: dict[str, int], arrays: dict[str, Any], first: int, last: int, /
+) -> None: ...
+def run_neurons(level: int, fields: dict[str, int], arrays: dict[str, Any], /) -> None: ...
+def count_regions(
+    arrays: dict[str, Any],
+    images: int,
+    height: int,
+    width: int,
+    words: int,
+    rows: int,
+    columns: int,
+    /,
+) -> None: ...

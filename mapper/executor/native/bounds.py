@@ -1,0 +1,173 @@
+"""Whether a crossbar layer fits the native kernels, and in which integers: proofs, not guesses."""
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from mapper.executor.arithmetic import (
+    bitline_products,
+    code_bounds,
+    greatest,
+    half_active_products,
+)
+from mapper.executor.fusion import CrossbarLayer
+from mapper.ir.core import INT64, Array, Constants, IntType, param
+from mapper.ir.readout import AdcRead, SenseAmpRead
+
+BYTE, HALF, WORD = 127, 1 << 15, 1 << 31
+FEWEST = 8
+"""Wordlines whose digits are added as bytes before they are widened: fewer do not pay."""
+FLOAT_WHOLE = 1 << 24
+"""Below it a quotient of single-precision floats has the right whole part."""
+MOST_COUNTS = 7
+"""Thresholds of a readout that the bit-sliced kernel counts at once."""
+MOST_SUM = 1022
+"""Of the bit-sliced kernel: a reference one above it takes ten bits."""
+MOST_BYTES = 1 << 30
+"""Of packed weights of one layer: more stays on NumPy."""
+
+
+class NotNativeError(Exception):
+    """Why the native kernels cannot compute something exactly; NumPy does it then."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arithmetic:
+    """How a layer is computed."""
+
+    bits: bool
+    """Bit-sliced counters and comparisons; otherwise sums lane by lane."""
+    cells: int = 32
+    """Bits of a stored digit's lane; sums of bytes take 16 bits, others as many as their digits."""
+    chunk: int = 1
+    """Digits in bytes: how many wordlines' sum is surely one byte."""
+    quick: bool = False
+    """ADC codes by 16-bit products; see ``csrc/quick.h``."""
+    wide: bool = True
+    """Whether sums of row blocks take 32 bits instead of 16."""
+
+
+def arithmetic(layer: CrossbarLayer, constants: Constants) -> Arithmetic:
+    """Choose the kernel for a layer.
+
+    Raises:
+        NotNativeError: where no kernel is exact for every input.
+    """
+    mvm = layer.mvm
+    tallest = max(len(rows) for rows in mvm.rows)
+    if mvm.planes > 30:
+        raise NotNativeError(f"inputs of {mvm.planes} bits, at most 30 are read bit by bit")
+    total = _output_bound(layer, constants)
+    if total >= WORD:
+        raise NotNativeError(f"sums of row blocks may reach {total}, past 32 bits")
+    if _is_bit_sliced(layer, tallest):
+        return Arithmetic(bits=True, wide=total >= HALF)
+    if tallest > 65535:
+        raise NotNativeError(f"row blocks of {tallest} wordlines, at most 65535")
+    bits = _sum_bits(layer, constants)
+    if bits == 32:
+        return Arithmetic(bits=False)
+    digit = bitline_products(mvm, constants).bound // tallest
+    chunk = BYTE // max(1, digit)
+    return Arithmetic(
+        bits=False,
+        cells=8 if chunk >= FEWEST else 16,
+        chunk=max(1, chunk),
+        quick=_is_quick(layer, constants),
+    )
+
+
+def _is_bit_sliced(layer: CrossbarLayer, tallest: int) -> bool:
+    """Say whether counts of cells' bits meet evenly spaced levels."""
+    read, encoding = layer.read, layer.mvm.encoding
+    if not isinstance(read, SenseAmpRead) or encoding is None or layer.add.offset:
+        return False
+    if layer.half_active and (read.cell_bits != 1 or encoding.digit_max != 1):
+        return False
+    if encoding.kind == "differential" and encoding.digit_max != 1:
+        return False
+    if tallest * encoding.digit_max > MOST_SUM:
+        return False
+    return len(set(rises(read))) == 1 and len(read.levels) - 1 <= MOST_COUNTS
+
+
+def rises(read: SenseAmpRead) -> list[int]:
+    """Return what each further threshold adds to the decoded level."""
+    return [b - a for a, b in zip(read.levels, read.levels[1:], strict=False)]
+
+
+def _sum_bits(layer: CrossbarLayer, constants: Constants) -> int:
+    bound = bitline_products(layer.mvm, constants).bound
+    if layer.half_active:
+        tallest = max(len(rows) for rows in layer.mvm.rows)
+        assert isinstance(layer.read, SenseAmpRead)
+        bound = half_active_products(layer, constants).bound + 2 * bound
+        bound += tallest * ((1 << layer.read.cell_bits) - 1)
+    if not isinstance(layer.read, SenseAmpRead):
+        first = greatest(constants, layer.read.first)
+        if bound + first >= FLOAT_WHOLE:
+            raise NotNativeError(f"sums less thresholds may reach {bound + first}, past 2**24")
+        if code_bounds(layer, constants).step >= WORD or layer.read.bits > 24:
+            raise NotNativeError("decoded values may pass 32 bits")
+    if bound >= WORD:
+        raise NotNativeError(f"partial sums may reach {bound}, past 32 bits")
+    return 16 if bound < HALF else 32
+
+
+def _is_quick(layer: CrossbarLayer, constants: Constants) -> bool:
+    """Say whether an ADC's codes and values are exact in the 16 bits of ``csrc/quick.h``.
+
+    ``n / step`` is the high half of ``n * factor`` where ``n * (factor * step - 2**16) < 2**16``;
+    a difference past ``top`` steps is cut off there whatever its quotient.
+    """
+    read = layer.read
+    if not isinstance(read, AdcRead):
+        return False
+    first, base = greatest(constants, read.first), greatest(constants, read.base)
+    steps, top = np.unique(param(constants, read.step, INT64)), (1 << read.bits) - 1
+    most = bitline_products(layer.mvm, constants).bound + first
+    value = base + int(steps.max()) * top
+    if max(most, value, top, *(abs(s) for s in layer.add.significances)) >= HALF:
+        return False
+    factors = (1 << 16) // steps + 1
+    rest = np.minimum((top + 1) * steps, most) * (factors * steps - (1 << 16))
+    return bool(((rest < 1 << 16) | (steps == 1)).all())
+
+
+def _output_bound(layer: CrossbarLayer, constants: Constants) -> int:
+    """Bound every integer between decoded values and the layer's result."""
+    read, add = layer.read, layer.add
+    if isinstance(read, SenseAmpRead):  # levels are reached one rise at a time
+        code = abs(read.levels[0]) + sum(abs(rise) for rise in rises(read))
+    else:
+        code = code_bounds(layer, constants).step
+    block = code * sum(abs(s) for s in add.significances)
+    block += abs(add.offset) * max(len(rows) for rows in layer.mvm.rows)
+    scales = np.abs(scale_table(layer, constants)).sum(axis=0)
+    planes = sum(abs(weight) for weight in add.plane_weights)
+    # Every count that a cluster of row blocks reaches, before its scale too.
+    return planes * max(int(scales.max()), len(layer.mvm.rows)) * block
+
+
+def scale_table(layer: CrossbarLayer, constants: Constants) -> Array:
+    """Return the scale of each row block and output, ``[G, N]``."""
+    scale = param(constants, layer.add.scale, INT64)
+    return np.broadcast_to(scale, (len(layer.mvm.rows), layer.mvm.outputs))
+
+
+def held_bytes(*sizes: int) -> int:
+    """Return a product of sizes, refusing what would not fit in memory.
+
+    Raises:
+        NotNativeError: past ``MOST_BYTES``.
+    """
+    total = prod(sizes)
+    if total > MOST_BYTES:
+        raise NotNativeError(f"packed weights of {total} bytes, at most {MOST_BYTES}")
+    return total
+
+
+def is_word(type: IntType) -> bool:
+    """Say whether every integer of a type is one of 32 bits."""
+    return type.min >= -WORD and type.max < WORD

@@ -1,0 +1,52 @@
+"""The compiled kernels, where they were built and this processor can run them."""
+
+import os
+from typing import Any
+
+try:
+    from mapper.executor.native import _core
+except ImportError as error:  # an install without a compiler: everything still runs on NumPy
+    _core = None  # type: ignore[assignment]
+    _MISSING = f"the native kernels were not built ({error.name or 'import failed'})"
+else:
+    _MISSING = ""
+
+VARIANTS = ("base", "avx2", "avx512")
+"""By level: vectors of 16, 32 and 64 bytes."""
+
+VARIANT_VARIABLE = "SPIKELOOM_VARIANT"
+"""Environment variable that asks for a lower variant than the processor's best."""
+
+
+def unavailable() -> str:
+    """Say why there are no native kernels; empty where there are."""
+    return _MISSING
+
+
+def best_level() -> int:
+    """Return the level this processor supports, or the lower one the environment asks for."""
+    highest = int(_core.level())
+    asked = os.environ.get(VARIANT_VARIABLE, "")
+    return min(highest, VARIANTS.index(asked)) if asked in VARIANTS else highest
+
+
+def supported_levels() -> range:
+    """Return every level this processor runs."""
+    return range(0) if _MISSING else range(int(_core.level()) + 1)
+
+
+def run_layer(
+    level: int, fields: dict[str, int], arrays: dict[str, Any], first: int, last: int
+) -> None:
+    """Run jobs ``first..last`` of a crossbar layer; see ``csrc/fields.h`` for what it takes."""
+    _core.run_layer(level, fields, arrays, first, last)
+
+
+def run_neurons(level: int, fields: dict[str, int], arrays: dict[str, Any]) -> None:
+    """Run neurons on sums ``y[T, B, P, N]``."""
+    _core.run_neurons(level, fields, arrays)
+
+
+def count_regions(arrays: dict[str, Any], *sizes: int) -> None:
+    """Count how often each channel is on, by class of row and column."""
+    _core.count_regions(arrays, *sizes)

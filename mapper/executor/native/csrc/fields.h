@@ -1,0 +1,29 @@
+/* The numbers and arrays that describe a layer, in the order Python hands them over. */
+
+#define NEURON_FIELDS(F)                                                                        \
+  F(fired) F(reset) F(phase) F(spike_next) F(has_current) F(has_floor) F(fraction) F(fast) F(simple)      \
+  F(leak) F(leak_shift) F(current_leak) F(current_shift) F(input_leak) F(input_shift)           \
+  F(vmin) F(vmax) F(imin) F(imax) F(per_position) F(Nw)
+
+#define LAYER_FIELDS(F)                                                                         \
+  F(planes) F(T) F(B) F(H) F(W) F(Cw) F(pitch) F(signed_input) F(PH) F(PW) F(Ho) F(Wo) F(sy) F(sx)       \
+  F(ncombos) F(nsegments) F(nblocks) F(nclusters) F(kind) F(N) F(Ng) F(Npad) F(S) F(rows)       \
+  F(cols) F(shift) F(width) F(colblks) F(sets) F(L) F(NP) F(mode) F(rise) F(wide) F(depth) F(readout) F(at_once) F(chunk) F(quick)  \
+  F(half_full) F(offset) F(top) F(lowest) F(tile_rows) F(has_neurons)   \
+  F(all_rows) F(all_columns) F(row0) F(column0) F(row_step) F(column_step)
+
+/* name, C type, bytes it must have, whether it is written */
+#define NEURON_ARRAYS(A)                                                                        \
+  A(bias, int64_t, tables, 0) A(threshold, int64_t, tables, 0) A(amount, int64_t, tables, 0)    \
+  A(floor, int64_t, tables, 0) A(factor, int64_t, tables, 0)                                    \
+  A(current_factor, int64_t, tables, 0) A(input_factor, int64_t, tables, 0)                     \
+  A(fast_tables, int32_t, fast, 0) A(v, int32_t, state, 1) A(i, int32_t, current, 1)            \
+  A(spikes, uint64_t, spikes, 1) A(v_out, int32_t, outputs, 1) A(i_out, int32_t, outputs, 1)
+
+#define LAYER_ARRAYS(A)                                                                         \
+  A(x, uint64_t, x, 0) A(rowmap, int32_t, rowmap, 0) A(colmap, int32_t, colmap, 0)              \
+  A(combos, Combo, combos, 0) A(segments, Segment, segments, 0) A(blocks, Block, blocks, 0)     \
+  A(clusters, Cluster, clusters, 0) A(significances, int32_t, significances, 0)                 \
+  A(scales, int32_t, scales, 0) A(start, int32_t, start, 0) A(weights, uint8_t, weights, 0)     \
+  A(refs, uint8_t, refs, 0) A(tables, int32_t, tables, 0) A(rises, int32_t, rises, 0)           \
+  A(y_out, int32_t, y_out, 1)

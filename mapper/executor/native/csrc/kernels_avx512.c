@@ -1,0 +1,9 @@
+/* The kernels for x86-64 processors with AVX-512. */
+#if defined(__x86_64__)
+#pragma GCC target("avx2,bmi,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi2")
+#define LEVEL 2
+#define VARIANT avx512
+#include "kernels.h"
+#else
+typedef int spikeloom_no_avx512;
+#endif

@@ -1,0 +1,93 @@
+/* What a fused layer is, as the checked boundary in module.c hands it to the kernels.
+ *
+ * Every pointer covers what the sizes beside it say and every table entry is in range: module.c
+ * checks both before a kernel runs, so kernels do not.
+ */
+#ifndef SPIKELOOM_LAYER_H
+#define SPIKELOOM_LAYER_H
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BITS = 0, SUMS8 = 1, SUMS16 = 2, SUMS32 = 3 };    /* how partial sums are made */
+enum { PLAIN = 0, DIFFERENTIAL = 1, HALF_ACTIVE = 2, DIGITS = 3 };  /* what a reference is compared with */
+enum { SENSE = 0, ADC = 1 };
+enum { NO_LEAK = 0, SHIFT_LEAK = 1, FACTOR_LEAK = 2 };
+enum { NO_RESET = 0, SUBTRACT = 1, TO_VALUE = 2 };
+enum { SAME = 0, NEXT = 1, LATE = 2, GUARDED = 3 };
+
+/* Part of a row block: `len` channels from `c0` of the pixel (dy, dx) below and right of the
+ * anchor, and on into the pixels right of it, drive wordlines `base` onwards. */
+typedef struct { int32_t dy, dx, c0, len, base; } Segment;
+/* Row blocks that see the same wordlines relative to an anchor share one combination. */
+typedef struct { int32_t first, last, rows; } Combo;
+typedef struct { int32_t combo, ay, ax; } Block;
+/* Row blocks of one scale, which feed outputs `y` onwards. */
+typedef struct { int32_t first, last, y, by_column; } Cluster;
+typedef struct { int32_t ylo, yhi, ystep, xlo, xhi, xstep, reach_y, reach_x; } Range;
+
+typedef struct {
+  int64_t fired; /* spikes leave */
+  int64_t reset, phase, spike_next, has_current, has_floor, fraction, fast, simple;
+  int64_t leak, leak_shift, current_leak, current_shift, input_leak, input_shift;
+  int64_t vmin, vmax, imin, imax, per_position;
+  /* [P or 1][N] each; 64-bit so that every verified parameter fits */
+  const int64_t *bias, *threshold, *amount, *floor, *factor, *current_factor, *input_factor;
+  const int32_t *fast_tables; /* [5][N], see neurons.h */
+  int32_t *v, *i;                                    /* [B][P][N] */
+  uint64_t *spikes; int64_t Nw;                      /* [T][B][P][Nw] */
+  int32_t *v_out, *i_out;                            /* [T][B][P][N], or NULL */
+} Neurons;
+
+typedef struct {
+  const uint64_t *x; /* [planes][T][B][H][W][Cw], channels in the bits of Cw words */
+  int64_t planes, T, B, H, W, Cw, pitch, signed_input;
+  const int32_t *rowmap, *colmap; /* padded coordinate -> input coordinate, or -1 */
+  int64_t PH, PW, Ho, Wo, sy, sx;
+  /* Where positions go among all_rows x all_columns: row0, row0 + row_step, ... */
+  int64_t all_rows, all_columns, row0, column0, row_step, column_step;
+  int64_t ncombos, nsegments, nblocks, nclusters;
+  const Combo *combos; const Segment *segments; const Block *blocks; const Cluster *clusters;
+  Range *ranges;
+  int64_t kind, N, Ng, Npad, S, rows, cols;
+  const int32_t *significances;  /* [S] */
+  const int32_t *scales;         /* [nclusters][Ng] */
+  const int32_t *start;          /* [N]: y before any row block */
+  int64_t shift;
+  const uint8_t *weights;
+  /* BITS: weights [block][colblk][sets][rows + 1][width], a set for each bit of a digit or for
+   * each of a differential pair; refs [block][colblk][L][NP + 2..][width] */
+  int64_t width, colblks, sets, L, NP, refplanes, mode, rise, wide, depth;
+  const uint8_t *refs;
+  /* SUMS: weights [block][Npad / at_once][rows + 1][S][at_once] */
+  int64_t readout, at_once, chunk, quick, half_full, offset, top, lowest;
+  const int32_t *tables;         /* SENSE: [block][L][cols]; ADC: [block][3][cols] */
+  const int32_t *rises;          /* [L] */
+  int64_t tile_rows, jobs, bands;
+  int32_t *y_out;                /* [T][B][P][N], where no neurons follow */
+  int64_t has_neurons;
+  Neurons n;
+} Layer;
+
+typedef struct { uint32_t start, n; } Entry;
+
+/* Working memory of one thread. */
+typedef struct {
+  uint8_t *image; Entry *entries; uint16_t *pool; int32_t *posbase, *placed;
+  uint8_t *counters; int32_t *y; int16_t *start; int32_t *block; uint8_t *fired;
+  int64_t band_rows, row_bytes;
+} Scratch;
+
+int scratch_make(const Layer *l, Scratch *s);
+void scratch_free(Scratch *s);
+
+#define DECLARE(v)                                             \
+  void run_job_##v(const Layer *l, Scratch *s, int64_t job);   \
+  void run_neurons_##v(const Neurons *n, const int32_t *y, int64_t y_pitch, int64_t t, int64_t b, \
+                       int64_t p0, int64_t count, int64_t B, int64_t P, int64_t N, uint8_t *fired);
+
+DECLARE(base)
+DECLARE(avx2)
+DECLARE(avx512)
+#endif

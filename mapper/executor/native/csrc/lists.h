@@ -1,0 +1,174 @@
+/* Which wordlines are driven: one list of row offsets per padded pixel and combination.
+ *
+ * A list is followed by eight offsets of the all-zero row, so that rows can be added in eights.
+ */
+
+/* Rows of the padded image are bit strings of `pitch` bits a pixel, so channels of neighbouring
+ * pixels follow each other. Reads up to eight bytes past the last bit. */
+static AI uint64_t bits_at(const uint8_t *row, int64_t bit, int len) {
+  uint64_t b;
+  const int o = (int)(bit & 7);
+  row += bit >> 3;
+  memcpy(&b, row, 8);
+  b >>= o;
+  if (o + len > 64) b |= (uint64_t)row[8] << (64 - o);
+  return b & (~0ULL >> (64 - len));
+}
+
+/* Append the set bits of a word as offsets; writes up to 64 entries past `out`. */
+static AI int list_word(uint64_t b, int first, int scale, uint16_t *out) {
+#if LEVEL == 2
+  const __m512i iota = _mm512_set_epi8(63, 62, 61, 60, 59, 58, 57, 56, 55, 54, 53, 52, 51, 50, 49,
+      48, 47, 46, 45, 44, 43, 42, 41, 40, 39, 38, 37, 36, 35, 34, 33, 32, 31, 30, 29, 28, 27, 26,
+      25, 24, 23, 22, 21, 20, 19, 18, 17, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+  int n = __builtin_popcountll(b);
+  __m512i z = _mm512_maskz_compress_epi8((__mmask64)b, iota);
+  __m512i o = _mm512_set1_epi16((short)first);
+  __m128i s = _mm_cvtsi32_si128(scale);
+  __m512i low = _mm512_add_epi16(_mm512_cvtepu8_epi16(_mm512_castsi512_si256(z)), o);
+  _mm512_storeu_si512(out, _mm512_sll_epi16(low, s));
+  if (n > 32) {
+    __m512i high = _mm512_add_epi16(_mm512_cvtepu8_epi16(_mm512_extracti64x4_epi64(z, 1)), o);
+    _mm512_storeu_si512(out + 32, _mm512_sll_epi16(high, s));
+  }
+  return n;
+#else
+  int n = 0;
+  while (b) {
+    out[n++] = (uint16_t)((first + __builtin_ctzll(b)) << scale);
+    b &= b - 1;
+  }
+  return n;
+#endif
+}
+
+/* Copy the rows of the input that a band of output rows sees, with padding and stuffing. */
+static void pad_band(const Layer *l, Scratch *s, const uint64_t *plane, int64_t py0, int64_t rows) {
+  const int32_t *columns = l->colmap;
+  for (int64_t r = 0; r < rows; r++) {
+    uint8_t *out = s->image + r * s->row_bytes;
+    const int32_t iy = l->rowmap[py0 + r];
+    const uint64_t *in = plane + (int64_t)iy * l->W * l->Cw;
+    if (iy < 0 || l->pitch < 32) memset(out, 0, (size_t)s->row_bytes);
+    if (iy < 0) continue;
+    if (l->pitch == 32) {
+      for (int64_t px = 0; px < l->PW; px++) {
+        const uint32_t b = columns[px] < 0 ? 0 : (uint32_t)in[columns[px]];
+        memcpy(out + px * 4, &b, 4);
+      }
+    } else if (l->pitch < 64) {
+      if (l->pitch > 32) memset(out, 0, (size_t)s->row_bytes);
+      for (int64_t px = 0; px < l->PW; px++) {
+        if (columns[px] < 0) continue;
+        const int64_t bit = px * l->pitch;
+        const uint64_t b = in[columns[px]] & (~0ULL >> (64 - l->pitch));
+        uint64_t at;
+        memcpy(&at, out + (bit >> 3), 8);
+        at |= b << (bit & 7);
+        memcpy(out + (bit >> 3), &at, 8);
+        if ((bit & 7) + l->pitch > 64) out[(bit >> 3) + 8] |= (uint8_t)(b >> (64 - (bit & 7)));
+      }
+    } else {
+      for (int64_t px = 0; px < l->PW; px++, out += l->Cw * 8)
+        if (columns[px] < 0) memset(out, 0, (size_t)l->Cw * 8);
+        else memcpy(out, in + (int64_t)columns[px] * l->Cw, (size_t)l->Cw * 8);
+    }
+  }
+}
+
+/* List the driven wordlines of one row block; `row` is that of its anchor, `bit` its first. */
+static AI uint32_t list_one(const Layer *l, const Scratch *s, const Combo *c, const uint8_t *row,
+                            int64_t bit, int scale, uint16_t *out) {
+  uint32_t n = 0;
+  const Segment *g = l->segments + c->first;
+  if (c->rows <= 64) {
+    uint64_t word = bits_at(row + g->dy * s->row_bytes, bit + g->dx * l->pitch + g->c0, g->len) << g->base;
+    for (int i = c->first + 1; i < c->last; i++) {
+      g++;
+      word |= bits_at(row + g->dy * s->row_bytes, bit + g->dx * l->pitch + g->c0, g->len) << g->base;
+    }
+    if (!word) return 0;
+    n = (uint32_t)list_word(word, 0, scale, out);
+  } else {
+    for (int i = c->first; i < c->last; i++, g++) {
+      const uint8_t *from = row + g->dy * s->row_bytes;
+      const int64_t at = bit + g->dx * l->pitch + g->c0;
+      for (int d = 0; d < g->len; d += 64) {
+        const uint64_t b = bits_at(from, at + d, g->len - d < 64 ? g->len - d : 64);
+        if (b) n += (uint32_t)list_word(b, g->base + d, scale, out + n);
+      }
+    }
+    if (!n) return 0;
+  }
+  const uint64_t zero = (uint64_t)(uint16_t)(l->rows << scale) * 0x0001000100010001ULL;
+  memcpy(out + n, &zero, 8);
+  memcpy(out + n + 4, &zero, 8);
+  return n;
+}
+
+/* A row of anchors of a combination of a few short segments: everything the loop needs is in locals,
+ * as a store of a list might otherwise have changed it. Returns where the next list goes. */
+enum { SHORT = 4 };
+
+static AI uint32_t list_row(const Layer *l, const Scratch *s, const Combo *c, const Range *g,
+                            const uint8_t *row, int64_t xlast, int scale, Entry *entries,
+                            uint32_t at) {
+  const int64_t pitch = l->pitch, row_bytes = s->row_bytes, first = g->xlo, step = g->xstep;
+  const int count = c->last - c->first;
+  uint16_t *const pool = s->pool;
+  const uint64_t zero = (uint64_t)(uint16_t)(l->rows << scale) * 0x0001000100010001ULL;
+  const uint8_t *from[SHORT];
+  int64_t bit[SHORT];
+  int len[SHORT], base[SHORT];
+  for (int i = 0; i < SHORT; i++) {
+    const Segment *k = l->segments + c->first + (i < count ? i : 0);
+    from[i] = row + k->dy * row_bytes;
+    bit[i] = k->dx * pitch + k->c0;
+    len[i] = k->len;
+    base[i] = k->base;
+  }
+  for (int64_t x = first; x <= xlast; x += step) {
+    const int64_t o = x * pitch;
+    uint64_t word = bits_at(from[0], o + bit[0], len[0]) << base[0];
+    if (count > 1) {
+      word |= bits_at(from[1], o + bit[1], len[1]) << base[1];
+      if (count > 2) word |= bits_at(from[2], o + bit[2], len[2]) << base[2];
+      if (count > 3) word |= bits_at(from[3], o + bit[3], len[3]) << base[3];
+    }
+    uint16_t *out = pool + at;
+    const int n = list_word(word, 0, scale, out);
+    memcpy(out + n, &zero, 8);
+    memcpy(out + n + 4, &zero, 8);
+    entries[x].start = at;
+    entries[x].n = (uint32_t)n;
+    at += (uint32_t)n + 8;
+  }
+  return at;
+}
+
+/* List the driven wordlines of every anchor that output rows o0 .. o1 - 1 look at. */
+static void list_band(const Layer *l, Scratch *s, const uint64_t *plane, int64_t o0, int64_t o1,
+                      int scale) {
+  int64_t py0 = o0 * l->sy, area = s->band_rows * l->PW;
+  pad_band(l, s, plane, py0, (o1 - 1 - o0) * l->sy + l->PH - (l->Ho - 1) * l->sy);
+  uint32_t at = 0;
+  for (int64_t k = 0; k < l->ncombos; k++) {
+    const Range *g = l->ranges + k;
+    const Combo combo = l->combos[k];
+    int64_t ylast = (o1 - 1 - o0) * l->sy + g->yhi, xlast = (l->Wo - 1) * l->sx + g->xhi;
+    for (int64_t y = g->ylo; y <= ylast; y += g->ystep) {
+      Entry *row = s->entries + k * area + y * l->PW;
+      const uint8_t *image = s->image + y * s->row_bytes;
+      if (combo.rows <= 64 && combo.last - combo.first <= SHORT) {
+        at = list_row(l, s, &combo, g, image, xlast, scale, row, at);
+        continue;
+      }
+      for (int64_t x = g->xlo; x <= xlast; x += g->xstep) {
+        uint32_t n = list_one(l, s, &combo, image, x * l->pitch, scale, s->pool + at);
+        row[x].start = at;
+        row[x].n = n;
+        at += n ? n + 8 : 0;
+      }
+    }
+  }
+}

@@ -1,0 +1,176 @@
+/* Partial sums as numbers: driven rows added lane by lane, then any readout.
+ *
+ * Included per pair of types: CELL of stored digits, NUM of sums; SUMS names the pair. Where cells
+ * are narrower, `chunk` rows are added as cells before they are widened: they fit a byte so long.
+ */
+#define FN3(a, b, c) a##_##b##_##c
+#define FN2(a, b, c) FN3(a, b, c)
+#define FN(name) FN2(name, SUMS, VARIANT)
+
+#define LANES (VECTOR / (int)sizeof(CELL))
+#define OUTPUTS ((int)l->at_once)
+#define MOST 2048 /* of OUTPUTS x S, see check.c */
+typedef CELL FN(vec) __attribute__((vector_size(VECTOR)));
+typedef NUM FN(sum) __attribute__((vector_size(LANES * sizeof(NUM))));
+typedef NUM FN(part) __attribute__((vector_size(LANES32 * sizeof(NUM))));
+
+static AI FN(vec) FN(ldv)(const CELL *p) { FN(vec) v; memcpy(&v, p, VECTOR); return v; }
+
+static AI void FN(keep)(NUM *p, FN(vec) v, int first) {
+  FN(sum) sum = __builtin_convertvector(v, FN(sum)), before;
+  if (!first) { memcpy(&before, p, sizeof before); sum += before; }
+  memcpy(p, &sum, sizeof sum);
+}
+
+/* Add `wide` vectors of each driven row; `wide` is a constant where this is inlined. */
+static AI void FN(add_rows)(const uint16_t *ix, uint32_t n, const CELL *w, int64_t row, NUM *out,
+                            int wide, int first) {
+  FN(vec) acc[8];
+  for (int j = 0; j < wide; j++) acc[j] = (FN(vec)){0};
+  for (uint32_t i = 0; i < n; i++) {
+    const CELL *from = w + ix[i] * row;
+#pragma GCC unroll 8
+    for (int j = 0; j < wide; j++) acc[j] += FN(ldv)(from + j * LANES);
+  }
+  for (int j = 0; j < wide; j++) FN(keep)(out + j * LANES, acc[j], first);
+}
+
+/* Sums of all bit-slices of OUTPUTS outputs, in out[S][OUTPUTS]; rows are `row` numbers. */
+static AI void FN(chunk_sums)(const uint16_t *ix, uint32_t n, const CELL *w, int64_t row, NUM *out,
+                              int first) {
+  int64_t j = 0;
+  for (; j + 8 * LANES <= row; j += 8 * LANES) FN(add_rows)(ix, n, w + j, row, out + j, 8, first);
+  for (; j + 4 * LANES <= row; j += 4 * LANES) FN(add_rows)(ix, n, w + j, row, out + j, 4, first);
+  for (; j + 2 * LANES <= row; j += 2 * LANES) FN(add_rows)(ix, n, w + j, row, out + j, 2, first);
+  for (; j < row; j += LANES) FN(add_rows)(ix, n, w + j, row, out + j, 1, first);
+}
+
+static AI void FN(some_sums)(const Layer *l, const uint16_t *ix, uint32_t n, const CELL *w, int64_t row,
+                             NUM *out) {
+  const uint32_t chunk = sizeof(CELL) == sizeof(NUM) || n < l->chunk ? n : (uint32_t)l->chunk;
+  FN(chunk_sums)(ix, chunk, w, row, out, 1);
+  for (uint32_t done = chunk; done < n; done += chunk)
+    FN(chunk_sums)(ix + done, n - done < chunk ? n - done : chunk, w, row, out, 0);
+}
+
+/* Load as many sums as a vector of int32 takes. */
+static AI lanes32 FN(load_sums)(const NUM *p) {
+  FN(part) part;
+  memcpy(&part, p, sizeof part);
+  return __builtin_convertvector(part, lanes32);
+}
+
+/* Compare with thresholds: weighed levels of all bit-slices in out[OUTPUTS]. */
+static AI void FN(sense_sums)(const Layer *l, const NUM *p, uint32_t n, const int32_t *tables,
+                              int32_t *out) {
+  const int32_t half = (int32_t)(l->half_full * (int64_t)n);
+  const int64_t L = l->L, S = l->S, cols = l->cols, Npad = l->Npad;
+  const int outputs = OUTPUTS;
+  const int doubled = l->half_full != 0;
+  for (int c = 0; c < outputs; c += LANES32) {
+    lanes32 found = (lanes32){0} + (int32_t)l->lowest;
+    for (int64_t s = 0; s < S; s++) {
+      lanes32 sums = FN(load_sums)(p + s * outputs + c);
+      if (doubled) sums = 2 * sums - half;
+      const int32_t *t = tables + s * Npad + c;
+      for (int64_t k = 0; k < L; k++, t += cols)
+        found += (sums >= NAME(load32)(t)) & (l->rises[k] * l->significances[s]);
+    }
+    memcpy(out + c, &found, sizeof found);
+  }
+}
+
+/* Convert: base + step * clip((p - first) / step + 1, 0, top).
+ *
+ * `inverse` is 1 / step in single precision. Below 2**24 a product with it is off by less than one
+ * from the quotient, and the remainder says which way. */
+static AI void FN(convert_sums)(const Layer *l, const NUM *p, const int32_t *tables,
+                                const float *inverse, int32_t *out) {
+  const lanes32 top = (lanes32){0} + (int32_t)l->top;
+  const int64_t S = l->S, cols = l->cols, Npad = l->Npad;
+  const int outputs = OUTPUTS;
+  for (int c = 0; c < outputs; c += LANES32) {
+    lanes32 found = {0};
+    for (int64_t s = 0; s < S; s++) {
+      const int32_t *table = tables + s * Npad + c;
+      const lanes32 first = NAME(load32)(table), step = NAME(load32)(table + cols);
+      const lanes32 over = FN(load_sums)(p + s * outputs + c) - first;
+      float32 by;
+      memcpy(&by, inverse + s * outputs + c, sizeof by);
+      lanes32 code = __builtin_convertvector(__builtin_convertvector(over, float32) * by, lanes32);
+      const lanes32 left = over - code * step;
+      code += 1 + (left < 0) - (left >= step); /* a comparison is -1 where it holds */
+      code &= over >= 0;
+      const lanes32 above = code > top;
+      code = (above & top) | (~above & code);
+      found += l->significances[s] * (NAME(load32)(table + 2 * cols) + step * code);
+    }
+    memcpy(out + c, &found, sizeof found);
+  }
+}
+
+/* One row block and OUTPUTS outputs from `c` on, whose cells stay in cache over all positions. */
+static void FN(sums_of)(const Layer *l, const Scratch *s, const Cluster *k, int64_t b, int64_t c,
+                        const int32_t *scale, int32_t plane, int64_t p0, int64_t p1) {
+  const Block *block = l->blocks + b;
+  const Entry *at = s->entries + block->combo * s->band_rows * l->PW +
+                    (int64_t)block->ay * l->PW + block->ax;
+  const int64_t row = l->S * OUTPUTS;
+  const CELL *w = (const CELL *)l->weights + b * (l->rows + 1) * l->cols + c / OUTPUTS * (l->rows + 1) * row;
+  const int64_t tables_of = (l->readout == SENSE ? l->L : 3) * l->cols;
+  const int32_t *tables = l->tables + b * tables_of + c;
+  const int32_t count = (int32_t)(l->Ng - c < OUTPUTS ? l->Ng - c : OUTPUTS);
+  const int64_t pitch = l->N + 32, offset = l->offset;
+  const int outputs = OUTPUTS;
+  int32_t found[MOST];
+  NUM sums[MOST];
+  float inverse[MOST];
+#ifdef QUICK
+  Quick quick[MOST / 32];
+  const int by_floats = !l->quick;
+  if (l->quick) NAME(make_quick)(l, tables, quick);
+#else
+  const int by_floats = 1;
+#endif
+  if (l->readout == ADC && by_floats)
+    for (int64_t i = 0; i < l->S; i++)
+      for (int j = 0; j < outputs; j++)
+        inverse[i * outputs + j] = 1.0f / (float)tables[l->cols + i * l->Npad + j];
+  for (int64_t p = p0; p < p1; p++) {
+    const Entry e = at[s->posbase[p]];
+    FN(some_sums)(l, s->pool + e.start, e.n, w, row, sums);
+    if (l->readout == SENSE) FN(sense_sums)(l, sums, e.n, tables, found);
+#ifdef QUICK
+    else if (l->quick) NAME(convert_quick)(l, sums, quick, found);
+#endif
+    else FN(convert_sums)(l, sums, tables, inverse, found);
+    int32_t *y = s->y + (p - p0) * pitch + k->y + c;
+    const int32_t more = (int32_t)(offset * (int64_t)e.n);
+    if (count < outputs) {
+      for (int32_t j = 0; j < count; j++) y[j] += plane * scale[c + j] * (found[j] + more);
+      continue;
+    }
+    for (int j = 0; j < outputs; j += LANES32) {
+      const lanes32 m = plane * NAME(load32)(scale + c + j);
+      const lanes32 sum = NAME(load32)(y + j) + m * (NAME(load32)(found + j) + more);
+      memcpy(y + j, &sum, sizeof sum);
+    }
+  }
+}
+
+static void FN(sums_tile)(const Layer *l, const Scratch *s, const Cluster *k, const int32_t *scale,
+                          int32_t plane, int64_t p0, int64_t p1) {
+  for (int64_t b = k->first; b < k->last; b++)
+    for (int64_t c = 0; c < l->Ng; c += OUTPUTS)
+      FN(sums_of)(l, s, k, b, c, scale, plane, p0, p1);
+}
+
+#undef LANES
+#undef OUTPUTS
+#undef MOST
+#undef FN
+#undef FN2
+#undef FN3
+#undef NUM
+#undef CELL
+#undef SUMS

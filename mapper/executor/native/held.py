@@ -1,0 +1,151 @@
+"""Values of some time steps in the forms that kernels, packed logic and NumPy work on.
+
+- packed: ``uint64 [bits, T, B, H, W, words]``, channel ``c`` in bit ``c % 64`` of word ``c // 64``,
+  lowest bit plane first; bits past the last channel are zero.
+- last: ``int32 [T, B, H, W, C]``, channels fastest.
+- dense: ``[T, B, *shape]``, as everywhere else; ``int64`` once it is asked for.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import prod
+
+import numpy as np
+
+from mapper.ir.core import SPIKE, Array, IntType, Value
+
+Layout = tuple[int, int, int]
+
+_FEW = 16
+"""Channels up to which packing one after the other is quicker."""
+
+
+def layout(shape: tuple[int, ...]) -> Layout:
+    """Return channels, height and width: what is no image is a vector of channels."""
+    return (shape[0], shape[1], shape[2]) if len(shape) == 3 else (prod(shape), 1, 1)
+
+
+def words(channels: int) -> int:
+    return -(-channels // 64)
+
+
+@dataclass(slots=True)
+class Held:
+    """One value over ``T`` steps and ``B`` samples, in one form or more."""
+
+    value: Value
+    packed: Array | None = None
+    last: Array | None = None
+    dense: Array | None = None
+
+    @property
+    def type(self) -> IntType:
+        assert isinstance(self.value.type, IntType)
+        return self.value.type
+
+    @property
+    def leading(self) -> tuple[int, int]:
+        """Time steps and samples."""
+        if self.packed is not None:
+            return self.packed.shape[1], self.packed.shape[2]
+        held = self.last if self.last is not None else self.dense
+        assert held is not None
+        return held.shape[0], held.shape[1]
+
+    def as_packed(self) -> Array:
+        channels = layout(self.value.shape)[0]
+        few = self.type == SPIKE and channels <= _FEW
+        if self.packed is None and self.dense is not None and few:
+            self.packed = _pack_few(self.dense.reshape(*self.leading, channels, -1), self.value)
+        if self.packed is None:
+            self.packed = pack(self.as_channels_last(), self.type.bits)
+        return self.packed
+
+    def as_channels_last(self) -> Array:
+        """Return ``[T, B, H, W, C]`` of any integer type."""
+        if self.last is not None:
+            return self.last
+        if self.dense is None:
+            self.last = unpack(self.as_packed(), self.value, np.int32).astype(np.int32, copy=False)
+            return self.last
+        channels, height, width = layout(self.value.shape)
+        return self.dense.reshape(*self.leading, channels, height, width).transpose(0, 1, 3, 4, 2)
+
+    def as_dense(self) -> Array:
+        if self.dense is None:
+            found = self.last
+            if found is None:
+                found = unpack(self.as_packed(), self.value, np.int64)
+            narrow = np.ascontiguousarray(found.transpose(0, 1, 4, 2, 3))
+            turned = narrow.reshape(*self.leading, *self.value.shape)
+            self.dense = turned
+        if self.dense.dtype != np.int64:
+            self.dense = self.dense.astype(np.int64)
+        return self.dense
+
+    def flat(self) -> "Held":
+        """Return the same elements, in the same order, as a vector."""
+        shape = (prod(self.value.shape),)
+        value = replace(self.value, shape=shape)
+        if layout(self.value.shape) == layout(shape):
+            return Held(value, self.packed, self.last, self.dense)
+        return Held(value, dense=self.as_dense().reshape(*self.leading, *shape))
+
+    def steps(self, first: int, last: int) -> "Held":
+        """Return some of the time steps."""
+        return Held(
+            self.value,
+            None if self.packed is None else self.packed[:, first:last],
+            None if self.last is None else self.last[first:last],
+            None if self.dense is None else self.dense[first:last],
+        )
+
+
+def _pack_few(spikes: Array, value: Value) -> Array:
+    """Pack spikes ``[T, B, C, H * W]`` of few channels: an OR a channel."""
+    total = spikes[:, :, 0].astype(np.uint64)
+    for c in range(1, spikes.shape[2]):
+        total |= spikes[:, :, c].astype(np.uint64) << np.uint64(c)
+    return total.reshape(1, *spikes.shape[:2], *layout(value.shape)[1:], 1)
+
+
+def joined(parts: Sequence[Held]) -> Held:
+    """Put time steps one after the other."""
+    value = parts[0].value
+    if all(part.packed is not None for part in parts):
+        return Held(value, packed=np.concatenate([part.as_packed() for part in parts], axis=1))
+    if all(part.last is not None for part in parts):
+        return Held(value, last=np.concatenate([part.as_channels_last() for part in parts]))
+    return Held(value, dense=np.concatenate([part.as_dense() for part in parts]))
+
+
+def pack(codes: Array, bits: int) -> Array:
+    """Pack two's complement codes ``[T, B, H, W, C]`` into bit planes."""
+    size = words(codes.shape[-1])
+    planes = np.zeros((bits, *codes.shape[:-1], size * 8), np.uint8)
+    used = -(-codes.shape[-1] // 8)
+    narrow = codes.astype(np.uint8 if bits <= 8 else codes.dtype, order="K")  # low bits suffice
+    ordered = np.ascontiguousarray(narrow)
+    for b in range(bits):
+        on = ordered if bits == 1 else (ordered >> b) & 1
+        planes[b, ..., :used] = np.packbits(
+            on.astype(np.uint8, copy=False), axis=-1, bitorder="little"
+        )
+    return planes.view("<u8")
+
+
+def unpack(packed: Array, value: Value, dtype: type) -> Array:
+    """Undo ``pack``: ``[T, B, H, W, C]``."""
+    type = value.type
+    assert isinstance(type, IntType)
+    channels = layout(value.shape)[0]
+    octets = np.ascontiguousarray(packed).view(np.uint8)
+    if type.bits == 1 and not type.signed:  # bytes until the channels are in their place
+        return np.unpackbits(octets[0], axis=-1, count=channels, bitorder="little")
+    total: Array = np.zeros((*packed.shape[1:5], channels), dtype)
+    for b in range(type.bits):
+        weight = -(1 << b) if type.signed and b == type.bits - 1 else 1 << b
+        total += np.unpackbits(octets[b], axis=-1, count=channels, bitorder="little") * dtype(
+            weight
+        )
+    return total

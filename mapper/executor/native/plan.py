@@ -1,0 +1,227 @@
+"""Hardware graph to steps in an order: what the native executor runs.
+
+Layers are run one after the other over many time steps, so that a layer's weights and membranes
+stay in cache. Only what feeds back into itself is run step by step, as one component.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import networkx as nx
+
+from mapper.executor.fusion import CrossbarLayer, Unit, units
+from mapper.executor.native.bounds import NotNativeError
+from mapper.executor.native.digital import as_crossbars
+from mapper.executor.native.layers import NativeLayer
+from mapper.executor.native.logic import logic
+from mapper.executor.native.neurons import NeuronTables
+from mapper.executor.native.steps import (
+    DelayStep,
+    LayerStep,
+    LogicStep,
+    NeuronStep,
+    NumpyStep,
+    Step,
+    crossbars_of,
+    numpy_step,
+)
+from mapper.ir.core import Constants, Graph, State, Value
+from mapper.ir.crossbar import CrossbarMvm
+from mapper.ir.evaluate import recorded_names
+from mapper.ir.neurons import IntegerNeuron
+from mapper.ir.synapses import Synapse
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """An op that runs on NumPy, and why."""
+
+    op: str
+    loc: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """Steps that run together: one over many time steps, or a loop step by step."""
+
+    steps: tuple[Step, ...]
+    recurrent: bool
+    dead: tuple[str, ...] = ()
+    """Values that nothing reads afterwards."""
+    crossbars: tuple[CrossbarMvm, ...] = ()
+    """Whose driven wordlines a trace counts once the component's inputs are there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Everything the native executor needs to run a graph."""
+
+    graph: Graph
+    components: tuple[Component, ...]
+    notes: tuple[Note, ...]
+    outputs: Mapping[str, str]
+    """Value recorded under each name that a run returns."""
+
+    @property
+    def steps(self) -> Iterator[Step]:
+        return (step for component in self.components for step in component.steps)
+
+
+def make_plan(graph: Graph, level: int, watch: Sequence[str] = ()) -> Plan:
+    """Plan a hardware graph for kernels of a level; what they cannot take goes to NumPy."""
+    outputs = recorded_names(graph, watch)
+    work = units(graph, watch)
+    planner = _Planner(graph, level, work, outputs)
+    steps = planner.steps()
+    delays = [
+        DelayStep(state=s.read, following=s.next, reads=(s.next,), makes=(s.read.name,))
+        for s in graph.states
+        if s.read.name not in {name for step in steps for name in step.private}
+    ]
+    made_by = {name: unit for unit in work for name in (v.name for v in unit.results)}
+    components = list(_components(steps, delays, made_by))
+    return Plan(
+        graph=graph,
+        components=tuple(_with_dead(components, set(outputs.values()))),
+        notes=tuple(planner.notes),
+        outputs=outputs,
+    )
+
+
+class _Planner:
+    """Chooses a step for each unit, or for two."""
+
+    def __init__(
+        self, graph: Graph, level: int, work: Sequence[Unit], outputs: Mapping[str, str]
+    ) -> None:
+        self.graph, self.level, self.work = graph, level, work
+        self.notes: list[Note] = []
+        self.uses = Counter([v.name for unit in work for v in unit.operands])
+        self.uses.update(outputs.values())
+        self.by_state: dict[str, State] = {s.read.name: s for s in graph.states}
+        self.uses.update(state.next for state in graph.states)
+        self.behind = {unit.x.name: unit for unit in work if isinstance(unit, IntegerNeuron)}
+
+    def steps(self) -> list[Step]:
+        found: list[Step] = []
+        fused: set[str] = set()
+        for unit in self.work:
+            if unit.results[0].name in fused:
+                continue
+            step = self._step(unit, fused)
+            found.append(step)
+        return found
+
+    def _step(self, unit: Unit, fused: set[str]) -> Step:
+        try:
+            return self._native(unit, fused)
+        except NotNativeError as reason:
+            kind = "crossbar layer" if isinstance(unit, CrossbarLayer) else unit.mnemonic
+            self.notes.append(Note(op=kind, loc=_place(unit), reason=str(reason)))
+            return numpy_step(self.graph, unit)
+
+    def _native(self, unit: Unit, fused: set[str]) -> Step:
+        constants = self.graph.constants
+        weights: Constants = constants
+        crossbars = unit
+        if isinstance(unit, Synapse):
+            crossbars, weights = as_crossbars(unit, constants)
+        if isinstance(crossbars, CrossbarLayer):
+            layer = NativeLayer.make(crossbars, weights, self.level)
+            neurons = self._fusible(crossbars)
+            digital = crossbars is not unit
+            if neurons is None:
+                ends = _ends(unit.operands, unit.results)
+                return LayerStep(layer, None, *ends, digital=digital)
+            fused.add(neurons.op.results[0].name)
+            ends = _ends(unit.operands, neurons.op.results)
+            return LayerStep(layer, neurons, *ends, _private(neurons.op), digital)
+        assert not isinstance(unit, CrossbarLayer)
+        if isinstance(unit, IntegerNeuron):
+            self._check_private(unit)
+            tables = NeuronTables.make(unit, constants, self._read_elsewhere(unit))
+            ends = _ends((unit.x,), unit.results)
+            return NeuronStep(tables, self.level, *ends, _private(unit))
+        return LogicStep(unit.results[0], logic(unit), *_ends(unit.operands, unit.results))
+
+    def _fusible(self, layer: CrossbarLayer) -> NeuronTables | None:
+        """Return the neurons that alone read a layer's sums, if the kernels take them."""
+        result = layer.add.result.name
+        neuron = self.behind.get(result)
+        if neuron is None or self.uses[result] != 1:
+            return None
+        try:
+            self._check_private(neuron)
+            return NeuronTables.make(neuron, self.graph.constants, self._read_elsewhere(neuron))
+        except NotNativeError:
+            return None  # said where the neurons are planned
+
+    def _check_private(self, op: IntegerNeuron) -> None:
+        """Refuse neurons whose states are not theirs alone."""
+        pairs = ((op.membrane, op.membrane_next), (op.current, op.current_next))
+        for read, following in pairs:
+            if read is None or following is None:
+                continue
+            state = self.by_state.get(read.name)
+            if state is None or state.next != following.name or self.uses[read.name] != 1:
+                raise NotNativeError(f"the state '{read.name}' is not these neurons' alone")
+
+    def _read_elsewhere(self, op: IntegerNeuron) -> set[str]:
+        following = (v.name for v in (op.membrane_next, op.current_next) if v is not None)
+        return {name for name in following if self.uses[name] > 1}
+
+
+def _ends(
+    operands: Sequence[Value], results: Sequence[Value]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    return tuple(v.name for v in operands), tuple(v.name for v in results)
+
+
+def _private(op: IntegerNeuron) -> tuple[str, ...]:
+    return tuple(v.name for v in (op.membrane, op.current) if v is not None)
+
+
+def _place(unit: Unit) -> str:
+    return unit.loc or unit.results[0].name
+
+
+def _components(
+    steps: Sequence[Step], delays: Sequence[DelayStep], made_by: Mapping[str, Unit]
+) -> Iterator[Component]:
+    """Group steps into loops and put the groups in order."""
+    everything: list[Step] = [*delays, *steps]
+    maker = {name: i for i, step in enumerate(everything) for name in step.makes}
+    flow = nx.DiGraph()
+    flow.add_nodes_from(range(len(everything)))
+    for i, step in enumerate(everything):
+        flow.add_edges_from((maker[name], i) for name in step.reads if name in maker)
+    groups = nx.condensation(flow)
+    for group in nx.lexicographical_topological_sort(
+        groups, key=lambda g: min(groups.nodes[g]["members"])
+    ):
+        members = sorted(groups.nodes[group]["members"])
+        found = tuple(everything[i] for i in members)
+        recurrent = len(members) > 1 or flow.has_edge(members[0], members[0])
+        yield Component(found, recurrent, crossbars=_crossbars(found, made_by))
+
+
+def _crossbars(steps: Sequence[Step], made_by: Mapping[str, Unit]) -> tuple[CrossbarMvm, ...]:
+    found: list[CrossbarMvm] = []
+    for step in steps:
+        if isinstance(step, LayerStep) and not step.digital:
+            found.append(step.layer.layer.mvm)
+        elif isinstance(step, NumpyStep):
+            found += crossbars_of(made_by[step.makes[0]])
+    return tuple(found)
+
+
+def _with_dead(components: Sequence[Component], kept: set[str]) -> Iterator[Component]:
+    last: dict[str, int] = {}
+    for i, component in enumerate(components):
+        for step in component.steps:
+            last.update({name: i for name in (*step.makes, *step.reads)})
+    for i, component in enumerate(components):
+        dead = tuple(name for name, at in last.items() if at == i and name not in kept)
+        yield Component(component.steps, component.recurrent, dead, component.crossbars)

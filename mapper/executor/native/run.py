@@ -1,0 +1,266 @@
+"""Run a hardware graph on the native kernels: the same integers as the definition."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from math import prod
+
+import numpy as np
+
+from mapper.diagnostics import refuse
+from mapper.executor.generate import generate_executor
+from mapper.executor.native import core
+from mapper.executor.native.heard import heard_reads
+from mapper.executor.native.held import Held, joined, layout, words
+from mapper.executor.native.plan import Component, Note, Plan, make_plan
+from mapper.executor.native.pool import Pool
+from mapper.executor.native.steps import DelayStep, Env
+from mapper.executor.native.trace import driven_wordlines, packed_spikes, spike_counts
+from mapper.executor.run import Executor, load_executor
+from mapper.ir.core import SPIKE, Array, Graph, IntType, State, Value, param
+from mapper.ir.crossbar import CountActive, CrossbarMvm
+from mapper.ir.neurons import IntegerNeuron
+from mapper.ir.readout import AdcRead, SenseAmpRead
+
+Arrays = dict[str, Array]
+
+CHUNK_BYTES = 48 << 20
+"""Of a network's packed values: so many time steps are run layer by layer at once."""
+WORDLINES = ".wordlines"
+"""Ends the name of ``[groups, K]``: how often each wordline was driven."""
+READS = ".reads"
+"""Ends the name of ``[groups, row blocks]``: reads that had a driven wordline."""
+PACKED = ".spikes"
+"""Ends the name under which a trace holds spikes, eight to a byte."""
+
+
+class NativeExecutor:
+    """A planned graph, ready to run on any inputs.
+
+    Results do not depend on the number of threads or the processor: every step is exact.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        *,
+        watch: Sequence[str] = (),
+        threads: int | None = None,
+        level: int | None = None,
+    ) -> None:
+        """Plan a graph that has passed ``check_graph``.
+
+        Args:
+            graph: The network, in integers.
+            watch: Names of further values to return.
+            threads: How many threads share the work; as many as there are processors if None.
+            level: Index into ``core.VARIANTS``; the processor's best if None.
+
+        Raises:
+            MappingError: ``backend-unavailable`` where the kernels were not built,
+                ``not-hardware`` for floats, ``unknown-value`` for a watched name.
+        """
+        if core.unavailable():
+            raise refuse("backend-unavailable", core.unavailable(), help="use --backend numpy")
+        self.graph = graph
+        self._ports = _ports_program(graph, watch)
+        self.level = core.best_level() if level is None else level
+        self.plan: Plan = make_plan(graph, self.level, watch)
+        self.threads = threads
+        neurons = [op for op in graph.ops if isinstance(op, IntegerNeuron)]
+        self._spikes = {op.spike.name for op in neurons if op.spike is not None}
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """What runs on NumPy, and why."""
+        return self.plan.notes
+
+    def run(
+        self,
+        inputs: Mapping[str, Array],
+        initial: Mapping[str, Array] | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> Arrays:
+        """Run ``T`` time steps over ``B`` samples; see ``mapper.executor.run.Executor.run``."""
+        return self._run(inputs, initial, progress, None)
+
+    def prepared(self, inputs: Mapping[str, Array]) -> Callable[[], Env]:
+        """Return a call that runs all time steps at once from packed inputs: for benchmarks.
+
+        Inputs are checked and packed before, and outputs stay packed, as between layers. Each call
+        goes on from the states of the one before.
+        """
+        given, states = self._checked(inputs, {})
+        env: Env = {v.name: Held(v, dense=given[v.name]) for v in self.graph.inputs}
+        for held in env.values():
+            held.as_packed()
+        for step in self.plan.steps:
+            step.start(states)
+        pool = Pool(1)
+        return lambda: self._advanced(dict(env), pool, None)
+
+    def trace(
+        self,
+        inputs: Mapping[str, Array],
+        initial: Mapping[str, Array] | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> tuple[Arrays, Arrays]:
+        """Run, and return what was active too.
+
+        The second dictionary holds what ``Executor.run(..., trace=True)`` counts and, under the
+        name of each spike value with ``.spikes``, its spikes as ``uint8 [T, B, H, W, ceil(C / 8)]``
+        with channel 0 in the lowest bit.
+        """
+        counts: dict[str, list[Array]] = {}
+        outputs = self._run(inputs, initial, progress, counts)
+        return outputs, {name: _collected(name, parts) for name, parts in counts.items()}
+
+    def _run(
+        self,
+        inputs: Mapping[str, Array],
+        initial: Mapping[str, Array] | None,
+        progress: Callable[[int], None] | None,
+        counts: dict[str, list[Array]] | None,
+    ) -> Arrays:
+        given, states = self._checked(inputs, initial or {})
+        steps, batch = next(iter(given.values())).shape[:2]
+        for step in self.plan.steps:
+            step.start(states)
+        record: dict[str, list[Array]] = {name: [] for name in self.plan.outputs}
+        pool = Pool(self.threads)
+        try:
+            size = self._chunk(batch)
+            for first in range(0, steps, size):
+                last = min(first + size, steps)
+                codes = {name: array[first:last] for name, array in given.items()}
+                env = self._chunk_values(codes, pool, counts)
+                for name, value in self.plan.outputs.items():
+                    record[name].append(env[value].as_dense())
+                if progress is not None:
+                    progress(last)
+        finally:
+            pool.close()
+        return {
+            name: parts[0] if len(parts) == 1 else np.concatenate(parts)
+            for name, parts in record.items()
+        }
+
+    def _checked(
+        self, inputs: Mapping[str, Array], initial: Mapping[str, Array]
+    ) -> tuple[Arrays, Arrays]:
+        """Check arrays as the generated executor does, and in its words."""
+        module, network = self._ports.module, self._ports.network
+        try:
+            given = module["checked_inputs"](inputs)
+            batch = next(iter(given.values())).shape[1]
+            if initial:
+                return given, module["initial_states"](network, initial, batch)
+        except module["Refusal"] as refusal:
+            raise refuse(refusal.code, refusal.message) from refusal
+        return given, {s.read.name: _start(self.graph, s, batch) for s in self.graph.states}
+
+    def _chunk(self, batch: int) -> int:
+        """Return how many time steps are run at once."""
+        inner = (CrossbarMvm, CountActive, SenseAmpRead, AdcRead)
+        ops = [op for op in self.graph.ops if not isinstance(op, inner)]
+        fired = [v for op in ops for v in op.results if v.type == SPIKE]
+        octets = sum(8 * words(c) * h * w for c, h, w in (layout(v.shape) for v in fired))
+        octets += sum(prod(v.shape) for v in self.graph.inputs)
+        return max(1, CHUNK_BYTES // (batch * max(1, octets)))
+
+    def _chunk_values(
+        self, codes: Mapping[str, Array], pool: Pool, counts: dict[str, list[Array]] | None
+    ) -> Env:
+        """Run some time steps; return the values that are recorded."""
+        env: Env = {}
+        for value in self.graph.inputs:
+            env[value.name] = Held(value, dense=codes[value.name])
+            _note_spikes(counts, env[value.name])
+        return self._advanced(env, pool, counts)
+
+    def _advanced(self, env: Env, pool: Pool, counts: dict[str, list[Array]] | None) -> Env:
+        """Run every component on the values there are."""
+        for component in self.plan.components:
+            made = _looped(component, env, pool) if component.recurrent else None
+            env |= component.steps[0].run(env, pool) if made is None else made
+            if counts is not None:
+                _note_component(counts, component, env, self._spikes)
+            for name in component.dead:
+                env.pop(name, None)
+        return env
+
+
+def _start(graph: Graph, state: State, batch: int) -> Array:
+    """Return what a state holds before the first step; a view where it is one number."""
+    start = param(graph.constants, state.initial, state.read.type)
+    return np.broadcast_to(start, (batch, *state.read.shape))
+
+
+def _looped(component: Component, env: Env, pool: Pool) -> Env:
+    """Run a loop step by step."""
+    inside = {name for step in component.steps for name in step.makes}
+    outside = {n for step in component.steps for n in step.reads} - inside
+    steps = env[next(iter(outside))].leading[0] if outside else _length(env)
+    parts: dict[str, list[Held]] = {}
+    delays = [step for step in component.steps if isinstance(step, DelayStep)]
+    for t in range(steps):
+        now: Env = {name: env[name].steps(t, t + 1) for name in outside}
+        now |= {delay.state.name: delay.carried for delay in delays}
+        for step in component.steps:
+            if not isinstance(step, DelayStep):
+                now |= step.run(now, pool)
+        for delay in delays:
+            delay.keep(now[delay.following])
+        for name in inside & now.keys():
+            parts.setdefault(name, []).append(now[name])
+    return {name: joined(held) for name, held in parts.items()}
+
+
+def _length(env: Env) -> int:
+    return next(iter(env.values())).leading[0]
+
+
+def _note_component(
+    counts: dict[str, list[Array]], component: Component, env: Env, spikes: set[str]
+) -> None:
+    for mvm in component.crossbars:
+        by_sample, by_wordline = driven_wordlines(mvm, env[mvm.x.name])
+        counts.setdefault(mvm.partial_sum.name, []).append(by_sample)
+        counts.setdefault(f"{mvm.partial_sum.name}{WORDLINES}", []).append(by_wordline)
+        reads = heard_reads(mvm, env[mvm.x.name])
+        counts.setdefault(f"{mvm.partial_sum.name}{READS}", []).append(reads)
+    for step in component.steps:
+        for name in spikes.intersection(step.makes):
+            _note_spikes(counts, env[name])
+
+
+def _note_spikes(counts: dict[str, list[Array]] | None, held: Held) -> None:
+    if counts is None:
+        return
+    counts.setdefault(held.value.name, []).append(spike_counts(held))
+    if held.value.type == SPIKE:
+        counts.setdefault(held.value.name + PACKED, []).append(packed_spikes(held))
+
+
+def _collected(name: str, parts: list[Array]) -> Array:
+    if name.endswith((WORDLINES, READS)):
+        total: Array = np.sum(parts, axis=0)
+        return total
+    return np.concatenate(parts)
+
+
+def _ports_program(graph: Graph, watch: Sequence[str]) -> Executor:
+    """Return a program that has the graph's ports and no ops: it checks what comes in."""
+    made = {v.name for op in graph.ops for v in op.results} | {s.read.name for s in graph.states}
+    for name in watch:
+        if name not in made | {v.name for v in graph.inputs}:
+            raise refuse("unknown-value", f"no value of the network is named {name!a}")
+    for value in _values(graph):
+        if not isinstance(value.type, IntType):
+            raise refuse("not-hardware", f"{value.name!a} is {value.type}, not an integer")
+    states = tuple(replace(s, next=s.read.name, output="") for s in graph.states)
+    ports = replace(graph, ops=(), outputs=graph.inputs, states=states, codings={})
+    return load_executor(generate_executor(ports), ports.constants)
+
+
+def _values(graph: Graph) -> list[Value]:
+    return [v for op in graph.ops for v in op.results]

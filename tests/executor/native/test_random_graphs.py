@@ -1,0 +1,42 @@
+"""Ring 5 on random graphs: every variant of the kernels gives the bits of the definition."""
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mapper.executor.native import VARIANTS, NativeExecutor, supported_levels
+from mapper.ir.evaluate import defined_values, evaluate
+from tests.strategies import Case, cases
+
+thorough = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+every_variant = pytest.mark.parametrize(
+    "level", supported_levels(), ids=[VARIANTS[level] for level in supported_levels()]
+)
+
+
+def assert_same_bits(found, expected):
+    assert list(found) == list(expected)
+    for name, array in expected.items():
+        assert found[name].dtype == np.int64
+        assert np.array_equal(found[name], array), name
+
+
+@every_variant
+@thorough
+@given(case=cases(), threads=st.integers(1, 3))
+def test_native_equals_the_definition(level: int, case: Case, threads: int):
+    executor = NativeExecutor(case.graph, level=level, threads=threads)
+    expected = evaluate(case.graph, case.inputs, case.initial)
+    assert_same_bits(executor.run(case.inputs, case.initial), expected)
+
+
+@every_variant
+@thorough
+@given(case=cases(), data=st.data())
+def test_any_value_can_be_watched(level: int, case: Case, data: st.DataObject):
+    names = [value.name for value in defined_values(case.graph)]
+    watch = data.draw(st.lists(st.sampled_from(names), unique=True, min_size=1))
+    executor = NativeExecutor(case.graph, watch=watch, level=level, threads=1)
+    expected = evaluate(case.graph, case.inputs, case.initial, watch)
+    assert_same_bits(executor.run(case.inputs, case.initial), expected)
