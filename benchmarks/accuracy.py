@@ -84,6 +84,7 @@ def _change(text: str) -> tuple[str, Any]:
     """Read ``KEY=VALUE`` as a field of a setting."""
     key, _, value = text.partition("=")
     kinds = {found.name: type(getattr(SETTINGS["nmnist"], found.name)) for found in fields(Setting)}
+    del kinds["crossbars"]
     if key not in kinds:
         raise argparse.ArgumentTypeError(f"{key!r} is none of {', '.join(kinds)}")
     return key, kinds[key](value)

@@ -9,11 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.accuracy_flow import Flow
 from benchmarks.accuracy_settings import Setting
 from mapper.ir.core import Array
-from mapper.training.data import nmnist
-from mapper.training.tasks import Classification
+from mapper.training.data import flow, gestures, nmnist
+from mapper.training.tasks import Classification, Flow
 from mapper.training.trainer import Task
 
 NMNIST = Path(__file__).resolve().parents[2] / "shared" / "events" / "nmnist"
@@ -134,7 +133,11 @@ def _classification(setting: Setting, train: Pair, test: Pair) -> Task:
 
 
 def _flow(setting: Setting, train: Pair, test: Pair) -> Task:
-    return Flow(setting.task, train, test, setting.batch)
+    return Flow(setting.task, _masked(*train), _masked(*test), setting.batch)
+
+
+def _masked(x: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    return x, wanted[:, :2].float(), wanted[:, 2] > 0
 
 
 _TASKS: dict[str, Callable[[Setting, Pair, Pair], Task]] = {
@@ -160,4 +163,31 @@ def _nmnist(setting: Setting) -> Prepared:
     return Prepared(Recordings(x[:, train], labels[train]), test, parts)
 
 
-_MAKERS: dict[str, Callable[[Setting], Prepared]] = {"nmnist": _nmnist}
+_TRAIN, _TEST = 1, 2
+"""Seeds of the generators; those of training are others."""
+
+
+def _gesture(setting: Setting) -> Prepared:
+    drawn = [
+        Recordings(*gestures.make(count, setting.size, setting.steps, seed))
+        for count, seed in ((setting.train, _TRAIN), (setting.test, _TEST))
+    ]
+    return Prepared(*drawn, parts={})
+
+
+def _scenes(setting: Setting) -> Prepared:
+    drawn = []
+    for count, seed in ((setting.train, _TRAIN), (setting.test, _TEST)):
+        x, moved, mask = flow.make(count, setting.size, seed, binary=True)
+        wanted = np.concatenate([moved, mask[:, None]], axis=1).astype(np.float16)
+        drawn.append(Recordings(x, wanted))
+    return Prepared(*drawn, parts={})
+
+
+_MAKERS: dict[str, Callable[[Setting], Prepared]] = {
+    "nmnist": _nmnist,
+    "gesture": _gesture,
+    "gesture-64": _gesture,
+    "flow": _scenes,
+    "sfn": _scenes,
+}

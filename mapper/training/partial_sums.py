@@ -351,15 +351,11 @@ class LayerSums:
 def _sum_type(grid: Grid, reading: Reading, weight: Tensor) -> torch.dtype:
     """Return the narrowest type in which sums, whole or in halves, are exact.
 
-    bfloat16 holds whole numbers up to 256. Half precision holds more of them, but gradients of
-    large layers are below its least number (6e-8) and would be lost. What an ADC decodes may be
-    larger than the sum, so that is done in single precision.
+    bfloat16 holds whole numbers up to 256. Half precision holds more of them, but loses gradients
+    below 6e-8. What an ADC decodes may be larger than the sum: that is done in single precision.
     """
     greatest = grid.wordlines * grid.encoding.digit_max * (2 if grid.half_active else 1)
     if isinstance(reading, Converter) or greatest > 256:
         return torch.float32
-    if weight.is_cuda:
-        fast = torch.cuda.get_device_capability(weight.device) >= (8, 0)
-    else:
-        fast = torch.cpu._is_avx512_bf16_supported()
+    fast = weight.is_cuda or torch.cpu._is_avx512_bf16_supported()
     return torch.bfloat16 if fast else torch.float32

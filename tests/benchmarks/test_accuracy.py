@@ -143,9 +143,9 @@ def test_a_run_out_of_time_keeps_what_is_done(tmp_path):
 
 def test_a_failure_is_reported_and_does_not_stop_the_rest(tmp_path):
     place = a_place(tmp_path)
-    finished, _, schedule = run(place, "no-such-target", "adcless-32")
+    finished, _, schedule = run(place, "no-such-64", "adcless-32")
     assert not finished
-    assert ["no-such-target" in problem for problem in schedule.failed] == [True]
+    assert ["no-such-64" in problem for problem in schedule.failed] == [True]
     assert place.is_done(list(jobs(["nmnist"], ["adcless-32"], [0], ["staged"]))[-1])
 
 
