@@ -45,6 +45,7 @@ def make(options: argparse.Namespace) -> Example:
         ),
         schedule=schedule,
         metric="accuracy",
+        verified=1 if options.tiny else 4,
         seed=options.seed,
     )
 

@@ -116,7 +116,9 @@ def test_a_list_cannot_lead_out_of_its_folder(tmp_path):
 
 
 def test_a_missing_list_and_too_many_windows_are_refused(tmp_path):
-    folder = a_gesture_folder(tmp_path, "class,startTime_usec,endTime_usec\n1,0,9000000000000\n")
+    folder = a_gesture_folder(
+        tmp_path, "class,startTime_usec,endTime_usec\n1,0,900000000000000000\n"
+    )
     assert "cannot be read: No such file" in complaint(dvs_gesture.read_set, folder, "test")
     assert "at most 4294967296 are made" in complaint(dvs_gesture.read_set, folder, "train")
     short = "class,startTime_usec,endTime_usec\n1,0,9\n"

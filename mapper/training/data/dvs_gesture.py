@@ -66,9 +66,10 @@ def read_set(
     listing = folder / _LISTS[part]
     files = [folder / _plain_name(listing, line) for line in read_lines(listing) if line.strip()]
     sections = [read_labels(path.with_name(f"{path.stem}_labels.csv")) for path in files]
-    windows = [[w for s in held for w in _windows(s, window_us)] for held in sections]
-    count = sum(map(len, windows))
+    # Counted before they are made: a label may claim a section of any length.
+    count = sum((s.end_us - s.start_us) // window_us for held in sections for s in held)
     room_for(listing, count, (steps, 2, size, size))
+    windows = [[w for s in held for w in _windows(s, window_us)] for held in sections]
     x = np.empty((steps, count, 2, size, size), np.uint8)
     index = 0
     for path, cut in zip(files, windows, strict=True):

@@ -16,8 +16,8 @@ from mapper.training.data.frames import FLOW_STEPS, flow_frames
 WIDTH, HEIGHT = 346, 260
 
 _LEFT = "davis/left"
-_MOST_EVENTS = 50_000_000
-"""Between two grey images: a hundred times what the sensor can send in 1/30 s."""
+_MOST_EVENTS = 5_000_000
+"""Between two grey images: ten times what the sensor can send in 1/30 s (12 million a second)."""
 
 _LARGEST_S = 1e12
 """Seconds since 1970, with room: microseconds of it fit 63 bits."""
