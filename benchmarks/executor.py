@@ -26,6 +26,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from benchmarks.networks import NETWORKS, Net, spikes
+from benchmarks.peer import PeerLayer
 from mapper.executor import (
     generate_executor,
     load_constants,
@@ -138,25 +139,40 @@ def _numpy_run(graph: Graph, codes: np.ndarray) -> Callable[[], Any]:
     return lambda: executor.run({"x": codes})
 
 
-def linear_row(rounds: int) -> dict[str, Any]:
-    """Measure 512 -> 512 on 128x128 crossbars, 2-bit cells, 8-bit ADCs, 128 samples."""
-    rng = np.random.default_rng(0)
-    net = Net(np.zeros((1, 1, 512), np.int64), 0.2, 128,
-              Encoding(kind="offset-binary", weight_bits=8, cell_bits=2), adc_bits=8)  # fmt: skip
-    codes = spikes(rng, 0.2, 1, 128, 512)
-    graph = net.graph("linear", net.sums(net.x, 512, None))
-    times = timed({"native": _layer_run(graph, codes), "numpy": _numpy_run(graph, codes)}, rounds)
-    return {
-        "name": "linear 512->512, 128 samples, 8-bit ADC",
-        "variant": VARIANTS[best_level()],
-        "encoding": "offset-binary",
-        "rows": 128,
-        "cell_bits": 2,
-        "density": 0.2,
-        "ms": round(1e3 * median(times["native"]), 4),
-        "ratio_dense_torch": None,
-        "ratio_numpy": ratio(times, "numpy"),
-    }
+def linear_rows(rounds: int) -> Iterator[dict[str, Any]]:
+    """Measure 512 -> 512 on 128x128 crossbars, 2-bit cells, 8-bit ADCs, 128 samples.
+
+    The native side is a whole call here, from codes to codes: so is the peer's.
+    """
+    for bits in (1, 8):
+        rng = np.random.default_rng(0)
+        cells = Encoding(kind="offset-binary", weight_bits=8, cell_bits=2)
+        net = Net(np.zeros((1, 1, 512), np.int64), 0.2, 128, cells, adc_bits=8, input_bits=bits)
+        codes = sum(spikes(rng, 0.2, 1, 128, 512) << plane for plane in range(bits))
+        graph = net.graph("linear", net.sums(net.x, 512, None))
+        executor, peer = NativeExecutor(graph, threads=1), PeerLayer(graph)
+        runs = {
+            "native": lambda executor=executor, codes=codes: executor.run({"x": codes}),
+            "peer": lambda peer=peer, codes=codes: peer.run(codes[0]),
+            "numpy": _numpy_run(graph, codes),
+        }
+        ours = next(iter(executor.run({"x": codes}).values()))[0]
+        if not np.array_equal(ours, peer.run(codes[0])):
+            raise AssertionError("the peer's arithmetic is not the layer's")
+        times = timed(runs, rounds)
+        yield {
+            "name": f"linear 512->512, 128 samples of {bits} bits, 8-bit ADC",
+            "variant": VARIANTS[best_level()],
+            "encoding": "offset-binary",
+            "rows": 128,
+            "cell_bits": 2,
+            "density": 0.2,
+            "ms": round(1e3 * median(times["native"]), 4),
+            "ratio_dense_torch": None,
+            "ratio_numpy": ratio(times, "numpy"),
+            "ratio_peer": ratio(times, "peer"),
+            "peer_ms": round(1e3 * median(times["peer"]), 4),
+        }
 
 
 def network_rows(rounds: int, names: list[str], engines: bool) -> Iterator[dict[str, Any]]:
@@ -255,7 +271,7 @@ def main() -> None:
         rows: list[tuple[str, Iterator[dict[str, Any]]]] = []
         if not options.no_layers:
             rows.append(("layers", layer_rows(options.rounds, options.quick)))
-            rows.append(("layers", iter([linear_row(options.rounds)])))
+            rows.append(("layers", linear_rows(options.rounds)))
         rows.append(("networks", network_rows(options.rounds, names, options.engines)))
         for key, found in rows:
             for row in found:

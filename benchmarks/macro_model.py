@@ -1,8 +1,9 @@
-"""One generic model of a computing-in-memory macro: energy, delay and area of one evaluation.
+"""One generic model of a computing-in-memory macro: energy and delay of one evaluation.
 
 The same formulas serve every circuit; which cell, converter and adders a chip has is an input.
 Constants come from the part lists in ``targets/components`` through ``mapper.cost.scaling``, none
-from a fit of this model to a chip. Energies are pJ, times ns, areas um2, capacitances fF.
+from a fit of this model to a chip. Energies are pJ, times ns, capacitances fF; areas are in
+``benchmarks.macro_area``.
 """
 
 from dataclasses import dataclass
@@ -10,14 +11,10 @@ from functools import cache
 from math import ceil, log2
 from typing import Annotated, Literal
 
-from mapper.cost.converters import sar_fitted_ns, sar_fitted_pj, sar_fitted_um2, sar_simulated_pj
-from mapper.cost.scaling import (
-    analogue_energy_factor,
-    digital_area_factor,
-    digital_energy_factor,
-)
+from mapper.cost.converters import sar_fitted_ns, sar_fitted_pj, sar_simulated_pj
+from mapper.cost.scaling import analogue_energy_factor, digital_energy_factor
 from targets import Part, load_parts
-from targets.fields import Amount, Bounds, Count, Lines, Positive
+from targets.fields import Amount, Bounds, Count, Lines, Name, Positive
 
 Share = Annotated[float, Bounds(0.0, 1.0)]
 Width = Annotated[int, Bounds(0, 64)]
@@ -26,7 +23,6 @@ UNIT_CAPACITOR_FF = 2.0  # metal-oxide-metal; CiMLoop's value for both charge-do
 CELL_CURRENT_UA = 20.0  # of a 6T cell being read, at 1 V; a textbook magnitude, UNVERIFIED
 CONTROL = 0.05  # share of clocking and control: NeuroSim's validated block (docs/validation.md)
 ADDER_GATES = 6  # a full adder as NAND2: three, and two XOR2 of 1.5 (ZigZag-IMC)
-ARRAY_CELL_UM2 = 0.32  # 6T cell with its share of the array: CACTI, 256 bytes at 28 nm
 NEAR_FRAME = (22.0, 28.0)  # nm that the gate delays are used for; they are of 28 nm
 
 
@@ -118,6 +114,14 @@ class Macro:
     """Bits that the area of a converter is of, where it converts fewer."""
     cell_area_um2: Amount | None = None
     """Of one cell with its share of the array's periphery."""
+    cell_logic: tuple[Name, ...] = ()
+    """Standard cells beside the adder of every cell, for its area."""
+    cell_gate: Literal[True, False] = True
+    """Whether a gate beside the cell multiplies, and not its own read port."""
+    capacitor_ff: Amount = 0.0
+    """Capacitors of one macro beside those of its cells."""
+    modelled_share: Annotated[float, Bounds(0.01, 1.0)] = 1.0
+    """Share of the macro's area that its paper gives to the parts that are modelled here."""
 
     @property
     def cycles(self) -> int:
@@ -226,7 +230,8 @@ def _adder_pj(macro: Macro) -> float:
     adder, register = _adder_bit_pj(macro), _register_bit_pj(macro)
     if macro.adders == "cells":  # every cell has an adder; no product gates its carry
         each = adder * (1 + macro.cell_gates / ADDER_GATES)
-        return macro.rows * macro.columns * each * macro.toggle
+        summing = macro.rows * macro.columns * each * macro.toggle
+        return summing + macro.register_bits * register
     accumulators = macro.accumulators or (macro.outputs if macro.adders != "none" else 0)
     gates = sum(tree.count * tree_bits(tree.terms, tree.bits) for tree in trees(macro))
     summed = accumulators * accumulator_bits(macro)
@@ -318,31 +323,6 @@ def tree_ns(tree: Tree) -> float:
     return (levels - 1) * 2 * exclusive + exclusive + 2 * gate + carries * 2 * gate
 
 
-def area_um2(macro: Macro) -> float:
-    """Return the area of all macros: cells with a gate each, converters, adders."""
-    shrink = digital_area_factor(28.0, macro.node_nm)
-    adder, register, gate = (
-        _area(_part("zigzag-28nm", name)) * shrink for name in ("full-adder", "flip-flop", "nand2")
-    )
-    rows = macro.cell_rows or macro.rows
-    cell = ARRAY_CELL_UM2 * shrink if macro.cell_area_um2 is None else macro.cell_area_um2
-    if macro.adders == "cells":
-        cell += adder + macro.cell_gates * gate
-    multipliers = macro.products * macro.outputs or macro.rows * macro.columns
-    bits = macro.area_bits or macro.converter_bits
-    converter = sar_fitted_um2(bits) if macro.conversions else 0.0
-    gates = sum(tree.count * tree_bits(tree.terms, tree.bits) for tree in trees(macro))
-    accumulators = macro.accumulators or (macro.outputs if macro.adders != "none" else 0)
-    return macro.macros * (
-        rows * macro.columns * cell
-        + multipliers * gate
-        + macro.conversions * converter * macro.node_nm / 28.0
-        + gates * adder
-        + accumulators * accumulator_bits(macro) * (adder + register)
-        + macro.register_bits * register
-    )
-
-
 def _wire_ff(macro: Macro) -> float:
     """Return what one cell loads a wordline or a bitline with, proportional to the node."""
     wire = _part("zigzag-28nm", "wordline-cell")
@@ -384,8 +364,3 @@ def _energy(part: Part) -> float:
 def _time(part: Part) -> float:
     assert part.latency_ns is not None
     return part.latency_ns.nominal
-
-
-def _area(part: Part) -> float:
-    assert part.area_um2 is not None
-    return part.area_um2.nominal

@@ -38,6 +38,7 @@ class Net:
     rows: int = 64
     encoding: Encoding = TWOS_COMPLEMENT
     adc_bits: int = 0
+    input_bits: int = 1
     ops: list[Any] = field(default_factory=list)
     states: list[State] = field(default_factory=list)
     constants: dict[str, Array] = field(default_factory=dict)
@@ -46,7 +47,7 @@ class Net:
 
     def __post_init__(self) -> None:
         self.rng = np.random.default_rng(len(self.codes))
-        self.x = Value("x", SPIKE, self.codes.shape[2:])
+        self.x = Value("x", IntType(self.input_bits, signed=False), self.codes.shape[2:])
 
     def graph(self, name: str, *outputs: Value) -> Graph:
         return Graph(
@@ -105,7 +106,7 @@ class Net:
         p = Value(
             f"{name}.p",
             IntType.spanning(low, high),
-            (1, len(blocks), slices, outputs, *positions),
+            (x.type.bits, len(blocks), slices, outputs, *positions),  # type: ignore[union-attr]
         )
         self.constants[f"{name}.w"] = weight.astype(np.int8)
         mvm = CrossbarMvm(

@@ -9,9 +9,10 @@ from mapper import backends
 from mapper.backends import chosen
 from mapper.build import check_replaceable, read_build, report, write_build
 from mapper.compare import compare_model, demo
-from mapper.cost import DENSITY, Activity, Cost, estimate, measure, sensitivity, tornado_lines
+from mapper.cost import DENSITY, Activity, Cost, estimate, measure, tornado_lines, under_preset
 from mapper.cost.components import at_node
 from mapper.diagnostics import refuse
+from mapper.evidence import gather_evidence
 from mapper.executor import write_arrays
 from mapper.export import export, format_of
 from mapper.frontend import NirOptions, describe, import_model
@@ -31,6 +32,7 @@ from mapper.writing import whole_file
 from passes import PIPELINE
 from targets import (
     DEFAULT_PRESET,
+    Preset,
     Target,
     list_parts,
     list_targets,
@@ -236,29 +238,18 @@ def cost_build(
     ``activity`` is the path of a trace that ``run_build`` wrote, or a density 0..1 in text;
     ``DENSITY`` where None. ``preset`` names what to assume of the chip beyond its target;
     ``swings`` adds what each constant does to the totals.
-
-    Raises:
-        MappingError: ``preset-constants`` for swings under a preset that brings its own constants.
     """
     assumed = load_preset(preset)
-    if swings and assumed.components is not None:
-        raise refuse(
-            "preset-constants",
-            f"preset '{preset}' replaces the target's constants by single fitted numbers: none has "
-            "a low and a high end",
-            loc="--sensitivity",
-            help="leave out --preset, or use physical or as-built",
-        )
     build = read_build(folder)
     found = _activity(build.hardware, activity)
 
-    def on(target: Target) -> Cost:
+    def on(target: Target, assumed: Preset) -> Cost:
         return estimate(build.hardware, target, found, steps, assumed)
 
-    cost = on(build.target)
+    cost = on(build.target, assumed)
     if not swings:
         return cost.as_dict(), str(cost)
-    tornados = sensitivity(on, build.target)
+    tornados = under_preset(on, build.target, assumed)
     data = {**cost.as_dict(), "sensitivity": [tornado.as_dict() for tornado in tornados]}
     return data, "\n".join([str(cost), "", *tornado_lines(tornados)])
 
@@ -272,14 +263,61 @@ def _activity(graph: Graph, activity: str | None) -> Activity | float:
         return measure(graph, read_arrays(activity))
 
 
-def report_build(folder: Path, output: Path | None) -> dict[str, Any]:
-    """Write the report page of a build; the folder's own page where no output is given."""
+@one_blas_thread
+def report_build(
+    folder: Path,
+    output: Path | None,
+    *,
+    activity: str | None = None,
+    steps: int = 1,
+    recording: Path | None = None,
+    model: Path | None = None,
+    nir: NirOptions | None = None,
+    progress: Progress = lambda text: None,
+) -> dict[str, Any]:
+    """Write the report page of a build; the folder's own page where no output is given.
+
+    ``activity`` is a trace of ``run_build`` or a density, ``recording`` what to verify on;
+    ``model`` adds the rings that need the model file.
+
+    Raises:
+        MappingError: ``report-output`` where the page would change the build, and for anything
+            wrong with the files.
+    """
+    _check_page(folder, output, asked=activity is not None or recording is not None or steps != 1)
+    progress("checking the folder")
     build = read_build(folder)
     if output is None:
         return {"schema": "spikeloom/report/1", "report": str(folder / "report.html")}
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(render_report(report(build)), encoding="utf-8")
-    return {"schema": "spikeloom/report/1", "report": str(output)}
+    evidence = gather_evidence(
+        build,
+        activity=activity,
+        steps=steps,
+        recording=recording,
+        model=model,
+        nir=nir,
+        progress=progress,
+    )
+    with whole_file(output) as temporary:
+        temporary.write_text(render_report(report(build, evidence)), encoding="utf-8")
+    found = evidence.verification
+    verified = {} if found is None else {"bit_exact": found["bit_exact"]}
+    return {"schema": "spikeloom/report/1", "report": str(output), **verified}
+
+
+def _check_page(folder: Path, output: Path | None, *, asked: bool) -> None:
+    """Refuse a page that would change the build's own, which its hashes fix."""
+    if output is None and not asked:
+        return
+    inside = output is not None and output.resolve().parent == folder.resolve()
+    if output is None or inside:
+        where = "without -o" if output is None else f"to '{output.name}' in the build folder"
+        raise refuse(
+            "report-output",
+            f"a page {where} would change the build, whose files are fixed by their hashes",
+            loc=str(folder),
+            help="write the page elsewhere with -o",
+        )
 
 
 def show_targets(name: str | None) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from mapper.ir.serialize import from_json, to_json
 from mapper.ir.verify import graph_problems
 from mapper.pipeline import PassRun
 from mapper.placed import placement_problems
-from mapper.report import STEPS, Report, render_report, report_of
+from mapper.report import STEPS, Evidence, Report, render_report, report_of
 from targets import Target, target_from_data, target_to_data
 
 SCHEMA = "spikeloom/mapping/1"
@@ -136,8 +136,8 @@ def generated_files(build: Build) -> dict[str, bytes]:
     }
 
 
-def report(build: Build) -> Report:
-    """Gather what the build's page says."""
+def report(build: Build, evidence: Evidence | None = None) -> Report:
+    """Gather what the build's page says; ``evidence`` is what was recorded of it."""
     return report_of(
         build.hardware,
         build.target,
@@ -145,6 +145,8 @@ def report(build: Build) -> Report:
         passes=tuple((run.name, run.exact) for run in build.passes),
         source=build.source,
         steps=next((len(array) for array in build.samples.values()), STEPS),
+        evidence=evidence,
+        calibrated=bool(build.samples),
     )
 
 

@@ -40,9 +40,22 @@ def test_sensitivity_is_added_to_the_cost(folder):
     assert "constants move it" not in run("cost", folder)
 
 
-def test_a_preset_of_single_numbers_has_no_sensitivity(folder):
-    answer = run("cost", folder, "--sensitivity", "--preset", "paper", "--json", code=1)
-    assert json.loads(answer)["errors"][0]["code"] == "preset-constants"
+def test_a_preset_moves_the_constants_that_are_in_force(folder):
+    options = ("--preset", "paper", "--steps", "4", "--json")
+    plain = json.loads(run("cost", folder, *options))
+    answer = json.loads(run("cost", folder, "--sensitivity", *options))
+    energy, latency, _ = answer.pop("sensitivity")
+    assert answer == plain
+    assert energy["nominal"] == plain["energy_pj"]["total"]["nominal"]
+    moved = {row["constant"]: row for row in energy["constants"]}
+    assert moved["buffer_read.energy_pj"]["nominal"] == 0.138  # of the fitted library
+    wire = moved["hierarchy.wire_pj_per_bit_mm"]
+    assert (wire["low"], wire["high"]) == pytest.approx((0.081, 0.099))
+    hop = plain["energy_pj"]["hop"]["nominal"]  # in proportion to it: a tenth of it each way
+    assert wire["swing"] == pytest.approx(0.2 * hop)
+    assert "hierarchy.buffer_bits" in {row["constant"] for row in latency["constants"]}
+    text = run("cost", folder, "--sensitivity", "--preset", "paper", "--steps", "4")
+    assert "hierarchy.wire_pj_per_bit_mm" in text
 
 
 def test_lists_of_parts():

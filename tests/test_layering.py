@@ -29,6 +29,7 @@ LAYERS = (
         "mapper.backends",
         "mapper.build",
         "mapper.compare",
+        "mapper.evidence",
         "mapper.mapping",
         "mapper.placed",
         "mapper.threads",

@@ -103,10 +103,34 @@ def cost(
 def report(
     folder: Folder,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Page to write.")] = None,
+    recording: Annotated[
+        Path | None,
+        typer.Option("--input", help="Inputs (.npz) to verify and to count spikes on."),
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="With --input: the model, for rings 3 and 7.")
+    ] = None,
+    activity: Annotated[
+        str | None, typer.Option(help="Trace (.npz) of 'run --trace', or a density 0..1.")
+    ] = None,
+    steps: Steps = 1,
+    dt: Dt = None,
+    reset: ResetTo = None,
+    integration: Integration = None,
+    library: Library = None,
     as_json: Json = False,
 ) -> dict[str, Any]:
     """Write the report of a build as one offline HTML page."""
-    answer = api.report_build(folder, output)
+    answer = api.report_build(
+        folder,
+        output,
+        activity=activity,
+        steps=steps,
+        recording=recording,
+        model=model,
+        nir=NirOptions(dt=dt, reset=reset, integration=integration, library=library),
+        progress=report_progress,
+    )
     if not as_json:
         print(answer["report"])
     return answer

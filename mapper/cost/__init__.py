@@ -5,7 +5,7 @@ from mapper.cost.estimate import DENSITY, estimate
 from mapper.cost.generate import generate_cost
 from mapper.cost.measure import measure
 from mapper.cost.model import Activity, Events, Layer
-from mapper.cost.sensitivity import sensitivity, tornado_lines
+from mapper.cost.sensitivity import sensitivity, tornado_lines, under_preset
 from mapper.cost.summary import Cost, LayerCost, Range
 from mapper.cost.waterfall import costs_along, ratio_waterfall, steps_between, waterfall
 
@@ -26,5 +26,6 @@ __all__ = [
     "sensitivity",
     "steps_between",
     "tornado_lines",
+    "under_preset",
     "waterfall",
 ]

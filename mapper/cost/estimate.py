@@ -4,7 +4,7 @@ from math import isfinite
 
 from mapper.cost.counts import count_layers
 from mapper.cost.facts import chip_of, corners_of
-from mapper.cost.model import Activity, Layer, activity_of_density
+from mapper.cost.model import Activity, Layer, activity_of_density, random_density
 from mapper.cost.summary import Cost, cost_of
 from mapper.diagnostics import refuse
 from mapper.ir.core import Graph
@@ -51,11 +51,6 @@ def activity_under(
         return activity_of_density(layers, random_density(steps), steps)
     assert not isinstance(activity, Activity)
     return activity_of_density(layers, checked_density(activity), steps)
-
-
-def random_density(steps: int) -> float:
-    """Return the density of inputs that the reference drew: one of the T bits is always 0."""
-    return 0.5 * (steps - 1) / steps
 
 
 def checked_density(density: float) -> float:

@@ -232,6 +232,15 @@ def activity_of_density(layers: tuple[Layer, ...], density: float, steps: int) -
     return Activity(steps=steps, samples=1, events=tuple(expected(layer) for layer in layers))
 
 
+def random_density(steps: int) -> float:
+    """Return the density of inputs that the reference drew.
+
+    It draws 0 or 1, equally likely, and spreads that over ``steps`` bits, of which one is always 0.
+    A single step has nothing to spread over, and keeps what was drawn.
+    """
+    return 0.5 * (steps - 1) / steps if steps > 1 else 0.5
+
+
 def _nearest(value: Any) -> Any:
     """Round a scalar to an integer; arrays of design points stay as they are."""
     return round(value) if isinstance(value, int | float) else value

@@ -4,6 +4,7 @@ A value may be a number, or an array with one element a design point: the formul
 """
 
 from dataclasses import replace
+from difflib import get_close_matches
 from typing import Any
 
 from mapper.cost.area import areas
@@ -72,7 +73,9 @@ def changed(facts: Facts, chip: Chip, key: str, value: float) -> Facts:
         ValueError: for a key that ``setting_keys`` does not list.
     """
     if key not in setting_keys():
-        raise ValueError(f"no constant is named {key!r}; they are {', '.join(setting_keys())}")
+        near = get_close_matches(key, setting_keys(), n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"they are {', '.join(setting_keys())}"
+        raise ValueError(f"no constant is named {key!r}; {hint}")
     if key in PLAIN:
         plain: dict[str, Any] = {PLAIN[key]: value}
         return replace(facts, **plain)
@@ -86,6 +89,12 @@ def changed(facts: Facts, chip: Chip, key: str, value: float) -> Facts:
         for macro, found in facts.readouts.items()
     }
     return replace(facts, readouts=readouts)
+
+
+def idle(chip: Chip, key: str) -> bool:
+    """Say whether a constant is of a readout that the chip has none of."""
+    part = key.partition(".")[0]
+    return part in READOUTS and all(macro.readout != part for macro in chip.macros.values())
 
 
 def supply_of(node_nm: float) -> float:

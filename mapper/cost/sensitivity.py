@@ -1,17 +1,22 @@
 """Which constants an estimate hangs on: each at its low and its high end alone, all others nominal.
 
-The result is the data of a tornado chart. It says what the intervals of the component library do
+The constants are those in force: of the target, or of a preset that brings its own. The result is
+the data of a tornado chart. It says what the intervals of the component library do
 to a total, not how likely their ends are.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 from mapper.cost.summary import Cost
-from targets import Interval, Library, Target
+from targets import Interval, Library, Preset, Target
 
 Evaluate = Callable[[Target], Cost]
+
+SPREAD = 0.1
+"""How far a constant is moved each way, as a share, where nothing has a low and a high end."""
 
 TOTALS: dict[str, Callable[[Cost], float]] = {
     "energy_pj": lambda cost: cost.total_pj.nominal,
@@ -56,29 +61,36 @@ class Tornado:
         return {"total": self.total, "nominal": self.nominal, "constants": rows}
 
 
-def sensitivity(evaluate: Evaluate, target: Target) -> tuple[Tornado, ...]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Movable:
+    """One constant in force, and the estimate with it at a value."""
+
+    name: str
+    ends: Interval
+    at: Callable[[float], Cost]
+
+
+def sensitivity(
+    evaluate: Evaluate, target: Target, others: Iterable[Movable] = ()
+) -> tuple[Tornado, ...]:
     """Move every constant of a target's library to its ends, one at a time.
 
     Args:
         evaluate: Estimates the cost on a target; called with copies of ``target`` that differ from
             it in one constant.
         target: The target whose constants are moved.
+        others: Constants beside those of its library.
 
     Returns:
         One tornado for each of ``TOTALS``. Constants without an interval, and those that do not
         move a total, are left out of it. Equal swings are in the order of the library.
     """
-    library = target.components
     base = evaluate(target)
+    movables = [*_of_library(evaluate, target), *others]
     moved = [
-        (
-            name,
-            value,
-            _at(evaluate, target, name, value.low),
-            _at(evaluate, target, name, value.high),
-        )
-        for name, value in intervals(library)
-        if value.low < value.high
+        (one, one.at(one.ends.low), one.at(one.ends.high))
+        for one in movables
+        if one.ends.low < one.ends.high
     ]
     return tuple(
         _tornado(
@@ -86,18 +98,94 @@ def sensitivity(evaluate: Evaluate, target: Target) -> tuple[Tornado, ...]:
             read(base),
             [
                 Swing(
-                    constant=name,
-                    low=value.low,
-                    nominal=value.nominal,
-                    high=value.high,
+                    constant=one.name,
+                    low=one.ends.low,
+                    nominal=one.ends.nominal,
+                    high=one.ends.high,
                     at_low=read(low),
                     at_high=read(high),
                 )
-                for name, value, low, high in moved
+                for one, low, high in moved
             ],
         )
         for total, read in TOTALS.items()
     )
+
+
+def _of_library(evaluate: Evaluate, target: Target) -> Iterator[Movable]:
+    for name, ends in intervals(target.components):
+        yield Movable(name=name, ends=ends, at=partial(_at, evaluate, target, name))
+
+
+def under_preset(
+    estimate_under: Callable[[Target, Preset], Cost], target: Target, preset: Preset
+) -> tuple[Tornado, ...]:
+    """Move the constants that are in force under a preset: its own where it brings some.
+
+    A fitted library has single numbers. They, and those of its hierarchy, are moved by ``SPREAD``
+    each way: that compares constants with each other, and says nothing of how well they are known.
+    """
+    library = preset.components
+    if library is None:
+        return sensitivity(lambda one: estimate_under(one, preset), target)
+    single = replace(target, components=library)
+    if all(ends.low == ends.high for _, ends in intervals(library)):
+        for name, ends in intervals(library):
+            single = with_ends(single, name, _spread(ends.nominal))
+    bare = replace(preset, components=None)
+    hierarchy = () if preset.hierarchy is None else tuple(fields(preset.hierarchy))
+    others = [
+        Movable(
+            name=name,
+            ends=_spread(value),
+            at=partial(_with_number, estimate_under, single, bare, name),
+        )
+        for name, value in _numbers(library)
+    ] + [
+        Movable(
+            name=f"hierarchy.{member.name}",
+            ends=_spread(getattr(preset.hierarchy, member.name)),
+            at=partial(_with_hierarchy, estimate_under, single, bare, member.name),
+        )
+        for member in hierarchy
+    ]
+    return sensitivity(lambda one: estimate_under(one, bare), single, others)
+
+
+def _numbers(library: Library) -> Iterator[tuple[str, float]]:
+    """Walk through the fitted constants that a library gives as plain numbers."""
+    yield "shift_add.code_bit_pj", library.shift_add.code_bit_pj
+    kinds: tuple[Literal["flash", "sar"], ...] = ("flash", "sar")
+    for kind in kinds:
+        for adc in library.converters(kind):
+            yield f"{kind}_adc.{adc.bits}.wordline_ns", adc.wordline_ns
+
+
+def _with_number(
+    estimate_under: Callable[[Target, Preset], Cost],
+    target: Target,
+    preset: Preset,
+    name: str,
+    value: float,
+) -> Cost:
+    library = _replaced(target.components, name.split("."), value)
+    return estimate_under(replace(target, components=library), preset)
+
+
+def _spread(value: float) -> Interval:
+    return Interval(low=value * (1 - SPREAD), nominal=value, high=value * (1 + SPREAD))
+
+
+def _with_hierarchy(
+    estimate_under: Callable[[Target, Preset], Cost],
+    target: Target,
+    preset: Preset,
+    name: str,
+    value: float,
+) -> Cost:
+    assert preset.hierarchy is not None
+    hierarchy: dict[str, Any] = {name: value}
+    return estimate_under(target, replace(preset, hierarchy=replace(preset.hierarchy, **hierarchy)))
 
 
 def _tornado(total: str, nominal: float, swings: list[Swing]) -> Tornado:
@@ -125,19 +213,23 @@ def _walk(place: str, value: object) -> Iterator[tuple[str, Interval]]:
 
 def with_constant(target: Target, constant: str, value: float) -> Target:
     """Return a target with one constant of its library exactly known to be ``value``."""
-    library = _replaced(target.components, constant.split("."), value)
-    return replace(target, components=library)
+    return with_ends(target, constant, Interval(low=value, nominal=value, high=value))
 
 
-def _replaced(owner: Any, path: list[str], value: float) -> Any:
+def with_ends(target: Target, constant: str, ends: Interval) -> Target:
+    """Return a target with other ends of one constant of its library."""
+    return replace(target, components=_replaced(target.components, constant.split("."), ends))
+
+
+def _replaced(owner: Any, path: list[str], ends: Interval | float) -> Any:
     if not path:
-        return Interval(low=value, nominal=value, high=value)
+        return ends
     first, *rest = path
     if isinstance(owner, tuple):  # ADCs, by their bits
         return tuple(
-            _replaced(item, rest, value) if str(item.bits) == first else item for item in owner
+            _replaced(item, rest, ends) if str(item.bits) == first else item for item in owner
         )
-    return replace(owner, **{first: _replaced(getattr(owner, first), rest, value)})
+    return replace(owner, **{first: _replaced(getattr(owner, first), rest, ends)})
 
 
 def _at(evaluate: Evaluate, target: Target, constant: str, value: float) -> Cost:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from mapper.cost.area import areas
+from mapper.cost.area import areas, layer_area
 from mapper.cost.arith import total
 from mapper.cost.energy import layer_energy, leakage_energy
 from mapper.cost.model import (
@@ -38,7 +38,7 @@ Parts = dict[str, Range]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerCost:
-    """What one layer does and costs; ``total_pj`` is the sum of ``energy_pj``."""
+    """What one layer does and costs; each total is the sum of the parts beside it."""
 
     name: str
     counts: dict[str, int]
@@ -50,6 +50,9 @@ class LayerCost:
     """One time step of this layer, its stages overlapping where the chip lets them."""
     stages_ns: Parts
     """By stage, of one time step."""
+    area_um2: Parts
+    """By block. Routers are of the chip, and layers of different rounds share crossbars."""
+    total_um2: Range
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +108,7 @@ class Cost:
                     "energy_pj": {**plain(layer.energy_pj), "total": layer.total_pj._asdict()},
                     "step_ns": layer.step_ns._asdict(),
                     "stages_ns": plain(layer.stages_ns),
+                    "area_um2": {**plain(layer.area_um2), "total": layer.total_um2._asdict()},
                 }
                 for layer in self.layers
             ],
@@ -215,6 +219,7 @@ def _layer_cost(
     ]
     energy = {name: Range(*(found[name] for found in energies)) for name in energies[0]}
     stages = _parts(corners, step)
+    area = _parts(corners, lambda facts: layer_area(layer, chip, facts, steps))
     return LayerCost(
         name=layer.name,
         counts=action_counts(layer, events, activity),
@@ -222,6 +227,8 @@ def _layer_cost(
         total_pj=sum_of(energy.values()),
         step_ns=stages.pop("step"),
         stages_ns=stages,
+        area_um2=area,
+        total_um2=sum_of(area.values()),
     )
 
 

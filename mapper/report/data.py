@@ -1,17 +1,29 @@
 """What the report says, as plain data: templates only lay it out."""
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
-from mapper.cost import DENSITY, Cost, Range, costs_along, estimate, steps_between, waterfall
-from mapper.ir.core import Graph, Op
+import numpy as np
+
+from mapper.cost import (
+    DENSITY,
+    Activity,
+    Cost,
+    Range,
+    costs_along,
+    estimate,
+    steps_between,
+    waterfall,
+)
+from mapper.ir.core import Array, Graph, Op
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.readout import AdcRead, SenseAmpRead
 from mapper.ir.synapses import Synapse
-from mapper.ir.text import print_op
-from targets import DEFAULT_PRESET, Target, load_preset
+from mapper.report.names import layer_name
+from targets import DEFAULT_PRESET, Macro, Target, load_preset
 
 STEPS = 10
 """Time steps of the inference that presets are compared on, where no recording says."""
@@ -33,14 +45,40 @@ class LayerRow:
     """Output positions of one time step."""
     row_blocks: int
     column_blocks: int
+    slices: int
+    """Bit-slices of a weight."""
+    encoding: str
     copies: int
     crossbars: int
     """All copies."""
+    rows_used: float
+    """Used wordlines over wordlines of its crossbars, 0..1."""
+    columns_used: float
+    """Used bitlines over bitlines of its crossbars, 0..1."""
     utilisation: float
     """Used cells over cells of its crossbars, 0..1."""
     chips: str
     stage: int
     energy_pj: Range
+    step_ns: Range
+    """One time step of this layer."""
+    area_um2: Range
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What was recorded or proved of a mapping, beyond what its graph says."""
+
+    activity: Activity | float = DENSITY
+    """Counted in a run, or the share of input bits taken to be 1."""
+    steps: int = 1
+    """Time steps of an inference, where activity is a share."""
+    trace: Mapping[str, Array] = field(default_factory=dict)
+    """Of the same run: spikes by time step and sample ``[T, B]``, driven wordlines."""
+    verification: Mapping[str, Any] | None = None
+    """What ``spikeloom verify DIR --json`` answers; None where it was not asked."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Where these come from: what it is, and file name with SHA-256."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,13 +86,17 @@ class Report:
     """The whole page."""
 
     network: str
+    graph: Graph
+    """The hardware graph."""
     target: Target
     weight_bits: int
     passes: tuple[tuple[str, bool], ...]
     """Each pass and whether it is exact."""
     layers: tuple[LayerRow, ...]
     cost: Cost
-    density: float
+    evidence: Evidence
+    calibrated: bool
+    """Recordings set input codes and readout."""
     steps: int
     """Time steps of the inference that presets are compared on."""
     presets: tuple[Cost, ...]
@@ -62,8 +104,23 @@ class Report:
     waterfall: list[dict[str, Any]]
     """From one to the other, an assumption at a time."""
     source: Mapping[str, str]
-    text: tuple[str, ...]
-    """The hardware graph, an op a line."""
+
+    @property
+    def measured(self) -> bool:
+        return isinstance(self.evidence.activity, Activity)
+
+    @property
+    def digest(self) -> str:
+        """Return the SHA-256 of the hardware graph: its text, then every constant by name.
+
+        Files keep integers as narrow as they fit, so the width they happen to have does not count.
+        """
+        found = hashlib.sha256(str(self.graph).encode())
+        for name, array in sorted(self.graph.constants.items()):
+            wide = array.astype("<i8" if array.dtype.kind in "iub" else "<f8")
+            found.update(f"{name} {wide.dtype.str} {wide.shape}".encode())
+            found.update(np.ascontiguousarray(wide).data)
+        return found.hexdigest()
 
     @property
     def crossbars(self) -> int:
@@ -83,53 +140,80 @@ def report_of(
     passes: tuple[tuple[str, bool], ...],
     source: Mapping[str, str],
     steps: int = STEPS,
+    evidence: Evidence | None = None,
+    calibrated: bool = False,
 ) -> Report:
-    """Gather the report of a fully lowered graph, its cost at the default density."""
-    cost = estimate(graph, target, preset=load_preset(DEFAULT_PRESET))
+    """Gather the report of a fully lowered graph, its cost under the default preset.
+
+    ``steps`` are those of the inference that presets are compared on; a measured activity brings
+    its own.
+    """
+    evidence = evidence or Evidence()
+    activity = evidence.activity
+    cost = estimate(graph, target, activity, evidence.steps, load_preset(DEFAULT_PRESET))
     way = steps_between(load_preset("paper"), load_preset("physical"))
-    costs = costs_along(graph, target, DENSITY, steps, way)
+    steps = activity.steps if isinstance(activity, Activity) else max(steps, evidence.steps)
+    costs = costs_along(graph, target, activity, steps, way)
     return Report(
         steps=steps,
         presets=(costs[0], costs[-1]),
         waterfall=waterfall(way, costs),
         network=graph.name,
+        graph=graph,
         target=target,
         weight_bits=weight_bits,
         passes=passes,
         layers=layer_rows(graph, target, cost),
         cost=cost,
-        density=DENSITY,
+        evidence=evidence,
+        calibrated=calibrated,
         source=source,
-        text=tuple(print_op(op) for op in graph.ops),
     )
 
 
 def layer_rows(graph: Graph, target: Target, cost: Cost) -> tuple[LayerRow, ...]:
     """Return a row for every layer on crossbars, in execution order."""
-    weighted = [op for op in graph.ops if isinstance(op, CrossbarMvm | Synapse)]
-    energies = [layer.total_pj for layer in cost.layers]
-    reads = {op.partial_sum.name: op for op in graph.ops if isinstance(op, SenseAmpRead | AdcRead)}
+    reads = readouts(graph)
     return tuple(
-        _row(op, reads, graph, target, energy)
-        for op, energy in zip(weighted, energies, strict=True)
+        _row(op, reads, graph, target, cost, index)
+        for index, op in enumerate(weighted(graph))
         if isinstance(op, CrossbarMvm)
     )
 
 
+def weighted(graph: Graph) -> list[CrossbarMvm | Synapse]:
+    """Return the first op of every layer, in the order of ``Cost.layers``."""
+    return [op for op in graph.ops if isinstance(op, CrossbarMvm | Synapse)]
+
+
+def readouts(graph: Graph) -> dict[str, SenseAmpRead | AdcRead]:
+    """Return what reads each partial sum, by the sum's name."""
+    reads = [op for op in graph.ops if isinstance(op, SenseAmpRead | AdcRead)]
+    return {op.partial_sum.name: op for op in reads}
+
+
+def macro_of(op: CrossbarMvm, target: Target) -> Macro:
+    return next(macro for macro in target.macros if macro.name == op.placement.macro)
+
+
+def bitlines_per_weight(op: CrossbarMvm) -> int:
+    return 1 if op.encoding is None else op.encoding.bitlines_per_weight
+
+
 def _row(
     op: CrossbarMvm,
-    reads: Mapping[str, Op],
+    reads: Mapping[str, SenseAmpRead | AdcRead],
     graph: Graph,
     target: Target,
-    energy: Range,
+    cost: Cost,
+    index: int,
 ) -> LayerRow:
-    macro = next(m for m in target.macros if m.name == op.placement.macro)
+    macro, layer = macro_of(op, target), cost.layers[index]
     wordlines, outputs = graph.constants[op.weight.name].shape
-    per_weight = 1 if op.encoding is None else op.encoding.bitlines_per_weight
-    cells = macro.wordlines * macro.bitlines * op.crossbars
+    columns = outputs * bitlines_per_weight(op)
     value = op.partial_sum.name.removesuffix(".partial_sum")
     return LayerRow(
-        name=op.loc.partition(":")[2] or value,
+        name=layer_name(op.loc, value),
         value=value,
         macro=macro.name,
         readout=_readout(reads[op.partial_sum.name]),
@@ -138,12 +222,18 @@ def _row(
         positions=prod(op.positions),
         row_blocks=len(op.rows),
         column_blocks=len(op.columns),
+        slices=op.partial_sum.shape[2],
+        encoding="" if op.encoding is None else op.encoding.kind,
         copies=op.placement.copies,
         crossbars=op.crossbars * op.placement.copies,
-        utilisation=wordlines * outputs * per_weight / cells,
+        rows_used=wordlines / (macro.wordlines * len(op.rows)),
+        columns_used=columns / (macro.bitlines * len(op.columns)),
+        utilisation=wordlines * columns / (macro.wordlines * macro.bitlines * op.crossbars),
         chips=_chips(op, target),
         stage=op.placement.stage,
-        energy_pj=energy,
+        energy_pj=layer.total_pj,
+        step_ns=layer.step_ns,
+        area_um2=layer.total_um2,
     )
 
 

@@ -1,21 +1,152 @@
 """Lay the report out as one self-contained HTML page."""
 
-from mapper import __version__
-from mapper.cost import Range
-from mapper.diagnostics import printable
-from mapper.rendering import templates
+from collections.abc import Mapping
+from typing import Any
+
+from mapper.cost import Cost, count_layers, sensitivity
+from mapper.cost.estimate import activity_under
+from mapper.cost.facts import chip_of, corners_of
+from mapper.cost.sensitivity import Tornado
+from mapper.cost.summary import cost_of
+from mapper.ir.text import print_op
+from mapper.report.answers import amount, answers, between, nominal, percent
+from mapper.report.assumptions import constants_table, preset_table, target_table
+from mapper.report.breakdown import breakdown_charts, stage_chart, stage_table, swing_charts, words
+from mapper.report.cells import inspector_data
+from mapper.report.charts import Chart
 from mapper.report.data import Report
+from mapper.report.floorplan import floorplan_data, floorplan_table
+from mapper.report.names import labels, shortened
+from mapper.report.network import Edge, Node, edges_in_lanes, network_nodes
+from mapper.report.page import render_page
+from mapper.report.table import COLUMNS, layer_table
+from mapper.report.timeline import mean_rate, pipeline_chart, spike_chart
+from targets import DEFAULT_PRESET, Target, load_preset
+
+SCRIPTS = ("table.js", "floorplan.js", "inspector.js")
+ROW = 44
+"""Height of a row of the network, in pixels; lines are drawn beside the rows."""
+
+LANE = 14
+
+MAX_OPS = 400
+"""Lines of the hardware graph that the page shows."""
 
 
 def render_report(report: Report) -> str:
-    """Return the page: no script, no network request, every name escaped."""
-    environment = templates("mapper.report", html=True)
-    environment.filters["shown"] = printable
-    environment.filters["amount"] = amount
-    return environment.get_template("report.html.j2").render(report=report, version=__version__)
+    """Return the page: offline, with scripts of its own only, every name text."""
+    names = labels(row.name for row in report.layers)
+    nodes = network_nodes(report.graph, report.evidence.trace)
+    plan = floorplan_data(report.graph, report.target, report.evidence.trace, names)
+    cells = inspector_data(report.graph, names)
+    charts = _charts(report, nodes)
+    return render_page(
+        "report.html.j2",
+        charts=charts,
+        data={"floorplan": plan, "inspector": cells},
+        scripts=SCRIPTS,
+        report=report,
+        answers=answers(report),
+        verdict=_verdict(report.evidence.verification),
+        network=_network(nodes),
+        columns=COLUMNS,
+        rows=layer_table(report),
+        plan=floorplan_table(plan),
+        cells=cells,
+        rate=mean_rate(nodes),
+        stages=stage_table(report.cost),
+        swings=[name for name in (chart.name for chart in charts) if name.endswith("-hangs-on")],
+        preset=load_preset(DEFAULT_PRESET),
+        assumed=preset_table(load_preset(DEFAULT_PRESET)),
+        facts=target_table(report.target),
+        constants=constants_table(report.target),
+        text=[print_op(op) for op in report.graph.ops[:MAX_OPS]],
+        amount=amount,
+        between=between,
+        nominal=nominal,
+        percent=percent,
+        words=words,
+    )
 
 
-def amount(value: Range, factor: float, unit: str) -> str:
-    """Return ``nominal unit (low .. high)`` with three digits."""
-    low, nominal, high = (f"{number * factor:.3g}" for number in value)
-    return f"{nominal} {unit} ({low} .. {high})"
+def _charts(report: Report, nodes: tuple[Node, ...]) -> list[Chart]:
+    layers = count_layers(report.graph, report.target)
+    stages = tuple(layer.stage for layer in layers)
+    rounds = len({layer.round for layer in layers})
+    spikes = spike_chart(nodes, report.evidence.trace)
+    return [
+        *breakdown_charts(report.cost),
+        pipeline_chart(report.cost, stages, rounds),
+        stage_chart(report.cost),
+        *([] if spikes is None else [spikes]),
+        *swing_charts(swings_of(report)),
+    ]
+
+
+def swings_of(report: Report) -> tuple[Tornado, ...]:
+    """Move every constant to its ends; the mapping is counted once."""
+    preset, evidence = load_preset(DEFAULT_PRESET), report.evidence
+    layers = count_layers(report.graph, report.target)
+    activity = activity_under(preset, layers, evidence.activity, evidence.steps)
+
+    def on(target: Target) -> Cost:
+        chip, corners = chip_of(target, preset, layers), corners_of(target, preset)
+        return cost_of(layers, chip, corners, activity, preset.name)
+
+    return sensitivity(on, report.target)
+
+
+# --- verified or not -----------------------------------------------------------------------
+
+
+def _verdict(found: Mapping[str, Any] | None) -> dict[str, str]:
+    """Say in two lines whether the mapping was verified."""
+    if found is None:
+        return {"style": "warn", "short": "not verified", "told": "no recording was given"}
+    ran = [ring for ring in found["rings"] if ring["status"] in ("equal", "mismatch")]
+    if not found["bit_exact"]:
+        wrong = ", ".join(ring["name"] for ring in ran if ring["status"] == "mismatch")
+        return {"style": "bad", "short": "not bit-exact", "told": f"mismatch in {wrong}"}
+    skipped = sum(ring["status"] == "skipped" for ring in found["rings"])
+    told = f"{len(ran)} rings equal" + (f", {skipped} skipped" if skipped else "")
+    return {"style": "good", "short": "bit-exact", "told": told}
+
+
+# --- network -------------------------------------------------------------------------------
+
+
+def _network(nodes: tuple[Node, ...]) -> dict[str, Any]:
+    """Return the rows of the network and the lines beside them."""
+    names = labels(node.name for node in nodes)
+    edges = edges_in_lanes(nodes)
+    lanes = 1 + max((edge.lane for edge in edges), default=0)
+    rates = [node.rate for node in nodes if node.rate is not None]
+    return {
+        "row": ROW,
+        "width": LANE * (lanes + 1),
+        "height": ROW * len(nodes),
+        "rows": [
+            {
+                "name": name,
+                "node": node,
+                "sources": [shortened(names[source]) for source in node.sources],
+                "late": [shortened(names[source]) for source in node.late],
+                "bar": 0.0
+                if node.rate is None
+                else round(100 * node.rate / max(max(rates), 1e-12), 1),
+            }
+            for name, node in zip(names, nodes, strict=True)
+        ],
+        "dots": [ROW * index + ROW // 2 for index in range(len(nodes))],
+        "x": LANE * lanes,
+        "lines": [{"path": _path(edge, lanes), "late": edge.late} for edge in edges],
+    }
+
+
+def _path(edge: Edge, lanes: int) -> str:
+    """Draw a line from row to row: straight in lane 0, else out to its lane and back."""
+    x, top, bottom = LANE * lanes, *(ROW * row + ROW // 2 for row in (edge.source, edge.sink))
+    if not edge.lane:
+        return f"M{x} {top}V{bottom}"
+    out, bend = x - LANE * edge.lane, ROW // 2 if bottom > top else -(ROW // 2)
+    return f"M{x} {top}Q{out} {top} {out} {top + bend}V{bottom - bend}Q{out} {bottom} {x} {bottom}"

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.reference_forms import constant_errors, line_errors
+
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared"
 
@@ -18,7 +20,8 @@ def run(script: str, *arguments: str):
 
 
 def test_the_five_measured_rows_are_within_bounds():
-    rows = run("paper_ratios.py")["rows"]
+    answer = run("paper_ratios.py")
+    rows = answer["rows"]
     assert [(row["network"], row["array"]) for row in rows] == [
         ("DVSNet", 32),
         ("DVSNet", 64),
@@ -32,6 +35,15 @@ def test_the_five_measured_rows_are_within_bounds():
         assert row["within_bounds"]
         for ours, measured in zip(row["energy_uj"], row["reference_energy_uj"], strict=True):
             assert 0.5 <= ours / measured <= 2
+        assert row["energies_within_factor"]
+    assert len({json.dumps(constants) for constants in answer["components"]}) == 1
+
+
+def test_a_line_and_a_constant_by_hand():
+    rows = [(1.0, 3.0), (2.0, 5.0), (4.0, 9.0)]  # 1 + 2 x
+    assert list(line_errors(rows)) == pytest.approx([0, 0, 0], abs=1e-12)
+    # of 1 and 2: (1/1 + 1/2) / (1/1 + 1/4) = 1.2
+    assert list(constant_errors([(0, 1.0), (0, 2.0)])) == pytest.approx([0.2, -0.4])
 
 
 def test_constants_hold_the_fit():

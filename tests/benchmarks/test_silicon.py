@@ -10,18 +10,18 @@ import pytest
 
 from benchmarks import silicon, spikesim
 from benchmarks.chips import read_chips
+from benchmarks.macro_area import area_parts, area_um2, logic_list
 from benchmarks.macro_model import (
     Macro,
     Tree,
     accumulator_bits,
-    area_um2,
     delay_ns,
     energy_fj_per_mac,
     energy_parts,
     tree_bits,
     trees,
 )
-from mapper.cost.scaling import digital_energy_factor
+from mapper.cost.scaling import digital_area_factor, digital_energy_factor
 from mapper.diagnostics import MappingError
 
 ROOT = Path(__file__).parents[2]
@@ -111,6 +111,38 @@ def test_energy_of_an_evaluation_grows_with_every_fact(more):
     assert before < after
 
 
+def test_area_of_a_charge_domain_macro_by_hand():
+    parts = area_parts(JIA)
+    cells = 2304 * 256
+    assert logic_list(65) == "nangate-45nm"  # 65 / 45 is less than 65 / 28
+    assert parts["cells"] == pytest.approx(cells * 0.32 * digital_area_factor(28, 65))
+    assert parts["multipliers"] == pytest.approx(cells * 0.57 * 1.4 / 0.66)
+    assert parts["capacitors"] == pytest.approx(cells * 2.0 / 1.7)  # one of 2 fF a cell
+    converter = 10 ** (1.206 - 0.0369 * 8) * 2**8 * 65 / 28
+    assert parts["converters"] == pytest.approx(256 * converter)
+    assert area_um2(JIA) == pytest.approx(sum(parts.values()))
+
+
+def test_area_of_adders_in_cells_by_hand():
+    colonnade = CHIPS["COLONNADE"].informed
+    parts = area_parts(colonnade)
+    cell = 0.5493 + (3.04 + 2 * 1.33 + 1.14) * 1.4 / 0.66  # adder, two multiplexers, an XNOR
+    assert parts["cells"] == pytest.approx(128 * 128 * cell)
+    assert parts["multipliers"] == 0  # the XNOR is one
+    summed = 16 * (1 + 1 + 7)  # accumulators of 1 + 1 + log2(128) bits
+    assert parts["adders"] == pytest.approx(summed * 3.04 * 1.4 / 0.66)
+    assert parts["registers"] == pytest.approx((2048 + summed) * 3.23 * 1.4 / 0.66)
+    assert area_um2(colonnade) == pytest.approx(sum(parts.values()) / 0.964)
+
+
+def test_area_of_a_flash_converter_by_hand():
+    parts = area_parts(CHIPS["SINANGIL"].informed)
+    assert parts["converters"] == pytest.approx(16 * 15 * 40 * 7 / 65)
+    assert parts["counters"] == pytest.approx(64 * 4 * 496 / 32 * digital_area_factor(40, 7))
+    assert parts["capacitors"] == pytest.approx(16 * 16 / 1.7)
+    assert parts["cells"] == 800
+
+
 def test_area_grows_with_cells_and_converters():
     assert area_um2(JIA) < area_um2(replace(JIA, rows=4608))
     assert area_um2(JIA) < area_um2(replace(JIA, converter_bits=9))
@@ -141,7 +173,25 @@ def test_the_scores_of_the_issue(scores):
     assert scores["blind_geomean_factor"] <= 2.0
     assert scores["informed_max_error"] <= 0.25
     assert scores["sa_geomean_factor"] <= 3.0
-    assert scores["met"] == dict.fromkeys(silicon.LIMITS, True)
+    assert scores["informed_max_error_delay"] <= 0.25
+    met = dict.fromkeys(silicon.LIMITS, True)
+    assert scores["met"] == {**met, "informed_max_error_area": False}
+    # Two areas that no published fact here explains: docs/validation.md.
+    missed = {(row["id"], row["quantity"]) for row in scores["missed"]}
+    assert missed == {("AIMC1", "area"), ("DIMC4", "area")}
+
+
+def test_a_score_says_over_what_it_is_taken(scores):
+    over = scores["taken_over"]
+    assert set(over) == set(silicon.LIMITS)
+    assert over["informed_max_error"].startswith("10 of 10 energy rows")
+    assert over["informed_max_error_delay"].startswith("8 of 11 delay rows")
+    assert over["informed_max_error_area"].startswith("11 of 11 area rows")
+    silent = {(row["id"], row["quantity"]) for row in scores["not_modelled"]}
+    assert silent == {("JIA", "delay"), ("SINANGIL", "delay"), ("COLONNADE", "delay")}
+    assert scores["informed_max_error_all_quantities"] == max(
+        scores[name] for name in over if name.startswith("informed")
+    )
 
 
 def test_scores_come_from_the_rows(scores):
@@ -168,15 +218,30 @@ def test_every_chip_with_complete_parameters_is_modelled(scores):
         "NEURRAM",
     }  # fmt: skip
     delays = {row["id"] for row in scores["chips"] if row["quantity"] == "delay"}
-    assert delays == {"AIMC1", "AIMC2", "AIMC3", "DIMC1", "DIMC2", "DIMC3", "DIMC4"}
+    assert delays == {
+        "AIMC1", "AIMC2", "AIMC3", "DIMC1", "DIMC2", "DIMC3", "DIMC4", "WANG", "SINANGIL", "JIA",
+        "COLONNADE",
+    }  # fmt: skip
 
 
 def test_no_informed_fact_is_the_measured_total(scores):
     for row in scores["chips"]:
+        if row["quantity"] != "energy":
+            continue
         total = row["measured"] * CHIPS[row["id"]].blind.macs / 1e3
         for chip in (CHIPS[row["id"]],):
             given = {chip.informed.base_pj, chip.informed.converter_pj or 0.0}
             assert not any(value == pytest.approx(total, rel=0.05) for value in given)
+
+
+def test_no_informed_area_is_the_measured_one(scores):
+    """Published parts of an area may be given; what is left over has to come from the model."""
+    for row in scores["chips"]:
+        if row["quantity"] == "area":
+            macro = CHIPS[row["id"]].informed
+            rows = macro.cell_rows or macro.rows
+            given = macro.macros * rows * macro.columns * (macro.cell_area_um2 or 0.0)
+            assert given < 0.4 * row["measured"], row["id"]
 
 
 def test_a_chip_that_a_law_was_fitted_with_is_not_judged_by_it():
@@ -220,6 +285,7 @@ def test_tables_for_people(capsys):
     assert spikesim.main([]) == 0
     text = capsys.readouterr().out
     assert "blind_geomean_factor" in text
+    assert "informed_max_error_area 0.4, limit 0.25: MISSED; over 11 of 11 area rows" in text
     assert "15906934.026240" in text
 
 

@@ -1,22 +1,26 @@
 """Every action of random hardware graphs, counted one by one in what the definition computes."""
 
 from collections import Counter
+from dataclasses import replace
 from itertools import product
 from math import prod
 
 import numpy as np
 from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
 
 from mapper.cost import Events, count_layers, measure
+from mapper.cost.flow import partial_sum_hops
 from mapper.cost.model import action_counts
+from mapper.cost.work import op_work
 from mapper.executor import generate_executor, load_executor
-from mapper.ir.core import Array, Graph, IntType
-from mapper.ir.crossbar import CrossbarMvm, driven_wordlines
+from mapper.ir.core import Array, Const, Graph, IntType, Op, Span
+from mapper.ir.crossbar import CountActive, CrossbarMvm, Placement, driven_wordlines
 from mapper.ir.evaluate import evaluate
 from mapper.ir.neurons import IntegerNeuron
-from mapper.ir.readout import AdcRead, SenseAmpRead
+from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import Synapse
-from tests.cost.networks import small_target
+from tests.cost.networks import small_target, two_by_two_grid
 from tests.strategies import Case, cases
 
 
@@ -111,3 +115,84 @@ def _check_neurons(graph: Graph, counted, values: dict[str, Array], runs: int) -
     assert sum(layer.work.conversions for layer in counted) * runs == codes
     assert sum(layer.work.membrane_updates for layer in counted) * runs == updates
     assert sum(layer.work.membrane_bits for layer in counted) * runs == bits
+
+
+def add_up(op: ShiftAndAdd, graph: Graph, makers: dict[str, Op], values: dict[str, Array]):
+    """Compute the sums of the first sample of a step as hardware would, counting as it goes."""
+    codes = values[op.codes.name][0][0]  # [planes, G, S, N, ...]
+    scale = graph.constants[op.scale.name] if isinstance(op.scale, Const) else op.scale
+    scales = np.broadcast_to(scale, (codes.shape[1], codes.shape[3]))
+    found, sums = Counter(), np.zeros(codes.shape[3:], np.int64)
+    active = None if op.active is None else values[op.active.name][0][0]  # [planes, G, groups, ...]
+    for where in np.ndindex(*codes.shape[3:]):
+        total = None
+        for plane, weight in enumerate(op.plane_weights):
+            of_plane = None
+            for g in range(codes.shape[1]):
+                block = 0
+                for s, significance in enumerate(op.significances):
+                    block += significance * int(codes[(plane, g, s, *where)])
+                    found["shift_adds"] += 1
+                if active is not None:
+                    group = where[0] * active.shape[2] // codes.shape[3]
+                    block += op.offset * int(active[(plane, g, group, *where[1:])])
+                    found["accumulations"] += 1
+                    found["corrections"] += 1
+                if isinstance(op.scale, Const) or op.scale != 1:
+                    block *= int(scales[g, where[0]])
+                    found["scale_multiplies"] += 1
+                found["accumulations"] += of_plane is not None
+                of_plane = block if of_plane is None else of_plane + block
+            found["shift_adds"] += total is not None
+            total = weight * of_plane if total is None else total + weight * of_plane
+        sums[where] = total >> op.shift
+    if op.active is not None:
+        counter = makers[op.active.name]
+        assert isinstance(counter, CountActive)
+        for _ in np.ndindex(*active.shape[:1], *active.shape[2:]):
+            for rows in counter.rows:
+                found["accumulations"] += len(rows) - 1
+                found["corrections"] += len(rows) - 1
+    assert (sums == values[op.result.name][0][0]).all()
+    return found
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@given(case=cases(steps=1))
+def test_sums_added_one_by_one_take_as_many_additions(case: Case):
+    graph = case.graph
+    sums = [op for op in graph.ops if isinstance(op, ShiftAndAdd)]
+    assume(sums)
+    names = sorted({value.name for op in graph.ops for value in op.results})
+    values = evaluate(graph, case.inputs, case.initial, watch=names)
+    makers = {value.name: op for op in graph.ops for value in op.results}
+    for op in sums:
+        found = add_up(op, graph, makers, values)
+        counted = op_work(op, makers, graph.constants)
+        for name in ("shift_adds", "accumulations", "corrections", "scale_multiplies"):
+            assert counted[name] == found[name], name
+
+
+@given(start=st.integers(0, 40), tiles=st.integers(1, 10), per_tile=st.integers(1, 5))
+def test_partial_sums_that_walk_from_tile_to_tile_take_as_many_hops(start, tiles, per_tile):
+    (mvm, *_) = two_by_two_grid(Placement(slots=Span(start, start + 4))).ops
+    assert isinstance(mvm, CrossbarMvm)
+    side = next(side for side in range(1, 11) if side * side >= tiles)
+    hops = 0
+    for column, outputs in enumerate(mvm.columns):
+        for _ in range(outputs.start, outputs.stop):  # the sum of one output, block after block
+            places = []
+            for row in range(len(mvm.rows)):
+                slot = start + column * len(mvm.rows) + row
+                chip, tile = divmod(slot // per_tile, tiles)
+                places.append((chip * side + tile % side, tile // side))
+            (x, y), *others = places
+            for to_x, to_y in others:
+                while (x, y) != (to_x, to_y):  # one step along the mesh
+                    if x != to_x:
+                        x += 1 if to_x > x else -1
+                    else:
+                        y += 1 if to_y > y else -1
+                    hops += 1
+    chip = replace(small_target().chip, tiles=tiles, crossbars_per_tile=per_tile)
+    assert partial_sum_hops(mvm, chip) == hops

@@ -179,6 +179,24 @@ def test_a_constant_is_set_for_all_three_ends(generated):
     )
 
 
+@pytest.mark.parametrize("option", ["--set=adc.energy=1.2", "--sweep=adc.energy=1:2:3"])
+def test_an_unknown_constant_suggests_the_nearest(generated, option):
+    with pytest.raises(subprocess.CalledProcessError) as error:
+        generated(two_by_two_grid(), small_target(), option)
+    assert "no constant is named 'adc.energy'; did you mean 'adc.energy_pj'?" in error.value.stderr
+
+
+def test_a_constant_of_a_readout_that_is_not_there_is_noted(tmp_path):
+    path = tmp_path / "cost.py"
+    for name, noted in (("adcless-64", True), ("hpadc-sar5-64", False)):
+        target = load_target(name)
+        path.write_text(generate_cost(graph_for(target), target))
+        command = [sys.executable, "-I", "-S", str(path), "--set", "adc.energy_pj=1.2", "--json"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        json.loads(done.stdout)
+        assert ("adc.energy_pj changes nothing" in done.stderr) == noted
+
+
 def test_another_node_scales_logic_and_leaves_cells(generated):
     target = load_target("hpadc-sar5-64")
     graph = graph_for(target)

@@ -6,19 +6,33 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mapper.diagnostics import refuse
 from mapper.ir.core import Array
+from mapper.training.data.files import check_on_sensor, damaged, read_lines, read_whole, room_for
 
 SIZE = 34
 DURATION_US = 300_000
+CLASSES = 10
+
+_EVENT_BYTES = 5
 
 
 def read_events(path: Path) -> Array:
     """Return the events of a ``.bs2`` or ``.bin`` file as ``[N, 4]``: x, y, polarity, time in us.
 
     Five bytes an event, big endian: x, y, then one bit of polarity and 23 bits of time.
+
+    Raises:
+        MappingError: ``bad-events`` where the file ends within an event or leaves the sensor.
     """
-    raw = np.fromfile(path, np.uint8).reshape(-1, 5).astype(np.int64)
+    held = read_whole(path)
+    if len(held) % _EVENT_BYTES:
+        raise damaged(
+            path, f"{len(held)} bytes are no whole number of events of {_EVENT_BYTES} bytes"
+        )
+    raw = np.frombuffer(held, np.uint8).reshape(-1, _EVENT_BYTES).astype(np.int64)
     stamp = (raw[:, 2] << 16 | raw[:, 3] << 8 | raw[:, 4]) & 0x7FFFFF
+    check_on_sensor(path, raw[:, 0], raw[:, 1], SIZE, SIZE)
     return np.stack([raw[:, 0], raw[:, 1], raw[:, 2] >> 7, stamp], axis=1)
 
 
@@ -33,9 +47,46 @@ def frames(events: Array, steps: int) -> Array:
 
 
 def read_set(folder: Path, listing: str, steps: int) -> tuple[Tensor, Tensor]:
-    """Return the recordings named in a list, ``[T, B, 2, 34, 34]``, with labels ``[B]``."""
-    lines = (folder / listing).read_text().splitlines()[1:]
-    listed = [line.split() for line in lines if line.strip()]
-    recorded = [frames(read_events(folder / f"{name}.bs2"), steps) for name, _ in listed]
-    labels = torch.tensor([int(label) for _, label in listed])
-    return torch.from_numpy(np.stack(recorded, axis=1)), labels
+    """Return the recordings named in a list, ``[T, B, 2, 34, 34]``, with labels ``[B]``.
+
+    The list has a line of headings, then a name and a class 0..9 a line; ``name.bs2`` is read.
+
+    Raises:
+        MappingError: ``bad-events`` for a file, ``bad-labels`` for a line of the list.
+    """
+    lines = read_lines(folder / listing)[1:]
+    listed = [_listed(folder / listing, n, line) for n, line in enumerate(lines, 2) if line.strip()]
+    return _read(folder, [(folder / f"{name}.bs2", label) for name, label in listed], steps)
+
+
+def read_folder(folder: Path, steps: int) -> tuple[Tensor, Tensor]:
+    """Return all recordings of ``Train`` or ``Test`` as published: ``0/00002.bin`` to ``9/...``.
+
+    Raises:
+        MappingError: ``bad-events`` for a file, or where there is none.
+    """
+    listed = [
+        (path, label)
+        for label in range(CLASSES)
+        for path in sorted((folder / str(label)).glob("*.bin"))
+    ]
+    return _read(folder, listed, steps)
+
+
+def _listed(path: Path, number: int, line: str) -> tuple[str, int]:
+    name, _, label = line.strip().partition("\t") if "\t" in line else line.strip().partition(" ")
+    if not label.strip().isdecimal() or int(label) >= CLASSES or Path(name).name != name:
+        raise refuse(
+            "bad-labels",
+            f"line {number} is {line.strip()[:40]!r}, not a file's name and a class 0..9",
+            loc=str(path),
+        )
+    return name, int(label)
+
+
+def _read(folder: Path, listed: list[tuple[Path, int]], steps: int) -> tuple[Tensor, Tensor]:
+    room_for(folder, len(listed), (steps, 2, SIZE, SIZE))
+    x = np.empty((steps, len(listed), 2, SIZE, SIZE), np.uint8)
+    for index, (path, _) in enumerate(listed):
+        x[:, index] = frames(read_events(path), steps)
+    return torch.from_numpy(x), torch.tensor([label for _, label in listed])

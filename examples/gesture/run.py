@@ -1,0 +1,53 @@
+"""Gesture recognition with DVSNet: train, export, compile, verify, cost, report.
+
+python -m examples.gesture.run --reduced -o build/gesture
+python -m examples.gesture.run --data DvsGesture -o build/gesture-full
+"""
+
+import argparse
+import sys
+
+import torch
+
+from examples.pipeline import Example, main, parser
+from mapper.training.data import dvs_gesture, gestures
+from mapper.training.models import DvsNet
+from mapper.training.stages import staged
+from mapper.training.tasks import Classification
+
+STEPS = 20
+
+
+def make(options: argparse.Namespace) -> Example:
+    """Return the example at the size that was asked for; synthetic gestures without ``--data``."""
+    small = options.reduced or options.tiny
+    size, width = (32, 8 if options.reduced else 4) if small else (64, 32)
+    if options.data is not None:
+        train, test = (
+            dvs_gesture.read_set(options.data, part, size=size, steps=STEPS)
+            for part in ("train", "test")
+        )
+    else:
+        counts = (11, 11) if options.tiny else (220, 110) if small else (1100, 440)
+        train, test = (
+            gestures.make(count, size, STEPS, 2 * options.seed + part)
+            for part, count in enumerate(counts)
+        )
+    schedule = staged(1, 1, target=1) if options.tiny else staged(30, 10, target=20)
+    if options.reduced:
+        schedule = staged(12, 1, target=4)
+    return Example(
+        model=DvsNet(size, width),
+        task=Classification(
+            f"gesture-{size}",
+            *((torch.from_numpy(x), torch.from_numpy(labels)) for x, labels in (train, test)),
+            batch=10 if small else 16,
+        ),
+        schedule=schedule,
+        metric="accuracy",
+        seed=options.seed,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(parser(__doc__, "folder of DVS128 Gesture").parse_args(), make))

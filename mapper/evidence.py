@@ -1,0 +1,95 @@
+"""What a report can say beyond the mapping: gathered from recordings, traces and the model."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from mapper.build import Build, sha256
+from mapper.cost import DENSITY, measure
+from mapper.cost.estimate import checked_density, checked_steps
+from mapper.frontend import NirOptions
+from mapper.recordings import Recording, read_arrays, to_codes
+from mapper.report import Evidence
+from mapper.verify import reference_ring, trace_executor, trained_ring, verify_recorded
+
+Progress = Callable[[str], None]
+
+
+def gather_evidence(
+    build: Build,
+    *,
+    activity: str | None = None,
+    steps: int = 1,
+    recording: Path | None = None,
+    model: Path | None = None,
+    nir: NirOptions | None = None,
+    progress: Progress = lambda text: None,
+) -> Evidence:
+    """Verify a build and count its spikes, as far as there is something to do it with.
+
+    Args:
+        build: A build that ``read_build`` accepted.
+        activity: Path of a trace of this build, or a density 0..1 in text.
+        steps: Time steps of an inference, with a density.
+        recording: Inputs to verify and, without ``activity``, to count spikes on.
+        model: The model file, which ring 3 or ring 7 compares with.
+        nir: What a NIR model leaves open.
+        progress: Told what comes next.
+
+    Raises:
+        MappingError: for anything wrong with these files.
+    """
+    density, trace = _density(activity), {}
+    found: dict[str, Any] | None = None
+    if recording is not None:
+        found, trace = _verified(build, recording, model, nir, progress)
+    if activity is not None and density is None:
+        trace = read_arrays(activity)
+    if trace and density is None:
+        counted = measure(build.hardware, trace)
+        return Evidence(
+            activity=counted,
+            steps=counted.steps,
+            trace=trace,
+            verification=found,
+            files=_files(activity, recording, model),
+        )
+    return Evidence(
+        activity=DENSITY if density is None else checked_density(density),
+        steps=checked_steps(steps),
+        verification=found,
+        files=_files(None, recording, model),
+    )
+
+
+def _density(activity: str | None) -> float | None:
+    try:
+        return None if activity is None else float(activity)
+    except ValueError:
+        return None
+
+
+def _verified(
+    build: Build,
+    recording: Path,
+    model: Path | None,
+    nir: NirOptions | None,
+    progress: Progress,
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what every ring says, and the trace of the same recording."""
+    graph = build.hardware
+    recorded = Recording.read(recording, graph.inputs)
+    codes = to_codes(graph, recorded.inputs, recorded.where)
+    reference = trained = None
+    if model is not None:
+        reference = reference_ring(model, build, recorded.inputs, progress, nir)
+        trained = trained_ring(model, build, codes)
+    answer = verify_recorded(build, recorded, reference, progress, trained).as_dict()
+    progress("counting spikes")
+    return answer, trace_executor(graph, codes)[1]
+
+
+def _files(activity: str | None, recording: Path | None, model: Path | None) -> dict[str, str]:
+    given = {"activity": activity, "input": recording, "model": model}
+    paths = {what: Path(path) for what, path in given.items() if path is not None}
+    return {what: f"{path.name}, SHA-256 {sha256(path)}" for what, path in paths.items()}

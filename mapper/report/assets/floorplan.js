@@ -1,0 +1,351 @@
+// The floorplan: every crossbar of a round, coloured by layer, by used cells or by activity.
+// Slots are numbered through tiles and chips; a layer fills its slots copy after copy, in a copy
+// column block after column block, in a column block row block after row block.
+
+const plan = JSON.parse(document.getElementById("data-floorplan").textContent);
+const canvas = document.getElementById("plan");
+const pen = canvas.getContext("2d");
+const tip = document.getElementById("tip");
+const told = document.getElementById("plan-told");
+const key = document.getElementById("plan-key");
+const colour = document.getElementById("plan-colour");
+const round = document.getElementById("plan-round");
+
+const GAP = 0.6;        // between tiles, in crossbars
+const CHIP_GAP = 3;     // between chips
+const EDGE = "#8888";   // seen on light and on dark
+const STOPS = [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]];
+
+const across = plan.tileColumns;
+const down = Math.ceil(plan.tiles / across);
+const inner = plan.crossbarColumns;
+const innerDown = Math.ceil(plan.perTile / inner);
+const chipWide = across * (inner + GAP) - GAP;
+const chipHigh = down * (innerDown + GAP) - GAP;
+const perChip = plan.tiles * plan.perTile;
+
+let layers = [], end = 0, chips = 1, chipsAcross = 1, largest = 1;
+let scale = 10, left = 0, top = 0, chosen = -1, waiting = false;
+
+function grid(layer) { return layer.rows.length * layer.columns.length; }
+
+function useRound() {
+  layers = plan.layers.filter((layer) => layer.round === Number(round.value || 0));
+  end = Math.max(0, ...layers.map((layer) => layer.start + grid(layer) * layer.copies));
+  chips = Math.max(1, Math.ceil(end / perChip));
+  chipsAcross = Math.ceil(Math.sqrt(chips));
+  largest = Math.max(1e-9, ...layers.flatMap((layer) => (layer.activity || [[0]]).flat()));
+  chosen = -1;
+  fitUsed();
+}
+
+// Where a slot is: its column and row among all crossbars of its chip, and its corner.
+function place(slot) {
+  const chip = Math.floor(slot / perChip), inChip = slot % perChip;
+  const tile = Math.floor(inChip / plan.perTile), at = inChip % plan.perTile;
+  const column = tile % across, row = Math.floor(tile / across);
+  const x = column * (inner + GAP) + at % inner;
+  const y = row * (innerDown + GAP) + Math.floor(at / inner);
+  return {
+    chip,
+    column: column * inner + at % inner,
+    row: row * innerDown + Math.floor(at / inner),
+    x: x + (chip % chipsAcross) * (chipWide + CHIP_GAP),
+    y: y + Math.floor(chip / chipsAcross) * (chipHigh + CHIP_GAP),
+  };
+}
+
+function slotIn(chip, column, row) {
+  if (column < 0 || row < 0 || column >= across * inner || row >= down * innerDown) return -1;
+  const tile = Math.floor(row / innerDown) * across + Math.floor(column / inner);
+  const at = (row % innerDown) * inner + column % inner;
+  if (tile >= plan.tiles || at >= plan.perTile) return -1;
+  return chip * perChip + tile * plan.perTile + at;
+}
+
+function slotAt(px, py) {
+  const x = px / scale + left, y = py / scale + top;
+  const chipColumn = Math.floor(x / (chipWide + CHIP_GAP));
+  const chipRow = Math.floor(y / (chipHigh + CHIP_GAP));
+  const chip = chipRow * chipsAcross + chipColumn;
+  if (chipColumn < 0 || chipColumn >= chipsAcross || chipRow < 0 || chip >= chips) return -1;
+  const inX = x - chipColumn * (chipWide + CHIP_GAP), inY = y - chipRow * (chipHigh + CHIP_GAP);
+  const tileColumn = Math.floor(inX / (inner + GAP)), tileRow = Math.floor(inY / (innerDown + GAP));
+  const column = Math.floor(inX - tileColumn * (inner + GAP));
+  const row = Math.floor(inY - tileRow * (innerDown + GAP));
+  if (column >= inner || row >= innerDown) return -1;
+  return slotIn(chip, tileColumn * inner + column, tileRow * innerDown + row);
+}
+
+function holder(slot) {
+  const index = layers.findIndex((layer) =>
+    slot >= layer.start && slot < layer.start + grid(layer) * layer.copies);
+  if (index < 0) return null;
+  const layer = layers[index], inCopy = (slot - layer.start) % grid(layer);
+  return {
+    layer, index,
+    copy: Math.floor((slot - layer.start) / grid(layer)),
+    columnBlock: Math.floor(inCopy / layer.rows.length),
+    rowBlock: inCopy % layer.rows.length,
+  };
+}
+
+function usedCells(layer, rowBlock, columnBlock) {
+  return layer.rows[rowBlock] * layer.columns[columnBlock] / (layer.wordlines * layer.bitlines);
+}
+
+function activity(layer, rowBlock, columnBlock) {
+  return layer.activity ? layer.activity[layer.group[columnBlock]][rowBlock] : 0;
+}
+
+function shade(value) {
+  const at = Math.min(Math.max(value, 0), 1) * (STOPS.length - 1);
+  const low = Math.min(Math.floor(at), STOPS.length - 2);
+  const mix = STOPS[low].map((from, i) => Math.round(from + (STOPS[low + 1][i] - from) * (at - low)));
+  return `rgb(${mix.join(",")})`;
+}
+
+function hue(index) { return `hsl(${(index * 137.5 + 210) % 360} 52% 54%)`; }
+
+// Colours of a layer's blocks, in the order in which they fill a copy.
+function paints(layer, index) {
+  const made = [];
+  for (let c = 0; c < layer.columns.length; c++) {
+    for (let r = 0; r < layer.rows.length; r++) {
+      if (colour.value === "cells") made.push(shade(usedCells(layer, r, c)));
+      else if (colour.value === "activity") made.push(shade(activity(layer, r, c) / largest));
+      else made.push(hue(index));
+    }
+  }
+  return made;
+}
+
+function draw() {
+  waiting = false;
+  const ratio = window.devicePixelRatio || 1;
+  const wide = canvas.clientWidth, high = canvas.clientHeight;
+  if (canvas.width !== Math.round(wide * ratio)) canvas.width = Math.round(wide * ratio);
+  if (canvas.height !== Math.round(high * ratio)) canvas.height = Math.round(high * ratio);
+  pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+  pen.clearRect(0, 0, wide, high);
+  drawTiles(wide, high);
+  const gap = scale > 5 ? 1 : 0;
+  layers.forEach((layer, index) => {
+    const colours = paints(layer, index), stop = layer.start + grid(layer) * layer.copies;
+    for (let slot = layer.start; slot < stop; slot++) {
+      const { x, y } = place(slot), px = (x - left) * scale, py = (y - top) * scale;
+      if (px < -scale || py < -scale || px > wide || py > high) continue;
+      pen.fillStyle = colours[(slot - layer.start) % colours.length];
+      pen.fillRect(px, py, scale - gap, scale - gap);
+    }
+  });
+  drawChosen();
+}
+
+function drawTiles(wide, high) {
+  pen.strokeStyle = EDGE;
+  pen.lineWidth = 1;
+  const step = scale * (inner + GAP);
+  for (let chip = 0; chip < chips; chip++) {
+    const first = place(chip * perChip);
+    const x = (first.x - left) * scale, y = (first.y - top) * scale;
+    pen.strokeRect(x - 2, y - 2, chipWide * scale + 4, chipHigh * scale + 4);
+    if (step < 6) continue;
+    for (let tile = 0; tile < plan.tiles; tile++) {
+      const corner = place(chip * perChip + tile * plan.perTile);
+      const px = (corner.x - left) * scale, py = (corner.y - top) * scale;
+      if (px < -step || py < -step || px > wide || py > high) continue;
+      pen.strokeRect(px - 0.5, py - 0.5, inner * scale, innerDown * scale);
+    }
+  }
+}
+
+function drawChosen() {
+  if (chosen < 0) return;
+  const { x, y } = place(chosen), px = (x - left) * scale, py = (y - top) * scale;
+  const size = Math.max(scale, 6);
+  pen.lineWidth = 5;
+  pen.strokeStyle = "#fff";
+  pen.strokeRect(px - 1, py - 1, size + 1, size + 1);
+  pen.lineWidth = 2;
+  pen.strokeStyle = "#000";
+  pen.strokeRect(px - 1, py - 1, size + 1, size + 1);
+}
+
+function later() {
+  if (waiting) return;
+  waiting = true;
+  requestAnimationFrame(draw);
+}
+
+// --- what is seen ------------------------------------------------------------------------
+
+function fit(x0, y0, x1, y1) {
+  const wide = Math.max(canvas.clientWidth, 1), high = Math.max(canvas.clientHeight, 1);
+  scale = Math.min(wide / (x1 - x0 + 1), high / (y1 - y0 + 1), 40);
+  left = (x0 + x1 - wide / scale) / 2;
+  top = (y0 + y1 - high / scale) / 2;
+  later();
+}
+
+function fitUsed() {
+  if (end > perChip) { fitAll(); return; }
+  const tiles = Math.max(1, Math.ceil(end / plan.perTile));
+  const columns = Math.min(tiles, across), rows = Math.ceil(tiles / across);
+  fit(0, 0, columns * (inner + GAP) - GAP, rows * (innerDown + GAP) - GAP);
+}
+
+function fitAll() {
+  const rows = Math.ceil(chips / chipsAcross);
+  fit(0, 0, chipsAcross * (chipWide + CHIP_GAP) - CHIP_GAP, rows * (chipHigh + CHIP_GAP) - CHIP_GAP);
+}
+
+function zoom(factor, px = canvas.clientWidth / 2, py = canvas.clientHeight / 2) {
+  const next = Math.min(Math.max(scale * factor, 0.5), 60);
+  left += px / scale - px / next;
+  top += py / scale - py / next;
+  scale = next;
+  later();
+}
+
+function describe(slot) {
+  const chip = Math.floor(slot / perChip), tile = Math.floor(slot % perChip / plan.perTile);
+  const where = `slot ${slot}, chip ${chip}, tile ${tile}`;
+  const found = holder(slot);
+  if (!found) return `Empty: ${where}`;
+  const { layer, copy, rowBlock, columnBlock } = found;
+  const lines = [
+    `${layer.name}: row block ${rowBlock} of ${layer.rows.length}, `
+      + `column block ${columnBlock} of ${layer.columns.length}`,
+    `copy ${copy + 1} of ${layer.copies}; ${where}`,
+    `${layer.rows[rowBlock]} of ${layer.wordlines} wordlines, ${layer.columns[columnBlock]} of `
+      + `${layer.bitlines} bitlines: ${percent(usedCells(layer, rowBlock, columnBlock))} of the cells`,
+  ];
+  if (layer.activity) {
+    lines.push(`${percent(activity(layer, rowBlock, columnBlock))} of its wordlines active`);
+  }
+  return lines.join("\n");
+}
+
+function percent(share) { return `${Number((100 * share).toPrecision(3))} %`; }
+
+function choose(slot, open) {
+  chosen = slot;
+  told.textContent = slot < 0 ? "No crossbar chosen." : describe(slot).replaceAll("\n", "; ");
+  const found = slot < 0 ? null : holder(slot);
+  if (found) {
+    const detail = { name: found.layer.name, row: found.rowBlock, column: found.columnBlock, open };
+    document.dispatchEvent(new CustomEvent("crossbar-chosen", { detail }));
+  }
+  later();
+}
+
+function keepInView() {
+  const { x, y } = place(chosen);
+  const wide = canvas.clientWidth / scale, high = canvas.clientHeight / scale;
+  if (x < left) left = x - 1;
+  if (x + 1 > left + wide) left = x + 2 - wide;
+  if (y < top) top = y - 1;
+  if (y + 1 > top + high) top = y + 2 - high;
+}
+
+function step(columns, rows) {
+  if (chosen < 0) { choose(0, false); return; }
+  const { chip, column, row } = place(chosen);
+  const next = slotIn(chip, column + columns, row + rows);
+  if (next >= 0) choose(next, false);
+  keepInView();
+}
+
+// --- keys, pointer -----------------------------------------------------------------------
+
+const KEYS = {
+  ArrowLeft: () => step(-1, 0), ArrowRight: () => step(1, 0),
+  ArrowUp: () => step(0, -1), ArrowDown: () => step(0, 1),
+  "+": () => zoom(1.5), "=": () => zoom(1.5), "-": () => zoom(1 / 1.5),
+  0: fitAll, Enter: () => choose(Math.max(chosen, 0), true),
+};
+
+canvas.addEventListener("keydown", (event) => {
+  const act = KEYS[event.key];
+  if (!act || event.ctrlKey || event.metaKey || event.altKey) return;
+  event.preventDefault();
+  act();
+});
+
+let held = null;
+canvas.addEventListener("pointerdown", (event) => {
+  held = { x: event.clientX, y: event.clientY, moved: false };
+  canvas.setPointerCapture(event.pointerId);
+});
+canvas.addEventListener("pointermove", (event) => {
+  if (held) drag(event);
+  else hover(event);
+});
+canvas.addEventListener("pointerup", (event) => {
+  if (held && !held.moved) {
+    const slot = slotAt(event.offsetX, event.offsetY);
+    if (slot >= 0) choose(slot, false);
+  }
+  held = null;
+});
+canvas.addEventListener("pointercancel", () => { held = null; });
+canvas.addEventListener("pointerleave", () => { tip.hidden = true; });
+canvas.addEventListener("dblclick", () => { if (chosen >= 0) choose(chosen, true); });
+canvas.addEventListener("wheel", (event) => {
+  // A page that is scrolled past does not zoom.
+  if (document.activeElement !== canvas && !event.ctrlKey) return;
+  event.preventDefault();
+  zoom(Math.exp(-event.deltaY / 400), event.offsetX, event.offsetY);
+}, { passive: false });
+
+function drag(event) {
+  const dx = event.clientX - held.x, dy = event.clientY - held.y;
+  if (!held.moved && Math.abs(dx) + Math.abs(dy) < 4) return;
+  Object.assign(held, { x: event.clientX, y: event.clientY, moved: true });
+  left -= dx / scale;
+  top -= dy / scale;
+  tip.hidden = true;
+  later();
+}
+
+function hover(event) {
+  const slot = slotAt(event.offsetX, event.offsetY);
+  tip.hidden = slot < 0;
+  if (slot < 0) return;
+  tip.textContent = describe(slot);
+  tip.style.left = `${Math.max(8, Math.min(event.clientX + 14, innerWidth - tip.offsetWidth - 8))}px`;
+  tip.style.top = `${Math.min(event.clientY + 14, innerHeight - tip.offsetHeight - 8)}px`;
+}
+
+// --- key of colours ----------------------------------------------------------------------
+
+function showKey() {
+  key.replaceChildren();
+  if (colour.value !== "layer") {
+    const most = colour.value === "cells" ? 1 : largest;
+    for (let i = 0; i <= 4; i++) addKey(shade(i / 4), percent(most * i / 4));
+    return;
+  }
+  layers.slice(0, 60).forEach((layer, index) => addKey(hue(index), layer.name));
+}
+
+function addKey(paint, text) {
+  const item = document.createElement("span"), swatch = document.createElement("i");
+  swatch.style.background = paint;
+  item.append(swatch, text);
+  key.append(item);
+}
+
+colour.querySelector("[value=activity]").disabled = !plan.measured;
+for (let i = 0; i < plan.rounds; i++) round.add(new Option(String(i), String(i)));
+document.getElementById("plan-rounds").hidden = plan.rounds < 2;
+round.addEventListener("change", () => { useRound(); showKey(); });
+colour.addEventListener("change", () => { showKey(); later(); });
+document.getElementById("plan-in").addEventListener("click", () => zoom(1.5));
+document.getElementById("plan-out").addEventListener("click", () => zoom(1 / 1.5));
+document.getElementById("plan-used").addEventListener("click", fitUsed);
+document.getElementById("plan-all").addEventListener("click", fitAll);
+new ResizeObserver(later).observe(canvas);
+useRound();
+showKey();

@@ -1,0 +1,37 @@
+"""Names of a model as labels: printable, short, and told apart."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from mapper.diagnostics import printable
+
+LONGEST = 44
+
+
+def labels(names: Iterable[str]) -> tuple[str, ...]:
+    """Return a label for each name, in order; equal labels get a number."""
+    short = [shortened(printable(name)) or "(no name)" for name in names]
+    total, seen = Counter(short), Counter[str]()
+    told = []
+    for name in short:
+        seen[name] += 1
+        told.append(f"{name} #{seen[name]}" if total[name] > 1 else name)
+    return tuple(told)
+
+
+def shortened(name: str) -> str:
+    """Leave out the middle of a long name: its end tells layers apart."""
+    if len(name) <= LONGEST:
+        return name
+    head = LONGEST // 3
+    return f"{name[:head]}...{name[head + 3 - LONGEST :]}"
+
+
+def layer_name(location: str, value: str = "") -> str:
+    """Name a layer by its node, ``model.onnx:/conv1/Conv``, or else by the value it makes."""
+    return location.partition(":")[2] or location or value
+
+
+def layer_names(locations: Iterable[str]) -> tuple[str, ...]:
+    """Return the labels of layers by where they come from."""
+    return labels(map(layer_name, locations))

@@ -1,0 +1,218 @@
+"""The mapped network as a graph of few nodes: layers with their neurons, and what joins them."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from math import prod
+
+from mapper.ir.core import Array, Graph, Op, Value
+from mapper.ir.crossbar import CountActive, CrossbarMvm
+from mapper.ir.hardware import ScaledAdd
+from mapper.ir.network import Add, Concat, MaxPool2d, Merge, Reshape, SumPool2d, Take, Transpose
+from mapper.ir.neurons import IntegerNeuron
+from mapper.ir.synapses import Synapse
+from mapper.report.names import layer_name
+
+_MAP_AXES = 3  # channels, height, width
+_PASSING = (Reshape, Take, Transpose)
+"""Ops that only name other places of a tensor."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """A layer, an input, or a step between layers."""
+
+    name: str
+    what: str
+    """``conv 3x3``, ``max pool 2x2``, ``input`` ..."""
+    shape: tuple[int, ...]
+    """Of what it hands on."""
+    neurons: int = 0
+    neuron: str = ""
+    """What its neurons do, in words; empty where there are none."""
+    spike: str = ""
+    """The value whose spikes a trace counts; empty for what does not fire."""
+    rate: float | None = None
+    """Spikes of a neuron, or of an input, in a time step; None where nothing was recorded."""
+    sources: tuple[int, ...] = ()
+    late: tuple[int, ...] = ()
+    """Sources whose value is that of the time step before."""
+    output: bool = False
+
+
+@dataclass
+class _Builder:
+    nodes: list[Node] = field(default_factory=list)
+    homes: dict[str, int] = field(default_factory=dict)
+    """The node that makes each value."""
+
+    def add(self, node: Node, *values: Value) -> None:
+        self.nodes.append(node)
+        self.place(len(self.nodes) - 1, values)
+
+    def place(self, node: int, values: tuple[Value, ...]) -> None:
+        self.homes.update((value.name, node) for value in values)
+
+    def sources(self, op: Op) -> tuple[int, ...]:
+        found = (self.homes[v.name] for v in op.operands if v.name in self.homes)
+        return tuple(dict.fromkeys(found))
+
+
+def network_nodes(graph: Graph, trace: Mapping[str, Array]) -> tuple[Node, ...]:
+    """Return the nodes in execution order, with spike rates where ``trace`` has them."""
+    made = _Builder()
+    for value in graph.inputs:
+        rate = spike_rate(value, trace)
+        spike, shape = value.name, value.shape
+        made.add(Node(name=spike, what="input", shape=shape, spike=spike, rate=rate), value)
+    for op in graph.ops:
+        _add(made, op, trace)
+    outputs = {made.homes[v.name] for v in graph.outputs if v.name in made.homes}
+    late = dict(_late_edges(graph, made))
+    return tuple(
+        replace(node, output=index in outputs, late=late.get(index, ()))
+        for index, node in enumerate(made.nodes)
+    )
+
+
+def spike_rate(value: Value, trace: Mapping[str, Array]) -> float | None:
+    counts = trace.get(value.name)
+    if counts is None or not counts.size:
+        return None
+    return float(counts.sum()) / (counts.size * max(1, prod(value.shape)))
+
+
+def _add(made: _Builder, op: Op, trace: Mapping[str, Array]) -> None:
+    sources = made.sources(op)
+    if isinstance(op, CrossbarMvm | Synapse):
+        name = layer_name(op.loc, op.results[0].name.removesuffix(".partial_sum"))
+        shape = op.results[0].shape[3:] if isinstance(op, CrossbarMvm) else op.results[0].shape
+        made.add(Node(name=name, what=_layer(op), shape=shape, sources=sources), *op.results)
+    elif isinstance(op, IntegerNeuron):
+        _add_neurons(made, op, trace, sources)
+    elif isinstance(op, CountActive):
+        return  # beside the crossbars that follow
+    elif isinstance(op, _PASSING) or (len(sources) == 1 and not isinstance(op, _JOINS)):
+        _pass_on(made, op, sources)
+    elif sources:
+        value = op.results[0]
+        made.add(Node(name=value.name, what=_step(op), shape=value.shape, sources=sources), value)
+
+
+_JOINS = (MaxPool2d, SumPool2d, Merge, Concat)
+"""Ops with a node of their own, whatever they read."""
+
+
+def _pass_on(made: _Builder, op: Op, sources: tuple[int, ...]) -> None:
+    """Keep the result with the node it comes from; it has the shape of the last map it makes."""
+    if not sources:
+        return
+    home, shape = sources[0], op.results[0].shape
+    made.place(home, op.results)
+    inside = len(shape) > _MAP_AXES  # planes, row blocks and slices come first
+    if made.nodes[home].what != "input" and not inside and not isinstance(op, _PASSING):
+        made.nodes[home] = replace(made.nodes[home], shape=shape)
+
+
+def _add_neurons(
+    made: _Builder, op: IntegerNeuron, trace: Mapping[str, Array], sources: tuple[int, ...]
+) -> None:
+    told = {
+        "neurons": prod(op.membrane.shape),
+        "neuron": neuron_words(op),
+        "shape": op.membrane.shape,
+        "spike": "" if op.spike is None else op.spike.name,
+        "rate": None if op.spike is None else spike_rate(op.spike, trace),
+    }
+    home = made.homes.get(op.x.name)
+    if home is not None and made.nodes[home].what != "input" and not made.nodes[home].neurons:
+        made.nodes[home] = replace(made.nodes[home], **told)  # type: ignore[arg-type]
+        made.place(home, op.results)
+        return
+    name = layer_name(op.loc, op.results[0].name)
+    made.add(Node(name=name, what="neurons", sources=sources, **told), *op.results)  # type: ignore[arg-type]
+
+
+def neuron_words(op: IntegerNeuron) -> str:
+    """Say what a layer of neurons does."""
+    kind = {"shift": "LIF", "multiply": "LIF", "none": "IF"}.get(op.decay.kind, "neurons")
+    words = [f"{kind} with current" if op.current is not None else kind]
+    if op.spike is None:
+        return f"{words[0]}, accumulates without firing"
+    resets = {"subtract": "reset by subtraction", "value": "reset to a value", "none": "no reset"}
+    return ", ".join([*words, resets[op.reset.kind]])
+
+
+def _layer(op: CrossbarMvm | Synapse) -> str:
+    if isinstance(op, Synapse):
+        return f"{op.mnemonic.removeprefix('net.').replace('_', ' ')}, digital unit"
+    if op.window is None:
+        return "linear"
+    kind = "transposed conv" if max(op.window.stuffing) > 1 else "conv"
+    words = [f"{kind} {'x'.join(map(str, op.window.kernel))}"]
+    if max(op.window.stride) > 1:
+        words.append(f"stride {'x'.join(map(str, op.window.stride))}")
+    return " ".join(words)
+
+
+def _step(op: Op) -> str:
+    match op:
+        case MaxPool2d() | SumPool2d():
+            kind = "max" if isinstance(op, MaxPool2d) else "sum"
+            return f"{kind} pool {'x'.join(map(str, op.window.kernel))}"
+        case Merge():
+            return f"merge ({op.kind})"
+        case Concat():
+            return "join channels"
+        case Add() | ScaledAdd():
+            return "sum"
+        case _:
+            return op.mnemonic.partition(".")[2].replace("_", " ")
+
+
+def _late_edges(graph: Graph, made: _Builder) -> Iterator[tuple[int, tuple[int, ...]]]:
+    """Yield each node that reads another one's value of the time step before."""
+    held = {state.read.name: state.next for state in graph.states}
+    found: dict[int, dict[int, None]] = {}
+    for op in graph.ops:
+        homes = [made.homes[v.name] for v in op.results if v.name in made.homes]
+        for value in op.operands:
+            source = made.homes.get(held.get(value.name, ""))
+            if homes and source is not None and source != homes[0]:
+                found.setdefault(homes[0], {})[source] = None
+    return ((node, tuple(sources)) for node, sources in found.items())
+
+
+# --- layout --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edge:
+    """A line from one row to a later one, in a lane beside the rows; lane 0 is the rows' own."""
+
+    source: int
+    sink: int
+    lane: int
+    late: bool = False
+
+
+def edges_in_lanes(nodes: tuple[Node, ...]) -> tuple[Edge, ...]:
+    """Give every edge a lane, so that no two lines in a lane overlap."""
+    pairs = [(s, i, False) for i, node in enumerate(nodes) for s in node.sources]
+    pairs += [(s, i, True) for i, node in enumerate(nodes) for s in node.late]
+    made: list[Edge] = []
+    ends: list[list[tuple[int, int]]] = []  # taken rows, by lane
+    for source, sink, late in sorted(pairs, key=lambda pair: abs(pair[1] - pair[0])):
+        low, high = min(source, sink), max(source, sink)
+        if high - low == 1 and not late:
+            made.append(Edge(source=source, sink=sink, lane=0))
+            continue
+        lane = next((k for k, taken in enumerate(ends) if _free(taken, low, high)), len(ends))
+        if lane == len(ends):
+            ends.append([])
+        ends[lane].append((low, high))
+        made.append(Edge(source=source, sink=sink, lane=lane + 1, late=late))
+    return tuple(made)
+
+
+def _free(taken: list[tuple[int, int]], low: int, high: int) -> bool:
+    return all(high <= start or low >= stop for start, stop in taken)

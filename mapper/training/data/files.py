@@ -1,0 +1,59 @@
+"""Files of events that the user brings: nothing of them is believed before it is checked."""
+
+from pathlib import Path
+
+import numpy as np
+
+from mapper.diagnostics import MappingError, refuse
+from mapper.ir.core import Array
+
+MAX_BYTES = 4 << 30
+"""Of one file of events, or of the frames of one set: more is refused before it is allocated."""
+
+
+def damaged(path: Path, reason: str, advice: str = "") -> MappingError:
+    """Make the error for a file of events; the caller raises it."""
+    return refuse("bad-events", reason, loc=str(path), help=advice)
+
+
+def read_whole(path: Path) -> bytes:
+    """Return a file's bytes.
+
+    Raises:
+        MappingError: ``bad-events`` where it cannot be read or is larger than ``MAX_BYTES``.
+    """
+    try:
+        if (size := path.stat().st_size) > MAX_BYTES:
+            raise damaged(path, f"the file has {size} bytes, at most {MAX_BYTES} are read")
+        return path.read_bytes()
+    except OSError as error:
+        raise damaged(path, f"cannot be read: {error.strerror}") from error
+
+
+def read_lines(path: Path) -> list[str]:
+    """Return the lines of a text file; see ``read_whole``."""
+    try:
+        return read_whole(path).decode("utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise damaged(path, f"not text: byte {error.start} is no UTF-8") from error
+
+
+def room_for(path: Path, samples: int, shape: tuple[int, ...], bytes_each: int = 1) -> None:
+    """Refuse a set whose frames would not fit; ``shape`` and bytes are of one sample's numbers."""
+    asked = samples * int(np.prod(shape, dtype=np.int64)) * bytes_each
+    if not samples:
+        raise damaged(path, "0 recordings, at least 1 is needed")
+    if asked > MAX_BYTES:
+        raise damaged(
+            path,
+            f"the frames take {asked} bytes, at most {MAX_BYTES} are made",
+            "ask for fewer recordings or smaller frames",
+        )
+
+
+def check_on_sensor(path: Path, x: Array, y: Array, width: int, height: int) -> None:
+    """Refuse events beside a sensor of ``width x height`` pixels."""
+    for axis, found, limit in (("column", x, width), ("row", y, height)):
+        if len(found) and not (found.min() >= 0 and found.max() < limit):
+            worst = found.max() if found.max() >= limit else found.min()
+            raise damaged(path, f"an event in {axis} {worst}, the sensor has 0..{limit - 1}")

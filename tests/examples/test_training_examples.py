@@ -1,0 +1,88 @@
+"""The examples of training run to their end at sizes that learn nothing."""
+
+import importlib
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="needs the extra 'train'")
+
+from examples import pipeline
+from tests.training.test_event_files import nmnist_event
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run(name: str, *arguments: str) -> int:
+    module = importlib.import_module(f"examples.{name}.run")
+    options = pipeline.parser(module.__doc__, "")
+    return pipeline.main(options.parse_args(arguments), module.make)
+
+
+def some_digits(folder: Path) -> Path:
+    """Write N-MNIST's original folders, two events a recording at a place of its class."""
+    for part in ("Train", "Test"):
+        for label in range(10):
+            (folder / part / str(label)).mkdir(parents=True)
+            for copy in range(4):
+                events = nmnist_event(3 * label, 5, 1, 9) + nmnist_event(3 * label, copy, 0, 99_999)
+                (folder / part / str(label) / f"{copy}.bin").write_bytes(events)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["nmnist", "gesture", "optical_flow"])
+def test_an_example_ends_in_equal_rings(tmp_path, capsys, name):
+    data = ["--data", str(some_digits(tmp_path / "digits"))] if name == "nmnist" else []
+    out = tmp_path / "out"
+    assert run(name, "--tiny", "-o", str(out), *data) == 0
+    summary = json.loads((out / "summary.json").read_text())
+    assert list(summary["scores"]) == ["float", "quantised", "target"]
+    assert summary["bit_exact"]
+    for target, row in summary["targets"].items():
+        assert row["rings"]["7-trained-export"] == "equal"
+        assert row["energy_uj"] > 0
+        assert (out / f"{target}.html").is_file()
+    assert "HP-ADC over ADC-less" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["nmnist", "gesture", "optical_flow"])
+def test_a_wrong_folder_is_told_without_a_traceback(tmp_path, capsys, name):
+    assert run(name, "--data", str(tmp_path), "-o", str(tmp_path / "out")) == 1
+    assert capsys.readouterr().err.startswith("error[bad-events]: ")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["nmnist", "gesture", "optical_flow"])
+def test_the_readme_gives_commands_that_parse(name):
+    readme = (ROOT / "examples" / name / "README.md").read_text(encoding="utf-8")
+    commands = re.findall(rf"^python -m examples\.{name}\.run (.*)$", readme, re.MULTILINE)
+    assert len(commands) == 2
+    for command in commands:
+        assert pipeline.parser("", "").parse_args(command.split()).out
+
+
+def test_a_table_names_what_it_shows():
+    row = {
+        "crossbars": 7,
+        "energy_uj": 1.5,
+        "latency_us": 2.5,
+        "rings": {"7-trained-export": "equal"},
+    }
+    summary = {
+        "task": "a task",
+        "metric": "accuracy",
+        "scores": {"float": 0.5},
+        "targets": {"a-chip": row},
+        "ratio": dict.fromkeys(("energy_uj", "latency_us", "area_mm2"), np.float64(2)),
+    }
+    assert pipeline.table(summary).splitlines()[3].split() == [
+        "a-chip",
+        "7",
+        "1.500",
+        "2.50",
+        "equal",
+    ]

@@ -1,0 +1,52 @@
+"""Pages that several tests look at: the demo with its recording, and one of hostile names."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from mapper.build import Build, report
+from mapper.evidence import gather_evidence
+from mapper.frontend import import_model
+from mapper.ir.core import Graph
+from mapper.mapping import make_build
+from mapper.networks import dvsnet
+from mapper.recordings import Recording
+from mapper.report import render_report
+from targets import load_target
+from tests.files import DEMO
+
+HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'`${1}{{1}}&amp;\x1b[2J"
+
+
+def demo_build(target: str = "adcless-diff-64") -> Build:
+    imported = import_model(DEMO / "model.onnx")
+    recorded = Recording.read(DEMO / "recording.npz", imported.graph.inputs)
+    build = make_build(
+        imported, load_target(target), None, recorded.inputs, source={"file": "model.onnx"}
+    )
+    assert build is not None
+    return build
+
+
+def recorded_page(build: Build) -> str:
+    evidence = gather_evidence(build, recording=DEMO / "recording.npz")
+    return render_report(report(build, evidence))
+
+
+def hostile_build() -> Build:
+    """The demo's build, every name from its model poisoned; values need no name in the model."""
+    build = demo_build()
+    ops = tuple(
+        replace(op, loc=f"m.onnx:{index}{HOSTILE}") for index, op in enumerate(build.hardware.ops)
+    )
+    poisoned = replace(build.hardware, name=f"=1+1{HOSTILE}", ops=ops)
+    return replace(build, hardware=poisoned, source={"file": HOSTILE, "sha256": "0" * 64})
+
+
+def dvsnet_graph(size: int = 64) -> Graph:
+    return dvsnet(size)
+
+
+def written(folder: Path, name: str, page: str) -> Path:
+    path = folder / f"{name}.html"
+    path.write_text(page, encoding="utf-8")
+    return path

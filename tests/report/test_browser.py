@@ -1,0 +1,227 @@
+"""The report page in a real browser: drawn, quiet, usable by keys, and safe with hostile names."""
+
+import csv
+import io
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mapper.build import report
+from mapper.ir.crossbar import CrossbarMvm
+from mapper.report import render_report
+from tests.report.pages import HOSTILE, demo_build, hostile_build, recorded_page, written
+
+api = pytest.importorskip("playwright.sync_api", reason="needs playwright, which is not installed")
+axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium, which is not installed")
+
+PHONE, DESKTOP = 390, 1280
+EDGE = {"x": 2, "y": 2}  # of a bar, beside its whisker
+
+
+@dataclass
+class Opened:
+    """A page in the browser, and everything it should not have done."""
+
+    page: Any
+    complaints: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+    def text(self, selector: str) -> str:
+        return str(self.page.locator(selector).inner_text())
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def build() -> Any:
+    return demo_build()
+
+
+@pytest.fixture(scope="module")
+def files(build: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("pages")
+    hostile = render_report(report(hostile_build()))
+    return {
+        "demo": written(folder, "demo", recorded_page(build)),
+        "hostile": written(folder, "hostile", hostile),
+    }
+
+
+@pytest.fixture
+def visit(browser: Any, files: dict[str, Path]) -> Iterator[Any]:
+    pages = []
+
+    def opened(name: str, width: int = DESKTOP, scheme: str = "light") -> Opened:
+        page = browser.new_page(
+            viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion="reduce"
+        )
+        pages.append(page)
+        found = Opened(page)
+        page.on("console", lambda told: found.complaints.append(f"{told.type}: {told.text}"))
+        page.on("pageerror", lambda error: found.complaints.append(str(error)))
+        page.on("dialog", lambda dialog: found.complaints.append(f"dialog: {dialog.message}"))
+        page.on("request", lambda request: found.requests.append(request.url))
+        page.goto(files[name].as_uri())
+        page.wait_for_selector("html[data-charts=drawn]", timeout=20_000)
+        return found
+
+    yield opened
+    for page in pages:
+        page.close()
+
+
+@pytest.mark.parametrize("name", ["demo", "hostile"])
+@pytest.mark.parametrize(("width", "scheme"), [(PHONE, "light"), (DESKTOP, "dark")])
+def test_a_page_is_quiet_fits_and_can_be_used_by_everyone(visit, files, name, width, scheme):
+    found = visit(name, width, scheme)
+    assert found.complaints == []
+    assert found.requests == [files[name].as_uri()]  # the file itself and nothing else
+    assert found.page.evaluate("document.documentElement.scrollWidth") <= width
+    for details in found.page.locator("details").all():
+        details.evaluate("element => element.open = true")
+    faults = axe.Axe().run(found.page).response["violations"]
+    serious = [f"{f['id']}: {f['nodes'][0]['html'][:200]}" for f in faults if _serious(f)]
+    assert serious == []
+
+
+def _serious(fault: dict[str, Any]) -> bool:
+    return fault["impact"] in ("serious", "critical")
+
+
+def test_every_chart_is_drawn_and_says_what_it_is(visit):
+    page = visit("demo").page
+    charts = page.locator("[data-chart]")
+    assert charts.count() == page.locator("[data-chart][role=graphics-document]").count() > 8
+    assert charts.count() == page.locator("[data-chart] svg").count()
+    label = page.locator("[data-chart=energy-by-layer]").get_attribute("aria-label")
+    assert label.startswith("Energy by layer. ")
+    page.locator("[data-chart=energy-by-layer] path[aria-roledescription=bar]").first.hover(
+        position=EDGE
+    )
+    tip = page.locator("#tip")
+    tip.wait_for(state="visible")
+    assert "name: /conv1/Conv" in tip.inner_text()
+
+
+def test_layers_are_sorted_filtered_and_taken_as_csv(visit, build):
+    page = visit("demo").page
+    rows = page.locator("#layer-table tbody tr:visible th")
+    assert rows.all_inner_texts() == ["/conv1/Conv", "/conv2/Conv", "/fc/Gemm"]
+    crossbars = page.get_by_role("button", name="crossbars", exact=True)
+    crossbars.click()
+    assert rows.all_inner_texts() == ["/fc/Gemm", "/conv2/Conv", "/conv1/Conv"]
+    crossbars.press("Enter")
+    assert rows.all_inner_texts() == ["/conv1/Conv", "/conv2/Conv", "/fc/Gemm"]
+    page.fill("#layer-find", "CONV")
+    assert rows.all_inner_texts() == ["/conv1/Conv", "/conv2/Conv"]
+    assert page.locator("#layer-count").inner_text() == "2 of 3 layers"
+
+    with page.expect_download() as download:
+        page.click("#layer-csv")
+    table = list(csv.DictReader(io.StringIO(download.value.path().read_text())))
+    cost = report(build).layers[0]
+    assert [row["layer"] for row in table] == ["/conv1/Conv", "/conv2/Conv"]
+    assert int(table[0]["crossbars"]) == cost.crossbars
+    assert float(table[0]["energy_pj_low"]) < float(table[0]["energy_pj_high"])
+
+
+def test_a_name_like_a_formula_is_text_in_the_csv(visit):
+    page = visit("hostile").page
+    page.evaluate("document.querySelector('#layer-table th[data-value]').dataset.value = '=1+1'")
+    with page.expect_download() as download:
+        page.click("#layer-csv")
+    assert "\n'=1+1," in download.value.path().read_text()
+
+
+def test_the_floorplan_answers_to_keys_and_pointer(visit):
+    found = visit("demo")
+    page, plan = found.page, found.page.locator("#plan")
+    plan.focus()
+    page.keyboard.press("ArrowRight")
+    assert found.text("#plan-told").startswith("/conv1/Conv: row block 0 of 1, column block 0 of 2")
+    page.keyboard.press("ArrowRight")
+    told = found.text("#plan-told")
+    assert "column block 1 of 2; copy 1 of 4; slot 1, chip 0, tile 0" in told
+    assert told.endswith("of its wordlines active")
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "cells"
+    assert page.locator("#cell-block option:checked").inner_text() == "0, 1"
+
+    page.locator("#plan").scroll_into_view_if_needed()
+    before = _pixels(page)
+    page.select_option("#plan-colour", "cells")
+    page.wait_for_timeout(100)  # a frame
+    assert _pixels(page) != before
+    page.click("#plan-all")
+    page.hover("#plan", position={"x": 4, "y": 4})
+    box = plan.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2 + 5, box["y"] + box["height"] / 2 + 5)
+    assert "slot" in found.text("#tip")
+
+
+def _pixels(page: Any) -> str:
+    return str(page.evaluate("document.getElementById('plan').toDataURL()"))
+
+
+def test_the_inspector_shows_the_weights_that_are_stored(visit, build):
+    found = visit("demo")
+    page = found.page
+    (op,) = [
+        op
+        for op in build.hardware.ops
+        if isinstance(op, CrossbarMvm) and op.loc.endswith("/conv2/Conv")
+    ]
+    weight = build.hardware.constants[op.weight.name]
+    page.select_option("#cell-layer", label="/conv2/Conv")
+    page.select_option("#cell-block", label="1, 2")
+    rows, columns = op.rows[1], op.columns[2]
+    page.focus("#cells")
+    for row in range(1, 6):
+        page.keyboard.press("ArrowDown")
+        held = int(weight[rows.start + row, columns.start])
+        digit = int(op.encoding.digits(weight)[0, rows.start + row, columns.start])
+        assert found.text("#cell-one") == (
+            f"wordline {rows.start + row}, output {columns.start}: slice 0 holds {digit}; "
+            f"the weight is {held}"
+        )
+    assert "threshold" in found.text("#cell-references")
+
+
+def test_hostile_names_stay_text(visit):
+    found = visit("hostile")
+    page = found.page
+    assert page.locator("img").count() == 0
+    assert page.locator("script:not([type])").count() == 0
+    shown = HOSTILE.replace("\x1b", "\\x1b")
+    assert shown in found.text("h1")
+    page.select_option("#cell-layer", index=1)
+    page.focus("#plan")
+    page.keyboard.press("ArrowRight")
+    page.locator("[data-chart=energy-by-layer] path[aria-roledescription=bar]").first.hover(
+        position=EDGE
+    )
+    page.locator("#tip").wait_for(state="visible")
+    assert "onerror" in found.text("#plan-told") or "..." in found.text("#plan-told")
+    assert found.complaints == []
+
+
+def test_print_is_light_whole_and_without_controls(visit):
+    page = visit("demo", DESKTOP, "dark").page
+    page.emulate_media(media="print")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert not page.locator("nav").is_visible()
+    assert not page.locator("#layer-csv").is_visible()
+    assert page.pdf(format="A4")[:5] == b"%PDF-"
