@@ -85,11 +85,12 @@ class Schedule:
         done: set[Job] = set()
         try:
             while waiting or any(worker.job for worker in workers):
-                if self._left() <= 0:
+                self._hand_out(waiting, workers, done)
+                idle = not any(worker.job for worker in workers)
+                if self._left() <= (_NOTHING_NEW if idle else 0):
                     self.report(f"out of time: {len(waiting)} jobs not started")
                     return False
-                self._hand_out(waiting, workers, done)
-                if not any(worker.job for worker in workers):
+                if idle:
                     break
                 self._listen(workers, done)
         finally:

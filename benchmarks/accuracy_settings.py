@@ -102,10 +102,10 @@ _GESTURE: dict[str, Any] = {
     "train": 660,
     "test": 330,
     "batch": 33,
-    "float_epochs": 30,
+    "float_epochs": 60,
     "quantised_epochs": 8,
     "converter_epochs": 5,
-    "target_epochs": 25,
+    "target_epochs": 30,
 }
 _FLOW: dict[str, Any] = {
     "metric": "endpoint error",
