@@ -99,13 +99,13 @@ _NETWORKS = {
 
 _GESTURE: dict[str, Any] = {
     "steps": 10,
-    "train": 660,
-    "test": 330,
-    "batch": 33,
-    "float_epochs": 60,
-    "quantised_epochs": 8,
-    "converter_epochs": 5,
-    "target_epochs": 30,
+    "train": 1320,
+    "test": 660,
+    "batch": 66,
+    "float_epochs": 40,
+    "quantised_epochs": 6,
+    "converter_epochs": 4,
+    "target_epochs": 40,
 }
 _FLOW: dict[str, Any] = {
     "metric": "endpoint error",
