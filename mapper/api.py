@@ -7,7 +7,14 @@ from typing import Any
 
 from mapper import backends
 from mapper.backends import chosen
-from mapper.build import check_replaceable, read_build, report, write_build
+from mapper.build import (
+    check_outside,
+    check_page,
+    check_replaceable,
+    read_build,
+    report,
+    write_build,
+)
 from mapper.compare import compare_model, demo
 from mapper.cost import DENSITY, Activity, Cost, estimate, measure, tornado_lines, under_preset
 from mapper.cost.components import at_node
@@ -20,7 +27,8 @@ from mapper.ir.core import Array, Graph
 from mapper.mapping import make_build, source_of, summary
 from mapper.pipeline import After
 from mapper.recordings import Recording, coding_tables, read_arrays, to_codes
-from mapper.report import render_report
+from mapper.report import draw_figures, import_vl_convert, render_report, write_figures
+from mapper.report.figures import CAPTIONS
 from mapper.threads import one_blas_thread
 from mapper.verify import (
     reference_ring,
@@ -48,6 +56,7 @@ __all__ = [
     "cost_build",
     "demo",
     "export_model",
+    "figures_of_build",
     "inspect_model",
     "report_build",
     "run_build",
@@ -284,7 +293,7 @@ def report_build(
         MappingError: ``report-output`` where the page would change the build, and for anything
             wrong with the files.
     """
-    _check_page(folder, output, asked=activity is not None or recording is not None or steps != 1)
+    check_page(folder, output, asked=activity is not None or recording is not None or steps != 1)
     progress("checking the folder")
     build = read_build(folder)
     if output is None:
@@ -305,19 +314,41 @@ def report_build(
     return {"schema": "spikeloom/report/1", "report": str(output), **verified}
 
 
-def _check_page(folder: Path, output: Path | None, *, asked: bool) -> None:
-    """Refuse a page that would change the build's own, which its hashes fix."""
-    if output is None and not asked:
-        return
-    inside = output is not None and output.resolve().parent == folder.resolve()
-    if output is None or inside:
-        where = "without -o" if output is None else f"to '{output.name}' in the build folder"
-        raise refuse(
-            "report-output",
-            f"a page {where} would change the build, whose files are fixed by their hashes",
-            loc=str(folder),
-            help="write the page elsewhere with -o",
-        )
+@one_blas_thread
+def figures_of_build(
+    folder: Path,
+    output: Path,
+    *,
+    activity: str | None = None,
+    steps: int = 1,
+    preset: str = DEFAULT_PRESET,
+    progress: Progress = lambda text: None,
+) -> dict[str, Any]:
+    """Write the charts of a build's report as SVG, PNG and PDF, and ``figures.md`` with captions.
+
+    ``activity`` is a trace of ``run_build`` or a density; ``preset`` names what to assume.
+
+    Raises:
+        MappingError: ``missing-extra`` without vl-convert, ``report-output`` where figures would
+            change the build, and for anything wrong with the files. Nothing is written then.
+    """
+    import_vl_convert()
+    check_outside(folder, output, "figures")
+    load_preset(preset)
+    progress("checking the folder")
+    build = read_build(folder)
+    evidence = gather_evidence(build, activity=activity, steps=steps, progress=progress)
+    progress("drawing")
+    figures = draw_figures(report(build, evidence, preset))
+    write_figures(figures, output)
+    rows = [{"name": f.name, "caption": f.caption, "files": list(f.files)} for f in figures]
+    return {
+        "schema": "spikeloom/figures/1",
+        "folder": str(output),
+        "preset": preset,
+        "figures": rows,
+        "captions": CAPTIONS,
+    }
 
 
 def show_targets(name: str | None) -> dict[str, Any]:
