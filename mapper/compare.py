@@ -23,9 +23,12 @@ from mapper.diagnostics import refuse
 from mapper.frontend import Imported, NirOptions, import_model
 from mapper.mapping import make_build, source_of, summary
 from mapper.recordings import Recording, to_codes, to_reals
+from mapper.report.comparison import render_comparison
+from mapper.report.comparison_tables import as_csv, as_latex, as_markdown
 from mapper.threads import one_blas_thread
 from mapper.verify import reference_ring, trace_executor, verify_recorded
 from mapper.verify.answers import accuracy, wanted_classes
+from mapper.writing import whole_file
 from targets import DEFAULT_PRESET, Preset, Target, load_preset, load_target
 
 Progress = Callable[[str], None]
@@ -67,7 +70,7 @@ def compare_model(
         row["waterfall"] = waterfalls.add(build, activity, steps)
         if output is not None:
             write_build(build, output / target.name)
-    return {
+    answer = {
         "schema": "spikeloom/compare/1",
         "network": imported.graph.name,
         "activity": "measured" if recorded is not None else f"density {DENSITY:g}",
@@ -76,6 +79,23 @@ def compare_model(
         "warnings": list(imported.warnings),
         "waterfalls": waterfalls.ratios(),
     }
+    if output is not None:
+        _write(answer, loaded, output)
+    return answer
+
+
+def _write(answer: dict[str, Any], targets: list[Target], folder: Path) -> None:
+    """Put the answer beside the builds: as a page, as data, and as tables."""
+    texts = {
+        "compare.html": render_comparison(answer, targets),
+        "comparison.json": json.dumps(answer, indent=1) + "\n",
+        "comparison.csv": as_csv(answer),
+        "comparison.md": as_markdown(answer),
+        "comparison.tex": as_latex(answer),
+    }
+    for name, text in texts.items():
+        with whole_file(folder / name) as path:
+            path.write_text(text, encoding="utf-8")
 
 
 class _Waterfalls:

@@ -31,7 +31,8 @@ def compare(
         Path | None, typer.Option("--input", help="Recordings: calibrate, run and measure.")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Keep the builds in this folder.")
+        Path | None,
+        typer.Option("-o", "--output", help="Folder for builds, page and tables."),
     ] = None,
     weight_bits: WeightBits = None,
     dt: Dt = None,

@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from mapper.build import Build, report
+from mapper.compare import compare_model
 from mapper.evidence import gather_evidence
 from mapper.frontend import import_model
 from mapper.ir.core import Graph
@@ -11,6 +13,7 @@ from mapper.mapping import make_build
 from mapper.networks import dvsnet
 from mapper.recordings import Recording
 from mapper.report import render_report
+from mapper.report.comparison import render_comparison
 from targets import load_target
 from tests.files import DEMO
 
@@ -50,3 +53,19 @@ def written(folder: Path, name: str, page: str) -> Path:
     path = folder / f"{name}.html"
     path.write_text(page, encoding="utf-8")
     return path
+
+
+COMPARED = ("hpadc-flash5-64", "adcless-64")
+
+
+def hostile_comparison(name: str) -> dict[str, Any]:
+    """The demo on two targets; the network and the second target have a name of others."""
+    answer = compare_model(DEMO / "model.onnx", COMPARED)
+    answer["network"] = answer["targets"][1]["target"] = name
+    for way in answer["waterfalls"]:
+        way["over"] = name
+    return answer
+
+
+def comparison_page(name: str) -> str:
+    return render_comparison(hostile_comparison(name), [load_target(each) for each in COMPARED])

@@ -13,7 +13,14 @@ import pytest
 from mapper.build import report
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.report import render_report
-from tests.report.pages import HOSTILE, demo_build, hostile_build, recorded_page, written
+from tests.report.pages import (
+    HOSTILE,
+    comparison_page,
+    demo_build,
+    hostile_build,
+    recorded_page,
+    written,
+)
 
 api = pytest.importorskip("playwright.sync_api", reason="needs playwright, which is not installed")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
@@ -57,6 +64,7 @@ def files(build: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pat
     return {
         "demo": written(folder, "demo", recorded_page(build)),
         "hostile": written(folder, "hostile", hostile),
+        "compared": written(folder, "compared", comparison_page(HOSTILE)),
     }
 
 
@@ -83,7 +91,7 @@ def visit(browser: Any, files: dict[str, Path]) -> Iterator[Any]:
         page.close()
 
 
-@pytest.mark.parametrize("name", ["demo", "hostile"])
+@pytest.mark.parametrize("name", ["demo", "hostile", "compared"])
 @pytest.mark.parametrize(("width", "scheme"), [(PHONE, "light"), (DESKTOP, "dark")])
 def test_a_page_is_quiet_fits_and_can_be_used_by_everyone(visit, files, name, width, scheme):
     found = visit(name, width, scheme)

@@ -1,0 +1,206 @@
+"""The page of ``compare``: targets side by side, what differs between them, and why."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from mapper.report.charts import (
+    Bar,
+    Chart,
+    Table,
+    bar_table,
+    in_unit,
+    interval_bars,
+    interval_text,
+    scaled,
+)
+from mapper.report.comparison_tables import MEASURES, RATIO, Measure, columns, ratio, rows
+from mapper.report.page import render_page
+from targets import Target, target_to_data
+
+Data = Mapping[str, Any]
+
+
+def render_comparison(answer: Data, targets: Sequence[Target]) -> str:
+    """Lay the answer of ``compare`` out as one self-contained page; ``targets`` in its order."""
+    charts = [_cost(answer, measure) for measure in MEASURES]
+    ways = [_own_way(answer, "energy", "energy_pj", "pJ")]
+    ways += [_own_way(answer, "interval", "interval_ns", "ns")]
+    ways += [
+        _way_of(index, way, name)
+        for index, way in enumerate(answer["waterfalls"])
+        for name in ("energy", "latency")
+    ]
+    charts += [_ratios(answer), _pareto(answer), *ways]
+    return render_page(
+        "comparison.html.j2",
+        charts=charts,
+        answer=answer,
+        table=Table(columns=columns(), rows=tuple(rows(answer))),
+        ratio_told=RATIO,
+        ways=[chart.name for chart in ways],
+        differences=differences(targets),
+    )
+
+
+def _bar(label: str, value: Mapping[str, float], group: str = "") -> Bar:
+    ends = (value["low"], value["nominal"], value["high"])
+    return Bar(label=label, low=ends[0], nominal=ends[1], high=ends[2], group=group)
+
+
+def _cost(answer: Data, measure: Measure) -> Chart:
+    found = [_bar(row["target"], measure.of(row)) for row in answer["targets"]]
+    bars, unit = in_unit(found, measure.unit)
+    return Chart(
+        name=measure.name,
+        title=f"{measure.name.capitalize()} of each target",
+        description="Bars are nominal, lines the interval from low to high component facts.",
+        spec=interval_bars(bars, unit=unit, what=measure.name),
+        table=bar_table(bars, unit=unit, label="target"),
+    )
+
+
+def _ratios(answer: Data) -> Chart:
+    first = answer["targets"][0]
+    bars = [
+        _bar(row["target"], compared, measure.name)
+        for row in answer["targets"]
+        for measure in MEASURES
+        if (compared := ratio(measure.of(row), measure.of(first))) is not None
+    ]
+    return Chart(
+        name="ratios",
+        title=f"Ratios to {first['target']}",
+        description=RATIO,
+        spec=interval_bars(bars, unit="times", what="ratio"),
+        table=bar_table(bars, unit="times", label="target", group="cost"),
+    )
+
+
+def _pareto(answer: Data) -> Chart:
+    energy, latency, area = MEASURES
+    factors = {}
+    for measure in MEASURES:
+        largest = max(measure.of(row)["nominal"] for row in answer["targets"])
+        factors[measure.name] = scaled(largest, measure.unit)
+    values = [
+        {
+            "label": row["target"],
+            **{m.name: m.of(row)["nominal"] * factors[m.name][0] for m in MEASURES},
+        }
+        for row in answer["targets"]
+    ]
+    for value, best in zip(values, _undominated(values), strict=True):
+        value["group"] = "Pareto-optimal" if best else "another is better in both"
+        shown = (f"{m.name} {_shown(value[m.name], factors[m.name][1])}" for m in MEASURES)
+        value["told"] = f"{value['label']}: {', '.join(shown)}"
+    spec = {
+        "data": {"values": values},
+        "height": 260,
+        "mark": {"type": "point", "filled": True, "opacity": 0.8},
+        "encoding": {
+            "x": _axis(latency.name, factors),
+            "y": _axis(energy.name, factors),
+            "size": {
+                "field": area.name,
+                "type": "quantitative",
+                "scale": {"range": [60, 600]},
+                "legend": {"title": f"area ({factors[area.name][1]})", "tickCount": 3},
+            },
+            "shape": {
+                "field": "label",
+                "type": "nominal",
+                "sort": None,
+                "legend": {"title": None},
+            },
+            "color": {"field": "label", "type": "nominal", "sort": None},
+            "tooltip": [{"field": "told", "title": "target"}],
+            "description": {"field": "told", "type": "nominal"},
+        },
+    }
+    heads = (f"{m.name} ({factors[m.name][1]})" for m in MEASURES)
+    cells = ((v["label"], *(f"{v[m.name]:.4g}" for m in MEASURES), str(v["group"])) for v in values)
+    return Chart(
+        name="pareto",
+        title="Energy against latency",
+        description="Nominal values, down and left is better; the size of a mark is the area.",
+        spec=spec,
+        table=Table(columns=("target", *heads, "energy and latency"), rows=tuple(cells)),
+    )
+
+
+def _shown(value: float, unit: str) -> str:
+    return interval_text(value, value, value, unit)
+
+
+def _axis(name: str, factors: Mapping[str, tuple[float, str]]) -> dict[str, Any]:
+    axis = {"title": f"{name} ({factors[name][1]})", "format": ",~r", "tickCount": 6}
+    return {"field": name, "type": "quantitative", "scale": {"zero": True}, "axis": axis}
+
+
+def _undominated(values: Sequence[Data]) -> list[bool]:
+    points = [(value["energy"], value["latency"]) for value in values]
+    return [not any(o[0] <= p[0] and o[1] <= p[1] and o != p for o in points) for p in points]
+
+
+def _own_way(answer: Data, name: str, key: str, unit: str) -> Chart:
+    """Chart one cost of every target from ``paper`` to ``physical``."""
+    found = [
+        _exactly(_step(step), step[key], row["target"])
+        for row in answer["targets"]
+        for step in row["waterfall"]
+    ]
+    bars, shown = in_unit(found, unit)
+    return Chart(
+        name=f"waterfall-{name}",
+        title=f"{name.capitalize()} from the preset paper to physical",
+        description="After each assumption changed, one at a time; nominal values.",
+        spec=interval_bars(bars, unit=shown, what=name),
+        table=bar_table(bars, unit=shown, label="after", group="target"),
+    )
+
+
+def _exactly(label: str, value: float, group: str = "") -> Bar:
+    return Bar(label=label, low=value, nominal=value, high=value, group=group)
+
+
+def _step(step: Data) -> str:
+    if not step["assumption"]:
+        return "preset paper"
+    return f"{step['assumption']}: {step['from']} to {step['to']}"
+
+
+def _way_of(index: int, way: Data, name: str) -> Chart:
+    bars = []
+    for step in way["steps"]:
+        value = step[f"{name}_ratio"]
+        bars.append(_exactly(_step(step), value))
+    return Chart(
+        name=f"waterfall-{index + 1}-{name}",
+        title=f"{name.capitalize()} of {way['target']} over {way['over']}",
+        description="The ratio after each assumption changed, one at a time, from the preset "
+        "paper to physical; nominal values.",
+        spec=interval_bars(bars, unit="times", what=f"{name} ratio"),
+        table=bar_table(bars, unit="times", label="after"),
+    )
+
+
+def differences(targets: Sequence[Target]) -> Table:
+    """Return every entry of the target files that is not the same in all of them."""
+    flat = [dict(_flat(target_to_data(target))) for target in targets]
+    keys = dict.fromkeys(key for held in flat for key in held)
+    found = ((key, *(held.get(key, "not there") for held in flat)) for key in keys)
+    return Table(
+        columns=("entry", *(target.name for target in targets)),
+        rows=tuple(row for row in found if len(set(row[1:])) > 1),
+    )
+
+
+def _flat(value: object, path: str = "") -> Iterable[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _flat(inner, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list | tuple):
+        for place, inner in enumerate(value):
+            yield from _flat(inner, f"{path}[{place}]")
+    else:
+        yield path, str(value)

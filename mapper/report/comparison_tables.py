@@ -1,0 +1,166 @@
+"""A comparison of targets as tables: CSV for programs, Markdown and LaTeX for papers.
+
+All three are written from the same rows. Names may come from files of others: each language
+escapes them in its own way.
+"""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mapper.diagnostics import printable
+from mapper.report.charts import interval_text, number
+
+Data = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """One cost that targets are compared by, and where the answer of ``compare`` has it."""
+
+    name: str
+    group: str
+    key: str
+    unit: str
+
+    def of(self, row: Data) -> Mapping[str, float]:
+        """Return ``low``, ``nominal`` and ``high`` in ``unit``."""
+        found: Mapping[str, float] = row["cost"][self.group][self.key]
+        return found
+
+
+MEASURES = (
+    Measure(name="energy", group="energy_pj", key="total", unit="pJ"),
+    Measure(name="latency", group="latency_ns", key="inference_pipelined", unit="ns"),
+    Measure(name="area", group="area_um2", key="total", unit="um2"),
+)
+
+RATIO = (
+    "A ratio is of nominal values; its range is the smallest and largest of three ratios: with "
+    "both targets at the low ends of the component facts, at nominal, and both at the high ends. "
+    "Targets share component facts, so one target's low is not set against another's high; "
+    "the range is not a bound where their facts vary independently."
+)
+"""How the interval of a ratio is formed."""
+
+
+def ratio(value: Mapping[str, float], base: Mapping[str, float]) -> dict[str, float] | None:
+    """Return ``low``, ``nominal`` and ``high`` of a ratio as ``RATIO`` says; none over zero."""
+    if not all(base[end] for end in ("low", "nominal", "high")):
+        return None
+    ends = [value[end] / base[end] for end in ("low", "nominal", "high")]
+    return {"low": min(ends), "nominal": ends[1], "high": max(ends)}
+
+
+def as_csv(answer: Data) -> str:
+    """Write one line a target, numbers in full; a name like a formula is made text."""
+    first = answer["targets"][0]
+    heads = ["target"]
+    for measure in MEASURES:
+        unit = f"{measure.name}_{measure.unit}"
+        heads += [unit, f"{unit}_low", f"{unit}_high"]
+        heads += [f"{measure.name}_ratio{end}" for end in ("", "_low", "_high")]
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([*heads, "accuracy"])
+    for row in answer["targets"]:
+        cells: list[object] = [_no_formula(printable(row["target"]))]
+        for measure in MEASURES:
+            value, base = measure.of(row), measure.of(first)
+            cells += _ends(value) + _ends(ratio(value, base))
+        writer.writerow([*cells, row.get("accuracy", "")])
+    return out.getvalue()
+
+
+def _ends(value: Mapping[str, float] | None) -> list[object]:
+    return [""] * 3 if value is None else [value["nominal"], value["low"], value["high"]]
+
+
+def _no_formula(text: str) -> str:
+    return f"'{text}" if text.lstrip().startswith(("=", "+", "-", "@")) else text
+
+
+def columns() -> tuple[str, ...]:
+    """Return the heads of the table for readers."""
+    pairs = ((f"{measure.name} ({measure.unit})", "ratio") for measure in MEASURES)
+    return ("target", *(head for pair in pairs for head in pair), "accuracy")
+
+
+def rows(answer: Data) -> list[tuple[str, ...]]:
+    """Return the cells of the table for readers, three digits each, names not escaped."""
+    first = answer["targets"][0]
+    return [_cells(row, first) for row in answer["targets"]]
+
+
+def _cells(row: Data, first: Data) -> tuple[str, ...]:
+    cells = [printable(row["target"])]
+    for measure in MEASURES:
+        value = measure.of(row)
+        compared = ratio(value, measure.of(first))
+        cells.append(_told(value))
+        cells.append("" if compared is None else _told(compared))
+    accuracy = row.get("accuracy")
+    return (*cells, "" if accuracy is None else f"{number(100 * accuracy)} %")
+
+
+def _told(value: Mapping[str, float]) -> str:
+    return interval_text(value["low"], value["nominal"], value["high"], "")
+
+
+def as_markdown(answer: Data) -> str:
+    """Write a pipe table with what its numbers are below it."""
+    lines = [columns(), tuple("---" for _ in columns()), *map(_escaped_row, rows(answer))]
+    table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    return f"{table}\n\n{_markdown(_note(answer))}\n"
+
+
+def _escaped_row(cells: Sequence[str]) -> tuple[str, ...]:
+    return tuple(map(_markdown, cells))
+
+
+_MARKDOWN = str.maketrans(
+    {
+        **{mark: f"\\{mark}" for mark in "\\`*_[]|#~$!{}"},
+        **{"<": "&lt;", ">": "&gt;", "&": "&amp;", "\n": " ", "\r": " "},
+    }
+)
+
+
+def _markdown(text: str) -> str:
+    return text.translate(_MARKDOWN)
+
+
+def as_latex(answer: Data) -> str:
+    """Write a ``tabular`` for the package booktabs, its note as a comment above it."""
+    heads = " & ".join(map(_latex, columns()))
+    body = "".join(" & ".join(map(_latex, cells)) + " \\\\\n" for cells in rows(answer))
+    return (
+        f"% {_latex(_note(answer))}\n% Needs \\usepackage{{booktabs}}.\n"
+        f"\\begin{{tabular}}{{l{'r' * (len(columns()) - 1)}}}\n\\toprule\n{heads} \\\\\n"
+        f"\\midrule\n{body}\\bottomrule\n\\end{{tabular}}\n"
+    )
+
+
+_LATEX = str.maketrans(
+    {
+        **{mark: f"\\{mark}" for mark in "&%$#_{}"},
+        **{"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}"},
+        **{"<": "\\textless{}", ">": "\\textgreater{}", '"': "\\textquotedbl{}"},
+        **{"[": "{[}", "]": "{]}", "*": "{*}", "`": "\\textasciigrave{}"},
+        **{"\n": " ", "\r": " "},
+    }
+)
+
+
+def _latex(text: str) -> str:
+    return text.translate(_LATEX)
+
+
+def _note(answer: Data) -> str:
+    return (
+        f"{printable(answer['network'])}; activity: {answer['activity']}; "
+        f"preset: {printable(answer['preset'])}. Ranges from the low to the high end of component "
+        f"facts. Ratios are to the first target. {RATIO}"
+    )

@@ -1,0 +1,77 @@
+"""What ``compare`` puts beside the builds: a page, data and tables, names of others kept text."""
+
+import csv
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mapper.compare import compare_model
+from mapper.report.comparison import differences
+from mapper.report.comparison_tables import as_csv, as_latex, as_markdown, ratio
+from targets import load_target
+from tests.files import DEMO
+from tests.report.pages import COMPARED, HOSTILE, comparison_page, hostile_comparison
+
+NAME = f"=1+1|&%$#_{{}}~^\\input{{x}}\n{HOSTILE}"
+FILES = ("compare.html", *(f"comparison.{kind}" for kind in ("csv", "json", "md", "tex")))
+
+
+@pytest.fixture(scope="module")
+def answer() -> dict[str, Any]:
+    return hostile_comparison(NAME)
+
+
+def test_the_folder_has_every_form_and_the_same_bytes_again(tmp_path: Path) -> None:
+    model = DEMO / "model.onnx"
+    answers = [compare_model(model, COMPARED, output=tmp_path / name) for name in "ab"]
+    for name in FILES:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
+    kept = (tmp_path / "a" / "comparison.json").read_text(encoding="utf-8")
+    assert json.loads(kept) == json.loads(json.dumps(answers[0]))  # tuples are lists there
+
+
+def test_a_ratio_is_of_equal_ends_and_none_over_zero() -> None:
+    value, base = ({"low": 1.0, "nominal": 6.0, "high": 8.0}, {"low": 2.0, "nominal": 3, "high": 8})
+    assert ratio(value, base) == {"low": 0.5, "nominal": 2.0, "high": 2.0}
+    assert ratio(value, {**base, "low": 0.0}) is None
+
+
+def test_csv_has_the_numbers_in_full_and_no_formula(answer: dict[str, Any]) -> None:
+    rows = list(csv.DictReader(io.StringIO(as_csv(answer))))
+    assert rows[1]["target"].startswith("'=1+1")
+    for row, held in zip(rows, answer["targets"], strict=True):
+        assert float(row["energy_pJ_high"]) == held["cost"]["energy_pj"]["total"]["high"]
+    assert [rows[0][f"latency_ratio{end}"] for end in ("", "_low", "_high")] == ["1.0"] * 3
+
+
+def test_markdown_keeps_its_columns_and_no_markup(answer: dict[str, Any]) -> None:
+    lines = as_markdown(answer).splitlines()
+    bars = [line.replace("\\\\", "").replace("\\|", "").count("|") for line in lines[:4]]
+    assert len(set(bars)) == 1
+    assert lines[4] == ""
+    assert "<script" not in "".join(lines)
+
+
+def test_latex_keeps_its_cells_and_no_command(answer: dict[str, Any]) -> None:
+    text = as_latex(answer)
+    assert "\\input" not in text
+    row = text.splitlines()[-3]
+    assert row.replace("\\&", "").count("&") == 7
+    assert text.splitlines()[1] == "% Needs \\usepackage{booktabs}."
+
+
+def test_a_hostile_name_is_text_on_the_page() -> None:
+    page = comparison_page(NAME)
+    assert "<script>alert" not in page
+    assert "<img src=x" not in page
+
+
+def test_only_what_differs_is_listed() -> None:
+    target = load_target("adcless-64")
+    assert differences([target, target]).rows == ()
+    found = differences([target, replace(target, name="other")])
+    assert found.rows == (("name", "adcless-64", "other"),)
