@@ -11,6 +11,9 @@ WORKERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 
+# What the native kernels are compiled from; an editable install builds them in place.
+KERNELS := $(wildcard mapper/executor/native/csrc/*)
+
 # A stamp is written after its installation succeeded, and is stale when pyproject.toml is newer.
 CORE := $(VENV)/.core-installed
 DEV := $(VENV)/.dev-installed
@@ -57,10 +60,10 @@ clean:
 $(BIN)/pip:
 	$(PYTHON) -m venv $(VENV)
 
-$(CORE): pyproject.toml | $(BIN)/pip
+$(CORE): pyproject.toml setup.py $(KERNELS) | $(BIN)/pip
 	$(BIN)/python -m pip install --quiet --editable .
 	touch $@
 
-$(DEV): pyproject.toml | $(BIN)/pip
+$(DEV): pyproject.toml setup.py $(KERNELS) | $(BIN)/pip
 	$(BIN)/python -m pip install --quiet --editable '.[train,nir,dev]'
 	touch $(CORE) $@

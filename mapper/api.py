@@ -1,26 +1,32 @@
 """Everything the command line can do, one call each; answers are plain data for JSON."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from mapper import backends
 from mapper.backends import chosen
-from mapper.build import check_replaceable, read_build, report, write_build
+from mapper.build import (
+    check_outside,
+    check_page,
+    check_replaceable,
+    read_build,
+    report,
+    write_build,
+)
 from mapper.compare import compare_model, demo
 from mapper.cost import DENSITY, Activity, Cost, estimate, measure, tornado_lines, under_preset
-from mapper.cost.components import at_node
-from mapper.diagnostics import refuse
 from mapper.evidence import gather_evidence
 from mapper.executor import write_arrays
 from mapper.export import export, format_of
 from mapper.frontend import NirOptions, describe, import_model
 from mapper.ir.core import Array, Graph
+from mapper.listing import check_pass, show_components, show_passes, show_targets
 from mapper.mapping import make_build, source_of, summary
 from mapper.pipeline import After
 from mapper.recordings import Recording, coding_tables, read_arrays, to_codes
-from mapper.report import render_report
+from mapper.report import draw_figures, import_vl_convert, render_report, write_figures
+from mapper.report.figures import CAPTIONS
 from mapper.threads import one_blas_thread
 from mapper.verify import (
     reference_ring,
@@ -29,17 +35,12 @@ from mapper.verify import (
     verify_recorded,
 )
 from mapper.writing import whole_file
-from passes import PIPELINE
 from targets import (
     DEFAULT_PRESET,
     Preset,
     Target,
-    list_parts,
-    list_targets,
-    load_parts,
     load_preset,
     load_target,
-    target_to_data,
 )
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "cost_build",
     "demo",
     "export_model",
+    "figures_of_build",
     "inspect_model",
     "report_build",
     "run_build",
@@ -117,7 +119,7 @@ def compile_model(
         MappingError: for anything wrong with the model, the target, the recordings, the options.
     """
     for name in (*print_after, *((stop_after,) if stop_after else ())):
-        _check_pass(name)
+        check_pass(name)
     check_replaceable(output)
     loaded = load_target(target)
     imported = import_model(model, nir)
@@ -284,7 +286,7 @@ def report_build(
         MappingError: ``report-output`` where the page would change the build, and for anything
             wrong with the files.
     """
-    _check_page(folder, output, asked=activity is not None or recording is not None or steps != 1)
+    check_page(folder, output, asked=activity is not None or recording is not None or steps != 1)
     progress("checking the folder")
     build = read_build(folder)
     if output is None:
@@ -305,83 +307,38 @@ def report_build(
     return {"schema": "spikeloom/report/1", "report": str(output), **verified}
 
 
-def _check_page(folder: Path, output: Path | None, *, asked: bool) -> None:
-    """Refuse a page that would change the build's own, which its hashes fix."""
-    if output is None and not asked:
-        return
-    inside = output is not None and output.resolve().parent == folder.resolve()
-    if output is None or inside:
-        where = "without -o" if output is None else f"to '{output.name}' in the build folder"
-        raise refuse(
-            "report-output",
-            f"a page {where} would change the build, whose files are fixed by their hashes",
-            loc=str(folder),
-            help="write the page elsewhere with -o",
-        )
-
-
-def show_targets(name: str | None) -> dict[str, Any]:
-    """Return all targets, or every fact of one."""
-    if name is not None:
-        target = load_target(name)
-        return {"schema": "spikeloom/targets/1", "target": target_to_data(target)}
-    listed = [load_target(known) for known in list_targets()]
-    return {
-        "schema": "spikeloom/targets/1",
-        "targets": [{"name": t.name, "summary": t.summary} for t in listed],
-    }
-
-
-def show_components(
-    name: str | None = None, *, node_nm: float | None = None, voltage_v: float | None = None
+@one_blas_thread
+def figures_of_build(
+    folder: Path,
+    output: Path,
+    *,
+    activity: str | None = None,
+    steps: int = 1,
+    preset: str = DEFAULT_PRESET,
+    progress: Progress = lambda text: None,
 ) -> dict[str, Any]:
-    """Return the lists of published parts, or the parts of one.
+    """Write the charts of a build's report as SVG, PNG and PDF, and ``figures.md`` with captions.
 
-    With ``node_nm`` and ``voltage_v`` the parts are brought there; those that do not scale stay
-    as they were published. Their own node and voltage say which they are.
+    ``activity`` is a trace of ``run_build`` or a density; ``preset`` names what to assume.
+
+    Raises:
+        MappingError: ``missing-extra`` without vl-convert, ``report-output`` where figures would
+            change the build, and for anything wrong with the files. Nothing is written then.
     """
-    if name is None:
-        listed = [load_parts(known) for known in list_parts()]
-        rows = [{"name": p.name, "summary": p.summary, "parts": len(p.parts)} for p in listed]
-        return {"schema": "spikeloom/components/1", "lists": rows}
-    if (node_nm is None) != (voltage_v is None):
-        raise refuse(
-            "scaling-range",
-            f"a node and a supply go together, got node {node_nm} and voltage {voltage_v}",
-            help="give both --node and --voltage",
-        )
-    parts = load_parts(name)
-    shown = parts.parts
-    if node_nm is not None and voltage_v is not None:
-        shown = tuple(
-            part if part.scaling == "none" else at_node(part, node_nm, voltage_v) for part in shown
-        )
-    return {"schema": "spikeloom/components/1", "list": asdict(replace(parts, parts=shown))}
-
-
-def show_passes(name: str | None) -> dict[str, Any]:
-    """Return the passes in the order they run, or one."""
-    if name is not None:
-        _check_pass(name)
-    chosen = [kind for kind in PIPELINE if name in (None, kind.name)]
+    import_vl_convert()
+    check_outside(folder, output, "figures")
+    load_preset(preset)
+    progress("checking the folder")
+    build = read_build(folder)
+    evidence = gather_evidence(build, activity=activity, steps=steps, progress=progress)
+    progress("drawing")
+    figures = draw_figures(report(build, evidence, preset))
+    write_figures(figures, output)
+    rows = [{"name": f.name, "caption": f.caption, "files": list(f.files)} for f in figures]
     return {
-        "schema": "spikeloom/passes/1",
-        "passes": [
-            {
-                "name": kind.name,
-                "exact": kind.exact,
-                "summary": kind.summary(),
-                "removes": [op.mnemonic for op in kind.gone],
-                **({"text": kind.text()} if name else {}),
-            }
-            for kind in chosen
-        ],
+        "schema": "spikeloom/figures/1",
+        "folder": str(output),
+        "preset": preset,
+        "figures": rows,
+        "captions": CAPTIONS,
     }
-
-
-def _check_pass(name: str) -> None:
-    known = [kind.name for kind in PIPELINE]
-    if name not in known:
-        raise refuse(
-            "unknown-pass", f"no pass is named '{name}'", help=f"one of {', '.join(known)}"
-        )

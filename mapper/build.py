@@ -26,7 +26,7 @@ from mapper.ir.verify import graph_problems
 from mapper.pipeline import PassRun
 from mapper.placed import placement_problems
 from mapper.report import STEPS, Evidence, Report, render_report, report_of
-from targets import Target, target_from_data, target_to_data
+from targets import DEFAULT_PRESET, Target, target_from_data, target_to_data
 
 SCHEMA = "spikeloom/mapping/1"
 MANIFEST_SCHEMA = "spikeloom/manifest/1"
@@ -136,7 +136,7 @@ def generated_files(build: Build) -> dict[str, bytes]:
     }
 
 
-def report(build: Build, evidence: Evidence | None = None) -> Report:
+def report(build: Build, evidence: Evidence | None = None, preset: str = DEFAULT_PRESET) -> Report:
     """Gather what the build's page says; ``evidence`` is what was recorded of it."""
     return report_of(
         build.hardware,
@@ -147,6 +147,30 @@ def report(build: Build, evidence: Evidence | None = None) -> Report:
         steps=next((len(array) for array in build.samples.values()), STEPS),
         evidence=evidence,
         calibrated=bool(build.samples),
+        preset=preset,
+    )
+
+
+def check_page(folder: Path, output: Path | None, *, asked: bool) -> None:
+    """Refuse a page that would change the build's own, which its hashes fix."""
+    if output is None and asked:
+        raise _inside(folder, "a page without -o", "the page")
+    if output is not None and output.resolve().parent == folder.resolve():
+        raise _inside(folder, f"a page to '{output.name}' in the build folder", "the page")
+
+
+def check_outside(folder: Path, output: Path, what: str) -> None:
+    """Refuse to write into a build folder, or below it."""
+    if output.resolve().is_relative_to(folder.resolve()):
+        raise _inside(folder, f"{what} to '{output}' in the build folder", what)
+
+
+def _inside(folder: Path, attempt: str, what: str) -> MappingError:
+    return refuse(
+        "report-output",
+        f"{attempt} would change the build, whose files are fixed by their hashes",
+        loc=str(folder),
+        help=f"write {what} elsewhere with -o",
     )
 
 

@@ -244,3 +244,10 @@ def passes(answer: Data) -> RenderableType:
         return Group(Text(f"{listed[0]['name']} ({exact})"), Text(listed[0]["text"]))
     rows = ([row["name"], "yes" if row["exact"] else "no", row["summary"]] for row in listed)
     return table("", ["pass", "exact", "what it does"], rows)
+
+
+def figures(answer: Data) -> RenderableType:
+    """Name every figure and say where they are."""
+    rows = [(row["name"], ", ".join(row["files"])) for row in answer["figures"]]
+    where = f"captions: {answer['folder']}/{answer['captions']}"
+    return Group(table("figures", ("figure", "files"), rows), Text(printable(where)))

@@ -30,6 +30,7 @@ LAYERS = (
         "mapper.build",
         "mapper.compare",
         "mapper.evidence",
+        "mapper.listing",
         "mapper.mapping",
         "mapper.placed",
         "mapper.threads",

@@ -1,4 +1,4 @@
-"""Commands on several targets: compare."""
+"""Commands for a paper: compare targets, draw figures."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,6 +9,7 @@ from mapper import api, tables
 from mapper.cli.app import command, out, report_progress, warn
 from mapper.cli.options import (
     Dt,
+    Folder,
     Integration,
     Json,
     Library,
@@ -58,4 +59,24 @@ def compare(
     warn(answer)
     if not as_json:
         out.print(tables.comparison(answer))
+    return answer
+
+
+@command("figures")
+def figures(
+    folder: Folder,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the figures.")],
+    activity: Annotated[
+        str | None, typer.Option(help="Trace (.npz) of 'run --trace', or a density 0..1.")
+    ] = None,
+    steps: Steps = 1,
+    preset: Preset = DEFAULT_PRESET,
+    as_json: Json = False,
+) -> dict[str, Any]:
+    """Draw the charts of the report for a paper: SVG, PNG, PDF and captions."""
+    answer = api.figures_of_build(
+        folder, output, activity=activity, steps=steps, preset=preset, progress=report_progress
+    )
+    if not as_json:
+        out.print(tables.figures(answer))
     return answer

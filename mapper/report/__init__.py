@@ -1,6 +1,17 @@
 """The page a person looks at."""
 
 from mapper.report.data import STEPS, Evidence, Report, report_of
+from mapper.report.figures import Figure, draw_figures, import_vl_convert, write_figures
 from mapper.report.render import render_report
 
-__all__ = ["STEPS", "Evidence", "Report", "render_report", "report_of"]
+__all__ = [
+    "STEPS",
+    "Evidence",
+    "Figure",
+    "Report",
+    "draw_figures",
+    "import_vl_convert",
+    "render_report",
+    "report_of",
+    "write_figures",
+]

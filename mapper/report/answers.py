@@ -10,7 +10,7 @@ from mapper.report.breakdown import words
 from mapper.report.charts import interval_text, number, scaled
 from mapper.report.data import Report
 from mapper.report.names import layer_names
-from targets import DEFAULT_PRESET, Readout, Target, load_preset
+from targets import Readout, Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,7 +227,7 @@ def with_ternary(target: Target) -> Target:
 def _priced(report: Report, target: Target) -> str:
     """Say what the same reads cost with two comparisons a bitline; widths of sums stay."""
     evidence, before = report.evidence, report.cost
-    preset = load_preset(DEFAULT_PRESET)
+    preset = report.preset
     after = estimate(report.graph, target, evidence.activity, evidence.steps, preset)
     energy = after.total_pj.nominal / before.total_pj.nominal - 1 if before.total_pj.nominal else 0
     area = after.total_um2.nominal / before.total_um2.nominal - 1 if before.total_um2.nominal else 0

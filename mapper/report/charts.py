@@ -62,6 +62,11 @@ class Theme:
     categories: tuple[str, ...]
     font: str
     size: int
+    label: int
+    """The longest label, in pixels."""
+    columns: int
+    """Entries of a legend beside each other."""
+    background: str | None = None
 
     def config(self) -> Spec:
         """Return the Vega-Lite configuration that goes with any chart."""
@@ -72,10 +77,10 @@ class Theme:
             "labelColor": self.ink,
             "titleColor": self.muted,
             "titleFontWeight": "normal",
-            "labelLimit": 220,
+            "labelLimit": self.label,
         }
         return {
-            "background": None,
+            "background": self.background,
             "font": self.font,
             "axis": {**axis, "labelFontSize": self.size, "titleFontSize": self.size},
             "axisBand": {"domain": False, "ticks": False, "grid": False},
@@ -85,7 +90,8 @@ class Theme:
                 "titleFontWeight": "normal",
                 "labelFontSize": self.size,
                 "titleFontSize": self.size,
-                "labelLimit": 220,
+                "labelLimit": self.label,
+                "columns": self.columns,
                 "symbolStrokeWidth": 0,
             },
             "view": {"stroke": None},
@@ -110,6 +116,8 @@ PAGE = Theme(
     categories=tuple(f"var(--c{i})" for i in range(1, _CATEGORIES + 1)),
     font="system-ui, sans-serif",
     size=12,
+    label=220,
+    columns=4,
 )
 """Colours are variables of the page's style sheet, so that one drawing is light, dark and print."""
 
@@ -124,6 +132,9 @@ PAPER = Theme(
     ),
     font="sans-serif",
     size=10,
+    label=140,
+    columns=2,
+    background="#ffffff",
 )
 """Dark on white, told apart in print; the order is that of the page."""
 
@@ -133,8 +144,12 @@ def for_page(chart: Chart) -> Spec:
     return _complete(chart, PAGE, {"width": "container"})
 
 
-def for_paper(chart: Chart, width: int = 420) -> Spec:
-    """Return a complete specification of a fixed width in points."""
+COLUMN = 336
+"""Width of a one-column figure, 3.5 inches of 96 pixels."""
+
+
+def for_paper(chart: Chart, width: int = COLUMN) -> Spec:
+    """Return a complete specification of a fixed width in pixels, 96 to the inch."""
     return _complete(chart, PAPER, {"width": width})
 
 
@@ -245,7 +260,7 @@ def stacked_bars(bars: Sequence[Bar], *, unit: str, what: str, limit: int = 40) 
                 "field": "group",
                 "type": "nominal",
                 "sort": None,
-                "legend": {"title": None, "orient": "top", "columns": 4},
+                "legend": {"title": None, "orient": "top"},
             },
             "order": {"field": "place", "type": "quantitative"},
             "tooltip": _tooltip("label", "group", "shown"),

@@ -23,7 +23,7 @@ from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.readout import AdcRead, SenseAmpRead
 from mapper.ir.synapses import Synapse
 from mapper.report.names import layer_name
-from targets import DEFAULT_PRESET, Macro, Target, load_preset
+from targets import DEFAULT_PRESET, Macro, Preset, Target, load_preset
 
 STEPS = 10
 """Time steps of the inference that presets are compared on, where no recording says."""
@@ -94,6 +94,8 @@ class Report:
     """Each pass and whether it is exact."""
     layers: tuple[LayerRow, ...]
     cost: Cost
+    preset: Preset
+    """What ``cost`` assumes of the chip."""
     evidence: Evidence
     calibrated: bool
     """Recordings set input codes and readout."""
@@ -142,15 +144,17 @@ def report_of(
     steps: int = STEPS,
     evidence: Evidence | None = None,
     calibrated: bool = False,
+    preset: str = DEFAULT_PRESET,
 ) -> Report:
-    """Gather the report of a fully lowered graph, its cost under the default preset.
+    """Gather the report of a fully lowered graph, its cost under a preset.
 
     ``steps`` are those of the inference that presets are compared on; a measured activity brings
     its own.
     """
     evidence = evidence or Evidence()
     activity = evidence.activity
-    cost = estimate(graph, target, activity, evidence.steps, load_preset(DEFAULT_PRESET))
+    assumed = load_preset(preset)
+    cost = estimate(graph, target, activity, evidence.steps, assumed)
     way = steps_between(load_preset("paper"), load_preset("physical"))
     steps = activity.steps if isinstance(activity, Activity) else max(steps, evidence.steps)
     costs = costs_along(graph, target, activity, steps, way)
@@ -165,6 +169,7 @@ def report_of(
         passes=passes,
         layers=layer_rows(graph, target, cost),
         cost=cost,
+        preset=assumed,
         evidence=evidence,
         calibrated=calibrated,
         source=source,

@@ -3,25 +3,19 @@
 from collections.abc import Mapping
 from typing import Any
 
-from mapper.cost import Cost, count_layers, sensitivity
-from mapper.cost.estimate import activity_under
-from mapper.cost.facts import chip_of, corners_of
-from mapper.cost.sensitivity import Tornado
-from mapper.cost.summary import cost_of
 from mapper.ir.text import print_op
 from mapper.report.answers import amount, answers, between, nominal, percent
 from mapper.report.assumptions import constants_table, preset_table, target_table
-from mapper.report.breakdown import breakdown_charts, stage_chart, stage_table, swing_charts, words
+from mapper.report.breakdown import stage_table, words
 from mapper.report.cells import inspector_data
-from mapper.report.charts import Chart
 from mapper.report.data import Report
+from mapper.report.figures import report_charts
 from mapper.report.floorplan import floorplan_data, floorplan_table
 from mapper.report.names import labels, shortened
 from mapper.report.network import Edge, Node, edges_in_lanes, network_nodes
 from mapper.report.page import render_page
 from mapper.report.table import COLUMNS, layer_table
-from mapper.report.timeline import mean_rate, pipeline_chart, spike_chart
-from targets import DEFAULT_PRESET, Target, load_preset
+from mapper.report.timeline import mean_rate
 
 SCRIPTS = ("table.js", "floorplan.js", "inspector.js")
 ROW = 44
@@ -39,7 +33,7 @@ def render_report(report: Report) -> str:
     nodes = network_nodes(report.graph, report.evidence.trace)
     plan = floorplan_data(report.graph, report.target, report.evidence.trace, names)
     cells = inspector_data(report.graph, names)
-    charts = _charts(report, nodes)
+    charts = report_charts(report)
     return render_page(
         "report.html.j2",
         charts=charts,
@@ -56,8 +50,8 @@ def render_report(report: Report) -> str:
         rate=mean_rate(nodes),
         stages=stage_table(report.cost),
         swings=[name for name in (chart.name for chart in charts) if name.endswith("-hangs-on")],
-        preset=load_preset(DEFAULT_PRESET),
-        assumed=preset_table(load_preset(DEFAULT_PRESET)),
+        preset=report.preset,
+        assumed=preset_table(report.preset),
         facts=target_table(report.target),
         constants=constants_table(report.target),
         text=[print_op(op) for op in report.graph.ops[:MAX_OPS]],
@@ -67,33 +61,6 @@ def render_report(report: Report) -> str:
         percent=percent,
         words=words,
     )
-
-
-def _charts(report: Report, nodes: tuple[Node, ...]) -> list[Chart]:
-    layers = count_layers(report.graph, report.target)
-    stages = tuple(layer.stage for layer in layers)
-    rounds = len({layer.round for layer in layers})
-    spikes = spike_chart(nodes, report.evidence.trace)
-    return [
-        *breakdown_charts(report.cost),
-        pipeline_chart(report.cost, stages, rounds),
-        stage_chart(report.cost),
-        *([] if spikes is None else [spikes]),
-        *swing_charts(swings_of(report)),
-    ]
-
-
-def swings_of(report: Report) -> tuple[Tornado, ...]:
-    """Move every constant to its ends; the mapping is counted once."""
-    preset, evidence = load_preset(DEFAULT_PRESET), report.evidence
-    layers = count_layers(report.graph, report.target)
-    activity = activity_under(preset, layers, evidence.activity, evidence.steps)
-
-    def on(target: Target) -> Cost:
-        chip, corners = chip_of(target, preset, layers), corners_of(target, preset)
-        return cost_of(layers, chip, corners, activity, preset.name)
-
-    return sensitivity(on, report.target)
 
 
 # --- verified or not -----------------------------------------------------------------------

@@ -23,11 +23,12 @@ from mapper.report import Evidence, Report, render_report
 from mapper.report.answers import answers, percent, with_ternary
 from mapper.report.cells import inspector_data, pack_levels, stored_levels
 from mapper.report.charts import interval_text, number, scaled
+from mapper.report.figures import swings_of
 from mapper.report.floorplan import block_activity, floorplan_data, floorplan_table
 from mapper.report.names import LONGEST, labels
 from mapper.report.network import Node, edges_in_lanes, network_nodes
 from mapper.report.page import asset, embedded, policy
-from mapper.report.render import SCRIPTS, swings_of
+from mapper.report.render import SCRIPTS
 from mapper.report.timeline import mean_rate, pipeline_chart, spike_chart
 from mapper.verify import trace_executor
 from targets import DEFAULT_PRESET, load_preset, load_target

@@ -1,0 +1,199 @@
+"""The charts of a report, and the same charts as files for a paper.
+
+A figure is drawn once, as SVG; PNG and PDF are made of that, so that the three show one picture.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+from mapper.cost import Activity, Cost, count_layers, under_preset
+from mapper.cost.estimate import activity_under
+from mapper.cost.facts import chip_of, corners_of
+from mapper.cost.model import random_density
+from mapper.cost.sensitivity import SPREAD, Tornado
+from mapper.cost.summary import cost_of
+from mapper.diagnostics import printable, refuse
+from mapper.report.breakdown import breakdown_charts, stage_chart, swing_charts
+from mapper.report.charts import Chart, for_paper
+from mapper.report.data import Report
+from mapper.report.network import network_nodes
+from mapper.report.timeline import pipeline_chart, spike_chart
+from mapper.writing import whole_file
+from targets import Preset, Target
+
+CAPTIONS = "figures.md"
+
+
+def report_charts(report: Report) -> tuple[Chart, ...]:
+    """Return every chart of a report, in the order of its page."""
+    layers = count_layers(report.graph, report.target)
+    stages = tuple(layer.stage for layer in layers)
+    rounds = len({layer.round for layer in layers})
+    nodes = network_nodes(report.graph, report.evidence.trace)
+    spikes = spike_chart(nodes, report.evidence.trace)
+    return (
+        *breakdown_charts(report.cost),
+        pipeline_chart(report.cost, stages, rounds),
+        stage_chart(report.cost),
+        *(() if spikes is None else (spikes,)),
+        *swing_charts(swings_of(report)),
+    )
+
+
+def swings_of(report: Report) -> tuple[Tornado, ...]:
+    """Move every constant in force to its ends; the mapping is counted once."""
+    evidence = report.evidence
+    layers = count_layers(report.graph, report.target)
+    activity = activity_under(report.preset, layers, evidence.activity, evidence.steps)
+
+    def on(target: Target, preset: Preset) -> Cost:
+        chip, corners = chip_of(target, preset, layers), corners_of(target, preset)
+        return cost_of(layers, chip, corners, activity, preset.name)
+
+    return under_preset(on, report.target, report.preset)
+
+
+# --- files ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One chart as the files of a paper."""
+
+    name: str
+    title: str
+    caption: str
+    """Plain text: what is drawn, of what, under which assumptions."""
+    files: Mapping[str, bytes]
+    """By file name: SVG, PNG, PDF."""
+
+
+def draw_figures(report: Report) -> tuple[Figure, ...]:
+    """Draw every chart of a report for one column of a paper.
+
+    Raises:
+        MappingError: ``missing-extra`` where vl-convert is not installed.
+    """
+    library = import_vl_convert()
+    said = f"{_mapped(report)} {_assumed(report)} {_intervals(report)}"
+    return tuple(
+        Figure(
+            name=chart.name,
+            title=chart.title,
+            caption=f"{chart.title}. {chart.description} {said}",
+            files=_drawn(library, chart),
+        )
+        for chart in report_charts(report)
+    )
+
+
+def import_vl_convert() -> ModuleType:
+    """Return vl_convert, or refuse ``missing-extra``."""
+    try:
+        import vl_convert
+    except ImportError as error:
+        raise refuse(
+            "missing-extra",
+            "figures are drawn by vl-convert-python, which is not installed",
+            help='pip install "spikeloom[figures]"',
+        ) from error
+    module: ModuleType = vl_convert
+    return module
+
+
+VEGA_LITE = "6.4"
+"""That of the page (``assets/vega.js``)."""
+
+POINTS = 0.75  # of a pixel: 72 to the inch against 96
+DOTS = 300  # an inch of a PNG
+
+
+def _drawn(library: ModuleType, chart: Chart) -> dict[str, bytes]:
+    drawn = library.vegalite_to_svg(for_paper(chart), vl_version=VEGA_LITE, allowed_base_urls=[])
+    svg = _numbered(drawn)
+    return {
+        f"{chart.name}.svg": svg.encode(),
+        f"{chart.name}.png": library.svg_to_png(svg, scale=POINTS, ppi=DOTS),
+        f"{chart.name}.pdf": library.svg_to_pdf(_SIZE.sub(_in_points, svg, count=1)),
+    }
+
+
+_SIZE = re.compile(r'width="([\d.]+)" height="([\d.]+)"')
+
+
+def _in_points(size: re.Match[str]) -> str:
+    """Write the size of a drawing in points, which a PDF takes for its own; the view box stays."""
+    width, height = (float(value) * POINTS for value in size.groups())
+    return f'width="{width:g}" height="{height:g}"'
+
+
+_GRADIENT = re.compile(r'(?<=id="gradient_)\d+(?=")|(?<=url\(#gradient_)\d+(?=\))')
+
+
+def _numbered(svg: str) -> str:
+    """Count gradients from 0: the library goes on counting from one drawing to the next."""
+    order = {
+        number: str(index) for index, number in enumerate(dict.fromkeys(_GRADIENT.findall(svg)))
+    }
+    return _GRADIENT.sub(lambda found: order[found.group()], svg)
+
+
+def write_figures(figures: tuple[Figure, ...], folder: Path) -> None:
+    """Write every file of the figures and ``figures.md``, each whole."""
+    files = {name: data for figure in figures for name, data in figure.files.items()}
+    for name, data in {**files, CAPTIONS: captions_of(figures).encode()}.items():
+        with whole_file(folder / name) as temporary:
+            temporary.write_bytes(data)
+
+
+# --- captions ------------------------------------------------------------------------------
+
+
+def captions_of(figures: tuple[Figure, ...]) -> str:
+    """Return the captions as Markdown, a section for each figure."""
+    parts = [
+        f"## {figure.title}\n\n![{figure.title}]({figure.name}.svg)\n\n{_escaped(figure.caption)}\n"
+        for figure in figures
+    ]
+    return "\n".join(["# Figures\n", *parts])
+
+
+def _escaped(text: str) -> str:
+    """Write text so that Markdown shows it as it is: names are a model's."""
+    return re.sub(r"([\\`*_{}\[\]<>#|~&$])", r"\\\1", text)
+
+
+def _mapped(report: Report) -> str:
+    return f"Network {printable(report.network)} on target {printable(report.target.name)}."
+
+
+def _assumed(report: Report) -> str:
+    """Name the preset and where spikes come from."""
+    evidence, steps = report.evidence, report.cost.steps
+    counted = evidence.activity
+    length = f"{steps} time step{'' if steps == 1 else 's'}"
+    if report.preset.activity == "random":
+        told = f"random, {random_density(steps):.3g} of all input bits, whatever was recorded"
+    elif isinstance(counted, Activity):
+        told = f"counted in a run of {_many(counted.samples, 'sample')}"
+        source = evidence.files.get("activity", "")
+        told += f" ({printable(source)})" if source else ""
+    else:
+        told = f"assumed, {counted:.3g} of all input bits"
+    return f"Preset {report.preset.name}; activity {told}; an inference of {length}."
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def _intervals(report: Report) -> str:
+    if report.preset.components is None:
+        return "Intervals are low .. high of published facts; no chip was measured."
+    return (
+        "Constants of this preset are fitted single numbers without intervals; what an estimate "
+        f"hangs on moves each by {100 * SPREAD:g} % either way."
+    )
