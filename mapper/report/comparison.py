@@ -11,9 +11,8 @@ from mapper.report.charts import (
     in_unit,
     interval_bars,
     interval_text,
-    scaled,
 )
-from mapper.report.comparison_tables import MEASURES, RATIO, Measure, columns, ratio, rows
+from mapper.report.comparison_tables import MEASURES, RATIO, Measure, columns, ratio, rows, units
 from mapper.report.page import render_page
 from targets import Target, target_to_data
 
@@ -35,7 +34,7 @@ def render_comparison(answer: Data, targets: Sequence[Target]) -> str:
         "comparison.html.j2",
         charts=charts,
         answer=answer,
-        table=Table(columns=columns(), rows=tuple(rows(answer))),
+        table=Table(columns=columns(answer), rows=tuple(rows(answer))),
         ratio_told=RATIO,
         ways=[chart.name for chart in ways],
         differences=differences(targets),
@@ -78,10 +77,7 @@ def _ratios(answer: Data) -> Chart:
 
 def _pareto(answer: Data) -> Chart:
     energy, latency, area = MEASURES
-    factors = {}
-    for measure in MEASURES:
-        largest = max(measure.of(row)["nominal"] for row in answer["targets"])
-        factors[measure.name] = scaled(largest, measure.unit)
+    factors = units(answer)
     values = [
         {
             "label": row["target"],

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mapper.diagnostics import printable
-from mapper.report.charts import interval_text, number
+from mapper.report.charts import interval_text, number, scaled
 
 Data = Mapping[str, Any]
 
@@ -82,24 +82,34 @@ def _no_formula(text: str) -> str:
     return f"'{text}" if text.lstrip().startswith(("=", "+", "-", "@")) else text
 
 
-def columns() -> tuple[str, ...]:
+def units(answer: Data) -> dict[str, tuple[float, str]]:
+    """Return by measure the factor and the unit that suit the largest nominal value."""
+    return {
+        measure.name: scaled(
+            max(measure.of(row)["nominal"] for row in answer["targets"]), measure.unit
+        )
+        for measure in MEASURES
+    }
+
+
+def columns(answer: Data) -> tuple[str, ...]:
     """Return the heads of the table for readers."""
-    pairs = ((f"{measure.name} ({measure.unit})", "ratio") for measure in MEASURES)
+    pairs = ((f"{name} ({unit})", "ratio") for name, (_, unit) in units(answer).items())
     return ("target", *(head for pair in pairs for head in pair), "accuracy")
 
 
 def rows(answer: Data) -> list[tuple[str, ...]]:
     """Return the cells of the table for readers, three digits each, names not escaped."""
-    first = answer["targets"][0]
-    return [_cells(row, first) for row in answer["targets"]]
+    first, shown = answer["targets"][0], units(answer)
+    return [_cells(row, first, shown) for row in answer["targets"]]
 
 
-def _cells(row: Data, first: Data) -> tuple[str, ...]:
+def _cells(row: Data, first: Data, shown: Mapping[str, tuple[float, str]]) -> tuple[str, ...]:
     cells = [printable(row["target"])]
     for measure in MEASURES:
-        value = measure.of(row)
+        value, factor = measure.of(row), shown[measure.name][0]
         compared = ratio(value, measure.of(first))
-        cells.append(_told(value))
+        cells.append(_told({end: factor * held for end, held in value.items()}))
         cells.append("" if compared is None else _told(compared))
     accuracy = row.get("accuracy")
     return (*cells, "" if accuracy is None else f"{number(100 * accuracy)} %")
@@ -111,7 +121,8 @@ def _told(value: Mapping[str, float]) -> str:
 
 def as_markdown(answer: Data) -> str:
     """Write a pipe table with what its numbers are below it."""
-    lines = [columns(), tuple("---" for _ in columns()), *map(_escaped_row, rows(answer))]
+    heads = columns(answer)
+    lines = [heads, tuple("---" for _ in heads), *map(_escaped_row, rows(answer))]
     table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
     return f"{table}\n\n{_markdown(_note(answer))}\n"
 
@@ -134,11 +145,11 @@ def _markdown(text: str) -> str:
 
 def as_latex(answer: Data) -> str:
     """Write a ``tabular`` for the package booktabs, its note as a comment above it."""
-    heads = " & ".join(map(_latex, columns()))
+    heads = " & ".join(map(_latex, columns(answer)))
     body = "".join(" & ".join(map(_latex, cells)) + " \\\\\n" for cells in rows(answer))
     return (
         f"% {_latex(_note(answer))}\n% Needs \\usepackage{{booktabs}}.\n"
-        f"\\begin{{tabular}}{{l{'r' * (len(columns()) - 1)}}}\n\\toprule\n{heads} \\\\\n"
+        f"\\begin{{tabular}}{{l{'r' * (len(columns(answer)) - 1)}}}\n\\toprule\n{heads} \\\\\n"
         f"\\midrule\n{body}\\bottomrule\n\\end{{tabular}}\n"
     )
 
