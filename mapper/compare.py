@@ -58,9 +58,11 @@ def compare_model(
     loaded = [load_target(name) for name in targets]
     if not loaded:
         raise refuse("unknown-target", "no targets to compare", loc="--targets")
+    if output is not None:
+        _check_names([target.name for target in loaded])
     imported = import_model(model, nir)
     recorded = None if recording is None else Recording.read(recording, imported.graph.inputs)
-    rows, waterfalls = [], _Waterfalls()
+    rows, builds, waterfalls = [], [], _Waterfalls()
     for target in loaded:
         progress(target.name)
         build, row, activity = _compared(
@@ -68,8 +70,7 @@ def compare_model(
         )
         rows.append(row)
         row["waterfall"] = waterfalls.add(build, activity, steps)
-        if output is not None:
-            write_build(build, output / target.name)
+        builds.append(build)
     answer = {
         "schema": "spikeloom/compare/1",
         "network": imported.graph.name,
@@ -79,9 +80,31 @@ def compare_model(
         "warnings": list(imported.warnings),
         "waterfalls": waterfalls.ratios(),
     }
-    if output is not None:
+    if output is not None:  # all of them are there: nothing is left of a comparison that failed
+        for build in builds:
+            write_build(build, output / build.target.name)
         _write(answer, loaded, output)
     return answer
+
+
+def _check_names(names: list[str]) -> None:
+    """Refuse targets whose builds would not each have a folder of their own in the output."""
+    for place, name in enumerate(names):
+        plain = Path(name).name == name and name not in {"", ".", ".."} and "\\" not in name
+        if not plain:
+            raise refuse(
+                "target-value",
+                f"a target named {name[:80]!r} cannot be the name of a folder",
+                loc="--targets",
+                help="change 'name' in its file, or leave -o out",
+            )
+        if name in names[:place]:
+            raise refuse(
+                "target-value",
+                f"two targets are named {name[:80]!r}: one build would replace the other",
+                loc="--targets",
+                help="give them different names, or leave -o out",
+            )
 
 
 def _write(answer: dict[str, Any], targets: list[Target], folder: Path) -> None:

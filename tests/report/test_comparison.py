@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 
 from mapper.compare import compare_model
+from mapper.diagnostics import MappingError
 from mapper.report.comparison import differences
 from mapper.report.comparison_tables import as_csv, as_latex, as_markdown, ratio
 from targets import load_target
 from tests.files import DEMO
 from tests.report.pages import COMPARED, HOSTILE, comparison_page, hostile_comparison
 
+TARGETS = Path(__file__).resolve().parents[2] / "targets"
 NAME = f"=1+1|&%$#_{{}}~^\\input{{x}}\n{HOSTILE}"
 FILES = ("compare.html", *(f"comparison.{kind}" for kind in ("csv", "json", "md", "tex")))
 
@@ -32,6 +34,31 @@ def test_the_folder_has_every_form_and_the_same_bytes_again(tmp_path: Path) -> N
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
     kept = (tmp_path / "a" / "comparison.json").read_text(encoding="utf-8")
     assert json.loads(kept) == json.loads(json.dumps(answers[0]))  # tuples are lists there
+
+
+@pytest.mark.parametrize("name", ["../escaped", "a/b", "..", "adcless-64"])
+def test_builds_keep_to_folders_of_their_own(tmp_path: Path, name: str) -> None:
+    text = (TARGETS / "adcless-64.toml").read_text(encoding="utf-8")
+    other = tmp_path / "other.toml"
+    other.write_text(text.replace('name = "adcless-64"', f'name = "{name}"', 1), encoding="utf-8")
+    with pytest.raises(MappingError) as refused:
+        compare_model(DEMO / "model.onnx", ("adcless-64", str(other)), output=tmp_path / "c")
+    assert [found.code for found in refused.value.diagnostics] == ["target-value"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["other.toml"]
+
+
+def test_a_comparison_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    text = (TARGETS / "adcless-64.toml").read_text(encoding="utf-8")
+    tiny = tmp_path / "tiny.toml"
+    small = text.replace('name = "adcless-64"', 'name = "tiny"', 1).replace(
+        "tiles = 1024", "tiles = 1"
+    )
+    small = small.replace("max_chips = 16", "max_chips = 1")
+    tiny.write_text(small, encoding="utf-8")
+    with pytest.raises(MappingError) as refused:
+        compare_model(DEMO / "model.onnx", ("adcless-64", str(tiny)), output=tmp_path / "c")
+    assert [found.code for found in refused.value.diagnostics] == ["too-many-crossbars"]
+    assert not (tmp_path / "c").exists()
 
 
 def test_a_ratio_is_of_equal_ends_and_none_over_zero() -> None:
