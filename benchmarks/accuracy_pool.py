@@ -59,7 +59,7 @@ def _serve(messages: Connection, place: Place, device: str) -> None:
             for result in do(job, place, device):
                 messages.send(("result", result))
             messages.send(("done", None))
-        except Exception:
+        except Exception:  # one job's failure must not end the others; it is reported
             messages.send(("failed", traceback.format_exc()))
 
 

@@ -89,7 +89,7 @@ def attempt(name: str, measure: Callable[[], dict[str, Any]], started: float) ->
     else:
         try:
             row = {"name": name, "ok": True, **measure()}
-        except Exception as error:
+        except Exception as error:  # a case that fails is a row of the answer; others go on
             traceback.print_exc()
             row = {"name": name, "ok": False, "error": f"{type(error).__name__}: {error}"[:2000]}
     print(f"{time.perf_counter() - started:6.1f} s  {row}", file=sys.stderr, flush=True)

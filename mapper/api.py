@@ -15,8 +15,8 @@ from mapper.build import (
     write_build,
 )
 from mapper.compare import compare_model, demo
-from mapper.cost import DENSITY, Activity, Cost, estimate, measure, tornado_lines, under_preset
-from mapper.evidence import gather_evidence
+from mapper.cost import Cost, estimate, tornado_lines, under_preset
+from mapper.evidence import gather_evidence, read_activity
 from mapper.executor import write_arrays
 from mapper.export import export, format_of
 from mapper.frontend import NirOptions, describe, import_model
@@ -243,7 +243,7 @@ def cost_build(
     """
     assumed = load_preset(preset)
     build = read_build(folder)
-    found = _activity(build.hardware, activity)
+    found, _ = read_activity(build.hardware, activity)
 
     def on(target: Target, assumed: Preset) -> Cost:
         return estimate(build.hardware, target, found, steps, assumed)
@@ -254,15 +254,6 @@ def cost_build(
     tornados = under_preset(on, build.target, assumed)
     data = {**cost.as_dict(), "sensitivity": [tornado.as_dict() for tornado in tornados]}
     return data, "\n".join([str(cost), "", *tornado_lines(tornados)])
-
-
-def _activity(graph: Graph, activity: str | None) -> Activity | float:
-    if activity is None:
-        return DENSITY
-    try:
-        return float(activity)
-    except ValueError:
-        return measure(graph, read_arrays(activity))
 
 
 @one_blas_thread

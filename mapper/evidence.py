@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from mapper.build import Build, sha256
-from mapper.cost import DENSITY, measure
+from mapper.cost import DENSITY, Activity, measure
 from mapper.cost.estimate import checked_density, checked_steps
 from mapper.frontend import NirOptions
-from mapper.ir.core import Array
+from mapper.ir.core import Array, Graph
 from mapper.recordings import Recording, read_arrays, to_codes
 from mapper.report import Evidence
 from mapper.verify import reference_ring, trace_executor, trained_ring, verify_recorded
@@ -40,35 +40,44 @@ def gather_evidence(
     Raises:
         MappingError: for anything wrong with these files.
     """
-    density = _density(activity)
-    trace: Mapping[str, Array] = {}
+    told, trace = read_activity(build.hardware, activity)
     found: dict[str, Any] | None = None
     if recording is not None:
-        found, trace = _verified(build, recording, model, nir, progress)
-    if activity is not None and density is None:
-        trace = read_arrays(activity)
-    if trace and density is None:
-        counted = measure(build.hardware, trace)
-        return Evidence(
-            activity=counted,
-            steps=counted.steps,
-            trace=trace,
-            verification=found,
-            files=_files(activity, recording, model),
-        )
+        found, ran = _verified(build, recording, model, nir, progress)
+        if activity is None:
+            told, trace = measure(build.hardware, ran), ran
+    if isinstance(told, Activity):
+        steps, file = told.steps, activity
+    else:
+        steps, file = checked_steps(steps), None
     return Evidence(
-        activity=DENSITY if density is None else checked_density(density),
-        steps=checked_steps(steps),
+        activity=told,
+        steps=steps,
+        trace=trace,
         verification=found,
-        files=_files(None, recording, model),
+        files=_files(file, recording, model),
     )
 
 
-def _density(activity: str | None) -> float | None:
+def read_activity(
+    graph: Graph, activity: str | None
+) -> tuple[Activity | float, Mapping[str, Array]]:
+    """Return what ``--activity`` names, and the trace where it is one.
+
+    ``activity`` is the path of a trace of ``run --trace``, or a density 0..1 in text; ``DENSITY``
+    where None.
+
+    Raises:
+        MappingError: The density is outside 0..1, or the file is not a trace of this network.
+    """
+    if activity is None:
+        return DENSITY, {}
     try:
-        return None if activity is None else float(activity)
+        density = float(activity)
     except ValueError:
-        return None
+        trace = read_arrays(activity)
+        return measure(graph, trace), trace
+    return checked_density(density), {}
 
 
 def _verified(

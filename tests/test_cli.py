@@ -144,6 +144,14 @@ def test_report_of_a_recording_is_verified_and_measured(folder, recording, tmp_p
     assert "25&nbsp;% of the inputs of every layer are taken to spike" in page.read_text()
 
 
+def test_a_trace_without_arrays_is_no_density(folder, tmp_path):
+    np.savez(tmp_path / "empty.npz")
+    to = tmp_path / "page.html"
+    found = refused("report", folder, "--activity", tmp_path / "empty.npz", "-o", to)
+    assert found == "activity-array"
+    assert not to.exists()
+
+
 @pytest.mark.parametrize("options", [("--activity", "0.5"), ("-o", "FOLDER/page.html")])
 def test_a_report_that_would_change_the_build_is_refused(folder, options):
     options = [option.replace("FOLDER", str(folder)) for option in options]

@@ -219,7 +219,9 @@ def interval_bars(
     }
     x = {"field": "nominal", "type": "quantitative", "scale": scale, "axis": axis}
     colour: Spec = {}
+    thick = 0.7
     if len(groups) > 1:
+        thick = 1.0  # in a group, a thinner bar is not centred on its whisker
         encoding["yOffset"] = {"field": "group", "type": "nominal", "sort": None}
         legend = {"title": None, "orient": "top"}
         colour = {"color": {"field": "group", "type": "nominal", "sort": None, "legend": legend}}
@@ -228,7 +230,7 @@ def interval_bars(
         "height": _BAND * max(1, len(labels) * max(1, len(groups) * 3 // 4)),
         "encoding": encoding,
         "layer": [
-            {"mark": {"type": "bar", "height": {"band": 0.7}}, "encoding": {"x": x, **colour}},
+            {"mark": {"type": "bar", "height": {"band": thick}}, "encoding": {"x": x, **colour}},
             {
                 "mark": {"type": "rule", "aria": False},
                 "encoding": {

@@ -23,7 +23,7 @@ def render_comparison(answer: Data, targets: Sequence[Target]) -> str:
     """Lay the answer of ``compare`` out as one self-contained page; ``targets`` in its order."""
     charts = [_cost(answer, measure) for measure in MEASURES]
     ways = [_own_way(answer, "energy", "energy_pj", "pJ")]
-    ways += [_own_way(answer, "interval", "interval_ns", "ns")]
+    ways += [_own_way(answer, "initiation interval", "interval_ns", "ns")]
     ways += [
         _way_of(index, way, name)
         for index, way in enumerate(answer["waterfalls"])
@@ -147,7 +147,7 @@ def _own_way(answer: Data, name: str, key: str, unit: str) -> Chart:
     ]
     bars, shown = in_unit(found, unit)
     return Chart(
-        name=f"waterfall-{name}",
+        name=f"waterfall-{name.replace(' ', '-')}",
         title=f"{name.capitalize()} from the preset paper to physical",
         description="After each assumption changed, one at a time; nominal values.",
         spec=interval_bars(bars, unit=shown, what=name),

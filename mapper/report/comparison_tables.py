@@ -6,6 +6,7 @@ escapes them in its own way.
 
 import csv
 import io
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -79,7 +80,9 @@ def _ends(value: Mapping[str, float] | None) -> list[object]:
 
 
 def _no_formula(text: str) -> str:
-    return f"'{text}" if text.lstrip().startswith(("=", "+", "-", "@")) else text
+    """Keep a spreadsheet from computing a name; wide forms of the signs count there, too."""
+    begins = unicodedata.normalize("NFKC", text).lstrip()
+    return f"'{text}" if begins.startswith(("=", "+", "-", "@")) else text
 
 
 def units(answer: Data) -> dict[str, tuple[float, str]]:

@@ -75,6 +75,13 @@ def test_csv_has_the_numbers_in_full_and_no_formula(answer: dict[str, Any]) -> N
     assert [rows[0][f"latency_ratio{end}"] for end in ("", "_low", "_high")] == ["1.0"] * 3
 
 
+@pytest.mark.parametrize("name", ["=1+1", " -1", "\uff1d1+1", "\uff0b1", "\uff20x"])
+def test_csv_takes_wide_signs_for_what_they_are(answer: dict[str, Any], name: str) -> None:
+    named = {**answer, "targets": [{**answer["targets"][0], "target": name}]}
+    (row,) = csv.DictReader(io.StringIO(as_csv(named)))
+    assert row["target"].startswith("'")
+
+
 def test_markdown_keeps_its_columns_and_no_markup(answer: dict[str, Any]) -> None:
     lines = as_markdown(answer).splitlines()
     bars = [line.replace("\\\\", "").replace("\\|", "").count("|") for line in lines[:4]]

@@ -26,8 +26,8 @@ def read(name, item):
 try:
     with h5py.File(sys.argv[1], "r") as file:
         file.visititems(read)
-except Exception:
-    pass  # the reader meets it again, and says what it is
+except Exception:  # whatever h5py raises: the reader meets it again, and says what it is
+    pass
 """
 
 
