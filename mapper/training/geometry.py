@@ -1,5 +1,6 @@
 """The shape of a layer of weights, whatever trains it."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -63,6 +64,23 @@ class Geometry:
         return Window(
             kernel=self.kernel, stride=self.stride, padding=self.sides, dilation=self.dilation
         )
+
+    def result_shape(self, inputs: tuple[int, ...], weight: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape ``[B, N, ...]`` of what the layer makes of ``[B, C, ...]``.
+
+        Raises:
+            ValueError: The weight belongs to another number of input channels.
+        """
+        window = self.window
+        seen = math.prod(inputs[1:]) if window is None else inputs[1]
+        if self.kind == "transposed":
+            expected, outputs = weight[0], weight[1] * self.groups
+        else:
+            expected, outputs = weight[1] * self.groups, weight[0]
+        if seen != expected or (window is not None and len(inputs) != 4):
+            raise ValueError(f"a layer of {expected} input channels cannot take {list(inputs[1:])}")
+        size = () if window is None else window.output_size(inputs[-2], inputs[-1])
+        return (inputs[0], outputs, *size)
 
     def matrix(self, weight: Tensor) -> Tensor:
         """Return a layer's weight as ``[K, N]``, wordlines in the order of ``mapper.ir.windows``.

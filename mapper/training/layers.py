@@ -215,6 +215,15 @@ class Hardened(nn.Module):
         shape = (1, -1) + (1,) * (sums.dim() - 2)
         return self.real_scale().reshape(shape) * sums + self.bias.reshape(shape)
 
+    def result_like(self, x: Tensor) -> Tensor:
+        """Return zeros of the shape that ``forward`` has, which reads no column for it.
+
+        Raises:
+            ValueError: The input has another number of channels than the layer.
+        """
+        shape = self.geometry.result_shape(tuple(x.shape), tuple(self.weight.shape))
+        return x.new_zeros(()).expand(shape)
+
     def sums(self, x: Tensor) -> Tensor:
         """Return the layer's integers ``[B, N, ...]`` for input codes ``[B, ...]``."""
         weight = self.whole_weights()

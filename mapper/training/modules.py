@@ -64,6 +64,13 @@ class _Shapes(fx.Interpreter):
         super().__init__(network)
         self.shapes: dict[str, tuple[int, ...]] = {}
 
+    def call_module(self, target: Any, args: Any, kwargs: Any) -> Any:
+        """Ask a layer for its shape where it can tell without computing."""
+        module = self.fetch_attr(target)
+        if hasattr(module, "result_like"):
+            return module.result_like(*args, **kwargs)
+        return super().call_module(target, args, kwargs)
+
     def run_node(self, n: fx.Node) -> Any:
         result = super().run_node(n)
         if isinstance(result, Tensor):

@@ -322,3 +322,25 @@ def test_what_cannot_be_exported_is_said(tmp_path):
 class Branching(nn.Module):
     def forward(self, x):
         return LIF()(x) if x.sum() > 0 else x
+
+
+def test_shapes_are_found_without_reading_a_column(tmp_path, monkeypatch):
+    model = harden(a_network(), "adcless-32", example=spikes(2, 1, 2, 6, 6))
+    export_onnx(model, tmp_path / "small.onnx", spikes(1, 1, 2, 6, 6))
+
+    def read(*_):
+        raise AssertionError("a column was read")
+
+    monkeypatch.setattr("mapper.training.layers.read_sums", read)
+    with pytest.raises(AssertionError, match="column"):
+        model(spikes(1, 1, 2, 6, 6))
+    export_onnx(model, tmp_path / "again.onnx", spikes(1, 1, 2, 6, 6))
+    assert (tmp_path / "again.onnx").read_bytes() == (tmp_path / "small.onnx").read_bytes()
+
+
+@pytest.mark.parametrize("shape", [(3, 6, 6), (2, 6)])
+def test_an_example_that_the_first_layer_cannot_take_is_refused(tmp_path, shape):
+    model = harden(a_network(), "adcless-32", example=spikes(2, 1, 2, 6, 6))
+    with pytest.raises(ValueError, match="a layer of 2 input channels cannot take"):
+        export_onnx(model, tmp_path / "wrong.onnx", spikes(1, 1, *shape))
+    assert not any(tmp_path.iterdir())
