@@ -10,7 +10,7 @@ build stand beside those of the published table.
 
 import argparse
 import json
-import resource
+import os
 import subprocess
 import sys
 import tempfile
@@ -75,47 +75,85 @@ def export(network: str, target: str, path: Path) -> None:
     torch.manual_seed(0)
     torch.set_num_threads(1)
     facts = NETWORKS[network]
-    small = (torch.rand(2, 1, *(facts.settled_on or facts.shape)) < DENSITY).float()
-    twin = harden(facts.make(), target, example=small)
+    spikes = (torch.rand(2, 1, *(facts.settled_on or facts.shape)) < DENSITY).float()
+    twin = harden(facts.make(), target, example=spikes)
     export_onnx(twin, path, torch.zeros(1, 1, *facts.shape))
 
 
 def row(network: str, target: str) -> dict[str, Any]:
-    """Export and compile in processes of their own, and read the build back."""
-    with tempfile.TemporaryDirectory() as folder:
-        model, build = Path(folder) / "model.onnx", Path(folder) / "build"
-        own = (sys.executable, "-m", "benchmarks.reference_networks")
-        exported = _measured(
-            [*own, "--export", str(model), "--network", network, "--target", target]
-        )
-        command = (sys.executable, "-m", "mapper", "compile", str(model), "--target", target)
-        compiled = _measured([*command, "-o", str(build), "--json"])
-        mapping = json.loads(compiled["stdout"])
+    """Export and compile in processes of their own, and read what was compiled."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        model, build = folder / "model.onnx", folder / "build"
+        own = ["-m", "benchmarks.reference_networks", "--network", network, "--target", target]
+        exported = _measured([*own, "--export", str(model)], folder)
+        compile_it = ["-m", "mapper", "compile", str(model), "--target", target]
+        compiled = _measured([*compile_it, "-o", str(build), "--json"], folder)
         size = model.stat().st_size / 2**20
+    mapping = json.loads(compiled["printed"])
     rows = int(target.rpartition("-")[2])
     return {
         "network": network,
         "target": target,
-        "crossbars": mapping["crossbars"],
+        "crossbars": mapping["crossbars_without_copies"],
         "published": NETWORKS[network].published.get(rows),
+        "crossbars_with_copies": mapping["crossbars"],
+        "chips": mapping["chips"],
         "file_mib": round(size, 1),
-        "export_s": exported["seconds"],
-        "export_mib": exported["peak_mib"],
-        "compile_s": compiled["seconds"],
-        "compile_mib": compiled["peak_mib"],
+        **{f"export_{key}": exported[key] for key in ("seconds", "peak_mib")},
+        **{f"compile_{key}": compiled[key] for key in ("seconds", "peak_mib")},
     }
 
 
-def _measured(command: list[str]) -> dict[str, Any]:
-    """Run a command; return its output, seconds and the peak memory of its process in MiB."""
-    timed = "import resource, runpy, sys"
+def _measured(arguments: list[str], folder: Path) -> dict[str, Any]:
+    """Run Python; return what it printed, its seconds and its peak memory in MiB.
+
+    Raises:
+        RuntimeError: It failed, with what it said.
+    """
+    printed, said = folder / "stdout", folder / "stderr"
     started = time.perf_counter()
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command)}: {done.stderr}")
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    with printed.open("w") as out, said.open("w") as err:
+        process = subprocess.Popen([sys.executable, *arguments], stdout=out, stderr=err)
+        _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise RuntimeError(f"{' '.join(arguments)}: {said.read_text(encoding='utf-8')}")
     return {
-        "stdout": done.stdout,
+        "printed": printed.read_text(encoding="utf-8"),
         "seconds": round(time.perf_counter() - started, 1),
-        "peak_mib": round(peak),
+        "peak_mib": round(usage.ru_maxrss / 1024),
     }
+
+
+def rows(networks: list[str], targets: list[str]) -> Iterator[dict[str, Any]]:
+    for network in networks:
+        for target in targets:
+            yield row(network, target)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--network", action="append", choices=list(NETWORKS), help="all if none")
+    parser.add_argument("--target", action="append", choices=TARGETS, help="all if none")
+    parser.add_argument("--export", type=Path, metavar="FILE", help="only write this file")
+    parser.add_argument("--json", action="store_true")
+    args = parser.parse_args()
+    networks, targets = args.network or list(NETWORKS), args.target or list(TARGETS)
+    if args.export:
+        export(networks[0], targets[0], args.export)
+        return
+    found = []
+    for each in rows(networks, targets):
+        found.append(each)
+        print("  ".join(f"{value!s:>10}" for value in each.values()), file=sys.stderr, flush=True)
+    if args.json:
+        print(json.dumps({"schema": "spikeloom/reference-networks/1", "rows": found}, indent=1))
+    wrong = [each for each in found if each["published"] not in (None, each["crossbars"])]
+    if wrong:
+        sys.exit(f"crossbars differ from the published table: {wrong}")
+
+
+if __name__ == "__main__":
+    main()

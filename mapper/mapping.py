@@ -71,6 +71,7 @@ def summary(build: Build) -> dict[str, Any]:
         "weight_bits": build.weight_bits,
         "calibrated": bool(build.samples),
         "crossbars": page.crossbars,
+        "crossbars_without_copies": sum(row.crossbars // row.copies for row in page.layers),
         "chips": page.chips,
         "layers": [
             {field.name: getattr(row, field.name) for field in fields(row)} for row in page.layers

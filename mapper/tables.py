@@ -34,8 +34,10 @@ def dims(shape: Iterable[int]) -> str:
 def compiled(answer: Data) -> RenderableType:
     """What a compilation made."""
     cost = answer["cost"]
+    once, placed = answer["crossbars_without_copies"], answer["crossbars"]
+    copies = "" if placed == once else f", {placed:,} with the copies that save time,"
     head = (
-        f"{answer['network']} on {answer['target']}: {answer['crossbars']} crossbars on "
+        f"{answer['network']} on {answer['target']}: {many(once, 'crossbar')}{copies} on "
         f"{many(answer['chips'], 'chip')}, {answer['weight_bits']}-bit weights"
     )
     rows = (

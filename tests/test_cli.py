@@ -57,7 +57,10 @@ def test_inspect_shows_layers_and_neurons():
 def test_compile_says_what_it_made(tmp_path):
     answer = data("compile", DEMO_MODEL, "--target", "adcless-64", "-o", tmp_path / "b")
     assert answer["schema"] == "spikeloom/compile/1"
-    assert answer["crossbars"] == sum(row["crossbars"] for row in answer["layers"])
+    layers = answer["layers"]
+    assert answer["crossbars"] == sum(row["crossbars"] for row in layers)
+    once = [row["row_blocks"] * row["column_blocks"] for row in layers]
+    assert answer["crossbars_without_copies"] == sum(once) < answer["crossbars"]
 
 
 def test_compile_prints_after_a_pass_and_stops(tmp_path):
