@@ -1,6 +1,8 @@
 """The README's commands run as they stand, and its promises hold."""
 
+import json
 import re
+import runpy
 import shlex
 from pathlib import Path
 
@@ -30,6 +32,18 @@ def test_the_commands_run_one_after_the_other(tmp_path, monkeypatch):
         assert program == "spikeloom"
         done = CliRunner().invoke(cli.app, args)
         assert done.exit_code == 0, (args, done.output)
+
+
+def test_the_training_it_shows_runs_and_what_it_exports_compiles(tmp_path, monkeypatch):
+    pytest.importorskip("torch", reason="needs the extra 'train'")
+    monkeypatch.chdir(tmp_path)
+    (block,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    (tmp_path / "shown.py").write_text(block, encoding="utf-8")
+    runpy.run_path("shown.py")
+    args = ["compile", "trained.onnx", "--target", "adcless-64", "-o", "build", "--json"]
+    done = CliRunner().invoke(cli.app, args)
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["calibrated"] is False
 
 
 def test_every_command_is_listed():
