@@ -18,7 +18,7 @@ from mapper.canonical.crossbars import crossbar_body
 from mapper.canonical.file import to_tensor
 from mapper.canonical.functions import DOMAIN, VERSION
 from mapper.executor.arithmetic import narrowest
-from mapper.executor.fusion import CrossbarLayer, Unit, units
+from mapper.executor.fusion import CrossbarLayer, Unit, held_values, units
 from mapper.executor.lowered import INTERFACE, Interface, UniqueNames, interface_of, published
 from mapper.executor.onnx_nodes import OPSET, Nodes, tensor_type
 from mapper.executor.onnx_ops import Lowering
@@ -257,9 +257,9 @@ def _read(model: ModelProto) -> tuple[Graph, str]:
     tensors = {t.name: t for t in model.graph.initializer}
     constants = {name: _array(tensors[tensor]) for name, tensor in told["constants"].items()}
     graph = from_json(told["graph"], constants, "model")
-    values = [v for op in graph.ops for v in op.results]
-    largest = max(prod(v.shape) for v in (*values, *graph.inputs))
-    if largest > MAX_ELEMENTS or next(graph_problems(graph), None) is not None:
+    if next(graph_problems(graph), None) is not None:
+        raise ValueError("no graph that this version runs")
+    if max(prod(v.shape) for v in held_values(graph)) > MAX_ELEMENTS:
         raise ValueError("no graph that this version runs")
     return graph, str(told["target"])
 

@@ -43,6 +43,17 @@ Unit = CrossbarLayer | Op
 """What is computed in one go."""
 
 
+def held_values(graph: Graph) -> Iterator[Value]:
+    """Yield inputs, states and what every unit of work leaves: what is held whole in memory.
+
+    Columns that are read block by block are not among them, however many there are.
+    """
+    yield from graph.inputs
+    yield from (state.read for state in graph.states)
+    for unit in units(graph):
+        yield from unit.results
+
+
 def units(graph: Graph, watch: Sequence[str] = ()) -> tuple[Unit, ...]:
     """Return the graph's work in order, with crossbars joined to their readout where possible.
 

@@ -11,6 +11,7 @@ from onnx import ModelProto
 
 from mapper.canonical import from_model, from_trained
 from mapper.diagnostics import refuse
+from mapper.executor.fusion import held_values
 from mapper.executor.lowered import Interface
 from mapper.frontend.fold import MAX_ELEMENTS
 from mapper.frontend.load import read_stored, without_functions
@@ -18,9 +19,6 @@ from mapper.frontend.nir import NirOptions, is_nir, read_nir
 from mapper.frontend.recognise import recognise
 from mapper.frontend.result import Imported, Port
 from mapper.ir.core import Graph
-from mapper.ir.crossbar import CountActive, CrossbarMvm
-from mapper.ir.evaluate import defined_values
-from mapper.ir.readout import AdcRead, SenseAmpRead
 
 
 @np.errstate(all="ignore")  # numbers of a file may overflow; what is written is checked
@@ -77,10 +75,6 @@ def _import_nir(path: Path, options: NirOptions) -> Imported:
     )
 
 
-_IN_BLOCKS = (AdcRead, CountActive, CrossbarMvm, SenseAmpRead)
-"""Ops whose results are never held whole: a layer's columns are read block by block."""
-
-
 def _as_trained(
     model: ModelProto, path: Path, graph: Graph, target: str, interface: Interface
 ) -> Imported:
@@ -94,9 +88,8 @@ def _as_written(
     model: ModelProto, path: Path, graph: Graph, facts: Mapping[str, Any], interface: Interface
 ) -> Imported:
     """Return what a file in canonical form says it is; nothing has to be recognised."""
-    inside = {v for op in graph.ops if isinstance(op, _IN_BLOCKS) for v in op.results}
-    for value in defined_values(graph):
-        if prod(value.shape) > MAX_ELEMENTS and value not in inside:
+    for value in held_values(graph):
+        if prod(value.shape) > MAX_ELEMENTS:
             raise refuse(
                 "model-too-large",
                 f"{value.name!r} has {prod(value.shape)} elements, at most {MAX_ELEMENTS} are read",

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -344,3 +345,16 @@ def test_an_example_that_the_first_layer_cannot_take_is_refused(tmp_path, shape)
     with pytest.raises(ValueError, match="a layer of 2 input channels cannot take"):
         export_onnx(model, tmp_path / "wrong.onnx", spikes(1, 1, *shape))
     assert not any(tmp_path.iterdir())
+
+
+def test_columns_that_are_read_block_by_block_may_be_any_number(tmp_path):
+    model = harden(
+        nn.Sequential(nn.Conv2d(16, 16, 3, padding=1)),
+        "adcless-32",
+        example=spikes(1, 2, 16, 6, 6),
+    )
+    export_onnx(model, tmp_path / "wide.onnx", torch.zeros(1, 1, 16, 1024, 1024))
+    imported = import_model(tmp_path / "wide.onnx")
+    grid = next(op for op in imported.graph.ops if isinstance(op, CrossbarMvm))
+    assert prod(grid.results[0].shape) > 1 << 28
+    assert imported.trained_for == "adcless-32"
