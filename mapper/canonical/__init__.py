@@ -6,6 +6,15 @@ operators. ``docs/canonical-onnx.md`` is the reference.
 
 from mapper.canonical.functions import DOMAIN
 from mapper.canonical.model import from_model, plain, to_model
-from mapper.canonical.trained import from_trained, tensors_of, to_trained
+from mapper.canonical.trained import claims_training, from_trained, tensors_of, to_trained
 
-__all__ = ["DOMAIN", "from_model", "from_trained", "plain", "tensors_of", "to_model", "to_trained"]
+__all__ = [
+    "DOMAIN",
+    "claims_training",
+    "from_model",
+    "from_trained",
+    "plain",
+    "tensors_of",
+    "to_model",
+    "to_trained",
+]

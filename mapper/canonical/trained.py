@@ -245,6 +245,11 @@ def from_trained(model: ModelProto) -> tuple[Graph, str, Interface] | None:
     return (graph, target, interface) if same else None
 
 
+def claims_training(model: ModelProto) -> bool:
+    """Return whether a file says that ``to_trained`` wrote it, whether that is true or not."""
+    return any(entry.key == TRAINED for entry in model.metadata_props)
+
+
 def _told(model: ModelProto) -> dict[str, Any]:
     held: dict[str, Any] = json.loads(
         next(p.value for p in model.metadata_props if p.key == TRAINED)

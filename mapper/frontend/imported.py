@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from onnx import ModelProto
 
-from mapper.canonical import from_model, from_trained
+from mapper.canonical import claims_training, from_model, from_trained
 from mapper.diagnostics import refuse
 from mapper.executor.fusion import held_values
 from mapper.executor.lowered import Interface
@@ -50,6 +50,14 @@ def import_model(path: Path | str, options: NirOptions | None = None) -> Importe
     trained = from_trained(stored)
     if trained is not None:
         return _as_trained(stored, path, *trained)
+    if claims_training(stored):
+        raise refuse(
+            "trained-file-changed",
+            "the file says that it was trained on hardware, but its contents are not what "
+            "this version writes for such a network",
+            loc=path.name,
+            help="write it again with export_onnx; no other tool may optimise or convert it",
+        )
     return recognise(without_functions(stored, path), path)
 
 

@@ -285,8 +285,9 @@ def test_a_file_that_was_tampered_with_is_not_believed(tmp_path, exported, spoil
     spoil(exported)
     assert from_trained(exported) is None
     onnx.save(exported, tmp_path / "spoiled.onnx")
-    with pytest.raises(MappingError):
+    with pytest.raises(MappingError) as refused:
         import_model(tmp_path / "spoiled.onnx")
+    assert refused.value.diagnostics[0].code == "trained-file-changed"
 
 
 # --- float models --------------------------------------------------------------------------
