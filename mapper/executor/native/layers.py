@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from mapper.executor.native.pack import (
     start_values,
 )
 from mapper.executor.native.pool import Pool
+from mapper.executor.native.trace import Trace
 from mapper.ir.core import Array, Constants
 from mapper.ir.readout import AdcRead, SenseAmpRead
 
@@ -45,14 +47,24 @@ Tables = tuple[dict[str, int], dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
+class Phase:
+    """Output positions that see the same kernel elements."""
+
+    fields: dict[str, int]
+    arrays: dict[str, Any]
+    order: Sequence[int]
+    """Of the row blocks that see anything."""
+
+
+@dataclass(frozen=True, slots=True)
 class NativeLayer:
     """A crossbar layer as the kernels take it."""
 
     layer: CrossbarLayer
     level: int
     positions: tuple[int, int]
-    phases: tuple[Tables, ...]
-    """A call each: output positions that see the same kernel elements."""
+    phases: tuple["Phase", ...]
+    """A call each."""
 
     @classmethod
     def make(cls, layer: CrossbarLayer, constants: Constants, level: int) -> "NativeLayer":
@@ -67,14 +79,20 @@ class NativeLayer:
         return cls(layer, level, places[0].positions, phases)
 
     def run(
-        self, x: Held, neurons: NeuronTables | None, states: dict[str, Array], pool: Pool
+        self,
+        x: Held,
+        neurons: NeuronTables | None,
+        states: dict[str, Array],
+        pool: Pool,
+        trace: Trace | None = None,
     ) -> tuple[Array | None, dict[str, Array]]:
-        """Run some time steps; neurons' ``states`` advance in place.
+        """Run some time steps; neurons' ``states`` advance in place, ``trace`` gets what was read.
 
         Returns the layer's result ``int32 [T, B, Ho, Wo, N]`` where no neurons follow, and what
         the neurons give.
         """
-        held = x.flat() if self.layer.mvm.window is None else x
+        mvm = self.layer.mvm
+        held = x.flat() if mvm.window is None else x
         packed = np.ascontiguousarray(held.as_packed())
         steps, batch = packed.shape[1:3]
         leading = (steps, batch, *self.positions)
@@ -82,21 +100,35 @@ class NativeLayer:
         given: dict[str, Any] = {"x": packed}
         y, made = None, {}
         if neurons is None:
-            y = np.empty((*leading, self.layer.mvm.outputs), np.int32)
+            y = np.empty((*leading, mvm.outputs), np.int32)
             given["y_out"] = y
         else:
             made = neurons.outputs(leading)
             numbers |= neurons.fields
             given |= neurons.arrays | states | made
-        if self.layer.mvm.window is None:
+        if mvm.window is None:
             numbers, given = _samples_as_rows(numbers, given, batch, pool.threads)
-        for fields, arrays in self.phases:
-            self._run_phase(fields | numbers, arrays | given, pool)
+        if trace is None:
+            for phase in self.phases:
+                self._run_phase(phase.fields | numbers, phase.arrays | given, pool)
+            return y, made
+        driven = np.zeros((steps, batch, self.positions[0]), np.int64)
+        heard = np.zeros((mvm.groups, len(mvm.rows)), np.int64)
+        for phase in self.phases:
+            fields, arrays = phase.fields | numbers, phase.arrays | given
+            read = np.zeros((_jobs(fields), mvm.groups, len(phase.order)), np.int64)
+            self._run_phase(fields, arrays | {"driven": driven, "heard": read}, pool)
+            heard[:, phase.order] += read.sum(axis=0)
+        trace.note_reads(mvm, driven.sum(axis=2), heard)
         return y, made
 
     def _run_phase(self, fields: dict[str, int], arrays: dict[str, Any], pool: Pool) -> None:
-        jobs = fields["B"] * -(-fields["Ho"] // fields["tile_rows"])
-        pool.run(jobs, lambda a, b: core.run_layer(self.level, fields, arrays, a, b))
+        run = partial(core.run_layer, self.level, fields, arrays)
+        pool.run(_jobs(fields), run)
+
+
+def _jobs(fields: dict[str, int]) -> int:
+    return fields["B"] * -(-fields["Ho"] // fields["tile_rows"])
 
 
 def _samples_as_rows(
@@ -111,7 +143,7 @@ def _samples_as_rows(
 
 def _phase(
     layer: CrossbarLayer, constants: Constants, level: int, how: Arithmetic, where: Geometry
-) -> Tables:
+) -> Phase:
     """Pack what some output positions need of a layer."""
     mvm = layer.mvm
     fields, arrays = _common(layer, where)
@@ -133,7 +165,7 @@ def _phase(
         numbers, tables = _sums(layer, constants, order, columns, how)
     absent = sorted(set(range(len(mvm.rows))) - set(order))
     tables["start"] = _start(layer, constants, how, absent).astype(np.int32)
-    return fields | numbers, arrays | tables
+    return Phase(fields | numbers, arrays | tables, order)
 
 
 def _start(

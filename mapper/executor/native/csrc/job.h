@@ -113,6 +113,9 @@ void NAME(run_job)(const Layer *l, Scratch *s, int64_t job) {
       const int32_t weight = (int32_t)((top ? -1LL : 1LL) * (1LL << plane));
       const uint64_t *x = l->x + ((plane * l->T + t) * l->B + b) * image;
       list_band(l, s, x, o0, o1, scale);
+      if (l->heard)
+        NAME(tally_band)(l, s, o0, o1, l->driven + (t * l->B + b) * l->all_rows,
+                         l->heard + job * l->nblocks);
       for (int64_t p0 = 0; p0 < count; p0 += AT_ONCE) {
         const int64_t p1 = p0 + AT_ONCE < count ? p0 + AT_ONCE : count;
         s->y = (int32_t *)((uint8_t *)y + p0 * pitch * item);

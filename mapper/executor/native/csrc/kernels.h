@@ -53,6 +53,7 @@ static AI lanes32 NAME(load32)(const int32_t *p) { lanes32 v; memcpy(&v, p, size
 #include "sums.h"
 
 #include "expand.h"
+#include "regions.h"
 #include "neurons.h"
 #include "fire.h"
 #include "job.h"

@@ -66,6 +66,8 @@ typedef struct {
   const int32_t *rises;          /* [L] */
   int64_t tile_rows, jobs, bands;
   int32_t *y_out;                /* [T][B][P][N], where no neurons follow */
+  /* For a trace, or NULL: driven wordlines [T][B][all_rows], read row blocks [jobs][nblocks] */
+  int64_t *driven, *heard;
   int64_t has_neurons;
   Neurons n;
 } Layer;
@@ -79,13 +81,25 @@ typedef struct {
   int64_t band_rows, row_bytes;
 } Scratch;
 
+/* Packed images whose rows and columns are sorted into classes: counts [rows][columns][Cw * 64]. */
+typedef struct {
+  const uint64_t *x; /* [images][H][W][Cw] */
+  int64_t images, H, W, Cw, rows, columns;
+  const uint8_t *row_class, *column_class;
+  const uint64_t *nothing; /* a row of zeros */
+  int64_t *out;
+} Regions;
+enum { MOST_DEPTH = 64 };
+
 int scratch_make(const Layer *l, Scratch *s);
 void scratch_free(Scratch *s);
 
 #define DECLARE(v)                                             \
   void run_job_##v(const Layer *l, Scratch *s, int64_t job);   \
   void run_neurons_##v(const Neurons *n, const int32_t *y, int64_t y_pitch, int64_t t, int64_t b, \
-                       int64_t p0, int64_t count, int64_t B, int64_t P, int64_t N, uint8_t *fired);
+                       int64_t p0, int64_t count, int64_t B, int64_t P, int64_t N, uint8_t *fired); \
+  void count_regions_##v(const Regions *g, const uint64_t **rows);                                  \
+  void count_on_##v(const uint64_t *x, int64_t planes, int64_t images, int64_t words, int64_t *out);
 
 DECLARE(base)
 DECLARE(avx2)
