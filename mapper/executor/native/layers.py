@@ -9,7 +9,7 @@ import numpy as np
 
 from mapper.executor.fusion import CrossbarLayer
 from mapper.executor.native import core
-from mapper.executor.native.bounds import Arithmetic, arithmetic, scale_table
+from mapper.executor.native.bounds import BY_FLOATS, Arithmetic, arithmetic, scale_table
 from mapper.executor.native.geometry import Geometry, geometries
 from mapper.executor.native.held import Held, words
 from mapper.executor.native.neurons import NeuronTables
@@ -18,6 +18,7 @@ from mapper.executor.native.pack import (
     adc_tables,
     column_width,
     greatest_sum,
+    half_tables,
     level_rises,
     outputs_at_once,
     pack_bits,
@@ -318,7 +319,7 @@ def _sums(
     fields = {
         "at_once": at_once,
         "chunk": how.chunk,
-        "quick": int(how.quick),
+        "quick": how.quick,
         "kind": _KIND[how.cells],
         "cols": columns.count,
         "width": 0,
@@ -341,6 +342,8 @@ def _sums(
     if isinstance(read, AdcRead):
         fields["top"] = (1 << read.bits) - 1
         arrays["tables"] = adc_tables(layer, constants, order, columns)
+        if how.quick != BY_FLOATS:
+            arrays["halves"] = half_tables(arrays["tables"])
     else:
         full = (1 << read.cell_bits) - 1
         fields |= {

@@ -10,7 +10,7 @@ from mapper.executor.native.bounds import held_bytes, rises
 from mapper.ir.core import INT64, Array, Const, Constants, Span, param
 from mapper.ir.readout import AdcRead, SenseAmpRead
 
-_CACHED = 72 << 10
+_CACHED = 36 << 10
 """Bytes of a row block's cells that stay in the nearest caches over all positions."""
 _BEYOND = 1 << 30
 """A threshold that columns without an output never reach."""
@@ -205,6 +205,17 @@ def adc_tables(
         grouped = grid.reshape(*grid.shape[:2], mvm.groups, -1).transpose(2, 0, 1, 3)
         out[:, :, k, :, : columns.outputs] = grouped[:, list(order)]
     return out.reshape(-1, 3, columns.count)
+
+
+def half_tables(tables: Array) -> Array:
+    """Return what ``csrc/quick.h`` takes of ``adc_tables``: ``int16 [groups * G, 5, columns]``."""
+    first, step, base = tables.transpose(1, 0, 2)
+    whole = step == 1
+    factor = np.where(whole, 0, (1 << 16) // step + 1)
+    parts = (first - step, factor, -whole.astype(np.int32), step, base)
+    out = aligned((len(tables), len(parts), tables.shape[2]), np.int16)
+    out[:] = np.stack(parts, axis=1).astype(np.uint16).view(np.int16)
+    return out
 
 
 def _spread(constants: Constants, scalar: int | Const, grid: tuple[int, ...]) -> Array:

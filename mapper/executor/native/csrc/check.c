@@ -55,7 +55,8 @@ const char *check_sizes(const Layer *l) {
     NEED(between(l->at_once, 32, 2048) && l->at_once % 32 == 0 && l->Npad % l->at_once == 0);
     NEED(l->S * l->at_once <= 2048);
     NEED(between(l->readout, SENSE, ADC) && between(l->top, 1, most));
-    NEED(between(l->chunk, 1, 127) && (!l->quick || (l->readout == ADC && l->kind != SUMS32)));
+    NEED(between(l->chunk, 1, 127) && between(l->quick, BY_FLOATS, EVEN) &&
+         (!l->quick || (l->readout == ADC && l->kind != SUMS32)));
   }
   return NULL;
 }

@@ -25,5 +25,5 @@
   A(combos, Combo, combos, 0) A(segments, Segment, segments, 0) A(blocks, Block, blocks, 0)     \
   A(clusters, Cluster, clusters, 0) A(significances, int32_t, significances, 0)                 \
   A(scales, int32_t, scales, 0) A(start, int32_t, start, 0) A(weights, uint8_t, weights, 0)     \
-  A(refs, uint8_t, refs, 0) A(tables, int32_t, tables, 0) A(rises, int32_t, rises, 0)           \
+  A(refs, uint8_t, refs, 0) A(tables, int32_t, tables, 0) A(halves, int16_t, halves, 0) A(rises, int32_t, rises, 0)           \
   A(y_out, int32_t, y_out, 1) A(driven, int64_t, driven, 1) A(heard, int64_t, heard, 1)

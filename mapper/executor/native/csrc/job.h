@@ -58,10 +58,12 @@ static void NAME(start_tile)(const Layer *l, Scratch *s, int64_t count, int64_t 
 /* Make every y an int32, shifted; from the end, as halves become words in place. */
 static void NAME(widen)(const Layer *l, Scratch *s, int64_t count, int64_t pitch) {
   const int16_t *halves = (const int16_t *)s->y;
-  for (int64_t k = count * pitch - 1; k >= 0; k--) {
-    int32_t y = l->wide ? s->y[k] : halves[k];
-    s->y[k] = y >> l->shift;
-  }
+  const int shift = (int)l->shift;
+  int32_t *y = s->y;
+  if (!l->wide)
+    for (int64_t k = count * pitch - 1; k >= 0; k--) y[k] = halves[k];
+  if (shift)
+    for (int64_t k = 0; k < count * pitch; k++) y[k] >>= shift;
 }
 
 static void NAME(finish_tile)(const Layer *l, Scratch *s, int64_t t, int64_t b, int64_t count,

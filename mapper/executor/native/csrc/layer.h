@@ -13,6 +13,7 @@
 enum { BITS = 0, SUMS8 = 1, SUMS16 = 2, SUMS32 = 3 };    /* how partial sums are made */
 enum { PLAIN = 0, DIFFERENTIAL = 1, HALF_ACTIVE = 2, DIGITS = 3 };  /* what a reference is compared with */
 enum { SENSE = 0, ADC = 1 };
+enum { BY_FLOATS = 0, BY_COLUMN = 1, EVEN = 2 }; /* ADC codes; see quick.h */
 enum { NO_LEAK = 0, SHIFT_LEAK = 1, FACTOR_LEAK = 2 };
 enum { NO_RESET = 0, SUBTRACT = 1, TO_VALUE = 2 };
 enum { SAME = 0, NEXT = 1, LATE = 2, GUARDED = 3 };
@@ -63,6 +64,7 @@ typedef struct {
   /* SUMS: weights [block][Npad / at_once][rows + 1][S][at_once] */
   int64_t readout, at_once, chunk, quick, half_full, offset, top, lowest;
   const int32_t *tables;         /* SENSE: [block][L][cols]; ADC: [block][3][cols] */
+  const int16_t *halves;         /* where quick, of quick.h: [block][5][cols] */
   const int32_t *rises;          /* [L] */
   int64_t tile_rows, jobs, bands;
   int32_t *y_out;                /* [T][B][P][N], where no neurons follow */

@@ -113,6 +113,7 @@ static int read_layer(PyObject *fields, PyObject *arrays, Views *views, Layer *l
   const int64_t refs = bits ? product(5, l->nblocks, l->colblks, l->L, l->refplanes, l->width) : 0;
   const int64_t held = l->readout == SENSE ? l->L : 3;
   const int64_t tables = bits ? 0 : product(4, l->nblocks, held, l->cols, (int64_t)4);
+  const int64_t halves = bits || !l->quick ? 0 : product(4, l->nblocks, (int64_t)5, l->cols, (int64_t)2);
   const int64_t rises = bits || l->readout == ADC ? 0 : l->L * 4;
   const int64_t P = l->all_rows * l->all_columns;
   const int64_t y_out = l->has_neurons ? 0 : product(5, l->T, l->B, P, l->N, (int64_t)4);
