@@ -17,6 +17,7 @@ from mapper.executor.native.pack import (
     Columns,
     adc_tables,
     column_width,
+    folds,
     greatest_sum,
     half_tables,
     level_rises,
@@ -267,14 +268,16 @@ def _bits(
     read, mvm = layer.read, layer.mvm
     assert isinstance(read, SenseAmpRead)
     tallest = max(len(rows) for rows in mvm.rows)
-    width = column_width(columns.count, level)
+    assert mvm.encoding is not None
+    beside = folds(mvm.encoding)
+    width = column_width(columns.count, level, beside)
     while tallest * width > 65535:
         width //= 2
-    signed = mvm.encoding is not None and mvm.encoding.kind == "differential"
+    signed = mvm.encoding.kind == "differential"
     mode = _HALF_ACTIVE if layer.half_active else _DIFFERENTIAL if signed else _PLAIN
     planes = 7 if greatest_sum(layer) <= 126 else 10
     weights = pack_bits(layer, constants, order, columns, width)
-    if mode == _PLAIN and weights.shape[2] > 1:
+    if mode == _PLAIN and beside > 1:
         mode = _DIGITS
     most = len(read.levels) - 1
     fields = {
@@ -299,7 +302,9 @@ def _bits(
     }
     arrays = {
         "weights": weights,
-        "refs": pack_references(layer, constants, order, columns, width, planes, mode in _SIGNED),
+        "refs": pack_references(
+            layer, constants, order, columns, width, planes, mode in _SIGNED, beside
+        ),
     }
     return fields, arrays
 

@@ -8,6 +8,7 @@ import numpy as np
 from mapper.executor.fusion import CrossbarLayer
 from mapper.executor.native.bounds import held_bytes, rises
 from mapper.ir.core import INT64, Array, Const, Constants, Span, param
+from mapper.ir.encoding import Encoding
 from mapper.ir.readout import AdcRead, SenseAmpRead
 
 _CACHED = 36 << 10
@@ -45,11 +46,19 @@ def aligned(shape: Sequence[int], dtype: type) -> Array:
     return raw[start : start + size].view(dtype).reshape(shape)
 
 
-def column_width(columns: int, level: int) -> int:
-    """Return the vector width in bytes that columns are cut into: few vectors, little padding."""
+def column_width(columns: int, level: int, folds: int) -> int:
+    """Return the vector width in bytes that columns are cut into: few vectors, little padding.
+
+    Each column takes ``folds`` bits of a vector.
+    """
     widths = [width for width in (16, 32, 64) if width <= 16 << level]
     cost = {16: 1.0, 32: 1.1, 64: 1.5}
-    return min(widths, key=lambda width: -(-columns // (8 * width)) * cost[width])
+    return min(widths, key=lambda width: -(-columns * folds // (8 * width)) * cost[width])
+
+
+def folds(encoding: Encoding) -> int:
+    """Return how many sets of cells lie side by side in a vector."""
+    return 2 if encoding.kind == "differential" or encoding.digit_max > 1 else 1
 
 
 def _in_vectors(bits: Array, width: int) -> Array:
@@ -71,25 +80,27 @@ def pack_bits(
 ) -> Array:
     """Return bits of cells: ``uint8 [groups * G, colblks, sets, rows + 1, width]``.
 
-    ``order`` is that of the row blocks. Differential cells take a set for positive and one for
-    negative digits, others a set for each bit of a digit.
+    ``order`` is that of the row blocks. Positive and negative digits of a differential pair lie
+    side by side, and so do each two bits of other digits; where a bit is alone it fills vectors.
     """
     mvm = layer.mvm
     assert mvm.encoding is not None
     tallest = max(len(rows) for rows in mvm.rows)
-    signed = mvm.encoding.kind == "differential"
-    sets = 2 if signed else mvm.encoding.digit_max.bit_length()
-    colblks = -(-columns.count // (8 * width))
+    signed, beside = mvm.encoding.kind == "differential", folds(mvm.encoding)
+    sets = 1 if signed else -(-mvm.encoding.digit_max.bit_length() // beside)
+    part = width // beside
+    colblks = -(-columns.count // (8 * part))
     out = aligned((mvm.groups, len(order), colblks, sets, tallest + 1, width), np.uint8)
     for at, g in enumerate(order):
         rows = mvm.rows[g]
         digits = cells(layer, constants, rows)
-        for k in range(sets):
+        for k in range(sets * beside):
             on = np.zeros((mvm.groups, len(rows), columns.slices, columns.padded), np.uint8)
             found = digits == (1, -1)[k] if signed else (digits >> k) & 1
             on[..., : columns.outputs] = found.transpose(1, 2, 0, 3)
-            packed = _in_vectors(on.reshape(mvm.groups, len(rows), -1), width)
-            out[:, at, :, k, : len(rows)] = packed.swapaxes(1, 2)
+            packed = _in_vectors(on.reshape(mvm.groups, len(rows), -1), part)
+            first = k % beside * part
+            out[:, at, :, k // beside, : len(rows), first : first + part] = packed.swapaxes(1, 2)
     return out.reshape(-1, *out.shape[2:])
 
 
@@ -119,11 +130,13 @@ def pack_references(
     width: int,
     planes: int,
     signed: bool,
+    beside: int,
 ) -> Array:
     """Return references as bit planes: ``uint8 [groups * G, colblks, L, planes + 3, width]``.
 
     Behind the planes follow, unsigned: the OR of planes from 4, the OR from 7; signed: the sign
     plane and nothing. Last: which references no driven wordline reaches.
+    They fill the first of ``beside`` parts of each vector.
     """
     greatest = greatest_sum(layer)
     table = threshold_table(layer, constants, columns)[:, :, list(order)]
@@ -137,10 +150,10 @@ def pack_references(
         parts += [table >> 4 > 0, table >> 7 > 0]
     parts.append(table <= 0)
     stacked = np.stack(parts).astype(np.uint8)  # [planes + 3, L, groups, G, columns]
-    packed = _in_vectors(stacked, width)  # [planes + 3, L, groups, G, colblks, width]
+    packed = _in_vectors(stacked, width // beside)  # [planes + 3, L, groups, G, colblks, part]
     turned = packed.transpose(2, 3, 4, 1, 0, 5)
-    out = aligned(turned.shape, np.uint8)
-    out[...] = turned
+    out = aligned((*turned.shape[:-1], width), np.uint8)
+    out[..., : turned.shape[-1]] = turned
     return out.reshape(-1, *out.shape[2:])
 
 

@@ -53,7 +53,7 @@ static AI __mmask16 NAME(update_sixteen)(const NAME(Sixteen) *f, __m512i x, int3
 static AI void NAME(fire_some)(const Layer *l, const Scratch *s, int64_t t, int64_t b,
                                const int32_t *placed, int64_t count, const int simple) {
   const Neurons *n = &l->n;
-  const int64_t row = l->colblks * l->width, P = l->all_rows * l->all_columns, N = l->N, Nw = n->Nw;
+  const int64_t row = l->colblks * l->counted, P = l->all_rows * l->all_columns, N = l->N, Nw = n->Nw;
   const int64_t Npad = l->Npad;
   const __m512i low = _mm512_set1_epi32((int)n->vmin), high = _mm512_set1_epi32((int)n->vmax);
   const __m128i leak = _mm_cvtsi32_si128((int)n->leak_shift);
