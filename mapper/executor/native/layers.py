@@ -16,8 +16,6 @@ from mapper.executor.native.neurons import NeuronTables
 from mapper.executor.native.pack import (
     Columns,
     adc_tables,
-    column_width,
-    folds,
     greatest_sum,
     half_tables,
     level_rises,
@@ -28,6 +26,7 @@ from mapper.executor.native.pack import (
     resting,
     sense_tables,
     start_values,
+    vectors,
 )
 from mapper.executor.native.pool import Pool
 from mapper.executor.native.trace import Trace
@@ -267,17 +266,14 @@ def _bits(
     """Return fields and arrays of the bit-sliced kernel."""
     read, mvm = layer.read, layer.mvm
     assert isinstance(read, SenseAmpRead)
-    tallest = max(len(rows) for rows in mvm.rows)
     assert mvm.encoding is not None
-    beside = folds(mvm.encoding)
-    width = column_width(columns.count, level, beside)
-    while tallest * width > 65535:
-        width //= 2
+    tallest = max(len(rows) for rows in mvm.rows)
+    way = vectors(mvm.encoding, columns.count, tallest, level)
     signed = mvm.encoding.kind == "differential"
     mode = _HALF_ACTIVE if layer.half_active else _DIFFERENTIAL if signed else _PLAIN
     planes = 7 if greatest_sum(layer) <= 126 else 10
-    weights = pack_bits(layer, constants, order, columns, width)
-    if mode == _PLAIN and beside > 1:
+    weights = pack_bits(layer, constants, order, columns, way)
+    if mode == _PLAIN and mvm.encoding.digit_max > 1:
         mode = _DIGITS
     most = len(read.levels) - 1
     fields = {
@@ -286,7 +282,8 @@ def _bits(
         "chunk": 1,
         "quick": 0,
         "cols": 0,
-        "width": width,
+        "width": way.width,
+        "folded": int(way.beside > 1),
         "colblks": weights.shape[1],
         "sets": weights.shape[2],
         "L": most,
@@ -302,9 +299,7 @@ def _bits(
     }
     arrays = {
         "weights": weights,
-        "refs": pack_references(
-            layer, constants, order, columns, width, planes, mode in _SIGNED, beside
-        ),
+        "refs": pack_references(layer, constants, order, columns, way, planes, mode in _SIGNED),
     }
     return fields, arrays
 
@@ -328,6 +323,7 @@ def _sums(
         "kind": _KIND[how.cells],
         "cols": columns.count,
         "width": 0,
+        "folded": 0,
         "colblks": 0,
         "sets": 0,
         "L": 1,

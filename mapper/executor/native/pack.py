@@ -46,19 +46,38 @@ def aligned(shape: Sequence[int], dtype: type) -> Array:
     return raw[start : start + size].view(dtype).reshape(shape)
 
 
-def column_width(columns: int, level: int, folds: int) -> int:
-    """Return the vector width in bytes that columns are cut into: few vectors, little padding.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vectors:
+    """How the bits of cells lie in vectors."""
 
-    Each column takes ``folds`` bits of a vector.
-    """
-    widths = [width for width in (16, 32, 64) if width <= 16 << level]
+    width: int
+    """Bytes of a vector."""
+    sets: int
+    """Sets of cells in turn: positive and negative digits, or bits of digits."""
+    beside: int
+    """Sets that lie side by side in each vector: 1 or 2."""
+
+    @property
+    def part(self) -> int:
+        """Bytes of a vector for the columns of one set."""
+        return self.width // self.beside
+
+
+def vectors(encoding: Encoding, columns: int, tallest: int, level: int) -> Vectors:
+    """Choose the layout with the least work: few vectors to count and compare, little padding."""
     cost = {16: 1.0, 32: 1.1, 64: 1.5}
-    return min(widths, key=lambda width: -(-columns * folds // (8 * width)) * cost[width])
+    all_sets = 2 if encoding.kind == "differential" else encoding.digit_max.bit_length()
+    found = [
+        Vectors(width=width, sets=-(-all_sets // beside), beside=beside)
+        for width in cost
+        for beside in ((1, 2) if all_sets > 1 else (1,))
+        if width <= 16 << level and tallest * width <= 65535
+    ]
 
+    def work(way: Vectors) -> float:
+        return -(-columns // (8 * way.part)) * (way.sets + 0.5) * cost[way.width]
 
-def folds(encoding: Encoding) -> int:
-    """Return how many sets of cells lie side by side in a vector."""
-    return 2 if encoding.kind == "differential" or encoding.digit_max > 1 else 1
+    return min(found, key=work)
 
 
 def _in_vectors(bits: Array, width: int) -> Array:
@@ -76,31 +95,31 @@ def pack_bits(
     constants: Constants,
     order: Sequence[int],
     columns: Columns,
-    width: int,
+    way: Vectors,
 ) -> Array:
     """Return bits of cells: ``uint8 [groups * G, colblks, sets, rows + 1, width]``.
 
-    ``order`` is that of the row blocks. Positive and negative digits of a differential pair lie
-    side by side, and so do each two bits of other digits; where a bit is alone it fills vectors.
+    ``order`` is that of the row blocks. Differential cells take a set for positive and one for
+    negative digits, others a set for each bit of a digit.
     """
     mvm = layer.mvm
     assert mvm.encoding is not None
     tallest = max(len(rows) for rows in mvm.rows)
-    signed, beside = mvm.encoding.kind == "differential", folds(mvm.encoding)
-    sets = 1 if signed else -(-mvm.encoding.digit_max.bit_length() // beside)
-    part = width // beside
+    signed, part = mvm.encoding.kind == "differential", way.part
     colblks = -(-columns.count // (8 * part))
-    out = aligned((mvm.groups, len(order), colblks, sets, tallest + 1, width), np.uint8)
+    shape = (mvm.groups, len(order), colblks, way.sets, tallest + 1, way.width)
+    out = aligned(shape, np.uint8)
     for at, g in enumerate(order):
         rows = mvm.rows[g]
         digits = cells(layer, constants, rows)
-        for k in range(sets * beside):
+        for k in range(way.sets * way.beside):
             on = np.zeros((mvm.groups, len(rows), columns.slices, columns.padded), np.uint8)
             found = digits == (1, -1)[k] if signed else (digits >> k) & 1
             on[..., : columns.outputs] = found.transpose(1, 2, 0, 3)
             packed = _in_vectors(on.reshape(mvm.groups, len(rows), -1), part)
-            first = k % beside * part
-            out[:, at, :, k // beside, : len(rows), first : first + part] = packed.swapaxes(1, 2)
+            first = k % way.beside * part
+            place = out[:, at, :, k // way.beside, : len(rows), first : first + part]
+            place[...] = packed.swapaxes(1, 2)
     return out.reshape(-1, *out.shape[2:])
 
 
@@ -127,16 +146,15 @@ def pack_references(
     constants: Constants,
     order: Sequence[int],
     columns: Columns,
-    width: int,
+    way: Vectors,
     planes: int,
     signed: bool,
-    beside: int,
 ) -> Array:
     """Return references as bit planes: ``uint8 [groups * G, colblks, L, planes + 3, width]``.
 
     Behind the planes follow, unsigned: the OR of planes from 4, the OR from 7; signed: the sign
     plane and nothing. Last: which references no driven wordline reaches.
-    They fill the first of ``beside`` parts of each vector.
+    They fill the part of a vector that is compared.
     """
     greatest = greatest_sum(layer)
     table = threshold_table(layer, constants, columns)[:, :, list(order)]
@@ -150,9 +168,9 @@ def pack_references(
         parts += [table >> 4 > 0, table >> 7 > 0]
     parts.append(table <= 0)
     stacked = np.stack(parts).astype(np.uint8)  # [planes + 3, L, groups, G, columns]
-    packed = _in_vectors(stacked, width // beside)  # [planes + 3, L, groups, G, colblks, part]
+    packed = _in_vectors(stacked, way.part)  # [planes + 3, L, groups, G, colblks, part]
     turned = packed.transpose(2, 3, 4, 1, 0, 5)
-    out = aligned((*turned.shape[:-1], width), np.uint8)
+    out = aligned((*turned.shape[:-1], way.width), np.uint8)
     out[..., : turned.shape[-1]] = turned
     return out.reshape(-1, *out.shape[2:])
 

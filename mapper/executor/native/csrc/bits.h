@@ -127,9 +127,24 @@ static AI V FN(second)(V v) {
 #endif
 }
 
+/* Count two sets of cells: side by side in vectors, or one after the other (the last may be alone). */
+static AI void FN(count_two)(const Layer *l, const uint16_t *ix, int n, const uint8_t *w, int pair,
+                             V *one, V *other, const int P, const int folded) {
+  const int64_t set = (l->rows + 1) * VB;
+  if (folded) {
+    FN(count)(ix, n, w + pair * set, one, P);
+    for (int p = 0; p < P; p++) other[p] = FN(second)(one[p]);
+    return;
+  }
+  FN(count)(ix, n, w + 2 * pair * set, one, P);
+  if (2 * pair + 1 < l->sets) FN(count)(ix, n, w + (2 * pair + 1) * set, other, P);
+  else for (int p = 0; p < P; p++) other[p] = (V){0};
+}
+
 /* Differential pairs, or a reference that follows the activity: L references into q. */
 static AI void FN(sense_signed)(const Layer *l, const uint16_t *ix, int n, const uint8_t *w,
-                                const uint8_t *r, V *q, const int NP, const int mode) {
+                                const uint8_t *r, V *q, const int NP, const int mode,
+                                const int folded) {
   const int64_t step = l->refplanes * VB;
   V c[10], m[10], sign;
   if (n == 0) {
@@ -139,9 +154,12 @@ static AI void FN(sense_signed)(const Layer *l, const uint16_t *ix, int n, const
   const int half = (n + 1) >> 1;
 #define SIGNED(P)                                                              \
   do {                                                                         \
-    FN(count)(ix, n, w, c, P);                                                 \
-    for (int p = 0; p < P; p++)                                                \
-      m[p] = mode == DIFFERENTIAL ? FN(second)(c[p]) : FN(all)((half >> p) & 1); \
+    if (mode == DIFFERENTIAL) {                                                \
+      FN(count_two)(l, ix, n, w, 0, c, m, P, folded);                          \
+    } else {                                                                   \
+      FN(count)(ix, n, w, c, P);                                               \
+      for (int p = 0; p < P; p++) m[p] = FN(all)((half >> p) & 1);             \
+    }                                                                          \
     sign = FN(subtract)(c, m, P);                                              \
     for (int k = 0; k < l->L; k++, r += step) q[k] = FN(reached)(c, sign, P, r, NP); \
   } while (0)
@@ -151,26 +169,25 @@ static AI void FN(sense_signed)(const Layer *l, const uint16_t *ix, int n, const
 #undef SIGNED
 }
 
-/* Sums of two bits of a digit side by side, `planes` planes each, into a + 2 b: two planes more. */
-static AI void FN(fold_digits)(const V *both, int planes, V *sum) {
+/* Add planes of a digit's higher bit, twice as heavy, to those of its lower: two planes more. */
+static AI void FN(add_twice)(V *sum, const V *high, const int planes) {
   V carry = {0};
-  sum[0] = both[0];
 #pragma GCC unroll 10
   for (int p = 1; p < planes; p++) {
-    const V a = both[p], b = FN(second)(both[p - 1]);
+    const V a = sum[p], b = high[p - 1];
     sum[p] = XOR3(a, b, carry);
     carry = MAJ(a, b, carry);
   }
-  const V b = FN(second)(both[planes - 1]);
+  const V b = high[planes - 1];
   sum[planes] = b ^ carry;
   sum[planes + 1] = b & carry;
 }
 
-/* Cells of two to four bits: a set holds two bits of a digit, which are counted and then added. */
+/* Cells of two to four bits: bits of digits are counted one by one and added by their weights. */
 static AI void FN(sense_digits)(const Layer *l, const uint16_t *ix, int n, const uint8_t *w,
-                                const uint8_t *r, V *q, const int NP) {
-  const int64_t step = l->refplanes * VB, set = (l->rows + 1) * VB;
-  V c[14], e[10], d[12];
+                                const uint8_t *r, V *q, const int NP, const int folded) {
+  const int64_t step = l->refplanes * VB;
+  V c[14], d[12], e[10];
   if (n == 0) {
     for (int k = 0; k < l->L; k++, r += step) q[k] = REF(NP + 2);
     return;
@@ -184,11 +201,11 @@ static AI void FN(sense_digits)(const Layer *l, const uint16_t *ix, int n, const
   }
 #define DIGIT_SUM(P)                                                           \
   do {                                                                         \
-    FN(count)(ix, n, w, e, P);                                                 \
-    FN(fold_digits)(e, P, c);                                                  \
-    if (l->sets == 1) { REACHED(P + 2) break; }                                \
-    FN(count)(ix, n, w + set, e, P);                                           \
-    FN(fold_digits)(e, P, d);                                                  \
+    FN(count_two)(l, ix, n, w, 0, c, e, P, folded);                            \
+    FN(add_twice)(c, e, P);                                                    \
+    if (l->sets <= 2 - folded) { REACHED(P + 2) break; }                       \
+    FN(count_two)(l, ix, n, w, 1, d, e, P, folded);                            \
+    FN(add_twice)(d, e, P);                                                    \
     V carry = {0};                                                             \
     for (int p = 0; p < P + 2; p++) {                                          \
       const V a = p < P ? c[p + 2] : (V){0};                                   \
@@ -209,13 +226,13 @@ static AI void FN(sense_digits)(const Layer *l, const uint16_t *ix, int n, const
  */
 static AI void FN(tile_of)(const Layer *l, const Scratch *s, int64_t b0, int64_t b1, int64_t cb,
                            int64_t p0, int64_t p1, int first, const int NP, const int mode,
-                           const int single) {
+                           const int single, const int folded) {
   const int64_t sets = l->sets;
   const int64_t wstep = l->colblks * sets * (l->rows + 1) * VB;
   const int64_t rstep = l->colblks * l->L * l->refplanes * VB;
   const uint8_t *w0 = l->weights + b0 * wstep + cb * sets * (l->rows + 1) * VB;
   const uint8_t *r0 = l->refs + b0 * rstep + cb * l->L * l->refplanes * VB;
-  const int width = IS_FOLDED(mode) ? VB / 2 : VB;
+  const int width = folded ? VB / 2 : VB;
   const int64_t area = s->band_rows * l->PW, row = l->colblks * width;
   const Entry *at[8];
   for (int64_t b = b0; b < b1; b++) {
@@ -257,8 +274,8 @@ static AI void FN(tile_of)(const Layer *l, const Scratch *s, int64_t b0, int64_t
         if (mode == PLAIN)
           for (int k = 0; k < l->L; k++)
             q[k] = FN(sense)(ix, (int)e.n, w, r + k * l->refplanes * VB, NP);
-        else if (mode == DIGITS) FN(sense_digits)(l, ix, (int)e.n, w, r, q, NP);
-        else FN(sense_signed)(l, ix, (int)e.n, w, r, q, NP, mode);
+        else if (mode == DIGITS) FN(sense_digits)(l, ix, (int)e.n, w, r, q, NP, folded);
+        else FN(sense_signed)(l, ix, (int)e.n, w, r, q, NP, mode, folded);
         for (int k = 0; k < (single ? 1 : l->L); k++) ADD1(q[k]);
       }
     }
@@ -283,16 +300,17 @@ static AI void FN(tile_of)(const Layer *l, const Scratch *s, int64_t b0, int64_t
 
 static void FN(tile)(const Layer *l, const Scratch *s, int64_t b0, int64_t b1, int64_t cb,
                      int64_t p0, int64_t p1, int first) {
-#define TILE(mode, single)                                                            \
-  do {                                                                                \
-    if (l->NP == 7) FN(tile_of)(l, s, b0, b1, cb, p0, p1, first, 7, mode, single);    \
-    else FN(tile_of)(l, s, b0, b1, cb, p0, p1, first, 10, mode, single);              \
-  } while (0)
-  if (l->mode == PLAIN && l->L == 1) TILE(PLAIN, 1);
-  else if (l->mode == PLAIN) TILE(PLAIN, 0);
-  else if (l->mode == DIGITS) TILE(DIGITS, 0);
-  else if (l->mode == DIFFERENTIAL) TILE(DIFFERENTIAL, 0);
-  else TILE(HALF_ACTIVE, 0);
+#define TILE(NP, mode, single, folded) \
+  FN(tile_of)(l, s, b0, b1, cb, p0, p1, first, NP, mode, single, folded)
+#define TILE_NP(...) do { if (l->NP == 7) TILE(7, __VA_ARGS__); else TILE(10, __VA_ARGS__); } while (0)
+  if (l->mode == PLAIN && l->L == 1) TILE_NP(PLAIN, 1, 0);
+  else if (l->mode == PLAIN) TILE((int)l->NP, PLAIN, 0, 0);
+  else if (l->mode == HALF_ACTIVE) TILE((int)l->NP, HALF_ACTIVE, 0, 0);
+  else if (l->mode == DIGITS && l->folded) TILE_NP(DIGITS, 0, 1);
+  else if (l->mode == DIGITS) TILE_NP(DIGITS, 0, 0);
+  else if (l->folded) TILE((int)l->NP, DIFFERENTIAL, 0, 1);
+  else TILE((int)l->NP, DIFFERENTIAL, 0, 0);
+#undef TILE_NP
 #undef TILE
 }
 

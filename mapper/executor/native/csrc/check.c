@@ -48,7 +48,9 @@ const char *check_sizes(const Layer *l) {
     NEED(between(l->colblks, 1, most) && l->colblks * l->counted * 8 >= l->S * l->Npad);
     NEED(l->L <= 7 && between(l->mode, PLAIN, DIGITS) && between(l->depth, 1, 16));
     NEED(l->NP == 7 || l->NP == 10);
-    NEED(between(l->sets, 1, l->mode == DIGITS ? 2 : 1));
+    const int64_t most_sets = l->mode == DIGITS ? 4 : l->mode == DIFFERENTIAL ? 2 : 1;
+    NEED(between(l->folded, 0, most_sets > 1) && between(l->sets, 1, l->folded ? most_sets / 2 : most_sets));
+    NEED(l->mode != DIFFERENTIAL || l->folded || l->sets == 2);
     NEED(l->rows <= (l->NP == 7 ? 126 : 1022) && l->rows * l->width <= 65535);
   } else {
     NEED(l->wide && l->Npad % 32 == 0 && l->cols == l->S * l->Npad);

@@ -12,8 +12,6 @@
 
 enum { BITS = 0, SUMS8 = 1, SUMS16 = 2, SUMS32 = 3 };    /* how partial sums are made */
 enum { PLAIN = 0, DIFFERENTIAL = 1, HALF_ACTIVE = 2, DIGITS = 3 };  /* what a reference is compared with */
-/* Two sets of cells side by side: the first half of a vector holds what is sensed. */
-#define IS_FOLDED(mode) ((mode) == DIFFERENTIAL || (mode) == DIGITS)
 enum { SENSE = 0, ADC = 1 };
 enum { BY_FLOATS = 0, BY_COLUMN = 1, EVEN = 2 }; /* ADC codes; see quick.h */
 enum { NO_LEAK = 0, SHIFT_LEAK = 1, FACTOR_LEAK = 2 };
@@ -59,9 +57,10 @@ typedef struct {
   const int32_t *start;          /* [N]: y before any row block */
   int64_t shift;
   const uint8_t *weights;
-  /* BITS: weights [block][colblk][sets][rows + 1][width], both of a differential pair or two bits
-   * of a digit side by side; refs [block][colblk][L][NP + 3][width]; `counted` bytes of columns */
-  int64_t width, counted, colblks, sets, L, NP, refplanes, mode, rise, wide, depth;
+  /* BITS: weights [block][colblk][sets][rows + 1][width], a set for each bit of a digit or for
+   * each of a differential pair; refs [block][colblk][L][NP + 3][width]. Folded: two sets side by
+   * side in each vector; then `counted` bytes, those of the columns, are half of it. */
+  int64_t width, folded, counted, colblks, sets, L, NP, refplanes, mode, rise, wide, depth;
   const uint8_t *refs;
   /* SUMS: weights [block][Npad / at_once][rows + 1][S][at_once] */
   int64_t readout, at_once, chunk, quick, half_full, offset, top, lowest;

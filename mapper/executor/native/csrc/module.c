@@ -96,7 +96,7 @@ static int read_layer(PyObject *fields, PyObject *arrays, Views *views, Layer *l
   LAYER_FIELDS(F)
 #undef F
   l->refplanes = l->NP + 3;
-  l->counted = l->kind == BITS && IS_FOLDED(l->mode) ? l->width / 2 : l->width;
+  l->counted = l->kind == BITS && l->folded ? l->width / 2 : l->width;
   const char *problem = check_sizes(l);
   if (problem) return refuse(problem);
   const int bits = l->kind == BITS;
