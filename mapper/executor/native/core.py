@@ -52,6 +52,19 @@ def count_regions(level: int, arrays: dict[str, Any], *sizes: int) -> None:
     _core.count_regions(level, arrays, *sizes)
 
 
+def unpack(
+    level: int,
+    arrays: dict[str, Any],
+    planes: int,
+    images: int,
+    pixels: int,
+    channels: int,
+    signed: int,
+) -> None:
+    """Turn packed values into numbers; see ``csrc/dense.h``."""
+    _core.unpack(level, arrays, planes, images, pixels, channels, signed)
+
+
 def count_on(level: int, arrays: dict[str, Any], planes: int, images: int, words: int) -> None:
     """Count what is not zero in each of some images of packed planes."""
     _core.count_on(level, arrays, planes, images, words)

@@ -60,6 +60,7 @@ class NativeExecutor:
         self.plan: Plan = make_plan(graph, self.level, watch)
         self.threads = threads
         neurons = [op for op in graph.ops if isinstance(op, IntegerNeuron)]
+        self._octets = _held_octets(graph)
         self._spikes = {op.spike.name for op in neurons if op.spike is not None}
 
     @property
@@ -153,12 +154,7 @@ class NativeExecutor:
 
     def _chunk(self, batch: int) -> int:
         """Return how many time steps are run at once."""
-        inner = (CrossbarMvm, CountActive, SenseAmpRead, AdcRead)
-        ops = [op for op in self.graph.ops if not isinstance(op, inner)]
-        fired = [v for op in ops for v in op.results if v.type == SPIKE]
-        octets = sum(8 * words(c) * h * w for c, h, w in (layout(v.shape) for v in fired))
-        octets += sum(prod(v.shape) for v in self.graph.inputs)
-        return max(1, CHUNK_BYTES // (batch * max(1, octets)))
+        return max(1, CHUNK_BYTES // (batch * max(1, self._octets)))
 
     def _chunk_values(self, codes: Mapping[str, Array], pool: Pool, trace: Trace | None) -> Env:
         """Run some time steps; return the values that are recorded."""
@@ -181,6 +177,15 @@ class NativeExecutor:
             for name in component.dead:
                 env.pop(name, None)
         return env
+
+
+def _held_octets(graph: Graph) -> int:
+    """Return the bytes that the values of one step and sample take, between layers."""
+    inner = (CrossbarMvm, CountActive, SenseAmpRead, AdcRead)
+    ops = [op for op in graph.ops if not isinstance(op, inner)]
+    fired = [v for op in ops for v in op.results if v.type == SPIKE]
+    octets = sum(8 * words(c) * h * w for c, h, w in (layout(v.shape) for v in fired))
+    return octets + sum(prod(v.shape) for v in graph.inputs)
 
 
 def _start(graph: Graph, state: State, batch: int) -> Array:

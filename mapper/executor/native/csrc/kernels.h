@@ -57,6 +57,7 @@ static AI lanes32 NAME(load32)(const int32_t *p) { lanes32 v; memcpy(&v, p, size
 
 #include "expand.h"
 #include "regions.h"
+#include "dense.h"
 #include "neurons.h"
 #include "fire.h"
 #include "job.h"

@@ -94,6 +94,9 @@ typedef struct {
 } Regions;
 enum { MOST_DEPTH = 64 };
 
+/* Codes of some bits in planes: words [planes][images][P][Cw]. */
+typedef struct { const uint64_t *words; int64_t planes, images, P, Cw, C, is_signed; } Packed;
+
 int scratch_make(const Layer *l, Scratch *s);
 void scratch_free(Scratch *s);
 
@@ -102,7 +105,8 @@ void scratch_free(Scratch *s);
   void run_neurons_##v(const Neurons *n, const int32_t *y, int64_t y_pitch, int64_t t, int64_t b, \
                        int64_t p0, int64_t count, int64_t B, int64_t P, int64_t N, uint8_t *fired); \
   void count_regions_##v(const Regions *g, const uint64_t **rows);                                  \
-  void count_on_##v(const uint64_t *x, int64_t planes, int64_t images, int64_t words, int64_t *out);
+  void count_on_##v(const uint64_t *x, int64_t planes, int64_t images, int64_t words, int64_t *out); \
+  void unpack_##v(const Packed *x, int64_t *out);
 
 DECLARE(base)
 DECLARE(avx2)

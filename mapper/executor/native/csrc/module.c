@@ -300,6 +300,37 @@ static PyObject *count_on(PyObject *self, PyObject *args) {
   Py_RETURN_NONE;
 }
 
+/* unpack(level, arrays, planes, images, P, C, signed): x [planes][images][P][Cw] as numbers, into
+ * out int64 [images][C][P]. */
+static PyObject *unpack(PyObject *self, PyObject *args) {
+  PyObject *arrays;
+  int level, good = 0;
+  long long planes, images, P, C, is_signed;
+  Views views = {.count = 0};
+  int64_t *out;
+  (void)self;
+  if (!PyArg_ParseTuple(args, "iO!LLLLL", &level, &PyDict_Type, &arrays, &planes, &images, &P, &C,
+                        &is_signed))
+    return NULL;
+  if (planes < 1 || planes > 63 || images < 1 || P < 1 || C < 1 || C > INT64_MAX - 63) {
+    refuse("sizes");
+    return NULL;
+  }
+  Packed x = {.planes = planes, .images = images, .P = P, .C = C, .Cw = (C + 63) / 64, .is_signed = is_signed};
+  const int64_t size = product(5, x.planes, x.images, x.P, x.Cw, (int64_t)8);
+  const int64_t dense = product(4, x.images, x.C, x.P, (int64_t)8);
+  if (usable(level) && array(arrays, "x", size, 8, 0, &views, (void **)&x.words) &&
+      array(arrays, "out", dense, 8, 1, &views, (void **)&out)) {
+    Py_BEGIN_ALLOW_THREADS
+    BY_LEVEL(unpack, &x, out);
+    Py_END_ALLOW_THREADS
+    good = 1;
+  }
+  release(&views);
+  if (!good) return NULL;
+  Py_RETURN_NONE;
+}
+
 static PyObject *level(PyObject *self, PyObject *unused) {
   (void)self, (void)unused;
   return PyLong_FromLong(supported());
@@ -311,6 +342,7 @@ static PyMethodDef methods[] = {
     {"run_neurons", run_neurons, METH_VARARGS, "Run a layer of integer neurons."},
     {"count_regions", count_regions, METH_VARARGS, "Count how often each channel is on."},
     {"count_on", count_on, METH_VARARGS, "Count what is not zero, by image."},
+    {"unpack", unpack, METH_VARARGS, "Turn packed values into numbers."},
     {NULL, NULL, 0, NULL}};
 
 static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_core",
