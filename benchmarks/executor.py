@@ -1,6 +1,7 @@
 """How fast the native executor is, against a dense convolution, NumPy and ONNX Runtime.
 
     python -m benchmarks.executor [--json] [--rounds 9] [--quick] [--variant avx2] [--engines]
+                                  [--parts layers,peer,networks]
 
 One thread. Times are of the process, not of the clock on the wall, and everything that a ratio
 compares is run in turn within each round: other work on the machine slows both sides alike. A
@@ -26,7 +27,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from benchmarks.networks import NETWORKS, Net, spikes
-from benchmarks.peer import PeerLayer
+from benchmarks.peer import check_peer, make_peer
 from mapper.executor import (
     generate_executor,
     load_constants,
@@ -41,6 +42,7 @@ from mapper.ir.core import Graph
 from mapper.ir.encoding import Encoding
 from mapper.ir.serialize import from_json, to_json
 
+PARTS = ("layers", "peer", "networks")
 DENSITIES = (0.02, 0.1, 0.3, 0.5)
 CASES = (  # channels, outputs, size, stride
     ("128->128 3x3", 128, 128, 32, 1),
@@ -142,7 +144,7 @@ def _numpy_run(graph: Graph, codes: np.ndarray) -> Callable[[], Any]:
 def linear_rows(rounds: int) -> Iterator[dict[str, Any]]:
     """Measure 512 -> 512 on 128x128 crossbars, 2-bit cells, 8-bit ADCs, 128 samples.
 
-    The native side is a whole call here, from codes to codes: so is the peer's.
+    The native side is a whole call here, from codes to codes: so is the peer's (peer.py).
     """
     for bits in (1, 8):
         rng = np.random.default_rng(0)
@@ -150,15 +152,15 @@ def linear_rows(rounds: int) -> Iterator[dict[str, Any]]:
         net = Net(np.zeros((1, 1, 512), np.int64), 0.2, 128, cells, adc_bits=8, input_bits=bits)
         codes = sum(spikes(rng, 0.2, 1, 128, 512) << plane for plane in range(bits))
         graph = net.graph("linear", net.sums(net.x, 512, None))
-        executor, peer = NativeExecutor(graph, threads=1), PeerLayer(graph)
+        executor = NativeExecutor(graph, threads=1)
+        name, peer = make_peer(graph)
         runs = {
             "native": lambda executor=executor, codes=codes: executor.run({"x": codes}),
-            "peer": lambda peer=peer, codes=codes: peer.run(codes[0]),
+            "peer": lambda peer=peer, codes=codes: peer(codes[0]),
             "numpy": _numpy_run(graph, codes),
         }
         ours = next(iter(executor.run({"x": codes}).values()))[0]
-        if not np.array_equal(ours, peer.run(codes[0])):
-            raise AssertionError("the peer's arithmetic is not the layer's")
+        check_peer(name, peer(codes[0]), ours)
         times = timed(runs, rounds)
         yield {
             "name": f"linear 512->512, 128 samples of {bits} bits, 8-bit ADC",
@@ -170,6 +172,7 @@ def linear_rows(rounds: int) -> Iterator[dict[str, Any]]:
             "ms": round(1e3 * median(times["native"]), 4),
             "ratio_dense_torch": None,
             "ratio_numpy": ratio(times, "numpy"),
+            "peer": name,
             "ratio_peer": ratio(times, "peer"),
             "peer_ms": round(1e3 * median(times["peer"]), 4),
         }
@@ -257,7 +260,7 @@ def main() -> None:
     parser.add_argument("--engines", action="store_true", help="NumPy and ONNX Runtime on networks")
     parser.add_argument("--variant", choices=VARIANTS, help="a lower one than the processor has")
     parser.add_argument("--networks", default=",".join(NETWORKS))
-    parser.add_argument("--no-layers", action="store_true")
+    parser.add_argument("--parts", default=",".join(PARTS))
     parser.add_argument("--peak", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.variant:
@@ -269,10 +272,13 @@ def main() -> None:
     names = [name for name in options.networks.split(",") if name]
     with threadpool_limits(limits=1):
         rows: list[tuple[str, Iterator[dict[str, Any]]]] = []
-        if not options.no_layers:
+        parts = options.parts.split(",")
+        if "layers" in parts:
             rows.append(("layers", layer_rows(options.rounds, options.quick)))
+        if "peer" in parts:
             rows.append(("layers", linear_rows(options.rounds)))
-        rows.append(("networks", network_rows(options.rounds, names, options.engines)))
+        if "networks" in parts:
+            rows.append(("networks", network_rows(options.rounds, names, options.engines)))
         for key, found in rows:
             for row in found:
                 answer[key].append(row)

@@ -5,7 +5,21 @@ def run_layer(
     level: int, fields: dict[str, int], arrays: dict[str, Any], first: int, last: int, /
 ) -> None: ...
 def run_neurons(level: int, fields: dict[str, int], arrays: dict[str, Any], /) -> None: ...
+def unpack(
+    level: int,
+    arrays: dict[str, Any],
+    planes: int,
+    images: int,
+    pixels: int,
+    channels: int,
+    signed: int,
+    /,
+) -> None: ...
+def count_on(
+    level: int, arrays: dict[str, Any], planes: int, images: int, words: int, /
+) -> None: ...
 def count_regions(
+    level: int,
     arrays: dict[str, Any],
     images: int,
     height: int,

@@ -28,6 +28,10 @@ MOST_BYTES = 1 << 30
 """Of packed weights of one layer: more stays on NumPy."""
 
 
+BY_FLOATS, BY_COLUMN, EVEN = range(3)
+"""ADC codes by divisions, by 16-bit products, and by those where every column has the same ADC."""
+
+
 class NotNativeError(Exception):
     """Why the native kernels cannot compute something exactly; NumPy does it then."""
 
@@ -42,8 +46,8 @@ class Arithmetic:
     """Bits of a stored digit's lane; sums of bytes take 16 bits, others as many as their digits."""
     chunk: int = 1
     """Digits in bytes: how many wordlines' sum is surely one byte."""
-    quick: bool = False
-    """ADC codes by 16-bit products; see ``csrc/quick.h``."""
+    quick: int = BY_FLOATS
+    """How codes of an ADC are found; see ``csrc/quick.h``."""
     wide: bool = True
     """Whether sums of row blocks take 32 bits instead of 16."""
 
@@ -74,7 +78,7 @@ def arithmetic(layer: CrossbarLayer, constants: Constants) -> Arithmetic:
         bits=False,
         cells=8 if chunk >= FEWEST else 16,
         chunk=max(1, chunk),
-        quick=_is_quick(layer, constants),
+        quick=_quick(layer, constants),
     )
 
 
@@ -115,7 +119,7 @@ def _sum_bits(layer: CrossbarLayer, constants: Constants) -> int:
     return 16 if bound < HALF else 32
 
 
-def _is_quick(layer: CrossbarLayer, constants: Constants) -> bool:
+def _quick(layer: CrossbarLayer, constants: Constants) -> int:
     """Say whether an ADC's codes and values are exact in the 16 bits of ``csrc/quick.h``.
 
     ``n / step`` is the high half of ``n * factor`` where ``n * (factor * step - 2**16) < 2**16``;
@@ -123,16 +127,22 @@ def _is_quick(layer: CrossbarLayer, constants: Constants) -> bool:
     """
     read = layer.read
     if not isinstance(read, AdcRead):
-        return False
+        return BY_FLOATS
     first, base = greatest(constants, read.first), greatest(constants, read.base)
     steps, top = np.unique(param(constants, read.step, INT64)), (1 << read.bits) - 1
-    most = bitline_products(layer.mvm, constants).bound + first
-    value = base + int(steps.max()) * top
-    if max(most, value, top, *(abs(s) for s in layer.add.significances)) >= HALF:
-        return False
+    widest = int(steps.max())
+    most = bitline_products(layer.mvm, constants).bound + first + widest
+    heaviest = max(abs(s) for s in layer.add.significances)
+    if max(most, base, top, heaviest) >= HALF:
+        return BY_FLOATS
     factors = (1 << 16) // steps + 1
     rest = np.minimum((top + 1) * steps, most) * (factors * steps - (1 << 16))
-    return bool(((rest < 1 << 16) | (steps == 1)).all())
+    if not ((rest < 1 << 16) | (steps == 1)).all():
+        return BY_FLOATS
+    alike = all(isinstance(scalar, int) for scalar in (read.first, read.step, read.base))
+    if alike and heaviest * widest < HALF:
+        return EVEN
+    return BY_COLUMN if base + widest * top < HALF else BY_FLOATS
 
 
 def _output_bound(layer: CrossbarLayer, constants: Constants) -> int:

@@ -47,6 +47,24 @@ def run_neurons(level: int, fields: dict[str, int], arrays: dict[str, Any]) -> N
     _core.run_neurons(level, fields, arrays)
 
 
-def count_regions(arrays: dict[str, Any], *sizes: int) -> None:
+def count_regions(level: int, arrays: dict[str, Any], *sizes: int) -> None:
     """Count how often each channel is on, by class of row and column."""
-    _core.count_regions(arrays, *sizes)
+    _core.count_regions(level, arrays, *sizes)
+
+
+def unpack(
+    level: int,
+    arrays: dict[str, Any],
+    planes: int,
+    images: int,
+    pixels: int,
+    channels: int,
+    signed: int,
+) -> None:
+    """Turn packed values into numbers; see ``csrc/dense.h``."""
+    _core.unpack(level, arrays, planes, images, pixels, channels, signed)
+
+
+def count_on(level: int, arrays: dict[str, Any], planes: int, images: int, words: int) -> None:
+    """Count what is not zero in each of some images of packed planes."""
+    _core.count_on(level, arrays, planes, images, words)

@@ -12,6 +12,7 @@ from math import prod
 
 import numpy as np
 
+from mapper.executor.native import core
 from mapper.ir.core import SPIKE, Array, IntType, Value
 
 Layout = tuple[int, int, int]
@@ -65,27 +66,27 @@ class Held:
         """Return ``[T, B, H, W, C]`` of any integer type."""
         if self.last is not None:
             return self.last
-        if self.dense is None:
-            self.last = unpack(self.as_packed(), self.value, np.int32).astype(np.int32, copy=False)
-            return self.last
+        dense = self.as_dense() if self.dense is None else self.dense
         channels, height, width = layout(self.value.shape)
-        return self.dense.reshape(*self.leading, channels, height, width).transpose(0, 1, 3, 4, 2)
+        return dense.reshape(*self.leading, channels, height, width).transpose(0, 1, 3, 4, 2)
 
     def as_dense(self) -> Array:
         if self.dense is None:
-            found = self.last
-            if found is None:
-                found = unpack(self.as_packed(), self.value, np.int64)
-            narrow = np.ascontiguousarray(found.transpose(0, 1, 4, 2, 3))
-            turned = narrow.reshape(*self.leading, *self.value.shape)
-            self.dense = turned
+            self.dense = self._turned() if self.packed is None else unpack(self.packed, self.value)
         if self.dense.dtype != np.int64:
             self.dense = self.dense.astype(np.int64)
         return self.dense
 
+    def _turned(self) -> Array:
+        assert self.last is not None
+        images = np.ascontiguousarray(self.last.transpose(0, 1, 4, 2, 3))
+        return images.reshape(*self.leading, *self.value.shape)
+
     def flat(self) -> "Held":
         """Return the same elements, in the same order, as a vector."""
         shape = (prod(self.value.shape),)
+        if shape == self.value.shape:
+            return self
         value = replace(self.value, shape=shape)
         if layout(self.value.shape) == layout(shape):
             return Held(value, self.packed, self.last, self.dense)
@@ -134,18 +135,12 @@ def pack(codes: Array, bits: int) -> Array:
     return planes.view("<u8")
 
 
-def unpack(packed: Array, value: Value, dtype: type) -> Array:
-    """Undo ``pack``: ``[T, B, H, W, C]``."""
-    type = value.type
-    assert isinstance(type, IntType)
-    channels = layout(value.shape)[0]
-    octets = np.ascontiguousarray(packed).view(np.uint8)
-    if type.bits == 1 and not type.signed:  # bytes until the channels are in their place
-        return np.unpackbits(octets[0], axis=-1, count=channels, bitorder="little")
-    total: Array = np.zeros((*packed.shape[1:5], channels), dtype)
-    for b in range(type.bits):
-        weight = -(1 << b) if type.signed and b == type.bits - 1 else 1 << b
-        total += np.unpackbits(octets[b], axis=-1, count=channels, bitorder="little") * dtype(
-            weight
-        )
-    return total
+def unpack(packed: Array, value: Value) -> Array:
+    """Undo ``pack``: ``int64 [T, B, *shape]``."""
+    assert isinstance(value.type, IntType)
+    planes, steps, batch, height, width = packed.shape[:5]
+    dense = np.empty((steps, batch, *value.shape), np.int64)
+    sizes = (steps * batch, height * width, layout(value.shape)[0], int(value.type.signed))
+    arrays = {"x": np.ascontiguousarray(packed), "out": dense}
+    core.unpack(core.best_level(), arrays, planes, *sizes)
+    return dense

@@ -2,21 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from mapper.executor.fusion import CrossbarLayer
 from mapper.executor.native import core
-from mapper.executor.native.bounds import Arithmetic, arithmetic, scale_table
+from mapper.executor.native.bounds import BY_FLOATS, Arithmetic, arithmetic, scale_table
 from mapper.executor.native.geometry import Geometry, geometries
 from mapper.executor.native.held import Held, words
 from mapper.executor.native.neurons import NeuronTables
 from mapper.executor.native.pack import (
     Columns,
     adc_tables,
-    column_width,
     greatest_sum,
+    half_tables,
     level_rises,
     outputs_at_once,
     pack_bits,
@@ -25,8 +26,10 @@ from mapper.executor.native.pack import (
     resting,
     sense_tables,
     start_values,
+    vectors,
 )
 from mapper.executor.native.pool import Pool
+from mapper.executor.native.trace import Trace
 from mapper.ir.core import Array, Constants
 from mapper.ir.readout import AdcRead, SenseAmpRead
 
@@ -45,14 +48,24 @@ Tables = tuple[dict[str, int], dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
+class Phase:
+    """Output positions that see the same kernel elements."""
+
+    fields: dict[str, int]
+    arrays: dict[str, Any]
+    order: Sequence[int]
+    """Of the row blocks that see anything."""
+
+
+@dataclass(frozen=True, slots=True)
 class NativeLayer:
     """A crossbar layer as the kernels take it."""
 
     layer: CrossbarLayer
     level: int
     positions: tuple[int, int]
-    phases: tuple[Tables, ...]
-    """A call each: output positions that see the same kernel elements."""
+    phases: tuple["Phase", ...]
+    """A call each."""
 
     @classmethod
     def make(cls, layer: CrossbarLayer, constants: Constants, level: int) -> "NativeLayer":
@@ -67,14 +80,20 @@ class NativeLayer:
         return cls(layer, level, places[0].positions, phases)
 
     def run(
-        self, x: Held, neurons: NeuronTables | None, states: dict[str, Array], pool: Pool
+        self,
+        x: Held,
+        neurons: NeuronTables | None,
+        states: dict[str, Array],
+        pool: Pool,
+        trace: Trace | None = None,
     ) -> tuple[Array | None, dict[str, Array]]:
-        """Run some time steps; neurons' ``states`` advance in place.
+        """Run some time steps; neurons' ``states`` advance in place, ``trace`` gets what was read.
 
         Returns the layer's result ``int32 [T, B, Ho, Wo, N]`` where no neurons follow, and what
         the neurons give.
         """
-        held = x.flat() if self.layer.mvm.window is None else x
+        mvm = self.layer.mvm
+        held = x.flat() if mvm.window is None else x
         packed = np.ascontiguousarray(held.as_packed())
         steps, batch = packed.shape[1:3]
         leading = (steps, batch, *self.positions)
@@ -82,21 +101,35 @@ class NativeLayer:
         given: dict[str, Any] = {"x": packed}
         y, made = None, {}
         if neurons is None:
-            y = np.empty((*leading, self.layer.mvm.outputs), np.int32)
+            y = np.empty((*leading, mvm.outputs), np.int32)
             given["y_out"] = y
         else:
             made = neurons.outputs(leading)
             numbers |= neurons.fields
             given |= neurons.arrays | states | made
-        if self.layer.mvm.window is None:
+        if mvm.window is None:
             numbers, given = _samples_as_rows(numbers, given, batch, pool.threads)
-        for fields, arrays in self.phases:
-            self._run_phase(fields | numbers, arrays | given, pool)
+        if trace is None:
+            for phase in self.phases:
+                self._run_phase(phase.fields | numbers, phase.arrays | given, pool)
+            return y, made
+        driven = np.zeros((steps, batch, self.positions[0]), np.int64)
+        heard = np.zeros((mvm.groups, len(mvm.rows)), np.int64)
+        for phase in self.phases:
+            fields, arrays = phase.fields | numbers, phase.arrays | given
+            read = np.zeros((_jobs(fields), mvm.groups, len(phase.order)), np.int64)
+            self._run_phase(fields, arrays | {"driven": driven, "heard": read}, pool)
+            heard[:, phase.order] += read.sum(axis=0)
+        trace.note_reads(mvm, driven.sum(axis=2), heard)
         return y, made
 
     def _run_phase(self, fields: dict[str, int], arrays: dict[str, Any], pool: Pool) -> None:
-        jobs = fields["B"] * -(-fields["Ho"] // fields["tile_rows"])
-        pool.run(jobs, lambda a, b: core.run_layer(self.level, fields, arrays, a, b))
+        run = partial(core.run_layer, self.level, fields, arrays)
+        pool.run(_jobs(fields), run)
+
+
+def _jobs(fields: dict[str, int]) -> int:
+    return fields["B"] * -(-fields["Ho"] // fields["tile_rows"])
 
 
 def _samples_as_rows(
@@ -111,7 +144,7 @@ def _samples_as_rows(
 
 def _phase(
     layer: CrossbarLayer, constants: Constants, level: int, how: Arithmetic, where: Geometry
-) -> Tables:
+) -> Phase:
     """Pack what some output positions need of a layer."""
     mvm = layer.mvm
     fields, arrays = _common(layer, where)
@@ -133,7 +166,7 @@ def _phase(
         numbers, tables = _sums(layer, constants, order, columns, how)
     absent = sorted(set(range(len(mvm.rows))) - set(order))
     tables["start"] = _start(layer, constants, how, absent).astype(np.int32)
-    return fields | numbers, arrays | tables
+    return Phase(fields | numbers, arrays | tables, order)
 
 
 def _start(
@@ -233,15 +266,14 @@ def _bits(
     """Return fields and arrays of the bit-sliced kernel."""
     read, mvm = layer.read, layer.mvm
     assert isinstance(read, SenseAmpRead)
+    assert mvm.encoding is not None
     tallest = max(len(rows) for rows in mvm.rows)
-    width = column_width(columns.count, level)
-    while tallest * width > 65535:
-        width //= 2
-    signed = mvm.encoding is not None and mvm.encoding.kind == "differential"
+    way = vectors(mvm.encoding, columns.count, tallest, level)
+    signed = mvm.encoding.kind == "differential"
     mode = _HALF_ACTIVE if layer.half_active else _DIFFERENTIAL if signed else _PLAIN
     planes = 7 if greatest_sum(layer) <= 126 else 10
-    weights = pack_bits(layer, constants, order, columns, width)
-    if mode == _PLAIN and weights.shape[2] > 1:
+    weights = pack_bits(layer, constants, order, columns, way)
+    if mode == _PLAIN and mvm.encoding.digit_max > 1:
         mode = _DIGITS
     most = len(read.levels) - 1
     fields = {
@@ -250,7 +282,8 @@ def _bits(
         "chunk": 1,
         "quick": 0,
         "cols": 0,
-        "width": width,
+        "width": way.width,
+        "folded": int(way.beside > 1),
         "colblks": weights.shape[1],
         "sets": weights.shape[2],
         "L": most,
@@ -266,7 +299,7 @@ def _bits(
     }
     arrays = {
         "weights": weights,
-        "refs": pack_references(layer, constants, order, columns, width, planes, mode in _SIGNED),
+        "refs": pack_references(layer, constants, order, columns, way, planes, mode in _SIGNED),
     }
     return fields, arrays
 
@@ -286,10 +319,11 @@ def _sums(
     fields = {
         "at_once": at_once,
         "chunk": how.chunk,
-        "quick": int(how.quick),
+        "quick": how.quick,
         "kind": _KIND[how.cells],
         "cols": columns.count,
         "width": 0,
+        "folded": 0,
         "colblks": 0,
         "sets": 0,
         "L": 1,
@@ -309,6 +343,8 @@ def _sums(
     if isinstance(read, AdcRead):
         fields["top"] = (1 << read.bits) - 1
         arrays["tables"] = adc_tables(layer, constants, order, columns)
+        if how.quick != BY_FLOATS:
+            arrays["halves"] = half_tables(arrays["tables"])
     else:
         full = (1 << read.cell_bits) - 1
         fields |= {

@@ -8,9 +8,10 @@ import numpy as np
 from mapper.executor.fusion import CrossbarLayer
 from mapper.executor.native.bounds import held_bytes, rises
 from mapper.ir.core import INT64, Array, Const, Constants, Span, param
+from mapper.ir.encoding import Encoding
 from mapper.ir.readout import AdcRead, SenseAmpRead
 
-_CACHED = 72 << 10
+_CACHED = 36 << 10
 """Bytes of a row block's cells that stay in the nearest caches over all positions."""
 _BEYOND = 1 << 30
 """A threshold that columns without an output never reach."""
@@ -45,11 +46,38 @@ def aligned(shape: Sequence[int], dtype: type) -> Array:
     return raw[start : start + size].view(dtype).reshape(shape)
 
 
-def column_width(columns: int, level: int) -> int:
-    """Return the vector width in bytes that columns are cut into: few vectors, little padding."""
-    widths = [width for width in (16, 32, 64) if width <= 16 << level]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vectors:
+    """How the bits of cells lie in vectors."""
+
+    width: int
+    """Bytes of a vector."""
+    sets: int
+    """Sets of cells in turn: positive and negative digits, or bits of digits."""
+    beside: int
+    """Sets that lie side by side in each vector: 1 or 2."""
+
+    @property
+    def part(self) -> int:
+        """Bytes of a vector for the columns of one set."""
+        return self.width // self.beside
+
+
+def vectors(encoding: Encoding, columns: int, tallest: int, level: int) -> Vectors:
+    """Choose the layout with the least work: few vectors to count and compare, little padding."""
     cost = {16: 1.0, 32: 1.1, 64: 1.5}
-    return min(widths, key=lambda width: -(-columns // (8 * width)) * cost[width])
+    all_sets = 2 if encoding.kind == "differential" else encoding.digit_max.bit_length()
+    found = [
+        Vectors(width=width, sets=-(-all_sets // beside), beside=beside)
+        for width in cost
+        for beside in ((1, 2) if all_sets > 1 else (1,))
+        if width <= 16 << level and tallest * width <= 65535
+    ]
+
+    def work(way: Vectors) -> float:
+        return -(-columns // (8 * way.part)) * (way.sets + 0.5) * cost[way.width]
+
+    return min(found, key=work)
 
 
 def _in_vectors(bits: Array, width: int) -> Array:
@@ -67,7 +95,7 @@ def pack_bits(
     constants: Constants,
     order: Sequence[int],
     columns: Columns,
-    width: int,
+    way: Vectors,
 ) -> Array:
     """Return bits of cells: ``uint8 [groups * G, colblks, sets, rows + 1, width]``.
 
@@ -77,19 +105,21 @@ def pack_bits(
     mvm = layer.mvm
     assert mvm.encoding is not None
     tallest = max(len(rows) for rows in mvm.rows)
-    signed = mvm.encoding.kind == "differential"
-    sets = 2 if signed else mvm.encoding.digit_max.bit_length()
-    colblks = -(-columns.count // (8 * width))
-    out = aligned((mvm.groups, len(order), colblks, sets, tallest + 1, width), np.uint8)
+    signed, part = mvm.encoding.kind == "differential", way.part
+    colblks = -(-columns.count // (8 * part))
+    shape = (mvm.groups, len(order), colblks, way.sets, tallest + 1, way.width)
+    out = aligned(shape, np.uint8)
     for at, g in enumerate(order):
         rows = mvm.rows[g]
         digits = cells(layer, constants, rows)
-        for k in range(sets):
+        for k in range(way.sets * way.beside):
             on = np.zeros((mvm.groups, len(rows), columns.slices, columns.padded), np.uint8)
             found = digits == (1, -1)[k] if signed else (digits >> k) & 1
             on[..., : columns.outputs] = found.transpose(1, 2, 0, 3)
-            packed = _in_vectors(on.reshape(mvm.groups, len(rows), -1), width)
-            out[:, at, :, k, : len(rows)] = packed.swapaxes(1, 2)
+            packed = _in_vectors(on.reshape(mvm.groups, len(rows), -1), part)
+            first = k % way.beside * part
+            place = out[:, at, :, k // way.beside, : len(rows), first : first + part]
+            place[...] = packed.swapaxes(1, 2)
     return out.reshape(-1, *out.shape[2:])
 
 
@@ -116,7 +146,7 @@ def pack_references(
     constants: Constants,
     order: Sequence[int],
     columns: Columns,
-    width: int,
+    way: Vectors,
     planes: int,
     signed: bool,
 ) -> Array:
@@ -124,6 +154,7 @@ def pack_references(
 
     Behind the planes follow, unsigned: the OR of planes from 4, the OR from 7; signed: the sign
     plane and nothing. Last: which references no driven wordline reaches.
+    They fill the part of a vector that is compared.
     """
     greatest = greatest_sum(layer)
     table = threshold_table(layer, constants, columns)[:, :, list(order)]
@@ -137,10 +168,10 @@ def pack_references(
         parts += [table >> 4 > 0, table >> 7 > 0]
     parts.append(table <= 0)
     stacked = np.stack(parts).astype(np.uint8)  # [planes + 3, L, groups, G, columns]
-    packed = _in_vectors(stacked, width)  # [planes + 3, L, groups, G, colblks, width]
+    packed = _in_vectors(stacked, way.part)  # [planes + 3, L, groups, G, colblks, part]
     turned = packed.transpose(2, 3, 4, 1, 0, 5)
-    out = aligned(turned.shape, np.uint8)
-    out[...] = turned
+    out = aligned((*turned.shape[:-1], way.width), np.uint8)
+    out[..., : turned.shape[-1]] = turned
     return out.reshape(-1, *out.shape[2:])
 
 
@@ -205,6 +236,17 @@ def adc_tables(
         grouped = grid.reshape(*grid.shape[:2], mvm.groups, -1).transpose(2, 0, 1, 3)
         out[:, :, k, :, : columns.outputs] = grouped[:, list(order)]
     return out.reshape(-1, 3, columns.count)
+
+
+def half_tables(tables: Array) -> Array:
+    """Return what ``csrc/quick.h`` takes of ``adc_tables``: ``int16 [groups * G, 5, columns]``."""
+    first, step, base = tables.transpose(1, 0, 2)
+    whole = step == 1
+    factor = np.where(whole, 0, (1 << 16) // step + 1)
+    parts = (first - step, factor, -whole.astype(np.int32), step, base)
+    out = aligned((len(tables), len(parts), tables.shape[2]), np.int16)
+    out[:] = np.stack(parts, axis=1).astype(np.uint16).view(np.int16)
+    return out
 
 
 def _spread(constants: Constants, scalar: int | Const, grid: tuple[int, ...]) -> Array:

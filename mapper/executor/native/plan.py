@@ -18,16 +18,14 @@ from mapper.executor.native.logic import logic
 from mapper.executor.native.neurons import NeuronTables
 from mapper.executor.native.steps import (
     DelayStep,
+    Ends,
     LayerStep,
     LogicStep,
     NeuronStep,
-    NumpyStep,
     Step,
-    crossbars_of,
     numpy_step,
 )
 from mapper.ir.core import Constants, Graph, State, Value
-from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.evaluate import recorded_names
 from mapper.ir.neurons import IntegerNeuron
 from mapper.ir.synapses import Synapse
@@ -50,8 +48,6 @@ class Component:
     recurrent: bool
     dead: tuple[str, ...] = ()
     """Values that nothing reads afterwards."""
-    crossbars: tuple[CrossbarMvm, ...] = ()
-    """Whose driven wordlines a trace counts once the component's inputs are there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +76,7 @@ def make_plan(graph: Graph, level: int, watch: Sequence[str] = ()) -> Plan:
         for s in graph.states
         if s.read.name not in {name for step in steps for name in step.private}
     ]
-    made_by = {name: unit for unit in work for name in (v.name for v in unit.results)}
-    components = list(_components(steps, delays, made_by))
+    components = list(_components(steps, delays))
     return Plan(
         graph=graph,
         components=tuple(_with_dead(components, set(outputs.values()))),
@@ -134,17 +129,18 @@ class _Planner:
             digital = crossbars is not unit
             if neurons is None:
                 ends = _ends(unit.operands, unit.results)
-                return LayerStep(layer, None, *ends, digital=digital)
+                return LayerStep(layer=layer, digital=digital, **ends)
             fused.add(neurons.op.results[0].name)
-            ends = _ends(unit.operands, neurons.op.results)
-            return LayerStep(layer, neurons, *ends, _private(neurons.op), digital)
+            ends = _ends(unit.operands, neurons.op.results, neurons.op)
+            return LayerStep(layer=layer, neurons=neurons, digital=digital, **ends)
         assert not isinstance(unit, CrossbarLayer)
         if isinstance(unit, IntegerNeuron):
             self._check_private(unit)
             tables = NeuronTables.make(unit, constants, self._read_elsewhere(unit))
-            ends = _ends((unit.x,), unit.results)
-            return NeuronStep(tables, self.level, *ends, _private(unit))
-        return LogicStep(unit.results[0], logic(unit), *_ends(unit.operands, unit.results))
+            ends = _ends((unit.x,), unit.results, unit)
+            return NeuronStep(neurons=tables, level=self.level, **ends)
+        ends = _ends(unit.operands, unit.results)
+        return LogicStep(result=unit.results[0], logic=logic(unit), **ends)
 
     def _fusible(self, layer: CrossbarLayer) -> NeuronTables | None:
         """Return the neurons that alone read a layer's sums, if the kernels take them."""
@@ -174,22 +170,22 @@ class _Planner:
 
 
 def _ends(
-    operands: Sequence[Value], results: Sequence[Value]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    return tuple(v.name for v in operands), tuple(v.name for v in results)
-
-
-def _private(op: IntegerNeuron) -> tuple[str, ...]:
-    return tuple(v.name for v in (op.membrane, op.current) if v is not None)
+    operands: Sequence[Value], results: Sequence[Value], neurons: IntegerNeuron | None = None
+) -> Ends:
+    """Return what a step reads and makes, and the states of its neurons."""
+    own = () if neurons is None else (neurons.membrane, neurons.current)
+    return {
+        "reads": tuple(v.name for v in operands),
+        "makes": tuple(v.name for v in results),
+        "private": tuple(v.name for v in own if v is not None),
+    }
 
 
 def _place(unit: Unit) -> str:
     return unit.loc or unit.results[0].name
 
 
-def _components(
-    steps: Sequence[Step], delays: Sequence[DelayStep], made_by: Mapping[str, Unit]
-) -> Iterator[Component]:
+def _components(steps: Sequence[Step], delays: Sequence[DelayStep]) -> Iterator[Component]:
     """Group steps into loops and put the groups in order."""
     everything: list[Step] = [*delays, *steps]
     maker = {name: i for i, step in enumerate(everything) for name in step.makes}
@@ -204,17 +200,7 @@ def _components(
         members = sorted(groups.nodes[group]["members"])
         found = tuple(everything[i] for i in members)
         recurrent = len(members) > 1 or flow.has_edge(members[0], members[0])
-        yield Component(found, recurrent, crossbars=_crossbars(found, made_by))
-
-
-def _crossbars(steps: Sequence[Step], made_by: Mapping[str, Unit]) -> tuple[CrossbarMvm, ...]:
-    found: list[CrossbarMvm] = []
-    for step in steps:
-        if isinstance(step, LayerStep) and not step.digital:
-            found.append(step.layer.layer.mvm)
-        elif isinstance(step, NumpyStep):
-            found += crossbars_of(made_by[step.makes[0]])
-    return tuple(found)
+        yield Component(found, recurrent)
 
 
 def _with_dead(components: Sequence[Component], kept: set[str]) -> Iterator[Component]:
@@ -224,4 +210,4 @@ def _with_dead(components: Sequence[Component], kept: set[str]) -> Iterator[Comp
             last.update({name: i for name in (*step.makes, *step.reads)})
     for i, component in enumerate(components):
         dead = tuple(name for name, at in last.items() if at == i and name not in kept)
-        yield Component(component.steps, component.recurrent, dead, component.crossbars)
+        yield Component(component.steps, component.recurrent, dead)

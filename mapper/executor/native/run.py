@@ -9,12 +9,11 @@ import numpy as np
 from mapper.diagnostics import refuse
 from mapper.executor.generate import generate_executor
 from mapper.executor.native import core
-from mapper.executor.native.heard import heard_reads
 from mapper.executor.native.held import Held, joined, layout, words
 from mapper.executor.native.plan import Component, Note, Plan, make_plan
 from mapper.executor.native.pool import Pool
-from mapper.executor.native.steps import DelayStep, Env
-from mapper.executor.native.trace import driven_wordlines, packed_spikes, spike_counts
+from mapper.executor.native.steps import DelayStep, Env, LayerStep, NumpyStep
+from mapper.executor.native.trace import Trace
 from mapper.executor.run import Executor, load_executor
 from mapper.ir.core import SPIKE, Array, Graph, IntType, State, Value, param
 from mapper.ir.crossbar import CountActive, CrossbarMvm
@@ -25,12 +24,6 @@ Arrays = dict[str, Array]
 
 CHUNK_BYTES = 48 << 20
 """Of a network's packed values: so many time steps are run layer by layer at once."""
-WORDLINES = ".wordlines"
-"""Ends the name of ``[groups, K]``: how often each wordline was driven."""
-READS = ".reads"
-"""Ends the name of ``[groups, row blocks]``: reads that had a driven wordline."""
-PACKED = ".spikes"
-"""Ends the name under which a trace holds spikes, eight to a byte."""
 
 
 class NativeExecutor:
@@ -67,6 +60,7 @@ class NativeExecutor:
         self.plan: Plan = make_plan(graph, self.level, watch)
         self.threads = threads
         neurons = [op for op in graph.ops if isinstance(op, IntegerNeuron)]
+        self._octets = _held_octets(graph)
         self._spikes = {op.spike.name for op in neurons if op.spike is not None}
 
     @property
@@ -110,16 +104,16 @@ class NativeExecutor:
         name of each spike value with ``.spikes``, its spikes as ``uint8 [T, B, H, W, ceil(C / 8)]``
         with channel 0 in the lowest bit.
         """
-        counts: dict[str, list[Array]] = {}
-        outputs = self._run(inputs, initial, progress, counts)
-        return outputs, {name: _collected(name, parts) for name, parts in counts.items()}
+        trace = Trace(self.level)
+        outputs = self._run(inputs, initial, progress, trace)
+        return outputs, trace.collected()
 
     def _run(
         self,
         inputs: Mapping[str, Array],
         initial: Mapping[str, Array] | None,
         progress: Callable[[int], None] | None,
-        counts: dict[str, list[Array]] | None,
+        trace: Trace | None,
     ) -> Arrays:
         given, states = self._checked(inputs, initial or {})
         steps, batch = next(iter(given.values())).shape[:2]
@@ -132,7 +126,7 @@ class NativeExecutor:
             for first in range(0, steps, size):
                 last = min(first + size, steps)
                 codes = {name: array[first:last] for name, array in given.items()}
-                env = self._chunk_values(codes, pool, counts)
+                env = self._chunk_values(codes, pool, trace)
                 for name, value in self.plan.outputs.items():
                     record[name].append(env[value].as_dense())
                 if progress is not None:
@@ -160,33 +154,38 @@ class NativeExecutor:
 
     def _chunk(self, batch: int) -> int:
         """Return how many time steps are run at once."""
-        inner = (CrossbarMvm, CountActive, SenseAmpRead, AdcRead)
-        ops = [op for op in self.graph.ops if not isinstance(op, inner)]
-        fired = [v for op in ops for v in op.results if v.type == SPIKE]
-        octets = sum(8 * words(c) * h * w for c, h, w in (layout(v.shape) for v in fired))
-        octets += sum(prod(v.shape) for v in self.graph.inputs)
-        return max(1, CHUNK_BYTES // (batch * max(1, octets)))
+        return max(1, CHUNK_BYTES // (batch * max(1, self._octets)))
 
-    def _chunk_values(
-        self, codes: Mapping[str, Array], pool: Pool, counts: dict[str, list[Array]] | None
-    ) -> Env:
+    def _chunk_values(self, codes: Mapping[str, Array], pool: Pool, trace: Trace | None) -> Env:
         """Run some time steps; return the values that are recorded."""
         env: Env = {}
         for value in self.graph.inputs:
             env[value.name] = Held(value, dense=codes[value.name])
-            _note_spikes(counts, env[value.name])
-        return self._advanced(env, pool, counts)
+            if trace is not None:
+                trace.note_spikes(env[value.name])
+        return self._advanced(env, pool, trace)
 
-    def _advanced(self, env: Env, pool: Pool, counts: dict[str, list[Array]] | None) -> Env:
+    def _advanced(self, env: Env, pool: Pool, trace: Trace | None) -> Env:
         """Run every component on the values there are."""
         for component in self.plan.components:
-            made = _looped(component, env, pool) if component.recurrent else None
-            env |= component.steps[0].run(env, pool) if made is None else made
-            if counts is not None:
-                _note_component(counts, component, env, self._spikes)
+            if component.recurrent:
+                env |= _looped(component, env, pool, trace)
+            else:
+                env |= component.steps[0].run(env, pool, trace)
+            if trace is not None:
+                _note_component(trace, component, env, self._spikes)
             for name in component.dead:
                 env.pop(name, None)
         return env
+
+
+def _held_octets(graph: Graph) -> int:
+    """Return the bytes that the values of one step and sample take, between layers."""
+    inner = (CrossbarMvm, CountActive, SenseAmpRead, AdcRead)
+    ops = [op for op in graph.ops if not isinstance(op, inner)]
+    fired = [v for op in ops for v in op.results if v.type == SPIKE]
+    octets = sum(8 * words(c) * h * w for c, h, w in (layout(v.shape) for v in fired))
+    return octets + sum(prod(v.shape) for v in graph.inputs)
 
 
 def _start(graph: Graph, state: State, batch: int) -> Array:
@@ -195,7 +194,7 @@ def _start(graph: Graph, state: State, batch: int) -> Array:
     return np.broadcast_to(start, (batch, *state.read.shape))
 
 
-def _looped(component: Component, env: Env, pool: Pool) -> Env:
+def _looped(component: Component, env: Env, pool: Pool, trace: Trace | None) -> Env:
     """Run a loop step by step."""
     inside = {name for step in component.steps for name in step.makes}
     outside = {n for step in component.steps for n in step.reads} - inside
@@ -207,7 +206,7 @@ def _looped(component: Component, env: Env, pool: Pool) -> Env:
         now |= {delay.state.name: delay.carried for delay in delays}
         for step in component.steps:
             if not isinstance(step, DelayStep):
-                now |= step.run(now, pool)
+                now |= step.run(now, pool, trace)
         for delay in delays:
             delay.keep(now[delay.following])
         for name in inside & now.keys():
@@ -219,33 +218,15 @@ def _length(env: Env) -> int:
     return next(iter(env.values())).leading[0]
 
 
-def _note_component(
-    counts: dict[str, list[Array]], component: Component, env: Env, spikes: set[str]
-) -> None:
-    for mvm in component.crossbars:
-        by_sample, by_wordline = driven_wordlines(mvm, env[mvm.x.name])
-        counts.setdefault(mvm.partial_sum.name, []).append(by_sample)
-        counts.setdefault(f"{mvm.partial_sum.name}{WORDLINES}", []).append(by_wordline)
-        reads = heard_reads(mvm, env[mvm.x.name])
-        counts.setdefault(f"{mvm.partial_sum.name}{READS}", []).append(reads)
+def _note_component(trace: Trace, component: Component, env: Env, spikes: set[str]) -> None:
     for step in component.steps:
+        if isinstance(step, LayerStep) and not step.digital:
+            mvm = step.layer.layer.mvm  # whose reads it counted itself
+            trace.note_wordlines(mvm, env[mvm.x.name])
+        elif isinstance(step, NumpyStep) and step.crossbars is not None:
+            trace.note_crossbars(step.crossbars, env[step.crossbars.x.name])
         for name in spikes.intersection(step.makes):
-            _note_spikes(counts, env[name])
-
-
-def _note_spikes(counts: dict[str, list[Array]] | None, held: Held) -> None:
-    if counts is None:
-        return
-    counts.setdefault(held.value.name, []).append(spike_counts(held))
-    if held.value.type == SPIKE:
-        counts.setdefault(held.value.name + PACKED, []).append(packed_spikes(held))
-
-
-def _collected(name: str, parts: list[Array]) -> Array:
-    if name.endswith((WORDLINES, READS)):
-        total: Array = np.sum(parts, axis=0)
-        return total
-    return np.concatenate(parts)
+            trace.note_spikes(env[name])
 
 
 def _ports_program(graph: Graph, watch: Sequence[str]) -> Executor:

@@ -3,9 +3,10 @@
 A step with private states keeps them between calls; all others have no memory.
 """
 
-from collections.abc import Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TypedDict
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from mapper.executor.native.layers import NativeLayer
 from mapper.executor.native.logic import Logic
 from mapper.executor.native.neurons import NeuronTables
 from mapper.executor.native.pool import Pool
+from mapper.executor.native.trace import Trace
 from mapper.executor.run import Executor, load_executor
 from mapper.ir.core import Array, Graph, Op, Value
 from mapper.ir.crossbar import CountActive, CrossbarMvm
@@ -23,32 +25,37 @@ from mapper.ir.crossbar import CountActive, CrossbarMvm
 Env = dict[str, Held]
 
 
-class Step(Protocol):
+class Ends(TypedDict):
+    """The fields that every step has."""
+
+    reads: tuple[str, ...]
+    makes: tuple[str, ...]
+    private: tuple[str, ...]
+
+
+@dataclass(slots=True, kw_only=True)
+class Step(ABC):
     """One or two units, run over some time steps at once."""
 
     reads: tuple[str, ...]
     makes: tuple[str, ...]
+    private: tuple[str, ...] = ()
+    """States that only this step reads."""
 
-    @property
-    def private(self) -> tuple[str, ...]:
-        """States that only this step reads, by name."""
-
-    def start(self, states: Mapping[str, Array]) -> None:
+    def start(self, states: Mapping[str, Array]) -> None:  # noqa: B027 - most have no memory
         """Begin a run from ``[B, *shape]`` by name of the private states."""
 
-    def run(self, env: Env, pool: Pool) -> Env:
-        """Return what the step makes."""
+    @abstractmethod
+    def run(self, env: Env, pool: Pool, trace: Trace | None) -> Env:
+        """Return what the step makes; ``trace`` is told what kernels count of crossbars."""
 
 
-@dataclass(slots=True)
-class LayerStep:
+@dataclass(slots=True, kw_only=True)
+class LayerStep(Step):
     """A crossbar layer, with the neurons behind it where nothing else reads its sums."""
 
     layer: NativeLayer
-    neurons: NeuronTables | None
-    reads: tuple[str, ...] = ()
-    makes: tuple[str, ...] = ()
-    private: tuple[str, ...] = ()
+    neurons: NeuronTables | None = None
     digital: bool = False
     """Whether it stands for a layer without crossbars."""
     _states: dict[str, Array] = field(default_factory=dict)
@@ -57,29 +64,27 @@ class LayerStep:
         if self.neurons is not None:
             self._states = _started(self.neurons, states)
 
-    def run(self, env: Env, pool: Pool) -> Env:
+    def run(self, env: Env, pool: Pool, trace: Trace | None) -> Env:
         layer = self.layer.layer
-        y, made = self.layer.run(env[layer.mvm.x.name], self.neurons, self._states, pool)
+        x, counted = env[layer.mvm.x.name], None if self.digital else trace
+        y, made = self.layer.run(x, self.neurons, self._states, pool, counted)
         if self.neurons is not None:
             return self.neurons.held(made)
         return {layer.add.result.name: Held(layer.add.result, last=y)}
 
 
-@dataclass(slots=True)
-class NeuronStep:
+@dataclass(slots=True, kw_only=True)
+class NeuronStep(Step):
     """Neurons behind something that is no crossbar layer of their own."""
 
     neurons: NeuronTables
     level: int
-    reads: tuple[str, ...] = ()
-    makes: tuple[str, ...] = ()
-    private: tuple[str, ...] = ()
     _states: dict[str, Array] = field(default_factory=dict)
 
     def start(self, states: Mapping[str, Array]) -> None:
         self._states = _started(self.neurons, states)
 
-    def run(self, env: Env, pool: Pool) -> Env:
+    def run(self, env: Env, pool: Pool, trace: Trace | None) -> Env:
         made = self.neurons.run(env[self.neurons.op.x.name], self._states, self.level)
         return self.neurons.held(made)
 
@@ -90,39 +95,29 @@ def _started(neurons: NeuronTables, states: Mapping[str, Array]) -> dict[str, Ar
     return neurons.initial(states[op.membrane.name], current)
 
 
-@dataclass(slots=True)
-class LogicStep:
+@dataclass(slots=True, kw_only=True)
+class LogicStep(Step):
     """An op on packed values."""
 
     result: Value
     logic: Logic
-    reads: tuple[str, ...] = ()
-    makes: tuple[str, ...] = ()
-    private: tuple[str, ...] = ()
 
-    def start(self, states: Mapping[str, Array]) -> None:
-        pass
-
-    def run(self, env: Env, pool: Pool) -> Env:
+    def run(self, env: Env, pool: Pool, trace: Trace | None) -> Env:
         return {self.result.name: self.logic([env[name] for name in self.reads])}
 
 
-@dataclass(slots=True)
-class NumpyStep:
+@dataclass(slots=True, kw_only=True)
+class NumpyStep(Step):
     """One unit on the generated NumPy executor."""
 
     values: tuple[Value, ...]
     """Its operands, each once."""
     results: tuple[Value, ...]
     executor: Executor
-    reads: tuple[str, ...] = ()
-    makes: tuple[str, ...] = ()
-    private: tuple[str, ...] = ()
+    crossbars: CrossbarMvm | None = None
+    """Of the unit, for the trace."""
 
-    def start(self, states: Mapping[str, Array]) -> None:
-        pass
-
-    def run(self, env: Env, pool: Pool) -> Env:
+    def run(self, env: Env, pool: Pool, trace: Trace | None) -> Env:
         dense = {v.name: env[v.name].as_dense() for v in self.values}
         leading = next(iter(dense.values())).shape[:2]
         # Nothing here remembers the step before, so time steps are samples like any others.
@@ -149,6 +144,7 @@ def numpy_step(graph: Graph, unit: Unit) -> NumpyStep:
         values=values,
         results=tuple(unit.results),
         executor=load_executor(generate_executor(program), program.constants),
+        crossbars=next((op for op in ops if isinstance(op, CrossbarMvm)), None),
         reads=tuple(v.name for v in values),
         makes=tuple(v.name for v in unit.results),
     )
@@ -167,15 +163,12 @@ def _ops_of(graph: Graph, unit: Unit) -> tuple[Op, ...]:
     )
 
 
-@dataclass(slots=True)
-class DelayStep:
+@dataclass(slots=True, kw_only=True)
+class DelayStep(Step):
     """A state that others read: what it was given in the step before."""
 
     state: Value
     following: str
-    reads: tuple[str, ...] = ()
-    makes: tuple[str, ...] = ()
-    private: tuple[str, ...] = ()
     _carried: Held | None = None
 
     def start(self, states: Mapping[str, Array]) -> None:
@@ -186,7 +179,7 @@ class DelayStep:
         assert self._carried is not None
         return self._carried
 
-    def run(self, env: Env, pool: Pool) -> Env:
+    def run(self, env: Env, pool: Pool, trace: Trace | None) -> Env:
         """Delay all of a feed-forward value; feedback calls ``keep`` step by step instead."""
         given = renamed(env[self.following], self.state)
         steps = given.leading[0]
@@ -209,10 +202,3 @@ def _both(first: Held, rest: Held) -> Held:
 
 def renamed(held: Held, value: Value) -> Held:
     return Held(value, held.packed, held.last, held.dense)
-
-
-def crossbars_of(unit: Unit) -> Sequence[CrossbarMvm]:
-    """Return the crossbars of a unit, for the trace."""
-    if isinstance(unit, CrossbarLayer):
-        return (unit.mvm,)
-    return (unit,) if isinstance(unit, CrossbarMvm) else ()

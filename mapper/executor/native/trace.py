@@ -1,5 +1,6 @@
-"""What was active: spikes and driven wordlines, counted from packed values."""
+"""What was active: spikes, driven wordlines and reads, counted from packed values."""
 
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
@@ -7,20 +8,77 @@ import numpy as np
 from mapper.executor.native import core
 from mapper.executor.native.geometry import POINT, padded_to_input
 from mapper.executor.native.held import Held, layout
-from mapper.ir.core import Array
-from mapper.ir.crossbar import CrossbarMvm
-from mapper.ir.crossbar import driven_wordlines as _driven
+from mapper.ir.core import SPIKE, Array
+from mapper.ir.crossbar import CrossbarMvm, driven_wordlines
 from mapper.ir.windows import Window
 
+WORDLINES = ".wordlines"
+"""Ends the name of ``[groups, K]``: how often each wordline was driven."""
+READS = ".reads"
+"""Ends the name of ``[groups, row blocks]``: reads that had a driven wordline."""
+PACKED = ".spikes"
+"""Ends the name under which a trace holds spikes, eight to a byte."""
 _MOST_CLASSES = 256
 """Of rows or columns: a class is a byte."""
 
 
-def spike_counts(held: Held) -> Array:
+@dataclass(slots=True)
+class Trace:
+    """What was active in the steps that ran so far."""
+
+    level: int
+    """Index into ``core.VARIANTS``."""
+    _parts: dict[str, list[Array]] = field(default_factory=dict)
+    """By name: of some time steps each, or to be added up."""
+
+    def collected(self) -> dict[str, Array]:
+        """Return the counts by name; see ``NativeExecutor.trace``."""
+        return {
+            name: np.sum(parts, axis=0)
+            if name.endswith((WORDLINES, READS))
+            else np.concatenate(parts)
+            for name, parts in self._parts.items()
+        }
+
+    def note_spikes(self, held: Held) -> None:
+        """Count what is not zero, and keep spikes."""
+        self._note(held.value.name, _spike_counts(held, self.level))
+        if held.value.type == SPIKE:
+            self._note(held.value.name + PACKED, packed_spikes(held))
+
+    def note_reads(self, mvm: CrossbarMvm, driven: Array, heard: Array) -> None:
+        """Take driven wordlines ``[T, B]`` and heard reads ``[groups, row blocks]``."""
+        self._note(mvm.partial_sum.name, driven)
+        self._note(mvm.partial_sum.name + READS, heard)
+
+    def note_wordlines(self, mvm: CrossbarMvm, x: Held) -> None:
+        """Count how often each wordline was driven."""
+        found = _by_regions(mvm, x, self.level)
+        if found is None:
+            found = sum(driven.sum(axis=(0, 1, 4)) for driven in _by_definition(mvm, x))
+        self._note(mvm.partial_sum.name + WORDLINES, found)
+
+    def note_crossbars(self, mvm: CrossbarMvm, x: Held) -> None:
+        """Count everything of crossbars that no kernel ran, as the definition does."""
+        heard = np.zeros((mvm.groups, len(mvm.rows)), np.int64)
+        by_sample = []
+        for driven in _by_definition(mvm, x):
+            by_sample.append(driven.sum(axis=(1, 2, 3, 4)))
+            for g, rows in enumerate(mvm.rows):
+                heard[:, g] += driven[:, :, :, rows.slice].any(axis=3).sum(axis=(0, 1, 3))
+        self.note_reads(mvm, np.stack(by_sample), heard)
+        self.note_wordlines(mvm, x)
+
+    def _note(self, name: str, array: Array) -> None:
+        self._parts.setdefault(name, []).append(array)
+
+
+def _spike_counts(held: Held, level: int) -> Array:
     """Return how many elements are not zero: ``[T, B]``."""
-    packed = held.as_packed()
-    on = packed[0] if len(packed) == 1 else np.bitwise_or.reduce(packed, axis=0)
-    counts: Array = np.bitwise_count(on).reshape(*on.shape[:2], -1).sum(axis=2, dtype=np.int64)
+    packed = np.ascontiguousarray(held.as_packed())
+    counts = np.empty(packed.shape[1:3], np.int64)
+    words = packed[0].size // counts.size
+    core.count_on(level, {"x": packed, "out": counts}, len(packed), counts.size, words)
     return counts
 
 
@@ -35,8 +93,13 @@ def packed_spikes(held: Held) -> Array:
     return np.ascontiguousarray(octets[..., :size])
 
 
-def driven_wordlines(mvm: CrossbarMvm, x: Held) -> tuple[Array, Array]:
-    """Count driven wordlines: ``[T, B]``, and ``[groups, K]`` over all steps and samples.
+def _by_definition(mvm: CrossbarMvm, x: Held) -> list[Array]:
+    """Return the bit on every wordline, ``[B, planes, groups, K, positions]``, by time step."""
+    return [driven_wordlines(codes, mvm) for codes in x.as_dense()]
+
+
+def _by_regions(mvm: CrossbarMvm, x: Held, level: int) -> Array | None:
+    """Count driven wordlines, ``[groups, K]``; None for kernels of a hundred elements and more.
 
     Each pixel is counted once, with the pixels that the same kernel elements see.
     """
@@ -47,27 +110,18 @@ def driven_wordlines(mvm: CrossbarMvm, x: Held) -> tuple[Array, Array]:
     positions = mvm.positions or (1, 1)
     seen_rows, rows = _classes(window, 0, height, positions[0])
     seen_columns, columns = _classes(window, 1, width, positions[1])
-    if max(len(seen_rows), len(seen_columns)) > _MOST_CLASSES:
-        return _counted_one_by_one(mvm, x)
-    out = np.zeros((planes, steps, batch, len(seen_rows), len(seen_columns), size * 64), np.int32)
-    arrays = {"x": packed, "rows": rows, "columns": columns, "out": out}
-    core.count_regions(
-        arrays, planes * steps * batch, height, width, size, len(seen_rows), len(seen_columns)
-    )
+    kinds = (len(seen_rows), len(seen_columns))
+    if max(kinds) > _MOST_CLASSES:
+        return None
+    counts = np.zeros((*kinds, size * 64), np.int64)
+    arrays = {"x": packed, "rows": rows, "columns": columns, "out": counts}
+    core.count_regions(level, arrays, planes * steps * batch, height, width, size, *kinds)
     channels = layout(held.value.shape)[0]
-    totals = out[..., :channels].sum(axis=0, dtype=np.int64)
-    times = np.outer(seen_rows.sum(axis=1), seen_columns.sum(axis=1))
-    by_sample = np.einsum("tbrqc,rq->tb", totals, times)
-    per_element = np.einsum("rqc,ri,qj->ijc", totals.sum(axis=(0, 1)), seen_rows, seen_columns)
+    totals = np.einsum("ri,rqc->iqc", seen_rows, counts[..., :channels])
+    per_element = np.einsum("iqc,qj->ijc", totals, seen_columns)
     grouped = per_element.reshape(*window.kernel, mvm.groups, -1)
-    return by_sample, grouped.transpose(2, 0, 1, 3).reshape(mvm.groups, -1)
-
-
-def _counted_one_by_one(mvm: CrossbarMvm, x: Held) -> tuple[Array, Array]:
-    """Count as the definition does: for kernels of a hundred elements and more."""
-    steps = [_driven(codes, mvm).sum(axis=(1, 4)) for codes in x.as_dense()]  # [B, groups, K]
-    driven = np.stack(steps)
-    return driven.sum(axis=(2, 3)), driven.sum(axis=(0, 1))
+    by_wordline: Array = grouped.transpose(2, 0, 1, 3).reshape(mvm.groups, -1)
+    return by_wordline
 
 
 @lru_cache(maxsize=256)

@@ -22,9 +22,9 @@ def described(read=None, **grid):
     )
     step = next(iter(NativeExecutor(net.graph(), level=0).plan.steps))
     assert isinstance(step, LayerStep)
-    ((fields, arrays),) = step.layer.phases
-    fields = fields | {"T": 1, "B": 1, "has_neurons": 0}
-    arrays = arrays | {
+    (phase,) = step.layer.phases
+    fields = phase.fields | {"T": 1, "B": 1, "has_neurons": 0}
+    arrays = phase.arrays | {
         "x": np.zeros((1, 1, 1, 5, 5, 1), np.uint64),
         "y_out": np.zeros((1, 1, 5, 5, 6), np.int32),
     }

@@ -12,7 +12,6 @@
 typedef uint64_t V __attribute__((vector_size(VB)));
 
 static AI V FN(ld)(const void *p) { V v; memcpy(&v, p, VB); return v; }
-static AI void FN(st)(void *p, V v) { memcpy(p, &v, VB); }
 static AI V FN(all)(int bit) { return (V){0} - (uint64_t)bit; }
 
 #if LEVEL == 2 && VB == 64
@@ -117,82 +116,124 @@ static AI V FN(reached)(const V *c, V sign, int planes, const uint8_t *r, int NP
   return ~MAJ(o, sign, ~s);
 }
 
+/* Two sets of cells lie side by side in a vector: bring the second half's bits to the first. */
+static AI V FN(second)(V v) {
+#if VB == 16
+  return __builtin_shuffle(v, (V){1, 1});
+#elif VB == 32
+  return __builtin_shuffle(v, (V){2, 3, 2, 3});
+#else
+  return __builtin_shuffle(v, (V){4, 5, 6, 7, 4, 5, 6, 7});
+#endif
+}
+
+/* Count two sets of cells: side by side in vectors, or one after the other (the last may be alone). */
+static AI void FN(count_two)(const Layer *l, const uint16_t *ix, int n, const uint8_t *w, int pair,
+                             V *one, V *other, const int P, const int folded) {
+  const int64_t set = (l->rows + 1) * VB;
+  if (folded) {
+    FN(count)(ix, n, w + pair * set, one, P);
+    for (int p = 0; p < P; p++) other[p] = FN(second)(one[p]);
+    return;
+  }
+  FN(count)(ix, n, w + 2 * pair * set, one, P);
+  if (2 * pair + 1 < l->sets) FN(count)(ix, n, w + (2 * pair + 1) * set, other, P);
+  else for (int p = 0; p < P; p++) other[p] = (V){0};
+}
+
 /* Differential pairs, or a reference that follows the activity: L references into q. */
 static AI void FN(sense_signed)(const Layer *l, const uint16_t *ix, int n, const uint8_t *w,
-                                const uint8_t *r, V *q) {
-  const int NP = (int)l->NP;
+                                const uint8_t *r, V *q, const int NP, const int mode,
+                                const int folded) {
   const int64_t step = l->refplanes * VB;
   V c[10], m[10], sign;
   if (n == 0) {
     for (int k = 0; k < l->L; k++, r += step) q[k] = REF(NP + 2);
     return;
   }
-  const uint8_t *negative = w + (l->rows + 1) * VB;
   const int half = (n + 1) >> 1;
-  int planes = n <= 8 ? 4 : n < 128 ? 7 : 10;
 #define SIGNED(P)                                                              \
   do {                                                                         \
-    FN(count)(ix, n, w, c, P);                                                 \
-    if (l->mode == DIFFERENTIAL) FN(count)(ix, n, negative, m, P);             \
-    else for (int p = 0; p < P; p++) m[p] = FN(all)((half >> p) & 1);          \
+    if (mode == DIFFERENTIAL) {                                                \
+      FN(count_two)(l, ix, n, w, 0, c, m, P, folded);                          \
+    } else {                                                                   \
+      FN(count)(ix, n, w, c, P);                                               \
+      for (int p = 0; p < P; p++) m[p] = FN(all)((half >> p) & 1);             \
+    }                                                                          \
     sign = FN(subtract)(c, m, P);                                              \
     for (int k = 0; k < l->L; k++, r += step) q[k] = FN(reached)(c, sign, P, r, NP); \
   } while (0)
-  if (planes == 4) SIGNED(4);
-  else if (planes == 7) SIGNED(7);
+  if (n <= 8) SIGNED(4);
+  else if (NP == 7 || n < 128) SIGNED(7);
   else SIGNED(10);
 #undef SIGNED
 }
 
-/* Cells of two to four bits: sets are counted one by one and added as the bits of a digit count. */
+/* Add planes of a digit's higher bit, twice as heavy, to those of its lower: two planes more. */
+static AI void FN(add_twice)(V *sum, const V *high, const int planes) {
+  V carry = {0};
+#pragma GCC unroll 10
+  for (int p = 1; p < planes; p++) {
+    const V a = sum[p], b = high[p - 1];
+    sum[p] = XOR3(a, b, carry);
+    carry = MAJ(a, b, carry);
+  }
+  const V b = high[planes - 1];
+  sum[planes] = b ^ carry;
+  sum[planes + 1] = b & carry;
+}
+
+/* Cells of two to four bits: bits of digits are counted one by one and added by their weights. */
 static AI void FN(sense_digits)(const Layer *l, const uint16_t *ix, int n, const uint8_t *w,
-                                const uint8_t *r, V *q) {
-  const int NP = (int)l->NP, sets = (int)l->sets;
-  const int64_t step = l->refplanes * VB, set = (l->rows + 1) * VB;
-  V c[14], e[10];
+                                const uint8_t *r, V *q, const int NP, const int folded) {
+  const int64_t step = l->refplanes * VB;
+  V c[14], d[12], e[10];
   if (n == 0) {
     for (int k = 0; k < l->L; k++, r += step) q[k] = REF(NP + 2);
     return;
   }
-  int total = 0;
-#define DIGIT_SUM(P)                                                         \
-  do {                                                                       \
-    FN(count)(ix, n, w, c, P);                                               \
-    c[P] = (V){0};                                                           \
-    for (int k = 1; k < sets; k++) {                                         \
-      V carry = {0};                                                         \
-      FN(count)(ix, n, w + k * set, e, P);                                   \
-      for (int p = 0; p < P; p++) {                                          \
-        V a = c[p + k];                                                      \
-        c[p + k] = XOR3(a, e[p], carry);                                     \
-        carry = MAJ(a, e[p], carry);                                         \
-      }                                                                      \
-      c[P + k] = carry;                                                      \
-    }                                                                        \
-    total = P + sets;                                                        \
+#define REACHED(planes)                                                        \
+  for (int k = 0; k < l->L; k++, r += step) {                                  \
+    V o = ~c[0] & REF(0);                                                      \
+    for (int p = 1; p < NP && p < (planes); p++) o = BORROW(o, c[p], REF(p));  \
+    for (int p = (planes); p < NP; p++) o |= REF(p);                           \
+    q[k] = ~o;                                                                 \
+  }
+#define DIGIT_SUM(P)                                                           \
+  do {                                                                         \
+    FN(count_two)(l, ix, n, w, 0, c, e, P, folded);                            \
+    FN(add_twice)(c, e, P);                                                    \
+    if (l->sets <= 2 - folded) { REACHED(P + 2) break; }                       \
+    FN(count_two)(l, ix, n, w, 1, d, e, P, folded);                            \
+    FN(add_twice)(d, e, P);                                                    \
+    V carry = {0};                                                             \
+    for (int p = 0; p < P + 2; p++) {                                          \
+      const V a = p < P ? c[p + 2] : (V){0};                                   \
+      c[p + 2] = XOR3(a, d[p], carry);                                         \
+      carry = MAJ(a, d[p], carry);                                             \
+    }                                                                          \
+    REACHED(P + 4)                                                             \
   } while (0)
   if (n <= 8) DIGIT_SUM(4);
-  else if (n < 128) DIGIT_SUM(7);
+  else if (NP == 7 || n < 128) DIGIT_SUM(7);
   else DIGIT_SUM(10);
 #undef DIGIT_SUM
-  for (int k = 0; k < l->L; k++, r += step) {
-    V o = ~c[0] & REF(0);
-    for (int p = 1; p < NP; p++) o = p < total ? BORROW(o, c[p], REF(p)) : o | REF(p);
-    q[k] = ~o;
-  }
+#undef REACHED
 }
 
 /* Count reached references of some row blocks at some positions, one column block.
  * At most 7 counts, into planes of `out` beside each other: `first` says that out holds nothing.
  */
 static AI void FN(tile_of)(const Layer *l, const Scratch *s, int64_t b0, int64_t b1, int64_t cb,
-                           int64_t p0, int64_t p1, int first, const int NP, const int plain) {
+                           int64_t p0, int64_t p1, int first, const int NP, const int mode,
+                           const int single, const int folded) {
   const int64_t sets = l->sets;
   const int64_t wstep = l->colblks * sets * (l->rows + 1) * VB;
   const int64_t rstep = l->colblks * l->L * l->refplanes * VB;
   const uint8_t *w0 = l->weights + b0 * wstep + cb * sets * (l->rows + 1) * VB;
   const uint8_t *r0 = l->refs + b0 * rstep + cb * l->L * l->refplanes * VB;
-  const int64_t area = s->band_rows * l->PW, row = l->colblks * VB;
+  const int width = folded ? VB / 2 : VB;
+  const int64_t area = s->band_rows * l->PW, row = l->colblks * width;
   const Entry *at[8];
   for (int64_t b = b0; b < b1; b++) {
     const Block *k = l->blocks + b;
@@ -203,13 +244,14 @@ static AI void FN(tile_of)(const Layer *l, const Scratch *s, int64_t b0, int64_t
   const uint16_t *const pool = s->pool;
   const int32_t *const posbase = s->posbase;
   const int64_t depth = l->depth;
-  uint8_t *out = s->counters + cb * VB;
+  uint8_t *out = s->counters + cb * width;
+#define KEEP(p, v) do { V v_ = (v); memcpy(p, &v_, (size_t)width); } while (0)
   for (int64_t p = p0; p < p1; p++, out += depth * row) {
     const int64_t base = posbase[p];
     V d0 = {0}, d1 = {0}, d2 = {0};
     const uint8_t *w = w0, *r = r0;
 #define ADD1(q) do { V q_ = (q), t_ = d0 & q_; d0 ^= q_; V u_ = d1 & t_; d1 ^= t_; d2 ^= u_; } while (0)
-    if (plain) {
+    if (mode == PLAIN && single) {
       int b = 0;
       for (; b + 1 < blocks; b += 2, w += 2 * wstep, r += 2 * rstep) {
         Entry e = at[b][base], f = at[b + 1][base];
@@ -226,41 +268,50 @@ static AI void FN(tile_of)(const Layer *l, const Scratch *s, int64_t b0, int64_t
       }
     } else {
       for (int b = 0; b < blocks; b++, w += wstep, r += rstep) {
-        Entry e = at[b][base];
-        if (l->mode == PLAIN) {
+        const Entry e = at[b][base];
+        const uint16_t *ix = pool + e.start;
+        V q[8];
+        if (mode == PLAIN)
           for (int k = 0; k < l->L; k++)
-            ADD1(FN(sense)(pool + e.start, (int)e.n, w, r + k * l->refplanes * VB, NP));
-        } else {
-          V q[8];
-          if (l->mode == DIGITS) FN(sense_digits)(l, pool + e.start, (int)e.n, w, r, q);
-          else FN(sense_signed)(l, pool + e.start, (int)e.n, w, r, q);
-          for (int k = 0; k < l->L; k++) ADD1(q[k]);
-        }
+            q[k] = FN(sense)(ix, (int)e.n, w, r + k * l->refplanes * VB, NP);
+        else if (mode == DIGITS) FN(sense_digits)(l, ix, (int)e.n, w, r, q, NP, folded);
+        else FN(sense_signed)(l, ix, (int)e.n, w, r, q, NP, mode, folded);
+        for (int k = 0; k < (single ? 1 : l->L); k++) ADD1(q[k]);
       }
     }
 #undef ADD1
     if (first) {
-      FN(st)(out, d0);
-      if (depth > 1) FN(st)(out + row, d1);
-      if (depth > 2) FN(st)(out + 2 * row, d2);
-      for (int64_t k = 3; k < depth; k++) FN(st)(out + k * row, (V){0});
+      KEEP(out, d0);
+      if (depth > 1) KEEP(out + row, d1);
+      if (depth > 2) KEEP(out + 2 * row, d2);
+      for (int64_t k = 3; k < depth; k++) memset(out + k * row, 0, (size_t)width);
     } else {
       V d[3] = {d0, d1, d2}, carry = {0};
       for (int64_t k = 0; k < depth; k++) {
-        V old = FN(ld)(out + k * row), add = k < 3 ? d[k] : (V){0};
-        FN(st)(out + k * row, XOR3(old, add, carry));
+        V old = {0}, add = k < 3 ? d[k] : (V){0};
+        memcpy(&old, out + k * row, (size_t)width);
+        KEEP(out + k * row, XOR3(old, add, carry));
         carry = MAJ(old, add, carry);
       }
     }
   }
+#undef KEEP
 }
 
 static void FN(tile)(const Layer *l, const Scratch *s, int64_t b0, int64_t b1, int64_t cb,
                      int64_t p0, int64_t p1, int first) {
-  const int plain = l->mode == PLAIN && l->L == 1;
-  if (plain && l->NP == 7) FN(tile_of)(l, s, b0, b1, cb, p0, p1, first, 7, 1);
-  else if (plain) FN(tile_of)(l, s, b0, b1, cb, p0, p1, first, 10, 1);
-  else FN(tile_of)(l, s, b0, b1, cb, p0, p1, first, (int)l->NP, 0);
+#define TILE(NP, mode, single, folded) \
+  FN(tile_of)(l, s, b0, b1, cb, p0, p1, first, NP, mode, single, folded)
+#define TILE_NP(...) do { if (l->NP == 7) TILE(7, __VA_ARGS__); else TILE(10, __VA_ARGS__); } while (0)
+  if (l->mode == PLAIN && l->L == 1) TILE_NP(PLAIN, 1, 0);
+  else if (l->mode == PLAIN) TILE((int)l->NP, PLAIN, 0, 0);
+  else if (l->mode == HALF_ACTIVE) TILE((int)l->NP, HALF_ACTIVE, 0, 0);
+  else if (l->mode == DIGITS && l->folded) TILE_NP(DIGITS, 0, 1);
+  else if (l->mode == DIGITS) TILE_NP(DIGITS, 0, 0);
+  else if (l->folded) TILE((int)l->NP, DIFFERENTIAL, 0, 1);
+  else TILE((int)l->NP, DIFFERENTIAL, 0, 0);
+#undef TILE_NP
+#undef TILE
 }
 
 #undef REF

@@ -45,17 +45,20 @@ const char *check_sizes(const Layer *l) {
   NEED(between(l->tile_rows, 1, l->Ho));
   if (l->kind == BITS) {
     NEED(l->width == 16 || l->width == 32 || l->width == 64);
-    NEED(between(l->colblks, 1, most) && l->colblks * l->width * 8 >= l->S * l->Npad);
+    NEED(between(l->colblks, 1, most) && l->colblks * l->counted * 8 >= l->S * l->Npad);
     NEED(l->L <= 7 && between(l->mode, PLAIN, DIGITS) && between(l->depth, 1, 16));
     NEED(l->NP == 7 || l->NP == 10);
-    NEED(l->mode == DIFFERENTIAL ? l->sets == 2 : l->mode == DIGITS ? between(l->sets, 2, 4) : l->sets == 1);
+    const int64_t most_sets = l->mode == DIGITS ? 4 : l->mode == DIFFERENTIAL ? 2 : 1;
+    NEED(between(l->folded, 0, most_sets > 1) && between(l->sets, 1, l->folded ? most_sets / 2 : most_sets));
+    NEED(l->mode != DIFFERENTIAL || l->folded || l->sets == 2);
     NEED(l->rows <= (l->NP == 7 ? 126 : 1022) && l->rows * l->width <= 65535);
   } else {
     NEED(l->wide && l->Npad % 32 == 0 && l->cols == l->S * l->Npad);
     NEED(between(l->at_once, 32, 2048) && l->at_once % 32 == 0 && l->Npad % l->at_once == 0);
     NEED(l->S * l->at_once <= 2048);
     NEED(between(l->readout, SENSE, ADC) && between(l->top, 1, most));
-    NEED(between(l->chunk, 1, 127) && (!l->quick || (l->readout == ADC && l->kind != SUMS32)));
+    NEED(between(l->chunk, 1, 127) && between(l->quick, BY_FLOATS, EVEN) &&
+         (!l->quick || (l->readout == ADC && l->kind != SUMS32)));
   }
   return NULL;
 }
@@ -151,7 +154,7 @@ int scratch_make(const Layer *l, Scratch *s) {
   s->row_bytes = (l->PW * l->pitch + 7) / 8 + 16;
   const int64_t image = product(2, s->band_rows, s->row_bytes), y = product(3, count, pitch, (int64_t)4);
   const int64_t entries = product(3, area, l->ncombos, (int64_t)sizeof(Entry));
-  const int64_t counters = l->kind == BITS ? product(4, (int64_t)64, l->depth, l->colblks, l->width) : 0;
+  const int64_t counters = l->kind == BITS ? product(4, (int64_t)64, l->depth, l->colblks, l->counted) : 0;
   if (area < 0 || count < 0 || listed < 0 || image < 0 || y < 0 || entries < 0 || counters < 0)
     return 0;
   s->image = malloc((size_t)image + 64);

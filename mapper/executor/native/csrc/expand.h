@@ -75,7 +75,7 @@ static void NAME(expand_words)(const Layer *l, const uint8_t *planes, int64_t ro
 /* Shift and add one cluster of row blocks at some positions into s->y. */
 static void NAME(expand_tile)(const Layer *l, const Scratch *s, const Cluster *k,
                               const int32_t *scale, int32_t plane, int64_t positions) {
-  const int64_t row = l->colblks * l->width, pitch = l->N + 32;
+  const int64_t row = l->colblks * l->counted, pitch = l->N + 32;
   int32_t coefs[32];
   for (int64_t i = 0; i < l->S; i++)
     coefs[i] = (int32_t)((uint32_t)(l->significances[i] * l->rise * (k->by_column ? 1 : scale[0]))

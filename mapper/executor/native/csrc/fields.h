@@ -8,7 +8,7 @@
 #define LAYER_FIELDS(F)                                                                         \
   F(planes) F(T) F(B) F(H) F(W) F(Cw) F(pitch) F(signed_input) F(PH) F(PW) F(Ho) F(Wo) F(sy) F(sx)       \
   F(ncombos) F(nsegments) F(nblocks) F(nclusters) F(kind) F(N) F(Ng) F(Npad) F(S) F(rows)       \
-  F(cols) F(shift) F(width) F(colblks) F(sets) F(L) F(NP) F(mode) F(rise) F(wide) F(depth) F(readout) F(at_once) F(chunk) F(quick)  \
+  F(cols) F(shift) F(width) F(folded) F(colblks) F(sets) F(L) F(NP) F(mode) F(rise) F(wide) F(depth) F(readout) F(at_once) F(chunk) F(quick)  \
   F(half_full) F(offset) F(top) F(lowest) F(tile_rows) F(has_neurons)   \
   F(all_rows) F(all_columns) F(row0) F(column0) F(row_step) F(column_step)
 
@@ -25,5 +25,5 @@
   A(combos, Combo, combos, 0) A(segments, Segment, segments, 0) A(blocks, Block, blocks, 0)     \
   A(clusters, Cluster, clusters, 0) A(significances, int32_t, significances, 0)                 \
   A(scales, int32_t, scales, 0) A(start, int32_t, start, 0) A(weights, uint8_t, weights, 0)     \
-  A(refs, uint8_t, refs, 0) A(tables, int32_t, tables, 0) A(rises, int32_t, rises, 0)           \
-  A(y_out, int32_t, y_out, 1)
+  A(refs, uint8_t, refs, 0) A(tables, int32_t, tables, 0) A(halves, int16_t, halves, 0) A(rises, int32_t, rises, 0)           \
+  A(y_out, int32_t, y_out, 1) A(driven, int64_t, driven, 1) A(heard, int64_t, heard, 1)

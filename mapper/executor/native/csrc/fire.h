@@ -51,15 +51,15 @@ static AI __mmask16 NAME(update_sixteen)(const NAME(Sixteen) *f, __m512i x, int3
 
 #if LEVEL == 2
 static AI void NAME(fire_some)(const Layer *l, const Scratch *s, int64_t t, int64_t b,
-                               const int32_t *placed, int64_t count, const int simple) {
+                               const int32_t *placed, int64_t count, const int S, const int simple) {
   const Neurons *n = &l->n;
-  const int64_t row = l->colblks * l->width, P = l->all_rows * l->all_columns, N = l->N, Nw = n->Nw;
+  const int64_t row = l->colblks * l->counted, P = l->all_rows * l->all_columns, N = l->N, Nw = n->Nw;
   const int64_t Npad = l->Npad;
   const __m512i low = _mm512_set1_epi32((int)n->vmin), high = _mm512_set1_epi32((int)n->vmax);
   const __m128i leak = _mm_cvtsi32_si128((int)n->leak_shift);
   const __m128i shift = _mm_cvtsi32_si128((int)l->shift), up = _mm_cvtsi32_si128((int)n->fraction);
   const __mmask16 decays = n->leak == SHIFT_LEAK ? 0xFFFF : 0, sets = n->reset == TO_VALUE ? 0xFFFF : 0;
-  const int S = (int)l->S, depth = (int)l->depth;
+  const int depth = (int)l->depth;
   __m512i coefs[32];
   for (int k = 0; k < S; k++)
     coefs[k] = _mm512_set1_epi16((short)(l->significances[k] * l->rise * l->scales[0]));
@@ -73,15 +73,15 @@ static AI void NAME(fire_some)(const Layer *l, const Scratch *s, int64_t t, int6
     uint8_t *const spikes = n->spikes ? (uint8_t *)(n->spikes + (t * l->B + b) * P * Nw) + c / 8 : NULL;
     for (int64_t p = 0; p < count; p++, planes += depth * row) {
       int32_t *v = states + placed[p] * N;
-      __m512i a = start;
-      for (int k = 0; k < S; k++) {
-        const uint8_t *bits = planes + k * Npad / 8;
-        __m512i add = coefs[k];
-        for (int d = 0; d < depth; d++, bits += row) {
-          a = _mm512_mask_add_epi16(a, (__mmask32)bits32(bits), a, add);
-          add = _mm512_add_epi16(add, add);
-        }
+      __m512i a = _mm512_setzero_si512();
+      for (int d = depth - 1; d >= 0; d--) {
+        const uint8_t *bits = planes + d * row;
+        a = _mm512_add_epi16(a, a);
+#pragma GCC unroll 4
+        for (int k = 0; k < S; k++)
+          a = _mm512_mask_add_epi16(a, (__mmask32)bits32(bits + k * Npad / 8), a, coefs[k]);
       }
+      a = _mm512_add_epi16(a, start);
       __m512i x = _mm512_cvtepi16_epi32(_mm512_castsi512_si256(a));
       __m512i y = _mm512_cvtepi16_epi32(_mm512_extracti64x4_epi64(a, 1));
       if (!simple) {
@@ -100,8 +100,11 @@ static AI void NAME(fire_some)(const Layer *l, const Scratch *s, int64_t t, int6
 static void NAME(fire_tile)(const Layer *l, const Scratch *s, int64_t t, int64_t b,
                             const int32_t *placed, int64_t count) {
 #if LEVEL == 2
-  if (l->n.simple && !l->shift && !l->n.fraction) NAME(fire_some)(l, s, t, b, placed, count, 1);
-  else NAME(fire_some)(l, s, t, b, placed, count, 0);
+  const int S = (int)l->S;
+  if (!l->n.simple || l->shift || l->n.fraction) NAME(fire_some)(l, s, t, b, placed, count, S, 0);
+  else if (S == 4) NAME(fire_some)(l, s, t, b, placed, count, 4, 1);
+  else if (S == 3) NAME(fire_some)(l, s, t, b, placed, count, 3, 1);
+  else NAME(fire_some)(l, s, t, b, placed, count, S, 1);
 #else
   (void)l, (void)s, (void)t, (void)b, (void)placed, (void)count;
 #endif

@@ -58,10 +58,12 @@ static void NAME(start_tile)(const Layer *l, Scratch *s, int64_t count, int64_t 
 /* Make every y an int32, shifted; from the end, as halves become words in place. */
 static void NAME(widen)(const Layer *l, Scratch *s, int64_t count, int64_t pitch) {
   const int16_t *halves = (const int16_t *)s->y;
-  for (int64_t k = count * pitch - 1; k >= 0; k--) {
-    int32_t y = l->wide ? s->y[k] : halves[k];
-    s->y[k] = y >> l->shift;
-  }
+  const int shift = (int)l->shift;
+  int32_t *y = s->y;
+  if (!l->wide)
+    for (int64_t k = count * pitch - 1; k >= 0; k--) y[k] = halves[k];
+  if (shift)
+    for (int64_t k = 0; k < count * pitch; k++) y[k] >>= shift;
 }
 
 static void NAME(finish_tile)(const Layer *l, Scratch *s, int64_t t, int64_t b, int64_t count,
@@ -113,6 +115,9 @@ void NAME(run_job)(const Layer *l, Scratch *s, int64_t job) {
       const int32_t weight = (int32_t)((top ? -1LL : 1LL) * (1LL << plane));
       const uint64_t *x = l->x + ((plane * l->T + t) * l->B + b) * image;
       list_band(l, s, x, o0, o1, scale);
+      if (l->heard)
+        NAME(tally_band)(l, s, o0, o1, l->driven + (t * l->B + b) * l->all_rows,
+                         l->heard + job * l->nblocks);
       for (int64_t p0 = 0; p0 < count; p0 += AT_ONCE) {
         const int64_t p1 = p0 + AT_ONCE < count ? p0 + AT_ONCE : count;
         s->y = (int32_t *)((uint8_t *)y + p0 * pitch * item);

@@ -10,6 +10,9 @@
 #define VECTOR 32
 #else
 #define VECTOR 16
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 #endif
 #define AI inline __attribute__((always_inline))
 #define NAME3(a, b) a##_##b
@@ -34,7 +37,7 @@ typedef int32_t lanes32 __attribute__((vector_size(VECTOR)));
 typedef float float32 __attribute__((vector_size(VECTOR)));
 static AI lanes32 NAME(load32)(const int32_t *p) { lanes32 v; memcpy(&v, p, sizeof v); return v; }
 
-#if LEVEL == 2
+#if LEVEL > 0 || defined(__SSE2__)
 #include "quick.h"
 #define QUICK
 #endif
@@ -53,6 +56,8 @@ static AI lanes32 NAME(load32)(const int32_t *p) { lanes32 v; memcpy(&v, p, size
 #include "sums.h"
 
 #include "expand.h"
+#include "regions.h"
+#include "dense.h"
 #include "neurons.h"
 #include "fire.h"
 #include "job.h"

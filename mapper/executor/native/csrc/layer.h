@@ -13,6 +13,7 @@
 enum { BITS = 0, SUMS8 = 1, SUMS16 = 2, SUMS32 = 3 };    /* how partial sums are made */
 enum { PLAIN = 0, DIFFERENTIAL = 1, HALF_ACTIVE = 2, DIGITS = 3 };  /* what a reference is compared with */
 enum { SENSE = 0, ADC = 1 };
+enum { BY_FLOATS = 0, BY_COLUMN = 1, EVEN = 2 }; /* ADC codes; see quick.h */
 enum { NO_LEAK = 0, SHIFT_LEAK = 1, FACTOR_LEAK = 2 };
 enum { NO_RESET = 0, SUBTRACT = 1, TO_VALUE = 2 };
 enum { SAME = 0, NEXT = 1, LATE = 2, GUARDED = 3 };
@@ -57,15 +58,19 @@ typedef struct {
   int64_t shift;
   const uint8_t *weights;
   /* BITS: weights [block][colblk][sets][rows + 1][width], a set for each bit of a digit or for
-   * each of a differential pair; refs [block][colblk][L][NP + 2..][width] */
-  int64_t width, colblks, sets, L, NP, refplanes, mode, rise, wide, depth;
+   * each of a differential pair; refs [block][colblk][L][NP + 3][width]. Folded: two sets side by
+   * side in each vector; then `counted` bytes, those of the columns, are half of it. */
+  int64_t width, folded, counted, colblks, sets, L, NP, refplanes, mode, rise, wide, depth;
   const uint8_t *refs;
   /* SUMS: weights [block][Npad / at_once][rows + 1][S][at_once] */
   int64_t readout, at_once, chunk, quick, half_full, offset, top, lowest;
   const int32_t *tables;         /* SENSE: [block][L][cols]; ADC: [block][3][cols] */
+  const int16_t *halves;         /* where quick, of quick.h: [block][5][cols] */
   const int32_t *rises;          /* [L] */
   int64_t tile_rows, jobs, bands;
   int32_t *y_out;                /* [T][B][P][N], where no neurons follow */
+  /* For a trace, or NULL: driven wordlines [T][B][all_rows], read row blocks [jobs][nblocks] */
+  int64_t *driven, *heard;
   int64_t has_neurons;
   Neurons n;
 } Layer;
@@ -79,13 +84,29 @@ typedef struct {
   int64_t band_rows, row_bytes;
 } Scratch;
 
+/* Packed images whose rows and columns are sorted into classes: counts [rows][columns][Cw * 64]. */
+typedef struct {
+  const uint64_t *x; /* [images][H][W][Cw] */
+  int64_t images, H, W, Cw, rows, columns;
+  const uint8_t *row_class, *column_class;
+  const uint64_t *nothing; /* a row of zeros */
+  int64_t *out;
+} Regions;
+enum { MOST_DEPTH = 64 };
+
+/* Codes of some bits in planes: words [planes][images][P][Cw]. */
+typedef struct { const uint64_t *words; int64_t planes, images, P, Cw, C, is_signed; } Packed;
+
 int scratch_make(const Layer *l, Scratch *s);
 void scratch_free(Scratch *s);
 
 #define DECLARE(v)                                             \
   void run_job_##v(const Layer *l, Scratch *s, int64_t job);   \
   void run_neurons_##v(const Neurons *n, const int32_t *y, int64_t y_pitch, int64_t t, int64_t b, \
-                       int64_t p0, int64_t count, int64_t B, int64_t P, int64_t N, uint8_t *fired);
+                       int64_t p0, int64_t count, int64_t B, int64_t P, int64_t N, uint8_t *fired); \
+  void count_regions_##v(const Regions *g, const uint64_t **rows);                                  \
+  void count_on_##v(const uint64_t *x, int64_t planes, int64_t images, int64_t words, int64_t *out); \
+  void unpack_##v(const Packed *x, int64_t *out);
 
 DECLARE(base)
 DECLARE(avx2)

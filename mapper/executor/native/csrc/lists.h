@@ -15,14 +15,17 @@ static AI uint64_t bits_at(const uint8_t *row, int64_t bit, int len) {
   return b & (~0ULL >> (64 - len));
 }
 
+#if LEVEL == 2
+#define IOTA _mm512_set_epi8(63, 62, 61, 60, 59, 58, 57, 56, 55, 54, 53, 52, 51, 50, 49, 48, 47, 46, \
+      45, 44, 43, 42, 41, 40, 39, 38, 37, 36, 35, 34, 33, 32, 31, 30, 29, 28, 27, 26, 25, 24, 23, 22, \
+      21, 20, 19, 18, 17, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0)
+#endif
+
 /* Append the set bits of a word as offsets; writes up to 64 entries past `out`. */
 static AI int list_word(uint64_t b, int first, int scale, uint16_t *out) {
 #if LEVEL == 2
-  const __m512i iota = _mm512_set_epi8(63, 62, 61, 60, 59, 58, 57, 56, 55, 54, 53, 52, 51, 50, 49,
-      48, 47, 46, 45, 44, 43, 42, 41, 40, 39, 38, 37, 36, 35, 34, 33, 32, 31, 30, 29, 28, 27, 26,
-      25, 24, 23, 22, 21, 20, 19, 18, 17, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
   int n = __builtin_popcountll(b);
-  __m512i z = _mm512_maskz_compress_epi8((__mmask64)b, iota);
+  __m512i z = _mm512_maskz_compress_epi8((__mmask64)b, IOTA);
   __m512i o = _mm512_set1_epi16((short)first);
   __m128i s = _mm_cvtsi32_si128(scale);
   __m512i low = _mm512_add_epi16(_mm512_cvtepu8_epi16(_mm512_castsi512_si256(z)), o);
@@ -40,6 +43,33 @@ static AI int list_word(uint64_t b, int first, int scale, uint16_t *out) {
   }
   return n;
 #endif
+}
+
+/* Write a whole list of up to 64 rows, and eight offsets of the all-zero row behind it: at least 72
+ * entries fit. */
+static AI int list_whole(uint64_t b, int zero_row, int scale, uint16_t *out) {
+#if LEVEL == 2
+  if (zero_row < 256) { /* what is behind the set bits becomes the all-zero row at once */
+    const int n = __builtin_popcountll(b);
+    const __m128i s = _mm_cvtsi32_si128(scale);
+    const __m512i zero = _mm512_set1_epi8((char)zero_row);
+    const __m512i z = _mm512_mask_compress_epi8(zero, (__mmask64)b, IOTA);
+    const __m512i low = _mm512_cvtepu8_epi16(_mm512_castsi512_si256(z));
+    _mm512_storeu_si512(out, _mm512_sll_epi16(low, s));
+    if (n > 24) {
+      const __m512i high = _mm512_cvtepu8_epi16(_mm512_extracti64x4_epi64(z, 1));
+      _mm512_storeu_si512(out + 32, _mm512_sll_epi16(high, s));
+      const __m512i last = _mm512_cvtepu8_epi16(_mm512_castsi512_si256(zero));
+      if (n > 56) _mm_storeu_si128((__m128i *)(out + 64), _mm512_castsi512_si128(_mm512_sll_epi16(last, s)));
+    }
+    return n;
+  }
+#endif
+  const int n = list_word(b, 0, scale, out);
+  const uint64_t zero = (uint64_t)(uint16_t)(zero_row << scale) * 0x0001000100010001ULL;
+  memcpy(out + n, &zero, 8);
+  memcpy(out + n + 4, &zero, 8);
+  return n;
 }
 
 /* Copy the rows of the input that a band of output rows sees, with padding and stuffing. */
@@ -87,19 +117,17 @@ static AI uint32_t list_one(const Layer *l, const Scratch *s, const Combo *c, co
       g++;
       word |= bits_at(row + g->dy * s->row_bytes, bit + g->dx * l->pitch + g->c0, g->len) << g->base;
     }
-    if (!word) return 0;
-    n = (uint32_t)list_word(word, 0, scale, out);
-  } else {
-    for (int i = c->first; i < c->last; i++, g++) {
-      const uint8_t *from = row + g->dy * s->row_bytes;
-      const int64_t at = bit + g->dx * l->pitch + g->c0;
-      for (int d = 0; d < g->len; d += 64) {
-        const uint64_t b = bits_at(from, at + d, g->len - d < 64 ? g->len - d : 64);
-        if (b) n += (uint32_t)list_word(b, g->base + d, scale, out + n);
-      }
-    }
-    if (!n) return 0;
+    return word ? (uint32_t)list_whole(word, (int)l->rows, scale, out) : 0;
   }
+  for (int i = c->first; i < c->last; i++, g++) {
+    const uint8_t *from = row + g->dy * s->row_bytes;
+    const int64_t at = bit + g->dx * l->pitch + g->c0;
+    for (int d = 0; d < g->len; d += 64) {
+      const uint64_t b = bits_at(from, at + d, g->len - d < 64 ? g->len - d : 64);
+      if (b) n += (uint32_t)list_word(b, g->base + d, scale, out + n);
+    }
+  }
+  if (!n) return 0;
   const uint64_t zero = (uint64_t)(uint16_t)(l->rows << scale) * 0x0001000100010001ULL;
   memcpy(out + n, &zero, 8);
   memcpy(out + n + 4, &zero, 8);
@@ -116,7 +144,7 @@ static AI uint32_t list_row(const Layer *l, const Scratch *s, const Combo *c, co
   const int64_t pitch = l->pitch, row_bytes = s->row_bytes, first = g->xlo, step = g->xstep;
   const int count = c->last - c->first;
   uint16_t *const pool = s->pool;
-  const uint64_t zero = (uint64_t)(uint16_t)(l->rows << scale) * 0x0001000100010001ULL;
+  const int zero_row = (int)l->rows;
   const uint8_t *from[SHORT];
   int64_t bit[SHORT];
   int len[SHORT], base[SHORT];
@@ -135,10 +163,7 @@ static AI uint32_t list_row(const Layer *l, const Scratch *s, const Combo *c, co
       if (count > 2) word |= bits_at(from[2], o + bit[2], len[2]) << base[2];
       if (count > 3) word |= bits_at(from[3], o + bit[3], len[3]) << base[3];
     }
-    uint16_t *out = pool + at;
-    const int n = list_word(word, 0, scale, out);
-    memcpy(out + n, &zero, 8);
-    memcpy(out + n + 4, &zero, 8);
+    const int n = list_whole(word, zero_row, scale, pool + at);
     entries[x].start = at;
     entries[x].n = (uint32_t)n;
     at += (uint32_t)n + 8;

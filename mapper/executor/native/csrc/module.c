@@ -96,6 +96,7 @@ static int read_layer(PyObject *fields, PyObject *arrays, Views *views, Layer *l
   LAYER_FIELDS(F)
 #undef F
   l->refplanes = l->NP + 3;
+  l->counted = l->kind == BITS && l->folded ? l->width / 2 : l->width;
   const char *problem = check_sizes(l);
   if (problem) return refuse(problem);
   const int bits = l->kind == BITS;
@@ -113,15 +114,19 @@ static int read_layer(PyObject *fields, PyObject *arrays, Views *views, Layer *l
   const int64_t refs = bits ? product(5, l->nblocks, l->colblks, l->L, l->refplanes, l->width) : 0;
   const int64_t held = l->readout == SENSE ? l->L : 3;
   const int64_t tables = bits ? 0 : product(4, l->nblocks, held, l->cols, (int64_t)4);
+  const int64_t halves = bits || !l->quick ? 0 : product(4, l->nblocks, (int64_t)5, l->cols, (int64_t)2);
   const int64_t rises = bits || l->readout == ADC ? 0 : l->L * 4;
   const int64_t P = l->all_rows * l->all_columns;
   const int64_t y_out = l->has_neurons ? 0 : product(5, l->T, l->B, P, l->N, (int64_t)4);
+  l->bands = (l->Ho + l->tile_rows - 1) / l->tile_rows;
+  l->jobs = l->B * l->bands;
+  const int traced = given(arrays, "heard");
+  const int64_t driven = traced ? product(4, l->T, l->B, l->all_rows, (int64_t)8) : 0;
+  const int64_t heard = traced ? product(3, l->jobs, l->nblocks, (int64_t)8) : 0;
 #define A(name, type, size, written) \
   if (!array(arrays, #name, size, _Alignof(type), written, views, (void **)&l->name)) return 0;
   LAYER_ARRAYS(A)
 #undef A
-  l->bands = (l->Ho + l->tile_rows - 1) / l->tile_rows;
-  l->jobs = l->B * l->bands;
   l->ranges = malloc((size_t)l->ncombos * sizeof(Range));
   if (!l->ranges) { PyErr_NoMemory(); return 0; }
   problem = check_tables(l);
@@ -147,16 +152,17 @@ static int usable(int level) {
   return (level >= 0 && level <= supported()) || refuse("this processor lacks the instructions");
 }
 
-static void run_jobs(const Layer *l, Scratch *s, int level, int64_t first, int64_t last) {
-  for (int64_t job = first; job < last; job++) {
+/* Call a kernel's variant for a level. */
 #if defined(__x86_64__)
-    if (level == 2) { run_job_avx512(l, s, job); continue; }
-    if (level == 1) { run_job_avx2(l, s, job); continue; }
+#define BY_LEVEL(kernel, ...)                          \
+  do {                                                 \
+    if (level == 2) kernel##_avx512(__VA_ARGS__);      \
+    else if (level == 1) kernel##_avx2(__VA_ARGS__);   \
+    else kernel##_base(__VA_ARGS__);                   \
+  } while (0)
+#else
+#define BY_LEVEL(kernel, ...) kernel##_base(__VA_ARGS__)
 #endif
-    (void)level;
-    run_job_base(l, s, job);
-  }
-}
 
 static PyObject *run_layer(PyObject *self, PyObject *args) {
   PyObject *fields, *arrays;
@@ -175,7 +181,7 @@ static PyObject *run_layer(PyObject *self, PyObject *args) {
   if (first < 0 || first > last || last > layer.jobs) { refuse("jobs"); goto done; }
   if (!scratch_make(&layer, &scratch)) { PyErr_NoMemory(); goto done; }
   Py_BEGIN_ALLOW_THREADS
-  run_jobs(&layer, &scratch, level, first, last);
+  for (int64_t job = first; job < last; job++) BY_LEVEL(run_job, &layer, &scratch, job);
   Py_END_ALLOW_THREADS
   scratch_free(&scratch);
   good = 1;
@@ -208,12 +214,7 @@ static PyObject *run_neurons(PyObject *self, PyObject *args) {
       for (int64_t t = 0; t < T; t++)
         for (int64_t b = 0; b < B; b++) {
           const int32_t *in = y + (t * B + b) * P * N;
-#if defined(__x86_64__)
-          if (level == 2) run_neurons_avx512(&n, in, N, t, b, 0, P, B, P, N, fired);
-          else if (level == 1) run_neurons_avx2(&n, in, N, t, b, 0, P, B, P, N, fired);
-          else
-#endif
-          run_neurons_base(&n, in, N, t, b, 0, P, B, P, N, fired);
+          BY_LEVEL(run_neurons, &n, in, N, t, b, 0, P, B, P, N, fired);
         }
       Py_END_ALLOW_THREADS
       good = 1;
@@ -227,93 +228,104 @@ static PyObject *run_neurons(PyObject *self, PyObject *args) {
   Py_RETURN_NONE;
 }
 
-enum { COUNT_PLANES = 32, MOST_COUNTERS = 1 << 20 };
-
-/* Add the bits of a run of pixels to vertical counters: plane p holds bit p of 64 counts. */
-static void count_bits(const uint64_t *x, int64_t count, int64_t step, uint64_t *planes) {
-  int64_t k = 0;
-  for (; k + 3 <= count; k += 3) {
-    uint64_t a = x[k * step], b = x[(k + 1) * step], c = x[(k + 2) * step], t = a ^ b;
-    uint64_t carry = (a & b) | (t & c), sum = t ^ c, old = planes[0];
-    planes[0] = old ^ sum;
-    uint64_t more = old & sum;
-    old = planes[1];
-    planes[1] = old ^ carry ^ more;
-    carry = (old & carry) | (more & (old ^ carry));
-    for (int p = 2; carry; p++) { old = planes[p]; planes[p] = old ^ carry; carry &= old; }
-  }
-  for (; k < count; k++) {
-    uint64_t carry = x[k * step];
-    for (int p = 0; carry; p++) { uint64_t old = planes[p]; planes[p] = old ^ carry; carry &= old; }
-  }
+static int read_regions(PyObject *arrays, Views *views, Regions *g) {
+  if (g->images < 1 || g->H < 1 || g->W < 1 || g->Cw < 1 || g->rows < 1 || g->columns < 1)
+    return refuse("sizes");
+  const int64_t words = product(5, g->images, g->H, g->W, g->Cw, (int64_t)8);
+  const int64_t counts = product(4, g->rows, g->columns, g->Cw, (int64_t)512);
+  if (!array(arrays, "x", words, 8, 0, views, (void **)&g->x)) return 0;
+  if (!array(arrays, "rows", g->H, 1, 0, views, (void **)&g->row_class)) return 0;
+  if (!array(arrays, "columns", g->W, 1, 0, views, (void **)&g->column_class)) return 0;
+  if (!array(arrays, "out", counts, 8, 1, views, (void **)&g->out)) return 0;
+  for (int64_t k = 0; k < g->H; k++) if (g->row_class[k] >= g->rows) return refuse("rows");
+  for (int64_t k = 0; k < g->W; k++) if (g->column_class[k] >= g->columns) return refuse("columns");
+  return 1;
 }
 
-/* Add counters to numbers and clear them. */
-static void take_counts(uint64_t *planes, int32_t *counts) {
-  for (int p = 0; p < COUNT_PLANES; p++) {
-    if (planes[p])
-      for (int i = 0; i < 64; i++) counts[i] += (int32_t)((planes[p] >> i & 1) << p);
-    planes[p] = 0;
-  }
-}
-
-/* Count one image. With counters for every region they are read once, otherwise after each run. */
-static void count_image(const uint64_t *x, int64_t H, int64_t W, int64_t Cw, const uint8_t *row_class,
-                        const uint8_t *column_class, int64_t columns, int64_t regions,
-                        uint64_t *counters, int32_t *out) {
-  uint64_t own[COUNT_PLANES] = {0};
-  for (int64_t y = 0; y < H; y++)
-    for (int64_t at = 0, end; at < W; at = end) {
-      for (end = at + 1; end < W && column_class[end] == column_class[at]; end++) continue;
-      const int64_t to = (row_class[y] * columns + column_class[at]) * Cw;
-      for (int64_t w = 0; w < Cw; w++) {
-        uint64_t *planes = counters ? counters + (to + w) * COUNT_PLANES : own;
-        count_bits(x + (y * W + at) * Cw + w, end - at, Cw, planes);
-        if (!counters) take_counts(own, out + (to + w) * 64);
-      }
-    }
-  for (int64_t k = 0; counters && k < regions * Cw; k++)
-    take_counts(counters + k * COUNT_PLANES, out + k * 64);
-}
-
-/* count_regions(x, images, H, W, Cw, row_classes, column_classes, rows, columns, out):
- * how often each channel is on in each class of rows and columns of each image,
- * out int32 [images][rows][columns][Cw * 64]. Columns of a class are given as a sorted list. */
+/* count_regions(level, arrays, images, H, W, Cw, rows, columns): how often each channel is on in
+ * each class of rows and columns, added to out int64 [rows][columns][Cw * 64]. */
 static PyObject *count_regions(PyObject *self, PyObject *args) {
   PyObject *arrays;
+  int level, good = 0;
   long long images, H, W, Cw, rows, columns;
   Views views = {.count = 0};
-  const uint64_t *x;
-  const uint8_t *row_class, *column_class;
-  int32_t *out;
-  uint64_t *counters = NULL;
-  int good = 0;
   (void)self;
-  if (!PyArg_ParseTuple(args, "O!LLLLLL", &PyDict_Type, &arrays, &images, &H, &W, &Cw, &rows, &columns))
+  if (!PyArg_ParseTuple(args, "iO!LLLLLL", &level, &PyDict_Type, &arrays, &images, &H, &W, &Cw, &rows,
+                        &columns))
     return NULL;
-  if (images < 1 || H < 1 || W < 1 || Cw < 1 || rows < 1 || columns < 1 || H > INT32_MAX / W) {
+  Regions g = {.images = images, .H = H, .W = W, .Cw = Cw, .rows = rows, .columns = columns};
+  if (usable(level) && read_regions(arrays, &views, &g)) {
+    uint64_t *nothing = calloc((size_t)(W * Cw), sizeof *nothing);
+    const uint64_t **from = malloc((size_t)(images * H + 8) * sizeof *from);
+    if (nothing && from) {
+      g.nothing = nothing;
+      Py_BEGIN_ALLOW_THREADS
+      BY_LEVEL(count_regions, &g, from);
+      Py_END_ALLOW_THREADS
+      good = 1;
+    } else {
+      PyErr_NoMemory();
+    }
+    free(nothing);
+    free(from);
+  }
+  release(&views);
+  if (!good) return NULL;
+  Py_RETURN_NONE;
+}
+
+/* count_on(level, arrays, planes, images, words): bits that are on in any plane of x
+ * [planes][images][words], into out int64 [images]. */
+static PyObject *count_on(PyObject *self, PyObject *args) {
+  PyObject *arrays;
+  int level, good = 0;
+  long long planes, images, words;
+  Views views = {.count = 0};
+  const uint64_t *x;
+  int64_t *out;
+  (void)self;
+  if (!PyArg_ParseTuple(args, "iO!LLL", &level, &PyDict_Type, &arrays, &planes, &images, &words))
+    return NULL;
+  if (planes < 1 || images < 1 || words < 1) { refuse("sizes"); return NULL; }
+  const int64_t size = product(4, (int64_t)planes, (int64_t)images, (int64_t)words, (int64_t)8);
+  if (usable(level) && array(arrays, "x", size, 8, 0, &views, (void **)&x) &&
+      array(arrays, "out", product(2, (int64_t)images, (int64_t)8), 8, 1, &views, (void **)&out)) {
+    Py_BEGIN_ALLOW_THREADS
+    BY_LEVEL(count_on, x, planes, images, words, out);
+    Py_END_ALLOW_THREADS
+    good = 1;
+  }
+  release(&views);
+  if (!good) return NULL;
+  Py_RETURN_NONE;
+}
+
+/* unpack(level, arrays, planes, images, P, C, signed): x [planes][images][P][Cw] as numbers, into
+ * out int64 [images][C][P]. */
+static PyObject *unpack(PyObject *self, PyObject *args) {
+  PyObject *arrays;
+  int level, good = 0;
+  long long planes, images, P, C, is_signed;
+  Views views = {.count = 0};
+  int64_t *out;
+  (void)self;
+  if (!PyArg_ParseTuple(args, "iO!LLLLL", &level, &PyDict_Type, &arrays, &planes, &images, &P, &C,
+                        &is_signed))
+    return NULL;
+  if (planes < 1 || planes > 63 || images < 1 || P < 1 || C < 1 || C > INT64_MAX - 63) {
     refuse("sizes");
     return NULL;
   }
-  const int64_t words = product(5, (int64_t)images, (int64_t)H, (int64_t)W, (int64_t)Cw, (int64_t)8);
-  const int64_t counts = product(6, (int64_t)images, (int64_t)rows, (int64_t)columns, (int64_t)Cw,
-                                 (int64_t)64, (int64_t)4);
-  if (!array(arrays, "x", words, 8, 0, &views, (void **)&x)) goto done;
-  if (!array(arrays, "rows", H, 1, 0, &views, (void **)&row_class)) goto done;
-  if (!array(arrays, "columns", W, 1, 0, &views, (void **)&column_class)) goto done;
-  if (!array(arrays, "out", counts, 4, 1, &views, (void **)&out)) goto done;
-  for (long long k = 0; k < H; k++) if (row_class[k] >= rows) { refuse("rows"); goto done; }
-  for (long long k = 0; k < W; k++) if (column_class[k] >= columns) { refuse("columns"); goto done; }
-  if (rows * columns * Cw <= MOST_COUNTERS / COUNT_PLANES)
-    counters = calloc((size_t)(rows * columns * Cw), COUNT_PLANES * sizeof(uint64_t));
-  Py_BEGIN_ALLOW_THREADS
-  for (int64_t n = 0; n < images; n++)
-    count_image(x + n * H * W * Cw, H, W, Cw, row_class, column_class, columns, rows * columns, counters,
-                out + n * rows * columns * Cw * 64);
-  Py_END_ALLOW_THREADS
-  good = 1;
-done:
-  free(counters);
+  Packed x = {.planes = planes, .images = images, .P = P, .C = C, .Cw = (C + 63) / 64, .is_signed = is_signed};
+  const int64_t size = product(5, x.planes, x.images, x.P, x.Cw, (int64_t)8);
+  const int64_t dense = product(4, x.images, x.C, x.P, (int64_t)8);
+  if (usable(level) && array(arrays, "x", size, 8, 0, &views, (void **)&x.words) &&
+      array(arrays, "out", dense, 8, 1, &views, (void **)&out)) {
+    Py_BEGIN_ALLOW_THREADS
+    BY_LEVEL(unpack, &x, out);
+    Py_END_ALLOW_THREADS
+    good = 1;
+  }
   release(&views);
   if (!good) return NULL;
   Py_RETURN_NONE;
@@ -329,6 +341,8 @@ static PyMethodDef methods[] = {
     {"run_layer", run_layer, METH_VARARGS, "Run jobs of a crossbar layer."},
     {"run_neurons", run_neurons, METH_VARARGS, "Run a layer of integer neurons."},
     {"count_regions", count_regions, METH_VARARGS, "Count how often each channel is on."},
+    {"count_on", count_on, METH_VARARGS, "Count what is not zero, by image."},
+    {"unpack", unpack, METH_VARARGS, "Turn packed values into numbers."},
     {NULL, NULL, 0, NULL}};
 
 static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_core",

@@ -1,67 +1,99 @@
-/* ADC codes of 16-bit sums, two slices a multiply-add: 32 outputs at once.
+/* ADC codes of 16-bit sums, two slices a multiply-add.
  *
- * code = clip((p - first) / step + 1, 0, top). The quotient is the high half of a product with
- * 2**16 / step, rounded up; Python proves that this is exact up to `top` and that base + step * code
- * fits 16 bits (bounds.py). A step of 1 has no such factor: its difference is the quotient.
+ * code = min((p - first + step) / step, top), and 0 below `first`. The quotient is the high half of
+ * a product with 2**16 / step, rounded up; a step of 1 has no such factor and is its own quotient.
+ * Python proves that this is exact up to `top` and that what is weighed fits 16 bits (bounds.py).
  */
-typedef struct { __m512i first, factor, whole, step, base; } Quick;
+#if LEVEL == 2
+#define Q(name) _mm512_##name
+#define QV __m512i
+#elif LEVEL == 1
+#define Q(name) _mm256_##name
+#define QV __m256i
+#else
+#define Q(name) _mm_##name
+#define QV __m128i
+#endif
+#define HALVES (VECTOR / 2) /* lanes of 16 bits */
 
-static AI __m512i NAME(load_halves)(const int32_t *p) {
-  const __m256i a = _mm512_cvtepi32_epi16(_mm512_loadu_si512(p));
-  const __m256i b = _mm512_cvtepi32_epi16(_mm512_loadu_si512(p + 16));
-  return _mm512_inserti64x4(_mm512_castsi256_si512(a), b, 1);
+static AI QV NAME(load_q)(const void *p) { QV v; memcpy(&v, p, sizeof v); return v; }
+static AI void NAME(store_q)(void *p, QV v) { memcpy(p, &v, sizeof v); }
+
+/* Tables [lower, factor, whole, step, base][columns] of int16, or the same for every column. */
+typedef struct { QV lower, factor, whole, step, base; } NAME(Adc);
+
+static AI NAME(Adc) NAME(load_adc)(const int16_t *t, int64_t cols) {
+  return (NAME(Adc)){NAME(load_q)(t), NAME(load_q)(t + cols), NAME(load_q)(t + 2 * cols),
+                     NAME(load_q)(t + 3 * cols), NAME(load_q)(t + 4 * cols)};
 }
 
-/* Tables of one row block and `at_once` outputs: [S][at_once / 32]. */
-static void NAME(make_quick)(const Layer *l, const int32_t *tables, Quick *quick) {
-  for (int64_t s = 0; s < l->S; s++)
-    for (int64_t c = 0; c < l->at_once; c += 32, quick++) {
-      const int32_t *t = tables + s * l->Npad + c;
-      int16_t factor[32], whole[32];
-      for (int k = 0; k < 32; k++) {
-        const int32_t step = t[l->cols + k];
-        factor[k] = (int16_t)(uint16_t)(step == 1 ? 0 : 65536 / step + 1);
-        whole[k] = step == 1 ? -1 : 0;
-      }
-      quick->first = NAME(load_halves)(t);
-      quick->step = NAME(load_halves)(t + l->cols);
-      quick->base = NAME(load_halves)(t + 2 * l->cols);
-      quick->factor = _mm512_loadu_si512(factor);
-      quick->whole = _mm512_loadu_si512(whole);
-    }
+static AI QV NAME(quick_code)(const NAME(Adc) *adc, QV sums, QV top) {
+  const QV over = Q(max_epi16)(Q(sub_epi16)(sums, adc->lower), Q(set1_epi16)(0));
+  const QV code = Q(add_epi16)(Q(mulhi_epu16)(over, adc->factor), (QV)(adc->whole & over));
+  return Q(min_epi16)(code, top);
 }
 
-/* Return base + step * code. */
-static AI __m512i NAME(quick_value)(const Quick *q, const int16_t *p, __m512i top) {
-  const __m512i over = _mm512_sub_epi16(_mm512_loadu_si512(p), q->first);
-  const __mmask32 reached = _mm512_cmpge_epi16_mask(over, _mm512_setzero_si512());
-  __m512i code = _mm512_add_epi16(_mm512_mulhi_epu16(over, q->factor), _mm512_and_si512(over, q->whole));
-  code = _mm512_maskz_add_epi16(reached, code, _mm512_set1_epi16(1));
-  code = _mm512_min_epu16(code, top);
-  return _mm512_add_epi16(q->base, _mm512_mullo_epi16(q->step, code));
+static AI QV NAME(quick_value)(const Layer *l, const int16_t *p, const int16_t *t, QV top) {
+  const NAME(Adc) adc = NAME(load_adc)(t, l->cols);
+  const QV code = NAME(quick_code)(&adc, NAME(load_q)(p), top);
+  return Q(add_epi16)(adc.base, Q(mullo_epi16)(adc.step, code));
 }
 
-static AI __m512i NAME(sign_pair)(const Layer *l, int64_t s) {
-  const int32_t low = l->significances[s], high = s + 1 < l->S ? l->significances[s + 1] : 0;
-  return _mm512_set1_epi32((int32_t)((uint32_t)(uint16_t)low | (uint32_t)high << 16));
-}
-
-static AI void NAME(convert_quick)(const Layer *l, const int16_t *p, const Quick *quick, int32_t *out) {
-  const __m512i top = _mm512_set1_epi16((short)l->top);
+/* Put sums of the low and the high half of each 128 bits in the order of outputs. */
+static AI void NAME(store_pairs)(int32_t *out, QV a, QV b) {
+#if LEVEL == 2
   const __m512i low = _mm512_set_epi32(23, 22, 21, 20, 7, 6, 5, 4, 19, 18, 17, 16, 3, 2, 1, 0);
   const __m512i high = _mm512_set_epi32(31, 30, 29, 28, 15, 14, 13, 12, 27, 26, 25, 24, 11, 10, 9, 8);
-  const int64_t some = l->at_once / 32, S = l->S;
-  for (int64_t c = 0; c < some; c++) {
-    __m512i a = _mm512_setzero_si512(), b = a;
+  NAME(store_q)(out, _mm512_permutex2var_epi32(a, low, b));
+  NAME(store_q)(out + HALVES / 2, _mm512_permutex2var_epi32(a, high, b));
+#elif LEVEL == 1
+  NAME(store_q)(out, _mm256_permute2x128_si256(a, b, 0x20));
+  NAME(store_q)(out + HALVES / 2, _mm256_permute2x128_si256(a, b, 0x31));
+#else
+  NAME(store_q)(out, a);
+  NAME(store_q)(out + HALVES / 2, b);
+#endif
+}
+
+static AI QV NAME(weigh_pair)(int32_t low, int32_t high) {
+  return Q(set1_epi32)((int32_t)((uint32_t)(uint16_t)low | (uint32_t)high << 16));
+}
+
+/* Weighed values of all bit-slices, out[at_once]; `even` where all columns have the same ADC. */
+static AI void NAME(convert_some)(const Layer *l, const int16_t *p, const int16_t *tables,
+                                  int32_t *out, const int even) {
+  const QV top = Q(set1_epi16)((short)l->top);
+  const NAME(Adc) adc = NAME(load_adc)(tables, l->cols);
+  const int64_t outputs = l->at_once, S = l->S, Npad = l->Npad;
+  const int32_t *sign = l->significances, step = even ? tables[3 * l->cols] : 1;
+  int32_t resting = 0;
+  for (int64_t s = 0; s < S; s++) resting += even ? sign[s] * tables[4 * l->cols] : 0;
+  for (int64_t c = 0; c < outputs; c += HALVES) {
+    QV a = Q(set1_epi32)(resting), b = a;
     for (int64_t s = 0; s < S; s += 2) {
-      const __m512i x = NAME(quick_value)(quick + s * some + c, p + (s * some + c) * 32, top);
-      __m512i y = _mm512_setzero_si512();
-      if (s + 1 < S) y = NAME(quick_value)(quick + (s + 1) * some + c, p + ((s + 1) * some + c) * 32, top);
-      const __m512i weights = NAME(sign_pair)(l, s);
-      a = _mm512_add_epi32(a, _mm512_madd_epi16(_mm512_unpacklo_epi16(x, y), weights));
-      b = _mm512_add_epi32(b, _mm512_madd_epi16(_mm512_unpackhi_epi16(x, y), weights));
+      const int two = s + 1 < S;
+      const int16_t *sums = p + s * outputs + c, *t = tables + s * Npad + c;
+      QV x, y = Q(set1_epi16)(0);
+      if (even) {
+        x = NAME(quick_code)(&adc, NAME(load_q)(sums), top);
+        if (two) y = NAME(quick_code)(&adc, NAME(load_q)(sums + outputs), top);
+      } else {
+        x = NAME(quick_value)(l, sums, t, top);
+        if (two) y = NAME(quick_value)(l, sums + outputs, t + Npad, top);
+      }
+      const QV weights = NAME(weigh_pair)(step * sign[s], two ? step * sign[s + 1] : 0);
+      a = Q(add_epi32)(a, Q(madd_epi16)(Q(unpacklo_epi16)(x, y), weights));
+      b = Q(add_epi32)(b, Q(madd_epi16)(Q(unpackhi_epi16)(x, y), weights));
     }
-    _mm512_storeu_si512(out + c * 32, _mm512_permutex2var_epi32(a, low, b));
-    _mm512_storeu_si512(out + c * 32 + 16, _mm512_permutex2var_epi32(a, high, b));
+    NAME(store_pairs)(out + c, a, b);
   }
 }
+
+static AI void NAME(convert_quick)(const Layer *l, const int16_t *p, const int16_t *tables,
+                                   int32_t *out) {
+  if (l->quick == EVEN) NAME(convert_some)(l, p, tables, out, 1);
+  else NAME(convert_some)(l, p, tables, out, 0);
+}
+#undef HALVES
+#undef QV
+#undef Q

@@ -11,15 +11,20 @@
 #define OUTPUTS ((int)l->at_once)
 #define MOST 2048 /* of OUTPUTS x S, see check.c */
 typedef CELL FN(vec) __attribute__((vector_size(VECTOR)));
-typedef NUM FN(sum) __attribute__((vector_size(LANES * sizeof(NUM))));
+typedef NUM FN(sum) __attribute__((vector_size(VECTOR)));
+typedef CELL FN(few) __attribute__((vector_size(VECTOR / (sizeof(NUM) / sizeof(CELL)))));
 typedef NUM FN(part) __attribute__((vector_size(LANES32 * sizeof(NUM))));
 
 static AI FN(vec) FN(ldv)(const CELL *p) { FN(vec) v; memcpy(&v, p, VECTOR); return v; }
 
 static AI void FN(keep)(NUM *p, FN(vec) v, int first) {
-  FN(sum) sum = __builtin_convertvector(v, FN(sum)), before;
-  if (!first) { memcpy(&before, p, sizeof before); sum += before; }
-  memcpy(p, &sum, sizeof sum);
+  FN(few) part[sizeof(NUM) / sizeof(CELL)];
+  memcpy(part, &v, sizeof v);
+  for (int k = 0; k < (int)(sizeof(NUM) / sizeof(CELL)); k++, p += VECTOR / sizeof(NUM)) {
+    FN(sum) sum = __builtin_convertvector(part[k], FN(sum)), before;
+    if (!first) { memcpy(&before, p, sizeof before); sum += before; }
+    memcpy(p, &sum, sizeof sum);
+  }
 }
 
 /* Add `wide` vectors of each driven row; `wide` is a constant where this is inlined. */
@@ -125,14 +130,7 @@ static void FN(sums_of)(const Layer *l, const Scratch *s, const Cluster *k, int6
   int32_t found[MOST];
   NUM sums[MOST];
   float inverse[MOST];
-#ifdef QUICK
-  Quick quick[MOST / 32];
-  const int by_floats = !l->quick;
-  if (l->quick) NAME(make_quick)(l, tables, quick);
-#else
-  const int by_floats = 1;
-#endif
-  if (l->readout == ADC && by_floats)
+  if (l->readout == ADC && !l->quick)
     for (int64_t i = 0; i < l->S; i++)
       for (int j = 0; j < outputs; j++)
         inverse[i * outputs + j] = 1.0f / (float)tables[l->cols + i * l->Npad + j];
@@ -141,7 +139,7 @@ static void FN(sums_of)(const Layer *l, const Scratch *s, const Cluster *k, int6
     FN(some_sums)(l, s->pool + e.start, e.n, w, row, sums);
     if (l->readout == SENSE) FN(sense_sums)(l, sums, e.n, tables, found);
 #ifdef QUICK
-    else if (l->quick) NAME(convert_quick)(l, sums, quick, found);
+    else if (l->quick) NAME(convert_quick)(l, sums, l->halves + b * 5 * l->cols + c, found);
 #endif
     else FN(convert_sums)(l, sums, tables, inverse, found);
     int32_t *y = s->y + (p - p0) * pitch + k->y + c;
@@ -160,8 +158,8 @@ static void FN(sums_of)(const Layer *l, const Scratch *s, const Cluster *k, int6
 
 static void FN(sums_tile)(const Layer *l, const Scratch *s, const Cluster *k, const int32_t *scale,
                           int32_t plane, int64_t p0, int64_t p1) {
-  for (int64_t b = k->first; b < k->last; b++)
-    for (int64_t c = 0; c < l->Ng; c += OUTPUTS)
+  for (int64_t c = 0; c < l->Ng; c += OUTPUTS)
+    for (int64_t b = k->first; b < k->last; b++)
       FN(sums_of)(l, s, k, b, c, scale, plane, p0, p1);
 }
 
