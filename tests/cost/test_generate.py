@@ -96,6 +96,19 @@ def test_wrong_usage_says_what_is_expected(generated, arguments, message):
     assert message in error.value.stderr
 
 
+def test_a_reader_that_closes_early_ends_it_in_silence(tmp_path):
+    path = tmp_path / "cost.py"
+    path.write_text(generate_cost(two_by_two_grid(), small_target()))
+    command = [sys.executable, "-I", "-S", str(path), "--sweep", "density=0:1:20000"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        running.stdout.read(1)
+        running.stdout.close()
+        assert running.stderr.read() == b""
+        assert running.wait() == 1
+
+
 def test_the_activity_is_named(generated):
     graph, target = two_by_two_grid(), small_target()
     assert "1 time step, density 0.3, preset physical:" in generated(graph, target, "0.3")
