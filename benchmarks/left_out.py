@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from math import fsum
 
 from benchmarks.chips import Chip, Quantity
-from benchmarks.macro_area import area_parts
+from benchmarks.macro_area import area_parts, modelled_share
 from benchmarks.macro_delay import converting_ns, delay_ns
 from benchmarks.macro_model import CONTROL, Macro, energy_parts
 
@@ -50,7 +50,7 @@ def _area(*names: str) -> Callable[[Macro], Line]:
     def line(macro: Macro) -> Line:
         parts = area_parts(macro)
         moving = fsum(parts[name] for name in names)
-        scale = macro.macros / macro.modelled_share
+        scale = macro.macros / modelled_share(macro)
         return (fsum(parts.values()) - moving) * scale, moving * scale
 
     return line

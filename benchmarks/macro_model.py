@@ -125,8 +125,9 @@ class Macro:
     """Whether a gate beside the cell multiplies, and not its own read port."""
     capacitor_ff: Amount = 0.0
     """Capacitors of one macro beside those of its cells."""
-    modelled_share: Annotated[float, Bounds(0.01, 1.0)] = 1.0
-    """Share of the macro's area that its paper gives to the parts that are modelled here."""
+    modelled_share: Annotated[float, Bounds(0.01, 1.0)] | None = None
+    """Share of the area that its paper gives to the parts that are modelled here; 1 where the
+    area is published as a sum of such parts."""
 
     @property
     def cycles(self) -> int:
