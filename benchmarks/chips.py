@@ -22,6 +22,8 @@ class Measured:
     value: Positive
     text: Text
     """As it is published."""
+    missing: Text | None = None
+    """Which published fact a model of it would need, where it has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +49,7 @@ class Chip:
     blind: Macro = field(metadata={"key": "facts"})
     informed: Macro
     independent: Macro
-    """Informed, without facts that were fitted with this chip."""
+    """Informed, without facts that were fitted with this chip; ``instead`` takes their place."""
     sources: tuple[str, ...]
     """Of the informed facts, one each."""
 
@@ -68,17 +70,20 @@ def read_chips(path: Path = CHIPS) -> tuple[Chip, ...]:
 
 def _chip(reader: Reader, raw: dict[str, Any]) -> Chip | None:
     path = ("chip", str(raw.get("id", "?")))
-    facts, informed = raw.get("facts", {}), raw.get("informed", [])
+    facts, informed, instead = (raw.get(key, {}) for key in ("facts", "informed", "instead"))
     notes = [reader.table(Informed, _noted(item), (*path, "informed")) for item in informed]
+    for item in instead:
+        reader.table(Informed, _noted(item), (*path, "instead"))
     everything = [item["set"] for item in informed]
     unfitted = [item["set"] for item in informed if not item.get("fitted", False)]
+    unfitted += [item["set"] for item in instead]
     ready = {
         "blind": reader.table(Macro, facts, (*path, "facts")),
         "informed": reader.table(Macro, _merged(facts, everything), (*path, "informed")),
         "independent": reader.table(Macro, _merged(facts, unfitted), (*path, "informed")),
         "sources": tuple(note.source for note in notes if note is not None),
     }
-    rest = {key: value for key, value in raw.items() if key not in ("facts", "informed")}
+    rest = {key: value for key, value in raw.items() if key not in ("facts", "informed", "instead")}
     return reader.table(Chip, rest, path, ready)
 
 

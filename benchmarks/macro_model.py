@@ -1,19 +1,18 @@
-"""One generic model of a computing-in-memory macro: energy and delay of one evaluation.
+"""One generic model of a computing-in-memory macro: energy of one evaluation.
 
 The same formulas serve every circuit; which cell, converter and adders a chip has is an input.
 Constants come from the part lists in ``targets/components`` through ``mapper.cost.scaling``, none
 from a fit of this model to a chip. Energies are pJ, times ns, capacitances fF; areas are in
-``benchmarks.macro_area``.
+``benchmarks.macro_area``, delays in ``benchmarks.macro_delay``.
 """
 
 from dataclasses import dataclass
-from functools import cache
 from math import ceil, log2
 from typing import Annotated, Literal
 
-from mapper.cost.converters import sar_fitted_ns, sar_fitted_pj, sar_simulated_pj
+from benchmarks.macro_parts import energy_pj, part
+from mapper.cost.converters import SAR_EXPONENTIAL_FF, SAR_NODE_NM, sar_fitted_pj, sar_simulated_pj
 from mapper.cost.scaling import analogue_energy_factor, digital_energy_factor
-from targets import Part, load_parts
 from targets.fields import Amount, Bounds, Count, Lines, Name, Positive
 
 Share = Annotated[float, Bounds(0.0, 1.0)]
@@ -23,7 +22,7 @@ UNIT_CAPACITOR_FF = 2.0  # metal-oxide-metal; CiMLoop's value for both charge-do
 CELL_CURRENT_UA = 20.0  # of a 6T cell being read, at 1 V; a textbook magnitude, UNVERIFIED
 CONTROL = 0.05  # share of clocking and control: NeuroSim's validated block (docs/validation.md)
 ADDER_GATES = 6  # a full adder as NAND2: three, and two XOR2 of 1.5 (ZigZag-IMC)
-NEAR_FRAME = (22.0, 28.0)  # nm that the gate delays are used for; they are of 28 nm
+HALF_ADDER_GATES = 2.5  # an XOR2 and a NAND2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +58,9 @@ class Macro:
     adders: Literal["none", "words", "bits", "cells", "converted", "serial"] = "none"
     """Digital sums: of whole products, of each weight bit and then of the bits, in every cell, of
     the converted columns of a weight, or only over the input bits."""
-    converter: Literal["none", "sar", "sar-simulated", "flash", "comparator"] = "none"
+    converter: Literal["none", "sar", "sar-measured", "sar-simulated", "flash", "comparator"] = (
+        "none"
+    )
     converter_bits: Width = 0
     conversions: Annotated[int, Bounds(0, 65_536)] = 0
     """Of one macro and cycle."""
@@ -105,6 +106,8 @@ class Macro:
     """Times that a cycle goes through all this."""
     register_bits: Annotated[int, Bounds(0, 65_536)] = 0
     """Pipeline registers of one macro."""
+    rows_between_registers: Lines | None = None
+    """Of adders in cells: rows that a sum passes in one cycle, where it is not all of them."""
     accumulator_bits: Width = 0
     accumulators: Annotated[int, Bounds(0, 65_536)] = 0
     base_pj: Amount = 0.0
@@ -112,6 +115,8 @@ class Macro:
     mean_pulses: Amount | None = None
     area_bits: Width = 0
     """Bits that the area of a converter is of, where it converts fewer."""
+    input_converters: Annotated[int, Bounds(0, 65_536)] = 0
+    """Of one macro, where there is not one a row."""
     cell_area_um2: Amount | None = None
     """Of one cell with its share of the array's periphery."""
     cell_logic: tuple[Name, ...] = ()
@@ -120,8 +125,9 @@ class Macro:
     """Whether a gate beside the cell multiplies, and not its own read port."""
     capacitor_ff: Amount = 0.0
     """Capacitors of one macro beside those of its cells."""
-    modelled_share: Annotated[float, Bounds(0.01, 1.0)] = 1.0
-    """Share of the macro's area that its paper gives to the parts that are modelled here."""
+    modelled_share: Annotated[float, Bounds(0.01, 1.0)] | None = None
+    """Share of the area that its paper gives to the parts that are modelled here; 1 where the
+    area is published as a sum of such parts."""
 
     @property
     def cycles(self) -> int:
@@ -161,11 +167,11 @@ def _input_pj(macro: Macro) -> float:
     registers = bits * _register_bit_pj(macro)
     if macro.input_kind != "dac":
         return registers
-    per_bit = _part("zigzag-28nm", "dac-bit")
+    per_bit = part("zigzag-28nm", "dac-bit")
     scale = analogue_energy_factor(
         per_bit.node_nm, per_bit.voltage_v, _converter_nm(macro), macro.voltage_v
     )
-    return registers + bits * _energy(per_bit) * scale
+    return registers + bits * energy_pj(per_bit) * scale
 
 
 def _wordline_pj(macro: Macro) -> float:
@@ -216,12 +222,28 @@ def _converter_pj(macro: Macro) -> float:
             return sar_fitted_pj(bits, _converter_nm(macro), macro.voltage_v)
         case "sar-simulated":
             return sar_simulated_pj(bits, int(macro.node_nm))
+        case "sar-measured":
+            return sar_measured_pj(bits, _converter_nm(macro), macro.voltage_v)
         case "flash" | "comparator":
-            level = _part("timely-65nm", "charging-comparator")
+            level = part("timely-65nm", "charging-comparator")
             scale = analogue_energy_factor(
                 level.node_nm, level.voltage_v, macro.node_nm, macro.voltage_v
             )
-            return ((1 << bits) - 1) * _energy(level) * scale
+            return ((1 << bits) - 1) * energy_pj(level) * scale
+
+
+def sar_measured_pj(bits: int, node_nm: float, voltage_v: float) -> float:
+    """Return pJ of a SAR conversion by ZigZag-IMC's form, with a bit's charge as measured on JIA.
+
+    One converter of 8 bits gives the constant: 125 fF a bit at 28 nm, where ZigZag-IMC fitted 100
+    to three other chips.
+    """
+    known = part("jia-65nm", "adc-8b-0.85v")
+    scale = analogue_energy_factor(SAR_NODE_NM, 1.0, known.node_nm, known.voltage_v)
+    charge_ff = energy_pj(known) / scale * 1e3
+    linear_ff = (charge_ff - SAR_EXPONENTIAL_FF * 4.0**8) / 8
+    switched_ff = linear_ff * bits + SAR_EXPONENTIAL_FF * 4.0**bits
+    return switched_ff * 1e-3 * analogue_energy_factor(SAR_NODE_NM, 1.0, node_nm, voltage_v)
 
 
 def _adder_pj(macro: Macro) -> float:
@@ -232,10 +254,28 @@ def _adder_pj(macro: Macro) -> float:
         each = adder * (1 + macro.cell_gates / ADDER_GATES)
         summing = macro.rows * macro.columns * each * macro.toggle
         return summing + macro.register_bits * register
-    accumulators = macro.accumulators or (macro.outputs if macro.adders != "none" else 0)
-    gates = sum(tree.count * tree_bits(tree.terms, tree.bits) for tree in trees(macro))
-    summed = accumulators * accumulator_bits(macro)
+    summed = accumulated_bits(macro)
+    full, half = tree_adders(macro)
+    gates = full + half * HALF_ADDER_GATES / ADDER_GATES
     return (gates * gated + summed) * adder + (summed + macro.register_bits) * register
+
+
+def accumulated_bits(macro: Macro) -> int:
+    """Return the bits of all accumulators of one macro; each has a full adder and a register."""
+    accumulators = macro.accumulators or (macro.outputs if macro.adders != "none" else 0)
+    return accumulators * accumulator_bits(macro)
+
+
+def tree_adders(macro: Macro) -> tuple[int, int]:
+    """Count the full and the half adders of all trees of one macro.
+
+    Nothing is carried into the lowest bit of a sum of two terms: a half adder serves it, one in
+    each of the ``terms - 1`` adders of a tree. (An accumulator subtracts at the sign bit of its
+    input, which carries a one in: all of its adders are full.)
+    """
+    bits = sum(tree.count * tree_bits(tree.terms, tree.bits) for tree in trees(macro))
+    half = sum(tree.count * (tree.terms - 1) for tree in trees(macro))
+    return bits - half, half
 
 
 def trees(macro: Macro) -> tuple[Tree, ...]:
@@ -260,7 +300,7 @@ def trees(macro: Macro) -> tuple[Tree, ...]:
 
 
 def tree_bits(terms: int, width: int) -> int:
-    """Count the full adders of a tree of ripple adders, a bit wider at each level.
+    """Count the bits of a tree of ripple adders, a bit wider at each level.
 
     >>> tree_bits(4, 2)  # two of 2 bits, one of 3
     7
@@ -281,52 +321,10 @@ def accumulator_bits(macro: Macro) -> int:
     return macro.accumulator_bits or generic
 
 
-def delay_ns(macro: Macro) -> float | None:
-    """Return the cycle time, of macros near 28 nm: gate delays of other nodes are not known.
-
-    The slowest path goes through a product, the conversion, the adder trees and the accumulator;
-    a pipeline stage between trees splits it in two.
-    """
-    low, high = NEAR_FRAME
-    if not low <= macro.node_nm <= high or macro.adders == "cells":
-        return None
-    gate = _time(_part("zigzag-28nm", "nand2"))
-    front = gate
-    if macro.converter != "none":
-        front += sar_fitted_ns(macro.converter_bits, macro.inputs)
-    passed = trees(macro)
-    split = macro.trees_before_pipeline
-    behind = _accumulator_ns(macro, passed)
-    if split is None:
-        return macro.turns * (front + sum(map(tree_ns, passed)) + behind)
-    first = front + sum(map(tree_ns, passed[:split]))
-    return macro.turns * max(first, sum(map(tree_ns, passed[split:])) + behind)
-
-
-def _accumulator_ns(macro: Macro, passed: tuple[Tree, ...]) -> float:
-    """Return what is left when the carry of the last tree arrives."""
-    if macro.adders == "none":
-        return 0.0
-    gate, exclusive = (_time(_part("zigzag-28nm", name)) for name in ("nand2", "xor2"))
-    arrived = passed[-1].bits + ceil(log2(passed[-1].terms)) if passed else 0
-    return exclusive + 2 * gate + max(accumulator_bits(macro) - arrived, 0) * 2 * gate
-
-
-def tree_ns(tree: Tree) -> float:
-    """Return the slowest path of a tree of ripple adders.
-
-    Through the sums of all levels but the last, then along the carries of the last.
-    """
-    gate, exclusive = (_time(_part("zigzag-28nm", name)) for name in ("nand2", "xor2"))
-    levels = ceil(log2(tree.terms))
-    carries = tree.bits + levels - 1
-    return (levels - 1) * 2 * exclusive + exclusive + 2 * gate + carries * 2 * gate
-
-
 def _wire_ff(macro: Macro) -> float:
     """Return what one cell loads a wordline or a bitline with, proportional to the node."""
-    wire = _part("zigzag-28nm", "wordline-cell")
-    return _energy(wire) / wire.voltage_v**2 * 1e3 * macro.node_nm / wire.node_nm
+    wire = part("zigzag-28nm", "wordline-cell")
+    return energy_pj(wire) / wire.voltage_v**2 * 1e3 * macro.node_nm / wire.node_nm
 
 
 def _converter_nm(macro: Macro) -> float:
@@ -345,22 +343,7 @@ def _register_bit_pj(macro: Macro) -> float:
 
 
 def _logic_pj(macro: Macro, name: str) -> float:
-    part = _part(macro.gates, name)
-    return _energy(part) * digital_energy_factor(
-        part.node_nm, part.voltage_v, macro.node_nm, macro.voltage_v
+    known = part(macro.gates, name)
+    return energy_pj(known) * digital_energy_factor(
+        known.node_nm, known.voltage_v, macro.node_nm, macro.voltage_v
     )
-
-
-@cache
-def _part(parts: str, name: str) -> Part:
-    return load_parts(parts).part(name)
-
-
-def _energy(part: Part) -> float:
-    assert part.energy_pj is not None
-    return part.energy_pj.nominal
-
-
-def _time(part: Part) -> float:
-    assert part.latency_ns is not None
-    return part.latency_ns.nominal

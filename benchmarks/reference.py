@@ -2,12 +2,14 @@
 
 import csv
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from math import log2
 from pathlib import Path
 
 from mapper.cost import Cost, estimate
-from mapper.ir.core import Graph
+from mapper.ir.core import Graph, Op
+from mapper.ir.crossbar import CrossbarMvm
 from mapper.networks import REFERENCES
 from mapper.pipeline import make_passes, run_passes
 from targets import Preset, load_target
@@ -89,10 +91,45 @@ MEASURED = (
 
 @cache
 def mapped(network: str, size: int, target: str) -> Graph:
-    """Map one of the reference's networks onto a shipped target."""
+    """Map one of the reference's networks onto a shipped target, with the reference's copies."""
     loaded = load_target(target)
     graph, _ = run_passes(REFERENCES[network].graph(size), loaded, make_passes(loaded))
-    return graph
+    room = loaded.chip.crossbars_per_tile
+    return replace(graph, ops=tuple(_copied(op, room) for op in graph.ops))
+
+
+def least_copies(crossbars: int, room: int) -> int:
+    """Return how many copies the reference makes of a layer, however few positions it has.
+
+    As many as its crossbars go into those of a tile, to the nearest power of two: so it is in all
+    36 layers of the DVSNet runs (3 arrays), which is where this rule was read.
+
+    >>> [least_copies(crossbars, 16) for crossbars in (36, 10, 8, 3, 2, 1)]
+    [1, 2, 2, 4, 8, 16]
+    """
+    power: int = 2 ** max(round(log2(room / crossbars)), 0)
+    return power
+
+
+def tiles_of(graph: Graph, room: int) -> int:
+    """Count the tiles of a chip as the DVSNet runs fill them (533, 185 and 51 by array).
+
+    A copy that does not fit into half of a tile has whole tiles; smaller ones share a tile, a
+    power of two of them.
+    """
+    tiles = 0
+    for op in graph.ops:
+        if isinstance(op, CrossbarMvm):
+            shared = 1 << max((room // op.crossbars).bit_length() - 1, 0)
+            tiles += -(-op.placement.copies // shared) * max(-(-op.crossbars // room), 1)
+    return tiles
+
+
+def _copied(op: Op, room: int) -> Op:
+    if not isinstance(op, CrossbarMvm):
+        return op
+    copies = max(op.placement.copies, least_copies(op.crossbars, room))
+    return replace(op, placement=replace(op.placement, copies=copies))
 
 
 def cost_on(network: str, size: int, target: str, preset: Preset) -> Cost:

@@ -5,7 +5,8 @@
 Constants of ``paper`` were fitted on DVSNet, but the form of three terms was chosen with totals of
 FireFlowNet and SFN in view. Here each term is left out, its constant is fitted again on DVSNet
 alone, and both forms are compared: first on DVSNet, which may or may not tell them apart, then on
-the two networks that are predictions.
+the two networks that are predictions. A fourth form lets the tree slow down with the tiles of the
+chip and not with the wordlines of its crossbars, which grow together in the DVSNet runs.
 """
 
 import argparse
@@ -19,7 +20,16 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.reference import MEASURED, READOUTS, chip_runs, cost_on, layer_runs, mapped
+from benchmarks.reference import (
+    MEASURED,
+    READOUTS,
+    Pair,
+    chip_runs,
+    cost_on,
+    layer_runs,
+    mapped,
+    tiles_of,
+)
 from mapper.cost import Cost, count_layers, estimate
 from mapper.networks import REFERENCES
 from mapper.threads import one_blas_thread
@@ -31,30 +41,61 @@ FITTED_OUTPUTS = 32
 FOUR_STEPS_US = {64: (247.0, 5152.0), 128: (434.0, 6191.0)}
 """Stage of DVSNet at 4 time steps by array, sense amplifiers and flash ADC: the same fork run again
 (its density of 0.475 does not enter a latency)."""
+BOTTLENECK = 2
+"""The second layer of DVSNet sets the pace of all six runs."""
 SAME_SHAPE = range(2, 12)
 """Layers of DVSNet that all convolve 32 to 32 channels, and differ in positions and copies."""
 
-Form = Callable[[Preset, str], Preset]
+Form = Callable[[Preset, Pair], Preset]
 
 
-def as_shipped(preset: Preset, network: str) -> Preset:
+def as_shipped(preset: Preset, pair: Pair) -> Preset:
     return preset
 
 
-def steps_do_not_load(preset: Preset, network: str) -> Preset:
+def steps_do_not_load(preset: Preset, pair: Pair) -> Preset:
     """Load one step at every read, with the bits a cycle that DVSNet's 20 steps would give."""
     assert preset.hierarchy is not None
-    bits = preset.hierarchy.local_bits * REFERENCES[network].steps / FITTED_STEPS
+    bits = preset.hierarchy.local_bits * REFERENCES[pair.network].steps / FITTED_STEPS
     return replace(preset, hierarchy=replace(preset.hierarchy, local_bits=bits))
 
 
-def accumulator_is_fixed(preset: Preset, network: str) -> Preset:
+def accumulator_is_fixed(preset: Preset, pair: Pair) -> Preset:
     """Take as many results at once as DVSNet's widest layer has outputs, in every network."""
     assert preset.hierarchy is not None
-    graph = mapped(network, 64, "adcless-64")
+    graph = mapped(pair.network, 64, "adcless-64")
     widest = max(layer.outputs for layer in count_layers(graph, load_target("adcless-64")))
     cycles = preset.hierarchy.collect_cycles * widest / FITTED_OUTPUTS
     return replace(preset, hierarchy=replace(preset.hierarchy, collect_cycles=cycles))
+
+
+def tree_of_tiles(folder: Path) -> tuple[Form, dict[str, float]]:
+    """Fit the cycles of the tree as ``a + b sqrt(tiles)`` on the slowest layer of the six runs.
+
+    Least squares in relative error. Returns the form and the root mean square errors of both.
+    """
+    rows, shipped = [], []
+    for row in layer_runs(folder):
+        if int(row["layer"]) == BOTTLENECK:
+            target = f"{READOUTS[row['readout']]}-{row['array']}"
+            cost = cost_on("DVSNet", 64, target, load_preset("paper"))
+            found = cost.layers[BOTTLENECK - 1].stages_ns["arrival"].nominal * cost.steps
+            measured = float(row["interconnect_latency_ns"])
+            shipped.append(found / measured - 1)
+            # Cycles of the run over those of a bus of one width in all arrays.
+            slower = measured / found / int(row["array"])
+            rows.append((math.sqrt(tiles_of(mapped("DVSNet", 64, target), 16)), slower))
+    constant, slope = line(rows)
+    errors = {"wordlines": _rms(shipped), "tiles": _rms(line_errors(rows))}
+
+    def form(preset: Preset, pair: Pair) -> Preset:
+        assert preset.hierarchy is not None
+        tiles = tiles_of(mapped(pair.network, pair.size, f"adcless-{pair.array}"), 16)
+        slower = (constant + slope * math.sqrt(tiles)) * pair.array
+        bits = preset.hierarchy.bus_bits_per_wordline / slower
+        return replace(preset, hierarchy=replace(preset.hierarchy, bus_bits_per_wordline=bits))
+
+    return form, errors
 
 
 def energy_without_copies(factor: float) -> Callable[[Cost, list[int]], float]:
@@ -84,7 +125,7 @@ def predictions(
 ) -> Iterator[dict[str, Any]]:
     """Give the ratios of the measured rows under a form."""
     for pair in MEASURED:
-        preset = form(load_preset("paper"), pair.network)
+        preset = form(load_preset("paper"), pair)
         targets = [f"{name}-{pair.array}" for name in ("adcless", "hpadc-flash5")]
         less, high = (cost_on(pair.network, pair.size, target, preset) for target in targets)
         copies = [copies_of(pair.network, target) for target in targets]
@@ -95,6 +136,9 @@ def predictions(
             "latency_error": slowest[1] / slowest[0] / pair.latency_ratio - 1,
             "energy_error": energy(high, copies[1]) / energy(less, copies[0]) / pair.energy_ratio
             - 1,
+            "latency_over_reference": [
+                ns * 1e-3 / known for ns, known in zip(slowest, pair.latency_us, strict=True)
+            ],
         }
 
 
@@ -120,15 +164,20 @@ def collection_on_layers(folder: Path) -> dict[str, float]:
 
 
 def line_errors(rows: list[tuple[float, float]]) -> Iterator[float]:
-    """Residuals of ``a + b x``, by the normal equations of the relative error."""
+    """Give the relative errors of the ``a + b x`` that fits best."""
+    constant, slope = line(rows)
+    return ((constant + slope * x) / y - 1 for x, y in rows)
+
+
+def line(rows: list[tuple[float, float]]) -> tuple[float, float]:
+    """Fit ``a + b x``, by the normal equations of the relative error."""
     weighted = [(1 / y, x / y) for x, y in rows]
     aa = math.fsum(p * p for p, _ in weighted)
     ab = math.fsum(p * q for p, q in weighted)
     bb = math.fsum(q * q for _, q in weighted)
     a, b = math.fsum(p for p, _ in weighted), math.fsum(q for _, q in weighted)
     determinant = aa * bb - ab * ab
-    constant, slope = (a * bb - b * ab) / determinant, (b * aa - a * ab) / determinant
-    return ((constant + slope * x) / y - 1 for x, y in rows)
+    return (a * bb - b * ab) / determinant, (b * aa - a * ab) / determinant
 
 
 def constant_errors(rows: list[tuple[float, float]]) -> Iterator[float]:
@@ -179,6 +228,7 @@ def loading_at_four_steps(form: Form) -> list[dict[str, Any]]:
 @one_blas_thread
 def report(folder: Path) -> dict[str, Any]:
     factor = collection_on_totals(folder)
+    tree, tree_errors = tree_of_tiles(folder)
     return {
         "schema": "spikeloom/reference-forms/1",
         "shipped": list(predictions(as_shipped)),
@@ -193,6 +243,7 @@ def report(folder: Path) -> dict[str, Any]:
             "without": list(predictions(as_shipped, energy_without_copies(factor))),
         },
         "accumulator": {"without": list(predictions(accumulator_is_fixed))},
+        "tree": {"dvsnet_rms_error": tree_errors, "without": list(predictions(tree))},
     }
 
 
@@ -205,12 +256,20 @@ def main() -> None:
     if args.json:
         print(json.dumps(found, indent=1))
         return
-    print("errors of ratios        latency / energy, all terms as shipped, then one left out")
-    names = ("loading", "copies", "accumulator")
+    print("errors of ratios        latency / energy, all terms as shipped, then one left out:")
+    names = ("loading", "copies", "accumulator", "tree")
+    print(" " * 19 + "".join(f"{name:<20}" for name in ("shipped", *names)))
     for index, row in enumerate(found["shipped"]):
         cells = [row, *(found[name]["without"][index] for name in names)]
         text = "   ".join(f"{c['latency_error']:+7.1%} /{c['energy_error']:+7.1%}" for c in cells)
         print(f"  {row['network']:<12} {row['array']:>4}   {text}")
+    print("latency over that of the reference, sense amplifiers / ADC, in the same order")
+    for index, row in enumerate(found["shipped"]):
+        cells = [row, *(found[name]["without"][index] for name in names)]
+        pairs = ("{:.2f} / {:.2f}".format(*cell["latency_over_reference"]) for cell in cells)
+        print(
+            f"  {row['network']:<12} {row['array']:>4}" + "".join(f"{text:>20}" for text in pairs)
+        )
     print("loading grows with the steps: DVSNet at 4 steps, with and without")
     loading = found["loading"]
     for one, other in zip(
@@ -219,6 +278,9 @@ def main() -> None:
         print(f"  {one['target']:<18} {one['error']:+8.1%} {other['error']:+8.1%}")
     print("collection grows with copies: layers of DVSNet, root mean square error")
     for name, error in found["copies"]["dvsnet_layers_rms_error"].items():
+        print(f"  {name:<18} {error:8.1%}")
+    print("tree slows down with wordlines or with tiles: DVSNet, root mean square error")
+    for name, error in found["tree"]["dvsnet_rms_error"].items():
         print(f"  {name:<18} {error:8.1%}")
     print("accumulator as wide as the widest layer: DVSNet has one width, and cannot tell")
 

@@ -1,6 +1,8 @@
 """Sensitivity and published parts on the command line."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("costs") / "build"
     run("compile", DEMO_MODEL, "--target", "adcless-64", "-o", out)
     return out
+
+
+def test_a_reader_that_closes_early_is_no_error(folder):
+    command = [sys.executable, "-m", "mapper", "cost", str(folder), "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        running.stdout.close()  # before anything was written
+        assert running.stderr.read() == b""
+
+
+def test_the_text_names_the_activity(folder):
+    assert "1 time step, density 0.1, preset physical:" in run("cost", folder)
+    assert json.loads(run("cost", folder, "--json"))["density"] == 0.1
 
 
 def test_sensitivity_is_added_to_the_cost(folder):

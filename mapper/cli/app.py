@@ -39,6 +39,8 @@ def command(name: str) -> Callable[[Callable[P, Any]], Callable[P, None]]:
                     answer = function(*args, **kwargs)
             except MappingError as error:
                 raise _refused(error.diagnostics, as_json) from None
+            except BrokenPipeError:  # "| head" has read enough: the frame exits 1 in silence
+                raise
             except OSError as error:
                 raise _refused((_unusable_file(error),), as_json) from None
             except Exception as error:  # a bug of ours: one line for the user, details on request

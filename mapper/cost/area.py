@@ -9,14 +9,16 @@ from mapper.cost.model import Chip, Facts, Layer, extra_bits, slots_of
 def layer_area(layer: Layer, chip: Chip, facts: Facts, steps: int = 1) -> dict[str, float]:
     """Return um2 by block: whole crossbars, whether their cells are used or not.
 
-    One shift-adder a readout; an adder tree, a scale multiplier and a neuron unit for each
-    output that is ready at the same time. ``steps`` of an inference matter where they are bits.
+    One shift-adder a readout; an adder tree over row blocks, an adder that puts the bits of input
+    codes together, a scale multiplier and a neuron unit for each output that is ready at the same
+    time. ``steps`` of an inference matter where they are bits.
     """
     grid, macro = layer.grid, chip.macros[layer.macro]
     crossbars = slots_of(layer, chip)
     readouts = crossbars * macro.readouts
     lanes = max(grid.copies, 1) * ceil(layer.outputs / macro.columns_per_readout)
-    adders = lanes * (1 if layer.digital_rows else max(grid.row_blocks - 1, 0))
+    added = 1 if layer.digital_rows else max(grid.row_blocks - 1, 0) + (grid.planes > 1)
+    adders = lanes * added
     multipliers = lanes if layer.work.scale_multiplies else 0
     neurons = lanes if layer.work.membrane_updates and chip.neurons else 0
     wider = extra_bits(chip, steps)

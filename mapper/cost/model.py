@@ -212,6 +212,9 @@ class Activity:
     steps: int
     samples: int
     events: tuple[Events, ...]
+    density: float | None = None
+    """Share of input bits that are 1, where the events are its mean; None where they were counted
+    in a recorded run."""
 
 
 def activity_of_density(layers: tuple[Layer, ...], density: float, steps: int) -> Activity:
@@ -229,7 +232,8 @@ def activity_of_density(layers: tuple[Layer, ...], density: float, steps: int) -
         pairs = zip(shares, full, strict=True)
         return Events(*(_nearest(share * count * steps) for share, count in pairs))
 
-    return Activity(steps=steps, samples=1, events=tuple(expected(layer) for layer in layers))
+    events = tuple(expected(layer) for layer in layers)
+    return Activity(steps=steps, samples=1, events=events, density=density)
 
 
 def random_density(steps: int) -> float:

@@ -63,6 +63,8 @@ class Cost:
     steps: int
     samples: int
     """Samples that the activity was measured on; energies are of one."""
+    density: float | None
+    """Share of input bits that are 1; None where spikes were recorded."""
     layers: tuple[LayerCost, ...]
     counts: dict[str, int]
     energy_pj: Parts
@@ -93,6 +95,7 @@ class Cost:
             "preset": self.preset,
             "steps": self.steps,
             "samples": self.samples,
+            "density": self.density,
             "counts": self.counts,
             "energy_pj": {**plain(self.energy_pj), "total": self.total_pj._asdict()},
             "latency_ns": plain(self.latency_ns),
@@ -142,6 +145,7 @@ def cost_of(
         preset=preset,
         steps=activity.steps,
         samples=activity.samples,
+        density=activity.density,
         layers=costs,
         counts=counts,
         energy_pj=energy,
@@ -252,7 +256,8 @@ def plain(parts: Parts) -> dict[str, dict[str, float]]:
 
 def _lines(cost: Cost) -> Iterable[str]:
     steps = f"{cost.steps} time step{'s' if cost.steps > 1 else ''}"
-    yield f"one inference of {steps}, preset {cost.preset}: nominal (low .. high)"
+    spikes = "recorded spikes" if cost.density is None else f"density {cost.density:g}"
+    yield f"one inference of {steps}, {spikes}, preset {cost.preset}: nominal (low .. high)"
     yield _line("energy", cost.total_pj, 1e-6, "uJ")
     yield _line("latency, pipelined", cost.latency_ns["inference_pipelined"], 1e-3, "us")
     yield _line("latency, sequential", cost.latency_ns["inference_sequential"], 1e-3, "us")

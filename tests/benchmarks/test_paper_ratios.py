@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.reference_forms import constant_errors, line_errors
+from benchmarks.reference import layer_runs, least_copies, mapped, tiles_of
+from benchmarks.reference_forms import constant_errors, line, line_errors
+from mapper.cost import count_layers
+from targets import load_target
 
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared"
@@ -39,8 +42,26 @@ def test_the_five_measured_rows_are_within_bounds():
     assert len({json.dumps(constants) for constants in answer["components"]}) == 1
 
 
+@pytest.mark.parametrize(("array", "tiles"), [(32, 533), (64, 185), (128, 51)])
+def test_dvsnet_has_the_copies_and_the_tiles_of_the_runs(array, tiles):
+    if not (SHARED / "reference_runs_layers.csv").is_file():
+        pytest.skip("the reference's runs are not beside this checkout")
+    runs = [row for row in layer_runs(SHARED) if int(row["array"]) == array]
+    for readout, target in (("sense-amp", "adcless"), ("flash-5b", "hpadc-flash5")):
+        graph, loaded = mapped("DVSNet", 64, f"{target}-{array}"), load_target(f"{target}-{array}")
+        copies = [layer.grid.copies for layer in count_layers(graph, loaded)]
+        known = [row for row in runs if row["readout"] == readout]
+        assert copies == [int(row["copies"]) for row in known]
+        assert tiles_of(graph, 16) == sum(int(row["tiles"]) for row in known) == tiles
+
+
+def test_a_layer_larger_than_a_tile_needs_one_copy():
+    assert [least_copies(crossbars, 16) for crossbars in (16, 17, 2304)] == [1, 1, 1]
+
+
 def test_a_line_and_a_constant_by_hand():
     rows = [(1.0, 3.0), (2.0, 5.0), (4.0, 9.0)]  # 1 + 2 x
+    assert line(rows) == pytest.approx((1, 2))
     assert list(line_errors(rows)) == pytest.approx([0, 0, 0], abs=1e-12)
     # of 1 and 2: (1/1 + 1/2) / (1/1 + 1/4) = 1.2
     assert list(constant_errors([(0, 1.0), (0, 2.0)])) == pytest.approx([0.2, -0.4])

@@ -10,19 +10,24 @@ import pytest
 
 from benchmarks import silicon, spikesim
 from benchmarks.chips import read_chips
-from benchmarks.macro_area import area_parts, area_um2, logic_list
+from benchmarks.left_out import best_scale, left_out
+from benchmarks.macro_area import MODELLED_SHARES, area_parts, area_um2, dac_bit_um2
+from benchmarks.macro_delay import DELAY_FITS, delay_factor, delay_ns
 from benchmarks.macro_model import (
     Macro,
     Tree,
     accumulator_bits,
-    delay_ns,
     energy_fj_per_mac,
     energy_parts,
+    sar_measured_pj,
+    tree_adders,
     tree_bits,
     trees,
 )
+from benchmarks.macro_parts import logic_list
 from mapper.cost.scaling import digital_area_factor, digital_energy_factor
 from mapper.diagnostics import MappingError
+from targets import load_parts
 
 ROOT = Path(__file__).parents[2]
 CHIPS = {chip.id: chip for chip in read_chips()}
@@ -57,7 +62,10 @@ def test_an_adder_tree_by_hand():
     assert accumulator_bits(DIGITAL) == 8 + 8 + 5
     adder = 0.21 / 32 * digital_energy_factor(40, 1.0, 28, 0.9)
     register = 0.009 * digital_energy_factor(40, 1.0, 28, 0.9)
-    cycle = 6 * (tree_bits(32, 10) * adder / 4 + 21 * (adder + register))
+    # One bit of each of the 31 adders of a tree is a half adder, 2.5 of 6 gates.
+    gates = tree_bits(32, 10) - 31 + 31 * 2.5 / 6
+    assert tree_adders(DIGITAL) == (6 * (tree_bits(32, 10) - 31), 6 * 31)
+    cycle = 6 * (gates * adder / 4 + 21 * (adder + register))
     assert energy_parts(DIGITAL)["adders"] == pytest.approx(4 * cycle)
 
 
@@ -75,9 +83,66 @@ def test_a_pipeline_stage_splits_the_path():
     assert delay_ns(replace(split, turns=2)) == 2 * delay_ns(split)
 
 
-def test_delay_is_of_nodes_near_28_nm_alone():
-    assert delay_ns(replace(DIGITAL, node_nm=65)) is None
+def test_delay_of_adders_in_cells_by_hand():
+    """Eight rows down and seven columns across, a multiplexer at each step."""
+    factor = delay_factor(45, 1.1, 65, 0.8)
+    down, across = 0.127146 + 0.066994, 0.071099 + 0.066994
+    path = 0.096292 + 0.04597 + 8 * down + 7 * across
+    assert delay_ns(CHIPS["COLONNADE"].informed) == pytest.approx(path * factor)
+    alone = replace(CHIPS["COLONNADE"].informed, cell_logic=(), rows_between_registers=None)
+    path = 0.096292 + 0.04597 + 128 * 0.127146 + 7 * 0.071099
+    assert delay_ns(alone) == pytest.approx(path * factor)
+
+
+@pytest.mark.parametrize(
+    ("registers", "bits", "gops"),
+    [
+        (1, 1, 75.07),
+        (2, 1, 138.51),
+        (4, 1, 243.93),
+        (8, 1, 391.42),
+        (16, 1, 563.50),
+        (16, 8, 25.75),
+        (16, 16, 5.99),
+    ],
+)
+def test_cycles_of_colonnade_over_registers_and_bits(registers, bits, gops):
+    """What its paper simulates, as typed in CiMLoop; one of these is the row of the benchmark.
+
+    A weight takes its bits and seven for the sum of 128, an input a cycle a bit.
+    """
+    sums = 128 // (bits + 7)
+    published_ns = 2 * 128 * sums / bits / gops
+    rows = 128 // registers
+    macro = replace(
+        CHIPS["COLONNADE"].informed, weight_bits=bits, rows_between_registers=rows, outputs=sums
+    )
+    assert delay_ns(macro) == pytest.approx(published_ns, rel=0.25)
+
+
+def test_delays_of_gates_by_node_and_supply():
+    at_65 = -53.3 * 0.8**3 + 230.4 * 0.8**2 - 333.9 * 0.8 + 178.6
+    # The fit at 45 nm rises again beyond 0.949 V: 1.1 V takes what it has there.
+    at_45 = -501.6 * 0.949**3 + 1567 * 0.949**2 - 1619 * 0.949 + 566.1
+    assert delay_factor(45, 1.1, 65, 0.8) == pytest.approx(at_65 / at_45, rel=1e-4)
+    assert delay_factor(45, 1.1, 45, 1.0) == 1
+    assert delay_factor(28, 0.9, 28, 0.9) == 1
+    with pytest.raises(ValueError, match="from 7 to 130 nm, got 180 nm"):
+        delay_factor(28, 0.9, 180, 0.9)
+
+
+@pytest.mark.parametrize("node", sorted(DELAY_FITS))
+def test_a_higher_supply_never_slows_a_gate(node):
+    supplies = [0.5 + step / 20 for step in range(15)]
+    delays = [delay_factor(28, 0.9, node, volts) for volts in supplies]
+    assert delays == sorted(delays, reverse=True)
+    assert min(delays) > 0
+
+
+def test_a_conversion_is_timed_near_28_nm_alone():
+    assert delay_ns(replace(DIGITAL, node_nm=65)) is not None
     assert delay_ns(JIA) is None
+    assert delay_ns(replace(JIA, node_nm=28)) is not None
 
 
 @pytest.mark.parametrize(
@@ -120,6 +185,7 @@ def test_area_of_a_charge_domain_macro_by_hand():
     assert parts["capacitors"] == pytest.approx(cells * 2.0 / 1.7)  # one of 2 fF a cell
     converter = 10 ** (1.206 - 0.0369 * 8) * 2**8 * 65 / 28
     assert parts["converters"] == pytest.approx(256 * converter)
+    assert parts["inputs"] == pytest.approx(2304 * 3.23 * 1.4 / 0.66)  # a register a row
     assert area_um2(JIA) == pytest.approx(sum(parts.values()))
 
 
@@ -138,9 +204,48 @@ def test_area_of_adders_in_cells_by_hand():
 def test_area_of_a_flash_converter_by_hand():
     parts = area_parts(CHIPS["SINANGIL"].informed)
     assert parts["converters"] == pytest.approx(16 * 15 * 40 * 7 / 65)
-    assert parts["counters"] == pytest.approx(64 * 4 * 496 / 32 * digital_area_factor(40, 7))
+    assert parts["inputs"] == pytest.approx(64 * 4 * 496 / 32 * digital_area_factor(40, 7))
     assert parts["capacitors"] == pytest.approx(16 * 16 / 1.7)
     assert parts["cells"] == 800
+
+
+def test_area_of_adder_trees_by_hand():
+    full, exclusive, gate = 4.7892, 1.4736, 0.614
+    tree = (tree_bits(32, 10) - 31) * full + 31 * (exclusive + gate)
+    assert area_parts(DIGITAL)["adders"] == pytest.approx(6 * (tree + 21 * full))
+    # At 65 nm a half adder is a cell of its own, 1.9 um x 1.4 um at 45 nm.
+    tree = (tree_bits(32, 10) - 31) * 3.04 * 1.4 + 31 * 1.9 * 1.4
+    wide = area_parts(replace(DIGITAL, node_nm=65))["adders"]
+    assert wide == pytest.approx(6 * (tree + 21 * 3.04 * 1.4) / 0.66)
+
+
+def test_control_and_drivers_have_the_share_that_two_papers_give_them():
+    parts = sum(area_parts(DIGITAL).values())
+    assert area_um2(DIGITAL) == pytest.approx(parts / ((0.89 + 0.964) / 2))
+    assert area_um2(replace(DIGITAL, modelled_share=1.0)) == pytest.approx(parts)
+    published = {name: CHIPS[name].informed.modelled_share for name in ("WANG", "COLONNADE")}
+    assert tuple(published.values()) == MODELLED_SHARES
+    for chip in CHIPS.values():  # a published share is of that chip; else it is a sum of parts
+        assert chip.blind.modelled_share == (1.0 if chip.id in ("JIA", "SINANGIL") else None)
+        assert chip.informed.modelled_share == published.get(chip.id, chip.blind.modelled_share)
+
+
+def test_area_of_input_converters_by_hand():
+    assert dac_bit_um2() == pytest.approx(50 / 1.7)
+    registers = 1024 * 7 * 3.684 * digital_area_factor(28, 22)
+    parts = area_parts(CHIPS["AIMC1"].informed)
+    assert parts["inputs"] == pytest.approx(registers + 1024 * 7 * 50 / 1.7)
+    wang = CHIPS["WANG"]
+    more = area_parts(wang.informed)["inputs"] - area_parts(wang.blind)["inputs"]
+    assert more == pytest.approx(64 * 8 * 50 / 1.7)  # a second converter a row
+
+
+def test_input_converters_beside_published_ones():
+    """Of two other designs, neither of which gave the 50 fF or the density of capacitors."""
+    to_time = load_parts("timely-65nm").part("dtc-8b").area_um2.nominal / 8
+    wang = 0.30 * 124_000 / (128 * 8)  # its share of the area, by two converters a row
+    assert dac_bit_um2() == pytest.approx(to_time, rel=0.03)
+    assert dac_bit_um2() == pytest.approx(wang, rel=0.20)
 
 
 def test_area_grows_with_cells_and_converters():
@@ -174,21 +279,21 @@ def test_the_scores_of_the_issue(scores):
     assert scores["informed_max_error"] <= 0.25
     assert scores["sa_geomean_factor"] <= 3.0
     assert scores["informed_max_error_delay"] <= 0.25
-    met = dict.fromkeys(silicon.LIMITS, True)
-    assert scores["met"] == {**met, "informed_max_error_area": False}
-    # Two areas that no published fact here explains: docs/validation.md.
-    missed = {(row["id"], row["quantity"]) for row in scores["missed"]}
-    assert missed == {("AIMC1", "area"), ("DIMC4", "area")}
+    assert scores["informed_max_error_area"] <= 0.25
+    assert scores["met"] == dict.fromkeys(silicon.LIMITS, True)
+    assert scores["missed"] == []
 
 
 def test_a_score_says_over_what_it_is_taken(scores):
     over = scores["taken_over"]
     assert set(over) == set(silicon.LIMITS)
     assert over["informed_max_error"].startswith("10 of 10 energy rows")
-    assert over["informed_max_error_delay"].startswith("8 of 11 delay rows")
+    assert over["informed_max_error_delay"].startswith("9 of 11 delay rows")
     assert over["informed_max_error_area"].startswith("11 of 11 area rows")
     silent = {(row["id"], row["quantity"]) for row in scores["not_modelled"]}
-    assert silent == {("JIA", "delay"), ("SINANGIL", "delay"), ("COLONNADE", "delay")}
+    assert silent == {("JIA", "delay"), ("SINANGIL", "delay")}
+    assert all(len(row["missing"]) > 40 for row in scores["not_modelled"])
+    assert [row["missing"] for row in scores["chips"] if row["informed"] and row["missing"]] == []
     assert scores["informed_max_error_all_quantities"] == max(
         scores[name] for name in over if name.startswith("informed")
     )
@@ -248,9 +353,34 @@ def test_a_chip_that_a_law_was_fitted_with_is_not_judged_by_it():
     for name in ("AIMC1", "AIMC3"):
         assert CHIPS[name].blind.converter == "sar-simulated"
         assert CHIPS[name].informed.converter == "sar"
-        assert CHIPS[name].independent.converter == "sar-simulated"
+        assert CHIPS[name].independent.converter == "sar-measured"
     for chip in CHIPS.values():
         assert chip.blind.gates == "aladdin-40nm"
+
+
+def test_a_conversion_with_the_charge_measured_on_another_chip():
+    assert sar_measured_pj(8, 65, 0.85) == pytest.approx(1.79)
+    charge = (1.79 / 0.85**2 * 28 / 65 * 1e3 - 0.001 * 4**8) / 8  # fF a bit at 28 nm
+    assert charge == pytest.approx(125.2, abs=0.1)
+    three = (3 * charge + 0.001 * 4**3) * 1e-3 * 0.8**2
+    assert sar_measured_pj(3, 28, 0.8) == pytest.approx(three)
+
+
+def test_a_scale_is_fitted_without_the_chip_it_estimates(scores):
+    assert best_scale([(0.0, 1.0, 3.0)]) == 3
+    found = {(row.id, row.quantity): row for row in left_out(read_chips())}
+    first, other = found["DIMC1", "energy"], found["DIMC3", "energy"]
+    energies = {row["id"]: row for row in scores["chips"] if row["quantity"] == "energy"}
+    # Two chips were in this fit: each scale is that at which the other one is met.
+    parts = energy_parts(CHIPS["DIMC3"].informed)
+    still = 1.05 * parts["wordlines"] / CHIPS["DIMC3"].informed.macs * 1e3
+    moving = energies["DIMC3"]["informed"] - still
+    assert first.scale == pytest.approx((energies["DIMC3"]["measured"] - still) / moving)
+    assert first.error == abs(first.estimate / first.measured - 1)
+    assert other.scale != first.scale
+    assert len(found) == 2 + 4 + 4 + 2 + 3 + 3
+    for row in found.values():
+        assert row.as_dict() in scores["left_out"]
 
 
 def test_every_informed_fact_has_its_source():
@@ -285,8 +415,15 @@ def test_tables_for_people(capsys):
     assert spikesim.main([]) == 0
     text = capsys.readouterr().out
     assert "blind_geomean_factor" in text
-    assert "informed_max_error_area 0.4, limit 0.25: MISSED; over 11 of 11 area rows" in text
+    assert "informed_max_error_area 0.226, limit 0.25: met; over 11 of 11 area rows" in text
     assert "15906934.026240" in text
+
+
+def test_the_document_has_the_tables_of_the_command(capsys):
+    assert silicon.main(["--markdown"]) == 0
+    document = (ROOT / "docs" / "validation.md").read_text("utf-8")
+    for table in capsys.readouterr().out.strip().split("\n\n"):
+        assert table in document
 
 
 def test_spikesim_beside_what_it_prints(capsys):

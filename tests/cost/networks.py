@@ -87,7 +87,15 @@ def layer(mvm: CrossbarMvm, half_active: bool = False, name: str = "fc") -> tupl
         )
     )
     y = Value(f"{name}.y", I12, codes.shape[3:])
-    ops.append(ShiftAndAdd(codes=codes, significances=mvm.encoding.significances, result=y))
+    assert isinstance(mvm.x.type, IntType)
+    ops.append(
+        ShiftAndAdd(
+            codes=codes,
+            significances=mvm.encoding.significances,
+            signed_input=mvm.x.type.signed,
+            result=y,
+        )
+    )
     ops.append(neurons(y, name))
     return ops, y
 

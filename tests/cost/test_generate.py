@@ -67,13 +67,54 @@ def test_the_text_form_is_that_of_the_estimate(generated):
     "arguments",
     [["2"], ["nan"], ["-0.5"], ["many"], ["--steps", "0"], ["--what"]]
     + [["--set", text] for text in ("adc.foo=1", "adc.energy_pj", "adc.energy_pj=-1", "x=nan")]
-    + [["--node", "3"], ["--preset", "none"], ["--activity", "no-such.npz"], ["--sweep", "a=1:2"]],
+    + [["--node", "3"], ["--preset", "none"], ["--activity", "no-such.npz"], ["--sweep", "a=1:2"]]
+    + [["--voltage", "0.9"], ["--sweep", "density=0:1:2", "--voltage", "0.9"]]
+    + [["--sweep", "density=0:2:3"]],
 )
 def test_wrong_usage_exits_2(generated, arguments):
     with pytest.raises(subprocess.CalledProcessError) as error:
         generated(two_by_two_grid(), small_target(), *arguments)
     assert error.value.returncode == 2
     assert "Traceback" not in error.value.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--voltage", "0.9"], "--voltage goes with --node, which says what it is the supply of"),
+        (
+            ["--set", "adc.energy_pj=-1"],
+            "expected adc.energy_pj=NUMBER, 0 to 1.79769e+308, got '-1'",
+        ),
+        (["--set", "adc.energy_pj"], "expected adc.energy_pj=NUMBER, 0 to 1.79769e+308, got ''"),
+        (["--sweep", "density=0:2:3"], "expected density=NUMBER, 0 to 1, got '2'"),
+    ],
+)
+def test_wrong_usage_says_what_is_expected(generated, arguments, message):
+    with pytest.raises(subprocess.CalledProcessError) as error:
+        generated(two_by_two_grid(), small_target(), *arguments)
+    assert message in error.value.stderr
+
+
+def test_a_reader_that_closes_early_ends_it_in_silence(tmp_path):
+    path = tmp_path / "cost.py"
+    path.write_text(generate_cost(two_by_two_grid(), small_target()))
+    command = [sys.executable, "-I", "-S", str(path), "--sweep", "density=0:1:20000"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        running.stdout.read(1)
+        running.stdout.close()
+        assert running.stderr.read() == b""
+        assert running.wait() == 1
+
+
+def test_the_activity_is_named(generated):
+    graph, target = two_by_two_grid(), small_target()
+    assert "1 time step, density 0.3, preset physical:" in generated(graph, target, "0.3")
+    assert json.loads(generated(graph, target, "0.3", "--json"))["density"] == 0.3
+    paper = generated(graph, target, "0.3", "--steps", "20", "--preset", "paper")
+    assert "20 time steps, density 0.475, preset paper:" in paper
 
 
 def test_the_same_inputs_give_the_same_bytes():

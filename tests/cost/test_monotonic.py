@@ -12,7 +12,7 @@ from mapper.cost.facts import chip_of, corners_of
 from mapper.cost.model import activity_of_density
 from mapper.cost.points import changed, setting_keys, totals
 from mapper.cost.summary import cost_of
-from mapper.ir.core import SPIKE, Graph, Span, Value
+from mapper.ir.core import SPIKE, Graph, IntType, Span, Value
 from mapper.ir.crossbar import Placement
 from mapper.ir.encoding import Encoding
 from mapper.ir.windows import Window
@@ -77,10 +77,11 @@ def test_more_spikes_never_cost_less(name, preset, densities):
         assert energies == sorted(energies)
 
 
-def lowered(rows=100, outputs=20, bits=4, side=0, macro="sense-amp-64") -> Graph:
+def lowered(rows=100, outputs=20, bits=4, side=0, planes=1, macro="sense-amp-64") -> Graph:
     """Map a layer of ones by hand, linear or a 1x1 convolution of ``side`` x ``side`` pixels."""
     encoding = Encoding(kind="offset-binary", weight_bits=bits, cell_bits=1)
-    x = Value("x", SPIKE, (rows, side, side) if side else (rows,))
+    kind = SPIKE if planes == 1 else IntType(planes, signed=False)
+    x = Value("x", kind, (rows, side, side) if side else (rows,))
     window = Window(kernel=(1, 1)) if side else None
     weight = np.ones((rows, outputs), np.int64)
     blocks, columns = Span(0, rows).split(64), Span(0, outputs).split(64 // bits)
@@ -94,12 +95,13 @@ SERIES = {
     "outputs": (5, 16, 17, 60, 500),
     "bits": (2, 3, 4, 6, 8),
     "side": (1, 2, 5, 9),
+    "planes": (1, 2, 4, 6),
 }
 
 
 @pytest.mark.parametrize("preset", list_presets())
 @pytest.mark.parametrize(("what", "sizes"), SERIES.items())
-def test_more_rows_outputs_bits_and_positions_never_cost_less(what, sizes, preset):
+def test_more_rows_outputs_bits_positions_and_planes_never_cost_less(what, sizes, preset):
     cases = [found(lowered(**{what: size}), "adcless-64", preset) for size in sizes]
     for measure in MEASURES:
         values = [case[measure] for case in cases]
