@@ -9,6 +9,7 @@ from mapper.report.charts import (
     Bar,
     Chart,
     Table,
+    axis_title,
     bar_table,
     in_unit,
     interval_bars,
@@ -186,7 +187,7 @@ def _swings(tornado: Tornado, what: str, unit: str) -> Chart:
         "field": "low",
         "type": "quantitative",
         "scale": {"zero": False},
-        "axis": {"title": f"{what.lower()} ({shown})", "format": ",~r", "tickCount": 6},
+        "axis": {"title": axis_title(what, shown), "format": ",~r", "tickCount": 6},
     }
     tooltip = [{"field": "label", "title": "constant"}, {"field": "shown", "title": "total"}]
     middle = {"datum": tornado.nominal * factor}

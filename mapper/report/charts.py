@@ -168,7 +168,7 @@ def _complete(chart: Chart, theme: Theme, size: Spec) -> Spec:
 
 _BAND = 24  # height of one bar with its gap, in pixels
 _TICKS = 6
-_STEPS = {"pJ": ("fJ", "pJ", "nJ", "uJ", "mJ", "J"), "ns": ("ps", "ns", "us", "ms", "s")}
+_STEPS = {"pJ": ("fJ", "pJ", "nJ", "µJ", "mJ", "J"), "ns": ("ps", "ns", "µs", "ms", "s")}
 
 
 def in_unit(bars: Sequence[Bar], unit: str) -> tuple[tuple[Bar, ...], str]:
@@ -188,7 +188,7 @@ def in_unit(bars: Sequence[Bar], unit: str) -> tuple[tuple[Bar, ...], str]:
 def scaled(value: float, unit: str) -> tuple[float, str]:
     """Return the factor and the unit that bring a value of ``unit`` to 1 .. 1000, if one does."""
     if unit == "um2":
-        return (1e-6, "mm2") if value >= 1e4 else (1.0, "um2")
+        return (1e-6, "mm²") if value >= 1e4 else (1.0, "µm²")
     names = _STEPS[unit]
     own = names.index(unit)
     best = own
@@ -197,6 +197,11 @@ def scaled(value: float, unit: str) -> tuple[float, str]:
     while best > 0 and 0 < value < 1000.0 ** (best - own):
         best -= 1
     return 1000.0 ** (own - best), names[best]
+
+
+def axis_title(what: str, unit: str) -> str:
+    """Write what an axis shows as a paper does: ``Energy (nJ)``."""
+    return f"{what[:1].upper()}{what[1:]} ({unit})"
 
 
 def interval_bars(
@@ -211,7 +216,7 @@ def interval_bars(
     shown = [bar for bar in bars if bar.label in labels]
     groups = tuple(dict.fromkeys(bar.group for bar in shown))
     scale = {"type": "log"} if log else {"zero": True}
-    axis = {"title": f"{what} ({unit})", "format": ",~r", "tickCount": _TICKS}
+    axis = {"title": axis_title(what, unit), "format": ",~r", "tickCount": _TICKS}
     encoding: Spec = {
         "y": {"field": "label", "type": "nominal", "sort": None, "axis": {"title": None}},
         "tooltip": _tooltip("label", "group" if len(groups) > 1 else "", "shown"),
@@ -256,7 +261,7 @@ def stacked_bars(bars: Sequence[Bar], *, unit: str, what: str, limit: int = 40) 
                 "field": "nominal",
                 "type": "quantitative",
                 "stack": "zero",
-                "axis": {"title": f"{what} ({unit})", "format": ",~r", "tickCount": _TICKS},
+                "axis": {"title": axis_title(what, unit), "format": ",~r", "tickCount": _TICKS},
             },
             "color": {
                 "field": "group",

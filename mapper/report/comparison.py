@@ -10,10 +10,10 @@ from mapper.report.charts import (
     bar_table,
     in_unit,
     interval_bars,
-    interval_text,
 )
-from mapper.report.comparison_tables import MEASURES, RATIO, Measure, columns, ratio, rows, units
+from mapper.report.comparison_tables import MEASURES, RATIO, Measure, cards, ratio
 from mapper.report.page import render_page
+from mapper.report.pareto import accuracy_told, pareto_charts
 from targets import Target, target_to_data
 
 Data = Mapping[str, Any]
@@ -29,14 +29,17 @@ def render_comparison(answer: Data, targets: Sequence[Target]) -> str:
         for index, way in enumerate(answer["waterfalls"])
         for name in ("energy", "latency")
     ]
-    charts += [_ratios(answer), _pareto(answer), *ways]
+    pareto = pareto_charts(answer)
+    charts += [_ratios(answer), *pareto, *ways]
     return render_page(
         "comparison.html.j2",
         charts=charts,
         answer=answer,
-        table=Table(columns=columns(answer), rows=tuple(rows(answer))),
+        table=cards(answer),
         ratio_told=RATIO,
         ways=[chart.name for chart in ways],
+        pareto=[chart.name for chart in pareto],
+        accuracy_told=accuracy_told(answer),
         differences=differences(targets),
     )
 
@@ -73,69 +76,6 @@ def _ratios(answer: Data) -> Chart:
         spec=interval_bars(bars, unit="times", what="ratio"),
         table=bar_table(bars, unit="times", label="target", group="cost"),
     )
-
-
-def _pareto(answer: Data) -> Chart:
-    energy, latency, area = MEASURES
-    factors = units(answer)
-    values = [
-        {
-            "label": row["target"],
-            **{m.name: m.of(row)["nominal"] * factors[m.name][0] for m in MEASURES},
-        }
-        for row in answer["targets"]
-    ]
-    for value, best in zip(values, _undominated(values), strict=True):
-        value["group"] = "Pareto-optimal" if best else "another is better in both"
-        shown = (f"{m.name} {_shown(value[m.name], factors[m.name][1])}" for m in MEASURES)
-        value["told"] = f"{value['label']}: {', '.join(shown)}"
-    spec = {
-        "data": {"values": values},
-        "height": 260,
-        "mark": {"type": "point", "filled": True, "opacity": 0.8},
-        "encoding": {
-            "x": _axis(latency.name, factors),
-            "y": _axis(energy.name, factors),
-            "size": {
-                "field": area.name,
-                "type": "quantitative",
-                "scale": {"range": [60, 600]},
-                "legend": {"title": f"area ({factors[area.name][1]})", "tickCount": 3},
-            },
-            "shape": {
-                "field": "label",
-                "type": "nominal",
-                "sort": None,
-                "legend": {"title": None},
-            },
-            "color": {"field": "label", "type": "nominal", "sort": None},
-            "tooltip": [{"field": "told", "title": "target"}],
-            "description": {"field": "told", "type": "nominal"},
-        },
-    }
-    heads = (f"{m.name} ({factors[m.name][1]})" for m in MEASURES)
-    cells = ((v["label"], *(f"{v[m.name]:.4g}" for m in MEASURES), str(v["group"])) for v in values)
-    return Chart(
-        name="pareto",
-        title="Energy against latency",
-        description="Nominal values, down and left is better; the size of a mark is the area.",
-        spec=spec,
-        table=Table(columns=("target", *heads, "energy and latency"), rows=tuple(cells)),
-    )
-
-
-def _shown(value: float, unit: str) -> str:
-    return interval_text(value, value, value, unit)
-
-
-def _axis(name: str, factors: Mapping[str, tuple[float, str]]) -> dict[str, Any]:
-    axis = {"title": f"{name} ({factors[name][1]})", "format": ",~r", "tickCount": 6}
-    return {"field": name, "type": "quantitative", "scale": {"zero": True}, "axis": axis}
-
-
-def _undominated(values: Sequence[Data]) -> list[bool]:
-    points = [(value["energy"], value["latency"]) for value in values]
-    return [not any(o[0] <= p[0] and o[1] <= p[1] and o != p for o in points) for p in points]
 
 
 def _own_way(answer: Data, name: str, key: str, unit: str) -> Chart:

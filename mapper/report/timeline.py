@@ -103,7 +103,7 @@ def _gantt(rows: list[dict[str, Any]], names: tuple[str, ...], unit: str) -> dic
             "x": {
                 "field": "start",
                 "type": "quantitative",
-                "axis": {"title": f"time ({unit})", "format": ",~r", "tickCount": 8},
+                "axis": {"title": f"Time ({unit})", "format": ",~r", "tickCount": 8},
             },
             "x2": {"field": "stop"},
             "color": {
@@ -184,7 +184,7 @@ def _rates(rows: list[dict[str, Any]], count: int) -> dict[str, Any]:
                 "field": "from",
                 "type": "quantitative",
                 "scale": {"zero": False, "nice": False},
-                "axis": {"title": "time step", "format": "d", "grid": False, "tickMinStep": 1},
+                "axis": {"title": "Time step", "format": "d", "grid": False, "tickMinStep": 1},
             },
             "x2": {"field": "to"},
             "color": {

@@ -184,9 +184,9 @@ def test_only_all_is_100_percent(share, told):
     [
         (0.5, "pJ", (1000.0, "fJ")),
         (999, "pJ", (1.0, "pJ")),
-        (5e7, "pJ", (1e-6, "uJ")),
+        (5e7, "pJ", (1e-6, "µJ")),
         (0, "ns", (1.0, "ns")),
-        (2e6, "um2", (1e-6, "mm2")),
+        (2e6, "um2", (1e-6, "mm²")),
     ],
 )
 def test_values_are_shown_in_the_unit_that_suits_them(value, unit, told):
