@@ -7,7 +7,7 @@ from math import ceil
 from mapper.cost import Cost, LayerCost, Range, count_layers, estimate
 from mapper.cost.model import Layer
 from mapper.report.breakdown import words
-from mapper.report.charts import interval_text, number, scaled
+from mapper.report.charts import interval_text, number, percent, scaled
 from mapper.report.data import Report
 from mapper.report.names import layer_names
 from targets import Readout, Target
@@ -53,13 +53,6 @@ def between(value: Range, unit: str) -> str:
 def nominal(value: float, unit: str) -> str:
     factor, shown = scaled(value, unit)
     return f"{number(value * factor)} {shown}"
-
-
-def percent(share: float) -> str:
-    """Write a share with as many digits as help; only all is 100 %."""
-    if 0.995 <= share < 1:
-        return f"{min(100 * share, 99.99):.2f} %"
-    return f"{100 * share:.0f} %" if share >= 0.095 else f"{100 * share:.2g} %"
 
 
 # --- energy --------------------------------------------------------------------------------

@@ -347,7 +347,8 @@ def test_the_pipeline_starts_a_time_step_every_pace(build):
     rows = pipeline_chart(cost, stages, 1).spec["data"]["values"]
     pace = max(layer.step_ns.nominal for layer in cost.layers)
     second = [row for row in rows if row["step"] == "time step 2"]
-    assert [row["start"] for row in second] == [(stage + 1) * pace for stage in stages]
+    in_us = [(stage + 1) * pace * 1e-3 for stage in stages]  # the chart is 1.28 us long
+    assert [row["start"] for row in second] == in_us
     assert second[0]["layer"] == "/conv1/Conv (limits)"
 
 
