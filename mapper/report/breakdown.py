@@ -269,7 +269,16 @@ def _constant(place: str) -> str:
     return f"{words(part)}: {words(what)}"
 
 
-_WORDS = {"hop": "hops between tiles"}
+_WORDS = {
+    "hop": "hops between tiles",
+    "shift_add": "shift-and-add",
+    "cycle": "clock cycle of the logic",
+    "step_pipelined": "time step, layers at work side by side",
+    "step_sequential": "time step, one layer after the other",
+    "inference_interval": "from one inference to the next",
+    "inference_pipelined": "inference, layers at work side by side",
+    "inference_sequential": "inference, one layer after the other",
+}
 
 
 def words(name: str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from mapper.report.breakdown import words
 from mapper.report.charts import (
     Bar,
     Chart,
@@ -24,11 +25,7 @@ def render_comparison(answer: Data, targets: Sequence[Target]) -> str:
     charts = [_cost(answer, measure) for measure in MEASURES]
     ways = [_own_way(answer, "energy", "energy_pj", "pJ")]
     ways += [_own_way(answer, "initiation interval", "interval_ns", "ns")]
-    ways += [
-        _way_of(index, way, name)
-        for index, way in enumerate(answer["waterfalls"])
-        for name in ("energy", "latency")
-    ]
+    ways += [_way_of(index, way) for index, way in enumerate(answer["waterfalls"])]
     pareto = pareto_charts(answer)
     charts += [_ratios(answer), *pareto, *ways]
     return render_page(
@@ -102,21 +99,23 @@ def _exactly(label: str, value: float, group: str = "") -> Bar:
 def _step(step: Data) -> str:
     if not step["assumption"]:
         return "preset paper"
-    return f"{step['assumption']}: {step['from']} to {step['to']}"
+    return f"{words(step['assumption'])}: {step['from']} to {step['to']}"
 
 
-def _way_of(index: int, way: Data, name: str) -> Chart:
-    bars = []
-    for step in way["steps"]:
-        value = step[f"{name}_ratio"]
-        bars.append(_exactly(_step(step), value))
+def _way_of(index: int, way: Data) -> Chart:
+    """Chart the ratios of two targets from ``paper`` to ``physical``."""
+    bars = [
+        _exactly(_step(step), step[f"{name}_ratio"], name)
+        for step in way["steps"]
+        for name in ("energy", "latency")
+    ]
     return Chart(
-        name=f"waterfall-{index + 1}-{name}",
-        title=f"{name.capitalize()} of {way['target']} over {way['over']}",
-        description="The ratio after each assumption changed, one at a time, from the preset "
-        "paper to physical; nominal values.",
-        spec=interval_bars(bars, unit="times", what=f"{name} ratio"),
-        table=bar_table(bars, unit="times", label="after"),
+        name=f"waterfall-{index + 1}",
+        title=f"{way['target']} over {way['over']}",
+        description="Ratios of energy and latency after each assumption changed, one at a time, "
+        "from the preset paper to physical; nominal values.",
+        spec=interval_bars(bars, unit="times", what="ratio"),
+        table=bar_table(bars, unit="times", label="after", group="cost"),
     )
 
 
