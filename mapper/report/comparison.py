@@ -119,14 +119,20 @@ def _way_of(index: int, way: Data) -> Chart:
     )
 
 
+_PROSE = ("summary", "provenance")
+"""Entries of a target file that are sentences: after the facts."""
+
+
 def differences(targets: Sequence[Target]) -> Table:
     """Return every entry of the target files that is not the same in all of them."""
     flat = [dict(_flat(target_to_data(target))) for target in targets]
-    keys = dict.fromkeys(key for held in flat for key in held)
+    keys = dict.fromkeys(key for held in flat for key in held if key != "name")
     found = ((key, *(held.get(key, "not there") for held in flat)) for key in keys)
+    differing = [row for row in found if len(set(row[1:])) > 1]
+    differing.sort(key=lambda row: row[0] in _PROSE)
     return Table(
         columns=("entry", *(target.name for target in targets)),
-        rows=tuple(row for row in found if len(set(row[1:])) > 1),
+        rows=tuple(tuple(" ".join(cell.split()) for cell in row) for row in differing),
     )
 
 
