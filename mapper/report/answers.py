@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from math import ceil, prod
+from math import ceil, log2, prod
 from typing import Any
 
 from mapper.cost import Cost, LayerCost, Range, count_layers
 from mapper.cost.model import Layer
 from mapper.report.breakdown import words
-from mapper.report.charts import interval_text, number, percent, scaled
+from mapper.report.charts import amount, nominal, percent
 from mapper.report.data import Report
 from mapper.report.names import layer_names
 from mapper.report.ternary import BINARY, TERNARY, counterpart_cost
@@ -33,26 +33,6 @@ def answers(report: Report) -> tuple[Answer, ...]:
     """Answer the three questions of a newcomer from the estimate."""
     layers = count_layers(report.graph, report.target)
     return (_dominating(report.cost, layers), _limiting(report, layers), _ternary(report))
-
-
-def amount(value: Range, unit: str) -> str:
-    """Write an interval in the unit that suits its nominal value."""
-    factor, shown = scaled(value.nominal, unit)
-    low, nominal, high = (end * factor for end in value)
-    return interval_text(low, nominal, high, shown)
-
-
-def between(value: Range, unit: str) -> str:
-    """Write the ends of an interval alone, in the unit of its nominal value."""
-    factor, shown = scaled(value.nominal, unit)
-    if value.low == value.high:
-        return "known exactly"
-    return f"{number(value.low * factor)} to {number(value.high * factor)} {shown}"
-
-
-def nominal(value: float, unit: str) -> str:
-    factor, shown = scaled(value, unit)
-    return f"{number(value * factor)} {shown}"
 
 
 # --- energy --------------------------------------------------------------------------------
@@ -173,7 +153,8 @@ def _limiting(report: Report, layers: tuple[Layer, ...]) -> Answer:
     slowest = cost.layers[order[0]]
     if not slowest.step_ns.nominal:
         return Answer(question=question, text="No layer takes time under this preset.")
-    stage = cost.limited_by[1]
+    paced = _paced(slowest, layers[order[0]])
+    stage = max(paced, key=lambda name: paced[name])
     text = (
         f"{names[order[0]]}: {amount(slowest.step_ns, 'ns')} of every time step. Its longest stage "
         f"is {words(stage)}, because {_waits(stage, layers[order[0]], report.target)}."
@@ -183,7 +164,7 @@ def _limiting(report: Report, layers: tuple[Layer, ...]) -> Answer:
         text=text,
         reasons=(
             *_rounds(report, layers),
-            *_next_stage(slowest, stage),
+            *_next_stage(paced, stage, overlap=report.preset.overlap),
             *_next_layer(cost, names, order),
         ),
         links=(
@@ -204,16 +185,35 @@ def _rounds(report: Report, layers: tuple[Layer, ...]) -> Iterator[str]:
         )
 
 
-def _next_stage(layer: LayerCost, stage: str) -> Iterator[str]:
+def _paced(layer: LayerCost, counted: Layer) -> dict[str, float]:
+    """Return the ns by which each stage holds up the next time step.
+
+    An adder tree takes new operands every cycle: of its levels, one counts.
+    """
+    stages = {name: ns.nominal for name, ns in layer.stages_ns.items()}
+    levels = ceil(log2(max(counted.grid.row_blocks, 1)))
+    stages["accumulate"] = stages.get("accumulate", 0.0) / max(levels, 1)
+    return stages
+
+
+def _next_stage(paced: Mapping[str, float], stage: str, *, overlap: bool) -> Iterator[str]:
     """Say what limits the slowest layer once its longest stage is faster."""
-    others = {name: ns.nominal for name, ns in layer.stages_ns.items() if name != stage}
-    second = max(others, key=lambda name: others[name], default="")
-    if second and others[second]:
-        gain = layer.stages_ns[stage].nominal / others[second]
+    others = {name: ns for name, ns in paced.items() if name != stage and ns}
+    if not others:
+        return
+    if not overlap:
+        rest = sum(others.values())
         yield (
-            f"In that layer, the next longest stage is {words(second)}, "
-            f"{nominal(others[second], 'ns')}: a faster {words(stage)} gains at most {gain:.2g}x."
+            f"In that layer, stages follow each other and the others take {nominal(rest, 'ns')}: "
+            f"a faster {words(stage)} gains at most {1 + paced[stage] / rest:.2g}x."
         )
+        return
+    second = max(others, key=lambda name: others[name])
+    yield (
+        f"In that layer, the next longest stage is {words(second)}, "
+        f"{nominal(others[second], 'ns')}: a faster {words(stage)} gains at most "
+        f"{paced[stage] / others[second]:.2g}x."
+    )
 
 
 _ALIKE = 1.05  # ratio below which two layers take as long

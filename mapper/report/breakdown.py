@@ -140,8 +140,13 @@ def _parts_of(label: str, parts: Mapping[str, Range], main: Iterable[str]) -> li
     return told
 
 
-def stage_chart(cost: Cost) -> Chart:
-    """Return what the time step of the limiting layer is made of."""
+def stage_chart(cost: Cost, *, overlap: bool) -> Chart:
+    """Return what the time step of the limiting layer is made of; ``overlap`` is the preset's."""
+    how = "They overlap: the longest one counts." if overlap else "They follow each other."
+    how += (
+        " An adder tree takes new operands every cycle, so of accumulate a single addition for "
+        "each output position counts."
+    )
     slowest = max(cost.layers, key=lambda layer: layer.step_ns.nominal)
     stages = {words(name): value for name, value in slowest.stages_ns.items() if value.high}
     ordered = sorted(stages.items(), key=lambda item: -item[1].nominal)
@@ -149,8 +154,7 @@ def stage_chart(cost: Cost) -> Chart:
     return Chart(
         name="limiting-layer",
         title="Inside the limiting layer",
-        description="Stages of one time step of the layer that sets the pace. They overlap: the "
-        f"longest one counts. {_WHISKERS}",
+        description=f"Stages of one time step of the layer that sets the pace. {how} {_WHISKERS}",
         spec=interval_bars(bars, unit=unit, what="time"),
         table=bar_table(bars, unit=unit, label="stage"),
     )

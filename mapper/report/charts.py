@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from mapper.cost import Range
 from mapper.report.themes import PAGE, PAPER, Theme, shaded
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
@@ -301,6 +302,26 @@ def percent(share: float) -> str:
     if 0.995 <= share < 1:
         return f"{min(100 * share, 99.99):.2f} %"
     return f"{100 * share:.0f} %" if share >= 0.095 else f"{100 * share:.2g} %"
+
+
+def amount(value: Range, unit: str) -> str:
+    """Write an interval in the unit that suits its nominal value."""
+    factor, shown = scaled(value.nominal, unit)
+    low, nominal, high = (end * factor for end in value)
+    return interval_text(low, nominal, high, shown)
+
+
+def between(value: Range, unit: str) -> str:
+    """Write the ends of an interval alone, in the unit of its nominal value."""
+    factor, shown = scaled(value.nominal, unit)
+    if value.low == value.high:
+        return "known exactly"
+    return f"{number(value.low * factor)} to {number(value.high * factor)} {shown}"
+
+
+def nominal(value: float, unit: str) -> str:
+    factor, shown = scaled(value, unit)
+    return f"{number(value * factor)} {shown}"
 
 
 def bar_table(bars: Sequence[Bar], *, unit: str, label: str, group: str = "") -> Table:

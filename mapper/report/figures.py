@@ -40,7 +40,7 @@ def report_charts(report: Report) -> tuple[Chart, ...]:
         *breakdown_charts(report.cost),
         *(() if used is None else (used,)),
         pipeline_chart(report.cost, stages, rounds),
-        stage_chart(report.cost),
+        stage_chart(report.cost, overlap=report.preset.overlap),
         *(() if spikes is None else (spikes,)),
         *swing_charts(swings_of(report)),
     )

@@ -5,11 +5,11 @@ from typing import Any
 
 from mapper.cost import Range
 from mapper.ir.text import print_op
-from mapper.report.answers import amount, answers, between, nominal
+from mapper.report.answers import answers
 from mapper.report.assumptions import constants_table, preset_table, target_table
 from mapper.report.breakdown import stage_table, words
 from mapper.report.cells import inspector_data
-from mapper.report.charts import interval_text, percent
+from mapper.report.charts import amount, between, interval_text, nominal, percent
 from mapper.report.data import Report
 from mapper.report.figures import report_charts
 from mapper.report.floorplan import floorplan_data, floorplan_table

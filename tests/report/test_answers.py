@@ -10,8 +10,8 @@ from mapper.cost import DENSITY, count_layers, estimate
 from mapper.ir.readout import SenseAmpRead
 from mapper.pipeline import make_passes, run_passes
 from mapper.report import Evidence
-from mapper.report.answers import answers, nominal
-from mapper.report.charts import percent
+from mapper.report.answers import _paced, answers
+from mapper.report.charts import nominal, percent
 from mapper.report.data import report_of
 from mapper.report.page import shown
 from mapper.report.ternary import BINARY, TERNARY, counterpart_cost, with_levels, with_readout
@@ -70,6 +70,27 @@ def test_latency_names_the_stage_and_what_limits_after_it(build):
     )
     assert latency.reasons[1].startswith("2 layers take about as long (/conv2/Conv, too)")
     assert f"/fc/Gemm, takes {nominal(times[2], 'ns')}: at most 40x" in latency.reasons[2]
+
+
+def test_stages_that_follow_each_other_leave_the_others_to_wait_for(build):
+    held = report(build, preset="paper")
+    assert not held.preset.overlap
+    latency = answers(held)[1]
+    slowest = max(held.cost.layers, key=lambda layer: layer.step_ns.nominal)
+    longest = max(ns.nominal for ns in slowest.stages_ns.values())
+    rest = slowest.step_ns.nominal - longest
+    gain = slowest.step_ns.nominal / rest
+    assert f"the others take {nominal(rest, 'ns')}" in latency.reasons[0]
+    assert f"gains at most {gain:.2g}x" in latency.reasons[0]
+
+
+def test_an_adder_tree_holds_up_no_more_than_one_of_its_additions():
+    target = load_target("adcless-64")
+    graph, _ = run_passes(dvsnet_graph(32), target, make_passes(target))
+    held = report_of(graph, target, weight_bits=4, passes=(), source={})
+    for cost, counted in zip(held.cost.layers, count_layers(graph, target), strict=True):
+        # What the cost model takes for the pace is the longest of these stages.
+        assert max(_paced(cost, counted).values()) == pytest.approx(cost.step_ns.nominal)
 
 
 def test_columns_that_share_an_adc_are_said_to_wait():

@@ -239,7 +239,11 @@ function later() {
 
 // --- what is seen ------------------------------------------------------------------------
 
+// The canvas is as high as what is shown needs at its width, up to what the style sheet gives it.
 function fit(x0, y0, x1, y1) {
+  canvas.style.height = "";
+  const needed = canvas.clientWidth * (y1 - y0 + 1) / (x1 - x0 + 1);
+  canvas.style.height = `${Math.round(Math.max(160, Math.min(needed, canvas.clientHeight)))}px`;
   const wide = Math.max(canvas.clientWidth, 1), high = Math.max(canvas.clientHeight, 1);
   scale = Math.min(wide / (x1 - x0 + 1), high / (y1 - y0 + 1), 40);
   left = (x0 + x1 - wide / scale) / 2;
