@@ -306,11 +306,13 @@ def figures_of_build(
     activity: str | None = None,
     steps: int = 1,
     preset: str = DEFAULT_PRESET,
+    columns: int = 1,
     progress: Progress = lambda text: None,
 ) -> dict[str, Any]:
     """Write the charts of a build's report as SVG, PNG and PDF, and ``figures.md`` with captions.
 
-    ``activity`` is a trace of ``run_build`` or a density; ``preset`` names what to assume.
+    ``activity`` is a trace of ``run_build`` or a density; ``preset`` names what to assume;
+    ``columns`` (1 or 2) how many columns of a paper a figure is wide.
 
     Raises:
         MappingError: ``missing-extra`` without vl-convert, ``report-output`` where figures would
@@ -323,7 +325,7 @@ def figures_of_build(
     build = read_build(folder)
     evidence = gather_evidence(build, activity=activity, steps=steps, progress=progress)
     progress("drawing")
-    figures = draw_figures(report(build, evidence, preset))
+    figures = draw_figures(report(build, evidence, preset), columns)
     write_figures(figures, output)
     rows = [{"name": f.name, "caption": f.caption, "files": list(f.files)} for f in figures]
     return {

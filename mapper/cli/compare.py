@@ -71,11 +71,20 @@ def figures(
     ] = None,
     steps: Steps = 1,
     preset: Preset = DEFAULT_PRESET,
+    columns: Annotated[
+        int, typer.Option(min=1, max=2, help="Columns of a paper that a figure is wide.")
+    ] = 1,
     as_json: Json = False,
 ) -> dict[str, Any]:
     """Draw the charts of the report for a paper: SVG, PNG, PDF and captions."""
     answer = api.figures_of_build(
-        folder, output, activity=activity, steps=steps, preset=preset, progress=report_progress
+        folder,
+        output,
+        activity=activity,
+        steps=steps,
+        preset=preset,
+        columns=columns,
+        progress=report_progress,
     )
     if not as_json:
         out.print(tables.figures(answer))

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from mapper.report.breakdown import words
 from mapper.report.charts import (
     Bar,
     Chart,
@@ -10,10 +11,10 @@ from mapper.report.charts import (
     bar_table,
     in_unit,
     interval_bars,
-    interval_text,
 )
-from mapper.report.comparison_tables import MEASURES, RATIO, Measure, columns, ratio, rows, units
+from mapper.report.comparison_tables import MEASURES, RATIO, Measure, cards, ratio
 from mapper.report.page import render_page
+from mapper.report.pareto import accuracy_told, pareto_charts
 from targets import Target, target_to_data
 
 Data = Mapping[str, Any]
@@ -24,19 +25,18 @@ def render_comparison(answer: Data, targets: Sequence[Target]) -> str:
     charts = [_cost(answer, measure) for measure in MEASURES]
     ways = [_own_way(answer, "energy", "energy_pj", "pJ")]
     ways += [_own_way(answer, "initiation interval", "interval_ns", "ns")]
-    ways += [
-        _way_of(index, way, name)
-        for index, way in enumerate(answer["waterfalls"])
-        for name in ("energy", "latency")
-    ]
-    charts += [_ratios(answer), _pareto(answer), *ways]
+    ways += [_way_of(index, way) for index, way in enumerate(answer["waterfalls"])]
+    pareto = pareto_charts(answer)
+    charts += [_ratios(answer), *pareto, *ways]
     return render_page(
         "comparison.html.j2",
         charts=charts,
         answer=answer,
-        table=Table(columns=columns(answer), rows=tuple(rows(answer))),
+        table=cards(answer),
         ratio_told=RATIO,
         ways=[chart.name for chart in ways],
+        pareto=[chart.name for chart in pareto],
+        accuracy_told=accuracy_told(answer),
         differences=differences(targets),
     )
 
@@ -75,69 +75,6 @@ def _ratios(answer: Data) -> Chart:
     )
 
 
-def _pareto(answer: Data) -> Chart:
-    energy, latency, area = MEASURES
-    factors = units(answer)
-    values = [
-        {
-            "label": row["target"],
-            **{m.name: m.of(row)["nominal"] * factors[m.name][0] for m in MEASURES},
-        }
-        for row in answer["targets"]
-    ]
-    for value, best in zip(values, _undominated(values), strict=True):
-        value["group"] = "Pareto-optimal" if best else "another is better in both"
-        shown = (f"{m.name} {_shown(value[m.name], factors[m.name][1])}" for m in MEASURES)
-        value["told"] = f"{value['label']}: {', '.join(shown)}"
-    spec = {
-        "data": {"values": values},
-        "height": 260,
-        "mark": {"type": "point", "filled": True, "opacity": 0.8},
-        "encoding": {
-            "x": _axis(latency.name, factors),
-            "y": _axis(energy.name, factors),
-            "size": {
-                "field": area.name,
-                "type": "quantitative",
-                "scale": {"range": [60, 600]},
-                "legend": {"title": f"area ({factors[area.name][1]})", "tickCount": 3},
-            },
-            "shape": {
-                "field": "label",
-                "type": "nominal",
-                "sort": None,
-                "legend": {"title": None},
-            },
-            "color": {"field": "label", "type": "nominal", "sort": None},
-            "tooltip": [{"field": "told", "title": "target"}],
-            "description": {"field": "told", "type": "nominal"},
-        },
-    }
-    heads = (f"{m.name} ({factors[m.name][1]})" for m in MEASURES)
-    cells = ((v["label"], *(f"{v[m.name]:.4g}" for m in MEASURES), str(v["group"])) for v in values)
-    return Chart(
-        name="pareto",
-        title="Energy against latency",
-        description="Nominal values, down and left is better; the size of a mark is the area.",
-        spec=spec,
-        table=Table(columns=("target", *heads, "energy and latency"), rows=tuple(cells)),
-    )
-
-
-def _shown(value: float, unit: str) -> str:
-    return interval_text(value, value, value, unit)
-
-
-def _axis(name: str, factors: Mapping[str, tuple[float, str]]) -> dict[str, Any]:
-    axis = {"title": f"{name} ({factors[name][1]})", "format": ",~r", "tickCount": 6}
-    return {"field": name, "type": "quantitative", "scale": {"zero": True}, "axis": axis}
-
-
-def _undominated(values: Sequence[Data]) -> list[bool]:
-    points = [(value["energy"], value["latency"]) for value in values]
-    return [not any(o[0] <= p[0] and o[1] <= p[1] and o != p for o in points) for p in points]
-
-
 def _own_way(answer: Data, name: str, key: str, unit: str) -> Chart:
     """Chart one cost of every target from ``paper`` to ``physical``."""
     found = [
@@ -162,32 +99,40 @@ def _exactly(label: str, value: float, group: str = "") -> Bar:
 def _step(step: Data) -> str:
     if not step["assumption"]:
         return "preset paper"
-    return f"{step['assumption']}: {step['from']} to {step['to']}"
+    return f"{words(step['assumption'])}: {step['from']} to {step['to']}"
 
 
-def _way_of(index: int, way: Data, name: str) -> Chart:
-    bars = []
-    for step in way["steps"]:
-        value = step[f"{name}_ratio"]
-        bars.append(_exactly(_step(step), value))
+def _way_of(index: int, way: Data) -> Chart:
+    """Chart the ratios of two targets from ``paper`` to ``physical``."""
+    bars = [
+        _exactly(_step(step), step[f"{name}_ratio"], name)
+        for step in way["steps"]
+        for name in ("energy", "latency")
+    ]
     return Chart(
-        name=f"waterfall-{index + 1}-{name}",
-        title=f"{name.capitalize()} of {way['target']} over {way['over']}",
-        description="The ratio after each assumption changed, one at a time, from the preset "
-        "paper to physical; nominal values.",
-        spec=interval_bars(bars, unit="times", what=f"{name} ratio"),
-        table=bar_table(bars, unit="times", label="after"),
+        name=f"waterfall-{index + 1}",
+        title=f"{way['target']} over {way['over']}",
+        description="Ratios of energy and latency after each assumption changed, one at a time, "
+        "from the preset paper to physical; nominal values.",
+        spec=interval_bars(bars, unit="times", what="ratio"),
+        table=bar_table(bars, unit="times", label="after", group="cost"),
     )
+
+
+_PROSE = ("summary", "provenance")
+"""Entries of a target file that are sentences: after the facts."""
 
 
 def differences(targets: Sequence[Target]) -> Table:
     """Return every entry of the target files that is not the same in all of them."""
     flat = [dict(_flat(target_to_data(target))) for target in targets]
-    keys = dict.fromkeys(key for held in flat for key in held)
+    keys = dict.fromkeys(key for held in flat for key in held if key != "name")
     found = ((key, *(held.get(key, "not there") for held in flat)) for key in keys)
+    differing = [row for row in found if len(set(row[1:])) > 1]
+    differing.sort(key=lambda row: row[0] in _PROSE)
     return Table(
         columns=("entry", *(target.name for target in targets)),
-        rows=tuple(row for row in found if len(set(row[1:])) > 1),
+        rows=tuple(tuple(" ".join(cell.split()) for cell in row) for row in differing),
     )
 
 

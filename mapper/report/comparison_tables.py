@@ -101,6 +101,40 @@ def columns(answer: Data) -> tuple[str, ...]:
     return ("target", *(head for pair in pairs for head in pair), "accuracy")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Costs:
+    """One target's cells of the table on a page, where a cell may have several lines."""
+
+    target: str
+    cells: tuple[tuple[str, tuple[str, ...]], ...]
+    """The head of each cell and its lines: the value, its interval, its ratio."""
+
+
+def cards(answer: Data) -> tuple[Costs, ...]:
+    """Return the same numbers as ``rows``, a value and its ratio in one cell."""
+    shown = units(answer)
+    heads = (*(f"{name} ({unit})" for name, (_, unit) in shown.items()), "accuracy")
+    return tuple(
+        Costs(target=cells[0], cells=tuple(zip(heads, _lines(cells[1:]), strict=True)))
+        for cells in rows(answer)
+    )
+
+
+def _lines(cells: tuple[str, ...]) -> list[tuple[str, ...]]:
+    *pairs, accuracy = cells
+    made = []
+    for value, compared in zip(pairs[::2], pairs[1::2], strict=True):
+        nominal, _, interval = value.partition(" (")
+        head, *rest = compared.split(" ", 1)
+        told = (
+            nominal,
+            f"({interval}" * bool(interval),
+            " ".join([f"{head}×" * bool(head), *rest]),
+        )
+        made.append(tuple(line for line in told if line))
+    return [*made, (accuracy or "not known",)]
+
+
 def rows(answer: Data) -> list[tuple[str, ...]]:
     """Return the cells of the table for readers, three digits each, names not escaped."""
     first, shown = answer["targets"][0], units(answer)
@@ -163,6 +197,7 @@ _LATEX = str.maketrans(
         **{"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}"},
         **{"<": "\\textless{}", ">": "\\textgreater{}", '"': "\\textquotedbl{}"},
         **{"[": "{[}", "]": "{]}", "*": "{*}", "`": "\\textasciigrave{}"},
+        **{"µ": "\\textmu{}", "²": "\\textsuperscript{2}"},
         **{"\n": " ", "\r": " "},
     }
 )

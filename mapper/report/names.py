@@ -8,9 +8,9 @@ from mapper.diagnostics import printable
 LONGEST = 44
 
 
-def labels(names: Iterable[str]) -> tuple[str, ...]:
+def labels(names: Iterable[str], longest: int = LONGEST) -> tuple[str, ...]:
     """Return a label for each name, in order; equal labels get a number."""
-    short = [shortened(printable(name)) or "(no name)" for name in names]
+    short = [shortened(printable(name), longest) or "(no name)" for name in names]
     total, seen = Counter(short), Counter[str]()
     told = []
     for name in short:
@@ -19,12 +19,12 @@ def labels(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(told)
 
 
-def shortened(name: str) -> str:
+def shortened(name: str, longest: int = LONGEST) -> str:
     """Leave out the middle of a long name: its end tells layers apart."""
-    if len(name) <= LONGEST:
+    if len(name) <= longest:
         return name
-    head = LONGEST // 3
-    return f"{name[:head]}...{name[head + 3 - LONGEST :]}"
+    head = longest // 3
+    return f"{name[:head]}...{name[head + 3 - longest :]}"
 
 
 def layer_name(location: str, value: str = "") -> str:

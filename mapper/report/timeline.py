@@ -9,6 +9,7 @@ from mapper.ir.core import Array
 from mapper.report.charts import Chart, Table, scaled
 from mapper.report.names import labels, layer_names
 from mapper.report.network import Node
+from mapper.report.themes import shaded
 
 MAX_STEPS = 4
 """Time steps that the pipeline is drawn for; it repeats."""
@@ -29,10 +30,11 @@ def pipeline_chart(cost: Cost, stages: tuple[int, ...], rounds: int) -> Chart:
     names = _marked(cost)
     steps = max(1, min(MAX_STEPS, MAX_BARS // len(names)))
     pace = max(layer.step_ns.nominal for layer in cost.layers)
-    factor, unit = scaled(pace, "ns")
     spans = _pipelined(cost, stages, pace, steps)
     if rounds > 1:
         spans, steps = _sequential(cost), 1
+    factor, unit = scaled(max(stop for _, _, _, stop in spans), "ns")
+    own, pace_unit = scaled(pace, "ns")
     rows: list[dict[str, Any]] = [
         {
             "layer": names[index],
@@ -47,7 +49,7 @@ def pipeline_chart(cost: Cost, stages: tuple[int, ...], rounds: int) -> Chart:
         f"Weights are loaded in {rounds} rounds, so layers follow each other; loading is not drawn."
         if rounds > 1
         else "While a layer works on one time step, the layer before works on the next. A new time "
-        f"step begins every {pace * factor:.3g} {unit}, when the limiting layer is done."
+        f"step begins every {pace * own:.3g} {pace_unit}, when the limiting layer is done."
     )
     return Chart(
         name="pipeline",
@@ -103,13 +105,14 @@ def _gantt(rows: list[dict[str, Any]], names: tuple[str, ...], unit: str) -> dic
             "x": {
                 "field": "start",
                 "type": "quantitative",
-                "axis": {"title": f"time ({unit})", "format": ",~r", "tickCount": 8},
+                "axis": {"title": f"Time ({unit})", "format": ",~r", "tickCount": 8},
             },
             "x2": {"field": "stop"},
             "color": {
                 "field": "step",
                 "type": "nominal",
                 "sort": None,
+                "scale": shaded(tuple(dict.fromkeys(row["step"] for row in rows))),
                 "legend": {"title": None, "orient": "top"},
             },
             "tooltip": [
@@ -184,7 +187,7 @@ def _rates(rows: list[dict[str, Any]], count: int) -> dict[str, Any]:
                 "field": "from",
                 "type": "quantitative",
                 "scale": {"zero": False, "nice": False},
-                "axis": {"title": "time step", "format": "d", "grid": False, "tickMinStep": 1},
+                "axis": {"title": "Time step", "format": "d", "grid": False, "tickMinStep": 1},
             },
             "x2": {"field": "to"},
             "color": {

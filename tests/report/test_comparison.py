@@ -107,5 +107,6 @@ def test_a_hostile_name_is_text_on_the_page() -> None:
 def test_only_what_differs_is_listed() -> None:
     target = load_target("adcless-64")
     assert differences([target, target]).rows == ()
-    found = differences([target, replace(target, name="other")])
-    assert found.rows == (("name", "adcless-64", "other"),)
+    found = differences([target, replace(target, name="other", summary="of\ntwo lines")])
+    assert found.columns == ("entry", "adcless-64", "other")  # names are the heads, no entry
+    assert found.rows == (("summary", target.summary, "of two lines"),)

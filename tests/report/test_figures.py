@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from mapper import api, cli
 from mapper.build import report, write_build
 from mapper.report import draw_figures
-from mapper.report.charts import COLUMN
+from mapper.report.charts import COLUMN, PAGE_WIDE
 from mapper.report.figures import captions_of, report_charts, swings_of
 from tests.files import DEMO_RECORDING
 from tests.report.pages import HOSTILE, demo_build, hostile_build
@@ -47,6 +47,7 @@ def test_every_chart_of_the_report_is_drawn_three_ways_and_captioned(folder, tmp
     answer = json.loads(run("figures", folder, "-o", figs, "--activity", trace, "--json"))
     names = [row["name"] for row in answer["figures"]]
     assert {"energy-by-layer", "spikes", "pipeline", "energy-hangs-on"} < set(names)
+    assert {"utilisation", "floorplan-occupancy", "floorplan-activity"} < set(names)
     files = {f"{name}.{kind}" for name in names for kind in ("svg", "png", "pdf")}
     assert {path.name for path in figs.iterdir()} == files | {"figures.md"}
     captions = (figs / "figures.md").read_text()
@@ -63,6 +64,21 @@ def test_every_chart_of_the_report_is_drawn_three_ways_and_captioned(folder, tmp
         assert "y.trace.npz, SHA-256" in row["caption"]
         assert "low .. high of published facts" in row["caption"]
         assert f"]({name}.svg)" in captions
+
+
+_LETTERS = re.compile(r'font-size="([\d.]+)px"')
+
+
+@pytest.mark.usefixtures("library")
+def test_figures_over_two_columns_are_wider_with_letters_of_the_same_size(folder, tmp_path):
+    for columns, pixels in ((1, COLUMN), (2, PAGE_WIDE)):
+        figs = tmp_path / str(columns)
+        run("figures", folder, "-o", figs, "--columns", columns, "--json")
+        for path in figs.glob("*.svg"):
+            text = path.read_text()
+            assert ET.fromstring(text).get("width") == str(pixels), path.name
+            assert {float(size) for size in _LETTERS.findall(text)} == {10.0}, path.name
+    run("figures", folder, "-o", tmp_path / "3", "--columns", 3, code=2)
 
 
 @pytest.mark.usefixtures("library")

@@ -114,7 +114,8 @@ function shade(value) {
   return `rgb(${mix.join(",")})`;
 }
 
-function hue(index) { return `hsl(${(index * 137.5 + 210) % 360} 52% 54%)`; }
+// Neighbours differ in lightness as well, for who sees no hues.
+function hue(index) { return `hsl(${(index * 137.5 + 210) % 360} 52% ${[38, 66, 50][index % 3]}%)`; }
 
 // Colours are worked out when they change, not for every frame.
 function mix() { brushes = layers.map(paints); }
@@ -154,7 +155,48 @@ function draw() {
       pen.fillRect(px, py, scale - gap, scale - gap);
     }
   });
+  if (colour.value === "layer") nameLayers(wide, high);
   drawChosen();
+}
+
+// Every layer's name in the middle of its longest row of tiles, where it has room.
+function nameLayers(wide, high) {
+  pen.font = "12px system-ui, sans-serif";
+  pen.textAlign = "center";
+  pen.textBaseline = "middle";
+  pen.lineWidth = 3;
+  pen.strokeStyle = "#fff";
+  pen.fillStyle = "#000";
+  const taken = [];
+  for (const layer of layers) {
+    const { x, y, length } = longestRow(layer);
+    const px = (x - left) * scale, py = (y - top) * scale, room = length * scale;
+    const half = pen.measureText(layer.name).width / 2;
+    if (room < 2 * half + 4 || px < half || py < 6 || px > wide - half || py > high - 6) continue;
+    if (taken.some((other) => Math.abs(other.py - py) < 14
+      && Math.abs(other.px - px) < half + other.half + 4)) continue;
+    taken.push({ px, py, half });
+    pen.strokeText(layer.name, px, py);
+    pen.fillText(layer.name, px, py);
+  }
+}
+
+// The middle and the length of a layer's longest row of tiles, in crossbars.
+function longestRow(layer) {
+  const first = Math.floor(layer.start / plan.perTile);
+  const last = Math.floor((layer.start + grid(layer) * layer.copies - 1) / plan.perTile);
+  let best = { x: 0, y: 0, length: -1 };
+  for (let tile = first; tile <= last;) {
+    const inside = tile % plan.tiles;
+    const stop = Math.min(tile + Math.min(across - inside % across, plan.tiles - inside) - 1, last);
+    const from = place(tile * plan.perTile), to = place(stop * plan.perTile);
+    const length = to.x + inner - from.x;
+    if (length > best.length) {
+      best = { x: from.x + length / 2, y: from.y + innerDown / 2, length };
+    }
+    tile = stop + 1;
+  }
+  return best;
 }
 
 function drawTiles(wide, high) {
@@ -197,7 +239,11 @@ function later() {
 
 // --- what is seen ------------------------------------------------------------------------
 
+// The canvas is as high as what is shown needs at its width, up to what the style sheet gives it.
 function fit(x0, y0, x1, y1) {
+  canvas.style.height = "";
+  const needed = canvas.clientWidth * (y1 - y0 + 1) / (x1 - x0 + 1);
+  canvas.style.height = `${Math.round(Math.max(160, Math.min(needed, canvas.clientHeight)))}px`;
   const wide = Math.max(canvas.clientWidth, 1), high = Math.max(canvas.clientHeight, 1);
   scale = Math.min(wide / (x1 - x0 + 1), high / (y1 - y0 + 1), 40);
   left = (x0 + x1 - wide / scale) / 2;
