@@ -9,7 +9,7 @@ import numpy as np
 
 from mapper.executor.fusion import CrossbarLayer
 from mapper.executor.native import core
-from mapper.executor.native.bounds import BY_FLOATS, Arithmetic, arithmetic, scale_table
+from mapper.executor.native.bounds import BY_FLOATS, EVEN, Arithmetic, arithmetic, scale_table
 from mapper.executor.native.geometry import Geometry, geometries
 from mapper.executor.native.held import Held, words
 from mapper.executor.native.neurons import NeuronTables
@@ -342,9 +342,11 @@ def _sums(
     }
     if isinstance(read, AdcRead):
         fields["top"] = (1 << read.bits) - 1
-        arrays["tables"] = adc_tables(layer, constants, order, columns)
-        if how.quick != BY_FLOATS:
-            arrays["halves"] = half_tables(arrays["tables"])
+        tables = adc_tables(layer, constants, order, columns)
+        if how.quick == BY_FLOATS:
+            arrays["tables"] = tables
+        else:
+            arrays["halves"] = half_tables(tables, even=how.quick == EVEN)
     else:
         full = (1 << read.cell_bits) - 1
         fields |= {

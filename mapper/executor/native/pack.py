@@ -238,8 +238,13 @@ def adc_tables(
     return out.reshape(-1, 3, columns.count)
 
 
-def half_tables(tables: Array) -> Array:
-    """Return what ``csrc/quick.h`` takes of ``adc_tables``: ``int16 [groups * G, 5, columns]``."""
+def half_tables(tables: Array, *, even: bool) -> Array:
+    """Return what ``csrc/quick.h`` takes of ``adc_tables``: ``int16 [groups * G, 5, columns]``.
+
+    Where all columns are alike, ``even``, one block of 32 stands for all.
+    """
+    if even:
+        tables = np.repeat(tables[:1, :, :1], 32, axis=2)
     first, step, base = tables.transpose(1, 0, 2)
     whole = step == 1
     factor = np.where(whole, 0, (1 << 16) // step + 1)

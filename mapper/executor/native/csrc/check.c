@@ -113,7 +113,7 @@ static const char *check_cluster(const Layer *l, const Cluster *c) {
 }
 
 static const char *check_steps(const Layer *l) {
-  if (l->kind == BITS || l->readout != ADC) return NULL;
+  if (l->kind == BITS || l->readout != ADC || l->quick) return NULL;
   for (int64_t b = 0; b < l->nblocks; b++)
     for (int64_t c = 0; c < l->cols; c++) {
       const int32_t *t = l->tables + b * 3 * l->cols + c;

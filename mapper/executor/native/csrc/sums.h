@@ -139,7 +139,7 @@ static void FN(sums_of)(const Layer *l, const Scratch *s, const Cluster *k, int6
     FN(some_sums)(l, s->pool + e.start, e.n, w, row, sums);
     if (l->readout == SENSE) FN(sense_sums)(l, sums, e.n, tables, found);
 #ifdef QUICK
-    else if (l->quick) NAME(convert_quick)(l, sums, l->halves + b * 5 * l->cols + c, found);
+    else if (l->quick) NAME(convert_quick)(l, sums, l->halves + (l->quick == EVEN ? 0 : b * 5 * l->cols + c), found);
 #endif
     else FN(convert_sums)(l, sums, tables, inverse, found);
     int32_t *y = s->y + (p - p0) * pitch + k->y + c;
