@@ -280,6 +280,7 @@ def _bits(
         "kind": _BITS,
         "at_once": 0,
         "chunk": 1,
+        "nibbles": 0,
         "quick": 0,
         "cols": 0,
         "width": way.width,
@@ -315,10 +316,11 @@ def _sums(
     read = layer.read
     sense = isinstance(read, SenseAmpRead)
     tallest = max(len(rows) for rows in layer.mvm.rows)
-    at_once = outputs_at_once(columns, tallest, how.cells)
+    at_once = outputs_at_once(columns, tallest, how)
     fields = {
         "at_once": at_once,
         "chunk": how.chunk,
+        "nibbles": how.nibbles,
         "quick": how.quick,
         "kind": _KIND[how.cells],
         "cols": columns.count,
@@ -338,7 +340,7 @@ def _sums(
         "lowest": 0,
     }
     arrays: dict[str, Any] = {
-        "weights": pack_sums(layer, constants, order, columns, how.cells, at_once),
+        "weights": pack_sums(layer, constants, order, columns, how, at_once),
     }
     if isinstance(read, AdcRead):
         fields["top"] = (1 << read.bits) - 1

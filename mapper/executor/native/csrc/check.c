@@ -55,7 +55,9 @@ const char *check_sizes(const Layer *l) {
   } else {
     NEED(l->wide && l->Npad % 32 == 0 && l->cols == l->S * l->Npad);
     NEED(between(l->at_once, 32, 2048) && l->at_once % 32 == 0 && l->Npad % l->at_once == 0);
-    NEED(l->S * l->at_once <= 2048);
+    NEED((l->S + 1) * l->at_once <= 2048);
+    NEED(l->nibbles == 0 || (l->kind == SUMS8 && (l->nibbles == 5 || l->nibbles == 8)));
+    NEED(l->nibbles == 0 || (l->chunk % l->nibbles == 0 && l->at_once % 64 == 0));
     NEED(between(l->readout, SENSE, ADC) && between(l->top, 1, most));
     NEED(between(l->chunk, 1, 127) && between(l->quick, BY_FLOATS, EVEN) &&
          (!l->quick || (l->readout == ADC && l->kind != SUMS32)));

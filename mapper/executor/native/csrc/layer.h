@@ -62,8 +62,9 @@ typedef struct {
    * side in each vector; then `counted` bytes, those of the columns, are half of it. */
   int64_t width, folded, counted, colblks, sets, L, NP, refplanes, mode, rise, wide, depth;
   const uint8_t *refs;
-  /* SUMS: weights [block][Npad / at_once][rows + 1][S][at_once] */
-  int64_t readout, at_once, chunk, quick, half_full, offset, top, lowest;
+  /* SUMS: weights [block][Npad / at_once][rows + 1][S][at_once]; with `nibbles`, that many rows
+   * at a time, two bit-slices share a byte and S is half as many, rounded up */
+  int64_t readout, at_once, chunk, nibbles, quick, half_full, offset, top, lowest;
   const int32_t *tables;         /* SENSE: [block][L][cols]; ADC: [block][3][cols] */
   const int16_t *halves;         /* instead of them where quick, of quick.h */
   const int32_t *rises;          /* [L] */

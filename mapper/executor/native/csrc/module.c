@@ -100,6 +100,7 @@ static int read_layer(PyObject *fields, PyObject *arrays, Views *views, Layer *l
   const char *problem = check_sizes(l);
   if (problem) return refuse(problem);
   const int bits = l->kind == BITS;
+  const int64_t stored = l->nibbles ? (l->S + 1) / 2 : l->S;
   const int64_t item = l->kind == SUMS8 ? 1 : l->kind == SUMS16 ? 2 : 4;
   const int64_t x = product(7, l->planes, l->T, l->B, l->H, l->W, l->Cw, (int64_t)8);
   const int64_t rowmap = l->PH * 4, colmap = l->PW * 4;
@@ -110,7 +111,7 @@ static int read_layer(PyObject *fields, PyObject *arrays, Views *views, Layer *l
   const int64_t significances = l->S * 4, scales = product(3, l->nclusters, l->Ng, (int64_t)4);
   const int64_t start = l->N * 4;
   const int64_t weights = bits ? product(5, l->nblocks, l->colblks, l->sets, l->rows + 1, l->width)
-                               : product(4, l->nblocks, l->rows + 1, l->cols, item);
+                               : product(5, l->nblocks, l->rows + 1, l->Npad, stored, item);
   const int64_t refs = bits ? product(5, l->nblocks, l->colblks, l->L, l->refplanes, l->width) : 0;
   const int64_t held = l->readout == SENSE ? l->L : 3;
   const int64_t tables = bits || l->quick ? 0 : product(4, l->nblocks, held, l->cols, (int64_t)4);
