@@ -22,7 +22,8 @@ static void NAME(unpack_channel)(const Packed *x, int64_t n, int64_t c, int64_t 
       const uint64_t *from = x->words + ((plane * x->images + n) * x->P + p) * x->Cw + c / 64;
       const int64_t count = x->P - p < PIXELS ? x->P - p : PIXELS;
       const int top = x->is_signed && plane == x->planes - 1;
-      const int64_t weight = top ? -((int64_t)1 << plane) : (int64_t)1 << plane;
+      const uint64_t bit_weight = (uint64_t)1 << plane;
+      const int64_t weight = (int64_t)(top ? -bit_weight : bit_weight);
       if (count == PIXELS && x->Cw == 1)
         NAME(unpack_some)(from, 1, bit, PIXELS, weight, !plane, out + p);
       else

@@ -304,7 +304,7 @@ static PyObject *count_on(PyObject *self, PyObject *args) {
 
 /* Read the sizes that packing and unpacking share, and both arrays: bits and int64 numbers. */
 static int read_packed(PyObject *arrays, Packed *x, int to_bits, Views *views, int64_t **dense) {
-  if (x->planes < 1 || x->planes > 63 || x->images < 1 || x->P < 1 || x->C < 1 || x->C > INT64_MAX - 63)
+  if (x->planes < 1 || x->planes > 64 || x->images < 1 || x->P < 1 || x->C < 1 || x->C > INT64_MAX - 63)
     return refuse("sizes");
   x->Cw = (x->C + 63) / 64;
   const int64_t size = product(5, x->planes, x->images, x->P, x->Cw, (int64_t)8);
