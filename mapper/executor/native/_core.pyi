@@ -5,6 +5,17 @@ def run_layer(
     level: int, fields: dict[str, int], arrays: dict[str, Any], first: int, last: int, /
 ) -> None: ...
 def run_neurons(level: int, fields: dict[str, int], arrays: dict[str, Any], /) -> None: ...
+def pack(
+    level: int,
+    arrays: dict[str, Any],
+    planes: int,
+    images: int,
+    pixels: int,
+    channels: int,
+    low: int,
+    high: int,
+    /,
+) -> bool: ...
 def unpack(
     level: int,
     arrays: dict[str, Any],

@@ -13,6 +13,7 @@ from mapper.executor.arithmetic import (
 )
 from mapper.executor.fusion import CrossbarLayer
 from mapper.ir.core import INT64, Array, Constants, IntType, param
+from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.readout import AdcRead, SenseAmpRead
 
 BYTE, HALF, WORD = 127, 1 << 15, 1 << 31
@@ -46,6 +47,8 @@ class Arithmetic:
     """Bits of a stored digit's lane; sums of bytes take 16 bits, others as many as their digits."""
     chunk: int = 1
     """Digits in bytes: how many wordlines' sum is surely one byte."""
+    nibbles: int = 0
+    """Where two bit-slices share a byte: how many wordlines' sum fits half of it."""
     quick: int = BY_FLOATS
     """How codes of an ADC are found; see ``csrc/quick.h``."""
     wide: bool = True
@@ -74,10 +77,12 @@ def arithmetic(layer: CrossbarLayer, constants: Constants) -> Arithmetic:
         return Arithmetic(bits=False)
     digit = bitline_products(mvm, constants).bound // tallest
     chunk = BYTE // max(1, digit)
+    nibbles = _nibbles(mvm) if chunk >= FEWEST else 0
     return Arithmetic(
         bits=False,
         cells=8 if chunk >= FEWEST else 16,
-        chunk=max(1, chunk),
+        chunk=chunk // nibbles * nibbles if nibbles else max(1, chunk),
+        nibbles=nibbles,
         quick=_quick(layer, constants),
     )
 
@@ -99,6 +104,17 @@ def _is_bit_sliced(layer: CrossbarLayer, tallest: int) -> bool:
 def rises(read: SenseAmpRead) -> list[int]:
     """Return what each further threshold adds to the decoded level."""
     return [b - a for a, b in zip(read.levels, read.levels[1:], strict=False)]
+
+
+def _nibbles(mvm: CrossbarMvm) -> int:
+    """Return how many wordlines' digits are added in half a byte; 0 where they may be negative."""
+    encoding = mvm.encoding
+    if encoding is None or encoding.digit_min < 0 or len(encoding.significances) < 2:
+        return 0
+    outputs = mvm.outputs // mvm.groups
+    if -(-outputs // 32) % 2:  # columns are stored by 32, and nibbles need 64
+        return 0
+    return {1: 8, 3: 5}.get(encoding.digit_max, 0)
 
 
 def _sum_bits(layer: CrossbarLayer, constants: Constants) -> int:

@@ -52,17 +52,17 @@ def count_regions(level: int, arrays: dict[str, Any], *sizes: int) -> None:
     _core.count_regions(level, arrays, *sizes)
 
 
-def unpack(
-    level: int,
-    arrays: dict[str, Any],
-    planes: int,
-    images: int,
-    pixels: int,
-    channels: int,
-    signed: int,
-) -> None:
-    """Turn packed values into numbers; see ``csrc/dense.h``."""
-    _core.unpack(level, arrays, planes, images, pixels, channels, signed)
+def pack(level: int, arrays: dict[str, Any], *sizes: int) -> bool:
+    """Turn numbers into packed values: planes, images, pixels, channels, lowest and highest.
+
+    Returns whether every number was from lowest to highest.
+    """
+    return bool(_core.pack(level, arrays, *sizes))
+
+
+def unpack(level: int, arrays: dict[str, Any], *sizes: int) -> None:
+    """Turn packed values into numbers: planes, images, pixels, channels, and whether signed."""
+    _core.unpack(level, arrays, *sizes)
 
 
 def count_on(level: int, arrays: dict[str, Any], planes: int, images: int, words: int) -> None:

@@ -13,12 +13,9 @@ from math import prod
 import numpy as np
 
 from mapper.executor.native import core
-from mapper.ir.core import SPIKE, Array, IntType, Value
+from mapper.ir.core import Array, IntType, Value
 
 Layout = tuple[int, int, int]
-
-_FEW = 16
-"""Channels up to which packing one after the other is quicker."""
 
 
 def layout(shape: tuple[int, ...]) -> Layout:
@@ -54,12 +51,9 @@ class Held:
         return held.shape[0], held.shape[1]
 
     def as_packed(self) -> Array:
-        channels = layout(self.value.shape)[0]
-        few = self.type == SPIKE and channels <= _FEW
-        if self.packed is None and self.dense is not None and few:
-            self.packed = _pack_few(self.dense.reshape(*self.leading, channels, -1), self.value)
         if self.packed is None:
-            self.packed = pack(self.as_channels_last(), self.type.bits)
+            self.packed = pack(np.ascontiguousarray(self.as_dense()), self.value)
+            assert self.packed is not None
         return self.packed
 
     def as_channels_last(self) -> Array:
@@ -102,14 +96,6 @@ class Held:
         )
 
 
-def _pack_few(spikes: Array, value: Value) -> Array:
-    """Pack spikes ``[T, B, C, H * W]`` of few channels: an OR a channel."""
-    total = spikes[:, :, 0].astype(np.uint64)
-    for c in range(1, spikes.shape[2]):
-        total |= spikes[:, :, c].astype(np.uint64) << np.uint64(c)
-    return total.reshape(1, *spikes.shape[:2], *layout(value.shape)[1:], 1)
-
-
 def joined(parts: Sequence[Held]) -> Held:
     """Put time steps one after the other."""
     value = parts[0].value
@@ -120,19 +106,22 @@ def joined(parts: Sequence[Held]) -> Held:
     return Held(value, dense=np.concatenate([part.as_dense() for part in parts]))
 
 
-def pack(codes: Array, bits: int) -> Array:
-    """Pack two's complement codes ``[T, B, H, W, C]`` into bit planes."""
-    size = words(codes.shape[-1])
-    planes = np.zeros((bits, *codes.shape[:-1], size * 8), np.uint8)
-    used = -(-codes.shape[-1] // 8)
-    narrow = codes.astype(np.uint8 if bits <= 8 else codes.dtype, order="K")  # low bits suffice
-    ordered = np.ascontiguousarray(narrow)
-    for b in range(bits):
-        on = ordered if bits == 1 else (ordered >> b) & 1
-        planes[b, ..., :used] = np.packbits(
-            on.astype(np.uint8, copy=False), axis=-1, bitorder="little"
-        )
-    return planes.view("<u8")
+def pack(
+    codes: Array, value: Value, low: int | None = None, high: int | None = None
+) -> Array | None:
+    """Pack two's complement codes ``int64 [T, B, *shape]`` into bit planes.
+
+    Returns None where one is not from ``low`` to ``high``, the range of the type by default.
+    """
+    assert isinstance(value.type, IntType)
+    steps, batch = codes.shape[:2]
+    channels, height, width = layout(value.shape)
+    planes = value.type.bits
+    packed = np.empty((planes, steps, batch, height, width, words(channels)), np.uint64)
+    sizes = (planes, steps * batch, height * width, channels)
+    bounds = (value.type.min if low is None else low, value.type.max if high is None else high)
+    arrays = {"numbers": codes, "bits": packed}
+    return packed if core.pack(core.best_level(), arrays, *sizes, *bounds) else None
 
 
 def unpack(packed: Array, value: Value) -> Array:
@@ -141,6 +130,6 @@ def unpack(packed: Array, value: Value) -> Array:
     planes, steps, batch, height, width = packed.shape[:5]
     dense = np.empty((steps, batch, *value.shape), np.int64)
     sizes = (steps * batch, height * width, layout(value.shape)[0], int(value.type.signed))
-    arrays = {"x": np.ascontiguousarray(packed), "out": dense}
+    arrays = {"bits": np.ascontiguousarray(packed), "numbers": dense}
     core.unpack(core.best_level(), arrays, planes, *sizes)
     return dense

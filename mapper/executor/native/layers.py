@@ -9,7 +9,7 @@ import numpy as np
 
 from mapper.executor.fusion import CrossbarLayer
 from mapper.executor.native import core
-from mapper.executor.native.bounds import BY_FLOATS, Arithmetic, arithmetic, scale_table
+from mapper.executor.native.bounds import BY_FLOATS, EVEN, Arithmetic, arithmetic, scale_table
 from mapper.executor.native.geometry import Geometry, geometries
 from mapper.executor.native.held import Held, words
 from mapper.executor.native.neurons import NeuronTables
@@ -280,6 +280,7 @@ def _bits(
         "kind": _BITS,
         "at_once": 0,
         "chunk": 1,
+        "nibbles": 0,
         "quick": 0,
         "cols": 0,
         "width": way.width,
@@ -315,10 +316,11 @@ def _sums(
     read = layer.read
     sense = isinstance(read, SenseAmpRead)
     tallest = max(len(rows) for rows in layer.mvm.rows)
-    at_once = outputs_at_once(columns, tallest, how.cells)
+    at_once = outputs_at_once(columns, tallest, how)
     fields = {
         "at_once": at_once,
         "chunk": how.chunk,
+        "nibbles": how.nibbles,
         "quick": how.quick,
         "kind": _KIND[how.cells],
         "cols": columns.count,
@@ -338,13 +340,15 @@ def _sums(
         "lowest": 0,
     }
     arrays: dict[str, Any] = {
-        "weights": pack_sums(layer, constants, order, columns, how.cells, at_once),
+        "weights": pack_sums(layer, constants, order, columns, how, at_once),
     }
     if isinstance(read, AdcRead):
         fields["top"] = (1 << read.bits) - 1
-        arrays["tables"] = adc_tables(layer, constants, order, columns)
-        if how.quick != BY_FLOATS:
-            arrays["halves"] = half_tables(arrays["tables"])
+        tables = adc_tables(layer, constants, order, columns)
+        if how.quick == BY_FLOATS:
+            arrays["tables"] = tables
+        else:
+            arrays["halves"] = half_tables(tables, even=how.quick == EVEN)
     else:
         full = (1 << read.cell_bits) - 1
         fields |= {

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mapper.executor.fusion import CrossbarLayer
-from mapper.executor.native.bounds import held_bytes, rises
+from mapper.executor.native.bounds import Arithmetic, held_bytes, rises
 from mapper.ir.core import INT64, Array, Const, Constants, Span, param
 from mapper.ir.encoding import Encoding
 from mapper.ir.readout import AdcRead, SenseAmpRead
@@ -175,10 +175,11 @@ def pack_references(
     return out.reshape(-1, *out.shape[2:])
 
 
-def outputs_at_once(columns: Columns, rows: int, bits: int) -> int:
+def outputs_at_once(columns: Columns, rows: int, how: Arithmetic) -> int:
     """Return for how many outputs the kernel for numbers makes sums together."""
-    best = 32
-    for some in range(32, columns.padded + 1, 32):
+    step, bits = (64, 4) if how.nibbles else (32, how.cells)
+    best = step
+    for some in range(step, columns.padded + 1, step):
         held = (rows + 1) * columns.slices * some * bits // 8
         if columns.padded % some == 0 and columns.slices * some <= 1024 and held <= _CACHED:
             best = some
@@ -190,25 +191,31 @@ def pack_sums(
     constants: Constants,
     order: Sequence[int],
     columns: Columns,
-    bits: int,
+    how: Arithmetic,
     at_once: int,
 ) -> Array:
     """Return cells as numbers, ``[groups * G, padded / at_once, rows + 1, S, at_once]``.
 
-    What a few outputs need lies together: it stays in cache over all positions.
+    What a few outputs need lies together: it stays in cache over all positions. Nibbles hold two
+    bit-slices in a byte, the first of them in its lower half.
     """
     mvm = layer.mvm
     tallest = max(len(rows) for rows in mvm.rows)
-    dtype = {8: np.int8, 16: np.int16, 32: np.int32}[bits]
+    dtype = {8: np.int8, 16: np.int16, 32: np.int32}[how.cells]
     pieces = columns.padded // at_once
-    shape = (mvm.groups, len(order), pieces, tallest + 1, columns.slices, at_once)
+    stored = -(-columns.slices // 2) if how.nibbles else columns.slices
+    shape = (mvm.groups, len(order), pieces, tallest + 1, stored, at_once)
     out = aligned(shape, dtype)
     for at, g in enumerate(order):
         rows = mvm.rows[g]
         grid = (mvm.groups, len(rows), columns.slices, columns.padded)
         padded = np.zeros(grid, dtype)
         padded[..., : columns.outputs] = cells(layer, constants, rows).transpose(1, 2, 0, 3)
-        cut = padded.reshape(*grid[:3], pieces, at_once)
+        if how.nibbles:
+            low, high = padded[:, :, ::2], padded[:, :, 1::2]
+            padded = low.copy()
+            padded[:, :, : high.shape[2]] |= high << 4
+        cut = padded.reshape(mvm.groups, len(rows), stored, pieces, at_once)
         out[:, at, :, : len(rows)] = cut.transpose(0, 3, 1, 2, 4)
     return out.reshape(-1, *shape[2:])
 
@@ -238,8 +245,13 @@ def adc_tables(
     return out.reshape(-1, 3, columns.count)
 
 
-def half_tables(tables: Array) -> Array:
-    """Return what ``csrc/quick.h`` takes of ``adc_tables``: ``int16 [groups * G, 5, columns]``."""
+def half_tables(tables: Array, *, even: bool) -> Array:
+    """Return what ``csrc/quick.h`` takes of ``adc_tables``: ``int16 [groups * G, 5, columns]``.
+
+    Where all columns are alike, ``even``, one block of 32 stands for all.
+    """
+    if even:
+        tables = np.repeat(tables[:1, :, :1], 32, axis=2)
     first, step, base = tables.transpose(1, 0, 2)
     whole = step == 1
     factor = np.where(whole, 0, (1 << 16) // step + 1)

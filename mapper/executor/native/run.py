@@ -9,7 +9,7 @@ import numpy as np
 from mapper.diagnostics import refuse
 from mapper.executor.generate import generate_executor
 from mapper.executor.native import core
-from mapper.executor.native.held import Held, joined, layout, words
+from mapper.executor.native.held import Held, joined, layout, pack, words
 from mapper.executor.native.plan import Component, Note, Plan, make_plan
 from mapper.executor.native.pool import Pool
 from mapper.executor.native.steps import DelayStep, Env, LayerStep, NumpyStep
@@ -84,13 +84,12 @@ class NativeExecutor:
         goes on from the states of the one before.
         """
         given, states = self._checked(inputs, {})
-        env: Env = {v.name: Held(v, dense=given[v.name]) for v in self.graph.inputs}
-        for held in env.values():
+        for held in given.values():
             held.as_packed()
         for step in self.plan.steps:
             step.start(states)
         pool = Pool(1)
-        return lambda: self._advanced(dict(env), pool, None)
+        return lambda: self._advanced(dict(given), pool, None)
 
     def trace(
         self,
@@ -116,7 +115,7 @@ class NativeExecutor:
         trace: Trace | None,
     ) -> Arrays:
         given, states = self._checked(inputs, initial or {})
-        steps, batch = next(iter(given.values())).shape[:2]
+        steps, batch = next(iter(given.values())).leading
         for step in self.plan.steps:
             step.start(states)
         record: dict[str, list[Array]] = {name: [] for name in self.plan.outputs}
@@ -125,8 +124,8 @@ class NativeExecutor:
             size = self._chunk(batch)
             for first in range(0, steps, size):
                 last = min(first + size, steps)
-                codes = {name: array[first:last] for name, array in given.items()}
-                env = self._chunk_values(codes, pool, trace)
+                part = {name: held.steps(first, last) for name, held in given.items()}
+                env = self._advanced(part, pool, trace)
                 for name, value in self.plan.outputs.items():
                     record[name].append(env[value].as_dense())
                 if progress is not None:
@@ -140,33 +139,45 @@ class NativeExecutor:
 
     def _checked(
         self, inputs: Mapping[str, Array], initial: Mapping[str, Array]
-    ) -> tuple[Arrays, Arrays]:
+    ) -> tuple[Env, Arrays]:
         """Check arrays as the generated executor does, and in its words."""
         module, network = self._ports.module, self._ports.network
         try:
-            given = module["checked_inputs"](inputs)
-            batch = next(iter(given.values())).shape[1]
+            given = self._packed(inputs)
+            if given is None:
+                arrays = module["checked_inputs"](inputs)
+                given = {v.name: Held(v, dense=arrays[v.name]) for v in self.graph.inputs}
+            batch = next(iter(given.values())).leading[1]
             if initial:
                 return given, module["initial_states"](network, initial, batch)
         except module["Refusal"] as refusal:
             raise refuse(refusal.code, refusal.message) from refusal
         return given, {s.read.name: _start(self.graph, s, batch) for s in self.graph.states}
 
+    def _packed(self, inputs: Mapping[str, Array]) -> Env | None:
+        """Check and pack plain arrays at once; None for all others, good or bad."""
+        if inputs.keys() != {value.name for value in self.graph.inputs}:
+            return None
+        held: Env = {}
+        for value, port in zip(self.graph.inputs, self._ports.module["INPUTS"], strict=True):
+            codes, shape = inputs[value.name], value.shape
+            if not _is_plain(codes) or codes.shape[2:] != shape or codes.ndim != len(shape) + 2:
+                return None
+            packed = pack(codes, value, port.low, port.high)
+            if packed is None:
+                return None
+            held[value.name] = Held(value, packed=packed, dense=codes)
+        return held if len({h.leading for h in held.values()}) == 1 else None
+
     def _chunk(self, batch: int) -> int:
         """Return how many time steps are run at once."""
         return max(1, CHUNK_BYTES // (batch * max(1, self._octets)))
 
-    def _chunk_values(self, codes: Mapping[str, Array], pool: Pool, trace: Trace | None) -> Env:
-        """Run some time steps; return the values that are recorded."""
-        env: Env = {}
-        for value in self.graph.inputs:
-            env[value.name] = Held(value, dense=codes[value.name])
-            if trace is not None:
-                trace.note_spikes(env[value.name])
-        return self._advanced(env, pool, trace)
-
     def _advanced(self, env: Env, pool: Pool, trace: Trace | None) -> Env:
-        """Run every component on the values there are."""
+        """Run every component on the values there are; return those that are recorded."""
+        if trace is not None:
+            for value in self.graph.inputs:
+                trace.note_spikes(env[value.name])
         for component in self.plan.components:
             if component.recurrent:
                 env |= _looped(component, env, pool, trace)
@@ -179,13 +190,20 @@ class NativeExecutor:
         return env
 
 
+def _is_plain(codes: object) -> bool:
+    """Say whether numbers lie as the kernels read them."""
+    if not isinstance(codes, np.ndarray) or codes.dtype != np.int64 or codes.size == 0:
+        return False
+    return codes.flags.c_contiguous and codes.flags.aligned
+
+
 def _held_octets(graph: Graph) -> int:
     """Return the bytes that the values of one step and sample take, between layers."""
     inner = (CrossbarMvm, CountActive, SenseAmpRead, AdcRead)
     ops = [op for op in graph.ops if not isinstance(op, inner)]
     fired = [v for op in ops for v in op.results if v.type == SPIKE]
     octets = sum(8 * words(c) * h * w for c, h, w in (layout(v.shape) for v in fired))
-    return octets + sum(prod(v.shape) for v in graph.inputs)
+    return octets + 8 * sum(prod(v.shape) for v in graph.inputs)
 
 
 def _start(graph: Graph, state: State, batch: int) -> Array:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mapper.executor.native import NativeExecutor, unavailable
-from mapper.executor.native.core import run_layer
+from mapper.executor.native.core import count_on, count_regions, pack, run_layer, unpack
 from mapper.executor.native.steps import LayerStep
 from mapper.ir.windows import Window
 from tests.builders import Builder, adc, random_weights, sense_amp
@@ -96,3 +96,46 @@ def test_cells_as_numbers_are_checked_too():
     run_layer(0, fields, arrays, 0, 1)
     with pytest.raises(ValueError, match="weights"):
         run_layer(0, fields, arrays | {"weights": arrays["weights"][:-1].copy()}, 0, 1)
+
+
+def test_counts_of_a_trace_need_room_for_both():
+    fields, arrays = described()
+    blocks, jobs = fields["nblocks"], 1
+    counts = {"driven": np.zeros((1, 1, 5), np.int64), "heard": np.zeros((jobs, blocks), np.int64)}
+    run_layer(0, fields, arrays | counts, 0, 1)
+    for name, array in counts.items():
+        for wrong in (array.reshape(-1)[:-1].copy(), np.append(array, 0)):
+            with pytest.raises(ValueError, match="does not fit together"):
+                run_layer(0, fields, arrays | counts | {name: wrong}, 0, 1)
+    with pytest.raises(ValueError, match="driven"):
+        run_layer(0, fields, arrays | {"heard": counts["heard"]}, 0, 1)
+
+
+def test_regions_that_are_not_there_are_refused():
+    arrays = {
+        "x": np.zeros((2, 3, 4, 1), np.uint64),
+        "rows": np.array([0, 1, 0], np.uint8),
+        "columns": np.array([0, 0, 1, 1], np.uint8),
+        "out": np.zeros((2, 2, 64), np.int64),
+    }
+    count_regions(0, arrays, 2, 3, 4, 1, 2, 2)
+    for name in ("rows", "columns"):
+        with pytest.raises(ValueError, match=name):
+            count_regions(0, arrays | {name: arrays[name] + 1}, 2, 3, 4, 1, 2, 2)
+    with pytest.raises(ValueError, match="x"):
+        count_regions(0, arrays, 2, 3, 5, 1, 2, 2)
+    with pytest.raises(ValueError, match="sizes"):
+        count_regions(0, arrays, 0, 3, 4, 1, 2, 2)
+
+
+def test_packed_values_of_another_size_are_refused():
+    arrays = {"bits": np.zeros((2, 3, 4, 1), np.uint64), "numbers": np.zeros((3, 5, 4), np.int64)}
+    assert pack(0, arrays, 2, 3, 4, 5, 0, 3)
+    unpack(0, arrays, 2, 3, 4, 5, 0)
+    for sizes in ((2, 3, 4, 65), (2, 4, 4, 5), (65, 3, 4, 5), (2, 3, -4, 5)):
+        with pytest.raises(ValueError, match="does not fit together"):
+            pack(0, arrays, *sizes, 0, 3)
+        with pytest.raises(ValueError, match="does not fit together"):
+            unpack(0, arrays, *sizes, 0)
+    with pytest.raises(ValueError, match="out"):
+        count_on(0, {"x": arrays["bits"], "out": np.zeros(2, np.int64)}, 2, 3, 4)

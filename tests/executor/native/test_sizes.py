@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from mapper import backends
 from mapper.diagnostics import MappingError
 from mapper.executor import generate_executor, load_executor
 from mapper.executor.native import VARIANTS, NativeExecutor, core, supported_levels, unavailable
-from mapper.ir.core import IntType
+from mapper.executor.native.held import layout, pack, unpack
+from mapper.ir.core import IntType, Value
 from mapper.ir.evaluate import evaluate
 from mapper.ir.neurons import Decay, Reset
 from mapper.ir.windows import Window, transposed_window
@@ -102,12 +104,25 @@ def linear(rows, read, cell_bits=2, kind="offset-binary", bits=8, channels=150):
     ],
 )
 @pytest.mark.parametrize(
-    ("kind", "cell_bits"), [("offset-binary", 2), ("differential", 2), ("twos-complement", 4)]
+    ("kind", "cell_bits"),
+    [("offset-binary", 2), ("differential", 2), ("twos-complement", 4), ("twos-complement", 2)],
 )
 def test_adcs_of_linear_layers(level, density, rows, read, kind, cell_bits):
     """Row blocks of more wordlines than a byte holds; steps with and without a factor."""
     inputs = {"x": random_spikes(2, 3, 150, density=density)}
     assert not agrees(linear(rows, read, cell_bits, kind), inputs, level).notes
+
+
+@every_variant
+@pytest.mark.parametrize("density", [0.2, 1.0])
+@pytest.mark.parametrize("steps", [(1, 2, 3, 5), (1, 1, 1, 1), (300, 7, 1, 900)])
+@pytest.mark.parametrize("cell_bits", [1, 2])
+def test_adcs_that_differ_by_column(level, density, steps, cell_bits):
+    """In 16 bits where that is exact; the last steps divide as floats."""
+    step = np.resize(steps, (1, 1, 40))
+    read = adc("sar", 5, step - 3, step, np.arange(40)[None, None] - 20)
+    inputs = {"x": random_spikes(2, 3, 150, density=density)}
+    assert not agrees(linear(64, read, cell_bits), inputs, level).notes
 
 
 @every_variant
@@ -199,14 +214,64 @@ def test_what_kernels_cannot_take_runs_on_numpy_with_a_note():
     assert "at most 32 bits" in ran.details["notes"][0]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-@given(cases())
-def test_a_trace_counts_what_the_executor_counts(case: Case):
-    executor = load_executor(generate_executor(case.graph), case.graph.constants)
-    expected, counted = executor.run(case.inputs, case.initial, trace=True)
-    outputs, counts = NativeExecutor(case.graph, threads=1).trace(case.inputs, case.initial)
+def traces_agree(graph, inputs, initial=None, **options):
+    """Compare every count of a trace with those of the generated executor."""
+    executor = load_executor(generate_executor(graph), graph.constants)
+    expected, counted = executor.run(inputs, initial, trace=True)
+    native = NativeExecutor(graph, **options)
+    outputs, counts = native.trace(inputs, initial)
     assert all(np.array_equal(outputs[name], array) for name, array in expected.items())
     assert all(np.array_equal(counts[name], array) for name, array in counted.items())
+    assert all(counts[name].dtype == np.int64 for name in counted)
+    return native
+
+
+@every_variant
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(case=cases(), threads=st.integers(1, 3))
+def test_a_trace_counts_what_the_executor_counts(level: int, case: Case, threads: int):
+    traces_agree(case.graph, case.inputs, case.initial, level=level, threads=threads)
+
+
+@every_variant
+@pytest.mark.parametrize("density", [0.0, 0.02, 1.0])
+@pytest.mark.parametrize(
+    ("channels", "height", "width"), [(1, 3, 70), (2, 20, 5), (65, 3, 9), (130, 9, 4)]
+)
+@pytest.mark.parametrize("stride", [(1, 1), (2, 3)])
+def test_a_trace_counts_sizes_that_fill_no_vectors(level, density, channels, height, width, stride):
+    net = Builder()
+    x = net.input("x", (channels, height, width), IntType(2, signed=True))
+    window = Window(kernel=(3, 2), stride=stride, padding=(1, 1, 0, 1))
+    weight = np.random.default_rng(1).integers(-2, 2, (6 * channels, 5))
+    two_bits = encoding("twos-complement", 2)
+    net.outputs(
+        net.crossbars(x, weight, sense_amp(1), encoding=two_bits, window=window, wordlines=37)
+    )
+    codes = random_spikes(3, 2, channels, height, width, density=density)
+    traces_agree(net.graph(), {"x": codes * -2 + codes[::-1]}, level=level, threads=2)
+
+
+@every_variant
+def test_a_trace_of_transposed_convolutions_counts_every_phase(level):
+    net = Builder()
+    x = net.input("x", (5, 4, 6))
+    window = transposed_window((4, 4), (2, 2), (1, 1, 1, 1), (1, 1), (0, 0))
+    weight = np.random.default_rng(1).integers(-2, 2, (80, 6))
+    two_bits = encoding("twos-complement", 2)
+    y = net.crossbars(x, weight, sense_amp(1), encoding=two_bits, window=window, wordlines=13)
+    net.outputs(y)
+    traces_agree(net.graph(), {"x": random_spikes(3, 2, 5, 4, 6, density=0.2)}, level=level)
+
+
+def test_a_trace_counts_crossbars_that_run_on_numpy():
+    net = Builder()
+    x = net.input("x", (6, 5, 5), IntType(31, signed=False))
+    weight = np.random.default_rng(1).integers(-8, 8, (54, 4))
+    net.outputs(net.crossbars(x, weight, ideal(), encoding=None, window=SAME, wordlines=20))
+    codes = random_spikes(3, 2, 6, 5, 5, density=0.3) * ((1 << 30) + 5)
+    native = traces_agree(net.graph(), {"x": codes})
+    assert [note.op for note in native.notes] == ["crossbar layer"]
 
 
 def test_a_trace_holds_packed_spikes():
@@ -239,12 +304,49 @@ def test_the_environment_may_ask_for_a_lower_variant(monkeypatch):
     assert core.best_level() == supported_levels()[-1]
 
 
+@every_variant
+@pytest.mark.parametrize("shape", [(1,), (64,), (130,), (3, 5, 7), (64, 8, 9), (130, 9, 9)])
+@pytest.mark.parametrize(
+    "type", [IntType(1, signed=False), IntType(5, signed=True), IntType(64, signed=True)]
+)
+def test_packing_is_undone(monkeypatch, level, shape, type):
+    monkeypatch.setenv(core.VARIANT_VARIABLE, VARIANTS[level])
+    value = Value("x", type, shape)
+    draw = np.random.default_rng(0).integers
+    codes = draw(type.min, type.max, (2, 3, *shape), endpoint=True)
+    packed = pack(codes, value)
+    assert packed is not None
+    assert np.array_equal(unpack(packed, value), codes)
+    channels, height, width = layout(shape)
+    last = codes.reshape(2, 3, channels, height, width)[1, 2, -1, -1, -1]
+    word = packed[0, 1, 2, -1, -1, -1]
+    assert int(word) >> ((channels - 1) % 64) == last & 1  # nothing past the last channel
+    if type.bits < 64:
+        codes.reshape(-1)[-1] = type.max + 1
+        assert pack(codes, value) is None
+
+
+def test_codes_of_any_kind_of_number_are_the_same():
+    graph = dvs_net()
+    codes = random_spikes(2, 3, 2, 16, 16)
+    executor = NativeExecutor(graph, threads=1)
+    expected = executor.run({"events": codes})
+    apart = np.zeros((2, 3, 2, 16, 32), np.int64)[..., ::2]
+    apart[...] = codes
+    for given_codes in (codes.astype(np.int8), codes.astype(float), codes.astype(bool), apart):
+        found = executor.run({"events": given_codes})
+        assert all(np.array_equal(found[name], array) for name, array in expected.items())
+
+
 def test_inputs_are_checked_as_by_the_executor():
     executor = NativeExecutor(dvs_net())
     for codes in (
         {},
         {"events": np.zeros((1, 1, 2, 9, 9))},
         {"events": np.full((1, 2, 16, 16), 2)},
+        {"events": np.full((1, 1, 2, 16, 16), 2)},
+        {"events": np.full((1, 1, 2, 16, 16), -1)},
+        {"events": np.zeros((1, 0, 2, 16, 16), np.int64)},
     ):
         with pytest.raises(MappingError):
             executor.run(codes)

@@ -55,7 +55,9 @@ const char *check_sizes(const Layer *l) {
   } else {
     NEED(l->wide && l->Npad % 32 == 0 && l->cols == l->S * l->Npad);
     NEED(between(l->at_once, 32, 2048) && l->at_once % 32 == 0 && l->Npad % l->at_once == 0);
-    NEED(l->S * l->at_once <= 2048);
+    NEED((l->S + 1) * l->at_once <= 2048);
+    NEED(l->nibbles == 0 || (l->kind == SUMS8 && (l->nibbles == 5 || l->nibbles == 8)));
+    NEED(l->nibbles == 0 || (l->chunk % l->nibbles == 0 && l->at_once % 64 == 0));
     NEED(between(l->readout, SENSE, ADC) && between(l->top, 1, most));
     NEED(between(l->chunk, 1, 127) && between(l->quick, BY_FLOATS, EVEN) &&
          (!l->quick || (l->readout == ADC && l->kind != SUMS32)));
@@ -113,7 +115,7 @@ static const char *check_cluster(const Layer *l, const Cluster *c) {
 }
 
 static const char *check_steps(const Layer *l) {
-  if (l->kind == BITS || l->readout != ADC) return NULL;
+  if (l->kind == BITS || l->readout != ADC || l->quick) return NULL;
   for (int64_t b = 0; b < l->nblocks; b++)
     for (int64_t c = 0; c < l->cols; c++) {
       const int32_t *t = l->tables + b * 3 * l->cols + c;

@@ -1,6 +1,7 @@
-/* Packed values as numbers: [planes][images][P][Cw] bits to int64 [images][C][P].
+/* Between packed values and numbers: [planes][images][P][Cw] bits and int64 [images][C][P].
  *
- * Channel after channel, so that memory that the system hands out is written from front to back.
+ * Numbers are written channel after channel, so that memory that the system hands out is filled from front
+ * to back.
  */
 
 enum { PIXELS = 64 };
@@ -21,7 +22,8 @@ static void NAME(unpack_channel)(const Packed *x, int64_t n, int64_t c, int64_t 
       const uint64_t *from = x->words + ((plane * x->images + n) * x->P + p) * x->Cw + c / 64;
       const int64_t count = x->P - p < PIXELS ? x->P - p : PIXELS;
       const int top = x->is_signed && plane == x->planes - 1;
-      const int64_t weight = top ? -((int64_t)1 << plane) : (int64_t)1 << plane;
+      const uint64_t bit_weight = (uint64_t)1 << plane;
+      const int64_t weight = (int64_t)(top ? -bit_weight : bit_weight);
       if (count == PIXELS && x->Cw == 1)
         NAME(unpack_some)(from, 1, bit, PIXELS, weight, !plane, out + p);
       else
@@ -32,4 +34,50 @@ static void NAME(unpack_channel)(const Packed *x, int64_t n, int64_t c, int64_t 
 void NAME(unpack)(const Packed *x, int64_t *out) {
   for (int64_t n = 0; n < x->images; n++)
     for (int64_t c = 0; c < x->C; c++, out += x->P) NAME(unpack_channel)(x, n, c, out);
+}
+
+/* A word of channels of one pixel, where channels follow each other. */
+static AI uint64_t NAME(pack_word)(const int64_t *x, int channels, int64_t plane) {
+  uint64_t word = 0;
+  for (int c = 0; c < channels; c++) word |= ((uint64_t)x[c] >> plane & 1) << c;
+  return word;
+}
+
+/* A word of channels of some pixels, where pixels follow each other. */
+static AI void NAME(pack_some)(const int64_t *x, int64_t P, int channels, int64_t count,
+                               int64_t plane, uint64_t *words) {
+  memset(words, 0, (size_t)count * 8);
+  for (int c = 0; c < channels; c++, x += P)
+    for (int64_t k = 0; k < count; k++) words[k] |= ((uint64_t)x[k] >> plane & 1) << c;
+}
+
+static void NAME(pack_image)(const Packed *g, const int64_t *x, uint64_t *out, int64_t plane) {
+  uint64_t words[PIXELS];
+  for (int64_t w = 0; w < g->Cw; w++) {
+    const int channels = (int)(g->C - w * 64 < 64 ? g->C - w * 64 : 64);
+    const int64_t *from = x + w * 64 * g->P;
+    if (g->P == 1) {
+      out[w] = channels == 64 ? NAME(pack_word)(from, 64, plane) : NAME(pack_word)(from, channels, plane);
+      continue;
+    }
+    for (int64_t p = 0; p < g->P; p += PIXELS) {
+      const int64_t count = g->P - p < PIXELS ? g->P - p : PIXELS;
+      NAME(pack_some)(from + p, g->P, channels, count, plane, words);
+      for (int64_t k = 0; k < count; k++) out[(p + k) * g->Cw + w] = words[k];
+    }
+  }
+}
+
+/* Returns whether all numbers are from `low` to `high`: others do not fit the planes. */
+int NAME(pack)(const Packed *g, const int64_t *x, uint64_t *out, int64_t low, int64_t high) {
+  const int64_t size = g->C * g->P, words = g->P * g->Cw;
+  const uint64_t range = (uint64_t)high - (uint64_t)low;
+  for (int64_t n = 0; n < g->images; n++) {
+    uint64_t beyond = 0;
+    for (int64_t k = 0; k < size; k++) beyond |= (uint64_t)x[n * size + k] - (uint64_t)low > range;
+    if (beyond) return 0;
+    for (int64_t plane = 0; plane < g->planes; plane++)
+      NAME(pack_image)(g, x + n * size, out + (plane * g->images + n) * words, plane);
+  }
+  return 1;
 }

@@ -8,7 +8,7 @@
 #define LAYER_FIELDS(F)                                                                         \
   F(planes) F(T) F(B) F(H) F(W) F(Cw) F(pitch) F(signed_input) F(PH) F(PW) F(Ho) F(Wo) F(sy) F(sx)       \
   F(ncombos) F(nsegments) F(nblocks) F(nclusters) F(kind) F(N) F(Ng) F(Npad) F(S) F(rows)       \
-  F(cols) F(shift) F(width) F(folded) F(colblks) F(sets) F(L) F(NP) F(mode) F(rise) F(wide) F(depth) F(readout) F(at_once) F(chunk) F(quick)  \
+  F(cols) F(shift) F(width) F(folded) F(colblks) F(sets) F(L) F(NP) F(mode) F(rise) F(wide) F(depth) F(readout) F(at_once) F(chunk) F(nibbles) F(quick)  \
   F(half_full) F(offset) F(top) F(lowest) F(tile_rows) F(has_neurons)   \
   F(all_rows) F(all_columns) F(row0) F(column0) F(row_step) F(column_step)
 

@@ -41,10 +41,12 @@ static AI lanes32 NAME(load32)(const int32_t *p) { lanes32 v; memcpy(&v, p, size
 #include "quick.h"
 #define QUICK
 #endif
+#define NIBBLES
 #define SUMS bytes
 #define CELL int8_t
 #define NUM int16_t
 #include "sums.h"
+#undef NIBBLES
 #define SUMS halves
 #define CELL int16_t
 #define NUM int16_t

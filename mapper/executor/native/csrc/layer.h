@@ -62,10 +62,11 @@ typedef struct {
    * side in each vector; then `counted` bytes, those of the columns, are half of it. */
   int64_t width, folded, counted, colblks, sets, L, NP, refplanes, mode, rise, wide, depth;
   const uint8_t *refs;
-  /* SUMS: weights [block][Npad / at_once][rows + 1][S][at_once] */
-  int64_t readout, at_once, chunk, quick, half_full, offset, top, lowest;
+  /* SUMS: weights [block][Npad / at_once][rows + 1][S][at_once]; with `nibbles`, that many rows
+   * at a time, two bit-slices share a byte and S is half as many, rounded up */
+  int64_t readout, at_once, chunk, nibbles, quick, half_full, offset, top, lowest;
   const int32_t *tables;         /* SENSE: [block][L][cols]; ADC: [block][3][cols] */
-  const int16_t *halves;         /* where quick, of quick.h: [block][5][cols] */
+  const int16_t *halves;         /* instead of them where quick, of quick.h */
   const int32_t *rises;          /* [L] */
   int64_t tile_rows, jobs, bands;
   int32_t *y_out;                /* [T][B][P][N], where no neurons follow */
@@ -106,7 +107,8 @@ void scratch_free(Scratch *s);
                        int64_t p0, int64_t count, int64_t B, int64_t P, int64_t N, uint8_t *fired); \
   void count_regions_##v(const Regions *g, const uint64_t **rows);                                  \
   void count_on_##v(const uint64_t *x, int64_t planes, int64_t images, int64_t words, int64_t *out); \
-  void unpack_##v(const Packed *x, int64_t *out);
+  void unpack_##v(const Packed *x, int64_t *out);                                                    \
+  int pack_##v(const Packed *g, const int64_t *x, uint64_t *out, int64_t low, int64_t high);
 
 DECLARE(base)
 DECLARE(avx2)

@@ -40,6 +40,7 @@ static int read_layer(PyObject *fields, PyObject *arrays, Views *views, Layer *l
   const char *problem = check_sizes(l);
   if (problem) return refuse(problem);
   const int bits = l->kind == BITS;
+  const int64_t stored = l->nibbles ? (l->S + 1) / 2 : l->S;
   const int64_t item = l->kind == SUMS8 ? 1 : l->kind == SUMS16 ? 2 : 4;
   const int64_t x = product(7, l->planes, l->T, l->B, l->H, l->W, l->Cw, (int64_t)8);
   const int64_t rowmap = l->PH * 4, colmap = l->PW * 4;
@@ -50,11 +51,12 @@ static int read_layer(PyObject *fields, PyObject *arrays, Views *views, Layer *l
   const int64_t significances = l->S * 4, scales = product(3, l->nclusters, l->Ng, (int64_t)4);
   const int64_t start = l->N * 4;
   const int64_t weights = bits ? product(5, l->nblocks, l->colblks, l->sets, l->rows + 1, l->width)
-                               : product(4, l->nblocks, l->rows + 1, l->cols, item);
+                               : product(5, l->nblocks, l->rows + 1, l->Npad, stored, item);
   const int64_t refs = bits ? product(5, l->nblocks, l->colblks, l->L, l->refplanes, l->width) : 0;
   const int64_t held = l->readout == SENSE ? l->L : 3;
-  const int64_t tables = bits ? 0 : product(4, l->nblocks, held, l->cols, (int64_t)4);
-  const int64_t halves = bits || !l->quick ? 0 : product(4, l->nblocks, (int64_t)5, l->cols, (int64_t)2);
+  const int64_t tables = bits || l->quick ? 0 : product(4, l->nblocks, held, l->cols, (int64_t)4);
+  const int64_t halves = bits || !l->quick ? 0 : l->quick == EVEN ? 5 * 32 * 2
+                         : product(4, l->nblocks, (int64_t)5, l->cols, (int64_t)2);
   const int64_t rises = bits || l->readout == ADC ? 0 : l->L * 4;
   const int64_t P = l->all_rows * l->all_columns;
   const int64_t y_out = l->has_neurons ? 0 : product(5, l->T, l->B, P, l->N, (int64_t)4);
@@ -236,11 +238,21 @@ static PyObject *count_on(PyObject *self, PyObject *args) {
   Py_RETURN_NONE;
 }
 
-/* unpack(level, arrays, planes, images, P, C, signed): x [planes][images][P][Cw] as numbers, into
- * out int64 [images][C][P]. */
+/* Read the sizes that packing and unpacking share, and both arrays: bits and int64 numbers. */
+static int read_packed(PyObject *arrays, Packed *x, int to_bits, Views *views, int64_t **dense) {
+  if (x->planes < 1 || x->planes > 64 || x->images < 1 || x->P < 1 || x->C < 1 || x->C > INT64_MAX - 63)
+    return refuse("sizes");
+  x->Cw = (x->C + 63) / 64;
+  const int64_t size = product(5, x->planes, x->images, x->P, x->Cw, (int64_t)8);
+  const int64_t numbers = product(4, x->images, x->C, x->P, (int64_t)8);
+  return array(arrays, "bits", size, 8, to_bits, views, (void **)&x->words) &&
+         array(arrays, "numbers", numbers, 8, !to_bits, views, (void **)dense);
+}
+
+/* unpack(level, arrays, planes, images, P, C, signed): numbers [images][C][P] from bits. */
 static PyObject *unpack(PyObject *self, PyObject *args) {
   PyObject *arrays;
-  int level, good = 0;
+  int level, good;
   long long planes, images, P, C, is_signed;
   Views views = {.count = 0};
   int64_t *out;
@@ -248,23 +260,44 @@ static PyObject *unpack(PyObject *self, PyObject *args) {
   if (!PyArg_ParseTuple(args, "iO!LLLLL", &level, &PyDict_Type, &arrays, &planes, &images, &P, &C,
                         &is_signed))
     return NULL;
-  if (planes < 1 || planes > 63 || images < 1 || P < 1 || C < 1 || C > INT64_MAX - 63) {
-    refuse("sizes");
-    return NULL;
-  }
-  Packed x = {.planes = planes, .images = images, .P = P, .C = C, .Cw = (C + 63) / 64, .is_signed = is_signed};
-  const int64_t size = product(5, x.planes, x.images, x.P, x.Cw, (int64_t)8);
-  const int64_t dense = product(4, x.images, x.C, x.P, (int64_t)8);
-  if (usable(level) && array(arrays, "x", size, 8, 0, &views, (void **)&x.words) &&
-      array(arrays, "out", dense, 8, 1, &views, (void **)&out)) {
+  Packed x = {.planes = planes, .images = images, .P = P, .C = C, .is_signed = is_signed};
+  good = usable(level) && read_packed(arrays, &x, 0, &views, &out);
+  if (good) {
     Py_BEGIN_ALLOW_THREADS
     BY_LEVEL(unpack, &x, out);
     Py_END_ALLOW_THREADS
-    good = 1;
   }
   release(&views);
   if (!good) return NULL;
   Py_RETURN_NONE;
+}
+
+/* pack(level, arrays, planes, images, P, C, low, high): bits from numbers [images][C][P], and
+ * whether all were in range. */
+static PyObject *pack(PyObject *self, PyObject *args) {
+  PyObject *arrays;
+  int level, good, fit = 0;
+  long long planes, images, P, C, low, high;
+  Views views = {.count = 0};
+  int64_t *from;
+  (void)self;
+  if (!PyArg_ParseTuple(args, "iO!LLLLLL", &level, &PyDict_Type, &arrays, &planes, &images, &P, &C,
+                        &low, &high))
+    return NULL;
+  Packed x = {.planes = planes, .images = images, .P = P, .C = C};
+  good = usable(level) && read_packed(arrays, &x, 1, &views, &from);
+  if (good) {
+    Py_BEGIN_ALLOW_THREADS
+#if defined(__x86_64__)
+    if (level == 2) fit = pack_avx512(&x, from, (uint64_t *)x.words, low, high);
+    else if (level == 1) fit = pack_avx2(&x, from, (uint64_t *)x.words, low, high);
+    else
+#endif
+    fit = pack_base(&x, from, (uint64_t *)x.words, low, high);
+    Py_END_ALLOW_THREADS
+  }
+  release(&views);
+  return good ? PyBool_FromLong(fit) : NULL;
 }
 
 static PyObject *level(PyObject *self, PyObject *unused) {
@@ -278,6 +311,7 @@ static PyMethodDef methods[] = {
     {"run_neurons", run_neurons, METH_VARARGS, "Run a layer of integer neurons."},
     {"count_regions", count_regions, METH_VARARGS, "Count how often each channel is on."},
     {"count_on", count_on, METH_VARARGS, "Count what is not zero, by image."},
+    {"pack", pack, METH_VARARGS, "Turn numbers into packed values."},
     {"unpack", unpack, METH_VARARGS, "Turn packed values into numbers."},
     {"read_forward", read_forward, METH_VARARGS, "Read a layer's columns, for training."},
     {"read_backward", read_backward, METH_VARARGS, "Pass gradients through a layer's columns."},

@@ -19,7 +19,8 @@
 static AI QV NAME(load_q)(const void *p) { QV v; memcpy(&v, p, sizeof v); return v; }
 static AI void NAME(store_q)(void *p, QV v) { memcpy(p, &v, sizeof v); }
 
-/* Tables [lower, factor, whole, step, base][columns] of int16, or the same for every column. */
+/* Tables [block][lower, factor, whole, step, base][columns] of int16; only [5][32] where all columns
+ * of all blocks have the same ADC. */
 typedef struct { QV lower, factor, whole, step, base; } NAME(Adc);
 
 static AI NAME(Adc) NAME(load_adc)(const int16_t *t, int64_t cols) {
@@ -63,11 +64,12 @@ static AI QV NAME(weigh_pair)(int32_t low, int32_t high) {
 static AI void NAME(convert_some)(const Layer *l, const int16_t *p, const int16_t *tables,
                                   int32_t *out, const int even) {
   const QV top = Q(set1_epi16)((short)l->top);
-  const NAME(Adc) adc = NAME(load_adc)(tables, l->cols);
+  const int64_t across = even ? 32 : l->cols;
+  const NAME(Adc) adc = NAME(load_adc)(tables, across);
   const int64_t outputs = l->at_once, S = l->S, Npad = l->Npad;
-  const int32_t *sign = l->significances, step = even ? tables[3 * l->cols] : 1;
+  const int32_t *sign = l->significances, step = even ? tables[3 * across] : 1;
   int32_t resting = 0;
-  for (int64_t s = 0; s < S; s++) resting += even ? sign[s] * tables[4 * l->cols] : 0;
+  for (int64_t s = 0; s < S; s++) resting += even ? sign[s] * tables[4 * across] : 0;
   for (int64_t c = 0; c < outputs; c += HALVES) {
     QV a = Q(set1_epi32)(resting), b = a;
     for (int64_t s = 0; s < S; s += 2) {

@@ -50,8 +50,65 @@ static AI void FN(chunk_sums)(const uint16_t *ix, uint32_t n, const CELL *w, int
   for (; j < row; j += LANES) FN(add_rows)(ix, n, w + j, row, out + j, 1, first);
 }
 
+#ifdef NIBBLES
+/* Two bit-slices a byte: `per` rows at a time fill no nibble, and are then added as bytes. A list is
+ * followed by eight rows of zeros, so the last rows may be fewer. */
+typedef uint16_t FN(pairs) __attribute__((vector_size(VECTOR)));
+
+static AI void FN(add_nibbles)(const uint16_t *ix, uint32_t n, const int per, const CELL *w, int64_t row,
+                               FN(vec) *low, FN(vec) *high, const int wide) {
+  for (int j = 0; j < wide; j++) low[j] = high[j] = (FN(vec)){0};
+  for (uint32_t i = 0; i < n; i += (uint32_t)per) {
+    FN(vec) sum[4];
+#pragma GCC unroll 8
+    for (int k = 0; k < per; k++) {
+      const CELL *from = w + ix[i + (uint32_t)k] * row;
+#pragma GCC unroll 4
+      for (int j = 0; j < wide; j++) sum[j] = k ? sum[j] + FN(ldv)(from + j * LANES) : FN(ldv)(from + j * LANES);
+    }
+#pragma GCC unroll 4
+    for (int j = 0; j < wide; j++) {
+      low[j] += (FN(vec))((FN(pairs))sum[j] & 0x0F0F);
+      high[j] += (FN(vec))((FN(pairs))sum[j] >> 4 & 0x0F0F);
+    }
+  }
+}
+
+static AI void FN(nibble_chunk)(const Layer *l, const uint16_t *ix, uint32_t n, const int per, const CELL *w,
+                                int64_t row, NUM *out, int first) {
+  const int64_t outputs = OUTPUTS;
+  FN(vec) low[4], high[4];
+  for (int64_t j = 0; j < row; j += 2 * LANES) {
+    const int wide = row - j >= 2 * LANES ? 2 : 1;
+    if (wide == 2) FN(add_nibbles)(ix, n, per, w + j, row, low, high, 2);
+    else FN(add_nibbles)(ix, n, per, w + j, row, low, high, 1);
+    for (int k = 0; k < wide; k++) {
+      const int64_t at = j + k * LANES;
+      NUM *to = out + at / outputs * 2 * outputs + at % outputs;
+      FN(keep)(to, low[k], first);
+      FN(keep)(to + outputs, high[k], first);
+    }
+  }
+}
+
+static AI void FN(nibble_sums)(const Layer *l, const uint16_t *ix, uint32_t n, const CELL *w, int64_t row,
+                               NUM *out) {
+  const uint32_t chunk = (uint32_t)l->chunk;
+  uint32_t done = 0;
+  do {
+    const uint32_t some = n - done < chunk ? n - done : chunk;
+    if (l->nibbles == 5) FN(nibble_chunk)(l, ix + done, some, 5, w, row, out, !done);
+    else FN(nibble_chunk)(l, ix + done, some, 8, w, row, out, !done);
+    done += chunk;
+  } while (done < n);
+}
+#endif
+
 static AI void FN(some_sums)(const Layer *l, const uint16_t *ix, uint32_t n, const CELL *w, int64_t row,
                              NUM *out) {
+#ifdef NIBBLES
+  if (l->nibbles) { FN(nibble_sums)(l, ix, n, w, row, out); return; }
+#endif
   const uint32_t chunk = sizeof(CELL) == sizeof(NUM) || n < l->chunk ? n : (uint32_t)l->chunk;
   FN(chunk_sums)(ix, chunk, w, row, out, 1);
   for (uint32_t done = chunk; done < n; done += chunk)
@@ -120,8 +177,9 @@ static void FN(sums_of)(const Layer *l, const Scratch *s, const Cluster *k, int6
   const Block *block = l->blocks + b;
   const Entry *at = s->entries + block->combo * s->band_rows * l->PW +
                     (int64_t)block->ay * l->PW + block->ax;
-  const int64_t row = l->S * OUTPUTS;
-  const CELL *w = (const CELL *)l->weights + b * (l->rows + 1) * l->cols + c / OUTPUTS * (l->rows + 1) * row;
+  const int64_t row = (l->nibbles ? (l->S + 1) / 2 : l->S) * OUTPUTS;
+  const int64_t piece = (l->rows + 1) * row, pieces = l->Npad / OUTPUTS;
+  const CELL *w = (const CELL *)l->weights + (b * pieces + c / OUTPUTS) * piece;
   const int64_t tables_of = (l->readout == SENSE ? l->L : 3) * l->cols;
   const int32_t *tables = l->tables + b * tables_of + c;
   const int32_t count = (int32_t)(l->Ng - c < OUTPUTS ? l->Ng - c : OUTPUTS);
@@ -139,7 +197,7 @@ static void FN(sums_of)(const Layer *l, const Scratch *s, const Cluster *k, int6
     FN(some_sums)(l, s->pool + e.start, e.n, w, row, sums);
     if (l->readout == SENSE) FN(sense_sums)(l, sums, e.n, tables, found);
 #ifdef QUICK
-    else if (l->quick) NAME(convert_quick)(l, sums, l->halves + b * 5 * l->cols + c, found);
+    else if (l->quick) NAME(convert_quick)(l, sums, l->halves + (l->quick == EVEN ? 0 : b * 5 * l->cols + c), found);
 #endif
     else FN(convert_sums)(l, sums, tables, inverse, found);
     int32_t *y = s->y + (p - p0) * pitch + k->y + c;
