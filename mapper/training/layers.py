@@ -213,7 +213,7 @@ class Hardened(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         sums = self.sums(x)
         shape = (1, -1) + (1,) * (sums.dim() - 2)
-        return self.real_scale().reshape(shape) * sums + self.bias.reshape(shape)
+        return (self.real_scale().reshape(shape) * sums).add_(self.bias.reshape(shape))
 
     def sums(self, x: Tensor) -> Tensor:
         """Return the layer's integers ``[B, N, ...]`` for input codes ``[B, ...]``."""
