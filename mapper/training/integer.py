@@ -22,7 +22,7 @@ from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import Synapse
 from mapper.ir.windows import Window
 from mapper.training.layers import exact_sums
-from mapper.training.partial_sums import Grid, layer_sums
+from mapper.training.partial_sums import Grid, arithmetic
 from mapper.training.readout import Comparators, Converter, Reading
 
 
@@ -115,7 +115,8 @@ class IntegerNetwork:
             half_active=isinstance(reader, SenseAmpRead) and reader.active is not None,
         )
         scale = self.number(op.scale).reshape(-1).to(torch.float32)
-        return layer_sums(grid, self._reading(reader), weight, scale).all_outputs(plane)
+        layer = arithmetic(plane, weight, grid)(grid, self._reading(reader), weight, scale)
+        return layer.all_outputs(plane)
 
     def _reading(self, reader: SenseAmpRead | AdcRead) -> Reading:
         if isinstance(reader, SenseAmpRead):

@@ -213,7 +213,7 @@ class Hardened(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         sums = self.sums(x)
         shape = (1, -1) + (1,) * (sums.dim() - 2)
-        return self.real_scale().reshape(shape) * sums + self.bias.reshape(shape)
+        return (self.real_scale().reshape(shape) * sums).add_(self.bias.reshape(shape))
 
     def result_like(self, x: Tensor) -> Tensor:
         """Return zeros of the shape that ``forward`` has, which reads no column for it.

@@ -1,9 +1,9 @@
 """Partial sums, readout and shift-and-add in compiled kernels, where torch is on a CPU.
 
-The arithmetic is that of ``mapper.training.partial_sums``: outputs are the same integers, and slopes
-the same numbers in single precision. A partial sum is made by adding up the cells of its active
-wordlines, few of which there are, and is read, shifted and added before the next: neither partial
-sums nor the inputs of wordlines reach memory.
+The arithmetic is that of ``mapper.training.partial_sums``: outputs are the same integers, and
+slopes the same numbers in single precision. A partial sum is made by adding up the cells of its
+active wordlines, few of which there are, and is read, shifted and added before the next: neither
+partial sums nor the inputs of wordlines reach memory.
 """
 
 from collections.abc import Callable
@@ -34,11 +34,13 @@ _SHARE_BYTES = 64 << 20
 _GREATEST_SUM = (1 << 15) - 1
 
 
-def supports(weight: Tensor, grid: Grid) -> bool:
-    """Return whether the kernels were built and hold this layer's sums."""
+def supports(x: Tensor, weight: Tensor, grid: Grid) -> bool:
+    """Return whether the kernels were built, hold this layer's sums, and ``x`` is of 0 and 1."""
     single = weight.device.type == "cpu" and weight.dtype == torch.float32
     fits = grid.wordlines * grid.encoding.digit_max <= _GREATEST_SUM
-    return single and fits and not core.unavailable()
+    if not single or not fits or core.unavailable():
+        return False
+    return torch.equal(x, (x != 0).to(x.dtype))
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -82,7 +84,7 @@ class NativeSums(LayerSums):
         return (x,)
 
     def outputs(self, x: Tensor, chunk: int = 0) -> Tensor:
-        image = self._image(x, checked=True)
+        image = self._image(x)
         fields, arrays = self._operands(image)
         arrays["out"] = torch.empty(len(arrays["starts"]), self.columns)
         self._give_levels(arrays)
@@ -121,12 +123,9 @@ class NativeSums(LayerSums):
         """Columns of a slice, padded."""
         return -(-self.per_group // _LANES) * _LANES
 
-    def _image(self, x: Tensor, *, checked: bool = False) -> Tensor:
+    def _image(self, x: Tensor) -> Tensor:
         """Return what drives wordlines, ``uint8 [B, H, W, C]`` or ``[B, K]``."""
-        codes = x.detach().to(torch.uint8)
-        if checked and not bool((codes == x).all()):
-            raise ValueError("wordlines are driven by 0 and 1, got other numbers")
-        return laid_out(codes, self.grid.window)
+        return laid_out((x.detach() != 0).view(torch.uint8), self.grid.window)
 
     def _operands(self, image: Tensor) -> tuple[dict[str, int], dict[str, Any]]:
         where = windows(self.grid.window, self.grid.groups, tuple(image.shape))
@@ -156,7 +155,7 @@ class NativeSums(LayerSums):
             "x": image,
             "starts": where.starts,
             "offsets": where.offsets,
-            "cells": self._wide(self.cells.unflatten(-1, (self.slices, -1))).to(torch.int16),
+            "cells": self._wide(self._per_slice(self.cells)).to(torch.int16),
             "significances": self.significances,
             "scales": self.block_scale.detach().float().expand(self.blocks).contiguous(),
         }
@@ -192,7 +191,8 @@ class NativeSums(LayerSums):
     def _compared(self, thresholds: Tensor) -> Tensor:
         """Spread ``[L, G | 1, S | 1, N | 1]`` over all columns: ``[A, G, L, W]``."""
         shape = (len(thresholds), self.blocks, self.slices, self.columns)
-        apart = thresholds.detach().float().expand(shape).unflatten(-1, (self.grid.groups, -1))
+        whole = thresholds.detach().float().expand(shape)
+        apart = whole.reshape(*shape[:3], self.grid.groups, self.per_group)
         return self._wide(apart.permute(3, 1, 0, 2, 4))
 
     def _wide(self, per_slice: Tensor) -> Tensor:
@@ -203,8 +203,11 @@ class NativeSums(LayerSums):
     def _turned(self) -> Tensor:
         """Return ``[A, G, W, R]``: what a slope of a column gives each wordline."""
         cells = self.cells - self.half if self.grid.half_active else self.cells
-        wide = self._wide(cells.unflatten(-1, (self.slices, -1)))
-        return wide.transpose(2, 3).contiguous()
+        return self._wide(self._per_slice(cells)).transpose(2, 3).contiguous()
+
+    def _per_slice(self, columns: Tensor) -> Tensor:
+        """Take ``[..., S * n]`` apart: ``[..., S, n]``."""
+        return columns.reshape(*columns.shape[:-1], self.slices, -1)
 
     def _totals(self) -> dict[str, Tensor]:
         """Return what is added up over vectors, as zeros."""
@@ -218,8 +221,7 @@ class NativeSums(LayerSums):
 
     def _for_reading(self, learned: Tensor) -> Tensor:
         """Sum ``[A, G, L, W]`` over what thresholds or a step serve."""
-        per_slice = learned[..., : self.slices * self._padded].unflatten(-1, (self.slices, -1))
-        apart = per_slice[..., : self.per_group]
+        apart = self._per_slice(learned[..., : self.slices * self._padded])[..., : self.per_group]
         if not isinstance(self.reading, Comparators):
             return apart.sum()
         whole = apart.permute(2, 1, 3, 0, 4).flatten(3)  # [L, G, S, N]

@@ -86,7 +86,8 @@ class _Walk(torch.autograd.Function):
 
 def _order(x: Tensor) -> list[int]:
     """Return the axes from the widest stride to the narrowest, time first: no copy is needed."""
-    return [0, *sorted(range(1, x.dim()), key=lambda axis: -x.stride(axis))]
+    strides = x.stride()
+    return [0, *sorted(range(1, x.dim()), key=lambda axis: -strides[axis])]
 
 
 def _back(dense: Tensor, order: list[int]) -> Tensor:

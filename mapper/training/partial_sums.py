@@ -26,8 +26,8 @@ CHUNK_ELEMENTS = 1 << 22
 """Partial sums held at once on a CPU; a GPU holds 16 times as many."""
 
 FUSED = os.environ.get("SPIKELOOM_FUSED", "1") != "0"
-"""Whether ``mapper.training.fused`` computes on a GPU and ``mapper.training.native`` on a CPU, where
-they can; ``SPIKELOOM_FUSED=0`` says no."""
+"""Whether ``mapper.training.fused`` computes on a GPU and ``mapper.training.native`` on a CPU,
+where they can; ``SPIKELOOM_FUSED=0`` says no."""
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -123,12 +123,14 @@ class _ReadSums(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(x, weight, block_scale)
         ctx.grid, ctx.reading, ctx.draw = grid, reading, draw
-        return layer_sums(grid, reading, weight, block_scale, draw).all_outputs(x)
+        ctx.kind = arithmetic(x, weight, grid, draw)
+        layer: LayerSums = ctx.kind(grid, reading, weight, block_scale, draw)
+        return layer.all_outputs(x)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, block_scale = ctx.saved_tensors
-        layer = layer_sums(ctx.grid, ctx.reading, weight, block_scale, ctx.draw)
+        layer = ctx.kind(ctx.grid, ctx.reading, weight, block_scale, ctx.draw)
         parts = list(layer.chunks(x))
         upstream = torch.split(gradients[0], [len(part) for part in parts])
         found = [
@@ -170,18 +172,17 @@ def spread_of_sums(x: Tensor, weight: Tensor, grid: Grid, reading: Reading) -> T
     return LayerSums(grid, reading, weight, one).spread(x)
 
 
-def layer_sums(
-    grid: Grid, reading: Reading, weight: Tensor, block_scale: Tensor, draw: Draw | None = None
-) -> "LayerSums":
-    """Return a layer's arithmetic: in own programs where that can be, else in torch's operations."""
+def arithmetic(
+    x: Tensor, weight: Tensor, grid: Grid, draw: Draw | None = None
+) -> type["LayerSums"]:
+    """Return what does a layer's arithmetic: our own programs where they can, else torch's."""
     from mapper.training import fused, native  # they build on this module
 
-    kind = LayerSums
-    if FUSED and draw is None and fused.supports(weight, grid):
-        kind = fused.FusedSums
-    elif FUSED and draw is None and native.supports(weight, grid):
-        kind = native.NativeSums
-    return kind(grid, reading, weight, block_scale, draw)
+    if not FUSED or draw is not None:
+        return LayerSums
+    if fused.supports(weight, grid):
+        return fused.FusedSums
+    return native.NativeSums if native.supports(x, weight, grid) else LayerSums
 
 
 def _total(parts: Iterable[Tensor]) -> Tensor:

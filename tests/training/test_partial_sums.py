@@ -37,13 +37,17 @@ LAYERS: dict[str, Any] = {
 @pytest.mark.parametrize("cell_bits", [1, 2, 4])
 @pytest.mark.parametrize(("encoding", "readout"), POSSIBLE)
 @pytest.mark.parametrize("kind", LAYERS)
-def test_sums_are_those_of_the_definition(kind, encoding, readout, cell_bits):
+def test_sums_are_those_of_the_definition(monkeypatch, kind, encoding, readout, cell_bits):
+    """In compiled kernels, where they were built, and in torch's operations."""
     layer, x = LAYERS[kind]()
     macro = a_macro(readout, encoding=encoding, cell_bits=cell_bits)
     hardened = settled(layer, macro, x, scale="block")
     with torch.no_grad():
         hardened.block_scale += torch.rand(hardened.block_scale.shape)
-    assert (hardened.sums(x).detach().numpy() == defined_sums(hardened, x)).all()
+    expected = defined_sums(hardened, x)
+    for fused in (True, False):
+        monkeypatch.setattr(partial_sums, "FUSED", fused)
+        assert (hardened.sums(x).detach().numpy() == expected).all()
 
 
 @pytest.mark.parametrize(("encoding", "readout"), POSSIBLE)
@@ -99,14 +103,23 @@ def a_grid(encoding: Any, weight_bits: int, wordlines: int, half_active: bool = 
 
 
 @pytest.fixture
+def torch_only(monkeypatch):
+    monkeypatch.setattr(partial_sums, "FUSED", False)
+
+
+@pytest.fixture
 def single_precision(monkeypatch):
     """Half-sized types are exact forwards only."""
     monkeypatch.setattr(partial_sums, "_sum_type", lambda *_: torch.float32)
 
 
+@pytest.mark.parametrize("fused", [True, False])
 @pytest.mark.parametrize(("encoding", "readout"), POSSIBLE)
-def test_gradients_are_those_of_plain_operations(single_precision, encoding, readout):
+def test_gradients_are_those_of_plain_operations(
+    monkeypatch, single_precision, encoding, readout, fused
+):
     """Against the same layer in operations that torch differentiates by itself."""
+    monkeypatch.setattr(partial_sums, "FUSED", fused)
     macro = a_macro(readout, encoding=encoding)
     layer = settled(nn.Linear(40, 5), macro, spikes(20, 40), scale="block")
     x, upstream = spikes(9, 40), torch.randn(9, 5)
@@ -199,7 +212,7 @@ def test_the_triangle_is_the_slope_of_a_smooth_step():
 
 @pytest.mark.parametrize("readout", ["half-active", "ternary", "flash"])
 @pytest.mark.parametrize("kind", ["conv", "grouped transposed"])
-def test_chunks_change_nothing(monkeypatch, single_precision, kind, readout):
+def test_chunks_change_nothing(monkeypatch, torch_only, single_precision, kind, readout):
     layer, x = LAYERS[kind]()
     hardened = settled(layer, a_macro(readout, encoding="offset-binary"), x, scale="block")
 
@@ -228,7 +241,7 @@ def test_chunks_change_nothing(monkeypatch, single_precision, kind, readout):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)  # sums of chunks, another order
 
 
-def test_narrow_types_keep_integers_and_nearly_keep_gradients():
+def test_narrow_types_keep_integers_and_nearly_keep_gradients(torch_only):
     layer = settled(nn.Linear(40, 5), a_macro(), spikes(20, 40))
     x = spikes(9, 40)
 

@@ -1,0 +1,155 @@
+"""Compiled kernels of training against torch's own operations."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from mapper.executor.native import VARIANTS, core, supported_levels
+from mapper.training import LIF, native, partial_sums
+from tests.training.small import a_macro, settled, spikes
+from tests.training.test_partial_sums import LAYERS
+
+if core.unavailable():
+    pytest.skip(core.unavailable(), allow_module_level=True)
+
+CASES = [
+    ("linear", "differential", "sense-amp", 1),
+    ("conv", "offset-binary", "half-active ternary", 1),
+    ("grouped", "offset-binary", "flash", 4),
+    ("transposed", "differential", "ternary", 2),
+    ("grouped transposed", "twos-complement", "half-active", 1),
+    ("wide", "offset-binary", "half-active", 1),
+    ("wide", "differential", "sar", 1),
+]
+"""``wide`` has more columns than vectors hold, and row blocks of no whole vector."""
+
+
+@pytest.fixture(params=supported_levels(), ids=[VARIANTS[level] for level in supported_levels()])
+def level(request, monkeypatch):
+    """Each set of instructions that this processor has."""
+    monkeypatch.setenv("SPIKELOOM_VARIANT", VARIANTS[request.param])
+
+
+@pytest.fixture(autouse=True)
+def single_precision(monkeypatch):
+    """On both sides."""
+    monkeypatch.setattr(partial_sums, "_sum_type", lambda *_: torch.float32)
+
+
+def compare(monkeypatch: Any, run: Any) -> None:
+    """Run compiled and with torch's own operations: the same numbers, and nearly the gradients."""
+    found = run()
+    monkeypatch.setattr(partial_sums, "FUSED", False)
+    expected = run()
+    assert (found[0] == expected[0]).all()
+    for a, b in zip(found[1:], expected[1:], strict=True):
+        # Single precision on both sides, added in another order.
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5 * float(b.abs().max()))
+
+
+def with_gradients(module: nn.Module, call: Any, x: Tensor) -> list[Tensor]:
+    source = x.clone().requires_grad_()
+    result = call(source)
+    upstream = torch.arange(result.numel()).reshape(result.shape).sin()
+    learned = [p for p in module.parameters() if p.requires_grad]
+    gradients = torch.autograd.grad(result, [source, *learned], upstream, allow_unused=True)
+    return [result, *(torch.zeros(()) if g is None else g for g in gradients)]
+
+
+@pytest.mark.parametrize(("kind", "encoding", "readout", "cell_bits"), CASES)
+def test_layers_are_what_torch_computes(monkeypatch, level, kind, encoding, readout, cell_bits):
+    wide = (nn.Conv2d(11, 37, 3, padding=1), spikes(6, 11, 5, 7))
+    layer, x = wide if kind == "wide" else LAYERS[kind]()
+    macro = a_macro(readout, encoding=encoding, cell_bits=cell_bits)
+    hardened = settled(layer, macro, x, scale="block")
+    torch.nn.init.uniform_(hardened.block_scale, 0.5, 2.0)
+    assert native.supports(x, hardened.weight, hardened.grid)
+    compare(monkeypatch, lambda: with_gradients(hardened, hardened.sums, x))
+
+
+@pytest.mark.parametrize("reset", ["subtract", "value", "none"])
+@pytest.mark.parametrize("options", [{}, {"current_leak": 0.6}, {"spiking": False}])
+def test_neurons_are_what_torch_computes(monkeypatch, level, reset, options):
+    """Spikes with ``==``, more neurons than are walked at once, channels last in memory."""
+    learn = ("leak", "threshold", *(["current_leak"] if "current_leak" in options else []))
+    neurons = LIF(0.8, 0.7, reset, learn=learn, sharpness=1.5, **options)
+    x = torch.randn(5, 3, 20, 30, 2).permute(0, 1, 4, 2, 3)
+    assert not x.is_contiguous()
+    compare(monkeypatch, lambda: with_gradients(neurons, neurons, x))
+
+
+def test_two_threads_give_the_same_but_for_the_order_of_sums(monkeypatch):
+    layer, x = LAYERS["conv"]()
+    hardened = settled(layer, a_macro(), x)
+    alone = with_gradients(hardened, hardened.sums, x)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    together = with_gradients(hardened, hardened.sums, x)
+    assert (alone[0] == together[0]).all()
+    for a, b in zip(alone[1:], together[1:], strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)  # sums in another order
+
+
+def test_a_repeat_gives_the_same_bits():
+    layer, x = LAYERS["conv"]()
+    hardened = settled(layer, a_macro(), x)
+    first, second = (with_gradients(hardened, hardened.sums, x) for _ in range(2))
+    assert all((a == b).all() for a, b in zip(first, second, strict=True))
+
+
+@pytest.mark.parametrize("number", [0.5, 2.0, -1.0, float("nan")])
+def test_other_numbers_than_0_and_1_are_left_to_torch(monkeypatch, number):
+    x = spikes(4, 40)
+    hardened = settled(nn.Linear(40, 5), a_macro(), x)
+    assert native.supports(x, hardened.weight, hardened.grid)
+    x[1, 3] = number
+    assert not native.supports(x, hardened.weight, hardened.grid)
+
+
+def test_sums_beyond_16_bits_are_left_to_torch():
+    x = spikes(4, 300)
+    grid = settled(nn.Linear(300, 5), a_macro(wordlines=128), x).grid
+    assert native.supports(x, torch.zeros(300, 5), grid)
+    assert not native.supports(x, torch.zeros(300, 5, dtype=torch.float64), grid)
+    macro = a_macro(encoding="offset-binary", cell_bits=8, weight_bits=8, wordlines=256)
+    wide = settled(nn.Linear(300, 5), macro, x)
+    assert not native.supports(x, torch.zeros(300, 5), wide.grid)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("K", 41, "K"),
+        ("np", 8, "np"),
+        ("lowest", 3, "lowest"),
+        ("V", 5, "starts"),
+        ("pixels", 150, "x"),
+        ("group_step", 0, "group_step"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(name, value, problem):
+    x = spikes(4, 40)
+    hardened = settled(nn.Linear(40, 5), a_macro(), x)
+    sums = native.NativeSums(
+        hardened.grid, hardened.reading(), hardened.whole_weights().detach(), torch.ones(1)
+    )
+    fields, arrays = sums._operands(x.to(torch.uint8))
+    sums._give_levels(arrays)
+    arrays["out"] = torch.empty(4, 5)
+    native.in_shares(core.read_forward, 4, 1, fields, arrays, {})
+    with pytest.raises(ValueError, match=problem):
+        native.in_shares(core.read_forward, 4, 1, fields | {name: value}, arrays, {})
+
+
+def test_windows_beyond_the_image_are_refused():
+    x = spikes(4, 40)
+    hardened = settled(nn.Linear(40, 5), a_macro(), x)
+    sums = native.NativeSums(
+        hardened.grid, hardened.reading(), hardened.whole_weights().detach(), torch.ones(1)
+    )
+    fields, arrays = sums._operands(x.to(torch.uint8))
+    sums._give_levels(arrays)
+    arrays |= {"out": torch.empty(4, 5), "starts": arrays["starts"] + 40}
+    with pytest.raises(ValueError, match="pixels"):
+        native.in_shares(core.read_forward, 4, 1, fields, arrays, {})
