@@ -98,6 +98,17 @@ def tree_of_tiles(folder: Path) -> tuple[Form, dict[str, float]]:
     return form, errors
 
 
+def together(*forms: Form) -> Form:
+    """Apply forms one after the other."""
+
+    def form(preset: Preset, pair: Pair) -> Preset:
+        for each in forms:
+            preset = each(preset, pair)
+        return preset
+
+    return form
+
+
 def energy_without_copies(factor: float) -> Callable[[Cost, list[int]], float]:
     """Charge a result once, and not once a copy, at ``factor`` times the shipped constant."""
 
@@ -244,6 +255,11 @@ def report(folder: Path) -> dict[str, Any]:
         },
         "accumulator": {"without": list(predictions(accumulator_is_fixed))},
         "tree": {"dvsnet_rms_error": tree_errors, "without": list(predictions(tree))},
+        # What DVSNet and the description of the fork alone would have led to: each bit loaded once,
+        # one accumulator as wide as DVSNet's, collection with copies, a tree of tiles.
+        "dvsnet_alone": {
+            "without": list(predictions(together(steps_do_not_load, accumulator_is_fixed, tree)))
+        },
     }
 
 
@@ -257,7 +273,7 @@ def main() -> None:
         print(json.dumps(found, indent=1))
         return
     print("errors of ratios        latency / energy, all terms as shipped, then one left out:")
-    names = ("loading", "copies", "accumulator", "tree")
+    names = ("loading", "copies", "accumulator", "tree", "dvsnet_alone")
     print(" " * 19 + "".join(f"{name:<20}" for name in ("shipped", *names)))
     for index, row in enumerate(found["shipped"]):
         cells = [row, *(found[name]["without"][index] for name in names)]
