@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mapper.cost import Range
+from mapper.report.names import labels
 from mapper.report.themes import PAGE, PAPER, Theme, shaded
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
@@ -68,7 +69,52 @@ PAGE_WIDE = 687
 
 def for_paper(chart: Chart, width: int = COLUMN) -> Spec:
     """Return a complete specification of a fixed width in pixels, 96 to the inch."""
-    return _complete(chart, PAPER, {"width": width})
+    short = _with_short_names(chart.spec)
+    rows = short.get("data", {}).get("values", [])
+    longest = max((len(row.get("label", row.get("layer", ""))) for row in rows), default=0)
+    spec = _with_legends(short, width - min(PAPER.label, round(_LETTER * longest)) - _SYMBOL)
+    return _complete(replace(chart, spec=spec), PAPER, {"width": width})
+
+
+_LETTER, _SYMBOL = 5.5, 24  # pixels of a letter in print, and of the symbol beside a legend's entry
+
+
+def _with_legends(spec: Spec, room: int) -> Spec:
+    """Give legends the columns that fit into ``room`` pixels: they do not wrap by themselves."""
+    made = dict(spec)
+    if "layer" in spec:
+        made["layer"] = [_with_legends(layer, room) for layer in spec["layer"]]
+    colour = spec.get("encoding", {}).get("color", {})
+    if (colour.get("legend") or {}).get("orient") == "top" and "domain" in colour["scale"]:
+        longest = max(map(len, colour["scale"]["domain"]))
+        columns = room // (_SYMBOL + _LETTER * longest)
+        legend = {**colour["legend"], "columns": max(1, int(columns))}
+        made["encoding"] = {**spec["encoding"], "color": {**colour, "legend": legend}}
+    return made
+
+
+_PRINTED = 31  # characters of a name beside an axis in print
+
+
+def _with_short_names(spec: Spec) -> Spec:
+    """Leave out the middle of long names, where an axis would cut off what tells them apart.
+
+    The page does the same where it is narrow (``charts.js``).
+    """
+    made = dict(spec)
+    if "layer" in spec:
+        made["layer"] = [_with_short_names(layer) for layer in spec["layer"]]
+    if "data" in spec:
+        made["data"] = {"values": _short(spec["data"]["values"])}
+    return made
+
+
+def _short(rows: list[Spec]) -> list[Spec]:
+    for field in ("label", "layer"):
+        names = tuple(dict.fromkeys(row[field] for row in rows if field in row))
+        short = dict(zip(names, labels(names, _PRINTED), strict=True))
+        rows = [{**row, field: short[row[field]]} if field in row else row for row in rows]
+    return rows
 
 
 def _complete(chart: Chart, theme: Theme, size: Spec) -> Spec:
