@@ -68,4 +68,4 @@ def hostile_comparison(name: str) -> dict[str, Any]:
 
 
 def comparison_page(name: str) -> str:
-    return render_comparison(hostile_comparison(name), [load_target(each) for each in COMPARED])
+    return render_comparison(hostile_comparison(name))
