@@ -1,12 +1,14 @@
 """Everything the command line can do, one call each; answers are plain data for JSON."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mapper import backends
 from mapper.backends import chosen
 from mapper.build import (
+    PAGE,
     check_outside,
     check_page,
     check_replaceable,
@@ -14,9 +16,12 @@ from mapper.build import (
     report,
     write_build,
 )
-from mapper.compare import compare_model, demo
-from mapper.cost import Cost, estimate, tornado_lines, under_preset
-from mapper.evidence import gather_evidence, read_activity
+from mapper.compare import compare, compare_builds, compare_model
+from mapper.compare_folder import is_comparison, read_comparison
+from mapper.cost import tornado_lines
+from mapper.demo import demo
+from mapper.diagnostics import refuse
+from mapper.evidence import gather_evidence
 from mapper.executor import write_arrays
 from mapper.export import export, format_of
 from mapper.frontend import NirOptions, describe, import_model
@@ -25,9 +30,12 @@ from mapper.listing import check_pass, show_components, show_passes, show_target
 from mapper.mapping import make_build, source_of, summary
 from mapper.pipeline import After
 from mapper.recordings import Recording, coding_tables, read_arrays, to_codes
-from mapper.report import draw_figures, import_vl_convert, render_report, write_figures
-from mapper.report.figures import CAPTIONS
+from mapper.report import import_vl_convert, render_report, write_figures
+from mapper.report.comparison import caption_of, comparison_charts
+from mapper.report.figures import CAPTIONS, draw, figure_charts, report_caption, swings_of
+from mapper.report.headline import Headline, headline
 from mapper.threads import one_blas_thread
+from mapper.verified import described_file, keep
 from mapper.verify import (
     reference_ring,
     trained_ring,
@@ -35,21 +43,17 @@ from mapper.verify import (
     verify_recorded,
 )
 from mapper.writing import whole_file
-from targets import (
-    DEFAULT_PRESET,
-    Preset,
-    Target,
-    load_preset,
-    load_target,
-)
+from targets import DEFAULT_PRESET, load_preset, load_target
 
 __all__ = [
+    "compare",
+    "compare_builds",
     "compare_model",
     "compile_model",
     "cost_build",
     "demo",
+    "draw_figures",
     "export_model",
-    "figures_of_build",
     "inspect_model",
     "report_build",
     "run_build",
@@ -212,7 +216,10 @@ def verify(
     nir: NirOptions | None = None,
     progress: Progress = lambda text: None,
 ) -> dict[str, Any]:
-    """Verify a model against ONNX Runtime or given outputs, or every ring of a build folder."""
+    """Verify a model against ONNX Runtime or given outputs, or every ring of a build folder.
+
+    What is found of a build is kept in its folder as ``verification.json``, for its reports.
+    """
     if not path.is_dir():
         arrays = read_arrays(recording)
         return verify_model(path, arrays, str(recording), progress, nir).as_dict()
@@ -224,7 +231,22 @@ def verify(
         reference = reference_ring(model, build, recorded.inputs, progress, nir)
         codes = to_codes(build.hardware, recorded.inputs, recorded.where)
         trained = trained_ring(model, build, codes)
-    return verify_recorded(build, recorded, reference, progress, trained).as_dict()
+    found = verify_recorded(build, recorded, reference, progress, trained).as_dict()
+    given = {"input": recording, "model": model}
+    files = {what: described_file(file) for what, file in given.items() if file is not None}
+    warning = keep(path, found, files)
+    return {**found, "warnings": [warning]} if warning else found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostTold:
+    """A cost for people: first what a report answers first, then every part."""
+
+    headline: Headline
+    sensitivity: str
+    """What the constants do to the totals; empty where that was not asked."""
+    details: str
+    """Every part of every total."""
 
 
 def cost_build(
@@ -234,26 +256,25 @@ def cost_build(
     preset: str = DEFAULT_PRESET,
     *,
     swings: bool = False,
-) -> tuple[dict[str, Any], str]:
+) -> tuple[dict[str, Any], CostTold]:
     """Return the cost of a build as data and as text.
 
     ``activity`` is the path of a trace that ``run_build`` wrote, or a density 0..1 in text;
     ``DENSITY`` where None. ``preset`` names what to assume of the chip beyond its target;
     ``swings`` adds what each constant does to the totals.
     """
-    assumed = load_preset(preset)
-    build = read_build(folder)
-    found, _ = read_activity(build.hardware, activity)
-
-    def on(target: Target, assumed: Preset) -> Cost:
-        return estimate(build.hardware, target, found, steps, assumed)
-
-    cost = on(build.target, assumed)
-    if not swings:
-        return cost.as_dict(), str(cost)
-    tornados = under_preset(on, build.target, assumed)
-    data = {**cost.as_dict(), "sensitivity": [tornado.as_dict() for tornado in tornados]}
-    return data, "\n".join([str(cost), "", *tornado_lines(tornados)])
+    load_preset(preset)
+    build = read_build(folder, page=False)
+    evidence = gather_evidence(build, activity=activity, steps=steps, folder=folder)
+    page = report(build, evidence, preset)
+    tornados = swings_of(page) if swings else ()
+    moved = [tornado.as_dict() for tornado in tornados]
+    data = page.cost.as_dict() | ({"sensitivity": moved} if swings else {})
+    return data, CostTold(
+        headline=headline(page),
+        sensitivity="\n".join(tornado_lines(tornados)),
+        details=str(page.cost),
+    )
 
 
 @one_blas_thread
@@ -268,7 +289,9 @@ def report_build(
     nir: NirOptions | None = None,
     progress: Progress = lambda text: None,
 ) -> dict[str, Any]:
-    """Write the report page of a build; the folder's own page where no output is given.
+    """Write the report page of a build, and return what it answers first.
+
+    Where no output is given nothing is written: the folder has a page of its own, as compiled.
 
     ``activity`` is a trace of ``run_build`` or a density, ``recording`` what to verify on;
     ``model`` adds the rings that need the model file.
@@ -280,8 +303,6 @@ def report_build(
     check_page(folder, output, asked=activity is not None or recording is not None or steps != 1)
     progress("checking the folder")
     build = read_build(folder)
-    if output is None:
-        return {"schema": "spikeloom/report/1", "report": str(folder / "report.html")}
     evidence = gather_evidence(
         build,
         activity=activity,
@@ -289,49 +310,79 @@ def report_build(
         recording=recording,
         model=model,
         nir=nir,
+        folder=folder,
         progress=progress,
     )
-    with whole_file(output) as temporary:
-        temporary.write_text(render_report(report(build, evidence)), encoding="utf-8")
+    told = report(build, evidence)
+    if output is not None:
+        with whole_file(output) as temporary:
+            temporary.write_text(render_report(told), encoding="utf-8")
     found = evidence.verification
-    verified = {} if found is None else {"bit_exact": found["bit_exact"]}
-    return {"schema": "spikeloom/report/1", "report": str(output), **verified}
+    return {
+        "schema": "spikeloom/report/1",
+        "report": str(output or folder / PAGE),
+        "as_compiled": output is None,
+        **headline(told).as_dict(),
+        "cost": told.cost.as_dict(),
+        **({} if found is None else {"bit_exact": found["bit_exact"], "verification": found}),
+    }
 
 
 @one_blas_thread
-def figures_of_build(
+def draw_figures(
     folder: Path,
     output: Path,
     *,
     activity: str | None = None,
-    steps: int = 1,
-    preset: str = DEFAULT_PRESET,
+    steps: int | None = None,
+    preset: str | None = None,
     columns: int = 1,
     progress: Progress = lambda text: None,
 ) -> dict[str, Any]:
-    """Write the charts of a build's report as SVG, PNG and PDF, and ``figures.md`` with captions.
+    """Write the charts of a build's report, or of a comparison, as SVG, PNG and PDF, with captions.
 
-    ``activity`` is a trace of ``run_build`` or a density; ``preset`` names what to assume;
-    ``columns`` (1 or 2) how many columns of a paper a figure is wide.
+    Of a build, ``activity`` is a trace of ``run_build`` or a density, and ``preset`` names what to
+    assume; the numbers of a comparison are fixed. ``columns`` (1 or 2) are those of a paper that a
+    figure is wide. Figures of an earlier call that are not drawn anew are removed from ``output``
+    where nobody changed them.
 
     Raises:
         MappingError: ``missing-extra`` without vl-convert, ``report-output`` where figures would
-            change the build, and for anything wrong with the files. Nothing is written then.
+            change a build, ``compare-inputs`` for an option that a comparison cannot follow, and
+            for anything wrong with the files. Nothing is written then.
     """
     import_vl_convert()
-    check_outside(folder, output, "figures")
-    load_preset(preset)
+    check_outside(output, "figures")
     progress("checking the folder")
-    build = read_build(folder)
-    evidence = gather_evidence(build, activity=activity, steps=steps, progress=progress)
+    if is_comparison(folder):
+        given = {"--activity": activity, "--steps": steps, "--preset": preset}
+        _refuse_options([name for name, value in given.items() if value is not None])
+        answer = read_comparison(folder)
+        charts, said, assumed = comparison_charts(answer), caption_of(answer), answer["preset"]
+    else:
+        assumed = preset or DEFAULT_PRESET
+        load_preset(assumed)
+        build = read_build(folder, page=False)
+        evidence = gather_evidence(build, activity=activity, steps=1 if steps is None else steps)
+        page = report(build, evidence, assumed)
+        charts, said = figure_charts(page, columns), report_caption(page)
     progress("drawing")
-    figures = draw_figures(report(build, evidence, preset), columns)
+    figures = draw(charts, said, columns)
     write_figures(figures, output)
     rows = [{"name": f.name, "caption": f.caption, "files": list(f.files)} for f in figures]
     return {
         "schema": "spikeloom/figures/1",
         "folder": str(output),
-        "preset": preset,
+        "preset": assumed,
         "figures": rows,
         "captions": CAPTIONS,
     }
+
+
+def _refuse_options(options: Sequence[str]) -> None:
+    if options:
+        raise refuse(
+            "compare-inputs",
+            f"the numbers of a comparison are fixed: {', '.join(options)} would change nothing",
+            help="give it to 'spikeloom compare' and draw what that writes",
+        )

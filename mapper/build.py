@@ -31,6 +31,11 @@ from targets import DEFAULT_PRESET, Target, target_from_data, target_to_data
 SCHEMA = "spikeloom/mapping/1"
 MANIFEST_SCHEMA = "spikeloom/manifest/1"
 DEMO_SCHEMA = "spikeloom/demo/1"
+RECORD = "verification.json"
+"""What ``verify`` found, kept in the folder beside the files that the manifest lists: it names the
+manifest it is of (``mapper.verified``)."""
+
+PAGE = "report.html"
 _SAMPLE_PREFIX = "sample/"
 _MAX_JSON_BYTES = 256 << 20
 
@@ -81,10 +86,12 @@ def check_replaceable(folder: Path) -> None:
 def _is_ours(folder: Path) -> bool:
     """Say whether a folder has the mark of a build or of the demo."""
     marks = (("manifest.json", MANIFEST_SCHEMA), ("demo.json", DEMO_SCHEMA))
-    for name, schema in marks:
-        with suppress(MappingError):
-            if _read_json(folder / name).get("schema") == schema:
-                return True
+    return any(_has_mark(folder, name, schema) for name, schema in marks)
+
+
+def _has_mark(folder: Path, name: str, schema: str) -> bool:
+    with suppress(MappingError):
+        return read_json(folder / name).get("schema") == schema
     return False
 
 
@@ -123,17 +130,20 @@ def _mapping(build: Build) -> dict[str, Any]:
     }
 
 
-def generated_files(build: Build) -> dict[str, bytes]:
-    """Return the content of every generated file by name; the same build gives the same bytes."""
+def generated_files(build: Build, *, page: bool = True) -> dict[str, bytes]:
+    """Return the content of every generated file by name; the same build gives the same bytes.
+
+    Without ``page`` the report, which takes the longest to make, is left out.
+    """
     target = build.target.name
     executor = generate_executor(build.hardware, target=target, version=__version__)
     lowered = to_lowered_onnx(build.hardware)
-    return {
+    files = {
         "executor.py": executor.encode(),
         "cost.py": generate_cost(build.hardware, build.target).encode(),
         "lowered.onnx": lowered.SerializeToString(deterministic=True),
-        "report.html": render_report(report(build)).encode(),
     }
+    return {**files, PAGE: render_report(report(build)).encode()} if page else files
 
 
 def report(build: Build, evidence: Evidence | None = None, preset: str = DEFAULT_PRESET) -> Report:
@@ -159,10 +169,12 @@ def check_page(folder: Path, output: Path | None, *, asked: bool) -> None:
         raise _inside(folder, f"a page to '{output.name}' in the build folder", "the page")
 
 
-def check_outside(folder: Path, output: Path, what: str) -> None:
-    """Refuse to write into a build folder, or below it."""
-    if output.resolve().is_relative_to(folder.resolve()):
-        raise _inside(folder, f"{what} to '{output}' in the build folder", what)
+def check_outside(output: Path, what: str) -> None:
+    """Refuse to write into a build folder, or below one."""
+    place = output.resolve()
+    for folder in (place, *place.parents):
+        if _has_mark(folder, "manifest.json", MANIFEST_SCHEMA):
+            raise _inside(folder, f"{what} to '{output}' in the build folder", what)
 
 
 def _inside(folder: Path, attempt: str, what: str) -> MappingError:
@@ -196,16 +208,18 @@ def _json(data: Mapping[str, Any]) -> str:
     return json.dumps(data, indent=1, sort_keys=True) + "\n"
 
 
-def read_build(folder: Path) -> Build:
+def read_build(folder: Path, *, page: bool = True) -> Build:
     """Read a build folder, which may come from someone else, and trust nothing in it.
 
     Every file must have the hash of the manifest, and every generated file the bytes that this
-    version generates from ``mapping.json``; none of them is executed.
+    version generates from ``mapping.json``; none of them is executed. Without ``page`` the report
+    is held to its hash alone: enough for a command that neither shows it nor runs the build, and
+    several times faster.
 
     Raises:
         MappingError: ``not-a-build``, ``build-changed``, ``bad-mapping`` or ``bad-weights``.
     """
-    manifest = _read_json(folder / "manifest.json")
+    manifest = read_json(folder / "manifest.json")
     _check_hashes(folder, manifest)
     build = _read_data(folder)
     if manifest.get("version") != __version__:
@@ -217,7 +231,7 @@ def read_build(folder: Path) -> Build:
         )
     changed = [
         name
-        for name, content in generated_files(build).items()
+        for name, content in generated_files(build, page=page).items()
         if (folder / name).read_bytes() != content
     ]
     if changed:
@@ -225,7 +239,19 @@ def read_build(folder: Path) -> Build:
     return build
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(
+    path: Path,
+    *,
+    code: str = "not-a-build",
+    wrote: str = "a folder that 'spikeloom compile'",
+    help: str = "compile the model again",
+) -> dict[str, Any]:
+    """Read a JSON object of a bounded size from a file that may come from someone else.
+
+    Raises:
+        MappingError: ``code`` where there is none, saying that it is not what ``wrote`` wrote, and
+            ``help``.
+    """
     try:
         if path.stat().st_size > _MAX_JSON_BYTES:
             raise ValueError(f"{path.stat().st_size} bytes, at most {_MAX_JSON_BYTES} are read")
@@ -233,18 +259,13 @@ def _read_json(path: Path) -> dict[str, Any]:
         if not isinstance(data, dict):
             raise ValueError("not a JSON object")
     except (OSError, ValueError, RecursionError) as error:
-        raise refuse(
-            "not-a-build",
-            f"not a folder that 'spikeloom compile' wrote: {error}",
-            loc=str(path),
-            help="compile the model again",
-        ) from error
+        raise refuse(code, f"not {wrote} wrote: {error}", loc=str(path), help=help) from error
     return data
 
 
 def _check_hashes(folder: Path, manifest: Mapping[str, Any]) -> None:
     files = manifest.get("files")
-    names = {path.name for path in folder.iterdir()} - {"manifest.json", "__pycache__"}
+    names = {path.name for path in folder.iterdir()} - {"manifest.json", RECORD, "__pycache__"}
     if not isinstance(files, dict) or not names <= set(files):
         extra = sorted(names - set(files if isinstance(files, dict) else ()))
         raise _changed(folder, extra, "is not in manifest.json")
@@ -270,7 +291,7 @@ def _changed(folder: Path, names: list[str], how: str) -> MappingError:
 
 def _read_data(folder: Path) -> Build:
     path = folder / "mapping.json"
-    data = _read_json(path)
+    data = read_json(path)
     where = str(path)
     source = load_constants(folder / "source.npz")
     samples = _without_prefix(source)

@@ -4,13 +4,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mapper.build import Build, sha256
+from mapper.build import Build
 from mapper.cost import DENSITY, Activity, measure
 from mapper.cost.estimate import checked_density, checked_steps
 from mapper.frontend import NirOptions
 from mapper.ir.core import Array, Graph
 from mapper.recordings import Recording, read_arrays, to_codes
 from mapper.report import Evidence
+from mapper.verified import Verified, described_file, recall
 from mapper.verify import reference_ring, trace_executor, trained_ring, verify_recorded
 
 Progress = Callable[[str], None]
@@ -24,6 +25,7 @@ def gather_evidence(
     recording: Path | None = None,
     model: Path | None = None,
     nir: NirOptions | None = None,
+    folder: Path | None = None,
     progress: Progress = lambda text: None,
 ) -> Evidence:
     """Verify a build and count its spikes, as far as there is something to do it with.
@@ -35,13 +37,15 @@ def gather_evidence(
         recording: Inputs to verify and, without ``activity``, to count spikes on.
         model: The model file, which ring 3 or ring 7 compares with.
         nir: What a NIR model leaves open.
+        folder: Where the build was read from: without ``recording``, what ``verify`` kept there.
         progress: Told what comes next.
 
     Raises:
         MappingError: for anything wrong with these files.
     """
     told, trace = read_activity(build.hardware, activity)
-    found: dict[str, Any] | None = None
+    kept = Verified(found=None) if folder is None or recording is not None else recall(folder)
+    found = kept.found
     if recording is not None:
         found, ran = _verified(build, recording, model, nir, progress)
         if activity is None:
@@ -55,6 +59,8 @@ def gather_evidence(
         steps=steps,
         trace=trace,
         verification=found,
+        kept=kept.files,
+        unverified=kept.reason,
         files=_files(file, recording, model),
     )
 
@@ -103,4 +109,4 @@ def _verified(
 def _files(activity: str | None, recording: Path | None, model: Path | None) -> dict[str, str]:
     given = {"activity": activity, "input": recording, "model": model}
     paths = {what: Path(path) for what, path in given.items() if path is not None}
-    return {what: f"{path.name}, SHA-256 {sha256(path)}" for what, path in paths.items()}
+    return {what: described_file(path) for what, path in paths.items()}

@@ -4,10 +4,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from mapper.diagnostics import printable
+from mapper.report.comparison_tables import row_name, subject, verified
 from mapper.verify.rings import Ring, describe
 
 Data = Mapping[str, Any]
@@ -75,6 +77,36 @@ def _amount(value: Data, factor: float, unit: str) -> str:
     return f"{nominal} {unit} ({low}..{high})"
 
 
+def headline(answer: Data) -> RenderableType:
+    """What a report answers first: each total with its interval, then the questions people ask."""
+    made = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+    for style, wrap in (("bold", True), ("", True), ("dim", False)):
+        made.add_column(style=style, no_wrap=wrap)
+    for fact in answer["facts"]:
+        colour = _STYLES.get(fact["style"], "bold")
+        told = "; ".join(filter(None, (fact["interval"], fact["told"])))
+        made.add_row(fact["name"], Text(printable(fact["value"]), colour), Text(printable(told)))
+    return Group(Text(printable(answer["title"])), made, *map(_question, answer["answers"]))
+
+
+_STYLES = {"good": "green", "warn": "yellow", "bad": "bold red"}
+
+
+def _question(answer: Data) -> RenderableType:
+    """The verdict, and how to know more where a command tells; the page has all reasons."""
+    more = [*answer["reasons"][-1:], answer["command"]] if answer["command"] else []
+    text = Text(printable(" ".join([answer["text"], *more])))
+    return Group(Text(answer["question"], "bold"), Padding(text, (0, 0, 0, 2)))
+
+
+def reported(answer: Data) -> RenderableType:
+    """What a report answers first, and where its page is."""
+    where = f"page: {answer['report']}"
+    if answer["as_compiled"]:
+        where += " (as compiled; -o PAGE writes one with what is above)"
+    return Group(headline(answer), Text(printable(where)))
+
+
 def ran(answer: Data) -> RenderableType:
     """What a run wrote."""
     rows = (
@@ -108,15 +140,36 @@ def verification(answer: Data) -> RenderableType:
 
 
 def comparison(answer: Data) -> RenderableType:
-    """Targets side by side; ratios are to the first."""
-    rows = answer["targets"]
+    """Targets or builds side by side; ratios are to the first."""
+    rows, what = answer["targets"], subject(answer)
     first = rows[0]["cost"]
     costs = table(
         f"{answer['network']}, activity: {answer['activity']}, preset: {first['preset']}",
-        ["target", "crossbars", "energy", "ratio", "latency", "ratio", "area", "accuracy"],
+        [what, "crossbars", "energy", "ratio", "latency", "ratio", "area", "accuracy"],
         (_compared(row, first) for row in rows),
     )
-    return Group(costs, *map(_ratio_waterfall, answer.get("waterfalls", [])))
+    verdicts = [_verified(answer)] if what == "build" else []
+    return Group(costs, *verdicts, *map(_ratio_waterfall, answer.get("waterfalls", [])))
+
+
+def _verified(answer: Data) -> RenderableType:
+    """What builds are, and what ``verify`` kept with each."""
+    verdicts = [verified(row) for row in answer["targets"]]
+    return table(
+        "",
+        ["build", "model", "target", "weight bits", "verified", "details"],
+        (
+            [
+                row_name(row),
+                row["source"].get("file", ""),
+                row["target"],
+                row["weight_bits"],
+                found.short,
+                found.told,
+            ]
+            for row, found in zip(answer["targets"], verdicts, strict=True)
+        ),
+    )
 
 
 def _ratio_waterfall(answer: Data) -> RenderableType:
@@ -144,7 +197,7 @@ def _compared(row: Data, first: Data) -> list[object]:
     energy, latency = cost["energy_pj"]["total"], cost["latency_ns"]["inference_pipelined"]
     accuracy = row.get("accuracy")
     return [
-        row["target"],
+        row_name(row),
         row["crossbars"],
         _amount(energy, 1e-6, "uJ"),
         f"{energy['nominal'] / first['energy_pj']['total']['nominal']:.2f}",

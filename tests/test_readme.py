@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mapper import cli
-from mapper.compare import DEMO_TARGETS
+from mapper.demo import DEMO_TARGETS
 from passes import PIPELINE
 from tests.files import DEMO
 

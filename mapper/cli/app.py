@@ -37,6 +37,8 @@ def command(name: str) -> Callable[[Callable[P, Any]], Callable[P, None]]:
             try:
                 with report_progress:
                     answer = function(*args, **kwargs)
+            except typer.BadParameter:  # wrong usage: typer says so and exits 2
+                raise
             except MappingError as error:
                 raise _refused(error.diagnostics, as_json) from None
             except BrokenPipeError:  # "| head" has read enough: the frame exits 1 in silence

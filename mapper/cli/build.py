@@ -7,8 +7,7 @@ import typer
 
 from mapper import api, tables
 from mapper.cli.app import command, out, report_progress, warn
-from mapper.cli.options import Dt, Folder, Integration, Json, Library, Preset, ResetTo, Steps
-from mapper.frontend import NirOptions
+from mapper.cli.options import Folder, Json, Nir, Preset, Steps, with_nir
 from targets import DEFAULT_PRESET
 
 
@@ -58,20 +57,17 @@ def run(
 
 
 @command("verify")
+@with_nir
 def verify(
     path: Annotated[Path, typer.Argument(help="A model (.onnx, .nir) or a build folder.")],
     recording: Annotated[Path, typer.Option("--input", help="Inputs (.npz); may hold 'labels'.")],
     model: Annotated[
         Path | None, typer.Option(help="For a build folder: its model, for ring 3.")
     ] = None,
-    dt: Dt = None,
-    reset: ResetTo = None,
-    integration: Integration = None,
-    library: Library = None,
+    nir: Nir = None,
     as_json: Json = False,
 ) -> dict[str, Any]:
     """Check a model against ONNX Runtime, or all rings of a build."""
-    nir = NirOptions(dt=dt, reset=reset, integration=integration, library=library)
     answer = api.verify(path, recording, model=model, nir=nir, progress=report_progress)
     warn(answer)
     if not as_json:
@@ -90,16 +86,22 @@ def cost(
     sensitivity: Annotated[
         bool, typer.Option("--sensitivity", help="Name the constants that move the totals most.")
     ] = False,
+    details: Annotated[
+        bool, typer.Option("--details", help="List every part of every total, and all counts.")
+    ] = False,
     as_json: Json = False,
 ) -> dict[str, Any]:
     """Estimate energy, latency and area of a build."""
-    answer, text = api.cost_build(folder, activity, steps, preset, swings=sensitivity)
+    answer, told = api.cost_build(folder, activity, steps, preset, swings=sensitivity)
     if not as_json:
-        print(text)
+        out.print(tables.headline(told.headline.as_dict()))
+        for text in (told.sensitivity, told.details if details else ""):
+            print(f"\n{text}" if text else "", end="\n" if text else "")
     return answer
 
 
 @command("report")
+@with_nir
 def report(
     folder: Folder,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Page to write.")] = None,
@@ -114,10 +116,7 @@ def report(
         str | None, typer.Option(help="Trace (.npz) of 'run --trace', or a density 0..1.")
     ] = None,
     steps: Steps = 1,
-    dt: Dt = None,
-    reset: ResetTo = None,
-    integration: Integration = None,
-    library: Library = None,
+    nir: Nir = None,
     as_json: Json = False,
 ) -> dict[str, Any]:
     """Write the report of a build as one offline HTML page."""
@@ -128,9 +127,9 @@ def report(
         steps=steps,
         recording=recording,
         model=model,
-        nir=NirOptions(dt=dt, reset=reset, integration=integration, library=library),
+        nir=nir,
         progress=report_progress,
     )
     if not as_json:
-        print(answer["report"])
+        out.print(tables.reported(answer))
     return answer

@@ -1,4 +1,4 @@
-"""Commands for a paper: compare targets, draw figures."""
+"""Commands for a paper: compare targets or builds, draw figures."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -7,51 +7,48 @@ import typer
 
 from mapper import api, tables
 from mapper.cli.app import command, out, report_progress, warn
-from mapper.cli.options import (
-    Dt,
-    Folder,
-    Integration,
-    Json,
-    Library,
-    Model,
-    Preset,
-    ResetTo,
-    Steps,
-    WeightBits,
-)
-from mapper.frontend import NirOptions
+from mapper.cli.options import Json, Nir, Preset, Steps, WeightBits, with_nir
 from targets import DEFAULT_PRESET
 
 
 @command("compare")
+@with_nir
 def compare(
-    model: Model,
-    targets: Annotated[str, typer.Option(help="Targets, separated by commas.")],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="MODEL | BUILD...", help="One trained network, or build folders."),
+    ],
+    targets: Annotated[
+        str | None, typer.Option(help="With a model: targets, separated by commas.")
+    ] = None,
     recording: Annotated[
-        Path | None, typer.Option("--input", help="Recordings: calibrate, run and measure.")
+        Path | None, typer.Option("--input", help="Recordings: calibrate a model, run and measure.")
+    ] = None,
+    activity: Annotated[
+        str | None,
+        typer.Option(help="A density 0..1; of builds also traces (.npz), one each, by commas."),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="Folder for builds, page and tables."),
+        typer.Option("-o", "--output", help="Folder for page and tables, and builds of a model."),
     ] = None,
     weight_bits: WeightBits = None,
-    dt: Dt = None,
-    reset: ResetTo = None,
-    integration: Integration = None,
-    library: Library = None,
     steps: Steps = 1,
     preset: Preset = DEFAULT_PRESET,
+    nir: Nir = None,
     as_json: Json = False,
 ) -> dict[str, Any]:
-    """Map a network onto several targets and put their costs side by side."""
-    names = tuple(name for name in targets.split(",") if name)
-    answer = api.compare_model(
-        model,
-        names,
+    """Put costs side by side: a network on several targets, or builds that are there."""
+    if targets is None and len(paths) == 1 and not paths[0].is_dir():
+        raise typer.BadParameter("a model needs --targets A,B", param_hint="--targets")
+    answer = api.compare(
+        tuple(paths),
+        targets=None if targets is None else tuple(name for name in targets.split(",") if name),
         recording=recording,
+        activity=activity,
         output=output,
         weight_bits=weight_bits,
-        nir=NirOptions(dt=dt, reset=reset, integration=integration, library=library),
+        nir=nir,
         steps=steps,
         preset=preset,
         progress=report_progress,
@@ -64,20 +61,24 @@ def compare(
 
 @command("figures")
 def figures(
-    folder: Folder,
+    folder: Annotated[Path, typer.Argument(help="Folder of 'compile', or of 'compare -o'.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the figures.")],
     activity: Annotated[
-        str | None, typer.Option(help="Trace (.npz) of 'run --trace', or a density 0..1.")
+        str | None, typer.Option(help="Of a build: trace (.npz) of 'run --trace', or a density.")
     ] = None,
-    steps: Steps = 1,
-    preset: Preset = DEFAULT_PRESET,
+    steps: Annotated[
+        int | None, typer.Option(help="Of a build: time steps of an inference, with a density.")
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="Of a build: paper, physical (the default) or as-built.")
+    ] = None,
     columns: Annotated[
         int, typer.Option(min=1, max=2, help="Columns of a paper that a figure is wide.")
     ] = 1,
     as_json: Json = False,
 ) -> dict[str, Any]:
-    """Draw the charts of the report for a paper: SVG, PNG, PDF and captions."""
-    answer = api.figures_of_build(
+    """Draw the charts of a report or a comparison for a paper: SVG, PNG, PDF and captions."""
+    answer = api.draw_figures(
         folder,
         output,
         activity=activity,

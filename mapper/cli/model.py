@@ -10,34 +10,28 @@ from mapper import api, tables
 from mapper.cli.app import command, out, report_progress, warn
 from mapper.cli.options import (
     Calibrate,
-    Dt,
-    Integration,
     Json,
-    Library,
     Model,
-    ResetTo,
+    Nir,
     Target,
     WeightBits,
+    with_nir,
 )
-from mapper.frontend import NirOptions
 from mapper.inspection import Inspection
 from passes import Pass
 
 
 @command("inspect")
+@with_nir
 def inspect(
     model: Model,
     target: Annotated[
         str | None, typer.Option(help="Also show how many crossbars of this target it takes.")
     ] = None,
-    dt: Dt = None,
-    reset: ResetTo = None,
-    integration: Integration = None,
-    library: Library = None,
+    nir: Nir = None,
     as_json: Json = False,
 ) -> dict[str, Any]:
     """Show what was recognised in a model: layers, neurons, time form, parameters."""
-    nir = NirOptions(dt=dt, reset=reset, integration=integration, library=library)
     answer = api.inspect_model(model, target, nir)
     if not as_json:
         out.print(Inspection(answer))
@@ -45,6 +39,7 @@ def inspect(
 
 
 @command("compile")
+@with_nir
 def compile_(
     model: Model,
     target: Target,
@@ -57,10 +52,7 @@ def compile_(
     stop_after: Annotated[
         str | None, typer.Option(metavar="PASS", help="Print the graph here and write nothing.")
     ] = None,
-    dt: Dt = None,
-    reset: ResetTo = None,
-    integration: Integration = None,
-    library: Library = None,
+    nir: Nir = None,
     as_json: Json = False,
 ) -> dict[str, Any] | None:
     """Map a trained network onto a target and write the build folder."""
@@ -80,7 +72,7 @@ def compile_(
         after=after,
         print_after=tuple(print_after or ()),
         stop_after=stop_after,
-        nir=NirOptions(dt=dt, reset=reset, integration=integration, library=library),
+        nir=nir,
     )
     warn(answer or {})
     if not as_json and answer is not None:
@@ -89,17 +81,14 @@ def compile_(
 
 
 @command("export")
+@with_nir
 def export(
     model: Model,
     output: Annotated[Path, typer.Option("-o", "--output", help="File to write: .onnx or .nir.")],
-    dt: Dt = None,
-    reset: ResetTo = None,
-    integration: Integration = None,
-    library: Library = None,
+    nir: Nir = None,
     as_json: Json = False,
 ) -> dict[str, Any]:
     """Write the imported network in canonical form, for other tools."""
-    nir = NirOptions(dt=dt, reset=reset, integration=integration, library=library)
     answer = api.export_model(model, output, nir)
     if not as_json:
         out.print(tables.exported(answer))

@@ -1,11 +1,16 @@
 """Arguments and options that several commands share."""
 
+import inspect
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 import typer
 
-from mapper.frontend import LIBRARIES
+from mapper.frontend import LIBRARIES, NirOptions
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 Json = Annotated[bool, typer.Option("--json", help="Print data for machines on stdout.")]
 Model = Annotated[Path, typer.Argument(help="Trained network, .onnx or .nir.")]
@@ -14,20 +19,51 @@ Target = Annotated[str, typer.Option(help="Target name, or path of a .toml file.
 Calibrate = Annotated[
     Path | None, typer.Option(help="Recordings (.npz) that set input codes and readout.")
 ]
-Dt = Annotated[float | None, typer.Option(help="NIR: seconds of one time step.")]
-ResetTo = Annotated[
-    str | None,
-    typer.Option(
-        "--reset",
-        help="NIR: at a spike, go to v_reset (value) or zero, or subtract v_threshold.",
-    ),
-]
-Integration = Annotated[
-    str | None, typer.Option(help="NIR: euler (1 - dt/tau) or exponential (exp(-dt/tau)).")
-]
-Library = Annotated[
-    str | None, typer.Option(help=f"NIR: whose conventions hold: {', '.join(LIBRARIES)}.")
-]
 Steps = Annotated[int, typer.Option(help="Time steps of an inference, with a density.")]
 Preset = Annotated[str, typer.Option(help="What to assume: paper, physical or as-built.")]
 WeightBits = Annotated[int | None, typer.Option(help="Width of a weight, 2..8.")]
+
+
+# --- what a NIR file leaves open -------------------------------------------------------------
+
+Nir = Annotated[NirOptions | None, "--dt, --reset, --integration, --library"]
+"""A parameter ``nir`` of a command; ``with_nir`` makes four options of it."""
+
+_NIR = {
+    "dt": Annotated[float | None, typer.Option(help="NIR: seconds of one time step.")],
+    "reset": Annotated[
+        str | None,
+        typer.Option(
+            "--reset",
+            help="NIR: at a spike, go to v_reset (value) or zero, or subtract v_threshold.",
+        ),
+    ],
+    "integration": Annotated[
+        str | None, typer.Option(help="NIR: euler (1 - dt/tau) or exponential (exp(-dt/tau)).")
+    ],
+    "library": Annotated[
+        str | None, typer.Option(help=f"NIR: whose conventions hold: {', '.join(LIBRARIES)}.")
+    ],
+}
+
+
+def with_nir(function: F) -> F:
+    """Give a command the options that fill its parameter ``nir``, which typer does not see."""
+
+    @wraps(function)
+    def run(**given: Any) -> Any:
+        held = {name: given.pop(name) for name in _NIR}
+        return function(**given, nir=NirOptions(**held))
+
+    kind = inspect.Parameter.KEYWORD_ONLY
+    signature = inspect.signature(function)
+    kept = [p.replace(kind=kind) for p in signature.parameters.values() if p.name != "nir"]
+    made = [
+        inspect.Parameter(name, kind, default=None, annotation=option)
+        for name, option in _NIR.items()
+    ]
+    last = len(kept) - 1  # --json
+    parameters = [*kept[:last], *made, *kept[last:]]
+    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {p.name: p.annotation for p in parameters}
+    return run  # type: ignore[return-value]  # typer calls it by name

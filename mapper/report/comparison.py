@@ -1,8 +1,10 @@
 """The page of ``compare``: targets side by side, what differs between them, and why."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from mapper.diagnostics import printable
 from mapper.report.breakdown import words
 from mapper.report.charts import (
     Bar,
@@ -12,32 +14,85 @@ from mapper.report.charts import (
     in_unit,
     interval_bars,
 )
-from mapper.report.comparison_tables import MEASURES, RATIO, Measure, cards, ratio
+from mapper.report.comparison_tables import (
+    MEASURES,
+    RATIO,
+    Measure,
+    cards,
+    ratio,
+    row_name,
+    subject,
+    verified,
+)
 from mapper.report.page import render_page
 from mapper.report.pareto import accuracy_told, pareto_charts
-from targets import Target, target_to_data
 
 Data = Mapping[str, Any]
 
 
-def render_comparison(answer: Data, targets: Sequence[Target]) -> str:
-    """Lay the answer of ``compare`` out as one self-contained page; ``targets`` in its order."""
-    charts = [_cost(answer, measure) for measure in MEASURES]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charts:
+    """The charts of a comparison, by the sections of its page."""
+
+    costs: tuple[Chart, ...]
+    ratios: Chart
+    pareto: tuple[Chart, ...]
+    ways: tuple[Chart, ...]
+
+    def all(self) -> tuple[Chart, ...]:
+        return (*self.costs, self.ratios, *self.pareto, *self.ways)
+
+
+def comparison_charts(answer: Data) -> tuple[Chart, ...]:
+    """Return every chart of a comparison, in the order of its page."""
+    return _charts(answer).all()
+
+
+def _charts(answer: Data) -> Charts:
     ways = [_own_way(answer, "energy", "energy_pj", "pJ")]
     ways += [_own_way(answer, "initiation interval", "interval_ns", "ns")]
     ways += [_way_of(index, way) for index, way in enumerate(answer["waterfalls"])]
-    pareto = pareto_charts(answer)
-    charts += [_ratios(answer), *pareto, *ways]
+    return Charts(
+        costs=tuple(_cost(answer, measure) for measure in MEASURES),
+        ratios=_ratios(answer),
+        pareto=pareto_charts(answer),
+        ways=tuple(ways),
+    )
+
+
+def render_comparison(answer: Data) -> str:
+    """Lay the answer of ``compare`` out as one self-contained page."""
+    charts, rows = _charts(answer), answer["targets"]
     return render_page(
         "comparison.html.j2",
-        charts=charts,
+        charts=charts.all(),
         answer=answer,
         table=cards(answer),
         ratio_told=RATIO,
-        ways=[chart.name for chart in ways],
-        pareto=[chart.name for chart in pareto],
+        subject=subject(answer),
+        verdicts=[(row_name(row), verified(row)) for row in rows]
+        if subject(answer) == "build"
+        else [],
+        ways=[chart.name for chart in charts.ways],
+        pareto=[chart.name for chart in charts.pareto],
         accuracy_told=accuracy_told(answer),
-        differences=differences(targets),
+        differences=Table(
+            columns=tuple(map(printable, answer["differences"]["columns"])),
+            rows=tuple(
+                tuple(" ".join(cell.split()) for cell in row)
+                for row in answer["differences"]["rows"]
+            ),
+        ),
+    )
+
+
+def caption_of(answer: Data) -> str:
+    """Say in a caption what is compared, and under which assumptions."""
+    names = ", ".join(printable(row_name(row)) for row in answer["targets"])
+    return (
+        f"Network {printable(answer['network'])}; {subject(answer)}s {names}. Preset "
+        f"{printable(answer['preset'])}; activity {printable(answer['activity'])}. Intervals are "
+        "low .. high of published facts; no chip was measured."
     )
 
 
@@ -47,38 +102,38 @@ def _bar(label: str, value: Mapping[str, float], group: str = "") -> Bar:
 
 
 def _cost(answer: Data, measure: Measure) -> Chart:
-    found = [_bar(row["target"], measure.of(row)) for row in answer["targets"]]
+    found = [_bar(row_name(row), measure.of(row)) for row in answer["targets"]]
     bars, unit = in_unit(found, measure.unit)
     return Chart(
         name=measure.name,
-        title=f"{measure.name.capitalize()} of each target",
+        title=f"{measure.name.capitalize()} of each {subject(answer)}",
         description="Bars are nominal, lines the interval from low to high component facts.",
         spec=interval_bars(bars, unit=unit, what=measure.name),
-        table=bar_table(bars, unit=unit, label="target"),
+        table=bar_table(bars, unit=unit, label=subject(answer)),
     )
 
 
 def _ratios(answer: Data) -> Chart:
     first = answer["targets"][0]
     bars = [
-        _bar(row["target"], compared, measure.name)
+        _bar(row_name(row), compared, measure.name)
         for row in answer["targets"]
         for measure in MEASURES
         if (compared := ratio(measure.of(row), measure.of(first))) is not None
     ]
     return Chart(
         name="ratios",
-        title=f"Ratios to {first['target']}",
+        title=f"Ratios to {row_name(first)}",
         description=RATIO,
         spec=interval_bars(bars, unit="times", what="ratio"),
-        table=bar_table(bars, unit="times", label="target", group="cost"),
+        table=bar_table(bars, unit="times", label=subject(answer), group="cost"),
     )
 
 
 def _own_way(answer: Data, name: str, key: str, unit: str) -> Chart:
     """Chart one cost of every target from ``paper`` to ``physical``."""
     found = [
-        _exactly(_step(step), step[key], row["target"])
+        _exactly(_step(step), step[key], row_name(row))
         for row in answer["targets"]
         for step in row["waterfall"]
     ]
@@ -88,7 +143,7 @@ def _own_way(answer: Data, name: str, key: str, unit: str) -> Chart:
         title=f"{name.capitalize()} from the preset paper to physical",
         description="After each assumption changed, one at a time; nominal values.",
         spec=interval_bars(bars, unit=shown, what=name),
-        table=bar_table(bars, unit=shown, label="after", group="target"),
+        table=bar_table(bars, unit=shown, label="after", group=subject(answer)),
     )
 
 
@@ -123,17 +178,17 @@ _PROSE = ("summary", "provenance")
 """Entries of a target file that are sentences: after the facts."""
 
 
-def differences(targets: Sequence[Target]) -> Table:
-    """Return every entry of the target files that is not the same in all of them."""
-    flat = [dict(_flat(target_to_data(target))) for target in targets]
-    keys = dict.fromkeys(key for held in flat for key in held if key != "name")
-    found = ((key, *(held.get(key, "not there") for held in flat)) for key in keys)
+def differences(names: Sequence[str], facts: Sequence[Data]) -> dict[str, Any]:
+    """Return the columns and rows of a table: every entry that is not the same in all ``facts``.
+
+    ``names`` are what the facts are of, in their order.
+    """
+    flat = [dict(_flat(held)) for held in facts]
+    keys = dict.fromkeys(key for held in flat for key in held)
+    found = [[key, *(held.get(key, "not there") for held in flat)] for key in keys]
     differing = [row for row in found if len(set(row[1:])) > 1]
-    differing.sort(key=lambda row: row[0] in _PROSE)
-    return Table(
-        columns=("entry", *(target.name for target in targets)),
-        rows=tuple(tuple(" ".join(cell.split()) for cell in row) for row in differing),
-    )
+    differing.sort(key=lambda row: row[0].rpartition(".")[2] in _PROSE)
+    return {"columns": ["entry", *names], "rows": differing}
 
 
 def _flat(value: object, path: str = "") -> Iterable[tuple[str, str]]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from mapper.diagnostics import printable
 from mapper.report.charts import interval_text, number, scaled
+from mapper.report.headline import Verdict, judged
 
 Data = Mapping[str, Any]
 
@@ -55,23 +56,49 @@ def ratio(value: Mapping[str, float], base: Mapping[str, float]) -> dict[str, fl
     return {"low": min(ends), "nominal": ends[1], "high": max(ends)}
 
 
+def subject(answer: Data) -> str:
+    """Return what is compared: ``build`` or ``target``."""
+    return "build" if "build" in answer["targets"][0] else "target"
+
+
+def row_name(row: Data) -> str:
+    """Return what a row is called: the folder of a build, or else its target."""
+    return str(row.get("build", row["target"]))
+
+
+NOT_RUN = "'spikeloom verify' was not run on it"
+
+
+def verified(row: Data) -> Verdict:
+    """Return what is known of a build's verification."""
+    if row.get("verification") is None:
+        return Verdict(style="warn", short="not verified", told=row.get("unverified") or NOT_RUN)
+    return judged(row["verification"], row["verified_on"])
+
+
 def as_csv(answer: Data) -> str:
     """Write one line a target, numbers in full; a name like a formula is made text."""
     first = answer["targets"][0]
-    heads = ["target"]
+    heads = [subject(answer)]
     for measure in MEASURES:
         unit = f"{measure.name}_{measure.unit}"
         heads += [unit, f"{unit}_low", f"{unit}_high"]
         heads += [f"{measure.name}_ratio{end}" for end in ("", "_low", "_high")]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*heads, "accuracy"])
+    builds = subject(answer) == "build"
+    writer.writerow([*heads, "accuracy", *(("target", "model", "verified") if builds else ())])
     for row in answer["targets"]:
-        cells: list[object] = [_no_formula(printable(row["target"]))]
+        cells: list[object] = [_no_formula(printable(row_name(row)))]
         for measure in MEASURES:
             value, base = measure.of(row), measure.of(first)
             cells += _ends(value) + _ends(ratio(value, base))
-        writer.writerow([*cells, row.get("accuracy", "")])
+        cells.append(row.get("accuracy", ""))
+        if builds:
+            model = str(row["source"].get("file", ""))
+            cells += [_no_formula(printable(name)) for name in (row["target"], model)]
+            cells.append(verified(row).short)
+        writer.writerow(cells)
     return out.getvalue()
 
 
@@ -98,7 +125,7 @@ def units(answer: Data) -> dict[str, tuple[float, str]]:
 def columns(answer: Data) -> tuple[str, ...]:
     """Return the heads of the table for readers."""
     pairs = ((f"{name} ({unit})", "ratio") for name, (_, unit) in units(answer).items())
-    return ("target", *(head for pair in pairs for head in pair), "accuracy")
+    return (subject(answer), *(head for pair in pairs for head in pair), "accuracy")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +169,7 @@ def rows(answer: Data) -> list[tuple[str, ...]]:
 
 
 def _cells(row: Data, first: Data, shown: Mapping[str, tuple[float, str]]) -> tuple[str, ...]:
-    cells = [printable(row["target"])]
+    cells = [printable(row_name(row))]
     for measure in MEASURES:
         value, factor = measure.of(row), shown[measure.name][0]
         compared = ratio(value, measure.of(first))
@@ -158,10 +185,19 @@ def _told(value: Mapping[str, float]) -> str:
 
 def as_markdown(answer: Data) -> str:
     """Write a pipe table with what its numbers are below it."""
-    heads = columns(answer)
-    lines = [heads, tuple("---" for _ in heads), *map(_escaped_row, rows(answer))]
+    heads, held = _with_verdicts(answer)
+    lines = [heads, tuple("---" for _ in heads), *map(_escaped_row, held)]
     table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
     return f"{table}\n\n{_markdown(_note(answer))}\n"
+
+
+def _with_verdicts(answer: Data) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Return heads and cells of a table for papers; of builds, verified or not as well."""
+    heads, held = columns(answer), rows(answer)
+    if subject(answer) == "target":
+        return heads, held
+    verdicts = (verified(row).short for row in answer["targets"])
+    return (*heads, "verified"), [(*c, v) for c, v in zip(held, verdicts, strict=True)]
 
 
 def _escaped_row(cells: Sequence[str]) -> tuple[str, ...]:
@@ -182,11 +218,12 @@ def _markdown(text: str) -> str:
 
 def as_latex(answer: Data) -> str:
     """Write a ``tabular`` for the package booktabs, its note as a comment above it."""
-    heads = " & ".join(map(_latex, columns(answer)))
-    body = "".join(" & ".join(map(_latex, cells)) + " \\\\\n" for cells in rows(answer))
+    columns, held = _with_verdicts(answer)
+    heads = " & ".join(map(_latex, columns))
+    body = "".join(" & ".join(map(_latex, cells)) + " \\\\\n" for cells in held)
     return (
         f"% {_latex(_note(answer))}\n% Needs \\usepackage{{booktabs}}.\n"
-        f"\\begin{{tabular}}{{l{'r' * (len(columns(answer)) - 1)}}}\n\\toprule\n{heads} \\\\\n"
+        f"\\begin{{tabular}}{{l{'r' * (len(columns) - 1)}}}\n\\toprule\n{heads} \\\\\n"
         f"\\midrule\n{body}\\bottomrule\n\\end{{tabular}}\n"
     )
 
@@ -211,5 +248,5 @@ def _note(answer: Data) -> str:
     return (
         f"{printable(answer['network'])}; activity: {answer['activity']}; "
         f"preset: {printable(answer['preset'])}. Ranges from the low to the high end of component "
-        f"facts. Ratios are to the first target. {RATIO}"
+        f"facts. Ratios are to the first {subject(answer)}. {RATIO}"
     )

@@ -77,6 +77,11 @@ class Evidence:
     """Of the same run: spikes by time step and sample ``[T, B]``, driven wordlines."""
     verification: Mapping[str, Any] | None = None
     """What ``spikeloom verify DIR --json`` answers; None where it was not asked."""
+    kept: Mapping[str, str] = field(default_factory=dict)
+    """What it was verified on earlier, where the answer was kept with the build and not found for
+    this report: ``input``, ``model``, each a file name with SHA-256."""
+    unverified: str = ""
+    """Why what was kept with the build does not hold; empty where nothing was."""
     files: Mapping[str, str] = field(default_factory=dict)
     """Where these come from: what it is, and file name with SHA-256."""
 
@@ -113,16 +118,8 @@ class Report:
 
     @property
     def digest(self) -> str:
-        """Return the SHA-256 of the hardware graph: its text, then every constant by name.
-
-        Files keep integers as narrow as they fit, so the width they happen to have does not count.
-        """
-        found = hashlib.sha256(str(self.graph).encode())
-        for name, array in sorted(self.graph.constants.items()):
-            wide = array.astype("<i8" if array.dtype.kind in "iub" else "<f8")
-            found.update(f"{name} {wide.dtype.str} {wide.shape}".encode())
-            found.update(np.ascontiguousarray(wide).data)
-        return found.hexdigest()
+        """Return the SHA-256 of the hardware graph."""
+        return digest_of(self.graph)
 
     @property
     def crossbars(self) -> int:
@@ -174,6 +171,19 @@ def report_of(
         calibrated=calibrated,
         source=source,
     )
+
+
+def digest_of(graph: Graph, arrays: Mapping[str, Array] | None = None) -> str:
+    """Return the SHA-256 of a graph: its text, then every constant, or other arrays, by name.
+
+    Files keep integers as narrow as they fit, so the width they happen to have does not count.
+    """
+    found = hashlib.sha256(str(graph).encode())
+    for name, array in sorted((graph.constants if arrays is None else arrays).items()):
+        wide = array.astype("<i8" if array.dtype.kind in "iub" else "<f8")
+        found.update(f"{name} {wide.dtype.str} {wide.shape}".encode())
+        found.update(np.ascontiguousarray(wide).data)
+    return found.hexdigest()
 
 
 def layer_rows(graph: Graph, target: Target, cost: Cost) -> tuple[LayerRow, ...]:

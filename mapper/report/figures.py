@@ -3,8 +3,10 @@
 A figure is drawn once, as SVG; PNG and PDF are made of that, so that the three show one picture.
 """
 
+import hashlib
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -26,6 +28,8 @@ from mapper.writing import whole_file
 from targets import Preset, Target
 
 CAPTIONS = "figures.md"
+HASHES = "figures.json"
+SCHEMA = "spikeloom/figure-files/1"
 
 
 def report_charts(report: Report) -> tuple[Chart, ...]:
@@ -74,17 +78,27 @@ class Figure:
     """By file name: SVG, PNG, PDF."""
 
 
-def figure_charts(report: Report, width: int = COLUMN) -> tuple[Chart, ...]:
-    """Return the charts of a paper: those of the page, and the floorplan, ``width`` pixels wide."""
-    return (*report_charts(report), *floorplan_charts(report, width))
-
-
 WIDTHS = {1: COLUMN, 2: PAGE_WIDE}
 """Width of a figure in pixels, by the columns of the paper that it takes."""
 
 
+def figure_charts(report: Report, columns: int = 1) -> tuple[Chart, ...]:
+    """Return the charts of a paper: those of the page, and the floorplan."""
+    return (*report_charts(report), *floorplan_charts(report, WIDTHS[columns]))
+
+
 def draw_figures(report: Report, columns: int = 1) -> tuple[Figure, ...]:
-    """Draw every chart of a report for one column of a paper, or over two.
+    """Draw every chart of a report for a paper; see ``draw``."""
+    return draw(figure_charts(report, columns), report_caption(report), columns)
+
+
+def report_caption(report: Report) -> str:
+    """Say in a caption what is drawn, and under which assumptions."""
+    return f"{_mapped(report)} {_assumed(report)} {_intervals(report)}"
+
+
+def draw(charts: Iterable[Chart], said: str, columns: int = 1) -> tuple[Figure, ...]:
+    """Draw charts for one column of a paper, or over two; ``said`` ends the caption of each.
 
     Letters are as large in both.
 
@@ -92,7 +106,6 @@ def draw_figures(report: Report, columns: int = 1) -> tuple[Figure, ...]:
         MappingError: ``missing-extra`` where vl-convert is not installed.
     """
     library, width = import_vl_convert(), WIDTHS[columns]
-    said = f"{_mapped(report)} {_assumed(report)} {_intervals(report)}"
     return tuple(
         Figure(
             name=chart.name,
@@ -100,7 +113,7 @@ def draw_figures(report: Report, columns: int = 1) -> tuple[Figure, ...]:
             caption=f"{chart.title}. {chart.description} {said}",
             files=_drawn(library, chart, width),
         )
-        for chart in figure_charts(report, width)
+        for chart in charts
     )
 
 
@@ -133,7 +146,7 @@ def _drawn(library: ModuleType, chart: Chart, width: int = COLUMN) -> dict[str, 
     return {
         f"{chart.name}.svg": svg.encode(),
         f"{chart.name}.png": library.svg_to_png(svg, scale=POINTS, ppi=DOTS),
-        f"{chart.name}.pdf": library.svg_to_pdf(_SIZE.sub(_in_points, svg, count=1)),
+        f"{chart.name}.pdf": _ordered(library.svg_to_pdf(_SIZE.sub(_in_points, svg, count=1))),
     }
 
 
@@ -157,12 +170,55 @@ def _numbered(svg: str) -> str:
     return _GRADIENT.sub(lambda found: order[found.group()], svg)
 
 
+_RESOURCES = re.compile(rb"(?:^ +/[a-z]+\d+ \d+ 0 R\n){2,}", re.MULTILINE)
+
+
+def _ordered(pdf: bytes) -> bytes:
+    """Sort the names in each dictionary of resources: the library writes them in any order.
+
+    Lines change places within a dictionary, so every object stays where the table of the file has
+    it. Only whole lines of this form are taken; a compressed stream does not hold two in a row.
+    """
+    return _RESOURCES.sub(
+        lambda found: b"".join(sorted(found.group().splitlines(keepends=True))), pdf
+    )
+
+
 def write_figures(figures: tuple[Figure, ...], folder: Path) -> None:
-    """Write every file of the figures and ``figures.md``, each whole."""
+    """Write every file of the figures, ``figures.md`` and ``figures.json``, each whole.
+
+    Figures of an earlier call that are not among these are removed, where they are as they were
+    written: ``figures.json`` has the hash of each.
+    """
     files = {name: data for figure in figures for name, data in figure.files.items()}
-    for name, data in {**files, CAPTIONS: captions_of(figures).encode()}.items():
+    files[CAPTIONS] = captions_of(figures).encode()
+    left = _written_before(folder) - files.keys()
+    hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    files[HASHES] = (json.dumps({"schema": SCHEMA, "files": hashes}, indent=1) + "\n").encode()
+    for name, data in files.items():
         with whole_file(folder / name) as temporary:
             temporary.write_bytes(data)
+    for name in left:
+        (folder / name).unlink()
+
+
+def _written_before(folder: Path) -> set[str]:
+    """Return the names of figures in a folder that are as an earlier call wrote them."""
+    try:
+        held = json.loads((folder / HASHES).read_text(encoding="utf-8"))
+        files = held["files"] if held["schema"] == SCHEMA else {}
+        known = {str(name): digest for name, digest in files.items() if _FIGURE.fullmatch(name)}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return set()  # no list of ours: nothing is known to be ours
+    return {name for name, digest in known.items() if _is_still(folder / name, digest)}
+
+
+_FIGURE = re.compile(r"[a-z0-9-]+\.(svg|png|pdf)")
+
+
+def _is_still(path: Path, digest: object) -> bool:
+    whole = path.is_file() and not path.is_symlink()
+    return whole and hashlib.sha256(path.read_bytes()).hexdigest() == digest
 
 
 # --- captions ------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from typing import Any
 from mapper.diagnostics import printable
 from mapper.report.beside import HEIGHT, NEAR, place_names
 from mapper.report.charts import Chart, Spec, Table, axis_title, interval_text
-from mapper.report.comparison_tables import MEASURES, Measure, units
+from mapper.report.comparison_tables import MEASURES, Measure, row_name, subject, units
 from mapper.report.names import labels
 
 Data = Mapping[str, Any]
@@ -122,7 +122,7 @@ def accuracy_told(answer: Data) -> str:
     """Say in words of which targets no accuracy is known, and what to do; empty where of all."""
     kind, found = rightness(answer)
     missing = [
-        printable(r["target"]) for r, v in zip(answer["targets"], found, strict=True) if v is None
+        printable(row_name(r)) for r, v in zip(answer["targets"], found, strict=True) if v is None
     ]
     if len(missing) == len(found):
         return (
@@ -154,7 +154,7 @@ def _chart(
     told: tuple[str, str, str],
 ) -> Chart:
     name, title, better = told
-    names = labels((row["target"] for row in rows), LONGEST_NAME)
+    names = labels((row_name(row) for row in rows), LONGEST_NAME)
     at = [(x.at(across), y.at(up)) for across, up in points]
     sign = 1 if better.endswith("left is better") else -1
     best = undominated([(sign * across, up) for across, up in points])
@@ -171,7 +171,7 @@ def _chart(
             "far": abs(place.dx) > NEAR,
             "area": size,
             "best": "yes" if good else "no",
-            "told": f"{printable(row['target'])}: {x.title} {across:.4g}, {y.title} {up:.4g}, "
+            "told": f"{printable(row_name(row))}: {x.title} {across:.4g}, {y.title} {up:.4g}, "
             f"area {interval_text(size, size, size, unit)}",
         }
         for row, (across, up), label, place, size, good in zip(
@@ -181,15 +181,21 @@ def _chart(
     return Chart(
         name=name,
         title=title,
-        description=f"Nominal values; {better}. Filled marks, joined by a line: no other target is "
-        f"better in both. The area of a mark is that of the chip, "
+        description=f"Nominal values; {better}. Filled marks, joined by a line: no other "
+        f"{subject(answer)} is better in both. The area of a mark is that of the chip, "
         f"{_span(areas)} {unit}. {_axes(x, y)}",
         spec=_spec(values, x, y),
         table=Table(
-            columns=("target", x.title, y.title, f"area ({unit})", "no other is better in both"),
+            columns=(
+                subject(answer),
+                x.title,
+                y.title,
+                f"area ({unit})",
+                "no other is better in both",
+            ),
             rows=tuple(
                 (
-                    printable(row["target"]),
+                    printable(row_name(row)),
                     f"{v['x']:.4g}",
                     f"{v['y']:.4g}",
                     f"{v['area']:.4g}",

@@ -1,18 +1,17 @@
 """Lay the report out as one self-contained HTML page."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from mapper.cost import Range
 from mapper.ir.text import print_op
-from mapper.report.answers import answers
 from mapper.report.assumptions import constants_table, preset_table, target_table
 from mapper.report.breakdown import stage_table, words
 from mapper.report.cells import inspector_data
-from mapper.report.charts import amount, between, interval_text, nominal, percent
+from mapper.report.charts import amount, interval_text, nominal, percent
 from mapper.report.data import Report
 from mapper.report.figures import report_charts
 from mapper.report.floorplan import floorplan_data, floorplan_table
+from mapper.report.headline import headline, verdict
 from mapper.report.names import labels, shortened
 from mapper.report.network import Edge, Node, edges_in_lanes, network_nodes
 from mapper.report.page import render_page
@@ -42,8 +41,8 @@ def render_report(report: Report) -> str:
         data={"floorplan": plan, "inspector": cells},
         scripts=SCRIPTS,
         report=report,
-        answers=answers(report),
-        verdict=_verdict(report.evidence.verification),
+        headline=headline(report),
+        verdict=verdict(report.evidence),
         network=_network(nodes),
         columns=COLUMNS,
         rows=layer_table(report),
@@ -58,7 +57,6 @@ def render_report(report: Report) -> str:
         constants=constants_table(report.target),
         text=[print_op(op) for op in report.graph.ops[:MAX_OPS]],
         amount=amount,
-        between=between,
         nominal=nominal,
         percent=percent,
         power=_power(report.cost.metrics["power_mw"]),
@@ -70,22 +68,6 @@ def _power(milliwatts: Range) -> str:
     watts = milliwatts.nominal >= 1000
     low, middle, high = (end / 1000 if watts else end for end in milliwatts)
     return interval_text(low, middle, high, "W" if watts else "mW")
-
-
-# --- verified or not -----------------------------------------------------------------------
-
-
-def _verdict(found: Mapping[str, Any] | None) -> dict[str, str]:
-    """Say in two lines whether the mapping was verified."""
-    if found is None:
-        return {"style": "warn", "short": "not verified", "told": "no recording was given"}
-    ran = [ring for ring in found["rings"] if ring["status"] in ("equal", "mismatch")]
-    if not found["bit_exact"]:
-        wrong = ", ".join(ring["name"] for ring in ran if ring["status"] == "mismatch")
-        return {"style": "bad", "short": "not bit-exact", "told": f"mismatch in {wrong}"}
-    skipped = sum(ring["status"] == "skipped" for ring in found["rings"])
-    told = f"{len(ran)} rings equal" + (f", {skipped} skipped" if skipped else "")
-    return {"style": "good", "short": "bit-exact", "told": told}
 
 
 # --- network -------------------------------------------------------------------------------

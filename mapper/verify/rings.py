@@ -28,6 +28,8 @@ NATIVE = "5-native-kernels"
 LOWERED = "6-lowered-onnx"
 TRAINED = "7-trained-export"
 INEXACT = "8-inexact-passes"
+RINGS = (RULES, PASSES, REFERENCE, EXECUTOR, NATIVE, LOWERED, TRAINED, INEXACT)
+"""Those of a build, in their order."""
 
 UNTRAINED = "not exported by hardware-aware training"
 """Why ring 7 is skipped for a network in real numbers."""

@@ -79,8 +79,8 @@ def crowded_page() -> str:
             value["nominal"] *= 1 + 0.02 * (index // 2)
         answer["targets"].append(row)
     first["accuracy"] = 0.95
-    return render_comparison(answer, [load_target(each) for each in COMPARED])
+    return render_comparison(answer)
 
 
 def comparison_page(name: str) -> str:
-    return render_comparison(hostile_comparison(name), [load_target(each) for each in COMPARED])
+    return render_comparison(hostile_comparison(name))

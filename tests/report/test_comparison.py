@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ from mapper.compare import compare_model
 from mapper.diagnostics import MappingError
 from mapper.report.comparison import differences
 from mapper.report.comparison_tables import as_csv, as_latex, as_markdown, ratio
-from targets import load_target
 from tests.files import DEMO
 from tests.report.pages import COMPARED, HOSTILE, comparison_page, hostile_comparison
 
@@ -36,7 +34,10 @@ def test_the_folder_has_every_form_and_the_same_bytes_again(tmp_path: Path) -> N
     assert json.loads(kept) == json.loads(json.dumps(answers[0]))  # tuples are lists there
 
 
-@pytest.mark.parametrize("name", ["../escaped", "a/b", "..", "adcless-64"])
+@pytest.mark.parametrize(
+    "name",
+    ["../escaped", "a/b", "..", "adcless-64", "ADCless-64", "compare.html", "Comparison.csv"],
+)
 def test_builds_keep_to_folders_of_their_own(tmp_path: Path, name: str) -> None:
     text = (TARGETS / "adcless-64.toml").read_text(encoding="utf-8")
     other = tmp_path / "other.toml"
@@ -105,8 +106,8 @@ def test_a_hostile_name_is_text_on_the_page() -> None:
 
 
 def test_only_what_differs_is_listed() -> None:
-    target = load_target("adcless-64")
-    assert differences([target, target]).rows == ()
-    found = differences([target, replace(target, name="other", summary="of\ntwo lines")])
-    assert found.columns == ("entry", "adcless-64", "other")  # names are the heads, no entry
-    assert found.rows == (("summary", target.summary, "of two lines"),)
+    one, other = {"a": [1, 2], "b": {"c": 3}}, {"a": [1, 4], "b": {"c": 3}, "d": 5}
+    assert differences(["x", "y"], [one, one]) == {"columns": ["entry", "x", "y"], "rows": []}
+    found = differences(["x", "y"], [{"summary": "A", **one}, {"summary": "B", **other}])
+    # Sentences come last.
+    assert found["rows"] == [["a[1]", "2", "4"], ["d", "not there", "5"], ["summary", "A", "B"]]
