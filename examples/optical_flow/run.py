@@ -36,13 +36,13 @@ def make(options: argparse.Namespace) -> Example:
             for name in ("outdoor_day2", "outdoor_day1")
         )
     else:
-        counts = (8, 4) if options.tiny else (96, 32) if small else (512, 128)
+        counts = (8, 4) if options.tiny else (240, 48) if small else (512, 128)
         train, test = (
             flow.make(count, size, 2 * options.seed + part) for part, count in enumerate(counts)
         )
     schedule = staged(1, 1, target=1) if options.tiny else staged(30, 10, target=20)
     if options.reduced:
-        schedule = staged(16, 2, target=4)
+        schedule = staged(24, 3, target=10)
     return Example(
         model=FireFlowNet(width),
         task=Flow(f"flow-{size}", _tensors(train), _tensors(test)),

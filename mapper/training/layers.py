@@ -233,8 +233,10 @@ class Hardened(nn.Module):
         if not self._known_calibrated:
             raise RuntimeError("settle the layer on data before its columns are read")
         reading, scale = self.reading(), self.whole_block_scale()
-        planes = [x] if self.input_bits == 1 else bit_planes(x, self.input_bits)
         noise = self.noise if self.training else None
+        if self.input_bits == 1:
+            return read_sums(x, weight, self.grid, reading, scale, noise)
+        planes = bit_planes(x, self.input_bits)
         parts = [read_sums(plane, weight, self.grid, reading, scale, noise) for plane in planes]
         return torch.stack([part * 2**bit for bit, part in enumerate(parts)]).sum(dim=0)
 

@@ -146,7 +146,7 @@ class _ReadSums(torch.autograd.Function):
         pieces = [back.x for back in found if back.x is not None]
         scales = [back.block_scale for back in found if back.block_scale is not None]
         return (
-            torch.cat(pieces) if pieces else None,
+            _joined(pieces) if pieces else None,
             _total(back.weight for back in found),
             _total(back.learned for back in found) * ctx.reading.share(layer.count(x)),
             _total(scales) if scales else None,
@@ -187,6 +187,11 @@ def arithmetic(
 
 def _total(parts: Iterable[Tensor]) -> Tensor:
     return reduce(torch.add, parts)
+
+
+def _joined(parts: list[Tensor]) -> Tensor:
+    """Put chunks of a batch together; a single one is not copied."""
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 class LayerSums:
@@ -236,7 +241,7 @@ class LayerSums:
 
     def all_outputs(self, x: Tensor) -> Tensor:
         """Return the layer's integers for a whole batch."""
-        return torch.cat([self.outputs(part, i) for i, part in enumerate(self.chunks(x))])
+        return _joined([self.outputs(part, i) for i, part in enumerate(self.chunks(x))])
 
     def outputs(self, x: Tensor, chunk: int = 0) -> Tensor:
         """Return the layer's integers for one chunk of the batch."""

@@ -110,6 +110,15 @@ def test_gestures_are_fixed_by_their_seed():
     assert not np.array_equal(x, gestures.make(12, size=32, seed=8)[0])
 
 
+def test_some_gestures_alone_are_labelled_by_their_place():
+    chosen = ("left-wave", "arm-roll")
+    x, labels = gestures.make(4, size=32, steps=5, seed=7, classes=chosen)
+    assert sorted(labels.tolist()) == [0, 0, 1, 1]
+    events = gestures.record(chosen[labels[0]], 32, np.random.default_rng([7, 1, 0]))
+    frames = polarity_frames(events, 32, 5, (0, gestures.DURATION_US))
+    assert np.array_equal(x[:, 0], frames)
+
+
 def test_circles_that_differ_in_their_sense_are_mirrored_in_time_only():
     """The same draws, the other sense: the hand passes the same places in another order."""
     seconds = np.linspace(0, 1, 200)

@@ -6,6 +6,7 @@ when time is summed, so a network must see the order of things.
 """
 
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -45,17 +46,19 @@ def make(
     *,
     binary: bool = True,
     camera: Camera | None = None,
+    classes: Sequence[str] = CLASSES,
 ) -> tuple[Array, Array]:
     """Return frames ``uint8 [steps, count, 2, size, size]`` and labels ``int64 [count]``.
 
     Classes come in turn, so that each has as many as the next, in an order that the seed shuffles.
+    Labels are places in ``classes``, any of ``CLASSES``.
     Recording ``i`` depends on the seed, ``i``, the size and the camera alone. Channels are OFF, ON.
     """
-    labels = np.random.default_rng([seed, 0]).permutation(np.arange(count) % len(CLASSES))
+    labels = np.random.default_rng([seed, 0]).permutation(np.arange(count) % len(classes))
     frames = np.empty((steps, count, 2, size, size), np.uint8)
     for index, label in enumerate(labels):
         rng = np.random.default_rng([seed, 1, index])
-        events = record(CLASSES[label], size, rng, camera)
+        events = record(classes[label], size, rng, camera)
         frames[:, index] = polarity_frames(events, size, steps, (0, DURATION_US), binary=binary)
     return frames, labels
 

@@ -1,0 +1,134 @@
+"""Time training steps on a CPU: ``python -m benchmarks.training_speed_cpu --json``.
+
+Compiled kernels (``mapper.training.native``) against torch's own operations, of one twin with the
+same weights: one thread, steps of the two in turn, processor time, the least of each (other work on
+the machine only adds). A step is forwards, backwards and Adam. Inputs are random spikes of a tenth
+of density. Before that the two are compared: outputs with ``==``, gradients by the norm of their
+difference.
+"""
+
+import argparse
+import copy
+import json
+import platform
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.accuracy_settings import SETTINGS
+from benchmarks.training_speed import TOLERANCE, path
+from mapper.training import Awareness, HardwareModel, harden
+
+SHAPES = {
+    "nmnist": (6, 40, 2, 34, 34),
+    "gesture": (10, 33, 2, 32, 32),
+    "flow": (5, 20, 4, 32, 32),
+}
+"""Inputs ``[T, B, C, H, W]`` of the networks of ``accuracy_settings``; half a batch of gestures."""
+
+TARGETS = ("adcless-diff-64", "adcless-64")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--steps", type=int, default=3, help="timed, of each")
+    parser.add_argument("--small", action="store_true", help="one sample each: shows that it runs")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    rows = []
+    for task, shape in SHAPES.items():
+        shape = (shape[0], 1, *shape[2:]) if options.small else shape
+        for target in TARGETS:
+            rows.append(measure(task, target, shape, options.steps))
+            print(line(rows[-1]), file=sys.stderr, flush=True)
+    found = {
+        "schema": "spikeloom/training-speed-cpu/1",
+        "processor": processor(),
+        "torch": torch.__version__,
+        "threads": 1,
+        "tolerance": TOLERANCE,
+        "speed": rows,
+    }
+    print(json.dumps(found, indent=1) if options.json else "\n".join(line(row) for row in rows))
+    return 0 if all(row["equal"] and row["gradient_error"] <= TOLERANCE for row in rows) else 1
+
+
+def measure(task: str, target: str, shape: tuple[int, ...], steps: int) -> dict[str, Any]:
+    """Compare both ways on one twin, then time them in turn."""
+    torch.manual_seed(0)
+    x = (torch.rand(shape) < 0.1).float()
+    twin = harden(SETTINGS[task].model(), target)
+    twin.raise_awareness(Awareness(), x[:, :8])
+    outputs, gradients = {}, {}
+    for compiled in (True, False):
+        with path(fused=compiled):
+            outputs[compiled], gradients[compiled] = one_layer(twin, x)
+    difference = (gradients[True] - gradients[False]).norm() / gradients[False].norm()
+    run = {compiled: stepper(copy.deepcopy(twin), x) for compiled in (True, False)}
+    seconds: dict[bool, list[float]] = {True: [], False: []}
+    for _ in range(steps + 1):  # the first of each warms up
+        for compiled in (True, False):
+            with path(fused=compiled):
+                began = time.process_time()
+                run[compiled]()
+                seconds[compiled].append(time.process_time() - began)
+    least = {compiled: min(found[1:]) for compiled, found in seconds.items()}
+    return {
+        "task": task,
+        "network": SETTINGS[task].network,
+        "target": target,
+        "shape": list(shape),
+        "equal": bool((outputs[True] == outputs[False]).all()),
+        "gradient_error": float(difference),
+        "torch_seconds": least[False],
+        "compiled_seconds": least[True],
+        "ratio": least[False] / least[True],
+    }
+
+
+def one_layer(twin: HardwareModel, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the first layer's integers, and the gradient of its weights.
+
+    In a whole network the rounding of a gradient in one layer changes that of all before it.
+    """
+    layer = next(twin.layers())
+    sums = layer.sums(x.flatten(0, 1))
+    upstream = torch.arange(sums.numel()).reshape(sums.shape).sin()
+    (gradient,) = torch.autograd.grad(sums, layer.weight, upstream)
+    return sums.detach(), gradient
+
+
+def stepper(twin: nn.Module, x: Tensor) -> Callable[[], None]:
+    optimiser = torch.optim.Adam(twin.parameters(), 1e-4)
+
+    def step() -> None:
+        optimiser.zero_grad()
+        torch.autograd.backward(twin(x).square().mean())
+        optimiser.step()
+
+    return step
+
+
+def processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            names = [row.partition(":")[2].strip() for row in file if row.startswith("model name")]
+    except OSError:
+        names = []
+    return names[0] if names else platform.processor()
+
+
+def line(row: dict[str, Any]) -> str:
+    times = f"{row['torch_seconds']:8.3f} -> {row['compiled_seconds']:.3f} s"
+    same = "equal" if row["equal"] else "OUTPUTS DIFFER"
+    named = f"{row['task']:<8} {row['target']:<16} {times}  {row['ratio']:.2f}x"
+    return f"{named}  {same}, gradients within {row['gradient_error']:.1e}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
