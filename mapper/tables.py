@@ -91,7 +91,8 @@ _STYLES = {"good": "green", "warn": "yellow", "bad": "bold red"}
 
 
 def _question(answer: Data) -> RenderableType:
-    text = Text(printable(f"{answer['text']} {answer['command']}".strip()))
+    lines = [answer["text"], *(f"- {reason}" for reason in answer["reasons"]), answer["command"]]
+    text = Text("\n".join(printable(line) for line in lines if line))
     return Group(Text(answer["question"], "bold"), Padding(text, (0, 0, 0, 2)))
 
 

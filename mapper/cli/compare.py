@@ -72,11 +72,20 @@ def figures(
     preset: Annotated[
         str | None, typer.Option(help="Of a build: paper, physical (the default) or as-built.")
     ] = None,
+    columns: Annotated[
+        int, typer.Option(min=1, max=2, help="Columns of a paper that a figure is wide.")
+    ] = 1,
     as_json: Json = False,
 ) -> dict[str, Any]:
     """Draw the charts of a report or a comparison for a paper: SVG, PNG, PDF and captions."""
     answer = api.draw_figures(
-        folder, output, activity=activity, steps=steps, preset=preset, progress=report_progress
+        folder,
+        output,
+        activity=activity,
+        steps=steps,
+        preset=preset,
+        columns=columns,
+        progress=report_progress,
     )
     if not as_json:
         out.print(tables.figures(answer))

@@ -1,91 +1,91 @@
 """Plain sentences for what people ask first: what dominates, what limits, what would pay off."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from math import ceil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import ceil, log2, prod
+from typing import Any
 
-from mapper.cost import Cost, LayerCost, Range, count_layers, estimate
+from mapper.cost import Cost, LayerCost, Range, count_layers
 from mapper.cost.model import Layer
 from mapper.report.breakdown import words
-from mapper.report.charts import interval_text, number, scaled
+from mapper.report.charts import amount, nominal, percent
 from mapper.report.data import Report
 from mapper.report.names import layer_names
-from targets import Readout, Target
+from mapper.report.ternary import BINARY, TERNARY, counterpart_cost
+from targets import Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A question and its answer; ``command`` is what to run to know more."""
+    """A question and its answer: the verdict, why, and where the page shows it."""
 
     question: str
     text: str
+    """The verdict, one or two sentences."""
+    reasons: tuple[str, ...] = ()
+    links: tuple[tuple[str, str], ...] = ()
+    """What to look at: words, and the id on the page."""
     command: str = ""
+    """What to run to know more."""
 
 
 def answers(report: Report) -> tuple[Answer, ...]:
     """Answer the three questions of a newcomer from the estimate."""
     layers = count_layers(report.graph, report.target)
-    return (
-        Answer(
-            question="Which layer dominates the energy, and why?",
-            text=_dominating(report.cost, layers),
-        ),
-        Answer(question="What limits the latency?", text=_limiting(report, layers)),
-        _ternary(report),
-    )
-
-
-def amount(value: Range, unit: str) -> str:
-    """Write an interval in the unit that suits its nominal value."""
-    factor, shown = scaled(value.nominal, unit)
-    low, nominal, high = (end * factor for end in value)
-    return interval_text(low, nominal, high, shown)
-
-
-def between(value: Range, unit: str) -> str:
-    """Write the ends of an interval alone, in the unit of its nominal value."""
-    factor, shown = scaled(value.nominal, unit)
-    if value.low == value.high:
-        return "known exactly"
-    return f"{number(value.low * factor)} to {number(value.high * factor)} {shown}"
-
-
-def nominal(value: float, unit: str) -> str:
-    factor, shown = scaled(value, unit)
-    return f"{number(value * factor)} {shown}"
-
-
-def percent(share: float) -> str:
-    """Write a share with as many digits as help; only all is 100 %."""
-    if 0.995 <= share < 1:
-        return f"{min(100 * share, 99.99):.2f} %"
-    return f"{100 * share:.0f} %" if share >= 0.095 else f"{100 * share:.2g} %"
+    return (_dominating(report.cost, layers), _limiting(report, layers), _ternary(report))
 
 
 # --- energy --------------------------------------------------------------------------------
 
 
-def _dominating(cost: Cost, layers: tuple[Layer, ...]) -> str:
+_MOST_REASONS = 3
+_MOST_OF_IT = 0.6  # share of a layer's energy after which no more components are explained
+
+
+def _dominating(cost: Cost, layers: tuple[Layer, ...]) -> Answer:
+    question = "Which layer dominates the energy, and why?"
     total = cost.total_pj.nominal
     if not total:
-        return "No energy is charged for this mapping."
+        return Answer(question=question, text="No energy is charged for this mapping.")
     names = layer_names(layer.name for layer in cost.layers)
-    index = max(range(len(layers)), key=lambda i: cost.layers[i].total_pj.nominal)
-    layer = cost.layers[index]
-    part = _largest(layer.energy_pj)
-    share = layer.energy_pj[part].nominal / layer.total_pj.nominal
-    overall = _largest(cost.energy_pj)
+    order = sorted(range(len(layers)), key=lambda i: -cost.layers[i].total_pj.nominal)
+    layer, counted = cost.layers[order[0]], layers[order[0]]
     text = (
-        f"{names[index]} takes {percent(layer.total_pj.nominal / total)} of the energy of an "
-        f"inference, {amount(layer.total_pj, 'pJ')} of {nominal(total, 'pJ')}. "
-        f"{percent(share)} of that is {words(part)}: {_why(part, layer, layers[index], cost)}."
+        f"{names[order[0]]}: {percent(layer.total_pj.nominal / total)} of the energy of an "
+        f"inference, {amount(layer.total_pj, 'pJ')} of {nominal(total, 'pJ')}."
     )
-    if len(layers) > 1:
-        text += (
-            f" Over all layers, {words(overall)} is the largest part, "
-            f"{percent(cost.energy_pj[overall].nominal / total)}."
-        )
-    return text
+    if len(order) > 1:
+        second = cost.layers[order[1]].total_pj.nominal / total
+        text += f" The next one, {names[order[1]]}, takes {percent(second)}."
+    overall = _largest(cost.energy_pj)
+    over_all = (
+        f"Over all layers, the largest part is {words(overall)}, "
+        f"{percent(cost.energy_pj[overall].nominal / total)}."
+    )
+    return Answer(
+        question=question,
+        text=text,
+        reasons=(*_reasons(layer, counted, cost), *([over_all] if len(layers) > 1 else [])),
+        links=(
+            ("energy by layer and component", "chart-energy-by-layer-and-component"),
+            ("energy by component", "chart-energy-by-component"),
+            ("table of layers", "layers"),
+        ),
+    )
+
+
+def _reasons(layer: LayerCost, counted: Layer, cost: Cost) -> Iterator[str]:
+    """Say of the largest components of a layer why they are so large."""
+    total = layer.total_pj.nominal
+    parts = sorted(layer.energy_pj, key=lambda name: -layer.energy_pj[name].nominal)
+    told = 0.0
+    for place, part in enumerate(parts[:_MOST_REASONS]):
+        share = layer.energy_pj[part].nominal / total
+        if told >= _MOST_OF_IT or not share:
+            return
+        told += share
+        of = "of that " if place == 0 else ""
+        yield f"{percent(share)} {of}goes to {words(part)}: {_why(part, layer, counted, cost)}."
 
 
 def _largest(parts: Mapping[str, Range]) -> str:
@@ -97,13 +97,15 @@ def _why(part: str, layer: LayerCost, counted: Layer, cost: Cost) -> str:
     runs = cost.steps * cost.samples
     work, positions = counted.work, _many(counted.positions, "output position")
     told = {
-        "cells": f"current through {_each(layer.counts['on_cells'], runs)} conducting cells",
+        "cells": f"current through {_each(layer.counts['on_cells'], runs)} conducting cells, on "
+        f"wordlines that spikes drive in {_reads(counted)}",
         "wordline_drive": f"{_each(layer.counts['wordline_events'], runs)} wordlines are driven, "
         "a spike once for every crossbar and output position it enters",
-        "readout": f"{positions} with {work.conversions:,} conversions of bitlines",
-        "shift_add": f"every one of {work.conversions:,} conversions is shifted and added",
+        "readout": f"{work.conversions:,} conversions of bitlines in {_reads(counted)}",
+        "shift_add": f"every one of {work.conversions:,} conversions is shifted and added, after "
+        f"{_reads(counted)}",
         "accumulate": f"{work.accumulations:,} additions of partial results, "
-        f"from {_many(counted.grid.row_blocks, 'row block')}",
+        f"from {_many(counted.grid.row_blocks, 'row block')} at {positions}",
         "scale_multiply": f"{work.scale_multiplies:,} products with a scale",
         "membrane_update": f"{work.membrane_updates:,} membranes are updated, spike or not",
         "membrane_memory": f"{work.membrane_bits:,} bits of membranes are read and written, "
@@ -111,10 +113,26 @@ def _why(part: str, layer: LayerCost, counted: Layer, cost: Cost) -> str:
         "buffer_read": f"{positions} fetch their whole window, {work.buffer_read_bits:,} bits, "
         "spikes or not",
         "buffer_write": f"{work.buffer_write_bits:,} bits of inputs are stored",
-        "hop": f"{work.hop_bits:,} bit-hops between tiles",
+        "hop": f"{_hops(counted)}, and partial results between tiles: {work.hop_bits:,} bit-hops",
         "collect": "results travel to the chip's accumulator",
     }
     return f"in every time step, {told.get(part, words(part))}"
+
+
+def _reads(layer: Layer) -> str:
+    """Write the crossbar reads of a time step as the product that they are."""
+    grid, reads = layer.grid, layer.work.crossbar_reads
+    factors = [(layer.positions, "output position"), (grid.row_blocks, "row block")]
+    factors += [(grid.column_blocks, "column block"), (grid.planes, "bit plane")]
+    shown = [factor for factor in factors if factor[0] > 1]
+    if prod(count for count, _ in factors) != reads or len(shown) < 2:
+        return _many(reads, "crossbar read")
+    return f"{' x '.join(_many(*factor) for factor in shown)} = {reads:,} crossbar reads"
+
+
+def _hops(layer: Layer) -> str:
+    bits = f"{layer.input_bits:,} input bits"
+    return f"{bits} travel {_many(layer.distance, 'hop')}" if layer.distance else bits
 
 
 def _each(count: int, runs: int) -> str:
@@ -128,47 +146,99 @@ def _many(count: int, what: str) -> str:
 # --- latency -------------------------------------------------------------------------------
 
 
-def _limiting(report: Report, layers: tuple[Layer, ...]) -> str:
-    cost = report.cost
+def _limiting(report: Report, layers: tuple[Layer, ...]) -> Answer:
+    question, cost = "What limits the latency?", report.cost
     names = layer_names(layer.name for layer in cost.layers)
     order = sorted(range(len(layers)), key=lambda i: -cost.layers[i].step_ns.nominal)
-    index, slowest = order[0], cost.layers[order[0]]
+    slowest = cost.layers[order[0]]
     if not slowest.step_ns.nominal:
-        return "No layer takes time under this preset."
+        return Answer(question=question, text="No layer takes time under this preset.")
+    paced = _paced(slowest, layers[order[0]])
+    stage = max(paced, key=lambda name: paced[name])
+    text = (
+        f"{names[order[0]]}: {amount(slowest.step_ns, 'ns')} of every time step. Its longest stage "
+        f"is {words(stage)}, because {_waits(stage, layers[order[0]], report.target)}."
+    )
+    return Answer(
+        question=question,
+        text=text,
+        reasons=(
+            *_rounds(report, layers),
+            *_next_stage(paced, stage, overlap=report.preset.overlap),
+            *_next_layer(cost, names, order),
+        ),
+        links=(
+            ("pipeline", "chart-pipeline"),
+            ("inside the limiting layer", "chart-limiting-layer"),
+            ("time by layer", "chart-time-by-layer"),
+        ),
+    )
+
+
+def _rounds(report: Report, layers: tuple[Layer, ...]) -> Iterator[str]:
     rounds = len({layer.round for layer in layers})
     if rounds > 1:
-        begin = (
+        step = amount(report.cost.latency_ns["step_sequential"], "ns")
+        yield (
             f"Weights are loaded in {rounds} rounds, so layers follow each other and a time step "
-            f"takes {amount(cost.latency_ns['step_sequential'], 'ns')}; the longest is "
+            f"takes {step}, all layers together."
         )
-    else:
-        begin = "The pace of the pipeline is set by "
-    stage = cost.limited_by[1]
-    text = (
-        f"{begin}{names[index]}: a time step takes it {amount(slowest.step_ns, 'ns')}. Its longest "
-        f"stage is {words(stage)}, because {_waits(stage, layers[index])}."
+
+
+def _paced(layer: LayerCost, counted: Layer) -> dict[str, float]:
+    """Return the ns by which each stage holds up the next time step.
+
+    An adder tree takes new operands every cycle: of its levels, one counts.
+    """
+    stages = {name: ns.nominal for name, ns in layer.stages_ns.items()}
+    levels = ceil(log2(max(counted.grid.row_blocks, 1)))
+    stages["accumulate"] = stages.get("accumulate", 0.0) / max(levels, 1)
+    return stages
+
+
+def _next_stage(paced: Mapping[str, float], stage: str, *, overlap: bool) -> Iterator[str]:
+    """Say what limits the slowest layer once its longest stage is faster."""
+    others = {name: ns for name, ns in paced.items() if name != stage and ns}
+    if not others:
+        return
+    if not overlap:
+        rest = sum(others.values())
+        yield (
+            f"In that layer, stages follow each other and the others take {nominal(rest, 'ns')}: "
+            f"a faster {words(stage)} gains at most {1 + paced[stage] / rest:.2g}x."
+        )
+        return
+    second = max(others, key=lambda name: others[name])
+    yield (
+        f"In that layer, the next longest stage is {words(second)}, "
+        f"{nominal(others[second], 'ns')}: a faster {words(stage)} gains at most "
+        f"{paced[stage] / others[second]:.2g}x."
     )
-    if len(order) > 1 and cost.layers[order[1]].step_ns.nominal:
-        second = cost.layers[order[1]].step_ns.nominal
-        gain = slowest.step_ns.nominal / second
-        text += f" The next one, {names[order[1]]}, takes {nominal(second, 'ns')}: " + (
-            f"making the first one faster gains at most {gain:.2g}x."
-            if gain >= _ALIKE
-            else f"{_alike(cost)} layers take about as long, and all have to be faster first."
-        )
-    return text
 
 
 _ALIKE = 1.05  # ratio below which two layers take as long
 
 
-def _alike(cost: Cost) -> int:
-    """Count the layers that take as long as the slowest."""
-    times = [layer.step_ns.nominal for layer in cost.layers]
-    return sum(time * _ALIKE > max(times) for time in times)
+def _next_layer(cost: Cost, names: tuple[str, ...], order: list[int]) -> Iterator[str]:
+    """Say which layers take about as long, and which one limits after them."""
+    times = [cost.layers[index].step_ns.nominal for index in order]
+    alike = sum(time * _ALIKE > times[0] for time in times)
+    if alike > 1:
+        others = ", ".join(names[index] for index in order[1 : min(alike, 4)])
+        more = f" and {alike - 4} more" if alike > 4 else ""
+        yield (
+            f"{alike} layers take about as long ({others}{more}, too), and all have to be faster "
+            "first."
+        )
+    if alike < len(order) and times[alike]:
+        gain = times[0] / times[alike]
+        yield (
+            f"The next layer, {names[order[alike]]}, takes {nominal(times[alike], 'ns')}: at most "
+            f"{gain:.2g}x can be gained before it limits."
+        )
 
 
-def _waits(stage: str, layer: Layer) -> str:
+def _waits(stage: str, layer: Layer, target: Target) -> str:
     """Say what is done one after the other in a stage."""
     grid = layer.grid
     copies = _many(max(grid.copies, 1), "copy").replace("copys", "copies")
@@ -178,8 +248,9 @@ def _waits(stage: str, layer: Layer) -> str:
         turns = f"{_many(share, 'output position')} one after the other"
     told = {
         "read": f"it reads {turns}"
-        + (f", each in {grid.planes} bit planes" if grid.planes > 1 else ""),
-        "shift_add": f"it shifts and adds the codes of {turns}",
+        + (f", each in {grid.planes} bit planes" if grid.planes > 1 else "")
+        + _sharing(layer, target),
+        "shift_add": f"it shifts and adds the codes of {turns}" + _sharing(layer, target),
         "accumulate": f"it adds {_many(grid.row_blocks, 'row block')} for {turns}",
         "digital": f"the digital unit computes {layer.digital_rows:,} products for {turns}",
         "membrane": f"it updates the membranes of {turns}",
@@ -191,54 +262,94 @@ def _waits(stage: str, layer: Layer) -> str:
     return told.get(stage, f"of its {words(stage)}")
 
 
+def _sharing(layer: Layer, target: Target) -> str:
+    """Say how many columns wait for the same readout."""
+    found = (m.readout.columns_per_readout for m in target.macros if m.name == layer.macro)
+    turns = min(next(found, 1), layer.grid.block_conversions)
+    return f", in {turns} turns of the columns that share a readout" if turns > 1 else ""
+
+
 # --- ternary readout -----------------------------------------------------------------------
 
-_QUESTION = "Would ternary readout pay off?"
+_SHOWN = (("energy by component", "chart-energy-by-component"), ("verification", "verification"))
 
 
 def _ternary(report: Report) -> Answer:
+    question = "Would ternary readout pay off?"
     kinds = {macro.readout.kind for macro in report.target.macros}
-    command = _compare_command(report)
+    made: dict[str, Any] = {
+        "question": question,
+        "links": _SHOWN,
+        "command": _compare_command(report),
+    }
     if "ternary" in kinds:
-        text = "This target has ternary readout already. What one sense amplifier would lose:"
-        return Answer(question=_QUESTION, text=text, command=command)
-    if "sense-amp" not in kinds:
-        text = (
-            "This target reads with ADCs or ideally; a ternary readout would change the integers "
-            "that layers compute, so this mapping cannot say. Compare it with a ternary target:"
+        told = _priced(report, counterpart_cost(report, BINARY))
+        return Answer(
+            text=f"This target has it already. With one sense amplifier a bitline, {told}",
+            reasons=("What that loses in accuracy has to be trained and compared:",),
+            **made,
         )
-        return Answer(question=_QUESTION, text=text, command=command)
-    told = _priced(report, with_ternary(report.target))
-    return Answer(question=_QUESTION, text=f"{told} {_worth(report)}", command=command)
+    if "sense-amp" not in kinds:
+        return Answer(text=_bound(report), reasons=(_NOT_THIS_MAPPING,), **made)
+    after = counterpart_cost(report, TERNARY)
+    return Answer(
+        text=f"With a second reference at every bitline, {_priced(report, after)}",
+        reasons=(_readouts(report.cost, after), _worth(report)),
+        **made,
+    )
 
 
-def with_ternary(target: Target) -> Target:
-    """Return the target with two thresholds in place of one wherever a sense amplifier reads."""
-
-    def changed(readout: Readout) -> Readout:
-        if readout.kind != "sense-amp":
-            return readout
-        return replace(readout, kind="ternary", bits=2, levels=(-1, 0, 1))
-
-    macros = (replace(macro, readout=changed(macro.readout)) for macro in target.macros)
-    return replace(target, macros=tuple(macros))
+_NOT_THIS_MAPPING = (
+    "A ternary readout changes the integers that layers compute, so whether it keeps the accuracy "
+    "has to be trained and compared:"
+)
 
 
-def _priced(report: Report, target: Target) -> str:
-    """Say what the same reads cost with two comparisons a bitline; widths of sums stay."""
-    evidence, before = report.evidence, report.cost
-    preset = report.preset
-    after = estimate(report.graph, target, evidence.activity, evidence.steps, preset)
-    energy = after.total_pj.nominal / before.total_pj.nominal - 1 if before.total_pj.nominal else 0
-    area = after.total_um2.nominal / before.total_um2.nominal - 1 if before.total_um2.nominal else 0
-    times = [cost.latency_ns["step_pipelined"].nominal for cost in (before, after)]
-    pace = "the same pace" if times[0] == times[1] else f"{times[1] / times[0]:.2f}x the time step"
-    share = before.energy_pj["readout"].nominal / before.total_pj.nominal if energy else 0
+def _bound(report: Report) -> str:
+    """Say what the readout costs now, which is the most that another one could save."""
+    cost = report.cost
+    energy = _part(cost.energy_pj["readout"].nominal, cost.total_pj.nominal)
+    area = _part(cost.area_um2["readouts"].nominal, cost.total_um2.nominal)
+    ideal = all(macro.readout.kind == "ideal" for macro in report.target.macros)
+    kind = "an ideal readout that no circuit gives" if ideal else "ADCs"
     return (
-        f"It would cost {percent(energy)} more energy ({nominal(before.total_pj.nominal, 'pJ')} to "
-        f"{nominal(after.total_pj.nominal, 'pJ')}) and {percent(area)} more area, at {pace}: every "
-        f"bitline is compared with two references, and sense amplifiers take {percent(share)} of "
-        "the energy now. Sums are taken to stay as wide as they are."
+        f"At most {percent(energy)} of the energy and {percent(area)} of the area can be saved by "
+        f"another readout: that is what the present one, {kind}, takes."
+    )
+
+
+def _part(value: float, whole: float) -> float:
+    return value / whole if whole else 0.0
+
+
+def _priced(report: Report, after: Cost) -> str:
+    """Say what changes: energy, area, pace."""
+    before = report.cost
+    energy = (before.total_pj.nominal, after.total_pj.nominal)
+    area = (before.total_um2.nominal, after.total_um2.nominal)
+    pace = tuple(cost.latency_ns["step_pipelined"].nominal for cost in (before, after))
+    at = "the same pace" if pace[0] == pace[1] else f"{_part(pace[1], pace[0]):.2f}x the time step"
+    return (
+        f"the same mapping costs {_change(*energy)} energy ({nominal(energy[0], 'pJ')} to "
+        f"{nominal(energy[1], 'pJ')}) and {_change(*area)} area ({nominal(area[0], 'um2')} to "
+        f"{nominal(area[1], 'um2')}), at {at}."
+    )
+
+
+def _change(before: float, after: float) -> str:
+    change = _part(after - before, before)
+    return f"{percent(abs(change))} {'less' if change < 0 else 'more'}"
+
+
+def _readouts(before: Cost, after: Cost) -> str:
+    """Say how much of the change the sense amplifiers are."""
+    shares = [
+        percent(_part(cost.energy_pj["readout"].nominal, cost.total_pj.nominal))
+        for cost in (before, after)
+    ]
+    return (
+        f"Sense amplifiers take {shares[0]} of the energy now and {shares[1]} then; codes and sums "
+        "are as wide as three levels make them, crossbars and spikes stay."
     )
 
 
@@ -254,15 +365,18 @@ def _worth(report: Report) -> str:
             else f"it pays off if it wins back part of these {lost:.1f} points"
         )
         return (
-            f"Measured here: the mapping is right on {percent(right)}, the trained network on "
-            f"{percent(source)}, so {verdict}. To know, compare:"
+            f"The mapping is right on {percent(right)}, the trained network on {percent(source)} "
+            f"(measured), so {verdict}. The network has to be trained for three levels; compare:"
         )
     if found.get("spike_agreement") is not None:
         return (
-            f"Measured here: {percent(found['spike_agreement'])} of all spikes equal those of the "
-            "trained network. Whether more of them would with a third level, a comparison says:"
+            f"{percent(found['spike_agreement'])} of all spikes equal those of the trained network "
+            "(measured). Whether more would with a third level has to be trained and compared:"
         )
-    return "Whether that buys accuracy cannot be seen in a mapping; compare with recordings:"
+    return (
+        "What it wins in accuracy is not known here: the network has to be trained for three "
+        "levels. To compare, with recordings:"
+    )
 
 
 def _compare_command(report: Report) -> str:

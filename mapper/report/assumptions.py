@@ -56,7 +56,7 @@ def _target_rows(target: Target) -> Iterator[tuple[str, str]]:
 def constants_table(target: Target) -> Table:
     """Write every constant of the component library that this target can use."""
     return Table(
-        columns=("component", "per", "energy pJ", "latency ns", "area um2", "at", "source"),
+        columns=("component", "per", "energy (pJ)", "latency (ns)", "area (µm²)", "at", "source"),
         rows=tuple(_constant_rows(target)),
     )
 
@@ -67,8 +67,8 @@ def _constant_rows(target: Target) -> Iterator[tuple[str, ...]]:
     yield (
         "cell",
         f"read voltage {_interval(cell.read_voltage_v)} V; on {_interval(cell.on_conductance_us)} "
-        f"uS; off {_interval(cell.off_conductance_us)} uS",
-        *("V^2 G t", ""),
+        f"µS; off {_interval(cell.off_conductance_us)} µS",
+        *("V² G t", ""),
         _interval(cell.area_um2),
         f"{cell.node_nm:g} nm",
         _line(cell.source),
@@ -79,7 +79,7 @@ def _constant_rows(target: Target) -> Iterator[tuple[str, ...]]:
     leakage = library.leakage
     yield (
         "leakage",
-        f"{_interval(leakage.power_uw_per_mm2)} uW a mm2",
+        f"{_interval(leakage.power_uw_per_mm2)} µW/mm²",
         *("", "", ""),
         f"{leakage.node_nm:g} nm",
         _line(leakage.source),

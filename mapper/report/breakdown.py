@@ -13,10 +13,12 @@ from mapper.report.charts import (
     bar_table,
     in_unit,
     interval_bars,
+    percent,
     scaled,
     stacked_bars,
 )
 from mapper.report.names import layer_names
+from mapper.report.themes import MOST_PARTS
 
 MOST = 40
 """Layers that a chart shows; its table has them all."""
@@ -59,13 +61,24 @@ def _bars(
     """Make a chart of one bar a name, the largest first."""
     ordered = sorted(values.items(), key=lambda item: -item[1].nominal)
     bars, shown = in_unit([_bar(name, value) for name, value in ordered], unit)
+    total = sum(value.nominal for value in values.values())
+    shares = {held: _share(value.nominal / total) for held, value in ordered} if total else {}
+    notes = {} if name == "time-by-layer" else shares  # times of layers overlap: no parts of a sum
+    beside = " Beside it is its share of the sum, nominal." if notes else ""
     return Chart(
         name=name,
         title=title,
-        description=f"{_TOLD[name]} {_WHISKERS}{_left_out(len(bars))}",
-        spec=interval_bars(bars, unit=shown, what=what, limit=MOST),
+        description=f"{_TOLD[name]} {_WHISKERS}{beside}{_left_out(len(bars))}",
+        spec=interval_bars(bars, unit=shown, what=what, limit=MOST, notes=notes),
         table=bar_table(bars, unit=shown, label=label),
     )
+
+
+_TINY = 0.001
+
+
+def _share(share: float) -> str:
+    return percent(share) if share >= _TINY else f"< {percent(_TINY)}"
 
 
 def _left_out(count: int) -> str:
@@ -89,19 +102,32 @@ def _stacked(cost: Cost, names: Sequence[str]) -> Chart:
     return Chart(
         name="energy-by-layer-and-component",
         title="Energy by layer and component",
-        description="Of one inference, at the nominal facts. The smallest components are one part, "
-        f"'other'.{_left_out(len(ordered))}",
-        spec=stacked_bars(bars, unit=unit, what="energy", limit=MOST),
+        description="Of one inference, at the nominal facts. Parts have the numbers of their "
+        f"components.{_others(cost, main)}{_left_out(len(ordered))}",
+        spec=stacked_bars(bars, unit=unit, what="energy", limit=MOST, rest=_REST),
         table=bar_table(bars, unit=unit, label="layer", group="component"),
     )
 
 
-_COLOURS = 7  # components with a colour of their own; the rest is "other"
+_REST = "other"
+_SMALL = 0.03  # share of the energy below which a component is no part of its own
 
 
 def _largest_parts(cost: Cost) -> tuple[str, ...]:
     held = {n: v.nominal for n, v in cost.energy_pj.items() if n != "leakage" and v.high}
-    return tuple(sorted(held, key=lambda name: -held[name])[:_COLOURS])
+    most = sorted(held, key=lambda name: -held[name])[:MOST_PARTS]
+    return tuple(n for n in most if n == most[0] or held[n] >= _SMALL * sum(held.values()))
+
+
+def _others(cost: Cost, main: Sequence[str]) -> str:
+    """Name what 'other' is, each with its share of the energy of all layers."""
+    held = {n: v.nominal for n, v in cost.energy_pj.items() if n != "leakage" and v.high}
+    total = sum(held.values()) or 1.0
+    rest = sorted((n for n in held if n not in main), key=lambda name: -held[name])
+    if not rest:
+        return ""
+    told = (f"{words(name)} ({100 * held[name] / total:.2g} %)" for name in rest)
+    return f" '{_REST.capitalize()}' is {', '.join(told)}."
 
 
 def _parts_of(label: str, parts: Mapping[str, Range], main: Iterable[str]) -> list[Bar]:
@@ -110,12 +136,17 @@ def _parts_of(label: str, parts: Mapping[str, Range], main: Iterable[str]) -> li
     rest = [value for name, value in parts.items() if name not in main and value.high]
     if rest:
         low, nominal, high = (sum(column) for column in zip(*rest, strict=True))
-        told.append(_bar(label, Range(low, nominal, high), "other"))
+        told.append(_bar(label, Range(low, nominal, high), _REST))
     return told
 
 
-def stage_chart(cost: Cost) -> Chart:
-    """Return what the time step of the limiting layer is made of."""
+def stage_chart(cost: Cost, *, overlap: bool) -> Chart:
+    """Return what the time step of the limiting layer is made of; ``overlap`` is the preset's."""
+    how = "They overlap: the longest one counts." if overlap else "They follow each other."
+    how += (
+        " An adder tree takes new operands every cycle, so of accumulate a single addition for "
+        "each output position counts."
+    )
     slowest = max(cost.layers, key=lambda layer: layer.step_ns.nominal)
     stages = {words(name): value for name, value in slowest.stages_ns.items() if value.high}
     ordered = sorted(stages.items(), key=lambda item: -item[1].nominal)
@@ -123,8 +154,7 @@ def stage_chart(cost: Cost) -> Chart:
     return Chart(
         name="limiting-layer",
         title="Inside the limiting layer",
-        description="Stages of one time step of the layer that sets the pace. They overlap: the "
-        f"longest one counts. {_WHISKERS}",
+        description=f"Stages of one time step of the layer that sets the pace. {how} {_WHISKERS}",
         spec=interval_bars(bars, unit=unit, what="time"),
         table=bar_table(bars, unit=unit, label="stage"),
     )
@@ -223,11 +253,38 @@ def _swings(tornado: Tornado, what: str, unit: str) -> Chart:
     )
 
 
+_UNITS = {
+    "_pj": "pJ",
+    "_ns": "ns",
+    "_uw_per_mm2": "µW/mm²",
+    "_um2": "µm²",
+    "_us": "µS",
+    "_v": "V",
+}
+"""By the end of the name of a constant; ``_us`` is a conductance."""
+
+
 def _constant(place: str) -> str:
-    """Write the place of a constant, ``sense_amp.energy_pj``, as words."""
+    """Write the place of a constant, ``sense_amp.energy_pj``, as words and its unit."""
     part, _, what = place.rpartition(".")
+    for end, unit in _UNITS.items():
+        if what.endswith(end):
+            return f"{words(part)}: {words(what.removesuffix(end))} ({unit})"
     return f"{words(part)}: {words(what)}"
 
 
+_WORDS = {
+    "hop": "hops between tiles",
+    "shift_add": "shift-and-add",
+    "cycle": "clock cycle of the logic",
+    "step_pipelined": "time step, layers at work side by side",
+    "step_sequential": "time step, one layer after the other",
+    "inference_interval": "from one inference to the next",
+    "inference_pipelined": "inference, layers at work side by side",
+    "inference_sequential": "inference, one layer after the other",
+}
+
+
 def words(name: str) -> str:
-    return name.replace("_", " ")
+    """Write the name of a component, a stage or an assumption for readers."""
+    return _WORDS.get(name, name.replace("_", " "))

@@ -9,6 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from mapper.cost import Range
+from mapper.report.names import labels
+from mapper.report.themes import PAGE, PAPER, Theme, shaded
+
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 """A name, not an address anything is fetched from."""
 
@@ -48,95 +52,7 @@ class Bar:
     """Bars of one label that stand beside each other or, without intervals, on each other."""
 
 
-# --- themes --------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Theme:
-    """Colours and fonts of charts."""
-
-    ink: str
-    muted: str
-    grid: str
-    accent: str
-    categories: tuple[str, ...]
-    font: str
-    size: int
-    label: int
-    """The longest label, in pixels."""
-    columns: int
-    """Entries of a legend beside each other."""
-    background: str | None = None
-
-    def config(self) -> Spec:
-        """Return the Vega-Lite configuration that goes with any chart."""
-        axis = {
-            "domainColor": self.grid,
-            "gridColor": self.grid,
-            "tickColor": self.grid,
-            "labelColor": self.ink,
-            "titleColor": self.muted,
-            "titleFontWeight": "normal",
-            "labelLimit": self.label,
-        }
-        return {
-            "background": self.background,
-            "font": self.font,
-            "axis": {**axis, "labelFontSize": self.size, "titleFontSize": self.size},
-            "axisBand": {"domain": False, "ticks": False, "grid": False},
-            "legend": {
-                "labelColor": self.ink,
-                "titleColor": self.muted,
-                "titleFontWeight": "normal",
-                "labelFontSize": self.size,
-                "titleFontSize": self.size,
-                "labelLimit": self.label,
-                "columns": self.columns,
-                "symbolStrokeWidth": 0,
-            },
-            "view": {"stroke": None},
-            "range": {"category": list(self.categories)},
-            "mark": {"color": self.accent},
-            "bar": {"color": self.accent},
-            "line": {"strokeWidth": 2},
-            "rule": {"color": self.ink, "strokeWidth": 1.5},
-            "tick": {"color": self.ink},
-            "text": {"color": self.ink, "fontSize": self.size},
-            "style": {"limit": {"fill": self.ink}},
-        }
-
-
-_CATEGORIES = 8  # colours that are told apart; a further category shares one
-
-PAGE = Theme(
-    ink="var(--ink)",
-    muted="var(--muted)",
-    grid="var(--line)",
-    accent="var(--c1)",
-    categories=tuple(f"var(--c{i})" for i in range(1, _CATEGORIES + 1)),
-    font="system-ui, sans-serif",
-    size=12,
-    label=220,
-    columns=4,
-)
-"""Colours are variables of the page's style sheet, so that one drawing is light, dark and print."""
-
-PAPER = Theme(
-    ink="#111111",
-    muted="#444444",
-    grid="#cccccc",
-    accent="#1f5fa8",
-    categories=(
-        *("#1f5fa8", "#c2571a", "#2a7f62", "#9a3d7b"),
-        *("#8a6d00", "#4a7fb5", "#7a4a2b", "#5d5d5d"),
-    ),
-    font="sans-serif",
-    size=10,
-    label=140,
-    columns=2,
-    background="#ffffff",
-)
-"""Dark on white, told apart in print; the order is that of the page."""
+# --- complete specifications ------------------------------------------------------------------
 
 
 def for_page(chart: Chart) -> Spec:
@@ -147,10 +63,58 @@ def for_page(chart: Chart) -> Spec:
 COLUMN = 336
 """Width of a one-column figure, 3.5 inches of 96 pixels."""
 
+PAGE_WIDE = 687
+"""Width of a figure over both columns, 7.16 inches of 96 pixels."""
+
 
 def for_paper(chart: Chart, width: int = COLUMN) -> Spec:
     """Return a complete specification of a fixed width in pixels, 96 to the inch."""
-    return _complete(chart, PAPER, {"width": width})
+    short = _with_short_names(chart.spec)
+    rows = short.get("data", {}).get("values", [])
+    longest = max((len(row.get("label", row.get("layer", ""))) for row in rows), default=0)
+    spec = _with_legends(short, width - min(PAPER.label, round(_LETTER * longest)) - _SYMBOL)
+    return _complete(replace(chart, spec=spec), PAPER, {"width": width})
+
+
+_LETTER, _SYMBOL = 5.5, 24  # pixels of a letter in print, and of the symbol beside a legend's entry
+
+
+def _with_legends(spec: Spec, room: int) -> Spec:
+    """Give legends the columns that fit into ``room`` pixels: they do not wrap by themselves."""
+    made = dict(spec)
+    if "layer" in spec:
+        made["layer"] = [_with_legends(layer, room) for layer in spec["layer"]]
+    colour = spec.get("encoding", {}).get("color", {})
+    if (colour.get("legend") or {}).get("orient") == "top" and "domain" in colour["scale"]:
+        longest = max(map(len, colour["scale"]["domain"]))
+        columns = room // (_SYMBOL + _LETTER * longest)
+        legend = {**colour["legend"], "columns": max(1, int(columns))}
+        made["encoding"] = {**spec["encoding"], "color": {**colour, "legend": legend}}
+    return made
+
+
+_PRINTED = 31  # characters of a name beside an axis in print
+
+
+def _with_short_names(spec: Spec) -> Spec:
+    """Leave out the middle of long names, where an axis would cut off what tells them apart.
+
+    The page does the same where it is narrow (``charts.js``).
+    """
+    made = dict(spec)
+    if "layer" in spec:
+        made["layer"] = [_with_short_names(layer) for layer in spec["layer"]]
+    if "data" in spec:
+        made["data"] = {"values": _short(spec["data"]["values"])}
+    return made
+
+
+def _short(rows: list[Spec]) -> list[Spec]:
+    for field in ("label", "layer"):
+        names = tuple(dict.fromkeys(row[field] for row in rows if field in row))
+        short = dict(zip(names, labels(names, _PRINTED), strict=True))
+        rows = [{**row, field: short[row[field]]} if field in row else row for row in rows]
+    return rows
 
 
 def _complete(chart: Chart, theme: Theme, size: Spec) -> Spec:
@@ -205,17 +169,23 @@ def axis_title(what: str, unit: str) -> str:
 
 
 def interval_bars(
-    bars: Sequence[Bar], *, unit: str, what: str, log: bool = False, limit: int = 40
+    bars: Sequence[Bar],
+    *,
+    unit: str,
+    what: str,
+    limit: int = 40,
+    notes: Mapping[str, str] | None = None,
 ) -> Spec:
     """Draw horizontal bars at the nominal value with a whisker from low to high.
 
     Bars of one label are drawn beside each other by ``group``. ``unit`` and ``what`` name the axis.
-    At most ``limit`` labels are drawn; the caller's table has them all.
+    At most ``limit`` labels are drawn; the caller's table has them all. ``notes`` are short texts
+    by label, right of the bars.
     """
     labels = tuple(dict.fromkeys(bar.label for bar in bars))[:limit]
     shown = [bar for bar in bars if bar.label in labels]
     groups = tuple(dict.fromkeys(bar.group for bar in shown))
-    scale = {"type": "log"} if log else {"zero": True}
+    scale = {"zero": True}
     axis = {"title": axis_title(what, unit), "format": ",~r", "tickCount": _TICKS}
     encoding: Spec = {
         "y": {"field": "label", "type": "nominal", "sort": None, "axis": {"title": None}},
@@ -229,8 +199,16 @@ def interval_bars(
         thick = 1.0  # in a group, a thinner bar is not centred on its whisker
         encoding["yOffset"] = {"field": "group", "type": "nominal", "sort": None}
         legend = {"title": None, "orient": "top"}
-        colour = {"color": {"field": "group", "type": "nominal", "sort": None, "legend": legend}}
-    return {
+        colour = {
+            "color": {
+                "field": "group",
+                "type": "nominal",
+                "sort": None,
+                "scale": shaded(groups),
+                "legend": legend,
+            }
+        }
+    spec: Spec = {
         "data": {"values": [_bar_row(bar, unit) for bar in shown]},
         "height": _BAND * max(1, len(labels) * max(1, len(groups) * 3 // 4)),
         "encoding": encoding,
@@ -245,35 +223,100 @@ def interval_bars(
             },
         ],
     }
+    if notes:
+        spec["layer"].append(_noted({label: notes.get(label, "") for label in labels}))
+    return spec
 
 
-def stacked_bars(bars: Sequence[Bar], *, unit: str, what: str, limit: int = 40) -> Spec:
-    """Draw one bar a label, made of its groups at their nominal values."""
-    labels = tuple(dict.fromkeys(bar.label for bar in bars))[:limit]
-    shown = [bar for bar in bars if bar.label in labels]
+def _noted(notes: Mapping[str, str]) -> Spec:
     return {
-        "data": {"values": [_bar_row(bar, unit) for bar in shown]},
-        "height": _BAND * max(1, len(labels)),
-        "mark": {"type": "bar", "height": {"band": 0.75}},
+        "data": {"values": [{"label": label, "note": note} for label, note in notes.items()]},
+        "mark": {"type": "text", "align": "left", "baseline": "middle", "dx": 6, "aria": False},
         "encoding": {
-            "y": {"field": "label", "type": "nominal", "sort": None, "axis": {"title": None}},
-            "x": {
-                "field": "nominal",
-                "type": "quantitative",
-                "stack": "zero",
-                "axis": {"title": axis_title(what, unit), "format": ",~r", "tickCount": _TICKS},
-            },
-            "color": {
-                "field": "group",
-                "type": "nominal",
-                "sort": None,
-                "legend": {"title": None, "orient": "top"},
-            },
-            "order": {"field": "place", "type": "quantitative"},
-            "tooltip": _tooltip("label", "group", "shown"),
-            "description": {"field": "told", "type": "nominal"},
+            "x": {"value": "width"},
+            "text": {"field": "note", "type": "nominal"},
+            "tooltip": {"value": None},
+            "description": {"value": ""},
         },
     }
+
+
+_WRITTEN_FROM = 0.05  # share of the longest bar from which a part has room for a digit
+
+
+def stacked_bars(
+    bars: Sequence[Bar], *, unit: str, what: str, limit: int = 40, rest: str = ""
+) -> Spec:
+    """Draw one bar a label, made of its groups at their nominal values.
+
+    Groups are numbered in the legend and in the parts that have room, for who sees no colours.
+    ``rest`` is the group of what is left over.
+    """
+    labels = tuple(dict.fromkeys(bar.label for bar in bars))[:limit]
+    shown = [bar for bar in bars if bar.label in labels]
+    order = sorted(dict.fromkeys(bar.group for bar in shown), key=lambda group: group == rest)
+    numbers = {group: index for index, group in enumerate(order, 1)}
+    groups = [f"{index} {group}" for group, index in numbers.items()]
+    rows, longest = _parts(shown, numbers, unit)
+    y = {"field": "label", "type": "nominal", "sort": None, "axis": {"title": None}}
+    axis = {"title": axis_title(what, unit), "format": ",~r", "tickCount": _TICKS}
+    colour = {
+        "field": "group",
+        "type": "nominal",
+        "sort": None,
+        "scale": shaded(groups, rest=rest in numbers),
+        "legend": {"title": None, "orient": "top"},
+    }
+    return {
+        "data": {"values": rows},
+        "height": _BAND * max(1, len(labels)),
+        "layer": [
+            {
+                "mark": {"type": "bar", "height": {"band": 0.75}, "style": "part"},
+                "encoding": {
+                    "y": y,
+                    "x": {"field": "start", "type": "quantitative", "axis": axis},
+                    "x2": {"field": "stop"},
+                    "color": colour,
+                    "tooltip": _tooltip("label", "part", "shown"),
+                    "description": {"field": "told", "type": "nominal"},
+                },
+            },
+            {
+                "transform": [{"filter": {"field": "nominal", "gte": _WRITTEN_FROM * longest}}],
+                "mark": {"type": "text", "baseline": "middle", "aria": False},
+                "encoding": {
+                    "y": y,
+                    "x": {"field": "middle", "type": "quantitative"},
+                    "text": {"field": "number", "type": "nominal"},
+                    "fill": {
+                        "field": "group",
+                        "type": "nominal",
+                        "sort": None,
+                        "scale": shaded(groups, rest=rest in numbers, written=True),
+                        "legend": None,
+                    },
+                },
+            },
+        ],
+        "resolve": {"scale": {"color": "independent", "fill": "independent"}},
+    }
+
+
+def _parts(bars: Sequence[Bar], numbers: Mapping[str, int], unit: str) -> tuple[list[Spec], float]:
+    """Return a row for every part, from where the one before stops; and the longest bar."""
+    ends: dict[str, float] = {}
+    rows = []
+    for bar in sorted(bars, key=lambda bar: numbers[bar.group]):
+        start = ends.get(bar.label, 0.0)
+        ends[bar.label] = stop = start + bar.nominal
+        number = numbers[bar.group]
+        told = {"group": f"{number} {bar.group}", "part": bar.group, "number": str(number)}
+        places = {"start": start, "stop": stop, "middle": (start + stop) / 2}
+        rows.append({**_bar_row(bar, unit), **told, **places})
+    order = {label: index for index, label in enumerate(dict.fromkeys(bar.label for bar in bars))}
+    rows.sort(key=lambda row: order[row["label"]])  # stable: parts stay in their order
+    return rows, max(ends.values(), default=0.0)
 
 
 def _bar_row(bar: Bar, unit: str) -> Spec:
@@ -298,6 +341,33 @@ def interval_text(low: float, nominal: float, high: float, unit: str) -> str:
 def number(value: float) -> str:
     """Write a number with three digits, a large one with all before the point."""
     return f"{value:,.0f}" if 1000 <= abs(value) < 1e9 else f"{value:.3g}"
+
+
+def percent(share: float) -> str:
+    """Write a share with as many digits as help; only all is 100 %."""
+    if 0.995 <= share < 1:
+        return f"{min(100 * share, 99.99):.2f} %"
+    return f"{100 * share:.0f} %" if share >= 0.095 else f"{100 * share:.2g} %"
+
+
+def amount(value: Range, unit: str) -> str:
+    """Write an interval in the unit that suits its nominal value."""
+    factor, shown = scaled(value.nominal, unit)
+    low, nominal, high = (end * factor for end in value)
+    return interval_text(low, nominal, high, shown)
+
+
+def between(value: Range, unit: str) -> str:
+    """Write the ends of an interval alone, in the unit of its nominal value."""
+    factor, shown = scaled(value.nominal, unit)
+    if value.low == value.high:
+        return "known exactly"
+    return f"{number(value.low * factor)} to {number(value.high * factor)} {shown}"
+
+
+def nominal(value: float, unit: str) -> str:
+    factor, shown = scaled(value, unit)
+    return f"{number(value * factor)} {shown}"
 
 
 def bar_table(bars: Sequence[Bar], *, unit: str, label: str, group: str = "") -> Table:

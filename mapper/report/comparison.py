@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mapper.diagnostics import printable
+from mapper.report.breakdown import words
 from mapper.report.charts import (
     Bar,
     Chart,
@@ -50,11 +51,7 @@ def comparison_charts(answer: Data) -> tuple[Chart, ...]:
 def _charts(answer: Data) -> Charts:
     ways = [_own_way(answer, "energy", "energy_pj", "pJ")]
     ways += [_own_way(answer, "initiation interval", "interval_ns", "ns")]
-    ways += [
-        _way_of(index, way, name)
-        for index, way in enumerate(answer["waterfalls"])
-        for name in ("energy", "latency")
-    ]
+    ways += [_way_of(index, way) for index, way in enumerate(answer["waterfalls"])]
     return Charts(
         costs=tuple(_cost(answer, measure) for measure in MEASURES),
         ratios=_ratios(answer),
@@ -154,35 +151,43 @@ def _exactly(label: str, value: float, group: str = "") -> Bar:
 def _step(step: Data) -> str:
     if not step["assumption"]:
         return "preset paper"
-    return f"{step['assumption']}: {step['from']} to {step['to']}"
+    return f"{words(step['assumption'])}: {step['from']} to {step['to']}"
 
 
-def _way_of(index: int, way: Data, name: str) -> Chart:
-    bars = []
-    for step in way["steps"]:
-        value = step[f"{name}_ratio"]
-        bars.append(_exactly(_step(step), value))
+def _way_of(index: int, way: Data) -> Chart:
+    """Chart the ratios of two targets from ``paper`` to ``physical``."""
+    bars = [
+        _exactly(_step(step), step[f"{name}_ratio"], name)
+        for step in way["steps"]
+        for name in ("energy", "latency")
+    ]
     return Chart(
-        name=f"waterfall-{index + 1}-{name}",
-        title=f"{name.capitalize()} of {way['target']} over {way['over']}",
-        description="The ratio after each assumption changed, one at a time, from the preset "
-        "paper to physical; nominal values.",
-        spec=interval_bars(bars, unit="times", what=f"{name} ratio"),
-        table=bar_table(bars, unit="times", label="after"),
+        name=f"waterfall-{index + 1}",
+        title=f"{way['target']} over {way['over']}",
+        description="Ratios of energy and latency after each assumption changed, one at a time, "
+        "from the preset paper to physical; nominal values.",
+        spec=interval_bars(bars, unit="times", what="ratio"),
+        table=bar_table(bars, unit="times", label="after", group="cost"),
     )
+
+
+_PROSE = ("summary", "provenance")
+"""Entries of a target file that are sentences: after the facts."""
 
 
 def differences(names: Sequence[str], facts: Sequence[Data]) -> dict[str, Any]:
     """Return the columns and rows of a table: every entry that is not the same in all ``facts``.
 
-    ``names`` are what the facts are of, in their order.
+    ``names`` are what the facts are of, in their order; an entry ``name`` is their head already.
     """
     flat = [dict(_flat(held)) for held in facts]
-    keys = dict.fromkeys(key for held in flat for key in held)
+    keys = dict.fromkeys(key for held in flat for key in held if key != "name")
     found = [[key, *(held.get(key, "not there") for held in flat)] for key in keys]
+    differing = [row for row in found if len(set(row[1:])) > 1]
+    differing.sort(key=lambda row: row[0] in _PROSE)
     return {
         "columns": ["entry", *names],
-        "rows": [row for row in found if len(set(row[1:])) > 1],
+        "rows": [[" ".join(cell.split()) for cell in row] for row in differing],
     }
 
 

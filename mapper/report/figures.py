@@ -19,9 +19,10 @@ from mapper.cost.sensitivity import SPREAD, Tornado
 from mapper.cost.summary import cost_of
 from mapper.diagnostics import printable, refuse
 from mapper.report.breakdown import breakdown_charts, stage_chart, swing_charts
-from mapper.report.charts import Chart, for_paper
+from mapper.report.charts import COLUMN, PAGE_WIDE, Chart, for_paper
 from mapper.report.data import Report
 from mapper.report.network import network_nodes
+from mapper.report.placement import floorplan_charts, utilisation_chart
 from mapper.report.timeline import pipeline_chart, spike_chart
 from mapper.writing import whole_file
 from targets import Preset, Target
@@ -38,10 +39,12 @@ def report_charts(report: Report) -> tuple[Chart, ...]:
     rounds = len({layer.round for layer in layers})
     nodes = network_nodes(report.graph, report.evidence.trace)
     spikes = spike_chart(nodes, report.evidence.trace)
+    used = utilisation_chart(report)
     return (
         *breakdown_charts(report.cost),
+        *(() if used is None else (used,)),
         pipeline_chart(report.cost, stages, rounds),
-        stage_chart(report.cost),
+        stage_chart(report.cost, overlap=report.preset.overlap),
         *(() if spikes is None else (spikes,)),
         *swing_charts(swings_of(report)),
     )
@@ -75,9 +78,18 @@ class Figure:
     """By file name: SVG, PNG, PDF."""
 
 
-def draw_figures(report: Report) -> tuple[Figure, ...]:
-    """Draw every chart of a report for one column of a paper; see ``draw``."""
-    return draw(report_charts(report), report_caption(report))
+def figure_charts(report: Report, width: int = COLUMN) -> tuple[Chart, ...]:
+    """Return the charts of a paper: those of the page, and the floorplan, ``width`` pixels wide."""
+    return (*report_charts(report), *floorplan_charts(report, width))
+
+
+WIDTHS = {1: COLUMN, 2: PAGE_WIDE}
+"""Width of a figure in pixels, by the columns of the paper that it takes."""
+
+
+def draw_figures(report: Report, columns: int = 1) -> tuple[Figure, ...]:
+    """Draw every chart of a report; see ``draw``."""
+    return draw(figure_charts(report, WIDTHS[columns]), report_caption(report), columns)
 
 
 def report_caption(report: Report) -> str:
@@ -85,19 +97,21 @@ def report_caption(report: Report) -> str:
     return f"{_mapped(report)} {_assumed(report)} {_intervals(report)}"
 
 
-def draw(charts: Iterable[Chart], said: str) -> tuple[Figure, ...]:
-    """Draw charts for one column of a paper; ``said`` ends the caption of each.
+def draw(charts: Iterable[Chart], said: str, columns: int = 1) -> tuple[Figure, ...]:
+    """Draw charts for one column of a paper, or over two; ``said`` ends the caption of each.
+
+    Letters are as large in both.
 
     Raises:
         MappingError: ``missing-extra`` where vl-convert is not installed.
     """
-    library = import_vl_convert()
+    library, width = import_vl_convert(), WIDTHS[columns]
     return tuple(
         Figure(
             name=chart.name,
             title=chart.title,
             caption=f"{chart.title}. {chart.description} {said}",
-            files=_drawn(library, chart),
+            files=_drawn(library, chart, width),
         )
         for chart in charts
     )
@@ -124,8 +138,10 @@ POINTS = 0.75  # of a pixel: 72 to the inch against 96
 DOTS = 300  # an inch of a PNG
 
 
-def _drawn(library: ModuleType, chart: Chart) -> dict[str, bytes]:
-    drawn = library.vegalite_to_svg(for_paper(chart), vl_version=VEGA_LITE, allowed_base_urls=[])
+def _drawn(library: ModuleType, chart: Chart, width: int = COLUMN) -> dict[str, bytes]:
+    drawn = library.vegalite_to_svg(
+        for_paper(chart, width), vl_version=VEGA_LITE, allowed_base_urls=[]
+    )
     svg = _numbered(drawn)
     return {
         f"{chart.name}.svg": svg.encode(),

@@ -9,7 +9,8 @@ from typing import Any
 
 from mapper.cost import Activity
 from mapper.diagnostics import printable
-from mapper.report.answers import Answer, answers, between, nominal, percent
+from mapper.report.answers import Answer, answers
+from mapper.report.charts import between, nominal, percent
 from mapper.report.data import Evidence, Report
 
 

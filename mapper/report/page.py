@@ -8,6 +8,7 @@ Names from a model are escaped by the templates; what scripts show of them goes 
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
@@ -48,7 +49,7 @@ def render_page(
     if drawn:
         held["charts"] = {name: for_page(chart) for name, chart in drawn.items()}
     environment = templates("mapper.report", html=True)
-    environment.filters["shown"] = printable
+    environment.filters["shown"] = shown
     environment.filters["number"] = number
     texts = [asset(name) for name in carried]
     return environment.get_template(template).render(
@@ -60,6 +61,19 @@ def render_page(
         version=__version__,
         **context,
     )
+
+
+_RIGHT_TO_LEFT = "\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc"
+_RUN = re.compile(f"[{_RIGHT_TO_LEFT}](?:[{_RIGHT_TO_LEFT}\\s_.-]*[{_RIGHT_TO_LEFT}])?")
+
+
+def shown(text: str) -> str:
+    """Write a name of others, or a sentence with one, as a reader should see it.
+
+    Characters that are not printed are escaped. What is written from right to left is isolated, so
+    that it does not turn around the numbers beside it.
+    """
+    return _RUN.sub(lambda found: f"\u2068{found.group()}\u2069", printable(text))
 
 
 @cache

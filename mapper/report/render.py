@@ -2,11 +2,12 @@
 
 from typing import Any
 
+from mapper.cost import Range
 from mapper.ir.text import print_op
-from mapper.report.answers import amount, nominal, percent
 from mapper.report.assumptions import constants_table, preset_table, target_table
 from mapper.report.breakdown import stage_table, words
 from mapper.report.cells import inspector_data
+from mapper.report.charts import amount, interval_text, nominal, percent
 from mapper.report.data import Report
 from mapper.report.figures import report_charts
 from mapper.report.floorplan import floorplan_data, floorplan_table
@@ -58,8 +59,15 @@ def render_report(report: Report) -> str:
         amount=amount,
         nominal=nominal,
         percent=percent,
+        power=_power(report.cost.metrics["power_mw"]),
         words=words,
     )
+
+
+def _power(milliwatts: Range) -> str:
+    watts = milliwatts.nominal >= 1000
+    low, middle, high = (end / 1000 if watts else end for end in milliwatts)
+    return interval_text(low, middle, high, "W" if watts else "mW")
 
 
 # --- network -------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from mapper.cost import Range
-from mapper.report.answers import amount, percent
+from mapper.report.charts import amount, percent
 from mapper.report.data import LayerRow, Report
 from mapper.report.names import labels
 

@@ -9,6 +9,7 @@ from mapper.ir.core import Array
 from mapper.report.charts import Chart, Table, scaled
 from mapper.report.names import labels, layer_names
 from mapper.report.network import Node
+from mapper.report.themes import shaded
 
 MAX_STEPS = 4
 """Time steps that the pipeline is drawn for; it repeats."""
@@ -29,10 +30,11 @@ def pipeline_chart(cost: Cost, stages: tuple[int, ...], rounds: int) -> Chart:
     names = _marked(cost)
     steps = max(1, min(MAX_STEPS, MAX_BARS // len(names)))
     pace = max(layer.step_ns.nominal for layer in cost.layers)
-    factor, unit = scaled(pace, "ns")
     spans = _pipelined(cost, stages, pace, steps)
     if rounds > 1:
         spans, steps = _sequential(cost), 1
+    factor, unit = scaled(max(stop for _, _, _, stop in spans), "ns")
+    own, pace_unit = scaled(pace, "ns")
     rows: list[dict[str, Any]] = [
         {
             "layer": names[index],
@@ -47,7 +49,7 @@ def pipeline_chart(cost: Cost, stages: tuple[int, ...], rounds: int) -> Chart:
         f"Weights are loaded in {rounds} rounds, so layers follow each other; loading is not drawn."
         if rounds > 1
         else "While a layer works on one time step, the layer before works on the next. A new time "
-        f"step begins every {pace * factor:.3g} {unit}, when the limiting layer is done."
+        f"step begins every {pace * own:.3g} {pace_unit}, when the limiting layer is done."
     )
     return Chart(
         name="pipeline",
@@ -110,6 +112,7 @@ def _gantt(rows: list[dict[str, Any]], names: tuple[str, ...], unit: str) -> dic
                 "field": "step",
                 "type": "nominal",
                 "sort": None,
+                "scale": shaded(tuple(dict.fromkeys(row["step"] for row in rows))),
                 "legend": {"title": None, "orient": "top"},
             },
             "tooltip": [

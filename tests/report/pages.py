@@ -1,5 +1,6 @@
 """Pages that several tests look at: the demo with its recording, and one of hostile names."""
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,20 @@ def hostile_comparison(name: str) -> dict[str, Any]:
     for way in answer["waterfalls"]:
         way["over"] = name
     return answer
+
+
+def crowded_page() -> str:
+    """Nine targets whose costs lie close together, some in one place, with accuracies."""
+    answer = hostile_comparison(COMPARED[1])
+    first = answer["targets"][0]
+    for index in range(7):
+        row = copy.deepcopy(answer["targets"][1])
+        row["target"], row["accuracy"] = f"adcless-diff-{index}", 0.9 - 0.1 * (index // 3)
+        for value in row["cost"]["energy_pj"].values():
+            value["nominal"] *= 1 + 0.02 * (index // 2)
+        answer["targets"].append(row)
+    first["accuracy"] = 0.95
+    return render_comparison(answer)
 
 
 def comparison_page(name: str) -> str:

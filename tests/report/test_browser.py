@@ -2,9 +2,11 @@
 
 import csv
 import io
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from mapper.report import render_report
 from tests.report.pages import (
     HOSTILE,
     comparison_page,
+    crowded_page,
     demo_build,
     hostile_build,
     recorded_page,
@@ -28,7 +31,7 @@ axe = pytest.importorskip("axe_playwright_python.sync_playwright")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium, which is not installed")
 
-PHONE, DESKTOP = 390, 1280
+PHONE, TABLET, DESKTOP = 390, 820, 1280
 EDGE = {"x": 2, "y": 2}  # of a bar, beside its whisker
 
 
@@ -65,6 +68,7 @@ def files(build: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pat
         "demo": written(folder, "demo", recorded_page(build)),
         "hostile": written(folder, "hostile", hostile),
         "compared": written(folder, "compared", comparison_page(HOSTILE)),
+        "crowded": written(folder, "crowded", crowded_page()),
     }
 
 
@@ -233,3 +237,76 @@ def test_print_is_light_whole_and_without_controls(visit):
     assert not page.locator("nav").is_visible()
     assert not page.locator("#layer-csv").is_visible()
     assert page.pdf(format="A4")[:5] == b"%PDF-"
+
+
+def test_print_keeps_the_names_of_layers_and_every_column(visit):
+    page = visit("demo").page
+    page.emulate_media(media="print")
+    first = page.locator("#layer-table tbody th").first.bounding_box()
+    assert first["width"] > 40
+    assert first["height"] < 40  # one line
+
+
+def test_the_three_answers_are_on_the_first_screen_and_lead_to_what_shows_them(visit):
+    page = visit("demo").page
+    answers = page.locator(".questions > div")
+    assert answers.count() == 3
+    for answer in answers.all():
+        box = answer.locator(".verdict").bounding_box()
+        assert box["y"] + box["height"] < 900
+    link = answers.first.get_by_role("link", name="energy by layer and component")
+    link.press("Enter")
+    page.wait_for_function("location.hash === '#chart-energy-by-layer-and-component'")
+    chart = page.locator("#chart-energy-by-layer-and-component").bounding_box()
+    assert 0 <= chart["y"] < 900
+
+
+def test_parts_of_a_bar_are_told_apart_without_colour(visit):
+    page = visit("demo").page
+    chart = page.locator("[data-chart=energy-by-layer-and-component]")
+    fills = chart.locator("path[aria-roledescription=bar]").evaluate_all(
+        "bars => bars.map((bar) => getComputedStyle(bar).fill)"
+    )
+    greys = [round(_grey(fill)) for fill in dict.fromkeys(fills)]
+    *shades, _ = greys  # the rest comes last
+    assert shades == sorted(shades)
+    assert min(b - a for a, b in pairwise(shades)) >= 15
+    written = chart.locator("svg text").all_text_contents()
+    assert "1 membrane memory" in written  # the legend
+    assert "1" in written  # and the part
+
+
+def _grey(fill: str) -> float:
+    red, green, blue = (int(value) for value in re.findall(r"\d+", fill)[:3])
+    return 0.299 * red + 0.587 * green + 0.114 * blue
+
+
+@pytest.mark.parametrize("width", [PHONE, DESKTOP])
+@pytest.mark.parametrize("name", ["pareto", "pareto-accuracy"])
+def test_names_of_targets_do_not_lie_on_each_other(visit, name, width):
+    page = visit("crowded", width).page
+    names = page.locator(f"[data-chart={name}] svg text").filter(has_text="adcless-")
+    boxes = [text.bounding_box() for text in names.all()]
+    assert len(boxes) == 7 + (name == "pareto")
+    drawn = page.locator(f"[data-chart={name}] svg").bounding_box()
+    for box in boxes:
+        assert drawn["x"] <= box["x"]
+        assert box["x"] + box["width"] <= drawn["x"] + drawn["width"]
+    for a, b in combinations(boxes, 2):
+        apart = a["y"] + a["height"] <= b["y"] + 2 or b["y"] + b["height"] <= a["y"] + 2
+        beside = a["x"] + a["width"] <= b["x"] or b["x"] + b["width"] <= a["x"]
+        assert apart or beside
+
+
+@pytest.mark.parametrize("width", [PHONE, TABLET, 1100])
+def test_the_answer_of_a_comparison_fits_and_keeps_its_numbers(visit, width):
+    page = visit("crowded", width).page
+    table = page.locator("[aria-labelledby=answer] table")
+    assert table.locator("xpath=ancestor::div[contains(@class, 'scroll')]").count() == 0
+    box = table.bounding_box()
+    assert box["x"] + box["width"] <= width
+    assert table.locator("thead").is_visible() == (width > PHONE)
+    row = table.locator("tbody tr").nth(1).inner_text()
+    assert len(re.findall(r"\(\S+ \.\. \S+\)", row)) == 6  # three costs, three ratios
+    heads = table.locator("tbody tr").nth(1).locator(".head")
+    assert heads.first.is_visible() == (width == PHONE)

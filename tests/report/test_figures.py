@@ -13,7 +13,15 @@ from typer.testing import CliRunner
 from mapper import api, cli
 from mapper.build import report, write_build
 from mapper.report import draw_figures
-from mapper.report.charts import COLUMN
+from mapper.report.charts import (
+    COLUMN,
+    PAGE_WIDE,
+    Bar,
+    Chart,
+    Table,
+    for_paper,
+    interval_bars,
+)
 from mapper.report.figures import captions_of, report_charts, swings_of
 from tests.files import DEMO_RECORDING
 from tests.report.pages import HOSTILE, demo_build, hostile_build
@@ -47,6 +55,7 @@ def test_every_chart_of_the_report_is_drawn_three_ways_and_captioned(folder, tmp
     answer = json.loads(run("figures", folder, "-o", figs, "--activity", trace, "--json"))
     names = [row["name"] for row in answer["figures"]]
     assert {"energy-by-layer", "spikes", "pipeline", "energy-hangs-on"} < set(names)
+    assert {"utilisation", "floorplan-occupancy", "floorplan-activity"} < set(names)
     files = {f"{name}.{kind}" for name in names for kind in ("svg", "png", "pdf")}
     assert {path.name for path in figs.iterdir()} == files | {"figures.md", "figures.json"}
     captions = (figs / "figures.md").read_text()
@@ -63,6 +72,21 @@ def test_every_chart_of_the_report_is_drawn_three_ways_and_captioned(folder, tmp
         assert "y.trace.npz, SHA-256" in row["caption"]
         assert "low .. high of published facts" in row["caption"]
         assert f"]({name}.svg)" in captions
+
+
+_LETTERS = re.compile(r'font-size="([\d.]+)px"')
+
+
+@pytest.mark.usefixtures("library")
+def test_figures_over_two_columns_are_wider_with_letters_of_the_same_size(folder, tmp_path):
+    for columns, pixels in ((1, COLUMN), (2, PAGE_WIDE)):
+        figs = tmp_path / str(columns)
+        run("figures", folder, "-o", figs, "--columns", columns, "--json")
+        for path in figs.glob("*.svg"):
+            text = path.read_text()
+            assert ET.fromstring(text).get("width") == str(pixels), path.name
+            assert {float(size) for size in _LETTERS.findall(text)} == {10.0}, path.name
+    run("figures", folder, "-o", tmp_path / "3", "--columns", 3, code=2)
 
 
 @pytest.mark.usefixtures("library")
@@ -146,3 +170,27 @@ def test_a_wrong_option_writes_nothing(folder, tmp_path, option, value, code):
     answer = json.loads(run("figures", folder, "-o", out, option, value, "--json", code=1))
     assert code in (None, answer["errors"][0]["code"])
     assert not out.exists()
+
+
+def test_names_in_print_keep_their_ends_and_stay_apart():
+    long = ["/features/features.0/block/conv/Conv", "/features/features.1/block/conv/Conv"]
+    bars = [
+        Bar(label=name, low=1, nominal=2, high=3, group=group)
+        for name in long
+        for group in ("rows (wordlines)", "columns (bitlines)")
+    ]
+    chart = Chart(
+        name="x",
+        title="X",
+        description="",
+        spec=interval_bars(bars, unit="pJ", what="energy", notes=dict.fromkeys(long, "50 %")),
+        table=Table(columns=(), rows=()),
+    )
+    narrow, wide = for_paper(chart, COLUMN), for_paper(chart, PAGE_WIDE)
+    shown = list(dict.fromkeys(row["label"] for row in narrow["data"]["values"]))
+    assert [len(name) for name in shown] == [31, 31]
+    assert shown[1].endswith("features.1/block/conv/Conv"[-18:])
+    assert [row["label"] for row in narrow["layer"][-1]["data"]["values"]] == shown
+    legends = [spec["layer"][0]["encoding"]["color"]["legend"] for spec in (narrow, wide)]
+    assert [legend["columns"] for legend in legends] == [1, 4]
+    assert chart.spec["data"]["values"][0]["label"] == long[0]  # the page has all of it

@@ -39,11 +39,7 @@ function useRound() {
   largest = Math.max(1e-9, ...layers.flatMap((layer) => (layer.activity || [[0]]).flat()));
   chosen = -1;
   corners = new Float32Array(2 * end);
-  for (let slot = 0; slot < end; slot++) {
-    const { x, y } = place(slot);
-    corners[2 * slot] = x;
-    corners[2 * slot + 1] = y;
-  }
+  for (let slot = 0; slot < end; slot++) corners.set(corner(slot), 2 * slot);
   mix();
   fitUsed();
 }
@@ -63,6 +59,8 @@ function place(slot) {
     y: y + Math.floor(chip / chipsAcross) * (chipHigh + CHIP_GAP),
   };
 }
+
+function corner(slot) { const { x, y } = place(slot); return [x, y]; }
 
 function slotIn(chip, column, row) {
   if (column < 0 || row < 0 || column >= across * inner || row >= down * innerDown) return -1;
@@ -114,12 +112,12 @@ function shade(value) {
   return `rgb(${mix.join(",")})`;
 }
 
-function hue(index) { return `hsl(${(index * 137.5 + 210) % 360} 52% 54%)`; }
+// Neighbours differ in lightness as well, for who sees no hues.
+function hue(index) { return `hsl(${(index * 137.5 + 210) % 360} 52% ${[38, 66, 50][index % 3]}%)`; }
 
 // Colours are worked out when they change, not for every frame.
 function mix() { brushes = layers.map(paints); }
-
-// Colours of a layer's blocks, in the order in which they fill a copy.
+// Of a layer's blocks, in the order in which they fill a copy.
 function paints(layer, index) {
   const made = [];
   for (let c = 0; c < layer.columns.length; c++) {
@@ -154,7 +152,42 @@ function draw() {
       pen.fillRect(px, py, scale - gap, scale - gap);
     }
   });
+  if (colour.value === "layer") nameLayers(wide, high);
   drawChosen();
+}
+
+// Every layer's name in the middle of its longest row of tiles, where it has room.
+function nameLayers(wide, high) {
+  const look = { font: "12px system-ui, sans-serif", textAlign: "center", textBaseline: "middle" };
+  Object.assign(pen, look, { lineWidth: 3, strokeStyle: "#fff", fillStyle: "#000" });
+  const taken = [];
+  for (const layer of layers) {
+    const { x, y, length } = longestRow(layer);
+    const px = (x - left) * scale, py = (y - top) * scale, room = length * scale;
+    const half = pen.measureText(layer.name).width / 2;
+    if (room < 2 * half + 4 || px < half || py < 6 || px > wide - half || py > high - 6) continue;
+    if (taken.some((other) => Math.abs(other.py - py) < 14
+      && Math.abs(other.px - px) < half + other.half + 4)) continue;
+    taken.push({ px, py, half });
+    pen.strokeText(layer.name, px, py);
+    pen.fillText(layer.name, px, py);
+  }
+}
+
+// The middle and the length of a layer's longest row of tiles, in crossbars.
+function longestRow(layer) {
+  const first = Math.floor(layer.start / plan.perTile);
+  const last = Math.floor((layer.start + grid(layer) * layer.copies - 1) / plan.perTile);
+  let best = { x: 0, y: 0, length: -1 };
+  for (let tile = first; tile <= last;) {
+    const inside = tile % plan.tiles;
+    const stop = Math.min(tile + Math.min(across - inside % across, plan.tiles - inside) - 1, last);
+    const from = place(tile * plan.perTile), to = place(stop * plan.perTile);
+    const length = to.x + inner - from.x;
+    if (length > best.length) best = { x: from.x + length / 2, y: from.y + innerDown / 2, length };
+    tile = stop + 1;
+  }
+  return best;
 }
 
 function drawTiles(wide, high) {
@@ -179,14 +212,12 @@ function drawTiles(wide, high) {
 
 function drawChosen() {
   if (chosen < 0) return;
-  const { x, y } = place(chosen), px = (x - left) * scale, py = (y - top) * scale;
+  const [x, y] = corner(chosen), px = (x - left) * scale, py = (y - top) * scale;
   const size = Math.max(scale, 6);
-  pen.lineWidth = 5;
-  pen.strokeStyle = "#fff";
-  pen.strokeRect(px - 1, py - 1, size + 1, size + 1);
-  pen.lineWidth = 2;
-  pen.strokeStyle = "#000";
-  pen.strokeRect(px - 1, py - 1, size + 1, size + 1);
+  for (const look of [{ lineWidth: 5, strokeStyle: "#fff" }, { lineWidth: 2, strokeStyle: "#000" }]) {
+    Object.assign(pen, look);
+    pen.strokeRect(px - 1, py - 1, size + 1, size + 1);
+  }
 }
 
 function later() {
@@ -197,7 +228,11 @@ function later() {
 
 // --- what is seen ------------------------------------------------------------------------
 
+// The canvas is as high as what is shown needs at its width, up to what the style sheet gives it.
 function fit(x0, y0, x1, y1) {
+  canvas.style.height = "";
+  const needed = canvas.clientWidth * (y1 - y0 + 1) / (x1 - x0 + 1);
+  canvas.style.height = `${Math.round(Math.max(160, Math.min(needed, canvas.clientHeight)))}px`;
   const wide = Math.max(canvas.clientWidth, 1), high = Math.max(canvas.clientHeight, 1);
   scale = Math.min(wide / (x1 - x0 + 1), high / (y1 - y0 + 1), 40);
   left = (x0 + x1 - wide / scale) / 2;
@@ -208,8 +243,8 @@ function fit(x0, y0, x1, y1) {
 function fitUsed() {
   if (end > perChip) { fitAll(); return; }
   const tiles = Math.max(1, Math.ceil(end / plan.perTile));
-  const columns = Math.min(tiles, across), rows = Math.ceil(tiles / across);
-  fit(0, 0, columns * (inner + GAP) - GAP, rows * (innerDown + GAP) - GAP);
+  fit(0, 0, Math.min(tiles, across) * (inner + GAP) - GAP,
+    Math.ceil(tiles / across) * (innerDown + GAP) - GAP);
 }
 
 function fitAll() {
@@ -245,7 +280,6 @@ function describe(slot) {
 }
 
 function percent(share) { return `${Number((100 * share).toPrecision(3))} %`; }
-
 function choose(slot, open) {
   chosen = slot;
   told.textContent = slot < 0 ? "No crossbar chosen." : describe(slot).replaceAll("\n", "; ");
@@ -275,7 +309,6 @@ function step(columns, rows) {
 }
 
 // --- keys, pointer -----------------------------------------------------------------------
-
 const KEYS = {
   ArrowLeft: () => step(-1, 0), ArrowRight: () => step(1, 0),
   ArrowUp: () => step(0, -1), ArrowDown: () => step(0, 1),
@@ -336,7 +369,6 @@ function hover(event) {
 }
 
 // --- key of colours ----------------------------------------------------------------------
-
 function showKey() {
   key.replaceChildren();
   if (colour.value !== "layer") {

@@ -1,0 +1,54 @@
+"""What a mapping would cost with one threshold more, or one fewer, in every sense amplifier."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from mapper.cost import Cost, estimate
+from mapper.ir.core import Array, Graph, Op
+from mapper.ir.infer import infer_types
+from mapper.ir.readout import SenseAmpRead
+from mapper.report.data import Report
+from targets import Readout, Target
+
+TERNARY, BINARY = (-1, 0, 1), (-1, 1)
+"""Decoded levels of a ternary readout and of a sense amplifier."""
+
+
+def counterpart_cost(report: Report, levels: tuple[int, ...]) -> Cost:
+    """Return the cost of the same mapping, its sense amplifiers replaced by those of ``levels``.
+
+    Crossbars, their placement and the input spikes stay; codes and sums get the widths that the
+    levels give them. The integers that layers compute would be others, and have to be trained for.
+    """
+    graph = with_levels(report.graph, levels)
+    target = with_readout(report.target, levels)
+    evidence = report.evidence
+    return estimate(graph, target, evidence.activity, evidence.steps, report.preset)
+
+
+def with_levels(graph: Graph, levels: tuple[int, ...]) -> Graph:
+    """Return the graph with as many thresholds in each sense amplifier as ``levels`` need."""
+    constants: dict[str, Array] = dict(graph.constants)
+    ops: list[Op] = []
+    for op in graph.ops:
+        if isinstance(op, SenseAmpRead):
+            table = graph.constants[op.thresholds.name]
+            constants[op.thresholds.name] = np.repeat(table[:1], len(levels) - 1, axis=0)
+            op = replace(op, levels=levels)
+        ops.append(op)
+    return infer_types(replace(graph, ops=tuple(ops), constants=constants))
+
+
+def with_readout(target: Target, levels: tuple[int, ...]) -> Target:
+    """Return the target with a readout of these levels wherever sense amplifiers read."""
+
+    def changed(readout: Readout) -> Readout:
+        if readout.kind not in ("sense-amp", "ternary"):
+            return readout
+        if len(levels) == len(BINARY):
+            return replace(readout, kind="sense-amp", bits=1, levels=levels)
+        return replace(readout, kind="ternary", bits=2, levels=levels)
+
+    macros = (replace(macro, readout=changed(macro.readout)) for macro in target.macros)
+    return replace(target, macros=tuple(macros))

@@ -1,0 +1,185 @@
+"""The three questions of a newcomer: answered from the estimate, and from nothing else."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mapper.build import report
+from mapper.cost import DENSITY, count_layers, estimate
+from mapper.ir.readout import SenseAmpRead
+from mapper.pipeline import make_passes, run_passes
+from mapper.report import Evidence
+from mapper.report.answers import _paced, answers
+from mapper.report.charts import nominal, percent
+from mapper.report.data import report_of
+from mapper.report.page import shown
+from mapper.report.ternary import BINARY, TERNARY, counterpart_cost, with_levels, with_readout
+from targets import DEFAULT_PRESET, load_preset, load_target
+from tests.report.pages import demo_build, dvsnet_graph
+
+
+@pytest.fixture(scope="module")
+def build():
+    return demo_build()
+
+
+def test_the_dominating_layer_is_named_with_its_share_and_its_components(build):
+    held = report(build)
+    energy = answers(held)[0]
+    most, second, *_ = sorted(held.cost.layers, key=lambda layer: -layer.total_pj.nominal)
+    total = held.cost.total_pj.nominal
+    share = percent(most.total_pj.nominal / total)
+    assert energy.text.startswith(f"/conv1/Conv: {share} of the energy of an inference, ")
+    next_share = percent(second.total_pj.nominal / total)
+    assert energy.text.endswith(f"The next one, /conv2/Conv, takes {next_share}.")
+    memory = percent(most.energy_pj["membrane_memory"].nominal / most.total_pj.nominal)
+    assert energy.reasons[0].startswith(f"{memory} of that goes to membrane memory: ")
+    # 4,096 membranes of 16 bits, read and written
+    assert "131,072 bits of membranes are read and written" in energy.reasons[0]
+
+
+def test_reads_are_the_product_of_positions_and_blocks():
+    target = load_target("hpadc-flash5-64")
+    graph, _ = run_passes(dvsnet_graph(32), target, make_passes(target))
+    held = report_of(
+        graph,
+        target,
+        weight_bits=4,
+        passes=(),
+        source={},
+        evidence=Evidence(activity=0.5),
+        preset="paper",
+    )
+    told = " ".join(answers(held)[0].reasons)
+    # 32 x 32 positions; 288 wordlines in blocks of 64; 32 outputs of 4 columns in blocks of 64.
+    assert "1,024 output positions x 5 row blocks x 2 column blocks = 10,240 crossbar reads" in told
+
+
+def test_latency_names_the_stage_and_what_limits_after_it(build):
+    held = report(build)
+    latency = answers(held)[1]
+    times = [layer.step_ns.nominal for layer in held.cost.layers]
+    assert latency.text.startswith("/conv1/Conv: 320 ns")
+    assert f"Its longest stage is {held.cost.limited_by[1]}, because it updates" in latency.text
+    stages = sorted(held.cost.layers[0].stages_ns.values(), key=lambda ns: -ns.nominal)
+    gain = stages[0].nominal / stages[1].nominal
+    assert (
+        f"{nominal(stages[1].nominal, 'ns')}: a faster membrane gains at most {gain:.2g}x"
+        in (latency.reasons[0])
+    )
+    assert latency.reasons[1].startswith("2 layers take about as long (/conv2/Conv, too)")
+    assert f"/fc/Gemm, takes {nominal(times[2], 'ns')}: at most 40x" in latency.reasons[2]
+
+
+def test_stages_that_follow_each_other_leave_the_others_to_wait_for(build):
+    held = report(build, preset="paper")
+    assert not held.preset.overlap
+    latency = answers(held)[1]
+    slowest = max(held.cost.layers, key=lambda layer: layer.step_ns.nominal)
+    longest = max(ns.nominal for ns in slowest.stages_ns.values())
+    rest = slowest.step_ns.nominal - longest
+    gain = slowest.step_ns.nominal / rest
+    assert f"the others take {nominal(rest, 'ns')}" in latency.reasons[0]
+    assert f"gains at most {gain:.2g}x" in latency.reasons[0]
+
+
+def test_an_adder_tree_holds_up_no_more_than_one_of_its_additions():
+    target = load_target("adcless-64")
+    graph, _ = run_passes(dvsnet_graph(32), target, make_passes(target))
+    held = report_of(graph, target, weight_bits=4, passes=(), source={})
+    for cost, counted in zip(held.cost.layers, count_layers(graph, target), strict=True):
+        # What the cost model takes for the pace is the longest of these stages.
+        assert max(_paced(cost, counted).values()) == pytest.approx(cost.step_ns.nominal)
+
+
+def test_columns_that_share_an_adc_are_said_to_wait():
+    latency = answers(report(demo_build("hpadc-flash5-64")))[1]
+    assert "in 8 turns of the columns that share a readout" in latency.text
+
+
+def test_ternary_readout_is_priced_by_the_cost_model(build):
+    held = report(build)
+    ternary = answers(held)[2]
+    after = counterpart_cost(held, TERNARY)
+    change = after.total_pj.nominal / held.cost.total_pj.nominal - 1
+    assert f"costs {percent(change)} more energy" in ternary.text
+    assert f"to {nominal(after.total_um2.nominal, 'um2')}), at the same pace" in ternary.text
+    assert "has to be trained for three levels" in ternary.reasons[-1]
+    assert "--targets adcless-diff-64,ternary-diff-64" in ternary.command
+
+
+def test_ternary_readout_doubles_the_energy_of_reading_and_nothing_else(build):
+    preset = load_preset(DEFAULT_PRESET)
+    one = estimate(build.hardware, build.target, DENSITY, 1, preset)
+    two = counterpart_cost(report(build), TERNARY)
+    for name, value in one.energy_pj.items():
+        factor = 2 if name == "readout" else 1
+        if name != "leakage":  # follows the area
+            assert two.energy_pj[name].nominal == factor * value.nominal
+    assert two.latency_ns == one.latency_ns
+
+
+def test_a_counterpart_counts_the_widths_of_its_levels(build):
+    two_levels = with_levels(build.hardware, (0, 1))
+    three = with_levels(two_levels, TERNARY)
+    for graph, levels in ((two_levels, (0, 1)), (three, TERNARY)):
+        for op in graph.ops:
+            if isinstance(op, SenseAmpRead):
+                assert op.levels == levels
+                assert len(graph.constants[op.thresholds.name]) == len(levels) - 1
+                assert list(op.verify(graph.constants)) == []
+    narrow, wide = (
+        count_layers(graph, with_readout(build.target, levels))[0].shift_add_width
+        for graph, levels in ((two_levels, (0, 1)), (three, TERNARY))
+    )
+    assert narrow < wide
+
+
+def test_the_mapping_itself_is_its_own_counterpart(build):
+    held = report(build)
+    assert counterpart_cost(held, BINARY) == held.cost
+    again = with_levels(with_levels(held.graph, TERNARY), BINARY)
+    assert again.ops == held.graph.ops
+    for name, table in held.graph.constants.items():
+        assert np.array_equal(again.constants[name], table)
+
+
+def test_other_readouts_are_told_what_to_compare(build):
+    held = report(build)
+    ternary = replace(
+        held,
+        target=with_readout(held.target, TERNARY),
+        graph=with_levels(held.graph, TERNARY),
+        cost=counterpart_cost(held, TERNARY),
+    )
+    text = answers(ternary)[2].text
+    assert text.startswith("This target has it already. With one sense amplifier a bitline, ")
+    assert "less energy" in text
+    adc = report(demo_build("hpadc-flash5-64"))
+    share = percent(adc.cost.energy_pj["readout"].nominal / adc.cost.total_pj.nominal)
+    assert answers(adc)[2].text.startswith(f"At most {share} of the energy and ")
+
+
+def test_what_was_measured_decides_whether_there_is_something_to_win(build):
+    found = {"accuracy": 0.9, "source_accuracy": 0.95, "rings": [], "bit_exact": True}
+    told = answers(report(build, Evidence(verification=found)))[2].reasons[-1]
+    assert "it pays off if it wins back part of these 5.0 points" in told
+
+
+def test_every_link_of_an_answer_leads_somewhere_on_the_page(build):
+    from mapper.report import render_report
+
+    held = report(build)
+    page = render_report(held)
+    for answer in answers(held):
+        assert answer.links
+        for _, place in answer.links:
+            assert f'id="{place}"' in page
+            assert f'href="#{place}"' in page
+
+
+def test_what_runs_from_right_to_left_is_isolated_from_numbers():
+    assert shown("שלם רב1: 512 ns") == "\u2068שלם רב\u20691: 512 ns"
+    assert shown("conv1: 512 ns") == "conv1: 512 ns"
+    assert "\u202e" not in shown("\u202egnp.exe")
