@@ -91,9 +91,8 @@ _STYLES = {"good": "green", "warn": "yellow", "bad": "bold red"}
 
 
 def _question(answer: Data) -> RenderableType:
-    """The verdict, and how to know more where a command tells; the page has all reasons."""
-    more = [*answer["reasons"][-1:], answer["command"]] if answer["command"] else []
-    text = Text(printable(" ".join([answer["text"], *more])))
+    lines = [answer["text"], *(f"- {reason}" for reason in answer["reasons"]), answer["command"]]
+    text = Text("\n".join(printable(line) for line in lines if line))
     return Group(Text(answer["question"], "bold"), Padding(text, (0, 0, 0, 2)))
 
 
