@@ -310,3 +310,12 @@ def test_the_answer_of_a_comparison_fits_and_keeps_its_numbers(visit, width):
     assert len(re.findall(r"\(\S+ \.\. \S+\)", row)) == 6  # three costs, three ratios
     heads = table.locator("tbody tr").nth(1).locator(".head")
     assert heads.first.is_visible() == (width == PHONE)
+
+
+def test_names_beside_an_axis_keep_what_tells_them_apart_on_a_phone(visit):
+    page = visit("hostile", PHONE).page
+    texts = page.locator("[data-chart=time-by-layer] svg .role-axis-label text")
+    names = [name for name in texts.all_text_contents() if not re.fullmatch(r"[\d,.]+", name)]
+    assert len(names) == 3
+    assert len(set(names)) == 3
+    assert not any(name.endswith("\u2026") for name in names)

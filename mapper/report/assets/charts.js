@@ -34,7 +34,7 @@ function fitted(place) {
   const spec = specs[place.dataset.chart], width = place.clientWidth;
   const axis = spec.config.axis, longest = axis.labelLimit;
   axis.labelLimit = Math.min(longest, Math.round(0.38 * width));
-  const letters = Math.floor(axis.labelLimit / 6.5);
+  const letters = Math.floor(axis.labelLimit / 7.4);
   for (const part of [spec, ...(spec.layer || [])]) {
     if (axis.labelLimit < longest) shortenNames(part.data?.values || [], letters);
     fitLegend(part.encoding?.color, width, longest);
@@ -49,16 +49,31 @@ function fitLegend(colour, width, longest) {
   colour.legend.columns = Math.max(1, Math.floor((0.62 * width) / entry));
 }
 
-// Leave out the middle of names on the axis; names that would become equal stay as they are.
+// Leave out the middle of names on the axis, or more of their beginning, until all are told apart.
 function shortenNames(rows, letters) {
-  const tail = Math.ceil(0.6 * letters), head = letters - tail - 1;
-  const brief = (name) => (name.length <= letters ? name
-    : `${name.slice(0, head)}\u2026${name.slice(-tail)}`);
   for (const field of ["label", "layer"]) {
-    const names = new Set(rows.map((row) => row[field]).filter((name) => typeof name === "string"));
-    if (new Set([...names].map(brief)).size < names.size) continue;
-    for (const row of rows) if (names.has(row[field])) row[field] = brief(row[field]);
+    const names = [...new Set(rows.map((row) => row[field]).filter((n) => typeof n === "string"))];
+    const short = shortened(names, letters);
+    for (const row of rows) if (short.has(row[field])) row[field] = short.get(row[field]);
   }
+}
+
+function shortened(names, letters) {
+  const brief = (name, share) => {
+    if (name.length <= letters) return name;
+    const tail = Math.min(letters - 1, Math.ceil(share * letters));
+    return `${name.slice(0, letters - tail - 1)}\u2026${name.slice(-tail)}`;
+  };
+  for (const share of [0.6, 0.35, 0.8, 1]) {
+    const all = names.map((name) => brief(name, share));
+    if (new Set(all).size === names.length) return new Map(names.map((name, i) => [name, all[i]]));
+  }
+  const taken = new Map();  // by what is shown
+  for (const name of names) {
+    const free = [1, 0.3, 0.6].map((share) => brief(name, share)).find((text) => !taken.has(text));
+    taken.set(free ?? name, name);
+  }
+  return new Map([...taken].map(([text, name]) => [name, text]));
 }
 
 const drawn = [...document.querySelectorAll("[data-chart]")].map((place) =>
