@@ -32,7 +32,7 @@ from mapper.pipeline import After
 from mapper.recordings import Recording, coding_tables, read_arrays, to_codes
 from mapper.report import import_vl_convert, render_report, write_figures
 from mapper.report.comparison import caption_of, comparison_charts
-from mapper.report.figures import CAPTIONS, WIDTHS, draw, figure_charts, report_caption, swings_of
+from mapper.report.figures import CAPTIONS, draw, figure_charts, report_caption, swings_of
 from mapper.report.headline import Headline, headline
 from mapper.threads import one_blas_thread
 from mapper.verified import described_file, keep
@@ -342,9 +342,9 @@ def draw_figures(
     """Write the charts of a build's report, or of a comparison, as SVG, PNG and PDF, with captions.
 
     Of a build, ``activity`` is a trace of ``run_build`` or a density, and ``preset`` names what to
-    assume; the numbers of a comparison are fixed. ``columns`` (1 or 2) is how many columns of a
-    paper a figure is wide. Figures of an earlier call that are not drawn anew are removed from
-    ``output`` where nobody changed them.
+    assume; the numbers of a comparison are fixed. ``columns`` (1 or 2) are those of a paper that a
+    figure is wide. Figures of an earlier call that are not drawn anew are removed from ``output``
+    where nobody changed them.
 
     Raises:
         MappingError: ``missing-extra`` without vl-convert, ``report-output`` where figures would
@@ -365,7 +365,7 @@ def draw_figures(
         build = read_build(folder, page=False)
         evidence = gather_evidence(build, activity=activity, steps=1 if steps is None else steps)
         page = report(build, evidence, assumed)
-        charts, said = figure_charts(page, WIDTHS[columns]), report_caption(page)
+        charts, said = figure_charts(page, columns), report_caption(page)
     progress("drawing")
     figures = draw(charts, said, columns)
     write_figures(figures, output)

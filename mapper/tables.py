@@ -91,7 +91,10 @@ _STYLES = {"good": "green", "warn": "yellow", "bad": "bold red"}
 
 
 def _question(answer: Data) -> RenderableType:
-    lines = [answer["text"], *(f"- {reason}" for reason in answer["reasons"]), answer["command"]]
+    """The verdict, its first reason, and how to know more; the page has all reasons."""
+    reasons = list(answer["reasons"])
+    more = [*(reasons[1:][-1:] if answer["command"] else []), answer["command"]]
+    lines = [answer["text"], *reasons[:1], " ".join(filter(None, more))]
     text = Text("\n".join(printable(line) for line in lines if line))
     return Group(Text(answer["question"], "bold"), Padding(text, (0, 0, 0, 2)))
 

@@ -178,17 +178,14 @@ _PROSE = ("summary", "provenance")
 def differences(names: Sequence[str], facts: Sequence[Data]) -> dict[str, Any]:
     """Return the columns and rows of a table: every entry that is not the same in all ``facts``.
 
-    ``names`` are what the facts are of, in their order; an entry ``name`` is their head already.
+    ``names`` are what the facts are of, in their order.
     """
     flat = [dict(_flat(held)) for held in facts]
-    keys = dict.fromkeys(key for held in flat for key in held if key != "name")
+    keys = dict.fromkeys(key for held in flat for key in held)
     found = [[key, *(held.get(key, "not there") for held in flat)] for key in keys]
     differing = [row for row in found if len(set(row[1:])) > 1]
-    differing.sort(key=lambda row: row[0] in _PROSE)
-    return {
-        "columns": ["entry", *names],
-        "rows": [[" ".join(cell.split()) for cell in row] for row in differing],
-    }
+    differing.sort(key=lambda row: row[0].rpartition(".")[2] in _PROSE)
+    return {"columns": ["entry", *names], "rows": differing}
 
 
 def _flat(value: object, path: str = "") -> Iterable[tuple[str, str]]:

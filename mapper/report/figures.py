@@ -78,18 +78,18 @@ class Figure:
     """By file name: SVG, PNG, PDF."""
 
 
-def figure_charts(report: Report, width: int = COLUMN) -> tuple[Chart, ...]:
-    """Return the charts of a paper: those of the page, and the floorplan, ``width`` pixels wide."""
-    return (*report_charts(report), *floorplan_charts(report, width))
-
-
 WIDTHS = {1: COLUMN, 2: PAGE_WIDE}
 """Width of a figure in pixels, by the columns of the paper that it takes."""
 
 
+def figure_charts(report: Report, columns: int = 1) -> tuple[Chart, ...]:
+    """Return the charts of a paper: those of the page, and the floorplan."""
+    return (*report_charts(report), *floorplan_charts(report, WIDTHS[columns]))
+
+
 def draw_figures(report: Report, columns: int = 1) -> tuple[Figure, ...]:
-    """Draw every chart of a report; see ``draw``."""
-    return draw(figure_charts(report, WIDTHS[columns]), report_caption(report), columns)
+    """Draw every chart of a report for a paper; see ``draw``."""
+    return draw(figure_charts(report, columns), report_caption(report), columns)
 
 
 def report_caption(report: Report) -> str:

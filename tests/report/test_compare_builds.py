@@ -207,7 +207,7 @@ def test_every_chart_of_a_comparison_is_drawn_and_captioned(builds, tmp_path):
     answer = data("figures", builds / "compared", "-o", tmp_path / "figs")
     names = [row["name"] for row in answer["figures"]]
     assert {"energy", "latency", "area", "ratios", "pareto", "waterfall-energy"} < set(names)
-    assert {"waterfall-1"} < set(names)
+    assert "waterfall-1" in names
     files = {f"{name}.{kind}" for name in names for kind in ("svg", "png", "pdf")}
     found = {path.name for path in (tmp_path / "figs").iterdir()}
     assert found == files | {"figures.md", "figures.json"}

@@ -106,12 +106,8 @@ def test_a_hostile_name_is_text_on_the_page() -> None:
 
 
 def test_only_what_differs_is_listed() -> None:
-    one = {"name": "x", "summary": "s", "a": [1, 2], "b": {"c": 3}}
-    other = {"name": "y", "summary": "of\ntwo lines", "a": [1, 4], "b": {"c": 3}, "d": 5}
+    one, other = {"a": [1, 2], "b": {"c": 3}}, {"a": [1, 4], "b": {"c": 3}, "d": 5}
     assert differences(["x", "y"], [one, one]) == {"columns": ["entry", "x", "y"], "rows": []}
-    found = differences(["x", "y"], [one, other])  # names are the heads, no entry
-    assert found["rows"] == [
-        ["a[1]", "2", "4"],
-        ["d", "not there", "5"],
-        ["summary", "s", "of two lines"],
-    ]
+    found = differences(["x", "y"], [{"summary": "A", **one}, {"summary": "B", **other}])
+    # Sentences come last.
+    assert found["rows"] == [["a[1]", "2", "4"], ["d", "not there", "5"], ["summary", "A", "B"]]
