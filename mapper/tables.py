@@ -93,9 +93,11 @@ _STYLES = {"good": "green", "warn": "yellow", "bad": "bold red"}
 
 
 def _question(answer: Data) -> RenderableType:
-    """The verdict, and how to know more where a command tells; the page has all reasons."""
-    more = [*answer["reasons"][-1:], answer["command"]] if answer["command"] else []
-    text = Text(printable(" ".join([answer["text"], *more])))
+    """The verdict, its first reason, and how to know more; the page has all reasons."""
+    reasons = list(answer["reasons"])
+    more = [*(reasons[1:][-1:] if answer["command"] else []), answer["command"]]
+    lines = [answer["text"], *reasons[:1], " ".join(filter(None, more))]
+    text = Text("\n".join(printable(line) for line in lines if line))
     return Group(Text(answer["question"], "bold"), Padding(text, (0, 0, 0, 2)))
 
 

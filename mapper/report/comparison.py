@@ -78,10 +78,7 @@ def render_comparison(answer: Data) -> str:
         accuracy_told=accuracy_told(answer),
         differences=Table(
             columns=tuple(map(printable, answer["differences"]["columns"])),
-            rows=tuple(
-                tuple(" ".join(cell.split()) for cell in row)
-                for row in answer["differences"]["rows"]
-            ),
+            rows=tuple(map(tuple, answer["differences"]["rows"])),
         ),
     )
 
