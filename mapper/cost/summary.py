@@ -20,7 +20,7 @@ from mapper.cost.model import (
     slots_of,
     used_cells,
 )
-from mapper.cost.timing import cycle_ns, latencies, layer_stages, layer_time
+from mapper.cost.timing import cycle_ns, latencies, layer_stages, layer_time, paced_stages
 
 SCHEMA = "spikeloom/cost/1"
 
@@ -151,7 +151,7 @@ def cost_of(
         energy_pj=energy,
         total_pj=total_pj,
         latency_ns=latency,
-        limited_by=_limit(costs),
+        limited_by=_limit(layers, costs, latency["cycle"].nominal),
         area_um2=area,
         total_um2=total_um2,
         utilisation=used_cells(layers) / slots if slots else 0.0,
@@ -194,10 +194,13 @@ def _each(first: Range, second: Range, formula: Callable[[float, float], float])
     return Range(min(low, nominal, high), nominal, max(low, nominal, high))
 
 
-def _limit(costs: tuple[LayerCost, ...]) -> tuple[str, str]:
-    slowest = max(costs, key=lambda cost: cost.step_ns.nominal)
-    stages = slowest.stages_ns
-    return slowest.name, max(stages, key=lambda name: stages[name].nominal)
+def _limit(
+    layers: tuple[Layer, ...], costs: tuple[LayerCost, ...], cycle: float
+) -> tuple[str, str]:
+    layer, slowest = max(zip(layers, costs, strict=True), key=lambda pair: pair[1].step_ns.nominal)
+    stages = {name: ns.nominal for name, ns in slowest.stages_ns.items()}
+    paced = paced_stages(layer, stages, cycle)
+    return slowest.name, max(paced, key=lambda name: paced[name])
 
 
 def _layer_cost(

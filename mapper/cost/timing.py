@@ -103,10 +103,17 @@ def layer_time(
 
 def pace(layer: Layer, chip: Chip, stages: dict[str, float], cycle: float) -> float:
     """Return ns after which a layer takes the next time step."""
-    share = ceil(layer.positions / max(layer.grid.copies, 1))
-    others = [ns for name, ns in stages.items() if name != "accumulate"]
-    paced = [*others, smaller(stages["accumulate"], share * cycle)]
+    paced = paced_stages(layer, stages, cycle).values()
     return largest(paced) if chip.overlap else total(paced)
+
+
+def paced_stages(layer: Layer, stages: dict[str, float], cycle: float) -> dict[str, float]:
+    """Return the ns by which each stage holds up the next time step.
+
+    All of it, but for the adder tree: it takes new operands every cycle, and one level counts.
+    """
+    share = ceil(layer.positions / max(layer.grid.copies, 1))
+    return {**stages, "accumulate": smaller(stages["accumulate"], share * cycle)}
 
 
 def latencies(layers: tuple[Layer, ...], chip: Chip, facts: Facts, steps: int) -> dict[str, float]:

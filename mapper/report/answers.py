@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from math import ceil, log2, prod
+from math import ceil, prod
 from typing import Any
 
 from mapper.cost import Cost, LayerCost, Range, count_layers
 from mapper.cost.model import Layer
+from mapper.cost.timing import paced_stages
 from mapper.report.breakdown import words
 from mapper.report.charts import amount, nominal, percent
 from mapper.report.data import Report
@@ -153,7 +154,8 @@ def _limiting(report: Report, layers: tuple[Layer, ...]) -> Answer:
     slowest = cost.layers[order[0]]
     if not slowest.step_ns.nominal:
         return Answer(question=question, text="No layer takes time under this preset.")
-    paced = _paced(slowest, layers[order[0]])
+    stages = {name: ns.nominal for name, ns in slowest.stages_ns.items()}
+    paced = paced_stages(layers[order[0]], stages, cost.latency_ns["cycle"].nominal)
     stage = max(paced, key=lambda name: paced[name])
     text = (
         f"{names[order[0]]}: {amount(slowest.step_ns, 'ns')} of every time step. Its longest stage "
@@ -183,17 +185,6 @@ def _rounds(report: Report, layers: tuple[Layer, ...]) -> Iterator[str]:
             f"Weights are loaded in {rounds} rounds, so layers follow each other and a time step "
             f"takes {step}, all layers together."
         )
-
-
-def _paced(layer: LayerCost, counted: Layer) -> dict[str, float]:
-    """Return the ns by which each stage holds up the next time step.
-
-    An adder tree takes new operands every cycle: of its levels, one counts.
-    """
-    stages = {name: ns.nominal for name, ns in layer.stages_ns.items()}
-    levels = ceil(log2(max(counted.grid.row_blocks, 1)))
-    stages["accumulate"] = stages.get("accumulate", 0.0) / max(levels, 1)
-    return stages
 
 
 def _next_stage(paced: Mapping[str, float], stage: str, *, overlap: bool) -> Iterator[str]:

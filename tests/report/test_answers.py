@@ -7,10 +7,11 @@ import pytest
 
 from mapper.build import report
 from mapper.cost import DENSITY, count_layers, estimate
+from mapper.cost.timing import paced_stages
 from mapper.ir.readout import SenseAmpRead
 from mapper.pipeline import make_passes, run_passes
 from mapper.report import Evidence
-from mapper.report.answers import _paced, answers
+from mapper.report.answers import answers
 from mapper.report.charts import nominal, percent
 from mapper.report.data import report_of
 from mapper.report.page import shown
@@ -88,9 +89,17 @@ def test_an_adder_tree_holds_up_no_more_than_one_of_its_additions():
     target = load_target("adcless-64")
     graph, _ = run_passes(dvsnet_graph(32), target, make_passes(target))
     held = report_of(graph, target, weight_bits=4, passes=(), source={})
+    cycle = held.cost.latency_ns["cycle"].nominal
+    limits = []
     for cost, counted in zip(held.cost.layers, count_layers(graph, target), strict=True):
-        # What the cost model takes for the pace is the longest of these stages.
-        assert max(_paced(cost, counted).values()) == pytest.approx(cost.step_ns.nominal)
+        stages = {name: ns.nominal for name, ns in cost.stages_ns.items()}
+        paced = paced_stages(counted, stages, cycle)
+        assert paced["accumulate"] <= stages["accumulate"]
+        assert max(paced.values()) == pytest.approx(cost.step_ns.nominal)
+        limits.append((cost.step_ns.nominal, cost.name, max(paced, key=lambda name: paced[name])))
+    longest = max(ns for ns, *_ in limits)
+    first = next(names for ns, *names in limits if ns == longest)
+    assert held.cost.limited_by == tuple(first)
 
 
 def test_columns_that_share_an_adc_are_said_to_wait():
