@@ -33,12 +33,7 @@ class Trace:
 
     def collected(self) -> dict[str, Array]:
         """Return the counts by name; see ``NativeExecutor.trace``."""
-        return {
-            name: np.sum(parts, axis=0)
-            if name.endswith((WORDLINES, READS))
-            else np.concatenate(parts)
-            for name, parts in self._parts.items()
-        }
+        return {name: _collected(name, parts) for name, parts in self._parts.items()}
 
     def note_spikes(self, held: Held) -> None:
         """Count what is not zero, and keep spikes."""
@@ -71,6 +66,15 @@ class Trace:
 
     def _note(self, name: str, array: Array) -> None:
         self._parts.setdefault(name, []).append(array)
+
+
+def _collected(name: str, parts: list[Array]) -> Array:
+    if len(parts) == 1:
+        return parts[0]
+    if name.endswith((WORDLINES, READS)):
+        total: Array = np.sum(parts, axis=0)
+        return total
+    return np.concatenate(parts)
 
 
 def _spike_counts(held: Held, level: int) -> Array:
@@ -117,8 +121,8 @@ def _by_regions(mvm: CrossbarMvm, x: Held, level: int) -> Array | None:
     arrays = {"x": packed, "rows": rows, "columns": columns, "out": counts}
     core.count_regions(level, arrays, planes * steps * batch, height, width, size, *kinds)
     channels = layout(held.value.shape)[0]
-    totals = np.einsum("ri,rqc->iqc", seen_rows, counts[..., :channels])
-    per_element = np.einsum("iqc,qj->ijc", totals, seen_columns)
+    by_row = seen_rows.T @ counts[..., :channels].reshape(len(seen_rows), -1)
+    per_element = seen_columns.T @ by_row.reshape(-1, len(seen_columns), channels)
     grouped = per_element.reshape(*window.kernel, mvm.groups, -1)
     by_wordline: Array = grouped.transpose(2, 0, 1, 3).reshape(mvm.groups, -1)
     return by_wordline

@@ -80,6 +80,19 @@ void NAME(count_on)(const uint64_t *x, int64_t planes, int64_t images, int64_t w
   }
 }
 
+/* Add up the lengths of a row of lists; returns how many are not empty. */
+static AI int64_t NAME(tally_row)(const Entry *at, int64_t count, int64_t step, int64_t *driven) {
+  int64_t on = 0, none = 0;
+  for (int64_t x = 0; x < count; x++) {
+    uint64_t entry; /* as one number, whose upper half is `n`: the compiler makes vectors of it */
+    memcpy(&entry, at + x * step, 8);
+    on += (int64_t)(entry >> 32);
+    none += entry >> 32 == 0;
+  }
+  *driven += on;
+  return count - none;
+}
+
 /* Count the driven wordlines of a band, by output row, and the reads that have any, by row block. */
 static void NAME(tally_band)(const Layer *l, const Scratch *s, int64_t o0, int64_t o1,
                              int64_t *driven, int64_t *heard) {
@@ -87,17 +100,9 @@ static void NAME(tally_band)(const Layer *l, const Scratch *s, int64_t o0, int64
   for (int64_t b = 0; b < l->nblocks; b++) {
     const Block *k = l->blocks + b;
     const Entry *at = s->entries + (k->combo * s->band_rows + k->ay) * l->PW + k->ax;
-    int64_t some = 0;
     for (int64_t o = o0; o < o1; o++, at += l->sy * l->PW) {
-      int64_t on = 0, any = 0;
-      for (int64_t x = 0; x < across; x++) {
-        const int64_t n = at[x * step].n;
-        on += n;
-        any += n != 0;
-      }
-      driven[l->row0 + l->row_step * o] += on;
-      some += any;
+      int64_t *row = driven + l->row0 + l->row_step * o;
+      heard[b] += step == 1 ? NAME(tally_row)(at, across, 1, row) : NAME(tally_row)(at, across, step, row);
     }
-    heard[b] += some;
   }
 }
