@@ -10,6 +10,7 @@ from mapper.diagnostics import refuse
 from mapper.executor.generate import generate_executor
 from mapper.executor.native import core
 from mapper.executor.native.held import Held, joined, layout, pack, words
+from mapper.executor.native.logic import MOST_PLANES
 from mapper.executor.native.plan import Component, Note, Plan, make_plan
 from mapper.executor.native.pool import Pool
 from mapper.executor.native.steps import DelayStep, Env, LayerStep, NumpyStep
@@ -162,6 +163,8 @@ class NativeExecutor:
         for value, port in zip(self.graph.inputs, self._ports.module["INPUTS"], strict=True):
             codes, shape = inputs[value.name], value.shape
             if not _is_plain(codes) or codes.shape[2:] != shape or codes.ndim != len(shape) + 2:
+                return None
+            if port.high - port.low >= 1 << MOST_PLANES:  # of more use as numbers
                 return None
             packed = pack(codes, value, port.low, port.high)
             if packed is None:
