@@ -9,7 +9,7 @@ from pathlib import Path
 from setuptools import Extension, setup
 
 SOURCES = Path("mapper/executor/native/csrc")
-FLAGS = ["-O3", "-fwrapv", "-fno-strict-aliasing", "-fvisibility=hidden"]
+FLAGS = ["-O3", "-fwrapv", "-fno-strict-aliasing", "-ffp-contract=off", "-fvisibility=hidden"]
 
 setup(
     ext_modules=[

@@ -66,7 +66,9 @@ class FusedSums(LayerSums):
         kernels.read_forward[grid](*self._operands(inputs), found, *sizes, **tile)
         return outputs_image(found, len(x), self.grid.window, x.shape)
 
-    def backward(self, x: Tensor, gradient: Tensor, chunk: int, *, wants_x: bool) -> Gradients:
+    def backward(
+        self, x: Tensor, gradient: Tensor, chunk: int, *, wants_x: bool, wants_scale: bool
+    ) -> Gradients:
         inputs = self._inputs(x)
         upstream = gradient.movedim(1, -1).reshape(-1, self.columns).float().contiguous()
         weight, learned, scale = self._layer_gradients(inputs, upstream)
@@ -74,7 +76,7 @@ class FusedSums(LayerSums):
         if wants_x:
             driven = self._input_gradients(inputs, upstream)
             for_x = folded_back(driven, self.grid.window, self.grid.groups, x.shape)
-        return Gradients(for_x, weight, learned, scale)
+        return Gradients(for_x, weight, learned, scale if wants_scale else None)
 
     # --- programs ------------------------------------------------------------------------------
 

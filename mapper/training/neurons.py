@@ -1,6 +1,6 @@
 """Spiking neurons as torch modules, and how modules of one time step run over many."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Literal
@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from mapper.training import fused_neurons, partial_sums
+from mapper.training import fused_neurons, native_neurons, partial_sums
 from mapper.training.gradients import fire
 from mapper.training.partial_sums import constants
 from targets import NeuronUnit
@@ -89,17 +89,18 @@ class LIF(nn.Module):
         steps = _steps.get()
         per_step = x if steps is None else x.reshape(steps, -1, *x.shape[1:])
         if partial_sums.FUSED and fused_neurons.supports(per_step):
-            results = self._fused(per_step)
+            results = self._at_once(fused_neurons.walk, per_step)
+        elif partial_sums.FUSED and native_neurons.supports(per_step):
+            results = self._at_once(native_neurons.walk, per_step)
         else:
             results = torch.stack(list(self._walk(per_step)))
         return results if steps is None else results.flatten(0, 1)
 
-    def _fused(self, x: Tensor) -> Tensor:
+    def _at_once(self, walk: Callable[..., Tensor], x: Tensor) -> Tensor:
+        """Run all time steps in one program."""
         leak, threshold = self.bounded()
         currents = self.bounded_current_leak()
-        return fused_neurons.walk(
-            x, leak, threshold, currents, self.reset, self.sharpness, spiking=self.spiking
-        )
+        return walk(x, leak, threshold, currents, self.reset, self.sharpness, spiking=self.spiking)
 
     def _walk(self, x: Tensor) -> Iterator[Tensor]:
         leak, threshold = self.bounded()

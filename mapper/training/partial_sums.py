@@ -26,7 +26,8 @@ CHUNK_ELEMENTS = 1 << 22
 """Partial sums held at once on a CPU; a GPU holds 16 times as many."""
 
 FUSED = os.environ.get("SPIKELOOM_FUSED", "1") != "0"
-"""Whether ``mapper.training.fused`` computes where it can; ``SPIKELOOM_FUSED=0`` says no."""
+"""Whether ``mapper.training.fused`` computes on a GPU and ``mapper.training.native`` on a CPU, where
+they can; ``SPIKELOOM_FUSED=0`` says no."""
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -131,15 +132,22 @@ class _ReadSums(torch.autograd.Function):
         parts = list(layer.chunks(x))
         upstream = torch.split(gradients[0], [len(part) for part in parts])
         found = [
-            layer.backward(part, gradient, i, wants_x=ctx.needs_input_grad[0])
+            layer.backward(
+                part,
+                gradient,
+                i,
+                wants_x=ctx.needs_input_grad[0],
+                wants_scale=ctx.needs_input_grad[3],
+            )
             for i, (part, gradient) in enumerate(zip(parts, upstream, strict=True))
         ]
         pieces = [back.x for back in found if back.x is not None]
+        scales = [back.block_scale for back in found if back.block_scale is not None]
         return (
             torch.cat(pieces) if pieces else None,
             _total(back.weight for back in found),
             _total(back.learned for back in found) * ctx.reading.share(layer.count(x)),
-            _total(back.block_scale for back in found),
+            _total(scales) if scales else None,
             None,
             None,
             None,
@@ -153,7 +161,7 @@ class Gradients:
     x: Tensor | None
     weight: Tensor
     learned: Tensor
-    block_scale: Tensor
+    block_scale: Tensor | None
 
 
 def spread_of_sums(x: Tensor, weight: Tensor, grid: Grid, reading: Reading) -> Tensor:
@@ -165,11 +173,15 @@ def spread_of_sums(x: Tensor, weight: Tensor, grid: Grid, reading: Reading) -> T
 def layer_sums(
     grid: Grid, reading: Reading, weight: Tensor, block_scale: Tensor, draw: Draw | None = None
 ) -> "LayerSums":
-    """Return a layer's arithmetic: fused where that can be, else in torch's own operations."""
-    from mapper.training import fused  # it builds on this module
+    """Return a layer's arithmetic: in own programs where that can be, else in torch's operations."""
+    from mapper.training import fused, native  # they build on this module
 
-    can = FUSED and draw is None and fused.supports(weight, grid)
-    return (fused.FusedSums if can else LayerSums)(grid, reading, weight, block_scale, draw)
+    kind = LayerSums
+    if FUSED and draw is None and fused.supports(weight, grid):
+        kind = fused.FusedSums
+    elif FUSED and draw is None and native.supports(weight, grid):
+        kind = native.NativeSums
+    return kind(grid, reading, weight, block_scale, draw)
 
 
 def _total(parts: Iterable[Tensor]) -> Tensor:
@@ -254,7 +266,9 @@ class LayerSums:
             [each.sum(dim=axes, dtype=torch.float64) for each in (busy, kept, kept.square())]
         )
 
-    def backward(self, x: Tensor, gradient: Tensor, chunk: int, *, wants_x: bool) -> Gradients:
+    def backward(
+        self, x: Tensor, gradient: Tensor, chunk: int, *, wants_x: bool, wants_scale: bool
+    ) -> Gradients:
         with torch.enable_grad():
             source = x.detach().requires_grad_(wants_x)
             driven = self._driven(source)
@@ -275,7 +289,7 @@ class LayerSums:
             for_x,
             self._weight_gradient(rows, merged),
             for_learned,
-            self._scale_gradient(per_output, sums, rows),
+            self._scale_gradient(per_output, sums, rows) if wants_scale else None,
         )
 
     # --- parts ---------------------------------------------------------------------------------

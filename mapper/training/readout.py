@@ -85,13 +85,14 @@ class Converter:
 
     def slope(self, sums: Tensor, gradient: Tensor, groups: int) -> tuple[Tensor, Tensor]:
         """Return the gradient of the sums, and that of the step before its ``share``."""
-        raw = self._raw(sums)
-        within = (raw >= 0) & (raw <= self.top)
-        step = self.whole_step.to(sums.dtype)
-        drift = torch.where(
-            within, (self.codes(sums, groups) - sums) / step, self.codes(sums, groups) / step
-        )
+        within, drift = self.slopes(sums)
         return gradient * within, (gradient * drift).sum()
+
+    def slopes(self, sums: Tensor) -> tuple[Tensor, Tensor]:
+        """Return whether sums are within the range, and how what is decoded follows the step."""
+        raw, codes = self._raw(sums), self.codes(sums, 1)
+        within = (raw >= 0) & (raw <= self.top)
+        return within, torch.where(within, codes - sums, codes) / self.whole_step.to(sums.dtype)
 
     @property
     def top(self) -> int:

@@ -43,9 +43,23 @@ def folded_back(
         for j in range(kw):
             ends = i * dy + (height - 1) * sy + 1, j * dx + (width - 1) * sx + 1
             total[:, i * dy : ends[0] : sy, j * dx : ends[1] : sx] += views[i, j]
-    image = total.flatten(3).permute(0, 3, 1, 2)
-    inner = functional.pad(image, (-left, -right, -top, -bottom))
-    return inner[:, :, ::fy, ::fx]
+    return taken_back(total.flatten(3), window, shape)
+
+
+def laid_out(x: Tensor, window: Window | None) -> Tensor:
+    """Return the image that windows slide over, ``[B, H, W, C]``; ``x[B, K]`` without a window."""
+    if window is None:
+        return x.reshape(len(x), -1).contiguous()
+    return _padded(_stuffed(x, window.stuffing), window).permute(0, 2, 3, 1).contiguous()
+
+
+def taken_back(image: Tensor, window: Window | None, shape: torch.Size | tuple[int, ...]) -> Tensor:
+    """Return the gradient of ``x`` from that of ``laid_out(x, window)``."""
+    if window is None:
+        return image.reshape(shape)
+    top, left, bottom, right = window.padding
+    inner = functional.pad(image.permute(0, 3, 1, 2), (-left, -right, -top, -bottom))
+    return inner[:, :, :: window.stuffing[0], :: window.stuffing[1]]
 
 
 def _sliding(x: Tensor, window: Window) -> Tensor:

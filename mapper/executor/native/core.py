@@ -50,3 +50,31 @@ def run_neurons(level: int, fields: dict[str, int], arrays: dict[str, Any]) -> N
 def count_regions(arrays: dict[str, Any], *sizes: int) -> None:
     """Count how often each channel is on, by class of row and column."""
     _core.count_regions(arrays, *sizes)
+
+
+def read_forward(
+    level: int, fields: dict[str, int], arrays: dict[str, Any], first: int, last: int
+) -> None:
+    """Read columns for vectors ``first..last`` as training does; see ``csrc/training.h``."""
+    _core.read_forward(level, fields, arrays, first, last)
+
+
+def read_backward(
+    level: int, fields: dict[str, int], arrays: dict[str, Any], first: int, last: int
+) -> None:
+    """Add the gradients of vectors ``first..last``."""
+    _core.read_backward(level, fields, arrays, first, last)
+
+
+def walk_forward(
+    level: int, fields: dict[str, int], arrays: dict[str, Any], first: int, last: int
+) -> None:
+    """Run neurons ``first..last`` over ``x[T, N]`` in single precision."""
+    _core.walk_forward(level, fields, arrays, first, last)
+
+
+def walk_backward(
+    level: int, fields: dict[str, int], arrays: dict[str, Any], first: int, last: int
+) -> None:
+    """Pass gradients back through neurons ``first..last``."""
+    _core.walk_backward(level, fields, arrays, first, last)

@@ -56,3 +56,6 @@ static AI lanes32 NAME(load32)(const int32_t *p) { lanes32 v; memcpy(&v, p, size
 #include "neurons.h"
 #include "fire.h"
 #include "job.h"
+#include "training.h"
+#include "read.h"
+#include "walk.h"

@@ -3,68 +3,8 @@
  * Stable ABI of CPython 3.11. Nothing here trusts the caller: a layer whose numbers, tables and
  * array lengths do not fit together raises ValueError.
  */
-#define Py_LIMITED_API 0x030B0000
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
-
-#include "check.h"
+#include "boundary.h"
 #include "fields.h"
-
-enum { MOST_ARRAYS = 32 };
-
-typedef struct { Py_buffer views[MOST_ARRAYS]; int count; } Views;
-
-static void release(Views *views) {
-  for (int k = 0; k < views->count; k++) PyBuffer_Release(&views->views[k]);
-  views->count = 0;
-}
-
-static int refuse(const char *what) {
-  PyErr_Format(PyExc_ValueError, "a native layer does not fit together: %s", what);
-  return 0;
-}
-
-/* Look a name up; each place keeps its key, as making and hashing one takes as long as the rest. */
-static PyObject *look_up(PyObject *dict, const char *name, PyObject **key) {
-  if (!*key) *key = PyUnicode_InternFromString(name);
-  return *key ? PyDict_GetItemWithError(dict, *key) : NULL;
-}
-
-/* Read a number from a dict. */
-static int number_at(PyObject *fields, const char *name, PyObject **key, int64_t *out) {
-  PyObject *value = look_up(fields, name, key);
-  if (!value) return refuse(name);
-  *out = PyLong_AsLongLong(value);
-  return *out != -1 || !PyErr_Occurred();
-}
-
-/* Take an aligned C-contiguous array of exactly `bytes` bytes from a dict; None where that is 0. */
-static int array_at(PyObject *arrays, const char *name, PyObject **key, int64_t bytes, size_t align,
-                    int written, Views *views, void **out) {
-  PyObject *value = look_up(arrays, name, key);
-  *out = NULL;
-  if (bytes == 0) return value == NULL || value == Py_None ? 1 : refuse(name);
-  if (bytes < 0 || !value || value == Py_None || views->count == MOST_ARRAYS) return refuse(name);
-  Py_buffer *view = &views->views[views->count];
-  int flags = PyBUF_C_CONTIGUOUS | (written ? PyBUF_WRITABLE : 0);
-  if (PyObject_GetBuffer(value, view, flags) < 0) return 0;
-  views->count++;
-  if (view->len != bytes) return refuse(name);
-  if ((uintptr_t)view->buf % align) return refuse(name);
-  *out = view->buf;
-  return 1;
-}
-
-static int given_at(PyObject *arrays, const char *name, PyObject **key) {
-  PyObject *value = look_up(arrays, name, key);
-  return value && value != Py_None;
-}
-
-#define number(fields, name, out) \
-  ({ static PyObject *key_; number_at(fields, name, &key_, out); })
-#define array(arrays, name, bytes, align, written, views, out) \
-  ({ static PyObject *key_; array_at(arrays, name, &key_, bytes, align, written, views, out); })
-#define given(arrays, name) ({ static PyObject *key_; given_at(arrays, name, &key_); })
 
 static int read_neurons(PyObject *fields, PyObject *arrays, int64_t T, int64_t B, int64_t P,
                         int64_t N, Views *views, Neurons *n) {
@@ -129,7 +69,7 @@ static int read_layer(PyObject *fields, PyObject *arrays, Views *views, Layer *l
   return !l->has_neurons || read_neurons(fields, arrays, l->T, l->B, P, l->N, views, &l->n);
 }
 
-static int supported(void) {
+int supported(void) {
 #if defined(__x86_64__)
   __builtin_cpu_init();
   if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("bmi2")) return 0;
@@ -141,10 +81,6 @@ static int supported(void) {
 #else
   return 0;
 #endif
-}
-
-static int usable(int level) {
-  return (level >= 0 && level <= supported()) || refuse("this processor lacks the instructions");
 }
 
 static void run_jobs(const Layer *l, Scratch *s, int level, int64_t first, int64_t last) {
@@ -329,6 +265,10 @@ static PyMethodDef methods[] = {
     {"run_layer", run_layer, METH_VARARGS, "Run jobs of a crossbar layer."},
     {"run_neurons", run_neurons, METH_VARARGS, "Run a layer of integer neurons."},
     {"count_regions", count_regions, METH_VARARGS, "Count how often each channel is on."},
+    {"read_forward", read_forward, METH_VARARGS, "Read a layer's columns, for training."},
+    {"read_backward", read_backward, METH_VARARGS, "Pass gradients through a layer's columns."},
+    {"walk_forward", walk_forward, METH_VARARGS, "Run neurons in single precision."},
+    {"walk_backward", walk_backward, METH_VARARGS, "Pass gradients through neurons."},
     {NULL, NULL, 0, NULL}};
 
 static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_core",

@@ -1,0 +1,275 @@
+/* Layers as training reads them, for one instruction set; see training.h.
+ *
+ * A partial sum is the sum of the cells of its active wordlines, which are few. A tile of vectors
+ * meets one row block after the other, so that cells and slopes stay in cache.
+ */
+
+typedef int16_t shorts __attribute__((vector_size(VECTOR)));
+typedef int16_t few __attribute__((vector_size(VECTOR / 2)));
+
+typedef struct {
+  int32_t *list;              /* [TILE][K + COPIED] active wordlines of each vector, ascending */
+  int32_t *bounds;            /* [TILE][G + 1] where those of each row block begin */
+  int16_t *sums;              /* [W] */
+  float *up, *line;           /* [np] each */
+  float *slopes;              /* [TILE][W] */
+  float *rows;                /* [TILE][G * R] */
+} Tile;
+
+static AI void *NAME(take)(char **at, int64_t bytes) {
+  void *found = *at;
+  *at += (bytes + 63) / 64 * 64;
+  return found;
+}
+
+static Tile NAME(lay_out)(const Read *r, void *scratch) {
+  char *at = scratch;
+  Tile t;
+  t.list = NAME(take)(&at, TILE * (r->K + COPIED) * 4);
+  t.bounds = NAME(take)(&at, TILE * (r->G + 1) * 4);
+  t.sums = NAME(take)(&at, r->W * 2);
+  t.up = NAME(take)(&at, r->np * 4);
+  t.line = NAME(take)(&at, r->np * 4);
+  t.slopes = NAME(take)(&at, TILE * r->W * 4);
+  t.rows = NAME(take)(&at, TILE * r->G * r->R * 4);
+  return t;
+}
+
+/* Write a vector's active wordlines, and where those of each row block begin. */
+static AI void NAME(list)(const Read *r, int64_t a, int64_t v, int32_t *restrict list, int32_t *bounds) {
+  const int64_t units = r->length / r->group_step;
+  int64_t count = 0;
+  for (int64_t run = 0; run < r->runs; run++) {
+    const int64_t at = r->starts[v] + r->offsets[run] + a * r->group_step - r->origin;
+    const int32_t *where = r->before + at / r->group_step, *from = r->active + where[0];
+    const int32_t shift = (int32_t)(run * r->length - at);
+    const int64_t more = where[units] - where[0];
+    for (int64_t k = 0; k < more; k += COPIED)  /* whole vectors: what is too much is written over */
+      for (int q = 0; q < COPIED; q++) list[count + k + q] = from[k + q] + shift;
+    count += more;
+  }
+  memset(bounds, 0, (size_t)(r->G + 1) * 4);
+  for (int64_t k = 0; k < count; k++) bounds[r->block_of[list[k]] + 1]++;
+  for (int64_t g = 0; g < r->G; g++) bounds[g + 1] += bounds[g];
+}
+
+/* Add up `many` vectors of cells of active wordlines; they stay in registers. */
+static AI void NAME(add_some)(const Read *r, const int16_t *cells, const int32_t *list, int64_t count,
+                              int16_t *sums, int many) {
+  shorts total[4] = {{0}}, each;
+  for (int64_t k = 0; k < count; k++)
+    for (int q = 0; q < many; q++) {
+      memcpy(&each, cells + list[k] * r->W + q * (VECTOR / 2), VECTOR);
+      total[q] += each;
+    }
+  for (int q = 0; q < many; q++) memcpy(sums + q * (VECTOR / 2), &total[q], VECTOR);
+}
+
+/* Add up the cells of active wordlines; `cells` begin with wordline 0 of the layer. */
+static AI void NAME(add_rows)(const Read *r, const int16_t *cells, const int32_t *list, int64_t count,
+                              int16_t *sums) {
+  const int64_t step = VECTOR / 2;
+  int64_t left = r->W / step;
+  for (; left >= 4; left -= 4, cells += 4 * step, sums += 4 * step)
+    NAME(add_some)(r, cells, list, count, sums, 4);
+  if (left == 3) NAME(add_some)(r, cells, list, count, sums, 3);
+  if (left == 2) NAME(add_some)(r, cells, list, count, sums, 2);
+  if (left == 1) NAME(add_some)(r, cells, list, count, sums, 1);
+}
+
+static AI float32 NAME(floats)(const float *p) { float32 v; memcpy(&v, p, VECTOR); return v; }
+static AI void NAME(put)(float *p, float32 v) { memcpy(p, &v, VECTOR); }
+
+/* Partial sums as real numbers, relative to half of the active rows. */
+static AI float32 NAME(real)(const int16_t *p, float half) {
+  few v;
+  memcpy(&v, p, sizeof v);
+  return __builtin_convertvector(v, float32) - half;
+}
+
+static AI float32 NAME(where)(lanes32 test, float32 v) { return (float32)(test & (lanes32)v); }
+
+/* Decode the sums of a row block, shift and add: line[np]. */
+static AI void NAME(decode)(const Read *r, const int16_t *sums, float half, float more,
+                            const float *reached, float *restrict line) {
+  const float32 none = {0};
+  if (r->span) {
+    for (int64_t i = 0; i < r->np; i++) line[i] = more;
+    for (int64_t s = 0; s < r->S; s++)
+      for (int64_t i = 0; i < r->np; i++)
+        line[i] += r->significances[s] * r->codes[sums[s * r->np + i] - r->lowest];
+    return;
+  }
+  for (int64_t s = 0; s < r->S; s++) more += (float)r->first * r->significances[s];
+  for (int64_t i = 0; i < r->np; i += LANES32) {
+    float32 total = none + more;
+    for (int64_t s = 0; s < r->S; s++) {
+      const float32 p = NAME(real)(sums + s * r->np + i, half);
+      for (int64_t l = 0; l < r->L; l++)
+        total += NAME(where)(p >= NAME(floats)(reached + l * r->W + s * r->np + i),
+                             none + r->gaps[l] * r->significances[s]);
+    }
+    NAME(put)(line + i, total);
+  }
+}
+
+/* Write the integers of vectors first..last. */
+void NAME(read_forward)(const Read *r, int64_t first, int64_t last, void *scratch) {
+  const Tile t = NAME(lay_out)(r, scratch);
+  const int64_t pitch = r->A * r->n;
+  for (int64_t v0 = first; v0 < last; v0 += TILE)
+    for (int64_t a = 0; a < r->A; a++) {
+      const int64_t many = v0 + TILE < last ? TILE : last - v0;
+      for (int64_t j = 0; j < many; j++) {
+        NAME(list)(r, a, v0 + j, t.list + j * (r->K + COPIED), t.bounds + j * (r->G + 1));
+        memset(r->out + (v0 + j) * pitch + a * r->n, 0, (size_t)r->n * 4);
+      }
+      for (int64_t g = 0; g < r->G; g++)
+        for (int64_t j = 0; j < many; j++) {
+          const int32_t *bounds = t.bounds + j * (r->G + 1) + g;
+          const float active = (float)(bounds[1] - bounds[0]), scale = r->scales[g];
+          NAME(add_rows)(r, r->cells + a * r->G * r->R * r->W, t.list + j * (r->K + COPIED) + bounds[0],
+                         bounds[1] - bounds[0], t.sums);
+          NAME(decode)(r, t.sums, active * (float)r->twice_half / 2, active * (float)r->correction,
+                       r->reached + (a * r->G + g) * r->L * r->W, t.line);
+          float *restrict out = r->out + (v0 + j) * pitch + a * r->n;
+          for (int64_t i = 0; i < r->n; i++) out[i] += scale * t.line[i];
+        }
+    }
+}
+
+/* The slopes of an ADC, looked up. */
+static AI void NAME(slope_by_table)(const Read *r, const int16_t *sums, float *restrict learned,
+                                    const float *up, float *restrict slopes) {
+  for (int64_t s = 0; s < r->S; s++)
+    for (int64_t i = 0; i < r->np; i++) {
+      const int64_t at = s * r->np + i, k = sums[at] - r->lowest;
+      const float upstream = up[i] * r->significances[s];
+      slopes[at] = upstream * r->within[k];
+      learned[at] += upstream * r->drift[k];
+    }
+}
+
+/* The slopes of sense amplifiers: triangles around their thresholds. */
+static AI void NAME(slope_by_level)(const Read *r, const int16_t *sums, float half, const float *thresholds,
+                                    float *learned, const float *up, float *slopes) {
+  const lanes32 magnitude = (lanes32){0} + INT32_MAX;
+  for (int64_t i = 0; i < r->np; i += LANES32)
+    for (int64_t s = 0; s < r->S; s++) {
+      const int64_t at = s * r->np + i;
+      const float32 p = NAME(real)(sums + at, half), upstream = NAME(floats)(up + i) * r->significances[s];
+      float32 total = {0};
+      for (int64_t l = 0; l < r->L; l++) {
+        const float32 away = (float32)((lanes32)(p - NAME(floats)(thresholds + l * r->W + at)) & magnitude);
+        const float32 left = r->halves[s] - away;
+        const float32 inside = NAME(where)(left > 0, left) * r->steep[l * r->S + s] * upstream;
+        NAME(put)(learned + l * r->W + at, NAME(floats)(learned + l * r->W + at) - inside);
+        total += inside;
+      }
+      NAME(put)(slopes + at, total);
+    }
+}
+
+/* Multiply slopes[many][W] by turned[W][R]: a few vectors by a few lanes stay in registers. */
+#if LEVEL == 2
+#define HIGH 4
+#define BROAD 4
+#define ADDED(total, a, b) (float32)_mm512_fmadd_ps(_mm512_set1_ps(a), (__m512)(b), (__m512)(total))
+#else
+#define HIGH 2
+#define BROAD 4
+#define ADDED(total, a, b) (total) + (a) * (b)
+#endif
+static AI void NAME(product_of)(const Read *r, const float *slopes, const float *turned, float *rows,
+                                int64_t pitch, int64_t wide, int broad) {
+  float32 total[HIGH][BROAD] = {{{0}}}, each[BROAD];
+  for (int64_t w = 0; w < wide; w++) {
+    for (int q = 0; q < broad; q++) memcpy(&each[q], turned + w * r->R + q * LANES32, VECTOR);
+    for (int j = 0; j < HIGH; j++)
+      for (int q = 0; q < broad; q++) total[j][q] = ADDED(total[j][q], slopes[j * r->W + w], each[q]);
+  }
+  for (int j = 0; j < HIGH; j++)
+    for (int q = 0; q < broad; q++) memcpy(rows + j * pitch + q * LANES32, &total[j][q], VECTOR);
+}
+
+static void NAME(multiply)(const Read *r, const float *slopes, const float *turned, float *rows) {
+  const int64_t pitch = r->G * r->R, wide = r->S * r->np;
+  for (int64_t j = 0; j < TILE; j += HIGH) {
+    const float *own = slopes + j * r->W;
+    int64_t c = 0;
+    for (; c + BROAD * LANES32 <= r->R; c += BROAD * LANES32)
+      NAME(product_of)(r, own, turned + c, rows + j * pitch + c, pitch, wide, BROAD);
+    for (; c + LANES32 <= r->R; c += LANES32)
+      NAME(product_of)(r, own, turned + c, rows + j * pitch + c, pitch, wide, 1);
+    for (; c < r->R; c++)
+      for (int64_t i = j; i < j + HIGH; i++) {
+        float total = 0;
+        for (int64_t w = 0; w < wide; w++) total += slopes[i * r->W + w] * turned[w * r->R + c];
+        rows[i * pitch + c] = total;
+      }
+  }
+}
+#undef HIGH
+#undef BROAD
+#undef ADDED
+
+/* One vector and one row block: add to the layer's gradients, write its slopes; return what each
+ * of its wordlines gets beside its cells. */
+static AI float NAME(pass_back)(const Read *r, const Tile *t, int64_t a, int64_t g, int64_t v, int64_t j) {
+  const int32_t *bounds = t->bounds + j * (r->G + 1) + g, *list = t->list + j * (r->K + COPIED) + bounds[0];
+  const int64_t count = bounds[1] - bounds[0], block = a * r->G + g;
+  const float *given = r->gradient + v * r->A * r->n + a * r->n;
+  const float half = (float)count * (float)r->twice_half / 2, more = (float)count * (float)r->correction;
+  float *learned = r->learned + block * r->L * r->W, *slopes = t->slopes + j * r->W;
+  float above = 0;
+  NAME(add_rows)(r, r->cells + a * r->G * r->R * r->W, list, count, t->sums);
+  for (int64_t i = 0; i < r->n; i++) t->up[i] = r->scales[g] * given[i];
+  if (r->correction) for (int64_t i = 0; i < r->n; i++) above += t->up[i];
+  if (r->span) NAME(slope_by_table)(r, t->sums, learned, t->up, slopes);
+  else NAME(slope_by_level)(r, t->sums, half, r->thresholds + block * r->L * r->W, learned, t->up, slopes);
+  for (int64_t i = 0; i < r->np; i += LANES32) {
+    float32 merged = {0};
+    for (int64_t s = 0; s < r->S; s++) merged += r->significances[s] * NAME(floats)(slopes + s * r->np + i);
+    float *weights = r->weights + a * r->G * r->R * r->np + i;
+    for (int64_t k = 0; k < count; k++)
+      NAME(put)(weights + list[k] * r->np, NAME(floats)(weights + list[k] * r->np) + merged);
+  }
+  if (r->wants_scale) {
+    float total = 0;
+    NAME(decode)(r, t->sums, half, more, r->reached + block * r->L * r->W, t->line);
+    for (int64_t i = 0; i < r->n; i++) total += given[i] * t->line[i];
+    r->scale_gradient[g] += total;
+  }
+  return (float)r->correction * above;
+}
+
+/* Add the gradients of wordlines to the pixels that drove them. */
+static AI void NAME(fold)(const Read *r, const float *rows, int64_t a, int64_t v) {
+  for (int64_t run = 0; run < r->runs; run++) {
+    float *restrict to = r->image + r->starts[v] + r->offsets[run] + a * r->group_step;
+    const float *restrict from = rows + run * r->length;
+    for (int64_t i = 0; i < r->length; i++) to[i] += from[i];
+  }
+}
+
+/* Add the gradients of vectors first..last. */
+void NAME(read_backward)(const Read *r, int64_t first, int64_t last, void *scratch) {
+  const Tile t = NAME(lay_out)(r, scratch);
+  const int64_t pitch = r->G * r->R;
+  memset(t.slopes, 0, (size_t)(TILE * r->W) * 4);
+  memset(t.up, 0, (size_t)r->np * 4);
+  for (int64_t v0 = first; v0 < last; v0 += TILE)
+    for (int64_t a = 0; a < r->A; a++) {
+      const int64_t many = v0 + TILE < last ? TILE : last - v0;
+      float more[TILE];
+      for (int64_t j = 0; j < many; j++) NAME(list)(r, a, v0 + j, t.list + j * (r->K + COPIED), t.bounds + j * (r->G + 1));
+      for (int64_t g = 0; g < r->G; g++) {
+        for (int64_t j = 0; j < many; j++) more[j] = NAME(pass_back)(r, &t, a, g, v0 + j, j);
+        if (!r->wants_x) continue;
+        NAME(multiply)(r, t.slopes, r->turned + (a * r->G + g) * r->W * r->R, t.rows + g * r->R);
+        for (int64_t j = 0; j < many && r->correction; j++)
+          for (int64_t k = 0; k < r->R; k++) t.rows[j * pitch + g * r->R + k] += more[j];
+      }
+      for (int64_t j = 0; j < many && r->wants_x; j++) NAME(fold)(r, t.rows + j * pitch, a, v0 + j);
+    }
+}
