@@ -47,7 +47,7 @@ sanitize: $(DEV)
 	    build_ext --inplace --build-temp build
 	cd $(SANITIZED) && ASAN_OPTIONS=detect_leaks=0 PYTHONPATH=. \
 	    LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
-	    $(abspath $(BIN))/python -m pytest -q -p no:cacheprovider tests/executor/native
+	    $(abspath $(BIN))/python -m pytest -q -p no:cacheprovider tests/executor/native tests/training/test_native.py
 
 wheel: $(DEV)
 	$(BIN)/python -m build --outdir dist

@@ -40,7 +40,7 @@ def make(options: argparse.Namespace) -> Example:
         )
     schedule = staged(1, 1, target=1) if options.tiny else staged(30, 10, target=20)
     if options.reduced:
-        schedule = staged(14, 2, target=6)
+        schedule = staged(24, 2, target=12)
     return Example(
         model=DvsNet(size, width, len(classes)),
         task=Classification(
