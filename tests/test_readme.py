@@ -46,6 +46,16 @@ def test_the_training_it_shows_runs_and_what_it_exports_compiles(tmp_path, monke
     assert json.loads(done.stdout)["calibrated"] is False
 
 
+def test_the_accuracies_it_shows_are_those_of_the_results():
+    text = (ROOT / "docs" / "accuracy.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `adcless-diff-64` \| (.*?) \|$", text, re.MULTILINE)
+    held = [row.split(" | ") for row in rows]  # float, 4 bits, 5-bit ADC, not retrained, staged
+    expected = {(row[0], row[3], row[4]) for row in held}
+    block = README.partition("1 bit, staged |\n")[2].partition("\n\n")[0]
+    shown = {tuple(line.strip("| ").split(" | ")[1:]) for line in block.splitlines()[1:]}
+    assert shown == expected
+
+
 def test_every_command_is_listed():
     names = {command.name for command in cli.app.registered_commands} - {"demo"}
     missing = [name for name in names if f"`spikeloom {name}" not in README]
