@@ -38,7 +38,8 @@ def test_a_reader_that_closes_early_is_no_error(folder):
 
 
 def test_the_text_names_the_activity(folder):
-    assert "1 time step, density 0.1, preset physical:" in run("cost", folder)
+    short = run("cost", folder)
+    assert "one inference of 1 time step, preset physical, 10 % of the inputs" in short
     assert json.loads(run("cost", folder, "--json"))["density"] == 0.1
 
 

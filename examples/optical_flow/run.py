@@ -42,7 +42,7 @@ def make(options: argparse.Namespace) -> Example:
         )
     schedule = staged(1, 1, target=1) if options.tiny else staged(30, 10, target=20)
     if options.reduced:
-        schedule = staged(24, 3, target=10)
+        schedule = staged(24, 3, target=20)
     return Example(
         model=FireFlowNet(width),
         task=Flow(f"flow-{size}", _tensors(train), _tensors(test)),
