@@ -32,6 +32,7 @@ def make_build(
     """Run the passes over an imported network; None where they were stopped."""
     network = imported.graph
     if imported.trained_for:
+        source = {**source, "trained for": imported.trained_for}
         network = fitted(network, target, weight_bits)
         weight_bits = widest(network)
     weight_bits = weight_bits or target.macros[0].weight_bits

@@ -371,6 +371,8 @@ def _worth(report: Report) -> str:
 
 
 def _compare_command(report: Report) -> str:
+    if report.source.get("trained for"):  # such a file is compiled for its own hardware only
+        return "spikeloom compare BUILD BUILD_OF_THE_OTHER --input recordings.npz"
     model = report.source.get("file", "model.onnx")
     other = "ternary-diff-64" if report.target.name != "ternary-diff-64" else "adcless-diff-64"
     shown = model if model.replace("_", "").replace("-", "").replace(".", "").isalnum() else "MODEL"

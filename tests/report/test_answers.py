@@ -118,6 +118,11 @@ def test_ternary_readout_is_priced_by_the_cost_model(build):
     assert "--targets adcless-diff-64,ternary-diff-64" in ternary.command
 
 
+def test_a_network_of_its_own_hardware_is_compared_as_another_build(build):
+    held = replace(report(build), source={"file": "m.onnx", "trained for": "adcless-diff-64"})
+    assert answers(held)[2].command.startswith("spikeloom compare BUILD BUILD_OF_THE_OTHER ")
+
+
 def test_ternary_readout_doubles_the_energy_of_reading_and_nothing_else(build):
     preset = load_preset(DEFAULT_PRESET)
     one = estimate(build.hardware, build.target, DENSITY, 1, preset)

@@ -232,6 +232,8 @@ def test_commands_take_a_trained_file(tmp_path):
     assert api.verify(path, tmp_path / "x.npz")["bit_exact"]
     made = api.compile_model(path, "adcless-64", tmp_path / "b", calibrate=tmp_path / "x.npz")
     assert made["network"] == "Sequential"
+    told = json.loads((tmp_path / "b" / "mapping.json").read_text(encoding="utf-8"))
+    assert told["source"]["trained for"] == "adcless-64"
     answer = api.verify(tmp_path / "b", tmp_path / "x.npz")
     ring = next(r for r in answer["rings"] if r["name"] == "7-trained-export")
     assert (ring["status"], ring["reason"]) == ("skipped", "no model given")
