@@ -186,6 +186,7 @@ def _scenes(setting: Setting) -> Prepared:
 
 _MAKERS: dict[str, Callable[[Setting], Prepared]] = {
     "nmnist": _nmnist,
+    "nmnist-long": _nmnist,
     "gesture": _gesture,
     "gesture-64": _gesture,
     "flow": _scenes,

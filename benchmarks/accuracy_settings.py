@@ -121,19 +121,21 @@ _FLOW: dict[str, Any] = {
     "float_rate": 2e-3,
 }
 
+_NMNIST: dict[str, Any] = {
+    "network": "two convolutions, one linear layer",
+    "metric": "accuracy",
+    "steps": 6,
+    "size": 34,
+    "train": 800,
+    "test": 250,
+    "shift": 2,
+}
+
 SETTINGS = {
     found.task: found
     for found in (
-        Setting(
-            task="nmnist",
-            network="two convolutions, one linear layer",
-            metric="accuracy",
-            steps=6,
-            size=34,
-            train=800,
-            test=250,
-            shift=2,
-        ),
+        Setting(task="nmnist", **_NMNIST),
+        Setting(task="nmnist-long", target_epochs=48, **_NMNIST),
         Setting(
             task="gesture",
             network="DVSNet",
