@@ -152,7 +152,7 @@ def totals(
         for layer, events in zip(layers, activity.events, strict=True)
     ]
     duration = times["inference_pipelined"]
-    energy = total([*energies, leakage_energy(area, duration, facts)])
+    energy = total([*energies, leakage_energy(area, times["inference_interval"], facts)])
     return {
         "energy_pj": energy,
         "latency_ns": duration,
