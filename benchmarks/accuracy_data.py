@@ -189,6 +189,8 @@ _MAKERS: dict[str, Callable[[Setting], Prepared]] = {
     "nmnist-long": _nmnist,
     "gesture": _gesture,
     "gesture-64": _gesture,
+    "gesture-narrow": _gesture,
     "flow": _scenes,
+    "flow-narrow": _scenes,
     "sfn": _scenes,
 }

@@ -1,6 +1,7 @@
 """Run jobs in worker processes, on the CPU and on a GPU side by side, within a time budget."""
 
 import multiprocessing
+import os
 import time
 import traceback
 from collections.abc import Callable, Iterable
@@ -49,6 +50,10 @@ class _Worker:
     process: Any
     messages: Connection
     job: Job | None = None
+
+
+# Tensors of megabytes come and go at every step; glibc would give their pages back each time.
+_KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(8 << 30)}
 
 
 def _serve(messages: Connection, place: Place, device: str) -> None:
@@ -118,6 +123,7 @@ class Schedule:
         return self.minutes * 60 - (time.monotonic() - self._started)
 
     def _worker(self, pool: Pool) -> _Worker:
+        os.environ.update({key: os.environ.get(key, held) for key, held in _KEEP_MEMORY.items()})
         spawn = multiprocessing.get_context("spawn")
         ours, theirs = spawn.Pipe()
         process = spawn.Process(target=_serve, args=(theirs, self.place, pool.device), daemon=True)

@@ -121,6 +121,22 @@ _FLOW: dict[str, Any] = {
     "float_rate": 2e-3,
 }
 
+# What two cores can train for every target: smaller batches make up for fewer epochs.
+_SHORT_GESTURE: dict[str, Any] = {
+    "batch": 22,
+    "float_epochs": 14,
+    "quantised_epochs": 3,
+    "converter_epochs": 2,
+    "target_epochs": 9,
+}
+_SHORT_FLOW: dict[str, Any] = {
+    "batch": 10,
+    "float_epochs": 20,
+    "quantised_epochs": 4,
+    "converter_epochs": 3,
+    "target_epochs": 18,
+}
+
 _NMNIST: dict[str, Any] = {
     "network": "two convolutions, one linear layer",
     "metric": "accuracy",
@@ -152,7 +168,19 @@ SETTINGS = {
             **_GESTURE,
         ),
         Setting(task="flow", network="FireFlowNet", **_FLOW),
-        Setting(task="sfn", network="SFN", width=16, crossbars=(64,), **_FLOW),
+        Setting(
+            task="gesture-narrow",
+            network="DVSNet",
+            metric="accuracy",
+            size=32,
+            width=16,
+            shift=3,
+            **{**_GESTURE, **_SHORT_GESTURE},
+        ),
+        Setting(task="flow-narrow", network="FireFlowNet", width=16, **{**_FLOW, **_SHORT_FLOW}),
+        Setting(
+            task="sfn", network="SFN", width=8, crossbars=(64,), **{**_FLOW, **_SHORT_FLOW}
+        ),
     )
 }
 

@@ -35,22 +35,29 @@ static Tile NAME(lay_out)(const Read *r, void *scratch) {
   return t;
 }
 
+/* Count the wordlines of an ascending list that are below a limit. */
+static AI int32_t NAME(below)(const int32_t *list, int64_t count, int32_t limit) {
+  int32_t found = 0;
+  for (int64_t k = 0; k < count; k++) found += list[k] < limit;
+  return found;
+}
+
 /* Write a vector's active wordlines, and where those of each row block begin. */
 static AI void NAME(list)(const Read *r, int64_t a, int64_t v, int32_t *restrict list, int32_t *bounds) {
   const int64_t units = r->length / r->group_step;
   int64_t count = 0;
   for (int64_t run = 0; run < r->runs; run++) {
     const int64_t at = r->starts[v] + r->offsets[run] + a * r->group_step - r->origin;
-    const int32_t *where = r->before + at / r->group_step, *from = r->active + where[0];
+    const int32_t *where = r->before + (uint32_t)at / (uint32_t)r->group_step, *from = r->active + where[0];
     const int32_t shift = (int32_t)(run * r->length - at);
     const int64_t more = where[units] - where[0];
     for (int64_t k = 0; k < more; k += COPIED)  /* whole vectors: what is too much is written over */
       for (int q = 0; q < COPIED; q++) list[count + k + q] = from[k + q] + shift;
     count += more;
   }
-  memset(bounds, 0, (size_t)(r->G + 1) * 4);
-  for (int64_t k = 0; k < count; k++) bounds[r->block_of[list[k]] + 1]++;
-  for (int64_t g = 0; g < r->G; g++) bounds[g + 1] += bounds[g];
+  bounds[0] = 0;
+  bounds[r->G] = (int32_t)count;
+  for (int64_t g = 1; g < r->G; g++) bounds[g] = NAME(below)(list, count, (int32_t)(g * r->R));
 }
 
 /* Add up `many` vectors of cells of active wordlines; they stay in registers. */
@@ -89,6 +96,14 @@ static AI float32 NAME(real)(const int16_t *p, float half) {
 
 static AI float32 NAME(where)(lanes32 test, float32 v) { return (float32)(test & (lanes32)v); }
 
+static AI void NAME(add_scaled)(float *restrict to, const float *restrict from, float scale, int64_t count) {
+  for (int64_t i = 0; i < count; i++) to[i] += scale * from[i];
+}
+
+static AI void NAME(scaled)(float *restrict to, const float *restrict from, float scale, int64_t count) {
+  for (int64_t i = 0; i < count; i++) to[i] = scale * from[i];
+}
+
 /* Decode the sums of a row block, shift and add: line[np]. */
 static AI void NAME(decode)(const Read *r, const int16_t *sums, float half, float more,
                             const float *reached, float *restrict line) {
@@ -100,13 +115,14 @@ static AI void NAME(decode)(const Read *r, const int16_t *sums, float half, floa
         line[i] += r->significances[s] * r->codes[sums[s * r->np + i] - r->lowest];
     return;
   }
-  for (int64_t s = 0; s < r->S; s++) more += (float)r->first * r->significances[s];
-  for (int64_t i = 0; i < r->np; i += LANES32) {
+  const int64_t S = r->S, np = r->np, L = r->L, W = r->W;  /* what is written may alias what `r` holds */
+  for (int64_t s = 0; s < S; s++) more += (float)r->first * r->significances[s];
+  for (int64_t i = 0; i < np; i += LANES32) {
     float32 total = none + more;
-    for (int64_t s = 0; s < r->S; s++) {
-      const float32 p = NAME(real)(sums + s * r->np + i, half);
-      for (int64_t l = 0; l < r->L; l++)
-        total += NAME(where)(p >= NAME(floats)(reached + l * r->W + s * r->np + i),
+    for (int64_t s = 0; s < S; s++) {
+      const float32 p = NAME(real)(sums + s * np + i, half);
+      for (int64_t l = 0; l < L; l++)
+        total += NAME(where)(p >= NAME(floats)(reached + l * W + s * np + i),
                              none + r->gaps[l] * r->significances[s]);
     }
     NAME(put)(line + i, total);
@@ -132,8 +148,7 @@ void NAME(read_forward)(const Read *r, int64_t first, int64_t last, void *scratc
                          bounds[1] - bounds[0], t.sums);
           NAME(decode)(r, t.sums, active * (float)r->twice_half / 2, active * (float)r->correction,
                        r->reached + (a * r->G + g) * r->L * r->W, t.line);
-          float *restrict out = r->out + (v0 + j) * pitch + a * r->n;
-          for (int64_t i = 0; i < r->n; i++) out[i] += scale * t.line[i];
+          NAME(add_scaled)(r->out + (v0 + j) * pitch + a * r->n, t.line, scale, r->n);
         }
     }
 }
@@ -154,23 +169,25 @@ static AI void NAME(slope_by_table)(const Read *r, const int16_t *sums, float *r
 static AI void NAME(slope_by_level)(const Read *r, const int16_t *sums, float half, const float *thresholds,
                                     float *learned, const float *up, float *slopes) {
   const lanes32 magnitude = (lanes32){0} + INT32_MAX;
-  for (int64_t i = 0; i < r->np; i += LANES32)
-    for (int64_t s = 0; s < r->S; s++) {
-      const int64_t at = s * r->np + i;
+  const int64_t S = r->S, np = r->np, L = r->L, W = r->W;  /* what is written may alias what `r` holds */
+  for (int64_t i = 0; i < np; i += LANES32)
+    for (int64_t s = 0; s < S; s++) {
+      const int64_t at = s * np + i;
       const float32 p = NAME(real)(sums + at, half), upstream = NAME(floats)(up + i) * r->significances[s];
       float32 total = {0};
-      for (int64_t l = 0; l < r->L; l++) {
-        const float32 away = (float32)((lanes32)(p - NAME(floats)(thresholds + l * r->W + at)) & magnitude);
+      for (int64_t l = 0; l < L; l++) {
+        const float32 away = (float32)((lanes32)(p - NAME(floats)(thresholds + l * W + at)) & magnitude);
         const float32 left = r->halves[s] - away;
-        const float32 inside = NAME(where)(left > 0, left) * r->steep[l * r->S + s] * upstream;
-        NAME(put)(learned + l * r->W + at, NAME(floats)(learned + l * r->W + at) - inside);
+        const float32 inside = NAME(where)(left > 0, left) * r->steep[l * S + s] * upstream;
+        NAME(put)(learned + l * W + at, NAME(floats)(learned + l * W + at) - inside);
         total += inside;
       }
       NAME(put)(slopes + at, total);
     }
 }
 
-/* Multiply slopes[many][W] by turned[W][R]: a few vectors by a few lanes stay in registers. */
+/* Multiply slopes[many][W] by turned[W][R], of the wordlines that a row block has: a few vectors by
+ * a few lanes stay in registers. */
 #if LEVEL == 2
 #define HIGH 4
 #define BROAD 4
@@ -192,16 +209,20 @@ static AI void NAME(product_of)(const Read *r, const float *slopes, const float 
     for (int q = 0; q < broad; q++) memcpy(rows + j * pitch + q * LANES32, &total[j][q], VECTOR);
 }
 
-static void NAME(multiply)(const Read *r, const float *slopes, const float *turned, float *rows) {
-  const int64_t pitch = r->G * r->R, wide = r->S * r->np;
+static void NAME(multiply)(const Read *r, const float *slopes, int64_t g, const float *turned, float *rows) {
+  const int64_t pitch = r->G * r->R, wide = r->S * r->np, left = r->K - g * r->R;
+  const int64_t tall = left < r->R ? left : r->R, upper = (tall + LANES32 - 1) / LANES32 * LANES32;
+  const int64_t end = upper < r->R ? upper : r->R;
   for (int64_t j = 0; j < TILE; j += HIGH) {
     const float *own = slopes + j * r->W;
     int64_t c = 0;
-    for (; c + BROAD * LANES32 <= r->R; c += BROAD * LANES32)
+    for (; c + BROAD * LANES32 <= end; c += BROAD * LANES32)
       NAME(product_of)(r, own, turned + c, rows + j * pitch + c, pitch, wide, BROAD);
-    for (; c + LANES32 <= r->R; c += LANES32)
+    for (; c + BROAD / 2 * LANES32 <= end; c += BROAD / 2 * LANES32)
+      NAME(product_of)(r, own, turned + c, rows + j * pitch + c, pitch, wide, BROAD / 2);
+    for (; c + LANES32 <= end; c += LANES32)
       NAME(product_of)(r, own, turned + c, rows + j * pitch + c, pitch, wide, 1);
-    for (; c < r->R; c++)
+    for (; c < end; c++)
       for (int64_t i = j; i < j + HIGH; i++) {
         float total = 0;
         for (int64_t w = 0; w < wide; w++) total += slopes[i * r->W + w] * turned[w * r->R + c];
@@ -217,22 +238,23 @@ static void NAME(multiply)(const Read *r, const float *slopes, const float *turn
  * of its wordlines gets beside its cells. */
 static AI float NAME(pass_back)(const Read *r, const Tile *t, int64_t a, int64_t g, int64_t v, int64_t j) {
   const int32_t *bounds = t->bounds + j * (r->G + 1) + g, *list = t->list + j * (r->K + COPIED) + bounds[0];
-  const int64_t count = bounds[1] - bounds[0], block = a * r->G + g;
-  const float *given = r->gradient + v * r->A * r->n + a * r->n;
+  const int64_t count = bounds[1] - bounds[0], block = a * r->G + g, np = r->np;
   const float half = (float)count * (float)r->twice_half / 2, more = (float)count * (float)r->correction;
   float *learned = r->learned + block * r->L * r->W, *slopes = t->slopes + j * r->W;
   float above = 0;
   NAME(add_rows)(r, r->cells + a * r->G * r->R * r->W, list, count, t->sums);
-  for (int64_t i = 0; i < r->n; i++) t->up[i] = r->scales[g] * given[i];
-  if (r->correction) for (int64_t i = 0; i < r->n; i++) above += t->up[i];
+  float *up = t->up;
+  const float *given = r->gradient + v * r->A * r->n + a * r->n, scale = r->scales[g];
+  NAME(scaled)(up, given, scale, r->n);
+  if (r->correction) for (int64_t i = 0; i < r->n; i++) above += up[i];
   if (r->span) NAME(slope_by_table)(r, t->sums, learned, t->up, slopes);
   else NAME(slope_by_level)(r, t->sums, half, r->thresholds + block * r->L * r->W, learned, t->up, slopes);
-  for (int64_t i = 0; i < r->np; i += LANES32) {
+  for (int64_t i = 0; i < np; i += LANES32) {
     float32 merged = {0};
-    for (int64_t s = 0; s < r->S; s++) merged += r->significances[s] * NAME(floats)(slopes + s * r->np + i);
-    float *weights = r->weights + a * r->G * r->R * r->np + i;
+    for (int64_t s = 0; s < r->S; s++) merged += r->significances[s] * NAME(floats)(slopes + s * np + i);
+    float *weights = r->weights + a * r->G * r->R * np + i;
     for (int64_t k = 0; k < count; k++)
-      NAME(put)(weights + list[k] * r->np, NAME(floats)(weights + list[k] * r->np) + merged);
+      NAME(put)(weights + list[k] * np, NAME(floats)(weights + list[k] * np) + merged);
   }
   if (r->wants_scale) {
     float total = 0;
@@ -246,9 +268,8 @@ static AI float NAME(pass_back)(const Read *r, const Tile *t, int64_t a, int64_t
 /* Add the gradients of wordlines to the pixels that drove them. */
 static AI void NAME(fold)(const Read *r, const float *rows, int64_t a, int64_t v) {
   for (int64_t run = 0; run < r->runs; run++) {
-    float *restrict to = r->image + r->starts[v] + r->offsets[run] + a * r->group_step;
-    const float *restrict from = rows + run * r->length;
-    for (int64_t i = 0; i < r->length; i++) to[i] += from[i];
+    float *to = r->image + r->starts[v] + r->offsets[run] + a * r->group_step;
+    NAME(add_scaled)(to, rows + run * r->length, 1, r->length);
   }
 }
 
@@ -266,7 +287,7 @@ void NAME(read_backward)(const Read *r, int64_t first, int64_t last, void *scrat
       for (int64_t g = 0; g < r->G; g++) {
         for (int64_t j = 0; j < many; j++) more[j] = NAME(pass_back)(r, &t, a, g, v0 + j, j);
         if (!r->wants_x) continue;
-        NAME(multiply)(r, t.slopes, r->turned + (a * r->G + g) * r->W * r->R, t.rows + g * r->R);
+        NAME(multiply)(r, t.slopes, g, r->turned + (a * r->G + g) * r->W * r->R, t.rows + g * r->R);
         for (int64_t j = 0; j < many && r->correction; j++)
           for (int64_t k = 0; k < r->R; k++) t.rows[j * pitch + g * r->R + k] += more[j];
       }

@@ -20,10 +20,11 @@ static const char *check_read_sizes(const Read *r) {
   return NULL;
 }
 
-/* Windows lie within the image, and what an ADC looks up within its table. */
-static const char *check_read_tables(const Read *r) {
+/* Windows of vectors first..last lie within the image, and what an ADC looks up within its table. */
+static const char *check_read_tables(const Read *r, int64_t first, int64_t last) {
   int64_t start = 0, offset = 0;
-  for (int64_t v = 0; v < r->V; v++) {
+  NEED(within(first, 0, last) && within(last, first, r->V));
+  for (int64_t v = first; v < last; v++) {
     NEED(within(r->starts[v], 0, r->pixels) && r->starts[v] % r->group_step == 0);
     start = r->starts[v] > start ? r->starts[v] : start;
   }
@@ -78,8 +79,7 @@ static int read_fields(PyObject *fields, PyObject *arrays, int back, Views *view
   TAKE(weights, float, back ? weights : 0, 1)
   TAKE(learned, float, back ? compared : 0, 1)
   TAKE(scale_gradient, float, back && r->wants_scale ? r->G : 0, 1)
-  problem = check_read_tables(r);
-  return problem ? refuse(problem) : 1;
+  return 1;
 }
 #undef TAKE
 
@@ -123,10 +123,8 @@ static const char *list_pixels(Read *r, int64_t first, int64_t last) {
 
 /* Make what kernels look up; the caller frees it. */
 static const char *prepare(Read *r, int64_t first, int64_t last) {
-  r->block_of = malloc((size_t)r->K * 4);
   r->steep = malloc((size_t)(r->L * r->S) * 4);
-  if (!r->block_of || !r->steep) return "memory";
-  for (int64_t k = 0; k < r->K; k++) r->block_of[k] = (int32_t)(k / r->R);
+  if (!r->steep) return "memory";
   for (int64_t l = 0; l < r->L && r->halves; l++)
     for (int64_t s = 0; s < r->S; s++) r->steep[l * r->S + s] = r->gaps[l] / (r->halves[s] * r->halves[s]);
   return list_pixels(r, first, last);
@@ -142,12 +140,12 @@ static PyObject *read_with(PyObject *args, int back) {
   if (!PyArg_ParseTuple(args, "iO!O!LL", &level, &PyDict_Type, &fields, &PyDict_Type, &arrays, &first, &last))
     return NULL;
   if (!usable(level) || !read_fields(fields, arrays, back, &views, &r)) goto done;
-  if (first < 0 || first > last || last > r.V) { refuse("vectors"); goto done; }
+  const char *problem = check_read_tables(&r, first, last);
+  if (problem) { refuse(problem); goto done; }
   const int64_t bytes = scratch_of(&r);
   held = bytes < 0 ? NULL : malloc((size_t)bytes + 64);
   if (!held) { PyErr_NoMemory(); goto done; }
   void *scratch = (void *)(((uintptr_t)held + 63) / 64 * 64);
-  const char *problem = NULL;
   Py_BEGIN_ALLOW_THREADS
   if (first < last) problem = prepare(&r, first, last);
   if (first == last || problem) ;
@@ -162,7 +160,6 @@ done:
   free(held);
   free(r.active);
   free(r.before);
-  free(r.block_of);
   free(r.steep);
   release(&views);
   if (!good) return NULL;

@@ -38,7 +38,6 @@ typedef struct {
   float *learned, *scale_gradient;      /* [A][G][L][W], [G] */
   int32_t *active, *before;             /* pixels that are 1, and how many come before each unit
                                          * of group_step pixels, from the origin on */
-  int32_t *block_of;                    /* [K] the row block of a wordline */
   float *steep;                         /* [L][S] */
 } Read;
 

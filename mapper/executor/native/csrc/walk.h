@@ -35,7 +35,9 @@ void NAME(walk_forward)(const Walk *w, int64_t first, int64_t last) {
     NAME(walk_on)(w, at, last - at < NAME(STRETCH) ? last - at : NAME(STRETCH));
 }
 
-static AI void NAME(walk_back)(const Walk *w, int64_t from, int64_t many) {
+/* `spiking`, `reset` and `has_current` are constants where it is called: one loop for each kind. */
+static AI void NAME(walk_back)(const Walk *w, int64_t from, int64_t many, int spiking, int reset,
+                               int has_current) {
   const float leak = w->numbers[0], threshold = w->numbers[1], current_leak = w->numbers[2];
   const float sharp = w->numbers[3];
   float after[NAME(STRETCH)] = {0}, carried[NAME(STRETCH)] = {0};  /* gradients of the next step's */
@@ -46,23 +48,23 @@ static AI void NAME(walk_back)(const Walk *w, int64_t from, int64_t many) {
     float *restrict found = w->found + t * w->N + from;
     for (int64_t i = 0; i < many; i++) {
       float whole = g[i];
-      if (w->spiking) {
+      if (spiking) {
         const float level = m[i] - threshold, scaled = sharp * level;
         const float spike = level >= 0 ? 1.0f : 0.0f, surrogate = g[i] / (1 + scaled * scaled);
-        const float kept = w->reset == 1 ? 1 - spike : 1.0f;
-        limits[i] -= surrogate + (w->reset == 0 ? after[i] * spike : 0.0f);
+        const float kept = reset == 1 ? 1 - spike : 1.0f;
+        limits[i] -= surrogate + (reset == 0 ? after[i] * spike : 0.0f);
         whole = surrogate + after[i] * kept;
       } else {
         whole += after[i];
       }
       float past = 0;
       if (t) {
-        const float spike = w->spiking && before[i] - threshold >= 0 ? 1.0f : 0.0f;
-        past = w->reset == 0 ? before[i] - spike * threshold : w->reset == 1 ? before[i] * (1 - spike) : before[i];
+        const float spike = spiking && before[i] - threshold >= 0 ? 1.0f : 0.0f;
+        past = reset == 0 ? before[i] - spike * threshold : reset == 1 ? before[i] * (1 - spike) : before[i];
       }
       leaks[i] += whole * past;
       after[i] = whole * leak;
-      if (w->has_current) {
+      if (has_current) {
         whole += carried[i];
         if (t) currents[i] += whole * w->currents[(t - 1) * w->N + from + i];
         carried[i] = whole * current_leak;
@@ -70,14 +72,23 @@ static AI void NAME(walk_back)(const Walk *w, int64_t from, int64_t many) {
       found[i] = whole;
     }
   }
+  double leaked = 0, limited = 0, passed = 0;
   for (int64_t i = 0; i < many; i++) {
-    w->learned[0] += leaks[i];
-    w->learned[1] += limits[i];
-    w->learned[2] += currents[i];
+    leaked += leaks[i];
+    limited += limits[i];
+    passed += currents[i];
   }
+  w->learned[0] += leaked;
+  w->learned[1] += limited;
+  w->learned[2] += passed;
 }
 
 void NAME(walk_backward)(const Walk *w, int64_t first, int64_t last) {
-  for (int64_t at = first; at < last; at += NAME(STRETCH))
-    NAME(walk_back)(w, at, last - at < NAME(STRETCH) ? last - at : NAME(STRETCH));
+  for (int64_t at = first; at < last; at += NAME(STRETCH)) {
+    const int64_t many = last - at < NAME(STRETCH) ? last - at : NAME(STRETCH);
+    if (w->has_current || !w->spiking) NAME(walk_back)(w, at, many, (int)w->spiking, (int)w->reset, (int)w->has_current);
+    else if (w->reset == 0) NAME(walk_back)(w, at, many, 1, 0, 0);
+    else if (w->reset == 1) NAME(walk_back)(w, at, many, 1, 1, 0);
+    else NAME(walk_back)(w, at, many, 1, (int)w->reset, 0);
+  }
 }
