@@ -124,7 +124,7 @@ _FLOW: dict[str, Any] = {
 # What two cores can train for every target: smaller batches make up for fewer epochs.
 _SHORT_GESTURE: dict[str, Any] = {
     "batch": 22,
-    "float_epochs": 14,
+    "float_epochs": 30,
     "quantised_epochs": 3,
     "converter_epochs": 2,
     "target_epochs": 9,

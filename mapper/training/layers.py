@@ -19,7 +19,7 @@ from mapper.training.gradients import limited_step, quantised, rounded
 from mapper.training.noise import Noise
 from mapper.training.partial_sums import Grid, read_sums
 from mapper.training.readout import Comparators, Converter, Reading
-from mapper.training.windows import outputs_image, wordline_inputs
+from mapper.training.windows import convolved, outputs_image, wordline_inputs
 from targets import Macro
 
 Granularity = Literal["layer", "column", "block"]
@@ -260,8 +260,9 @@ def exact_sums(x: Tensor, weight: Tensor, window: Window | None, groups: int) ->
         sums = (inputs @ split).transpose(0, 1).reshape(inputs.shape[1], -1)
         return outputs_image(sums, len(x), window, x.shape)
 
-    if torch.is_grad_enabled():
-        return part(x)  # everything is kept for the backward pass in any case
+    if torch.is_grad_enabled():  # everything is kept for the backward pass in any case
+        on_cpu = window is not None and x.device.type == "cpu"
+        return convolved(x, weight, window, groups) if on_cpu else part(x)
     positions = 1 if window is None else math.prod(window.output_size(x.shape[-2], x.shape[-1]))
     each = positions * weight.shape[0] * groups
     return torch.cat([part(few) for few in torch.split(x, max(1, EXACT_ELEMENTS // each))])
