@@ -178,9 +178,7 @@ SETTINGS = {
             **{**_GESTURE, **_SHORT_GESTURE},
         ),
         Setting(task="flow-narrow", network="FireFlowNet", width=16, **{**_FLOW, **_SHORT_FLOW}),
-        Setting(
-            task="sfn", network="SFN", width=8, crossbars=(64,), **{**_FLOW, **_SHORT_FLOW}
-        ),
+        Setting(task="sfn", network="SFN", width=8, crossbars=(64,), **{**_FLOW, **_SHORT_FLOW}),
     )
 }
 
