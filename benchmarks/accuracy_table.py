@@ -88,8 +88,10 @@ def _table(results: list[Result], task: str) -> str:
     percent = of_task[0]["metric_name"] == "accuracy"
     steps = [step for step in COLUMNS if any(r["step"] == step for r in of_task)]
     unit = "%" if percent else "pixels of endpoint error"
+    facts = of_task[0]["setting"]
+    size = f"width {facts['width']}, inputs {facts['size']}x{facts['size']}"
     lines = [
-        f"**{task}**, {of_task[0]['network']}, {unit}:",
+        f"**{task}**, {of_task[0]['network']} ({size}), {unit}:",
         "",
         "| target | " + " | ".join(COLUMNS[step] for step in steps) + " |",
         "|---" * (len(steps) + 1) + "|",

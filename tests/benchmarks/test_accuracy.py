@@ -157,7 +157,9 @@ def test_the_table(tmp_path):
     results.append(a_result(target="adcless-64", step="staged", seed=0, metric=0.9))
     results.append(a_result(target="adcless-diff-32", step="staged", seed=1, metric=0.93))
     text = accuracy_table.as_markdown(results)
-    assert text.splitlines()[2:] == [
+    assert text.splitlines() == [
+        "**nmnist**, two (width 32, inputs 34x34), %:",
+        "",
         "| target | float | 1 bit, staged |",
         "|---|---|---|",
         "| `adcless-diff-32` | 95.0 ± 1.0 | 93.0 (1) |",
@@ -174,7 +176,9 @@ def test_the_table(tmp_path):
 
 
 def a_result(**fields):
-    return {"task": "nmnist", "network": "two", "metric_name": "accuracy", **fields}
+    setting = {"width": 32, "size": 34}
+    told = {"task": "nmnist", "network": "two", "metric_name": "accuracy", "setting": setting}
+    return told | fields
 
 
 def test_the_page_shows_the_results_that_are_kept():
