@@ -81,7 +81,7 @@ class Hardened(nn.Module):
         self.awareness = Awareness(reading="exact")
         self.noise: Noise | None = None
         self.weight = nn.Parameter(layer.weight.detach().clone())
-        self.step = nn.Parameter(best_step(self.weight.detach(), self.greatest))
+        self.log_step = nn.Parameter(best_step(self.weight.detach(), self.greatest).log())
         outputs = self.geometry.matrix(self.weight.detach()).shape[1]
         bias = torch.zeros(outputs) if layer.bias is None else layer.bias.detach().clone()
         self.bias = nn.Parameter(bias)
@@ -139,10 +139,19 @@ class Hardened(nn.Module):
 
     def laid_out_weights(self) -> Tensor:
         """Return the integer weights in the layout of the layer that was hardened."""
-        return quantised(self.weight, self.bounded_step(), self.greatest)
+        return quantised(self.weight, self.limited_step(), self.greatest)
 
-    def bounded_step(self) -> Tensor:
-        return limited_step(self.step.clamp(min=1e-6), self.weight.numel(), self.greatest)
+    @property
+    def step(self) -> Tensor:
+        """What one unit of the weights is worth.
+
+        Its logarithm learns: an optimiser moves every number by about its rate, which is more than
+        a small step is as a whole, and a step that passed zero would not come back.
+        """
+        return self.log_step.exp()
+
+    def limited_step(self) -> Tensor:
+        return limited_step(self.step, self.weight.numel(), self.greatest)
 
     def whole_block_scale(self) -> Tensor | None:
         """Return the integer multiplier per row block, or None where all are 1."""
@@ -153,7 +162,7 @@ class Hardened(nn.Module):
     def real_scale(self) -> Tensor:
         """Return what one unit of the layer's integer sum is worth, ``[N]`` or ``[1]``."""
         if self.is_exact:
-            return self.bounded_step().reshape(1)
+            return self.limited_step().reshape(1)
         return self.log_scale.exp() * self.unit()
 
     def unit(self) -> float:

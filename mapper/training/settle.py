@@ -1,5 +1,6 @@
 """Set references, steps and scales from data when a layer's readout changes."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -50,7 +51,7 @@ def settle(
     layer.awareness = awareness
     if layer.is_exact:
         return
-    layer.step.div_(spread)
+    layer.log_step.sub_(math.log(spread))
     settings = _calibrated(layer, x, seed)
     if settings.thresholds.size:
         found = torch.from_numpy(settings.thresholds).to(layer.thresholds)
@@ -116,7 +117,7 @@ def _fit_scale(layer: Hardened, x: Tensor, wanted: Tensor) -> None:
     spread = (sums - mean).square().sum(dim=axes)
     if layer.granularity != "column":
         joint, spread = joint.sum()[None], spread.sum()[None]
-    step = layer.bounded_step()
+    step = layer.limited_step()
     sensible = (joint > 0) & (spread > 0)
     gain = torch.where(sensible, joint / spread.clamp(min=1e-12), step)
     gain = gain.clamp(min=_LEAST_GAIN * step)

@@ -254,7 +254,7 @@ def _groups(model: nn.Module, rate: float) -> list[dict[str, Any]]:
     for module in model.modules():
         if isinstance(module, Hardened):
             references += [module.thresholds, module.converter_step]
-            scales += [module.log_scale, module.bias, module.block_scale, module.step]
+            scales += [module.log_scale, module.bias, module.block_scale, module.log_step]
         elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             scales += list(module.parameters(recurse=False))
     sorted_out = {id(p) for p in (*references, *scales)}
