@@ -186,7 +186,6 @@ def _scenes(setting: Setting) -> Prepared:
 
 _MAKERS: dict[str, Callable[[Setting], Prepared]] = {
     "nmnist": _nmnist,
-    "nmnist-long": _nmnist,
     "gesture": _gesture,
     "gesture-64": _gesture,
     "gesture-narrow": _gesture,

@@ -150,8 +150,7 @@ _NMNIST: dict[str, Any] = {
 SETTINGS = {
     found.task: found
     for found in (
-        Setting(task="nmnist", **_NMNIST),
-        Setting(task="nmnist-long", target_epochs=48, **_NMNIST),
+        Setting(task="nmnist", target_epochs=48, **_NMNIST),
         Setting(
             task="gesture",
             network="DVSNet",
