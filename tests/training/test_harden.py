@@ -261,6 +261,18 @@ def test_the_step_of_weights_has_the_gradient_of_lsq():
     torch.testing.assert_close(weight, per_weight * inside)
 
 
+def test_an_optimiser_moves_a_step_by_a_share_of_itself():
+    layer = Hardened(nn.Linear(8, 4), a_macro())
+    start = float(layer.step.detach())
+    optimiser = torch.optim.Adam([layer.log_step], lr=4e-3)
+    for _ in range(500):
+        optimiser.zero_grad()
+        torch.autograd.backward(layer.step)
+        optimiser.step()
+    # Adam moves what always has the same sign by its rate: here e^-2, and never past zero.
+    assert 0.12 * start < float(layer.step.detach()) < 0.15 * start
+
+
 def test_thresholds_of_a_ternary_readout_stay_in_order():
     layer = settled(nn.Linear(8, 2), a_macro("ternary"), spikes(9, 8))
     with torch.no_grad():
