@@ -127,7 +127,7 @@ _SHORT_GESTURE: dict[str, Any] = {
     "float_epochs": 30,
     "quantised_epochs": 3,
     "converter_epochs": 2,
-    "target_epochs": 9,
+    "target_epochs": 36,
 }
 _SHORT_FLOW: dict[str, Any] = {
     "batch": 10,
