@@ -12,7 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from mapper.diagnostics import printable
-from mapper.tables import Data, dims, many
+from mapper.report.numbers import many
+from mapper.tables import Data, dims
 
 _ANY_WIDTH = 10_000
 

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from mapper.diagnostics import printable
 from mapper.report.comparison_tables import row_name, subject, verified
+from mapper.report.numbers import many, number
 from mapper.verify.rings import Ring, describe
 
 Data = Mapping[str, Any]
@@ -68,12 +69,8 @@ def compiled(answer: Data) -> RenderableType:
     )
 
 
-def many(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count:,} {what}s"
-
-
 def _amount(value: Data, factor: float, unit: str) -> str:
-    low, nominal, high = (f"{value[end] * factor:.3g}" for end in ("low", "nominal", "high"))
+    low, nominal, high = (number(value[end] * factor) for end in ("low", "nominal", "high"))
     return f"{nominal} {unit} ({low}..{high})"
 
 
@@ -277,7 +274,7 @@ def _published(value: Data | None, unit: str) -> str:
     if value is None:
         return ""
     if value["low"] == value["high"]:
-        return f"{value['nominal']:.3g} {unit}"
+        return f"{number(value['nominal'])} {unit}"
     return _amount(value, 1, unit)
 
 
