@@ -11,8 +11,7 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from mapper.diagnostics import printable
-from mapper.report.numbers import many
+from mapper.diagnostics import many, printable
 from mapper.tables import Data, dims
 
 _ANY_WIDTH = 10_000

@@ -8,9 +8,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from mapper.diagnostics import printable
+from mapper.diagnostics import many, printable
 from mapper.report.comparison_tables import row_name, subject, verified
-from mapper.report.numbers import many, number
+from mapper.report.headline import output_error
+from mapper.report.numbers import number
 from mapper.verify.rings import Ring, describe
 
 Data = Mapping[str, Any]
@@ -124,7 +125,7 @@ def verification(answer: Data) -> RenderableType:
     """One line a ring, then what the answers are worth."""
     lines = [Text(printable(describe(Ring(**ring)))) for ring in answer["rings"]]
     rows = (
-        [item["pass"], f"{item['spike_agreement']:.4%}", f"{item['output_error']:.4g}"]
+        [item["pass"], f"{item['spike_agreement']:.4%}", output_error(item)]
         for item in answer.get("inexact_passes", ())
     )
     parts: list[RenderableType] = list(lines)

@@ -8,10 +8,11 @@ from typing import Any
 from mapper.cost import Cost, LayerCost, Range, count_layers
 from mapper.cost.model import Layer
 from mapper.cost.timing import paced_stages
+from mapper.diagnostics import many
 from mapper.report.breakdown import words
 from mapper.report.data import Report
 from mapper.report.names import layer_names
-from mapper.report.numbers import amount, many, nominal, percent, times_text
+from mapper.report.numbers import amount, nominal, percent, times_text
 from mapper.report.ternary import BINARY, TERNARY, counterpart_cost
 from targets import Target
 
@@ -102,12 +103,12 @@ def _why(part: str, layer: LayerCost, counted: Layer, cost: Cost) -> str:
         f"wordlines that spikes drive in {_reads(counted)}",
         "wordline_drive": f"{_each(layer.counts['wordline_events'], runs)} wordlines are driven, "
         "a spike once for every crossbar and output position it enters",
-        "readout": f"{work.conversions:,} conversions of bitlines in {_reads(counted)}",
+        "readout": f"{many(work.conversions, 'conversion')} of bitlines in {_reads(counted)}",
         "shift_add": f"every one of {work.conversions:,} conversions is shifted and added, after "
         f"{_reads(counted)}",
-        "accumulate": f"{work.accumulations:,} additions of partial results, "
+        "accumulate": f"{many(work.accumulations, 'addition')} of partial results, "
         f"from {many(counted.grid.row_blocks, 'row block')} at {positions}",
-        "scale_multiply": f"{work.scale_multiplies:,} products with a scale",
+        "scale_multiply": f"{many(work.scale_multiplies, 'product')} with a scale",
         "membrane_update": f"{work.membrane_updates:,} membranes are updated, spike or not",
         "membrane_memory": f"{work.membrane_bits:,} bits of membranes are read and written, "
         "spike or not",

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
+from mapper.diagnostics import many
 from mapper.report.breakdown import words
 from mapper.report.charts import Table
-from mapper.report.numbers import many, number
+from mapper.report.numbers import number
 from targets import Component, Interval, Preset, Target
 
 _PRESET = (

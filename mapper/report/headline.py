@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from mapper.cost import Activity
-from mapper.diagnostics import printable
+from mapper.diagnostics import many, printable
 from mapper.report.answers import Answer, answers
 from mapper.report.data import Evidence, Report
-from mapper.report.numbers import between, many, nominal, percent
+from mapper.report.numbers import between, nominal, percent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +131,12 @@ def _short(file: str) -> str:
     """Shorten the hash of a file: the page has all of it."""
     name, sign, digest = file.rpartition("SHA-256 ")
     return f"{name}{sign}{digest[:12]}" if sign else file
+
+
+def output_error(item: Mapping[str, Any]) -> str:
+    """Write the greatest output error after an inexact pass."""
+    held = item["output_error"]
+    return "overflows" if held is None else f"{held:.4g}"
 
 
 def first_mismatch(found: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Numbers as readers see them: three digits, the unit that suits, whole counts with their word."""
+"""Numbers as readers see them: three digits, and the unit that suits."""
 
 from mapper.cost import Range
 
@@ -33,11 +33,6 @@ def number(value: float, digits: int = 3) -> str:
 def times_text(ratio: float) -> str:
     """Write how many times something is gained: ``2.5x``."""
     return f"{number(ratio, 2)}x"
-
-
-def many(count: int, what: str, several: str = "") -> str:
-    """Write a count with its word: ``1 copy``, ``2 copies``."""
-    return f"{count:,} {what if count == 1 else several or f'{what}s'}"
 
 
 def percent(share: float) -> str:

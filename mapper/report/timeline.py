@@ -5,12 +5,13 @@ from math import prod
 from typing import Any
 
 from mapper.cost import Cost
+from mapper.diagnostics import many
 from mapper.ir.core import Array
 from mapper.report.breakdown import limiting_layer
 from mapper.report.charts import Chart, Table
 from mapper.report.names import labels, layer_names
 from mapper.report.network import Node
-from mapper.report.numbers import many, number, scaled
+from mapper.report.numbers import number, scaled
 from mapper.report.themes import shaded
 
 MAX_STEPS = 4

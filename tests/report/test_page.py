@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from mapper.build import report
 from mapper.cost import Range, count_layers
 from mapper.cost.measure import WORDLINES
+from mapper.diagnostics import many
 from mapper.evidence import gather_evidence
 from mapper.ir.core import Graph
 from mapper.ir.crossbar import CrossbarMvm
@@ -26,7 +27,7 @@ from mapper.report.figures import report_charts, swings_of
 from mapper.report.floorplan import block_activity, floorplan_data, floorplan_table
 from mapper.report.names import LONGEST, labels
 from mapper.report.network import Node, edges_in_lanes, network_nodes
-from mapper.report.numbers import interval_text, many, number, percent, scaled, times_text
+from mapper.report.numbers import interval_text, number, percent, scaled, times_text
 from mapper.report.page import asset, embedded, policy
 from mapper.report.render import SCRIPTS
 from mapper.report.table import layer_table
