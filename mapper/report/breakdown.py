@@ -229,9 +229,10 @@ _BLOCKS = {
 def _moved(place: str, what: str, charged: Mapping[str, Mapping[str, str]]) -> str:
     """Name a constant in the chart of ``what``, and how the chart by component calls its part."""
     part, _, constant = place.rpartition(".")
+    if not constant.startswith(what):
+        return f"{words(part)}: {_kind(constant)[0]}"
     called = charged.get(what, {}).get(part, "")
-    name = words(part) + f" ({called})" * bool(called)
-    return name if constant.startswith(what) else f"{name}: {_kind(constant)[0]}"
+    return words(part) + f" ({called})" * bool(called)
 
 
 _LINE = {"type": "rule", "aria": False}  # what it shows is in the description
