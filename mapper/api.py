@@ -16,7 +16,7 @@ from mapper.build import (
     report,
     write_build,
 )
-from mapper.compare import compare, compare_builds, compare_model
+from mapper.compare import CompareOptions, compare, compare_builds, compare_model
 from mapper.compare_folder import is_comparison, read_comparison
 from mapper.cost import tornado_lines
 from mapper.demo import demo
@@ -46,6 +46,7 @@ from mapper.writing import whole_file
 from targets import DEFAULT_PRESET, load_preset, load_target
 
 __all__ = [
+    "CompareOptions",
     "compare",
     "compare_builds",
     "compare_model",

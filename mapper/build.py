@@ -25,7 +25,7 @@ from mapper.ir.serialize import from_json, to_json
 from mapper.ir.verify import graph_problems
 from mapper.pipeline import PassRun
 from mapper.placed import placement_problems
-from mapper.report import STEPS, Evidence, Report, render_report, report_of
+from mapper.report import Evidence, Report, render_report, report_of
 from targets import DEFAULT_PRESET, Target, target_from_data, target_to_data
 
 SCHEMA = "spikeloom/mapping/1"
@@ -154,7 +154,6 @@ def report(build: Build, evidence: Evidence | None = None, preset: str = DEFAULT
         weight_bits=build.weight_bits,
         passes=tuple((run.name, run.exact) for run in build.passes),
         source=build.source,
-        steps=next((len(array) for array in build.samples.values()), STEPS),
         evidence=evidence,
         calibrated=bool(build.samples),
         preset=preset,

@@ -1,15 +1,15 @@
 """Builds side by side: of a network on several targets, made here, or those that are there."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mapper.build import check_outside, read_build, write_build
-from mapper.compare_folder import check_names, write_comparison
+from mapper.compare_folder import check_names, other_builds, write_comparison
 from mapper.compared import Compared, answer_of, build_on, measured
 from mapper.cost.estimate import checked_density, checked_steps
-from mapper.diagnostics import refuse
+from mapper.diagnostics import many, refuse
 from mapper.evidence import read_activity
 from mapper.frontend import NirOptions, import_model
 from mapper.mapping import source_of
@@ -21,17 +21,31 @@ from targets import DEFAULT_PRESET, load_preset, load_target
 Progress = Callable[[str], None]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompareOptions:
+    """What is compared under; the first three are of a model, whose builds are made here."""
+
+    targets: tuple[str, ...] | None = None
+    """Names, or paths of target files."""
+    weight_bits: int | None = None
+    nir: NirOptions | None = None
+    recording: Path | None = None
+    """Run on every build; a model is calibrated with it."""
+    activity: str | None = None
+    """A density; of builds also a trace for each, separated by commas."""
+    steps: int = 1
+    """Time steps of an inference, where nothing is recorded."""
+    preset: str = DEFAULT_PRESET
+    output: Path | None = None
+    """Folder for the page, the tables and the builds of a model."""
+
+
+DEFAULTS = CompareOptions()
+
+
 def compare(
     paths: tuple[Path, ...],
-    *,
-    targets: tuple[str, ...] | None = None,
-    recording: Path | None = None,
-    activity: str | None = None,
-    output: Path | None = None,
-    weight_bits: int | None = None,
-    nir: NirOptions | None = None,
-    steps: int = 1,
-    preset: str = DEFAULT_PRESET,
+    options: CompareOptions = DEFAULTS,
     progress: Progress = lambda text: None,
 ) -> dict[str, Any]:
     """Compare one model on several targets, or build folders where all paths are folders.
@@ -40,31 +54,23 @@ def compare(
         MappingError: ``compare-inputs`` where it is neither, or where an option of compiling is
             given for builds; and what ``compare_model`` and ``compare_builds`` raise.
     """
-    shared: dict[str, Any] = {
-        "recording": recording,
-        "activity": activity,
-        "output": output,
-        "steps": steps,
-        "preset": preset,
-        "progress": progress,
-    }
     if all(path.is_dir() for path in paths):
-        compiling = {
-            "--targets": targets is not None,
-            "--weight-bits": weight_bits is not None,
-            "an option for NIR": nir is not None and nir != NirOptions(),
-        }
-        _refuse_compiling([name for name, there in compiling.items() if there])
-        return compare_builds(paths, **shared)
+        _refuse_compiling(options)
+        return compare_builds(paths, options, progress)
     _check_one_model(paths)
-    return compare_model(paths[0], targets or (), weight_bits=weight_bits, nir=nir, **shared)
+    return compare_model(paths[0], options, progress)
 
 
-def _refuse_compiling(options: Sequence[str]) -> None:
-    if options:
+def _refuse_compiling(options: CompareOptions) -> None:
+    compiling = {
+        "--targets": options.targets is not None,
+        "--weight-bits": options.weight_bits is not None,
+        "an option for NIR": options.nir is not None and options.nir != NirOptions(),
+    }
+    if given := [name for name, there in compiling.items() if there]:
         raise refuse(
             "compare-inputs",
-            f"build folders are compiled already: {', '.join(options)} would change nothing",
+            f"build folders are compiled already: {', '.join(given)} would change nothing",
             help="leave it out, or give the model in place of its builds",
         )
 
@@ -81,59 +87,50 @@ def _check_one_model(paths: Sequence[Path]) -> None:
         raise refuse(
             "compare-inputs",
             f"compare takes one model or any number of build folders, got "
-            f"{_many(len(paths) - folders, 'file')} and {_many(folders, 'folder')}",
+            f"{many(len(paths) - folders, 'file')} and {many(folders, 'folder')}",
             help="compile each model first, then give all build folders",
         )
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 @one_blas_thread
 def compare_model(
     model: Path,
-    targets: tuple[str, ...],
-    *,
-    recording: Path | None = None,
-    activity: str | None = None,
-    output: Path | None = None,
-    weight_bits: int | None = None,
-    nir: NirOptions | None = None,
-    steps: int = 1,
-    preset: str = DEFAULT_PRESET,
+    options: CompareOptions,
     progress: Progress = lambda text: None,
 ) -> dict[str, Any]:
     """Map a model onto several targets; with recordings, calibrate, run and count real spikes.
 
-    ``steps`` are the time steps of an inference where nothing is recorded, and ``activity`` its
-    density. The answer also leads from the preset ``paper`` to ``physical``, one assumption at a
-    time.
+    The answer also leads from the preset ``paper`` to ``physical``, one assumption at a time.
     """
-    chosen = load_preset(preset)
-    loaded = [load_target(name) for name in targets]
+    chosen, output = load_preset(options.preset), options.output
+    loaded = [load_target(name) for name in options.targets or ()]
     if not loaded:
         raise refuse("unknown-target", "no targets to compare", loc="--targets")
     if output is not None:
         check_outside(output, "the comparison")
         check_names([target.name for target in loaded])
-    density = _density(activity)
-    imported = import_model(model, nir)
-    recorded = None if recording is None else Recording.read(recording, imported.graph.inputs)
+    density, source = _density(options.activity), source_of(model)
+    imported = import_model(model, options.nir)
+    recorded = None
+    if options.recording is not None:
+        recorded = Recording.read(options.recording, imported.graph.inputs)
     found = []
     for target in loaded:
         progress(target.name)
-        source = source_of(model)
-        compared = build_on(target, imported, weight_bits, recorded, source=source, steps=steps)
+        compared = build_on(
+            target, imported, options.weight_bits, recorded, source=source, steps=options.steps
+        )
         if density is not None:
             compared = replace(compared, activity=density)
         found.append(compared)
     answer = answer_of(found, chosen, imported.warnings)
-    if output is not None:  # all of them are there: nothing is left of a comparison that failed
-        for compared in found:
-            write_build(compared.build, output / compared.build.target.name)
-        write_comparison(answer, output)
-    return answer
+    if output is None:
+        return answer
+    for compared in found:  # all of them are there: nothing is left of a comparison that failed
+        write_build(compared.build, output / compared.build.target.name)
+    write_comparison(answer, output)
+    others = other_builds(output, [target.name for target in loaded])
+    return {**answer, "warnings": [*answer["warnings"], *others]}
 
 
 def _density(activity: str | None) -> float | None:
@@ -154,24 +151,19 @@ def _density(activity: str | None) -> float | None:
 @one_blas_thread
 def compare_builds(
     folders: tuple[Path, ...],
-    *,
-    recording: Path | None = None,
-    activity: str | None = None,
-    output: Path | None = None,
-    steps: int = 1,
-    preset: str = DEFAULT_PRESET,
+    options: CompareOptions = DEFAULTS,
     progress: Progress = lambda text: None,
 ) -> dict[str, Any]:
     """Put builds side by side: of one model or several, with any options, on any targets.
 
-    ``recording`` is run on each of them and its spikes are counted; ``activity`` is a density, or
-    a trace for each build, separated by commas. What ``verify`` kept with a build is told.
+    A recording is run on each of them and its spikes are counted. What ``verify`` kept with a build
+    is told.
     """
-    chosen = load_preset(preset)
+    chosen = load_preset(options.preset)
     names = _names_of(folders)
-    if output is not None:
-        check_outside(output, "the comparison")
-    activities = _activities(activity, len(folders))
+    if options.output is not None:
+        check_outside(options.output, "the comparison")
+    activities = _activities(options.activity, len(folders))
     found = []
     for folder, name, given in zip(folders, names, activities, strict=True):
         progress(name)
@@ -180,17 +172,17 @@ def compare_builds(
         compared = Compared(
             build=build,
             activity=told,
-            steps=checked_steps(steps),
+            steps=checked_steps(options.steps),
             name=name,
             verified=recall(folder),
         )
-        if recording is not None:
-            ran = measured(compared, Recording.read(recording, build.hardware.inputs))
+        if options.recording is not None:
+            ran = measured(compared, Recording.read(options.recording, build.hardware.inputs))
             compared = ran if given is None else replace(ran, activity=told)
         found.append(compared)
     answer = answer_of(found, chosen, ())
-    if output is not None:
-        write_comparison(answer, output)
+    if options.output is not None:
+        write_comparison(answer, options.output)
     return answer
 
 
@@ -221,7 +213,7 @@ def _activities(activity: str | None, builds: int) -> list[str | None]:
     if len(given) != builds:
         raise refuse(
             "compare-inputs",
-            f"--activity names {_many(len(given), 'trace')}, {_many(builds, 'build')} are compared",
+            f"--activity names {many(len(given), 'trace')}, {many(builds, 'build')} are compared",
             loc="--activity",
             help="a trace is of one build: give one for each, by commas, or one density for all",
         )

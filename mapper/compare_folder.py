@@ -9,7 +9,7 @@ from mapper.build import read_json
 from mapper.diagnostics import refuse
 from mapper.report.comparison import comparison_charts, render_comparison
 from mapper.report.comparison_tables import as_csv, as_latex, as_markdown
-from mapper.writing import whole_file
+from mapper.writing import json_text, whole_file
 
 SCHEMA = "spikeloom/compare/1"
 DATA = "comparison.json"
@@ -44,7 +44,7 @@ def write_comparison(answer: Mapping[str, Any], folder: Path) -> None:
     """Put the answer into a folder: as a page, as data, and as tables."""
     texts = (
         render_comparison(answer),
-        json.dumps(answer, indent=1) + "\n",
+        json_text(answer) + "\n",
         as_csv(answer),
         as_markdown(answer),
         as_latex(answer),
@@ -52,6 +52,13 @@ def write_comparison(answer: Mapping[str, Any], folder: Path) -> None:
     for name, text in zip(FILES, texts, strict=True):
         with whole_file(folder / name) as path:
             path.write_text(text, encoding="utf-8")
+
+
+def other_builds(folder: Path, names: Iterable[str]) -> list[str]:
+    """Say which builds in the folder are not of this comparison; they may be anyone's, and stay."""
+    held = {path.parent.name for path in folder.glob("*/manifest.json")} - set(names)
+    told = ", ".join(sorted(held))
+    return [f"{folder} also holds what is not of this comparison: {told}"] if held else []
 
 
 def is_comparison(folder: Path) -> bool:

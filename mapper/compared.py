@@ -84,7 +84,7 @@ def answer_of(found: Sequence[Compared], preset: Preset, warnings: Sequence[str]
     return {
         "schema": SCHEMA,
         "network": ", ".join(dict.fromkeys(one.build.hardware.name for one in found)),
-        "activity": _activity_of(found),
+        "activity": _activity_of(found, preset),
         "preset": preset.name,
         "targets": rows,
         "differences": differences(names, [_facts(one.build) for one in found]),
@@ -108,7 +108,7 @@ def row_of(compared: Compared, preset: Preset) -> dict[str, Any]:
     if verified is not None:
         row["build"] = compared.name
         row["source"] = dict(build.source)
-        row["activity"] = _activity_of([compared])
+        row["activity"] = _activity_of([compared], preset)
         row["verification"] = verified.found
         row["verified_on"] = dict(verified.files)
         row["unverified"] = verified.reason
@@ -116,7 +116,10 @@ def row_of(compared: Compared, preset: Preset) -> dict[str, Any]:
     return row if right is None else {**row, "accuracy": right}
 
 
-def _activity_of(found: Sequence[Compared]) -> str:
+def _activity_of(found: Sequence[Compared], preset: Preset) -> str:
+    """Say which spikes the costs are of."""
+    if preset.activity == "random":
+        return "random"
     kinds = dict.fromkeys(
         "measured" if isinstance(one.activity, Activity) else f"density {one.activity:g}"
         for one in found

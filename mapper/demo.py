@@ -1,6 +1,5 @@
 """The demo: the main job on a bundled network and recording, for someone who has neither."""
 
-import json
 from collections.abc import Callable
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -15,6 +14,7 @@ from mapper.recordings import Recording
 from mapper.threads import one_blas_thread
 from mapper.verified import described_file, keep
 from mapper.verify import reference_ring, verify_recorded
+from mapper.writing import json_text
 from targets import DEFAULT_PRESET, Target, load_preset, load_target
 
 Progress = Callable[[str], None]
@@ -39,7 +39,7 @@ def demo(output: Path, progress: Progress = lambda text: None) -> dict[str, Any]
             "bit_exact": all(row["verification"]["bit_exact"] for row in rows),
             "targets": rows,
         }
-        (aside / "demo.json").write_text(json.dumps(answer, indent=1) + "\n", encoding="utf-8")
+        (aside / "demo.json").write_text(json_text(answer) + "\n", encoding="utf-8")
     return {**answer, "folder": str(output)}
 
 

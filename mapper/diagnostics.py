@@ -52,6 +52,11 @@ def refuse(code: str, message: str, *, loc: str = "", help: str = "") -> Mapping
     return MappingError([Diagnostic(code=code, message=message, loc=loc, help=help)])
 
 
+def many(count: int, what: str, several: str = "") -> str:
+    """Write a count with its word: ``1 copy``, ``2 copies``."""
+    return f"{count:,} {what if count == 1 else several or f'{what}s'}"
+
+
 def printable(text: str) -> str:
     """Show control characters as escapes, so names from a model file cannot drive a terminal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -11,8 +11,8 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from mapper.diagnostics import printable
-from mapper.tables import Data, dims, many
+from mapper.diagnostics import many, printable
+from mapper.tables import Data, dims
 
 _ANY_WIDTH = 10_000
 

@@ -8,8 +8,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from mapper.diagnostics import printable
+from mapper.diagnostics import many, printable
 from mapper.report.comparison_tables import row_name, subject, verified
+from mapper.report.headline import output_error
+from mapper.report.numbers import number
 from mapper.verify.rings import Ring, describe
 
 Data = Mapping[str, Any]
@@ -68,12 +70,8 @@ def compiled(answer: Data) -> RenderableType:
     )
 
 
-def many(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count:,} {what}s"
-
-
 def _amount(value: Data, factor: float, unit: str) -> str:
-    low, nominal, high = (f"{value[end] * factor:.3g}" for end in ("low", "nominal", "high"))
+    low, nominal, high = (number(value[end] * factor) for end in ("low", "nominal", "high"))
     return f"{nominal} {unit} ({low}..{high})"
 
 
@@ -127,7 +125,7 @@ def verification(answer: Data) -> RenderableType:
     """One line a ring, then what the answers are worth."""
     lines = [Text(printable(describe(Ring(**ring)))) for ring in answer["rings"]]
     rows = (
-        [item["pass"], f"{item['spike_agreement']:.4%}", f"{item['output_error']:.4g}"]
+        [item["pass"], f"{item['spike_agreement']:.4%}", output_error(item)]
         for item in answer.get("inexact_passes", ())
     )
     parts: list[RenderableType] = list(lines)
@@ -277,7 +275,7 @@ def _published(value: Data | None, unit: str) -> str:
     if value is None:
         return ""
     if value["low"] == value["high"]:
-        return f"{value['nominal']:.3g} {unit}"
+        return f"{number(value['nominal'])} {unit}"
     return _amount(value, 1, unit)
 
 

@@ -5,7 +5,6 @@ other file, and the recordings by theirs. It is a note of whoever keeps the fold
 itself is: what shows it says that it was not run again, and ``report --input`` runs it again.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
@@ -16,7 +15,7 @@ from mapper import __version__
 from mapper.build import RECORD, read_json, sha256
 from mapper.diagnostics import MappingError, refuse
 from mapper.verify.rings import RINGS, Status
-from mapper.writing import whole_file
+from mapper.writing import json_text, whole_file
 
 SCHEMA = "spikeloom/verified/1"
 _HELP = f"remove {RECORD}, or run 'spikeloom verify' on the folder again"
@@ -61,7 +60,7 @@ def keep(folder: Path, found: Mapping[str, Any], files: Mapping[str, str]) -> st
     }
     try:
         with whole_file(folder / RECORD) as temporary:
-            temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+            temporary.write_text(json_text(record) + "\n", encoding="utf-8")
     except OSError as error:
         return f"what was found is not kept with the build: {error.strerror or error}"
     return ""
@@ -125,7 +124,7 @@ def _problems(found: object) -> Iterator[str]:
         named = isinstance(item, dict) and isinstance(item.get("pass"), str)
         if not named or not _is_share(item.get("spike_agreement")):
             yield f"an inexact pass is {item!r:.80}"
-        elif not isinstance(item.get("output_error"), int | float):  # which may have overflowed
+        elif not _is_error(item.get("output_error", "nothing")):
             yield f"the output error of '{item['pass']}' is {item.get('output_error')!r:.80}"
 
 
@@ -162,5 +161,9 @@ def _is_share(held: object) -> bool:
     return _is_number(held) and 0 <= held <= 1  # type: ignore[operator]  # it is a number
 
 
+def _is_error(held: object) -> bool:
+    return held is None or _is_number(held)  # none where it overflowed
+
+
 def _is_difference(held: object) -> bool:
-    return held is None or _is_number(held) or held in ("inf", "nan")
+    return _is_error(held) or held in ("inf", "nan")

@@ -42,8 +42,8 @@ class Preset:
     name: Name
     summary: Text
     provenance: Text
-    activity: Literal["random", "measured"]
-    """Random input bits of density ``0.5 (T - 1) / T``, or what a run or the user says."""
+    activity: Literal["random", "given"]
+    """Random input bits of density ``0.5 (T - 1) / T``, or what is given: a trace or a density."""
     adc: Literal["flash", "sar", "as-built"]
     """How an ADC of the target is made; ``as-built`` keeps the target's."""
     clock: Literal["sensing-set", "decoupled", "as-built"]
@@ -63,7 +63,7 @@ AS_BUILT = Preset(
     name="as-built",
     summary="what the target file says, everything charged",
     provenance="the target",
-    activity="measured",
+    activity="given",
     adc="as-built",
     clock="as-built",
     steps_as_bits=False,

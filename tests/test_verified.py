@@ -8,13 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
-from mapper import __version__, api, cli
-from mapper.build import RECORD, sha256
+from mapper import __version__, api, cli, tables
+from mapper.build import RECORD, read_build, report, sha256
 from mapper.diagnostics import MappingError
 from mapper.recordings import read_arrays
 from mapper.verified import Verified, keep, recall
+from mapper.verify.build import _changes
 from tests.files import DEMO_MODEL, DEMO_RECORDING
 
 RUNNER = CliRunner()
@@ -180,6 +182,27 @@ def test_what_verify_would_not_write_is_refused(build, change, reason):
     (problem,) = refused.value.diagnostics
     assert problem.code == "bad-verification"
     assert reason in problem.message
+
+
+def test_an_output_that_overflows_has_no_number_and_is_told(build, recording, tmp_path):
+    lowered = report(read_build(build)).graph
+    shape = (3, 1, *lowered.outputs[0].shape)
+    ran = {value.name: np.zeros(shape, np.int64) for value in lowered.outputs}
+    source = {value.name: np.full(shape, np.inf) for value in lowered.outputs}
+    error = _changes(lowered, ran, source, [])["output_error"]
+    assert error is None
+    changed(
+        build, lambda held: held["verification"]["inexact_passes"][0].update(output_error=error)
+    )
+    assert '"output_error": null' in (build / RECORD).read_text()
+    page = tmp_path / "page.html"
+    run("report", build, "-o", page)
+    assert "<td>overflows</td>" in page.read_text()
+    found = recall(build).found
+    console = Console(width=200)
+    with console.capture() as printed:
+        console.print(tables.verification(found))
+    assert "overflows" in printed.get()
 
 
 def test_a_record_that_is_no_json_is_refused_until_verify_writes_it_again(build, recording):

@@ -1,6 +1,5 @@
 """Frame of every command: the app, its consoles, progress, and errors as exit codes."""
 
-import json
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -14,6 +13,7 @@ from rich.text import Text
 
 from mapper import __version__
 from mapper.diagnostics import Diagnostic, MappingError, printable
+from mapper.writing import json_text
 
 P = ParamSpec("P")
 app = typer.Typer(
@@ -50,7 +50,7 @@ def command(name: str) -> Callable[[Callable[P, Any]], Callable[P, None]]:
                     raise
                 raise _refused((_internal(error),), as_json) from None
             if as_json and answer is not None:
-                print(json.dumps(answer, indent=1))
+                print(json_text(answer))
             if isinstance(answer, Mapping) and answer.get("bit_exact") is False:
                 raise typer.Exit(1)
 
@@ -85,7 +85,7 @@ def _unusable_file(error: OSError) -> Diagnostic:
 def _refused(diagnostics: tuple[Diagnostic, ...], as_json: bool) -> typer.Exit:
     if as_json:
         errors = [diagnostic.as_dict() for diagnostic in diagnostics]
-        print(json.dumps({"schema": "spikeloom/errors/1", "errors": errors}, indent=1))
+        print(json_text({"schema": "spikeloom/errors/1", "errors": errors}))
     for diagnostic in diagnostics:
         print(diagnostic, file=sys.stderr)
     return typer.Exit(1)

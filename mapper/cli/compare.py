@@ -43,15 +43,17 @@ def compare(
         raise typer.BadParameter("a model needs --targets A,B", param_hint="--targets")
     answer = api.compare(
         tuple(paths),
-        targets=None if targets is None else tuple(name for name in targets.split(",") if name),
-        recording=recording,
-        activity=activity,
-        output=output,
-        weight_bits=weight_bits,
-        nir=nir,
-        steps=steps,
-        preset=preset,
-        progress=report_progress,
+        api.CompareOptions(
+            targets=None if targets is None else tuple(name for name in targets.split(",") if name),
+            weight_bits=weight_bits,
+            nir=nir,
+            recording=recording,
+            activity=activity,
+            steps=steps,
+            preset=preset,
+            output=output,
+        ),
+        report_progress,
     )
     warn(answer)
     if not as_json:

@@ -6,7 +6,7 @@ from mapper.cost.generate import generate_cost
 from mapper.cost.measure import measure
 from mapper.cost.model import Activity, Events, Layer
 from mapper.cost.sensitivity import sensitivity, tornado_lines, under_preset
-from mapper.cost.summary import Cost, LayerCost, Range
+from mapper.cost.summary import Cost, LayerCost, Range, filling
 from mapper.cost.waterfall import costs_along, ratio_waterfall, steps_between, waterfall
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "costs_along",
     "count_layers",
     "estimate",
+    "filling",
     "generate_cost",
     "measure",
     "ratio_waterfall",

@@ -43,7 +43,7 @@ def activity_under(
 ) -> Activity:
     """Return the activity that a preset reckons with."""
     if isinstance(activity, Activity):
-        if preset.activity == "measured":
+        if preset.activity == "given":
             return activity
         steps = activity.steps
     steps = checked_steps(steps)

@@ -257,6 +257,17 @@ def plain(parts: Parts) -> dict[str, dict[str, float]]:
     return {name: value._asdict() for name, value in parts.items()}
 
 
+def filling(cost: Cost) -> str:
+    """Say why the pipeline makes a short inference longer; empty where it does not."""
+    latency = cost.latency_ns
+    if latency["inference_pipelined"].nominal <= latency["inference_sequential"].nominal:
+        return ""
+    return (
+        "Pipelined, an inference of so few time steps takes longer than one layer after the "
+        "other: each layer waits for the slowest one while the pipeline fills."
+    )
+
+
 def _lines(cost: Cost) -> Iterable[str]:
     steps = f"{cost.steps} time step{'s' if cost.steps > 1 else ''}"
     spikes = "recorded spikes" if cost.density is None else f"density {cost.density:g}"
@@ -264,15 +275,18 @@ def _lines(cost: Cost) -> Iterable[str]:
     yield _line("energy", cost.total_pj, 1e-6, "uJ")
     yield _line("latency, pipelined", cost.latency_ns["inference_pipelined"], 1e-3, "us")
     yield _line("latency, sequential", cost.latency_ns["inference_sequential"], 1e-3, "us")
+    if slower := filling(cost):
+        yield f"  {slower}"
     yield _line("initiation interval", cost.latency_ns["inference_interval"], 1e-3, "us")
     layer, stage = cost.limited_by
     yield f"  {'set by':<24} {_shown(layer)}, {stage}"
     yield _line("area", cost.total_um2, 1e-6, "mm2")
-    yield f"  {'cells used':<24} {100 * cost.utilisation:.3g} %"
+    yield f"  {'cells used':<24} {100 * cost.utilisation:.3g} % of the crossbars in use"
     yield _line("energy x latency", cost.edp_pj_ns, 1e-9, "uJ us")
-    yield _line("efficiency, 2 ops a MAC", cost.metrics["tops_per_watt"], 1, "TOPS/W")
+    tops = _line("efficiency, 2 ops a MAC", cost.metrics["tops_per_watt"], 1, "TOPS/W")
+    yield f"{tops}, zeros included"
     per_event = cost.metrics["pj_per_synaptic_operation"]
-    yield _line("per synaptic operation", per_event, 1, "pJ")
+    yield f"{_line('per synaptic operation', per_event, 1, 'pJ')}, a spike that meets a weight"
     yield ""
     yield "energy by action"
     yield from (_line(name, value, 1e-6, "uJ") for name, value in cost.energy_pj.items())
@@ -288,8 +302,12 @@ def _lines(cost: Cost) -> Iterable[str]:
 
 
 def _line(name: str, value: Range, factor: float, unit: str) -> str:
-    low, nominal, high = (f"{number * factor:.4g}" for number in value)
+    low, nominal, high = (_digits(number * factor) for number in value)
     return f"  {_shown(name):<24} {nominal} {unit} ({low} .. {high})"
+
+
+def _digits(number: float) -> str:
+    return f"{number:.0f}" if 9999.5 <= abs(number) < 1e9 else f"{number:.4g}"
 
 
 def _shown(name: str) -> str:

@@ -51,7 +51,7 @@ def steps_between(first: Preset, last: Preset) -> tuple[Step, ...]:
 
 def _word(value: object) -> str:
     if value is None:
-        return "of the target"
+        return "the target's"
     if isinstance(value, bool):
         return "yes" if value else "no"
     return str(getattr(value, "name", "")) or (value if isinstance(value, str) else "one buffer")

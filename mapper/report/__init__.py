@@ -1,11 +1,10 @@
 """The page a person looks at."""
 
-from mapper.report.data import STEPS, Evidence, Report, report_of
+from mapper.report.data import Evidence, Report, report_of
 from mapper.report.figures import Figure, draw_figures, import_vl_convert, write_figures
 from mapper.report.render import render_report
 
 __all__ = [
-    "STEPS",
     "Evidence",
     "Figure",
     "Report",

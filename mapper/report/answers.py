@@ -8,10 +8,11 @@ from typing import Any
 from mapper.cost import Cost, LayerCost, Range, count_layers
 from mapper.cost.model import Layer
 from mapper.cost.timing import paced_stages
+from mapper.diagnostics import many
 from mapper.report.breakdown import words
-from mapper.report.charts import amount, nominal, percent
 from mapper.report.data import Report
 from mapper.report.names import layer_names
+from mapper.report.numbers import amount, nominal, percent, times_text
 from mapper.report.ternary import BINARY, TERNARY, counterpart_cost
 from targets import Target
 
@@ -96,18 +97,18 @@ def _largest(parts: Mapping[str, Range]) -> str:
 def _why(part: str, layer: LayerCost, counted: Layer, cost: Cost) -> str:
     """Say what is done so often, with the numbers of one time step."""
     runs = cost.steps * cost.samples
-    work, positions = counted.work, _many(counted.positions, "output position")
+    work, positions = counted.work, many(counted.positions, "output position")
     told = {
         "cells": f"current through {_each(layer.counts['on_cells'], runs)} conducting cells, on "
         f"wordlines that spikes drive in {_reads(counted)}",
         "wordline_drive": f"{_each(layer.counts['wordline_events'], runs)} wordlines are driven, "
         "a spike once for every crossbar and output position it enters",
-        "readout": f"{work.conversions:,} conversions of bitlines in {_reads(counted)}",
+        "readout": f"{many(work.conversions, 'conversion')} of bitlines in {_reads(counted)}",
         "shift_add": f"every one of {work.conversions:,} conversions is shifted and added, after "
         f"{_reads(counted)}",
-        "accumulate": f"{work.accumulations:,} additions of partial results, "
-        f"from {_many(counted.grid.row_blocks, 'row block')} at {positions}",
-        "scale_multiply": f"{work.scale_multiplies:,} products with a scale",
+        "accumulate": f"{many(work.accumulations, 'addition')} of partial results, "
+        f"from {many(counted.grid.row_blocks, 'row block')} at {positions}",
+        "scale_multiply": f"{many(work.scale_multiplies, 'product')} with a scale",
         "membrane_update": f"{work.membrane_updates:,} membranes are updated, spike or not",
         "membrane_memory": f"{work.membrane_bits:,} bits of membranes are read and written, "
         "spike or not",
@@ -127,21 +128,17 @@ def _reads(layer: Layer) -> str:
     factors += [(grid.column_blocks, "column block"), (grid.planes, "bit plane")]
     shown = [factor for factor in factors if factor[0] > 1]
     if prod(count for count, _ in factors) != reads or len(shown) < 2:
-        return _many(reads, "crossbar read")
-    return f"{' x '.join(_many(*factor) for factor in shown)} = {reads:,} crossbar reads"
+        return many(reads, "crossbar read")
+    return f"{' x '.join(many(*factor) for factor in shown)} = {reads:,} crossbar reads"
 
 
 def _hops(layer: Layer) -> str:
     bits = f"{layer.input_bits:,} input bits"
-    return f"{bits} travel {_many(layer.distance, 'hop')}" if layer.distance else bits
+    return f"{bits} travel {many(layer.distance, 'hop')}" if layer.distance else bits
 
 
 def _each(count: int, runs: int) -> str:
     return f"{count / runs:,.0f}"
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 # --- latency -------------------------------------------------------------------------------
@@ -196,14 +193,14 @@ def _next_stage(paced: Mapping[str, float], stage: str, *, overlap: bool) -> Ite
         rest = sum(others.values())
         yield (
             f"In that layer, stages follow each other and the others take {nominal(rest, 'ns')}: "
-            f"a faster {words(stage)} gains at most {1 + paced[stage] / rest:.2g}x."
+            f"a faster {words(stage)} gains at most {times_text(1 + paced[stage] / rest)}."
         )
         return
     second = max(others, key=lambda name: others[name])
     yield (
         f"In that layer, the next longest stage is {words(second)}, "
         f"{nominal(others[second], 'ns')}: a faster {words(stage)} gains at most "
-        f"{paced[stage] / others[second]:.2g}x."
+        f"{times_text(paced[stage] / others[second])}."
     )
 
 
@@ -225,24 +222,20 @@ def _next_layer(cost: Cost, names: tuple[str, ...], order: list[int]) -> Iterato
         gain = times[0] / times[alike]
         yield (
             f"The next layer, {names[order[alike]]}, takes {nominal(times[alike], 'ns')}: at most "
-            f"{gain:.2g}x can be gained before it limits."
+            f"{times_text(gain)} can be gained before it limits."
         )
 
 
 def _waits(stage: str, layer: Layer, target: Target) -> str:
     """Say what is done one after the other in a stage."""
     grid = layer.grid
-    copies = _many(max(grid.copies, 1), "copy").replace("copys", "copies")
-    share = ceil(layer.positions / max(grid.copies, 1))
-    turns = f"{_many(share, 'output position')} for each of its {copies}, one after the other"
-    if grid.copies <= 1:
-        turns = f"{_many(share, 'output position')} one after the other"
+    turns = _turns(layer)
     told = {
         "read": f"it reads {turns}"
-        + (f", each in {grid.planes} bit planes" if grid.planes > 1 else "")
+        + (f", in {grid.planes} bit planes each" if grid.planes > 1 else "")
         + _sharing(layer, target),
         "shift_add": f"it shifts and adds the codes of {turns}" + _sharing(layer, target),
-        "accumulate": f"it adds {_many(grid.row_blocks, 'row block')} for {turns}",
+        "accumulate": f"it adds {many(grid.row_blocks, 'row block')} for {turns}",
         "digital": f"the digital unit computes {layer.digital_rows:,} products for {turns}",
         "membrane": f"it updates the membranes of {turns}",
         "arrival": f"its {layer.input_bits:,} input bits arrive through one link",
@@ -251,6 +244,17 @@ def _waits(stage: str, layer: Layer, target: Target) -> str:
         "collect": "all its results pass one accumulator",
     }
     return told.get(stage, f"of its {words(stage)}")
+
+
+def _turns(layer: Layer) -> str:
+    """Say which output positions wait for each other."""
+    copies = max(layer.grid.copies, 1)
+    share = ceil(layer.positions / copies)
+    if share == 1:
+        return "its one output position" if copies == 1 else "one output position in each copy"
+    if copies == 1:
+        return f"{share:,} output positions one after the other"
+    return f"{share:,} output positions in each of its {copies:,} copies, one after the other"
 
 
 def _sharing(layer: Layer, target: Target) -> str:
@@ -276,19 +280,23 @@ def _ternary(report: Report) -> Answer:
     if "ternary" in kinds:
         told = _priced(report, counterpart_cost(report, BINARY))
         return Answer(
-            text=f"This target has it already. With one sense amplifier a bitline, {told}",
+            text=f"{_NOT_KNOWN} This target has it: with one sense amplifier a bitline, {told}",
             reasons=("What that loses in accuracy has to be trained and compared:",),
             **made,
         )
     if "sense-amp" not in kinds:
         return Answer(text=_bound(report), reasons=(_NOT_THIS_MAPPING,), **made)
     after = counterpart_cost(report, TERNARY)
+    verdict, worth = _worth(report)
     return Answer(
-        text=f"With a second reference at every bitline, {_priced(report, after)}",
-        reasons=(_readouts(report.cost, after), _worth(report)),
+        text=f"{verdict} With a second reference at every bitline, {_priced(report, after)}",
+        reasons=(_readouts(report.cost, after), worth),
         **made,
     )
 
+
+_NOT_KNOWN = "Not known: what it wins in accuracy was not measured."
+_LITTLE = 0.05  # share of energy and of area below which saving all of it hardly pays off
 
 _NOT_THIS_MAPPING = (
     "A ternary readout changes the integers that layers compute, so whether it keeps the accuracy "
@@ -301,11 +309,12 @@ def _bound(report: Report) -> str:
     cost = report.cost
     energy = _part(cost.energy_pj["readout"].nominal, cost.total_pj.nominal)
     area = _part(cost.area_um2["readouts"].nominal, cost.total_um2.nominal)
+    verdict = "Hardly" if max(energy, area) < _LITTLE else "Perhaps"
     ideal = all(macro.readout.kind == "ideal" for macro in report.target.macros)
     kind = "an ideal readout that no circuit gives" if ideal else "ADCs"
     return (
-        f"At most {percent(energy)} of the energy and {percent(area)} of the area can be saved by "
-        f"another readout: that is what the present one, {kind}, takes."
+        f"{verdict}: at most {percent(energy)} of the energy and {percent(area)} of the area can "
+        f"be saved by another readout. That is what the present one, {kind}, takes."
     )
 
 
@@ -344,29 +353,28 @@ def _readouts(before: Cost, after: Cost) -> str:
     )
 
 
-def _worth(report: Report) -> str:
-    """Say what the mapping loses now, where that was measured."""
+def _worth(report: Report) -> tuple[str, str]:
+    """Return the verdict, and what the mapping loses now, where that was measured."""
     found = report.evidence.verification or {}
     right, source = found.get("accuracy"), found.get("source_accuracy")
     if right is not None and source is not None:
         lost = 100 * (source - right)
         verdict = (
-            "there is little to win"
+            "No: there is little accuracy to win."
             if lost < 1
-            else f"it pays off if it wins back part of these {lost:.1f} points"
+            else f"Only if it wins back part of the {lost:.1f} points of accuracy that are lost."
         )
-        return (
+        return verdict, (
             f"The mapping is right on {percent(right)}, the trained network on {percent(source)} "
-            f"(measured), so {verdict}. The network has to be trained for three levels; compare:"
+            "(measured). The network has to be trained for three levels; compare:"
         )
     if found.get("spike_agreement") is not None:
-        return (
+        return _NOT_KNOWN, (
             f"{percent(found['spike_agreement'])} of all spikes equal those of the trained network "
             "(measured). Whether more would with a third level has to be trained and compared:"
         )
-    return (
-        "What it wins in accuracy is not known here: the network has to be trained for three "
-        "levels. To compare, with recordings:"
+    return _NOT_KNOWN, (
+        "The network has to be trained for three levels. To compare, with recordings:"
     )
 
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 
+from mapper.diagnostics import many
 from mapper.report.breakdown import words
 from mapper.report.charts import Table
+from mapper.report.numbers import number
 from targets import Component, Interval, Preset, Target
 
 _PRESET = (
-    ("activity", "which spikes are counted"),
+    ("activity", "which spikes are counted: random ones, or those of the trace or density given"),
     ("adc", "how ADCs are made"),
     ("clock", "what sets the clock of the logic"),
     ("steps_as_bits", "time steps treated as the bits of one input"),
@@ -38,16 +40,17 @@ def _target_rows(target: Target) -> Iterator[tuple[str, str]]:
     chip, clock, neuron = target.chip, target.clock, target.neuron
     for macro in target.macros:
         readout = macro.readout
+        shared = many(readout.columns_per_readout, "column")
         yield (
             f"macro {macro.name}",
-            f"{macro.wordlines} wordlines x {macro.bitlines} bitlines of {macro.cell_bits}-bit "
-            f"cells, {macro.encoding} weights; {readout.kind} readout, {readout.reference} "
-            f"reference, {readout.columns_per_readout} columns a readout",
+            f"{many(macro.wordlines, 'wordline')} x {many(macro.bitlines, 'bitline')} of "
+            f"{macro.cell_bits}-bit cells, {macro.encoding} weights; {readout.kind} readout, "
+            f"{readout.reference} reference, {shared} a readout",
         )
     yield (
         "chip",
-        f"{chip.tiles} tiles of {chip.crossbars_per_tile} crossbars; up to {chip.max_chips} chips, "
-        f"{chip.max_rounds} rounds",
+        f"{many(chip.tiles, 'tile')} of {many(chip.crossbars_per_tile, 'crossbar')}; up to "
+        f"{many(chip.max_chips, 'chip')}, {many(chip.max_rounds, 'round')}",
     )
     yield "clock", f"{clock.policy}, logic {clock.logic_ns:g} ns"
     yield "neuron unit", f"{neuron.membrane_bits}-bit membranes, leaks: {', '.join(neuron.leaks)}"
@@ -112,8 +115,9 @@ def _component_row(name: str, part: Component) -> tuple[str, ...]:
 
 def _interval(value: Interval) -> str:
     if value.low == value.high:
-        return f"{value.nominal:.4g}"
-    return f"{value.nominal:.4g} ({value.low:.4g} .. {value.high:.4g})"
+        return number(value.nominal, 4)
+    low, nominal, high = (number(end, 4) for end in (value.low, value.nominal, value.high))
+    return f"{nominal} ({low} .. {high})"
 
 
 def _line(text: str) -> str:

@@ -13,11 +13,10 @@ from mapper.report.charts import (
     bar_table,
     in_unit,
     interval_bars,
-    percent,
-    scaled,
     stacked_bars,
 )
 from mapper.report.names import layer_names
+from mapper.report.numbers import number, percent, scaled
 from mapper.report.themes import MOST_PARTS
 
 MOST = 40
@@ -34,37 +33,46 @@ def breakdown_charts(cost: Cost) -> tuple[Chart, ...]:
     times = {n: layer.step_ns for n, layer in zip(names, cost.layers, strict=True)}
     areas = {n: layer.total_um2 for n, layer in zip(names, cost.layers, strict=True)}
     by_action = {words(name): value for name, value in cost.energy_pj.items() if value.high}
+    energy, area = cost.total_pj, cost.total_um2
     by_block = {words(name): value for name, value in cost.area_um2.items() if value.high}
     return (
-        _bars("energy-by-layer", "Energy by layer", "energy", energies, "pJ", "layer"),
-        _bars("energy-by-component", "Energy by component", "energy", by_action, "pJ", "component"),
+        _bars("energy-by-layer", "Energy by layer", energies, "pJ", "layer", energy),
+        _bars("energy-by-component", "Energy by component", by_action, "pJ", "component", energy),
         _stacked(cost, names),
-        _bars("time-by-layer", "Time step by layer", "time", times, "ns", "layer"),
-        _bars("area-by-layer", "Area by layer", "area", areas, "um2", "layer"),
-        _bars("area-by-component", "Area by component", "area", by_block, "um2", "component"),
+        _bars("time-by-layer", "Time step by layer", times, "ns", "layer"),
+        _bars("area-by-layer", "Area by layer", areas, "um2", "layer", area),
+        _bars("area-by-component", "Area by component", by_block, "um2", "component", area),
     )
 
 
 _TOLD = {
-    "energy-by-layer": "Of one inference, without the leakage of the chip.",
-    "energy-by-component": "Of one inference, all layers and the leakage of the chip.",
+    "energy-by-layer": "Of one inference, without the leakage of the chip; shares are of the total "
+    "with it.",
+    "energy-by-component": "Of one inference, all layers and the leakage of the chip. Membrane "
+    "memory, where it is charged, costs what the buffer does.",
     "time-by-layer": "One time step of each layer: the longest sets the pace of the pipeline.",
-    "area-by-layer": "Whole crossbars with their periphery; routers are shared.",
+    "area-by-layer": "Whole crossbars with their periphery, without the routers; shares are of "
+    "the total with them.",
     "area-by-component": "Of all crossbars in use.",
 }
 _WHISKERS = "Bars are nominal; a line goes from the low to the high end of the published facts."
 
 
 def _bars(
-    name: str, title: str, what: str, values: Mapping[str, Range], unit: str, label: str
+    name: str,
+    title: str,
+    values: Mapping[str, Range],
+    unit: str,
+    label: str,
+    whole: Range | None = None,
 ) -> Chart:
-    """Make a chart of one bar a name, the largest first."""
+    """Make a chart of one bar a name, the largest first, with its share of ``whole``."""
+    what = name.partition("-")[0]
     ordered = sorted(values.items(), key=lambda item: -item[1].nominal)
     bars, shown = in_unit([_bar(name, value) for name, value in ordered], unit)
-    total = sum(value.nominal for value in values.values())
-    shares = {held: _share(value.nominal / total) for held, value in ordered} if total else {}
-    notes = {} if name == "time-by-layer" else shares  # times of layers overlap: no parts of a sum
-    beside = " Beside it is its share of the sum, nominal." if notes else ""
+    total = 0.0 if whole is None else whole.nominal  # times of layers overlap: parts of nothing
+    notes = {held: _share(value.nominal / total) for held, value in ordered} if total else {}
+    beside = " Beside it is its share, nominal." if notes else ""
     return Chart(
         name=name,
         title=title,
@@ -147,7 +155,7 @@ def stage_chart(cost: Cost, *, overlap: bool) -> Chart:
         " An adder tree takes new operands every cycle, so of accumulate a single addition for "
         "each output position counts."
     )
-    slowest = max(cost.layers, key=lambda layer: layer.step_ns.nominal)
+    slowest = cost.layers[limiting_layer(cost)]
     stages = {words(name): value for name, value in slowest.stages_ns.items() if value.high}
     ordered = sorted(stages.items(), key=lambda item: -item[1].nominal)
     bars, unit = in_unit([_bar(name, value) for name, value in ordered], "ns")
@@ -158,6 +166,17 @@ def stage_chart(cost: Cost, *, overlap: bool) -> Chart:
         spec=interval_bars(bars, unit=unit, what="time"),
         table=bar_table(bars, unit=unit, label="stage"),
     )
+
+
+def limiting_layer(cost: Cost) -> int:
+    """Return the place of the layer that sets the pace."""
+    return max(range(len(cost.layers)), key=lambda i: cost.layers[i].step_ns.nominal)
+
+
+def pace_of(cost: Cost) -> str:
+    """Name the layer that sets the pace, and its longest stage."""
+    names = layer_names(layer.name for layer in cost.layers)
+    return f"{names[limiting_layer(cost)]}, {words(cost.limited_by[1])}"
 
 
 def stage_table(cost: Cost) -> Table:
@@ -185,30 +204,50 @@ def stage_table(cost: Cost) -> Table:
 
 
 def _in_factor(factor: float, value: float) -> str:
-    return f"{value * factor:.3g}"
+    return number(value * factor)
 
 
-def swing_charts(tornados: Sequence[Tornado]) -> tuple[Chart, ...]:
-    """Return, for each total, the constants whose intervals move it most."""
-    units = {
-        "energy_pj": ("Energy", "pJ"),
-        "latency_ns": ("Latency", "ns"),
-        "area_um2": ("Area", "um2"),
-    }
-    return tuple(_swings(tornado, *units[tornado.total]) for tornado in tornados if tornado.swings)
+def swing_charts(tornados: Sequence[Tornado], cost: Cost) -> tuple[Chart, ...]:
+    """Return, for each total of ``cost``, the constants whose intervals move it most."""
+    charged = {"area": _BLOCKS}
+    if cost.energy_pj["membrane_memory"].high:
+        charged["energy"] = {"buffer_read": "and membranes", "buffer_write": "and membranes"}
+    return tuple(_swings(tornado, charged) for tornado in tornados if tornado.swings)
+
+
+_BLOCKS = {
+    "accumulate": "adders",
+    "buffer_read": "memory",
+    "hop": "routers",
+    "membrane_update": "neurons",
+    "scale_multiply": "multipliers",
+    "shift_add": "shift adders",
+}
+"""What the chart of area by component calls the blocks that are made of a part."""
+
+
+def _moved(place: str, what: str, charged: Mapping[str, Mapping[str, str]]) -> str:
+    """Name a constant in the chart of ``what``, and how the chart by component calls its part."""
+    part, _, constant = place.rpartition(".")
+    if not constant.startswith(what):
+        return f"{words(part)}: {_kind(constant)[0]}"
+    called = charged.get(what, {}).get(part, "")
+    return words(part) + f" ({called})" * bool(called)
 
 
 _LINE = {"type": "rule", "aria": False}  # what it shows is in the description
 
 
-def _swings(tornado: Tornado, what: str, unit: str) -> Chart:
-    factor, shown = scaled(tornado.nominal, unit)
+def _swings(tornado: Tornado, charged: Mapping[str, Mapping[str, str]]) -> Chart:
+    """Draw what each constant does to a total."""
+    what = tornado.total.partition("_")[0]
+    factor, shown = scaled(tornado.nominal, {"energy": "pJ", "latency": "ns", "area": "um2"}[what])
     rows = [
         {
-            "label": _constant(swing.constant),
+            "label": _moved(swing.constant, what, charged),
             "low": min(swing.at_low, swing.at_high) * factor,
             "high": max(swing.at_low, swing.at_high) * factor,
-            "shown": f"{swing.at_low * factor:.3g} .. {swing.at_high * factor:.3g} {shown}",
+            "shown": f"{number(swing.at_low * factor)} .. {number(swing.at_high * factor)} {shown}",
         }
         for swing in tornado.swings[:SWINGS]
     ]
@@ -233,19 +272,19 @@ def _swings(tornado: Tornado, what: str, unit: str) -> Chart:
         ],
     }
     return Chart(
-        name=f"{what.lower()}-hangs-on",
-        title=f"{what}: what it hangs on",
+        name=f"{what}-hangs-on",
+        title=f"{what.capitalize()}: what it hangs on",
         description="Each constant at its low and its high end alone, all others nominal; the line "
-        f"is the nominal total, {tornado.nominal * factor:.3g} {shown}.",
+        f"is the nominal total, {number(tornado.nominal * factor)} {shown}.",
         spec=spec,
         table=Table(
             columns=("constant", "low", "nominal", "high", f"total at low ({shown})", "at high"),
             rows=tuple(
                 (
                     _constant(swing.constant),
-                    *(f"{value:.4g}" for value in (swing.low, swing.nominal, swing.high)),
-                    f"{swing.at_low * factor:.4g}",
-                    f"{swing.at_high * factor:.4g}",
+                    *(number(value, 4) for value in (swing.low, swing.nominal, swing.high)),
+                    number(swing.at_low * factor, 4),
+                    number(swing.at_high * factor, 4),
                 )
                 for swing in tornado.swings
             ),
@@ -266,11 +305,17 @@ _UNITS = {
 
 def _constant(place: str) -> str:
     """Write the place of a constant, ``sense_amp.energy_pj``, as words and its unit."""
-    part, _, what = place.rpartition(".")
+    part, _, constant = place.rpartition(".")
+    kind, unit = _kind(constant)
+    return f"{words(part)}: {kind}" + f" ({unit})" * bool(unit)
+
+
+def _kind(constant: str) -> tuple[str, str]:
+    """Return what a constant is, in words, and its unit: ``energy_pj`` gives ``energy``, ``pJ``."""
     for end, unit in _UNITS.items():
-        if what.endswith(end):
-            return f"{words(part)}: {words(what.removesuffix(end))} ({unit})"
-    return f"{words(part)}: {words(what)}"
+        if constant.endswith(end):
+            return words(constant.removesuffix(end)), unit
+    return words(constant), ""
 
 
 _WORDS = {

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mapper.cost import Range
 from mapper.report.names import labels
-from mapper.report.themes import PAGE, PAPER, Theme, shaded
+from mapper.report.numbers import interval_text, number, scaled
+from mapper.report.themes import MOST_PARTS, PAGE, PAPER, Theme, shaded
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 """A name, not an address anything is fetched from."""
@@ -132,7 +132,6 @@ def _complete(chart: Chart, theme: Theme, size: Spec) -> Spec:
 
 _BAND = 24  # height of one bar with its gap, in pixels
 _TICKS = 6
-_STEPS = {"pJ": ("fJ", "pJ", "nJ", "µJ", "mJ", "J"), "ns": ("ps", "ns", "µs", "ms", "s")}
 
 
 def in_unit(bars: Sequence[Bar], unit: str) -> tuple[tuple[Bar, ...], str]:
@@ -149,20 +148,6 @@ def in_unit(bars: Sequence[Bar], unit: str) -> tuple[tuple[Bar, ...], str]:
     return tuple(shown), name
 
 
-def scaled(value: float, unit: str) -> tuple[float, str]:
-    """Return the factor and the unit that bring a value of ``unit`` to 1 .. 1000, if one does."""
-    if unit == "um2":
-        return (1e-6, "mm²") if value >= 1e4 else (1.0, "µm²")
-    names = _STEPS[unit]
-    own = names.index(unit)
-    best = own
-    while best + 1 < len(names) and value >= 1000 ** (best + 1 - own):
-        best += 1
-    while best > 0 and 0 < value < 1000.0 ** (best - own):
-        best -= 1
-    return 1000.0 ** (own - best), names[best]
-
-
 def axis_title(what: str, unit: str) -> str:
     """Write what an axis shows as a paper does: ``Energy (nJ)``."""
     return f"{what[:1].upper()}{what[1:]} ({unit})"
@@ -175,17 +160,19 @@ def interval_bars(
     what: str,
     limit: int = 40,
     notes: Mapping[str, str] | None = None,
+    end: float | None = None,
 ) -> Spec:
     """Draw horizontal bars at the nominal value with a whisker from low to high.
 
     Bars of one label are drawn beside each other by ``group``. ``unit`` and ``what`` name the axis.
     At most ``limit`` labels are drawn; the caller's table has them all. ``notes`` are short texts
-    by label, right of the bars.
+    by label, right of the bars. The axis reaches ``end`` where one is given.
     """
     labels = tuple(dict.fromkeys(bar.label for bar in bars))[:limit]
     shown = [bar for bar in bars if bar.label in labels]
+    shown, numbers = _numbered(shown)
     groups = tuple(dict.fromkeys(bar.group for bar in shown))
-    scale = {"zero": True}
+    scale: Spec = {"zero": True} if end is None else {"domain": [0, end]}
     axis = {"title": axis_title(what, unit), "format": ",~r", "tickCount": _TICKS}
     encoding: Spec = {
         "y": {"field": "label", "type": "nominal", "sort": None, "axis": {"title": None}},
@@ -223,9 +210,34 @@ def interval_bars(
             },
         ],
     }
+    if numbers:
+        spec["layer"].append(_by_number({"field": "nominal", "type": "quantitative"}))
     if notes:
         spec["layer"].append(_noted({label: notes.get(label, "") for label in labels}))
     return spec
+
+
+def _numbered(bars: list[Bar]) -> tuple[list[Bar], bool]:
+    """Give groups numbers where they are more than the theme has shades; say whether they are."""
+    groups = tuple(dict.fromkeys(bar.group for bar in bars))
+    if len(groups) <= MOST_PARTS:
+        return bars, False
+    names = {group: f"{index} {group}" for index, group in enumerate(groups, 1)}
+    return [replace(bar, group=names[bar.group]) for bar in bars], True
+
+
+def _by_number(x: Spec) -> Spec:
+    """Write the number of its group at the end of each bar."""
+    return {
+        "transform": [{"calculate": "split(datum.group, ' ')[0]", "as": "number"}],
+        "mark": {"type": "text", "align": "left", "baseline": "middle", "dx": 3, "aria": False},
+        "encoding": {
+            "x": x,
+            "text": {"field": "number", "type": "nominal"},
+            "tooltip": {"value": None},
+            "description": {"value": ""},
+        },
+    }
 
 
 def _noted(notes: Mapping[str, str]) -> Spec:
@@ -332,44 +344,6 @@ def _bar_row(bar: Bar, unit: str) -> Spec:
     return {**row, "group": bar.group} if bar.group else row
 
 
-def interval_text(low: float, nominal: float, high: float, unit: str) -> str:
-    """Write ``nominal unit (low .. high)`` with three digits; the interval where there is one."""
-    told = f"{number(nominal)} {unit}".rstrip()
-    return told if low == nominal == high else f"{told} ({number(low)} .. {number(high)})"
-
-
-def number(value: float) -> str:
-    """Write a number with three digits, a large one with all before the point."""
-    return f"{value:,.0f}" if 1000 <= abs(value) < 1e9 else f"{value:.3g}"
-
-
-def percent(share: float) -> str:
-    """Write a share with as many digits as help; only all is 100 %."""
-    if 0.995 <= share < 1:
-        return f"{min(100 * share, 99.99):.2f} %"
-    return f"{100 * share:.0f} %" if share >= 0.095 else f"{100 * share:.2g} %"
-
-
-def amount(value: Range, unit: str) -> str:
-    """Write an interval in the unit that suits its nominal value."""
-    factor, shown = scaled(value.nominal, unit)
-    low, nominal, high = (end * factor for end in value)
-    return interval_text(low, nominal, high, shown)
-
-
-def between(value: Range, unit: str) -> str:
-    """Write the ends of an interval alone, in the unit of its nominal value."""
-    factor, shown = scaled(value.nominal, unit)
-    if value.low == value.high:
-        return "known exactly"
-    return f"{number(value.low * factor)} to {number(value.high * factor)} {shown}"
-
-
-def nominal(value: float, unit: str) -> str:
-    factor, shown = scaled(value, unit)
-    return f"{number(value * factor)} {shown}"
-
-
 def bar_table(bars: Sequence[Bar], *, unit: str, label: str, group: str = "") -> Table:
     """Write the numbers behind bars."""
     heads = (label, *((group,) if group else ()), f"nominal ({unit})", "low", "high")
@@ -379,7 +353,7 @@ def bar_table(bars: Sequence[Bar], *, unit: str, label: str, group: str = "") ->
             (
                 bar.label,
                 *((bar.group,) if group else ()),
-                *(f"{value:.4g}" for value in (bar.nominal, bar.low, bar.high)),
+                *(number(value, 4) for value in (bar.nominal, bar.low, bar.high)),
             )
             for bar in bars
         ),

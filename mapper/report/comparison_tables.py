@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from mapper.diagnostics import printable
-from mapper.report.charts import interval_text, number, scaled
 from mapper.report.headline import Verdict, judged
+from mapper.report.numbers import interval_text, number, scaled
 
 Data = Mapping[str, Any]
 

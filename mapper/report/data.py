@@ -25,9 +25,6 @@ from mapper.ir.synapses import Synapse
 from mapper.report.names import layer_name
 from targets import DEFAULT_PRESET, Macro, Preset, Target, load_preset
 
-STEPS = 10
-"""Time steps of the inference that presets are compared on, where no recording says."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerRow:
@@ -104,10 +101,8 @@ class Report:
     evidence: Evidence
     calibrated: bool
     """Recordings set input codes and readout."""
-    steps: int
-    """Time steps of the inference that presets are compared on."""
     presets: tuple[Cost, ...]
-    """That inference under the preset ``paper`` and under ``physical``."""
+    """The same inference under the preset ``paper`` and under ``physical``."""
     waterfall: list[dict[str, Any]]
     """From one to the other, an assumption at a time."""
     source: Mapping[str, str]
@@ -138,25 +133,18 @@ def report_of(
     weight_bits: int,
     passes: tuple[tuple[str, bool], ...],
     source: Mapping[str, str],
-    steps: int = STEPS,
     evidence: Evidence | None = None,
     calibrated: bool = False,
     preset: str = DEFAULT_PRESET,
 ) -> Report:
-    """Gather the report of a fully lowered graph, its cost under a preset.
-
-    ``steps`` are those of the inference that presets are compared on; a measured activity brings
-    its own.
-    """
+    """Gather the report of a fully lowered graph, its cost under a preset."""
     evidence = evidence or Evidence()
     activity = evidence.activity
     assumed = load_preset(preset)
     cost = estimate(graph, target, activity, evidence.steps, assumed)
     way = steps_between(load_preset("paper"), load_preset("physical"))
-    steps = activity.steps if isinstance(activity, Activity) else max(steps, evidence.steps)
-    costs = costs_along(graph, target, activity, steps, way)
+    costs = costs_along(graph, target, activity, evidence.steps, way)
     return Report(
-        steps=steps,
         presets=(costs[0], costs[-1]),
         waterfall=waterfall(way, costs),
         network=graph.name,

@@ -17,7 +17,7 @@ from mapper.cost.facts import chip_of, corners_of
 from mapper.cost.model import random_density
 from mapper.cost.sensitivity import SPREAD, Tornado
 from mapper.cost.summary import cost_of
-from mapper.diagnostics import printable, refuse
+from mapper.diagnostics import many, printable, refuse
 from mapper.report.breakdown import breakdown_charts, stage_chart, swing_charts
 from mapper.report.charts import COLUMN, PAGE_WIDE, Chart, for_paper
 from mapper.report.data import Report
@@ -46,7 +46,7 @@ def report_charts(report: Report) -> tuple[Chart, ...]:
         pipeline_chart(report.cost, stages, rounds),
         stage_chart(report.cost, overlap=report.preset.overlap),
         *(() if spikes is None else (spikes,)),
-        *swing_charts(swings_of(report)),
+        *swing_charts(swings_of(report), report.cost),
     )
 
 
@@ -246,20 +246,17 @@ def _assumed(report: Report) -> str:
     """Name the preset and where spikes come from."""
     evidence, steps = report.evidence, report.cost.steps
     counted = evidence.activity
-    length = f"{steps} time step{'' if steps == 1 else 's'}"
     if report.preset.activity == "random":
         told = f"random, {random_density(steps):.3g} of all input bits, whatever was recorded"
     elif isinstance(counted, Activity):
-        told = f"counted in a run of {_many(counted.samples, 'sample')}"
+        told = f"counted in a run of {many(counted.samples, 'sample')}"
         source = evidence.files.get("activity", "")
         told += f" ({printable(source)})" if source else ""
     else:
         told = f"assumed, {counted:.3g} of all input bits"
-    return f"Preset {report.preset.name}; activity {told}; an inference of {length}."
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+    return (
+        f"Preset {report.preset.name}; activity {told}; an inference of {many(steps, 'time step')}."
+    )
 
 
 def _intervals(report: Report) -> str:

@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from mapper.cost import Activity
-from mapper.diagnostics import printable
+from mapper.diagnostics import many, printable
 from mapper.report.answers import Answer, answers
-from mapper.report.charts import between, nominal, percent
 from mapper.report.data import Evidence, Report
+from mapper.report.numbers import between, nominal, percent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +68,7 @@ def facts(report: Report) -> tuple[Fact, ...]:
             name="A time step, pipelined",
             value=nominal(step.nominal, "ns"),
             interval=between(step, "ns"),
-            told=f"first result of an inference after {nominal(first.nominal, 'ns')}",
+            told=f"an inference takes {nominal(first.nominal, 'ns')}",
         ),
         Fact(
             name="Area",
@@ -78,22 +78,19 @@ def facts(report: Report) -> tuple[Fact, ...]:
         Fact(
             name="Utilisation",
             value=f"{percent(cost.utilisation)} of the cells",
-            told=f"{_many(report.crossbars, 'crossbar')} on {_many(report.chips, 'chip')}",
+            told=f"of the {many(report.crossbars, 'crossbar')} in use, on "
+            f"{many(report.chips, 'chip')}",
         ),
         Fact(name="Verified", value=found.short, told=found.told, style=found.style),
     )
 
 
-def _many(count: int, what: str) -> str:
-    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
-
-
 def _title(report: Report) -> str:
     """Say what the numbers are of: network, target, length, preset and activity."""
     network, target = printable(report.network), printable(report.target.name)
-    steps, density = _many(report.cost.steps, "time step"), report.evidence.activity
+    steps, density = many(report.cost.steps, "time step"), report.evidence.activity
     counted = (
-        f"spikes measured on {_many(report.cost.samples, 'sample')}"
+        f"spikes measured on {many(report.cost.samples, 'sample')}"
         if isinstance(density, Activity)
         else f"{100 * density:g} % of the inputs of every layer taken to spike"
     )
@@ -124,7 +121,7 @@ def judged(found: Mapping[str, Any], kept: Mapping[str, str]) -> Verdict:
         told = f"mismatch in {wrong}{first_mismatch(found)}{origin}"
         return Verdict(style="bad", short="not bit-exact", told=told)
     skipped = sum(ring["status"] == "skipped" for ring in found["rings"])
-    told = _many(len(ran), "ring") + " equal" + (f", {skipped} skipped" if skipped else "")
+    told = many(len(ran), "ring") + " equal" + (f", {skipped} skipped" if skipped else "")
     if found.get("accuracy") is not None:
         told += f"; accuracy {percent(found['accuracy'])}"
     return Verdict(style="good", short="bit-exact", told=told + origin)
@@ -134,6 +131,12 @@ def _short(file: str) -> str:
     """Shorten the hash of a file: the page has all of it."""
     name, sign, digest = file.rpartition("SHA-256 ")
     return f"{name}{sign}{digest[:12]}" if sign else file
+
+
+def output_error(item: Mapping[str, Any]) -> str:
+    """Write the greatest output error after an inexact pass."""
+    held = item["output_error"]
+    return "overflows" if held is None else f"{held:.4g}"
 
 
 def first_mismatch(found: Mapping[str, Any]) -> str:

@@ -19,7 +19,8 @@ from markupsafe import Markup
 from mapper import __version__
 from mapper.diagnostics import printable
 from mapper.rendering import templates
-from mapper.report.charts import Chart, for_page, number
+from mapper.report.charts import Chart, for_page
+from mapper.report.numbers import number
 
 VEGA = "vega.js"
 CHARTS = "charts.js"

@@ -10,9 +10,10 @@ from typing import Any
 
 from mapper.diagnostics import printable
 from mapper.report.beside import HEIGHT, NEAR, place_names
-from mapper.report.charts import Chart, Spec, Table, axis_title, interval_text
+from mapper.report.charts import Chart, Spec, Table, axis_title
 from mapper.report.comparison_tables import MEASURES, Measure, row_name, subject, units
 from mapper.report.names import labels
+from mapper.report.numbers import interval_text, number
 
 Data = Mapping[str, Any]
 
@@ -171,8 +172,8 @@ def _chart(
             "far": abs(place.dx) > NEAR,
             "area": size,
             "best": "yes" if good else "no",
-            "told": f"{printable(row_name(row))}: {x.title} {across:.4g}, {y.title} {up:.4g}, "
-            f"area {interval_text(size, size, size, unit)}",
+            "told": f"{printable(row_name(row))}: {x.title} {number(across, 4)}, "
+            f"{y.title} {number(up, 4)}, area {interval_text(size, size, size, unit)}",
         }
         for row, (across, up), label, place, size, good in zip(
             rows, points, names, place_names(at, names), areas, best, strict=True
@@ -196,9 +197,9 @@ def _chart(
             rows=tuple(
                 (
                     printable(row_name(row)),
-                    f"{v['x']:.4g}",
-                    f"{v['y']:.4g}",
-                    f"{v['area']:.4g}",
+                    number(v["x"], 4),
+                    number(v["y"], 4),
+                    number(v["area"], 4),
                     v["best"],
                 )
                 for row, v in zip(rows, values, strict=True)
@@ -209,7 +210,7 @@ def _chart(
 
 def _span(values: Sequence[float]) -> str:
     low, high = min(values), max(values)
-    return f"{low:.3g}" if low == high else f"{low:.3g} to {high:.3g}"
+    return number(low) if low == high else f"{number(low)} to {number(high)}"
 
 
 def _axes(x: Scale, y: Scale) -> str:

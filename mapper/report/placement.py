@@ -34,8 +34,9 @@ def utilisation_chart(report: Report) -> Chart | None:
         name="utilisation",
         title="Utilisation by layer",
         description="Share of the rows and columns of a layer's crossbars that hold weights; "
-        f"their product is the share of cells.{left_out}",
-        spec=interval_bars(bars, unit="%", what="used", limit=MOST),
+        "their product is the share of cells. Crossbars that no layer has do not count."
+        f"{left_out}",
+        spec=interval_bars(bars, unit="%", what="used", limit=MOST, end=100),
         table=Table(
             columns=("layer", "crossbars", "rows used", "columns used", "cells used"),
             rows=tuple(

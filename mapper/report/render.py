@@ -2,18 +2,19 @@
 
 from typing import Any
 
-from mapper.cost import Range
+from mapper.cost import Range, filling
+from mapper.diagnostics import many
 from mapper.ir.text import print_op
 from mapper.report.assumptions import constants_table, preset_table, target_table
-from mapper.report.breakdown import stage_table, words
+from mapper.report.breakdown import pace_of, stage_table, words
 from mapper.report.cells import inspector_data
-from mapper.report.charts import amount, interval_text, nominal, percent
 from mapper.report.data import Report
 from mapper.report.figures import report_charts
 from mapper.report.floorplan import floorplan_data, floorplan_table
-from mapper.report.headline import headline, verdict
+from mapper.report.headline import headline, output_error, verdict
 from mapper.report.names import labels, shortened
 from mapper.report.network import Edge, Node, edges_in_lanes, network_nodes
+from mapper.report.numbers import amount, interval_text, nominal, percent
 from mapper.report.page import render_page
 from mapper.report.table import COLUMNS, layer_table
 from mapper.report.timeline import mean_rate
@@ -57,8 +58,12 @@ def render_report(report: Report) -> str:
         constants=constants_table(report.target),
         text=[print_op(op) for op in report.graph.ops[:MAX_OPS]],
         amount=amount,
+        many=many,
         nominal=nominal,
         percent=percent,
+        output_error=output_error,
+        pace_of=pace_of,
+        slower=filling(report.cost),
         power=_power(report.cost.metrics["power_mw"]),
         words=words,
     )

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from mapper.cost import Range
-from mapper.report.charts import amount, percent
 from mapper.report.data import LayerRow, Report
 from mapper.report.names import labels
+from mapper.report.numbers import amount, percent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

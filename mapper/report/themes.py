@@ -88,7 +88,7 @@ class Theme:
 
 
 MOST_PARTS = 6
-"""Parts with a shade of their own."""
+"""Parts with a shade of the theme; more of them share out a longer scale, and have numbers."""
 
 
 def _apart(count: int, shades: int) -> list[int]:
@@ -98,10 +98,15 @@ def _apart(count: int, shades: int) -> list[int]:
 
 
 def shaded(groups: Sequence[str], *, rest: bool = False, written: bool = False) -> Spec:
-    """Return a scale from groups to shades; of ``rest`` the last group is what is left over."""
+    """Return a scale from groups to shades; of ``rest`` the last group is what is left over.
+
+    Each group has a shade of its own, from dark to light.
+    """
+    if len(groups) > MOST_PARTS + rest:
+        scheme = {"name": "viridis", "count": len(groups)}
+        return {"domain": list(groups), "scheme": scheme}
     name = f"{'on-' * written}{'rest' if rest and len(groups) > 1 else 'parts'}"
-    count = min(len(groups), MOST_PARTS + (rest and len(groups) > 1))
-    return {"domain": list(groups), "range": f"{name}-{count}"}
+    return {"domain": list(groups), "range": f"{name}-{len(groups)}"}
 
 
 PAGE = Theme(

@@ -5,10 +5,13 @@ from math import prod
 from typing import Any
 
 from mapper.cost import Cost
+from mapper.diagnostics import many
 from mapper.ir.core import Array
-from mapper.report.charts import Chart, Table, scaled
+from mapper.report.breakdown import limiting_layer
+from mapper.report.charts import Chart, Table
 from mapper.report.names import labels, layer_names
 from mapper.report.network import Node
+from mapper.report.numbers import number, scaled
 from mapper.report.themes import shaded
 
 MAX_STEPS = 4
@@ -41,7 +44,7 @@ def pipeline_chart(cost: Cost, stages: tuple[int, ...], rounds: int) -> Chart:
             "step": f"time step {step + 1}",
             "start": start * factor,
             "stop": stop * factor,
-            "shown": f"{start * factor:.4g} to {stop * factor:.4g} {unit}",
+            "shown": f"{number(start * factor, 4)} to {number(stop * factor, 4)} {unit}",
         }
         for index, step, start, stop in spans
     ]
@@ -49,7 +52,7 @@ def pipeline_chart(cost: Cost, stages: tuple[int, ...], rounds: int) -> Chart:
         f"Weights are loaded in {rounds} rounds, so layers follow each other; loading is not drawn."
         if rounds > 1
         else "While a layer works on one time step, the layer before works on the next. A new time "
-        f"step begins every {pace * own:.3g} {pace_unit}, when the limiting layer is done."
+        f"step begins every {number(pace * own)} {pace_unit}, when the limiting layer is done."
     )
     return Chart(
         name="pipeline",
@@ -61,7 +64,7 @@ def pipeline_chart(cost: Cost, stages: tuple[int, ...], rounds: int) -> Chart:
         table=Table(
             columns=("layer", "time step", f"from ({unit})", f"to ({unit})"),
             rows=tuple(
-                (row["layer"], row["step"], f"{row['start']:.4g}", f"{row['stop']:.4g}")
+                (row["layer"], row["step"], number(row["start"], 4), number(row["stop"], 4))
                 for row in rows
             ),
         ),
@@ -70,7 +73,7 @@ def pipeline_chart(cost: Cost, stages: tuple[int, ...], rounds: int) -> Chart:
 
 def _marked(cost: Cost) -> tuple[str, ...]:
     """Return layer labels; the limiting one says so."""
-    slowest = max(range(len(cost.layers)), key=lambda i: cost.layers[i].step_ns.nominal)
+    slowest = limiting_layer(cost)
     names = layer_names(layer.name for layer in cost.layers)
     return tuple(f"{n} (limits)" if i == slowest else n for i, n in enumerate(names))
 
@@ -154,7 +157,7 @@ def spike_chart(nodes: Sequence[Node], trace: Mapping[str, Array]) -> Chart | No
         name="spikes",
         title="Spikes over time",
         description="Share of the neurons of a layer (or the inputs) that spike in a time step, "
-        f"mean of {samples} sample{'' if samples == 1 else 's'}.",
+        f"mean of {many(samples, 'sample')}.",
         spec=_rates(rows, len(rates)),
         table=Table(
             columns=("layer", "mean", "lowest step", "highest step", "first step", "last step"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,8 @@ class Verification:
     layer_agreement: Mapping[str, float] = field(default_factory=dict)
     """The same by spike value."""
     inexact: tuple[Mapping[str, Any], ...] = ()
-    """By inexact pass: what it changed, against the source network."""
+    """By inexact pass: what it changed, against the source network. An ``output_error`` that
+    overflows is None."""
 
     warnings: tuple[str, ...] = ()
     """What was assumed in reading a model."""
@@ -249,12 +251,12 @@ def _measured(
 
 def _changes(
     graph: Graph, ran: Mapping[str, Array], source: Mapping[str, Array], spikes: list[str]
-) -> dict[str, float]:
+) -> dict[str, float | None]:
     outputs = to_reals(graph, {v.name: ran[v.name] for v in graph.outputs})
-    errors = [np.abs(outputs[name] - source[name]).max(initial=0) for name in outputs]
+    worst = float(max(np.abs(outputs[name] - source[name]).max(initial=0) for name in outputs))
     return {
         "spike_agreement": agreement(ran, source, spikes),
-        "output_error": float(max(errors)),
+        "output_error": worst if isfinite(worst) else None,
     }
 
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from mapper.diagnostics import many
 from mapper.ir.core import Array, Graph, IntType, Op, Value
 from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.evaluate import evaluate
@@ -100,7 +101,7 @@ def engine_rings(
         name: Ring(
             name=name,
             status="equal",
-            reason=f"{len(wide.outputs)} layer results",
+            reason=many(len(wide.outputs), "layer result"),
             max_abs_diff=0.0,
         )
         for name in engines
@@ -254,7 +255,7 @@ def passes_ring(
     return Ring(
         name=name,
         status="equal",
-        reason=f"{checked} exact passes, {samples} samples",
+        reason=f"{many(checked, 'exact pass', 'exact passes')}, {many(samples, 'sample')}",
         max_abs_diff=0.0,
     )
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mapper.build import Build, report
-from mapper.compare import compare_model
+from mapper.compare import CompareOptions, compare_model
 from mapper.evidence import gather_evidence
 from mapper.frontend import import_model
 from mapper.ir.core import Graph
@@ -61,7 +61,7 @@ COMPARED = ("hpadc-flash5-64", "adcless-64")
 
 def hostile_comparison(name: str) -> dict[str, Any]:
     """The demo on two targets; the network and the second target have a name of others."""
-    answer = compare_model(DEMO / "model.onnx", COMPARED)
+    answer = compare_model(DEMO / "model.onnx", CompareOptions(targets=COMPARED))
     answer["network"] = answer["targets"][1]["target"] = name
     for way in answer["waterfalls"]:
         way["over"] = name

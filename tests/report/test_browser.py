@@ -150,6 +150,19 @@ def test_layers_are_sorted_filtered_and_taken_as_csv(visit, build):
     assert float(table[0]["energy_pj_low"]) < float(table[0]["energy_pj_high"])
 
 
+def test_the_table_of_layers_scrolls_in_its_own_box_and_says_so(visit):
+    page = visit("demo").page
+    box = page.locator(".scroll:has(#layer-table)")
+    assert box.evaluate("box => box.scrollWidth > box.clientWidth")
+    assert page.get_by_text("The table scrolls sideways, to 22 columns.").is_visible()
+    last = page.locator("#layer-table thead th").last
+    last.scroll_into_view_if_needed()
+    place = last.bounding_box()
+    assert place["x"] + place["width"] <= DESKTOP
+    page.emulate_media(media="print")
+    assert not page.get_by_text("The table scrolls sideways").is_visible()
+
+
 def test_a_name_like_a_formula_is_text_in_the_csv(visit):
     page = visit("hostile").page
     page.evaluate("document.querySelector('#layer-table th[data-value]').dataset.value = '=1+1'")
@@ -182,6 +195,24 @@ def test_the_floorplan_answers_to_keys_and_pointer(visit):
     box = plan.bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2 + 5, box["y"] + box["height"] / 2 + 5)
     assert "slot" in found.text("#tip")
+
+
+@pytest.mark.parametrize("width", [PHONE, DESKTOP])
+def test_the_used_part_of_the_floorplan_is_shown_without_half_a_row(visit, width):
+    page = visit("demo", width).page
+    page.locator("#plan").scroll_into_view_if_needed()
+    page.wait_for_timeout(100)  # a frame
+    drawn = page.evaluate(
+        """() => {
+          const plan = document.getElementById("plan"), pen = plan.getContext("2d");
+          const painted = (y) => pen.getImageData(0, y, plan.width, 1).data
+            .filter((value, i) => i % 4 === 3 && value > 0).length / plan.width;
+          return [...Array(plan.height).keys()].map(painted);
+        }"""
+    )
+    rows = [y for y, share in enumerate(drawn) if share > 0.3]
+    assert rows[-1] < len(drawn) - 5
+    assert max(b - a for a, b in pairwise(rows)) < 5  # one row of tiles, no part of the next
 
 
 def _pixels(page: Any) -> str:
@@ -274,6 +305,20 @@ def test_parts_of_a_bar_are_told_apart_without_colour(visit):
     written = chart.locator("svg text").all_text_contents()
     assert "1 membrane memory" in written  # the legend
     assert "1" in written  # and the part
+
+
+def test_many_targets_of_a_waterfall_are_told_apart_without_colour(visit):
+    page = visit("crowded").page
+    chart = page.locator("[data-chart=waterfall-energy]")
+    fills = chart.locator("path[aria-roledescription=bar]").evaluate_all(
+        "bars => bars.map((bar) => getComputedStyle(bar).fill)"
+    )
+    greys = [_grey(fill) for fill in dict.fromkeys(fills)]
+    assert len(greys) == 9
+    assert min(b - a for a, b in pairwise(greys)) >= 10
+    written = chart.locator("svg text").all_text_contents()
+    assert "9 adcless-diff-6" in written  # the legend
+    assert written.count("9") == len(fills) // 9  # and every bar
 
 
 def _grey(fill: str) -> float:

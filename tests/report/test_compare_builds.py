@@ -122,6 +122,7 @@ def test_recordings_are_run_on_every_build(builds, recording):
     pair = (builds / "x" / "less", builds / "adc")
     answer = data("compare", *pair, "--input", recording)
     assert answer["activity"] == "measured"
+    assert data("compare", *pair, "--preset", "paper")["activity"] == "random"
     assert [row["cost"]["steps"] for row in answer["targets"]] == [3, 3]
     assert [row["accuracy"] for row in answer["targets"]] == [0.0, 1.0]
 

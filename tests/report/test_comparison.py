@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mapper.compare import compare_model
+from mapper.compare import CompareOptions, compare_model
 from mapper.diagnostics import MappingError
 from mapper.report.comparison import differences
 from mapper.report.comparison_tables import as_csv, as_latex, as_markdown, ratio
@@ -25,9 +25,23 @@ def answer() -> dict[str, Any]:
     return hostile_comparison(NAME)
 
 
+def test_builds_of_an_earlier_comparison_stay_and_are_told(tmp_path: Path) -> None:
+    model = DEMO / "model.onnx"
+    both = compare_model(model, CompareOptions(targets=COMPARED, output=tmp_path))
+    assert both["warnings"] == []
+    (tmp_path / "notes").mkdir()
+    fewer = compare_model(model, CompareOptions(targets=COMPARED[:1], output=tmp_path))
+    assert fewer["warnings"] == [
+        f"{tmp_path} also holds what is not of this comparison: {COMPARED[1]}"
+    ]
+    assert (tmp_path / COMPARED[1] / "manifest.json").exists()
+    assert COMPARED[1] not in (tmp_path / "compare.html").read_text(encoding="utf-8")
+
+
 def test_the_folder_has_every_form_and_the_same_bytes_again(tmp_path: Path) -> None:
     model = DEMO / "model.onnx"
-    answers = [compare_model(model, COMPARED, output=tmp_path / name) for name in "ab"]
+    asked = [CompareOptions(targets=COMPARED, output=tmp_path / name) for name in "ab"]
+    answers = [compare_model(model, options) for options in asked]
     for name in FILES:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
     kept = (tmp_path / "a" / "comparison.json").read_text(encoding="utf-8")
@@ -43,7 +57,10 @@ def test_builds_keep_to_folders_of_their_own(tmp_path: Path, name: str) -> None:
     other = tmp_path / "other.toml"
     other.write_text(text.replace('name = "adcless-64"', f'name = "{name}"', 1), encoding="utf-8")
     with pytest.raises(MappingError) as refused:
-        compare_model(DEMO / "model.onnx", ("adcless-64", str(other)), output=tmp_path / "c")
+        compare_model(
+            DEMO / "model.onnx",
+            CompareOptions(targets=("adcless-64", str(other)), output=tmp_path / "c"),
+        )
     assert [found.code for found in refused.value.diagnostics] == ["target-value"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["other.toml"]
 
@@ -57,7 +74,10 @@ def test_a_comparison_that_fails_leaves_nothing(tmp_path: Path) -> None:
     small = small.replace("max_chips = 16", "max_chips = 1")
     tiny.write_text(small, encoding="utf-8")
     with pytest.raises(MappingError) as refused:
-        compare_model(DEMO / "model.onnx", ("adcless-64", str(tiny)), output=tmp_path / "c")
+        compare_model(
+            DEMO / "model.onnx",
+            CompareOptions(targets=("adcless-64", str(tiny)), output=tmp_path / "c"),
+        )
     assert [found.code for found in refused.value.diagnostics] == ["too-many-crossbars"]
     assert not (tmp_path / "c").exists()
 

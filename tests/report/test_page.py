@@ -13,21 +13,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mapper.build import report
-from mapper.cost import count_layers
+from mapper.cost import Range, count_layers
 from mapper.cost.measure import WORDLINES
+from mapper.diagnostics import many
 from mapper.evidence import gather_evidence
 from mapper.ir.core import Graph
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.pipeline import make_passes, run_passes
 from mapper.report import Evidence, Report, render_report
+from mapper.report.breakdown import swing_charts
 from mapper.report.cells import inspector_data, pack_levels, stored_levels
-from mapper.report.charts import interval_text, number, percent, scaled
-from mapper.report.figures import swings_of
+from mapper.report.figures import report_charts, swings_of
 from mapper.report.floorplan import block_activity, floorplan_data, floorplan_table
 from mapper.report.names import LONGEST, labels
 from mapper.report.network import Node, edges_in_lanes, network_nodes
+from mapper.report.numbers import interval_text, number, percent, scaled, times_text
 from mapper.report.page import asset, embedded, policy
 from mapper.report.render import SCRIPTS
+from mapper.report.table import layer_table
 from mapper.report.timeline import mean_rate, pipeline_chart, spike_chart
 from mapper.verify import trace_executor
 from targets import load_target
@@ -165,6 +168,18 @@ def test_large_numbers_keep_their_digits():
     assert interval_text(1, 1, 1, "pJ") == "1 pJ"
 
 
+def test_ratios_and_counts_are_written_plainly():
+    assert [times_text(ratio) for ratio in (2.49, 40, 264.4, 12345)] == [
+        "2.5x",
+        "40x",
+        "264x",
+        "12,345x",
+    ]
+    assert (number(999.7), number(9999.6, 4), number(121000, 4)) == ("1,000", "10,000", "121,000")
+    assert (many(1, "round"), many(0, "round")) == ("1 round", "0 rounds")
+    assert many(1024, "copy", "copies") == "1,024 copies"
+
+
 def test_labels_are_told_apart_and_short():
     told = labels(["a", "a", "x" * 100, "", "\x1b"])
     assert told[:2] == ("a #1", "a #2")
@@ -176,6 +191,75 @@ def test_constants_of_the_page_move_the_totals_as_sensitivity_says(build):
     tornados = swings_of(report(build))
     assert [tornado.total for tornado in tornados] == ["energy_pj", "latency_ns", "area_um2"]
     assert tornados[0].nominal == report(build).cost.total_pj.nominal
+
+
+def test_shares_of_charts_and_of_the_table_are_of_the_same_whole(build):
+    held = report(build)
+    charts = {chart.name: chart for chart in report_charts(held)}
+    shares = {row[0].shown: (row[3].shown, row[7].shown) for row in layer_table(held)}
+    for place, name in enumerate(("energy-by-layer", "area-by-layer")):
+        notes = charts[name].spec["layer"][-1]["data"]["values"]
+        assert {row["label"]: row["note"] for row in notes} == {
+            layer: both[place] for layer, both in shares.items()
+        }
+
+
+def test_a_constant_is_called_as_the_chart_by_component_calls_what_it_charges(build):
+    charts = {chart.name: chart for chart in report_charts(report(build))}
+    moved = {
+        name: [row["label"] for row in charts[name].spec["layer"][0]["data"]["values"]]
+        for name in ("energy-hangs-on", "area-hangs-on")
+    }
+    assert moved["energy-hangs-on"][:2] == [
+        "buffer write (and membranes)",
+        "buffer read (and membranes)",
+    ]
+    assert "wordline drive: latency" in moved["energy-hangs-on"]
+    assert {"shift-and-add (shift adders)", "buffer read (memory)"} <= set(moved["area-hangs-on"])
+    assert charts["energy-hangs-on"].table.rows[0][0] == "buffer write: energy (pJ)"
+    free = replace(report(build).cost, energy_pj={"membrane_memory": Range(0.0, 0.0, 0.0)})
+    energy, *_ = swing_charts(swings_of(report(build)), free)
+    assert energy.spec["layer"][0]["data"]["values"][0]["label"] == "buffer write"
+
+
+def test_the_pace_of_a_preset_is_set_by_a_layer_as_it_is_called_elsewhere():
+    page = render_report(report(hostile_build()))
+    presets = page[page.index('aria-label="Presets"') :]
+    presets = presets[: presets.index("</table>")]
+    assert presets.count("...") == 2  # the middle of a long name
+    assert "alert(1)" not in presets
+
+
+def test_why_a_short_inference_is_longer_in_the_pipeline_is_said_where_it_is(page):
+    build = demo_build("hpadc-sar5-64")
+    why = "each layer waits for the slowest one while the pipeline fills"
+    for steps in (1, 20):
+        held = report(build, Evidence(steps=steps))
+        latency = held.cost.latency_ns
+        longer = latency["inference_pipelined"].nominal > latency["inference_sequential"].nominal
+        assert longer == (steps == 1) == (why in render_report(held)) == (why in str(held.cost))
+    assert why not in page
+
+
+def test_presets_are_compared_on_the_inference_of_the_answer(build, page):
+    assert "The same inference of 1 time step (<code>--steps N</code>" in page
+    held = report(build, Evidence(steps=7))
+    assert {cost.steps for cost in (held.cost, *held.presets)} == {7}
+    assert replace(held.presets[-1], preset="physical") == held.cost
+
+
+def test_nothing_is_called_measured_where_nothing_was(page):
+    said = re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
+    assert set(re.findall(r"[^.>]*measured[^.<]*", said)) == {
+        "Not known: what it wins in accuracy was not measured",
+        " No chip was measured: totals are exact action counts times published facts",
+        "1 V; not one measured chip",
+    }
+
+
+def test_counts_of_a_target_are_written_with_their_words(page):
+    assert "1 column a readout" in page
+    assert "1,024 tiles of 16 crossbars; up to 16 chips, 1 round<" in page
 
 
 # --- crossbars -----------------------------------------------------------------------------

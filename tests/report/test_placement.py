@@ -18,6 +18,7 @@ def held():
 
 def test_utilisation_is_that_of_the_table_of_layers(held):
     chart = utilisation_chart(held)
+    assert chart.spec["layer"][0]["encoding"]["x"]["scale"] == {"domain": [0, 100]}
     values = chart.spec["data"]["values"]
     assert [(row["group"], row["nominal"]) for row in values[:2]] == [
         ("rows (wordlines)", 100 * held.layers[0].rows_used),

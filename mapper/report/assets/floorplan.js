@@ -13,6 +13,7 @@ const round = document.getElementById("plan-round");
 
 const GAP = 0.6;        // between tiles, in crossbars
 const CHIP_GAP = 3;     // between chips
+const LARGEST = 60;     // a crossbar, in pixels
 const EDGE = "#8888";   // seen on light and on dark
 const STOPS = [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]];
 
@@ -231,10 +232,10 @@ function later() {
 // The canvas is as high as what is shown needs at its width, up to what the style sheet gives it.
 function fit(x0, y0, x1, y1) {
   canvas.style.height = "";
-  const needed = canvas.clientWidth * (y1 - y0 + 1) / (x1 - x0 + 1);
-  canvas.style.height = `${Math.round(Math.max(160, Math.min(needed, canvas.clientHeight)))}px`;
-  const wide = Math.max(canvas.clientWidth, 1), high = Math.max(canvas.clientHeight, 1);
-  scale = Math.min(wide / (x1 - x0 + 1), high / (y1 - y0 + 1), 40);
+  const wide = Math.max(canvas.clientWidth, 1), most = Math.max(canvas.clientHeight, 1);
+  scale = Math.min(wide / (x1 - x0 + 1), most / (y1 - y0 + 1), LARGEST);
+  const high = Math.max(60, Math.ceil(scale * (y1 - y0 + 1)));
+  canvas.style.height = `${high}px`;
   left = (x0 + x1 - wide / scale) / 2;
   top = (y0 + y1 - high / scale) / 2;
   later();
@@ -253,7 +254,7 @@ function fitAll() {
 }
 
 function zoom(factor, px = canvas.clientWidth / 2, py = canvas.clientHeight / 2) {
-  const next = Math.min(Math.max(scale * factor, 0.5), 60);
+  const next = Math.min(Math.max(scale * factor, 0.5), LARGEST);
   left += px / scale - px / next;
   top += py / scale - py / next;
   scale = next;

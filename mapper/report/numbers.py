@@ -1,0 +1,62 @@
+"""Numbers as readers see them: three digits, and the unit that suits."""
+
+from mapper.cost import Range
+
+_STEPS = {"pJ": ("fJ", "pJ", "nJ", "µJ", "mJ", "J"), "ns": ("ps", "ns", "µs", "ms", "s")}
+
+
+def scaled(value: float, unit: str) -> tuple[float, str]:
+    """Return the factor and the unit that bring a value of ``unit`` to 1 .. 1000, if one does."""
+    if unit == "um2":
+        return (1e-6, "mm²") if value >= 1e4 else (1.0, "µm²")
+    names = _STEPS[unit]
+    own = names.index(unit)
+    best = own
+    while best + 1 < len(names) and value >= 1000 ** (best + 1 - own):
+        best += 1
+    while best > 0 and 0 < value < 1000.0 ** (best - own):
+        best -= 1
+    return 1000.0 ** (own - best), names[best]
+
+
+def interval_text(low: float, nominal: float, high: float, unit: str) -> str:
+    """Write ``nominal unit (low .. high)`` with three digits; the interval where there is one."""
+    told = f"{number(nominal)} {unit}".rstrip()
+    return told if low == nominal == high else f"{told} ({number(low)} .. {number(high)})"
+
+
+def number(value: float, digits: int = 3) -> str:
+    """Write a number with so many digits, a large one with all before the point."""
+    return f"{value:,.0f}" if 10**digits - 0.5 <= abs(value) < 1e9 else f"{value:.{digits}g}"
+
+
+def times_text(ratio: float) -> str:
+    """Write how many times something is gained: ``2.5x``."""
+    return f"{number(ratio, 2)}x"
+
+
+def percent(share: float) -> str:
+    """Write a share with as many digits as help; only all is 100 %."""
+    if 0.995 <= share < 1:
+        return f"{min(100 * share, 99.99):.2f} %"
+    return f"{100 * share:.0f} %" if share >= 0.095 else f"{100 * share:.2g} %"
+
+
+def amount(value: Range, unit: str) -> str:
+    """Write an interval in the unit that suits its nominal value."""
+    factor, shown = scaled(value.nominal, unit)
+    low, nominal, high = (end * factor for end in value)
+    return interval_text(low, nominal, high, shown)
+
+
+def between(value: Range, unit: str) -> str:
+    """Write the ends of an interval alone, in the unit of its nominal value."""
+    factor, shown = scaled(value.nominal, unit)
+    if value.low == value.high:
+        return "known exactly"
+    return f"{number(value.low * factor)} to {number(value.high * factor)} {shown}"
+
+
+def nominal(value: float, unit: str) -> str:
+    factor, shown = scaled(value, unit)
+    return f"{number(value * factor)} {shown}"
