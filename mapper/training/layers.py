@@ -270,8 +270,9 @@ def exact_sums(x: Tensor, weight: Tensor, window: Window | None, groups: int) ->
         return outputs_image(sums, len(x), window, x.shape)
 
     if torch.is_grad_enabled():  # everything is kept for the backward pass in any case
-        on_cpu = window is not None and x.device.type == "cpu"
-        return convolved(x, weight, window, groups) if on_cpu else part(x)
+        if window is not None and x.device.type == "cpu":
+            return convolved(x, weight, window, groups)
+        return part(x)
     positions = 1 if window is None else math.prod(window.output_size(x.shape[-2], x.shape[-1]))
     each = positions * weight.shape[0] * groups
     return torch.cat([part(few) for few in torch.split(x, max(1, EXACT_ELEMENTS // each))])
