@@ -21,7 +21,23 @@ def limited_step(step: Tensor, weights: int, greatest: int) -> Tensor:
     return scaled + (step - scaled).detach()
 
 
-def quantised(weight: Tensor, step: Tensor, greatest: int) -> Tensor:
+class _Ends(torch.autograd.Function):
+    """``x`` within ``-greatest .. greatest``; gradients pass within, and inwards from outside."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, greatest: int) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.greatest = greatest
+        return x.clamp(-greatest, greatest)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (x,) = ctx.saved_tensors
+        back = gradients[0] * x > 0  # a step against the gradient leads towards zero
+        return gradients[0] * ((x.abs() <= ctx.greatest) | back), None
+
+
+def quantised(weight: Tensor, step: Tensor, greatest: int, *, inward: bool = False) -> Tensor:
     """Return the integers ``round(weight / step)`` within ``-greatest .. greatest``, as floats.
 
     Both the weight and the step learn. ``step * quantised(weight, step, greatest)`` has the
@@ -31,8 +47,13 @@ def quantised(weight: Tensor, step: Tensor, greatest: int) -> Tensor:
         weight: Latent weights, any shape.
         step: One number above zero, or one that broadcasts (a step per output).
         greatest: Largest integer, 1 for 2 bits up to 127 for 8 bits.
+        inward: Whether a weight beyond the ends learns where that leads back, instead of never.
     """
-    return rounded((weight / step).clamp(-greatest, greatest))
+    if not inward:
+        return rounded((weight / step).clamp(-greatest, greatest))
+    held: Tensor = _Ends.apply(weight / step.detach(), greatest)  # type: ignore[no-untyped-call]
+    of_step = (weight.detach() / step).clamp(-greatest, greatest)
+    return rounded(held + (of_step - of_step.detach()))
 
 
 class _Fire(torch.autograd.Function):

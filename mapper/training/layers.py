@@ -139,7 +139,9 @@ class Hardened(nn.Module):
 
     def laid_out_weights(self) -> Tensor:
         """Return the integer weights in the layout of the layer that was hardened."""
-        return quantised(self.weight, self.limited_step(), self.greatest)
+        # Weights that are spread stand at the ends of their range, most of them.
+        inward = self.encoding.kind != "differential"
+        return quantised(self.weight, self.limited_step(), self.greatest, inward=inward)
 
     @property
     def step(self) -> Tensor:

@@ -261,6 +261,21 @@ def test_the_step_of_weights_has_the_gradient_of_lsq():
     torch.testing.assert_close(weight, per_weight * inside)
 
 
+@pytest.mark.parametrize("encoding", ["offset-binary", "twos-complement"])
+def test_weights_at_the_ends_learn_where_that_leads_back(encoding):
+    linear, x = nn.Linear(4, 1, bias=False), torch.ones(1, 4)
+    layer = Hardened(linear, a_macro(encoding=encoding), weight_bits=3)
+    with torch.no_grad():
+        layer.log_step.fill_(0.0)  # a step of 1: the range ends at 3
+        layer.weight.copy_(torch.tensor([[2.0, 5.0, -5.0, -1.0]]))
+    for sign, learns in ((1, [1, 1, 0, 1]), (-1, [1, 0, 1, 1])):
+        loss = sign * layer(x).sum()
+        weight, log_step = torch.autograd.grad(loss, [layer.weight, layer.log_step])
+        assert weight.tolist() == [[sign * learn for learn in learns]]
+        # As in LSQ whatever the ends do: 0 from whole numbers within, 3 and -3 from the ends.
+        torch.testing.assert_close(log_step, torch.tensor(0.0))
+
+
 def test_an_optimiser_moves_a_step_by_a_share_of_itself():
     layer = Hardened(nn.Linear(8, 4), a_macro())
     start = float(layer.step.detach())
