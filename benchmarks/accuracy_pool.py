@@ -52,8 +52,8 @@ class _Worker:
     job: Job | None = None
 
 
-# Tensors of megabytes come and go at every step; glibc would give their pages back each time.
 _KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(8 << 30)}
+"""Tensors of megabytes come and go at every step; glibc would give their pages back each time."""
 
 
 def _serve(messages: Connection, place: Place, device: str) -> None:
@@ -123,7 +123,8 @@ class Schedule:
         return self.minutes * 60 - (time.monotonic() - self._started)
 
     def _worker(self, pool: Pool) -> _Worker:
-        os.environ.update({key: os.environ.get(key, held) for key, held in _KEEP_MEMORY.items()})
+        for key, held in _KEEP_MEMORY.items():
+            os.environ.setdefault(key, held)
         spawn = multiprocessing.get_context("spawn")
         ours, theirs = spawn.Pipe()
         process = spawn.Process(target=_serve, args=(theirs, self.place, pool.device), daemon=True)

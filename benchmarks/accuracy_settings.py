@@ -44,7 +44,7 @@ class Setting:
     spread: float = 4.0
     """``Stage.spread`` of the target's readout where the encoding is not differential."""
     jump_spread: float = 1.0
-    """The same from random weights: there a spread keeps most of them from learning."""
+    """The same from random weights, which have no trained steps to divide."""
     float_epochs: int = 20
     quantised_epochs: int = 6
     converter_epochs: int = 4
@@ -121,7 +121,7 @@ _FLOW: dict[str, Any] = {
     "float_rate": 2e-3,
 }
 
-# What two cores can train for every target: smaller batches make up for fewer epochs.
+# Narrow networks for two cores: smaller batches make up for fewer epochs.
 _SHORT_GESTURE: dict[str, Any] = {
     "batch": 22,
     "float_epochs": 30,

@@ -141,7 +141,7 @@ class Hardened(nn.Module):
         """Return the integer weights in the layout of the layer that was hardened."""
         # Weights that are spread stand at the ends of their range, most of them.
         inward = self.encoding.kind != "differential"
-        return quantised(self.weight, self.limited_step(), self.greatest, inward=inward)
+        return quantised(self.weight, self.learned_step(), self.greatest, inward=inward)
 
     @property
     def step(self) -> Tensor:
@@ -152,7 +152,8 @@ class Hardened(nn.Module):
         """
         return self.log_step.exp()
 
-    def limited_step(self) -> Tensor:
+    def learned_step(self) -> Tensor:
+        """Return the step with its gradient as weights divide by it, and exact sums scale by it."""
         return limited_step(self.step, self.weight.numel(), self.greatest)
 
     def whole_block_scale(self) -> Tensor | None:
@@ -164,7 +165,7 @@ class Hardened(nn.Module):
     def real_scale(self) -> Tensor:
         """Return what one unit of the layer's integer sum is worth, ``[N]`` or ``[1]``."""
         if self.is_exact:
-            return self.limited_step().reshape(1)
+            return self.learned_step().reshape(1)
         return self.log_scale.exp() * self.unit()
 
     def unit(self) -> float:

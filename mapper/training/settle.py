@@ -117,7 +117,7 @@ def _fit_scale(layer: Hardened, x: Tensor, wanted: Tensor) -> None:
     spread = (sums - mean).square().sum(dim=axes)
     if layer.granularity != "column":
         joint, spread = joint.sum()[None], spread.sum()[None]
-    step = layer.limited_step()
+    step = layer.learned_step()
     sensible = (joint > 0) & (spread > 0)
     gain = torch.where(sensible, joint / spread.clamp(min=1e-12), step)
     gain = gain.clamp(min=_LEAST_GAIN * step)

@@ -91,7 +91,7 @@ class Run:
             kept = files.checkpoint()
         torch.manual_seed(self.options.seed)
         model = self.model.to(self.options.device)
-        if self.options.device == "cpu":  # a convolution of few channels is twice as fast
+        if self.options.device == "cpu":  # convolutions of few channels are faster so
             model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         for index, stage in enumerate(self.options.schedule):
             if kept is not None and index < kept["stage"]:

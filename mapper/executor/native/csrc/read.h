@@ -35,7 +35,7 @@ static Tile NAME(lay_out)(const Read *r, void *scratch) {
   return t;
 }
 
-/* Count the wordlines of an ascending list that are below a limit. */
+/* Count the wordlines of a list that are below a limit. */
 static AI int32_t NAME(below)(const int32_t *list, int64_t count, int32_t limit) {
   int32_t found = 0;
   for (int64_t k = 0; k < count; k++) found += list[k] < limit;
@@ -57,7 +57,10 @@ static AI void NAME(list)(const Read *r, int64_t a, int64_t v, int32_t *restrict
   }
   bounds[0] = 0;
   bounds[r->G] = (int32_t)count;
-  for (int64_t g = 1; g < r->G; g++) bounds[g] = NAME(below)(list, count, (int32_t)(g * r->R));
+  for (int64_t g = 1; g < r->G; g++) {  /* a row block has R of them at most */
+    const int64_t first = bounds[g - 1], left = count - first;
+    bounds[g] = (int32_t)first + NAME(below)(list + first, left < r->R ? left : r->R, (int32_t)(g * r->R));
+  }
 }
 
 /* Add up `many` vectors of cells of active wordlines; they stay in registers. */

@@ -35,7 +35,7 @@ void NAME(walk_forward)(const Walk *w, int64_t first, int64_t last) {
     NAME(walk_on)(w, at, last - at < NAME(STRETCH) ? last - at : NAME(STRETCH));
 }
 
-/* `spiking`, `reset` and `has_current` are constants where it is called: one loop for each kind. */
+/* `spiking`, `reset` and `has_current` are constants where it is called for the common kinds. */
 static AI void NAME(walk_back)(const Walk *w, int64_t from, int64_t many, int spiking, int reset,
                                int has_current) {
   const float leak = w->numbers[0], threshold = w->numbers[1], current_leak = w->numbers[2];
@@ -84,11 +84,11 @@ static AI void NAME(walk_back)(const Walk *w, int64_t from, int64_t many, int sp
 }
 
 void NAME(walk_backward)(const Walk *w, int64_t first, int64_t last) {
+  const int common = w->spiking && !w->has_current;
   for (int64_t at = first; at < last; at += NAME(STRETCH)) {
     const int64_t many = last - at < NAME(STRETCH) ? last - at : NAME(STRETCH);
-    if (w->has_current || !w->spiking) NAME(walk_back)(w, at, many, (int)w->spiking, (int)w->reset, (int)w->has_current);
-    else if (w->reset == 0) NAME(walk_back)(w, at, many, 1, 0, 0);
-    else if (w->reset == 1) NAME(walk_back)(w, at, many, 1, 1, 0);
-    else NAME(walk_back)(w, at, many, 1, (int)w->reset, 0);
+    if (common && w->reset == 0) NAME(walk_back)(w, at, many, 1, 0, 0);
+    else if (common && w->reset == 1) NAME(walk_back)(w, at, many, 1, 1, 0);
+    else NAME(walk_back)(w, at, many, (int)w->spiking, (int)w->reset, (int)w->has_current);
   }
 }
