@@ -41,10 +41,6 @@ class Setting:
     """Training images are moved by up to so many pixels."""
     input_bits: int = 1
     scale: Granularity = "layer"
-    spread: float = 4.0
-    """``Stage.spread`` of the target's readout where the encoding is not differential."""
-    jump_spread: float = 1.0
-    """The same from random weights, which have no trained steps to divide."""
     float_epochs: int = 20
     quantised_epochs: int = 6
     converter_epochs: int = 4
@@ -202,16 +198,14 @@ class Step:
     shared: bool = False
     """Whether it is the same for every target."""
 
-    def stage(self, setting: Setting, differential: bool) -> Stage:
-        """Return it as a stage of training; differential cells need no spread."""
-        spread = setting.jump_spread if self.before is None else setting.spread
+    def stage(self, setting: Setting) -> Stage:
+        """Return it as a stage of training."""
         epochs = self.epochs if isinstance(self.epochs, int) else getattr(setting, self.epochs)
         return Stage(
             name=self.name,
             kind=self.kind,
             epochs=epochs,
             rate=getattr(setting, self.rate),
-            spread=spread if self.kind == "target" and not differential else 1.0,
         )
 
 
@@ -272,7 +266,7 @@ STEPS = {
 
 def epochs_until(step: Step, setting: Setting) -> int:
     """Return the epochs of a step and of all before it."""
-    own = step.stage(setting, differential=True).epochs
+    own = step.stage(setting).epochs
     return own if step.before is None else own + epochs_until(STEPS[step.before], setting)
 
 

@@ -149,7 +149,7 @@ class _Worker:
     def _run(self, step: Step) -> Run:
         target = load_target(TARGETS[0] if step.shared else self.job.target)
         setting = self.setting
-        stage = step.stage(setting, target.macros[0].encoding == "differential")
+        stage = step.stage(setting)
         torch.manual_seed(self.job.seed)
         run = Run(
             model=setting.model(),

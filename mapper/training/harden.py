@@ -135,17 +135,16 @@ class HardwareModel(nn.Module):
                 if isinstance(module, Hardened):
                     yield module
 
-    def raise_awareness(self, awareness: Awareness, x: Tensor, spread: float = 1.0) -> None:
+    def raise_awareness(self, awareness: Awareness, x: Tensor) -> None:
         """Let every layer feel more of the hardware, set from data, one layer after the other.
 
         Args:
             awareness: ``Awareness()`` is the target's own readout.
             x: Input codes ``[T, B, ...]``; a few dozen samples.
-            spread: Divides the step of the weights where sums are not exact, see ``Stage.spread``.
         """
         _check_input(x)
         for layer in self.layers():
-            settle(layer, awareness, self._input_of(layer, x), spread=spread)
+            settle(layer, awareness, self._input_of(layer, x))
         self.settled.fill_(True)
 
     def _settle(self, x: Tensor) -> None:

@@ -139,7 +139,7 @@ class Hardened(nn.Module):
 
     def laid_out_weights(self) -> Tensor:
         """Return the integer weights in the layout of the layer that was hardened."""
-        # Weights that are spread stand at the ends of their range, most of them.
+        # One bit drives about half of such weights to the ends of their range.
         inward = self.encoding.kind != "differential"
         return quantised(self.weight, self.learned_step(), self.greatest, inward=inward)
 

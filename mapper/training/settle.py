@@ -1,6 +1,5 @@
 """Set references, steps and scales from data when a layer's readout changes."""
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -28,9 +27,7 @@ of counts, wider than a membrane."""
 
 
 @torch.no_grad()
-def settle(
-    layer: Hardened, awareness: Awareness, x: Tensor, seed: int = 0, spread: float = 1.0
-) -> None:
+def settle(layer: Hardened, awareness: Awareness, x: Tensor, seed: int = 0) -> None:
     """Raise a layer's awareness, and bring its output back to what it was before on ``x``.
 
     References and steps come from ``passes.calibrate``, as for a network that was never trained
@@ -41,7 +38,6 @@ def settle(
         awareness: What it feels from now on.
         x: Input codes ``[B, ...]`` as the layers before it now send them.
         seed: Of the vectors drawn.
-        spread: Divides the step of the weights; what they were worth is made up for by the scale.
 
     Raises:
         ValueError: What reaches the layer is not a code of its width.
@@ -51,7 +47,6 @@ def settle(
     layer.awareness = awareness
     if layer.is_exact:
         return
-    layer.log_step.sub_(math.log(spread))
     settings = _calibrated(layer, x, seed)
     if settings.thresholds.size:
         found = torch.from_numpy(settings.thresholds).to(layer.thresholds)

@@ -23,10 +23,6 @@ class Stage:
     bits: int = 5
     noise: Noise | None = None
     """What disturbs columns in training; nothing where sums are exact."""
-    spread: float = 1.0
-    """Divides the step of weights as the stage starts, so that more of them reach the ends of
-    their range. Offset binary and two's complement need it (about 4): small weights of either sign
-    differ there in every bit, and read by one bit their slices cancel."""
 
     @property
     def awareness(self) -> Awareness:

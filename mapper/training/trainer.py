@@ -110,7 +110,7 @@ class Run:
         elif isinstance(model, HardwareModel):
             x, _ = next(self.task.batches(0, self.options.seed))
             settling = x[:, :_SETTLING].to(self.options.device)
-            model.raise_awareness(stage.awareness, settling, stage.spread)
+            model.raise_awareness(stage.awareness, settling)
         if isinstance(model, HardwareModel):
             for layer in model.layers():
                 layer.noise = stage.noise

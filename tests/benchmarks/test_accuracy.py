@@ -118,7 +118,7 @@ def test_a_stopped_run_goes_on_and_other_settings_are_refused(tmp_path):
     after = (place.folder(next(jobs(["nmnist"], [], [0], ["base"])), "float") / "float.pt").stat()
     assert before.st_mtime_ns == after.st_mtime_ns
     with pytest.raises(ValueError, match="use another folder"):
-        run(replace(place, settings={"nmnist": replace(SMALL, spread=2.0)}), "adcless-64")
+        run(replace(place, settings={"nmnist": replace(SMALL, shift=1)}), "adcless-64")
 
 
 def test_a_run_out_of_time_keeps_what_is_done(tmp_path):

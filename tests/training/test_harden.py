@@ -227,17 +227,6 @@ def test_settling_keeps_the_scale_of_a_layers_output(readout):
     assert (after.mean(0) - before.mean(0)).abs().max() < 0.5
 
 
-def test_a_spread_moves_weights_to_the_ends_of_their_range():
-    x = spikes(200, 64)
-    layer = Hardened(nn.Linear(64, 20), a_macro("half-active", encoding="offset-binary"))
-    ends = (layer.whole_weights().abs() == layer.greatest).float().mean()
-    before, step = layer(x), layer.step.detach()
-    settle(layer, Awareness(), x, spread=4.0)
-    torch.testing.assert_close(layer.step.detach(), step / 4)  # logarithms are rounded
-    assert (layer.whole_weights().abs() == layer.greatest).float().mean() > 2 * ends
-    assert torch.allclose(layer(x).mean(dim=0), before.mean(dim=0), atol=1e-5)
-
-
 def test_a_converter_of_many_bits_is_almost_exact():
     x, linear = spikes(200, 40), nn.Linear(40, 5)
     layer = Hardened(linear, a_macro())
