@@ -1,5 +1,6 @@
 """Steps that a gradient can pass: rounding, firing, and reading one bit of a sum."""
 
+import math
 from typing import Any
 
 import torch
@@ -21,20 +22,28 @@ def limited_step(step: Tensor, weights: int, greatest: int) -> Tensor:
     return scaled + (step - scaled).detach()
 
 
-class _Ends(torch.autograd.Function):
-    """``x`` within ``-greatest .. greatest``; gradients pass within, and inwards from outside."""
-
+class _Held(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, greatest: int) -> Tensor:
+    def forward(ctx: Any, x: Tensor, least: float, greatest: float) -> Tensor:
         ctx.save_for_backward(x)
-        ctx.greatest = greatest
-        return x.clamp(-greatest, greatest)
+        ctx.least, ctx.greatest = least, greatest
+        return x.clamp(least, greatest)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         (x,) = ctx.saved_tensors
-        back = gradients[0] * x > 0  # a step against the gradient leads towards zero
-        return gradients[0] * ((x.abs() <= ctx.greatest) | back), None
+        (gradient,) = gradients  # steps go against it
+        shut = ((x < ctx.least) & (gradient > 0)) | ((x > ctx.greatest) & (gradient < 0))
+        return gradient * ~shut, None, None
+
+
+def held(x: Tensor, least: float, greatest: float = math.inf) -> Tensor:
+    """Return ``x`` within its limits; outside, the gradient passes where it leads back.
+
+    The gradient of ``clamp`` does not: a number that learned past its limit would stay there.
+    """
+    limited: Tensor = _Held.apply(x, least, greatest)  # type: ignore[no-untyped-call]
+    return limited
 
 
 def quantised(weight: Tensor, step: Tensor, greatest: int, *, inward: bool = False) -> Tensor:
@@ -51,9 +60,9 @@ def quantised(weight: Tensor, step: Tensor, greatest: int, *, inward: bool = Fal
     """
     if not inward:
         return rounded((weight / step).clamp(-greatest, greatest))
-    held: Tensor = _Ends.apply(weight / step.detach(), greatest)  # type: ignore[no-untyped-call]
+    inside = held(weight / step.detach(), -greatest, greatest)
     of_step = (weight.detach() / step).clamp(-greatest, greatest)
-    return rounded(held + (of_step - of_step.detach()))
+    return rounded(inside + (of_step - of_step.detach()))
 
 
 class _Fire(torch.autograd.Function):

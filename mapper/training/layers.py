@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from mapper.ir.encoding import Encoding
 from mapper.ir.windows import Window
 from mapper.training.geometry import Geometry, Weighted
-from mapper.training.gradients import limited_step, quantised, rounded
+from mapper.training.gradients import held, limited_step, quantised, rounded
 from mapper.training.noise import Noise
 from mapper.training.partial_sums import Grid, read_sums
 from mapper.training.readout import Comparators, Converter, Reading
@@ -160,7 +160,7 @@ class Hardened(nn.Module):
         """Return the integer multiplier per row block, or None where all are 1."""
         if self.granularity != "block":
             return None
-        return rounded(self.block_scale * (1 << BLOCK_SCALE_BITS)).clamp(min=1)
+        return rounded(held(self.block_scale * (1 << BLOCK_SCALE_BITS), 1))
 
     def real_scale(self) -> Tensor:
         """Return what one unit of the layer's integer sum is worth, ``[N]`` or ``[1]``."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mapper.training import fused_neurons, native_neurons, partial_sums
-from mapper.training.gradients import fire
+from mapper.training.gradients import fire, held
 from mapper.training.partial_sums import constants
 from targets import NeuronUnit
 
@@ -127,7 +127,7 @@ class LIF(nn.Module):
 
     def bounded(self) -> tuple[Tensor, Tensor]:
         """Return leak and threshold as they are used: 0..1, and at least a tiny number."""
-        return self._available(self.leak), self.threshold.clamp(min=1e-3)
+        return self._available(self.leak), held(self.threshold, 1e-3)
 
     def bounded_current_leak(self) -> Tensor | None:
         """Return the leak of the synaptic current as it is used, if there is one."""
@@ -135,7 +135,7 @@ class LIF(nn.Module):
 
     def _available(self, leak: Tensor) -> Tensor:
         """Return a leak that the hardware has; its gradient passes as if it were the wanted one."""
-        leak = leak.clamp(0, 1)
+        leak = held(leak, 0, 1)
         if self.unit is None:
             return leak
         nearest = nearest_leak(leak.detach(), self.unit).to(leak.dtype)

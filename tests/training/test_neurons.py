@@ -68,6 +68,29 @@ def test_leak_threshold_and_current_leak_learn_when_asked():
     assert not any(p.requires_grad for p in LIF(current_leak=0.5).parameters())
 
 
+@pytest.mark.parametrize(
+    ("name", "past", "way_back"),
+    [
+        ("threshold", -0.5, -1),
+        ("leak", -0.1, -1),
+        ("leak", 1.1, 1),
+        ("current_leak", -0.1, -1),
+        ("current_leak", 1.1, 1),
+    ],
+)
+def test_what_learned_past_its_limit_learns_the_way_back(name, past, way_back):
+    neuron = LIF(current_leak=0.5, learn=(name,), spiking=name == "threshold")
+    number = getattr(neuron, name)
+    with torch.no_grad():
+        number.fill_(past)
+    x = torch.rand(5, 2, 3)
+    (rising,) = torch.autograd.grad(neuron(x).sum(), number)
+    (falling,) = torch.autograd.grad(-neuron(x).sum(), number)
+    # One of the two losses wants it further out, and gets nothing.
+    assert sorted([float(rising) == 0, float(falling) == 0]) == [False, True]
+    assert float(rising + falling) * way_back > 0  # a step against it leads back
+
+
 def test_a_twin_has_the_leaks_of_its_hardware():
     own = load_target("adcless-64").neuron
     shifts = replace(own, leaks=("none", "shift"), leak_bits=0)
