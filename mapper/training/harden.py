@@ -18,6 +18,7 @@ from mapper.training.layers import Awareness, Granularity, Hardened
 from mapper.training.modules import traced
 from mapper.training.network import network_graph
 from mapper.training.neurons import LIF, over_time
+from mapper.training.norms import keep_factors_positive
 from mapper.training.settle import check_codes, settle
 from targets import Macro, Target, load_target
 
@@ -54,7 +55,8 @@ def harden(
         MappingError: The target cannot be read.
         TypeError: The model holds what the hardware has no counterpart for.
         ValueError: The model's ``forward`` cannot be followed, it has no layer of weights or uses
-            one twice, or an option is out of its range.
+            one twice, a batch norm turns the sign of what is no layer's output, or an option is out
+            of its range.
     """
     _check(weight_bits, scale, input_bits)
     facts = load_target(target) if isinstance(target, str) else target
@@ -64,6 +66,7 @@ def harden(
     _check_layers(network, called, layers)
     beside = set(getattr(model, "digital", ()) if digital is None else digital)
     _check_digital(beside, layers)
+    keep_factors_positive(network)
     for name in layers:
         bits = input_bits if name == layers[0] else 1
         layer, macro = network.get_submodule(name), _macro_for(facts, bits)

@@ -256,7 +256,7 @@ def _groups(model: nn.Module, rate: float) -> list[dict[str, Any]]:
             references += [module.thresholds, module.converter_step]
             scales += [module.log_scale, module.bias, module.block_scale, module.log_step]
         elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-            scales += list(module.parameters(recurse=False))
+            scales += list(module.parameters())
     sorted_out = {id(p) for p in (*references, *scales)}
     weights = [p for p in model.parameters() if id(p) not in sorted_out]
     return [
