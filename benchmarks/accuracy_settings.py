@@ -94,14 +94,13 @@ _NETWORKS = {
 }
 
 _GESTURE: dict[str, Any] = {
-    "steps": 10,
+    "network": "DVSNet",
+    "metric": "accuracy",
     "train": 1320,
     "test": 660,
-    "batch": 66,
-    "float_epochs": 40,
-    "quantised_epochs": 6,
-    "converter_epochs": 4,
-    "target_epochs": 40,
+    "batch": 22,
+    "shift": 3,
+    "converter_epochs": 2,
 }
 _FLOW: dict[str, Any] = {
     "metric": "endpoint error",
@@ -117,14 +116,18 @@ _FLOW: dict[str, Any] = {
     "float_rate": 2e-3,
 }
 
-# Narrow networks for two cores: smaller batches make up for fewer epochs.
-_SHORT_GESTURE: dict[str, Any] = {
-    "batch": 22,
-    "float_epochs": 30,
+_WIDE_GESTURE: dict[str, Any] = {
+    "float_epochs": 12,
     "quantised_epochs": 3,
-    "converter_epochs": 2,
-    "target_epochs": 36,
+    "target_epochs": 14,
 }
+_NARROW_GESTURE: dict[str, Any] = {
+    "width": 16,
+    "float_epochs": 16,
+    "quantised_epochs": 4,
+    "target_epochs": 20,
+}
+# Narrow networks for two cores: smaller batches make up for fewer epochs.
 _SHORT_FLOW: dict[str, Any] = {
     "batch": 10,
     "float_epochs": 20,
@@ -147,31 +150,10 @@ SETTINGS = {
     found.task: found
     for found in (
         Setting(task="nmnist", target_epochs=48, **_NMNIST),
-        Setting(
-            task="gesture",
-            network="DVSNet",
-            metric="accuracy",
-            size=32,
-            **_GESTURE,
-        ),
-        Setting(
-            task="gesture-64",
-            network="DVSNet",
-            metric="accuracy",
-            size=64,
-            crossbars=(64,),
-            **_GESTURE,
-        ),
+        Setting(task="gesture", steps=10, size=32, **_GESTURE, **_WIDE_GESTURE),
+        Setting(task="gesture-64", steps=20, size=64, crossbars=(64,), **_GESTURE, **_WIDE_GESTURE),
         Setting(task="flow", network="FireFlowNet", **_FLOW),
-        Setting(
-            task="gesture-narrow",
-            network="DVSNet",
-            metric="accuracy",
-            size=32,
-            width=16,
-            shift=3,
-            **{**_GESTURE, **_SHORT_GESTURE},
-        ),
+        Setting(task="gesture-narrow", steps=10, size=32, **_GESTURE, **_NARROW_GESTURE),
         Setting(task="flow-narrow", network="FireFlowNet", width=16, **{**_FLOW, **_SHORT_FLOW}),
         Setting(task="sfn", network="SFN", width=8, crossbars=(64,), **{**_FLOW, **_SHORT_FLOW}),
     )

@@ -28,7 +28,7 @@ SHAPES = {
     "gesture": (10, 33, 2, 32, 32),
     "flow": (5, 20, 4, 32, 32),
 }
-"""Inputs ``[T, B, C, H, W]`` of the networks of ``accuracy_settings``; half a batch of gestures."""
+"""Inputs ``[T, B, C, H, W]`` of networks of ``accuracy_settings``; half as many gestures more."""
 
 TARGETS = ("adcless-diff-64", "adcless-64")
 

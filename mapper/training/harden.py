@@ -18,8 +18,8 @@ from mapper.training.layers import Awareness, Granularity, Hardened
 from mapper.training.modules import traced
 from mapper.training.network import network_graph
 from mapper.training.neurons import LIF, over_time
-from mapper.training.norms import keep_factors_positive
-from mapper.training.settle import check_codes, settle
+from mapper.training.norms import keep_factors_positive, moments_of_the_batch
+from mapper.training.settle import check_codes, set_window, settle
 from targets import Macro, Target, load_target
 
 
@@ -148,7 +148,29 @@ class HardwareModel(nn.Module):
         _check_input(x)
         for layer in self.layers():
             settle(layer, awareness, self._input_of(layer, x))
+        self._set_windows(x)
         self.settled.fill_(True)
+
+    @torch.no_grad()
+    def _set_windows(self, x: Tensor) -> None:
+        """Set the windows of gradients again, from sums as training will see them.
+
+        A readout that nobody trained lets neurons fall silent, layer by layer, where batch norms
+        are as they were before it. In training they follow the batch and neurons fire again:
+        windows from sums of silent layers would be too narrow for almost all of their gradient.
+        """
+        if x.shape[0] * x.shape[1] < 2:
+            return  # no variance to be had
+        handles = [layer.register_forward_pre_hook(_widened) for layer in self.layers()]
+        training = self.network.training
+        self.network.eval()  # without noise
+        try:
+            with moments_of_the_batch(self.network):
+                over_time(self.network, x)
+        finally:
+            for handle in handles:
+                handle.remove()
+            self.network.train(training)
 
     def _settle(self, x: Tensor) -> None:
         """Set references from the first data that comes, where nobody did."""
@@ -235,6 +257,11 @@ class HardwareModel(nn.Module):
 def _check_input(x: Tensor) -> None:
     if x.dim() < 3 or 0 in x.shape:
         raise ValueError(f"inputs are [T, B, ...], got a tensor of shape {tuple(x.shape)}")
+
+
+def _widened(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    assert isinstance(layer, Hardened)
+    set_window(layer, inputs[0])
 
 
 class _Seen(Exception):  # noqa: N818 - no error: it ends a pass that has shown what was wanted

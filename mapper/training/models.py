@@ -45,7 +45,9 @@ class DvsNet(nn.Module):
     """DVS128 Gesture: ``2 x size x size`` to 11 classes, 20 time steps, 94,144 weights at size 64.
 
     A convolution, five blocks ``(1 - f(x)) * x`` of two convolutions, each with a max-pool, and a
-    linear layer. ``size`` is a multiple of 32.
+    linear layer. ``size`` is a multiple of 32. At 32 the last block has no pool: the linear
+    layer then sees 2x2 places, as at 64, and every crossbar of the published network is there. One
+    place would be a row block of 32, and one bit of so few rows is too little to tell classes from.
     """
 
     def __init__(
@@ -58,14 +60,17 @@ class DvsNet(nn.Module):
             for _ in range(5)
         )
         self.joins = nn.ModuleList(Iand() for _ in range(5))
-        self.pool = nn.MaxPool2d(2)
+        pools = 4 if size == 32 else 5
+        self.pools = nn.ModuleList(
+            nn.MaxPool2d(2) if block < pools else nn.Identity() for block in range(5)
+        )
         self.flatten = nn.Flatten()
-        self.last = nn.Linear(width * (size // 32) ** 2, classes)
+        self.last = nn.Linear(width * (size >> pools) ** 2, classes)
 
     def forward(self, x: Tensor) -> Tensor:
         s = self.first(x)
-        for block, join in zip(self.blocks, self.joins, strict=True):
-            s = self.pool(join(block(s), s))
+        for block, join, pool in zip(self.blocks, self.joins, self.pools, strict=True):
+            s = pool(join(block(s), s))
         return self.last(self.flatten(s))  # type: ignore[no-any-return]
 
 

@@ -1,5 +1,8 @@
 """Batch norms of a twin: their factors stay above zero, as thresholds in counts must."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, fx, nn
 from torch.nn.utils import parametrize
@@ -31,6 +34,22 @@ def keep_factors_positive(network: fx.GraphModule) -> None:
         if bool((norm.weight < 0).any()):
             _turn(norm, _layer_before(network, node))
         parametrize.register_parametrization(norm, "weight", _Held())
+
+
+@contextmanager
+def moments_of_the_batch(network: nn.Module) -> Iterator[None]:
+    """Let batch norms take mean and variance from what they see, and remember none of it."""
+    norms = [module for module in network.modules() if isinstance(module, Norm)]
+    before = [(norm.training, norm.momentum) for norm in norms]
+    for norm in norms:
+        norm.train()
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, (training, momentum) in zip(norms, before, strict=True):
+            norm.train(training)
+            norm.momentum = momentum
 
 
 class _Held(nn.Module):

@@ -53,12 +53,18 @@ def settle(layer: Hardened, awareness: Awareness, x: Tensor, seed: int = 0) -> N
         layer.thresholds.copy_(found.expand_as(layer.thresholds))
     layer.converter_step.fill_(float(settings.step))
     layer.calibrated.fill_(True)
-    reading = layer.reading()
+    set_window(layer, x)
+    _fit_scale(layer, x, before)
+
+
+@torch.no_grad()
+def set_window(layer: Hardened, x: Tensor) -> None:
+    """Set the window of a comparison's gradient to how partial sums spread on ``x[B, ...]``."""
+    reading = None if layer.is_exact else layer.reading()
     if isinstance(reading, Comparators):
         plane = bit_planes(x, layer.input_bits)[-1] if layer.input_bits > 1 else x
         deviation = spread_of_sums(plane, layer.whole_weights(), layer.grid, reading)
         layer.half_width.copy_((_WINDOW * deviation).clamp(min=1.0))
-    _fit_scale(layer, x, before)
 
 
 def check_codes(x: Tensor, bits: int, where: str) -> None:

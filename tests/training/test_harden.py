@@ -15,6 +15,7 @@ from mapper.recordings import to_reals
 from mapper.training import LIF, Awareness, Hardened, Iand, harden, over_time
 from mapper.training.gradients import quantised
 from mapper.training.harden import HardwareModel
+from mapper.training.partial_sums import spread_of_sums
 from mapper.training.settle import settle
 from tests.training.small import a_macro, a_network, a_target, settled, spikes
 
@@ -361,3 +362,31 @@ def test_wordlines_carry_whole_numbers_only():
     model = harden(nn.Sequential(nn.Linear(4, 2)), example=spikes(2, 3, 4)).eval()
     with pytest.raises(ValueError, match="the first layer takes spikes, 0 to 1, got 2"):
         model(torch.full((2, 3, 4), 2.0))
+
+
+def test_windows_are_those_of_sums_that_training_sees():
+    """The first readout silences the neurons after it; batch norm wakes them in training."""
+    model = nn.Sequential(
+        nn.Conv2d(2, 8, 3, padding=1), nn.BatchNorm2d(8), LIF(), nn.Conv2d(8, 3, 3, padding=1)
+    )
+    model[1].running_mean.fill_(50.0)
+    twin, x = harden(model, "adcless-64"), spikes(4, 8, 2, 6, 6)
+    norm = twin.network.get_submodule("1")
+    twin.train().raise_awareness(Awareness(), x)
+    assert (norm.running_mean == 50).all()
+    assert norm.training
+    assert norm.momentum == 0.1
+    last = list(twin.layers())[1]
+    assert not twin._input_of(last, x).any()
+    seen = []
+    last.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    twin(x)
+    expected = 2 * spread_of_sums(seen[0], last.whole_weights(), last.grid, last.reading())
+    assert torch.equal(last.half_width, expected.clamp(min=1))
+    assert (last.half_width > 1).all()
+
+
+def test_one_sample_of_one_step_settles_a_model_with_batch_norm():
+    model = nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4), LIF(), nn.Linear(4, 2))
+    x = spikes(1, 1, 6)
+    assert harden(model, "adcless-64", example=x).eval()(x).isfinite().all()

@@ -56,6 +56,13 @@ def test_weights_and_crossbars_are_those_of_the_table(kind, weights, counts):
         assert sum(crossbars(layer, target) for layer in layers(model)) == expected
 
 
+def test_dvsnet_has_all_its_crossbars_at_a_quarter_of_the_area():
+    model = DvsNet(size=32)
+    assert sum(layer.weight.numel() for layer in layers(model)) == 94_144
+    for target, expected in (("adcless-32", 372), ("adcless-64", 104), ("adcless-128", 32)):
+        assert sum(crossbars(layer, target) for layer in layers(model)) == expected
+
+
 @pytest.mark.parametrize(
     ("kind", "shape", "counts"),
     [(DvsNet, (2, 64, 64), (372, 104, 32)), (FireFlowNet, (4, 8, 8), (224, 62, 19))],

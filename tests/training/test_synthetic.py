@@ -114,8 +114,8 @@ def test_some_gestures_alone_are_labelled_by_their_place():
     chosen = ("left-wave", "arm-roll")
     x, labels = gestures.make(4, size=32, steps=5, seed=7, classes=chosen)
     assert sorted(labels.tolist()) == [0, 0, 1, 1]
-    events = gestures.record(chosen[labels[0]], 32, np.random.default_rng([7, 1, 0]))
-    frames = polarity_frames(events, 32, 5, (0, gestures.DURATION_US))
+    events = gestures.record(chosen[labels[0]], 32, 5, np.random.default_rng([7, 1, 0]))
+    frames = polarity_frames(events, 32, 5, (0, 5 * gestures.STEP_US))
     assert np.array_equal(x[:, 0], frames)
 
 

@@ -1,8 +1,9 @@
 """Eleven gestures before an event camera, made: the classes of DVS128 Gesture (Amir et al. 2017).
 
-A subject of random size, place and brightness moves two arms, at a random pace from a random
-phase, before a resting background. Circles that differ in their sense alone leave the same image
-when time is summed, so a network must see the order of things.
+A subject of random size, place and clothes moves two bare arms, at a random pace from a random
+phase, before a resting background. Skin is the brightest thing in the image, as under a lamp: the
+front of a hand sends ON and its back OFF. Circles that differ in their sense alone leave the same
+image when time is summed, so a network must see where things go.
 """
 
 import itertools
@@ -29,10 +30,11 @@ CLASSES = (
 )
 """Right is the right of the image, and clockwise as the image shows it."""
 
-DURATION_US = 1_000_000
+STEP_US = 50_000
+"""A time step: in it a hand in a circle moves 1 to 4 of 32 pixels, so that its way can be seen."""
 
 _MOMENTS = 6
-"""Images a 50 ms step: the fastest hand moves about a pixel and a half between two at size 64."""
+"""Images a step: the fastest hand moves about a pixel and a half between two at size 64."""
 
 _REST = {"right": (0.9, 2.1), "left": (-0.9, 2.1)}
 """Where a hand hangs. Lengths are in half the width of the shoulders; y points down."""
@@ -52,22 +54,24 @@ def make(
 
     Classes come in turn, so that each has as many as the next, in an order that the seed shuffles.
     Labels are places in ``classes``, any of ``CLASSES``.
-    Recording ``i`` depends on the seed, ``i``, the size and the camera alone. Channels are OFF, ON.
+    Recording ``i`` depends on the seed, ``i``, the size, its steps and the camera alone. Channels
+    are OFF, ON.
     """
     labels = np.random.default_rng([seed, 0]).permutation(np.arange(count) % len(classes))
     frames = np.empty((steps, count, 2, size, size), np.uint8)
     for index, label in enumerate(labels):
         rng = np.random.default_rng([seed, 1, index])
-        events = record(classes[label], size, rng, camera)
-        frames[:, index] = polarity_frames(events, size, steps, (0, DURATION_US), binary=binary)
+        events = record(classes[label], size, steps, rng, camera)
+        span_us = (0, steps * STEP_US)
+        frames[:, index] = polarity_frames(events, size, steps, span_us, binary=binary)
     return frames, labels
 
 
 def record(
-    gesture: str, size: int, rng: np.random.Generator, camera: Camera | None = None
+    gesture: str, size: int, steps: int, rng: np.random.Generator, camera: Camera | None = None
 ) -> Array:
-    """Return one second of events of a gesture of ``CLASSES``, dtype ``camera.EVENT``."""
-    times = np.linspace(0, DURATION_US, 20 * _MOMENTS + 1).astype(np.int64)
+    """Return the events of so many steps of a gesture of ``CLASSES``, dtype ``camera.EVENT``."""
+    times = np.linspace(0, steps * STEP_US, steps * _MOMENTS + 1).astype(np.int64)
     video = render(gesture, size, times * 1e-6, rng)
     return (camera or Camera()).record(video, times, rng)
 
@@ -75,25 +79,26 @@ def record(
 def render(gesture: str, size: int, seconds: Array, rng: np.random.Generator) -> Array:
     """Return log intensity ``float32 [moments, size, size]`` at given seconds."""
     hands = dict(zip(("right", "left"), _hands(gesture, seconds, rng), strict=True))
-    unit = size * rng.uniform(0.13, 0.18)
+    unit = size * rng.uniform(0.17, 0.22)
     sway = rng.uniform(0, 0.06) * _wave(seconds, rng.uniform(0.2, 0.6), rng)
-    middle = np.array([0.5, 0.38]) + rng.uniform(-0.07, 0.07, 2)
+    middle = np.array([0.5, 0.38]) + rng.uniform(-0.05, 0.05, 2)
     origin = middle * size + unit * np.stack([sway, np.zeros_like(sway)], axis=1)
     thick = unit * rng.uniform(0.2, 0.3)
-    bright = rng.uniform(0.5, 1.1) * rng.choice([-1.0, 1.0])
+    clothes, skin = rng.uniform(-0.4, 0.4), rng.uniform(0.6, 1.2)
 
     down = unit * np.array([0.0, 1.0])
-    cover = _capsule(origin + 0.5 * down, origin + 2.2 * down, 2.6 * thick, size)
-    cover = np.maximum(cover, _capsule(origin - 0.9 * down, None, 1.8 * thick, size))
+    dressed = _capsule(origin + 0.5 * down, origin + 2.2 * down, 2.6 * thick, size)
+    bare = _capsule(origin - 0.9 * down, None, 1.8 * thick, size)
     for side, hand in hands.items():
         shoulder = np.broadcast_to(np.array([1.0 if side == "right" else -1.0, 0.0]), hand.shape)
         elbow = (shoulder + hand) / 2 + np.array([0.3 if side == "right" else -0.3, 0.3])
         points = [origin + unit * joint for joint in (shoulder, elbow, hand)]
         for a, b in itertools.pairwise(points):
-            cover = np.maximum(cover, _capsule(a, b, thick, size))
-        cover = np.maximum(cover, _capsule(points[-1], None, 1.4 * thick, size))
-    background = _background(size, rng)
-    video: Array = background + cover * (bright - background)
+            bare = np.maximum(bare, _capsule(a, b, thick, size))
+        bare = np.maximum(bare, _capsule(points[-1], None, 1.4 * thick, size))
+    video = _background(size, rng)
+    for cover, shade in ((dressed, clothes), (bare, skin)):
+        video = video + cover * (shade - video)
     return video.astype(np.float32)
 
 
