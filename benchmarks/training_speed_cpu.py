@@ -28,7 +28,7 @@ SHAPES = {
     "gesture": (10, 33, 2, 32, 32),
     "flow": (5, 20, 4, 32, 32),
 }
-"""Inputs ``[T, B, C, H, W]`` of networks of ``accuracy_settings``; half as many gestures more."""
+"""Inputs ``[T, B, C, H, W]`` of networks of ``accuracy_settings``."""
 
 TARGETS = ("adcless-diff-64", "adcless-64")
 

@@ -1,5 +1,6 @@
 """Nodes that are not elementwise: what they read, and the ops that are written for them."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -35,14 +36,14 @@ class Operand:
 
 
 @dataclass(frozen=True, eq=False, repr=False, slots=True, kw_only=True)
-class Layer(Atom):
+class Layer(Atom, ABC):
     """The result of a layer, with all that is needed to write the layer's ops."""
 
     operands: tuple[Operand, ...]
 
+    @abstractmethod
     def write(self, operands: tuple[Value, ...], result: Value, out: Writer) -> None:
         """Add the ops that compute ``result`` from ``operands``."""
-        raise NotImplementedError  # every layer is written its own way
 
 
 @dataclass(frozen=True, eq=False, repr=False, slots=True, kw_only=True)

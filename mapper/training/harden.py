@@ -3,6 +3,7 @@
 import copy
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any, get_args
 
 import numpy as np
@@ -153,23 +154,30 @@ class HardwareModel(nn.Module):
 
     @torch.no_grad()
     def _set_windows(self, x: Tensor) -> None:
-        """Set the windows of gradients again, from sums as training will see them.
+        """Set the windows of gradients from sums as training will see them.
 
         A readout that nobody trained lets neurons fall silent, layer by layer, where batch norms
         are as they were before it. In training they follow the batch and neurons fire again:
         windows from sums of silent layers would be too narrow for almost all of their gradient.
         """
-        if x.shape[0] * x.shape[1] < 2:
-            return  # no variance to be had
-        handles = [layer.register_forward_pre_hook(_widened) for layer in self.layers()]
-        training = self.network.training
-        self.network.eval()  # without noise
+        one = x.shape[0] * x.shape[1] == 1  # without a variance
+        moments = nullcontext() if one else moments_of_the_batch(self.network)
+        handles = [layer.register_forward_pre_hook(_set_window) for layer in self.layers()]
         try:
-            with moments_of_the_batch(self.network):
+            with self._evaluating(), moments:
                 over_time(self.network, x)
         finally:
             for handle in handles:
                 handle.remove()
+
+    @contextmanager
+    def _evaluating(self) -> Iterator[None]:
+        """Let batch norms run as they will, and nothing be disturbed; the rest does not differ."""
+        training = self.network.training
+        self.network.eval()
+        try:
+            yield
+        finally:
             self.network.train(training)
 
     def _settle(self, x: Tensor) -> None:
@@ -191,15 +199,13 @@ class HardwareModel(nn.Module):
             raise _Seen
 
         handle = layer.register_forward_pre_hook(keep)
-        norms = self.network.training
-        self.network.eval()  # batch norm as it will run; neurons and layers do not differ
         try:
-            over_time(self.network, x)
+            with self._evaluating():
+                over_time(self.network, x)
         except _Seen:
             pass
         finally:
             handle.remove()
-            self.network.train(norms)
         return seen[0]
 
     def forward(self, x: Tensor) -> Tensor:
@@ -259,7 +265,7 @@ def _check_input(x: Tensor) -> None:
         raise ValueError(f"inputs are [T, B, ...], got a tensor of shape {tuple(x.shape)}")
 
 
-def _widened(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+def _set_window(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
     assert isinstance(layer, Hardened)
     set_window(layer, inputs[0])
 

@@ -1,4 +1,4 @@
-"""Batch norms of a twin: their factors stay above zero, as thresholds in counts must."""
+"""Batch norms of a twin: factors above zero, as thresholds in counts must be, and moments."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,18 +38,19 @@ def keep_factors_positive(network: fx.GraphModule) -> None:
 
 @contextmanager
 def moments_of_the_batch(network: nn.Module) -> Iterator[None]:
-    """Let batch norms take mean and variance from what they see, and remember none of it."""
+    """Let batch norms take mean and variance from what they see, and remember none of it.
+
+    A channel of one value has no variance: torch raises ``ValueError`` for it.
+    """
     norms = [module for module in network.modules() if isinstance(module, Norm)]
-    before = [(norm.training, norm.momentum) for norm in norms]
+    before = [(norm.training, norm.track_running_stats) for norm in norms]
     for norm in norms:
-        norm.train()
-        norm.momentum = 0.0
+        norm.training, norm.track_running_stats = True, False
     try:
         yield
     finally:
-        for norm, (training, momentum) in zip(norms, before, strict=True):
-            norm.train(training)
-            norm.momentum = momentum
+        for norm, (training, remembers) in zip(norms, before, strict=True):
+            norm.training, norm.track_running_stats = training, remembers
 
 
 class _Held(nn.Module):

@@ -32,6 +32,7 @@ def settle(layer: Hardened, awareness: Awareness, x: Tensor, seed: int = 0) -> N
 
     References and steps come from ``passes.calibrate``, as for a network that was never trained
     with them; the scale and the bias from least squares against the output before the change.
+    Windows of gradients are left to ``set_window``.
 
     Args:
         layer: Changed in place.
@@ -53,13 +54,15 @@ def settle(layer: Hardened, awareness: Awareness, x: Tensor, seed: int = 0) -> N
         layer.thresholds.copy_(found.expand_as(layer.thresholds))
     layer.converter_step.fill_(float(settings.step))
     layer.calibrated.fill_(True)
-    set_window(layer, x)
     _fit_scale(layer, x, before)
 
 
 @torch.no_grad()
 def set_window(layer: Hardened, x: Tensor) -> None:
-    """Set the window of a comparison's gradient to how partial sums spread on ``x[B, ...]``."""
+    """Set the window of a comparison's gradient to how partial sums spread on codes ``x[B, ...]``.
+
+    A layer whose columns are not compared has none, and is left as it is.
+    """
     reading = None if layer.is_exact else layer.reading()
     if isinstance(reading, Comparators):
         plane = bit_planes(x, layer.input_bits)[-1] if layer.input_bits > 1 else x

@@ -12,7 +12,7 @@ from mapper.ir.evaluate import evaluate
 from mapper.ir.infer import infer_types
 from mapper.training import LIF, Awareness, Hardened
 from mapper.training.crossbars import read_layer
-from mapper.training.settle import settle
+from mapper.training.settle import set_window, settle
 from targets import Macro, Readout, Target, load_target
 
 ENCODINGS = ("twos-complement", "offset-binary", "differential")
@@ -50,6 +50,7 @@ def settled(layer: nn.Module, macro: Macro, x: Tensor, **options: Any) -> Harden
     """Return a layer on crossbars whose references are set, and a little disordered."""
     hardened = Hardened(layer, macro, **options)
     settle(hardened, Awareness(), x)
+    set_window(hardened, x)
     with torch.no_grad():
         hardened.thresholds += torch.randint(-1, 2, hardened.thresholds.shape)
     return hardened

@@ -374,8 +374,9 @@ def test_windows_are_those_of_sums_that_training_sees():
     norm = twin.network.get_submodule("1")
     twin.train().raise_awareness(Awareness(), x)
     assert (norm.running_mean == 50).all()
+    assert norm.num_batches_tracked == 0
     assert norm.training
-    assert norm.momentum == 0.1
+    assert norm.track_running_stats
     last = list(twin.layers())[1]
     assert not twin._input_of(last, x).any()
     seen = []

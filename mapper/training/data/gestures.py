@@ -53,16 +53,16 @@ def make(
     """Return frames ``uint8 [steps, count, 2, size, size]`` and labels ``int64 [count]``.
 
     Classes come in turn, so that each has as many as the next, in an order that the seed shuffles.
-    Labels are places in ``classes``, any of ``CLASSES``.
+    Labels are places in ``classes``, any of ``CLASSES``. A step is ``STEP_US`` long.
     Recording ``i`` depends on the seed, ``i``, the size, its steps and the camera alone. Channels
     are OFF, ON.
     """
     labels = np.random.default_rng([seed, 0]).permutation(np.arange(count) % len(classes))
     frames = np.empty((steps, count, 2, size, size), np.uint8)
+    span_us = (0, steps * STEP_US)
     for index, label in enumerate(labels):
         rng = np.random.default_rng([seed, 1, index])
         events = record(classes[label], size, steps, rng, camera)
-        span_us = (0, steps * STEP_US)
         frames[:, index] = polarity_frames(events, size, steps, span_us, binary=binary)
     return frames, labels
 
