@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import update_bn
 
 from mapper.training.folder import RunFolder, configuration
 from mapper.training.harden import HardwareModel, harden
@@ -153,6 +154,7 @@ class Run:
             seconds = time.perf_counter() - started
             row = {"stage": stage.name, "epoch": epoch + 1, "loss": loss, "seconds": seconds}
             if epoch + 1 == stage.epochs:
+                self._remember_moments(before + epoch, model)
                 row["metric"] = self.evaluate(model)
             self._tell(row, stage)
             self._keep(index, stage, epoch + 1, model, optimiser, schedule)
@@ -196,6 +198,15 @@ class Run:
             schedule.step()
             losses.append((loss.detach(), x.shape[1]))
         return sum(float(loss) * n for loss, n in losses) / sum(n for _, n in losses)
+
+    def _remember_moments(self, epoch: int, model: nn.Module) -> None:
+        """Set the moments that batch norms are folded with from one more pass over all batches.
+
+        Those of training are of its last ten batches or so, while weights still moved. What is
+        computed in integers depends on them, training does not (arXiv 2105.07576, section 3).
+        """
+        batches = self.task.batches(epoch, self.options.seed)
+        update_bn(batches, _OverTime(model), torch.device(self.options.device))
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module) -> float:
@@ -245,6 +256,17 @@ def run_model(model: nn.Module, x: Tensor) -> Tensor:
         result: Tensor = model(x)
         return result
     return over_time(model, x)
+
+
+class _OverTime(nn.Module):
+    """A model as a module that is called with ``x[T, B, ...]``, float or hardened."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor) -> Tensor:
+        return run_model(self.model, x)
 
 
 def _groups(model: nn.Module, rate: float) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from mapper.training.noise import Draw, Noise
 from mapper.training.plots import draw_curves
 from mapper.training.stages import Stage, one_jump, staged
 from mapper.training.tasks import Classification
-from mapper.training.trainer import Options, Run
+from mapper.training.trainer import Options, Run, run_model
 from targets import load_target
 from tests.training.small import a_macro, settled, spikes
 
@@ -104,6 +104,27 @@ def test_a_run_is_repeated_to_the_bit():
     assert same(trained, second.train())
     assert without_time(first.history) == without_time(second.history)
     assert not same(trained, a_run(seed=1).train())
+
+
+@pytest.mark.parametrize("stages", [1, 4])
+def test_norms_end_with_the_moments_of_all_batches(stages):
+    run = a_run(schedule=SHORT[:stages])
+    trained = run.train()
+    norm = next(m for m in trained.modules() if isinstance(m, nn.BatchNorm2d))
+    remembered = norm.running_mean.clone(), norm.running_var.clone()
+    assert norm.momentum == 0.1
+    seen = []
+    norm.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].double()))
+    epochs = sum(stage.epochs for stage in SHORT[:stages])
+    trained.train()
+    for x, _ in run.task.batches(epochs - 1, run.options.seed):
+        run_model(trained, x)
+    assert len(seen) == 3
+    means = torch.stack([x.mean(dim=(0, 2, 3)) for x in seen]).mean(dim=0)
+    variances = torch.stack([x.var(dim=(0, 2, 3)) for x in seen]).mean(dim=0)
+    # torch adds up in single precision, sums of both signs
+    torch.testing.assert_close(remembered[0].double(), means, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(remembered[1].double(), variances, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("stop", [1, 3, 4, 6])
