@@ -11,8 +11,11 @@ except ImportError as error:  # an install without a compiler: everything still 
 else:
     _MISSING = ""
 
-VARIANTS = ("base", "avx2", "avx512")
-"""By level: vectors of 16, 32 and 64 bytes."""
+VARIANTS = ("base", "avx2", "avx512", "vbmi2")
+"""By level; the last is AVX-512 on processors that also compress bytes (VBMI2)."""
+
+VECTOR_BYTES = (16, 32, 64, 64)
+"""By level."""
 
 VARIANT_VARIABLE = "SPIKELOOM_VARIANT"
 """Environment variable that asks for a lower variant than the processor's best."""

@@ -7,6 +7,7 @@ import numpy as np
 
 from mapper.executor.fusion import CrossbarLayer
 from mapper.executor.native.bounds import Arithmetic, held_bytes, rises
+from mapper.executor.native.core import VECTOR_BYTES
 from mapper.ir.core import INT64, Array, Const, Constants, Span, param
 from mapper.ir.encoding import Encoding
 from mapper.ir.readout import AdcRead, SenseAmpRead
@@ -71,7 +72,7 @@ def vectors(encoding: Encoding, columns: int, tallest: int, level: int) -> Vecto
         Vectors(width=width, sets=-(-all_sets // beside), beside=beside)
         for width in cost
         for beside in ((1, 2) if all_sets > 1 else (1,))
-        if width <= 16 << level and tallest * width <= 65535
+        if width <= VECTOR_BYTES[level] and tallest * width <= 65535
     ]
 
     def work(way: Vectors) -> float:

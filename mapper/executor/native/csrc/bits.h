@@ -14,11 +14,11 @@ typedef uint64_t V __attribute__((vector_size(VB)));
 static AI V FN(ld)(const void *p) { V v; memcpy(&v, p, VB); return v; }
 static AI V FN(all)(int bit) { return (V){0} - (uint64_t)bit; }
 
-#if LEVEL == 2 && VB == 64
+#if LEVEL >= 2 && VB == 64
 #define TERN(a, b, c, k) ((V)_mm512_ternarylogic_epi64((__m512i)(a), (__m512i)(b), (__m512i)(c), k))
-#elif LEVEL == 2 && VB == 32
+#elif LEVEL >= 2 && VB == 32
 #define TERN(a, b, c, k) ((V)_mm256_ternarylogic_epi64((__m256i)(a), (__m256i)(b), (__m256i)(c), k))
-#elif LEVEL == 2 && VB == 16
+#elif LEVEL >= 2 && VB == 16
 #define TERN(a, b, c, k) ((V)_mm_ternarylogic_epi64((__m128i)(a), (__m128i)(b), (__m128i)(c), k))
 #endif
 #ifdef TERN

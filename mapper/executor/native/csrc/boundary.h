@@ -66,8 +66,18 @@ static inline int given_at(PyObject *arrays, const char *name, PyObject **key) {
   ({ static PyObject *key_; array_at(arrays, name, &key_, bytes, align, written, views, out); })
 #define given(arrays, name) ({ static PyObject *key_; given_at(arrays, name, &key_); })
 
-/* What this processor has: 0 plain vectors, 1 AVX2, 2 AVX-512. */
+/* What this processor has: 0 plain vectors, 1 AVX2 and FMA, 2 AVX-512, 3 that and VBMI2. */
 int supported(void);
+
+static inline int64_t vector_bytes(int level) { return 16 << (level < 2 ? level : 2); }
+
+/* A kernel's variant for `level`. */
+#if defined(__x86_64__)
+#define PICK(kernel) \
+  (level == 3 ? kernel##_vbmi2 : level == 2 ? kernel##_avx512 : level == 1 ? kernel##_avx2 : kernel##_base)
+#else
+#define PICK(kernel) kernel##_base
+#endif
 
 static inline int usable(int level) {
   return (level >= 0 && level <= supported()) || refuse("this processor lacks the instructions");

@@ -13,7 +13,7 @@ static void NAME(expand_halves)(const Layer *l, const uint8_t *planes, int64_t r
                                 const int32_t *coefs, int16_t *y) {
   const int64_t lanes = l->Npad >= 32 ? 32 : 16;
   for (int64_t c = 0; c < l->Npad; c += lanes) {
-#if LEVEL == 2
+#if LEVEL >= 2
     if (lanes == 32) {
       __m512i a = _mm512_loadu_si512(y + c);
       for (int64_t s = 0; s < l->S; s++) {
@@ -47,7 +47,7 @@ static void NAME(expand_halves)(const Layer *l, const uint8_t *planes, int64_t r
 static void NAME(expand_words)(const Layer *l, const uint8_t *planes, int64_t row,
                                const int32_t *coefs, int32_t *y) {
   for (int64_t c = 0; c < l->Npad; c += 16) {
-#if LEVEL == 2
+#if LEVEL >= 2
     __m512i a = _mm512_loadu_si512(y + c);
     for (int64_t s = 0; s < l->S; s++)
       for (int64_t k = 0; k < l->depth; k++) {

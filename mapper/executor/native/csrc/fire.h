@@ -3,7 +3,7 @@
  * That is: one cluster of row blocks, spikes in, 16-bit sums, and the 32-bit neuron.
  */
 static int NAME(is_direct)(const Layer *l) {
-#if LEVEL == 2
+#if LEVEL >= 2
   return l->kind == BITS && l->planes == 1 && l->nclusters == 1 && !l->wide && !l->clusters->by_column &&
          l->Ng == l->N && l->has_neurons && l->n.fast && !l->n.v_out && l->S * l->depth <= 64;
 #else
@@ -12,7 +12,7 @@ static int NAME(is_direct)(const Layer *l) {
 #endif
 }
 
-#if LEVEL == 2
+#if LEVEL >= 2
 /* Sixteen neurons of `update_fast`, with their parameters in registers. */
 typedef struct { __m512i bias, threshold, less, value, floor; __mmask16 here; } NAME(Sixteen);
 
@@ -49,7 +49,7 @@ static AI __mmask16 NAME(update_sixteen)(const NAME(Sixteen) *f, __m512i x, int3
 }
 #endif
 
-#if LEVEL == 2
+#if LEVEL >= 2
 static AI void NAME(fire_some)(const Layer *l, const Scratch *s, int64_t t, int64_t b,
                                const int32_t *placed, int64_t count, const int S, const int simple) {
   const Neurons *n = &l->n;
@@ -99,7 +99,7 @@ static AI void NAME(fire_some)(const Layer *l, const Scratch *s, int64_t t, int6
 
 static void NAME(fire_tile)(const Layer *l, const Scratch *s, int64_t t, int64_t b,
                             const int32_t *placed, int64_t count) {
-#if LEVEL == 2
+#if LEVEL >= 2
   const int S = (int)l->S;
   if (!l->n.simple || l->shift || l->n.fraction) NAME(fire_some)(l, s, t, b, placed, count, S, 0);
   else if (S == 4) NAME(fire_some)(l, s, t, b, placed, count, 4, 1);

@@ -17,7 +17,7 @@ static void NAME(sums_band)(const Layer *l, Scratch *s, int32_t plane, int64_t p
 
 static void NAME(count_blocks)(const Layer *l, const Scratch *s, int64_t b0, int64_t b1, int64_t cb,
                                int64_t p0, int64_t p1, int first) {
-#if LEVEL == 2
+#if LEVEL >= 2
   if (l->width == 64) { NAME(tile_64)(l, s, b0, b1, cb, p0, p1, first); return; }
 #endif
 #if LEVEL >= 1

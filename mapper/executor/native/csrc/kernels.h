@@ -1,8 +1,8 @@
 /* All kernels for one instruction set; VARIANT names it and LEVEL says what it has:
- * 0 plain vectors of 16 bytes, 1 AVX2, 2 AVX-512 (F, BW, VL, DQ, VBMI2). */
+ * 0 plain vectors of 16 bytes, 1 AVX2 and FMA, 2 AVX-512 (F, BW, VL, DQ), 3 that and VBMI2. */
 #include "layer.h"
 
-#if LEVEL == 2
+#if LEVEL >= 2
 #include <immintrin.h>
 #define VECTOR 64
 #elif LEVEL == 1
@@ -27,7 +27,7 @@
 #define VB 32
 #include "bits.h"
 #endif
-#if LEVEL == 2
+#if LEVEL >= 2
 #define VB 64
 #include "bits.h"
 #endif

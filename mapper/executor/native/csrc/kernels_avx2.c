@@ -1,6 +1,6 @@
 /* The kernels for x86-64 processors with AVX2. */
 #if defined(__x86_64__)
-#pragma GCC target("avx2,bmi,bmi2,lzcnt,popcnt")
+#pragma GCC target("avx2,fma,bmi,bmi2,lzcnt,popcnt")
 #define LEVEL 1
 #define VARIANT avx2
 #include "kernels.h"

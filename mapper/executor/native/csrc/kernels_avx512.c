@@ -1,6 +1,6 @@
-/* The kernels for x86-64 processors with AVX-512. */
+/* The kernels for x86-64 processors with AVX-512 as the first servers had it. */
 #if defined(__x86_64__)
-#pragma GCC target("avx2,bmi,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi2")
+#pragma GCC target("avx2,fma,bmi,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512vl,avx512dq")
 #define LEVEL 2
 #define VARIANT avx512
 #include "kernels.h"

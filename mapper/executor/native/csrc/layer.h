@@ -113,4 +113,5 @@ void scratch_free(Scratch *s);
 DECLARE(base)
 DECLARE(avx2)
 DECLARE(avx512)
+DECLARE(vbmi2)
 #endif

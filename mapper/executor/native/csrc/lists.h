@@ -15,7 +15,7 @@ static AI uint64_t bits_at(const uint8_t *row, int64_t bit, int len) {
   return b & (~0ULL >> (64 - len));
 }
 
-#if LEVEL == 2
+#if LEVEL >= 3
 #define IOTA _mm512_set_epi8(63, 62, 61, 60, 59, 58, 57, 56, 55, 54, 53, 52, 51, 50, 49, 48, 47, 46, \
       45, 44, 43, 42, 41, 40, 39, 38, 37, 36, 35, 34, 33, 32, 31, 30, 29, 28, 27, 26, 25, 24, 23, 22, \
       21, 20, 19, 18, 17, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0)
@@ -23,7 +23,7 @@ static AI uint64_t bits_at(const uint8_t *row, int64_t bit, int len) {
 
 /* Append the set bits of a word as offsets; writes up to 64 entries past `out`. */
 static AI int list_word(uint64_t b, int first, int scale, uint16_t *out) {
-#if LEVEL == 2
+#if LEVEL >= 3
   int n = __builtin_popcountll(b);
   __m512i z = _mm512_maskz_compress_epi8((__mmask64)b, IOTA);
   __m512i o = _mm512_set1_epi16((short)first);
@@ -48,7 +48,7 @@ static AI int list_word(uint64_t b, int first, int scale, uint16_t *out) {
 /* Write a whole list of up to 64 rows, and eight offsets of the all-zero row behind it: at least 72
  * entries fit. */
 static AI int list_whole(uint64_t b, int zero_row, int scale, uint16_t *out) {
-#if LEVEL == 2
+#if LEVEL >= 3
   if (zero_row < 256) { /* what is behind the set bits becomes the all-zero row at once */
     const int n = __builtin_popcountll(b);
     const __m128i s = _mm_cvtsi32_si128(scale);

@@ -79,28 +79,16 @@ static int read_layer(PyObject *fields, PyObject *arrays, Views *views, Layer *l
 int supported(void) {
 #if defined(__x86_64__)
   __builtin_cpu_init();
-  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("bmi2")) return 0;
-  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                 __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-                 __builtin_cpu_supports("avx512vbmi2")
-             ? 2
-             : 1;
+  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !__builtin_cpu_supports("bmi2"))
+    return 0;
+  if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
+      !__builtin_cpu_supports("avx512vl") || !__builtin_cpu_supports("avx512dq"))
+    return 1;
+  return __builtin_cpu_supports("avx512vbmi2") ? 3 : 2;
 #else
   return 0;
 #endif
 }
-
-/* Call a kernel's variant for a level. */
-#if defined(__x86_64__)
-#define BY_LEVEL(kernel, ...)                          \
-  do {                                                 \
-    if (level == 2) kernel##_avx512(__VA_ARGS__);      \
-    else if (level == 1) kernel##_avx2(__VA_ARGS__);   \
-    else kernel##_base(__VA_ARGS__);                   \
-  } while (0)
-#else
-#define BY_LEVEL(kernel, ...) kernel##_base(__VA_ARGS__)
-#endif
 
 static PyObject *run_layer(PyObject *self, PyObject *args) {
   PyObject *fields, *arrays;
@@ -115,11 +103,11 @@ static PyObject *run_layer(PyObject *self, PyObject *args) {
                         &last))
     return NULL;
   if (!usable(level) || !read_layer(fields, arrays, &views, &layer)) goto done;
-  if (layer.kind == BITS && layer.width > (16 << level)) { refuse("width"); goto done; }
+  if (layer.kind == BITS && layer.width > vector_bytes(level)) { refuse("width"); goto done; }
   if (first < 0 || first > last || last > layer.jobs) { refuse("jobs"); goto done; }
   if (!scratch_make(&layer, &scratch)) { PyErr_NoMemory(); goto done; }
   Py_BEGIN_ALLOW_THREADS
-  for (int64_t job = first; job < last; job++) BY_LEVEL(run_job, &layer, &scratch, job);
+  for (int64_t job = first; job < last; job++) PICK(run_job)(&layer, &scratch, job);
   Py_END_ALLOW_THREADS
   scratch_free(&scratch);
   good = 1;
@@ -152,7 +140,7 @@ static PyObject *run_neurons(PyObject *self, PyObject *args) {
       for (int64_t t = 0; t < T; t++)
         for (int64_t b = 0; b < B; b++) {
           const int32_t *in = y + (t * B + b) * P * N;
-          BY_LEVEL(run_neurons, &n, in, N, t, b, 0, P, B, P, N, fired);
+          PICK(run_neurons)(&n, in, N, t, b, 0, P, B, P, N, fired);
         }
       Py_END_ALLOW_THREADS
       good = 1;
@@ -198,7 +186,7 @@ static PyObject *count_regions(PyObject *self, PyObject *args) {
     if (nothing && from) {
       g.nothing = nothing;
       Py_BEGIN_ALLOW_THREADS
-      BY_LEVEL(count_regions, &g, from);
+      PICK(count_regions)(&g, from);
       Py_END_ALLOW_THREADS
       good = 1;
     } else {
@@ -229,7 +217,7 @@ static PyObject *count_on(PyObject *self, PyObject *args) {
   if (usable(level) && array(arrays, "x", size, 8, 0, &views, (void **)&x) &&
       array(arrays, "out", product(2, (int64_t)images, (int64_t)8), 8, 1, &views, (void **)&out)) {
     Py_BEGIN_ALLOW_THREADS
-    BY_LEVEL(count_on, x, planes, images, words, out);
+    PICK(count_on)(x, planes, images, words, out);
     Py_END_ALLOW_THREADS
     good = 1;
   }
@@ -264,7 +252,7 @@ static PyObject *unpack(PyObject *self, PyObject *args) {
   good = usable(level) && read_packed(arrays, &x, 0, &views, &out);
   if (good) {
     Py_BEGIN_ALLOW_THREADS
-    BY_LEVEL(unpack, &x, out);
+    PICK(unpack)(&x, out);
     Py_END_ALLOW_THREADS
   }
   release(&views);
@@ -288,12 +276,7 @@ static PyObject *pack(PyObject *self, PyObject *args) {
   good = usable(level) && read_packed(arrays, &x, 1, &views, &from);
   if (good) {
     Py_BEGIN_ALLOW_THREADS
-#if defined(__x86_64__)
-    if (level == 2) fit = pack_avx512(&x, from, (uint64_t *)x.words, low, high);
-    else if (level == 1) fit = pack_avx2(&x, from, (uint64_t *)x.words, low, high);
-    else
-#endif
-    fit = pack_base(&x, from, (uint64_t *)x.words, low, high);
+    fit = PICK(pack)(&x, from, (uint64_t *)x.words, low, high);
     Py_END_ALLOW_THREADS
   }
   release(&views);
@@ -306,7 +289,7 @@ static PyObject *level(PyObject *self, PyObject *unused) {
 }
 
 static PyMethodDef methods[] = {
-    {"level", level, METH_NOARGS, "What this processor has: 0 nothing special, 1 AVX2, 2 AVX-512."},
+    {"level", level, METH_NOARGS, "What this processor has; see boundary.h."},
     {"run_layer", run_layer, METH_VARARGS, "Run jobs of a crossbar layer."},
     {"run_neurons", run_neurons, METH_VARARGS, "Run a layer of integer neurons."},
     {"count_regions", count_regions, METH_VARARGS, "Count how often each channel is on."},

@@ -64,7 +64,7 @@ static AI void NAME(update_fast)(const Neurons *n, const void *y, int wide, int 
   const int leak = n->leak == SHIFT_LEAK ? (int)n->leak_shift : 0, fraction = (int)n->fraction;
   const int32_t leaks = n->leak == SHIFT_LEAK ? -1 : 0, to_value = n->reset == TO_VALUE ? -1 : 0;
   int64_t j = 0;
-#if LEVEL == 2
+#if LEVEL >= 2
   const __m128i shifts = _mm_cvtsi32_si128(shift), fractions = _mm_cvtsi32_si128(fraction);
   const __m128i leak_by = _mm_cvtsi32_si128(leak);
   const __m512i lows = _mm512_set1_epi32(low), highs = _mm512_set1_epi32(high);

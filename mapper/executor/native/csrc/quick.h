@@ -4,7 +4,7 @@
  * a product with 2**16 / step, rounded up; a step of 1 has no such factor and is its own quotient.
  * Python proves that this is exact up to `top` and that what is weighed fits 16 bits (bounds.py).
  */
-#if LEVEL == 2
+#if LEVEL >= 2
 #define Q(name) _mm512_##name
 #define QV __m512i
 #elif LEVEL == 1
@@ -42,7 +42,7 @@ static AI QV NAME(quick_value)(const Layer *l, const int16_t *p, const int16_t *
 
 /* Put sums of the low and the high half of each 128 bits in the order of outputs. */
 static AI void NAME(store_pairs)(int32_t *out, QV a, QV b) {
-#if LEVEL == 2
+#if LEVEL >= 2
   const __m512i low = _mm512_set_epi32(23, 22, 21, 20, 7, 6, 5, 4, 19, 18, 17, 16, 3, 2, 1, 0);
   const __m512i high = _mm512_set_epi32(31, 30, 29, 28, 15, 14, 13, 12, 27, 26, 25, 24, 11, 10, 9, 8);
   NAME(store_q)(out, _mm512_permutex2var_epi32(a, low, b));

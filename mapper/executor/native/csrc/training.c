@@ -148,12 +148,7 @@ static PyObject *read_with(PyObject *args, int back) {
   void *scratch = (void *)(((uintptr_t)held + 63) / 64 * 64);
   Py_BEGIN_ALLOW_THREADS
   if (first < last) problem = prepare(&r, first, last);
-  if (first == last || problem) ;
-#if defined(__x86_64__)
-  else if (level == 2) (back ? read_backward_avx512 : read_forward_avx512)(&r, first, last, scratch);
-  else if (level == 1) (back ? read_backward_avx2 : read_forward_avx2)(&r, first, last, scratch);
-#endif
-  else (back ? read_backward_base : read_forward_base)(&r, first, last, scratch);
+  if (first < last && !problem) (back ? PICK(read_backward) : PICK(read_forward))(&r, first, last, scratch);
   Py_END_ALLOW_THREADS
   good = !problem || refuse(problem);
 done:
@@ -206,12 +201,7 @@ static PyObject *walk_with(PyObject *args, int back) {
   if (!usable(level) || !walk_fields(fields, arrays, back, &views, &w)) goto done;
   if (first < 0 || first > last || last > w.N) { refuse("neurons"); goto done; }
   Py_BEGIN_ALLOW_THREADS
-#if defined(__x86_64__)
-  if (level == 2) (back ? walk_backward_avx512 : walk_forward_avx512)(&w, first, last);
-  else if (level == 1) (back ? walk_backward_avx2 : walk_forward_avx2)(&w, first, last);
-  else
-#endif
-    (back ? walk_backward_base : walk_forward_base)(&w, first, last);
+  (back ? PICK(walk_backward) : PICK(walk_forward))(&w, first, last);
   Py_END_ALLOW_THREADS
   good = 1;
 done:
