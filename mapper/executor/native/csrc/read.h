@@ -103,22 +103,32 @@ static AI void NAME(add_scaled)(float *restrict to, const float *restrict from, 
   for (int64_t i = 0; i < count; i++) to[i] += scale * from[i];
 }
 
+static AI void NAME(add_number)(float *to, float number, int64_t count) {
+  for (int64_t i = 0; i < count; i++) to[i] += number;
+}
+
 static AI void NAME(scaled)(float *restrict to, const float *restrict from, float scale, int64_t count) {
   for (int64_t i = 0; i < count; i++) to[i] = scale * from[i];
+}
+
+/* Add what a table has for each sum, times a number. */
+static AI void NAME(add_found)(float *restrict to, const float *restrict table, const int16_t *restrict sums,
+                               float scale, int64_t count) {
+  for (int64_t i = 0; i < count; i++) to[i] += scale * table[sums[i]];
 }
 
 /* Decode the sums of a row block, shift and add: line[np]. */
 static AI void NAME(decode)(const Read *r, const int16_t *sums, float half, float more,
                             const float *reached, float *restrict line) {
   const float32 none = {0};
+  const int64_t S = r->S, np = r->np, L = r->L, W = r->W;  /* what is written may alias what `r` holds */
   if (r->span) {
-    for (int64_t i = 0; i < r->np; i++) line[i] = more;
-    for (int64_t s = 0; s < r->S; s++)
-      for (int64_t i = 0; i < r->np; i++)
-        line[i] += r->significances[s] * r->codes[sums[s * r->np + i] - r->lowest];
+    const float *codes = r->codes - r->lowest;
+    for (int64_t i = 0; i < np; i++) line[i] = more;
+    for (int64_t s = 0; s < S; s++)
+      NAME(add_found)(line, codes, sums + s * np, r->significances[s], np);
     return;
   }
-  const int64_t S = r->S, np = r->np, L = r->L, W = r->W;  /* what is written may alias what `r` holds */
   for (int64_t s = 0; s < S; s++) more += (float)r->first * r->significances[s];
   for (int64_t i = 0; i < np; i += LANES32) {
     float32 total = none + more;
@@ -157,15 +167,19 @@ void NAME(read_forward)(const Read *r, int64_t first, int64_t last, void *scratc
 }
 
 /* The slopes of an ADC, looked up. */
-static AI void NAME(slope_by_table)(const Read *r, const int16_t *sums, float *restrict learned,
-                                    const float *up, float *restrict slopes) {
-  for (int64_t s = 0; s < r->S; s++)
-    for (int64_t i = 0; i < r->np; i++) {
-      const int64_t at = s * r->np + i, k = sums[at] - r->lowest;
-      const float upstream = up[i] * r->significances[s];
-      slopes[at] = upstream * r->within[k];
-      learned[at] += upstream * r->drift[k];
+static AI void NAME(slope_by_table)(const Read *r, const int16_t *restrict sums, float *restrict learned,
+                                    const float *restrict up, float *restrict slopes) {
+  const float *restrict within = r->within - r->lowest, *restrict drift = r->drift - r->lowest;
+  const int64_t S = r->S, np = r->np;  /* what is written may alias what `r` holds */
+  for (int64_t s = 0; s < S; s++) {
+    const float significance = r->significances[s];
+    for (int64_t i = 0; i < np; i++) {
+      const int64_t at = s * np + i, k = sums[at];
+      const float upstream = up[i] * significance;
+      slopes[at] = upstream * within[k];
+      learned[at] += upstream * drift[k];
     }
+  }
 }
 
 /* The slopes of sense amplifiers: triangles around their thresholds. */
@@ -296,7 +310,7 @@ void NAME(read_backward)(const Read *r, int64_t first, int64_t last, void *scrat
         if (!r->wants_x) continue;
         NAME(multiply)(r, t.slopes, g, r->turned + (a * r->G + g) * r->W * r->R, t.rows + g * r->R);
         for (int64_t j = 0; j < many && r->correction; j++)
-          for (int64_t k = 0; k < r->R; k++) t.rows[j * pitch + g * r->R + k] += more[j];
+          NAME(add_number)(t.rows + j * pitch + g * r->R, more[j], r->R);
       }
       for (int64_t j = 0; j < many && r->wants_x; j++) NAME(fold)(r, t.rows + j * pitch, a, v0 + j);
     }

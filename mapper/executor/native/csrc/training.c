@@ -20,16 +20,21 @@ static const char *check_read_sizes(const Read *r) {
   return NULL;
 }
 
+/* Whether a number, zero or more, is a multiple; dividing 64 bits takes several times as long. */
+static int multiple(int64_t value, int64_t step) {
+  return value <= UINT32_MAX ? (uint32_t)value % (uint32_t)step == 0 : value % step == 0;
+}
+
 /* Windows of vectors first..last lie within the image, and what an ADC looks up within its table. */
 static const char *check_read_tables(const Read *r, int64_t first, int64_t last) {
   int64_t start = 0, offset = 0;
   NEED(within(first, 0, last) && within(last, first, r->V));
   for (int64_t v = first; v < last; v++) {
-    NEED(within(r->starts[v], 0, r->pixels) && r->starts[v] % r->group_step == 0);
+    NEED(within(r->starts[v], 0, r->pixels) && multiple(r->starts[v], r->group_step));
     start = r->starts[v] > start ? r->starts[v] : start;
   }
   for (int64_t k = 0; k < r->runs; k++) {
-    NEED(within(r->offsets[k], 0, r->pixels) && r->offsets[k] % r->group_step == 0);
+    NEED(within(r->offsets[k], 0, r->pixels) && multiple(r->offsets[k], r->group_step));
     offset = r->offsets[k] > offset ? r->offsets[k] : offset;
   }
   NEED(start + offset + (r->A - 1) * r->group_step + r->length <= r->pixels);
