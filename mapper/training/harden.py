@@ -146,7 +146,7 @@ class HardwareModel(nn.Module):
             awareness: ``Awareness()`` is the target's own readout.
             x: Input codes ``[T, B, ...]``; a few dozen samples.
         """
-        _check_input(x)
+        x = _numbers(x)
         for layer in self.layers():
             settle(layer, awareness, self._input_of(layer, x))
         self._set_windows(x)
@@ -209,6 +209,7 @@ class HardwareModel(nn.Module):
         return seen[0]
 
     def forward(self, x: Tensor) -> Tensor:
+        x = _numbers(x)
         self._settle(x)
         if self.training:
             return over_time(self.network, x)
@@ -225,6 +226,7 @@ class HardwareModel(nn.Module):
         network = IntegerNetwork(hardware, example.device)
 
         def run(x: Tensor) -> Tensor:
+            x = _numbers(x)
             check_codes(x, self.input_bits, "the first")
             return _reals(hardware, network.run(x))
 
@@ -260,9 +262,15 @@ class HardwareModel(nn.Module):
         return self.hardware(example, stop_after="lower-neurons")
 
 
-def _check_input(x: Tensor) -> None:
+def _numbers(x: Tensor) -> Tensor:
+    """Return inputs ``[T, B, ...]`` as numbers: spikes may be true and false.
+
+    Raises:
+        ValueError: Axes are missing, or one is empty.
+    """
     if x.dim() < 3 or 0 in x.shape:
         raise ValueError(f"inputs are [T, B, ...], got a tensor of shape {tuple(x.shape)}")
+    return x.float() if x.dtype == torch.bool else x
 
 
 def _set_window(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:

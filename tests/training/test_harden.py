@@ -391,3 +391,13 @@ def test_one_sample_of_one_step_settles_a_model_with_batch_norm():
     model = nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4), LIF(), nn.Linear(4, 2))
     x = spikes(1, 1, 6)
     assert harden(model, "adcless-64", example=x).eval()(x).isfinite().all()
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_spikes_may_be_true_and_false(training):
+    model = nn.Sequential(nn.Conv2d(2, 4, 3), LIF(), nn.Flatten(), nn.Linear(4 * 36, 5))
+    x = spikes(3, 2, 2, 8, 8)
+    twin = harden(model, a_target(), example=x.bool()).train(training)
+    found = twin(x.bool())
+    assert (found == twin(x)).all()
+    assert found.abs().sum() > 0

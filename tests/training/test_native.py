@@ -98,7 +98,11 @@ def test_a_repeat_gives_the_same_bits():
     assert all((a == b).all() for a, b in zip(first, second, strict=True))
 
 
-@pytest.mark.parametrize("number", [0.5, 2.0, -1.0, float("nan")])
+NEXT_TO_ONE = (1 - 2**-24, 1 + 2**-23)
+FAR = (1e-30, 1e30, float("inf"), float("nan"))
+
+
+@pytest.mark.parametrize("number", [0.5, 2.0, -1.0, *NEXT_TO_ONE, *FAR])
 def test_other_numbers_than_0_and_1_are_left_to_torch(monkeypatch, number):
     x = spikes(4, 40)
     hardened = settled(nn.Linear(40, 5), a_macro(), x)

@@ -71,7 +71,7 @@ int supported(void);
 
 static inline int64_t vector_bytes(int level) { return 16 << (level < 2 ? level : 2); }
 
-/* A kernel's variant for `level`. */
+/* A kernel's variant for the `level` that stands where this is used. */
 #if defined(__x86_64__)
 #define PICK(kernel) \
   (level == 3 ? kernel##_vbmi2 : level == 2 ? kernel##_avx512 : level == 1 ? kernel##_avx2 : kernel##_base)

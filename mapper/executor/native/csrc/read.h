@@ -205,17 +205,15 @@ static AI void NAME(slope_by_level)(const Read *r, const int16_t *sums, float ha
 
 /* Multiply slopes[many][W] by turned[W][R], of the wordlines that a row block has: a few vectors by
  * a few lanes stay in registers. */
+#define BROAD 4
 #if LEVEL >= 2
 #define HIGH 4
-#define BROAD 4
 #define ADDED(total, a, b) (float32)_mm512_fmadd_ps(_mm512_set1_ps(a), (__m512)(b), (__m512)(total))
 #elif LEVEL == 1
 #define HIGH 2
-#define BROAD 4
 #define ADDED(total, a, b) (float32)_mm256_fmadd_ps(_mm256_set1_ps(a), (__m256)(b), (__m256)(total))
 #else
 #define HIGH 2
-#define BROAD 4
 #define ADDED(total, a, b) (total) + (a) * (b)
 #endif
 static AI void NAME(product_of)(const Read *r, const float *slopes, const float *turned, float *rows,
