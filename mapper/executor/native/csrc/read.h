@@ -63,15 +63,18 @@ static AI void NAME(list)(const Read *r, int64_t a, int64_t v, int32_t *restrict
   }
 }
 
-/* Add up `many` vectors of cells of active wordlines; they stay in registers. */
+/* Add up `many` vectors of cells of active wordlines; they stay in registers, if loops are unrolled. */
 static AI void NAME(add_some)(const Read *r, const int16_t *cells, const int32_t *list, int64_t count,
                               int16_t *sums, int many) {
-  shorts total[4] = {{0}}, each;
+  shorts total[4] = {{0}};
   for (int64_t k = 0; k < count; k++)
+#pragma GCC unroll 4
     for (int q = 0; q < many; q++) {
+      shorts each;
       memcpy(&each, cells + list[k] * r->W + q * (VECTOR / 2), VECTOR);
       total[q] += each;
     }
+#pragma GCC unroll 4
   for (int q = 0; q < many; q++) memcpy(sums + q * (VECTOR / 2), &total[q], VECTOR);
 }
 
@@ -204,7 +207,7 @@ static AI void NAME(slope_by_level)(const Read *r, const int16_t *sums, float ha
 }
 
 /* Multiply slopes[many][W] by turned[W][R], of the wordlines that a row block has: a few vectors by
- * a few lanes stay in registers. */
+ * a few lanes stay in registers, if loops are unrolled: GCC keeps them in memory otherwise. */
 #define BROAD 4
 #if LEVEL >= 2
 #define HIGH 4
@@ -218,14 +221,18 @@ static AI void NAME(slope_by_level)(const Read *r, const int16_t *sums, float ha
 #endif
 static AI void NAME(product_of)(const Read *r, const float *slopes, const float *turned, float *rows,
                                 int64_t pitch, int64_t wide, int broad) {
-  float32 total[HIGH][BROAD] = {{{0}}}, each[BROAD];
-  for (int64_t w = 0; w < wide; w++) {
-    for (int q = 0; q < broad; q++) memcpy(&each[q], turned + w * r->R + q * LANES32, VECTOR);
-    for (int j = 0; j < HIGH; j++)
-      for (int q = 0; q < broad; q++) total[j][q] = ADDED(total[j][q], slopes[j * r->W + w], each[q]);
-  }
+  float32 total[HIGH][BROAD] = {{{0}}};
+  for (int64_t w = 0; w < wide; w++)
+#pragma GCC unroll 4
+    for (int q = 0; q < broad; q++) {
+      const float32 each = NAME(floats)(turned + w * r->R + q * LANES32);
+#pragma GCC unroll 4
+      for (int j = 0; j < HIGH; j++) total[j][q] = ADDED(total[j][q], slopes[j * r->W + w], each);
+    }
+#pragma GCC unroll 4
   for (int j = 0; j < HIGH; j++)
-    for (int q = 0; q < broad; q++) memcpy(rows + j * pitch + q * LANES32, &total[j][q], VECTOR);
+#pragma GCC unroll 4
+    for (int q = 0; q < broad; q++) NAME(put)(rows + j * pitch + q * LANES32, total[j][q]);
 }
 
 static void NAME(multiply)(const Read *r, const float *slopes, int64_t g, const float *turned, float *rows) {
