@@ -198,4 +198,5 @@ def _take_over(twin: HardwareModel, held: dict[str, Any]) -> None:
 def _device_name(device: str) -> str:
     if device == "cuda":
         return torch.cuda.get_device_name()
-    return f"cpu, {torch.get_num_threads()} thread"
+    threads, vectors = torch.get_num_threads(), torch.backends.cpu.get_cpu_capability()
+    return f"cpu, {threads} thread{'s' if threads > 1 else ''}, {vectors}"  # sums round by it
