@@ -1,4 +1,4 @@
-"""Export the networks of ``zoo`` with torch, in one step and with state in and out."""
+"""Export the networks of ``nets`` with torch, in one step and with state in and out."""
 
 import contextlib
 import io
@@ -7,7 +7,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from tests.frontend.zoo import Case, neurons_of, nn, torch
+from tests.frontend.nets import Case, neurons_of
+from tests.frontend.zoo import nn, torch
 
 WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d, nn.ConvTranspose2d)
 

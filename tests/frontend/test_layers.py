@@ -10,7 +10,8 @@ from mapper.ir.core import SPIKE, IntType
 from tests.frontend import zoo
 from tests.frontend.export import exported
 from tests.frontend.models import assert_equal_to_reference
-from tests.frontend.zoo import Case, Does, Net, Residual, cnn, nn
+from tests.frontend.nets import MERGES, Branches, Case, Does, Net, Residual, cnn
+from tests.frontend.zoo import nn
 
 LEAKY, JELLY = zoo.SnnTorchLeaky, zoo.SpikingJelly
 CONV = partial(nn.Conv2d, 2, 4, 3)
@@ -86,7 +87,7 @@ LAYERS = {
         LEAKY,
     ),
     "batch-norm-after-pool": cnn(CONV, partial(nn.MaxPool2d, 2), partial(nn.BatchNorm2d, 4), LEAKY),
-    "joined": cnn(zoo.Branches, LEAKY, partial(nn.Conv2d, 8, 3, 1), LEAKY),
+    "joined": cnn(Branches, LEAKY, partial(nn.Conv2d, 8, 3, 1), LEAKY),
     "channels-last": Case(
         lambda: Net(
             Does(lambda x: x.permute(0, 3, 1, 2)),
@@ -112,7 +113,7 @@ LAYERS = {
     ),
     **{
         f"merge-{kind}": Case(partial(Residual, kind), (1, 4, 6, 6))
-        for kind in (*zoo.MERGES, "current")
+        for kind in (*MERGES, "current")
     },
 }
 

@@ -11,7 +11,8 @@ from mapper.ir.neurons import Neuron, Reset
 from tests.frontend import zoo
 from tests.frontend.export import exported
 from tests.frontend.models import assert_equal_to_reference
-from tests.frontend.zoo import Case, Net, mlp, nn
+from tests.frontend.nets import Case, Net, mlp
+from tests.frontend.zoo import nn
 
 LEAKY, JELLY, NORSE = zoo.SnnTorchLeaky, zoo.SpikingJelly, zoo.Norse
 PER_NEURON = [0.08 * k for k in range(1, 13)]

@@ -26,7 +26,7 @@ from mapper.training.integer import IntegerNetwork
 from mapper.verify import trained_ring, verify_build
 from targets import load_target
 from tests.training.small import a_network, a_target, spikes
-from tests.training.test_harden import VARIANTS, branches, disordered
+from tests.training.twins import VARIANTS, branches, disordered
 
 CODES = ("1-graph-rules", "2-exact-passes", "4-executor", "6-lowered-onnx", "7-trained-export")
 

@@ -21,7 +21,7 @@ from mapper.training.models import (
 from passes.grid import layer_spans
 from targets import load_target
 from tests.training.small import spikes
-from tests.training.test_harden import assert_same_as_compiled
+from tests.training.twins import assert_same_as_compiled
 
 PUBLISHED = [
     (DvsNet, 94_144, (372, 104, 32)),

@@ -17,7 +17,7 @@ from mapper.training import LIF, export_onnx, harden, over_time
 from mapper.verify import trained_ring
 from targets import Target
 from tests.training.small import ENCODINGS, READOUTS, a_target
-from tests.training.test_harden import disordered
+from tests.training.twins import disordered
 
 
 def neurons(rng: random.Random) -> LIF:
