@@ -117,6 +117,8 @@ def test_a_stopped_run_goes_on_and_other_settings_are_refused(tmp_path):
     assert len(lines) == 3  # the shared steps are not done again
     after = (place.folder(next(jobs(["nmnist"], [], [0], ["base"])), "float") / "float.pt").stat()
     assert before.st_mtime_ns == after.st_mtime_ns
+    fewer = replace(SMALL, crossbars=(64,))  # which others there are says nothing of this one
+    assert run(replace(place, settings={"nmnist": fewer}), "adcless-64")[1] == []
     with pytest.raises(ValueError, match="use another folder"):
         run(replace(place, settings={"nmnist": replace(SMALL, shift=1)}), "adcless-64")
 
