@@ -138,8 +138,8 @@ _SHORT_FLOW: dict[str, Any] = {
     "converter_epochs": 3,
     "target_epochs": 18,
 }
-# Chosen on validation recordings (docs/accuracy.md): so few epochs a stage want greater steps.
-_SHORT_FLOW_RATES: dict[str, Any] = {
+# Chosen on validation recordings (docs/accuracy.md, at the end).
+_SPIKE_FLOW_RATES: dict[str, Any] = {
     "float_rate": 4e-3,
     "target_rate": 4e-3,
 }
@@ -164,7 +164,7 @@ SETTINGS = {
         Setting(task="gesture-narrow", steps=10, size=32, **_GESTURE, **_NARROW_GESTURE),
         Setting(task="flow-narrow", network="FireFlowNet", width=16, **{**_FLOW, **_SHORT_FLOW}),
         Setting(
-            task="sfn", network="SFN", width=8, **{**_FLOW, **_SHORT_FLOW, **_SHORT_FLOW_RATES}
+            task="sfn", network="SFN", width=8, **{**_FLOW, **_SHORT_FLOW, **_SPIKE_FLOW_RATES}
         ),
     )
 }

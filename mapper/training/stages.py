@@ -63,5 +63,5 @@ def staged(
 
 def one_jump(epochs: int = 42) -> Schedule:
     """Return the ablation: the target's readout from the first epoch on."""
-    # From random weights 4e-3 settles late or not at all (docs/accuracy.md, at the end).
+    # From random weights 4e-3 settles later, to a higher loss (docs/accuracy.md, at the end).
     return (Stage(name="target", kind="target", epochs=epochs, rate=2e-3),)
