@@ -59,7 +59,8 @@ def hardware_graphs(draw: Draw, most_layers: int = 4) -> Graph:
     net = Builder()
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     side = draw(st.integers(3, 7))
-    shape = draw(st.sampled_from([(1, side, side), (2, side, side + 1), (4, side, 3), (side,)]))
+    images = [(1, side, side), (2, side, side + 1), (4, side, 3), (side, 1, 1)]
+    shape = draw(st.sampled_from([*images, (side,)]))
     x = net.input("x", shape, draw(input_types()))
     if draw(st.booleans()):
         x = _with_recurrence(net, draw, x)
@@ -87,7 +88,16 @@ def _with_recurrence(net: Builder, draw: Draw, x: Value) -> Value:
 
 
 def _layer(net: Builder, draw: Draw, rng: np.random.Generator, x: Value) -> Value:
-    kinds = ["crossbars", "crossbars", "crossbars", "neurons", "linear", "scaled_add", "add"]
+    kinds = [
+        "crossbars",
+        "crossbars",
+        "crossbars",
+        "neurons",
+        "linear",
+        "scaled_add",
+        "add",
+        "reshape",
+    ]
     if len(x.shape) == 3:
         kinds += ["conv", "conv_transpose", "pool", "transpose"]
     assert isinstance(x.type, IntType)
@@ -312,6 +322,11 @@ def _transpose(net: Builder, draw: Draw, rng: np.random.Generator, x: Value) -> 
     return net.concat([turned, turned], axis=draw(st.integers(0, 2)))
 
 
+def _reshape(net: Builder, draw: Draw, rng: np.random.Generator, x: Value) -> Value:
+    size = int(np.prod(x.shape))
+    return net.reshape(x, draw(st.sampled_from([(size,), (size, 1, 1), (1, 1, size)])))
+
+
 def _add(net: Builder, draw: Draw, rng: np.random.Generator, x: Value) -> Value:
     if x.type == SPIKE and draw(st.booleans()):
         kind = draw(st.sampled_from(["and", "or", "xor", "iand"]))
@@ -333,6 +348,7 @@ _LAYERS: dict[str, Callable[[Builder, Draw, np.random.Generator, Value], Value]]
     "conv_transpose": _conv_transpose,
     "pool": _pool,
     "transpose": _transpose,
+    "reshape": _reshape,
     "add": _add,
     "scaled_add": _scaled_add,
 }

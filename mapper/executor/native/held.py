@@ -78,13 +78,15 @@ class Held:
 
     def flat(self) -> "Held":
         """Return the same elements, in the same order, as a vector."""
-        shape = (prod(self.value.shape),)
-        if shape == self.value.shape:
-            return self
-        value = replace(self.value, shape=shape)
-        if layout(self.value.shape) == layout(shape):
-            return Held(value, self.packed, self.last, self.dense)
-        return Held(value, dense=self.as_dense().reshape(*self.leading, *shape))
+        return self.reshaped(replace(self.value, shape=(prod(self.value.shape),)))
+
+    def reshaped(self, value: Value) -> "Held":
+        """Return the same elements, in the same order, as a value of another shape."""
+        shape = (*self.leading, *value.shape)
+        if layout(self.value.shape) != layout(value.shape):
+            return Held(value, dense=self.as_dense().reshape(shape))
+        dense = None if self.dense is None else self.dense.reshape(shape)
+        return Held(value, self.packed, self.last, dense)
 
     def steps(self, first: int, last: int) -> "Held":
         """Return some of the time steps."""

@@ -152,13 +152,7 @@ def _side_by_side(operands: Sequence[Held], bits: int, channels: int) -> Array:
 
 
 def _reshape(op: Reshape) -> Logic:
-    def run(operands: Sequence[Held]) -> Held:
-        held = operands[0]
-        if layout(op.x.shape) == layout(op.result.shape):
-            return Held(op.result, held.packed, held.last, held.dense)
-        return Held(op.result, dense=held.as_dense().reshape(*held.leading, *op.result.shape))
-
-    return run
+    return lambda operands: operands[0].reshaped(op.result)
 
 
 def _transpose(op: Transpose) -> Logic:

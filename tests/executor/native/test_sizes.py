@@ -326,6 +326,16 @@ def test_packing_is_undone(monkeypatch, level, shape, type):
         assert pack(codes, value) is None
 
 
+@every_variant
+def test_a_vector_that_was_an_image_of_one_pixel_has_its_own_shape(level):
+    net = Builder()
+    flat = net.reshape(net.input("x", (70, 1, 1)), (70,))
+    net.outputs(flat)
+    codes = random_spikes(2, 3, 70, 1, 1)
+    found = NativeExecutor(net.graph(), threads=1, level=level).run({"x": codes})
+    assert np.array_equal(found[flat.name], codes.reshape(2, 3, 70))
+
+
 def test_codes_of_any_kind_of_number_are_the_same():
     graph = dvs_net()
     codes = random_spikes(2, 3, 2, 16, 16)
