@@ -16,6 +16,9 @@ from mapper.tables import Data, dims
 
 _ANY_WIDTH = 10_000
 
+_MOST_WHOLE = 1 << 32
+"""Whole numbers below it are written out: membranes of integers."""
+
 _TIME = {
     "step": "one time step, with its state as inputs and outputs",
     "unrolled": "time steps written out one after the other",
@@ -36,6 +39,11 @@ _NAMES = {
     "net.sum_pool2d": "sum pool",
     "net.avg_pool2d": "mean pool",
     "net.fake_quantize": "round to grid",
+    "imc.crossbar_mvm": "crossbar",
+    "imc.count_active": "active wordlines",
+    "imc.sense_amp_read": "sense amp",
+    "imc.adc_read": "ADC",
+    "imc.shift_and_add": "shift-and-add",
 }
 _PHASES = {
     "next": " in the next step",
@@ -228,6 +236,7 @@ def _neuron(layer: Data) -> str:
     """Name a neuron and what is not usual about it."""
     held: dict[str, Any] = dict(layer["parameters"])
     threshold = held.pop("threshold", None)
+    fraction, bits = held.pop("fraction_bits", None), held.pop("membrane_bits", None)
     usual = {"gain": 1.0, "bias": 0.0, "leak": 1.0}
     words = [str(_NEURONS.get(layer["neuron"], layer["neuron"]))]
     words += [
@@ -241,6 +250,8 @@ def _neuron(layer: Data) -> str:
         words.append(_reset(layer["reset"]))
     if layer["spike_phase"] == "next":
         words.append("spike one step late")
+    if bits is not None:
+        words.append(f"{bits}-bit membrane with {many(fraction, 'fraction bit')}")
     return ", ".join(words)
 
 
@@ -253,10 +264,11 @@ def _reset(reset: Data) -> str:
 
 def _number(value: float | Mapping[str, Any]) -> str:
     """Write one number, or the range of several."""
-    if not isinstance(value, Mapping):
-        return f"{value:.4g}"
-    low, high = value["min"], value["max"]
-    return f"{low:.4g}" if low == high else f"{low:.4g}..{high:.4g}"
+    if isinstance(value, Mapping):
+        ends = dict.fromkeys(_number(value[end]) for end in ("min", "max"))
+        return "..".join(ends)
+    whole = float(value).is_integer() and abs(value) < _MOST_WHOLE
+    return str(int(value)) if whole else f"{value:.4g}"
 
 
 # --- ports ---------------------------------------------------------------------------------

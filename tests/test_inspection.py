@@ -8,9 +8,12 @@ import pytest
 from rich.console import Console
 
 from mapper import api
+from mapper.canonical import to_trained
 from mapper.inspection import Inspection
 from mapper.ir.core import Const, State
 from mapper.ir.neurons import Reset
+from mapper.pipeline import make_passes, run_passes
+from targets import load_target
 from tests.export.test_canonical import to_model
 from tests.files import DEMO_MODEL
 from tests.frontend.models import saved
@@ -68,6 +71,27 @@ def odd_network():
 
 def test_what_is_not_usual_is_told(tmp_path, golden):
     golden(shown(saved(to_model(odd_network(), {"notes": ["a note"]}), tmp_path), 140))
+
+
+def trained_network():
+    """What training exports: integers with their crossbars, and neurons of several kinds."""
+    net = NetworkBuilder()
+    net.constants["leaks"] = net.rng.permutation([0.5, 0.7, 0.8, 0.9]).astype("float32")
+    s = net.neuron(net.conv(net.input(2, 6, 6), 3), leak=0.75)
+    s = net.neuron(net.linear(net.flatten(s), 4), leak=Const("leaks"), reset=Reset(kind="value"))
+    current = {"current_leak": 0.5, "current_input": 1.0, "current_gain": 0.5}
+    s = net.neuron(net.linear(s, 4), current=True, leak=0.875, **current)
+    y = net.neuron(net.linear(s, 2), fires=False, leak=1.0)
+    target = load_target("adcless-64")
+    return run_passes(
+        net.graph(y), target, make_passes(target, weight_bits=4), stop_after="lower-neurons"
+    )[0]
+
+
+def test_a_trained_network_has_weights_and_neurons(tmp_path, golden):
+    path = saved(to_trained(trained_network(), "adcless-64"), tmp_path)
+    golden(shown(path, 140, "adcless-64"))
+    assert data("inspect", path)["totals"]["neurons"] == 3 * 4 * 4 + 4 + 4 + 2
 
 
 def test_the_same_as_data(tmp_path):

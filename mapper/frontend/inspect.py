@@ -22,7 +22,7 @@ from mapper.ir.network import (
     SumPool2d,
     Transpose,
 )
-from mapper.ir.neurons import Neuron
+from mapper.ir.neurons import Decay, IntegerNeuron, Neuron
 from mapper.ir.readout import AdcRead, SenseAmpRead
 from mapper.ir.synapses import Conv2d, ConvTranspose2d, Synapse
 from mapper.ir.windows import Window
@@ -119,7 +119,9 @@ def _layer(op: Op, constants: Constants, carried: Mapping[str, Edge]) -> dict[st
     }
     if isinstance(op, Synapse):
         facts.update(_synapse(op, constants))
-    elif isinstance(op, Neuron):
+    elif isinstance(op, CrossbarMvm):
+        facts.update(_matrix(op, constants), positions=prod(op.partial_sum.shape[4:]))
+    elif isinstance(op, Neuron | IntegerNeuron):
         facts.update(_neuron(op, constants))
     elif isinstance(op, MaxPool2d | SumPool2d | AvgPool2d):
         facts["window"] = _window(op.window)
@@ -134,36 +136,47 @@ def _window(window: Window) -> dict[str, Any]:
     return {spec.name: list(getattr(window, spec.name)) for spec in fields(window)}
 
 
-def _synapse(op: Synapse, constants: Constants) -> dict[str, Any]:
+def _matrix(op: Synapse | CrossbarMvm, constants: Constants) -> dict[str, Any]:
     weight = constants[op.weight.name]
     kind, bits = "floats", None
     if weight.dtype.kind in "iu":
         kind = f"integers {weight.min()}..{weight.max()}"
         bits = IntType.spanning(min(-1, int(weight.min())), int(weight.max())).bits
-    window = op.window
-    shape: dict[str, Any] = {}
-    if isinstance(op, Conv2d | ConvTranspose2d):
-        names = ("kernel", "stride", "padding", "dilation")
-        shape = {name: list(getattr(op, name)) for name in names} | {"groups": op.groups}
+    wordlines, columns = (op.matrix(weight) if isinstance(op, Synapse) else weight).shape
     return {
         "weights": int(weight.size),
         "weight_name": op.weight.name,
         "weight_shape": list(weight.shape),
         "weight_values": kind,
         "weight_bits": bits,
+        "wordlines": int(wordlines),
+        "columns": int(columns),
+    }
+
+
+def _synapse(op: Synapse, constants: Constants) -> dict[str, Any]:
+    window = op.window
+    shape: dict[str, Any] = {}
+    if isinstance(op, Conv2d | ConvTranspose2d):
+        names = ("kernel", "stride", "padding", "dilation")
+        shape = {name: list(getattr(op, name)) for name in names} | {"groups": op.groups}
+    return {
+        **_matrix(op, constants),
         "bias": op.bias is not None,
-        "wordlines": int(op.matrix(weight).shape[0]),
-        "columns": int(op.matrix(weight).shape[1]),
         "positions": prod(op.result.shape[1:]) if window is not None else 1,
         **shape,
     }
 
 
-def _neuron(op: Neuron, constants: Constants) -> dict[str, Any]:
+def _neuron(op: Neuron | IntegerNeuron, constants: Constants) -> dict[str, Any]:
+    if isinstance(op, IntegerNeuron):
+        parameters = dict(_whole_parameters(op, constants))
+    else:
+        parameters = dict(_parameters(op, constants))
     return {
         "neurons": prod(op.x.shape),
         "neuron": kind_of(op),
-        "parameters": dict(_parameters(op, constants)),
+        "parameters": parameters,
         "fires_at": _fires_at(op),
         "reset": {
             "kind": op.reset.kind,
@@ -174,9 +187,9 @@ def _neuron(op: Neuron, constants: Constants) -> dict[str, Any]:
     }
 
 
-def kind_of(op: Neuron) -> str:
+def kind_of(op: Neuron | IntegerNeuron) -> str:
     """Name a neuron in the words of the field."""
-    leaky = op.leak != 1.0
+    leaky = op.decay.kind != "none" if isinstance(op, IntegerNeuron) else op.leak != 1.0
     if op.spike is None:
         return "leaky integrator" if leaky else "integrator"
     if op.current is not None:
@@ -184,7 +197,7 @@ def kind_of(op: Neuron) -> str:
     return "leaky integrate-and-fire" if leaky else "integrate-and-fire"
 
 
-def _fires_at(op: Neuron) -> str:
+def _fires_at(op: Neuron | IntegerNeuron) -> str:
     if op.spike is None:
         return "never"
     return "membrane > threshold" if op.strict else "membrane >= threshold"
@@ -198,6 +211,35 @@ def _parameters(op: Neuron, constants: Constants) -> Iterator[tuple[str, Any]]:
         if name == "threshold" and op.spike is None:
             continue
         yield name, _number(scalar, constants)
+
+
+def _whole_parameters(op: IntegerNeuron, constants: Constants) -> Iterator[tuple[str, Any]]:
+    """Yield what integer neurons have: potentials in units of their membrane."""
+    yield "leak", _kept(op.decay, constants)
+    if op.current is not None:
+        yield "current_leak", _kept(op.current_decay, constants)
+        yield "current_gain", _kept(op.input_decay, constants)
+    yield "bias", _number(op.bias, constants)
+    if op.spike is not None:
+        yield "threshold", _number(op.threshold, constants)
+    if op.floor is not None:
+        yield "floor", _number(op.floor, constants)
+    yield "fraction_bits", op.fraction_bits
+    assert isinstance(op.membrane.type, IntType)
+    yield "membrane_bits", op.membrane.type.bits
+
+
+def _kept(decay: Decay, constants: Constants) -> float | dict[str, Any]:
+    """Return what a leak leaves, but for rounding."""
+    if decay.kind == "none":
+        return 1.0
+    if decay.kind == "shift":
+        return 1 - 2.0**-decay.shift
+    found = _number(decay.multiplier, constants)
+    unit = 2.0**-decay.shift
+    if isinstance(found, float):
+        return found * unit
+    return found | {end: found[end] * unit for end in ("min", "max")}
 
 
 def _number(scalar: Scalar, constants: Constants) -> float | dict[str, Any]:
