@@ -46,7 +46,8 @@ def on_device(x: Tensor) -> bool:
 
 
 def supports(weight: Tensor, grid: Grid) -> bool:
-    return grid.wordlines <= _GREATEST_BLOCK and on_device(weight)
+    single = weight.dtype == torch.float32
+    return single and grid.wordlines <= _GREATEST_BLOCK and on_device(weight)
 
 
 class FusedSums(LayerSums):

@@ -25,6 +25,9 @@ from mapper.training.layers import exact_sums
 from mapper.training.partial_sums import Grid, arithmetic
 from mapper.training.readout import Comparators, Converter, Reading
 
+EXACT_SINGLE = 1 << 24
+"""Whole numbers up to it are exact in single precision."""
+
 
 class IntegerNetwork:
     """A fully lowered graph, its constants on one device."""
@@ -95,14 +98,15 @@ class IntegerNetwork:
         mvm = self.layers[reader.partial_sum.name]
         x, total = env[mvm.x.name], torch.zeros((), dtype=torch.int64, device=self.device)
         for bit, weight in enumerate(op.plane_weights):
-            plane = ((x >> bit) & 1).to(torch.float32)
+            plane = (x >> bit) & 1
             total = total + weight * self._plane(op, reader, mvm, plane).round().to(torch.int64)
         return total >> op.shift
 
     def _plane(
         self, op: ShiftAndAdd, reader: SenseAmpRead | AdcRead, mvm: CrossbarMvm, plane: Tensor
     ) -> Tensor:
-        weight = self.constants[mvm.weight.name].to(torch.float32)
+        exact = self._exact_type(op)
+        weight, plane = self.constants[mvm.weight.name].to(exact), plane.to(exact)
         if isinstance(reader, AdcRead) and reader.kind == "ideal":
             sums = exact_sums(plane, weight, mvm.window, mvm.groups)
             return sums * self.number(op.scale)
@@ -114,9 +118,15 @@ class IntegerNetwork:
             groups=mvm.groups,
             half_active=isinstance(reader, SenseAmpRead) and reader.active is not None,
         )
-        scale = self.number(op.scale).reshape(-1).to(torch.float32)
+        scale = self.number(op.scale).reshape(-1).to(exact)
         layer = arithmetic(plane, weight, grid)(grid, self._reading(reader), weight, scale)
         return layer.all_outputs(plane)
+
+    def _exact_type(self, op: ShiftAndAdd) -> torch.dtype:
+        """Return the type that holds a layer's sum of one plane exactly, and all on the way."""
+        low, high = op.range(self.graph.constants)
+        greatest = max(-low, high + 1) << op.shift
+        return torch.float32 if greatest < EXACT_SINGLE else torch.float64
 
     def _reading(self, reader: SenseAmpRead | AdcRead) -> Reading:
         if isinstance(reader, SenseAmpRead):

@@ -1,7 +1,8 @@
 """Layers on crossbars: partial sums, readout, and shift-and-add, in chunks of bounded memory.
 
-Forwards these are the integers of ``mapper.ir.crossbar`` and ``mapper.ir.readout``, held as floats
-that are exact at this size. Nothing but the layer's input is kept for the backward pass, which
+Forwards these are the integers of ``mapper.ir.crossbar`` and ``mapper.ir.readout``, held as floats:
+exact below 2**24, which a crossbar does not reach and few layers do; weights in double precision
+have everything computed in it. Nothing but the layer's input is kept for the backward pass, which
 computes the partial sums of a chunk again: they are ``row blocks x slices`` times as many as the
 layer's outputs.
 """
@@ -220,6 +221,7 @@ class LayerSums:
         by_group = split.permute(3, 0, 1, 2, 4)
         self.cells = by_group.reshape(grid.groups, self.blocks, grid.wordlines, -1)
         self.type = _sum_type(grid, reading, weight) if draw is None else torch.float32
+        self.total_type = weight.dtype
         if draw is not None:
             self.cells = draw.cells(self.cells)
 
@@ -334,9 +336,9 @@ class LayerSums:
         return sums if self.draw is None else self.draw.sums(sums, chunk)
 
     def _by_significance(self, per_slice: Tensor) -> Tensor:
-        """Add slices up, in single precision: ``[A, G, V, n]``."""
+        """Add slices up: ``[A, G, V, n]``."""
         weights = self.significances[:, None].to(per_slice.dtype)
-        return (per_slice * weights).sum(dim=-2, dtype=torch.float32)
+        return (per_slice * weights).sum(dim=-2, dtype=self.total_type)
 
     def _per_block(self, sums: Tensor, driven: Tensor) -> Tensor:
         """Return the codes of a block's slices, by significance: ``[A, G, V, n]``."""
@@ -374,6 +376,8 @@ def _sum_type(grid: Grid, reading: Reading, weight: Tensor) -> torch.dtype:
     bfloat16 holds whole numbers up to 256. Half precision holds more of them, but loses gradients
     below 6e-8. What an ADC decodes may be larger than the sum: that is done in single precision.
     """
+    if weight.dtype == torch.float64:
+        return torch.float64
     greatest = grid.wordlines * grid.encoding.digit_max * (2 if grid.half_active else 1)
     if isinstance(reading, Converter) or greatest > 256:
         return torch.float32

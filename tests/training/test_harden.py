@@ -1,11 +1,13 @@
 """The hardware-aware twin of a float model, and that it computes what is compiled."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from mapper.ir.core import SPIKE
 from mapper.ir.crossbar import CrossbarMvm
+from mapper.ir.evaluate import evaluate
 from mapper.training import LIF, Awareness, Hardened, harden, over_time
 from mapper.training.gradients import quantised
 from mapper.training.partial_sums import spread_of_sums
@@ -42,6 +44,20 @@ def test_inputs_of_several_bits(readout, input_bits):
 def test_shipped_targets(target):
     x = spikes(3, 4, 2, 6, 6)
     assert_same_as_compiled(disordered(harden(a_network(), target, example=x)), x)
+
+
+@pytest.mark.parametrize("target", ["hpadc-flash5-64", "hpadc-flash5-128"])
+def test_sums_that_single_precision_does_not_hold(target):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(8192, 2))
+    nn.init.uniform_(model[1].weight, 0.5, 1.5)
+    x = (torch.rand(2, 2, 8192, 1, 1) < 0.9).float()
+    twin = disordered(harden(model, target, weight_bits=8, scale="block", example=x))
+    with torch.no_grad():
+        next(twin.layers()).converter_step.fill_(3)
+    assert_same_as_compiled(twin, x)
+    sums = evaluate(twin.hardware(x), {"x": x.numpy().astype(np.int64)})["y"]
+    assert (sums > 2**24).all()
+    assert (sums % 2 == 1).any()
 
 
 @pytest.mark.parametrize("readout", ["sense-amp", "flash"])
