@@ -78,6 +78,7 @@ def trained_network():
     net = NetworkBuilder()
     net.constants["leaks"] = net.rng.permutation([0.5, 0.7, 0.8, 0.9]).astype("float32")
     s = net.neuron(net.conv(net.input(2, 6, 6), 3), leak=0.75)
+    s = net.neuron(net.conv_transpose(s, 2, 2, stride=(2, 2)), leak=0.75)
     s = net.neuron(net.linear(net.flatten(s), 4), leak=Const("leaks"), reset=Reset(kind="value"))
     current = {"current_leak": 0.5, "current_input": 1.0, "current_gain": 0.5}
     s = net.neuron(net.linear(s, 4), current=True, leak=0.875, **current)
@@ -91,7 +92,7 @@ def trained_network():
 def test_a_trained_network_has_weights_and_neurons(tmp_path, golden):
     path = saved(to_trained(trained_network(), "adcless-64"), tmp_path)
     golden(shown(path, 140, "adcless-64"))
-    assert data("inspect", path)["totals"]["neurons"] == 3 * 4 * 4 + 4 + 4 + 2
+    assert data("inspect", path)["totals"]["neurons"] == 3 * 4 * 4 + 2 * 8 * 8 + 4 + 4 + 2
 
 
 def test_the_same_as_data(tmp_path):

@@ -121,6 +121,8 @@ def _layer(op: Op, constants: Constants, carried: Mapping[str, Edge]) -> dict[st
         facts.update(_synapse(op, constants))
     elif isinstance(op, CrossbarMvm):
         facts.update(_matrix(op, constants), positions=prod(op.partial_sum.shape[4:]))
+        if op.window is not None:
+            facts["window"] = _window(op.window) | {"groups": op.groups}
     elif isinstance(op, Neuron | IntegerNeuron):
         facts.update(_neuron(op, constants))
     elif isinstance(op, MaxPool2d | SumPool2d | AvgPool2d):
