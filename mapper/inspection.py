@@ -220,7 +220,7 @@ def _geometry(held: Data) -> str:
         words.append(f"pad {_once(held['padding'])}")
     if set(held["dilation"]) != {1}:
         words.append(f"dilation {_once(held['dilation'])}")
-    if set(held.get("stuffing", ())) > {1}:
+    if set(held.get("stuffing", [1])) != {1}:
         words.append(f"stuffing {_once(held['stuffing'])}")
     if held.get("groups", 1) != 1:
         words.append(f"{held['groups']} groups")
