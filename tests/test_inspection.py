@@ -77,8 +77,8 @@ def trained_network():
     """What training exports: integers with their crossbars, and neurons of several kinds."""
     net = NetworkBuilder()
     net.constants["leaks"] = net.rng.permutation([0.5, 0.7, 0.8, 0.9]).astype("float32")
-    s = net.neuron(net.conv(net.input(2, 6, 6), 3), leak=0.75)
-    s = net.neuron(net.conv_transpose(s, 2, 2, stride=(2, 2)), leak=0.75)
+    s = net.neuron(net.conv(net.input(2, 6, 6), 3), leak=0.75, floor=-1.0)
+    s = net.neuron(net.conv_transpose(s, 2, 2, stride=(2, 2)), leak=0.7)
     s = net.neuron(net.linear(net.flatten(s), 4), leak=Const("leaks"), reset=Reset(kind="value"))
     current = {"current_leak": 0.5, "current_input": 1.0, "current_gain": 0.5}
     s = net.neuron(net.linear(s, 4), current=True, leak=0.875, **current)

@@ -6,12 +6,18 @@ from math import prod
 import numpy as np
 
 from mapper.executor.fusion import CrossbarLayer
-from mapper.ir.core import INT64, Array, Const, Constants, IntType, param
+from mapper.ir.core import (
+    EXACT_DOUBLE,
+    EXACT_SINGLE,
+    INT64,
+    Array,
+    Const,
+    Constants,
+    IntType,
+    param,
+)
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.readout import SenseAmpRead
-
-SINGLE, DOUBLE = 2**24, 2**53
-"""Up to these every integer is a float of single and double precision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +33,9 @@ class Products:
 
     @property
     def dtype(self) -> str:
-        if self.bound < SINGLE:
+        if self.bound < EXACT_SINGLE:
             return "float32"
-        return "float64" if self.bound < DOUBLE else "int64"
+        return "float64" if self.bound < EXACT_DOUBLE else "int64"
 
     @property
     def proof(self) -> str:

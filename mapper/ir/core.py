@@ -59,8 +59,9 @@ class FloatType:
 Type = IntType | FloatType
 FLOAT = FloatType()
 SPIKE = IntType(1, signed=False)
-EXACT_DOUBLE = 1 << 53
-"""Integers below this, and their sums while they stay below, are exact in double precision."""
+EXACT_SINGLE, EXACT_DOUBLE = 1 << 24, 1 << 53
+"""Integers below these, and their sums while they stay below, are exact in single and double
+precision."""
 
 INT64 = IntType(64, signed=True)
 """Not a hardware width: the carrier of integer parameters while they are looked at."""

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mapper.ir.core import Array, Const, Graph, IntType, Op, Scalar, Value
+from mapper.ir.core import EXACT_SINGLE, Array, Const, Graph, IntType, Op, Scalar, Value
 from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.hardware import ScaledAdd
 from mapper.ir.network import Add, Concat, MaxPool2d, Merge, Reshape, SumPool2d, Transpose
@@ -24,9 +24,6 @@ from mapper.ir.windows import Window
 from mapper.training.layers import exact_sums
 from mapper.training.partial_sums import Grid, arithmetic
 from mapper.training.readout import Comparators, Converter, Reading
-
-EXACT_SINGLE = 1 << 24
-"""Whole numbers up to it are exact in single precision."""
 
 
 class IntegerNetwork:
