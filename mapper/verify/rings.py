@@ -54,7 +54,7 @@ class Ring:
     max_abs_diff: float | None = None
     first_mismatch: Mapping[str, Any] | None = None
     """Where: ``step``, ``sample``, ``layer``, ``position``, and for a readout ``plane``,
-    ``row_block``, ``slice``, ``column``; with both values."""
+    ``row_block``, ``slice``, ``column``; with both values, or both shapes if those differ."""
 
     def as_dict(self) -> dict[str, Any]:
         place = self.first_mismatch
@@ -183,17 +183,35 @@ def _first_difference(
     if not shown:
         return None
     wide = replace(graph, outputs=shown, codings={})
-    found, expected = run(wide, codes), define(wide, codes)
+    return first_place(ops, run(wide, codes), define(wide, codes))
+
+
+def first_place(
+    ops: Sequence[Op], found: Mapping[str, Array], expected: Mapping[str, Array]
+) -> dict[str, Any] | None:
+    """Return where two runs first differ in what ``ops`` gave, by time step and then by layer.
+
+    Results ``[T, B, *shape]`` are compared by name; those that ``expected`` lacks are left out.
+    """
     places = [
         place
         for op in ops
         for v in op.results
-        if (place := _first_place(op, v, found[v.name], expected[v.name]))
+        if v.name in expected and (place := _place(op, v, found[v.name], expected[v.name]))
     ]
     return min(places, key=lambda place: int(place["step"]), default=None)
 
 
-def _first_place(op: Op, value: Value, found: Array, expected: Array) -> dict[str, Any] | None:
+def _place(op: Op, value: Value, found: Array, expected: Array) -> dict[str, Any] | None:
+    if found.shape != expected.shape:
+        return {
+            "step": 0,
+            "sample": 0,
+            "layer": value.name,
+            "source": op.loc,
+            "found": f"shape {list(found.shape)}",
+            "expected": f"shape {list(expected.shape)}",
+        }
     differs = np.argwhere(found != expected)
     if not len(differs):
         return None

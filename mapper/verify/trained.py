@@ -10,7 +10,15 @@ from mapper.executor import run_lowered
 from mapper.frontend.load import read_stored
 from mapper.ir.core import Array
 from mapper.verify.build import run_executor
-from mapper.verify.rings import TRAINED, UNTRAINED, Ring, difference, is_integer, layer_results
+from mapper.verify.rings import (
+    TRAINED,
+    UNTRAINED,
+    Ring,
+    difference,
+    first_place,
+    is_integer,
+    layer_results,
+)
 
 
 def trained_ring(path: Path, build: Build, codes: Mapping[str, Array]) -> Ring:
@@ -38,10 +46,5 @@ def trained_ring(path: Path, build: Build, codes: Mapping[str, Array]) -> Ring:
     if not worst:
         reason = f"{len(shown)} layer results, ONNX Runtime on {path.name}"
         return Ring(name=TRAINED, status="equal", reason=reason, max_abs_diff=0.0)
-    places = [
-        {"step": int((found[name] != expected[name]).nonzero()[0][0]), "layer": name}
-        for name, off in wrong.items()
-        if off
-    ]
-    first = min(places, key=lambda place: int(str(place["step"])))
+    first = first_place(build.hardware.ops, found, expected)
     return Ring(name=TRAINED, status="mismatch", max_abs_diff=worst, first_mismatch=first)

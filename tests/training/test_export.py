@@ -18,6 +18,7 @@ from mapper.executor import run_lowered
 from mapper.frontend import import_model
 from mapper.ir.core import SPIKE
 from mapper.ir.crossbar import CrossbarMvm
+from mapper.ir.readout import SenseAmpRead
 from mapper.ir.synapses import Conv2d, Synapse
 from mapper.mapping import make_build
 from mapper.recordings import to_reals
@@ -66,6 +67,26 @@ def test_every_spike_is_the_same_everywhere(tmp_path, readout, macro, options):
     x = spikes(3, 4, 2, 6, 6)
     model = harden(a_network(), a_target(readout, **macro), example=x, **options)
     check_all_rings(disordered(model), x, tmp_path / "m.onnx")
+
+
+def test_a_mapping_that_lost_a_bit_of_the_trained_network_is_found_and_located(tmp_path):
+    x = spikes(3, 4, 2, 6, 6)
+    model = disordered(harden(a_network(), a_target(), example=x))
+    export_onnx(model, tmp_path / "m.onnx", x)
+    build = make_build(import_model(tmp_path / "m.onnx"), model.target, None, None, source={})
+    assert build is not None
+    read = next(op for op in build.hardware.ops if isinstance(op, SenseAmpRead))
+    wrong = build.hardware.constants[read.thresholds.name].copy()
+    wrong[...] = np.iinfo(np.int16).min  # every sense amplifier gives 1, whatever the sum
+    constants = {**build.hardware.constants, read.thresholds.name: wrong}
+    faulty = replace(build, hardware=replace(build.hardware, constants=constants))
+    ring = trained_ring(tmp_path / "m.onnx", faulty, {"x": x.numpy().astype(np.int64)})
+    assert ring.status == "mismatch"
+    assert ring.max_abs_diff > 0
+    assert ring.first_mismatch is not None
+    place = {key: ring.first_mismatch[key] for key in ("step", "sample", "layer", "found")}
+    # Two row blocks of three bit-slices, each read as 1 and shifted by its weight: 2 * (1 + 2 + 4).
+    assert place == {"step": 0, "sample": 0, "layer": "_0.sums", "found": 14}
 
 
 @pytest.mark.parametrize("input_bits", [1, 3])

@@ -78,6 +78,21 @@ def test_a_mismatch_makes_the_ring_and_the_verification_fail(build, codes, monke
     assert not verify_build(build, codes, codes).bit_exact
 
 
+def test_a_result_of_another_shape_is_told_with_both_shapes(build, codes):
+    def faulty(graph: Graph, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
+        results = run_executor(graph, inputs)
+        return {name: array[..., None] for name, array in results.items()}
+
+    (ring,), _ = rings.engine_rings(build.hardware, codes, {"4": faulty}, ())
+    assert (ring.status, ring.max_abs_diff) == ("mismatch", float("inf"))
+    read = next(op.result for op in build.hardware.ops if isinstance(op, SenseAmpRead))
+    shape = evaluate(build.hardware, codes, watch=[read.name])[read.name].shape
+    assert ring.first_mismatch is not None
+    assert ring.first_mismatch["layer"] == read.name
+    assert ring.first_mismatch["found"] == f"shape {[*shape, 1]}"
+    assert ring.first_mismatch["expected"] == f"shape {list(shape)}"
+
+
 def test_a_sound_build_is_equal_on_every_ring_that_runs(build, codes):
     checked = verify_build(build, codes, codes)
     assert checked.bit_exact
