@@ -8,19 +8,33 @@ import sys
 import zipfile
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("mapper", "passes", "targets")
 
 
-def test_a_wheel_carries_every_file_of_the_packages_and_nothing_else(tmp_path):
-    wheel = build_wheel(tmp_path)
+@pytest.fixture(scope="module")
+def built(tmp_path_factory) -> Path:
+    """Return a folder with a wheel and the ``source`` it was built from.
+
+    The kernels in it are not optimised, which the compiler spends most of its time on: these
+    tests look at what is in a wheel, and every other one runs the kernels of the install.
+    """
+    folder: Path = tmp_path_factory.mktemp("wheel")
+    build_wheel(folder, SPIKELOOM_CFLAGS="-O0")
+    return folder
+
+
+def test_a_wheel_carries_every_file_of_the_packages_and_nothing_else(built):
+    wheel = wheel_in(built)
     carried = {name for name in wheel.namelist() if ".dist-info/" not in name}
-    source = tmp_path / "source"
+    source = built / "source"
     files = (path for package in PACKAGES for path in (source / package).rglob("*"))
-    built = {name for name in carried if name.endswith(".so")}  # none without a C compiler
+    kernels = {name for name in carried if name.endswith(".so")}  # none without a C compiler
     expected = {path.relative_to(source).as_posix() for path in files if path.is_file()}
-    assert carried - built == expected - built
-    assert all(name.startswith("mapper/executor/native/_core.abi3") for name in built)
+    assert carried - kernels == expected - kernels
+    assert all(name.startswith("mapper/executor/native/_core.abi3") for name in kernels)
 
     assert {f"{package}/py.typed" for package in PACKAGES} <= carried
     assert {"mapper/data/demo/model.onnx", "mapper/data/demo/recording.npz"} <= carried
@@ -30,7 +44,8 @@ def test_a_wheel_carries_every_file_of_the_packages_and_nothing_else(tmp_path):
 
 
 def test_an_install_without_a_compiler_still_works(tmp_path):
-    wheel = build_wheel(tmp_path, CC="no-such-compiler")
+    build_wheel(tmp_path, CC="no-such-compiler")
+    wheel = wheel_in(tmp_path)
     assert not any(name.endswith(".so") for name in wheel.namelist())
     installed = tmp_path / "installed"
     wheel.extractall(installed)
@@ -49,8 +64,8 @@ print(mapper.backends.chosen(None), mapper.executor.native.unavailable())
     assert done.stdout.startswith("numpy the native kernels were not built")
 
 
-def test_a_wheel_installs_the_command_and_the_licence(tmp_path):
-    wheel = build_wheel(tmp_path)
+def test_a_wheel_installs_the_command_and_the_licence(built):
+    wheel = wheel_in(built)
     (entry_points,) = (name for name in wheel.namelist() if name.endswith("entry_points.txt"))
     scripts = configparser.ConfigParser()
     scripts.read_string(wheel.read(entry_points).decode())
@@ -73,7 +88,7 @@ import mapper.api, mapper.cli
     assert done.returncode == 0, done.stderr
 
 
-def build_wheel(folder: Path, **environment: str) -> zipfile.ZipFile:
+def build_wheel(folder: Path, **environment: str) -> None:
     """Build from a copy: setuptools leaves files behind that a second build would pick up."""
     source = folder / "source"
     source.mkdir()
@@ -91,5 +106,9 @@ def build_wheel(folder: Path, **environment: str) -> zipfile.ZipFile:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    (built,) = folder.glob("*.whl")
-    return zipfile.ZipFile(built)
+
+
+def wheel_in(folder: Path) -> zipfile.ZipFile:
+    """Open the one wheel in a folder."""
+    (wheel,) = folder.glob("*.whl")
+    return zipfile.ZipFile(wheel)
