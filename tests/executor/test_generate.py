@@ -23,18 +23,10 @@ from mapper.ir.evaluate import evaluate
 from mapper.ir.network import Scale
 from mapper.ir.serialize import from_json, to_json
 from mapper.ir.windows import Window
-from tests.builders import (
-    Builder,
-    adc,
-    dvs_net,
-    encoding,
-    one_layer,
-    random_spikes,
-    random_weights,
-    sense_amp,
-)
+from tests.builders import Builder, adc, encoding, sense_amp
 from tests.executor.engines import run_everywhere
 from tests.executor.hostile import HOSTILE
+from tests.small_graphs import dvs_net, one_layer, random_spikes, random_weights
 
 
 def test_the_header_names_the_tool_the_target_and_the_graph():
@@ -47,7 +39,7 @@ def test_the_header_names_the_tool_the_target_and_the_graph():
 def test_the_same_graph_gives_the_same_bytes_in_every_process():
     code = (
         "import sys; sys.path.insert(0, '.')\n"
-        "from tests.builders import dvs_net\n"
+        "from tests.small_graphs import dvs_net\n"
         "from mapper.executor import generate_executor, to_lowered_onnx\n"
         "graph = dvs_net()\n"
         "sys.stdout.buffer.write(generate_executor(graph).encode())\n"

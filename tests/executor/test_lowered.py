@@ -12,8 +12,9 @@ from mapper.executor import run_lowered, to_lowered_onnx
 from mapper.executor.lowered import INTERFACE, Interface, Port
 from mapper.ir.core import FLOAT, Graph, IntType, Value
 from mapper.ir.evaluate import evaluate
-from tests.builders import Builder, dvs_net, one_layer, random_spikes, random_weights, sense_amp
+from tests.builders import Builder, sense_amp
 from tests.executor.hostile import HOSTILE
+from tests.small_graphs import dvs_net, one_layer, random_spikes, random_weights
 
 
 def test_the_model_is_valid_and_has_standard_operators_only():

@@ -8,7 +8,8 @@ from mapper.executor import generate_executor, load_executor
 from mapper.ir.core import IntType
 from mapper.ir.evaluate import evaluate
 from mapper.ir.windows import Window
-from tests.builders import Builder, dvs_net, one_layer, random_spikes, random_weights, sense_amp
+from tests.builders import Builder, sense_amp
+from tests.small_graphs import dvs_net, one_layer, random_spikes, random_weights
 
 
 def executor_of(graph):

@@ -10,7 +10,8 @@ import pytest
 from mapper.executor import generate_executor, save_constants
 from mapper.ir.core import Graph, IntType
 from mapper.ir.evaluate import evaluate
-from tests.builders import Builder, dvs_net, one_layer, random_spikes, random_weights, sense_amp
+from tests.builders import Builder, sense_amp
+from tests.small_graphs import dvs_net, one_layer, random_spikes, random_weights
 
 # Runs the program as `python executor.py` does, but where our packages cannot be imported.
 ALONE = (

@@ -16,10 +16,10 @@ from mapper.ir.core import FLOAT, Coding, Const, Graph, Value
 from mapper.ir.network import Transpose
 from mapper.ir.neurons import Neuron
 from mapper.ir.synapses import Linear
-from tests.builders import one_layer
 from tests.export.canonical import one_op
 from tests.frontend.models import saved
 from tests.networks import NetworkBuilder, small_conv_net
+from tests.small_graphs import one_layer
 
 # --- files that are not what they claim ----------------------------------------------------
 

@@ -7,7 +7,8 @@ from mapper.executor.native import NativeExecutor, unavailable
 from mapper.executor.native.core import count_on, count_regions, pack, run_layer, unpack
 from mapper.executor.native.steps import LayerStep
 from mapper.ir.windows import Window
-from tests.builders import Builder, adc, random_weights, sense_amp
+from tests.builders import Builder, adc, sense_amp
+from tests.small_graphs import random_weights
 
 pytestmark = pytest.mark.skipif(bool(unavailable()), reason=unavailable())
 

@@ -14,7 +14,8 @@ from mapper.ir.core import IntType, Value
 from mapper.ir.evaluate import evaluate
 from mapper.ir.neurons import Decay, Reset
 from mapper.ir.windows import Window, transposed_window
-from tests.builders import Builder, adc, dvs_net, encoding, ideal, random_spikes, sense_amp, ternary
+from tests.builders import Builder, adc, encoding, ideal, sense_amp, ternary
+from tests.small_graphs import dvs_net, random_spikes
 from tests.strategies import Case, cases
 
 pytestmark = pytest.mark.skipif(bool(unavailable()), reason=unavailable())
