@@ -69,7 +69,7 @@ def test_every_spike_is_the_same_everywhere(tmp_path, readout, macro, options):
     check_all_rings(disordered(model), x, tmp_path / "m.onnx")
 
 
-def test_a_mapping_that_lost_a_bit_of_the_trained_network_is_found_and_located(tmp_path):
+def test_a_mapping_of_other_references_than_trained_is_found_and_located(tmp_path):
     x = spikes(3, 4, 2, 6, 6)
     model = disordered(harden(a_network(), a_target(), example=x))
     export_onnx(model, tmp_path / "m.onnx", x)
