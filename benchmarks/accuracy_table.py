@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from benchmarks.accuracy_settings import SHARED
+from benchmarks.accuracy_settings import SHARED, TARGETS
 
 BEGIN, END = "<!-- accuracy:begin -->", "<!-- accuracy:end -->"
 
@@ -20,6 +21,13 @@ COLUMNS = {
     "quantised-long": "4-bit weights, as long",
     "float-long": "float, as long",
 }
+
+COMPARISONS = {
+    ("staged", "float"): "1 bit, staged, against float",
+    ("staged", "float-long"): "1 bit, staged, against float trained as long",
+    ("jump", "staged"): "One jump against the stages",
+}
+"""Steps that are set side by side, target by target, and how the page calls that."""
 
 Result = dict[str, Any]
 
@@ -41,6 +49,13 @@ def _order(target: str) -> tuple[bool, int]:
     return "diff" not in target, int(target.rpartition("-")[2])
 
 
+_SHOWN = sorted(TARGETS, key=_order)
+_HEADING = (
+    "| task | " + " | ".join(f"`{target}`" for target in _SHOWN) + " |",
+    "|---" * (len(_SHOWN) + 1) + "|",
+)
+
+
 def metrics(results: Iterable[Result], task: str, target: str, step: str) -> dict[int, float]:
     """Return the metric of a step by seed."""
     return {
@@ -60,6 +75,35 @@ def summary(results: list[Result], task: str, target: str, step: str) -> dict[st
     return {"mean": mean(values), "deviation": spread, "by_seed": found}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gain:
+    """How much better a step is than another, over the seeds that both have; below 0: worse."""
+
+    mean: float
+    """Points of accuracy, or per cent of the other's endpoint error."""
+    better: int
+    """Seeds with which it is better."""
+    seeds: int
+
+
+def gain(results: list[Result], task: str, target: str, step: str, other: str) -> Gain | None:
+    """Return how much better ``step`` is than ``other``; None where no seed has both."""
+    ours, theirs = (metrics(results, task, target, name) for name in (step, other))
+    pairs = [(ours[seed], theirs[seed]) for seed in sorted(ours.keys() & theirs.keys())]
+    if not pairs:
+        return None
+    mine, others = (mean(values) for values in zip(*pairs, strict=True))
+    if _is_accuracy(results, task):
+        better = sum(a > b for a, b in pairs)
+        return Gain(mean=100 * (mine - others), better=better, seeds=len(pairs))
+    better = sum(a < b for a, b in pairs)
+    return Gain(mean=100 * (others - mine) / others, better=better, seeds=len(pairs))
+
+
+def _is_accuracy(results: list[Result], task: str) -> bool:
+    return next(r["metric_name"] == "accuracy" for r in results if r["task"] == task)
+
+
 def as_data(results: list[Result]) -> dict[str, Any]:
     """Return what ``--json`` prints."""
     return {
@@ -72,20 +116,47 @@ def as_data(results: list[Result]) -> dict[str, Any]:
             }
             for task, target in rows(results)
         ],
+        "comparisons": [
+            {"task": task, "target": target, "step": step, "against": other, **asdict(found)}
+            for step, other in COMPARISONS
+            for task, target in rows(results)
+            if (found := gain(results, task, target, step, other)) is not None
+        ],
     }
 
 
 def as_markdown(results: list[Result]) -> str:
-    """Return one table a task."""
-    parts = []
-    for task in dict.fromkeys(task for task, _ in rows(results)):
-        parts.append(_table(results, task))
+    """Return one table a task, and one for each of ``COMPARISONS``."""
+    parts = [_table(results, task) for task in _tasks(results)]
+    for (step, other), title in COMPARISONS.items():
+        lines = list(_compared(results, step, other))
+        if lines:
+            parts.append("\n".join([f"**{title}**, better by:", "", *_HEADING, *lines]))
     return "\n\n".join(parts) + "\n"
+
+
+def _tasks(results: list[Result]) -> list[str]:
+    return list(dict.fromkeys(task for task, _ in rows(results)))
+
+
+def _compared(results: list[Result], step: str, other: str) -> Iterator[str]:
+    """Yield the lines of a comparison: a task each, its targets side by side."""
+    for task in _tasks(results):
+        unit = "points" if _is_accuracy(results, task) else "% of endpoint error"
+        found = [gain(results, task, target, step, other) for target in _SHOWN]
+        if any(found):
+            yield f"| {task}, {unit} | " + " | ".join(_gain_cell(cell) for cell in found) + " |"
+
+
+def _gain_cell(found: Gain | None) -> str:
+    if found is None:
+        return "-"
+    return f"{found.mean:+.1f} ({found.better} of {found.seeds})"
 
 
 def _table(results: list[Result], task: str) -> str:
     of_task = [r for r in results if r["task"] == task]
-    percent = of_task[0]["metric_name"] == "accuracy"
+    percent = _is_accuracy(results, task)
     steps = [step for step in COLUMNS if any(r["step"] == step for r in of_task)]
     unit = "%" if percent else "pixels of endpoint error"
     facts = of_task[0]["setting"]

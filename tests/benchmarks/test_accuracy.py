@@ -166,6 +166,13 @@ def test_the_table(tmp_path):
         "|---|---|---|",
         "| `adcless-diff-32` | 95.0 ± 1.0 | 93.0 (1) |",
         "| `adcless-64` | 95.0 ± 1.0 | 90.0 (1) |",
+        "",
+        "**1 bit, staged, against float**, better by:",
+        "",
+        "| task | `adcless-diff-32` | `adcless-diff-64` | `adcless-diff-128` | `adcless-32` "
+        "| `adcless-64` | `adcless-128` |",
+        "|---|---|---|---|---|---|---|",
+        "| nmnist, points | -2.0 (0 of 1) | - | - | - | -4.0 (0 of 1) | - |",
     ]
     page = tmp_path / "page.md"
     page.write_text(f"above\n{accuracy_table.BEGIN}\nold\n{accuracy_table.END}\nbelow\n")
@@ -175,6 +182,23 @@ def test_the_table(tmp_path):
     assert written.endswith("below\n")
     assert "old" not in written
     assert text in written
+
+
+def test_a_gain_is_of_the_seeds_that_both_have():
+    made = {
+        ("staged", 0): 0.8,
+        ("staged", 1): 1.1,
+        ("staged", 2): 9.0,
+        ("float", 0): 1.0,
+        ("float", 1): 1.0,
+    }
+    results = [
+        a_result(metric_name="endpoint error", target="t-64", step=step, seed=seed, metric=metric)
+        for (step, seed), metric in made.items()
+    ]
+    found = accuracy_table.gain(results, "nmnist", "t-64", "staged", "float")
+    assert (round(found.mean, 9), found.better, found.seeds) == (5.0, 1, 2)  # 0.95 for 1.0
+    assert accuracy_table.gain(results, "nmnist", "t-64", "staged", "jump") is None
 
 
 def a_result(**fields):
