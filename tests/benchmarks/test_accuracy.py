@@ -215,7 +215,11 @@ def test_the_page_shows_the_results_that_are_kept():
         capture_output=True,
         text=True,
     )
-    assert json.loads(done.stdout)["rows"]
+    told = json.loads(done.stdout)
+    assert {(row["step"], row["against"]) for row in told["comparisons"]} == set(
+        accuracy_table.COMPARISONS
+    )
+    assert {row["task"] for row in told["rows"]} == {row["task"] for row in told["comparisons"]}
     results = accuracy_table.read(ROOT / "benchmarks" / "results" / "accuracy")
     page = (ROOT / "docs" / "accuracy.md").read_text()
     assert accuracy_table.as_markdown(results) in page
