@@ -12,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 # What the native kernels are compiled from; an editable install builds them in place.
-KERNELS := $(wildcard mapper/executor/native/csrc/*)
+KERNELS := $(wildcard mapper/kernels/csrc/*)
 
 # A stamp is written after its installation succeeded, and is stale when pyproject.toml is newer.
 CORE := $(VENV)/.core-installed

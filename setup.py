@@ -8,13 +8,13 @@ from pathlib import Path
 
 from setuptools import Extension, setup
 
-SOURCES = Path("mapper/executor/native/csrc")
+SOURCES = Path("mapper/kernels/csrc")
 FLAGS = ["-O3", "-fwrapv", "-fno-strict-aliasing", "-ffp-contract=off", "-fvisibility=hidden"]
 
 setup(
     ext_modules=[
         Extension(
-            "mapper.executor.native._core",
+            "mapper.kernels._core",
             sources=[str(path) for path in sorted(SOURCES.glob("*.c"))],
             depends=[str(path) for path in sorted(SOURCES.glob("*.h"))],
             extra_compile_args=FLAGS + os.environ.get("SPIKELOOM_CFLAGS", "").split(),

@@ -28,19 +28,15 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.networks import NETWORKS, Net, spikes
 from benchmarks.peer import check_peer, make_peer
-from mapper.executor import (
-    generate_executor,
-    load_constants,
-    load_executor,
-    run_lowered,
-    save_constants,
-    to_lowered_onnx,
-)
-from mapper.executor.native import VARIANTS, NativeExecutor
-from mapper.executor.native.core import VARIANT_VARIABLE, best_level
+from mapper.executor.native import NativeExecutor
+from mapper.executor.numpy.generate import generate_executor
+from mapper.executor.numpy.run import load_executor
+from mapper.executor.onnx.lowered import run_lowered, to_lowered_onnx
 from mapper.ir.core import Graph
 from mapper.ir.encoding import Encoding
 from mapper.ir.serialize import from_json, to_json
+from mapper.ir.weights import load_constants, save_constants
+from mapper.kernels.core import VARIANT_VARIABLE, VARIANTS, best_level
 
 PARTS = ("layers", "peer", "networks")
 DENSITIES = (0.02, 0.1, 0.3, 0.5)

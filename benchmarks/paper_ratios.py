@@ -17,9 +17,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.paper_networks import REFERENCES
 from benchmarks.reference import MEASURED, Pair, cost_on
 from mapper.cost.facts import corners_of
-from mapper.networks import REFERENCES
 from mapper.threads import one_blas_thread
 from targets import load_preset, load_target
 

@@ -7,10 +7,10 @@ from functools import cache
 from math import log2
 from pathlib import Path
 
+from benchmarks.paper_networks import REFERENCES
 from mapper.cost import Cost, estimate
 from mapper.ir.core import Graph, Op
 from mapper.ir.crossbar import CrossbarMvm
-from mapper.networks import REFERENCES
 from mapper.pipeline import make_passes, run_passes
 from targets import Preset, load_target
 

@@ -20,6 +20,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.paper_networks import REFERENCES
 from benchmarks.reference import (
     MEASURED,
     READOUTS,
@@ -31,7 +32,6 @@ from benchmarks.reference import (
     tiles_of,
 )
 from mapper.cost import Cost, count_layers, estimate
-from mapper.networks import REFERENCES
 from mapper.threads import one_blas_thread
 from targets import Preset, load_preset, load_target
 

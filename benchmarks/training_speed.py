@@ -1,9 +1,9 @@
 """Time hardware-aware training steps: ``python benchmarks/training_speed.py --json``.
 
 Both paths run in one process, on a GPU where torch finds one: torch's own operations in chunks, and
-the fused programs of ``mapper.training.fused``. Before that the two are compared: outputs with
-``==``, gradients by the norm of their difference. Inputs are random spikes of a tenth of density.
-On a CPU, where nothing is fused, smaller batches are timed and nothing is compared.
+the fused programs of ``mapper.training.backends.fused``. Before that the two are compared: outputs
+with ``==``, gradients by the norm of their difference. Inputs are random spikes of a tenth of
+density. On a CPU, where nothing is fused, smaller batches are timed and nothing is compared.
 """
 
 import argparse
@@ -21,7 +21,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a script
 import torch
 from torch import Tensor, nn
 
-from mapper.training import LIF, Awareness, fused_neurons, harden, partial_sums
+from mapper.training import LIF, Awareness, harden, partial_sums
+from mapper.training.backends import fused_neurons
 from mapper.training.models import DvsNet, FireFlowNet
 from mapper.training.partial_sums import read_sums
 

@@ -1,10 +1,10 @@
 """Time training steps on a CPU: ``python -m benchmarks.training_speed_cpu --json``.
 
-Compiled kernels (``mapper.training.native``) against torch's own operations, of one twin with the
-same weights: one thread, steps of the two in turn, processor time, the least of each (other work on
-the machine only adds). A step is forwards, backwards and Adam. Inputs are random spikes of a tenth
-of density. Before that the two are compared: outputs with ``==``, gradients by the norm of their
-difference.
+Compiled kernels (``mapper.training.backends.native``) against torch's own operations, of one twin
+with the same weights: one thread, steps of the two in turn, processor time, the least of each
+(other work on the machine only adds). A step is forwards, backwards and Adam. Inputs are random
+spikes of a tenth of density. Before that the two are compared: outputs with ``==``, gradients by
+the norm of their difference.
 """
 
 import argparse

@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mapper import backends
-from mapper.backends import chosen
-from mapper.build import (
+from mapper.build.folder import (
     PAGE,
     check_outside,
     check_page,
@@ -16,32 +14,34 @@ from mapper.build import (
     report,
     write_build,
 )
-from mapper.compare import CompareOptions, compare, compare_builds, compare_model
-from mapper.compare_folder import is_comparison, read_comparison
+from mapper.build.make import make_build, source_of, summary
+from mapper.compare.folder import is_comparison, read_comparison
+from mapper.compare.run import CompareOptions, compare, compare_builds, compare_model
 from mapper.cost import tornado_lines
 from mapper.demo import demo
 from mapper.diagnostics import refuse
-from mapper.evidence import gather_evidence
-from mapper.executor import write_arrays
-from mapper.export import export, format_of
+from mapper.exchange.export import export, format_of
+from mapper.executor import engine
+from mapper.executor.engine import chosen
 from mapper.frontend import NirOptions, describe, import_model
 from mapper.ir.core import Array, Graph
+from mapper.ir.weights import write_arrays
 from mapper.listing import check_pass, show_components, show_passes, show_targets
-from mapper.mapping import make_build, source_of, summary
 from mapper.pipeline import After
 from mapper.recordings import Recording, coding_tables, read_arrays, to_codes
 from mapper.report import import_vl_convert, render_report, write_figures
-from mapper.report.comparison import caption_of, comparison_charts
+from mapper.report.comparison.page import caption_of, comparison_charts
 from mapper.report.figures import CAPTIONS, draw, figure_charts, report_caption, swings_of
 from mapper.report.headline import Headline, headline
 from mapper.threads import one_blas_thread
-from mapper.verified import described_file, keep
 from mapper.verify import (
     reference_ring,
     trained_ring,
     verify_model,
     verify_recorded,
 )
+from mapper.verify.evidence import gather_evidence
+from mapper.verify.record import described_file, keep
 from mapper.writing import whole_file
 from targets import DEFAULT_PRESET, load_preset, load_target
 
@@ -173,7 +173,7 @@ def run_build(
     def done(step: int) -> None:
         progress(f"time step {step} of {steps}")
 
-    ran = backends.run(graph, codes, backend, trace=trace, threads=threads, progress=done)
+    ran = engine.run(graph, codes, backend, trace=trace, threads=threads, progress=done)
     outputs, written = ran.outputs, {"output": str(output)}
     if ran.trace is not None:
         path = output.with_suffix(".trace.npz")

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from mapper import __version__
-from mapper.build import DEMO_SCHEMA, check_replaceable, write_build, written_aside
-from mapper.compared import build_on, row_of
+from mapper.build.folder import DEMO_SCHEMA, check_replaceable, write_build, written_aside
+from mapper.build.make import source_of
+from mapper.compare.measure import build_on, row_of
 from mapper.frontend import Imported, import_model
-from mapper.mapping import source_of
 from mapper.recordings import Recording
 from mapper.threads import one_blas_thread
-from mapper.verified import described_file, keep
 from mapper.verify import reference_ring, verify_recorded
+from mapper.verify.record import described_file, keep
 from mapper.writing import json_text
 from targets import DEFAULT_PRESET, Target, load_preset, load_target
 

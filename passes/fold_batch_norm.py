@@ -9,7 +9,7 @@ from mapper.ir.core import FLOAT, Array, Const, Graph, Op
 from mapper.ir.network import Scale
 from mapper.ir.synapses import Synapse
 from passes.base import Pass
-from passes.rewrite import number, pruned, simplest, use_counts
+from passes.shared.rewrite import number, pruned, simplest, use_counts
 from targets import Target
 
 

@@ -9,7 +9,7 @@ from mapper.ir.core import Array, Const, Graph, Op
 from mapper.ir.hardware import UpdateMembrane
 from mapper.ir.neurons import IntegerNeuron
 from passes.base import Pass
-from passes.rewrite import pruned
+from passes.shared.rewrite import pruned
 from targets import Target
 
 

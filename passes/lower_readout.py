@@ -9,13 +9,13 @@ from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.infer import infer_types
 from mapper.ir.neurons import IntegerNeuron
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
-from passes.activity import Activity, drawn_bits, made_up_bits
 from passes.base import Pass
-from passes.calibrate import Calibration, calibrate, first_threshold
-from passes.grid import count_active, macro_of
-from passes.offsets import Offsets, absorb, carry, corrected_codings
-from passes.precision import finer_sums, refined
-from passes.rewrite import pruned, use_counts
+from passes.readout.activity import Activity, drawn_bits, made_up_bits
+from passes.readout.calibrate import Calibration, calibrate, first_threshold
+from passes.readout.offsets import Offsets, absorb, carry, corrected_codings
+from passes.readout.precision import finer_sums, refined
+from passes.shared.grid import count_active, macro_of
+from passes.shared.rewrite import pruned, use_counts
 from targets import Macro, Target
 
 

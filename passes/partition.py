@@ -14,8 +14,8 @@ from mapper.ir.infer import infer_types
 from mapper.ir.readout import ShiftAndAdd
 from mapper.ir.synapses import Synapse
 from passes.base import Pass
-from passes.grid import grid_size, layer_spans, macro_of, weight_bits
-from passes.rewrite import dataflow, pruned
+from passes.shared.grid import grid_size, layer_spans, macro_of, weight_bits
+from passes.shared.rewrite import dataflow, pruned
 from targets import Macro, Target
 
 

@@ -35,11 +35,11 @@ from mapper.ir.network import (
 )
 from mapper.ir.neurons import Decay, IntegerNeuron, Neuron
 from mapper.ir.synapses import Synapse
-from passes import meaning
 from passes.base import Pass
-from passes.meaning import Meaning
-from passes.neuron_units import Leak, NeuronUnits, fit_neuron
-from passes.rewrite import number, pruned, simplest
+from passes.integers import meaning
+from passes.integers.meaning import Meaning
+from passes.integers.neuron_units import Leak, NeuronUnits, fit_neuron
+from passes.shared.rewrite import number, pruned, simplest
 from targets import Target
 
 HARDWARE = (AdcRead, CountActive, CrossbarMvm, SenseAmpRead, ShiftAndAdd)

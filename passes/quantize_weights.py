@@ -11,8 +11,8 @@ from mapper.ir.core import FLOAT, Array, Const, Graph, Op
 from mapper.ir.network import Add, Scale
 from mapper.ir.synapses import Synapse
 from passes.base import Pass
-from passes.rewrite import pruned
-from passes.rounding import round_window
+from passes.integers.rounding import round_window
+from passes.shared.rewrite import pruned
 from targets import Target
 
 _CLIP_RATIOS = np.linspace(1.0, 0.3, 36)
@@ -30,11 +30,11 @@ _SEARCH_WEIGHTS = 1 << 19
 class QuantizeWeights(Pass):
     """Turn trained weights into signed integers and one scale per output channel or layer.
 
-    Rounds to integers in ``-(2**(bits-1) - 1) .. 2**(bits-1) - 1``, with the scale of least
-    squared error; errors of neighbouring taps of a kernel cancel (``passes.rounding``). Layers
+    Rounds to integers in ``-(2**(bits-1) - 1) .. 2**(bits-1) - 1``, with the scale of least squared
+    error; errors of neighbouring taps of a kernel cancel (``passes.integers.rounding``). Layers
     that meet in one sum share a scale when it is per layer. Weights that are integers of at most
-    ``bits`` bits already (a quantised model) are kept as they are.
-    The scale and the bias become a ``net.scale`` after the layer.
+    ``bits`` bits already (a quantised model) are kept as they are. The scale and the bias become a
+    ``net.scale`` after the layer.
     """
 
     name: ClassVar[str] = "quantize-weights"

@@ -6,7 +6,7 @@ from typing import ClassVar
 from mapper.ir.core import Graph
 from mapper.ir.crossbar import CrossbarMvm
 from passes.base import Pass
-from passes.rewrite import dataflow
+from passes.shared.rewrite import dataflow
 from targets import Target
 
 

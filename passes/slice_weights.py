@@ -10,7 +10,7 @@ from mapper.ir.encoding import Encoding
 from mapper.ir.infer import infer_types
 from mapper.ir.readout import ShiftAndAdd
 from passes.base import Pass
-from passes.grid import count_active, macro_of
+from passes.shared.grid import count_active, macro_of
 from targets import Target
 
 

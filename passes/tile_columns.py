@@ -6,7 +6,7 @@ from typing import ClassVar
 from mapper.ir.core import Graph, Op
 from mapper.ir.crossbar import CrossbarMvm
 from passes.base import Pass
-from passes.grid import layer_spans, macro_of, outputs_per_crossbar, weight_bits
+from passes.shared.grid import layer_spans, macro_of, outputs_per_crossbar, weight_bits
 from targets import Target
 
 

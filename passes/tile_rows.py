@@ -7,7 +7,7 @@ from mapper.ir.core import Graph, Op
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.infer import infer_types
 from passes.base import Pass
-from passes.grid import macro_of
+from passes.shared.grid import macro_of
 from targets import Target
 
 

@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mapper.frontend import import_model, run_reference
+from mapper.build.make import make_build
+from mapper.frontend import import_model
 from mapper.ir.core import Array
-from mapper.mapping import make_build
 from mapper.recordings import to_codes
 from mapper.verify import run_executor, verify_build
+from mapper.verify.original import run_reference
 from targets import load_target
 from tests.nmnist import read_test_set
 

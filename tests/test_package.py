@@ -34,7 +34,7 @@ def test_a_wheel_carries_every_file_of_the_packages_and_nothing_else(built):
     kernels = {name for name in carried if name.endswith(".so")}  # none without a C compiler
     expected = {path.relative_to(source).as_posix() for path in files if path.is_file()}
     assert carried - kernels == expected - kernels
-    assert all(name.startswith("mapper/executor/native/_core.abi3") for name in kernels)
+    assert all(name.startswith("mapper/kernels/_core.abi3") for name in kernels)
 
     assert {f"{package}/py.typed" for package in PACKAGES} <= carried
     assert {"mapper/data/demo/model.onnx", "mapper/data/demo/recording.npz"} <= carried
@@ -51,7 +51,7 @@ def test_an_install_without_a_compiler_still_works(tmp_path):
     wheel.extractall(installed)
     source = """
 import mapper.executor.native, mapper.backends
-print(mapper.backends.chosen(None), mapper.executor.native.unavailable())
+print(mapper.executor.engine.chosen(None), mapper.executor.native.unavailable())
 """
     done = subprocess.run(
         [sys.executable, "-c", source],

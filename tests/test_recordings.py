@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from mapper.diagnostics import MappingError
-from mapper.executor import load_constants
 from mapper.ir.core import SPIKE, Coding, Graph, IntType, Value
+from mapper.ir.weights import load_constants
 from mapper.recordings import measure_codes, pick_inputs, read_arrays, to_codes
 
 X = Value("x", SPIKE, (2, 3))

@@ -5,7 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from mapper import api, tables
+from mapper import api
+from mapper.cli import tables
 from mapper.cli.app import command, out, report_progress, warn
 from mapper.cli.options import Json, Nir, Preset, Steps, WeightBits, with_nir
 from targets import DEFAULT_PRESET

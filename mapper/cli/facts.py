@@ -4,7 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from mapper import api, tables
+from mapper import api
+from mapper.cli import tables
 from mapper.cli.app import command, out
 from mapper.cli.options import Json
 

@@ -6,8 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
-from mapper import api, tables
+from mapper import api
+from mapper.cli import tables
 from mapper.cli.app import command, out, report_progress, warn
+from mapper.cli.inspection import Inspection
 from mapper.cli.options import (
     Calibrate,
     Json,
@@ -17,7 +19,6 @@ from mapper.cli.options import (
     WeightBits,
     with_nir,
 )
-from mapper.inspection import Inspection
 from passes import Pass
 
 

@@ -1,14 +1,12 @@
 """Read trained networks: ONNX models of one time step and NIR files become graphs.
 
-``import_model`` is the way in, ``describe`` says what was recognised, ``run_reference`` runs the
-original file. What can be read, and how, is in ``docs/frontend.md`` and
-``docs/nir.md``.
+``import_model`` is the way in, ``describe`` says what was recognised. What can be read, and how, is
+in ``docs/frontend.md`` and ``docs/nir.md``.
 """
 
+from mapper.frontend.describe import describe
 from mapper.frontend.imported import import_model
-from mapper.frontend.inspect import describe
 from mapper.frontend.nir import LIBRARIES, NirOptions
-from mapper.frontend.reference import run_reference, run_whole
 from mapper.frontend.result import Imported, Port
 
 __all__ = [
@@ -18,6 +16,4 @@ __all__ = [
     "Port",
     "describe",
     "import_model",
-    "run_reference",
-    "run_whole",
 ]

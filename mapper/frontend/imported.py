@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 from onnx import ModelProto
 
-from mapper.canonical import claims_training, from_model, from_trained
 from mapper.diagnostics import refuse
-from mapper.executor.fusion import held_values
-from mapper.executor.lowered import Interface
-from mapper.frontend.fold import MAX_ELEMENTS
-from mapper.frontend.load import read_stored, without_functions
+from mapper.exchange.canonical import claims_training, from_model, from_trained
+from mapper.executor.onnx.lowered import Interface
 from mapper.frontend.nir import NirOptions, is_nir, read_nir
+from mapper.frontend.onnx.fold import MAX_ELEMENTS
+from mapper.frontend.onnx.load import read_stored, without_functions
 from mapper.frontend.recognise import recognise
 from mapper.frontend.result import Imported, Port
 from mapper.ir.core import Graph
+from mapper.ir.units import held_values
 
 
 @np.errstate(all="ignore")  # numbers of a file may overflow; what is written is checked

@@ -6,23 +6,23 @@ from pathlib import Path
 from onnx import ModelProto
 
 from mapper.diagnostics import MappingError, refuse
-from mapper.frontend.build import build_graph
-from mapper.frontend.check import check_neurons
-from mapper.frontend.echoes import (
+from mapper.frontend.algebra.logic import type_of
+from mapper.frontend.arrays import in_time
+from mapper.frontend.neurons.check import check_neurons
+from mapper.frontend.neurons.echoes import (
     Echo,
     has_states,
     leftover_echoes,
     likely_echoes,
     placed_echoes,
 )
-from mapper.frontend.load import nodes_of
-from mapper.frontend.logic import type_of
+from mapper.frontend.neurons.states import Dynamics, find_dynamics, missing_state
+from mapper.frontend.onnx.load import nodes_of
+from mapper.frontend.onnx.refusals import other_form
+from mapper.frontend.onnx.trace import Trace, trace
 from mapper.frontend.result import Imported, Port
-from mapper.frontend.states import Dynamics, find_dynamics, missing_state
-from mapper.frontend.time.placed import in_time
-from mapper.frontend.time.refusals import other_form
 from mapper.frontend.time.sequence import Sequence, has_fixed_batch, is_likely, sequences
-from mapper.frontend.trace import Trace, trace
+from mapper.frontend.write.build import build_graph
 from mapper.ir.core import Graph
 from mapper.ir.network import FakeQuantize
 from mapper.ir.verify import check_graph

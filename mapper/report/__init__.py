@@ -2,7 +2,7 @@
 
 from mapper.report.data import Evidence, Report, report_of
 from mapper.report.figures import Figure, draw_figures, import_vl_convert, write_figures
-from mapper.report.render import render_report
+from mapper.report.page.render import render_report
 
 __all__ = [
     "Evidence",

@@ -9,7 +9,7 @@ from mapper.cost import Cost, LayerCost, Range, count_layers
 from mapper.cost.model import Layer
 from mapper.cost.timing import paced_stages
 from mapper.diagnostics import many
-from mapper.report.breakdown import words
+from mapper.report.charts.breakdown import words
 from mapper.report.data import Report
 from mapper.report.names import layer_names
 from mapper.report.numbers import amount, nominal, percent, times_text

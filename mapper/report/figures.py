@@ -18,12 +18,12 @@ from mapper.cost.model import random_density
 from mapper.cost.sensitivity import SPREAD, Tornado
 from mapper.cost.summary import cost_of
 from mapper.diagnostics import many, printable, refuse
-from mapper.report.breakdown import breakdown_charts, stage_chart, swing_charts
-from mapper.report.charts import COLUMN, PAGE_WIDE, Chart, for_paper
+from mapper.report.charts.base import COLUMN, PAGE_WIDE, Chart, for_paper
+from mapper.report.charts.breakdown import breakdown_charts, stage_chart, swing_charts
+from mapper.report.charts.network import network_nodes
+from mapper.report.charts.placement import floorplan_charts, utilisation_chart
+from mapper.report.charts.timeline import pipeline_chart, spike_chart
 from mapper.report.data import Report
-from mapper.report.network import network_nodes
-from mapper.report.placement import floorplan_charts, utilisation_chart
-from mapper.report.timeline import pipeline_chart, spike_chart
 from mapper.writing import whole_file
 from targets import Preset, Target
 

@@ -12,8 +12,8 @@ from mapper.ir.synapses import Conv2d, ConvTranspose2d, Linear, Synapse
 from mapper.training.geometry import Geometry
 from mapper.training.layers import Hardened
 from mapper.training.readout import Comparators, Converter
-from passes.calibrate import first_threshold
-from passes.grid import count_active, layer_spans
+from passes.readout.calibrate import first_threshold
+from passes.shared.grid import count_active, layer_spans
 
 
 def synapse(

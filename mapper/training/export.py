@@ -4,7 +4,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from mapper.canonical import to_model, to_trained
+from mapper.exchange.canonical import to_model, to_trained
 from mapper.ir.core import FLOAT
 from mapper.training.harden import HardwareModel
 from mapper.training.modules import traced

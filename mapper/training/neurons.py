@@ -8,7 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from mapper.training import fused_neurons, native_neurons, partial_sums
+from mapper.training import partial_sums
+from mapper.training.backends import fused_neurons, native_neurons
 from mapper.training.gradients import fire, held
 from mapper.training.partial_sums import constants
 from targets import NeuronUnit
@@ -147,7 +148,7 @@ class LIF(nn.Module):
 
 
 def nearest_leak(leak: Tensor, unit: NeuronUnit) -> Tensor:
-    """Return ``passes.neuron_units.nearest_leak`` of one leak, without a look from the CPU."""
+    """Return what ``passes.integers.neuron_units`` makes of a leak, without a look from the CPU."""
     wide = leak.double()
     if "multiply" in unit.leaks:
         return (wide * (1 << unit.leak_bits)).round() / (1 << unit.leak_bits)

@@ -27,8 +27,8 @@ CHUNK_ELEMENTS = 1 << 22
 """Partial sums held at once on a CPU; a GPU holds 16 times as many."""
 
 FUSED = os.environ.get("SPIKELOOM_FUSED", "1") != "0"
-"""Whether ``mapper.training.fused`` computes on a GPU and ``mapper.training.native`` on a CPU,
-where they can; ``SPIKELOOM_FUSED=0`` says no."""
+"""Whether ``backends.fused`` computes on a GPU and ``backends.native`` on a CPU, where they can;
+``SPIKELOOM_FUSED=0`` says no."""
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -177,7 +177,7 @@ def arithmetic(
     x: Tensor, weight: Tensor, grid: Grid, draw: Draw | None = None
 ) -> type["LayerSums"]:
     """Return what does a layer's arithmetic: our own programs where they can, else torch's."""
-    from mapper.training import fused, native  # they build on this module
+    from mapper.training.backends import fused, native  # they build on this module
 
     if not FUSED or draw is not None:
         return LayerSums

@@ -12,11 +12,11 @@ from mapper.training.layers import Awareness, Hardened, bit_planes
 from mapper.training.partial_sums import spread_of_sums
 from mapper.training.readout import Comparators
 from mapper.training.windows import wordline_inputs
-from passes.calibrate import Calibration, calibrate
+from passes.readout.calibrate import Calibration, calibrate
 from targets import Readout
 
 _VECTORS = 256
-"""Vectors of wordlines that references are set from, as in ``passes.activity``."""
+"""Vectors of wordlines that references are set from, as in ``passes.readout.activity``."""
 
 _WINDOW = 2.0
 """Half-width of the gradient's window, in standard deviations of the partial sum."""
@@ -30,9 +30,9 @@ of counts, wider than a membrane."""
 def settle(layer: Hardened, awareness: Awareness, x: Tensor, seed: int = 0) -> None:
     """Raise a layer's awareness, and bring its output back to what it was before on ``x``.
 
-    References and steps come from ``passes.calibrate``, as for a network that was never trained
-    with them; the scale and the bias from least squares against the output before the change.
-    Windows of gradients are left to ``set_window``.
+    References and steps come from ``passes.readout.calibrate``, as for a network that was never
+    trained with them; the scale and the bias from least squares against the output before the
+    change. Windows of gradients are left to ``set_window``.
 
     Args:
         layer: Changed in place.

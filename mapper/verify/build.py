@@ -7,11 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from mapper.build import Build
-from mapper.executor import generate_executor, load_executor, run_lowered, to_lowered_onnx
-from mapper.executor.native import NativeExecutor, unavailable
+from mapper.build.model import Build
+from mapper.executor.native import NativeExecutor
+from mapper.executor.numpy.generate import generate_executor
+from mapper.executor.numpy.run import load_executor
+from mapper.executor.onnx.lowered import run_lowered, to_lowered_onnx
 from mapper.ir.core import Array, Graph, IntType
 from mapper.ir.verify import graph_problems
+from mapper.kernels.core import unavailable
 from mapper.pipeline import make_passes, run_passes
 from mapper.recordings import Recording, to_codes, to_reals
 from mapper.verify.answers import accuracy, agreement, wanted_classes

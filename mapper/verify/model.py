@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from mapper.build import Build, sha256
+from mapper.build.folder import sha256
+from mapper.build.model import Build
 from mapper.diagnostics import MappingError, refuse
-from mapper.frontend import Imported, NirOptions, import_model, run_reference
+from mapper.frontend import Imported, NirOptions, import_model
 from mapper.ir.core import FLOAT, SPIKE, Array, Graph, Type
 from mapper.ir.evaluate import evaluate, initial_states
 from mapper.ir.verify import graph_problems
@@ -17,6 +18,7 @@ from mapper.recordings import pick_inputs
 from mapper.verify import sequence
 from mapper.verify.answers import accuracy, agreement, wanted_classes
 from mapper.verify.build import Verification
+from mapper.verify.original import run_reference
 from mapper.verify.rings import REFERENCE, RULES, Ring, difference
 
 EXPECTED = "3-expected-outputs"

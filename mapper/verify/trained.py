@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from mapper.build import Build
-from mapper.canonical import from_trained, tensors_of
-from mapper.executor import run_lowered
-from mapper.frontend.load import read_stored
+from mapper.build.model import Build
+from mapper.exchange.canonical import from_trained, tensors_of
+from mapper.executor.onnx.lowered import run_lowered
+from mapper.frontend.onnx.load import read_stored
 from mapper.ir.core import Array
 from mapper.verify.build import run_executor
 from mapper.verify.rings import (

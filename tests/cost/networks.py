@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from mapper.cost import Activity, Events, measure
-from mapper.executor import generate_executor, load_executor
+from mapper.executor.numpy.generate import generate_executor
+from mapper.executor.numpy.run import load_executor
 from mapper.ir.core import SPIKE, Array, Const, Graph, IntType, Op, Span, State, Value
 from mapper.ir.crossbar import (
     CountActive,

@@ -13,7 +13,8 @@ from mapper.cost import Events, count_layers, measure
 from mapper.cost.flow import partial_sum_hops
 from mapper.cost.model import action_counts
 from mapper.cost.work import op_work
-from mapper.executor import generate_executor, load_executor
+from mapper.executor.numpy.generate import generate_executor
+from mapper.executor.numpy.run import load_executor
 from mapper.ir.core import Array, Const, Graph, IntType, Op, Span
 from mapper.ir.crossbar import CountActive, CrossbarMvm, Placement, driven_wordlines
 from mapper.ir.evaluate import evaluate

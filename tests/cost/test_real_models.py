@@ -5,13 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mapper.build.make import make_build
 from mapper.cost import Events, count_layers, measure
-from mapper.executor import generate_executor, load_executor
+from mapper.executor.numpy.generate import generate_executor
+from mapper.executor.numpy.run import load_executor
 from mapper.frontend import import_model
 from mapper.ir.core import Array, Graph, IntType
 from mapper.ir.crossbar import CrossbarMvm, driven_wordlines
 from mapper.ir.evaluate import evaluate
-from mapper.mapping import make_build
 from targets import load_target
 
 

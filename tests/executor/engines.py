@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from mapper.executor import generate_executor, load_executor, run_lowered, to_lowered_onnx
+from mapper.executor.numpy.generate import generate_executor
+from mapper.executor.numpy.run import load_executor
+from mapper.executor.onnx.lowered import run_lowered, to_lowered_onnx
 from mapper.ir.core import Array, Graph
 from mapper.ir.evaluate import evaluate
 

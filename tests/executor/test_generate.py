@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 
 from mapper.diagnostics import MappingError
-from mapper.executor import generate_executor, graph_sha256, load_executor
-from mapper.executor.fusion import CrossbarLayer, units
-from mapper.executor.generate import describe
-from mapper.executor.statements import Names
-from mapper.executor.weights import fingerprint, keyed
+from mapper.executor.numpy.generate import describe, generate_executor, graph_sha256
+from mapper.executor.numpy.run import load_executor
+from mapper.executor.numpy.statements import Names
 from mapper.ir.core import FLOAT, Graph, IntType, Value
 from mapper.ir.evaluate import evaluate
 from mapper.ir.network import Scale
 from mapper.ir.serialize import from_json, to_json
+from mapper.ir.units import CrossbarLayer, units
+from mapper.ir.weights import fingerprint, keyed
 from mapper.ir.windows import Window
 from tests.builders import Builder, adc, encoding, sense_amp
 from tests.executor.engines import run_everywhere

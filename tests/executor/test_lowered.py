@@ -8,8 +8,7 @@ import onnxruntime as ort
 import pytest
 
 from mapper.diagnostics import MappingError
-from mapper.executor import run_lowered, to_lowered_onnx
-from mapper.executor.lowered import INTERFACE, Interface, Port
+from mapper.executor.onnx.lowered import INTERFACE, Interface, Port, run_lowered, to_lowered_onnx
 from mapper.ir.core import FLOAT, Graph, IntType, Value
 from mapper.ir.evaluate import evaluate
 from tests.builders import Builder, sense_amp

@@ -7,10 +7,10 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mapper.executor import arithmetic
-from mapper.executor.generate import generate_executor
-from mapper.executor.lowered import run_lowered, to_lowered_onnx
-from mapper.executor.run import load_executor
+from mapper.executor.numpy.generate import generate_executor
+from mapper.executor.numpy.run import load_executor
+from mapper.executor.onnx.lowered import run_lowered, to_lowered_onnx
+from mapper.ir import bounds
 from mapper.ir.core import Graph
 from mapper.ir.evaluate import defined_values, evaluate
 from tests.strategies import Case, cases
@@ -37,9 +37,9 @@ def test_executor_equals_the_definition(case: Case):
 @given(cases(), st.integers(1, 7))
 def test_small_tiles_and_cells_made_on_the_fly_change_nothing(case: Case, positions: int):
     with (
-        patch.object(arithmetic, "MOST_POSITIONS", positions),
-        patch("mapper.executor.generate.Budget", lambda: NO_MEMORY),
-        patch("mapper.executor.grids.DIGITAL_ROWS", 5),
+        patch.object(bounds, "MOST_POSITIONS", positions),
+        patch("mapper.executor.numpy.generate.Budget", lambda: NO_MEMORY),
+        patch("mapper.executor.numpy.grids.DIGITAL_ROWS", 5),
     ):
         source = generate_executor(case.graph)
     executor = load_executor(source, case.graph.constants)

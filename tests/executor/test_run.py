@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from mapper.diagnostics import MappingError
-from mapper.executor import generate_executor, load_executor
+from mapper.executor.numpy.generate import generate_executor
+from mapper.executor.numpy.run import load_executor
 from mapper.ir.core import IntType
 from mapper.ir.evaluate import evaluate
 from mapper.ir.windows import Window

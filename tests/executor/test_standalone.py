@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mapper.executor import generate_executor, save_constants
+from mapper.executor.numpy.generate import generate_executor
 from mapper.ir.core import Graph, IntType
 from mapper.ir.evaluate import evaluate
+from mapper.ir.weights import save_constants
 from tests.builders import Builder, sense_amp
 from tests.small_graphs import dvs_net, one_layer, random_spikes, random_weights
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from mapper.diagnostics import MappingError
-from mapper.executor.weights import fingerprint, keyed, load_constants, narrow, save_constants
 from mapper.ir.core import Graph
+from mapper.ir.weights import fingerprint, keyed, load_constants, narrow, save_constants
 from tests.executor.hostile import HOSTILE
 
 

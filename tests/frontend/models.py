@@ -7,9 +7,10 @@ import numpy as np
 import onnx
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from mapper.frontend import Imported, import_model, run_reference
+from mapper.frontend import Imported, import_model
 from mapper.ir.core import FLOAT, Array
 from mapper.ir.evaluate import evaluate
+from mapper.verify.original import run_reference
 
 OPSET = 17
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mapper.export.onnx import write_onnx
+from mapper.exchange.onnx import write_onnx
 from mapper.frontend import describe, import_model
 from mapper.recordings import read_arrays
 from mapper.verify import verify_model

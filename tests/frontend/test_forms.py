@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mapper.frontend import forms
-from mapper.frontend.forms import Atom, NotAffineError, of_array, of_atom
-from mapper.frontend.logic import Gate, gates_of, type_of
+from mapper.frontend.algebra import forms
+from mapper.frontend.algebra.forms import Atom, NotAffineError, of_array, of_atom
+from mapper.frontend.algebra.logic import Gate, gates_of, type_of
 from mapper.ir.core import FLOAT, SPIKE, IntType
 
 SHAPE = (1, 3)

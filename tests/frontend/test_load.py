@@ -10,7 +10,8 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.external_data_helper import convert_model_to_external_data
 
 from mapper.diagnostics import MappingError
-from mapper.frontend import import_model, inline, load
+from mapper.frontend import import_model
+from mapper.frontend.onnx import inline, load
 from tests.frontend.models import NUMBERS, leaky, model, node, one_neuron_layer, saved
 
 

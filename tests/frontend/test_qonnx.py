@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from mapper.diagnostics import MappingError
-from mapper.frontend import import_model, run_reference
-from mapper.frontend.qonnx import DOMAINS, ROUNDINGS
+from mapper.frontend import import_model
+from mapper.frontend.onnx.qonnx import DOMAINS, ROUNDINGS
 from mapper.ir.core import SPIKE
 from mapper.ir.evaluate import evaluate
 from mapper.verify import verify_model
+from mapper.verify.original import run_reference
 from tests.frontend.models import NUMBERS, leaky, model, node, one_neuron_layer, saved
 
 RNG = np.random.default_rng(0)

@@ -5,8 +5,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from mapper.diagnostics import MappingError
-from mapper.frontend import import_model, run_reference
+from mapper.frontend import import_model
 from mapper.ir.neurons import Neuron
+from mapper.verify.original import run_reference
 from tests.frontend.models import NUMBERS, leaky, model, node, one_neuron_layer, saved
 
 

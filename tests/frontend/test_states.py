@@ -5,10 +5,11 @@ import pytest
 from onnx import TensorProto, helper
 
 from mapper.diagnostics import MappingError
-from mapper.frontend import import_model, run_reference
-from mapper.frontend.echoes import same_name
+from mapper.frontend import import_model
+from mapper.frontend.neurons.echoes import same_name
 from mapper.ir.core import SPIKE
 from mapper.ir.evaluate import evaluate
+from mapper.verify.original import run_reference
 from tests.frontend.models import (
     NUMBERS,
     assert_equal_to_reference,

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from mapper.diagnostics import MappingError
-from mapper.frontend import describe, import_model, run_whole
+from mapper.frontend import describe, import_model
 from mapper.ir.evaluate import evaluate
 from mapper.verify import verify_model
+from mapper.verify.original import run_whole
 from mapper.verify.sequence import read_out
 from tests.frontend.models import NUMBERS, leaky, model, node, saved
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from mapper.build import _read_data, generated_files, sha256
+from mapper.build.folder import _read_data, generated_files, sha256
 from mapper.diagnostics import MappingError
-from mapper.executor import write_arrays
+from mapper.ir.weights import write_arrays
 from tests.fuzz import values
 from tests.fuzz.drive import spikeloom
 from tests.fuzz.npz_case import odd_array, odd_recording, unpacked

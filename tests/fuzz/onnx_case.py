@@ -7,7 +7,7 @@ from random import Random
 import numpy as np
 from onnx import ModelProto
 
-from mapper.executor import write_arrays
+from mapper.ir.weights import write_arrays
 from tests.fuzz import values
 from tests.fuzz.drive import spikeloom
 from tests.fuzz.onnx_edits import edit

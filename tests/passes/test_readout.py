@@ -7,7 +7,7 @@ from mapper.ir.core import Graph
 from mapper.ir.evaluate import evaluate
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
 from mapper.pipeline import make_passes, run_passes
-from passes.calibrate import first_threshold
+from passes.readout.calibrate import first_threshold
 from targets import list_targets, load_target
 from tests.networks import small_conv_net, spikes
 

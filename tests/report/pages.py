@@ -5,16 +5,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mapper.build import Build, report
-from mapper.compare import CompareOptions, compare_model
-from mapper.evidence import gather_evidence
+from benchmarks.paper_networks import dvsnet
+from mapper.build.folder import report
+from mapper.build.make import make_build
+from mapper.build.model import Build
+from mapper.compare.run import CompareOptions, compare_model
 from mapper.frontend import import_model
 from mapper.ir.core import Graph
-from mapper.mapping import make_build
-from mapper.networks import dvsnet
 from mapper.recordings import Recording
 from mapper.report import render_report
-from mapper.report.comparison import render_comparison
+from mapper.report.comparison.page import render_comparison
+from mapper.verify.evidence import gather_evidence
 from targets import load_target
 from tests.files import DEMO
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mapper.build import report
+from mapper.build.folder import report
 from mapper.cost import DENSITY, count_layers, estimate
 from mapper.cost.timing import paced_stages
 from mapper.ir.readout import SenseAmpRead
@@ -14,7 +14,7 @@ from mapper.report import Evidence
 from mapper.report.answers import _waits, answers
 from mapper.report.data import report_of
 from mapper.report.numbers import nominal, percent
-from mapper.report.page import shown
+from mapper.report.page.frame import shown
 from mapper.report.ternary import BINARY, TERNARY, counterpart_cost, with_levels, with_readout
 from targets import DEFAULT_PRESET, load_preset, load_target
 from tests.report.pages import demo_build, dvsnet_graph

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from mapper.build import report
+from mapper.build.folder import report
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.report import render_report
 from tests.report.pages import (

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mapper import api, cli
-from mapper.compare_folder import FILES
+from mapper.compare.folder import FILES
 from mapper.recordings import read_arrays
 from tests.files import DEMO_MODEL, DEMO_RECORDING
 from tests.frontend.models import one_neuron_layer, saved

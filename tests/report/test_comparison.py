@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from mapper.compare import CompareOptions, compare_model
+from mapper.compare.run import CompareOptions, compare_model
 from mapper.diagnostics import MappingError
-from mapper.report.comparison import differences
-from mapper.report.comparison_tables import as_csv, as_latex, as_markdown, ratio
+from mapper.report.comparison.page import differences
+from mapper.report.comparison.tables import as_csv, as_latex, as_markdown, ratio
 from tests.files import DEMO
 from tests.report.pages import COMPARED, HOSTILE, comparison_page, hostile_comparison
 

@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mapper.build import report
+from mapper.build.folder import report
 from mapper.cost import count_layers
 from mapper.cost.measure import WORDLINES
 from mapper.ir.core import Graph
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.pipeline import make_passes, run_passes
-from mapper.report.cells import inspector_data, pack_levels, stored_levels
-from mapper.report.floorplan import block_activity, floorplan_data, floorplan_table
-from mapper.report.network import Node, edges_in_lanes, network_nodes
-from mapper.report.timeline import mean_rate, pipeline_chart, spike_chart
+from mapper.report.charts.floorplan import block_activity, floorplan_data, floorplan_table
+from mapper.report.charts.network import Node, edges_in_lanes, network_nodes
+from mapper.report.charts.timeline import mean_rate, pipeline_chart, spike_chart
+from mapper.report.page.cells import inspector_data, pack_levels, stored_levels
 from mapper.verify import trace_executor
 from targets import load_target
 from tests.builders import Builder, encoding, sense_amp

@@ -11,17 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 from mapper import api, cli
-from mapper.build import report, write_build
+from mapper.build.folder import report, write_build
 from mapper.report import draw_figures
-from mapper.report.charts import (
-    COLUMN,
-    PAGE_WIDE,
-    Bar,
-    Chart,
-    Table,
-    for_paper,
-    interval_bars,
-)
+from mapper.report.charts.base import COLUMN, PAGE_WIDE, Bar, Chart, Table, for_paper, interval_bars
 from mapper.report.figures import captions_of, report_charts, swings_of
 from tests.files import DEMO_RECORDING
 from tests.report.pages import HOSTILE, demo_build, hostile_build
@@ -100,8 +92,8 @@ def test_the_same_build_gives_the_same_bytes(folder, tmp_path):
 
 @pytest.mark.usefixtures("library")
 def test_an_svg_with_a_gradient_does_not_count_earlier_drawings():
-    from mapper.evidence import gather_evidence
     from mapper.report.figures import _drawn, import_vl_convert
+    from mapper.verify.evidence import gather_evidence
 
     build = demo_build()
     found = report(build, gather_evidence(build, recording=DEMO_RECORDING))

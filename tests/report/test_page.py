@@ -10,18 +10,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mapper.build import report
+from mapper.build.folder import report
 from mapper.cost import Range
 from mapper.diagnostics import many
-from mapper.evidence import gather_evidence
 from mapper.report import Evidence, Report, render_report
-from mapper.report.breakdown import swing_charts
+from mapper.report.charts.breakdown import swing_charts
 from mapper.report.figures import report_charts, swings_of
 from mapper.report.names import LONGEST, labels
 from mapper.report.numbers import interval_text, number, percent, scaled, times_text
-from mapper.report.page import asset, embedded, policy
-from mapper.report.render import SCRIPTS
-from mapper.report.table import layer_table
+from mapper.report.page.frame import asset, embedded, policy
+from mapper.report.page.render import SCRIPTS
+from mapper.report.page.table import layer_table
+from mapper.verify.evidence import gather_evidence
 from tests.files import DEMO
 from tests.report.pages import demo_build, hostile_build
 

@@ -7,8 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mapper.report.beside import HEIGHT, WIDTHS, place_names
-from mapper.report.pareto import accuracy_told, pareto_charts, rightness, scale_of, undominated
+from mapper.report.charts.beside import HEIGHT, WIDTHS, place_names
+from mapper.report.comparison.pareto import (
+    accuracy_told,
+    pareto_charts,
+    rightness,
+    scale_of,
+    undominated,
+)
 
 
 def answer(*rows: tuple[float, float, dict[str, Any]]) -> dict[str, Any]:

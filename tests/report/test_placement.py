@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from mapper.build import report
+from mapper.build.folder import report
 from mapper.ir.crossbar import CrossbarMvm
-from mapper.report.charts import COLUMN
-from mapper.report.placement import floorplan_charts, utilisation_chart
+from mapper.report.charts.base import COLUMN
+from mapper.report.charts.placement import floorplan_charts, utilisation_chart
 from tests.report.pages import demo_build
 
 

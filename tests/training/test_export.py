@@ -12,15 +12,15 @@ import torch
 from torch import nn
 
 from mapper import api
-from mapper.canonical import from_trained, tensors_of
+from mapper.build.make import make_build
 from mapper.diagnostics import MappingError
-from mapper.executor import run_lowered
+from mapper.exchange.canonical import from_trained, tensors_of
+from mapper.executor.onnx.lowered import run_lowered
 from mapper.frontend import import_model
 from mapper.ir.core import SPIKE
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.readout import SenseAmpRead
 from mapper.ir.synapses import Conv2d, Synapse
-from mapper.mapping import make_build
 from mapper.recordings import to_reals
 from mapper.training import LIF, Awareness, export_onnx, harden, over_time
 from mapper.training.integer import IntegerNetwork

@@ -13,7 +13,7 @@ from tests.training.test_partial_sums import LAYERS, POSSIBLE
 with pytest.MonkeyPatch.context() as patch:
     patch.setenv("TRITON_INTERPRET", "1")  # triton asks once, when it is imported
     triton = pytest.importorskip("triton", reason="needs triton, whose interpreter runs programs")
-    from mapper.training import kernels
+    from mapper.training.backends import kernels
 
 if isinstance(kernels.read_forward, triton.JITFunction):
     pytest.skip("triton was imported before its interpreter was asked for", allow_module_level=True)

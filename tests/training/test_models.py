@@ -18,7 +18,7 @@ from mapper.training.models import (
     SpikingVgg,
     leaky,
 )
-from passes.grid import layer_spans
+from passes.shared.grid import layer_spans
 from targets import load_target
 from tests.training.small import spikes
 from tests.training.twins import assert_same_as_compiled

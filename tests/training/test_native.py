@@ -6,8 +6,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mapper.executor.native import VARIANTS, core, supported_levels
-from mapper.training import LIF, native, partial_sums
+from mapper.kernels import core
+from mapper.kernels.core import VARIANTS, supported_levels
+from mapper.training import LIF, partial_sums
+from mapper.training.backends import native
 from tests.training.small import a_macro, settled, spikes
 from tests.training.test_partial_sums import LAYERS
 

@@ -9,7 +9,7 @@ from torch import nn
 from mapper.training import LIF, over_time
 from mapper.training.gradients import fire
 from mapper.training.neurons import nearest_leak
-from passes.neuron_units import nearest_leak as compiled_leak
+from passes.integers.neuron_units import nearest_leak as compiled_leak
 from targets import load_target
 
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
+from mapper.build.make import make_build
 from mapper.diagnostics import MappingError
-from mapper.executor import run_lowered
+from mapper.executor.onnx.lowered import run_lowered
 from mapper.frontend import import_model
-from mapper.mapping import make_build
 from mapper.recordings import to_reals
 from mapper.training import LIF, export_onnx, harden, over_time
 from mapper.verify import trained_ring

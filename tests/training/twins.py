@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from mapper.executor import generate_executor, load_executor
+from mapper.executor.numpy.generate import generate_executor
+from mapper.executor.numpy.run import load_executor
 from mapper.ir.evaluate import evaluate
 from mapper.recordings import to_reals
 from mapper.training import LIF, Iand

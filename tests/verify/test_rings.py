@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mapper.build import Build
+from mapper.build.make import make_build
+from mapper.build.model import Build
 from mapper.diagnostics import MappingError
 from mapper.frontend import import_model
 from mapper.ir.core import Array, Const, Graph
 from mapper.ir.evaluate import evaluate
 from mapper.ir.readout import SenseAmpRead
-from mapper.mapping import make_build
 from mapper.recordings import read_arrays
 from mapper.verify import rings, run_executor, verify_build
 from mapper.verify.answers import accuracy, agreement, classes, wanted_classes

@@ -5,16 +5,11 @@ from math import prod
 
 import numpy as np
 
-from mapper.executor.arithmetic import (
-    bitline_products,
-    code_bounds,
-    greatest,
-    half_active_products,
-)
-from mapper.executor.fusion import CrossbarLayer
+from mapper.ir.bounds import bitline_products, code_bounds, greatest, half_active_products
 from mapper.ir.core import INT64, Array, Constants, IntType, param
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.readout import AdcRead, SenseAmpRead
+from mapper.ir.units import CrossbarLayer
 
 BYTE, HALF, WORD = 127, 1 << 15, 1 << 31
 FEWEST = 8

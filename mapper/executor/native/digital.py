@@ -6,12 +6,12 @@ planes of the input: the kernels compute it without further ado.
 
 from collections.abc import Mapping
 
-from mapper.executor.fusion import CrossbarLayer
 from mapper.executor.native.bounds import NotNativeError
 from mapper.ir.core import Array, Const, Constants, IntType, Span, Value
 from mapper.ir.crossbar import CrossbarMvm, partial_sum_range
 from mapper.ir.readout import AdcRead, ShiftAndAdd
 from mapper.ir.synapses import Synapse
+from mapper.ir.units import CrossbarLayer
 
 _MATRIX = "digital matrix"
 _MOST_BITS = 24

@@ -12,8 +12,8 @@ from math import prod
 
 import numpy as np
 
-from mapper.executor.native import core
 from mapper.ir.core import Array, IntType, Value
+from mapper.kernels import core
 
 Layout = tuple[int, int, int]
 

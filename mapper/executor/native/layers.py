@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from mapper.executor.fusion import CrossbarLayer
-from mapper.executor.native import core
 from mapper.executor.native.bounds import BY_FLOATS, EVEN, Arithmetic, arithmetic, scale_table
 from mapper.executor.native.geometry import Geometry, geometries
 from mapper.executor.native.held import Held, words
@@ -28,10 +26,12 @@ from mapper.executor.native.pack import (
     start_values,
     vectors,
 )
-from mapper.executor.native.pool import Pool
 from mapper.executor.native.trace import Trace
 from mapper.ir.core import Array, Constants
 from mapper.ir.readout import AdcRead, SenseAmpRead
+from mapper.ir.units import CrossbarLayer
+from mapper.kernels import core
+from mapper.kernels.pool import Pool
 
 _BAND_BYTES = 96 << 10
 """Of the membranes of a band: they stay in cache through all time steps."""

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mapper.executor.native import core
 from mapper.executor.native.bounds import WORD, NotNativeError, is_word
 from mapper.executor.native.held import Held, layout, words
 from mapper.ir.core import INT64, Array, Constants, IntType, Scalar, param
 from mapper.ir.neurons import Decay, IntegerNeuron
+from mapper.kernels import core
 
 _LEAKS = {"none": 0, "shift": 1, "multiply": 2}
 _RESETS = {"none": 0, "subtract": 1, "value": 2}

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mapper.executor.fusion import CrossbarLayer
 from mapper.executor.native.bounds import Arithmetic, held_bytes, rises
-from mapper.executor.native.core import VECTOR_BYTES
 from mapper.ir.core import INT64, Array, Const, Constants, Span, param
 from mapper.ir.encoding import Encoding
 from mapper.ir.readout import AdcRead, SenseAmpRead
+from mapper.ir.units import CrossbarLayer
+from mapper.kernels.core import VECTOR_BYTES
 
 _CACHED = 36 << 10
 """Bytes of a row block's cells that stay in the nearest caches over all positions."""

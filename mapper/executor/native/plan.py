@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import networkx as nx
 
-from mapper.executor.fusion import CrossbarLayer, Unit, units
 from mapper.executor.native.bounds import NotNativeError
 from mapper.executor.native.digital import as_crossbars
 from mapper.executor.native.layers import NativeLayer
@@ -29,6 +28,7 @@ from mapper.ir.core import Constants, Graph, State, Value
 from mapper.ir.evaluate import recorded_names
 from mapper.ir.neurons import IntegerNeuron
 from mapper.ir.synapses import Synapse
+from mapper.ir.units import CrossbarLayer, Unit, units
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,19 +7,19 @@ from math import prod
 import numpy as np
 
 from mapper.diagnostics import refuse
-from mapper.executor.generate import generate_executor
-from mapper.executor.native import core
 from mapper.executor.native.held import Held, joined, layout, pack, words
 from mapper.executor.native.logic import MOST_PLANES
 from mapper.executor.native.plan import Component, Note, Plan, make_plan
-from mapper.executor.native.pool import Pool
 from mapper.executor.native.steps import DelayStep, Env, LayerStep, NumpyStep
 from mapper.executor.native.trace import Trace
-from mapper.executor.run import Executor, load_executor
+from mapper.executor.numpy.generate import generate_executor
+from mapper.executor.numpy.run import Executor, load_executor
 from mapper.ir.core import SPIKE, Array, Graph, IntType, State, Value, param
 from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.neurons import IntegerNeuron
 from mapper.ir.readout import AdcRead, SenseAmpRead
+from mapper.kernels import core
+from mapper.kernels.pool import Pool
 
 Arrays = dict[str, Array]
 
@@ -75,7 +75,7 @@ class NativeExecutor:
         initial: Mapping[str, Array] | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> Arrays:
-        """Run ``T`` time steps over ``B`` samples; see ``mapper.executor.run.Executor.run``."""
+        """Run ``T`` time steps over ``B`` samples, as ``mapper.executor.numpy.run`` does."""
         return self._run(inputs, initial, progress, None)
 
     def prepared(self, inputs: Mapping[str, Array]) -> Callable[[], Env]:

@@ -10,17 +10,17 @@ from typing import TypedDict
 
 import numpy as np
 
-from mapper.executor.fusion import CrossbarLayer, Unit
-from mapper.executor.generate import generate_executor
 from mapper.executor.native.held import Held
 from mapper.executor.native.layers import NativeLayer
 from mapper.executor.native.logic import Logic
 from mapper.executor.native.neurons import NeuronTables
-from mapper.executor.native.pool import Pool
 from mapper.executor.native.trace import Trace
-from mapper.executor.run import Executor, load_executor
+from mapper.executor.numpy.generate import generate_executor
+from mapper.executor.numpy.run import Executor, load_executor
 from mapper.ir.core import Array, Graph, Op, Value
 from mapper.ir.crossbar import CountActive, CrossbarMvm
+from mapper.ir.units import CrossbarLayer, Unit
+from mapper.kernels.pool import Pool
 
 Env = dict[str, Held]
 

@@ -5,12 +5,12 @@ from functools import lru_cache
 
 import numpy as np
 
-from mapper.executor.native import core
 from mapper.executor.native.geometry import POINT, padded_to_input
 from mapper.executor.native.held import Held, layout
 from mapper.ir.core import SPIKE, Array
 from mapper.ir.crossbar import CrossbarMvm, driven_wordlines
 from mapper.ir.windows import Window
+from mapper.kernels import core
 
 WORDLINES = ".wordlines"
 """Ends the name of ``[groups, K]``: how often each wordline was driven."""

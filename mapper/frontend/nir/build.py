@@ -23,7 +23,7 @@ from mapper.frontend.nir.order import NEURONS, delayed_edges, ordered
 from mapper.frontend.nir.ports import Ends, fused_thresholds, with_ends
 from mapper.frontend.nir.rules import NirOptions, Rules, settle, text
 from mapper.frontend.nir.shapes import neuron_shape, still_shape, still_type
-from mapper.frontend.write import OpWriter
+from mapper.frontend.write.writer import OpWriter
 from mapper.ir.core import FLOAT, SPIKE, Array, Graph, IntType, Scalar, State, Type, Value
 from mapper.ir.network import Add, Reshape
 from mapper.ir.network import Scale as ScaleOp

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from mapper.diagnostics import MappingError, refuse
-from mapper.frontend.fold import MAX_ELEMENTS
-from mapper.frontend.load import MAX_BYTES
 from mapper.frontend.nir.probe import refuse_endless_texts
+from mapper.frontend.onnx.fold import MAX_ELEMENTS
+from mapper.frontend.onnx.load import MAX_BYTES
 from mapper.ir.core import Array
 
 SUFFIXES = frozenset({".nir", ".h5", ".hdf5"})

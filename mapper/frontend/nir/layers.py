@@ -4,10 +4,10 @@ import math
 from collections.abc import Callable, Mapping
 
 from mapper.diagnostics import refuse
-from mapper.frontend.fold import MAX_ELEMENTS
 from mapper.frontend.nir.file import Node
 from mapper.frontend.nir.neurons import Shape, spread, without_batch
-from mapper.frontend.write import OpWriter
+from mapper.frontend.onnx.fold import MAX_ELEMENTS
+from mapper.frontend.write.writer import OpWriter
 from mapper.ir.core import FLOAT, Array, Const, IntType, Type, Value
 from mapper.ir.network import AvgPool2d, Reshape, Scale, SumPool2d
 from mapper.ir.synapses import Conv2d, Linear

@@ -7,7 +7,7 @@ the time axis pick and build steps; a sum over it is a readout.
 import numpy as np
 from onnx import NodeProto
 
-from mapper.frontend.fold import ELEMENTWISE
+from mapper.frontend.onnx.fold import ELEMENTWISE
 from mapper.frontend.time import moving, operators, picking
 from mapper.frontend.time.graded import simplified
 from mapper.frontend.time.parts import (

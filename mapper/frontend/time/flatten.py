@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
 
-from mapper.frontend.fold import CannotFoldError
-from mapper.frontend.load import to_array
+from mapper.frontend.onnx.fold import CannotFoldError
+from mapper.frontend.onnx.load import to_array
 from mapper.frontend.time import loops
 from mapper.frontend.time.bundles import applied
 from mapper.frontend.time.parts import bundled, setting

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from onnx import NodeProto
 
-from mapper.frontend.custom import DOMAINS
+from mapper.frontend.onnx.custom import DOMAINS
 from mapper.frontend.time.parts import Inputs, bundled, pieces, whole
 from mapper.frontend.time.tensors import Part, Shape, Single, Slot, Tape, TimeFormError
 

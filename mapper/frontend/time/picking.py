@@ -6,7 +6,7 @@ from math import prod
 import numpy as np
 from onnx import NodeProto, helper
 
-from mapper.frontend.fold import fold
+from mapper.frontend.onnx.fold import fold
 from mapper.frontend.time.parts import (
     MIXES,
     Inputs,

@@ -7,11 +7,11 @@ from pathlib import Path
 from onnx import ModelProto, ValueInfoProto
 
 from mapper.diagnostics import MappingError, refuse
-from mapper.frontend.load import nodes_of
-from mapper.frontend.ports import fixed_shape
+from mapper.frontend.onnx.load import nodes_of
+from mapper.frontend.onnx.ports import fixed_shape
+from mapper.frontend.onnx.refusals import many_steps
 from mapper.frontend.time.flatten import Clock, lay_out
 from mapper.frontend.time.loops import SEQUENCES
-from mapper.frontend.time.refusals import many_steps
 from mapper.frontend.time.reroll import rolled
 from mapper.frontend.time.shown import shown
 from mapper.frontend.time.start import started

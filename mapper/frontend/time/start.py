@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mapper.frontend.engine import engine
+from mapper.frontend.onnx.engine import engine
 from mapper.frontend.time.flatten import Clock
 from mapper.frontend.time.reroll import Rolled
 from mapper.frontend.time.step import StepModel, Writer

@@ -16,8 +16,8 @@ import onnx
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from mapper.diagnostics import refuse
-from mapper.frontend.fold import CannotFoldError, fold
-from mapper.frontend.inline import MAX_NODES
+from mapper.frontend.onnx.fold import CannotFoldError, fold
+from mapper.frontend.onnx.inline import MAX_NODES
 from mapper.ir.core import Array
 
 Shape = tuple[int, ...]

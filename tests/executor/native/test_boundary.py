@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from mapper.executor.native import NativeExecutor, unavailable
-from mapper.executor.native.core import count_on, count_regions, pack, run_layer, unpack
+from mapper.executor.native import NativeExecutor
 from mapper.executor.native.steps import LayerStep
 from mapper.ir.windows import Window
+from mapper.kernels.core import count_on, count_regions, pack, run_layer, unavailable, unpack
 from tests.builders import Builder, adc, sense_amp
 from tests.small_graphs import random_weights
 

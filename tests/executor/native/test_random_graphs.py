@@ -5,8 +5,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mapper.executor.native import VARIANTS, NativeExecutor, supported_levels
+from mapper.executor.native import NativeExecutor
 from mapper.ir.evaluate import defined_values, evaluate
+from mapper.kernels.core import VARIANTS, supported_levels
 from tests.strategies import Case, cases
 
 thorough = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))

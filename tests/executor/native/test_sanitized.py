@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-SOURCES = sorted((ROOT / "mapper/executor/native/csrc").glob("*.c"))
+SOURCES = sorted((ROOT / "mapper/kernels/csrc").glob("*.c"))
 CHECKED = ["-O0", "-g0", "-fPIC", "-fwrapv", "-fno-strict-aliasing", "-fsanitize=address"]
 RUN = """
 import importlib.util, sys
-spec = importlib.util.spec_from_file_location("mapper.executor.native._core", sys.argv[1])
+spec = importlib.util.spec_from_file_location("mapper.kernels._core", sys.argv[1])
 sys.modules[spec.name] = importlib.util.module_from_spec(spec)
 import pytest
 from mapper.executor.native import core

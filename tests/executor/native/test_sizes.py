@@ -5,15 +5,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mapper import backends
 from mapper.diagnostics import MappingError
-from mapper.executor import generate_executor, load_executor
-from mapper.executor.native import VARIANTS, NativeExecutor, core, supported_levels, unavailable
+from mapper.executor import engine
+from mapper.executor.native import NativeExecutor
 from mapper.executor.native.held import layout, pack, unpack
+from mapper.executor.numpy.generate import generate_executor
+from mapper.executor.numpy.run import load_executor
 from mapper.ir.core import IntType, Value
 from mapper.ir.evaluate import evaluate
 from mapper.ir.neurons import Decay, Reset
 from mapper.ir.windows import Window, transposed_window
+from mapper.kernels import core
+from mapper.kernels.core import VARIANTS, supported_levels, unavailable
 from tests.builders import Builder, adc, encoding, ideal, sense_amp, ternary
 from tests.small_graphs import dvs_net, random_spikes
 from tests.strategies import Case, cases
@@ -211,7 +214,7 @@ def test_what_kernels_cannot_take_runs_on_numpy_with_a_note():
     graph = net.graph()
     executor = agrees(graph, {"x": random_spikes(3, 2, 8)}, 0)
     assert [note.op for note in executor.notes] == ["imc.update_membrane"]
-    ran = backends.run(graph, {"x": random_spikes(3, 2, 8)}, "native")
+    ran = engine.run(graph, {"x": random_spikes(3, 2, 8)}, "native")
     assert "at most 32 bits" in ran.details["notes"][0]
 
 
@@ -290,9 +293,9 @@ def test_without_kernels_the_default_is_numpy_and_says_so(monkeypatch):
     monkeypatch.setattr(core, "_MISSING", "the native kernels were not built (no compiler)")
     graph = dvs_net()
     inputs = {"events": random_spikes(2, 1, 2, 16, 16)}
-    ran = backends.run(graph, inputs, None)
+    ran = engine.run(graph, inputs, None)
     assert (ran.backend, ran.details["notes"]) == ("numpy", [core.unavailable()])
-    for run in (lambda: backends.chosen("native"), lambda: NativeExecutor(graph)):
+    for run in (lambda: engine.chosen("native"), lambda: NativeExecutor(graph)):
         with pytest.raises(MappingError) as refused:
             run()
         assert refused.value.diagnostics[0].code == "backend-unavailable"

@@ -1,0 +1,324 @@
+"""The build folder: what ``compile`` writes, and how a folder is read back and trusted.
+
+``mapping.json`` holds the hardware graph, the network it came from, the target and the options;
+``weights.npz`` the integers, ``source.npz`` the trained numbers and calibration recordings. The
+other files are generated from these and regenerated, byte for byte, before a folder is used.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from mapper import __version__
+from mapper.build.model import Build
+from mapper.build.rules import placement_problems
+from mapper.cost import generate_cost
+from mapper.diagnostics import Diagnostic, MappingError, refuse
+from mapper.executor.numpy.generate import generate_executor
+from mapper.executor.onnx.lowered import to_lowered_onnx
+from mapper.ir.core import Array, Graph
+from mapper.ir.serialize import from_json, to_json
+from mapper.ir.verify import graph_problems
+from mapper.ir.weights import load_constants, save_constants
+from mapper.pipeline import PassRun
+from mapper.report import Evidence, Report, render_report, report_of
+from targets import DEFAULT_PRESET, target_from_data, target_to_data
+
+SCHEMA = "spikeloom/mapping/1"
+MANIFEST_SCHEMA = "spikeloom/manifest/1"
+DEMO_SCHEMA = "spikeloom/demo/1"
+RECORD = "verification.json"
+"""What ``verify`` found, kept in the folder beside the files that the manifest lists: it names the
+manifest it is of (``mapper.verify.record``)."""
+
+PAGE = "report.html"
+_SAMPLE_PREFIX = "sample/"
+_MAX_JSON_BYTES = 256 << 20
+
+
+def write_build(build: Build, folder: Path) -> None:
+    """Write the folder at once or not at all: beside it first, then renamed into place.
+
+    Raises:
+        MappingError: ``output-exists`` where the folder holds something that is not a build.
+    """
+    check_replaceable(folder)
+    with written_aside(folder.resolve()) as aside:
+        _write_data(build, aside)
+        for name, content in generated_files(build).items():
+            (aside / name).write_bytes(content)
+        manifest = _manifest(build, aside)
+        (aside / "manifest.json").write_text(_json(manifest), encoding="utf-8")
+
+
+def check_replaceable(folder: Path) -> None:
+    """Refuse an output path whose content is not ours to replace."""
+    if not folder.exists() or _is_ours(folder):
+        return
+    if not folder.is_dir() or any(folder.iterdir()):
+        raise refuse(
+            "output-exists",
+            "this is not an empty folder, nor one that spikeloom wrote",
+            loc=str(folder),
+            help="choose another -o, or remove it",
+        )
+
+
+def _is_ours(folder: Path) -> bool:
+    """Say whether a folder has the mark of a build or of the demo."""
+    marks = (("manifest.json", MANIFEST_SCHEMA), ("demo.json", DEMO_SCHEMA))
+    return any(_has_mark(folder, name, schema) for name, schema in marks)
+
+
+def _has_mark(folder: Path, name: str, schema: str) -> bool:
+    with suppress(MappingError):
+        return read_json(folder / name).get("schema") == schema
+    return False
+
+
+@contextmanager
+def written_aside(folder: Path) -> Iterator[Path]:
+    """Give a temporary folder that takes the place of ``folder`` when the block succeeds."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        yield aside
+        aside.chmod(0o755)
+        if folder.exists():
+            shutil.rmtree(folder)
+        os.replace(aside, folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _write_data(build: Build, folder: Path) -> None:
+    (folder / "mapping.json").write_text(_json(_mapping(build)), encoding="utf-8")
+    save_constants(build.hardware, folder / "weights.npz")
+    samples = {f"{_SAMPLE_PREFIX}{name}": array for name, array in build.samples.items()}
+    source = replace(build.network, constants={**build.network.constants, **samples})
+    save_constants(source, folder / "source.npz")
+
+
+def _mapping(build: Build) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "hardware": to_json(build.hardware),
+        "network": to_json(build.network),
+        "target": target_to_data(build.target),
+        "weight_bits": build.weight_bits,
+        "passes": [[run.name, run.exact, run.ops] for run in build.passes],
+        "source": dict(build.source),
+    }
+
+
+def generated_files(build: Build, *, page: bool = True) -> dict[str, bytes]:
+    """Return the content of every generated file by name; the same build gives the same bytes.
+
+    Without ``page`` the report, which takes the longest to make, is left out.
+    """
+    target = build.target.name
+    executor = generate_executor(build.hardware, target=target, version=__version__)
+    lowered = to_lowered_onnx(build.hardware)
+    files = {
+        "executor.py": executor.encode(),
+        "cost.py": generate_cost(build.hardware, build.target).encode(),
+        "lowered.onnx": lowered.SerializeToString(deterministic=True),
+    }
+    return {**files, PAGE: render_report(report(build)).encode()} if page else files
+
+
+def report(build: Build, evidence: Evidence | None = None, preset: str = DEFAULT_PRESET) -> Report:
+    """Gather what the build's page says; ``evidence`` is what was recorded of it."""
+    return report_of(
+        build.hardware,
+        build.target,
+        weight_bits=build.weight_bits,
+        passes=tuple((run.name, run.exact) for run in build.passes),
+        source=build.source,
+        evidence=evidence,
+        calibrated=bool(build.samples),
+        preset=preset,
+    )
+
+
+def check_page(folder: Path, output: Path | None, *, asked: bool) -> None:
+    """Refuse a page that would change the build's own, which its hashes fix."""
+    if output is None and asked:
+        raise _inside(folder, "a page without -o", "the page")
+    if output is not None and output.resolve().parent == folder.resolve():
+        raise _inside(folder, f"a page to '{output.name}' in the build folder", "the page")
+
+
+def check_outside(output: Path, what: str) -> None:
+    """Refuse to write into a build folder, or below one."""
+    place = output.resolve()
+    for folder in (place, *place.parents):
+        if _has_mark(folder, "manifest.json", MANIFEST_SCHEMA):
+            raise _inside(folder, f"{what} to '{output}' in the build folder", what)
+
+
+def _inside(folder: Path, attempt: str, what: str) -> MappingError:
+    return refuse(
+        "report-output",
+        f"{attempt} would change the build, whose files are fixed by their hashes",
+        loc=str(folder),
+        help=f"write {what} elsewhere with -o",
+    )
+
+
+def _manifest(build: Build, folder: Path) -> dict[str, Any]:
+    return {
+        "schema": MANIFEST_SCHEMA,
+        "version": __version__,
+        "target": build.target.name,
+        "weight_bits": build.weight_bits,
+        "calibrated": bool(build.samples),
+        "source": dict(build.source),
+        "files": {path.name: sha256(path) for path in sorted(folder.iterdir())},
+    }
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _json(data: Mapping[str, Any]) -> str:
+    return json.dumps(data, indent=1, sort_keys=True) + "\n"
+
+
+def read_build(folder: Path, *, page: bool = True) -> Build:
+    """Read a build folder, which may come from someone else, and trust nothing in it.
+
+    Every file must have the hash of the manifest, and every generated file the bytes that this
+    version generates from ``mapping.json``; none of them is executed. Without ``page`` the report
+    is held to its hash alone: enough for a command that neither shows it nor runs the build, and
+    several times faster.
+
+    Raises:
+        MappingError: ``not-a-build``, ``build-changed``, ``bad-mapping`` or ``bad-weights``.
+    """
+    manifest = read_json(folder / "manifest.json")
+    _check_hashes(folder, manifest)
+    build = _read_data(folder)
+    if manifest.get("version") != __version__:
+        raise refuse(
+            "build-version",
+            f"compiled by version {manifest.get('version')}, this is {__version__}",
+            loc=str(folder),
+            help="compile the model again",
+        )
+    changed = [
+        name
+        for name, content in generated_files(build, page=page).items()
+        if (folder / name).read_bytes() != content
+    ]
+    if changed:
+        raise _changed(folder, changed, "is not what mapping.json gives")
+    return build
+
+
+def read_json(
+    path: Path,
+    *,
+    code: str = "not-a-build",
+    wrote: str = "a folder that 'spikeloom compile'",
+    help: str = "compile the model again",
+) -> dict[str, Any]:
+    """Read a JSON object of a bounded size from a file that may come from someone else.
+
+    Raises:
+        MappingError: ``code`` where there is none, saying that it is not what ``wrote`` wrote, and
+            ``help``.
+    """
+    try:
+        if path.stat().st_size > _MAX_JSON_BYTES:
+            raise ValueError(f"{path.stat().st_size} bytes, at most {_MAX_JSON_BYTES} are read")
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(data, dict):
+            raise ValueError("not a JSON object")
+    except (OSError, ValueError, RecursionError) as error:
+        raise refuse(code, f"not {wrote} wrote: {error}", loc=str(path), help=help) from error
+    return data
+
+
+def _check_hashes(folder: Path, manifest: Mapping[str, Any]) -> None:
+    files = manifest.get("files")
+    names = {path.name for path in folder.iterdir()} - {"manifest.json", RECORD, "__pycache__"}
+    if not isinstance(files, dict) or not names <= set(files):
+        extra = sorted(names - set(files if isinstance(files, dict) else ()))
+        raise _changed(folder, extra, "is not in manifest.json")
+    missing = sorted(set(files) - names)
+    if missing:
+        raise _changed(folder, missing, "is missing")
+    changed = [name for name in sorted(names) if sha256(folder / name) != files[name]]
+    if changed:
+        raise _changed(folder, changed, "does not have the hash in manifest.json")
+
+
+def _changed(folder: Path, names: list[str], how: str) -> MappingError:
+    return MappingError(
+        Diagnostic(
+            code="build-changed",
+            message=f"{name} {how}",
+            loc=str(folder / name),
+            help="the folder was changed after it was compiled; compile the model again",
+        )
+        for name in names
+    )
+
+
+def _read_data(folder: Path) -> Build:
+    path = folder / "mapping.json"
+    data = read_json(path)
+    where = str(path)
+    source = load_constants(folder / "source.npz")
+    samples = _without_prefix(source)
+    trained = {n: a for n, a in source.items() if not n.startswith(_SAMPLE_PREFIX)}
+    try:
+        if data["schema"] != SCHEMA:
+            raise ValueError(f"schema {data['schema']!r}, expected {SCHEMA!r}")
+        build = Build(
+            hardware=from_json(data["hardware"], load_constants(folder / "weights.npz"), where),
+            network=from_json(data["network"], trained, where),
+            target=target_from_data(data["target"], loc=where),
+            weight_bits=int(data["weight_bits"]),
+            passes=tuple(
+                PassRun(name=str(n), exact=bool(e), ops=int(o)) for n, e, o in data["passes"]
+            ),
+            samples=samples,
+            source={str(k): str(v) for k, v in data["source"].items()},
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise refuse("bad-mapping", f"cannot be read: {error}", loc=where) from error
+    _check_graphs(build, where)
+    return build
+
+
+def _without_prefix(source: Mapping[str, Array]) -> dict[str, Array]:
+    size = len(_SAMPLE_PREFIX)
+    return {n[size:]: a for n, a in source.items() if n.startswith(_SAMPLE_PREFIX)}
+
+
+def _check_graphs(build: Build, where: str) -> None:
+    for graph in (build.hardware, build.network):
+        if problem := _first_problem(graph):
+            raise refuse("bad-mapping", f"the graph breaks a rule: {problem}", loc=where)
+    if problem := next(placement_problems(build.hardware, build.target), ""):
+        raise refuse("bad-mapping", f"this is no mapping onto the target: {problem}", loc=where)
+
+
+def _first_problem(graph: Graph) -> str:
+    """Return the first broken rule; a rule that cannot even be checked is broken."""
+    try:
+        return next(graph_problems(graph), "")
+    except (ValueError, TypeError, IndexError, KeyError, AssertionError, OverflowError) as error:
+        return f"cannot be checked ({error})"

@@ -1,0 +1,83 @@
+"""Make a build: a network through all passes, with what was measured on recordings."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mapper.build.folder import report, sha256
+from mapper.build.model import Build
+from mapper.frontend import Imported
+from mapper.ir.core import Array
+from mapper.pipeline import After, make_passes, run_passes
+from mapper.recordings import measure_codes
+from passes.readout.trained import fitted, widest
+from targets import Target
+
+CALIBRATION_SAMPLES = 8
+"""Recordings that calibration looks at, and that a build folder keeps."""
+
+
+def make_build(
+    imported: Imported,
+    target: Target,
+    weight_bits: int | None,
+    recordings: Mapping[str, Array] | None,
+    *,
+    source: Mapping[str, str],
+    after: After | None = None,
+    stop_after: str | None = None,
+) -> Build | None:
+    """Run the passes over an imported network; None where they were stopped."""
+    network = imported.graph
+    if imported.trained_for:
+        source = {**source, "trained for": imported.trained_for}
+        network = fitted(network, target, weight_bits)
+        weight_bits = widest(network)
+    weight_bits = weight_bits or target.macros[0].weight_bits
+    codes, samples = {}, {}
+    if recordings is not None:
+        codes = measure_codes(recordings)
+        few = {name: array[:, :CALIBRATION_SAMPLES] for name, array in recordings.items()}
+        samples = {
+            name: np.rint(array / codes[name].step).astype(np.int64) for name, array in few.items()
+        }
+    steps = make_passes(target, weight_bits=weight_bits, codes=codes, samples=samples)
+    graph, runs = run_passes(network, target, steps, after=after, stop_after=stop_after)
+    if stop_after is not None and stop_after != steps[-1].name:
+        return None
+    return Build(
+        hardware=graph,
+        network=network,
+        target=target,
+        weight_bits=weight_bits,
+        passes=runs,
+        samples=samples,
+        source=source,
+    )
+
+
+def source_of(model: Path) -> dict[str, str]:
+    return {"file": model.name, "sha256": sha256(model)}
+
+
+def summary(build: Build) -> dict[str, Any]:
+    """Return what a compilation made, in numbers."""
+    page = report(build)
+    return {
+        "schema": "spikeloom/compile/1",
+        "network": build.hardware.name,
+        "target": build.target.name,
+        "weight_bits": build.weight_bits,
+        "calibrated": bool(build.samples),
+        "crossbars": page.crossbars,
+        "crossbars_without_copies": sum(row.crossbars // row.copies for row in page.layers),
+        "chips": page.chips,
+        "layers": [
+            {field.name: getattr(row, field.name) for field in fields(row)} for row in page.layers
+        ],
+        "cost": page.cost.as_dict(),
+        "passes": [{"name": run.name, "exact": run.exact} for run in build.passes],
+    }

@@ -1,0 +1,308 @@
+"""Answers of the API as short tables for a terminal."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from mapper.diagnostics import many, printable
+from mapper.report.comparison.tables import row_name, subject, verified
+from mapper.report.headline import output_error
+from mapper.report.numbers import number
+from mapper.verify.rings import Ring, describe
+
+Data = Mapping[str, Any]
+
+_PROSE = {"details", "readout", "value", "what it does", "what it is"}
+"""Columns that hold words."""
+
+
+def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:
+    """Make a table whose cells are plain text: no markup, no control characters."""
+    made = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
+    for i, column in enumerate(columns):
+        justify: Literal["left", "right"] = "left" if i == 0 or column in _PROSE else "right"
+        made.add_column(column, justify=justify, overflow="fold", min_width=5)
+    for row in rows:
+        made.add_row(*(Text(printable(str(cell))) for cell in row))
+    return made
+
+
+def dims(shape: Iterable[int]) -> str:
+    return "x".join(map(str, shape))
+
+
+def compiled(answer: Data) -> RenderableType:
+    """What a compilation made."""
+    cost = answer["cost"]
+    once, placed = answer["crossbars_without_copies"], answer["crossbars"]
+    copies = "" if placed == once else f", {placed:,} with the copies that save time,"
+    head = (
+        f"{answer['network']} on {answer['target']}: {many(once, 'crossbar')}{copies} on "
+        f"{many(answer['chips'], 'chip')}, {answer['weight_bits']}-bit weights"
+    )
+    rows = (
+        [
+            row["name"],
+            row["readout"],
+            row["wordlines"],
+            row["outputs"],
+            f"{row['row_blocks']} x {row['column_blocks']}",
+            row["copies"],
+            row["crossbars"],
+        ]
+        for row in answer["layers"]
+    )
+    columns = ["layer", "readout", "wordlines", "outputs", "blocks", "copies", "crossbars"]
+    foot = (
+        f"one time step: {_amount(cost['energy_pj']['total'], 1e-6, 'uJ')}, "
+        f"{_amount(cost['latency_ns']['step_pipelined'], 1e-3, 'us')} pipelined; "
+        f"area {_amount(cost['area_um2']['total'], 1e-6, 'mm2')}"
+    )
+    return Group(
+        Text(printable(head)),
+        table("", columns, rows),
+        Text(foot),
+        Text(printable(f"report: {answer['folder']}/report.html")),
+    )
+
+
+def _amount(value: Data, factor: float, unit: str) -> str:
+    low, nominal, high = (number(value[end] * factor) for end in ("low", "nominal", "high"))
+    return f"{nominal} {unit} ({low}..{high})"
+
+
+def headline(answer: Data) -> RenderableType:
+    """What a report answers first: each total with its interval, then the questions people ask."""
+    made = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+    for style, wrap in (("bold", True), ("", True), ("dim", False)):
+        made.add_column(style=style, no_wrap=wrap)
+    for fact in answer["facts"]:
+        colour = _STYLES.get(fact["style"], "bold")
+        told = "; ".join(filter(None, (fact["interval"], fact["told"])))
+        made.add_row(fact["name"], Text(printable(fact["value"]), colour), Text(printable(told)))
+    return Group(Text(printable(answer["title"])), made, *map(_question, answer["answers"]))
+
+
+_STYLES = {"good": "green", "warn": "yellow", "bad": "bold red"}
+
+
+def _question(answer: Data) -> RenderableType:
+    """The verdict, its first reason, and how to know more; the page has all reasons."""
+    reasons = list(answer["reasons"])
+    more = [*(reasons[1:][-1:] if answer["command"] else []), answer["command"]]
+    lines = [answer["text"], *reasons[:1], " ".join(filter(None, more))]
+    text = Text("\n".join(printable(line) for line in lines if line))
+    return Group(Text(answer["question"], "bold"), Padding(text, (0, 0, 0, 2)))
+
+
+def reported(answer: Data) -> RenderableType:
+    """What a report answers first, and where its page is."""
+    where = f"page: {answer['report']}"
+    if answer["as_compiled"]:
+        where += " (as compiled; -o PAGE writes one with what is above)"
+    return Group(headline(answer), Text(printable(where)))
+
+
+def ran(answer: Data) -> RenderableType:
+    """What a run wrote."""
+    rows = (
+        [name, dims(held["shape"]), f"{held['mean']:.4g}", held["max"]]
+        for name, held in answer["outputs"].items()
+    )
+    notes = [Text(printable(f"note: {note}")) for note in answer["notes"]]
+    return Group(
+        table("", ["output", "shape", "mean", "greatest"], rows),
+        *notes,
+        Text(printable(f"written: {answer['output']}")),
+    )
+
+
+def verification(answer: Data) -> RenderableType:
+    """One line a ring, then what the answers are worth."""
+    lines = [Text(printable(describe(Ring(**ring)))) for ring in answer["rings"]]
+    rows = (
+        [item["pass"], f"{item['spike_agreement']:.4%}", output_error(item)]
+        for item in answer.get("inexact_passes", ())
+    )
+    parts: list[RenderableType] = list(lines)
+    if answer.get("inexact_passes"):
+        parts.append(table("", ["after inexact pass", "spikes equal", "output error"], rows))
+    if "accuracy" in answer:
+        source = answer.get("source_accuracy")
+        beside = "" if source is None else f", of the trained network {source:.1%}"
+        parts.append(Text(f"accuracy {answer['accuracy']:.1%}{beside}"))
+    parts.append(Text("bit-exact" if answer["bit_exact"] else "NOT bit-exact"))
+    return Group(*parts)
+
+
+def comparison(answer: Data) -> RenderableType:
+    """Targets or builds side by side; ratios are to the first."""
+    rows, what = answer["targets"], subject(answer)
+    first = rows[0]["cost"]
+    costs = table(
+        f"{answer['network']}, activity: {answer['activity']}, preset: {first['preset']}",
+        [what, "crossbars", "energy", "ratio", "latency", "ratio", "area", "accuracy"],
+        (_compared(row, first) for row in rows),
+    )
+    verdicts = [_verified(answer)] if what == "build" else []
+    return Group(costs, *verdicts, *map(_ratio_waterfall, answer.get("waterfalls", [])))
+
+
+def _verified(answer: Data) -> RenderableType:
+    """What builds are, and what ``verify`` kept with each."""
+    verdicts = [verified(row) for row in answer["targets"]]
+    return table(
+        "",
+        ["build", "model", "target", "weight bits", "verified", "details"],
+        (
+            [
+                row_name(row),
+                row["source"].get("file", ""),
+                row["target"],
+                row["weight_bits"],
+                found.short,
+                found.told,
+            ]
+            for row, found in zip(answer["targets"], verdicts, strict=True)
+        ),
+    )
+
+
+def _ratio_waterfall(answer: Data) -> RenderableType:
+    """Ratios of two targets from the preset paper to physical, one assumption at a time."""
+    return table(
+        f"{answer['target']} over {answer['over']}, from preset paper to physical",
+        ["assumption", "from", "to", "energy ratio", "factor", "latency ratio", "factor"],
+        (
+            [
+                step["assumption"] or "(paper)",
+                step["from"],
+                step["to"],
+                f"{step['energy_ratio']:.2f}",
+                f"{step['energy_factor']:.2f}",
+                f"{step['latency_ratio']:.2f}",
+                f"{step['latency_factor']:.2f}",
+            ]
+            for step in answer["steps"]
+        ),
+    )
+
+
+def _compared(row: Data, first: Data) -> list[object]:
+    cost = row["cost"]
+    energy, latency = cost["energy_pj"]["total"], cost["latency_ns"]["inference_pipelined"]
+    accuracy = row.get("accuracy")
+    return [
+        row_name(row),
+        row["crossbars"],
+        _amount(energy, 1e-6, "uJ"),
+        f"{energy['nominal'] / first['energy_pj']['total']['nominal']:.2f}",
+        _amount(latency, 1e-3, "us"),
+        f"{latency['nominal'] / first['latency_ns']['inference_pipelined']['nominal']:.2f}",
+        _amount(cost["area_um2"]["total"], 1e-6, "mm2"),
+        "" if accuracy is None else f"{accuracy:.1%}",
+    ]
+
+
+def demo(answer: Data) -> RenderableType:
+    """The demo's targets: verified or not, how right, and at what cost."""
+    rows = answer["targets"]
+    lines = table(
+        "verified against the definition, bit for bit, and against the trained network",
+        ["target", "bit-exact", "accuracy: network", "mapping", "spikes equal"],
+        (
+            [
+                row["target"],
+                "yes" if row["verification"]["bit_exact"] else "NO",
+                f"{row['verification']['source_accuracy']:.1%}",
+                f"{row['verification']['accuracy']:.1%}",
+                f"{row['verification']['spike_agreement']:.2%}",
+            ]
+            for row in rows
+        ),
+    )
+    costs = comparison({"network": "cost", "activity": "measured spikes", "targets": rows})
+    hint = f"builds and reports: {answer['folder']}/<target>/report.html"
+    note = (
+        "This network was trained without knowing the hardware: what 1-bit readout costs it in "
+        "accuracy is what hardware-aware training has to win back."
+    )
+    return Group(lines, Text(""), costs, Text(""), Text(note), Text(printable(hint)))
+
+
+def exported(answer: Data) -> RenderableType:
+    """What an export wrote."""
+    ops = ", ".join(f"{count} {name.removeprefix('net.')}" for name, count in answer["ops"].items())
+    return Group(
+        Text(printable(f"written: {answer['output']}")),
+        Text(f"sha256:  {answer['sha256']}"),
+        Text(f"ops:     {ops}"),
+        *(Text(printable(f"note:    {note}")) for note in answer["notes"]),
+    )
+
+
+def targets(answer: Data) -> RenderableType:
+    """The targets, or the facts of one."""
+    if "target" in answer:
+        return table("", ["fact", "value"], _flat("", answer["target"]))
+    rows = ([row["name"], row["summary"]] for row in answer["targets"])
+    return table("", ["target", "what it is"], rows)
+
+
+def components(answer: Data) -> RenderableType:
+    """The lists of published parts, or the parts of one with nominal (low..high)."""
+    if "lists" in answer:
+        rows = ([row["name"], row["parts"], row["summary"]] for row in answer["lists"])
+        return table("", ["list", "parts", "what it is"], rows)
+    columns = ["part", "energy", "latency", "area", "node", "supply", "verified"]
+    parts = table("", columns, (_part(part) for part in answer["list"]["parts"]))
+    provenance = " ".join(answer["list"]["provenance"].split())
+    return Group(Text(printable(provenance)), parts)
+
+
+def _part(part: Data) -> list[object]:
+    amounts = (("energy_pj", "pJ"), ("latency_ns", "ns"), ("area_um2", "um2"))
+    shown = (_published(part[key], unit) for key, unit in amounts)
+    verified = "yes" if part["verified"] else "no"
+    return [part["name"], *shown, f"{part['node_nm']:g} nm", f"{part['voltage_v']:g} V", verified]
+
+
+def _published(value: Data | None, unit: str) -> str:
+    if value is None:
+        return ""
+    if value["low"] == value["high"]:
+        return f"{number(value['nominal'])} {unit}"
+    return _amount(value, 1, unit)
+
+
+def _flat(prefix: str, data: object) -> Iterable[list[object]]:
+    items: Iterable[tuple[object, object]] = ()
+    if isinstance(data, Mapping):
+        items = data.items()
+    elif isinstance(data, list) and any(isinstance(item, Mapping | list) for item in data):
+        items = enumerate(data)
+    else:
+        yield [prefix, data]
+    for key, held in items:
+        yield from _flat(f"{prefix}.{key}" if prefix else str(key), held)
+
+
+def passes(answer: Data) -> RenderableType:
+    """The passes in order, or the text of one."""
+    listed = answer["passes"]
+    if len(listed) == 1 and "text" in listed[0]:
+        exact = "exact" if listed[0]["exact"] else "inexact"
+        return Group(Text(f"{listed[0]['name']} ({exact})"), Text(listed[0]["text"]))
+    rows = ([row["name"], "yes" if row["exact"] else "no", row["summary"]] for row in listed)
+    return table("", ["pass", "exact", "what it does"], rows)
+
+
+def figures(answer: Data) -> RenderableType:
+    """Name every figure and say where they are."""
+    rows = [(row["name"], ", ".join(row["files"])) for row in answer["figures"]]
+    where = f"captions: {answer['folder']}/{answer['captions']}"
+    return Group(table("figures", ("figure", "files"), rows), Text(printable(where)))

@@ -1,0 +1,91 @@
+"""The folder that ``compare -o`` writes: a page, data and tables beside the builds it made."""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from mapper.build.folder import read_json
+from mapper.diagnostics import refuse
+from mapper.report.comparison.page import comparison_charts, render_comparison
+from mapper.report.comparison.tables import as_csv, as_latex, as_markdown
+from mapper.writing import json_text, whole_file
+
+SCHEMA = "spikeloom/compare/1"
+DATA = "comparison.json"
+FILES = ("compare.html", DATA, "comparison.csv", "comparison.md", "comparison.tex")
+
+
+def check_names(names: list[str]) -> None:
+    """Refuse targets whose builds would not each have a folder of their own in the output."""
+    for place, name in enumerate(names):
+        if problem := _name_problem(name, names[:place]):
+            raise refuse(
+                "target-value",
+                problem,
+                loc="--targets",
+                help="change 'name' in its file, or leave -o out",
+            )
+
+
+def _name_problem(name: str, before: Iterable[str]) -> str:
+    plain = Path(name).name == name and name not in {"", ".", ".."} and "\\" not in name
+    if not plain:
+        return f"a target named {name[:80]!r} cannot be the name of a folder"
+    # Some file systems take both cases for the same name.
+    if name.casefold() in {file.casefold() for file in FILES}:
+        return f"a target named {name!r} would have the name of a file that compare writes"
+    if name.casefold() in {other.casefold() for other in before}:
+        return f"two targets are named {name[:80]!r}: one build would replace the other"
+    return ""
+
+
+def write_comparison(answer: Mapping[str, Any], folder: Path) -> None:
+    """Put the answer into a folder: as a page, as data, and as tables."""
+    texts = (
+        render_comparison(answer),
+        json_text(answer) + "\n",
+        as_csv(answer),
+        as_markdown(answer),
+        as_latex(answer),
+    )
+    for name, text in zip(FILES, texts, strict=True):
+        with whole_file(folder / name) as path:
+            path.write_text(text, encoding="utf-8")
+
+
+def other_builds(folder: Path, names: Iterable[str]) -> list[str]:
+    """Say which builds in the folder are not of this comparison; they may be anyone's, and stay."""
+    held = {path.parent.name for path in folder.glob("*/manifest.json")} - set(names)
+    told = ", ".join(sorted(held))
+    return [f"{folder} also holds what is not of this comparison: {told}"] if held else []
+
+
+def is_comparison(folder: Path) -> bool:
+    """Say whether a folder looks like one that ``compare -o`` wrote, and is no build."""
+    return (folder / DATA).is_file() and not (folder / "manifest.json").exists()
+
+
+def read_comparison(folder: Path) -> dict[str, Any]:
+    """Read the answer that ``compare -o`` wrote; it may come from someone else.
+
+    Raises:
+        MappingError: ``bad-comparison`` where it cannot be charted.
+    """
+    path = folder / DATA
+    help = "run 'spikeloom compare ... -o' again"
+    wrote = "a file that 'spikeloom compare'"
+    answer = read_json(path, code="bad-comparison", wrote=wrote, help=help)
+    try:
+        if answer["schema"] != SCHEMA:
+            raise ValueError(f"schema {answer['schema']!r}, expected {SCHEMA!r}")
+        charts = comparison_charts(answer)
+        json.dumps([chart.spec for chart in charts], allow_nan=False)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise refuse(
+            "bad-comparison",
+            f"cannot be charted: {type(error).__name__}: {error}",
+            loc=str(path),
+            help=help,
+        ) from error
+    return answer

@@ -1,0 +1,179 @@
+"""What is known of each build of a comparison, and the answer that puts them side by side."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mapper.build.make import make_build, summary
+from mapper.build.model import Build
+from mapper.compare.folder import SCHEMA
+from mapper.cost import (
+    DENSITY,
+    Activity,
+    costs_along,
+    estimate,
+    measure,
+    ratio_waterfall,
+    steps_between,
+    waterfall,
+)
+from mapper.cost.estimate import checked_steps
+from mapper.frontend import Imported
+from mapper.recordings import Recording, to_codes, to_reals
+from mapper.report.comparison.page import differences
+from mapper.report.data import digest_of
+from mapper.verify import trace_executor
+from mapper.verify.answers import accuracy, wanted_classes
+from mapper.verify.record import Verified
+from targets import Preset, Target, load_preset, target_to_data
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """One build of a comparison, and what is known of it."""
+
+    build: Build
+    activity: Activity | float = DENSITY
+    steps: int = 1
+    """Time steps of an inference, where activity is a share."""
+    accuracy: float | None = None
+    """Measured on the recordings of this comparison."""
+    name: str = ""
+    """Of a build that was there; one that was made here is told by its target."""
+    verified: Verified | None = None
+
+
+def build_on(
+    target: Target,
+    imported: Imported,
+    weight_bits: int | None,
+    recording: Recording | None,
+    *,
+    source: Mapping[str, str],
+    steps: int = 1,
+) -> Compared:
+    """Compile a network for a target and, with recordings, run it and count its spikes."""
+    reals = None if recording is None else recording.inputs
+    build = make_build(imported, target, weight_bits, reals, source=source)
+    assert build is not None  # nothing stopped the passes
+    compared = Compared(build=build, steps=checked_steps(steps))
+    return compared if recording is None else measured(compared, recording)
+
+
+def measured(compared: Compared, recording: Recording) -> Compared:
+    """Run a build on recordings: count its spikes and, with labels, its right answers."""
+    graph = compared.build.hardware
+    output = graph.outputs[0].name
+    outputs, trace = trace_executor(graph, to_codes(graph, recording.inputs, recording.where))
+    labels = wanted_classes(recording.arrays, output, recording.samples, recording.where)
+    right = None if labels is None else accuracy(to_reals(graph, outputs)[output], labels)
+    return replace(compared, activity=measure(graph, trace), accuracy=right)
+
+
+def answer_of(found: Sequence[Compared], preset: Preset, warnings: Sequence[str]) -> dict[str, Any]:
+    """Put what was made or read side by side."""
+    way = steps_between(load_preset("paper"), load_preset("physical"))
+    costs = [
+        costs_along(one.build.hardware, one.build.target, one.activity, one.steps, way)
+        for one in found
+    ]
+    rows = [row_of(one, preset) for one in found]
+    for row, along in zip(rows, costs, strict=True):
+        row["waterfall"] = waterfall(way, along)
+    names = [one.name or one.build.target.name for one in found]
+    return {
+        "schema": SCHEMA,
+        "network": ", ".join(dict.fromkeys(one.build.hardware.name for one in found)),
+        "activity": _activity_of(found, preset),
+        "preset": preset.name,
+        "targets": rows,
+        "differences": differences(names, [_facts(one.build) for one in found]),
+        "warnings": [*warnings, *_notes(found)],
+        "waterfalls": [
+            {"target": high, "over": low, "steps": ratio_waterfall(way, base, other)}
+            for low, one, base in zip(names, found, costs, strict=True)
+            for high, another, other in zip(names, found, costs, strict=True)
+            if _all_adc(another.build.target) and _all_sensed(one.build.target)
+        ],
+    }
+
+
+def row_of(compared: Compared, preset: Preset) -> dict[str, Any]:
+    """Return what a comparison says of one build."""
+    build, verified = compared.build, compared.verified
+    row = summary(build)
+    cost = estimate(build.hardware, build.target, compared.activity, compared.steps, preset)
+    row["cost"] = cost.as_dict()
+    right = compared.accuracy
+    if verified is not None:
+        row["build"] = compared.name
+        row["source"] = dict(build.source)
+        row["activity"] = _activity_of([compared], preset)
+        row["verification"] = verified.found
+        row["verified_on"] = dict(verified.files)
+        row["unverified"] = verified.reason
+        right = (verified.found or {}).get("accuracy") if right is None else right
+    return row if right is None else {**row, "accuracy": right}
+
+
+def _activity_of(found: Sequence[Compared], preset: Preset) -> str:
+    """Say which spikes the costs are of."""
+    if preset.activity == "random":
+        return "random"
+    kinds = dict.fromkeys(
+        "measured" if isinstance(one.activity, Activity) else f"density {one.activity:g}"
+        for one in found
+    )
+    return " or ".join(kinds)
+
+
+def _facts(build: Build) -> dict[str, Any]:
+    """Return everything builds may differ in: what was compiled, how, and for which hardware."""
+    return {
+        "model": dict(build.source),
+        "network SHA-256": digest_of(build.network),
+        "weight bits": build.weight_bits,
+        "calibration": digest_of(build.network, build.samples) if build.samples else "none",
+        "mapping SHA-256": digest_of(build.hardware),
+        **target_to_data(build.target),
+    }
+
+
+def _notes(found: Sequence[Compared]) -> list[str]:
+    """Say what a reader of the ratios has to know."""
+    notes = []
+    models = {one.build.source.get("sha256"): one.build.source.get("file") for one in found}
+    if len(models) > 1:
+        names = ", ".join(sorted(map(str, models.values())))
+        notes.append(f"the builds are of {len(models)} models ({names}): ratios compare these, too")
+    lengths = sorted({_length(one) for one in found})
+    if len(lengths) > 1:
+        told = ", ".join(map(str, lengths))
+        notes.append(f"inferences are of {told} time steps: ratios are not of equal work")
+    if len({isinstance(one.activity, Activity) for one in found}) > 1:
+        notes.append("activity is measured in some builds and assumed in others")
+    known = [one.verified for one in found if one.verified and one.verified.found]
+    if len({one.files.get("input") for one in known}) > 1 and not any(
+        one.accuracy is not None for one in found
+    ):
+        notes.append("the builds were verified on different recordings: so is their accuracy")
+    notes += [
+        f"{one.name} is not bit-exact: see its verification"
+        for one in found
+        if one.verified and one.verified.found and not one.verified.found["bit_exact"]
+    ]
+    return notes
+
+
+def _length(compared: Compared) -> int:
+    activity = compared.activity
+    return activity.steps if isinstance(activity, Activity) else compared.steps
+
+
+def _all_adc(target: Target) -> bool:
+    return all(macro.readout.is_adc for macro in target.macros)
+
+
+def _all_sensed(target: Target) -> bool:
+    kinds = {macro.readout.kind for macro in target.macros}
+    return kinds <= {"sense-amp", "ternary"}

@@ -1,0 +1,228 @@
+"""Builds side by side: of a network on several targets, made here, or those that are there."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from mapper.build.folder import check_outside, read_build, write_build
+from mapper.build.make import source_of
+from mapper.compare.folder import check_names, other_builds, write_comparison
+from mapper.compare.measure import Compared, answer_of, build_on, measured
+from mapper.cost.estimate import checked_density, checked_steps
+from mapper.diagnostics import many, refuse
+from mapper.frontend import NirOptions, import_model
+from mapper.recordings import Recording
+from mapper.threads import one_blas_thread
+from mapper.verify.evidence import read_activity
+from mapper.verify.record import recall
+from targets import DEFAULT_PRESET, load_preset, load_target
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompareOptions:
+    """What is compared under; the first three are of a model, whose builds are made here."""
+
+    targets: tuple[str, ...] | None = None
+    """Names, or paths of target files."""
+    weight_bits: int | None = None
+    nir: NirOptions | None = None
+    recording: Path | None = None
+    """Run on every build; a model is calibrated with it."""
+    activity: str | None = None
+    """A density; of builds also a trace for each, separated by commas."""
+    steps: int = 1
+    """Time steps of an inference, where nothing is recorded."""
+    preset: str = DEFAULT_PRESET
+    output: Path | None = None
+    """Folder for the page, the tables and the builds of a model."""
+
+
+DEFAULTS = CompareOptions()
+
+
+def compare(
+    paths: tuple[Path, ...],
+    options: CompareOptions = DEFAULTS,
+    progress: Progress = lambda text: None,
+) -> dict[str, Any]:
+    """Compare one model on several targets, or build folders where all paths are folders.
+
+    Raises:
+        MappingError: ``compare-inputs`` where it is neither, or where an option of compiling is
+            given for builds; and what ``compare_model`` and ``compare_builds`` raise.
+    """
+    if all(path.is_dir() for path in paths):
+        _refuse_compiling(options)
+        return compare_builds(paths, options, progress)
+    _check_one_model(paths)
+    return compare_model(paths[0], options, progress)
+
+
+def _refuse_compiling(options: CompareOptions) -> None:
+    compiling = {
+        "--targets": options.targets is not None,
+        "--weight-bits": options.weight_bits is not None,
+        "an option for NIR": options.nir is not None and options.nir != NirOptions(),
+    }
+    if given := [name for name, there in compiling.items() if there]:
+        raise refuse(
+            "compare-inputs",
+            f"build folders are compiled already: {', '.join(given)} would change nothing",
+            help="leave it out, or give the model in place of its builds",
+        )
+
+
+def _check_one_model(paths: Sequence[Path]) -> None:
+    """Refuse more than one path where they are not all folders."""
+    missing = [path for path in paths if not path.exists()]
+    if len(paths) > 1 and missing:
+        raise refuse(
+            "no-such-file", "there is no folder and no file of this name", loc=str(missing[0])
+        )
+    if len(paths) > 1:
+        folders = sum(path.is_dir() for path in paths)
+        raise refuse(
+            "compare-inputs",
+            f"compare takes one model or any number of build folders, got "
+            f"{many(len(paths) - folders, 'file')} and {many(folders, 'folder')}",
+            help="compile each model first, then give all build folders",
+        )
+
+
+@one_blas_thread
+def compare_model(
+    model: Path,
+    options: CompareOptions,
+    progress: Progress = lambda text: None,
+) -> dict[str, Any]:
+    """Map a model onto several targets; with recordings, calibrate, run and count real spikes.
+
+    The answer also leads from the preset ``paper`` to ``physical``, one assumption at a time.
+    """
+    chosen, output = load_preset(options.preset), options.output
+    loaded = [load_target(name) for name in options.targets or ()]
+    if not loaded:
+        raise refuse("unknown-target", "no targets to compare", loc="--targets")
+    if output is not None:
+        check_outside(output, "the comparison")
+        check_names([target.name for target in loaded])
+    density, source = _density(options.activity), source_of(model)
+    imported = import_model(model, options.nir)
+    recorded = None
+    if options.recording is not None:
+        recorded = Recording.read(options.recording, imported.graph.inputs)
+    found = []
+    for target in loaded:
+        progress(target.name)
+        compared = build_on(
+            target, imported, options.weight_bits, recorded, source=source, steps=options.steps
+        )
+        if density is not None:
+            compared = replace(compared, activity=density)
+        found.append(compared)
+    answer = answer_of(found, chosen, imported.warnings)
+    if output is None:
+        return answer
+    for compared in found:  # all of them are there: nothing is left of a comparison that failed
+        write_build(compared.build, output / compared.build.target.name)
+    write_comparison(answer, output)
+    others = other_builds(output, [target.name for target in loaded])
+    return {**answer, "warnings": [*answer["warnings"], *others]}
+
+
+def _density(activity: str | None) -> float | None:
+    """Return the density in an option that takes no trace."""
+    if activity is None:
+        return None
+    try:
+        return checked_density(float(activity))
+    except ValueError as error:
+        raise refuse(
+            "compare-inputs",
+            f"a trace is of one build, and a model has none yet: '{activity}' is no density",
+            loc="--activity",
+            help="give recordings with --input, or compare builds with a trace each",
+        ) from error
+
+
+@one_blas_thread
+def compare_builds(
+    folders: tuple[Path, ...],
+    options: CompareOptions = DEFAULTS,
+    progress: Progress = lambda text: None,
+) -> dict[str, Any]:
+    """Put builds side by side: of one model or several, with any options, on any targets.
+
+    A recording is run on each of them and its spikes are counted. What ``verify`` kept with a build
+    is told.
+    """
+    chosen = load_preset(options.preset)
+    names = _names_of(folders)
+    if options.output is not None:
+        check_outside(options.output, "the comparison")
+    activities = _activities(options.activity, len(folders))
+    found = []
+    for folder, name, given in zip(folders, names, activities, strict=True):
+        progress(name)
+        build = read_build(folder, page=False)
+        told, _ = read_activity(build.hardware, given)
+        compared = Compared(
+            build=build,
+            activity=told,
+            steps=checked_steps(options.steps),
+            name=name,
+            verified=recall(folder),
+        )
+        if options.recording is not None:
+            ran = measured(compared, Recording.read(options.recording, build.hardware.inputs))
+            compared = ran if given is None else replace(ran, activity=told)
+        found.append(compared)
+    answer = answer_of(found, chosen, ())
+    if options.output is not None:
+        write_comparison(answer, options.output)
+    return answer
+
+
+def _names_of(folders: Sequence[Path]) -> tuple[str, ...]:
+    """Name each folder by as many of its last parts as tell it from the others."""
+    parts = [folder.resolve().parts for folder in folders]
+    for place, held in enumerate(parts):
+        if held in parts[:place]:
+            raise refuse(
+                "compare-inputs",
+                f"the same folder is given twice, as '{folders[parts.index(held)]}' "
+                f"and '{folders[place]}'",
+                help="name each build once",
+            )
+    longest = max(map(len, parts))
+    for count in range(1, longest + 1):
+        names = tuple("/".join(held[-count:]) for held in parts)
+        if len(set(names)) == len(names):
+            break
+    return names
+
+
+def _activities(activity: str | None, builds: int) -> list[str | None]:
+    """Return what is given for each build: one density for all, or something for each."""
+    given: list[str | None] = [None] if activity is None else [*activity.split(",")]
+    if len(given) == 1 and (given[0] is None or builds == 1 or _is_number(given[0])):
+        return given * builds
+    if len(given) != builds:
+        raise refuse(
+            "compare-inputs",
+            f"--activity names {many(len(given), 'trace')}, {many(builds, 'build')} are compared",
+            loc="--activity",
+            help="a trace is of one build: give one for each, by commas, or one density for all",
+        )
+    return given
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

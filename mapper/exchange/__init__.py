@@ -1,0 +1,1 @@
+"""Networks as files for other tools, canonical ONNX and NIR, and back."""

@@ -1,0 +1,252 @@
+"""The functions of our ONNX domain: what standard operators have no single word for.
+
+Bodies are standard operators, in the order of the definition in ``mapper.ir``; so any engine runs
+a file that carries them. ``docs/canonical-onnx.md`` is the reference for people. Functions of
+trained hardware layers get a module of their own beside this one, and the same domain.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, get_args
+
+from onnx import AttributeProto, FunctionProto, NodeProto, TensorProto, helper
+
+from mapper.executor.onnx.neurons import Levels, fire_and_reset
+from mapper.executor.onnx.nodes import Nodes
+from mapper.ir.core import FLOAT, SPIKE, Value
+from mapper.ir.network import Merge
+from mapper.ir.neurons import Neuron, Reset, ResetKind, ResetPhase
+
+DOMAIN = "spikeloom"
+VERSION = 1
+OPSET = 21
+"""Of the standard operators; the first that dequantises 16-bit integers."""
+
+_ANY = Value("any", FLOAT, ())
+
+
+_RESETS = {
+    f"{kind}_{phase}": Reset(kind=kind, phase=phase)
+    for kind in get_args(ResetKind)
+    for phase in get_args(ResetPhase)
+}
+
+
+# --- neurons -------------------------------------------------------------------------------
+
+
+def neuron_name(op: Neuron) -> str:
+    """Name the function of a neuron after everything about it that is not a number."""
+    words = ["Integrator"] if op.spike is None else ["Neuron"]
+    words += ["current"] if op.current is not None else []
+    words += [] if op.spike is None else [op.reset.kind, op.reset.phase]
+    words += ["strict"] if op.strict and op.spike is not None else []
+    words += ["delayed"] if op.spike_phase == "next" else []
+    words += ["floor"] if op.floor is not None else []
+    return "_".join(words)
+
+
+def named_neuron(name: str) -> Neuron:
+    """Undo ``neuron_name``; numbers and values of the result mean nothing.
+
+    Raises:
+        ValueError: No neuron has this name.
+    """
+    head, *words = name.split("_")
+    reset = Reset()
+    after = words[1:] if words[:1] == ["current"] else words
+    if head == "Neuron":
+        reset = _RESETS.get("_".join(after[:2]), reset)
+    has_current = "current" in words
+    op = Neuron(
+        x=_ANY,
+        membrane=_ANY,
+        membrane_next=_ANY,
+        current=_ANY if has_current else None,
+        current_next=_ANY if has_current else None,
+        spike=Value("spike", SPIKE, ()) if head == "Neuron" else None,
+        strict="strict" in words,
+        reset=reset,
+        spike_phase="next" if "delayed" in words else "same",
+        floor=0.0 if "floor" in words else None,
+    )
+    if neuron_name(op) != name:
+        raise ValueError(f"no neuron is named {name!r}")
+    return op
+
+
+def neuron_numbers(op: Neuron) -> tuple[str, ...]:
+    """Return the fields of a neuron that are inputs of its function, in order."""
+    return (
+        *("leak", "gain", "bias"),
+        *(("current_leak", "current_input", "current_gain") if op.current is not None else ()),
+        *(("threshold",) if op.spike is not None else ()),
+        *(("reset",) if op.reset.kind != "none" else ()),
+        *(("floor",) if op.floor is not None else ()),
+    )
+
+
+def neuron_function(op: Neuron) -> FunctionProto:
+    """Return the function that computes one time step of neurons of this kind."""
+    states = ["membrane"] if op.current is None else ["membrane", "current"]
+    inputs = ["x", *states, *neuron_numbers(op)]
+    spikes = [] if op.spike is None else ["spike"]
+    outputs = [*spikes, *(f"{state}_next" for state in states)]
+    n = Nodes(reserved=frozenset([*inputs, *outputs]))
+    drive = n.op("Mul", "gain", "x")
+    if op.current is not None:
+        drive = n.op("Add", n.op("Mul", "current_gain", "current"), drive)
+        kept = n.op("Mul", "current_leak", "current")
+        n.op("Add", kept, n.op("Mul", "current_input", "x"), result="current_next")
+
+    def integrate(membrane: str) -> str:
+        return n.op("Add", n.op("Add", n.op("Mul", "leak", membrane), drive), "bias")
+
+    zero = n.op("Constant", value_float=0.0) if op.reset.kind == "subtract" else ""
+    levels = Levels(threshold="threshold", amount="reset", zero=zero, floor="floor")
+    spike, after = fire_and_reset(n, op, "membrane", integrate, lambda u: u, levels)
+    if op.spike is not None:
+        n.op("Cast", spike, result="spike", to=TensorProto.FLOAT)
+    n.op("Identity", after, result="membrane_next")
+    return _function(neuron_name(op), inputs, outputs, n.nodes, _told(op), _facts(op))
+
+
+def _facts(op: Neuron) -> dict[str, int | str]:
+    """Return what the name says, as attributes with defaults, for tools that look."""
+    return {
+        "fires": int(op.spike is not None),
+        "strict": int(op.strict),
+        "reset_kind": op.reset.kind,
+        "reset_phase": op.reset.phase,
+        "spike_phase": op.spike_phase,
+    }
+
+
+def _told(op: Neuron) -> str:
+    drive = "gain * x" if op.current is None else "(current_gain * current + gain * x)"
+    told = [f"u = (leak * membrane + {drive}) + bias."]
+    if op.current is not None:
+        told += ["current_next = current_leak * current + current_input * x."]
+    if op.spike is not None:
+        told += [f"Fires where u {'>' if op.strict else '>='} threshold."]
+        told += [f"Reset: {op.reset.kind}, phase {op.reset.phase}."]
+    if op.spike_phase == "next":
+        told += ["The spike returned is the one of the membrane before the step."]
+    if op.floor is not None:
+        told += ["The membrane stays at or above floor."]
+    return " ".join(told)
+
+
+# --- what lies between neurons -------------------------------------------------------------
+
+
+def scale_function() -> FunctionProto:
+    n = Nodes(reserved=frozenset(["x", "factor", "offset", "y"]))
+    n.op("Add", n.op("Mul", "x", "factor"), "offset", result="y")
+    return _function("Scale", ["x", "factor", "offset"], ["y"], n.nodes, "x * factor + offset")
+
+
+def fake_quantize_function() -> FunctionProto:
+    n = Nodes(reserved=frozenset(["x", "step", "zero", "y"]))
+    low, high = (_whole(n, end) for end in ("low", "high"))
+    code = n.op("Add", n.op("Round", n.op("Div", "x", "step")), "zero")
+    code = n.op("Min", n.op("Max", code, low), high)
+    n.op("Mul", n.op("Sub", code, "zero"), "step", result="y")
+    told = "(clip(round(x / step) + zero, low, high) - zero) * step, ties rounded to even:"
+    told += " QuantizeLinear followed by DequantizeLinear, on any grid."
+    inputs, given = ["x", "step", "zero"], ("low", "high")
+    return _function("FakeQuantize", inputs, ["y"], n.nodes, told, given=given)
+
+
+def _whole(n: Nodes, attribute: str) -> str:
+    """Return a whole number that the call gives as an attribute."""
+    number = n.op("Constant")
+    n.nodes[-1].attribute.append(_passed("value_int", attribute, AttributeProto.INT))
+    return n.op("Cast", number, to=TensorProto.FLOAT)
+
+
+MERGES: Mapping[str, str] = {"and": "And", "or": "Or", "xor": "Xor", "iand": "InvertedAnd"}
+"""Names of ``net.merge`` by kind."""
+
+
+def merge_function(kind: str) -> FunctionProto:
+    n = Nodes(reserved=frozenset(["a", "b", "y"]))
+    if kind == "and":
+        n.op("Mul", "a", "b", result="y")
+    elif kind == "or":
+        n.op("Max", "a", "b", result="y")
+    elif kind == "xor":
+        n.op("Abs", n.op("Sub", "a", "b"), result="y")
+    else:
+        n.op("Mul", n.op("Sub", n.op("Constant", value_float=1.0), "a"), "b", result="y")
+    meant = (Merge.__doc__ or "").splitlines()[0]
+    return _function(MERGES[kind], ["a", "b"], ["y"], n.nodes, f"{meant} Here: {kind}.")
+
+
+WINDOW = ("strides", "pads", "dilations")
+
+
+def sum_pool_function() -> FunctionProto:
+    """A convolution with ones, of shape ``ones = [channels, 1, height, width]``."""
+    n = Nodes(reserved=frozenset(["x", "y"]))
+    shape = n.op("Constant")
+    n.nodes[-1].attribute.append(_passed("value_ints", "ones", AttributeProto.INTS))
+    one = helper.make_tensor("one", TensorProto.FLOAT, [1], [1.0])
+    ones = n.op("ConstantOfShape", shape, value=one)
+    n.op("Conv", "x", ones, result="y")
+    passed = [_passed(name, name, AttributeProto.INTS) for name in WINDOW]
+    passed.append(_passed("group", "channels", AttributeProto.INT))
+    n.nodes[-1].attribute.extend(passed)
+    told = "Sum of each window of each channel; elements outside count as zero."
+    return _function("SumPool", ["x"], ["y"], n.nodes, told, given=("ones", *WINDOW, "channels"))
+
+
+def _passed(name: str, source: str, kind: int) -> AttributeProto:
+    """Make an attribute of a node that takes its value from one of the function's."""
+    return AttributeProto(name=name, ref_attr_name=source, type=kind)  # type: ignore[arg-type]
+
+
+def _function(
+    name: str,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    nodes: Sequence[NodeProto],
+    told: str,
+    facts: Mapping[str, int | str] | None = None,
+    given: Sequence[str] = (),
+) -> FunctionProto:
+    return helper.make_function(
+        DOMAIN,
+        name,
+        inputs,
+        outputs,
+        nodes,
+        [helper.make_opsetid("", OPSET)],
+        given,
+        [helper.make_attribute(key, held) for key, held in (facts or {}).items()],
+        doc_string=told,
+    )
+
+
+PLAIN: Mapping[str, Callable[[], FunctionProto]] = {
+    "Scale": scale_function,
+    "FakeQuantize": fake_quantize_function,
+    "SumPool": sum_pool_function,
+}
+
+
+def function_named(name: str) -> FunctionProto:
+    """Return a function of the domain by name.
+
+    Raises:
+        ValueError: There is none.
+    """
+    if name in PLAIN:
+        return PLAIN[name]()
+    for kind, merge in MERGES.items():
+        if merge == name:
+            return merge_function(kind)
+    return neuron_function(named_neuron(name))
+
+
+def attributes_of(node: NodeProto) -> dict[str, Any]:
+    return {a.name: helper.get_attribute_value(a) for a in node.attribute}

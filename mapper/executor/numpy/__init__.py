@@ -1,0 +1,1 @@
+"""A hardware graph as ``executor.py``: a standalone NumPy program."""

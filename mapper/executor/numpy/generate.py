@@ -1,0 +1,175 @@
+"""Hardware graph to ``executor.py``: a standalone NumPy program with the same integers."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from mapper.diagnostics import refuse
+from mapper.executor.names import check_distinct, check_names, literal, remark
+from mapper.executor.numpy import statements
+from mapper.executor.numpy.grids import Budget, table_text
+from mapper.executor.numpy.statements import Definition, Names, Statement
+from mapper.ir.core import Const, Graph, IntType, State, Value, param
+from mapper.ir.crossbar import CrossbarMvm
+from mapper.ir.evaluate import recorded_names
+from mapper.ir.neurons import IntegerNeuron
+from mapper.ir.serialize import to_json
+from mapper.ir.units import CrossbarLayer, Unit, units
+from mapper.ir.weights import constant_keys, fingerprint, narrow
+from mapper.rendering import templates
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortCode:
+    """An input or a state, with the variable that holds it during a step."""
+
+    name: str
+    shape: tuple[int, ...]
+    low: int
+    high: int
+    variable: str
+    initial: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """Everything that the template of the whole file refers to; names are Python literals."""
+
+    network: str
+    target: str
+    version: str
+    graph_sha256: str
+    weights_sha256: str
+    inputs: tuple[PortCode, ...]
+    states: tuple[PortCode, ...]
+    traced: tuple[tuple[str, str], ...]
+    """Names, and the shapes of their arrays; ``None`` for ``[T, B]``."""
+    weights: tuple[tuple[str, str], ...]
+    """Keys in ``weights.npz``, and comments."""
+    definitions: tuple[Definition, ...]
+    attributes: tuple[str, ...]
+    statements: tuple[Statement, ...]
+    outputs: tuple[tuple[str, str], ...]
+    following: tuple[tuple[str, str], ...]
+    needs: frozenset[str]
+
+
+def generate_executor(
+    graph: Graph, *, target: str = "", version: str = "", watch: Sequence[str] = ()
+) -> str:
+    """Return the source of ``executor.py`` for a graph that has passed ``check_graph``.
+
+    The program needs NumPy and the file that ``save_constants`` writes. It agrees with
+    ``mapper.ir.evaluate`` bit for bit, also on values named in ``watch``. The same graph gives
+    the same text.
+
+    Raises:
+        MappingError: ``not-hardware`` where an op or a port is not an integer one,
+            ``unusable-name`` for names that no file can hold, ``unknown-value`` for a watched
+            name that does not exist.
+    """
+    program = describe(graph, target=target, version=version, watch=watch)
+    return templates("mapper.executor.numpy").get_template("executor.py.j2").render(program=program)
+
+
+def graph_sha256(graph: Graph) -> str:
+    """Return the SHA-256 of the graph's JSON, written without spaces and with sorted keys."""
+    text = json.dumps(to_json(graph), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def describe(
+    graph: Graph, *, target: str = "", version: str = "", watch: Sequence[str] = ()
+) -> Program:
+    """Work out everything the template refers to; see ``generate_executor``."""
+    _check(graph, watch)
+    names = Names(graph)
+    recorded = recorded_names(graph, watch)
+    work = units(graph, watch)
+    kept = {*recorded.values(), *(state.next for state in graph.states)}
+    definitions, attributes, body = statements.program_body(graph, work, names, kept, Budget())
+    used = _used_constants(graph)
+    keys = {name: key for name, key in constant_keys(graph.constants).items() if name in used}
+    traced = _traced(graph, work)
+    check_names([*recorded, *traced, *(v.name for v in _ports(graph))])
+    needs = {need for definition in definitions for need in definition.needs}
+    needs |= {need for statement in body for need in statement.needs}
+    return Program(
+        network=remark(graph.name),
+        target=remark(target),
+        version=remark(version),
+        graph_sha256=graph_sha256(graph),
+        weights_sha256=fingerprint({key: narrow(graph.constants[n]) for n, key in keys.items()}),
+        inputs=tuple(_port(v, names) for v in graph.inputs),
+        states=tuple(_port(s.read, names, _initial(graph, s)) for s in graph.states),
+        traced=tuple((literal(name), shape) for name, shape in traced.items()),
+        weights=tuple((key, remark(name)) for name, key in keys.items()),
+        definitions=definitions,
+        attributes=attributes,
+        statements=body,
+        outputs=tuple((literal(name), names[value]) for name, value in recorded.items()),
+        following=tuple((literal(s.read.name), names[s.next]) for s in graph.states),
+        needs=frozenset(needs),
+    )
+
+
+def _check(graph: Graph, watch: Sequence[str]) -> None:
+    known = {v.name for op in graph.ops for v in op.results} | {v.name for v in _ports(graph)}
+    if not graph.inputs:
+        raise refuse("not-hardware", "the network has no inputs")
+    for value in _ports(graph):
+        if not isinstance(value.type, IntType):
+            raise refuse("not-hardware", f"{remark(value.name)} is {value.type}, not an integer")
+    for name in watch:
+        if name not in known:
+            raise refuse("unknown-value", f"no value of the network is named {remark(name)}")
+
+
+def _ports(graph: Graph) -> Iterator[Value]:
+    yield from graph.inputs
+    yield from (state.read for state in graph.states)
+
+
+def _port(value: Value, names: Names, initial: str = "") -> PortCode:
+    assert isinstance(value.type, IntType)
+    return PortCode(
+        name=literal(value.name),
+        shape=value.shape,
+        low=value.type.min,
+        high=value.type.max,
+        variable=names[value.name],
+        initial=initial,
+    )
+
+
+def _initial(graph: Graph, state: State) -> str:
+    if isinstance(state.initial, Const):
+        return table_text(state.initial, constant_keys(graph.constants))
+    return repr(int(param(graph.constants, state.initial, state.read.type)))
+
+
+def _used_constants(graph: Graph) -> set[str]:
+    used = {const.name for op in graph.ops for const in op.constants}
+    return used | {s.initial.name for s in graph.states if isinstance(s.initial, Const)}
+
+
+def _traced(graph: Graph, work: Sequence[Unit]) -> dict[str, str]:
+    """Map trace names to shapes: ``None`` for counts by step and sample."""
+    traced = {value.name: "None" for value in graph.inputs}
+    for unit in work:
+        mvm = unit.mvm if isinstance(unit, CrossbarLayer) else unit
+        if isinstance(mvm, CrossbarMvm):
+            traced[mvm.partial_sum.name] = "None"
+        elif isinstance(mvm, IntegerNeuron) and mvm.spike is not None:
+            traced[mvm.spike.name] = "None"
+    shapes = {}
+    for op in _crossbars(graph):
+        shapes[f"{op.partial_sum.name}.wordlines"] = repr((op.groups, op.rows[-1].stop))
+        shapes[f"{op.partial_sum.name}.reads"] = repr((op.groups, len(op.rows)))
+    check_distinct((*traced, *shapes))
+    return {**traced, **shapes}
+
+
+def _crossbars(graph: Graph) -> Iterator[CrossbarMvm]:
+    return (op for op in graph.ops if isinstance(op, CrossbarMvm))

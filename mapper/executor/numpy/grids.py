@@ -1,0 +1,382 @@
+"""What the templates need to know about layers of weights: crossbars, and digital ones."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from mapper.executor.names import comment, literal
+from mapper.ir import bounds
+from mapper.ir.core import Const, Constants, IntType, Span
+from mapper.ir.crossbar import CountActive, CrossbarMvm
+from mapper.ir.encoding import Encoding
+from mapper.ir.readout import AdcRead, SenseAmpRead
+from mapper.ir.synapses import Conv2d, ConvTranspose2d, Linear, Synapse
+from mapper.ir.units import CrossbarLayer
+from mapper.ir.windows import Window
+
+KEPT_BYTES = 256 << 20
+"""Cells of all layers that are held as floats; those of later layers are made when needed."""
+DIGITAL_ROWS = 1024
+"""Rows of a digital layer multiplied at once where its weights are not kept as floats."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GridCode:
+    """Arguments of ``Grid(...)`` in the generated program, each as the text of an expression."""
+
+    matrix: str
+    window: tuple[str, ...]
+    """Fields of its ``Window(...)``."""
+    linear: bool
+    groups: int
+    rows: str
+    digits: str
+    slices: int
+    planes: str
+    dtype: str
+    keep: bool
+    tile: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerCode:
+    """One class of the generated program: a layer of crossbars, fused with its readout or not."""
+
+    template: str
+    name: str
+    remarks: tuple[str, ...]
+    grid: GridCode
+    shape: tuple[int, ...]
+    """Of the result, without the batch."""
+    trace: str
+    """A string literal: the name under which driven wordlines are traced; empty: not traced."""
+    places: tuple[int, ...]
+    """The shape of the array that tiles are written into: ``shape`` with two position axes."""
+    blocks: int = 1
+    readout: "SenseCode | AdcCode | None" = None
+    total_dtype: str = "int64"
+    scale: str = ""
+    offset: int = 0
+    plane_weights: tuple[int, ...] = (1,)
+    shift: int = 0
+    needs: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SenseCode:
+    """A readout with one comparison per threshold."""
+
+    thresholds: str
+    low: int
+    high: int
+    rises: tuple[tuple[int, ...], ...]
+    """What reaching threshold ``l`` of slice ``s`` adds to an output."""
+    lowest: int
+    dtype: str
+    kind: str = "sense"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdcCode:
+    """A readout with an ADC."""
+
+    first: str
+    step: str
+    base: str
+    top: int
+    significances: tuple[int, ...]
+    dtype: str
+    kind: str = "adc"
+
+
+@dataclass(slots=True)
+class Budget:
+    """Memory left for cells that are kept as floats."""
+
+    left: int = KEPT_BYTES
+
+    def take(self, size: int) -> bool:
+        """Say whether ``size`` bytes were left, and take them."""
+        if size > self.left:
+            return False
+        self.left -= size
+        return True
+
+
+def crossbar_code(
+    layer: CrossbarLayer, name: str, constants: Constants, keys: Mapping[str, str], budget: Budget
+) -> LayerCode:
+    """Describe a fused layer: wordlines to integers."""
+    products = _products(layer, constants)
+    ends = bounds.code_bounds(layer, constants)
+    readout = _readout(layer, constants, keys)
+    grid = _mvm_grid(layer.mvm, products.dtype, keys, budget, _full_level(layer))
+    shape = layer.add.result.shape
+    needs = {"grid", "window", readout.kind, *_digits_needed(layer.mvm.encoding)}
+    return LayerCode(
+        template="crossbars.py.j2",
+        name=name,
+        remarks=comment(layer.loc or name, _dimensions(layer.mvm), products.proof, *_halves(layer)),
+        grid=grid,
+        shape=shape,
+        places=_places(shape),
+        trace=literal(layer.mvm.partial_sum.name),
+        blocks=len(layer.mvm.rows),
+        readout=readout,
+        total_dtype=bounds.total_type(ends),
+        scale="" if layer.add.scale == 1 else table_text(layer.add.scale, keys),
+        offset=layer.add.offset,
+        plane_weights=layer.add.plane_weights,
+        shift=layer.add.shift,
+        needs=frozenset(needs | ({"active"} if layer.add.offset else set())),
+    )
+
+
+def _products(layer: CrossbarLayer, constants: Constants) -> bounds.Products:
+    if layer.half_active:
+        return bounds.half_active_products(layer, constants)
+    return bounds.bitline_products(layer.mvm, constants)
+
+
+def _halves(layer: CrossbarLayer) -> list[str]:
+    """Explain cells that are not digits of weights."""
+    full = _full_level(layer)
+    sentence = (
+        f"A sum p is compared with half of what its n driven wordlines could give, {full} each:"
+        f" cells of 2u - {full} add up to 2p - {full} * n, which is compared with 2t."
+    )
+    return [sentence] if full else []
+
+
+def _full_level(layer: CrossbarLayer) -> int:
+    """Return what a cell that is full on counts, where the reference is half of that."""
+    if isinstance(layer.read, SenseAmpRead) and layer.half_active:
+        return (1 << layer.read.cell_bits) - 1
+    return 0
+
+
+def partial_sums_code(
+    mvm: CrossbarMvm, name: str, constants: Constants, keys: Mapping[str, str], budget: Budget
+) -> LayerCode:
+    """Describe crossbars whose partial sums are wanted as such."""
+    products = bounds.bitline_products(mvm, constants)
+    shape = mvm.partial_sum.shape
+    return LayerCode(
+        template="partial_sums.py.j2",
+        name=name,
+        remarks=comment(mvm.loc or name, _dimensions(mvm), products.proof),
+        grid=_mvm_grid(mvm, products.dtype, keys, budget),
+        shape=shape,
+        places=(*shape[:3], *_places(shape[3:])),
+        trace=literal(mvm.partial_sum.name),
+        blocks=len(mvm.rows),
+        needs=frozenset({"grid", "window", *_digits_needed(mvm.encoding)}),
+    )
+
+
+def count_code(count: CountActive, name: str) -> LayerCode:
+    """Describe the counting of driven wordlines: a crossbar of one column of ones a group."""
+    assert isinstance(count.x.type, IntType)
+    tallest = max(len(rows) for rows in count.rows)
+    shape = count.active.shape
+    dtype = bounds.Products(0, tallest).dtype
+    wordlines = count.rows[-1].stop
+    return LayerCode(
+        template="partial_sums.py.j2",
+        name=name,
+        remarks=comment(
+            count.loc or name, f"Driven wordlines of {_many(len(count.rows), 'row block')}."
+        ),
+        grid=GridCode(
+            matrix=f"np.ones(({wordlines}, {count.groups}), np.int8)",
+            window=window_fields(count.window, shape[3:]),
+            linear=count.window is None,
+            groups=count.groups,
+            rows=_rows_text(count.rows),
+            digits="whole",
+            slices=1,
+            planes=_planes_text(count.x.type),
+            dtype=f"np.{dtype}",
+            keep=True,
+            tile=bounds.tile_positions(wordlines * count.groups, count.groups, 8),
+        ),
+        shape=shape,
+        places=(*shape[:2], 1, *_places(shape[2:])),
+        trace="",
+        blocks=len(count.rows),
+        needs=frozenset({"grid", "window", "whole"}),
+    )
+
+
+def digital_code(
+    op: Synapse, name: str, constants: Constants, keys: Mapping[str, str], budget: Budget
+) -> LayerCode:
+    """Describe a layer of integer weights that no crossbar holds."""
+    assert isinstance(op.x.type, IntType)
+    matrix = op.matrix(constants[op.weight.name])
+    products = bounds.matrix_products(matrix, op.x.type)
+    itemsize = np.dtype(products.dtype).itemsize
+    wordlines, outputs = matrix.shape
+    keep = budget.take(matrix.size * itemsize)
+    rows = Span(0, wordlines).split(wordlines if keep else DIGITAL_ROWS)
+    shape = op.result.shape
+    groups = op.group_count
+    return LayerCode(
+        template="digital.py.j2",
+        name=name,
+        remarks=comment(
+            op.loc or name, f"{wordlines} inputs to each of {outputs} outputs.", products.proof
+        ),
+        grid=GridCode(
+            matrix=_matrix_text(op, keys[op.weight.name]),
+            window=window_fields(op.window, shape[1:]),
+            linear=op.window is None,
+            groups=groups,
+            rows=_rows_text(rows),
+            digits="whole",
+            slices=1,
+            planes="(None,)",
+            dtype=f"np.{products.dtype}",
+            keep=keep,
+            tile=bounds.tile_positions(wordlines * groups, outputs, itemsize),
+        ),
+        shape=shape,
+        places=_places(shape),
+        trace="",
+        blocks=len(rows),
+        total_dtype=products.dtype,
+        needs=frozenset({"grid", "window", "whole", type(op).__name__}),
+    )
+
+
+def _matrix_text(op: Synapse, key: str) -> str:
+    weight = f'weights["{key}"]'
+    if isinstance(op, Linear):
+        return f"{weight}.T"
+    if isinstance(op, ConvTranspose2d):
+        return f"transposed_matrix({weight}, groups={op.groups})"
+    assert isinstance(op, Conv2d)
+    return f"convolution_matrix({weight})"
+
+
+def _mvm_grid(
+    mvm: CrossbarMvm, dtype: str, keys: Mapping[str, str], budget: Budget, full: int = 0
+) -> GridCode:
+    assert isinstance(mvm.x.type, IntType)
+    slices = mvm.partial_sum.shape[2]
+    itemsize = np.dtype(dtype).itemsize
+    wordlines = mvm.rows[-1].stop * mvm.groups
+    return GridCode(
+        matrix=f'weights["{keys[mvm.weight.name]}"]',
+        window=window_fields(mvm.window, mvm.positions),
+        linear=mvm.window is None,
+        groups=mvm.groups,
+        rows=_rows_text(mvm.rows),
+        digits=_digits_text(mvm.encoding, full),
+        slices=slices,
+        planes=_planes_text(mvm.x.type),
+        dtype=f"np.{dtype}",
+        keep=budget.take(bounds.cell_bytes(mvm, slices, itemsize)),
+        tile=bounds.tile_positions(wordlines, slices * mvm.outputs, itemsize),
+    )
+
+
+def _readout(
+    layer: CrossbarLayer, constants: Constants, keys: Mapping[str, str]
+) -> SenseCode | AdcCode:
+    read = layer.read
+    significances = layer.add.significances
+    ends = bounds.code_bounds(layer, constants)
+    if isinstance(read, AdcRead):
+        return AdcCode(
+            first=table_text(read.first, keys),
+            step=table_text(read.step, keys),
+            base=table_text(read.base, keys),
+            top=(1 << read.bits) - 1,
+            significances=significances,
+            dtype=f"np.{bounds.step_type(ends)}",
+        )
+    sums = _products(layer, constants)
+    rises = tuple(
+        tuple((upper - lower) * s for s in significances)
+        for lower, upper in zip(read.levels, read.levels[1:], strict=False)
+    )
+    lowest = read.levels[0] * sum(significances)
+    each = [rise for level in rises for rise in level]
+    least = lowest + sum(min(0, rise) for rise in each)
+    most = lowest + sum(max(0, rise) for rise in each)
+    return SenseCode(
+        thresholds=("2 * " if layer.half_active else "") + table_text(read.thresholds, keys),
+        low=sums.low,
+        high=sums.high,
+        rises=rises,
+        lowest=lowest,
+        dtype=f"np.{bounds.narrowest(max(-least, most, *map(abs, each)))}",
+    )
+
+
+def table_text(scalar: int | Const, keys: Mapping[str, str]) -> str:
+    """Return a parameter as an expression: a number, or the stored array as 64-bit integers."""
+    if not isinstance(scalar, Const):
+        return repr(int(scalar))
+    return f'weights["{keys[scalar.name]}"].astype(np.int64)'
+
+
+def _digits_text(encoding: Encoding | None, full: int) -> str:
+    if encoding is None:
+        return "whole"
+    bits, cell = encoding.weight_bits, encoding.cell_bits
+    name = encoding.kind.replace("-", "_")
+    cut = f"{name}(w, {bits}, {cell})"
+    return f"lambda w: 2 * {cut} - {full}" if full else f"lambda w: {cut}"
+
+
+def _digits_needed(encoding: Encoding | None) -> set[str]:
+    return {"whole"} if encoding is None else {encoding.kind}
+
+
+def _planes_text(type: IntType) -> str:
+    """Spikes drive their wordline as they are; codes drive it bit by bit."""
+    if type == IntType(1, signed=False):
+        return "(None,)"
+    return repr(tuple(range(type.bits)))
+
+
+def _rows_text(rows: tuple[Span, ...]) -> str:
+    if len(rows) == 1:
+        return f"((0, {rows[0].stop}),)"
+    stop, size = rows[-1].stop, len(rows[0])
+    if Span(0, stop).split(size) == rows:
+        return f"spans({stop}, {size})"
+    return f"({', '.join(f'({span.start}, {span.stop})' for span in rows)})"
+
+
+def window_fields(window: Window | None, positions: tuple[int, ...]) -> tuple[str, ...]:
+    if window is None:
+        window, positions = Window(kernel=(1, 1)), (1, 1)
+    fields = ("kernel", "stride", "padding", "dilation", "stuffing")
+    given = [f"{field}={getattr(window, field)}" for field in fields]
+    return (*given, f"positions={positions}")
+
+
+def _places(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return shape if len(shape) == 3 else (*shape, 1, 1)
+
+
+def _dimensions(mvm: CrossbarMvm) -> str:
+    blocks = _many(len(mvm.rows), "row block")
+    slices = _many(mvm.partial_sum.shape[2], "bit-slice")
+    places = _many(prod(mvm.positions), "position")
+    kind = "plain weights" if mvm.encoding is None else _cells(mvm.encoding)
+    wordlines = _many(mvm.rows[-1].stop, "wordline")
+    return f"{wordlines} in {blocks}, {slices} of {kind}, {mvm.outputs} outputs at {places}."
+
+
+def _cells(encoding: Encoding) -> str:
+    return f"{encoding.kind} {encoding.weight_bits}-bit weights on {encoding.cell_bits}-bit cells"
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

@@ -1,0 +1,275 @@
+"""The body of a time step: one statement per op, on generated variables."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mapper.diagnostics import refuse
+from mapper.executor.names import literal, remark
+from mapper.executor.numpy import grids
+from mapper.executor.numpy.grids import Budget, LayerCode, table_text
+from mapper.executor.numpy.neurons import NeuronCode, neuron_code
+from mapper.ir.core import Const, Graph, IntType, Op, Value
+from mapper.ir.crossbar import CountActive, CrossbarMvm
+from mapper.ir.evaluate import defined_values
+from mapper.ir.hardware import ScaledAdd
+from mapper.ir.network import (
+    Add,
+    Concat,
+    MaxPool2d,
+    Merge,
+    Reshape,
+    SumPool2d,
+    Take,
+    Transpose,
+)
+from mapper.ir.neurons import IntegerNeuron
+from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
+from mapper.ir.synapses import Synapse
+from mapper.ir.units import CrossbarLayer, Unit
+from mapper.ir.weights import constant_keys
+
+Definition = LayerCode | NeuronCode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """What computes the results of one op or one fused layer."""
+
+    remark: str = ""
+    lines: tuple[str, ...]
+    dead: tuple[str, ...] = ()
+    """Variables that nothing reads afterwards."""
+    needs: frozenset[str] = frozenset()
+
+
+class Names(Mapping[str, str]):
+    """Variables ``v0``, ``v1``, ... of the values of a graph, in the order they are defined."""
+
+    def __init__(self, graph: Graph) -> None:
+        order = (value.name for value in defined_values(graph))
+        self._variables = {name: f"v{i}" for i, name in enumerate(order)}
+
+    def __getitem__(self, name: str) -> str:
+        return self._variables[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._variables)
+
+    def __len__(self) -> int:
+        return len(self._variables)
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """What turning an op into text needs besides the op."""
+
+    graph: Graph
+    names: Names
+    keys: Mapping[str, str]
+    budget: Budget
+
+    def of(self, values: Sequence[Value]) -> str:
+        return ", ".join(self.names[value.name] for value in values)
+
+    def parameter(self, scalar: int | Const) -> str:
+        return f"self.{self.keys[scalar.name]}" if isinstance(scalar, Const) else repr(int(scalar))
+
+
+def program_body(
+    graph: Graph, work: Sequence[Unit], names: Names, kept: set[str], budget: Budget
+) -> tuple[tuple[Definition, ...], tuple[str, ...], tuple[Statement, ...]]:
+    """Return classes, attributes of the network and the statements of a step.
+
+    Values named in ``kept`` are held to the end of the step.
+    """
+    write = Writer(graph, names, constant_keys(graph.constants), budget)
+    definitions: list[Definition] = []
+    attributes: list[str] = []
+    body = [Statement(lines=_tallies(write, graph.inputs))]
+    for unit, dead in zip(work, _last_reads(work, kept), strict=True):
+        definition = _definition(unit, f"Layer{len(definitions)}", write)
+        if definition is None:
+            lines, needs = _inline(unit, write)
+            attributes += [_attribute(const, write) for const in unit_constants(unit)]
+        else:
+            member = f"self.layer{len(definitions)}"
+            attributes.append(f"{member} = {definition.name}(weights)")
+            definitions.append(definition)
+            lines, needs = _call(unit, member, write), frozenset()
+        comment = f"{_kind(unit)} {remark(unit.loc or unit.results[0].name)}"
+        variables = tuple(names[name] for name in dead)
+        body.append(Statement(remark=comment, lines=lines, dead=variables, needs=needs))
+    return tuple(definitions), tuple(dict.fromkeys(attributes)), tuple(body)
+
+
+def _last_reads(work: Sequence[Unit], kept: set[str]) -> list[list[str]]:
+    """Return, for each unit, the values that it reads or makes and nothing needs afterwards."""
+    last: dict[str, int] = {}
+    for i, unit in enumerate(work):
+        last.update({value.name: i for value in (*unit.results, *unit.operands)})
+    dead: list[list[str]] = [[] for _ in work]
+    for name, i in last.items():
+        if name not in kept:
+            dead[i].append(name)
+    return dead
+
+
+def _kind(unit: Unit) -> str:
+    return "crossbars" if isinstance(unit, CrossbarLayer) else unit.mnemonic
+
+
+def _tallies(write: Writer, spikes: Sequence[Value]) -> tuple[str, ...]:
+    return tuple(
+        f"tally(counts, {literal(value.name)}, {write.names[value.name]})" for value in spikes
+    )
+
+
+def _definition(unit: Unit, name: str, write: Writer) -> Definition | None:
+    """Describe the class that computes a unit, if it is worth one."""
+    constants, keys = write.graph.constants, write.keys
+    if isinstance(unit, CrossbarLayer):
+        return grids.crossbar_code(unit, name, constants, keys, write.budget)
+    if isinstance(unit, CrossbarMvm):
+        return grids.partial_sums_code(unit, name, constants, keys, write.budget)
+    if isinstance(unit, CountActive):
+        return grids.count_code(unit, name)
+    if isinstance(unit, IntegerNeuron):
+        return neuron_code(unit, name, constants, keys)
+    if isinstance(unit, Synapse) and _is_digital(unit):
+        return grids.digital_code(unit, name, constants, keys, write.budget)
+    return None
+
+
+def _is_digital(op: Synapse) -> bool:
+    return isinstance(op.x.type, IntType) and isinstance(op.result.type, IntType)
+
+
+def _call(unit: Unit, member: str, write: Writer) -> tuple[str, ...]:
+    traced = isinstance(unit, CrossbarLayer | CrossbarMvm)
+    arguments = write.of(unit.operands) + (", counts" if traced else "")
+    line = f"{write.of(unit.results)} = {member}({arguments})"
+    spikes = unit.spike if isinstance(unit, IntegerNeuron) else None
+    return (line, *(_tallies(write, [spikes]) if spikes is not None else ()))
+
+
+def unit_constants(unit: Unit) -> tuple[Const, ...]:
+    return () if isinstance(unit, CrossbarLayer) else unit.constants
+
+
+def _attribute(const: Const, write: Writer) -> str:
+    return f"self.{write.keys[const.name]} = {table_text(const, write.keys)}"
+
+
+def _inline(unit: Unit, write: Writer) -> tuple[tuple[str, ...], frozenset[str]]:
+    """Return the statement of an op that is one expression, and the functions it needs."""
+    rule = _EXPRESSIONS.get(type(unit))
+    types = [value.type for value in (*unit.operands, *unit.results)]
+    if rule is None or not all(isinstance(type, IntType) for type in types):
+        assert isinstance(unit, Op)
+        raise refuse(
+            "not-hardware",
+            f"{unit.mnemonic} is not computed in integers",
+            loc=unit.loc,
+            help="compile the network to the end",
+        )
+    expression = rule(unit, write)
+    lines = f"{write.of(unit.results)} = {expression}".split("\n")
+    return tuple(lines), _NEEDS.get(type(unit), frozenset())
+
+
+def _max_pool(op: MaxPool2d, write: Writer) -> str:
+    assert isinstance(op.x.type, IntType)
+    return _pool(op, "np.maximum", op.x.type.min, write)
+
+
+def _sum_pool(op: SumPool2d, write: Writer) -> str:
+    return _pool(op, "np.add", 0, write)
+
+
+def _pool(op: MaxPool2d | SumPool2d, combine: str, fill: int, write: Writer) -> str:
+    fields = grids.window_fields(op.window, op.result.shape[1:])
+    window = "\n".join(f"        {field}," for field in fields)
+    x = write.of([op.x])
+    return f"pooled(\n    {x},\n    Window(\n{window}\n    ),\n    {combine},\n    {fill},\n)"
+
+
+def _add(op: Add, write: Writer) -> str:
+    return " + ".join(write.names[term.name] for term in op.terms)
+
+
+def _merge(op: Merge, write: Writer) -> str:
+    a, b = write.names[op.a.name], write.names[op.b.name]
+    if op.kind == "iand":
+        return f"(1 - {a}) & {b}"
+    return f"{a} {'&' if op.kind == 'and' else '|' if op.kind == 'or' else '^'} {b}"
+
+
+def _reshape(op: Reshape, write: Writer) -> str:
+    x = write.of([op.x])
+    return f"{x}.reshape(len({x}), {', '.join(map(str, op.result.shape))})"
+
+
+def _transpose(op: Transpose, write: Writer) -> str:
+    return f"{write.of([op.x])}.transpose(0, {', '.join(str(i + 1) for i in op.order)})"
+
+
+def _take(op: Take, write: Writer) -> str:
+    return f"{write.of([op.x])}.take({list(op.indices)}, axis={op.axis + 1})"
+
+
+def _concat(op: Concat, write: Writer) -> str:
+    return f"np.concatenate(({write.of(op.parts)},), axis={op.axis + 1})"
+
+
+def _scaled_add(op: ScaledAdd, write: Writer) -> str:
+    terms = zip(op.scales, op.terms, strict=True)
+    total = " + ".join(f"{write.parameter(m)} * {write.names[term.name]}" for m, term in terms)
+    return f"({total}) >> {op.shift}" if op.shift else total
+
+
+def _sense_amp(op: SenseAmpRead, write: Writer) -> str:
+    p = write.names[op.partial_sum.name]
+    thresholds = write.parameter(op.thresholds)
+    if op.active is not None:
+        full = (1 << op.cell_bits) - 1
+        active = f"per_output({write.names[op.active.name]}, {op.partial_sum.shape[3]})"
+        p, thresholds = f"2 * {p} - {full} * {active}[:, :, :, None]", f"2 * {thresholds}"
+    return f"sense_amp_read({p}, {thresholds}, {op.levels})"
+
+
+def _adc(op: AdcRead, write: Writer) -> str:
+    tables = ", ".join(write.parameter(table) for table in (op.first, op.step, op.base))
+    return f"adc_read({write.names[op.partial_sum.name]}, {tables}, {(1 << op.bits) - 1})"
+
+
+def _shift_and_add(op: ShiftAndAdd, write: Writer) -> str:
+    codes, scale = write.names[op.codes.name], write.parameter(op.scale)
+    arguments = f"{codes}, {op.significances}, {op.plane_weights}, {scale}, {op.shift}"
+    if op.active is not None:
+        active = f"per_output({write.names[op.active.name]}, {op.codes.shape[3]})"
+        arguments = f"{arguments}, {op.offset} * {active}"
+    return f"shift_and_add({arguments})"
+
+
+_EXPRESSIONS: dict[type, Callable[[Any, Writer], str]] = {
+    MaxPool2d: _max_pool,
+    SumPool2d: _sum_pool,
+    Add: _add,
+    Merge: _merge,
+    Reshape: _reshape,
+    Take: _take,
+    Transpose: _transpose,
+    Concat: _concat,
+    ScaledAdd: _scaled_add,
+    SenseAmpRead: _sense_amp,
+    AdcRead: _adc,
+    ShiftAndAdd: _shift_and_add,
+}
+_NEEDS: dict[type, frozenset[str]] = {
+    MaxPool2d: frozenset({"window", "pool"}),
+    SumPool2d: frozenset({"window", "pool"}),
+    SenseAmpRead: frozenset({"separate"}),
+    AdcRead: frozenset({"separate"}),
+    ShiftAndAdd: frozenset({"separate"}),
+}

@@ -1,0 +1,1 @@
+"""A hardware graph as an ONNX model of standard operators, and their writers."""

@@ -1,0 +1,340 @@
+"""Crossbars in standard ONNX operators: unfolding, row blocks, readout, shift-and-add."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from onnx import ValueInfoProto
+
+from mapper.executor.onnx.nodes import Nodes, elem_type, tensor_type
+from mapper.ir import bounds, core
+from mapper.ir.core import Array, Const, Constants, IntType, Span, param
+from mapper.ir.crossbar import CountActive, CrossbarMvm
+from mapper.ir.encoding import Encoding
+from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
+from mapper.ir.units import CrossbarLayer, Readout
+from mapper.ir.windows import Window, sliding
+
+
+@dataclass
+class Blocks:
+    """What differs between row blocks, when these are worked through one by one.
+
+    Arrays with a leading axis of one per block become inputs of the loop.
+    """
+
+    count: int
+    tables: list[Array] = field(default_factory=list)
+    inner: list[str] = field(default_factory=list)
+
+    def table(self, n: Nodes, array: Array) -> str:
+        """Return the part of ``array[G | 1, ...]`` that belongs to the block at hand."""
+        if len(array) == 1:
+            return n.array(array[0])
+        self.tables.append(array)
+        self.inner.append(n.name())
+        return self.inner[-1]
+
+
+def unfold(
+    n: Nodes,
+    x: str,
+    window: Window,
+    size: Sequence[int],
+    dtype: str,
+    fill: int = 0,
+    spare: bool = False,
+) -> str:
+    """Return ``[B, C, kh * kw (+ 1), P]`` of ``x[B, C, H, W]``: every window's elements.
+
+    Elements outside read ``fill``, and so does the spare one at the end. ``size`` is C, H, W.
+    """
+    channels, height, width = size
+    places = np.arange(1, height * width + 1).reshape(1, 1, height, width)
+    seen = sliding(places, window)[0, 0]  # 0 where the window looks outside
+    index = np.where(seen == 0, height * width, seen - 1)
+    index = index.transpose(2, 3, 0, 1).reshape(window.kernel[0] * window.kernel[1], -1)
+    if spare:
+        index = np.pad(index, ((0, 1), (0, 0)), constant_values=height * width)
+    flat = n.reshape(x, -1, channels, height * width)
+    padded = pad_last(n, flat, n.number(fill, dtype))
+    return n.op("Gather", padded, n.array(index.astype(np.int32)), axis=2)
+
+
+def pad_last(n: Nodes, x: str, fill: str) -> str:
+    """Append one element to the last of three axes."""
+    return n.op("Pad", x, n.integers(0, 0, 0, 0, 0, 1), fill)
+
+
+def wordlines(
+    n: Nodes,
+    x: str,
+    shape: Sequence[int],
+    window: Window | None,
+    groups: int,
+    dtype: str,
+    spare: bool = False,
+) -> str:
+    """Return ``[B, groups, K (+ some that are never driven), P]`` of ``x`` in type ``dtype``."""
+    x = n.cast(x, dtype)
+    if window is None:
+        flat = n.reshape(x, -1, groups, int(np.prod(shape)) // groups)
+        return n.unsqueeze(pad_last(n, flat, n.number(0, dtype)) if spare else flat, 3)
+    seen = unfold(n, x, window, shape, dtype, spare=spare)
+    elements = window.kernel[0] * window.kernel[1] + spare
+    places = int(np.prod(window.output_size(*shape[1:])))
+    channels = shape[0] // groups
+    parts = n.reshape(seen, -1, groups, channels, elements, places)
+    ordered = n.transpose(parts, 0, 1, 3, 2, 4)
+    return n.reshape(ordered, -1, groups, elements * channels, places)
+
+
+def driven(n: Nodes, x: str, op: CrossbarMvm | CountActive, dtype: str) -> str:
+    """Return the bit on every wordline, planes within the batch: ``[B * planes, groups, K, P]``."""
+    assert isinstance(op.x.type, IntType)
+    if op.x.type != core.SPIKE:
+        x = bits(n, x, op.x.type.bits, op.x.shape)
+    spare = len(op.rows) > 1
+    return wordlines(n, x, op.x.shape, op.window, op.groups, dtype, spare)
+
+
+def bits(n: Nodes, x: str, count: int, shape: Sequence[int]) -> str:
+    """Cut codes ``[B, *shape]`` into bits, lowest first: ``[B * count, *shape]``."""
+    powers = (1 << np.arange(count, dtype=np.int64)).reshape(-1, *(1 for _ in shape))
+    shifted = n.floor_divide(n.unsqueeze(x, 1), n.array(powers))
+    return n.reshape(n.op("Mod", shifted, n.number(2)), -1, *shape)
+
+
+def row_index(rows: tuple[Span, ...]) -> Array:
+    """Return the wordlines of each row block, ``[G, tallest]``; short ones end undriven."""
+    tallest = max(len(span) for span in rows)
+    index = np.full((len(rows), tallest), rows[-1].stop, np.int64)
+    for g, span in enumerate(rows):
+        index[g, : len(span)] = range(span.start, span.stop)
+    return index
+
+
+def stored_weight(weight: Array, encoding: Encoding | None, groups: int, spare: bool) -> Array:
+    """Return ``weight[K, N]`` as kept in the model: ``[groups, N / groups, K (+ 1)]``."""
+    weight = weight.astype(np.int64)
+    if encoding is not None and encoding.kind != "differential":
+        weight = (weight - encoding.offset) & ((1 << encoding.weight_bits) - 1)
+    matrix = weight.T.reshape(groups, -1, len(weight))
+    matrix = np.pad(matrix, ((0, 0), (0, 0), (0, int(spare))))
+    low, high = int(matrix.min()), int(matrix.max())
+    return matrix.astype(np.min_scalar_type(high if low >= 0 else min(low, -high - 1)))
+
+
+def cells(n: Nodes, weight: str, encoding: Encoding | None, dtype: str) -> str:
+    """Derive the bit-slices of stored weights: ``[groups, S, N / groups, R]``."""
+    weight = n.unsqueeze(weight, 1)
+    if encoding is None:
+        return n.cast(weight, dtype)
+    digits = encoding.magnitude_bits
+    shifts = list(range(0, digits, encoding.cell_bits))
+    masks = [(1 << min(encoding.cell_bits, digits - shift)) - 1 for shift in shifts]
+    if encoding.kind == "twos-complement":
+        shifts, masks = [*shifts, digits], [*masks, 1]
+    code = n.cast(n.op("Abs", weight) if encoding.kind == "differential" else weight, np.uint32)
+    column = (-1, 1, 1)
+    moved = n.op(
+        "BitShift", code, n.array(np.array(shifts, np.uint32).reshape(column)), direction="RIGHT"
+    )
+    digit = n.op("BitwiseAnd", moved, n.array(np.array(masks, np.uint32).reshape(column)))
+    if encoding.kind != "differential":
+        return n.cast(digit, dtype)
+    return n.op("Mul", n.cast(digit, dtype), n.cast(n.op("Sign", weight), dtype))
+
+
+def bitline_sums(
+    n: Nodes, mvm: CrossbarMvm, weight: str, inputs: str, places: int, dtype: str
+) -> str:
+    """Return the partial sums of one row block, ``[B * planes, S, N, P]``."""
+    slices = mvm.partial_sum.shape[2]
+    columns = mvm.outputs // mvm.groups
+    cut = n.reshape(cells(n, weight, mvm.encoding, dtype), mvm.groups, slices * columns, -1)
+    sums = n.op("MatMul", cut, inputs)
+    if mvm.groups == 1:
+        return n.reshape(sums, -1, slices, columns, places)
+    parts = n.reshape(sums, -1, mvm.groups, slices, columns, places)
+    return n.reshape(n.transpose(parts, 0, 2, 1, 3, 4), -1, slices, mvm.outputs, places)
+
+
+def active_rows(n: Nodes, inputs: str, outputs: int, groups: int, places: int) -> str:
+    """Count driven wordlines ``inputs[B, groups, R, P]``: ``[B, 1, N | 1, P]``."""
+    counts = n.sum(inputs, 2)
+    if groups > 1:
+        spread = n.array(np.arange(outputs) // (outputs // groups))
+        counts = n.op("Gather", counts, spread, axis=1)
+    return n.unsqueeze(counts, 1)
+
+
+def compared(
+    n: Nodes,
+    sums: str,
+    read: SenseAmpRead,
+    references: Sequence[str],
+    active: str | None,
+    types: tuple[str, str],
+) -> str:
+    """Compare sums with references ``[..., S | 1, N | 1, 1]``; ``types``: of sums, of results."""
+    of_sums, of_codes = types
+    if active is not None:
+        full = n.number((1 << read.cell_bits) - 1, of_sums)
+        twice = n.op("Mul", sums, n.number(2, of_sums))
+        sums = n.op("Sub", twice, n.op("Mul", active, full))
+    decoded = n.number(read.levels[0], of_codes)
+    for level, reference in zip(read.levels[1:], references, strict=True):
+        reached = n.op("GreaterOrEqual", sums, reference)
+        decoded = n.op("Where", reached, n.number(level, of_codes), decoded)
+    return decoded
+
+
+def converted(n: Nodes, sums: str, read: AdcRead, tables: Sequence[str]) -> str:
+    """Convert int64 sums with an ADC and decode the codes."""
+    first, step, base = tables
+    steps = n.floor_divide(n.op("Sub", sums, first), step)
+    code = n.clip(n.op("Add", steps, n.number(1)), 0, (1 << read.bits) - 1)
+    return n.op("Add", base, n.op("Mul", step, code))
+
+
+def weighed(n: Nodes, codes: str, significances: Sequence[int], dtype: str) -> str:
+    """Add up bit-slices ``[..., S, N, P]`` by what they count: int64 ``[..., N, P]``."""
+    factors = n.array(np.array(significances, dtype).reshape(-1, 1, 1))
+    return n.cast(n.sum(n.op("Mul", codes, factors), -3), np.int64)
+
+
+def code_type(read: Readout, add: ShiftAndAdd) -> str:
+    """Return a type in which codes are weighed exactly."""
+    if isinstance(read, AdcRead):
+        return "int64"
+    largest = max(abs(level) for level in read.levels)
+    bound = largest * sum(abs(s) for s in add.significances)
+    return bounds.Products(-bound, bound).dtype
+
+
+def thresholds(read: SenseAmpRead, constants: Constants, bound: int) -> Array:
+    """Return references ``[G | 1, L, S | 1, N | 1, 1]``, within what sums can reach."""
+    table = constants[read.thresholds.name].astype(np.int64) * (1 if read.active is None else 2)
+    return np.clip(table, -bound, bound + 1).swapaxes(0, 1)[..., None]
+
+
+def per_column(constants: Constants, table: int | Const) -> Array:
+    """Return a number or a table ``[G | 1, ..., N | 1]`` with a position axis at its end."""
+    values = param(constants, table, core.INT64)
+    return values[..., None] if values.ndim else values.reshape(1, 1, 1)
+
+
+def crossbar_layer(n: Nodes, layer: CrossbarLayer, x: str, constants: Constants) -> str:
+    """Return the integers of a layer, ``[B, N, *positions]``."""
+    mvm, add = layer.mvm, layer.add
+    blocks = Blocks(len(mvm.rows))
+    products = (
+        bounds.half_active_products(layer, constants)
+        if layer.half_active
+        else bounds.bitline_products(mvm, constants)
+    )
+    inputs = driven(n, x, mvm, products.dtype)
+    weight = n.array(
+        stored_weight(constants[mvm.weight.name], mvm.encoding, mvm.groups, blocks.count > 1)
+    )
+
+    def block(inner: Nodes, part: str, column: str) -> str:
+        sums = bitline_sums(inner, mvm, column, part, _places(mvm), products.dtype)
+        active = None
+        if layer.half_active or add.offset:
+            active = active_rows(inner, part, mvm.outputs, mvm.groups, _places(mvm))
+        total = _block_total(inner, layer, constants, blocks, sums, active, products)
+        if add.scale != 1:
+            table = per_column(constants, add.scale)
+            total = inner.op("Mul", total, blocks.table(inner, table))
+        return total
+
+    total = over_blocks(n, mvm.rows, inputs, weight, blocks, block)
+    return planes_added(n, total, add)
+
+
+def _places(op: CrossbarMvm) -> int:
+    return int(np.prod(op.positions))
+
+
+def _block_total(
+    n: Nodes,
+    layer: CrossbarLayer,
+    constants: Constants,
+    blocks: Blocks,
+    sums: str,
+    active: str | None,
+    products: bounds.Products,
+) -> str:
+    """Read one row block and add up its bit-slices: int64 ``[B, N, P]``."""
+    read, add = layer.read, layer.add
+    dtype = code_type(read, add)
+    if isinstance(read, AdcRead):
+        scalars = (read.first, read.step, read.base)
+        tables = [blocks.table(n, per_column(constants, t)) for t in scalars]
+        codes = converted(n, n.cast(sums, np.int64), read, tables)
+    else:
+        table = thresholds(read, constants, products.bound).astype(products.dtype)
+        references = [blocks.table(n, table[:, i]) for i in range(table.shape[1])]
+        counted = active if layer.half_active else None
+        codes = compared(n, sums, read, references, counted, (products.dtype, dtype))
+    total = weighed(n, codes, add.significances, dtype)
+    if add.offset and active is not None:
+        counts = n.cast(n.op("Squeeze", active, n.integers(1)), np.int64)
+        total = n.op("Add", total, n.op("Mul", counts, n.number(add.offset)))
+    return total
+
+
+def over_blocks(
+    n: Nodes,
+    rows: tuple[Span, ...],
+    inputs: str,
+    weight: str,
+    blocks: Blocks,
+    block: Callable[[Nodes, str, str], str],
+) -> str:
+    """Add up what ``block`` gives for the wordlines and cells of every row block."""
+    if len(rows) == 1:
+        return block(n, inputs, weight)
+    body = n.subgraph()
+    before = body.name()
+    index = blocks.table(body, row_index(rows))
+    part = body.op("Gather", inputs, index, axis=2)
+    column = body.op("Gather", weight, index, axis=2)
+    after = body.op("Add", before, block(body, part, column))
+    graph = body.graph(
+        "row_block",
+        [tensor_type(before, None), *_table_types(blocks)],
+        [tensor_type(after, None)],
+    )
+    start = block_zeros(n, inputs, weight)
+    outer = [n.array(table) for table in blocks.tables]
+    (total,) = n.ops("Scan", [start, *outer], [n.name()], body=graph, num_scan_inputs=len(outer))
+    return total
+
+
+def block_zeros(n: Nodes, inputs: str, weight: str) -> str:
+    """Return int64 zeros ``[B, N, P]`` for wordlines ``[B, groups, K, P]``."""
+    batch = n.op("Shape", inputs, start=0, end=1)
+    places = n.op("Shape", inputs, start=3, end=4)
+    outputs = n.op("ReduceProd", n.op("Shape", weight, start=0, end=2), n.integers(0))
+    shape = n.op("Concat", batch, outputs, places, axis=0)
+    return n.op("Expand", n.number(0), shape)
+
+
+def _table_types(blocks: Blocks) -> list[ValueInfoProto]:
+    return [
+        tensor_type(name, table.shape[1:], elem_type(table.dtype))
+        for name, table in zip(blocks.inner, blocks.tables, strict=True)
+    ]
+
+
+def planes_added(n: Nodes, total: str, add: ShiftAndAdd) -> str:
+    """Add bit planes ``[B * planes, N, P]`` by their weight and shift: ``[B, N, *positions]``."""
+    outputs, positions = add.result.shape[0], add.result.shape[1:]
+    if add.plane_weights != (1,):
+        planes = n.array(np.array(add.plane_weights, np.int64).reshape(-1, 1, 1))
+        parts = n.reshape(total, -1, len(add.plane_weights), outputs, int(np.prod(positions)))
+        total = n.sum(n.op("Mul", parts, planes), 1)
+    return n.shift_right(n.reshape(total, -1, outputs, *positions), add.shift)

@@ -1,0 +1,1 @@
+"""Neurons recognised by what they compute, and checked on numbers."""

@@ -1,0 +1,268 @@
+"""Compare each neuron of a graph with the model's own nodes, on random numbers and on ties.
+
+The fit is algebra on forms; this runs the nodes themselves with the ONNX reference
+implementation and the neuron op by its definition, so a mistake in the algebra is caught here.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from onnx import NodeProto, TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
+
+from mapper.diagnostics import MappingError, refuse
+from mapper.frontend.algebra import forms
+from mapper.frontend.algebra.forms import Atom, Fires, Form
+from mapper.frontend.neurons.fit import Fitted
+from mapper.frontend.neurons.states import Dynamics
+from mapper.frontend.onnx.fold import Constant
+from mapper.frontend.onnx.rounding import ROUNDING
+from mapper.frontend.onnx.trace import QUANTISING, Trace
+from mapper.ir.core import FLOAT, Array, Const, Constants, Graph, param
+from mapper.ir.neurons import Neuron
+
+ROUNDS = 3
+POINTS = 1000
+"""At least as many as this, over all rounds."""
+TOLERANCE = 2e-5
+"""Relative; the model and the neuron op round in different places."""
+
+Values = dict[Atom, Array]
+
+
+def check_neurons(trace: Trace, dynamics: Dynamics, graph: Graph) -> None:
+    """Refuse ``unsupported-neuron`` where a neuron op and the model's nodes disagree."""
+    ops = {op.membrane.name: op for op in graph.ops if isinstance(op, Neuron)}
+    for neuron in dynamics.neurons:
+        region = _region_of(neuron, trace)
+        phase = "same" if neuron.firing is None else neuron.firing.phase
+        op = replace(ops[neuron.membrane.read.name], spike_phase=phase)
+        for point in _points(neuron, region.atoms):
+            _check(neuron, op, graph.constants, region, point, trace)
+
+
+def _check(
+    neuron: Fitted,
+    op: Neuron,
+    constants: Constants,
+    region: "_Region",
+    point: "_Point",
+    trace: Trace,
+) -> None:
+    actual = _results(neuron, op, constants, point.values)
+    expected = region.run(point.values, trace)
+    if neuron.firing is not None:  # a comparison the other way round says "does not fire"
+        event = neuron.firing.event
+        spike = {**point.values, event: actual.pop(event.tensor)}
+        for tensor in _telling(event, trace):
+            actual[tensor] = forms.evaluate(trace.form(tensor), spike)
+    unsure = np.zeros(neuron.shape, dtype=bool)
+    if not point.tie:
+        unsure = _unsure(neuron, op, constants, point)
+    for name, value in actual.items():
+        reference = expected[name].astype(np.float64).reshape(neuron.shape)
+        close = np.abs(reference - value) <= TOLERANCE * (1.0 + np.abs(value))
+        if not np.all(close | unsure):
+            raise _disagreement(neuron)
+
+
+def _telling(event: Fires, trace: Trace) -> list[str]:
+    """Return a tensor of the model that depends on a comparison alone, where there is one."""
+    names = (event.tensor, *trace.interior)
+    return next(([n] for n in names if n in trace.tensors and _is_of(trace.form(n), event)), [])
+
+
+def _is_of(form: Form, event: Fires) -> bool:
+    return form.atoms() == [event]
+
+
+def _disagreement(neuron: Fitted) -> MappingError:
+    return refuse(
+        "unsupported-neuron",
+        f"the neuron with state {neuron.membrane.read.name!r} cannot be mapped: "
+        "its update is none of the known kinds",
+        loc=neuron.loc,
+    )
+
+
+def _results(neuron: Fitted, op: Neuron, constants: Constants, values: Values) -> dict[str, Array]:
+    """Return next states by output name and the comparison's outcome by tensor name."""
+    x = forms.evaluate(neuron.drive, values)
+    states = [values[pair.read] for pair in neuron.pairs]
+    operands = [a.astype(np.float32).reshape(1, *op.x.shape) for a in (x, *states)]
+    results = [r.reshape(neuron.shape) for r in op.evaluate(constants, *operands)]
+    names = [pair.output for pair in neuron.pairs]
+    if neuron.firing is None:
+        return dict(zip(names, results, strict=True))
+    event = neuron.firing.event
+    return {event.tensor: results[0], **dict(zip(names, results[1:], strict=True))}
+
+
+def _unsure(neuron: Fitted, op: Neuron, constants: Constants, point: "_Point") -> Array:
+    """Say where the threshold is so near that rounding decides."""
+    unsure = np.zeros(neuron.shape, dtype=bool)
+    if neuron.firing is None:
+        return unsure
+    threshold = param(constants, op.threshold, FLOAT)
+    margin = 1e-5 * (1.0 + np.abs(threshold))
+    results = []
+    for near in (threshold - margin, threshold + margin):
+        moved = replace(op, threshold=Const("near"))
+        held = {**constants, "near": near.astype(np.float32)}
+        results.append(_results(neuron, moved, held, point.values))
+    for name in results[0]:
+        unsure |= results[0][name] != results[1][name]
+    return unsure
+
+
+# --- points --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class _Point:
+    values: Values
+    tie: bool = False
+
+
+def _points(neuron: Fitted, atoms: tuple[Atom, ...]) -> Iterator[_Point]:
+    rng = np.random.default_rng(0)
+    threshold = np.ones(()) if neuron.firing is None else neuron.firing.threshold
+    size = int(np.prod(neuron.shape))
+    reach = 2.0 * max(float(np.abs(threshold).max()), float(np.abs(neuron.amount).max()), 0.1)
+    for _ in range(max(ROUNDS, -(-POINTS // size))):
+        values = {atom: _random(atom, size, reach, rng) for atom in atoms}
+        yield _Point(values=_possible(values, neuron))
+    if neuron.firing is None:
+        return
+    at = np.broadcast_to(threshold, neuron.shape).astype(np.float32).reshape(-1)
+    values = {atom: np.zeros(size) for atom in atoms}
+    if neuron.reset_phase != "same" or neuron.spike_phase == "next":
+        tied = _possible({**values, neuron.membrane.read: at}, neuron)
+        yield _Point(values=tied, tie=True)
+    only, gains = neuron.drive.alias, neuron.gains
+    plain = np.all(gains.gain == 1) and np.all(gains.bias == 0) and neuron.current is None
+    if only is not None and plain and neuron.spike_phase == "same":
+        yield _Point(values=_possible({**values, only: at}, neuron), tie=True)
+
+
+def _possible(values: Values, neuron: Fitted) -> Values:
+    """Make random values agree with what the fit takes for granted."""
+    membrane = neuron.membrane.read
+    if neuron.starts_below and neuron.firing is not None:
+        threshold = np.broadcast_to(neuron.firing.threshold, neuron.shape).reshape(-1)
+        below = threshold - 1e-3 * (1.0 + np.abs(threshold))
+        values = {**values, membrane: np.minimum(values[membrane], below)}
+    for echo, firing in neuron.echoes.items():
+        threshold = np.broadcast_to(firing.threshold, neuron.shape).reshape(-1)
+        v = values[membrane].astype(np.float32)
+        level = v - threshold.astype(np.float32)
+        values = {**values, echo: (level > 0 if firing.strict else level >= 0).astype(np.float64)}
+    return values
+
+
+def _random(atom: Atom, size: int, reach: float, rng: np.random.Generator) -> Array:
+    if atom.is_spike:
+        return rng.integers(0, 2, size).astype(np.float64)
+    return rng.uniform(-reach, reach, size).astype(np.float32).astype(np.float64)
+
+
+# --- the model's own nodes -----------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class _Region:
+    """The elementwise nodes between a neuron's inputs, its next states and its spike."""
+
+    evaluator: ReferenceEvaluator
+    leaves: tuple[str, ...]
+    outputs: tuple[str, ...]
+    atoms: tuple[Atom, ...]
+
+    def run(self, values: Values, trace: Trace) -> dict[str, Array]:
+        arrays = {
+            name: forms.evaluate(trace.form(name), values).astype(np.float32)
+            for name in self.leaves
+        }
+        try:
+            with np.errstate(all="ignore"):
+                results = self.evaluator.run(list(self.outputs), arrays)
+        except Exception as error:  # the reference raises whatever its NumPy code meets
+            raise refuse(
+                "invalid-model", f"the neuron's nodes cannot be run: {error}", loc=trace.path.name
+            ) from error
+        return dict(zip(self.outputs, (np.asarray(r) for r in results), strict=True))
+
+
+def _region_of(neuron: Fitted, trace: Trace) -> _Region:
+    outputs = [pair.output for pair in neuron.pairs]
+    if neuron.firing is not None:
+        outputs.extend(_telling(neuron.firing.event, trace))
+    nodes, leaves, constants = _cut(outputs, neuron, trace)
+    ports = [helper.make_tensor_value_info(n, TensorProto.FLOAT, None) for n in leaves]
+    results = [helper.make_tensor_value_info(n, TensorProto.FLOAT, None) for n in outputs]
+    known = [numpy_helper.from_array(array, name) for name, array in constants.items()]
+    graph = helper.make_graph(nodes, "region", ports, results, known)
+    versions = [helper.make_opsetid("", trace.opset), helper.make_opsetid("com.microsoft", 1)]
+    model = helper.make_model(graph, opset_imports=versions)
+    atoms = {atom: None for name in leaves for atom in trace.form(name).atoms()}
+    atoms.update((atom, None) for atom in neuron.drive.atoms())
+    atoms.update((pair.read, None) for pair in neuron.pairs)
+    return _Region(
+        evaluator=ReferenceEvaluator(model, new_ops=ROUNDING),
+        leaves=tuple(leaves),
+        outputs=tuple(outputs),
+        atoms=tuple(atoms),
+    )
+
+
+def _cut(
+    outputs: list[str], neuron: Fitted, trace: Trace
+) -> tuple[list[NodeProto], list[str], Mapping[str, Array]]:
+    """Return the nodes that compute ``outputs``, the tensors they start from, and constants."""
+    nodes: dict[str, NodeProto] = {}
+    leaves: dict[str, None] = {}
+    constants: dict[str, Array] = {}
+    waiting = list(outputs)
+    while waiting:
+        name = waiting.pop()
+        if not name or name in nodes or name in leaves or name in constants:
+            continue
+        tensor = trace.tensors[name]
+        if isinstance(tensor, Constant):
+            constants[name] = _single(tensor.array)
+        elif name in trace.interior and not _is_leaf(tensor, neuron, trace.interior[name]):
+            nodes[name] = _single_cast(trace.interior[name])
+            waiting.extend(trace.interior[name].input)
+        else:
+            leaves[name] = None
+    ordered = [name for name in trace.interior if name in nodes]
+    return [nodes[name] for name in ordered], list(leaves), constants
+
+
+def _asks(atom: Atom, reads: set[Atom]) -> bool:
+    """Say whether an atom compares a state, in a way that the fit had no need of."""
+    return isinstance(atom, Fires) and any(a in reads for a in forms.depends_on(atom.level))
+
+
+def _single(array: Array) -> Array:
+    """Return a constant in the precision the network computes in."""
+    return array.astype(np.float32) if array.dtype == np.float64 else array
+
+
+def _single_cast(node: NodeProto) -> NodeProto:
+    """Return a node that casts to double precision as one that casts to single precision."""
+    targets = [a.i for a in node.attribute if a.name == "to"]
+    if node.op_type != "Cast" or targets != [TensorProto.DOUBLE]:
+        return node
+    return helper.make_node("Cast", node.input, node.output, node.name, to=TensorProto.FLOAT)
+
+
+def _is_leaf(form: Form, neuron: Fitted, node: NodeProto) -> bool:
+    """Say whether a tensor comes from outside a neuron: layers, data, spikes of others."""
+    reads: set[Atom] = {pair.read for pair in neuron.pairs}
+    atoms = list(forms.depends_on(form))
+    if any(atom in reads | neuron.events or _asks(atom, reads) for atom in atoms):
+        return form.alias in reads
+    rounds = node.op_type in QUANTISING
+    return rounds or form.alias is not None or any(isinstance(atom, Fires) for atom in atoms)

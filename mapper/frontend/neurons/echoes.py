@@ -1,0 +1,126 @@
+"""Find spikes that a network feeds back, and say which inputs may be a state at all.
+
+An ``Echo`` is an output that says whether a neuron fires, and an input that reads it in the
+next step. Dataflow alone cannot tell it from data, so names are asked first, then what nothing
+else explains, then positions.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mapper.frontend.algebra import forms
+from mapper.frontend.algebra.forms import Form, Input
+from mapper.frontend.onnx.trace import Trace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Echo:
+    """What one step returns and the next one reads unchanged: mostly a spike, fed back."""
+
+    read: str
+    output: str
+
+
+def candidates(output: str, trace: Trace) -> list[str]:
+    """Return the inputs from which elementwise nodes compute an output of the same shape."""
+    form = trace.form(output)
+    if forms.of_spikes(form):
+        return []
+    if trace.fed_back:
+        return [trace.fed_back[output]] if output in trace.fed_back else []
+    reached = {atom.name for atom in forms.depends_on(form) if isinstance(atom, Input)}
+    return [n for n in trace.inputs if n in reached and trace.shapes[n] == form.shape]
+
+
+def has_states(trace: Trace) -> bool:
+    """Say whether any output may be the next value of an input."""
+    return any(candidates(output, trace) for output in trace.outputs)
+
+
+def likely_echoes(trace: Trace) -> list[Echo]:
+    """Return echoes with matching names, then those of inputs that no membrane adds up."""
+    if trace.fed_back:
+        return [
+            Echo(read=read, output=output)
+            for output, read in trace.fed_back.items()
+            if _is_spiking(trace.form(output))
+        ]
+    spikes, free = _spikes(trace), list(trace.inputs)
+    found = [
+        _take(matching[0], output, free, spikes)
+        for output in list(spikes)
+        if len(free) > 1
+        and (matching := [n for n in _fitting(output, free, trace) if same_name(n, output)])
+    ]
+    summed = {name for output in trace.outputs for name in candidates(output, trace)}
+    return [*found, *_leftovers(trace, spikes, free, [n for n in free if n not in summed])]
+
+
+def leftover_echoes(trace: Trace, known: Sequence[Echo], reads: set[str]) -> list[Echo]:
+    """Return echoes among inputs that turned out to be neither ``known`` nor states."""
+    if trace.fed_back:
+        return []
+    taken = {echo.output for echo in known}
+    spikes = [name for name in _spikes(trace) if name not in taken]
+    free = [name for name in trace.inputs if name not in reads]
+    return _leftovers(trace, spikes, free, list(free))
+
+
+def placed_echoes(trace: Trace, known: Sequence[Echo]) -> list[Echo]:
+    """Return echoes by position alone: as far from the end among inputs as among outputs."""
+    if trace.fed_back:
+        return []
+    taken = {e.output for e in known} | {e.read for e in known}
+    inputs, outputs = list(trace.inputs), list(trace.outputs)
+    found: list[Echo] = []
+    for output in (name for name in _spikes(trace) if name not in taken):
+        place = len(inputs) - len(outputs) + outputs.index(output)
+        if place > 0 and inputs[place] in _fitting(output, inputs, trace):
+            found.append(Echo(read=inputs[place], output=output))
+    return [echo for echo in found if echo.read not in taken]
+
+
+def _leftovers(
+    trace: Trace, spikes: list[str], free: list[str], allowed: Sequence[str]
+) -> list[Echo]:
+    """Match by shape, keeping one input for data and one output for results."""
+    found: list[Echo] = []
+    for output in list(spikes):
+        matching = [name for name in _fitting(output, free, trace) if name in allowed]
+        if matching and len(free) > 1 and len(spikes) > 1:
+            found.append(_take(matching[0], output, free, spikes))
+    return found
+
+
+def _take(read: str, output: str, free: list[str], spikes: list[str]) -> Echo:
+    free.remove(read)
+    spikes.remove(output)
+    return Echo(read=read, output=output)
+
+
+def _spikes(trace: Trace) -> list[str]:
+    return [name for name in trace.outputs if _is_spiking(trace.form(name))]
+
+
+def _is_spiking(form: Form) -> bool:
+    return not form.is_constant and forms.of_spikes(form)
+
+
+def _fitting(output: str, inputs: Sequence[str], trace: Trace) -> list[str]:
+    """Return inputs of an output's shape, late ones first: data mostly comes first."""
+    shape = trace.form(output).shape
+    return [name for name in reversed(inputs) if trace.shapes[name] == shape]
+
+
+_SEPARATOR = r"[_./:\-\s]"
+_NOISE = re.compile(
+    rf"(?i)(?:^|(?<={_SEPARATOR}))"
+    rf"(?:out|output|in|input|next|new|prev|previous|old|o|i|n)(?=$|{_SEPARATOR})"
+)
+
+
+def same_name(read: str, written: str) -> bool:
+    """Say whether two names differ only in words such as ``out`` or ``next``."""
+    a, b = (re.sub(_SEPARATOR, "", _NOISE.sub("", name)).lower() for name in (read, written))
+    return bool(a) and a == b

@@ -1,0 +1,257 @@
+"""Read a neuron's parameters off the forms of its next states.
+
+With every comparison a spike ``s`` and everything else affine, the next membrane is
+``v' = A + s*B``. ``A`` says leak, gain and bias; what ``s`` compares says the threshold and
+whether the old or the new membrane fires; ``B`` says the reset. Whatever is left over is a
+reason to refuse.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mapper.frontend.algebra import forms
+from mapper.frontend.algebra.forms import (
+    ONE,
+    Atom,
+    Clamp,
+    Fires,
+    Form,
+    Input,
+    Monomial,
+    Opaque,
+    Shape,
+)
+from mapper.frontend.neurons.resets import (
+    Firing,
+    UnfitError,
+    all_firings,
+    is_constant,
+    read_comparisons,
+    reset_of,
+    spike_phase,
+)
+from mapper.frontend.onnx.elementwise import REASONS, reason_for
+from mapper.ir.core import Array
+from mapper.ir.neurons import Phase, ResetKind, ResetPhase
+
+
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class Pair:
+    """A state: what is read, what the model returns for it, and what that computes."""
+
+    read: Input
+    output: str
+    form: Form
+    after: Atom
+    """Stands for the next state where other nodes read it."""
+
+
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class Gains:
+    """How a drive acts on the states; arrays broadcast to the neuron's shape."""
+
+    gain: Array
+    bias: Array
+    current_leak: Array
+    current_input: Array
+    current_gain: Array
+
+
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class Fitted:
+    """A neuron in canonical form; arrays broadcast to ``shape`` (the model's, with batch axis)."""
+
+    shape: Shape
+    membrane: Pair
+    current: Pair | None
+    drive: Form
+    leak: Array
+    gains: Gains
+    firing: Firing | None
+    reset: ResetKind
+    amount: Array
+    reset_phase: ResetPhase
+    spike_phase: Phase
+    floor: Array | None
+    events: frozenset[Fires]
+    """Comparisons that are this neuron's."""
+    echoes: Mapping[Atom, Firing]
+    """Inputs that hold its own spike of the step before, read off the old membrane instead."""
+    starts_below: bool
+    """Read for membranes that do not start where they would fire."""
+    loc: str
+
+    @property
+    def pairs(self) -> list[Pair]:
+        return [self.membrane, *([] if self.current is None else [self.current])]
+
+
+def fit(
+    pairs: Sequence[Pair],
+    comparisons: Iterable[Fires],
+    used: set[Fires],
+    echoes: Mapping[Atom, Fires],
+) -> Fitted:
+    """Return the neuron with these states; raise ``UnfitError`` if it is none.
+
+    Args:
+        pairs: One state, or two: a membrane and its synaptic current.
+        comparisons: Those of the model.
+        used: Comparisons whose outcome the rest of the network reads.
+        echoes: Inputs that hold the outcome of a comparison in the step before.
+    """
+    shape = pairs[0].form.shape
+    reads = [pair.read for pair in pairs]
+    own = [c for c in comparisons if _touches(c.level, reads)]
+    _refuse_opaque([pair.form for pair in pairs] + [c.level for c in own], reads)
+    membrane, current = _roles(pairs, own)
+    update, floor = _without_clamp(membrane.form)
+    levels = {c: _without_clamps(forms.reshape(c.level, shape)) for c in own}
+    seen = read_comparisons(update, membrane.read, levels, echoes, used)
+    rule = reset_of(seen.update, membrane.read, seen.levels)
+    firings = all_firings(seen.levels, rule, membrane.read)
+    drive, gains = _drive(rule.rest, membrane, current)
+    if not drive.terms:
+        raise UnfitError("nothing drives it")
+    spoken = [f for f in firings if f.event in used]
+    firing = next(iter(spoken or firings), None)
+    return Fitted(
+        shape=shape,
+        membrane=membrane,
+        current=current,
+        drive=drive,
+        leak=rule.rest.coefficient(membrane.read),
+        gains=gains,
+        firing=firing,
+        reset=rule.kind,
+        amount=rule.amount,
+        reset_phase=rule.phase,
+        spike_phase=spike_phase(spoken),
+        floor=floor,
+        events=frozenset(own),
+        echoes=seen.echoes,
+        starts_below=seen.starts_below,
+        loc=firing.event.loc if firing else membrane.read.loc,
+    )
+
+
+def _touches(form: Form, reads: Sequence[Input]) -> bool:
+    return any(atom in reads for atom in forms.depends_on(form))
+
+
+def _refuse_opaque(all_forms: Sequence[Form], reads: Sequence[Input]) -> None:
+    """Refuse the most telling node of an update that no form can say."""
+    found = {a for form in all_forms for a in forms.depends_on(form) if isinstance(a, Opaque)}
+    own = [a for a in found if not a.operands or any(_touches(f, reads) for f in a.operands)]
+    if own:
+        first = min(own, key=lambda atom: (atom.op not in REASONS, atom.order))
+        raise UnfitError(reason_for(first.op, first.reason), first.loc)
+
+
+def _roles(pairs: Sequence[Pair], own: Sequence[Fires]) -> tuple[Pair, Pair | None]:
+    """Say which state is the membrane and which its synaptic current."""
+    if len(pairs) > 2:
+        names = ", ".join(pair.read.name for pair in pairs)
+        raise UnfitError(f"it has {len(pairs)} states ({names}), at most two are read")
+    if len(pairs) == 1:
+        return pairs[0], None
+    first, second = pairs
+    for membrane, current in ((first, second), (second, first)):
+        atoms = current.form.atoms()
+        if membrane.read not in atoms and not any(atom in own for atom in atoms):
+            return membrane, current
+    raise UnfitError(
+        f"its states {first.read.name!r} and {second.read.name!r} depend on each other "
+        "(an adaptive threshold, or a resonator)"
+    )
+
+
+def _without_clamp(form: Form) -> tuple[Form, Array | None]:
+    """Split a lower bound off the end of an update."""
+    clamps = [atom for atom in form.atoms() if isinstance(atom, Clamp)]
+    if not clamps:
+        return form, None
+    clamp = clamps[0]
+    factor = form.coefficient(clamp)
+    if len(clamps) > 1 or not np.all(factor > 0):
+        raise UnfitError("its membrane is bounded from above", clamp.loc)
+    floor = factor * clamp.bound + form.constant
+    inside = forms.substitute(form, {clamp: clamp.inside})
+    if any(isinstance(atom, Clamp) for atom in inside.atoms()):
+        raise UnfitError("its membrane is bounded more than once", clamp.loc)
+    return inside, floor
+
+
+def _without_clamps(form: Form) -> Form:
+    """Read a comparison as if the membrane had no bound; the check on numbers follows."""
+    clamps: dict[Atom, Form] = {a: a.inside for a in form.atoms() if isinstance(a, Clamp)}
+    return forms.substitute(form, clamps) if clamps else form
+
+
+def _drive(rest: Form, membrane: Pair, current: Pair | None) -> tuple[Form, Gains]:
+    """Split an update into its states and one drive common to both of them."""
+    states = {membrane.read, *([] if current is None else [current.read])}
+    into_v = _others(rest, states, membrane)
+    zero = np.zeros(())
+    if current is None:
+        gain = _common_factor(into_v)
+        gains = Gains(
+            gain=gain, bias=rest.constant, current_leak=zero, current_input=zero, current_gain=zero
+        )
+        return forms.scale(into_v, 1.0 / gain), gains
+    into_i = _others(current.form, states, current)
+    source = into_i if into_i.terms else into_v
+    factor = _common_factor(source)
+    drive = forms.scale(source, 1.0 / factor)
+    if into_i.terms and np.any(current.form.constant != 0):
+        drive = forms.add(drive, forms.of_array(np.asarray(current.form.constant / factor)))
+    elif np.any(current.form.constant != 0):
+        raise UnfitError(f"its current {current.read.name!r} is driven by a constant alone")
+    gain = _ratio(into_v, drive)
+    return drive, Gains(
+        gain=gain,
+        bias=forms.compress(np.asarray(rest.constant - gain * drive.constant)),
+        current_leak=current.form.coefficient(current.read),
+        current_input=factor if into_i.terms else zero,
+        current_gain=rest.coefficient(current.read),
+    )
+
+
+def _others(form: Form, states: set[Input], pair: Pair) -> Form:
+    """Return the terms without states; refuse products of a state and anything else."""
+    kept: dict[Monomial, Array] = {}
+    for monomial, coefficient in form.terms.items():
+        touched = [atom for atom in monomial if atom in states]
+        if not touched and monomial != ONE:
+            kept[monomial] = coefficient
+        elif len(monomial) > 1:
+            other = next(atom for atom in monomial if atom is not touched[0])
+            raise UnfitError(f"it multiplies its state by {other.name!r}", pair.read.loc)
+    return Form(form.shape, kept)
+
+
+def _common_factor(form: Form) -> Array:
+    """Return the factor that leaves most terms with 1: that of the oldest single atom."""
+    singles = [m for m in form.terms if len(m) == 1]
+    for monomial in sorted(singles, key=lambda m: next(iter(m)).order):
+        factor = form.terms[monomial]
+        if (factor.ndim == 0 or len(form.terms) == 1) and np.all(factor != 0):
+            return factor
+    return np.ones(())
+
+
+def _ratio(form: Form, drive: Form) -> Array:
+    """Return the gain with which ``drive`` makes up ``form``."""
+    if not form.terms:
+        return np.zeros(())
+    monomial = next(iter(form.terms))
+    other = drive.terms.get(monomial)
+    if other is None or np.any(other == 0):
+        raise UnfitError("its membrane and its current are driven by different inputs")
+    gain = forms.compress(np.asarray(form.terms[monomial] / other))
+    left = forms.subtract(form, forms.scale(drive, gain))
+    if not is_constant(left, form):
+        raise UnfitError("its membrane and its current are driven by different inputs")
+    return gain

@@ -1,0 +1,1 @@
+"""ONNX files read safely, and a rule for every operator."""

@@ -1,0 +1,95 @@
+"""Replace calls of functions that a model defines for itself by their bodies."""
+
+from collections import Counter
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import onnx.checker
+import onnx.defs
+import onnx.inliner
+from onnx import FunctionProto, ModelProto, NodeProto
+
+from mapper.diagnostics import refuse
+from mapper.frontend.onnx import qonnx
+
+MAX_NODES = 200_000
+"""After inlining; functions that call functions can multiply without end."""
+
+KNOWN = {
+    ("sj_if", "forward"),
+    ("sj_lif", "forward"),
+    ("sj_plif", "forward"),
+    ("com.microsoft", "QuantizeLinear"),
+    ("com.microsoft", "DequantizeLinear"),
+    *qonnx.KNOWN,
+}
+"""Operators outside the standard that ``mapper.frontend`` reads."""
+
+INTEGER_OPS = ("QLinear", "QGemm", "QAttention", "ConvInteger", "MatMulInteger", "DynamicQuantize")
+_SPELL_OUT = "export the neuron as ordinary operators, not as an opaque one of its own"
+QDQ_HELP = "quantise with QuantizeLinear and DequantizeLinear around ordinary operators (QDQ)"
+
+Key = tuple[str, str]
+
+
+def inline_functions(model: ModelProto, path: Path) -> ModelProto:
+    """Return the model without functions; refuse recursion and operators nobody defines."""
+    functions = {(f.domain, f.name): f for f in model.functions}
+    _check_calls(model, functions, path)
+    if functions:
+        try:
+            model = onnx.inliner.inline_local_functions(model)
+        except (RuntimeError, ValueError, onnx.checker.ValidationError) as error:
+            raise refuse(
+                "invalid-model", f"a function cannot be inlined: {error}", loc=path.name
+            ) from error
+    for index, node in enumerate(_nested(list(model.graph.node))):
+        _check_known(node, index, path)
+    return model
+
+
+def _check_calls(model: ModelProto, functions: dict[Key, FunctionProto], path: Path) -> None:
+    calls = {
+        key: Counter((n.domain, n.op_type) for n in _nested(list(f.node)))
+        for key, f in functions.items()
+    }
+    graph = {key: set(callees) & set(calls) for key, callees in calls.items()}
+    try:
+        order = list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        raise refuse("invalid-model", "a function calls itself", loc=path.name) from error
+    sizes: dict[Key, int] = {}
+    for key in order:
+        sizes[key] = sum(times * sizes.get(callee, 1) for callee, times in calls[key].items())
+    total = sum(sizes.get((n.domain, n.op_type), 1) for n in _nested(list(model.graph.node)))
+    if total > MAX_NODES:
+        raise refuse(
+            "model-too-large", f"{total} nodes, at most {MAX_NODES} are read", loc=path.name
+        )
+
+
+def _nested(nodes: list[NodeProto]) -> list[NodeProto]:
+    """Return nodes with those of their subgraphs."""
+    found: list[NodeProto] = []
+    waiting = list(reversed(nodes))
+    while waiting:
+        node = waiting.pop()
+        found.append(node)
+        for attribute in node.attribute:
+            for graph in (attribute.g, *attribute.graphs):
+                waiting.extend(graph.node)
+    return found
+
+
+def _check_known(node: NodeProto, index: int, path: Path) -> None:
+    domain = "" if node.domain == "ai.onnx" else node.domain
+    if (domain, node.op_type) in KNOWN or (not domain and onnx.defs.has(node.op_type, "")):
+        return
+    shown = f"{domain}::{node.op_type}" if domain else node.op_type
+    place = node.name or f"#{index} ({node.op_type})"
+    raise refuse(
+        "unknown-op",
+        f"the operator {shown[:200]!r} is not part of ONNX, and the file does not define it",
+        loc=f"{path.name}:{place}",
+        help=QDQ_HELP if node.op_type.startswith(INTEGER_OPS) else _SPELL_OUT,
+    )

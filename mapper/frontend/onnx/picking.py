@@ -1,0 +1,192 @@
+"""Nodes that take elements of an axis by number: parts, other orders, repetitions.
+
+Each becomes ``net.take`` along the axes that it changes. Batch and time are no such axes.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from math import ceil, floor, prod
+
+import numpy as np
+
+from mapper.frontend.algebra import forms
+from mapper.frontend.algebra.forms import Form, Shape, of_atom
+from mapper.frontend.algebra.logic import type_of
+from mapper.frontend.onnx.layers import Operand, PlainLayer, Writer
+from mapper.frontend.onnx.node import Node, axis_of
+from mapper.ir.core import Array, Value
+from mapper.ir.network import Take
+
+Numbers = tuple[int, ...]
+
+
+def sliced(node: Node) -> Form:
+    """``Slice`` with known bounds."""
+    x = node.form(0)
+    starts, ends = node.integers("starts", 1) or (), node.integers("ends", 2) or ()
+    axes = node.integers("axes", 3) or tuple(range(len(starts)))
+    steps = node.integers("steps", 4) or (1,) * len(starts)
+    for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
+        place = axis_of(axis, len(x.shape))
+        # an end before the first element is written as a number below every count
+        last = None if step < 0 and end < -x.shape[place] else end
+        x = take(node, x, place, tuple(range(x.shape[place])[slice(start, last, step)]))
+    return x
+
+
+def gathered(node: Node) -> Form:
+    """``Gather`` with known indices; one element is how exporters write ``x[0]``."""
+    x, indices = node.form(0), node.constant(1).array
+    axis = axis_of(int(node.attribute("axis", 0)), len(x.shape))
+    shape = (*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])
+    return forms.reshape(take(node, x, axis, _numbers(indices, x.shape[axis])), shape)
+
+
+def gathered_first(node: Node) -> Form:
+    """``GatherND`` along the first axis: ``x[[0, 2, 5]]``."""
+    x, indices = node.form(0), node.constant(1).array
+    if node.attribute("batch_dims", 0) or indices.ndim == 0 or indices.shape[-1] != 1:
+        raise node.unsupported("takes elements by several coordinates at once")
+    shape = (*indices.shape[:-1], *x.shape[1:])
+    return forms.reshape(take(node, x, 0, _numbers(indices, x.shape[0])), shape)
+
+
+def _numbers(indices: Array, length: int) -> Numbers:
+    return tuple(int(k) + length if k < 0 else int(k) for k in indices.reshape(-1))
+
+
+def cut(node: Node) -> list[Form]:
+    """``Split``: one form per part."""
+    x = node.form(0)
+    axis = axis_of(int(node.attribute("axis", 0)), len(x.shape))
+    length, count = x.shape[axis], len(node.proto.output)
+    each = -(-length // count)
+    sizes = node.integers("split", 1) or tuple(
+        min(each, max(0, length - k * each)) for k in range(count)
+    )
+    if sum(sizes) != length or len(sizes) != count:
+        raise node.unsupported(f"{sizes} are not the parts of {length} elements")
+    ends = np.cumsum(sizes).tolist()
+    parts = zip(ends, sizes, strict=True)
+    return [take(node, x, axis, tuple(range(end - n, end)), k) for k, (end, n) in enumerate(parts)]
+
+
+def resized(node: Node) -> Form:
+    """``Resize`` to the nearest element."""
+    x = node.form(0)
+    mode = _text(node, "mode", "nearest")
+    if mode != "nearest":
+        raise node.unsupported(
+            f"interpolates ({mode}); only repeating the nearest element is read",
+            "enlarge maps with mode='nearest' or a transposed convolution",
+        )
+    for axis, (size, scale) in enumerate(_sizes(node, x.shape)):
+        if size != x.shape[axis] or scale != 1:
+            x = take(node, x, axis, _nearest(node, x.shape[axis], size, scale))
+    return x
+
+
+def _sizes(node: Node, shape: Shape) -> list[tuple[int, float]]:
+    """Return size and scale of every axis of the result."""
+    wanted, held = node.integers("sizes", 3), node.setting("scales", 2)
+    if _text(node, "keep_aspect_ratio_policy", "stretch") != "stretch":
+        raise node.unsupported("sizes that keep the aspect ratio are not read")
+    axes = node.attribute("axes") or tuple(range(len(shape)))
+    places = [axis_of(int(axis), len(shape)) for axis in axes]
+    found = [(n, 1.0) for n in shape]
+    if wanted:
+        for place, size in zip(places, wanted, strict=True):
+            found[place] = (size, size / shape[place])
+        return found
+    if held is None or not held.size:
+        raise node.unsupported("neither sizes nor scales are known")
+    for place, scale in zip(places, held.reshape(-1).tolist(), strict=True):
+        found[place] = (floor(shape[place] * scale), float(scale))
+    return found
+
+
+def _nearest(node: Node, length: int, size: int, scale: float) -> Numbers:
+    way = _text(node, "coordinate_transformation_mode", "half_pixel")
+    rounding = _text(node, "nearest_mode", "round_prefer_floor")
+    if way not in _COORDINATES or rounding not in _ROUNDINGS:
+        raise node.unsupported(f"coordinates {way} with {rounding} are not read")
+    places = (_COORDINATES[way](k, scale, length, size) for k in range(size))
+    return tuple(min(max(_ROUNDINGS[rounding](p), 0), length - 1) for p in places)
+
+
+_COORDINATES: Mapping[str, Callable[[int, float, int, int], float]] = {
+    "asymmetric": lambda k, scale, length, size: k / scale,
+    "half_pixel": lambda k, scale, length, size: (k + 0.5) / scale - 0.5,
+    "pytorch_half_pixel": lambda k, scale, length, size: (
+        (k + 0.5) / scale - 0.5 if size > 1 else 0.0
+    ),
+    "align_corners": lambda k, scale, length, size: (
+        k * (length - 1) / (size - 1) if size > 1 else 0.0
+    ),
+}
+_ROUNDINGS: Mapping[str, Callable[[float], int]] = {
+    "floor": floor,
+    "ceil": ceil,
+    "round_prefer_floor": lambda p: ceil(p - 0.5),
+    "round_prefer_ceil": lambda p: floor(p + 0.5),
+}
+
+
+def rearranged(node: Node, x: Form, before: Numbers, after: Numbers) -> Form:
+    """Take elements before and after the plane, as ``Pad`` does but for constants."""
+    mode = _text(node, "mode", "constant")
+    for axis, (first, last) in enumerate(zip(before, after, strict=True)):
+        line = np.arange(x.shape[axis])
+        line = line[max(0, -first) : len(line) - max(0, -last)]
+        places = np.arange(-max(0, first), len(line) + max(0, last))
+        if mode != "constant":
+            line = line[_PADDINGS[mode](places, len(line))]
+        x = take(node, x, axis, line.tolist())
+    return x
+
+
+def _mirrored(places: Array, length: int) -> Array:
+    period = max(1, 2 * (length - 1))
+    return np.asarray((length - 1) - np.abs(places % period - (length - 1)))
+
+
+_PADDINGS: Mapping[str, Callable[[Array, int], Array]] = {
+    "reflect": _mirrored,
+    "edge": lambda places, length: np.clip(places, 0, length - 1),
+    "wrap": lambda places, length: places % length,
+}
+"""Which element lies at a place before, in or after a line."""
+
+
+def _text(node: Node, name: str, default: str) -> str:
+    return bytes(node.attribute(name, default.encode())).decode("ascii", "replace")
+
+
+def take(node: Node, x: Form, axis: int, indices: Iterable[int], part: int = 0) -> Form:
+    """Return the elements of an axis with these numbers; all of them in order cost nothing."""
+    chosen = tuple(indices)
+    length = x.shape[axis]
+    if chosen == tuple(range(length)):
+        return x
+    shape = (*x.shape[:axis], len(chosen), *x.shape[axis + 1 :])
+    place = axis - (len(x.shape) - len(node.inner(x.shape)))
+    if not chosen or place < 0:
+        raise node.unsupported(f"takes {len(chosen)} of {length} elements of axis {axis}")
+    if min(chosen) < 0 or max(chosen) >= length:
+        raise node.unsupported(f"takes element {max(chosen)} of {length}")
+    node.check_size(shape)
+    inner = node.inner(x.shape)
+
+    def write(values: tuple[Value, ...], result: Value, out: Writer) -> None:
+        out.add(Take(loc=node.loc, x=values[0], indices=chosen, axis=place, result=result))
+
+    layer = PlainLayer(
+        name=node.proto.output[part],
+        shape=(*inner[:place], len(chosen), *inner[place + 1 :]),
+        type=type_of(x),
+        loc=node.loc,
+        nonnegative=forms.is_at_least_zero(x),
+        operands=(Operand(form=x, shape=inner, name=node.proto.input[0]),),
+        how=write,
+    )
+    assert prod(layer.shape) == prod(shape)
+    return of_atom(layer, shape)

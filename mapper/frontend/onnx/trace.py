@@ -1,0 +1,378 @@
+"""Walk through a model's nodes once and say of every tensor what it is.
+
+The result of each node is a ``Constant`` or a ``Form``. What has neither meaning becomes an
+``Opaque`` atom, which is refused when, and only if, the network needs it.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import prod
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import onnx
+from onnx import (
+    GraphProto,
+    ModelProto,
+    NodeProto,
+    TensorProto,
+    helper,
+    numpy_helper,
+)
+
+from mapper.diagnostics import MappingError, refuse
+from mapper.frontend.algebra import forms
+from mapper.frontend.algebra.forms import Form, Input, NotAffineError, Opaque, Shape
+from mapper.frontend.onnx import picking, pooling, qonnx, scaling, shaping, synapses
+from mapper.frontend.onnx.custom import DOMAINS, spelled_out
+from mapper.frontend.onnx.elementwise import Comparisons, elementwise, is_elementwise
+from mapper.frontend.onnx.fold import MAX_MADE, CannotFoldError, Constant, Quantised, fold
+from mapper.frontend.onnx.inline import INTEGER_OPS, QDQ_HELP
+from mapper.frontend.onnx.load import to_array
+from mapper.frontend.onnx.node import Node, Tensor
+from mapper.frontend.onnx.ports import fixed_shape
+from mapper.frontend.onnx.refusals import refuse_loops
+from mapper.ir.core import FLOAT, Array, Type
+
+T = TypeVar("T")
+Rule = Callable[[Node], Tensor]
+
+LAYERS: dict[str, Rule] = {
+    "AveragePool": pooling.average_pool,
+    "BatchNormalization": scaling.batch_norm,
+    "BipolarQuant": qonnx.bipolar_quant,
+    "Concat": shaping.joined,
+    "Conv": synapses.convolution,
+    "ConvTranspose": synapses.transposed_convolution,
+    "DepthToSpace": shaping.unfolded,
+    "DequantizeLinear": scaling.dequantise,
+    "FloatQuant": qonnx.refused,
+    "GatherND": picking.gathered_first,
+    "Gemm": synapses.general_product,
+    "GlobalAveragePool": pooling.global_pool,
+    "GlobalMaxPool": pooling.global_pool,
+    "IntQuant": qonnx.quant,
+    "MatMul": synapses.matrix_product,
+    "MaxPool": pooling.max_pool,
+    "Pad": shaping.padded,
+    "Quant": qonnx.quant,
+    "QuantizeLinear": scaling.quantise,
+    "ReduceMax": pooling.reduction,
+    "ReduceMean": pooling.reduction,
+    "ReduceSum": pooling.reduction,
+    "Resize": picking.resized,
+    "SpaceToDepth": shaping.unfolded,
+    "Transpose": shaping.transposed,
+    "Trunc": qonnx.refused,
+}
+QUANTISING = frozenset({"QuantizeLinear", "DequantizeLinear", *qonnx.OPERATORS})
+RANDOM = ("Random", "Bernoulli", "Multinomial")
+
+
+@dataclass(eq=False, kw_only=True)
+class Trace:
+    """What is known of every tensor of a model."""
+
+    path: Path
+    opset: int
+    batched: bool
+    shapes: dict[str, Shape]
+    """Of the inputs; a batch axis without fixed size is 1."""
+    inputs: dict[str, Input] = field(default_factory=dict)
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    interior: dict[str, NodeProto] = field(default_factory=dict)
+    """Elementwise, reshaping and rounding nodes, by result: run again to check a neuron."""
+    comparisons: Comparisons = field(default_factory=Comparisons)
+    outputs: tuple[str, ...] = ()
+    readers: Counter[str] = field(default_factory=Counter)
+    warnings: list[str] = field(default_factory=list)
+    fed_back: Mapping[str, str] = field(default_factory=dict)
+    """Outputs that are known to be next states, and the inputs that are those states."""
+    count: int = 0
+    budget: int = MAX_MADE
+    """Elements that folded constants may still have."""
+
+    def form(self, name: str) -> Form:
+        tensor = self.tensors[name]
+        return tensor if isinstance(tensor, Form) else forms.of_array(tensor.array)
+
+    def inner(self, shape: Shape) -> Shape:
+        """Return a shape as the graph says it: without the batch axis."""
+        return shape[1:] if self.batched and shape[:1] == (1,) else shape
+
+
+def trace(
+    model: ModelProto,
+    path: Path,
+    types: Mapping[str, Type] | None = None,
+    fed_back: Mapping[str, str] | None = None,
+) -> Trace:
+    """Return what every tensor of a model is.
+
+    Args:
+        model: As read by ``load.read_model``.
+        path: Its file, for locations.
+        types: Of inputs that are known to hold spikes.
+        fed_back: Inputs that are known to be states, by the outputs that are their next values.
+
+    Raises:
+        MappingError: ``dynamic-shape``, ``unsupported-time-form`` (a loop),
+            ``training-batch-norm``, ``invalid-model``, ``unsupported-op``.
+    """
+    known = {tensor.name for tensor in model.graph.initializer}
+    ports = [port for port in model.graph.input if port.name not in known]
+    shapes = {port.name: fixed_shape(port, path) for port in ports}
+    result = Trace(
+        path=path,
+        opset=next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 1),
+        batched=bool(shapes) and all(shape[:1] == (1,) for shape in shapes.values()),
+        shapes=shapes,
+        fed_back=fed_back or {},
+    )
+    for tensor in model.graph.initializer:
+        result.tensors[tensor.name] = Constant(array=to_array(tensor, path), name=tensor.name)
+    result.budget += 8 * sum(prod(tensor.shape) for tensor in result.tensors.values())
+    for name, shape in shapes.items():
+        result.inputs[name] = Input(
+            name=name,
+            shape=result.inner(shape),
+            type=(types or {}).get(name, FLOAT),
+            loc=f"{path.name}:{name}",
+        )
+        result.tensors[name] = forms.of_atom(result.inputs[name], shape)
+    result.outputs = tuple(port.name for port in model.graph.output)
+    live = _live_nodes(model.graph)
+    result.readers.update(name for node in live for name in _reads(node))
+    result.readers.update(result.outputs)
+    for node in live:
+        _visit(node, result)
+    return result
+
+
+def _live_nodes(graph: GraphProto) -> list[NodeProto]:
+    """Return the nodes that the outputs need, in order."""
+    needed = {port.name for port in graph.output}
+    live = []
+    for node in reversed(graph.node):
+        if needed.intersection(node.output):
+            live.append(node)
+            needed.update(_reads(node))
+    return live[::-1]
+
+
+def _reads(node: NodeProto) -> list[str]:
+    """Return the tensors a node reads, those of its subgraphs included."""
+    names = [name for name in node.input if name]
+    for attribute in node.attribute:
+        for graph in (attribute.g, *attribute.graphs):
+            names.extend(name for inner in graph.node for name in _reads(inner))
+            names.extend(port.name for port in graph.output)
+    return names
+
+
+def _visit(proto: NodeProto, state: Trace) -> None:
+    index, state.count = state.count, state.count + 1
+    loc = f"{state.path.name}:{proto.name or f'#{index} ({proto.op_type})'}"
+    refuse_loops(proto, loc)
+    node = Node(
+        proto=proto,
+        inputs=tuple(state.tensors[name] if name else None for name in proto.input),
+        loc=loc,
+        opset=state.opset,
+        batched=state.batched,
+        alone=frozenset(name for name in proto.input if state.readers[name] == 1),
+    )
+    if proto.op_type == "If":
+        _visit_branch(node, state)
+    elif proto.domain in DOMAINS:
+        for part in _guarded(node, lambda: spelled_out(node)):
+            state.readers.update(part.input)
+            _visit(part, state)
+    else:
+        results = _results(node, state)
+        state.tensors.update(zip(proto.output, results, strict=False))
+
+
+def _visit_branch(node: Node, state: Trace) -> None:
+    """Follow the branch that a known condition chooses."""
+    condition = node.inputs[0]
+    if not isinstance(condition, Constant):
+        raise node.unsupported("which branch is taken depends on the data")
+    name = "then_branch" if condition.array.reshape(-1)[:1].any() else "else_branch"
+    graph = node.attribute(name)
+    for tensor in graph.initializer:
+        state.tensors[tensor.name] = Constant(array=to_array(tensor, state.path), name=tensor.name)
+    for inner in graph.node:
+        _visit(inner, state)
+    for outer, port in _guarded(
+        node, lambda: list(zip(node.proto.output, graph.output, strict=True))
+    ):
+        state.tensors[outer] = state.tensors[port.name]
+
+
+def _results(node: Node, state: Trace) -> Sequence[Tensor]:
+    if node.op in ("Shape", "Size") or _is_known(node):
+        return _within_budget(_folded(node), node, state)
+    if node.op == "CastLike" and isinstance(node.inputs[0], Constant):
+        return [node.inputs[0]]  # numbers are the same in whatever type the network computes
+    try:
+        if node.op == "Split":
+            return _guarded(node, lambda: picking.cut(node))
+        return [_guarded(node, lambda: _result(node, state))]
+    except NotAffineError as error:
+        return _opaque(node, state, f"{node.op}: {error}", "")
+    except MappingError as error:
+        diagnostic = error.diagnostics[0]
+        if diagnostic.code != "unsupported-op":
+            raise
+        return _opaque(node, state, diagnostic.message, diagnostic.help)
+
+
+def _guarded(node: Node, read: Callable[[], T]) -> T:
+    """Refuse a node that breaks the rules of its operator, however reading it fails."""
+    try:
+        return read()
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        raise refuse(
+            "invalid-model",
+            f"{node.op}: its attributes and inputs do not fit together: {error}",
+            loc=node.loc,
+            help="export the model again",
+        ) from error
+
+
+def _result(node: Node, state: Trace) -> Tensor:
+    if node.op in QUANTISING:
+        state.interior[node.name] = node.proto
+    if node.op in LAYERS:
+        return LAYERS[node.op](node)
+    if node.op in shaping.RESHAPING:
+        state.interior[node.name] = node.proto
+        return shaping.reshaped(node)
+    if node.op == "Clip" and (narrow := scaling.narrowed(node)) is not None:
+        return narrow
+    if not is_elementwise(node.op):
+        raise _no_such_operation(node)
+    state.interior[node.name] = node.proto
+    if node.op == "Add" and (biased := _as_bias(node)) is not None:
+        return biased
+    return elementwise(node, state.comparisons)
+
+
+def _no_such_operation(node: Node) -> Exception:
+    if node.op.startswith(INTEGER_OPS):
+        return node.unsupported("fused integer operators are not read", QDQ_HELP)
+    return NotAffineError("the hardware has no such operation")
+
+
+def _as_bias(node: Node) -> Form | None:
+    """Move a constant into the layer whose result it is added to."""
+    for total, addend in ((0, 1), (1, 0)):
+        if isinstance(node.inputs[addend], Constant) and node.proto.input[total] in node.alone:
+            return synapses.with_bias(node.form(total), node.form(addend), node, addend)
+    return None
+
+
+def _is_known(node: Node) -> bool:
+    if node.op.startswith(RANDOM) or node.op in QUANTISING:
+        return False
+    return all(tensor is None or isinstance(tensor, Constant) for tensor in node.inputs)
+
+
+def _folded(node: Node) -> list[Tensor]:
+    arrays: list[Array | None] = [None if t is None else _array_of(t) for t in node.inputs]
+    try:
+        results = fold(node.proto, arrays, node.opset)
+    except CannotFoldError as error:
+        raise node.unsupported(str(error)) from error
+    return [
+        Constant(array=a, name=_kept_name(node), quantised=_kept_codes(node, a)) for a in results
+    ]
+
+
+def _within_budget(made: list[Tensor], node: Node, state: Trace) -> list[Tensor]:
+    """Refuse constants that grow without end: each may be small enough, but not all together."""
+    state.budget -= sum(prod(tensor.shape) for tensor in made)
+    if state.budget < 0:
+        raise refuse(
+            "model-too-large",
+            f"computed constants have more than {MAX_MADE} elements beside those of the weights",
+            loc=node.loc,
+        )
+    return made
+
+
+def _kept_name(node: Node) -> str:
+    """Name a weight after the stored tensor that it comes from."""
+    source = node.input(0)
+    moves = node.op in ("Cast", "Clip", "Identity", "Transpose") or node.op in shaping.RESHAPING
+    return source.name if moves and isinstance(source, Constant) else ""
+
+
+def _array_of(tensor: Tensor) -> Array:
+    """Return a constant, or something of the right shape where only the shape is asked for."""
+    if isinstance(tensor, Constant):
+        return tensor.array
+    return np.broadcast_to(np.float32(0), tensor.shape)
+
+
+def _kept_codes(node: Node, result: Array) -> Quantised | None:
+    """Keep integer codes beside reals through nodes that only move them."""
+    source = node.input(0)
+    if not isinstance(source, Constant) or source.quantised is None:
+        return None
+    codes, step = source.quantised.codes, source.quantised.step
+    if node.op == "Transpose":
+        order = node.attribute("perm", tuple(reversed(range(codes.ndim))))
+        return Quantised(codes=codes.transpose(order), step=step.transpose(order))
+    if node.op == "Identity":
+        return source.quantised
+    if node.op in shaping.RESHAPING and step.size == 1 and codes.size == result.size:
+        one = step.reshape((1,) * result.ndim)
+        return Quantised(codes=codes.reshape(result.shape), step=one)
+    return None
+
+
+def _opaque(node: Node, state: Trace, reason: str, help: str) -> list[Tensor]:
+    """Return atoms for results that have no meaning for us, with their shapes."""
+    if node.op not in LAYERS:
+        for name in node.proto.output:
+            state.interior.pop(name, None)
+    results: list[Tensor] = []
+    for name, shape in zip(node.proto.output, _inferred_shapes(node, reason, help), strict=True):
+        atom = Opaque(
+            name=name,
+            shape=node.inner(shape),
+            loc=node.loc,
+            operands=tuple(t for t in node.inputs if isinstance(t, Form)),
+            op=node.op,
+            reason=reason,
+            help=help,
+        )
+        results.append(forms.of_atom(atom, shape))
+    return results
+
+
+def _inferred_shapes(node: Node, reason: str, help: str) -> list[Shape]:
+    ports, known = [], []
+    for name, tensor in zip(node.proto.input, node.inputs, strict=True):
+        if isinstance(tensor, Constant):
+            known.append(numpy_helper.from_array(tensor.array, name))
+        elif tensor is not None:
+            ports.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, tensor.shape))
+    outputs = [helper.make_empty_tensor_value_info(name) for name in node.proto.output]
+    graph = helper.make_graph([node.proto], "node", ports, outputs, known)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", node.opset)])
+    try:
+        inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
+    except (onnx.shape_inference.InferenceError, RuntimeError, ValueError) as error:
+        raise refuse("unsupported-op", reason, loc=node.loc, help=help) from error
+    found = []
+    for port in inferred.graph.output:
+        dims = port.type.tensor_type.shape.dim
+        if not port.type.tensor_type.HasField("shape") or any(d.dim_value < 1 for d in dims):
+            raise refuse("unsupported-op", reason, loc=node.loc, help=help)
+        found.append(tuple(int(d.dim_value) for d in dims))
+    return found

@@ -1,0 +1,1 @@
+"""A recognised network written as a graph."""

@@ -1,0 +1,188 @@
+"""Write the graph of a traced model whose neurons are known."""
+
+from collections.abc import Iterator
+
+from mapper.diagnostics import refuse
+from mapper.frontend.algebra import forms
+from mapper.frontend.algebra.forms import Atom, Shape
+from mapper.frontend.neurons.fit import Fitted, Pair
+from mapper.frontend.neurons.states import Dynamics
+from mapper.frontend.onnx.layers import Layer
+from mapper.frontend.onnx.trace import Trace
+from mapper.frontend.write.plan import Plan
+from mapper.frontend.write.writer import OpWriter
+from mapper.ir.core import FLOAT, SPIKE, Array, Graph, Scalar, State, Type, Value
+from mapper.ir.neurons import Neuron, Reset
+
+
+def build_graph(trace: Trace, dynamics: Dynamics) -> Graph:
+    """Return the float network graph of one time step."""
+    return _Builder(trace, dynamics).graph()
+
+
+class _Builder:
+    def __init__(self, trace: Trace, dynamics: Dynamics) -> None:
+        self.trace = trace
+        self.dynamics = dynamics
+        self.plan = Plan(trace, dynamics)
+        self.names = self._claimed_names()
+        self.out = OpWriter({*trace.inputs, *trace.outputs})
+        self.memories: list[State] = []
+
+    def graph(self) -> Graph:
+        inputs = [self._read_input(name) for name in self._data_inputs()]
+        self._read_states()
+        for unit in self.plan.units:
+            if isinstance(unit, Layer):
+                self._write_layer(unit)
+            else:
+                self._write_neuron(unit)
+        outputs = tuple(self._output(name) for name in self.plan.ports)
+        states = tuple(self._states())
+        return Graph(
+            name=self.trace.path.stem,
+            inputs=tuple(inputs),
+            outputs=outputs,
+            states=states,
+            ops=tuple(self.out.ops),
+            constants=self.out.constants,
+        )
+
+    # --- names -----------------------------------------------------------------------------
+
+    def _claimed_names(self) -> dict[Atom, str]:
+        """Name results after the model's outputs that they are."""
+        names: dict[Atom, str] = {}
+        for name in (*self.plan.ports, *(e.output for e in self.dynamics.echoes)):
+            form = self.plan.rewritten(self.trace.form(name))
+            atom = form.alias
+            if isinstance(atom, Layer) or atom in self.plan.written_by:
+                assert atom is not None
+                if atom.shape == self.trace.inner(form.shape):
+                    names.setdefault(atom, name)
+        for pair in self.plan.pairs:
+            names.setdefault(pair.after, pair.output)
+        return names
+
+    def _new(self, atom: Atom, type: Type, shape: Shape) -> Value:
+        """Return the value of a result; it is named after an output, or after its tensor."""
+        claimed = self.names.get(atom)
+        name = self.out.unique(atom.name) if claimed is None else claimed
+        self.out.values[atom] = Value(name, type, shape)
+        return self.out.values[atom]
+
+    # --- inputs ----------------------------------------------------------------------------
+
+    def _data_inputs(self) -> list[str]:
+        held = {p.read.name for p in self.plan.pairs} | {e.read for e in self.dynamics.echoes}
+        unused = [n for n in self.trace.inputs if n not in held and not self.trace.readers[n]]
+        self.trace.warnings.extend(f"input {name!r} is not used" for name in unused)
+        read = [n for n in self.trace.inputs if n not in held and n not in unused]
+        if not read:
+            raise refuse(
+                "no-input",
+                "nothing in the model depends on an input that is no state",
+                loc=self.trace.path.name,
+                help="export the network with the data it runs on as an input",
+            )
+        return read
+
+    def _read_input(self, name: str) -> Value:
+        atom = self.trace.inputs[name]
+        self.out.values[atom] = Value(name, FLOAT, atom.shape)
+        return self.out.values[atom]
+
+    def _read_states(self) -> None:
+        for pair in self.plan.pairs:
+            self.out.values[pair.read] = Value(pair.read.name, FLOAT, pair.read.shape)
+        for echo in self.dynamics.echoes:
+            atom = self.trace.inputs[echo.read]
+            self.out.values[atom] = Value(atom.name, atom.type, atom.shape)
+        for neuron in self.dynamics.neurons:
+            if neuron in self.plan.remembered:
+                spike = self.plan.spikes[neuron]
+                self.out.values[spike] = self.out.fresh(spike.name, SPIKE, spike.shape)
+
+    # --- ops -------------------------------------------------------------------------------
+
+    def _write_layer(self, layer: Layer) -> None:
+        operands = tuple(
+            self.out.value_of(self.plan.rewritten(o.form), o.shape, o.name, layer.loc)
+            for o in layer.operands
+        )
+        layer.write(operands, self._new(layer, layer.type, layer.shape), self.out)
+
+    def _write_neuron(self, neuron: Fitted) -> None:
+        current, shape = neuron.current, neuron.membrane.read.shape
+        name = neuron.loc.removeprefix(f"{self.trace.path.name}:")
+        drive = self.plan.rewritten(neuron.drive)
+
+        def number(field: str, array: Array) -> Scalar:
+            return self.out.parameter(f"{name}.{field}", forms.view(array, neuron.shape, shape))
+
+        firing, gains = neuron.firing, neuron.gains
+        late = neuron.spike_phase == "next" and neuron not in self.plan.remembered
+        self.out.add(
+            Neuron(
+                loc=neuron.loc,
+                x=self.out.value_of(drive, shape, f"{name}.drive", neuron.loc),
+                membrane=self.out.values[neuron.membrane.read],
+                current=None if current is None else self.out.values[current.read],
+                spike=self._spike(neuron),
+                membrane_next=self._new(neuron.membrane.after, FLOAT, shape),
+                current_next=None if current is None else self._new(current.after, FLOAT, shape),
+                leak=number("leak", neuron.leak),
+                gain=number("gain", gains.gain),
+                bias=number("bias", gains.bias),
+                current_leak=number("current_leak", gains.current_leak),
+                current_input=number("current_input", gains.current_input),
+                current_gain=number("current_gain", gains.current_gain),
+                threshold=1.0 if firing is None else number("threshold", firing.threshold),
+                strict=False if firing is None else firing.strict,
+                reset=Reset(
+                    kind=neuron.reset,
+                    amount=number("reset", neuron.amount) if neuron.reset != "none" else 0.0,
+                    phase=neuron.reset_phase,
+                ),
+                spike_phase="next" if late else "same",
+                floor=None if neuron.floor is None else number("floor", neuron.floor),
+            )
+        )
+
+    def _spike(self, neuron: Fitted) -> Value | None:
+        if neuron not in self.plan.spikes:
+            return None
+        atom = self.plan.spikes[neuron]
+        if neuron not in self.plan.remembered:
+            return self._new(atom, SPIKE, atom.shape)
+        read = self.out.values[atom]
+        spike = self.out.fresh(f"{read.name}.next", SPIKE, read.shape)
+        self.memories.append(State(read=read, next=spike.name))
+        return spike
+
+    # --- outputs ---------------------------------------------------------------------------
+
+    def _output(self, name: str) -> Value:
+        form = self.plan.rewritten(self.trace.form(name))
+        atom = form.alias
+        if atom is not None and self.names.get(atom) == name:
+            return self.out.values[atom]
+        loc = f"{self.trace.path.name}:{name}"
+        return self.out.port_of(form, self.trace.inner(form.shape), name, loc)
+
+    def _states(self) -> Iterator[State]:
+        by_name = {pair.read.name: self._state(pair) for pair in self.plan.pairs}
+        by_name |= {e.read: self._echo(e.read, e.output) for e in self.dynamics.echoes}
+        yield from (by_name[name] for name in self.trace.inputs if name in by_name)
+        yield from self.memories
+
+    def _state(self, pair: Pair) -> State:
+        read = self.out.values[pair.read]
+        return State(read=read, next=self.out.values.get(pair.after, read).name, output=pair.output)
+
+    def _echo(self, read: str, output: str) -> State:
+        form = self.plan.rewritten(self.trace.form(output))
+        before = self.out.values[self.trace.inputs[read]]
+        loc = f"{self.trace.path.name}:{output}"
+        value = self.out.value_of(form, before.shape, output, loc)
+        return State(read=before, next=value.name, output=output)

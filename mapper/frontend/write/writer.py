@@ -1,0 +1,209 @@
+"""Write ops: values under unique names, constants, and forms turned into scales, sums, gates."""
+
+from collections.abc import Iterable, Mapping
+from itertools import count
+
+import numpy as np
+
+from mapper.diagnostics import refuse
+from mapper.frontend.algebra import forms
+from mapper.frontend.algebra.forms import ONE, Atom, Clamp, Form, Monomial, Opaque, Shape
+from mapper.frontend.algebra.logic import Gate, Logic, count_of, gates_of, type_of
+from mapper.ir.core import FLOAT, SPIKE, Array, Const, Op, Scalar, Type, Value
+from mapper.ir.network import Add, Merge, Reshape, Scale
+
+LARGEST = 1e30
+"""Magnitude of a parameter: sums beyond overflow, and a reset makes NaN of infinity or not."""
+
+
+class OpWriter:
+    """Collects the ops of a graph; every value and constant gets a name of its own."""
+
+    def __init__(self, reserved: set[str]) -> None:
+        self.ops: list[Op] = []
+        self.constants: dict[str, Array] = {}
+        self.values: dict[Atom, Value] = {}
+        self._names = set(reserved)
+        self._forms: dict[object, Value] = {}
+
+    def add(self, op: Op) -> None:
+        self.ops.append(op)
+
+    def fresh(self, name: str, type: Type, shape: Shape) -> Value:
+        """Return a value that no op writes yet; its name is ``name`` or starts with it."""
+        return Value(self.unique(name), type, shape)
+
+    def unique(self, name: str) -> str:
+        if name not in self._names:
+            self._names.add(name)
+            return name
+        tries = (f"{name}.{k}" for k in count(1))
+        return self.unique(next(n for n in tries if n not in self._names))
+
+    def constant(self, name: str, array: Array) -> Const:
+        """Keep an array; equal arrays under one name are kept once."""
+        if array.dtype.kind == "f":
+            array = array.astype(np.float32, copy=False)
+            _check_numbers(name, array)
+        for k in count():
+            tried = f"{name}.{k}" if k else name
+            held = self.constants.get(tried)
+            if held is None or _same(held, array):
+                self.constants[tried] = array if held is None else held
+                return Const(tried)
+        raise AssertionError  # count() does not end
+
+    def parameter(self, name: str, array: Array) -> Scalar:
+        """Return one number as itself, several as a constant."""
+        array = forms.compress(np.asarray(array, dtype=np.float32))
+        if array.size == 1:
+            _check_numbers(name, array)
+            return float(array.reshape(()))
+        return self.constant(name, array)
+
+    # --- forms -----------------------------------------------------------------------------
+
+    def value_of(self, form: Form, shape: Shape, name: str, loc: str) -> Value:
+        """Return a value that holds a form under ``shape``, writing the ops it takes."""
+        key = (forms.key_of(form), shape)
+        if key not in self._forms:
+            self._forms[key] = self._computed(form, shape, name, loc)
+        return self._forms[key]
+
+    def _computed(self, form: Form, shape: Shape, name: str, loc: str) -> Value:
+        if form.is_constant:
+            raise refuse("unsupported-op", "this does not depend on the network's input", loc=loc)
+        refuse_nameless(form.atoms())
+        native = {self.values[atom].shape for atom in form.atoms()}
+        work = native.pop() if len(native) == 1 else shape
+        inner = name if work == shape or form.alias else f"{name}.unshaped"
+        return self.shaped(self._combined(form, work, inner, loc), shape, name, loc)
+
+    def _combined(self, form: Form, work: Shape, name: str, loc: str) -> Value:
+        if (atom := form.alias) is not None:
+            return self.shaped(self.values[atom], work, name, loc)
+        if (logic := gates_of(form)) is not None:
+            return self._gates(logic, work, name, loc)
+        if count_of(form) is not None:
+            terms = tuple(self.shaped(self.values[a], work, name, loc) for a in form.atoms())
+            total = self.fresh(name, type_of(form), work)
+            self.add(Add(loc=loc, terms=terms, result=total))
+            return total
+        return self._sum(form, work, name, loc)
+
+    def shaped(self, value: Value, shape: Shape, name: str, loc: str) -> Value:
+        if value.shape == shape:
+            return value
+        result = self.fresh(name, value.type, shape)
+        self.add(Reshape(loc=loc, x=value, result=result))
+        return result
+
+    def port_of(self, form: Form, shape: Shape, name: str, loc: str) -> Value:
+        """Return a value that holds a form under exactly this reserved name."""
+        self._names.discard(name)
+        value = self.value_of(form, shape, name, loc)
+        if value.name == name:
+            return value
+        result = Value(name, value.type, value.shape)
+        self._names.add(name)
+        self.add(Reshape(loc=loc, x=value, result=result))
+        return result
+
+    def _gates(self, logic: Logic, work: Shape, name: str, loc: str) -> Value:
+        if not isinstance(logic, Gate):
+            return self.shaped(self.values[logic], work, name, loc)
+        a = self._gates(logic.a, work, f"{name}.a", loc)
+        b = self._gates(logic.b, work, f"{name}.b", loc)
+        result = self.fresh(name, SPIKE, work)
+        self.add(Merge(loc=loc, kind=logic.kind, a=a, b=b, result=result))
+        return result
+
+    def _sum(self, form: Form, work: Shape, name: str, loc: str) -> Value:
+        """Write ``sum(coefficient * term) + offset`` in single precision."""
+        offset = _in(form, ONE, work)
+        ordered = sorted((m for m in form.terms if m != ONE), key=_age)
+        scaled = []
+        for position, monomial in enumerate(ordered):
+            factor = _in(form, monomial, work)
+            term = self._product(monomial, work, name, loc)
+            here = offset if position == 0 else np.zeros(())
+            last = len(ordered) == 1
+            scaled.append(self._scaled(term, factor, here, name if last else f"{name}.term", loc))
+        if len(scaled) == 1:
+            return scaled[0]
+        total = self.fresh(name, FLOAT, work)
+        self.add(Add(loc=loc, terms=tuple(scaled), result=total))
+        return total
+
+    def _scaled(self, term: Value, factor: Array, offset: Array, name: str, loc: str) -> Value:
+        if np.all(factor == 1) and np.all(offset == 0):
+            return term
+        result = self.fresh(name, FLOAT, term.shape)
+        self.add(
+            Scale(
+                loc=loc,
+                x=term,
+                factor=self.parameter(f"{result.name}.factor", factor),
+                offset=self.parameter(f"{result.name}.offset", offset),
+                result=result,
+            )
+        )
+        return result
+
+    def _product(self, monomial: Monomial, work: Shape, name: str, loc: str) -> Value:
+        """Return the value of one product: an atom, or spikes that must all be there."""
+        atoms = sorted(monomial, key=lambda atom: atom.order)
+        if len(atoms) > 1 and not all(self.values[atom].type == SPIKE for atom in atoms):
+            raise refuse(
+                "unsupported-op",
+                "a computed value is multiplied by another one",
+                loc=loc,
+                help="gates of spikes by spikes are read, gates of analogue values are not",
+            )
+        value = self.shaped(self.values[atoms[0]], work, name, loc)
+        for atom in atoms[1:]:
+            other = self.shaped(self.values[atom], work, name, loc)
+            result = self.fresh(f"{name}.and", SPIKE, work)
+            self.add(Merge(loc=loc, kind="and", a=value, b=other, result=result))
+            value = result
+        return value
+
+
+def _check_numbers(name: str, array: Array) -> None:
+    if not np.isfinite(array).all():
+        raise refuse("nan-weights", f"{name!r} holds values that are no numbers", loc=name)
+    if array.size and float(np.abs(array).max()) > LARGEST:
+        raise refuse(
+            "nan-weights",
+            f"{name!r} holds {np.abs(array).max():g}, at most {LARGEST:g} is read",
+            loc=name,
+            help="sums of such numbers overflow; the network was not trained to work with them",
+        )
+
+
+def refuse_nameless(atoms: Iterable[Atom]) -> None:
+    """Refuse what no op computes, at the node it comes from."""
+    for atom in atoms:
+        if isinstance(atom, Opaque):
+            raise refuse("unsupported-op", atom.reason, loc=atom.loc, help=atom.help)
+        if isinstance(atom, Clamp):
+            raise refuse(
+                "unsupported-op",
+                "an analogue value is bounded (Relu or Clip); only membranes can be",
+                loc=atom.loc,
+                help="end the exported network at its last neuron, and decode outside",
+            )
+
+
+def _in(form: Form, monomial: Monomial, work: Shape) -> Array:
+    """Return a coefficient under the shape the ops are written in."""
+    held: Mapping[Monomial, Array] = form.terms
+    return forms.view(held.get(monomial, np.zeros(())), form.shape, work)
+
+
+def _age(monomial: Monomial) -> tuple[int, ...]:
+    return tuple(sorted(atom.order for atom in monomial))
+
+
+def _same(a: Array, b: Array) -> bool:
+    return a is b or (a.dtype == b.dtype and np.array_equal(a, b))

@@ -1,0 +1,1 @@
+"""The compiled kernels (``csrc/``): loaded once, used by the native engine and by training."""

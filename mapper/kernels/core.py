@@ -1,0 +1,101 @@
+"""The compiled kernels, where they were built and this processor can run them."""
+
+import os
+from typing import Any
+
+try:
+    from mapper.kernels import _core
+except ImportError as error:  # an install without a compiler: everything still runs on NumPy
+    _core = None  # type: ignore[assignment]
+    _MISSING = f"the native kernels were not built ({error.name or 'import failed'})"
+else:
+    _MISSING = ""
+
+VARIANTS = ("base", "avx2", "avx512", "vbmi2")
+"""By level; the last is AVX-512 on processors that also compress bytes (VBMI2)."""
+
+VECTOR_BYTES = (16, 32, 64, 64)
+"""By level."""
+
+VARIANT_VARIABLE = "SPIKELOOM_VARIANT"
+"""Environment variable that asks for a lower variant than the processor's best."""
+
+
+def unavailable() -> str:
+    """Say why there are no native kernels; empty where there are."""
+    return _MISSING
+
+
+def best_level() -> int:
+    """Return the level this processor supports, or the lower one the environment asks for."""
+    highest = int(_core.level())
+    asked = os.environ.get(VARIANT_VARIABLE, "")
+    return min(highest, VARIANTS.index(asked)) if asked in VARIANTS else highest
+
+
+def supported_levels() -> range:
+    """Return every level this processor runs."""
+    return range(0) if _MISSING else range(int(_core.level()) + 1)
+
+
+def run_layer(
+    level: int, fields: dict[str, int], arrays: dict[str, Any], first: int, last: int
+) -> None:
+    """Run jobs ``first..last`` of a crossbar layer; see ``csrc/fields.h`` for what it takes."""
+    _core.run_layer(level, fields, arrays, first, last)
+
+
+def run_neurons(level: int, fields: dict[str, int], arrays: dict[str, Any]) -> None:
+    """Run neurons on sums ``y[T, B, P, N]``."""
+    _core.run_neurons(level, fields, arrays)
+
+
+def count_regions(level: int, arrays: dict[str, Any], *sizes: int) -> None:
+    """Count how often each channel is on, by class of row and column."""
+    _core.count_regions(level, arrays, *sizes)
+
+
+def pack(level: int, arrays: dict[str, Any], *sizes: int) -> bool:
+    """Turn numbers into packed values: planes, images, pixels, channels, lowest and highest.
+
+    Returns whether every number was from lowest to highest.
+    """
+    return bool(_core.pack(level, arrays, *sizes))
+
+
+def unpack(level: int, arrays: dict[str, Any], *sizes: int) -> None:
+    """Turn packed values into numbers: planes, images, pixels, channels, and whether signed."""
+    _core.unpack(level, arrays, *sizes)
+
+
+def count_on(level: int, arrays: dict[str, Any], planes: int, images: int, words: int) -> None:
+    """Count what is not zero in each of some images of packed planes."""
+    _core.count_on(level, arrays, planes, images, words)
+
+
+def read_forward(
+    level: int, fields: dict[str, int], arrays: dict[str, Any], first: int, last: int
+) -> None:
+    """Read columns for vectors ``first..last`` as training does; see ``csrc/training.h``."""
+    _core.read_forward(level, fields, arrays, first, last)
+
+
+def read_backward(
+    level: int, fields: dict[str, int], arrays: dict[str, Any], first: int, last: int
+) -> None:
+    """Add the gradients of vectors ``first..last``."""
+    _core.read_backward(level, fields, arrays, first, last)
+
+
+def walk_forward(
+    level: int, fields: dict[str, int], arrays: dict[str, Any], first: int, last: int
+) -> None:
+    """Run neurons ``first..last`` over ``x[T, N]`` in single precision."""
+    _core.walk_forward(level, fields, arrays, first, last)
+
+
+def walk_backward(
+    level: int, fields: dict[str, int], arrays: dict[str, Any], first: int, last: int
+) -> None:
+    """Pass gradients back through neurons ``first..last``."""
+    _core.walk_backward(level, fields, arrays, first, last)

@@ -1,0 +1,1 @@
+"""Charts as data, and what they are drawn from."""

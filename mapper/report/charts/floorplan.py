@@ -1,0 +1,129 @@
+"""The floorplan as data: where every crossbar is, how full it is and how much it is driven.
+
+Values are kept by layer and block, not by crossbar: the page works out which block a slot holds, as
+``place`` filled it (copies, then column blocks, then row blocks). So the data grow with the layers'
+grids and not with their copies.
+"""
+
+from collections.abc import Mapping
+from math import isqrt
+from typing import Any
+
+import numpy as np
+
+from mapper.cost.events import full_drive
+from mapper.cost.measure import WORDLINES
+from mapper.ir.core import Array, Graph
+from mapper.ir.crossbar import CrossbarMvm
+from mapper.report.charts.base import Table
+from mapper.report.data import bitlines_per_weight, macro_of
+from targets import Target
+
+MAX_BLOCKS = 60_000
+"""Of all layers together: what a page of a few megabytes holds."""
+
+
+def floorplan_data(
+    graph: Graph, target: Target, trace: Mapping[str, Array], names: tuple[str, ...]
+) -> dict[str, Any]:
+    """Return the chip's sizes and its layers; ``names`` are the labels of crossbar layers."""
+    ops = [op for op in graph.ops if isinstance(op, CrossbarMvm)]
+    runs = _runs(graph, trace)
+    room = MAX_BLOCKS
+    layers = []
+    for op, name in zip(ops, names, strict=True):
+        if not len(op.placement.slots):
+            continue
+        room -= op.crossbars
+        layers.append(_layer(op, name, graph, target, trace, runs if room >= 0 else 0))
+    return {
+        "tiles": target.chip.tiles,
+        "perTile": target.chip.crossbars_per_tile,
+        "tileColumns": _columns(target.chip.tiles),
+        "crossbarColumns": _columns(target.chip.crossbars_per_tile),
+        "rounds": 1 + max((op.placement.round for op in ops), default=0),
+        "measured": runs > 0,
+        "layers": layers,
+    }
+
+
+def _columns(count: int) -> int:
+    """Return how many stand side by side: as many as below each other, or one more."""
+    return isqrt(max(count - 1, 0)) + 1
+
+
+def _runs(graph: Graph, trace: Mapping[str, Array]) -> int:
+    """Count the time steps of all samples that a trace holds."""
+    return int(next((trace[v.name].size for v in graph.inputs if v.name in trace), 0))
+
+
+def _layer(
+    op: CrossbarMvm,
+    name: str,
+    graph: Graph,
+    target: Target,
+    trace: Mapping[str, Array],
+    runs: int,
+) -> dict[str, Any]:
+    macro, place = macro_of(op, target), op.placement
+    rows = [len(span) for span in op.rows]
+    columns = [len(span) * bitlines_per_weight(op) for span in op.columns]
+    return {
+        "name": name,
+        "round": place.round,
+        "start": place.slots.start,
+        "copies": place.copies,
+        "rows": rows,
+        "columns": columns,
+        "wordlines": macro.wordlines,
+        "bitlines": macro.bitlines,
+        "group": [span.start * op.groups // max(1, op.outputs) for span in op.columns],
+        "activity": block_activity(op, trace, runs) if runs else None,
+        "stage": place.stage,
+    }
+
+
+def block_activity(op: CrossbarMvm, trace: Mapping[str, Array], runs: int) -> list[list[float]]:
+    """Return ``[groups][row blocks]``: driven wordlines over those that reads could drive, 0..1."""
+    driven = trace[op.partial_sum.name + WORDLINES].astype(np.float64)
+    starts = [span.start for span in op.rows]
+    found = np.add.reduceat(driven, starts, axis=1)
+    most = np.add.reduceat(full_drive(op).astype(np.float64), starts, axis=1) * runs
+    shares = np.divide(found, most, out=np.zeros_like(found), where=most > 0)
+    return [[round(float(share), 4) for share in row] for row in shares]
+
+
+def floorplan_table(data: Mapping[str, Any]) -> Table:
+    """Write the same by layer: the alternative to the drawing."""
+    heads = ("layer", "round", "slots", "chips", "tiles", "crossbars", "cells used")
+    tail = ("active wordlines",) if data["measured"] else ()
+    return Table(
+        columns=(*heads, *tail),
+        rows=tuple(_table_row(layer, data) for layer in data["layers"]),
+    )
+
+
+def _table_row(layer: Mapping[str, Any], data: Mapping[str, Any]) -> tuple[str, ...]:
+    grid = len(layer["rows"]) * len(layer["columns"])
+    first, count = layer["start"], grid * layer["copies"]
+    last = first + count - 1
+    per_tile, per_chip = data["perTile"], data["perTile"] * data["tiles"]
+    cells = layer["wordlines"] * layer["bitlines"] * grid
+    used = sum(layer["rows"]) * sum(layer["columns"]) / cells
+    active = layer["activity"]
+    shares = [share for row in active or () for share in row]
+    tail = (f"{100 * sum(shares) / max(1, len(shares)):.3g} %",) if data["measured"] else ()
+    return (
+        layer["name"],
+        str(layer["round"]),
+        _range(first, last),
+        _range(first // per_chip, last // per_chip),
+        _range(first // per_tile, last // per_tile),
+        f"{count:,}",
+        f"{100 * used:.0f} %",
+        *(tail if active is not None else ("",) * len(tail)),
+    )
+
+
+def _range(first: int, last: int) -> str:
+    return str(first) if first == last else f"{first} to {last}"

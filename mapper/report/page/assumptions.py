@@ -1,0 +1,124 @@
+"""Every constant and assumption behind the numbers of a page, each with its source."""
+
+from collections.abc import Iterator
+
+from mapper.diagnostics import many
+from mapper.report.charts.base import Table
+from mapper.report.charts.breakdown import words
+from mapper.report.numbers import number
+from targets import Component, Interval, Preset, Target
+
+_PRESET = (
+    ("activity", "which spikes are counted: random ones, or those of the trace or density given"),
+    ("adc", "how ADCs are made"),
+    ("clock", "what sets the clock of the logic"),
+    ("steps_as_bits", "time steps treated as the bits of one input"),
+    ("overlap", "stages of a layer overlap"),
+    ("neurons", "membrane updates and their memory are charged"),
+    ("corrections", "offset corrections and replica columns are charged"),
+)
+
+
+def preset_table(preset: Preset) -> Table:
+    """Write what the preset assumes beyond the target."""
+    return Table(
+        columns=("assumption", "value", "meaning"),
+        rows=tuple((words(name), _word(getattr(preset, name)), told) for name, told in _PRESET),
+    )
+
+
+def _word(value: object) -> str:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
+def target_table(target: Target) -> Table:
+    """Write the facts of the chip that are no costs."""
+    return Table(columns=("fact", "value"), rows=tuple(_target_rows(target)))
+
+
+def _target_rows(target: Target) -> Iterator[tuple[str, str]]:
+    chip, clock, neuron = target.chip, target.clock, target.neuron
+    for macro in target.macros:
+        readout = macro.readout
+        shared = many(readout.columns_per_readout, "column")
+        yield (
+            f"macro {macro.name}",
+            f"{many(macro.wordlines, 'wordline')} x {many(macro.bitlines, 'bitline')} of "
+            f"{macro.cell_bits}-bit cells, {macro.encoding} weights; {readout.kind} readout, "
+            f"{readout.reference} reference, {shared} a readout",
+        )
+    yield (
+        "chip",
+        f"{many(chip.tiles, 'tile')} of {many(chip.crossbars_per_tile, 'crossbar')}; up to "
+        f"{many(chip.max_chips, 'chip')}, {many(chip.max_rounds, 'round')}",
+    )
+    yield "clock", f"{clock.policy}, logic {clock.logic_ns:g} ns"
+    yield "neuron unit", f"{neuron.membrane_bits}-bit membranes, leaks: {', '.join(neuron.leaks)}"
+
+
+def constants_table(target: Target) -> Table:
+    """Write every constant of the component library that this target can use."""
+    return Table(
+        columns=("component", "per", "energy (pJ)", "latency (ns)", "area (µm²)", "at", "source"),
+        rows=tuple(_constant_rows(target)),
+    )
+
+
+def _constant_rows(target: Target) -> Iterator[tuple[str, ...]]:
+    library = target.components
+    cell = library.cell
+    yield (
+        "cell",
+        f"read voltage {_interval(cell.read_voltage_v)} V; on {_interval(cell.on_conductance_us)} "
+        f"µS; off {_interval(cell.off_conductance_us)} µS",
+        *("V² G t", ""),
+        _interval(cell.area_um2),
+        f"{cell.node_nm:g} nm",
+        _line(cell.source),
+    )
+    for name, part in library.entries():
+        if _usable(name, target):
+            yield _component_row(name, part)
+    leakage = library.leakage
+    yield (
+        "leakage",
+        f"{_interval(leakage.power_uw_per_mm2)} µW/mm²",
+        *("", "", ""),
+        f"{leakage.node_nm:g} nm",
+        _line(leakage.source),
+    )
+
+
+def _usable(name: str, target: Target) -> bool:
+    """Say whether a part can be in this target: its sense amplifiers, ADCs of its widths."""
+    reads = [macro.readout for macro in target.macros]
+    if name == "sense_amp":
+        return any(read.kind in ("sense-amp", "ternary") for read in reads)
+    kind, _, bits = name.partition(".")
+    if not bits:
+        return True
+    # A preset may take a flash ADC for a SAR one, or the other way round.
+    return any(read.is_adc and str(read.bits) == bits for read in reads) and kind.endswith("_adc")
+
+
+def _component_row(name: str, part: Component) -> tuple[str, ...]:
+    return (
+        words(name),
+        part.per,
+        _interval(part.energy_pj),
+        _interval(part.latency_ns),
+        _interval(part.area_um2),
+        f"{part.node_nm:g} nm, {part.voltage_v:g} V",
+        _line(part.source),
+    )
+
+
+def _interval(value: Interval) -> str:
+    if value.low == value.high:
+        return number(value.nominal, 4)
+    low, nominal, high = (number(end, 4) for end in (value.low, value.nominal, value.high))
+    return f"{nominal} ({low} .. {high})"
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())

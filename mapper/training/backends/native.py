@@ -1,0 +1,270 @@
+"""Partial sums, readout and shift-and-add in compiled kernels, where torch is on a CPU.
+
+The arithmetic is that of ``mapper.training.partial_sums``: outputs are the same integers, and
+slopes the same numbers in single precision. A partial sum is made by adding up the cells of its
+active wordlines, few of which there are, and is read, shifted and added before the next: neither
+partial sums nor the inputs of wordlines reach memory.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from mapper.ir.windows import Window
+from mapper.kernels import core
+from mapper.training.partial_sums import Gradients, Grid, LayerSums
+from mapper.training.readout import Comparators
+from mapper.training.windows import laid_out, outputs_image, taken_back
+
+_LANES = 16
+"""Columns of a slice are padded to so many, and those of a row block to twice as many."""
+
+_SHARE = 4096
+"""Vectors or neurons whose gradients are added up one after the other."""
+
+_SHARE_BYTES = 64 << 20
+"""Of all shares' gradients together; more threads than that allows take more."""
+
+_GREATEST_SUM = (1 << 15) - 1
+
+
+def supports(x: Tensor, weight: Tensor, grid: Grid) -> bool:
+    """Return whether the kernels were built, hold this layer's sums, and ``x`` is of 0 and 1."""
+    single = weight.device.type == "cpu" and weight.dtype == torch.float32
+    fits = grid.wordlines * grid.encoding.digit_max <= _GREATEST_SUM
+    if not single or not fits or core.unavailable():
+        return False
+    held = x.detach()
+    others = torch.addcmul(held, held, held, value=-1)  # x - x * x is zero for 0 and 1 alone
+    return not others.count_nonzero()
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Windows:
+    """Where the wordlines of every vector lie in an image ``[B, H, W, C]``, padded and stuffed."""
+
+    starts: Tensor
+    """``[V]``: where a vector's window begins."""
+    offsets: Tensor
+    """Where each of its runs of wordlines begins, from there."""
+    length: int
+    """Wordlines of a run."""
+    group_step: int
+    """From a group's wordlines to those of the next."""
+
+
+@lru_cache(maxsize=64)
+def windows(window: Window | None, groups: int, shape: tuple[int, ...]) -> Windows:
+    """Return where vectors find their inputs in an image of ``shape``, or in ``[B, K]``."""
+    if window is None:
+        batch, rows = shape
+        each = rows // groups
+        return Windows(torch.arange(batch) * rows, torch.zeros(1, dtype=torch.int64), each, each)
+    batch, tall, wide, channels = shape
+    (kh, kw), (sy, sx), (dy, dx) = window.kernel, window.stride, window.dilation
+    down = torch.arange(0, tall - (kh - 1) * dy, sy) * wide
+    across = torch.arange(0, wide - (kw - 1) * dx, sx)
+    images = torch.arange(batch) * tall * wide
+    starts = (images[:, None, None] + down[:, None] + across).flatten() * channels
+    whole = groups == 1 and dx == 1  # a row of the kernel lies in one piece
+    columns = 1 if whole else kw
+    offsets = torch.arange(kh)[:, None] * dy * wide + torch.arange(columns) * dx
+    each = channels // groups
+    return Windows(starts, offsets.flatten() * channels, each * kw if whole else each, each)
+
+
+class NativeSums(LayerSums):
+    """One layer's arithmetic on a whole batch."""
+
+    def chunks(self, x: Tensor) -> tuple[Tensor, ...]:
+        return (x,)
+
+    def outputs(self, x: Tensor, chunk: int = 0) -> Tensor:
+        image = self._image(x)
+        fields, arrays = self._operands(image)
+        arrays["out"] = torch.empty(len(arrays["starts"]), self.columns)
+        self._give_levels(arrays)
+        in_shares(core.read_forward, len(x), fields["V"] // len(x), fields, arrays, {})
+        return outputs_image(arrays["out"], len(x), self.grid.window, x.shape)
+
+    def backward(
+        self, x: Tensor, gradient: Tensor, chunk: int, *, wants_x: bool, wants_scale: bool
+    ) -> Gradients:
+        image = self._image(x)
+        fields, arrays = self._operands(image)
+        fields |= {"wants_x": int(wants_x), "wants_scale": int(wants_scale)}
+        arrays["gradient"] = gradient.movedim(1, -1).reshape(-1, self.columns).float().contiguous()
+        self._give_slopes(arrays)
+        totals = self._totals()
+        if wants_x:
+            arrays["image"] = torch.zeros(image.shape)
+            arrays["turned"] = self._turned()
+        if wants_scale:
+            self._give_levels(arrays)
+            totals["scale_gradient"] = torch.zeros(self.blocks)
+        each = fields["V"] // len(x)
+        found = in_shares(core.read_backward, len(x), each, fields, arrays, totals)
+        tall = found["weights"][:, : self.rows, : self.per_group].transpose(0, 1)
+        weight = tall.reshape(self.rows, -1) / self.significances.square().sum()
+        scale = found.get("scale_gradient")
+        if scale is not None and self.block_scale.numel() == 1:
+            scale = scale.sum()[None]
+        for_x = taken_back(arrays["image"], self.grid.window, x.shape) if wants_x else None
+        return Gradients(for_x, weight, self._for_reading(found["learned"]), scale)
+
+    # --- what kernels are given ----------------------------------------------------------------
+
+    @property
+    def _padded(self) -> int:
+        """Columns of a slice, padded."""
+        return -(-self.per_group // _LANES) * _LANES
+
+    def _image(self, x: Tensor) -> Tensor:
+        """Return what drives wordlines, ``uint8 [B, H, W, C]`` or ``[B, K]``."""
+        return laid_out(x.detach().to(torch.uint8), self.grid.window)
+
+    def _operands(self, image: Tensor) -> tuple[dict[str, int], dict[str, Any]]:
+        where = windows(self.grid.window, self.grid.groups, tuple(image.shape))
+        fields = {
+            "A": self.grid.groups,
+            "V": len(where.starts),
+            "G": self.blocks,
+            "R": self.grid.wordlines,
+            "K": len(where.offsets) * where.length,
+            "S": self.slices,
+            "n": self.per_group,
+            "np": self._padded,
+            "L": len(self.reading.thresholds) if isinstance(self.reading, Comparators) else 1,
+            "runs": len(where.offsets),
+            "length": where.length,
+            "group_step": where.group_step,
+            "pixels": image.numel(),
+            "span": 0,
+            "lowest": 0,
+            "first": self.reading.levels[0] if isinstance(self.reading, Comparators) else 0,
+            "twice_half": int(2 * self.half) if self.grid.half_active else 0,
+            "correction": self.correction,
+            "wants_x": 0,
+            "wants_scale": 0,
+        }
+        arrays: dict[str, Any] = {
+            "x": image,
+            "starts": where.starts,
+            "offsets": where.offsets,
+            "cells": self._wide(self._per_slice(self.cells)).to(torch.int16),
+            "significances": self.significances,
+            "scales": self.block_scale.detach().float().expand(self.blocks).contiguous(),
+        }
+        if isinstance(self.reading, Comparators):
+            arrays["gaps"] = torch.tensor(self.reading.gaps(), dtype=torch.float32)
+        else:
+            sums = self._possible_sums()
+            fields |= {"span": len(sums), "lowest": int(sums[0])}
+        return fields, arrays
+
+    def _possible_sums(self) -> Tensor:
+        """Return all that a column can give, which is what an ADC's tables are made for."""
+        encoding = self.grid.encoding
+        low, high = (self.grid.wordlines * d for d in (encoding.digit_min, encoding.digit_max))
+        return torch.arange(min(low, 0), high + 1, dtype=torch.float32)
+
+    def _give_levels(self, arrays: dict[str, Any]) -> None:
+        """Add what sums are decoded by."""
+        if isinstance(self.reading, Comparators):
+            arrays["reached"] = self._compared(self.reading.thresholds.ceil())
+        else:
+            arrays["codes"] = self.reading.codes(self._possible_sums(), 1).detach()
+
+    def _give_slopes(self, arrays: dict[str, Any]) -> None:
+        """Add what gradients are made from."""
+        if isinstance(self.reading, Comparators):
+            arrays["thresholds"] = self._compared(self.reading.thresholds)
+            arrays["halves"] = self.reading.half_width.float()
+        else:
+            within, drift = self.reading.slopes(self._possible_sums())
+            arrays |= {"within": within.float(), "drift": drift.detach()}
+
+    def _compared(self, thresholds: Tensor) -> Tensor:
+        """Spread ``[L, G | 1, S | 1, N | 1]`` over all columns: ``[A, G, L, W]``."""
+        shape = (len(thresholds), self.blocks, self.slices, self.columns)
+        whole = thresholds.detach().float().expand(shape)
+        apart = whole.reshape(*shape[:3], self.grid.groups, self.per_group)
+        return self._wide(apart.permute(3, 1, 0, 2, 4))
+
+    def _wide(self, per_slice: Tensor) -> Tensor:
+        """Pad ``[..., S, n]`` with zeros to ``[..., W]``."""
+        flat = functional.pad(per_slice, (0, self._padded - self.per_group)).flatten(-2)
+        return functional.pad(flat, (0, -flat.shape[-1] % (2 * _LANES))).contiguous()
+
+    def _turned(self) -> Tensor:
+        """Return ``[A, G, W, R]``: what a slope of a column gives each wordline."""
+        cells = self.cells - self.half if self.grid.half_active else self.cells
+        return self._wide(self._per_slice(cells)).transpose(2, 3).contiguous()
+
+    def _per_slice(self, columns: Tensor) -> Tensor:
+        """Take ``[..., S * n]`` apart: ``[..., S, n]``."""
+        return columns.reshape(*columns.shape[:-1], self.slices, -1)
+
+    def _totals(self) -> dict[str, Tensor]:
+        """Return what is added up over vectors, as zeros."""
+        groups, rows = self.grid.groups, self.blocks * self.grid.wordlines
+        levels = len(self.reading.thresholds) if isinstance(self.reading, Comparators) else 1
+        wide = -(-self.slices * self._padded // (2 * _LANES)) * 2 * _LANES
+        return {
+            "weights": torch.zeros(groups, rows, self._padded),
+            "learned": torch.zeros(groups, self.blocks, levels, wide),
+        }
+
+    def _for_reading(self, learned: Tensor) -> Tensor:
+        """Sum ``[A, G, L, W]`` over what thresholds or a step serve."""
+        apart = self._per_slice(learned[..., : self.slices * self._padded])[..., : self.per_group]
+        if not isinstance(self.reading, Comparators):
+            return apart.sum()
+        whole = apart.permute(2, 1, 3, 0, 4).flatten(3)  # [L, G, S, N]
+        shape = self.reading.thresholds.shape
+        shared = [axis for axis in (1, 2, 3) if shape[axis] == 1]
+        return whole.sum(dim=shared, keepdim=True) if shared else whole
+
+
+Kernel = Callable[[int, dict[str, int], dict[str, Any], int, int], None]
+
+
+def in_shares(
+    kernel: Kernel,
+    parts: int,
+    each: int,
+    fields: dict[str, int],
+    arrays: dict[str, Any],
+    totals: dict[str, Tensor],
+) -> dict[str, Tensor]:
+    """Run a kernel over ``parts`` of ``each`` vectors or neurons; return its totals.
+
+    Parts share nothing that is written but totals, of which each share has its own; they are added
+    in order. Shares depend on sizes and on the number of threads alone.
+    """
+    level = core.best_level()
+    fixed = {name: held.numpy() for name, held in arrays.items()}
+    threads = torch.get_num_threads()
+    most = _SHARE_BYTES // max(sum(total.nbytes for total in totals.values()), 1)
+    wanted = min(most, -(-parts * each // _SHARE)) if totals else 1
+    shares = min(parts, max(threads, wanted))
+
+    def share(index: int) -> dict[str, Tensor]:
+        first, last = (parts * k // shares * each for k in (index, index + 1))
+        own = {name: torch.zeros_like(total) for name, total in totals.items()}
+        held = fixed | {name: total.numpy() for name, total in own.items()}
+        kernel(level, fields, held, first, last)
+        return own
+
+    if threads == 1 or shares <= 1:
+        found = [share(index) for index in range(shares)]
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            found = list(pool.map(share, range(shares)))
+    return {name: torch.stack([own[name] for own in found]).sum(dim=0) for name in totals if found}

@@ -1,0 +1,114 @@
+"""Run the original model file, step by step, with an independent engine."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from onnx import ModelProto, TensorProto, helper
+
+from mapper.diagnostics import refuse
+from mapper.frontend.imported import import_model
+from mapper.frontend.nir import is_nir
+from mapper.frontend.onnx.engine import engine_for
+from mapper.frontend.onnx.load import read_model
+from mapper.ir.core import Array
+
+
+def run_reference(
+    path: Path | str,
+    inputs: Mapping[str, Array],
+    initial: Mapping[str, Array] | None = None,
+    states: Mapping[str, str] | None = None,
+) -> dict[str, Array]:
+    """Step a model over time with ONNX Runtime, or where that refuses with the ONNX reference.
+
+    Args:
+        path: A model of one time step.
+        inputs: An array ``[T, *model shape]`` per input that is not a state.
+        initial: Start values ``[*model shape]`` of states by input name; zeros otherwise.
+        states: Which output is fed back to which input, by input name; found by importing
+            the model where it is not given.
+
+    Returns:
+        ``[T, *model shape]`` per output of the model, states included.
+
+    Raises:
+        MappingError: The file cannot be read, or ``no-reference``: no engine here can run it.
+    """
+    path = Path(path)
+    if is_nir(path):
+        raise refuse(
+            "no-reference",
+            "no engine here runs NIR files: compare with expected_<output> arrays",
+            loc=path.name,
+        )
+    model = read_model(path)
+    if states is None:
+        states = import_model(path).fed_back
+    step = engine_for(model, path)
+    ports = _ports(model)
+    length, batch = _extent(inputs, ports)
+    held = {n: _start(ports[n], batch, (initial or {}).get(n)) for n in states}
+    record: dict[str, list[Array]] = {port.name: [] for port in model.graph.output}
+    for t in range(length):
+        fed = {n: _cast(inputs[n][t], port) for n, port in ports.items() if n in inputs}
+        unused = {n: _start(p, batch, None) for n, p in ports.items() if n not in {*fed, *held}}
+        results = step({**fed, **held, **unused})
+        held = {n: _cast(results[output], ports[n]) for n, output in states.items()}
+        for name, array in results.items():
+            record[name].append(array)
+    return {name: np.stack(arrays) for name, arrays in record.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Port:
+    dtype: np.dtype[np.generic]
+    shape: tuple[int, ...]
+    """0 where the model leaves the size open: the batch."""
+
+
+def _ports(model: ModelProto) -> dict[str, _Port]:
+    known = {tensor.name for tensor in model.graph.initializer}
+    ports: dict[str, _Port] = {}
+    for port in model.graph.input:
+        if port.name not in known:
+            kind = port.type.tensor_type
+            dtype = np.dtype(helper.tensor_dtype_to_np_dtype(kind.elem_type or TensorProto.FLOAT))
+            shape = tuple(max(0, dim.dim_value) for dim in kind.shape.dim)
+            ports[port.name] = _Port(dtype=dtype, shape=shape)
+    return ports
+
+
+def _extent(inputs: Mapping[str, Array], ports: Mapping[str, _Port]) -> tuple[int, int]:
+    """Return the number of steps, and the batch where the model leaves it open."""
+    name = next(name for name in ports if name in inputs)
+    array = inputs[name]
+    is_open = ports[name].shape[:1] == (0,)
+    return len(array), array.shape[1] if is_open else 1
+
+
+def _start(port: _Port, batch: int, given: Array | None) -> Array:
+    shape = tuple(n or batch for n in port.shape)
+    return np.zeros(shape, port.dtype) if given is None else _cast(given, port).reshape(shape)
+
+
+def _cast(array: Array, port: _Port) -> Array:
+    return np.ascontiguousarray(array, dtype=port.dtype)
+
+
+def run_whole(path: Path | str, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Run a model of many time steps once, as it is.
+
+    Args:
+        path: The model.
+        arrays: By input name, in the model's shapes; zeros where an input is missing.
+
+    Raises:
+        MappingError: The file cannot be read, or ``no-reference``: no engine here can run it.
+    """
+    path = Path(path)
+    model = read_model(path)
+    ports = _ports(model)
+    fed = {n: _cast(arrays[n], p) if n in arrays else _start(p, 1, None) for n, p in ports.items()}
+    return engine_for(model, path)(fed)

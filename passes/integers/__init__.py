@@ -1,0 +1,1 @@
+"""What ``quantize-weights`` and ``quantize-neurons`` work with: units and their rounding."""

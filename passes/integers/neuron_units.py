@@ -1,0 +1,201 @@
+"""Choose the membrane unit of a layer of neurons, and its integers in that unit."""
+
+from dataclasses import dataclass
+from math import floor, log2
+
+import numpy as np
+
+from mapper.diagnostics import MappingError, refuse
+from mapper.ir.core import Array, Graph
+from mapper.ir.neurons import Decay, Neuron
+from passes.integers.meaning import Meaning
+from passes.shared.rewrite import number, simplest
+from targets import NeuronUnit
+
+_HEADROOM = 8
+"""How many thresholds a membrane may hold before it saturates."""
+
+_MAX_FRACTION_BITS = 12
+"""Finer than 2**-12 of a synapse's step, leaks and thresholds round below what data can tell."""
+
+_WIDEST_DRIVE = 60
+"""Bits of a neuron's input with its fraction bits; 64-bit integers hold their sums."""
+
+NO_DECAY = Decay()
+
+_SNAP = 1e-6
+"""A threshold this near an integer number of steps is that integer: the rest is rounding noise
+of the single-precision scale, and would turn ties around."""
+
+_EXACT_LEAK = 1e-7
+"""A single-precision leak this near ``1 - 2**-k`` was meant as that."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leak:
+    """A leak of the target; ``multiplier`` is used where the kind is ``multiply``."""
+
+    decay: Decay = NO_DECAY
+    multiplier: Array | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NeuronUnits:
+    """The integers of one layer; arrays broadcast to its shape."""
+
+    unit: Array
+    """Real membrane potential of one integer step."""
+    current_unit: Array
+    fraction_bits: int
+    decay: Leak
+    current_decay: Leak
+    bias: Array
+    threshold: Array
+    reset_amount: Array
+    floor: Array | None
+
+
+def fit_neuron(graph: Graph, op: Neuron, x: Meaning, unit: NeuronUnit) -> NeuronUnits:
+    """Return the integers of a neuron fed by ``x``, on the target's digital unit."""
+    gain = number(graph, op.gain) * x.scale
+    if (gain <= 0).any():
+        raise _refuse(op, "negative-scale", "its input has a scale of zero or below")
+    if op.current is not None:
+        _check_current(graph, op)
+    fraction = _fraction_bits(graph, op, x, gain, unit)
+    step = simplest(gain / (1 << fraction))
+    bias = number(graph, op.gain) * x.offset + number(graph, op.bias)
+    amount = number(graph, op.reset.amount) / step
+    bottom = None if op.floor is None else np.rint(number(graph, op.floor) / step)
+    return NeuronUnits(
+        unit=step,
+        current_unit=_current_unit(graph, op, step),
+        fraction_bits=fraction,
+        decay=_leak(op, number(graph, op.leak), unit),
+        current_decay=(
+            Leak() if op.current is None else _leak(op, number(graph, op.current_leak), unit)
+        ),
+        bias=np.rint(bias / step),
+        threshold=_threshold(graph, op, step),
+        reset_amount=np.rint(amount),
+        floor=bottom,
+    )
+
+
+def _fraction_bits(graph: Graph, op: Neuron, x: Meaning, gain: Array, unit: NeuronUnit) -> int:
+    """Return the finest membrane unit that leaves headroom below saturation."""
+    room = 1 << (unit.membrane_bits - 1)
+    if op.spike is not None:
+        highest = float((number(graph, op.threshold) / gain).max())
+    else:
+        highest = float(max(-x.type.min, x.type.max))
+    if highest >= room:
+        raise _refuse(
+            op,
+            "membrane-too-narrow",
+            f"its threshold is {highest:.0f} steps of its input, a membrane of "
+            f"{unit.membrane_bits} bits holds {room - 1}",
+        )
+    if x.type.bits > _WIDEST_DRIVE:
+        raise _refuse(op, "membrane-too-narrow", f"its input takes {x.type.bits} bits")
+    spare = floor(log2(room / (_HEADROOM * max(highest, 1.0))))
+    wanted = min(max(spare, 0), _MAX_FRACTION_BITS, _WIDEST_DRIVE - x.type.bits)
+    return min(wanted, _bits_that_fit(graph, op, gain, room))
+
+
+def _bits_that_fit(graph: Graph, op: Neuron, gain: Array, room: int) -> int:
+    """Return the fraction bits with which every threshold and reset is below ``room``."""
+    if op.spike is None:
+        return _MAX_FRACTION_BITS
+    numbers = (number(graph, op.threshold), number(graph, op.reset.amount))
+    farthest = max(float(np.abs(n / gain).max()) for n in numbers)
+    if farthest >= room - 1:
+        raise _refuse(
+            op,
+            "membrane-too-narrow",
+            f"its threshold or reset is {farthest:.0f} steps of its input away from zero, the "
+            f"membrane holds {room - 1}",
+        )
+    return floor(log2((room - 1) / max(farthest, 1.0)))
+
+
+def _threshold(graph: Graph, op: Neuron, step: Array) -> Array:
+    """Round so that an integer membrane fires exactly where the real one would."""
+    if op.spike is None:
+        return np.asarray(1.0)  # never looked at
+    steps = number(graph, op.threshold) / step
+    nearest = np.rint(steps)
+    snapped = np.abs(steps - nearest) <= _SNAP * np.maximum(1.0, np.abs(steps))
+    return np.where(snapped, nearest, np.floor(steps) if op.strict else np.ceil(steps))
+
+
+def _leak(op: Neuron, leak: Array, unit: NeuronUnit) -> Leak:
+    """Return the nearest leak that the digital unit has."""
+    if (leak == 1).all():
+        return Leak()
+    shift = _nearest_shift(float(leak)) if leak.ndim == 0 else None
+    multiplies = "multiply" in unit.leaks
+    if shift is not None and "shift" in unit.leaks:
+        exact = abs(1 - 2.0**-shift - float(leak)) < _EXACT_LEAK
+        if exact or not multiplies:
+            return Leak(decay=Decay(kind="shift", shift=shift))
+    if not multiplies:
+        raise _refuse(op, "unsupported-leak", f"its leak of {leak} needs a multiplier")
+    if float(np.abs(leak).max()) * (1 << unit.leak_bits) >= 1 << (62 - unit.membrane_bits):
+        raise _refuse(op, "unsupported-leak", f"its leak of {np.abs(leak).max():g} is no leak")
+    decay = Decay(kind="multiply", shift=unit.leak_bits)
+    return Leak(decay=decay, multiplier=np.rint(leak * (1 << unit.leak_bits)))
+
+
+def _nearest_shift(leak: float) -> int | None:
+    if not 0 < leak < 1:
+        return None
+    return min(range(1, 16), key=lambda k: abs(1 - 2.0**-k - leak))
+
+
+def nearest_leak(leak: float, unit: NeuronUnit) -> float:
+    """Return the leak that a digital unit gives a neuron of ``leak``, 0..1.
+
+    Training uses it, so that a network learns with the leak it will run with. A leak that the unit
+    has nothing for is returned as it is; compiling refuses it.
+    """
+    shift = _nearest_shift(leak)
+    if "multiply" in unit.leaks:
+        return float(np.rint(leak * (1 << unit.leak_bits))) / (1 << unit.leak_bits)
+    return leak if shift is None or "shift" not in unit.leaks else 1 - 2.0**-shift
+
+
+def _check_current(graph: Graph, op: Neuron) -> None:
+    """Refuse a synaptic current that does not feed the membrane as it is updated.
+
+    The hardware keeps ``J = current_gain * i + gain * x``, which follows ``J' = leak * J +
+    gain * x`` only where ``current_input * current_gain = current_leak * gain``. That covers both
+    orders in use: decay before the input (snnTorch) and after it (Norse).
+    """
+    left = number(graph, op.current_input) * number(graph, op.current_gain)
+    right = number(graph, op.current_leak) * number(graph, op.gain)
+    if not np.allclose(left, right, rtol=1e-5, atol=1e-9):  # parameters are single precision
+        raise _refuse(op, "unsupported-neuron", "its synaptic current reaches the membrane late")
+    if number(graph, op.bias).any():
+        raise _refuse(op, "unsupported-neuron", "it has a membrane bias beside its current")
+
+
+def _current_unit(graph: Graph, op: Neuron, step: Array) -> Array:
+    """Return what one integer step of ``J`` is in the model's own current.
+
+    Before the first step the hardware holds ``J = current_gain * i / current_leak``.
+    """
+    if op.current is None:
+        return step
+    gain, leak = number(graph, op.current_gain), number(graph, op.current_leak)
+    carried = np.where(leak == 0, 1.0, leak)  # where nothing is kept, neither is the start
+    return simplest(np.asarray(step * carried / np.where(gain == 0, 1.0, gain)))
+
+
+def _refuse(op: Neuron, code: str, reason: str) -> MappingError:
+    return refuse(
+        code,
+        f"this neuron cannot run on the target: {reason}",
+        loc=op.loc,
+        help="choose a target whose digital unit has it, or change the neuron",
+    )

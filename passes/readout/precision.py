@@ -1,0 +1,77 @@
+"""Give rescaled sums fraction bits that the membrane behind them has anyway."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import networkx as nx
+
+from mapper.ir.core import Graph, Op
+from mapper.ir.hardware import ScaledAdd
+from mapper.ir.network import Add, MaxPool2d, Reshape, SumPool2d, Take, Transpose
+from mapper.ir.neurons import IntegerNeuron
+from mapper.ir.readout import ShiftAndAdd
+from passes.shared.rewrite import dataflow
+
+_MOST = 4
+"""Fraction bits of a sum; a sixteenth of a weight step is far below what one bit can tell."""
+
+_CARRIERS = (Add, MaxPool2d, Reshape, ScaledAdd, SumPool2d, Take, Transpose)
+
+
+def finer_sums(graph: Graph, rescaled: set[str]) -> dict[str, int]:
+    """Return by how many bits each sum may be finer, and the neuron behind it coarser.
+
+    A sum of one bit a column is multiplied by its scale and shifted right; the bits shifted out
+    would be zeros in the membrane. They are kept where the neuron has fraction bits, all its
+    inputs are sums named in ``rescaled``, and those go nowhere else.
+
+    Returns:
+        By name of a sum, and by name of a neuron's membrane: the number of bits, above 0.
+    """
+    flow = dataflow(graph)
+    finer: dict[str, int] = {}
+    for i, op in enumerate(graph.ops):
+        if not isinstance(op, IntegerNeuron) or not op.fraction_bits:
+            continue
+        members = set(_behind(graph, flow, i))
+        names = {graph.ops[k].results[0].name for k in members}
+        sums = {graph.ops[k].results[0].name for k in members if _is_source(graph.ops[k])}
+        if sums <= rescaled and _leads_only_to(graph, flow, members, i, names):
+            bits = min(op.fraction_bits, _MOST)
+            finer |= dict.fromkeys([*sums, op.membrane.name], bits)
+    return finer
+
+
+def _is_source(op: Op) -> bool:
+    return not isinstance(op, _CARRIERS)
+
+
+def _behind(graph: Graph, flow: "nx.DiGraph[int]", neuron: int) -> Iterator[int]:
+    """Yield the ops that carry a neuron's input, back to what computes it."""
+    waiting = [i for i in flow.predecessors(neuron) if _makes_input(graph, i, neuron)]
+    while waiting:
+        i = waiting.pop()
+        yield i
+        if isinstance(graph.ops[i], _CARRIERS):
+            waiting.extend(flow.predecessors(i))
+
+
+def _makes_input(graph: Graph, i: int, neuron: int) -> bool:
+    op = graph.ops[neuron]
+    assert isinstance(op, IntegerNeuron)
+    return op.x in graph.ops[i].results
+
+
+def _leads_only_to(
+    graph: Graph, flow: "nx.DiGraph[int]", members: set[int], neuron: int, names: set[str]
+) -> bool:
+    ends = all(set(flow.successors(i)) <= members | {neuron} for i in members)
+    shown = {v.name for v in graph.outputs} | {state.next for state in graph.states}
+    return bool(members) and ends and not names & shown
+
+
+def refined(op: ShiftAndAdd, bits: int) -> ShiftAndAdd:
+    """Return the sum with ``bits`` fewer shifted out, or shifted in where there are not as many."""
+    assert isinstance(op.scale, int)
+    missing = max(0, bits - op.shift)
+    return replace(op, scale=op.scale << missing, shift=op.shift + missing - bits)

@@ -1,0 +1,1 @@
+"""Sizes of grids and small edits of graphs that several passes share."""

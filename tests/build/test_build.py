@@ -1,0 +1,185 @@
+"""The build folder: written whole, the same every time, and trusted by no one."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mapper import api
+from mapper.build.folder import generated_files, read_build, sha256
+from mapper.diagnostics import MappingError
+from mapper.recordings import read_arrays
+from tests.files import DEMO_MODEL, DEMO_RECORDING
+
+FILES = {
+    "mapping.json",
+    "weights.npz",
+    "source.npz",
+    "executor.py",
+    "cost.py",
+    "lowered.onnx",
+    "report.html",
+    "manifest.json",
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("build") / "demo"
+    api.compile_model(DEMO_MODEL, "adcless-64", out, calibrate=DEMO_RECORDING)
+    return out
+
+
+@pytest.fixture
+def copy(folder: Path, tmp_path: Path) -> Path:
+    made = tmp_path / "copy"
+    made.mkdir()
+    for path in folder.iterdir():
+        (made / path.name).write_bytes(path.read_bytes())
+    return made
+
+
+def refusal(folder: Path) -> tuple[str, str]:
+    with pytest.raises(MappingError) as refused:
+        read_build(folder)
+    return refused.value.diagnostics[0].code, refused.value.diagnostics[0].message
+
+
+def test_a_build_holds_the_files_of_the_design(folder):
+    assert {path.name for path in folder.iterdir()} == FILES
+
+
+def test_the_same_inputs_give_the_same_bytes(folder, tmp_path):
+    again = tmp_path / "again"
+    api.compile_model(DEMO_MODEL, "adcless-64", again, calibrate=DEMO_RECORDING)
+    for name in FILES:
+        assert (again / name).read_bytes() == (folder / name).read_bytes(), name
+
+
+def test_the_manifest_has_the_hash_of_every_other_file(folder):
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["files"] == {name: sha256(folder / name) for name in FILES - {"manifest.json"}}
+    assert "time" not in manifest
+
+
+def test_reading_gives_back_what_was_written(folder):
+    build = read_build(folder)
+    assert generated_files(build)["executor.py"] == (folder / "executor.py").read_bytes()
+    assert build.target.name == "adcless-64"
+    assert build.samples["x"].shape == (20, 8, 2, 32, 32)
+
+
+def test_the_executor_runs_alone(copy, tmp_path):
+    """In another folder, without the package: NumPy and weights.npz are all it needs."""
+    answer = tmp_path / "y.npz"
+    command = [
+        sys.executable,
+        "-I",
+        str(copy / "executor.py"),
+        str(tmp_path / "x.npz"),
+        str(answer),
+    ]
+    np.savez(tmp_path / "x.npz", x=read_arrays(DEMO_RECORDING)["x"])
+    subprocess.run(command, check=True, cwd=tmp_path, env={"PATH": ""})
+    api.run_build(copy, DEMO_RECORDING, tmp_path / "mine.npz")
+    mine, alone = read_arrays(tmp_path / "mine.npz"), read_arrays(answer)
+    assert mine.keys() >= {"spk"}
+    assert np.array_equal(mine["spk"], alone["spk"])
+
+
+def test_the_cost_estimator_runs_alone(copy):
+    command = [sys.executable, "-I", "-S", str(copy / "cost.py"), "0.1", "--json"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env={"PATH": ""})
+    assert json.loads(done.stdout) == api.cost_build(copy, "0.1", 1)[0]
+
+
+def test_a_changed_file_is_refused(copy):
+    (copy / "executor.py").write_text("print('mine now')")
+    assert refusal(copy) == ("build-changed", "executor.py does not have the hash in manifest.json")
+
+
+def test_a_changed_file_with_a_corrected_hash_is_refused_too(copy):
+    """Whoever changes the code also changes the manifest; the code is regenerated to compare."""
+    (copy / "executor.py").write_text("print('mine now')")
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["files"]["executor.py"] = sha256(copy / "executor.py")
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    assert refusal(copy) == ("build-changed", "executor.py is not what mapping.json gives")
+
+
+def test_a_file_too_many_or_too_few_is_refused(copy):
+    (copy / "extra.py").write_text("")
+    assert refusal(copy) == ("build-changed", "extra.py is not in manifest.json")
+    (copy / "extra.py").unlink()
+    (copy / "cost.py").unlink()
+    assert refusal(copy) == ("build-changed", "cost.py is missing")
+
+
+def test_a_folder_that_is_no_build_is_refused(tmp_path):
+    assert refusal(tmp_path)[0] == "not-a-build"
+
+
+def test_a_build_of_another_version_is_refused(copy):
+    manifest = json.loads((copy / "manifest.json").read_text())
+    (copy / "manifest.json").write_text(json.dumps(manifest | {"version": "0.0.0"}))
+    assert refusal(copy)[0] == "build-version"
+
+
+def with_mapping(copy: Path, change) -> Path:
+    """Change mapping.json and correct its hash."""
+    data = json.loads((copy / "mapping.json").read_text())
+    change(data)
+    (copy / "mapping.json").write_text(json.dumps(data))
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["files"]["mapping.json"] = sha256(copy / "mapping.json")
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    return copy
+
+
+def test_a_mapping_that_breaks_a_rule_is_refused(copy):
+    def wider(data):
+        data["hardware"]["ops"][0]["rows"][0]["stop"] = 999
+
+    assert refusal(with_mapping(copy, wider))[0] == "bad-mapping"
+
+
+def test_a_mapping_with_a_missing_part_is_refused(copy):
+    assert refusal(with_mapping(copy, lambda data: data.pop("target")))[0] == "bad-mapping"
+
+
+def test_nothing_is_left_behind_when_compiling_fails(tmp_path):
+    with pytest.raises(MappingError):
+        api.compile_model(DEMO_MODEL, "no-such-target", tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_not_ours_is_not_replaced(tmp_path):
+    (tmp_path / "manifest.json").write_text("{}")
+    with pytest.raises(MappingError, match=r"error\[output-exists\]"):
+        api.compile_model(DEMO_MODEL, "adcless-64", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
+
+
+def test_a_build_is_replaced_by_the_next(copy):
+    api.compile_model(DEMO_MODEL, "ideal-128", copy)
+    assert read_build(copy).target.name == "ideal-128"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"macro": "none"}, "is on a macro 'none'"),
+        ({"slots": {"start": 0, "stop": 9999999}}, "crossbars in slots"),
+        ({"copies": 10**9}, "crossbars in slots"),
+    ],
+)
+def test_a_mapping_that_is_none_onto_its_target_is_refused(copy, change, reason):
+    def moved(data):
+        data["hardware"]["ops"][0]["placement"].update(change)
+
+    code, message = refusal(with_mapping(copy, moved))
+    assert code == "bad-mapping"
+    assert reason in message

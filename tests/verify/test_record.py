@@ -1,0 +1,219 @@
+"""What ``verify`` keeps with a build: told while it holds, and never for another build."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from mapper import __version__, api, cli
+from mapper.build.folder import RECORD, read_build, report, sha256
+from mapper.cli import tables
+from mapper.diagnostics import MappingError
+from mapper.recordings import read_arrays
+from mapper.verify.build import _changes
+from mapper.verify.record import Verified, keep, recall
+from tests.files import DEMO_MODEL, DEMO_RECORDING
+
+RUNNER = CliRunner()
+
+
+def run(*args: object, code: int = 0) -> str:
+    done = RUNNER.invoke(cli.app, [str(arg) for arg in args])
+    assert done.exit_code == code, done.output
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("verified") / "one.npz"
+    arrays = read_arrays(DEMO_RECORDING)
+    np.savez(path, x=arrays["x"][:3, :1], labels=arrays["labels"][:1])
+    return path
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory, recording: Path) -> Path:
+    """A build that was verified."""
+    folder = tmp_path_factory.mktemp("verified") / "build"
+    run("compile", DEMO_MODEL, "--target", "adcless-64", "-o", folder)
+    run("verify", folder, "--input", recording)
+    return folder
+
+
+@pytest.fixture
+def build(kept: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(kept, tmp_path / "build"))
+
+
+def record(build: Path) -> dict[str, Any]:
+    held: dict[str, Any] = json.loads((build / RECORD).read_text())
+    return held
+
+
+def changed(build: Path, change: Callable[[dict[str, Any]], object]) -> Path:
+    held = record(build)
+    change(held)
+    (build / RECORD).write_text(json.dumps(held))
+    return build
+
+
+def mismatched(held: dict[str, Any]) -> None:
+    """Make the record one of a mismatch in ring 4."""
+    held["verification"]["bit_exact"] = False
+    place = {"step": 2, "sample": 0, "layer": "N1", "source": "m:/n", "found": 1, "expected": 0}
+    ring = held["verification"]["rings"][3]
+    ring.update(status="mismatch", max_abs_diff=1.0, first_mismatch=place)
+
+
+def test_what_was_found_is_kept_with_the_build_and_its_recording(kept, recording):
+    held = record(kept)
+    assert held["manifest"] == sha256(kept / "manifest.json")
+    assert held["files"] == {"input": f"one.npz, SHA-256 {sha256(recording)}"}
+    assert held["verification"]["bit_exact"] is True
+    found = recall(kept)
+    assert found == Verified(found=held["verification"], files=held["files"])
+
+
+def test_reports_cost_and_comparison_tell_it(build, tmp_path):
+    page = tmp_path / "page.html"
+    answer = json.loads(run("report", build, "-o", page, "--json"))
+    assert answer["bit_exact"] is True
+    assert answer["verification"] == record(build)["verification"]
+    text = page.read_text()
+    assert "verified earlier on one.npz, SHA-256" in text
+    assert "it was not run again for this page" in text
+    assert "verified earlier, input" in text
+    assert "bit-exact" in run("cost", build)
+    assert "bit-exact" in run("report", build)
+    compared = json.loads(run("compare", build, "--json"))
+    assert compared["targets"][0]["verification"] == record(build)["verification"]
+    run("run", build, "--input", DEMO_RECORDING, "--output", tmp_path / "y.npz")  # still a build
+
+
+def test_a_mismatch_is_told_with_its_place_and_exits_1(build, tmp_path):
+    changed(build, mismatched)
+    text = run("report", build, code=1)
+    assert "not bit-exact" in text
+    told = " ".join(text.split())
+    assert "mismatch in 4-executor, first at step 2, sample 0, layer N1: 1 for 0" in told
+    run("compare", build, "-o", tmp_path / "c")
+    page = (tmp_path / "c" / "compare.html").read_text()
+    assert "mismatch in 4-executor, first at step 2" in page
+    assert "is not bit-exact: see its verification" in page
+
+
+def test_a_record_of_another_build_or_version_does_not_hold(build, tmp_path):
+    other = tmp_path / "other"
+    run("compile", DEMO_MODEL, "--target", "ideal-128", "-o", other)
+    shutil.copy(build / RECORD, other / RECORD)
+    assert recall(other) == Verified(
+        found=None, reason="the verification in the folder is of another build"
+    )
+    page = tmp_path / "page.html"
+    assert "bit_exact" not in json.loads(run("report", other, "-o", page, "--json"))
+    assert "the verification in the folder is of another build" in page.read_text()
+    changed(build, lambda held: held.update(version=f"{__version__}.1"))
+    assert recall(build).found is None
+
+
+def test_compiling_again_forgets_it(build):
+    run("compile", DEMO_MODEL, "--target", "adcless-64", "-o", build)
+    assert not (build / RECORD).exists()
+
+
+def test_a_mismatch_stays_until_its_own_recording_agrees(build, recording, tmp_path):
+    changed(build, mismatched)
+    changed(build, lambda held: held["files"].update(input="other.npz, SHA-256 00"))
+    answer = json.loads(run("verify", build, "--input", recording, "--json"))
+    assert answer["warnings"] == [
+        "the mismatch on other.npz, SHA-256 00 stays in verification.json: "
+        "verify on that recording again"
+    ]
+    assert recall(build).found["bit_exact"] is False
+    again = record(build)
+    found = again["verification"] | {"bit_exact": True}
+    found["rings"][3] |= {"status": "equal", "max_abs_diff": 0.0, "first_mismatch": None}
+    assert keep(build, found, again["files"]) == ""
+    assert recall(build).found == found
+
+
+def test_a_folder_that_cannot_be_written_is_verified_all_the_same(build, recording):
+    (build / RECORD).unlink()
+    (build / RECORD).mkdir()
+    (build / RECORD / "x").write_text("")
+    answer = json.loads(run("verify", build, "--input", recording, "--json"))
+    assert answer["bit_exact"] is True
+    (warning,) = answer["warnings"]
+    assert warning.startswith("what was found is not kept with the build: ")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda held: held.update(schema="x"), "schema 'x'"),
+        (lambda held: held.update(verification=3), "it has no rings"),
+        (lambda held: held["verification"]["rings"].pop(), "its rings are not 1-graph-rules"),
+        (lambda held: held["verification"]["rings"].insert(0, 5), "its rings are not"),
+        (lambda held: held["verification"].update(bit_exact=False), "bit_exact is False, its"),
+        (lambda held: held["verification"]["rings"][3].update(status="mismatch"), "bit_exact is"),
+        (lambda held: held["verification"]["rings"][3].update(status=[]), "has status []"),
+        (lambda held: held["verification"]["rings"][3].update(reason=None), "has no reason"),
+        (lambda held: held["verification"]["rings"][3].update(max_abs_diff="1"), "differs by '1'"),
+        (lambda held: held["verification"]["rings"][3].update(first_mismatch=1), "is no place"),
+        (lambda held: held["verification"].update(accuracy=1.5), "accuracy is 1.5, not a share"),
+        (lambda held: held["verification"].update(accuracy="1"), "accuracy is '1', not a share"),
+        (lambda held: held["verification"].update(inexact_passes=[1]), "an inexact pass is 1"),
+        (
+            lambda held: held["verification"]["inexact_passes"][0].update(output_error="x"),
+            "the output error of 'encode-inputs' is 'x'",
+        ),
+        (lambda held: held.update(files={}), "it does not name its recording"),
+        (lambda held: held.update(files={"input": 3}), "it does not name its recording"),
+    ],
+)
+def test_what_verify_would_not_write_is_refused(build, change, reason):
+    with pytest.raises(MappingError) as refused:
+        recall(changed(build, change))
+    (problem,) = refused.value.diagnostics
+    assert problem.code == "bad-verification"
+    assert reason in problem.message
+
+
+def test_an_output_that_overflows_has_no_number_and_is_told(build, recording, tmp_path):
+    lowered = report(read_build(build)).graph
+    shape = (3, 1, *lowered.outputs[0].shape)
+    ran = {value.name: np.zeros(shape, np.int64) for value in lowered.outputs}
+    source = {value.name: np.full(shape, np.inf) for value in lowered.outputs}
+    error = _changes(lowered, ran, source, [])["output_error"]
+    assert error is None
+    changed(
+        build, lambda held: held["verification"]["inexact_passes"][0].update(output_error=error)
+    )
+    assert '"output_error": null' in (build / RECORD).read_text()
+    page = tmp_path / "page.html"
+    run("report", build, "-o", page)
+    assert "<td>overflows</td>" in page.read_text()
+    found = recall(build).found
+    console = Console(width=200)
+    with console.capture() as printed:
+        console.print(tables.verification(found))
+    assert "overflows" in printed.get()
+
+
+def test_a_record_that_is_no_json_is_refused_until_verify_writes_it_again(build, recording):
+    (build / RECORD).write_text("{")
+    answer = json.loads(run("cost", build, "--json", code=1))
+    assert [error["code"] for error in answer["errors"]] == ["bad-verification"]
+    api.verify(build, recording)
+    assert recall(build).found["bit_exact"] is True
+
+
+def test_the_demo_keeps_what_it_verified(tmp_path):
+    run("demo", "-o", tmp_path / "demo")
+    assert recall(tmp_path / "demo" / "adcless-64").files.keys() == {"input", "model"}
