@@ -61,8 +61,8 @@ def run_passes(
 ) -> tuple[Graph, tuple[PassRun, ...]]:
     """Run passes in order; the graph is checked after each.
 
-    ``after`` is called with each pass and its result. A pass that breaks the graph raises
-    ``InvalidIR`` with its name and a note of the passes before it.
+    ``after`` is called with each pass and its result. A pass that is not given what it ``needs``,
+    or that breaks the graph, raises ``InvalidIR`` with its name and a note of the passes before it.
     """
     runs: list[PassRun] = []
     for step in passes:
@@ -83,6 +83,12 @@ def run_passes(
 
 
 def _checked(step: Pass, graph: Graph, target: Target) -> Graph:
+    for fact in step.needs:
+        if problem := next(fact.broken(graph, target), ""):
+            raise InvalidIR(
+                f"pass '{step.name}' needs that {fact.text}, but {problem}: "
+                f"run '{fact.by}' before it"
+            )
     graph = step.run(graph, target)
     check_graph(graph, made_by=f"pass '{step.name}'")
     left = [op.mnemonic for op in graph.ops if type(op) in step.gone]

@@ -5,6 +5,7 @@ from inspect import getdoc
 from typing import ClassVar
 
 from mapper.ir.core import Graph, Op
+from passes.facts import Fact
 from targets import Target
 
 
@@ -14,11 +15,13 @@ class Pass:
 
     The graph is valid before and after. ``exact`` says that every output bit stays the same
     for every input; a pass that changes numbers says ``exact = False`` and its docstring says
-    what changes. The runner checks that no op of the classes in ``gone`` is left.
+    what changes. The runner checks that the facts in ``needs`` are true before it runs, and that
+    no op of the classes in ``gone`` is left after it.
     """
 
     name: ClassVar[str]
     exact: ClassVar[bool]
+    needs: ClassVar[tuple[Fact, ...]] = ()
     gone: ClassVar[tuple[type[Op], ...]] = ()
 
     def run(self, graph: Graph, target: Target) -> Graph:

@@ -9,6 +9,7 @@ from mapper.ir.core import Array, Const, Graph, Op
 from mapper.ir.hardware import UpdateMembrane
 from mapper.ir.neurons import IntegerNeuron
 from passes.base import Pass
+from passes.facts import INTEGERS, READ, Fact
 from passes.shared.rewrite import pruned
 from targets import Target
 
@@ -22,6 +23,7 @@ class LowerNeurons(Pass):
 
     name: ClassVar[str] = "lower-neurons"
     exact: ClassVar[bool] = True
+    needs: ClassVar[tuple[Fact, ...]] = (INTEGERS, READ)
 
     def run(self, graph: Graph, target: Target) -> Graph:
         constants = dict(graph.constants)

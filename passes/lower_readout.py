@@ -10,6 +10,7 @@ from mapper.ir.infer import infer_types
 from mapper.ir.neurons import IntegerNeuron
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
 from passes.base import Pass
+from passes.facts import FITS_WORDLINES, SLICED, Fact
 from passes.readout.activity import Activity, drawn_bits, made_up_bits
 from passes.readout.calibrate import Calibration, calibrate, first_threshold
 from passes.readout.offsets import Offsets, absorb, carry, corrected_codings
@@ -33,6 +34,7 @@ class LowerReadout(Pass):
 
     name: ClassVar[str] = "lower-readout"
     exact: ClassVar[bool] = False
+    needs: ClassVar[tuple[Fact, ...]] = (FITS_WORDLINES, SLICED)
 
     samples: Mapping[str, Array] = field(default_factory=dict, compare=False)
     """Input codes ``[T, B, *shape]`` by input name."""

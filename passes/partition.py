@@ -14,6 +14,7 @@ from mapper.ir.infer import infer_types
 from mapper.ir.readout import ShiftAndAdd
 from mapper.ir.synapses import Synapse
 from passes.base import Pass
+from passes.facts import INTEGERS, Fact
 from passes.shared.grid import grid_size, layer_spans, macro_of, weight_bits
 from passes.shared.rewrite import dataflow, pruned
 from targets import Macro, Target
@@ -31,6 +32,7 @@ class Partition(Pass):
 
     name: ClassVar[str] = "partition"
     exact: ClassVar[bool] = True
+    needs: ClassVar[tuple[Fact, ...]] = (INTEGERS,)
 
     weight_bits: int | None = None
 

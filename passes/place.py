@@ -7,6 +7,7 @@ from typing import ClassVar
 from mapper.ir.core import Graph, Op, Span
 from mapper.ir.crossbar import CrossbarMvm
 from passes.base import Pass
+from passes.facts import FITS_BITLINES, FITS_WORDLINES, Fact
 from targets import Target
 
 
@@ -21,6 +22,7 @@ class Place(Pass):
 
     name: ClassVar[str] = "place"
     exact: ClassVar[bool] = True
+    needs: ClassVar[tuple[Fact, ...]] = (FITS_WORDLINES, FITS_BITLINES)
 
     def run(self, graph: Graph, target: Target) -> Graph:
         filled: Counter[int] = Counter()

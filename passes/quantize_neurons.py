@@ -36,6 +36,7 @@ from mapper.ir.network import (
 from mapper.ir.neurons import Decay, IntegerNeuron, Neuron
 from mapper.ir.synapses import Synapse
 from passes.base import Pass
+from passes.facts import CODED_INPUTS, INTEGER_WEIGHTS, NO_MEANS, Fact
 from passes.integers import meaning
 from passes.integers.meaning import Meaning
 from passes.integers.neuron_units import Leak, NeuronUnits, fit_neuron
@@ -57,6 +58,7 @@ class QuantizeNeurons(Pass):
 
     name: ClassVar[str] = "quantize-neurons"
     exact: ClassVar[bool] = False
+    needs: ClassVar[tuple[Fact, ...]] = (CODED_INPUTS, NO_MEANS, INTEGER_WEIGHTS)
     gone: ClassVar[tuple[type[Op], ...]] = (Neuron, Scale, FakeQuantize)
 
     def run(self, graph: Graph, target: Target) -> Graph:

@@ -7,6 +7,7 @@ from typing import ClassVar
 from mapper.ir.core import Graph, Op
 from mapper.ir.crossbar import CrossbarMvm
 from passes.base import Pass
+from passes.facts import FITS_BITLINES, FITS_WORDLINES, Fact
 from targets import Target
 
 
@@ -23,6 +24,7 @@ class Replicate(Pass):
 
     name: ClassVar[str] = "replicate"
     exact: ClassVar[bool] = True
+    needs: ClassVar[tuple[Fact, ...]] = (FITS_WORDLINES, FITS_BITLINES)
 
     max_copies: int = 64
 

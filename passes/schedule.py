@@ -6,6 +6,7 @@ from typing import ClassVar
 from mapper.ir.core import Graph
 from mapper.ir.crossbar import CrossbarMvm
 from passes.base import Pass
+from passes.facts import ON_MACROS, Fact
 from passes.shared.rewrite import dataflow
 from targets import Target
 
@@ -20,6 +21,7 @@ class Schedule(Pass):
 
     name: ClassVar[str] = "schedule"
     exact: ClassVar[bool] = True
+    needs: ClassVar[tuple[Fact, ...]] = (ON_MACROS,)
 
     def run(self, graph: Graph, target: Target) -> Graph:
         flow = dataflow(graph)

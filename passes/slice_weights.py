@@ -10,6 +10,7 @@ from mapper.ir.encoding import Encoding
 from mapper.ir.infer import infer_types
 from mapper.ir.readout import ShiftAndAdd
 from passes.base import Pass
+from passes.facts import ON_MACROS, Fact
 from passes.shared.grid import count_active, macro_of
 from targets import Target
 
@@ -24,6 +25,7 @@ class SliceWeights(Pass):
 
     name: ClassVar[str] = "slice-weights"
     exact: ClassVar[bool] = True
+    needs: ClassVar[tuple[Fact, ...]] = (ON_MACROS,)
 
     weight_bits: int | None = None
 

@@ -6,6 +6,7 @@ from typing import ClassVar
 from mapper.ir.core import Graph, Op
 from mapper.ir.crossbar import CrossbarMvm
 from passes.base import Pass
+from passes.facts import ON_MACROS, Fact
 from passes.shared.grid import layer_spans, macro_of, outputs_per_crossbar, weight_bits
 from targets import Target
 
@@ -20,6 +21,7 @@ class TileColumns(Pass):
 
     name: ClassVar[str] = "tile-columns"
     exact: ClassVar[bool] = True
+    needs: ClassVar[tuple[Fact, ...]] = (ON_MACROS,)
 
     weight_bits: int | None = None
 

@@ -7,6 +7,7 @@ from mapper.ir.core import Graph, Op
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.infer import infer_types
 from passes.base import Pass
+from passes.facts import ON_MACROS, Fact
 from passes.shared.grid import macro_of
 from targets import Target
 
@@ -21,6 +22,7 @@ class TileRows(Pass):
 
     name: ClassVar[str] = "tile-rows"
     exact: ClassVar[bool] = True
+    needs: ClassVar[tuple[Fact, ...]] = (ON_MACROS,)
 
     def run(self, graph: Graph, target: Target) -> Graph:
         return infer_types(replace(graph, ops=tuple(_tile(op, target) for op in graph.ops)))
