@@ -4,14 +4,14 @@ from collections.abc import Iterator
 
 from mapper.ir.core import Graph
 from mapper.ir.crossbar import CrossbarMvm
-from mapper.ir.readout import AdcRead, SenseAmpRead
+from mapper.ir.readout import BitlineRead
 from targets import Macro, Target
 
 
 def placement_problems(graph: Graph, target: Target) -> Iterator[str]:
     """Yield why a graph cannot run on the target: macros, sizes, crossbars there are."""
     macros = {macro.name: macro for macro in target.macros}
-    reads = {op.partial_sum.name for op in graph.ops if isinstance(op, SenseAmpRead | AdcRead)}
+    reads = {op.partial_sum.name for op in graph.ops if isinstance(op, BitlineRead)}
     for op in graph.ops:
         if not isinstance(op, CrossbarMvm):
             continue

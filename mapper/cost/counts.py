@@ -3,7 +3,7 @@
 from math import prod
 
 from mapper.cost.events import events_of, full_drive, full_reads
-from mapper.cost.flow import Flow, LayerOp, follow, input_distance, partial_sum_hops
+from mapper.cost.flow import Flow, follow, input_distance, partial_sum_hops
 from mapper.cost.model import Events, Grid, Layer, Work
 from mapper.cost.work import (
     Tally,
@@ -17,6 +17,7 @@ from mapper.ir.core import Graph, Op
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.readout import SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import Synapse
+from mapper.ir.units import LayerOp
 from targets import Target
 
 NO_GRID = Grid(

@@ -8,18 +8,11 @@ import numpy as np
 
 from mapper.ir.core import Graph, Span
 from mapper.ir.crossbar import CrossbarMvm
-from mapper.ir.network import Concat, MaxPool2d, Merge, Reshape, Take, Transpose
-from mapper.ir.synapses import Synapse
+from mapper.ir.units import LayerOp
 from targets import Chip
 
 OUTSIDE = -1
 """Where network inputs come from: the corner of the first chip."""
-
-LayerOp = CrossbarMvm | Synapse
-"""An op that starts a layer; a ``Synapse`` left in a lowered graph is on the digital unit."""
-
-_PASSING = (Concat, MaxPool2d, Merge, Reshape, Take, Transpose)
-"""Ops whose result still comes from where their operands came from."""
 
 Feeds = dict[str, frozenset[int]]
 
@@ -71,7 +64,8 @@ def _feeds(graph: Graph, carried: Mapping[str, frozenset[int]]) -> tuple[Feeds, 
         if isinstance(op, LayerOp):
             home, layers = layers, layers + 1
         homes.append(home)
-        passed = known if isinstance(op, _PASSING) else frozenset({home})
+        # What is passed on, or merged by a gate, still comes from where it came from.
+        passed = known if op.passes_on or op.merges_spikes else frozenset({home})
         feeds.update({value.name: passed for value in op.results})
     return feeds, homes
 

@@ -14,10 +14,10 @@ from mapper.cost.counts import count_layers
 from mapper.cost.estimate import DENSITY, checked_steps
 from mapper.cost.events import blocks_by_group, row_levels
 from mapper.cost.facts import chip_of, corners_of, origins_of
-from mapper.cost.flow import LayerOp
 from mapper.cost.trace import Wiring
 from mapper.ir.core import Graph
 from mapper.ir.crossbar import CrossbarMvm
+from mapper.ir.units import LayerOp
 from mapper.rendering import templates
 from targets import Target, list_presets, load_preset
 

@@ -6,12 +6,12 @@ from math import prod
 import numpy as np
 
 from mapper.cost.events import events_of, full_drive, full_reads
-from mapper.cost.flow import LayerOp
 from mapper.cost.model import Activity, Events
 from mapper.diagnostics import Diagnostic, MappingError
 from mapper.ir.core import Array, Constants, Graph
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.neurons import IntegerNeuron
+from mapper.ir.units import LayerOp
 
 WORDLINES = ".wordlines"
 """Ends the name of ``[groups, K]``: how often each wordline was driven, over the whole run."""

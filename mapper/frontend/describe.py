@@ -1,6 +1,6 @@
 """What was recognised in a model, for people and for ``spikeloom inspect``."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from math import prod
 from typing import Any
@@ -11,34 +11,53 @@ from mapper.frontend.result import Imported
 from mapper.ir.core import Const, Constants, IntType, Op, Scalar, State, Value
 from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.edges import Edge, carries, edges
+from mapper.ir.hardware import ScaledAdd
 from mapper.ir.network import (
+    Add,
     AvgPool2d,
     Concat,
     FakeQuantize,
     MaxPool2d,
     Merge,
-    Reshape,
+    Move,
     Scale,
     SumPool2d,
-    Transpose,
 )
 from mapper.ir.neurons import Decay, IntegerNeuron, Neuron
-from mapper.ir.readout import AdcRead, SenseAmpRead
+from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import Conv2d, ConvTranspose2d, Synapse
+from mapper.ir.tables import OpTable
 from mapper.ir.windows import Window
 
 CROSSBARS = "crossbars"
 DIGITAL = "digital unit"
 FOLDED = "folded"
 WIRING = "wiring"
-_PLACES: Mapping[type[Op], str] = {
-    Scale: FOLDED,  # into weights, thresholds and biases
-    FakeQuantize: FOLDED,
-    Reshape: WIRING,
-    Transpose: WIRING,
-    Concat: WIRING,
-    **dict.fromkeys((CrossbarMvm, CountActive, SenseAmpRead, AdcRead), CROSSBARS),
-}
+PLACES: OpTable[str] = OpTable(
+    what="places that ops run on",
+    entries={
+        Synapse: CROSSBARS,
+        CrossbarMvm: CROSSBARS,
+        CountActive: CROSSBARS,
+        SenseAmpRead: CROSSBARS,
+        AdcRead: CROSSBARS,
+        Scale: FOLDED,  # into weights, thresholds and biases
+        FakeQuantize: FOLDED,
+        Move: WIRING,
+        Concat: WIRING,
+        Add: DIGITAL,
+        AvgPool2d: DIGITAL,
+        IntegerNeuron: DIGITAL,
+        MaxPool2d: DIGITAL,
+        Merge: DIGITAL,
+        Neuron: DIGITAL,
+        ScaledAdd: DIGITAL,
+        ShiftAndAdd: DIGITAL,
+        SumPool2d: DIGITAL,
+    },
+    without={},
+)
+"""Where an op runs on hardware, as ``runs_on`` says it."""
 
 _NEURON_FIELDS = (
     "leak",
@@ -112,26 +131,13 @@ def _layer(op: Op, constants: Constants, carried: Mapping[str, Edge]) -> dict[st
     facts: dict[str, Any] = {
         "name": op.loc.partition(":")[2] or op.loc or op.results[0].name,
         "op": op.mnemonic,
-        "runs_on": _PLACES.get(type(op), CROSSBARS if isinstance(op, Synapse) else DIGITAL),
+        "runs_on": PLACES.entry(type(op)),
         "reads": [_port(value, carried) for value in op.operands],
         "writes": [_port(value, carried) for value in op.results],
         "parameters_stored": sum(constants[c.name].size for c in set(op.constants)),
     }
-    if isinstance(op, Synapse):
-        facts.update(_synapse(op, constants))
-    elif isinstance(op, CrossbarMvm):
-        facts.update(_matrix(op, constants), positions=prod(op.partial_sum.shape[4:]))
-        if op.window is not None:
-            facts["window"] = _window(op.window) | {"groups": op.groups}
-    elif isinstance(op, Neuron | IntegerNeuron):
-        facts.update(_neuron(op, constants))
-    elif isinstance(op, MaxPool2d | SumPool2d | AvgPool2d):
-        facts["window"] = _window(op.window)
-    elif isinstance(op, Merge):
-        facts["kind"] = op.kind
-    elif isinstance(op, FakeQuantize):
-        facts["codes"] = [op.low, op.high]
-    return facts
+    more = FACTS.entry(type(op))
+    return facts if more is None else facts | more(op, constants)
 
 
 def _window(window: Window) -> dict[str, Any]:
@@ -154,6 +160,25 @@ def _matrix(op: Synapse | CrossbarMvm, constants: Constants) -> dict[str, Any]:
         "wordlines": int(wordlines),
         "columns": int(columns),
     }
+
+
+def _crossbars(op: CrossbarMvm, constants: Constants) -> dict[str, Any]:
+    facts = {**_matrix(op, constants), "positions": prod(op.partial_sum.shape[4:])}
+    if op.window is not None:
+        facts["window"] = _window(op.window) | {"groups": op.groups}
+    return facts
+
+
+def _pool(op: MaxPool2d | SumPool2d | AvgPool2d, constants: Constants) -> dict[str, Any]:
+    return {"window": _window(op.window)}
+
+
+def _merge(op: Merge, constants: Constants) -> dict[str, Any]:
+    return {"kind": op.kind}
+
+
+def _grid(op: FakeQuantize, constants: Constants) -> dict[str, Any]:
+    return {"codes": [op.low, op.high]}
 
 
 def _synapse(op: Synapse, constants: Constants) -> dict[str, Any]:
@@ -255,3 +280,33 @@ def _number(scalar: Scalar, constants: Constants) -> float | dict[str, Any]:
         "min": float(np.min(array)),
         "max": float(np.max(array)),
     }
+
+
+_PORTS_SAY_IT = "its ports say what it does"
+
+FACTS: OpTable[Callable[[Any, Constants], dict[str, Any]]] = OpTable(
+    what="facts of ops",
+    entries={
+        Synapse: _synapse,
+        CrossbarMvm: _crossbars,
+        Neuron: _neuron,
+        IntegerNeuron: _neuron,
+        MaxPool2d: _pool,
+        SumPool2d: _pool,
+        AvgPool2d: _pool,
+        Merge: _merge,
+        FakeQuantize: _grid,
+    },
+    without={
+        Add: _PORTS_SAY_IT,
+        Concat: _PORTS_SAY_IT,
+        Move: _PORTS_SAY_IT,
+        Scale: "its factors are folded into what follows",
+        AdcRead: "its numbers belong to the layer it is part of",
+        CountActive: "its numbers belong to the layer it is part of",
+        SenseAmpRead: "its numbers belong to the layer it is part of",
+        ShiftAndAdd: "its numbers belong to the layer it is part of",
+        ScaledAdd: "its scales are stored parameters, which are counted",
+    },
+)
+"""What is said of an op beside its name, place and ports."""

@@ -157,6 +157,13 @@ class Op:
     mnemonic: ClassVar[str] = ""
     RESULTS: ClassVar[tuple[str, ...]] = ("result",)
 
+    passes_on: ClassVar[bool] = False
+    """Every element of the result is an element of an operand: moved, repeated or chosen."""
+    merges_spikes: ClassVar[bool] = False
+    """A gate for each spike: spikes in, spikes out, nothing counted."""
+    inside_layer: ClassVar[bool] = False
+    """Between the wordlines of a crossbar layer and its shift-and-add."""
+
     loc: str = ""
     """The node of the source model that the op comes from."""
 

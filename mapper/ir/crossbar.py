@@ -47,6 +47,7 @@ class CrossbarMvm(Op):
     """
 
     mnemonic: ClassVar[str] = "imc.crossbar_mvm"
+    inside_layer: ClassVar[bool] = True
     RESULTS: ClassVar[tuple[str, ...]] = ("partial_sum",)
 
     x: Value
@@ -188,6 +189,7 @@ class CountActive(Op):
     """
 
     mnemonic: ClassVar[str] = "imc.count_active"
+    inside_layer: ClassVar[bool] = True
     RESULTS: ClassVar[tuple[str, ...]] = ("active",)
 
     x: Value

@@ -1,12 +1,28 @@
 """What travels between the ops of a network: spikes, counts, codes or reals."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 from mapper.ir.core import SPIKE, FloatType, Graph, IntType, Op, Type, Value
-from mapper.ir.network import AvgPool2d, Concat, FakeQuantize, MaxPool2d, Reshape, Transpose
+from mapper.ir.crossbar import CountActive, CrossbarMvm
+from mapper.ir.hardware import ScaledAdd
+from mapper.ir.network import (
+    Add,
+    AvgPool2d,
+    Concat,
+    FakeQuantize,
+    MaxPool2d,
+    Merge,
+    Move,
+    Scale,
+    SumPool2d,
+)
+from mapper.ir.neurons import IntegerNeuron, Neuron
+from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
+from mapper.ir.synapses import Synapse
+from mapper.ir.tables import OpTable
 
 
 def carries(type: Type) -> str:
@@ -55,12 +71,60 @@ def _of_type(type: Type) -> Edge:
 def _written(op: Op, result: Value, known: Mapping[str, Edge]) -> Edge:
     if isinstance(result.type, IntType):
         return _of_type(result.type)
-    if isinstance(op, FakeQuantize):
-        return Edge("codes", IntType.spanning(op.low, op.high).bits)
-    read = [known[value.name] for value in op.operands]
-    if isinstance(op, AvgPool2d) and isinstance(op.x.type, IntType):
-        # The mean of integers is their sum, which is what the hardware passes on.
-        return Edge("counts", IntType.spanning(0, prod(op.window.kernel) * op.x.type.max).bits)
-    if isinstance(op, Reshape | Transpose | Concat | MaxPool2d) and len(set(read)) == 1:
-        return read[0]
+    rule = REALS.entry(type(op))
+    if rule is None:
+        raise TypeError(f"{op.mnemonic} gives no real numbers: {REALS.reason(type(op))}")
+    return rule(op, [known[value.name] for value in op.operands])
+
+
+_Rule = Callable[[Any, Sequence[Edge]], Edge]
+
+
+def _grid(op: FakeQuantize, read: Sequence[Edge]) -> Edge:
+    return Edge("codes", IntType.spanning(op.low, op.high).bits)
+
+
+def _mean(op: AvgPool2d, read: Sequence[Edge]) -> Edge:
+    """The mean of integers is their sum, which is what the hardware passes on."""
+    if not isinstance(op.x.type, IntType):
+        return ANALOGUE
+    return Edge("counts", IntType.spanning(0, prod(op.window.kernel) * op.x.type.max).bits)
+
+
+def _same(op: Op, read: Sequence[Edge]) -> Edge:
+    """What is passed on is what was read, where all operands hold the same."""
+    return read[0] if len(set(read)) == 1 else ANALOGUE
+
+
+def _computed(op: Op, read: Sequence[Edge]) -> Edge:
     return ANALOGUE
+
+
+_INTEGERS = "its results are integers, whose type says what they hold"
+
+REALS: OpTable[_Rule] = OpTable(
+    what="edges of real numbers",
+    entries={
+        FakeQuantize: _grid,
+        AvgPool2d: _mean,
+        Concat: _same,
+        MaxPool2d: _same,
+        Move: _same,
+        Add: _computed,
+        Neuron: _computed,
+        Scale: _computed,
+        SumPool2d: _computed,
+        Synapse: _computed,
+    },
+    without={
+        AdcRead: _INTEGERS,
+        CountActive: _INTEGERS,
+        CrossbarMvm: _INTEGERS,
+        IntegerNeuron: _INTEGERS,
+        Merge: _INTEGERS,
+        ScaledAdd: _INTEGERS,
+        SenseAmpRead: _INTEGERS,
+        ShiftAndAdd: _INTEGERS,
+    },
+)
+"""What the real numbers that an op writes hold, from what its operands hold."""

@@ -13,7 +13,7 @@ from mapper.ir.core import INT64, Constants, Graph, IntType, Op, Value, param
 from mapper.ir.crossbar import CountActive, CrossbarMvm, partial_sum_range
 from mapper.ir.hardware import ScaledAdd
 from mapper.ir.network import Add, Concat, MaxPool2d, Reshape, SumPool2d, Take, Transpose
-from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
+from mapper.ir.readout import AdcRead, BitlineRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import Synapse, matrix_range
 
 AnyOp = TypeVar("AnyOp", bound=Op)
@@ -54,7 +54,7 @@ def _settle(op: Op, constants: Constants, signed: dict[str, bool]) -> Op:
     if isinstance(op, CrossbarMvm):
         signed[op.partial_sum.name] = isinstance(op.x.type, IntType) and op.x.type.signed
         return _crossbar(op, constants)
-    if isinstance(op, SenseAmpRead | AdcRead):
+    if isinstance(op, BitlineRead):
         signed[op.result.name] = signed.get(op.partial_sum.name, False)
     elif isinstance(op, ShiftAndAdd):
         op = replace(op, signed_input=signed.get(op.codes.name, op.signed_input))

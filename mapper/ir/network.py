@@ -34,6 +34,7 @@ class MaxPool2d(Op):
     """Greatest value in each window of each channel; the OR of a window of spikes."""
 
     mnemonic: ClassVar[str] = "net.max_pool2d"
+    passes_on: ClassVar[bool] = True
 
     x: Value
     window: Window
@@ -225,6 +226,7 @@ class Merge(Op):
     """Combine two sets of spikes: ``and``, ``or``, ``xor``, ``iand`` (``b and not a``)."""
 
     mnemonic: ClassVar[str] = "net.merge"
+    merges_spikes: ClassVar[bool] = True
 
     kind: Literal["and", "or", "xor", "iand"]
     a: Value
@@ -245,7 +247,22 @@ class Merge(Op):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reshape(Op):
+class Move(Op):
+    """Elements of one value at other places: in another order, left out or repeated.
+
+    Wires, nothing else. The operand and the result have one type, and no constant takes part.
+    """
+
+    passes_on: ClassVar[bool] = True
+
+    def moved(self, array: Array) -> Array:
+        """Return ``array[B, *shape]``, of any dtype, with its elements where the op puts them."""
+        (result,) = self.evaluate({}, array)
+        return result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reshape(Move):
     """The same elements in the same order under another shape."""
 
     mnemonic: ClassVar[str] = "net.reshape"
@@ -264,7 +281,7 @@ class Reshape(Op):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Transpose(Op):
+class Transpose(Move):
     """Reorder axes: axis ``i`` of the result is axis ``order[i]`` of the input."""
 
     mnemonic: ClassVar[str] = "net.transpose"
@@ -286,7 +303,7 @@ class Transpose(Op):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Take(Op):
+class Take(Move):
     """Elements of one axis by their numbers: left out, repeated or in another order.
 
     Element ``k`` along ``axis`` (no batch axis counted) is element ``indices[k]`` of the input.
@@ -330,6 +347,7 @@ class Concat(Op):
     """Put values side by side along ``axis`` (no batch axis counted)."""
 
     mnemonic: ClassVar[str] = "net.concat"
+    passes_on: ClassVar[bool] = True
 
     parts: tuple[Value, ...]
     axis: int = 0

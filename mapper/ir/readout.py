@@ -34,6 +34,7 @@ class SenseAmpRead(Op):
     """
 
     mnemonic: ClassVar[str] = "imc.sense_amp_read"
+    inside_layer: ClassVar[bool] = True
 
     partial_sum: Value
     active: Value | None = None
@@ -84,6 +85,7 @@ class AdcRead(Op):
     """
 
     mnemonic: ClassVar[str] = "imc.adc_read"
+    inside_layer: ClassVar[bool] = True
 
     kind: Literal["flash", "sar", "ideal"]
     bits: int
@@ -112,6 +114,10 @@ class AdcRead(Op):
         )
         code = np.clip((operands[0] - first) // step + 1, 0, (1 << self.bits) - 1)
         return (base + step * code,)
+
+
+BitlineRead = SenseAmpRead | AdcRead
+"""An op that reads bitlines: partial sums in, what their codes stand for out."""
 
 
 def _table(constants: Constants, table: int | Const, result: Value) -> Array:

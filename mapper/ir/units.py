@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 from mapper.ir.core import Graph, Op, Value
 from mapper.ir.crossbar import CountActive, CrossbarMvm
-from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
+from mapper.ir.readout import BitlineRead, SenseAmpRead, ShiftAndAdd
+from mapper.ir.synapses import Synapse
 
-Readout = SenseAmpRead | AdcRead
+LayerOp = CrossbarMvm | Synapse
+"""An op that starts a layer; a ``Synapse`` left in a lowered graph is on the digital unit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +21,7 @@ class CrossbarLayer:
     """
 
     mvm: CrossbarMvm
-    read: Readout
+    read: BitlineRead
     add: ShiftAndAdd
 
     @property
@@ -83,7 +85,7 @@ def _layers(graph: Graph, uses: Counter[str]) -> Iterator[CrossbarLayer]:
         if not isinstance(add, ShiftAndAdd):
             continue
         read = made_by.get(add.codes.name)
-        if not isinstance(read, Readout) or uses[read.result.name] != 1:
+        if not isinstance(read, BitlineRead) or uses[read.result.name] != 1:
             continue
         mvm = made_by.get(read.partial_sum.name)
         if not isinstance(mvm, CrossbarMvm) or uses[mvm.partial_sum.name] != 1:

@@ -20,8 +20,8 @@ from mapper.cost import (
 )
 from mapper.ir.core import Array, Graph, Op
 from mapper.ir.crossbar import CrossbarMvm
-from mapper.ir.readout import AdcRead, SenseAmpRead
-from mapper.ir.synapses import Synapse
+from mapper.ir.readout import AdcRead, BitlineRead, SenseAmpRead
+from mapper.ir.units import LayerOp
 from mapper.report.names import layer_name
 from targets import DEFAULT_PRESET, Macro, Preset, Target, load_preset
 
@@ -184,14 +184,14 @@ def layer_rows(graph: Graph, target: Target, cost: Cost) -> tuple[LayerRow, ...]
     )
 
 
-def weighted(graph: Graph) -> list[CrossbarMvm | Synapse]:
+def weighted(graph: Graph) -> list[LayerOp]:
     """Return the first op of every layer, in the order of ``Cost.layers``."""
-    return [op for op in graph.ops if isinstance(op, CrossbarMvm | Synapse)]
+    return [op for op in graph.ops if isinstance(op, LayerOp)]
 
 
-def readouts(graph: Graph) -> dict[str, SenseAmpRead | AdcRead]:
+def readouts(graph: Graph) -> dict[str, BitlineRead]:
     """Return what reads each partial sum, by the sum's name."""
-    reads = [op for op in graph.ops if isinstance(op, SenseAmpRead | AdcRead)]
+    reads = [op for op in graph.ops if isinstance(op, BitlineRead)]
     return {op.partial_sum.name: op for op in reads}
 
 
@@ -205,7 +205,7 @@ def bitlines_per_weight(op: CrossbarMvm) -> int:
 
 def _row(
     op: CrossbarMvm,
-    reads: Mapping[str, SenseAmpRead | AdcRead],
+    reads: Mapping[str, BitlineRead],
     graph: Graph,
     target: Target,
     cost: Cost,

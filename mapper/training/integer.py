@@ -14,11 +14,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from mapper.ir.core import EXACT_SINGLE, Array, Const, Graph, IntType, Op, Scalar, Value
-from mapper.ir.crossbar import CountActive, CrossbarMvm
+from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.hardware import ScaledAdd
 from mapper.ir.network import Add, Concat, MaxPool2d, Merge, Reshape, SumPool2d, Transpose
 from mapper.ir.neurons import Decay, IntegerNeuron
-from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
+from mapper.ir.readout import AdcRead, BitlineRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import Synapse
 from mapper.ir.windows import Window
 from mapper.training.layers import exact_sums
@@ -33,9 +33,7 @@ class IntegerNetwork:
         self.graph, self.device = graph, device
         self.constants = {name: _tensor(a, device) for name, a in graph.constants.items()}
         self.layers = {op.partial_sum.name: op for op in graph.ops if isinstance(op, CrossbarMvm)}
-        self.readers = {
-            op.result.name: op for op in graph.ops if isinstance(op, SenseAmpRead | AdcRead)
-        }
+        self.readers = {op.result.name: op for op in graph.ops if isinstance(op, BitlineRead)}
 
     @torch.no_grad()
     def run(self, codes: Tensor) -> Tensor:
@@ -66,7 +64,7 @@ class IntegerNetwork:
         return torch.tensor(int(scalar), device=self.device)
 
     def _compute(self, op: Op, env: dict[str, Tensor]) -> None:
-        if isinstance(op, CrossbarMvm | CountActive | SenseAmpRead | AdcRead):
+        if op.inside_layer:
             return  # done together, in chunks, where the sum is asked for
         operands = [env[v.name] for v in op.operands if v.name in env]
         if isinstance(op, ShiftAndAdd):
@@ -100,7 +98,7 @@ class IntegerNetwork:
         return total >> op.shift
 
     def _plane(
-        self, op: ShiftAndAdd, reader: SenseAmpRead | AdcRead, mvm: CrossbarMvm, plane: Tensor
+        self, op: ShiftAndAdd, reader: BitlineRead, mvm: CrossbarMvm, plane: Tensor
     ) -> Tensor:
         exact = self._exact_type(op)
         weight, plane = self.constants[mvm.weight.name].to(exact), plane.to(exact)
@@ -125,7 +123,7 @@ class IntegerNetwork:
         greatest = max(-low, high + 1) << op.shift
         return torch.float32 if greatest < EXACT_SINGLE else torch.float64
 
-    def _reading(self, reader: SenseAmpRead | AdcRead) -> Reading:
+    def _reading(self, reader: BitlineRead) -> Reading:
         if isinstance(reader, SenseAmpRead):
             thresholds = self.constants[reader.thresholds.name].to(torch.float32)
             width = torch.ones(thresholds.shape[2], device=self.device)

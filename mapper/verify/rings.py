@@ -13,9 +13,8 @@ import numpy as np
 
 from mapper.diagnostics import many
 from mapper.ir.core import Array, Graph, IntType, Op, Value
-from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.evaluate import evaluate
-from mapper.ir.readout import AdcRead, SenseAmpRead
+from mapper.ir.readout import BitlineRead
 
 Status = Literal["equal", "mismatch", "skipped", "measured"]
 Engine = Callable[[Graph, Mapping[str, Array]], Mapping[str, Array]]
@@ -119,8 +118,7 @@ def engine_rings(
 
 def layer_results(graph: Graph) -> tuple[Value, ...]:
     """Return every value but those inside a crossbar layer."""
-    inner = (CrossbarMvm, CountActive, SenseAmpRead, AdcRead)
-    return tuple(v for op in graph.ops if not isinstance(op, inner) for v in op.results)
+    return tuple(v for op in graph.ops if not op.inside_layer for v in op.results)
 
 
 def _engine_ring(
@@ -161,8 +159,7 @@ def locate(graph: Graph, codes: Mapping[str, Array], run: Engine) -> dict[str, A
     Layer results are compared first, as the engine computes them; then, in the layer found, what
     each bitline's readout gave.
     """
-    inner = (CrossbarMvm, CountActive, SenseAmpRead, AdcRead)
-    layers = [op for op in graph.ops if not isinstance(op, inner)]
+    layers = [op for op in graph.ops if not op.inside_layer]
     place = _first_difference(graph, layers, codes, run)
     if place is None:
         return None
@@ -170,8 +167,7 @@ def locate(graph: Graph, codes: Mapping[str, Array], run: Engine) -> dict[str, A
     reads = [
         op
         for op in graph.ops
-        if isinstance(op, SenseAmpRead | AdcRead)
-        and op.result.name in {v.name for v in before.operands}
+        if isinstance(op, BitlineRead) and op.result.name in {v.name for v in before.operands}
     ]
     return _first_difference(graph, reads, codes, run) or place
 
@@ -224,7 +220,7 @@ def _place(op: Op, value: Value, found: Array, expected: Array) -> dict[str, Any
         "found": _plain(found[tuple(differs[0])]),
         "expected": _plain(expected[tuple(differs[0])]),
     }
-    if isinstance(op, SenseAmpRead | AdcRead):
+    if isinstance(op, BitlineRead):
         plane, block, slice, column, *position = index
         return place | {
             "plane": plane,

@@ -7,10 +7,8 @@ from mapper.diagnostics import Diagnostic, MappingError
 from mapper.ir.core import Graph, IntType, Op, Span
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.neurons import Decay, IntegerNeuron
-from mapper.ir.readout import AdcRead, SenseAmpRead
+from mapper.ir.readout import AdcRead, BitlineRead
 from targets import Macro, NeuronUnit, Target
-
-Read = SenseAmpRead | AdcRead
 
 
 def fitted(graph: Graph, target: Target, weight_bits: int | None = None) -> Graph:
@@ -25,7 +23,7 @@ def fitted(graph: Graph, target: Target, weight_bits: int | None = None) -> Grap
         MappingError: ``trained-for-other-hardware``, for each layer and neuron that would compute
             something else.
     """
-    readers = {op.partial_sum.name: op for op in graph.ops if isinstance(op, Read)}
+    readers = {op.partial_sum.name: op for op in graph.ops if isinstance(op, BitlineRead)}
     ops: list[Op] = []
     wrong: list[Diagnostic] = []
     for op in graph.ops:
@@ -60,7 +58,7 @@ def _diagnostic(op: Op, problem: str) -> Diagnostic:
     )
 
 
-def _macro(op: CrossbarMvm, read: Read, target: Target) -> tuple[str, str]:
+def _macro(op: CrossbarMvm, read: BitlineRead, target: Target) -> tuple[str, str]:
     """Return the macro that fits, or what is wrong with the one that takes such layers."""
     assert isinstance(op.x.type, IntType)
     accepted = "spikes" if op.x.type.bits == 1 else "codes"
@@ -79,7 +77,7 @@ def _macro(op: CrossbarMvm, read: Read, target: Target) -> tuple[str, str]:
     return "", next(iter(found.values()))
 
 
-def _problems(op: CrossbarMvm, read: Read, macro: Macro) -> Iterator[str]:
+def _problems(op: CrossbarMvm, read: BitlineRead, macro: Macro) -> Iterator[str]:
     """Yield what a layer was trained with and the macro has otherwise, with both facts."""
     wordlines = op.rows[-1].stop
     if op.rows != tuple(Span(0, wordlines).split(macro.wordlines)):
@@ -108,7 +106,7 @@ def _problems(op: CrossbarMvm, read: Read, macro: Macro) -> Iterator[str]:
             yield f"trained with {name} {held}, '{macro.name}' has {facts[name]}"
 
 
-def _readout(read: Read) -> dict[str, object]:
+def _readout(read: BitlineRead) -> dict[str, object]:
     if isinstance(read, AdcRead):
         return {
             "readout": read.kind,

@@ -15,9 +15,7 @@ from mapper.executor.native.trace import Trace
 from mapper.executor.numpy.generate import generate_executor
 from mapper.executor.numpy.run import Executor, load_executor
 from mapper.ir.core import SPIKE, Array, Graph, IntType, State, Value, param
-from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.neurons import IntegerNeuron
-from mapper.ir.readout import AdcRead, SenseAmpRead
 from mapper.kernels import core
 from mapper.kernels.pool import Pool
 
@@ -202,8 +200,7 @@ def _is_plain(codes: object) -> bool:
 
 def _held_octets(graph: Graph) -> int:
     """Return the bytes that the values of one step and sample take, between layers."""
-    inner = (CrossbarMvm, CountActive, SenseAmpRead, AdcRead)
-    ops = [op for op in graph.ops if not isinstance(op, inner)]
+    ops = [op for op in graph.ops if not op.inside_layer]
     fired = [v for op in ops for v in op.results if v.type == SPIKE]
     octets = sum(8 * words(c) * h * w for c, h, w in (layout(v.shape) for v in fired))
     return octets + 8 * sum(prod(v.shape) for v in graph.inputs)

@@ -11,8 +11,8 @@ from mapper.ir import bounds, core
 from mapper.ir.core import Array, Const, Constants, IntType, Span, param
 from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.encoding import Encoding
-from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
-from mapper.ir.units import CrossbarLayer, Readout
+from mapper.ir.readout import AdcRead, BitlineRead, SenseAmpRead, ShiftAndAdd
+from mapper.ir.units import CrossbarLayer
 from mapper.ir.windows import Window, sliding
 
 
@@ -204,7 +204,7 @@ def weighed(n: Nodes, codes: str, significances: Sequence[int], dtype: str) -> s
     return n.cast(n.sum(n.op("Mul", codes, factors), -3), np.int64)
 
 
-def code_type(read: Readout, add: ShiftAndAdd) -> str:
+def code_type(read: BitlineRead, add: ShiftAndAdd) -> str:
     """Return a type in which codes are weighed exactly."""
     if isinstance(read, AdcRead):
         return "int64"

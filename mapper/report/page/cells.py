@@ -14,7 +14,7 @@ import numpy as np
 
 from mapper.ir.core import INT64, Array, Const, Graph, Span, param
 from mapper.ir.crossbar import CrossbarMvm
-from mapper.ir.readout import AdcRead, SenseAmpRead
+from mapper.ir.readout import AdcRead, BitlineRead, SenseAmpRead
 from mapper.report.data import readouts
 
 BUDGET = 700_000
@@ -51,7 +51,7 @@ def _crossbar_layers(graph: Graph) -> list[CrossbarMvm]:
     return [op for op in graph.ops if isinstance(op, CrossbarMvm)]
 
 
-def _size(op: CrossbarMvm, read: SenseAmpRead | AdcRead) -> int:
+def _size(op: CrossbarMvm, read: BitlineRead) -> int:
     """Return about how many characters the largest crossbar of a layer takes."""
     assert op.encoding is not None
     rows, columns = max(map(len, op.rows)), max(map(len, op.columns))
@@ -73,7 +73,7 @@ def _share(wanted: list[tuple[int, int]], budget: int) -> list[int]:
 
 
 def _layer(
-    op: CrossbarMvm, name: str, read: SenseAmpRead | AdcRead, graph: Graph, count: int
+    op: CrossbarMvm, name: str, read: BitlineRead, graph: Graph, count: int
 ) -> dict[str, Any]:
     assert op.encoding is not None
     encoding = op.encoding
@@ -101,9 +101,7 @@ def _spread(total: int, count: int) -> list[int]:
     return [i * (total - 1) // (count - 1) for i in range(count)]
 
 
-def _crossbar(
-    op: CrossbarMvm, index: int, read: SenseAmpRead | AdcRead, graph: Graph
-) -> dict[str, Any]:
+def _crossbar(op: CrossbarMvm, index: int, read: BitlineRead, graph: Graph) -> dict[str, Any]:
     """Return one crossbar; ``index`` counts column blocks, and row blocks within them."""
     column_block, row_block = divmod(index, len(op.rows))
     rows, columns = op.rows[row_block], op.columns[column_block]
@@ -137,14 +135,14 @@ def pack_levels(levels: Array, cell_bits: int) -> str:
     return base64.b64encode(packed.tobytes()).decode()
 
 
-def _readout_words(read: SenseAmpRead | AdcRead) -> str:
+def _readout_words(read: BitlineRead) -> str:
     if isinstance(read, AdcRead):
         return "ideal" if read.kind == "ideal" else f"{read.bits}-bit {read.kind} ADC"
     return "sense amplifier" if len(read.levels) == 2 else "ternary sense amplifier"
 
 
 def _references(
-    read: SenseAmpRead | AdcRead, graph: Graph, row_block: int, columns: Span
+    read: BitlineRead, graph: Graph, row_block: int, columns: Span
 ) -> Iterator[tuple[str, list[Any]]]:
     """Yield what the readout compares with: by name, ``[slice | 1][output | 1]``."""
     if isinstance(read, SenseAmpRead):
