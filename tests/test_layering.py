@@ -43,7 +43,6 @@ FLOORS = (
     ),
     (
         "mapper.exchange.nir_nodes",
-        "mapper.exchange.same",
         "mapper.frontend.recognise",
         "mapper.report.answers",
         "mapper.report.figures",

@@ -50,7 +50,7 @@ def test_an_install_without_a_compiler_still_works(tmp_path):
     installed = tmp_path / "installed"
     wheel.extractall(installed)
     source = """
-import mapper.executor.native, mapper.backends
+import mapper.executor.engine, mapper.executor.native
 print(mapper.executor.engine.chosen(None), mapper.executor.native.unavailable())
 """
     done = subprocess.run(

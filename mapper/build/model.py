@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mapper.ir.core import Array, Graph
+from mapper.ir.frozen import FrozenMap
 from mapper.pipeline import PassRun
 from targets import Target
 
@@ -21,3 +22,6 @@ class Build:
     """Calibration recordings as input codes ``[T, B, *shape]``; empty without ``--calibrate``."""
     source: Mapping[str, str] = field(default_factory=dict)
     """File name and SHA-256 of the model."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "samples", FrozenMap(self.samples))

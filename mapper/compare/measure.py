@@ -19,9 +19,9 @@ from mapper.cost import (
 )
 from mapper.cost.estimate import checked_steps
 from mapper.frontend import Imported
+from mapper.ir.identity import digest, digest_of_arrays
 from mapper.recordings import Recording, to_codes, to_reals
 from mapper.report.comparison.page import differences
-from mapper.report.data import digest_of
 from mapper.verify import trace_executor
 from mapper.verify.answers import accuracy, wanted_classes
 from mapper.verify.record import Verified
@@ -131,10 +131,10 @@ def _facts(build: Build) -> dict[str, Any]:
     """Return everything builds may differ in: what was compiled, how, and for which hardware."""
     return {
         "model": dict(build.source),
-        "network SHA-256": digest_of(build.network),
+        "network SHA-256": digest(build.network),
         "weight bits": build.weight_bits,
-        "calibration": digest_of(build.network, build.samples) if build.samples else "none",
-        "mapping SHA-256": digest_of(build.hardware),
+        "calibration": digest_of_arrays(build.samples) if build.samples else "none",
+        "mapping SHA-256": digest(build.hardware),
         **target_to_data(build.target),
     }
 

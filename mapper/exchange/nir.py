@@ -16,11 +16,11 @@ import numpy as np
 
 from mapper.diagnostics import refuse
 from mapper.exchange.nir_nodes import NodeWriter, NotInNirError
-from mapper.exchange.same import first_difference
 from mapper.frontend import Imported
 from mapper.frontend.nir import NirOptions, import_h5py, read_nir
 from mapper.frontend.nir.rules import DEFAULT_DT
 from mapper.ir.core import Graph, Op, State
+from mapper.ir.identity import first_difference
 from mapper.ir.network import Add, Reshape
 from mapper.ir.neurons import Neuron
 from mapper.ir.synapses import Conv2d

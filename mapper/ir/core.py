@@ -8,11 +8,12 @@ mentions; over time they have shape ``[T, B, *shape]``.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+
+from mapper.ir.frozen import FrozenMap, exactly
 
 Array = npt.NDArray[Any]
 Constants = Mapping[str, Array]
@@ -215,7 +216,12 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Graph:
-    """One time step of a network, from trained floats down to crossbars and integers."""
+    """One time step of a network, from trained floats down to crossbars and integers.
+
+    A graph is a value: it pickles, copies and compares, to the last bit of every constant
+    (``mapper.ir.identity`` has its digest, and looser questions). Constants may be given as any
+    mapping; the graph holds read-only arrays, and shares their memory with whoever gave them.
+    """
 
     name: str
     inputs: tuple[Value, ...]
@@ -227,18 +233,18 @@ class Graph:
     """For integer inputs and outputs, by value name; a port not listed carries plain numbers."""
 
     def __post_init__(self) -> None:
-        frozen = {name: _read_only(array) for name, array in self.constants.items()}
-        object.__setattr__(self, "constants", MappingProxyType(frozen))
-        object.__setattr__(self, "codings", MappingProxyType(dict(self.codings)))
+        object.__setattr__(self, "constants", FrozenMap(self.constants))
+        object.__setattr__(self, "codings", FrozenMap(self.codings))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Graph):
+            return NotImplemented
+        return all(exactly(getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.inputs, self.outputs, len(self.ops), self.constants))
 
     def __str__(self) -> str:
         from mapper.ir.text import print_graph  # text imports core, so not at the top
 
         return print_graph(self)
-
-
-def _read_only(array: Array) -> Array:
-    if array.flags.writeable:
-        array = array.view()
-        array.flags.writeable = False
-    return array

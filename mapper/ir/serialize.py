@@ -6,7 +6,7 @@ unknown or of another type is refused, so a hand-made file cannot smuggle anythi
 
 import types
 from collections.abc import Mapping
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from mapper.diagnostics import refuse
@@ -23,6 +23,7 @@ from mapper.ir.core import (
     State,
     Value,
 )
+from mapper.ir.frozen import is_default
 
 FORMAT = 1
 """Version of the file form; a reader refuses any other."""
@@ -86,15 +87,11 @@ def _dump(item: Any) -> Any:
         return {
             spec.name: _dump(getattr(item, spec.name))
             for spec in fields(item)
-            if not _keeps_default(spec, getattr(item, spec.name))
+            if not is_default(spec, getattr(item, spec.name))
         }
     if isinstance(item, tuple):
         return [_dump(part) for part in item]
     return item
-
-
-def _keeps_default(spec: Any, held: object) -> bool:
-    return spec.default is not MISSING and type(held) is type(spec.default) and held == spec.default
 
 
 def _load_op(data: Mapping[str, Any]) -> Op:

@@ -1,10 +1,11 @@
 """The text form of a graph: one op a line, short and stable, for people and golden tests."""
 
 from collections.abc import Iterator
-from dataclasses import MISSING, Field, fields
+from dataclasses import fields
 
 from mapper.diagnostics import printable
 from mapper.ir.core import Coding, Const, Graph, Op, Part, Span, Value
+from mapper.ir.frozen import is_default
 
 
 def print_graph(graph: Graph) -> str:
@@ -42,7 +43,7 @@ def print_op(op: Op) -> str:
 def _attributes(part: Op | Part) -> Iterator[str]:
     for spec in fields(part):
         held = getattr(part, spec.name)
-        if spec.name == "loc" or _is_value(held) or _is_default(spec, held):
+        if spec.name == "loc" or _is_value(held) or is_default(spec, held):
             continue
         yield f"{spec.name}={_attribute(held)}"
 
@@ -50,10 +51,6 @@ def _attributes(part: Op | Part) -> Iterator[str]:
 def _is_value(held: object) -> bool:
     items = held if isinstance(held, tuple) else (held,)
     return any(isinstance(item, Value) for item in items)
-
-
-def _is_default(spec: Field[object], held: object) -> bool:
-    return spec.default is not MISSING and type(held) is type(spec.default) and held == spec.default
 
 
 def _attribute(held: object) -> str:

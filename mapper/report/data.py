@@ -1,12 +1,9 @@
 """What the report says, as plain data: templates only lay it out."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
-
-import numpy as np
 
 from mapper.cost import (
     DENSITY,
@@ -20,6 +17,7 @@ from mapper.cost import (
 )
 from mapper.ir.core import Array, Graph, Op
 from mapper.ir.crossbar import CrossbarMvm
+from mapper.ir.identity import digest
 from mapper.ir.readout import AdcRead, BitlineRead, SenseAmpRead
 from mapper.ir.units import LayerOp
 from mapper.report.names import layer_name
@@ -114,7 +112,7 @@ class Report:
     @property
     def digest(self) -> str:
         """Return the SHA-256 of the hardware graph."""
-        return digest_of(self.graph)
+        return digest(self.graph)
 
     @property
     def crossbars(self) -> int:
@@ -159,19 +157,6 @@ def report_of(
         calibrated=calibrated,
         source=source,
     )
-
-
-def digest_of(graph: Graph, arrays: Mapping[str, Array] | None = None) -> str:
-    """Return the SHA-256 of a graph: its text, then every constant, or other arrays, by name.
-
-    Files keep integers as narrow as they fit, so the width they happen to have does not count.
-    """
-    found = hashlib.sha256(str(graph).encode())
-    for name, array in sorted((graph.constants if arrays is None else arrays).items()):
-        wide = array.astype("<i8" if array.dtype.kind in "iub" else "<f8")
-        found.update(f"{name} {wide.dtype.str} {wide.shape}".encode())
-        found.update(np.ascontiguousarray(wide).data)
-    return found.hexdigest()
 
 
 def layer_rows(graph: Graph, target: Target, cost: Cost) -> tuple[LayerRow, ...]:

@@ -7,10 +7,10 @@ from hypothesis import HealthCheck, given, settings
 
 from mapper.diagnostics import MappingError
 from mapper.exchange.nir import write_nir
-from mapper.exchange.same import first_difference
 from mapper.frontend import NirOptions, import_model
 from mapper.ir.core import FLOAT, SPIKE, Const, Graph, State, Value
 from mapper.ir.evaluate import evaluate
+from mapper.ir.identity import first_difference
 from mapper.ir.neurons import Neuron, Reset
 from mapper.ir.synapses import Linear
 from tests.files import DEMO_MODEL

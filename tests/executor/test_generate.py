@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 
 from mapper.diagnostics import MappingError
-from mapper.executor.numpy.generate import describe, generate_executor, graph_sha256
+from mapper.executor.numpy.generate import describe, generate_executor
 from mapper.executor.numpy.run import load_executor
 from mapper.executor.numpy.statements import Names
 from mapper.ir.core import FLOAT, Graph, IntType, Value
 from mapper.ir.evaluate import evaluate
+from mapper.ir.identity import digest
 from mapper.ir.network import Scale
 from mapper.ir.serialize import from_json, to_json
 from mapper.ir.units import CrossbarLayer, units
@@ -33,14 +34,15 @@ def test_the_header_names_the_tool_the_target_and_the_graph():
     graph = dvs_net()
     source = generate_executor(graph, target="adcless-64", version="0.1.0")
     assert "# network: 'dvs'\n# target:  'adcless-64'\n# tool:    spikeloom '0.1.0'\n" in source
-    assert f"# graph:   sha256 {graph_sha256(graph)}\n" in source
+    assert f"# graph:   sha256 {digest(graph)}\n" in source
 
 
 def test_the_same_graph_gives_the_same_bytes_in_every_process():
     code = (
         "import sys; sys.path.insert(0, '.')\n"
         "from tests.small_graphs import dvs_net\n"
-        "from mapper.executor import generate_executor, to_lowered_onnx\n"
+        "from mapper.executor.numpy.generate import generate_executor\n"
+        "from mapper.executor.onnx.lowered import to_lowered_onnx\n"
         "graph = dvs_net()\n"
         "sys.stdout.buffer.write(generate_executor(graph).encode())\n"
         "sys.stdout.buffer.write(to_lowered_onnx(graph).SerializeToString(deterministic=True))\n"

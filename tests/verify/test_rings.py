@@ -11,7 +11,7 @@ from mapper.build.make import make_build
 from mapper.build.model import Build
 from mapper.diagnostics import MappingError
 from mapper.frontend import import_model
-from mapper.ir.core import Array, Const, Graph
+from mapper.ir.core import Array, Graph
 from mapper.ir.evaluate import evaluate
 from mapper.ir.readout import SenseAmpRead
 from mapper.recordings import read_arrays
@@ -158,14 +158,6 @@ def test_agreement_counts_all_elements_alike():
     found = {"a": np.array([0, 1]), "b": np.array([1, 1, 1])}
     expected = {"a": np.array([0, 0]), "b": np.array([1, 1, 1])}
     assert agreement(found, expected, ["a", "b"]) == 0.8
-
-
-def test_constants_are_part_of_a_mapping(build):
-    other = with_fault(build.hardware, 0, 0, 0, 0)
-    assert not rings.same_constants(build.hardware, other)
-    assert isinstance(
-        next(op for op in other.ops if isinstance(op, SenseAmpRead)).thresholds, Const
-    )
 
 
 def test_an_overflow_is_equal_to_the_same_overflow_only():

@@ -1,7 +1,5 @@
 """Hardware graph to ``executor.py``: a standalone NumPy program with the same integers."""
 
-import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -13,8 +11,8 @@ from mapper.executor.numpy.statements import Definition, Names, Statement
 from mapper.ir.core import Const, Graph, IntType, State, Value, param
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.evaluate import recorded_names
+from mapper.ir.identity import digest
 from mapper.ir.neurons import IntegerNeuron
-from mapper.ir.serialize import to_json
 from mapper.ir.units import CrossbarLayer, Unit, units
 from mapper.ir.weights import constant_keys, fingerprint, narrow
 from mapper.rendering import templates
@@ -73,12 +71,6 @@ def generate_executor(
     return templates("mapper.executor.numpy").get_template("executor.py.j2").render(program=program)
 
 
-def graph_sha256(graph: Graph) -> str:
-    """Return the SHA-256 of the graph's JSON, written without spaces and with sorted keys."""
-    text = json.dumps(to_json(graph), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 def describe(
     graph: Graph, *, target: str = "", version: str = "", watch: Sequence[str] = ()
 ) -> Program:
@@ -99,7 +91,7 @@ def describe(
         network=remark(graph.name),
         target=remark(target),
         version=remark(version),
-        graph_sha256=graph_sha256(graph),
+        graph_sha256=digest(graph),
         weights_sha256=fingerprint({key: narrow(graph.constants[n]) for n, key in keys.items()}),
         inputs=tuple(_port(v, names) for v in graph.inputs),
         states=tuple(_port(s.read, names, _initial(graph, s)) for s in graph.states),

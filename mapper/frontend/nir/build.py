@@ -295,7 +295,7 @@ class _Builder:
                 strict=stepped.strict and spike is not None,
                 reset=Reset(
                     kind=RESETS[stepped.reset],
-                    amount=given("reset", stepped.amount, 0.0),
+                    amount=given("reset", stepped.amount, 0.0) if stepped.reset else 0,
                     phase=stepped.phase,
                 ),
                 spike_phase=stepped.spike_phase,

@@ -141,7 +141,7 @@ class _Builder:
                 strict=False if firing is None else firing.strict,
                 reset=Reset(
                     kind=neuron.reset,
-                    amount=number("reset", neuron.amount) if neuron.reset != "none" else 0.0,
+                    amount=number("reset", neuron.amount) if neuron.reset != "none" else 0,
                     phase=neuron.reset_phase,
                 ),
                 spike_phase="next" if late else "same",

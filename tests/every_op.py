@@ -1,0 +1,151 @@
+"""A small graph for every op, by mnemonic, for tests that must not leave one out."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from mapper.ir.core import FLOAT, SPIKE, Const, Graph, IntType, Op, Value
+from mapper.ir.network import AvgPool2d, FakeQuantize, MaxPool2d, Scale, SumPool2d
+from mapper.ir.neurons import Decay, Reset
+from mapper.ir.serialize import OPS
+from mapper.ir.synapses import ConvTranspose2d, Linear
+from mapper.ir.verify import check_graph
+from mapper.ir.windows import Window
+from tests.builders import Builder, adc, encoding, sense_amp
+from tests.networks import NetworkBuilder
+from tests.small_graphs import random_weights
+
+PAIRS = Window(kernel=(2, 2), stride=(2, 2))
+
+
+def graphs_of_every_op() -> dict[str, Graph]:
+    """Return a valid graph that holds the op, and little else, for each mnemonic."""
+    graphs = {mnemonic: make() for mnemonic, make in _GRAPHS.items()}
+    for mnemonic, graph in graphs.items():
+        assert any(isinstance(op, OPS[mnemonic]) for op in graph.ops)
+        check_graph(graph, "tests")
+    return graphs
+
+
+def float_op(shape: tuple[int, ...], make: Callable[[Value], Op], **constants: Any) -> Graph:
+    """Return ``x -> op -> output`` in single precision."""
+    x = Value("x", FLOAT, shape)
+    op = make(x)
+    arrays = {name: np.asarray(array, np.float32) for name, array in constants.items()}
+    return Graph(name="one op", inputs=(x,), outputs=op.results, ops=(op,), constants=arrays)
+
+
+def _integer_op(shape: tuple[int, ...], make: Callable[[Builder, Value], Value]) -> Graph:
+    net = Builder("one op")
+    net.outputs(make(net, net.input("x", shape, SPIKE)))
+    return net.graph()
+
+
+def _float_layer(make: Callable[[NetworkBuilder, Value], Value]) -> Graph:
+    net = NetworkBuilder()
+    return net.graph(make(net, net.input(2, 4, 4)))
+
+
+def _float_neuron() -> Graph:
+    net = NetworkBuilder()
+    reset = Reset(kind="value", amount=-0.0, phase="late")
+    s = net.neuron(net.input(3), current=True, strict=True, reset=reset, floor=-1.5)
+    return net.graph(s)
+
+
+def _integer_neuron(on_chip: bool) -> Graph:
+    return _integer_op(
+        (3,),
+        lambda net, x: net.neurons(
+            x,
+            current=IntType(9, signed=True),
+            threshold=np.array([3, 4, 5]),
+            bias=-1,
+            floor=-7,
+            strict=not on_chip,
+            decay=Decay(kind="shift", shift=2),
+            current_decay=Decay(kind="multiply", shift=4, multiplier=net.constant("d", [9, 8, 7])),
+            reset=Reset(kind="subtract", amount=3, phase="guarded"),
+            initial=np.array([1, 0, -1]),
+            output="v_out",
+            on_chip=on_chip,
+        ),
+    )
+
+
+def _sensed() -> Graph:
+    read = sense_amp([[[[1, 2]]]], half_active=True)
+    weight = random_weights(18, 2)
+    same = Window(kernel=(3, 3), padding=(1, 1, 1, 1))
+    return _integer_op(
+        (2, 4, 4),
+        lambda net, x: net.crossbars(
+            x, weight, read, window=same, wordlines=7, encoding=encoding("twos-complement")
+        ),
+    )
+
+
+def _converted() -> Graph:
+    read = adc("sar", 3, np.array([[[-2]], [[1]]]), step=2, base=-3)
+    weight, code = random_weights(6, 4), encoding("offset-binary")
+    return _integer_op(
+        (6,),
+        lambda net, x: net.crossbars(
+            x, weight, read, wordlines=4, encoding=code, scale=np.array([[2], [3]]), shift=1
+        ),
+    )
+
+
+def _fake_quantize(x: Value) -> Op:
+    return FakeQuantize(
+        x=x, step=Const("step"), low=-8, high=7, result=replace(x, name="y"), loc="net.onnx:/q"
+    )
+
+
+def _pool(kind: type[MaxPool2d | SumPool2d | AvgPool2d]) -> Graph:
+    return float_op(
+        (2, 4, 4), lambda x: kind(x=x, window=PAIRS, result=Value("y", FLOAT, (2, 2, 2)))
+    )
+
+
+def _twice(net: Builder, x: Value) -> Value:
+    """Return other spikes of the same shape."""
+    return net.neurons(x, threshold=2)
+
+
+_GRAPHS: dict[str, Callable[[], Graph]] = {
+    "net.linear": lambda: _integer_op((3,), lambda n, x: n.digital(Linear, x, [[1, -2, 3]])),
+    "net.conv2d": lambda: _float_layer(lambda net, x: net.conv(x, 3, padding=(1, 0, 1, 0))),
+    "net.conv_transpose2d": lambda: _integer_op(
+        (2, 3, 3),
+        lambda n, x: n.digital(ConvTranspose2d, x, np.ones((2, 1, 2, 2), np.int8), stride=(2, 2)),
+    ),
+    "net.max_pool2d": lambda: _pool(MaxPool2d),
+    "net.sum_pool2d": lambda: _pool(SumPool2d),
+    "net.avg_pool2d": lambda: _pool(AvgPool2d),
+    "net.scale": lambda: float_op(
+        (2, 3, 3),
+        lambda x: Scale(x=x, factor=Const("f"), offset=-0.1, result=replace(x, name="y")),
+        f=[[[0.1]], [[-0.0]]],
+    ),
+    "net.fake_quantize": lambda: float_op((3,), _fake_quantize, step=[0.1, 0.2, 0.3]),
+    "net.add": lambda: _integer_op((3,), lambda net, x: net.add(x, x, x)),
+    "net.merge": lambda: _integer_op((3,), lambda net, x: net.merge("iand", x, _twice(net, x))),
+    "net.reshape": lambda: _integer_op((2, 3), lambda net, x: net.reshape(x, (6,))),
+    "net.transpose": lambda: _integer_op((2, 3, 4), lambda net, x: net.transpose(x, (2, 0, 1))),
+    "net.take": lambda: _integer_op((2, 3), lambda net, x: net.take(x, (2, 0, 0), axis=1)),
+    "net.concat": lambda: _integer_op((2, 3), lambda net, x: net.concat((x, x), axis=1)),
+    "net.neuron": _float_neuron,
+    "net.integer_neuron": lambda: _integer_neuron(on_chip=False),
+    "imc.update_membrane": lambda: _integer_neuron(on_chip=True),
+    "imc.crossbar_mvm": _sensed,
+    "imc.count_active": _converted,
+    "imc.sense_amp_read": _sensed,
+    "imc.adc_read": _converted,
+    "imc.shift_and_add": _sensed,
+    "imc.scaled_add": lambda: _integer_op(
+        (3,), lambda net, x: net.scaled_add((x, _twice(net, x)), (3, np.array([1, 2, 4])), shift=1)
+    ),
+}
