@@ -19,7 +19,7 @@ import importlib.util, sys
 spec = importlib.util.spec_from_file_location("mapper.kernels._core", sys.argv[1])
 sys.modules[spec.name] = importlib.util.module_from_spec(spec)
 import pytest
-from mapper.executor.native import core
+from mapper.kernels import core
 assert core._core.__file__ == sys.argv[1]
 sys.exit(pytest.main(sys.argv[2:]))
 """
