@@ -7,7 +7,7 @@ from mapper.ir.core import Array, Constants
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.windows import sliding
 
-ROWS_AT_ONCE = 256  # of a weight matrix: its bit-slices take S times 8 bytes a weight
+ROWS_AT_ONCE = 64  # of a weight matrix: its bit-slices take S bytes a weight, and fit in a cache
 
 
 def events_of(op: CrossbarMvm, driven: Array, heard: Array, constants: Constants) -> Events:
@@ -45,8 +45,9 @@ def row_levels(op: CrossbarMvm, constants: Constants) -> Array:
     parts = []
     for start in range(0, len(weight), ROWS_AT_ONCE):
         rows = weight[start : start + ROWS_AT_ONCE]
-        digits = np.abs(op.encoding.digits(rows)).sum(axis=0, dtype=np.int64)  # [rows, N]
-        parts.append(digits.reshape(len(digits), op.groups, -1).sum(axis=2).T)
+        # A weight has at most 16 levels in cells of 1 bit, or 60 in cells of 4: 8 bits hold them.
+        levels = np.abs(op.encoding.digits(rows, np.int8)).sum(axis=0, dtype=np.int8)  # [rows, N]
+        parts.append(levels.reshape(len(levels), op.groups, -1).sum(axis=2, dtype=np.int64).T)
     return np.concatenate(parts, axis=1)
 
 

@@ -119,8 +119,11 @@ class CrossbarMvm(Op):
             yield f"partial sum spans {low}..{high}, too wide for {type}"
 
     def evaluate(self, constants: Constants, *operands: Array) -> tuple[Array, ...]:
-        weight = constants[self.weight.name].astype(np.int64)
-        digits = weight[None] if self.encoding is None else self.encoding.digits(weight)
+        weight = constants[self.weight.name]
+        if self.encoding is None:
+            digits = weight[None].astype(np.float64)
+        else:
+            digits = self.encoding.digits(weight, np.float64)
         driven = driven_wordlines(operands[0], self)  # [B, planes, groups, K, P]
         batch, planes, groups, _, places = driven.shape
         slices, outputs = len(digits), weight.shape[1]
@@ -129,7 +132,7 @@ class CrossbarMvm(Op):
             # Doubles hold these sums exactly (far below 2**53) and have a fast product.
             inputs = driven[:, :, :, rows.slice].astype(np.float64)
             cells = digits[:, rows.slice].transpose(2, 0, 1).reshape(groups, -1, len(rows))
-            found = (cells.astype(np.float64) @ inputs).reshape(batch, planes, outputs, slices, -1)
+            found = (cells @ inputs).reshape(batch, planes, outputs, slices, -1)
             sums[:, :, g] = found.transpose(0, 1, 3, 2, 4)
         return (sums.reshape(batch, *self.partial_sum.shape),)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from mapper.ir.core import Array, Part
 
@@ -78,16 +79,22 @@ class Encoding(Part):
                 f"{self.weight_min}..{self.weight_max}"
             )
 
-    def digits(self, weight: Array) -> Array:
-        """Return ``u_s`` of an integer array, one slice per leading index: ``[S, *shape]``."""
-        weight = weight.astype(np.int64)
-        sign = np.sign(weight) if self.kind == "differential" else np.int64(1)
-        magnitude = np.abs(weight) if self.kind == "differential" else weight - self.offset
+    def digits(self, weight: Array, dtype: npt.DTypeLike = np.int64) -> Array:
+        """Return ``u_s`` of an integer array, one slice per leading index: ``[S, *shape]``.
+
+        They are at most 15 and can be had in any ``dtype`` of numbers.
+        """
+        # Worked out in no wider a type than they need: a layer has millions of weights.
+        code = weight.astype(np.int16 if self.weight_bits < 16 else np.int32)
+        found = np.empty((len(self.significances), *weight.shape), dtype)
+        sign = np.sign(code) if self.kind == "differential" else None
+        magnitude = np.abs(code) if self.kind == "differential" else code - self.offset
         if self.kind == "twos-complement":
-            magnitude = weight & ((1 << self.magnitude_bits) - 1)
+            magnitude = code & ((1 << self.magnitude_bits) - 1)
         full = (1 << self.cell_bits) - 1
-        shifts = range(0, self.magnitude_bits, self.cell_bits)
-        digits = [sign * ((magnitude >> shift) & full) for shift in shifts]
+        for s, shift in enumerate(range(0, self.magnitude_bits, self.cell_bits)):
+            digit = (magnitude >> shift) & full
+            found[s] = digit if sign is None else sign * digit
         if self.kind == "twos-complement":
-            digits.append((weight < 0).astype(np.int64))
-        return np.stack(digits)
+            found[-1] = code < 0
+        return found

@@ -29,13 +29,13 @@ def graph_problems(graph: Graph) -> Iterator[str]:
     yield from _constant_problems(graph.constants)
     defined: dict[str, Value] = {}
     for value in (*graph.inputs, *(state.read for state in graph.states)):
-        yield from _define(value, defined, "graph")
+        yield from _define(value, defined, None)
     for op in graph.ops:
         yield from _op_problems(op, defined, graph.constants)
         for value in op.results:
-            yield from _define(value, defined, print_op(op))
+            yield from _define(value, defined, op)
     for value in graph.outputs:
-        yield from _use_problems(value, defined, "output")
+        yield from _use_problems(value, defined, None)
     for state in graph.states:
         yield from _state_problems(state, defined, graph.constants)
     yield from _coding_problems(graph)
@@ -45,13 +45,13 @@ def _constant_problems(constants: Constants) -> Iterator[str]:
     for name, array in constants.items():
         if array.dtype.kind not in "iuf":
             yield f"constant @{name} has dtype {array.dtype}"
-        elif not np.isfinite(array).all():
+        elif array.dtype.kind == "f" and not np.isfinite(array).all():
             yield f"constant @{name} holds NaN or infinity"
 
 
-def _define(value: Value, defined: dict[str, Value], where: str) -> Iterator[str]:
+def _define(value: Value, defined: dict[str, Value], op: Op | None) -> Iterator[str]:
     if value.name in defined:
-        yield f"%{value.name} is defined twice: {where}"
+        yield f"%{value.name} is defined twice: {'graph' if op is None else print_op(op)}"
     if isinstance(value.type, IntType) and not 1 <= value.type.bits <= 63:
         yield f"%{value.name} is {value.type}: widths are 1..63 bits"
     defined[value.name] = value
@@ -66,17 +66,20 @@ def _op_problems(op: Op, defined: dict[str, Value], constants: Constants) -> Ite
 
 def _reference_problems(op: Op, defined: dict[str, Value], constants: Constants) -> Iterator[str]:
     for value in op.operands:
-        yield from _use_problems(value, defined, print_op(op))
+        yield from _use_problems(value, defined, op)
     for const in op.constants:
         if const.name not in constants:
             yield f"{const} does not exist: {print_op(op)}"
 
 
-def _use_problems(value: Value, defined: dict[str, Value], where: str) -> Iterator[str]:
+def _use_problems(value: Value, defined: dict[str, Value], op: Op | None) -> Iterator[str]:
     known = defined.get(value.name)
+    if known == value:
+        return  # almost always; the text of an op takes longer than all of its rules
+    where = "output" if op is None else print_op(op)
     if known is None:
         yield f"%{value.name} is used before it is defined: {where}"
-    elif known != value:
+    else:
         yield f"{value} is used, but {known} was defined: {where}"
 
 
