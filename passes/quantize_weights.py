@@ -1,13 +1,16 @@
 """Turn trained weights into small integers and a scale."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
+from math import ceil
 from typing import ClassVar, Literal
 
 import networkx as nx
 import numpy as np
 
 from mapper.diagnostics import refuse
-from mapper.ir.core import FLOAT, Array, Const, Graph, Op
+from mapper.ir.core import FLOAT, Array, Const, Constants, Graph, Op
 from mapper.ir.network import Add, Scale
 from mapper.ir.synapses import Synapse
 from passes.base import Pass
@@ -24,6 +27,9 @@ are nearly zero would otherwise make its threshold a number too wide for any mem
 
 _SEARCH_WEIGHTS = 1 << 19
 """Weights of a layer that take part in the search for its scale; evenly spaced wordlines."""
+
+_TILE_WEIGHTS = 1 << 17
+"""Weights that are worked on at once: a MiB in double precision stays in cache."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,14 +69,16 @@ class QuantizeWeights(Pass):
 
     def _scales(self, graph: Graph, bits: int) -> dict[str, Array]:
         """Map each layer to quantise to its scale per output channel."""
-        layers = {op.result.name: op for op in graph.ops if isinstance(op, Synapse)}
-        matrices = {
-            name: op.matrix(graph.constants[op.weight.name].astype(np.float64))
-            for name, op in layers.items()
-            if not _fits(graph.constants[op.weight.name], bits)
+        layers = {
+            op.result.name: op
+            for op in graph.ops
+            if isinstance(op, Synapse) and not _fits(graph.constants[op.weight.name], bits)
         }
         if self.granularity == "channel":
-            return {name: best_scales(matrix, bits) for name, matrix in matrices.items()}
+            return {
+                name: best_scales(_matrix(op, graph.constants), bits) for name, op in layers.items()
+            }
+        matrices = {name: _matrix(op, graph.constants) for name, op in layers.items()}
         found = {}
         for group in _meeting(graph, matrices):
             together = np.concatenate([matrices[name].reshape(-1, 1) for name in group])
@@ -81,7 +89,11 @@ class QuantizeWeights(Pass):
 
 def _fits(weight: Array, bits: int) -> bool:
     greatest = (1 << (bits - 1)) - 1
-    return weight.dtype.kind in "iu" and int(np.abs(weight.astype(np.int64)).max()) <= greatest
+    return weight.dtype.kind in "iu" and -greatest <= weight.min() and weight.max() <= greatest
+
+
+def _matrix(op: Synapse, constants: Constants) -> Array:
+    return op.matrix(constants[op.weight.name])
 
 
 def _meeting(graph: Graph, layers: dict[str, Array]) -> list[list[str]]:
@@ -103,24 +115,50 @@ def best_scales(matrix: Array, bits: int) -> Array:
     their wordlines.
     """
     greatest = (1 << (bits - 1)) - 1
-    peak = np.abs(matrix).max(axis=0)
+    highest, lowest = (matrix.max(axis=0), matrix.min(axis=0))
+    peak = np.maximum(highest.astype(np.float64), -lowest.astype(np.float64))
     if not peak.any():
         return np.ones(matrix.shape[1])
     peak = np.where(peak > 0, peak, peak.max())
-    best, least = peak / greatest, np.full(matrix.shape[1], np.inf)
+    best = peak / greatest
     sample = matrix[:: max(1, matrix.size // _SEARCH_WEIGHTS)]
+    for columns in _tiles(sample):
+        best[columns] = _searched(sample[:, columns].astype(np.float64), peak[columns], greatest)
+    return np.asarray(np.maximum(best, _LEAST_SCALE * best.max()))
+
+
+def _searched(sample: Array, peak: Array, greatest: int) -> Array:
+    """Return the scale of least squared error for each column of some."""
+    best, least = peak / greatest, np.full(len(peak), np.inf)
+    work = np.empty_like(sample)  # one array for every step: memory takes longer than arithmetic
     for ratio in _CLIP_RATIOS:
         scale = ratio * peak / greatest
-        rounded = np.clip(np.rint(sample / scale), -greatest, greatest) * scale
-        error = ((sample - rounded) ** 2).sum(axis=0)
+        np.divide(sample, scale, out=work)
+        np.clip(np.rint(work, out=work), -greatest, greatest, out=work)
+        np.subtract(sample, np.multiply(work, scale, out=work), out=work)
+        error = np.square(work, out=work).sum(axis=0)
         best, least = np.where(error < least, scale, best), np.minimum(error, least)
-    return np.asarray(np.maximum(best, _LEAST_SCALE * best.max()))
+    return best
+
+
+def _tiles(matrix: Array) -> Iterator[slice]:
+    """Cut the columns of ``matrix[K, N]`` into parts that are worked on at once.
+
+    None is a single column, unless all are: NumPy adds the numbers of one in another order.
+    """
+    outputs = matrix.shape[1]
+    parts = min(ceil(matrix.size / _TILE_WEIGHTS), max(1, outputs // 2))
+    edges = [outputs * i // parts for i in range(parts + 1)]
+    return (slice(*edge) for edge in pairwise(edges))
 
 
 def _quantize(op: Synapse, scale: Array, bits: int, constants: dict[str, Array]) -> list[Op]:
     name, greatest = op.result.name, (1 << (bits - 1)) - 1
-    matrix = op.matrix(constants[op.weight.name].astype(np.float64))
-    codes = round_window(matrix, scale, op.window, greatest).astype(np.int8)
+    matrix = _matrix(op, constants)
+    codes = np.empty_like(matrix, np.int8)
+    for columns in _tiles(matrix):
+        part = matrix[:, columns].astype(np.float64)
+        codes[:, columns] = round_window(part, scale[columns], op.window, greatest)
     shape = (-1,) + (1,) * (len(op.result.shape) - 1)
     constants[f"{name}.codes"] = np.ascontiguousarray(op.from_matrix(codes))
     constants[f"{name}.scale"] = scale.reshape(shape)

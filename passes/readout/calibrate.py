@@ -12,7 +12,10 @@ from mapper.ir.encoding import Encoding
 from targets import Readout
 
 _CHUNK = 1 << 23
-"""Partial sums looked at together: 32 MiB in single precision."""
+"""Partial sums of the outputs that are fitted together."""
+
+_TILE = 1 << 18
+"""Of these, those that are computed and read at once: 1 MiB in single precision stays in cache."""
 
 _DEAD_ZONE = 0.4
 """Half-width of a ternary readout's middle level, in standard deviations of the partial sum."""
@@ -38,14 +41,47 @@ class Calibration:
 
 
 @dataclass(frozen=True, slots=True)
+class _Layer:
+    """A layer and what its wordlines carry."""
+
+    op: CrossbarMvm
+    weight: Array
+    encoding: Encoding
+    readout: Readout
+    bits: Array
+    """``[M, groups, K]`` of 0 and 1."""
+
+    @property
+    def outputs(self) -> int:
+        return int(self.weight.shape[1])
+
+
+@dataclass(frozen=True, slots=True)
 class _Chunk:
-    """Partial sums of some outputs: ``sums[M, G, S, n]`` beside ``active[M, G]``."""
+    """Some outputs of one group, and the single-precision bits on their wordlines."""
 
     outputs: slice
+    inputs: Array
+    """``[M, K]``."""
+    weight: Array
+    """``[K, n]``."""
+
+    @property
+    def wanted(self) -> Array:
+        """The exact weighted sum of each bit plane, ``[M, n]``."""
+        return np.asarray(self.inputs @ self.weight.astype(np.float32))
+
+
+@dataclass(frozen=True, slots=True)
+class _Tile:
+    """Partial sums of a chunk's outputs in some row blocks."""
+
+    blocks: slice
+    outputs: slice
     sums: Array
+    """``[M, g, S, n]``."""
     active: Array
-    wanted: Array
-    """The exact weighted sum of each bit plane, ``[M, n]``."""
+    """Driven wordlines, ``[M, g, 1, 1]``."""
 
 
 def calibrate(op: CrossbarMvm, constants: Constants, readout: Readout, bits: Array) -> Calibration:
@@ -57,23 +93,21 @@ def calibrate(op: CrossbarMvm, constants: Constants, readout: Readout, bits: Arr
         readout: The macro's readout, not ideal.
         bits: What the wordlines carry, ``[M, groups, K]`` of 0 and 1, one bit plane a sample.
     """
-    encoding = op.encoding
-    assert encoding is not None
+    assert op.encoding is not None
+    layer = _Layer(op, constants[op.weight.name], op.encoding, readout, bits)
     if readout.is_adc:
-        step, base = _adc_grid(op, constants, encoding, readout, bits)
+        step, base = _adc_grid(layer)
         thresholds = np.zeros((0, 1, 1, 1), np.int64)
     else:
         step, base = 1, 0
-        thresholds = _thresholds(op, constants, encoding, readout, bits)
+        thresholds = _thresholds(layer)
 
-    def codes(chunk: _Chunk) -> Array:
+    def decoded(tile: _Tile) -> Array:
         if readout.is_adc:
-            top = (1 << readout.bits) - 1
-            code = np.clip((chunk.sums - first_threshold(base, step)) // step + 1, 0, top)
-            return np.asarray(base + step * code)
-        return _compared(chunk, thresholds, readout, encoding)
+            return _converted(tile, layer, base, step)
+        return _compared(tile, layer, thresholds)
 
-    multiplier, shift, offset = _fit_scale(op, constants, encoding, bits, codes, readout.is_adc)
+    multiplier, shift, offset = _fit_scale(layer, decoded)
     return Calibration(
         thresholds=thresholds,
         step=step,
@@ -89,47 +123,57 @@ def first_threshold(base: int, step: int) -> int:
     return base + ceil(step / 2)
 
 
-def _chunks(
-    op: CrossbarMvm, constants: Constants, encoding: Encoding, bits: Array
-) -> Iterator[_Chunk]:
-    """Yield the partial sums of all samples, some outputs of one group at a time."""
-    weight = constants[op.weight.name]
-    group_width = weight.shape[1] // op.groups
-    slices = len(encoding.significances)
-    width = max(1, _CHUNK // (len(bits) * len(op.rows) * slices))
-    for group in range(op.groups):
-        inputs = bits[:, group].astype(np.float32)
-        active = np.stack([inputs[:, rows.slice].sum(axis=1) for rows in op.rows], axis=1)
+def _chunks(layer: _Layer) -> Iterator[_Chunk]:
+    """Yield all outputs, some of one group at a time."""
+    groups, blocks = layer.op.groups, len(layer.op.rows)
+    group_width = layer.outputs // groups
+    width = max(1, _CHUNK // (len(layer.bits) * blocks * len(layer.encoding.significances)))
+    for group in range(groups):
+        inputs = layer.bits[:, group].astype(np.float32)
         for start in range(group * group_width, (group + 1) * group_width, width):
             outputs = slice(start, min(start + width, (group + 1) * group_width))
-            part = weight[:, outputs]
-            digits = encoding.digits(part).astype(np.float32)
-            sums = np.stack(
-                [np.stack([inputs[:, r.slice] @ d[r.slice] for d in digits], 1) for r in op.rows], 1
-            )
-            yield _Chunk(outputs, sums, active, inputs @ part.astype(np.float32))
+            yield _Chunk(outputs, inputs, layer.weight[:, outputs])
 
 
-def _thresholds(
-    op: CrossbarMvm, constants: Constants, encoding: Encoding, readout: Readout, bits: Array
-) -> Array:
+def _tiles(layer: _Layer, chunk: _Chunk) -> Iterator[_Tile]:
+    """Yield the partial sums of a chunk's outputs, some row blocks at a time."""
+    samples, width = len(layer.bits), chunk.weight.shape[1]
+    slices = len(layer.encoding.significances)
+    together = max(1, _TILE // (samples * slices * width))
+    for start in range(0, len(layer.op.rows), together):
+        rows = layer.op.rows[start : start + together]
+        blocks = slice(start, start + len(rows))
+        sums = np.empty((samples, len(rows), slices, width), np.float32)
+        active = np.empty((samples, len(rows), 1, 1), np.float32)
+        for g, span in enumerate(rows):
+            inputs = chunk.inputs[:, span.slice]
+            active[:, g, 0, 0] = inputs.sum(axis=1)
+            digits = layer.encoding.digits(chunk.weight[span.slice], np.float32)
+            for s, digit in enumerate(digits):
+                np.matmul(inputs, digit, out=sums[:, g, s])
+        yield _Tile(blocks, chunk.outputs, sums, active)
+
+
+def _thresholds(layer: _Layer) -> Array:
     """Return references at the mean of each bitline over samples with an active row.
 
     Half-active references are not moved: the replica column is the reference.
     """
-    slices = len(encoding.significances)
+    readout, slices = layer.readout, len(layer.encoding.significances)
     if readout.reference == "half-active" and readout.kind == "sense-amp":
         return np.zeros((1, 1, 1, 1), np.int64)
-    outputs = constants[op.weight.name].shape[1]
-    means = np.zeros((len(op.rows), slices, outputs))
-    variances = np.zeros((slices, outputs))
-    for chunk in _chunks(op, constants, encoding, bits):
-        driven = (chunk.active > 0)[:, :, None, None]
-        count = np.maximum(driven.sum(axis=0), 1)
-        sums = _centred(chunk, readout, encoding)
-        mean = (sums * driven).sum(axis=0) / count
-        means[:, :, chunk.outputs] = mean
-        variances[:, chunk.outputs] = (((sums - mean) ** 2 * driven).sum(0) / count).mean(axis=0)
+    means = np.zeros((len(layer.op.rows), slices, layer.outputs))
+    variances = np.zeros((slices, layer.outputs))
+    for chunk in _chunks(layer):
+        squares = np.empty((len(means), slices, chunk.weight.shape[1]))
+        for tile in _tiles(layer, chunk):
+            driven = tile.active > 0
+            count = np.maximum(driven.sum(axis=0), 1)
+            sums = tile.sums - _half_active(tile, layer)
+            mean = (sums * driven).sum(axis=0) / count
+            means[tile.blocks, :, chunk.outputs] = mean
+            squares[tile.blocks] = ((sums - mean) ** 2 * driven).sum(0) / count
+        variances[:, chunk.outputs] = squares.mean(axis=0)
     if readout.kind == "sense-amp":
         return np.asarray(np.floor(means) + 1, np.int64)[None]
     margin = _DEAD_ZONE * np.sqrt(variances.mean(axis=1))[None, :, None]
@@ -139,33 +183,48 @@ def _thresholds(
     return np.stack([low, np.maximum(low, high)]).astype(np.int64)
 
 
-def _centred(chunk: _Chunk, readout: Readout, encoding: Encoding) -> Array:
-    if readout.reference == "constant":
-        return chunk.sums
-    half = 0.5 * ((1 << encoding.cell_bits) - 1)
-    return np.asarray(chunk.sums - half * chunk.active[:, :, None, None])
+def _half_active(tile: _Tile, layer: _Layer) -> Array:
+    """Return what a reference that follows the activity adds to the thresholds."""
+    if layer.readout.reference == "constant":
+        return np.zeros((1, 1, 1, 1), np.float32)
+    return np.asarray(tile.active * np.float32(0.5 * ((1 << layer.encoding.cell_bits) - 1)))
 
 
-def _compared(chunk: _Chunk, thresholds: Array, readout: Readout, encoding: Encoding) -> Array:
-    """Return the decoded levels of a sense-amplifier or ternary readout."""
-    sums = _centred(chunk, readout, encoding)
-    columns = chunk.outputs if thresholds.shape[3] > 1 else slice(None)
-    code = np.zeros(sums.shape, np.int64)
-    for threshold in thresholds:
-        code += sums >= threshold[:, :, columns]
-    return np.asarray(readout.levels)[code]
+def _compared(tile: _Tile, layer: _Layer, thresholds: Array) -> Array:
+    """Add up the levels that sense amplifiers decode over row blocks, ``[M, S, n]``.
+
+    Every comparison is counted by itself: the level is the lowest one and a rise for each
+    threshold that is reached.
+    """
+    blocks = tile.blocks if thresholds.shape[1] > 1 else slice(None)
+    columns = tile.outputs if thresholds.shape[3] > 1 else slice(None)
+    half, levels = _half_active(tile, layer), layer.readout.levels
+    samples, rows, slices, width = tile.sums.shape
+    total = np.full((samples, slices, width), float(rows * levels[0]))
+    for threshold, rise in zip(thresholds, np.diff(levels), strict=True):
+        reached = tile.sums >= half + threshold[blocks, :, columns].astype(np.float32)
+        total += rise * reached.sum(axis=1, dtype=np.int16)
+    return total
 
 
-def _adc_grid(
-    op: CrossbarMvm, constants: Constants, encoding: Encoding, readout: Readout, bits: Array
-) -> tuple[int, int]:
+def _converted(tile: _Tile, layer: _Layer, base: int, step: int) -> Array:
+    """Add up the numbers that ADCs decode over row blocks, ``[M, S, n]``."""
+    top = (1 << layer.readout.bits) - 1
+    # Whole numbers far below 2**24: the quotient is never rounded up to the next one.
+    steps = np.floor((tile.sums - np.float32(first_threshold(base, step))) / np.float32(step))
+    code = np.clip(steps + 1, 0, top)
+    return np.asarray((base + step * code).sum(axis=1, dtype=np.float64))
+
+
+def _adc_grid(layer: _Layer) -> tuple[int, int]:
     """Return the step and lowest value of least squared error over the sums of active blocks."""
-    reach = max(len(span) for span in op.rows) * encoding.digit_max
+    encoding = layer.encoding
+    reach = max(len(span) for span in layer.op.rows) * encoding.digit_max
     counts = np.zeros(2 * reach + 1, np.int64)
-    for chunk in _chunks(op, constants, encoding, bits):
-        seen = chunk.sums[chunk.active > 0].astype(np.int64).ravel()
+    for tile in (tile for chunk in _chunks(layer) for tile in _tiles(layer, chunk)):
+        seen = tile.sums[tile.active[:, :, 0, 0] > 0].astype(np.int64).ravel()
         counts += np.bincount(seen + reach, minlength=2 * reach + 1)
-    sums, top = np.arange(-reach, reach + 1), (1 << readout.bits) - 1
+    sums, top = np.arange(-reach, reach + 1), (1 << layer.readout.bits) - 1
     best, least = (1, 0), np.inf
     for step in range(1, ceil((2 * reach + 1) / top) + 1):
         base = -step * ((top + 1) // 2) if encoding.digit_min < 0 else 0
@@ -176,28 +235,26 @@ def _adc_grid(
     return best
 
 
-def _fit_scale(
-    op: CrossbarMvm,
-    constants: Constants,
-    encoding: Encoding,
-    bits: Array,
-    codes: Callable[[_Chunk], Array],
-    is_adc: bool,
-) -> tuple[int, int, Array]:
-    """Return the multiplier, shift and offsets that bring the codes' sum nearest the exact one."""
+def _fit_scale(layer: _Layer, decoded: Callable[[_Tile], Array]) -> tuple[int, int, Array]:
+    """Return the multiplier, shift and offsets that bring the codes' sum nearest the exact one.
+
+    ``decoded`` gives the levels of a tile added up over its row blocks, ``[M, S, n]``.
+    """
+    encoding, is_adc = layer.encoding, layer.readout.is_adc
     significances = np.asarray(encoding.significances, np.float64)
-    outputs = constants[op.weight.name].shape[1]
-    mean_z, mean_wanted = np.zeros(outputs), np.zeros(outputs)
+    mean_z, mean_wanted = np.zeros(layer.outputs), np.zeros(layer.outputs)
     joint = spread = 0.0
-    for chunk in _chunks(op, constants, encoding, bits):
-        z = np.einsum("s,mgsn->mn", significances, codes(chunk))
-        if is_adc:
-            z = z + encoding.offset * chunk.active.sum(axis=1)[:, None]
+    for chunk in _chunks(layer):
+        wanted, z = chunk.wanted, np.zeros((len(layer.bits), chunk.weight.shape[1]))
+        for tile in _tiles(layer, chunk):
+            z += np.einsum("s,msn->mn", significances, decoded(tile))
+            if is_adc:
+                z += encoding.offset * tile.active.sum(axis=(1, 3))
         centred = z - z.mean(axis=0)
-        joint += float((centred * (chunk.wanted - chunk.wanted.mean(axis=0))).sum())
+        joint += float((centred * (wanted - wanted.mean(axis=0))).sum())
         spread += float((centred**2).sum())
         mean_z[chunk.outputs] = z.mean(axis=0)
-        mean_wanted[chunk.outputs] = chunk.wanted.mean(axis=0)
+        mean_wanted[chunk.outputs] = wanted.mean(axis=0)
     if is_adc:
         return 1, 0, mean_wanted - mean_z
     gain = joint / spread if joint > 0 and spread > 0 else 1.0

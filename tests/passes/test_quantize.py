@@ -81,6 +81,23 @@ def test_a_lone_outlier_is_clipped_when_that_loses_less():
     assert best_scales(weights, bits=3)[0] < 2.0 / 3
 
 
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("outputs", [1, 2, 7, 64])
+def test_scales_are_the_same_bits_however_many_columns_are_searched_at_once(
+    monkeypatch, order, outputs
+):
+    """In C order a column is added from the top, in F order (a linear layer) in pairs."""
+    weights = np.random.default_rng(0).normal(size=(300, outputs))
+    weights = np.asarray(weights.astype(np.float32), order=order)
+    monkeypatch.setattr("passes.quantize_weights._TILE_WEIGHTS", weights.size)
+    whole = best_scales(weights, bits=4)
+    monkeypatch.setattr("passes.quantize_weights._TILE_WEIGHTS", 1)
+    assert best_scales(weights, bits=4).tolist() == whole.tolist()
+    peaks = np.abs(weights).max(axis=0)
+    assert (whole <= peaks.astype(np.float64) / 7).all()
+    assert len(set(whole)) == outputs
+
+
 def test_integer_weights_that_fit_are_kept():
     net = NetworkBuilder()
     x = net.input(3)

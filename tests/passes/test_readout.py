@@ -1,5 +1,7 @@
 """Readout settings: what is picked from data, and what from the weights alone."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -61,6 +63,26 @@ def test_sums_of_one_bit_are_rescaled_and_those_of_adcs_are_not():
     plain = [op for op in lowered("hpadc-sar5-64").ops if isinstance(op, ShiftAndAdd)]
     assert all(op.scale > 1 and op.offset == 0 for op in scaled)
     assert all(op.scale == 1 and op.shift == 0 and op.offset == -8 for op in plain)
+
+
+@pytest.mark.parametrize(
+    "name", ["adcless-64", "adcless-diff-64", "hpadc-flash5-64", "ternary-diff-64"]
+)
+def test_settings_are_the_same_bits_however_many_sums_are_worked_out_at_once(monkeypatch, name):
+    target = load_target(name)
+    low = tuple(replace(macro, wordlines=16) for macro in target.macros)  # several row blocks
+    target = replace(target, macros=low)
+
+    def compiled() -> Graph:
+        return run_passes(NETWORK, target, make_passes(target, samples=SAMPLES))[0]
+
+    whole = compiled()
+    assert max(op.partial_sum.shape[1] for op in reads(whole)) > 1
+    monkeypatch.setattr("passes.readout.calibrate._TILE", 1)  # one row block at a time
+    parts = compiled()
+    assert parts.ops == whole.ops
+    for constant, array in whole.constants.items():
+        assert np.array_equal(array, parts.constants[constant]), constant
 
 
 @pytest.mark.parametrize("target", list_targets())
