@@ -87,9 +87,45 @@ def _infinite_threshold(model):
     next(n for n in model.graph.node if n.op_type == "Constant").attribute[0].f = np.inf
 
 
+def _numbers_in_another_field(model):
+    weight = model.graph.initializer[0]
+    numbers = onnx.numpy_helper.to_array(weight).ravel()
+    weight.ClearField("raw_data")
+    weight.float_data.extend(numbers)
+
+
+def _numbers_twice(model):
+    model.graph.initializer[0].float_data.append(1.0)
+
+
+def _remark_on_a_weight(model):
+    model.graph.initializer[0].doc_string = "trained for long"
+
+
+_FIELD_2047 = b"\xfa\x7f\x01A"  # which no version of ONNX has
+
+
+def _unknown_field(model):
+    model.MergeFromString(_FIELD_2047)
+
+
+def _unknown_field_of_the_graph(model):
+    model.graph.MergeFromString(_FIELD_2047)
+
+
+def _unknown_field_of_a_weight(model):
+    model.graph.initializer[0].MergeFromString(_FIELD_2047)
+
+
 @pytest.mark.parametrize(
     "change",
     [
+        _numbers_in_another_field,
+        _numbers_twice,
+        _remark_on_a_weight,
+        _unknown_field,
+        _unknown_field_of_the_graph,
+        _unknown_field_of_a_weight,
         _more_attributes,
         _other_denotation,
         _no_metadata,

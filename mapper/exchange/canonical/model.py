@@ -1,7 +1,7 @@
 """A network graph as an ONNX model in canonical form, and back to the same graph."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -10,7 +10,14 @@ import onnx
 from onnx import ModelProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 from mapper.diagnostics import refuse
-from mapper.exchange.canonical.file import DEQUANTISED, Reading, Writing, to_tensor
+from mapper.exchange.canonical.file import (
+    DEQUANTISED,
+    Reading,
+    Writing,
+    described,
+    to_tensor,
+    without_numbers,
+)
 from mapper.exchange.canonical.functions import DOMAIN, OPSET, VERSION
 from mapper.exchange.canonical.layers import BESIDE, WRITE, read_op
 from mapper.executor.onnx.lowered import INTERFACE, Interface, UniqueNames, interface_of, published
@@ -59,6 +66,12 @@ def to_model(graph: Graph, facts: Mapping[str, Any] | None = None) -> ModelProto
     Raises:
         MappingError: ``not-exportable``, ``unusable-name``, ``model-too-large``.
     """
+    return _written(graph, facts or {}, to_tensor)
+
+
+def _written(
+    graph: Graph, facts: Mapping[str, Any], store: Callable[[Array, str], TensorProto]
+) -> ModelProto:
     graph = plain(graph)
     _refuse_others(graph)
     interface = _with_initials(interface_of(graph), graph)
@@ -69,7 +82,8 @@ def to_model(graph: Graph, facts: Mapping[str, Any] | None = None) -> ModelProto
     for source, tensor in published(graph, interface):
         if to.tensors[source] != tensor:
             to.nodes.op("Identity", to.tensors[source], result=tensor, name=tensor)
-    return _model(to, interface, facts or {})
+    stored = [store(array, to.constants[name]) for name, array in graph.constants.items()]
+    return _model(to, interface, facts, stored)
 
 
 def plain(graph: Graph) -> Graph:
@@ -148,7 +162,9 @@ def _named(graph: Graph, interface: Interface) -> Writing:
     return Writing(graph=graph, names=names, tensors=tensors, constants=constants)
 
 
-def _model(to: Writing, interface: Interface, facts: Mapping[str, Any]) -> ModelProto:
+def _model(
+    to: Writing, interface: Interface, facts: Mapping[str, Any], stored: list[TensorProto]
+) -> ModelProto:
     graph = to.graph
     states = zip(graph.states, interface.states, strict=True)
     nexts = [(port.following, state.read) for state, port in states]
@@ -169,7 +185,7 @@ def _model(to: Writing, interface: Interface, facts: Mapping[str, Any]) -> Model
         graph.name,
         inputs,
         outputs,
-        [to_tensor(array, to.constants[name]) for name, array in graph.constants.items()],
+        stored,
         value_info=[_typed(to.of(value), value) for value in inner],
     )
     model = helper.make_model(
@@ -218,13 +234,11 @@ def from_model(model: ModelProto) -> tuple[Graph, dict[str, Any], Interface] | N
         graph, facts = _read(model)
         if next(graph_problems(graph), None) is not None:
             return None
-        again = to_model(graph, facts)
+        again = _written(graph, facts, described)
         interface = Interface.of(again)
+        same = without_numbers(model) == again.SerializeToString(deterministic=True)
     except Exception:  # whatever a file that is not ours makes of the walk
         return None
-    same = again.SerializeToString(deterministic=True) == model.SerializeToString(
-        deterministic=True
-    )
     return (graph, facts, interface) if same else None
 
 
