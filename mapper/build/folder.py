@@ -125,11 +125,10 @@ def generated_files(build: Build, *, page: bool = True) -> dict[str, bytes]:
     """
     target = build.target.name
     executor = generate_executor(build.hardware, target=target, version=__version__)
-    lowered = to_lowered_onnx(build.hardware)
     files = {
         "executor.py": executor.encode(),
         "cost.py": generate_cost(build.hardware, build.target).encode(),
-        "lowered.onnx": lowered.SerializeToString(deterministic=True),
+        "lowered.onnx": to_lowered_onnx(build.hardware).SerializeToString(deterministic=True),
     }
     return {**files, PAGE: render_report(report(build)).encode()} if page else files
 

@@ -85,7 +85,7 @@ class Encoding(Part):
         They are at most 15 and can be had in any ``dtype`` of numbers.
         """
         # Worked out in no wider a type than they need: a layer has millions of weights.
-        code = weight.astype(np.int16 if self.weight_bits < 16 else np.int32)
+        code: Array = weight.astype(np.int16 if self.weight_bits < 16 else np.int32)
         found = np.empty((len(self.significances), *weight.shape), dtype)
         sign = np.sign(code) if self.kind == "differential" else None
         magnitude = np.abs(code) if self.kind == "differential" else code - self.offset

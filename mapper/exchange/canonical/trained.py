@@ -188,7 +188,7 @@ class _Call:
             found = [body.of(value) for value in unit.results]
         for tensor, result in zip(found, results, strict=True):
             n.op("Identity", tensor, result=result)
-        stored = [_constant(tensor) for tensor in n.stored.values()]
+        stored = [_constant(tensor) for tensor in n.tensors()]
         return helper.make_function(
             DOMAIN,
             self.name,

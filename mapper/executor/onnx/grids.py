@@ -15,6 +15,9 @@ from mapper.ir.readout import AdcRead, BitlineRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.units import CrossbarLayer
 from mapper.ir.windows import Window, sliding
 
+_ROWS_AT_ONCE = 32
+"""Of a matrix that is transposed, to stay in cache."""
+
 
 @dataclass
 class Blocks:
@@ -116,13 +119,18 @@ def row_index(rows: tuple[Span, ...]) -> Array:
 
 def stored_weight(weight: Array, encoding: Encoding | None, groups: int, spare: bool) -> Array:
     """Return ``weight[K, N]`` as kept in the model: ``[groups, N / groups, K (+ 1)]``."""
-    weight = weight.astype(np.int64)
     if encoding is not None and encoding.kind != "differential":
-        weight = (weight - encoding.offset) & ((1 << encoding.weight_bits) - 1)
-    matrix = weight.T.reshape(groups, -1, len(weight))
-    matrix = np.pad(matrix, ((0, 0), (0, 0), (0, int(spare))))
-    low, high = int(matrix.min()), int(matrix.max())
-    return matrix.astype(np.min_scalar_type(high if low >= 0 else min(low, -high - 1)))
+        # Codes count modulo 2**bits: they come out right in a type that wraps around.
+        full = (1 << encoding.weight_bits) - 1
+        codes: Array = weight.astype(np.uint8 if encoding.weight_bits <= 8 else np.uint16)
+        weight = (codes - (encoding.offset & full)) & full
+    low, high = int(weight.min()), int(weight.max())
+    kind = np.min_scalar_type(high if low >= 0 else min(low, -high - 1))
+    matrix = np.zeros((weight.shape[1], len(weight) + spare), kind)
+    for start in range(0, len(weight), _ROWS_AT_ONCE):
+        rows = slice(start, min(start + _ROWS_AT_ONCE, len(weight)))
+        matrix[:, rows] = weight[rows].T
+    return matrix.reshape(groups, -1, matrix.shape[1])
 
 
 def cells(n: Nodes, weight: str, encoding: Encoding | None, dtype: str) -> str:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 from onnx import helper, numpy_helper
 
 from mapper.diagnostics import refuse
@@ -179,6 +178,7 @@ def _model(graph: Graph, nodes: Nodes, interface: Interface) -> onnx.ModelProto:
         f" in, outputs and next states out. Start values: metadata '{INTERFACE}'.",
     )
     helper.set_model_props(model, {INTERFACE: json.dumps(asdict(interface))})
+    model.graph.initializer.extend(nodes.tensors())  # into place: each part made before is copied
     return model
 
 
@@ -201,9 +201,11 @@ def run_lowered(
     Returns:
         What ``mapper.ir.evaluate.evaluate`` returns: ``[T, B, *shape]`` by name.
     """
+    import onnxruntime  # takes a while to load; a command that writes the model does not run it
+
     interface = Interface.of(model)
     model = _watched(model, watch or {})
-    session = ort.InferenceSession(
+    session = onnxruntime.InferenceSession(
         model.SerializeToString(), _session_options(), providers=["CPUExecutionProvider"]
     )
     steps, batch = next(iter(inputs.values())).shape[:2]
@@ -237,10 +239,12 @@ def _watched(model: onnx.ModelProto, watch: Mapping[str, str]) -> onnx.ModelProt
 
 
 def _session_options() -> Any:
-    options = ort.SessionOptions()
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     # Folding constants would write out every bit-slice of every weight as a float.
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 3
     return options
 

@@ -1,5 +1,6 @@
 """A small writer of ONNX graphs: names never clash, and equal arrays are stored once."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 from onnx import NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
+
+from mapper.ir.core import Array
 
 OPSET = 18
 INT64 = TensorProto.INT64
@@ -29,7 +32,8 @@ class Nodes:
     """Names of inputs and outputs, which no node may take."""
     outer: "Nodes | None" = None
     nodes: list[NodeProto] = field(default_factory=list)
-    stored: dict[tuple[Any, ...], TensorProto] = field(default_factory=dict)
+    stored: dict[tuple[Any, ...], tuple[str, Array]] = field(default_factory=dict)
+    """Name and content of every array, by what tells arrays apart."""
     remark: str = ""
     """Put on the nodes that follow, for people who look at the model."""
     names: Iterator[str] = field(init=False)
@@ -63,10 +67,16 @@ class Nodes:
         if self.outer is not None:
             return self.outer.array(array)
         array = np.asarray(array, order="C")
-        key = (array.dtype.str, array.shape, array.tobytes())
+        key = (array.dtype.str, array.shape, hashlib.sha256(array).digest())
         if key not in self.stored:
-            self.stored[key] = numpy_helper.from_array(array, self.name())
-        return self.stored[key].name
+            self.stored[key] = (self.name(), array)
+        return self.stored[key][0]
+
+    def tensors(self) -> Iterator[TensorProto]:
+        """Yield the arrays that were stored, and let go of each: all of them are the weights."""
+        while self.stored:
+            name, array = self.stored.pop(next(iter(self.stored)))
+            yield numpy_helper.from_array(array, name)
 
     def integers(self, *numbers: int) -> str:
         return self.array(np.asarray(numbers, np.int64))
@@ -102,8 +112,8 @@ class Nodes:
     def graph(
         self, name: str, inputs: Sequence[ValueInfoProto], outputs: Sequence[ValueInfoProto]
     ) -> onnx.GraphProto:
-        arrays = list(self.stored.values())
-        return helper.make_graph(self.nodes, name, inputs, outputs, initializer=arrays)
+        """Return the graph of the nodes, without the arrays that they refer to."""
+        return helper.make_graph(self.nodes, name, inputs, outputs)
 
 
 def _numbered() -> Iterator[str]:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from onnx import NodeProto, TensorProto, helper
-from onnx.reference import ReferenceEvaluator
 
 from mapper.frontend.algebra.forms import Shape
 from mapper.ir.core import Array
@@ -77,6 +76,8 @@ def fold(node: NodeProto, arrays: Sequence[Array | None], opset: int) -> list[Ar
     largest = max(MAX_ELEMENTS, sum(a.size for a in known.values()))
     if _result_elements(node, [a for a in arrays if a is not None]) > largest:
         raise CannotFoldError(f"its result has more than {largest} elements")
+    from onnx.reference import ReferenceEvaluator  # takes a while to load; few models need it
+
     try:
         with np.errstate(all="ignore"):
             results = ReferenceEvaluator(_model_of(node, list(known), opset)).run(None, known)
