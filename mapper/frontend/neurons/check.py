@@ -6,10 +6,10 @@ implementation and the neuron op by its definition, so a mistake in the algebra 
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from onnx import NodeProto, TensorProto, helper, numpy_helper
-from onnx.reference import ReferenceEvaluator
 
 from mapper.diagnostics import MappingError, refuse
 from mapper.frontend.algebra import forms
@@ -17,10 +17,12 @@ from mapper.frontend.algebra.forms import Atom, Fires, Form
 from mapper.frontend.neurons.fit import Fitted
 from mapper.frontend.neurons.states import Dynamics
 from mapper.frontend.onnx.fold import Constant
-from mapper.frontend.onnx.rounding import ROUNDING
 from mapper.frontend.onnx.trace import QUANTISING, Trace
 from mapper.ir.core import FLOAT, Array, Const, Constants, Graph, param
 from mapper.ir.neurons import Neuron
+
+if TYPE_CHECKING:
+    from onnx.reference import ReferenceEvaluator
 
 ROUNDS = 3
 POINTS = 1000
@@ -174,7 +176,7 @@ def _random(atom: Atom, size: int, reach: float, rng: np.random.Generator) -> Ar
 class _Region:
     """The elementwise nodes between a neuron's inputs, its next states and its spike."""
 
-    evaluator: ReferenceEvaluator
+    evaluator: "ReferenceEvaluator"
     leaves: tuple[str, ...]
     outputs: tuple[str, ...]
     atoms: tuple[Atom, ...]
@@ -195,6 +197,11 @@ class _Region:
 
 
 def _region_of(neuron: Fitted, trace: Trace) -> _Region:
+    # The reference takes a while to load, and a file in canonical form does without it.
+    from onnx.reference import ReferenceEvaluator
+
+    from mapper.frontend.onnx.rounding import ROUNDING
+
     outputs = [pair.output for pair in neuron.pairs]
     if neuron.firing is not None:
         outputs.extend(_telling(neuron.firing.event, trace))

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from onnx import ModelProto
-from onnx.reference import ReferenceEvaluator
 
 from mapper.diagnostics import MappingError, refuse
 from mapper.frontend.onnx.inline import KNOWN
@@ -81,6 +80,8 @@ class _Runtime:
 
 
 def _reference(model: ModelProto, path: Path) -> Step:
+    from onnx.reference import ReferenceEvaluator  # takes a while to load, like ONNX Runtime
+
     names = [port.name for port in model.graph.output]
 
     def step(arrays: Mapping[str, Array]) -> dict[str, Array]:
