@@ -1,0 +1,105 @@
+"""What every command answers on the bundled network: its JSON and its table, byte for byte."""
+
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from mapper import cli
+from mapper.kernels.core import unavailable
+from tests.files import DEMO_MODEL, DEMO_RECORDING
+
+ANSWERS = Path(__file__).parents[1] / "golden" / "answers"
+"""``<name>.json`` and ``<name>.txt``, as the commands wrote them before answers were classes."""
+
+Check = Callable[[str, list[str]], None]
+
+
+@pytest.fixture
+def check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Check:
+    """Run a command with and without ``--json`` and compare what it prints with what is stored."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(DEMO_MODEL, "model.onnx")
+    shutil.copy(DEMO_RECORDING, "recording.npz")
+    update = request.config.getoption("--update-golden")
+
+    def run(name: str, args: list[str]) -> None:
+        for ending, more in (("json", ["--json"]), ("txt", [])):
+            done = CliRunner().invoke(cli.app, [*args, *more])
+            assert done.exit_code == 0, (args, done.output)
+            text, path = _of_any_machine(done.stdout), ANSWERS / f"{name}.{ending}"
+            if update:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text, encoding="utf-8")
+            assert text == path.read_text(encoding="utf-8"), path.name
+
+    return run
+
+
+def _of_any_machine(text: str) -> str:
+    """Leave out which instructions the processor has."""
+    return re.sub(r'"variant": "\w+"', '"variant": "any"', text)
+
+
+def test_answers_about_a_model(check):
+    check("inspect", ["inspect", "model.onnx"])
+    check("inspect-target", ["inspect", "model.onnx", "--target", "adcless-64"])
+    check("verify-model", ["verify", "model.onnx", "--input", "recording.npz"])
+    check("export", ["export", "model.onnx", "-o", "canonical.onnx"])
+
+
+def test_answers_about_a_build(check):
+    built = ["--calibrate", "recording.npz", "-o", "build"]
+    check("compile", ["compile", "model.onnx", "--target", "adcless-64", *built])
+    recorded = ["--input", "recording.npz"]
+    check("run", ["run", "build", *recorded, "--output", "y.npz", "--trace", "--backend", "numpy"])
+    check("cost", ["cost", "build", "--activity", "0.2", "--steps", "4", "--preset", "paper"])
+    counted = ["--activity", "y.trace.npz"]
+    check("cost-counted", ["cost", "build", *counted, "--sensitivity", "--details"])
+    check("report", ["report", "build"])
+    check("verify-build", ["verify", "build", *recorded, "--model", "model.onnx"])
+    check("report-verified", ["report", "build", "-o", "page.html", *counted])
+    check("report-input", ["report", "build", "-o", "page.html", *recorded])
+    other = ["--weight-bits", "3", "-o", "other"]
+    check("compile-other", ["compile", "model.onnx", "--target", "hpadc-flash5-64", *other])
+    check("compare-builds", ["compare", "build", "other", *recorded, "-o", "sides"])
+
+
+def test_answers_of_the_native_backend(check):
+    if unavailable():
+        pytest.skip(unavailable())
+    built = ["--calibrate", "recording.npz", "-o", "build"]
+    check("compile", ["compile", "model.onnx", "--target", "adcless-64", *built])
+    recorded = ["--input", "recording.npz"]
+    check("run-native", ["run", "build", *recorded, "--output", "y.npz", "--backend", "native"])
+
+
+def test_answers_about_targets_side_by_side(check):
+    on = ["--targets", "hpadc-flash5-64,adcless-64"]
+    recorded = ["--input", "recording.npz", "-o", "sides"]
+    check("compare-targets", ["compare", "model.onnx", *on, *recorded])
+
+
+def test_answers_about_figures(check):
+    pytest.importorskip("vl_convert", reason="needs the extra 'figures'")
+    built = ["--calibrate", "recording.npz", "-o", "build"]
+    check("compile", ["compile", "model.onnx", "--target", "adcless-64", *built])
+    check("figures", ["figures", "build", "-o", "figs"])
+
+
+def test_answers_about_what_there_is(check):
+    check("targets", ["targets"])
+    check("targets-one", ["targets", "mixed-64"])
+    check("components", ["targets", "--components"])
+    check("components-one", ["targets", "--components", "aladdin-40nm"])
+    check("passes", ["passes"])
+    check("passes-one", ["passes", "tile-rows"])
+
+
+def test_the_answer_of_the_demo(check):
+    check("demo", ["demo", "-o", "demo"])
