@@ -1,7 +1,94 @@
 """Spikeloom: compile spiking neural networks to in-memory hardware read by sense amplifiers.
 
-The Python interface is ``mapper.api``. This file imports nothing of ours, so that a pass can import
-``mapper.ir`` without pulling in the code that runs passes.
+Example:
+    >>> import mapper as spikeloom
+    >>> build = spikeloom.compile("net.onnx", "adcless-64", calibrate="recording.npz")
+    >>> build.verify("recording.npz").bit_exact
+    True
+
+Names are imported when they are first used: this file imports nothing of ours by itself, so a pass
+can import ``mapper.ir`` without pulling in the code that runs passes. No name here is one of a
+package of ours. ``docs/python.md`` shows an hour of work.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mapper.api import (
+        Build,
+        CompileSummary,
+        DrawnFigure,
+        Estimate,
+        Figures,
+        ReportAnswer,
+        Run,
+        compile,
+        load,
+    )
+    from mapper.diagnostics import Diagnostic, MappingError
+    from mapper.frontend import Imported, NirOptions, import_model
+    from mapper.ir.core import Graph
+    from mapper.verify import Ring, Verification
+    from targets import Target, list_targets, load_target
+
 __version__ = "0.1.0"
+
+_HOMES = {
+    "mapper.api": (
+        "Build",
+        "CompileSummary",
+        "DrawnFigure",
+        "Estimate",
+        "Figures",
+        "ReportAnswer",
+        "Run",
+        "compile",
+        "load",
+    ),
+    "mapper.diagnostics": ("Diagnostic", "MappingError"),
+    "mapper.frontend": ("Imported", "NirOptions", "import_model"),
+    "mapper.ir.core": ("Graph",),
+    "mapper.verify": ("Ring", "Verification"),
+    "targets": ("Target", "list_targets", "load_target"),
+}
+"""What each module gives; a test compares it with what type checkers see above."""
+
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Build",
+    "CompileSummary",
+    "Diagnostic",
+    "DrawnFigure",
+    "Estimate",
+    "Figures",
+    "Graph",
+    "Imported",
+    "MappingError",
+    "NirOptions",
+    "ReportAnswer",
+    "Ring",
+    "Run",
+    "Target",
+    "Verification",
+    "__version__",
+    "compile",
+    "import_model",
+    "list_targets",
+    "load",
+    "load_target",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Import a name of ``__all__`` when it is first used."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'mapper' has no attribute {name!r}")
+    found: object = getattr(import_module(_HOME[name]), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

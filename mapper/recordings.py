@@ -1,15 +1,16 @@
-"""Recordings the user brings: ``.npz`` files in, checked arrays and input codes out."""
+"""Recordings the user brings: ``.npz`` files or arrays in, checked arrays and input codes out."""
 
 import math
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tokenize import TokenError
 from typing import IO
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from mapper.diagnostics import Diagnostic, MappingError, refuse
 from mapper.ir.core import SPIKE, Array, Coding, Const, Graph, IntType, Value
@@ -55,19 +56,44 @@ def read_arrays(path: Path | str) -> dict[str, Array]:
         raise _bad(path, f"not a readable .npz file: {error}") from error
     except (NotImplementedError, RuntimeError, SyntaxError, TokenError, zlib.error) as error:
         raise _bad(path, f"not a .npz file this version reads: {error}") from error
+    if problem := next(_number_problems(arrays), ""):
+        raise _bad(path, problem)
+    return arrays
+
+
+def _number_problems(arrays: Mapping[str, Array]) -> Iterator[str]:
     for name, array in arrays.items():
         if array.dtype.kind not in "biuf":
-            raise _bad(path, f"array {name!r} holds {array.dtype}, not numbers")
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise _bad(path, f"array {name!r} holds NaN or infinity")
-    return arrays
+            yield f"array {name!r} holds {array.dtype}, not numbers"
+        elif array.dtype.kind == "f" and not np.isfinite(array).all():
+            yield f"array {name!r} holds NaN or infinity"
+
+
+def checked_arrays(arrays: Mapping[str, ArrayLike] | ArrayLike) -> dict[str, Array]:
+    """Return arrays by name that are numbers, from arrays by name or from one array.
+
+    Raises:
+        MappingError: ``bad-recording`` for anything but finite numbers.
+    """
+    given = arrays if isinstance(arrays, Mapping) else {_UNNAMED: arrays}
+    held = {str(name): np.asarray(array) for name, array in given.items()}
+    if problem := next(_number_problems(held), ""):
+        raise refuse("bad-recording", problem, loc=IN_MEMORY)
+    return held
+
+
+IN_MEMORY = "arrays in memory"
+"""Where a recording is from that is no file."""
+
+_UNNAMED = "array"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
-    """A user's file: the inputs of a network in it, and everything else it holds."""
+    """What a user recorded: the inputs of a network, and everything else that came with them."""
 
     where: str
+    """The path of the file, or ``IN_MEMORY``."""
     inputs: Mapping[str, Array]
     """``[T, B, *shape]`` by input name, as the network takes them."""
     arrays: Mapping[str, Array]
@@ -77,6 +103,18 @@ class Recording:
         """Read a file for a network with these inputs; see ``read_arrays``, ``pick_inputs``."""
         arrays = read_arrays(path)
         return cls(where=str(path), inputs=pick_inputs(arrays, values, str(path)), arrays=arrays)
+
+    @classmethod
+    def of(
+        cls, arrays: Mapping[str, ArrayLike] | ArrayLike, values: tuple[Value, ...]
+    ) -> "Recording":
+        """Take arrays in memory, by name or one array, as ``read`` takes those of a file."""
+        held = checked_arrays(arrays)
+        return cls(where=IN_MEMORY, inputs=pick_inputs(held, values, IN_MEMORY), arrays=held)
+
+    def labelled(self, labels: ArrayLike) -> "Recording":
+        """Return the recording with the class of each sample, ``[B]``."""
+        return replace(self, arrays={**self.arrays, **checked_arrays({"labels": labels})})
 
     @property
     def samples(self) -> int:

@@ -1,7 +1,6 @@
 """Make a build: a network through all passes, with what was measured on recordings."""
 
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ import numpy as np
 
 from mapper.build.folder import report, sha256
 from mapper.build.model import Build
+from mapper.build.summary import summary_of
 from mapper.frontend import Imported
 from mapper.ir.core import Array
 from mapper.pipeline import After, make_passes, run_passes
@@ -65,19 +65,4 @@ def source_of(model: Path) -> dict[str, str]:
 
 def summary(build: Build) -> dict[str, Any]:
     """Return what a compilation made, in numbers."""
-    page = report(build)
-    return {
-        "schema": "spikeloom/compile/1",
-        "network": build.hardware.name,
-        "target": build.target.name,
-        "weight_bits": build.weight_bits,
-        "calibrated": bool(build.samples),
-        "crossbars": page.crossbars,
-        "crossbars_without_copies": sum(row.crossbars // row.copies for row in page.layers),
-        "chips": page.chips,
-        "layers": [
-            {field.name: getattr(row, field.name) for field in fields(row)} for row in page.layers
-        ],
-        "cost": page.cost.as_dict(),
-        "passes": [{"name": run.name, "exact": run.exact} for run in build.passes],
-    }
+    return summary_of(build, report(build)).as_dict()

@@ -9,6 +9,7 @@ from typing import Any
 
 from mapper.cost import Activity
 from mapper.diagnostics import many, printable
+from mapper.notebook import html_table
 from mapper.report.answers import Answer, answers
 from mapper.report.data import Evidence, Report
 from mapper.report.numbers import between, nominal, percent
@@ -46,6 +47,16 @@ class Headline:
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+    def html(self, *notes: str) -> str:
+        """Return it as a notebook shows it."""
+        verdicts = (f"{answer.question} {answer.text}" for answer in self.answers)
+        return html_table(
+            self.title,
+            ("", "nominal", "low to high", ""),
+            ((fact.name, fact.value, fact.interval, fact.told) for fact in self.facts),
+            (*verdicts, *notes),
+        )
 
 
 def headline(report: Report) -> Headline:

@@ -9,20 +9,24 @@ from mapper.cost import DENSITY, Activity, measure
 from mapper.cost.estimate import checked_density, checked_steps
 from mapper.frontend import NirOptions
 from mapper.ir.core import Array, Graph
-from mapper.recordings import Recording, read_arrays, to_codes
+from mapper.recordings import IN_MEMORY, Recording, read_arrays, to_codes
 from mapper.report import Evidence
-from mapper.verify import reference_ring, trace_executor, trained_ring, verify_recorded
+from mapper.verify.build import trace_executor
+from mapper.verify.every import every_ring
 from mapper.verify.record import Verified, described_file, recall
 
 Progress = Callable[[str], None]
+
+Given = str | float | Mapping[str, Array] | None
+"""How active a network is: the path of a trace, the trace, or a density 0..1, in text or not."""
 
 
 def gather_evidence(
     build: Build,
     *,
-    activity: str | None = None,
+    activity: Given = None,
     steps: int = 1,
-    recording: Path | None = None,
+    recording: Recording | None = None,
     model: Path | None = None,
     nir: NirOptions | None = None,
     folder: Path | None = None,
@@ -32,7 +36,7 @@ def gather_evidence(
 
     Args:
         build: A build that ``read_build`` accepted.
-        activity: Path of a trace of this build, or a density 0..1 in text.
+        activity: A trace of this build or its path, or a density 0..1; ``DENSITY`` where None.
         steps: Time steps of an inference, with a density.
         recording: Inputs to verify and, without ``activity``, to count spikes on.
         model: The model file, which ring 3 or ring 7 compares with.
@@ -51,7 +55,7 @@ def gather_evidence(
         if activity is None:
             told, trace = measure(build.hardware, ran), ran
     if isinstance(told, Activity):
-        steps, file = told.steps, activity
+        steps, file = told.steps, activity if isinstance(activity, str) else None
     else:
         steps, file = checked_steps(steps), None
     return Evidence(
@@ -65,48 +69,44 @@ def gather_evidence(
     )
 
 
-def read_activity(
-    graph: Graph, activity: str | None
-) -> tuple[Activity | float, Mapping[str, Array]]:
-    """Return what ``--activity`` names, and the trace where it is one.
-
-    ``activity`` is the path of a trace of ``run --trace``, or a density 0..1 in text; ``DENSITY``
-    where None.
+def read_activity(graph: Graph, activity: Given) -> tuple[Activity | float, Mapping[str, Array]]:
+    """Return what ``--activity`` names, and the trace where it is one; ``DENSITY`` for None.
 
     Raises:
-        MappingError: The density is outside 0..1, or the file is not a trace of this network.
+        MappingError: The density is outside 0..1, or the trace is not one of this network.
     """
     if activity is None:
         return DENSITY, {}
+    if isinstance(activity, Mapping):
+        return measure(graph, activity), activity
     try:
         density = float(activity)
     except ValueError:
-        trace = read_arrays(activity)
+        trace = read_arrays(str(activity))
         return measure(graph, trace), trace
     return checked_density(density), {}
 
 
 def _verified(
     build: Build,
-    recording: Path,
+    recording: Recording,
     model: Path | None,
     nir: NirOptions | None,
     progress: Progress,
 ) -> tuple[dict[str, Any], Mapping[str, Array]]:
     """Return what every ring says, and the trace of the same recording."""
-    graph = build.hardware
-    recorded = Recording.read(recording, graph.inputs)
-    codes = to_codes(graph, recorded.inputs, recorded.where)
-    reference = trained = None
-    if model is not None:
-        reference = reference_ring(model, build, recorded.inputs, progress, nir)
-        trained = trained_ring(model, build, codes)
-    answer = verify_recorded(build, recorded, reference, progress, trained).as_dict()
+    answer = every_ring(build, recording, model, nir, progress).as_dict()
     progress("counting spikes")
-    return answer, trace_executor(graph, codes)[1]
+    codes = to_codes(build.hardware, recording.inputs, recording.where)
+    return answer, trace_executor(build.hardware, codes)[1]
 
 
-def _files(activity: str | None, recording: Path | None, model: Path | None) -> dict[str, str]:
-    given = {"activity": activity, "input": recording, "model": model}
-    paths = {what: Path(path) for what, path in given.items() if path is not None}
-    return {what: described_file(path) for what, path in paths.items()}
+def _files(activity: str | None, recording: Recording | None, model: Path | None) -> dict[str, str]:
+    """Name what was given, files with their hash."""
+    where = None if recording is None else recording.where
+    given = {"activity": activity, "input": where, "model": model}
+    return {
+        what: IN_MEMORY if path == IN_MEMORY else described_file(Path(path))
+        for what, path in given.items()
+        if path is not None
+    }

@@ -19,9 +19,7 @@ Check = Callable[[str, list[str]], None]
 
 
 @pytest.fixture
-def check(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
-) -> Check:
+def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Check:
     """Run a command with and without ``--json`` and compare what it prints with what is stored."""
     monkeypatch.chdir(tmp_path)
     shutil.copy(DEMO_MODEL, "model.onnx")

@@ -16,7 +16,7 @@ from mapper.report import draw_figures
 from mapper.report.charts.base import COLUMN, PAGE_WIDE, Bar, Chart, Table, for_paper, interval_bars
 from mapper.report.figures import captions_of, report_charts, swings_of
 from tests.files import DEMO_RECORDING
-from tests.report.pages import HOSTILE, demo_build, hostile_build
+from tests.report.pages import HOSTILE, demo_build, demo_recording, hostile_build
 
 RUNNER = CliRunner()
 
@@ -96,7 +96,7 @@ def test_an_svg_with_a_gradient_does_not_count_earlier_drawings():
     from mapper.verify.evidence import gather_evidence
 
     build = demo_build()
-    found = report(build, gather_evidence(build, recording=DEMO_RECORDING))
+    found = report(build, gather_evidence(build, recording=demo_recording(build)))
     (spikes,) = (chart for chart in report_charts(found) if chart.name == "spikes")
     first, second = (_drawn(import_vl_convert(), spikes)["spikes.svg"] for _ in range(2))
     assert b"url(#gradient_0)" in first

@@ -22,8 +22,7 @@ from mapper.report.page.frame import asset, embedded, policy
 from mapper.report.page.render import SCRIPTS
 from mapper.report.page.table import layer_table
 from mapper.verify.evidence import gather_evidence
-from tests.files import DEMO
-from tests.report.pages import demo_build, hostile_build
+from tests.report.pages import demo_build, demo_recording, hostile_build
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +106,7 @@ def test_a_page_without_a_recording_says_that_nothing_was_verified(page):
 
 
 def test_a_page_of_a_recording_shows_every_ring(build):
-    evidence = gather_evidence(build, recording=DEMO / "recording.npz")
+    evidence = gather_evidence(build, recording=demo_recording(build))
     page = render_report(report(build, evidence))
     assert "bit-exact" in page
     assert all(ring["name"] in page for ring in evidence.verification["rings"])

@@ -1,68 +1,31 @@
-"""Everything the command line can do, one call each; answers are plain data for JSON."""
+"""The calls of one release ago, by their names of then: paths in, plain data for JSON out.
 
-from collections.abc import Callable, Mapping, Sequence
+They stay for a release. ``mapper.compile``, ``mapper.load`` and what these return take their place.
+"""
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mapper.build.folder import (
-    PAGE,
-    check_outside,
-    check_page,
-    check_replaceable,
-    read_build,
-    report,
-    write_build,
-)
+from mapper.api.figures import Figures, check_drawing, draw_into
+from mapper.api.make import load, passes_over
+from mapper.build.folder import check_replaceable
 from mapper.build.make import make_build, source_of, summary
 from mapper.compare.folder import is_comparison, read_comparison
-from mapper.compare.run import CompareOptions, compare, compare_builds, compare_model
 from mapper.cost import tornado_lines
-from mapper.demo import demo
 from mapper.diagnostics import refuse
 from mapper.exchange.export import export, format_of
-from mapper.executor import engine
 from mapper.executor.engine import chosen
 from mapper.frontend import NirOptions, describe, import_model
-from mapper.ir.core import Array, Graph
-from mapper.ir.weights import write_arrays
-from mapper.listing import check_pass, show_components, show_passes, show_targets
+from mapper.listing import check_pass
 from mapper.pipeline import After
-from mapper.recordings import Recording, coding_tables, read_arrays, to_codes
-from mapper.report import import_vl_convert, render_report, write_figures
+from mapper.recordings import read_arrays
 from mapper.report.comparison.page import caption_of, comparison_charts
-from mapper.report.figures import CAPTIONS, draw, figure_charts, report_caption, swings_of
-from mapper.report.headline import Headline, headline
+from mapper.report.headline import Headline
 from mapper.threads import one_blas_thread
-from mapper.verify import (
-    reference_ring,
-    trained_ring,
-    verify_model,
-    verify_recorded,
-)
-from mapper.verify.evidence import gather_evidence
-from mapper.verify.record import described_file, keep
-from mapper.writing import whole_file
-from targets import DEFAULT_PRESET, load_preset, load_target
-
-__all__ = [
-    "CompareOptions",
-    "compare",
-    "compare_builds",
-    "compare_model",
-    "compile_model",
-    "cost_build",
-    "demo",
-    "draw_figures",
-    "export_model",
-    "inspect_model",
-    "report_build",
-    "run_build",
-    "show_components",
-    "show_passes",
-    "show_targets",
-    "verify",
-]
+from mapper.verify import verify_model
+from targets import DEFAULT_PRESET, load_target
 
 Progress = Callable[[str], None]
 
@@ -126,27 +89,18 @@ def compile_model(
     for name in (*print_after, *((stop_after,) if stop_after else ())):
         check_pass(name)
     check_replaceable(output)
-    loaded = load_target(target)
-    imported = import_model(model, nir)
-    recordings = None
-    if calibrate is not None:
-        recordings = Recording.read(calibrate, imported.graph.inputs).inputs
-    build = make_build(
-        imported,
-        loaded,
-        weight_bits,
-        recordings,
-        source=source_of(model),
+    build = passes_over(
+        model,
+        target,
+        weight_bits=weight_bits,
+        calibrate=calibrate,
+        nir=nir,
         after=after,
         stop_after=stop_after,
     )
-    if build is None:
-        return None
-    write_build(build, output)
-    return {**summary(build), "folder": str(output), "warnings": list(imported.warnings)}
+    return None if build is None else build.save(output).summary.as_dict()
 
 
-@one_blas_thread
 def run_build(
     folder: Path,
     recording: Path,
@@ -164,51 +118,11 @@ def run_build(
     """
     chosen(backend)
     progress("checking the folder")
-    build = read_build(folder)
-    graph = build.hardware
-    recorded = Recording.read(recording, graph.inputs)
-    codes = to_codes(graph, recorded.inputs, recorded.where)
-    steps, samples = next(iter(codes.values())).shape[:2]
-
-    def done(step: int) -> None:
-        progress(f"time step {step} of {steps}")
-
-    ran = engine.run(graph, codes, backend, trace=trace, threads=threads, progress=done)
-    outputs, written = ran.outputs, {"output": str(output)}
-    if ran.trace is not None:
-        path = output.with_suffix(".trace.npz")
-        _save(path, ran.trace)
-        written["trace"] = str(path)
-    _save(output, {v.name: outputs[v.name] for v in graph.outputs})
-    return {
-        "schema": "spikeloom/run/1",
-        "backend": ran.backend,
-        **ran.details,
-        "steps": steps,
-        "samples": samples,
-        "outputs": {v.name: _described(graph, v.name, outputs[v.name]) for v in graph.outputs},
-        **written,
-    }
+    build = load(folder, page=True)
+    ran = build.run(recording, backend=backend, threads=threads, trace=trace, progress=progress)
+    return ran.save(output).as_dict()
 
 
-def _described(graph: Graph, name: str, array: Array) -> dict[str, Any]:
-    """Describe an integer output, and the reals it stands for: ``scale * code + offset``."""
-    scale, offset = coding_tables(graph, name)
-    return {
-        "shape": list(array.shape),
-        "mean": float(array.mean()),
-        "max": int(array.max()),
-        "scale": scale.tolist(),
-        "offset": offset.tolist(),
-    }
-
-
-def _save(path: Path, arrays: Mapping[str, Array]) -> None:
-    with whole_file(path) as temporary:
-        write_arrays(temporary, arrays, compress=True)
-
-
-@one_blas_thread
 def verify(
     path: Path,
     recording: Path,
@@ -225,18 +139,8 @@ def verify(
         arrays = read_arrays(recording)
         return verify_model(path, arrays, str(recording), progress, nir).as_dict()
     progress("checking the folder")
-    build = read_build(path)
-    recorded = Recording.read(recording, build.hardware.inputs)
-    reference = trained = None
-    if model is not None:
-        reference = reference_ring(model, build, recorded.inputs, progress, nir)
-        codes = to_codes(build.hardware, recorded.inputs, recorded.where)
-        trained = trained_ring(model, build, codes)
-    found = verify_recorded(build, recorded, reference, progress, trained).as_dict()
-    given = {"input": recording, "model": model}
-    files = {what: described_file(file) for what, file in given.items() if file is not None}
-    warning = keep(path, found, files)
-    return {**found, "warnings": [warning]} if warning else found
+    build = load(path, page=True)
+    return build.verify(recording, model=model, nir=nir, progress=progress).as_dict()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -264,21 +168,14 @@ def cost_build(
     ``DENSITY`` where None. ``preset`` names what to assume of the chip beyond its target;
     ``swings`` adds what each constant does to the totals.
     """
-    load_preset(preset)
-    build = read_build(folder, page=False)
-    evidence = gather_evidence(build, activity=activity, steps=steps, folder=folder)
-    page = report(build, evidence, preset)
-    tornados = swings_of(page) if swings else ()
-    moved = [tornado.as_dict() for tornado in tornados]
-    data = page.cost.as_dict() | ({"sensitivity": moved} if swings else {})
-    return data, CostTold(
-        headline=headline(page),
-        sensitivity="\n".join(tornado_lines(tornados)),
-        details=str(page.cost),
+    estimate = load(folder).cost(activity, steps=steps, preset=preset, sensitivity=swings)
+    return estimate.as_dict(), CostTold(
+        headline=estimate.headline,
+        sensitivity="\n".join(tornado_lines(estimate.sensitivity or ())),
+        details=str(estimate.cost),
     )
 
 
-@one_blas_thread
 def report_build(
     folder: Path,
     output: Path | None,
@@ -301,35 +198,19 @@ def report_build(
         MappingError: ``report-output`` where the page would change the build, and for anything
             wrong with the files.
     """
-    check_page(folder, output, asked=activity is not None or recording is not None or steps != 1)
     progress("checking the folder")
-    build = read_build(folder)
-    evidence = gather_evidence(
-        build,
+    answer = load(folder, page=True).report(
+        output,
+        inputs=recording,
         activity=activity,
         steps=steps,
-        recording=recording,
         model=model,
         nir=nir,
-        folder=folder,
         progress=progress,
     )
-    told = report(build, evidence)
-    if output is not None:
-        with whole_file(output) as temporary:
-            temporary.write_text(render_report(told), encoding="utf-8")
-    found = evidence.verification
-    return {
-        "schema": "spikeloom/report/1",
-        "report": str(output or folder / PAGE),
-        "as_compiled": output is None,
-        **headline(told).as_dict(),
-        "cost": told.cost.as_dict(),
-        **({} if found is None else {"bit_exact": found["bit_exact"], "verification": found}),
-    }
+    return answer.as_dict()
 
 
-@one_blas_thread
 def draw_figures(
     folder: Path,
     output: Path,
@@ -352,32 +233,28 @@ def draw_figures(
             change a build, ``compare-inputs`` for an option that a comparison cannot follow, and
             for anything wrong with the files. Nothing is written then.
     """
-    import_vl_convert()
-    check_outside(output, "figures")
+    check_drawing(output)
     progress("checking the folder")
     if is_comparison(folder):
         given = {"--activity": activity, "--steps": steps, "--preset": preset}
         _refuse_options([name for name, value in given.items() if value is not None])
-        answer = read_comparison(folder)
-        charts, said, assumed = comparison_charts(answer), caption_of(answer), answer["preset"]
-    else:
-        assumed = preset or DEFAULT_PRESET
-        load_preset(assumed)
-        build = read_build(folder, page=False)
-        evidence = gather_evidence(build, activity=activity, steps=1 if steps is None else steps)
-        page = report(build, evidence, assumed)
-        charts, said = figure_charts(page, columns), report_caption(page)
+        return _compared(folder, output, columns, progress).as_dict()
+    drawn = load(folder).figures(
+        output,
+        activity=activity,
+        steps=1 if steps is None else steps,
+        preset=preset or DEFAULT_PRESET,
+        columns=columns,
+        progress=progress,
+    )
+    return drawn.as_dict()
+
+
+def _compared(folder: Path, output: Path, columns: int, progress: Progress) -> Figures:
+    answer = read_comparison(folder)
     progress("drawing")
-    figures = draw(charts, said, columns)
-    write_figures(figures, output)
-    rows = [{"name": f.name, "caption": f.caption, "files": list(f.files)} for f in figures]
-    return {
-        "schema": "spikeloom/figures/1",
-        "folder": str(output),
-        "preset": assumed,
-        "figures": rows,
-        "captions": CAPTIONS,
-    }
+    charts, said = comparison_charts(answer), caption_of(answer)
+    return draw_into(output, charts, said, answer["preset"], columns)
 
 
 def _refuse_options(options: Sequence[str]) -> None:

@@ -1,0 +1,344 @@
+"""A build in Python: compile a model or load a folder, then run, verify, cost and report it.
+
+``mapper.build.model.Build`` is the data that files are made from, and stands below the report and
+the rings. The class here is that data with everything a person asks of it, so it stands above all
+of them.
+"""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from numpy.typing import ArrayLike
+
+from mapper.api.estimate import Estimate
+from mapper.api.figures import Figures, check_drawing, draw_into
+from mapper.api.inputs import (
+    Activity,
+    Inputs,
+    Model,
+    model_file,
+    read_activity,
+    read_inputs,
+)
+from mapper.api.page import ReportAnswer
+from mapper.api.run import Run, run_of, with_outputs
+from mapper.build import folder as folders
+from mapper.build import model as data
+from mapper.build.summary import CompileSummary, summary_of
+from mapper.executor import engine
+from mapper.frontend import NirOptions
+from mapper.ir.core import Graph
+from mapper.recordings import to_codes
+from mapper.report import Report, render_report
+from mapper.report.figures import figure_charts, report_caption, swings_of
+from mapper.report.headline import headline
+from mapper.threads import one_blas_thread
+from mapper.verify import Verification
+from mapper.verify.every import every_ring
+from mapper.verify.evidence import gather_evidence
+from mapper.verify.record import described_file, keep
+from mapper.verify.rings import spike_values
+from mapper.writing import whole_file
+from targets import DEFAULT_PRESET, Target, load_preset
+
+Progress = Callable[[str], None]
+
+
+def _silent(text: str) -> None:
+    """Say nothing of what comes next."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Build:
+    """One network, mapped onto one target.
+
+    ``compile`` makes one from a model and ``load`` reads one from a folder; nothing is written
+    before ``save``.
+
+    Example:
+        >>> build = mapper.compile("net.onnx", "adcless-64", calibrate=events)
+        >>> run = build.run(events, trace=True)
+        >>> build.verify(events).bit_exact
+        True
+        >>> build.cost(run).energy_pj.nominal
+        81931.7
+        >>> build.save("net-adcless-64").folder
+        PosixPath('net-adcless-64')
+    """
+
+    mapped: data.Build
+    """Hardware graph, network, target and options: all that the files are made from."""
+    model: Model | None = None
+    """What it was compiled from, which ring 3 or ring 7 compares with; None where not known."""
+    nir: NirOptions | None = None
+    """What was said of a NIR file that it leaves open."""
+    folder: Path | None = None
+    """Where it is saved; None where it is not."""
+    warnings: tuple[str, ...] = ()
+    """What was assumed in reading the model."""
+
+    # --- what it is ------------------------------------------------------------------------
+
+    @property
+    def hardware(self) -> Graph:
+        """The graph of integers that the chip computes; ``print`` shows it as text."""
+        return self.mapped.hardware
+
+    @property
+    def network(self) -> Graph:
+        """The network that it was made from."""
+        return self.mapped.network
+
+    @property
+    def target(self) -> Target:
+        return self.mapped.target
+
+    @property
+    def summary(self) -> CompileSummary:
+        """Crossbars, layers and the cost as compiled: what ``spikeloom compile`` says."""
+        folder = "" if self.folder is None else str(self.folder)
+        return summary_of(self.mapped, self._page, folder=folder, warnings=self.warnings)
+
+    @cached_property
+    def _page(self) -> Report:
+        """The report as compiled, before anything was recorded."""
+        return folders.report(self.mapped)
+
+    # --- what it does ----------------------------------------------------------------------
+
+    @one_blas_thread
+    def run(
+        self,
+        inputs: Inputs,
+        *,
+        backend: str | None = None,
+        threads: int | None = None,
+        spikes: bool = False,
+        trace: bool = False,
+        progress: Progress = _silent,
+    ) -> Run:
+        """Compute every output bit on recordings.
+
+        Args:
+            inputs: Arrays ``[T, B, *shape]`` by input name, one array, or the path of a ``.npz``
+                file: real numbers as they were recorded, coded here as the build codes them.
+                ``[T, *shape]`` is one sample.
+            backend: ``native`` or ``numpy``; the fastest that is installed where None. The
+                integers do not depend on it.
+            threads: Of the native backend; every processor where None.
+            spikes: Return the spikes of every layer of neurons, too.
+            trace: Count spikes and driven wordlines, for ``cost``.
+            progress: Called with what is done.
+
+        Raises:
+            MappingError: ``input-name``, ``input-shape``, ``input-range``, ``bad-recording``,
+                ``unknown-backend``, ``backend-unavailable``.
+        """
+        graph = self.hardware
+        recorded = read_inputs(inputs, graph.inputs)
+        codes = to_codes(graph, recorded.inputs, recorded.where)
+        steps = len(next(iter(codes.values())))
+
+        def done(step: int) -> None:
+            progress(f"time step {step} of {steps}")
+
+        shown = spike_values(graph) if spikes else ()
+        ran = engine.run(
+            with_outputs(graph, shown), codes, backend, trace=trace, threads=threads, progress=done
+        )
+        return run_of(graph, ran, {name: ran.outputs[name] for name in shown})
+
+    @one_blas_thread
+    def verify(
+        self,
+        inputs: Inputs,
+        *,
+        labels: ArrayLike | None = None,
+        model: Model | None = None,
+        nir: NirOptions | None = None,
+        progress: Progress = _silent,
+    ) -> Verification:
+        """Run every ring of trust on recordings.
+
+        Of a build in a folder, what is found on a file is stored there as ``verification.json``,
+        for its reports.
+
+        Args:
+            inputs: As in ``run``; a file or a mapping may also have ``labels`` and
+                ``expected_<output>``.
+            labels: The class of each sample ``[B]``, for accuracy.
+            model: The model that it was compiled from, for rings 3 and 7; what ``compile`` was
+                given where None.
+            nir: What a NIR model leaves open.
+            progress: Called with what comes next.
+
+        Raises:
+            MappingError: ``other-model`` where the build was made from another file, and for
+                anything wrong with the recordings.
+        """
+        recorded = read_inputs(inputs, self.hardware.inputs, labels)
+        given = self.model if model is None else model
+        with ExitStack() as files:
+            path = None if given is None else files.enter_context(model_file(given))
+            found = every_ring(self.mapped, recorded, path, nir or self.nir, progress)
+            if self.folder is None or not isinstance(inputs, str | Path):
+                return found
+            named = {"input": Path(inputs), "model": path}
+            described = {what: described_file(file) for what, file in named.items() if file}
+        warning = keep(self.folder, found.as_dict(), described)
+        return replace(found, warnings=(warning,)) if warning else found
+
+    # --- what it costs ---------------------------------------------------------------------
+
+    def cost(
+        self,
+        activity: Activity = None,
+        *,
+        steps: int = 1,
+        preset: str = DEFAULT_PRESET,
+        sensitivity: bool = False,
+    ) -> Estimate:
+        """Estimate energy, latency and area of one inference.
+
+        Args:
+            activity: A run with ``trace=True``, its trace or the path of one, or the share of
+                input bits that are 1, 0..1; ``mapper.cost.DENSITY`` where None.
+            steps: Time steps of an inference, with a density.
+            preset: What to assume of the chip beyond its target: ``paper``, ``physical``,
+                ``as-built``.
+            sensitivity: Say what each constant does to the totals, too.
+
+        Raises:
+            MappingError: ``activity-array``, ``activity-density``, ``activity-steps``,
+                ``unknown-preset``.
+        """
+        load_preset(preset)
+        evidence = gather_evidence(
+            self.mapped, activity=read_activity(activity), steps=steps, folder=self.folder
+        )
+        page = folders.report(self.mapped, evidence, preset)
+        return Estimate(
+            cost=page.cost,
+            headline=headline(page),
+            sensitivity=swings_of(page) if sensitivity else None,
+        )
+
+    @one_blas_thread
+    def report(
+        self,
+        path: str | Path | None,
+        *,
+        inputs: Inputs | None = None,
+        activity: Activity = None,
+        steps: int = 1,
+        model: Model | None = None,
+        nir: NirOptions | None = None,
+        progress: Progress = _silent,
+    ) -> ReportAnswer:
+        """Write the report as one offline HTML page, and return what it answers first.
+
+        Args:
+            path: The page; None writes nothing, as a folder has the page of the build as compiled.
+            inputs: Recordings to verify on and, without ``activity``, to count spikes on.
+            activity: As in ``cost``.
+            steps: Time steps of an inference, with a density.
+            model: As in ``verify``.
+            nir: What a NIR model leaves open.
+            progress: Called with what comes next.
+
+        Raises:
+            MappingError: ``report-output`` where the page would change the build, and for anything
+                wrong with the files.
+        """
+        output = None if path is None else Path(path)
+        if self.folder is None and output is None:
+            raise ValueError("a build that is in no folder has no page yet: give a path")
+        if self.folder is not None:
+            asked = activity is not None or inputs is not None or steps != 1
+            folders.check_page(self.folder, output, asked=asked)
+        recorded = None if inputs is None else read_inputs(inputs, self.hardware.inputs)
+        given = self.model if model is None else model
+        with ExitStack() as files:
+            evidence = gather_evidence(
+                self.mapped,
+                activity=read_activity(activity),
+                steps=steps,
+                recording=recorded,
+                model=None if given is None else files.enter_context(model_file(given)),
+                nir=nir or self.nir,
+                folder=self.folder,
+                progress=progress,
+            )
+        told = folders.report(self.mapped, evidence)
+        if output is not None:
+            with whole_file(output) as temporary:
+                temporary.write_text(render_report(told), encoding="utf-8")
+        return ReportAnswer(
+            page=str(output or self._own_page()),
+            as_compiled=output is None,
+            headline=headline(told),
+            cost=told.cost,
+            verification=evidence.verification,
+        )
+
+    def _own_page(self) -> Path:
+        assert self.folder is not None
+        return self.folder / folders.PAGE
+
+    def figures(
+        self,
+        folder: str | Path,
+        *,
+        activity: Activity = None,
+        steps: int = 1,
+        preset: str = DEFAULT_PRESET,
+        columns: int = 1,
+        progress: Progress = _silent,
+    ) -> Figures:
+        """Write the charts of the report as SVG, PNG and PDF, with captions.
+
+        Figures of an earlier call that are not drawn anew are removed from the folder where nobody
+        changed them.
+
+        Args:
+            folder: Where to write them; not in a build folder.
+            activity: As in ``cost``.
+            steps: Time steps of an inference, with a density.
+            preset: What to assume of the chip beyond its target.
+            columns: Columns of a paper that a figure is wide, 1 or 2.
+            progress: Called with what comes next.
+
+        Raises:
+            MappingError: ``missing-extra`` without vl-convert, ``report-output`` where figures
+                would change a build. Nothing is written then.
+        """
+        check_drawing(Path(folder))
+        load_preset(preset)
+        evidence = gather_evidence(self.mapped, activity=read_activity(activity), steps=steps)
+        page = folders.report(self.mapped, evidence, preset)
+        progress("drawing")
+        return draw_into(
+            Path(folder), figure_charts(page, columns), report_caption(page), preset, columns
+        )
+
+    def save(self, folder: str | Path) -> "Build":
+        """Write the build folder, at once or not at all; a build that is there is replaced.
+
+        Returns:
+            The same build, with its ``folder``.
+
+        Raises:
+            MappingError: ``output-exists`` where the folder has something that is not a build.
+        """
+        folder = Path(folder)
+        folders.write_build(self.mapped, folder)
+        return replace(self, folder=folder)
+
+    def __repr__(self) -> str:
+        return f"Build({self.summary.head()})"
+
+    def _repr_html_(self) -> str:
+        return self.summary._repr_html_()

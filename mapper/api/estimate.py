@@ -1,0 +1,58 @@
+"""What a build costs: the totals first, then every part, and what they hang on."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from mapper.cost import Cost, Range
+from mapper.cost.sensitivity import Tornado
+from mapper.report.headline import Headline
+from mapper.report.numbers import amount
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Estimate:
+    """What one inference of a build costs, nominal and as an interval over published facts.
+
+    Example:
+        >>> estimate = build.cost(build.run(events, trace=True))
+        >>> estimate.energy_pj.nominal
+        81931.7
+        >>> estimate.cost.layers[0].energy_pj["readout"].high
+        514.3
+    """
+
+    cost: Cost
+    """Every part of every total, by layer and by action."""
+    headline: Headline
+    """The answer for people: totals, what dominates, what limits."""
+    sensitivity: tuple[Tornado, ...] | None = None
+    """What each constant does to the totals, widest first; None where it was not asked for."""
+
+    @property
+    def energy_pj(self) -> Range:
+        """Energy of one inference in pJ: ``low``, ``nominal``, ``high``."""
+        return self.cost.total_pj
+
+    @property
+    def latency_ns(self) -> Range:
+        """Time of one inference in ns, layers pipelined."""
+        return self.cost.latency_ns["inference_pipelined"]
+
+    @property
+    def area_um2(self) -> Range:
+        """Area of the chips in um2."""
+        return self.cost.total_um2
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON of ``spikeloom cost``."""
+        if self.sensitivity is None:
+            return self.cost.as_dict()
+        moved = [tornado.as_dict() for tornado in self.sensitivity]
+        return {**self.cost.as_dict(), "sensitivity": moved}
+
+    def __repr__(self) -> str:
+        energy, latency = amount(self.energy_pj, "pJ"), amount(self.latency_ns, "ns")
+        return f"Estimate(energy {energy}, latency {latency}, area {amount(self.area_um2, 'um2')})"
+
+    def _repr_html_(self) -> str:
+        return self.headline.html()

@@ -1,0 +1,82 @@
+"""Figures for a paper: the charts of a report or of a comparison, as files."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mapper.build.folder import check_outside
+from mapper.notebook import html_table
+from mapper.report import import_vl_convert, write_figures
+from mapper.report.charts.base import Chart
+from mapper.report.figures import CAPTIONS, draw
+
+SCHEMA = "spikeloom/figures/1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrawnFigure:
+    """One chart, and the files that show it."""
+
+    name: str
+    caption: str
+    files: tuple[str, ...]
+    """File names in the folder: SVG, PNG, PDF."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Figures:
+    """The figures that were written into a folder."""
+
+    folder: str
+    preset: str
+    """What is assumed of the chip."""
+    figures: tuple[DrawnFigure, ...]
+    captions: str = CAPTIONS
+    """File of all captions, in the folder."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON of ``spikeloom figures``."""
+        return {
+            "schema": SCHEMA,
+            "folder": self.folder,
+            "preset": self.preset,
+            "figures": [
+                {"name": f.name, "caption": f.caption, "files": list(f.files)} for f in self.figures
+            ],
+            "captions": self.captions,
+        }
+
+    def __repr__(self) -> str:
+        return f"Figures({len(self.figures)} in {self.folder}, captions in {self.captions})"
+
+    def _repr_html_(self) -> str:
+        rows = ((figure.name, ", ".join(figure.files)) for figure in self.figures)
+        captions = f"captions: {self.folder}/{self.captions}"
+        return html_table("figures", ("figure", "files"), rows, (captions,))
+
+
+def check_drawing(folder: Path) -> None:
+    """Refuse where nothing can be drawn, or not there: before anything is read.
+
+    Raises:
+        MappingError: ``missing-extra`` without vl-convert, ``report-output`` where figures would
+            change a build.
+    """
+    import_vl_convert()
+    check_outside(folder, "figures")
+
+
+def draw_into(
+    folder: Path, charts: Iterable[Chart], said: str, preset: str, columns: int
+) -> Figures:
+    """Draw charts and write them; ``said`` ends the caption of each."""
+    drawn = draw(charts, said, columns)
+    write_figures(drawn, folder)
+    return Figures(
+        folder=str(folder),
+        preset=preset,
+        figures=tuple(
+            DrawnFigure(name=f.name, caption=f.caption, files=tuple(f.files)) for f in drawn
+        ),
+    )

@@ -1,0 +1,82 @@
+"""What calls accept: models, targets, recordings and activity, as files or as Python objects."""
+
+import re
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from numpy.typing import ArrayLike
+from onnx import ModelProto
+
+from mapper.api.run import Run
+from mapper.build.make import source_of
+from mapper.diagnostics import refuse
+from mapper.frontend import Imported, NirOptions, import_model
+from mapper.ir.core import Array, Value
+from mapper.recordings import Recording
+from targets import Target, load_target
+
+Model = str | Path | ModelProto
+"""A trained network: the path of an ONNX or NIR file, or an ONNX model in memory."""
+
+Inputs = str | Path | Mapping[str, ArrayLike] | ArrayLike
+"""A recording: the path of a ``.npz`` file, arrays ``[T, B, ...]`` by name, or one array."""
+
+Activity = str | Path | float | Run | Mapping[str, Array] | None
+"""How active a network is: a run that was traced, its trace or the path of it, or the share of
+input bits that are 1, 0..1. None takes the share that an estimate assumes."""
+
+
+@contextmanager
+def model_file(model: Model) -> Iterator[Path]:
+    """Give the path of a model's file; one in memory is written to a temporary folder for it."""
+    if not isinstance(model, ModelProto):
+        yield Path(model)
+        return
+    name = re.sub(r"\W+", "_", model.graph.name) or "model"
+    with tempfile.TemporaryDirectory(prefix="spikeloom.") as folder:
+        path = Path(folder) / f"{name[:80]}.onnx"
+        path.write_bytes(model.SerializeToString(deterministic=True))
+        yield path
+
+
+def read_model(
+    model: Model | Imported, nir: NirOptions | None = None
+) -> tuple[Imported, dict[str, str]]:
+    """Return a model as a network, and its source: file name and SHA-256 where there is a file."""
+    if isinstance(model, Imported):
+        return model, {}
+    with model_file(model) as path:
+        return import_model(path, nir), source_of(path)
+
+
+def read_target(target: str | Path | Target) -> Target:
+    """Return a target by its name, the path of its file, or as it is."""
+    return target if isinstance(target, Target) else load_target(str(target))
+
+
+def read_inputs(
+    inputs: Inputs, values: tuple[Value, ...], labels: ArrayLike | None = None
+) -> Recording:
+    """Return a recording of a network with these inputs."""
+    if isinstance(inputs, str | Path):
+        recording = Recording.read(Path(inputs), values)
+    else:
+        recording = Recording.of(inputs, values)
+    return recording if labels is None else recording.labelled(labels)
+
+
+def read_activity(activity: Activity) -> str | float | Mapping[str, Array] | None:
+    """Return activity without its wrappers: a run is its trace.
+
+    Raises:
+        MappingError: ``activity-array`` for a run that was not traced.
+    """
+    if isinstance(activity, Path):
+        return str(activity)
+    if not isinstance(activity, Run):
+        return activity
+    if activity.trace is None:
+        raise refuse("activity-array", "the run has no trace", help="run it with trace=True")
+    return activity.trace

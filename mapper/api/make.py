@@ -1,0 +1,92 @@
+"""Make a build: compile a model, or load the folder of one."""
+
+from pathlib import Path
+
+from mapper.api.build import Build
+from mapper.api.inputs import Inputs, Model, read_inputs, read_model, read_target
+from mapper.build.folder import read_build
+from mapper.build.make import make_build
+from mapper.frontend import Imported, NirOptions
+from mapper.pipeline import After
+from mapper.threads import one_blas_thread
+from targets import Target
+
+
+@one_blas_thread
+def compile(
+    model: Model | Imported,
+    target: str | Path | Target,
+    *,
+    weight_bits: int | None = None,
+    calibrate: Inputs | None = None,
+    nir: NirOptions | None = None,
+    after: After | None = None,
+) -> Build:
+    """Map a trained network onto a target.
+
+    Args:
+        model: The path of an ONNX or NIR file, an ``onnx.ModelProto``, or what ``import_model``
+            returns.
+        target: The name of a target, the path of a ``.toml`` file, or a ``Target``.
+        weight_bits: Width of a weight, 2..8; what the target's crossbars have where None.
+        calibrate: Recordings that set input codes and readout, as ``Build.run`` takes them.
+        nir: What a NIR file leaves open.
+        after: Called with each pass and the graph that it made.
+
+    Raises:
+        MappingError: for anything wrong with the model, the target or the recordings.
+    """
+    built = passes_over(
+        model, target, weight_bits=weight_bits, calibrate=calibrate, nir=nir, after=after
+    )
+    assert built is not None  # nothing stops it before the end
+    return built
+
+
+def passes_over(
+    model: Model | Imported,
+    target: str | Path | Target,
+    *,
+    weight_bits: int | None = None,
+    calibrate: Inputs | None = None,
+    nir: NirOptions | None = None,
+    after: After | None = None,
+    stop_after: str | None = None,
+) -> Build | None:
+    """Run the passes as ``compile`` does; None where ``stop_after`` names one before the last."""
+    facts = read_target(target)
+    imported, source = read_model(model, nir)
+    recordings = None
+    if calibrate is not None:
+        recordings = read_inputs(calibrate, imported.graph.inputs).inputs
+    mapped = make_build(
+        imported,
+        facts,
+        weight_bits,
+        recordings,
+        source=source,
+        after=after,
+        stop_after=stop_after,
+    )
+    if mapped is None:
+        return None
+    known = None if isinstance(model, Imported) else model
+    return Build(mapped=mapped, model=known, nir=nir, warnings=imported.warnings)
+
+
+def load(folder: str | Path, *, page: bool = False) -> Build:
+    """Read a build folder, which may come from someone else, and trust nothing in it.
+
+    Every file must have the hash that ``manifest.json`` has, and the generated code must be what
+    this version generates from ``mapping.json``; no file in it is executed.
+
+    Args:
+        folder: What ``Build.save`` or ``spikeloom compile`` wrote.
+        page: Lay the page out again and compare it, too: for someone who is about to open it.
+
+    Raises:
+        MappingError: ``not-a-build``, ``build-changed``, ``build-version``, ``bad-mapping``,
+            ``bad-weights``.
+    """
+    folder = Path(folder)
+    return Build(mapped=read_build(folder, page=page), folder=folder)

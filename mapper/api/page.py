@@ -1,0 +1,43 @@
+"""What a report answers first, and where its page is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mapper.cost import Cost
+from mapper.report.headline import Headline
+
+SCHEMA = "spikeloom/report/1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ReportAnswer:
+    """The first screen of a report page: totals, verdict, what dominates, what limits."""
+
+    page: str
+    """Path of the page."""
+    as_compiled: bool
+    """It is the page that the folder has, and nothing was written."""
+    headline: Headline
+    cost: Cost
+    verification: Mapping[str, Any] | None = None
+    """What is known of the rings; None where nothing is."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON of ``spikeloom report``."""
+        found = self.verification
+        return {
+            "schema": SCHEMA,
+            "report": self.page,
+            "as_compiled": self.as_compiled,
+            **self.headline.as_dict(),
+            "cost": self.cost.as_dict(),
+            **({} if found is None else {"bit_exact": found["bit_exact"], "verification": found}),
+        }
+
+    def __repr__(self) -> str:
+        facts = ", ".join(f"{fact.name}: {fact.value}" for fact in self.headline.facts)
+        return f"ReportAnswer({self.page}; {facts})"
+
+    def _repr_html_(self) -> str:
+        return self.headline.html(f"page: {self.page}")

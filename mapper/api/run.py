@@ -1,0 +1,163 @@
+"""What a run of a build gave."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import ArrayLike
+
+from mapper.executor.engine import Ran
+from mapper.ir.core import Array, Graph
+from mapper.ir.weights import write_arrays
+from mapper.notebook import html_table
+from mapper.recordings import IN_MEMORY, checked_arrays, coding_tables, to_reals
+from mapper.verify.answers import accuracy, classes, wanted_classes
+from mapper.writing import whole_file
+
+SCHEMA = "spikeloom/run/1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Run:
+    """The integers that a build computed on a recording, the same on every backend.
+
+    Example:
+        >>> run = build.run({"x": events}, spikes=True)  # events: [T, B, *shape]
+        >>> run.outputs["y"].shape  # integers [T, B, *shape]
+        (20, 8, 6)
+        >>> run.predictions  # the class of each sample
+        array([0, 3, 1, 5, 2, 4, 0, 1])
+    """
+
+    graph: Graph
+    """The hardware graph that was run."""
+    outputs: Mapping[str, Array]
+    """Integers ``[T, B, *shape]`` by output; ``reals`` has what they stand for."""
+    spikes: Mapping[str, Array]
+    """Spikes ``[T, B, *shape]``, 0 or 1, of every layer of neurons by the name of its value; empty
+    where they were not asked for."""
+    trace: Mapping[str, Array] | None
+    """What ``Build.cost`` counts: spikes and driven wordlines; None where it was not asked for."""
+    backend: str
+    """``native`` or ``numpy``."""
+    variant: str = ""
+    """Which instructions the native kernels used."""
+    notes: tuple[str, ...] = ()
+    """What ran on NumPy all the same, and why."""
+    written: Mapping[str, str] | None = None
+    """Files that ``save`` wrote: ``output``, and ``trace`` where there is one."""
+
+    @property
+    def steps(self) -> int:
+        """Time steps."""
+        return int(next(iter(self.outputs.values())).shape[0])
+
+    @property
+    def samples(self) -> int:
+        return int(next(iter(self.outputs.values())).shape[1])
+
+    @property
+    def reals(self) -> dict[str, Array]:
+        """The real numbers ``[T, B, *shape]`` that the outputs stand for."""
+        return to_reals(self.graph, self.outputs)
+
+    @property
+    def predictions(self) -> Array:
+        """The class of each sample ``[B]``: where the first output sums to most over time."""
+        return classes(self.reals[self._first])
+
+    def accuracy(self, labels: ArrayLike) -> float:
+        """Return the share of samples, 0..1, whose class is their label ``[B]``.
+
+        Raises:
+            MappingError: ``input-shape`` where there is not one label for each sample.
+        """
+        first = self._first
+        wanted = wanted_classes(checked_arrays({"labels": labels}), first, self.samples, IN_MEMORY)
+        assert wanted is not None  # labels were given
+        return accuracy(self.reals[first], wanted)
+
+    @property
+    def _first(self) -> str:
+        return self.graph.outputs[0].name
+
+    def save(self, path: str | Path) -> "Run":
+        """Write the outputs as ``.npz`` and, of a traced run, ``NAME.trace.npz`` beside them.
+
+        Returns:
+            The same run, with the names of the files in ``written``.
+        """
+        path = Path(path)
+        written = {"output": str(path)}
+        if self.trace is not None:
+            counts = path.with_suffix(".trace.npz")
+            _write(counts, self.trace)
+            written["trace"] = str(counts)
+        _write(path, self.outputs)
+        return replace(self, written=written)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON of ``spikeloom run``."""
+        return {
+            "schema": SCHEMA,
+            "backend": self.backend,
+            **({"variant": self.variant} if self.variant else {}),
+            "notes": list(self.notes),
+            "steps": self.steps,
+            "samples": self.samples,
+            "outputs": {name: self._described(name) for name in self.outputs},
+            **(self.written or {}),
+        }
+
+    def _described(self, name: str) -> dict[str, Any]:
+        """Describe an integer output, and the reals it stands for: ``scale * code + offset``."""
+        array, (scale, offset) = self.outputs[name], coding_tables(self.graph, name)
+        return {
+            "shape": list(array.shape),
+            "mean": float(array.mean()),
+            "max": int(array.max()),
+            "scale": scale.tolist(),
+            "offset": offset.tolist(),
+        }
+
+    def __repr__(self) -> str:
+        arrays = ", ".join(f"{name} {list(array.shape)}" for name, array in self.outputs.items())
+        return f"Run({arrays}; {self.backend})"
+
+    def _repr_html_(self) -> str:
+        return html_table(
+            f"{self.steps} time steps, {self.samples} samples, backend {self.backend}",
+            ("output", "shape", "mean", "greatest"),
+            (
+                (name, list(array.shape), f"{array.mean():.4g}", array.max())
+                for name, array in self.outputs.items()
+            ),
+            self.notes,
+        )
+
+
+def with_outputs(graph: Graph, names: Iterable[str]) -> Graph:
+    """Return a graph that also gives the values of these names as outputs."""
+    given = {value.name for value in graph.outputs}
+    values = {value.name: value for op in graph.ops for value in op.results}
+    more = tuple(values[name] for name in names if name not in given)
+    return replace(graph, outputs=(*graph.outputs, *more))
+
+
+def run_of(graph: Graph, ran: Ran, spikes: Mapping[str, Array]) -> Run:
+    """Return what an engine gave as an answer."""
+    return Run(
+        graph=graph,
+        outputs={value.name: ran.outputs[value.name] for value in graph.outputs},
+        spikes=spikes,
+        trace=ran.trace,
+        backend=ran.backend,
+        variant=str(ran.details.get("variant", "")),
+        notes=tuple(ran.details["notes"]),
+    )
+
+
+def _write(path: Path, arrays: Mapping[str, Array]) -> None:
+    with whole_file(path) as temporary:
+        write_arrays(temporary, arrays, compress=True)

@@ -1,0 +1,109 @@
+"""What a compilation made, in numbers."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Any
+
+from mapper.build.model import Build
+from mapper.cost import Cost
+from mapper.diagnostics import many
+from mapper.notebook import html_table
+from mapper.pipeline import PassRun
+from mapper.report import Report
+from mapper.report.data import LayerRow
+
+SCHEMA = "spikeloom/compile/1"
+COLUMNS = ("layer", "readout", "wordlines", "outputs", "blocks", "copies", "crossbars")
+"""Heads of the table of layers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class CompileSummary:
+    """What ``spikeloom compile`` says: crossbars, layers, and what one inference costs."""
+
+    network: str
+    target: str
+    weight_bits: int
+    calibrated: bool
+    """Recordings set input codes and readout."""
+    crossbars: int
+    """All copies of every layer."""
+    crossbars_without_copies: int
+    chips: int
+    layers: tuple[LayerRow, ...]
+    """Layers on crossbars, in the order they are computed."""
+    cost: Cost
+    """Of one time step at the density that is assumed where nothing was measured."""
+    passes: tuple[PassRun, ...]
+    folder: str = ""
+    """Where the build was written; empty where it was not."""
+    warnings: tuple[str, ...] = ()
+    """What was assumed in reading the model."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON of ``spikeloom compile``."""
+        mapped = {
+            "schema": SCHEMA,
+            "network": self.network,
+            "target": self.target,
+            "weight_bits": self.weight_bits,
+            "calibrated": self.calibrated,
+            "crossbars": self.crossbars,
+            "crossbars_without_copies": self.crossbars_without_copies,
+            "chips": self.chips,
+            "layers": [layer_dict(row) for row in self.layers],
+            "cost": self.cost.as_dict(),
+            "passes": [{"name": run.name, "exact": run.exact} for run in self.passes],
+        }
+        if not self.folder:
+            return mapped
+        return {**mapped, "folder": self.folder, "warnings": list(self.warnings)}
+
+    def __repr__(self) -> str:
+        return f"CompileSummary({self.head()})"
+
+    def head(self) -> str:
+        """Say in a line what was mapped onto what."""
+        once, placed = self.crossbars_without_copies, self.crossbars
+        copies = "" if placed == once else f", {placed:,} with the copies that save time,"
+        return (
+            f"{self.network} on {self.target}: {many(once, 'crossbar')}{copies} on "
+            f"{many(self.chips, 'chip')}, {self.weight_bits}-bit weights"
+        )
+
+    def cells(self) -> Iterator[tuple[object, ...]]:
+        """Yield what a table says of each layer, in the order of ``COLUMNS``."""
+        for row in self.layers:
+            blocks = f"{row.row_blocks} x {row.column_blocks}"
+            yield (
+                *(row.name, row.readout, row.wordlines, row.outputs),
+                *(blocks, row.copies, row.crossbars),
+            )
+
+    def _repr_html_(self) -> str:
+        return html_table(self.head(), COLUMNS, self.cells(), self.warnings)
+
+
+def layer_dict(row: LayerRow) -> dict[str, Any]:
+    """Return the JSON form of a layer."""
+    return {field.name: getattr(row, field.name) for field in fields(row)}
+
+
+def summary_of(
+    build: Build, page: Report, *, folder: str = "", warnings: tuple[str, ...] = ()
+) -> CompileSummary:
+    """Summarise a build; ``page`` is its report as compiled."""
+    return CompileSummary(
+        network=build.hardware.name,
+        target=build.target.name,
+        weight_bits=build.weight_bits,
+        calibrated=bool(build.samples),
+        crossbars=page.crossbars,
+        crossbars_without_copies=sum(row.crossbars // row.copies for row in page.layers),
+        chips=page.chips,
+        layers=page.layers,
+        cost=page.cost,
+        passes=build.passes,
+        folder=folder,
+        warnings=warnings,
+    )

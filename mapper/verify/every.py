@@ -1,0 +1,32 @@
+"""Every ring of a build, with the model it was made from where that is given."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from mapper.build.model import Build
+from mapper.frontend import NirOptions
+from mapper.recordings import Recording, to_codes
+from mapper.verify.build import Verification, verify_recorded
+from mapper.verify.model import reference_ring
+from mapper.verify.trained import trained_ring
+
+
+def every_ring(
+    build: Build,
+    recording: Recording,
+    model: Path | None,
+    nir: NirOptions | None,
+    progress: Callable[[str], None],
+) -> Verification:
+    """Run every ring on a recording; rings 3 and 7 need the model, and are skipped without.
+
+    Raises:
+        MappingError: ``other-model`` where the build was made from another file, and for anything
+            wrong with the recording.
+    """
+    reference = trained = None
+    if model is not None:
+        reference = reference_ring(model, build, recording.inputs, progress, nir)
+        codes = to_codes(build.hardware, recording.inputs, recording.where)
+        trained = trained_ring(model, build, codes)
+    return verify_recorded(build, recording, reference, progress, trained)
