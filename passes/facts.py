@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from mapper.ir.core import Graph, IntType, Op
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.network import AvgPool2d
-from mapper.ir.readout import AdcRead, SenseAmpRead
+from mapper.ir.readout import BitlineRead
 from mapper.ir.synapses import Synapse
 from targets import Target
 
@@ -82,7 +82,7 @@ def _whole_weights(graph: Graph, target: Target) -> Iterator[str]:
 
 
 def _unread(graph: Graph, target: Target) -> Iterator[str]:
-    read = {op.partial_sum.name for op in graph.ops if isinstance(op, SenseAmpRead | AdcRead)}
+    read = {op.partial_sum.name for op in graph.ops if isinstance(op, BitlineRead)}
     for op in _grids(graph):
         if op.partial_sum.name not in read:
             yield f"%{op.partial_sum.name} is not"

@@ -13,6 +13,7 @@ from mapper.ir.crossbar import CrossbarMvm, Placement
 from mapper.ir.infer import infer_types
 from mapper.ir.readout import ShiftAndAdd
 from mapper.ir.synapses import Synapse
+from mapper.ir.units import LayerOp
 from passes.base import Pass
 from passes.facts import INTEGERS, Fact
 from passes.shared.grid import grid_size, layer_spans, macro_of, weight_bits
@@ -41,7 +42,7 @@ class Partition(Pass):
         ops = graph.ops
         if not any(isinstance(op, CrossbarMvm) for op in ops):
             ops = tuple(new for op in ops for new in _assign(op, target, constants))
-        if not any(isinstance(op, CrossbarMvm | Synapse) for op in ops):
+        if not any(isinstance(op, LayerOp) for op in ops):
             raise refuse(
                 "unsupported-on-hardware",
                 "the network has no layer with weights",

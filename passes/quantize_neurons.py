@@ -19,31 +19,16 @@ from mapper.ir.core import (
     State,
     Value,
 )
-from mapper.ir.hardware import AdcRead, CountActive, CrossbarMvm, SenseAmpRead, ShiftAndAdd
 from mapper.ir.infer import substitute
-from mapper.ir.network import (
-    Add,
-    Concat,
-    FakeQuantize,
-    MaxPool2d,
-    Merge,
-    Reshape,
-    Scale,
-    SumPool2d,
-    Take,
-    Transpose,
-)
+from mapper.ir.network import FakeQuantize, Reshape, Scale
 from mapper.ir.neurons import Decay, IntegerNeuron, Neuron
-from mapper.ir.synapses import Synapse
 from passes.base import Pass
 from passes.facts import CODED_INPUTS, INTEGER_WEIGHTS, NO_MEANS, Fact
 from passes.integers import meaning
-from passes.integers.meaning import Meaning
+from passes.integers.meaning import FORMS, Form, Meaning
 from passes.integers.neuron_units import Leak, NeuronUnits, fit_neuron
 from passes.shared.rewrite import number, pruned, simplest
 from targets import Target
-
-HARDWARE = (AdcRead, CountActive, CrossbarMvm, SenseAmpRead, ShiftAndAdd)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,44 +117,25 @@ class _Rewriter:
         return self.meanings[value.name]
 
     def _rewrite(self, op: Op) -> None:
-        if isinstance(op, Scale):
-            x = self._meaning(op.x, op.loc)
-            factor, offset = number(self.graph, op.factor), number(self.graph, op.offset)
-            self.meanings[op.result.name] = x.scaled(factor, offset)
-        elif isinstance(op, FakeQuantize):
-            self.meanings[op.result.name] = self._meaning(op.x, op.loc)
-        elif isinstance(op, Neuron):
+        if isinstance(op, Neuron):
             self._neuron(op)
-        else:
-            new, result, tables = self._integer_form(op)
-            self.ops.append(new)
-            self.constants.update(tables)
-            self.meanings[op.results[0].name] = result
+            return
+        form = self._integer_form(op)
+        self.ops += [] if form.op is None else [form.op]
+        self.constants.update(form.tables)
+        self.meanings[op.results[0].name] = form.meaning
 
-    def _integer_form(self, op: Op) -> tuple[Op, Meaning, dict[str, Array]]:
+    def _integer_form(self, op: Op) -> Form:
         known = [self._meaning(v, op.loc) for v in op.operands]
-        if isinstance(op, Add):
-            return meaning.add(op, known)
-        if isinstance(op, Concat):
-            return *meaning.concat(op, known), {}
-        if isinstance(op, Synapse):
-            return *meaning.synapse(op, known[0], self.constants), {}
-        if isinstance(op, MaxPool2d):
-            return *meaning.max_pool(op, known[0]), {}
-        if isinstance(op, SumPool2d):
-            return *meaning.sum_pool(op, known[0]), {}
-        if isinstance(op, Reshape | Take | Transpose):
-            return *meaning.moved(op, known[0]), {}
-        if isinstance(op, Merge):
-            return op, meaning.plain(op.result), {}
-        if isinstance(op, HARDWARE):  # a layer that was trained as it is read
-            return op, meaning.plain(op.results[0]), {}
-        raise refuse(
-            "unsupported-on-hardware",
-            f"'{op.mnemonic}' has no integer form",
-            loc=op.loc,
-            help="networks run on crossbars and spiking neurons; remove this operation",
-        )
+        rule = FORMS.entry(type(op))
+        if rule is None:
+            raise refuse(
+                "unsupported-on-hardware",
+                f"'{op.mnemonic}' has no integer form",
+                loc=op.loc,
+                help="networks run on crossbars and spiking neurons; remove this operation",
+            )
+        return rule(op, known, self.graph)
 
     def _neuron(self, op: Neuron) -> None:
         x = self._meaning(op.x, op.loc)

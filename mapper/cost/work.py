@@ -6,41 +6,38 @@ that are wiring (shapes), single gates a spike (max-pool and merging of spikes) 
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import prod
+from typing import Any
 
 from mapper.ir.core import INT64, Const, Constants, IntType, Op, Scalar, Value, param
 from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.hardware import ScaledAdd
-from mapper.ir.network import Add, MaxPool2d, SumPool2d
-from mapper.ir.neurons import IntegerNeuron
-from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
+from mapper.ir.network import (
+    Add,
+    AvgPool2d,
+    Concat,
+    FakeQuantize,
+    MaxPool2d,
+    Merge,
+    Move,
+    Scale,
+    SumPool2d,
+)
+from mapper.ir.neurons import IntegerNeuron, Neuron
+from mapper.ir.readout import AdcRead, BitlineRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import Synapse
+from mapper.ir.tables import OpTable
 
 Tally = Counter[str]
+Makers = Mapping[str, Op]
+"""The op that computes each value, by its name."""
 
 
-def op_work(op: Op, makers: Mapping[str, Op], constants: Constants) -> Tally:
-    """Count the actions of one op; ``makers`` has the op that computes each value."""
-    match op:
-        case CrossbarMvm():
-            return crossbar_work(op)
-        case SenseAmpRead() | AdcRead():
-            return Tally(conversions=prod(op.result.shape))
-        case ShiftAndAdd():
-            return shift_and_add_work(op, makers, constants)
-        case IntegerNeuron():
-            return neuron_work(op)
-        case Synapse():
-            return digital_layer_work(op, constants)
-        case ScaledAdd():
-            return scaled_add_work(op, constants)
-        case Add():
-            return additions(prod(op.result.shape) * (len(op.terms) - 1), bits_of(op.result))
-        case SumPool2d() | MaxPool2d():
-            return pool_work(op)
-        case _:
-            return Tally()
+def op_work(op: Op, makers: Makers, constants: Constants) -> Tally:
+    """Count the actions of one op."""
+    count = WORK.entry(type(op))
+    return Tally() if count is None else count(op, makers, constants)
 
 
 def bits_of(value: Value) -> int:
@@ -66,7 +63,7 @@ def multiplications(count: int, bits: int, scale: Scalar, constants: Constants) 
     return Tally(scale_multiplies=count, scale_multiply_bits=count * bits * width)
 
 
-def crossbar_work(op: CrossbarMvm) -> Tally:
+def crossbar_work(op: CrossbarMvm, makers: Makers, constants: Constants) -> Tally:
     """Count grid reads, one for each position and bit plane, and the traffic of the input buffer.
 
     Every layer has its own buffer: written once a step, read for each position, and one read
@@ -85,7 +82,16 @@ def crossbar_work(op: CrossbarMvm) -> Tally:
     )
 
 
-def shift_and_add_work(op: ShiftAndAdd, makers: Mapping[str, Op], constants: Constants) -> Tally:
+def readout_work(op: BitlineRead, makers: Makers, constants: Constants) -> Tally:
+    """Count one conversion a partial sum, whatever circuit makes it."""
+    return Tally(conversions=prod(op.result.shape))
+
+
+def add_work(op: Add, makers: Makers, constants: Constants) -> Tally:
+    return additions(prod(op.result.shape) * (len(op.terms) - 1), bits_of(op.result))
+
+
+def shift_and_add_work(op: ShiftAndAdd, makers: Makers, constants: Constants) -> Tally:
     """Count one shift-add a code, the scales, the sum over row blocks and that over bit planes."""
     planes, blocks, _, *outputs = op.codes.shape
     results = prod(outputs)
@@ -126,7 +132,7 @@ def count_active_work(op: Op) -> Tally:
     return additions(planes * groups * prod(positions) * each, bits_of(op.active))
 
 
-def neuron_work(op: IntegerNeuron) -> Tally:
+def neuron_work(op: IntegerNeuron, makers: Makers, constants: Constants) -> Tally:
     """Count updates, and the bits of all states read and written."""
     states = [value for value in (op.membrane, op.current) if value is not None]
     neurons = prod(op.membrane.shape)
@@ -136,7 +142,7 @@ def neuron_work(op: IntegerNeuron) -> Tally:
     )
 
 
-def scaled_add_work(op: ScaledAdd, constants: Constants) -> Tally:
+def scaled_add_work(op: ScaledAdd, makers: Makers, constants: Constants) -> Tally:
     results = prod(op.result.shape)
     work = additions(results * (len(op.terms) - 1), bits_of(op.result) + op.shift)
     for term, scale in zip(op.terms, op.scales, strict=True):
@@ -144,7 +150,7 @@ def scaled_add_work(op: ScaledAdd, constants: Constants) -> Tally:
     return work
 
 
-def pool_work(op: SumPool2d | MaxPool2d) -> Tally:
+def pool_work(op: SumPool2d | MaxPool2d, makers: Makers, constants: Constants) -> Tally:
     """Count additions, or comparisons of codes; the OR of spikes is a gate."""
     if isinstance(op, MaxPool2d) and bits_of(op.x) == 1:
         return Tally()
@@ -152,7 +158,7 @@ def pool_work(op: SumPool2d | MaxPool2d) -> Tally:
     return additions(prod(op.result.shape) * each, bits_of(op.result))
 
 
-def digital_layer_work(op: Synapse, constants: Constants) -> Tally:
+def digital_layer_work(op: Synapse, makers: Makers, constants: Constants) -> Tally:
     """Count the products and sums of a layer on the digital unit, whose weights are in a buffer."""
     weight = constants[op.weight.name]
     width = weight_bits(op, constants)
@@ -178,3 +184,34 @@ def weight_bits(op: Synapse, constants: Constants) -> int:
     """Return the width that holds every weight of a layer."""
     weight = constants[op.weight.name]
     return IntType.spanning(int(weight.min()), int(weight.max())).bits
+
+
+_HOST = "real numbers are done by the host"
+_WIRES = "wires"
+
+WORK: OpTable[Callable[[Any, Makers, Constants], Tally]] = OpTable(
+    what="actions that cost something",
+    entries={
+        CrossbarMvm: crossbar_work,
+        SenseAmpRead: readout_work,
+        AdcRead: readout_work,
+        ShiftAndAdd: shift_and_add_work,
+        IntegerNeuron: neuron_work,
+        Synapse: digital_layer_work,
+        ScaledAdd: scaled_add_work,
+        Add: add_work,
+        SumPool2d: pool_work,
+        MaxPool2d: pool_work,
+    },
+    without={
+        Move: _WIRES,
+        Concat: _WIRES,
+        Merge: "a single gate a spike",
+        CountActive: "counted with the shift-and-add that takes its counts; a replica column else",
+        AvgPool2d: _HOST,
+        FakeQuantize: _HOST,
+        Neuron: _HOST,
+        Scale: _HOST,
+    },
+)
+"""How an op's actions are counted."""

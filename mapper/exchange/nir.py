@@ -167,7 +167,9 @@ class _Writer:
         if isinstance(op, Conv2d) and self._is_plane(op):
             x = self.made[op.x.name].operands[0].name
             result = self._reshape_of(op).results[0].name
-        first, *more = writer.nodes_of(op, plane=isinstance(op, Conv2d) and self._is_plane(op))
+            first, *more = [writer.line_of(op)]
+        else:
+            first, *more = writer.nodes_of(op)
         self.notes += writer.notes
         name = self._add(result, first)
         self._join(x, name)

@@ -1,15 +1,30 @@
 """The NIR node of one op, in doubles that come back as the same single-precision numbers."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from mapper.frontend.nir.rules import DEFAULT_DT
 from mapper.ir.core import FLOAT, Array, Const, Graph, Op, Scalar, State, param
-from mapper.ir.network import AvgPool2d, Reshape, Scale, SumPool2d
-from mapper.ir.neurons import Neuron
-from mapper.ir.synapses import Conv2d, Linear, Synapse
+from mapper.ir.crossbar import CountActive, CrossbarMvm
+from mapper.ir.hardware import ScaledAdd
+from mapper.ir.network import (
+    Add,
+    AvgPool2d,
+    Concat,
+    FakeQuantize,
+    MaxPool2d,
+    Merge,
+    Move,
+    Reshape,
+    Scale,
+    SumPool2d,
+)
+from mapper.ir.neurons import IntegerNeuron, Neuron
+from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
+from mapper.ir.synapses import Conv2d, ConvTranspose2d, Linear, Synapse
+from mapper.ir.tables import OpTable
 from mapper.ir.windows import Sides
 
 Data = dict[str, Any]
@@ -31,32 +46,25 @@ class NodeWriter:
         self.states = states
         self.notes: list[str] = []
 
-    def nodes_of(self, op: Op, *, plane: bool = False) -> list[Data]:
-        """Return the node of an op, and for a neuron that never resets a second one.
+    def nodes_of(self, op: Op) -> list[Data]:
+        """Return the node of an op, and for a neuron that never resets a second one."""
+        write = NODES.entry(type(op))
+        if write is None:
+            raise NotInNirError(f"it has no node for {op.mnemonic}", op.loc)
+        return write(self, op)
 
-        Args:
-            op: An op of the float network.
-            plane: Whether a ``Conv2d`` over a plane one high is to be a ``Conv1d``.
-        """
-        if isinstance(op, Neuron):
-            return self._neuron(op)
-        if isinstance(op, Linear):
-            return [self._linear(op)]
-        if isinstance(op, Conv2d):
-            return [self._conv(op, plane)]
-        if isinstance(op, SumPool2d | AvgPool2d):
-            return [self._pool(op)]
-        if isinstance(op, Scale):
-            return [self._scale(op)]
-        if isinstance(op, Reshape):
-            return [self._flatten(op)]
-        raise NotInNirError(f"it has no node for {op.mnemonic}", op.loc)
+    def line_of(self, op: Conv2d) -> Data:
+        """Return the node of a convolution over a plane one high: a ``Conv1d``."""
+        return self._convolution(op, line=True)
 
     # --- layers ----------------------------------------------------------------------------
 
-    def _linear(self, op: Linear) -> Data:
+    def linear(self, op: Linear) -> list[Data]:
         kind = "Linear" if op.bias is None else "Affine"
-        return {"type": kind, **self._weights(op)}
+        return [{"type": kind, **self._weights(op)}]
+
+    def conv(self, op: Conv2d) -> list[Data]:
+        return [self._convolution(op, line=False)]
 
     def _weights(self, op: Synapse) -> Data:
         held = self.graph.constants[op.weight.name]
@@ -67,7 +75,7 @@ class NodeWriter:
             data["metadata"]["names"]["bias"] = op.bias.name
         return data
 
-    def _conv(self, op: Conv2d, plane: bool) -> Data:
+    def _convolution(self, op: Conv2d, line: bool) -> Data:
         data = self._weights(op)
         if op.bias is None:
             data["bias"] = np.zeros(op.result.shape[0], np.float32)
@@ -79,33 +87,32 @@ class NodeWriter:
             "input_shape": op.x.shape[1:],
         }
         for name, pair in sizes.items():
-            data[name] = int(pair[1]) if plane else np.array(pair)
-        if plane:
+            data[name] = int(pair[1]) if line else np.array(pair)
+        if line:
             data["weight"] = data["weight"][:, :, 0]
             data["metadata"]["names"] |= {"x": op.x.name, "plane": op.result.name}
-        return {"type": "Conv1d" if plane else "Conv2d", "groups": op.groups, **data}
+        return {"type": "Conv1d" if line else "Conv2d", "groups": op.groups, **data}
 
-    def _pool(self, op: SumPool2d | AvgPool2d) -> Data:
+    def pool(self, op: SumPool2d | AvgPool2d) -> list[Data]:
         window = op.window
         if window.dilation != (1, 1):
             raise NotInNirError("pools have no dilation", op.loc)
-        return {
+        node = {
             "type": type(op).__name__,
             "kernel_size": np.array(window.kernel),
             "stride": np.array(window.stride),
             "padding": np.array(_symmetric(window.padding, op.loc)),
         }
+        return [node]
 
-    def _scale(self, op: Scale) -> Data:
+    def scale(self, op: Scale) -> list[Data]:
         if np.any(param(self.graph.constants, op.offset, FLOAT) != 0):
             raise NotInNirError("a scale has no offset", op.loc)
-        return {
-            "type": "Scale",
-            "scale": self._full(op.factor, op.x.shape),
-            "metadata": {"names": _named("factor", op.factor)},
-        }
+        factor = self._full(op.factor, op.x.shape)
+        names = _named("factor", op.factor)
+        return [{"type": "Scale", "scale": factor, "metadata": {"names": names}}]
 
-    def _flatten(self, op: Reshape) -> Data:
+    def flatten(self, op: Reshape) -> list[Data]:
         old, new = op.x.shape, op.result.shape
         for first in range(len(old)):
             last = first + len(old) - len(new)
@@ -114,17 +121,13 @@ class NodeWriter:
                 int(np.prod(old[first : last + 1])),
                 *old[last + 1 :],
             ):
-                return {
-                    "type": "Flatten",
-                    "start_dim": first,
-                    "end_dim": last,
-                    "input_type": np.array(old),
-                }
+                ends = {"start_dim": first, "end_dim": last}
+                return [{"type": "Flatten", **ends, "input_type": np.array(old)}]
         raise NotInNirError(f"{old} becomes {new}, which is not flattening", op.loc)
 
     # --- neurons ---------------------------------------------------------------------------
 
-    def _neuron(self, op: Neuron) -> list[Data]:
+    def neuron(self, op: Neuron) -> list[Data]:
         fires = op.spike is not None
         resets = op.reset.kind != "none"
         metadata: Data = {"names": self._neuron_names(op)}
@@ -230,3 +233,37 @@ def _symmetric(padding: Sides, loc: str) -> tuple[int, int]:
     if (top, left) != (bottom, right) or min(padding) < 0:
         raise NotInNirError(f"padding {padding} is not the same on both sides", loc)
     return top, left
+
+
+_NO_NODE = "NIR has no such node"
+_HARDWARE = "NIR describes networks before they are mapped"
+
+NODES: OpTable[Callable[[NodeWriter, Any], list[Data]]] = OpTable(
+    what="ops that NIR has nodes for",
+    entries={
+        Linear: NodeWriter.linear,
+        Conv2d: NodeWriter.conv,
+        SumPool2d: NodeWriter.pool,
+        AvgPool2d: NodeWriter.pool,
+        Scale: NodeWriter.scale,
+        Reshape: NodeWriter.flatten,
+        Neuron: NodeWriter.neuron,
+    },
+    without={
+        Add: "two edges into one node are the sum",
+        Concat: _NO_NODE,
+        ConvTranspose2d: _NO_NODE,
+        FakeQuantize: _NO_NODE,
+        MaxPool2d: _NO_NODE,
+        Merge: _NO_NODE,
+        Move: _NO_NODE,
+        IntegerNeuron: _HARDWARE,
+        CrossbarMvm: _HARDWARE,
+        CountActive: _HARDWARE,
+        SenseAmpRead: _HARDWARE,
+        AdcRead: _HARDWARE,
+        ShiftAndAdd: _HARDWARE,
+        ScaledAdd: _HARDWARE,
+    },
+)
+"""The nodes of one op; what has none is refused."""

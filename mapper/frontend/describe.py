@@ -25,7 +25,7 @@ from mapper.ir.network import (
 )
 from mapper.ir.neurons import Decay, IntegerNeuron, Neuron
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
-from mapper.ir.synapses import Conv2d, ConvTranspose2d, Synapse
+from mapper.ir.synapses import Conv2d, ConvTranspose2d, Linear, Synapse
 from mapper.ir.tables import OpTable
 from mapper.ir.windows import Window
 
@@ -182,17 +182,17 @@ def _grid(op: FakeQuantize, constants: Constants) -> dict[str, Any]:
 
 
 def _synapse(op: Synapse, constants: Constants) -> dict[str, Any]:
-    window = op.window
-    shape: dict[str, Any] = {}
-    if isinstance(op, Conv2d | ConvTranspose2d):
-        names = ("kernel", "stride", "padding", "dilation")
-        shape = {name: list(getattr(op, name)) for name in names} | {"groups": op.groups}
     return {
         **_matrix(op, constants),
         "bias": op.bias is not None,
-        "positions": prod(op.result.shape[1:]) if window is not None else 1,
-        **shape,
+        "positions": prod(op.result.shape[1:]) if op.window is not None else 1,
     }
+
+
+def _convolution(op: Conv2d | ConvTranspose2d, constants: Constants) -> dict[str, Any]:
+    names = ("kernel", "stride", "padding", "dilation")
+    shape = {name: list(getattr(op, name)) for name in names} | {"groups": op.groups}
+    return _synapse(op, constants) | shape
 
 
 def _neuron(op: Neuron | IntegerNeuron, constants: Constants) -> dict[str, Any]:
@@ -287,7 +287,9 @@ _PORTS_SAY_IT = "its ports say what it does"
 FACTS: OpTable[Callable[[Any, Constants], dict[str, Any]]] = OpTable(
     what="facts of ops",
     entries={
-        Synapse: _synapse,
+        Linear: _synapse,
+        Conv2d: _convolution,
+        ConvTranspose2d: _convolution,
         CrossbarMvm: _crossbars,
         Neuron: _neuron,
         IntegerNeuron: _neuron,

@@ -12,9 +12,21 @@ from typing import Any, TypeVar, cast
 from mapper.ir.core import INT64, Constants, Graph, IntType, Op, Value, param
 from mapper.ir.crossbar import CountActive, CrossbarMvm, partial_sum_range
 from mapper.ir.hardware import ScaledAdd
-from mapper.ir.network import Add, Concat, MaxPool2d, Reshape, SumPool2d, Take, Transpose
+from mapper.ir.network import (
+    Add,
+    AvgPool2d,
+    Concat,
+    FakeQuantize,
+    MaxPool2d,
+    Merge,
+    Move,
+    Scale,
+    SumPool2d,
+)
+from mapper.ir.neurons import IntegerNeuron, Neuron
 from mapper.ir.readout import AdcRead, BitlineRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import Synapse, matrix_range
+from mapper.ir.tables import OpTable
 
 AnyOp = TypeVar("AnyOp", bound=Op)
 
@@ -34,7 +46,7 @@ def infer_types(graph: Graph) -> Graph:
 
 def settled(op: AnyOp, constants: Constants) -> AnyOp:
     """Return one op with the narrowest proved type of its integer result."""
-    rule = _RULES.get(type(op))
+    rule = TYPES.entry(type(op))
     return op if rule is None else cast(AnyOp, rule(op, constants))
 
 
@@ -53,8 +65,7 @@ def substitute(op: Op, values: Mapping[str, Value]) -> Op:
 def _settle(op: Op, constants: Constants, signed: dict[str, bool]) -> Op:
     if isinstance(op, CrossbarMvm):
         signed[op.partial_sum.name] = isinstance(op.x.type, IntType) and op.x.type.signed
-        return _crossbar(op, constants)
-    if isinstance(op, BitlineRead):
+    elif isinstance(op, BitlineRead):
         signed[op.result.name] = signed.get(op.partial_sum.name, False)
     elif isinstance(op, ShiftAndAdd):
         op = replace(op, signed_input=signed.get(op.codes.name, op.signed_input))
@@ -93,8 +104,10 @@ def _ranged(op: ShiftAndAdd | ScaledAdd, constants: Constants) -> Op:
     return replace(op, result=replace(op.result, type=type))
 
 
-def _moved(op: MaxPool2d | Reshape | Take | Transpose, constants: Constants) -> Op:
-    return replace(op, result=replace(op.result, type=op.x.type))
+def _passed(op: Op, constants: Constants) -> Op:
+    """The result has the type of the one operand it comes from."""
+    (x,), (result,) = op.operands, op.results
+    return substitute(op, {result.name: replace(result, type=x.type)})
 
 
 def _summed(op: Add | SumPool2d, constants: Constants) -> Op:
@@ -118,18 +131,32 @@ def _synapse(op: Synapse, constants: Constants) -> Op:
     return replace(op, result=replace(op.result, type=type))
 
 
-_RULES: dict[type[Op], Callable[[Any, Constants], Op]] = {
-    CountActive: _count_active,
-    SenseAmpRead: _sense_amp,
-    AdcRead: _adc,
-    ShiftAndAdd: _ranged,
-    ScaledAdd: _ranged,
-    MaxPool2d: _moved,
-    Reshape: _moved,
-    Take: _moved,
-    Transpose: _moved,
-    SumPool2d: _summed,
-    Add: _summed,
-    Concat: _concat,
-    **{kind: _synapse for kind in Synapse.__subclasses__()},
-}
+_REALS = "its results are real numbers"
+_GIVEN = "its types are given with it"
+
+TYPES: OpTable[Callable[[Any, Constants], Op]] = OpTable(
+    what="types of results",
+    entries={
+        CrossbarMvm: _crossbar,
+        CountActive: _count_active,
+        SenseAmpRead: _sense_amp,
+        AdcRead: _adc,
+        ShiftAndAdd: _ranged,
+        ScaledAdd: _ranged,
+        MaxPool2d: _passed,
+        Move: _passed,
+        SumPool2d: _summed,
+        Add: _summed,
+        Concat: _concat,
+        Synapse: _synapse,
+    },
+    without={
+        AvgPool2d: _REALS,
+        FakeQuantize: _REALS,
+        Neuron: _REALS,
+        Scale: _REALS,
+        IntegerNeuron: _GIVEN,
+        Merge: _GIVEN,
+    },
+)
+"""How the types and shapes of an op's integer results follow from its operands."""

@@ -35,6 +35,8 @@ class OpTable(Generic[Entry]):
     entries: Mapping[type[Op], Entry]
     without: Mapping[type[Op], str]
     """Why an op class has no entry, in words that finish "it has none: ..."."""
+    of: type[Op] = Op
+    """The op classes that the table is about: this one's subclasses."""
 
     def entry(self, kind: type[Op]) -> Entry | None:
         """Return the entry of an op class; None where the table states that there is none.
@@ -42,7 +44,7 @@ class OpTable(Generic[Entry]):
         Raises:
             LookupError: The table does not name the class, nor a base class of it.
         """
-        return self.entries.get(self._key(kind))
+        return self.entries.get(self.key(kind))
 
     def reason(self, kind: type[Op]) -> str:
         """Return why an op class has no entry; empty where it has one.
@@ -50,9 +52,9 @@ class OpTable(Generic[Entry]):
         Raises:
             LookupError: The table does not name the class, nor a base class of it.
         """
-        return self.without.get(self._key(kind), "")
+        return self.without.get(self.key(kind), "")
 
-    def _key(self, kind: type[Op]) -> type[Op]:
+    def key(self, kind: type[Op]) -> type[Op]:
         """Return the class under which an op class is listed: itself or its nearest base."""
         for base in self._bases(kind):
             if base in self.entries or base in self.without:

@@ -5,6 +5,7 @@ in ``mapper.ir``, on whole batches, and on a GPU where there is one. ``tests/tra
 them bit for bit.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -14,12 +15,24 @@ from torch import Tensor
 from torch.nn import functional
 
 from mapper.ir.core import EXACT_SINGLE, Array, Const, Graph, IntType, Op, Scalar, Value
-from mapper.ir.crossbar import CrossbarMvm
+from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.hardware import ScaledAdd
-from mapper.ir.network import Add, Concat, MaxPool2d, Merge, Reshape, SumPool2d, Transpose
-from mapper.ir.neurons import Decay, IntegerNeuron
+from mapper.ir.network import (
+    Add,
+    AvgPool2d,
+    Concat,
+    FakeQuantize,
+    MaxPool2d,
+    Merge,
+    Move,
+    Reshape,
+    Scale,
+    SumPool2d,
+)
+from mapper.ir.neurons import Decay, IntegerNeuron, Neuron
 from mapper.ir.readout import AdcRead, BitlineRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import Synapse
+from mapper.ir.tables import OpTable
 from mapper.ir.windows import Window
 from mapper.training.layers import exact_sums
 from mapper.training.partial_sums import Grid, arithmetic
@@ -34,6 +47,7 @@ class IntegerNetwork:
         self.constants = {name: _tensor(a, device) for name, a in graph.constants.items()}
         self.layers = {op.partial_sum.name: op for op in graph.ops if isinstance(op, CrossbarMvm)}
         self.readers = {op.result.name: op for op in graph.ops if isinstance(op, BitlineRead)}
+        self._sources: dict[str, Tensor] = {}
 
     @torch.no_grad()
     def run(self, codes: Tensor) -> Tensor:
@@ -63,30 +77,27 @@ class IntegerNetwork:
             return self.constants[scalar.name]
         return torch.tensor(int(scalar), device=self.device)
 
+    def sources(self, op: Move) -> Tensor:
+        """Return which element of the flat operand each element of the flat result is."""
+        (x,), (result,) = op.operands, op.results
+        if result.name not in self._sources:
+            numbers = np.arange(math.prod(x.shape)).reshape(1, *x.shape)
+            self._sources[result.name] = _tensor(op.moved(numbers).reshape(-1), self.device)
+        return self._sources[result.name]
+
     def _compute(self, op: Op, env: dict[str, Tensor]) -> None:
         if op.inside_layer:
             return  # done together, in chunks, where the sum is asked for
-        operands = [env[v.name] for v in op.operands if v.name in env]
         if isinstance(op, ShiftAndAdd):
             env[op.result.name] = self._layer(op, env)
-        elif isinstance(op, IntegerNeuron):
-            results = self._neuron(op, operands)
-            env.update(zip((v.name for v in op.results), results, strict=True))
-        elif isinstance(op, Synapse):
-            env[op.result.name] = self._digital(op, operands[0])
-        else:
-            rule = _RULES.get(type(op))
-            if rule is None:
-                raise TypeError(f"{op.mnemonic} is not part of trained networks")
-            env[op.results[0].name] = rule(self, op, operands)
+            return
+        rule = INTEGERS.entry(type(op))
+        if rule is None:
+            raise TypeError(f"{op.mnemonic} is not part of trained networks")
+        results = rule(self, op, [env[v.name] for v in op.operands])
+        env.update(zip((v.name for v in op.results), results, strict=True))
 
     # --- layers --------------------------------------------------------------------------------
-
-    def _digital(self, op: Synapse, x: Tensor) -> Tensor:
-        matrix = op.matrix(self.graph.constants[op.weight.name])
-        weight = _tensor(np.ascontiguousarray(matrix), self.device).double()  # sums stay whole
-        sums = exact_sums(x.double(), weight, op.window, op.group_count)
-        return sums.round().to(torch.int64)
 
     def _layer(self, op: ShiftAndAdd, env: dict[str, Tensor]) -> Tensor:
         reader = self.readers[op.codes.name]
@@ -132,45 +143,49 @@ class IntegerNetwork:
         step = self.number(reader.step).to(torch.float32)
         return Converter(step=step, bits=reader.bits, signed=signed)
 
-    # --- neurons -------------------------------------------------------------------------------
-
-    def _neuron(self, op: IntegerNeuron, operands: list[Tensor]) -> list[Tensor]:
-        if op.reset.phase != "same" or op.spike_phase != "same" or op.floor is not None:
-            raise TypeError("a neuron that resets late or has a floor is not part of training")
-        x, v = operands[:2]
-        drive = (x << op.fraction_bits) + self.number(op.bias)
-        currents: list[Tensor] = []
-        if op.current is not None:
-            current = self._leaked(op.current_decay, operands[2]) + drive
-            currents = [_saturated(current, op.current)]
-            drive = self._leaked(op.input_decay, currents[0])
-        u = _saturated(self._leaked(op.decay, v) + drive, op.membrane)
-        if op.spike is None:
-            return [u, *currents]
-        spike = (u >= self.number(op.threshold) + int(op.strict)).to(torch.int64)
-        amount = self.number(op.reset.amount)
-        if op.reset.kind == "subtract":
-            u = u - spike * amount
-        elif op.reset.kind == "value":
-            u = torch.where(spike == 1, amount, u)
-        return [spike, _saturated(u, op.membrane), *currents]
-
-    def _leaked(self, decay: Decay, v: Tensor) -> Tensor:
-        if decay.kind == "none":
-            return v
-        if decay.kind == "shift":
-            return v - (v >> decay.shift)
-        return (v * self.number(decay.multiplier)) >> decay.shift
-
-    # --- between layers ------------------------------------------------------------------------
-
-    def _scaled_add(self, op: ScaledAdd, terms: list[Tensor]) -> Tensor:
-        scaled = [self.number(s) * term for s, term in zip(op.scales, terms, strict=True)]
-        return torch.stack(scaled).sum(dim=0) >> op.shift
-
 
 def _tensor(array: Array, device: torch.device) -> Tensor:
     return torch.from_numpy(np.array(array)).to(device)  # a copy; single numbers come bare
+
+
+# --- ops that are computed one by one: the network, the op and its operands in, results out -----
+
+
+def _digital(net: IntegerNetwork, op: Synapse, operands: list[Tensor]) -> list[Tensor]:
+    matrix = op.matrix(net.graph.constants[op.weight.name])
+    weight = _tensor(np.ascontiguousarray(matrix), net.device).double()  # sums stay whole
+    sums = exact_sums(operands[0].double(), weight, op.window, op.group_count)
+    return [sums.round().to(torch.int64)]
+
+
+def _neuron(net: IntegerNetwork, op: IntegerNeuron, operands: list[Tensor]) -> list[Tensor]:
+    if op.reset.phase != "same" or op.spike_phase != "same" or op.floor is not None:
+        raise TypeError("a neuron that resets late or has a floor is not part of training")
+    x, v = operands[:2]
+    drive = (x << op.fraction_bits) + net.number(op.bias)
+    currents: list[Tensor] = []
+    if op.current is not None:
+        current = _leaked(net, op.current_decay, operands[2]) + drive
+        currents = [_saturated(current, op.current)]
+        drive = _leaked(net, op.input_decay, currents[0])
+    u = _saturated(_leaked(net, op.decay, v) + drive, op.membrane)
+    if op.spike is None:
+        return [u, *currents]
+    spike = (u >= net.number(op.threshold) + int(op.strict)).to(torch.int64)
+    amount = net.number(op.reset.amount)
+    if op.reset.kind == "subtract":
+        u = u - spike * amount
+    elif op.reset.kind == "value":
+        u = torch.where(spike == 1, amount, u)
+    return [spike, _saturated(u, op.membrane), *currents]
+
+
+def _leaked(net: IntegerNetwork, decay: Decay, v: Tensor) -> Tensor:
+    if decay.kind == "none":
+        return v
+    if decay.kind == "shift":
+        return v - (v >> decay.shift)
+    return (v * net.number(decay.multiplier)) >> decay.shift
 
 
 def _saturated(u: Tensor, held: Value) -> Tensor:
@@ -178,30 +193,77 @@ def _saturated(u: Tensor, held: Value) -> Tensor:
     return u.clamp(held.type.min, held.type.max)
 
 
-def _pooled(x: Tensor, window: Window, greatest: bool) -> Tensor:
-    """Pool integers; elements outside count as the least there is, or as zero."""
+def _add(net: IntegerNetwork, op: Add, operands: list[Tensor]) -> list[Tensor]:
+    return [torch.stack(operands).sum(dim=0)]
+
+
+def _scaled_add(net: IntegerNetwork, op: ScaledAdd, operands: list[Tensor]) -> list[Tensor]:
+    scaled = [net.number(s) * term for s, term in zip(op.scales, operands, strict=True)]
+    return [torch.stack(scaled).sum(dim=0) >> op.shift]
+
+
+def _merge(net: IntegerNetwork, op: Merge, operands: list[Tensor]) -> list[Tensor]:
+    a, b = operands
+    return [{"and": a & b, "or": a | b, "xor": a ^ b, "iand": (1 - a) & b}[op.kind]]
+
+
+def _max_pool(net: IntegerNetwork, op: MaxPool2d, operands: list[Tensor]) -> list[Tensor]:
+    return [_windows(operands[0], op.window, torch.iinfo(torch.int64).min).amax(dim=(4, 5))]
+
+
+def _sum_pool(net: IntegerNetwork, op: SumPool2d, operands: list[Tensor]) -> list[Tensor]:
+    return [_windows(operands[0], op.window, 0).sum(dim=(4, 5))]
+
+
+def _windows(x: Tensor, window: Window, fill: int) -> Tensor:
+    """Return what each window sees, ``[B, C, Ho, Wo, kh, kw]``; ``fill`` outside the input."""
     top, left, bottom, right = window.padding
-    fill = torch.iinfo(torch.int64).min if greatest else 0
     padded = functional.pad(x, (left, right, top, bottom), value=fill)
     (kh, kw), (sy, sx), (dy, dx) = window.kernel, window.stride, window.dilation
     views = padded.unfold(2, (kh - 1) * dy + 1, sy).unfold(3, (kw - 1) * dx + 1, sx)
-    views = views[..., ::dy, ::dx]
-    return views.amax(dim=(4, 5)) if greatest else views.sum(dim=(4, 5))
+    return views[..., ::dy, ::dx]
 
 
-def _merged(op: Merge, a: Tensor, b: Tensor) -> Tensor:
-    return {"and": a & b, "or": a | b, "xor": a ^ b, "iand": (1 - a) & b}[op.kind]
+def _concat(net: IntegerNetwork, op: Concat, operands: list[Tensor]) -> list[Tensor]:
+    return [torch.cat(operands, dim=op.axis + 1)]
 
 
-_Rule = Callable[[IntegerNetwork, Any, list[Tensor]], Tensor]
+def _reshape(net: IntegerNetwork, op: Reshape, operands: list[Tensor]) -> list[Tensor]:
+    return [operands[0].reshape(-1, *op.result.shape)]
 
-_RULES: dict[type[Op], _Rule] = {
-    Add: lambda net, op, terms: torch.stack(terms).sum(dim=0),
-    Concat: lambda net, op, parts: torch.cat(parts, dim=op.axis + 1),
-    MaxPool2d: lambda net, op, x: _pooled(x[0], op.window, greatest=True),
-    Merge: lambda net, op, x: _merged(op, *x),
-    Reshape: lambda net, op, x: x[0].reshape(len(x[0]), *op.result.shape),
-    ScaledAdd: lambda net, op, terms: net._scaled_add(op, terms),
-    SumPool2d: lambda net, op, x: _pooled(x[0], op.window, greatest=False),
-    Transpose: lambda net, op, x: x[0].permute(0, *(i + 1 for i in op.order)),
-}
+
+def _moved(net: IntegerNetwork, op: Move, operands: list[Tensor]) -> list[Tensor]:
+    elements = operands[0].flatten(1).index_select(1, net.sources(op))
+    return [elements.reshape(-1, *op.results[0].shape)]
+
+
+_TOGETHER = "computed with the layer it is part of"
+_REALS = "it is not of integers"
+
+INTEGERS: OpTable[Callable[[IntegerNetwork, Any, list[Tensor]], list[Tensor]]] = OpTable(
+    what="integer ops in torch",
+    entries={
+        Synapse: _digital,
+        IntegerNeuron: _neuron,
+        Add: _add,
+        ScaledAdd: _scaled_add,
+        Merge: _merge,
+        MaxPool2d: _max_pool,
+        SumPool2d: _sum_pool,
+        Concat: _concat,
+        Move: _moved,
+        Reshape: _reshape,
+    },
+    without={
+        CrossbarMvm: _TOGETHER,
+        CountActive: _TOGETHER,
+        SenseAmpRead: _TOGETHER,
+        AdcRead: _TOGETHER,
+        ShiftAndAdd: _TOGETHER,
+        AvgPool2d: _REALS,
+        FakeQuantize: _REALS,
+        Neuron: _REALS,
+        Scale: _REALS,
+    },
+)
+"""How torch computes an op outside of crossbar layers."""

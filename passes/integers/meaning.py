@@ -1,17 +1,33 @@
 """What integers stand for while floats become integers: ``real = scale * code + offset``."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from mapper.diagnostics import MappingError, refuse
-from mapper.ir.core import FLOAT, INT64, Array, Const, Constants, IntType, Op, Value
+from mapper.ir.core import FLOAT, INT64, Array, Const, Constants, Graph, IntType, Op, Value
+from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.hardware import ScaledAdd
-from mapper.ir.infer import settled
-from mapper.ir.network import Add, Concat, MaxPool2d, Reshape, SumPool2d, Take, Transpose
+from mapper.ir.infer import settled, substitute
+from mapper.ir.network import (
+    Add,
+    AvgPool2d,
+    Concat,
+    FakeQuantize,
+    MaxPool2d,
+    Merge,
+    Move,
+    Scale,
+    SumPool2d,
+)
+from mapper.ir.neurons import IntegerNeuron, Neuron
+from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import Synapse, group_products
+from mapper.ir.tables import OpTable
 from mapper.ir.windows import wordline_inputs
-from passes.shared.rewrite import simplest
+from passes.shared.rewrite import number, simplest
 
 _ALIGN_BITS = 8
 """Fraction bits of the multipliers that align values of different scales: 0.2 % of the finest."""
@@ -54,59 +70,83 @@ def plain(value: Value) -> Meaning:
     return Meaning(value=value, scale=np.asarray(1.0), offset=np.asarray(0.0))
 
 
-def spread(table: Array, value: Value, op: Op) -> Array:
+def spread(table: Array, value: Value, op: Move) -> Array:
     """Push a table of scales or offsets through an op that only moves elements."""
-    batch = np.broadcast_to(table, (1, *value.shape))
-    (moved,) = op.evaluate({}, batch)
-    return simplest(moved[0])
+    return simplest(op.moved(np.broadcast_to(table, (1, *value.shape)))[0])
 
 
-def synapse(op: Synapse, x: Meaning, constants: Constants) -> tuple[Op, Meaning]:
+@dataclass(frozen=True, slots=True)
+class Form:
+    """An op in integers, and what its result stands for."""
+
+    op: Op | None
+    """None where what it does goes into what its result stands for."""
+    meaning: Meaning
+    tables: Constants = field(default_factory=dict)
+    """Constants that the op brings along."""
+
+
+def scale(op: Scale, read: list[Meaning], graph: Graph) -> Form:
+    """The same integers stand for other reals."""
+    factor, offset = number(graph, op.factor), number(graph, op.offset)
+    return Form(None, read[0].scaled(factor, offset))
+
+
+def grid(op: FakeQuantize, read: list[Meaning], graph: Graph) -> Form:
+    """Integers have a grid of their own."""
+    return Form(None, read[0])
+
+
+def synapse(op: Synapse, read: list[Meaning], graph: Graph) -> Form:
     """Make a layer of integer weights an integer layer; its input's offset becomes the result's."""
+    (x,) = read
     if x.scale.ndim:
         raise unscalable(op, "inputs of one layer have different scales")
     offset = np.asarray(0.0)
     if x.offset.any():
-        matrix = op.matrix(constants[op.weight.name])
+        matrix = op.matrix(graph.constants[op.weight.name])
         inputs = wordline_inputs(x.full(x.offset), op.window, op.group_count)
         offset = group_products(inputs, matrix.astype(np.float64), op.x.type)[0]
     if op.bias is not None:
-        bias = constants[op.bias.name].astype(np.float64)
+        bias = graph.constants[op.bias.name].astype(np.float64)
         offset = offset + bias.reshape(-1, *(1 for _ in op.result.shape[1:]))
     layer = replace(op, x=x.value, bias=None, result=replace(op.result, type=INT64))
-    layer = settled(layer, constants)
-    return layer, Meaning(value=layer.result, scale=x.scale, offset=simplest(offset))
+    layer = settled(layer, graph.constants)
+    return Form(layer, Meaning(value=layer.result, scale=x.scale, offset=simplest(offset)))
 
 
-def max_pool(op: MaxPool2d, x: Meaning) -> tuple[Op, Meaning]:
+def max_pool(op: MaxPool2d, read: list[Meaning], graph: Graph) -> Form:
     """The greatest code stands for the greatest real where each channel has one scale above 0."""
+    (x,) = read
     if (x.scale <= 0).any():
         raise unscalable(op, "a maximum of values with a negative scale")
     for name, table in (("scale", x.scale), ("offset", x.offset)):
         if table.ndim and table.shape[-2:] != (1, 1):
             raise unscalable(op, f"a maximum over values with more than one {name}")
     pooled = settled(replace(op, x=x.value), {})
-    return pooled, replace(x, value=pooled.result)
+    return Form(pooled, replace(x, value=pooled.result))
 
 
-def sum_pool(op: SumPool2d, x: Meaning) -> tuple[Op, Meaning]:
+def sum_pool(op: SumPool2d, read: list[Meaning], graph: Graph) -> Form:
     """A sum of codes stands for the sum of the reals."""
+    (x,) = read
     if x.scale.ndim and x.scale.shape[-2:] != (1, 1):
         raise unscalable(op, "a sum over values of different scales")
     pooled = settled(replace(op, x=x.value), {})
     reals = replace(op, result=replace(op.result, type=FLOAT))
     (offset,) = reals.evaluate({}, x.full(x.offset))
-    return pooled, Meaning(value=pooled.result, scale=x.scale, offset=simplest(offset[0]))
+    return Form(pooled, Meaning(value=pooled.result, scale=x.scale, offset=simplest(offset[0])))
 
 
-def moved(op: Reshape | Take | Transpose, x: Meaning) -> tuple[Op, Meaning]:
+def moved(op: Move, read: list[Meaning], graph: Graph) -> Form:
     """Elements keep their meaning where they go."""
-    there = settled(replace(op, x=x.value), {})
+    (x,), (operand,) = read, op.operands
+    there = settled(substitute(op, {operand.name: x.value}), {})
     scale, offset = (spread(table, x.value, op) for table in (x.scale, x.offset))
-    return there, Meaning(value=there.result, scale=scale, offset=offset)
+    return Form(there, Meaning(value=there.results[0], scale=scale, offset=offset))
 
 
-def concat(op: Concat, parts: list[Meaning]) -> tuple[Op, Meaning]:
+def concat(op: Concat, parts: list[Meaning], graph: Graph) -> Form:
     """Parts side by side keep their own scales and offsets."""
     tables = [
         np.concatenate([p.full(getattr(p, name)) for p in parts], axis=op.axis + 1)[0]
@@ -114,21 +154,19 @@ def concat(op: Concat, parts: list[Meaning]) -> tuple[Op, Meaning]:
     ]
     joined = settled(replace(op, parts=tuple(p.value for p in parts)), {})
     scale, offset = (simplest(table) for table in tables)
-    return joined, Meaning(value=joined.result, scale=scale, offset=offset)
+    return Form(joined, Meaning(value=joined.result, scale=scale, offset=offset))
 
 
-def add(op: Add, terms: list[Meaning]) -> tuple[Op, Meaning, dict[str, Array]]:
+def add(op: Add, terms: list[Meaning], graph: Graph) -> Form:
     """Add codes of one scale as they are; others by integer multipliers of the finest step."""
     offset = simplest(np.asarray(sum(t.offset for t in terms)))
     if all(np.array_equal(t.scale, terms[0].scale) for t in terms):
         added = settled(replace(op, terms=tuple(t.value for t in terms)), {})
-        return added, Meaning(value=added.result, scale=terms[0].scale, offset=offset), {}
+        return Form(added, Meaning(value=added.result, scale=terms[0].scale, offset=offset))
     return _aligned_add(op, terms, offset)
 
 
-def _aligned_add(
-    op: Add, terms: list[Meaning], offset: Array
-) -> tuple[Op, Meaning, dict[str, Array]]:
+def _aligned_add(op: Add, terms: list[Meaning], offset: Array) -> Form:
     finest = np.min([np.broadcast_to(np.abs(t.scale), op.result.shape) for t in terms], axis=0)
     coarsest = np.max([np.broadcast_to(np.abs(t.scale), op.result.shape) for t in terms], axis=0)
     if (coarsest > _LARGEST_RATIO * finest).any():
@@ -146,7 +184,12 @@ def _aligned_add(
         loc=op.loc,
     )
     added = settled(added, tables)
-    return added, Meaning(value=added.result, scale=unit, offset=offset), tables
+    return Form(added, Meaning(value=added.result, scale=unit, offset=offset), tables)
+
+
+def as_it_is(op: Op, read: list[Meaning], graph: Graph) -> Form:
+    """Keep what is of integers already: merged spikes, a layer that was trained as it is read."""
+    return Form(op, plain(op.results[0]))
 
 
 def unscalable(op: Op, reason: str) -> MappingError:
@@ -157,3 +200,33 @@ def unscalable(op: Op, reason: str) -> MappingError:
         loc=op.loc,
         help="fold the scaling into weights, or move it behind a neuron, before exporting",
     )
+
+
+_NO_FORM = "no network that is trained in real numbers has it here"
+
+FORMS: OpTable[Callable[[Any, list[Meaning], Graph], Form]] = OpTable(
+    what="integer forms",
+    entries={
+        Scale: scale,
+        FakeQuantize: grid,
+        Synapse: synapse,
+        MaxPool2d: max_pool,
+        SumPool2d: sum_pool,
+        Move: moved,
+        Concat: concat,
+        Add: add,
+        Merge: as_it_is,
+        CrossbarMvm: as_it_is,
+        CountActive: as_it_is,
+        SenseAmpRead: as_it_is,
+        AdcRead: as_it_is,
+        ShiftAndAdd: as_it_is,
+    },
+    without={
+        Neuron: "it becomes an integer neuron whose units are fitted to it",
+        AvgPool2d: _NO_FORM,
+        IntegerNeuron: _NO_FORM,
+        ScaledAdd: _NO_FORM,
+    },
+)
+"""How an op becomes one of integers, from what its operands stand for."""

@@ -1,14 +1,30 @@
 """Carry a constant error of a layer's sum to where it can be taken back: a neuron's bias."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from math import prod
+from typing import Any
 
 import numpy as np
 
 from mapper.ir.core import INT64, Array, Coding, Const, Constants, Graph, Op, param
+from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.hardware import ScaledAdd
-from mapper.ir.network import Add, MaxPool2d, Reshape, SumPool2d, Take, Transpose
-from mapper.ir.neurons import IntegerNeuron
+from mapper.ir.network import (
+    Add,
+    AvgPool2d,
+    Concat,
+    FakeQuantize,
+    MaxPool2d,
+    Merge,
+    Move,
+    Scale,
+    SumPool2d,
+)
+from mapper.ir.neurons import IntegerNeuron, Neuron
+from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
+from mapper.ir.synapses import Synapse
+from mapper.ir.tables import OpTable
 from passes.integers.meaning import spread
 from passes.shared.rewrite import number, simplest
 
@@ -21,26 +37,64 @@ def carry(op: Op, offsets: Offsets, constants: Constants) -> None:
     known = [offsets.get(v.name, np.asarray(0.0)) for v in op.operands]
     if not any(offset.any() for offset in known):
         return
-    moved = _carried(op, known, constants)
-    if moved is not None:
-        offsets[op.results[0].name] = simplest(moved)
+    rule = CARRIED.entry(type(op))
+    carried = None if rule is None else rule(op, known, constants)
+    if carried is not None:
+        offsets[op.results[0].name] = simplest(carried)
 
 
-def _carried(op: Op, known: list[Array], constants: Constants) -> Array | None:
-    if isinstance(op, MaxPool2d):
-        return known[0]
-    if isinstance(op, SumPool2d):
-        padded = any(op.window.padding)
-        return None if padded else known[0] * prod(op.window.kernel)
-    if isinstance(op, Reshape | Take | Transpose):
-        return spread(known[0], op.x, op)
-    if isinstance(op, Add):
-        return np.asarray(sum(known))
-    if isinstance(op, ScaledAdd):
-        scales = [param(constants, scale, INT64) for scale in op.scales]
-        total = sum(s * offset for s, offset in zip(scales, known, strict=True))
-        return np.asarray(total) / (1 << op.shift)
-    return None
+def _max_pool(op: MaxPool2d, known: list[Array], constants: Constants) -> Array | None:
+    return known[0]
+
+
+def _sum_pool(op: SumPool2d, known: list[Array], constants: Constants) -> Array | None:
+    padded = any(op.window.padding)
+    return None if padded else known[0] * prod(op.window.kernel)
+
+
+def _moved(op: Move, known: list[Array], constants: Constants) -> Array | None:
+    return spread(known[0], op.operands[0], op)
+
+
+def _add(op: Add, known: list[Array], constants: Constants) -> Array | None:
+    return np.asarray(sum(known))
+
+
+def _scaled_add(op: ScaledAdd, known: list[Array], constants: Constants) -> Array | None:
+    scales = [param(constants, scale, INT64) for scale in op.scales]
+    total = sum(s * offset for s, offset in zip(scales, known, strict=True))
+    return np.asarray(total) / (1 << op.shift)
+
+
+_LAYER = "an offset is not followed through weights"
+_REALS = "real numbers are gone by then"
+
+CARRIED: OpTable[Callable[[Any, list[Array], Constants], Array | None]] = OpTable(
+    what="offsets that are carried",
+    entries={
+        MaxPool2d: _max_pool,
+        SumPool2d: _sum_pool,
+        Move: _moved,
+        Add: _add,
+        ScaledAdd: _scaled_add,
+    },
+    without={
+        Concat: "an offset is not followed into one part of a value",
+        IntegerNeuron: "it absorbs the offset into its bias",
+        Merge: "spikes have no offset",
+        Synapse: _LAYER,
+        CrossbarMvm: _LAYER,
+        CountActive: _LAYER,
+        SenseAmpRead: _LAYER,
+        AdcRead: _LAYER,
+        ShiftAndAdd: _LAYER,
+        AvgPool2d: _REALS,
+        FakeQuantize: _REALS,
+        Neuron: _REALS,
+        Scale: _REALS,
+    },
+)
+"""What the offset of an op's result is, given those of its operands; None where it is lost."""
 
 
 def absorb(op: IntegerNeuron, offsets: Offsets, constants: dict[str, Array]) -> IntegerNeuron:

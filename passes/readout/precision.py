@@ -6,16 +6,27 @@ from dataclasses import replace
 import networkx as nx
 
 from mapper.ir.core import Graph, Op
+from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.hardware import ScaledAdd
-from mapper.ir.network import Add, MaxPool2d, Reshape, SumPool2d, Take, Transpose
-from mapper.ir.neurons import IntegerNeuron
-from mapper.ir.readout import ShiftAndAdd
+from mapper.ir.network import (
+    Add,
+    AvgPool2d,
+    Concat,
+    FakeQuantize,
+    MaxPool2d,
+    Merge,
+    Move,
+    Scale,
+    SumPool2d,
+)
+from mapper.ir.neurons import IntegerNeuron, Neuron
+from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
+from mapper.ir.synapses import Synapse
+from mapper.ir.tables import OpTable
 from passes.shared.rewrite import dataflow
 
 _MOST = 4
 """Fraction bits of a sum; a sixteenth of a weight step is far below what one bit can tell."""
-
-_CARRIERS = (Add, MaxPool2d, Reshape, ScaledAdd, SumPool2d, Take, Transpose)
 
 
 def finer_sums(graph: Graph, rescaled: set[str]) -> dict[str, int]:
@@ -43,7 +54,7 @@ def finer_sums(graph: Graph, rescaled: set[str]) -> dict[str, int]:
 
 
 def _is_source(op: Op) -> bool:
-    return not isinstance(op, _CARRIERS)
+    return CARRIERS.entry(type(op)) is None
 
 
 def _behind(graph: Graph, flow: "nx.DiGraph[int]", neuron: int) -> Iterator[int]:
@@ -52,7 +63,7 @@ def _behind(graph: Graph, flow: "nx.DiGraph[int]", neuron: int) -> Iterator[int]
     while waiting:
         i = waiting.pop()
         yield i
-        if isinstance(graph.ops[i], _CARRIERS):
+        if not _is_source(graph.ops[i]):
             waiting.extend(flow.predecessors(i))
 
 
@@ -75,3 +86,34 @@ def refined(op: ShiftAndAdd, bits: int) -> ShiftAndAdd:
     assert isinstance(op.scale, int)
     missing = max(0, bits - op.shift)
     return replace(op, scale=op.scale << missing, shift=op.shift + missing - bits)
+
+
+_COMPUTES = "it computes a sum of its own"
+_REALS = "real numbers are gone by then"
+
+CARRIERS: OpTable[str] = OpTable(
+    what="ops that carry finer sums",
+    entries={
+        Add: "the sum of finer terms is finer",
+        MaxPool2d: "the greatest of finer values is finer",
+        Move: "finer values elsewhere",
+        ScaledAdd: "the sum of finer terms is finer, but for the floor of its shift",
+        SumPool2d: "the sum of finer terms is finer",
+    },
+    without={
+        Concat: "its parts would all have to be finer, and by the same",
+        Merge: "spikes are not finer",
+        IntegerNeuron: "its spikes are not finer, nor is its membrane",
+        CrossbarMvm: _COMPUTES,
+        CountActive: _COMPUTES,
+        SenseAmpRead: _COMPUTES,
+        AdcRead: _COMPUTES,
+        ShiftAndAdd: _COMPUTES,
+        Synapse: _COMPUTES,
+        AvgPool2d: _REALS,
+        FakeQuantize: _REALS,
+        Neuron: _REALS,
+        Scale: _REALS,
+    },
+)
+"""Why the result of an op has the fraction bits that all its operands have."""

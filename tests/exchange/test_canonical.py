@@ -11,7 +11,7 @@ from mapper.exchange.onnx import write_onnx
 from mapper.frontend import import_model
 from mapper.ir.core import FLOAT, SPIKE, Const, Graph, IntType, State, Value
 from mapper.ir.evaluate import evaluate
-from mapper.ir.network import FakeQuantize, MaxPool2d, SumPool2d, Transpose
+from mapper.ir.network import FakeQuantize, MaxPool2d, SumPool2d, Take, Transpose
 from mapper.ir.neurons import Neuron
 from mapper.ir.synapses import Conv2d, Linear
 from mapper.ir.windows import Window
@@ -152,6 +152,12 @@ def test_rounding_to_a_grid_is_equal_to_the_last_bit(low, high):
 def test_axes_are_reordered():
     result = Value("y", FLOAT, (4, 2, 3))
     assert_round_trip(one_op((2, 3, 4), lambda x: Transpose(x=x, order=(2, 0, 1), result=result)))
+
+
+def test_elements_are_taken_by_number():
+    result = Value("y", FLOAT, (2, 5, 4))
+    taken = {"indices": (2, 0, 0, 1, 2), "axis": 1}
+    assert_round_trip(one_op((2, 3, 4), lambda x: Take(x=x, result=result, **taken)))
 
 
 @pytest.mark.parametrize("kind", MERGES)

@@ -1,15 +1,14 @@
 """Quantisation, on weights and thresholds whose integers can be worked out by hand."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import ClassVar
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from mapper.diagnostics import MappingError
-from mapper.ir.core import FLOAT, SPIKE, Const, Constants, Graph, Op, State, Value
+from mapper.ir.core import FLOAT, SPIKE, Const, Graph, IntType, State, Value
 from mapper.ir.evaluate import evaluate
+from mapper.ir.hardware import ScaledAdd
 from mapper.ir.network import Scale
 from mapper.ir.neurons import IntegerNeuron, Neuron, Reset
 from mapper.ir.synapses import Linear
@@ -21,18 +20,6 @@ from targets import load_target
 from tests.networks import NetworkBuilder
 
 IDEAL = load_target("ideal-128")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Strange(Op):
-    """An op that no pass knows."""
-
-    mnemonic: ClassVar[str] = "test.strange"
-    x: Value
-    result: Value
-
-    def verify(self, constants: Constants) -> Iterator[str]:
-        yield from ()
 
 
 def one_neuron(weights: list[float], threshold: float, **options: object) -> Graph:
@@ -177,11 +164,11 @@ def test_a_leak_that_no_shift_gives_needs_a_multiplier():
 
 
 def test_an_operation_without_an_integer_form_is_refused():
+    """Scaled sums come from this pass; in a network of reals nothing says what they stand for."""
     net = NetworkBuilder()
-    x = net.input(3)
-    net.ops.append(Strange(x=x, result=Value("y", FLOAT, (3,))))
-    graph = net.graph(net.neuron(Value("y", FLOAT, (3,))))
-    assert refusal(graph) == "unsupported-on-hardware"
+    spikes, twice = net.neuron(net.input(3)), Value("y", IntType(2, signed=False), (3,))
+    net.ops.append(ScaledAdd(terms=(spikes,), scales=(2,), result=twice))
+    assert refusal(net.graph(net.neuron(twice))) == "unsupported-on-hardware"
 
 
 def test_weight_bits_outside_two_to_eight_are_refused():

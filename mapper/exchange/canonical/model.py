@@ -19,7 +19,7 @@ from mapper.exchange.canonical.file import (
     without_numbers,
 )
 from mapper.exchange.canonical.functions import DOMAIN, OPSET, VERSION
-from mapper.exchange.canonical.layers import BESIDE, WRITE, read_op
+from mapper.exchange.canonical.layers import BESIDE, FORMS, read_op
 from mapper.executor.onnx.lowered import INTERFACE, Interface, UniqueNames, interface_of, published
 from mapper.executor.onnx.nodes import tensor_type
 from mapper.ir.core import (
@@ -77,7 +77,9 @@ def _written(
     interface = _with_initials(interface_of(graph), graph)
     to = _named(graph, interface)
     for op in graph.ops:
-        WRITE[type(op)](to, op)
+        form = FORMS.entry(type(op))
+        assert form is not None  # others were refused
+        form.write(to, op)
     to.nodes.remark = ""
     for source, tensor in published(graph, interface):
         if to.tensors[source] != tensor:
@@ -126,7 +128,7 @@ def _single(scalar: Scalar) -> Scalar:
 
 def _refuse_others(graph: Graph) -> None:
     for op in graph.ops:
-        if type(op) not in WRITE:
+        if FORMS.entry(type(op)) is None:
             raise refuse(
                 "not-exportable", f"{op.mnemonic} has no place in the canonical form", loc=op.loc
             )

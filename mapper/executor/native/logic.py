@@ -12,7 +12,24 @@ from mapper.executor.native.bounds import NotNativeError
 from mapper.executor.native.geometry import padded_to_input
 from mapper.executor.native.held import Held, layout
 from mapper.ir.core import SPIKE, Array, IntType, Op, Value
-from mapper.ir.network import Add, Concat, MaxPool2d, Merge, Reshape, SumPool2d, Transpose
+from mapper.ir.crossbar import CountActive, CrossbarMvm
+from mapper.ir.hardware import ScaledAdd
+from mapper.ir.network import (
+    Add,
+    AvgPool2d,
+    Concat,
+    FakeQuantize,
+    MaxPool2d,
+    Merge,
+    Move,
+    Reshape,
+    Scale,
+    SumPool2d,
+)
+from mapper.ir.neurons import IntegerNeuron, Neuron
+from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
+from mapper.ir.synapses import Synapse
+from mapper.ir.tables import OpTable
 from mapper.ir.windows import Window
 
 Logic = Callable[[Sequence[Held]], Held]
@@ -27,14 +44,13 @@ def logic(op: Op) -> Logic:
     Raises:
         NotNativeError: where numbers are the better form.
     """
-    make = _RULES.get(type(op))
+    make = PACKED.entry(type(op))
     if make is None:
         raise NotNativeError(f"{op.mnemonic} has no packed form")
     for value in (*op.operands, *op.results):
         if not isinstance(value.type, IntType) or value.type.bits > MOST_PLANES:
             raise NotNativeError(f"{value.type} values, at most {MOST_PLANES} bits are packed")
-    found: Logic = make(op)
-    return found
+    return make(op)
 
 
 def _merge(op: Merge) -> Logic:
@@ -155,10 +171,14 @@ def _reshape(op: Reshape) -> Logic:
     return lambda operands: operands[0].reshaped(op.result)
 
 
-def _transpose(op: Transpose) -> Logic:
+def _moved(op: Move) -> Logic:
+    """Move numbers: in packed words, elements of one place lie side by side."""
+    (x,), (result,) = op.operands, op.results
+
     def run(operands: Sequence[Held]) -> Held:
-        order = (0, 1, *(axis + 2 for axis in op.order))
-        return Held(op.result, dense=operands[0].as_dense().transpose(order))
+        dense = operands[0].as_dense()
+        moved = op.moved(dense.reshape(-1, *x.shape))
+        return Held(result, dense=moved.reshape(*dense.shape[:2], *result.shape))
 
     return run
 
@@ -195,12 +215,34 @@ def _signed(value: Value) -> bool:
     return isinstance(value.type, IntType) and value.type.signed
 
 
-_RULES: dict[type, Callable[[Any], Logic]] = {
-    Merge: _merge,
-    Add: _add,
-    SumPool2d: _sum_pool,
-    MaxPool2d: _max_pool,
-    Concat: _concat,
-    Reshape: _reshape,
-    Transpose: _transpose,
-}
+_CRUNCHED = "the kernels have a step of their own for it"
+_PART = "part of a crossbar layer, whose partial sums are wanted here"
+_REALS = "it is not computed in integers"
+
+PACKED: OpTable[Callable[[Any], Logic]] = OpTable(
+    what="ops on packed values",
+    entries={
+        Merge: _merge,
+        Add: _add,
+        SumPool2d: _sum_pool,
+        MaxPool2d: _max_pool,
+        Concat: _concat,
+        Move: _moved,
+        Reshape: _reshape,
+    },
+    without={
+        IntegerNeuron: _CRUNCHED,
+        Synapse: _CRUNCHED,
+        CrossbarMvm: _PART,
+        CountActive: _PART,
+        SenseAmpRead: _PART,
+        AdcRead: _PART,
+        ShiftAndAdd: _PART,
+        ScaledAdd: "its products are of numbers",
+        AvgPool2d: _REALS,
+        FakeQuantize: _REALS,
+        Neuron: _REALS,
+        Scale: _REALS,
+    },
+)
+"""How an op is done on packed values; one without an entry runs on NumPy, and is noted."""

@@ -13,6 +13,7 @@ from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.encoding import Encoding
 from mapper.ir.readout import AdcRead, SenseAmpRead
 from mapper.ir.synapses import Conv2d, ConvTranspose2d, Linear, Synapse
+from mapper.ir.tables import OpTable
 from mapper.ir.units import CrossbarLayer
 from mapper.ir.windows import Window
 
@@ -252,13 +253,22 @@ def digital_code(
 
 
 def _matrix_text(op: Synapse, key: str) -> str:
-    weight = f'weights["{key}"]'
-    if isinstance(op, Linear):
-        return f"{weight}.T"
-    if isinstance(op, ConvTranspose2d):
-        return f"transposed_matrix({weight}, groups={op.groups})"
-    assert isinstance(op, Conv2d)
-    return f"convolution_matrix({weight})"
+    text = MATRICES.entry(type(op))
+    assert text is not None, MATRICES.reason(type(op))
+    return text.format(weight=f'weights["{key}"]', groups=op.group_count)
+
+
+MATRICES: OpTable[str] = OpTable(
+    what="matrices of digital layers",
+    entries={
+        Linear: "{weight}.T",
+        Conv2d: "convolution_matrix({weight})",
+        ConvTranspose2d: "transposed_matrix({weight}, groups={groups})",
+    },
+    without={},
+    of=Synapse,
+)
+"""The weights of a layer as ``[K, N]``, from those that are stored."""
 
 
 def _mvm_grid(

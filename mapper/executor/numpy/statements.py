@@ -9,23 +9,27 @@ from mapper.executor.names import literal, remark
 from mapper.executor.numpy import grids
 from mapper.executor.numpy.grids import Budget, LayerCode, table_text
 from mapper.executor.numpy.neurons import NeuronCode, neuron_code
-from mapper.ir.core import Const, Graph, IntType, Op, Value
+from mapper.ir.core import Const, Graph, IntType, Value
 from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.evaluate import defined_values
 from mapper.ir.hardware import ScaledAdd
 from mapper.ir.network import (
     Add,
+    AvgPool2d,
     Concat,
+    FakeQuantize,
     MaxPool2d,
     Merge,
     Reshape,
+    Scale,
     SumPool2d,
     Take,
     Transpose,
 )
-from mapper.ir.neurons import IntegerNeuron
+from mapper.ir.neurons import IntegerNeuron, Neuron
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import Synapse
+from mapper.ir.tables import OpTable
 from mapper.ir.units import CrossbarLayer, Unit
 from mapper.ir.weights import constant_keys
 
@@ -88,11 +92,14 @@ def program_body(
     attributes: list[str] = []
     body = [Statement(lines=_tallies(write, graph.inputs))]
     for unit, dead in zip(work, _last_reads(work, kept), strict=True):
-        definition = _definition(unit, f"Layer{len(definitions)}", write)
-        if definition is None:
-            lines, needs = _inline(unit, write)
+        form = _form(unit)
+        if isinstance(form, Line):
+            expression = form.text(unit, write)
+            lines = tuple(f"{write.of(unit.results)} = {expression}".split("\n"))
             attributes += [_attribute(const, write) for const in unit_constants(unit)]
+            needs = form.needs
         else:
+            definition = form.code(unit, f"Layer{len(definitions)}", write)
             member = f"self.layer{len(definitions)}"
             attributes.append(f"{member} = {definition.name}(weights)")
             definitions.append(definition)
@@ -125,24 +132,56 @@ def _tallies(write: Writer, spikes: Sequence[Value]) -> tuple[str, ...]:
     )
 
 
-def _definition(unit: Unit, name: str, write: Writer) -> Definition | None:
-    """Describe the class that computes a unit, if it is worth one."""
-    constants, keys = write.graph.constants, write.keys
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An op that is one expression."""
+
+    text: Callable[[Any, Writer], str]
+    needs: frozenset[str] = frozenset()
+    """Functions of the program that the expression calls."""
+
+
+@dataclass(frozen=True, slots=True)
+class Class:
+    """A unit that is worth a class of its own, with what it prepares before the first step."""
+
+    code: Callable[[Any, str, Writer], Definition]
+
+
+def _form(unit: Unit) -> Line | Class:
+    """Say how a unit is written; refuse what is not computed in integers."""
     if isinstance(unit, CrossbarLayer):
-        return grids.crossbar_code(unit, name, constants, keys, write.budget)
-    if isinstance(unit, CrossbarMvm):
-        return grids.partial_sums_code(unit, name, constants, keys, write.budget)
-    if isinstance(unit, CountActive):
-        return grids.count_code(unit, name)
-    if isinstance(unit, IntegerNeuron):
-        return neuron_code(unit, name, constants, keys)
-    if isinstance(unit, Synapse) and _is_digital(unit):
-        return grids.digital_code(unit, name, constants, keys, write.budget)
-    return None
+        return Class(_crossbars)
+    form = FORMS.entry(type(unit))
+    types = [value.type for value in (*unit.operands, *unit.results)]
+    if form is None or not all(isinstance(type, IntType) for type in types):
+        raise refuse(
+            "not-hardware",
+            f"{unit.mnemonic} is not computed in integers",
+            loc=unit.loc,
+            help="compile the network to the end",
+        )
+    return form
 
 
-def _is_digital(op: Synapse) -> bool:
-    return isinstance(op.x.type, IntType) and isinstance(op.result.type, IntType)
+def _crossbars(unit: CrossbarLayer, name: str, write: Writer) -> Definition:
+    return grids.crossbar_code(unit, name, write.graph.constants, write.keys, write.budget)
+
+
+def _partial_sums(op: CrossbarMvm, name: str, write: Writer) -> Definition:
+    return grids.partial_sums_code(op, name, write.graph.constants, write.keys, write.budget)
+
+
+def _count(op: CountActive, name: str, write: Writer) -> Definition:
+    return grids.count_code(op, name)
+
+
+def _neurons(op: IntegerNeuron, name: str, write: Writer) -> Definition:
+    return neuron_code(op, name, write.graph.constants, write.keys)
+
+
+def _digital(op: Synapse, name: str, write: Writer) -> Definition:
+    return grids.digital_code(op, name, write.graph.constants, write.keys, write.budget)
 
 
 def _call(unit: Unit, member: str, write: Writer) -> tuple[str, ...]:
@@ -159,23 +198,6 @@ def unit_constants(unit: Unit) -> tuple[Const, ...]:
 
 def _attribute(const: Const, write: Writer) -> str:
     return f"self.{write.keys[const.name]} = {table_text(const, write.keys)}"
-
-
-def _inline(unit: Unit, write: Writer) -> tuple[tuple[str, ...], frozenset[str]]:
-    """Return the statement of an op that is one expression, and the functions it needs."""
-    rule = _EXPRESSIONS.get(type(unit))
-    types = [value.type for value in (*unit.operands, *unit.results)]
-    if rule is None or not all(isinstance(type, IntType) for type in types):
-        assert isinstance(unit, Op)
-        raise refuse(
-            "not-hardware",
-            f"{unit.mnemonic} is not computed in integers",
-            loc=unit.loc,
-            help="compile the network to the end",
-        )
-    expression = rule(unit, write)
-    lines = f"{write.of(unit.results)} = {expression}".split("\n")
-    return tuple(lines), _NEEDS.get(type(unit), frozenset())
 
 
 def _max_pool(op: MaxPool2d, write: Writer) -> str:
@@ -252,24 +274,30 @@ def _shift_and_add(op: ShiftAndAdd, write: Writer) -> str:
     return f"shift_and_add({arguments})"
 
 
-_EXPRESSIONS: dict[type, Callable[[Any, Writer], str]] = {
-    MaxPool2d: _max_pool,
-    SumPool2d: _sum_pool,
-    Add: _add,
-    Merge: _merge,
-    Reshape: _reshape,
-    Take: _take,
-    Transpose: _transpose,
-    Concat: _concat,
-    ScaledAdd: _scaled_add,
-    SenseAmpRead: _sense_amp,
-    AdcRead: _adc,
-    ShiftAndAdd: _shift_and_add,
-}
-_NEEDS: dict[type, frozenset[str]] = {
-    MaxPool2d: frozenset({"window", "pool"}),
-    SumPool2d: frozenset({"window", "pool"}),
-    SenseAmpRead: frozenset({"separate"}),
-    AdcRead: frozenset({"separate"}),
-    ShiftAndAdd: frozenset({"separate"}),
-}
+_POOLED = frozenset({"window", "pool"})
+_SEPARATE = frozenset({"separate"})
+_REALS = "it is not computed in integers"
+
+FORMS: OpTable[Line | Class] = OpTable(
+    what="statements of the NumPy program",
+    entries={
+        CrossbarMvm: Class(_partial_sums),
+        CountActive: Class(_count),
+        IntegerNeuron: Class(_neurons),
+        Synapse: Class(_digital),
+        MaxPool2d: Line(_max_pool, _POOLED),
+        SumPool2d: Line(_sum_pool, _POOLED),
+        Add: Line(_add),
+        Merge: Line(_merge),
+        Reshape: Line(_reshape),
+        Take: Line(_take),
+        Transpose: Line(_transpose),
+        Concat: Line(_concat),
+        ScaledAdd: Line(_scaled_add),
+        SenseAmpRead: Line(_sense_amp, _SEPARATE),
+        AdcRead: Line(_adc, _SEPARATE),
+        ShiftAndAdd: Line(_shift_and_add, _SEPARATE),
+    },
+    without={AvgPool2d: _REALS, FakeQuantize: _REALS, Neuron: _REALS, Scale: _REALS},
+)
+"""How an op is written; crossbars that are read at once are fused before."""

@@ -1,6 +1,6 @@
 """Every integer op in standard ONNX operators, one function each."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,22 +11,26 @@ from mapper.executor.onnx import grids
 from mapper.executor.onnx.neurons import Levels, fire_and_reset
 from mapper.executor.onnx.nodes import Nodes
 from mapper.ir import bounds
-from mapper.ir.core import Constants, IntType, Op, Scalar, Value, param
+from mapper.ir.core import Constants, IntType, Scalar, Value, param
 from mapper.ir.crossbar import CountActive, CrossbarMvm
-from mapper.ir.hardware import ScaledAdd, UpdateMembrane
+from mapper.ir.hardware import ScaledAdd
 from mapper.ir.network import (
     Add,
+    AvgPool2d,
     Concat,
+    FakeQuantize,
     MaxPool2d,
     Merge,
     Reshape,
+    Scale,
     SumPool2d,
     Take,
     Transpose,
 )
-from mapper.ir.neurons import Decay, IntegerNeuron
+from mapper.ir.neurons import Decay, IntegerNeuron, Neuron
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
-from mapper.ir.synapses import Conv2d, ConvTranspose2d, Linear, Synapse
+from mapper.ir.synapses import Synapse
+from mapper.ir.tables import OpTable
 from mapper.ir.units import CrossbarLayer, Unit
 from mapper.ir.windows import Window
 
@@ -45,7 +49,7 @@ class Lowering:
             x = self.tensors[unit.mvm.x.name]
             results: Sequence[str] = [grids.crossbar_layer(self.nodes, unit, x, self.constants)]
         else:
-            rule = _RULES.get(type(unit))
+            rule = OPERATORS.entry(type(unit))
             types = [value.type for value in (*unit.operands, *unit.results)]
             if rule is None or not all(isinstance(type, IntType) for type in types):
                 raise refuse(
@@ -262,24 +266,28 @@ def _decayed(at: Lowering, decay: Decay, v: str) -> str:
     return n.shift_right(n.op("Mul", v, at.parameter(decay.multiplier, _WIDE)), decay.shift)
 
 
-_RULES: Mapping[type[Op], Callable[[Lowering, Any], list[str]]] = {
-    MaxPool2d: _max_pool,
-    SumPool2d: _sum_pool,
-    Add: _add,
-    Merge: _merge,
-    Reshape: _reshape,
-    Take: _take,
-    Transpose: _transpose,
-    Concat: _concat,
-    ScaledAdd: _scaled_add,
-    Linear: _synapse,
-    Conv2d: _synapse,
-    ConvTranspose2d: _synapse,
-    CrossbarMvm: _crossbar_mvm,
-    CountActive: _count_active,
-    SenseAmpRead: _sense_amp,
-    AdcRead: _adc,
-    ShiftAndAdd: _shift_and_add,
-    IntegerNeuron: _neuron,
-    UpdateMembrane: _neuron,
-}
+_REALS = "it is not computed in integers"
+
+OPERATORS: OpTable[Callable[[Lowering, Any], list[str]]] = OpTable(
+    what="ops of the lowered model",
+    entries={
+        MaxPool2d: _max_pool,
+        SumPool2d: _sum_pool,
+        Add: _add,
+        Merge: _merge,
+        Reshape: _reshape,
+        Take: _take,
+        Transpose: _transpose,
+        Concat: _concat,
+        ScaledAdd: _scaled_add,
+        Synapse: _synapse,
+        CrossbarMvm: _crossbar_mvm,
+        CountActive: _count_active,
+        SenseAmpRead: _sense_amp,
+        AdcRead: _adc,
+        ShiftAndAdd: _shift_and_add,
+        IntegerNeuron: _neuron,
+    },
+    without={AvgPool2d: _REALS, FakeQuantize: _REALS, Neuron: _REALS, Scale: _REALS},
+)
+"""The nodes of an op; crossbars that are read at once are fused before."""

@@ -1,20 +1,32 @@
 """The mapped network as a graph of few nodes: layers with their neurons, and what joins them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from math import prod
+from typing import Any
 
 from mapper.ir.core import Array, Graph, Op, Value
 from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.hardware import ScaledAdd
-from mapper.ir.network import Add, Concat, MaxPool2d, Merge, Reshape, SumPool2d, Take, Transpose
-from mapper.ir.neurons import IntegerNeuron
+from mapper.ir.network import (
+    Add,
+    AvgPool2d,
+    Concat,
+    FakeQuantize,
+    MaxPool2d,
+    Merge,
+    Move,
+    Scale,
+    SumPool2d,
+)
+from mapper.ir.neurons import IntegerNeuron, Neuron
+from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import Synapse
+from mapper.ir.tables import OpTable
+from mapper.ir.units import LayerOp
 from mapper.report.names import layer_name
 
 _MAP_AXES = 3  # channels, height, width
-_PASSING = (Reshape, Take, Transpose)
-"""Ops that only name other places of a tensor."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,40 +94,66 @@ def spike_rate(value: Value, trace: Mapping[str, Array]) -> float | None:
 
 
 def _add(made: _Builder, op: Op, trace: Mapping[str, Array]) -> None:
-    sources = made.sources(op)
-    if isinstance(op, CrossbarMvm | Synapse):
-        name = layer_name(op.loc, op.results[0].name.removesuffix(".partial_sum"))
-        shape = op.results[0].shape[3:] if isinstance(op, CrossbarMvm) else op.results[0].shape
-        made.add(Node(name=name, what=_layer(op), shape=shape, sources=sources), *op.results)
-    elif isinstance(op, IntegerNeuron):
-        _add_neurons(made, op, trace, sources)
-    elif isinstance(op, CountActive):
-        return  # beside the crossbars that follow
-    elif isinstance(op, _PASSING) or (len(sources) == 1 and not isinstance(op, _JOINS)):
-        _pass_on(made, op, sources)
-    elif sources:
-        value = op.results[0]
-        made.add(Node(name=value.name, what=_step(op), shape=value.shape, sources=sources), value)
+    rule = NODES.entry(type(op))
+    if rule is not None:
+        rule(made, op, trace)
 
 
-_JOINS = (MaxPool2d, SumPool2d, Merge, Concat)
-"""Ops with a node of their own, whatever they read."""
+def _add_layer(made: _Builder, op: LayerOp, trace: Mapping[str, Array]) -> None:
+    name = layer_name(op.loc, op.results[0].name.removesuffix(".partial_sum"))
+    shape = op.results[0].shape[3:] if isinstance(op, CrossbarMvm) else op.results[0].shape
+    node = Node(name=name, what=_layer(op), shape=shape, sources=made.sources(op))
+    made.add(node, *op.results)
 
 
-def _pass_on(made: _Builder, op: Op, sources: tuple[int, ...]) -> None:
+def _max_pool(made: _Builder, op: MaxPool2d, trace: Mapping[str, Array]) -> None:
+    _join(made, op, f"max pool {'x'.join(map(str, op.window.kernel))}")
+
+
+def _sum_pool(made: _Builder, op: SumPool2d, trace: Mapping[str, Array]) -> None:
+    _join(made, op, f"sum pool {'x'.join(map(str, op.window.kernel))}")
+
+
+def _merge(made: _Builder, op: Merge, trace: Mapping[str, Array]) -> None:
+    _join(made, op, f"merge ({op.kind})")
+
+
+def _concat(made: _Builder, op: Concat, trace: Mapping[str, Array]) -> None:
+    _join(made, op, "join channels")
+
+
+def _sum(made: _Builder, op: Add | ScaledAdd, trace: Mapping[str, Array]) -> None:
+    """A sum of what one node makes is part of that node."""
+    if len(made.sources(op)) == 1:
+        _pass_on(made, op, trace)
+    else:
+        _join(made, op, "sum")
+
+
+def _join(made: _Builder, op: Op, what: str) -> None:
+    """Give a step between layers a node of its own, unless it comes from no node."""
+    sources, value = made.sources(op), op.results[0]
+    if sources:
+        made.add(Node(name=value.name, what=what, shape=value.shape, sources=sources), value)
+
+
+def _move(made: _Builder, op: Move, trace: Mapping[str, Array]) -> None:
+    """Other places of a tensor stay with the node it comes from."""
+    for home in made.sources(op)[:1]:
+        made.place(home, op.results)
+
+
+def _pass_on(made: _Builder, op: Op, trace: Mapping[str, Array]) -> None:
     """Keep the result with the node it comes from; it has the shape of the last map it makes."""
-    if not sources:
-        return
-    home, shape = sources[0], op.results[0].shape
-    made.place(home, op.results)
-    inside = len(shape) > _MAP_AXES  # planes, row blocks and slices come first
-    if made.nodes[home].what != "input" and not inside and not isinstance(op, _PASSING):
-        made.nodes[home] = replace(made.nodes[home], shape=shape)
+    for home in made.sources(op)[:1]:
+        shape = op.results[0].shape
+        made.place(home, op.results)
+        inside = len(shape) > _MAP_AXES  # planes, row blocks and slices come first
+        if made.nodes[home].what != "input" and not inside:
+            made.nodes[home] = replace(made.nodes[home], shape=shape)
 
 
-def _add_neurons(
-    made: _Builder, op: IntegerNeuron, trace: Mapping[str, Array], sources: tuple[int, ...]
-) -> None:
+def _add_neurons(made: _Builder, op: IntegerNeuron, trace: Mapping[str, Array]) -> None:
     told = {
         "neurons": prod(op.membrane.shape),
         "neuron": neuron_words(op),
@@ -129,7 +167,7 @@ def _add_neurons(
         made.place(home, op.results)
         return
     name = layer_name(op.loc, op.results[0].name)
-    made.add(Node(name=name, what="neurons", sources=sources, **told), *op.results)  # type: ignore[arg-type]
+    made.add(Node(name=name, what="neurons", sources=made.sources(op), **told), *op.results)  # type: ignore[arg-type]
 
 
 def neuron_words(op: IntegerNeuron) -> str:
@@ -142,7 +180,7 @@ def neuron_words(op: IntegerNeuron) -> str:
     return ", ".join([*words, resets[op.reset.kind]])
 
 
-def _layer(op: CrossbarMvm | Synapse) -> str:
+def _layer(op: LayerOp) -> str:
     if isinstance(op, Synapse):
         return f"{op.mnemonic.removeprefix('net.').replace('_', ' ')}, digital unit"
     if op.window is None:
@@ -154,19 +192,34 @@ def _layer(op: CrossbarMvm | Synapse) -> str:
     return " ".join(words)
 
 
-def _step(op: Op) -> str:
-    match op:
-        case MaxPool2d() | SumPool2d():
-            kind = "max" if isinstance(op, MaxPool2d) else "sum"
-            return f"{kind} pool {'x'.join(map(str, op.window.kernel))}"
-        case Merge():
-            return f"merge ({op.kind})"
-        case Concat():
-            return "join channels"
-        case Add() | ScaledAdd():
-            return "sum"
-        case _:
-            return op.mnemonic.partition(".")[2].replace("_", " ")
+_REALS = "a mapped network has no real numbers"
+
+NODES: OpTable[Callable[[_Builder, Any, Mapping[str, Array]], None]] = OpTable(
+    what="steps of the network's picture",
+    entries={
+        CrossbarMvm: _add_layer,
+        Synapse: _add_layer,
+        IntegerNeuron: _add_neurons,
+        SenseAmpRead: _pass_on,
+        AdcRead: _pass_on,
+        ShiftAndAdd: _pass_on,
+        Move: _move,
+        Add: _sum,
+        ScaledAdd: _sum,
+        MaxPool2d: _max_pool,
+        SumPool2d: _sum_pool,
+        Merge: _merge,
+        Concat: _concat,
+    },
+    without={
+        CountActive: "beside the crossbars that it counts for",
+        AvgPool2d: _REALS,
+        FakeQuantize: _REALS,
+        Neuron: _REALS,
+        Scale: _REALS,
+    },
+)
+"""How an op is drawn: as a node, or as part of the node that it comes from."""
 
 
 def _late_edges(graph: Graph, made: _Builder) -> Iterator[tuple[int, tuple[int, ...]]]:
