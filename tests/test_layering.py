@@ -21,9 +21,17 @@ FLOORS = (
         "mapper.threads",
         "mapper.writing",
     ),
-    ("mapper.ir", "mapper.executor.names", "mapper.notebook", "mapper.report.names"),
+    (
+        "mapper.ir",
+        "mapper.executor.names",
+        "mapper.executor.ports",
+        "mapper.notebook",
+        "mapper.report.names",
+    ),
+    ("mapper.executor.base",),
     (
         "targets",
+        "mapper.executor.definition",
         "mapper.executor.numpy",
         "mapper.executor.onnx",
         "mapper.frontend.algebra",

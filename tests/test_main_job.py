@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from mapper.build.make import make_build
+from mapper.executor import engine
 from mapper.frontend import import_model
 from mapper.ir.core import Array
 from mapper.recordings import to_codes
-from mapper.verify import run_executor, verify_build
+from mapper.verify import verify_build
 from mapper.verify.original import run_reference
 from targets import load_target
 from tests.nmnist import read_test_set
@@ -66,5 +67,5 @@ def test_ideal_readout_predicts_what_onnx_runtime_predicts(recordings, predictio
     build = make_build(import_model(model), load_target("ideal-128"), 8, None, source={})
     assert build is not None
     codes = to_codes(build.hardware, {"x": frames}, "recordings")
-    mapped = run_executor(build.hardware, codes)["spk"].sum(axis=0).argmax(axis=1)
+    mapped = engine.run(build.hardware, codes, "numpy").outputs["spk"].sum(axis=0).argmax(axis=1)
     assert (mapped == predictions).sum() >= 49

@@ -51,7 +51,7 @@ def test_an_install_without_a_compiler_still_works(tmp_path):
     wheel.extractall(installed)
     source = """
 import mapper.executor.engine, mapper.executor.native
-print(mapper.executor.engine.chosen(None), mapper.executor.native.unavailable())
+print(mapper.executor.engine.chosen_backend(None), mapper.executor.native.unavailable())
 """
     done = subprocess.run(
         [sys.executable, "-c", source],

@@ -16,7 +16,7 @@ from mapper.compare.folder import is_comparison, read_comparison
 from mapper.cost import tornado_lines
 from mapper.diagnostics import refuse
 from mapper.exchange.export import export, format_of
-from mapper.executor.engine import chosen
+from mapper.executor.engine import chosen_backend
 from mapper.frontend import NirOptions, describe, import_model
 from mapper.listing import check_pass
 from mapper.pipeline import After
@@ -116,7 +116,7 @@ def run_build(
     Without a ``backend`` it is the fastest one that is installed; without ``threads`` the native
     one uses every processor. The integers do not depend on either.
     """
-    chosen(backend)
+    chosen_backend(backend)
     progress("checking the folder")
     build = load(folder, page=True)
     ran = build.run(recording, backend=backend, threads=threads, trace=trace, progress=progress)

@@ -24,7 +24,7 @@ from mapper.api.inputs import (
     read_inputs,
 )
 from mapper.api.page import ReportAnswer
-from mapper.api.run import Run, run_of, with_outputs
+from mapper.api.run import Run, run_of
 from mapper.build import folder as folders
 from mapper.build import model as data
 from mapper.build.summary import CompileSummary, summary_of
@@ -147,7 +147,14 @@ class Build:
 
         shown = spike_values(graph) if spikes else ()
         ran = engine.run(
-            with_outputs(graph, shown), codes, backend, trace=trace, threads=threads, progress=done
+            graph,
+            codes,
+            None if backend is None else engine.chosen_backend(backend),
+            watch=shown,
+            trace=trace,
+            threads=threads,
+            progress=done,
+            generated=self.mapped,
         )
         return run_of(graph, ran, {name: ran.outputs[name] for name in shown})
 

@@ -1,6 +1,6 @@
 """What a run of a build gave."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -137,14 +137,6 @@ class Run:
         )
 
 
-def with_outputs(graph: Graph, names: Iterable[str]) -> Graph:
-    """Return a graph that also gives the values of these names as outputs."""
-    given = {value.name for value in graph.outputs}
-    values = {value.name: value for op in graph.ops for value in op.results}
-    more = tuple(values[name] for name in names if name not in given)
-    return replace(graph, outputs=(*graph.outputs, *more))
-
-
 def run_of(graph: Graph, ran: Ran, spikes: Mapping[str, Array]) -> Run:
     """Return what an engine gave as an answer."""
     return Run(
@@ -152,9 +144,9 @@ def run_of(graph: Graph, ran: Ran, spikes: Mapping[str, Array]) -> Run:
         outputs={value.name: ran.outputs[value.name] for value in graph.outputs},
         spikes=spikes,
         trace=ran.trace,
-        backend=ran.backend,
-        variant=str(ran.details.get("variant", "")),
-        notes=tuple(ran.details["notes"]),
+        backend=ran.engine,
+        variant=ran.variant,
+        notes=ran.notes,
     )
 
 

@@ -19,10 +19,7 @@ from typing import Any
 from mapper import __version__
 from mapper.build.model import Build
 from mapper.build.rules import placement_problems
-from mapper.cost import generate_cost
 from mapper.diagnostics import Diagnostic, MappingError, refuse
-from mapper.executor.numpy.generate import generate_executor
-from mapper.executor.onnx.lowered import to_lowered_onnx
 from mapper.ir.core import Array, Graph
 from mapper.ir.serialize import from_json, to_json
 from mapper.ir.verify import graph_problems
@@ -123,12 +120,10 @@ def generated_files(build: Build, *, page: bool = True) -> dict[str, bytes]:
 
     Without ``page`` the report, which takes the longest to make, is left out.
     """
-    target = build.target.name
-    executor = generate_executor(build.hardware, target=target, version=__version__)
     files = {
-        "executor.py": executor.encode(),
-        "cost.py": generate_cost(build.hardware, build.target).encode(),
-        "lowered.onnx": to_lowered_onnx(build.hardware).SerializeToString(deterministic=True),
+        "executor.py": build.executor.encode(),
+        "cost.py": build.cost.encode(),
+        "lowered.onnx": build.lowered,
     }
     return {**files, PAGE: render_report(report(build)).encode()} if page else files
 

@@ -18,11 +18,11 @@ from mapper.cost import (
     waterfall,
 )
 from mapper.cost.estimate import checked_steps
+from mapper.executor import engine
 from mapper.frontend import Imported
 from mapper.ir.identity import digest, digest_of_arrays
 from mapper.recordings import Recording, to_codes, to_reals
 from mapper.report.comparison.page import differences
-from mapper.verify import trace_executor
 from mapper.verify.answers import accuracy, wanted_classes
 from mapper.verify.record import Verified
 from targets import Preset, Target, load_preset, target_to_data
@@ -62,12 +62,13 @@ def build_on(
 
 def measured(compared: Compared, recording: Recording) -> Compared:
     """Run a build on recordings: count its spikes and, with labels, its right answers."""
-    graph = compared.build.hardware
-    output = graph.outputs[0].name
-    outputs, trace = trace_executor(graph, to_codes(graph, recording.inputs, recording.where))
+    build = compared.build
+    graph, output = build.hardware, build.hardware.outputs[0].name
+    codes = to_codes(graph, recording.inputs, recording.where)
+    ran = engine.run(graph, codes, trace=True, generated=build)
     labels = wanted_classes(recording.arrays, output, recording.samples, recording.where)
-    right = None if labels is None else accuracy(to_reals(graph, outputs)[output], labels)
-    return replace(compared, activity=measure(graph, trace), accuracy=right)
+    right = None if labels is None else accuracy(to_reals(graph, ran.outputs)[output], labels)
+    return replace(compared, activity=measure(graph, ran.counts), accuracy=right)
 
 
 def answer_of(found: Sequence[Compared], preset: Preset, warnings: Sequence[str]) -> dict[str, Any]:

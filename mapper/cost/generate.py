@@ -4,10 +4,8 @@ The file needs the standard library alone. It carries the text of the modules of
 its numbers are those of ``mapper.cost`` to the last bit.
 """
 
-import ast
 from dataclasses import fields, is_dataclass
 from importlib.resources import files
-from itertools import takewhile
 
 import mapper
 from mapper.cost.counts import count_layers
@@ -18,7 +16,7 @@ from mapper.cost.trace import Wiring
 from mapper.ir.core import Graph
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.units import LayerOp
-from mapper.rendering import templates
+from mapper.rendering import body, standard_imports, templates
 from targets import Target, list_presets, load_preset
 
 EMBEDDED = (
@@ -108,34 +106,6 @@ def _wiring(op: LayerOp, graph: Graph) -> Wiring:
         slices=len(op.encoding.significances),
         levels=row_levels(op, graph.constants).tolist(),
     )
-
-
-def standard_imports(sources: list[str]) -> list[str]:
-    """Merge the imports of all sources; those from each other are not needed in one file."""
-    names: dict[str, set[str]] = {}
-    whole: set[str] = set()
-    for source in sources:
-        for node in ast.parse(source).body:
-            if isinstance(node, ast.Import):
-                whole.update(alias.name for alias in node.names)
-            if isinstance(node, ast.ImportFrom) and not str(node.module).startswith("mapper"):
-                names.setdefault(str(node.module), set()).update(a.name for a in node.names)
-    return [
-        *(f"import {name}" for name in sorted(whole)),
-        *(f"from {module} import {', '.join(sorted(names[module]))}" for module in sorted(names)),
-    ]
-
-
-def body(source: str) -> str:
-    """Return what follows the docstring and the imports of a module."""
-    head = list(takewhile(_is_head, ast.parse(source).body))
-    last = max(node.end_lineno or 0 for node in head)
-    return "\n".join(source.splitlines()[last:]).strip()
-
-
-def _is_head(node: ast.stmt) -> bool:
-    docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-    return docstring or isinstance(node, ast.Import | ast.ImportFrom)
 
 
 def literal(value: object, indent: str = "") -> str:

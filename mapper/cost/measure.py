@@ -8,16 +8,11 @@ import numpy as np
 from mapper.cost.events import events_of, full_drive, full_reads
 from mapper.cost.model import Activity, Events
 from mapper.diagnostics import Diagnostic, MappingError
+from mapper.ir.activity import READS, WORDLINES
 from mapper.ir.core import Array, Constants, Graph
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.neurons import IntegerNeuron
 from mapper.ir.units import LayerOp
-
-WORDLINES = ".wordlines"
-"""Ends the name of ``[groups, K]``: how often each wordline was driven, over the whole run."""
-
-READS = ".reads"
-"""Ends the name of ``[groups, row blocks]``: reads in which any of them was, over the whole run."""
 
 NOTHING = Events(0, 0, 0, 0, 0)
 
@@ -25,7 +20,7 @@ Trace = Mapping[str, Array]
 
 
 def measure(graph: Graph, trace: Trace) -> Activity:
-    """Count the events of a run from its trace, as ``Executor.run(..., trace=True)`` returns it.
+    """Count the events of a run from its trace, as an engine returns it.
 
     Raises:
         MappingError: ``activity-array`` where the trace cannot be one of this graph.

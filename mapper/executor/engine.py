@@ -1,97 +1,147 @@
-"""Run a hardware graph on one of the executors: the same integers on each."""
+"""The door to every engine: run a hardware graph, the same integers on each.
 
-from collections.abc import Callable, Mapping
+``run`` is all that most callers need; ``prepare`` is for a graph that runs more than once.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from mapper.diagnostics import refuse
-from mapper.executor.native import NativeExecutor
-from mapper.executor.numpy.generate import generate_executor
-from mapper.executor.numpy.run import load_executor
+from mapper.executor.base import Arrays, Engine, Generated, Progress, Traced
+from mapper.executor.definition import DefinitionEngine
+from mapper.executor.names import check_distinct
+from mapper.executor.native.run import NativeEngine
+from mapper.executor.numpy.run import NumpyEngine
+from mapper.executor.onnx.run import OnnxEngine
 from mapper.ir.core import Array, Graph
-from mapper.kernels.core import VARIANTS, unavailable
+
+ENGINES: dict[str, Engine] = {
+    "definition": DefinitionEngine(),
+    "numpy": NumpyEngine(),
+    "native": NativeEngine(),
+    "onnx": OnnxEngine(),
+}
+"""All there are, by name. The definition comes first: the others are compared with it."""
 
 BACKENDS = ("native", "numpy")
-"""Fastest first; the first that is there is the default."""
-
-Progress = Callable[[int], None]
+"""What ``run --backend`` takes. Fastest first; the first that is there is the default."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ran:
     """What a run gave, and what ran it."""
 
-    outputs: Mapping[str, Array]
-    trace: Mapping[str, Array] | None
-    backend: str
-    details: Mapping[str, Any]
-    """For people and ``run --json``: the variant of the kernels, and what ran on NumPy."""
+    outputs: Arrays
+    """``[T, B, *shape]`` by name."""
+    counts: Arrays
+    """What was active, by the names of ``mapper.ir.activity``; empty where nobody asked."""
+    spikes: Arrays
+    """Packed spikes of a traced run, from engines that have them; see ``Traced``."""
+    engine: str
+    variant: str
+    """The instructions that kernels used; empty where an engine has one way only."""
+    notes: tuple[str, ...]
+    """For people: why a faster engine did not run, and what ran on NumPy."""
 
+    @property
+    def trace(self) -> Arrays | None:
+        """The arrays of a trace file: counts, and packed spikes as ``NAME.spikes``; None untraced.
 
-def chosen(backend: str | None) -> str:
-    """Return the backend a user asked for, or the fastest there is.
-
-    Raises:
-        MappingError: ``unknown-backend``, or ``backend-unavailable`` for one not installed.
-    """
-    if backend is None:
-        return "numpy" if unavailable() else "native"
-    if backend not in BACKENDS:
-        raise refuse(
-            "unknown-backend",
-            f"no backend is named '{backend}'",
-            loc="--backend",
-            help=f"use {' or '.join(BACKENDS)}",
-        )
-    if backend == "native" and unavailable():
-        raise refuse(
-            "backend-unavailable",
-            unavailable(),
-            loc="--backend",
-            help="use numpy, or install again where there is a C compiler",
-        )
-    return backend
+        Raises:
+            MappingError: ``unusable-name`` where two of them would have the same name.
+        """
+        packed = {f"{name}.spikes": array for name, array in self.spikes.items()}
+        check_distinct((*self.counts, *packed))
+        return {**self.counts, **packed} or None
 
 
 def run(
     graph: Graph,
     codes: Mapping[str, Array],
-    backend: str | None,
+    engine: str | None = None,
     *,
+    initial: Mapping[str, Array] | None = None,
+    watch: Sequence[str] = (),
     trace: bool = False,
     threads: int | None = None,
     progress: Progress | None = None,
+    generated: Generated | None = None,
 ) -> Ran:
-    """Run input codes ``[T, B, *shape]``; ``progress`` is told finished time steps."""
-    if chosen(backend) == "native":
-        return _native(graph, codes, trace, threads, progress)
-    executor = load_executor(generate_executor(graph), graph.constants)
-    counts = None
+    """Run a graph over ``T`` time steps and ``B`` samples.
+
+    Args:
+        graph: The network, in integers; it has passed ``check_graph``.
+        codes: Input codes ``[T, B, *shape]`` by name.
+        engine: One of ``ENGINES``; the fastest of ``BACKENDS`` that is there if None.
+        initial: States ``[B, *shape]`` to start from, by the name of the state's ``read`` value,
+            where they differ from the graph's own.
+        watch: Names of further values to return, such as the spikes of a hidden layer.
+        trace: Count what is active, too.
+        threads: How many share the work, where the engine has threads; all processors if None.
+        progress: Called with the number of finished time steps.
+        generated: Programs of this very graph that are there already: its ``Build`` has them.
+
+    Raises:
+        MappingError: ``unknown-backend``, ``backend-unavailable`` or ``not-hardware``; what is
+            wrong with the arrays (``input-name``, ``input-shape``, ``input-type``,
+            ``input-range``) or with ``watch`` (``unknown-value``).
+
+    Example:
+        A layer of 32 maps of 16 x 16, over 20 time steps of 8 samples::
+
+            ran = run(graph, {"x": codes}, watch=["lif1"])
+            ran.outputs["lif1"].shape  # (20, 8, 32, 16, 16)
+    """
+    chosen = engine_for(engine)
+    prepared = chosen.prepare(graph, watch=watch, threads=threads, generated=generated)
     if trace:
-        outputs, counts = executor.run(codes, progress=progress, trace=True)
+        found = prepared.trace(codes, initial, progress)
     else:
-        outputs = executor.run(codes, progress=progress)
-    details = {"notes": [unavailable()] if backend is None and unavailable() else []}
-    return Ran(outputs=outputs, trace=counts, backend="numpy", details=details)
+        found = Traced(outputs=prepared.run(codes, initial, progress))
+    skipped = [] if engine is not None else [ENGINES[name].unavailable() for name in BACKENDS]
+    return Ran(
+        outputs=found.outputs,
+        counts=found.counts,
+        spikes=found.spikes,
+        engine=chosen.name,
+        variant=prepared.variant,
+        notes=(*filter(None, skipped), *prepared.notes),
+    )
 
 
-def _native(
-    graph: Graph,
-    codes: Mapping[str, Array],
-    trace: bool,
-    threads: int | None,
-    progress: Progress | None,
-) -> Ran:
-    executor = NativeExecutor(graph, threads=threads)
-    counts = None
-    if trace:
-        outputs, counts = executor.trace(codes, progress=progress)
-    else:
-        outputs = executor.run(codes, progress=progress)
-    details = {
-        "variant": VARIANTS[executor.level],
-        "notes": [
-            f"{note.op} at {note.loc} runs on NumPy: {note.reason}" for note in executor.notes
-        ],
-    }
-    return Ran(outputs=outputs, trace=counts, backend="native", details=details)
+def engine_for(name: str | None) -> Engine:
+    """Return the engine of a name, or the fastest there is.
+
+    Raises:
+        MappingError: ``unknown-backend``, or ``backend-unavailable`` for one not installed.
+    """
+    return ENGINES[_chosen(name, tuple(ENGINES))]
+
+
+def chosen_backend(name: str | None) -> str:
+    """Return the backend that a user asked for, or the fastest there is.
+
+    Raises:
+        MappingError: as ``engine_for``; a backend is one of ``BACKENDS``.
+    """
+    return _chosen(name, BACKENDS)
+
+
+def _chosen(name: str | None, known: Sequence[str]) -> str:
+    if name is None:
+        return next(backend for backend in BACKENDS if not ENGINES[backend].unavailable())
+    if name not in known:
+        raise refuse(
+            "unknown-backend",
+            f"no backend is named '{name}'",
+            loc="--backend",
+            help=f"use {' or '.join(known)}",
+        )
+    if reason := ENGINES[name].unavailable():
+        raise refuse(
+            "backend-unavailable",
+            reason,
+            loc="--backend",
+            help="use numpy, or install again where there is a C compiler",
+        )
+    return name

@@ -1,12 +1,6 @@
 """Verification: rings of trust, for a model against ONNX Runtime and for a build folder."""
 
-from mapper.verify.build import (
-    Verification,
-    run_executor,
-    trace_executor,
-    verify_build,
-    verify_recorded,
-)
+from mapper.verify.build import Verification, verify_build, verify_recorded
 from mapper.verify.model import reference_ring, verify_model
 from mapper.verify.rings import Ring
 from mapper.verify.trained import trained_ring
@@ -15,8 +9,6 @@ __all__ = [
     "Ring",
     "Verification",
     "reference_ring",
-    "run_executor",
-    "trace_executor",
     "trained_ring",
     "verify_build",
     "verify_model",

@@ -8,27 +8,20 @@ from typing import Any
 import numpy as np
 
 from mapper.build.model import Build
-from mapper.executor.native import NativeExecutor
-from mapper.executor.numpy.generate import generate_executor
-from mapper.executor.numpy.run import load_executor
-from mapper.executor.onnx.lowered import run_lowered, to_lowered_onnx
+from mapper.executor.engine import ENGINES
 from mapper.ir.core import Array, Graph, IntType
 from mapper.ir.verify import graph_problems
-from mapper.kernels.core import unavailable
 from mapper.pipeline import make_passes, run_passes
 from mapper.recordings import Recording, to_codes, to_reals
 from mapper.verify.answers import accuracy, agreement, wanted_classes
 from mapper.verify.rings import (
-    EXECUTOR,
+    ENGINE_RINGS,
     INEXACT,
-    LOWERED,
-    NATIVE,
     PASSES,
     REFERENCE,
     RULES,
     TRAINED,
     UNTRAINED,
-    Engine,
     Ring,
     define,
     engine_rings,
@@ -113,21 +106,12 @@ def verify_build(
     rings.append(passes_ring(PASSES, stages, codes, build.hardware))
     rings.append(reference or Ring(name=REFERENCE, status="skipped", reason="no model given"))
 
-    progress(f"{EXECUTOR}, {NATIVE}, {LOWERED}")
+    progress(", ".join(ENGINE_RINGS.values()))
     spikes = spike_values(build.hardware)
     names = dict.fromkeys([*spikes, *(v.name for v in build.hardware.outputs)])
-    engines: dict[str, Engine] = {EXECUTOR: run_executor, LOWERED: run_onnx}
-    if not unavailable():
-        engines[NATIVE] = run_native
-    ran, defined = engine_rings(build.hardware, codes, engines, tuple(names))
-    by_name = {ring.name: ring for ring in ran}
-    missing = Ring(name=NATIVE, status="skipped", reason=unavailable())
-    rings += [
-        by_name[EXECUTOR],
-        by_name.get(NATIVE, missing),
-        by_name[LOWERED],
-        trained or _without_model(build),
-    ]
+    engines = {ring: ENGINES[name] for name, ring in ENGINE_RINGS.items()}
+    ran, defined = engine_rings(build.hardware, codes, engines, tuple(names), build)
+    rings += [*ran, trained or _without_model(build)]
     progress(INEXACT)
     return _measured(build, rings, stages, codes, reals, defined, labels)
 
@@ -190,32 +174,6 @@ def rerun_passes(build: Build) -> list[tuple[str, bool, Graph]]:
 def _step(graph: Graph, name: str) -> float:
     coding = graph.codings.get(name)
     return 1.0 if coding is None else float(coding.scale)  # type: ignore[arg-type]  # never Const
-
-
-def run_executor(
-    graph: Graph, codes: Mapping[str, Array], progress: Callable[[int], None] | None = None
-) -> dict[str, Array]:
-    """Generate the executor of a graph and run it; ``progress`` is told finished time steps."""
-    executor = load_executor(generate_executor(graph), graph.constants)
-    return executor.run(codes, progress=progress)
-
-
-def trace_executor(
-    graph: Graph, codes: Mapping[str, Array], progress: Callable[[int], None] | None = None
-) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Run it like ``run_executor``; return the outputs and the trace that ``measure`` counts."""
-    executor = load_executor(generate_executor(graph), graph.constants)
-    return executor.run(codes, progress=progress, trace=True)
-
-
-def run_native(graph: Graph, codes: Mapping[str, Array]) -> dict[str, Array]:
-    """Run a graph on the native kernels, as ``run --backend native`` does."""
-    return NativeExecutor(graph).run(codes)
-
-
-def run_onnx(graph: Graph, codes: Mapping[str, Array]) -> dict[str, Array]:
-    """Lower a graph to ONNX and run it in ONNX Runtime."""
-    return dict(run_lowered(to_lowered_onnx(graph), codes, {}))
 
 
 def _measured(

@@ -7,11 +7,11 @@ from typing import Any
 from mapper.build.model import Build
 from mapper.cost import DENSITY, Activity, measure
 from mapper.cost.estimate import checked_density, checked_steps
+from mapper.executor import engine
 from mapper.frontend import NirOptions
 from mapper.ir.core import Array, Graph
 from mapper.recordings import IN_MEMORY, Recording, read_arrays, to_codes
 from mapper.report import Evidence
-from mapper.verify.build import trace_executor
 from mapper.verify.every import every_ring
 from mapper.verify.record import Verified, described_file, recall
 
@@ -98,7 +98,7 @@ def _verified(
     answer = every_ring(build, recording, model, nir, progress).as_dict()
     progress("counting spikes")
     codes = to_codes(build.hardware, recording.inputs, recording.where)
-    return answer, trace_executor(build.hardware, codes)[1]
+    return answer, engine.run(build.hardware, codes, trace=True, generated=build).counts
 
 
 def _files(activity: str | None, recording: Recording | None, model: Path | None) -> dict[str, str]:

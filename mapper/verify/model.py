@@ -10,9 +10,10 @@ import numpy as np
 from mapper.build.folder import sha256
 from mapper.build.model import Build
 from mapper.diagnostics import MappingError, refuse
+from mapper.executor import engine
 from mapper.frontend import Imported, NirOptions, import_model
 from mapper.ir.core import FLOAT, SPIKE, Array, Graph, Type
-from mapper.ir.evaluate import evaluate, initial_states
+from mapper.ir.evaluate import initial_states
 from mapper.ir.verify import graph_problems
 from mapper.recordings import pick_inputs
 from mapper.verify import sequence
@@ -55,7 +56,7 @@ def verify_model(
         inputs = pick_inputs(arrays, graph.inputs, where, states)
     initial = _starts(graph, arrays, next(iter(inputs.values())).shape[1], where)
     progress("imported network")
-    found = _outputs(imported, evaluate(graph, inputs, initial=initial))
+    found = _outputs(imported, engine.run(graph, inputs, "definition", initial=initial).outputs)
     rings = [_rules(graph)]
     progress("ONNX Runtime")
     rings.append(_against_runtime(path, imported, inputs, initial, found))
@@ -284,5 +285,5 @@ def reference_ring(
     progress("import")
     imported = import_model(path, nir)
     progress("ONNX Runtime")
-    outputs = _outputs(imported, evaluate(imported.graph, inputs))
+    outputs = _outputs(imported, engine.run(imported.graph, inputs, "definition").outputs)
     return _against_runtime(path, imported, inputs, {}, outputs)

@@ -4,7 +4,7 @@ A ring compares two ways to compute the same network on the same inputs. Exactne
 with ``==``.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite, prod
 from typing import Any, Literal
@@ -12,14 +12,13 @@ from typing import Any, Literal
 import numpy as np
 
 from mapper.diagnostics import many
+from mapper.executor.base import Engine, Generated, Prepared
+from mapper.executor.engine import ENGINES
 from mapper.ir.core import Array, Graph, IntType, Op, Value
-from mapper.ir.evaluate import evaluate
 from mapper.ir.identity import digest
 from mapper.ir.readout import BitlineRead
 
 Status = Literal["equal", "mismatch", "skipped", "measured"]
-Engine = Callable[[Graph, Mapping[str, Array]], Mapping[str, Array]]
-"""Runs a graph on input codes ``[T, B, *shape]`` and returns its outputs."""
 
 RULES = "1-graph-rules"
 PASSES = "2-exact-passes"
@@ -31,6 +30,9 @@ TRAINED = "7-trained-export"
 INEXACT = "8-inexact-passes"
 RINGS = (RULES, PASSES, REFERENCE, EXECUTOR, NATIVE, LOWERED, TRAINED, INEXACT)
 """Those of a build, in their order."""
+
+ENGINE_RINGS = {"numpy": EXECUTOR, "native": NATIVE, "onnx": LOWERED}
+"""The ring in which each engine is compared with the definition."""
 
 UNTRAINED = "not exported by hardware-aware training"
 """Why ring 7 is skipped for a network in real numbers."""
@@ -74,7 +76,8 @@ def finite(number: Any) -> Any:
 
 def define(graph: Graph, codes: Mapping[str, Array], watch: Sequence[str] = ()) -> dict[str, Array]:
     """Evaluate the definition, a few samples at a time."""
-    parts = [evaluate(graph, some, watch=watch) for some in _few(graph, codes)]
+    prepared = ENGINES["definition"].prepare(graph, watch=watch)
+    parts = [prepared.run(some) for some in _few(graph, codes)]
     return {name: np.concatenate([part[name] for part in parts], axis=1) for name in parts[0]}
 
 
@@ -87,34 +90,55 @@ def _few(graph: Graph, codes: Mapping[str, Array]) -> Iterator[dict[str, Array]]
 
 
 def engine_rings(
-    graph: Graph, codes: Mapping[str, Array], engines: Mapping[str, Engine], keep: Sequence[str]
+    graph: Graph,
+    codes: Mapping[str, Array],
+    engines: Mapping[str, Engine],
+    keep: Sequence[str],
+    generated: Generated | None = None,
 ) -> tuple[list[Ring], dict[str, Array]]:
     """Compare engines with the definition, bit for bit, on the result of every layer.
 
     Engines run the graph as it is, and once more with all layer results as outputs.
 
+    Args:
+        graph: A hardware graph.
+        codes: Input codes ``[T, B, *shape]``.
+        engines: By the name of their ring.
+        keep: Values that are returned.
+        generated: Programs of the graph that are there already.
+
     Returns:
-        A ring for each engine by name, and the defined values of ``keep``.
+        A ring for each engine, and the defined values of ``keep``.
     """
     wide = replace(graph, outputs=layer_results(graph), codings={})
-    rings = {
-        name: Ring(
-            name=name,
-            status="equal",
-            reason=many(len(wide.outputs), "layer result"),
-            max_abs_diff=0.0,
-        )
-        for name in engines
+    definition = ENGINES["definition"].prepare(wide, watch=keep)
+    rings = {name: _ring_of(name, engine, len(wide.outputs)) for name, engine in engines.items()}
+    runs = {
+        name: (engines[name].prepare(wide), engines[name].prepare(graph, generated=generated))
+        for name, ring in rings.items()
+        if ring.status == "equal"
     }
     kept: dict[str, list[Array]] = {name: [] for name in keep}
     for some in _few(graph, codes):
-        expected = evaluate(wide, some, watch=keep)
+        expected = definition.run(some)
         for name in keep:
             kept[name].append(expected[name])
-        for name, run in engines.items():
+        for name, (in_full, plain) in runs.items():
             if rings[name].status == "equal":
-                rings[name] = _engine_ring(rings[name], graph, wide, some, expected, run)
+                worst = _worst(graph, in_full, plain, some, expected)
+                if worst:
+                    place = locate(graph, some, engines[name])
+                    rings[name] = replace(
+                        rings[name], status="mismatch", max_abs_diff=worst, first_mismatch=place
+                    )
     return list(rings.values()), {n: np.concatenate(parts, axis=1) for n, parts in kept.items()}
+
+
+def _ring_of(name: str, engine: Engine, results: int) -> Ring:
+    """Return the ring of an engine that has not been found to differ yet."""
+    if reason := engine.unavailable():
+        return Ring(name=name, status="skipped", reason=reason)
+    return Ring(name=name, status="equal", reason=many(results, "layer result"), max_abs_diff=0.0)
 
 
 def layer_results(graph: Graph) -> tuple[Value, ...]:
@@ -122,25 +146,18 @@ def layer_results(graph: Graph) -> tuple[Value, ...]:
     return tuple(v for op in graph.ops if not op.inside_layer for v in op.results)
 
 
-def _engine_ring(
-    so_far: Ring,
+def _worst(
     graph: Graph,
-    wide: Graph,
+    in_full: Prepared,
+    plain: Prepared,
     codes: Mapping[str, Array],
     expected: Mapping[str, Array],
-    run: Engine,
-) -> Ring:
-    found, plain = run(wide, codes), run(graph, codes)
-    differences = [difference(found[v.name], expected[v.name]) for v in wide.outputs]
-    differences += [difference(plain[v.name], expected[v.name]) for v in graph.outputs]
-    if not any(differences):
-        return so_far
-    return replace(
-        so_far,
-        status="mismatch",
-        max_abs_diff=max(differences),
-        first_mismatch=locate(graph, codes, run),
-    )
+) -> float:
+    """Return how far an engine is from the definition, in layer results and in outputs."""
+    found, outputs = in_full.run(codes), plain.run(codes)
+    differences = [difference(found[v.name], expected[v.name]) for v in layer_results(graph)]
+    differences += [difference(outputs[v.name], expected[v.name]) for v in graph.outputs]
+    return max(differences)
 
 
 def difference(found: Array, expected: Array) -> float:
@@ -154,14 +171,14 @@ def difference(found: Array, expected: Array) -> float:
     return float(np.where(np.isnan(wide), np.inf, wide).max(initial=0.0))
 
 
-def locate(graph: Graph, codes: Mapping[str, Array], run: Engine) -> dict[str, Any] | None:
+def locate(graph: Graph, codes: Mapping[str, Array], engine: Engine) -> dict[str, Any] | None:
     """Return the first time step, layer, position and column at which an engine differs.
 
     Layer results are compared first, as the engine computes them; then, in the layer found, what
     each bitline's readout gave.
     """
     layers = [op for op in graph.ops if not op.inside_layer]
-    place = _first_difference(graph, layers, codes, run)
+    place = _first_difference(graph, layers, codes, engine)
     if place is None:
         return None
     before = next(op for op in graph.ops if place["layer"] in {v.name for v in op.results})
@@ -170,17 +187,17 @@ def locate(graph: Graph, codes: Mapping[str, Array], run: Engine) -> dict[str, A
         for op in graph.ops
         if isinstance(op, BitlineRead) and op.result.name in {v.name for v in before.operands}
     ]
-    return _first_difference(graph, reads, codes, run) or place
+    return _first_difference(graph, reads, codes, engine) or place
 
 
 def _first_difference(
-    graph: Graph, ops: Sequence[Op], codes: Mapping[str, Array], run: Engine
+    graph: Graph, ops: Sequence[Op], codes: Mapping[str, Array], engine: Engine
 ) -> dict[str, Any] | None:
     shown = tuple(value for op in ops for value in op.results)
     if not shown:
         return None
     wide = replace(graph, outputs=shown, codings={})
-    return first_place(ops, run(wide, codes), define(wide, codes))
+    return first_place(ops, engine.prepare(wide).run(codes), define(wide, codes))
 
 
 def first_place(

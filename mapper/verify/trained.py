@@ -6,10 +6,10 @@ from pathlib import Path
 
 from mapper.build.model import Build
 from mapper.exchange.canonical import from_trained, tensors_of
-from mapper.executor.onnx.lowered import run_lowered
+from mapper.executor import engine
+from mapper.executor.onnx.run import run_lowered
 from mapper.frontend.onnx.load import read_stored
 from mapper.ir.core import Array
-from mapper.verify.build import run_executor
 from mapper.verify.rings import (
     TRAINED,
     UNTRAINED,
@@ -39,7 +39,8 @@ def trained_ring(path: Path, build: Build, codes: Mapping[str, Array]) -> Ring:
         return skipped
     tensors = tensors_of(model)
     shown = tuple(v for v in layer_results(build.hardware) if v.name in tensors)
-    found = run_executor(replace(build.hardware, outputs=shown, codings={}), codes)
+    wide = replace(build.hardware, outputs=shown, codings={})
+    found = engine.run(wide, codes, "numpy").outputs
     expected = run_lowered(model, codes, watch={v.name: tensors[v.name] for v in shown})
     wrong = {v.name: difference(found[v.name], expected[v.name]) for v in shown}
     worst = max(wrong.values())

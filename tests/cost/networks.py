@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mapper.cost import Activity, Events, measure
-from mapper.executor.numpy.generate import generate_executor
-from mapper.executor.numpy.run import load_executor
+from mapper.executor import engine
 from mapper.ir.core import SPIKE, Array, Const, Graph, IntType, Op, Span, State, Value
 from mapper.ir.crossbar import (
     CountActive,
@@ -186,9 +185,7 @@ def random_codes(rng: np.random.Generator, value: Value, steps: int, batch: int)
 
 def traced(graph: Graph, inputs: Array) -> dict[str, Array]:
     """Run the generated executor and return what it traced."""
-    executor = load_executor(generate_executor(graph), graph.constants)
-    _, trace = executor.run({"x": inputs}, trace=True)
-    return trace
+    return engine.run(graph, {"x": inputs}, "numpy", trace=True).counts
 
 
 def activity_of(graph: Graph, inputs: Array) -> Activity:

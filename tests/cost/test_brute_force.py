@@ -13,8 +13,7 @@ from mapper.cost import Events, count_layers, measure
 from mapper.cost.flow import partial_sum_hops
 from mapper.cost.model import action_counts
 from mapper.cost.work import op_work
-from mapper.executor.numpy.generate import generate_executor
-from mapper.executor.numpy.run import load_executor
+from mapper.executor import engine
 from mapper.ir.core import Array, Const, Graph, IntType, Op, Span
 from mapper.ir.crossbar import CountActive, CrossbarMvm, Placement, driven_wordlines
 from mapper.ir.evaluate import evaluate
@@ -63,9 +62,8 @@ def test_formulas_count_what_happens(case: Case):
     # Layers on the digital unit have no crossbar: tests/cost/test_counts.py counts them.
     assume(layers)
     assume(all(isinstance(op, CrossbarMvm) and op.encoding is not None for op in layers))
-    executor = load_executor(generate_executor(graph), graph.constants)
-    _, trace = executor.run(case.inputs, case.initial, trace=True)
-    activity = measure(graph, trace)
+    ran = engine.run(graph, case.inputs, "numpy", initial=case.initial, trace=True)
+    activity = measure(graph, ran.counts)
     watch = {op.x.name for op in layers} | {v.name for op in graph.ops for v in op.results}
     values = evaluate(graph, case.inputs, case.initial, watch=sorted(watch))
     counted = count_layers(graph, small_target())

@@ -7,8 +7,7 @@ import pytest
 
 from mapper.build.make import make_build
 from mapper.cost import Events, count_layers, measure
-from mapper.executor.numpy.generate import generate_executor
-from mapper.executor.numpy.run import load_executor
+from mapper.executor import engine
 from mapper.frontend import import_model
 from mapper.ir.core import Array, Graph, IntType
 from mapper.ir.crossbar import CrossbarMvm, driven_wordlines
@@ -61,7 +60,7 @@ def test_every_event_of_an_exported_network_is_counted(model: str, name: str, sh
         assert isinstance(value.type, IntType)
         codes = reals[value.name].astype(np.int64)
         inputs[value.name] = codes.clip(value.type.min, value.type.max)
-    _, trace = load_executor(generate_executor(graph), graph.constants).run(inputs, trace=True)
+    trace = engine.run(graph, inputs, "numpy", trace=True).counts
     activity = measure(graph, trace)
     layers = [op for op in graph.ops if isinstance(op, CrossbarMvm)]
     values = evaluate(graph, inputs, watch=sorted({op.x.name for op in layers}))

@@ -25,7 +25,7 @@ from mapper.ir.units import CrossbarLayer, units
 from mapper.ir.weights import fingerprint, keyed
 from mapper.ir.windows import Window
 from tests.builders import Builder, adc, encoding, sense_amp
-from tests.executor.engines import run_everywhere
+from tests.engines import run_everywhere
 from tests.executor.hostile import HOSTILE
 from tests.small_graphs import dvs_net, one_layer, random_spikes, random_weights
 

@@ -8,7 +8,8 @@ import onnxruntime as ort
 import pytest
 
 from mapper.diagnostics import MappingError
-from mapper.executor.onnx.lowered import INTERFACE, Interface, Port, run_lowered, to_lowered_onnx
+from mapper.executor.onnx.lowered import INTERFACE, Interface, Port, to_lowered_onnx
+from mapper.executor.onnx.run import run_lowered
 from mapper.ir.core import FLOAT, Graph, IntType, Value
 from mapper.ir.evaluate import evaluate
 from tests.builders import Builder, sense_amp

@@ -6,7 +6,7 @@ import pytest
 from mapper.ir.core import IntType
 from mapper.ir.neurons import Decay, Reset
 from tests.builders import Builder
-from tests.executor.engines import run_everywhere
+from tests.engines import run_everywhere
 
 I8 = IntType(8, signed=True)
 

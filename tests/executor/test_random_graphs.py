@@ -3,26 +3,20 @@
 from dataclasses import replace
 from unittest.mock import patch
 
-import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mapper.executor.numpy.generate import generate_executor
 from mapper.executor.numpy.run import load_executor
-from mapper.executor.onnx.lowered import run_lowered, to_lowered_onnx
+from mapper.executor.onnx.lowered import to_lowered_onnx
+from mapper.executor.onnx.run import run_lowered
 from mapper.ir import bounds
 from mapper.ir.core import Graph
 from mapper.ir.evaluate import defined_values, evaluate
+from tests.engines import assert_same_bits
 from tests.strategies import Case, cases
 
 thorough = settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
-
-
-def assert_same_bits(found, expected):
-    assert list(found) == list(expected)
-    for name, array in expected.items():
-        assert found[name].dtype == np.int64
-        assert np.array_equal(found[name], array), name
 
 
 @thorough

@@ -7,7 +7,7 @@ from mapper.ir.core import SPIKE, IntType, Span
 from mapper.ir.synapses import Linear
 from mapper.ir.windows import Window, transposed_window
 from tests.builders import Builder, adc, encoding, ideal, sense_amp, ternary
-from tests.executor.engines import answer, run_everywhere
+from tests.engines import answer, run_everywhere
 from tests.small_graphs import one_layer, random_spikes, random_weights
 
 

@@ -56,7 +56,7 @@ def test_one_spike_in_the_middle_drives_nine_windows_and_one_in_the_corner_four(
     spikes = np.zeros((1, 2, 1, 5, 5), np.int64)
     spikes[0, 0, 0, 2, 2] = 1
     spikes[0, 1, 0, 0, 0] = 1
-    _, traced = executor_of(net.graph()).run({"x": spikes}, trace=True)
+    traced = executor_of(net.graph()).trace({"x": spikes}).counts
     assert {name: array.shape for name, array in traced.items()} == {
         "x": (1, 2),
         "conv.sum": (1, 2),
@@ -74,7 +74,7 @@ def test_codes_drive_a_wordline_once_for_each_bit_that_is_set():
     net = Builder()
     x = net.input("x", (3,), IntType(3, signed=True))
     net.outputs(net.crossbars(x, random_weights(3, 2), sense_amp(1), name="fc"))
-    _, traced = executor_of(net.graph()).run({"x": np.array([[[3, -1, 0]]])}, trace=True)
+    traced = executor_of(net.graph()).trace({"x": np.array([[[3, -1, 0]]])}).counts
     assert traced["fc.sum.wordlines"].tolist() == [[2, 3, 0]]  # 011, 111, 000
     assert traced["x"].tolist() == [[2]]
 
@@ -83,7 +83,8 @@ def test_tracing_changes_no_output_and_counts_spikes():
     graph = dvs_net(size=8, channels=2)
     inputs = {"events": random_spikes(3, 2, 2, 8, 8)}
     executor = executor_of(graph)
-    outputs, traced = executor.run(inputs, trace=True)
+    ran = executor.trace(inputs)
+    outputs, traced = ran.outputs, ran.counts
     expected = evaluate(graph, inputs, watch=["lif1", "lif2"])
     assert np.array_equal(outputs["out.v.next"], expected["out.v.next"])
     for name in ("lif1", "lif2"):

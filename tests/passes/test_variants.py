@@ -9,8 +9,8 @@ from mapper.ir.core import SPIKE, Graph, State, Value
 from mapper.ir.evaluate import evaluate
 from mapper.pipeline import make_passes, run_passes
 from mapper.recordings import measure_codes
-from mapper.verify.build import run_executor, run_onnx
 from targets import Target, load_target
+from tests.engines import run_everywhere
 from tests.networks import NetworkBuilder, small_conv_net, spikes
 
 ENCODINGS = ("twos-complement", "offset-binary", "differential")
@@ -38,10 +38,7 @@ def test_every_readout_of_every_encoding_is_bit_exact(readout, encoding, cell_bi
     network = small_conv_net()
     inputs = spikes(network, steps=3)
     mapped, _ = run_passes(network, target, make_passes(target, weight_bits=5))
-    expected = evaluate(mapped, inputs)
-    for engine in (run_executor, run_onnx):
-        found = engine(mapped, inputs)
-        assert all(np.array_equal(found[name], expected[name]) for name in found)
+    run_everywhere(mapped, inputs)
 
 
 @pytest.mark.parametrize("low", [0, -3])
@@ -54,10 +51,7 @@ def test_multi_bit_inputs_are_bit_exact_and_right_without_loss(target, low):
     loaded = load_target(target)
     passes = make_passes(loaded, codes=measure_codes(inputs))
     mapped, _ = run_passes(network, loaded, passes)
-    expected = evaluate(mapped, inputs)
-    for engine in (run_executor, run_onnx):
-        found = engine(mapped, inputs)
-        assert all(np.array_equal(found[name], expected[name]) for name in found)
+    expected = run_everywhere(mapped, inputs)
     if target == "ideal-128":
         trained = evaluate(network, inputs)
         assert (expected["lif8.s"] == trained["lif8.s"]).mean() > 0.9  # 8-bit weights
@@ -71,10 +65,7 @@ def test_a_recurrent_layer_is_bit_exact():
         target = load_target(name)
         inputs = spikes(graph, steps=6)
         mapped, _ = run_passes(graph, target, make_passes(target, samples=dict(inputs)))
-        expected = evaluate(mapped, inputs)
-        for engine in (run_executor, run_onnx):
-            found = engine(mapped, inputs)
-            assert all(np.array_equal(found[key], expected[key]) for key in found)
+        run_everywhere(mapped, inputs)
 
 
 def recurrent(net: NetworkBuilder) -> Graph:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from mapper.build.folder import report
 from mapper.cost import count_layers
-from mapper.cost.measure import WORDLINES
+from mapper.executor import engine
+from mapper.ir.activity import WORDLINES
 from mapper.ir.core import Graph
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.pipeline import make_passes, run_passes
@@ -19,7 +20,6 @@ from mapper.report.charts.floorplan import block_activity, floorplan_data, floor
 from mapper.report.charts.network import Node, edges_in_lanes, network_nodes
 from mapper.report.charts.timeline import mean_rate, pipeline_chart, spike_chart
 from mapper.report.page.cells import inspector_data, pack_levels, stored_levels
-from mapper.verify import trace_executor
 from targets import load_target
 from tests.builders import Builder, encoding, sense_amp
 from tests.report.pages import demo_build, dvsnet_graph
@@ -186,7 +186,7 @@ def test_layers_of_several_rounds_follow_each_other(build):
 def test_spikes_over_time_are_those_of_the_trace(build):
     rng = np.random.default_rng(0)
     codes = {v.name: rng.integers(0, 2, (3, 2, *v.shape)) for v in build.hardware.inputs}
-    _, trace = trace_executor(build.hardware, codes)
+    trace = engine.run(build.hardware, codes, trace=True).counts
     nodes = network_nodes(build.hardware, trace)
     rows = spike_chart(nodes, trace).spec["data"]["values"]
     (x,) = build.hardware.inputs

@@ -15,7 +15,7 @@ from mapper import api
 from mapper.build.make import make_build
 from mapper.diagnostics import MappingError
 from mapper.exchange.canonical import from_trained, tensors_of
-from mapper.executor.onnx.lowered import run_lowered
+from mapper.executor.onnx.run import run_lowered
 from mapper.frontend import import_model
 from mapper.ir.core import SPIKE
 from mapper.ir.crossbar import CrossbarMvm

@@ -10,7 +10,7 @@ from torch import nn
 
 from mapper.build.make import make_build
 from mapper.diagnostics import MappingError
-from mapper.executor.onnx.lowered import run_lowered
+from mapper.executor.onnx.run import run_lowered
 from mapper.frontend import import_model
 from mapper.recordings import to_reals
 from mapper.training import LIF, export_onnx, harden, over_time

@@ -6,8 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from mapper.executor.numpy.generate import generate_executor
-from mapper.executor.numpy.run import load_executor
+from mapper.executor import engine
 from mapper.ir.evaluate import evaluate
 from mapper.recordings import to_reals
 from mapper.training import LIF, Iand
@@ -36,7 +35,7 @@ def assert_same_as_compiled(model: HardwareModel, x: torch.Tensor) -> None:
     graph = model.hardware(x)
     codes = {"x": x.numpy().astype(np.int64)}
     defined = evaluate(graph, codes)["y"]
-    executed = load_executor(generate_executor(graph), graph.constants).run(codes)["y"]
+    executed = engine.run(graph, codes, "numpy").outputs["y"]
     assert (executed == defined).all()
     reals = to_reals(graph, {"y": defined})["y"]
     assert (found.numpy() == reals.astype(np.float32)).all()

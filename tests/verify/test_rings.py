@@ -1,8 +1,8 @@
 """A ring that cannot fail proves nothing: faults are planted, and must be found and located."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -10,14 +10,15 @@ import pytest
 from mapper.build.make import make_build
 from mapper.build.model import Build
 from mapper.diagnostics import MappingError
+from mapper.executor.engine import ENGINES
 from mapper.frontend import import_model
 from mapper.ir.core import Array, Graph
 from mapper.ir.evaluate import evaluate
 from mapper.ir.readout import SenseAmpRead
 from mapper.recordings import read_arrays
-from mapper.verify import rings, run_executor, verify_build
+from mapper.verify import rings, verify_build
 from mapper.verify.answers import accuracy, agreement, classes, wanted_classes
-from mapper.verify.build import rerun_passes, run_onnx
+from mapper.verify.build import rerun_passes
 from mapper.verify.model import compare, compare_finite, verify_model
 from targets import load_target
 from tests.files import DEMO_MODEL, DEMO_RECORDING
@@ -50,14 +51,36 @@ def with_fault(graph: Graph, layer: int, block: int, slice: int, column: int) ->
     return replace(graph, constants={**graph.constants, name: wrong})
 
 
-@pytest.mark.parametrize("engine", [run_executor, run_onnx], ids=["executor", "lowered-onnx"])
+@dataclass(frozen=True)
+class Faulty:
+    """The NumPy engine with something done to the graph before, or to the results after."""
+
+    before: Callable[[Graph], Graph] = lambda graph: graph
+    after: Callable[[Array], Array] = lambda array: array
+    base: str = "numpy"
+    name: str = "faulty"
+
+    def unavailable(self) -> str:
+        return ""
+
+    def prepare(self, graph: Graph, **options) -> "Prepared":
+        return Prepared(ENGINES[self.base].prepare(self.before(graph)), self.after)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    sound: object
+    after: Callable[[Array], Array]
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        return {name: self.after(array) for name, array in self.sound.run(inputs).items()}
+
+
+@pytest.mark.parametrize("engine", ["numpy", "native", "onnx"])
 @pytest.mark.parametrize("place", [(0, 0, 2, 5), (1, 1, 0, 7), (2, 3, 1, 4)])
 def test_one_wrong_reference_is_found_down_to_the_column(build, codes, engine, place):
     layer, block, slice, column = place
-
-    def faulty(graph: Graph, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
-        return engine(with_fault(graph, layer, block, slice, column), inputs)
-
+    faulty = Faulty(before=lambda graph: with_fault(graph, *place), base=engine)
     found = rings.locate(build.hardware, codes, faulty)
     assert found is not None
     assert (found["row_block"], found["slice"], found["column"]) == (block, slice, column)
@@ -67,22 +90,21 @@ def test_one_wrong_reference_is_found_down_to_the_column(build, codes, engine, p
     assert found["step"] == 0
 
 
-def test_a_mismatch_makes_the_ring_and_the_verification_fail(build, codes, monkeypatch):
-    def faulty(graph: Graph, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
-        return run_executor(with_fault(graph, 2, 0, 2, 0), inputs)
-
+@pytest.mark.parametrize("engine", rings.ENGINE_RINGS)
+def test_a_mismatch_makes_the_ring_and_the_verification_fail(build, codes, engine, monkeypatch):
+    faulty = Faulty(before=lambda graph: with_fault(graph, 2, 0, 2, 0))
     (ring,), _ = rings.engine_rings(build.hardware, codes, {"4": faulty}, ())
     assert ring.status == "mismatch"
     assert ring.max_abs_diff > 0
-    monkeypatch.setattr("mapper.verify.build.run_executor", faulty)
-    assert not verify_build(build, codes, codes).bit_exact
+    monkeypatch.setitem(ENGINES, engine, faulty)
+    checked = verify_build(build, codes, codes)
+    wrong = [ring.name for ring in checked.rings if ring.status == "mismatch"]
+    assert wrong == [rings.ENGINE_RINGS[engine]]
+    assert not checked.bit_exact
 
 
 def test_a_result_of_another_shape_is_told_with_both_shapes(build, codes):
-    def faulty(graph: Graph, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
-        results = run_executor(graph, inputs)
-        return {name: array[..., None] for name, array in results.items()}
-
+    faulty = Faulty(after=lambda array: array[..., None])
     (ring,), _ = rings.engine_rings(build.hardware, codes, {"4": faulty}, ())
     assert (ring.status, ring.max_abs_diff) == ("mismatch", float("inf"))
     read = next(op.result for op in build.hardware.ops if isinstance(op, SenseAmpRead))

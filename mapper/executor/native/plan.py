@@ -39,6 +39,9 @@ class Note:
     loc: str
     reason: str
 
+    def __str__(self) -> str:
+        return f"{self.op} at {self.loc} runs on NumPy: {self.reason}"
+
 
 @dataclass(frozen=True, slots=True)
 class Component:

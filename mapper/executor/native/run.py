@@ -1,25 +1,25 @@
 """Run a hardware graph on the native kernels: the same integers as the definition."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from math import prod
 
 import numpy as np
 
 from mapper.diagnostics import refuse
+from mapper.executor.base import Arrays, Generated, Progress, Traced, check_watched, ports_of
+from mapper.executor.names import check_distinct, check_names
 from mapper.executor.native.held import Held, joined, layout, pack, words
 from mapper.executor.native.logic import MOST_PLANES
-from mapper.executor.native.plan import Component, Note, Plan, make_plan
+from mapper.executor.native.plan import Component, Plan, make_plan
 from mapper.executor.native.steps import DelayStep, Env, LayerStep, NumpyStep
 from mapper.executor.native.trace import Trace
-from mapper.executor.numpy.generate import generate_executor
-from mapper.executor.numpy.run import Executor, load_executor
-from mapper.ir.core import SPIKE, Array, Graph, IntType, State, Value, param
+from mapper.ir.activity import counted_shapes
+from mapper.ir.core import SPIKE, Array, Graph, IntType, State, param
+from mapper.ir.evaluate import recorded_names
 from mapper.ir.neurons import IntegerNeuron
 from mapper.kernels import core
 from mapper.kernels.pool import Pool
-
-Arrays = dict[str, Array]
 
 CHUNK_BYTES = 48 << 20
 """Of a network's packed values: so many time steps are run layer by layer at once."""
@@ -54,7 +54,8 @@ class NativeExecutor:
         if core.unavailable():
             raise refuse("backend-unavailable", core.unavailable(), help="use --backend numpy")
         self.graph = graph
-        self._ports = _ports_program(graph, watch)
+        self.ports = ports_of(graph)
+        _check_values(graph, watch)
         self.level = core.best_level() if level is None else level
         self.plan: Plan = make_plan(graph, self.level, watch)
         self.threads = threads
@@ -63,17 +64,22 @@ class NativeExecutor:
         self._spikes = {op.spike.name for op in neurons if op.spike is not None}
 
     @property
-    def notes(self) -> tuple[Note, ...]:
+    def variant(self) -> str:
+        """The instructions that its kernels use."""
+        return core.VARIANTS[self.level]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
         """What runs on NumPy, and why."""
-        return self.plan.notes
+        return tuple(map(str, self.plan.notes))
 
     def run(
         self,
         inputs: Mapping[str, Array],
         initial: Mapping[str, Array] | None = None,
-        progress: Callable[[int], None] | None = None,
+        progress: Progress | None = None,
     ) -> Arrays:
-        """Run ``T`` time steps over ``B`` samples, as ``mapper.executor.numpy.run`` does."""
+        """Run as every engine does."""
         return self._run(inputs, initial, progress, None)
 
     def prepared(self, inputs: Mapping[str, Array]) -> Callable[[], Env]:
@@ -94,23 +100,18 @@ class NativeExecutor:
         self,
         inputs: Mapping[str, Array],
         initial: Mapping[str, Array] | None = None,
-        progress: Callable[[int], None] | None = None,
-    ) -> tuple[Arrays, Arrays]:
-        """Run, and return what was active too.
-
-        The second dictionary holds what ``Executor.run(..., trace=True)`` counts and, under the
-        name of each spike value with ``.spikes``, its spikes as ``uint8 [T, B, H, W, ceil(C / 8)]``
-        with channel 0 in the lowest bit.
-        """
+        progress: Progress | None = None,
+    ) -> Traced:
+        """Run and count what is active; spikes are kept as they are packed between layers."""
+        check_distinct(name for name, _ in counted_shapes(self.graph))
         trace = Trace(self.level)
-        outputs = self._run(inputs, initial, progress, trace)
-        return outputs, trace.collected()
+        return trace.traced(self._run(inputs, initial, progress, trace))
 
     def _run(
         self,
         inputs: Mapping[str, Array],
         initial: Mapping[str, Array] | None,
-        progress: Callable[[int], None] | None,
+        progress: Progress | None,
         trace: Trace | None,
     ) -> Arrays:
         given, states = self._checked(inputs, initial or {})
@@ -139,18 +140,14 @@ class NativeExecutor:
     def _checked(
         self, inputs: Mapping[str, Array], initial: Mapping[str, Array]
     ) -> tuple[Env, Arrays]:
-        """Check arrays as the generated executor does, and in its words."""
-        module, network = self._ports.module, self._ports.network
-        try:
-            given = self._packed(inputs)
-            if given is None:
-                arrays = module["checked_inputs"](inputs)
-                given = {v.name: Held(v, dense=arrays[v.name]) for v in self.graph.inputs}
-            batch = next(iter(given.values())).leading[1]
-            if initial:
-                return given, module["initial_states"](network, initial, batch)
-        except module["Refusal"] as refusal:
-            raise refuse(refusal.code, refusal.message) from refusal
+        """Check arrays as every engine does, but pack those that are good at once."""
+        given = self._packed(inputs)
+        if given is None:
+            arrays = self.ports.checked_inputs(inputs)
+            given = {v.name: Held(v, dense=arrays[v.name]) for v in self.graph.inputs}
+        batch = next(iter(given.values())).leading[1]
+        if initial:
+            return given, self.ports.checked_states(initial, batch)
         return given, {s.read.name: _start(self.graph, s, batch) for s in self.graph.states}
 
     def _packed(self, inputs: Mapping[str, Array]) -> Env | None:
@@ -158,7 +155,7 @@ class NativeExecutor:
         if inputs.keys() != {value.name for value in self.graph.inputs}:
             return None
         held: Env = {}
-        for value, port in zip(self.graph.inputs, self._ports.module["INPUTS"], strict=True):
+        for value, port in zip(self.graph.inputs, self.ports.inputs, strict=True):
             codes, shape = inputs[value.name], value.shape
             if not _is_plain(codes) or codes.shape[2:] != shape or codes.ndim != len(shape) + 2:
                 return None
@@ -247,19 +244,35 @@ def _note_component(trace: Trace, component: Component, env: Env, spikes: set[st
             trace.note_spikes(env[name])
 
 
-def _ports_program(graph: Graph, watch: Sequence[str]) -> Executor:
-    """Return a program that has the graph's ports and no ops: it checks what comes in."""
-    made = {v.name for op in graph.ops for v in op.results} | {s.read.name for s in graph.states}
-    for name in watch:
-        if name not in made | {v.name for v in graph.inputs}:
-            raise refuse("unknown-value", f"no value of the network is named {name!a}")
-    for value in _values(graph):
+def _check_values(graph: Graph, watch: Sequence[str]) -> None:
+    """Refuse what is not of integers, and names that no engine takes."""
+    check_watched(graph, watch)
+    values = [value for op in graph.ops for value in op.results]
+    for value in values:
         if not isinstance(value.type, IntType):
             raise refuse("not-hardware", f"{value.name!a} is {value.type}, not an integer")
-    states = tuple(replace(s, next=s.read.name, output="") for s in graph.states)
-    ports = replace(graph, ops=(), outputs=graph.inputs, states=states, codings={})
-    return load_executor(generate_executor(ports), ports.constants)
+    counts = [name for name, _ in counted_shapes(graph)]
+    states = [state.read.name for state in graph.states]
+    check_names([*recorded_names(graph, watch), *counts, *states])
 
 
-def _values(graph: Graph) -> list[Value]:
-    return [v for op in graph.ops for v in op.results]
+@dataclass(frozen=True, slots=True)
+class NativeEngine:
+    """Compiled kernels, and NumPy for what they do not cover: the fastest by far."""
+
+    name: str = "native"
+
+    def unavailable(self) -> str:
+        """Say why there are no kernels."""
+        return core.unavailable()
+
+    def prepare(
+        self,
+        graph: Graph,
+        *,
+        watch: Sequence[str] = (),
+        threads: int | None = None,
+        generated: Generated | None = None,
+    ) -> NativeExecutor:
+        """Plan a graph; nothing that is generated of it is of use here."""
+        return NativeExecutor(graph, watch=watch, threads=threads)

@@ -5,19 +5,15 @@ from functools import lru_cache
 
 import numpy as np
 
+from mapper.executor.base import Traced
 from mapper.executor.native.geometry import POINT, padded_to_input
 from mapper.executor.native.held import Held, layout
+from mapper.ir.activity import READS, WORDLINES, count_driven
 from mapper.ir.core import SPIKE, Array
-from mapper.ir.crossbar import CrossbarMvm, driven_wordlines
+from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.windows import Window
 from mapper.kernels import core
 
-WORDLINES = ".wordlines"
-"""Ends the name of ``[groups, K]``: how often each wordline was driven."""
-READS = ".reads"
-"""Ends the name of ``[groups, row blocks]``: reads that had a driven wordline."""
-PACKED = ".spikes"
-"""Ends the name under which a trace holds spikes, eight to a byte."""
 _MOST_CLASSES = 256
 """Of rows or columns: a class is a byte."""
 
@@ -29,52 +25,54 @@ class Trace:
     level: int
     """Index into ``core.VARIANTS``."""
     _parts: dict[str, list[Array]] = field(default_factory=dict)
-    """By name: of some time steps each, or to be added up."""
+    """Counts by name: of some time steps each."""
+    _sums: dict[str, list[Array]] = field(default_factory=dict)
+    """Counts by name: to be added up."""
+    _packed: dict[str, list[Array]] = field(default_factory=dict)
+    """Spikes by name: of some time steps each."""
 
-    def collected(self) -> dict[str, Array]:
-        """Return the counts by name; see ``NativeExecutor.trace``."""
-        return {name: _collected(name, parts) for name, parts in self._parts.items()}
+    def traced(self, outputs: dict[str, Array]) -> Traced:
+        """Return what was active, beside the outputs of the same run."""
+        added = {name: np.sum(parts, axis=0) for name, parts in self._sums.items()}
+        return Traced(
+            outputs=outputs,
+            counts=_joined(self._parts) | added,
+            spikes=_joined(self._packed),
+        )
 
     def note_spikes(self, held: Held) -> None:
         """Count what is not zero, and keep spikes."""
-        self._note(held.value.name, _spike_counts(held, self.level))
+        name = held.value.name
+        self._parts.setdefault(name, []).append(_spike_counts(held, self.level))
         if held.value.type == SPIKE:
-            self._note(held.value.name + PACKED, packed_spikes(held))
+            self._packed.setdefault(name, []).append(packed_spikes(held))
 
     def note_reads(self, mvm: CrossbarMvm, driven: Array, heard: Array) -> None:
         """Take driven wordlines ``[T, B]`` and heard reads ``[groups, row blocks]``."""
-        self._note(mvm.partial_sum.name, driven)
-        self._note(mvm.partial_sum.name + READS, heard)
+        name = mvm.partial_sum.name
+        self._parts.setdefault(name, []).append(driven)
+        self._sums.setdefault(name + READS, []).append(heard)
 
     def note_wordlines(self, mvm: CrossbarMvm, x: Held) -> None:
         """Count how often each wordline was driven."""
         found = _by_regions(mvm, x, self.level)
         if found is None:
-            found = sum(driven.sum(axis=(0, 1, 4)) for driven in _by_definition(mvm, x))
-        self._note(mvm.partial_sum.name + WORDLINES, found)
+            _, found, _ = count_driven(mvm, x.as_dense())
+        self._sums.setdefault(mvm.partial_sum.name + WORDLINES, []).append(found)
 
     def note_crossbars(self, mvm: CrossbarMvm, x: Held) -> None:
         """Count everything of crossbars that no kernel ran, as the definition does."""
-        heard = np.zeros((mvm.groups, len(mvm.rows)), np.int64)
-        by_sample = []
-        for driven in _by_definition(mvm, x):
-            by_sample.append(driven.sum(axis=(1, 2, 3, 4)))
-            for g, rows in enumerate(mvm.rows):
-                heard[:, g] += driven[:, :, :, rows.slice].any(axis=3).sum(axis=(0, 1, 3))
-        self.note_reads(mvm, np.stack(by_sample), heard)
-        self.note_wordlines(mvm, x)
-
-    def _note(self, name: str, array: Array) -> None:
-        self._parts.setdefault(name, []).append(array)
+        driven, wordlines, heard = count_driven(mvm, x.as_dense())
+        self.note_reads(mvm, driven, heard)
+        self._sums.setdefault(mvm.partial_sum.name + WORDLINES, []).append(wordlines)
 
 
-def _collected(name: str, parts: list[Array]) -> Array:
-    if len(parts) == 1:
-        return parts[0]
-    if name.endswith((WORDLINES, READS)):
-        total: Array = np.sum(parts, axis=0)
-        return total
-    return np.concatenate(parts)
+def _joined(parts: dict[str, list[Array]]) -> dict[str, Array]:
+    """Put time steps one after the other."""
+    return {
+        name: arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+        for name, arrays in parts.items()
+    }
 
 
 def _spike_counts(held: Held, level: int) -> Array:
@@ -95,11 +93,6 @@ def packed_spikes(held: Held) -> Array:
         return low
     octets = np.ascontiguousarray(packed).view(np.uint8)
     return np.ascontiguousarray(octets[..., :size])
-
-
-def _by_definition(mvm: CrossbarMvm, x: Held) -> list[Array]:
-    """Return the bit on every wordline, ``[B, planes, groups, K, positions]``, by time step."""
-    return [driven_wordlines(codes, mvm) for codes in x.as_dense()]
 
 
 def _by_regions(mvm: CrossbarMvm, x: Held, level: int) -> Array | None:

@@ -1,21 +1,21 @@
 """Hardware graph to ``executor.py``: a standalone NumPy program with the same integers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 
-from mapper.diagnostics import refuse
+from mapper.executor.base import check_watched, port_of, ports_of
 from mapper.executor.names import check_distinct, check_names, literal, remark
 from mapper.executor.numpy import statements
 from mapper.executor.numpy.grids import Budget, table_text
 from mapper.executor.numpy.statements import Definition, Names, Statement
-from mapper.ir.core import Const, Graph, IntType, State, Value, param
-from mapper.ir.crossbar import CrossbarMvm
+from mapper.ir.activity import counted_shapes
+from mapper.ir.core import Const, Graph, State, Value, param
 from mapper.ir.evaluate import recorded_names
 from mapper.ir.identity import digest
-from mapper.ir.neurons import IntegerNeuron
-from mapper.ir.units import CrossbarLayer, Unit, units
+from mapper.ir.units import units
 from mapper.ir.weights import constant_keys, fingerprint, narrow
-from mapper.rendering import templates
+from mapper.rendering import body, templates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,25 +68,30 @@ def generate_executor(
             name that does not exist.
     """
     program = describe(graph, target=target, version=version, watch=watch)
-    return templates("mapper.executor.numpy").get_template("executor.py.j2").render(program=program)
+    ports = body(files("mapper.executor").joinpath("ports.py").read_text("utf-8"))
+    template = templates("mapper.executor.numpy").get_template("executor.py.j2")
+    return template.render(program=program, ports=ports)
 
 
 def describe(
     graph: Graph, *, target: str = "", version: str = "", watch: Sequence[str] = ()
 ) -> Program:
     """Work out everything the template refers to; see ``generate_executor``."""
-    _check(graph, watch)
+    ports = ports_of(graph)
+    check_watched(graph, watch)
     names = Names(graph)
     recorded = recorded_names(graph, watch)
     work = units(graph, watch)
     kept = {*recorded.values(), *(state.next for state in graph.states)}
-    definitions, attributes, body = statements.program_body(graph, work, names, kept, Budget())
+    definitions, attributes, lines = statements.program_body(graph, work, names, kept, Budget())
     used = _used_constants(graph)
     keys = {name: key for name, key in constant_keys(graph.constants).items() if name in used}
-    traced = _traced(graph, work)
-    check_names([*recorded, *traced, *(v.name for v in _ports(graph))])
+    traced = tuple(counted_shapes(graph))
+    check_distinct(name for name, _ in traced)
+    names_in = [port.name for port in (*ports.inputs, *ports.states)]
+    check_names([*recorded, *(name for name, _ in traced), *names_in])
     needs = {need for definition in definitions for need in definition.needs}
-    needs |= {need for statement in body for need in statement.needs}
+    needs |= {need for statement in lines for need in statement.needs}
     return Program(
         network=remark(graph.name),
         target=remark(target),
@@ -95,41 +100,24 @@ def describe(
         weights_sha256=fingerprint({key: narrow(graph.constants[n]) for n, key in keys.items()}),
         inputs=tuple(_port(v, names) for v in graph.inputs),
         states=tuple(_port(s.read, names, _initial(graph, s)) for s in graph.states),
-        traced=tuple((literal(name), shape) for name, shape in traced.items()),
+        traced=tuple((literal(name), repr(shape)) for name, shape in traced),
         weights=tuple((key, remark(name)) for name, key in keys.items()),
         definitions=definitions,
         attributes=attributes,
-        statements=body,
+        statements=lines,
         outputs=tuple((literal(name), names[value]) for name, value in recorded.items()),
         following=tuple((literal(s.read.name), names[s.next]) for s in graph.states),
         needs=frozenset(needs),
     )
 
 
-def _check(graph: Graph, watch: Sequence[str]) -> None:
-    known = {v.name for op in graph.ops for v in op.results} | {v.name for v in _ports(graph)}
-    if not graph.inputs:
-        raise refuse("not-hardware", "the network has no inputs")
-    for value in _ports(graph):
-        if not isinstance(value.type, IntType):
-            raise refuse("not-hardware", f"{remark(value.name)} is {value.type}, not an integer")
-    for name in watch:
-        if name not in known:
-            raise refuse("unknown-value", f"no value of the network is named {remark(name)}")
-
-
-def _ports(graph: Graph) -> Iterator[Value]:
-    yield from graph.inputs
-    yield from (state.read for state in graph.states)
-
-
 def _port(value: Value, names: Names, initial: str = "") -> PortCode:
-    assert isinstance(value.type, IntType)
+    port = port_of(value)
     return PortCode(
-        name=literal(value.name),
-        shape=value.shape,
-        low=value.type.min,
-        high=value.type.max,
+        name=literal(port.name),
+        shape=port.shape,
+        low=port.low,
+        high=port.high,
         variable=names[value.name],
         initial=initial,
     )
@@ -144,24 +132,3 @@ def _initial(graph: Graph, state: State) -> str:
 def _used_constants(graph: Graph) -> set[str]:
     used = {const.name for op in graph.ops for const in op.constants}
     return used | {s.initial.name for s in graph.states if isinstance(s.initial, Const)}
-
-
-def _traced(graph: Graph, work: Sequence[Unit]) -> dict[str, str]:
-    """Map trace names to shapes: ``None`` for counts by step and sample."""
-    traced = {value.name: "None" for value in graph.inputs}
-    for unit in work:
-        mvm = unit.mvm if isinstance(unit, CrossbarLayer) else unit
-        if isinstance(mvm, CrossbarMvm):
-            traced[mvm.partial_sum.name] = "None"
-        elif isinstance(mvm, IntegerNeuron) and mvm.spike is not None:
-            traced[mvm.spike.name] = "None"
-    shapes = {}
-    for op in _crossbars(graph):
-        shapes[f"{op.partial_sum.name}.wordlines"] = repr((op.groups, op.rows[-1].stop))
-        shapes[f"{op.partial_sum.name}.reads"] = repr((op.groups, len(op.rows)))
-    check_distinct((*traced, *shapes))
-    return {**traced, **shapes}
-
-
-def _crossbars(graph: Graph) -> Iterator[CrossbarMvm]:
-    return (op for op in graph.ops if isinstance(op, CrossbarMvm))

@@ -1,15 +1,14 @@
-"""Run a generated executor in this process."""
+"""Run a generated executor in this process: NumPy as an engine."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, overload
+from typing import Any
 
 from mapper.diagnostics import refuse
-from mapper.ir.core import Array
+from mapper.executor.base import Arrays, Generated, Progress, Traced, programs_of
+from mapper.executor.numpy.generate import generate_executor
+from mapper.ir.core import Array, Graph
 from mapper.ir.weights import keyed
-
-Arrays = dict[str, Array]
-Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,59 +18,34 @@ class Executor:
     module: Mapping[str, Any]
     """Namespace of the program."""
     network: Any
-
-    @overload
-    def run(
-        self,
-        inputs: Mapping[str, Array],
-        initial: Mapping[str, Array] | None = None,
-        progress: Progress | None = None,
-        trace: Literal[False] = False,
-    ) -> Arrays: ...
-
-    @overload
-    def run(
-        self,
-        inputs: Mapping[str, Array],
-        initial: Mapping[str, Array] | None = None,
-        progress: Progress | None = None,
-        *,
-        trace: Literal[True],
-    ) -> tuple[Arrays, Arrays]: ...
+    variant: str = ""
+    notes: tuple[str, ...] = ()
 
     def run(
         self,
         inputs: Mapping[str, Array],
         initial: Mapping[str, Array] | None = None,
         progress: Progress | None = None,
-        trace: bool = False,
-    ) -> Arrays | tuple[Arrays, Arrays]:
-        """Run ``T`` time steps over ``B`` samples.
+    ) -> Arrays:
+        """Run as every engine does."""
+        outputs: Arrays = self._run(inputs, initial, False, progress)
+        return outputs
 
-        Args:
-            inputs: Input codes ``[T, B, *shape]`` or, for one sample, ``[T, *shape]``.
-            initial: Start values ``[B, *shape]`` or ``[*shape]`` by the name of the state's
-                ``read`` value, where they differ from the graph's own.
-            progress: Called with the number of finished steps.
-            trace: Return what was active, too.
+    def trace(
+        self,
+        inputs: Mapping[str, Array],
+        initial: Mapping[str, Array] | None = None,
+        progress: Progress | None = None,
+    ) -> Traced:
+        """Run and count what is active."""
+        outputs, counts = self._run(inputs, initial, True, progress)
+        return Traced(outputs=outputs, counts=counts)
 
-        Returns:
-            What ``mapper.ir.evaluate.evaluate`` returns. With ``trace`` a pair of that and a
-            dictionary with, by value name, spikes ``[T, B]`` of inputs and neurons and driven
-            wordlines ``[T, B]`` of crossbars (under the partial sum's name); and, under that
-            name with ``.wordlines``, ``[groups, K]`` summed over steps and samples, and with
-            ``.reads``, ``[groups, row blocks]``, the reads in which any was driven.
-
-        Raises:
-            MappingError: The inputs do not fit the network.
-        """
+    def _run(self, *args: Any) -> Any:
         try:
-            result: Arrays | tuple[Arrays, Arrays] = self.module["run"](
-                inputs, initial, trace, progress, self.network
-            )
+            return self.module["run"](*args, self.network)
         except self.module["Refusal"] as refusal:
             raise refuse(refusal.code, refusal.message) from refusal
-        return result
 
 
 def load_executor(source: str, weights: Mapping[str, Array]) -> Executor:
@@ -95,3 +69,27 @@ def load_executor(source: str, weights: Mapping[str, Array]) -> Executor:
     except module["Refusal"] as refusal:
         raise refuse(refusal.code, refusal.message) from refusal
     return Executor(module=module, network=module["Network"](used))
+
+
+@dataclass(frozen=True, slots=True)
+class NumpyEngine:
+    """The program that a build folder has as ``executor.py``."""
+
+    name: str = "numpy"
+
+    def unavailable(self) -> str:
+        """Say nothing: it runs everywhere."""
+        return ""
+
+    def prepare(
+        self,
+        graph: Graph,
+        *,
+        watch: Sequence[str] = (),
+        threads: int | None = None,
+        generated: Generated | None = None,
+    ) -> Executor:
+        """Generate the program of a graph, where it is not there yet; it has one thread."""
+        there = programs_of(graph, watch, generated)
+        source = generate_executor(graph, watch=watch) if there is None else there.executor
+        return load_executor(source, graph.constants)

@@ -1,19 +1,17 @@
 """The same integers as an ONNX model of one time step: standard operators, exact."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
-import numpy as np
 import onnx
-from onnx import helper, numpy_helper
+from onnx import helper
 
 from mapper.diagnostics import refuse
 from mapper.executor.names import check_names, remark
 from mapper.executor.onnx.nodes import OPSET, Nodes, tensor_type
 from mapper.executor.onnx.ops import Lowering
-from mapper.ir.core import Array, Const, Graph, IntType, param
+from mapper.ir.core import Const, Graph, IntType, param
 from mapper.ir.units import CrossbarLayer, units
 
 INTERFACE = "spikeloom.interface"
@@ -180,88 +178,3 @@ def _model(graph: Graph, nodes: Nodes, interface: Interface) -> onnx.ModelProto:
     helper.set_model_props(model, {INTERFACE: json.dumps(asdict(interface))})
     model.graph.initializer.extend(nodes.tensors())  # into place: each part made before is copied
     return model
-
-
-def run_lowered(
-    model: onnx.ModelProto,
-    inputs: Mapping[str, Array],
-    initial: Mapping[str, Array] | None = None,
-    progress: Callable[[int], None] | None = None,
-    watch: Mapping[str, str] | None = None,
-) -> dict[str, Array]:
-    """Run a model of integers, such as ``to_lowered_onnx`` writes, over time in ONNX Runtime.
-
-    Args:
-        model: One time step.
-        inputs: Input codes ``[T, B, *shape]`` by the network's names.
-        initial: Start values ``[B, *shape]`` of states, where they differ from the graph's own.
-        progress: Called with the number of finished steps.
-        watch: More tensors to return, by the name to return them under.
-
-    Returns:
-        What ``mapper.ir.evaluate.evaluate`` returns: ``[T, B, *shape]`` by name.
-    """
-    import onnxruntime  # takes a while to load; a command that writes the model does not run it
-
-    interface = Interface.of(model)
-    model = _watched(model, watch or {})
-    session = onnxruntime.InferenceSession(
-        model.SerializeToString(), _session_options(), providers=["CPUExecutionProvider"]
-    )
-    steps, batch = next(iter(inputs.values())).shape[:2]
-    states = _initial_states(model, interface, initial or {}, batch)
-    returned = {port.name: port.tensor for port in interface.outputs}
-    returned |= {state.output: state.following for state in interface.states if state.output}
-    returned |= dict(watch or {})
-    record: dict[str, list[Array]] = {name: [] for name in returned}
-    names = [value.name for value in session.get_outputs()]
-    for t in range(steps):
-        feed = {port.tensor: inputs[port.name][t].astype(np.int64) for port in interface.inputs}
-        found = dict(zip(names, session.run(names, {**feed, **states}), strict=True))
-        states = {state.tensor: found[state.following] for state in interface.states}
-        for name, tensor in returned.items():
-            record[name].append(found[tensor])
-        if progress is not None:
-            progress(t + 1)
-    return {name: np.stack(arrays) for name, arrays in record.items()}
-
-
-def _watched(model: onnx.ModelProto, watch: Mapping[str, str]) -> onnx.ModelProto:
-    """Return a model that has more of its tensors as outputs."""
-    known = {port.name for port in (*model.graph.output, *model.graph.input)}
-    more = dict.fromkeys(tensor for tensor in watch.values() if tensor not in known)
-    if not more:
-        return model
-    wide = onnx.ModelProto()
-    wide.CopyFrom(model)
-    wide.graph.output.extend(tensor_type(tensor, None) for tensor in more)
-    return wide
-
-
-def _session_options() -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    # Folding constants would write out every bit-slice of every weight as a float.
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.log_severity_level = 3
-    return options
-
-
-def _initial_states(
-    model: onnx.ModelProto, interface: Interface, given: Mapping[str, Array], batch: int
-) -> dict[str, Array]:
-    shapes = {
-        value.name: tuple(d.dim_value for d in value.type.tensor_type.shape.dim[1:])
-        for value in model.graph.input
-    }
-    stored = {array.name: array for array in model.graph.initializer}
-    states = {}
-    for state in interface.states:
-        start: Any = given.get(state.name, state.initial)
-        if isinstance(start, str):
-            start = numpy_helper.to_array(stored[start])
-        full = np.broadcast_to(start, (batch, *shapes[state.tensor]))
-        states[state.tensor] = full.astype(np.int64)
-    return states

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from mapper.cost.events import full_drive
-from mapper.cost.measure import WORDLINES
+from mapper.ir.activity import WORDLINES
 from mapper.ir.core import Array, Graph
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.report.charts.base import Table

@@ -1,6 +1,5 @@
 """Ring 5 on random graphs: every variant of the kernels gives the bits of the definition."""
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -8,19 +7,13 @@ from hypothesis import strategies as st
 from mapper.executor.native import NativeExecutor
 from mapper.ir.evaluate import defined_values, evaluate
 from mapper.kernels.core import VARIANTS, supported_levels
+from tests.engines import assert_same_bits
 from tests.strategies import Case, cases
 
 thorough = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 every_variant = pytest.mark.parametrize(
     "level", supported_levels(), ids=[VARIANTS[level] for level in supported_levels()]
 )
-
-
-def assert_same_bits(found, expected):
-    assert list(found) == list(expected)
-    for name, array in expected.items():
-        assert found[name].dtype == np.int64
-        assert np.array_equal(found[name], array), name
 
 
 @every_variant

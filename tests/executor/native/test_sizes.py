@@ -7,10 +7,9 @@ from hypothesis import strategies as st
 
 from mapper.diagnostics import MappingError
 from mapper.executor import engine
+from mapper.executor.engine import ENGINES
 from mapper.executor.native import NativeExecutor
 from mapper.executor.native.held import layout, pack, unpack
-from mapper.executor.numpy.generate import generate_executor
-from mapper.executor.numpy.run import load_executor
 from mapper.ir.core import IntType, Value
 from mapper.ir.evaluate import evaluate
 from mapper.ir.neurons import Decay, Reset
@@ -18,6 +17,7 @@ from mapper.ir.windows import Window, transposed_window
 from mapper.kernels import core
 from mapper.kernels.core import VARIANTS, supported_levels, unavailable
 from tests.builders import Builder, adc, encoding, ideal, sense_amp, ternary
+from tests.engines import assert_same_bits, assert_same_counts
 from tests.small_graphs import dvs_net, random_spikes
 from tests.strategies import Case, cases
 
@@ -213,20 +213,18 @@ def test_what_kernels_cannot_take_runs_on_numpy_with_a_note():
     net.outputs(wide)
     graph = net.graph()
     executor = agrees(graph, {"x": random_spikes(3, 2, 8)}, 0)
-    assert [note.op for note in executor.notes] == ["imc.update_membrane"]
+    assert [note.op for note in executor.plan.notes] == ["imc.update_membrane"]
     ran = engine.run(graph, {"x": random_spikes(3, 2, 8)}, "native")
-    assert "at most 32 bits" in ran.details["notes"][0]
+    assert "at most 32 bits" in ran.notes[0]
 
 
 def traces_agree(graph, inputs, initial=None, **options):
     """Compare every count of a trace with those of the generated executor."""
-    executor = load_executor(generate_executor(graph), graph.constants)
-    expected, counted = executor.run(inputs, initial, trace=True)
+    expected = ENGINES["numpy"].prepare(graph).trace(inputs, initial)
     native = NativeExecutor(graph, **options)
-    outputs, counts = native.trace(inputs, initial)
-    assert all(np.array_equal(outputs[name], array) for name, array in expected.items())
-    assert all(np.array_equal(counts[name], array) for name, array in counted.items())
-    assert all(counts[name].dtype == np.int64 for name in counted)
+    found = native.trace(inputs, initial)
+    assert_same_bits(found.outputs, expected.outputs)
+    assert_same_counts(found.counts, expected.counts)
     return native
 
 
@@ -275,15 +273,14 @@ def test_a_trace_counts_crossbars_that_run_on_numpy():
     net.outputs(net.crossbars(x, weight, ideal(), encoding=None, window=SAME, wordlines=20))
     codes = random_spikes(3, 2, 6, 5, 5, density=0.3) * ((1 << 30) + 5)
     native = traces_agree(net.graph(), {"x": codes})
-    assert [note.op for note in native.notes] == ["crossbar layer"]
+    assert [note.op for note in native.plan.notes] == ["crossbar layer"]
 
 
 def test_a_trace_holds_packed_spikes():
     graph = dvs_net()
     inputs = {"events": random_spikes(4, 1, 2, 16, 16)}
-    _, counts = NativeExecutor(graph).trace(inputs)
+    octets = NativeExecutor(graph).trace(inputs).spikes["lif1"]
     spikes = evaluate(graph, inputs, watch=("lif1",))["lif1"]
-    octets = counts["lif1.spikes"]
     assert octets.shape == (4, 1, 16, 16, 1)
     unpacked = np.unpackbits(octets, axis=-1, count=4, bitorder="little")
     assert np.array_equal(unpacked.transpose(0, 1, 4, 2, 3), spikes)
@@ -294,8 +291,8 @@ def test_without_kernels_the_default_is_numpy_and_says_so(monkeypatch):
     graph = dvs_net()
     inputs = {"events": random_spikes(2, 1, 2, 16, 16)}
     ran = engine.run(graph, inputs, None)
-    assert (ran.backend, ran.details["notes"]) == ("numpy", [core.unavailable()])
-    for run in (lambda: engine.chosen("native"), lambda: NativeExecutor(graph)):
+    assert (ran.engine, ran.notes) == ("numpy", (core.unavailable(),))
+    for run in (lambda: engine.chosen_backend("native"), lambda: NativeExecutor(graph)):
         with pytest.raises(MappingError) as refused:
             run()
         assert refused.value.diagnostics[0].code == "backend-unavailable"
