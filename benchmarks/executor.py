@@ -28,10 +28,9 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.networks import NETWORKS, Net, spikes
 from benchmarks.peer import check_peer, make_peer
+from mapper.executor.base import Prepared
+from mapper.executor.engine import ENGINES
 from mapper.executor.native import NativeExecutor
-from mapper.executor.numpy.generate import generate_executor
-from mapper.executor.numpy.run import load_executor
-from mapper.executor.onnx.lowered import run_lowered, to_lowered_onnx
 from mapper.ir.core import Graph
 from mapper.ir.encoding import Encoding
 from mapper.ir.serialize import from_json, to_json
@@ -133,7 +132,7 @@ def _layer_run(graph: Graph, codes: np.ndarray) -> Callable[[], Any]:
 
 
 def _numpy_run(graph: Graph, codes: np.ndarray) -> Callable[[], Any]:
-    executor = load_executor(generate_executor(graph), graph.constants)
+    executor = ENGINES["numpy"].prepare(graph)
     return lambda: executor.run({"x": codes})
 
 
@@ -148,7 +147,7 @@ def linear_rows(rounds: int) -> Iterator[dict[str, Any]]:
         net = Net(np.zeros((1, 1, 512), np.int64), 0.2, 128, cells, adc_bits=8, input_bits=bits)
         codes = sum(spikes(rng, 0.2, 1, 128, 512) << plane for plane in range(bits))
         graph = net.graph("linear", net.sums(net.x, 512, None))
-        executor = NativeExecutor(graph, threads=1)
+        executor = ENGINES["native"].prepare(graph, threads=1)
         name, peer = make_peer(graph)
         runs = {
             "native": lambda executor=executor, codes=codes: executor.run({"x": codes}),
@@ -182,8 +181,8 @@ def network_rows(rounds: int, names: list[str], engines: bool) -> Iterator[dict[
         codes = spikes(np.random.default_rng(0), density, steps, 1, *shape)
         net = Net(codes, density)
         graph = make(net)
-        executor = NativeExecutor(graph, threads=1)
-        trace = executor.trace({"x": codes})[1]
+        executor = ENGINES["native"].prepare(graph, threads=1)
+        trace = executor.trace({"x": codes}).counts
         fired = [trace[op.spike.name].sum() / steps / np.prod(op.spike.shape)
                  for op in graph.ops if getattr(op, "spike", None) is not None]  # fmt: skip
         runs = {
@@ -208,13 +207,13 @@ def network_rows(rounds: int, names: list[str], engines: bool) -> Iterator[dict[
         yield row
 
 
-def _engines(graph: Graph, codes: np.ndarray, executor: NativeExecutor) -> dict[str, Any]:
+def _engines(graph: Graph, codes: np.ndarray, executor: Prepared) -> dict[str, Any]:
     """Compare with the slow engines, two rounds: they take seconds."""
-    model = to_lowered_onnx(graph)
+    lowered = ENGINES["onnx"].prepare(graph)
     runs = {
         "native": lambda: executor.run({"x": codes}),
         "numpy": _numpy_run(graph, codes),
-        "onnxruntime": lambda: run_lowered(model, {"x": codes}, {}),
+        "onnxruntime": lambda: lowered.run({"x": codes}),
     }
     times = timed(runs, 2)
     return {
@@ -242,7 +241,7 @@ def _run_once(folder: Path) -> None:
     )
     with np.load(folder / "x.npz") as arrays:
         codes = arrays["x"]
-    NativeExecutor(graph, threads=1).run({"x": codes})
+    ENGINES["native"].prepare(graph, threads=1).run({"x": codes})
     status = Path("/proc/self/status").read_text()  # getrusage counts the parent's memory, too
     peak = next(line for line in status.splitlines() if line.startswith("VmHWM"))
     print(round(int(peak.split()[1]) / 1024, 1))

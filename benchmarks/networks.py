@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mapper.executor.native import NativeExecutor
+from mapper.executor import engine
 from mapper.ir.core import INT64, SPIKE, Array, Const, Graph, IntType, Span, State, Value
 from mapper.ir.crossbar import CrossbarMvm, partial_sum_range
 from mapper.ir.encoding import Encoding
@@ -184,7 +184,8 @@ class Net:
 
         Biases take away each channel's mean, so that channels fire alike.
         """
-        sums = NativeExecutor(self.graph("part", y), threads=1).run({"x": self.codes})[y.name]
+        part = self.graph("part", y)
+        sums = engine.run(part, {"x": self.codes}, "native", threads=1).outputs[y.name]
         flat = sums.reshape(len(sums), y.shape[0], -1)[:, :, :512]
         bias = -np.rint(flat.mean(axis=(0, 2))).astype(np.int16)
         flat = flat + bias[None, :, None]

@@ -43,7 +43,8 @@ class Build:
     @cached_property
     def lowered(self) -> bytes:
         """The content of ``lowered.onnx``."""
-        return to_lowered_onnx(self.hardware).SerializeToString(deterministic=True)
+        content: bytes = to_lowered_onnx(self.hardware).SerializeToString(deterministic=True)
+        return content
 
     @cached_property
     def cost(self) -> str:

@@ -70,7 +70,8 @@ def count_activity(graph: Graph, values: Mapping[str, Array]) -> dict[str, Array
 
 def _not_zero(array: Array) -> Array:
     """Return how many elements of ``[T, B, *shape]`` are not zero: ``[T, B]``."""
-    return np.count_nonzero(array.reshape(*array.shape[:2], -1), axis=2).astype(np.int64)
+    counts: Array = np.count_nonzero(array.reshape(*array.shape[:2], -1), axis=2)
+    return counts.astype(np.int64)
 
 
 def count_driven(op: CrossbarMvm, x: Array) -> tuple[Array, Array, Array]:

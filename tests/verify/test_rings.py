@@ -10,6 +10,7 @@ import pytest
 from mapper.build.make import make_build
 from mapper.build.model import Build
 from mapper.diagnostics import MappingError
+from mapper.executor.base import Engine
 from mapper.executor.engine import ENGINES
 from mapper.frontend import import_model
 from mapper.ir.core import Array, Graph
@@ -53,18 +54,18 @@ def with_fault(graph: Graph, layer: int, block: int, slice: int, column: int) ->
 
 @dataclass(frozen=True)
 class Faulty:
-    """The NumPy engine with something done to the graph before, or to the results after."""
+    """An engine with something done to the graph before, or to the results after."""
 
     before: Callable[[Graph], Graph] = lambda graph: graph
     after: Callable[[Array], Array] = lambda array: array
-    base: str = "numpy"
+    base: Engine = ENGINES["numpy"]
     name: str = "faulty"
 
     def unavailable(self) -> str:
         return ""
 
     def prepare(self, graph: Graph, **options) -> "Prepared":
-        return Prepared(ENGINES[self.base].prepare(self.before(graph)), self.after)
+        return Prepared(self.base.prepare(self.before(graph)), self.after)
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class Prepared:
 @pytest.mark.parametrize("place", [(0, 0, 2, 5), (1, 1, 0, 7), (2, 3, 1, 4)])
 def test_one_wrong_reference_is_found_down_to_the_column(build, codes, engine, place):
     layer, block, slice, column = place
-    faulty = Faulty(before=lambda graph: with_fault(graph, *place), base=engine)
+    faulty = Faulty(before=lambda graph: with_fault(graph, *place), base=ENGINES[engine])
     found = rings.locate(build.hardware, codes, faulty)
     assert found is not None
     assert (found["row_block"], found["slice"], found["column"]) == (block, slice, column)
@@ -92,7 +93,7 @@ def test_one_wrong_reference_is_found_down_to_the_column(build, codes, engine, p
 
 @pytest.mark.parametrize("engine", rings.ENGINE_RINGS)
 def test_a_mismatch_makes_the_ring_and_the_verification_fail(build, codes, engine, monkeypatch):
-    faulty = Faulty(before=lambda graph: with_fault(graph, 2, 0, 2, 0))
+    faulty = Faulty(before=lambda graph: with_fault(graph, 2, 0, 2, 0), base=ENGINES[engine])
     (ring,), _ = rings.engine_rings(build.hardware, codes, {"4": faulty}, ())
     assert ring.status == "mismatch"
     assert ring.max_abs_diff > 0
