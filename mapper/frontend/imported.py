@@ -13,7 +13,7 @@ from mapper.diagnostics import refuse
 from mapper.exchange.canonical import claims_training, from_model, from_trained
 from mapper.executor.onnx.lowered import Interface
 from mapper.frontend.nir import NirOptions, is_nir, read_nir
-from mapper.frontend.onnx.fold import MAX_ELEMENTS
+from mapper.frontend.onnx.constants import MAX_ELEMENTS
 from mapper.frontend.onnx.load import read_stored, without_functions
 from mapper.frontend.recognise import recognise
 from mapper.frontend.result import Imported, Port

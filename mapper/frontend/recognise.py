@@ -17,8 +17,7 @@ from mapper.frontend.neurons.echoes import (
     placed_echoes,
 )
 from mapper.frontend.neurons.states import Dynamics, find_dynamics, missing_state
-from mapper.frontend.onnx.load import nodes_of
-from mapper.frontend.onnx.refusals import other_form
+from mapper.frontend.onnx.steps import other_form
 from mapper.frontend.onnx.trace import Trace, trace
 from mapper.frontend.result import Imported, Port
 from mapper.frontend.time.sequence import Sequence, has_fixed_batch, is_likely, sequences
@@ -115,17 +114,12 @@ def _trace(model: ModelProto, path: Path) -> Trace:
     except MappingError as error:
         if error.diagnostics[0].code != "unsupported-op" or len(_data_inputs(model)) > 1:
             raise
-        raise _other_form(model, path, set()) or error from error
+        raise other_form(model, path, set()) or error from error
 
 
 def _data_inputs(model: ModelProto) -> list[str]:
     known = {tensor.name for tensor in model.graph.initializer}
     return [port.name for port in model.graph.input if port.name not in known]
-
-
-def _other_form(model: ModelProto, path: Path, lengths: set[int]) -> MappingError | None:
-    weights = {tensor.name for tensor in model.graph.initializer if len(tensor.dims) > 1}
-    return other_form(list(nodes_of(model)), weights, lengths, path.name)
 
 
 def _recognised(
@@ -158,7 +152,7 @@ def _with_echoes(
 def _without_state(walked: Trace, model: ModelProto) -> MappingError:
     """Return the refusal of what has no state: many steps in one file, or no neuron at all."""
     lengths = {shape[0] for shape in walked.shapes.values() if shape}
-    if other := _other_form(model, walked.path, lengths):
+    if other := other_form(model, walked.path, lengths):
         return other
     if walked.comparisons.all:
         return missing_state(walked.comparisons.all[0])

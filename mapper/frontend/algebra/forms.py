@@ -90,9 +90,12 @@ class Opaque(Atom):
     """What no layer and no neuron of ours computes, kept until something needs it."""
 
     operands: tuple["Form", ...]
-    op: str
     reason: str
     help: str = ""
+    in_neuron: str = ""
+    """The reason in the words of the field, where it keeps a neuron from being read."""
+    telling: bool = False
+    """Such a reason says more than others."""
 
 
 Monomial = frozenset[Atom]

@@ -16,8 +16,9 @@ from mapper.frontend.algebra import forms
 from mapper.frontend.algebra.forms import Atom, Fires, Form
 from mapper.frontend.neurons.fit import Fitted
 from mapper.frontend.neurons.states import Dynamics
-from mapper.frontend.onnx.fold import Constant
-from mapper.frontend.onnx.trace import QUANTISING, Trace
+from mapper.frontend.onnx.constants import Constant
+from mapper.frontend.onnx.operators import operator_of
+from mapper.frontend.onnx.trace import Trace
 from mapper.ir.core import FLOAT, Array, Const, Constants, Graph, param
 from mapper.ir.neurons import Neuron
 
@@ -271,5 +272,5 @@ def _is_leaf(form: Form, neuron: Fitted, node: NodeProto) -> bool:
     atoms = list(forms.depends_on(form))
     if any(atom in reads | neuron.events or _asks(atom, reads) for atom in atoms):
         return form.alias in reads
-    rounds = node.op_type in QUANTISING
+    rounds = operator_of(node).kind == "quantiser"
     return rounds or form.alias is not None or any(isinstance(atom, Fires) for atom in atoms)

@@ -32,7 +32,6 @@ from mapper.frontend.neurons.resets import (
     reset_of,
     spike_phase,
 )
-from mapper.frontend.onnx.elementwise import REASONS, reason_for
 from mapper.ir.core import Array
 from mapper.ir.neurons import Phase, ResetKind, ResetPhase
 
@@ -146,8 +145,8 @@ def _refuse_opaque(all_forms: Sequence[Form], reads: Sequence[Input]) -> None:
     found = {a for form in all_forms for a in forms.depends_on(form) if isinstance(a, Opaque)}
     own = [a for a in found if not a.operands or any(_touches(f, reads) for f in a.operands)]
     if own:
-        first = min(own, key=lambda atom: (atom.op not in REASONS, atom.order))
-        raise UnfitError(reason_for(first.op, first.reason), first.loc)
+        first = min(own, key=lambda atom: (not atom.telling, atom.order))
+        raise UnfitError(first.in_neuron or first.reason, first.loc)
 
 
 def _roles(pairs: Sequence[Pair], own: Sequence[Fires]) -> tuple[Pair, Pair | None]:

@@ -17,7 +17,7 @@ import numpy as np
 
 from mapper.diagnostics import MappingError, refuse
 from mapper.frontend.nir.probe import refuse_endless_texts
-from mapper.frontend.onnx.fold import MAX_ELEMENTS
+from mapper.frontend.onnx.constants import MAX_ELEMENTS
 from mapper.frontend.onnx.load import MAX_BYTES
 from mapper.ir.core import Array
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from mapper.diagnostics import refuse
 from mapper.frontend.nir.file import Node
 from mapper.frontend.nir.neurons import Shape, spread, without_batch
-from mapper.frontend.onnx.fold import MAX_ELEMENTS
+from mapper.frontend.onnx.constants import MAX_ELEMENTS
 from mapper.frontend.write.writer import OpWriter
 from mapper.ir.core import FLOAT, Array, Const, IntType, Type, Value
 from mapper.ir.network import AvgPool2d, Reshape, Scale, SumPool2d

@@ -11,7 +11,7 @@ from mapper.frontend.nir.file import Node
 from mapper.frontend.nir.flatten import Edge, Flat
 from mapper.frontend.nir.neurons import Shape, without_batch
 from mapper.frontend.nir.order import NEURONS
-from mapper.frontend.onnx.fold import MAX_ELEMENTS
+from mapper.frontend.onnx.constants import MAX_ELEMENTS
 
 RANKS = {"Affine": 1, "Linear": 1, "Conv1d": 2, "Conv2d": 3, "SumPool2d": 3, "AvgPool2d": 3}
 

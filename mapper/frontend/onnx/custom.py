@@ -7,6 +7,8 @@ whether the input decays too, threshold, reset value (left out: subtract the thr
 what only training uses. Results: spikes, membrane after the step, membrane before firing.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
@@ -14,21 +16,65 @@ from mapper.frontend.onnx.node import Node
 from mapper.frontend.onnx.refusals import many_steps
 from mapper.ir.core import Array
 
-DOMAINS = frozenset({"sj_if", "sj_lif", "sj_plif"})
+Charge = Callable[[Node, "_Parts", float], str]
+"""Adds the nodes that charge a membrane around its rest; returns the membrane before firing."""
 
 
-def spelled_out(node: Node) -> list[NodeProto]:
-    """Return ordinary nodes that compute what the operator computes in one time step."""
-    domain = node.proto.domain
+def integrate_and_fire(node: Node) -> list[NodeProto]:
+    """``sj_if``: the input is added to the membrane."""
+    return _spelled_out(node, 2, _integrated)
+
+
+def leaky(node: Node) -> list[NodeProto]:
+    """``sj_lif``: with a time constant."""
+    return _spelled_out(node, 4, _leaking)
+
+
+def parametric_leaky(node: Node) -> list[NodeProto]:
+    """``sj_plif``: the inverse of its time constant was trained, as a logit."""
+    return _spelled_out(node, 4, _leaking_as_trained)
+
+
+def _integrated(node: Node, parts: "_Parts", rest: float) -> str:
+    x, v = node.proto.input[0], node.proto.input[1]
+    return parts.add("Add", v, x)
+
+
+def _leaking(node: Node, parts: "_Parts", rest: float) -> str:
+    constant = _number(node, 2)
+    if constant == 0:
+        raise node.unsupported("its time constant is zero")
+    return _leaked(node, parts, 1.0 / constant, rest)
+
+
+def _leaking_as_trained(node: Node, parts: "_Parts", rest: float) -> str:
+    return _leaked(node, parts, 1.0 / (1.0 + float(np.exp(-_number(node, 2)))), rest)
+
+
+def _leaked(node: Node, parts: "_Parts", rate: float, rest: float) -> str:
+    x, v = node.proto.input[0], node.proto.input[1]
+    share = parts.known("rate", rate)
+    above = parts.add("Sub", v, parts.known("rest", rest))
+    if _number(node, 3):
+        return parts.add("Add", v, parts.add("Mul", parts.add("Sub", x, above), share))
+    return parts.add("Add", parts.add("Sub", v, parts.add("Mul", above, share)), x)
+
+
+def _spelled_out(node: Node, place: int, charge: Charge) -> list[NodeProto]:
+    """Return ordinary nodes that compute what an operator computes in one time step.
+
+    Args:
+        node: The operator.
+        place: Which input is the threshold; the reset value comes next.
+        charge: Says what happens to the membrane before it fires.
+    """
     sequence = node.form(0)
     if sequence.shape[:1] != (1,):
         raise many_steps(f"a sequence of {sequence.shape[0]} time steps", node.loc)
-    rest = {"sj_if": 2, "sj_lif": 4, "sj_plif": 4}[domain]
-    threshold = _number(node, rest)
-    reset = None if node.input(rest + 1) is None else _number(node, rest + 1)
+    threshold = _number(node, place)
+    reset = None if node.input(place + 1) is None else _number(node, place + 1)
     parts = _Parts(node)
-    x, v = node.proto.input[0], node.proto.input[1]
-    charged = _charged(node, parts, x, v, 0.0 if reset is None else reset)
+    charged = charge(node, parts, 0.0 if reset is None else reset)
     fired = parts.add("GreaterOrEqual", charged, parts.known("threshold", threshold))
     spike = parts.add("Cast", fired, to=TensorProto.FLOAT)
     after = _reset(parts, charged, spike, threshold, reset)
@@ -68,21 +114,6 @@ class _Parts:
     def _append(self, proto: NodeProto) -> None:
         proto.name = self._node.proto.name or self._node.name
         self.nodes.append(proto)
-
-
-def _charged(node: Node, parts: _Parts, x: str, v: str, rest: float) -> str:
-    """Return the membrane before firing."""
-    if node.proto.domain == "sj_if":
-        return parts.add("Add", v, x)
-    rate = _number(node, 2)
-    if rate == 0 and node.proto.domain == "sj_lif":
-        raise node.unsupported("its time constant is zero")
-    rate = 1.0 / rate if node.proto.domain == "sj_lif" else 1.0 / (1.0 + float(np.exp(-rate)))
-    share = parts.known("rate", rate)
-    above = parts.add("Sub", v, parts.known("rest", rest))
-    if _number(node, 3):
-        return parts.add("Add", v, parts.add("Mul", parts.add("Sub", x, above), share))
-    return parts.add("Add", parts.add("Sub", v, parts.add("Mul", above, share)), x)
 
 
 def _reset(parts: _Parts, charged: str, spike: str, threshold: float, reset: float | None) -> str:

@@ -1,7 +1,7 @@
 """Elementwise nodes as rules on forms.
 
 A rule returns the form of a node's result or raises ``NotAffineError`` with the reason why no
-form can say it.
+form can say it. Which operator has which rule stands in ``operators``.
 """
 
 from collections.abc import Callable
@@ -11,110 +11,108 @@ import numpy as np
 from onnx import TensorProto
 
 from mapper.frontend.algebra import forms
-from mapper.frontend.algebra.forms import Clamp, Fires, Form, Input, NotAffineError, of_array
-from mapper.frontend.onnx.node import Node, as_form
-from mapper.ir.core import SPIKE, Array
+from mapper.frontend.algebra.forms import Clamp, Fires, Form, NotAffineError, of_array
+from mapper.frontend.onnx.constants import Constant
+from mapper.frontend.onnx.node import Node, Tensor
+from mapper.ir.core import Array
 
 FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE)
 HALVES = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
 
-
-class Comparisons:
-    """Every comparison of the model that depends on more than spikes, each once."""
-
-    def __init__(self) -> None:
-        self.all: list[Fires] = []
-        self._by_key: dict[object, Fires] = {}
-
-    def above_zero(self, level: Form, strict: bool, node: Node) -> Form:
-        """Return the form of ``level > 0`` (``level >= 0`` where not ``strict``)."""
-        if forms.of_spikes(level):
-            return forms.of_function(lambda v: v > 0 if strict else v >= 0, [level])
-        if _falls(level):
-            return _not(self.above_zero(forms.negate(level), not strict, node))
-        key = (forms.key_of(level), strict)
-        fires = self._by_key.get(key)
-        if fires is None:
-            fires = Fires(
-                name=node.name,
-                shape=node.inner(level.shape),
-                type=SPIKE,
-                loc=node.loc,
-                level=level,
-                strict=strict,
-                tensor=node.name,
-            )
-            self._by_key[key] = fires
-            self.all.append(fires)
-        return forms.of_atom(fires, level.shape)
+ElementRule = Callable[[Node], Form]
 
 
-def _falls(level: Form) -> bool:
-    """Say whether a level sinks as the state rises: then not firing is what it compares."""
-    direct = [
-        float(np.mean(coefficient))
-        for monomial, coefficient in level.terms.items()
-        if len(monomial) == 1 and isinstance(next(iter(monomial)), Input)
-    ]
-    return sum(direct) < 0
+# --- comparisons ---------------------------------------------------------------------------
 
 
-def elementwise(node: Node, comparisons: Comparisons) -> Form:
-    """Return the form of an elementwise node; raise ``NotAffineError`` if there is none."""
-    if node.op in _COMPARED:
-        left, right, strict = _COMPARED[node.op]
-        level = forms.subtract(node.form(left), node.form(right))
-        return comparisons.above_zero(level, strict, node)
-    if node.op in _JUDGED:
-        return _JUDGED[node.op](node, comparisons)
-    return _RULES[node.op](node)
+def greater(node: Node) -> Form:
+    return node.above_zero(forms.subtract(node.form(0), node.form(1)), True)
 
 
-def is_elementwise(op: str) -> bool:
-    return op in _RULES or op in _COMPARED or op in _JUDGED
+def greater_or_equal(node: Node) -> Form:
+    return node.above_zero(forms.subtract(node.form(0), node.form(1)), False)
 
 
-_COMPARED = {
-    "Greater": (0, 1, True),
-    "GreaterOrEqual": (0, 1, False),
-    "Less": (1, 0, True),
-    "LessOrEqual": (1, 0, False),
-}
-"""Inputs whose difference is compared with zero, and whether a tie is left out."""
+def less(node: Node) -> Form:
+    return node.above_zero(forms.subtract(node.form(1), node.form(0)), True)
 
 
-def _sign(node: Node, comparisons: Comparisons) -> Form:
+def less_or_equal(node: Node) -> Form:
+    return node.above_zero(forms.subtract(node.form(1), node.form(0)), False)
+
+
+def sign(node: Node) -> Form:
     """``Sign(Relu(x))`` and ``Relu(Sign(x))`` are how some surrogates write ``x > 0``."""
     x = node.form(0)
     clamp = x.alias
     if isinstance(clamp, Clamp) and np.all(clamp.bound == 0):
-        return comparisons.above_zero(forms.reshape(clamp.inside, x.shape), True, node)
-    above = comparisons.above_zero(x, True, node)
+        return node.above_zero(forms.reshape(clamp.inside, x.shape), True)
+    above = node.above_zero(x, True)
     if forms.is_at_least_zero(x):
         return above
-    below = comparisons.above_zero(forms.negate(x), True, node)
+    below = node.above_zero(forms.negate(x), True)
     return forms.subtract(above, below)
 
 
-def _equal(node: Node, comparisons: Comparisons) -> Form:
+def equal(node: Node) -> Form:
     """Equal is what neither is greater than the other: ``heaviside`` asks for that."""
     left, right = node.form(0), node.form(1)
     if forms.of_spikes(left) and forms.of_spikes(right):
         return forms.of_function(np.equal, [left, right])
     level = forms.subtract(left, right)
-    above = comparisons.above_zero(level, True, node)
-    return forms.subtract(comparisons.above_zero(level, False, node), above)
+    above = node.above_zero(level, True)
+    return forms.subtract(node.above_zero(level, False), above)
 
 
-_JUDGED: dict[str, Callable[[Node, Comparisons], Form]] = {"Equal": _equal, "Sign": _sign}
-"""Operators that ask on which side of zero a value is, without being comparisons."""
+# --- logic ---------------------------------------------------------------------------------
 
 
-def _tabulated(function: Callable[..., Array]) -> Callable[[Node], Form]:
-    return lambda node: forms.of_function(function, node.forms())
+def both(node: Node) -> Form:
+    return forms.multiply(node.form(0), node.form(1))
 
 
-def _divide(node: Node) -> Form:
+def either(node: Node) -> Form:
+    a, b = node.form(0), node.form(1)
+    return forms.subtract(forms.add(a, b), forms.multiply(a, b))
+
+
+def exclusive(node: Node) -> Form:
+    a, b = node.form(0), node.form(1)
+    return forms.subtract(forms.add(a, b), forms.scale(forms.multiply(a, b), 2.0))
+
+
+def inverted(node: Node) -> Form:
+    return forms.subtract(of_array(np.ones(())), node.form(0))
+
+
+def where(node: Node) -> Form:
+    return forms.choose(node.form(0), node.form(1), node.form(2))
+
+
+# --- arithmetic ----------------------------------------------------------------------------
+
+
+def added(node: Node) -> Form:
+    return forms.add(node.form(0), node.form(1))
+
+
+def subtracted(node: Node) -> Form:
+    return forms.subtract(node.form(0), node.form(1))
+
+
+def negated(node: Node) -> Form:
+    return forms.negate(node.form(0))
+
+
+def summed(node: Node) -> Form:
+    return reduce(forms.add, node.forms())
+
+
+def averaged(node: Node) -> Form:
+    return forms.scale(summed(node), 1.0 / len(node.forms()))
+
+
+def divided(node: Node) -> Form:
     divisor = node.form(1)
     if not divisor.is_constant:
         raise NotAffineError("divides by a computed value")
@@ -124,7 +122,7 @@ def _divide(node: Node) -> Form:
     return forms.multiply(node.form(0), inverse)
 
 
-def _power(node: Node) -> Form:
+def raised(node: Node) -> Form:
     base, exponent = node.form(0), node.form(1)
     if exponent.is_constant and np.all(exponent.constant == 1):
         return forms.add(base, Form(exponent.shape, {}))
@@ -133,32 +131,32 @@ def _power(node: Node) -> Form:
     return forms.of_function(np.power, [base, exponent])
 
 
-def _multiply(node: Node) -> Form:
+def multiplied(node: Node) -> Form:
     a, b = node.form(0), node.form(1)
-    for sign, size in ((a, b), (b, a)):
-        if _is_sign_of(sign, size):
+    for factor, size in ((a, b), (b, a)):
+        if _is_sign_of(factor, size):
             return size
     return forms.multiply(a, b)
 
 
-def _is_sign_of(sign: Form, size: Form) -> bool:
+def _is_sign_of(factor: Form, size: Form) -> bool:
     """Say whether a form is the sign of one that is never negative: their product is the latter.
 
     Some pools come back from a mean of powers that way.
     """
-    event = sign.alias
-    if not isinstance(event, Fires) or not event.strict or sign.shape != size.shape:
+    event = factor.alias
+    if not isinstance(event, Fires) or not event.strict or factor.shape != size.shape:
         return False
     level = forms.reshape(event.level, size.shape)
     return forms.is_at_least_zero(size) and forms.key_of(level) == forms.key_of(size)
 
 
-def _absolute(node: Node) -> Form:
+def absolute(node: Node) -> Form:
     x = node.form(0)
     return x if forms.is_at_least_zero(x) else forms.of_function(np.abs, [x])
 
 
-def _rounded(function: Callable[..., Array]) -> Callable[[Node], Form]:
+def rounded(function: Callable[..., Array]) -> ElementRule:
     def rule(node: Node) -> Form:
         x = node.form(0)
         if forms.is_whole(x):
@@ -170,7 +168,11 @@ def _rounded(function: Callable[..., Array]) -> Callable[[Node], Form]:
     return rule
 
 
-def _cast(node: Node) -> Form:
+def same(node: Node) -> Form:
+    return node.form(0)
+
+
+def cast(node: Node) -> Form:
     x, target = node.form(0), node.attribute("to", TensorProto.FLOAT)
     if target in HALVES and not forms.is_whole(x):
         raise NotAffineError("rounds to half precision")
@@ -185,11 +187,24 @@ def _cast(node: Node) -> Form:
     return forms.of_function(np.trunc, [x])
 
 
-def _relu(node: Node) -> Form:
+def cast_like(node: Node) -> Tensor:
+    tensor = node.inputs[0]
+    if isinstance(tensor, Constant):
+        return tensor  # numbers are the same in whatever type the network computes
+    x = node.form(0)
+    if not forms.of_spikes(x):
+        raise NotAffineError("makes another type of an analogue value")
+    return x
+
+
+# --- bounds and tables ---------------------------------------------------------------------
+
+
+def relu(node: Node) -> Form:
     return at_least(node.form(0), of_array(np.zeros(())), node)
 
 
-def _clip(node: Node) -> Form:
+def clip(node: Node) -> Form:
     x = node.form(0)
     low, high = node.setting("min", 1), node.setting("max", 2)
     if low is not None and np.any(np.isfinite(low)):
@@ -199,7 +214,7 @@ def _clip(node: Node) -> Form:
     return x
 
 
-def _maximum(node: Node) -> Form:
+def maximum(node: Node) -> Form:
     return reduce(lambda a, b: _greater_of(a, b, node), node.forms())
 
 
@@ -209,7 +224,7 @@ def _greater_of(a: Form, b: Form, node: Node) -> Form:
     return at_least(b, a, node) if a.is_constant else forms.of_function(np.maximum, [a, b])
 
 
-def _minimum(node: Node) -> Form:
+def minimum(node: Node) -> Form:
     return reduce(lambda a, b: _lesser_of(a, b, node), node.forms())
 
 
@@ -241,35 +256,7 @@ def _at_most(x: Form, bound: Form, node: Node) -> Form:
     return forms.negate(at_least(forms.negate(x), forms.negate(bound), node))
 
 
-def _where(node: Node) -> Form:
-    return forms.choose(node.form(0), node.form(1), node.form(2))
-
-
-def _not(x: Form) -> Form:
-    return forms.subtract(of_array(np.ones(())), x)
-
-
-def _sum(node: Node) -> Form:
-    return reduce(forms.add, node.forms())
-
-
-def _mean(node: Node) -> Form:
-    return forms.scale(_sum(node), 1.0 / len(node.forms()))
-
-
-def _either(a: Form, b: Form) -> Form:
-    return forms.subtract(forms.add(a, b), forms.multiply(a, b))
-
-
-def _exclusive(a: Form, b: Form) -> Form:
-    return forms.subtract(forms.add(a, b), forms.scale(forms.multiply(a, b), 2.0))
-
-
-def _binary(rule: Callable[[Form, Form], Form]) -> Callable[[Node], Form]:
-    return lambda node: rule(node.form(0), node.form(1))
-
-
-def _leaky_relu(node: Node) -> Form:
+def leaky_relu(node: Node) -> Form:
     x = node.form(0)
     if forms.is_at_least_zero(x):
         return x
@@ -277,68 +264,10 @@ def _leaky_relu(node: Node) -> Form:
     return forms.of_function(lambda v: np.where(v < 0, alpha * v, v), [x])
 
 
-def _same(node: Node) -> Form:
-    return as_form(node.inputs[0]) if node.inputs[0] is not None else node.form(0)
+def tabulated(function: Callable[..., Array]) -> ElementRule:
+    """Return the rule of any function: of spikes it is a table, of analogue values nothing."""
+    return lambda node: forms.of_function(function, node.forms())
 
 
-def _cast_like(node: Node) -> Form:
-    x = node.form(0)
-    if not forms.of_spikes(x):
-        raise NotAffineError("makes another type of an analogue value")
-    return x
-
-
-_RULES: dict[str, Callable[[Node], Form]] = {
-    "Abs": _absolute,
-    "Add": _binary(forms.add),
-    "And": _binary(forms.multiply),
-    "Cast": _cast,
-    "CastLike": _cast_like,
-    "Ceil": _rounded(np.ceil),
-    "Clip": _clip,
-    "Div": _divide,
-    "Dropout": _same,
-    "Exp": _tabulated(np.exp),
-    "Floor": _rounded(np.floor),
-    "Identity": _same,
-    "LeakyRelu": _leaky_relu,
-    "Max": _maximum,
-    "Mean": _mean,
-    "Min": _minimum,
-    "Mul": _multiply,
-    "Neg": lambda node: forms.negate(node.form(0)),
-    "Not": lambda node: _not(node.form(0)),
-    "Or": _binary(_either),
-    "Pow": _power,
-    "Reciprocal": _tabulated(np.reciprocal),
-    "Relu": _relu,
-    "Round": _rounded(np.rint),
-    "Sigmoid": _tabulated(lambda v: 1.0 / (1.0 + np.exp(-v))),
-    "Sqrt": _tabulated(np.sqrt),
-    "Sub": _binary(forms.subtract),
-    "Sum": _sum,
-    "Tanh": _tabulated(np.tanh),
-    "Where": _where,
-    "Xor": _binary(_exclusive),
-}
-
-
-REASONS = {
-    "ArgMax": "only the greatest of several neurons fires (ArgMax)",
-    "ArgMin": "its state is looked up in a table (ArgMin)",
-    "Ceil": "it fires more than once a step (Ceil)",
-    "Div": "it divides by a computed value (Div)",
-    "Exp": "it computes an exponential (Exp) of its state",
-    "Floor": "it fires more than once a step (Floor)",
-    "Mul": "it multiplies two computed values (Mul)",
-    "Pow": "it raises its state to a power (Pow)",
-    "Round": "it rounds its state (Round)",
-}
-"""What telling operators say about a neuron."""
-
-
-def reason_for(op: str, otherwise: str) -> str:
-    """Say in the words of the field what keeps a node from being a neuron's arithmetic."""
-    if op.startswith(("Random", "Bernoulli", "Multinomial")):
-        return f"it adds random noise ({op})"
-    return REASONS.get(op, otherwise)
+def logistic(values: Array) -> Array:
+    return np.asarray(1.0 / (1.0 + np.exp(-values)))

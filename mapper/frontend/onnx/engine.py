@@ -8,8 +8,8 @@ import numpy as np
 from onnx import ModelProto
 
 from mapper.diagnostics import MappingError, refuse
-from mapper.frontend.onnx.inline import KNOWN
 from mapper.frontend.onnx.load import nodes_of
+from mapper.frontend.onnx.operators import operator_of
 from mapper.ir.core import Array
 
 Step = Callable[[Mapping[str, Array]], dict[str, Array]]
@@ -32,7 +32,7 @@ def engine_for(model: ModelProto, path: Path) -> Step:
         MappingError: ``no-reference``, here or when the model is run.
     """
     for node in nodes_of(model):
-        if (node.domain, node.op_type) in KNOWN and node.domain != "com.microsoft":
+        if not operator_of(node).has_engine:
             raise refuse(
                 "no-reference",
                 f"no engine here runs {node.domain}::{node.op_type}",

@@ -10,24 +10,15 @@ import onnx.inliner
 from onnx import FunctionProto, ModelProto, NodeProto
 
 from mapper.diagnostics import refuse
-from mapper.frontend.onnx import qonnx
+from mapper.frontend.onnx.operators import UNKNOWN, operator_of
+from mapper.frontend.onnx.refusals import QDQ_HELP
 
 MAX_NODES = 200_000
 """After inlining; functions that call functions can multiply without end."""
 
-KNOWN = {
-    ("sj_if", "forward"),
-    ("sj_lif", "forward"),
-    ("sj_plif", "forward"),
-    ("com.microsoft", "QuantizeLinear"),
-    ("com.microsoft", "DequantizeLinear"),
-    *qonnx.KNOWN,
-}
-"""Operators outside the standard that ``mapper.frontend`` reads."""
-
-INTEGER_OPS = ("QLinear", "QGemm", "QAttention", "ConvInteger", "MatMulInteger", "DynamicQuantize")
+FUSED = ("QLinear", "QGemm", "QAttention", "ConvInteger", "MatMulInteger", "DynamicQuantize")
+"""How the names of integer operators begin that engines add to the standard."""
 _SPELL_OUT = "export the neuron as ordinary operators, not as an opaque one of its own"
-QDQ_HELP = "quantise with QuantizeLinear and DequantizeLinear around ordinary operators (QDQ)"
 
 Key = tuple[str, str]
 
@@ -83,7 +74,7 @@ def _nested(nodes: list[NodeProto]) -> list[NodeProto]:
 
 def _check_known(node: NodeProto, index: int, path: Path) -> None:
     domain = "" if node.domain == "ai.onnx" else node.domain
-    if (domain, node.op_type) in KNOWN or (not domain and onnx.defs.has(node.op_type, "")):
+    if operator_of(node) is not UNKNOWN or (not domain and onnx.defs.has(node.op_type, "")):
         return
     shown = f"{domain}::{node.op_type}" if domain else node.op_type
     place = node.name or f"#{index} ({node.op_type})"
@@ -91,5 +82,5 @@ def _check_known(node: NodeProto, index: int, path: Path) -> None:
         "unknown-op",
         f"the operator {shown[:200]!r} is not part of ONNX, and the file does not define it",
         loc=f"{path.name}:{place}",
-        help=QDQ_HELP if node.op_type.startswith(INTEGER_OPS) else _SPELL_OUT,
+        help=QDQ_HELP if node.op_type.startswith(FUSED) else _SPELL_OUT,
     )

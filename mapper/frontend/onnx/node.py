@@ -9,7 +9,8 @@ from onnx import NodeProto, helper
 
 from mapper.diagnostics import MappingError, refuse
 from mapper.frontend.algebra.forms import Form, Shape, of_array
-from mapper.frontend.onnx.fold import MAX_ELEMENTS, Constant
+from mapper.frontend.onnx.comparisons import Comparisons
+from mapper.frontend.onnx.constants import MAX_ELEMENTS, Constant
 from mapper.ir.core import Array
 
 Tensor = Constant | Form
@@ -26,6 +27,8 @@ class Node:
     opset: int
     batched: bool
     """The first axis of every port is the batch axis."""
+    comparisons: Comparisons
+    """Those of the model so far."""
     alone: frozenset[str] = frozenset()
     """Names of inputs that nothing else reads."""
 
@@ -77,6 +80,11 @@ class Node:
         held = self.setting(name, index)
         return None if held is None else tuple(int(n) for n in held.reshape(-1))
 
+    def above_zero(self, level: Form, strict: bool) -> Form:
+        """Return the comparison ``level > 0`` (``level >= 0`` where not ``strict``)."""
+        shape = self.inner(level.shape)
+        return self.comparisons.above_zero(level, strict, name=self.name, shape=shape, loc=self.loc)
+
     def inner(self, shape: Sequence[int]) -> Shape:
         """Return a shape of the model as the graph says it: without the batch axis."""
         whole = tuple(int(n) for n in shape)
@@ -93,13 +101,6 @@ class Node:
 
     def unsupported(self, reason: str, help: str = "") -> MappingError:
         return refuse("unsupported-op", f"{self.op}: {reason}", loc=self.loc, help=help)
-
-
-def axis_of(axis: int, rank: int) -> int:
-    """Return an axis counted from the front; raise ``ValueError`` where there is none."""
-    if not -rank <= axis < rank:
-        raise ValueError(f"there is no axis {axis} among {rank}")
-    return axis % rank
 
 
 def as_form(tensor: Tensor) -> Form:

@@ -12,7 +12,8 @@ from mapper.frontend.algebra import forms
 from mapper.frontend.algebra.forms import Form, Shape, of_atom
 from mapper.frontend.algebra.logic import type_of
 from mapper.frontend.onnx.layers import Operand, PlainLayer, Writer
-from mapper.frontend.onnx.node import Node, axis_of
+from mapper.frontend.onnx.node import Node
+from mapper.frontend.onnx.shapes import axis_of
 from mapper.ir.core import Array, Value
 from mapper.ir.network import Take
 

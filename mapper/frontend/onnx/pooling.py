@@ -8,7 +8,8 @@ import numpy as np
 from mapper.frontend.algebra.forms import Form, Shape, is_at_least_zero, of_atom, reshape
 from mapper.frontend.algebra.logic import type_of
 from mapper.frontend.onnx.layers import Operand, PlainLayer, Writer
-from mapper.frontend.onnx.node import Node, axis_of
+from mapper.frontend.onnx.node import Node
+from mapper.frontend.onnx.shapes import axis_of
 from mapper.frontend.onnx.synapses import padding_of, pair_of, plane_of
 from mapper.ir.core import FLOAT, Array, IntType, Type, Value
 from mapper.ir.network import AvgPool2d, MaxPool2d, Scale, SumPool2d
@@ -37,18 +38,36 @@ def average_pool(node: Node) -> Form:
     return _pooled(node, x, plane, window, positions, "mean", result, counts)
 
 
-def global_pool(node: Node) -> Form:
-    """``GlobalAveragePool`` and ``GlobalMaxPool``."""
+def global_max_pool(node: Node) -> Form:
+    return _global_pool(node, "max")
+
+
+def global_average_pool(node: Node) -> Form:
+    return _global_pool(node, "mean")
+
+
+def _global_pool(node: Node, kind: str) -> Form:
     _check_plane(node)
     x = node.form(0)
     plane = _plane(x.shape)
     window = Window(kernel=plane[1:])
-    kind = "max" if node.op == "GlobalMaxPool" else "mean"
     return _pooled(node, x, plane, window, (1, 1), kind, (*x.shape[:2], *(1 for _ in x.shape[2:])))
 
 
-def reduction(node: Node) -> Form:
-    """``ReduceMean``, ``ReduceSum`` and ``ReduceMax`` over neighbouring axes."""
+def reduce_mean(node: Node) -> Form:
+    return _reduced(node, "mean")
+
+
+def reduce_sum(node: Node) -> Form:
+    return _reduced(node, "sum")
+
+
+def reduce_max(node: Node) -> Form:
+    return _reduced(node, "max")
+
+
+def _reduced(node: Node, kind: str) -> Form:
+    """Return a pooling over neighbouring axes."""
     x = node.form(0)
     axes = node.integers("axes", 1)
     if axes is None:
@@ -66,7 +85,6 @@ def reduction(node: Node) -> Form:
     block, tail = prod(x.shape[first : last + 1]), prod(x.shape[last + 1 :])
     plane = (prod(x.shape[:first]), block, tail)
     window = Window(kernel=(block, 1))
-    kind = {"ReduceMean": "mean", "ReduceSum": "sum", "ReduceMax": "max"}[node.op]
     return _pooled(node, x, plane, window, (1, tail), kind, shape)
 
 

@@ -8,20 +8,17 @@ in ``docs/qonnx-custom-ops`` of the QONNX repository.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 
 from mapper.frontend.algebra import forms
 from mapper.frontend.algebra.forms import Shape
-from mapper.frontend.onnx.fold import Constant, Quantised
+from mapper.frontend.onnx.constants import Constant, Quantised
 from mapper.frontend.onnx.node import Node, Tensor
 from mapper.frontend.onnx.scaling import narrowest, rounded, snapped
 from mapper.ir.core import Array
 
 DOMAINS = ("qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general")
-OPERATORS = ("Quant", "IntQuant", "BipolarQuant", "Trunc", "FloatQuant")
-KNOWN = frozenset(product(DOMAINS, OPERATORS))
 MAX_BITS = 24
 """Wider codes are not exact in single precision, in which QONNX computes."""
 

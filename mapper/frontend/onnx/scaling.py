@@ -9,11 +9,15 @@ from onnx import TensorProto
 from mapper.diagnostics import refuse
 from mapper.frontend.algebra import forms
 from mapper.frontend.algebra.forms import Form, Shape, of_array, of_atom
-from mapper.frontend.onnx.fold import Constant, Quantised
+from mapper.frontend.onnx.constants import Constant, Quantised
 from mapper.frontend.onnx.layers import Operand, PlainLayer, Writer
-from mapper.frontend.onnx.node import Node, Tensor, axis_of
+from mapper.frontend.onnx.node import Node, Tensor
+from mapper.frontend.onnx.shapes import axis_of
 from mapper.ir.core import Array, Value
 from mapper.ir.network import FakeQuantize, Scale
+
+DOMAINS = ("", "com.microsoft")
+"""ONNX Runtime has grids under a name of its own, for codes that the standard lacked."""
 
 RANGES = {
     np.dtype(np.int8): (-128, 127),

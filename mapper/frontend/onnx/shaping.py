@@ -1,5 +1,6 @@
 """Nodes that only move elements: reshapes cost nothing, transposes and joins are layers."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 
@@ -8,80 +9,28 @@ import numpy as np
 from mapper.frontend.algebra import forms
 from mapper.frontend.algebra.forms import Form, Shape, of_atom
 from mapper.frontend.algebra.logic import type_of
+from mapper.frontend.onnx.constants import Quantised
 from mapper.frontend.onnx.layers import Layer, Operand, PlainLayer, Writer
-from mapper.frontend.onnx.node import Node, axis_of
-from mapper.frontend.onnx.picking import gathered, rearranged, sliced
+from mapper.frontend.onnx.node import Node
+from mapper.frontend.onnx.picking import rearranged
+from mapper.frontend.onnx.shapes import ShapeRule, axis_of
 from mapper.frontend.onnx.synapses import sides_of
 from mapper.ir.core import FLOAT, IntType, Value
 from mapper.ir.network import Concat, Scale, SumPool2d, Transpose
 from mapper.ir.windows import Sides, Window
 
 
-def reshaped(node: Node) -> Form:
-    """Any node that keeps elements and their order, or takes some of them."""
-    if node.op in _PICKS:
-        return _PICKS[node.op](node)
-    x = node.form(0)
-    shape = _SHAPES[node.op](node, x.shape)
-    if prod(shape) != prod(x.shape):
-        raise node.unsupported(f"makes {shape} of {x.shape}")
-    return forms.reshape(x, shape)
+def reshaped_to(shape_rule: ShapeRule) -> Callable[[Node], Form]:
+    """Return the rule of a node that keeps elements and their order."""
 
+    def reshaped(node: Node) -> Form:
+        x = node.form(0)
+        shape = shape_rule(node, x.shape)
+        if prod(shape) != prod(x.shape):
+            raise node.unsupported(f"makes {shape} of {x.shape}")
+        return forms.reshape(x, shape)
 
-def _reshape(node: Node, shape: Shape) -> Shape:
-    wanted = list(node.integers("shape", 1) or ())
-    if not node.attribute("allowzero", 0):
-        wanted = [shape[k] if n == 0 and k < len(shape) else n for k, n in enumerate(wanted)]
-    if -1 in wanted:
-        known = prod(n for n in wanted if n != -1)
-        wanted[wanted.index(-1)] = prod(shape) // max(1, known)
-    return tuple(wanted)
-
-
-def _flatten(node: Node, shape: Shape) -> Shape:
-    axis = int(node.attribute("axis", 1))
-    axis += len(shape) if axis < 0 else 0
-    return (prod(shape[:axis]), prod(shape[axis:]))
-
-
-def _squeeze(node: Node, shape: Shape) -> Shape:
-    axes = node.integers("axes", 1)
-    if axes is None:
-        return tuple(n for n in shape if n != 1)
-    gone = {axis_of(axis, len(shape)) for axis in axes}
-    return tuple(n for k, n in enumerate(shape) if k not in gone)
-
-
-def _unsqueeze(node: Node, shape: Shape) -> Shape:
-    axes = node.integers("axes", 1) or ()
-    rank = len(shape) + len(axes)
-    new = {axis_of(axis, rank) for axis in axes}
-    if len(new) < len(axes):
-        raise ValueError(f"axes {axes} name one twice")
-    rest = iter(shape)
-    return tuple(1 if k in new else next(rest) for k in range(rank))
-
-
-def _expand(node: Node, shape: Shape) -> Shape:
-    return np.broadcast_shapes(shape, node.integers("shape", 1) or ())
-
-
-def _tile(node: Node, shape: Shape) -> Shape:
-    repeats = node.integers("repeats", 1) or ()
-    return tuple(n * r for n, r in zip(shape, repeats, strict=True))
-
-
-_SHAPES = {
-    "Expand": _expand,
-    "Flatten": _flatten,
-    "Reshape": _reshape,
-    "Squeeze": _squeeze,
-    "Tile": _tile,
-    "Unsqueeze": _unsqueeze,
-}
-_PICKS = {"Gather": gathered, "Slice": sliced}
-"""These keep everything where time or a list has one element."""
-RESHAPING = frozenset({*_SHAPES, *_PICKS})
+    return reshaped
 
 
 @dataclass(frozen=True, eq=False, repr=False, slots=True, kw_only=True)
@@ -229,21 +178,56 @@ def _padded(node: Node, x: Form, sides: Sides) -> Form:
     return of_atom(layer, (1, plane[0], *positions[4 - len(x.shape) :]))
 
 
-def unfolded(node: Node) -> Form:
-    """``DepthToSpace`` and ``SpaceToDepth``: channels become positions, or the other way round."""
+def depth_to_space(node: Node) -> Form:
+    """``DepthToSpace``: channels become positions."""
+    x, block = _blocks(node)
+    n, c, h, w = x.shape
+    result = (n, c // block**2, h * block, w * block)
+    if bytes(node.attribute("mode", b"DCR")) == b"CRD":
+        apart, order = (n, c // block**2, block, block, h, w), (0, 1, 4, 2, 5, 3)
+    else:
+        apart, order = (n, block, block, c // block**2, h, w), (0, 3, 4, 1, 5, 2)
+    return _unfolded(node, x, apart, order, result)
+
+
+def space_to_depth(node: Node) -> Form:
+    """``SpaceToDepth``: positions become channels."""
+    x, block = _blocks(node)
+    n, c, h, w = x.shape
+    apart, order = (n, c, h // block, block, w // block, block), (0, 3, 5, 1, 2, 4)
+    return _unfolded(node, x, apart, order, (n, c * block**2, h // block, w // block))
+
+
+def _blocks(node: Node) -> tuple[Form, int]:
     x, block = node.form(0), int(node.attribute("blocksize", 0))
     if len(x.shape) != 4 or block < 1:
         raise node.unsupported(f"blocks of {block} in {x.shape}")
-    n, c, h, w = x.shape
-    if node.op == "SpaceToDepth":
-        apart, order = (n, c, h // block, block, w // block, block), (0, 3, 5, 1, 2, 4)
-        result = (n, c * block**2, h // block, w // block)
-    elif bytes(node.attribute("mode", b"DCR")) == b"CRD":
-        apart, order = (n, c // block**2, block, block, h, w), (0, 1, 4, 2, 5, 3)
-        result = (n, c // block**2, h * block, w * block)
-    else:
-        apart, order = (n, block, block, c // block**2, h, w), (0, 3, 4, 1, 5, 2)
-        result = (n, c // block**2, h * block, w * block)
+    return x, block
+
+
+def _unfolded(node: Node, x: Form, apart: Shape, order: tuple[int, ...], result: Shape) -> Form:
     if prod(apart) != prod(x.shape):
-        raise node.unsupported(f"{x.shape} does not divide into blocks of {block}")
+        raise node.unsupported(f"{x.shape} does not divide into blocks of {_blocks(node)[1]}")
     return forms.reshape(_turned(node, forms.reshape(x, apart), order), result)
+
+
+# --- integer codes of constants ------------------------------------------------------------
+
+
+def same_codes(node: Node, source: Quantised, shape: Shape) -> Quantised:
+    """Return the codes of a result that is its input."""
+    return source
+
+
+def turned_codes(node: Node, source: Quantised, shape: Shape) -> Quantised:
+    """Return the codes of a transposed constant."""
+    order = node.attribute("perm", tuple(reversed(range(source.codes.ndim))))
+    return Quantised(codes=source.codes.transpose(order), step=source.step.transpose(order))
+
+
+def reshaped_codes(node: Node, source: Quantised, shape: Shape) -> Quantised | None:
+    """Return the codes of a constant under another shape, where one step serves all of it."""
+    if source.step.size != 1 or source.codes.size != prod(shape):
+        return None
+    one = source.step.reshape((1,) * len(shape))
+    return Quantised(codes=source.codes.reshape(shape), step=one)

@@ -9,7 +9,7 @@ import numpy as np
 
 from mapper.frontend.algebra import forms
 from mapper.frontend.algebra.forms import Form, Shape, next_order, of_atom
-from mapper.frontend.onnx.fold import Constant
+from mapper.frontend.onnx.constants import Constant
 from mapper.frontend.onnx.layers import Operand, SynapseLayer, Weights
 from mapper.frontend.onnx.node import Node
 from mapper.ir.core import Array
@@ -121,7 +121,7 @@ def general_product(node: Node) -> Form:
     if node.input(2) is None:
         return result
     addend = forms.scale(node.form(2), float(node.attribute("beta", 1.0)))
-    return with_bias(result, addend, node, 2) or forms.add(result, addend)
+    return _with_bias(result, addend, node, 2) or forms.add(result, addend)
 
 
 def _linear(node: Node, x: Form, weights: Weights, shape: Shape, operand: int) -> Form:
@@ -138,7 +138,15 @@ def _linear(node: Node, x: Form, weights: Weights, shape: Shape, operand: int) -
     return of_atom(layer, shape)
 
 
-def with_bias(total: Form, addend: Form, node: Node, index: int) -> Form | None:
+def as_bias(node: Node) -> Form | None:
+    """Move a constant into the layer whose result, read by nothing else, it is added to."""
+    for total, addend in ((0, 1), (1, 0)):
+        if isinstance(node.inputs[addend], Constant) and node.proto.input[total] in node.alone:
+            return _with_bias(node.form(total), node.form(addend), node, addend)
+    return None
+
+
+def _with_bias(total: Form, addend: Form, node: Node, index: int) -> Form | None:
     """Return a layer that adds a constant per output itself, where it has no bias yet."""
     layer = total.alias
     if not isinstance(layer, SynapseLayer) or layer.bias is not None or not addend.is_constant:

@@ -25,50 +25,17 @@ from onnx import (
 from mapper.diagnostics import MappingError, refuse
 from mapper.frontend.algebra import forms
 from mapper.frontend.algebra.forms import Form, Input, NotAffineError, Opaque, Shape
-from mapper.frontend.onnx import picking, pooling, qonnx, scaling, shaping, synapses
-from mapper.frontend.onnx.custom import DOMAINS, spelled_out
-from mapper.frontend.onnx.elementwise import Comparisons, elementwise, is_elementwise
-from mapper.frontend.onnx.fold import MAX_MADE, CannotFoldError, Constant, Quantised, fold
-from mapper.frontend.onnx.inline import INTEGER_OPS, QDQ_HELP
+from mapper.frontend.onnx.comparisons import Comparisons
+from mapper.frontend.onnx.constants import MAX_COMPUTED, Constant, Quantised
+from mapper.frontend.onnx.fold import CannotFoldError, fold
 from mapper.frontend.onnx.load import to_array
 from mapper.frontend.onnx.node import Node, Tensor
+from mapper.frontend.onnx.operators import Operator, operator_of
 from mapper.frontend.onnx.ports import fixed_shape
-from mapper.frontend.onnx.refusals import refuse_loops
+from mapper.frontend.onnx.steps import refuse_loops
 from mapper.ir.core import FLOAT, Array, Type
 
 T = TypeVar("T")
-Rule = Callable[[Node], Tensor]
-
-LAYERS: dict[str, Rule] = {
-    "AveragePool": pooling.average_pool,
-    "BatchNormalization": scaling.batch_norm,
-    "BipolarQuant": qonnx.bipolar_quant,
-    "Concat": shaping.joined,
-    "Conv": synapses.convolution,
-    "ConvTranspose": synapses.transposed_convolution,
-    "DepthToSpace": shaping.unfolded,
-    "DequantizeLinear": scaling.dequantise,
-    "FloatQuant": qonnx.refused,
-    "GatherND": picking.gathered_first,
-    "Gemm": synapses.general_product,
-    "GlobalAveragePool": pooling.global_pool,
-    "GlobalMaxPool": pooling.global_pool,
-    "IntQuant": qonnx.quant,
-    "MatMul": synapses.matrix_product,
-    "MaxPool": pooling.max_pool,
-    "Pad": shaping.padded,
-    "Quant": qonnx.quant,
-    "QuantizeLinear": scaling.quantise,
-    "ReduceMax": pooling.reduction,
-    "ReduceMean": pooling.reduction,
-    "ReduceSum": pooling.reduction,
-    "Resize": picking.resized,
-    "SpaceToDepth": shaping.unfolded,
-    "Transpose": shaping.transposed,
-    "Trunc": qonnx.refused,
-}
-QUANTISING = frozenset({"QuantizeLinear", "DequantizeLinear", *qonnx.OPERATORS})
-RANDOM = ("Random", "Bernoulli", "Multinomial")
 
 
 @dataclass(eq=False, kw_only=True)
@@ -91,7 +58,7 @@ class Trace:
     fed_back: Mapping[str, str] = field(default_factory=dict)
     """Outputs that are known to be next states, and the inputs that are those states."""
     count: int = 0
-    budget: int = MAX_MADE
+    budget: int = MAX_COMPUTED
     """Elements that folded constants may still have."""
 
     def form(self, name: str) -> Form:
@@ -182,16 +149,19 @@ def _visit(proto: NodeProto, state: Trace) -> None:
         loc=loc,
         opset=state.opset,
         batched=state.batched,
+        comparisons=state.comparisons,
         alone=frozenset(name for name in proto.input if state.readers[name] == 1),
     )
-    if proto.op_type == "If":
+    operator = operator_of(proto)
+    spelled_out = operator.spelled_out
+    if operator.kind == "branch":
         _visit_branch(node, state)
-    elif proto.domain in DOMAINS:
+    elif spelled_out is not None:
         for part in _guarded(node, lambda: spelled_out(node)):
             state.readers.update(part.input)
             _visit(part, state)
     else:
-        results = _results(node, state)
+        results = _results(node, operator, state)
         state.tensors.update(zip(proto.output, results, strict=False))
 
 
@@ -212,22 +182,18 @@ def _visit_branch(node: Node, state: Trace) -> None:
         state.tensors[outer] = state.tensors[port.name]
 
 
-def _results(node: Node, state: Trace) -> Sequence[Tensor]:
-    if node.op in ("Shape", "Size") or _is_known(node):
-        return _within_budget(_folded(node), node, state)
-    if node.op == "CastLike" and isinstance(node.inputs[0], Constant):
-        return [node.inputs[0]]  # numbers are the same in whatever type the network computes
+def _results(node: Node, operator: Operator, state: Trace) -> Sequence[Tensor]:
+    if operator.kind == "size" or _is_known(node, operator):
+        return _within_budget(_folded(node, operator), node, state)
     try:
-        if node.op == "Split":
-            return _guarded(node, lambda: picking.cut(node))
-        return [_guarded(node, lambda: _result(node, state))]
+        return _guarded(node, lambda: _computed(node, operator, state))
     except NotAffineError as error:
-        return _opaque(node, state, f"{node.op}: {error}", "")
+        return _opaque(node, operator, f"{node.op}: {error}", "")
     except MappingError as error:
         diagnostic = error.diagnostics[0]
         if diagnostic.code != "unsupported-op":
             raise
-        return _opaque(node, state, diagnostic.message, diagnostic.help)
+        return _opaque(node, operator, diagnostic.message, diagnostic.help)
 
 
 def _guarded(node: Node, read: Callable[[], T]) -> T:
@@ -243,72 +209,38 @@ def _guarded(node: Node, read: Callable[[], T]) -> T:
         ) from error
 
 
-def _result(node: Node, state: Trace) -> Tensor:
-    if node.op in QUANTISING:
+def _computed(node: Node, operator: Operator, state: Trace) -> Sequence[Tensor]:
+    if operator.rule is None:
+        raise NotAffineError("the hardware has no such operation")
+    if operator.in_layer is not None and (layer := operator.in_layer(node)) is not None:
+        return [layer]
+    results = operator.rule(node)
+    if operator.is_checked:
         state.interior[node.name] = node.proto
-    if node.op in LAYERS:
-        return LAYERS[node.op](node)
-    if node.op in shaping.RESHAPING:
-        state.interior[node.name] = node.proto
-        return shaping.reshaped(node)
-    if node.op == "Clip" and (narrow := scaling.narrowed(node)) is not None:
-        return narrow
-    if not is_elementwise(node.op):
-        raise _no_such_operation(node)
-    state.interior[node.name] = node.proto
-    if node.op == "Add" and (biased := _as_bias(node)) is not None:
-        return biased
-    return elementwise(node, state.comparisons)
+    return [results] if isinstance(results, Constant | Form) else results
 
 
-def _no_such_operation(node: Node) -> Exception:
-    if node.op.startswith(INTEGER_OPS):
-        return node.unsupported("fused integer operators are not read", QDQ_HELP)
-    return NotAffineError("the hardware has no such operation")
-
-
-def _as_bias(node: Node) -> Form | None:
-    """Move a constant into the layer whose result it is added to."""
-    for total, addend in ((0, 1), (1, 0)):
-        if isinstance(node.inputs[addend], Constant) and node.proto.input[total] in node.alone:
-            return synapses.with_bias(node.form(total), node.form(addend), node, addend)
-    return None
-
-
-def _is_known(node: Node) -> bool:
-    if node.op.startswith(RANDOM) or node.op in QUANTISING:
+def _is_known(node: Node, operator: Operator) -> bool:
+    """Say whether a node can be computed now: its rule does so itself where it quantises."""
+    if operator.kind in ("random", "quantiser"):
         return False
     return all(tensor is None or isinstance(tensor, Constant) for tensor in node.inputs)
 
 
-def _folded(node: Node) -> list[Tensor]:
+def _folded(node: Node, operator: Operator) -> list[Tensor]:
     arrays: list[Array | None] = [None if t is None else _array_of(t) for t in node.inputs]
     try:
         results = fold(node.proto, arrays, node.opset)
     except CannotFoldError as error:
         raise node.unsupported(str(error)) from error
-    return [
-        Constant(array=a, name=_kept_name(node), quantised=_kept_codes(node, a)) for a in results
-    ]
-
-
-def _within_budget(made: list[Tensor], node: Node, state: Trace) -> list[Tensor]:
-    """Refuse constants that grow without end: each may be small enough, but not all together."""
-    state.budget -= sum(prod(tensor.shape) for tensor in made)
-    if state.budget < 0:
-        raise refuse(
-            "model-too-large",
-            f"computed constants have more than {MAX_MADE} elements beside those of the weights",
-            loc=node.loc,
-        )
-    return made
-
-
-def _kept_name(node: Node) -> str:
-    """Name a weight after the stored tensor that it comes from."""
     source = node.input(0)
-    moves = node.op in ("Cast", "Clip", "Identity", "Transpose") or node.op in shaping.RESHAPING
-    return source.name if moves and isinstance(source, Constant) else ""
+    if not isinstance(source, Constant):
+        return [Constant(array=array) for array in results]
+    name = source.name if operator.names_result else ""
+    return [
+        Constant(array=array, name=name, quantised=_moved_codes(node, operator, source, array))
+        for array in results
+    ]
 
 
 def _array_of(tensor: Tensor) -> Array:
@@ -318,28 +250,30 @@ def _array_of(tensor: Tensor) -> Array:
     return np.broadcast_to(np.float32(0), tensor.shape)
 
 
-def _kept_codes(node: Node, result: Array) -> Quantised | None:
+def _moved_codes(
+    node: Node, operator: Operator, source: Constant, result: Array
+) -> Quantised | None:
     """Keep integer codes beside reals through nodes that only move them."""
-    source = node.input(0)
-    if not isinstance(source, Constant) or source.quantised is None:
+    if source.quantised is None or operator.codes is None:
         return None
-    codes, step = source.quantised.codes, source.quantised.step
-    if node.op == "Transpose":
-        order = node.attribute("perm", tuple(reversed(range(codes.ndim))))
-        return Quantised(codes=codes.transpose(order), step=step.transpose(order))
-    if node.op == "Identity":
-        return source.quantised
-    if node.op in shaping.RESHAPING and step.size == 1 and codes.size == result.size:
-        one = step.reshape((1,) * result.ndim)
-        return Quantised(codes=codes.reshape(result.shape), step=one)
-    return None
+    return operator.codes(node, source.quantised, result.shape)
 
 
-def _opaque(node: Node, state: Trace, reason: str, help: str) -> list[Tensor]:
+def _within_budget(made: list[Tensor], node: Node, state: Trace) -> list[Tensor]:
+    """Refuse constants that grow without end: each may be small enough, but not all together."""
+    state.budget -= sum(prod(tensor.shape) for tensor in made)
+    if state.budget < 0:
+        raise refuse(
+            "model-too-large",
+            f"computed constants have more than {MAX_COMPUTED} elements "
+            "beside those of the weights",
+            loc=node.loc,
+        )
+    return made
+
+
+def _opaque(node: Node, operator: Operator, reason: str, help: str) -> list[Tensor]:
     """Return atoms for results that have no meaning for us, with their shapes."""
-    if node.op not in LAYERS:
-        for name in node.proto.output:
-            state.interior.pop(name, None)
     results: list[Tensor] = []
     for name, shape in zip(node.proto.output, _inferred_shapes(node, reason, help), strict=True):
         atom = Opaque(
@@ -347,9 +281,10 @@ def _opaque(node: Node, state: Trace, reason: str, help: str) -> list[Tensor]:
             shape=node.inner(shape),
             loc=node.loc,
             operands=tuple(t for t in node.inputs if isinstance(t, Form)),
-            op=node.op,
             reason=reason,
             help=help,
+            in_neuron=operator.in_neuron,
+            telling=operator.in_neuron != "" and operator.kind != "random",
         )
         results.append(forms.of_atom(atom, shape))
     return results

@@ -2,8 +2,8 @@
 
 Every slot has a *level*, the latest time step of the input that it depends on. Between the steps
 ``t - 1`` and ``t`` the state is a minimum cut of the tensors of levels below ``t``. What lies
-behind the cut is computed again in step ``t``; that is cheap for scaling and comparing, so ties
-go to the cut that computes no layer and no reset again.
+behind the cut is computed again in step ``t``: scaling for nothing, sums, resets and layers at
+growing prices.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,16 +14,29 @@ from mapper.frontend.time.tensors import Slot, Step, Tape
 
 Levels = Mapping[Slot, int]
 
-WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul", "AveragePool", "MaxPool"})
-COMPARED = frozenset({"Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Sign"})
-BOUNDING = frozenset({"Clip", "Max", "Min", "Relu"})
+# What a cut costs: the sum of these over the tensors of a step. The cheapest cut is the state.
+
 _TENSOR = 1_000_000
+"""Of a tensor that is handed on: a state has as few as it can. The result of a layer costs twice
+as much, for it is what neurons add up, and hardly ever what they keep."""
+
 _LAYER_AGAIN = 300_000
+"""Of a layer behind the cut, which the next step computes again: one tensor less in the state is
+worth three of them, and no more."""
+
 _RESET_AGAIN = 10_000
+"""Of a comparison, reset or bound behind the cut: the state is to be a membrane after its reset,
+as neurons are known by. Thirty of them are worth a layer."""
+
 _SUM_AGAIN = 100
+"""Of a sum behind the cut: the membrane is to be added up before it is handed on."""
+
 _LATE = 10
+"""Of every tensor before the cut. Less than any sum, it only pushes scaling, such as by a leak,
+into the next step, where it costs nothing to do again."""
+
 _NEVER = 10**12
-"""Prices of a state tensor, of computing a layer, a reset or a sum twice, and of a later cut."""
+"""Of the way from a tensor to what reads it, which no cut takes."""
 
 
 def levels_of(tape: Tape) -> dict[Slot, int]:
@@ -59,9 +72,9 @@ class Past:
         """Return comparisons and what elementwise nodes make of nothing else."""
         found: set[Slot] = set()
         for step in self.steps:
-            layer = step.proto.op_type in WEIGHTED
+            again = step.operator.time.again
             only = bool(step.slots) and found.issuperset(step.slots)
-            if step.proto.op_type in COMPARED or (only and not layer):
+            if again == "compare" or (only and again != "layer"):
                 found.update(step.outputs)
         return found
 
@@ -95,23 +108,31 @@ class Past:
         return sorted(crossing | (pinned & inner), key=lambda slot: slot.order) or None
 
     def _add_tensor(self, net: nx.DiGraph, slot: Slot, step: Step, pinned: frozenset[Slot]) -> None:
-        place, op = (slot, "in"), step.proto.op_type
-        price = 0 if slot in pinned else 2 * _TENSOR if op in WEIGHTED else _TENSOR
+        place, of = (slot, "in"), step.operator.time
+        price = 0 if slot in pinned else 2 * _TENSOR if of.again == "layer" else _TENSOR
         net.add_edge(place, (slot, "out"), capacity=price)
         net.add_edge(place, "sink", capacity=_LATE)
-        resets = slot in self.spiking or not self.spiking.isdisjoint(step.slots) or op in BOUNDING
-        combines = len(set(step.slots)) > 1 or op in ("Add", "Sub")
-        again = _LAYER_AGAIN if op in WEIGHTED else _RESET_AGAIN if resets else 0
-        again = again or (_SUM_AGAIN if combines else 0)
+        again = self._again(slot, step)
         if again and slot not in pinned:
             net.add_edge("source", place, capacity=again)
+
+    def _again(self, slot: Slot, step: Step) -> int:
+        """Return the price of computing a tensor again."""
+        of = step.operator.time
+        if of.again == "layer":
+            return _LAYER_AGAIN
+        resets = slot in self.spiking or not self.spiking.isdisjoint(step.slots)
+        if resets or of.again == "bound":
+            return _RESET_AGAIN
+        combines = len(set(step.slots)) > 1 or of.linear == "adds"
+        return _SUM_AGAIN if combines else 0
 
     def pinned(self, state: Sequence[Slot]) -> frozenset[Slot]:
         """Return spikes that a layer behind the cut reads: fed back through weights."""
         behind = self._behind(set(state))
         fed: set[Slot] = set()
         for step in behind:
-            if step.proto.op_type in WEIGHTED:
+            if step.operator.time.again == "layer":
                 fed.update(step.slots)
         for step in reversed(behind):
             if fed.intersection(step.outputs) and not self.spiking.intersection(step.outputs):

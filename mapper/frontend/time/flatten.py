@@ -1,7 +1,7 @@
 """Lay a model out in time: every node of every time step, once, with the time axis gone."""
 
 from collections import ChainMap
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,9 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
 
 from mapper.frontend.onnx.fold import CannotFoldError
 from mapper.frontend.onnx.load import to_array
-from mapper.frontend.time import loops
+from mapper.frontend.onnx.operators import operator_of
+from mapper.frontend.onnx.operators.row import Through
+from mapper.frontend.time import loops, sequences
 from mapper.frontend.time.bundles import applied
 from mapper.frontend.time.parts import bundled, setting
 from mapper.frontend.time.tensors import (
@@ -23,6 +25,7 @@ from mapper.frontend.time.tensors import (
 )
 
 Env = MutableMapping[str, Tensor]
+Inputs = Sequence[Tensor | None]
 
 _BROKEN = (
     ArithmeticError,
@@ -142,35 +145,58 @@ class Walker:
                     env[name] = result
 
     def _visit(self, node: NodeProto, env: Env) -> list[Tensor]:
-        if node.op_type == "Constant":
-            return [self._constant(node)]
         inputs = [env[name] if name else None for name in node.input]
-        if node.op_type in ("Loop", "Scan"):
-            return loops.unrolled(self, node, inputs, env)
-        if node.op_type == "If":
-            return self._branch(node, inputs[0], env)
-        if node.op_type == "Identity":
-            return [i for i in inputs if i is not None]
-        if node.op_type in loops.SEQUENCES:
-            return loops.sequence(self.tape, node, inputs)
+        through = operator_of(node).time.through
+        if through in WALKED:
+            return WALKED[through](self, node, inputs, env)
+        if through in sequences.RULES:
+            self.tape.forms.add("sequence")
+            return [sequences.RULES[through](self.tape, node, inputs)]
         plain = [i for i in inputs if not isinstance(i, Listed)]
         if len(plain) < len(inputs):
             raise TimeFormError(f"{node.op_type}: reads a sequence of tensors")
         return list(applied(self.tape, node, plain))
 
-    def _constant(self, node: NodeProto) -> Known:
+    def constant(self, node: NodeProto, inputs: Inputs, env: Env) -> list[Tensor]:
         value = setting(node, "value")
         if isinstance(value, TensorProto):
-            return self.tape.known(numpy_helper.to_array(value), node.output[0])
+            return [self.tape.known(numpy_helper.to_array(value), node.output[0])]
         (attribute,) = node.attribute
         kinds = {"value_int": np.int64, "value_ints": np.int64}
         kind = kinds.get(attribute.name, np.float32)
-        return self.tape.known(np.asarray(setting(node, attribute.name), kind))
+        return [self.tape.known(np.asarray(setting(node, attribute.name), kind))]
 
-    def _branch(self, node: NodeProto, condition: Tensor | None, env: Env) -> list[Tensor]:
+    def same(self, node: NodeProto, inputs: Inputs, env: Env) -> list[Tensor]:
+        return [i for i in inputs if i is not None]
+
+    def branch(self, node: NodeProto, inputs: Inputs, env: Env) -> list[Tensor]:
+        """Follow the branch that a known condition chooses."""
+        condition = inputs[0]
         if not isinstance(condition, Known):
             raise TimeFormError("If: which branch is taken depends on the data")
         name = "then_branch" if condition.array.reshape(-1)[:1].any() else "else_branch"
-        graph = setting(node, name)
-        assert isinstance(graph, GraphProto)
-        return self.run(graph, [], env)
+        return self.run(_subgraph(node, name), [], env)
+
+    def loop(self, node: NodeProto, inputs: Inputs, env: Env) -> list[Tensor]:
+        body = _subgraph(node, "body")
+        return loops.loop(self.tape, node, inputs, lambda given: self.run(body, given, env))
+
+    def scan(self, node: NodeProto, inputs: Inputs, env: Env) -> list[Tensor]:
+        body = _subgraph(node, "body")
+        return loops.scan(self.tape, node, inputs, lambda given: self.run(body, given, env))
+
+
+def _subgraph(node: NodeProto, name: str) -> GraphProto:
+    graph = setting(node, name)
+    assert isinstance(graph, GraphProto)
+    return graph
+
+
+WALKED: Mapping[Through, Callable[[Walker, NodeProto, Inputs, Env], list[Tensor]]] = {
+    "branch": Walker.branch,
+    "constant": Walker.constant,
+    "loop": Walker.loop,
+    "same": Walker.same,
+    "scan": Walker.scan,
+}
+"""What the walk itself does at a node: it opens subgraphs and names tensors."""

@@ -1,57 +1,47 @@
-"""Repeat the bodies of ``Loop`` and ``Scan``, and keep sequences of tensors."""
+"""Repeat the bodies of ``Loop`` and ``Scan``: one turn a time step."""
 
-from __future__ import annotations
-
-from collections.abc import MutableMapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from onnx import GraphProto, NodeProto
 
-from mapper.frontend.time.parts import array_of, bundled, number, pieces, setting, whole
-from mapper.frontend.time.picking import joined
+from mapper.frontend.onnx.operators import operator_of
+from mapper.frontend.time.parts import bundled, number, pieces, setting, whole
 from mapper.frontend.time.tensors import (
-    Bundle,
     Known,
     Listed,
     Part,
-    Single,
     Slot,
     Tape,
     Tensor,
     TimeFormError,
 )
 
-if TYPE_CHECKING:
-    from mapper.frontend.time.flatten import Walker
-
 MAX_STEPS = 4096
 """Turns of one loop; recordings are shorter, hostile counts longer."""
-SEQUENCES = frozenset(
-    """
-    ConcatFromSequence SequenceAt SequenceConstruct SequenceEmpty SequenceErase SequenceInsert
-    SequenceLength SplitToSequence
-    """.split()  # noqa: SIM905 - reads as a list of names
-)
-Env = MutableMapping[str, Tensor]
 Inputs = Sequence[Tensor | None]
+_SAME = ("same", "cast")
+Turn = Callable[[Iterable[Tensor]], list[Tensor]]
+"""Runs the body once: what it reads in, what it gives out."""
 
 
-def unrolled(walker: Walker, node: NodeProto, inputs: Inputs, env: Env) -> list[Tensor]:
-    """Return the results of a ``Loop`` or ``Scan``, every turn laid out."""
-    walker.tape.forms.add(node.op_type.lower())
-    body = setting(node, "body")
-    assert isinstance(body, GraphProto)
-    turns = _Turns(walker, body, env)
-    if node.op_type == "Loop":
-        return turns.loop(node, inputs)
-    return turns.scan(node, inputs)
+def loop(tape: Tape, node: NodeProto, inputs: Inputs, turn: Turn) -> list[Tensor]:
+    """Return the results of a ``Loop``, every turn laid out."""
+    tape.forms.add("loop")
+    return _Turns(tape, node, turn).loop(node, inputs)
+
+
+def scan(tape: Tape, node: NodeProto, inputs: Inputs, turn: Turn) -> list[Tensor]:
+    """Return the results of a ``Scan``, every turn laid out."""
+    tape.forms.add("scan")
+    return _Turns(tape, node, turn).scan(node, inputs)
 
 
 class _Turns:
-    def __init__(self, walker: Walker, body: GraphProto, env: Env) -> None:
-        self.walker, self.body, self.env = walker, body, env
-        self.tape = walker.tape
+    def __init__(self, tape: Tape, node: NodeProto, turn: Turn) -> None:
+        body = setting(node, "body")
+        assert isinstance(body, GraphProto)
+        self.tape, self.body, self.turn = tape, body, turn
         self.makers = {name: n for n in body.node for name in n.output}
 
     def loop(self, node: NodeProto, inputs: Inputs) -> list[Tensor]:
@@ -67,7 +57,7 @@ class _Turns:
             if turn == MAX_STEPS:
                 raise TimeFormError(f"a Loop runs for more than {MAX_STEPS} turns")
             given = [self.tape.known(np.asarray(turn, np.int64)), self.tape.known(np.asarray(True))]
-            results = self.walker.run(self.body, [*given, *held], self.env)
+            results = self.turn([*given, *held])
             goes_on = _truth(results[0])
             held = [
                 b if w is None else w
@@ -92,7 +82,7 @@ class _Turns:
             raise TimeFormError("a Scan over tensors of different lengths")
         history, scanned = [held], []
         for row in zip(*tracks, strict=True):
-            results = self.walker.run(self.body, [*held, *row], self.env)
+            results = self.turn([*held, *row])
             held = results[:count]
             history.append(held)
             scanned.append(results[count:])
@@ -146,10 +136,14 @@ class _Turns:
         if tensor.array.dtype != np.float32 or not tensor.array.size:
             return False
         maker = self.makers.get(self._source(written))
-        return maker is None or not maker.op_type.startswith(("Scatter", "Concat", "Sequence"))
+        if maker is None:
+            return True
+        operator = operator_of(maker)
+        return operator.kind not in ("write", "sequence") and operator.time.through != "concat"
 
     def _source(self, name: str) -> str:
-        while name in self.makers and self.makers[name].op_type in ("Identity", "Cast"):
+        """Return the tensor that a name stands for, followed through nodes that hand it on."""
+        while name in self.makers and operator_of(self.makers[name]).time.through in _SAME:
             name = self.makers[name].input[0]
         return name
 
@@ -186,78 +180,3 @@ def _truth(tensor: Tensor | None) -> bool:
     if not isinstance(tensor, Known):
         raise TimeFormError("Loop: how long it runs depends on the data")
     return bool(tensor.array.reshape(-1)[0])
-
-
-# --- sequences -----------------------------------------------------------------------------
-
-
-def sequence(tape: Tape, node: NodeProto, inputs: Inputs) -> list[Tensor]:
-    """Return the result of a node on sequences; none of them is computed with."""
-    tape.forms.add("sequence")
-    op, first = node.op_type, inputs[0] if inputs else None
-    if op == "SequenceEmpty":
-        return [Listed(())]
-    if op == "SequenceConstruct":
-        return [Listed(tuple(_single(i) for i in inputs))]
-    if op == "SplitToSequence":
-        return [Listed(tuple(_parted(tape, node, inputs)))]
-    if not isinstance(first, Listed):
-        raise TimeFormError(f"{op}: reads no sequence")
-    items = list(first.items)
-    if op == "SequenceLength":
-        return [tape.known(np.asarray(len(items), np.int64))]
-    if op == "ConcatFromSequence":
-        return [_concatenated(tape, node, items)]
-    at = inputs[2] if op == "SequenceInsert" and len(inputs) > 2 else None
-    if op != "SequenceInsert" and len(inputs) > 1:
-        at = inputs[1]
-    place = len(items) if at is None else int(array_of(_single(at), node).reshape(-1)[0])
-    if op == "SequenceInsert":
-        items.insert(place, _single(inputs[1]))
-        return [Listed(tuple(items))]
-    if op == "SequenceAt":
-        return [items[place]]
-    del items[place if at is not None else -1]
-    return [Listed(tuple(items))]
-
-
-def _single(tensor: Tensor | None) -> Single:
-    if tensor is None or isinstance(tensor, Listed):
-        raise TimeFormError("a sequence of sequences")
-    return tensor
-
-
-def _parted(tape: Tape, node: NodeProto, inputs: Inputs) -> list[Single]:
-    tensor = _single(inputs[0])
-    axis = number(node, "axis", 0) % len(tensor.shape)
-    parts = pieces(tape, tensor, axis, node)
-    if len(inputs) > 1 and inputs[1] is not None:
-        sizes = array_of(_single(inputs[1]), node)
-        if sizes.ndim == 0:
-            each = int(sizes)
-            groups = [parts[k : k + each] for k in range(0, len(parts), max(1, each))]
-        else:
-            ends = np.cumsum(sizes)
-            groups = [parts[int(e - n) : int(e)] for n, e in zip(sizes, ends, strict=True)]
-        return [bundled(axis, group) for group in groups]
-    if number(node, "keepdims", 1):
-        return list(parts)
-    shape = [n for k, n in enumerate(tensor.shape) if k != axis]
-    return [tape.reshaped(part, shape, node) for part in parts]
-
-
-def _concatenated(tape: Tape, node: NodeProto, items: list[Single]) -> Tensor:
-    if not items:
-        raise TimeFormError("ConcatFromSequence: of nothing")
-    axis, new = number(node, "axis", 0), number(node, "new_axis", 0)
-    rank = len(items[0].shape) + new
-    axis %= rank
-    if new:
-        items = [_unsqueezed(tape, item, axis, node) for item in items]
-    return joined(tape, items, axis, node)
-
-
-def _unsqueezed(tape: Tape, tensor: Single, axis: int, node: NodeProto) -> Single:
-    if isinstance(tensor, Bundle):
-        raise TimeFormError("a sequence of tensors that have a time axis themselves")
-    return tape.reshaped(tensor, (*tensor.shape[:axis], 1, *tensor.shape[axis:]), node)

@@ -6,12 +6,13 @@ from math import prod
 import numpy as np
 from onnx import NodeProto
 
+from mapper.frontend.onnx.operators import operator_of
 from mapper.frontend.time.parts import (
     Inputs,
+    Settings,
     bundled,
     lifted,
     number,
-    numbers,
     setting,
     whole,
 )
@@ -24,20 +25,24 @@ from mapper.frontend.time.tensors import (
 )
 
 
-def measured(tape: Tape, proto: NodeProto, inputs: Inputs) -> Single:
+def shape_of(tape: Tape, proto: NodeProto, inputs: Inputs) -> list[Single]:
     tensor = inputs[0]
     assert tensor is not None
     dims = list(tensor.shape)
-    if proto.op_type == "Size":
-        return tape.known(np.asarray(prod(dims), np.int64))
     start, end = number(proto, "start", 0), number(proto, "end", len(dims))
-    return tape.known(np.asarray(dims[start:end], np.int64))
+    return [tape.known(np.asarray(dims[start:end], np.int64))]
+
+
+def size_of(tape: Tape, proto: NodeProto, inputs: Inputs) -> list[Single]:
+    tensor = inputs[0]
+    assert tensor is not None
+    return [tape.known(np.asarray(prod(tensor.shape), np.int64))]
 
 
 def reshaped(tape: Tape, proto: NodeProto, inputs: Inputs) -> list[Single]:
     tensor = inputs[0]
     assert tensor is not None
-    target = _target(proto, inputs, tensor.shape)
+    target = _shape_after(proto, inputs, tensor.shape)
     if prod(target) != prod(tensor.shape):
         raise TimeFormError(f"{proto.op_type}: {tensor.shape} cannot become {target}")
     if not isinstance(tensor, Bundle):
@@ -58,31 +63,10 @@ def _where_axis(old: Shape, axis: int, new: Shape) -> int | None:
     return None
 
 
-def _target(proto: NodeProto, inputs: Inputs, shape: Shape) -> Shape:
-    if proto.op_type == "Flatten":
-        axis = number(proto, "axis", 1) % (len(shape) + 1)
-        return (prod(shape[:axis]), prod(shape[axis:]))
-    if proto.op_type == "Reshape":
-        return _given_target(numbers(proto, inputs, "shape", 1) or [], shape, proto)
-    axes = numbers(proto, inputs, "axes", 1)
-    if proto.op_type == "Unsqueeze":
-        rank = len(shape) + len(axes or [])
-        places = {axis % rank for axis in axes or []}
-        if len(places) < rank - len(shape):
-            raise TimeFormError(f"Unsqueeze: axes {axes} name an axis twice")
-        rest = iter(shape)
-        return tuple(1 if k in places else next(rest) for k in range(rank))
-    if axes is None:
-        return tuple(n for n in shape if n != 1)
-    places = {axis % len(shape) for axis in axes}
-    return tuple(n for k, n in enumerate(shape) if k not in places)
-
-
-def _given_target(dims: list[int], shape: Shape, proto: NodeProto) -> Shape:
-    keeps = not number(proto, "allowzero", 0)
-    filled = [shape[k] if d == 0 and keeps and k < len(shape) else d for k, d in enumerate(dims)]
-    known = prod(d for d in filled if d != -1)
-    return tuple(prod(shape) // max(1, known) if d == -1 else d for d in filled)
+def _shape_after(proto: NodeProto, inputs: Inputs, shape: Shape) -> Shape:
+    rule = operator_of(proto).time.shape
+    assert rule is not None
+    return rule(Settings(proto, inputs), shape)
 
 
 def transposed(tape: Tape, proto: NodeProto, inputs: Inputs) -> list[Single]:
@@ -98,16 +82,10 @@ def repeated(tape: Tape, proto: NodeProto, inputs: Inputs) -> list[Single]:
     """``Expand`` and ``Tile``: also what makes many steps of one image."""
     tensor = inputs[0]
     assert tensor is not None
-    dims = tuple(numbers(proto, inputs, "shape", 1) or [])
-    rank = max(len(dims), len(tensor.shape))
-    old = (*(1,) * (rank - len(tensor.shape)), *tensor.shape)
-    times = (*(1,) * (rank - len(dims)), *dims)
-    if proto.op_type == "Tile":
-        new = tuple(a * b for a, b in zip(old, times, strict=True))
-    else:
-        new = np.broadcast_shapes(old, times)
-    grown = [k for k in range(rank) if new[k] != old[k]]
-    lead = rank - len(tensor.shape)
+    new = _shape_after(proto, inputs, tensor.shape)
+    lead = len(new) - len(tensor.shape)
+    old = (*(1,) * lead, *tensor.shape)
+    grown = [k for k in range(len(new)) if new[k] != old[k]]
     if isinstance(tensor, Bundle):
         axis = tensor.axis + lead
         parts = [tape.reshaped(p, (*(1,) * lead, *p.shape), proto) for p in tensor.parts]

@@ -1,6 +1,8 @@
 """Tensors with a time axis: take them apart, put them together, and what nodes say of them."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from onnx import NodeProto, helper
@@ -41,6 +43,20 @@ def numbers(proto: NodeProto, inputs: Inputs, name: str, index: int) -> list[int
         return [int(n) for n in array_of(held, proto).reshape(-1)]
     value = setting(proto, name)
     return None if value is None else [int(n) for n in np.asarray(value).reshape(-1)]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Settings:
+    """What a node says beside its first input, as ``frontend.onnx.shapes`` asks for it."""
+
+    proto: NodeProto
+    inputs: Inputs
+
+    def attribute(self, name: str, default: Any = None) -> Any:
+        return setting(self.proto, name, default)
+
+    def integers(self, name: str, index: int) -> list[int] | None:
+        return numbers(self.proto, self.inputs, name, index)
 
 
 def array_of(part: Single | None, proto: NodeProto) -> Array:

@@ -21,9 +21,6 @@ from mapper.frontend.time.tensors import (
 from mapper.ir.core import Array
 
 Reduction = Literal["each", "sum", "mean", "max", "min", "last"]
-_REDUCING: Mapping[str, Reduction] = {"Sum": "sum", "Mean": "mean", "Max": "max", "Min": "min"}
-_MOVES = frozenset({"Reshape", "Identity", "Cast"})
-_LINEAR = frozenset({"AveragePool", "GlobalAveragePool", "MatMul", "Transpose"})
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -87,24 +84,28 @@ def _unwrapped(tape: Tape, slot: Slot) -> Iterator[tuple[list[Step], Slot]]:
 
 
 def _is_linear(step: Step) -> bool:
-    op = step.proto.op_type
-    if op == "Gemm":
-        return isinstance(step.inputs[0], Slot)
-    if op == "Cast":
-        return True
-    return op in _MOVES or op in _LINEAR or op in ("Add", "Sub") or _factor(step) is not None
+    match step.operator.time.linear:
+        case "weighs":
+            return isinstance(step.inputs[0], Slot)
+        case "multiplies" | "divides":
+            return _factor(step) is not None
+        case kind:
+            return kind != ""
 
 
 def _factor(step: Step) -> float | None:
     """Return the number that a node multiplies with, or None."""
-    op = step.proto.op_type
     constant = next((part for part in step.inputs if isinstance(part, Known)), None)
-    if op not in ("Mul", "Div") or constant is None or constant.array.size != 1:
+    if constant is None or constant.array.size != 1:
         return None
     value = float(constant.array.reshape(-1)[0])
-    if op == "Mul":
-        return value
-    return 1.0 / value if value and step.inputs[1] is constant else None
+    match step.operator.time.linear:
+        case "multiplies":
+            return value
+        case "divides":
+            return 1.0 / value if value and step.inputs[1] is constant else None
+        case _:
+            return None
 
 
 def _scale(after: Sequence[Step]) -> float:
@@ -113,11 +114,12 @@ def _scale(after: Sequence[Step]) -> float:
 
 def _fits(after: Sequence[Step], reduction: Reduction) -> bool:
     """Say whether nodes may act on every step instead of on what is made of all steps."""
-    ops = [step.proto.op_type for step in after]
+    kinds = [step.operator.time.linear for step in after]
     if reduction in ("max", "min"):
-        return all(op in _MOVES for op in ops)
-    adds = any(op in ("Add", "Sub") for op in ops) or any(
-        step.proto.op_type == "Gemm" and len(step.inputs) > 2 for step in after
+        return all(kind == "moves" for kind in kinds)
+    adds = any(
+        kind == "adds" or (kind == "weighs" and len(step.inputs) > 2)
+        for kind, step in zip(kinds, after, strict=True)
     )
     return not adds or (reduction == "mean" and not any(_factor(step) for step in after))
 
@@ -128,10 +130,10 @@ def _reduced(
     step = tape.maker.get(slot)
     if step is None:
         return (slot,), "last"
-    op = step.proto.op_type
-    if op in _REDUCING and len(step.inputs) == length > 2:
-        return tuple(part for part in step.inputs if part is not None), _REDUCING[op]
-    terms = _terms(tape, slot, length, levels) if op == "Add" else None
+    reduction = step.operator.time.reduces
+    if reduction and len(step.inputs) == length > 2:
+        return tuple(part for part in step.inputs if part is not None), reduction
+    terms = _terms(tape, slot, length, levels) if step.proto.op_type == "Add" else None
     return ((slot,), "last") if terms is None else (terms, "sum")
 
 

@@ -4,14 +4,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from onnx import ModelProto, ValueInfoProto
+from onnx import ModelProto, NodeProto, ValueInfoProto
 
 from mapper.diagnostics import MappingError, refuse
 from mapper.frontend.onnx.load import nodes_of
+from mapper.frontend.onnx.operators import operator_of
 from mapper.frontend.onnx.ports import fixed_shape
 from mapper.frontend.onnx.refusals import many_steps
 from mapper.frontend.time.flatten import Clock, lay_out
-from mapper.frontend.time.loops import SEQUENCES
 from mapper.frontend.time.reroll import rolled
 from mapper.frontend.time.shown import shown
 from mapper.frontend.time.start import started
@@ -24,7 +24,6 @@ OPEN_LENGTH = 7
 A sum that is divided by it is a mean; by chance no model divides by seven.
 """
 _HELP = "export one time step with its state as inputs and outputs"
-_PICKING = frozenset({"Gather", "Slice", "Split", *SEQUENCES, "Loop", "Scan"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,8 +113,18 @@ def _form(model: ModelProto, clock: Clock) -> str:
     inputs = set(clock.axes)
     if not inputs:
         return "unrolled"
-    picked = any(n.op_type in _PICKING and inputs.intersection(n.input) for n in model.graph.node)
+    picked = any(_picks(n) and inputs.intersection(n.input) for n in model.graph.node)
     return "unrolled" if picked else "sequence"
+
+
+def _picks(node: NodeProto) -> bool:
+    """Say whether exporters take time steps out of an input with a node."""
+    return _repeats(node) or operator_of(node).time.picks_steps
+
+
+def _repeats(node: NodeProto) -> bool:
+    """Say whether a node runs once a time step, or gives or takes a list of time steps."""
+    return operator_of(node).kind in ("loop", "sequence")
 
 
 def _of_any_length(readouts: Mapping[str, Readout], clock: Clock) -> dict[str, Readout]:
@@ -141,9 +150,7 @@ def is_likely(model: ModelProto) -> bool:
     """Say whether a model looks like many time steps rather than one."""
     inputs = {port.name for port in _data_inputs(model)}
     for node in nodes_of(model):
-        if node.op_type in ("Loop", "Scan") or node.op_type in SEQUENCES:
-            return True
-        if node.op_type in _PICKING and inputs.intersection(node.input[:1]):
+        if _repeats(node) or (_picks(node) and inputs.intersection(node.input[:1])):
             return True
     return False
 

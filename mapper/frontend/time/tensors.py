@@ -18,10 +18,10 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 from mapper.diagnostics import refuse
 from mapper.frontend.onnx.fold import CannotFoldError, fold
 from mapper.frontend.onnx.inline import MAX_NODES
+from mapper.frontend.onnx.operators import Operator, operator_of
 from mapper.ir.core import Array
 
 Shape = tuple[int, ...]
-LAYERS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 MAX_SHAPE_VALUES = 64
 """Integer constants up to this size may say a shape, and take part in working shapes out."""
 
@@ -86,6 +86,10 @@ class Step:
     outputs: tuple[Slot, ...]
     mark: tuple[object, ...]
     """Operator and attributes, as something that equal nodes share."""
+
+    @property
+    def operator(self) -> Operator:
+        return operator_of(self.proto)
 
     @property
     def slots(self) -> list[Slot]:
@@ -177,7 +181,7 @@ class Tape:
             inputs: What it reads.
             facts: Shapes and element types of its results, where ONNX does not know them.
         """
-        if proto.op_type in LAYERS:
+        if operator_of(proto).has_weights:
             inputs = [self._fed(part, proto) for part in inputs]
         mark = mark_of(proto)
         key = (mark, tuple(inputs))
@@ -209,18 +213,19 @@ class Tape:
         where a library computes them twice.
         """
         maker = self.maker.get(part) if isinstance(part, Slot) else None
-        if maker is None or maker.proto.op_type not in ("Cast", "Mul", "Where"):
+        if maker is None or not maker.operator.time.makes_spikes:
             return part
         return self.one("Identity", [part], proto)
 
     def _made(
         self, proto: NodeProto, mark: tuple[object, ...], inputs: Sequence[Part | None]
     ) -> Iterator[Part]:
+        operator = operator_of(proto)
         known = all(part is None or isinstance(part, Known) for part in inputs)
-        if known and proto.domain in ("", "ai.onnx") and not is_random(proto):
+        if known and proto.domain in ("", "ai.onnx") and operator.kind != "random":
             yield from self._computed(proto, inputs)
             return
-        if proto.op_type == "Mul" and (zeros := self._annulled(inputs)) is not None:
+        if operator.time.zero_annuls and (zeros := self._annulled(inputs)) is not None:
             yield zeros
             return
         found = self._inference(proto, mark, inputs)
@@ -240,9 +245,9 @@ class Tape:
         except CannotFoldError as error:
             raise TimeFormError(f"{proto.op_type}: {error}", self.place(proto)) from error
         source = next((part.name for part in inputs if isinstance(part, Known)), "")
-        moves = proto.op_type in ("Identity", "Cast", "Clip", "Transpose", "Reshape")
+        name = source if operator_of(proto).time.names_result else ""
         for array in results:
-            yield self.known(array, source if moves else "")
+            yield self.known(array, name)
 
     def _annulled(self, inputs: Sequence[Part | None]) -> Known | None:
         """Return zeros for a product with zeros, such as noise of no strength."""
@@ -300,10 +305,6 @@ def mark_of(proto: NodeProto) -> tuple[object, ...]:
     """Return what two nodes share that compute the same from the same inputs."""
     settings = sorted(a.SerializeToString(deterministic=True) for a in proto.attribute)
     return (proto.domain, proto.op_type, len(proto.output), *settings)
-
-
-def is_random(proto: NodeProto) -> bool:
-    return proto.op_type.startswith(("Random", "Bernoulli", "Multinomial"))
 
 
 def shapes_of(parts: Iterable[Part | None]) -> list[Shape]:

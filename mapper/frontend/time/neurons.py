@@ -1,6 +1,6 @@
 """Operators of libraries that run a neuron over a whole sequence, taken step by step.
 
-``frontend.custom`` says what they compute in one step. They keep their place on the tape, over
+``frontend.onnx.custom`` says what they compute in one step. They keep their place on the tape, over
 sequences of one step each.
 """
 
@@ -8,13 +8,8 @@ from collections.abc import Sequence
 
 from onnx import NodeProto
 
-from mapper.frontend.onnx.custom import DOMAINS
 from mapper.frontend.time.parts import Inputs, bundled, pieces, whole
 from mapper.frontend.time.tensors import Part, Shape, Single, Slot, Tape, TimeFormError
-
-
-def is_neuron(proto: NodeProto) -> bool:
-    return proto.domain in DOMAINS
 
 
 def stepped(tape: Tape, proto: NodeProto, inputs: Inputs) -> list[Single]:
