@@ -30,7 +30,7 @@ class Diagnostic:
         return "\n".join(printable(line) for line in lines)
 
     def as_dict(self) -> dict[str, str]:
-        """The JSON form of section 6 of the design."""
+        """Return the diagnostic as the command line prints it with ``--json``."""
         return {
             "code": self.code,
             "message": self.message,

@@ -1,9 +1,10 @@
-"""No room imports one above it or beside it, and torch stays where training is."""
+"""No room imports one above it or beside it, no modules import each other in a circle."""
 
 import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+import networkx
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -122,22 +123,81 @@ def is_for_type_checkers(node: ast.stmt) -> bool:
     )
 
 
+def modules_of(root: Path) -> dict[str, Path]:
+    """Return every module under root by its name."""
+    files = sorted(path for package in PACKAGES for path in (root / package).rglob("*.py"))
+    return {name_of(path.relative_to(root)): path for path in files}
+
+
+def name_of(file: Path) -> str:
+    return ".".join(file.parent.parts if file.stem == "__init__" else file.with_suffix("").parts)
+
+
+def parsed(path: Path, module: str) -> ast.Module:
+    """Return a module's text as a tree; what ``mapper`` names for type checkers is left out."""
+    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    if module == "mapper":
+        tree.body = [node for node in tree.body if not is_for_type_checkers(node)]
+    return tree
+
+
+def circles(root: Path) -> list[set[str]]:
+    """Return the modules under root that import each other, wherever the imports stand."""
+    modules = modules_of(root)
+    graph = networkx.DiGraph()
+    for module, path in modules.items():
+        tree = parsed(path, module)
+        for _, name in imported_modules(tree, module, path.stem == "__init__"):
+            # `from package import name` imports a module of that name, or else the package.
+            target = name if name in modules else name.rpartition(".")[0]
+            if target in modules and target != module:
+                graph.add_edge(module, target)
+    return [part for part in networkx.strongly_connected_components(graph) if len(part) > 1]
+
+
 def violations(root: Path) -> list[str]:
     """List every import under root that breaks a rule, as `file:line imports name: why`."""
     found = []
-    for path in sorted(path for package in PACKAGES for path in (root / package).rglob("*.py")):
+    for module, path in modules_of(root).items():
         file = path.relative_to(root)
         is_package = path.stem == "__init__"
-        module = ".".join(file.parent.parts if is_package else file.with_suffix("").parts)
         if module != "mapper" and unit_of(module) is None:
             found.append(f"{file} has no room: give it one in FLOORS")
-        tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(file))
-        if module == "mapper":
-            tree.body = [node for node in tree.body if not is_for_type_checkers(node)]
-        for line, imported in imported_modules(tree, module, is_package):
+        for line, imported in imported_modules(parsed(path, module), module, is_package):
             if reason := complaint(module, imported):
                 found.append(f"{file}:{line} imports {imported}: {reason}")
     return found
+
+
+CIRCLES = (
+    {"mapper.ir.core", "mapper.ir.text"},
+    {
+        "mapper.training.backends.fused",
+        "mapper.training.backends.native",
+        "mapper.training.partial_sums",
+    },
+)
+"""Those that are left to mend: one that is gone leaves this list, and none is added."""
+
+
+def test_no_modules_import_each_other_but_those_that_are_left_to_mend():
+    assert sorted(map(sorted, circles(ROOT))) == sorted(map(sorted, CIRCLES))
+
+
+@pytest.mark.parametrize(
+    "back",
+    [
+        "from passes import a",
+        "from .a import b",
+        "def late():\n    from passes.a import b",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import passes.a",
+    ],
+)
+def test_a_circle_is_found_wherever_an_import_stands(tmp_path, back):
+    write(tmp_path / "passes" / "a.py", "from passes.b import c")
+    (tmp_path / "passes" / "b.py").write_text(back, encoding="utf-8")
+    (tmp_path / "passes" / "c.py").write_text("import passes.a", encoding="utf-8")
+    assert circles(tmp_path) == [{"passes.a", "passes.b"}]
 
 
 def test_no_import_goes_up_or_sideways():

@@ -1,7 +1,8 @@
-"""Read trained networks: ONNX models of one time step and NIR files become graphs.
+"""Trained networks in ONNX or NIR become graphs of one time step.
 
-``import_model`` is the way in, ``describe`` says what was recognised. What can be read, and how, is
-in ``docs/frontend.md`` and ``docs/nir.md``.
+An ONNX file holds one time step or many, in any form. ``import_model`` is the way in, ``describe``
+says what was recognised. ``docs/frontend.md`` and ``docs/nir.md`` say what can be imported, and
+how.
 """
 
 from mapper.frontend.describe import describe

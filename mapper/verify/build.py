@@ -59,7 +59,7 @@ class Verification:
         return all(ring.status != "mismatch" for ring in self.rings)
 
     def as_dict(self) -> dict[str, Any]:
-        """The JSON form of section 6 of the design."""
+        """Return what ``spikeloom verify --json`` prints."""
         answer: dict[str, Any] = {
             "schema": "spikeloom/verify/1",
             "bit_exact": self.bit_exact,

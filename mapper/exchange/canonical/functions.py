@@ -1,8 +1,8 @@
 """The functions of our ONNX domain: what standard operators have no single word for.
 
 Bodies are standard operators, in the order of the definition in ``mapper.ir``; so any engine runs
-a file that carries them. ``docs/canonical-onnx.md`` is the reference for people. Functions of
-trained hardware layers get a module of their own beside this one, and the same domain.
+a file that carries them. ``docs/canonical-onnx.md`` is the reference for people. Networks that
+were trained for hardware have functions of their own in the same domain: ``trained`` writes them.
 """
 
 from collections.abc import Callable, Mapping, Sequence

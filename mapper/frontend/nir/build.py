@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -263,22 +264,12 @@ class _Builder:
         after: Value,
         membrane: Value | None,
     ) -> None:
-        node, shape = self.nodes[name], x.shape
         before = self._state(name, "v", after, membrane)
-        current = current_next = None
-        if node.kind in WITH_CURRENT:
-            current_next = self._new(name, "i_next", FLOAT, shape)
-            current = self._state(name, "i", current_next, None)
-
-        def given(field: str, array: Array | None, default: float) -> Scalar:
-            if array is None:
-                return default
-            wanted = text(node.metadata, f"names.{field}") or f"{name}.{field}"
-            return self.out.parameter(wanted, array)
-
+        current, current_next = self._current(name, x.shape)
+        given = partial(self._parameter, name)
         self.out.add(
             Neuron(
-                loc=node.loc,
+                loc=self.nodes[name].loc,
                 x=x,
                 membrane=before,
                 current=current,
@@ -302,6 +293,20 @@ class _Builder:
                 floor=None if stepped.floor is None else given("floor", stepped.floor, 0.0),
             )
         )
+
+    def _current(self, name: str, shape: Shape) -> tuple[Value | None, Value | None]:
+        """Make a neuron's synaptic current, as it is before and after the step."""
+        if self.nodes[name].kind not in WITH_CURRENT:
+            return None, None
+        after = self._new(name, "i_next", FLOAT, shape)
+        return self._state(name, "i", after, None), after
+
+    def _parameter(self, name: str, field: str, array: Array | None, default: float) -> Scalar:
+        """Return a neuron's parameter under the name that it has in our own files."""
+        if array is None:
+            return default
+        wanted = text(self.nodes[name].metadata, f"names.{field}") or f"{name}.{field}"
+        return self.out.parameter(wanted, array)
 
     def _state(self, name: str, field: str, after: Value, read: Value | None) -> Value:
         """Make a state that is read now and holds ``after`` in the next step."""

@@ -1,5 +1,6 @@
 """Replace calls of functions that a model defines for itself by their bodies."""
 
+import re
 from collections import Counter
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -16,7 +17,7 @@ from mapper.frontend.onnx.refusals import QDQ_HELP
 MAX_NODES = 200_000
 """After inlining; functions that call functions can multiply without end."""
 
-FUSED = ("QLinear", "QGemm", "QAttention", "ConvInteger", "MatMulInteger", "DynamicQuantize")
+FUSED = re.compile("QLinear|QGemm|QAttention|(Conv|MatMul)Integer|DynamicQuantize")
 """How the names of integer operators begin that engines add to the standard."""
 _SPELL_OUT = "export the neuron as ordinary operators, not as an opaque one of its own"
 
@@ -82,5 +83,5 @@ def _check_known(node: NodeProto, index: int, path: Path) -> None:
         "unknown-op",
         f"the operator {shown[:200]!r} is not part of ONNX, and the file does not define it",
         loc=f"{path.name}:{place}",
-        help=QDQ_HELP if node.op_type.startswith(FUSED) else _SPELL_OUT,
+        help=QDQ_HELP if FUSED.match(node.op_type) else _SPELL_OUT,
     )

@@ -101,13 +101,6 @@ def bipolar_quant(node: Node) -> Tensor:
     return _known(tensor, np.where(tensor.array >= 0, 1, -1), step)
 
 
-def refused(node: Node) -> Tensor:
-    """``Trunc`` rounds twice, ``FloatQuant`` to floats: no grid of ours says either exactly."""
-    raise node.unsupported(
-        "this quantiser has no exact form here", "use Quant or BipolarQuant of QONNX, or QDQ"
-    )
-
-
 def _known(tensor: Constant, codes: Array, step: Array) -> Constant:
     reals = codes.astype(np.float32) * step
     kept = Quantised(codes=narrowest(codes), step=step.astype(np.float64))

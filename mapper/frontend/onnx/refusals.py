@@ -1,7 +1,6 @@
 """Refusals of nodes that more than one module meets."""
 
 from mapper.diagnostics import MappingError, refuse
-from mapper.frontend.onnx.node import Node, Tensor
 
 QDQ_HELP = "quantise with QuantizeLinear and DequantizeLinear around ordinary operators (QDQ)"
 
@@ -14,8 +13,3 @@ def many_steps(what: str, loc: str) -> MappingError:
         loc=loc,
         help="export one time step with its state as inputs and outputs",
     )
-
-
-def fused(node: Node) -> Tensor:
-    """Products of codes round inside: no layer and no grid of ours says that exactly."""
-    raise node.unsupported("fused integer operators are not read", QDQ_HELP)

@@ -210,6 +210,8 @@ def _guarded(node: Node, read: Callable[[], T]) -> T:
 
 
 def _computed(node: Node, operator: Operator, state: Trace) -> Sequence[Tensor]:
+    if operator.refusal is not None:
+        raise node.unsupported(*operator.refusal)
     if operator.rule is None:
         raise NotAffineError("the hardware has no such operation")
     if operator.in_layer is not None and (layer := operator.in_layer(node)) is not None:

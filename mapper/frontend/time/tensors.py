@@ -245,7 +245,7 @@ class Tape:
         except CannotFoldError as error:
             raise TimeFormError(f"{proto.op_type}: {error}", self.place(proto)) from error
         source = next((part.name for part in inputs if isinstance(part, Known)), "")
-        name = source if operator_of(proto).time.names_result else ""
+        name = source if operator_of(proto).names_result else ""
         for array in results:
             yield self.known(array, name)
 

@@ -1,12 +1,21 @@
 """Rows of operators that become layers: weights, pools, norms, grids, whole neurons."""
 
-from mapper.frontend.onnx import custom, pooling, qonnx, refusals, scaling, sizes, synapses
+from mapper.frontend.onnx import custom, pooling, qonnx, scaling, sizes, synapses
 from mapper.frontend.onnx.operators.row import InTime, Operator
+from mapper.frontend.onnx.refusals import QDQ_HELP
 from mapper.frontend.onnx.sizes import as_given
 
 SAMPLES = InTime(through="each sample")
 LAYER = InTime(through="each sample", again="layer")
 NEURON = InTime(through="neuron")
+
+FUSED = ("fused integer operators are not read", QDQ_HELP)
+"""Products of codes round inside: no layer and no grid of ours says that exactly."""
+INEXACT = (
+    "this quantiser has no exact form here",
+    "use Quant or BipolarQuant of QONNX, or QDQ",
+)
+"""``Trunc`` rounds twice, ``FloatQuant`` to floats: no grid of ours says either exactly."""
 
 LAYERS = (
     Operator(
@@ -59,7 +68,7 @@ LAYERS = (
         time=InTime(through="reduce", side_by_side="Mean"),
     ),
     Operator(
-        "ReduceMin", "layer", folds=as_given, time=InTime(through="reduce", side_by_side="Min")
+        "ReduceMin", "other", folds=as_given, time=InTime(through="reduce", side_by_side="Min")
     ),
     Operator(
         "ReduceSum",
@@ -68,27 +77,24 @@ LAYERS = (
         folds=as_given,
         time=InTime(through="reduce", side_by_side="Sum"),
     ),
-    # Products of codes with scales of their own inside.
-    Operator("ConvInteger", "layer", refusals.fused),
-    Operator("DynamicQuantizeLinear", "layer", refusals.fused),
-    Operator("MatMulInteger", "layer", refusals.fused),
-    Operator("QLinearConv", "layer", refusals.fused),
-    Operator("QLinearMatMul", "layer", refusals.fused),
+    Operator("ConvInteger", "layer", refusal=FUSED),
+    Operator("DynamicQuantizeLinear", "layer", refusal=FUSED),
+    Operator("MatMulInteger", "layer", refusal=FUSED),
+    Operator("QLinearConv", "layer", refusal=FUSED),
+    Operator("QLinearMatMul", "layer", refusal=FUSED),
 )
-
 
 QUANTISERS = (
     Operator(
         "BipolarQuant", "quantiser", qonnx.bipolar_quant, domains=qonnx.DOMAINS, has_engine=False
     ),
     Operator("DequantizeLinear", "quantiser", scaling.dequantise, domains=scaling.DOMAINS),
-    Operator("FloatQuant", "quantiser", qonnx.refused, domains=qonnx.DOMAINS, has_engine=False),
+    Operator("FloatQuant", "quantiser", refusal=INEXACT, domains=qonnx.DOMAINS, has_engine=False),
     Operator("IntQuant", "quantiser", qonnx.quant, domains=qonnx.DOMAINS, has_engine=False),
     Operator("Quant", "quantiser", qonnx.quant, domains=qonnx.DOMAINS, has_engine=False),
     Operator("QuantizeLinear", "quantiser", scaling.quantise, domains=scaling.DOMAINS),
-    Operator("Trunc", "quantiser", qonnx.refused, domains=qonnx.DOMAINS, has_engine=False),
+    Operator("Trunc", "quantiser", refusal=INEXACT, domains=qonnx.DOMAINS, has_engine=False),
 )
-
 
 NEURONS = (
     Operator(

@@ -17,9 +17,7 @@ def _reshape(
         folds=folds,
         names_result=True,
         codes=shaping.reshaped_codes,
-        time=InTime(
-            through=through, shape=shape, linear="moves" if moves else "", names_result=moves
-        ),
+        time=InTime(through=through, shape=shape, linear="moves" if moves else ""),
     )
 
 
@@ -70,7 +68,7 @@ MOVING = (
         folds=as_given,
         names_result=True,
         codes=shaping.turned_codes,
-        time=InTime(through="transpose", linear="linear", names_result=True),
+        time=InTime(through="transpose", linear="linear"),
     ),
     _reshape("Unsqueeze", shapes.unsqueeze, "reshape", as_given),
 )

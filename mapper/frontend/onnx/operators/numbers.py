@@ -33,7 +33,6 @@ NUMBERS = (
     Operator("Trilu", "other", folds=as_given),
 )
 
-
 NOISE = (
     Operator("Bernoulli", "random", in_neuron="it adds random noise (Bernoulli)"),
     Operator("Multinomial", "random", in_neuron="it adds random noise (Multinomial)"),

@@ -106,8 +106,6 @@ class InTime:
     """Exporters make numbers of comparisons with it: spikes, which layers and resets read."""
     zero_annuls: bool = False
     """A factor of zeros gives zeros, whatever the other is."""
-    names_result: bool = False
-    """A constant that it gives is still called after the stored one that it reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +118,8 @@ class Operator:
     """What it computes in one time step; None where the hardware has no such operation."""
     _: KW_ONLY
     domains: tuple[str, ...] = ("",)
+    refusal: tuple[str, str] | None = None
+    """Why a node is never read, and what to do instead, where there is more to say than that."""
     in_layer: Callable[[Node], Form | None] | None = None
     """Asked before the rule: the layer before, with the node in it, where it belongs there."""
     spelled_out: Callable[[Node], list[NodeProto]] | None = None
