@@ -205,6 +205,47 @@ def test_a_recording_without_the_input_is_refused(tmp_path):
     assert caught.value.diagnostics[0].code == "input-name"
 
 
+def on_all_steps(before: object, x: list[int], drawn: list[int], stored: dict) -> ModelProto:
+    """Return ``x`` of four steps -> ``before``, on all at once -> ``drawn`` -> neurons.
+
+    Args:
+        before: A node from ``x`` to ``drawn``.
+        x: The shape of the input, time first.
+        drawn: What the neurons of one step read.
+        stored: What the node reads beside.
+    """
+    nodes, stored = [before], {**NUMBERS, **stored, "v0": np.zeros(drawn, np.float32)}
+    for t in range(4):
+        nodes.append(node("Gather", f"drawn t{t}", f"x{t}", axis=0))
+        nodes.extend(leaky(f"x{t}", f"v{t}", f"s{t}", f"v{t + 1}", f"{t}."))
+        stored[f"t{t}"] = np.array([t], np.int64)
+    nodes.append(node("Concat", "s0 s1 s2 s3", "y", axis=0))
+    return model(nodes, {"x": x}, {"y": [4, *drawn[1:]]}, stored)
+
+
+def assert_read_step_by_step(proto: ModelProto, shape: list[int], folder) -> None:
+    path = saved(proto, folder)
+    assert import_model(path).steps == 4
+    spikes = np.random.default_rng(0).random(shape) < 0.5
+    verified = verify_model(path, {"x": 2 * spikes.astype(np.float32)}, "x.npz")
+    assert {ring.status for ring in verified.rings} == {"equal"}
+
+
+def test_maps_are_enlarged_step_by_step(tmp_path):
+    resize = node("Resize", "x none scales", "drawn", mode="nearest")
+    resize.input[1] = ""
+    scales = {"scales": np.array([1, 1, 2, 3], np.float32)}
+    proto = on_all_steps(resize, [4, 2, 2, 3], [1, 2, 4, 9], scales)
+    assert_read_step_by_step(proto, [4, 2, 2, 3], tmp_path)
+
+
+def test_an_axis_to_flatten_from_may_be_counted_from_the_back(tmp_path):
+    """Axis -2 of [4, 1, 2, 3] is the third: what is before it becomes the rows."""
+    flatten = node("Flatten", "x", "drawn", axis=-2)
+    proto = on_all_steps(flatten, [4, 1, 2, 3], [1, 6], {})
+    assert_read_step_by_step(proto, [4, 1, 2, 3], tmp_path)
+
+
 def test_what_was_recognised_is_described(tmp_path):
     facts = describe(import_model(saved(unrolled(reading="sum"), tmp_path)))
     assert facts["time_form"] == "unrolled"

@@ -24,6 +24,8 @@ from mapper.ir.core import Array
 Shape = tuple[int, ...]
 MAX_SHAPE_VALUES = 64
 """Integer constants up to this size may say a shape, and take part in working shapes out."""
+MAX_RANK = 6
+"""Real constants up to this size may scale the axes of a tensor."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -336,4 +338,7 @@ def _facts(part: Part | None) -> object:
 
 
 def _may_be_shape(array: Array) -> bool:
+    """Say whether sizes may depend on the numbers: shapes, places, and scales of axes."""
+    if array.dtype.kind == "f":
+        return array.ndim == 1 and array.size <= MAX_RANK
     return array.dtype.kind == "i" and array.size <= MAX_SHAPE_VALUES

@@ -38,7 +38,7 @@ MOVING = (
     Operator("GatherND", "layer", picking.gathered_first, folds=sizes.gathered_by_table),
     Operator("Pad", "layer", shaping.padded, folds=sizes.padded),
     _reshape("Reshape", shapes.reshape, "reshape", as_given, moves=True),
-    Operator("Resize", "layer", picking.resized),
+    Operator("Resize", "layer", picking.resized, time=InTime(through="each sample")),
     Operator("Scatter", "write"),
     Operator("ScatterElements", "write", folds=as_given, time=InTime(through="scatter")),
     Operator("ScatterND", "write", folds=as_given, time=InTime(through="scatter")),
