@@ -7,13 +7,14 @@ mentions; over time they have shape ``[T, B, *shape]``.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar
+from dataclasses import Field, dataclass, field, fields
+from typing import Any, ClassVar, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from mapper.ir.frozen import FrozenMap, exactly
+from mapper.ir.tokens import quoted_name
 
 Array = npt.NDArray[Any]
 Constants = Mapping[str, Array]
@@ -82,7 +83,7 @@ class Value:
     shape: tuple[int, ...]
 
     def __str__(self) -> str:
-        return f"%{self.name}: {self.type}[{','.join(map(str, self.shape))}]"
+        return f"%{quoted_name(self.name)}: {self.type}[{','.join(map(str, self.shape))}]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ class Const:
     name: str
 
     def __str__(self) -> str:
-        return f"@{self.name}"
+        return f"@{quoted_name(self.name)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +198,11 @@ class Op:
     def evaluate(self, constants: Constants, *operands: Array) -> tuple[Array, ...]:
         """Define the op: arrays ``[B, *shape]`` in, one array per result out."""
         raise NotImplementedError  # every op has a meaning
+
+
+def holds_values(spec: Field[Any]) -> bool:
+    """Say whether a field of an op is an operand or a result, and not an attribute."""
+    return Value in (spec.type, *get_args(spec.type))
 
 
 def _constants_in(items: Iterable[object]) -> Iterator[Const]:

@@ -54,6 +54,8 @@ class FrozenMap(Mapping[str, V]):
 
 
 def _read_only(value: V) -> V:
+    if isinstance(value, np.generic):
+        value = np.asarray(value)  # type: ignore[assignment]  # NumPy's arithmetic drops the array
     if isinstance(value, np.ndarray) and value.flags.writeable:
         view = value.view()
         view.flags.writeable = False

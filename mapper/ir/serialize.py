@@ -4,6 +4,7 @@ The JSON is read back against the dataclasses' own annotations: a field that is 
 unknown or of another type is refused, so a hand-made file cannot smuggle anything in.
 """
 
+import re
 import types
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
@@ -37,6 +38,8 @@ OPS: Mapping[str, type[Op]] = {
 }
 """Every op by mnemonic."""
 
+_INTEGER_TYPE = re.compile("[iu][0-9]{1,2}")
+
 
 def to_json(graph: Graph) -> dict[str, Any]:
     """Return the structure of a graph as plain JSON data, without its constants."""
@@ -68,11 +71,11 @@ def _graph(data: Mapping[str, Any], constants: Mapping[str, Array]) -> Graph:
     if data["format"] != FORMAT:
         raise ValueError(f"format {data['format']}, this version reads {FORMAT}")
     return Graph(
-        name=_load(str, data["name"]),
-        inputs=_load(tuple[Value, ...], data["inputs"]),
-        outputs=_load(tuple[Value, ...], data["outputs"]),
-        states=_load(tuple[State, ...], data["states"]),
-        codings={str(name): _load(Coding, c) for name, c in data["codings"].items()},
+        name=load(str, data["name"]),
+        inputs=load(tuple[Value, ...], data["inputs"]),
+        outputs=load(tuple[Value, ...], data["outputs"]),
+        states=load(tuple[State, ...], data["states"]),
+        codings={str(name): load(Coding, c) for name, c in data["codings"].items()},
         ops=tuple(_load_op(item) for item in data["ops"]),
         constants=constants,
     )
@@ -98,11 +101,12 @@ def _load_op(data: Mapping[str, Any]) -> Op:
     kind = OPS.get(data["op"])
     if kind is None:
         raise ValueError(f"unknown op {data['op']!r}")
-    op: Op = _load(kind, {name: item for name, item in data.items() if name != "op"})
+    op: Op = load(kind, {name: item for name, item in data.items() if name != "op"})
     return op
 
 
-def _load(hint: Any, data: Any) -> Any:
+def load(hint: Any, data: Any) -> Any:
+    """Make what an annotation asks for of plain data; raise ``ValueError`` and its like if not."""
     origin = get_origin(hint)
     if origin in (Union, types.UnionType):
         return _load_union(get_args(hint), data)
@@ -113,7 +117,9 @@ def _load(hint: Any, data: Any) -> Any:
             raise ValueError(f"{data!r} is none of {get_args(hint)}")
         return data
     if hint is Const:
-        return Const(_load(str, data["const"]))
+        if not isinstance(data, dict) or set(data) != {"const"}:
+            raise ValueError(f"expected a constant, got {data!r}")
+        return Const(load(str, data["const"]))
     if isinstance(hint, type) and issubclass(hint, IntType | FloatType):
         return _load_type(hint, data)
     if is_dataclass(hint):
@@ -133,32 +139,33 @@ def _load_union(options: tuple[Any, ...], data: Any) -> Any:
     if data is None and type(None) in options:
         return None
     if isinstance(data, dict) and "const" in data and Const in options:
-        return _load(Const, data)
+        return load(Const, data)
     if type(data) in options:
         return data
     for option in options:
         if option not in (int, float, str, Const, type(None)):
             try:
-                return _load(option, data)
+                return load(option, data)
             except (ValueError, TypeError):
                 continue  # the next option may fit
-    raise ValueError(f"{data!r} is none of {options}")
+    names = ", ".join("None" if o is type(None) else o.__name__ for o in options)
+    raise ValueError(f"{data!r} is none of {names}")
 
 
 def _load_tuple(items: tuple[Any, ...], data: Any) -> tuple[Any, ...]:
     if not isinstance(data, list):
         raise ValueError(f"expected a list, got {data!r}")
     if len(items) == 2 and items[1] is Ellipsis:
-        return tuple(_load(items[0], part) for part in data)
+        return tuple(load(items[0], part) for part in data)
     if len(items) != len(data):
         raise ValueError(f"expected {len(items)} items, got {len(data)}")
-    return tuple(_load(hint, part) for hint, part in zip(items, data, strict=True))
+    return tuple(load(hint, part) for hint, part in zip(items, data, strict=True))
 
 
 def _load_type(hint: type, data: Any) -> IntType | FloatType:
     if data == str(FLOAT) and hint is FloatType:
         return FLOAT
-    if hint is IntType and isinstance(data, str) and data[:1] in "iu" and data[1:].isdecimal():
+    if hint is IntType and isinstance(data, str) and _INTEGER_TYPE.fullmatch(data):
         return IntType(int(data[1:]), signed=data[0] == "i")
     raise ValueError(f"{data!r} is not a type")
 
@@ -170,4 +177,4 @@ def _load_fields(kind: Any, data: Any) -> Any:
     known = {spec.name for spec in fields(kind)}
     if unknown := sorted(set(data) - known):
         raise ValueError(f"{kind.__name__} has no field {unknown[0]!r}")
-    return kind(**{name: _load(hints[name], item) for name, item in data.items()})
+    return kind(**{name: load(hints[name], item) for name, item in data.items()})

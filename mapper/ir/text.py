@@ -1,80 +1,127 @@
-"""The text form of a graph: one op a line, short and stable, for people and golden tests."""
+"""The text form of a graph: one op a line, short and stable, for people and for tests.
 
-from collections.abc import Iterator
+``mapper.ir.parse`` reads it back; ``docs/ir.md`` describes it.
+"""
+
+from collections.abc import Iterable, Iterator
 from dataclasses import fields
+from typing import Any
 
-from mapper.diagnostics import printable
-from mapper.ir.core import Coding, Const, Graph, Op, Part, Span, Value
-from mapper.ir.frozen import is_default
-
-
-def print_graph(graph: Graph) -> str:
-    """Return the graph as text that ends with a newline."""
-    return "\n".join(_lines(graph)) + "\n"
+from mapper.ir.core import Array, Coding, Const, Graph, Op, Part, Span, State, Value, holds_values
+from mapper.ir.frozen import exactly, is_default
+from mapper.ir.literals import DTYPES
+from mapper.ir.tokens import quoted_name, quoted_text
 
 
-def _lines(graph: Graph) -> Iterator[str]:
-    yield printable(f"graph {graph.name}")
+def print_graph(graph: Graph, *, inline: int | None = None) -> str:
+    """Return the graph as text that ends with a newline.
+
+    Without ``inline`` constants are named only. With it they are listed after the outputs, and
+    those of at most so many elements written out; who reads the text back brings the others.
+    """
+    return "\n".join(_lines(graph, inline)) + "\n"
+
+
+def _lines(graph: Graph, inline: int | None) -> Iterator[str]:
+    yield f"graph {quoted_text(graph.name)}"
+    codings = dict(graph.codings)
     for value in graph.inputs:
-        yield f"  input {print_value(value)}{_coding(graph.codings.get(value.name))}"
+        yield f"  input {value}{_coding(codings.pop(value.name, None))}"
     for state in graph.states:
-        start = "" if state.initial == 0 else f" from {_attribute(state.initial)}"
-        returned = f" as {state.output}" if state.output else ""
-        yield printable(f"  state {state.read} <- %{state.next}{start}{returned}")
+        yield f"  {_print_state(state)}"
     for op in graph.ops:
         yield f"  {print_op(op)}"
     for value in graph.outputs:
-        yield f"  output {print_value(value)}{_coding(graph.codings.get(value.name))}"
+        yield f"  output {value}{_coding(codings.pop(value.name, None))}"
+    if inline is not None:
+        for name, array in graph.constants.items():
+            yield f"  constant {Const(name)}: {_constant(array, inline)}"
 
 
-def print_value(value: Value) -> str:
-    return printable(str(value))
+def _print_state(state: State) -> str:
+    start = "" if exactly(state.initial, 0) else f" from {_attribute(state.initial)}"
+    returned = f" as {quoted_text(state.output)}" if state.output else ""
+    return f"state {state.read} <- %{quoted_name(state.next)}{start}{returned}"
 
 
 def print_op(op: Op) -> str:
-    """Return ``%result: type[shape] = mnemonic(%operand) {attribute=value}``."""
-    results = ", ".join(str(v) for v in op.results)
-    operands = ", ".join(f"%{v.name}" for v in op.operands)
+    """Return ``%result: type[shape] = mnemonic(%operand) {attribute=value} at source``.
+
+    A result or operand that the op does not have is ``_``, and left out at the end.
+    """
+    held = [spec for spec in fields(op) if holds_values(spec)]
+    results = _values(getattr(op, spec.name) for spec in held if spec.name in op.RESULTS)
+    operands = _values(getattr(op, spec.name) for spec in held if spec.name not in op.RESULTS)
+    written = ", ".join("_" if value is None else str(value) for value in results)
+    read = ", ".join("_" if value is None else f"%{quoted_name(value.name)}" for value in operands)
     attributes = ", ".join(_attributes(op))
     braces = f" {{{attributes}}}" if attributes else ""
-    return printable(f"{results} = {op.mnemonic}({operands}){braces}")
+    source = f" at {quoted_text(op.loc)}" if op.loc else ""
+    return f"{written} = {op.mnemonic}({read}){braces}{source}"
+
+
+def _values(held: Iterable[Any]) -> list[Value | None]:
+    """Return values in the order of their fields; those missing at the end are left out."""
+    values = [value for item in held for value in (item if isinstance(item, tuple) else (item,))]
+    while values and values[-1] is None:
+        values.pop()
+    return values
 
 
 def _attributes(part: Op | Part) -> Iterator[str]:
     for spec in fields(part):
         held = getattr(part, spec.name)
-        if spec.name == "loc" or _is_value(held) or is_default(spec, held):
-            continue
-        yield f"{spec.name}={_attribute(held)}"
-
-
-def _is_value(held: object) -> bool:
-    items = held if isinstance(held, tuple) else (held,)
-    return any(isinstance(item, Value) for item in items)
+        if spec.name != "loc" and not holds_values(spec) and not is_default(spec, held):
+            yield f"{spec.name}={_attribute(held)}"
 
 
 def _attribute(held: object) -> str:
     if isinstance(held, Part):
         return "{" + ", ".join(_attributes(held)) + "}"
     if isinstance(held, tuple) and held and all(isinstance(item, Span) for item in held):
-        return _spans(held)
+        return f"[{_spans(held)}]"
     if isinstance(held, tuple):
         return "(" + ", ".join(_attribute(item) for item in held) + ")"
-    if isinstance(held, Const | str | Span):
-        return str(held)
-    return repr(held)
+    if isinstance(held, str):
+        return quoted_text(held)
+    if isinstance(held, float):
+        return float.__repr__(held)
+    return str(held) if isinstance(held, Const | Span) else repr(held)
 
 
 def _spans(spans: tuple[Span, ...]) -> str:
-    """Print ``0:300/64`` for spans of one width, else each; a big grid stays one line."""
+    """Print ``0:300 by 64`` for spans of one width, else each; a big grid stays one line."""
     size = len(spans[0])
     whole = Span(spans[0].start, spans[-1].stop)
-    if len(spans) > 1 and whole.split(size) == spans:
-        return f"{whole}/{size}"
+    if len(spans) > 1 and size > 0 and whole.split(size) == spans:
+        return f"{whole} by {size}"
     return " ".join(str(span) for span in spans)
 
 
 def _coding(coding: Coding | None) -> str:
-    if coding is None or coding == Coding():
+    if coding is None:
         return ""
     return f" {{scale={_attribute(coding.scale)}, offset={_attribute(coding.offset)}}}"
+
+
+# --- constants --------------------------------------------------------------------------------
+
+
+def _constant(array: Array, inline: int) -> str:
+    shape = ",".join(map(str, array.shape))
+    held = f"{array.dtype.name}[{shape}]"
+    written = array.size <= inline and DTYPES.get(array.dtype.name) == array.dtype
+    return f"{held} = {_numbers(array)}" if written else held
+
+
+def _numbers(array: Array) -> str:
+    if array.ndim:
+        return "[" + ", ".join(map(_numbers, array)) + "]"
+    return str(int(array)) if array.dtype.kind in "iu" else _shortest(array)
+
+
+def _shortest(array: Array) -> str:
+    """Write a float in as few digits as give its bits again, read in double precision first."""
+    number = array[()]
+    short = f"{number!s}"
+    return short if exactly(array.dtype.type(float(short)), number) else repr(float(number))

@@ -235,6 +235,14 @@ def test_a_negative_zero_goes_through_the_file_form():
     assert "bias=-0.0" in str(graph)
 
 
+def test_a_number_of_numpy_is_an_array_of_no_axes():
+    """``np.array(1) + 1`` is a number, and a file gives it back as an array."""
+    held = FrozenMap({"w": np.array(1) + 1})
+    assert isinstance(held["w"], np.ndarray)
+    assert not held["w"].flags.writeable
+    assert held == FrozenMap({"w": np.array(2)})
+
+
 def test_a_frozen_map_is_not_changed():
     given = {"w": np.zeros(2)}
     held = FrozenMap(given)
