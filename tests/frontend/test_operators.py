@@ -56,6 +56,10 @@ def sources() -> list[Path]:
     return [path for path in sorted(FRONTEND.rglob("*.py")) if path.parent.name != "nir"]
 
 
+def text_of(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
 def named_operators(tree: ast.AST) -> Iterator[tuple[int, str]]:
     """Yield (line, name) of operators in strings that hold nothing but names of operators."""
     for node in ast.walk(tree):
@@ -70,7 +74,7 @@ def without_row(source: str) -> list[tuple[int, str]]:
 
 
 def test_an_operator_that_the_frontend_names_has_a_row():
-    assert {path: found for path in sources() if (found := without_row(path.read_text()))} == {}
+    assert {path: found for path in sources() if (found := without_row(text_of(path)))} == {}
 
 
 def test_a_named_operator_without_a_row_is_found():
@@ -94,7 +98,7 @@ def tables(source: str) -> list[int]:
 
 
 def test_there_is_no_other_table_of_operators():
-    assert {path: found for path in sources() if (found := tables(path.read_text()))} == {}
+    assert {path: found for path in sources() if (found := tables(text_of(path)))} == {}
 
 
 @pytest.mark.parametrize(

@@ -1,1 +1,1 @@
-"""ONNX files read safely, and a rule for every operator."""
+"""ONNX files loaded safely, and a row for every operator."""
