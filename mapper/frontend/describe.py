@@ -1,4 +1,4 @@
-"""What was recognised in a model, for people and for ``spikeloom inspect``."""
+"""What was recognised in a model, as data: ``spikeloom inspect`` prints it."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
