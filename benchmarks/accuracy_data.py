@@ -12,8 +12,8 @@ from torch import Tensor
 from benchmarks.accuracy_settings import Setting
 from mapper.ir.core import Array
 from mapper.training.data import flow, gestures, nmnist
-from mapper.training.tasks import Classification, Flow
-from mapper.training.trainer import Task
+from mapper.training.hardening.tasks import Classification, Flow
+from mapper.training.hardening.trainer import Task
 
 NMNIST = Path(__file__).resolve().parents[2] / "shared" / "events" / "nmnist"
 

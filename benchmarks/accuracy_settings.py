@@ -7,9 +7,9 @@ from typing import Any
 from torch import nn
 
 from mapper.training import LIF
-from mapper.training.layers import Granularity
-from mapper.training.models import DvsNet, FireFlowNet, SpikeFlowNet
-from mapper.training.stages import Kind, Stage
+from mapper.training.hardening.stages import Kind, Stage
+from mapper.training.nets.layers import Granularity
+from mapper.training.nets.models import DvsNet, FireFlowNet, SpikeFlowNet
 
 TARGETS = tuple(
     f"adcless-{kind}{size}" for size in (64, 32, 128) for kind in ("diff-", "")

@@ -21,8 +21,9 @@ from benchmarks.accuracy_settings import (
     Step,
     epochs_until,
 )
-from mapper.training import HardwareModel, harden
-from mapper.training.trainer import Options, Run
+from mapper.training import HardwareModel
+from mapper.training import harden
+from mapper.training.hardening.trainer import Options, Run
 from targets import load_target
 
 SCHEMA = "spikeloom/accuracy/1"

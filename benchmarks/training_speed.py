@@ -21,10 +21,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a script
 import torch
 from torch import Tensor, nn
 
-from mapper.training import LIF, Awareness, harden, partial_sums
-from mapper.training.backends import fused_neurons
-from mapper.training.models import DvsNet, FireFlowNet
-from mapper.training.partial_sums import read_sums
+from mapper.training import LIF, Awareness
+from mapper.training.backends import choose, fused_neurons
+from mapper.training import harden
+from mapper.training.nets.models import DvsNet, FireFlowNet
+from mapper.training.nets.partial_sums import read_sums
 
 SECONDS = 85.0
 """No measurement starts after this."""
@@ -100,12 +101,12 @@ def attempt(name: str, measure: Callable[[], dict[str, Any]], started: float) ->
 @contextmanager
 def path(fused: bool) -> Iterator[None]:
     """Compute fused where that can be, or not at all."""
-    before = partial_sums.FUSED
-    partial_sums.FUSED = fused
+    before = choose.FUSED
+    choose.FUSED = fused
     try:
         yield
     finally:
-        partial_sums.FUSED = before
+        choose.FUSED = before
 
 
 # --- correctness ---------------------------------------------------------------------------------

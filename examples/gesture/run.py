@@ -11,9 +11,9 @@ import torch
 
 from examples.pipeline import Example, main, parser
 from mapper.training.data import dvs_gesture, gestures
-from mapper.training.models import DvsNet
-from mapper.training.stages import staged
-from mapper.training.tasks import Classification
+from mapper.training.hardening.stages import staged
+from mapper.training.hardening.tasks import Classification
+from mapper.training.nets.models import DvsNet
 
 STEPS = 20
 

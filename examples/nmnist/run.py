@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from examples.pipeline import Example, main, parser
 from mapper.training import LIF
 from mapper.training.data import nmnist
-from mapper.training.stages import staged
-from mapper.training.tasks import Classification
+from mapper.training.hardening.stages import staged
+from mapper.training.hardening.tasks import Classification
 
 Labelled = tuple[Tensor, Tensor]
 

@@ -13,9 +13,9 @@ from torch import Tensor
 from examples.pipeline import Example, main, parser
 from mapper.ir.core import Array
 from mapper.training.data import flow, mvsec
-from mapper.training.models import FireFlowNet
-from mapper.training.stages import staged
-from mapper.training.tasks import Flow
+from mapper.training.hardening.stages import staged
+from mapper.training.hardening.tasks import Flow
+from mapper.training.nets.models import FireFlowNet
 
 INPUT_BITS = 2
 """Events counted in a cell: up to 3."""

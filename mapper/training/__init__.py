@@ -3,11 +3,11 @@
 Needs the extra ``train``; nothing outside this package imports torch.
 """
 
-from mapper.training.export import export_onnx
-from mapper.training.harden import HardwareModel, harden
-from mapper.training.layers import Awareness, Hardened
-from mapper.training.modules import Iand
-from mapper.training.neurons import LIF, over_time
+from mapper.training.hardening.export import export_onnx
+from mapper.training.hardening.harden import HardwareModel, harden
+from mapper.training.nets.layers import Awareness, Hardened
+from mapper.training.nets.modules import Iand
+from mapper.training.nets.neurons import LIF, over_time
 
 __all__ = [
     "LIF",

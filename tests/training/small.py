@@ -11,8 +11,8 @@ from mapper.ir.core import INT64, Array, Graph, IntType, Value
 from mapper.ir.evaluate import evaluate
 from mapper.ir.infer import infer_types
 from mapper.training import LIF, Awareness, Hardened
-from mapper.training.crossbars import read_layer
-from mapper.training.settle import set_window, settle
+from mapper.training.hardening.crossbars import read_layer
+from mapper.training.hardening.settle import set_window, settle
 from targets import Macro, Readout, Target, load_target
 
 ENCODINGS = ("twos-complement", "offset-binary", "differential")

@@ -22,8 +22,9 @@ from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.readout import SenseAmpRead
 from mapper.ir.synapses import Conv2d, Synapse
 from mapper.recordings import to_reals
-from mapper.training import LIF, Awareness, export_onnx, harden, over_time
-from mapper.training.integer import IntegerNetwork
+from mapper.training import LIF, Awareness, export_onnx, over_time
+from mapper.training import harden
+from mapper.training.hardening.integer import IntegerNetwork
 from mapper.verify import trained_ring, verify_build
 from targets import load_target
 from tests.training.small import a_network, a_target, spikes
@@ -356,7 +357,7 @@ def test_shapes_are_found_without_reading_a_column(tmp_path, monkeypatch):
     def read(*_):
         raise AssertionError("a column was read")
 
-    monkeypatch.setattr("mapper.training.layers.read_sums", read)
+    monkeypatch.setattr("mapper.training.nets.layers.read_sums", read)
     with pytest.raises(AssertionError, match="column"):
         model(spikes(1, 1, 2, 6, 6))
     export_onnx(model, tmp_path / "again.onnx", spikes(1, 1, 2, 6, 6))

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from mapper.training import LIF, partial_sums
+from mapper.training import LIF
+from mapper.training.backends import choose, sums
 from tests.training.small import a_macro, settled
 from tests.training.test_partial_sums import LAYERS, POSSIBLE
 
@@ -23,13 +24,13 @@ if isinstance(kernels.read_forward, triton.JITFunction):
 def in_the_interpreter(monkeypatch):
     """Single precision on both sides: the interpreter has no bfloat16."""
     monkeypatch.setenv("TRITON_INTERPRET", "1")
-    monkeypatch.setattr(partial_sums, "_sum_type", lambda *_: torch.float32)
+    monkeypatch.setattr(sums, "sum_type", lambda *_: torch.float32)
 
 
 def both(monkeypatch: Any, run: Any) -> tuple[list[Tensor], list[Tensor]]:
     """Run fused and with torch's own operations."""
     found = run()
-    monkeypatch.setattr(partial_sums, "FUSED", False)
+    monkeypatch.setattr(choose, "FUSED", False)
     return found, run()
 
 

@@ -8,10 +8,11 @@ from torch import nn
 from mapper.ir.core import SPIKE
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.evaluate import evaluate
-from mapper.training import LIF, Awareness, Hardened, harden, over_time
-from mapper.training.gradients import quantised
-from mapper.training.partial_sums import spread_of_sums
-from mapper.training.settle import settle
+from mapper.training import LIF, Awareness, Hardened, over_time
+from mapper.training import harden
+from mapper.training.hardening.settle import settle
+from mapper.training.nets.gradients import quantised
+from mapper.training.nets.partial_sums import spread_of_sums
 from tests.training.small import a_macro, a_network, a_target, settled, spikes
 from tests.training.twins import VARIANTS, assert_same_as_compiled, branches, disordered
 

@@ -9,8 +9,8 @@ from torch import nn
 
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.training import harden
-from mapper.training.geometry import Geometry, Weighted
-from mapper.training.models import (
+from mapper.training.nets.geometry import Geometry, Weighted
+from mapper.training.nets.models import (
     DvsNet,
     FireFlowNet,
     SpikeFlowNet,

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from mapper.kernels import core
 from mapper.kernels.core import VARIANTS, supported_levels
-from mapper.training import LIF, partial_sums
-from mapper.training.backends import native
+from mapper.training import LIF
+from mapper.training.backends import choose, native, sums
 from tests.training.small import a_macro, settled, spikes
 from tests.training.test_partial_sums import LAYERS
 
@@ -37,13 +37,13 @@ def level(request, monkeypatch):
 @pytest.fixture(autouse=True)
 def single_precision(monkeypatch):
     """On both sides."""
-    monkeypatch.setattr(partial_sums, "_sum_type", lambda *_: torch.float32)
+    monkeypatch.setattr(sums, "sum_type", lambda *_: torch.float32)
 
 
 def compare(monkeypatch: Any, run: Any) -> None:
     """Run compiled and with torch's own operations: the same numbers, and nearly the gradients."""
     found = run()
-    monkeypatch.setattr(partial_sums, "FUSED", False)
+    monkeypatch.setattr(choose, "FUSED", False)
     expected = run()
     assert (found[0] == expected[0]).all()
     for a, b in zip(found[1:], expected[1:], strict=True):

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from mapper.training import LIF, over_time
-from mapper.training.gradients import fire
-from mapper.training.neurons import nearest_leak
+from mapper.training.nets.gradients import fire
+from mapper.training.nets.neurons import nearest_leak
 from passes.integers.neuron_units import nearest_leak as compiled_leak
 from targets import load_target
 

@@ -9,9 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mapper.ir.encoding import Encoding
-from mapper.training import partial_sums
-from mapper.training.partial_sums import Grid, read_sums
-from mapper.training.readout import Comparators, Converter
+from mapper.training.backends import choose, sums
+from mapper.training.backends.readout import Comparators, Converter
+from mapper.training.backends.sums import Grid
+from mapper.training.nets.partial_sums import read_sums
 from tests.training.small import ENCODINGS, READOUTS, a_macro, defined_sums, settled, spikes
 
 POSSIBLE = [
@@ -46,7 +47,7 @@ def test_sums_are_those_of_the_definition(monkeypatch, kind, encoding, readout, 
         hardened.block_scale += torch.rand(hardened.block_scale.shape)
     expected = defined_sums(hardened, x)
     for fused in (True, False):
-        monkeypatch.setattr(partial_sums, "FUSED", fused)
+        monkeypatch.setattr(choose, "FUSED", fused)
         assert (hardened.sums(x).detach().numpy() == expected).all()
 
 
@@ -104,13 +105,13 @@ def a_grid(encoding: Any, weight_bits: int, wordlines: int, half_active: bool = 
 
 @pytest.fixture
 def torch_only(monkeypatch):
-    monkeypatch.setattr(partial_sums, "FUSED", False)
+    monkeypatch.setattr(choose, "FUSED", False)
 
 
 @pytest.fixture
 def single_precision(monkeypatch):
     """Half-sized types are exact forwards only."""
-    monkeypatch.setattr(partial_sums, "_sum_type", lambda *_: torch.float32)
+    monkeypatch.setattr(sums, "sum_type", lambda *_: torch.float32)
 
 
 @pytest.mark.parametrize("fused", [True, False])
@@ -119,7 +120,7 @@ def test_gradients_are_those_of_plain_operations(
     monkeypatch, single_precision, encoding, readout, fused
 ):
     """Against the same layer in operations that torch differentiates by itself."""
-    monkeypatch.setattr(partial_sums, "FUSED", fused)
+    monkeypatch.setattr(choose, "FUSED", fused)
     macro = a_macro(readout, encoding=encoding)
     layer = settled(nn.Linear(40, 5), macro, spikes(20, 40), scale="block")
     x, upstream = spikes(9, 40), torch.randn(9, 5)
@@ -234,7 +235,7 @@ def test_chunks_change_nothing(monkeypatch, torch_only, single_precision, kind, 
         ]
 
     whole = run()
-    monkeypatch.setattr(partial_sums, "CHUNK_ELEMENTS", 1)  # one sample at a time
+    monkeypatch.setattr(sums, "CHUNK_ELEMENTS", 1)  # one sample at a time
     parts = run()
     assert (whole[0] == parts[0]).all()
     for a, b in zip(whole, parts, strict=True):
@@ -252,7 +253,7 @@ def test_narrow_types_keep_integers_and_nearly_keep_gradients(torch_only):
 
     found = run()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(partial_sums, "_sum_type", lambda *_: torch.float32)
+        patch.setattr(sums, "sum_type", lambda *_: torch.float32)
         expected = run()
     assert (found[0] == expected[0]).all()
     # bfloat16, where the processor has it, keeps 8 bits of each slope.

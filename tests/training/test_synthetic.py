@@ -9,7 +9,7 @@ import torch
 from mapper.training.data import flow, gestures
 from mapper.training.data.camera import EVENT, Camera
 from mapper.training.data.frames import flow_frames, on_fewer_pixels, polarity_frames
-from mapper.training.tasks import Flow
+from mapper.training.hardening.tasks import Flow
 
 QUIET = Camera(on=0.25, off=0.5, mismatch=0.0, refractory_us=0, leak_hz=0.0, shot_hz=0.0)
 

@@ -8,12 +8,13 @@ import pytest
 import torch
 from torch import nn
 
-from mapper.training import LIF, Awareness, harden
-from mapper.training.noise import Draw, Noise
-from mapper.training.plots import draw_curves
-from mapper.training.stages import Stage, one_jump, staged
-from mapper.training.tasks import Classification
-from mapper.training.trainer import Options, Run, run_model
+from mapper.training import LIF, Awareness
+from mapper.training.backends.noise import Draw, Noise
+from mapper.training import harden
+from mapper.training.hardening.plots import draw_curves
+from mapper.training.hardening.stages import Stage, one_jump, staged
+from mapper.training.hardening.tasks import Classification
+from mapper.training.hardening.trainer import Options, Run, run_model
 from targets import load_target
 from tests.training.small import a_macro, settled, spikes
 

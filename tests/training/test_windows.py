@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from mapper.ir.windows import Window
-from mapper.training.layers import exact_sums
-from mapper.training.windows import outputs_image, wordline_inputs
+from mapper.training.backends.windows import outputs_image, wordline_inputs
+from mapper.training.nets.layers import exact_sums
 
 
 @pytest.mark.parametrize(

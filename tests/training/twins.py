@@ -10,7 +10,7 @@ from mapper.executor import engine
 from mapper.ir.evaluate import evaluate
 from mapper.recordings import to_reals
 from mapper.training import LIF, Iand
-from mapper.training.harden import HardwareModel
+from mapper.training.hardening.harden import HardwareModel
 
 
 def disordered(model: HardwareModel) -> HardwareModel:

@@ -1,9 +1,9 @@
 """Partial sums, readout and shift-and-add in one GPU program: partial sums never reach memory.
 
-The arithmetic is that of ``mapper.training.partial_sums``: outputs are the same integers. Backwards
-the slopes are the same too; what meets a product is rounded to bfloat16 once (8 bits), as there.
-Each program writes its own share and shares are added in a fixed order, without atomics: the same
-inputs give the same bits on the same device.
+The arithmetic is that of ``mapper.training.backends.sums``: outputs are the same integers.
+Backwards the slopes are the same too; what meets a product is rounded to bfloat16 once (8 bits),
+as there. Each program writes its own share and shares are added in a fixed order, without atomics:
+the same inputs give the same bits on the same device.
 """
 
 import importlib.util
@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mapper.training.partial_sums import Gradients, Grid, LayerSums, constants
-from mapper.training.readout import Comparators
-from mapper.training.windows import folded_back, outputs_image, wordline_inputs
+from mapper.training.backends.readout import Comparators
+from mapper.training.backends.sums import Gradients, Grid, LayerSums, constants
+from mapper.training.backends.windows import folded_back, outputs_image, wordline_inputs
 
 INPUT_ELEMENTS = 1 << 28
 """Wordline inputs held at once: 512 MiB."""

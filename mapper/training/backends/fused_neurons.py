@@ -1,7 +1,7 @@
 """Neurons over all time steps in one GPU program, forwards and backwards.
 
-The definition is ``LIF`` of ``mapper.training.neurons``; products and sums are rounded one by one
-as there (no fused multiply-add), so that spikes are the same.
+The definition is ``LIF`` of ``mapper.training.nets.neurons``; products and sums are rounded one
+by one as there (no fused multiply-add), so that spikes are the same.
 """
 
 from typing import Any, Literal

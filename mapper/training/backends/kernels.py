@@ -1,4 +1,4 @@
-"""GPU programs (Triton) of ``mapper.training.backends.fused`` and ``mapper.training.neurons``.
+"""GPU programs (Triton) of ``mapper.training.backends.fused`` and ``mapper.training.nets.neurons``.
 
 Imported only where triton is there. A tile of vectors meets one row block at a time; its partial
 sums live in registers and are read, shifted and added before the next. Masked vectors, rows and

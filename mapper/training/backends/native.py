@@ -1,6 +1,6 @@
 """Partial sums, readout and shift-and-add in compiled kernels, where torch is on a CPU.
 
-The arithmetic is that of ``mapper.training.partial_sums``: outputs are the same integers, and
+The arithmetic is that of ``mapper.training.backends.sums``: outputs are the same integers, and
 slopes the same numbers in single precision. A partial sum is made by adding up the cells of its
 active wordlines, few of which there are, and is read, shifted and added before the next: neither
 partial sums nor the inputs of wordlines reach memory.
@@ -18,9 +18,9 @@ from torch.nn import functional
 
 from mapper.ir.windows import Window
 from mapper.kernels import core
-from mapper.training.partial_sums import Gradients, Grid, LayerSums
-from mapper.training.readout import Comparators
-from mapper.training.windows import laid_out, outputs_image, taken_back
+from mapper.training.backends.readout import Comparators
+from mapper.training.backends.sums import Gradients, Grid, LayerSums
+from mapper.training.backends.windows import laid_out, outputs_image, taken_back
 
 _LANES = 16
 """Columns of a slice are padded to so many, and those of a row block to twice as many."""

@@ -1,7 +1,7 @@
 """Neurons over all time steps in compiled kernels, forwards and backwards, where torch is on a CPU.
 
-The definition is ``LIF`` of ``mapper.training.neurons``; products and sums are rounded one by one
-as there, so that spikes are the same.
+The definition is ``LIF`` of ``mapper.training.nets.neurons``; products and sums are rounded one
+by one as there, so that spikes are the same.
 """
 
 import math

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
-from mapper.training.folder import RunFolder, configuration
-from mapper.training.harden import HardwareModel, harden
-from mapper.training.layers import Granularity, Hardened
-from mapper.training.neurons import over_time
-from mapper.training.stages import Schedule, Stage
+from mapper.training.hardening.folder import RunFolder, configuration
+from mapper.training.hardening.harden import HardwareModel, harden
+from mapper.training.hardening.stages import Schedule, Stage
+from mapper.training.nets.layers import Granularity, Hardened
+from mapper.training.nets.neurons import over_time
 from targets import Target
 
 _WARM_UP = 10

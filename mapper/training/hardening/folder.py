@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from mapper import __version__
-from mapper.training.plots import draw_curves
-from mapper.training.stages import Stage
+from mapper.training.hardening.plots import draw_curves
+from mapper.training.hardening.stages import Stage
 from targets import Target, target_to_data
 
 SCHEMA = "spikeloom/training/1"

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from mapper.ir.core import INT64, Array, Const, IntType, Value
-from mapper.training.crossbars import crossbars_of, whole_numbers
-from mapper.training.layers import Awareness, Hardened, bit_planes
-from mapper.training.partial_sums import spread_of_sums
-from mapper.training.readout import Comparators
-from mapper.training.windows import wordline_inputs
+from mapper.training.backends.readout import Comparators
+from mapper.training.backends.windows import wordline_inputs
+from mapper.training.hardening.crossbars import crossbars_of, whole_numbers
+from mapper.training.nets.layers import Awareness, Hardened, bit_planes
+from mapper.training.nets.partial_sums import spread_of_sums
 from passes.readout.calibrate import Calibration, calibrate
 from targets import Readout
 

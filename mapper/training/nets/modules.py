@@ -5,8 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from mapper.training.layers import Hardened
-from mapper.training.neurons import LIF
+from mapper.training.nets.layers import Hardened
+from mapper.training.nets.neurons import LIF
 
 
 class Iand(nn.Module):

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from mapper.training.layers import Awareness
-from mapper.training.noise import Noise
+from mapper.training.backends.noise import Noise
+from mapper.training.nets.layers import Awareness
 
 Kind = Literal["float", "quantised", "converter", "target"]
 

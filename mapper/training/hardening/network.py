@@ -32,11 +32,11 @@ from mapper.ir.infer import infer_types
 from mapper.ir.network import Add, AvgPool2d, Concat, MaxPool2d, Merge, Reshape, Scale
 from mapper.ir.neurons import Neuron, Reset
 from mapper.ir.windows import Window
-from mapper.training.crossbars import digital_layer, read_layer, synapse
-from mapper.training.geometry import Geometry, Weighted, pair
-from mapper.training.layers import Hardened
-from mapper.training.modules import Iand, shapes_of, traced
-from mapper.training.neurons import LIF
+from mapper.training.hardening.crossbars import digital_layer, read_layer, synapse
+from mapper.training.nets.geometry import Geometry, Weighted, pair
+from mapper.training.nets.layers import Hardened
+from mapper.training.nets.modules import Iand, shapes_of, traced
+from mapper.training.nets.neurons import LIF
 
 
 def network_graph(model: nn.Module, example: Tensor, *, input: Type = SPIKE) -> Graph:

@@ -34,9 +34,10 @@ from mapper.ir.readout import AdcRead, BitlineRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import Synapse
 from mapper.ir.tables import OpTable
 from mapper.ir.windows import Window
-from mapper.training.layers import exact_sums
-from mapper.training.partial_sums import Grid, arithmetic
-from mapper.training.readout import Comparators, Converter, Reading
+from mapper.training.backends.choose import sums_backend
+from mapper.training.backends.readout import Comparators, Converter, Reading
+from mapper.training.backends.sums import Grid
+from mapper.training.nets.layers import exact_sums
 
 
 class IntegerNetwork:
@@ -125,7 +126,7 @@ class IntegerNetwork:
             half_active=isinstance(reader, SenseAmpRead) and reader.active is not None,
         )
         scale = self.number(op.scale).reshape(-1).to(exact)
-        layer = arithmetic(plane, weight, grid)(grid, self._reading(reader), weight, scale)
+        layer = sums_backend(plane, weight, grid)(grid, self._reading(reader), weight, scale)
         return layer.all_outputs(plane)
 
     def _exact_type(self, op: ShiftAndAdd) -> torch.dtype:

@@ -6,9 +6,9 @@ from torch import Tensor, nn
 
 from mapper.exchange.canonical import to_model, to_trained
 from mapper.ir.core import FLOAT
-from mapper.training.harden import HardwareModel
-from mapper.training.modules import traced
-from mapper.training.network import network_graph
+from mapper.training.hardening.harden import HardwareModel
+from mapper.training.hardening.network import network_graph
+from mapper.training.nets.modules import traced
 from mapper.writing import whole_file
 
 

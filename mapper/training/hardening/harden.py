@@ -13,14 +13,14 @@ from torch import Tensor, fx, nn
 from mapper.ir.core import Graph, IntType
 from mapper.pipeline import make_passes, run_passes
 from mapper.recordings import coding_tables
-from mapper.training.geometry import Weighted
-from mapper.training.integer import IntegerNetwork
-from mapper.training.layers import Awareness, Granularity, Hardened
-from mapper.training.modules import traced
-from mapper.training.network import network_graph
-from mapper.training.neurons import LIF, over_time
-from mapper.training.norms import keep_factors_positive, moments_of_the_batch
-from mapper.training.settle import check_codes, set_window, settle
+from mapper.training.hardening.integer import IntegerNetwork
+from mapper.training.hardening.network import network_graph
+from mapper.training.hardening.settle import check_codes, set_window, settle
+from mapper.training.nets.geometry import Weighted
+from mapper.training.nets.layers import Awareness, Granularity, Hardened
+from mapper.training.nets.modules import traced
+from mapper.training.nets.neurons import LIF, over_time
+from mapper.training.nets.norms import keep_factors_positive, moments_of_the_batch
 from targets import Macro, Target, load_target
 
 

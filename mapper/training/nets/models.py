@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor, nn
 
-from mapper.training.modules import Iand
-from mapper.training.neurons import LIF
+from mapper.training.nets.modules import Iand
+from mapper.training.nets.neurons import LIF
 
 Neurons = Callable[[], nn.Module]
 

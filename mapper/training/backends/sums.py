@@ -1,17 +1,14 @@
-"""Layers on crossbars: partial sums, readout, and shift-and-add, in chunks of bounded memory.
+"""Partial sums, readout, and shift-and-add of one layer in torch, in chunks of bounded memory.
 
-Forwards these are the integers of ``mapper.ir.crossbar`` and ``mapper.ir.readout``, held as floats:
-exact below 2**24, which a crossbar does not reach and few layers do; weights in double precision
-have everything computed in it. Nothing but the layer's input is kept for the backward pass, which
-computes the partial sums of a chunk again: they are ``row blocks x slices`` times as many as the
-layer's outputs.
+Forwards these are the integers of ``mapper.ir.crossbar`` and ``mapper.ir.readout``, carried as
+floats: exact below 2**24, which a crossbar does not reach and few layers do; weights in double
+precision have everything computed in it. ``native`` and ``fused`` compute the same in programs of
+their own.
 """
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache, reduce
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,16 +16,12 @@ from torch.nn import functional
 
 from mapper.ir.encoding import Encoding
 from mapper.ir.windows import Window
-from mapper.training.noise import Draw, Noise
-from mapper.training.readout import Comparators, Converter, Reading
-from mapper.training.windows import outputs_image, wordline_inputs
+from mapper.training.backends.noise import Draw
+from mapper.training.backends.readout import Converter, Reading
+from mapper.training.backends.windows import outputs_image, wordline_inputs
 
 CHUNK_ELEMENTS = 1 << 22
 """Partial sums held at once on a CPU; a GPU holds 16 times as many."""
-
-FUSED = os.environ.get("SPIKELOOM_FUSED", "1") != "0"
-"""Whether ``backends.fused`` computes on a GPU and ``backends.native`` on a CPU, where they can;
-``SPIKELOOM_FUSED=0`` says no."""
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -79,84 +72,6 @@ def constants(numbers: tuple[float, ...], dtype: torch.dtype, device: torch.devi
     return torch.tensor(numbers, dtype=dtype, device=device)
 
 
-def read_sums(
-    x: Tensor,
-    weight: Tensor,
-    grid: Grid,
-    reading: Reading,
-    block_scale: Tensor | None = None,
-    noise: Noise | None = None,
-) -> Tensor:
-    """Return ``sum_g m[g] * sum_s significance_s * code[g, s]``, one bit plane of input.
-
-    Args:
-        x: ``[B, C, H, W]`` or ``[B, K]`` of 0 and 1.
-        weight: Whole numbers ``[K, N]``; its gradient is the least-squares merge of those of its
-            slices.
-        grid: The crossbars.
-        reading: What reads a column.
-        block_scale: ``m``, a whole number per row block; 1 where None.
-        noise: What disturbs cells and sums, if anything.
-
-    Returns:
-        ``[B, N, Ho, Wo]`` or ``[B, N]``, whole numbers.
-    """
-    learned = reading.thresholds if isinstance(reading, Comparators) else reading.step
-    if block_scale is None:
-        block_scale = torch.ones(1, dtype=weight.dtype, device=weight.device)
-    sums: Tensor = _ReadSums.apply(  # type: ignore[no-untyped-call]
-        x, weight, learned, block_scale, grid, reading, Draw.of(noise)
-    )
-    return sums
-
-
-class _ReadSums(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any,
-        x: Tensor,
-        weight: Tensor,
-        learned: Tensor,
-        block_scale: Tensor,
-        grid: Grid,
-        reading: Reading,
-        draw: Draw | None,
-    ) -> Tensor:
-        ctx.save_for_backward(x, weight, block_scale)
-        ctx.grid, ctx.reading, ctx.draw = grid, reading, draw
-        ctx.kind = arithmetic(x, weight, grid, draw)
-        layer: LayerSums = ctx.kind(grid, reading, weight, block_scale, draw)
-        return layer.all_outputs(x)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight, block_scale = ctx.saved_tensors
-        layer = ctx.kind(ctx.grid, ctx.reading, weight, block_scale, ctx.draw)
-        parts = list(layer.chunks(x))
-        upstream = torch.split(gradients[0], [len(part) for part in parts])
-        found = [
-            layer.backward(
-                part,
-                gradient,
-                i,
-                wants_x=ctx.needs_input_grad[0],
-                wants_scale=ctx.needs_input_grad[3],
-            )
-            for i, (part, gradient) in enumerate(zip(parts, upstream, strict=True))
-        ]
-        pieces = [back.x for back in found if back.x is not None]
-        scales = [back.block_scale for back in found if back.block_scale is not None]
-        return (
-            _joined(pieces) if pieces else None,
-            _total(back.weight for back in found),
-            _total(back.learned for back in found) * ctx.reading.share(layer.count(x)),
-            _total(scales) if scales else None,
-            None,
-            None,
-            None,
-        )
-
-
 @dataclass(frozen=True, eq=False, slots=True)
 class Gradients:
     """What one chunk gives; that of what reads it before its ``share``."""
@@ -167,30 +82,12 @@ class Gradients:
     block_scale: Tensor | None
 
 
-def spread_of_sums(x: Tensor, weight: Tensor, grid: Grid, reading: Reading) -> Tensor:
-    """Return ``[S]``: how partial sums of driven row blocks spread, in counts."""
-    one = torch.ones(1, dtype=weight.dtype, device=weight.device)
-    return LayerSums(grid, reading, weight, one).spread(x)
-
-
-def arithmetic(
-    x: Tensor, weight: Tensor, grid: Grid, draw: Draw | None = None
-) -> type["LayerSums"]:
-    """Return what does a layer's arithmetic: our own programs where they can, else torch's."""
-    from mapper.training.backends import fused, native  # they build on this module
-
-    if not FUSED or draw is not None:
-        return LayerSums
-    if fused.supports(weight, grid):
-        return fused.FusedSums
-    return native.NativeSums if native.supports(x, weight, grid) else LayerSums
-
-
-def _total(parts: Iterable[Tensor]) -> Tensor:
+def total(parts: Iterable[Tensor]) -> Tensor:
+    """Add tensors of one shape up, in their order."""
     return reduce(torch.add, parts)
 
 
-def _joined(parts: list[Tensor]) -> Tensor:
+def joined(parts: list[Tensor]) -> Tensor:
     """Put chunks of a batch together; a single one is not copied."""
     return parts[0] if len(parts) == 1 else torch.cat(parts)
 
@@ -220,7 +117,7 @@ class LayerSums:
         split = cells.reshape(self.blocks, grid.wordlines, self.slices, grid.groups, -1)
         by_group = split.permute(3, 0, 1, 2, 4)
         self.cells = by_group.reshape(grid.groups, self.blocks, grid.wordlines, -1)
-        self.type = _sum_type(grid, reading, weight) if draw is None else torch.float32
+        self.type = sum_type(grid, reading, weight) if draw is None else torch.float32
         self.total_type = weight.dtype
         if draw is not None:
             self.cells = draw.cells(self.cells)
@@ -243,7 +140,7 @@ class LayerSums:
 
     def all_outputs(self, x: Tensor) -> Tensor:
         """Return the layer's integers for a whole batch."""
-        return _joined([self.outputs(part, i) for i, part in enumerate(self.chunks(x))])
+        return joined([self.outputs(part, i) for i, part in enumerate(self.chunks(x))])
 
     def outputs(self, x: Tensor, chunk: int = 0) -> Tensor:
         """Return the layer's integers for one chunk of the batch."""
@@ -255,10 +152,10 @@ class LayerSums:
 
     def spread(self, x: Tensor) -> Tensor:
         """Return the standard deviation of each slice's sums, ``[S]``, over driven row blocks."""
-        moments = _total(self._moments(part) for part in self.chunks(x))
-        count, total, squares = moments
-        spread = (squares - total.square() / count.clamp(min=1)) / (count - 1).clamp(min=1)
-        return torch.where(count > 1, spread.clamp(min=0).sqrt(), total).float()
+        moments = total(self._moments(part) for part in self.chunks(x))
+        count, whole, squares = moments
+        spread = (squares - whole.square() / count.clamp(min=1)) / (count - 1).clamp(min=1)
+        return torch.where(count > 1, spread.clamp(min=0).sqrt(), whole).float()
 
     def _moments(self, x: Tensor) -> Tensor:
         """Return how many sums of driven row blocks there are, their sum and squares: ``[3, S]``.
@@ -370,7 +267,7 @@ class LayerSums:
         return gradient + each.to(self.type)
 
 
-def _sum_type(grid: Grid, reading: Reading, weight: Tensor) -> torch.dtype:
+def sum_type(grid: Grid, reading: Reading, weight: Tensor) -> torch.dtype:
     """Return the narrowest type in which sums, whole or in halves, are exact.
 
     bfloat16 holds whole numbers up to 256. Half precision holds more of them, but loses gradients

@@ -9,9 +9,9 @@ from mapper.ir.core import INT64, Array, Const, IntType, Op, Span, Value
 from mapper.ir.crossbar import CrossbarMvm, Placement, partial_sum_range
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import Conv2d, ConvTranspose2d, Linear, Synapse
-from mapper.training.geometry import Geometry
-from mapper.training.layers import Hardened
-from mapper.training.readout import Comparators, Converter
+from mapper.training.backends.readout import Comparators, Converter
+from mapper.training.nets.geometry import Geometry
+from mapper.training.nets.layers import Hardened
 from passes.readout.calibrate import first_threshold
 from passes.shared.grid import count_active, layer_spans
 

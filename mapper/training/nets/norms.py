@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn.utils import parametrize
 
-from mapper.training.geometry import Weighted
-from mapper.training.gradients import held
+from mapper.training.nets.geometry import Weighted
+from mapper.training.nets.gradients import held
 
 Norm = nn.BatchNorm1d | nn.BatchNorm2d
 

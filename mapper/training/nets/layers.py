@@ -1,8 +1,8 @@
 """Layers of weights on crossbars, as torch modules that learn what the readout does to them.
 
 A hardened layer has the geometry and the latent weights of the float layer it replaces, and walks
-through the stages of ``mapper.training.stages``: exact sums of quantised weights first, then
-sums read by converters of fewer and fewer bits, then the readout of the target.
+through the stages of ``mapper.training.hardening.stages``: exact sums of quantised weights first,
+then sums read by converters of fewer and fewer bits, then the readout of the target.
 """
 
 import math
@@ -14,12 +14,13 @@ from torch import Tensor, nn
 
 from mapper.ir.encoding import Encoding
 from mapper.ir.windows import Window
-from mapper.training.geometry import Geometry, Weighted
-from mapper.training.gradients import held, limited_step, quantised, rounded
-from mapper.training.noise import Noise
-from mapper.training.partial_sums import Grid, read_sums
-from mapper.training.readout import Comparators, Converter, Reading
-from mapper.training.windows import convolved, outputs_image, wordline_inputs
+from mapper.training.backends.noise import Noise
+from mapper.training.backends.readout import Comparators, Converter, Reading
+from mapper.training.backends.sums import Grid
+from mapper.training.backends.windows import convolved, outputs_image, wordline_inputs
+from mapper.training.nets.geometry import Geometry, Weighted
+from mapper.training.nets.gradients import held, limited_step, quantised, rounded
+from mapper.training.nets.partial_sums import read_sums
 from targets import Macro
 
 Granularity = Literal["layer", "column", "block"]

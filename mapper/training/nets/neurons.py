@@ -8,10 +8,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from mapper.training import partial_sums
-from mapper.training.backends import fused_neurons, native_neurons
-from mapper.training.gradients import fire, held
-from mapper.training.partial_sums import constants
+from mapper.training.backends.choose import neurons_backend
+from mapper.training.backends.sums import constants
+from mapper.training.nets.gradients import fire, held
 from targets import NeuronUnit
 
 ResetKind = Literal["subtract", "value", "none"]
@@ -89,12 +88,11 @@ class LIF(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         steps = _steps.get()
         per_step = x if steps is None else x.reshape(steps, -1, *x.shape[1:])
-        if partial_sums.FUSED and fused_neurons.supports(per_step):
-            results = self._at_once(fused_neurons.walk, per_step)
-        elif partial_sums.FUSED and native_neurons.supports(per_step):
-            results = self._at_once(native_neurons.walk, per_step)
-        else:
+        walk = neurons_backend(per_step)
+        if walk is None:
             results = torch.stack(list(self._walk(per_step)))
+        else:
+            results = self._at_once(walk, per_step)
         return results if steps is None else results.flatten(0, 1)
 
     def _at_once(self, walk: Callable[..., Tensor], x: Tensor) -> Tensor:

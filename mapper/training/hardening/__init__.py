@@ -1,0 +1,1 @@
+"""From a float network to what the chip computes: stages, training runs, export."""

@@ -1,0 +1,1 @@
+"""Networks to train: layers on crossbars and neurons as torch modules."""
