@@ -21,8 +21,7 @@ from benchmarks.accuracy_settings import (
     Step,
     epochs_until,
 )
-from mapper.training import HardwareModel
-from mapper.training import harden
+from mapper.training import HardwareModel, harden
 from mapper.training.hardening.trainer import Options, Run
 from targets import load_target
 

@@ -23,8 +23,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from mapper.training import export_onnx
-from mapper.training import harden
+from mapper.training import export_onnx, harden
 from mapper.training.nets.models import DvsNet, FireFlowNet, SpikeFlowNet, SpikingResNet, SpikingVgg
 
 DENSITY = 0.1

@@ -21,9 +21,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a script
 import torch
 from torch import Tensor, nn
 
-from mapper.training import LIF, Awareness
+from mapper.training import LIF, Awareness, harden
 from mapper.training.backends import choose, fused_neurons
-from mapper.training import harden
 from mapper.training.nets.models import DvsNet, FireFlowNet
 from mapper.training.nets.partial_sums import read_sums
 

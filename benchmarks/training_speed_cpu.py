@@ -21,8 +21,7 @@ from torch import Tensor, nn
 
 from benchmarks.accuracy_settings import SETTINGS
 from benchmarks.training_speed import TOLERANCE, path
-from mapper.training import Awareness, HardwareModel
-from mapper.training import harden
+from mapper.training import Awareness, HardwareModel, harden
 
 SHAPES = {
     "nmnist": (6, 40, 2, 34, 34),

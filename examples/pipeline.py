@@ -15,8 +15,7 @@ from torch import Tensor, nn
 
 from mapper import api
 from mapper.diagnostics import MappingError
-from mapper.training import Awareness, HardwareModel, export_onnx
-from mapper.training import harden
+from mapper.training import Awareness, HardwareModel, export_onnx, harden
 from mapper.training.hardening.stages import Schedule
 from mapper.training.hardening.trainer import Options, Run, Task
 from targets import load_target

@@ -16,8 +16,7 @@ from benchmarks.accuracy_data import Prepared, Recordings, load, split, store
 from benchmarks.accuracy_pool import Pool, Schedule
 from benchmarks.accuracy_settings import SETTINGS, SHARED, STEPS, TARGETS, epochs_until, jobs, small
 from benchmarks.accuracy_work import Place
-from mapper.training import Awareness
-from mapper.training import harden
+from mapper.training import Awareness, harden
 from targets import load_target
 from tests.training.small import a_network, spikes
 

@@ -22,8 +22,7 @@ from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.readout import SenseAmpRead
 from mapper.ir.synapses import Conv2d, Synapse
 from mapper.recordings import to_reals
-from mapper.training import LIF, Awareness, export_onnx, over_time
-from mapper.training import harden
+from mapper.training import LIF, Awareness, export_onnx, harden, over_time
 from mapper.training.hardening.integer import IntegerNetwork
 from mapper.verify import trained_ring, verify_build
 from targets import load_target

@@ -8,8 +8,7 @@ from torch import nn
 from mapper.ir.core import SPIKE
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.evaluate import evaluate
-from mapper.training import LIF, Awareness, Hardened, over_time
-from mapper.training import harden
+from mapper.training import LIF, Awareness, Hardened, harden, over_time
 from mapper.training.hardening.settle import settle
 from mapper.training.nets.gradients import quantised
 from mapper.training.nets.partial_sums import spread_of_sums

@@ -6,8 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from mapper.training import export_onnx, over_time
-from mapper.training import harden
+from mapper.training import export_onnx, harden, over_time
 from mapper.training.nets.modules import traced
 from mapper.training.nets.norms import LEAST_FACTOR, keep_factors_positive
 from tests.training.small import a_network, a_target, spikes

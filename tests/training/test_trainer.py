@@ -8,9 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from mapper.training import LIF, Awareness
+from mapper.training import LIF, Awareness, harden
 from mapper.training.backends.noise import Draw, Noise
-from mapper.training import harden
 from mapper.training.hardening.plots import draw_curves
 from mapper.training.hardening.stages import Stage, one_jump, staged
 from mapper.training.hardening.tasks import Classification
