@@ -10,8 +10,8 @@ from math import isfinite
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from mapper.ir.core import Array
 from mapper.ir.tokens import CONSTANT_WORDS, Line, Token
 
 DTYPES = {
@@ -142,7 +142,7 @@ def typed_shape(line: Line) -> tuple[str, tuple[int, ...]]:
     return name, tuple(map(int, sizes))
 
 
-def array_of(line: Line, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
+def array_of(line: Line, dtype: np.dtype[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:
     """Read numbers in brackets within brackets, as many as the shape says."""
     at, found = line.ahead, np.array(list(_numbers(line, dtype, shape)), dtype)
     try:

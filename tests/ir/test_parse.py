@@ -265,7 +265,7 @@ def test_a_text_that_was_changed_is_a_graph_or_refused(data):
 @given(st.text(alphabet=st.characters(), max_size=200))
 def test_any_text_is_refused(text):
     with pytest.raises(MappingError, match="bad-graph-text"):
-        parse_graph("graph g\n" + text + "!")
+        parse_graph("graph g\n" + text + "\n!")
 
 
 def test_names_in_parentheses_belong_to_the_fields_of_an_op_in_order():
