@@ -96,7 +96,7 @@ class _Lowering:
 
     def _is_coarse(self, op: CrossbarMvm) -> bool:
         readout = macro_of(self.target, op).readout
-        return not readout.is_adc and readout.kind != "ideal"
+        return readout.is_sensed
 
     def _observe(self, ops: list[Op]) -> None:
         if self.activity is None:
@@ -108,7 +108,7 @@ class _Lowering:
 
     def _layer(self, op: CrossbarMvm, sums: ShiftAndAdd) -> list[Op]:
         macro = macro_of(self.target, op)
-        if macro.readout.kind == "ideal":
+        if macro.readout.is_ideal:
             return list(_ideal(op, sums))
         bits = self._bits(op)
         settings = calibrate(op, self.constants, macro.readout, bits)

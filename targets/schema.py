@@ -9,22 +9,16 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from mapper.ir.encoding import Encoding, Kind
+from mapper.ir.readout_kinds import READOUTS, ReadoutForm, ReadoutKind
 from targets.fields import Bits, Bounds, Count, Level, Lines, Name, Positive, Text
 from targets.library import Library
 
 InputKind = Literal["spikes", "codes"]
-ReadoutKind = Literal["ideal", "sense-amp", "ternary", "flash", "sar"]
 Reference = Literal["constant", "half-active"]
 LeakKind = Literal["none", "shift", "multiply"]
 ClockPolicy = Literal["sensing-set", "decoupled"]
 
 WeightBits = Annotated[int, Bounds(2, 8)]
-
-_FIXED_BITS = {"ideal": 0, "sense-amp": 1, "ternary": 2}
-_ALPHABETS: dict[str, tuple[tuple[int, ...], ...]] = {
-    "sense-amp": ((-1, 1), (0, 1)),
-    "ternary": ((-1, 0, 1),),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,32 +33,45 @@ class Readout:
     reference: Reference
     """What a sum is compared with: a constant, or half of what the active rows could give."""
     levels: tuple[Level, ...] = ()
-    """What the codes of a sense amplifier or a ternary readout stand for, lowest first."""
+    """What the codes of sense amplifiers stand for, lowest first."""
+
+    @property
+    def form(self) -> ReadoutForm:
+        """What all readouts of this kind have in common."""
+        return READOUTS[self.kind]
 
     @property
     def is_adc(self) -> bool:
-        return self.kind in ("flash", "sar")
+        return self.form.converts
+
+    @property
+    def is_sensed(self) -> bool:
+        """Whether sense amplifiers compare the sum, one a threshold."""
+        return self.form.senses
+
+    @property
+    def is_ideal(self) -> bool:
+        """Whether the sum is taken as it is."""
+        return not self.is_adc and not self.is_sensed
 
     @property
     def thresholds(self) -> int:
         """Comparisons that define one code; 0 where the readout is ideal."""
-        return (1 << self.bits) - 1 if self.is_adc else self.bits
+        return (1 << self.bits) - 1 if self.is_adc else len(self.form.spread)
 
     def problems(self) -> Iterator[str]:
-        fixed = _FIXED_BITS.get(self.kind)
-        if fixed is not None and self.bits != fixed:
+        fixed = self.form.code_bits
+        if not self.is_adc and self.bits != fixed:
             yield f"bits must be {fixed} where kind is '{self.kind}', got {self.bits}"
         if self.is_adc and not 2 <= self.bits <= 8:
             yield f"bits must be 2..8 where kind is '{self.kind}', got {self.bits}"
-        alphabets = _ALPHABETS.get(self.kind, ((),))
+        alphabets = self.form.alphabets or ((),)
         if self.levels not in alphabets:
             allowed = " or ".join(str(list(levels)) for levels in alphabets)
             yield f"levels must be {allowed} where kind is '{self.kind}', got {list(self.levels)}"
-        if self.reference == "half-active" and self.kind not in _ALPHABETS:
-            yield (
-                "reference 'half-active' needs kind 'sense-amp' or 'ternary', "
-                f"got kind '{self.kind}'"
-            )
+        if self.reference == "half-active" and not self.is_sensed:
+            sensed = " or ".join(f"'{kind}'" for kind, form in READOUTS.items() if form.senses)
+            yield f"reference 'half-active' needs kind {sensed}, got kind '{self.kind}'"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

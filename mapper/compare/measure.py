@@ -176,5 +176,4 @@ def _all_adc(target: Target) -> bool:
 
 
 def _all_sensed(target: Target) -> bool:
-    kinds = {macro.readout.kind for macro in target.macros}
-    return kinds <= {"sense-amp", "ternary"}
+    return all(macro.readout.is_sensed for macro in target.macros)

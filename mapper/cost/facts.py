@@ -91,7 +91,7 @@ def _macro(macro: TargetMacro) -> Macro:
 def _readout_kind(readout: Readout) -> Literal["ideal", "sense_amp", "adc"]:
     if readout.is_adc:
         return "adc"
-    return "ideal" if readout.kind == "ideal" else "sense_amp"
+    return "sense_amp" if readout.is_sensed else "ideal"
 
 
 def _facts(target: Target, preset: Preset, end: End) -> Facts:
@@ -118,7 +118,7 @@ def _facts(target: Target, preset: Preset, end: End) -> Facts:
 
 def _readout(library: Library, macro: TargetMacro, preset: Preset, end: End) -> Part:
     readout = macro.readout
-    if readout.kind == "ideal":
+    if readout.is_ideal:
         return Part(0.0, 0.0, 0.0)
     if not readout.is_adc:
         return _part(library.sense_amp, end)

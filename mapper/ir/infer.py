@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar, cast
 
-from mapper.ir.core import INT64, Constants, Graph, IntType, Op, Value, param
+from mapper.ir.core import Constants, Graph, IntType, Op, Value
 from mapper.ir.crossbar import CountActive, CrossbarMvm, partial_sum_range
 from mapper.ir.hardware import ScaledAdd
 from mapper.ir.network import (
@@ -87,15 +87,8 @@ def _count_active(op: CountActive, constants: Constants) -> Op:
     return replace(op, active=replace(op.active, type=type, shape=shape))
 
 
-def _sense_amp(op: SenseAmpRead, constants: Constants) -> Op:
-    type = IntType.spanning(min(op.levels), max(op.levels))
-    return replace(op, result=replace(op.result, type=type, shape=op.partial_sum.shape))
-
-
-def _adc(op: AdcRead, constants: Constants) -> Op:
-    base, step = param(constants, op.base, INT64), param(constants, op.step, INT64)
-    top = base + step * ((1 << op.bits) - 1)
-    type = IntType.spanning(int(base.min()), int(top.max()))
+def _read(op: BitlineRead, constants: Constants) -> Op:
+    type = IntType.spanning(*op.ends(constants))
     return replace(op, result=replace(op.result, type=type, shape=op.partial_sum.shape))
 
 
@@ -139,8 +132,8 @@ TYPES: OpTable[Callable[[Any, Constants], Op]] = OpTable(
     entries={
         CrossbarMvm: _crossbar,
         CountActive: _count_active,
-        SenseAmpRead: _sense_amp,
-        AdcRead: _adc,
+        SenseAmpRead: _read,
+        AdcRead: _read,
         ShiftAndAdd: _ranged,
         ScaledAdd: _ranged,
         MaxPool2d: _passed,

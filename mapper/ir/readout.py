@@ -1,16 +1,52 @@
 """Readout: partial sums to codes, and codes of slices, row blocks and planes to integers.
 
-Axes are those of ``mapper.ir.crossbar``. Sense amplifier, ternary and n-bit ADC differ in their
-thresholds and decoded values only.
+Axes are those of ``mapper.ir.crossbar``. Every readout is a bank of comparators: its code counts
+the thresholds that a sum reaches, and stands for a level. Sense amplifier, ternary and n-bit ADC
+differ in thresholds and levels only. ``sensed`` and ``converted`` are the one definition in Python.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
 
 from mapper.ir.core import EXACT_DOUBLE, INT64, Array, Const, Constants, IntType, Op, Value, param
+from mapper.ir.readout_kinds import READOUTS, ReadoutKind, sensed_kind
+
+
+def sensed(
+    sums: Array, thresholds: Iterable[Array], levels: Sequence[int], axis: int | None = None
+) -> Array:
+    """Return ``levels[number of thresholds reached]``; a tie counts as reached.
+
+    Args:
+        sums: What is compared, of any shape and dtype.
+        thresholds: One less than levels, ascending; each broadcasts to the sums.
+        levels: What the codes stand for, lowest first.
+        axis: Levels are added up over it; None keeps each.
+    """
+    shape, count = list(sums.shape), 1
+    if axis is not None:
+        count = shape.pop(axis)
+    total = np.full(shape, count * levels[0], np.int64)
+    for threshold, rise in zip(thresholds, np.diff(levels), strict=True):
+        reached = sums >= threshold
+        total += rise * (reached if axis is None else reached.sum(axis=axis, dtype=np.int16))
+    return total
+
+
+def converted(
+    sums: Array, first: Array | int, step: Array | int, base: Array | int, bits: int
+) -> Array:
+    """Return ``base + step * code``; the code counts thresholds ``first + step * i`` reached.
+
+    There are ``2**bits - 1`` of them. Sums may be whole numbers in floats, far below the greatest
+    that they hold exactly: the quotient is then never rounded up to the next whole number.
+    """
+    above = sums - first
+    steps = above // step if above.dtype.kind == "i" else np.floor(above / step)
+    return np.asarray(base + step * np.clip(steps + 1, 0, (1 << bits) - 1))
 
 
 def per_output(active: Array, outputs: int) -> Array:
@@ -61,7 +97,7 @@ class SenseAmpRead(Op):
             return
         if self.active is not None and sums.min < 0:
             yield f"half of the active rows is a reference for unsigned sums, got {sums}"
-        if not codes.holds(min(self.levels), max(self.levels)):
+        if not codes.holds(*self.ends(constants)):
             yield f"levels {self.levels} do not fit {codes}"
 
     def evaluate(self, constants: Constants, *operands: Array) -> tuple[Array, ...]:
@@ -69,10 +105,26 @@ class SenseAmpRead(Op):
         if self.active is not None:
             full = (1 << self.cell_bits) - 1
             p, scale = 2 * p - full * per_output(operands[1], self.partial_sum.shape[3]), 2
-        code = np.zeros(p.shape, np.int64)
-        for threshold in constants[self.thresholds.name].astype(np.int64):
-            code += p >= scale * over_positions(threshold, self.result.shape[4:])
-        return (np.asarray(self.levels, np.int64)[code],)
+        thresholds = constants[self.thresholds.name].astype(np.int64)
+        positions = self.result.shape[4:]
+        compared = [scale * over_positions(threshold, positions) for threshold in thresholds]
+        return (sensed(p, compared, self.levels),)
+
+    def ends(self, constants: Constants) -> tuple[int, int]:
+        """Return the least and the greatest decoded value."""
+        return min(self.levels), max(self.levels)
+
+    @property
+    def kind(self) -> ReadoutKind | None:
+        """The kind of readout that has these levels, or as many."""
+        return sensed_kind(self.levels)
+
+    @property
+    def words(self) -> str:
+        """The readout's name for people: ``sense amplifier, half-active``."""
+        name = f"{len(self.levels) - 1} thresholds"
+        name = name if self.kind is None else READOUTS[self.kind].words
+        return name if self.active is None else f"{name}, half-active"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,13 +150,12 @@ class AdcRead(Op):
     def verify(self, constants: Constants) -> Iterator[str]:
         yield from _readout_shape_problems(self.partial_sum, self.result)
         step = param(constants, self.step, INT64)
-        base = param(constants, self.base, INT64)
         if int(step.min()) < 1:
             yield f"the step of an ADC is at least 1, got {step.min()}"
         if not 1 <= self.bits <= 24:
             yield f"an ADC has 1..24 bits, got {self.bits}"
             return
-        low, high = int(base.min()), int((base + step * ((1 << self.bits) - 1)).max())
+        low, high = self.ends(constants)
         if not isinstance(self.result.type, IntType) or not self.result.type.holds(low, high):
             yield f"decoded values span {low}..{high}, too wide for {self.result.type}"
 
@@ -112,8 +163,30 @@ class AdcRead(Op):
         first, step, base = (
             _table(constants, table, self.result) for table in (self.first, self.step, self.base)
         )
-        code = np.clip((operands[0] - first) // step + 1, 0, (1 << self.bits) - 1)
-        return (base + step * code,)
+        return (converted(operands[0], first, step, base, self.bits),)
+
+    def ends(self, constants: Constants) -> tuple[int, int]:
+        """Return the least and the greatest decoded value."""
+        step, base = param(constants, self.step, INT64), param(constants, self.base, INT64)
+        return int(base.min()), int((base + step * ((1 << self.bits) - 1)).max())
+
+    def bank(self, constants: Constants) -> tuple[Array, Array]:
+        """Return thresholds ``[2**bits - 1, G | 1, S | 1, N | 1]`` and their levels, one more.
+
+        A bank of comparators with them decodes what the ADC does.
+        """
+        first, step, base = (
+            np.atleast_3d(param(constants, table, INT64))
+            for table in (self.first, self.step, self.base)
+        )
+        count = np.arange(1 << self.bits).reshape(-1, 1, 1, 1)
+        return first + step * count[:-1], base + step * count
+
+    @property
+    def words(self) -> str:
+        """The readout's name for people: ``5-bit flash ADC``."""
+        words = READOUTS[self.kind].words
+        return f"{self.bits}-bit {words}" if READOUTS[self.kind].converts else words
 
 
 BitlineRead = SenseAmpRead | AdcRead

@@ -1,6 +1,6 @@
 """Plain sentences for what people ask first: what dominates, what limits, what would pay off."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, prod
 from typing import Any
@@ -14,7 +14,7 @@ from mapper.report.data import Report
 from mapper.report.names import layer_names
 from mapper.report.numbers import amount, nominal, percent, times_text
 from mapper.report.ternary import BINARY, TERNARY, counterpart_cost
-from targets import Target
+from targets import Readout, Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -310,12 +310,19 @@ def _bound(report: Report) -> str:
     energy = _part(cost.energy_pj["readout"].nominal, cost.total_pj.nominal)
     area = _part(cost.area_um2["readouts"].nominal, cost.total_um2.nominal)
     verdict = "Hardly" if max(energy, area) < _LITTLE else "Perhaps"
-    ideal = all(macro.readout.kind == "ideal" for macro in report.target.macros)
-    kind = "an ideal readout that no circuit gives" if ideal else "ADCs"
+    reads = [macro.readout for macro in report.target.macros]
+    ideal = all(read.is_ideal for read in reads)
+    kind = "an ideal readout that no circuit gives" if ideal else _kinds(reads)
     return (
         f"{verdict}: at most {percent(energy)} of the energy and {percent(area)} of the area can "
         f"be saved by another readout. That is what the present one, {kind}, takes."
     )
+
+
+def _kinds(reads: Sequence[Readout]) -> str:
+    """Name circuits that are not ideal: all ADCs alike, sense amplifiers by their kind."""
+    named = ("ADCs" if read.is_adc else read.form.words for read in reads if not read.is_ideal)
+    return " and ".join(dict.fromkeys(named))
 
 
 def _part(value: float, whole: float) -> float:

@@ -15,10 +15,10 @@ from mapper.cost import (
     steps_between,
     waterfall,
 )
-from mapper.ir.core import Array, Graph, Op
+from mapper.ir.core import Array, Graph
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.identity import digest
-from mapper.ir.readout import AdcRead, BitlineRead, SenseAmpRead
+from mapper.ir.readout import BitlineRead
 from mapper.ir.units import LayerOp
 from mapper.report.names import layer_name
 from targets import DEFAULT_PRESET, Macro, Preset, Target, load_preset
@@ -204,7 +204,7 @@ def _row(
         name=layer_name(op.loc, value),
         value=value,
         macro=macro.name,
-        readout=_readout(reads[op.partial_sum.name]),
+        readout=reads[op.partial_sum.name].words,
         wordlines=wordlines * op.groups,
         outputs=outputs,
         positions=prod(op.positions),
@@ -223,14 +223,6 @@ def _row(
         step_ns=layer.step_ns,
         area_um2=layer.total_um2,
     )
-
-
-def _readout(op: Op) -> str:
-    if isinstance(op, AdcRead):
-        return "ideal" if op.kind == "ideal" else f"{op.bits}-bit {op.kind} ADC"
-    assert isinstance(op, SenseAmpRead)
-    kind = "sense amplifier" if len(op.levels) == 2 else "ternary"
-    return kind if op.active is None else f"{kind}, half-active"
 
 
 def _chips(op: CrossbarMvm, target: Target) -> str:

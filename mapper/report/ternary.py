@@ -8,6 +8,7 @@ from mapper.cost import Cost, estimate
 from mapper.ir.core import Array, Graph, Op
 from mapper.ir.infer import infer_types
 from mapper.ir.readout import SenseAmpRead
+from mapper.ir.readout_kinds import READOUTS, sensed_kind
 from mapper.report.data import Report
 from targets import Readout, Target
 
@@ -44,11 +45,10 @@ def with_readout(target: Target, levels: tuple[int, ...]) -> Target:
     """Return the target with a readout of these levels wherever sense amplifiers read."""
 
     def changed(readout: Readout) -> Readout:
-        if readout.kind not in ("sense-amp", "ternary"):
+        kind = sensed_kind(levels)
+        if not readout.is_sensed or kind is None:
             return readout
-        if len(levels) == len(BINARY):
-            return replace(readout, kind="sense-amp", bits=1, levels=levels)
-        return replace(readout, kind="ternary", bits=2, levels=levels)
+        return replace(readout, kind=kind, bits=READOUTS[kind].code_bits, levels=levels)
 
     macros = (replace(macro, readout=changed(macro.readout)) for macro in target.macros)
     return replace(target, macros=tuple(macros))

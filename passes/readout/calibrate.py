@@ -9,6 +9,7 @@ import numpy as np
 from mapper.ir.core import Array, Constants
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.encoding import Encoding
+from mapper.ir.readout import converted, sensed
 from targets import Readout
 
 _CHUNK = 1 << 23
@@ -16,9 +17,6 @@ _CHUNK = 1 << 23
 
 _TILE = 1 << 18
 """Of these, those that are computed and read at once: 1 MiB in single precision stays in cache."""
-
-_DEAD_ZONE = 0.4
-"""Half-width of a ternary readout's middle level, in standard deviations of the partial sum."""
 
 _SCALE_BITS = 8
 """Bits of the integer multiplier that scales a layer's sum."""
@@ -155,12 +153,12 @@ def _tiles(layer: _Layer, chunk: _Chunk) -> Iterator[_Tile]:
 
 
 def _thresholds(layer: _Layer) -> Array:
-    """Return references at the mean of each bitline over samples with an active row.
+    """Return references about the mean of each bitline over samples with an active row.
 
-    Half-active references are not moved: the replica column is the reference.
+    Half-active references are not moved to it: the replica column is the middle of the references.
     """
     readout, slices = layer.readout, len(layer.encoding.significances)
-    if readout.reference == "half-active" and readout.kind == "sense-amp":
+    if readout.reference == "half-active" and readout.thresholds == 1:
         return np.zeros((1, 1, 1, 1), np.int64)
     means = np.zeros((len(layer.op.rows), slices, layer.outputs))
     variances = np.zeros((slices, layer.outputs))
@@ -174,13 +172,11 @@ def _thresholds(layer: _Layer) -> Array:
             means[tile.blocks, :, chunk.outputs] = mean
             squares[tile.blocks] = ((sums - mean) ** 2 * driven).sum(0) / count
         variances[:, chunk.outputs] = squares.mean(axis=0)
-    if readout.kind == "sense-amp":
-        return np.asarray(np.floor(means) + 1, np.int64)[None]
-    margin = _DEAD_ZONE * np.sqrt(variances.mean(axis=1))[None, :, None]
     if readout.reference == "half-active":
         means = np.zeros_like(means)
-    low, high = np.floor(means - margin) + 1, np.floor(means + margin) + 1
-    return np.stack([low, np.maximum(low, high)]).astype(np.int64)
+    deviation = np.sqrt(variances.mean(axis=1))[None, :, None]
+    tables = [np.floor(means + at * deviation) + 1 for at in readout.form.spread]
+    return np.maximum.accumulate(tables, axis=0).astype(np.int64)
 
 
 def _half_active(tile: _Tile, layer: _Layer) -> Array:
@@ -191,29 +187,19 @@ def _half_active(tile: _Tile, layer: _Layer) -> Array:
 
 
 def _compared(tile: _Tile, layer: _Layer, thresholds: Array) -> Array:
-    """Add up the levels that sense amplifiers decode over row blocks, ``[M, S, n]``.
-
-    Every comparison is counted by itself: the level is the lowest one and a rise for each
-    threshold that is reached.
-    """
+    """Add up the levels that sense amplifiers decode over row blocks, ``[M, S, n]``."""
     blocks = tile.blocks if thresholds.shape[1] > 1 else slice(None)
     columns = tile.outputs if thresholds.shape[3] > 1 else slice(None)
-    half, levels = _half_active(tile, layer), layer.readout.levels
-    samples, rows, slices, width = tile.sums.shape
-    total = np.full((samples, slices, width), float(rows * levels[0]))
-    for threshold, rise in zip(thresholds, np.diff(levels), strict=True):
-        reached = tile.sums >= half + threshold[blocks, :, columns].astype(np.float32)
-        total += rise * reached.sum(axis=1, dtype=np.int16)
-    return total
+    half = _half_active(tile, layer)
+    moved = (half + threshold[blocks, :, columns].astype(np.float32) for threshold in thresholds)
+    return sensed(tile.sums, moved, layer.readout.levels, axis=1)
 
 
 def _converted(tile: _Tile, layer: _Layer, base: int, step: int) -> Array:
     """Add up the numbers that ADCs decode over row blocks, ``[M, S, n]``."""
-    top = (1 << layer.readout.bits) - 1
-    # Whole numbers far below 2**24: the quotient is never rounded up to the next one.
-    steps = np.floor((tile.sums - np.float32(first_threshold(base, step))) / np.float32(step))
-    code = np.clip(steps + 1, 0, top)
-    return np.asarray((base + step * code).sum(axis=1, dtype=np.float64))
+    first = first_threshold(base, step)
+    numbers = converted(tile.sums, first, step, base, layer.readout.bits)
+    return np.asarray(numbers.sum(axis=1, dtype=np.float64))
 
 
 def _adc_grid(layer: _Layer) -> tuple[int, int]:
@@ -228,8 +214,8 @@ def _adc_grid(layer: _Layer) -> tuple[int, int]:
     best, least = (1, 0), np.inf
     for step in range(1, ceil((2 * reach + 1) / top) + 1):
         base = -step * ((top + 1) // 2) if encoding.digit_min < 0 else 0
-        code = np.clip((sums - first_threshold(base, step)) // step + 1, 0, top)
-        error = float((counts * (sums - base - step * code) ** 2).sum())
+        read = converted(sums, first_threshold(base, step), step, base, layer.readout.bits)
+        error = float((counts * (sums - read) ** 2).sum())
         if error < least:
             best, least = (step, base), error
     return best

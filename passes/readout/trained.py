@@ -7,7 +7,8 @@ from mapper.diagnostics import Diagnostic, MappingError
 from mapper.ir.core import Graph, IntType, Op, Span
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.neurons import Decay, IntegerNeuron
-from mapper.ir.readout import AdcRead, BitlineRead
+from mapper.ir.readout import BitlineRead, SenseAmpRead
+from mapper.ir.readout_kinds import READOUTS
 from targets import Macro, NeuronUnit, Target
 
 
@@ -107,14 +108,11 @@ def _problems(op: CrossbarMvm, read: BitlineRead, macro: Macro) -> Iterator[str]
 
 
 def _readout(read: BitlineRead) -> dict[str, object]:
-    if isinstance(read, AdcRead):
-        return {
-            "readout": read.kind,
-            **({} if read.kind == "ideal" else {"readout bits": read.bits}),
-        }
-    kind = "sense-amp" if len(read.levels) == 2 else "ternary"
-    reference = "constant" if read.active is None else "half-active"
-    return {"readout": kind, "reference": reference, "levels": read.levels}
+    facts: dict[str, object] = {"readout": read.kind}
+    if isinstance(read, SenseAmpRead):
+        reference = "constant" if read.active is None else "half-active"
+        return facts | {"reference": reference, "levels": read.levels}
+    return facts | ({"readout bits": read.bits} if READOUTS[read.kind].converts else {})
 
 
 def _neuron(op: IntegerNeuron, target: Target) -> str:

@@ -93,7 +93,7 @@ def _usable(name: str, target: Target) -> bool:
     """Say whether a part can be in this target: its sense amplifiers, ADCs of its widths."""
     reads = [macro.readout for macro in target.macros]
     if name == "sense_amp":
-        return any(read.kind in ("sense-amp", "ternary") for read in reads)
+        return any(read.is_sensed for read in reads)
     kind, _, bits = name.partition(".")
     if not bits:
         return True

@@ -14,7 +14,7 @@ import numpy as np
 
 from mapper.ir.core import INT64, Array, Const, Graph, Span, param
 from mapper.ir.crossbar import CrossbarMvm
-from mapper.ir.readout import AdcRead, BitlineRead, SenseAmpRead
+from mapper.ir.readout import BitlineRead, SenseAmpRead
 from mapper.report.data import readouts
 
 BUDGET = 700_000
@@ -88,7 +88,7 @@ def _layer(
         "pairs": encoding.kind == "differential",
         "rows": [[span.start, span.stop] for span in op.rows],
         "columns": [[span.start, span.stop] for span in op.columns],
-        "readout": _readout_words(read),
+        "readout": read.words,
         "halfActive": isinstance(read, SenseAmpRead) and read.active is not None,
         "crossbars": [_crossbar(op, index, read, graph) for index in chosen],
     }
@@ -133,12 +133,6 @@ def pack_levels(levels: Array, cell_bits: int) -> str:
     bits = (levels[:, :, None] >> np.arange(cell_bits - 1, -1, -1, dtype=np.uint8)) & 1
     packed = np.packbits(bits.reshape(len(levels), -1).astype(np.uint8), axis=1)
     return base64.b64encode(packed.tobytes()).decode()
-
-
-def _readout_words(read: BitlineRead) -> str:
-    if isinstance(read, AdcRead):
-        return "ideal" if read.kind == "ideal" else f"{read.bits}-bit {read.kind} ADC"
-    return "sense amplifier" if len(read.levels) == 2 else "ternary sense amplifier"
 
 
 def _references(

@@ -123,13 +123,12 @@ class Hardened(nn.Module):
     @property
     def _reads_columns(self) -> bool:
         """Whether columns are compared, one threshold or two, and not converted."""
-        readout = self.macro.readout
-        return self.awareness.reading == "target" and not readout.is_adc and readout.kind != "ideal"
+        return self.awareness.reading == "target" and self.macro.readout.is_sensed
 
     @property
     def is_exact(self) -> bool:
         """Whether every sum is read as it is."""
-        ideal = self.macro.readout.kind == "ideal"
+        ideal = self.macro.readout.is_ideal
         if self.digital:
             return True
         return self.awareness.reading == "exact" or (self.awareness.reading == "target" and ideal)
@@ -255,7 +254,7 @@ class Hardened(nn.Module):
 
     def _start_thresholds(self, outputs: int) -> Tensor:
         readout = self.macro.readout
-        count = 0 if readout.is_adc or readout.kind == "ideal" else readout.thresholds
+        count = readout.thresholds if readout.is_sensed else 0
         return torch.ones(count, self.blocks, len(self.encoding.significances), outputs)
 
     def extra_repr(self) -> str:
