@@ -1,38 +1,138 @@
 """What there is to choose from: targets, published parts, passes."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from mapper.cost.components import at_node
 from mapper.diagnostics import refuse
-from passes import PIPELINE
-from targets import list_parts, list_targets, load_parts, load_target, target_to_data
+from mapper.notebook import html_table
+from passes import PIPELINE, Pass
+from targets import (
+    PartList,
+    Target,
+    list_parts,
+    list_targets,
+    load_parts,
+    load_target,
+    target_to_data,
+)
+
+TARGETS_SCHEMA = "spikeloom/targets/1"
+COMPONENTS_SCHEMA = "spikeloom/components/1"
+PASSES_SCHEMA = "spikeloom/passes/1"
 
 
-def show_targets(name: str | None) -> dict[str, Any]:
-    """Return all targets, or every fact of one."""
-    if name is not None:
-        target = load_target(name)
-        return {"schema": "spikeloom/targets/1", "target": target_to_data(target)}
-    listed = [load_target(known) for known in list_targets()]
-    return {
-        "schema": "spikeloom/targets/1",
-        "targets": [{"name": t.name, "summary": t.summary} for t in listed],
-    }
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetList:
+    """All targets that come with the compiler."""
+
+    targets: tuple[Target, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON of ``spikeloom targets``."""
+        rows = [{"name": target.name, "summary": target.summary} for target in self.targets]
+        return {"schema": TARGETS_SCHEMA, "targets": rows}
+
+    def __repr__(self) -> str:
+        return f"TargetList({', '.join(target.name for target in self.targets)})"
+
+    def _repr_html_(self) -> str:
+        rows = ((target.name, target.summary) for target in self.targets)
+        return html_table("targets", ("target", "what it is"), rows)
 
 
-def show_components(
-    name: str | None = None, *, node_nm: float | None = None, voltage_v: float | None = None
-) -> dict[str, Any]:
-    """Return the lists of published parts, or the parts of one.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetFacts:
+    """Every fact of one target."""
+
+    target: Target
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON of ``spikeloom targets NAME``."""
+        return {"schema": TARGETS_SCHEMA, "target": target_to_data(self.target)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartLists:
+    """The lists of published parts."""
+
+    lists: tuple[PartList, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON of ``spikeloom targets --components``."""
+        rows = [{"name": p.name, "summary": p.summary, "parts": len(p.parts)} for p in self.lists]
+        return {"schema": COMPONENTS_SCHEMA, "lists": rows}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The published parts of one list."""
+
+    parts: PartList
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON of ``spikeloom targets --components NAME``."""
+        return {"schema": COMPONENTS_SCHEMA, "list": asdict(self.parts)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassList:
+    """Passes in the order they run, or one with its text."""
+
+    passes: tuple[type[Pass], ...]
+    detailed: bool
+    """One pass was asked for: its text belongs to the answer."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON of ``spikeloom passes``."""
+        return {"schema": PASSES_SCHEMA, "passes": [self._row(kind) for kind in self.passes]}
+
+    def _row(self, kind: type[Pass]) -> dict[str, Any]:
+        row = {
+            "name": kind.name,
+            "exact": kind.exact,
+            "summary": kind.summary(),
+            "removes": [op.mnemonic for op in kind.gone],
+        }
+        return row | {"text": kind.text()} if self.detailed else row
+
+    def __repr__(self) -> str:
+        return f"PassList({', '.join(kind.name for kind in self.passes)})"
+
+    def _repr_html_(self) -> str:
+        rows = ((k.name, "yes" if k.exact else "no", k.summary()) for k in self.passes)
+        return html_table("passes", ("pass", "exact", "what it does"), rows)
+
+
+def targets_there_are() -> TargetList:
+    """Return all targets."""
+    return TargetList(targets=tuple(load_target(known) for known in list_targets()))
+
+
+def facts_of_target(name: str) -> TargetFacts:
+    """Return every fact of a target, by its name or the path of its file.
+
+    Raises:
+        MappingError: with everything that is wrong with the name or with the file.
+    """
+    return TargetFacts(target=load_target(name))
+
+
+def parts_there_are() -> PartLists:
+    """Return the lists of published parts."""
+    return PartLists(lists=tuple(load_parts(known) for known in list_parts()))
+
+
+def parts_of(name: str, *, node_nm: float | None = None, voltage_v: float | None = None) -> Parts:
+    """Return the parts of one list.
 
     With ``node_nm`` and ``voltage_v`` the parts are brought there; those that do not scale stay
     as they were published. Their own node and voltage say which they are.
+
+    Raises:
+        MappingError: ``unknown-components``, or ``scaling-range`` where a part cannot be brought
+            there.
     """
-    if name is None:
-        listed = [load_parts(known) for known in list_parts()]
-        rows = [{"name": p.name, "summary": p.summary, "parts": len(p.parts)} for p in listed]
-        return {"schema": "spikeloom/components/1", "lists": rows}
     if (node_nm is None) != (voltage_v is None):
         raise refuse(
             "scaling-range",
@@ -45,27 +145,19 @@ def show_components(
         shown = tuple(
             part if part.scaling == "none" else at_node(part, node_nm, voltage_v) for part in shown
         )
-    return {"schema": "spikeloom/components/1", "list": asdict(replace(parts, parts=shown))}
+    return Parts(parts=replace(parts, parts=shown))
 
 
-def show_passes(name: str | None) -> dict[str, Any]:
-    """Return the passes in the order they run, or one."""
+def passes_there_are(name: str | None = None) -> PassList:
+    """Return the passes in the order they run, or one.
+
+    Raises:
+        MappingError: ``unknown-pass``.
+    """
     if name is not None:
         check_pass(name)
-    chosen = [kind for kind in PIPELINE if name in (None, kind.name)]
-    return {
-        "schema": "spikeloom/passes/1",
-        "passes": [
-            {
-                "name": kind.name,
-                "exact": kind.exact,
-                "summary": kind.summary(),
-                "removes": [op.mnemonic for op in kind.gone],
-                **({"text": kind.text()} if name else {}),
-            }
-            for kind in chosen
-        ],
-    }
+    chosen = tuple(kind for kind in PIPELINE if name in (None, kind.name))
+    return PassList(passes=chosen, detailed=name is not None)
 
 
 def check_pass(name: str) -> None:

@@ -36,6 +36,7 @@ FLOORS = (
         "mapper.executor.numpy",
         "mapper.executor.onnx",
         "mapper.frontend.algebra",
+        "mapper.frontend.info",
         "mapper.training.backends",
         "mapper.training.data",
     ),

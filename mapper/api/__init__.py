@@ -13,18 +13,35 @@ from mapper.api.before import (
     inspect_model,
     report_build,
     run_build,
+    show_components,
+    show_passes,
+    show_targets,
     verify,
 )
 from mapper.api.build import Build
+from mapper.api.charts import figures_of
 from mapper.api.estimate import Estimate
 from mapper.api.figures import DrawnFigure, Figures
-from mapper.api.make import compile, load
+from mapper.api.inspection import Inspection, inspect
+from mapper.api.make import check_backend, compile, export, load, passes_over
 from mapper.api.page import ReportAnswer
 from mapper.api.run import Run
 from mapper.build.summary import CompileSummary
 from mapper.compare.run import CompareOptions, compare, compare_builds, compare_model
 from mapper.demo import demo
-from mapper.listing import show_components, show_passes, show_targets
+from mapper.exchange.export import Export
+from mapper.listing import (
+    PartLists,
+    Parts,
+    PassList,
+    TargetFacts,
+    TargetList,
+    facts_of_target,
+    parts_of,
+    parts_there_are,
+    passes_there_are,
+    targets_there_are,
+)
 
 __all__ = [
     "Build",
@@ -32,9 +49,17 @@ __all__ = [
     "CompileSummary",
     "DrawnFigure",
     "Estimate",
+    "Export",
     "Figures",
+    "Inspection",
+    "PartLists",
+    "Parts",
+    "PassList",
     "ReportAnswer",
     "Run",
+    "TargetFacts",
+    "TargetList",
+    "check_backend",
     "compare",
     "compare_builds",
     "compare_model",
@@ -43,13 +68,22 @@ __all__ = [
     "cost_build",
     "demo",
     "draw_figures",
+    "export",
     "export_model",
+    "facts_of_target",
+    "figures_of",
+    "inspect",
     "inspect_model",
     "load",
+    "parts_of",
+    "parts_there_are",
+    "passes_over",
+    "passes_there_are",
     "report_build",
     "run_build",
     "show_components",
     "show_passes",
     "show_targets",
+    "targets_there_are",
     "verify",
 ]

@@ -3,69 +3,46 @@
 They stay for a release. ``mapper.compile``, ``mapper.load`` and what these return take their place.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mapper.api.figures import Figures, check_drawing, draw_into
-from mapper.api.make import load, passes_over
+from mapper.api.charts import figures_of
+from mapper.api.inspection import inspect
+from mapper.api.make import check_backend, export, load, passes_over
 from mapper.build.folder import check_replaceable
-from mapper.build.make import make_build, source_of, summary
-from mapper.compare.folder import is_comparison, read_comparison
 from mapper.cost import tornado_lines
-from mapper.diagnostics import refuse
-from mapper.exchange.export import export, format_of
-from mapper.executor.engine import chosen_backend
-from mapper.frontend import NirOptions, describe, import_model
-from mapper.listing import check_pass
+from mapper.frontend import NirOptions
+from mapper.listing import (
+    check_pass,
+    facts_of_target,
+    parts_of,
+    parts_there_are,
+    passes_there_are,
+    targets_there_are,
+)
 from mapper.pipeline import After
 from mapper.recordings import read_arrays
-from mapper.report.comparison.page import caption_of, comparison_charts
 from mapper.report.headline import Headline
-from mapper.threads import one_blas_thread
 from mapper.verify import verify_model
-from targets import DEFAULT_PRESET, load_target
+from targets import DEFAULT_PRESET
 
 Progress = Callable[[str], None]
 
 
-@one_blas_thread
 def inspect_model(
     model: Path, target: str | None = None, nir: NirOptions | None = None
 ) -> dict[str, Any]:
-    """Return what was recognised in a model and, with a target, how many crossbars it takes.
-
-    ``nir`` says what a NIR file leaves open.
-
-    Raises:
-        MappingError: The model cannot be read, or not mapped onto the target.
-    """
-    loaded = None if target is None else load_target(target)
-    imported = import_model(model, nir)
-    answer = {"schema": "spikeloom/inspect/1", **describe(imported)}
-    if loaded is None:
-        return answer
-    build = make_build(imported, loaded, None, None, source=source_of(model))
-    assert build is not None  # nothing stops it before the end
-    mapped = summary(build)
-    told = ("target", "weight_bits", "crossbars", "chips", "layers")
-    return {**answer, "mapping": {name: mapped[name] for name in told}}
+    """Return what was recognised in a model; ``inspect`` takes its place."""
+    return inspect(model, target, nir=nir).as_dict()
 
 
 def export_model(model: Path, output: Path, nir: NirOptions | None = None) -> dict[str, Any]:
-    """Write the imported network in canonical form: ``.onnx`` or ``.nir``.
-
-    ``nir`` says what a NIR file leaves open.
-
-    Raises:
-        MappingError: for anything wrong with the model, or ``export-format``, ``not-exportable``.
-    """
-    format_of(output)
-    return {"schema": "spikeloom/export/1", **export(import_model(model, nir), output)}
+    """Write the imported network in canonical form; ``export`` takes its place."""
+    return export(model, output, nir=nir).as_dict()
 
 
-@one_blas_thread
 def compile_model(
     model: Path,
     target: str,
@@ -116,7 +93,7 @@ def run_build(
     Without a ``backend`` it is the fastest one that is installed; without ``threads`` the native
     one uses every processor. The integers do not depend on either.
     """
-    chosen_backend(backend)
+    check_backend(backend)
     progress("checking the folder")
     build = load(folder, page=True)
     ran = build.run(recording, backend=backend, threads=threads, trace=trace, progress=progress)
@@ -221,46 +198,32 @@ def draw_figures(
     columns: int = 1,
     progress: Progress = lambda text: None,
 ) -> dict[str, Any]:
-    """Write the charts of a build's report, or of a comparison, as SVG, PNG and PDF, with captions.
-
-    Of a build, ``activity`` is a trace of ``run_build`` or a density, and ``preset`` names what to
-    assume; the numbers of a comparison are fixed. ``columns`` (1 or 2) are those of a paper that a
-    figure is wide. Figures of an earlier call that are not drawn anew are removed from ``output``
-    where nobody changed them.
-
-    Raises:
-        MappingError: ``missing-extra`` without vl-convert, ``report-output`` where figures would
-            change a build, ``compare-inputs`` for an option that a comparison cannot follow, and
-            for anything wrong with the files. Nothing is written then.
-    """
-    check_drawing(output)
-    progress("checking the folder")
-    if is_comparison(folder):
-        given = {"--activity": activity, "--steps": steps, "--preset": preset}
-        _refuse_options([name for name, value in given.items() if value is not None])
-        return _compared(folder, output, columns, progress).as_dict()
-    drawn = load(folder).figures(
+    """Write the charts of a build's report, or of a comparison; ``figures_of`` takes its place."""
+    return figures_of(
+        folder,
         output,
         activity=activity,
-        steps=1 if steps is None else steps,
-        preset=preset or DEFAULT_PRESET,
+        steps=steps,
+        preset=preset,
         columns=columns,
         progress=progress,
-    )
-    return drawn.as_dict()
+    ).as_dict()
 
 
-def _compared(folder: Path, output: Path, columns: int, progress: Progress) -> Figures:
-    answer = read_comparison(folder)
-    progress("drawing")
-    charts, said = comparison_charts(answer), caption_of(answer)
-    return draw_into(output, charts, said, answer["preset"], columns)
+def show_targets(name: str | None) -> dict[str, Any]:
+    """Return all targets, or every fact of one."""
+    return (targets_there_are() if name is None else facts_of_target(name)).as_dict()
 
 
-def _refuse_options(options: Sequence[str]) -> None:
-    if options:
-        raise refuse(
-            "compare-inputs",
-            f"the numbers of a comparison are fixed: {', '.join(options)} would change nothing",
-            help="give it to 'spikeloom compare' and draw what that writes",
-        )
+def show_components(
+    name: str | None = None, *, node_nm: float | None = None, voltage_v: float | None = None
+) -> dict[str, Any]:
+    """Return the lists of published parts, or the parts of one."""
+    if name is None:
+        return parts_there_are().as_dict()
+    return parts_of(name, node_nm=node_nm, voltage_v=voltage_v).as_dict()
+
+
+def show_passes(name: str | None) -> dict[str, Any]:
+    """Return the passes in the order they run, or one."""
+    return passes_there_are(name).as_dict()

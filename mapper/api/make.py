@@ -1,4 +1,4 @@
-"""Make a build: compile a model, or load the folder of one."""
+"""From models to builds and files: compile a model, load a folder, export for other tools."""
 
 from pathlib import Path
 
@@ -6,6 +6,9 @@ from mapper.api.build import Build
 from mapper.api.inputs import Inputs, Model, read_inputs, read_model, read_target
 from mapper.build.folder import read_build
 from mapper.build.make import make_build
+from mapper.exchange.export import Export, format_of
+from mapper.exchange.export import export as write_export
+from mapper.executor.engine import chosen_backend
 from mapper.frontend import Imported, NirOptions
 from mapper.pipeline import After
 from mapper.threads import one_blas_thread
@@ -90,3 +93,25 @@ def load(folder: str | Path, *, page: bool = False) -> Build:
     """
     folder = Path(folder)
     return Build(mapped=read_build(folder, page=page), folder=folder)
+
+
+def export(model: Model | Imported, path: str | Path, *, nir: NirOptions | None = None) -> Export:
+    """Write the imported network in canonical form, for other tools: ``.onnx`` or ``.nir``.
+
+    Args:
+        model: The path of an ONNX or NIR file, an ``onnx.ModelProto``, or what ``import_model``
+            returns.
+        path: The file; its suffix names the form. It is written whole or not at all.
+        nir: What a NIR file leaves open.
+
+    Raises:
+        MappingError: for anything wrong with the model, or ``export-format``, ``not-exportable``.
+    """
+    format_of(Path(path))
+    imported, _ = read_model(model, nir)
+    return write_export(imported, Path(path))
+
+
+def check_backend(backend: str | None) -> None:
+    """Refuse ``unknown-backend`` or ``backend-unavailable``, before a folder is read to run."""
+    chosen_backend(backend)

@@ -23,6 +23,11 @@ class ReportAnswer:
     verification: Mapping[str, Any] | None = None
     """What is known of the rings; None where nothing is."""
 
+    @property
+    def bit_exact(self) -> bool | None:
+        """No ring found a mismatch; None where nothing is known of them."""
+        return None if self.verification is None else bool(self.verification["bit_exact"])
+
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON of ``spikeloom report``."""
         found = self.verification

@@ -2,9 +2,9 @@
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
-from typing import Annotated, Any, ParamSpec
+from typing import Annotated, Any, ParamSpec, Protocol, runtime_checkable
 
 import typer
 from rich.console import Console
@@ -27,8 +27,25 @@ log = Console(stderr=True, highlight=False)
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
 
 
+@runtime_checkable
+class Answer(Protocol):
+    """What a command returns: the answer of a call of ``mapper.api``."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return its JSON."""
+        ...
+
+
+@runtime_checkable
+class Checked(Protocol):
+    """An answer that says whether bits are what they should be; None where nobody looked."""
+
+    @property
+    def bit_exact(self) -> bool | None: ...
+
+
 def command(name: str) -> Callable[[Callable[P, Any]], Callable[P, None]]:
-    """Register a command that returns its JSON data, and turn errors into exit codes."""
+    """Register a command that returns its answer, and turn errors into exit codes."""
 
     def register(function: Callable[P, Any]) -> Callable[P, None]:
         @wraps(function)
@@ -50,7 +67,9 @@ def command(name: str) -> Callable[[Callable[P, Any]], Callable[P, None]]:
                     raise
                 raise _refused((_internal(error),), as_json) from None
             if as_json and answer is not None:
-                print(json_text(answer))
+                print(json_text(answer.as_dict() if isinstance(answer, Answer) else answer))
+            if isinstance(answer, Checked) and answer.bit_exact is False:
+                raise typer.Exit(1)
             if isinstance(answer, Mapping) and answer.get("bit_exact") is False:
                 raise typer.Exit(1)
 
@@ -60,8 +79,8 @@ def command(name: str) -> Callable[[Callable[P, Any]], Callable[P, None]]:
     return register
 
 
-def warn(answer: Mapping[str, Any]) -> None:
-    for text in answer.get("warnings", ()):
+def warn(warnings: Iterable[str]) -> None:
+    for text in warnings:
         print(printable(f"warning: {text}"), file=sys.stderr)
 
 

@@ -9,7 +9,8 @@ from mapper import api
 from mapper.cli import tables
 from mapper.cli.app import command, out, report_progress, warn
 from mapper.cli.options import Folder, Json, Nir, Preset, Steps, with_nir
-from targets import DEFAULT_PRESET
+from mapper.cost import tornado_lines
+from targets import DEFAULT_PRESET, load_preset
 
 
 @command("demo")
@@ -41,16 +42,14 @@ def run(
         bool, typer.Option("--trace", help="Also write OUTPUT.trace.npz, for 'cost --activity'.")
     ] = False,
     as_json: Json = False,
-) -> dict[str, Any]:
+) -> api.Run:
     """Run a build on recordings, bit-accurately."""
-    answer = api.run_build(
-        folder,
-        recording,
-        output,
-        backend=backend,
-        threads=threads,
-        trace=trace,
-        progress=report_progress,
+    api.check_backend(backend)
+    report_progress("checking the folder")
+    answer = (
+        api.load(folder, page=True)
+        .run(recording, backend=backend, threads=threads, trace=trace, progress=report_progress)
+        .save(output)
     )
     if not as_json:
         out.print(tables.ran(answer))
@@ -70,7 +69,7 @@ def verify(
 ) -> dict[str, Any]:
     """Check a model against ONNX Runtime, or all rings of a build."""
     answer = api.verify(path, recording, model=model, nir=nir, progress=report_progress)
-    warn(answer)
+    warn(answer.get("warnings", ()))
     if not as_json:
         out.print(tables.verification(answer))
     return answer
@@ -91,12 +90,15 @@ def cost(
         bool, typer.Option("--details", help="List every part of every total, and all counts.")
     ] = False,
     as_json: Json = False,
-) -> dict[str, Any]:
+) -> api.Estimate:
     """Estimate energy, latency and area of a build."""
-    answer, told = api.cost_build(folder, activity, steps, preset, swings=sensitivity)
+    load_preset(preset)
+    build = api.load(folder)
+    answer = build.cost(activity, steps=steps, preset=preset, sensitivity=sensitivity)
     if not as_json:
-        out.print(tables.headline(told.headline.as_dict()))
-        for text in (told.sensitivity, told.details if details else ""):
+        out.print(tables.headline(answer.headline))
+        moved = "\n".join(tornado_lines(answer.sensitivity or ()))
+        for text in (moved, str(answer.cost) if details else ""):
             print(f"\n{text}" if text else "", end="\n" if text else "")
     return answer
 
@@ -119,14 +121,14 @@ def report(
     steps: Steps = 1,
     nir: Nir = None,
     as_json: Json = False,
-) -> dict[str, Any]:
+) -> api.ReportAnswer:
     """Write the report of a build as one offline HTML page."""
-    answer = api.report_build(
-        folder,
+    report_progress("checking the folder")
+    answer = api.load(folder, page=True).report(
         output,
+        inputs=recording,
         activity=activity,
         steps=steps,
-        recording=recording,
         model=model,
         nir=nir,
         progress=report_progress,

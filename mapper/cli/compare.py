@@ -56,7 +56,7 @@ def compare(
         ),
         report_progress,
     )
-    warn(answer)
+    warn(answer.get("warnings", ()))
     if not as_json:
         out.print(tables.comparison(answer))
     return answer
@@ -79,9 +79,9 @@ def figures(
         int, typer.Option(min=1, max=2, help="Columns of a paper that a figure is wide.")
     ] = 1,
     as_json: Json = False,
-) -> dict[str, Any]:
+) -> api.Figures:
     """Draw the charts of a report or a comparison for a paper: SVG, PNG, PDF and captions."""
-    answer = api.draw_figures(
+    answer = api.figures_of(
         folder,
         output,
         activity=activity,

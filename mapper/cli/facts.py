@@ -1,6 +1,6 @@
 """Commands that list what there is: targets, passes."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -19,14 +19,20 @@ def targets(
     node: Annotated[float | None, typer.Option(help="Bring the parts to this node, nm.")] = None,
     voltage: Annotated[float | None, typer.Option(help="And to this supply, V.")] = None,
     as_json: Json = False,
-) -> dict[str, Any]:
+) -> api.TargetList | api.TargetFacts | api.PartLists | api.Parts:
     """List the targets, or show one; or the published parts that costs are taken from."""
     if components:
-        answer = api.show_components(name, node_nm=node, voltage_v=voltage)
-    else:
-        answer = api.show_targets(name)
+        parts = (
+            api.parts_there_are()
+            if name is None
+            else api.parts_of(name, node_nm=node, voltage_v=voltage)
+        )
+        if not as_json:
+            out.print(tables.components(parts))
+        return parts
+    answer = api.targets_there_are() if name is None else api.facts_of_target(name)
     if not as_json:
-        out.print(tables.components(answer) if components else tables.targets(answer))
+        out.print(tables.targets(answer))
     return answer
 
 
@@ -34,9 +40,9 @@ def targets(
 def passes(
     name: Annotated[str | None, typer.Argument(help="Show one pass.")] = None,
     as_json: Json = False,
-) -> dict[str, Any]:
+) -> api.PassList:
     """List the passes in the order they run, or show one."""
-    answer = api.show_passes(name)
+    answer = api.passes_there_are(name)
     if not as_json:
         out.print(tables.passes(answer))
     return answer

@@ -4,15 +4,32 @@ Layers of neurons share their parameters more often than not, so these are told 
 number that the layers refer to.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from mapper.cli.tables import Data, dims
+from mapper.api.inspection import Inspection
+from mapper.cli.tables import dims
 from mapper.diagnostics import many, printable
+from mapper.frontend.info import (
+    CrossbarInfo,
+    Geometry,
+    GridInfo,
+    LayerInfo,
+    MatrixInfo,
+    MergeInfo,
+    ModelInfo,
+    NeuronInfo,
+    Parameter,
+    PoolInfo,
+    PortInfo,
+    ResetInfo,
+    Spread,
+    SynapseInfo,
+)
+from mapper.ir.edges import Edge
 
 _ANY_WIDTH = 10_000
 
@@ -52,22 +69,23 @@ _PHASES = {
 }
 
 
-def _time(answer: Data) -> str:
+def _time(model: ModelInfo) -> str:
     """Say how the file holds time."""
-    form = _TIME.get(str(answer["time_form"]), answer["time_form"])
-    steps = answer["steps"]
-    return f"{form}; {steps} steps in the file, any number when run" if steps else str(form)
+    form = _TIME.get(model.time_form, model.time_form)
+    steps = model.steps
+    return f"{form}; {steps} steps in the file, any number when run" if steps else form
 
 
-class Inspection:
-    """An answer of ``api.inspect_model`` for a person."""
+class InspectionText:
+    """An inspection for a person."""
 
-    def __init__(self, answer: Data) -> None:
-        self.answer = answer
-        mapping = answer.get("mapping")
-        self.mapped = None if mapping is None else {row["name"]: row for row in mapping["layers"]}
-        self.layers = [layer for layer in answer["layers"] if layer["op"] != "net.reshape"]
-        kinds = dict.fromkeys(_neuron(layer) for layer in self.layers if "neuron" in layer)
+    def __init__(self, answer: Inspection) -> None:
+        self.model, self.mapping = answer.model, answer.mapping
+        rows = () if self.mapping is None else self.mapping.layers
+        self.crossbars = {row.name: row.crossbars for row in rows}
+        self.layers = [layer for layer in self.model.layers if layer.op != "net.reshape"]
+        found = (layer.neuron for layer in self.layers)
+        kinds = dict.fromkeys(_neuron(neuron) for neuron in found if neuron is not None)
         self.neurons = {told: f"N{number}" for number, told in enumerate(kinds, 1)}
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -80,32 +98,30 @@ class Inspection:
         yield Text("")
         yield from _lines(self._foot())
         yield Text("")
-        yield from _ports(self.answer)
+        yield from _ports(self.model)
 
     def _head(self) -> Iterator[str]:
-        answer, totals = self.answer, self.answer["totals"]
-        producer = answer["producer"] or "unknown producer"
-        yield f"{answer['name']}: {producer}, opset {answer['opset']}"
-        yield f"time: {_time(answer)}"
-        reduced = [row for row in answer["readout"] if row["over_time"] != "each"]
+        model, totals = self.model, self.model.totals
+        yield f"{model.name}: {model.producer or 'unknown producer'}, opset {model.opset}"
+        yield f"time: {_time(model)}"
+        reduced = [row for row in model.readout if row.over_time != "each"]
         if reduced:
-            shown = (f"{row['name']} is the {row['over_time']}" for row in reduced)
+            shown = (f"{row.name} is the {row.over_time}" for row in reduced)
             yield f"over time: {', '.join(shown)}"
         yield (
-            f"{totals['weights']:,} weights, {totals['neurons']:,} neurons, "
-            f"{totals['parameters']:,} parameters ({_size(totals['bytes'])})"
+            f"{totals.weights:,} weights, {totals.neurons:,} neurons, "
+            f"{totals.parameters:,} parameters ({_size(totals.bytes)})"
         )
 
     def _foot(self) -> Iterator[str]:
         yield from (f"{number}: {told}" for told, number in self.neurons.items())
-        mapping = self.answer.get("mapping")
-        if mapping is not None:
+        if self.mapping is not None:
             yield (
-                f"{mapping['target']}: {many(mapping['crossbars'], 'crossbar')} on "
-                f"{many(mapping['chips'], 'chip')}, {mapping['weight_bits']}-bit weights"
+                f"{self.mapping.target}: {many(self.mapping.crossbars, 'crossbar')} on "
+                f"{many(self.mapping.chips, 'chip')}, {self.mapping.weight_bits}-bit weights"
             )
-        yield from (f"warning: {text}" for text in self.answer["warnings"])
-        yield from (f"note: {text}" for text in self.answer["notes"])
+        yield from (f"warning: {text}" for text in self.model.warnings)
+        yield from (f"note: {text}" for text in self.model.notes)
 
     # --- layers ----------------------------------------------------------------------------
 
@@ -116,15 +132,13 @@ class Inspection:
                 column, no_wrap=True, justify="right" if column == "weights" else "left"
             )
         for layer in self.layers:
-            weights = ""
-            if "weights" in layer:
-                weights = f"{layer['weights']:,} {_width(layer)}"
+            matrix = layer.matrix
             cells = (
-                _short(layer["name"]),
+                _short(layer.name),
                 self._what(layer),
                 _shapes(layer),
                 _edges(layer),
-                weights,
+                "" if matrix is None else f"{matrix.weights:,} {_width(matrix)}",
                 self._place(layer),
             )
             made.add_row(*(Text(printable(cell)) for cell in cells))
@@ -132,32 +146,31 @@ class Inspection:
 
     def _list(self) -> Iterator[str]:
         for layer in self.layers:
-            head = f"{_short(layer['name'])}: {self._what(layer)}, {_shapes(layer)}"
+            head = f"{_short(layer.name)}: {self._what(layer)}, {_shapes(layer)}"
             reads = [f"reads {_edges(layer)}"] if _edges(layer) else []
-            if "weights" not in layer:
+            if layer.matrix is None:
                 yield ", ".join([head, *reads, self._place(layer)])
                 continue
-            weights = f"{layer['weights']:,} {_width(layer)} weights"
+            weights = f"{layer.matrix.weights:,} {_width(layer.matrix)} weights"
             yield head
             yield f"  {', '.join([*reads, weights, self._place(layer)])}"
 
-    def _what(self, layer: Data) -> str:
-        if "neuron" not in layer:
+    def _what(self, layer: LayerInfo) -> str:
+        if layer.neuron is None:
             return _operation(layer)
-        told = _neuron(layer)
+        told = _neuron(layer.neuron)
         return f"{told.partition(',')[0]} ({self.neurons[told]})"
 
-    def _place(self, layer: Data) -> str:
+    def _place(self, layer: LayerInfo) -> str:
         """Say where a layer runs; the matrix a crossbar holds is wordlines x columns."""
-        if "weights" not in layer:
-            return str(layer["runs_on"])
-        matrix = f"{layer['wordlines']}x{layer['columns']}"
-        if self.mapped is None:
-            return f"{layer['runs_on']} {matrix}"
-        row = self.mapped.get(layer["name"])
-        if row is None:
+        if layer.matrix is None:
+            return layer.runs_on
+        matrix = f"{layer.matrix.wordlines}x{layer.matrix.columns}"
+        if self.mapping is None:
+            return f"{layer.runs_on} {matrix}"
+        if layer.name not in self.crossbars:
             return f"digital unit {matrix}"
-        return f"{many(row['crossbars'], 'crossbar')} {matrix}"
+        return f"{many(self.crossbars[layer.name], 'crossbar')} {matrix}"
 
 
 def _lines(texts: Iterable[str]) -> Iterator[Text]:
@@ -175,100 +188,91 @@ def _short(name: str) -> str:
     return "/".join(kept) or name
 
 
-def _shapes(layer: Data) -> str:
-    first = layer["reads"][0]["shape"]
-    result = layer["writes"][0]["shape"]
-    if first == result:
-        return dims(result)
-    return f"{dims(first)} -> {dims(result)}"
+def _shapes(layer: LayerInfo) -> str:
+    first, result = layer.reads[0].shape, layer.writes[0].shape
+    return dims(result) if first == result else f"{dims(first)} -> {dims(result)}"
 
 
-def _edges(layer: Data) -> str:
+def _edges(layer: LayerInfo) -> str:
     """Say what a layer reads; neurons read the sums before them."""
-    if "neuron" in layer:
+    if layer.neuron is not None:
         return ""
-    return ", ".join(dict.fromkeys(_edge(port["edge"]) for port in layer["reads"]))
+    return ", ".join(dict.fromkeys(_edge(port.edge) for port in layer.reads))
 
 
-def _edge(edge: Data) -> str:
-    bits = edge["bits"]
-    return f"{bits}-bit {edge['kind']}" if (bits or 1) > 1 else str(edge["kind"])
+def _edge(edge: Edge) -> str:
+    return f"{edge.bits}-bit {edge.kind}" if (edge.bits or 1) > 1 else edge.kind
 
 
-def _width(layer: Data) -> str:
-    bits = layer["weight_bits"]
-    return "float" if bits is None else f"{bits}-bit"
+def _width(matrix: MatrixInfo) -> str:
+    return "float" if matrix.bits is None else f"{matrix.bits}-bit"
 
 
-def _operation(layer: Data) -> str:
-    name = _NAMES.get(layer["op"], layer["op"].removeprefix("net."))
-    if "kernel" in layer:
-        return f"{name} {_geometry(layer)}"
-    if "window" in layer:
-        return f"{name} {_geometry(layer['window'])}"
-    if "codes" in layer:
-        low, high = layer["codes"]
-        return f"{name} {low}..{high}"
-    return f"{name} {layer['kind']}" if "kind" in layer else name
+def _operation(layer: LayerInfo) -> str:
+    name, facts = _NAMES.get(layer.op, layer.op.removeprefix("net.")), layer.facts
+    if isinstance(facts, SynapseInfo | CrossbarInfo | PoolInfo) and facts.geometry is not None:
+        return f"{name} {_geometry(facts.geometry)}"
+    if isinstance(facts, GridInfo):
+        return f"{name} {facts.low}..{facts.high}"
+    return f"{name} {facts.kind}" if isinstance(facts, MergeInfo) else name
 
 
-def _geometry(held: Data) -> str:
-    words = [dims(held["kernel"])]
-    if set(held["stride"]) != {1}:
-        words.append(f"stride {_once(held['stride'])}")
-    if set(held["padding"]) != {0}:
-        words.append(f"pad {_once(held['padding'])}")
-    if set(held["dilation"]) != {1}:
-        words.append(f"dilation {_once(held['dilation'])}")
-    if set(held.get("stuffing", [1])) != {1}:
-        words.append(f"stuffing {_once(held['stuffing'])}")
-    if held.get("groups", 1) != 1:
-        words.append(f"{held['groups']} groups")
+def _geometry(window: Geometry) -> str:
+    words = [dims(window.kernel)]
+    if set(window.stride) != {1}:
+        words.append(f"stride {_once(window.stride)}")
+    if set(window.padding) != {0}:
+        words.append(f"pad {_once(window.padding)}")
+    if set(window.dilation) != {1}:
+        words.append(f"dilation {_once(window.dilation)}")
+    if window.stuffing is not None and set(window.stuffing) != {1}:
+        words.append(f"stuffing {_once(window.stuffing)}")
+    if window.groups not in (None, 1):
+        words.append(f"{window.groups} groups")
     return " ".join(words)
 
 
-def _once(numbers: list[int]) -> str:
+def _once(numbers: tuple[int, ...]) -> str:
     return str(numbers[0]) if len(set(numbers)) == 1 else dims(numbers)
 
 
 # --- neurons -------------------------------------------------------------------------------
 
 
-def _neuron(layer: Data) -> str:
+def _neuron(neuron: NeuronInfo) -> str:
     """Name a neuron and what is not usual about it."""
-    held: dict[str, Any] = dict(layer["parameters"])
-    threshold = held.pop("threshold", None)
-    fraction, bits = held.pop("fraction_bits", None), held.pop("membrane_bits", None)
+    shown = dict(neuron.parameters)
+    threshold = shown.pop("threshold", None)
+    fraction, bits = shown.pop("fraction_bits", None), shown.pop("membrane_bits", None)
     usual = {"gain": 1.0, "bias": 0.0, "leak": 1.0}
-    words = [str(_NEURONS.get(layer["neuron"], layer["neuron"]))]
+    words = [_NEURONS.get(neuron.kind, neuron.kind)]
     words += [
         f"{name.replace('_', ' ')} {_number(value)}"
-        for name, value in held.items()
+        for name, value in shown.items()
         if usual.get(name) != value
     ]
     if threshold is not None:
-        sign = layer["fires_at"].split()[1]
+        sign = neuron.fires_at.split()[1]
         words.append(f"fires at {sign} {_number(threshold)}")
-        words.append(_reset(layer["reset"]))
-    if layer["spike_phase"] == "next":
+        words.append(_reset(neuron.reset))
+    if neuron.spike_phase == "next":
         words.append("spike one step late")
-    if bits is not None:
+    if isinstance(fraction, int):
         words.append(f"{bits}-bit membrane with {many(fraction, 'fraction bit')}")
     return ", ".join(words)
 
 
-def _reset(reset: Data) -> str:
-    amount = _number(reset["amount"])
+def _reset(reset: ResetInfo) -> str:
+    amount = _number(reset.amount)
     told = {"none": "no reset", "subtract": f"subtracts {amount}", "value": f"resets to {amount}"}
-    phase = "" if reset["kind"] == "none" else _PHASES.get(reset["phase"], "")
-    return f"{told[reset['kind']]}{phase}"
+    phase = "" if reset.kind == "none" else _PHASES.get(reset.phase, "")
+    return f"{told[reset.kind]}{phase}"
 
 
-def _number(value: float | Mapping[str, Any]) -> str:
+def _number(value: Parameter) -> str:
     """Write one number, or the range of several."""
-    if isinstance(value, Mapping):
-        ends = dict.fromkeys(_number(value[end]) for end in ("min", "max"))
-        return "..".join(ends)
+    if isinstance(value, Spread):
+        return "..".join(dict.fromkeys(map(_number, (value.min, value.max))))
     whole = float(value).is_integer() and abs(value) < _MOST_WHOLE
     return str(int(value)) if whole else f"{value:.4g}"
 
@@ -276,22 +280,22 @@ def _number(value: float | Mapping[str, Any]) -> str:
 # --- ports ---------------------------------------------------------------------------------
 
 
-def _ports(answer: Data) -> Iterator[RenderableType]:
+def _ports(model: ModelInfo) -> Iterator[RenderableType]:
     made = Table(box=None, pad_edge=False, show_header=False)
     for _ in range(4):
         made.add_column(overflow="fold")
-    for port in answer["inputs"]:
+    for port in model.inputs:
         _row(made, "input", port, "spikes, or codes that --calibrate measures")
-    for port in answer["outputs"]:
-        _row(made, "output", port, _edge(port["edge"]))
-    for state in answer["states"]:
-        returned = f", returned as {state['returned_as']}" if state["returned_as"] else ""
-        _row(made, "state", state, f"starts at {_number(state['initial'])}{returned}")
+    for port in model.outputs:
+        _row(made, "output", port, _edge(port.edge))
+    for state in model.states:
+        returned = f", returned as {state.returned_as}" if state.returned_as else ""
+        _row(made, "state", state.port, f"starts at {_number(state.initial)}{returned}")
     yield made
 
 
-def _row(made: Table, what: str, port: Data, told: str) -> None:
-    cells = (what, port["name"], dims(port["shape"]) or "1", told)
+def _row(made: Table, what: str, port: PortInfo, told: str) -> None:
+    cells = (what, port.name, dims(port.shape) or "1", told)
     made.add_row(*(Text(printable(cell)) for cell in cells))
 
 

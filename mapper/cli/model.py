@@ -2,14 +2,15 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from mapper import api
+from mapper.build.folder import check_replaceable
 from mapper.cli import tables
 from mapper.cli.app import command, out, report_progress, warn
-from mapper.cli.inspection import Inspection
+from mapper.cli.inspection import InspectionText
 from mapper.cli.options import (
     Calibrate,
     Json,
@@ -19,6 +20,7 @@ from mapper.cli.options import (
     WeightBits,
     with_nir,
 )
+from mapper.listing import check_pass
 from passes import Pass
 
 
@@ -31,11 +33,11 @@ def inspect(
     ] = None,
     nir: Nir = None,
     as_json: Json = False,
-) -> dict[str, Any]:
+) -> api.Inspection:
     """Show what was recognised in a model: layers, neurons, time form, parameters."""
-    answer = api.inspect_model(model, target, nir)
+    answer = api.inspect(model, target, nir=nir)
     if not as_json:
-        out.print(Inspection(answer))
+        out.print(InspectionText(answer))
     return answer
 
 
@@ -55,28 +57,32 @@ def compile_(
     ] = None,
     nir: Nir = None,
     as_json: Json = False,
-) -> dict[str, Any] | None:
+) -> api.CompileSummary | None:
     """Map a trained network onto a target and write the build folder."""
-    shown = {*(print_after or ()), *([stop_after] if stop_after else ())}
+    shown = (*(print_after or ()), *((stop_after,) if stop_after else ()))
+    for name in shown:
+        check_pass(name)
+    check_replaceable(output)
 
     def after(step: Pass, graph: object) -> None:
         report_progress(step.name)
         if step.name in shown:
             print(graph, end="", file=sys.stderr if as_json else sys.stdout)
 
-    answer = api.compile_model(
+    build = api.passes_over(
         model,
         target,
-        output,
         weight_bits=weight_bits,
         calibrate=calibrate,
-        after=after,
-        print_after=tuple(print_after or ()),
-        stop_after=stop_after,
         nir=nir,
+        after=after,
+        stop_after=stop_after,
     )
-    warn(answer or {})
-    if not as_json and answer is not None:
+    if build is None:
+        return None
+    answer = build.save(output).summary
+    warn(answer.warnings)
+    if not as_json:
         out.print(tables.compiled(answer))
     return answer
 
@@ -88,9 +94,9 @@ def export(
     output: Annotated[Path, typer.Option("-o", "--output", help="File to write: .onnx or .nir.")],
     nir: Nir = None,
     as_json: Json = False,
-) -> dict[str, Any]:
+) -> api.Export:
     """Write the imported network in canonical form, for other tools."""
-    answer = api.export_model(model, output, nir)
+    answer = api.export(model, output, nir=nir)
     if not as_json:
         out.print(tables.exported(answer))
     return answer

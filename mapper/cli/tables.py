@@ -1,4 +1,4 @@
-"""Answers of the API as short tables for a terminal."""
+"""Answers as short tables for a terminal."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
@@ -8,11 +8,20 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from mapper.diagnostics import many, printable
+from mapper.api.figures import Figures
+from mapper.api.page import ReportAnswer
+from mapper.api.run import Run
+from mapper.build.summary import COLUMNS, CompileSummary
+from mapper.cost import Range
+from mapper.diagnostics import printable
+from mapper.exchange.export import Export
+from mapper.listing import PartLists, Parts, PassList, TargetFacts, TargetList
+from mapper.report.answers import Answer
 from mapper.report.comparison.tables import row_name, subject, verified
-from mapper.report.headline import output_error
+from mapper.report.headline import Headline, output_error
 from mapper.report.numbers import number
 from mapper.verify.rings import Ring, describe
+from targets import Interval, Part, target_to_data
 
 Data = Mapping[str, Any]
 
@@ -35,89 +44,71 @@ def dims(shape: Iterable[int]) -> str:
     return "x".join(map(str, shape))
 
 
-def compiled(answer: Data) -> RenderableType:
+def compiled(answer: CompileSummary) -> RenderableType:
     """What a compilation made."""
-    cost = answer["cost"]
-    once, placed = answer["crossbars_without_copies"], answer["crossbars"]
-    copies = "" if placed == once else f", {placed:,} with the copies that save time,"
-    head = (
-        f"{answer['network']} on {answer['target']}: {many(once, 'crossbar')}{copies} on "
-        f"{many(answer['chips'], 'chip')}, {answer['weight_bits']}-bit weights"
-    )
-    rows = (
-        [
-            row["name"],
-            row["readout"],
-            row["wordlines"],
-            row["outputs"],
-            f"{row['row_blocks']} x {row['column_blocks']}",
-            row["copies"],
-            row["crossbars"],
-        ]
-        for row in answer["layers"]
-    )
-    columns = ["layer", "readout", "wordlines", "outputs", "blocks", "copies", "crossbars"]
+    cost = answer.cost
     foot = (
-        f"one time step: {_amount(cost['energy_pj']['total'], 1e-6, 'uJ')}, "
-        f"{_amount(cost['latency_ns']['step_pipelined'], 1e-3, 'us')} pipelined; "
-        f"area {_amount(cost['area_um2']['total'], 1e-6, 'mm2')}"
+        f"one time step: {_amount(cost.total_pj, 1e-6, 'uJ')}, "
+        f"{_amount(cost.latency_ns['step_pipelined'], 1e-3, 'us')} pipelined; "
+        f"area {_amount(cost.total_um2, 1e-6, 'mm2')}"
     )
     return Group(
-        Text(printable(head)),
-        table("", columns, rows),
+        Text(printable(answer.head())),
+        table("", COLUMNS, answer.cells()),
         Text(foot),
-        Text(printable(f"report: {answer['folder']}/report.html")),
+        Text(printable(f"report: {answer.folder}/report.html")),
     )
 
 
-def _amount(value: Data, factor: float, unit: str) -> str:
-    low, nominal, high = (number(value[end] * factor) for end in ("low", "nominal", "high"))
-    return f"{nominal} {unit} ({low}..{high})"
+def _amount(value: Range | Interval, factor: float, unit: str) -> str:
+    low, middle, high = (number(end * factor) for end in (value.low, value.nominal, value.high))
+    return f"{middle} {unit} ({low}..{high})"
 
 
-def headline(answer: Data) -> RenderableType:
+def headline(answer: Headline) -> RenderableType:
     """What a report answers first: each total with its interval, then the questions people ask."""
     made = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
     for style, wrap in (("bold", True), ("", True), ("dim", False)):
         made.add_column(style=style, no_wrap=wrap)
-    for fact in answer["facts"]:
-        colour = _STYLES.get(fact["style"], "bold")
-        told = "; ".join(filter(None, (fact["interval"], fact["told"])))
-        made.add_row(fact["name"], Text(printable(fact["value"]), colour), Text(printable(told)))
-    return Group(Text(printable(answer["title"])), made, *map(_question, answer["answers"]))
+    for fact in answer.facts:
+        colour = _STYLES.get(fact.style, "bold")
+        told = "; ".join(filter(None, (fact.interval, fact.told)))
+        made.add_row(fact.name, Text(printable(fact.value), colour), Text(printable(told)))
+    return Group(Text(printable(answer.title)), made, *map(_question, answer.answers))
 
 
 _STYLES = {"good": "green", "warn": "yellow", "bad": "bold red"}
 
 
-def _question(answer: Data) -> RenderableType:
+def _question(answer: Answer) -> RenderableType:
     """The verdict, its first reason, and how to know more; the page has all reasons."""
-    reasons = list(answer["reasons"])
-    more = [*(reasons[1:][-1:] if answer["command"] else []), answer["command"]]
-    lines = [answer["text"], *reasons[:1], " ".join(filter(None, more))]
+    reasons = answer.reasons
+    more = [*(reasons[1:][-1:] if answer.command else []), answer.command]
+    lines = [answer.text, *reasons[:1], " ".join(filter(None, more))]
     text = Text("\n".join(printable(line) for line in lines if line))
-    return Group(Text(answer["question"], "bold"), Padding(text, (0, 0, 0, 2)))
+    return Group(Text(answer.question, "bold"), Padding(text, (0, 0, 0, 2)))
 
 
-def reported(answer: Data) -> RenderableType:
+def reported(answer: ReportAnswer) -> RenderableType:
     """What a report answers first, and where its page is."""
-    where = f"page: {answer['report']}"
-    if answer["as_compiled"]:
+    where = f"page: {answer.page}"
+    if answer.as_compiled:
         where += " (as compiled; -o PAGE writes one with what is above)"
-    return Group(headline(answer), Text(printable(where)))
+    return Group(headline(answer.headline), Text(printable(where)))
 
 
-def ran(answer: Data) -> RenderableType:
+def ran(answer: Run) -> RenderableType:
     """What a run wrote."""
     rows = (
-        [name, dims(held["shape"]), f"{held['mean']:.4g}", held["max"]]
-        for name, held in answer["outputs"].items()
+        [name, dims(array.shape), f"{array.mean():.4g}", array.max()]
+        for name, array in answer.outputs.items()
     )
-    notes = [Text(printable(f"note: {note}")) for note in answer["notes"]]
+    notes = [Text(printable(f"note: {note}")) for note in answer.notes]
+    written = (answer.written or {}).get("output", "nothing")
     return Group(
         table("", ["output", "shape", "mean", "greatest"], rows),
         *notes,
-        Text(printable(f"written: {answer['output']}")),
+        Text(printable(f"written: {written}")),
     )
 
 
@@ -199,11 +190,11 @@ def _compared(row: Data, first: Data) -> list[object]:
     return [
         row_name(row),
         row["crossbars"],
-        _amount(energy, 1e-6, "uJ"),
+        _amount(Range(**energy), 1e-6, "uJ"),
         f"{energy['nominal'] / first['energy_pj']['total']['nominal']:.2f}",
-        _amount(latency, 1e-3, "us"),
+        _amount(Range(**latency), 1e-3, "us"),
         f"{latency['nominal'] / first['latency_ns']['inference_pipelined']['nominal']:.2f}",
-        _amount(cost["area_um2"]["total"], 1e-6, "mm2"),
+        _amount(Range(**cost["area_um2"]["total"]), 1e-6, "mm2"),
         "" if accuracy is None else f"{accuracy:.1%}",
     ]
 
@@ -234,48 +225,48 @@ def demo(answer: Data) -> RenderableType:
     return Group(lines, Text(""), costs, Text(""), Text(note), Text(printable(hint)))
 
 
-def exported(answer: Data) -> RenderableType:
+def exported(answer: Export) -> RenderableType:
     """What an export wrote."""
-    ops = ", ".join(f"{count} {name.removeprefix('net.')}" for name, count in answer["ops"].items())
+    ops = ", ".join(f"{count} {name.removeprefix('net.')}" for name, count in answer.ops.items())
     return Group(
-        Text(printable(f"written: {answer['output']}")),
-        Text(f"sha256:  {answer['sha256']}"),
+        Text(printable(f"written: {answer.output}")),
+        Text(f"sha256:  {answer.sha256}"),
         Text(f"ops:     {ops}"),
-        *(Text(printable(f"note:    {note}")) for note in answer["notes"]),
+        *(Text(printable(f"note:    {note}")) for note in answer.notes),
     )
 
 
-def targets(answer: Data) -> RenderableType:
+def targets(answer: TargetList | TargetFacts) -> RenderableType:
     """The targets, or the facts of one."""
-    if "target" in answer:
-        return table("", ["fact", "value"], _flat("", answer["target"]))
-    rows = ([row["name"], row["summary"]] for row in answer["targets"])
+    if isinstance(answer, TargetFacts):
+        return table("", ["fact", "value"], _flat("", target_to_data(answer.target)))
+    rows = ([target.name, target.summary] for target in answer.targets)
     return table("", ["target", "what it is"], rows)
 
 
-def components(answer: Data) -> RenderableType:
+def components(answer: PartLists | Parts) -> RenderableType:
     """The lists of published parts, or the parts of one with nominal (low..high)."""
-    if "lists" in answer:
-        rows = ([row["name"], row["parts"], row["summary"]] for row in answer["lists"])
+    if isinstance(answer, PartLists):
+        rows = ([row.name, len(row.parts), row.summary] for row in answer.lists)
         return table("", ["list", "parts", "what it is"], rows)
     columns = ["part", "energy", "latency", "area", "node", "supply", "verified"]
-    parts = table("", columns, (_part(part) for part in answer["list"]["parts"]))
-    provenance = " ".join(answer["list"]["provenance"].split())
+    parts = table("", columns, (_part(part) for part in answer.parts.parts))
+    provenance = " ".join(answer.parts.provenance.split())
     return Group(Text(printable(provenance)), parts)
 
 
-def _part(part: Data) -> list[object]:
-    amounts = (("energy_pj", "pJ"), ("latency_ns", "ns"), ("area_um2", "um2"))
-    shown = (_published(part[key], unit) for key, unit in amounts)
-    verified = "yes" if part["verified"] else "no"
-    return [part["name"], *shown, f"{part['node_nm']:g} nm", f"{part['voltage_v']:g} V", verified]
+def _part(part: Part) -> list[object]:
+    amounts = ((part.energy_pj, "pJ"), (part.latency_ns, "ns"), (part.area_um2, "um2"))
+    shown = (_published(value, unit) for value, unit in amounts)
+    verified = "yes" if part.verified else "no"
+    return [part.name, *shown, f"{part.node_nm:g} nm", f"{part.voltage_v:g} V", verified]
 
 
-def _published(value: Data | None, unit: str) -> str:
+def _published(value: Interval | None, unit: str) -> str:
     if value is None:
         return ""
-    if value["low"] == value["high"]:
-        return f"{number(value['nominal'])} {unit}"
+    if value.low == value.high:
+        return f"{number(value.nominal)} {unit}"
     return _amount(value, 1, unit)
 
 
@@ -287,22 +278,22 @@ def _flat(prefix: str, data: object) -> Iterable[list[object]]:
         items = enumerate(data)
     else:
         yield [prefix, data]
-    for key, held in items:
-        yield from _flat(f"{prefix}.{key}" if prefix else str(key), held)
+    for key, value in items:
+        yield from _flat(f"{prefix}.{key}" if prefix else str(key), value)
 
 
-def passes(answer: Data) -> RenderableType:
+def passes(answer: PassList) -> RenderableType:
     """The passes in order, or the text of one."""
-    listed = answer["passes"]
-    if len(listed) == 1 and "text" in listed[0]:
-        exact = "exact" if listed[0]["exact"] else "inexact"
-        return Group(Text(f"{listed[0]['name']} ({exact})"), Text(listed[0]["text"]))
-    rows = ([row["name"], "yes" if row["exact"] else "no", row["summary"]] for row in listed)
+    if answer.detailed:
+        (kind,) = answer.passes
+        exact = "exact" if kind.exact else "inexact"
+        return Group(Text(f"{kind.name} ({exact})"), Text(kind.text()))
+    rows = ([k.name, "yes" if k.exact else "no", k.summary()] for k in answer.passes)
     return table("", ["pass", "exact", "what it does"], rows)
 
 
-def figures(answer: Data) -> RenderableType:
+def figures(answer: Figures) -> RenderableType:
     """Name every figure and say where they are."""
-    rows = [(row["name"], ", ".join(row["files"])) for row in answer["figures"]]
-    where = f"captions: {answer['folder']}/{answer['captions']}"
+    rows = [(figure.name, ", ".join(figure.files)) for figure in answer.figures]
+    where = f"captions: {answer.folder}/{answer.captions}"
     return Group(table("figures", ("figure", "files"), rows), Text(printable(where)))

@@ -2,16 +2,20 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from mapper.diagnostics import refuse
+from mapper.diagnostics import many, refuse
 from mapper.frontend import Imported
+from mapper.notebook import html_table
 from mapper.writing import whole_file
 
-__all__ = ["WRITERS", "export", "format_of"]
+__all__ = ["WRITERS", "Export", "export", "format_of"]
+
+SCHEMA = "spikeloom/export/1"
 
 WRITERS = {
     ".onnx": ("mapper.exchange.onnx", "write_onnx"),
@@ -33,12 +37,40 @@ def format_of(path: Path) -> str:
     return suffix
 
 
-def export(imported: Imported, path: Path) -> dict[str, Any]:
-    """Write a network in the form that the suffix of ``path`` names, whole or not at all.
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Export:
+    """A network that was written for other tools."""
 
-    Returns:
-        The file, its form, its SHA-256, how many ops of each kind it holds, and notes: what other
-        tools will not see in it.
+    output: str
+    """Path of the file."""
+    format: str
+    """``onnx`` or ``nir``."""
+    sha256: str
+    ops: Mapping[str, int]
+    """How many ops of each kind it has, by mnemonic."""
+    notes: tuple[str, ...]
+    """What other tools will not see in it."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON of ``spikeloom export``."""
+        return {
+            "schema": SCHEMA,
+            "output": self.output,
+            "format": self.format,
+            "sha256": self.sha256,
+            "ops": dict(self.ops),
+            "notes": list(self.notes),
+        }
+
+    def __repr__(self) -> str:
+        return f"Export({self.output}: {many(sum(self.ops.values()), 'op')}, {self.format})"
+
+    def _repr_html_(self) -> str:
+        return html_table(self.output, ("op", "count"), self.ops.items(), self.notes)
+
+
+def export(imported: Imported, path: Path) -> Export:
+    """Write a network in the form that the suffix of ``path`` names, whole or not at all.
 
     Raises:
         MappingError: ``export-format``, and what the writer of the format refuses.
@@ -48,13 +80,13 @@ def export(imported: Imported, path: Path) -> dict[str, Any]:
     with whole_file(path) as temporary:
         notes = write(imported, temporary)
         digest = hashlib.sha256(temporary.read_bytes()).hexdigest()
-    return {
-        "output": str(path),
-        "format": format_of(path).removeprefix("."),
-        "sha256": digest,
-        "ops": dict(sorted(Counter(op.mnemonic for op in imported.graph.ops).items())),
-        "notes": [*notes, *_readouts(imported)],
-    }
+    return Export(
+        output=str(path),
+        format=format_of(path).removeprefix("."),
+        sha256=digest,
+        ops=dict(sorted(Counter(op.mnemonic for op in imported.graph.ops).items())),
+        notes=(*notes, *_readouts(imported)),
+    )
 
 
 def _readouts(imported: Imported) -> Iterator[str]:

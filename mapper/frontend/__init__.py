@@ -7,12 +7,14 @@ how.
 
 from mapper.frontend.describe import describe
 from mapper.frontend.imported import import_model
+from mapper.frontend.info import ModelInfo
 from mapper.frontend.nir import LIBRARIES, NirOptions
 from mapper.frontend.result import Imported, Port
 
 __all__ = [
     "LIBRARIES",
     "Imported",
+    "ModelInfo",
     "NirOptions",
     "Port",
     "describe",

@@ -1,12 +1,32 @@
 """What was recognised in a model, as data: ``spikeloom inspect`` prints it."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from math import prod
 from typing import Any
 
 import numpy as np
 
+from mapper.frontend.info import (
+    CrossbarInfo,
+    Facts,
+    Geometry,
+    GridInfo,
+    LayerInfo,
+    MatrixInfo,
+    MergeInfo,
+    ModelInfo,
+    NeuronInfo,
+    Parameter,
+    PoolInfo,
+    PortInfo,
+    ReadoutInfo,
+    ResetInfo,
+    Spread,
+    StateInfo,
+    SynapseInfo,
+    Totals,
+)
 from mapper.frontend.result import Imported
 from mapper.ir.core import Const, Constants, IntType, Op, Scalar, State, Value
 from mapper.ir.crossbar import CountActive, CrossbarMvm
@@ -71,147 +91,166 @@ _NEURON_FIELDS = (
 )
 
 
-def describe(imported: Imported) -> dict[str, Any]:
-    """Return the layers, neurons and ports of a model as plain JSON data."""
+def describe(imported: Imported) -> ModelInfo:
+    """Return the layers, neurons and ports of a model."""
     graph = imported.graph
     carried = edges(graph)
-    layers = [_layer(op, graph.constants, carried) for op in graph.ops]
-    return {
-        "name": graph.name,
-        "producer": imported.producer,
-        "opset": imported.opset,
-        "time_form": imported.time_form,
-        "steps": imported.steps,
-        "inputs": [_port(value, carried) for value in graph.inputs],
-        "outputs": [_port(value, carried) for value in graph.outputs],
-        "states": [_state(state, graph.constants, carried) for state in graph.states],
-        "readout": [_readout(name, imported) for name in imported.readouts],
-        "layers": layers,
-        "totals": {
-            "parameters": sum(array.size for array in graph.constants.values()),
-            "weights": sum(layer.get("weights", 0) for layer in layers),
-            "neurons": sum(layer.get("neurons", 0) for layer in layers),
-            "bytes": sum(array.nbytes for array in graph.constants.values()),
-        },
-        "warnings": list(imported.warnings),
-        "notes": list(imported.notes),
-    }
+    layers = tuple(_layer(op, graph.constants, carried) for op in graph.ops)
+    return ModelInfo(
+        name=graph.name,
+        producer=imported.producer,
+        opset=imported.opset,
+        time_form=imported.time_form,
+        steps=imported.steps,
+        inputs=_ports(graph.inputs, carried),
+        outputs=_ports(graph.outputs, carried),
+        states=tuple(_state(state, graph.constants, carried) for state in graph.states),
+        readout=tuple(_readout(name, imported) for name in imported.readouts),
+        layers=layers,
+        totals=Totals(
+            parameters=sum(array.size for array in graph.constants.values()),
+            weights=sum(layer.matrix.weights for layer in layers if layer.matrix is not None),
+            neurons=sum(layer.neuron.neurons for layer in layers if layer.neuron is not None),
+            bytes=sum(array.nbytes for array in graph.constants.values()),
+        ),
+        warnings=imported.warnings,
+        notes=imported.notes,
+    )
 
 
-def _port(value: Value, carried: Mapping[str, Edge]) -> dict[str, Any]:
-    return {
-        "name": value.name,
-        "shape": list(value.shape),
-        "carries": carries(value.type),
-        "edge": carried[value.name].as_dict(),
-    }
+def _ports(values: Iterable[Value], carried: Mapping[str, Edge]) -> tuple[PortInfo, ...]:
+    return tuple(_port(value, carried) for value in values)
 
 
-def _readout(name: str, imported: Imported) -> dict[str, Any]:
+def _port(value: Value, carried: Mapping[str, Edge]) -> PortInfo:
+    return PortInfo(
+        name=value.name,
+        shape=value.shape,
+        carries=carries(value.type),
+        edge=carried[value.name],
+    )
+
+
+def _readout(name: str, imported: Imported) -> ReadoutInfo:
     """Say how an output of a model of many time steps is made of those of one."""
     readout = imported.readouts[name]
-    return {
-        "name": name,
-        "of": readout.source,
-        "over_time": readout.reduction,
-        "scale": readout.scale,
-        "time_axis": readout.axis,
-    }
+    return ReadoutInfo(
+        name=name,
+        of=readout.source,
+        over_time=readout.reduction,
+        scale=readout.scale,
+        time_axis=readout.axis,
+    )
 
 
-def _state(state: State, constants: Constants, carried: Mapping[str, Edge]) -> dict[str, Any]:
-    return {
-        **_port(state.read, carried),
-        "returned_as": state.output,
-        "initial": _number(state.initial, constants),
-    }
+def _state(state: State, constants: Constants, carried: Mapping[str, Edge]) -> StateInfo:
+    return StateInfo(
+        port=_port(state.read, carried),
+        returned_as=state.output,
+        initial=_number(state.initial, constants),
+    )
 
 
-def _layer(op: Op, constants: Constants, carried: Mapping[str, Edge]) -> dict[str, Any]:
-    facts: dict[str, Any] = {
-        "name": op.loc.partition(":")[2] or op.loc or op.results[0].name,
-        "op": op.mnemonic,
-        "runs_on": PLACES.entry(type(op)),
-        "reads": [_port(value, carried) for value in op.operands],
-        "writes": [_port(value, carried) for value in op.results],
-        "parameters_stored": sum(constants[c.name].size for c in set(op.constants)),
-    }
-    more = FACTS.entry(type(op))
-    return facts if more is None else facts | more(op, constants)
+def _layer(op: Op, constants: Constants, carried: Mapping[str, Edge]) -> LayerInfo:
+    place, rule = PLACES.entry(type(op)), FACTS.entry(type(op))
+    assert place is not None  # every op has one
+    return LayerInfo(
+        name=op.loc.partition(":")[2] or op.loc or op.results[0].name,
+        op=op.mnemonic,
+        runs_on=place,
+        reads=_ports(op.operands, carried),
+        writes=_ports(op.results, carried),
+        parameters_stored=sum(constants[c.name].size for c in set(op.constants)),
+        facts=None if rule is None else rule(op, constants),
+    )
 
 
-def _window(window: Window) -> dict[str, Any]:
-    return {spec.name: list(getattr(window, spec.name)) for spec in fields(window)}
+def _window(window: Window, groups: int | None = None) -> Geometry:
+    """Describe the window that a crossbar or a pool sees."""
+    return Geometry(
+        kernel=window.kernel,
+        stride=window.stride,
+        padding=window.padding,
+        dilation=window.dilation,
+        stuffing=window.stuffing,
+        groups=groups,
+    )
 
 
-def _matrix(op: Synapse | CrossbarMvm, constants: Constants) -> dict[str, Any]:
+def _matrix(op: Synapse | CrossbarMvm, constants: Constants) -> MatrixInfo:
     weight = constants[op.weight.name]
     kind, bits = "floats", None
     if weight.dtype.kind in "iu":
         kind = f"integers {weight.min()}..{weight.max()}"
         bits = IntType.spanning(min(-1, int(weight.min())), int(weight.max())).bits
     wordlines, columns = (op.matrix(weight) if isinstance(op, Synapse) else weight).shape
-    return {
-        "weights": int(weight.size),
-        "weight_name": op.weight.name,
-        "weight_shape": list(weight.shape),
-        "weight_values": kind,
-        "weight_bits": bits,
-        "wordlines": int(wordlines),
-        "columns": int(columns),
-    }
+    return MatrixInfo(
+        weights=int(weight.size),
+        name=op.weight.name,
+        shape=weight.shape,
+        values=kind,
+        bits=bits,
+        wordlines=int(wordlines),
+        columns=int(columns),
+    )
 
 
-def _crossbars(op: CrossbarMvm, constants: Constants) -> dict[str, Any]:
-    facts = {**_matrix(op, constants), "positions": prod(op.partial_sum.shape[4:])}
-    if op.window is not None:
-        facts["window"] = _window(op.window) | {"groups": op.groups}
-    return facts
+def _crossbars(op: CrossbarMvm, constants: Constants) -> CrossbarInfo:
+    return CrossbarInfo(
+        matrix=_matrix(op, constants),
+        positions=prod(op.partial_sum.shape[4:]),
+        geometry=None if op.window is None else _window(op.window, op.groups),
+    )
 
 
-def _pool(op: MaxPool2d | SumPool2d | AvgPool2d, constants: Constants) -> dict[str, Any]:
-    return {"window": _window(op.window)}
+def _pool(op: MaxPool2d | SumPool2d | AvgPool2d, constants: Constants) -> PoolInfo:
+    return PoolInfo(geometry=_window(op.window))
 
 
-def _merge(op: Merge, constants: Constants) -> dict[str, Any]:
-    return {"kind": op.kind}
+def _merge(op: Merge, constants: Constants) -> MergeInfo:
+    return MergeInfo(kind=op.kind)
 
 
-def _grid(op: FakeQuantize, constants: Constants) -> dict[str, Any]:
-    return {"codes": [op.low, op.high]}
+def _grid(op: FakeQuantize, constants: Constants) -> GridInfo:
+    return GridInfo(low=op.low, high=op.high)
 
 
-def _synapse(op: Synapse, constants: Constants) -> dict[str, Any]:
-    return {
-        **_matrix(op, constants),
-        "bias": op.bias is not None,
-        "positions": prod(op.result.shape[1:]) if op.window is not None else 1,
-    }
+def _synapse(op: Synapse, constants: Constants) -> SynapseInfo:
+    return SynapseInfo(
+        matrix=_matrix(op, constants),
+        bias=op.bias is not None,
+        positions=prod(op.result.shape[1:]) if op.window is not None else 1,
+    )
 
 
-def _convolution(op: Conv2d | ConvTranspose2d, constants: Constants) -> dict[str, Any]:
-    names = ("kernel", "stride", "padding", "dilation")
-    shape = {name: list(getattr(op, name)) for name in names} | {"groups": op.groups}
-    return _synapse(op, constants) | shape
+def _convolution(op: Conv2d | ConvTranspose2d, constants: Constants) -> SynapseInfo:
+    geometry = Geometry(
+        kernel=op.kernel,
+        stride=op.stride,
+        padding=op.padding,
+        dilation=op.dilation,
+        groups=op.groups,
+    )
+    return replace(_synapse(op, constants), geometry=geometry)
 
 
-def _neuron(op: Neuron | IntegerNeuron, constants: Constants) -> dict[str, Any]:
+def _neuron(op: Neuron | IntegerNeuron, constants: Constants) -> NeuronInfo:
     if isinstance(op, IntegerNeuron):
         parameters = dict(_whole_parameters(op, constants))
     else:
         parameters = dict(_parameters(op, constants))
-    return {
-        "neurons": prod(op.x.shape),
-        "neuron": kind_of(op),
-        "parameters": parameters,
-        "fires_at": _fires_at(op),
-        "reset": {
-            "kind": op.reset.kind,
-            "amount": _number(op.reset.amount, constants),
-            "phase": op.reset.phase,
-        },
-        "spike_phase": op.spike_phase,
-    }
+    return NeuronInfo(
+        neurons=prod(op.x.shape),
+        kind=kind_of(op),
+        parameters=parameters,
+        fires_at=_fires_at(op),
+        reset=ResetInfo(
+            kind=op.reset.kind,
+            amount=_number(op.reset.amount, constants),
+            phase=op.reset.phase,
+        ),
+        spike_phase=op.spike_phase,
+    )
 
 
 def kind_of(op: Neuron | IntegerNeuron) -> str:
@@ -230,7 +269,7 @@ def _fires_at(op: Neuron | IntegerNeuron) -> str:
     return "membrane > threshold" if op.strict else "membrane >= threshold"
 
 
-def _parameters(op: Neuron, constants: Constants) -> Iterator[tuple[str, Any]]:
+def _parameters(op: Neuron, constants: Constants) -> Iterator[tuple[str, Parameter]]:
     for name in _NEURON_FIELDS:
         scalar = getattr(op, name)
         if scalar is None or (name.startswith("current") and op.current is None):
@@ -240,7 +279,7 @@ def _parameters(op: Neuron, constants: Constants) -> Iterator[tuple[str, Any]]:
         yield name, _number(scalar, constants)
 
 
-def _whole_parameters(op: IntegerNeuron, constants: Constants) -> Iterator[tuple[str, Any]]:
+def _whole_parameters(op: IntegerNeuron, constants: Constants) -> Iterator[tuple[str, Parameter]]:
     """Yield what integer neurons have: potentials in units of their membrane."""
     yield "leak", _kept(op.decay, constants)
     if op.current is not None:
@@ -256,7 +295,7 @@ def _whole_parameters(op: IntegerNeuron, constants: Constants) -> Iterator[tuple
     yield "membrane_bits", op.membrane.type.bits
 
 
-def _kept(decay: Decay, constants: Constants) -> float | dict[str, Any]:
+def _kept(decay: Decay, constants: Constants) -> float | Spread:
     """Return what a leak leaves, but for rounding."""
     if decay.kind == "none":
         return 1.0
@@ -266,25 +305,25 @@ def _kept(decay: Decay, constants: Constants) -> float | dict[str, Any]:
     unit = 2.0**-decay.shift
     if isinstance(found, float):
         return found * unit
-    return found | {end: found[end] * unit for end in ("min", "max")}
+    return replace(found, min=found.min * unit, max=found.max * unit)
 
 
-def _number(scalar: Scalar, constants: Constants) -> float | dict[str, Any]:
+def _number(scalar: Scalar, constants: Constants) -> float | Spread:
     """Return a parameter: one number, or the range of several."""
     if not isinstance(scalar, Const):
         return float(scalar)
     array = constants[scalar.name]
-    return {
-        "name": scalar.name,
-        "shape": list(array.shape),
-        "min": float(np.min(array)),
-        "max": float(np.max(array)),
-    }
+    return Spread(
+        name=scalar.name,
+        shape=array.shape,
+        min=float(np.min(array)),
+        max=float(np.max(array)),
+    )
 
 
 _PORTS_SAY_IT = "its ports say what it does"
 
-FACTS: OpTable[Callable[[Any, Constants], dict[str, Any]]] = OpTable(
+FACTS: OpTable[Callable[[Any, Constants], Facts]] = OpTable(
     what="facts of ops",
     entries={
         Linear: _synapse,

@@ -271,10 +271,10 @@ def test_an_empty_folder_one_stands_in_can_be_written(tmp_path, monkeypatch):
 
 
 def test_a_bug_of_ours_is_one_line_without_a_traceback(monkeypatch):
-    def broken(*args: object) -> None:
+    def broken(*args: object, **options: object) -> None:
         raise ZeroDivisionError("division by zero")
 
-    monkeypatch.setattr(api, "inspect_model", broken)
+    monkeypatch.setattr(api, "inspect", broken)
     done = run("inspect", DEMO_MODEL, code=1)
     assert done.stderr.startswith("error[internal]: ZeroDivisionError: division by zero")
     assert "Traceback" not in done.stderr

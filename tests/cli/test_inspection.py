@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from mapper import api
-from mapper.cli.inspection import Inspection
+from mapper.cli.inspection import InspectionText
 from mapper.exchange.canonical import to_trained
 from mapper.ir.core import Const, State
 from mapper.ir.neurons import Reset
@@ -23,7 +23,7 @@ from tests.networks import NetworkBuilder
 
 def shown(path: Path, width: int, target: str | None = None) -> str:
     console = Console(file=StringIO(), width=width, highlight=False, color_system=None)
-    console.print(Inspection(api.inspect_model(path, target)))
+    console.print(InspectionText(api.inspect(path, target)))
     text = console.file.getvalue()
     assert max(len(line) for line in text.splitlines()) <= width
     return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"

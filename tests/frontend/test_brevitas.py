@@ -37,5 +37,5 @@ def test_both_forms_hold_the_same_integers(name):
 
 @pytest.mark.parametrize(("name", "bits"), WIDTHS.items())
 def test_widths_are_shown(name, bits):
-    layers = describe(import_model(FOLDER / f"qonnx_{name}.onnx"))["layers"]
-    assert [layer["weight_bits"] for layer in layers if "weights" in layer] == [bits, bits]
+    layers = describe(import_model(FOLDER / f"qonnx_{name}.onnx")).layers
+    assert [layer.matrix.bits for layer in layers if layer.matrix is not None] == [bits, bits]

@@ -5,11 +5,12 @@ import json
 import numpy as np
 
 from mapper.frontend import describe, import_model
+from mapper.ir.edges import Edge
 from tests.frontend.models import NUMBERS, leaky, model, node, one_neuron_layer, saved
 
 
 def test_layers_and_neurons_are_described(tmp_path):
-    facts = describe(import_model(saved(one_neuron_layer(), tmp_path)))
+    facts = describe(import_model(saved(one_neuron_layer(), tmp_path))).as_dict()
     assert json.loads(json.dumps(facts)) == facts
     assert (facts["time_form"], facts["opset"], facts["producer"]) == ("step", 17, "hand")
     (given,), (returned,), (state,) = facts["inputs"], facts["outputs"], facts["states"]
@@ -45,8 +46,8 @@ def test_a_layer_behind_a_slice_of_the_input_reads_the_input(tmp_path):
             **NUMBERS,
         },
     )
-    part, conv, _ = describe(import_model(saved(proto, tmp_path)))["layers"]
-    assert (part["op"], part["runs_on"]) == ("net.take", "wiring")
-    assert part["reads"][0]["edge"] == part["writes"][0]["edge"] == {"kind": "input", "bits": None}
-    assert (conv["op"], conv["runs_on"]) == ("net.conv2d", "crossbars")
-    assert conv["reads"][0]["edge"] == {"kind": "input", "bits": None}
+    part, conv, _ = describe(import_model(saved(proto, tmp_path))).layers
+    assert (part.op, part.runs_on) == ("net.take", "wiring")
+    assert part.reads[0].edge == part.writes[0].edge == Edge("input")
+    assert (conv.op, conv.runs_on) == ("net.conv2d", "crossbars")
+    assert conv.reads[0].edge == Edge("input")

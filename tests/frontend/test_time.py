@@ -10,6 +10,7 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from mapper.diagnostics import MappingError
 from mapper.frontend import describe, import_model
+from mapper.frontend.info import ReadoutInfo
 from mapper.ir.evaluate import evaluate
 from mapper.verify import verify_model
 from mapper.verify.original import run_whole
@@ -248,10 +249,10 @@ def test_an_axis_to_flatten_from_may_be_counted_from_the_back(tmp_path):
 
 def test_what_was_recognised_is_described(tmp_path):
     facts = describe(import_model(saved(unrolled(reading="sum"), tmp_path)))
-    assert facts["time_form"] == "unrolled"
-    assert facts["readout"] == [
-        {"name": "y", "of": "y", "over_time": "sum", "scale": 1.0, "time_axis": None}
-    ]
+    assert facts.time_form == "unrolled"
+    assert facts.readout == (
+        ReadoutInfo(name="y", of="y", over_time="sum", scale=1.0, time_axis=None),
+    )
 
 
 def refusal(proto: ModelProto, folder) -> str:

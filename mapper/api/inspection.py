@@ -1,0 +1,95 @@
+"""What was recognised in a model and, with a target, how many crossbars it takes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mapper.api.inputs import Model, read_model, read_target
+from mapper.build.folder import report
+from mapper.build.make import make_build
+from mapper.build.summary import CompileSummary, layer_dict, summary_of
+from mapper.frontend import Imported, ModelInfo, NirOptions, describe
+from mapper.notebook import html_table
+from mapper.threads import one_blas_thread
+from targets import Target
+
+SCHEMA = "spikeloom/inspect/1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Inspection:
+    """Layers, neurons and parameters that were recognised, and what will run where."""
+
+    model: ModelInfo
+    mapping: CompileSummary | None = None
+    """On the target that was asked about; None where none was."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON of ``spikeloom inspect``."""
+        answer = {"schema": SCHEMA, **self.model.as_dict()}
+        mapped = self.mapping
+        if mapped is None:
+            return answer
+        mapping = {
+            "target": mapped.target,
+            "weight_bits": mapped.weight_bits,
+            "crossbars": mapped.crossbars,
+            "chips": mapped.chips,
+            "layers": [layer_dict(row) for row in mapped.layers],
+        }
+        return {**answer, "mapping": mapping}
+
+    def __repr__(self) -> str:
+        mapped = "" if self.mapping is None else f"; {self.mapping.head()}"
+        return f"Inspection({self.model}{mapped})"
+
+    def _repr_html_(self) -> str:
+        mapped = [] if self.mapping is None else [self.mapping.head()]
+        return html_table(
+            repr(self.model),
+            ("layer", "op", "writes", "weights", "neurons", "runs on"),
+            (
+                (
+                    layer.name,
+                    layer.op,
+                    "x".join(map(str, layer.writes[0].shape)),
+                    "" if layer.matrix is None else layer.matrix.weights,
+                    "" if layer.neuron is None else layer.neuron.neurons,
+                    layer.runs_on,
+                )
+                for layer in self.model.layers
+            ),
+            (*mapped, *self.model.warnings),
+        )
+
+
+@one_blas_thread
+def inspect(
+    model: Model | Imported,
+    target: str | Path | Target | None = None,
+    *,
+    nir: NirOptions | None = None,
+) -> Inspection:
+    """Say what is recognised in a model and, with a target, how many crossbars it takes.
+
+    Args:
+        model: The path of an ONNX or NIR file, an ``onnx.ModelProto``, or what ``import_model``
+            returns.
+        target: The name of a target, the path of a ``.toml`` file, or a ``Target``.
+        nir: What a NIR file leaves open.
+
+    Raises:
+        MappingError: The model cannot be read, or not mapped onto the target.
+
+    Example:
+        >>> for layer in mapper.inspect("net.onnx").model.layers:
+        ...     print(layer.name, layer.runs_on)
+    """
+    facts = None if target is None else read_target(target)
+    imported, source = read_model(model, nir)
+    found = describe(imported)
+    if facts is None:
+        return Inspection(model=found)
+    build = make_build(imported, facts, None, None, source=source)
+    assert build is not None  # nothing stops it before the end
+    return Inspection(model=found, mapping=summary_of(build, report(build)))
