@@ -5,7 +5,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mapper.ir.core import Const, IntType, Value
@@ -48,6 +48,7 @@ def test_levels_are_added_up_over_an_axis():
 
 
 @given(st.integers(1, 6), st.integers(-9, 9), st.integers(1, 5), st.integers(-9, 9), st.data())
+@settings(deadline=None)
 def test_an_adc_decodes_what_its_bank_of_comparators_does(bits, first, step, base, data):
     sums = np.array(data.draw(st.lists(st.integers(-400, 400), min_size=6, max_size=6)))
     sums = sums.reshape(1, *SUMS.shape)

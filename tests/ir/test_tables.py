@@ -35,7 +35,7 @@ TABLES = (
     "mapper.ir.edges:REALS",
     "mapper.ir.infer:TYPES",
     "mapper.report.charts.network:NODES",
-    "mapper.training.integer:INTEGERS",
+    "mapper.training.hardening.integer:INTEGERS",
     "passes.integers.meaning:FORMS",
     "passes.readout.offsets:CARRIED",
     "passes.readout.precision:CARRIERS",

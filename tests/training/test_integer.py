@@ -8,7 +8,7 @@ from mapper.ir.core import FLOAT, Graph, IntType, Value
 from mapper.ir.evaluate import evaluate
 from mapper.ir.network import Scale
 from mapper.ir.windows import Window
-from mapper.training.integer import IntegerNetwork
+from mapper.training.hardening.integer import IntegerNetwork
 from tests.builders import Builder
 
 HALF = Window(kernel=(2, 2), stride=(2, 1), padding=(1, 0, 0, 1))
