@@ -21,7 +21,7 @@ _ORDER = ("graph", "input", "state", _OP, "output", "constant")
 def parse_graph(
     text: str, constants: Mapping[str, Array] | None = None, where: str = "graph"
 ) -> Graph:
-    """Read what ``str(graph)`` or ``print_graph`` wrote; ``docs/ir.md`` has the grammar.
+    """Read what ``str(graph)`` or ``graph.text`` wrote; ``docs/ir.md`` has the grammar.
 
     Only the form is checked, and that values and constants exist; the rules of ops are the job of
     ``mapper.ir.verify``.

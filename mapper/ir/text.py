@@ -1,44 +1,28 @@
-"""The text form of a graph: one op a line, short and stable, for people and for tests.
+"""The text form of a graph, line by line: short and stable, for people and for tests.
 
-``mapper.ir.parse`` reads it back; ``docs/ir.md`` describes it.
+``Graph.text`` puts the lines together, ``mapper.ir.parse`` reads them back; ``docs/ir.md`` has the
+grammar.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from typing import Any
 
-from mapper.ir.core import Array, Coding, Const, Graph, Op, Part, Span, State, Value, holds_values
 from mapper.ir.frozen import exactly, is_default
 from mapper.ir.literals import DTYPES
 from mapper.ir.tokens import quoted_name, quoted_text
+from mapper.ir.values import Array, Coding, Const, Op, Part, Span, State, Value, holds_values
 
 
-def print_graph(graph: Graph, *, inline: int | None = None) -> str:
-    """Return the graph as text that ends with a newline.
-
-    Without ``inline`` constants are named only. With it they are listed after the outputs, and
-    those of at most so many elements written out; who reads the text back brings the others.
-    """
-    return "\n".join(_lines(graph, inline)) + "\n"
+def print_port(value: Value, coding: Coding | None) -> str:
+    """Return ``%name: type[shape] {scale=number, offset=number}``; no braces without a coding."""
+    if coding is None:
+        return str(value)
+    return f"{value} {{scale={_attribute(coding.scale)}, offset={_attribute(coding.offset)}}}"
 
 
-def _lines(graph: Graph, inline: int | None) -> Iterator[str]:
-    yield f"graph {quoted_text(graph.name)}"
-    codings = dict(graph.codings)
-    for value in graph.inputs:
-        yield f"  input {value}{_coding(codings.pop(value.name, None))}"
-    for state in graph.states:
-        yield f"  {_print_state(state)}"
-    for op in graph.ops:
-        yield f"  {print_op(op)}"
-    for value in graph.outputs:
-        yield f"  output {value}{_coding(codings.pop(value.name, None))}"
-    if inline is not None:
-        for name, array in graph.constants.items():
-            yield f"  constant {Const(name)}: {_constant(array, inline)}"
-
-
-def _print_state(state: State) -> str:
+def print_state(state: State) -> str:
+    """Return ``state %read: type[shape] <- %next from start as returned``; a start of 0 is none."""
     start = "" if exactly(state.initial, 0) else f" from {_attribute(state.initial)}"
     returned = f" as {quoted_text(state.output)}" if state.output else ""
     return f"state {state.read} <- %{quoted_name(state.next)}{start}{returned}"
@@ -98,20 +82,12 @@ def _spans(spans: tuple[Span, ...]) -> str:
     return " ".join(str(span) for span in spans)
 
 
-def _coding(coding: Coding | None) -> str:
-    if coding is None:
-        return ""
-    return f" {{scale={_attribute(coding.scale)}, offset={_attribute(coding.offset)}}}"
-
-
-# --- constants --------------------------------------------------------------------------------
-
-
-def _constant(array: Array, inline: int) -> str:
+def print_constant(name: str, array: Array, most: int) -> str:
+    """Return ``constant @name: type[shape] = numbers``, without numbers if they are more."""
     shape = ",".join(map(str, array.shape))
-    held = f"{array.dtype.name}[{shape}]"
-    written = array.size <= inline and DTYPES.get(array.dtype.name) == array.dtype
-    return f"{held} = {_numbers(array)}" if written else held
+    declared = f"constant {Const(name)}: {array.dtype.name}[{shape}]"
+    written = array.size <= most and DTYPES.get(array.dtype.name) == array.dtype
+    return f"{declared} = {_numbers(array)}" if written else declared
 
 
 def _numbers(array: Array) -> str:

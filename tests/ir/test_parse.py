@@ -16,7 +16,6 @@ from mapper.ir.literals import DTYPES
 from mapper.ir.network import Scale
 from mapper.ir.parse import parse_graph
 from mapper.ir.serialize import OPS
-from mapper.ir.text import print_graph
 from mapper.pipeline import make_passes, run_passes
 from targets import list_targets, load_target
 from tests.every_op import graphs_of_every_op
@@ -29,8 +28,8 @@ EVERYTHING = 1 << 40
 
 def assert_comes_back(graph: Graph) -> None:
     assert parse_graph(str(graph), graph.constants) == graph
-    assert parse_graph(print_graph(graph, inline=EVERYTHING)) == graph
-    assert parse_graph(print_graph(graph, inline=0), graph.constants) == graph
+    assert parse_graph(graph.text(inline=EVERYTHING)) == graph
+    assert parse_graph(graph.text(inline=0), graph.constants) == graph
 
 
 @pytest.mark.parametrize("mnemonic", OPS)
@@ -101,13 +100,13 @@ def test_every_bit_of_a_constant_that_is_written_out_comes_back(data):
     if array.dtype.kind == "f":
         array = np.where(np.isnan(array), np.zeros_like(array), array)
     graph = Graph(name="n", inputs=(), outputs=(), constants={"w": array})
-    assert parse_graph(print_graph(graph, inline=6)) == graph
+    assert parse_graph(graph.text(inline=6)) == graph
 
 
 def test_a_constant_of_no_elements_and_one_of_no_axes_come_back():
     constants = {"a": np.zeros((2, 0, 3)), "b": np.zeros((0, 7), np.int8), "c": np.array(-3)}
     graph = Graph(name="n", inputs=(), outputs=(), constants=constants)
-    text = print_graph(graph, inline=6)
+    text = graph.text(inline=6)
     assert "@a: float64[2,0,3] = [[], []]\n" in text
     assert "@c: int64[] = -3\n" in text
     assert parse_graph(text) == graph
@@ -245,7 +244,7 @@ CUTS = re.compile(r"\w+|\s+|.", re.DOTALL)
 def test_a_text_that_was_changed_is_a_graph_or_refused(data):
     """Pieces of texts are left out, put in twice, swapped or replaced by pieces of another."""
     graphs = [OF_EVERY_OP[name] for name in data.draw(st.permutations(list(OPS)))[:2]]
-    one, other = (CUTS.findall(print_graph(graph, inline=EVERYTHING)) for graph in graphs)
+    one, other = (CUTS.findall(graph.text(inline=EVERYTHING)) for graph in graphs)
     for _ in range(data.draw(st.integers(1, 4))):
         at = data.draw(st.integers(0, len(one) - 1))
         length = data.draw(st.integers(0, 3))

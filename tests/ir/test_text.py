@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from mapper.ir.core import SPIKE, Graph, Value
 from mapper.ir.neurons import Reset
-from mapper.ir.text import print_graph, print_op
+from mapper.ir.text import print_op
 from mapper.pipeline import make_passes, run_passes
 from targets import load_target
 from tests.every_op import graphs_of_every_op
@@ -39,7 +39,7 @@ def test_what_an_op_does_not_have_is_left_out_at_the_end_and_marked_before():
 
 def test_constants_are_written_out_if_they_are_small():
     """Of 24, 2 and 2 numbers."""
-    text = print_graph(graphs_of_every_op()["imc.adc_read"], inline=2)
+    text = graphs_of_every_op()["imc.adc_read"].text(inline=2)
     assert text.splitlines()[-3:] == [
         "  constant @layer0.weight: int64[6,4]",
         "  constant @layer0.first: int64[2,1,1] = [[[-2]], [[1]]]",
