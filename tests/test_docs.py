@@ -1,0 +1,89 @@
+"""What the pages of docs/ show runs, and what they link to exists."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from targets import load_target
+
+ROOT = Path(__file__).resolve().parents[1]
+HOW_TO = ROOT / "docs" / "how-to"
+PAGES = sorted([*(ROOT / "docs").rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
+SCREENS = 100
+"""Lines that a page on how to write something may have, its examples included."""
+
+_FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    text = page.read_text(encoding="utf-8")
+    return [body for word, body in _FENCE.findall(text) if word == language]
+
+
+def links(page: Path) -> list[str]:
+    """Return the targets of a page's links that are files, without fragments."""
+    text = _FENCE.sub("", page.read_text(encoding="utf-8"))
+    found = re.findall(r"\]\(([^)\s]+)\)", text)
+    return [
+        link.partition("#")[0] for link in found if not link.startswith(("http", "mailto:", "#"))
+    ]
+
+
+def named_files(page: Path) -> list[str]:
+    """Return the files of the repository that a page names in backticks."""
+    text = _FENCE.sub("", page.read_text(encoding="utf-8"))
+    pattern = r"`((?:docs|mapper|passes|targets|examples|tests|benchmarks)/[\w./-]*)`"
+    return re.findall(pattern, text)
+
+
+def relative(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in sorted(HOW_TO.glob("*.md")) if blocks(page, "python")], ids=relative
+)
+def test_the_code_of_a_how_to_runs_as_it_stands(page, tmp_path):
+    code = "\n\n".join(blocks(page, "python"))
+    (tmp_path / "shown.py").write_text(code, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "shown.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("page", sorted(HOW_TO.glob("*.md")), ids=relative)
+def test_a_how_to_is_about_a_page_long(page):
+    assert len(page.read_text(encoding="utf-8").splitlines()) <= SCREENS
+
+
+def test_the_target_that_is_shown_loads(tmp_path):
+    (facts,) = blocks(HOW_TO / "write-a-target.md", "toml")
+    file = tmp_path / "my-chip.toml"
+    file.write_text(facts, encoding="utf-8")
+    target = load_target(str(file))
+    assert (target.name, target.macros[0].readout.kind) == ("my-chip", "sense-amp")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_links_and_files_named_on_a_page_exist(page):
+    missing = [link for link in links(page) if not (page.parent / link).exists()]
+    missing += [name for name in named_files(page) if not (ROOT / name).exists()]
+    assert missing == []
+
+
+def test_every_page_is_in_the_index():
+    index = ROOT / "docs" / "index.md"
+    listed = {(index.parent / link).resolve() for link in links(index)}
+    pages = set((ROOT / "docs").rglob("*.md")) - {index}
+    assert {relative(page) for page in pages - listed} == set()
