@@ -93,7 +93,7 @@ MEASURED = (
 def mapped(network: str, size: int, target: str) -> Graph:
     """Map one of the reference's networks onto a shipped target, with the reference's copies."""
     loaded = load_target(target)
-    graph, _ = run_passes(REFERENCES[network].graph(size), loaded, make_passes(loaded))
+    graph, _ = run_passes(REFERENCES[network].graph(size), loaded, make_passes())
     room = loaded.chip.crossbars_per_tile
     return replace(graph, ops=tuple(_copied(op, room) for op in graph.ops))
 

@@ -1,22 +1,12 @@
 """Run a tuple of passes, checking every step."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mapper.diagnostics import MappingError
 from mapper.ir.core import Array, Graph
 from mapper.ir.verify import InvalidIR, check_graph
-from passes import (
-    PIPELINE,
-    EncodeInputs,
-    InputCode,
-    LowerReadout,
-    Partition,
-    Pass,
-    QuantizeWeights,
-    SliceWeights,
-    TileColumns,
-)
+from passes import PIPELINE, EncodeInputs, InputCode, LowerReadout, Pass
 from targets import Target
 
 After = Callable[[Pass, Graph], None]
@@ -32,23 +22,19 @@ class PassRun:
 
 
 def make_passes(
-    target: Target,
-    *,
-    weight_bits: int | None = None,
-    codes: dict[str, InputCode] | None = None,
-    samples: dict[str, Array] | None = None,
+    *, codes: Mapping[str, InputCode] | None = None, samples: Mapping[str, Array] | None = None
 ) -> tuple[Pass, ...]:
-    """Return ``PIPELINE`` with the options of one compilation filled in."""
-    bits = weight_bits or target.macros[0].weight_bits
-    options: dict[type[Pass], Pass] = {
+    """Return ``PIPELINE`` with what was measured on recordings filled in.
+
+    Args:
+        codes: How analogue inputs are coded, by name; those not listed hold spikes.
+        samples: Input codes ``[T, B, *shape]`` by name, to set readouts from.
+    """
+    measured: dict[type[Pass], Pass] = {
         EncodeInputs: EncodeInputs(codes=codes or {}),
-        QuantizeWeights: QuantizeWeights(bits=bits),
-        Partition: Partition(weight_bits=bits),
-        TileColumns: TileColumns(weight_bits=bits),
-        SliceWeights: SliceWeights(weight_bits=bits),
         LowerReadout: LowerReadout(samples=samples or {}),
     }
-    return tuple(options.get(kind) or kind() for kind in PIPELINE)
+    return tuple(measured.get(kind) or kind() for kind in PIPELINE)
 
 
 def run_passes(

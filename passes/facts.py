@@ -12,6 +12,7 @@ from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.network import AvgPool2d
 from mapper.ir.readout import BitlineRead
 from mapper.ir.synapses import Synapse
+from passes.shared.grid import encoding_of
 from targets import Target
 
 
@@ -69,7 +70,7 @@ def _tall_blocks(graph: Graph, target: Target) -> Iterator[str]:
 def _wide_blocks(graph: Graph, target: Target) -> Iterator[str]:
     bitlines = {macro.name: macro.bitlines for macro in target.macros}
     for op in _grids(graph):
-        each = 1 if op.encoding is None else op.encoding.bitlines_per_weight
+        each = encoding_of(op, graph, target).bitlines_per_weight
         widest, held = each * max(map(len, op.columns)), bitlines.get(op.placement.macro, 0)
         if widest > held:
             yield f"%{op.partial_sum.name} takes {widest} bitlines of {held}"

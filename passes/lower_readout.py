@@ -15,7 +15,7 @@ from passes.readout.activity import Activity, drawn_bits, made_up_bits
 from passes.readout.calibrate import Calibration, calibrate, first_threshold
 from passes.readout.offsets import Offsets, absorb, carry, corrected_codings
 from passes.readout.precision import finer_sums, refined
-from passes.shared.grid import count_active, macro_of
+from passes.shared.grid import count_active
 from passes.shared.rewrite import pruned, use_counts
 from targets import Macro, Target
 
@@ -95,8 +95,7 @@ class _Lowering:
         return {op.result.name for name, op in _unread(self.graph).items() if name in coarse}
 
     def _is_coarse(self, op: CrossbarMvm) -> bool:
-        readout = macro_of(self.target, op).readout
-        return readout.is_sensed
+        return self.target.macro(op.placement.macro).readout.is_sensed
 
     def _observe(self, ops: list[Op]) -> None:
         if self.activity is None:
@@ -107,7 +106,7 @@ class _Lowering:
         self.activity.run(ops, keep - inner, self.constants)
 
     def _layer(self, op: CrossbarMvm, sums: ShiftAndAdd) -> list[Op]:
-        macro = macro_of(self.target, op)
+        macro = self.target.macro(op.placement.macro)
         if macro.readout.is_ideal:
             return list(_ideal(op, sums))
         bits = self._bits(op)

@@ -16,17 +16,18 @@ from mapper.ir.synapses import Synapse
 from mapper.ir.units import LayerOp
 from passes.base import Pass
 from passes.facts import INTEGERS, Fact
-from passes.shared.grid import grid_size, layer_spans, macro_of, weight_bits
+from passes.shared.grid import grid_size, layer_spans
 from passes.shared.rewrite import dataflow, pruned
-from targets import Macro, Target
+from targets import Target, choose_macro
 
 
 @dataclass(frozen=True, kw_only=True)
 class Partition(Pass):
     """Decide where each layer runs: on which macro kind or the digital unit, and in which round.
 
-    A layer of spikes goes to the first macro kind that accepts spikes, one of wider inputs to the
-    first that accepts codes of that width, and to the digital unit where there is none. A network
+    A layer goes where the graph's assignment says. One that is left to the compiler goes to the
+    first macro kind that accepts its inputs, spikes or codes of so many bits, and to the digital
+    unit where there is none. A network
     that comes with its crossbars was divided in training: its other layers stay on the digital
     unit. Layers that feed each other back stay in one round; rounds are filled in execution order.
     """
@@ -35,13 +36,11 @@ class Partition(Pass):
     exact: ClassVar[bool] = True
     needs: ClassVar[tuple[Fact, ...]] = (INTEGERS,)
 
-    weight_bits: int | None = None
-
     def run(self, graph: Graph, target: Target) -> Graph:
         constants = dict(graph.constants)
         ops = graph.ops
         if not any(isinstance(op, CrossbarMvm) for op in ops):
-            ops = tuple(new for op in ops for new in _assign(op, target, constants))
+            ops = tuple(new for op in ops for new in _assign(op, graph, target, constants))
         if not any(isinstance(op, LayerOp) for op in ops):
             raise refuse(
                 "unsupported-on-hardware",
@@ -57,7 +56,7 @@ class Partition(Pass):
         used, current, rounds = 0, 0, {}
         for group in _loops(graph):
             layers = {i: op for i in group if isinstance(op := graph.ops[i], CrossbarMvm)}
-            needed = sum(self._crossbars(graph, op, target) for op in layers.values())
+            needed = sum(grid_size(op, graph, target) for op in layers.values())
             if used + needed > capacity and used:
                 used, current = 0, current + 1
             if needed > capacity or current >= target.chip.max_rounds:
@@ -68,14 +67,9 @@ class Partition(Pass):
             graph, ops=tuple(_in_round(op, rounds.get(i)) for i, op in enumerate(graph.ops))
         )
 
-    def _crossbars(self, graph: Graph, op: CrossbarMvm, target: Target) -> int:
-        macro = macro_of(target, op)
-        bits = weight_bits(op, macro, self.weight_bits)
-        return grid_size(op, graph.constants[op.weight.name], macro, bits)
-
     def _too_many(self, graph: Graph, target: Target, first: CrossbarMvm) -> Exception:
         layers = [op for op in graph.ops if isinstance(op, CrossbarMvm)]
-        needed = sum(self._crossbars(graph, op, target) for op in layers)
+        needed = sum(grid_size(op, graph, target) for op in layers)
         chip = target.chip
         return refuse(
             "too-many-crossbars",
@@ -98,9 +92,13 @@ def _loops(graph: Graph) -> list[list[int]]:
     return sorted((sorted(group) for group in groups), key=lambda group: group[0])
 
 
-def _assign(op: Op, target: Target, constants: dict[str, Array]) -> Iterator[Op]:
-    macro = _macro_for(op, target) if isinstance(op, Synapse) else None
-    if not isinstance(op, Synapse) or macro is None:
+def _assign(op: Op, graph: Graph, target: Target, constants: dict[str, Array]) -> Iterator[Op]:
+    if not isinstance(op, Synapse):
+        yield op
+        return
+    assert isinstance(op.x.type, IntType)
+    macro = choose_macro(target, graph.assignment, op.loc, op.x.type.bits)
+    if macro is None:
         yield op
         return
     name = op.result.name
@@ -120,14 +118,3 @@ def _assign(op: Op, target: Target, constants: dict[str, Array]) -> Iterator[Op]
         loc=op.loc,
     )
     yield ShiftAndAdd(codes=partial_sum, significances=(1,), result=op.result, loc=op.loc)
-
-
-def _macro_for(op: Synapse, target: Target) -> Macro | None:
-    """Return the first macro kind that takes the layer's inputs, or None: the digital unit."""
-    assert isinstance(op.x.type, IntType)
-    spikes = op.x.type.bits == 1
-    for macro in target.macros:
-        accepted = "spikes" if spikes else "codes"
-        if accepted in macro.accepts and op.x.type.bits <= macro.max_input_bits:
-            return macro
-    return None

@@ -1,6 +1,6 @@
 """Turn trained weights into small integers and a scale."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import ceil
@@ -9,14 +9,16 @@ from typing import ClassVar, Literal
 import networkx as nx
 import numpy as np
 
-from mapper.diagnostics import refuse
+from mapper.diagnostics import MappingError
 from mapper.ir.core import FLOAT, Array, Const, Constants, Graph, Op
+from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.network import Add, Scale
 from mapper.ir.synapses import Synapse
+from mapper.ir.units import LayerOp
 from passes.base import Pass
 from passes.integers.rounding import round_window
 from passes.shared.rewrite import pruned
-from targets import Target
+from targets import Target, assignment_problems, weight_bits
 
 _CLIP_RATIOS = np.linspace(1.0, 0.3, 36)
 """Candidate ranges, as fractions of the greatest weight; the first wins a tie."""
@@ -37,26 +39,22 @@ class QuantizeWeights(Pass):
     """Turn trained weights into signed integers and one scale per output channel or layer.
 
     Rounds to integers in ``-(2**(bits-1) - 1) .. 2**(bits-1) - 1``, with the scale of least squared
-    error; errors of neighbouring taps of a kernel cancel (``passes.integers.rounding``). Layers
-    that meet in one sum share a scale when it is per layer. Weights that are integers of at most
-    ``bits`` bits already (a quantised model) are kept as they are. The scale and the bias become a
-    ``net.scale`` after the layer.
+    error; errors of neighbouring taps of a kernel cancel (``passes.integers.rounding``). ``bits``
+    are those the graph's assignment has for the layer, else the target's. Layers of one width that
+    meet in one sum share a scale when it is per layer. Weights that are integers of at most
+    ``bits`` bits already (a quantised model) stay as they are, and any integers of a network that
+    comes with its crossbars. The scale and the bias become a ``net.scale`` after the layer.
     """
 
     name: ClassVar[str] = "quantize-weights"
     exact: ClassVar[bool] = False
 
-    bits: int | None = None
-    """Width of a weight; the target's own where None. 2..8."""
     granularity: Literal["channel", "layer"] = "channel"
 
     def run(self, graph: Graph, target: Target) -> Graph:
-        bits = self.bits or target.macros[0].weight_bits
-        if not 2 <= bits <= 8:
-            raise refuse(
-                "weight-bits", f"weights of {bits} bits, but 2..8 are possible", loc="--weight-bits"
-            )
-        scales = self._scales(graph, bits)
+        _check_assignment(graph, target)
+        widths = _widths(graph, target)
+        scales = self._scales(graph, widths)
         constants = dict(graph.constants)
         ops: list[Op] = []
         for op in graph.ops:
@@ -64,47 +62,67 @@ class QuantizeWeights(Pass):
             if not isinstance(op, Synapse) or scale is None:
                 ops.append(op)
                 continue
-            ops.extend(_quantize(op, scale, bits, constants))
+            ops.extend(_quantize(op, scale, widths[op.result.name], constants))
         return pruned(replace(graph, ops=tuple(ops), constants=constants))
 
-    def _scales(self, graph: Graph, bits: int) -> dict[str, Array]:
+    def _scales(self, graph: Graph, widths: Mapping[str, int]) -> dict[str, Array]:
         """Map each layer to quantise to its scale per output channel."""
-        layers = {
-            op.result.name: op
-            for op in graph.ops
-            if isinstance(op, Synapse) and not _fits(graph.constants[op.weight.name], bits)
-        }
+        layers = {op.result.name: op for op in graph.ops if isinstance(op, Synapse)}
         if self.granularity == "channel":
             return {
-                name: best_scales(_matrix(op, graph.constants), bits) for name, op in layers.items()
+                name: best_scales(_matrix(layers[name], graph.constants), bits)
+                for name, bits in widths.items()
             }
-        matrices = {name: _matrix(op, graph.constants) for name, op in layers.items()}
+        matrices = {name: _matrix(layers[name], graph.constants) for name in widths}
         found = {}
-        for group in _meeting(graph, matrices):
+        for group in _meeting(graph, widths):
             together = np.concatenate([matrices[name].reshape(-1, 1) for name in group])
-            scale = best_scales(together, bits)[0]
+            scale = best_scales(together, widths[group[0]])[0]
             found.update({n: np.full(matrices[n].shape[1], scale) for n in group})
         return found
 
 
+def _check_assignment(graph: Graph, target: Target) -> None:
+    layers = [op.loc for op in graph.ops if isinstance(op, LayerOp)]
+    if wrong := list(assignment_problems(target, graph.assignment, layers)):
+        raise MappingError(wrong)
+
+
+def _widths(graph: Graph, target: Target) -> dict[str, int]:
+    """Map each layer to quantise to the width of its weights."""
+    trained = any(isinstance(op, CrossbarMvm) for op in graph.ops)
+    widths = {}
+    for op in graph.ops:
+        if isinstance(op, Synapse):
+            bits = weight_bits(target, graph.assignment, op.loc)
+            weight = graph.constants[op.weight.name]
+            if not _is_integer(weight) or not (trained or _fits(weight, bits)):
+                widths[op.result.name] = bits
+    return widths
+
+
+def _is_integer(weight: Array) -> bool:
+    return weight.dtype.kind in "iu"
+
+
 def _fits(weight: Array, bits: int) -> bool:
     greatest = (1 << (bits - 1)) - 1
-    return weight.dtype.kind in "iu" and -greatest <= weight.min() and weight.max() <= greatest
+    return bool(-greatest <= weight.min() and weight.max() <= greatest)
 
 
 def _matrix(op: Synapse, constants: Constants) -> Array:
     return op.matrix(constants[op.weight.name])
 
 
-def _meeting(graph: Graph, layers: dict[str, Array]) -> list[list[str]]:
-    """Group layers whose results are added to each other, in the order they run."""
+def _meeting(graph: Graph, widths: Mapping[str, int]) -> list[list[str]]:
+    """Group layers of one width whose results are added to each other, in the order they run."""
     together: nx.Graph[str] = nx.Graph()
-    together.add_nodes_from(layers)
+    together.add_nodes_from(widths)
     for op in graph.ops:
         if isinstance(op, Add):
-            names = [term.name for term in op.terms if term.name in layers]
-            nx.add_path(together, names)
-    order = {name: i for i, name in enumerate(layers)}
+            for bits in set(widths.values()):
+                nx.add_path(together, [v.name for v in op.terms if widths.get(v.name) == bits])
+    order = {name: i for i, name in enumerate(widths)}
     return [sorted(group, key=order.__getitem__) for group in nx.connected_components(together)]
 
 

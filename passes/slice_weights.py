@@ -11,7 +11,7 @@ from mapper.ir.infer import infer_types
 from mapper.ir.readout import ShiftAndAdd
 from passes.base import Pass
 from passes.facts import ON_MACROS, Fact
-from passes.shared.grid import count_active, macro_of
+from passes.shared.grid import count_active, encoding_of
 from targets import Target
 
 
@@ -27,14 +27,12 @@ class SliceWeights(Pass):
     exact: ClassVar[bool] = True
     needs: ClassVar[tuple[Fact, ...]] = (ON_MACROS,)
 
-    weight_bits: int | None = None
-
     def run(self, graph: Graph, target: Target) -> Graph:
         ops: list[Op] = []
         sliced: dict[str, tuple[CrossbarMvm, Encoding]] = {}
         for op in graph.ops:
             if isinstance(op, CrossbarMvm) and op.encoding is None:
-                encoding = self._encoding(op, target)
+                encoding = encoding_of(op, graph, target)
                 op = replace(op, encoding=encoding)
                 sliced[op.partial_sum.name] = (op, encoding)
             if isinstance(op, ShiftAndAdd) and op.codes.name in sliced:
@@ -42,11 +40,6 @@ class SliceWeights(Pass):
                 continue
             ops.append(op)
         return infer_types(replace(graph, ops=tuple(ops)))
-
-    def _encoding(self, op: CrossbarMvm, target: Target) -> Encoding:
-        macro = macro_of(target, op)
-        bits = self.weight_bits or macro.weight_bits
-        return Encoding(kind=macro.encoding, weight_bits=bits, cell_bits=macro.cell_bits)
 
 
 def _combine(op: ShiftAndAdd, layer: CrossbarMvm, encoding: Encoding) -> Iterator[Op]:

@@ -7,7 +7,7 @@ from mapper.ir.core import Graph, Op
 from mapper.ir.crossbar import CrossbarMvm
 from passes.base import Pass
 from passes.facts import ON_MACROS, Fact
-from passes.shared.grid import layer_spans, macro_of, outputs_per_crossbar, weight_bits
+from passes.shared.grid import layer_spans, outputs_per_crossbar
 from targets import Target
 
 
@@ -23,16 +23,13 @@ class TileColumns(Pass):
     exact: ClassVar[bool] = True
     needs: ClassVar[tuple[Fact, ...]] = (ON_MACROS,)
 
-    weight_bits: int | None = None
-
     def run(self, graph: Graph, target: Target) -> Graph:
-        return replace(graph, ops=tuple(self._tile(op, target, graph) for op in graph.ops))
+        return replace(graph, ops=tuple(_tile(op, graph, target) for op in graph.ops))
 
-    def _tile(self, op: Op, target: Target, graph: Graph) -> Op:
-        if not isinstance(op, CrossbarMvm):
-            return op
-        macro = macro_of(target, op)
-        bits = weight_bits(op, macro, self.weight_bits)
-        width = outputs_per_crossbar(op, macro, bits)
-        outputs = graph.constants[op.weight.name].shape[1]
-        return replace(op, columns=layer_spans(outputs, op.groups, width))
+
+def _tile(op: Op, graph: Graph, target: Target) -> Op:
+    if not isinstance(op, CrossbarMvm):
+        return op
+    width = outputs_per_crossbar(op, graph, target)
+    outputs = graph.constants[op.weight.name].shape[1]
+    return replace(op, columns=layer_spans(outputs, op.groups, width))

@@ -8,7 +8,6 @@ from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.infer import infer_types
 from passes.base import Pass
 from passes.facts import ON_MACROS, Fact
-from passes.shared.grid import macro_of
 from targets import Target
 
 
@@ -31,5 +30,5 @@ class TileRows(Pass):
 def _tile(op: Op, target: Target) -> Op:
     if not isinstance(op, CrossbarMvm):
         return op
-    wordlines = macro_of(target, op).wordlines
+    wordlines = target.macro(op.placement.macro).wordlines
     return replace(op, rows=tuple(part for span in op.rows for part in span.split(wordlines)))

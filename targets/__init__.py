@@ -1,5 +1,6 @@
 """Targets: one TOML file of facts for each chip, read strictly into frozen dataclasses."""
 
+from targets.choose import assignment_problems, choose_macro, weight_bits
 from targets.library import Cell, Component, Converter, Interval, Leakage, Library, Port
 from targets.load import (
     list_libraries,
@@ -36,6 +37,8 @@ __all__ = [
     "Preset",
     "Readout",
     "Target",
+    "assignment_problems",
+    "choose_macro",
     "list_libraries",
     "list_parts",
     "list_presets",
@@ -45,4 +48,5 @@ __all__ = [
     "load_target",
     "target_from_data",
     "target_to_data",
+    "weight_bits",
 ]

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
+from mapper.ir.assignment import DIGITAL
 from mapper.ir.encoding import Encoding, Kind
 from mapper.ir.readout_kinds import READOUTS, ReadoutForm, ReadoutKind
 from targets.fields import Bits, Bounds, Count, Level, Lines, Name, Positive, Text
@@ -89,6 +90,17 @@ class Macro:
     """Widest input code it takes, one bit plane a read; 1 for spikes alone."""
     accepts: tuple[InputKind, ...]
     readout: Readout
+
+    def takes(self, input_bits: int) -> bool:
+        """Say whether it takes codes of so many bits on its wordlines; 1 for spikes."""
+        accepted = "spikes" if input_bits == 1 else "codes"
+        return accepted in self.accepts and input_bits <= self.max_input_bits
+
+    @property
+    def taken(self) -> str:
+        """Say in words what it takes: ``spikes of 1 bit``, ``codes of 2..8 bits``."""
+        words = {"spikes": "spikes of 1 bit", "codes": f"codes of 2..{self.max_input_bits} bits"}
+        return " and ".join(words[kind] for kind in self.accepts)
 
     def bitlines_per_weight(self, weight_bits: int) -> int:
         """Count the bitlines that one weight occupies: 4 for 4 bits in 1-bit cells, 6 as pairs."""
@@ -187,8 +199,14 @@ class Target:
         names = [macro.name for macro in self.macros]
         for name in sorted({name for name in names if names.count(name) > 1}):
             yield f"{names.count(name)} macros are named {name!r}; names are used once"
+        if DIGITAL in names:
+            yield f"a macro is named {DIGITAL!r}, which stands for the digital unit"
         for macro in self.macros:
             yield from self._unpriced(macro)
+
+    def macro(self, name: str) -> Macro:
+        """Return the macro kind of that name; a missing one is a mistake of the caller."""
+        return next(macro for macro in self.macros if macro.name == name)
 
     def _unpriced(self, macro: Macro) -> Iterator[str]:
         readout = macro.readout

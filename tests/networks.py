@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
+from mapper.ir.assignment import Assignment, Choice
 from mapper.ir.core import FLOAT, SPIKE, Array, Const, Graph, Op, State, Value
 from mapper.ir.network import Add, AvgPool2d, Concat, MaxPool2d, Merge, Reshape, Scale
 from mapper.ir.neurons import Neuron, Reset
@@ -14,6 +15,11 @@ from mapper.ir.synapses import Conv2d, ConvTranspose2d, Linear
 from mapper.ir.windows import Window
 
 SUBTRACT = Reset(kind="subtract", amount=0.6)
+
+
+def assigned(graph: Graph, weight_bits: int | None = None, **layers: Choice) -> Graph:
+    """Return a network with what is decided for its layers: ``fc0=Choice(macro="digital")``."""
+    return replace(graph, assignment=Assignment(layers=layers, weight_bits=weight_bits))
 
 
 @dataclass

@@ -27,7 +27,6 @@ FLOORS = (
         "mapper.executor.names",
         "mapper.executor.ports",
         "mapper.notebook",
-        "mapper.report.names",
     ),
     ("mapper.executor.base",),
     (
@@ -37,6 +36,7 @@ FLOORS = (
         "mapper.executor.onnx",
         "mapper.frontend.algebra",
         "mapper.frontend.info",
+        "mapper.report.names",
         "mapper.training.backends",
         "mapper.training.data",
     ),

@@ -1,6 +1,7 @@
 """Make a build: a network through all passes, with what was measured on recordings."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from mapper.build.folder import report, sha256
 from mapper.build.model import Build
 from mapper.build.summary import summary_of
 from mapper.frontend import Imported
+from mapper.ir.assignment import Assignment
 from mapper.ir.core import Array
 from mapper.pipeline import After, make_passes, run_passes
 from mapper.recordings import measure_codes
@@ -27,16 +29,32 @@ def make_build(
     recordings: Mapping[str, Array] | None,
     *,
     source: Mapping[str, str],
+    assignment: Assignment | None = None,
     after: After | None = None,
     stop_after: str | None = None,
 ) -> Build | None:
-    """Run the passes over an imported network; None where they were stopped."""
-    network = imported.graph
+    """Run the passes over an imported network; None where they were stopped.
+
+    Args:
+        imported: The network, with the assignment that it came with.
+        target: What it is mapped onto.
+        weight_bits: Of layers whose width the assignment leaves open; 2..8.
+        recordings: Inputs ``[T, B, *shape]`` that set input codes and readouts.
+        source: What the build says of the model's file.
+        assignment: What is decided for layers, in place of what the network came with.
+        after: Called with each pass and its result.
+        stop_after: Name of the last pass to run.
+
+    Raises:
+        MappingError: The network cannot be mapped so.
+    """
+    decided = assignment or imported.graph.assignment
+    if weight_bits is not None:
+        decided = replace(decided, weight_bits=weight_bits)
+    network = replace(imported.graph, assignment=decided)
     if imported.trained_for:
         source = {**source, "trained for": imported.trained_for}
-        network = fitted(network, target, weight_bits)
-        weight_bits = widest(network)
-    weight_bits = weight_bits or target.macros[0].weight_bits
+        network = fitted(network, target)
     codes, samples = {}, {}
     if recordings is not None:
         codes = measure_codes(recordings)
@@ -44,7 +62,7 @@ def make_build(
         samples = {
             name: np.rint(array / codes[name].step).astype(np.int64) for name, array in few.items()
         }
-    steps = make_passes(target, weight_bits=weight_bits, codes=codes, samples=samples)
+    steps = make_passes(codes=codes, samples=samples)
     graph, runs = run_passes(network, target, steps, after=after, stop_after=stop_after)
     if stop_after is not None and stop_after != steps[-1].name:
         return None
@@ -52,7 +70,7 @@ def make_build(
         hardware=graph,
         network=network,
         target=target,
-        weight_bits=weight_bits,
+        weight_bits=widest(graph) or decided.weight_bits or target.macros[0].weight_bits,
         passes=runs,
         samples=samples,
         source=source,

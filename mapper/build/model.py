@@ -26,6 +26,7 @@ class Build:
     network: Graph
     target: Target
     weight_bits: int
+    """Width of the widest weights on crossbars."""
     passes: tuple[PassRun, ...]
     samples: Mapping[str, Array] = field(default_factory=dict)
     """Calibration recordings as input codes ``[T, B, *shape]``; empty without ``--calibrate``."""

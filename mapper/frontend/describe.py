@@ -28,7 +28,9 @@ from mapper.frontend.info import (
     Totals,
 )
 from mapper.frontend.result import Imported
-from mapper.ir.core import Const, Constants, IntType, Op, Scalar, State, Value
+from mapper.ir.assignment import DIGITAL as ON_DIGITAL_UNIT
+from mapper.ir.assignment import layer_name
+from mapper.ir.core import Const, Constants, Graph, IntType, Op, Scalar, State, Value
 from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.edges import Edge, carries, edges
 from mapper.ir.hardware import ScaledAdd
@@ -95,7 +97,7 @@ def describe(imported: Imported) -> ModelInfo:
     """Return the layers, neurons and ports of a model."""
     graph = imported.graph
     carried = edges(graph)
-    layers = tuple(_layer(op, graph.constants, carried) for op in graph.ops)
+    layers = tuple(_layer(op, graph, carried) for op in graph.ops)
     return ModelInfo(
         name=graph.name,
         producer=imported.producer,
@@ -151,11 +153,21 @@ def _state(state: State, constants: Constants, carried: Mapping[str, Edge]) -> S
     )
 
 
-def _layer(op: Op, constants: Constants, carried: Mapping[str, Edge]) -> LayerInfo:
-    place, rule = PLACES.entry(type(op)), FACTS.entry(type(op))
+def _place(op: Op, graph: Graph) -> str | None:
+    """Say what an op runs on; a network that comes with its crossbars has its layers there."""
+    if isinstance(op, Synapse):
+        trained = any(isinstance(other, CrossbarMvm) for other in graph.ops)
+        if trained or graph.assignment.of(op.loc).macro == ON_DIGITAL_UNIT:
+            return DIGITAL
+    return PLACES.entry(type(op))
+
+
+def _layer(op: Op, graph: Graph, carried: Mapping[str, Edge]) -> LayerInfo:
+    constants = graph.constants
+    place, rule = _place(op, graph), FACTS.entry(type(op))
     assert place is not None  # every op has one
     return LayerInfo(
-        name=op.loc.partition(":")[2] or op.loc or op.results[0].name,
+        name=layer_name(op.loc, op.results[0].name),
         op=op.mnemonic,
         runs_on=place,
         reads=_ports(op.operands, carried),

@@ -8,8 +8,9 @@ leading batch axis ``B`` that no shape mentions; over time they have shape ``[T,
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 
+from mapper.ir.assignment import UNASSIGNED, Assignment
 from mapper.ir.frozen import FrozenMap, exactly
-from mapper.ir.text import print_constant, print_op, print_port, print_state
+from mapper.ir.text import print_assignment, print_constant, print_op, print_port, print_state
 from mapper.ir.tokens import quoted_text
 from mapper.ir.values import (
     EXACT_DOUBLE,
@@ -78,6 +79,8 @@ class Graph:
     constants: Constants = field(default_factory=dict)
     codings: Mapping[str, Coding] = field(default_factory=dict)
     """For integer inputs and outputs, by value name; a port not listed carries plain numbers."""
+    assignment: Assignment = UNASSIGNED
+    """What is decided for its layers of weights, where that is not left to the compiler."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "constants", FrozenMap(self.constants))
@@ -104,6 +107,7 @@ class Graph:
 
     def _lines(self, inline: int | None) -> Iterator[str]:
         yield f"graph {quoted_text(self.name)}"
+        yield from (f"  {line}" for line in print_assignment(self.assignment))
         codings = dict(self.codings)  # of a value that is input and output, written once
         yield from (f"  input {print_port(v, codings.pop(v.name, None))}" for v in self.inputs)
         yield from (f"  {print_state(state)}" for state in self.states)

@@ -4,7 +4,8 @@
 - ``digest(a) == digest(b)``: the same, but constants may be stored in integers of another width.
   A build folder keeps them as narrow as they fit, and its graph is the one that was compiled.
 - ``first_difference(a, b) is None``: the same network. Names of constants, the order of
-  statements and the places ops come from may differ, as after a trip through another format.
+  statements, the places ops come from and what is decided for layers may differ, as after a trip
+  through another format.
 """
 
 import hashlib

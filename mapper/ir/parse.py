@@ -9,13 +9,14 @@ from dataclasses import MISSING, fields
 from typing import Any, get_args, get_origin, get_type_hints
 
 from mapper.diagnostics import MappingError, refuse
+from mapper.ir.assignment import Assignment, Choice
 from mapper.ir.core import Array, Coding, Graph, Op, Scalar, State, Type, Value, holds_values
 from mapper.ir.literals import DTYPES, Literals, array_of, typed_shape
 from mapper.ir.serialize import OPS, load
 from mapper.ir.tokens import Line, TextError, Token
 
 _OP = "an op"
-_ORDER = ("graph", "input", "state", _OP, "output", "constant")
+_ORDER = ("graph", "layers", "layer", "input", "state", _OP, "output", "constant")
 
 
 def parse_graph(
@@ -63,6 +64,8 @@ class _Reader:
         self.following: dict[str, int] = {}
         """Next values of states, likewise."""
         self.literals = Literals()
+        self.layers: dict[str, Choice] = {}
+        self.weight_bits: int | None = None
 
     def graph(self) -> Graph:
         """Return the graph, once its last line is read."""
@@ -85,6 +88,7 @@ class _Reader:
             ops=tuple(self.ops),
             constants=constants,
             codings=self.codings,
+            assignment=Assignment(layers=self.layers, weight_bits=self.weight_bits),
         )
 
     def read(self, text: str) -> None:
@@ -115,6 +119,10 @@ class _Reader:
         match kind:
             case "graph":
                 self.name = _text(line)
+            case "layers":
+                self._layers(line)
+            case "layer":
+                self._layer(line)
             case "input":
                 self._input(line)
             case "state":
@@ -127,6 +135,23 @@ class _Reader:
                 self._op(line)
 
     # --- statements ---------------------------------------------------------------------------
+
+    def _layers(self, line: Line) -> None:
+        at = line.ahead
+        if self.weight_bits is not None:
+            raise line.problem("layers are decided twice", at)
+        given = self.literals.data(line)
+        if list(given) != ["weight_bits"]:
+            raise line.problem(f"of all layers only weight_bits is decided, got {list(given)}", at)
+        self.weight_bits = _loaded(int, given["weight_bits"], at)
+
+    def _layer(self, line: Line) -> None:
+        at = line.ahead
+        name = _text(line)
+        if name in self.layers:
+            raise line.problem(f"layer {name!r} is decided twice", at)
+        given = {} if line.is_done else self.literals.data(line)
+        self.layers[name] = _loaded(Choice, given, at)
 
     def _input(self, line: Line) -> None:
         self.inputs.append(self._defined(line))

@@ -12,6 +12,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from mapper.diagnostics import refuse
 from mapper.ir import hardware, network, neurons, synapses
+from mapper.ir.assignment import UNASSIGNED, Assignment, Choice
 from mapper.ir.core import (
     FLOAT,
     Array,
@@ -27,7 +28,10 @@ from mapper.ir.core import (
 from mapper.ir.frozen import is_default
 
 FORMAT = 1
-"""Version of the file form; a reader refuses any other."""
+"""Version of the file form of a graph whose layers are all left to the compiler."""
+
+ASSIGNED = 2
+"""Version that also says what is decided for layers. A reader refuses any other."""
 
 _MODULES = (synapses, network, neurons, hardware)
 OPS: Mapping[str, type[Op]] = {
@@ -43,8 +47,11 @@ _INTEGER_TYPE = re.compile("[iu][0-9]{1,2}")
 
 def to_json(graph: Graph) -> dict[str, Any]:
     """Return the structure of a graph as plain JSON data, without its constants."""
+    decided = graph.assignment
+    assigned = {} if decided == UNASSIGNED else {"assignment": _dump_assignment(decided)}
     return {
-        "format": FORMAT,
+        "format": ASSIGNED if assigned else FORMAT,
+        **assigned,
         "name": graph.name,
         "inputs": [_dump(v) for v in graph.inputs],
         "outputs": [_dump(v) for v in graph.outputs],
@@ -68,8 +75,9 @@ def from_json(data: Mapping[str, Any], constants: Mapping[str, Array], where: st
 
 
 def _graph(data: Mapping[str, Any], constants: Mapping[str, Array]) -> Graph:
-    if data["format"] != FORMAT:
-        raise ValueError(f"format {data['format']}, this version reads {FORMAT}")
+    if data["format"] not in (FORMAT, ASSIGNED):
+        raise ValueError(f"format {data['format']}, this version reads {FORMAT} and {ASSIGNED}")
+    assigned = data["format"] == ASSIGNED
     return Graph(
         name=load(str, data["name"]),
         inputs=load(tuple[Value, ...], data["inputs"]),
@@ -78,6 +86,19 @@ def _graph(data: Mapping[str, Any], constants: Mapping[str, Array]) -> Graph:
         codings={str(name): load(Coding, c) for name, c in data["codings"].items()},
         ops=tuple(_load_op(item) for item in data["ops"]),
         constants=constants,
+        assignment=_load_assignment(data["assignment"]) if assigned else UNASSIGNED,
+    )
+
+
+def _dump_assignment(assignment: Assignment) -> dict[str, Any]:
+    layers = {name: _dump(choice) for name, choice in sorted(assignment.layers.items())}
+    return {"weight_bits": assignment.weight_bits, "layers": layers}
+
+
+def _load_assignment(data: Mapping[str, Any]) -> Assignment:
+    return Assignment(
+        layers={str(name): load(Choice, choice) for name, choice in data["layers"].items()},
+        weight_bits=load(int | None, data["weight_bits"]),
     )
 
 

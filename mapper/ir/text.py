@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from typing import Any
 
+from mapper.ir.assignment import Assignment, Choice
 from mapper.ir.frozen import exactly, is_default
 from mapper.ir.literals import DTYPES
 from mapper.ir.tokens import quoted_name, quoted_text
@@ -19,6 +20,15 @@ def print_port(value: Value, coding: Coding | None) -> str:
     if coding is None:
         return str(value)
     return f"{value} {{scale={_attribute(coding.scale)}, offset={_attribute(coding.offset)}}}"
+
+
+def print_assignment(assignment: Assignment) -> Iterator[str]:
+    """Yield what is decided: ``layers {weight_bits=4}`` for all, ``layer name {...}`` for one."""
+    if assignment.weight_bits is not None:
+        yield f"layers {{weight_bits={assignment.weight_bits}}}"
+    for name, choice in assignment.layers.items():
+        attributes = ", ".join(_attributes(choice))
+        yield f"layer {quoted_text(name)}" + (f" {{{attributes}}}" if attributes else "")
 
 
 def print_state(state: State) -> str:
@@ -52,7 +62,7 @@ def _values(held: Iterable[Any]) -> list[Value | None]:
     return values
 
 
-def _attributes(part: Op | Part) -> Iterator[str]:
+def _attributes(part: Op | Part | Choice) -> Iterator[str]:
     for spec in fields(part):
         held = getattr(part, spec.name)
         if spec.name != "loc" and not holds_values(spec) and not is_default(spec, held):

@@ -15,13 +15,13 @@ from mapper.cost import (
     steps_between,
     waterfall,
 )
+from mapper.ir.assignment import layer_name
 from mapper.ir.core import Array, Graph
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.identity import digest
 from mapper.ir.readout import BitlineRead
 from mapper.ir.units import LayerOp
-from mapper.report.names import layer_name
-from targets import DEFAULT_PRESET, Macro, Preset, Target, load_preset
+from targets import DEFAULT_PRESET, Preset, Target, load_preset
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,10 +180,6 @@ def readouts(graph: Graph) -> dict[str, BitlineRead]:
     return {op.partial_sum.name: op for op in reads}
 
 
-def macro_of(op: CrossbarMvm, target: Target) -> Macro:
-    return next(macro for macro in target.macros if macro.name == op.placement.macro)
-
-
 def bitlines_per_weight(op: CrossbarMvm) -> int:
     return 1 if op.encoding is None else op.encoding.bitlines_per_weight
 
@@ -196,7 +192,7 @@ def _row(
     cost: Cost,
     index: int,
 ) -> LayerRow:
-    macro, layer = macro_of(op, target), cost.layers[index]
+    macro, layer = target.macro(op.placement.macro), cost.layers[index]
     wordlines, outputs = graph.constants[op.weight.name].shape
     columns = outputs * bitlines_per_weight(op)
     value = op.partial_sum.name.removesuffix(".partial_sum")

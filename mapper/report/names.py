@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from mapper.diagnostics import printable
+from mapper.ir.assignment import layer_name
 
 LONGEST = 44
 
@@ -25,11 +26,6 @@ def shortened(name: str, longest: int = LONGEST) -> str:
         return name
     head = longest // 3
     return f"{name[:head]}...{name[head + 3 - longest :]}"
-
-
-def layer_name(location: str, value: str = "") -> str:
-    """Name a layer by its node, ``model.onnx:/conv1/Conv``, or else by the value it makes."""
-    return location.partition(":")[2] or location or value
 
 
 def layer_names(locations: Iterable[str]) -> tuple[str, ...]:

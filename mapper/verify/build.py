@@ -160,12 +160,7 @@ def rerun_passes(build: Build) -> list[tuple[str, bool, Graph]]:
     run_passes(
         build.network,
         build.target,
-        make_passes(
-            build.target,
-            weight_bits=build.weight_bits,
-            codes=codes,
-            samples=dict(build.samples),
-        ),
+        make_passes(codes=codes, samples=build.samples),
         after=lambda step, graph: stages.append((step.name, step.exact, graph)),
     )
     return stages

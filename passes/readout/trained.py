@@ -1,24 +1,27 @@
 """Whether layers that were trained with their readout run on a target as they are."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from mapper.diagnostics import Diagnostic, MappingError
+from mapper.ir.assignment import DIGITAL, Choice
 from mapper.ir.core import Graph, IntType, Op, Span
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.neurons import Decay, IntegerNeuron
 from mapper.ir.readout import BitlineRead, SenseAmpRead
 from mapper.ir.readout_kinds import READOUTS
-from targets import Macro, NeuronUnit, Target
+from mapper.ir.synapses import Synapse
+from mapper.ir.units import LayerOp
+from targets import Macro, NeuronUnit, Target, assignment_problems
 
 
-def fitted(graph: Graph, target: Target, weight_bits: int | None = None) -> Graph:
+def fitted(graph: Graph, target: Target) -> Graph:
     """Put trained layers on the target's macros that read as they were trained.
 
     Args:
-        graph: Integers, with crossbars and readout.
+        graph: Integers, with crossbars and readout. Its assignment may name one of several macros
+            that read alike; it cannot change what was trained.
         target: What it is compiled for.
-        weight_bits: Asked for by the user; what it was trained with where None.
 
     Raises:
         MappingError: ``trained-for-other-hardware``, for each layer and neuron that would compute
@@ -26,28 +29,40 @@ def fitted(graph: Graph, target: Target, weight_bits: int | None = None) -> Grap
     """
     readers = {op.partial_sum.name: op for op in graph.ops if isinstance(op, BitlineRead)}
     ops: list[Op] = []
-    wrong: list[Diagnostic] = []
+    assignment = graph.assignment
+    layers = [op.loc for op in graph.ops if isinstance(op, LayerOp)]
+    wrong = list(assignment_problems(target, assignment, layers))
     for op in graph.ops:
-        if isinstance(op, CrossbarMvm):
-            macro, problem = _macro(op, readers[op.partial_sum.name], target)
-            op = replace(op, placement=replace(op.placement, macro=macro))
+        if isinstance(op, LayerOp):
+            op, problem = _layer(op, readers, target, assignment.of(op.loc))
         else:
             problem = _neuron(op, target) if isinstance(op, IntegerNeuron) else ""
         if problem:
             wrong.append(_diagnostic(op, problem))
         ops.append(op)
-    if weight_bits is not None and weight_bits != widest(graph):
-        problem = f"trained with weights of {widest(graph)} bits, {weight_bits} are asked for"
+    if assignment.weight_bits is not None and assignment.weight_bits != widest(graph):
+        asked = assignment.weight_bits
+        problem = f"trained with weights of {widest(graph)} bits, {asked} are asked for"
         wrong.append(_diagnostic(graph.ops[0], problem))
     if wrong:
         raise MappingError(wrong)
     return replace(graph, ops=tuple(ops))
 
 
+def _layer(
+    op: LayerOp, readers: Mapping[str, BitlineRead], target: Target, choice: Choice
+) -> tuple[LayerOp, str]:
+    """Return a layer on the macro that it runs on, and what keeps it from there."""
+    if isinstance(op, Synapse):
+        return op, _digital(op, choice)
+    macro, problem = _macro(op, readers[op.partial_sum.name], target, choice)
+    return replace(op, placement=replace(op.placement, macro=macro)), problem
+
+
 def widest(graph: Graph) -> int:
-    """Return the width of a trained network's widest weights."""
+    """Return the width of the widest weights on crossbars; 0 where there are none."""
     layers = [op.encoding for op in graph.ops if isinstance(op, CrossbarMvm)]
-    return max(encoding.weight_bits for encoding in layers if encoding is not None)
+    return max((encoding.weight_bits for encoding in layers if encoding is not None), default=0)
 
 
 def _diagnostic(op: Op, problem: str) -> Diagnostic:
@@ -59,18 +74,29 @@ def _diagnostic(op: Op, problem: str) -> Diagnostic:
     )
 
 
-def _macro(op: CrossbarMvm, read: BitlineRead, target: Target) -> tuple[str, str]:
+def _digital(op: Synapse, choice: Choice) -> str:
+    """Say why a layer that training left on the digital unit cannot follow its assignment."""
+    if choice.macro not in ("", DIGITAL):
+        return f"trained on the digital unit, macro '{choice.macro}' is assigned"
+    if choice.weight_bits is not None:
+        return f"its integers are trained, weights of {choice.weight_bits} bits are assigned"
+    return ""
+
+
+def _macro(op: CrossbarMvm, read: BitlineRead, target: Target, choice: Choice) -> tuple[str, str]:
     """Return the macro that fits, or what is wrong with the one that takes such layers."""
     assert isinstance(op.x.type, IntType)
-    accepted = "spikes" if op.x.type.bits == 1 else "codes"
-    taking = [
-        macro
-        for macro in target.macros
-        if accepted in macro.accepts and op.x.type.bits <= macro.max_input_bits
-    ]
+    if choice.macro == DIGITAL:
+        return "", "trained on crossbars, the digital unit is assigned"
+    trained = None if op.encoding is None else op.encoding.weight_bits
+    if choice.weight_bits not in (None, trained):
+        return "", f"trained with weights of {trained} bits, {choice.weight_bits} are assigned"
+    bits = op.x.type.bits
+    taking = [m for m in target.macros if m.takes(bits) and choice.macro in ("", m.name)]
     taking.sort(key=lambda macro: macro.name != op.placement.macro)  # its own first
     if not taking:
-        return "", f"takes inputs of {op.x.type.bits} bits, no macro of '{target.name}' does"
+        one = f"macro '{choice.macro}'" if choice.macro else "macro"
+        return "", f"takes inputs of {bits} bits, no {one} of '{target.name}' does"
     found = {macro.name: next(_problems(op, read, macro), "") for macro in taking}
     for name, problem in found.items():
         if not problem:

@@ -3,20 +3,30 @@
 from math import ceil
 
 from mapper.diagnostics import refuse
-from mapper.ir.core import Array, IntType, Span, Value
+from mapper.ir.core import Graph, IntType, Span, Value
 from mapper.ir.crossbar import CountActive, CrossbarMvm
-from targets import Macro, Target
+from mapper.ir.encoding import Encoding
+from targets import Target, weight_bits
 
 
-def grid_size(op: CrossbarMvm, weight: Array, macro: Macro, bits: int) -> int:
-    """Count the crossbars of one copy of a layer of ``weight[K, N]``."""
-    wordlines, outputs = (int(size) for size in weight.shape)
-    columns = ceil(outputs // op.groups / outputs_per_crossbar(op, macro, bits)) * op.groups
-    return ceil(wordlines / macro.wordlines) * columns
+def encoding_of(op: CrossbarMvm, graph: Graph, target: Target) -> Encoding:
+    """Return how a layer's weights are written: as it was trained, else as its macro does."""
+    if op.encoding is not None:
+        return op.encoding
+    macro, bits = target.macro(op.placement.macro), weight_bits(target, graph.assignment, op.loc)
+    return Encoding(kind=macro.encoding, weight_bits=bits, cell_bits=macro.cell_bits)
 
 
-def outputs_per_crossbar(op: CrossbarMvm, macro: Macro, bits: int) -> int:
+def grid_size(op: CrossbarMvm, graph: Graph, target: Target) -> int:
+    """Count the crossbars of one copy of a layer."""
+    wordlines, outputs = (int(size) for size in graph.constants[op.weight.name].shape)
+    columns = ceil(outputs // op.groups / outputs_per_crossbar(op, graph, target)) * op.groups
+    return ceil(wordlines / target.macro(op.placement.macro).wordlines) * columns
+
+
+def outputs_per_crossbar(op: CrossbarMvm, graph: Graph, target: Target) -> int:
     """Count the whole weights side by side on one wordline; at least one, or it is refused."""
+    macro, bits = target.macro(op.placement.macro), encoding_of(op, graph, target).weight_bits
     width: int = macro.outputs_per_crossbar(bits)
     if width < 1:
         raise refuse(
@@ -27,18 +37,6 @@ def outputs_per_crossbar(op: CrossbarMvm, macro: Macro, bits: int) -> int:
             help="use fewer weight bits or a wider crossbar",
         )
     return width
-
-
-def weight_bits(op: CrossbarMvm, macro: Macro, wanted: int | None) -> int:
-    """Return the width of a layer's weights: its own where it was trained, else as wanted."""
-    if op.encoding is not None:
-        return op.encoding.weight_bits
-    return wanted or macro.weight_bits
-
-
-def macro_of(target: Target, op: CrossbarMvm) -> Macro:
-    """Return the macro kind that ``partition`` chose for a layer."""
-    return next(m for m in target.macros if m.name == op.placement.macro)
 
 
 def count_active(op: CrossbarMvm) -> CountActive:

@@ -25,7 +25,7 @@ def test_weights_and_crossbars_are_those_published(name, size, weights, crossbar
     assert sum(graph.constants[op.weight.name].size for op in layers) == weights
     for array, expected in zip((32, 64, 128), crossbars, strict=True):
         target = load_target(f"adcless-{array}")
-        mapped, _ = run_passes(graph, target, make_passes(target), stop_after="tile-columns")
+        mapped, _ = run_passes(graph, target, make_passes(), stop_after="tile-columns")
         assert sum(op.crossbars for op in mapped.ops if isinstance(op, CrossbarMvm)) == expected
 
 
@@ -33,7 +33,7 @@ def test_crossbars_do_not_depend_on_the_size_of_the_maps():
     counts = set()
     for size in (32, 64):
         target = load_target("adcless-64")
-        mapped, _ = run_passes(REFERENCES["FireFlowNet"].graph(size), target, make_passes(target))
+        mapped, _ = run_passes(REFERENCES["FireFlowNet"].graph(size), target, make_passes())
         counts.add(sum(op.crossbars for op in mapped.ops if isinstance(op, CrossbarMvm)))
     assert counts == {62}
 

@@ -84,9 +84,7 @@ def trained_network():
     s = net.neuron(net.linear(s, 4), current=True, leak=0.875, **current)
     y = net.neuron(net.linear(s, 2), fires=False, leak=1.0)
     target = load_target("adcless-64")
-    return run_passes(
-        net.graph(y), target, make_passes(target, weight_bits=4), stop_after="lower-neurons"
-    )[0]
+    return run_passes(net.graph(y), target, make_passes(), stop_after="lower-neurons")[0]
 
 
 def test_a_trained_network_has_weights_and_neurons(tmp_path, golden):

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from mapper.build.make import make_build
 from mapper.frontend import import_model
+from mapper.ir.assignment import Assignment, Choice
 from mapper.ir.core import Coding, Const, FloatType, Graph, IntType, Op, Value
 from mapper.ir.frozen import FrozenMap, exactly
 from mapper.ir.identity import digest, digest_of_arrays, first_difference
@@ -35,7 +36,7 @@ OF_EVERY_OP = graphs_of_every_op()
 
 def compiled(target: str) -> Graph:
     loaded = load_target(target)
-    return run_passes(small_conv_net(), loaded, make_passes(loaded))[0]
+    return run_passes(small_conv_net(), loaded, make_passes())[0]
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +75,13 @@ def test_a_process_pool_takes_graphs_and_gives_them_back(graphs):
     with ProcessPoolExecutor(max_workers=1, mp_context=fresh) as pool:
         assert list(pool.map(digest, several)) == [digest(graph) for graph in several]
         assert list(pool.map(copy.copy, several)) == several
+
+
+@pytest.mark.parametrize("trip", [pickled, copy.deepcopy, copy.copy, through_dask])
+def test_what_is_decided_for_layers_goes_along(trip):
+    graph = coded(small_conv_net())
+    assert trip(graph) == graph
+    assert trip(graph).assignment.of("m.onnx:/a").macro == "m"
 
 
 @pytest.mark.parametrize("name", list_targets())
@@ -148,9 +156,14 @@ def changes(item: Any) -> Iterator[Any]:
 
 
 def coded(graph: Graph) -> Graph:
-    """Return the graph with a coding on an input, and names on what had none."""
+    """Return the graph with a coding on an input, a layer decided, names on what had none."""
     ops = tuple(replace(op, loc=op.loc or "m.onnx:/a") for op in graph.ops)
-    return replace(graph, ops=ops, codings={graph.inputs[0].name: Coding(scale=0.5, offset=-1.5)})
+    return replace(
+        graph,
+        ops=ops,
+        codings={graph.inputs[0].name: Coding(scale=0.5, offset=-1.5)},
+        assignment=Assignment(layers={"/a": Choice(macro="m", weight_bits=6)}, weight_bits=4),
+    )
 
 
 @pytest.mark.parametrize("mnemonic", OPS)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mapper.diagnostics import MappingError
+from mapper.ir.assignment import Assignment, Choice
 from mapper.ir.core import FLOAT, SPIKE, Coding, Const, Graph, Span, State, Value, holds_values
 from mapper.ir.frozen import FrozenMap
 from mapper.ir.literals import DTYPES
@@ -19,7 +20,7 @@ from mapper.ir.serialize import OPS
 from mapper.pipeline import make_passes, run_passes
 from targets import list_targets, load_target
 from tests.every_op import graphs_of_every_op
-from tests.networks import float_networks
+from tests.networks import float_networks, small_conv_net
 from tests.strategies import hardware_graphs
 
 OF_EVERY_OP = graphs_of_every_op()
@@ -50,7 +51,7 @@ def test_hardware_graphs_come_back(graph):
 def test_networks_come_back_before_and_after_every_pass(network, target):
     loaded = load_target(target)
     stages = [network]
-    run_passes(network, loaded, make_passes(loaded), after=lambda _, graph: stages.append(graph))
+    run_passes(network, loaded, make_passes(), after=lambda _, graph: stages.append(graph))
     assert len(stages) > 10
     for graph in stages:
         assert_comes_back(graph)
@@ -112,6 +113,28 @@ def test_a_constant_of_no_elements_and_one_of_no_axes_come_back():
     assert parse_graph(text) == graph
 
 
+@settings(deadline=None)
+@given(
+    names=st.lists(st.text(), max_size=3, unique=True),
+    macro=st.text(),
+    bits=st.one_of(st.none(), st.integers()),
+)
+def test_what_is_decided_for_layers_comes_back(names, macro, bits):
+    layers = {name: Choice(macro=macro, weight_bits=bits) for name in names}
+    assert_comes_back(replace(small_conv_net(), assignment=Assignment(layers=layers)))
+    assert_comes_back(replace(small_conv_net(), assignment=Assignment(weight_bits=bits)))
+
+
+def test_what_is_decided_for_layers_stands_first():
+    layers = {"/conv": Choice(macro="flash5-64", weight_bits=6), "a b": Choice()}
+    graph = replace(small_conv_net(), assignment=Assignment(layers=layers, weight_bits=4))
+    assert str(graph).splitlines()[1:4] == [
+        "  layers {weight_bits=4}",
+        "  layer /conv {macro=flash5-64, weight_bits=6}",
+        '  layer "a b"',
+    ]
+
+
 TEXT = """\
 graph net
   # a comment, and an empty line
@@ -152,9 +175,19 @@ def test_spans_are_written_short():
 @pytest.mark.parametrize(
     ("old", "new", "place", "message"),
     [
-        ("graph net\n", "", "3:3", "input has no place here: the order is graph, input, state"),
+        ("graph net\n", "", "3:3", "input has no place here: the order is graph, layers, layer"),
         (TEXT, "", "1:1", "there is no line 'graph NAME'"),
         ("graph net\n", "graph net\ngraph net\n", "2:1", "graph has no place here"),
+        ("graph net\n", "graph net\nlayers {macro=a}\n", "2:8", "only weight_bits is decided"),
+        ("graph net\n", "graph net\nlayers {weight_bits=a}\n", "2:8", "expected int, got 'a'"),
+        (
+            "graph net\n",
+            "graph net\nlayers {weight_bits=4}\nlayers {weight_bits=4}\n",
+            "3:8",
+            "layers are decided twice",
+        ),
+        ("graph net\n", "graph net\nlayer a\nlayer a\n", "3:7", "layer 'a' is decided twice"),
+        ("graph net\n", "graph net\nlayer a {bits=4}\n", "2:7", "Choice has no field 'bits'"),
         ("graph net", "graph net 2", "1:11", "expected the end of the line, got '2'"),
         ("graph net", "graph", "1:6", "expected a name, got the end of the line"),
         ("  # a comment", "  ; a comment", "2:3", "'; a comment, and an ' is no word of this form"),
@@ -162,7 +195,7 @@ def test_spans_are_written_short():
             "  output",
             "  result",
             "8:3",
-            "expected graph, input, state, an op, output, constant, got",
+            "expected graph, layers, layer, input, state, an op, output, constant, got",
         ),
         ("  input", "  output %s: u1[3]\n  input", "4:10", "nothing defines it"),
         ("input %x", "input x", "4:9", "expected a value, got 'x'"),

@@ -7,16 +7,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mapper.diagnostics import MappingError
+from mapper.ir.assignment import Choice
 from mapper.ir.core import Graph
 from mapper.ir.serialize import OPS, from_json, to_json
 from mapper.pipeline import make_passes, run_passes
 from targets import list_targets, load_target
-from tests.networks import float_networks, small_conv_net
+from tests.networks import assigned, float_networks, small_conv_net
 
 
 def lowered(graph: Graph, target: str = "adcless-64") -> Graph:
     loaded = load_target(target)
-    return run_passes(graph, loaded, make_passes(loaded))[0]
+    return run_passes(graph, loaded, make_passes())[0]
 
 
 def through_text(graph: Graph) -> Graph:
@@ -44,7 +45,7 @@ def broken(change) -> dict:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda d: d.update(format=99), "format 99, this version reads 1"),
+        (lambda d: d.update(format=99), "format 99, this version reads 1 and 2"),
         (lambda d: d["ops"][0].update(op="os.system"), "unknown op 'os.system'"),
         (lambda d: d["ops"][0].update(extra=1), "CrossbarMvm has no field 'extra'"),
         (lambda d: d["ops"][0].pop("rows"), "missing 1 required keyword-only argument: 'rows'"),
@@ -61,3 +62,36 @@ def test_a_changed_file_is_refused_by_name(change, message):
     (problem,) = refused.value.diagnostics
     assert problem.code == "bad-mapping"
     assert message in problem.message
+
+
+def test_a_graph_left_to_the_compiler_is_written_as_before():
+    data = to_json(lowered(small_conv_net()))
+    assert data["format"] == 1
+    assert "assignment" not in data
+
+
+def test_what_is_decided_for_layers_is_written_and_needs_a_reader_that_knows_it():
+    graph = assigned(small_conv_net(), 6, conv0=Choice(macro="digital"), fc7=Choice(weight_bits=8))
+    data = to_json(graph)
+    assert data["format"] == 2
+    assert data["assignment"] == {
+        "weight_bits": 6,
+        "layers": {"conv0": {"macro": "digital"}, "fc7": {"weight_bits": 8}},
+    }
+    assert through_text(graph).assignment == graph.assignment
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: d.pop("assignment"), "assignment"),
+        (lambda d: d["assignment"].update(weight_bits="6"), "'6' is none of"),
+        (lambda d: d["assignment"]["layers"].update(fc7="digital"), "the fields of Choice"),
+        (lambda d: d["assignment"]["layers"]["fc7"].update(rows=1), "Choice has no field 'rows'"),
+    ],
+)
+def test_a_changed_assignment_is_refused_by_name(change, message):
+    data = json.loads(json.dumps(to_json(assigned(small_conv_net(), 6, fc7=Choice()))))
+    change(data)
+    with pytest.raises(MappingError, match=message):
+        from_json(data, {}, "mapping.json")

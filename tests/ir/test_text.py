@@ -14,7 +14,7 @@ from tests.networks import small_conv_net
 def test_a_network_before_and_after_mapping(golden):
     target = load_target("adcless-64")
     network = small_conv_net()
-    mapped, _ = run_passes(network, target, make_passes(target))
+    mapped, _ = run_passes(network, target, make_passes())
     golden(f"{network}\n{mapped}")
 
 

@@ -16,7 +16,7 @@ from tests.networks import float_networks, small_conv_net, spikes
 
 def stages(graph: Graph, target_name: str, **options: object) -> list[tuple[str, bool, Graph]]:
     target, found = load_target(target_name), []
-    passes = make_passes(target, **options)  # type: ignore[arg-type]  # forwarded by name
+    passes = make_passes(**options)  # type: ignore[arg-type]  # forwarded by name
     run_passes(graph, target, passes, after=lambda p, g: found.append((p.name, p.exact, g)))
     return found
 

@@ -21,7 +21,7 @@ def test_157_432_crossbars_are_sixteen_layers_on_one_screen():
     for width in (4096, 4096, 100):
         s = net.neuron(net.linear(s, width))
     target = load_target("adcless-32")
-    mapped, _ = run_passes(net.graph(s), target, make_passes(target))
+    mapped, _ = run_passes(net.graph(s), target, make_passes())
     layers = [op for op in mapped.ops if isinstance(op, CrossbarMvm)]
     assert len(layers) == 16
     assert sum(op.crossbars for op in layers) == 157_432

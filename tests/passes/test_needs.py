@@ -40,7 +40,7 @@ def a_network() -> Graph:
 
 @pytest.mark.parametrize("left_out", MISSED_BY)
 def test_a_pass_says_which_one_should_have_run_before_it(left_out):
-    steps = [step for step in make_passes(TARGET) if step.name != left_out]
+    steps = [step for step in make_passes() if step.name != left_out]
     with pytest.raises(InvalidIR) as caught:
         run_passes(a_network(), TARGET, steps)
     text = str(caught.value)
@@ -49,13 +49,13 @@ def test_a_pass_says_which_one_should_have_run_before_it(left_out):
 
 
 def test_the_message_names_the_value_with_both_numbers():
-    steps = [step for step in make_passes(TARGET) if step.name != "tile-rows"]
+    steps = [step for step in make_passes() if step.name != "tile-rows"]
     with pytest.raises(InvalidIR, match=r"%conv0\.sum\.partial_sum drives 72 wordlines of 32"):
         run_passes(a_network(), TARGET, steps)
 
 
 def test_crossbars_of_no_macro_are_not_tiled():
-    steps = make_passes(TARGET)
+    steps = make_passes()
     graph, _ = run_passes(a_network(), TARGET, steps, stop_after="partition")
     nowhere = replace(
         graph,

@@ -17,7 +17,7 @@ from mapper.pipeline import make_passes, run_passes
 from passes import QuantizeWeights
 from passes.quantize_weights import best_scales
 from targets import load_target
-from tests.networks import NetworkBuilder
+from tests.networks import NetworkBuilder, assigned
 
 IDEAL = load_target("ideal-128")
 
@@ -48,10 +48,8 @@ def one_neuron(weights: list[float], threshold: float, **options: object) -> Gra
     return graph
 
 
-def integers(graph: Graph, target: str = "ideal-128", **options: object) -> Graph:
-    loaded = load_target(target)
-    passes = make_passes(loaded, **options)  # type: ignore[arg-type]  # forwarded by name
-    return run_passes(graph, loaded, passes, stop_after="quantize-neurons")[0]
+def integers(graph: Graph, target: str = "ideal-128") -> Graph:
+    return run_passes(graph, load_target(target), make_passes(), stop_after="quantize-neurons")[0]
 
 
 def neuron_of(graph: Graph) -> IntegerNeuron:
@@ -91,15 +89,15 @@ def test_integer_weights_that_fit_are_kept():
     net.constants["w"] = np.array([[7, -7, 1]], np.int8)
     total, y = Value("t", FLOAT, (1,)), Value("y", FLOAT, (1,))
     net.ops += [Linear(x=x, weight=Const("w"), result=total), Scale(x=total, factor=0.1, result=y)]
-    graph = net.graph(net.neuron(y))
-    assert QuantizeWeights(bits=4).run(graph, IDEAL).ops == graph.ops
+    graph = assigned(net.graph(net.neuron(y)), 4)
+    assert QuantizeWeights().run(graph, IDEAL).ops == graph.ops
 
 
 def test_layers_that_meet_in_one_sum_share_a_scale_per_layer():
     net = NetworkBuilder()
     x = net.input(4)
     graph = net.graph(net.neuron(net.add(net.linear(x, 3), net.linear(x, 3))))
-    quantised = QuantizeWeights(bits=4, granularity="layer").run(graph, IDEAL)
+    quantised = QuantizeWeights(granularity="layer").run(assigned(graph, 4), IDEAL)
     scales = [quantised.constants[f"{name}.scale"] for name in ("fc0", "fc1")]
     assert np.ptp(np.concatenate(scales)) == 0
 
@@ -160,7 +158,7 @@ def test_a_leak_that_no_shift_gives_needs_a_multiplier():
     shifts = replace(IDEAL.neuron, leaks=("shift",))
     growing = one_neuron([1.0], threshold=1.0, leak=1.5)
     with pytest.raises(MappingError, match=r"error\[unsupported-leak\]: .*its leak of 1.5 needs"):
-        run_passes(growing, replace(IDEAL, neuron=shifts), make_passes(IDEAL))
+        run_passes(growing, replace(IDEAL, neuron=shifts), make_passes())
 
 
 def test_an_operation_without_an_integer_form_is_refused():
@@ -173,7 +171,7 @@ def test_an_operation_without_an_integer_form_is_refused():
 
 def test_weight_bits_outside_two_to_eight_are_refused():
     with pytest.raises(MappingError, match=r"error\[weight-bits\]: weights of 9 bits"):
-        integers(one_neuron([1.0], 1.0), weight_bits=9)
+        integers(assigned(one_neuron([1.0], 1.0), 9))
 
 
 def test_currents_of_different_scales_are_aligned():
@@ -265,4 +263,4 @@ def test_a_network_without_weights_has_nothing_to_map():
     net = NetworkBuilder()
     graph = net.graph(net.neuron(net.input(3)))
     with pytest.raises(MappingError, match="no layer with weights"):
-        run_passes(graph, IDEAL, make_passes(IDEAL))
+        run_passes(graph, IDEAL, make_passes())

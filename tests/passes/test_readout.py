@@ -19,7 +19,7 @@ SAMPLES = dict(spikes(NETWORK, steps=8, batch=4))
 
 def lowered(target: str, samples: dict | None = None) -> Graph:
     loaded = load_target(target)
-    return run_passes(NETWORK, loaded, make_passes(loaded, samples=samples))[0]
+    return run_passes(NETWORK, loaded, make_passes(samples=samples))[0]
 
 
 def reads(graph: Graph) -> list:
@@ -74,7 +74,7 @@ def test_settings_are_the_same_bits_however_many_sums_are_worked_out_at_once(mon
     target = replace(target, macros=low)
 
     def compiled() -> Graph:
-        return run_passes(NETWORK, target, make_passes(target, samples=SAMPLES))[0]
+        return run_passes(NETWORK, target, make_passes(samples=SAMPLES))[0]
 
     whole = compiled()
     assert max(op.partial_sum.shape[1] for op in reads(whole)) > 1
@@ -101,7 +101,7 @@ def test_finer_sums_come_out_of_the_membrane_not_on_top_of_it():
     """The same membrane unit: fraction bits of the sums plus those left are as many as before."""
     loaded = load_target("adcless-diff-64")
     graphs = {}
-    passes = make_passes(loaded)
+    passes = make_passes()
     run_passes(NETWORK, loaded, passes, after=lambda p, g: graphs.setdefault(p.name, g))
     before = [op for op in graphs["slice-weights"].ops if hasattr(op, "fraction_bits")]
     after = [op for op in graphs["lower-readout"].ops if hasattr(op, "fraction_bits")]

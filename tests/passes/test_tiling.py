@@ -11,12 +11,12 @@ from mapper.ir.synapses import Linear
 from mapper.pipeline import make_passes, run_passes
 from passes import InputCode
 from targets import Target, load_target
-from tests.networks import NetworkBuilder, small_conv_net
+from tests.networks import NetworkBuilder, assigned, small_conv_net
 
 
 def mapped(graph: Graph, target: Target | str, **options: object) -> Graph:
     loaded = load_target(target) if isinstance(target, str) else target
-    passes = make_passes(loaded, **options)  # type: ignore[arg-type]  # forwarded by name
+    passes = make_passes(**options)  # type: ignore[arg-type]  # forwarded by name
     return run_passes(graph, loaded, passes)[0]
 
 
@@ -118,7 +118,7 @@ def test_a_weight_wider_than_a_crossbar_is_refused_with_both_numbers():
     target = load_target("adcless-64")
     narrow = replace(target, macros=(replace(target.macros[0], bitlines=7),))
     with pytest.raises(MappingError, match=r"error\[weight-too-wide\]: a 8-bit weight takes 8 bit"):
-        mapped(small_conv_net(), narrow, weight_bits=8)
+        mapped(assigned(small_conv_net(), 8), narrow)
 
 
 def counts(bits: int) -> dict[str, InputCode]:

@@ -11,7 +11,7 @@ from mapper.pipeline import make_passes, run_passes
 from mapper.recordings import measure_codes
 from targets import Target, load_target
 from tests.engines import run_everywhere
-from tests.networks import NetworkBuilder, small_conv_net, spikes
+from tests.networks import NetworkBuilder, assigned, small_conv_net, spikes
 
 ENCODINGS = ("twos-complement", "offset-binary", "differential")
 READOUTS = ("ideal-128", "adcless-64", "adcless-diff-64", "ternary-diff-64", "hpadc-sar5-64")
@@ -37,7 +37,7 @@ def test_every_readout_of_every_encoding_is_bit_exact(readout, encoding, cell_bi
     target = variant(readout, encoding, cell_bits)
     network = small_conv_net()
     inputs = spikes(network, steps=3)
-    mapped, _ = run_passes(network, target, make_passes(target, weight_bits=5))
+    mapped, _ = run_passes(assigned(network, 5), target, make_passes())
     run_everywhere(mapped, inputs)
 
 
@@ -49,7 +49,7 @@ def test_multi_bit_inputs_are_bit_exact_and_right_without_loss(target, low):
     rng = np.random.default_rng(0)
     inputs = {"x0": rng.integers(low, 6, (3, 2, 2, 8, 8))}
     loaded = load_target(target)
-    passes = make_passes(loaded, codes=measure_codes(inputs))
+    passes = make_passes(codes=measure_codes(inputs))
     mapped, _ = run_passes(network, loaded, passes)
     expected = run_everywhere(mapped, inputs)
     if target == "ideal-128":
@@ -64,7 +64,7 @@ def test_a_recurrent_layer_is_bit_exact():
     for name in ("ideal-128", "adcless-64", "adcless-diff-32"):
         target = load_target(name)
         inputs = spikes(graph, steps=6)
-        mapped, _ = run_passes(graph, target, make_passes(target, samples=dict(inputs)))
+        mapped, _ = run_passes(graph, target, make_passes(samples=dict(inputs)))
         run_everywhere(mapped, inputs)
 
 

@@ -42,7 +42,7 @@ def test_the_dominating_layer_is_named_with_its_share_and_its_components(build):
 
 def test_reads_are_the_product_of_positions_and_blocks():
     target = load_target("hpadc-flash5-64")
-    graph, _ = run_passes(dvsnet_graph(32), target, make_passes(target))
+    graph, _ = run_passes(dvsnet_graph(32), target, make_passes())
     held = report_of(
         graph,
         target,
@@ -98,7 +98,7 @@ def test_stages_that_follow_each_other_leave_the_others_to_wait_for(build):
 
 def test_an_adder_tree_holds_up_no_more_than_one_of_its_additions():
     target = load_target("adcless-64")
-    graph, _ = run_passes(dvsnet_graph(32), target, make_passes(target))
+    graph, _ = run_passes(dvsnet_graph(32), target, make_passes())
     held = report_of(graph, target, weight_bits=4, passes=(), source={})
     cycle = held.cost.latency_ns["cycle"].nominal
     limits = []

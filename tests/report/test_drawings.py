@@ -125,7 +125,7 @@ def test_activity_of_a_block_is_driven_over_drivable_wordlines():
 
 def test_a_residual_block_is_drawn_with_its_skip():
     target = load_target("adcless-64")
-    graph, _ = run_passes(dvsnet_graph(32), target, make_passes(target))
+    graph, _ = run_passes(dvsnet_graph(32), target, make_passes())
     nodes = network_nodes(graph, {})
     names = [node.name for node in nodes]
     assert names[:6] == ["x", "conv0", "conv2", "conv4", "iand6", "pool7"]

@@ -321,6 +321,15 @@ def test_macros_are_numbered_where_there_are_several_and_their_names_differ():
     assert problems(error) == [("target-value", message)]
 
 
+def test_no_macro_is_named_as_the_digital_unit_is_in_assignments():
+    data = target_to_data(load_target(SMALL))
+    named = {**data, "macro": [{**data["macro"][0], "name": "digital"}]}
+    with pytest.raises(MappingError) as error:
+        target_from_data(named, loc="mapping.json")
+    message = "mapping.json: a macro is named 'digital', which stands for the digital unit"
+    assert problems(error) == [("target-value", message)]
+
+
 def test_a_target_without_macros():
     data = {**target_to_data(load_target(SMALL)), "macro": []}
     with pytest.raises(MappingError) as error:

@@ -17,6 +17,7 @@ from mapper.diagnostics import MappingError
 from mapper.exchange.canonical import from_trained, tensors_of
 from mapper.executor.onnx.run import run_lowered
 from mapper.frontend import import_model
+from mapper.ir.assignment import Assignment, Choice, layer_name
 from mapper.ir.core import SPIKE
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.readout import SenseAmpRead
@@ -25,8 +26,8 @@ from mapper.recordings import to_reals
 from mapper.training import LIF, Awareness, export_onnx, harden, over_time
 from mapper.training.hardening.integer import IntegerNetwork
 from mapper.verify import trained_ring, verify_build
-from targets import load_target
-from tests.training.small import a_network, a_target, spikes
+from targets import Target, load_target
+from tests.training.small import a_macro, a_network, a_target, spikes
 from tests.training.twins import VARIANTS, branches, disordered
 
 CODES = ("1-graph-rules", "2-exact-passes", "4-executor", "6-lowered-onnx", "7-trained-export")
@@ -382,3 +383,76 @@ def test_columns_that_are_read_block_by_block_may_be_any_number(tmp_path):
     grid = next(op for op in imported.graph.ops if isinstance(op, CrossbarMvm))
     assert prod(grid.results[0].shape) > 1 << 28
     assert imported.trained_for == "adcless-32"
+
+
+# --- layers that are assigned ------------------------------------------------------------------
+
+
+def with_two_macros() -> Target:
+    """Sense amplifiers first, and an ADC macro that takes the same spikes."""
+    target = a_target()
+    adc = replace(a_macro("flash"), name="adc")
+    return replace(target, macros=(*target.macros, adc))
+
+
+ASSIGNED = Assignment(
+    layers={"0": Choice(macro="adc", weight_bits=3), "4": Choice(macro="digital", weight_bits=7)}
+)
+
+
+def test_assigned_layers_are_trained_and_compiled_where_they_were_assigned(tmp_path):
+    """Of its own width each: the digital layer's integers are wider than any on crossbars."""
+    x = spikes(3, 4, 2, 6, 6)
+    model = harden(a_network(), with_two_macros(), weight_bits=5, assignment=ASSIGNED, example=x)
+    check_all_rings(disordered(model), x, tmp_path / "m.onnx")
+    placed = model.hardware(x)
+    grids = [op for op in placed.ops if isinstance(op, CrossbarMvm)]
+    assert [(op.placement.macro, op.encoding.weight_bits) for op in grids] == [
+        ("adc", 3),
+        (a_target().macros[0].name, 5),
+    ]
+    (digital,) = (op for op in placed.ops if isinstance(op, Synapse))
+    assert 31 < abs(placed.constants[digital.weight.name]).max() <= 63
+
+
+def test_what_was_trained_cannot_be_assigned_elsewhere(tmp_path):
+    x, path = spikes(3, 4, 2, 6, 6), tmp_path / "m.onnx"
+    export_onnx(harden(a_network(), with_two_macros(), assignment=ASSIGNED, example=x), path, x)
+    imported = import_model(path)
+    names = [op.loc for op in imported.graph.ops if isinstance(op, CrossbarMvm | Synapse)]
+    first, digital, last = (layer_name(name) for name in names)
+    wanted = {
+        first: Choice(macro=a_target().macros[0].name),
+        digital: Choice(macro="adc"),
+        last: Choice(weight_bits=8),
+    }
+    with pytest.raises(MappingError) as caught:
+        make_build(
+            imported,
+            with_two_macros(),
+            None,
+            None,
+            source={},
+            assignment=Assignment(layers=wanted),
+        )
+    assert [(d.code, d.message) for d in caught.value.diagnostics] == [
+        ("trained-for-other-hardware", "trained with readout flash, 'sense-amp-64' has sense-amp"),
+        ("trained-for-other-hardware", "trained on the digital unit, macro 'adc' is assigned"),
+        (
+            "trained-for-other-hardware",
+            "trained with weights of 4 bits, 8 are assigned",
+        ),
+    ]
+
+
+def test_an_assignment_that_training_cannot_follow_is_refused():
+    target = with_two_macros()
+    unknown = Assignment(layers={"1": Choice(macro="adc")})
+    with pytest.raises(MappingError, match=r"error\[unknown-layer\]: no layer of weights is named"):
+        harden(a_network(), target, assignment=unknown)
+    narrow = replace(target.macros[1], accepts=("codes",))
+    spikes_only = replace(target, macros=(target.macros[0], narrow))
+    with pytest.raises(MappingError, match=r"error\[macro-inputs\]: layer '0' has inputs of 1 bit"):
+        harden(a_network(), spikes_only, assignment=ASSIGNED)
+    with pytest.raises(ValueError, match="digital names '0', which is assigned to 'adc'"):
+        harden(a_network(), target, digital=["0"], assignment=ASSIGNED)

@@ -16,7 +16,7 @@ from mapper.ir.activity import WORDLINES
 from mapper.ir.core import Array, Graph
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.report.charts.base import Table
-from mapper.report.data import bitlines_per_weight, macro_of
+from mapper.report.data import bitlines_per_weight
 from targets import Target
 
 MAX_BLOCKS = 60_000
@@ -65,7 +65,7 @@ def _layer(
     trace: Mapping[str, Array],
     runs: int,
 ) -> dict[str, Any]:
-    macro, place = macro_of(op, target), op.placement
+    macro, place = target.macro(op.placement.macro), op.placement
     rows = [len(span) for span in op.rows]
     columns = [len(span) * bitlines_per_weight(op) for span in op.columns]
     return {

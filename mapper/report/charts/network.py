@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
 
+from mapper.ir.assignment import layer_name
 from mapper.ir.core import Array, Graph, Op, Value
 from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.hardware import ScaledAdd
@@ -24,7 +25,6 @@ from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import Synapse
 from mapper.ir.tables import OpTable
 from mapper.ir.units import LayerOp
-from mapper.report.names import layer_name
 
 _MAP_AXES = 3  # channels, height, width
 

@@ -4,12 +4,15 @@ import copy
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from typing import Any, get_args
 
 import numpy as np
 import torch
 from torch import Tensor, fx, nn
 
+from mapper.diagnostics import MappingError
+from mapper.ir.assignment import DIGITAL, UNASSIGNED, Assignment
 from mapper.ir.core import Graph, IntType
 from mapper.pipeline import make_passes, run_passes
 from mapper.recordings import coding_tables
@@ -21,7 +24,7 @@ from mapper.training.nets.layers import Awareness, Granularity, Hardened
 from mapper.training.nets.modules import traced
 from mapper.training.nets.neurons import LIF, over_time
 from mapper.training.nets.norms import keep_factors_positive, moments_of_the_batch
-from targets import Macro, Target, load_target
+from targets import Macro, Target, assignment_problems, choose_macro, load_target
 
 
 def harden(
@@ -33,11 +36,13 @@ def harden(
     input_bits: int = 1,
     digital: Iterable[str] | None = None,
     example: Tensor | None = None,
+    assignment: Assignment = UNASSIGNED,
 ) -> "HardwareModel":
     """Return the hardware-aware twin of a float model; the model itself is left as it is.
 
     Layers of weights become crossbars of the target: the first layer on the macro that takes
-    codes of ``input_bits``, the others on the one that takes spikes. References, steps and scales
+    codes of ``input_bits``, the others on the one that takes spikes, unless they are assigned to
+    another or to the digital unit. References, steps and scales
     are set from data: from ``example``, else from the first batch that the model sees, unless
     ``HardwareModel.raise_awareness`` is called before.
 
@@ -51,9 +56,11 @@ def harden(
         digital: Names of layers that the digital unit computes, with exact sums; where None, what
             the model's own ``digital`` names: the predictions of the flow networks.
         example: Input codes ``[T, B, ...]`` to set references and scales from; a few dozen samples.
+        assignment: What is decided for layers, by their names in the model: a macro, the digital
+            unit, a width of weights in place of ``weight_bits``.
 
     Raises:
-        MappingError: The target cannot be read.
+        MappingError: The target cannot be read, or cannot follow the assignment.
         TypeError: The model holds what the hardware has no counterpart for.
         ValueError: The model's ``forward`` cannot be followed, it has no layer of weights or uses
             one twice, a batch norm turns the sign of what is no layer's output, or an option is out
@@ -65,16 +72,17 @@ def harden(
     called = [str(node.target) for node in network.graph.nodes if node.op == "call_module"]
     layers = [name for name in called if isinstance(network.get_submodule(name), Weighted)]
     _check_layers(network, called, layers)
-    beside = set(getattr(model, "digital", ()) if digital is None else digital)
-    _check_digital(beside, layers)
+    assignment = replace(assignment, weight_bits=weight_bits or assignment.weight_bits)
+    if wrong := list(assignment_problems(facts, assignment, layers)):
+        raise MappingError(wrong)
+    beside = _digital(model, digital, assignment, layers)
     keep_factors_positive(network)
     for name in layers:
         bits = input_bits if name == layers[0] else 1
-        layer, macro = network.get_submodule(name), _macro_for(facts, bits)
         twin = Hardened(
-            layer,
-            macro,
-            weight_bits=weight_bits,
+            network.get_submodule(name),
+            _macro_for(facts, assignment, name, bits),
+            weight_bits=assignment.bits_of(name),
             scale=scale,
             input_bits=bits,
             digital=name in beside,
@@ -105,6 +113,20 @@ def _check_layers(network: fx.GraphModule, called: list[str], layers: list[str])
     twice = [name for name, times in Counter(memory).items() if times > 1]
     if twice:
         raise ValueError(f"{twice[0]!r} is called more than once; use a layer for each call")
+
+
+def _digital(
+    model: nn.Module, named: Iterable[str] | None, assignment: Assignment, layers: list[str]
+) -> set[str]:
+    """Name the layers on the digital unit; an assignment outweighs what the model says itself."""
+    assigned = {name: assignment.of(name).macro for name in layers if assignment.of(name).macro}
+    given = set(() if named is None else named)
+    if both := sorted(name for name in given if assigned.get(name, DIGITAL) != DIGITAL):
+        raise ValueError(f"digital names {both[0]!r}, which is assigned to {assigned[both[0]]!r}")
+    own = set(getattr(model, "digital", ()) if named is None else ()) - set(assigned)
+    beside = given | own | {name for name, macro in assigned.items() if macro == DIGITAL}
+    _check_digital(beside, layers)
+    return beside
 
 
 def _check_digital(beside: set[str], layers: list[str]) -> None:
@@ -239,9 +261,8 @@ class HardwareModel(nn.Module):
 
     def hardware(self, example: Tensor, *, stop_after: str | None = None) -> Graph:
         """Return the network as the target runs it: what ``spikeloom compile`` makes."""
-        bits = next(self.layers()).encoding.weight_bits
-        steps = make_passes(self.target, weight_bits=bits)
-        lowered, _ = run_passes(self.graph(example), self.target, steps, stop_after=stop_after)
+        graph = self.graph(example)
+        lowered, _ = run_passes(graph, self.target, make_passes(), stop_after=stop_after)
         return lowered
 
     def integers(self, example: Tensor) -> Graph:
@@ -289,10 +310,11 @@ def _reals(graph: Graph, codes: Tensor) -> Tensor:
     return (codes * scale.double() + offset.double()).float()
 
 
-def _macro_for(target: Target, input_bits: int) -> Macro:
-    """Return the first macro kind that takes such inputs, as ``partition`` chooses."""
-    accepted = "spikes" if input_bits == 1 else "codes"
-    for macro in target.macros:
-        if accepted in macro.accepts and input_bits <= macro.max_input_bits:
-            return macro
-    raise ValueError(f"no macro of {target.name} takes inputs of {input_bits} bits")
+def _macro_for(target: Target, assignment: Assignment, name: str, input_bits: int) -> Macro:
+    """Return the macro that a layer runs on; one that stays digital has its weights as for it."""
+    macro = choose_macro(target, assignment, name, input_bits)
+    if macro is None:
+        macro = choose_macro(target, UNASSIGNED, name, input_bits)
+    if macro is None:
+        raise ValueError(f"no macro of {target.name} takes inputs of {input_bits} bits")
+    return macro

@@ -1,0 +1,55 @@
+"""Where layers of weights run and how wide their weights are, as a person or a search decided."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mapper.ir.frozen import FrozenMap
+
+DIGITAL = "digital"
+"""In place of a macro's name: the digital unit, which sums without an error of reading."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """What is decided for one layer; the rest is left to the compiler."""
+
+    macro: str = ""
+    """A macro kind of the target, or ``DIGITAL``; empty for the first that takes its inputs."""
+    weight_bits: int | None = None
+    """Width of its weights, 2..8; as the other layers have it where None."""
+
+
+UNDECIDED = Choice()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """What is decided for the layers of a network; a graph carries it to the passes.
+
+    first, rest = Choice(macro="flash5-64", weight_bits=6), 4
+    Assignment(layers={"/conv1/Conv": first}, weight_bits=rest)
+    """
+
+    layers: Mapping[str, Choice] = FrozenMap({})
+    """By the name that ``spikeloom inspect --json`` has for it; those not listed are undecided."""
+    weight_bits: int | None = None
+    """Of layers that have no width of their own; their macro's where None."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "layers", FrozenMap(self.layers))
+
+    def of(self, location: str) -> Choice:
+        """Return what is decided for the layer that comes from a node, ``model.onnx:/fc/Gemm``."""
+        return self.layers.get(layer_name(location), UNDECIDED)
+
+    def bits_of(self, location: str) -> int | None:
+        """Return the width decided for a layer's weights: its own, or that of all layers."""
+        return self.of(location).weight_bits or self.weight_bits
+
+
+UNASSIGNED = Assignment()
+
+
+def layer_name(location: str, value: str = "") -> str:
+    """Name a layer by its node, ``model.onnx:/conv1/Conv``, or else by the value it makes."""
+    return location.partition(":")[2] or location or value
