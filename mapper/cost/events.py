@@ -45,9 +45,8 @@ def row_levels(op: CrossbarMvm, constants: Constants) -> Array:
     parts = []
     for start in range(0, len(weight), ROWS_AT_ONCE):
         rows = weight[start : start + ROWS_AT_ONCE]
-        # A weight has at most 16 levels in cells of 1 bit, or 60 in cells of 4: 8 bits hold them.
-        levels = np.abs(op.encoding.digits(rows, np.int8)).sum(axis=0, dtype=np.int8)  # [rows, N]
-        parts.append(levels.reshape(len(levels), op.groups, -1).sum(axis=2, dtype=np.int64).T)
+        levels = op.encoding.levels(rows).reshape(len(rows), op.groups, -1)
+        parts.append(levels.sum(axis=2, dtype=np.int32).astype(np.int64).T)
     return np.concatenate(parts, axis=1)
 
 

@@ -84,17 +84,33 @@ class Encoding(Part):
 
         They are at most 15 and can be had in any ``dtype`` of numbers.
         """
-        # Worked out in no wider a type than they need: a layer has millions of weights.
-        code: Array = weight.astype(np.int16 if self.weight_bits < 16 else np.int32)
         found = np.empty((len(self.significances), *weight.shape), dtype)
-        sign = np.sign(code) if self.kind == "differential" else None
-        magnitude = np.abs(code) if self.kind == "differential" else code - self.offset
-        if self.kind == "twos-complement":
-            magnitude = code & ((1 << self.magnitude_bits) - 1)
+        for s, level in enumerate(self._slices(weight)):
+            found[s] = level
+        return found * np.sign(weight).astype(dtype) if self.kind == "differential" else found
+
+    def levels(self, weight: Array) -> Array:
+        """Return the conductance levels of all cells of each weight, added up, in 8 bits.
+
+        They are at most 16 in cells of one bit, and 60 in cells of four.
+        """
+        total = np.zeros(weight.shape, np.uint8)
+        for level in self._slices(weight):
+            np.add(total, level, out=total, casting="unsafe")
+        return total
+
+    def _slices(self, weight: Array) -> Iterator[Array]:
+        """Yield the level of each weight's cell in one slice after the other, sign apart.
+
+        Worked out in no wider a type than codes need: a layer has millions of weights. Unsigned
+        integers wrap around, so that a negative weight becomes its code.
+        """
+        narrow = np.uint8 if self.weight_bits <= 8 else np.uint16
+        held = np.abs(weight) if self.kind == "differential" else weight
+        code: Array = held.astype(narrow) + -self.offset
+        code = code & ((1 << self.magnitude_bits) - 1)
         full = (1 << self.cell_bits) - 1
-        for s, shift in enumerate(range(0, self.magnitude_bits, self.cell_bits)):
-            digit = (magnitude >> shift) & full
-            found[s] = digit if sign is None else sign * digit
+        for shift in range(0, self.magnitude_bits, self.cell_bits):
+            yield (code >> shift) & full
         if self.kind == "twos-complement":
-            found[-1] = code < 0
-        return found
+            yield weight < 0

@@ -35,6 +35,32 @@ def test_minus_three_in_four_bits():
     assert written("differential") == ([-1, -1, 0], (1, 2, 4))
 
 
+@pytest.mark.parametrize("kind", ["twos-complement", "offset-binary", "differential"])
+@pytest.mark.parametrize("cell", [1, 2, 4])
+def test_levels_of_a_weight_are_its_digits_added_up(kind, cell):
+    """In every width, also those at the edge of the types that codes are worked out in."""
+    for bits in (2, 4, 8, 9, 15, 16):
+        encoding = Encoding(kind=kind, weight_bits=bits, cell_bits=cell)
+        weights = np.array([encoding.weight_min, -1, 0, 1, encoding.weight_max])
+        for type in (np.int8 if bits <= 8 else np.int16, np.int64):
+            levels = encoding.levels(weights.astype(type))
+            digits = encoding.digits(weights.astype(type), np.int8)
+            assert levels.tolist() == np.abs(digits).sum(axis=0, dtype=np.int64).tolist()
+            wide = digits.astype(np.int64)
+            again = np.tensordot(np.array(encoding.significances), wide, axes=1) + encoding.offset
+            assert again.tolist() == weights.tolist()
+
+
+def test_levels_of_minus_three_in_four_bits():
+    """1101, 0101 and minus 011: three, two and two cells of one bit are on."""
+
+    def levels(kind):
+        return Encoding(kind=kind, weight_bits=4, cell_bits=1).levels(np.array([-3])).tolist()
+
+    assert (levels("twos-complement"), levels("offset-binary")) == ([3], [2])
+    assert levels("differential") == [2]
+
+
 def test_bitlines_of_a_four_bit_weight():
     """Four columns, four columns, and three pairs; with 2-bit cells 3, 2 and two pairs."""
 
