@@ -58,7 +58,9 @@ def import_model(path: Path | str, options: NirOptions | None = None) -> Importe
             loc=path.name,
             help="write it again with export_onnx; no other tool may optimise or convert it",
         )
-    return recognise(without_functions(stored, path), path)
+    inlined = without_functions(stored, path)
+    del stored  # weights are many, and what comes next reads them from the other model
+    return recognise(inlined, path)
 
 
 def _import_nir(path: Path, options: NirOptions) -> Imported:

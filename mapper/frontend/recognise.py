@@ -102,7 +102,7 @@ def _import_reading(model: ModelProto, path: Path, reading: Sequence) -> Importe
     echoes = likely_echoes(walked)
     if echoes:
         types = {echo.read: type_of(walked.form(echo.output)) for echo in echoes}
-        walked = trace(step.proto, path, types, fed_back)
+        walked = trace(step.proto, path, types, fed_back, before=walked)
     found = _imported(model, walked, find_dynamics(walked, echoes))
     return in_time(found, reading)
 
@@ -145,7 +145,7 @@ def _with_echoes(
     model: ModelProto, path: Path, first: Trace, echoes: list[Echo]
 ) -> tuple[Trace, Dynamics]:
     types = {echo.read: type_of(first.form(echo.output)) for echo in echoes}
-    walked = trace(model, path, types) if echoes else first
+    walked = trace(model, path, types, before=first) if echoes else first
     return walked, find_dynamics(walked, echoes)
 
 

@@ -6,9 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from google.protobuf.field_mask_pb2 import FieldMask  # type: ignore[import-untyped]
-from google.protobuf.unknown_fields import UnknownFieldSet  # type: ignore[import-untyped]
-from onnx import FunctionProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import FunctionProto, NodeProto, TensorProto, helper, numpy_helper
 
 from mapper.diagnostics import MappingError, refuse
 from mapper.exchange.canonical.functions import DOMAIN, function_named
@@ -123,29 +121,3 @@ def described(array: Array, name: str) -> TensorProto:
     """Return what ``to_tensor`` does, but for the numbers."""
     kind = helper.np_dtype_to_tensor_dtype(array.dtype)
     return TensorProto(name=name, data_type=kind, dims=array.shape)
-
-
-def without_numbers(model: ModelProto) -> bytes:
-    """Return the bytes of a file whose constants are stored as ``to_tensor`` does, without these.
-
-    The numbers are nearly all of a file, and written again they are what was read.
-
-    Raises:
-        ValueError: A constant is stored in another way, or a part has fields that ONNX has not.
-    """
-    if not all(tensor.HasField("raw_data") for tensor in model.graph.initializer):
-        raise ValueError("a constant is not stored as bytes")
-    bare = _without(model, "graph")
-    bare.graph.CopyFrom(_without(model.graph, "initializer"))
-    bare.graph.initializer.extend(_without(t, "raw_data") for t in model.graph.initializer)
-    return bytes(bare.SerializeToString(deterministic=True))
-
-
-def _without(message: Any, field: str) -> Any:
-    """Return a copy of a part of a model but for one field."""
-    if len(UnknownFieldSet(message)):
-        raise ValueError("fields that ONNX has not")
-    copy = type(message)()
-    paths = [other.name for other in message.DESCRIPTOR.fields if other.name != field]
-    FieldMask(paths=paths).MergeMessage(message, copy)
-    return copy

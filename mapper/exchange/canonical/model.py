@@ -10,13 +10,13 @@ import onnx
 from onnx import ModelProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 from mapper.diagnostics import refuse
+from mapper.exchange.canonical.bare import without_numbers
 from mapper.exchange.canonical.file import (
     DEQUANTISED,
     Reading,
     Writing,
     described,
     to_tensor,
-    without_numbers,
 )
 from mapper.exchange.canonical.functions import DOMAIN, OPSET, VERSION
 from mapper.exchange.canonical.layers import BESIDE, FORMS, read_op
@@ -238,7 +238,10 @@ def from_model(model: ModelProto) -> tuple[Graph, dict[str, Any], Interface] | N
             return None
         again = _written(graph, facts, described)
         interface = Interface.of(again)
-        same = without_numbers(model) == again.SerializeToString(deterministic=True)
+        bare = without_numbers(model)  # numbers written again are those that were read
+        same = bare.SerializeToString(deterministic=True) == again.SerializeToString(
+            deterministic=True
+        )
     except Exception:  # whatever a file that is not ours makes of the walk
         return None
     return (graph, facts, interface) if same else None

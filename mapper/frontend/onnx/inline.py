@@ -11,6 +11,7 @@ import onnx.inliner
 from onnx import FunctionProto, ModelProto, NodeProto
 
 from mapper.diagnostics import refuse
+from mapper.exchange.canonical.bare import with_stand_ins
 from mapper.frontend.onnx.operators import UNKNOWN, operator_of
 from mapper.frontend.onnx.refusals import QDQ_HELP
 
@@ -30,11 +31,14 @@ def inline_functions(model: ModelProto, path: Path) -> ModelProto:
     _check_calls(model, functions, path)
     if functions:
         try:
-            model = onnx.inliner.inline_local_functions(model)
+            inlined = onnx.inliner.inline_local_functions(with_stand_ins(model))
         except (RuntimeError, ValueError, onnx.checker.ValidationError) as error:
             raise refuse(
                 "invalid-model", f"a function cannot be inlined: {error}", loc=path.name
             ) from error
+        del inlined.graph.initializer[:]
+        inlined.graph.initializer.extend(model.graph.initializer)
+        model = inlined
     for index, node in enumerate(_nested(list(model.graph.node))):
         _check_known(node, index, path)
     return model

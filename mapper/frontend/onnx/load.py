@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
 
 from mapper.diagnostics import refuse
+from mapper.exchange.canonical.bare import with_stand_ins
 from mapper.frontend.onnx.inline import inline_functions
 from mapper.ir.core import Array
 
@@ -181,7 +182,7 @@ def _check_structure(model: ModelProto, path: Path) -> None:
     if model.graph.sparse_initializer:
         raise refuse("unsupported-op", "sparse weights are not read", loc=path.name)
     try:
-        onnx.checker.check_model(model)
+        onnx.checker.check_model(with_stand_ins(model))
     except (onnx.checker.ValidationError, ValueError, RuntimeError) as error:
         first = str(error).strip().splitlines()
         raise _invalid(path, first[0][:300] if first else "the model breaks ONNX rules") from error

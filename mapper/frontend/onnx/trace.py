@@ -75,6 +75,7 @@ def trace(
     path: Path,
     types: Mapping[str, Type] | None = None,
     fed_back: Mapping[str, str] | None = None,
+    before: Trace | None = None,
 ) -> Trace:
     """Return what every tensor of a model is.
 
@@ -83,6 +84,7 @@ def trace(
         path: Its file, for locations.
         types: Of inputs that are known to hold spikes.
         fed_back: Inputs that are known to be states, by the outputs that are their next values.
+        before: An earlier walk of the same model, which has read the stored arrays.
 
     Raises:
         MappingError: ``dynamic-shape``, ``unsupported-time-form`` (a loop),
@@ -99,7 +101,10 @@ def trace(
         fed_back=fed_back or {},
     )
     for tensor in model.graph.initializer:
-        result.tensors[tensor.name] = Constant(array=to_array(tensor, path), name=tensor.name)
+        name = tensor.name
+        result.tensors[name] = (
+            before.tensors[name] if before else Constant(array=to_array(tensor, path), name=name)
+        )
     result.budget += 8 * sum(prod(tensor.shape) for tensor in result.tensors.values())
     for name, shape in shapes.items():
         result.inputs[name] = Input(

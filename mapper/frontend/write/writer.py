@@ -172,10 +172,11 @@ class OpWriter:
 def _check_numbers(name: str, array: Array) -> None:
     if not np.isfinite(array).all():
         raise refuse("nan-weights", f"{name!r} holds values that are no numbers", loc=name)
-    if array.size and float(np.abs(array).max()) > LARGEST:
+    greatest = max(float(array.max(initial=0)), -float(array.min(initial=0)))
+    if greatest > LARGEST:
         raise refuse(
             "nan-weights",
-            f"{name!r} holds {np.abs(array).max():g}, at most {LARGEST:g} is read",
+            f"{name!r} holds {greatest:g}, at most {LARGEST:g} is read",
             loc=name,
             help="sums of such numbers overflow; the network was not trained to work with them",
         )
