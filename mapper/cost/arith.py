@@ -32,6 +32,7 @@ def up(value: float) -> float:
 def total(values: Iterable[float]) -> float:
     """Add up: correctly rounded where all are plain numbers, else one after the other."""
     held = list(values)
-    if all(isinstance(value, int | float) for value in held):
+    # A tuple is a constant; ``int | float`` would be put together for every number again.
+    if all(isinstance(value, (int, float)) for value in held):
         return fsum(held)
     return sum(held)

@@ -20,7 +20,7 @@ from mapper.cost.model import (
     slots_of,
     used_cells,
 )
-from mapper.cost.timing import cycle_ns, latencies, layer_stages, layer_time, paced_stages
+from mapper.cost.timing import cycle_ns, latencies, layer_stages, pace, paced_stages
 
 SCHEMA = "spikeloom/cost/1"
 
@@ -215,10 +215,8 @@ def _layer_cost(
 
     def step(facts: Facts) -> dict[str, float]:
         cycle = cycle_ns(layers, chip, facts)
-        return {
-            "step": layer_time(layer, chip, facts, cycle, pipelined=True, steps=steps),
-            **layer_stages(layer, chip, facts, cycle, steps),
-        }
+        stages = layer_stages(layer, chip, facts, cycle, steps)
+        return {"step": pace(layer, chip, stages, cycle), **stages}
 
     energies = [
         layer_energy(layer, events, activity, chip, facts, side)
@@ -240,8 +238,15 @@ def _layer_cost(
 
 
 def _parts(corners: Corners, formula: Callable[[Facts], dict[str, float]]) -> Parts:
-    low, nominal, high = (formula(facts) for facts in corners)
+    low, nominal, high = _at(corners, formula)
     return {name: Range(low[name], nominal[name], high[name]) for name in nominal}
+
+
+def _at(corners: Corners, formula: Callable[[Facts], dict[str, float]]) -> list[dict[str, float]]:
+    """Work a formula out at each corner, once where all of them are the very same facts."""
+    if corners[0] is corners[1] is corners[2]:
+        return [formula(corners[1])] * 3
+    return [formula(facts) for facts in corners]
 
 
 def sum_of(parts: Iterable[Range]) -> Range:

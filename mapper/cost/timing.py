@@ -87,22 +87,20 @@ def _cycles(duration_ns: float, cycle: float) -> float:
     return up(duration_ns / cycle) * cycle
 
 
-def layer_time(
-    layer: Layer, chip: Chip, facts: Facts, cycle: float, *, pipelined: bool, steps: int = 1
-) -> float:
-    """Return ns of one time step of a layer: its input arrives, its positions follow.
+def layer_time(layer: Layer, facts: Facts, stages: dict[str, float], cycle: float) -> float:
+    """Return ns of one time step of a layer that is not pipelined.
 
-    Pipelined, everything overlaps and the slowest stage sets the pace (an adder tree takes new
-    operands every cycle, however deep it is); else every stage waits for the one before.
+    Its input arrives, its positions follow, and every stage waits for the one before.
     """
-    stages = layer_stages(layer, chip, facts, cycle, steps)
-    if pipelined:
-        return pace(layer, chip, stages, cycle)
     return layer.distance * _cycles(facts.hop.ns, cycle) + total(stages.values())
 
 
 def pace(layer: Layer, chip: Chip, stages: dict[str, float], cycle: float) -> float:
-    """Return ns after which a layer takes the next time step."""
+    """Return ns after which a layer takes the next time step.
+
+    Everything overlaps and the slowest stage sets the pace; an adder tree takes new operands
+    every cycle, however deep it is.
+    """
     paced = paced_stages(layer, stages, cycle).values()
     return largest(paced) if chip.overlap else total(paced)
 
@@ -124,12 +122,9 @@ def latencies(layers: tuple[Layer, ...], chip: Chip, facts: Facts, steps: int) -
     loaded again every step leave nothing to overlap with; the loading itself is not counted.
     """
     cycle = cycle_ns(layers, chip, facts)
-    sequential = total(
-        layer_time(layer, chip, facts, cycle, pipelined=False, steps=steps) for layer in layers
-    )
-    step = largest(
-        layer_time(layer, chip, facts, cycle, pipelined=True, steps=steps) for layer in layers
-    )
+    each = [(layer, layer_stages(layer, chip, facts, cycle, steps)) for layer in layers]
+    sequential = total(layer_time(layer, facts, stages, cycle) for layer, stages in each)
+    step = largest(pace(layer, chip, stages, cycle) for layer, stages in each)
     depth = 1 + max(layer.stage for layer in layers)
     inference = (steps + depth - 1) * step
     if len({layer.round for layer in layers}) > 1:

@@ -57,8 +57,8 @@ def swings_of(report: Report) -> tuple[Tornado, ...]:
     activity = activity_under(report.preset, layers, evidence.activity, evidence.steps)
 
     def on(target: Target, preset: Preset) -> Cost:
-        chip, corners = chip_of(target, preset, layers), corners_of(target, preset)
-        return cost_of(layers, chip, corners, activity, preset.name)
+        chip, (_, nominal, _) = chip_of(target, preset, layers), corners_of(target, preset)
+        return cost_of(layers, chip, (nominal,) * 3, activity, preset.name)
 
     return under_preset(on, report.target, report.preset)
 

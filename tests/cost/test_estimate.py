@@ -11,7 +11,7 @@ from mapper.cost.area import layer_area
 from mapper.cost.facts import chip_of, corners_of
 from mapper.cost.model import Chip, Facts, Macro, Part
 from mapper.cost.summary import cost_of
-from mapper.cost.timing import cycle_ns, latencies, layer_time
+from mapper.cost.timing import cycle_ns, latencies, layer_stages, pace
 from mapper.diagnostics import MappingError
 from mapper.ir.core import SPIKE, Span, Value
 from mapper.ir.crossbar import Placement
@@ -142,7 +142,7 @@ def test_one_clock_follows_the_slowest_readout():
     assert cycle_ns((only,), chip, FACTS) == 4.0
     # Two turns of a cycle, which the line settles in: 8 ns; the update takes 2 cycles, and loading
     # 3 words, one a cycle.
-    assert layer_time(only, chip, FACTS, 4.0, pipelined=True) == 12.0
+    assert pace(only, chip, layer_stages(only, chip, FACTS, 4.0), 4.0) == 12.0
     faster = replace(FACTS, readouts={"m": Part(pj=3.0, ns=0.1, um2=10.0)})
     assert cycle_ns((only,), chip, faster) == 2.0
 
@@ -300,7 +300,7 @@ def test_a_layer_on_the_digital_unit_takes_a_cycle_a_row():
     (only,) = count_layers(two_by_two_grid(Placement(macro="m", slots=Span(0, 4))), small_target())
     empty = replace(only.grid, copies=0, row_blocks=0, column_blocks=0, block_conversions=0)
     digital = replace(only, digital_rows=50, grid=replace(empty, block_wordlines=0))
-    assert layer_time(digital, CHIP, FACTS, 2.0, pipelined=True) == 100.0
+    assert pace(digital, CHIP, layer_stages(digital, CHIP, FACTS, 2.0), 2.0) == 100.0
     assert layer_area(digital, CHIP, FACTS)["cells"] == 0
     assert layer_area(digital, CHIP, FACTS)["adders"] == 2 * 12 * 5.0
 

@@ -18,7 +18,7 @@ from mapper.cost.model import (
     tiles_per_copy,
 )
 from mapper.cost.summary import cost_of
-from mapper.cost.timing import layer_stages, layer_time
+from mapper.cost.timing import layer_stages, pace
 from mapper.diagnostics import MappingError
 from mapper.ir.core import Span
 from mapper.ir.crossbar import Placement
@@ -59,7 +59,7 @@ def test_stages_behind_one_buffer_by_hand():
         "digital": 0.0,
         "membrane": 6.0,
     }
-    assert layer_time(only_layer(), ONE_BUFFER, FACTS, 2.0, pipelined=True) == 45.0
+    assert pace(only_layer(), ONE_BUFFER, stages, 2.0) == 45.0
 
 
 def test_steps_as_bits_load_all_steps_and_collect_once():
