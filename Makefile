@@ -1,6 +1,7 @@
 # make demo   the main job on a bundled trained model and a bundled recording
 # make test   everything a change must pass: lint, format, types, tests
 # make lint   the same without the tests
+# make docs   the documentation as pages in build/docs, readable without a network; warnings are errors
 # make native    compile the kernels beside their sources, as an editable install does
 # make sanitize  the tests of the native kernels, built with address and undefined-behaviour checks
 # make wheel  sdist and wheel in dist/
@@ -17,8 +18,9 @@ KERNELS := $(wildcard mapper/kernels/csrc/*)
 # A stamp is written after its installation succeeded, and is stale when pyproject.toml is newer.
 CORE := $(VENV)/.core-installed
 DEV := $(VENV)/.dev-installed
+DOCS := $(VENV)/.docs-installed
 
-.PHONY: demo test lint native sanitize wheel clean
+.PHONY: demo test lint docs native sanitize wheel clean
 
 demo: $(CORE)
 	$(BIN)/spikeloom demo -o build/demo
@@ -30,6 +32,10 @@ lint: $(DEV)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(DOCS)
+	rm -rf build/docs
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs build/docs
 
 native: $(DEV)
 	$(BIN)/python setup.py --quiet build_ext --inplace --build-temp build/native
@@ -66,4 +72,8 @@ $(CORE): pyproject.toml setup.py $(KERNELS) | $(BIN)/pip
 
 $(DEV): pyproject.toml setup.py $(KERNELS) | $(BIN)/pip
 	$(BIN)/python -m pip install --quiet --editable '.[train,nir,dev]'
+	touch $(CORE) $@
+
+$(DOCS): pyproject.toml setup.py $(KERNELS) | $(BIN)/pip
+	$(BIN)/python -m pip install --quiet --editable '.[train,nir,docs]'
 	touch $(CORE) $@
