@@ -6,7 +6,7 @@ from mapper import __version__
 
 
 class ArrayLike:
-    """What NumPy makes an array of; its own alias fills ten lines of a signature when spelled out."""
+    """What NumPy makes an array of; its own alias fills ten lines when it is spelled out."""
 
 
 numpy.typing.ArrayLike = ArrayLike

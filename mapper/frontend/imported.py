@@ -53,7 +53,7 @@ def import_model(path: Path | str, options: NirOptions | None = None) -> Importe
     if claims_training(stored):
         raise refuse(
             "trained-file-changed",
-            "the file says that it was trained on hardware, but its contents are not what "
+            "the file says that it was trained for hardware, but its contents are not what "
             "this version writes for such a network",
             loc=path.name,
             help="write it again with export_onnx; no other tool may optimise or convert it",
@@ -88,7 +88,7 @@ def _import_nir(path: Path, options: NirOptions) -> Imported:
 def _as_trained(
     model: ModelProto, path: Path, graph: Graph, target: str, interface: Interface
 ) -> Imported:
-    """Return a network that was trained on hardware: the integers, references and all."""
+    """Return a network that was trained for hardware: the integers, references and all."""
     notes = [f"trained for target {target!r}: integers, with their crossbars and references"]
     written = _as_written(model, path, graph, {"notes": notes}, interface)
     return replace(written, trained_for=target)

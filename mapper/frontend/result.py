@@ -87,7 +87,7 @@ class Imported:
     unreturned: Mapping[str, str] = field(default_factory=dict)
     """States that the file returns and the network does not: output by name of the state."""
     trained_for: str = ""
-    """The target that the network was trained on, where it was: then it holds integers, and layers
+    """The target that the network was trained for, where it was: then it holds integers, and layers
     come with their crossbars and references."""
 
     @property

@@ -1,4 +1,4 @@
-"""Ring 7: a network trained on hardware computes what its file says, every spike."""
+"""Ring 7: a network trained for hardware computes what its file says, every spike."""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -77,7 +77,7 @@ def _diagnostic(op: Op, problem: str) -> Diagnostic:
 def _digital(op: Synapse, choice: Choice) -> str:
     """Say why a layer that training left on the digital unit cannot follow its assignment."""
     if choice.macro not in ("", DIGITAL):
-        return f"trained on the digital unit, macro '{choice.macro}' is assigned"
+        return f"trained for the digital unit, macro '{choice.macro}' is assigned"
     if choice.weight_bits is not None:
         return f"its integers are trained, weights of {choice.weight_bits} bits are assigned"
     return ""
@@ -87,7 +87,7 @@ def _macro(op: CrossbarMvm, read: BitlineRead, target: Target, choice: Choice) -
     """Return the macro that fits, or what is wrong with the one that takes such layers."""
     assert isinstance(op.x.type, IntType)
     if choice.macro == DIGITAL:
-        return "", "trained on crossbars, the digital unit is assigned"
+        return "", "trained for crossbars, the digital unit is assigned"
     trained = None if op.encoding is None else op.encoding.weight_bits
     if choice.weight_bits not in (None, trained):
         return "", f"trained with weights of {trained} bits, {choice.weight_bits} are assigned"
@@ -109,7 +109,7 @@ def _problems(op: CrossbarMvm, read: BitlineRead, macro: Macro) -> Iterator[str]
     wordlines = op.rows[-1].stop
     if op.rows != tuple(Span(0, wordlines).split(macro.wordlines)):
         rows = max(len(span) for span in op.rows)
-        yield f"trained on {rows} wordlines of a crossbar, '{macro.name}' has {macro.wordlines}"
+        yield f"trained for {rows} wordlines of a crossbar, '{macro.name}' has {macro.wordlines}"
     encoding = op.encoding
     if encoding is None:
         yield f"its weights have no encoding, '{macro.name}' has {macro.encoding}"

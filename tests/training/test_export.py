@@ -163,7 +163,7 @@ def test_another_target_file_needs_no_other_code(tmp_path, names):
 @pytest.mark.parametrize(
     ("names", "said"),
     [
-        (("rows",), "trained on 36 wordlines of a crossbar, 'sense-amp-64' has 16"),
+        (("rows",), "trained for 36 wordlines of a crossbar, 'sense-amp-64' has 16"),
         (("cells",), "trained with cell_bits 1, 'sense-amp-64' has 2"),
         (("encoding",), "encoding offset-binary, 'sense-amp-64' has twos-complement"),
         (("levels",), r"levels \(-1, 1\), 'sense-amp-64' has \(0, 1\)"),
@@ -281,6 +281,18 @@ def test_other_weights_are_another_network(exported):
     assert (after.constants[tensor.name] == -before.constants[tensor.name]).all()
 
 
+def test_a_file_of_an_earlier_version_says_it_in_other_words(exported):
+    before, target, _ = from_trained(exported)
+    assert exported.doc_string.startswith("A spiking network trained for in-memory-computing")
+    exported.doc_string = exported.doc_string.replace("trained for", "trained on")
+    after, same, _ = from_trained(exported)
+    assert (after, same) == (before, target)
+
+
+def spoil_words(model):
+    model.doc_string += "!"
+
+
 def spoil_body(model):
     next(
         n for f in model.functions for n in f.node if n.op_type == "GreaterOrEqual"
@@ -304,7 +316,9 @@ def spoil_weights(model):
     tensor.CopyFrom(onnx.numpy_helper.from_array(huge, tensor.name))
 
 
-@pytest.mark.parametrize("spoil", [spoil_body, spoil_structure, spoil_json, spoil_weights])
+@pytest.mark.parametrize(
+    "spoil", [spoil_words, spoil_body, spoil_structure, spoil_json, spoil_weights]
+)
 def test_a_file_that_was_tampered_with_is_not_believed(tmp_path, exported, spoil):
     spoil(exported)
     assert from_trained(exported) is None
@@ -437,7 +451,7 @@ def test_what_was_trained_cannot_be_assigned_elsewhere(tmp_path):
         )
     assert [(d.code, d.message) for d in caught.value.diagnostics] == [
         ("trained-for-other-hardware", "trained with readout flash, 'sense-amp-64' has sense-amp"),
-        ("trained-for-other-hardware", "trained on the digital unit, macro 'adc' is assigned"),
+        ("trained-for-other-hardware", "trained for the digital unit, macro 'adc' is assigned"),
         (
             "trained-for-other-hardware",
             "trained with weights of 4 bits, 8 are assigned",

@@ -1,4 +1,4 @@
-"""A network that was trained on its hardware, as an ONNX model, and back to the same graph.
+"""A network that was trained for its hardware, as an ONNX model, and back to the same graph.
 
 The integers are the network: weights, references, scales, thresholds. Each layer, neuron and join
 is a call of a function whose body is standard operators; so ONNX Runtime runs what the crossbars
@@ -35,10 +35,12 @@ MAX_ELEMENTS = 1 << 28
 
 _IR_VERSION = 8  # the one that came with operator set 18
 _ABOUT = (
-    "A spiking network trained on in-memory-computing hardware, one time step, in integers: inputs"
+    "A spiking network trained for in-memory-computing hardware, one time step, in integers: inputs"
     f" and states in, outputs and next states out. Start values: metadata '{INTERFACE}'. Functions"
     f" of the domain '{DOMAIN}' have bodies of standard operators."
 )
+_ABOUT_EARLIER = _ABOUT.replace("trained for", "trained on")
+"""What files said up to version 0.1.0; they are read like those that are written now."""
 
 
 # --- writing -------------------------------------------------------------------------------
@@ -237,6 +239,8 @@ def from_trained(model: ModelProto) -> tuple[Graph, str, Interface] | None:
         graph, target = _read(model)
         again = to_trained(graph, target)
         interface = Interface.of(again)
+        if model.doc_string == _ABOUT_EARLIER:
+            again.doc_string = _ABOUT_EARLIER
     except Exception:  # whatever a file that is not ours makes of the walk
         return None
     same = again.SerializeToString(deterministic=True) == model.SerializeToString(

@@ -209,7 +209,7 @@ class Hardened(nn.Module):
         """Take on the awareness that the numbers were trained at.
 
         Raises:
-            ValueError: They were trained on other hardware.
+            ValueError: They were trained for other hardware.
         """
         mine = self.get_extra_state()
         for key in ("macro", "weight_bits", "encoding", "cell_bits", "wordlines"):
