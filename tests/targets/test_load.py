@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from mapper.diagnostics import MappingError
+from mapper.ir.readout_kinds import READOUTS as KINDS
 from targets import Target, load_target, target_from_data, target_to_data
 
 SMALL = Path(__file__).with_name("small.toml")
@@ -140,6 +141,8 @@ def test_all_problems_of_a_file_are_reported_together(edited):
     ]
 
 
+SENSED = [f"'{kind}'" for kind, form in KINDS.items() if form.senses]
+LEVELS = [n for form in KINDS.values() for levels in form.alphabets for n in levels]
 VALUES = [
     ("wordlines = 8", "wordlines = '8'", "[macro] wordlines must be an integer, got '8'"),
     ("wordlines = 8", "wordlines = 8.0", "[macro] wordlines must be an integer, got 8.0"),
@@ -153,7 +156,7 @@ VALUES = [
     ("cell_bits = 1", "cell_bits = 3", "[macro] cell_bits must be 1 or 2 or 4, got 3"),
     ("cell_bits = 1", "cell_bits = true", "[macro] cell_bits must be 1 or 2 or 4, got True"),
     ("weight_bits = 3", "weight_bits = 9", "[macro] weight_bits must be 2..8, got 9"),
-    ("[0, 1]", "[0, 2]", "[macro.readout.levels] 2 must be -1..1, got 2"),
+    ("[0, 1]", "[0, 99]", f"[macro.readout.levels] 2 must be {min(LEVELS)}..{max(LEVELS)}, got 99"),
     ("[0, 1]", "1", "[macro.readout] levels must be an array, got 1"),
     (
         '"differential"',
@@ -224,7 +227,7 @@ READOUTS = [
         "[-1, 1]",
         [
             "levels must be [] where kind is 'sar', got [-1, 1]",
-            "reference 'half-active' needs kind 'sense-amp' or 'ternary', got kind 'sar'",
+            f"reference 'half-active' needs kind {' or '.join(SENSED)}, got kind 'sar'",
         ],
     ),
 ]
