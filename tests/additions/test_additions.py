@@ -19,6 +19,15 @@ TESTS = re.compile(r"^\+\+\+ b/(tests/\S+\.py)$", re.MULTILINE)
 MOST = {
     "onnx-function": 1,  # Atan, an operator with the arithmetic of others: its row
     "onnx-operator": 2,  # Upsample, an operator with arithmetic of its own: its row and its rule
+    "op-that-moves": 4,  # net.flip: its class, and its line in NumPy and in two forms of ONNX
+    "readout": 1,  # three references and four levels: the row of its kind
+}
+# What holds the tables complete that an addition extends, run beside its own tests.
+ALSO = {
+    "onnx-function": ("tests/frontend/test_operators.py",),
+    "onnx-operator": ("tests/frontend/test_operators.py",),
+    "op-that-moves": ("tests/ir/test_tables.py", "tests/ir/test_serialize.py"),
+    "readout": ("tests/ir/test_readout.py", "tests/targets/test_load.py"),
 }
 
 
@@ -52,8 +61,8 @@ def test_an_addition_works(name, tmp_path):
     run(tmp_path, "git", "apply", "--whitespace=error", str(PATCHES / f"{name}.patch"))
     added = [path for path in TESTS.findall(patch(name)) if Path(path).name.startswith("test_")]
     assert added
-    table = "tests/frontend/test_operators.py"
-    run(tmp_path, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *added, table)
+    pytest_here = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+    run(tmp_path, *pytest_here, *added, *ALSO[name])
 
 
 def run(folder: Path, *command: str) -> None:

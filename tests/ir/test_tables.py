@@ -125,9 +125,9 @@ def test_the_nearest_base_class_counts():
     assert (held.reason(Take), held.reason(Add)) == ("", "sums")
     with pytest.raises(LookupError, match="Merge is missing among words"):
         held.reason(Merge)
-    assert about(replace(held, of=Move)) == [
-        OPS[f"net.{k}"] for k in ("reshape", "transpose", "take")
-    ]
+    moves = about(replace(held, of=Move))
+    assert Take in moves
+    assert Add not in moves
 
 
 # --- no knowledge anywhere else ----------------------------------------------------------
