@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mapper.api.charts import figures_of
+from mapper.api.estimate import Estimate
 from mapper.api.inspection import inspect
 from mapper.api.make import check_backend, export, load, passes_over
 from mapper.build.folder import check_replaceable
@@ -95,7 +96,7 @@ def run_build(
     """
     check_backend(backend)
     progress("checking the folder")
-    build = load(folder, page=True)
+    build = load(folder)
     ran = build.run(recording, backend=backend, threads=threads, trace=trace, progress=progress)
     return ran.save(output).as_dict()
 
@@ -116,19 +117,29 @@ def verify(
         arrays = read_arrays(recording)
         return verify_model(path, arrays, str(recording), progress, nir).as_dict()
     progress("checking the folder")
-    build = load(path, page=True)
+    build = load(path)
     return build.verify(recording, model=model, nir=nir, progress=progress).as_dict()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class CostTold:
     """A cost for people: first what a report answers first, then every part."""
 
-    headline: Headline
-    sensitivity: str
-    """What the constants do to the totals; empty where that was not asked."""
-    details: str
-    """Every part of every total."""
+    estimate: Estimate
+
+    @property
+    def headline(self) -> Headline:
+        return self.estimate.headline
+
+    @property
+    def sensitivity(self) -> str:
+        """What the constants do to the totals; empty where that was not asked."""
+        return "\n".join(tornado_lines(self.estimate.sensitivity or ()))
+
+    @property
+    def details(self) -> str:
+        """Every part of every total."""
+        return str(self.estimate.cost)
 
 
 def cost_build(
@@ -146,11 +157,7 @@ def cost_build(
     ``swings`` adds what each constant does to the totals.
     """
     estimate = load(folder).cost(activity, steps=steps, preset=preset, sensitivity=swings)
-    return estimate.as_dict(), CostTold(
-        headline=estimate.headline,
-        sensitivity="\n".join(tornado_lines(estimate.sensitivity or ())),
-        details=str(estimate.cost),
-    )
+    return estimate.as_dict(), CostTold(estimate)
 
 
 def report_build(
@@ -176,7 +183,7 @@ def report_build(
             wrong with the files.
     """
     progress("checking the folder")
-    answer = load(folder, page=True).report(
+    answer = load(folder).report(
         output,
         inputs=recording,
         activity=activity,

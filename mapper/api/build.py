@@ -8,7 +8,6 @@ of them.
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 
 from numpy.typing import ArrayLike
@@ -27,13 +26,13 @@ from mapper.api.page import ReportAnswer
 from mapper.api.run import Run, run_of
 from mapper.build import folder as folders
 from mapper.build import model as data
-from mapper.build.summary import CompileSummary, summary_of
+from mapper.build.summary import CompileSummary
 from mapper.executor import engine
 from mapper.frontend import NirOptions
 from mapper.ir.core import Graph
 from mapper.recordings import to_codes
-from mapper.report import Report, render_report
-from mapper.report.figures import figure_charts, report_caption, swings_of
+from mapper.report import Evidence, render_report
+from mapper.report.figures import figure_charts, report_caption
 from mapper.report.headline import headline
 from mapper.threads import one_blas_thread
 from mapper.verify import Verification
@@ -100,12 +99,7 @@ class Build:
     def summary(self) -> CompileSummary:
         """Crossbars, layers and the cost as compiled: what ``spikeloom compile`` says."""
         folder = "" if self.folder is None else str(self.folder)
-        return summary_of(self.mapped, self._page, folder=folder, warnings=self.warnings)
-
-    @cached_property
-    def _page(self) -> Report:
-        """The report as compiled, before anything was recorded."""
-        return folders.report(self.mapped)
+        return CompileSummary(build=self.mapped, folder=folder, warnings=self.warnings)
 
     # --- what it does ----------------------------------------------------------------------
 
@@ -226,12 +220,8 @@ class Build:
         evidence = gather_evidence(
             self.mapped, activity=read_activity(activity), steps=steps, folder=self.folder
         )
-        page = folders.report(self.mapped, evidence, preset)
-        return Estimate(
-            cost=page.cost,
-            headline=headline(page),
-            sensitivity=swings_of(page) if sensitivity else None,
-        )
+        page = self.mapped.report(evidence, preset)
+        return Estimate(page=page, sensitivity=page.swings if sensitivity else None)
 
     @one_blas_thread
     def report(
@@ -279,14 +269,18 @@ class Build:
                 folder=self.folder,
                 progress=progress,
             )
-        told = folders.report(self.mapped, evidence)
-        if output is not None:
+        told = self.mapped.report(evidence)
+        first = headline(told)
+        if output is None:
+            as_compiled = replace(told, evidence=Evidence())  # the rest is the same unless asked
+            folders.check_own_page(self._own_page(), render_report(as_compiled))
+        else:
             with whole_file(output) as temporary:
-                temporary.write_text(render_report(told), encoding="utf-8")
+                temporary.write_text(render_report(told, first), encoding="utf-8")
         return ReportAnswer(
             page=str(output or self._own_page()),
             as_compiled=output is None,
-            headline=headline(told),
+            headline=first,
             cost=told.cost,
             verification=evidence.verification,
         )
@@ -325,7 +319,7 @@ class Build:
         check_drawing(Path(folder))
         load_preset(preset)
         evidence = gather_evidence(self.mapped, activity=read_activity(activity), steps=steps)
-        page = folders.report(self.mapped, evidence, preset)
+        page = self.mapped.report(evidence, preset)
         progress("drawing")
         return draw_into(
             Path(folder), figure_charts(page, columns), report_caption(page), preset, columns

@@ -1,15 +1,17 @@
 """What a build costs: the totals first, then every part, and what they hang on."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from mapper.cost import Cost, Range
 from mapper.cost.sensitivity import Tornado
-from mapper.report.headline import Headline
+from mapper.report.data import Report
+from mapper.report.headline import Headline, headline
 from mapper.report.numbers import amount
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Estimate:
     """What one inference of a build costs, nominal and as an interval over published facts.
 
@@ -21,12 +23,20 @@ class Estimate:
         514.3
     """
 
-    cost: Cost
-    """Every part of every total, by layer and by action."""
-    headline: Headline
-    """The answer for people: totals, what dominates, what limits."""
+    page: Report
+    """All that is known of the build and of the activity that its cost is of."""
     sensitivity: tuple[Tornado, ...] | None = None
     """What each constant does to the totals, widest first; None where it was not asked for."""
+
+    @property
+    def cost(self) -> Cost:
+        """Every part of every total, by layer and by action."""
+        return self.page.cost
+
+    @cached_property
+    def headline(self) -> Headline:
+        """The answer for people: totals, what dominates, what limits."""
+        return headline(self.page)
 
     @property
     def energy_pj(self) -> Range:

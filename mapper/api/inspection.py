@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from mapper.api.inputs import Model, read_model, read_target
-from mapper.build.folder import report
 from mapper.build.make import make_build
-from mapper.build.summary import CompileSummary, layer_dict, summary_of
+from mapper.build.summary import CompileSummary, layer_dict
 from mapper.frontend import Imported, ModelInfo, NirOptions, describe
 from mapper.notebook import html_table
 from mapper.threads import one_blas_thread
@@ -92,4 +91,4 @@ def inspect(
         return Inspection(model=found)
     build = make_build(imported, facts, None, None, source=source)
     assert build is not None  # nothing stops it before the end
-    return Inspection(model=found, mapping=summary_of(build, report(build)))
+    return Inspection(model=found, mapping=CompileSummary(build=build))

@@ -4,13 +4,14 @@ from pathlib import Path
 
 from mapper.api.build import Build
 from mapper.api.inputs import Inputs, Model, read_inputs, read_model, read_target
-from mapper.build.folder import read_build
+from mapper.build.folder import PAGE, check_own_page, read_build
 from mapper.build.make import make_build
 from mapper.exchange.export import Export, format_of
 from mapper.exchange.export import export as write_export
 from mapper.executor.engine import chosen_backend
 from mapper.frontend import Imported, NirOptions
 from mapper.pipeline import After
+from mapper.report import render_report
 from mapper.threads import one_blas_thread
 from targets import Target
 
@@ -92,7 +93,10 @@ def load(folder: str | Path, *, page: bool = False) -> Build:
             ``bad-weights``.
     """
     folder = Path(folder)
-    return Build(mapped=read_build(folder, page=page), folder=folder)
+    mapped = read_build(folder)
+    if page:
+        check_own_page(folder / PAGE, render_report(mapped.page))
+    return Build(mapped=mapped, folder=folder)
 
 
 def export(model: Model | Imported, path: str | Path, *, nir: NirOptions | None = None) -> Export:

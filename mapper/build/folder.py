@@ -25,8 +25,8 @@ from mapper.ir.serialize import from_json, to_json
 from mapper.ir.verify import graph_problems
 from mapper.ir.weights import load_constants, save_constants
 from mapper.pipeline import PassRun
-from mapper.report import Evidence, Report, render_report, report_of
-from targets import DEFAULT_PRESET, target_from_data, target_to_data
+from mapper.report import render_report
+from targets import target_from_data, target_to_data
 
 SCHEMA = "spikeloom/mapping/1"
 MANIFEST_SCHEMA = "spikeloom/manifest/1"
@@ -49,8 +49,9 @@ def write_build(build: Build, folder: Path) -> None:
     check_replaceable(folder)
     with written_aside(folder.resolve()) as aside:
         _write_data(build, aside)
-        for name, content in generated_files(build).items():
+        for name, content in programs(build).items():
             (aside / name).write_bytes(content)
+        (aside / PAGE).write_text(render_report(build.page), encoding="utf-8")
         manifest = _manifest(build, aside)
         (aside / "manifest.json").write_text(_json(manifest), encoding="utf-8")
 
@@ -115,31 +116,23 @@ def _mapping(build: Build) -> dict[str, Any]:
     }
 
 
-def generated_files(build: Build, *, page: bool = True) -> dict[str, bytes]:
-    """Return the content of every generated file by name; the same build gives the same bytes.
-
-    Without ``page`` the report, which takes the longest to make, is left out.
-    """
-    files = {
+def programs(build: Build) -> dict[str, bytes]:
+    """Return the content of every program by name; the same build gives the same bytes."""
+    return {
         "executor.py": build.executor.encode(),
         "cost.py": build.cost.encode(),
         "lowered.onnx": build.lowered,
     }
-    return {**files, PAGE: render_report(report(build)).encode()} if page else files
 
 
-def report(build: Build, evidence: Evidence | None = None, preset: str = DEFAULT_PRESET) -> Report:
-    """Gather what the build's page says; ``evidence`` is what was recorded of it."""
-    return report_of(
-        build.hardware,
-        build.target,
-        weight_bits=build.weight_bits,
-        passes=tuple((run.name, run.exact) for run in build.passes),
-        source=build.source,
-        evidence=evidence,
-        calibrated=bool(build.samples),
-        preset=preset,
-    )
+def check_own_page(path: Path, page: str) -> None:
+    """Refuse a build whose page, at ``path``, is not ``page``: someone is about to open it.
+
+    Raises:
+        MappingError: ``build-changed``.
+    """
+    if path.read_bytes() != page.encode():
+        raise _changed(path.parent, [path.name], "is not what mapping.json gives")
 
 
 def check_page(folder: Path, output: Path | None, *, asked: bool) -> None:
@@ -189,13 +182,12 @@ def _json(data: Mapping[str, Any]) -> str:
     return json.dumps(data, indent=1, sort_keys=True) + "\n"
 
 
-def read_build(folder: Path, *, page: bool = True) -> Build:
+def read_build(folder: Path) -> Build:
     """Read a build folder, which may come from someone else, and trust nothing in it.
 
-    Every file must have the hash of the manifest, and every generated file the bytes that this
-    version generates from ``mapping.json``; none of them is executed. Without ``page`` the report
-    is held to its hash alone: enough for a command that neither shows it nor runs the build, and
-    several times faster.
+    Every file must have the hash of the manifest, and every program the bytes that this version
+    generates from ``mapping.json``; none of them is executed. The page is no program, so its hash
+    is enough: who shows it to someone calls ``check_own_page``.
 
     Raises:
         MappingError: ``not-a-build``, ``build-changed``, ``bad-mapping`` or ``bad-weights``.
@@ -211,9 +203,7 @@ def read_build(folder: Path, *, page: bool = True) -> Build:
             help="compile the model again",
         )
     changed = [
-        name
-        for name, content in generated_files(build, page=page).items()
-        if (folder / name).read_bytes() != content
+        name for name, content in programs(build).items() if (folder / name).read_bytes() != content
     ]
     if changed:
         raise _changed(folder, changed, "is not what mapping.json gives")

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from mapper.build.folder import report, sha256
+from mapper.build.folder import sha256
 from mapper.build.model import Build
-from mapper.build.summary import summary_of
+from mapper.build.summary import CompileSummary
 from mapper.frontend import Imported
 from mapper.ir.assignment import Assignment
 from mapper.ir.core import Array
@@ -83,4 +83,4 @@ def source_of(model: Path) -> dict[str, str]:
 
 def summary(build: Build) -> dict[str, Any]:
     """Return what a compilation made, in numbers."""
-    return summary_of(build, report(build)).as_dict()
+    return CompileSummary(build=build).as_dict()

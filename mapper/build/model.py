@@ -5,13 +5,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from mapper import __version__
-from mapper.cost import generate_cost
+from mapper.cost import Counts, count_actions, generate_cost
 from mapper.executor.numpy.generate import generate_executor
 from mapper.executor.onnx.lowered import to_lowered_onnx
 from mapper.ir.core import Array, Graph
 from mapper.ir.frozen import FrozenMap
 from mapper.pipeline import PassRun
-from targets import Target
+from mapper.report import Evidence, Report, report_of
+from mapper.report.data import LayerGrid, layer_grids
+from targets import DEFAULT_PRESET, Target
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +39,33 @@ class Build:
         object.__setattr__(self, "samples", FrozenMap(self.samples))
 
     @cached_property
+    def counts(self) -> Counts:
+        """The actions of every layer: what each estimate starts from."""
+        return count_actions(self.hardware, self.target)
+
+    @cached_property
+    def grids(self) -> tuple[LayerGrid, ...]:
+        """The crossbars of each layer that is on crossbars."""
+        return layer_grids(self.hardware, self.target)
+
+    @cached_property
+    def page(self) -> Report:
+        """The report as compiled, before anything was recorded."""
+        return self.report()
+
+    def report(self, evidence: Evidence | None = None, preset: str = DEFAULT_PRESET) -> Report:
+        """Gather what a page says of the build; ``evidence`` is what was recorded of it."""
+        return report_of(
+            self.counts,
+            weight_bits=self.weight_bits,
+            passes=tuple((run.name, run.exact) for run in self.passes),
+            source=self.source,
+            evidence=evidence,
+            calibrated=bool(self.samples),
+            preset=preset,
+        )
+
+    @cached_property
     def executor(self) -> str:
         """The text of ``executor.py``."""
         return generate_executor(self.hardware, target=self.target.name, version=__version__)
@@ -50,4 +79,4 @@ class Build:
     @cached_property
     def cost(self) -> str:
         """The text of ``cost.py``."""
-        return generate_cost(self.hardware, self.target)
+        return generate_cost(self.counts)

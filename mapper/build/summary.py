@@ -9,8 +9,7 @@ from mapper.cost import Cost
 from mapper.diagnostics import many
 from mapper.notebook import html_table
 from mapper.pipeline import PassRun
-from mapper.report import Report
-from mapper.report.data import LayerRow
+from mapper.report.data import LayerGrid, LayerRow, chips_of
 
 SCHEMA = "spikeloom/compile/1"
 COLUMNS = ("layer", "readout", "wordlines", "outputs", "blocks", "copies", "crossbars")
@@ -21,24 +20,60 @@ COLUMNS = ("layer", "readout", "wordlines", "outputs", "blocks", "copies", "cros
 class CompileSummary:
     """What ``spikeloom compile`` says: crossbars, layers, and what one inference costs."""
 
-    network: str
-    target: str
-    weight_bits: int
-    calibrated: bool
-    """Recordings set input codes and readout."""
-    crossbars: int
-    """All copies of every layer."""
-    crossbars_without_copies: int
-    chips: int
-    layers: tuple[LayerRow, ...]
-    """Layers on crossbars, in the order they are computed."""
-    cost: Cost
-    """Of one time step at the density that is assumed where nothing was measured."""
-    passes: tuple[PassRun, ...]
+    build: Build
     folder: str = ""
     """Where the build was written; empty where it was not."""
     warnings: tuple[str, ...] = ()
     """What was assumed in reading the model."""
+
+    @property
+    def network(self) -> str:
+        return self.build.hardware.name
+
+    @property
+    def target(self) -> str:
+        return self.build.target.name
+
+    @property
+    def weight_bits(self) -> int:
+        return self.build.weight_bits
+
+    @property
+    def calibrated(self) -> bool:
+        """Recordings set input codes and readout."""
+        return bool(self.build.samples)
+
+    @property
+    def grids(self) -> tuple[LayerGrid, ...]:
+        """Layers on crossbars, in the order they are computed: nothing is priced for it."""
+        return self.build.grids
+
+    @property
+    def layers(self) -> tuple[LayerRow, ...]:
+        """The same layers with what each costs, as ``cost`` has it."""
+        return self.build.page.layers
+
+    @property
+    def crossbars(self) -> int:
+        """All copies of every layer."""
+        return sum(grid.crossbars for grid in self.grids)
+
+    @property
+    def crossbars_without_copies(self) -> int:
+        return sum(grid.crossbars // grid.copies for grid in self.grids)
+
+    @property
+    def chips(self) -> int:
+        return chips_of(self.grids, self.build.target)
+
+    @property
+    def cost(self) -> Cost:
+        """Of one time step at the density that is assumed where nothing was measured."""
+        return self.build.page.cost
+
+    @property
+    def passes(self) -> tuple[PassRun, ...]:
+        return self.build.passes
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON of ``spikeloom compile``."""
@@ -73,7 +108,7 @@ class CompileSummary:
 
     def cells(self) -> Iterator[tuple[object, ...]]:
         """Yield what a table says of each layer, in the order of ``COLUMNS``."""
-        for row in self.layers:
+        for row in self.grids:
             blocks = f"{row.row_blocks} x {row.column_blocks}"
             yield (
                 *(row.name, row.readout, row.wordlines, row.outputs),
@@ -87,23 +122,3 @@ class CompileSummary:
 def layer_dict(row: LayerRow) -> dict[str, Any]:
     """Return the JSON form of a layer."""
     return {field.name: getattr(row, field.name) for field in fields(row)}
-
-
-def summary_of(
-    build: Build, page: Report, *, folder: str = "", warnings: tuple[str, ...] = ()
-) -> CompileSummary:
-    """Summarise a build; ``page`` is its report as compiled."""
-    return CompileSummary(
-        network=build.hardware.name,
-        target=build.target.name,
-        weight_bits=build.weight_bits,
-        calibrated=bool(build.samples),
-        crossbars=page.crossbars,
-        crossbars_without_copies=sum(row.crossbars // row.copies for row in page.layers),
-        chips=page.chips,
-        layers=page.layers,
-        cost=page.cost,
-        passes=build.passes,
-        folder=folder,
-        warnings=warnings,
-    )

@@ -47,7 +47,7 @@ def run(
     api.check_backend(backend)
     report_progress("checking the folder")
     answer = (
-        api.load(folder, page=True)
+        api.load(folder)
         .run(recording, backend=backend, threads=threads, trace=trace, progress=report_progress)
         .save(output)
     )
@@ -124,7 +124,7 @@ def report(
 ) -> api.ReportAnswer:
     """Write the report of a build as one offline HTML page."""
     report_progress("checking the folder")
-    answer = api.load(folder, page=True).report(
+    answer = api.load(folder).report(
         output,
         inputs=recording,
         activity=activity,

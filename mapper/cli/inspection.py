@@ -81,7 +81,7 @@ class InspectionText:
 
     def __init__(self, answer: Inspection) -> None:
         self.model, self.mapping = answer.model, answer.mapping
-        rows = () if self.mapping is None else self.mapping.layers
+        rows = () if self.mapping is None else self.mapping.grids
         self.crossbars = {row.name: row.crossbars for row in rows}
         self.layers = [layer for layer in self.model.layers if layer.op != "net.reshape"]
         found = (layer.neuron for layer in self.layers)

@@ -11,8 +11,8 @@ from mapper.cost import (
     DENSITY,
     Activity,
     costs_along,
-    estimate,
     measure,
+    price,
     ratio_waterfall,
     steps_between,
     waterfall,
@@ -67,17 +67,15 @@ def measured(compared: Compared, recording: Recording) -> Compared:
     codes = to_codes(graph, recording.inputs, recording.where)
     ran = engine.run(graph, codes, trace=True, generated=build)
     labels = wanted_classes(recording.arrays, output, recording.samples, recording.where)
+    counted = measure(graph, ran.counts, build.counts.levels)
     right = None if labels is None else accuracy(to_reals(graph, ran.outputs)[output], labels)
-    return replace(compared, activity=measure(graph, ran.counts), accuracy=right)
+    return replace(compared, activity=counted, accuracy=right)
 
 
 def answer_of(found: Sequence[Compared], preset: Preset, warnings: Sequence[str]) -> dict[str, Any]:
     """Put what was made or read side by side."""
     way = steps_between(load_preset("paper"), load_preset("physical"))
-    costs = [
-        costs_along(one.build.hardware, one.build.target, one.activity, one.steps, way)
-        for one in found
-    ]
+    costs = [costs_along(one.build.counts, one.activity, one.steps, way) for one in found]
     rows = [row_of(one, preset) for one in found]
     for row, along in zip(rows, costs, strict=True):
         row["waterfall"] = waterfall(way, along)
@@ -103,7 +101,7 @@ def row_of(compared: Compared, preset: Preset) -> dict[str, Any]:
     """Return what a comparison says of one build."""
     build, verified = compared.build, compared.verified
     row = summary(build)
-    cost = estimate(build.hardware, build.target, compared.activity, compared.steps, preset)
+    cost = price(build.counts, compared.activity, compared.steps, preset)
     row["cost"] = cost.as_dict()
     right = compared.accuracy
     if verified is not None:

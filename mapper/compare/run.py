@@ -167,8 +167,8 @@ def compare_builds(
     found = []
     for folder, name, given in zip(folders, names, activities, strict=True):
         progress(name)
-        build = read_build(folder, page=False)
-        told, _ = read_activity(build.hardware, given)
+        build = read_build(folder)
+        told, _ = read_activity(build, given)
         compared = Compared(
             build=build,
             activity=told,

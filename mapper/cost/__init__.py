@@ -1,11 +1,11 @@
 """What a mapped network costs: exact action counts times published component facts."""
 
-from mapper.cost.counts import count_layers
-from mapper.cost.estimate import DENSITY, estimate
+from mapper.cost.counts import Counts, count_actions, count_layers
+from mapper.cost.estimate import DENSITY, estimate, price
 from mapper.cost.generate import generate_cost
 from mapper.cost.measure import measure
 from mapper.cost.model import Activity, Events, Layer
-from mapper.cost.sensitivity import sensitivity, tornado_lines, under_preset
+from mapper.cost.sensitivity import sensitivity, swings_of, tornado_lines
 from mapper.cost.summary import Cost, LayerCost, Range, filling
 from mapper.cost.waterfall import costs_along, ratio_waterfall, steps_between, waterfall
 
@@ -13,20 +13,23 @@ __all__ = [
     "DENSITY",
     "Activity",
     "Cost",
+    "Counts",
     "Events",
     "Layer",
     "LayerCost",
     "Range",
     "costs_along",
+    "count_actions",
     "count_layers",
     "estimate",
     "filling",
     "generate_cost",
     "measure",
+    "price",
     "ratio_waterfall",
     "sensitivity",
     "steps_between",
+    "swings_of",
     "tornado_lines",
-    "under_preset",
     "waterfall",
 ]

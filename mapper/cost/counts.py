@@ -1,8 +1,10 @@
 """Exact action counts: what the cost formulas need to know of each layer."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from math import prod
 
-from mapper.cost.events import events_of, full_drive, full_reads
+from mapper.cost.events import events_of, full_drive, full_reads, row_levels
 from mapper.cost.flow import Flow, follow, input_distance, partial_sum_hops
 from mapper.cost.model import Events, Grid, Layer, Work
 from mapper.cost.work import (
@@ -13,7 +15,7 @@ from mapper.cost.work import (
     slice_sum_bits,
     weight_bits,
 )
-from mapper.ir.core import Graph, Op
+from mapper.ir.core import Array, Graph, Op
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.readout import SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import Synapse
@@ -32,13 +34,52 @@ NO_GRID = Grid(
 )
 
 
-def count_layers(graph: Graph, target: Target) -> tuple[Layer, ...]:
+Levels = tuple[Array | None, ...]
+"""By layer, the conductance levels on its wordlines; None for layers without crossbars."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Counts:
+    """A mapping whose actions are counted: what every estimate of it starts from."""
+
+    graph: Graph
+    """Fully lowered."""
+    target: Target
+    layers: tuple[Layer, ...]
+    levels: Levels
+
+
+def count_actions(graph: Graph, target: Target, levels: Levels | None = None) -> Counts:
     """Count the actions of every layer of a fully lowered graph.
 
     A layer is a grid of crossbars, or a layer of weights on the digital unit, with all ops up to
     the next one. A graph without weights counts as one layer.
+
+    Args:
+        graph: What the last pass made.
+        target: The target it was made for.
+        levels: Those of a graph with the same crossbars, where they are known.
     """
     flow = follow(graph)
+    known = levels_of(flow.starts, graph) if levels is None else levels
+    return Counts(
+        graph=graph, target=target, layers=_layers(graph, flow, known, target), levels=known
+    )
+
+
+def count_layers(graph: Graph, target: Target) -> tuple[Layer, ...]:
+    """Return the counts of every layer alone; see ``count_actions``."""
+    return count_actions(graph, target).layers
+
+
+def levels_of(starts: Sequence[LayerOp], graph: Graph) -> Levels:
+    """Add up the conductance levels on every wordline of every layer: the slow part of counting."""
+    return tuple(
+        row_levels(op, graph.constants) if isinstance(op, CrossbarMvm) else None for op in starts
+    )
+
+
+def _layers(graph: Graph, flow: Flow, levels: Levels, target: Target) -> tuple[Layer, ...]:
     makers = {value.name: op for op in graph.ops for value in op.results}
     layers = max(1, len(flow.starts))
     members: list[list[Op]] = [[] for _ in range(layers)]
@@ -49,13 +90,19 @@ def count_layers(graph: Graph, target: Target) -> tuple[Layer, ...]:
     if not flow.starts:
         return (_neurons_only(graph, tallies[0], target),)
     return tuple(
-        _layer(graph, flow, index, members[index], tallies[index], target)
+        _layer(graph, flow, index, members[index], tallies[index], levels[index], target)
         for index in range(layers)
     )
 
 
 def _layer(
-    graph: Graph, flow: Flow, index: int, members: list[Op], tally: Tally, target: Target
+    graph: Graph,
+    flow: Flow,
+    index: int,
+    members: list[Op],
+    tally: Tally,
+    levels: Array | None,
+    target: Target,
 ) -> Layer:
     op = flow.starts[index]
     distance = input_distance(flow, index, target.chip)
@@ -80,7 +127,7 @@ def _layer(
         accumulate_width=max(map(accumulator_bits, combines), default=bits_of(op.results[0])),
         grid=_grid(op, members),
         work=_work(tally),
-        full=_full_events(op, graph),
+        full=_full_events(op, levels),
     )
 
 
@@ -129,10 +176,10 @@ def _weight_store(op: LayerOp, graph: Graph) -> int:
     return graph.constants[op.weight.name].size * weight_bits(op, graph.constants)
 
 
-def _full_events(op: LayerOp, graph: Graph) -> Events:
-    if isinstance(op, Synapse):
+def _full_events(op: LayerOp, levels: Array | None) -> Events:
+    if levels is None or isinstance(op, Synapse):
         return Events(0, 0, 0, 0, 0)
-    return events_of(op, full_drive(op), full_reads(op), graph.constants)
+    return events_of(op, full_drive(op), full_reads(op), levels)
 
 
 def _grid(op: LayerOp, members: list[Op]) -> Grid:

@@ -2,7 +2,7 @@
 
 from math import isfinite
 
-from mapper.cost.counts import count_layers
+from mapper.cost.counts import Counts, count_actions
 from mapper.cost.facts import chip_of, corners_of
 from mapper.cost.model import Activity, Layer, activity_of_density, random_density
 from mapper.cost.summary import Cost, cost_of
@@ -31,11 +31,20 @@ def estimate(
         steps: Time steps of an inference, where ``activity`` is a share.
         preset: What to assume of the chip beyond the target.
     """
-    layers = count_layers(graph, target)
+    return price(count_actions(graph, target), activity, steps, preset)
+
+
+def price(
+    counts: Counts,
+    activity: Activity | float = DENSITY,
+    steps: int = 1,
+    preset: Preset = AS_BUILT,
+) -> Cost:
+    """Estimate one inference of a mapping whose actions are counted; see ``estimate``."""
+    layers, target = counts.layers, counts.target
     found = activity_under(preset, layers, activity, steps)
-    corners = corners_of(target, preset)
     chip = chip_of(target, preset, layers)
-    return cost_of(layers, chip, corners, found, preset.name)
+    return cost_of(layers, chip, corners_of(target, preset), found, preset.name)
 
 
 def activity_under(

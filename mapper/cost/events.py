@@ -10,14 +10,14 @@ from mapper.ir.windows import sliding
 ROWS_AT_ONCE = 64  # of a weight matrix: its bit-slices take S bytes a weight, and fit in a cache
 
 
-def events_of(op: CrossbarMvm, driven: Array, heard: Array, constants: Constants) -> Events:
+def events_of(op: CrossbarMvm, driven: Array, heard: Array, levels: Array) -> Events:
     """Weigh what was driven.
 
     Args:
         op: The layer's crossbars.
         driven: ``[groups, K]``, how often each wordline of each group was driven.
         heard: ``[groups, row blocks]``, how many reads of a row block had a driven wordline.
-        constants: The graph's constants.
+        levels: ``[groups, K]``, what ``row_levels`` returns.
     """
     assert op.encoding is not None, "crossbars are counted after slice-weights"
     width = op.outputs // op.groups
@@ -26,7 +26,7 @@ def events_of(op: CrossbarMvm, driven: Array, heard: Array, constants: Constants
     return Events(
         wordlines=int((by_group * blocks).sum()),
         cells=int(by_group.sum()) * width * op.encoding.bitlines_per_weight,
-        levels=int((row_levels(op, constants) * driven).sum()),
+        levels=int((levels * driven).sum()),
         reads=int((heard.sum(axis=1) * blocks).sum()),
         conversions=int(heard.sum()) * width * len(op.encoding.significances),
     )

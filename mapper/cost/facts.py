@@ -36,9 +36,9 @@ def corners_of(target: Target, preset: Preset = AS_BUILT) -> Corners:
         MappingError: ``preset-adc`` where the preset's component library lacks an ADC.
     """
     return (
-        _facts(target, preset, "low"),
-        _facts(target, preset, "nominal"),
-        _facts(target, preset, "high"),
+        facts_of(target, preset, "low"),
+        facts_of(target, preset, "nominal"),
+        facts_of(target, preset, "high"),
     )
 
 
@@ -94,7 +94,8 @@ def _readout_kind(readout: Readout) -> Literal["ideal", "sense_amp", "adc"]:
     return "sense_amp" if readout.is_sensed else "ideal"
 
 
-def _facts(target: Target, preset: Preset, end: End) -> Facts:
+def facts_of(target: Target, preset: Preset, end: End) -> Facts:
+    """Return the component facts at one end; see ``corners_of``."""
     library = _library(target, preset)
     cell = library.cell
     return Facts(

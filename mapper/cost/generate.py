@@ -8,16 +8,16 @@ from dataclasses import fields, is_dataclass
 from importlib.resources import files
 
 import mapper
-from mapper.cost.counts import count_layers
+from mapper.cost.counts import Counts
 from mapper.cost.estimate import DENSITY, checked_steps
-from mapper.cost.events import blocks_by_group, row_levels
+from mapper.cost.events import blocks_by_group
 from mapper.cost.facts import chip_of, corners_of, origins_of
 from mapper.cost.trace import Wiring
-from mapper.ir.core import Graph
+from mapper.ir.core import Array
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.units import LayerOp
 from mapper.rendering import body, standard_imports, templates
-from targets import Target, list_presets, load_preset
+from targets import list_presets, load_preset
 
 EMBEDDED = (
     "arith.py",
@@ -33,16 +33,15 @@ EMBEDDED = (
 """Modules in an order in which each needs those before it only."""
 
 
-def generate_cost(graph: Graph, target: Target, steps: int = 1) -> str:
+def generate_cost(counts: Counts, steps: int = 1) -> str:
     """Return the text of ``cost.py``: the same inputs give the same bytes.
 
     Args:
-        graph: What the last pass made.
-        target: The target it was made for.
+        counts: The mapping, its actions counted.
         steps: Time steps of an inference, unless the user of the file says otherwise.
     """
     sources = [files("mapper.cost").joinpath(name).read_text("utf-8") for name in EMBEDDED]
-    layers = count_layers(graph, target)
+    layers, target = counts.layers, counts.target
     presets = {name: load_preset(name) for name in list_presets()}
     assumed = {
         name: (chip_of(target, preset, layers), *corners_of(target, preset))
@@ -56,7 +55,7 @@ def generate_cost(graph: Graph, target: Target, steps: int = 1) -> str:
             imports=standard_imports(sources),
             bodies=[body(source) for source in sources],
             literals={
-                "NETWORK": literal(graph.name),
+                "NETWORK": literal(counts.graph.name),
                 "TARGET": literal(target.name),
                 "STEPS": literal(checked_steps(steps)),
                 "DENSITY": literal(DENSITY),
@@ -68,16 +67,17 @@ def generate_cost(graph: Graph, target: Target, steps: int = 1) -> str:
                     {name: origins_of(target, preset) for name, preset in presets.items()}
                 ),
                 "LAYERS": literal(layers),
-                "WIRINGS": literal(wirings_of(graph)),
+                "WIRINGS": literal(wirings_of(counts)),
             },
         )
     )
 
 
-def wirings_of(graph: Graph) -> tuple[Wiring, ...]:
+def wirings_of(counts: Counts) -> tuple[Wiring, ...]:
     """Return what turns a trace into events, a layer each."""
-    starts = [op for op in graph.ops if isinstance(op, LayerOp)]
-    return tuple(_wiring(op, graph) for op in starts) or (NOT_ON_CROSSBARS,)
+    starts = [op for op in counts.graph.ops if isinstance(op, LayerOp)]
+    pairs = zip(starts, counts.levels, strict=True)
+    return tuple(_wiring(op, levels) for op, levels in pairs) or (NOT_ON_CROSSBARS,)
 
 
 NOT_ON_CROSSBARS = Wiring(
@@ -92,8 +92,8 @@ NOT_ON_CROSSBARS = Wiring(
 )
 
 
-def _wiring(op: LayerOp, graph: Graph) -> Wiring:
-    if not isinstance(op, CrossbarMvm):
+def _wiring(op: LayerOp, levels: Array | None) -> Wiring:
+    if levels is None or not isinstance(op, CrossbarMvm):
         return NOT_ON_CROSSBARS
     assert op.encoding is not None, "crossbars are counted after slice-weights"
     return Wiring(
@@ -104,7 +104,7 @@ def _wiring(op: LayerOp, graph: Graph) -> Wiring:
         outputs_per_group=op.outputs // op.groups,
         cells_per_weight=op.encoding.bitlines_per_weight,
         slices=len(op.encoding.significances),
-        levels=row_levels(op, graph.constants).tolist(),
+        levels=levels.tolist(),
     )
 
 

@@ -5,11 +5,12 @@ from math import prod
 
 import numpy as np
 
+from mapper.cost.counts import Levels, levels_of
 from mapper.cost.events import events_of, full_drive, full_reads
 from mapper.cost.model import Activity, Events
 from mapper.diagnostics import Diagnostic, MappingError
 from mapper.ir.activity import READS, WORDLINES
-from mapper.ir.core import Array, Constants, Graph
+from mapper.ir.core import Array, Graph
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.neurons import IntegerNeuron
 from mapper.ir.units import LayerOp
@@ -19,8 +20,13 @@ NOTHING = Events(0, 0, 0, 0, 0)
 Trace = Mapping[str, Array]
 
 
-def measure(graph: Graph, trace: Trace) -> Activity:
+def measure(graph: Graph, trace: Trace, levels: Levels | None = None) -> Activity:
     """Count the events of a run from its trace, as an engine returns it.
+
+    Args:
+        graph: The hardware graph that ran.
+        trace: Counts by name.
+        levels: Those of the graph's ``Counts``, where they are known.
 
     Raises:
         MappingError: ``activity-array`` where the trace cannot be one of this graph.
@@ -36,20 +42,21 @@ def measure(graph: Graph, trace: Trace) -> Activity:
     _refuse_any(_drive_problems(drives, steps, samples, trace))
     _refuse_any(_read_problems(crossbars, reads, steps * samples, trace))
     layers = [op for op in graph.ops if isinstance(op, LayerOp)]
+    pairs = zip(layers, levels_of(layers, graph) if levels is None else levels, strict=True)
     return Activity(
         steps=steps,
         samples=samples,
         # A graph without weights counts as one layer.
-        events=tuple(_measured(op, trace, graph.constants) for op in layers) or (NOTHING,),
+        events=tuple(_measured(op, trace, levels) for op, levels in pairs) or (NOTHING,),
     )
 
 
-def _measured(op: LayerOp, trace: Trace, constants: Constants) -> Events:
-    if not isinstance(op, CrossbarMvm):
+def _measured(op: LayerOp, trace: Trace, levels: Array | None) -> Events:
+    if levels is None or not isinstance(op, CrossbarMvm):
         return NOTHING
     driven = trace[op.partial_sum.name + WORDLINES].astype(np.int64)
     heard = trace[op.partial_sum.name + READS].astype(np.int64)
-    return events_of(op, driven, heard, constants)
+    return events_of(op, driven, heard, levels)
 
 
 def _most_spikes(graph: Graph) -> dict[str, int]:

@@ -142,17 +142,21 @@ def at_node(facts: Facts, origins: Origins, node_nm: float, voltage_v: float) ->
 def totals(
     layers: tuple[Layer, ...], chip: Chip, facts: Facts, activity: Activity
 ) -> dict[str, float]:
-    """Return the totals of one inference, at one set of facts or at many at once."""
+    """Return the totals of one inference, at one set of facts or at many at once.
+
+    At one set of facts they are those of ``cost_of`` to the last bit.
+    """
     steps = activity.steps
     area = total(areas(layers, chip, facts, steps).values())
     times = latencies(layers, chip, facts, steps)
     side = area**0.5 * 1e-3
     energies = [
-        total(layer_energy(layer, events, activity, chip, facts, side).values())
+        layer_energy(layer, events, activity, chip, facts, side)
         for layer, events in zip(layers, activity.events, strict=True)
     ]
+    by_action = [total(part[action] for part in energies) for action in energies[0]]
     duration = times["inference_pipelined"]
-    energy = total([*energies, leakage_energy(area, times["inference_interval"], facts)])
+    energy = total([*by_action, leakage_energy(area, times["inference_interval"], facts)])
     return {
         "energy_pj": energy,
         "latency_ns": duration,

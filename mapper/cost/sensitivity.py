@@ -5,25 +5,27 @@ the data of a tornado chart. It says what the intervals of the component library
 to a total, not how likely their ends are.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
-from mapper.cost.summary import Cost
+from mapper.cost.counts import Counts
+from mapper.cost.estimate import activity_under
+from mapper.cost.facts import chip_of, facts_of
+from mapper.cost.model import Activity, Chip, Facts, Layer
+from mapper.cost.points import totals
 from targets import Interval, Library, Preset, Target
 
-Evaluate = Callable[[Target], Cost]
+Totals = Mapping[str, float]
+"""By the names of ``TOTALS``, at the nominal facts."""
+Evaluate = Callable[[Target], Totals]
 
 SPREAD = 0.1
 """How far a constant is moved each way, as a share, where nothing has a low and a high end."""
 
-TOTALS: dict[str, Callable[[Cost], float]] = {
-    "energy_pj": lambda cost: cost.total_pj.nominal,
-    "latency_ns": lambda cost: cost.latency_ns["inference_pipelined"].nominal,
-    "area_um2": lambda cost: cost.total_um2.nominal,
-}
-"""What a constant can move, by name: totals of one inference, and the area in use."""
+TOTALS = ("energy_pj", "latency_ns", "area_um2")
+"""What a constant can move: totals of one inference, pipelined, and the area in use."""
 
 SHOWN = 8  # constants of each total in the text form
 
@@ -67,7 +69,7 @@ class Movable:
 
     name: str
     ends: Interval
-    at: Callable[[float], Cost]
+    at: Callable[[float], Totals]
 
 
 def sensitivity(
@@ -76,7 +78,7 @@ def sensitivity(
     """Move every constant of a target's library to its ends, one at a time.
 
     Args:
-        evaluate: Estimates the cost on a target; called with copies of ``target`` that differ from
+        evaluate: Returns the totals on a target; called with copies of ``target`` that differ from
             it in one constant.
         target: The target whose constants are moved.
         others: Constants beside those of its library.
@@ -95,20 +97,20 @@ def sensitivity(
     return tuple(
         _tornado(
             total,
-            read(base),
+            base[total],
             [
                 Swing(
                     constant=one.name,
                     low=one.ends.low,
                     nominal=one.ends.nominal,
                     high=one.ends.high,
-                    at_low=read(low),
-                    at_high=read(high),
+                    at_low=low[total],
+                    at_high=high[total],
                 )
                 for one, low, high in moved
             ],
         )
-        for total, read in TOTALS.items()
+        for total in TOTALS
     )
 
 
@@ -117,8 +119,41 @@ def _of_library(evaluate: Evaluate, target: Target) -> Iterator[Movable]:
         yield Movable(name=name, ends=ends, at=partial(_at, evaluate, target, name))
 
 
+def swings_of(
+    counts: Counts, activity: Activity | float, steps: int, preset: Preset
+) -> tuple[Tornado, ...]:
+    """Move the constants in force under a preset, for one inference of a mapping.
+
+    Args:
+        counts: The mapping.
+        activity: What ``measure`` counted, or the share of input bits that are 1.
+        steps: Time steps of an inference, where ``activity`` is a share.
+        preset: What to assume of the chip beyond the target.
+    """
+    found = activity_under(preset, counts.layers, activity, steps)
+    return under_preset(_Points(counts.layers, found), counts.target, preset)
+
+
+@dataclass
+class _Points:
+    """The totals of a mapping, from one set of facts to the next."""
+
+    layers: tuple[Layer, ...]
+    activity: Activity
+    _first: tuple[Chip, Facts, Totals] | None = None
+
+    def __call__(self, target: Target, preset: Preset) -> Totals:
+        """Return the totals; those of the first call where no fact in force differs from it."""
+        chip, facts = chip_of(target, preset, self.layers), facts_of(target, preset, "nominal")
+        if self._first is not None and self._first[:2] == (chip, facts):
+            return self._first[2]
+        found = totals(self.layers, chip, facts, self.activity)
+        self._first = self._first or (chip, facts, found)
+        return found
+
+
 def under_preset(
-    estimate_under: Callable[[Target, Preset], Cost], target: Target, preset: Preset
+    totals_under: Callable[[Target, Preset], Totals], target: Target, preset: Preset
 ) -> tuple[Tornado, ...]:
     """Move the constants that are in force under a preset: its own where it brings some.
 
@@ -127,7 +162,7 @@ def under_preset(
     """
     library = preset.components
     if library is None:
-        return sensitivity(lambda one: estimate_under(one, preset), target)
+        return sensitivity(lambda one: totals_under(one, preset), target)
     single = replace(target, components=library)
     if all(ends.low == ends.high for _, ends in intervals(library)):
         for name, ends in intervals(library):
@@ -138,18 +173,18 @@ def under_preset(
         Movable(
             name=name,
             ends=_spread(value),
-            at=partial(_with_number, estimate_under, single, bare, name),
+            at=partial(_with_number, totals_under, single, bare, name),
         )
         for name, value in _numbers(library)
     ] + [
         Movable(
             name=f"hierarchy.{member.name}",
             ends=_spread(getattr(preset.hierarchy, member.name)),
-            at=partial(_with_hierarchy, estimate_under, single, bare, member.name),
+            at=partial(_with_hierarchy, totals_under, single, bare, member.name),
         )
         for member in hierarchy
     ]
-    return sensitivity(lambda one: estimate_under(one, bare), single, others)
+    return sensitivity(lambda one: totals_under(one, bare), single, others)
 
 
 def _numbers(library: Library) -> Iterator[tuple[str, float]]:
@@ -162,14 +197,14 @@ def _numbers(library: Library) -> Iterator[tuple[str, float]]:
 
 
 def _with_number(
-    estimate_under: Callable[[Target, Preset], Cost],
+    totals_under: Callable[[Target, Preset], Totals],
     target: Target,
     preset: Preset,
     name: str,
     value: float,
-) -> Cost:
+) -> Totals:
     library = _replaced(target.components, name.split("."), value)
-    return estimate_under(replace(target, components=library), preset)
+    return totals_under(replace(target, components=library), preset)
 
 
 def _spread(value: float) -> Interval:
@@ -177,15 +212,15 @@ def _spread(value: float) -> Interval:
 
 
 def _with_hierarchy(
-    estimate_under: Callable[[Target, Preset], Cost],
+    totals_under: Callable[[Target, Preset], Totals],
     target: Target,
     preset: Preset,
     name: str,
     value: float,
-) -> Cost:
+) -> Totals:
     assert preset.hierarchy is not None
     hierarchy: dict[str, Any] = {name: value}
-    return estimate_under(target, replace(preset, hierarchy=replace(preset.hierarchy, **hierarchy)))
+    return totals_under(target, replace(preset, hierarchy=replace(preset.hierarchy, **hierarchy)))
 
 
 def _tornado(total: str, nominal: float, swings: list[Swing]) -> Tornado:
@@ -232,7 +267,7 @@ def _replaced(owner: Any, path: list[str], ends: Interval | float) -> Any:
     return replace(owner, **{first: _replaced(getattr(owner, first), rest, ends)})
 
 
-def _at(evaluate: Evaluate, target: Target, constant: str, value: float) -> Cost:
+def _at(evaluate: Evaluate, target: Target, constant: str, value: float) -> Totals:
     return evaluate(with_constant(target, constant, value))
 
 

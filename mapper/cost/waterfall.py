@@ -4,13 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mapper.cost.counts import count_layers
-from mapper.cost.estimate import activity_under
-from mapper.cost.facts import chip_of, corners_of
+from mapper.cost.counts import Counts
+from mapper.cost.estimate import price
 from mapper.cost.model import Activity
-from mapper.cost.summary import Cost, cost_of
-from mapper.ir.core import Graph
-from targets import Preset, Target
+from mapper.cost.summary import Cost
+from targets import Preset
 
 ASSUMPTIONS = (
     "activity",
@@ -58,24 +56,10 @@ def _word(value: object) -> str:
 
 
 def costs_along(
-    graph: Graph,
-    target: Target,
-    activity: Activity | float,
-    inference_steps: int,
-    steps: Sequence[Step],
+    counts: Counts, activity: Activity | float, inference_steps: int, steps: Sequence[Step]
 ) -> tuple[Cost, ...]:
     """Estimate one inference at every step."""
-    layers = count_layers(graph, target)
-    return tuple(
-        cost_of(
-            layers,
-            chip_of(target, step.preset, layers),
-            corners_of(target, step.preset),
-            activity_under(step.preset, layers, activity, inference_steps),
-            step.preset.name,
-        )
-        for step in steps
-    )
+    return tuple(price(counts, activity, inference_steps, step.preset) for step in steps)
 
 
 def waterfall(steps: Sequence[Step], costs: Sequence[Cost]) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import ceil, prod
 from typing import Any
 
-from mapper.cost import Cost, LayerCost, Range, count_layers
+from mapper.cost import Cost, LayerCost, Range
 from mapper.cost.model import Layer
 from mapper.cost.timing import paced_stages
 from mapper.diagnostics import many
@@ -33,7 +33,7 @@ class Answer:
 
 def answers(report: Report) -> tuple[Answer, ...]:
     """Answer the three questions of a newcomer from the estimate."""
-    layers = count_layers(report.graph, report.target)
+    layers = report.counts.layers
     return (_dominating(report.cost, layers), _limiting(report, layers), _ternary(report))
 
 

@@ -1,7 +1,8 @@
 """What the report says, as plain data: templates only lay it out."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import cached_property
 from math import prod
 from typing import Any
 
@@ -9,12 +10,16 @@ from mapper.cost import (
     DENSITY,
     Activity,
     Cost,
+    Counts,
     Range,
     costs_along,
-    estimate,
+    price,
     steps_between,
+    swings_of,
     waterfall,
 )
+from mapper.cost.sensitivity import Tornado
+from mapper.cost.waterfall import Step
 from mapper.ir.assignment import layer_name
 from mapper.ir.core import Array, Graph
 from mapper.ir.crossbar import CrossbarMvm
@@ -25,8 +30,8 @@ from targets import DEFAULT_PRESET, Preset, Target, load_preset
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LayerRow:
-    """One layer on crossbars."""
+class LayerGrid:
+    """One layer on crossbars, and the crossbars it takes."""
 
     name: str
     """The node of the model it comes from, or else its value."""
@@ -54,6 +59,12 @@ class LayerRow:
     """Used cells over cells of its crossbars, 0..1."""
     chips: str
     stage: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerRow(LayerGrid):
+    """The same with what it costs."""
+
     energy_pj: Range
     step_ns: Range
     """One time step of this layer."""
@@ -81,14 +92,13 @@ class Evidence:
     """Where these come from: what it is, and file name with SHA-256."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Report:
-    """The whole page."""
+    """The whole page; what only the page says is worked out when it is laid out."""
 
     network: str
-    graph: Graph
-    """The hardware graph."""
-    target: Target
+    counts: Counts
+    """The mapping and its actions."""
     weight_bits: int
     passes: tuple[tuple[str, bool], ...]
     """Each pass and whether it is exact."""
@@ -99,11 +109,39 @@ class Report:
     evidence: Evidence
     calibrated: bool
     """Recordings set input codes and readout."""
-    presets: tuple[Cost, ...]
-    """The same inference under the preset ``paper`` and under ``physical``."""
-    waterfall: list[dict[str, Any]]
-    """From one to the other, an assumption at a time."""
     source: Mapping[str, str]
+
+    @property
+    def graph(self) -> Graph:
+        """The hardware graph."""
+        return self.counts.graph
+
+    @property
+    def target(self) -> Target:
+        return self.counts.target
+
+    @cached_property
+    def way(self) -> tuple[tuple[Step, Cost], ...]:
+        """The same inference from the preset ``paper`` to ``physical``, an assumption at a time."""
+        steps = steps_between(load_preset("paper"), load_preset("physical"))
+        found = costs_along(self.counts, self.evidence.activity, self.evidence.steps, steps)
+        return tuple(zip(steps, found, strict=True))
+
+    @property
+    def presets(self) -> tuple[Cost, Cost]:
+        """The same inference under the preset ``paper`` and under ``physical``."""
+        return self.way[0][1], self.way[-1][1]
+
+    @property
+    def waterfall(self) -> list[dict[str, Any]]:
+        """Energy and interval on the way from one preset to the other."""
+        steps, found = zip(*self.way, strict=True)
+        return waterfall(steps, found)
+
+    @cached_property
+    def swings(self) -> tuple[Tornado, ...]:
+        """What each constant in force does to the totals."""
+        return swings_of(self.counts, self.evidence.activity, self.evidence.steps, self.preset)
 
     @property
     def measured(self) -> bool:
@@ -120,13 +158,11 @@ class Report:
 
     @property
     def chips(self) -> int:
-        per_chip = self.target.chip.crossbars
-        return max(1, -(-self.crossbars // per_chip))
+        return chips_of(self.layers, self.target)
 
 
 def report_of(
-    graph: Graph,
-    target: Target,
+    counts: Counts,
     *,
     weight_bits: int,
     passes: tuple[tuple[str, bool], ...],
@@ -135,22 +171,16 @@ def report_of(
     calibrated: bool = False,
     preset: str = DEFAULT_PRESET,
 ) -> Report:
-    """Gather the report of a fully lowered graph, its cost under a preset."""
+    """Gather the report of a mapping, its cost under a preset."""
     evidence = evidence or Evidence()
-    activity = evidence.activity
     assumed = load_preset(preset)
-    cost = estimate(graph, target, activity, evidence.steps, assumed)
-    way = steps_between(load_preset("paper"), load_preset("physical"))
-    costs = costs_along(graph, target, activity, evidence.steps, way)
+    cost = price(counts, evidence.activity, evidence.steps, assumed)
     return Report(
-        presets=(costs[0], costs[-1]),
-        waterfall=waterfall(way, costs),
-        network=graph.name,
-        graph=graph,
-        target=target,
+        network=counts.graph.name,
+        counts=counts,
         weight_bits=weight_bits,
         passes=passes,
-        layers=layer_rows(graph, target, cost),
+        layers=layer_rows(counts.graph, counts.target, cost),
         cost=cost,
         preset=assumed,
         evidence=evidence,
@@ -161,12 +191,31 @@ def report_of(
 
 def layer_rows(graph: Graph, target: Target, cost: Cost) -> tuple[LayerRow, ...]:
     """Return a row for every layer on crossbars, in execution order."""
+    pairs = zip(weighted(graph), cost.layers, strict=False)  # without weights, one layer has a cost
+    priced = [layer for op, layer in pairs if isinstance(op, CrossbarMvm)]
+    return tuple(
+        LayerRow(
+            **{field.name: getattr(grid, field.name) for field in fields(grid)},
+            energy_pj=layer.total_pj,
+            step_ns=layer.step_ns,
+            area_um2=layer.total_um2,
+        )
+        for grid, layer in zip(layer_grids(graph, target), priced, strict=True)
+    )
+
+
+def layer_grids(graph: Graph, target: Target) -> tuple[LayerGrid, ...]:
+    """Return every layer on crossbars, in execution order."""
     reads = readouts(graph)
     return tuple(
-        _row(op, reads, graph, target, cost, index)
-        for index, op in enumerate(weighted(graph))
-        if isinstance(op, CrossbarMvm)
+        _grid(op, reads, graph, target) for op in weighted(graph) if isinstance(op, CrossbarMvm)
     )
+
+
+def chips_of(grids: Sequence[LayerGrid], target: Target) -> int:
+    """Count the chips that all crossbars of a network take."""
+    crossbars = sum(grid.crossbars for grid in grids)
+    return max(1, -(-crossbars // target.chip.crossbars))
 
 
 def weighted(graph: Graph) -> list[LayerOp]:
@@ -184,19 +233,14 @@ def bitlines_per_weight(op: CrossbarMvm) -> int:
     return 1 if op.encoding is None else op.encoding.bitlines_per_weight
 
 
-def _row(
-    op: CrossbarMvm,
-    reads: Mapping[str, BitlineRead],
-    graph: Graph,
-    target: Target,
-    cost: Cost,
-    index: int,
-) -> LayerRow:
-    macro, layer = target.macro(op.placement.macro), cost.layers[index]
+def _grid(
+    op: CrossbarMvm, reads: Mapping[str, BitlineRead], graph: Graph, target: Target
+) -> LayerGrid:
+    macro = target.macro(op.placement.macro)
     wordlines, outputs = graph.constants[op.weight.name].shape
     columns = outputs * bitlines_per_weight(op)
     value = op.partial_sum.name.removesuffix(".partial_sum")
-    return LayerRow(
+    return LayerGrid(
         name=layer_name(op.loc, value),
         value=value,
         macro=macro.name,
@@ -215,9 +259,6 @@ def _row(
         utilisation=wordlines * columns / (macro.wordlines * macro.bitlines * op.crossbars),
         chips=_chips(op, target),
         stage=op.placement.stage,
-        energy_pj=layer.total_pj,
-        step_ns=layer.step_ns,
-        area_um2=layer.total_um2,
     )
 
 

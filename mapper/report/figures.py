@@ -6,38 +6,38 @@ A figure is drawn once, as SVG; PNG and PDF are made of that, so that the three 
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from mapper.cost import Activity, Cost, count_layers, under_preset
-from mapper.cost.estimate import activity_under
-from mapper.cost.facts import chip_of, corners_of
+from mapper.cost import Activity
 from mapper.cost.model import random_density
-from mapper.cost.sensitivity import SPREAD, Tornado
-from mapper.cost.summary import cost_of
+from mapper.cost.sensitivity import SPREAD
 from mapper.diagnostics import many, printable, refuse
 from mapper.report.charts.base import COLUMN, PAGE_WIDE, Chart, for_paper
 from mapper.report.charts.breakdown import breakdown_charts, stage_chart, swing_charts
-from mapper.report.charts.network import network_nodes
+from mapper.report.charts.network import Node, network_nodes
 from mapper.report.charts.placement import floorplan_charts, utilisation_chart
 from mapper.report.charts.timeline import pipeline_chart, spike_chart
 from mapper.report.data import Report
 from mapper.writing import whole_file
-from targets import Preset, Target
 
 CAPTIONS = "figures.md"
 HASHES = "figures.json"
 SCHEMA = "spikeloom/figure-files/1"
 
 
-def report_charts(report: Report) -> tuple[Chart, ...]:
-    """Return every chart of a report, in the order of its page."""
-    layers = count_layers(report.graph, report.target)
+def report_charts(report: Report, nodes: Sequence[Node] | None = None) -> tuple[Chart, ...]:
+    """Return every chart of a report, in the order of its page.
+
+    ``nodes`` are those of its network, where they are known.
+    """
+    if nodes is None:
+        nodes = network_nodes(report.graph, report.evidence.trace)
+    layers = report.counts.layers
     stages = tuple(layer.stage for layer in layers)
     rounds = len({layer.round for layer in layers})
-    nodes = network_nodes(report.graph, report.evidence.trace)
     spikes = spike_chart(nodes, report.evidence.trace)
     used = utilisation_chart(report)
     return (
@@ -46,21 +46,8 @@ def report_charts(report: Report) -> tuple[Chart, ...]:
         pipeline_chart(report.cost, stages, rounds),
         stage_chart(report.cost, overlap=report.preset.overlap),
         *(() if spikes is None else (spikes,)),
-        *swing_charts(swings_of(report), report.cost),
+        *swing_charts(report.swings, report.cost),
     )
-
-
-def swings_of(report: Report) -> tuple[Tornado, ...]:
-    """Move every constant in force to its ends; the mapping is counted once."""
-    evidence = report.evidence
-    layers = count_layers(report.graph, report.target)
-    activity = activity_under(report.preset, layers, evidence.activity, evidence.steps)
-
-    def on(target: Target, preset: Preset) -> Cost:
-        chip, (_, nominal, _) = chip_of(target, preset, layers), corners_of(target, preset)
-        return cost_of(layers, chip, (nominal,) * 3, activity, preset.name)
-
-    return under_preset(on, report.target, report.preset)
 
 
 # --- files ---------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mapper.cost import Cost, estimate
+from mapper.cost import Cost, count_actions, price
 from mapper.ir.core import Array, Graph, Op
 from mapper.ir.infer import infer_types
 from mapper.ir.readout import SenseAmpRead
@@ -24,8 +24,8 @@ def counterpart_cost(report: Report, levels: tuple[int, ...]) -> Cost:
     """
     graph = with_levels(report.graph, levels)
     target = with_readout(report.target, levels)
-    evidence = report.evidence
-    return estimate(graph, target, evidence.activity, evidence.steps, report.preset)
+    counts = count_actions(graph, target, report.counts.levels)  # the crossbars stay
+    return price(counts, report.evidence.activity, report.evidence.steps, report.preset)
 
 
 def with_levels(graph: Graph, levels: tuple[int, ...]) -> Graph:

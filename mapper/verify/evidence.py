@@ -9,7 +9,7 @@ from mapper.cost import DENSITY, Activity, measure
 from mapper.cost.estimate import checked_density, checked_steps
 from mapper.executor import engine
 from mapper.frontend import NirOptions
-from mapper.ir.core import Array, Graph
+from mapper.ir.core import Array
 from mapper.recordings import IN_MEMORY, Recording, read_arrays, to_codes
 from mapper.report import Evidence
 from mapper.verify.every import every_ring
@@ -47,13 +47,13 @@ def gather_evidence(
     Raises:
         MappingError: for anything wrong with these files.
     """
-    told, trace = read_activity(build.hardware, activity)
+    told, trace = read_activity(build, activity)
     kept = Verified(found=None) if folder is None or recording is not None else recall(folder)
     found = kept.found
     if recording is not None:
         found, ran = _verified(build, recording, model, nir, progress)
         if activity is None:
-            told, trace = measure(build.hardware, ran), ran
+            told, trace = _counted(build, ran), ran
     if isinstance(told, Activity):
         steps, file = told.steps, activity if isinstance(activity, str) else None
     else:
@@ -69,7 +69,7 @@ def gather_evidence(
     )
 
 
-def read_activity(graph: Graph, activity: Given) -> tuple[Activity | float, Mapping[str, Array]]:
+def read_activity(build: Build, activity: Given) -> tuple[Activity | float, Mapping[str, Array]]:
     """Return what ``--activity`` names, and the trace where it is one; ``DENSITY`` for None.
 
     Raises:
@@ -78,13 +78,17 @@ def read_activity(graph: Graph, activity: Given) -> tuple[Activity | float, Mapp
     if activity is None:
         return DENSITY, {}
     if isinstance(activity, Mapping):
-        return measure(graph, activity), activity
+        return _counted(build, activity), activity
     try:
         density = float(activity)
     except ValueError:
         trace = read_arrays(str(activity))
-        return measure(graph, trace), trace
+        return _counted(build, trace), trace
     return checked_density(density), {}
+
+
+def _counted(build: Build, trace: Mapping[str, Array]) -> Activity:
+    return measure(build.hardware, trace, build.counts.levels)
 
 
 def _verified(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mapper import api
-from mapper.build.folder import generated_files, read_build, sha256
+from mapper.build.folder import programs, read_build, sha256
 from mapper.diagnostics import MappingError
 from mapper.recordings import read_arrays
 from tests.files import DEMO_MODEL, DEMO_RECORDING
@@ -67,7 +67,7 @@ def test_the_manifest_has_the_hash_of_every_other_file(folder):
 
 def test_reading_gives_back_what_was_written(folder):
     build = read_build(folder)
-    assert generated_files(build)["executor.py"] == (folder / "executor.py").read_bytes()
+    assert programs(build)["executor.py"] == (folder / "executor.py").read_bytes()
     assert build.target.name == "adcless-64"
     assert build.samples["x"].shape == (20, 8, 2, 32, 32)
 

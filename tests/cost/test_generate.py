@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mapper.cost import estimate, generate_cost
+from mapper.cost import count_actions, estimate, generate_cost
 from mapper.cost.generate import EMBEDDED, literal
 from mapper.cost.points import setting_keys
 from mapper.cost.scaling import analogue_energy_factor, digital_energy_factor
@@ -34,7 +34,7 @@ def generated(tmp_path):
 
     def run(graph: Graph, target: Target, *arguments: str, steps: int = 1) -> str:
         path = tmp_path / "cost.py"
-        path.write_text(generate_cost(graph, target, steps=steps))
+        path.write_text(generate_cost(count_actions(graph, target), steps=steps))
         # -I -S: no environment, no user or site packages, so the standard library alone.
         command = [sys.executable, "-I", "-S", str(path), *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -98,7 +98,7 @@ def test_wrong_usage_says_what_is_expected(generated, arguments, message):
 
 def test_a_reader_that_closes_early_ends_it_in_silence(tmp_path):
     path = tmp_path / "cost.py"
-    path.write_text(generate_cost(two_by_two_grid(), small_target()))
+    path.write_text(generate_cost(count_actions(two_by_two_grid(), small_target())))
     command = [sys.executable, "-I", "-S", str(path), "--sweep", "density=0:1:20000"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
         assert running.stdout is not None
@@ -118,13 +118,13 @@ def test_the_activity_is_named(generated):
 
 
 def test_the_same_inputs_give_the_same_bytes():
-    texts = {generate_cost(two_by_two_grid(), small_target()) for _ in range(2)}
+    texts = {generate_cost(count_actions(two_by_two_grid(), small_target())) for _ in range(2)}
     assert len(texts) == 1
 
 
 def test_only_the_standard_library_is_needed():
     """NumPy is imported where it is there, and sweeps are faster with it."""
-    tree = ast.parse(generate_cost(two_by_two_grid(), small_target()))
+    tree = ast.parse(generate_cost(count_actions(two_by_two_grid(), small_target())))
     imported = {
         name.split(".")[0]
         for node in ast.walk(tree)
@@ -145,7 +145,7 @@ def test_names_from_a_model_file_stay_texts(generated):
     ops = tuple(replace(op, loc=nasty) if op.loc else op for op in graph.ops)
     graph = replace(graph, name=nasty, ops=ops)
     target = replace(small_target(), name=nasty)
-    text = generate_cost(graph, target)
+    text = generate_cost(count_actions(graph, target))
     assert text.isascii()
     printed = generated(graph, target)
     assert printed.isascii()
@@ -155,7 +155,7 @@ def test_names_from_a_model_file_stay_texts(generated):
 
 
 def test_no_path_and_no_date_in_the_file():
-    text = generate_cost(two_by_two_grid(), small_target())
+    text = generate_cost(count_actions(two_by_two_grid(), small_target()))
     assert str(Path(__file__).parents[2]) not in text
     assert "__file__" not in text
     assert "datetime" not in text
@@ -231,7 +231,7 @@ def test_a_constant_of_a_readout_that_is_not_there_is_noted(tmp_path):
     path = tmp_path / "cost.py"
     for name, noted in (("adcless-64", True), ("hpadc-sar5-64", False)):
         target = load_target(name)
-        path.write_text(generate_cost(graph_for(target), target))
+        path.write_text(generate_cost(count_actions(graph_for(target), target)))
         command = [sys.executable, "-I", "-S", str(path), "--set", "adc.energy_pj=1.2", "--json"]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         json.loads(done.stdout)
@@ -268,7 +268,7 @@ def test_a_sweep_gives_what_single_runs_give(generated):
 def test_many_points_at_once_equal_one_by_one(tmp_path):
     target = load_target("adcless-64")
     path = tmp_path / "cost.py"
-    path.write_text(generate_cost(graph_for(target), target, steps=4))
+    path.write_text(generate_cost(count_actions(graph_for(target), target), steps=4))
     evaluate = runpy.run_path(str(path))["evaluate_points"]
     rng = np.random.default_rng(0)
     settings = {key: rng.uniform(0.1, 10, 20) for key in setting_keys()}

@@ -5,7 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mapper.cost import costs_along, count_layers, estimate, ratio_waterfall, steps_between
+from mapper.cost import (
+    costs_along,
+    count_actions,
+    count_layers,
+    estimate,
+    ratio_waterfall,
+    steps_between,
+)
 from mapper.cost.energy import conducting_ns, conversion_pj, layer_energy
 from mapper.cost.facts import chip_of
 from mapper.cost.model import (
@@ -203,7 +210,7 @@ def test_the_way_ends_at_the_other_preset(name):
         "neurons",
         "corrections",
     ]
-    costs = costs_along(graph, target, 0.1, 5, steps)
+    costs = costs_along(count_actions(graph, target), 0.1, 5, steps)
     for cost, preset in ((costs[0], first), (costs[-1], last)):
         alone = estimate(graph, target, 0.1, 5, preset).as_dict()
         assert {**cost.as_dict(), "preset": preset.name} == alone
@@ -214,7 +221,7 @@ def test_factors_multiply_to_the_whole_way():
     found = []
     for name in ("adcless-64", "hpadc-flash5-64"):
         target = load_target(name)
-        found.append(costs_along(graph_for(target), target, 0.1, 5, steps))
+        found.append(costs_along(count_actions(graph_for(target), target), 0.1, 5, steps))
     rows = ratio_waterfall(steps, *found)
     for measure in ("energy", "latency"):
         product = np.prod([row[f"{measure}_factor"] for row in rows])

@@ -4,16 +4,28 @@ from dataclasses import replace
 
 import pytest
 
-from mapper.cost import Range, estimate
+from mapper.cost import count_actions, estimate, swings_of
+from mapper.cost.points import totals
 from mapper.cost.sensitivity import TOTALS, intervals, sensitivity, tornado_lines, with_constant
-from targets import Interval, load_target
+from targets import AS_BUILT, Interval, load_target
+from tests.calls import counted_calls
 from tests.cost.networks import graph_for
 
 TARGET = load_target("hpadc-sar5-64")
 
 
 def evaluate_on(graph):
-    return lambda target: estimate(graph, target, 0.25, 2)
+    """Return the totals on a target, as the estimate has them."""
+
+    def on(target):
+        cost = estimate(graph, target, 0.25, 2)
+        return {
+            "energy_pj": cost.total_pj.nominal,
+            "latency_ns": cost.latency_ns["inference_pipelined"].nominal,
+            "area_um2": cost.total_um2.nominal,
+        }
+
+    return on
 
 
 def test_every_interval_of_a_library_has_a_place():
@@ -33,26 +45,15 @@ def test_one_constant_is_moved_and_no_other():
     assert replace(moved, components=TARGET.components) == TARGET
 
 
-class Linear:
-    """A cost that can be followed by hand: 3 x one constant + 2 x another."""
-
-    def __init__(self):
-        self.base = evaluate_on(graph_for(TARGET))(TARGET)
-
-    def __call__(self, target):
-        library = target.components
-        energy = 3 * library.shift_add.energy_pj.nominal + 2 * library.hop.energy_pj.nominal
-        latency = {**self.base.latency_ns, "inference_pipelined": Range(7.0, 7.0, 7.0)}
-        return replace(
-            self.base,
-            total_pj=Range(0.0, energy, 0.0),
-            latency_ns=latency,
-            total_um2=Range(1, 1, 1),
-        )
+def linear(target):
+    """Return totals that can be followed by hand: 3 x one constant + 2 x another."""
+    library = target.components
+    energy = 3 * library.shift_add.energy_pj.nominal + 2 * library.hop.energy_pj.nominal
+    return {"energy_pj": energy, "latency_ns": 7.0, "area_um2": 1.0}
 
 
 def test_a_tornado_by_hand():
-    energy, latency, area = sensitivity(Linear(), TARGET)
+    energy, latency, area = sensitivity(linear, TARGET)
     shift_add, hop = TARGET.components.shift_add.energy_pj, TARGET.components.hop.energy_pj
     assert energy.nominal == 3 * shift_add.nominal + 2 * hop.nominal
     assert [swing.constant for swing in energy.swings] == ["hop.energy_pj", "shift_add.energy_pj"]
@@ -82,12 +83,35 @@ def test_a_swing_is_what_an_estimate_with_that_constant_gives(tornados):
     energy = tornados[0]
     for swing in energy.swings:
         high = with_constant(TARGET, swing.constant, swing.high)
-        assert evaluate(high).total_pj.nominal == swing.at_high
-    assert energy.nominal == evaluate(TARGET).total_pj.nominal
+        assert evaluate(high)["energy_pj"] == swing.at_high
+    assert energy.nominal == evaluate(TARGET)["energy_pj"]
+
+
+@pytest.mark.parametrize("name", ["hpadc-sar5-64", "adcless-diff-64", "ideal-128"])
+def test_points_give_the_totals_of_whole_estimates_to_the_last_bit(name):
+    """Under a preset that brings no library: the target's constants are those in force."""
+    target = load_target(name)
+    graph = graph_for(target)
+    expected = sensitivity(evaluate_on(graph), target)
+    assert swings_of(count_actions(graph, target), 0.25, 2, AS_BUILT) == expected
+
+
+def test_constants_that_are_not_in_force_are_not_evaluated():
+    """All constants at the start, then each end of one in force; of the ADCs, one is."""
+    counts = count_actions(graph_for(TARGET), TARGET)
+    with counted_calls(totals) as calls:
+        swings_of(counts, 0.25, 2, AS_BUILT)
+    used = [
+        ends
+        for name, ends in intervals(TARGET.components)
+        if "sar_adc.5" in name or not name.startswith(("flash_adc", "sar_adc", "sense_amp"))
+    ]
+    moved = sum(end != ends.nominal for ends in used for end in (ends.low, ends.high))
+    assert calls["totals"] == 1 + moved == 40
 
 
 def test_totals_stay_between_those_with_all_constants_at_their_ends(tornados):
-    cost = evaluate_on(graph_for(TARGET))(TARGET)
+    cost = estimate(graph_for(TARGET), TARGET, 0.25, 2)
     ends = (cost.total_pj, cost.latency_ns["inference_pipelined"], cost.total_um2)
     for tornado, (low, nominal, high) in zip(tornados, ends, strict=True):
         assert tornado.nominal == nominal

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from mapper.build.folder import _read_data, generated_files, sha256
+from mapper.build.folder import PAGE, _read_data, programs, sha256
 from mapper.diagnostics import MappingError
 from mapper.ir.weights import write_arrays
+from mapper.report import render_report
 from tests.fuzz import values
 from tests.fuzz.drive import spikeloom
 from tests.fuzz.npz_case import odd_array, odd_recording, unpacked
@@ -105,7 +106,8 @@ def _edit_arrays(path: Path, rng: Random) -> None:
 def _sign(build: Path) -> None:
     """Make the generated files and the manifest agree with the data, as a forger would."""
     try:
-        files = generated_files(_read_data(build))
+        forged = _read_data(build)
+        files = programs(forged) | {PAGE: render_report(forged.page).encode()}
     except MappingError:
         files = {}
     for name, content in files.items():

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.paper_networks import dvsnet
-from mapper.build.folder import report
 from mapper.build.make import make_build
 from mapper.build.model import Build
 from mapper.compare.run import CompareOptions, compare_model
@@ -39,7 +38,7 @@ def demo_recording(build: Build) -> Recording:
 
 def recorded_page(build: Build) -> str:
     evidence = gather_evidence(build, recording=demo_recording(build))
-    return render_report(report(build, evidence))
+    return render_report(build.report(evidence))
 
 
 def hostile_build() -> Build:

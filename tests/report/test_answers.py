@@ -5,8 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mapper.build.folder import report
-from mapper.cost import DENSITY, count_layers, estimate
+from mapper.cost import DENSITY, count_actions, count_layers, estimate
 from mapper.cost.timing import paced_stages
 from mapper.ir.readout import SenseAmpRead
 from mapper.pipeline import make_passes, run_passes
@@ -26,7 +25,7 @@ def build():
 
 
 def test_the_dominating_layer_is_named_with_its_share_and_its_components(build):
-    held = report(build)
+    held = build.report()
     energy = answers(held)[0]
     most, second, *_ = sorted(held.cost.layers, key=lambda layer: -layer.total_pj.nominal)
     total = held.cost.total_pj.nominal
@@ -44,8 +43,7 @@ def test_reads_are_the_product_of_positions_and_blocks():
     target = load_target("hpadc-flash5-64")
     graph, _ = run_passes(dvsnet_graph(32), target, make_passes())
     held = report_of(
-        graph,
-        target,
+        count_actions(graph, target),
         weight_bits=4,
         passes=(),
         source={},
@@ -58,7 +56,7 @@ def test_reads_are_the_product_of_positions_and_blocks():
 
 
 def test_latency_names_the_stage_and_what_limits_after_it(build):
-    held = report(build)
+    held = build.report()
     latency = answers(held)[1]
     times = [layer.step_ns.nominal for layer in held.cost.layers]
     assert latency.text.startswith("/conv1/Conv: 320 ns")
@@ -85,7 +83,7 @@ def test_one_output_position_waits_for_no_other(build):
 
 
 def test_stages_that_follow_each_other_leave_the_others_to_wait_for(build):
-    held = report(build, preset="paper")
+    held = build.report(preset="paper")
     assert not held.preset.overlap
     latency = answers(held)[1]
     slowest = max(held.cost.layers, key=lambda layer: layer.step_ns.nominal)
@@ -99,7 +97,7 @@ def test_stages_that_follow_each_other_leave_the_others_to_wait_for(build):
 def test_an_adder_tree_holds_up_no_more_than_one_of_its_additions():
     target = load_target("adcless-64")
     graph, _ = run_passes(dvsnet_graph(32), target, make_passes())
-    held = report_of(graph, target, weight_bits=4, passes=(), source={})
+    held = report_of(count_actions(graph, target), weight_bits=4, passes=(), source={})
     cycle = held.cost.latency_ns["cycle"].nominal
     limits = []
     for cost, counted in zip(held.cost.layers, count_layers(graph, target), strict=True):
@@ -114,12 +112,12 @@ def test_an_adder_tree_holds_up_no_more_than_one_of_its_additions():
 
 
 def test_columns_that_share_an_adc_are_said_to_wait():
-    latency = answers(report(demo_build("hpadc-flash5-64")))[1]
+    latency = answers(demo_build("hpadc-flash5-64").report())[1]
     assert "in 8 turns of the columns that share a readout" in latency.text
 
 
 def test_ternary_readout_is_priced_by_the_cost_model(build):
-    held = report(build)
+    held = build.report()
     ternary = answers(held)[2]
     after = counterpart_cost(held, TERNARY)
     change = after.total_pj.nominal / held.cost.total_pj.nominal - 1
@@ -130,14 +128,14 @@ def test_ternary_readout_is_priced_by_the_cost_model(build):
 
 
 def test_a_network_of_its_own_hardware_is_compared_as_another_build(build):
-    held = replace(report(build), source={"file": "m.onnx", "trained for": "adcless-diff-64"})
+    held = replace(build.report(), source={"file": "m.onnx", "trained for": "adcless-diff-64"})
     assert answers(held)[2].command.startswith("spikeloom compare BUILD BUILD_OF_THE_OTHER ")
 
 
 def test_ternary_readout_doubles_the_energy_of_reading_and_nothing_else(build):
     preset = load_preset(DEFAULT_PRESET)
     one = estimate(build.hardware, build.target, DENSITY, 1, preset)
-    two = counterpart_cost(report(build), TERNARY)
+    two = counterpart_cost(build.report(), TERNARY)
     for name, value in one.energy_pj.items():
         factor = 2 if name == "readout" else 1
         if name != "leakage":  # follows the area
@@ -162,7 +160,7 @@ def test_a_counterpart_counts_the_widths_of_its_levels(build):
 
 
 def test_the_mapping_itself_is_its_own_counterpart(build):
-    held = report(build)
+    held = build.report()
     assert counterpart_cost(held, BINARY) == held.cost
     again = with_levels(with_levels(held.graph, TERNARY), BINARY)
     assert again.ops == held.graph.ops
@@ -171,17 +169,16 @@ def test_the_mapping_itself_is_its_own_counterpart(build):
 
 
 def test_other_readouts_are_told_what_to_compare(build):
-    held = report(build)
+    held = build.report()
     ternary = replace(
         held,
-        target=with_readout(held.target, TERNARY),
-        graph=with_levels(held.graph, TERNARY),
+        counts=count_actions(with_levels(held.graph, TERNARY), with_readout(held.target, TERNARY)),
         cost=counterpart_cost(held, TERNARY),
     )
     text = answers(ternary)[2].text
     assert text.startswith("Not known: what it wins in accuracy was not measured. This target has")
     assert "less energy" in text
-    adc = report(demo_build("hpadc-flash5-64"))
+    adc = demo_build("hpadc-flash5-64").report()
     share = percent(adc.cost.energy_pj["readout"].nominal / adc.cost.total_pj.nominal)
     assert answers(adc)[2].text.startswith(f"Perhaps: at most {share} of the energy and ")
 
@@ -192,16 +189,16 @@ def test_what_was_measured_decides_whether_there_is_something_to_win(build):
         (0.945, "No: there is little accuracy to win. With a second reference"),
     ):
         found = {"accuracy": right, "source_accuracy": 0.95, "rings": [], "bit_exact": True}
-        ternary = answers(report(build, Evidence(verification=found)))[2]
+        ternary = answers(build.report(Evidence(verification=found)))[2]
         assert ternary.text.startswith(verdict)
         assert f"right on {percent(right)}, the trained network on 95 %" in ternary.reasons[-1]
-    assert answers(report(build))[2].text.startswith("Not known: what it wins in accuracy")
+    assert answers(build.report())[2].text.startswith("Not known: what it wins in accuracy")
 
 
 def test_every_link_of_an_answer_leads_somewhere_on_the_page(build):
     from mapper.report import render_report
 
-    held = report(build)
+    held = build.report()
     page = render_report(held)
     for answer in answers(held):
         assert answer.links

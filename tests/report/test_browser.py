@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from mapper.build.folder import report
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.report import render_report
 from tests.report.pages import (
@@ -63,7 +62,7 @@ def build() -> Any:
 @pytest.fixture(scope="module")
 def files(build: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("pages")
-    hostile = render_report(report(hostile_build()))
+    hostile = render_report(hostile_build().report())
     return {
         "demo": written(folder, "demo", recorded_page(build)),
         "hostile": written(folder, "hostile", hostile),
@@ -144,7 +143,7 @@ def test_layers_are_sorted_filtered_and_taken_as_csv(visit, build):
     with page.expect_download() as download:
         page.click("#layer-csv")
     table = list(csv.DictReader(io.StringIO(download.value.path().read_text())))
-    cost = report(build).layers[0]
+    cost = build.report().layers[0]
     assert [row["layer"] for row in table] == ["/conv1/Conv", "/conv2/Conv"]
     assert int(table[0]["crossbars"]) == cost.crossbars
     assert float(table[0]["energy_pj_low"]) < float(table[0]["energy_pj_high"])

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mapper.build.folder import report
 from mapper.cost import count_layers
 from mapper.executor import engine
 from mapper.ir.activity import WORDLINES
@@ -165,7 +164,7 @@ def test_lines_of_a_lane_never_overlap(pairs):
 
 
 def test_the_pipeline_starts_a_time_step_every_pace(build):
-    cost = report(build).cost
+    cost = build.report().cost
     stages = tuple(layer.stage for layer in count_layers(build.hardware, build.target))
     rows = pipeline_chart(cost, stages, 1).spec["data"]["values"]
     pace = max(layer.step_ns.nominal for layer in cost.layers)
@@ -176,7 +175,7 @@ def test_the_pipeline_starts_a_time_step_every_pace(build):
 
 
 def test_layers_of_several_rounds_follow_each_other(build):
-    cost = report(build).cost
+    cost = build.report().cost
     chart = pipeline_chart(cost, (0, 0, 0), 2)
     rows = chart.spec["data"]["values"]
     assert [row["start"] for row in rows[1:]] == [row["stop"] for row in rows[:-1]]

@@ -11,10 +11,10 @@ import pytest
 from typer.testing import CliRunner
 
 from mapper import api, cli
-from mapper.build.folder import report, write_build
+from mapper.build.folder import write_build
 from mapper.report import draw_figures
 from mapper.report.charts.base import COLUMN, PAGE_WIDE, Bar, Chart, Table, for_paper, interval_bars
-from mapper.report.figures import captions_of, report_charts, swings_of
+from mapper.report.figures import captions_of, report_charts
 from tests.files import DEMO_RECORDING
 from tests.report.pages import HOSTILE, demo_build, demo_recording, hostile_build
 
@@ -96,7 +96,7 @@ def test_an_svg_with_a_gradient_does_not_count_earlier_drawings():
     from mapper.verify.evidence import gather_evidence
 
     build = demo_build()
-    found = report(build, gather_evidence(build, recording=demo_recording(build)))
+    found = build.report(gather_evidence(build, recording=demo_recording(build)))
     (spikes,) = (chart for chart in report_charts(found) if chart.name == "spikes")
     first, second = (_drawn(import_vl_convert(), spikes)["spikes.svg"] for _ in range(2))
     assert b"url(#gradient_0)" in first
@@ -105,7 +105,7 @@ def test_an_svg_with_a_gradient_does_not_count_earlier_drawings():
 
 @pytest.mark.usefixtures("library")
 def test_names_of_a_hostile_model_are_text():
-    figures = draw_figures(report(hostile_build()))
+    figures = draw_figures(hostile_build().report())
     for figure in figures:
         root = ET.fromstring(figure.files[f"{figure.name}.svg"])
         assert {node.tag.split("}")[1] for node in root.iter()}.isdisjoint({"script", "image"})
@@ -116,15 +116,15 @@ def test_names_of_a_hostile_model_are_text():
 
 
 def test_a_preset_is_that_of_the_cost(folder):
-    found = report(demo_build(), preset="paper")
+    found = demo_build().report(preset="paper")
     cost, _ = api.cost_build(folder, None, 1, "paper", swings=True)
     assert found.cost.as_dict() == {k: v for k, v in cost.items() if k != "sensitivity"}
-    assert [tornado.as_dict() for tornado in swings_of(found)] == cost["sensitivity"]
+    assert [tornado.as_dict() for tornado in found.swings] == cost["sensitivity"]
 
 
 @pytest.mark.usefixtures("library")
 def test_a_caption_says_what_a_fitted_preset_leaves_out():
-    figure = draw_figures(report(demo_build(), preset="paper"))[0]
+    figure = draw_figures(demo_build().report(preset="paper"))[0]
     assert "Preset paper; activity random, " in figure.caption
     assert "fitted single numbers" in figure.caption
 

@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mapper.build.folder import report
 from mapper.cost import Range
 from mapper.diagnostics import many
 from mapper.report import Evidence, Report, render_report
 from mapper.report.charts.breakdown import swing_charts
-from mapper.report.figures import report_charts, swings_of
+from mapper.report.figures import report_charts
 from mapper.report.names import LONGEST, labels
 from mapper.report.numbers import interval_text, number, percent, scaled, times_text
 from mapper.report.page.frame import asset, embedded, policy
@@ -32,7 +31,7 @@ def build() -> Any:
 
 @pytest.fixture(scope="module")
 def page(build: Any) -> str:
-    return render_report(report(build))
+    return render_report(build.report())
 
 
 def element(page: str, name: str) -> Any:
@@ -44,7 +43,7 @@ def element(page: str, name: str) -> Any:
 
 
 def test_the_same_build_gives_the_same_page(build, page):
-    assert render_report(report(build)) == page
+    assert render_report(build.report()) == page
 
 
 def test_nothing_is_fetched_and_only_hashed_scripts_run(page):
@@ -90,7 +89,7 @@ def test_the_library_is_what_its_maker_bundles():
 
 
 def test_every_name_of_a_hostile_model_is_text():
-    page = render_report(report(hostile_build())).replace(asset("vega.js"), "")
+    page = render_report(hostile_build().report()).replace(asset("vega.js"), "")
     assert "<script>alert" not in page
     assert "<img" not in page
     assert "\x1b" not in page
@@ -107,7 +106,7 @@ def test_a_page_without_a_recording_says_that_nothing_was_verified(page):
 
 def test_a_page_of_a_recording_shows_every_ring(build):
     evidence = gather_evidence(build, recording=demo_recording(build))
-    page = render_report(report(build, evidence))
+    page = render_report(build.report(evidence))
     assert "bit-exact" in page
     assert all(ring["name"] in page for ring in evidence.verification["rings"])
     assert 'data-chart="spikes"' in page
@@ -118,7 +117,7 @@ def test_a_mismatch_is_shown_where_it_is(build):
     ring = {"name": "4-executor", "status": "mismatch", "reason": "10 layer results"}
     ring |= {"max_abs_diff": "inf", "first_mismatch": place}
     found = {"bit_exact": False, "rings": [ring]}
-    page = render_report(report(build, Evidence(verification=found)))
+    page = render_report(build.report(Evidence(verification=found)))
     assert "not bit-exact" in page
     assert "step 3, sample 0, layer &lt;b&gt;, found 1, expected 0, position [2, 5]" in page
 
@@ -170,13 +169,13 @@ def test_labels_are_told_apart_and_short():
 
 
 def test_constants_of_the_page_move_the_totals_as_sensitivity_says(build):
-    tornados = swings_of(report(build))
+    tornados = build.report().swings
     assert [tornado.total for tornado in tornados] == ["energy_pj", "latency_ns", "area_um2"]
-    assert tornados[0].nominal == report(build).cost.total_pj.nominal
+    assert tornados[0].nominal == build.report().cost.total_pj.nominal
 
 
 def test_shares_of_charts_and_of_the_table_are_of_the_same_whole(build):
-    held = report(build)
+    held = build.report()
     charts = {chart.name: chart for chart in report_charts(held)}
     shares = {row[0].shown: (row[3].shown, row[7].shown) for row in layer_table(held)}
     for place, name in enumerate(("energy-by-layer", "area-by-layer")):
@@ -187,7 +186,7 @@ def test_shares_of_charts_and_of_the_table_are_of_the_same_whole(build):
 
 
 def test_a_constant_is_called_as_the_chart_by_component_calls_what_it_charges(build):
-    charts = {chart.name: chart for chart in report_charts(report(build))}
+    charts = {chart.name: chart for chart in report_charts(build.report())}
     moved = {
         name: [row["label"] for row in charts[name].spec["layer"][0]["data"]["values"]]
         for name in ("energy-hangs-on", "area-hangs-on")
@@ -199,13 +198,13 @@ def test_a_constant_is_called_as_the_chart_by_component_calls_what_it_charges(bu
     assert "wordline drive: latency" in moved["energy-hangs-on"]
     assert {"shift-and-add (shift adders)", "buffer read (memory)"} <= set(moved["area-hangs-on"])
     assert charts["energy-hangs-on"].table.rows[0][0] == "buffer write: energy (pJ)"
-    free = replace(report(build).cost, energy_pj={"membrane_memory": Range(0.0, 0.0, 0.0)})
-    energy, *_ = swing_charts(swings_of(report(build)), free)
+    free = replace(build.report().cost, energy_pj={"membrane_memory": Range(0.0, 0.0, 0.0)})
+    energy, *_ = swing_charts(build.report().swings, free)
     assert energy.spec["layer"][0]["data"]["values"][0]["label"] == "buffer write"
 
 
 def test_the_pace_of_a_preset_is_set_by_a_layer_as_it_is_called_elsewhere():
-    page = render_report(report(hostile_build()))
+    page = render_report(hostile_build().report())
     presets = page[page.index('aria-label="Presets"') :]
     presets = presets[: presets.index("</table>")]
     assert presets.count("...") == 2  # the middle of a long name
@@ -216,7 +215,7 @@ def test_why_a_short_inference_is_longer_in_the_pipeline_is_said_where_it_is(pag
     build = demo_build("hpadc-sar5-64")
     why = "each layer waits for the slowest one while the pipeline fills"
     for steps in (1, 20):
-        held = report(build, Evidence(steps=steps))
+        held = build.report(Evidence(steps=steps))
         latency = held.cost.latency_ns
         longer = latency["inference_pipelined"].nominal > latency["inference_sequential"].nominal
         assert longer == (steps == 1) == (why in render_report(held)) == (why in str(held.cost))
@@ -225,7 +224,7 @@ def test_why_a_short_inference_is_longer_in_the_pipeline_is_said_where_it_is(pag
 
 def test_presets_are_compared_on_the_inference_of_the_answer(build, page):
     assert "The same inference of 1 time step (<code>--steps N</code>" in page
-    held = report(build, Evidence(steps=7))
+    held = build.report(Evidence(steps=7))
     assert {cost.steps for cost in (held.cost, *held.presets)} == {7}
     assert replace(held.presets[-1], preset="physical") == held.cost
 
@@ -245,15 +244,16 @@ def test_counts_of_a_target_are_written_with_their_words(page):
 
 
 def test_the_digest_is_of_the_graph_and_not_of_how_wide_its_arrays_are(build):
-    held = report(build)
+    held = build.report()
     constants = {name: array.astype(np.int64) for name, array in build.hardware.constants.items()}
-    wide = replace(held, graph=replace(held.graph, constants=constants))
-    assert wide.digest == held.digest
+    wide = replace(build, hardware=replace(build.hardware, constants=constants))
+    assert wide.report().digest == held.digest
     name = next(iter(constants))
     constants[name] = constants[name] + 1
-    assert replace(held, graph=replace(held.graph, constants=constants)).digest != held.digest
+    other = replace(build, hardware=replace(build.hardware, constants=constants))
+    assert other.report().digest != held.digest
 
 
 def test_a_report_knows_whether_spikes_were_measured(build):
-    assert isinstance(report(build), Report)
-    assert not report(build).measured
+    assert isinstance(build.report(), Report)
+    assert not build.report().measured

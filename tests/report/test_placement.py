@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from mapper.build.folder import report
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.report.charts.base import COLUMN
 from mapper.report.charts.placement import floorplan_charts, utilisation_chart
@@ -13,7 +12,7 @@ from tests.report.pages import demo_build
 
 @pytest.fixture(scope="module")
 def held():
-    return report(demo_build())
+    return demo_build().report()
 
 
 def test_utilisation_is_that_of_the_table_of_layers(held):

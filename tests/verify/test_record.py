@@ -12,7 +12,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from mapper import __version__, api, cli
-from mapper.build.folder import RECORD, read_build, report, sha256
+from mapper.build.folder import RECORD, read_build, sha256
 from mapper.cli import tables
 from mapper.diagnostics import MappingError
 from mapper.recordings import read_arrays
@@ -186,7 +186,7 @@ def test_what_verify_would_not_write_is_refused(build, change, reason):
 
 
 def test_an_output_that_overflows_has_no_number_and_is_told(build, recording, tmp_path):
-    lowered = report(read_build(build)).graph
+    lowered = read_build(build).report().graph
     shape = (3, 1, *lowered.outputs[0].shape)
     ran = {value.name: np.zeros(shape, np.int64) for value in lowered.outputs}
     source = {value.name: np.full(shape, np.inf) for value in lowered.outputs}

@@ -11,7 +11,7 @@ from mapper.report.charts.network import Edge, Node, edges_in_lanes, network_nod
 from mapper.report.charts.timeline import mean_rate
 from mapper.report.data import Report
 from mapper.report.figures import report_charts
-from mapper.report.headline import headline, output_error, verdict
+from mapper.report.headline import Headline, headline, output_error, verdict
 from mapper.report.names import labels, shortened
 from mapper.report.numbers import amount, interval_text, nominal, percent
 from mapper.report.page.assumptions import constants_table, preset_table, target_table
@@ -29,20 +29,23 @@ MAX_OPS = 400
 """Lines of the hardware graph that the page shows."""
 
 
-def render_report(report: Report) -> str:
-    """Return the page: offline, with scripts of its own only, every name text."""
+def render_report(report: Report, first: Headline | None = None) -> str:
+    """Return the page: offline, with scripts of its own only, every name text.
+
+    ``first`` is the report's headline, where it is known.
+    """
     names = labels(row.name for row in report.layers)
     nodes = network_nodes(report.graph, report.evidence.trace)
     plan = floorplan_data(report.graph, report.target, report.evidence.trace, names)
     cells = inspector_data(report.graph, names)
-    charts = report_charts(report)
+    charts = report_charts(report, nodes)
     return render_page(
         "report.html.j2",
         charts=charts,
         data={"floorplan": plan, "inspector": cells},
         scripts=SCRIPTS,
         report=report,
-        headline=headline(report),
+        headline=first or headline(report),
         verdict=verdict(report.evidence),
         network=_network(nodes),
         columns=COLUMNS,
