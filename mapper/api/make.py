@@ -16,7 +16,6 @@ from mapper.threads import one_blas_thread
 from targets import Target
 
 
-@one_blas_thread
 def compile(
     model: Model | Imported,
     target: str | Path | Target,
@@ -47,6 +46,7 @@ def compile(
     return built
 
 
+@one_blas_thread
 def passes_over(
     model: Model | Imported,
     target: str | Path | Target,

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import onnx
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import mapper
 from mapper import api
@@ -170,6 +171,25 @@ def test_passes_can_be_watched():
 
 
 # --- verify, cost, report ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("compile", [mapper.compile, api.passes_over])
+def test_passes_multiply_on_one_thread(compile):
+    """Threads that wait by spinning take several times the processor time on busy cores."""
+    seen = []
+
+    def count_threads(step, graph):
+        seen.extend(pool["num_threads"] for pool in blas_pools())
+
+    with threadpool_limits(limits=2, user_api="blas"):
+        if {pool["num_threads"] for pool in blas_pools()} != {2}:
+            pytest.skip("this NumPy has no threads that can be limited")
+        compile(DEMO_MODEL, "adcless-64", after=count_threads)
+    assert set(seen) == {1}
+
+
+def blas_pools() -> list[dict]:
+    return [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
 
 
 def test_what_verify_finds_stays_with_the_folder(build, recording, tmp_path):
