@@ -231,11 +231,15 @@ def _fit_scale(layer: _Layer, decoded: Callable[[_Tile], Array]) -> tuple[int, i
     mean_z, mean_wanted = np.zeros(layer.outputs), np.zeros(layer.outputs)
     joint = spread = 0.0
     for chunk in _chunks(layer):
-        wanted, z = chunk.wanted, np.zeros((len(layer.bits), chunk.weight.shape[1]))
+        wanted = chunk.wanted
+        levels = np.zeros((len(wanted), len(significances), wanted.shape[1]))
+        active = np.zeros((len(wanted), 1))
         for tile in _tiles(layer, chunk):
-            z += np.einsum("s,msn->mn", significances, decoded(tile))
-            if is_adc:
-                z += encoding.offset * tile.active.sum(axis=(1, 3))
+            levels += decoded(tile)
+            active += tile.active.sum(axis=(1, 3))
+        z = np.einsum("s,msn->mn", significances, levels)
+        if is_adc:
+            z += encoding.offset * active
         centred = z - z.mean(axis=0)
         joint += float((centred * (wanted - wanted.mean(axis=0))).sum())
         spread += float((centred**2).sum())
