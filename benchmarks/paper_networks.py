@@ -5,132 +5,67 @@ those of the trained networks; what they compute means nothing. NumPy alone: no 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
 
-from mapper.ir.core import FLOAT, SPIKE, Array, Const, Graph, Op, State, Value
-from mapper.ir.network import Concat, MaxPool2d, Merge, Reshape
-from mapper.ir.neurons import Neuron, Reset
-from mapper.ir.synapses import Conv2d, ConvTranspose2d, Linear
+from mapper.ir.builder import GraphBuilder
+from mapper.ir.core import SPIKE, Const, Graph, Value
 from mapper.ir.windows import Window
 
 THRESHOLD = 0.6  # where the reference starts to learn it
 LEAK = 0.75
 
 
-@dataclass
-class _Writer:
-    """Writes a network layer after layer; every layer returns the spikes it fires."""
+class _Network(GraphBuilder):
+    """A network of the reference; every layer with weights returns the spikes it fires."""
 
-    rng: np.random.Generator
-    states: list[State] = field(default_factory=list)
-    ops: list[Op] = field(default_factory=list)
-    constants: dict[str, Array] = field(default_factory=dict)
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self.rng = np.random.Generator(np.random.SFC64(seed))
 
     def conv(self, x: Value, outputs: int, stride: int = 1) -> Value:
-        name = self._name("conv")
-        weight = self._weights(name, outputs, x.shape[0], 3, 3)
-        window = Window(kernel=(3, 3), stride=(stride, stride), padding=(1, 1, 1, 1))
-        y = Value(f"{name}.y", FLOAT, (outputs, *window.output_size(*x.shape[1:])))
-        op = Conv2d(
-            x=x,
-            weight=weight,
-            result=y,
-            kernel=(3, 3),
-            stride=window.stride,
-            padding=window.padding,
-            loc=name,
-        )
-        self.ops.append(op)
-        return self._fire(y, name)
+        name = self._called("conv")
+        weight = self._drawn(name, outputs, x.shape[0], 3, 3)
+        sides = {"stride": (stride, stride), "padding": (1, 1, 1, 1)}
+        return self._fire(self.conv2d(x, weight, name=f"{name}.y", loc=name, **sides), name)
 
     def upsample(self, x: Value, outputs: int) -> Value:
         """Twice the height and the width, by a 4x4 transposed convolution."""
-        name = self._name("up")
-        weight = self._weights(name, x.shape[0], outputs, 4, 4)
-        size = (2 * x.shape[1], 2 * x.shape[2])
-        y = Value(f"{name}.y", FLOAT, (outputs, *size))
-        op = ConvTranspose2d(
-            x=x,
-            weight=weight,
-            result=y,
-            kernel=(4, 4),
-            stride=(2, 2),
-            padding=(1, 1, 1, 1),
-            loc=name,
-        )
-        self.ops.append(op)
+        name = self._called("up")
+        weight = self._drawn(name, x.shape[0], outputs, 4, 4)
+        sides = {"stride": (2, 2), "padding": (1, 1, 1, 1)}
+        y = self.conv_transpose2d(x, weight, name=f"{name}.y", loc=name, **sides)
         return self._fire(y, name)
 
-    def linear(self, x: Value, outputs: int) -> Value:
-        name = self._name("fc")
-        flat = Value(f"{name}.x", x.type, (int(np.prod(x.shape)),))
-        self.ops.append(Reshape(x=x, result=flat))
-        weight = self._weights(name, outputs, flat.shape[0])
-        y = Value(f"{name}.y", FLOAT, (outputs,))
-        self.ops.append(Linear(x=flat, weight=weight, result=y, loc=name))
-        return self._fire(y, name)
+    def dense(self, x: Value, outputs: int) -> Value:
+        name = self._called("fc")
+        flat = self.flatten(x, name=f"{name}.x")
+        weight = self._drawn(name, outputs, flat.shape[0])
+        return self._fire(self.linear(flat, weight, name=f"{name}.y", loc=name), name)
 
     def pool(self, x: Value) -> Value:
         window = Window(kernel=(2, 2), stride=(2, 2))
-        y = Value(self._name("pool"), x.type, (x.shape[0], *window.output_size(*x.shape[1:])))
-        self.ops.append(MaxPool2d(x=x, window=window, result=y))
-        return y
+        return self.max_pool2d(x, window, name=self._called("pool"))
 
-    def iand(self, a: Value, b: Value) -> Value:
-        """Spikes of ``b`` where ``a`` has none."""
-        y = Value(self._name("iand"), SPIKE, a.shape)
-        self.ops.append(Merge(kind="iand", a=a, b=b, result=y))
-        return y
+    def finished(self, name: str, x: Value, output: Value) -> Graph:
+        self.name = name
+        self.inputs.append(x)
+        return self.graph(output)
 
-    def concat(self, *parts: Value) -> Value:
-        channels = sum(part.shape[0] for part in parts)
-        y = Value(self._name("cat"), SPIKE, (channels, *parts[0].shape[1:]))
-        self.ops.append(Concat(parts=parts, result=y))
-        return y
-
-    def graph(self, name: str, x: Value, *outputs: Value) -> Graph:
-        return Graph(
-            name=name,
-            inputs=(x,),
-            outputs=outputs,
-            states=tuple(self.states),
-            ops=tuple(self.ops),
-            constants=self.constants,
-        )
-
-    def _name(self, kind: str) -> str:
-        return f"{kind}{len(self.ops)}"
-
-    def _weights(self, name: str, *shape: int) -> Const:
+    def _drawn(self, name: str, *shape: int) -> Const:
         """Draw the 16 numbers that 4 bits tell apart, all alike; scaled to fire now and then."""
         fan_in = max(1, int(np.prod(shape[1:])))
         drawn = self.rng.integers(-8, 8, shape, np.int8)
-        self.constants[f"{name}.w"] = drawn * np.float32(2.0**-3 / np.sqrt(fan_in))
-        return Const(f"{name}.w")
+        return self.constant(f"{name}.w", drawn * np.float32(2.0**-3 / np.sqrt(fan_in)))
 
     def _fire(self, y: Value, name: str) -> Value:
-        membrane, after = (Value(f"{name}.{v}", FLOAT, y.shape) for v in ("v", "v_next"))
-        spike = Value(f"{name}.s", SPIKE, y.shape)
-        neuron = Neuron(
-            x=y,
-            membrane=membrane,
-            membrane_next=after,
-            spike=spike,
-            leak=LEAK,
-            threshold=THRESHOLD,
-            reset=Reset(kind="subtract", amount=THRESHOLD),
-            loc=name,
-        )
-        self.ops.append(neuron)
-        self.states.append(State(read=membrane, next=after.name))
-        return spike
+        return self.neurons(y, leak=LEAK, threshold=THRESHOLD, name=name)
 
 
-def _started(seed: int, *shape: int) -> tuple[_Writer, Value]:
-    return _Writer(np.random.Generator(np.random.SFC64(seed))), Value("x", SPIKE, shape)
+def _started(seed: int, *shape: int) -> tuple[_Network, Value]:
+    return _Network(seed), Value("x", SPIKE, shape)
 
 
 def dvsnet(size: int = 64, seed: int = 0) -> Graph:
@@ -142,8 +77,8 @@ def dvsnet(size: int = 64, seed: int = 0) -> Graph:
     net, x = _started(seed, 2, size, size)
     s = net.conv(x, 32)
     for _ in range(5):
-        s = net.pool(net.iand(net.conv(net.conv(s, 32), 32), s))
-    return net.graph("DVSNet", x, net.linear(s, 11))
+        s = net.pool(net.merge("iand", net.conv(net.conv(s, 32), 32), s))
+    return net.finished("DVSNet", x, net.dense(s, 11))
 
 
 def fireflownet(size: int = 256, seed: int = 0) -> Graph:
@@ -155,7 +90,7 @@ def fireflownet(size: int = 256, seed: int = 0) -> Graph:
     x = s
     for _ in range(7):
         s = net.conv(s, 32)
-    return net.graph("FireFlowNet", x, s)
+    return net.finished("FireFlowNet", x, s)
 
 
 def spike_flownet(size: int = 256, seed: int = 0) -> Graph:
@@ -172,10 +107,10 @@ def spike_flownet(size: int = 256, seed: int = 0) -> Graph:
         s = net.conv(s, channels, stride=2)
         skips.append(s)
     for _ in range(2):
-        s = net.iand(net.conv(net.conv(s, 512), 512), s)
+        s = net.merge("iand", net.conv(net.conv(s, 512), 512), s)
     for channels, skip in ((128, skips[2]), (64, skips[1]), (4, skips[0])):
         s = net.concat(skip, net.upsample(s, channels), net.upsample(s, 32))
-    return net.graph("SFN", x, net.upsample(s, 32))
+    return net.finished("SFN", x, net.upsample(s, 32))
 
 
 def spiking_vgg(size: int = 32, seed: int = 0) -> Graph:
@@ -185,8 +120,8 @@ def spiking_vgg(size: int = 32, seed: int = 0) -> Graph:
     for channels in (64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0, 512, 512, 512):
         s = net.conv(s, channels) if channels else net.pool(s)
     for outputs in (4096, 4096, 100):
-        s = net.linear(s, outputs)
-    return net.graph("SNN_VGG", x, s)
+        s = net.dense(s, outputs)
+    return net.finished("SNN_VGG", x, s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,19 +39,19 @@ def float_op(shape: tuple[int, ...], make: Callable[[Value], Op], **constants: A
 
 def _integer_op(shape: tuple[int, ...], make: Callable[[Builder, Value], Value]) -> Graph:
     net = Builder("one op")
-    net.outputs(make(net, net.input("x", shape, SPIKE)))
+    net.outputs(make(net, net.entry("x", shape, SPIKE)))
     return net.graph()
 
 
 def _float_layer(make: Callable[[NetworkBuilder, Value], Value]) -> Graph:
     net = NetworkBuilder()
-    return net.graph(make(net, net.input(2, 4, 4)))
+    return net.graph(make(net, net.entry(2, 4, 4)))
 
 
 def _float_neuron() -> Graph:
     net = NetworkBuilder()
     reset = Reset(kind="value", amount=-0.0, phase="late")
-    s = net.neuron(net.input(3), current=True, strict=True, reset=reset, floor=-1.5)
+    s = net.neuron(net.entry(3), current=True, strict=True, reset=reset, floor=-1.5)
     return net.graph(s)
 
 
@@ -131,7 +131,7 @@ _GRAPHS: dict[str, Callable[[], Graph]] = {
         f=[[[0.1]], [[-0.0]]],
     ),
     "net.fake_quantize": lambda: float_op((3,), _fake_quantize, step=[0.1, 0.2, 0.3]),
-    "net.add": lambda: _integer_op((3,), lambda net, x: net.add(x, x, x)),
+    "net.add": lambda: _integer_op((3,), lambda net, x: net.sum(x, x, x)),
     "net.merge": lambda: _integer_op((3,), lambda net, x: net.merge("iand", x, _twice(net, x))),
     "net.reshape": lambda: _integer_op((2, 3), lambda net, x: net.reshape(x, (6,))),
     "net.transpose": lambda: _integer_op((2, 3, 4), lambda net, x: net.transpose(x, (2, 0, 1))),

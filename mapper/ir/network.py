@@ -221,6 +221,10 @@ class Add(Op):
         return (total,)
 
 
+MergeKind = Literal["and", "or", "xor", "iand"]
+"""Gates of two spikes; ``iand`` gives the second where the first is silent."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Merge(Op):
     """Combine two sets of spikes: ``and``, ``or``, ``xor``, ``iand`` (``b and not a``)."""
@@ -228,7 +232,7 @@ class Merge(Op):
     mnemonic: ClassVar[str] = "net.merge"
     merges_spikes: ClassVar[bool] = True
 
-    kind: Literal["and", "or", "xor", "iand"]
+    kind: MergeKind
     a: Value
     b: Value
     result: Value

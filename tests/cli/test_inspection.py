@@ -52,8 +52,8 @@ def odd_network():
     net = NetworkBuilder()
     net.constants["leaks"] = net.rng.permutation([0.5, 0.75, 0.875, 0.9]).astype("float32")
     net.constants["start"] = net.rng.permutation([0.0, 0.25, 0.5, 0.5]).astype("float32")
-    x = net.pool(net.neuron(net.input(1, 4, 4), floor=-1.0), "avg")
-    y = net.linear(net.flatten(x), 4)
+    x = net.pool(net.neuron(net.entry(1, 4, 4), floor=-1.0), "avg")
+    y = net.dense(net.flatten(x), 4)
     s = net.neuron(
         y,
         current=True,
@@ -66,7 +66,7 @@ def odd_network():
     first, second, third = net.states
     net.states = [first, State(read=second.read, next=second.next, initial=Const("start")), third]
     s = net.merge("iand", s, net.neuron(y, reset=Reset(kind="subtract", amount=0.6)))
-    return net.graph(net.neuron(net.linear(s, 2), fires=False, leak=1.0))
+    return net.graph(net.neuron(net.dense(s, 2), fires=False, leak=1.0))
 
 
 def test_what_is_not_usual_is_told(tmp_path, golden):
@@ -77,12 +77,12 @@ def trained_network():
     """What training exports: integers with their crossbars, and neurons of several kinds."""
     net = NetworkBuilder()
     net.constants["leaks"] = net.rng.permutation([0.5, 0.7, 0.8, 0.9]).astype("float32")
-    s = net.neuron(net.conv(net.input(2, 6, 6), 3), leak=0.75, floor=-1.0)
+    s = net.neuron(net.conv(net.entry(2, 6, 6), 3), leak=0.75, floor=-1.0)
     s = net.neuron(net.conv_transpose(s, 2, 2, stride=(2, 2)), leak=0.7)
-    s = net.neuron(net.linear(net.flatten(s), 4), leak=Const("leaks"), reset=Reset(kind="value"))
+    s = net.neuron(net.dense(net.flatten(s), 4), leak=Const("leaks"), reset=Reset(kind="value"))
     current = {"current_leak": 0.5, "current_input": 1.0, "current_gain": 0.5}
-    s = net.neuron(net.linear(s, 4), current=True, leak=0.875, **current)
-    y = net.neuron(net.linear(s, 2), fires=False, leak=1.0)
+    s = net.neuron(net.dense(s, 4), current=True, leak=0.875, **current)
+    y = net.neuron(net.dense(s, 2), fires=False, leak=1.0)
     target = load_target("adcless-64")
     return run_passes(net.graph(y), target, make_passes(), stop_after="lower-neurons")[0]
 

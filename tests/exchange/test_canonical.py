@@ -112,7 +112,7 @@ def test_a_convolution_pads_and_crops(padding, groups):
 
 def test_a_transposed_convolution():
     net = NetworkBuilder()
-    x = net.input(2, 4, 4)
+    x = net.entry(2, 4, 4)
     up = net.conv_transpose(x, 3, 3, stride=(2, 2), padding=(1, 1, 1, 1), output_padding=(1, 1))
     assert_round_trip(net.graph(net.neuron(up)))
 
@@ -163,7 +163,7 @@ def test_elements_are_taken_by_number():
 @pytest.mark.parametrize("kind", MERGES)
 def test_spikes_are_merged(kind):
     net = NetworkBuilder()
-    a, b = (net.neuron(net.input(8), strict=True) for _ in range(2))
+    a, b = (net.neuron(net.entry(8), strict=True) for _ in range(2))
     assert_round_trip(net.graph(net.merge(kind, a, b)))
 
 
@@ -175,7 +175,7 @@ def remembering() -> Graph:
     """Start values of every kind, and a state that the network does not return."""
     net = NetworkBuilder()
     net.constants["start"] = np.array([0.25, 0.5, 0.125], np.float32)
-    y = net.neuron(net.neuron(net.input(3)))
+    y = net.neuron(net.neuron(net.entry(3)))
     first, second = net.states
     net.states = [
         State(read=first.read, next=first.next, initial=Const("start"), output=""),

@@ -66,7 +66,7 @@ def one_neuron(kind: Neuron, per_neuron: bool) -> Graph:
     if kind.current is None:
         fields = {n: held for n, held in fields.items() if not n.startswith("current")}
     y = net.neuron(
-        net.input(6),
+        net.entry(6),
         current=kind.current is not None,
         fires=kind.spike is not None,
         strict=kind.strict,

@@ -26,7 +26,7 @@ from tests.small_graphs import one_layer
 
 def written() -> ModelProto:
     net = NetworkBuilder()
-    return to_model(net.graph(net.neuron(net.linear(net.input(3), 4))))
+    return to_model(net.graph(net.neuron(net.dense(net.entry(3), 4))))
 
 
 def neuron_in(model: ModelProto, folder: Path) -> Neuron:
@@ -193,7 +193,7 @@ def test_weights_that_nothing_dequantises_are_not_exported():
 
 def test_a_transposed_convolution_that_grows_at_its_sides_is_not_exported():
     net = NetworkBuilder()
-    up = net.conv_transpose(net.input(1, 3, 3), 1, 2, padding=(-1, 0, 0, 0))
+    up = net.conv_transpose(net.entry(1, 3, 3), 1, 2, padding=(-1, 0, 0, 0))
     assert "(-1, 0, 0, 0)" in refusal(net.graph(net.neuron(up)))
 
 

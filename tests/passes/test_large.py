@@ -14,12 +14,12 @@ WIDTHS = (64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0, 512, 512, 
 def test_157_432_crossbars_are_sixteen_layers_on_one_screen():
     net = NetworkBuilder()
     net.rng = np.random.Generator(np.random.SFC64(0))  # fast: the numbers do not matter
-    s = net.input(3, 32, 32)
+    s = net.entry(3, 32, 32)
     for width in WIDTHS:
         s = net.neuron(net.conv(s, width, padding=(1,) * 4)) if width else net.pool(s)
     s = net.flatten(s)
     for width in (4096, 4096, 100):
-        s = net.neuron(net.linear(s, width))
+        s = net.neuron(net.dense(s, width))
     target = load_target("adcless-32")
     mapped, _ = run_passes(net.graph(s), target, make_passes())
     layers = [op for op in mapped.ops if isinstance(op, CrossbarMvm)]

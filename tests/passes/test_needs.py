@@ -34,8 +34,8 @@ MISSED_BY: Mapping[str, str] = {
 def a_network() -> Graph:
     """A layer of 72 wordlines and a mean before one of 12 outputs, 48 bitlines: both too many."""
     net = NetworkBuilder()
-    s = net.neuron(net.pool(net.conv(net.input(8, 6, 6), 4), "avg"))
-    return net.graph(net.neuron(net.linear(net.flatten(s), 12)))
+    s = net.neuron(net.pool(net.conv(net.entry(8, 6, 6), 4), "avg"))
+    return net.graph(net.neuron(net.dense(net.flatten(s), 12)))
 
 
 @pytest.mark.parametrize("left_out", MISSED_BY)

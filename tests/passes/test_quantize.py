@@ -85,7 +85,7 @@ def test_scales_are_the_same_bits_however_many_columns_are_searched_at_once(
 
 def test_integer_weights_that_fit_are_kept():
     net = NetworkBuilder()
-    x = net.input(3)
+    x = net.entry(3)
     net.constants["w"] = np.array([[7, -7, 1]], np.int8)
     total, y = Value("t", FLOAT, (1,)), Value("y", FLOAT, (1,))
     net.ops += [Linear(x=x, weight=Const("w"), result=total), Scale(x=total, factor=0.1, result=y)]
@@ -95,8 +95,8 @@ def test_integer_weights_that_fit_are_kept():
 
 def test_layers_that_meet_in_one_sum_share_a_scale_per_layer():
     net = NetworkBuilder()
-    x = net.input(4)
-    graph = net.graph(net.neuron(net.add(net.linear(x, 3), net.linear(x, 3))))
+    x = net.entry(4)
+    graph = net.graph(net.neuron(net.sum(net.dense(x, 3), net.dense(x, 3))))
     quantised = QuantizeWeights(granularity="layer").run(assigned(graph, 4), IDEAL)
     scales = [quantised.constants[f"{name}.scale"] for name in ("fc0", "fc1")]
     assert np.ptp(np.concatenate(scales)) == 0
@@ -142,15 +142,15 @@ def test_what_integers_cannot_follow_is_refused_by_name():
     assert refusal(one_neuron([1.0], threshold=1.0, gain=-1.0)) == "negative-scale"
     late = {"current_leak": 0.5, "current_input": 1.0, "current_gain": 1.0, "gain": 0.0}
     net = NetworkBuilder()
-    graph = net.graph(net.neuron(net.linear(net.input(2), 1), current=True, **late))
+    graph = net.graph(net.neuron(net.dense(net.entry(2), 1), current=True, **late))
     assert refusal(graph) in {"unsupported-neuron", "negative-scale"}
 
 
 def test_a_scale_per_input_channel_is_refused():
     """Spikes scaled channel by channel cannot drive wordlines of one matrix."""
     net = NetworkBuilder()
-    s = net.neuron(net.linear(net.input(3), 4))
-    graph = net.graph(net.neuron(net.linear(net.norm(s), 2)))
+    s = net.neuron(net.dense(net.entry(3), 4))
+    graph = net.graph(net.neuron(net.dense(net.norm(s), 2)))
     assert refusal(graph) == "unsupported-scaling"
 
 
@@ -164,7 +164,7 @@ def test_a_leak_that_no_shift_gives_needs_a_multiplier():
 def test_an_operation_without_an_integer_form_is_refused():
     """Scaled sums come from this pass; in a network of reals nothing says what they stand for."""
     net = NetworkBuilder()
-    spikes, twice = net.neuron(net.input(3)), Value("y", IntType(2, signed=False), (3,))
+    spikes, twice = net.neuron(net.entry(3)), Value("y", IntType(2, signed=False), (3,))
     net.ops.append(ScaledAdd(terms=(spikes,), scales=(2,), result=twice))
     assert refusal(net.graph(net.neuron(twice))) == "unsupported-on-hardware"
 
@@ -176,8 +176,8 @@ def test_weight_bits_outside_two_to_eight_are_refused():
 
 def test_currents_of_different_scales_are_aligned():
     net = NetworkBuilder()
-    x = net.input(6)
-    graph = net.graph(net.neuron(net.add(net.linear(x, 3), net.linear(x, 3))))
+    x = net.entry(6)
+    graph = net.graph(net.neuron(net.sum(net.dense(x, 3), net.dense(x, 3))))
     inputs = {"x0": (np.random.default_rng(1).random((20, 4, 6)) < 0.4).astype(np.int64)}
     expected = evaluate(graph, inputs)["lif3.s"]
     found = evaluate(integers(graph), inputs)["lif3.s"]
@@ -187,8 +187,8 @@ def test_currents_of_different_scales_are_aligned():
 @pytest.mark.parametrize("kind", ["max", "avg"])
 def test_pooling_keeps_meaning_before_and_after_the_neuron(kind):
     net = NetworkBuilder()
-    s = net.neuron(net.pool(net.conv(net.input(2, 8, 8), 4), kind))
-    graph = net.graph(net.neuron(net.linear(net.flatten(net.pool(s, kind, 3)), 3)))
+    s = net.neuron(net.pool(net.conv(net.entry(2, 8, 8), 4), kind))
+    graph = net.graph(net.neuron(net.dense(net.flatten(net.pool(s, kind, 3)), 3)))
     inputs = {"x0": (np.random.default_rng(1).random((10, 4, 2, 8, 8)) < 0.3).astype(np.int64)}
     expected = evaluate(graph, inputs, watch=["lif2.s"])
     found = evaluate(integers(graph), inputs, watch=["lif2.s"])
@@ -197,7 +197,7 @@ def test_pooling_keeps_meaning_before_and_after_the_neuron(kind):
 
 def test_an_output_that_never_fires_says_what_its_integers_stand_for():
     net = NetworkBuilder()
-    graph = net.graph(net.neuron(net.linear(net.input(4), 2), fires=False))
+    graph = net.graph(net.neuron(net.dense(net.entry(4), 2), fires=False))
     mapped = integers(graph)
     inputs = {"x0": np.ones((3, 1, 4), np.int64)}
     (name,) = (v.name for v in mapped.outputs)
@@ -230,10 +230,10 @@ def test_a_reset_that_no_membrane_holds_is_refused():
 
 def test_values_whose_scales_are_worlds_apart_cannot_be_added():
     net = NetworkBuilder()
-    x = net.input(3)
-    a, b = net.linear(x, 2), net.linear(x, 2)
+    x = net.entry(3)
+    a, b = net.dense(x, 2), net.dense(x, 2)
     net.constants["fc1.w"] = net.constants["fc1.w"] * np.float32(1e-30)
-    assert code_of(net.graph(net.neuron(net.add(a, b)))) == "unsupported-scaling"
+    assert code_of(net.graph(net.neuron(net.sum(a, b)))) == "unsupported-scaling"
 
 
 def test_a_membrane_that_others_read_before_its_neuron_is_refused():
@@ -261,6 +261,6 @@ def test_numbers_far_beyond_the_membrane_are_refused():
 
 def test_a_network_without_weights_has_nothing_to_map():
     net = NetworkBuilder()
-    graph = net.graph(net.neuron(net.input(3)))
+    graph = net.graph(net.neuron(net.entry(3)))
     with pytest.raises(MappingError, match="no layer with weights"):
         run_passes(graph, IDEAL, make_passes())

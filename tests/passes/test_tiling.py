@@ -26,7 +26,7 @@ def grids(graph: Graph) -> list[CrossbarMvm]:
 
 def linear_net(inputs: int, outputs: int) -> Graph:
     net = NetworkBuilder()
-    return net.graph(net.neuron(net.linear(net.input(inputs), outputs)))
+    return net.graph(net.neuron(net.dense(net.entry(inputs), outputs)))
 
 
 def test_300_wordlines_on_a_128_row_crossbar_are_128_128_and_44():
@@ -47,7 +47,7 @@ def test_64_bitlines_hold_16_outputs_of_four_slices_or_10_of_three_pairs(target,
 
 def test_a_crossbar_serves_one_group_only():
     net = NetworkBuilder()
-    y = net.conv(net.input(4, 5, 5), 6, groups=2)
+    y = net.conv(net.entry(4, 5, 5), 6, groups=2)
     (layer,) = grids(mapped(net.graph(net.neuron(y)), "adcless-64"))
     assert [str(span) for span in layer.columns] == ["0:3", "3:6"]
     assert layer.rows[-1].stop == 2 * 9
@@ -60,13 +60,13 @@ DVSNET = {"adcless-32": 372, "adcless-64": 104, "adcless-128": 32}
 def test_the_reference_gesture_network_takes_as_many_crossbars_as_published(target, crossbars):
     """Conv 2->32, ten convs 32->32, FC 128->11: arXiv 2211.02167, 4-bit weights."""
     net = NetworkBuilder()
-    s = net.neuron(net.conv(net.input(2, 64, 64), 32, padding=(1,) * 4))
+    s = net.neuron(net.conv(net.entry(2, 64, 64), 32, padding=(1,) * 4))
     for _ in range(5):
         x = s
         for _ in range(2):
             s = net.neuron(net.conv(s, 32, padding=(1,) * 4))
         s = net.pool(net.merge("iand", s, x))
-    graph = net.graph(net.neuron(net.linear(net.flatten(s), 11)))
+    graph = net.graph(net.neuron(net.dense(net.flatten(s), 11)))
     assert sum(op.crossbars for op in grids(mapped(graph, target))) == crossbars
 
 
@@ -84,7 +84,7 @@ def test_layers_lie_side_by_side_and_one_stage_apart():
 
 def test_parallel_branches_share_a_stage():
     net = NetworkBuilder()
-    x = net.input(2, 6, 6)
+    x = net.entry(2, 6, 6)
     a, b = (net.neuron(net.conv(x, 3)) for _ in range(2))
     end = net.neuron(net.conv(net.concat(a, b), 2))
     assert [op.placement.stage for op in grids(mapped(net.graph(end), "adcless-64"))] == [0, 0, 1]
@@ -134,7 +134,7 @@ def test_multi_bit_inputs_go_to_the_adc_macro_of_a_mixed_chip():
 
 def test_inputs_too_wide_for_every_macro_stay_on_the_digital_unit():
     net = NetworkBuilder()
-    s = net.neuron(net.linear(net.input(5), 4))
-    graph = mapped(net.graph(net.neuron(net.linear(s, 3))), "mixed-64", codes=counts(12))
+    s = net.neuron(net.dense(net.entry(5), 4))
+    graph = mapped(net.graph(net.neuron(net.dense(s, 3))), "mixed-64", codes=counts(12))
     assert [op.result.name for op in graph.ops if isinstance(op, Linear)] == ["fc0.sum"]
     assert len(grids(graph)) == 1

@@ -69,7 +69,7 @@ def test_a_recurrent_layer_is_bit_exact():
 
 
 def recurrent(net: NetworkBuilder) -> Graph:
-    x, before = net.input(6), Value("before", SPIKE, (5,))
-    s = net.neuron(net.add(net.linear(x, 5), net.linear(before, 5)))
+    x, before = net.entry(6), Value("before", SPIKE, (5,))
+    s = net.neuron(net.sum(net.dense(x, 5), net.dense(before, 5)))
     net.states.append(State(read=before, next=s.name))
     return net.graph(s)
