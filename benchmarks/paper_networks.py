@@ -26,28 +26,28 @@ class _Network(GraphBuilder):
         self.rng = np.random.Generator(np.random.SFC64(seed))
 
     def conv(self, x: Value, outputs: int, stride: int = 1) -> Value:
-        name = self._called("conv")
+        name = self.numbered("conv")
         weight = self._drawn(name, outputs, x.shape[0], 3, 3)
         sides = {"stride": (stride, stride), "padding": (1, 1, 1, 1)}
         return self._fire(self.conv2d(x, weight, name=f"{name}.y", loc=name, **sides), name)
 
     def upsample(self, x: Value, outputs: int) -> Value:
         """Twice the height and the width, by a 4x4 transposed convolution."""
-        name = self._called("up")
+        name = self.numbered("up")
         weight = self._drawn(name, x.shape[0], outputs, 4, 4)
         sides = {"stride": (2, 2), "padding": (1, 1, 1, 1)}
         y = self.conv_transpose2d(x, weight, name=f"{name}.y", loc=name, **sides)
         return self._fire(y, name)
 
     def dense(self, x: Value, outputs: int) -> Value:
-        name = self._called("fc")
+        name = self.numbered("fc")
         flat = self.flatten(x, name=f"{name}.x")
         weight = self._drawn(name, outputs, flat.shape[0])
         return self._fire(self.linear(flat, weight, name=f"{name}.y", loc=name), name)
 
     def pool(self, x: Value) -> Value:
         window = Window(kernel=(2, 2), stride=(2, 2))
-        return self.max_pool2d(x, window, name=self._called("pool"))
+        return self.max_pool2d(x, window, name=self.numbered("pool"))
 
     def finished(self, name: str, x: Value, output: Value) -> Graph:
         self.name = name

@@ -3,39 +3,33 @@
     net = Builder()
     x = net.input("x", (2, 8, 8))
     y = net.crossbars(x, weight, window=Window(kernel=(3, 3)), read=sense_amp(1))
-    net.outputs(net.neurons(y, threshold=5))
+    net.output(net.integer_neurons(y, threshold=5))
     graph = net.graph()
 
 Whole graphs are in ``tests.small_graphs``.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from mapper.ir.builder import GraphBuilder
 from mapper.ir.core import (
     INT64,
     SPIKE,
-    Array,
-    Const,
-    Graph,
     IntType,
     Op,
     Span,
-    State,
-    Type,
     Value,
 )
 from mapper.ir.crossbar import CountActive, CrossbarMvm, partial_sum_range
 from mapper.ir.encoding import Encoding, Kind
 from mapper.ir.hardware import ScaledAdd, UpdateMembrane
-from mapper.ir.network import Add, Concat, MaxPool2d, Merge, Reshape, SumPool2d, Take, Transpose
 from mapper.ir.neurons import IntegerNeuron
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import ConvTranspose2d, Linear, Synapse, matrix_range
-from mapper.ir.verify import check_graph
 from mapper.ir.windows import Window
 
 I12 = IntType(12, signed=True)
@@ -109,68 +103,8 @@ def ideal() -> Readout:
     return Readout(multi_bit=True, make=make)
 
 
-@dataclass
-class Builder:
-    """Collects ops; every method adds one layer and returns its result."""
-
-    name: str = "net"
-    ops: list[Op] = field(default_factory=list)
-    inputs: list[Value] = field(default_factory=list)
-    states: list[State] = field(default_factory=list)
-    results: list[Value] = field(default_factory=list)
-    constants: dict[str, Array] = field(default_factory=dict)
-
-    def graph(self) -> Graph:
-        """Return the graph, checked."""
-        graph = Graph(
-            name=self.name,
-            inputs=tuple(self.inputs),
-            outputs=tuple(self.results),
-            states=tuple(self.states),
-            ops=tuple(self.ops),
-            constants=self.constants,
-        )
-        check_graph(graph, "tests")
-        return graph
-
-    def fresh(self, what: str) -> str:
-        return f"{what}{len(self.ops)}"
-
-    def constant(self, name: str, array: Any) -> Const:
-        self.constants[name] = np.asarray(array)
-        return Const(name)
-
-    def scalar(self, name: str, number: Any) -> int | Const:
-        """Return a number as it is, and an array as a constant."""
-        return number if isinstance(number, int) else self.constant(name, number)
-
-    def add_op(self, op: Op) -> Value:
-        self.ops.append(op)
-        return op.results[0]
-
-    def input(self, name: str, shape: Sequence[int], type: IntType = SPIKE) -> Value:
-        self.inputs.append(Value(name, type, tuple(shape)))
-        return self.inputs[-1]
-
-    def outputs(self, *values: Value) -> None:
-        self.results.extend(values)
-
-    def state(
-        self, name: str, shape: Sequence[int], type: IntType, initial: Any = 0, output: str = ""
-    ) -> Value:
-        """Add a state that ``close`` gives its next value."""
-        start = self.scalar(f"{name}.initial", initial)
-        read = Value(name, type, tuple(shape))
-        self.states.append(State(read=read, next="", initial=start, output=output))
-        return read
-
-    def close(self, state: Value, following: Value) -> None:
-        """Say what a state holds in the next step."""
-        i = next(i for i, s in enumerate(self.states) if s.read == state)
-        old = self.states[i]
-        self.states[i] = State(
-            read=old.read, next=following.name, initial=old.initial, output=old.output
-        )
+class Builder(GraphBuilder):
+    """Adds the layers of hardware graphs; every method adds one layer and returns its result."""
 
     def crossbars(
         self,
@@ -194,7 +128,7 @@ class Builder:
         ``wordlines`` cuts the rows evenly, ``blocks`` anywhere; ``correct`` adds the offset of
         offset-binary weights back where the readout has more than one bit.
         """
-        name, loc = name or self.fresh("layer"), loc or f"/{name or 'layer'}/Conv"
+        name, loc = name or self.numbered("layer"), loc or f"/{name or 'layer'}/Conv"
         weight = np.asarray(weight)
         wordline_count, outputs = weight.shape
         rows = blocks or Span(0, wordline_count).split(wordlines or wordline_count)
@@ -221,7 +155,7 @@ class Builder:
         offset = encoding.offset if encoding and read.multi_bit and correct else 0
         active = self._count(mvm) if offset or read.half_active else None
         cell_bits = 1 if encoding is None else encoding.cell_bits
-        codes = self.add_op(read.make(self, name, p, active, cell_bits))
+        codes = self.add(read.make(self, name, p, active, cell_bits))
         add = ShiftAndAdd(
             codes=codes,
             active=active if offset else None,
@@ -233,7 +167,7 @@ class Builder:
             result=Value(name, INT64, (outputs, *positions)),
             loc=loc,
         )
-        return self.add_op(_typed(add, add.range(self.constants)))
+        return self.add(_typed(add, add.range(self.constants)))
 
     def _count(self, mvm: CrossbarMvm) -> Value:
         tallest = max(len(span) for span in mvm.rows)
@@ -245,9 +179,9 @@ class Builder:
             rows=mvm.rows,
             active=Value(f"{mvm.partial_sum.name}.active", IntType.spanning(0, tallest), shape),
         )
-        return self.add_op(count)
+        return self.add(count)
 
-    def neurons(
+    def integer_neurons(
         self,
         x: Value,
         *,
@@ -261,7 +195,7 @@ class Builder:
         **fields: Any,
     ) -> Value:
         """Add a layer of neurons; returns spikes, or the membrane where it never fires."""
-        name = name or self.fresh("lif")
+        name = name or self.numbered("lif")
         for key in ("threshold", "bias", "floor"):
             if fields.get(key) is not None:
                 fields[key] = self.scalar(f"{name}.{key}", fields[key])
@@ -271,8 +205,8 @@ class Builder:
         if current is not None:
             i = self.state(f"{name}.i", x.shape, current)
             i_next = Value(f"{name}.i.next", current, x.shape)
-            self.close(i, i_next)
-        self.close(v, v_next)
+            self.follow(i, i_next)
+        self.follow(v, v_next)
         op = (UpdateMembrane if on_chip else IntegerNeuron)(
             x=x,
             membrane=v,
@@ -283,11 +217,11 @@ class Builder:
             loc=f"/{name}/Greater",
             **fields,
         )
-        return self.add_op(op)
+        return self.add(op)
 
     def digital(self, op: type[Synapse], x: Value, weight: Any, **fields: Any) -> Value:
         """Add a ``Linear``, ``Conv2d`` or ``ConvTranspose2d`` of integers on the digital unit."""
-        name = self.fresh("digital")
+        name = self.numbered("digital")
         array = np.asarray(weight)
         if op is not Linear:
             fields["kernel"] = array.shape[2:]
@@ -305,28 +239,10 @@ class Builder:
         assert isinstance(x.type, IntType)
         low, high = matrix_range(draft.matrix(array), x.type)
         result = Value(name, IntType.spanning(low, high), shape)
-        return self.add_op(replace(draft, result=result))
-
-    def max_pool(self, x: Value, window: Window) -> Value:
-        return self.add_op(MaxPool2d(x=x, window=window, result=self._pooled(x, window, x.type)))
-
-    def sum_pool(self, x: Value, window: Window) -> Value:
-        assert isinstance(x.type, IntType)
-        area = window.kernel[0] * window.kernel[1]
-        type = IntType.spanning(min(0, area * x.type.min), area * x.type.max)
-        return self.add_op(SumPool2d(x=x, window=window, result=self._pooled(x, window, type)))
-
-    def _pooled(self, x: Value, window: Window, type: Type) -> Value:
-        shape = (x.shape[0], *window.output_size(*x.shape[1:]))
-        return Value(self.fresh("pool"), type, shape)
-
-    def add(self, *terms: Value) -> Value:
-        types: Any = [term.type for term in terms]
-        type = IntType.spanning(sum(t.min for t in types), sum(t.max for t in types))
-        return self.add_op(Add(terms=terms, result=Value(self.fresh("sum"), type, terms[0].shape)))
+        return self.add(replace(draft, result=result))
 
     def scaled_add(self, terms: Sequence[Value], scales: Sequence[Any], shift: int = 0) -> Value:
-        name = self.fresh("scaled")
+        name = self.numbered("scaled")
         consts = tuple(self.scalar(f"{name}.scale{i}", m) for i, m in enumerate(scales))
         op = ScaledAdd(
             terms=tuple(terms),
@@ -334,29 +250,7 @@ class Builder:
             shift=shift,
             result=Value(name, INT64, terms[0].shape),
         )
-        return self.add_op(_typed(op, op.range(self.constants)))
-
-    def merge(self, kind: Any, a: Value, b: Value) -> Value:
-        result = Value(self.fresh("merged"), SPIKE, a.shape)
-        return self.add_op(Merge(kind=kind, a=a, b=b, result=result))
-
-    def reshape(self, x: Value, shape: Sequence[int]) -> Value:
-        return self.add_op(Reshape(x=x, result=Value(self.fresh("shaped"), x.type, tuple(shape))))
-
-    def transpose(self, x: Value, order: Sequence[int]) -> Value:
-        result = Value(self.fresh("turned"), x.type, tuple(x.shape[i] for i in order))
-        return self.add_op(Transpose(x=x, order=tuple(order), result=result))
-
-    def take(self, x: Value, indices: Sequence[int], axis: int = 0) -> Value:
-        shape = (*x.shape[:axis], len(indices), *x.shape[axis + 1 :])
-        result = Value(self.fresh("taken"), x.type, shape)
-        return self.add_op(Take(x=x, indices=tuple(indices), axis=axis, result=result))
-
-    def concat(self, parts: Sequence[Value], axis: int = 0) -> Value:
-        shape = list(parts[0].shape)
-        shape[axis] = sum(part.shape[axis] for part in parts)
-        result = Value(self.fresh("joined"), parts[0].type, tuple(shape))
-        return self.add_op(Concat(parts=tuple(parts), axis=axis, result=result))
+        return self.add(_typed(op, op.range(self.constants)))
 
 
 def _typed(op: Any, ends: tuple[int, int]) -> Any:

@@ -39,7 +39,7 @@ def float_op(shape: tuple[int, ...], make: Callable[[Value], Op], **constants: A
 
 def _integer_op(shape: tuple[int, ...], make: Callable[[Builder, Value], Value]) -> Graph:
     net = Builder("one op")
-    net.outputs(make(net, net.entry("x", shape, SPIKE)))
+    net.output(make(net, net.input("x", shape, SPIKE)))
     return net.graph()
 
 
@@ -58,7 +58,7 @@ def _float_neuron() -> Graph:
 def _integer_neuron(on_chip: bool) -> Graph:
     return _integer_op(
         (3,),
-        lambda net, x: net.neurons(
+        lambda net, x: net.integer_neurons(
             x,
             current=IntType(9, signed=True),
             threshold=np.array([3, 4, 5]),
@@ -112,7 +112,7 @@ def _pool(kind: type[MaxPool2d | SumPool2d | AvgPool2d]) -> Graph:
 
 def _twice(net: Builder, x: Value) -> Value:
     """Return other spikes of the same shape."""
-    return net.neurons(x, threshold=2)
+    return net.integer_neurons(x, threshold=2)
 
 
 _GRAPHS: dict[str, Callable[[], Graph]] = {
@@ -136,7 +136,7 @@ _GRAPHS: dict[str, Callable[[], Graph]] = {
     "net.reshape": lambda: _integer_op((2, 3), lambda net, x: net.reshape(x, (6,))),
     "net.transpose": lambda: _integer_op((2, 3, 4), lambda net, x: net.transpose(x, (2, 0, 1))),
     "net.take": lambda: _integer_op((2, 3), lambda net, x: net.take(x, (2, 0, 0), axis=1)),
-    "net.concat": lambda: _integer_op((2, 3), lambda net, x: net.concat((x, x), axis=1)),
+    "net.concat": lambda: _integer_op((2, 3), lambda net, x: net.concat(x, x, axis=1)),
     "net.neuron": _float_neuron,
     "net.integer_neuron": lambda: _integer_neuron(on_chip=False),
     "imc.update_membrane": lambda: _integer_neuron(on_chip=True),

@@ -37,23 +37,23 @@ class NetworkBuilder(GraphBuilder):
         return self.input(f"x{len(self.inputs)}", shape, FLOAT)
 
     def dense(self, x: Value, outputs: int) -> Value:
-        name = self._called("fc")
+        name = self.numbered("fc")
         weight = self._drawn(f"{name}.w", outputs, x.shape[0])
         return self.linear(x, weight, self._drawn(f"{name}.b", outputs), name=name)
 
     def conv(self, x: Value, outputs: int, kernel: int = 3, **options: Any) -> Value:
-        name = self._called("conv")
+        name = self.numbered("conv")
         channels = x.shape[0] // options.get("groups", 1)
         weight = self._drawn(f"{name}.w", outputs, channels, kernel, kernel)
         return self.conv2d(x, weight, self._drawn(f"{name}.b", outputs), name=name, **options)
 
     def conv_transpose(self, x: Value, outputs: int, kernel: int, **options: Any) -> Value:
-        name = self._called("up")
+        name = self.numbered("up")
         weight = self._drawn(f"{name}.w", x.shape[0], outputs, kernel, kernel)
         return self.conv_transpose2d(x, weight, name=name, **options)
 
     def norm(self, x: Value) -> Value:
-        name = self._called("bn")
+        name = self.numbered("bn")
         shape = (x.shape[0], *(1 for _ in x.shape[1:]))
         factor = self.constant(f"{name}.f", self.rng.uniform(0.5, 1.5, shape).astype(np.float32))
         offset = self.constant(f"{name}.o", self.rng.normal(0, 0.1, shape).astype(np.float32))
@@ -61,7 +61,7 @@ class NetworkBuilder(GraphBuilder):
 
     def pool(self, x: Value, kind: str = "max", size: int = 2) -> Value:
         window = Window(kernel=(size, size), stride=(size, size))
-        name = self._called(kind)
+        name = self.numbered(kind)
         pooled = self.max_pool2d if kind == "max" else self.avg_pool2d
         return pooled(x, window, name=name, loc=name)
 

@@ -66,7 +66,7 @@ def hardware_graphs(draw: Draw, most_layers: int = 4) -> Graph:
         x = _with_recurrence(net, draw, x)
     for _ in range(draw(st.integers(1, most_layers))):
         x = _layer(net, draw, rng, x)
-    net.outputs(x)
+    net.output(x)
     return net.graph()
 
 
@@ -81,10 +81,12 @@ def _with_recurrence(net: Builder, draw: Draw, x: Value) -> Value:
     fed_back = net.state("fed.back", x.shape, SPIKE, initial=draw(st.integers(0, 1)))
     kinds = ["add", *(["concat", "and", "or", "xor", "iand"] if x.type == SPIKE else [])]
     kind = draw(st.sampled_from(kinds))
-    net.close(fed_back, net.neurons(x, name="echo", threshold=1, reset=Reset(kind="value")))
+    net.follow(
+        fed_back, net.integer_neurons(x, name="echo", threshold=1, reset=Reset(kind="value"))
+    )
     if kind == "concat":
-        return net.concat([x, fed_back])
-    return net.add(x, fed_back) if kind == "add" else net.merge(kind, x, fed_back)
+        return net.concat(x, fed_back)
+    return net.sum(x, fed_back) if kind == "add" else net.merge(kind, x, fed_back)
 
 
 def _layer(net: Builder, draw: Draw, rng: np.random.Generator, x: Value) -> Value:
@@ -231,19 +233,19 @@ def _neurons(net: Builder, draw: Draw, rng: np.random.Generator, x: Value) -> Va
         fields["strict"] = draw(st.booleans())
         fields["spike_phase"] = draw(st.sampled_from(["same", "next"]))
         kind = draw(st.sampled_from(["none", "subtract", "value"]))
-        amount = net.scalar(f"{net.fresh('amount')}", parameter(-2, largest))
+        amount = net.scalar(f"{net.numbered('amount')}", parameter(-2, largest))
         also = {"none": [], "subtract": ["guarded"], "value": ["late"]}[kind]
         phase = draw(st.sampled_from(["same", "next", *also]))
         fields["reset"] = Reset(kind=kind, amount=amount, phase=phase)
     if draw(st.booleans()):
         fields["floor"] = parameter(-4, 0)
-    return net.neurons(
+    return net.integer_neurons(
         x,
         membrane=membrane,
         current=current,
         spiking=spiking,
         initial=parameter(-2, 2),
-        output=draw(st.sampled_from(["", net.fresh("returned")])),
+        output=draw(st.sampled_from(["", net.numbered("returned")])),
         on_chip=not fields.get("strict", False),
         fraction_bits=draw(st.integers(0, 3)),
         bias=parameter(-3, 3),
@@ -311,7 +313,7 @@ def _pool(net: Builder, draw: Draw, rng: np.random.Generator, x: Value) -> Value
     if window.stuffing != (1, 1):
         window = Window(kernel=(2, 2), stride=(2, 2))
         window = window if min(window.output_size(*x.shape[1:])) > 0 else Window(kernel=(1, 1))
-    return net.max_pool(x, window) if draw(st.booleans()) else net.sum_pool(x, window)
+    return net.max_pool2d(x, window) if draw(st.booleans()) else net.sum_pool2d(x, window)
 
 
 def _transpose(net: Builder, draw: Draw, rng: np.random.Generator, x: Value) -> Value:
@@ -319,7 +321,7 @@ def _transpose(net: Builder, draw: Draw, rng: np.random.Generator, x: Value) -> 
     axis = draw(st.integers(0, 2))
     elements = st.integers(0, turned.shape[axis] - 1)
     turned = net.take(turned, draw(st.lists(elements, min_size=1, max_size=4)), axis)
-    return net.concat([turned, turned], axis=draw(st.integers(0, 2)))
+    return net.concat(turned, turned, axis=draw(st.integers(0, 2)))
 
 
 def _reshape(net: Builder, draw: Draw, rng: np.random.Generator, x: Value) -> Value:
@@ -330,13 +332,13 @@ def _reshape(net: Builder, draw: Draw, rng: np.random.Generator, x: Value) -> Va
 def _add(net: Builder, draw: Draw, rng: np.random.Generator, x: Value) -> Value:
     if x.type == SPIKE and draw(st.booleans()):
         kind = draw(st.sampled_from(["and", "or", "xor", "iand"]))
-        return net.merge(kind, x, net.neurons(x, threshold=2))
-    return net.add(x, x, net.neurons(x, threshold=1))
+        return net.merge(kind, x, net.integer_neurons(x, threshold=2))
+    return net.sum(x, x, net.integer_neurons(x, threshold=1))
 
 
 def _scaled_add(net: Builder, draw: Draw, rng: np.random.Generator, x: Value) -> Value:
     per_channel = rng.integers(-5, 6, (x.shape[0], *(1 for _ in x.shape[1:])))
-    spikes = net.neurons(x, threshold=2)
+    spikes = net.integer_neurons(x, threshold=2)
     return net.scaled_add([x, spikes], [3, per_channel], shift=draw(st.integers(0, 2)))
 
 

@@ -61,8 +61,8 @@ class GraphBuilder:
     sums fit. A layer is named after its kind and its place among the ops, or by ``name``; constants
     are ``NAME.weight`` and so on. ``loc`` is the node of a source model that a layer comes from.
 
-    The parts so far (``inputs``, ``outputs``, ``states``, ``ops``, ``constants``) may be looked at and
-    added to; ``graph`` makes the graph of them and checks it.
+    The parts so far (``inputs``, ``outputs``, ``states``, ``ops``, ``constants``) may be looked at
+    and added to; ``graph`` makes the graph of them and checks it.
 
     Args:
         name: Of the graph.
@@ -107,6 +107,10 @@ class GraphBuilder:
             return name
         tries = (f"{name}.{k}" for k in count(1))
         return self.unique(next(n for n in tries if n not in self._names))
+
+    def numbered(self, kind: str) -> str:
+        """Return what a layer of a kind is called by default, such as ``conv3`` for the fourth op."""
+        return f"{kind}{len(self.ops)}"
 
     def release(self, name: str) -> None:
         """Let ``name``, reserved until now, be given."""
@@ -180,7 +184,7 @@ class GraphBuilder:
         """
         array = self._array(weight)
         return self._convolved(
-            Conv2d, x, weight, bias, array.shape[0], name or self._called("conv"), loc, fields
+            Conv2d, x, weight, bias, array.shape[0], name or self.numbered("conv"), loc, fields
         )
 
     def conv_transpose2d(
@@ -196,7 +200,7 @@ class GraphBuilder:
         """Convolve transposed: ``weight[C, N / groups, kh, kw]``; ``fields`` of its op."""
         outputs = self._array(weight).shape[1] * fields.get("groups", 1)
         return self._convolved(
-            ConvTranspose2d, x, weight, bias, outputs, name or self._called("up"), loc, fields
+            ConvTranspose2d, x, weight, bias, outputs, name or self.numbered("up"), loc, fields
         )
 
     def _convolved(
@@ -227,7 +231,7 @@ class GraphBuilder:
         self, x: Value, weight: Any, bias: Any = None, *, name: str = "", loc: str = ""
     ) -> Value:
         """Multiply ``x[K]`` by ``weight[N, K]``."""
-        name = name or self._called("fc")
+        name = name or self.numbered("fc")
         array = self._array(weight)
         op = Linear(
             x=x,
@@ -275,7 +279,7 @@ class GraphBuilder:
             loc: Where it comes from.
             fields: Other fields of ``Neuron``.
         """
-        name = name or self._called("lif")
+        name = name or self.numbered("lif")
         if reset is None:
             reset = Reset(kind="subtract", amount=threshold) if fires else Reset()
         membrane, after = self._remembered(f"{name}.v", x, returned)
@@ -315,7 +319,7 @@ class GraphBuilder:
         self, x: Value, factor: Any = 1.0, offset: Any = 0.0, *, name: str = "", loc: str = ""
     ) -> Value:
         """Return reals ``x * factor + offset``: numbers, or arrays that broadcast to ``x``."""
-        name = name or self._called("scale")
+        name = name or self.numbered("scale")
         op = Scale(
             x=x,
             factor=self.scalar(f"{name}.factor", factor),
@@ -327,32 +331,32 @@ class GraphBuilder:
 
     def sum(self, *terms: Value, name: str = "", loc: str = "") -> Value:
         """Add values of one shape: integers where all are, else reals."""
-        result = Value(name or self._called("sum"), _common(terms), terms[0].shape)
+        result = Value(name or self.numbered("sum"), _common(terms), terms[0].shape)
         return self.add(Add(terms=terms, result=result, loc=loc or result.name))
 
     def merge(self, kind: MergeKind, a: Value, b: Value, *, name: str = "", loc: str = "") -> Value:
         """Combine spikes by a gate: ``and``, ``or``, ``xor`` or ``iand`` (not ``a``, but ``b``)."""
-        result = Value(name or self._called(kind), SPIKE, a.shape)
+        result = Value(name or self.numbered(kind), SPIKE, a.shape)
         return self.add(Merge(kind=kind, a=a, b=b, result=result, loc=loc))
 
     def max_pool2d(self, x: Value, window: Window, *, name: str = "", loc: str = "") -> Value:
-        result = self._pooled(x, window, x.type, name or self._called("max"))
+        result = self._pooled(x, window, x.type, name or self.numbered("max"))
         return self.add(MaxPool2d(x=x, window=window, result=result, loc=loc))
 
     def avg_pool2d(self, x: Value, window: Window, *, name: str = "", loc: str = "") -> Value:
         """Return means as reals; elements outside count as zeros."""
-        result = self._pooled(x, window, FLOAT, name or self._called("avg"))
+        result = self._pooled(x, window, FLOAT, name or self.numbered("avg"))
         return self.add(AvgPool2d(x=x, window=window, result=result, loc=loc))
 
     def sum_pool2d(self, x: Value, window: Window, *, name: str = "", loc: str = "") -> Value:
-        result = self._pooled(x, window, _common((x,)), name or self._called("pool"))
+        result = self._pooled(x, window, _common((x,)), name or self.numbered("pool"))
         return self.add(SumPool2d(x=x, window=window, result=result, loc=loc))
 
     def _pooled(self, x: Value, window: Window, type: Type, name: str) -> Value:
         return Value(name, type, (x.shape[0], *window.output_size(x.shape[1], x.shape[2])))
 
     def reshape(self, x: Value, shape: Sequence[int], *, name: str = "", loc: str = "") -> Value:
-        result = Value(name or self._called("flat"), x.type, tuple(shape))
+        result = Value(name or self.numbered("flat"), x.type, tuple(shape))
         return self.add(Reshape(x=x, result=result, loc=loc))
 
     def flatten(self, x: Value, *, name: str = "", loc: str = "") -> Value:
@@ -360,7 +364,7 @@ class GraphBuilder:
 
     def transpose(self, x: Value, order: Sequence[int], *, name: str = "", loc: str = "") -> Value:
         shape = tuple(x.shape[axis] for axis in order)
-        result = Value(name or self._called("turned"), x.type, shape)
+        result = Value(name or self.numbered("turned"), x.type, shape)
         return self.add(Transpose(x=x, order=tuple(order), result=result, loc=loc))
 
     def take(
@@ -368,17 +372,14 @@ class GraphBuilder:
     ) -> Value:
         """Return elements of one axis by number: left out, repeated, in another order."""
         shape = (*x.shape[:axis], len(indices), *x.shape[axis + 1 :])
-        result = Value(name or self._called("taken"), x.type, shape)
+        result = Value(name or self.numbered("taken"), x.type, shape)
         return self.add(Take(x=x, indices=tuple(indices), axis=axis, result=result, loc=loc))
 
     def concat(self, *parts: Value, axis: int = 0, name: str = "", loc: str = "") -> Value:
         shape = list(parts[0].shape)
         shape[axis] = sum(part.shape[axis] for part in parts)
-        result = Value(name or self._called("cat"), _joined(parts), tuple(shape))
+        result = Value(name or self.numbered("cat"), _joined(parts), tuple(shape))
         return self.add(Concat(parts=parts, axis=axis, result=result, loc=loc))
-
-    def _called(self, kind: str) -> str:
-        return f"{kind}{len(self.ops)}"
 
 
 def _sum_type(weight: Array) -> Type:

@@ -60,7 +60,7 @@ def test_counts_by_hand(name):
     """Three inputs, two of them on; weights of one bit on crossbars of two wordlines."""
     net = Builder()
     x = net.input("x", (3,))
-    net.outputs(net.crossbars(x, random_weights(3, 2), sense_amp(1), name="fc", wordlines=2))
+    net.output(net.crossbars(x, random_weights(3, 2), sense_amp(1), name="fc", wordlines=2))
     counts = engine.run(net.graph(), {"x": np.array([[[1, 0, 1]]])}, name, trace=True).counts
     assert {name: array.tolist() for name, array in counts.items()} == {
         "x": [[2]],
@@ -118,7 +118,7 @@ def test_counts_of_one_name_are_refused(name):
     net = Builder()
     y = net.crossbars(net.input("x", (3,)), random_weights(3, 2), sense_amp(1), name="fc")
     net.input("fc.sum.reads", (3,))
-    net.outputs(y)
+    net.output(y)
     inputs = {"x": random_spikes(1, 1, 3), "fc.sum.reads": random_spikes(1, 1, 3)}
     with pytest.raises(MappingError, match=r"error\[unusable-name\]: two arrays would be named"):
         engine.run(net.graph(), inputs, name, trace=True)
@@ -190,7 +190,9 @@ def test_wide_codes_are_exact(name):
     """36 bits: more than single precision holds, and more than 32-bit integers do."""
     net = Builder()
     x = net.input("x", (2,), IntType(37, signed=True))
-    net.outputs(net.neurons(x, membrane=IntType(40, signed=True), threshold=1 << 35, name="lif"))
+    net.output(
+        net.integer_neurons(x, membrane=IntType(40, signed=True), threshold=1 << 35, name="lif")
+    )
     codes = np.array([[[(1 << 35) - 1, 1 << 35]]])
     (spikes,) = engine.run(net.graph(), {"x": codes}, name).outputs.values()
     assert spikes.tolist() == [[[0, 1]]]

@@ -161,7 +161,7 @@ def test_a_name_alone_may_be_hostile_in_every_engine(nasty):
     net = Builder(nasty)
     x = net.input(nasty, (3,))
     y = net.crossbars(x, random_weights(3, 2), sense_amp(1), name=f"{nasty}.y", loc=nasty)
-    net.outputs(y, x)
+    net.output(y, x)
     run_everywhere(net.graph(), {nasty: random_spikes(2, 2, 3)})
 
 
@@ -175,7 +175,7 @@ def test_a_name_alone_may_be_hostile_in_every_engine(nasty):
 )
 def test_names_that_no_file_can_hold_are_refused(name, problem):
     net = Builder()
-    net.outputs(net.input(name, (3,)))
+    net.output(net.input(name, (3,)))
     with pytest.raises(MappingError, match=problem) as refused:
         generate_executor(net.graph())
     assert refused.value.diagnostics[0].code == "unusable-name"
@@ -184,7 +184,7 @@ def test_names_that_no_file_can_hold_are_refused(name, problem):
 def test_a_value_with_the_name_of_a_trace_is_refused():
     net = Builder()
     x = net.input("fc.sum.wordlines", (3,))
-    net.outputs(net.crossbars(x, random_weights(3, 2), sense_amp(1), name="fc"))
+    net.output(net.crossbars(x, random_weights(3, 2), sense_amp(1), name="fc"))
     with pytest.raises(MappingError, match=r"two arrays would be named 'fc.sum.wordlines'"):
         generate_executor(net.graph())
 
@@ -251,8 +251,8 @@ def test_variables_end_with_their_last_use():
 def test_results_that_nothing_reads_end_at_once():
     net = Builder()
     x = net.input("x", (3,))
-    net.neurons(x, name="lif", threshold=2)  # its spikes go nowhere
-    net.outputs(x)
+    net.integer_neurons(x, name="lif", threshold=2)  # its spikes go nowhere
+    net.output(x)
     graph = net.graph()
     program = describe(graph)
     assert program.statements[-1].dead == (Names(graph)["lif"], Names(graph)["lif.v"])
@@ -265,7 +265,7 @@ def test_partial_sums_of_a_128_by_128_input_are_never_held_at_once():
     x = net.input("x", (32, 128, 128))
     window = Window(kernel=(3, 3), padding=(1, 1, 1, 1))
     weight = random_weights(288, 32)
-    net.outputs(net.crossbars(x, weight, sense_amp(1), window=window, wordlines=32))
+    net.output(net.crossbars(x, weight, sense_amp(1), window=window, wordlines=32))
     graph = net.graph()
     executor = load_executor(generate_executor(graph), graph.constants)
     spikes = random_spikes(1, 1, 32, 128, 128)
@@ -280,7 +280,7 @@ def test_more_samples_take_no_more_than_their_values():
     net = Builder()
     x = net.input("x", (8, 32, 32))
     window = Window(kernel=(3, 3), padding=(1, 1, 1, 1))
-    net.outputs(net.crossbars(x, random_weights(72, 8), sense_amp(1), window=window, wordlines=24))
+    net.output(net.crossbars(x, random_weights(72, 8), sense_amp(1), window=window, wordlines=24))
     graph = net.graph()
     executor = load_executor(generate_executor(graph), graph.constants)
 

@@ -46,7 +46,7 @@ def test_anyone_can_step_it_with_the_published_names_and_start_values():
     net = Builder()
     x = net.input("x", (2,), IntType(4, signed=True))
     start = np.array([10, 20])
-    net.outputs(net.neurons(x, name="n", spiking=False, initial=start, output="potential"))
+    net.output(net.integer_neurons(x, name="n", spiking=False, initial=start, output="potential"))
     model = to_lowered_onnx(net.graph())
     data = json.loads({p.key: p.value for p in model.metadata_props}[INTERFACE])
     (state,) = data["states"]
@@ -71,8 +71,8 @@ def test_names_clash_neither_with_each_other_nor_with_inner_tensors():
     net = Builder()
     x = net.input("t0", (3,))
     y = net.crossbars(x, random_weights(3, 3), sense_amp(1), name="t1", wordlines=2)
-    s = net.neurons(y, name="t2", threshold=1, output="t2")
-    net.outputs(x, s)
+    s = net.integer_neurons(y, name="t2", threshold=1, output="t2")
+    net.output(x, s)
     graph = net.graph()
     model = to_lowered_onnx(graph)
     onnx.checker.check_model(model, full_check=True)
@@ -88,9 +88,7 @@ def test_names_clash_neither_with_each_other_nor_with_inner_tensors():
 @pytest.mark.parametrize("nasty", HOSTILE)
 def test_hostile_names_are_kept(nasty):
     net = Builder()
-    net.outputs(
-        net.crossbars(net.input(nasty, (3,)), random_weights(3, 2), sense_amp(1), loc=nasty)
-    )
+    net.output(net.crossbars(net.input(nasty, (3,)), random_weights(3, 2), sense_amp(1), loc=nasty))
     model = to_lowered_onnx(net.graph())
     assert model.graph.input[0].name == (nasty or "unnamed")
     assert Interface.of(model).inputs[0].name == nasty
@@ -116,7 +114,7 @@ def test_floats_are_refused():
 
 def test_names_that_the_runtime_cannot_hold_are_refused():
     net = Builder()
-    net.outputs(net.input("a\0b", (3,)))
+    net.output(net.input("a\0b", (3,)))
     with pytest.raises(MappingError, match=r"error\[unusable-name\]"):
         to_lowered_onnx(net.graph())
 

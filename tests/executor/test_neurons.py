@@ -16,8 +16,8 @@ def traces(codes, **neuron):
     net = Builder()
     x = net.input("x", (1,), IntType(6, signed=True))
     neuron.setdefault("membrane", I8)
-    out = net.neurons(x, name="n", output="v", **neuron)
-    net.outputs(out)
+    out = net.integer_neurons(x, name="n", output="v", **neuron)
+    net.output(out)
     found = run_everywhere(net.graph(), {"x": np.reshape(codes, (-1, 1, 1))})
     return tuple(array.ravel().tolist() for array in found.values())
 
@@ -102,7 +102,7 @@ def test_a_synaptic_current_leaks_on_its_own():
     # i: 8, 8 - 2 = 6, 6 - 1 = 5; v: half of i each step: 4, 4 + 3, 7 + 2
     net = Builder()
     x = net.input("x", (1,), IntType(6, signed=True))
-    v = net.neurons(
+    v = net.integer_neurons(
         x,
         spiking=False,
         membrane=I8,
@@ -110,7 +110,7 @@ def test_a_synaptic_current_leaks_on_its_own():
         current_decay=Decay(kind="shift", shift=2),
         input_decay=Decay(kind="multiply", shift=1, multiplier=1),
     )
-    net.outputs(v)
+    net.output(v)
     (found,) = run_everywhere(net.graph(), {"x": np.reshape([8, 0, 0], (3, 1, 1))}).values()
     assert found.ravel().tolist() == [4, 7, 9]
 
@@ -119,7 +119,7 @@ def test_a_current_saturates_at_its_own_width():
     net = Builder()
     x = net.input("x", (1,), IntType(6, signed=True))
     current = IntType(4, signed=True)
-    net.outputs(net.neurons(x, spiking=False, membrane=I8, current=current))
+    net.output(net.integer_neurons(x, spiking=False, membrane=I8, current=current))
     (found,) = run_everywhere(net.graph(), {"x": np.reshape([20, 0], (2, 1, 1))}).values()
     assert found.ravel().tolist() == [7, 14]
 
@@ -127,7 +127,7 @@ def test_a_current_saturates_at_its_own_width():
 def test_states_start_where_the_graph_or_the_caller_says():
     net = Builder()
     x = net.input("x", (2,), IntType(6, signed=True))
-    net.outputs(net.neurons(x, name="n", spiking=False, initial=np.array([10, 20])))
+    net.output(net.integer_neurons(x, name="n", spiking=False, initial=np.array([10, 20])))
     graph = net.graph()
     inputs = {"x": np.ones((1, 2, 2), np.int64)}
     assert run_everywhere(graph, inputs)["n.v.next"].tolist() == [[[11, 21], [11, 21]]]
@@ -140,8 +140,8 @@ def test_spikes_fed_back_through_a_state_arrive_one_step_later():
     net = Builder()
     x = net.input("x", (1,))
     before = net.state("before", (1,), x.type)
-    spikes = net.neurons(net.add(x, before), threshold=1, reset=Reset(kind="value"))
-    net.close(before, spikes)
-    net.outputs(spikes, before)
+    spikes = net.integer_neurons(net.sum(x, before), threshold=1, reset=Reset(kind="value"))
+    net.follow(before, spikes)
+    net.output(spikes, before)
     found = run_everywhere(net.graph(), {"x": np.reshape([1, 0, 0], (3, 1, 1))})
     assert [array.ravel().tolist() for array in found.values()] == [[1, 1, 1], [0, 1, 1]]

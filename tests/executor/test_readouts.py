@@ -87,7 +87,7 @@ def test_codes_are_applied_bit_by_bit_and_the_sign_bit_counts_negatively(type, l
     net = Builder()
     code = IntType(int(type[1]), signed=type[0] == "i")
     x = net.input("x", (high - low + 1,), code)
-    net.outputs(net.crossbars(x, np.eye(high - low + 1, dtype=np.int64), ideal()))
+    net.output(net.crossbars(x, np.eye(high - low + 1, dtype=np.int64), ideal()))
     codes = list(range(low, high + 1))
     assert answer(net.graph(), codes) == codes
 
@@ -130,7 +130,7 @@ def test_groups_see_their_own_inputs_only():
     net = Builder()
     x = net.input("x", (4,))
     weight = np.array([[1, 2, 3, 4], [5, 6, 7, -1]])
-    net.outputs(net.crossbars(x, weight, ideal(), groups=2))
+    net.output(net.crossbars(x, weight, ideal(), groups=2))
     assert answer(net.graph(), [1, 0, 0, 1]) == [1, 2, 7, -1]
 
 
@@ -139,7 +139,7 @@ def test_a_window_with_stride_2_and_dilation_2_over_a_ramp():
     net = Builder()
     x = net.input("x", (1, 5, 5))
     window = Window(kernel=(2, 2), stride=(2, 2), dilation=(2, 2))
-    net.outputs(net.crossbars(x, np.ones((4, 1), np.int64), ideal(), window=window))
+    net.output(net.crossbars(x, np.ones((4, 1), np.int64), ideal(), window=window))
     image = np.zeros((5, 5), np.int64)
     image[0, 0] = image[2, 2] = image[4, 4] = image[1, 1] = 1
     assert answer(net.graph(), image) == [2, 1, 1, 2]
@@ -149,7 +149,7 @@ def test_padding_below_zero_crops():
     net = Builder()
     x = net.input("x", (1, 3, 3))
     window = Window(kernel=(1, 1), padding=(-1, -1, 0, 1))
-    net.outputs(net.crossbars(x, [[1]], ideal(), window=window))
+    net.output(net.crossbars(x, [[1]], ideal(), window=window))
     image = [[1, 1, 1], [1, 0, 1], [1, 1, 0]]
     assert answer(net.graph(), image) == [0, 1, 0, 1, 0, 0]
 
@@ -159,7 +159,7 @@ def test_a_transposed_convolution_with_stride_2_spreads_each_spike():
     net = Builder()
     x = net.input("x", (1, 2, 2))
     window = transposed_window((2, 2), (2, 2), (0, 0, 0, 0), (1, 1), (0, 0))
-    net.outputs(net.crossbars(x, [[4], [3], [2], [1]], ideal(), window=window))
+    net.output(net.crossbars(x, [[4], [3], [2], [1]], ideal(), window=window))
     assert answer(net.graph(), [[1, 0], [0, 1]]) == [1, 2, 0, 0, 3, 4, 0, 0, 0, 0, 1, 2, 0, 0, 3, 4]
 
 
@@ -172,7 +172,7 @@ def test_digital_layers_are_exact_however_large_their_sums(bits, exponent):
     net = Builder()
     x = net.input("x", (3,), IntType(bits, signed=False))
     weight = np.array([[1, -1, 2**exponent - 1], [2**exponent - 1, -1, 1]])
-    net.outputs(net.digital(Linear, x, weight))
+    net.output(net.digital(Linear, x, weight))
     codes = np.array([1, 2**bits - 1, 2**bits - 1])
     assert answer(net.graph(), codes) == (weight @ codes).tolist()
 
@@ -202,7 +202,7 @@ def test_two_layers_may_share_one_count_of_active_rows():
     half = sense_amp(0, half_active=True)
     y = net.crossbars(x, random_weights(6, 3), half, encoding=encoding("offset-binary"))
     count = next(op for op in net.ops if op.mnemonic == "imc.count_active")
-    net.outputs(y, count.results[0])
+    net.output(y, count.results[0])
     run_everywhere(net.graph(), {"x": random_spikes(2, 3, 6)})
 
 
@@ -210,7 +210,7 @@ def test_pooling_reads_the_lowest_code_and_zero_outside():
     net = Builder()
     x = net.input("x", (1, 2, 2), IntType(3, signed=True))
     window = Window(kernel=(2, 2), padding=(1, 1, 0, 0))
-    net.outputs(net.max_pool(x, window), net.sum_pool(x, window))
+    net.output(net.max_pool2d(x, window), net.sum_pool2d(x, window))
     inputs = {"x": np.array([[-4, -3], [-2, -1]]).reshape(1, 1, 1, 2, 2)}
     greatest, total = run_everywhere(net.graph(), inputs).values()
     assert greatest.ravel().tolist() == [-4, -3, -2, -1]
@@ -221,7 +221,7 @@ def test_spikes_are_merged_by_their_truth_tables():
     net = Builder()
     a, b = net.input("a", (4,), SPIKE), net.input("b", (4,), SPIKE)
     kinds = ("and", "or", "xor", "iand")
-    net.outputs(*(net.merge(kind, a, b) for kind in kinds))
+    net.output(*(net.merge(kind, a, b) for kind in kinds))
     inputs = {"a": np.array([[[0, 0, 1, 1]]]), "b": np.array([[[0, 1, 0, 1]]])}
     found = [array.ravel().tolist() for array in run_everywhere(net.graph(), inputs).values()]
     assert found == [[0, 0, 0, 1], [0, 1, 1, 1], [0, 1, 1, 0], [0, 1, 0, 0]]
@@ -230,7 +230,7 @@ def test_spikes_are_merged_by_their_truth_tables():
 def test_scaled_sums_are_shifted_down_towards_minus_infinity():
     net = Builder()
     x = net.input("x", (2,), IntType(4, signed=True))
-    net.outputs(net.scaled_add([x, x], [3, np.array([-5, 1])], shift=1))
+    net.output(net.scaled_add([x, x], [3, np.array([-5, 1])], shift=1))
     assert answer(net.graph(), [3, -2]) == [(9 - 15) >> 1, (-6 - 2) >> 1]
     assert answer(net.graph(), [-1, 1]) == [1, 2]
 

@@ -52,7 +52,7 @@ def test_one_spike_in_the_middle_drives_nine_windows_and_one_in_the_corner_four(
     net = Builder()
     x = net.input("x", (1, 5, 5))
     window = Window(kernel=(3, 3), padding=(1, 1, 1, 1))
-    net.outputs(net.crossbars(x, random_weights(9, 2), sense_amp(1), window=window, name="conv"))
+    net.output(net.crossbars(x, random_weights(9, 2), sense_amp(1), window=window, name="conv"))
     spikes = np.zeros((1, 2, 1, 5, 5), np.int64)
     spikes[0, 0, 0, 2, 2] = 1
     spikes[0, 1, 0, 0, 0] = 1
@@ -73,7 +73,7 @@ def test_one_spike_in_the_middle_drives_nine_windows_and_one_in_the_corner_four(
 def test_codes_drive_a_wordline_once_for_each_bit_that_is_set():
     net = Builder()
     x = net.input("x", (3,), IntType(3, signed=True))
-    net.outputs(net.crossbars(x, random_weights(3, 2), sense_amp(1), name="fc"))
+    net.output(net.crossbars(x, random_weights(3, 2), sense_amp(1), name="fc"))
     traced = executor_of(net.graph()).trace({"x": np.array([[[3, -1, 0]]])}).counts
     assert traced["fc.sum.wordlines"].tolist() == [[2, 3, 0]]  # 011, 111, 000
     assert traced["x"].tolist() == [[2]]

@@ -94,7 +94,7 @@ def test_an_array_named_like_a_state_is_where_it_starts(net, program, tmp_path):
 def test_arrays_keep_names_that_are_no_identifiers(name, tmp_path):
     net = Builder()
     x = net.input(name, (3,))
-    net.outputs(net.crossbars(x, random_weights(3, 2), sense_amp(1), name="y"), x)
+    net.output(net.crossbars(x, random_weights(3, 2), sense_amp(1), name="y"), x)
     program = written(net.graph(), tmp_path)
     np.savez(tmp_path / "x.npz", other=random_spikes(2, 1, 3))
     assert run(program, tmp_path / "x.npz", tmp_path / "y.npz").returncode == 0
@@ -130,7 +130,7 @@ GOOD = random_spikes(2, 3, 4)
 def test_arrays_that_do_not_fit_are_refused(arrays, complaint, tmp_path):
     net = Builder()
     a, b = net.input("a", (4,)), net.input("b", (4,), IntType(3, signed=True))
-    net.outputs(net.neurons(net.add(a, b), name="n", threshold=3))
+    net.output(net.integer_neurons(net.sum(a, b), name="n", threshold=3))
     program = written(net.graph(), tmp_path)
     np.savez(tmp_path / "x.npz", **arrays)
     done = run(program, tmp_path / "x.npz", tmp_path / "y.npz")

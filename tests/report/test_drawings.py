@@ -71,7 +71,7 @@ def test_stored_levels_stand_for_the_weights(kind):
     weight = np.asarray([[-7, 3], [0, 7], [5, -1], [-4, 2]])
     code = encoding(kind)
     y = net.crossbars(x, weight, sense_amp(1), encoding=code)
-    net.outputs(net.neurons(y, threshold=1))
+    net.output(net.integer_neurons(y, threshold=1))
     graph = net.graph()
     (op,) = crossbars(graph)
     levels = stored_levels(op, graph, op.rows[0], op.columns[0]).astype(int)
@@ -111,7 +111,7 @@ def test_activity_of_a_block_is_driven_over_drivable_wordlines():
     net = Builder()
     x = net.input("x", (4,))
     y = net.crossbars(x, np.ones((4, 2), int), sense_amp(1), wordlines=2)
-    net.outputs(net.neurons(y, threshold=1))
+    net.output(net.integer_neurons(y, threshold=1))
     graph = net.graph()
     (op,) = crossbars(graph)
     # Over 5 time steps of 2 samples: the first two wordlines 10 and 5 times, the others never.

@@ -16,17 +16,17 @@ BETWEEN = {
     "transposed": lambda net, x: net.transpose(x, (2, 0, 1)),
     "in another order": lambda net, x: net.take(x, (2, 0, 0), axis=2),
     "reshaped": lambda net, x: net.reshape(x, (6, 4)),
-    "side by side": lambda net, x: net.concat([x, net.take(x, (1, 0))]),
-    "the greatest": lambda net, x: net.max_pool(x, HALF),
-    "summed in windows": lambda net, x: net.sum_pool(x, HALF),
-    "added": lambda net, x: net.add(x, net.take(x, (1, 0))),
+    "side by side": lambda net, x: net.concat(x, net.take(x, (1, 0))),
+    "the greatest": lambda net, x: net.max_pool2d(x, HALF),
+    "summed in windows": lambda net, x: net.sum_pool2d(x, HALF),
+    "added": lambda net, x: net.sum(x, net.take(x, (1, 0))),
     "added to scale": lambda net, x: net.scaled_add([x, net.take(x, (1, 0))], [3, -2], shift=1),
 }
 
 
 def one_step(build) -> Graph:
     net = Builder()
-    net.outputs(build(net, net.input("x", (2, 3, 4), IntType(4, signed=True))))
+    net.output(build(net, net.input("x", (2, 3, 4), IntType(4, signed=True))))
     return net.graph()
 
 

@@ -18,9 +18,7 @@ def described(read=None, **grid):
     net = Builder()
     x = net.input("x", (4, 5, 5))
     window = Window(kernel=(3, 3), padding=(1, 1, 1, 1))
-    net.outputs(
-        net.crossbars(x, random_weights(36, 6), read or sense_amp(1), window=window, **grid)
-    )
+    net.output(net.crossbars(x, random_weights(36, 6), read or sense_amp(1), window=window, **grid))
     step = next(iter(NativeExecutor(net.graph(), level=0).plan.steps))
     assert isinstance(step, LayerStep)
     (phase,) = step.layer.phases

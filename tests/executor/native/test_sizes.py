@@ -38,7 +38,7 @@ def layer(channels, outputs, rows, kind="twos-complement", read=None, groups=1, 
         x, weight, read or sense_amp(2, (0, 1)), wordlines=rows, window=SAME, groups=groups, **more
     )
     reset = Reset(kind="subtract", amount=5)
-    net.outputs(net.neurons(y, threshold=5, decay=Decay(kind="shift", shift=2), reset=reset))
+    net.output(net.integer_neurons(y, threshold=5, decay=Decay(kind="shift", shift=2), reset=reset))
     return net.graph()
 
 
@@ -89,7 +89,7 @@ def linear(rows, read, cell_bits=2, kind="offset-binary", bits=8, channels=150):
     weight = np.random.default_rng(5).integers(low, -low + 1, (channels, 40))
     weight[:, 0], weight[:, 1] = -low, low
     x, cells = net.input("x", (channels,)), encoding(kind, bits, cell_bits)
-    net.outputs(net.crossbars(x, weight, read, encoding=cells, wordlines=rows))
+    net.output(net.crossbars(x, weight, read, encoding=cells, wordlines=rows))
     return net.graph()
 
 
@@ -160,7 +160,7 @@ def test_transposed_convolutions(level, read, channels, rows, stride):
     x = net.input("x", (channels, 4, 5))
     window = transposed_window((3, 4), stride, (1, 1, 1, 0), (1, 1), (0, 0))
     weight = np.random.default_rng(1).integers(-2, 2, (12 * channels, 6))
-    net.outputs(
+    net.output(
         net.crossbars(
             x,
             weight,
@@ -209,8 +209,8 @@ def test_chunks_of_time_steps_change_nothing(monkeypatch):
 def test_what_kernels_cannot_take_runs_on_numpy_with_a_note():
     net = Builder()
     x = net.input("x", (8,))
-    wide = net.neurons(x, membrane=IntType(40, signed=True), threshold=1 << 35)
-    net.outputs(wide)
+    wide = net.integer_neurons(x, membrane=IntType(40, signed=True), threshold=1 << 35)
+    net.output(wide)
     graph = net.graph()
     executor = agrees(graph, {"x": random_spikes(3, 2, 8)}, 0)
     assert [note.op for note in executor.plan.notes] == ["imc.update_membrane"]
@@ -247,7 +247,7 @@ def test_a_trace_counts_sizes_that_fill_no_vectors(level, density, channels, hei
     window = Window(kernel=(3, 2), stride=stride, padding=(1, 1, 0, 1))
     weight = np.random.default_rng(1).integers(-2, 2, (6 * channels, 5))
     two_bits = encoding("twos-complement", 2)
-    net.outputs(
+    net.output(
         net.crossbars(x, weight, sense_amp(1), encoding=two_bits, window=window, wordlines=37)
     )
     codes = random_spikes(3, 2, channels, height, width, density=density)
@@ -262,7 +262,7 @@ def test_a_trace_of_transposed_convolutions_counts_every_phase(level):
     weight = np.random.default_rng(1).integers(-2, 2, (80, 6))
     two_bits = encoding("twos-complement", 2)
     y = net.crossbars(x, weight, sense_amp(1), encoding=two_bits, window=window, wordlines=13)
-    net.outputs(y)
+    net.output(y)
     traces_agree(net.graph(), {"x": random_spikes(3, 2, 5, 4, 6, density=0.2)}, level=level)
 
 
@@ -270,7 +270,7 @@ def test_a_trace_counts_crossbars_that_run_on_numpy():
     net = Builder()
     x = net.input("x", (6, 5, 5), IntType(31, signed=False))
     weight = np.random.default_rng(1).integers(-8, 8, (54, 4))
-    net.outputs(net.crossbars(x, weight, ideal(), encoding=None, window=SAME, wordlines=20))
+    net.output(net.crossbars(x, weight, ideal(), encoding=None, window=SAME, wordlines=20))
     codes = random_spikes(3, 2, 6, 5, 5, density=0.3) * ((1 << 30) + 5)
     native = traces_agree(net.graph(), {"x": codes})
     assert [note.op for note in native.plan.notes] == ["crossbar layer"]
@@ -331,7 +331,7 @@ def test_packing_is_undone(monkeypatch, level, shape, type):
 def test_a_vector_that_was_an_image_of_one_pixel_has_its_own_shape(level):
     net = Builder()
     flat = net.reshape(net.input("x", (70, 1, 1)), (70,))
-    net.outputs(flat)
+    net.output(flat)
     codes = random_spikes(2, 3, 70, 1, 1)
     found = NativeExecutor(net.graph(), threads=1, level=level).run({"x": codes})
     assert np.array_equal(found[flat.name], codes.reshape(2, 3, 70))
