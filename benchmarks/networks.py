@@ -4,17 +4,17 @@ They are written by hand, op by op, so that a benchmark needs no trained model a
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from mapper.executor import engine
+from mapper.ir.builder import GraphBuilder
 from mapper.ir.core import INT64, SPIKE, Array, Const, Graph, IntType, Span, State, Value
 from mapper.ir.crossbar import CrossbarMvm, partial_sum_range
 from mapper.ir.encoding import Encoding
 from mapper.ir.hardware import UpdateMembrane
-from mapper.ir.network import Concat, MaxPool2d, Merge, Reshape
 from mapper.ir.neurons import Decay, Reset
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.windows import Window, transposed_window
@@ -39,25 +39,17 @@ class Net:
     encoding: Encoding = TWOS_COMPLEMENT
     adc_bits: int = 0
     input_bits: int = 1
-    ops: list[Any] = field(default_factory=list)
-    states: list[State] = field(default_factory=list)
-    constants: dict[str, Array] = field(default_factory=dict)
+    net: GraphBuilder = field(default_factory=GraphBuilder)
     dense: list[tuple[str, tuple[int, ...], int, int, int]] = field(default_factory=list)
     """Kind, input shape, outputs, kernel and stride of each layer with weights."""
 
     def __post_init__(self) -> None:
         self.rng = np.random.default_rng(len(self.codes))
-        self.x = Value("x", IntType(self.input_bits, signed=False), self.codes.shape[2:])
+        type = IntType(self.input_bits, signed=False)
+        self.x = self.net.input("x", self.codes.shape[2:], type)
 
     def graph(self, name: str, *outputs: Value) -> Graph:
-        return Graph(
-            name=name,
-            inputs=(self.x,),
-            outputs=outputs,
-            states=tuple(self.states),
-            ops=tuple(self.ops),
-            constants=self.constants,
-        )
+        return replace(self.net.graph(*outputs, checked=False), name=name)
 
     def conv(self, x: Value, outputs: int, kernel: int = 3, stride: int = 1) -> Value:
         self.dense.append(("conv", x.shape, outputs, kernel, stride))
@@ -70,30 +62,21 @@ class Net:
         return self._fire(self.sums(x, outputs, turned))
 
     def linear(self, x: Value, outputs: int) -> Value:
-        flat = Value(f"flat{len(self.ops)}", x.type, (int(np.prod(x.shape)),))
-        self.ops.append(Reshape(x=x, result=flat))
+        flat = self.net.flatten(x)
         self.dense.append(("linear", flat.shape, outputs, 1, 1))
         return self._fire(self.sums(flat, outputs, None))
 
     def pool(self, x: Value) -> Value:
-        size = (x.shape[1] // 2, x.shape[2] // 2)
-        y = Value(f"pool{len(self.ops)}", SPIKE, (x.shape[0], *size))
-        self.ops.append(MaxPool2d(x=x, window=POOL, result=y))
-        return y
+        return self.net.max_pool2d(x, POOL)
 
     def iand(self, a: Value, b: Value) -> Value:
-        y = Value(f"iand{len(self.ops)}", SPIKE, a.shape)
-        self.ops.append(Merge(kind="iand", a=a, b=b, result=y))
-        return y
+        return self.net.merge("iand", a, b)
 
     def concat(self, *parts: Value) -> Value:
-        channels = sum(part.shape[0] for part in parts)
-        y = Value(f"concat{len(self.ops)}", SPIKE, (channels, *parts[0].shape[1:]))
-        self.ops.append(Concat(parts=parts, result=y))
-        return y
+        return self.net.concat(*parts)
 
     def sums(self, x: Value, outputs: int, over: Window | None) -> Value:
-        name, encoding = f"layer{len(self.ops)}", self.encoding
+        name, encoding = f"layer{len(self.net.ops)}", self.encoding
         area = 1 if over is None else over.kernel[0] * over.kernel[1]
         wordlines = area * x.shape[0]
         blocks = Span(0, wordlines).split(self.rows)
@@ -108,7 +91,7 @@ class Net:
             IntType.spanning(low, high),
             (x.type.bits, len(blocks), slices, outputs, *positions),  # type: ignore[union-attr]
         )
-        self.constants[f"{name}.w"] = weight.astype(np.int8)
+        self.net.constants[f"{name}.w"] = weight.astype(np.int8)
         mvm = CrossbarMvm(
             x=x,
             weight=Const(f"{name}.w"),
@@ -126,11 +109,11 @@ class Net:
             result=Value(name, INT64, p.shape[3:]),
             loc=name,
         )
-        y = Value(name, IntType.spanning(*add.range(self.constants)), p.shape[3:])
+        y = Value(name, IntType.spanning(*add.range(self.net.constants)), p.shape[3:])
         add = ShiftAndAdd(
             codes=read.result, significances=encoding.significances, result=y, loc=name
         )
-        self.ops += [mvm, read, add]
+        self.net.ops += [mvm, read, add]
         return y
 
     def _read(self, name: str, p: Value, blocks: tuple[Span, ...]) -> Any:
@@ -148,7 +131,7 @@ class Net:
         spread = np.sqrt(max(self.rows * self.density / 2, 0.25))
         drawn = np.rint(mean + spread * self.rng.standard_normal((1, *p.shape[1:4])))
         lowest = -self.rows if signed else 1
-        self.constants[f"{name}.t"] = np.clip(drawn, lowest, self.rows).astype(np.int16)
+        self.net.constants[f"{name}.t"] = np.clip(drawn, lowest, self.rows).astype(np.int16)
         return SenseAmpRead(
             partial_sum=p,
             thresholds=Const(f"{name}.t"),
@@ -159,7 +142,7 @@ class Net:
 
     def _fire(self, y: Value) -> Value:
         name = y.name
-        self.constants[f"{name}.bias"] = np.zeros(1, np.int16)
+        self.net.constants[f"{name}.bias"] = np.zeros(1, np.int16)
         threshold, bias = self._calibrated(y)
         v, after = (Value(f"{name}.{s}", MEMBRANE, y.shape) for s in ("v", "v_next"))
         spike = Value(f"{name}.s", SPIKE, y.shape)
@@ -174,9 +157,9 @@ class Net:
             reset=Reset(kind="subtract", amount=threshold),
             loc=name,
         )
-        self.constants[f"{name}.bias"] = bias
-        self.ops.append(neuron)
-        self.states.append(State(read=v, next=after.name))
+        self.net.constants[f"{name}.bias"] = bias
+        self.net.ops.append(neuron)
+        self.net.states.append(State(read=v, next=after.name))
         return spike
 
     def _calibrated(self, y: Value) -> tuple[int, Array]:

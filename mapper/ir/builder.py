@@ -109,7 +109,7 @@ class GraphBuilder:
         return self.unique(next(n for n in tries if n not in self._names))
 
     def numbered(self, kind: str) -> str:
-        """Return what a layer of a kind is called by default, such as ``conv3`` for the fourth op."""
+        """Return how a layer of a kind is called by default: ``conv3`` for the fourth op."""
         return f"{kind}{len(self.ops)}"
 
     def release(self, name: str) -> None:

@@ -63,8 +63,8 @@ def test_layers_of_different_weight_bits_are_bit_exact(target):
 
 def test_64_bitlines_hold_10_weights_of_six_bits_and_16_of_four():
     net = NetworkBuilder()
-    s = net.neuron(net.linear(net.input(9), 20))
-    graph = net.graph(net.neuron(net.linear(s, 20)))
+    s = net.neuron(net.dense(net.entry(9), 20))
+    graph = net.graph(net.neuron(net.dense(s, 20)))
     layers = grids(mapped(assigned(graph, fc0=Choice(weight_bits=6))))
     assert [len(span) for span in layers["fc0"].columns] == [10, 10]
     assert [len(span) for span in layers["fc2"].columns] == [16, 4]
@@ -124,8 +124,8 @@ def test_deciding_what_the_compiler_would_changes_no_op_and_no_constant():
 def test_layers_that_meet_in_one_sum_share_a_scale_only_where_they_have_one_width():
     """Steps that suit 4 bits would leave 8 bits no more than fifteen of their 255 codes."""
     net = NetworkBuilder()
-    x = net.input(6)
-    graph = net.graph(net.neuron(net.add(net.linear(x, 3), net.linear(x, 3))))
+    x = net.entry(6)
+    graph = net.graph(net.neuron(net.sum(net.dense(x, 3), net.dense(x, 3))))
     mixed = assigned(graph, 8, fc1=Choice(weight_bits=4))
     quantised = QuantizeWeights(granularity="layer").run(mixed, MIXED)
     greatest = [np.abs(quantised.constants[f"{name}.codes"]).max() for name in ("fc0", "fc1")]

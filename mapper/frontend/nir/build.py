@@ -89,10 +89,9 @@ class _Builder:
             self.sources[target].append(source)
         self.ports = {n: self._port_name(n) for n in (*ends.inputs, *ends.outputs)}
         self.claims = self._claims()
-        self.out = OpWriter(set(self.ports.values()))
+        self.out = OpWriter(self.name, set(self.ports.values()))
         self.values: dict[str, Value] = {}
         self.before: dict[str, Value] = {}
-        self.states: list[State] = []
         self.sums: dict[tuple[str, ...], Value] = {}
 
     def graph(self) -> Graph:
@@ -112,14 +111,9 @@ class _Builder:
             if self.nodes[name].kind not in ("Input", "Output"):
                 self.values[name] = self._write(name)
         by_name = {name: self._output(name) for name in self.ends.outputs}
-        return Graph(
-            name=self.name,
-            inputs=tuple(self.values[n] for n in order if n in self.ends.inputs),
-            outputs=tuple(by_name[n] for n in order if n in by_name),
-            states=tuple(self.states),
-            ops=tuple(self.out.ops),
-            constants=self.out.constants,
-        )
+        self.out.inputs.extend(self.values[n] for n in order if n in self.ends.inputs)
+        self.out.output(*(by_name[n] for n in order if n in by_name))
+        return self.out.graph(checked=False)  # ``read_nir`` checks it
 
     # --- names -----------------------------------------------------------------------------
 
@@ -251,7 +245,7 @@ class _Builder:
         self._add_neuron(name, x, stepped, spike=spike, after=after, membrane=None)
         if held is not None:
             shown = text(node.metadata, "names.before_returned") or ""
-            self.states.append(State(read=held, next=spike.name, output=shown))
+            self.out.states.append(State(read=held, next=spike.name, output=shown))
         return spike
 
     def _add_neuron(
@@ -314,7 +308,7 @@ class _Builder:
         shown = text(self.nodes[name].metadata, f"names.{field}_returned")
         if shown is None:
             shown = "" if after.name in self.ports.values() else after.name
-        self.states.append(State(read=held, next=after.name, output=shown))
+        self.out.states.append(State(read=held, next=after.name, output=shown))
         return held
 
     def _threshold(self, name: str, x: Value) -> Value:
@@ -367,7 +361,7 @@ class _Builder:
         for read, source in zip(reads, [*reads[1:], x], strict=True):
             after = self._new(name, "moved", read.type, read.shape)
             self.out.add(Reshape(loc=loc, x=source, result=after))
-            self.states.append(State(read=read, next=after.name))
+            self.out.states.append(State(read=read, next=after.name))
         return end
 
     # --- outputs ---------------------------------------------------------------------------

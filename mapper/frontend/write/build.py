@@ -26,7 +26,7 @@ class _Builder:
         self.dynamics = dynamics
         self.plan = Plan(trace, dynamics)
         self.names = self._claimed_names()
-        self.out = OpWriter({*trace.inputs, *trace.outputs})
+        self.out = OpWriter(trace.path.stem, {*trace.inputs, *trace.outputs})
         self.memories: list[State] = []
 
     def graph(self) -> Graph:
@@ -37,16 +37,10 @@ class _Builder:
                 self._write_layer(unit)
             else:
                 self._write_neuron(unit)
-        outputs = tuple(self._output(name) for name in self.plan.ports)
-        states = tuple(self._states())
-        return Graph(
-            name=self.trace.path.stem,
-            inputs=tuple(inputs),
-            outputs=outputs,
-            states=states,
-            ops=tuple(self.out.ops),
-            constants=self.out.constants,
-        )
+        outputs = [self._output(name) for name in self.plan.ports]
+        self.out.inputs.extend(inputs)
+        self.out.states.extend(self._states())
+        return self.out.graph(*outputs, checked=False)  # the importer checks what it returns
 
     # --- names -----------------------------------------------------------------------------
 

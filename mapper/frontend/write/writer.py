@@ -1,7 +1,6 @@
 """Write ops: values under unique names, constants, and forms turned into scales, sums, gates."""
 
 from collections.abc import Iterable, Mapping
-from itertools import count
 
 import numpy as np
 
@@ -9,49 +8,37 @@ from mapper.diagnostics import refuse
 from mapper.frontend.algebra import forms
 from mapper.frontend.algebra.forms import ONE, Atom, Clamp, Form, Monomial, Opaque, Shape
 from mapper.frontend.algebra.logic import Gate, Logic, count_of, gates_of, type_of
-from mapper.ir.core import FLOAT, SPIKE, Array, Const, Op, Scalar, Type, Value
+from mapper.ir.builder import GraphBuilder
+from mapper.ir.core import FLOAT, SPIKE, Array, Const, Op, Scalar, Value
 from mapper.ir.network import Add, Merge, Reshape, Scale
 
 LARGEST = 1e30
 """Magnitude of a parameter: sums beyond overflow, and a reset makes NaN of infinity or not."""
 
 
-class OpWriter:
-    """Collects the ops of a graph; every value and constant gets a name of its own."""
+class OpWriter(GraphBuilder):
+    """A graph of forms under construction: its numbers are finite and of single precision."""
 
-    def __init__(self, reserved: set[str]) -> None:
-        self.ops: list[Op] = []
-        self.constants: dict[str, Array] = {}
+    def __init__(self, name: str, reserved: set[str]) -> None:
+        super().__init__(name, reserved)
         self.values: dict[Atom, Value] = {}
-        self._names = set(reserved)
         self._forms: dict[object, Value] = {}
 
-    def add(self, op: Op) -> None:
+    def add(self, op: Op) -> Value:
+        """Add an op with the types that its form has."""
         self.ops.append(op)
-
-    def fresh(self, name: str, type: Type, shape: Shape) -> Value:
-        """Return a value that no op writes yet; its name is ``name`` or starts with it."""
-        return Value(self.unique(name), type, shape)
-
-    def unique(self, name: str) -> str:
-        if name not in self._names:
-            self._names.add(name)
-            return name
-        tries = (f"{name}.{k}" for k in count(1))
-        return self.unique(next(n for n in tries if n not in self._names))
+        return op.results[0]
 
     def constant(self, name: str, array: Array) -> Const:
-        """Keep an array; equal arrays under one name are kept once."""
+        """Store an array as ``GraphBuilder`` does.
+
+        Raises:
+            MappingError: ``nan-weights`` for numbers that are none, or too great to add.
+        """
         if array.dtype.kind == "f":
             array = array.astype(np.float32, copy=False)
             _check_numbers(name, array)
-        for k in count():
-            tried = f"{name}.{k}" if k else name
-            held = self.constants.get(tried)
-            if held is None or _same(held, array):
-                self.constants[tried] = array if held is None else held
-                return Const(tried)
-        raise AssertionError  # count() does not end
+        return super().constant(name, array)
 
     def parameter(self, name: str, array: Array) -> Scalar:
         """Return one number as itself, several as a constant."""
@@ -100,12 +87,12 @@ class OpWriter:
 
     def port_of(self, form: Form, shape: Shape, name: str, loc: str) -> Value:
         """Return a value that holds a form under exactly this reserved name."""
-        self._names.discard(name)
+        self.release(name)
         value = self.value_of(form, shape, name, loc)
         if value.name == name:
             return value
         result = Value(name, value.type, value.shape)
-        self._names.add(name)
+        self.reserve(name)
         self.add(Reshape(loc=loc, x=value, result=result))
         return result
 
@@ -204,7 +191,3 @@ def _in(form: Form, monomial: Monomial, work: Shape) -> Array:
 
 def _age(monomial: Monomial) -> tuple[int, ...]:
     return tuple(sorted(atom.order for atom in monomial))
-
-
-def _same(a: Array, b: Array) -> bool:
-    return a is b or (a.dtype == b.dtype and np.array_equal(a, b))

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, fx, nn
 
+from mapper.ir.builder import GraphBuilder
 from mapper.ir.core import (
     FLOAT,
     INT64,
@@ -22,14 +23,13 @@ from mapper.ir.core import (
     Const,
     Graph,
     IntType,
-    Op,
     Scalar,
     State,
     Type,
     Value,
 )
 from mapper.ir.infer import infer_types
-from mapper.ir.network import Add, AvgPool2d, Concat, MaxPool2d, Merge, Reshape, Scale
+from mapper.ir.network import Add, Concat, Scale
 from mapper.ir.neurons import Neuron, Reset
 from mapper.ir.windows import Window
 from mapper.training.hardening.crossbars import digital_layer, read_layer, synapse
@@ -63,35 +63,22 @@ class _Writer:
     ) -> None:
         self.network, self.shapes, self.input = network, shapes, input
         self.values: dict[str, Value] = {}
-        self.ops: list[Op] = []
-        self.states: list[State] = []
-        self.constants: dict[str, Array] = {}
-        self.inputs: list[Value] = []
+        self.net = GraphBuilder(network.__class__.__name__)
 
     def run(self) -> Graph:
         outputs: tuple[Value, ...] = ()
         for node in self.network.graph.nodes:
             if node.op == "placeholder":
-                self.inputs.append(Value("x", self.input, self.shapes[node.name]))
-                self.values[node.name] = self.inputs[-1]
+                x = self.net.input("x", self.shapes[node.name], self.input)
+                self.values[node.name] = x
             elif node.op == "output":
                 outputs = (self._output(self._operands(node)[0]),)
             elif node.op != "get_attr":
                 self.values[node.name] = self._write(node)
-        graph = Graph(
-            name=self.network.__class__.__name__,
-            inputs=tuple(self.inputs),
-            outputs=outputs,
-            states=tuple(self.states),
-            ops=tuple(self.ops),
-            constants=self.constants,
-        )
-        return infer_types(graph)
+        return infer_types(self.net.graph(*outputs, checked=False))
 
     def _output(self, value: Value) -> Value:
-        named = replace(value, name="y")
-        self.ops.append(Reshape(x=value, result=named, loc="output"))
-        return named
+        return self.net.reshape(value, value.shape, name="y", loc="output")
 
     def _operands(self, node: fx.Node) -> list[Value]:
         return [self.values[n.name] for n in node.all_input_nodes]
@@ -111,11 +98,7 @@ class _Writer:
 
     def _module(self, module: nn.Module, operands: list[Value], node: fx.Node) -> Value:
         if isinstance(module, Iand):
-            result = Value(node.name, SPIKE, self.shapes[node.name])
-            self.ops.append(
-                Merge(kind="iand", a=operands[0], b=operands[1], result=result, loc=node.name)
-            )
-            return result
+            return self.net.merge("iand", *operands, name=node.name, loc=node.name)
         if isinstance(module, nn.Identity | nn.Dropout | nn.Dropout2d):
             return operands[0]
         for kind, write in _WRITERS:
@@ -132,7 +115,7 @@ class _Writer:
             raise TypeError(f"only layers and spikes are added, at {node.name!r}")
         integers = all(isinstance(v.type, IntType) for v in operands)
         result = self._result(node, INT64 if integers else FLOAT)
-        self.ops.append(Add(terms=tuple(operands), result=result, loc=node.name))
+        self.net.ops.append(Add(terms=tuple(operands), result=result, loc=node.name))
         return result
 
     def _concat(self, operands: list[Value], node: fx.Node) -> Value:
@@ -143,13 +126,11 @@ class _Writer:
         if any(v.type != type for v in operands):
             type = INT64 if all(isinstance(v.type, IntType) for v in operands) else FLOAT
         result = self._result(node, type)
-        self.ops.append(Concat(parts=tuple(operands), result=result, loc=node.name))
+        self.net.ops.append(Concat(parts=tuple(operands), result=result, loc=node.name))
         return result
 
     def _flatten(self, x: Value, node: fx.Node) -> Value:
-        result = self._result(node, x.type)
-        self.ops.append(Reshape(x=x, result=result, loc=node.name))
-        return result
+        return self.net.reshape(x, self.shapes[node.name], name=node.name, loc=node.name)
 
     def flatten(self, module: nn.Flatten, x: Value, node: fx.Node) -> Value:
         return self._flatten(x, node)
@@ -161,12 +142,8 @@ class _Writer:
         if module.ceil_mode or pair(getattr(module, "dilation", 1)) != (1, 1):
             raise TypeError(f"pooling with ceil_mode or dilation, at {node.target!r}")
         if isinstance(module, nn.MaxPool2d):
-            result = self._result(node, x.type)
-            self.ops.append(MaxPool2d(x=x, window=window, result=result, loc=str(node.target)))
-            return result
-        result = self._result(node, FLOAT)
-        self.ops.append(AvgPool2d(x=x, window=window, result=result, loc=str(node.target)))
-        return result
+            return self.net.max_pool2d(x, window, name=node.name, loc=str(node.target))
+        return self.net.avg_pool2d(x, window, name=node.name, loc=str(node.target))
 
     def norm(self, module: nn.BatchNorm2d | nn.BatchNorm1d, x: Value, node: fx.Node) -> Value:
         mean, variance = module.running_mean, module.running_var
@@ -180,7 +157,7 @@ class _Writer:
     def _scaled(self, x: Value, factor: Tensor, offset: Tensor, node: fx.Node) -> Value:
         shape = (-1,) + (1,) * (len(x.shape) - 1)
         result = self._result(node, FLOAT)
-        self.ops.append(
+        self.net.ops.append(
             Scale(
                 x=x,
                 factor=self._number(f"{node.name}.factor", factor.reshape(shape)),
@@ -197,7 +174,7 @@ class _Writer:
         leak, threshold = (float(t.detach()) for t in module.bounded())
         membrane = Value(f"{node.name}.membrane", FLOAT, x.shape)
         after = replace(membrane, name=f"{node.name}.membrane_next")
-        self.states.append(State(read=membrane, next=after.name))
+        self.net.states.append(State(read=membrane, next=after.name))
         spike = self._result(node, SPIKE) if module.spiking else None
         op = Neuron(
             x=x,
@@ -212,13 +189,13 @@ class _Writer:
         current_leak = module.bounded_current_leak()
         if current_leak is not None:
             op = self._with_current(op, float(current_leak.detach()))
-        self.ops.append(op)
+        self.net.ops.append(op)
         return after if spike is None else spike
 
     def _with_current(self, op: Neuron, leak: float) -> Neuron:
         current = replace(op.membrane, name=op.membrane.name.replace("membrane", "current"))
         after = replace(current, name=f"{current.name}_next")
-        self.states.append(State(read=current, next=after.name))
+        self.net.states.append(State(read=current, next=after.name))
         return replace(
             op,
             current=current,
@@ -235,7 +212,7 @@ class _Writer:
         weight = self._constant(f"{node.name}.weight", module.weight)
         result = self._result(node, FLOAT)
         op = synapse(Geometry.of(module), x, weight, bias, result, str(node.target))
-        self.ops.append(op)
+        self.net.ops.append(op)
         return result
 
     def hardened(self, module: Hardened, x: Value, node: fx.Node) -> Value:
@@ -245,11 +222,11 @@ class _Writer:
         shape = self.shapes[node.name]
         if not isinstance(x.type, IntType):
             raise TypeError(f"wordlines are driven by spikes or codes, not {x}, at {node.name!r}")
-        sums = Value(f"{node.name}.sums", INT64, shape)
+        sums, constants = Value(f"{node.name}.sums", INT64, shape), self.net.constants
         if module.digital:
-            self.ops.append(digital_layer(module, x, sums, self.constants, str(node.target)))
+            self.net.ops.append(digital_layer(module, x, sums, constants, str(node.target)))
         else:
-            self.ops.extend(read_layer(module, x, sums, self.constants, str(node.target)))
+            self.net.ops.extend(read_layer(module, x, sums, constants, str(node.target)))
         return self._scaled(sums, factor, offset, node)
 
     # --- values --------------------------------------------------------------------------------
@@ -258,8 +235,8 @@ class _Writer:
         return Value(node.name, type, self.shapes[node.name])
 
     def _constant(self, name: str, tensor: Tensor) -> Const:
-        self.constants[name] = np.ascontiguousarray(tensor.detach().cpu().numpy())
-        self._check_finite(name, self.constants[name])
+        self.net.constants[name] = np.ascontiguousarray(tensor.detach().cpu().numpy())
+        self._check_finite(name, self.net.constants[name])
         return Const(name)
 
     def _check_finite(self, name: str, array: Array) -> None:
@@ -275,7 +252,7 @@ class _Writer:
         self._check_finite(name, array)
         if (array == array.flat[0]).all():
             return float(array.flat[0])
-        self.constants[name] = array
+        self.net.constants[name] = array
         return Const(name)
 
 
