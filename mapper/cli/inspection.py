@@ -30,6 +30,7 @@ from mapper.frontend.info import (
     SynapseInfo,
 )
 from mapper.ir.edges import Edge
+from mapper.ir.serialize import OPS
 
 _ANY_WIDTH = 10_000
 
@@ -47,20 +48,6 @@ _NEURONS = {
     "leaky integrate-and-fire": "LIF",
     "integrate-and-fire": "IF",
     "current-based leaky integrate-and-fire": "LIF with current",
-}
-_NAMES = {
-    "net.linear": "linear",
-    "net.conv2d": "conv",
-    "net.conv_transpose2d": "conv transpose",
-    "net.max_pool2d": "max pool",
-    "net.sum_pool2d": "sum pool",
-    "net.avg_pool2d": "mean pool",
-    "net.fake_quantize": "round to grid",
-    "imc.crossbar_mvm": "crossbar",
-    "imc.count_active": "active wordlines",
-    "imc.sense_amp_read": "sense amp",
-    "imc.adc_read": "ADC",
-    "imc.shift_and_add": "shift-and-add",
 }
 _PHASES = {
     "next": " in the next step",
@@ -209,7 +196,7 @@ def _width(matrix: MatrixInfo) -> str:
 
 
 def _operation(layer: LayerInfo) -> str:
-    name, facts = _NAMES.get(layer.op, layer.op.removeprefix("net.")), layer.facts
+    name, facts = OPS[layer.op].label or layer.op.removeprefix("net."), layer.facts
     if isinstance(facts, SynapseInfo | CrossbarInfo | PoolInfo) and facts.geometry is not None:
         return f"{name} {_geometry(facts.geometry)}"
     if isinstance(facts, GridInfo):

@@ -20,6 +20,7 @@ from mapper.cost import (
 from mapper.cost.estimate import checked_steps
 from mapper.executor import engine
 from mapper.frontend import Imported
+from mapper.ir.assignment import UNASSIGNED
 from mapper.ir.identity import digest, digest_of_arrays
 from mapper.recordings import Recording, to_codes, to_reals
 from mapper.report.comparison.page import differences
@@ -130,7 +131,7 @@ def _facts(build: Build) -> dict[str, Any]:
     """Return everything builds may differ in: what was compiled, how, and for which hardware."""
     return {
         "model": dict(build.source),
-        "network SHA-256": digest(build.network),
+        "network SHA-256": digest(replace(build.network, assignment=UNASSIGNED)),
         "weight bits": build.weight_bits,
         "calibration": digest_of_arrays(build.samples) if build.samples else "none",
         "mapping SHA-256": digest(build.hardware),

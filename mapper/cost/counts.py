@@ -1,10 +1,11 @@
 """Exact action counts: what the cost formulas need to know of each layer."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
-from mapper.cost.events import events_of, full_drive, full_reads, row_levels
+from mapper.cost.events import NOTHING, events_of, full_drive, full_reads, row_levels
 from mapper.cost.flow import Flow, follow, input_distance, partial_sum_hops
 from mapper.cost.model import Events, Grid, Layer, Work
 from mapper.cost.work import (
@@ -17,8 +18,9 @@ from mapper.cost.work import (
 )
 from mapper.ir.core import Array, Graph, Op
 from mapper.ir.crossbar import CrossbarMvm
-from mapper.ir.readout import SenseAmpRead, ShiftAndAdd
+from mapper.ir.readout import BitlineRead, ShiftAndAdd
 from mapper.ir.synapses import Synapse
+from mapper.ir.tables import OpTable
 from mapper.ir.units import LayerOp
 from targets import Target
 
@@ -105,27 +107,28 @@ def _layer(
     target: Target,
 ) -> Layer:
     op = flow.starts[index]
+    begins = STARTS.entry(type(op))
+    assert begins is not None, STARTS.reason(type(op))
+    start = begins(op, members, graph, target)
     distance = input_distance(flow, index, target.chip)
     input_bits = bits_of(op.x) * prod(op.x.shape)
     combines = [other for other in members if isinstance(other, ShiftAndAdd)]
-    tally["hop_bits"] += input_bits * distance
-    if isinstance(op, CrossbarMvm):
-        hops = partial_sum_hops(op, target.chip) * op.planes * prod(op.positions)
-        tally["hop_bits"] += hops * max(map(accumulator_bits, combines), default=0)
+    sum_bits = max(map(accumulator_bits, combines), default=0)
+    tally["hop_bits"] += input_bits * distance + start.partial_sum_hops * sum_bits
     return Layer(
         name=op.loc or op.results[0].name,
-        macro=_macro_name(op, target),
-        round=op.placement.round if isinstance(op, CrossbarMvm) else 0,
+        macro=start.macro or target.macros[0].name,
+        round=start.round,
         stage=flow.stages[index],
         distance=distance,
-        positions=_positions(op),
-        outputs=_outputs(op),
-        digital_rows=_digital_rows(op, graph),
+        positions=start.positions,
+        outputs=start.outputs,
+        digital_rows=start.digital_rows,
         input_bits=input_bits,
-        stored_bits=tally["membrane_bits"] // 2 + 2 * input_bits + _weight_store(op, graph),
+        stored_bits=tally["membrane_bits"] // 2 + 2 * input_bits + start.stored_bits,
         shift_add_width=max(map(slice_sum_bits, combines), default=0),
-        accumulate_width=max(map(accumulator_bits, combines), default=bits_of(op.results[0])),
-        grid=_grid(op, members),
+        accumulate_width=sum_bits if combines else bits_of(op.results[0]),
+        grid=start.grid,
         work=_work(tally),
         full=_full_events(op, levels),
     )
@@ -147,56 +150,71 @@ def _neurons_only(graph: Graph, tally: Tally, target: Target) -> Layer:
         accumulate_width=0,
         grid=NO_GRID,
         work=_work(tally),
-        full=Events(0, 0, 0, 0, 0),
+        full=NOTHING,
     )
-
-
-def _macro_name(op: LayerOp, target: Target) -> str:
-    named = op.placement.macro if isinstance(op, CrossbarMvm) else ""
-    return named or target.macros[0].name
-
-
-def _positions(op: LayerOp) -> int:
-    return prod(op.positions if isinstance(op, CrossbarMvm) else op.result.shape[1:])
-
-
-def _outputs(op: LayerOp) -> int:
-    return op.outputs if isinstance(op, CrossbarMvm) else op.result.shape[0]
-
-
-def _digital_rows(op: LayerOp, graph: Graph) -> int:
-    if isinstance(op, CrossbarMvm):
-        return 0
-    return graph.constants[op.weight.name].size // op.result.shape[0]
-
-
-def _weight_store(op: LayerOp, graph: Graph) -> int:
-    if isinstance(op, CrossbarMvm):
-        return 0
-    return graph.constants[op.weight.name].size * weight_bits(op, graph.constants)
 
 
 def _full_events(op: LayerOp, levels: Array | None) -> Events:
-    if levels is None or isinstance(op, Synapse):
-        return Events(0, 0, 0, 0, 0)
+    if levels is None or not isinstance(op, CrossbarMvm):
+        return NOTHING
     return events_of(op, full_drive(op), full_reads(op), levels)
 
 
-def _grid(op: LayerOp, members: list[Op]) -> Grid:
-    if isinstance(op, Synapse):
-        return NO_GRID
-    follows = any(isinstance(read, SenseAmpRead) and read.active is not None for read in members)
-    slices = op.partial_sum.shape[2]
-    return Grid(
-        planes=op.planes,
-        copies=op.placement.copies,
-        row_blocks=len(op.rows),
-        column_blocks=len(op.columns),
-        block_wordlines=max(map(len, op.rows)),
-        block_conversions=max(map(len, op.columns)) * slices,
-        half_active=follows,
-        cells_per_weight=1 if op.encoding is None else op.encoding.bitlines_per_weight,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """What the op that a layer begins with says of the whole layer."""
+
+    positions: int
+    outputs: int
+    macro: str = ""
+    """Empty for the target's first."""
+    round: int = 0
+    digital_rows: int = 0
+    stored_bits: int = 0
+    """Of weights in buffers."""
+    partial_sum_hops: int = 0
+    """From tile to tile, of all partial sums of a time step."""
+    grid: Grid = NO_GRID
+
+
+def _crossbars(op: CrossbarMvm, members: list[Op], graph: Graph, target: Target) -> Start:
+    return Start(
+        positions=prod(op.positions),
+        outputs=op.outputs,
+        macro=op.placement.macro,
+        round=op.placement.round,
+        partial_sum_hops=partial_sum_hops(op, target.chip) * op.planes * prod(op.positions),
+        grid=Grid(
+            planes=op.planes,
+            copies=op.placement.copies,
+            row_blocks=len(op.rows),
+            column_blocks=len(op.columns),
+            block_wordlines=max(map(len, op.rows)),
+            block_conversions=max(map(len, op.columns)) * op.partial_sum.shape[2],
+            half_active=any(isinstance(m, BitlineRead) and m.follows_activity for m in members),
+            cells_per_weight=1 if op.encoding is None else op.encoding.bitlines_per_weight,
+        ),
     )
+
+
+def _digital(op: Synapse, members: list[Op], graph: Graph, target: Target) -> Start:
+    outputs, *positions = op.result.shape
+    weights = graph.constants[op.weight.name].size
+    return Start(
+        positions=prod(positions),
+        outputs=outputs,
+        digital_rows=weights // outputs,
+        stored_bits=weights * weight_bits(op, graph.constants),
+    )
+
+
+STARTS: OpTable[Callable[[Any, list[Op], Graph, Target], Start]] = OpTable(
+    what="ops that layers begin with",
+    entries={CrossbarMvm: _crossbars, Synapse: _digital},
+    without={},
+    of=LayerOp,
+)
+"""What is known of a layer from the op that it begins with."""
 
 
 def _work(tally: Tally) -> Work:

@@ -7,6 +7,8 @@ from mapper.ir.core import Array, Constants
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.windows import sliding
 
+NOTHING = Events(0, 0, 0, 0, 0)
+
 ROWS_AT_ONCE = 64  # of a weight matrix: its bit-slices take S bytes a weight, and fit in a cache
 
 

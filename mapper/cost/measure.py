@@ -6,7 +6,7 @@ from math import prod
 import numpy as np
 
 from mapper.cost.counts import Levels, levels_of
-from mapper.cost.events import events_of, full_drive, full_reads
+from mapper.cost.events import NOTHING, events_of, full_drive, full_reads
 from mapper.cost.model import Activity, Events
 from mapper.diagnostics import Diagnostic, MappingError
 from mapper.ir.activity import READS, WORDLINES
@@ -14,8 +14,6 @@ from mapper.ir.core import Array, Graph
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.neurons import IntegerNeuron
 from mapper.ir.units import LayerOp
-
-NOTHING = Events(0, 0, 0, 0, 0)
 
 Trace = Mapping[str, Array]
 

@@ -3,13 +3,30 @@
 Every engine that traces a run gives these counts under these names; ``mapper.cost`` weighs them.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from mapper.ir.core import Array, Graph
-from mapper.ir.crossbar import CrossbarMvm, driven_wordlines
-from mapper.ir.neurons import IntegerNeuron
+from mapper.ir.crossbar import CountActive, CrossbarMvm, driven_wordlines
+from mapper.ir.hardware import ScaledAdd
+from mapper.ir.network import (
+    Add,
+    AvgPool2d,
+    Concat,
+    FakeQuantize,
+    MaxPool2d,
+    Merge,
+    Move,
+    Scale,
+    SumPool2d,
+)
+from mapper.ir.neurons import IntegerNeuron, Neuron
+from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
+from mapper.ir.synapses import Synapse
+from mapper.ir.tables import OpTable
 
 WORDLINES = ".wordlines"
 """Ends the name of ``[groups, K]``: how often each wordline was driven, over the whole run."""
@@ -27,22 +44,18 @@ def counted_shapes(graph: Graph) -> Iterator[tuple[str, tuple[int, int] | None]]
     for value in graph.inputs:
         yield value.name, None
     for op in graph.ops:
-        if isinstance(op, CrossbarMvm):
-            yield op.partial_sum.name, None
-            yield op.partial_sum.name + WORDLINES, (op.groups, op.rows[-1].stop)
-            yield op.partial_sum.name + READS, (op.groups, len(op.rows))
-        elif isinstance(op, IntegerNeuron) and op.spike is not None:
-            yield op.spike.name, None
+        counted = COUNTED.entry(type(op))
+        if counted is not None:
+            yield from counted.shapes(op)
 
 
 def watched_values(graph: Graph) -> tuple[str, ...]:
     """Name the values that ``count_activity`` counts in: ``evaluate`` returns them on request."""
     names = [value.name for value in graph.inputs]
     for op in graph.ops:
-        if isinstance(op, CrossbarMvm):
-            names.append(op.x.name)
-        elif isinstance(op, IntegerNeuron) and op.spike is not None:
-            names.append(op.spike.name)
+        counted = COUNTED.entry(type(op))
+        if counted is not None:
+            names += counted.watched(op)
     return tuple(dict.fromkeys(names))
 
 
@@ -58,13 +71,11 @@ def count_activity(graph: Graph, values: Mapping[str, Array]) -> dict[str, Array
     """
     counts = {value.name: _not_zero(values[value.name]) for value in graph.inputs}
     for op in graph.ops:
-        if isinstance(op, CrossbarMvm):
-            name = op.partial_sum.name
-            counts[name], counts[name + WORDLINES], counts[name + READS] = count_driven(
-                op, values[op.x.name]
-            )
-        elif isinstance(op, IntegerNeuron) and op.spike is not None:
-            counts[op.spike.name] = _not_zero(values[op.spike.name])
+        counted = COUNTED.entry(type(op))
+        if counted is not None:
+            arrays = counted.count(op, values)
+            names = (name for name, _ in counted.shapes(op))
+            counts.update(zip(names, arrays, strict=True))
     return counts
 
 
@@ -93,3 +104,72 @@ def count_driven(op: CrossbarMvm, x: Array) -> tuple[Array, Array, Array]:
         for g, rows in enumerate(op.rows):
             reads[:, g] += driven[:, :, :, rows.slice].any(axis=3).sum(axis=(0, 1, 3))
     return totals, wordlines, reads
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What is counted of an op."""
+
+    shapes: Callable[[Any], Sequence[tuple[str, tuple[int, int] | None]]]
+    """The name of each count; ``None`` for ``[T, B]``, else its shape."""
+    watched: Callable[[Any], Sequence[str]]
+    """The values it is counted in."""
+    count: Callable[[Any, Mapping[str, Array]], Sequence[Array]]
+    """The counts in their order, from those values."""
+
+
+def _crossbar_shapes(op: CrossbarMvm) -> list[tuple[str, tuple[int, int] | None]]:
+    name = op.partial_sum.name
+    wordlines, reads = (op.groups, op.rows[-1].stop), (op.groups, len(op.rows))
+    return [(name, None), (name + WORDLINES, wordlines), (name + READS, reads)]
+
+
+def _crossbar_input(op: CrossbarMvm) -> list[str]:
+    return [op.x.name]
+
+
+def _crossbar_counts(op: CrossbarMvm, values: Mapping[str, Array]) -> Sequence[Array]:
+    return count_driven(op, values[op.x.name])
+
+
+def _spike_shapes(op: IntegerNeuron) -> list[tuple[str, tuple[int, int] | None]]:
+    return [(name, None) for name in _spikes(op)]
+
+
+def _spikes(op: IntegerNeuron) -> list[str]:
+    return [] if op.spike is None else [op.spike.name]
+
+
+def _spike_counts(op: IntegerNeuron, values: Mapping[str, Array]) -> Sequence[Array]:
+    return [_not_zero(values[name]) for name in _spikes(op)]
+
+
+_ALIKE = "it does the same, whatever is active"
+_REALS = "hardware has no real numbers"
+
+COUNTED: OpTable[Counted] = OpTable(
+    what="counts of a run",
+    entries={
+        CrossbarMvm: Counted(_crossbar_shapes, _crossbar_input, _crossbar_counts),
+        IntegerNeuron: Counted(_spike_shapes, _spikes, _spike_counts),
+    },
+    without={
+        CountActive: "its wordlines are those of the crossbars beside it",
+        Add: _ALIKE,
+        AdcRead: _ALIKE,
+        Concat: _ALIKE,
+        MaxPool2d: _ALIKE,
+        Merge: _ALIKE,
+        Move: _ALIKE,
+        ScaledAdd: _ALIKE,
+        SenseAmpRead: _ALIKE,
+        ShiftAndAdd: _ALIKE,
+        SumPool2d: _ALIKE,
+        Synapse: _ALIKE,
+        AvgPool2d: _REALS,
+        FakeQuantize: _REALS,
+        Neuron: _REALS,
+        Scale: _REALS,
+    },
+)
+"""What is counted of each op of a hardware graph."""

@@ -47,6 +47,7 @@ class CrossbarMvm(Op):
     """
 
     mnemonic: ClassVar[str] = "imc.crossbar_mvm"
+    label: ClassVar[str] = "crossbar"
     inside_layer: ClassVar[bool] = True
     RESULTS: ClassVar[tuple[str, ...]] = ("partial_sum",)
 
@@ -192,6 +193,7 @@ class CountActive(Op):
     """
 
     mnemonic: ClassVar[str] = "imc.count_active"
+    label: ClassVar[str] = "active wordlines"
     inside_layer: ClassVar[bool] = True
     RESULTS: ClassVar[tuple[str, ...]] = ("active",)
 

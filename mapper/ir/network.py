@@ -34,6 +34,7 @@ class MaxPool2d(Op):
     """Greatest value in each window of each channel; the OR of a window of spikes."""
 
     mnemonic: ClassVar[str] = "net.max_pool2d"
+    label: ClassVar[str] = "max pool"
     passes_on: ClassVar[bool] = True
 
     x: Value
@@ -55,6 +56,7 @@ class SumPool2d(Op):
     """Sum of each window of each channel; elements outside count as zero."""
 
     mnemonic: ClassVar[str] = "net.sum_pool2d"
+    label: ClassVar[str] = "sum pool"
 
     x: Value
     window: Window
@@ -90,6 +92,7 @@ class AvgPool2d(Op):
     """
 
     mnemonic: ClassVar[str] = "net.avg_pool2d"
+    label: ClassVar[str] = "mean pool"
 
     x: Value
     window: Window
@@ -163,6 +166,7 @@ class FakeQuantize(Op):
     """
 
     mnemonic: ClassVar[str] = "net.fake_quantize"
+    label: ClassVar[str] = "round to grid"
 
     x: Value
     step: Scalar

@@ -71,6 +71,7 @@ class SenseAmpRead(Op):
     """
 
     mnemonic: ClassVar[str] = "imc.sense_amp_read"
+    label: ClassVar[str] = "sense amp"
     inside_layer: ClassVar[bool] = True
 
     partial_sum: Value
@@ -116,6 +117,11 @@ class SenseAmpRead(Op):
         return min(self.levels), max(self.levels)
 
     @property
+    def follows_activity(self) -> bool:
+        """Whether the reference follows the count of driven wordlines."""
+        return self.active is not None
+
+    @property
     def kind(self) -> ReadoutKind | None:
         """The kind of readout that has these levels, or as many."""
         return sensed_kind(self.levels)
@@ -138,6 +144,7 @@ class AdcRead(Op):
     """
 
     mnemonic: ClassVar[str] = "imc.adc_read"
+    label: ClassVar[str] = "ADC"
     inside_layer: ClassVar[bool] = True
 
     kind: Literal["flash", "sar", "ideal"]
@@ -170,6 +177,11 @@ class AdcRead(Op):
         """Return the least and the greatest decoded value."""
         step, base = param(constants, self.step, INT64), param(constants, self.base, INT64)
         return int(base.min()), int((base + step * ((1 << self.bits) - 1)).max())
+
+    @property
+    def follows_activity(self) -> bool:
+        """Thresholds of an ADC stay where they are."""
+        return False
 
     def bank(self, constants: Constants) -> tuple[Array, Array]:
         """Return thresholds ``[2**bits - 1, G | 1, S | 1, N | 1]`` and their levels, one more.
@@ -216,6 +228,7 @@ class ShiftAndAdd(Op):
     """
 
     mnemonic: ClassVar[str] = "imc.shift_and_add"
+    label: ClassVar[str] = "shift-and-add"
 
     codes: Value
     active: Value | None = None

@@ -124,6 +124,7 @@ class Conv2d(Synapse):
     """Cross-correlation; ``weight[N, C / groups, kh, kw]``, ``x[C, H, W]``, zero padding."""
 
     mnemonic: ClassVar[str] = "net.conv2d"
+    label: ClassVar[str] = "conv"
 
     stride: Pair = (1, 1)
     padding: Sides = (0, 0, 0, 0)
@@ -167,6 +168,7 @@ class ConvTranspose2d(Synapse):
     """
 
     mnemonic: ClassVar[str] = "net.conv_transpose2d"
+    label: ClassVar[str] = "conv transpose"
 
     stride: Pair = (1, 1)
     padding: Sides = (0, 0, 0, 0)

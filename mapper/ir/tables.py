@@ -8,6 +8,7 @@ thought of everywhere. ``tests/ir/test_tables.py`` holds every table against eve
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import UnionType
 from typing import Generic, TypeVar
 
 from mapper.ir.core import Op
@@ -35,8 +36,8 @@ class OpTable(Generic[Entry]):
     entries: Mapping[type[Op], Entry]
     without: Mapping[type[Op], str]
     """Why an op class has no entry, in words that finish "it has none: ..."."""
-    of: type[Op] = Op
-    """The op classes that the table is about: this one's subclasses."""
+    of: type[Op] | UnionType = Op
+    """The op classes that the table is about: this one's subclasses, or these'."""
 
     def entry(self, kind: type[Op]) -> Entry | None:
         """Return the entry of an op class; None where the table states that there is none.

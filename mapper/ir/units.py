@@ -26,7 +26,7 @@ class CrossbarLayer:
 
     @property
     def half_active(self) -> bool:
-        return isinstance(self.read, SenseAmpRead) and self.read.active is not None
+        return self.read.follows_activity
 
     @property
     def loc(self) -> str:

@@ -152,6 +152,8 @@ class Op:
     mnemonic: ClassVar[str] = ""
     RESULTS: ClassVar[tuple[str, ...]] = ("result",)
 
+    label: ClassVar[str] = ""
+    """What people call it, where the mnemonic does not say it."""
     passes_on: ClassVar[bool] = False
     """Every element of the result is an element of an operand: moved, repeated or chosen."""
     merges_spikes: ClassVar[bool] = False

@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("mapper", "passes", "targets")
 
 TABLES = (
+    "mapper.cost.counts:STARTS",
     "mapper.cost.work:WORK",
     "mapper.exchange.canonical.layers:FORMS",
     "mapper.exchange.nir_nodes:NODES",
@@ -32,6 +33,7 @@ TABLES = (
     "mapper.executor.onnx.ops:OPERATORS",
     "mapper.frontend.describe:FACTS",
     "mapper.frontend.describe:PLACES",
+    "mapper.ir.activity:COUNTED",
     "mapper.ir.edges:REALS",
     "mapper.ir.infer:TYPES",
     "mapper.report.charts.network:NODES",
@@ -223,6 +225,7 @@ def _stray(node: ast.AST) -> str:
         return f"a case of {', '.join(_kinds(node.cls))}"
     if isinstance(node, ast.Dict):
         keys = {key.id for key in node.keys if isinstance(key, ast.Name) and key.id in KINDS}
+        keys |= {key.value for key in node.keys if isinstance(key, ast.Constant)} & set(OPS)
         return f"a dictionary by {', '.join(sorted(keys))}" if keys else ""
     if isinstance(node, ast.Tuple | ast.List | ast.Set) and isinstance(
         getattr(node, "ctx", ast.Load()), ast.Load
@@ -238,6 +241,7 @@ def _stray(node: ast.AST) -> str:
 SOURCES = {
     "T: OpTable[str] = OpTable(what='', entries={Add: ''}, without={Merge: ''})": "",
     "D = {Add: 1}": "m:1: a dictionary by Add",
+    "D = {'net.add': 1}": "m:1: a dictionary by net.add",
     "T = (Add, Merge)": "m:1: a list of Add, Merge",
     "gone = (Add, Merge)": "",
     "isinstance(x, (Add, Merge))": "m:1: one of Add, Merge",

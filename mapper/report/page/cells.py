@@ -89,7 +89,7 @@ def _layer(
         "rows": [[span.start, span.stop] for span in op.rows],
         "columns": [[span.start, span.stop] for span in op.columns],
         "readout": read.words,
-        "halfActive": isinstance(read, SenseAmpRead) and read.active is not None,
+        "halfActive": read.follows_activity,
         "crossbars": [_crossbar(op, index, read, graph) for index in chosen],
     }
 

@@ -123,7 +123,7 @@ class IntegerNetwork:
             wordlines=len(mvm.rows[0]),
             window=mvm.window,
             groups=mvm.groups,
-            half_active=isinstance(reader, SenseAmpRead) and reader.active is not None,
+            half_active=reader.follows_activity,
         )
         scale = self.number(op.scale).reshape(-1).to(exact)
         layer = sums_backend(plane, weight, grid)(grid, self._reading(reader), weight, scale)
