@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     )
     from mapper.diagnostics import Diagnostic, MappingError
     from mapper.frontend import Imported, NirOptions, import_model
+    from mapper.ir.assignment import Assignment, Choice
     from mapper.ir.core import Graph
     from mapper.verify import Ring, Verification
     from targets import Target, list_targets, load_target
@@ -48,6 +49,7 @@ _HOMES = {
     ),
     "mapper.diagnostics": ("Diagnostic", "MappingError"),
     "mapper.frontend": ("Imported", "NirOptions", "import_model"),
+    "mapper.ir.assignment": ("Assignment", "Choice"),
     "mapper.ir.core": ("Graph",),
     "mapper.verify": ("Ring", "Verification"),
     "targets": ("Target", "list_targets", "load_target"),
@@ -57,7 +59,9 @@ _HOMES = {
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "Assignment",
     "Build",
+    "Choice",
     "CompileSummary",
     "Diagnostic",
     "DrawnFigure",

@@ -6,6 +6,10 @@ Mistakes of the user are ``Diagnostic``s: collected, then raised together in one
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
+
+_COMPARED = 64
+"""Characters of an unknown name that are compared with known ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +54,12 @@ class MappingError(Exception):
 def refuse(code: str, message: str, *, loc: str = "", help: str = "") -> MappingError:
     """Make the error for one problem; the caller raises it."""
     return MappingError([Diagnostic(code=code, message=message, loc=loc, help=help)])
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return ``; did you mean 'tile-rows'?`` for the known name that is nearest, if one is near."""
+    near = get_close_matches(name[:_COMPARED], list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def many(count: int, what: str, several: str = "") -> str:

@@ -4,9 +4,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from mapper.cost.components import at_node
-from mapper.diagnostics import refuse
+from mapper.diagnostics import MappingError, refuse
 from mapper.notebook import html_table
 from passes import PIPELINE, Pass
+from passes.options import options_of, unknown_pass
 from targets import (
     PartList,
     Target,
@@ -94,7 +95,16 @@ class PassList:
             "summary": kind.summary(),
             "removes": [op.mnemonic for op in kind.gone],
         }
-        return row | {"text": kind.text()} if self.detailed else row
+        if not self.detailed:
+            return row
+        return row | {
+            "text": kind.text(),
+            "needs": [fact.text for fact in kind.needs],
+            "options": [
+                {"name": option.name, "type": option.type, "default": option.default}
+                for option in options_of(kind)
+            ],
+        }
 
     def __repr__(self) -> str:
         return f"PassList({', '.join(kind.name for kind in self.passes)})"
@@ -162,8 +172,5 @@ def passes_there_are(name: str | None = None) -> PassList:
 
 def check_pass(name: str) -> None:
     """Refuse ``unknown-pass``."""
-    known = [kind.name for kind in PIPELINE]
-    if name not in known:
-        raise refuse(
-            "unknown-pass", f"no pass is named '{name}'", help=f"one of {', '.join(known)}"
-        )
+    if problem := unknown_pass(name):
+        raise MappingError([problem])

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 from mapper.diagnostics import MappingError
 from mapper.ir.core import Array, Graph
+from mapper.ir.frozen import FrozenMap
 from mapper.ir.verify import InvalidIR, check_graph
 from passes import PIPELINE, EncodeInputs, InputCode, LowerReadout, Pass
+from passes.options import NONE, PassOptions, Plain, given_options, text_of, with_options
 from targets import Target
 
 After = Callable[[Pass, Graph], None]
@@ -19,22 +21,34 @@ class PassRun:
     name: str
     exact: bool
     ops: int
+    options: Mapping[str, Plain] = FrozenMap({})
+    """Those that were not left at their defaults, by name."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "options", FrozenMap(self.options))
+
+    def __str__(self) -> str:
+        return text_of(self.name, self.options)
 
 
 def make_passes(
-    *, codes: Mapping[str, InputCode] | None = None, samples: Mapping[str, Array] | None = None
+    *,
+    codes: Mapping[str, InputCode] | None = None,
+    samples: Mapping[str, Array] | None = None,
+    options: PassOptions = NONE,
 ) -> tuple[Pass, ...]:
-    """Return ``PIPELINE`` with what was measured on recordings filled in.
+    """Return ``PIPELINE`` with its options, and what was measured on recordings, filled in.
 
     Args:
         codes: How analogue inputs are coded, by name; those not listed hold spikes.
         samples: Input codes ``[T, B, *shape]`` by name, to set readouts from.
+        options: What ``passes.options`` read or checked; the others have their defaults.
     """
     measured: dict[type[Pass], Pass] = {
         EncodeInputs: EncodeInputs(codes=codes or {}),
         LowerReadout: LowerReadout(samples=samples or {}),
     }
-    return tuple(measured.get(kind) or kind() for kind in PIPELINE)
+    return tuple(with_options(measured.get(kind) or kind(), options) for kind in PIPELINE)
 
 
 def run_passes(
@@ -60,7 +74,14 @@ def run_passes(
             before = ", ".join(run.name for run in runs) or "none"
             error.add_note(f"in pass '{step.name}' for target '{target.name}'; after: {before}")
             raise
-        runs.append(PassRun(name=step.name, exact=step.exact, ops=len(graph.ops)))
+        runs.append(
+            PassRun(
+                name=step.name,
+                exact=step.exact,
+                ops=len(graph.ops),
+                options=given_options(step),
+            )
+        )
         if after is not None:
             after(step, graph)
         if step.name == stop_after:

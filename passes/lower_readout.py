@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from mapper.ir.core import INT64, Array, Const, Graph, IntType, Op, Value
 from mapper.ir.crossbar import CrossbarMvm
@@ -18,6 +18,7 @@ from passes.readout.precision import finer_sums, refined
 from passes.shared.grid import count_active
 from passes.shared.rewrite import pruned, use_counts
 from targets import Macro, Target
+from targets.fields import Bounds, Share
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +39,8 @@ class LowerReadout(Pass):
 
     samples: Mapping[str, Array] = field(default_factory=dict, compare=False)
     """Input codes ``[T, B, *shape]`` by input name."""
-    density: float = 0.1
-    seed: int = 0
+    density: Share = 0.1
+    seed: Annotated[int, Bounds(0, 2**32 - 1)] = 0
 
     def run(self, graph: Graph, target: Target) -> Graph:
         return _Lowering(self, graph, target).run()

@@ -9,6 +9,7 @@ from mapper.ir.crossbar import CrossbarMvm
 from passes.base import Pass
 from passes.facts import FITS_BITLINES, FITS_WORDLINES, Fact
 from targets import Target
+from targets.fields import Count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +27,7 @@ class Replicate(Pass):
     exact: ClassVar[bool] = True
     needs: ClassVar[tuple[Fact, ...]] = (FITS_WORDLINES, FITS_BITLINES)
 
-    max_copies: int = 64
+    max_copies: Count = 64
 
     def run(self, graph: Graph, target: Target) -> Graph:
         layers = [op for op in graph.ops if isinstance(op, CrossbarMvm)]

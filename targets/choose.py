@@ -1,9 +1,8 @@
 """Which macro a layer of weights runs on, and how wide its weights are: one answer for all."""
 
 from collections.abc import Iterable, Iterator
-from difflib import get_close_matches
 
-from mapper.diagnostics import Diagnostic, MappingError, many
+from mapper.diagnostics import Diagnostic, MappingError, many, nearest
 from mapper.ir.assignment import DIGITAL, Assignment, layer_name
 from targets.schema import Macro, Target
 
@@ -66,7 +65,7 @@ def assignment_problems(
         if name not in known:
             yield Diagnostic(
                 code="unknown-layer",
-                message=f"no layer of weights is named '{name}'{_nearest(name, known)}",
+                message=f"no layer of weights is named '{name}'{nearest(name, known)}",
                 loc=name,
                 help=f"one of {', '.join(known)}",
             )
@@ -88,7 +87,7 @@ def _macro_problem(target: Target, location: str, wanted: str) -> Diagnostic | N
         return None
     return Diagnostic(
         code="unknown-macro",
-        message=f"'{target.name}' has no macro '{wanted}'{_nearest(wanted, known)}",
+        message=f"'{target.name}' has no macro '{wanted}'{nearest(wanted, known)}",
         loc=location,
         help=f"one of {', '.join(known)}",
     )
@@ -103,8 +102,3 @@ def _refused_inputs(target: Target, macro: Macro, location: str, input_bits: int
         loc=location,
         help=f"assign it to one of {', '.join([*others, DIGITAL])}",
     )
-
-
-def _nearest(name: str, known: list[str]) -> str:
-    near = get_close_matches(name[:60], known, n=1)
-    return f"; did you mean '{near[0]}'?" if near else ""

@@ -31,5 +31,6 @@ Bits = Annotated[int, Bounds(0, 32)]
 _LEVELS = {n for form in READOUTS.values() for levels in form.alphabets for n in levels}
 Level = Annotated[int, Bounds(min(_LEVELS), max(_LEVELS))]
 
+Share = Annotated[float, Bounds(0.0, 1.0)]
 Amount = Annotated[float, Bounds(0.0, 1e12)]
 Positive = Annotated[float, Bounds(1e-6, 1e12)]

@@ -2,12 +2,11 @@
 
 import tomllib
 from dataclasses import fields, is_dataclass
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mapper.diagnostics import MappingError, refuse
+from mapper.diagnostics import MappingError, nearest, refuse
 from targets.library import Library
 from targets.parts import PartList
 from targets.preset import AS_BUILT, Preset
@@ -118,11 +117,9 @@ def _shipped_parts(name: str) -> PartList:
     known = list_parts()
     if name in known:
         return _read_parts(_shipped_components()[name], f"{name}.toml", f"components/{name}.toml")
-    near = get_close_matches(name[:64], known, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
     raise refuse(
         "unknown-components",
-        f"no list of parts is named {show(name)}{hint}",
+        f"no list of parts is named {show(name)}{nearest(name, known)}",
         help=f"use the path of a .toml file, or one of {', '.join(known)}",
     )
 
@@ -139,11 +136,9 @@ def _read_parts(data: object, file: str, loc: str) -> PartList:
 def _load_shipped(name: str) -> Target:
     if name in list_targets():
         return _load_file(SHIPPED / f"{name}.toml", loc=f"{name}.toml")
-    near = get_close_matches(name, list_targets(), n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
     raise refuse(
         "unknown-target",
-        f"no target is named {show(name)}{hint}",
+        f"no target is named {show(name)}{nearest(name, list_targets())}",
         help=f"use the path of a .toml file, or one of {', '.join(list_targets())}",
     )
 
@@ -180,11 +175,9 @@ def _load_library(name: str, folder: Path | None) -> Library:
         path = folder / name
         loc = str(path)
     else:
-        near = get_close_matches(name[:64], known, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
         raise refuse(
             "target-value",
-            f"no component library is named {show(name)}{hint}",
+            f"no component library is named {show(name)}{nearest(name, known)}",
             help=f"use {', '.join(known)}, or the name of a .toml file beside the target",
         )
     reader = Reader(file=path.name, loc=loc)

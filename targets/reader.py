@@ -6,13 +6,12 @@ nothing is evaluated or guessed.
 
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
-from difflib import get_close_matches
 from math import isfinite
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Protocol, TypeVar, Union, cast, get_args, get_origin
 from typing import get_type_hints as hints_of
 
-from mapper.diagnostics import Diagnostic
+from mapper.diagnostics import Diagnostic, nearest
 from targets.fields import Bounds, Longest
 
 MAX_ENTRIES = 64  # of one array: more is not a target
@@ -80,9 +79,7 @@ class Reader:
     ) -> None:
         unknown = [key for key in raw if key not in known]
         for key in unknown[:MAX_UNKNOWN_KEYS]:
-            near = get_close_matches(key[:SHOWN_CHARACTERS], known, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            text = f"{_named(path)} has no key {show(key)}{hint}"
+            text = f"{_named(path)} has no key {show(key)}{nearest(key, known)}"
             self.note("target-key", text, help=f"its keys are {', '.join(known)}")
         if len(unknown) > MAX_UNKNOWN_KEYS:
             more = len(unknown) - MAX_UNKNOWN_KEYS

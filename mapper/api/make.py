@@ -1,5 +1,6 @@
 """From models to builds and files: compile a model, load a folder, export for other tools."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from mapper.api.build import Build
@@ -10,9 +11,11 @@ from mapper.exchange.export import Export, format_of
 from mapper.exchange.export import export as write_export
 from mapper.executor.engine import chosen_backend
 from mapper.frontend import Imported, NirOptions
+from mapper.ir.assignment import Assignment
 from mapper.pipeline import After
 from mapper.report import render_report
 from mapper.threads import one_blas_thread
+from passes.options import NONE, PassOptions, Plain, checked
 from targets import Target
 
 
@@ -21,7 +24,9 @@ def compile(
     target: str | Path | Target,
     *,
     weight_bits: int | None = None,
+    assignment: Assignment | None = None,
     calibrate: Inputs | None = None,
+    passes: Mapping[str, Mapping[str, Plain]] | None = None,
     nir: NirOptions | None = None,
     after: After | None = None,
 ) -> Build:
@@ -32,15 +37,25 @@ def compile(
             returns.
         target: The name of a target, the path of a ``.toml`` file, or a ``Target``.
         weight_bits: Width of a weight, 2..8; what the target's crossbars have where None.
+        assignment: What is decided for layers: a macro or the digital unit, a width of their own.
         calibrate: Recordings that set input codes and readout, as ``Build.run`` takes them.
+        passes: Options of passes, ``{"replicate": {"max_copies": 4}}``; the command
+            ``spikeloom passes NAME`` lists them.
         nir: What a NIR file leaves open.
         after: Called with each pass and the graph that it made.
 
     Raises:
-        MappingError: for anything wrong with the model, the target or the recordings.
+        MappingError: for anything wrong with the model, the target, the recordings or the options.
     """
     built = passes_over(
-        model, target, weight_bits=weight_bits, calibrate=calibrate, nir=nir, after=after
+        model,
+        target,
+        weight_bits=weight_bits,
+        assignment=assignment,
+        calibrate=calibrate,
+        options=checked(passes or {}),
+        nir=nir,
+        after=after,
     )
     assert built is not None  # nothing stops it before the end
     return built
@@ -52,7 +67,9 @@ def passes_over(
     target: str | Path | Target,
     *,
     weight_bits: int | None = None,
+    assignment: Assignment | None = None,
     calibrate: Inputs | None = None,
+    options: PassOptions = NONE,
     nir: NirOptions | None = None,
     after: After | None = None,
     stop_after: str | None = None,
@@ -69,6 +86,8 @@ def passes_over(
         weight_bits,
         recordings,
         source=source,
+        assignment=assignment,
+        options=options,
         after=after,
         stop_after=stop_after,
     )

@@ -26,9 +26,13 @@ from mapper.ir.verify import graph_problems
 from mapper.ir.weights import load_constants, save_constants
 from mapper.pipeline import PassRun
 from mapper.report import render_report
+from passes.options import PassOptions, checked
 from targets import target_from_data, target_to_data
 
 SCHEMA = "spikeloom/mapping/1"
+WITH_OPTIONS = "spikeloom/mapping/2"
+"""Of a build whose passes were not all left at their defaults."""
+
 MANIFEST_SCHEMA = "spikeloom/manifest/1"
 DEMO_SCHEMA = "spikeloom/demo/1"
 RECORD = "verification.json"
@@ -106,14 +110,21 @@ def _write_data(build: Build, folder: Path) -> None:
 
 def _mapping(build: Build) -> dict[str, Any]:
     return {
-        "schema": SCHEMA,
+        "schema": WITH_OPTIONS if build.options else SCHEMA,
         "hardware": to_json(build.hardware),
         "network": to_json(build.network),
         "target": target_to_data(build.target),
         "weight_bits": build.weight_bits,
         "passes": [[run.name, run.exact, run.ops] for run in build.passes],
+        **_options(build),
         "source": dict(build.source),
     }
+
+
+def _options(build: Build) -> dict[str, Any]:
+    """Return the entry for options of passes; none where all have their defaults."""
+    given = {name: dict(options) for name, options in build.options.items()}
+    return {"options": given} if given else {}
 
 
 def programs(build: Build) -> dict[str, bytes]:
@@ -166,6 +177,7 @@ def _manifest(build: Build, folder: Path) -> dict[str, Any]:
         "version": __version__,
         "target": build.target.name,
         "weight_bits": build.weight_bits,
+        **_options(build),
         "calibrated": bool(build.samples),
         "source": dict(build.source),
         "files": {path.name: sha256(path) for path in sorted(folder.iterdir())},
@@ -268,15 +280,18 @@ def _read_data(folder: Path) -> Build:
     samples = _without_prefix(source)
     trained = {n: a for n, a in source.items() if not n.startswith(_SAMPLE_PREFIX)}
     try:
-        if data["schema"] != SCHEMA:
-            raise ValueError(f"schema {data['schema']!r}, expected {SCHEMA!r}")
+        if data["schema"] not in (SCHEMA, WITH_OPTIONS):
+            known = f"{SCHEMA!r} or {WITH_OPTIONS!r}"
+            raise ValueError(f"schema {data['schema']!r}, expected {known}")
+        options = _read_options(data["options"] if data["schema"] == WITH_OPTIONS else {}, where)
         build = Build(
             hardware=from_json(data["hardware"], load_constants(folder / "weights.npz"), where),
             network=from_json(data["network"], trained, where),
             target=target_from_data(data["target"], loc=where),
             weight_bits=int(data["weight_bits"]),
             passes=tuple(
-                PassRun(name=str(n), exact=bool(e), ops=int(o)) for n, e, o in data["passes"]
+                PassRun(name=str(n), exact=bool(e), ops=int(o), options=options.get(str(n), {}))
+                for n, e, o in data["passes"]
             ),
             samples=samples,
             source={str(k): str(v) for k, v in data["source"].items()},
@@ -285,6 +300,15 @@ def _read_data(folder: Path) -> Build:
         raise refuse("bad-mapping", f"cannot be read: {error}", loc=where) from error
     _check_graphs(build, where)
     return build
+
+
+def _read_options(data: Mapping[str, Mapping[str, object]], where: str) -> PassOptions:
+    """Check options that a file has; the commands that wrote it take no others."""
+    try:
+        return checked(data)
+    except MappingError as error:
+        message = error.diagnostics[0].message
+        raise refuse("bad-mapping", f"cannot be read: {message}", loc=where) from error
 
 
 def _without_prefix(source: Mapping[str, Array]) -> dict[str, Array]:

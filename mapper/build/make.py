@@ -15,6 +15,7 @@ from mapper.ir.assignment import Assignment
 from mapper.ir.core import Array
 from mapper.pipeline import After, make_passes, run_passes
 from mapper.recordings import measure_codes
+from passes.options import NONE, PassOptions
 from passes.readout.trained import fitted, widest
 from targets import Target
 
@@ -30,6 +31,7 @@ def make_build(
     *,
     source: Mapping[str, str],
     assignment: Assignment | None = None,
+    options: PassOptions = NONE,
     after: After | None = None,
     stop_after: str | None = None,
 ) -> Build | None:
@@ -42,6 +44,7 @@ def make_build(
         recordings: Inputs ``[T, B, *shape]`` that set input codes and readouts.
         source: What the build says of the model's file.
         assignment: What is decided for layers, in place of what the network came with.
+        options: Options of passes, as ``passes.options`` read or checked them.
         after: Called with each pass and its result.
         stop_after: Name of the last pass to run.
 
@@ -62,7 +65,7 @@ def make_build(
         samples = {
             name: np.rint(array / codes[name].step).astype(np.int64) for name, array in few.items()
         }
-    steps = make_passes(codes=codes, samples=samples)
+    steps = make_passes(codes=codes, samples=samples, options=options)
     graph, runs = run_passes(network, target, steps, after=after, stop_after=stop_after)
     if stop_after is not None and stop_after != steps[-1].name:
         return None

@@ -13,6 +13,7 @@ from mapper.ir.frozen import FrozenMap
 from mapper.pipeline import PassRun
 from mapper.report import Evidence, Report, report_of
 from mapper.report.data import LayerGrid, layer_grids
+from passes.options import PassOptions
 from targets import DEFAULT_PRESET, Target
 
 
@@ -38,6 +39,11 @@ class Build:
     def __post_init__(self) -> None:
         object.__setattr__(self, "samples", FrozenMap(self.samples))
 
+    @property
+    def options(self) -> PassOptions:
+        """Options of passes that were not left at their defaults."""
+        return {run.name: run.options for run in self.passes if run.options}
+
     @cached_property
     def counts(self) -> Counts:
         """The actions of every layer: what each estimate starts from."""
@@ -58,7 +64,7 @@ class Build:
         return report_of(
             self.counts,
             weight_bits=self.weight_bits,
-            passes=tuple((run.name, run.exact) for run in self.passes),
+            passes=tuple((str(run), run.exact) for run in self.passes),
             source=self.source,
             evidence=evidence,
             calibrated=bool(self.samples),

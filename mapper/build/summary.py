@@ -88,7 +88,7 @@ class CompileSummary:
             "chips": self.chips,
             "layers": [layer_dict(row) for row in self.layers],
             "cost": self.cost.as_dict(),
-            "passes": [{"name": run.name, "exact": run.exact} for run in self.passes],
+            "passes": [_pass_dict(run) for run in self.passes],
         }
         if not self.folder:
             return mapped
@@ -117,6 +117,11 @@ class CompileSummary:
 
     def _repr_html_(self) -> str:
         return html_table(self.head(), COLUMNS, self.cells(), self.warnings)
+
+
+def _pass_dict(run: PassRun) -> dict[str, Any]:
+    options = {"options": dict(run.options)} if run.options else {}
+    return {"name": run.name, "exact": run.exact, **options}
 
 
 def layer_dict(row: LayerRow) -> dict[str, Any]:

@@ -16,12 +16,14 @@ from mapper.cli.options import (
     Json,
     Model,
     Nir,
+    PassSettings,
     Target,
     WeightBits,
     with_nir,
 )
 from mapper.listing import check_pass
 from passes import Pass
+from passes.options import parse
 
 
 @command("inspect")
@@ -49,6 +51,7 @@ def compile_(
     output: Annotated[Path, typer.Option("-o", "--output", help="Build folder to write.")],
     weight_bits: WeightBits = None,
     calibrate: Calibrate = None,
+    settings: PassSettings = None,
     print_after: Annotated[
         list[str] | None, typer.Option(metavar="PASS", help="Print the graph after this pass.")
     ] = None,
@@ -62,6 +65,7 @@ def compile_(
     shown = (*(print_after or ()), *((stop_after,) if stop_after else ()))
     for name in shown:
         check_pass(name)
+    options = parse(settings or ())
     check_replaceable(output)
 
     def after(step: Pass, graph: object) -> None:
@@ -74,6 +78,7 @@ def compile_(
         target,
         weight_bits=weight_bits,
         calibrate=calibrate,
+        options=options,
         nir=nir,
         after=after,
         stop_after=stop_after,

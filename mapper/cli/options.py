@@ -19,6 +19,14 @@ Target = Annotated[str, typer.Option(help="Target name, or path of a .toml file.
 Calibrate = Annotated[
     Path | None, typer.Option(help="Recordings (.npz) that set input codes and readout.")
 ]
+PassSettings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--pass",
+        metavar="NAME{OPTION=VALUE,...}",
+        help="Set options of a pass; 'spikeloom passes NAME' lists them. May be repeated.",
+    ),
+]
 Steps = Annotated[int, typer.Option(help="Time steps of an inference, with a density.")]
 Preset = Annotated[str, typer.Option(help="What to assume: paper, physical or as-built.")]
 WeightBits = Annotated[int | None, typer.Option(help="Width of a weight, 2..8.")]

@@ -1,6 +1,6 @@
 """Answers as short tables for a terminal."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 from rich.console import Group, RenderableType
@@ -21,6 +21,8 @@ from mapper.report.comparison.tables import row_name, subject, verified
 from mapper.report.headline import Headline, output_error
 from mapper.report.numbers import number
 from mapper.verify.rings import Ring, describe
+from passes import Pass
+from passes.options import options_of
 from targets import Interval, Part, target_to_data
 
 Data = Mapping[str, Any]
@@ -287,9 +289,18 @@ def passes(answer: PassList) -> RenderableType:
     if answer.detailed:
         (kind,) = answer.passes
         exact = "exact" if kind.exact else "inexact"
-        return Group(Text(f"{kind.name} ({exact})"), Text(kind.text()))
+        needs = [Text(f"needs: {fact.text} ({fact.by})") for fact in kind.needs]
+        return Group(Text(f"{kind.name} ({exact})"), Text(kind.text()), *needs, *_options(kind))
     rows = ([k.name, "yes" if k.exact else "no", k.summary()] for k in answer.passes)
     return table("", ["pass", "exact", "what it does"], rows)
+
+
+def _options(kind: type[Pass]) -> Iterator[RenderableType]:
+    """Yield what ``compile --pass`` takes for a pass."""
+    known = options_of(kind)
+    if known:
+        rows = ((option.name, option.type, option.default) for option in known)
+        yield table("", ("option", "value", "default"), rows)
 
 
 def figures(answer: Figures) -> RenderableType:

@@ -1,7 +1,7 @@
 """What is known of each build of a comparison, and the answer that puts them side by side."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from mapper.build.make import make_build, summary
@@ -133,6 +133,8 @@ def _facts(build: Build) -> dict[str, Any]:
         "model": dict(build.source),
         "network SHA-256": digest(replace(build.network, assignment=UNASSIGNED)),
         "weight bits": build.weight_bits,
+        "passes": " ".join(str(run) for run in build.passes if run.options) or "defaults",
+        "layers": {n: asdict(choice) for n, choice in build.network.assignment.layers.items()},
         "calibration": digest_of_arrays(build.samples) if build.samples else "none",
         "mapping SHA-256": digest(build.hardware),
         **target_to_data(build.target),

@@ -160,7 +160,7 @@ def rerun_passes(build: Build) -> list[tuple[str, bool, Graph]]:
     run_passes(
         build.network,
         build.target,
-        make_passes(codes=codes, samples=build.samples),
+        make_passes(codes=codes, samples=build.samples, options=build.options),
         after=lambda step, graph: stages.append((step.name, step.exact, graph)),
     )
     return stages

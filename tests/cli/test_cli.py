@@ -210,6 +210,34 @@ def test_targets_and_passes_are_listed():
     assert "Give each crossbar at most" in run("passes", "tile-rows").stdout
 
 
+def test_a_pass_lists_its_options_and_what_it_needs():
+    (row,) = data("passes", "replicate")["passes"]
+    assert row["options"] == [
+        {"name": "max-copies", "type": "an integer 1..1000000", "default": 64}
+    ]
+    assert row["needs"][0] == "row blocks fit on the wordlines of their macro"
+    shown = run("passes", "replicate").stdout.splitlines()
+    assert "needs: row blocks fit on the wordlines of their macro (tile-rows)" in shown
+    assert shown[-1].split("  ")[0] == "max-copies"
+    (row,) = data("passes", "place")["passes"]
+    assert row["options"] == []
+
+
+def test_options_of_passes_are_set_and_refused(tmp_path):
+    compile_to = ("compile", DEMO_MODEL, "--target", "adcless-64", "-o", tmp_path / "b")
+    given = ("--pass", "replicate{max-copies=2}", "--pass", "lower-readout{seed=1,density=0.2}")
+    answer = data(*compile_to, *given)
+    assert [row["copies"] for row in answer["layers"]] == [2, 1, 1]
+    options = {row["name"]: row["options"] for row in answer["passes"] if "options" in row}
+    assert options == {
+        "lower-readout": {"density": 0.2, "seed": 1},
+        "replicate": {"max-copies": 2},
+    }
+    assert refused(*compile_to, "--pass", "replicate{max-copie=2}") == "unknown-option"
+    assert refused(*compile_to, "--pass", "replicate{max-copies=two}") == "bad-option"
+    assert refused(*compile_to, "--pass", "replicates{max-copies=2}") == "unknown-pass"
+
+
 def test_demo_maps_verifies_and_compares(tmp_path):
     answer = data("demo", "-o", tmp_path / "demo")
     assert answer["bit_exact"] is True
