@@ -110,9 +110,9 @@ class _Rewriter:
         if value.name not in self.meanings:
             raise refuse(
                 "unsupported-on-hardware",
-                f"the membrane {value.name!r} of the step before is read outside its neuron",
+                f"the membrane {value.name!r} of the step before is used outside its neuron",
                 loc=loc,
-                help="let other layers read the neuron's spikes",
+                help="let other layers use the neuron's spikes",
             )
         return self.meanings[value.name]
 

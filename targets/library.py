@@ -71,7 +71,7 @@ class ShiftAdd(Component):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One crossbar cell. While it is read it draws ``voltage^2 * conductance``."""
+    """One crossbar cell. During a read it draws ``voltage^2 * conductance``."""
 
     read_voltage_v: Interval
     on_conductance_us: Interval

@@ -45,7 +45,7 @@ class Preset:
     activity: Literal["random", "given"]
     """Random input bits of density ``0.5 (T - 1) / T``, or what is given: a trace or a density."""
     adc: Literal["flash", "sar", "as-built"]
-    """How an ADC of the target is made; ``as-built`` keeps the target's."""
+    """The circuit of ADCs; ``as-built`` leaves it to the target."""
     clock: Literal["sensing-set", "decoupled", "as-built"]
     steps_as_bits: bool
     overlap: bool

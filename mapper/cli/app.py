@@ -38,7 +38,7 @@ class Answer(Protocol):
 
 @runtime_checkable
 class Checked(Protocol):
-    """An answer that says whether bits are what they should be; None where nobody looked."""
+    """An answer that says whether bits are right; None where they were not compared."""
 
     @property
     def bit_exact(self) -> bool | None: ...

@@ -47,7 +47,7 @@ def dims(shape: Iterable[int]) -> str:
 
 
 def compiled(answer: CompileSummary) -> RenderableType:
-    """What a compilation made."""
+    """The result of a compilation."""
     cost = answer.cost
     foot = (
         f"one time step: {_amount(cost.total_pj, 1e-6, 'uJ')}, "
@@ -146,7 +146,7 @@ def comparison(answer: Data) -> RenderableType:
 
 
 def _verified(answer: Data) -> RenderableType:
-    """What builds are, and what ``verify`` kept with each."""
+    """Builds, and the stored verification of each."""
     verdicts = [verified(row) for row in answer["targets"]]
     return table(
         "",

@@ -1,4 +1,4 @@
-"""The folder that ``compare -o`` writes: a page, data and tables beside the builds it made."""
+"""The folder that ``compare -o`` writes: a page, data and tables beside its builds."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -58,7 +58,7 @@ def other_builds(folder: Path, names: Iterable[str]) -> list[str]:
     """Say which builds in the folder are not of this comparison; they may be anyone's, and stay."""
     held = {path.parent.name for path in folder.glob("*/manifest.json")} - set(names)
     told = ", ".join(sorted(held))
-    return [f"{folder} also holds what is not of this comparison: {told}"] if held else []
+    return [f"{folder} also has files that are not of this comparison: {told}"] if held else []
 
 
 def is_comparison(folder: Path) -> bool:

@@ -40,7 +40,7 @@ class Compared:
     accuracy: float | None = None
     """Measured on the recordings of this comparison."""
     name: str = ""
-    """Of a build that was there; one that was made here is told by its target."""
+    """Name of a build that was compiled before; others are named by their target."""
     verified: Verified | None = None
 
 
@@ -74,7 +74,7 @@ def measured(compared: Compared, recording: Recording) -> Compared:
 
 
 def answer_of(found: Sequence[Compared], preset: Preset, warnings: Sequence[str]) -> dict[str, Any]:
-    """Put what was made or read side by side."""
+    """Put builds side by side."""
     way = steps_between(load_preset("paper"), load_preset("physical"))
     costs = [costs_along(one.build.counts, one.activity, one.steps, way) for one in found]
     rows = [row_of(one, preset) for one in found]

@@ -1,4 +1,4 @@
-"""Builds side by side: of a network on several targets, made here, or those that are there."""
+"""Builds side by side: of a network on several targets, compiled here, or existing ones."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace

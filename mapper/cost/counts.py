@@ -58,8 +58,8 @@ def count_actions(graph: Graph, target: Target, levels: Levels | None = None) ->
     the next one. A graph without weights counts as one layer.
 
     Args:
-        graph: What the last pass made.
-        target: The target it was made for.
+        graph: The hardware graph, after the last pass.
+        target: The target it was mapped onto.
         levels: Those of a graph with the same crossbars, where they are known.
     """
     flow = follow(graph)

@@ -24,8 +24,8 @@ def estimate(
     """Estimate one inference of a fully lowered graph.
 
     Args:
-        graph: What the last pass made.
-        target: The target it was made for.
+        graph: The hardware graph, after the last pass.
+        target: The target it was mapped onto.
         activity: What ``measure`` counted in a recorded run, or the share of input bits that
             are 1 (0..1). A preset of random activity takes only the time steps from it.
         steps: Time steps of an inference, where ``activity`` is a share.

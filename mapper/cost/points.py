@@ -54,7 +54,7 @@ SUPPLIES_V = {
     10: 0.75,
     7: 0.7,
 }
-"""Supply that a node in nm is taken to have where nobody says; an assumption."""
+"""Supply in V that is assumed for a node in nm where none is given."""
 
 Origins = dict[str, tuple[float, float]]
 """Node in nm and supply in V of each part; readouts by macro kind."""

@@ -48,7 +48,7 @@ def _state(state: State, starts: Mapping[str, Array], constants: dict[str, Array
 def _shown_note(name: str, reading: Sequence) -> str:
     return (
         f"{name!r} has no time axis: each of the {reading.clock.length} time steps of the file "
-        "reads all of it"
+        "uses all of it"
     )
 
 

@@ -156,7 +156,7 @@ def _without_state(walked: Trace, model: ModelProto) -> MappingError:
         return other
     if walked.comparisons.all:
         return missing_state(walked.comparisons.all[0])
-    return refuse("no-neurons", "no spiking neuron was found", loc=walked.path.name)
+    return refuse("no-neurons", "no spiking neuron was recognised", loc=walked.path.name)
 
 
 def _refuse_fixed_batch(walked: Trace) -> None:

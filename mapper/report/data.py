@@ -87,7 +87,7 @@ class Evidence:
     """What it was verified on earlier, where the answer was kept with the build and not found for
     this report: ``input``, ``model``, each a file name with SHA-256."""
     unverified: str = ""
-    """Why what was kept with the build does not hold; empty where nothing was."""
+    """Why a stored verification is not of this build; empty where there is none."""
     files: Mapping[str, str] = field(default_factory=dict)
     """Where these come from: what it is, and file name with SHA-256."""
 

@@ -124,7 +124,7 @@ def verdict(evidence: Evidence) -> Verdict:
 
 
 def judged(found: Mapping[str, Any], kept: Mapping[str, str]) -> Verdict:
-    """Say what the answer of ``verify`` comes to; ``kept`` names the files of an earlier one."""
+    """Sum up an answer of ``verify`` in words; ``kept`` names the files of an earlier one."""
     ran = [ring for ring in found["rings"] if ring["status"] in ("equal", "mismatch")]
     origin = f"; verified earlier on {printable(_short(kept['input']))}" if kept else ""
     if not found["bit_exact"]:

@@ -1,4 +1,4 @@
-"""Names of a model as labels: printable, short, and told apart."""
+"""Names of a model as labels: printable, short, and distinct."""
 
 from collections import Counter
 from collections.abc import Iterable

@@ -42,7 +42,7 @@ class Verification:
     accuracy: float | None = None
     """Share of right predictions of what is verified: a mapping, or an imported network."""
     source_accuracy: float | None = None
-    """The same of the network a mapping was made from."""
+    """The same of the network before it was mapped."""
     spike_agreement: float | None = None
     """Share of all neurons and time steps at which the source network spikes alike."""
     layer_agreement: Mapping[str, float] = field(default_factory=dict)
@@ -97,7 +97,7 @@ def verify_build(
         labels: Class of each sample, ``[B]``.
         reference: Ring 3, where the caller has the model; skipped otherwise.
         trained: Ring 7, likewise.
-        progress: Told what comes next.
+        progress: Called with a line about what comes next.
     """
     progress(RULES)
     rings = [_rules(build)]

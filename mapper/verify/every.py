@@ -1,4 +1,4 @@
-"""Every ring of a build, with the model it was made from where that is given."""
+"""Every ring of a build; with its model, where that is given, also those that need it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -21,8 +21,8 @@ def every_ring(
     """Run every ring on a recording; rings 3 and 7 need the model, and are skipped without.
 
     Raises:
-        MappingError: ``other-model`` where the build was made from another file, and for anything
-            wrong with the recording.
+        MappingError: ``other-model`` where the build was compiled from another file, and for
+            anything wrong with the recording.
     """
     reference = trained = None
     if model is not None:

@@ -41,8 +41,8 @@ def gather_evidence(
         recording: Inputs to verify and, without ``activity``, to count spikes on.
         model: The model file, which ring 3 or ring 7 compares with.
         nir: What a NIR model leaves open.
-        folder: Where the build was read from: without ``recording``, what ``verify`` kept there.
-        progress: Told what comes next.
+        folder: Folder of the build: without ``recording``, the verification that is stored there.
+        progress: Called with a line about what comes next.
 
     Raises:
         MappingError: for anything wrong with these files.

@@ -43,7 +43,7 @@ def verify_model(
             has itself, with any number of steps; initial states ``[B, ...]`` by the name of a
             state input; reference outputs ``expected_<output>``.
         where: The file the arrays are from.
-        progress: Told what comes next.
+        progress: Called with a line about what comes next.
         nir: What a NIR file leaves open.
     """
     progress("import")
@@ -269,10 +269,10 @@ def reference_ring(
     progress: Callable[[str], None],
     nir: NirOptions | None = None,
 ) -> Ring:
-    """Run ring 3 for a build, with the model it was made from.
+    """Run ring 3 for a build, with the model it was compiled from.
 
     Raises:
-        MappingError: ``other-model`` where the build was made from another file.
+        MappingError: ``other-model`` where the build was compiled from another file.
     """
     made_from, found = build.source.get("sha256", "?"), sha256(path)
     if found != made_from:

@@ -1,4 +1,4 @@
-"""What ``verify`` found, kept with the build it is of, and given back only while it holds.
+"""The last verification, stored with its build and returned only while it is of that build.
 
 ``verification.json`` names the build by the SHA-256 of its manifest, which has the hash of every
 other file, and the recordings by theirs. It is a note of whoever keeps the folder, as the folder
@@ -27,7 +27,7 @@ class Verified:
     """What is known of a build without running it."""
 
     found: Mapping[str, Any] | None
-    """What ``verify --json`` answered; None where nothing that holds was kept."""
+    """The answer of ``verify --json``; None where there is none of this build."""
     files: Mapping[str, str] = field(default_factory=dict)
     """The recording, and the model where one was given: file name and SHA-256."""
     reason: str = ""
@@ -40,7 +40,7 @@ def described_file(path: Path) -> str:
 
 
 def keep(folder: Path, found: Mapping[str, Any], files: Mapping[str, str]) -> str:
-    """Keep what ``verify`` answered of a build; return a warning where it was not kept, or "".
+    """Store the answer of ``verify`` with a build; return a warning where that failed, or "".
 
     The last answer counts, but a mismatch stays until its own recording agrees or the model is
     compiled again: another recording does not take it back.
@@ -62,12 +62,12 @@ def keep(folder: Path, found: Mapping[str, Any], files: Mapping[str, str]) -> st
         with whole_file(folder / RECORD) as temporary:
             temporary.write_text(json_text(record) + "\n", encoding="utf-8")
     except OSError as error:
-        return f"what was found is not kept with the build: {error.strerror or error}"
+        return f"the result is not stored with the build: {error.strerror or error}"
     return ""
 
 
 def _still_held(folder: Path) -> Verified:
-    """Return what ``recall`` does; what cannot be read may be replaced."""
+    """Return what ``recall`` does; a record that cannot be parsed may be replaced."""
     try:
         return recall(folder)
     except MappingError:
@@ -75,7 +75,7 @@ def _still_held(folder: Path) -> Verified:
 
 
 def recall(folder: Path) -> Verified:
-    """Return what ``verify`` kept with a build that ``read_build`` accepted.
+    """Return the verification stored with a build that ``read_build`` accepted.
 
     Raises:
         MappingError: ``bad-verification`` where the file is not one that ``verify`` writes.

@@ -135,7 +135,7 @@ def engine_rings(
 
 
 def _ring_of(name: str, engine: Engine, results: int) -> Ring:
-    """Return the ring of an engine that has not been found to differ yet."""
+    """Return the ring of an engine that agrees so far."""
     if reason := engine.unavailable():
         return Ring(name=name, status="skipped", reason=reason)
     return Ring(name=name, status="equal", reason=many(results, "layer result"), max_abs_diff=0.0)

@@ -138,7 +138,7 @@ def runs(imported: Imported, inputs: Mapping[str, Array]) -> str:
     steps = len(next(iter(inputs.values())))
     for name, array in inputs.items():
         if imported.port(name).shown and (array != array[:1]).any():
-            return f"the file reads one {name!r} in all steps, the recording changes it"
+            return f"the file uses one {name!r} in all steps, the recording changes it"
     if imported.steps in (0, steps):
         return ""
     return f"the file holds {imported.steps} time steps, the recording {steps}"

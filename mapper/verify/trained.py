@@ -27,7 +27,7 @@ def trained_ring(path: Path, build: Build, codes: Mapping[str, Array]) -> Ring:
     Spikes, membranes and the sums of layers are compared, at every time step.
 
     Args:
-        path: The file; the caller has made sure that the build was made from it.
+        path: The file; the caller has checked that the build was compiled from it.
         build: What was compiled from it.
         codes: Inputs ``[T, B, ...]`` by name.
     """

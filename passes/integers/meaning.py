@@ -188,7 +188,7 @@ def _aligned_add(op: Add, terms: list[Meaning], offset: Array) -> Form:
 
 
 def as_it_is(op: Op, read: list[Meaning], graph: Graph) -> Form:
-    """Keep what is of integers already: merged spikes, a layer that was trained as it is read."""
+    """Leave integers as they are: merged spikes, a layer that was trained with its readout."""
     return Form(op, plain(op.results[0]))
 
 

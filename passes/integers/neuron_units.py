@@ -188,7 +188,7 @@ def _current_unit(graph: Graph, op: Neuron, step: Array) -> Array:
     if op.current is None:
         return step
     gain, leak = number(graph, op.current_gain), number(graph, op.current_leak)
-    carried = np.where(leak == 0, 1.0, leak)  # where nothing is kept, neither is the start
+    carried = np.where(leak == 0, 1.0, leak)  # nothing is left of the initial state
     return simplest(np.asarray(step * carried / np.where(gain == 0, 1.0, gain)))
 
 

@@ -1,4 +1,4 @@
-"""What the wordlines of each layer carry: from data, layer after layer, or made up."""
+"""Activity of the wordlines of each layer: from recordings, layer after layer, or random."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -33,7 +33,7 @@ Offsets = dict[str, Array]
 
 
 def carry(op: Op, offsets: Offsets, constants: Constants) -> None:
-    """Work out the offset of an op's result; where it cannot be told, there is none."""
+    """Add the offset of an op's result to ``offsets``, where it can be worked out."""
     known = [offsets.get(v.name, np.asarray(0.0)) for v in op.operands]
     if not any(offset.any() for offset in known):
         return

@@ -10,7 +10,7 @@ from mapper.ir.core import Array, Const, Graph, Scalar
 
 
 def use_counts(graph: Graph) -> Counter[str]:
-    """Count how often each value is read: by ops, as an output, as a state's next value."""
+    """Count how often each value is used: by ops, as an output, as a state's next value."""
     reads = [value.name for op in graph.ops for value in op.operands]
     reads += [value.name for value in graph.outputs]
     reads += [state.next for state in graph.states]

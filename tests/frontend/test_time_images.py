@@ -67,7 +67,7 @@ def test_an_image_is_read_in_every_step(steps, folded, reading, tmp_path):
 def test_an_image_is_noted_and_verified_as_it_is(tmp_path):
     path = saved(shown(), tmp_path)
     (note,) = describe(import_model(path)).notes
-    assert note == "'x' has no time axis: each of the 5 time steps of the file reads all of it"
+    assert note == "'x' has no time axis: each of the 5 time steps of the file uses all of it"
     image = np.array([[1, 0, 1]], np.float32)
     verified = verify_model(path, {"x": image}, "x.npz")
     assert {r.name: r.status for r in verified.rings}["3-onnxruntime"] == "equal"

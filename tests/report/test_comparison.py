@@ -32,7 +32,7 @@ def test_builds_of_an_earlier_comparison_stay_and_are_told(tmp_path: Path) -> No
     (tmp_path / "notes").mkdir()
     fewer = compare_model(model, CompareOptions(targets=COMPARED[:1], output=tmp_path))
     assert fewer["warnings"] == [
-        f"{tmp_path} also holds what is not of this comparison: {COMPARED[1]}"
+        f"{tmp_path} also has files that are not of this comparison: {COMPARED[1]}"
     ]
     assert (tmp_path / COMPARED[1] / "manifest.json").exists()
     assert COMPARED[1] not in (tmp_path / "compare.html").read_text(encoding="utf-8")

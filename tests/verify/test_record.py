@@ -150,7 +150,7 @@ def test_a_folder_that_cannot_be_written_is_verified_all_the_same(build, recordi
     answer = json.loads(run("verify", build, "--input", recording, "--json"))
     assert answer["bit_exact"] is True
     (warning,) = answer["warnings"]
-    assert warning.startswith("what was found is not kept with the build: ")
+    assert warning.startswith("the result is not stored with the build: ")
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def to_model(graph: Graph, facts: Mapping[str, Any] | None = None) -> ModelProto
 
     Args:
         graph: Network ops only, as ``import_model`` gives it.
-        facts: What goes with the graph, as JSON data; kept in the metadata.
+        facts: What goes with the graph, as JSON data; written to the metadata.
 
     Raises:
         MappingError: ``not-exportable``, ``unusable-name``, ``model-too-large``.

@@ -31,7 +31,7 @@ TRAINED = "spikeloom.trained"
 """Metadata: the network's structure and the target it was trained for."""
 
 MAX_ELEMENTS = 1 << 28
-"""Of one value of a file that is read; the function bodies hold tables of that size."""
+"""Of one value of an imported file; the function bodies have tables of that size."""
 
 _IR_VERSION = 8  # the one that came with operator set 18
 _ABOUT = (
@@ -230,7 +230,7 @@ def tensors_of(model: ModelProto) -> dict[str, str]:
 def from_trained(model: ModelProto) -> tuple[Graph, str, Interface] | None:
     """Return graph, target and interface of a file that ``to_trained`` wrote; None for others.
 
-    A file may claim what it does not hold. It is believed only if writing what was read gives the
+    A file may claim what is not true. It is accepted only if writing the imported graph gives the
     same file again, function bodies included.
     """
     if DOMAIN not in {opset.domain for opset in model.opset_import}:

@@ -153,7 +153,7 @@ def _roles(pairs: Sequence[Pair], own: Sequence[Fires]) -> tuple[Pair, Pair | No
     """Say which state is the membrane and which its synaptic current."""
     if len(pairs) > 2:
         names = ", ".join(pair.read.name for pair in pairs)
-        raise UnfitError(f"it has {len(pairs)} states ({names}), at most two are read")
+        raise UnfitError(f"it has {len(pairs)} states ({names}), at most two are supported")
     if len(pairs) == 1:
         return pairs[0], None
     first, second = pairs

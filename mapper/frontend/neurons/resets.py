@@ -242,7 +242,7 @@ def spike_phase(spoken: Iterable[Firing]) -> Phase:
     """Say whether the network reads the spikes of this step or of the one before."""
     phases = {f.phase for f in spoken}
     if len(phases) > 1:
-        raise UnfitError("the network reads both the spikes of this step and of the one before")
+        raise UnfitError("the network uses both the spikes of this step and of the one before")
     return phases.pop() if phases else "same"
 
 

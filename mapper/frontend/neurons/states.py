@@ -78,8 +78,8 @@ def _components(trace: Trace, echoes: Sequence[Echo]) -> list[Candidates]:
 def _choices(component: Candidates, trace: Trace) -> list[Choice]:
     """Return assignments of inputs to outputs, the most plausible first.
 
-    All of them pair as many names, and as many states, as can be: a neuron that is not read must
-    not pass for a smaller one whose other states are data.
+    All of them pair as many names, and as many states, as possible: an unsupported neuron must
+    not pass for a simpler one whose other states are data.
     """
     if trace.fed_back:
         return [{output: inputs[0] for output, inputs in component.items()}]
@@ -149,7 +149,7 @@ def _solve(
         "unsupported-neuron",
         f"the neuron with state {names} cannot be mapped: {first}",
         loc=first.loc or trace.path.name,
-        help="neurons that leak, add, fire at a threshold and reset are read (docs/frontend.md)",
+        help="neurons may leak, add, fire at a threshold and reset (docs/frontend.md)",
     )
 
 

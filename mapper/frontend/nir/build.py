@@ -98,7 +98,7 @@ class _Builder:
         if self.rules.late and any(self.nodes[a].kind in SPIKING for a, _ in self.delayed):
             raise refuse(
                 "unsupported-cycle",
-                "recurrent layers of Spyx read the spikes of their own step",
+                "recurrent layers of Spyx use the spikes of their own step",
                 loc=self.name,
                 help="give --dt and --reset instead of --library",
             )
@@ -160,7 +160,7 @@ class _Builder:
         if source not in self.values:
             raise refuse(
                 "invalid-model",
-                f"it reads {source[:80]!r}, which is an output of the network",
+                f"it uses {source[:80]!r}, which is an output of the network",
                 loc=self.nodes[name].loc,
             )
         return self.values[source]
@@ -338,9 +338,9 @@ class _Builder:
             raise refuse(
                 "unsupported-op",
                 f"a delay of {delay.flat[0]:g} is {steps.flat[0]:g} time steps of "
-                f"{self.rules.dt:g}; whole numbers up to {MAX_DELAY} are read",
+                f"{self.rules.dt:g}; whole numbers up to {MAX_DELAY} are supported",
                 loc=node.loc,
-                help="give the --dt that the delay was made for",
+                help="give the --dt that the delay was written for",
             )
         return int(whole.flat[0])
 

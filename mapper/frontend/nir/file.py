@@ -275,7 +275,7 @@ class _Reader:
         plan = dataset.id.get_create_plist()
         filters = [plan.get_filter(k)[0] for k in range(plan.get_nfilters())]
         if unknown := [code for code in filters if code not in FILTERS]:
-            raise _broken(f"it is packed with filter {unknown[0]}, which is not read", loc)
+            raise _broken(f"it is packed with filter {unknown[0]}, which is not supported", loc)
         texts = self.h5py.check_string_dtype(dataset.dtype) is not None
         if dataset.dtype.kind not in "fiub" and not texts:
             raise _broken(f"it holds {str(dataset.dtype)[:80]}, no numbers", loc)

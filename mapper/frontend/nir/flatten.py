@@ -50,7 +50,7 @@ def _flat(net: Net, prefix: str, nodes: dict[str, Node], warnings: list[str]) ->
             _put(nodes, full, replace(node, kind=IDENTITY) if is_port and prefix else node)
             inputs[name] = outputs[name] = full
     if len(set(net.edges)) < len(net.edges):
-        warnings.append(f"{net.loc}: an edge is listed twice; it is read once, as libraries do")
+        warnings.append(f"{net.loc}: an edge is listed twice; it counts once, as in libraries")
     for source, target in net.edges:
         if source not in outputs or target not in inputs:
             shown = f"{source[:60]!r} -> {target[:60]!r}"
@@ -72,7 +72,7 @@ def _port(net: Net, full: str, kind: str) -> str:
     if len(names) != 1:
         raise refuse(
             "unsupported-op",
-            f"an inner graph has {len(names)} nodes of type {kind}; one is read",
+            f"an inner graph has {len(names)} nodes of type {kind}; one is supported",
             loc=net.loc,
         )
     return f"{full}.{names[0]}"
@@ -97,8 +97,8 @@ def _with_input_at_neuron(net: Net, full: str, warnings: list[str]) -> Net:
     if set(net.edges) != {(start, rec), (rec, cell), (cell, rec), (cell, end)}:
         return net
     warnings.append(
-        f"{full!r}: its input is drawn into the recurrent weights; read as the libraries that "
-        "write such graphs mean it, into the neurons"
+        f"{full!r}: its input is connected to the recurrent weights; it is taken as the "
+        "libraries that write such graphs mean it, into the neurons"
     )
     edges = tuple((start, cell) if edge == (start, rec) else edge for edge in net.edges)
     return replace(net, edges=edges)

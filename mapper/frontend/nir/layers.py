@@ -48,9 +48,9 @@ class LayerWriter:
             is_neuron = kind.endswith(("IF", "LI"))
             raise refuse(
                 "unsupported-neuron" if is_neuron else "unsupported-op",
-                f"NIR nodes of type {kind[:60]!r} are not read",
+                f"NIR nodes of type {kind[:60]!r} are not supported",
                 loc=self.node.loc,
-                help="read are: I, LI, IF, LIF, CubaLI, CubaLIF, Threshold, Delay, "
+                help="supported are: I, LI, IF, LIF, CubaLI, CubaLIF, Threshold, Delay, "
                 + ", ".join(sorted(writers)),
             )
         return writers[kind](x)
@@ -59,7 +59,7 @@ class LayerWriter:
         weight = self.node.weight()
         x = self._of_rank(x, 1)
         if weight.ndim != 2:
-            raise self._unsupported(f"weights of shape {weight.shape}; two axes are read")
+            raise self._unsupported(f"weights of shape {weight.shape}; two axes are supported")
         if x.shape != weight.shape[1:]:
             raise self._invalid(f"its weights take {weight.shape[1]} inputs, got {x.shape}")
         held, bias = self._weights(weight)

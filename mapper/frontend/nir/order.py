@@ -65,7 +65,7 @@ def _delayed_in(part: networkx.DiGraph, nodes: dict[str, Node], ranks: dict[str,
     left.remove_edges_from(delayed)
     if not networkx.is_directed_acyclic_graph(left):
         first = sorted(next(networkx.simple_cycles(left)))[0]
-        raise _cycle("a cycle of edges holds no neuron and no delay", nodes[first])
+        raise _cycle("a cycle of edges has no neuron and no delay", nodes[first])
     return delayed
 
 

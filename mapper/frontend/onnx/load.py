@@ -180,7 +180,7 @@ def _bodies(model: ModelProto) -> Iterator[tuple[GraphProto | None, list[NodePro
 
 def _check_structure(model: ModelProto, path: Path) -> None:
     if model.graph.sparse_initializer:
-        raise refuse("unsupported-op", "sparse weights are not read", loc=path.name)
+        raise refuse("unsupported-op", "sparse weights are not supported", loc=path.name)
     try:
         onnx.checker.check_model(with_stand_ins(model))
     except (onnx.checker.ValidationError, ValueError, RuntimeError) as error:

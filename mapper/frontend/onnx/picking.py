@@ -77,7 +77,7 @@ def resized(node: Node) -> Form:
     mode = _text(node, "mode", "nearest")
     if mode != "nearest":
         raise node.unsupported(
-            f"interpolates ({mode}); only repeating the nearest element is read",
+            f"interpolates ({mode}); only repeating the nearest element is supported",
             "enlarge maps with mode='nearest' or a transposed convolution",
         )
     for axis, (size, scale) in enumerate(_sizes(node, x.shape)):
@@ -90,7 +90,7 @@ def _sizes(node: Node, shape: Shape) -> list[tuple[int, float]]:
     """Return size and scale of every axis of the result."""
     wanted, held = node.integers("sizes", 3), node.setting("scales", 2)
     if _text(node, "keep_aspect_ratio_policy", "stretch") != "stretch":
-        raise node.unsupported("sizes that keep the aspect ratio are not read")
+        raise node.unsupported("sizes that keep the aspect ratio are not supported")
     axes = node.attribute("axes") or tuple(range(len(shape)))
     places = [axis_of(int(axis), len(shape)) for axis in axes]
     found = [(n, 1.0) for n in shape]
@@ -109,7 +109,7 @@ def _nearest(node: Node, length: int, size: int, scale: float) -> Numbers:
     way = _text(node, "coordinate_transformation_mode", "half_pixel")
     rounding = _text(node, "nearest_mode", "round_prefer_floor")
     if way not in _COORDINATES or rounding not in _ROUNDINGS:
-        raise node.unsupported(f"coordinates {way} with {rounding} are not read")
+        raise node.unsupported(f"coordinates {way} with {rounding} are not supported")
     places = (_COORDINATES[way](k, scale, length, size) for k in range(size))
     return tuple(min(max(_ROUNDINGS[rounding](p), 0), length - 1) for p in places)
 

@@ -214,7 +214,7 @@ def _extra(size: int, begin: int, end: int, kernel: int, stride: int, dilation: 
 def _check_plane(node: Node) -> None:
     x = node.form(0)
     if len(x.shape) not in (3, 4) or x.shape[0] != 1:
-        raise node.unsupported(f"only one or two spatial axes are read, the input is {x.shape}")
+        raise node.unsupported(f"one or two spatial axes are supported, the input is {x.shape}")
 
 
 def _plane(shape: Shape) -> Plane:

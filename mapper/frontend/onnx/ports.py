@@ -47,13 +47,13 @@ def fixed_shape(port: ValueInfoProto, path: Path) -> Shape:
 def _check_type(port: ValueInfoProto, loc: str) -> None:
     kind = port.type.WhichOneof("value")
     if kind != "tensor_type":
-        raise refuse("unsupported-op", f"the input is a {kind}, only tensors are read", loc=loc)
+        raise refuse("unsupported-op", f"the input is a {kind}, tensors are supported", loc=loc)
     elements = port.type.tensor_type.elem_type
     if elements not in READABLE:
         shown = TensorProto.DataType.Name(elements) if elements in _NAMED else elements
         raise refuse(
             "unsupported-op",
-            f"the input holds {shown}, only single and double precision and integers are read",
+            f"the input holds {shown}, only single and double precision and integers are supported",
             loc=loc,
             help="export the model in single precision",
         )

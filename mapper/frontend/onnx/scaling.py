@@ -219,7 +219,7 @@ def rounded(node: Node, x: Form, step: Array, zero: Array, ends: tuple[int, int]
 def _grid(node: Node) -> tuple[Array, Array, int]:
     step = node.constant(1).array.astype(np.float64)
     if node.attribute("block_size", 0):
-        raise node.unsupported("blocked quantisation is not read")
+        raise node.unsupported("blocked quantisation is not supported")
     held = node.input(2)
     zero = np.zeros(()) if held is None else node.constant(2).array.astype(np.float64)
     if not np.all(np.isfinite(step)) or np.any(step <= 0):
@@ -232,14 +232,14 @@ def _range(node: Node) -> tuple[int, int]:
         dtype = node.constant(2).array.dtype
         known = RANGES.get(dtype) or NARROW.get(dtype.name)
         if known is None:
-            raise node.unsupported(f"codes of type {dtype} are not read")
+            raise node.unsupported(f"codes of type {dtype} are not supported")
         return known
     target = node.attribute("output_dtype", TensorProto.UINT8) or TensorProto.UINT8
     if target == TensorProto.INT8:
         return RANGES[np.dtype(np.int8)]
     if target == TensorProto.UINT8:
         return RANGES[np.dtype(np.uint8)]
-    raise node.unsupported("codes of this type are not read")
+    raise node.unsupported("codes of this type are not supported")
 
 
 def _along(axis: int, part: Array, shape: Shape) -> Array:

@@ -137,7 +137,7 @@ def padded(node: Node) -> Form:
     fill = node.setting("value", 2)
     held = node.integers("pads", 1)
     if held is None or (mode == "constant" and fill is not None and np.any(fill != 0)):
-        raise node.unsupported("only padding with zeros or with elements of the input is read")
+        raise node.unsupported("only padding with zeros or with elements of the input is supported")
     axes = node.integers("axes", 3) or tuple(range(len(x.shape)))
     begin, end = [0] * len(x.shape), [0] * len(x.shape)
     for k, axis in enumerate(axes):

@@ -235,7 +235,7 @@ def _plane(node: Node, weight: Constant) -> Pair:
     """Return height and width of the input; a one-dimensional one is a plane one element high."""
     x = node.form(0)
     if len(x.shape) != weight.array.ndim or len(x.shape) not in (3, 4):
-        raise node.unsupported(f"only one or two spatial axes are read, the input is {x.shape}")
+        raise node.unsupported(f"one or two spatial axes are supported, the input is {x.shape}")
     if x.shape[0] != 1:
         raise node.unsupported(f"{x.shape[0]} samples or time steps at once in {x.shape}")
     return plane_of(x.shape)

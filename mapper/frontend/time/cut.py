@@ -1,4 +1,4 @@
-"""Find what one time step hands to the next: the fewest tensors that all of the past goes through.
+"""Find the state: the fewest tensors through which one time step depends on those before it.
 
 Every slot has a *level*, the latest time step of the input that it depends on. Between the steps
 ``t - 1`` and ``t`` the state is a minimum cut of the tensors of levels below ``t``. What lies

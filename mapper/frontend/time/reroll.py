@@ -222,7 +222,7 @@ class _Roller:
                 raise TimeFormError(_MIXED)
             if part in self.tape.given:
                 raise TimeFormError(
-                    f"input {self.tape.given[part]!r} has no time axis and is read in every step",
+                    f"input {self.tape.given[part]!r} has no time axis and is used in every step",
                     help="repeat it along a time axis before the export",
                 )
             if step := self.tape.maker.get(part):

@@ -77,7 +77,7 @@ def _refusal(error: TimeFormError | None, path: Path) -> MappingError:
         return many_steps("no axis that could be time", path.name)
     return refuse(
         "unsupported-time-form",
-        f"the model holds many time steps, which cannot be read as one network: {error.reason}",
+        f"the model has many time steps, which are not one network: {error.reason}",
         loc=error.loc if ":" in error.loc else f"{path.name}:{error.loc}".rstrip(":"),
         help=error.help or _HELP,
     )

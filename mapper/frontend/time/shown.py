@@ -82,7 +82,7 @@ class _Shared:
             chains = [(slot, group) for slot, group in near if self._is_chain(group)]
             if any(len(chain) == length for _, chain in chains):
                 return self._still_chains(chains)
-        raise NotShownError("no input has a time axis, and no step after step reads what it gives")
+        raise NotShownError("no input has a time axis, and no nodes use it step after step")
 
     def _is_chain(self, group: Sequence[Step]) -> bool:
         """Say whether each node depends on the one before it."""

@@ -145,7 +145,7 @@ class OpWriter(GraphBuilder):
                 "unsupported-op",
                 "a computed value is multiplied by another one",
                 loc=loc,
-                help="gates of spikes by spikes are read, gates of analogue values are not",
+                help="gates of spikes by spikes are supported, gates of analogue values are not",
             )
         value = self.shaped(self.values[atoms[0]], work, name, loc)
         for atom in atoms[1:]:

@@ -149,7 +149,7 @@ def _parts_of(label: str, parts: Mapping[str, Range], main: Iterable[str]) -> li
 
 
 def stage_chart(cost: Cost, *, overlap: bool) -> Chart:
-    """Return what the time step of the limiting layer is made of; ``overlap`` is the preset's."""
+    """Return the stages of a time step of the limiting layer; ``overlap`` is the preset's."""
     how = "They overlap: the longest one counts." if overlap else "They follow each other."
     how += (
         " An adder tree takes new operands every cycle, so of accumulate a single addition for "

@@ -16,7 +16,7 @@ class Theme:
     grid: str
     accent: str
     shades: tuple[str, ...]
-    """Colours from dark to light, told apart without their hues, too."""
+    """Colours from dark to light, distinct without their hues, too."""
     on_shades: tuple[str, ...]
     """What is written in each shade."""
     rest: tuple[str, str]
@@ -140,4 +140,4 @@ PAPER = Theme(
     columns=2,
     background="#ffffff",
 )
-"""Dark on white, told apart in print without colours; shades are those of the page."""
+"""Dark on white, distinct in print without colours; shades are those of the page."""

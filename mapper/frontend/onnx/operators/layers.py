@@ -9,7 +9,7 @@ SAMPLES = InTime(through="each sample")
 LAYER = InTime(through="each sample", again="layer")
 NEURON = InTime(through="neuron")
 
-FUSED = ("fused integer operators are not read", QDQ_HELP)
+FUSED = ("fused integer operators are not supported", QDQ_HELP)
 """Products of codes round inside: no layer and no grid of ours says that exactly."""
 INEXACT = (
     "this quantiser has no exact form here",
