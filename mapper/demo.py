@@ -1,6 +1,6 @@
 """The demo: the main job on a bundled network and recording, for someone who has neither."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
@@ -8,14 +8,14 @@ from typing import Any
 from mapper import __version__
 from mapper.build.folder import DEMO_SCHEMA, check_replaceable, write_build, written_aside
 from mapper.build.make import source_of
-from mapper.compare.measure import build_on, row_of
-from mapper.frontend import Imported, import_model
+from mapper.compare.measure import Compared, build_on, row_of
+from mapper.frontend import import_model
 from mapper.recordings import Recording
 from mapper.threads import one_blas_thread
-from mapper.verify import reference_ring, verify_recorded
+from mapper.verify import Ring, imported_ring, verify_recorded
 from mapper.verify.record import described_file, keep
 from mapper.writing import json_text
-from targets import DEFAULT_PRESET, Target, load_preset, load_target
+from targets import DEFAULT_PRESET, load_preset, load_target
 
 Progress = Callable[[str], None]
 
@@ -30,9 +30,15 @@ def demo(output: Path, progress: Progress = lambda text: None) -> dict[str, Any]
     with as_file(files("mapper") / "data" / "demo") as data, written_aside(output) as aside:
         model, recording = data / "model.onnx", data / "recording.npz"
         imported = import_model(model)
+        recorded = Recording.read(recording, imported.graph.inputs)
+        progress("ONNX Runtime on the network")
+        reference = imported_ring(model, imported, recorded.inputs)
+        source = source_of(model)
+        files_of = {"input": described_file(recording), "model": described_file(model)}
         for name in DEMO_TARGETS:
-            row = _demonstrated(load_target(name), imported, model, recording, progress, aside)
-            rows.append(row)
+            progress(f"{name}: compile")
+            compared = build_on(load_target(name), imported, None, recorded, source=source)
+            rows.append(_demonstrated(compared, recorded, reference, files_of, progress, aside))
         answer = {
             "schema": DEMO_SCHEMA,
             "version": __version__,
@@ -44,23 +50,19 @@ def demo(output: Path, progress: Progress = lambda text: None) -> dict[str, Any]
 
 
 def _demonstrated(
-    target: Target,
-    imported: Imported,
-    model: Path,
-    recording: Path,
+    compared: Compared,
+    recorded: Recording,
+    reference: Ring,
+    files_of: Mapping[str, str],
     progress: Progress,
     folder: Path,
 ) -> dict[str, Any]:
-    """Compile, keep, verify and cost the demo's network on one target."""
-    progress(f"{target.name}: compile")
-    recorded = Recording.read(recording, imported.graph.inputs)
-    compared = build_on(target, imported, None, recorded, source=source_of(model))
+    """Write, verify and cost the demo's network on one target."""
     build = compared.build
-    write_build(build, folder / target.name)
-    reference = reference_ring(model, build, recorded.inputs, lambda text: None)
+    place = folder / build.target.name
+    write_build(build, place)
     checked = verify_recorded(
-        build, recorded, reference, lambda text: progress(f"{target.name}: {text}")
+        build, recorded, reference, lambda text: progress(f"{build.target.name}: {text}")
     ).as_dict()
-    given = {"input": recording, "model": model}
-    keep(folder / target.name, checked, {k: described_file(path) for k, path in given.items()})
+    keep(place, checked, files_of)
     return {**row_of(compared, load_preset(DEFAULT_PRESET)), "verification": checked}

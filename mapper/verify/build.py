@@ -122,12 +122,16 @@ def verify_recorded(
     reference: Ring | None,
     progress: Progress,
     trained: Ring | None = None,
+    codes: Mapping[str, Array] | None = None,
 ) -> Verification:
-    """Run all rings on a user's recording, with its labels or reference outputs."""
+    """Run all rings on a user's recording, with its labels or reference outputs.
+
+    ``codes`` are the recording's, where they are known.
+    """
     output = build.hardware.outputs[0].name
     return verify_build(
         build,
-        to_codes(build.hardware, recording.inputs, recording.where),
+        to_codes(build.hardware, recording.inputs, recording.where) if codes is None else codes,
         recording.inputs,
         labels=wanted_classes(recording.arrays, output, recording.samples, recording.where),
         reference=reference,

@@ -99,9 +99,9 @@ def _verified(
     progress: Progress,
 ) -> tuple[dict[str, Any], Mapping[str, Array]]:
     """Return what every ring says, and the trace of the same recording."""
-    answer = every_ring(build, recording, model, nir, progress).as_dict()
-    progress("counting spikes")
     codes = to_codes(build.hardware, recording.inputs, recording.where)
+    answer = every_ring(build, recording, model, nir, progress, codes).as_dict()
+    progress("counting spikes")
     return answer, engine.run(build.hardware, codes, trace=True, generated=build).counts
 
 

@@ -19,7 +19,7 @@ from mapper.recordings import pick_inputs
 from mapper.verify import sequence
 from mapper.verify.answers import accuracy, agreement, wanted_classes
 from mapper.verify.build import Verification
-from mapper.verify.original import run_reference
+from mapper.verify.original import read_original
 from mapper.verify.rings import REFERENCE, RULES, Ring, difference
 
 EXPECTED = "3-expected-outputs"
@@ -142,11 +142,12 @@ def _against_runtime(
     starts = initial_states(imported.graph, batch, initial)
     initial = {name: array for name, array in starts.items() if name in states}
     try:
+        original = read_original(path)
         if imported.readouts:
-            theirs = sequence.by_runtime(path, imported, inputs, initial)
+            theirs = sequence.by_runtime(original, imported, inputs, initial)
             return compare(REFERENCE, _output_types(imported), found, theirs)
         samples = [
-            run_reference(path, *_one_sample(imported, inputs, initial, b), states)
+            original.over_time(*_one_sample(imported, inputs, initial, b), states)
             for b in range(batch)
         ]
     except MappingError as error:
@@ -274,6 +275,19 @@ def reference_ring(
     Raises:
         MappingError: ``other-model`` where the build was compiled from another file.
     """
+    check_source(path, build)
+    progress("import")
+    imported = import_model(path, nir)
+    progress("ONNX Runtime")
+    return imported_ring(path, imported, inputs)
+
+
+def check_source(path: Path, build: Build) -> None:
+    """Refuse a model that a build was not made from.
+
+    Raises:
+        MappingError: ``other-model``.
+    """
     made_from, found = build.source.get("sha256", "?"), sha256(path)
     if found != made_from:
         raise refuse(
@@ -282,8 +296,9 @@ def reference_ring(
             loc=str(path),
             help="give the model the build was compiled from",
         )
-    progress("import")
-    imported = import_model(path, nir)
-    progress("ONNX Runtime")
+
+
+def imported_ring(path: Path, imported: Imported, inputs: Mapping[str, Array]) -> Ring:
+    """Run ring 3 of a model that was imported from ``path``, whatever it is mapped onto."""
     outputs = _outputs(imported, engine.run(imported.graph, inputs, "definition").outputs)
     return _against_runtime(path, imported, inputs, {}, outputs)

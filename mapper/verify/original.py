@@ -10,9 +10,58 @@ from onnx import ModelProto, TensorProto, helper
 from mapper.diagnostics import refuse
 from mapper.frontend.imported import import_model
 from mapper.frontend.nir import is_nir
-from mapper.frontend.onnx.engine import engine_for
+from mapper.frontend.onnx.engine import Step, engine_for
 from mapper.frontend.onnx.load import read_model
 from mapper.ir.core import Array
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """A model file with an engine that runs it: read and started once, for any recordings."""
+
+    model: ModelProto
+    _step: Step
+    _ports: Mapping[str, "_Port"]
+
+    def over_time(
+        self, inputs: Mapping[str, Array], initial: Mapping[str, Array], states: Mapping[str, str]
+    ) -> dict[str, Array]:
+        """Step a model of one time step; see ``run_reference``."""
+        ports = self._ports
+        length, batch = _extent(inputs, ports)
+        held = {n: _start(ports[n], batch, initial.get(n)) for n in states}
+        record: dict[str, list[Array]] = {port.name: [] for port in self.model.graph.output}
+        for t in range(length):
+            fed = {n: _cast(inputs[n][t], port) for n, port in ports.items() if n in inputs}
+            unused = {n: _start(p, batch, None) for n, p in ports.items() if n not in {*fed, *held}}
+            results = self._step({**fed, **held, **unused})
+            held = {n: _cast(results[output], ports[n]) for n, output in states.items()}
+            for name, array in results.items():
+                record[name].append(array)
+        return {name: np.stack(arrays) for name, arrays in record.items()}
+
+    def once(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
+        """Run a model of many time steps; see ``run_whole``."""
+        ports = self._ports.items()
+        fed = {n: _cast(arrays[n], p) if n in arrays else _start(p, 1, None) for n, p in ports}
+        return self._step(fed)
+
+
+def read_original(path: Path | str) -> Original:
+    """Read a model file and start the engine that runs it: ONNX Runtime, or the ONNX reference.
+
+    Raises:
+        MappingError: The file cannot be read, or ``no-reference``: no engine here can run it.
+    """
+    path = Path(path)
+    if is_nir(path):
+        raise refuse(
+            "no-reference",
+            "no engine here runs NIR files: compare with expected_<output> arrays",
+            loc=path.name,
+        )
+    model = read_model(path)
+    return Original(model, engine_for(model, path), _ports(model))
 
 
 def run_reference(
@@ -36,29 +85,22 @@ def run_reference(
     Raises:
         MappingError: The file cannot be read, or ``no-reference``: no engine here can run it.
     """
-    path = Path(path)
-    if is_nir(path):
-        raise refuse(
-            "no-reference",
-            "no engine here runs NIR files: compare with expected_<output> arrays",
-            loc=path.name,
-        )
-    model = read_model(path)
-    if states is None:
-        states = import_model(path).fed_back
-    step = engine_for(model, path)
-    ports = _ports(model)
-    length, batch = _extent(inputs, ports)
-    held = {n: _start(ports[n], batch, (initial or {}).get(n)) for n in states}
-    record: dict[str, list[Array]] = {port.name: [] for port in model.graph.output}
-    for t in range(length):
-        fed = {n: _cast(inputs[n][t], port) for n, port in ports.items() if n in inputs}
-        unused = {n: _start(p, batch, None) for n, p in ports.items() if n not in {*fed, *held}}
-        results = step({**fed, **held, **unused})
-        held = {n: _cast(results[output], ports[n]) for n, output in states.items()}
-        for name, array in results.items():
-            record[name].append(array)
-    return {name: np.stack(arrays) for name, arrays in record.items()}
+    original = read_original(path)
+    fed_back = import_model(path).fed_back if states is None else states
+    return original.over_time(inputs, initial or {}, fed_back)
+
+
+def run_whole(path: Path | str, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Run a model of many time steps once, as it is.
+
+    Args:
+        path: The model.
+        arrays: By input name, in the model's shapes; zeros where an input is missing.
+
+    Raises:
+        MappingError: The file cannot be read, or ``no-reference``: no engine here can run it.
+    """
+    return read_original(path).once(arrays)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,20 +137,3 @@ def _start(port: _Port, batch: int, given: Array | None) -> Array:
 
 def _cast(array: Array, port: _Port) -> Array:
     return np.ascontiguousarray(array, dtype=port.dtype)
-
-
-def run_whole(path: Path | str, arrays: Mapping[str, Array]) -> dict[str, Array]:
-    """Run a model of many time steps once, as it is.
-
-    Args:
-        path: The model.
-        arrays: By input name, in the model's shapes; zeros where an input is missing.
-
-    Raises:
-        MappingError: The file cannot be read, or ``no-reference``: no engine here can run it.
-    """
-    path = Path(path)
-    model = read_model(path)
-    ports = _ports(model)
-    fed = {n: _cast(arrays[n], p) if n in arrays else _start(p, 1, None) for n, p in ports.items()}
-    return engine_for(model, path)(fed)

@@ -1,14 +1,13 @@
 """Verify a model of many time steps in its own terms: its shapes, its start, its readout."""
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 import numpy as np
 
 from mapper.diagnostics import Diagnostic, MappingError, refuse
 from mapper.frontend import Imported, Port
 from mapper.ir.core import FLOAT, Array, Type
-from mapper.verify.original import run_whole
+from mapper.verify.original import Original
 
 _REDUCED: dict[str, Callable[[Array], Array]] = {
     "sum": lambda array: np.asarray(array.sum(axis=0)),
@@ -145,13 +144,16 @@ def runs(imported: Imported, inputs: Mapping[str, Array]) -> str:
 
 
 def by_runtime(
-    path: Path, imported: Imported, inputs: Mapping[str, Array], initial: Mapping[str, Array]
+    original: Original,
+    imported: Imported,
+    inputs: Mapping[str, Array],
+    initial: Mapping[str, Array],
 ) -> dict[str, Array]:
     """Run the file as it is, sample by sample, and return what it gives as ``read_out`` does."""
     samples: list[dict[str, Array]] = []
     for b in range(next(iter(inputs.values())).shape[1]):
         fed = {n: imported.port(n).to_model(a[:, b : b + 1]) for n, a in inputs.items()}
         starts = {n: imported.port(n).to_model(a[None, b : b + 1])[0] for n, a in initial.items()}
-        results = run_whole(path, {**fed, **starts})
+        results = original.once({**fed, **starts})
         samples.append({n: in_graph(imported, n, array) for n, array in results.items()})
     return {name: np.concatenate([s[name] for s in samples], 1) for name in samples[0]}

@@ -1,0 +1,177 @@
+"""A command does its work once: what is counted, priced, generated and drawn, call by call.
+
+The bundled network has three layers on crossbars, and each is counted once. A cost is one price. A
+page prices ten steps from one preset to another besides, and where sense amplifiers read also the
+same mapping with a third level. What the totals hang on takes 40 points: one as it is, and one for
+each of 39 ends of constants in force.
+"""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from mapper import api, cli
+from mapper.cost.counts import count_actions
+from mapper.cost.estimate import price
+from mapper.cost.events import row_levels
+from mapper.cost.generate import generate_cost
+from mapper.cost.points import totals
+from mapper.executor.numpy.generate import generate_executor
+from mapper.executor.numpy.run import load_executor
+from mapper.executor.onnx.lowered import to_lowered_onnx
+from mapper.frontend.imported import import_model
+from mapper.kernels.core import unavailable
+from mapper.pipeline import _checked as run_pass
+from mapper.recordings import to_codes
+from mapper.report.charts.network import network_nodes
+from mapper.report.data import report_of
+from mapper.report.headline import headline
+from mapper.report.page.render import render_report
+from mapper.verify.original import read_original
+from tests.calls import counted_calls
+from tests.files import DEMO_MODEL, DEMO_RECORDING
+
+COUNTED = (
+    *(count_actions, row_levels, price, totals, report_of, headline, render_report, network_nodes),
+    *(generate_cost, generate_executor, load_executor, to_lowered_onnx),
+    *(import_model, run_pass, to_codes, read_original),
+)
+TARGET = "adcless-64"
+
+MAPPED = {"import_model": 1, "_checked": 14}
+"""A model through the passes."""
+PROGRAMS = {
+    "count_actions": 1,
+    "row_levels": 3,
+    "generate_cost": 1,
+    "generate_executor": 1,
+    "to_lowered_onnx": 1,
+}
+"""To write a build folder, or to trust one: each program is generated once."""
+PRICED = {"report_of": 1, "price": 1}
+ANSWERED = {"headline": 1, "count_actions": 1, "price": 1}
+"""What people ask next: counted and priced once more, with a third level, cells as they are."""
+DRAWN = {"render_report": 1, "network_nodes": 1, "price": 10, "totals": 40}
+RUN = {"to_codes": 1}
+RINGS = {
+    "_checked": 14,
+    "load_executor": 2,  # the graph as it is, then with every layer's result
+    "generate_executor": 1,  # the latter: the former is in the folder
+    "to_lowered_onnx": 1,
+}
+"""Every ring on a recording."""
+MODEL_RINGS = {"import_model": 1, "read_original": 1}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """Return a folder with a model, its build, a recording of two samples and what it spiked."""
+    place = tmp_path_factory.mktemp("once")
+    with np.load(DEMO_RECORDING) as arrays:
+        few = {name: a[:3, :2] if a.ndim > 1 else a[:2] for name, a in arrays.items()}
+    np.savez(place / "x.npz", **few)
+    (place / "model.onnx").write_bytes(DEMO_MODEL.read_bytes())
+    api.compile_model(place / "model.onnx", TARGET, place / "build", calibrate=place / "x.npz")
+    api.run_build(place / "build", place / "x.npz", place / "spikes.npz", trace=True)
+    return place
+
+
+@pytest.fixture
+def calls(place, monkeypatch):
+    """Return a function that counts the calls of one command."""
+    monkeypatch.chdir(place)
+
+    def run(command: str) -> Counter[str]:
+        with counted_calls(*COUNTED) as counts:
+            done = CliRunner().invoke(cli.app, command.split())
+        assert done.exit_code == 0, done.output
+        return counts
+
+    return run
+
+
+def together(*parts: dict[str, int]) -> Counter[str]:
+    return sum(map(Counter, parts), Counter())
+
+
+needs_kernels = pytest.mark.skipif(bool(unavailable()), reason=unavailable())
+
+
+@pytest.mark.parametrize(
+    ("command", "parts"),
+    [
+        ("inspect model.onnx", [{"import_model": 1}]),
+        (f"inspect model.onnx --target {TARGET}", [MAPPED]),
+        # The JSON has the price of every layer.
+        (
+            f"inspect model.onnx --target {TARGET} --json",
+            [MAPPED, PRICED, {"count_actions": 1, "row_levels": 3}],
+        ),
+        (
+            f"compile model.onnx --target {TARGET} --calibrate x.npz -o new",
+            [MAPPED, PROGRAMS, PRICED, ANSWERED, DRAWN],
+        ),
+        # With ideal readouts nobody asks for a third level, and fewer constants are in force.
+        (
+            "compile model.onnx --target ideal-128 -o new",
+            [MAPPED, PROGRAMS, PRICED, {"headline": 1}, {**DRAWN, "totals": 34}],
+        ),
+        (
+            "run build --input x.npz --output y.npz --backend numpy --trace",
+            [PROGRAMS, RUN, {"load_executor": 1}],
+        ),
+        pytest.param(
+            "run build --input x.npz --output y.npz --backend native --trace",
+            [PROGRAMS, RUN],
+            marks=needs_kernels,
+        ),
+        ("verify build --input x.npz", [PROGRAMS, RUN, RINGS]),
+        (
+            "verify build --input x.npz --model model.onnx",
+            [PROGRAMS, RUN, RINGS, MODEL_RINGS],
+        ),
+        ("verify model.onnx --input x.npz", [MODEL_RINGS]),
+        ("cost build", [PROGRAMS, PRICED, ANSWERED]),
+        ("cost build --json", [PROGRAMS, PRICED]),
+        ("cost build --sensitivity --json", [PROGRAMS, PRICED, {"totals": 40}]),
+        ("cost build --activity spikes.trace.npz --json", [PROGRAMS, PRICED]),
+        ("report build -o page.html", [PROGRAMS, PRICED, ANSWERED, DRAWN]),
+        pytest.param(
+            "report build -o page.html --input x.npz --model model.onnx",
+            [PROGRAMS, PRICED, ANSWERED, DRAWN, RUN, RINGS, MODEL_RINGS],
+            marks=needs_kernels,
+        ),
+        # The folder's own page is compared before someone opens it: it has a headline of its own.
+        ("report build", [PROGRAMS, PRICED, ANSWERED, ANSWERED, DRAWN]),
+        ("figures build -o figs", [PROGRAMS, PRICED, {"network_nodes": 1, "totals": 40}]),
+        pytest.param(
+            f"compare model.onnx --targets {TARGET} --input x.npz",
+            [MAPPED, RUN, PRICED, {"price": 11, "count_actions": 1, "row_levels": 3}],
+            marks=needs_kernels,
+        ),
+        pytest.param(
+            f"compare model.onnx --targets {TARGET} --input x.npz -o sides",
+            [MAPPED, RUN, PRICED, PROGRAMS, ANSWERED, DRAWN, {"price": 11}],
+            marks=needs_kernels,
+        ),
+        pytest.param(
+            "compare build --input x.npz",
+            [PROGRAMS, RUN, PRICED, {"price": 11}],
+            marks=needs_kernels,
+        ),
+        ("export model.onnx -o again.onnx", [{"import_model": 1}]),
+    ],
+)
+def test_a_command_does_its_work_once(calls, command, parts):
+    assert calls(command) == together(*parts)
+
+
+def test_the_demo_runs_the_model_file_once_for_all_targets(calls):
+    found = calls("demo -o demo")
+    assert found["import_model"] == found["read_original"] == 1
+    assert found["report_of"] == found["render_report"] == 4
+    assert found["row_levels"] == 4 * 3
+    assert found["generate_executor"] == 4 * 2  # for the folder, and with every layer's result
