@@ -13,6 +13,7 @@ from targets import load_target
 ROOT = Path(__file__).resolve().parents[1]
 HOW_TO = ROOT / "docs" / "how-to"
 PAGES = sorted([*(ROOT / "docs").rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
+SOURCES = ("mapper", "passes", "targets", "examples")
 SCREENS = 100
 """Lines that a page on how to write something may have, its examples included."""
 
@@ -80,6 +81,13 @@ def test_links_and_files_named_on_a_page_exist(page):
     missing = [link for link in links(page) if not (page.parent / link).exists()]
     missing += [name for name in named_files(page) if not (ROOT / name).exists()]
     assert missing == []
+
+
+def test_a_network_is_trained_for_hardware_wherever_it_is_said():
+    texts = [*PAGES, *(path for folder in SOURCES for path in (ROOT / folder).rglob("*.py"))]
+    wrong = re.compile(r"trained on (?:its |the |other |in-memory)?[\w-]*\s?hardware")
+    said = [relative(path) for path in texts if wrong.search(path.read_text(encoding="utf-8"))]
+    assert said == []
 
 
 def test_every_page_is_in_the_index():
