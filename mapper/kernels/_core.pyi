@@ -1,5 +1,11 @@
 from typing import Any
 
+INTERFACE: int
+VECTOR_BYTES: tuple[int, int, int, int]
+CONSTANTS: dict[str, dict[str, int]]
+NUMBERS: dict[str, tuple[str, ...]]
+ARRAYS: dict[str, tuple[str, ...]]
+
 def level() -> int: ...
 def run_layer(
     level: int, fields: dict[str, int], arrays: dict[str, Any], first: int, last: int, /

@@ -3,19 +3,30 @@
 import os
 from typing import Any
 
+INTERFACE = 1
+"""What Python and kernels agree on: they are refused where ``csrc/fields.h`` has another number."""
+
+
+def _reason(kernels: object) -> str:
+    """Say why kernels that were built cannot be used; empty where they can."""
+    built = getattr(kernels, "INTERFACE", None)  # kernels of before there was one have none
+    if built == INTERFACE:
+        return ""
+    return "the native kernels are of another version: build them again"
+
+
 try:
     from mapper.kernels import _core
 except ImportError as error:  # an install without a compiler: everything still runs on NumPy
     _core = None  # type: ignore[assignment]
-    _MISSING = f"the native kernels were not built ({error.name or 'import failed'})"
+    _REASON = f"the native kernels were not built ({error.name or 'import failed'})"
 else:
-    _MISSING = ""
+    _REASON = _reason(_core)
+
+_NUMBERS = {} if _REASON else {n: v for g in _core.CONSTANTS.values() for n, v in g.items()}
 
 VARIANTS = ("base", "avx2", "avx512", "vbmi2")
 """By level; the last is AVX-512 on processors that also compress bytes (VBMI2)."""
-
-VECTOR_BYTES = (16, 32, 64, 64)
-"""By level."""
 
 VARIANT_VARIABLE = "SPIKELOOM_VARIANT"
 """Environment variable that asks for a lower variant than the processor's best."""
@@ -23,7 +34,21 @@ VARIANT_VARIABLE = "SPIKELOOM_VARIANT"
 
 def unavailable() -> str:
     """Say why there are no native kernels; empty where there are."""
-    return _MISSING
+    return _REASON
+
+
+def number(name: str) -> int:
+    """Return what a name of an enumeration or a limit of ``csrc/layer.h`` stands for.
+
+    Raises:
+        KeyError: for a name that is not there.
+    """
+    return _NUMBERS[name]
+
+
+def vector_bytes(level: int) -> int:
+    """Return the bytes of the widest vectors of a level."""
+    return _core.VECTOR_BYTES[level]
 
 
 def best_level() -> int:
@@ -35,7 +60,7 @@ def best_level() -> int:
 
 def supported_levels() -> range:
     """Return every level this processor runs."""
-    return range(0) if _MISSING else range(int(_core.level()) + 1)
+    return range(0) if _REASON else range(int(_core.level()) + 1)
 
 
 def run_layer(

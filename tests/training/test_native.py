@@ -1,5 +1,6 @@
 """Compiled kernels of training against torch's own operations."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -140,12 +141,11 @@ def test_what_does_not_fit_together_is_refused(name, value, problem):
     sums = native.NativeSums(
         hardened.grid, hardened.reading(), hardened.whole_weights().detach(), torch.ones(1)
     )
-    fields, arrays = sums._operands(x.to(torch.uint8))
-    sums._give_levels(arrays)
-    arrays["out"] = torch.empty(4, 5)
-    native.in_shares(core.read_forward, 4, 1, fields, arrays, {})
+    read = sums._with_levels(sums._read(x.to(torch.uint8)))
+    read = replace(read, out=torch.empty(4, 5).numpy())
+    native.in_shares(core.read_forward, 4, 1, read)
     with pytest.raises(ValueError, match=problem):
-        native.in_shares(core.read_forward, 4, 1, fields | {name: value}, arrays, {})
+        native.in_shares(core.read_forward, 4, 1, replace(read, **{name: value}))
 
 
 def test_windows_beyond_the_image_are_refused():
@@ -154,8 +154,7 @@ def test_windows_beyond_the_image_are_refused():
     sums = native.NativeSums(
         hardened.grid, hardened.reading(), hardened.whole_weights().detach(), torch.ones(1)
     )
-    fields, arrays = sums._operands(x.to(torch.uint8))
-    sums._give_levels(arrays)
-    arrays |= {"out": torch.empty(4, 5), "starts": arrays["starts"] + 40}
+    read = sums._with_levels(sums._read(x.to(torch.uint8)))
+    read = replace(read, out=torch.empty(4, 5).numpy(), starts=read.starts + 40)
     with pytest.raises(ValueError, match="pixels"):
-        native.in_shares(core.read_forward, 4, 1, fields, arrays, {})
+        native.in_shares(core.read_forward, 4, 1, read)

@@ -10,22 +10,16 @@ from mapper.ir.core import INT64, Array, Constants, IntType, param
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.readout import AdcRead, SenseAmpRead
 from mapper.ir.units import CrossbarLayer
+from mapper.kernels import core
+from mapper.kernels.structs import Quick
 
 BYTE, HALF, WORD = 127, 1 << 15, 1 << 31
 FEWEST = 8
 """Wordlines whose digits are added as bytes before they are widened: fewer do not pay."""
 FLOAT_WHOLE = 1 << 24
 """Below it a quotient of single-precision floats has the right whole part."""
-MOST_COUNTS = 7
-"""Thresholds of a readout that the bit-sliced kernel counts at once."""
-MOST_SUM = 1022
-"""Of the bit-sliced kernel: a reference one above it takes ten bits."""
 MOST_BYTES = 1 << 30
 """Of packed weights of one layer: more stays on NumPy."""
-
-
-BY_FLOATS, BY_COLUMN, EVEN = range(3)
-"""ADC codes by divisions, by 16-bit products, and by those where every column has the same ADC."""
 
 
 class NotNativeError(Exception):
@@ -44,7 +38,7 @@ class Arithmetic:
     """Digits in bytes: how many wordlines' sum is surely one byte."""
     nibbles: int = 0
     """Where two bit-slices share a byte: how many wordlines' sum fits half of it."""
-    quick: int = BY_FLOATS
+    quick: Quick = "BY_FLOATS"
     """How codes of an ADC are found; see ``csrc/quick.h``."""
     wide: bool = True
     """Whether sums of row blocks take 32 bits instead of 16."""
@@ -58,15 +52,16 @@ def arithmetic(layer: CrossbarLayer, constants: Constants) -> Arithmetic:
     """
     mvm = layer.mvm
     tallest = max(len(rows) for rows in mvm.rows)
-    if mvm.planes > 30:
-        raise NotNativeError(f"inputs of {mvm.planes} bits, at most 30 are read bit by bit")
+    most = core.number("MOST_INPUT_BITS")
+    if mvm.planes > most:
+        raise NotNativeError(f"inputs of {mvm.planes} bits, at most {most} are read bit by bit")
     total = _output_bound(layer, constants)
     if total >= WORD:
         raise NotNativeError(f"sums of row blocks may reach {total}, past 32 bits")
     if _is_bit_sliced(layer, tallest):
         return Arithmetic(bits=True, wide=total >= HALF)
-    if tallest > 65535:
-        raise NotNativeError(f"row blocks of {tallest} wordlines, at most 65535")
+    if tallest > (most := core.number("MOST_LISTED")):
+        raise NotNativeError(f"row blocks of {tallest} wordlines, at most {most}")
     bits = _sum_bits(layer, constants)
     if bits == 32:
         return Arithmetic(bits=False)
@@ -91,9 +86,9 @@ def _is_bit_sliced(layer: CrossbarLayer, tallest: int) -> bool:
         return False
     if encoding.kind == "differential" and encoding.digit_max != 1:
         return False
-    if tallest * encoding.digit_max > MOST_SUM:
+    if tallest * encoding.digit_max > core.number("MANY_PLANES_SUM"):
         return False
-    return len(set(rises(read))) == 1 and len(read.levels) - 1 <= MOST_COUNTS
+    return len(set(rises(read))) == 1 and len(read.levels) - 1 <= core.number("MOST_COUNTS")
 
 
 def rises(read: SenseAmpRead) -> list[int]:
@@ -130,7 +125,7 @@ def _sum_bits(layer: CrossbarLayer, constants: Constants) -> int:
     return 16 if bound < HALF else 32
 
 
-def _quick(layer: CrossbarLayer, constants: Constants) -> int:
+def _quick(layer: CrossbarLayer, constants: Constants) -> Quick:
     """Say whether an ADC's codes and values are exact in the 16 bits of ``csrc/quick.h``.
 
     ``n / step`` is the high half of ``n * factor`` where ``n * (factor * step - 2**16) < 2**16``;
@@ -138,22 +133,22 @@ def _quick(layer: CrossbarLayer, constants: Constants) -> int:
     """
     read = layer.read
     if not isinstance(read, AdcRead):
-        return BY_FLOATS
+        return "BY_FLOATS"
     first, base = greatest(constants, read.first), greatest(constants, read.base)
     steps, top = np.unique(param(constants, read.step, INT64)), (1 << read.bits) - 1
     widest = int(steps.max())
     most = bitline_products(layer.mvm, constants).bound + first + widest
     heaviest = max(abs(s) for s in layer.add.significances)
     if max(most, base, top, heaviest) >= HALF:
-        return BY_FLOATS
+        return "BY_FLOATS"
     factors = (1 << 16) // steps + 1
     rest = np.minimum((top + 1) * steps, most) * (factors * steps - (1 << 16))
     if not ((rest < 1 << 16) | (steps == 1)).all():
-        return BY_FLOATS
+        return "BY_FLOATS"
     alike = all(isinstance(scalar, int) for scalar in (read.first, read.step, read.base))
     if alike and heaviest * widest < HALF:
-        return EVEN
-    return BY_COLUMN if base + widest * top < HALF else BY_FLOATS
+        return "EVEN"
+    return "BY_COLUMN" if base + widest * top < HALF else "BY_FLOATS"
 
 
 def _output_bound(layer: CrossbarLayer, constants: Constants) -> int:

@@ -1,13 +1,12 @@
 """Crossbar layers on the native kernels: tables once, then jobs of bands of output rows."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 
 import numpy as np
 
-from mapper.executor.native.bounds import BY_FLOATS, EVEN, Arithmetic, arithmetic, scale_table
+from mapper.executor.native.bounds import Arithmetic, arithmetic, scale_table
 from mapper.executor.native.geometry import Geometry, geometries
 from mapper.executor.native.held import Held, words
 from mapper.executor.native.neurons import NeuronTables
@@ -28,31 +27,40 @@ from mapper.executor.native.pack import (
 )
 from mapper.executor.native.trace import Trace
 from mapper.ir.core import Array, Constants
+from mapper.ir.encoding import Encoding
 from mapper.ir.readout import AdcRead, SenseAmpRead
 from mapper.ir.units import CrossbarLayer
 from mapper.kernels import core
 from mapper.kernels.pool import Pool
+from mapper.kernels.structs import (
+    Arrays,
+    Cells,
+    Kind,
+    LayerCall,
+    Mode,
+    NeuronResults,
+    NeuronStates,
+    Numbers,
+    Positions,
+    RowBlocks,
+    as_read,
+)
 
 _BAND_BYTES = 96 << 10
 """Of the membranes of a band: they stay in cache through all time steps."""
 _SAMPLES = 64
 """Of a linear layer, in one job."""
-_PLAIN, _DIFFERENTIAL, _HALF_ACTIVE, _DIGITS = range(4)
-_SIGNED = (_DIFFERENTIAL, _HALF_ACTIVE)
-_BITS, _SUMS8, _SUMS16, _SUMS32 = range(4)
-_KIND = {8: _SUMS8, 16: _SUMS16, 32: _SUMS32}
-
-
-Tables = tuple[dict[str, int], dict[str, Any]]
-"""Numbers and arrays by name, as the kernels take them."""
+_KINDS: dict[int, Kind] = {8: "SUMS8", 16: "SUMS16", 32: "SUMS32"}
 
 
 @dataclass(frozen=True, slots=True)
 class Phase:
     """Output positions that see the same kernel elements."""
 
-    fields: dict[str, int]
-    arrays: dict[str, Any]
+    positions: Positions
+    numbers: Numbers
+    """Of positions, row blocks and cells, as the kernels read them; ``arrays`` too."""
+    arrays: Arrays
     order: Sequence[int]
     """Of the row blocks that see anything."""
 
@@ -83,10 +91,10 @@ class NativeLayer:
         self,
         x: Held,
         neurons: NeuronTables | None,
-        states: dict[str, Array],
+        states: NeuronStates | None,
         pool: Pool,
         trace: Trace | None = None,
-    ) -> tuple[Array | None, dict[str, Array]]:
+    ) -> tuple[Array | None, NeuronResults]:
         """Run some time steps; neurons' ``states`` advance in place, ``trace`` gets what was read.
 
         Returns the layer's result ``int32 [T, B, Ho, Wo, N]`` where no neurons follow, and what
@@ -97,76 +105,110 @@ class NativeLayer:
         packed = np.ascontiguousarray(held.as_packed())
         steps, batch = packed.shape[1:3]
         leading = (steps, batch, *self.positions)
-        numbers = {"T": steps, "B": batch, "has_neurons": int(neurons is not None)}
-        given: dict[str, Any] = {"x": packed}
-        y, made = None, {}
-        if neurons is None:
+        y, made = None, NeuronResults()
+        behind: tuple[Numbers, Arrays] = ({}, {})
+        if neurons is None or states is None:
             y = np.empty((*leading, mvm.outputs), np.int32)
-            given["y_out"] = y
         else:
             made = neurons.outputs(leading)
-            numbers |= neurons.fields
-            given |= neurons.arrays | states | made
-        if mvm.window is None:
-            numbers, given = _samples_as_rows(numbers, given, batch, pool.threads)
-        if trace is None:
-            for phase in self.phases:
-                self._run_phase(phase.fields | numbers, phase.arrays | given, pool)
-            return y, made
-        driven = np.zeros((steps, batch, self.positions[0]), np.int64)
+            behind = neurons.as_read(states, made)
+        driven = None if trace is None else np.zeros(leading[:3], np.int64)
+        call = LayerCall(
+            T=steps,
+            B=1 if mvm.window is None else batch,
+            has_neurons=neurons is not None,
+            x=packed,
+            y_out=y,
+            driven=driven,
+        )
         heard = np.zeros((mvm.groups, len(mvm.rows)), np.int64)
         for phase in self.phases:
-            fields, arrays = phase.fields | numbers, phase.arrays | given
-            read = np.zeros((_jobs(fields), mvm.groups, len(phase.order)), np.int64)
-            self._run_phase(fields, arrays | {"driven": driven, "heard": read}, pool)
-            heard[:, phase.order] += read.sum(axis=0)
-        trace.note_reads(mvm, driven.sum(axis=2), heard)
+            own = phase if mvm.window else _samples_as_rows(phase, batch, pool.threads)
+            read = self._run_phase(own, call, behind, pool)
+            if read is not None:
+                heard[:, phase.order] += read.sum(axis=0)
+        if trace is not None and driven is not None:
+            trace.note_reads(mvm, driven.sum(axis=2), heard)
         return y, made
 
-    def _run_phase(self, fields: dict[str, int], arrays: dict[str, Any], pool: Pool) -> None:
-        run = partial(core.run_layer, self.level, fields, arrays)
-        pool.run(_jobs(fields), run)
+    def _run_phase(
+        self, phase: Phase, call: LayerCall, behind: tuple[Numbers, Arrays], pool: Pool
+    ) -> Array | None:
+        """Run all jobs; return for a trace which row blocks were read, ``[jobs, groups, blocks]``.
+
+        ``behind`` is what the kernels read of the neurons that follow.
+        """
+        jobs = phase.positions.jobs(call.B)
+        if call.driven is not None:
+            read = np.zeros((jobs, self.layer.mvm.groups, len(phase.order)), np.int64)
+            call = replace(call, heard=read)
+        numbers, arrays = as_read(call)
+        numbers, arrays = phase.numbers | behind[0] | numbers, phase.arrays | behind[1] | arrays
+        pool.run(jobs, partial(core.run_layer, self.level, numbers, arrays))
+        return call.heard
 
 
-def _jobs(fields: dict[str, int]) -> int:
-    return fields["B"] * -(-fields["Ho"] // fields["tile_rows"])
-
-
-def _samples_as_rows(
-    numbers: dict[str, int], given: dict[str, Any], batch: int, threads: int
-) -> Tables:
+def _samples_as_rows(phase: Phase, batch: int, threads: int) -> Phase:
     """Make the samples of a linear layer the rows of one image: cells stay in cache over them."""
-    rows = min(_SAMPLES, -(-batch // threads))
-    sizes = dict.fromkeys(("H", "Ho", "PH", "all_rows"), batch)
-    image = {"rowmap": np.arange(batch, dtype=np.int32)}
-    return numbers | sizes | {"B": 1, "tile_rows": rows}, given | image
+    positions, numbers, arrays = _rows_of(phase.positions, batch, threads)
+    return Phase(positions, phase.numbers | numbers, phase.arrays | arrays, phase.order)
+
+
+@lru_cache(maxsize=256)
+def _rows_of(positions: Positions, batch: int, threads: int) -> tuple[Positions, Numbers, Arrays]:
+    rows = replace(
+        positions,
+        H=batch,
+        Ho=batch,
+        PH=batch,
+        all_rows=batch,
+        rowmap=np.arange(batch, dtype=np.int32),
+        tile_rows=min(_SAMPLES, -(-batch // threads)),
+    )
+    return rows, *as_read(rows)
 
 
 def _phase(
     layer: CrossbarLayer, constants: Constants, level: int, how: Arithmetic, where: Geometry
 ) -> Phase:
     """Pack what some output positions need of a layer."""
-    mvm = layer.mvm
-    fields, arrays = _common(layer, where)
+    mvm, add = layer.mvm, layer.add
     order, clusters, scales = _clusters(layer, constants, where.present)
     outputs = mvm.outputs // mvm.groups
     padded = 16 if outputs <= 16 and how.bits else -(-outputs // 32) * 32
-    columns = Columns(outputs=outputs, padded=padded, slices=len(layer.add.significances))
+    columns = Columns(outputs=outputs, padded=padded, slices=len(add.significances))
     at = [where.present.index(g) for g in order]
     blocks = np.asarray(where.blocks, np.int32).reshape(mvm.groups, -1, 3)[:, at]
-    arrays |= {"blocks": np.ascontiguousarray(blocks), "clusters": clusters, "scales": scales}
-    fields |= {
-        "nclusters": len(clusters),
-        "Npad": padded,
-        "wide": int(how.wide or clusters[:, 3].any()),
-    }
-    if how.bits:
-        numbers, tables = _bits(layer, constants, order, columns, level, clusters)
-    else:
-        numbers, tables = _sums(layer, constants, order, columns, how)
+    segments = [segment for combo in where.combos for segment in combo]
+    ends = np.cumsum([0, *(len(combo) for combo in where.combos)])
+    tall = [max(base + count for *_, count, base in combo) for combo in where.combos]
     absent = sorted(set(range(len(mvm.rows))) - set(order))
-    tables["start"] = _start(layer, constants, how, absent).astype(np.int32)
-    return Phase(fields | numbers, arrays | tables, order)
+    row_blocks = RowBlocks(
+        ncombos=len(where.combos),
+        nsegments=len(segments),
+        nblocks=len(where.blocks),
+        nclusters=len(clusters),
+        N=mvm.outputs,
+        Ng=outputs,
+        Npad=padded,
+        S=len(add.significances),
+        rows=max(len(rows) for rows in mvm.rows),
+        shift=add.shift,
+        wide=how.wide or bool(clusters[:, 3].any()),
+        combos=np.stack([ends[:-1], ends[1:], tall], axis=1).astype(np.int32),
+        segments=np.asarray(segments, np.int32),
+        blocks=np.ascontiguousarray(blocks),
+        clusters=clusters,
+        significances=np.asarray(add.significances, np.int32),
+        scales=scales,
+        start=_start(layer, constants, how, absent).astype(np.int32),
+    )
+    if how.bits:
+        cells = _bits(layer, constants, order, columns, level, clusters)
+    else:
+        cells = _sums(layer, constants, order, columns, how)
+    positions = _positions(layer, where)
+    return Phase(positions, *as_read(positions, row_blocks, cells), order)
 
 
 def _start(
@@ -180,52 +222,34 @@ def _start(
     return np.zeros(layer.mvm.outputs, np.int64)
 
 
-def _common(layer: CrossbarLayer, where: Geometry) -> Tables:
+def _positions(layer: CrossbarLayer, where: Geometry) -> Positions:
     mvm = layer.mvm
     channels = mvm.x.shape[0] if mvm.window else int(np.prod(mvm.x.shape))
-    segments = [segment for combo in where.combos for segment in combo]
-    ends = np.cumsum([0, *(len(combo) for combo in where.combos)])
-    tall = [max(base + count for *_, count, base in combo) for combo in where.combos]
     rows, columns = where.rows, where.columns
     band = max(1, _BAND_BYTES // (4 * columns.positions * mvm.outputs))
-    rowmap, colmap = rows.seen, columns.seen
-    fields = {
-        "planes": mvm.planes,
-        "H": rows.size,
-        "W": columns.size,
-        "Cw": words(channels),
-        "pitch": where.pitch,
-        "signed_input": int(layer.add.signed_input),
-        "PH": len(rowmap),
-        "PW": len(colmap),
-        "Ho": rows.positions,
-        "Wo": columns.positions,
-        "sy": rows.stride,
-        "sx": columns.stride,
-        "all_rows": where.positions[0],
-        "all_columns": where.positions[1],
-        "row0": rows.first,
-        "column0": columns.first,
-        "row_step": rows.step,
-        "column_step": columns.step,
-        "ncombos": len(where.combos),
-        "nsegments": len(segments),
-        "nblocks": len(where.blocks),
-        "N": mvm.outputs,
-        "Ng": mvm.outputs // mvm.groups,
-        "S": len(layer.add.significances),
-        "rows": max(len(rows) for rows in mvm.rows),
-        "shift": layer.add.shift,
-        "tile_rows": min(rows.positions, band),
-    }
-    arrays = {
-        "rowmap": rowmap,
-        "colmap": colmap,
-        "combos": np.stack([ends[:-1], ends[1:], tall], axis=1).astype(np.int32),
-        "segments": np.asarray(segments, np.int32),
-        "significances": np.asarray(layer.add.significances, np.int32),
-    }
-    return fields, arrays
+    return Positions(
+        planes=mvm.planes,
+        signed_input=layer.add.signed_input,
+        H=rows.size,
+        W=columns.size,
+        Cw=words(channels),
+        pitch=where.pitch,
+        PH=len(rows.seen),
+        PW=len(columns.seen),
+        Ho=rows.positions,
+        Wo=columns.positions,
+        sy=rows.stride,
+        sx=columns.stride,
+        all_rows=where.positions[0],
+        all_columns=where.positions[1],
+        row0=rows.first,
+        column0=columns.first,
+        row_step=rows.step,
+        column_step=columns.step,
+        tile_rows=min(rows.positions, band),
+        rowmap=rows.seen,
+        colmap=columns.seen,
+    )
 
 
 def _clusters(
@@ -262,47 +286,41 @@ def _bits(
     columns: Columns,
     level: int,
     clusters: Array,
-) -> Tables:
-    """Return fields and arrays of the bit-sliced kernel."""
+) -> Cells:
+    """Return what the bit-sliced kernel reads."""
     read, mvm = layer.read, layer.mvm
     assert isinstance(read, SenseAmpRead)
     assert mvm.encoding is not None
     tallest = max(len(rows) for rows in mvm.rows)
     way = vectors(mvm.encoding, columns.count, tallest, level)
-    signed = mvm.encoding.kind == "differential"
-    mode = _HALF_ACTIVE if layer.half_active else _DIFFERENTIAL if signed else _PLAIN
-    planes = 7 if greatest_sum(layer) <= 126 else 10
+    mode = _mode(layer, mvm.encoding)
+    signed = mode in ("DIFFERENTIAL", "HALF_ACTIVE")
+    few = greatest_sum(layer) <= core.number("FEW_PLANES_SUM")
+    planes = core.number("FEW_PLANES" if few else "MANY_PLANES")
     weights = pack_bits(layer, constants, order, columns, way)
-    if mode == _PLAIN and mvm.encoding.digit_max > 1:
-        mode = _DIGITS
     most = len(read.levels) - 1
-    fields = {
-        "kind": _BITS,
-        "at_once": 0,
-        "chunk": 1,
-        "nibbles": 0,
-        "quick": 0,
-        "cols": 0,
-        "width": way.width,
-        "folded": int(way.beside > 1),
-        "colblks": weights.shape[1],
-        "sets": weights.shape[2],
-        "L": most,
-        "NP": planes,
-        "mode": mode,
-        "rise": int(level_rises(read)[0]),
-        "depth": int(most * (clusters[:, 1] - clusters[:, 0]).max()).bit_length(),
-        "readout": 0,
-        "half_full": 0,
-        "offset": 0,
-        "top": 0,
-        "lowest": 0,
-    }
-    arrays = {
-        "weights": weights,
-        "refs": pack_references(layer, constants, order, columns, way, planes, mode in _SIGNED),
-    }
-    return fields, arrays
+    return Cells(
+        kind="BITS",
+        weights=weights,
+        L=most,
+        width=way.width,
+        folded=way.beside > 1,
+        colblks=weights.shape[1],
+        sets=weights.shape[2],
+        NP=planes,
+        mode=mode,
+        rise=int(level_rises(read)[0]),
+        depth=int(most * (clusters[:, 1] - clusters[:, 0]).max()).bit_length(),
+        refs=pack_references(layer, constants, order, columns, way, planes, signed),
+    )
+
+
+def _mode(layer: CrossbarLayer, encoding: Encoding) -> Mode:
+    if layer.half_active:
+        return "HALF_ACTIVE"
+    if encoding.kind == "differential":
+        return "DIFFERENTIAL"
+    return "DIGITS" if encoding.digit_max > 1 else "PLAIN"
 
 
 def _sums(
@@ -311,51 +329,33 @@ def _sums(
     order: Sequence[int],
     columns: Columns,
     how: Arithmetic,
-) -> Tables:
-    """Return fields and arrays of the kernel that adds cells as numbers."""
+) -> Cells:
+    """Return what the kernel that adds cells as numbers reads."""
     read = layer.read
-    sense = isinstance(read, SenseAmpRead)
-    tallest = max(len(rows) for rows in layer.mvm.rows)
-    at_once = outputs_at_once(columns, tallest, how)
-    fields = {
-        "at_once": at_once,
-        "chunk": how.chunk,
-        "nibbles": how.nibbles,
-        "quick": how.quick,
-        "kind": _KIND[how.cells],
-        "cols": columns.count,
-        "width": 0,
-        "folded": 0,
-        "colblks": 0,
-        "sets": 0,
-        "L": 1,
-        "NP": 0,
-        "mode": 0,
-        "rise": 0,
-        "depth": 0,
-        "readout": int(not sense),
-        "half_full": 0,
-        "offset": layer.add.offset,
-        "top": 1,
-        "lowest": 0,
-    }
-    arrays: dict[str, Any] = {
-        "weights": pack_sums(layer, constants, order, columns, how, at_once),
-    }
+    at_once = outputs_at_once(columns, max(len(rows) for rows in layer.mvm.rows), how)
+    cells = Cells(
+        kind=_KINDS[how.cells],
+        weights=pack_sums(layer, constants, order, columns, how, at_once),
+        cols=columns.count,
+        at_once=at_once,
+        chunk=how.chunk,
+        nibbles=how.nibbles,
+        quick=how.quick,
+        offset=layer.add.offset,
+    )
     if isinstance(read, AdcRead):
-        fields["top"] = (1 << read.bits) - 1
         tables = adc_tables(layer, constants, order, columns)
-        if how.quick == BY_FLOATS:
-            arrays["tables"] = tables
-        else:
-            arrays["halves"] = half_tables(tables, even=how.quick == EVEN)
-    else:
-        full = (1 << read.cell_bits) - 1
-        fields |= {
-            "L": len(read.levels) - 1,
-            "half_full": full if layer.half_active else 0,
-            "lowest": read.levels[0] * sum(layer.add.significances),
-        }
-        arrays["tables"] = sense_tables(layer, constants, order, columns)
-        arrays["rises"] = level_rises(read)
-    return fields, arrays
+        top = (1 << read.bits) - 1
+        if how.quick == "BY_FLOATS":
+            return replace(cells, readout="ADC", top=top, tables=tables)
+        halves = half_tables(tables, even=how.quick == "EVEN")
+        return replace(cells, readout="ADC", top=top, halves=halves)
+    return replace(
+        cells,
+        readout="SENSE",
+        L=len(read.levels) - 1,
+        half_full=(1 << read.cell_bits) - 1 if layer.half_active else 0,
+        lowest=read.levels[0] * sum(layer.add.significances),
+        rises=level_rises(read),
+        tables=sense_tables(layer, constants, order, columns),
+    )

@@ -6,13 +6,25 @@ import numpy as np
 
 from mapper.executor.native.bounds import WORD, NotNativeError, is_word
 from mapper.executor.native.held import Held, layout, words
-from mapper.ir.core import INT64, Array, Constants, IntType, Scalar, param
-from mapper.ir.neurons import Decay, IntegerNeuron
+from mapper.ir.core import INT64, Array, Constants, IntType, Scalar, Value, param
+from mapper.ir.neurons import IntegerNeuron
 from mapper.kernels import core
+from mapper.kernels.structs import (
+    Arrays,
+    Leak,
+    NeuronResults,
+    Neurons,
+    NeuronStates,
+    Numbers,
+    Phase,
+    Reset,
+    Sums,
+    as_read,
+)
 
-_LEAKS = {"none": 0, "shift": 1, "multiply": 2}
-_RESETS = {"none": 0, "subtract": 1, "value": 2}
-_PHASES = {"same": 0, "next": 1, "late": 2, "guarded": 3}
+_LEAKS: dict[str, Leak] = {"none": "NO_LEAK", "shift": "SHIFT_LEAK", "multiply": "FACTOR_LEAK"}
+_RESETS: dict[str, Reset] = {"none": "NO_RESET", "subtract": "SUBTRACT", "value": "TO_VALUE"}
+_PHASES: dict[str, Phase] = {"same": "SAME", "next": "NEXT", "late": "LATE", "guarded": "GUARDED"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +32,11 @@ class NeuronTables:
     """A layer of neurons as the kernels take it."""
 
     op: IntegerNeuron
-    fields: dict[str, int]
-    arrays: dict[str, Array]
-    wanted: frozenset[str]
-    """Which of ``v_out`` and ``i_out`` leave."""
+    numbers: Numbers
+    """Of ``Neurons``, as the kernels read them; ``arrays`` too."""
+    arrays: Arrays
+    gives_membranes: bool
+    gives_currents: bool
 
     @classmethod
     def make(
@@ -47,30 +60,28 @@ class NeuronTables:
             raise NotNativeError(f"inputs of {op.x.type}, at most 32 bits")
         tables, per_position = _tables(op, constants)
         fast = None if per_position else _fast_tables(op, tables)
-        arrays = dict(tables)
-        if fast is not None:
-            arrays["fast_tables"] = fast
-        wanted = {"v_out": op.membrane_next, "i_out": op.current_next}
-        return cls(
-            op,
-            _fields(op, per_position, fast is not None)
-            | {"simple": int(fast is not None and _is_simple(op, fast))},
-            arrays,
-            frozenset(n for n, v in wanted.items() if v is not None and v.name in read_elsewhere),
-        )
+        neurons = _neurons(op, tables, fast, per_position=per_position)
 
-    def outputs(self, leading: tuple[int, ...]) -> dict[str, Array]:
+        def leaves(value: Value | None) -> bool:
+            return value is not None and value.name in read_elsewhere
+
+        return cls(op, *as_read(neurons), leaves(op.membrane_next), leaves(op.current_next))
+
+    def outputs(self, leading: tuple[int, ...]) -> NeuronResults:
         """Return arrays for the results of steps, samples, rows and columns ``leading``."""
         channels = layout(self.op.x.shape)[0]
-        made = {name: np.empty((*leading, channels), np.int32) for name in self.wanted}
-        if self.op.spike is not None:
-            made["spikes"] = np.zeros((*leading, words(channels)), np.uint64)
-        return made
+        shape, fires = (*leading, channels), self.op.spike is not None
+        return NeuronResults(
+            spikes=np.zeros((*leading, words(channels)), np.uint64) if fires else None,
+            v_out=np.empty(shape, np.int32) if self.gives_membranes else None,
+            i_out=np.empty(shape, np.int32) if self.gives_currents else None,
+        )
 
-    def initial(self, membrane: Array, current: Array | None) -> dict[str, Array]:
+    def initial(self, membrane: Array, current: Array | None) -> NeuronStates:
         """Return states ``[B, H, W, N]`` from ``[B, *shape]``."""
-        given = {"v": membrane, "i": current}
-        return {name: self._laid_out(array) for name, array in given.items() if array is not None}
+        return NeuronStates(
+            v=self._laid_out(membrane), i=None if current is None else self._laid_out(current)
+        )
 
     def _laid_out(self, state: Array) -> Array:
         channels, height, width = layout(self.op.x.shape)
@@ -80,24 +91,31 @@ class NeuronTables:
         turned = Held(self.op.x, dense=state[None]).as_channels_last()[0]
         return np.array(turned, dtype=np.int32, order="C")
 
-    def run(self, y: Held, states: dict[str, Array], level: int) -> dict[str, Array]:
+    def as_read(
+        self, states: NeuronStates, made: NeuronResults, *more: Sums
+    ) -> tuple[Numbers, Arrays]:
+        """Return what a call gives the kernels."""
+        numbers, arrays = as_read(states, made, *more)
+        return self.numbers | numbers, self.arrays | arrays
+
+    def run(self, y: Held, states: NeuronStates, level: int) -> NeuronResults:
         """Run some time steps on a layer's sums; ``states`` advance in place."""
         sums = np.ascontiguousarray(y.as_channels_last(), dtype=np.int32)
         steps, batch, height, width, channels = sums.shape
         made = self.outputs(sums.shape[:4])
-        sizes = {"T": steps, "B": batch, "P": height * width, "N": channels}
-        core.run_neurons(level, self.fields | sizes, self.arrays | states | made | {"y": sums})
+        given = Sums(T=steps, B=batch, P=height * width, N=channels, y=sums)
+        core.run_neurons(level, *self.as_read(states, made, given))
         return made
 
-    def held(self, made: dict[str, Array]) -> dict[str, Held]:
+    def held(self, made: NeuronResults) -> dict[str, Held]:
         """Return the results by value name."""
         op = self.op
         found = {}
-        if op.spike is not None:
-            found[op.spike.name] = Held(op.spike, packed=made["spikes"][None])
-        for name, value in (("v_out", op.membrane_next), ("i_out", op.current_next)):
-            if value is not None and name in made:
-                found[value.name] = Held(value, last=made[name])
+        if op.spike is not None and made.spikes is not None:
+            found[op.spike.name] = Held(op.spike, packed=made.spikes[None])
+        for value, array in ((op.membrane_next, made.v_out), (op.current_next, made.i_out)):
+            if value is not None and array is not None:
+                found[value.name] = Held(value, last=array)
         return found
 
 
@@ -132,35 +150,44 @@ def _tables(op: IntegerNeuron, constants: Constants) -> tuple[dict[str, Array], 
     return spread, per_position
 
 
-def _fields(op: IntegerNeuron, per_position: bool, fast: bool) -> dict[str, int]:
-    membrane, current = (
-        op.membrane.type,
-        op.membrane.type if op.current is None else op.current.type,
-    )
+def _neurons(
+    op: IntegerNeuron, tables: dict[str, Array], fast: Array | None, *, per_position: bool
+) -> Neurons:
+    membrane = op.membrane.type
+    current = membrane if op.current is None else op.current.type
     assert isinstance(membrane, IntType)
     assert isinstance(current, IntType)
-
-    def leak(name: str, decay: Decay) -> dict[str, int]:
-        return {f"{name}leak": _LEAKS[decay.kind], f"{name}shift": decay.shift}
-
-    leaks = leak("", op.decay) | leak("current_", op.current_decay) | leak("input_", op.input_decay)
-    leaks["leak_shift"] = leaks.pop("shift")
-    return leaks | {
-        "fired": int(op.spike is not None),
-        "reset": _RESETS[op.reset.kind],
-        "phase": _PHASES[op.reset.phase],
-        "spike_next": int(op.spike_phase == "next"),
-        "has_current": int(op.current is not None),
-        "has_floor": int(op.floor is not None),
-        "fraction": op.fraction_bits,
-        "fast": int(fast),
-        "vmin": membrane.min,
-        "vmax": membrane.max,
-        "imin": current.min,
-        "imax": current.max,
-        "per_position": int(per_position),
-        "Nw": words(layout(op.x.shape)[0]),
-    }
+    return Neurons(
+        fired=op.spike is not None,
+        reset=_RESETS[op.reset.kind],
+        phase=_PHASES[op.reset.phase],
+        spike_next=op.spike_phase == "next",
+        has_current=op.current is not None,
+        has_floor=op.floor is not None,
+        fraction=op.fraction_bits,
+        fast=fast is not None,
+        simple=fast is not None and _is_simple(op, fast),
+        leak=_LEAKS[op.decay.kind],
+        leak_shift=op.decay.shift,
+        current_leak=_LEAKS[op.current_decay.kind],
+        current_shift=op.current_decay.shift,
+        input_leak=_LEAKS[op.input_decay.kind],
+        input_shift=op.input_decay.shift,
+        vmin=membrane.min,
+        vmax=membrane.max,
+        imin=current.min,
+        imax=current.max,
+        per_position=per_position,
+        Nw=words(layout(op.x.shape)[0]),
+        bias=tables["bias"],
+        threshold=tables["threshold"],
+        amount=tables["amount"],
+        floor=tables["floor"],
+        factor=tables["factor"],
+        current_factor=tables["current_factor"],
+        input_factor=tables["input_factor"],
+        fast_tables=fast,
+    )
 
 
 def _fast_tables(op: IntegerNeuron, tables: dict[str, Array]) -> Array | None:

@@ -10,7 +10,7 @@ from mapper.ir.core import INT64, Array, Const, Constants, Span, param
 from mapper.ir.encoding import Encoding
 from mapper.ir.readout import AdcRead, SenseAmpRead
 from mapper.ir.units import CrossbarLayer
-from mapper.kernels.core import VECTOR_BYTES
+from mapper.kernels import core
 
 _CACHED = 36 << 10
 """Bytes of a row block's cells that stay in the nearest caches over all positions."""
@@ -72,7 +72,7 @@ def vectors(encoding: Encoding, columns: int, tallest: int, level: int) -> Vecto
         Vectors(width=width, sets=-(-all_sets // beside), beside=beside)
         for width in cost
         for beside in ((1, 2) if all_sets > 1 else (1,))
-        if width <= VECTOR_BYTES[level] and tallest * width <= 65535
+        if width <= core.vector_bytes(level) and tallest * width <= core.number("MOST_LISTED")
     ]
 
     def work(way: Vectors) -> float:

@@ -5,7 +5,7 @@ A step with private states keeps them between calls; all others have no memory.
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypedDict
 
 import numpy as np
@@ -21,6 +21,7 @@ from mapper.ir.core import Array, Graph, Op, Value
 from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.units import CrossbarLayer, Unit
 from mapper.kernels.pool import Pool
+from mapper.kernels.structs import NeuronStates
 
 Env = dict[str, Held]
 
@@ -58,7 +59,7 @@ class LayerStep(Step):
     neurons: NeuronTables | None = None
     digital: bool = False
     """Whether it stands for a layer without crossbars."""
-    _states: dict[str, Array] = field(default_factory=dict)
+    _states: NeuronStates | None = None
 
     def start(self, states: Mapping[str, Array]) -> None:
         if self.neurons is not None:
@@ -79,17 +80,18 @@ class NeuronStep(Step):
 
     neurons: NeuronTables
     level: int
-    _states: dict[str, Array] = field(default_factory=dict)
+    _states: NeuronStates | None = None
 
     def start(self, states: Mapping[str, Array]) -> None:
         self._states = _started(self.neurons, states)
 
     def run(self, env: Env, pool: Pool, trace: Trace | None) -> Env:
+        assert self._states is not None  # started
         made = self.neurons.run(env[self.neurons.op.x.name], self._states, self.level)
         return self.neurons.held(made)
 
 
-def _started(neurons: NeuronTables, states: Mapping[str, Array]) -> dict[str, Array]:
+def _started(neurons: NeuronTables, states: Mapping[str, Array]) -> NeuronStates:
     op = neurons.op
     current = None if op.current is None else states[op.current.name]
     return neurons.initial(states[op.membrane.name], current)

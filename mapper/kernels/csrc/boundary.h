@@ -83,6 +83,9 @@ static inline int usable(int level) {
   return (level >= 0 && level <= supported()) || refuse("this processor lacks the instructions");
 }
 
+/* Add what Python reads of the headers: constants, and the names of numbers and arrays. */
+int add_exports(PyObject *module);
+
 PyObject *read_forward(PyObject *self, PyObject *args);
 PyObject *read_backward(PyObject *self, PyObject *args);
 PyObject *walk_forward(PyObject *self, PyObject *args);

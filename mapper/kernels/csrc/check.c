@@ -25,7 +25,7 @@ static const char *check_map(const int32_t *map, int64_t count, int64_t size) {
 
 const char *check_sizes(const Layer *l) {
   const int64_t most = 1 << 24;
-  NEED(between(l->planes, 1, 30) && between(l->T, 1, most) && between(l->B, 1, most));
+  NEED(between(l->planes, 1, MOST_INPUT_BITS) && between(l->T, 1, most) && between(l->B, 1, most));
   NEED(between(l->H, 1, most) && between(l->W, 1, most) && between(l->Cw, 1, most));
   NEED(between(l->Ho, 1, most) && between(l->Wo, 1, most) && between(l->N, 1, most));
   NEED(l->pitch == l->Cw * 64 || (l->Cw == 1 && between(l->pitch, 1, 64)));
@@ -39,19 +39,20 @@ const char *check_sizes(const Layer *l) {
   NEED(between(l->ncombos, 1, most) && between(l->nsegments, 1, most));
   NEED(between(l->nblocks, 1, most) && between(l->nclusters, 1, most));
   NEED(between(l->kind, BITS, SUMS32) && between(l->Ng, 1, l->N) && between(l->S, 1, 32));
-  NEED(l->Npad >= l->Ng && between(l->Npad, 16, most) && between(l->rows, 1, 65535));
+  NEED(l->Npad >= l->Ng && between(l->Npad, 16, most) && between(l->rows, 1, MOST_LISTED));
   NEED(l->Npad == 16 || l->Npad % 32 == 0);
   NEED(between(l->shift, 0, 30) && between(l->L, 1, 1 << 12));
   NEED(between(l->tile_rows, 1, l->Ho));
   if (l->kind == BITS) {
     NEED(l->width == 16 || l->width == 32 || l->width == 64);
     NEED(between(l->colblks, 1, most) && l->colblks * l->counted * 8 >= l->S * l->Npad);
-    NEED(l->L <= 7 && between(l->mode, PLAIN, DIGITS) && between(l->depth, 1, 16));
-    NEED(l->NP == 7 || l->NP == 10);
+    NEED(l->L <= MOST_COUNTS && between(l->mode, PLAIN, DIGITS) && between(l->depth, 1, 16));
+    NEED(l->NP == FEW_PLANES || l->NP == MANY_PLANES);
     const int64_t most_sets = l->mode == DIGITS ? 4 : l->mode == DIFFERENTIAL ? 2 : 1;
     NEED(between(l->folded, 0, most_sets > 1) && between(l->sets, 1, l->folded ? most_sets / 2 : most_sets));
     NEED(l->mode != DIFFERENTIAL || l->folded || l->sets == 2);
-    NEED(l->rows <= (l->NP == 7 ? 126 : 1022) && l->rows * l->width <= 65535);
+    NEED(l->rows <= (l->NP == FEW_PLANES ? FEW_PLANES_SUM : MANY_PLANES_SUM));
+    NEED(l->rows * l->width <= MOST_LISTED);
   } else {
     NEED(l->wide && l->Npad % 32 == 0 && l->cols == l->S * l->Npad);
     NEED(between(l->at_once, 32, 2048) && l->at_once % 32 == 0 && l->Npad % l->at_once == 0);
@@ -74,7 +75,7 @@ static const char *check_combo(Layer *l, int64_t k) {
   for (int32_t i = c->first; i < c->last; i++) {
     const Segment *s = l->segments + i;
     NEED(between(s->dy, 0, l->PH) && between(s->dx, 0, l->PW));
-    NEED(between(s->c0, 0, l->pitch) && between(s->len, 1, 65535));
+    NEED(between(s->c0, 0, l->pitch) && between(s->len, 1, MOST_LISTED));
     NEED(s->base >= 0 && (int64_t)s->base + s->len <= c->rows);
     total += s->len;
     reach_y = s->dy > reach_y ? s->dy : reach_y;

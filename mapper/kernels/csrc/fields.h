@@ -1,4 +1,9 @@
-/* The numbers and arrays that describe a layer, in the order Python hands them over. */
+/* The numbers and arrays that describe a layer; mapper/kernels/structs.py has the same names.
+ *
+ * INTERFACE is raised whenever Python hands over something else: other names, or an array in
+ * another layout. Python refuses kernels of another number; see mapper/kernels/core.py.
+ */
+enum { INTERFACE = 1 };
 
 #define NEURON_FIELDS(F)                                                                        \
   F(fired) F(reset) F(phase) F(spike_next) F(has_current) F(has_floor) F(fraction) F(fast) F(simple)      \
@@ -27,3 +32,7 @@
   A(scales, int32_t, scales, 0) A(start, int32_t, start, 0) A(weights, uint8_t, weights, 0)     \
   A(refs, uint8_t, refs, 0) A(tables, int32_t, tables, 0) A(halves, int16_t, halves, 0) A(rises, int32_t, rises, 0)           \
   A(y_out, int32_t, y_out, 1) A(driven, int64_t, driven, 1) A(heard, int64_t, heard, 1)
+
+/* Neurons on sums of their own. */
+#define SUMS_FIELDS(F) F(T) F(B) F(P) F(N)
+#define SUMS_ARRAYS(A) A(y, int32_t, product(5, T, B, P, N, (int64_t)4), 0)

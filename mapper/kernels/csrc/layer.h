@@ -10,13 +10,40 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BITS = 0, SUMS8 = 1, SUMS16 = 2, SUMS32 = 3 };    /* how partial sums are made */
-enum { PLAIN = 0, DIFFERENTIAL = 1, HALF_ACTIVE = 2, DIGITS = 3 };  /* what a reference is compared with */
-enum { SENSE = 0, ADC = 1 };
-enum { BY_FLOATS = 0, BY_COLUMN = 1, EVEN = 2 }; /* ADC codes; see quick.h */
-enum { NO_LEAK = 0, SHIFT_LEAK = 1, FACTOR_LEAK = 2 };
-enum { NO_RESET = 0, SUBTRACT = 1, TO_VALUE = 2 };
-enum { SAME = 0, NEXT = 1, LATE = 2, GUARDED = 3 };
+/* Every member below is exported to Python by exports.c, under its name: no number is written
+ * twice. Descriptors of mapper/kernels/structs.py give the names. */
+#define MEMBER(name) name,
+
+/* How partial sums are made: bit by bit, or as numbers of so many bits. */
+#define KINDS(E) E(BITS) E(SUMS8) E(SUMS16) E(SUMS32)
+/* What a reference is compared with. */
+#define MODES(E) E(PLAIN) E(DIFFERENTIAL) E(HALF_ACTIVE) E(DIGITS)
+#define READOUTS(E) E(SENSE) E(ADC)
+/* How codes of an ADC are found: by divisions, by 16-bit products, and by those where every column
+ * has the same ADC; see quick.h. */
+#define QUICKS(E) E(BY_FLOATS) E(BY_COLUMN) E(EVEN)
+#define LEAKS(E) E(NO_LEAK) E(SHIFT_LEAK) E(FACTOR_LEAK)
+#define RESETS(E) E(NO_RESET) E(SUBTRACT) E(TO_VALUE)
+#define PHASES(E) E(SAME) E(NEXT) E(LATE) E(GUARDED)
+enum { KINDS(MEMBER) };
+enum { MODES(MEMBER) };
+enum { READOUTS(MEMBER) };
+enum { QUICKS(MEMBER) };
+enum { LEAKS(MEMBER) };
+enum { RESETS(MEMBER) };
+enum { PHASES(MEMBER) };
+
+/* Limits by which Python chooses kernels, and to which check.c and training.c hold it: bits of
+ * inputs; what the 16 bits of a list of driven wordlines hold, for BITS a wordline times the bytes
+ * of a vector; thresholds that BITS counts at once, and its greatest sums, one less than references
+ * of so many planes; in training, the columns to which a slice is padded, and to twice as many all
+ * slices together. */
+#define LIMITS(E)                                                                               \
+  E(MOST_INPUT_BITS, 30) E(MOST_LISTED, 65535) E(MOST_COUNTS, 7)                                 \
+  E(FEW_PLANES, 7) E(FEW_PLANES_SUM, 126) E(MANY_PLANES, 10) E(MANY_PLANES_SUM, 1022)           \
+  E(SLICE_LANES, 16)
+#define LIMIT(name, number) name = number,
+enum { LIMITS(LIMIT) };
 
 /* Part of a row block: `len` channels from `c0` of the pixel (dy, dx) below and right of the
  * anchor, and on into the pixels right of it, drive wordlines `base` onwards. */

@@ -128,12 +128,15 @@ static PyObject *run_neurons(PyObject *self, PyObject *args) {
   (void)self;
   if (!PyArg_ParseTuple(args, "iO!O!", &level, &PyDict_Type, &fields, &PyDict_Type, &arrays))
     return NULL;
-  if (!usable(level) || !number(fields, "T", &T) || !number(fields, "B", &B) ||
-      !number(fields, "P", &P) || !number(fields, "N", &N))
-    return NULL;
+  if (!usable(level)) return NULL;
+#define F(name) if (!number(fields, #name, &name)) return NULL;
+  SUMS_FIELDS(F)
+#undef F
   if (T < 1 || B < 1 || P < 1 || N < 1) { refuse("sizes"); return NULL; }
-  if (array(arrays, "y", product(5, T, B, P, N, (int64_t)4), 4, 0, &views, (void **)&y) &&
-      read_neurons(fields, arrays, T, B, P, N, &views, &n)) {
+#define A(name, type, size, written) \
+  array(arrays, #name, size, _Alignof(type), written, &views, (void **)&name)
+  if (SUMS_ARRAYS(A) && read_neurons(fields, arrays, T, B, P, N, &views, &n)) {
+#undef A
     uint8_t *fired = malloc((size_t)N + 64);
     if (fired) {
       Py_BEGIN_ALLOW_THREADS
@@ -306,4 +309,9 @@ static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_core",
                                         "Native kernels; see csrc/layer.h.", -1, methods,
                                         NULL, NULL, NULL, NULL};
 
-PyMODINIT_FUNC PyInit__core(void) { return PyModule_Create(&definition); }
+PyMODINIT_FUNC PyInit__core(void) {
+  PyObject *module = PyModule_Create(&definition);
+  if (!module || add_exports(module)) return module;
+  Py_DECREF(module);
+  return NULL;
+}

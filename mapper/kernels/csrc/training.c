@@ -11,7 +11,7 @@ static int within(int64_t value, int64_t low, int64_t high) { return low <= valu
 static const char *check_read_sizes(const Read *r) {
   NEED(within(r->A, 1, MOST) && within(r->V, 0, INT32_MAX) && within(r->G, 1, MOST));
   NEED(within(r->R, 1, INT16_MAX) && within(r->S, 1, 32) && within(r->L, 1, 1 << 12));
-  NEED(within(r->n, 1, MOST) && within(r->np, r->n, MOST) && r->np % 16 == 0);
+  NEED(within(r->n, 1, MOST) && within(r->np, r->n, MOST) && r->np % SLICE_LANES == 0);
   NEED(within(r->runs, 1, MOST) && within(r->length, 1, MOST) && r->K == r->runs * r->length);
   NEED(within(r->K, 1, INT32_MAX / 4) && r->K <= r->G * r->R && r->G * r->R <= INT32_MAX / 4);
   NEED(within(r->group_step, 1, MOST) && r->length % r->group_step == 0);
@@ -59,31 +59,12 @@ static int read_fields(PyObject *fields, PyObject *arrays, int back, Views *view
 #undef F
   const char *problem = check_read_sizes(r);
   if (problem) return refuse(problem);
-  r->W = (r->S * r->np + 31) / 32 * 32;
+  r->W = (r->S * r->np + 2 * SLICE_LANES - 1) / (2 * SLICE_LANES) * 2 * SLICE_LANES;
   const int64_t blocks = product(2, r->A, r->G), tall = product(3, blocks, r->R, r->W);
   const int64_t compared = product(3, blocks, r->L, r->W), outputs = product(3, r->V, r->A, r->n);
   const int64_t weights = product(3, blocks, r->R, r->np), decoded = !back || r->wants_scale;
   if (blocks < 0 || tall < 0 || compared < 0 || outputs < 0 || weights < 0) return refuse("sizes");
-  TAKE(x, uint8_t, r->pixels, 0)
-  TAKE(starts, int64_t, r->V, 0)
-  TAKE(offsets, int64_t, r->runs, 0)
-  TAKE(cells, int16_t, tall, 0)
-  TAKE(significances, float, r->S, 0)
-  TAKE(scales, float, r->G, 0)
-  TAKE(gaps, float, r->span ? 0 : r->L, 0)
-  TAKE(reached, float, r->span || !decoded ? 0 : compared, 0)
-  TAKE(codes, float, decoded ? r->span : 0, 0)
-  TAKE(out, float, back ? 0 : outputs, 1)
-  TAKE(halves, float, back && !r->span ? r->S : 0, 0)
-  TAKE(thresholds, float, back && !r->span ? compared : 0, 0)
-  TAKE(within, float, back ? r->span : 0, 0)
-  TAKE(drift, float, back ? r->span : 0, 0)
-  TAKE(gradient, float, back ? outputs : 0, 0)
-  TAKE(turned, float, back && r->wants_x ? tall : 0, 0)
-  TAKE(image, float, back && r->wants_x ? r->pixels : 0, 1)
-  TAKE(weights, float, back ? weights : 0, 1)
-  TAKE(learned, float, back ? compared : 0, 1)
-  TAKE(scale_gradient, float, back && r->wants_scale ? r->G : 0, 1)
+  READ_ARRAYS(TAKE)
   return 1;
 }
 #undef TAKE
@@ -180,17 +161,12 @@ static int walk_fields(PyObject *fields, PyObject *arrays, int back, Views *view
 #define F(name) if (!number(fields, #name, &w->name)) return 0;
   WALK_FIELDS(F)
 #undef F
-  if (!within(w->T, 1, MOST) || !within(w->N, 0, INT64_MAX / 8)) return refuse("sizes");
+  if (!within(w->T, 1, MOST) || !within(w->N, 0, INT64_MAX / 8) ||
+      !within(w->reset, NO_RESET, TO_VALUE))
+    return refuse("sizes");
   const int64_t all = product(2, w->T, w->N);
   if (all < 0) return refuse("sizes");
-  TAKE(numbers, float, 4, 0)
-  TAKE(x, float, back ? 0 : all, 0)
-  TAKE(spikes, float, back || !w->spiking ? 0 : all, 1)
-  TAKE(membranes, float, all, !back)
-  TAKE(currents, float, w->has_current ? all : 0, !back)
-  TAKE(gradient, float, back ? all : 0, 0)
-  TAKE(found, float, back ? all : 0, 1)
-  TAKE(learned, double, back ? 3 : 0, 1)
+  WALK_ARRAYS(TAKE)
   return 1;
 }
 #undef TAKE

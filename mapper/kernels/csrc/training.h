@@ -17,6 +17,20 @@ enum { TILE = 32, COPIED = 16 };
   F(A) F(V) F(G) F(R) F(K) F(S) F(n) F(np) F(L) F(runs) F(length) F(group_step) F(pixels)         \
   F(span) F(lowest) F(first) F(twice_half) F(correction) F(wants_x) F(wants_scale)
 
+/* name, C type, elements, whether it is written; forwards and backwards take their own */
+#define READ_ARRAYS(A)                                                                            \
+  A(x, uint8_t, r->pixels, 0) A(starts, int64_t, r->V, 0) A(offsets, int64_t, r->runs, 0)         \
+  A(cells, int16_t, tall, 0) A(significances, float, r->S, 0) A(scales, float, r->G, 0)           \
+  A(gaps, float, r->span ? 0 : r->L, 0) A(reached, float, r->span || !decoded ? 0 : compared, 0)  \
+  A(codes, float, decoded ? r->span : 0, 0) A(out, float, back ? 0 : outputs, 1)                  \
+  A(halves, float, back && !r->span ? r->S : 0, 0)                                                \
+  A(thresholds, float, back && !r->span ? compared : 0, 0)                                        \
+  A(within, float, back ? r->span : 0, 0) A(drift, float, back ? r->span : 0, 0)                  \
+  A(gradient, float, back ? outputs : 0, 0) A(turned, float, back && r->wants_x ? tall : 0, 0)    \
+  A(image, float, back && r->wants_x ? r->pixels : 0, 1) A(weights, float, back ? weights : 0, 1) \
+  A(learned, float, back ? compared : 0, 1)                                                       \
+  A(scale_gradient, float, back && r->wants_scale ? r->G : 0, 1)
+
 /* What training calls a reading: sense amplifiers where span is 0, else a table of an ADC, whose
  * entry k is for the partial sum lowest + k. */
 typedef struct {
@@ -42,6 +56,12 @@ typedef struct {
 } Read;
 
 #define WALK_FIELDS(F) F(T) F(N) F(reset) F(spiking) F(has_current)
+
+#define WALK_ARRAYS(A)                                                                            \
+  A(numbers, float, 4, 0) A(x, float, back ? 0 : all, 0)                                          \
+  A(spikes, float, back || !w->spiking ? 0 : all, 1) A(membranes, float, all, !back)              \
+  A(currents, float, w->has_current ? all : 0, !back) A(gradient, float, back ? all : 0, 0)       \
+  A(found, float, back ? all : 0, 1) A(learned, double, back ? 3 : 0, 1)
 
 typedef struct {
 #define F(name) int64_t name;

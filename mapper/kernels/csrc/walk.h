@@ -25,8 +25,8 @@ static AI void NAME(step_on)(const Walk *w, int64_t at, int64_t many, NAME(Ahead
   if (!spiking) return;
   float *restrict spikes = w->spikes + at;  /* in a loop of their own: no branches */
   for (int64_t i = 0; i < many; i++) spikes[i] = v[i] - threshold >= 0 ? 1.0f : 0.0f;
-  for (int64_t i = 0; i < many && reset == 0; i++) v[i] = v[i] - spikes[i] * threshold;
-  for (int64_t i = 0; i < many && reset == 1; i++) v[i] = v[i] * (1 - spikes[i]);
+  for (int64_t i = 0; i < many && reset == SUBTRACT; i++) v[i] = v[i] - spikes[i] * threshold;
+  for (int64_t i = 0; i < many && reset == TO_VALUE; i++) v[i] = v[i] * (1 - spikes[i]);
 }
 
 static AI void NAME(walk_on)(const Walk *w, int64_t from, int64_t many, int spiking, int reset,
@@ -56,11 +56,11 @@ static AI void NAME(step_back)(const Walk *w, int64_t at, int64_t many, NAME(Beh
   for (int64_t i = 0; i < many; i++) {
     const float level = m[i] - threshold, scaled = sharp * level, spike = level >= 0 ? 1.0f : 0.0f;
     const float surrogate = spiking ? g[i] / (1 + scaled * scaled) : g[i];
-    const float kept = spiking && reset == 1 ? 1 - spike : 1.0f;
-    if (spiking) behind->limits[i] -= surrogate + (reset == 0 ? behind->after[i] * spike : 0.0f);
+    const float kept = spiking && reset == TO_VALUE ? 1 - spike : 1.0f;
+    if (spiking) behind->limits[i] -= surrogate + (reset == SUBTRACT ? behind->after[i] * spike : 0.0f);
     float whole = surrogate + behind->after[i] * kept;
-    const float past = reset == 0   ? before[i] - fired[i] * threshold
-                       : reset == 1 ? before[i] * (1 - fired[i])
+    const float past = reset == SUBTRACT   ? before[i] - fired[i] * threshold
+                       : reset == TO_VALUE ? before[i] * (1 - fired[i])
                                     : before[i];
     if (!begins) behind->leaks[i] += whole * past;
     behind->after[i] = whole * leak;
@@ -93,8 +93,8 @@ static AI void NAME(walk_back)(const Walk *w, int64_t from, int64_t many, int sp
 #define BY_KIND(walk)                                                                        \
   for (int64_t at = first; at < last; at += NAME(STRETCH)) {                                 \
     const int64_t many = last - at < NAME(STRETCH) ? last - at : NAME(STRETCH);              \
-    if (w->spiking && !w->has_current && w->reset == 0) NAME(walk)(w, at, many, 1, 0, 0);    \
-    else if (w->spiking && !w->has_current && w->reset == 1) NAME(walk)(w, at, many, 1, 1, 0); \
+    if (w->spiking && !w->has_current && w->reset == SUBTRACT) NAME(walk)(w, at, many, 1, SUBTRACT, 0); \
+    else if (w->spiking && !w->has_current && w->reset == TO_VALUE) NAME(walk)(w, at, many, 1, TO_VALUE, 0); \
     else NAME(walk)(w, at, many, (int)w->spiking, (int)w->reset, (int)w->has_current);       \
   }
 

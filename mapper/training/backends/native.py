@@ -8,9 +8,8 @@ partial sums nor the inputs of wordlines reach memory.
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,12 +17,10 @@ from torch.nn import functional
 
 from mapper.ir.windows import Window
 from mapper.kernels import core
+from mapper.kernels.structs import Arrays, Numbers, Read, ReadTotals, Walk, WalkTotals, as_read
 from mapper.training.backends.readout import Comparators
 from mapper.training.backends.sums import Gradients, Grid, LayerSums
 from mapper.training.backends.windows import laid_out, outputs_image, taken_back
-
-_LANES = 16
-"""Columns of a slice are padded to so many, and those of a row block to twice as many."""
 
 _SHARE = 4096
 """Vectors or neurons whose gradients are added up one after the other."""
@@ -86,36 +83,35 @@ class NativeSums(LayerSums):
         return (x,)
 
     def outputs(self, x: Tensor, chunk: int = 0) -> Tensor:
-        image = self._image(x)
-        fields, arrays = self._operands(image)
-        arrays["out"] = torch.empty(len(arrays["starts"]), self.columns)
-        self._give_levels(arrays)
-        in_shares(core.read_forward, len(x), fields["V"] // len(x), fields, arrays, {})
-        return outputs_image(arrays["out"], len(x), self.grid.window, x.shape)
+        read = self._with_levels(self._read(self._image(x)))
+        out = torch.empty(read.V, self.columns)
+        in_shares(core.read_forward, len(x), read.V // len(x), replace(read, out=out.numpy()))
+        return outputs_image(out, len(x), self.grid.window, x.shape)
 
     def backward(
         self, x: Tensor, gradient: Tensor, chunk: int, *, wants_x: bool, wants_scale: bool
     ) -> Gradients:
         image = self._image(x)
-        fields, arrays = self._operands(image)
-        fields |= {"wants_x": int(wants_x), "wants_scale": int(wants_scale)}
-        arrays["gradient"] = gradient.movedim(1, -1).reshape(-1, self.columns).float().contiguous()
-        self._give_slopes(arrays)
-        totals = self._totals()
+        upstream = gradient.movedim(1, -1).reshape(-1, self.columns).float().contiguous()
+        read = replace(
+            self._with_slopes(self._read(image)),
+            gradient=upstream.numpy(),
+            wants_x=wants_x,
+            wants_scale=wants_scale,
+        )
+        for_image = torch.zeros(image.shape if wants_x else 0)
         if wants_x:
-            arrays["image"] = torch.zeros(image.shape)
-            arrays["turned"] = self._turned()
+            read = replace(read, image=for_image.numpy(), turned=self._turned().numpy())
         if wants_scale:
-            self._give_levels(arrays)
-            totals["scale_gradient"] = torch.zeros(self.blocks)
-        each = fields["V"] // len(x)
-        found = in_shares(core.read_backward, len(x), each, fields, arrays, totals)
+            read = self._with_levels(read)
+        totals = self._totals(wants_scale=wants_scale)
+        found = in_shares(core.read_backward, len(x), read.V // len(x), read, totals)
         tall = found["weights"][:, : self.rows, : self.per_group].transpose(0, 1)
         weight = tall.reshape(self.rows, -1) / self.significances.square().sum()
         scale = found.get("scale_gradient")
         if scale is not None and self.block_scale.numel() == 1:
             scale = scale.sum()[None]
-        for_x = taken_back(arrays["image"], self.grid.window, x.shape) if wants_x else None
+        for_x = taken_back(for_image, self.grid.window, x.shape) if wants_x else None
         return Gradients(for_x, weight, self._for_reading(found["learned"]), scale)
 
     # --- what kernels are given ----------------------------------------------------------------
@@ -123,50 +119,44 @@ class NativeSums(LayerSums):
     @property
     def _padded(self) -> int:
         """Columns of a slice, padded."""
-        return -(-self.per_group // _LANES) * _LANES
+        lanes = core.number("SLICE_LANES")
+        return -(-self.per_group // lanes) * lanes
 
     def _image(self, x: Tensor) -> Tensor:
         """Return what drives wordlines, ``uint8 [B, H, W, C]`` or ``[B, K]``."""
         return laid_out(x.detach().to(torch.uint8), self.grid.window)
 
-    def _operands(self, image: Tensor) -> tuple[dict[str, int], dict[str, Any]]:
+    def _read(self, image: Tensor) -> Read:
+        """Return what both directions need."""
         where = windows(self.grid.window, self.grid.groups, tuple(image.shape))
-        fields = {
-            "A": self.grid.groups,
-            "V": len(where.starts),
-            "G": self.blocks,
-            "R": self.grid.wordlines,
-            "K": len(where.offsets) * where.length,
-            "S": self.slices,
-            "n": self.per_group,
-            "np": self._padded,
-            "L": len(self.reading.thresholds) if isinstance(self.reading, Comparators) else 1,
-            "runs": len(where.offsets),
-            "length": where.length,
-            "group_step": where.group_step,
-            "pixels": image.numel(),
-            "span": 0,
-            "lowest": 0,
-            "first": self.reading.levels[0] if isinstance(self.reading, Comparators) else 0,
-            "twice_half": int(2 * self.half) if self.grid.half_active else 0,
-            "correction": self.correction,
-            "wants_x": 0,
-            "wants_scale": 0,
-        }
-        arrays: dict[str, Any] = {
-            "x": image,
-            "starts": where.starts,
-            "offsets": where.offsets,
-            "cells": self._wide(self._per_slice(self.cells)).to(torch.int16),
-            "significances": self.significances,
-            "scales": self.block_scale.detach().float().expand(self.blocks).contiguous(),
-        }
-        if isinstance(self.reading, Comparators):
-            arrays["gaps"] = torch.tensor(self.reading.gaps(), dtype=torch.float32)
-        else:
+        read = Read(
+            A=self.grid.groups,
+            V=len(where.starts),
+            G=self.blocks,
+            R=self.grid.wordlines,
+            K=len(where.offsets) * where.length,
+            S=self.slices,
+            n=self.per_group,
+            np=self._padded,
+            runs=len(where.offsets),
+            length=where.length,
+            group_step=where.group_step,
+            pixels=image.numel(),
+            twice_half=int(2 * self.half) if self.grid.half_active else 0,
+            correction=self.correction,
+            x=image.numpy(),
+            starts=where.starts.numpy(),
+            offsets=where.offsets.numpy(),
+            cells=self._wide(self._per_slice(self.cells)).to(torch.int16).numpy(),
+            significances=self.significances.numpy(),
+            scales=self.block_scale.detach().float().expand(self.blocks).contiguous().numpy(),
+        )
+        if not isinstance(self.reading, Comparators):
             sums = self._possible_sums()
-            fields |= {"span": len(sums), "lowest": int(sums[0])}
-        return fields, arrays
+            return replace(read, span=len(sums), lowest=int(sums[0]))
+        gaps = torch.tensor(self.reading.gaps(), dtype=torch.float32)
+        first, levels = self.reading.levels[0], len(self.reading.thresholds)
+        return replace(read, L=levels, first=first, gaps=gaps.numpy())
 
     def _possible_sums(self) -> Tensor:
         """Return all that a column can give, which is what an ADC's tables are made for."""
@@ -174,21 +164,21 @@ class NativeSums(LayerSums):
         low, high = (self.grid.wordlines * d for d in (encoding.digit_min, encoding.digit_max))
         return torch.arange(min(low, 0), high + 1, dtype=torch.float32)
 
-    def _give_levels(self, arrays: dict[str, Any]) -> None:
+    def _with_levels(self, read: Read) -> Read:
         """Add what sums are decoded by."""
         if isinstance(self.reading, Comparators):
-            arrays["reached"] = self._compared(self.reading.thresholds.ceil())
-        else:
-            arrays["codes"] = self.reading.codes(self._possible_sums(), 1).detach()
+            return replace(read, reached=self._compared(self.reading.thresholds.ceil()).numpy())
+        codes = self.reading.codes(self._possible_sums(), 1).detach()
+        return replace(read, codes=codes.numpy())
 
-    def _give_slopes(self, arrays: dict[str, Any]) -> None:
+    def _with_slopes(self, read: Read) -> Read:
         """Add what gradients are made from."""
         if isinstance(self.reading, Comparators):
-            arrays["thresholds"] = self._compared(self.reading.thresholds)
-            arrays["halves"] = self.reading.half_width.float()
-        else:
-            within, drift = self.reading.slopes(self._possible_sums())
-            arrays |= {"within": within.float(), "drift": drift.detach()}
+            thresholds = self._compared(self.reading.thresholds).numpy()
+            halves = self.reading.half_width.float().numpy()
+            return replace(read, thresholds=thresholds, halves=halves)
+        within, drift = self.reading.slopes(self._possible_sums())
+        return replace(read, within=within.float().numpy(), drift=drift.detach().numpy())
 
     def _compared(self, thresholds: Tensor) -> Tensor:
         """Spread ``[L, G | 1, S | 1, N | 1]`` over all columns: ``[A, G, L, W]``."""
@@ -200,7 +190,8 @@ class NativeSums(LayerSums):
     def _wide(self, per_slice: Tensor) -> Tensor:
         """Pad ``[..., S, n]`` with zeros to ``[..., W]``."""
         flat = functional.pad(per_slice, (0, self._padded - self.per_group)).flatten(-2)
-        return functional.pad(flat, (0, -flat.shape[-1] % (2 * _LANES))).contiguous()
+        whole = 2 * core.number("SLICE_LANES")
+        return functional.pad(flat, (0, -flat.shape[-1] % whole)).contiguous()
 
     def _turned(self) -> Tensor:
         """Return ``[A, G, W, R]``: what a slope of a column gives each wordline."""
@@ -211,15 +202,17 @@ class NativeSums(LayerSums):
         """Take ``[..., S * n]`` apart: ``[..., S, n]``."""
         return columns.reshape(*columns.shape[:-1], self.slices, -1)
 
-    def _totals(self) -> dict[str, Tensor]:
+    def _totals(self, *, wants_scale: bool) -> ReadTotals:
         """Return what is added up over vectors, as zeros."""
         groups, rows = self.grid.groups, self.blocks * self.grid.wordlines
         levels = len(self.reading.thresholds) if isinstance(self.reading, Comparators) else 1
-        wide = -(-self.slices * self._padded // (2 * _LANES)) * 2 * _LANES
-        return {
-            "weights": torch.zeros(groups, rows, self._padded),
-            "learned": torch.zeros(groups, self.blocks, levels, wide),
-        }
+        whole = 2 * core.number("SLICE_LANES")
+        wide = -(-self.slices * self._padded // whole) * whole
+        return ReadTotals(
+            weights=torch.zeros(groups, rows, self._padded).numpy(),
+            learned=torch.zeros(groups, self.blocks, levels, wide).numpy(),
+            scale_gradient=torch.zeros(self.blocks).numpy() if wants_scale else None,
+        )
 
     def _for_reading(self, learned: Tensor) -> Tensor:
         """Sum ``[A, G, L, W]`` over what thresholds or a step serve."""
@@ -232,34 +225,34 @@ class NativeSums(LayerSums):
         return whole.sum(dim=shared, keepdim=True) if shared else whole
 
 
-Kernel = Callable[[int, dict[str, int], dict[str, Any], int, int], None]
+Kernel = Callable[[int, Numbers, Arrays, int, int], None]
 
 
 def in_shares(
     kernel: Kernel,
     parts: int,
     each: int,
-    fields: dict[str, int],
-    arrays: dict[str, Any],
-    totals: dict[str, Tensor],
+    struct: Read | Walk,
+    totals: ReadTotals | WalkTotals | None = None,
 ) -> dict[str, Tensor]:
-    """Run a kernel over ``parts`` of ``each`` vectors or neurons; return its totals.
+    """Run a kernel over ``parts`` of ``each`` vectors or neurons; return its totals by name.
 
     Parts share nothing that is written but totals, of which each share has its own; they are added
     in order. Shares depend on sizes and on the number of threads alone.
     """
     level = core.best_level()
-    fixed = {name: held.numpy() for name, held in arrays.items()}
+    numbers, fixed = as_read(struct)
+    zeros: Arrays = {} if totals is None else as_read(totals)[1]
     threads = torch.get_num_threads()
-    most = _SHARE_BYTES // max(sum(total.nbytes for total in totals.values()), 1)
-    wanted = min(most, -(-parts * each // _SHARE)) if totals else 1
+    most = _SHARE_BYTES // max(sum(total.nbytes for total in zeros.values()), 1)
+    wanted = min(most, -(-parts * each // _SHARE)) if zeros else 1
     shares = min(parts, max(threads, wanted))
 
     def share(index: int) -> dict[str, Tensor]:
         first, last = (parts * k // shares * each for k in (index, index + 1))
-        own = {name: torch.zeros_like(total) for name, total in totals.items()}
+        own = {name: torch.zeros_like(torch.from_numpy(total)) for name, total in zeros.items()}
         held = fixed | {name: total.numpy() for name, total in own.items()}
-        kernel(level, fields, held, first, last)
+        kernel(level, numbers, held, first, last)
         return own
 
     if threads == 1 or shares <= 1:
@@ -267,4 +260,4 @@ def in_shares(
     else:
         with ThreadPoolExecutor(threads) as pool:
             found = list(pool.map(share, range(shares)))
-    return {name: torch.stack([own[name] for own in found]).sum(dim=0) for name in totals if found}
+    return {name: torch.stack([own[name] for own in found]).sum(dim=0) for name in zeros if found}

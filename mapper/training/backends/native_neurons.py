@@ -5,13 +5,17 @@ by one as there, so that spikes are the same.
 """
 
 import math
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 from mapper.kernels import core
+from mapper.kernels.structs import Reset, Walk, WalkTotals
 from mapper.training.backends.native import in_shares
+
+_RESETS: dict[str, Reset] = {"subtract": "SUBTRACT", "value": "TO_VALUE", "none": "NO_RESET"}
 
 
 def supports(x: Tensor) -> bool:
@@ -31,57 +35,65 @@ def walk(
 ) -> Tensor:
     """Return spikes, or membrane potentials where ``spiking`` is false, ``[T, ...]``."""
     third = leak.detach() if current_leak is None else current_leak
-    fields = {
-        "T": len(x),
-        "N": x[0].numel(),
-        "reset": ("subtract", "value", "none").index(reset),
-        "spiking": int(spiking),
-        "has_current": int(current_leak is not None),
-    }
     numbers = torch.stack([leak, threshold, third]).float()
+    kind = _Kind(_RESETS[reset], spiking, current_leak is not None)
     result: Tensor = _Walk.apply(  # type: ignore[no-untyped-call]
-        x, numbers, math.pi * sharpness, fields
+        x, numbers, math.pi * sharpness, kind
     )
     return result
 
 
+class _Kind(NamedTuple):
+    reset: Reset
+    spiking: bool
+    has_current: bool
+
+
 class _Walk(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, numbers: Tensor, sharpness: float, fields: dict[str, int]
-    ) -> Tensor:
+    def forward(ctx: Any, x: Tensor, numbers: Tensor, sharpness: float, kind: _Kind) -> Tensor:
         order = _order(x)
         dense = x.permute(order).contiguous()
-        spiking, has_current = fields["spiking"], fields["has_current"]
-        arrays = {
-            "numbers": torch.cat([numbers, numbers.new_tensor([sharpness])]),
-            "x": dense,
-            "membranes": torch.empty_like(dense),
-        }
-        if spiking:
-            arrays["spikes"] = torch.empty_like(dense)
-        if has_current:
-            arrays["currents"] = torch.empty_like(dense)
-        in_shares(core.walk_forward, fields["N"], 1, fields, arrays, {})
-        membranes, currents = arrays["membranes"], arrays.get("currents")
-        ctx.save_for_backward(arrays["numbers"], membranes, currents)
-        ctx.fields, ctx.order = fields, order
-        return _back(arrays["spikes"] if spiking else membranes.clone(), order)
+        numbers = torch.cat([numbers, numbers.new_tensor([sharpness])])
+        membranes = torch.empty_like(dense)
+        spikes = torch.empty_like(dense) if kind.spiking else None
+        currents = torch.empty_like(dense) if kind.has_current else None
+        walk = replace(
+            _walk(kind, numbers, membranes, currents),
+            x=dense.numpy(),
+            spikes=None if spikes is None else spikes.numpy(),
+        )
+        in_shares(core.walk_forward, walk.N, 1, walk)
+        ctx.save_for_backward(numbers, membranes, currents)
+        ctx.kind, ctx.order = kind, order
+        return _back(membranes.clone() if spikes is None else spikes, order)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         numbers, membranes, currents = ctx.saved_tensors
-        arrays = {
-            "numbers": numbers,
-            "membranes": membranes,
-            "gradient": gradients[0].permute(ctx.order).contiguous(),
-            "found": torch.empty_like(membranes),
-        }
-        if currents is not None:
-            arrays["currents"] = currents
-        totals = {"learned": torch.zeros(3, dtype=torch.float64)}
-        found = in_shares(core.walk_backward, ctx.fields["N"], 1, ctx.fields, arrays, totals)
-        return _back(arrays["found"], ctx.order), found["learned"].float(), None, None
+        upstream = gradients[0].permute(ctx.order).contiguous()
+        for_x = torch.empty_like(membranes)
+        walk = replace(
+            _walk(ctx.kind, numbers, membranes, currents),
+            gradient=upstream.numpy(),
+            found=for_x.numpy(),
+        )
+        totals = WalkTotals(learned=torch.zeros(3, dtype=torch.float64).numpy())
+        found = in_shares(core.walk_backward, walk.N, 1, walk, totals)
+        return _back(for_x, ctx.order), found["learned"].float(), None, None
+
+
+def _walk(kind: _Kind, numbers: Tensor, membranes: Tensor, currents: Tensor | None) -> Walk:
+    return Walk(
+        T=len(membranes),
+        N=membranes[0].numel(),
+        reset=kind.reset,
+        spiking=kind.spiking,
+        has_current=kind.has_current,
+        numbers=numbers.numpy(),
+        membranes=membranes.numpy(),
+        currents=None if currents is None else currents.numpy(),
+    )
 
 
 def _order(x: Tensor) -> list[int]:

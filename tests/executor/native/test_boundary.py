@@ -7,6 +7,7 @@ from mapper.executor.native import NativeExecutor
 from mapper.executor.native.steps import LayerStep
 from mapper.ir.windows import Window
 from mapper.kernels.core import count_on, count_regions, pack, run_layer, unavailable, unpack
+from mapper.kernels.structs import LayerCall, as_read
 from tests.builders import Builder, adc, sense_amp
 from tests.small_graphs import random_weights
 
@@ -22,12 +23,10 @@ def described(read=None, **grid):
     step = next(iter(NativeExecutor(net.graph(), level=0).plan.steps))
     assert isinstance(step, LayerStep)
     (phase,) = step.layer.phases
-    fields = phase.fields | {"T": 1, "B": 1, "has_neurons": 0}
-    arrays = phase.arrays | {
-        "x": np.zeros((1, 1, 1, 5, 5, 1), np.uint64),
-        "y_out": np.zeros((1, 1, 5, 5, 6), np.int32),
-    }
-    return fields, arrays
+    x, y = np.zeros((1, 1, 1, 5, 5, 1), np.uint64), np.zeros((1, 1, 5, 5, 6), np.int32)
+    call = LayerCall(T=1, B=1, has_neurons=False, x=x, y_out=y)
+    fields, arrays = as_read(call)
+    return phase.numbers | fields, phase.arrays | arrays
 
 
 def test_a_whole_layer_runs():

@@ -287,7 +287,7 @@ def test_a_trace_holds_packed_spikes():
 
 
 def test_without_kernels_the_default_is_numpy_and_says_so(monkeypatch):
-    monkeypatch.setattr(core, "_MISSING", "the native kernels were not built (no compiler)")
+    monkeypatch.setattr(core, "_REASON", "the native kernels were not built (no compiler)")
     graph = dvs_net()
     inputs = {"events": random_spikes(2, 1, 2, 16, 16)}
     ran = engine.run(graph, inputs, None)

@@ -1,0 +1,358 @@
+"""What the kernels are given: one class for each struct of ``csrc/layer.h`` and ``training.h``.
+
+Names are those that C declares (``csrc/fields.h``, ``training.h``). Enumerations go by their names
+in C; a call reads their numbers from the compiled module. What does not apply keeps its default,
+and an array that does not apply is None.
+"""
+
+from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mapper.kernels import core
+
+Kind = Literal["BITS", "SUMS8", "SUMS16", "SUMS32"]
+"""How partial sums are made: bit by bit, or as numbers of so many bits."""
+Mode = Literal["PLAIN", "DIFFERENTIAL", "HALF_ACTIVE", "DIGITS"]
+"""What a reference is compared with."""
+Readout = Literal["SENSE", "ADC"]
+Quick = Literal["BY_FLOATS", "BY_COLUMN", "EVEN"]
+"""Codes of an ADC by divisions, by 16-bit products, by those where all columns have one ADC."""
+Leak = Literal["NO_LEAK", "SHIFT_LEAK", "FACTOR_LEAK"]
+Reset = Literal["NO_RESET", "SUBTRACT", "TO_VALUE"]
+Phase = Literal["SAME", "NEXT", "LATE", "GUARDED"]
+
+Bytes = NDArray[np.uint8]
+Words = NDArray[np.uint64]
+Halves = NDArray[np.int16]
+Int32s = NDArray[np.int32]
+Int64s = NDArray[np.int64]
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+
+Numbers = dict[str, int]
+Arrays = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Positions:
+    """Of a layer: output positions that see the same kernel elements, and the input they see."""
+
+    planes: int
+    """Bits of an input, of which the last has a negative weight if ``signed_input``."""
+    signed_input: bool
+    H: int
+    """Rows of the input; ``W`` columns, ``Cw`` words of channels, ``pitch`` bits a pixel."""
+    W: int
+    Cw: int
+    pitch: int
+    PH: int
+    """Rows of the padded input; ``PW`` columns."""
+    PW: int
+    Ho: int
+    """Rows of output positions, ``sy`` rows of the padded input apart; ``Wo`` columns."""
+    Wo: int
+    sy: int
+    sx: int
+    all_rows: int
+    """Rows of the layer's result; those of these positions are ``row0``, ``row0 + row_step`` ..."""
+    all_columns: int
+    row0: int
+    column0: int
+    row_step: int
+    column_step: int
+    tile_rows: int
+    """Rows of positions in a job."""
+    rowmap: Int32s
+    """Rows of the input by row of the padded input, or -1; ``colmap`` the same of columns."""
+    colmap: Int32s
+
+    def jobs(self, batch: int) -> int:
+        """Return how many jobs some images are."""
+        return batch * -(-self.Ho // self.tile_rows)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RowBlocks:
+    """Of a layer: which channels drive which wordlines, and what outputs begin with."""
+
+    ncombos: int
+    nsegments: int
+    nblocks: int
+    nclusters: int
+    N: int
+    """Outputs; ``Ng`` of a group, padded to ``Npad``."""
+    Ng: int
+    Npad: int
+    S: int
+    """Bit-slices."""
+    rows: int
+    """Wordlines of the tallest row block."""
+    shift: int
+    wide: bool
+    """Whether sums of row blocks take 32 bits instead of 16."""
+    combos: Int32s
+    segments: Int32s
+    blocks: Int32s
+    clusters: Int32s
+    significances: Int32s
+    scales: Int32s
+    """``[nclusters, Ng]``."""
+    start: Int32s
+    """``[N]``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Cells:
+    """Of a layer: how partial sums are made and read."""
+
+    kind: Kind
+    weights: Bytes | NDArray[np.int8] | Halves | Int32s
+    L: int = 1
+    """Thresholds."""
+
+    # Of BITS.
+    width: int = 0
+    """Bytes of a vector, in which two sets lie side by side if ``folded``."""
+    folded: bool = False
+    colblks: int = 0
+    sets: int = 0
+    NP: int = 0
+    """Bit planes of a reference."""
+    mode: Mode = "PLAIN"
+    rise: int = 0
+    """What each threshold adds to the decoded level."""
+    depth: int = 0
+    """Bits that count reached thresholds."""
+    refs: Bytes | None = None
+
+    # Of sums.
+    cols: int = 0
+    """Columns of a row block."""
+    at_once: int = 0
+    """Outputs whose sums are made together."""
+    chunk: int = 1
+    """Wordlines whose sum is surely one byte; with ``nibbles``, so many are added in half of it."""
+    nibbles: int = 0
+    offset: int = 0
+    readout: Readout = "SENSE"
+    half_full: int = 0
+    """The greatest digit of a cell where columns are half-active; 0 where they are not."""
+    lowest: int = 0
+    """What the lowest levels of all slices add up to."""
+    rises: Int32s | None = None
+    quick: Quick = "BY_FLOATS"
+    top: int = 1
+    """The greatest code of an ADC."""
+    tables: Int32s | None = None
+    halves: Halves | None = None
+    """In place of ``tables`` where ``quick`` is not ``BY_FLOATS``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LayerCall:
+    """Some time steps of a crossbar layer."""
+
+    T: int
+    B: int
+    has_neurons: bool
+    x: Words
+    """``[planes, T, B, H, W, Cw]``."""
+    y_out: Int32s | None = None
+    """``[T, B, all_rows, all_columns, N]``, where no neurons follow."""
+    driven: Int64s | None = None
+    """For a trace: driven wordlines ``[T, B, all_rows]``, read row blocks ``[jobs, nblocks]``."""
+    heard: Int64s | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Neurons:
+    """Integer neurons, in the order of ``mapper/ir/neurons.py``; a call adds states and results."""
+
+    fired: bool
+    """Whether spikes leave."""
+    reset: Reset
+    phase: Phase
+    spike_next: bool
+    has_current: bool
+    has_floor: bool
+    fraction: int
+    fast: bool
+    """Whether the 32-bit neuron of ``csrc/neurons.h`` is exact."""
+    simple: bool
+    """Whether a reset of it can neither set the membrane nor leave its type."""
+    leak: Leak
+    leak_shift: int
+    current_leak: Leak
+    current_shift: int
+    input_leak: Leak
+    input_shift: int
+    vmin: int
+    vmax: int
+    imin: int
+    imax: int
+    per_position: bool
+    """Whether parameters differ within a channel: arrays are ``[P, N]`` then, else ``[N]``."""
+    Nw: int
+    """Words of ``N`` spikes."""
+
+    bias: Int64s
+    threshold: Int64s
+    amount: Int64s
+    floor: Int64s
+    factor: Int64s
+    current_factor: Int64s
+    input_factor: Int64s
+    fast_tables: Int32s | None = None
+    """``[5, N]``: bias, threshold, amount to subtract, value to take, floor."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class NeuronStates:
+    """``[B, P, N]``; a call advances them in place."""
+
+    v: Int32s
+    i: Int32s | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class NeuronResults:
+    """``[T, B, P, ...]``: spikes in words; membranes and currents after each step."""
+
+    spikes: Words | None = None
+    v_out: Int32s | None = None
+    i_out: Int32s | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Sums:
+    """Inputs of neurons without a crossbar layer of their own, ``y [T, B, P, N]``."""
+
+    T: int
+    B: int
+    P: int
+    N: int
+    y: Int32s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Read:
+    """A reading of columns in training, in single precision; see ``csrc/training.h`` for axes."""
+
+    A: int
+    """Groups; ``V`` vectors, ``G`` row blocks of ``R`` wordlines, ``S`` slices of ``n`` columns."""
+    V: int
+    G: int
+    R: int
+    K: int
+    """Wordlines of a vector, in ``runs`` of some ``length``."""
+    S: int
+    n: int
+    np: int
+    """Columns of a slice, padded."""
+    L: int = 1
+    """Thresholds."""
+    runs: int
+    length: int
+    group_step: int
+    pixels: int
+    span: int = 0
+    """Partial sums an ADC's table is for, from ``lowest`` on; 0 for sense amplifiers."""
+    lowest: int = 0
+    first: int = 0
+    """The level below all thresholds."""
+    twice_half: int = 0
+    correction: int
+    wants_x: bool = False
+    wants_scale: bool = False
+
+    x: Bytes
+    starts: Int64s
+    offsets: Int64s
+    cells: Halves
+    significances: Floats
+    scales: Floats
+    gaps: Floats | None = None
+    reached: Floats | None = None
+    codes: Floats | None = None
+    out: Floats | None = None
+    halves: Floats | None = None
+    thresholds: Floats | None = None
+    within: Floats | None = None
+    drift: Floats | None = None
+    gradient: Floats | None = None
+    turned: Floats | None = None
+    image: Floats | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ReadTotals:
+    """Gradients that a backward reading adds up over vectors."""
+
+    weights: Floats
+    learned: Floats
+    scale_gradient: Floats | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Walk:
+    """Neurons in training over all time steps, arrays ``[T, N]`` in single precision."""
+
+    T: int
+    N: int
+    reset: Reset
+    spiking: bool
+    has_current: bool
+
+    numbers: Floats
+    """Leak, threshold, leak of the current, pi times the surrogate's sharpness."""
+    x: Floats | None = None
+    spikes: Floats | None = None
+    membranes: Floats
+    currents: Floats | None = None
+    gradient: Floats | None = None
+    found: Floats | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class WalkTotals:
+    """Gradients of the first three ``numbers``, added up over neurons."""
+
+    learned: Doubles
+
+
+Struct = (
+    Positions
+    | RowBlocks
+    | Cells
+    | LayerCall
+    | Neurons
+    | NeuronStates
+    | NeuronResults
+    | Sums
+    | Read
+    | ReadTotals
+    | Walk
+    | WalkTotals
+)
+
+_NAMES = {struct: tuple(field.name for field in fields(struct)) for struct in get_args(Struct)}
+"""Worked out once: every call of a kernel asks."""
+
+
+def as_read(*structs: Struct) -> tuple[Numbers, Arrays]:
+    """Return the numbers and the arrays of structs by name, as the compiled module reads them."""
+    numbers: Numbers = {}
+    arrays: Arrays = {}
+    for struct in structs:
+        for name in _NAMES[type(struct)]:
+            value = getattr(struct, name)
+            if isinstance(value, int):
+                numbers[name] = int(value)  # of a bool too
+            elif isinstance(value, str):
+                numbers[name] = core.number(value)
+            elif value is not None:
+                arrays[name] = value
+    return numbers, arrays
