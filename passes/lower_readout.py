@@ -8,7 +8,7 @@ from mapper.ir.core import INT64, Array, Const, Graph, IntType, Op, Value
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.infer import infer_types
 from mapper.ir.neurons import IntegerNeuron
-from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
+from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd, ideal_read
 from passes.base import Pass
 from passes.facts import FITS_WORDLINES, SLICED, Fact
 from passes.readout.activity import Activity, drawn_bits, made_up_bits
@@ -156,16 +156,7 @@ def _ideal(op: CrossbarMvm, sums: ShiftAndAdd) -> Iterator[Op]:
     assert isinstance(type, IntType)
     read = _read_value(op)
     yield op
-    yield AdcRead(
-        kind="ideal",
-        bits=type.bits,
-        partial_sum=op.partial_sum,
-        first=type.min + 1,
-        step=1,
-        base=type.min,
-        result=read,
-        loc=op.loc,
-    )
+    yield ideal_read(op.partial_sum, type.min, type.max, read, loc=op.loc)
     yield from _counted(op, sums)
     yield replace(sums, codes=read)
 

@@ -202,6 +202,20 @@ class AdcRead(Op):
         return f"{self.bits}-bit {words}" if READOUTS[self.kind].converts else words
 
 
+def ideal_read(partial_sum: Value, low: int, high: int, result: Value, *, loc: str = "") -> AdcRead:
+    """Return an ADC of step 1 over sums of ``low..high``, which loses nothing."""
+    return AdcRead(
+        kind="ideal",
+        bits=IntType.spanning(low, high).bits,
+        partial_sum=partial_sum,
+        first=low + 1,
+        step=1,
+        base=low,
+        result=result,
+        loc=loc,
+    )
+
+
 BitlineRead = SenseAmpRead | AdcRead
 """An op that reads bitlines: partial sums in, what their codes stand for out."""
 

@@ -7,7 +7,7 @@ import torch
 
 from mapper.ir.core import INT64, Array, Const, IntType, Op, Span, Value
 from mapper.ir.crossbar import CrossbarMvm, Placement, partial_sum_range
-from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
+from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd, ideal_read
 from mapper.ir.synapses import Conv2d, ConvTranspose2d, Linear, Synapse
 from mapper.training.backends.readout import Comparators, Converter
 from mapper.training.nets.geometry import Geometry
@@ -110,18 +110,9 @@ def crossbars_of(module: Hardened, x: Value, sums: Value, weight: Const, loc: st
 
 
 def _ideal(mvm: CrossbarMvm, codes: Value, weight: Array) -> AdcRead:
-    """An ADC of step 1 over all that a column can give: sums as they are."""
+    """Read all that a column can give as it is."""
     low, high = partial_sum_range(weight, mvm.rows, mvm.encoding)
-    return AdcRead(
-        kind="ideal",
-        bits=IntType.spanning(low, high).bits,
-        partial_sum=mvm.partial_sum,
-        first=low + 1,
-        step=1,
-        base=low,
-        result=codes,
-        loc=mvm.loc,
-    )
+    return ideal_read(mvm.partial_sum, low, high, codes, loc=mvm.loc)
 
 
 def _conversion(module: Hardened, reading: Converter, mvm: CrossbarMvm, codes: Value) -> AdcRead:
