@@ -111,7 +111,7 @@ def verify(
 ) -> dict[str, Any]:
     """Verify a model against ONNX Runtime or given outputs, or every ring of a build folder.
 
-    What is found of a build is kept in its folder as ``verification.json``, for its reports.
+    The result is stored in the folder of a build as ``verification.json``, for its reports.
     """
     if not path.is_dir():
         arrays = read_arrays(recording)

@@ -156,8 +156,8 @@ def compare_builds(
 ) -> dict[str, Any]:
     """Put builds side by side: of one model or several, with any options, on any targets.
 
-    A recording is run on each of them and its spikes are counted. What ``verify`` kept with a build
-    is told.
+    A recording is run on each of them and its spikes are counted. The stored verification of
+    a build is shown.
     """
     chosen = load_preset(options.preset)
     names = _names_of(folders)

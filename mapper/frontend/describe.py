@@ -134,7 +134,7 @@ def _port(value: Value, carried: Mapping[str, Edge]) -> PortInfo:
 
 
 def _readout(name: str, imported: Imported) -> ReadoutInfo:
-    """Say how an output of a model of many time steps is made of those of one."""
+    """Say how an output of a model of many time steps follows from those of one."""
     readout = imported.readouts[name]
     return ReadoutInfo(
         name=name,

@@ -74,7 +74,7 @@ class StateInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadoutInfo:
-    """How an output of a model of many time steps is made of those of one."""
+    """How an output of a model of many time steps follows from those of one."""
 
     name: str
     of: str

@@ -81,7 +81,7 @@ class Imported:
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     readouts: Mapping[str, Readout] = field(default_factory=dict)
-    """How each output of a model of many time steps is made of the graph's; empty for a step."""
+    """How each output of a model of many time steps follows from the graph's; empty for a step."""
     steps: int = 0
     """Time steps that the file holds; 0 where that is open, or the file holds one step."""
     unreturned: Mapping[str, str] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What makes a graph a value: mappings that nobody changes, and equality to the last bit."""
+"""What makes a graph a value: mappings that cannot change, and equality to the last bit."""
 
 import struct
 from collections.abc import Iterator, Mapping

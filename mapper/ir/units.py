@@ -1,4 +1,4 @@
-"""Which ops are computed together, so that partial sums are never held all at once."""
+"""Which ops are computed together, so that partial sums are never in memory all at once."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence

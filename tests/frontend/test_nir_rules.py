@@ -1,4 +1,4 @@
-"""What a NIR file leaves open: options, metadata, what its numbers give away, and warnings."""
+"""What a NIR file leaves open: options, metadata, what its numbers imply, and warnings."""
 
 import nir
 import numpy as np
@@ -59,7 +59,7 @@ def test_gains_of_one_give_the_time_step_away(tmp_path):
     imported, neuron = read(tmp_path, node, reset="zero")
     assert (neuron.leak, neuron.current_leak) == (np.float32(0.9), 0.5)
     assert imported.warnings == ()
-    assert any("give away" in note for note in imported.notes)
+    assert any("imply a time step" in note for note in imported.notes)
 
 
 def test_one_time_constant_alone_gives_nothing_away(tmp_path):

@@ -39,7 +39,7 @@ class Arithmetic:
     nibbles: int = 0
     """Where two bit-slices share a byte: how many wordlines' sum fits half of it."""
     quick: Quick = "BY_FLOATS"
-    """How codes of an ADC are found; see ``csrc/quick.h``."""
+    """How codes of an ADC are computed; see ``csrc/quick.h``."""
     wide: bool = True
     """Whether sums of row blocks take 32 bits instead of 16."""
 

@@ -87,7 +87,7 @@ class Clamp(Atom):
 
 @dataclass(frozen=True, eq=False, repr=False, slots=True, kw_only=True)
 class Opaque(Atom):
-    """What no layer and no neuron of ours computes, kept until something needs it."""
+    """What no layer or neuron of the hardware computes: refused only if something needs it."""
 
     operands: tuple["Form", ...]
     reason: str

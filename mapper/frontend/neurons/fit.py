@@ -38,7 +38,7 @@ from mapper.ir.neurons import Phase, ResetKind, ResetPhase
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
 class Pair:
-    """A state: what is read, what the model returns for it, and what that computes."""
+    """A state: its value at the start, its output of the model, and the form of that output."""
 
     read: Input
     output: str

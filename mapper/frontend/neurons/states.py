@@ -184,7 +184,7 @@ def _pair(output: str, name: str, trace: Trace) -> Pair:
 
 
 def _groups(pairs: Sequence[Pair]) -> list[list[Pair]]:
-    """Put states together that are read in one another's updates."""
+    """Group states that are used in one another's updates."""
     groups: list[list[Pair]] = []
     for pair in pairs:
         reads = set(forms.depends_on(pair.form))

@@ -72,7 +72,7 @@ def read_nir(path: Path, options: NirOptions) -> ReadNir:
         warnings = (*ends.warnings, *warnings, *weak)
     check_graph(graph, "the NIR reader")
     if not any(isinstance(op, Neuron) for op in graph.ops):
-        raise refuse("no-neurons", "no neuron was found", loc=path.name)
+        raise refuse("no-neurons", "no neuron was recognised", loc=path.name)
     return ReadNir(graph=graph, version=file.version, warnings=warnings, notes=notes)
 
 
@@ -303,7 +303,7 @@ class _Builder:
         return self.out.parameter(wanted, array)
 
     def _state(self, name: str, field: str, after: Value, read: Value | None) -> Value:
-        """Make a state that is read now and holds ``after`` in the next step."""
+        """Return a state of this step whose value in the next step is ``after``."""
         held = read or self._new(name, field, FLOAT, after.shape)
         shown = text(self.nodes[name].metadata, f"names.{field}_returned")
         if shown is None:
@@ -345,7 +345,7 @@ class _Builder:
         return int(whole.flat[0])
 
     def _delay(self, name: str, x: Value) -> Value:
-        """Write a chain of states, each holding what the one before held a step ago."""
+        """Write a chain of states, each with the value of the one before of a step ago."""
         steps = self.delays[name]
         if steps == 0:
             return x

@@ -98,7 +98,7 @@ class NirFile:
 
 
 def is_nir(path: Path) -> bool:
-    """Say whether a file is to be read as NIR: by its suffix, or because it is HDF5."""
+    """Say whether a file is taken for NIR: by its suffix, or because it is HDF5."""
     return path.suffix.lower() in SUFFIXES or _is_hdf5(path)
 
 

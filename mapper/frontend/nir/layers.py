@@ -30,7 +30,7 @@ class LayerWriter:
         """Write the node's ops for an input and return its output.
 
         Raises:
-            MappingError: ``unsupported-op`` for a node type or geometry that is not read;
+            MappingError: ``unsupported-op`` for a node type or geometry that is not supported;
                 ``invalid-model`` for one that cannot be; ``model-too-large``.
         """
         writers: Mapping[str, Callable[[Value], Value]] = {

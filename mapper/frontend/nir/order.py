@@ -21,7 +21,7 @@ NEURONS = frozenset({"I", "LI", "IF", "LIF", "CubaLI", "CubaLIF"})
 def delayed_edges(
     nodes: dict[str, Node], edges: Iterable[Edge], holds: Callable[[str], bool]
 ) -> frozenset[Edge]:
-    """Return the edges whose source is read as it was in the step before.
+    """Return the edges that carry their source's value of the step before.
 
     Args:
         nodes: All nodes by name.

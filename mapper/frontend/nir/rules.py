@@ -114,11 +114,11 @@ class Rules:
 def settle(
     options: NirOptions, net: Net, nodes: Mapping[str, Node]
 ) -> tuple[Rules, tuple[str, ...], tuple[str, ...]]:
-    """Return the rules of a file, warnings of what was assumed, and notes of what was found.
+    """Return the rules of a file, warnings of what was assumed, and notes of what was decided.
 
     Raises:
         MappingError: ``nir-option``; ``nir-time-step`` where the nodes of a file mean different
-            time steps and nobody says which.
+            time steps and nothing decides between them.
     """
     options.check()
     notes: list[str] = []
@@ -176,7 +176,7 @@ def _time_step(
         return library.dt
     found = _given_away(nodes)
     if found is not None:
-        notes.append(f"its gains give away a time step of {found:g}: an input is added as it is")
+        notes.append(f"its gains imply a time step of {found:g}: an input is added as it is")
         return found
     if not any(
         "tau" in n.fields or "tau_mem" in n.fields or n.kind in ("I", "Delay")

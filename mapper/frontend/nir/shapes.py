@@ -36,7 +36,7 @@ def still_shape(
             waiting.extend(sources[found])
     raise refuse(
         "invalid-model",
-        f"the shape of {name[:60]!r}, which is in a cycle, is nowhere to be found",
+        f"the shape of {name[:60]!r}, which is in a cycle, follows from nothing in the file",
         loc=nodes[name].loc,
         help="give its parameters the full shape of the layer",
     )

@@ -1,4 +1,4 @@
-"""The comparisons of a model: each is an atom that is 0 or 1, made once."""
+"""The comparisons of a model: each is one atom that is 0 or 1."""
 
 import numpy as np
 

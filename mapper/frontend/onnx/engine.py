@@ -17,7 +17,7 @@ Step = Callable[[Mapping[str, Array]], dict[str, Array]]
 
 
 def engine(model: ModelProto) -> Step:
-    """Return what runs a model that was made here, in memory.
+    """Return what runs a model in memory.
 
     Raises:
         MappingError: ``no-reference``.

@@ -26,7 +26,7 @@ Key = tuple[str, str]
 
 
 def inline_functions(model: ModelProto, path: Path) -> ModelProto:
-    """Return the model without functions; refuse recursion and operators nobody defines."""
+    """Return the model without functions; refuse recursion and undefined operators."""
     functions = {(f.domain, f.name): f for f in model.functions}
     _check_calls(model, functions, path)
     if functions:

@@ -145,7 +145,7 @@ def narrowed(node: Node) -> Form | None:
 
 
 def dequantise(node: Node) -> Tensor:
-    """``DequantizeLinear``: the reals that codes stand for; known codes are kept beside them."""
+    """``DequantizeLinear``: the reals that codes stand for; known codes stay beside them."""
     step, zero, axis = _grid(node)
     tensor = node.inputs[0]
     if isinstance(tensor, Constant):

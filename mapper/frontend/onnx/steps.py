@@ -1,4 +1,4 @@
-"""Say why a model is not read as a single time step."""
+"""Say why a model is not a single time step."""
 
 from collections import Counter
 from pathlib import Path

@@ -25,7 +25,7 @@ Reduction = Literal["each", "sum", "mean", "max", "min", "last"]
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
 class Wanted:
-    """An output of the model: one tensor per step, or the last one, and what is made of them."""
+    """An output of the model: tensors of all steps or the last, and what is computed of them."""
 
     name: str
     shape: Shape
@@ -113,7 +113,7 @@ def _scale(after: Sequence[Step]) -> float:
 
 
 def _fits(after: Sequence[Step], reduction: Reduction) -> bool:
-    """Say whether nodes may act on every step instead of on what is made of all steps."""
+    """Say whether nodes may act on every step instead of on the sum over all steps."""
     kinds = [step.operator.time.linear for step in after]
     if reduction in ("max", "min"):
         return all(kind == "moves" for kind in kinds)

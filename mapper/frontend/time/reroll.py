@@ -88,7 +88,7 @@ def _boundaries(
         yield from _compared(tape, steps, wants)
     yield from _cuts(tape, steps, length - 2)
     if length > 4:
-        # An exporter leaves out what the last step computes for nobody: look one step earlier.
+        # An exporter leaves out what the last step computes in vain: look one step earlier.
         for early, late in _cuts(tape, steps, length - 3):
             onward = Translation(tape, dict(zip(early, late, strict=False)), length - 3, 1)
             last = [onward.of(slot) for slot in late]

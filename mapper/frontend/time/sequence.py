@@ -43,7 +43,7 @@ def sequences(model: ModelProto, path: Path) -> Iterator[Sequence]:
     """Yield readings of a model of many time steps, the most natural first.
 
     Raises:
-        MappingError: ``unsupported-time-form``, with what kept the likeliest reading from fitting,
+        MappingError: ``unsupported-time-form``, with what prevents the likeliest form from fitting,
             also after other readings where only its first step did; and what
             ``ports.fixed_shape`` raises.
     """

@@ -30,7 +30,7 @@ def shown(laid: Laid) -> Laid:
     """Return a model, laid out without a time axis, with its image read anew in every step.
 
     Raises:
-        NotShownError: No tensor that is computed once is read by one step after the other.
+        NotShownError: No tensor that is computed once is used by one step after the other.
     """
     steps = live_steps(laid.tape, list(_slots(laid.outputs.values())))
     found = _Shared(laid.tape, steps)
@@ -62,7 +62,7 @@ class _Shared:
         self.steps = steps
         self.chains = self._longest_chains(_readers_of(steps))
         self.still = self._behind([slot for slot, _ in self.chains])
-        """What the image alone gives: tensors that the chains read, and what those are made of."""
+        """What depends on the image alone: tensors that the chains use, and their inputs."""
         chained = {step for _, chain in self.chains for step in chain}
         first = any(self._starts_apart(step, chained) for step in steps)
         longest = max(len(chain) for _, chain in self.chains)

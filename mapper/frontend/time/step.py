@@ -16,7 +16,7 @@ from mapper.ir.core import Array
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Readout:
-    """How an output of the whole model is made of what one step returns."""
+    """How an output of the whole model follows from what one step returns."""
 
     source: str
     """The step network's output, or the name under which it returns a state."""

@@ -99,7 +99,7 @@ class Step:
 
 
 class TimeFormError(Exception):
-    """Why a model cannot be read as many time steps of one network."""
+    """Why a model is not many time steps of one network."""
 
     def __init__(self, reason: str, loc: str = "", help: str = "") -> None:
         super().__init__(reason)
@@ -111,7 +111,7 @@ class NoStartError(TimeFormError):
 
 
 class NotShownError(TimeFormError):
-    """No image without a time axis is read by one time step after the other."""
+    """No image without a time axis is used by one time step after the other."""
 
 
 @dataclass(eq=False)
@@ -131,7 +131,7 @@ class Tape:
     carried: list[list[Tensor]] = field(default_factory=list)
     """What loops hand from step to step: a list over time each."""
     forms: set[str] = field(default_factory=set)
-    """Names of the ways in which the model was found to hold time."""
+    """Names of the forms of time that the model has."""
     _constants: dict[object, Known] = field(default_factory=dict)
     _digests: dict[int, tuple[Array, bytes]] = field(default_factory=dict)
     _seen: dict[object, tuple[Part, ...]] = field(default_factory=dict)

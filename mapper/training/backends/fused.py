@@ -18,7 +18,7 @@ from mapper.training.backends.sums import Gradients, Grid, LayerSums, constants
 from mapper.training.backends.windows import folded_back, outputs_image, wordline_inputs
 
 INPUT_ELEMENTS = 1 << 28
-"""Wordline inputs held at once: 512 MiB."""
+"""Wordline inputs in memory at once: 512 MiB."""
 
 _GREATEST_BLOCK = 128
 """Wordlines of a row block that a program holds at once; 256 would not fit shared memory."""

@@ -159,7 +159,7 @@ class NativeSums(LayerSums):
         return replace(read, L=levels, first=first, gaps=gaps.numpy())
 
     def _possible_sums(self) -> Tensor:
-        """Return all that a column can give, which is what an ADC's tables are made for."""
+        """Return every sum that a column can have: the length of an ADC's tables."""
         encoding = self.grid.encoding
         low, high = (self.grid.wordlines * d for d in (encoding.digit_min, encoding.digit_max))
         return torch.arange(min(low, 0), high + 1, dtype=torch.float32)

@@ -21,7 +21,7 @@ from mapper.training.backends.readout import Converter, Reading
 from mapper.training.backends.windows import outputs_image, wordline_inputs
 
 CHUNK_ELEMENTS = 1 << 22
-"""Partial sums held at once on a CPU; a GPU holds 16 times as many."""
+"""Partial sums in memory at once on a CPU; 16 times as many on a GPU."""
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)

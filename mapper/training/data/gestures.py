@@ -1,4 +1,4 @@
-"""Eleven gestures before an event camera, made: the classes of DVS128 Gesture (Amir et al. 2017).
+"""Eleven synthetic gestures before an event camera, the classes of DVS128 Gesture (Amir, 2017).
 
 A subject of random size, place and clothes moves two bare arms, at a random pace from a random
 phase, before a resting background. Skin is the brightest thing in the image, as under a lamp: the

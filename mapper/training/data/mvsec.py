@@ -108,7 +108,7 @@ def flow_between(times: Array, flows: Any, span: tuple[float, float]) -> tuple[A
 
 @contextmanager
 def opened(path: Path) -> Iterator[Any]:
-    """Open an HDF5 file; what goes wrong within is told as ``bad-events``."""
+    """Open an HDF5 file; what goes wrong within is reported as ``bad-events``."""
     try:
         import h5py
     except ImportError as error:
@@ -135,7 +135,7 @@ def _dataset(path: Path, file: Any, name: str, shape: tuple[int | None, ...]) ->
     if not isinstance(place, h5py.Dataset) or place.dtype.kind not in "iuf":
         raise damaged(path, f"{_LEFT}/{name} is no array of numbers")
     if place.external or place.is_virtual:
-        raise damaged(path, f"{_LEFT}/{name} is kept in another file")
+        raise damaged(path, f"{_LEFT}/{name} is in another file")
     fits = place.ndim == len(shape) and all(
         wanted in (None, held) for wanted, held in zip(shape, place.shape, strict=True)
     )

@@ -1,4 +1,4 @@
-"""The ops of one trained layer: its crossbars with the references that training found."""
+"""The ops of one trained layer: its crossbars with the references that training has set."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -38,7 +38,7 @@ def synapse(
 def digital_layer(
     module: Hardened, x: Value, sums: Value, constants: dict[str, Array], loc: str
 ) -> Synapse:
-    """Return a layer that the digital unit computes: no crossbar, so nothing is read."""
+    """Return a layer that the digital unit computes: without crossbar and readout."""
     weight = Const(sums.name.removesuffix(".sums") + ".weight")
     constants[weight.name] = whole_numbers(module.laid_out_weights())
     return synapse(module.geometry, x, weight, None, sums, loc)

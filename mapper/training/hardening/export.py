@@ -20,7 +20,7 @@ def export_onnx(model: nn.Module, path: Path | str, example: Tensor) -> None:
     runs, with references and scales; it needs no calibration, and runs on that hardware only.
 
     Args:
-        model: Layers and neurons, or what ``harden`` made of them.
+        model: Layers and neurons, or what ``harden`` returns for them.
         path: File to write, whole or not at all.
         example: Inputs ``[T, B, ...]``; the shape counts. A twin that has seen no data yet is
             settled on it.

@@ -178,7 +178,7 @@ class HardwareModel(nn.Module):
     def _set_windows(self, x: Tensor) -> None:
         """Set the windows of gradients from sums as training will see them.
 
-        A readout that nobody trained lets neurons fall silent, layer by layer, where batch norms
+        A readout without training lets neurons fall silent, layer by layer, where batch norms
         are as they were before it. In training they follow the batch and neurons fire again:
         windows from sums of silent layers would be too narrow for almost all of their gradient.
         """
@@ -203,7 +203,7 @@ class HardwareModel(nn.Module):
             self.network.train(training)
 
     def _settle(self, x: Tensor) -> None:
-        """Set references from the first data that comes, where nobody did."""
+        """Set references from the first batch, where they are not set yet."""
         self._known_settled = self._known_settled or bool(self.settled)
         if not self._known_settled:
             self.raise_awareness(Awareness(), x)

@@ -216,7 +216,7 @@ class _Writer:
         return result
 
     def hardened(self, module: Hardened, x: Value, node: fx.Node) -> Value:
-        """Write the crossbars and how they are read at the layer's awareness."""
+        """Write the crossbars and the readout of the layer's awareness."""
         offset = module.bias.detach().double()
         factor = module.real_scale().detach().double().expand_as(offset)
         shape = self.shapes[node.name]

@@ -64,7 +64,7 @@ class Options:
 
 @dataclass
 class Run:
-    """One training run, and the folder it is kept in.
+    """One training run and its folder.
 
     The same options, model, task and number of threads give the same bits on a CPU, also when a
     run is cut off and started again: it goes on after the last whole epoch.
@@ -103,7 +103,7 @@ class Run:
         return model
 
     def _enter(self, stage: Stage, model: nn.Module, kept: dict[str, Any] | None) -> nn.Module:
-        """Return the model as a stage starts, or as it was kept in the middle of one."""
+        """Return the model as a stage starts, or as it was stored in the middle of one."""
         if stage.kind != "float" and not isinstance(model, HardwareModel):
             model = self._hardened(model)
         if kept is not None:

@@ -26,7 +26,7 @@ from targets import Macro
 Granularity = Literal["layer", "column", "block"]
 
 EXACT_ELEMENTS = 1 << 26
-"""Wordline inputs of exact sums held at once where no gradient is wanted: 256 MiB."""
+"""Wordline inputs of exact sums in memory at once without gradients: 256 MiB."""
 
 BLOCK_SCALE_BITS = 6
 """Fraction bits of the integer multiplier of a row block."""
@@ -127,7 +127,7 @@ class Hardened(nn.Module):
 
     @property
     def is_exact(self) -> bool:
-        """Whether every sum is read as it is."""
+        """Whether the readout is ideal: every sum as it is."""
         ideal = self.macro.readout.is_ideal
         if self.digital:
             return True
@@ -191,7 +191,7 @@ class Hardened(nn.Module):
         """Return thresholds that ascend along their first axis."""
         return self.thresholds.sort(dim=0).values
 
-    # --- what is kept with the weights ---------------------------------------------------------
+    # --- what is stored with the weights -------------------------------------------------------
 
     def get_extra_state(self) -> dict[str, Any]:
         """Return what tells how the numbers of a state dict are meant."""

@@ -1,4 +1,4 @@
-"""What a trained network may be made of, and how torch's tracer walks through it."""
+"""Modules that a trained network may have, and how torch's tracer walks through them."""
 
 from typing import Any
 

@@ -21,7 +21,7 @@ def keep_factors_positive(network: fx.GraphModule) -> None:
     """Change a traced float model in place so that the factor of no batch norm passes zero.
 
     A channel that is scaled by a factor below zero gets the opposite weights and the opposite
-    factor, which is the same function. From then on factors are held at ``LEAST_FACTOR`` or more,
+    factor, which is the same function. From then on factors are at least ``LEAST_FACTOR``,
     and one below it learns the way back.
 
     Raises:

@@ -140,5 +140,5 @@ class Operator:
 
     @property
     def is_checked(self) -> bool:
-        """Its nodes are run again, beside the neuron that was made of them."""
+        """Its nodes are run again, beside the neuron that was fitted to them."""
         return self.kind in ("elementwise", "reshape", "quantiser")
