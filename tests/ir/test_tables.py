@@ -5,6 +5,7 @@ A new op fails here once for each table that says nothing of it, and so does a t
 """
 
 import ast
+import doctest
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
@@ -14,6 +15,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from mapper.ir import tables
 from mapper.ir.core import Array, Constants, Op, Value
 from mapper.ir.network import Add, Merge, Move, Reshape, Take
 from mapper.ir.serialize import OPS
@@ -119,6 +121,10 @@ def test_an_op_that_a_table_does_not_know_is_an_error_that_names_both(name):
     held = table(name)
     with pytest.raises(LookupError, match=f"^Unheard is missing among {held.what}$"):
         held.entry(Unheard)
+
+
+def test_the_example_is_true():
+    assert doctest.testmod(tables) == (0, 3)
 
 
 def test_the_nearest_base_class_counts():
