@@ -92,8 +92,10 @@ def group_products(inputs: Array, matrix: Array, type: Type) -> Array:
 
 def matrix_range(matrix: Array, x: IntType) -> tuple[int, int]:
     """Return the least and greatest sum of any column of ``matrix[K, N]`` over inputs in ``x``."""
-    positive = np.maximum(matrix, 0).sum(axis=0, dtype=np.int64)
-    negative = np.minimum(matrix, 0).sum(axis=0, dtype=np.int64)
+    greatest = max(int(matrix.max(initial=0)), -int(matrix.min(initial=0)))
+    wide = np.int32 if len(matrix) * greatest < 1 << 31 else np.int64  # half the work
+    positive = np.maximum(matrix, 0).sum(axis=0, dtype=wide).astype(np.int64)
+    negative = np.minimum(matrix, 0).sum(axis=0, dtype=wide).astype(np.int64)
     low = min(0, int((positive * x.min + negative * x.max).min(initial=0)))
     high = max(0, int((positive * x.max + negative * x.min).max(initial=0)))
     return low, high
