@@ -1,5 +1,6 @@
 """Files that cannot be read: each defect has its code, and nothing outside the folder is read."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from onnx.external_data_helper import convert_model_to_external_data
 from mapper.diagnostics import MappingError
 from mapper.frontend import import_model
 from mapper.frontend.onnx import inline, load
+from mapper.frontend.onnx.node import Node
 from tests.frontend.models import NUMBERS, leaky, model, node, one_neuron_layer, saved
 
 
@@ -24,6 +26,40 @@ def refusal(path: Path):
 
 def code_of(proto, folder):
     return refusal(saved(proto, folder)).code
+
+
+def test_nothing_that_is_read_keeps_the_file_in_memory(tmp_path):
+    """A node of the file holds all of it, weights and all, until Python looks for circles."""
+    proto = model(
+        [
+            node("Pad", "x sides", "wide"),
+            node("MaxPool", "wide", "pooled", kernel_shape=[2, 2]),
+            node("Concat", "pooled pooled", "joined", axis=1),
+            node("BatchNormalization", "joined ones zeros zeros ones", "even"),
+            node("Slice", "even first last first", "current"),
+            *leaky("current", "v", "s", "v_out"),
+        ],
+        {"x": [1, 2, 4, 4], "v": [1, 2, 4, 4]},
+        {"s": [1, 2, 4, 4], "v_out": [1, 2, 4, 4]},
+        {
+            "sides": np.array([0, 0, 1, 0, 0, 0, 0, 1]),
+            "ones": [1.0] * 4,
+            "zeros": [0.0] * 4,
+            "first": np.array([1]),
+            "last": np.array([3]),
+            **NUMBERS,
+        },
+    )
+    path = saved(proto, tmp_path)
+    gc.collect()
+    gc.disable()
+    try:
+        imported = import_model(path)
+        left = [held for held in gc.get_objects() if isinstance(held, Node)]
+    finally:
+        gc.enable()
+    assert [op.mnemonic for op in imported.graph.ops].count("net.neuron") == 1
+    assert left == []
 
 
 def test_a_file_that_is_not_there(tmp_path):

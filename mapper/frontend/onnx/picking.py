@@ -175,10 +175,10 @@ def take(node: Node, x: Form, axis: int, indices: Iterable[int], part: int = 0) 
     if min(chosen) < 0 or max(chosen) >= length:
         raise node.unsupported(f"takes element {max(chosen)} of {length}")
     node.check_size(shape)
-    inner = node.inner(x.shape)
+    inner, loc = node.inner(x.shape), node.loc
 
     def write(values: tuple[Value, ...], result: Value, out: Writer) -> None:
-        out.add(Take(loc=node.loc, x=values[0], indices=chosen, axis=place, result=result))
+        out.add(Take(loc=loc, x=values[0], indices=chosen, axis=place, result=result))
 
     layer = PlainLayer(
         name=node.proto.output[part],

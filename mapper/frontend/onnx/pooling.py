@@ -99,7 +99,7 @@ def _pooled(
     counts: Array | None = None,
 ) -> Form:
     """Return a pooling layer; ``counts`` are the divisors where they differ by position."""
-    how = _HOW[kind] if counts is None else _uneven(counts)
+    how, loc = _HOW[kind] if counts is None else _uneven(counts), node.loc
     layer = PlainLayer(
         name=node.name,
         shape=(plane[0], *positions),
@@ -107,7 +107,7 @@ def _pooled(
         loc=node.loc,
         nonnegative=is_at_least_zero(x),
         operands=(Operand(form=x, shape=plane, name=node.proto.input[0]),),
-        how=lambda operands, result, out: how(node.loc, window, operands[0], result, out),
+        how=lambda operands, result, out: how(loc, window, operands[0], result, out),
     )
     return of_atom(layer, shape)
 

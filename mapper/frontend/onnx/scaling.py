@@ -74,13 +74,13 @@ def batch_norm(node: Node) -> Form:
 
 def scaled(node: Node, x: Form, factor: Array, offset: Array) -> Form:
     """Return a layer that multiplies and adds one number per channel."""
-    shape = node.inner(x.shape)
+    shape, loc = node.inner(x.shape), node.loc
     column = (-1,) + (1,) * (len(x.shape) - 2)
 
     def write(values: tuple[Value, ...], result: Value, out: Writer) -> None:
         out.add(
             Scale(
-                loc=node.loc,
+                loc=loc,
                 x=values[0],
                 factor=out.parameter(f"{result.name}.factor", factor.reshape(column)),
                 offset=out.parameter(f"{result.name}.offset", offset.reshape(column)),
@@ -185,7 +185,7 @@ def narrowest(codes: Array) -> Array:
 
 def rounded(node: Node, x: Form, step: Array, zero: Array, ends: tuple[int, int]) -> Form:
     """Return a layer that rounds to a grid and back; parameters have the axes of ``x``."""
-    shape = node.inner(x.shape)
+    shape, loc = node.inner(x.shape), node.loc
 
     def narrow(part: Array) -> Array:
         return forms.view(forms.compress(part), x.shape, shape)
@@ -193,7 +193,7 @@ def rounded(node: Node, x: Form, step: Array, zero: Array, ends: tuple[int, int]
     def write(values: tuple[Value, ...], result: Value, out: Writer) -> None:
         out.add(
             FakeQuantize(
-                loc=node.loc,
+                loc=loc,
                 x=values[0],
                 step=out.parameter(f"{result.name}.step", narrow(step)),
                 zero=out.parameter(f"{result.name}.zero", narrow(zero)),

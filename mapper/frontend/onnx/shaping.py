@@ -103,6 +103,7 @@ def joined(node: Node) -> Form:
     place = axis - (len(shape) - len(inner))
     if place < 0:
         inner, place = (lead, total, prod(shape[axis + 1 :])), 1
+    loc = node.loc
     operands = tuple(
         Operand(form=part, shape=(*inner[:place], part.shape[axis], *inner[place + 1 :]), name=name)
         for part, name in zip(parts, node.proto.input, strict=True)
@@ -114,7 +115,7 @@ def joined(node: Node) -> Form:
         loc=node.loc,
         nonnegative=all(forms.is_at_least_zero(part) for part in parts),
         operands=operands,
-        how=lambda values, result, out: _write_join(node.loc, place, values, result, out),
+        how=lambda values, result, out: _write_join(loc, place, values, result, out),
     )
     return of_atom(layer, shape)
 
@@ -160,11 +161,11 @@ def _padded(node: Node, x: Form, sides: Sides) -> Form:
     if min(positions) < 1:
         raise node.unsupported(f"padding {sides} leaves nothing of {x.shape}")
     node.check_size((plane[0], *positions))
-    before = type_of(x)
+    before, loc = type_of(x), node.loc
     type = before if not isinstance(before, IntType) else IntType.spanning(0, before.max)
 
     def write(values: tuple[Value, ...], result: Value, out: Writer) -> None:
-        out.add(SumPool2d(loc=node.loc, x=values[0], window=window, result=result))
+        out.add(SumPool2d(loc=loc, x=values[0], window=window, result=result))
 
     layer = PlainLayer(
         name=node.name,
