@@ -12,7 +12,9 @@ from mapper.compare.measure import Compared, build_on, row_of
 from mapper.frontend import import_model
 from mapper.recordings import Recording
 from mapper.threads import one_blas_thread
-from mapper.verify import Ring, imported_ring, verify_recorded
+from mapper.verify import Ring
+from mapper.verify.build import verify_recorded
+from mapper.verify.model import imported_ring
 from mapper.verify.record import described_file, keep
 from mapper.writing import json_text
 from targets import DEFAULT_PRESET, load_preset, load_target
@@ -63,6 +65,6 @@ def _demonstrated(
     write_build(build, place)
     checked = verify_recorded(
         build, recorded, reference, lambda text: progress(f"{build.target.name}: {text}")
-    ).as_dict()
+    )
     keep(place, checked, files_of)
-    return {**row_of(compared, load_preset(DEFAULT_PRESET)), "verification": checked}
+    return {**row_of(compared, load_preset(DEFAULT_PRESET)), "verification": checked.as_dict()}

@@ -10,7 +10,7 @@ from mapper.executor import engine
 from mapper.frontend import import_model
 from mapper.ir.core import Array
 from mapper.recordings import to_codes
-from mapper.verify import verify_build
+from mapper.verify.build import verify_build
 from mapper.verify.original import run_reference
 from targets import load_target
 from tests.nmnist import read_test_set

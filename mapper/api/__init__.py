@@ -23,7 +23,7 @@ from mapper.api.charts import figures_of
 from mapper.api.estimate import Estimate
 from mapper.api.figures import DrawnFigure, Figures
 from mapper.api.inspection import Inspection, inspect
-from mapper.api.make import check_backend, compile, export, load, passes_over
+from mapper.api.make import check_backend, compile, export, load, passes_over, verify_model
 from mapper.api.page import ReportAnswer
 from mapper.api.run import Run
 from mapper.build.summary import CompileSummary
@@ -42,6 +42,7 @@ from mapper.listing import (
     passes_there_are,
     targets_there_are,
 )
+from mapper.verify import Verification
 
 __all__ = [
     "Build",
@@ -59,6 +60,7 @@ __all__ = [
     "Run",
     "TargetFacts",
     "TargetList",
+    "Verification",
     "check_backend",
     "compare",
     "compare_builds",
@@ -86,4 +88,5 @@ __all__ = [
     "show_targets",
     "targets_there_are",
     "verify",
+    "verify_model",
 ]

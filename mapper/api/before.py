@@ -11,7 +11,7 @@ from typing import Any
 from mapper.api.charts import figures_of
 from mapper.api.estimate import Estimate
 from mapper.api.inspection import inspect
-from mapper.api.make import check_backend, export, load, passes_over
+from mapper.api.make import check_backend, export, load, passes_over, verify_model
 from mapper.build.folder import check_replaceable
 from mapper.cost import tornado_lines
 from mapper.frontend import NirOptions
@@ -24,9 +24,7 @@ from mapper.listing import (
     targets_there_are,
 )
 from mapper.pipeline import After
-from mapper.recordings import read_arrays
 from mapper.report.headline import Headline
-from mapper.verify import verify_model
 from targets import DEFAULT_PRESET
 
 Progress = Callable[[str], None]
@@ -109,13 +107,9 @@ def verify(
     nir: NirOptions | None = None,
     progress: Progress = lambda text: None,
 ) -> dict[str, Any]:
-    """Verify a model against ONNX Runtime or given outputs, or every ring of a build folder.
-
-    The result is stored in the folder of a build as ``verification.json``, for its reports.
-    """
+    """Verify a model, or a build folder; ``verify_model`` and ``Build.verify`` take its place."""
     if not path.is_dir():
-        arrays = read_arrays(recording)
-        return verify_model(path, arrays, str(recording), progress, nir).as_dict()
+        return verify_model(path, recording, nir=nir, progress=progress).as_dict()
     progress("checking the folder")
     build = load(path)
     return build.verify(recording, model=model, nir=nir, progress=progress).as_dict()

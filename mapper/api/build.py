@@ -189,7 +189,7 @@ class Build:
                 return found
             named = {"input": Path(inputs), "model": path}
             described = {what: described_file(file) for what, file in named.items() if file}
-        warning = keep(self.folder, found.as_dict(), described)
+        warning = keep(self.folder, found, described)
         return replace(found, warnings=(warning,)) if warning else found
 
     # --- what it costs ---------------------------------------------------------------------

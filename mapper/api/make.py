@@ -1,10 +1,10 @@
 """From models to builds and files: compile a model, load a folder, export for other tools."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from mapper.api.build import Build
-from mapper.api.inputs import Inputs, Model, read_inputs, read_model, read_target
+from mapper.api.inputs import Inputs, Model, model_file, read_inputs, read_model, read_target
 from mapper.build.folder import PAGE, check_own_page, read_build
 from mapper.build.make import make_build
 from mapper.exchange.export import Export, format_of
@@ -13,8 +13,11 @@ from mapper.executor.engine import chosen_backend
 from mapper.frontend import Imported, NirOptions
 from mapper.ir.assignment import Assignment
 from mapper.pipeline import After
+from mapper.recordings import IN_MEMORY, checked_arrays, read_arrays
 from mapper.report import render_report
 from mapper.threads import one_blas_thread
+from mapper.verify import Verification
+from mapper.verify.model import verify_model as rings_of_model
 from passes.options import NONE, PassOptions, Plain, checked
 from targets import Target
 
@@ -133,6 +136,36 @@ def export(model: Model | Imported, path: str | Path, *, nir: NirOptions | None 
     format_of(Path(path))
     imported, _ = read_model(model, nir)
     return write_export(imported, Path(path))
+
+
+@one_blas_thread
+def verify_model(
+    model: Model,
+    inputs: Inputs,
+    *,
+    nir: NirOptions | None = None,
+    progress: Callable[[str], None] = lambda text: None,
+) -> Verification:
+    """Compare what was imported of a model with ONNX Runtime, and with given outputs.
+
+    Args:
+        model: The path of an ONNX or NIR file, or an ``onnx.ModelProto``.
+        inputs: Arrays by name or the path of a ``.npz`` file: inputs ``[T, B, ...]``, of a model of
+            many time steps in its own shapes; initial states ``[B, ...]`` by the name of a state
+            input; ``expected_<output>``, which takes the place of ONNX Runtime where that cannot
+            run the file; ``labels`` ``[B]``.
+        nir: What a NIR file leaves open.
+        progress: Called with what comes next.
+
+    Raises:
+        MappingError: for anything wrong with the model or the arrays.
+    """
+    if isinstance(inputs, str | Path):
+        arrays, where = read_arrays(inputs), str(inputs)
+    else:
+        arrays, where = checked_arrays(inputs), IN_MEMORY
+    with model_file(model) as path:
+        return rings_of_model(path, arrays, where, progress, nir)
 
 
 def check_backend(backend: str | None) -> None:

@@ -1,11 +1,11 @@
 """What a report answers first, and where its page is."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from mapper.cost import Cost
 from mapper.report.headline import Headline
+from mapper.verify.result import Verification
 
 SCHEMA = "spikeloom/report/1"
 
@@ -20,13 +20,13 @@ class ReportAnswer:
     """It is the page that the folder has, and nothing was written."""
     headline: Headline
     cost: Cost
-    verification: Mapping[str, Any] | None = None
+    verification: Verification | None = None
     """What is known of the rings; None where nothing is."""
 
     @property
     def bit_exact(self) -> bool | None:
         """No ring found a mismatch; None where nothing is known of them."""
-        return None if self.verification is None else bool(self.verification["bit_exact"])
+        return None if self.verification is None else self.verification.bit_exact
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON of ``spikeloom report``."""
@@ -37,7 +37,8 @@ class ReportAnswer:
             "as_compiled": self.as_compiled,
             **self.headline.as_dict(),
             "cost": self.cost.as_dict(),
-            **({} if found is None else {"bit_exact": found["bit_exact"], "verification": found}),
+            **({} if found is None else {"bit_exact": found.bit_exact}),
+            **({} if found is None else {"verification": found.as_dict()}),
         }
 
     def __repr__(self) -> str:

@@ -66,10 +66,15 @@ def verify(
     ] = None,
     nir: Nir = None,
     as_json: Json = False,
-) -> dict[str, Any]:
+) -> api.Verification:
     """Check a model against ONNX Runtime, or all rings of a build."""
-    answer = api.verify(path, recording, model=model, nir=nir, progress=report_progress)
-    warn(answer.get("warnings", ()))
+    if path.is_dir():
+        report_progress("checking the folder")
+        build = api.load(path)
+        answer = build.verify(recording, model=model, nir=nir, progress=report_progress)
+    else:
+        answer = api.verify_model(path, recording, nir=nir, progress=report_progress)
+    warn(answer.warnings)
     if not as_json:
         out.print(tables.verification(answer))
     return answer

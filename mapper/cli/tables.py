@@ -18,9 +18,9 @@ from mapper.exchange.export import Export
 from mapper.listing import PartLists, Parts, PassList, TargetFacts, TargetList
 from mapper.report.answers import Answer
 from mapper.report.comparison.tables import row_name, subject, verified
-from mapper.report.headline import Headline, output_error
+from mapper.report.headline import Headline
 from mapper.report.numbers import number
-from mapper.verify.rings import Ring, describe
+from mapper.verify.result import Verification
 from passes import Pass
 from passes.options import options_of
 from targets import Interval, Part, target_to_data
@@ -114,21 +114,17 @@ def ran(answer: Run) -> RenderableType:
     )
 
 
-def verification(answer: Data) -> RenderableType:
+def verification(answer: Verification) -> RenderableType:
     """One line a ring, then what the answers are worth."""
-    lines = [Text(printable(describe(Ring(**ring)))) for ring in answer["rings"]]
-    rows = (
-        [item["pass"], f"{item['spike_agreement']:.4%}", output_error(item)]
-        for item in answer.get("inexact_passes", ())
-    )
-    parts: list[RenderableType] = list(lines)
-    if answer.get("inexact_passes"):
+    parts: list[RenderableType] = [Text(printable(str(ring))) for ring in answer.rings]
+    rows = ([i.name, f"{i.spike_agreement:.4%}", i.error_text] for i in answer.inexact)
+    if answer.inexact:
         parts.append(table("", ["after inexact pass", "spikes equal", "output error"], rows))
-    if "accuracy" in answer:
-        source = answer.get("source_accuracy")
+    if answer.accuracy is not None:
+        source = answer.source_accuracy
         beside = "" if source is None else f", of the trained network {source:.1%}"
-        parts.append(Text(f"accuracy {answer['accuracy']:.1%}{beside}"))
-    parts.append(Text("bit-exact" if answer["bit_exact"] else "NOT bit-exact"))
+        parts.append(Text(f"accuracy {answer.accuracy:.1%}{beside}"))
+    parts.append(Text("bit-exact" if answer.bit_exact else "NOT bit-exact"))
     return Group(*parts)
 
 

@@ -109,10 +109,11 @@ def row_of(compared: Compared, preset: Preset) -> dict[str, Any]:
         row["build"] = compared.name
         row["source"] = dict(build.source)
         row["activity"] = _activity_of([compared], preset)
-        row["verification"] = verified.found
+        row["verification"] = None if verified.found is None else verified.found.as_dict()
         row["verified_on"] = dict(verified.files)
         row["unverified"] = verified.reason
-        right = (verified.found or {}).get("accuracy") if right is None else right
+        if right is None and verified.found is not None:
+            right = verified.found.accuracy
     return row if right is None else {**row, "accuracy": right}
 
 
@@ -162,7 +163,7 @@ def _notes(found: Sequence[Compared]) -> list[str]:
     notes += [
         f"{one.name} is not bit-exact: see its verification"
         for one in found
-        if one.verified and one.verified.found and not one.verified.found["bit_exact"]
+        if one.verified and one.verified.found and not one.verified.found.bit_exact
     ]
     return notes
 

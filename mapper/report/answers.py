@@ -362,8 +362,10 @@ def _readouts(before: Cost, after: Cost) -> str:
 
 def _worth(report: Report) -> tuple[str, str]:
     """Return the verdict, and what the mapping loses now, where that was measured."""
-    found = report.evidence.verification or {}
-    right, source = found.get("accuracy"), found.get("source_accuracy")
+    found = report.evidence.verification
+    if found is None:
+        return _NOT_KNOWN, _HOW_TO_KNOW
+    right, source = found.accuracy, found.source_accuracy
     if right is not None and source is not None:
         lost = 100 * (source - right)
         verdict = (
@@ -375,14 +377,15 @@ def _worth(report: Report) -> tuple[str, str]:
             f"The mapping is right on {percent(right)}, the trained network on {percent(source)} "
             "(measured). The network has to be trained for three levels; compare:"
         )
-    if found.get("spike_agreement") is not None:
+    if found.spike_agreement is not None:
         return _NOT_KNOWN, (
-            f"{percent(found['spike_agreement'])} of all spikes equal those of the trained network "
+            f"{percent(found.spike_agreement)} of all spikes equal those of the trained network "
             "(measured). Whether more would with a third level has to be trained and compared:"
         )
-    return _NOT_KNOWN, (
-        "The network has to be trained for three levels. To compare, with recordings:"
-    )
+    return _NOT_KNOWN, _HOW_TO_KNOW
+
+
+_HOW_TO_KNOW = "The network has to be trained for three levels. To compare, with recordings:"
 
 
 def _compare_command(report: Report) -> str:

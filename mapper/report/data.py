@@ -26,6 +26,7 @@ from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.identity import digest
 from mapper.ir.readout import BitlineRead
 from mapper.ir.units import LayerOp
+from mapper.verify.result import Verification
 from targets import DEFAULT_PRESET, Preset, Target, load_preset
 
 
@@ -81,8 +82,8 @@ class Evidence:
     """Time steps of an inference, where activity is a share."""
     trace: Mapping[str, Array] = field(default_factory=dict)
     """Of the same run: spikes by time step and sample ``[T, B]``, driven wordlines."""
-    verification: Mapping[str, Any] | None = None
-    """What ``spikeloom verify DIR --json`` answers; None where it was not asked."""
+    verification: Verification | None = None
+    """What ``verify`` found; None where nothing is known."""
     kept: Mapping[str, str] = field(default_factory=dict)
     """What it was verified on earlier, where the answer was kept with the build and not found for
     this report: ``input``, ``model``, each a file name with SHA-256."""

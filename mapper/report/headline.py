@@ -13,6 +13,7 @@ from mapper.notebook import html_table
 from mapper.report.answers import Answer, answers
 from mapper.report.data import Evidence, Report
 from mapper.report.numbers import between, nominal, percent
+from mapper.verify.result import Verification, finite
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,18 +124,18 @@ def verdict(evidence: Evidence) -> Verdict:
     return judged(evidence.verification, evidence.kept)
 
 
-def judged(found: Mapping[str, Any], kept: Mapping[str, str]) -> Verdict:
+def judged(found: Verification, kept: Mapping[str, str]) -> Verdict:
     """Sum up an answer of ``verify`` in words; ``kept`` names the files of an earlier one."""
-    ran = [ring for ring in found["rings"] if ring["status"] in ("equal", "mismatch")]
+    ran = [ring for ring in found.rings if ring.status in ("equal", "mismatch")]
     origin = f"; verified earlier on {printable(_short(kept['input']))}" if kept else ""
-    if not found["bit_exact"]:
-        wrong = ", ".join(ring["name"] for ring in ran if ring["status"] == "mismatch")
+    if not found.bit_exact:
+        wrong = ", ".join(ring.name for ring in ran if ring.status == "mismatch")
         told = f"mismatch in {wrong}{first_mismatch(found)}{origin}"
         return Verdict(style="bad", short="not bit-exact", told=told)
-    skipped = sum(ring["status"] == "skipped" for ring in found["rings"])
+    skipped = sum(ring.status == "skipped" for ring in found.rings)
     told = many(len(ran), "ring") + " equal" + (f", {skipped} skipped" if skipped else "")
-    if found.get("accuracy") is not None:
-        told += f"; accuracy {percent(found['accuracy'])}"
+    if found.accuracy is not None:
+        told += f"; accuracy {percent(found.accuracy)}"
     return Verdict(style="good", short="bit-exact", told=told + origin)
 
 
@@ -144,22 +145,16 @@ def _short(file: str) -> str:
     return f"{name}{sign}{digest[:12]}" if sign else file
 
 
-def output_error(item: Mapping[str, Any]) -> str:
-    """Write the greatest output error after an inexact pass."""
-    held = item["output_error"]
-    return "overflows" if held is None else f"{held:.4g}"
-
-
-def first_mismatch(found: Mapping[str, Any]) -> str:
+def first_mismatch(found: Verification) -> str:
     """Write where the first ring that does not agree differs first, or "" where none does."""
-    places = (ring["first_mismatch"] for ring in found["rings"] if ring["status"] == "mismatch")
+    places = (ring.first_mismatch for ring in found.rings if ring.status == "mismatch")
     place = next(filter(None, places), None)
     if place is None:
         return ""
     where = (
-        f"{key.replace('_', ' ')} {held}"
-        for key, held in place.items()
+        f"{key.replace('_', ' ')} {at}"
+        for key, at in place.as_dict().items()
         if key not in ("source", "found", "expected")
     )
-    values = f"{place.get('found')} for {place.get('expected')}"
+    values = f"{finite(place.found)} for {finite(place.expected)}"
     return printable(f", first at {', '.join(where)}: {values}")

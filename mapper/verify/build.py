@@ -1,9 +1,7 @@
 """Verify a build: run every ring that can be run, cheapest first."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
-from typing import Any
 
 import numpy as np
 
@@ -14,15 +12,19 @@ from mapper.ir.verify import graph_problems
 from mapper.pipeline import make_passes, run_passes
 from mapper.recordings import Recording, to_codes, to_reals
 from mapper.verify.answers import accuracy, agreement, wanted_classes
-from mapper.verify.rings import (
-    ENGINE_RINGS,
+from mapper.verify.result import (
     INEXACT,
     PASSES,
     REFERENCE,
     RULES,
     TRAINED,
-    UNTRAINED,
+    InexactPass,
     Ring,
+    Verification,
+)
+from mapper.verify.rings import (
+    ENGINE_RINGS,
+    UNTRAINED,
     define,
     engine_rings,
     is_integer,
@@ -32,51 +34,6 @@ from mapper.verify.rings import (
 from passes import InputCode
 
 Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verification:
-    """All rings of one run, and what the network's answers were worth."""
-
-    rings: tuple[Ring, ...]
-    accuracy: float | None = None
-    """Share of right predictions of what is verified: a mapping, or an imported network."""
-    source_accuracy: float | None = None
-    """The same of the network before it was mapped."""
-    spike_agreement: float | None = None
-    """Share of all neurons and time steps at which the source network spikes alike."""
-    layer_agreement: Mapping[str, float] = field(default_factory=dict)
-    """The same by spike value."""
-    inexact: tuple[Mapping[str, Any], ...] = ()
-    """By inexact pass: what it changed, against the source network. An ``output_error`` that
-    overflows is None."""
-
-    warnings: tuple[str, ...] = ()
-    """What was assumed in reading a model."""
-
-    @property
-    def bit_exact(self) -> bool:
-        return all(ring.status != "mismatch" for ring in self.rings)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return what ``spikeloom verify --json`` prints."""
-        answer: dict[str, Any] = {
-            "schema": "spikeloom/verify/1",
-            "bit_exact": self.bit_exact,
-            "rings": [ring.as_dict() for ring in self.rings],
-        }
-        if self.accuracy is not None:
-            answer["accuracy"] = self.accuracy
-        if self.source_accuracy is not None:
-            answer["source_accuracy"] = self.source_accuracy
-        if self.spike_agreement is not None:
-            answer["spike_agreement"] = self.spike_agreement
-            answer["spike_agreement_by_layer"] = dict(self.layer_agreement)
-        if self.inexact:
-            answer["inexact_passes"] = [dict(item) for item in self.inexact]
-        if self.warnings:
-            answer["warnings"] = list(self.warnings)
-        return answer
 
 
 def verify_build(
@@ -194,7 +151,7 @@ def _measured(
             continue
         inputs = codes if graph.inputs != build.network.inputs else reals
         ran = define(graph, inputs, watch=spikes)
-        inexact.append({"pass": name, **_changes(graph, ran, source, spikes)})
+        inexact.append(_changes(name, graph, ran, source, spikes))
     worst = _costliest(inexact)
     ring = Ring(name=INEXACT, status="measured", reason=worst)
     outputs = to_reals(build.hardware, {v.name: defined[v.name] for v in build.hardware.outputs})
@@ -210,22 +167,27 @@ def _measured(
 
 
 def _changes(
-    graph: Graph, ran: Mapping[str, Array], source: Mapping[str, Array], spikes: list[str]
-) -> dict[str, float | None]:
+    name: str,
+    graph: Graph,
+    ran: Mapping[str, Array],
+    source: Mapping[str, Array],
+    spikes: list[str],
+) -> InexactPass:
     outputs = to_reals(graph, {v.name: ran[v.name] for v in graph.outputs})
     worst = float(max(np.abs(outputs[name] - source[name]).max(initial=0) for name in outputs))
-    return {
-        "spike_agreement": agreement(ran, source, spikes),
-        "output_error": worst if isfinite(worst) else None,
-    }
+    return InexactPass(
+        name=name,
+        spike_agreement=agreement(ran, source, spikes),
+        output_error=worst if isfinite(worst) else None,
+    )
 
 
-def _costliest(inexact: list[dict[str, Any]]) -> str:
+def _costliest(inexact: Sequence[InexactPass]) -> str:
     """Name the pass after which agreement falls most."""
     before, worst, fall = 1.0, "no inexact pass changes a spike", 0.0
     for item in inexact:
-        drop = before - item["spike_agreement"]
+        drop = before - item.spike_agreement
         if drop > fall:
-            fall, worst = drop, f"'{item['pass']}' costs most: {drop:.2%} of all spikes"
-        before = item["spike_agreement"]
+            fall, worst = drop, f"'{item.name}' costs most: {drop:.2%} of all spikes"
+        before = item.spike_agreement
     return worst

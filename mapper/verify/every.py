@@ -7,8 +7,9 @@ from mapper.build.model import Build
 from mapper.frontend import NirOptions
 from mapper.ir.core import Array
 from mapper.recordings import Recording, to_codes
-from mapper.verify.build import Verification, verify_recorded
+from mapper.verify.build import verify_recorded
 from mapper.verify.model import reference_ring
+from mapper.verify.result import Verification
 from mapper.verify.trained import trained_ring
 
 

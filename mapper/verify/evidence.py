@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from mapper.build.model import Build
 from mapper.cost import DENSITY, Activity, measure
@@ -14,6 +13,7 @@ from mapper.recordings import IN_MEMORY, Recording, read_arrays, to_codes
 from mapper.report import Evidence
 from mapper.verify.every import every_ring
 from mapper.verify.record import Verified, described_file, recall
+from mapper.verify.result import Verification
 
 Progress = Callable[[str], None]
 
@@ -97,10 +97,10 @@ def _verified(
     model: Path | None,
     nir: NirOptions | None,
     progress: Progress,
-) -> tuple[dict[str, Any], Mapping[str, Array]]:
+) -> tuple[Verification, Mapping[str, Array]]:
     """Return what every ring says, and the trace of the same recording."""
     codes = to_codes(build.hardware, recording.inputs, recording.where)
-    answer = every_ring(build, recording, model, nir, progress, codes).as_dict()
+    answer = every_ring(build, recording, model, nir, progress, codes)
     progress("counting spikes")
     return answer, engine.run(build.hardware, codes, trace=True, generated=build).counts
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -18,9 +17,9 @@ from mapper.ir.verify import graph_problems
 from mapper.recordings import pick_inputs
 from mapper.verify import sequence
 from mapper.verify.answers import accuracy, agreement, wanted_classes
-from mapper.verify.build import Verification
 from mapper.verify.original import read_original
-from mapper.verify.rings import REFERENCE, RULES, Ring, difference
+from mapper.verify.result import REFERENCE, RULES, Place, Ring, Verification
+from mapper.verify.rings import difference
 
 EXPECTED = "3-expected-outputs"
 
@@ -227,7 +226,7 @@ def compare(
             bad.append(_place(output, off, mine, theirs))
     if not bad:
         return Ring(name=name, status="equal", max_abs_diff=worst)
-    first = min(bad, key=lambda place: int(place["step"]))
+    first = min(bad, key=lambda place: place.step)
     return Ring(name=name, status="mismatch", max_abs_diff=worst, first_mismatch=first)
 
 
@@ -251,16 +250,16 @@ def _output_types(imported: Imported) -> dict[str, Type]:
     return types
 
 
-def _place(output: str, off: Array, found: Array, expected: Array) -> dict[str, Any]:
+def _place(output: str, off: Array, found: Array, expected: Array) -> Place:
     index = tuple(int(i) for i in np.argwhere(off)[0])
-    return {
-        "step": index[0],
-        "sample": index[1],
-        "layer": output,
-        "position": list(index[2:]),
-        "found": float(found[index]),
-        "expected": float(expected[index]),
-    }
+    return Place(
+        step=index[0],
+        sample=index[1],
+        layer=output,
+        position=index[2:],
+        found=float(found[index]),
+        expected=float(expected[index]),
+    )
 
 
 def reference_ring(

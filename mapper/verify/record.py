@@ -5,29 +5,27 @@ other file, and the recordings by theirs. It is a note of whoever keeps the fold
 itself is: what shows it says that it was not run again, and ``report --input`` runs it again.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import isfinite
 from pathlib import Path
-from typing import Any, get_args
 
 from mapper import __version__
 from mapper.build.folder import RECORD, read_json, sha256
 from mapper.diagnostics import MappingError, refuse
-from mapper.verify.rings import RINGS, Status
+from mapper.verify.read import read_verification
+from mapper.verify.result import Verification
 from mapper.writing import json_text, whole_file
 
 SCHEMA = "spikeloom/verified/1"
 _HELP = f"remove {RECORD}, or run 'spikeloom verify' on the folder again"
-_SHARES = ("accuracy", "source_accuracy", "spike_agreement")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verified:
     """What is known of a build without running it."""
 
-    found: Mapping[str, Any] | None
-    """The answer of ``verify --json``; None where there is none of this build."""
+    found: Verification | None
+    """The answer of ``verify``; None where there is none of this build."""
     files: Mapping[str, str] = field(default_factory=dict)
     """The recording, and the model where one was given: file name and SHA-256."""
     reason: str = ""
@@ -39,14 +37,14 @@ def described_file(path: Path) -> str:
     return f"{path.name}, SHA-256 {sha256(path)}"
 
 
-def keep(folder: Path, found: Mapping[str, Any], files: Mapping[str, str]) -> str:
+def keep(folder: Path, found: Verification, files: Mapping[str, str]) -> str:
     """Store the answer of ``verify`` with a build; return a warning where that failed, or "".
 
     The last answer counts, but a mismatch stays until its own recording agrees or the model is
     compiled again: another recording does not take it back.
     """
     before = _still_held(folder)
-    if before.found is not None and not before.found["bit_exact"] and before.files != dict(files):
+    if before.found is not None and not before.found.bit_exact and before.files != dict(files):
         return (
             f"the mismatch on {before.files.get('input', 'another recording')} stays in {RECORD}: "
             "verify on that recording again"
@@ -56,7 +54,7 @@ def keep(folder: Path, found: Mapping[str, Any], files: Mapping[str, str]) -> st
         "version": __version__,
         "manifest": sha256(folder / "manifest.json"),
         "files": dict(files),
-        "verification": dict(found),
+        "verification": found.as_dict(),
     }
     try:
         with whole_file(folder / RECORD) as temporary:
@@ -86,84 +84,25 @@ def recall(folder: Path) -> Verified:
     held = read_json(
         path, code="bad-verification", wrote="a file that 'spikeloom verify'", help=_HELP
     )
-    found, files = held.get("verification"), held.get("files")
-    problem = "" if held.get("schema") == SCHEMA else f"schema {held.get('schema')!r}"
-    problem = problem or next(_problems(found), "") or next(_file_problems(files), "")
-    if problem:
-        raise refuse("bad-verification", f"cannot be read: {problem}", loc=str(path), help=_HELP)
+    try:
+        found, files = _read(held)
+    except ValueError as error:
+        message = f"cannot be read: {error}"
+        raise refuse("bad-verification", message, loc=str(path), help=_HELP) from error
     if held.get("manifest") != sha256(folder / "manifest.json"):
         return Verified(found=None, reason="the verification in the folder is of another build")
     if held.get("version") != __version__:
         return Verified(found=None, reason="the verification in the folder is of another version")
-    assert isinstance(found, dict)
-    assert isinstance(files, dict)
     return Verified(found=found, files=files)
 
 
-# --- what the file may hold ------------------------------------------------------------------
-
-
-def _problems(found: object) -> Iterator[str]:
-    """Yield what makes this no answer of ``verify``, as far as it is shown to anyone."""
-    if not isinstance(found, dict) or not isinstance(found.get("rings"), list):
-        yield "it has no rings"
-        return
-    rings = found["rings"]
-    if [ring.get("name") if isinstance(ring, dict) else ring for ring in rings] != list(RINGS):
-        yield f"its rings are not {', '.join(RINGS)}"
-        return
-    for ring in rings:
-        yield from _ring_problems(ring)
-    agree = all(ring.get("status") != "mismatch" for ring in rings)
-    if found.get("bit_exact") is not agree:
-        yield f"bit_exact is {found.get('bit_exact')!r}, its rings say {agree}"
-    for name in _SHARES:
-        if name in found and not _is_share(found[name]):
-            yield f"{name} is {found[name]!r}, not a share"
-    for item in _listed(found.get("inexact_passes", [])):
-        named = isinstance(item, dict) and isinstance(item.get("pass"), str)
-        if not named or not _is_share(item.get("spike_agreement")):
-            yield f"an inexact pass is {item!r:.80}"
-        elif not _is_error(item.get("output_error", "nothing")):
-            yield f"the output error of '{item['pass']}' is {item.get('output_error')!r:.80}"
-
-
-def _ring_problems(ring: Mapping[str, Any]) -> Iterator[str]:
-    name, place = ring["name"], ring.get("first_mismatch")
-    if ring.get("status") not in get_args(Status):
-        yield f"ring {name} has status {ring.get('status')!r:.80}"
-    if not isinstance(ring.get("reason"), str):
-        yield f"ring {name} has no reason"
-    if not _is_difference(ring.get("max_abs_diff")):
-        yield f"ring {name} differs by {ring.get('max_abs_diff')!r:.80}"
-    if place is not None and not isinstance(place, dict):
-        yield f"the first mismatch of ring {name} is no place"
-
-
-def _file_problems(files: object) -> Iterator[str]:
-    known = isinstance(files, dict) and files.keys() <= {"input", "model"} and "input" in files
-    if not known or not all(isinstance(text, str) for text in _listed(files)):
-        yield "it does not name its recording"
-
-
-def _listed(held: object) -> Sequence[Any]:
-    """Return the items of what should be a list or an object; what it is where it is neither."""
-    if isinstance(held, dict):
-        return list(held.values())
-    return held if isinstance(held, list) else [held]
-
-
-def _is_number(held: object) -> bool:
-    return isinstance(held, int | float) and not isinstance(held, bool) and isfinite(held)
-
-
-def _is_share(held: object) -> bool:
-    return _is_number(held) and 0 <= held <= 1  # type: ignore[operator]  # it is a number
-
-
-def _is_error(held: object) -> bool:
-    return held is None or _is_number(held)  # none where it overflowed
-
-
-def _is_difference(held: object) -> bool:
-    return _is_error(held) or held in ("inf", "nan")
+def _read(held: Mapping[str, object]) -> tuple[Verification, dict[str, str]]:
+    """Return what the file says, or raise ``ValueError`` for one that ``verify`` does not write."""
+    if held.get("schema") != SCHEMA:
+        raise ValueError(f"schema {held.get('schema')!r}")
+    found, files = read_verification(held.get("verification")), held.get("files")
+    if not isinstance(files, dict) or not {"input"} <= files.keys() <= {"input", "model"}:
+        raise ValueError("it does not name its recording")
+    if not all(isinstance(text, str) for text in files.values()):
+        raise ValueError("it does not name its recording")
+    return found, files

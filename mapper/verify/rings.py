@@ -5,9 +5,9 @@ with ``==``.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from math import isfinite, prod
-from typing import Any, Literal
+from dataclasses import replace
+from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -17,19 +17,7 @@ from mapper.executor.engine import ENGINES
 from mapper.ir.core import Array, Graph, IntType, Op, Value
 from mapper.ir.identity import digest
 from mapper.ir.readout import BitlineRead
-
-Status = Literal["equal", "mismatch", "skipped", "measured"]
-
-RULES = "1-graph-rules"
-PASSES = "2-exact-passes"
-REFERENCE = "3-onnxruntime"
-EXECUTOR = "4-executor"
-NATIVE = "5-native-kernels"
-LOWERED = "6-lowered-onnx"
-TRAINED = "7-trained-export"
-INEXACT = "8-inexact-passes"
-RINGS = (RULES, PASSES, REFERENCE, EXECUTOR, NATIVE, LOWERED, TRAINED, INEXACT)
-"""Those of a build, in their order."""
+from mapper.verify.result import EXECUTOR, LOWERED, NATIVE, Place, Ring
 
 ENGINE_RINGS = {"numpy": EXECUTOR, "native": NATIVE, "onnx": LOWERED}
 """The ring in which each engine is compared with the definition."""
@@ -43,35 +31,6 @@ layer in memory. One sample at least, whatever it takes."""
 
 _PASS_SAMPLES = 2
 """Samples every exact pass is checked on: each needs the definition run once more."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ring:
-    """The verdict of one ring."""
-
-    name: str
-    status: Status
-    reason: str = ""
-    """Why it was skipped, or what was compared."""
-    max_abs_diff: float | None = None
-    first_mismatch: Mapping[str, Any] | None = None
-    """Where: ``step``, ``sample``, ``layer``, ``position``, and for a readout ``plane``,
-    ``row_block``, ``slice``, ``column``; with both values, or both shapes if those differ."""
-
-    def as_dict(self) -> dict[str, Any]:
-        place = self.first_mismatch
-        return {
-            "name": self.name,
-            "status": self.status,
-            "reason": self.reason,
-            "max_abs_diff": finite(self.max_abs_diff),
-            "first_mismatch": None if place is None else {k: finite(v) for k, v in place.items()},
-        }
-
-
-def finite(number: Any) -> Any:
-    """Return what JSON can hold: an overflow as its name, everything else as it is."""
-    return number if not isinstance(number, float) or isfinite(number) else str(number)
 
 
 def define(graph: Graph, codes: Mapping[str, Array], watch: Sequence[str] = ()) -> dict[str, Array]:
@@ -171,7 +130,7 @@ def difference(found: Array, expected: Array) -> float:
     return float(np.where(np.isnan(wide), np.inf, wide).max(initial=0.0))
 
 
-def locate(graph: Graph, codes: Mapping[str, Array], engine: Engine) -> dict[str, Any] | None:
+def locate(graph: Graph, codes: Mapping[str, Array], engine: Engine) -> Place | None:
     """Return the first time step, layer, position and column at which an engine differs.
 
     Layer results are compared first, as the engine computes them; then, in the layer found, what
@@ -181,7 +140,7 @@ def locate(graph: Graph, codes: Mapping[str, Array], engine: Engine) -> dict[str
     place = _first_difference(graph, layers, codes, engine)
     if place is None:
         return None
-    before = next(op for op in graph.ops if place["layer"] in {v.name for v in op.results})
+    before = next(op for op in graph.ops if place.layer in {v.name for v in op.results})
     reads = [
         op
         for op in graph.ops
@@ -192,7 +151,7 @@ def locate(graph: Graph, codes: Mapping[str, Array], engine: Engine) -> dict[str
 
 def _first_difference(
     graph: Graph, ops: Sequence[Op], codes: Mapping[str, Array], engine: Engine
-) -> dict[str, Any] | None:
+) -> Place | None:
     shown = tuple(value for op in ops for value in op.results)
     if not shown:
         return None
@@ -202,7 +161,7 @@ def _first_difference(
 
 def first_place(
     ops: Sequence[Op], found: Mapping[str, Array], expected: Mapping[str, Array]
-) -> dict[str, Any] | None:
+) -> Place | None:
     """Return where two runs first differ in what ``ops`` gave, by time step and then by layer.
 
     Results ``[T, B, *shape]`` are compared by name; those that ``expected`` lacks are left out.
@@ -213,41 +172,42 @@ def first_place(
         for v in op.results
         if v.name in expected and (place := _place(op, v, found[v.name], expected[v.name]))
     ]
-    return min(places, key=lambda place: int(place["step"]), default=None)
+    return min(places, key=lambda place: place.step, default=None)
 
 
-def _place(op: Op, value: Value, found: Array, expected: Array) -> dict[str, Any] | None:
+def _place(op: Op, value: Value, found: Array, expected: Array) -> Place | None:
     if found.shape != expected.shape:
-        return {
-            "step": 0,
-            "sample": 0,
-            "layer": value.name,
-            "source": op.loc,
-            "found": f"shape {list(found.shape)}",
-            "expected": f"shape {list(expected.shape)}",
-        }
+        return Place(
+            step=0,
+            sample=0,
+            layer=value.name,
+            source=op.loc,
+            found=f"shape {list(found.shape)}",
+            expected=f"shape {list(expected.shape)}",
+        )
     differs = np.argwhere(found != expected)
     if not len(differs):
         return None
     step, sample, *index = (int(i) for i in differs[0])
-    place: dict[str, Any] = {
-        "step": step,
-        "sample": sample,
-        "layer": value.name,
-        "source": op.loc,
-        "found": _plain(found[tuple(differs[0])]),
-        "expected": _plain(expected[tuple(differs[0])]),
-    }
+    place = Place(
+        step=step,
+        sample=sample,
+        layer=value.name,
+        source=op.loc,
+        found=_plain(found[tuple(differs[0])]),
+        expected=_plain(expected[tuple(differs[0])]),
+    )
     if isinstance(op, BitlineRead):
         plane, block, slice, column, *position = index
-        return place | {
-            "plane": plane,
-            "row_block": block,
-            "slice": slice,
-            "column": column,
-            "position": position,
-        }
-    return place | {"column": index[0] if index else 0, "position": index[1:]}
+        return replace(
+            place,
+            plane=plane,
+            row_block=block,
+            slice=slice,
+            column=column,
+            position=tuple(position),
+        )
+    return replace(place, column=index[0] if index else 0, position=tuple(index[1:]))
 
 
 def _plain(number: Any) -> int | float:
@@ -304,14 +264,3 @@ def spike_values(graph: Graph) -> list[str]:
 
 def _is_spike(op: Op, value: Value) -> bool:
     return "spike" in op.RESULTS and getattr(op, "spike", None) == value
-
-
-def describe(ring: Ring) -> str:
-    """Return one line about a ring for a person."""
-    text = f"{ring.name}: {ring.status}"
-    if ring.reason:
-        text += f" ({ring.reason})"
-    if ring.first_mismatch is not None:
-        place = ", ".join(f"{key} {held}" for key, held in ring.first_mismatch.items())
-        text += f"; first at {place}"
-    return text

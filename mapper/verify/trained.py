@@ -10,10 +10,9 @@ from mapper.executor import engine
 from mapper.executor.onnx.run import run_lowered
 from mapper.frontend.onnx.load import read_stored
 from mapper.ir.core import Array
+from mapper.verify.result import TRAINED, Ring
 from mapper.verify.rings import (
-    TRAINED,
     UNTRAINED,
-    Ring,
     difference,
     first_place,
     is_integer,

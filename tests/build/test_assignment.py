@@ -16,7 +16,7 @@ from mapper.ir.assignment import DIGITAL, Assignment, Choice
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.synapses import Linear
 from mapper.recordings import read_arrays
-from mapper.verify import verify_build
+from mapper.verify.build import verify_build
 from targets import load_target
 from tests.files import DEMO_MODEL, DEMO_RECORDING
 

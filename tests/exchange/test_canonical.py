@@ -15,7 +15,7 @@ from mapper.ir.network import FakeQuantize, MaxPool2d, SumPool2d, Take, Transpos
 from mapper.ir.neurons import Neuron
 from mapper.ir.synapses import Conv2d, Linear
 from mapper.ir.windows import Window
-from mapper.verify import verify_model
+from mapper.verify.model import verify_model
 from tests.exchange.canonical import (
     assert_round_trip,
     assert_runs_as_defined,

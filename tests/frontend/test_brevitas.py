@@ -8,7 +8,7 @@ import pytest
 from mapper.exchange.onnx import write_onnx
 from mapper.frontend import describe, import_model
 from mapper.recordings import read_arrays
-from mapper.verify import verify_model
+from mapper.verify.model import verify_model
 
 FOLDER = Path(__file__).parent / "brevitas"
 WIDTHS = {"w4": 4, "w3_channel_act4": 3}

@@ -6,7 +6,7 @@ import pytest
 from mapper.diagnostics import MappingError
 from mapper.frontend import import_model
 from mapper.ir.neurons import Neuron, Reset
-from mapper.verify import verify_model
+from mapper.verify.model import verify_model
 from tests.frontend.models import model, node, saved
 
 TRAINING = "no no no no"

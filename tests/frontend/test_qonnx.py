@@ -8,7 +8,7 @@ from mapper.frontend import import_model
 from mapper.frontend.onnx.qonnx import DOMAINS, ROUNDINGS
 from mapper.ir.core import SPIKE
 from mapper.ir.evaluate import evaluate
-from mapper.verify import verify_model
+from mapper.verify.model import verify_model
 from mapper.verify.original import run_reference
 from tests.frontend.models import NUMBERS, leaky, model, node, one_neuron_layer, saved
 

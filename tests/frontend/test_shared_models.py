@@ -9,7 +9,7 @@ import pytest
 from mapper.diagnostics import MappingError
 from mapper.frontend import import_model
 from mapper.ir.evaluate import evaluate
-from mapper.verify import verify_model
+from mapper.verify.model import verify_model
 from mapper.verify.original import run_reference
 from tests.frontend.models import assert_close
 

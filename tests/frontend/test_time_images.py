@@ -9,7 +9,7 @@ from mapper.diagnostics import MappingError
 from mapper.frontend import describe, import_model
 from mapper.ir.evaluate import evaluate
 from mapper.ir.neurons import Neuron
-from mapper.verify import verify_model
+from mapper.verify.model import verify_model
 from mapper.verify.original import run_whole
 from mapper.verify.sequence import read_out
 from tests.frontend.models import NUMBERS, leaky, model, node, saved

@@ -15,6 +15,7 @@ from mapper.report.data import report_of
 from mapper.report.numbers import nominal, percent
 from mapper.report.page.frame import shown
 from mapper.report.ternary import BINARY, TERNARY, counterpart_cost, with_levels, with_readout
+from mapper.verify import Verification
 from targets import DEFAULT_PRESET, load_preset, load_target
 from tests.report.pages import demo_build, dvsnet_graph
 
@@ -188,7 +189,7 @@ def test_what_was_measured_decides_whether_there_is_something_to_win(build):
         (0.9, "Only if it wins back part of the 5.0 points of accuracy that are lost. With"),
         (0.945, "No: there is little accuracy to win. With a second reference"),
     ):
-        found = {"accuracy": right, "source_accuracy": 0.95, "rings": [], "bit_exact": True}
+        found = Verification(rings=(), accuracy=right, source_accuracy=0.95)
         ternary = answers(build.report(Evidence(verification=found)))[2]
         assert ternary.text.startswith(verdict)
         assert f"right on {percent(right)}, the trained network on 95 %" in ternary.reasons[-1]

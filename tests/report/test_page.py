@@ -21,6 +21,7 @@ from mapper.report.page.frame import asset, embedded, policy
 from mapper.report.page.render import SCRIPTS
 from mapper.report.page.table import layer_table
 from mapper.verify.evidence import gather_evidence
+from mapper.verify.result import Place, Ring, Verification
 from tests.report.pages import demo_build, demo_recording, hostile_build
 
 
@@ -108,18 +109,25 @@ def test_a_page_of_a_recording_shows_every_ring(build):
     evidence = gather_evidence(build, recording=demo_recording(build))
     page = render_report(build.report(evidence))
     assert "bit-exact" in page
-    assert all(ring["name"] in page for ring in evidence.verification["rings"])
+    assert all(ring.name in page for ring in evidence.verification.rings)
     assert 'data-chart="spikes"' in page
 
 
 def test_a_mismatch_is_shown_where_it_is(build):
-    place = {"step": 3, "sample": 0, "layer": "<b>", "found": 1, "expected": 0, "position": [2, 5]}
-    ring = {"name": "4-executor", "status": "mismatch", "reason": "10 layer results"}
-    ring |= {"max_abs_diff": "inf", "first_mismatch": place}
-    found = {"bit_exact": False, "rings": [ring]}
+    place = Place(step=3, sample=0, layer="<b>", source="n", found=1, expected=0, position=(2, 5))
+    ring = Ring(
+        name="4-executor",
+        status="mismatch",
+        reason="10 layer results",
+        max_abs_diff=float("inf"),
+        first_mismatch=place,
+    )
+    found = Verification(rings=(ring,))
     page = render_report(build.report(Evidence(verification=found)))
     assert "not bit-exact" in page
-    assert "step 3, sample 0, layer &lt;b&gt;, found 1, expected 0, position [2, 5]" in page
+    assert (
+        "step 3, sample 0, layer &lt;b&gt;, source n, found 1, expected 0, position [2, 5]" in page
+    )
 
 
 @pytest.mark.parametrize(

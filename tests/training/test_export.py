@@ -25,7 +25,8 @@ from mapper.ir.synapses import Conv2d, Synapse
 from mapper.recordings import to_reals
 from mapper.training import LIF, Awareness, export_onnx, harden, over_time
 from mapper.training.hardening.integer import IntegerNetwork
-from mapper.verify import trained_ring, verify_build
+from mapper.verify.build import verify_build
+from mapper.verify.trained import trained_ring
 from targets import Target, load_target
 from tests.training.small import a_macro, a_network, a_target, spikes
 from tests.training.twins import VARIANTS, branches, disordered
@@ -85,9 +86,9 @@ def test_a_mapping_of_other_references_than_trained_is_found_and_located(tmp_pat
     assert ring.status == "mismatch"
     assert ring.max_abs_diff > 0
     assert ring.first_mismatch is not None
-    place = {key: ring.first_mismatch[key] for key in ("step", "sample", "layer", "found")}
+    place = ring.first_mismatch
     # Two row blocks of three bit-slices, each read as 1 and shifted by its weight: 2 * (1 + 2 + 4).
-    assert place == {"step": 0, "sample": 0, "layer": "_0.sums", "found": 14}
+    assert (place.step, place.sample, place.layer, place.found) == (0, 0, "_0.sums", 14)
 
 
 @pytest.mark.parametrize("input_bits", [1, 3])

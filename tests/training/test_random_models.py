@@ -14,7 +14,7 @@ from mapper.executor.onnx.run import run_lowered
 from mapper.frontend import import_model
 from mapper.recordings import to_reals
 from mapper.training import LIF, export_onnx, harden, over_time
-from mapper.verify import trained_ring
+from mapper.verify.trained import trained_ring
 from targets import Target
 from tests.training.small import ENCODINGS, READOUTS, a_target
 from tests.training.twins import disordered

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from mapper.diagnostics import MappingError
 from mapper.recordings import read_arrays
 from mapper.verify.build import _changes
 from mapper.verify.record import Verified, keep, recall
+from mapper.verify.result import Ring
+from mapper.writing import json_text
 from tests.files import DEMO_MODEL, DEMO_RECORDING
 
 RUNNER = CliRunner()
@@ -77,7 +80,8 @@ def test_what_was_found_is_kept_with_the_build_and_its_recording(kept, recording
     assert held["files"] == {"input": f"one.npz, SHA-256 {sha256(recording)}"}
     assert held["verification"]["bit_exact"] is True
     found = recall(kept)
-    assert found == Verified(found=held["verification"], files=held["files"])
+    assert found.files == held["files"]
+    assert json.loads(json_text(found.found.as_dict())) == held["verification"]
 
 
 def test_reports_cost_and_comparison_tell_it(build, tmp_path):
@@ -135,10 +139,12 @@ def test_a_mismatch_stays_until_its_own_recording_agrees(build, recording, tmp_p
         "the mismatch on other.npz, SHA-256 00 stays in verification.json: "
         "verify on that recording again"
     ]
-    assert recall(build).found["bit_exact"] is False
+    assert recall(build).found.bit_exact is False
     again = record(build)
-    found = again["verification"] | {"bit_exact": True}
-    found["rings"][3] |= {"status": "equal", "max_abs_diff": 0.0, "first_mismatch": None}
+    sound = recall(build).found
+    rings = list(sound.rings)
+    rings[3] = Ring(name=rings[3].name, status="equal", reason="now", max_abs_diff=0.0)
+    found = replace(sound, rings=tuple(rings))
     assert keep(build, found, again["files"]) == ""
     assert recall(build).found == found
 
@@ -190,7 +196,7 @@ def test_an_output_that_overflows_has_no_number_and_is_told(build, recording, tm
     shape = (3, 1, *lowered.outputs[0].shape)
     ran = {value.name: np.zeros(shape, np.int64) for value in lowered.outputs}
     source = {value.name: np.full(shape, np.inf) for value in lowered.outputs}
-    error = _changes(lowered, ran, source, [])["output_error"]
+    error = _changes("any", lowered, ran, source, []).output_error
     assert error is None
     changed(
         build, lambda held: held["verification"]["inexact_passes"][0].update(output_error=error)
@@ -211,7 +217,7 @@ def test_a_record_that_is_no_json_is_refused_until_verify_writes_it_again(build,
     answer = json.loads(run("cost", build, "--json", code=1))
     assert [error["code"] for error in answer["errors"]] == ["bad-verification"]
     api.verify(build, recording)
-    assert recall(build).found["bit_exact"] is True
+    assert recall(build).found.bit_exact
 
 
 def test_the_demo_keeps_what_it_verified(tmp_path):

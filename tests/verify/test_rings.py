@@ -17,9 +17,9 @@ from mapper.ir.core import Array, Graph
 from mapper.ir.evaluate import evaluate
 from mapper.ir.readout import SenseAmpRead
 from mapper.recordings import read_arrays
-from mapper.verify import rings, verify_build
+from mapper.verify import rings
 from mapper.verify.answers import accuracy, agreement, classes, wanted_classes
-from mapper.verify.build import rerun_passes
+from mapper.verify.build import rerun_passes, verify_build
 from mapper.verify.model import compare, compare_finite, verify_model
 from targets import load_target
 from tests.files import DEMO_MODEL, DEMO_RECORDING
@@ -84,11 +84,11 @@ def test_one_wrong_reference_is_found_down_to_the_column(build, codes, engine, p
     faulty = Faulty(before=lambda graph: with_fault(graph, *place), base=ENGINES[engine])
     found = rings.locate(build.hardware, codes, faulty)
     assert found is not None
-    assert (found["row_block"], found["slice"], found["column"]) == (block, slice, column)
-    assert {found["found"], found["expected"]} == {1, -1}
+    assert (found.row_block, found.slice, found.column) == (block, slice, column)
+    assert {found.found, found.expected} == {1, -1}
     reads = [op for op in build.hardware.ops if isinstance(op, SenseAmpRead)]
-    assert found["layer"] == reads[layer].result.name
-    assert found["step"] == 0
+    assert found.layer == reads[layer].result.name
+    assert found.step == 0
 
 
 @pytest.mark.parametrize("engine", rings.ENGINE_RINGS)
@@ -111,9 +111,9 @@ def test_a_result_of_another_shape_is_told_with_both_shapes(build, codes):
     read = next(op.result for op in build.hardware.ops if isinstance(op, SenseAmpRead))
     shape = evaluate(build.hardware, codes, watch=[read.name])[read.name].shape
     assert ring.first_mismatch is not None
-    assert ring.first_mismatch["layer"] == read.name
-    assert ring.first_mismatch["found"] == f"shape {[*shape, 1]}"
-    assert ring.first_mismatch["expected"] == f"shape {list(shape)}"
+    assert ring.first_mismatch.layer == read.name
+    assert ring.first_mismatch.found == f"shape {[*shape, 1]}"
+    assert ring.first_mismatch.expected == f"shape {list(shape)}"
 
 
 def test_a_sound_build_is_equal_on_every_ring_that_runs(build, codes):
@@ -149,7 +149,7 @@ def test_a_mapping_that_the_passes_do_not_give_is_a_mismatch(build, codes):
 def test_the_costliest_inexact_pass_is_named(build, codes):
     checked = verify_build(build, codes, codes)
     assert checked.rings[-1].reason.startswith("'lower-readout' costs most")
-    falls = [item["spike_agreement"] for item in checked.inexact]
+    falls = [item.spike_agreement for item in checked.inexact]
     assert falls[-1] == checked.spike_agreement < falls[0] == 1.0
 
 

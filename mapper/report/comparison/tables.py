@@ -14,6 +14,7 @@ from typing import Any
 from mapper.diagnostics import printable
 from mapper.report.headline import Verdict, judged
 from mapper.report.numbers import interval_text, number, scaled
+from mapper.verify.read import read_verification
 
 Data = Mapping[str, Any]
 
@@ -73,7 +74,7 @@ def verified(row: Data) -> Verdict:
     """Return what is known of a build's verification."""
     if row.get("verification") is None:
         return Verdict(style="warn", short="not verified", told=row.get("unverified") or NOT_RUN)
-    return judged(row["verification"], row["verified_on"])
+    return judged(read_verification(row["verification"]), row["verified_on"])
 
 
 def as_csv(answer: Data) -> str:

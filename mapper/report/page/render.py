@@ -11,7 +11,7 @@ from mapper.report.charts.network import Edge, Node, edges_in_lanes, network_nod
 from mapper.report.charts.timeline import mean_rate
 from mapper.report.data import Report
 from mapper.report.figures import report_charts
-from mapper.report.headline import Headline, headline, output_error, verdict
+from mapper.report.headline import Headline, headline, verdict
 from mapper.report.names import labels, shortened
 from mapper.report.numbers import amount, interval_text, nominal, percent
 from mapper.report.page.assumptions import constants_table, preset_table, target_table
@@ -64,7 +64,6 @@ def render_report(report: Report, first: Headline | None = None) -> str:
         many=many,
         nominal=nominal,
         percent=percent,
-        output_error=output_error,
         pace_of=pace_of,
         slower=filling(report.cost),
         power=_power(report.cost.metrics["power_mw"]),

@@ -1,0 +1,120 @@
+"""Read what ``verify`` answered from JSON that anyone may have written."""
+
+from collections.abc import Mapping
+from math import isfinite
+from typing import Any, TypeGuard, get_args
+
+from mapper.verify.result import RINGS, InexactPass, Place, Ring, Status, Verification
+
+_STATUSES: tuple[Status, ...] = get_args(Status)
+_SHARES = ("accuracy", "source_accuracy", "spike_agreement")
+
+
+def read_verification(found: object) -> Verification:
+    """Return the verification of a build whose ``as_dict`` this is.
+
+    Raises:
+        ValueError: It is not what ``verify`` writes, and why.
+    """
+    if not isinstance(found, dict) or not isinstance(found.get("rings"), list):
+        raise ValueError("it has no rings")
+    rings = found["rings"]
+    if [ring.get("name") if isinstance(ring, dict) else ring for ring in rings] != list(RINGS):
+        raise ValueError(f"its rings are not {', '.join(RINGS)}")
+    agree = all(ring.get("status") != "mismatch" for ring in rings)
+    read = tuple(map(_ring, rings))
+    if found.get("bit_exact") is not agree:
+        raise ValueError(f"bit_exact is {found.get('bit_exact')!r}, its rings say {agree}")
+    accuracy, source, spikes = (_share(found, name) for name in _SHARES)
+    by_layer = _object(found.get("spike_agreement_by_layer", {}), "spike_agreement_by_layer")
+    inexact = found.get("inexact_passes", [])
+    warnings = found.get("warnings", [])
+    if not isinstance(inexact, list) or not isinstance(warnings, list):
+        raise ValueError("inexact_passes and warnings are no lists")
+    return Verification(
+        rings=read,
+        accuracy=accuracy,
+        source_accuracy=source,
+        spike_agreement=spikes,
+        layer_agreement={str(name): _share(by_layer, name) or 0.0 for name in by_layer},
+        inexact=tuple(map(_inexact, inexact)),
+        warnings=tuple(map(str, warnings)),
+    )
+
+
+def _ring(ring: Mapping[str, Any]) -> Ring:
+    name, given, reason = ring["name"], ring.get("status"), ring.get("reason")
+    status = next((known for known in _STATUSES if known == given), None)
+    if status is None:
+        raise ValueError(f"ring {name} has status {given!r:.80}")
+    if not isinstance(reason, str):
+        raise ValueError(f"ring {name} has no reason")
+    worst = ring.get("max_abs_diff")
+    if not (worst is None or _is_number(worst) or worst in ("inf", "nan")):
+        raise ValueError(f"ring {name} differs by {worst!r:.80}")
+    place = ring.get("first_mismatch")
+    return Ring(
+        name=name,
+        status=status,
+        reason=reason,
+        max_abs_diff=None if worst is None else float(worst),
+        first_mismatch=None if place is None else _place(name, place),
+    )
+
+
+_WHERE = ("step", "sample", "plane", "row_block", "slice", "column")
+_NEEDED = {"step", "sample", "layer", "found", "expected"}
+_POSSIBLE = {*_NEEDED, *_WHERE, "source", "position"}
+
+
+def _place(ring: str, place: object) -> Place:
+    problem = f"the first mismatch of ring {ring} is no place"
+    if not isinstance(place, dict) or not _NEEDED <= place.keys() <= _POSSIBLE:
+        raise ValueError(problem)
+    numbers = {name: place[name] for name in _WHERE if name in place}
+    position = place.get("position")
+    whole = [*numbers.values(), *(position if isinstance(position, list) else ())]
+    texts = [place["layer"], *([place["source"]] if "source" in place else [])]
+    values = [place["found"], place["expected"]]
+    if (
+        not all(type(number) is int for number in whole)
+        or not all(isinstance(text, str) for text in texts)
+        or not all(_is_number(value) or isinstance(value, str) for value in values)
+        or not (position is None or isinstance(position, list))
+    ):
+        raise ValueError(problem)
+    return Place(**place | {"position": None if position is None else tuple(position)})
+
+
+def _inexact(item: object) -> InexactPass:
+    if not isinstance(item, dict) or not isinstance(item.get("pass"), str):
+        raise ValueError(f"an inexact pass is {item!r:.80}")
+    agreement, error = item.get("spike_agreement"), item.get("output_error", "nothing")
+    if not _is_share(agreement):
+        raise ValueError(f"an inexact pass is {item!r:.80}")
+    if not (error is None or _is_number(error)):  # none where it overflowed
+        raise ValueError(f"the output error of '{item['pass']}' is {error!r:.80}")
+    return InexactPass(name=item["pass"], spike_agreement=agreement, output_error=error)
+
+
+def _share(found: Mapping[str, Any], name: str) -> float | None:
+    if name not in found:
+        return None
+    share = found[name]
+    if not _is_share(share):
+        raise ValueError(f"{name} is {share!r}, not a share")
+    return share
+
+
+def _object(found: object, name: str) -> Mapping[str, Any]:
+    if not isinstance(found, dict):
+        raise ValueError(f"{name} is no object")
+    return found
+
+
+def _is_share(value: object) -> TypeGuard[float]:
+    return _is_number(value) and 0 <= value <= 1
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
