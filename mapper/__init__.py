@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from mapper.verify import Ring, Verification
     from targets import Target, list_targets, load_target
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "mapper.api": (

@@ -202,18 +202,19 @@ def read_build(folder: Path) -> Build:
     is enough: who shows it to someone calls ``check_own_page``.
 
     Raises:
-        MappingError: ``not-a-build``, ``build-changed``, ``bad-mapping`` or ``bad-weights``.
+        MappingError: ``not-a-build``, ``build-changed``, ``build-version``, ``bad-mapping`` or
+            ``bad-weights``.
     """
     manifest = read_json(folder / "manifest.json")
     _check_hashes(folder, manifest)
-    build = _read_data(folder)
-    if manifest.get("version") != __version__:
+    if manifest.get("version") != __version__:  # before the data, whose form may be another
         raise refuse(
             "build-version",
             f"compiled by version {manifest.get('version')}, this is {__version__}",
             loc=str(folder),
             help="compile the model again",
         )
+    build = _read_data(folder)
     changed = [
         name for name, content in programs(build).items() if (folder / name).read_bytes() != content
     ]
