@@ -24,7 +24,7 @@ from mapper.ir.readout import SenseAmpRead
 from mapper.ir.synapses import Conv2d, Synapse
 from mapper.recordings import to_reals
 from mapper.training import LIF, Awareness, export_onnx, harden, over_time
-from mapper.training.hardening.integer import IntegerNetwork
+from mapper.training.hardening.integer import TorchEngine
 from mapper.verify.build import verify_build
 from mapper.verify.trained import trained_ring
 from targets import Target, load_target
@@ -57,10 +57,8 @@ def check_all_rings(model, x, path: Path) -> None:
     tensors = {n: t for n, t in tensors_of(onnx.load(path)).items() if n in inner}
     watched = run_lowered(onnx.load(path), codes, watch=tensors)
     shown = [v for op in build.network.ops for v in op.results if v.name in tensors]
-    for value in shown:
-        wide = replace(build.network, outputs=(value,), codings={})
-        ours = IntegerNetwork(wide, x.device).run(x).numpy()
-        assert (ours == watched[value.name]).all()
+    ours = TorchEngine(x.device).prepare(build.network, watch=tuple(tensors)).run(codes)
+    assert all((ours[value.name] == watched[value.name]).all() for value in shown)
     assert any(watched[v.name].any() for v in shown)
 
 

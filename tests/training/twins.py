@@ -11,6 +11,8 @@ from mapper.ir.evaluate import evaluate
 from mapper.recordings import to_reals
 from mapper.training import LIF, Iand
 from mapper.training.hardening.harden import HardwareModel
+from mapper.training.hardening.integer import TorchEngine
+from tests.engines import AVAILABLE
 
 
 def disordered(model: HardwareModel) -> HardwareModel:
@@ -35,8 +37,9 @@ def assert_same_as_compiled(model: HardwareModel, x: torch.Tensor) -> None:
     graph = model.hardware(x)
     codes = {"x": x.numpy().astype(np.int64)}
     defined = evaluate(graph, codes)["y"]
-    executed = engine.run(graph, codes, "numpy").outputs["y"]
-    assert (executed == defined).all()
+    for name in AVAILABLE:
+        assert (engine.run(graph, codes, name).outputs["y"] == defined).all()
+    assert (TorchEngine(x.device).prepare(graph).run(codes)["y"] == defined).all()
     reals = to_reals(graph, {"y": defined})["y"]
     assert (found.numpy() == reals.astype(np.float32)).all()
     assert found.abs().sum() > 0

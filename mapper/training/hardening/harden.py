@@ -16,7 +16,7 @@ from mapper.ir.assignment import DIGITAL, UNASSIGNED, Assignment
 from mapper.ir.core import Graph, IntType
 from mapper.pipeline import make_passes, run_passes
 from mapper.recordings import coding_tables
-from mapper.training.hardening.integer import IntegerNetwork
+from mapper.training.hardening.integer import engine_on
 from mapper.training.hardening.network import network_graph
 from mapper.training.hardening.settle import check_codes, set_window, settle
 from mapper.training.nets.geometry import Weighted
@@ -245,12 +245,15 @@ class HardwareModel(nn.Module):
         """
         self._settle(example)
         hardware = self.hardware(example)
-        network = IntegerNetwork(hardware, example.device)
+        prepared = engine_on(example.device).prepare(hardware, threads=torch.get_num_threads())
+        (source,), (result,) = hardware.inputs, hardware.outputs
 
         def run(x: Tensor) -> Tensor:
             x = _numbers(x)
             check_codes(x, self.input_bits, "the first")
-            return _reals(hardware, network.run(x))
+            codes = x.detach().to(torch.int64).cpu().numpy()
+            found = torch.from_numpy(prepared.run({source.name: codes})[result.name])
+            return _reals(hardware, found.to(x.device))
 
         return run
 

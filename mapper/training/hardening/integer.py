@@ -6,7 +6,8 @@ them bit for bit.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,21 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from mapper.executor.base import (
+    Arrays,
+    Engine,
+    Generated,
+    Progress,
+    Traced,
+    check_watched,
+    ports_of,
+)
+from mapper.executor.engine import ENGINES
+from mapper.executor.names import check_distinct
+from mapper.ir.activity import count_activity, counted_shapes, watched_values
 from mapper.ir.core import EXACT_SINGLE, Array, Const, Graph, IntType, Op, Scalar, Value
 from mapper.ir.crossbar import CountActive, CrossbarMvm
+from mapper.ir.evaluate import recorded_names
 from mapper.ir.hardware import ScaledAdd
 from mapper.ir.network import (
     Add,
@@ -41,36 +55,71 @@ from mapper.training.nets.layers import exact_sums
 
 
 class IntegerNetwork:
-    """A fully lowered graph, its constants on one device."""
+    """A fully lowered graph that is ready to run, its constants on one device."""
 
-    def __init__(self, graph: Graph, device: torch.device) -> None:
-        self.graph, self.device = graph, device
+    variant = ""
+    notes: tuple[str, ...] = ()
+
+    def __init__(self, graph: Graph, device: torch.device, watch: Sequence[str] = ()) -> None:
+        check_watched(graph, watch)
+        inside = {v.name for op in graph.ops if op.inside_layer for v in op.results}
+        if hidden := sorted(inside.intersection(watch)):
+            raise TypeError(f"{hidden[0]} is inside a crossbar layer, which torch computes whole")
+        self.graph, self.device, self.watch = graph, device, tuple(watch)
+        self.ports = ports_of(graph)
         self.constants = {name: _tensor(a, device) for name, a in graph.constants.items()}
         self.layers = {op.partial_sum.name: op for op in graph.ops if isinstance(op, CrossbarMvm)}
         self.readers = {op.result.name: op for op in graph.ops if isinstance(op, BitlineRead)}
         self._sources: dict[str, Tensor] = {}
 
-    @torch.no_grad()
-    def run(self, codes: Tensor) -> Tensor:
-        """Return the output ``[T, B, ...]`` for input codes ``[T, B, ...]``; int64 both.
+    def run(
+        self,
+        inputs: Mapping[str, Array],
+        initial: Mapping[str, Array] | None = None,
+        progress: Progress | None = None,
+    ) -> Arrays:
+        """Run as every engine does.
 
         Raises:
             TypeError: An op that no trained network lowers to.
         """
-        (source,), (result,) = self.graph.inputs, self.graph.outputs
-        held = {s.read.name: self._start(s.initial, s.read, codes) for s in self.graph.states}
-        frames = []
-        for frame in codes.to(self.device, torch.int64):
-            env = {source.name: frame, **held}
+        return self._run(inputs, initial, progress, self.watch)
+
+    def trace(
+        self,
+        inputs: Mapping[str, Array],
+        initial: Mapping[str, Array] | None = None,
+        progress: Progress | None = None,
+    ) -> Traced:
+        """Run and count, by the definition of every count."""
+        check_distinct(name for name, _ in counted_shapes(self.graph))
+        found = self._run(inputs, initial, progress, (*self.watch, *watched_values(self.graph)))
+        outputs = {name: found[name] for name in recorded_names(self.graph, self.watch)}
+        return Traced(outputs=outputs, counts=count_activity(self.graph, found))
+
+    @torch.no_grad()
+    def _run(
+        self,
+        inputs: Mapping[str, Array],
+        initial: Mapping[str, Array] | None,
+        progress: Progress | None,
+        watch: Sequence[str],
+    ) -> Arrays:
+        arrays, starts = self.ports.checked(inputs, initial)
+        held = {name: _tensor(array, self.device) for name, array in starts.items()}
+        codes = {name: _tensor(a, self.device).to(torch.int64) for name, a in arrays.items()}
+        names = recorded_names(self.graph, watch)
+        record: dict[str, list[Tensor]] = {name: [] for name in names}
+        for t in range(len(next(iter(codes.values())))):
+            env = {name: tensor[t] for name, tensor in codes.items()} | held
             for op in self.graph.ops:
                 self._compute(op, env)
             held = {s.read.name: env[s.next] for s in self.graph.states}
-            frames.append(env[result.name])
-        return torch.stack(frames)
-
-    def _start(self, initial: Scalar, read: Value, codes: Tensor) -> Tensor:
-        full = torch.zeros(codes.shape[1], *read.shape, dtype=torch.int64, device=self.device)
-        return full + self.number(initial)
+            for name, value in names.items():
+                record[name].append(env[value])
+            if progress is not None:
+                progress(t + 1)
+        return {name: torch.stack(frames).cpu().numpy() for name, frames in record.items()}
 
     def number(self, scalar: Scalar) -> Tensor:
         """Return a parameter as int64."""
@@ -143,6 +192,39 @@ class IntegerNetwork:
         signed = bool(self.number(reader.base).any())
         step = self.number(reader.step).to(torch.float32)
         return Converter(step=step, bits=reader.bits, signed=signed)
+
+
+@dataclass(frozen=True, slots=True)
+class TorchEngine:
+    """Torch as an engine, on a device of its own choice; it stands with training, as torch does."""
+
+    device: torch.device
+    name: str = "torch"
+
+    def unavailable(self) -> str:
+        """Say nothing: where this is imported, torch is there."""
+        return ""
+
+    def prepare(
+        self,
+        graph: Graph,
+        *,
+        watch: Sequence[str] = (),
+        threads: int | None = None,
+        generated: Generated | None = None,
+    ) -> IntegerNetwork:
+        """Put a graph's constants on the device; threads are torch's own.
+
+        Raises:
+            TypeError: A value inside a crossbar layer is watched.
+        """
+        return IntegerNetwork(graph, self.device, watch)
+
+
+def engine_on(device: torch.device) -> Engine:
+    """Return what runs integers where tensors are: compiled kernels on a CPU, torch on a GPU."""
+    native = ENGINES["native"]
+    return TorchEngine(device) if device.type != "cpu" or native.unavailable() else native
 
 
 def _tensor(array: Array, device: torch.device) -> Tensor:
