@@ -9,7 +9,7 @@ from mapper.cost import Cost
 from mapper.diagnostics import many
 from mapper.notebook import html_table
 from mapper.pipeline import PassRun
-from mapper.report.data import LayerGrid, LayerRow, chips_of
+from mapper.report.data import LayerGrid, LayerRow, chips_of, weights_in_words
 
 SCHEMA = "spikeloom/compile/1"
 COLUMNS = ("layer", "readout", "wordlines", "outputs", "blocks", "copies", "crossbars")
@@ -37,6 +37,11 @@ class CompileSummary:
     @property
     def weight_bits(self) -> int:
         return self.build.weight_bits
+
+    @property
+    def weights(self) -> str:
+        """How wide weights are, in words."""
+        return weights_in_words(self.build.hardware, self.weight_bits)
 
     @property
     def calibrated(self) -> bool:
@@ -103,7 +108,7 @@ class CompileSummary:
         copies = "" if placed == once else f", {placed:,} with the copies that save time,"
         return (
             f"{self.network} on {self.target}: {many(once, 'crossbar')}{copies} on "
-            f"{many(self.chips, 'chip')}, {self.weight_bits}-bit weights"
+            f"{many(self.chips, 'chip')}, {self.weights}"
         )
 
     def cells(self) -> Iterator[tuple[object, ...]]:

@@ -105,7 +105,7 @@ class InspectionText:
         if self.mapping is not None:
             yield (
                 f"{self.mapping.target}: {many(self.mapping.crossbars, 'crossbar')} on "
-                f"{many(self.mapping.chips, 'chip')}, {self.mapping.weight_bits}-bit weights"
+                f"{many(self.mapping.chips, 'chip')}, {self.mapping.weights}"
             )
         yield from (f"warning: {text}" for text in self.model.warnings)
         yield from (f"note: {text}" for text in self.model.notes)

@@ -18,6 +18,10 @@ class Choice:
     weight_bits: int | None = None
     """Width of its weights, 2..8; as the other layers have it where None."""
 
+    def __str__(self) -> str:
+        bits = "" if self.weight_bits is None else f"{self.weight_bits}-bit weights"
+        return ", ".join(word for word in (self.macro, bits) if word) or "left to the compiler"
+
 
 UNDECIDED = Choice()
 

@@ -121,6 +121,11 @@ class Report:
     def target(self) -> Target:
         return self.counts.target
 
+    @property
+    def weights(self) -> str:
+        """How wide weights are, in words."""
+        return weights_in_words(self.graph, self.weight_bits)
+
     @cached_property
     def way(self) -> tuple[tuple[Step, Cost], ...]:
         """The same inference from the preset ``paper`` to ``physical``, an assumption at a time."""
@@ -217,6 +222,15 @@ def chips_of(grids: Sequence[LayerGrid], target: Target) -> int:
     """Count the chips that all crossbars of a network take."""
     crossbars = sum(grid.crossbars for grid in grids)
     return max(1, -(-crossbars // target.chip.crossbars))
+
+
+def weights_in_words(graph: Graph, widest: int) -> str:
+    """Say how wide weights on crossbars are: ``4-bit weights``, ``3- to 6-bit weights``."""
+    coded = (op.encoding for op in graph.ops if isinstance(op, CrossbarMvm))
+    narrowest = min((one.weight_bits for one in coded if one is not None), default=widest)
+    return (
+        f"{widest}-bit weights" if narrowest == widest else f"{narrowest}- to {widest}-bit weights"
+    )
 
 
 def weighted(graph: Graph) -> list[LayerOp]:

@@ -10,6 +10,7 @@ import pytest
 from mapper.build.folder import read_build, write_build
 from mapper.build.make import make_build
 from mapper.build.model import Build
+from mapper.build.summary import CompileSummary
 from mapper.diagnostics import MappingError
 from mapper.frontend import describe, import_model
 from mapper.ir.assignment import DIGITAL, Assignment, Choice
@@ -62,6 +63,21 @@ def test_the_folder_says_what_was_decided(folder):
     }
     assert data["network"]["assignment"] == data["hardware"]["assignment"] == decided
     assert data["weight_bits"] == 6  # the widest
+
+
+def test_the_page_says_what_was_decided_and_which_command_leaves_it_out(folder):
+    page = (folder / "report.html").read_text()
+    assert "4- to 6-bit weights" in page
+    assert 'assigned, /conv1/Conv</th><td class="wrap">6-bit weights</td>' in page
+    assert 'assigned, /fc/Gemm</th><td class="wrap">digital</td>' in page
+    assert "--target adcless-64 -o BUILD" in page
+    assert "were assigned in Python" in page
+
+
+def test_a_summary_says_how_wide_weights_are():
+    assert "4- to 6-bit weights" in repr(CompileSummary(build=built(DECIDED)))
+    same = Assignment(layers={"/conv1/Conv": Choice(weight_bits=6)}, weight_bits=6)
+    assert "chip, 6-bit weights" in repr(CompileSummary(build=built(same)))
 
 
 def test_a_width_for_all_layers_leaves_those_with_their_own():

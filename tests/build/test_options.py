@@ -1,5 +1,6 @@
 """Builds whose passes had options: they are kept, and the passes run again with them."""
 
+import html
 import json
 from pathlib import Path
 
@@ -42,7 +43,10 @@ def test_the_folder_and_the_page_say_which_options_were_used(folder):
     data = json.loads((folder / "mapping.json").read_text())
     assert (data["schema"], data["options"]) == ("spikeloom/mapping/2", wanted)
     assert json.loads((folder / "manifest.json").read_text())["options"] == wanted
-    assert "replicate{max-copies=4}" in (folder / "report.html").read_text()
+    page = html.unescape((folder / "report.html").read_text())
+    assert '<th scope="row">replicate{max-copies=4}</th>' in page
+    options = "--pass 'lower-readout{seed=3}' --pass 'replicate{max-copies=4}'"
+    assert f"--target adcless-64 --weight-bits 4 {options} -o BUILD" in page
 
 
 def test_a_build_with_options_is_verified_with_them(folder):

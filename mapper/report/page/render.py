@@ -59,6 +59,7 @@ def render_report(report: Report, first: Headline | None = None) -> str:
         assumed=preset_table(report.preset),
         facts=target_table(report.target),
         constants=constants_table(report.target),
+        options=_options(report),
         text=[print_op(op) for op in report.graph.ops[:MAX_OPS]],
         amount=amount,
         many=many,
@@ -69,6 +70,15 @@ def render_report(report: Report, first: Headline | None = None) -> str:
         power=_power(report.cost.metrics["power_mw"]),
         words=words,
     )
+
+
+def _options(report: Report) -> str:
+    """Return the options of the command that compiles the same, but for recordings."""
+    decided = report.graph.assignment
+    bits = decided.weight_bits if decided.layers else report.weight_bits
+    given = [] if bits is None else [f"--weight-bits {bits}"]
+    given += [f"--pass '{name}'" for name, _ in report.passes if "{" in name]
+    return "".join(f" {option}" for option in given)
 
 
 def _power(milliwatts: Range) -> str:
