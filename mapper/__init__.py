@@ -8,7 +8,7 @@ Example:
 
 Names are imported when they are first used: this file imports nothing of ours by itself, so a pass
 can import ``mapper.ir`` without pulling in the code that runs passes. No name here is one of a
-package of ours. ``docs/python.md`` shows an hour of work.
+package of ours. *Five minutes* in the README does the same with arrays.
 """
 
 from importlib import import_module

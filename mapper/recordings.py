@@ -208,7 +208,7 @@ def _missing(value: Value, arrays: Mapping[str, Array], where: str) -> Diagnosti
     held = ", ".join(repr(name) for name in arrays) or "nothing"
     return Diagnostic(
         code="input-name",
-        message=f"no array for input {value.name!r}; the file holds {held}",
+        message=f"no array for input {value.name!r}; there is {held}",
         loc=where,
         help=f"name an array {value.name!r}, of shape [T, B, {_dims(value)}]",
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from mapper import cli
+from mapper import cli, load
 from mapper.demo import DEMO_TARGETS
 from passes import PIPELINE
 from tests.files import DEMO
@@ -34,11 +34,29 @@ def test_the_commands_run_one_after_the_other(tmp_path, monkeypatch):
         assert done.exit_code == 0, (args, done.output)
 
 
+def python_blocks() -> list[str]:
+    return re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_python_it_shows_runs_and_gives_the_numbers_beside_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    data = tmp_path / "mapper" / "data"
+    data.mkdir(parents=True)
+    (data / "demo").symlink_to(DEMO)
+    first, _ = python_blocks()
+    (tmp_path / "shown.py").write_text(first, encoding="utf-8")
+    ran = runpy.run_path("shown.py")
+    assert (ran["x"].shape, ran["labels"].shape) == ((20, 18, 2, 32, 32), (18,))
+    assert round(ran["run"].accuracy(ran["labels"]), 2) == 0.89
+    assert ran["build"].verify(ran["x"]).bit_exact
+    assert load(tmp_path / "build" / "gesture").hardware.name == "model"
+
+
 def test_the_training_it_shows_runs_and_what_it_exports_compiles(tmp_path, monkeypatch):
     pytest.importorskip("torch", reason="needs the extra 'train'")
     monkeypatch.chdir(tmp_path)
-    (block,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    (tmp_path / "shown.py").write_text(block, encoding="utf-8")
+    _, training = python_blocks()
+    (tmp_path / "shown.py").write_text(training, encoding="utf-8")
     runpy.run_path("shown.py")
     args = ["compile", "trained.onnx", "--target", "adcless-64", "-o", "build", "--json"]
     done = CliRunner().invoke(cli.app, args)

@@ -43,7 +43,7 @@ def test_names_and_shapes_are_refused_together_with_what_is_there():
     assert [str(d) for d in refused.value.diagnostics] == [
         "error[input-shape]: input 'x' has shape (5, 1, 9), expected [T, B, 2, 3]\n"
         "  --> x.npz\n  help: T time steps and B samples come first, both at least 1",
-        "error[input-name]: no array for input 'y'; the file holds 'x', 'z'\n"
+        "error[input-name]: no array for input 'y'; there is 'x', 'z'\n"
         "  --> x.npz\n  help: name an array 'y', of shape [T, B, 4]",
     ]
 

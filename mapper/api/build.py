@@ -249,6 +249,7 @@ class Build:
         Raises:
             MappingError: ``report-output`` where the page would change the build, and for anything
                 wrong with the files.
+            ValueError: no ``path`` for a build that is in no folder.
         """
         output = None if path is None else Path(path)
         if self.folder is None and output is None:

@@ -39,7 +39,9 @@ def compile(
         model: The path of an ONNX or NIR file, an ``onnx.ModelProto``, or what ``import_model``
             returns.
         target: The name of a target, the path of a ``.toml`` file, or a ``Target``.
-        weight_bits: Width of a weight, 2..8; what the target's crossbars have where None.
+        weight_bits: Width of a weight, 2..8, of all layers that have none of their own in
+            ``assignment``, whose ``weight_bits`` it takes the place of; where both are None, what
+            the target's crossbars have.
         assignment: What is decided for layers: a macro or the digital unit, a width of their own.
         calibrate: Recordings that set input codes and readout, as ``Build.run`` takes them.
         passes: Options of passes, ``{"replicate": {"max_copies": 4}}``; the command
@@ -104,7 +106,9 @@ def load(folder: str | Path, *, page: bool = False) -> Build:
     """Read a build folder, which may come from someone else, and trust nothing in it.
 
     Every file must have the hash that ``manifest.json`` has, and the generated code must be what
-    this version generates from ``mapping.json``; no file in it is executed.
+    this version generates from ``mapping.json``; no file in it is executed. Constants come back in
+    the narrowest integers that hold them, so compare its graph with the one that was compiled by
+    ``mapper.ir.identity.digest``; ``==`` compares the types of constants, too.
 
     Args:
         folder: What ``Build.save`` or ``spikeloom compile`` wrote.

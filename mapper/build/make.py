@@ -40,7 +40,8 @@ def make_build(
     Args:
         imported: The network, with the assignment that it came with.
         target: What it is mapped onto.
-        weight_bits: Of layers whose width the assignment leaves open; 2..8.
+        weight_bits: Of layers that have no width of their own in the assignment, 2..8; takes the
+            place of the assignment's ``weight_bits``, which counts where None.
         recordings: Inputs ``[T, B, *shape]`` that set input codes and readouts.
         source: What the build says of the model's file.
         assignment: What is decided for layers, in place of what the network came with.

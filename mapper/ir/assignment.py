@@ -30,8 +30,11 @@ UNDECIDED = Choice()
 class Assignment:
     """What is decided for the layers of a network; a graph carries it to the passes.
 
-    first, rest = Choice(macro="flash5-64", weight_bits=6), 4
-    Assignment(layers={"/conv1/Conv": first}, weight_bits=rest)
+    Example:
+        >>> first = Choice(macro="flash5-64", weight_bits=6)
+        >>> decided = Assignment(layers={"/conv1/Conv": first}, weight_bits=4)
+        >>> decided.bits_of("net.onnx:/conv1/Conv"), decided.bits_of("net.onnx:/fc/Gemm")
+        (6, 4)
     """
 
     layers: Mapping[str, Choice] = FrozenMap({})
