@@ -7,7 +7,7 @@ from functools import cached_property
 from mapper import __version__
 from mapper.cost import Counts, count_actions, generate_cost
 from mapper.executor.numpy.generate import generate_executor
-from mapper.executor.onnx.lowered import to_lowered_onnx
+from mapper.executor.onnx.lowered import lowered_bytes
 from mapper.ir.core import Array, Graph
 from mapper.ir.frozen import FrozenMap
 from mapper.pipeline import PassRun
@@ -79,8 +79,7 @@ class Build:
     @cached_property
     def lowered(self) -> bytes:
         """The content of ``lowered.onnx``."""
-        content: bytes = to_lowered_onnx(self.hardware).SerializeToString(deterministic=True)
-        return content
+        return lowered_bytes(self.hardware)
 
     @cached_property
     def cost(self) -> str:

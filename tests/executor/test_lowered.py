@@ -8,7 +8,13 @@ import onnxruntime as ort
 import pytest
 
 from mapper.diagnostics import MappingError
-from mapper.executor.onnx.lowered import INTERFACE, Interface, Port, to_lowered_onnx
+from mapper.executor.onnx.lowered import (
+    INTERFACE,
+    Interface,
+    Port,
+    lowered_bytes,
+    to_lowered_onnx,
+)
 from mapper.executor.onnx.run import run_lowered
 from mapper.ir.core import FLOAT, Graph, IntType, Value
 from mapper.ir.evaluate import evaluate
@@ -22,6 +28,18 @@ def test_the_model_is_valid_and_has_standard_operators_only():
     onnx.checker.check_model(model, full_check=True)
     assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", 18)]
     assert {node.domain for node in model.graph.node} == {""}
+
+
+@pytest.mark.parametrize(
+    "graph",
+    [dvs_net(), one_layer(3, 2), one_layer(300, 200, wordlines=64)],
+    ids=["convolutions", "small", "row blocks"],
+)
+def test_its_bytes_are_those_that_protobuf_writes(graph):
+    """Constants of no axis, of 8 bits and of 64, of more bytes than one group of seven bits."""
+    model = to_lowered_onnx(graph)
+    assert {len(array.dims) for array in model.graph.initializer} >= {0, 1, 3}
+    assert lowered_bytes(graph) == model.SerializeToString(deterministic=True)
 
 
 def test_every_port_is_int64_with_any_number_of_samples():

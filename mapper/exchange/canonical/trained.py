@@ -190,7 +190,7 @@ class _Call:
             found = [body.of(value) for value in unit.results]
         for tensor, result in zip(found, results, strict=True):
             n.op("Identity", tensor, result=result)
-        stored = [_constant(tensor) for tensor in n.tensors()]
+        stored = [_constant(*constant) for constant in n.stored.values()]
         return helper.make_function(
             DOMAIN,
             self.name,
@@ -201,8 +201,8 @@ class _Call:
         )
 
 
-def _constant(tensor: TensorProto) -> NodeProto:
-    return helper.make_node("Constant", [], [tensor.name], value=tensor)
+def _constant(name: str, array: Array) -> NodeProto:
+    return helper.make_node("Constant", [], [name], value=to_tensor(array, name))
 
 
 def _held(item: Any, place: str) -> Iterator[tuple[str, Value | Const]]:

@@ -5,12 +5,13 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 
 import onnx
-from onnx import helper
+from onnx import helper, numpy_helper
 
 from mapper.diagnostics import refuse
 from mapper.executor.names import check_names, remark
 from mapper.executor.onnx.nodes import OPSET, Nodes, tensor_type
 from mapper.executor.onnx.ops import Lowering
+from mapper.executor.onnx.wire import with_initializers
 from mapper.ir.core import Const, Graph, IntType, param
 from mapper.ir.units import CrossbarLayer, units
 
@@ -80,6 +81,24 @@ def to_lowered_onnx(graph: Graph) -> onnx.ModelProto:
     Raises:
         MappingError: ``not-hardware`` or ``unusable-name``, as ``generate_executor``.
     """
+    model, nodes = _lowered(graph)
+    tensors = (numpy_helper.from_array(array, name) for name, array in nodes.stored.values())
+    model.graph.initializer.extend(tensors)
+    return model
+
+
+def lowered_bytes(graph: Graph) -> bytes:
+    """Return the content of ``lowered.onnx``: the bytes of ``to_lowered_onnx``.
+
+    Raises:
+        MappingError: as ``to_lowered_onnx``.
+    """
+    model, nodes = _lowered(graph)
+    return with_initializers(model, nodes.stored.values())
+
+
+def _lowered(graph: Graph) -> tuple[onnx.ModelProto, Nodes]:
+    """Return a model without its constants, and what it was written with, which stored them."""
     for value in (*graph.inputs, *(state.read for state in graph.states)):
         if not isinstance(value.type, IntType):
             raise refuse("not-hardware", f"{remark(value.name)} is {value.type}, not an integer")
@@ -94,7 +113,7 @@ def to_lowered_onnx(graph: Graph) -> onnx.ModelProto:
     nodes.remark = ""
     for source, tensor in published(graph, interface):
         nodes.op("Identity", lowering.tensors[source], result=tensor)
-    return _model(graph, nodes, _with_initials(graph, nodes, interface))
+    return _model(graph, nodes, _with_initials(graph, nodes, interface)), nodes
 
 
 def interface_of(graph: Graph) -> Interface:
@@ -176,5 +195,4 @@ def _model(graph: Graph, nodes: Nodes, interface: Interface) -> onnx.ModelProto:
         f" in, outputs and next states out. Start values: metadata '{INTERFACE}'.",
     )
     helper.set_model_props(model, {INTERFACE: json.dumps(asdict(interface))})
-    model.graph.initializer.extend(nodes.tensors())  # into place: each part made before is copied
     return model

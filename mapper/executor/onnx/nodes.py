@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-from onnx import NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
+from onnx import NodeProto, TensorProto, ValueInfoProto, helper
 
 from mapper.ir.core import Array
 
@@ -71,12 +71,6 @@ class Nodes:
         if key not in self.stored:
             self.stored[key] = (self.name(), array)
         return self.stored[key][0]
-
-    def tensors(self) -> Iterator[TensorProto]:
-        """Yield the arrays that were stored, and let go of each: all of them are the weights."""
-        while self.stored:
-            name, array = self.stored.pop(next(iter(self.stored)))
-            yield numpy_helper.from_array(array, name)
 
     def integers(self, *numbers: int) -> str:
         return self.array(np.asarray(numbers, np.int64))
