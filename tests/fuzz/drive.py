@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 import mapper
 from mapper import cli
-from mapper.verify.rings import PASSES
+from mapper.verify.result import PASSES
 
 ROOT = Path(mapper.__file__).parent.parent
 CODES = frozenset(
