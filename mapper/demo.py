@@ -1,6 +1,7 @@
 """The demo: the main job on a bundled network and recording, for someone who has neither."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,11 @@ from mapper import __version__
 from mapper.build.folder import DEMO_SCHEMA, check_replaceable, write_build, written_aside
 from mapper.build.make import source_of
 from mapper.compare.measure import Compared, build_on, row_of
+from mapper.compare.result import ComparedBuild
 from mapper.frontend import import_model
 from mapper.recordings import Recording
 from mapper.threads import one_blas_thread
-from mapper.verify import Ring
+from mapper.verify import Ring, Verification
 from mapper.verify.build import verify_recorded
 from mapper.verify.model import imported_ring
 from mapper.verify.record import described_file, keep
@@ -24,11 +26,57 @@ Progress = Callable[[str], None]
 DEMO_TARGETS = ("ideal-128", "hpadc-flash5-64", "adcless-64", "adcless-diff-64")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoTarget:
+    """The bundled network on one target."""
+
+    compared: ComparedBuild
+    verification: Verification
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return its part of the JSON of ``spikeloom demo``."""
+        return {**self.compared.as_dict(), "verification": self.verification.as_dict()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Demo:
+    """The bundled network on every target of the demo."""
+
+    folder: str
+    """Where the builds are."""
+    targets: tuple[DemoTarget, ...]
+
+    @property
+    def bit_exact(self) -> bool:
+        """No ring found a mismatch on any target."""
+        return all(target.verification.bit_exact for target in self.targets)
+
+    def record(self) -> dict[str, Any]:
+        """Return what ``demo.json`` in the folder says."""
+        return {
+            "schema": DEMO_SCHEMA,
+            "version": __version__,
+            "bit_exact": self.bit_exact,
+            "targets": [target.as_dict() for target in self.targets],
+        }
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON of ``spikeloom demo``."""
+        return {**self.record(), "folder": self.folder}
+
+    def __repr__(self) -> str:
+        names = ", ".join(target.compared.title for target in self.targets)
+        return f"Demo({names}; {'bit-exact' if self.bit_exact else 'NOT bit-exact'})"
+
+
 @one_blas_thread
-def demo(output: Path, progress: Progress = lambda text: None) -> dict[str, Any]:
-    """Map the bundled network onto four targets, verify each mapping, compare them."""
+def run_demo(output: Path, progress: Progress = lambda text: None) -> Demo:
+    """Map the bundled network onto four targets, verify each mapping, compare them.
+
+    Raises:
+        MappingError: ``output-exists`` where the folder has something that is not ours.
+    """
     check_replaceable(output)
-    rows = []
     with as_file(files("mapper") / "data" / "demo") as data, written_aside(output) as aside:
         model, recording = data / "model.onnx", data / "recording.npz"
         imported = import_model(model)
@@ -37,18 +85,15 @@ def demo(output: Path, progress: Progress = lambda text: None) -> dict[str, Any]
         reference = imported_ring(model, imported, recorded.inputs)
         source = source_of(model)
         files_of = {"input": described_file(recording), "model": described_file(model)}
+        made = []
         for name in DEMO_TARGETS:
             progress(f"{name}: compile")
             compared = build_on(load_target(name), imported, None, recorded, source=source)
-            rows.append(_demonstrated(compared, recorded, reference, files_of, progress, aside))
-        answer = {
-            "schema": DEMO_SCHEMA,
-            "version": __version__,
-            "bit_exact": all(row["verification"]["bit_exact"] for row in rows),
-            "targets": rows,
-        }
-        (aside / "demo.json").write_text(json_text(answer) + "\n", encoding="utf-8")
-    return {**answer, "folder": str(output)}
+            made.append(_demonstrated(compared, recorded, reference, files_of, progress, aside))
+        answer = Demo(folder=str(output), targets=tuple(made))
+        text = json_text(answer.record()) + "\n"
+        (aside / "demo.json").write_text(text, encoding="utf-8")
+    return answer
 
 
 def _demonstrated(
@@ -58,7 +103,7 @@ def _demonstrated(
     files_of: Mapping[str, str],
     progress: Progress,
     folder: Path,
-) -> dict[str, Any]:
+) -> DemoTarget:
     """Write, verify and cost the demo's network on one target."""
     build = compared.build
     place = folder / build.target.name
@@ -67,4 +112,4 @@ def _demonstrated(
         build, recorded, reference, lambda text: progress(f"{build.target.name}: {text}")
     )
     keep(place, checked, files_of)
-    return {**row_of(compared, load_preset(DEFAULT_PRESET)), "verification": checked.as_dict()}
+    return DemoTarget(compared=row_of(compared, load_preset(DEFAULT_PRESET)), verification=checked)

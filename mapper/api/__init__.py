@@ -6,8 +6,12 @@ of one release ago (``mapper.api.before``).
 """
 
 from mapper.api.before import (
+    compare,
+    compare_builds,
+    compare_model,
     compile_model,
     cost_build,
+    demo,
     draw_figures,
     export_model,
     inspect_model,
@@ -20,6 +24,7 @@ from mapper.api.before import (
 )
 from mapper.api.build import Build
 from mapper.api.charts import figures_of
+from mapper.api.comparing import compare_mappings, compare_targets
 from mapper.api.estimate import Estimate
 from mapper.api.figures import DrawnFigure, Figures
 from mapper.api.inspection import Inspection, inspect
@@ -27,8 +32,9 @@ from mapper.api.make import check_backend, compile, export, load, passes_over, v
 from mapper.api.page import ReportAnswer
 from mapper.api.run import Run
 from mapper.build.summary import CompileSummary
-from mapper.compare.run import CompareOptions, compare, compare_builds, compare_model
-from mapper.demo import demo
+from mapper.compare.result import ComparedBuild, Comparison
+from mapper.compare.run import CompareOptions, compare_paths
+from mapper.demo import Demo, DemoTarget, run_demo
 from mapper.exchange.export import Export
 from mapper.listing import (
     PartLists,
@@ -47,7 +53,11 @@ from mapper.verify import Verification
 __all__ = [
     "Build",
     "CompareOptions",
+    "ComparedBuild",
+    "Comparison",
     "CompileSummary",
+    "Demo",
+    "DemoTarget",
     "DrawnFigure",
     "Estimate",
     "Export",
@@ -64,7 +74,10 @@ __all__ = [
     "check_backend",
     "compare",
     "compare_builds",
+    "compare_mappings",
     "compare_model",
+    "compare_paths",
+    "compare_targets",
     "compile",
     "compile_model",
     "cost_build",
@@ -83,6 +96,7 @@ __all__ = [
     "passes_there_are",
     "report_build",
     "run_build",
+    "run_demo",
     "show_components",
     "show_passes",
     "show_targets",

@@ -13,7 +13,10 @@ from mapper.api.estimate import Estimate
 from mapper.api.inspection import inspect
 from mapper.api.make import check_backend, export, load, passes_over, verify_model
 from mapper.build.folder import check_replaceable
+from mapper.compare import run
+from mapper.compare.run import DEFAULTS, CompareOptions, compare_paths
 from mapper.cost import tornado_lines
+from mapper.demo import run_demo
 from mapper.frontend import NirOptions
 from mapper.listing import (
     check_pass,
@@ -228,3 +231,33 @@ def show_components(
 def show_passes(name: str | None) -> dict[str, Any]:
     """Return the passes in the order they run, or one."""
     return passes_there_are(name).as_dict()
+
+
+def compare(
+    paths: tuple[Path, ...],
+    options: CompareOptions = DEFAULTS,
+    progress: Progress = lambda text: None,
+) -> dict[str, Any]:
+    """Compare one model on several targets, or build folders."""
+    return compare_paths(paths, options, progress).as_dict()
+
+
+def compare_model(
+    model: Path, options: CompareOptions, progress: Progress = lambda text: None
+) -> dict[str, Any]:
+    """Compare a model on several targets; ``compare_targets`` takes its place."""
+    return run.compare_model(model, options, progress).as_dict()
+
+
+def compare_builds(
+    folders: tuple[Path, ...],
+    options: CompareOptions = DEFAULTS,
+    progress: Progress = lambda text: None,
+) -> dict[str, Any]:
+    """Compare build folders; ``compare_mappings`` takes its place."""
+    return run.compare_builds(folders, options, progress).as_dict()
+
+
+def demo(output: Path, progress: Progress = lambda text: None) -> dict[str, Any]:
+    """Carry the demo out; ``run_demo`` takes its place."""
+    return run_demo(output, progress).as_dict()

@@ -44,10 +44,10 @@ def figures_of(
     if is_comparison(folder):
         given = {"--activity": activity, "--steps": steps, "--preset": preset}
         _refuse_options([name for name, value in given.items() if value is not None])
-        answer = read_comparison(folder)
+        sides = read_comparison(folder)
         progress("drawing")
-        charts, said = comparison_charts(answer), caption_of(answer)
-        return draw_into(output, charts, said, answer["preset"], columns)
+        charts, said = comparison_charts(sides), caption_of(sides)
+        return draw_into(output, charts, said, sides.preset, columns)
     return load(folder).figures(
         output,
         activity=activity,

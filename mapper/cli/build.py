@@ -1,7 +1,7 @@
 """Commands on a build: demo, run, verify, cost, report."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -19,9 +19,9 @@ def demo(
         "spikeloom-demo"
     ),
     as_json: Json = False,
-) -> dict[str, Any]:
+) -> api.Demo:
     """Map a bundled trained network, verify it on a bundled recording, compare targets."""
-    answer = api.demo(output, progress=report_progress)
+    answer = api.run_demo(output, progress=report_progress)
     if not as_json:
         out.print(tables.demo(answer))
     return answer

@@ -1,7 +1,7 @@
 """Commands for a paper: compare targets or builds, draw figures."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -38,11 +38,11 @@ def compare(
     preset: Preset = DEFAULT_PRESET,
     nir: Nir = None,
     as_json: Json = False,
-) -> dict[str, Any]:
+) -> api.Comparison:
     """Put costs side by side: a network on several targets, or builds that are there."""
     if targets is None and len(paths) == 1 and not paths[0].is_dir():
         raise typer.BadParameter("a model needs --targets A,B", param_hint="--targets")
-    answer = api.compare(
+    answer = api.compare_paths(
         tuple(paths),
         api.CompareOptions(
             targets=None if targets is None else tuple(name for name in targets.split(",") if name),
@@ -56,7 +56,7 @@ def compare(
         ),
         report_progress,
     )
-    warn(answer.get("warnings", ()))
+    warn(answer.warnings)
     if not as_json:
         out.print(tables.comparison(answer))
     return answer

@@ -1,7 +1,7 @@
 """Answers as short tables for a terminal."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Literal
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Literal
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -12,20 +12,20 @@ from mapper.api.figures import Figures
 from mapper.api.page import ReportAnswer
 from mapper.api.run import Run
 from mapper.build.summary import COLUMNS, CompileSummary
-from mapper.cost import Range
+from mapper.compare.result import ComparedBuild, Comparison
+from mapper.cost import Cost, Range
+from mapper.demo import Demo
 from mapper.diagnostics import printable
 from mapper.exchange.export import Export
 from mapper.listing import PartLists, Parts, PassList, TargetFacts, TargetList
 from mapper.report.answers import Answer
-from mapper.report.comparison.tables import row_name, subject, verified
+from mapper.report.comparison.data import RatioWay, SideBySide
 from mapper.report.headline import Headline
 from mapper.report.numbers import number
 from mapper.verify.result import Verification
 from passes import Pass
 from passes.options import options_of
 from targets import Interval, Part, target_to_data
-
-Data = Mapping[str, Any]
 
 _PROSE = {"details", "readout", "value", "what it does", "what it is"}
 """Columns that hold words."""
@@ -128,94 +128,99 @@ def verification(answer: Verification) -> RenderableType:
     return Group(*parts)
 
 
-def comparison(answer: Data) -> RenderableType:
+def comparison(answer: Comparison) -> RenderableType:
     """Targets or builds side by side; ratios are to the first."""
-    rows, what = answer["targets"], subject(answer)
-    first = rows[0]["cost"]
-    costs = table(
-        f"{answer['network']}, activity: {answer['activity']}, preset: {first['preset']}",
-        [what, "crossbars", "energy", "ratio", "latency", "ratio", "area", "accuracy"],
-        (_compared(row, first) for row in rows),
+    sides = answer.side_by_side()
+    head = f"{answer.network}, activity: {answer.activity}, preset: {answer.preset}"
+    costs = _costs(head, sides.subject, answer.builds)
+    verdicts = [_verified(sides)] if sides.subject == "build" else []
+    return Group(costs, *verdicts, *map(_ratio_waterfall, answer.ways))
+
+
+def _costs(head: str, subject: str, builds: Sequence[ComparedBuild]) -> RenderableType:
+    """What each build costs, with ratios to the first."""
+    return table(
+        head,
+        [subject, "crossbars", "energy", "ratio", "latency", "ratio", "area", "accuracy"],
+        (_compared(build, builds[0].cost) for build in builds),
     )
-    verdicts = [_verified(answer)] if what == "build" else []
-    return Group(costs, *verdicts, *map(_ratio_waterfall, answer.get("waterfalls", [])))
 
 
-def _verified(answer: Data) -> RenderableType:
+def _compared(build: ComparedBuild, first: Cost) -> list[object]:
+    cost, accuracy = build.cost, build.accuracy
+    latency, base = (one.latency_ns["inference_pipelined"] for one in (cost, first))
+    return [
+        build.title,
+        build.summary.crossbars,
+        _amount(cost.total_pj, 1e-6, "uJ"),
+        f"{cost.total_pj.nominal / first.total_pj.nominal:.2f}",
+        _amount(latency, 1e-3, "us"),
+        f"{latency.nominal / base.nominal:.2f}",
+        _amount(cost.total_um2, 1e-6, "mm2"),
+        "" if accuracy is None else f"{accuracy:.1%}",
+    ]
+
+
+def _verified(sides: SideBySide) -> RenderableType:
     """Builds, and the stored verification of each."""
-    verdicts = [verified(row) for row in answer["targets"]]
+    built = [(side, side.built) for side in sides.sides if side.built is not None]
     return table(
         "",
         ["build", "model", "target", "weight bits", "verified", "details"],
         (
             [
-                row_name(row),
-                row["source"].get("file", ""),
-                row["target"],
-                row["weight_bits"],
-                found.short,
-                found.told,
+                side.name,
+                one.model,
+                side.target,
+                one.weight_bits,
+                one.verdict.short,
+                one.verdict.told,
             ]
-            for row, found in zip(answer["targets"], verdicts, strict=True)
+            for side, one in built
         ),
     )
 
 
-def _ratio_waterfall(answer: Data) -> RenderableType:
+def _ratio_waterfall(way: RatioWay) -> RenderableType:
     """Ratios of two targets from the preset paper to physical, one assumption at a time."""
     return table(
-        f"{answer['target']} over {answer['over']}, from preset paper to physical",
+        f"{way.target} over {way.over}, from preset paper to physical",
         ["assumption", "from", "to", "energy ratio", "factor", "latency ratio", "factor"],
         (
             [
-                step["assumption"] or "(paper)",
-                step["from"],
-                step["to"],
-                f"{step['energy_ratio']:.2f}",
-                f"{step['energy_factor']:.2f}",
-                f"{step['latency_ratio']:.2f}",
-                f"{step['latency_factor']:.2f}",
+                step.assumption or "(paper)",
+                step.before,
+                step.after,
+                f"{step.energy_ratio:.2f}",
+                f"{step.energy_factor:.2f}",
+                f"{step.latency_ratio:.2f}",
+                f"{step.latency_factor:.2f}",
             ]
-            for step in answer["steps"]
+            for step in way.steps
         ),
     )
 
 
-def _compared(row: Data, first: Data) -> list[object]:
-    cost = row["cost"]
-    energy, latency = cost["energy_pj"]["total"], cost["latency_ns"]["inference_pipelined"]
-    accuracy = row.get("accuracy")
-    return [
-        row_name(row),
-        row["crossbars"],
-        _amount(Range(**energy), 1e-6, "uJ"),
-        f"{energy['nominal'] / first['energy_pj']['total']['nominal']:.2f}",
-        _amount(Range(**latency), 1e-3, "us"),
-        f"{latency['nominal'] / first['latency_ns']['inference_pipelined']['nominal']:.2f}",
-        _amount(Range(**cost["area_um2"]["total"]), 1e-6, "mm2"),
-        "" if accuracy is None else f"{accuracy:.1%}",
-    ]
-
-
-def demo(answer: Data) -> RenderableType:
+def demo(answer: Demo) -> RenderableType:
     """The demo's targets: verified or not, how right, and at what cost."""
-    rows = answer["targets"]
     lines = table(
         "verified against the definition, bit for bit, and against the trained network",
         ["target", "bit-exact", "accuracy: network", "mapping", "spikes equal"],
         (
             [
-                row["target"],
-                "yes" if row["verification"]["bit_exact"] else "NO",
-                f"{row['verification']['source_accuracy']:.1%}",
-                f"{row['verification']['accuracy']:.1%}",
-                f"{row['verification']['spike_agreement']:.2%}",
+                target.compared.title,
+                "yes" if target.verification.bit_exact else "NO",
+                f"{target.verification.source_accuracy:.1%}",
+                f"{target.verification.accuracy:.1%}",
+                f"{target.verification.spike_agreement:.2%}",
             ]
-            for row in rows
+            for target in answer.targets
         ),
     )
-    costs = comparison({"network": "cost", "activity": "measured spikes", "targets": rows})
-    hint = f"builds and reports: {answer['folder']}/<target>/report.html"
+    builds = [target.compared for target in answer.targets]
+    head = f"cost, activity: measured spikes, preset: {builds[0].cost.preset}"
+    costs = _costs(head, "target", builds)
+    hint = f"builds and reports: {answer.folder}/<target>/report.html"
     note = (
         "This network was trained without knowing the hardware: what 1-bit readout costs it in "
         "accuracy is what hardware-aware training has to win back."

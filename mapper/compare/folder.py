@@ -1,17 +1,18 @@
 """The folder that ``compare -o`` writes: a page, data and tables beside its builds."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from mapper.build.folder import read_json
+from mapper.compare.read import read_sides
+from mapper.compare.result import Comparison
 from mapper.diagnostics import refuse
+from mapper.report.comparison.data import SideBySide
 from mapper.report.comparison.page import comparison_charts, render_comparison
 from mapper.report.comparison.tables import as_csv, as_latex, as_markdown
 from mapper.writing import json_text, whole_file
 
-SCHEMA = "spikeloom/compare/1"
 DATA = "comparison.json"
 FILES = ("compare.html", DATA, "comparison.csv", "comparison.md", "comparison.tex")
 
@@ -40,14 +41,15 @@ def _name_problem(name: str, before: Iterable[str]) -> str:
     return ""
 
 
-def write_comparison(answer: Mapping[str, Any], folder: Path) -> None:
+def write_comparison(answer: Comparison, folder: Path) -> None:
     """Put the answer into a folder: as a page, as data, and as tables."""
+    sides = answer.side_by_side()
     texts = (
-        render_comparison(answer),
-        json_text(answer) + "\n",
-        as_csv(answer),
-        as_markdown(answer),
-        as_latex(answer),
+        render_comparison(sides),
+        json_text(answer.as_dict()) + "\n",
+        as_csv(sides),
+        as_markdown(sides),
+        as_latex(sides),
     )
     for name, text in zip(FILES, texts, strict=True):
         with whole_file(folder / name) as path:
@@ -66,7 +68,7 @@ def is_comparison(folder: Path) -> bool:
     return (folder / DATA).is_file() and not (folder / "manifest.json").exists()
 
 
-def read_comparison(folder: Path) -> dict[str, Any]:
+def read_comparison(folder: Path) -> SideBySide:
     """Read the answer that ``compare -o`` wrote; it may come from someone else.
 
     Raises:
@@ -77,9 +79,8 @@ def read_comparison(folder: Path) -> dict[str, Any]:
     wrote = "a file that 'spikeloom compare'"
     answer = read_json(path, code="bad-comparison", wrote=wrote, help=help)
     try:
-        if answer["schema"] != SCHEMA:
-            raise ValueError(f"schema {answer['schema']!r}, expected {SCHEMA!r}")
-        charts = comparison_charts(answer)
+        sides = read_sides(answer)
+        charts = comparison_charts(sides)
         json.dumps([chart.spec for chart in charts], allow_nan=False)
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise refuse(
@@ -88,4 +89,4 @@ def read_comparison(folder: Path) -> dict[str, Any]:
             loc=str(path),
             help=help,
         ) from error
-    return answer
+    return sides

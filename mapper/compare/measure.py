@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
-from mapper.build.make import make_build, summary
+from mapper.build.make import make_build
 from mapper.build.model import Build
-from mapper.compare.folder import SCHEMA
+from mapper.build.summary import CompileSummary
+from mapper.compare.result import ComparedBuild, Comparison
 from mapper.cost import (
     DENSITY,
     Activity,
@@ -23,7 +23,7 @@ from mapper.frontend import Imported
 from mapper.ir.assignment import UNASSIGNED
 from mapper.ir.identity import digest, digest_of_arrays
 from mapper.recordings import Recording, to_codes, to_reals
-from mapper.report.comparison.page import differences
+from mapper.report.comparison.data import RatioWay, difference_table
 from mapper.verify.answers import accuracy, wanted_classes
 from mapper.verify.record import Verified
 from targets import Preset, Target, load_preset, target_to_data
@@ -73,48 +73,46 @@ def measured(compared: Compared, recording: Recording) -> Compared:
     return replace(compared, activity=counted, accuracy=right)
 
 
-def answer_of(found: Sequence[Compared], preset: Preset, warnings: Sequence[str]) -> dict[str, Any]:
-    """Put builds side by side."""
+def side_by_side(
+    found: Sequence[Compared], preset: Preset, warnings: Sequence[str] = ()
+) -> Comparison:
+    """Put what was made or read side by side."""
     way = steps_between(load_preset("paper"), load_preset("physical"))
     costs = [costs_along(one.build.counts, one.activity, one.steps, way) for one in found]
-    rows = [row_of(one, preset) for one in found]
-    for row, along in zip(rows, costs, strict=True):
-        row["waterfall"] = waterfall(way, along)
     names = [one.name or one.build.target.name for one in found]
-    return {
-        "schema": SCHEMA,
-        "network": ", ".join(dict.fromkeys(one.build.hardware.name for one in found)),
-        "activity": _activity_of(found, preset),
-        "preset": preset.name,
-        "targets": rows,
-        "differences": differences(names, [_facts(one.build) for one in found]),
-        "warnings": [*warnings, *_notes(found)],
-        "waterfalls": [
-            {"target": high, "over": low, "steps": ratio_waterfall(way, base, other)}
+    return Comparison(
+        network=", ".join(dict.fromkeys(one.build.hardware.name for one in found)),
+        activity=_activity_of(found, preset),
+        preset=preset.name,
+        builds=tuple(
+            replace(row_of(one, preset), way=waterfall(way, along))
+            for one, along in zip(found, costs, strict=True)
+        ),
+        differences=difference_table(names, [_facts(one.build) for one in found]),
+        warnings=(*warnings, *_notes(found)),
+        ways=tuple(
+            RatioWay(target=high, over=low, steps=ratio_waterfall(way, base, other))
             for low, one, base in zip(names, found, costs, strict=True)
             for high, another, other in zip(names, found, costs, strict=True)
             if _all_adc(another.build.target) and _all_sensed(one.build.target)
-        ],
-    }
+        ),
+    )
 
 
-def row_of(compared: Compared, preset: Preset) -> dict[str, Any]:
-    """Return what a comparison says of one build."""
+def row_of(compared: Compared, preset: Preset) -> ComparedBuild:
+    """Return what a comparison says of one build; the way between presets is left out."""
     build, verified = compared.build, compared.verified
-    row = summary(build)
-    cost = price(build.counts, compared.activity, compared.steps, preset)
-    row["cost"] = cost.as_dict()
     right = compared.accuracy
-    if verified is not None:
-        row["build"] = compared.name
-        row["source"] = dict(build.source)
-        row["activity"] = _activity_of([compared], preset)
-        row["verification"] = None if verified.found is None else verified.found.as_dict()
-        row["verified_on"] = dict(verified.files)
-        row["unverified"] = verified.reason
-        if right is None and verified.found is not None:
-            right = verified.found.accuracy
-    return row if right is None else {**row, "accuracy": right}
+    if right is None and verified is not None and verified.found is not None:
+        right = verified.found.accuracy
+    return ComparedBuild(
+        summary=CompileSummary(build=build),
+        cost=price(build.counts, compared.activity, compared.steps, preset),
+        activity=_activity_of([compared], preset),
+        accuracy=right,
+        name=compared.name,
+        verified=verified,
+    )
 
 
 def _activity_of(found: Sequence[Compared], preset: Preset) -> str:
@@ -128,7 +126,7 @@ def _activity_of(found: Sequence[Compared], preset: Preset) -> str:
     return " or ".join(kinds)
 
 
-def _facts(build: Build) -> dict[str, Any]:
+def _facts(build: Build) -> dict[str, object]:
     """Return everything builds may differ in: what was compiled, how, and for which hardware."""
     return {
         "model": dict(build.source),

@@ -1,22 +1,23 @@
 """Builds side by side: of a network on several targets, compiled here, or existing ones."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from mapper.build.folder import check_outside, read_build, write_build
 from mapper.build.make import source_of
+from mapper.build.model import Build
 from mapper.compare.folder import check_names, other_builds, write_comparison
-from mapper.compare.measure import Compared, answer_of, build_on, measured
+from mapper.compare.measure import Compared, build_on, measured, side_by_side
+from mapper.compare.result import Comparison
 from mapper.cost.estimate import checked_density, checked_steps
 from mapper.diagnostics import many, refuse
-from mapper.frontend import NirOptions, import_model
+from mapper.frontend import Imported, NirOptions, import_model
 from mapper.recordings import Recording
 from mapper.threads import one_blas_thread
-from mapper.verify.evidence import read_activity
-from mapper.verify.record import recall
-from targets import DEFAULT_PRESET, load_preset, load_target
+from mapper.verify.evidence import Given, read_activity
+from mapper.verify.record import Verified, recall
+from targets import DEFAULT_PRESET, Preset, Target, load_preset, load_target
 
 Progress = Callable[[str], None]
 
@@ -43,11 +44,11 @@ class CompareOptions:
 DEFAULTS = CompareOptions()
 
 
-def compare(
+def compare_paths(
     paths: tuple[Path, ...],
     options: CompareOptions = DEFAULTS,
     progress: Progress = lambda text: None,
-) -> dict[str, Any]:
+) -> Comparison:
     """Compare one model on several targets, or build folders where all paths are folders.
 
     Raises:
@@ -97,40 +98,82 @@ def compare_model(
     model: Path,
     options: CompareOptions,
     progress: Progress = lambda text: None,
-) -> dict[str, Any]:
+) -> Comparison:
     """Map a model onto several targets; with recordings, calibrate, run and count real spikes.
 
     The answer also leads from the preset ``paper`` to ``physical``, one assumption at a time.
     """
-    chosen, output = load_preset(options.preset), options.output
-    loaded = [load_target(name) for name in options.targets or ()]
-    if not loaded:
-        raise refuse("unknown-target", "no targets to compare", loc="--targets")
-    if output is not None:
-        check_outside(output, "the comparison")
-        check_names([target.name for target in loaded])
+    chosen = load_preset(options.preset)
+    targets = [load_target(name) for name in options.targets or ()]
+    check_targets(targets, options.output)
     density, source = _density(options.activity), source_of(model)
     imported = import_model(model, options.nir)
     recorded = None
     if options.recording is not None:
         recorded = Recording.read(options.recording, imported.graph.inputs)
+    return compare_network(
+        imported,
+        source,
+        targets,
+        weight_bits=options.weight_bits,
+        recording=recorded,
+        density=density,
+        steps=options.steps,
+        preset=chosen,
+        output=options.output,
+        progress=progress,
+    )
+
+
+def check_targets(targets: Sequence[Target], output: Path | None) -> None:
+    """Refuse no targets, and an output that a comparison of them cannot be written to."""
+    if not targets:
+        raise refuse("unknown-target", "no targets to compare", loc="--targets")
+    if output is not None:
+        check_outside(output, "the comparison")
+        check_names([target.name for target in targets])
+
+
+def compare_network(
+    imported: Imported,
+    source: Mapping[str, str],
+    targets: Sequence[Target],
+    *,
+    weight_bits: int | None,
+    recording: Recording | None,
+    density: float | None,
+    steps: int,
+    preset: Preset,
+    output: Path | None,
+    progress: Progress,
+) -> Comparison:
+    """Map a network onto targets that ``check_targets`` accepted, and compare the builds.
+
+    Args:
+        imported: The network.
+        source: What builds say of its file.
+        targets: One at least; ratios are to the first.
+        weight_bits: Width of a weight; that of each target where None.
+        recording: Calibrates, is run on every build, and its spikes are counted.
+        density: Share of input bits that are 1, in place of counted spikes.
+        steps: Time steps of an inference, where nothing is counted.
+        preset: What to assume of the chips.
+        output: Folder for the builds, the page and the tables.
+        progress: Called with what comes next.
+    """
     found = []
-    for target in loaded:
+    for target in targets:
         progress(target.name)
-        compared = build_on(
-            target, imported, options.weight_bits, recorded, source=source, steps=options.steps
-        )
-        if density is not None:
-            compared = replace(compared, activity=density)
-        found.append(compared)
-    answer = answer_of(found, chosen, imported.warnings)
+        compared = build_on(target, imported, weight_bits, recording, source=source, steps=steps)
+        found.append(compared if density is None else replace(compared, activity=density))
+    answer = side_by_side(found, preset, imported.warnings)
     if output is None:
         return answer
     for compared in found:  # all of them are there: nothing is left of a comparison that failed
         write_build(compared.build, output / compared.build.target.name)
     write_comparison(answer, output)
-    others = other_builds(output, [target.name for target in loaded])
-    return {**answer, "warnings": [*answer["warnings"], *others]}
+    others = other_builds(output, [target.name for target in targets])
+    return replace(answer, warnings=(*answer.warnings, *others))
 
 
 def _density(activity: str | None) -> float | None:
@@ -153,7 +196,7 @@ def compare_builds(
     folders: tuple[Path, ...],
     options: CompareOptions = DEFAULTS,
     progress: Progress = lambda text: None,
-) -> dict[str, Any]:
+) -> Comparison:
     """Put builds side by side: of one model or several, with any options, on any targets.
 
     A recording is run on each of them and its spikes are counted. The stored verification of
@@ -168,38 +211,63 @@ def compare_builds(
     for folder, name, given in zip(folders, names, activities, strict=True):
         progress(name)
         build = read_build(folder)
-        told, _ = read_activity(build, given)
-        compared = Compared(
-            build=build,
-            activity=told,
-            steps=checked_steps(options.steps),
-            name=name,
-            verified=recall(folder),
-        )
+        recorded = None
         if options.recording is not None:
-            ran = measured(compared, Recording.read(options.recording, build.hardware.inputs))
-            compared = ran if given is None else replace(ran, activity=told)
-        found.append(compared)
-    answer = answer_of(found, chosen, ())
+            recorded = Recording.read(options.recording, build.hardware.inputs)
+        found.append(
+            ready(
+                build, name, recall(folder), activity=given, recording=recorded, steps=options.steps
+            )
+        )
+    answer = side_by_side(found, chosen)
     if options.output is not None:
         write_comparison(answer, options.output)
     return answer
 
 
+def ready(
+    build: Build,
+    name: str,
+    verified: Verified,
+    *,
+    activity: Given,
+    recording: Recording | None,
+    steps: int,
+) -> Compared:
+    """Return a build that is there as one of a comparison: its spikes counted or assumed.
+
+    Args:
+        build: The build.
+        name: What the comparison calls it.
+        verified: What is known of its rings.
+        activity: A trace or its path, or a density; what the recording gives where None.
+        recording: Run on it, for accuracy and spikes.
+        steps: Time steps of an inference, with a density.
+    """
+    told, _ = read_activity(build, activity)
+    compared = Compared(
+        build=build, activity=told, steps=checked_steps(steps), name=name, verified=verified
+    )
+    if recording is None:
+        return compared
+    ran = measured(compared, recording)
+    return ran if activity is None else replace(ran, activity=told)
+
+
 def _names_of(folders: Sequence[Path]) -> tuple[str, ...]:
     """Name each folder by as many of its last parts as tell it from the others."""
     parts = [folder.resolve().parts for folder in folders]
-    for place, held in enumerate(parts):
-        if held in parts[:place]:
+    for place, own in enumerate(parts):
+        if own in parts[:place]:
             raise refuse(
                 "compare-inputs",
-                f"the same folder is given twice, as '{folders[parts.index(held)]}' "
+                f"the same folder is given twice, as '{folders[parts.index(own)]}' "
                 f"and '{folders[place]}'",
                 help="name each build once",
             )
     longest = max(map(len, parts))
     for count in range(1, longest + 1):
-        names = tuple("/".join(held[-count:]) for held in parts)
+        names = tuple("/".join(own[-count:]) for own in parts)
         if len(set(names)) == len(names):
             break
     return names

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from mapper.cost.counts import Counts
 from mapper.cost.estimate import price
@@ -62,42 +61,112 @@ def costs_along(
     return tuple(price(counts, activity, inference_steps, step.preset) for step in steps)
 
 
-def waterfall(steps: Sequence[Step], costs: Sequence[Cost]) -> list[dict[str, Any]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaterfallStep:
+    """One inference of a target after one more assumption changed, at nominal facts."""
+
+    assumption: str
+    """What changed; empty for the first step."""
+    before: str
+    after: str
+    energy_pj: float
+    interval_ns: float
+    """From one inference to the next."""
+    energy_factor: float
+    """Energy over that of the step before; 1 for the first."""
+    latency_factor: float
+    """Interval over that of the step before."""
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the JSON form."""
+        return {
+            "assumption": self.assumption,
+            "from": self.before,
+            "to": self.after,
+            "energy_pj": self.energy_pj,
+            "interval_ns": self.interval_ns,
+            "energy_factor": self.energy_factor,
+            "latency_factor": self.latency_factor,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RatioStep:
+    """One target over another after one more assumption changed, at nominal facts."""
+
+    assumption: str
+    """What changed; empty for the first step."""
+    before: str
+    after: str
+    energy_ratio: float
+    latency_ratio: float
+    """Of the intervals from one inference to the next."""
+    energy_factor: float
+    """The ratio over that of the step before; 1 for the first."""
+    latency_factor: float
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the JSON form."""
+        return {
+            "assumption": self.assumption,
+            "from": self.before,
+            "to": self.after,
+            "energy_ratio": self.energy_ratio,
+            "latency_ratio": self.latency_ratio,
+            "energy_factor": self.energy_factor,
+            "latency_factor": self.latency_factor,
+        }
+
+
+def waterfall(steps: Sequence[Step], costs: Sequence[Cost]) -> tuple[WaterfallStep, ...]:
     """Return energy and initiation interval at each step, nominal, and what changed them."""
-    values = [_measures(cost) for cost in costs]
-    return [_row(step, values, index) for index, step in enumerate(steps)]
+    energies, intervals = _energies(costs), _intervals(costs)
+    return tuple(
+        WaterfallStep(
+            assumption=step.changed,
+            before=step.before,
+            after=step.after,
+            energy_pj=energies[index],
+            interval_ns=intervals[index],
+            energy_factor=_factor(energies, index),
+            latency_factor=_factor(intervals, index),
+        )
+        for index, step in enumerate(steps)
+    )
 
 
 def ratio_waterfall(
     steps: Sequence[Step], base: Sequence[Cost], other: Sequence[Cost]
-) -> list[dict[str, Any]]:
+) -> tuple[RatioStep, ...]:
     """Return the ratios of one target over another at each step, and what moved them how far."""
-    values = [
-        {name: high[name] / low[name] if low[name] else 0.0 for name in low}
-        for low, high in zip(map(_measures, base), map(_measures, other), strict=True)
-    ]
-    return [_row(step, values, index, "_ratio") for index, step in enumerate(steps)]
+    energies = _ratios(_energies(other), _energies(base))
+    latencies = _ratios(_intervals(other), _intervals(base))
+    return tuple(
+        RatioStep(
+            assumption=step.changed,
+            before=step.before,
+            after=step.after,
+            energy_ratio=energies[index],
+            latency_ratio=latencies[index],
+            energy_factor=_factor(energies, index),
+            latency_factor=_factor(latencies, index),
+        )
+        for index, step in enumerate(steps)
+    )
 
 
-def _measures(cost: Cost) -> dict[str, float]:
-    return {
-        "energy": cost.total_pj.nominal,
-        "latency": cost.latency_ns["inference_interval"].nominal,
-    }
+def _energies(costs: Sequence[Cost]) -> list[float]:
+    return [cost.total_pj.nominal for cost in costs]
 
 
-def _row(
-    step: Step, values: Sequence[dict[str, float]], index: int, ending: str = ""
-) -> dict[str, Any]:
-    now, before = values[index], values[max(index - 1, 0)]
-    units = {"energy": "energy_pj", "latency": "interval_ns"}
-    return {
-        "assumption": step.changed,
-        "from": step.before,
-        "to": step.after,
-        **{(name + ending if ending else units[name]): value for name, value in now.items()},
-        **{
-            f"{name}_factor": value / before[name] if before[name] else 1.0
-            for name, value in now.items()
-        },
-    }
+def _intervals(costs: Sequence[Cost]) -> list[float]:
+    return [cost.latency_ns["inference_interval"].nominal for cost in costs]
+
+
+def _ratios(values: Sequence[float], bases: Sequence[float]) -> list[float]:
+    return [value / base if base else 0.0 for value, base in zip(values, bases, strict=True)]
+
+
+def _factor(values: Sequence[float], index: int) -> float:
+    before = values[max(index - 1, 0)]
+    return values[index] / before if before else 1.0

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from math import prod
-from typing import Any
 
 from mapper.cost import (
     DENSITY,
@@ -19,7 +18,7 @@ from mapper.cost import (
     waterfall,
 )
 from mapper.cost.sensitivity import Tornado
-from mapper.cost.waterfall import Step
+from mapper.cost.waterfall import Step, WaterfallStep
 from mapper.ir.assignment import layer_name
 from mapper.ir.core import Array, Graph
 from mapper.ir.crossbar import CrossbarMvm
@@ -139,7 +138,7 @@ class Report:
         return self.way[0][1], self.way[-1][1]
 
     @property
-    def waterfall(self) -> list[dict[str, Any]]:
+    def waterfall(self) -> tuple[WaterfallStep, ...]:
         """Energy and interval on the way from one preset to the other."""
         steps, found = zip(*self.way, strict=True)
         return waterfall(steps, found)

@@ -224,8 +224,8 @@ def test_factors_multiply_to_the_whole_way():
         found.append(costs_along(count_actions(graph_for(target), target), 0.1, 5, steps))
     rows = ratio_waterfall(steps, *found)
     for measure in ("energy", "latency"):
-        product = np.prod([row[f"{measure}_factor"] for row in rows])
-        whole = rows[-1][f"{measure}_ratio"] / rows[0][f"{measure}_ratio"]
+        product = np.prod([row.as_dict()[f"{measure}_factor"] for row in rows])
+        whole = rows[-1].as_dict()[f"{measure}_ratio"] / rows[0].as_dict()[f"{measure}_ratio"]
         assert product == pytest.approx(whole, rel=1e-12)  # rounded at every step
 
 

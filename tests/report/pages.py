@@ -8,6 +8,7 @@ from typing import Any
 from benchmarks.paper_networks import dvsnet
 from mapper.build.make import make_build
 from mapper.build.model import Build
+from mapper.compare.read import read_sides
 from mapper.compare.run import CompareOptions, compare_model
 from mapper.frontend import import_model
 from mapper.ir.core import Graph
@@ -66,7 +67,7 @@ COMPARED = ("hpadc-flash5-64", "adcless-64")
 
 def hostile_comparison(name: str) -> dict[str, Any]:
     """The demo on two targets; the network and the second target have a name of others."""
-    answer = compare_model(DEMO / "model.onnx", CompareOptions(targets=COMPARED))
+    answer = compare_model(DEMO / "model.onnx", CompareOptions(targets=COMPARED)).as_dict()
     answer["network"] = answer["targets"][1]["target"] = name
     for way in answer["waterfalls"]:
         way["over"] = name
@@ -84,8 +85,8 @@ def crowded_page() -> str:
             value["nominal"] *= 1 + 0.02 * (index // 2)
         answer["targets"].append(row)
     first["accuracy"] = 0.95
-    return render_comparison(answer)
+    return render_comparison(read_sides(answer))
 
 
 def comparison_page(name: str) -> str:
-    return render_comparison(hostile_comparison(name))
+    return render_comparison(read_sides(hostile_comparison(name)))

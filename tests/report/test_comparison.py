@@ -2,16 +2,19 @@
 
 import csv
 import io
-import json
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from mapper.compare.folder import read_comparison
+from mapper.compare.read import read_sides
 from mapper.compare.run import CompareOptions, compare_model
+from mapper.cost import Range
 from mapper.diagnostics import MappingError
-from mapper.report.comparison.page import differences
+from mapper.report.comparison.data import Differences, SideBySide, difference_table
 from mapper.report.comparison.tables import as_csv, as_latex, as_markdown, ratio
+from mapper.writing import json_text
 from tests.files import DEMO
 from tests.report.pages import COMPARED, HOSTILE, comparison_page, hostile_comparison
 
@@ -21,19 +24,19 @@ FILES = ("compare.html", *(f"comparison.{kind}" for kind in ("csv", "json", "md"
 
 
 @pytest.fixture(scope="module")
-def answer() -> dict[str, Any]:
-    return hostile_comparison(NAME)
+def sides() -> SideBySide:
+    return read_sides(hostile_comparison(NAME))
 
 
 def test_builds_of_an_earlier_comparison_stay_and_are_told(tmp_path: Path) -> None:
     model = DEMO / "model.onnx"
     both = compare_model(model, CompareOptions(targets=COMPARED, output=tmp_path))
-    assert both["warnings"] == []
+    assert both.warnings == ()
     (tmp_path / "notes").mkdir()
     fewer = compare_model(model, CompareOptions(targets=COMPARED[:1], output=tmp_path))
-    assert fewer["warnings"] == [
-        f"{tmp_path} also has files that are not of this comparison: {COMPARED[1]}"
-    ]
+    assert fewer.warnings == (
+        f"{tmp_path} also has files that are not of this comparison: {COMPARED[1]}",
+    )
     assert (tmp_path / COMPARED[1] / "manifest.json").exists()
     assert COMPARED[1] not in (tmp_path / "compare.html").read_text(encoding="utf-8")
 
@@ -45,7 +48,8 @@ def test_the_folder_has_every_form_and_the_same_bytes_again(tmp_path: Path) -> N
     for name in FILES:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
     kept = (tmp_path / "a" / "comparison.json").read_text(encoding="utf-8")
-    assert json.loads(kept) == json.loads(json.dumps(answers[0]))  # tuples are lists there
+    assert kept == json_text(answers[0].as_dict()) + "\n"
+    assert read_comparison(tmp_path / "a") == answers[0].side_by_side()
 
 
 @pytest.mark.parametrize(
@@ -83,36 +87,36 @@ def test_a_comparison_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_a_ratio_is_of_equal_ends_and_none_over_zero() -> None:
-    value, base = ({"low": 1.0, "nominal": 6.0, "high": 8.0}, {"low": 2.0, "nominal": 3, "high": 8})
-    assert ratio(value, base) == {"low": 0.5, "nominal": 2.0, "high": 2.0}
-    assert ratio(value, {**base, "low": 0.0}) is None
+    value, base = Range(1.0, 6.0, 8.0), Range(2.0, 3.0, 8.0)
+    assert ratio(value, base) == Range(low=0.5, nominal=2.0, high=2.0)
+    assert ratio(value, base._replace(low=0.0)) is None
 
 
-def test_csv_has_the_numbers_in_full_and_no_formula(answer: dict[str, Any]) -> None:
-    rows = list(csv.DictReader(io.StringIO(as_csv(answer))))
+def test_csv_has_the_numbers_in_full_and_no_formula(sides: SideBySide) -> None:
+    rows = list(csv.DictReader(io.StringIO(as_csv(sides))))
     assert rows[1]["target"].startswith("'=1+1")
-    for row, held in zip(rows, answer["targets"], strict=True):
-        assert float(row["energy_pJ_high"]) == held["cost"]["energy_pj"]["total"]["high"]
+    for row, side in zip(rows, sides.sides, strict=True):
+        assert float(row["energy_pJ_high"]) == side.energy_pj.high
     assert [rows[0][f"latency_ratio{end}"] for end in ("", "_low", "_high")] == ["1.0"] * 3
 
 
 @pytest.mark.parametrize("name", ["=1+1", " -1", "\uff1d1+1", "\uff0b1", "\uff20x"])
-def test_csv_takes_wide_signs_for_what_they_are(answer: dict[str, Any], name: str) -> None:
-    named = {**answer, "targets": [{**answer["targets"][0], "target": name}]}
+def test_csv_takes_wide_signs_for_what_they_are(sides: SideBySide, name: str) -> None:
+    named = replace(sides, sides=(replace(sides.first, name=name),))
     (row,) = csv.DictReader(io.StringIO(as_csv(named)))
     assert row["target"].startswith("'")
 
 
-def test_markdown_keeps_its_columns_and_no_markup(answer: dict[str, Any]) -> None:
-    lines = as_markdown(answer).splitlines()
+def test_markdown_keeps_its_columns_and_no_markup(sides: SideBySide) -> None:
+    lines = as_markdown(sides).splitlines()
     bars = [line.replace("\\\\", "").replace("\\|", "").count("|") for line in lines[:4]]
     assert len(set(bars)) == 1
     assert lines[4] == ""
     assert "<script" not in "".join(lines)
 
 
-def test_latex_keeps_its_cells_and_no_command(answer: dict[str, Any]) -> None:
-    text = as_latex(answer)
+def test_latex_keeps_its_cells_and_no_command(sides: SideBySide) -> None:
+    text = as_latex(sides)
     assert "\\input" not in text
     row = text.splitlines()[-3]
     assert row.replace("\\&", "").count("&") == 7
@@ -127,7 +131,8 @@ def test_a_hostile_name_is_text_on_the_page() -> None:
 
 def test_only_what_differs_is_listed() -> None:
     one, other = {"a": [1, 2], "b": {"c": 3}}, {"a": [1, 4], "b": {"c": 3}, "d": 5}
-    assert differences(["x", "y"], [one, one]) == {"columns": ["entry", "x", "y"], "rows": []}
-    found = differences(["x", "y"], [{"summary": "A", **one}, {"summary": "B", **other}])
+    same = difference_table(["x", "y"], [one, one])
+    assert same == Differences(columns=("entry", "x", "y"), rows=())
+    found = difference_table(["x", "y"], [{"summary": "A", **one}, {"summary": "B", **other}])
     # Sentences come last.
-    assert found["rows"] == [["a[1]", "2", "4"], ["d", "not there", "5"], ["summary", "A", "B"]]
+    assert found.rows == (("a[1]", "2", "4"), ("d", "not there", "5"), ("summary", "A", "B"))

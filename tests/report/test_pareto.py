@@ -1,39 +1,39 @@
 """Targets as points: axes, names beside their marks, what is known of accuracy."""
 
+from dataclasses import replace
 from itertools import combinations
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mapper.cost import Range
 from mapper.report.charts.beside import HEIGHT, WIDTHS, place_names
-from mapper.report.comparison.pareto import (
-    accuracy_told,
-    pareto_charts,
-    rightness,
-    scale_of,
-    undominated,
-)
+from mapper.report.comparison.data import Differences, Side, SideBySide
+from mapper.report.comparison.pareto import accuracy_told, pareto_charts, rightness, undominated
+from mapper.report.comparison.scatter import scale_of
 
 
-def answer(*rows: tuple[float, float, dict[str, Any]]) -> dict[str, Any]:
-    """Targets of an energy in pJ, a latency in ns, and whatever else is known."""
-    exactly = lambda value: {"low": value, "nominal": value, "high": value}  # noqa: E731
-    return {
-        "targets": [
-            {
-                "target": f"target-{index}",
-                "cost": {
-                    "energy_pj": {"total": exactly(energy)},
-                    "latency_ns": {"inference_pipelined": exactly(latency)},
-                    "area_um2": {"total": exactly(100.0 * (index + 1))},
-                },
-                **more,
-            }
-            for index, (energy, latency, more) in enumerate(rows)
-        ]
-    }
+def sides(*known: tuple[float, float, float | None]) -> SideBySide:
+    """Targets of an energy in pJ, a latency in ns, and an accuracy where it is known."""
+    return SideBySide(
+        network="net",
+        activity="measured",
+        preset="physical",
+        sides=tuple(
+            Side(
+                name=f"target-{index}",
+                target=f"target-{index}",
+                energy_pj=Range(energy, energy, energy),
+                latency_ns=Range(latency, latency, latency),
+                area_um2=Range(*[100.0 * (index + 1)] * 3),
+                way=(),
+                accuracy=accuracy,
+            )
+            for index, (energy, latency, accuracy) in enumerate(known)
+        ),
+        differences=Differences(columns=(), rows=()),
+    )
 
 
 def boxes(points, names, width):
@@ -91,30 +91,31 @@ def test_only_what_is_better_in_both_dominates():
 
 
 def test_energy_is_drawn_against_accuracy_where_it_is_known_and_the_others_are_named():
-    held = answer((1, 1, {"accuracy": 0.9}), (2, 1, {"accuracy": 0.8}), (3, 1, {}))
-    latency, accuracy = pareto_charts(held)
+    compared = sides((1, 1, 0.9), (2, 1, 0.8), (3, 1, None))
+    latency, accuracy = pareto_charts(compared)
     assert (latency.name, accuracy.name) == ("pareto", "pareto-accuracy")
     assert [row[0] for row in accuracy.table.rows] == ["target-0", "target-1"]
     assert [row[1] for row in accuracy.table.rows] == ["90", "80"]
     assert [row[-1] for row in accuracy.table.rows] == ["yes", "no"]
-    assert accuracy_told(held) == "Not drawn, because their accuracy is not known: target-2."
+    assert accuracy_told(compared) == "Not drawn, because their accuracy is not known: target-2."
 
 
 def test_equal_spikes_stand_in_for_accuracy():
-    held = answer((1, 1, {"verification": {"spike_agreement": 0.75, "accuracy": None}}))
-    assert rightness(held) == ("equal spikes", [0.75])
-    assert pareto_charts(held)[1].title == "Energy against equal spikes"
-    assert accuracy_told(held) == ""
+    (alone,) = sides((1, 1, None)).sides
+    compared = replace(sides((1, 1, None)), sides=(replace(alone, spike_agreement=0.75),))
+    assert rightness(compared) == ("equal spikes", [0.75])
+    assert pareto_charts(compared)[1].title == "Energy against equal spikes"
+    assert accuracy_told(compared) == ""
 
 
 def test_without_accuracy_the_page_says_how_to_get_it():
-    held = answer((1, 1, {}), (2, 2, {}))
-    assert len(pareto_charts(held)) == 1
-    assert "Accuracy is not known here" in accuracy_told(held)
+    compared = sides((1, 1, None), (2, 2, None))
+    assert len(pareto_charts(compared)) == 1
+    assert "Accuracy is not known here" in accuracy_told(compared)
 
 
 def test_the_area_of_a_mark_is_in_words_and_no_legend_takes_room():
-    (chart,) = pareto_charts(answer((1, 1, {}), (2, 200, {})))
+    (chart,) = pareto_charts(sides((1, 1, None), (2, 200, None)))
     assert "100 to 200 µm²" in chart.description
     assert "legend': None" in str(chart.spec)
     assert "The axis across is logarithmic, the other one linear." in chart.description

@@ -1,0 +1,156 @@
+"""Targets or builds side by side, in Python."""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from mapper.api.build import Build
+from mapper.api.inputs import (
+    Activity,
+    Inputs,
+    Model,
+    read_activity,
+    read_inputs,
+    read_model,
+    read_target,
+)
+from mapper.api.make import load
+from mapper.build.folder import check_outside
+from mapper.compare.folder import write_comparison
+from mapper.compare.measure import side_by_side
+from mapper.compare.result import Comparison
+from mapper.compare.run import check_targets, compare_network, ready
+from mapper.cost.estimate import checked_density
+from mapper.diagnostics import refuse
+from mapper.frontend import Imported, NirOptions
+from mapper.threads import one_blas_thread
+from mapper.verify.record import Verified, recall
+from targets import DEFAULT_PRESET, Target, load_preset
+
+Progress = Callable[[str], None]
+
+
+@one_blas_thread
+def compare_targets(
+    model: Model | Imported,
+    targets: Iterable[str | Path | Target],
+    *,
+    inputs: Inputs | None = None,
+    weight_bits: int | None = None,
+    density: float | None = None,
+    steps: int = 1,
+    preset: str = DEFAULT_PRESET,
+    output: str | Path | None = None,
+    nir: NirOptions | None = None,
+    progress: Progress = lambda text: None,
+) -> Comparison:
+    """Map one network onto several targets and put what they cost side by side.
+
+    Args:
+        model: The path of an ONNX or NIR file, an ``onnx.ModelProto``, or what ``import_model``
+            returns.
+        targets: One at least; ratios are to the first.
+        inputs: Recordings that calibrate, that are run on every build, and whose spikes are
+            counted; ``labels`` among them give accuracy.
+        weight_bits: Width of a weight, 2..8; that of each target where None.
+        density: Share of input bits that are 1, 0..1, in place of counted spikes.
+        steps: Time steps of an inference, where nothing is counted.
+        preset: What to assume of the chips: ``paper``, ``physical``, ``as-built``.
+        output: Folder for the builds, a page and tables; nothing is written where None.
+        nir: What a NIR file leaves open.
+        progress: Called with what comes next.
+
+    Raises:
+        MappingError: for anything wrong with the model, a target, the recordings or the folder.
+    """
+    chosen, folder = load_preset(preset), None if output is None else Path(output)
+    facts = [read_target(target) for target in targets]
+    check_targets(facts, folder)
+    share = None if density is None else checked_density(density)
+    imported, source = read_model(model, nir)
+    return compare_network(
+        imported,
+        source,
+        facts,
+        weight_bits=weight_bits,
+        recording=None if inputs is None else read_inputs(inputs, imported.graph.inputs),
+        density=share,
+        steps=steps,
+        preset=chosen,
+        output=folder,
+        progress=progress,
+    )
+
+
+@one_blas_thread
+def compare_mappings(
+    builds: Iterable[Build | str | Path],
+    *,
+    inputs: Inputs | None = None,
+    activity: Activity | Sequence[Activity] = None,
+    steps: int = 1,
+    preset: str = DEFAULT_PRESET,
+    output: str | Path | None = None,
+    progress: Progress = lambda text: None,
+) -> Comparison:
+    """Put builds side by side: of one model or several, with any options, on any targets.
+
+    Args:
+        builds: What ``compile`` and ``load`` return, or build folders; ratios are to the first. A
+            build is named by its folder, or else by its target; a number tells equal names apart.
+        inputs: Recordings that are run on every build, and whose spikes are counted.
+        activity: As in ``Build.cost``; for all builds, or a list with one for each.
+        steps: Time steps of an inference, with a density.
+        preset: What to assume of the chips.
+        output: Folder for a page and tables; nothing is written where None.
+        progress: Called with what comes next.
+
+    Raises:
+        MappingError: ``compare-inputs`` for no builds, or another number of activities; and for
+            anything wrong with the folders or the recordings.
+    """
+    chosen, folder = load_preset(preset), None if output is None else Path(output)
+    if folder is not None:
+        check_outside(folder, "the comparison")
+    given = [build if isinstance(build, Build) else load(build) for build in builds]
+    names, activities = _names(given), _one_each(activity, len(given))
+    found = []
+    for build, name, active in zip(given, names, activities, strict=True):
+        progress(name)
+        found.append(
+            ready(
+                build.mapped,
+                name,
+                Verified(found=None) if build.folder is None else recall(build.folder),
+                activity=read_activity(active),
+                recording=None if inputs is None else read_inputs(inputs, build.hardware.inputs),
+                steps=steps,
+            )
+        )
+    answer = side_by_side(found, chosen)
+    if folder is not None:
+        write_comparison(answer, folder)
+    return answer
+
+
+def _names(builds: Sequence[Build]) -> list[str]:
+    """Name builds by folder or target; a number tells equal names apart."""
+    names: list[str] = []
+    for build in builds:
+        plain = build.target.name if build.folder is None else build.folder.resolve().name
+        known = sum(name == plain or name.startswith(f"{plain} (") for name in names)
+        names.append(f"{plain} ({known + 1})" if known else plain)
+    return names
+
+
+def _one_each(activity: Activity | Sequence[Activity], builds: int) -> list[Activity]:
+    if not builds:
+        raise refuse("compare-inputs", "no builds to compare")
+    if not isinstance(activity, list | tuple):
+        return [activity] * builds  # type: ignore[list-item]  # a sequence is a list or a tuple
+    if len(activity) != builds:
+        raise refuse(
+            "compare-inputs",
+            f"{len(activity)} activities for {builds} builds",
+            help="give one for each, or one for all",
+        )
+    return list(activity)

@@ -1,0 +1,128 @@
+"""Read what ``compare -o`` wrote as ``comparison.json``, which may come from anyone."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mapper.compare.result import SCHEMA
+from mapper.cost import Range
+from mapper.cost.waterfall import RatioStep, WaterfallStep
+from mapper.report.comparison.data import (
+    Built,
+    Differences,
+    RatioWay,
+    Side,
+    SideBySide,
+    verdict_of,
+)
+from mapper.verify.read import read_verification
+from mapper.verify.result import Verification
+
+Json = Mapping[str, Any]
+
+
+def read_sides(answer: Json) -> SideBySide:
+    """Return the comparison whose JSON this is, as far as page, charts and tables show it.
+
+    Raises:
+        ValueError, TypeError, LookupError, ArithmeticError: It is not what ``compare`` writes.
+    """
+    if answer["schema"] != SCHEMA:
+        raise ValueError(f"schema {answer['schema']!r}, expected {SCHEMA!r}")
+    sides = tuple(map(_side, answer["targets"]))
+    if not sides:
+        raise ValueError("no targets")
+    different = answer["differences"]
+    return SideBySide(
+        network=_text(answer["network"]),
+        activity=_text(answer["activity"]),
+        preset=_text(answer["preset"]),
+        sides=sides,
+        differences=Differences(
+            columns=_texts(different["columns"]), rows=tuple(map(_texts, different["rows"]))
+        ),
+        warnings=_texts(answer["warnings"]),
+        ways=tuple(map(_way, answer["waterfalls"])),
+    )
+
+
+def _side(row: Json) -> Side:
+    cost, target = row["cost"], _text(row["target"])
+    found = _verification(row)
+    accuracy = None if found is None else found.accuracy
+    return Side(
+        name=_text(row.get("build", target)),
+        target=target,
+        energy_pj=_range(cost["energy_pj"]["total"]),
+        latency_ns=_range(cost["latency_ns"]["inference_pipelined"]),
+        area_um2=_range(cost["area_um2"]["total"]),
+        way=tuple(map(_step, row["waterfall"])),
+        accuracy=_number(row["accuracy"]) if "accuracy" in row else accuracy,
+        spike_agreement=None if found is None else found.spike_agreement,
+        built=_built(row, found) if "build" in row else None,
+    )
+
+
+def _verification(row: Json) -> Verification | None:
+    found = row.get("verification")
+    return None if found is None else read_verification(found)
+
+
+def _built(row: Json, found: Verification | None) -> Built:
+    files = {_text(what): _text(file) for what, file in row["verified_on"].items()}
+    return Built(
+        model=_text(row["source"].get("file", "")),
+        weight_bits=int(row["weight_bits"]),
+        verdict=verdict_of(found, files, _text(row["unverified"])),
+    )
+
+
+def _range(ends: Json) -> Range:
+    return Range(_number(ends["low"]), _number(ends["nominal"]), _number(ends["high"]))
+
+
+def _step(step: Json) -> WaterfallStep:
+    return WaterfallStep(
+        assumption=_text(step["assumption"]),
+        before=_text(step["from"]),
+        after=_text(step["to"]),
+        energy_pj=_number(step["energy_pj"]),
+        interval_ns=_number(step["interval_ns"]),
+        energy_factor=_number(step["energy_factor"]),
+        latency_factor=_number(step["latency_factor"]),
+    )
+
+
+def _way(way: Json) -> RatioWay:
+    return RatioWay(
+        target=_text(way["target"]),
+        over=_text(way["over"]),
+        steps=tuple(map(_ratio_step, way["steps"])),
+    )
+
+
+def _ratio_step(step: Json) -> RatioStep:
+    return RatioStep(
+        assumption=_text(step["assumption"]),
+        before=_text(step["from"]),
+        after=_text(step["to"]),
+        energy_ratio=_number(step["energy_ratio"]),
+        latency_ratio=_number(step["latency_ratio"]),
+        energy_factor=_number(step["energy_factor"]),
+        latency_factor=_number(step["latency_factor"]),
+    )
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{value!r:.80} is no number")
+    return float(value)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r:.80} is no text")
+    return value
+
+
+def _texts(values: Sequence[object]) -> tuple[str, ...]:
+    return tuple(map(_text, values))

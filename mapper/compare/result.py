@@ -1,0 +1,155 @@
+"""What a comparison found: a row for each build, and what leads from one to the other."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from mapper.build.summary import CompileSummary
+from mapper.cost import Cost
+from mapper.cost.waterfall import WaterfallStep
+from mapper.diagnostics import many
+from mapper.notebook import html_table
+from mapper.report.comparison.data import (
+    Built,
+    Differences,
+    RatioWay,
+    Side,
+    SideBySide,
+    verdict_of,
+)
+from mapper.report.comparison.tables import columns, rows
+from mapper.verify.record import Verified
+from mapper.verify.result import Verification
+
+SCHEMA = "spikeloom/compare/1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ComparedBuild:
+    """One build of a comparison: what it is, what it costs, how right it is."""
+
+    summary: CompileSummary
+    """As it was compiled: crossbars, chips, layers."""
+    cost: Cost
+    """Under the preset and the activity of the comparison."""
+    activity: str
+    """Which spikes the cost is of, in words."""
+    way: tuple[WaterfallStep, ...] = ()
+    """From the preset ``paper`` to ``physical``, one assumption at a time."""
+    accuracy: float | None = None
+    """Share of right answers, 0..1: measured here, or when it was verified; None if not known."""
+    name: str = ""
+    """Of a build that was there; one that was made here has the name of its target."""
+    verified: Verified | None = None
+    """What is stored with a build that was there; None for one that was made here."""
+
+    @property
+    def title(self) -> str:
+        """What it is called: its folder, or else its target."""
+        return self.name or self.summary.target
+
+    @property
+    def verification(self) -> Verification | None:
+        """What ``verify`` found of it earlier; None where nothing is known."""
+        return None if self.verified is None else self.verified.found
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return its part of the JSON of ``spikeloom compare``."""
+        row = {**self.summary.as_dict(), "cost": self.cost.as_dict()}
+        if self.verified is not None:
+            found = self.verified.found
+            row["build"] = self.name
+            row["source"] = dict(self.summary.build.source)
+            row["activity"] = self.activity
+            row["verification"] = None if found is None else found.as_dict()
+            row["verified_on"] = dict(self.verified.files)
+            row["unverified"] = self.verified.reason
+        if self.accuracy is not None:
+            row["accuracy"] = self.accuracy
+        if self.way:
+            row["waterfall"] = [step.as_dict() for step in self.way]
+        return row
+
+    def side(self) -> Side:
+        """Return what page, charts and tables say of it."""
+        found = self.verification
+        return Side(
+            name=self.title,
+            target=self.summary.target,
+            energy_pj=self.cost.total_pj,
+            latency_ns=self.cost.latency_ns["inference_pipelined"],
+            area_um2=self.cost.total_um2,
+            way=self.way,
+            accuracy=self.accuracy,
+            spike_agreement=None if found is None else found.spike_agreement,
+            built=self._built(),
+        )
+
+    def _built(self) -> Built | None:
+        if self.verified is None:
+            return None
+        return Built(
+            model=self.summary.build.source.get("file", ""),
+            weight_bits=self.summary.weight_bits,
+            verdict=verdict_of(self.verified.found, self.verified.files, self.verified.reason),
+        )
+
+    def __repr__(self) -> str:
+        return f"ComparedBuild({self.title}: {self.cost.total_pj.nominal:.4g} pJ)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Comparison:
+    """Builds side by side: what they cost, how right they are, why they differ.
+
+    Example:
+        >>> compared = mapper.compare_targets("net.onnx", ["adcless-64", "hpadc-flash5-64"])
+        >>> [row.cost.total_pj.nominal for row in compared.builds]
+        [81931.7, 310021.5]
+    """
+
+    network: str
+    activity: str
+    """Which spikes the costs are of, in words."""
+    preset: str
+    builds: tuple[ComparedBuild, ...]
+    """In the order they were given; ratios are to the first."""
+    differences: Differences
+    """Every fact, of models, options and targets, that is not the same for all."""
+    ways: tuple[RatioWay, ...]
+    """Targets with ADCs over those without, from ``paper`` to ``physical``."""
+    warnings: tuple[str, ...] = ()
+    """What a reader of the ratios has to know."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON of ``spikeloom compare``."""
+        return {
+            "schema": SCHEMA,
+            "network": self.network,
+            "activity": self.activity,
+            "preset": self.preset,
+            "targets": [build.as_dict() for build in self.builds],
+            "differences": self.differences.as_dict(),
+            "warnings": list(self.warnings),
+            "waterfalls": [way.as_dict() for way in self.ways],
+        }
+
+    def side_by_side(self) -> SideBySide:
+        """Return what page, charts and tables are made of."""
+        return SideBySide(
+            network=self.network,
+            activity=self.activity,
+            preset=self.preset,
+            sides=tuple(build.side() for build in self.builds),
+            differences=self.differences,
+            warnings=self.warnings,
+            ways=self.ways,
+        )
+
+    def __repr__(self) -> str:
+        titles = ", ".join(build.title for build in self.builds)
+        return f"Comparison({many(len(self.builds), 'build')}: {titles}; preset {self.preset})"
+
+    def _repr_html_(self) -> str:
+        sides = self.side_by_side()
+        title = f"{self.network}, activity: {self.activity}, preset: {self.preset}"
+        return html_table(title, columns(sides), rows(sides), self.warnings)

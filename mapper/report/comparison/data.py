@@ -1,0 +1,158 @@
+"""Targets or builds side by side, as the page, the charts and the tables of a comparison take them.
+
+``mapper.compare`` fills these from what it measured, or from the ``comparison.json`` that it wrote.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from mapper.cost import Range
+from mapper.cost.waterfall import RatioStep, WaterfallStep
+from mapper.report.headline import Verdict, judged
+from mapper.verify.result import Verification
+
+Subject = Literal["target", "build"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """What is said of a build that was there before it was compared."""
+
+    model: str
+    """File name; empty where it is not known."""
+    weight_bits: int
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """One target, or one build, of a comparison."""
+
+    name: str
+    """Of the build's folder, or else of the target."""
+    target: str
+    energy_pj: Range
+    """Of one inference."""
+    latency_ns: Range
+    """Of one inference, layers pipelined."""
+    area_um2: Range
+    way: tuple[WaterfallStep, ...]
+    """From the preset ``paper`` to ``physical``, one assumption at a time."""
+    accuracy: float | None = None
+    """Share of right answers, 0..1; None where it is not known."""
+    spike_agreement: float | None = None
+    """Share of spikes that are equal to those of the network, 0..1; None where not known."""
+    built: Built | None = None
+    """None for a target."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RatioWay:
+    """One side over another, from the preset ``paper`` to ``physical``."""
+
+    target: str
+    over: str
+    steps: tuple[RatioStep, ...]
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the JSON form."""
+        steps = [step.as_dict() for step in self.steps]
+        return {"target": self.target, "over": self.over, "steps": steps}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Differences:
+    """A table of every entry that is not the same on all sides."""
+
+    columns: tuple[str, ...]
+    """``entry``, then a name for each side."""
+    rows: tuple[tuple[str, ...], ...]
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the JSON form."""
+        return {"columns": list(self.columns), "rows": [list(row) for row in self.rows]}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SideBySide:
+    """A comparison: ratios are to the first side."""
+
+    network: str
+    activity: str
+    """Which spikes the costs are of, in words."""
+    preset: str
+    sides: tuple[Side, ...]
+    """One at least."""
+    differences: Differences
+    warnings: tuple[str, ...] = ()
+    ways: tuple[RatioWay, ...] = ()
+
+    @property
+    def subject(self) -> Subject:
+        """What the sides are."""
+        return "target" if self.sides[0].built is None else "build"
+
+    @property
+    def first(self) -> Side:
+        """The side that ratios are to."""
+        return self.sides[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """One cost that sides are compared by."""
+
+    name: str
+    unit: str
+    of: Callable[[Side], Range]
+
+
+MEASURES = (
+    Measure(name="energy", unit="pJ", of=lambda side: side.energy_pj),
+    Measure(name="latency", unit="ns", of=lambda side: side.latency_ns),
+    Measure(name="area", unit="um2", of=lambda side: side.area_um2),
+)
+
+NOT_RUN = "'spikeloom verify' was not run on it"
+
+
+def verdict_of(found: Verification | None, files: Mapping[str, str], reason: str) -> Verdict:
+    """Say what is known of a build's verification.
+
+    Args:
+        found: What ``verify`` stored with it.
+        files: What it was verified on.
+        reason: Why what is stored is not of this build.
+    """
+    if found is None:
+        return Verdict(style="warn", short="not verified", told=reason or NOT_RUN)
+    return judged(found, files)
+
+
+def difference_table(names: Sequence[str], facts: Sequence[Mapping[str, object]]) -> Differences:
+    """List every entry that is not the same in all ``facts``.
+
+    ``names`` are what the facts are of, in their order.
+    """
+    flat = [dict(_flat(entries)) for entries in facts]
+    keys = dict.fromkeys(key for entries in flat for key in entries)
+    found = [(key, *(entries.get(key, "not there") for entries in flat)) for key in keys]
+    differing = [row for row in found if len(set(row[1:])) > 1]
+    differing.sort(key=lambda row: row[0].rpartition(".")[2] in _PROSE)
+    return Differences(columns=("entry", *names), rows=tuple(differing))
+
+
+_PROSE = ("summary", "provenance")
+"""Entries of a target file that are sentences: after the facts."""
+
+
+def _flat(value: object, path: str = "") -> Iterable[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _flat(inner, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list | tuple):
+        for place, inner in enumerate(value):
+            yield from _flat(inner, f"{path}[{place}]")
+    else:
+        yield path, str(value)
