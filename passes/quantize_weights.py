@@ -173,12 +173,12 @@ def _tiles(matrix: Array) -> Iterator[slice]:
 def _quantize(op: Synapse, scale: Array, bits: int, constants: dict[str, Array]) -> list[Op]:
     name, greatest = op.result.name, (1 << (bits - 1)) - 1
     matrix = _matrix(op, constants)
-    codes = np.empty_like(matrix, np.int8)
+    codes = np.empty(matrix.shape, np.int8)  # in C order, as crossbars take it
     for columns in _tiles(matrix):
         part = matrix[:, columns].astype(np.float64)
         codes[:, columns] = round_window(part, scale[columns], op.window, greatest)
     shape = (-1,) + (1,) * (len(op.result.shape) - 1)
-    constants[f"{name}.codes"] = np.ascontiguousarray(op.from_matrix(codes))
+    constants[f"{name}.codes"] = op.from_matrix(codes)
     constants[f"{name}.scale"] = scale.reshape(shape)
     bias = np.zeros(len(scale)) if op.bias is None else constants[op.bias.name]
     constants[f"{name}.offset"] = bias.reshape(shape)
