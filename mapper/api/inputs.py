@@ -30,10 +30,21 @@ input bits that are 1, 0..1. None takes the share that an estimate assumes."""
 
 @contextmanager
 def model_file(model: Model) -> Iterator[Path]:
-    """Give the path of a model's file; one in memory is written to a temporary folder for it."""
-    if not isinstance(model, ModelProto):
+    """Give the path of a model's file; one in memory is written to a temporary folder for it.
+
+    Raises:
+        MappingError: ``not-a-model`` for anything else, such as a torch module.
+    """
+    if isinstance(model, str | Path):
         yield Path(model)
         return
+    if not isinstance(model, ModelProto):
+        raise refuse(
+            "not-a-model",
+            f"a {type(model).__module__}.{type(model).__qualname__} is no ONNX or NIR model",
+            help="give the path of a file, an onnx.ModelProto or what import_model returns; export "
+            "a torch module first, with mapper.training.export_onnx or torch.onnx.export",
+        )
     name = re.sub(r"\W+", "_", model.graph.name) or "model"
     with tempfile.TemporaryDirectory(prefix="spikeloom.") as folder:
         path = Path(folder) / f"{name[:80]}.onnx"

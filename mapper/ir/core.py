@@ -94,6 +94,10 @@ class Graph:
     def __hash__(self) -> int:
         return hash((self.name, self.inputs, self.outputs, len(self.ops), self.constants))
 
+    def __repr__(self) -> str:
+        ops, arrays = len(self.ops), len(self.constants)
+        return f"Graph({self.name!r}: {ops} ops, {arrays} constants; str() shows them)"
+
     def __str__(self) -> str:
         return self.text()
 

@@ -260,3 +260,9 @@ def test_names_of_others_are_escaped_in_tables(run):
     )._repr_html_()
     assert "&lt;script&gt;\\x1b" in shown
     assert "<script>" not in shown
+
+
+@pytest.mark.parametrize("model", [object(), None, 3])
+def test_what_is_no_model_is_refused_with_a_way_to_make_one(model):
+    with pytest.raises(MappingError, match="not-a-model"):
+        mapper.compile(model, "adcless-64")

@@ -384,3 +384,8 @@ def test_what_differs_is_named(change, what):
     if "constants" in change:
         change = {"constants": {**graph.constants, **change["constants"]}}
     assert first_difference(graph, replace(graph, **change)) == what
+
+
+def test_a_graph_is_a_line_in_a_notebook():
+    graph = compiled("adcless-64")
+    assert repr(graph).startswith(f"Graph({graph.name!r}: {len(graph.ops)} ops, ")
