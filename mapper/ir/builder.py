@@ -165,7 +165,7 @@ class GraphBuilder:
         self.ops.append(settled(op, self.constants))
         return self.ops[-1].results[0]
 
-    # --- layers with weights -----------------------------------------------------------------
+    # --- layers with weights, and neurons ------------------------------------------------
 
     def conv2d(
         self,
@@ -247,8 +247,6 @@ class GraphBuilder:
 
     def _weight(self, name: str, weight: Any) -> Const:
         return weight if isinstance(weight, Const) else self.constant(name, weight)
-
-    # --- neurons -----------------------------------------------------------------------------
 
     def neurons(
         self,
