@@ -2,7 +2,7 @@
 
 Example:
     >>> import mapper as spikeloom
-    >>> build = spikeloom.compile("net.onnx", "adcless-64", calibrate="recording.npz")
+    >>> build = spikeloom.compile("model.onnx", "adcless-64", calibrate="recording.npz")
     >>> build.verify("recording.npz").bit_exact
     True
 

@@ -58,14 +58,14 @@ class Build:
     before ``save``.
 
     Example:
-        >>> build = mapper.compile("net.onnx", "adcless-64", calibrate=events)
+        >>> build = mapper.compile("model.onnx", "adcless-diff-64", calibrate=events)
         >>> run = build.run(events, trace=True)
         >>> build.verify(events).bit_exact
         True
-        >>> build.cost(run).energy_pj.nominal
-        81931.7
-        >>> build.save("net-adcless-64").folder
-        PosixPath('net-adcless-64')
+        >>> round(build.cost(run).energy_pj.nominal)
+        1974808
+        >>> build.save("gesture").folder
+        PosixPath('gesture')
     """
 
     mapped: data.Build

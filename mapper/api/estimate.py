@@ -17,10 +17,10 @@ class Estimate:
 
     Example:
         >>> estimate = build.cost(build.run(events, trace=True))
-        >>> estimate.energy_pj.nominal
-        81931.7
-        >>> estimate.cost.layers[0].energy_pj["readout"].high
-        514.3
+        >>> [round(end) for end in estimate.energy_pj]  # low, nominal, high
+        [226775, 1974808, 14328295]
+        >>> round(estimate.cost.layers[0].energy_pj["readout"].nominal)
+        10248
     """
 
     page: Report

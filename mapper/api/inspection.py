@@ -81,8 +81,11 @@ def inspect(
         MappingError: The model cannot be read, or not mapped onto the target.
 
     Example:
-        >>> for layer in mapper.inspect("net.onnx").model.layers:
+        >>> for layer in mapper.inspect("model.onnx").model.layers[:3]:
         ...     print(layer.name, layer.runs_on)
+        /conv1/Conv crossbars
+        /lif1/GreaterOrEqual digital unit
+        /conv2/Conv crossbars
     """
     facts = None if target is None else read_target(target)
     imported, source = read_model(model, nir)

@@ -23,11 +23,11 @@ class Run:
     """The integers that a build computed on a recording, the same on every backend.
 
     Example:
-        >>> run = build.run({"x": events}, spikes=True)  # events: [T, B, *shape]
-        >>> run.outputs["y"].shape  # integers [T, B, *shape]
+        >>> run = build.run({"x": events}, spikes=True)  # events [T, B, *shape]
+        >>> run.outputs["spk"].shape  # integers [T, B, *shape]
         (20, 8, 6)
-        >>> run.predictions  # the class of each sample
-        array([0, 3, 1, 5, 2, 4, 0, 1])
+        >>> run.predictions, run.accuracy(labels)  # the class of each sample
+        (array([0, 0, 4, 3, 4, 5, 0, 1]), 0.75)
     """
 
     graph: Graph
