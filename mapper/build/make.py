@@ -3,13 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from mapper.build.folder import sha256
 from mapper.build.model import Build
-from mapper.build.summary import CompileSummary
 from mapper.frontend import Imported
 from mapper.ir.assignment import Assignment
 from mapper.ir.core import Array
@@ -83,8 +81,3 @@ def make_build(
 
 def source_of(model: Path) -> dict[str, str]:
     return {"file": model.name, "sha256": sha256(model)}
-
-
-def summary(build: Build) -> dict[str, Any]:
-    """Return what a compilation made, in numbers."""
-    return CompileSummary(build=build).as_dict()

@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from mapper.diagnostics import refuse
-from mapper.executor.names import remark
+from mapper.executor.names import check_distinct, remark
 from mapper.executor.ports import Port, Refusal, checked_inputs, initial_states
+from mapper.ir.activity import count_activity, counted_shapes, watched_values
 from mapper.ir.core import Array, Graph, IntType, Value, param
+from mapper.ir.evaluate import recorded_names
 
 Arrays = dict[str, Array]
 Progress = Callable[[int], None]
@@ -122,6 +124,22 @@ class Engine(Protocol):
                 ``unknown-value`` for a watched name.
         """
         ...
+
+
+def traced_by_values(
+    graph: Graph, watch: Sequence[str], run: Callable[[tuple[str, ...]], Arrays]
+) -> Traced:
+    """Count what is active by the definition of every count, from the values that a run returns.
+
+    Args:
+        graph: What is run.
+        watch: What is returned besides the graph's outputs.
+        run: Runs once, and returns the values it is given the names of besides.
+    """
+    check_distinct(name for name, _ in counted_shapes(graph))
+    found = run(tuple(dict.fromkeys((*watch, *watched_values(graph)))))
+    outputs = {name: found[name] for name in recorded_names(graph, watch)}
+    return Traced(outputs=outputs, counts=count_activity(graph, found))
 
 
 def programs_of(

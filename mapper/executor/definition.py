@@ -3,11 +3,17 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mapper.executor.base import Arrays, Generated, Progress, Traced, check_watched, ports_of
-from mapper.executor.names import check_distinct
-from mapper.ir.activity import count_activity, counted_shapes, watched_values
+from mapper.executor.base import (
+    Arrays,
+    Generated,
+    Progress,
+    Traced,
+    check_watched,
+    ports_of,
+    traced_by_values,
+)
 from mapper.ir.core import Array, Graph, IntType
-from mapper.ir.evaluate import evaluate, recorded_names
+from mapper.ir.evaluate import evaluate
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +41,9 @@ class Defined:
         progress: Progress | None = None,
     ) -> Traced:
         """Run and count, by the definition of every count."""
-        check_distinct(name for name, _ in counted_shapes(self.graph))
-        watched = watched_values(self.graph)
-        found = self._run(inputs, initial, progress, (*self.watch, *watched))
-        outputs = {name: found[name] for name in recorded_names(self.graph, self.watch)}
-        return Traced(outputs=outputs, counts=count_activity(self.graph, found))
+        return traced_by_values(
+            self.graph, self.watch, lambda watch: self._run(inputs, initial, progress, watch)
+        )
 
     def _run(
         self,

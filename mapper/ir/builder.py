@@ -50,7 +50,7 @@ from mapper.ir.network import (
 )
 from mapper.ir.neurons import Neuron, Reset
 from mapper.ir.synapses import Conv2d, ConvTranspose2d, Linear
-from mapper.ir.verify import check_graph
+from mapper.ir.verify import InvalidIR, broken_rules
 from mapper.ir.windows import Window
 
 
@@ -94,8 +94,8 @@ class GraphBuilder:
             constants=self.constants,
             codings=self.codings,
         )
-        if checked:
-            check_graph(graph, made_by="this builder")
+        if checked and (shown := broken_rules(graph)):
+            raise InvalidIR(f"the graph that was written breaks rules\n{shown}")
         return graph
 
     # --- names, numbers and ports ------------------------------------------------------------
@@ -161,59 +161,47 @@ class GraphBuilder:
         self.states[at] = replace(self.states[at], next=following.name)
 
     def add(self, op: Op) -> Value:
-        """Add any op; return its first result, with the narrowest type that is proved for it."""
-        self.ops.append(settled(op, self.constants))
-        return self.ops[-1].results[0]
+        """Add any op; return its first result, with the narrowest type that is proved for it.
+
+        Raises:
+            InvalidIR: The op breaks a rule of its own, such as weights of another width than ``x``.
+        """
+        op = settled(op, self.constants)
+        if problem := next(op.verify(self.constants), ""):
+            raise InvalidIR(f"{op.mnemonic} {op.results[0].name!r}: {problem}")
+        self.ops.append(op)
+        return op.results[0]
 
     # --- layers with weights, and neurons ------------------------------------------------
 
-    def conv2d(
-        self,
-        x: Value,
-        weight: Any,
-        bias: Any = None,
-        *,
-        name: str = "",
-        loc: str = "",
-        **fields: Any,
-    ) -> Value:
+    def conv2d(self, x: Value, weight: Any, bias: Any = None, **fields: Any) -> Value:
         """Convolve ``x[C, H, W]`` with ``weight[N, C / groups, kh, kw]``.
 
-        ``fields`` are those of ``Conv2d``: ``stride``, ``padding`` (top, left, bottom, right),
-        ``dilation``, ``groups``.
+        ``fields`` are ``name``, ``loc`` and those of ``Conv2d``: ``stride``, ``padding`` (top,
+        left, bottom, right), ``dilation``, ``groups``.
         """
-        array = self._array(weight)
-        return self._convolved(
-            Conv2d, x, weight, bias, array.shape[0], name or self.numbered("conv"), loc, fields
-        )
+        outputs = self._array(weight).shape[0]
+        return self._convolved(Conv2d, "conv", x, weight, bias, outputs, **fields)
 
-    def conv_transpose2d(
-        self,
-        x: Value,
-        weight: Any,
-        bias: Any = None,
-        *,
-        name: str = "",
-        loc: str = "",
-        **fields: Any,
-    ) -> Value:
-        """Convolve transposed: ``weight[C, N / groups, kh, kw]``; ``fields`` of its op."""
+    def conv_transpose2d(self, x: Value, weight: Any, bias: Any = None, **fields: Any) -> Value:
+        """Convolve transposed: ``weight[C, N / groups, kh, kw]``; ``fields`` as for ``conv2d``."""
         outputs = self._array(weight).shape[1] * fields.get("groups", 1)
-        return self._convolved(
-            ConvTranspose2d, x, weight, bias, outputs, name or self.numbered("up"), loc, fields
-        )
+        return self._convolved(ConvTranspose2d, "up", x, weight, bias, outputs, **fields)
 
     def _convolved(
         self,
         kind: type[Conv2d] | type[ConvTranspose2d],
+        called: str,
         x: Value,
         weight: Any,
         bias: Any,
         outputs: int,
-        name: str,
-        loc: str,
-        fields: dict[str, Any],
+        *,
+        name: str = "",
+        loc: str = "",
+        **fields: Any,
     ) -> Value:
+        name = name or self.numbered(called)
         array = self._array(weight)
         op = kind(
             x=x,
@@ -232,7 +220,7 @@ class GraphBuilder:
     ) -> Value:
         """Multiply ``x[K]`` by ``weight[N, K]``."""
         name = name or self.numbered("fc")
-        array = self._array(weight)
+        array = self._array(weight, axes=2)
         op = Linear(
             x=x,
             weight=self._weight(f"{name}.weight", weight),
@@ -242,8 +230,11 @@ class GraphBuilder:
         )
         return self.add(op)
 
-    def _array(self, weight: Any) -> Array:
-        return self.constants[weight.name] if isinstance(weight, Const) else np.asarray(weight)
+    def _array(self, weight: Any, axes: int = 4) -> Array:
+        array = self.constants[weight.name] if isinstance(weight, Const) else np.asarray(weight)
+        if array.ndim != axes:
+            raise InvalidIR(f"weights of this layer have {axes} axes, got shape {array.shape}")
+        return array
 
     def _weight(self, name: str, weight: Any) -> Const:
         return weight if isinstance(weight, Const) else self.constant(name, weight)

@@ -1,6 +1,7 @@
 """Rules of a whole graph that no single op can check, and the error for breaking them."""
 
 from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 
@@ -10,15 +11,18 @@ from mapper.ir.text import print_op
 
 
 class InvalidIR(Exception):  # noqa: N818  a statement about the graph, as ``IR`` is a noun
-    """A bug of ours: a pass or a reader made a graph that breaks the rules."""
+    """A graph breaks the rules: a bug of the pass, the reader or the program that wrote it."""
 
 
 def check_graph(graph: Graph, made_by: str) -> None:
     """Raise ``InvalidIR`` naming ``made_by`` (a pass or a reader) if any rule is broken."""
-    problems = list(graph_problems(graph))
-    if problems:
-        shown = "\n".join(f"  {problem}" for problem in problems[:20])
+    if shown := broken_rules(graph):
         raise InvalidIR(f"{made_by} made an invalid graph; please report this as a bug\n{shown}")
+
+
+def broken_rules(graph: Graph) -> str:
+    """Return the first 20 broken rules, one an indented line; empty for a valid graph."""
+    return "\n".join(f"  {problem}" for problem in islice(graph_problems(graph), 20))
 
 
 def graph_problems(graph: Graph) -> Iterator[str]:

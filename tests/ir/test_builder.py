@@ -81,3 +81,18 @@ def test_a_state_that_nothing_follows_is_refused():
     net.output(net.sum(net.scale(net.input("x", (3,))), state))
     with pytest.raises(InvalidIR, match=r"state .*v"):
         net.graph()
+
+
+@pytest.mark.parametrize(
+    ("write", "said"),
+    [
+        (lambda net, x: net.conv2d(x, np.ones((4, 3, 3, 3), np.float32)), "net.conv2d 'conv0'"),
+        (lambda net, x: net.conv2d(x, np.ones(3)), r"have 4 axes, got shape \(3,\)"),
+        (lambda net, x: net.linear(net.flatten(x), np.ones((4, 7))), "net.linear 'fc1'"),
+    ],
+)
+def test_a_layer_that_does_not_fit_is_refused_where_it_is_written(write, said):
+    net = GraphBuilder()
+    x = net.input("x", (2, 8, 8))
+    with pytest.raises(InvalidIR, match=said):
+        write(net, x)

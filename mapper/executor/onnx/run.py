@@ -17,11 +17,10 @@ from mapper.executor.base import (
     check_watched,
     ports_of,
     programs_of,
+    traced_by_values,
 )
-from mapper.executor.names import check_distinct
 from mapper.executor.onnx.lowered import Interface, to_lowered_onnx
 from mapper.executor.onnx.nodes import tensor_type
-from mapper.ir.activity import count_activity, counted_shapes, watched_values
 from mapper.ir.core import Array, Graph
 from mapper.ir.evaluate import defined_values, recorded_names
 
@@ -174,11 +173,11 @@ class Lowered:
         progress: Progress | None = None,
     ) -> Traced:
         """Run a model that returns more, and count by definition in what it returns."""
-        check_distinct(name for name, _ in counted_shapes(self.graph))
-        watch = dict.fromkeys((*self.watch, *watched_values(self.graph)))
-        found = OnnxEngine().prepare(self.graph, watch=tuple(watch)).run(inputs, initial, progress)
-        outputs = {name: found[name] for name in recorded_names(self.graph, self.watch)}
-        return Traced(outputs=outputs, counts=count_activity(self.graph, found))
+
+        def run(watch: tuple[str, ...]) -> Arrays:
+            return OnnxEngine().prepare(self.graph, watch=watch).run(inputs, initial, progress)
+
+        return traced_by_values(self.graph, self.watch, run)
 
 
 @dataclass(frozen=True, slots=True)

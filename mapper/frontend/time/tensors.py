@@ -325,10 +325,6 @@ def _named(proto: NodeProto, inputs: Sequence[Part | None]) -> NodeProto:
     return node
 
 
-def _kind_of(part: Known) -> int:
-    return int(helper.np_dtype_to_tensor_dtype(part.array.dtype))
-
-
 def _facts(part: Part | None) -> object:
     if isinstance(part, Slot):
         return (part.shape, part.kind)

@@ -23,10 +23,9 @@ from mapper.executor.base import (
     Traced,
     check_watched,
     ports_of,
+    traced_by_values,
 )
 from mapper.executor.engine import ENGINES
-from mapper.executor.names import check_distinct
-from mapper.ir.activity import count_activity, counted_shapes, watched_values
 from mapper.ir.core import EXACT_SINGLE, Array, Const, Graph, IntType, Op, Scalar, Value
 from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.evaluate import recorded_names
@@ -92,10 +91,9 @@ class IntegerNetwork:
         progress: Progress | None = None,
     ) -> Traced:
         """Run and count, by the definition of every count."""
-        check_distinct(name for name, _ in counted_shapes(self.graph))
-        found = self._run(inputs, initial, progress, (*self.watch, *watched_values(self.graph)))
-        outputs = {name: found[name] for name in recorded_names(self.graph, self.watch)}
-        return Traced(outputs=outputs, counts=count_activity(self.graph, found))
+        return traced_by_values(
+            self.graph, self.watch, lambda watch: self._run(inputs, initial, progress, watch)
+        )
 
     @torch.no_grad()
     def _run(
