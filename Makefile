@@ -1,5 +1,6 @@
 # make demo   the main job on a bundled trained model and a bundled recording
 # make test   everything a change must pass: lint, format, types, tests
+# make test-all    the same with every case of the long campaigns, of which make test runs some
 # make lint   the same without the tests
 # make docs   the documentation as pages in build/docs, readable without a network; warnings are errors
 # make native    compile the kernels beside their sources, as an editable install does
@@ -20,13 +21,16 @@ CORE := $(VENV)/.core-installed
 DEV := $(VENV)/.dev-installed
 DOCS := $(VENV)/.docs-installed
 
-.PHONY: demo test lint docs native sanitize wheel clean
+.PHONY: demo test test-all lint docs native sanitize wheel clean
 
 demo: $(CORE)
 	$(BIN)/spikeloom demo -o build/demo
 
 test: lint
 	$(BIN)/python -m pytest -n $(WORKERS)
+
+test-all: lint
+	$(BIN)/python -m pytest -n $(WORKERS) --all-cases
 
 lint: $(DEV)
 	$(BIN)/ruff check .

@@ -1,6 +1,7 @@
 """Fixtures and options that all tests share."""
 
-from collections.abc import Callable, Iterator
+import random
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ SHARED = TESTS.parent.parent / "shared"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite golden files")
+    parser.addoption("--all-cases", action="store_true", help="run long campaigns whole")
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -34,6 +36,23 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str], None]:
         assert text == path.read_text(encoding="utf-8")
 
     return check
+
+
+@pytest.fixture
+def campaign(request: pytest.FixtureRequest) -> Callable[[Sequence[object], int], list[object]]:
+    """Choose which cases of a long campaign to run: some, the same each time, or all.
+
+    ``campaign(cases, 20)`` gives 20 of the cases in their order; with ``--all-cases``, which
+    ``make test-all`` sets, every one of them.
+    """
+
+    def choose(cases: Sequence[object], count: int) -> list[object]:
+        if request.config.getoption("--all-cases") or count >= len(cases):
+            return list(cases)
+        chosen = random.Random(request.node.nodeid).sample(range(len(cases)), count)
+        return [cases[index] for index in sorted(chosen)]
+
+    return choose
 
 
 @pytest.fixture
