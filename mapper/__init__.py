@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from mapper.verify import Ring, Verification
     from targets import Target, list_targets, load_target
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 _HOMES = {
     "mapper.api": (
