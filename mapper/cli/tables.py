@@ -22,7 +22,7 @@ from mapper.report.answers import Answer
 from mapper.report.comparison.data import RatioWay, SideBySide
 from mapper.report.headline import Headline
 from mapper.report.numbers import number
-from mapper.verify.result import Verification
+from mapper.verify.result import Ring, Verification
 from passes import Pass
 from passes.options import options_of
 from targets import Interval, Part, target_to_data
@@ -116,7 +116,9 @@ def ran(answer: Run) -> RenderableType:
 
 def verification(answer: Verification) -> RenderableType:
     """One line a ring, then what the answers are worth."""
-    parts: list[RenderableType] = [Text(printable(str(ring))) for ring in answer.rings]
+    parts: list[RenderableType] = [*map(_ring, answer.rings)]
+    if answer.extent is not None and not answer.extent.whole:
+        parts.append(Text(f"on {answer.extent}"))
     rows = ([i.name, f"{i.spike_agreement:.4%}", i.error_text] for i in answer.inexact)
     if answer.inexact:
         parts.append(table("", ["after inexact pass", "spikes equal", "output error"], rows))
@@ -124,8 +126,17 @@ def verification(answer: Verification) -> RenderableType:
         source = answer.source_accuracy
         beside = "" if source is None else f", of the trained network {source:.1%}"
         parts.append(Text(f"accuracy {answer.accuracy:.1%}{beside}"))
-    parts.append(Text("bit-exact" if answer.bit_exact else "NOT bit-exact"))
+    verdict = "bit-exact" if answer.bit_exact else "NOT bit-exact"
+    parts.append(Text(f"{verdict}, {answer.coverage}" if answer.coverage else verdict))
     return Group(*parts)
+
+
+def _ring(ring: Ring) -> RenderableType:
+    """One line, and one more for each tie that is listed."""
+    lines = [str(ring), *(f"  tie at {tie}" for tie in ring.tied)]
+    if ring.ties > len(ring.tied):
+        lines.append(f"  and {ring.ties - len(ring.tied):,} more")
+    return Text("\n".join(map(printable, lines)))
 
 
 def comparison(answer: Comparison) -> RenderableType:

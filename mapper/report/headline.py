@@ -133,7 +133,12 @@ def judged(found: Verification, kept: Mapping[str, str]) -> Verdict:
         told = f"mismatch in {wrong}{first_mismatch(found)}{origin}"
         return Verdict(style="bad", short="not bit-exact", told=told)
     skipped = sum(ring.status == "skipped" for ring in found.rings)
-    told = many(len(ran), "ring") + " equal" + (f", {skipped} skipped" if skipped else "")
+    ties = sum(ring.ties for ring in ran)
+    told = many(len(ran), "ring") + " equal" + (f" but for {many(ties, 'tie')}" if ties else "")
+    told += f", {skipped} skipped" if skipped else ""
+    told += f" ({found.coverage})" if found.coverage else ""
+    if found.extent is not None and not found.extent.whole:
+        told += f"; {found.extent}"
     if found.accuracy is not None:
         told += f"; accuracy {percent(found.accuracy)}"
     return Verdict(style="good", short="bit-exact", told=told + origin)

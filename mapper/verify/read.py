@@ -1,10 +1,21 @@
 """Read what ``verify`` answered from JSON that anyone may have written."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 from math import isfinite
 from typing import Any, TypeGuard, get_args
 
-from mapper.verify.result import RINGS, InexactPass, Place, Ring, Status, Verification
+from mapper.verify.result import (
+    LISTED,
+    RINGS,
+    Extent,
+    InexactPass,
+    Place,
+    Ring,
+    Status,
+    Tie,
+    Verification,
+)
 
 _STATUSES: tuple[Status, ...] = get_args(Status)
 _SHARES = ("accuracy", "source_accuracy", "spike_agreement")
@@ -39,6 +50,8 @@ def read_verification(found: object) -> Verification:
         layer_agreement={str(name): _share(by_layer, name) or 0.0 for name in by_layer},
         inexact=tuple(map(_inexact, inexact)),
         warnings=tuple(map(str, warnings)),
+        extent=_extent(found.get("recording")),
+        partial=found.get("partial") is True,
     )
 
 
@@ -59,7 +72,53 @@ def _ring(ring: Mapping[str, Any]) -> Ring:
         reason=reason,
         max_abs_diff=None if worst is None else float(worst),
         first_mismatch=None if place is None else _place(name, place),
+        **_ties(name, status, ring),
     )
+
+
+_OF_TIE = ("step", "sample", "layer", "position", "distance", "bound")
+
+
+def _ties(name: str, status: Status, ring: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how many ties a ring has and the first of them; nothing of one without."""
+    if "ties" not in ring:
+        return {}
+    count, tied = ring["ties"], ring.get("tied")
+    if type(count) is not int or count < 1 or status != "equal" or not isinstance(tied, list):
+        raise ValueError(f"ring {name} is {status} with {count!r:.80} ties")
+    if len(tied) != min(count, LISTED):
+        raise ValueError(f"ring {name} lists {len(tied)} of {count} ties")
+    return {"ties": count, "tied": tuple(_tie(name, tie) for tie in tied)}
+
+
+def _tie(ring: str, tie: object) -> Tie:
+    problem = f"a tie of ring {ring} is {tie!r:.80}"
+    if not isinstance(tie, dict) or tie.keys() != set(_OF_TIE):
+        raise ValueError(problem)
+    position = tie["position"]
+    if not isinstance(position, list) or not isinstance(tie["layer"], str):
+        raise ValueError(problem)
+    if not all(type(number) is int for number in (tie["step"], tie["sample"], *position)):
+        raise ValueError(problem)
+    distance, bound = tie["distance"], tie["bound"]
+    if not (_is_number(distance) and _is_number(bound) and 0 <= distance <= bound):
+        raise ValueError(problem)
+    return Tie(**tie | {"position": tuple(position)})
+
+
+def _extent(found: object) -> Extent | None:
+    """Return how much of a recording was verified; None where that is not said."""
+    if found is None:
+        return None
+    names = [spec.name for spec in fields(Extent)]
+    if not isinstance(found, dict) or found.keys() != set(names):
+        raise ValueError(f"recording is {found!r:.80}")
+    if not all(type(number) is int for number in found.values()):
+        raise ValueError(f"recording is {found!r:.80}")
+    extent = Extent(**found)
+    if not (1 <= extent.steps <= extent.of_steps and 1 <= extent.samples <= extent.of_samples):
+        raise ValueError(f"recording is {found!r:.80}")
+    return extent
 
 
 _WHERE = ("step", "sample", "plane", "row_block", "slice", "column")

@@ -4,11 +4,12 @@ They stand below the report, which shows them; the code that runs the rings is a
 is their part of the JSON of ``spikeloom verify``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any, Literal
 
+from mapper.diagnostics import many
 from mapper.notebook import html_table
 
 SCHEMA = "spikeloom/verify/1"
@@ -25,6 +26,13 @@ TRAINED = "7-trained-export"
 INEXACT = "8-inexact-passes"
 RINGS = (RULES, PASSES, REFERENCE, EXECUTOR, NATIVE, LOWERED, TRAINED, INEXACT)
 """Those of a build, in their order."""
+
+NOT_CHOSEN = "not chosen with --rings"
+STOPPED = "stopped before it ended"
+"""Why a ring is skipped that could have run."""
+
+LISTED = 20
+"""Ties that are listed with their place; all of them are counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +79,39 @@ def finite(number: Any) -> Any:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tie:
+    """A spike that single precision decides by chance: a membrane beside its threshold."""
+
+    step: int
+    sample: int
+    layer: str
+    """Name of the spikes in the graph."""
+    position: tuple[int, ...]
+    distance: float
+    """Between the membrane and its threshold, in units of the membrane."""
+    bound: float
+    """How far rounding alone may take that sum, in the same units; never below ``distance``."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {
+            "step": self.step,
+            "sample": self.sample,
+            "layer": self.layer,
+            "position": list(self.position),
+            "distance": self.distance,
+            "bound": self.bound,
+        }
+
+    def __str__(self) -> str:
+        at = ", ".join(map(str, self.position))
+        return (
+            f"step {self.step}, sample {self.sample}, layer {self.layer}, position [{at}]: "
+            f"{self.distance:.1e} from its threshold, rounding reaches {self.bound:.1e}"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ring:
     """The verdict of one ring."""
 
@@ -81,21 +122,32 @@ class Ring:
     max_abs_diff: float | None = None
     """Infinite where shapes or overflows differ; None where nothing was compared."""
     first_mismatch: Place | None = None
+    ties: int = 0
+    """Spikes that rounding decided, all others being equal; ring 3 alone compares roundings."""
+    tied: tuple[Tie, ...] = ()
+    """The first of them, ``LISTED`` at most."""
+
+    @property
+    def verdict(self) -> str:
+        """The status for people: ``equal but for 3 ties``."""
+        return f"{self.status} but for {many(self.ties, 'tie')}" if self.ties else self.status
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the JSON form."""
+        """Return the JSON form; one without ties says nothing of them."""
         place = self.first_mismatch
+        tied = {"ties": self.ties, "tied": [tie.as_dict() for tie in self.tied]}
         return {
             "name": self.name,
             "status": self.status,
             "reason": self.reason,
             "max_abs_diff": finite(self.max_abs_diff),
             "first_mismatch": None if place is None else place.as_dict(),
+            **(tied if self.ties else {}),
         }
 
     def __str__(self) -> str:
         """Say it in one line."""
-        text = f"{self.name}: {self.status}"
+        text = f"{self.name}: {self.verdict}"
         if self.reason:
             text += f" ({self.reason})"
         if self.first_mismatch is not None:
@@ -128,6 +180,38 @@ class InexactPass:
         return "overflows" if self.output_error is None else f"{self.output_error:.4g}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extent:
+    """How much of a recording was verified, and how much there is."""
+
+    steps: int
+    of_steps: int
+    samples: int
+    of_samples: int
+
+    @property
+    def whole(self) -> bool:
+        """All of it was verified."""
+        return (self.steps, self.samples) == (self.of_steps, self.of_samples)
+
+    def as_dict(self) -> dict[str, int]:
+        """Return the JSON form."""
+        return {
+            "steps": self.steps,
+            "of_steps": self.of_steps,
+            "samples": self.samples,
+            "of_samples": self.of_samples,
+        }
+
+    def __str__(self) -> str:
+        if self.whole:
+            return f"{many(self.samples, 'sample')} of {many(self.steps, 'time step')}"
+        return (
+            f"the first {self.samples} of {many(self.of_samples, 'sample')}, "
+            f"the first {self.steps} of {many(self.of_steps, 'time step')}"
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Verification:
     """All rings of one run, and what the network's answers were worth."""
@@ -145,6 +229,19 @@ class Verification:
     """By inexact pass: what it changed."""
     warnings: tuple[str, ...] = ()
     """What was assumed in reading a model, and what could not be stored with a build."""
+    extent: Extent | None = None
+    """How much of the recording was used; None where nobody said."""
+    partial: bool = False
+    """It was stopped: the rings that had not ended are skipped."""
+
+    @property
+    def coverage(self) -> str:
+        """Which rings ran, where some were left out or never ended: ``rings 1-4 of 8``."""
+        left = [ring for ring in self.rings if ring.reason in (NOT_CHOSEN, STOPPED)]
+        if not left:
+            return ""
+        ran = [int(ring.name[0]) for ring in self.rings if ring not in left]
+        return f"{_numbers(ran)} of {len(self.rings)}"
 
     @property
     def bit_exact(self) -> bool:
@@ -176,12 +273,16 @@ class Verification:
             answer["spike_agreement_by_layer"] = dict(self.layer_agreement)
         if self.inexact:
             answer["inexact_passes"] = [item.as_dict() for item in self.inexact]
+        if self.extent is not None:
+            answer["recording"] = self.extent.as_dict()
+        if self.partial:
+            answer["partial"] = True
         if self.warnings:
             answer["warnings"] = list(self.warnings)
         return answer
 
     def __repr__(self) -> str:
-        rings = ", ".join(f"{ring.name} {ring.status}" for ring in self.rings)
+        rings = ", ".join(f"{ring.name} {ring.verdict}" for ring in self.rings)
         verdict = "bit-exact" if self.bit_exact else "NOT bit-exact"
         return f"Verification({verdict}: {rings})"
 
@@ -195,10 +296,22 @@ class Verification:
         return html_table(
             "bit-exact" if self.bit_exact else "NOT bit-exact",
             ("ring", "verdict", "what was compared"),
-            ((ring.name, ring.status, _compared(ring)) for ring in self.rings),
+            ((ring.name, ring.verdict, _compared(ring)) for ring in self.rings),
             (*shares, *self.warnings),
         )
 
 
 def _compared(ring: Ring) -> str:
-    return str(ring).removeprefix(f"{ring.name}: {ring.status}").strip(" ;")
+    return str(ring).removeprefix(f"{ring.name}: {ring.verdict}").strip(" ;")
+
+
+def _numbers(rings: Sequence[int]) -> str:
+    """Write the numbers of rings in order: ``rings 1-4, 6``."""
+    runs: list[list[int]] = []
+    for ring in rings:
+        if runs and ring == runs[-1][-1] + 1:
+            runs[-1].append(ring)
+        else:
+            runs.append([ring])
+    parts = (str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
+    return f"ring{'' if len(rings) == 1 else 's'} {', '.join(parts) or 'none'}"

@@ -18,8 +18,9 @@ from mapper.cli import tables
 from mapper.diagnostics import MappingError
 from mapper.recordings import read_arrays
 from mapper.verify.build import _changes
+from mapper.verify.read import read_verification
 from mapper.verify.record import Verified, keep, recall
-from mapper.verify.result import Ring
+from mapper.verify.result import LISTED, NOT_CHOSEN, STOPPED, Extent, Ring, Tie, Verification
 from mapper.writing import json_text
 from tests.files import DEMO_MODEL, DEMO_RECORDING
 
@@ -223,3 +224,89 @@ def test_a_record_that_is_no_json_is_refused_until_verify_writes_it_again(build,
 def test_the_demo_keeps_what_it_verified(tmp_path):
     run("demo", "-o", tmp_path / "demo")
     assert recall(tmp_path / "demo" / "adcless-64").files.keys() == {"input", "model"}
+
+
+def tied_rings(count: int) -> Verification:
+    """Eight rings, the third equal but for ties."""
+    tie = Tie(step=3, sample=0, layer="s2", position=(4, 7, 7), distance=1.5e-7, bound=4e-7)
+    names = ("1-graph-rules", "2-exact-passes", "3-onnxruntime", "4-executor")
+    names += ("5-native-kernels", "6-lowered-onnx", "7-trained-export", "8-inexact-passes")
+    rings = [Ring(name=name, status="equal") for name in names]
+    rings[2] = replace(rings[2], ties=count, tied=(tie,) * min(count, LISTED))
+    return Verification(rings=tuple(rings))
+
+
+@pytest.mark.parametrize("count", [0, 1, 20, 1000])
+def test_ties_are_written_and_read_again(count):
+    found = tied_rings(count)
+    told = found.as_dict()
+    assert read_verification(json.loads(json_text(told))) == found
+    assert found.bit_exact is True
+    if count == 0:
+        assert "ties" not in told["rings"][2]
+        return
+    assert told["rings"][2]["ties"] == count
+    assert told["rings"][2]["tied"][0] == {
+        "step": 3,
+        "sample": 0,
+        "layer": "s2",
+        "position": [4, 7, 7],
+        "distance": 1.5e-7,
+        "bound": 4e-7,
+    }
+    assert str(found.rings[2]) == (
+        f"3-onnxruntime: equal but for {count:,} {'tie' if count == 1 else 'ties'}"
+    )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda ring: ring.update(ties=0),
+        lambda ring: ring.update(ties=True),
+        lambda ring: ring.update(ties=3),
+        lambda ring: ring.update(tied=[]),
+        lambda ring: ring.update(status="mismatch"),
+        lambda ring: ring["tied"][0].update(distance=5e-7),
+        lambda ring: ring["tied"][0].update(position="4"),
+        lambda ring: ring["tied"][0].pop("bound"),
+    ],
+)
+def test_ties_that_verify_does_not_write_are_refused(change):
+    told = json.loads(json_text(tied_rings(1).as_dict()))
+    change(told["rings"][2])
+    told["bit_exact"] = all(ring["status"] != "mismatch" for ring in told["rings"])
+    with pytest.raises(ValueError, match=r"ring 3-onnxruntime"):
+        read_verification(told)
+
+
+def test_a_terminal_lists_the_first_ties_and_counts_the_rest():
+    console = Console(record=True, width=200)
+    console.print(tables.verification(tied_rings(1000)))
+    text = console.export_text()
+    at = "step 3, sample 0, layer s2, position [4, 7, 7]"
+    line = f"  tie at {at}: 1.5e-07 from its threshold, rounding reaches 4.0e-07\n"
+    assert text.count(line) == LISTED
+    assert "  and 980 more\n" in text
+    assert text.rstrip().endswith("\nbit-exact")
+
+
+def test_what_was_verified_of_a_recording_is_written_and_read_again():
+    extent = Extent(steps=5, of_steps=20, samples=1, of_samples=32)
+    found = replace(tied_rings(0), extent=extent, partial=True)
+    told = json.loads(json_text(found.as_dict()))
+    assert told["recording"] == {"steps": 5, "of_steps": 20, "samples": 1, "of_samples": 32}
+    assert told["partial"] is True
+    assert read_verification(told) == found
+    assert str(extent) == "the first 1 of 32 samples, the first 5 of 20 time steps"
+    told["recording"]["steps"] = 21
+    with pytest.raises(ValueError, match=r"recording"):
+        read_verification(told)
+
+
+def test_rings_that_were_left_out_are_told_by_number():
+    assert tied_rings(0).coverage == ""
+    rings = list(tied_rings(0).rings)
+    for k, reason in {2: NOT_CHOSEN, 4: "no compiler", 5: NOT_CHOSEN, 7: STOPPED}.items():
+        rings[k] = replace(rings[k], status="skipped", reason=reason)
+    assert replace(tied_rings(0), rings=tuple(rings)).coverage == "rings 1-2, 4-5, 7 of 8"
