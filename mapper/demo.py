@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mapper import __version__
-from mapper.build.folder import DEMO_SCHEMA, check_replaceable, write_build, written_aside
+from mapper.build.folder import DEMO_SCHEMA, check_replaceable, write_build
 from mapper.build.make import source_of
 from mapper.compare.measure import Compared, build_on, row_of
 from mapper.compare.result import ComparedBuild
@@ -18,7 +18,7 @@ from mapper.verify import Ring, Verification
 from mapper.verify.build import verify_recorded
 from mapper.verify.model import imported_ring
 from mapper.verify.record import described_file, keep
-from mapper.writing import json_text
+from mapper.writing import json_text, written_aside
 from targets import DEFAULT_PRESET, load_preset, load_target
 
 Progress = Callable[[str], None]

@@ -1,9 +1,20 @@
-"""Files that are whole or not there, and the JSON that goes into them."""
+"""Files and folders that are whole or not there, and the JSON that goes into them.
 
+What a command writes is written into a hidden folder beside its place, flushed to the disk, and put
+in place in one step. A run that is killed leaves the old or the new one, and perhaps the hidden
+folder, which the next run for the same place removes: it is locked as long as its process lives.
+"""
+
+import ctypes
+import errno
+import fcntl
 import json
+import os
+import re
+import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from math import isfinite
 from pathlib import Path
 
@@ -21,11 +32,268 @@ def _finite(data: object) -> object:
     return [_finite(held) for held in data] if isinstance(data, list | tuple) else data
 
 
+# --- files and folders that are replaced in one step -----------------------------------------
+
+
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside ``path`` that takes its place when the block succeeds."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{path.name[:100]}.", dir=path.parent) as aside:
-        temporary = Path(aside) / f"file{path.suffix}"
+    """Give a temporary path that takes the place of ``path`` when the block succeeds.
+
+    Raises:
+        OSError: It cannot be written; names ``path``, which is as it was.
+    """
+    if path.exists() and not path.is_file():
+        number = errno.EISDIR if path.is_dir() else errno.EINVAL
+        raise OSError(number, "this is no plain file, so it is not replaced", str(path))
+    with _beside(path) as aside:
+        temporary = aside / path.name
         yield temporary
+        _flush(temporary)
         temporary.replace(path)
+        _flush(path.parent)
+
+
+@contextmanager
+def written_aside(folder: Path) -> Iterator[Path]:
+    """Give a temporary folder that takes the place of ``folder`` when the block succeeds.
+
+    What ``folder`` held is gone then, so ask first whether it is ours.
+
+    Raises:
+        OSError: It cannot be written or replaced; it is as it was.
+    """
+    with _put_in_place(folder.resolve()) as new:
+        yield new
+
+
+def replace_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Replace files of a folder, or add them, all in one step: a crash leaves all or none.
+
+    The folder is made anew beside itself, of links to the files that stay, and exchanged. Nobody
+    may write into it meanwhile but by the functions of this module.
+
+    Raises:
+        OSError: It cannot be written or replaced, or another run replaced it meanwhile; it is as
+            it was.
+    """
+    folder = folder.resolve()
+    with _put_in_place(folder, folder.stat().st_ino) as new:
+        shutil.copytree(
+            folder,
+            new,
+            symlinks=True,
+            ignore=lambda _, names: [n for n in names if n in files or is_leftover(n)],
+            copy_function=_link,
+            dirs_exist_ok=True,
+        )
+        for name, content in files.items():
+            (new / name).write_bytes(content)
+
+
+def _link(source: str, target: str) -> None:
+    """Give a file a second name; copy it where the file system has one name for each."""
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:
+        shutil.copy2(source, target, follow_symlinks=False)
+
+
+@contextmanager
+def _put_in_place(folder: Path, instead_of: int | None = None) -> Iterator[Path]:
+    """Give a new folder that takes the place of ``folder``, if that is inode ``instead_of``."""
+    if is_mount_point(folder):
+        raise OSError(
+            errno.EBUSY,
+            "a mount point cannot be replaced in one step: name a folder inside it",
+            str(folder),
+        )
+    with _beside(folder) as aside:
+        new = aside / folder.name
+        new.mkdir()
+        yield new
+        for path in new.rglob("*"):
+            if not path.is_symlink():
+                _flush(path)
+        _flush(new)
+        _replace_folder(folder, new, instead_of)
+        _flush(folder.parent)
+
+
+def _replace_folder(folder: Path, new: Path, instead_of: int | None) -> None:
+    """Rename ``new`` to ``folder``; what was there goes where ``new`` was, or beside that."""
+    try:
+        return os.rename(new, folder)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+    replaced = new
+    if not exchange(new, folder):
+        # The folder is missing for a moment: ``_remove`` and ``recover`` bring it back.
+        replaced = new.with_name(f"{folder.name}{_OLD}")
+        os.rename(folder, replaced)
+        os.rename(new, folder)
+    if instead_of not in (None, replaced.stat().st_ino):
+        exchange(replaced, folder)
+        raise OSError(errno.ESTALE, "another run replaced it meanwhile", str(folder))
+
+
+def exchange(one: Path, other: Path) -> bool:
+    """Let two names change places in one step; return False where the system cannot do that."""
+    call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)  # Linux alone has it
+    if call is None:
+        return False
+    if call(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):  # this file system has no such step
+        return False
+    raise OSError(number, os.strerror(number), str(other))
+
+
+_HERE, _EXCHANGE = -100, 2
+"""``AT_FDCWD`` and ``RENAME_EXCHANGE`` of Linux."""
+
+
+def is_mount_point(folder: Path) -> bool:
+    """Say whether something is mounted on a folder, from another place of its own disk, too."""
+    if os.path.ismount(folder):
+        return True
+    with suppress(OSError):
+        table = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
+        mounted = (re.sub(r"\\(\d{3})", _character, line.split()[4]) for line in table.splitlines())
+        return str(folder.resolve()) in mounted
+    return False
+
+
+def _character(octal: re.Match[str]) -> str:
+    return chr(int(octal.group(1), 8))
+
+
+def _flush(path: Path) -> None:
+    """Wait until a file or folder is on the disk.
+
+    Without it the new name can reach the disk before the content does, and a loss of power would
+    leave an empty file in the place of the old one.
+    """
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # no such step for a folder here
+            raise
+    finally:
+        os.close(opened)
+
+
+# --- the hidden folder beside, and what killed runs leave -------------------------------------
+
+_MARK = ".spikeloom"
+_OLD = ".old"
+_NAME = 50
+"""Characters of a name that its hidden folder repeats: 255 bytes hold no more for certain."""
+
+_LEFTOVER = re.compile(r"\..*\.[a-z0-9_]{8}\.spikeloom", re.DOTALL)
+
+
+def is_leftover(name: str) -> bool:
+    """Say whether a name is that of a hidden folder, ``.NAME.xxxxxxxx.spikeloom``."""
+    return _LEFTOVER.fullmatch(name) is not None
+
+
+def recover(path: Path) -> None:
+    """Bring back what a killed run moved aside, if there is nothing at ``path``."""
+    if not os.path.lexists(path):
+        _clear(path.resolve())
+
+
+@contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    """Give a locked temporary folder beside ``path``, and remove it whatever happens.
+
+    Folders that had to be made on the way are removed again where the block fails.
+    """
+    missing = [parent for parent in path.parents if not parent.exists()]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _clear(path)
+        aside, lock = _locked(path)
+        try:
+            yield aside
+        finally:
+            try:
+                _remove(aside)
+            finally:
+                os.close(lock)
+    except BaseException as error:
+        _remove_empty(missing)
+        if isinstance(error, OSError):
+            raise _named(error, path) from error
+        raise
+
+
+def _locked(path: Path) -> tuple[Path, int]:
+    """Make a hidden folder, which is locked until the descriptor is closed or the process ends."""
+    prefix = f".{path.name[:_NAME]}."
+    while True:
+        aside = Path(tempfile.mkdtemp(prefix=prefix, suffix=_MARK, dir=path.parent))
+        lock = os.open(aside, os.O_RDONLY)
+        with suppress(OSError):  # of a file system without locks, whose leftovers stay
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        if aside.exists():
+            return aside, lock
+        os.close(lock)  # another run took it for a leftover before it was locked
+
+
+def _clear(path: Path) -> None:
+    """Remove what killed runs left beside ``path``; nothing of a process that lives."""
+    prefix = f".{path.name[:_NAME]}."
+    with suppress(OSError):  # a parent that cannot be listed: what is left there stays
+        names = [entry.name for entry in os.scandir(path.parent)]
+        length = len(prefix) + 8 + len(_MARK)
+        for name in names:
+            if is_leftover(name) and name.startswith(prefix) and len(name) == length:
+                _clear_leftover(path.parent / name)
+
+
+def _clear_leftover(aside: Path) -> None:
+    """Remove one hidden folder, if it is ours and no process has locked it."""
+    try:
+        lock = os.open(aside, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(lock).st_uid == os.getuid():
+            _remove(aside)
+    except OSError:
+        return  # locked: its process lives
+    finally:
+        os.close(lock)
+
+
+def _remove(aside: Path) -> None:
+    """Remove a hidden folder as far as that is allowed, and nothing that has no other place."""
+    for old in aside.glob(f"*{_OLD}"):
+        place = aside.parent / old.name.removesuffix(_OLD)
+        if not os.path.lexists(place):
+            os.rename(old, place)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _remove_empty(folders: Iterable[Path]) -> None:
+    with suppress(OSError):
+        for folder in folders:
+            folder.rmdir()
+
+
+def _named(error: OSError, path: Path) -> OSError:
+    """Let an error name the file that the user knows: a full disk names none, others a hidden one.
+
+    Libraries that write for us have errors without a number.
+    """
+    place = path if error.filename is None else Path(os.fsdecode(error.filename))
+    if place.is_relative_to(path.parent):
+        hidden, *parts = place.relative_to(path.parent).parts or ("",)
+        if is_leftover(hidden):
+            place = path.parent.joinpath(*parts) if parts else path
+    return OSError(error.errno or errno.EIO, error.strerror or str(error), str(place))

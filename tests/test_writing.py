@@ -1,8 +1,23 @@
-"""JSON that every reader takes."""
+"""Files and folders are whole or not there; JSON is what every reader takes."""
 
+import errno
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
-from mapper.writing import json_text
+import pytest
+
+from mapper import writing
+from mapper.writing import (
+    is_leftover,
+    json_text,
+    recover,
+    replace_files,
+    whole_file,
+    written_aside,
+)
 
 
 def test_a_number_that_overflowed_is_null_in_json_and_the_others_stay():
@@ -15,3 +30,171 @@ def test_a_number_that_overflowed_is_null_in_json_and_the_others_stay():
         "e": True,
         "f": 10**20,
     }
+
+
+def texts(folder: Path) -> dict[str, str]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_text() for path in files}
+
+
+def write(folder: Path, **files: str) -> Path:
+    with written_aside(folder) as aside:
+        for name, text in files.items():
+            (aside / name).write_text(text)
+    return folder
+
+
+def test_a_file_and_a_folder_take_the_place_of_what_was_there(tmp_path):
+    for text in ("old", "new"):
+        with whole_file(tmp_path / "on" / "the" / "way.txt") as temporary:
+            assert temporary.suffix == ".txt"
+            temporary.write_text(text)
+        write(tmp_path / "folder", **{text: text})
+    assert texts(tmp_path) == {"on/the/way.txt": "new", "folder/new": "new"}
+    assert os.listdir(tmp_path / "on" / "the") == ["way.txt"]
+    assert sorted(os.listdir(tmp_path)) == ["folder", "on"]
+
+
+def fill(folder: Path) -> None:
+    (folder / "half").write_text("ha")
+    raise OSError(errno.ENOSPC, "full")
+
+
+def test_where_writing_fails_the_old_one_is_there_and_no_folder_that_was_made_on_the_way(tmp_path):
+    folder = write(tmp_path / "folder", file="old")
+    for place in (folder, tmp_path / "a" / "b"):
+        with pytest.raises(OSError, match="full") as failed, written_aside(place) as aside:
+            fill(aside)
+        assert failed.value.filename == str(place)  # a full disk names no file
+    with pytest.raises(KeyError), whole_file(tmp_path / "c" / "file"):
+        raise KeyError
+    assert texts(tmp_path) == {"folder/file": "old"}
+    assert os.listdir(tmp_path) == ["folder"]
+
+
+def test_an_error_names_the_file_that_the_user_knows_not_the_hidden_one(tmp_path):
+    with (
+        pytest.raises(OSError, match="No such file") as failed,
+        written_aside(tmp_path / "outer") as outer,
+        written_aside(outer / "inner") as inner,
+    ):
+        (inner / "no" / "file").write_text("")
+    assert failed.value.filename == str(tmp_path / "outer" / "inner" / "no" / "file")
+
+
+def test_what_is_no_plain_file_is_not_replaced_by_one(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    for name in ("pipe", "folder"):
+        with pytest.raises(OSError, match="no plain file"), whole_file(tmp_path / name):
+            pytest.fail("refused before anything is written")
+    assert sorted(os.listdir(tmp_path)) == ["folder", "pipe"]
+
+
+def test_some_files_of_a_folder_are_replaced_and_the_others_stay(tmp_path):
+    folder = write(tmp_path / "folder", a="1", b="1")
+    (folder / "sub").mkdir()
+    (folder / "sub" / "c").write_text("1")
+    (folder / "link").symlink_to("a")
+    stays = (folder / "b").stat().st_ino
+    replace_files(folder, {"a": b"2", "d": b"2"})
+    assert texts(folder) == {"a": "2", "b": "1", "d": "2", "sub/c": "1", "link": "2"}
+    assert (folder / "b").stat().st_ino == stays
+    assert (folder / "link").is_symlink()
+    assert os.listdir(tmp_path) == ["folder"]
+
+
+def test_a_folder_that_another_run_replaced_meanwhile_stays_as_that_run_wrote_it(
+    tmp_path, monkeypatch
+):
+    folder = write(tmp_path / "folder", a="1")
+
+    def late(source: str, target: str) -> None:
+        if "b" not in texts(folder):
+            write(folder, b="2")
+        os.link(folder / "b", target)
+
+    monkeypatch.setattr(writing, "_link", late)
+    with pytest.raises(OSError, match="another run replaced it"):
+        replace_files(folder, {"record": b"of 1"})
+    assert texts(tmp_path) == {"folder/b": "2"}
+
+
+KILLED = """
+import os
+import sys
+from pathlib import Path
+from mapper import writing
+
+def stop(one, other, rename=os.rename):
+    rename(one, other)
+    if str(one) == sys.argv[1]:
+        os._exit(9)
+
+os.rename, writing.exchange = stop, lambda one, other: False
+with writing.written_aside(Path(sys.argv[1])) as aside:
+    (aside / "a").write_text("new")
+    if len(sys.argv) > 2:
+        os._exit(9)
+"""
+
+
+def killed(folder: Path, *moment: str) -> None:
+    command = [sys.executable, "-c", KILLED, str(folder), *moment]
+    assert subprocess.run(command, check=False).returncode == 9
+
+
+def test_where_two_names_cannot_change_places_nothing_is_lost(tmp_path, monkeypatch):
+    folder = write(tmp_path / "folder", a="old")
+    killed(folder)
+    assert not folder.exists()
+    recover(folder)
+    assert texts(tmp_path) == {"folder/a": "old"}
+    assert os.listdir(tmp_path) == ["folder"]
+
+    monkeypatch.setattr(writing, "exchange", lambda one, other: False)
+    replace_files(folder, {"a": b"new"})
+    assert texts(tmp_path) == {"folder/a": "new"}
+
+    def fail(one: Path, other: Path, rename=os.rename) -> None:
+        if other == folder and not folder.exists():
+            monkeypatch.undo()
+            raise OSError(errno.EIO, "it fails")
+        rename(one, other)
+
+    monkeypatch.setattr(os, "rename", fail)
+    with pytest.raises(OSError, match="it fails"):
+        replace_files(folder, {"a": b"lost"})
+    assert texts(tmp_path) == {"folder/a": "new"}
+    assert os.listdir(tmp_path) == ["folder"]
+
+
+def test_what_a_killed_run_left_goes_with_the_next_one_and_nothing_else_does(tmp_path):
+    folder = write(tmp_path / "out", a="old")
+    killed(folder, "while it writes")
+    (left,) = {*os.listdir(tmp_path)} - {"out"}
+    assert is_leftover(left)
+    assert texts(tmp_path / left) == {"out/a": "new"}
+    own = (
+        ".out.backup12",
+        ".out.abcd1234",
+        ".other.abcd1234.spikeloom",
+        ".outer.abcd1234.spikeloom",
+    )
+    for name in own:
+        (tmp_path / name).mkdir()
+    with written_aside(folder) as alive:
+        write(folder, a="by another")  # two writers at once: each puts a whole folder there
+        assert alive.is_dir()
+        (alive / "a").write_text("last")
+    assert sorted(os.listdir(tmp_path)) == sorted((*own, "out"))
+    assert texts(folder) == {"a": "last"}
+
+
+def test_a_mount_point_is_refused_before_anything_is_written(tmp_path, monkeypatch):
+    folder = write(tmp_path / "out", a="old")
+    monkeypatch.setattr(os.path, "ismount", lambda path: Path(path) == folder)
+    with pytest.raises(OSError, match="mount point") as failed, written_aside(folder):
+        pytest.fail("refused before anything is written")
+    assert failed.value.filename == str(folder)
+    assert texts(tmp_path) == {"out/a": "old"}

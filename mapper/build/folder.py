@@ -7,11 +7,8 @@ other files are generated from these and regenerated, byte for byte, before a fo
 
 import hashlib
 import json
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +23,7 @@ from mapper.ir.verify import graph_problems
 from mapper.ir.weights import load_constants, save_constants
 from mapper.pipeline import PassRun
 from mapper.report import render_report
+from mapper.writing import is_leftover, recover, written_aside
 from passes.options import PassOptions, checked
 from targets import target_from_data, target_to_data
 
@@ -45,13 +43,13 @@ _MAX_JSON_BYTES = 256 << 20
 
 
 def write_build(build: Build, folder: Path) -> None:
-    """Write the folder at once or not at all: beside it first, then renamed into place.
+    """Write the folder at once or not at all: beside it first, then put in its place.
 
     Raises:
         MappingError: ``output-exists`` where the folder holds something that is not a build.
     """
     check_replaceable(folder)
-    with written_aside(folder.resolve()) as aside:
+    with written_aside(folder) as aside:
         _write_data(build, aside)
         for name, content in programs(build).items():
             (aside / name).write_bytes(content)
@@ -62,6 +60,7 @@ def write_build(build: Build, folder: Path) -> None:
 
 def check_replaceable(folder: Path) -> None:
     """Refuse an output path whose content is not ours to replace."""
+    recover(folder)
     if not folder.exists() or _is_ours(folder):
         return
     if not folder.is_dir() or any(folder.iterdir()):
@@ -83,21 +82,6 @@ def _has_mark(folder: Path, name: str, schema: str) -> bool:
     with suppress(MappingError):
         return read_json(folder / name).get("schema") == schema
     return False
-
-
-@contextmanager
-def written_aside(folder: Path) -> Iterator[Path]:
-    """Give a temporary folder that takes the place of ``folder`` when the block succeeds."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
-        yield aside
-        aside.chmod(0o755)
-        if folder.exists():
-            shutil.rmtree(folder)
-        os.replace(aside, folder)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _write_data(build: Build, folder: Path) -> None:
@@ -205,6 +189,7 @@ def read_build(folder: Path) -> Build:
         MappingError: ``not-a-build``, ``build-changed``, ``build-version``, ``bad-mapping`` or
             ``bad-weights``.
     """
+    recover(folder)
     manifest = read_json(folder / "manifest.json")
     _check_hashes(folder, manifest)
     if manifest.get("version") != __version__:  # before the data, whose form may be another
@@ -249,7 +234,8 @@ def read_json(
 
 def _check_hashes(folder: Path, manifest: Mapping[str, Any]) -> None:
     files = manifest.get("files")
-    names = {path.name for path in folder.iterdir()} - {"manifest.json", RECORD, "__pycache__"}
+    names = {path.name for path in folder.iterdir() if not is_leftover(path.name)}
+    names -= {"manifest.json", RECORD, "__pycache__"}
     if not isinstance(files, dict) or not names <= set(files):
         extra = sorted(names - set(files if isinstance(files, dict) else ()))
         raise _changed(folder, extra, "is not in manifest.json")

@@ -6,7 +6,6 @@ The time step and such words go into ``metadata``, which NIR carries along and o
 back as the same graph, bit for bit, is refused.
 """
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +23,7 @@ from mapper.ir.identity import first_difference
 from mapper.ir.network import Add, Reshape
 from mapper.ir.neurons import Neuron
 from mapper.ir.synapses import Conv2d
+from mapper.writing import whole_file
 
 VERSION = "1.0.8"
 """Of the format; ``nir.read`` of this version takes the files."""
@@ -44,15 +44,12 @@ def write_nir(network: Imported | Graph, path: Path | str) -> tuple[str, ...]:
     h5py = import_h5py(path)
     written = _Writer(graph, path.name)
     written.write()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as aside:
-        file = Path(aside) / "network.nir"
+    with whole_file(path) as file:
         with h5py.File(file, "w") as root:
             _put(root, {"version": VERSION, "node": written.as_dict()}, h5py)
         back = read_nir(file, NirOptions()).graph
         if (different := first_difference(graph, back)) is not None:
             raise _refused(f"it would come back with another {different}", path.name)
-        file.replace(path)
     return tuple(dict.fromkeys(written.notes))
 
 

@@ -1,7 +1,7 @@
 """The folder of a training run: what it was asked for, how it went, and where it stands."""
 
+import io
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import torch
 from mapper import __version__
 from mapper.training.hardening.plots import draw_curves
 from mapper.training.hardening.stages import Stage
+from mapper.writing import whole_file
 from targets import Target, target_to_data
 
 SCHEMA = "spikeloom/training/1"
@@ -63,14 +64,14 @@ class RunFolder:
         self._save("last.pt", checkpoint)
 
     def _write(self, name: str, text: str) -> None:
-        aside = self.path / f".{name}.part"
-        aside.write_text(text, encoding="utf-8")
-        os.replace(aside, self.path / name)
+        with whole_file(self.path / name) as temporary:
+            temporary.write_text(text, encoding="utf-8")
 
     def _save(self, name: str, held: dict[str, Any]) -> None:
-        aside = self.path / f".{name}.part"
-        torch.save(held, aside)
-        os.replace(aside, self.path / name)
+        content = io.BytesIO()  # torch says "unexpected pos" of a full disk
+        torch.save(held, content)
+        with whole_file(self.path / name) as temporary:
+            temporary.write_bytes(content.getbuffer())
 
 
 def configuration(model: str, task: str, target: Target, options: Any) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from mapper.writing import whole_file
+
 
 def draw_curves(rows: list[dict[str, Any]], path: Path) -> bool:
     """Draw loss by epoch and the metric at the end of each stage as SVG.
@@ -28,5 +30,6 @@ def draw_curves(rows: list[dict[str, Any]], path: Path) -> bool:
     for epoch, row in ends:
         losses.axvline(epoch + 0.5, color="0.8", linewidth=0.8)
         metrics.annotate(row["stage"], (epoch, row["metric"]), fontsize=8, ha="right")
-    figure.savefig(path, metadata={"Date": None})
+    with whole_file(path) as temporary:
+        figure.savefig(temporary, metadata={"Date": None})
     return True
