@@ -60,11 +60,20 @@ def live_steps(tape: Tape, roots: Sequence[Slot]) -> list[Step]:
 
 
 class Past:
-    """The nodes before one boundary between time steps."""
+    """The nodes before one boundary between time steps.
 
-    def __init__(self, steps: Sequence[Step], levels: Levels, boundary: int) -> None:
+    Args:
+        steps: All nodes.
+        levels: Of their results.
+        boundary: The first step behind it.
+        depth: Steps before it that may be computed again; what they read of earlier ones is given.
+    """
+
+    def __init__(
+        self, steps: Sequence[Step], levels: Levels, boundary: int, depth: int = 2
+    ) -> None:
         self.levels, self.boundary = levels, boundary
-        self.steps = [s for s in steps if boundary - 2 <= levels[s.outputs[0]] < boundary]
+        self.steps = [s for s in steps if boundary - depth <= levels[s.outputs[0]] < boundary]
         self.after = [s for s in steps if levels[s.outputs[0]] >= boundary]
         self.spiking = self._spiking()
 

@@ -85,8 +85,10 @@ def _boundaries(
     roots = [part for want in wants for part in want.parts if isinstance(part, Slot)]
     steps = live_steps(tape, roots)
     if length == 3:
-        yield from _compared(tape, steps, wants)
+        yield from _compared(tape, steps, wants, length)
     yield from _cuts(tape, steps, length - 2)
+    if length == 4:
+        yield from _compared(tape, steps, wants, length)
     if length > 4:
         # An exporter leaves out what the last step computes in vain: look one step earlier.
         for early, late in _cuts(tape, steps, length - 3):
@@ -95,26 +97,39 @@ def _boundaries(
             yield late, [slot for slot in last if isinstance(slot, Slot)]
 
 
-def _compared(
-    tape: Tape, steps: Sequence[Step], wants: Sequence[Wanted]
-) -> Iterator[tuple[list[Slot], list[Slot]]]:
-    """Yield the states before the last of three steps, and what stands for them a step earlier.
+def _depths(boundary: int) -> tuple[int, ...]:
+    """Return how many steps before a boundary a cut looks at.
 
-    The first boundary tells nothing, for the first step is folded.
+    Two, for a state may lie two steps back. But nothing comes into the first step, which is
+    folded: whatever is behind its first layer can be computed once more from what that layer
+    gives, and of a deep network that is less than all its membranes. So where the first step is
+    one of two, the other one is also looked at alone.
     """
-    last = Past(steps, levels_of(tape), 2)
-    state = last.cut()
-    if state is None:
-        yield [], []
-        return
-    pins = last.pinned(state)
+    return (2, 1) if boundary <= 2 else (2,)
+
+
+def _compared(
+    tape: Tape, steps: Sequence[Step], wants: Sequence[Wanted], length: int
+) -> Iterator[tuple[list[Slot], list[Slot]]]:
+    """Yield the states before the last of few steps, and what stands for them a step earlier.
+
+    An earlier boundary tells less, for the first step is folded.
+    """
     roots = [(want.parts[-1], want.parts[-2]) for want in wants if len(want.parts) > 1]
-    for after in ([last.cut(pins)] if pins else []) + [state]:
-        other = match(tape, roots, frozenset(after or ()), -1).other
-        before = [other.get(slot) for slot in after or ()]
-        slots = [slot for slot in before if isinstance(slot, Slot)]
-        if after and len(slots) == len(after):
-            yield slots, after
+    for depth in _depths(length - 1):
+        last = Past(steps, levels_of(tape), length - 1, depth)
+        state = last.cut()
+        if state is None:
+            if depth == 2:
+                yield [], []
+            return
+        pins = last.pinned(state)
+        for after in ([last.cut(pins)] if pins else []) + [state]:
+            other = match(tape, roots, frozenset(after or ()), -1).other
+            before = [other.get(slot) for slot in after or ()]
+            slots = [slot for slot in before if isinstance(slot, Slot)]
+            if after and len(slots) == len(after):
+                yield slots, after
 
 
 def _cuts(
@@ -122,19 +137,21 @@ def _cuts(
 ) -> Iterator[tuple[list[Slot], list[Slot]]]:
     """Yield the states at a boundary and the next; with spikes fed back through weights first."""
     levels = levels_of(tape)
-    first, second = (Past(steps, levels, at) for at in (boundary, boundary + 1))
-    before, after = first.cut(), second.cut()
-    if before is None or after is None:
-        if _crosses(steps, levels):
-            raise TimeFormError(_MIXED)
-        yield [], []
-        return
-    pins = first.pinned(before), second.pinned(after)
-    if all(pins):
-        pinned = first.cut(pins[0]), second.cut(pins[1])
-        if pinned[0] is not None and pinned[1] is not None:
-            yield pinned[0], pinned[1]
-    yield before, after
+    for depth in _depths(boundary):
+        first, second = (Past(steps, levels, at, depth) for at in (boundary, boundary + 1))
+        before, after = first.cut(), second.cut()
+        if before is None or after is None:
+            if depth == 2 and _crosses(steps, levels):
+                raise TimeFormError(_MIXED)
+            if depth == 2:
+                yield [], []
+            return
+        pins = first.pinned(before), second.pinned(after)
+        if all(pins):
+            pinned = first.cut(pins[0]), second.cut(pins[1])
+            if pinned[0] is not None and pinned[1] is not None:
+                yield pinned[0], pinned[1]
+        yield before, after
 
 
 def _crosses(steps: Sequence[Step], levels: Mapping[Slot, int]) -> bool:
