@@ -93,6 +93,7 @@ def run_demo(output: Path, progress: Progress = lambda text: None) -> Demo:
         answer = Demo(folder=str(output), targets=tuple(made))
         text = json_text(answer.record()) + "\n"
         (aside / "demo.json").write_text(text, encoding="utf-8")
+        check_replaceable(output)  # minutes later, it may hold something of the user's
     return answer
 
 

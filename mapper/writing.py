@@ -101,12 +101,7 @@ def _link(source: str, target: str) -> None:
 @contextmanager
 def _put_in_place(folder: Path, instead_of: int | None = None) -> Iterator[Path]:
     """Give a new folder that takes the place of ``folder``, if that is inode ``instead_of``."""
-    if is_mount_point(folder):
-        raise OSError(
-            errno.EBUSY,
-            "a mount point cannot be replaced in one step: name a folder inside it",
-            str(folder),
-        )
+    check_renamable(folder)
     with _beside(folder) as aside:
         new = aside / folder.name
         new.mkdir()
@@ -152,6 +147,17 @@ def exchange(one: Path, other: Path) -> bool:
 
 _HERE, _EXCHANGE = -100, 2
 """``AT_FDCWD`` and ``RENAME_EXCHANGE`` of Linux."""
+
+
+def check_renamable(folder: Path) -> None:
+    """Refuse a folder that cannot take another name, so that nothing can take its place.
+
+    Raises:
+        OSError: It is a mount point, such as a volume of a container.
+    """
+    if is_mount_point(folder):
+        told = "a mount point cannot be replaced in one step: name a folder inside it"
+        raise OSError(errno.EBUSY, told, str(folder))
 
 
 def is_mount_point(folder: Path) -> bool:

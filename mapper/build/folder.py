@@ -15,6 +15,7 @@ from typing import Any
 
 from mapper import __version__
 from mapper.build.model import Build
+from mapper.build.owned import others_in_build, told
 from mapper.build.rules import placement_problems
 from mapper.diagnostics import Diagnostic, MappingError, refuse
 from mapper.ir.core import Array, Graph
@@ -23,7 +24,7 @@ from mapper.ir.verify import graph_problems
 from mapper.ir.weights import load_constants, save_constants
 from mapper.pipeline import PassRun
 from mapper.report import render_report
-from mapper.writing import is_leftover, recover, written_aside
+from mapper.writing import check_renamable, is_leftover, recover, written_aside
 from passes.options import PassOptions, checked
 from targets import target_from_data, target_to_data
 
@@ -59,23 +60,55 @@ def write_build(build: Build, folder: Path) -> None:
 
 
 def check_replaceable(folder: Path) -> None:
-    """Refuse an output path whose content is not ours to replace."""
+    """Refuse an output path that cannot be replaced, or whose content is not ours to replace.
+
+    Raises:
+        MappingError: ``output-exists``.
+        OSError: It is a mount point.
+    """
     recover(folder)
-    if not folder.exists() or _is_ours(folder):
+    if not folder.exists():
         return
-    if not folder.is_dir() or any(folder.iterdir()):
+    others = others_in(folder) if folder.is_dir() else None
+    if others is None:
         raise refuse(
             "output-exists",
             "this is not an empty folder, nor one that spikeloom wrote",
             loc=str(folder),
             help="choose another -o, or remove it",
         )
+    if others:
+        raise refuse(
+            "output-exists",
+            f"spikeloom did not write {told(others)}, which would be deleted with what it wrote",
+            loc=str(folder),
+            help="move that elsewhere, or choose another -o",
+        )
+    check_renamable(folder)
 
 
-def _is_ours(folder: Path) -> bool:
-    """Say whether a folder has the mark of a build or of the demo."""
-    marks = (("manifest.json", MANIFEST_SCHEMA), ("demo.json", DEMO_SCHEMA))
-    return any(_has_mark(folder, name, schema) for name, schema in marks)
+def others_in(folder: Path) -> list[str] | None:
+    """Return what a folder holds beside a build or the demo; None where it is neither, nor empty.
+
+    A build in a folder of the demo is of the demo, what is beside it in there is not.
+    """
+    if _has_mark(folder, "manifest.json", MANIFEST_SCHEMA):
+        return others_in_build(folder, read_json(folder / "manifest.json"), (RECORD,))
+    names = sorted(path.name for path in folder.iterdir() if not is_leftover(path.name))
+    if not _has_mark(folder, "demo.json", DEMO_SCHEMA):
+        return None if names else []
+    targets = read_json(folder / "demo.json").get("targets")
+    if not isinstance(targets, list) or not targets:
+        return None
+    builds = [row.get("target") for row in targets if isinstance(row, dict)]
+    found: list[str] = []
+    for name in names:
+        if name in builds and _has_mark(folder / name, "manifest.json", MANIFEST_SCHEMA):
+            inside = others_in(folder / name)
+            found += [name] if inside is None else [f"{name}/{other}" for other in inside]
+        elif name != "demo.json":
+            found.append(name)
+    return found
 
 
 def _has_mark(folder: Path, name: str, schema: str) -> bool:
