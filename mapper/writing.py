@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from math import isfinite
 from pathlib import Path
@@ -55,39 +55,99 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def written_aside(folder: Path) -> Iterator[Path]:
-    """Give a temporary folder that takes the place of ``folder`` when the block succeeds.
+    """Give an empty folder that takes the place of ``folder`` when the block succeeds.
 
     What ``folder`` held is gone then, so ask first whether it is ours.
 
     Raises:
         OSError: It cannot be written or replaced; it is as it was.
     """
-    with _put_in_place(folder.resolve()) as new:
+    folder = folder.resolve()
+    check_renamable(folder)
+    with _beside(folder) as aside:
+        new = aside / folder.name
+        new.mkdir()
         yield new
+        _flush_all(new)
+        _put(new, folder)
+        _flush(folder.parent)
 
 
-def replace_files(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Replace files of a folder, or add them, all in one step: a crash leaves all or none.
+@contextmanager
+def changed_folder(
+    folder: Path, *, alone: bool, last: str, without: Collection[str] = ()
+) -> Iterator[Path]:
+    """Give an empty folder; what the block writes there takes the place of what ``folder`` has.
 
-    The folder is made anew beside itself, of links to the files that stay, and exchanged. Nobody
-    may write into it meanwhile but by the functions of this module.
+    Where ``folder`` is ours alone it is made anew, of links to what stays, and all changes in one
+    step: a crash leaves all or nothing. Where others have files in it, who may be using it, or it
+    cannot be renamed, each entry changes in a step of its own, and ``last`` in the last one.
+
+    Args:
+        folder: The folder to change; it need not be there.
+        alone: Nobody but us writes into it.
+        last: The entry that tells of the others.
+        without: Names that go.
 
     Raises:
         OSError: It cannot be written or replaced, or another run replaced it meanwhile; it is as
-            it was.
+            it was, or what changed is whole.
     """
     folder = folder.resolve()
-    with _put_in_place(folder, folder.stat().st_ino) as new:
-        shutil.copytree(
-            folder,
-            new,
-            symlinks=True,
-            ignore=lambda _, names: [n for n in names if n in files or is_leftover(n)],
-            copy_function=_link,
-            dirs_exist_ok=True,
-        )
+    if not folder.exists():
+        with written_aside(folder) as new:
+            yield new
+    elif alone and not is_mount_point(folder) and os.access(folder.parent, os.W_OK):
+        with _beside(folder) as aside:
+            new = aside / folder.name
+            new.mkdir()
+            yield new
+            _flush_all(new)
+            _put_with_what_stays(new, folder, without)
+    else:
+        with _beside(folder / last) as aside:
+            yield aside
+            _flush_all(aside)
+            _put_one_by_one(aside, folder, last, without)
+
+
+def replace_files(folder: Path, files: Mapping[str, bytes], *, last: str) -> None:
+    """Replace files of a folder of ours, or add them; see ``changed_folder``."""
+    with changed_folder(folder, alone=True, last=last) as new:
         for name, content in files.items():
             (new / name).write_bytes(content)
+
+
+def _put_with_what_stays(new: Path, folder: Path, without: Collection[str]) -> None:
+    """Let ``new`` take the place of ``folder``, with links to all that it does not have itself."""
+    before = folder.stat()
+    changed = {*os.listdir(new), *without}
+    stays = {
+        entry.name: entry.inode()
+        for entry in os.scandir(folder)
+        if entry.name not in changed and not is_leftover(entry.name)
+    }
+    shutil.copytree(
+        folder,
+        new,
+        symlinks=True,
+        ignore=lambda place, names: [
+            name for name in names if Path(place) == folder and name not in stays
+        ],
+        copy_function=_link,
+        dirs_exist_ok=True,
+    )
+    _flush(new)
+    replaced = _put(new, folder)
+    _flush(folder.parent)
+    if not replaced.exists():  # the folder was empty
+        return
+    if replaced.stat().st_ino != before.st_ino:
+        _put(replaced, folder)
+        raise OSError(errno.ESTALE, "another run replaced it meanwhile", str(folder))
+    for entry in os.scandir(replaced):  # what came while the links were made
+        if entry.name not in changed and stays.get(entry.name) != entry.inode():
+            _put(Path(entry.path), folder / entry.name)
 
 
 def _link(source: str, target: str) -> None:
@@ -98,38 +158,31 @@ def _link(source: str, target: str) -> None:
         shutil.copy2(source, target, follow_symlinks=False)
 
 
-@contextmanager
-def _put_in_place(folder: Path, instead_of: int | None = None) -> Iterator[Path]:
-    """Give a new folder that takes the place of ``folder``, if that is inode ``instead_of``."""
-    check_renamable(folder)
-    with _beside(folder) as aside:
-        new = aside / folder.name
-        new.mkdir()
-        yield new
-        for path in new.rglob("*"):
-            if not path.is_symlink():
-                _flush(path)
-        _flush(new)
-        _replace_folder(folder, new, instead_of)
-        _flush(folder.parent)
+def _put_one_by_one(new: Path, folder: Path, last: str, without: Collection[str]) -> None:
+    names = sorted(os.listdir(new), key=lambda name: (name == last, name))
+    for name in names:
+        if name == last:
+            for old in without:
+                (folder / old).unlink(missing_ok=True)
+        _put(new / name, folder / name)
+    _flush(folder)
 
 
-def _replace_folder(folder: Path, new: Path, instead_of: int | None) -> None:
-    """Rename ``new`` to ``folder``; what was there goes where ``new`` was, or beside that."""
+def _put(new: Path, place: Path) -> Path:
+    """Rename a file or folder; return where a folder that was there is now."""
     try:
-        return os.rename(new, folder)
+        os.rename(new, place)
+        return new
     except OSError as error:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
             raise
-    replaced = new
-    if not exchange(new, folder):
-        # The folder is missing for a moment: ``_remove`` and ``recover`` bring it back.
-        replaced = new.with_name(f"{folder.name}{_OLD}")
-        os.rename(folder, replaced)
-        os.rename(new, folder)
-    if instead_of not in (None, replaced.stat().st_ino):
-        exchange(replaced, folder)
-        raise OSError(errno.ESTALE, "another run replaced it meanwhile", str(folder))
+    if exchange(new, place):
+        return new
+    # The folder is missing for a moment: ``_remove`` and ``recover`` bring it back.
+    replaced = new.with_name(f"{place.name}{_OLD}")
+    os.rename(place, replaced)
+    os.rename(new, place)
+    return replaced
 
 
 def exchange(one: Path, other: Path) -> bool:
@@ -175,6 +228,13 @@ def _character(octal: re.Match[str]) -> str:
     return chr(int(octal.group(1), 8))
 
 
+def _flush_all(folder: Path) -> None:
+    for path in folder.rglob("*"):
+        if not path.is_symlink():
+            _flush(path)
+    _flush(folder)
+
+
 def _flush(path: Path) -> None:
     """Wait until a file or folder is on the disk.
 
@@ -208,8 +268,13 @@ def is_leftover(name: str) -> bool:
 
 def recover(path: Path) -> None:
     """Bring back what a killed run moved aside, if there is nothing at ``path``."""
-    if not os.path.lexists(path):
-        _clear(path.resolve())
+    if os.path.lexists(path):
+        return
+    place = path.resolve()
+    with suppress(OSError):
+        for name in os.listdir(place.parent):
+            if is_leftover(name) and (place.parent / name / f"{place.name}{_OLD}").is_dir():
+                _clear_leftover(place.parent / name)
 
 
 @contextmanager

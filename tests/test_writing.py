@@ -11,6 +11,10 @@ import pytest
 
 from mapper import writing
 from mapper.writing import (
+    _put as put,
+)
+from mapper.writing import (
+    changed_folder,
     is_leftover,
     json_text,
     recover,
@@ -97,7 +101,7 @@ def test_some_files_of_a_folder_are_replaced_and_the_others_stay(tmp_path):
     (folder / "sub" / "c").write_text("1")
     (folder / "link").symlink_to("a")
     stays = (folder / "b").stat().st_ino
-    replace_files(folder, {"a": b"2", "d": b"2"})
+    replace_files(folder, {"a": b"2", "d": b"2"}, last="a")
     assert texts(folder) == {"a": "2", "b": "1", "d": "2", "sub/c": "1", "link": "2"}
     assert (folder / "b").stat().st_ino == stays
     assert (folder / "link").is_symlink()
@@ -116,8 +120,50 @@ def test_a_folder_that_another_run_replaced_meanwhile_stays_as_that_run_wrote_it
 
     monkeypatch.setattr(writing, "_link", late)
     with pytest.raises(OSError, match="another run replaced it"):
-        replace_files(folder, {"record": b"of 1"})
+        replace_files(folder, {"record": b"of 1"}, last="a")
     assert texts(tmp_path) == {"folder/b": "2"}
+
+
+def test_what_comes_into_a_folder_while_it_is_made_anew_stays(tmp_path, monkeypatch):
+    folder = write(tmp_path / "folder", a="1", b="1")
+
+    def late(source: str, target: str) -> None:
+        (folder / "c").write_text("late")
+        write(folder / "sub", d="late")
+        os.link(source, target)
+
+    monkeypatch.setattr(writing, "_link", late)
+    replace_files(folder, {"a": b"2"}, last="a")
+    assert texts(tmp_path / "folder") == {"a": "2", "b": "1", "c": "late", "sub/d": "late"}
+
+
+@pytest.mark.parametrize("reason", ["others' files", "mount point"])
+def test_a_folder_that_is_not_exchanged_changes_entry_by_entry(tmp_path, monkeypatch, reason):
+    folder = write(tmp_path / "folder", a="1", gone="1")
+    for name in ("own", "build"):
+        write(folder / name, file="1")
+    if reason == "mount point":
+        monkeypatch.setattr(os.path, "ismount", lambda path: Path(path) == folder)
+    own, order = (folder / "own").stat().st_ino, []
+
+    def noted(new: Path, place: Path) -> Path:
+        order.append(place.relative_to(tmp_path).parts[-2:])
+        return put(new, place)
+
+    with changed_folder(folder, alone=reason == "mount point", last="a", without=["gone"]) as new:
+        monkeypatch.setattr(writing, "_put", noted)
+        (new / "a").write_text("2")
+        write(new / "build", file="2")
+        (new / "z").write_text("2")
+    assert texts(folder) == {"a": "2", "build/file": "2", "own/file": "1", "z": "2"}
+    assert order == [
+        "build",
+        "build",
+        "z",
+        "a",
+    ]  # once as it is written, once as it is put in place
+    assert (folder / "own").stat().st_ino == own
+    assert sorted(os.listdir(folder)) == ["a", "build", "own", "z"]
 
 
 KILLED = """
@@ -153,7 +199,7 @@ def test_where_two_names_cannot_change_places_nothing_is_lost(tmp_path, monkeypa
     assert os.listdir(tmp_path) == ["folder"]
 
     monkeypatch.setattr(writing, "exchange", lambda one, other: False)
-    replace_files(folder, {"a": b"new"})
+    replace_files(folder, {"a": b"new"}, last="a")
     assert texts(tmp_path) == {"folder/a": "new"}
 
     def fail(one: Path, other: Path, rename=os.rename) -> None:
@@ -164,7 +210,7 @@ def test_where_two_names_cannot_change_places_nothing_is_lost(tmp_path, monkeypa
 
     monkeypatch.setattr(os, "rename", fail)
     with pytest.raises(OSError, match="it fails"):
-        replace_files(folder, {"a": b"lost"})
+        replace_files(folder, {"a": b"lost"}, last="a")
     assert texts(tmp_path) == {"folder/a": "new"}
     assert os.listdir(tmp_path) == ["folder"]
 

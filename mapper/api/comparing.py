@@ -15,7 +15,7 @@ from mapper.api.inputs import (
 )
 from mapper.api.make import load
 from mapper.build.folder import check_outside
-from mapper.compare.folder import write_comparison
+from mapper.compare.folder import changed_comparison, write_comparison
 from mapper.compare.measure import side_by_side
 from mapper.compare.result import Comparison
 from mapper.compare.run import check_targets, compare_network, ready
@@ -128,7 +128,8 @@ def compare_mappings(
         )
     answer = side_by_side(found, chosen)
     if folder is not None:
-        write_comparison(answer, folder)
+        with changed_comparison(folder) as new:
+            write_comparison(answer, new)
     return answer
 
 

@@ -2,16 +2,18 @@
 
 import json
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-from mapper.build.folder import read_json
+from mapper.build.folder import others_in, read_json
+from mapper.build.owned import is_plain_file
 from mapper.compare.read import read_sides
 from mapper.compare.result import Comparison
 from mapper.diagnostics import refuse
 from mapper.report.comparison.data import SideBySide
 from mapper.report.comparison.page import comparison_charts, render_comparison
 from mapper.report.comparison.tables import as_csv, as_latex, as_markdown
-from mapper.writing import json_text, whole_file
+from mapper.writing import changed_folder, is_leftover, json_text
 
 DATA = "comparison.json"
 FILES = ("compare.html", DATA, "comparison.csv", "comparison.md", "comparison.tex")
@@ -41,8 +43,28 @@ def _name_problem(name: str, before: Iterable[str]) -> str:
     return ""
 
 
+def changed_comparison(folder: Path) -> AbstractContextManager[Path]:
+    """Give an empty folder whose builds and files take the place of those in ``folder``.
+
+    Where that holds a comparison and builds, and nothing else, it changes in one step.
+    """
+    return changed_folder(folder, alone=_is_ours(folder), last=DATA)
+
+
+def _is_ours(folder: Path) -> bool:
+    """Say whether a folder holds a comparison and builds, and nothing of anyone else's."""
+    if not folder.is_dir():
+        return False
+    names = [path for path in folder.iterdir() if not is_leftover(path.name)]
+    files = {path.name for path in names if path.name in FILES and is_plain_file(path)}
+    return DATA in files and all(
+        path.name in files or (path.is_dir() and not path.is_symlink() and others_in(path) == [])
+        for path in names
+    )
+
+
 def write_comparison(answer: Comparison, folder: Path) -> None:
-    """Put the answer into a folder: as a page, as data, and as tables."""
+    """Put the answer into an empty folder: as a page, as data, and as tables."""
     sides = answer.side_by_side()
     texts = (
         render_comparison(sides),
@@ -52,8 +74,7 @@ def write_comparison(answer: Comparison, folder: Path) -> None:
         as_latex(sides),
     )
     for name, text in zip(FILES, texts, strict=True):
-        with whole_file(folder / name) as path:
-            path.write_text(text, encoding="utf-8")
+        (folder / name).write_text(text, encoding="utf-8")
 
 
 def other_builds(folder: Path, names: Iterable[str]) -> list[str]:

@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mapper.build.folder import check_outside, read_build, write_build
+from mapper.build.folder import check_outside, check_replaceable, read_build, write_build
 from mapper.build.make import source_of
 from mapper.build.model import Build
-from mapper.compare.folder import check_names, other_builds, write_comparison
+from mapper.compare.folder import changed_comparison, check_names, other_builds, write_comparison
 from mapper.compare.measure import Compared, build_on, measured, side_by_side
 from mapper.compare.result import Comparison
 from mapper.cost.estimate import checked_density, checked_steps
@@ -132,6 +132,12 @@ def check_targets(targets: Sequence[Target], output: Path | None) -> None:
     if output is not None:
         check_outside(output, "the comparison")
         check_names([target.name for target in targets])
+        _check_builds(output, targets)
+
+
+def _check_builds(output: Path, targets: Sequence[Target]) -> None:
+    for target in targets:
+        check_replaceable(output / target.name)
 
 
 def compare_network(
@@ -169,9 +175,11 @@ def compare_network(
     answer = side_by_side(found, preset, imported.warnings)
     if output is None:
         return answer
-    for compared in found:  # all of them are there: nothing is left of a comparison that failed
-        write_build(compared.build, output / compared.build.target.name)
-    write_comparison(answer, output)
+    with changed_comparison(output) as new:
+        for compared in found:
+            write_build(compared.build, new / compared.build.target.name)
+        write_comparison(answer, new)
+        _check_builds(output, targets)  # minutes later, one may hold something of the user's
     others = other_builds(output, [target.name for target in targets])
     return replace(answer, warnings=(*answer.warnings, *others))
 
@@ -221,7 +229,8 @@ def compare_builds(
         )
     answer = side_by_side(found, chosen)
     if options.output is not None:
-        write_comparison(answer, options.output)
+        with changed_comparison(options.output) as new:
+            write_comparison(answer, new)
     return answer
 
 

@@ -21,7 +21,7 @@ from mapper.report.charts.network import Node, network_nodes
 from mapper.report.charts.placement import floorplan_charts, utilisation_chart
 from mapper.report.charts.timeline import pipeline_chart, spike_chart
 from mapper.report.data import Report
-from mapper.writing import whole_file
+from mapper.writing import changed_folder, is_leftover
 
 CAPTIONS = "figures.md"
 HASHES = "figures.json"
@@ -172,21 +172,23 @@ def _ordered(pdf: bytes) -> bytes:
 
 
 def write_figures(figures: tuple[Figure, ...], folder: Path) -> None:
-    """Write every file of the figures, ``figures.md`` and ``figures.json``, each whole.
+    """Write every file of the figures, ``figures.md`` and ``figures.json``: all, or none.
 
     Figures of an earlier call that are not among these are removed, where they are as they were
     written: ``figures.json`` has the hash of each.
     """
     files = {name: data for figure in figures for name, data in figure.files.items()}
     files[CAPTIONS] = captions_of(figures).encode()
-    left = _written_before(folder) - files.keys()
+    known = _written_before(folder)
+    alone = folder.is_dir() and known | {CAPTIONS, HASHES} >= {
+        path.name for path in folder.iterdir() if not is_leftover(path.name)
+    }
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
     files[HASHES] = (json.dumps({"schema": SCHEMA, "files": hashes}, indent=1) + "\n").encode()
-    for name, data in files.items():
-        with whole_file(folder / name) as temporary:
-            temporary.write_bytes(data)
-    for name in left:
-        (folder / name).unlink()
+    gone = known - files.keys()
+    with changed_folder(folder, alone=alone, last=HASHES, without=gone) as new:
+        for name, data in files.items():
+            (new / name).write_bytes(data)
 
 
 def _written_before(folder: Path) -> set[str]:
