@@ -156,12 +156,7 @@ def test_a_folder_that_is_not_exchanged_changes_entry_by_entry(tmp_path, monkeyp
         write(new / "build", file="2")
         (new / "z").write_text("2")
     assert texts(folder) == {"a": "2", "build/file": "2", "own/file": "1", "z": "2"}
-    assert order == [
-        "build",
-        "build",
-        "z",
-        "a",
-    ]  # once as it is written, once as it is put in place
+    assert order[-3:] == [("folder", "build"), ("folder", "z"), ("folder", "a")]
     assert (folder / "own").stat().st_ino == own
     assert sorted(os.listdir(folder)) == ["a", "build", "own", "z"]
 
