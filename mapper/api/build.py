@@ -145,12 +145,13 @@ class Build:
             codes,
             None if backend is None else engine.chosen_backend(backend),
             watch=shown,
-            trace=trace,
+            trace=True,  # spikes are counted in any case: a layer that never fires is named
             threads=threads,
             progress=done,
             generated=self.mapped,
         )
-        return run_of(graph, ran, {name: ran.outputs[name] for name in shown})
+        held = {name: ran.outputs[name] for name in shown}
+        return run_of(graph, ran, codes, spikes=held, traced=trace)
 
     @one_blas_thread
     def verify(
@@ -190,7 +191,7 @@ class Build:
             named = {"input": Path(inputs), "model": path}
             described = {what: described_file(file) for what, file in named.items() if file}
         warning = keep(self.folder, found, described)
-        return replace(found, warnings=(warning,)) if warning else found
+        return replace(found, warnings=(*found.warnings, warning)) if warning else found
 
     # --- what it costs ---------------------------------------------------------------------
 
@@ -322,9 +323,8 @@ class Build:
         evidence = gather_evidence(self.mapped, activity=read_activity(activity), steps=steps)
         page = self.mapped.report(evidence, preset)
         progress("drawing")
-        return draw_into(
-            Path(folder), figure_charts(page, columns), report_caption(page), preset, columns
-        )
+        charts, said = figure_charts(page, columns), report_caption(page)
+        return draw_into(Path(folder), charts, said, preset, columns, page.warnings)
 
     def save(self, folder: str | Path) -> "Build":
         """Write the build folder, at once or not at all; a build that is there is replaced.

@@ -53,12 +53,21 @@ class Estimate:
         """Area of the chips in um2."""
         return self.cost.total_um2
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What has to be known before a number is used: layers that never or always fire."""
+        return self.page.warnings
+
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON of ``spikeloom cost``."""
-        if self.sensitivity is None:
-            return self.cost.as_dict()
-        moved = [tornado.as_dict() for tornado in self.sensitivity]
-        return {**self.cost.as_dict(), "sensitivity": moved}
+        firing = self.page.evidence.firing
+        moved = [tornado.as_dict() for tornado in self.sensitivity or ()]
+        return {
+            **self.cost.as_dict(),
+            **({} if firing is None else {"firing": firing.as_dict()}),
+            "warnings": list(self.warnings),
+            **({} if self.sensitivity is None else {"sensitivity": moved}),
+        }
 
     def __repr__(self) -> str:
         energy, latency = amount(self.energy_pj, "pJ"), amount(self.latency_ns, "ns")

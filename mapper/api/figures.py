@@ -34,6 +34,8 @@ class Figures:
     figures: tuple[DrawnFigure, ...]
     captions: str = CAPTIONS
     """File of all captions, in the folder."""
+    warnings: tuple[str, ...] = ()
+    """What has to be known before a figure is used; the captions say it, too."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON of ``spikeloom figures``."""
@@ -45,6 +47,7 @@ class Figures:
                 {"name": f.name, "caption": f.caption, "files": list(f.files)} for f in self.figures
             ],
             "captions": self.captions,
+            "warnings": list(self.warnings),
         }
 
     def __repr__(self) -> str:
@@ -53,7 +56,7 @@ class Figures:
     def _repr_html_(self) -> str:
         rows = ((figure.name, ", ".join(figure.files)) for figure in self.figures)
         captions = f"captions: {self.folder}/{self.captions}"
-        return html_table("figures", ("figure", "files"), rows, (captions,))
+        return html_table("figures", ("figure", "files"), rows, (*self.warnings, captions))
 
 
 def check_drawing(folder: Path) -> None:
@@ -68,14 +71,20 @@ def check_drawing(folder: Path) -> None:
 
 
 def draw_into(
-    folder: Path, charts: Iterable[Chart], said: str, preset: str, columns: int
+    folder: Path,
+    charts: Iterable[Chart],
+    said: str,
+    preset: str,
+    columns: int,
+    warnings: tuple[str, ...] = (),
 ) -> Figures:
-    """Draw charts and write them; ``said`` ends the caption of each."""
-    drawn = draw(charts, said, columns)
+    """Draw charts and write them; ``said`` and warnings end the caption of each."""
+    drawn = draw(charts, " ".join([said, *(f"Warning: {text}." for text in warnings)]), columns)
     write_figures(drawn, folder)
     return Figures(
         folder=str(folder),
         preset=preset,
+        warnings=warnings,
         figures=tuple(
             DrawnFigure(name=f.name, caption=f.caption, files=tuple(f.files)) for f in drawn
         ),

@@ -6,7 +6,7 @@ from pathlib import Path
 from mapper.api.build import Build
 from mapper.api.inputs import Inputs, Model, model_file, read_inputs, read_model, read_target
 from mapper.build.folder import PAGE, check_own_page, read_build
-from mapper.build.make import make_build
+from mapper.build.make import calibration_warnings, make_build
 from mapper.exchange.export import Export, format_of
 from mapper.exchange.export import export as write_export
 from mapper.executor.engine import chosen_backend
@@ -99,7 +99,8 @@ def passes_over(
     if mapped is None:
         return None
     known = None if isinstance(model, Imported) else model
-    return Build(mapped=mapped, model=known, nir=nir, warnings=imported.warnings)
+    warnings = (*imported.warnings, *calibration_warnings(mapped, recordings))
+    return Build(mapped=mapped, model=known, nir=nir, warnings=warnings)
 
 
 def load(folder: str | Path, *, page: bool = False) -> Build:

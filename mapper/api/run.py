@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from mapper.executor.engine import Ran
 from mapper.ir.core import Array, Graph
+from mapper.ir.firing import MAPPING, Firing, firing_of
 from mapper.ir.weights import write_arrays
 from mapper.notebook import html_table
 from mapper.recordings import IN_MEMORY, checked_arrays, coding_tables, to_reals
@@ -39,6 +40,8 @@ class Run:
     where they were not asked for."""
     trace: Mapping[str, Array] | None
     """What ``Build.cost`` counts: spikes and driven wordlines; None where it was not asked for."""
+    firing: Firing
+    """How often each layer fired, and whether the outputs depend on the inputs."""
     backend: str
     """``native`` or ``numpy``."""
     variant: str = ""
@@ -47,6 +50,11 @@ class Run:
     """What ran on NumPy all the same, and why."""
     written: Mapping[str, str] | None = None
     """Files that ``save`` wrote: ``output``, and ``trace`` where there is one."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What makes the outputs worth less than they look: layers that never or always fire."""
+        return self.firing.warnings(MAPPING)
 
     @property
     def steps(self) -> int:
@@ -104,9 +112,11 @@ class Run:
             "backend": self.backend,
             **({"variant": self.variant} if self.variant else {}),
             "notes": list(self.notes),
+            "warnings": list(self.warnings),
             "steps": self.steps,
             "samples": self.samples,
             "outputs": {name: self._described(name) for name in self.outputs},
+            "firing": self.firing.as_dict(),
             **(self.written or {}),
         }
 
@@ -133,17 +143,25 @@ class Run:
                 (name, list(array.shape), f"{array.mean():.4g}", array.max())
                 for name, array in self.outputs.items()
             ),
-            self.notes,
+            (*self.warnings, *self.notes),
         )
 
 
-def run_of(graph: Graph, ran: Ran, spikes: Mapping[str, Array]) -> Run:
-    """Return what an engine gave as an answer."""
+def run_of(
+    graph: Graph,
+    ran: Ran,
+    codes: Mapping[str, Array],
+    *,
+    spikes: Mapping[str, Array],
+    traced: bool,
+) -> Run:
+    """Return what an engine gave on input codes as an answer; its trace where ``traced``."""
     return Run(
         graph=graph,
         outputs={value.name: ran.outputs[value.name] for value in graph.outputs},
         spikes=spikes,
-        trace=ran.trace,
+        trace=ran.trace if traced else None,
+        firing=firing_of(graph, ran.counts, codes, ran.outputs),
         backend=ran.engine,
         variant=ran.variant,
         notes=ran.notes,

@@ -8,9 +8,18 @@ import numpy as np
 
 from mapper.build.folder import sha256
 from mapper.build.model import Build
+from mapper.executor import engine
 from mapper.frontend import Imported
 from mapper.ir.assignment import Assignment
-from mapper.ir.core import Array
+from mapper.ir.core import Array, Graph
+from mapper.ir.firing import (
+    MAPPING,
+    NETWORK,
+    Firing,
+    firing_of,
+    firing_of_values,
+    used_spikes,
+)
 from mapper.pipeline import After, make_passes, run_passes
 from mapper.recordings import measure_codes
 from passes.options import NONE, PassOptions
@@ -77,6 +86,30 @@ def make_build(
         samples=samples,
         source=source,
     )
+
+
+_FIRST_LOOK = 2
+"""Samples the trained network is run on: on all of them only where it looks dead on these."""
+
+
+def calibration_warnings(build: Build, recordings: Mapping[str, Array] | None) -> tuple[str, ...]:
+    """Say which layers never or always fire on what a build was calibrated with, if anything."""
+    if recordings is None:
+        return ()
+    reals = {name: array[:, :CALIBRATION_SAMPLES] for name, array in recordings.items()}
+    ran = engine.run(build.hardware, build.samples, trace=True, generated=build)
+    mapped = firing_of(build.hardware, ran.counts, build.samples, ran.outputs)
+    few = {name: array[:, :_FIRST_LOOK] for name, array in reals.items()}
+    trained = _trained_firing(build.network, few)
+    if trained.findings and any(few[name].shape != reals[name].shape for name in few):
+        trained = _trained_firing(build.network, reals)
+    return (*trained.warnings(NETWORK), *mapped.warnings(MAPPING))
+
+
+def _trained_firing(network: Graph, reals: Mapping[str, Array]) -> Firing:
+    fired = [spike.name for _, spike in used_spikes(network)]
+    ran = engine.run(network, reals, "definition", watch=fired).outputs
+    return firing_of_values(network, {**reals, **ran})
 
 
 def source_of(model: Path) -> dict[str, str]:

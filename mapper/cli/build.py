@@ -51,6 +51,7 @@ def run(
         .run(recording, backend=backend, threads=threads, trace=trace, progress=report_progress)
         .save(output)
     )
+    warn(answer.warnings)
     if not as_json:
         out.print(tables.ran(answer))
     return answer
@@ -100,6 +101,7 @@ def cost(
     load_preset(preset)
     build = api.load(folder)
     answer = build.cost(activity, steps=steps, preset=preset, sensitivity=sensitivity)
+    warn(answer.warnings)
     if not as_json:
         out.print(tables.headline(answer.headline))
         moved = "\n".join(tornado_lines(answer.sensitivity or ()))
@@ -138,6 +140,7 @@ def report(
         nir=nir,
         progress=report_progress,
     )
+    warn(answer.headline.warnings)
     if not as_json:
         out.print(tables.reported(answer))
     return answer

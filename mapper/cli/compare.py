@@ -90,6 +90,7 @@ def figures(
         columns=columns,
         progress=report_progress,
     )
+    warn(answer.warnings)
     if not as_json:
         out.print(tables.figures(answer))
     return answer

@@ -20,8 +20,8 @@ from mapper.exchange.export import Export
 from mapper.listing import PartLists, Parts, PassList, TargetFacts, TargetList
 from mapper.report.answers import Answer
 from mapper.report.comparison.data import RatioWay, SideBySide
-from mapper.report.headline import Headline
-from mapper.report.numbers import number
+from mapper.report.headline import Headline, worth_of
+from mapper.report.numbers import firing_text, number
 from mapper.verify.result import Ring, Verification
 from passes import Pass
 from passes.options import options_of
@@ -72,11 +72,15 @@ def headline(answer: Headline) -> RenderableType:
     made = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
     for style, wrap in (("bold", True), ("", True), ("dim", False)):
         made.add_column(style=style, no_wrap=wrap)
+    verdicts = []
     for fact in answer.facts:
-        colour = _STYLES.get(fact.style, "bold")
-        told = "; ".join(filter(None, (fact.interval, fact.told)))
-        made.add_row(fact.name, Text(printable(fact.value), colour), Text(printable(told)))
-    return Group(Text(printable(answer.title)), made, *map(_question, answer.answers))
+        told = printable("; ".join(filter(None, (fact.interval, fact.told))))
+        if fact.style:  # a verdict is a sentence: wider than a column of numbers
+            line = Text(f"{fact.name}: ", "bold").append(printable(fact.value), _STYLES[fact.style])
+            verdicts.append(line.append(f" ({told})", "dim"))
+        else:
+            made.add_row(fact.name, Text(printable(fact.value), "bold"), Text(told))
+    return Group(Text(printable(answer.title)), made, *verdicts, *map(_question, answer.answers))
 
 
 _STYLES = {"good": "green", "warn": "yellow", "bad": "bold red"}
@@ -109,6 +113,7 @@ def ran(answer: Run) -> RenderableType:
     written = (answer.written or {}).get("output", "nothing")
     return Group(
         table("", ["output", "shape", "mean", "greatest"], rows),
+        Text(printable(firing_text(answer.firing))),
         *notes,
         Text(printable(f"written: {written}")),
     )
@@ -122,12 +127,11 @@ def verification(answer: Verification) -> RenderableType:
     rows = ([i.name, f"{i.spike_agreement:.4%}", i.error_text] for i in answer.inexact)
     if answer.inexact:
         parts.append(table("", ["after inexact pass", "spikes equal", "output error"], rows))
-    if answer.accuracy is not None:
-        source = answer.source_accuracy
-        beside = "" if source is None else f", of the trained network {source:.1%}"
-        parts.append(Text(f"accuracy {answer.accuracy:.1%}{beside}"))
+    if answer.firing is not None:
+        parts.append(Text(printable(firing_text(answer.firing))))
     verdict = "bit-exact" if answer.bit_exact else "NOT bit-exact"
-    parts.append(Text(f"{verdict}, {answer.coverage}" if answer.coverage else verdict))
+    bits = f"{verdict}, {answer.coverage}" if answer.coverage else verdict
+    parts.append(Text(printable("; ".join(filter(None, (bits, worth_of(answer)))))))
     return Group(*parts)
 
 

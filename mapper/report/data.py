@@ -22,6 +22,7 @@ from mapper.cost.waterfall import Step, WaterfallStep
 from mapper.ir.assignment import layer_name
 from mapper.ir.core import Array, Graph
 from mapper.ir.crossbar import CrossbarMvm
+from mapper.ir.firing import MAPPING, NETWORK, Firing
 from mapper.ir.identity import digest
 from mapper.ir.readout import BitlineRead
 from mapper.ir.units import LayerOp
@@ -90,6 +91,20 @@ class Evidence:
     """Why a stored verification is not of this build; empty where there is none."""
     files: Mapping[str, str] = field(default_factory=dict)
     """Where these come from: what it is, and file name with SHA-256."""
+    counted: Firing | None = None
+    """How often layers fired in the run that ``activity`` was counted in; None for a share."""
+
+    @property
+    def firing(self) -> Firing | None:
+        """How often layers fired: where the rings ran, in that run, which had the outputs, too."""
+        found = self.verification
+        known = None if found is None else found.firing
+        return known if known is not None and not (self.kept and self.counted) else self.counted
+
+    @property
+    def source_firing(self) -> Firing | None:
+        """The same of the trained network, which only the rings run."""
+        return None if self.verification is None else self.verification.source_firing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,6 +162,12 @@ class Report:
     def swings(self) -> tuple[Tornado, ...]:
         """What each constant in force does to the totals."""
         return swings_of(self.counts, self.evidence.activity, self.evidence.steps, self.preset)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What has to be known before a number is used: layers that never or always fire."""
+        pairs = ((NETWORK, self.evidence.source_firing), (MAPPING, self.evidence.firing))
+        return tuple(text for what, one in pairs if one is not None for text in one.warnings(what))
 
     @property
     def measured(self) -> bool:

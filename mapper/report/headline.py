@@ -9,6 +9,7 @@ from typing import Any
 
 from mapper.cost import Activity
 from mapper.diagnostics import many, printable
+from mapper.ir.firing import MAPPING, NETWORK
 from mapper.notebook import html_table
 from mapper.report.answers import Answer, answers
 from mapper.report.data import Evidence, Report
@@ -31,11 +32,20 @@ class Fact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """Verified or not, in two lines."""
+    """Verified or not: the bits, what the answers are worth, and how that is known."""
 
     style: str
+    """``good`` only where bits agree and nothing speaks against the answers; ``warn``, ``bad``."""
     short: str
+    """Of the bits: ``bit-exact``, ``not bit-exact`` or ``not verified``."""
     told: str
+    worth: str = ""
+    """Of the answers: how many are right, of the trained network too; whether all is dead."""
+
+    @property
+    def line(self) -> str:
+        """Bits and answers in one line: neither is worth much without the other."""
+        return "; ".join(filter(None, (self.short, self.worth)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +55,8 @@ class Headline:
     title: str
     facts: tuple[Fact, ...]
     answers: tuple[Answer, ...]
+    warnings: tuple[str, ...] = ()
+    """What has to be known before a number is used."""
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -56,13 +68,18 @@ class Headline:
             self.title,
             ("", "nominal", "low to high", ""),
             ((fact.name, fact.value, fact.interval, fact.told) for fact in self.facts),
-            (*verdicts, *notes),
+            (*self.warnings, *verdicts, *notes),
         )
 
 
 def headline(report: Report) -> Headline:
     """Return the answer that a report gives first."""
-    return Headline(title=_title(report), facts=facts(report), answers=answers(report))
+    return Headline(
+        title=_title(report),
+        facts=facts(report),
+        answers=answers(report),
+        warnings=report.warnings,
+    )
 
 
 def facts(report: Report) -> tuple[Fact, ...]:
@@ -93,7 +110,7 @@ def facts(report: Report) -> tuple[Fact, ...]:
             told=f"of the {many(report.crossbars, 'crossbar')} in use, on "
             f"{many(report.chips, 'chip')}",
         ),
-        Fact(name="Verified", value=found.short, told=found.told, style=found.style),
+        Fact(name="Verified", value=found.line, told=found.told, style=found.style),
     )
 
 
@@ -131,7 +148,7 @@ def judged(found: Verification, kept: Mapping[str, str]) -> Verdict:
     if not found.bit_exact:
         wrong = ", ".join(ring.name for ring in ran if ring.status == "mismatch")
         told = f"mismatch in {wrong}{first_mismatch(found)}{origin}"
-        return Verdict(style="bad", short="not bit-exact", told=told)
+        return Verdict(style="bad", short="not bit-exact", told=told, worth=worth_of(found))
     skipped = sum(ring.status == "skipped" for ring in found.rings)
     ties = sum(ring.ties for ring in ran)
     told = many(len(ran), "ring") + " equal" + (f" but for {many(ties, 'tie')}" if ties else "")
@@ -139,9 +156,35 @@ def judged(found: Verification, kept: Mapping[str, str]) -> Verdict:
     told += f" ({found.coverage})" if found.coverage else ""
     if found.extent is not None and not found.extent.whole:
         told += f"; {found.extent}"
+    return Verdict(
+        style=_style(found), short="bit-exact", told=told + origin, worth=worth_of(found)
+    )
+
+
+MUCH_LOST = 0.05
+"""Of accuracy: a mapping that loses more than these five points is not shown as good."""
+
+
+def _style(found: Verification) -> str:
+    """Say how answers look that are computed to the bit."""
+    if any(firing.dead for firing in (found.firing, found.source_firing) if firing is not None):
+        return "bad"
+    right, source = found.accuracy, found.source_accuracy
+    lost = 0.0 if right is None or source is None else source - right
+    return "warn" if lost > MUCH_LOST else "good"
+
+
+def worth_of(found: Verification) -> str:
+    """Say in words what the answers of a mapping are worth; empty where that is not known."""
+    told = []
+    for what, firing in ((NETWORK, found.source_firing), (MAPPING, found.firing)):
+        if firing is not None and firing.dead:
+            told.append(f"{what} is dead ({firing.reason})")
     if found.accuracy is not None:
-        told += f"; accuracy {percent(found.accuracy)}"
-    return Verdict(style="good", short="bit-exact", told=told + origin)
+        told.append(f"right on {percent(found.accuracy)}")
+        if found.source_accuracy is not None:
+            told[-1] += f", {NETWORK} on {percent(found.source_accuracy)}"
+    return "; ".join(told)
 
 
 def _short(file: str) -> str:

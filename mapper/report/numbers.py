@@ -1,6 +1,7 @@
 """Numbers as readers see them: three digits, and the unit that suits."""
 
 from mapper.cost import Range
+from mapper.ir.firing import Firing
 
 _STEPS = {"pJ": ("fJ", "pJ", "nJ", "µJ", "mJ", "J"), "ns": ("ps", "ns", "µs", "ms", "s")}
 
@@ -60,3 +61,16 @@ def between(value: Range, unit: str) -> str:
 def nominal(value: float, unit: str) -> str:
     factor, shown = scaled(value, unit)
     return f"{number(value * factor)} {shown}"
+
+
+def firing_text(found: Firing) -> str:
+    """Write how often neurons fired: ``spikes per neuron and step: 0.0102 (0.0212, 0, 0)``."""
+    if found.rate is None:
+        return "no layer fires: there are no spikes to count"
+    by_layer = ", ".join(number(found.rate_of(layer)) for layer in found.layers[:_RATES])
+    more = ", ..." if len(found.layers) > _RATES else ""
+    return f"spikes per neuron and step: {number(found.rate)} over all, by layer {by_layer}{more}"
+
+
+_RATES = 8
+"""Layers whose rate stands in a line of text."""

@@ -8,6 +8,7 @@ import numpy as np
 from mapper.build.model import Build
 from mapper.executor.engine import ENGINES
 from mapper.ir.core import Array, Graph, IntType
+from mapper.ir.firing import MAPPING, NETWORK, firing_of_values
 from mapper.ir.verify import graph_problems
 from mapper.pipeline import make_passes, run_passes
 from mapper.recordings import Recording, to_codes, to_reals
@@ -144,6 +145,8 @@ def _measured(
     """Add ring 8: what the inexact passes cost, against the source network."""
     spikes = spike_values(build.network)
     source = define(build.network, reals, watch=spikes)
+    firing = firing_of_values(build.hardware, {**codes, **defined})
+    source_firing = firing_of_values(build.network, {**reals, **source})
     source |= to_reals(build.network, {v.name: source[v.name] for v in build.network.outputs})
     inexact = []
     for name, exact, graph in stages:
@@ -163,6 +166,9 @@ def _measured(
         spike_agreement=agreement(defined, source, spikes),
         layer_agreement={name: agreement(defined, source, [name]) for name in spikes},
         inexact=tuple(inexact),
+        firing=firing,
+        source_firing=source_firing,
+        warnings=(*source_firing.warnings(NETWORK), *firing.warnings(MAPPING)),
     )
 
 

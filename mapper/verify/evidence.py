@@ -9,6 +9,7 @@ from mapper.cost.estimate import checked_density, checked_steps
 from mapper.executor import engine
 from mapper.frontend import NirOptions
 from mapper.ir.core import Array
+from mapper.ir.firing import firing_of
 from mapper.recordings import IN_MEMORY, Recording, read_arrays, to_codes
 from mapper.report import Evidence
 from mapper.verify.every import every_ring
@@ -66,6 +67,7 @@ def gather_evidence(
         kept=kept.files,
         unverified=kept.reason,
         files=_files(file, recording, model),
+        counted=firing_of(build.hardware, trace) if isinstance(told, Activity) else None,
     )
 
 

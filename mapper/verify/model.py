@@ -12,7 +12,8 @@ from mapper.diagnostics import MappingError, refuse
 from mapper.executor import engine
 from mapper.frontend import Imported, NirOptions, import_model
 from mapper.ir.core import FLOAT, SPIKE, Array, Graph, Type
-from mapper.ir.evaluate import initial_states
+from mapper.ir.evaluate import initial_states, recorded_names
+from mapper.ir.firing import NETWORK, firing_of_values, used_spikes
 from mapper.ir.verify import graph_problems
 from mapper.recordings import pick_inputs
 from mapper.verify import sequence
@@ -55,7 +56,10 @@ def verify_model(
         inputs = pick_inputs(arrays, graph.inputs, where, states)
     initial = _starts(graph, arrays, next(iter(inputs.values())).shape[1], where)
     progress("imported network")
-    found = _outputs(imported, engine.run(graph, inputs, "definition", initial=initial).outputs)
+    fired = [spike.name for _, spike in used_spikes(graph)]
+    ran = engine.run(graph, inputs, "definition", initial=initial, watch=fired).outputs
+    firing = firing_of_values(graph, {**inputs, **ran})
+    found = _outputs(imported, {name: ran[name] for name in recorded_names(graph, ())})
     rings = [_rules(graph)]
     progress("ONNX Runtime")
     rings.append(_against_runtime(path, imported, inputs, initial, found))
@@ -74,7 +78,8 @@ def verify_model(
         rings=tuple(rings),
         accuracy=None if labels is None else accuracy(found[output], labels),
         spike_agreement=agreement(found, expected, spikes) if spikes else None,
-        warnings=imported.warnings,
+        firing=firing,
+        warnings=(*imported.warnings, *firing.warnings(NETWORK)),
     )
 
 

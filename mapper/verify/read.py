@@ -5,6 +5,7 @@ from dataclasses import fields
 from math import isfinite
 from typing import Any, TypeGuard, get_args
 
+from mapper.ir.firing import Firing, LayerFiring
 from mapper.verify.result import (
     LISTED,
     RINGS,
@@ -40,6 +41,7 @@ def read_verification(found: object) -> Verification:
     by_layer = _object(found.get("spike_agreement_by_layer", {}), "spike_agreement_by_layer")
     inexact = found.get("inexact_passes", [])
     warnings = found.get("warnings", [])
+    firing, source_firing = (read_firing(found, name) for name in ("firing", "source_firing"))
     if not isinstance(inexact, list) or not isinstance(warnings, list):
         raise ValueError("inexact_passes and warnings are no lists")
     return Verification(
@@ -49,6 +51,8 @@ def read_verification(found: object) -> Verification:
         spike_agreement=spikes,
         layer_agreement={str(name): _share(by_layer, name) or 0.0 for name in by_layer},
         inexact=tuple(map(_inexact, inexact)),
+        firing=firing,
+        source_firing=source_firing,
         warnings=tuple(map(str, warnings)),
         extent=_extent(found.get("recording")),
         partial=found.get("partial") is True,
@@ -154,6 +158,48 @@ def _inexact(item: object) -> InexactPass:
     if not (error is None or _is_number(error)):  # none where it overflowed
         raise ValueError(f"the output error of '{item['pass']}' is {error!r:.80}")
     return InexactPass(name=item["pass"], spike_agreement=agreement, output_error=error)
+
+
+def read_firing(found: Mapping[str, Any], name: str) -> Firing | None:
+    """Return the spikes of which ``found[name]`` is the JSON; None where nothing is there.
+
+    Raises:
+        ValueError: It is not what ``Firing.as_dict`` gives.
+    """
+    if found.get(name) is None:
+        return None
+    held = _object(found[name], name)
+    layers = held.get("layers")
+    no_input, alike, cut = (
+        held.get(key) for key in ("no_input", "outputs_alike", "outputs_cut_off")
+    )
+    if not isinstance(layers, list) or not all(type(one) is bool for one in (no_input, alike, cut)):
+        raise ValueError(f"{name} is no count of spikes")
+    steps, samples = (_count(held, key, name) for key in ("steps", "samples"))
+    return Firing(
+        steps=steps,
+        samples=samples,
+        layers=tuple(_layer_firing(layer, steps * samples, name) for layer in layers),
+        no_input=no_input is True,
+        alike=alike is True,
+        cut=cut is True,
+    )
+
+
+def _layer_firing(layer: object, runs: int, name: str) -> LayerFiring:
+    held = _object(layer, name)
+    shown, value = held.get("layer"), held.get("value")
+    neurons, spikes = _count(held, "neurons", name), _count(held, "spikes", name, least=0)
+    if not isinstance(shown, str) or not isinstance(value, str) or spikes > neurons * runs:
+        raise ValueError(f"{name} has a layer {layer!r:.80}")
+    return LayerFiring(layer=shown, value=value, neurons=neurons, spikes=spikes)
+
+
+def _count(held: Mapping[str, Any], key: str, name: str, least: int = 1) -> int:
+    count = held.get(key)
+    if type(count) is not int or not least <= count < 1 << 62:
+        raise ValueError(f"{key} of {name} is {count!r:.80}, no count")
+    return count
 
 
 def _share(found: Mapping[str, Any], name: str) -> float | None:

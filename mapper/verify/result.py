@@ -10,6 +10,7 @@ from math import isfinite
 from typing import Any, Literal
 
 from mapper.diagnostics import many
+from mapper.ir.firing import Firing
 from mapper.notebook import html_table
 
 SCHEMA = "spikeloom/verify/1"
@@ -227,8 +228,13 @@ class Verification:
     """The same by spike value."""
     inexact: tuple[InexactPass, ...] = ()
     """By inexact pass: what it changed."""
+    firing: Firing | None = None
+    """How often layers of what is verified fired; None in a record that does not have it."""
+    source_firing: Firing | None = None
+    """The same of the network before it was mapped."""
     warnings: tuple[str, ...] = ()
-    """What was assumed in reading a model, and what could not be stored with a build."""
+    """Layers that never or always fire, what was assumed in reading a model, and what could not be
+    stored with a build."""
     extent: Extent | None = None
     """How much of the recording was used; None where nobody said."""
     partial: bool = False
@@ -277,6 +283,9 @@ class Verification:
             answer["recording"] = self.extent.as_dict()
         if self.partial:
             answer["partial"] = True
+        for name, firing in (("firing", self.firing), ("source_firing", self.source_firing)):
+            if firing is not None:
+                answer[name] = firing.as_dict()
         if self.warnings:
             answer["warnings"] = list(self.warnings)
         return answer

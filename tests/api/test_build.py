@@ -256,7 +256,7 @@ def test_every_answer_has_a_line_and_a_table(build, run, tmp_path):
 def test_names_of_others_are_escaped_in_tables(run):
     outputs = {"<script>\x1b": run.outputs["spk"]}
     shown = mapper.Run(
-        graph=run.graph, outputs=outputs, spikes={}, trace=None, backend="numpy"
+        graph=run.graph, outputs=outputs, spikes={}, trace=None, firing=run.firing, backend="numpy"
     )._repr_html_()
     assert "&lt;script&gt;\\x1b" in shown
     assert "<script>" not in shown

