@@ -99,7 +99,8 @@ class Build:
     def summary(self) -> CompileSummary:
         """Crossbars, layers and the cost as compiled: what ``spikeloom compile`` says."""
         folder = "" if self.folder is None else str(self.folder)
-        return CompileSummary(build=self.mapped, folder=folder, warnings=self.warnings)
+        warnings = (*self.warnings, *self.mapped.uncalibrated)
+        return CompileSummary(build=self.mapped, folder=folder, warnings=warnings)
 
     # --- what it does ----------------------------------------------------------------------
 

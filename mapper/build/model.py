@@ -12,7 +12,7 @@ from mapper.ir.core import Array, Graph
 from mapper.ir.frozen import FrozenMap
 from mapper.pipeline import PassRun
 from mapper.report import Evidence, Report, report_of
-from mapper.report.data import LayerGrid, layer_grids
+from mapper.report.data import LayerGrid, layer_grids, uncalibrated
 from passes.options import PassOptions
 from targets import DEFAULT_PRESET, Target
 
@@ -43,6 +43,11 @@ class Build:
     def options(self) -> PassOptions:
         """Options of passes that were not left at their defaults."""
         return {run.name: run.options for run in self.passes if run.options}
+
+    @property
+    def uncalibrated(self) -> tuple[str, ...]:
+        """A warning where sense amplifiers were set without recordings; nothing elsewhere."""
+        return uncalibrated(self.hardware, self.source, calibrated=bool(self.samples))
 
     @cached_property
     def counts(self) -> Counts:

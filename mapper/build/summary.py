@@ -24,7 +24,8 @@ class CompileSummary:
     folder: str = ""
     """Where the build was written; empty where it was not."""
     warnings: tuple[str, ...] = ()
-    """What was assumed in reading the model."""
+    """What was assumed in reading the model, layers that never or always fire on the recordings
+    of calibration, and that there were none where there ought to be."""
 
     @property
     def network(self) -> str:

@@ -24,7 +24,7 @@ from mapper.ir.core import Array, Graph
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.firing import MAPPING, NETWORK, Firing
 from mapper.ir.identity import digest
-from mapper.ir.readout import BitlineRead
+from mapper.ir.readout import BitlineRead, SenseAmpRead
 from mapper.ir.units import LayerOp
 from mapper.verify.result import Verification
 from targets import DEFAULT_PRESET, Preset, Target, load_preset
@@ -165,9 +165,12 @@ class Report:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What has to be known before a number is used: layers that never or always fire."""
+        """What has to be known before a number is used: layers that never or always fire, and
+        readout that was set without recordings.
+        """
         pairs = ((NETWORK, self.evidence.source_firing), (MAPPING, self.evidence.firing))
-        return tuple(text for what, one in pairs if one is not None for text in one.warnings(what))
+        told = [text for what, one in pairs if one is not None for text in one.warnings(what)]
+        return (*told, *uncalibrated(self.graph, self.source, calibrated=self.calibrated))
 
     @property
     def measured(self) -> bool:
@@ -213,6 +216,29 @@ def report_of(
         calibrated=calibrated,
         source=source,
     )
+
+
+def uncalibrated(graph: Graph, source: Mapping[str, str], *, calibrated: bool) -> tuple[str, ...]:
+    """Say so where readout that keeps one bit or three levels was set without recordings.
+
+    An ADC keeps most of a sum wherever its steps are; a sense amplifier keeps what its references
+    are set for, and without recordings these are set for random activity.
+
+    Args:
+        graph: The hardware graph.
+        source: What the build says of the model; one that was trained for hardware brings its
+            readout along.
+        calibrated: Recordings set the readout.
+    """
+    sensed = any(isinstance(op, SenseAmpRead) for op in graph.ops)
+    return (UNCALIBRATED,) if sensed and not calibrated and "trained for" not in source else ()
+
+
+UNCALIBRATED = (
+    "not calibrated: sense amplifiers were set for random activity, and the network was not "
+    "trained for this hardware, so most of its accuracy may be lost; compile with "
+    "--calibrate RECORDINGS.npz (in Python calibrate=)"
+)
 
 
 def layer_rows(graph: Graph, target: Target, cost: Cost) -> tuple[LayerRow, ...]:
