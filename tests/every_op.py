@@ -6,14 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from mapper.ir.core import FLOAT, SPIKE, Const, Graph, IntType, Op, Value
+from mapper.ir.core import FLOAT, SPIKE, Coding, Const, Graph, IntType, Op, Value
+from mapper.ir.evaluate import defined_values
 from mapper.ir.network import AvgPool2d, FakeQuantize, MaxPool2d, Scale, SumPool2d
 from mapper.ir.neurons import Decay, Reset
 from mapper.ir.serialize import OPS
-from mapper.ir.synapses import ConvTranspose2d, Linear
+from mapper.ir.synapses import Conv2d, ConvTranspose2d, Linear
 from mapper.ir.verify import check_graph
 from mapper.ir.windows import Window
-from tests.builders import Builder, adc, encoding, sense_amp
+from tests.builders import Builder, adc, encoding, ideal, sense_amp, ternary
 from tests.networks import NetworkBuilder
 from tests.small_graphs import random_weights
 
@@ -27,6 +28,29 @@ def graphs_of_every_op() -> dict[str, Graph]:
         assert any(isinstance(op, OPS[mnemonic]) for op in graph.ops)
         check_graph(graph, "tests")
     return graphs
+
+
+def integer_graphs() -> dict[str, Graph]:
+    """Return graphs of integers that together have every op of hardware, in more than one form."""
+    graphs = {name: graph for name, graph in graphs_of_every_op().items() if _is_of_integers(graph)}
+    for name, make in _MORE.items():
+        graphs[name] = make()
+        check_graph(graphs[name], "tests")
+    sensed, converted = graphs["imc.sense_amp_read"], graphs["imc.adc_read"]
+    graphs["sums and codes that leave"] = _leaving(sensed)
+    graphs["codes that leave"] = _leaving(converted)
+    graphs["an input with a scale"] = replace(sensed, codings={"x": Coding(scale=0.5, offset=1)})
+    return graphs
+
+
+def _is_of_integers(graph: Graph) -> bool:
+    return all(isinstance(value.type, IntType) for value in defined_values(graph))
+
+
+def _leaving(graph: Graph) -> Graph:
+    """Return a graph whose layer is not computed in one go, as what is inside it is an output."""
+    inside = [value for op in graph.ops if op.inside_layer for value in op.results]
+    return replace(graph, outputs=(*graph.outputs, *inside))
 
 
 def float_op(shape: tuple[int, ...], make: Callable[[Value], Op], **constants: Any) -> Graph:
@@ -148,4 +172,66 @@ _GRAPHS: dict[str, Callable[[], Graph]] = {
     "imc.scaled_add": lambda: _integer_op(
         (3,), lambda net, x: net.scaled_add((x, _twice(net, x)), (3, np.array([1, 2, 4])), shift=1)
     ),
+}
+
+
+U3, I5 = IntType(3, signed=False), IntType(5, signed=True)
+
+
+def _codes_op(make: Callable[[Builder, Value], Value], type: IntType = U3) -> Graph:
+    """Return ``codes [2, 4, 4] -> op -> output``."""
+    net = Builder("codes")
+    net.output(make(net, net.input("x", (2, 4, 4), type)))
+    return net.graph()
+
+
+def _neurons(**fields: Any) -> Graph:
+    net = Builder("neurons")
+    net.output(net.integer_neurons(net.input("x", (2, 2, 3), I5), **fields))
+    return net.graph()
+
+
+_MORE: dict[str, Callable[[], Graph]] = {
+    "max pool of codes": lambda: _codes_op(lambda net, x: net.max_pool2d(x, PAIRS), I5),
+    "sum pool of codes": lambda: _codes_op(lambda net, x: net.sum_pool2d(x, PAIRS)),
+    "pools of spikes": lambda: _codes_op(
+        lambda net, x: net.sum_pool2d(net.max_pool2d(x, Window(kernel=(2, 2))), PAIRS), SPIKE
+    ),
+    "convolution of codes": lambda: _codes_op(
+        lambda net, x: net.digital(Conv2d, x, np.ones((2, 1, 3, 3), np.int8), groups=2), I5
+    ),
+    "ternary": lambda: _codes_op(
+        lambda net, x: net.crossbars(x, random_weights(8, 3), ternary(-1, 2), window=PAIRS)
+    ),
+    "flash": lambda: _codes_op(
+        lambda net, x: net.crossbars(
+            x, random_weights(8, 3), adc("flash", 2, -3, 2), window=PAIRS, wordlines=5, scale=3
+        ),
+        SPIKE,
+    ),
+    "ideal": lambda: _codes_op(
+        lambda net, x: net.crossbars(
+            x, random_weights(32, 3), ideal(), encoding=encoding("twos-complement", 4, 2)
+        ),
+        I5,
+    ),
+    "transposed": lambda: _codes_op(
+        lambda net, x: net.crossbars(
+            x,
+            random_weights(8, 3),
+            sense_amp(1),
+            window=Window(kernel=(2, 2), stuffing=(2, 2), padding=(1, 1, 1, 1)),
+        ),
+        SPIKE,
+    ),
+    "reset to a value": lambda: _neurons(
+        threshold=4, reset=Reset(kind="value", amount=-1, phase="next"), spike_phase="next"
+    ),
+    "leaking": lambda: _neurons(
+        threshold=9,
+        fraction_bits=2,
+        decay=Decay(kind="multiply", shift=3, multiplier=7),
+        reset=Reset(kind="value", amount=2, phase="late"),
+    ),
+    "accumulators": lambda: _neurons(spiking=False, bias=np.ones((2, 2, 3), int), floor=-4),
 }

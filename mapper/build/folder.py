@@ -16,7 +16,7 @@ from typing import Any
 from mapper import __version__
 from mapper.build.model import Build
 from mapper.build.owned import others_in_build, told
-from mapper.build.rules import placement_problems
+from mapper.build.rules import integer_problems, placement_problems
 from mapper.diagnostics import Diagnostic, MappingError, refuse
 from mapper.ir.core import Array, Graph
 from mapper.ir.serialize import from_json, to_json
@@ -337,16 +337,14 @@ def _without_prefix(source: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def _check_graphs(build: Build, where: str) -> None:
-    for graph in (build.hardware, build.network):
-        if problem := _first_problem(graph):
+    for graph, integers in ((build.hardware, True), (build.network, False)):
+        if problem := graph_problem(graph, integers=integers):
             raise refuse("bad-mapping", f"the graph breaks a rule: {problem}", loc=where)
     if problem := next(placement_problems(build.hardware, build.target), ""):
         raise refuse("bad-mapping", f"this is no mapping onto the target: {problem}", loc=where)
 
 
-def _first_problem(graph: Graph) -> str:
-    """Return the first broken rule; a rule that cannot even be checked is broken."""
-    try:
-        return next(graph_problems(graph), "")
-    except (ValueError, TypeError, IndexError, KeyError, AssertionError, OverflowError) as error:
-        return f"cannot be checked ({error})"
+def graph_problem(graph: Graph, *, integers: bool) -> str:
+    """Return the first rule that a graph of a file breaks, or that ``integers`` are wanted."""
+    problems = graph_problems(graph)
+    return next(problems, "") or next(integer_problems(graph) if integers else iter(()), "")

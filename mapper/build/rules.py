@@ -2,10 +2,18 @@
 
 from collections.abc import Iterator
 
-from mapper.ir.core import Graph
+from mapper.ir.core import Graph, IntType
 from mapper.ir.crossbar import CrossbarMvm
+from mapper.ir.evaluate import defined_values
 from mapper.ir.readout import BitlineRead
 from targets import Macro, Target
+
+
+def integer_problems(graph: Graph) -> Iterator[str]:
+    """Yield what hardware does not compute: every value is an integer."""
+    for value in defined_values(graph):
+        if not isinstance(value.type, IntType):
+            yield f"{value} is no integer: compile the network to the end"
 
 
 def placement_problems(graph: Graph, target: Target) -> Iterator[str]:

@@ -32,6 +32,7 @@ from mapper.ir.values import (
     Type,
     Value,
     dtype_of,
+    greatest_of,
     holds_values,
     param,
 )
@@ -57,6 +58,7 @@ __all__ = [
     "Type",
     "Value",
     "dtype_of",
+    "greatest_of",
     "holds_values",
     "param",
 ]

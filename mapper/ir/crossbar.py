@@ -170,6 +170,7 @@ def geometry_problems(
         yield f"a window slides over [channels, height, width], got {op.x.shape}"
         return
     else:
+        yield from op.window.size_problems(op.x.shape)
         reach = prod(op.window.kernel) * op.x.shape[0]
         found = op.window.output_size(*op.x.shape[1:])
     if reach != op.groups * wordlines:

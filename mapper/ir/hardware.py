@@ -10,8 +10,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from mapper.ir.core import INT64, Array, Const, Constants, IntType, Op, Value, param
+from mapper.ir.core import INT64, Array, Const, Constants, IntType, Op, Value, greatest_of, param
 from mapper.ir.crossbar import CountActive, CrossbarMvm, Placement
+from mapper.ir.limits import MOST_SUM
 from mapper.ir.network import broadcast_problems
 from mapper.ir.neurons import IntegerNeuron
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
@@ -49,9 +50,19 @@ class ScaledAdd(Op):
             if term.shape != self.result.shape or not isinstance(term.type, IntType):
                 yield f"term is {term}, the result has shape {self.result.shape}"
                 return
+        if (reach := self._reach(constants)) > MOST_SUM:
+            yield f"numbers before the shift may reach {reach}, past {MOST_SUM}"
         low, high = self.range(constants)
         if not isinstance(self.result.type, IntType) or not self.result.type.holds(low, high):
             yield f"sum spans {low}..{high}, too wide for {self.result.type}"
+
+    def _reach(self, constants: Constants) -> int:
+        """Return the greatest magnitude of any number on the way, before the shift."""
+        return sum(
+            greatest_of(param(constants, scale, INT64)) * max(map(abs, _ends(term.type)))
+            for term, scale in zip(self.terms, self.scales, strict=True)
+            if isinstance(term.type, IntType)
+        )
 
     def range(self, constants: Constants) -> tuple[int, int]:
         """Return bounds of the result, from the types of the terms."""

@@ -362,6 +362,9 @@ class Concat(Op):
     result: Value
 
     def verify(self, constants: Constants) -> Iterator[str]:
+        if any(not self.axis < len(value.shape) for value in (*self.parts, self.result)):
+            yield f"there is no axis {self.axis} in all parts and the result"
+            return
         total = sum(p.shape[self.axis] for p in self.parts)
         if total != self.result.shape[self.axis]:
             yield f"{total} elements along axis {self.axis}, result has {self.result.shape}"

@@ -20,7 +20,6 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from mapper.ir.core import (
-    EXACT_DOUBLE,
     FLOAT,
     INT64,
     SPIKE,
@@ -34,6 +33,7 @@ from mapper.ir.core import (
     Scalar,
     Type,
     Value,
+    greatest_of,
     param,
 )
 from mapper.ir.network import broadcast_problems
@@ -143,7 +143,7 @@ class Decay(Part):
         if not 1 <= self.shift <= 30:
             yield f"leak shift {self.shift} is outside 1..30"
         if self.kind == "multiply":
-            greatest = np.abs(param(constants, self.multiplier, INT64)).max()
+            greatest = greatest_of(param(constants, self.multiplier, INT64))
             if greatest >= 1 << (62 - state.bits):
                 yield f"leak multiplier {greatest} on {state} may pass 63 bits"
 
@@ -304,9 +304,6 @@ def integer_state_problems(op: "IntegerNeuron", constants: Constants) -> Iterato
     yield from op.decay.problems(constants, op.membrane.type)
     for decay in (op.current_decay, op.input_decay):
         yield from decay.problems(constants, held)
-    bias = param(constants, op.bias, INT64)
-    if np.abs(bias).max() >= EXACT_DOUBLE:
-        yield f"a bias of {np.abs(bias).max()} is beyond any membrane"
     for name, scalar in (("threshold", op.threshold), ("reset amount", op.reset.amount)):
         values = param(constants, scalar, op.membrane.type)
         wide = IntType(op.membrane.type.bits + 1, signed=True)

@@ -11,8 +11,14 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from mapper.ir.core import EXACT_DOUBLE, INT64, Array, Const, Constants, IntType, Op, Value, param
+from mapper.ir.core import INT64, Array, Const, Constants, IntType, Op, Value, greatest_of, param
+from mapper.ir.limits import MOST_BITS, MOST_SUM
 from mapper.ir.readout_kinds import READOUTS, ReadoutKind, sensed_kind
+
+_SUM_BITS = 54
+"""Of partial sums that are read: less a threshold they stay within 64 bits."""
+_COUNT_BITS = 32
+"""Of counts of active wordlines."""
 
 
 def sensed(
@@ -82,23 +88,25 @@ class SenseAmpRead(Op):
     result: Value
 
     def verify(self, constants: Constants) -> Iterator[str]:
-        thresholds = constants[self.thresholds.name]
-        yield from _readout_shape_problems(self.partial_sum, self.result)
+        unread = list(_readout_problems(self.partial_sum, self.result))
+        yield from unread
+        if unread:
+            return
+        thresholds = constants[self.thresholds.name].astype(np.int64)
         if thresholds.ndim != 4 or not 1 <= len(thresholds) == len(self.levels) - 1:
             yield f"{len(self.levels)} levels, but thresholds have shape {thresholds.shape}"
             return
         grid = (len(thresholds), *self.partial_sum.shape[1:4])
-        if any(own not in (1, full) for own, full in zip(thresholds.shape, grid, strict=True)):
-            yield f"thresholds of shape {thresholds.shape} do not broadcast to {grid}"
+        yield from _grid_problems("thresholds", thresholds, grid)
         if (np.diff(thresholds, axis=0) < 0).any():
             yield "thresholds must ascend"
-        if np.abs(thresholds).max(initial=0) >= EXACT_DOUBLE:
-            yield f"a threshold of {np.abs(thresholds).max()} is beyond any sum"
         sums, codes = self.partial_sum.type, self.result.type
-        if not isinstance(sums, IntType) or not isinstance(codes, IntType):
-            return
-        if self.active is not None and sums.min < 0:
-            yield f"half of the active rows is a reference for unsigned sums, got {sums}"
+        assert isinstance(sums, IntType)
+        assert isinstance(codes, IntType)
+        if self.active is not None:
+            yield from _active_problems(self.active, self.partial_sum)
+            if sums.min < 0:
+                yield f"half of the active rows is a reference for unsigned sums, got {sums}"
         if not codes.holds(*self.ends(constants)):
             yield f"levels {self.levels} do not fit {codes}"
 
@@ -156,14 +164,17 @@ class AdcRead(Op):
     result: Value
 
     def verify(self, constants: Constants) -> Iterator[str]:
-        yield from _readout_shape_problems(self.partial_sum, self.result)
-        step = param(constants, self.step, INT64)
-        if int(step.min()) < 1:
-            yield f"the step of an ADC is at least 1, got {step.min()}"
-        if not 1 <= self.bits <= 24:
-            yield f"an ADC has 1..24 bits, got {self.bits}"
+        unread = list(_readout_problems(self.partial_sum, self.result))
+        for name in ("first", "step", "base"):
+            held = getattr(self, name)
+            if isinstance(held, Const):
+                unread += _grid_problems(name, constants[held.name], self.partial_sum.shape[1:4])
+        yield from unread
+        if unread:
             return
         low, high = self.ends(constants)
+        if max(-low, high) > MOST_SUM:
+            yield f"decoded values span {low}..{high}, past {MOST_SUM}"
         if not isinstance(self.result.type, IntType) or not self.result.type.holds(low, high):
             yield f"decoded values span {low}..{high}, too wide for {self.result.type}"
 
@@ -176,7 +187,10 @@ class AdcRead(Op):
     def ends(self, constants: Constants) -> tuple[int, int]:
         """Return the least and the greatest decoded value."""
         step, base = param(constants, self.step, INT64), param(constants, self.base, INT64)
-        return int(base.min()), int((base + step * ((1 << self.bits) - 1)).max())
+        top = (1 << self.bits) - 1
+        if greatest_of(step) * top + greatest_of(base) > MOST_SUM:  # where 64 bits might wrap
+            step, base = step.astype(object), base.astype(object)
+        return int(base.min()), int((base + step * top).max())
 
     @property
     def follows_activity(self) -> bool:
@@ -225,11 +239,34 @@ def _table(constants: Constants, table: int | Const, result: Value) -> Array:
     return values if values.ndim == 0 else over_positions(values, result.shape[4:])
 
 
-def _readout_shape_problems(partial_sum: Value, result: Value) -> Iterator[str]:
+def _readout_problems(partial_sum: Value, result: Value) -> Iterator[str]:
     if partial_sum.shape != result.shape:
         yield f"partial sums are {partial_sum.shape}, but the readout gives {result.shape}"
+    if len(result.shape) < 4:
+        yield f"partial sums are [planes, blocks, slices, outputs, ...], got {partial_sum.shape}"
     if not isinstance(result.type, IntType) or not isinstance(partial_sum.type, IntType):
         yield f"a readout is an integer, got {partial_sum.type} and {result.type}"
+    elif partial_sum.type.bits > _SUM_BITS:
+        yield f"partial sums of {partial_sum.type}, at most {_SUM_BITS} bits are read"
+
+
+def _grid_problems(name: str, table: Array, grid: tuple[int, ...]) -> Iterator[str]:
+    """Yield why a table has not one entry, or one for all, along every axis of a grid."""
+    fits = table.ndim == len(grid) and all(
+        own in (1, full) for own, full in zip(table.shape, grid, strict=True)
+    )
+    if not fits:
+        yield f"{name} of shape {table.shape} do not broadcast to {grid}"
+
+
+def _active_problems(active: Value, grid: Value) -> Iterator[str]:
+    """Yield why counts ``[planes, G, groups, *P]`` are not of sums ``[planes, G, S, N, *P]``."""
+    planes, blocks, _, outputs, *positions = grid.shape
+    groups = active.shape[2] if len(active.shape) > 2 else 0
+    if active.shape != (planes, blocks, groups, *positions) or not groups or outputs % groups:
+        yield f"active wordlines are {active.shape}, the columns {grid.shape}"
+    if not isinstance(active.type, IntType) or active.type.bits > _COUNT_BITS:
+        yield f"active wordlines are integers of at most {_COUNT_BITS} bits, got {active.type}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,23 +297,50 @@ class ShiftAndAdd(Op):
         return tuple((top if b == planes - 1 else 1) << b for b in range(planes))
 
     def verify(self, constants: Constants) -> Iterator[str]:
-        if len(self.significances) != self.codes.shape[2]:
-            yield f"{len(self.significances)} significances for {self.codes.shape[2]} slices"
+        yield from (unread := list(self._shape_problems(constants)))
+        if unread:
             return
-        if self.result.shape != self.codes.shape[3:]:
-            yield f"codes are {self.codes.shape}, but the result has {self.result.shape}"
+        if self.active is not None:
+            yield from _active_problems(self.active, self.codes)
         if (self.active is None) != (self.offset == 0):
             yield f"offset {self.offset} needs a count of active rows, and only then"
-        if not 0 <= self.shift <= 30:
-            yield f"shift {self.shift} is outside 0..30"
+        if (reach := self._reach(constants)) > MOST_SUM:
+            yield f"numbers before the shift may reach {reach}, past {MOST_SUM}"
         low, high = self.range(constants)
         if not isinstance(self.result.type, IntType) or not self.result.type.holds(low, high):
             yield f"sum spans {low}..{high}, too wide for {self.result.type}"
+
+    def _shape_problems(self, constants: Constants) -> Iterator[str]:
+        if len(self.codes.shape) < 4 or not isinstance(self.codes.type, IntType):
+            yield f"codes are integers [planes, blocks, slices, outputs, ...], got {self.codes}"
+            return
+        if self.codes.shape[0] > MOST_BITS:
+            yield f"{self.codes.shape[0]} planes, at most {MOST_BITS}"
+        if len(self.significances) != self.codes.shape[2]:
+            yield f"{len(self.significances)} significances for {self.codes.shape[2]} slices"
+        if self.result.shape != self.codes.shape[3:]:
+            yield f"codes are {self.codes.shape}, but the result has {self.result.shape}"
+        if isinstance(self.scale, Const):
+            scales = constants[self.scale.name]
+            yield from _grid_problems("scales", scales, self.codes.shape[1:4:2])
+
+    def _reach(self, constants: Constants) -> int:
+        """Return the greatest magnitude of any number on the way, before the shift."""
+        code = self.codes.type
+        assert isinstance(code, IntType)
+        block = max(-code.min, code.max) * sum(map(abs, self.significances))
+        if self.active is not None and isinstance(self.active.type, IntType):
+            block += abs(self.offset) * max(-self.active.type.min, self.active.type.max)
+        scale = np.abs(param(constants, self.scale, INT64))
+        largest = scale.max(axis=-1) if scale.ndim else scale
+        blocks = int(np.broadcast_to(largest, self.codes.shape[1]).sum())
+        return block * blocks * sum(map(abs, self.plane_weights))
 
     def range(self, constants: Constants) -> tuple[int, int]:
         """Return bounds of the result, from the types of the operands."""
         code = self.codes.type
         assert isinstance(code, IntType)
+        exact = np.int64 if self._reach(constants) <= MOST_SUM else object  # which cannot wrap
         ends = [sorted((s * code.min, s * code.max)) for s in self.significances]
         low, high = sum(e[0] for e in ends), sum(e[1] for e in ends)
         if self.active is not None and isinstance(self.active.type, IntType):
@@ -287,6 +351,7 @@ class ShiftAndAdd(Op):
             if (not isinstance(self.scale, Const))
             else param(constants, self.scale, INT64)
         )
+        scale = scale.astype(exact)
         blocks = self.codes.shape[1] // (scale.shape[0])
         lows = np.minimum(scale * low, scale * high).sum(axis=0) * blocks
         highs = np.maximum(scale * low, scale * high).sum(axis=0) * blocks

@@ -12,6 +12,7 @@ from typing import ClassVar
 import numpy as np
 
 from mapper.ir.core import EXACT_DOUBLE, Array, Const, Constants, IntType, Op, Type, Value, dtype_of
+from mapper.ir.limits import MOST_SUM, MOST_WHOLE
 from mapper.ir.windows import Pair, Sides, Window, transposed_window, wordline_inputs
 
 
@@ -62,7 +63,12 @@ class Synapse(Op):
             return
         if self.bias is not None:
             yield "an integer layer has no bias: its neuron carries it"
+        least, most = int(weight.min()), int(weight.max())
+        if max(-least, most) > MOST_WHOLE:
+            yield f"weights span {least}..{most}, past {MOST_WHOLE}"
         low, high = matrix_range(self.matrix(weight), self.x.type)
+        if max(-low, high) > MOST_SUM:
+            yield f"sum spans {low}..{high}, past {MOST_SUM}"
         if isinstance(self.result.type, IntType) and not self.result.type.holds(low, high):
             yield f"sum spans {low}..{high}, too wide for {self.result.type}"
 
@@ -93,9 +99,11 @@ def group_products(inputs: Array, matrix: Array, type: Type) -> Array:
 def matrix_range(matrix: Array, x: IntType) -> tuple[int, int]:
     """Return the least and greatest sum of any column of ``matrix[K, N]`` over inputs in ``x``."""
     greatest = max(int(matrix.max(initial=0)), -int(matrix.min(initial=0)))
-    wide = np.int32 if len(matrix) * greatest < 1 << 31 else np.int64  # half the work
-    positive = np.maximum(matrix, 0).sum(axis=0, dtype=wide).astype(np.int64)
-    negative = np.minimum(matrix, 0).sum(axis=0, dtype=wide).astype(np.int64)
+    bound = len(matrix) * greatest
+    wide = np.int32 if bound < 1 << 31 else np.int64 if bound < 1 << 63 else object  # half the work
+    exact = np.int64 if bound * max(-x.min, x.max) <= MOST_SUM else object  # which cannot wrap
+    positive = np.maximum(matrix, 0).sum(axis=0, dtype=wide).astype(exact)
+    negative = np.minimum(matrix, 0).sum(axis=0, dtype=wide).astype(exact)
     low = min(0, int((positive * x.min + negative * x.max).min(initial=0)))
     high = max(0, int((positive * x.max + negative * x.min).max(initial=0)))
     return low, high
@@ -114,10 +122,9 @@ class Linear(Synapse):
         return matrix.T
 
     def _shape_problems(self, weight: Array) -> Iterator[str]:
-        expected = (self.result.shape[-1], self.x.shape[-1])
         if len(self.x.shape) != 1 or len(self.result.shape) != 1:
             yield f"input {self.x.shape} and result {self.result.shape} must be vectors"
-        elif weight.shape != expected:
+        elif weight.shape != (expected := (self.result.shape[0], self.x.shape[0])):
             yield f"weight has shape {weight.shape}, expected {expected}"
 
 
@@ -220,6 +227,7 @@ def window_problems(x: Value, result: Value, window: Window) -> Iterator[str]:
     if problems := window.problems():
         yield from problems
         return
+    yield from window.size_problems(x.shape)
     size = window.output_size(*x.shape[1:])
     if min(size) < 1:
         yield f"window {window.kernel} does not fit into {x.shape[1:]}"

@@ -85,9 +85,10 @@ def _attribute(held: object) -> str:
 
 def _spans(spans: tuple[Span, ...]) -> str:
     """Print ``0:300 by 64`` for spans of one width, else each; a big grid stays one line."""
-    size = len(spans[0])
+    size = spans[0].stop - spans[0].start
     whole = Span(spans[0].start, spans[-1].stop)
-    if len(spans) > 1 and size > 0 and whole.split(size) == spans:
+    many = len(spans) > 1 and size > 0 and -((whole.start - whole.stop) // size) == len(spans)
+    if many and whole.split(size) == spans:  # of broken spans there might be any number
         return f"{whole} by {size}"
     return " ".join(str(span) for span in spans)
 

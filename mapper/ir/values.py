@@ -122,6 +122,11 @@ def param(constants: Constants, scalar: Scalar, type: Type) -> Array:
     return np.asarray(raw, dtype=dtype_of(type))
 
 
+def greatest_of(array: Array) -> int:
+    """Return the greatest magnitude in an array of integers: NumPy's of ``-2**63`` is negative."""
+    return max(int(array.max(initial=0)), -int(array.min(initial=0)))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
     """A value kept between time steps: ``read`` at the start, then the value named ``next``."""

@@ -1,13 +1,29 @@
 """Rules of a whole graph that no single op can check, and the error for breaking them."""
 
+import sys
 from collections.abc import Iterator
 from itertools import islice
+from math import prod
 
 import numpy as np
 
-from mapper.ir.core import Coding, Const, Constants, Graph, IntType, Op, Scalar, State, Value
+from mapper.ir.core import Coding, Const, Constants, Graph, Op, Scalar, State, Value
+from mapper.ir.limits import MOST_ELEMENTS, MOST_FACTOR
 from mapper.ir.network import broadcast_problems
+from mapper.ir.ranges import (
+    Reals,
+    Whole,
+    op_range_problems,
+    range_problems,
+    state_range_problems,
+    value_problems,
+)
 from mapper.ir.text import print_op
+from mapper.ir.units import held_values
+
+_ANY = Reals(-sys.float_info.max, sys.float_info.max)
+_BITS = Whole(-MOST_FACTOR, MOST_FACTOR)
+"""Decided by whoever compiles; passes refuse those that a target has not."""
 
 
 class InvalidIR(Exception):  # noqa: N818  a statement about the graph, as ``IR`` is a noun
@@ -27,6 +43,15 @@ def broken_rules(graph: Graph) -> str:
 
 def graph_problems(graph: Graph) -> Iterator[str]:
     """Yield every broken rule of the graph, its states and its ops, in order."""
+    broken = False
+    for problem in _rule_problems(graph):
+        broken = True
+        yield problem
+    if not broken:  # what is held together is known of graphs that fit together alone
+        yield from _size_problems(graph)
+
+
+def _rule_problems(graph: Graph) -> Iterator[str]:
     for what, values in (("input", graph.inputs), ("output", graph.outputs)):
         if not values:
             yield f"the graph has no {what}"
@@ -43,6 +68,7 @@ def graph_problems(graph: Graph) -> Iterator[str]:
     for state in graph.states:
         yield from _state_problems(state, defined, graph.constants)
     yield from _coding_problems(graph)
+    yield from _assignment_problems(graph)
 
 
 def _constant_problems(constants: Constants) -> Iterator[str]:
@@ -56,15 +82,23 @@ def _constant_problems(constants: Constants) -> Iterator[str]:
 def _define(value: Value, defined: dict[str, Value], op: Op | None) -> Iterator[str]:
     if value.name in defined:
         yield f"%{value.name} is defined twice: {'graph' if op is None else print_op(op)}"
-    if isinstance(value.type, IntType) and not 1 <= value.type.bits <= 63:
-        yield f"%{value.name} is {value.type}: widths are 1..63 bits"
+    if op is None:  # results of ops are looked at with them
+        yield from value_problems(value)
     defined[value.name] = value
+
+
+def _size_problems(graph: Graph) -> Iterator[str]:
+    for value in held_values(graph):
+        if prod(value.shape) > MOST_ELEMENTS:
+            yield f"{value} has {prod(value.shape)} elements, at most {MOST_ELEMENTS} are held"
 
 
 def _op_problems(op: Op, defined: dict[str, Value], constants: Constants) -> Iterator[str]:
     before = list(_reference_problems(op, defined, constants))
+    if not before:  # ranges assume that what the op refers to exists, its rules assume ranges
+        before = [f"{problem}: {print_op(op)}" for problem in op_range_problems(op, constants)]
     yield from before
-    if not before:  # rules of the op assume that what it refers to exists
+    if not before:
         yield from (f"{problem}: {print_op(op)}" for problem in op.verify(constants))
 
 
@@ -95,9 +129,10 @@ def _state_problems(state: State, defined: dict[str, Value], constants: Constant
         yield f"state {state.read} is written with {written}"
     if isinstance(state.initial, Const) and state.initial.name not in constants:
         yield f"{state.initial} does not exist: state {state.read}"
-    else:
+    elif not any(value_problems(state.read)):
         name = f"initial value of %{state.read.name}"
         yield from broadcast_problems(name, state.initial, state.read.shape, constants)
+        yield from state_range_problems(state, constants)
 
 
 def _coding_problems(graph: Graph) -> Iterator[str]:
@@ -119,5 +154,12 @@ def _coding_number(what: str, scalar: Scalar, port: Value, graph: Graph) -> Iter
         yield f"{scalar} does not exist: {what}"
     elif isinstance(scalar, Const):
         yield from broadcast_problems(what, scalar, port.shape, graph.constants)
-    elif not np.isfinite(scalar):
-        yield f"{what} is {scalar}"
+    else:
+        yield from range_problems(what, _ANY, scalar, graph.constants)
+
+
+def _assignment_problems(graph: Graph) -> Iterator[str]:
+    decided = graph.assignment
+    widths = {name: choice.weight_bits for name, choice in decided.layers.items()}
+    for name, bits in (*widths.items(), ("all layers", decided.weight_bits)):
+        yield from range_problems(f"the width decided for {name}", _BITS, bits, {})

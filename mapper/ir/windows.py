@@ -5,11 +5,14 @@ a crossbar: at every output position a vector of ``K`` inputs, one per wordline.
 are ordered ``(kernel row, kernel column, input channel)``, channel fastest.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
 from mapper.ir.core import Array, Part
+from mapper.ir.limits import MOST_ELEMENTS, MOST_PLACES, MOST_SIDE
 
 Pair = tuple[int, int]
 Sides = tuple[int, int, int, int]
@@ -37,6 +40,27 @@ class Window(Part):
             _positions(height, self, 0, top + bottom),
             _positions(width, self, 1, left + right),
         )
+
+    def size_problems(self, x: tuple[int, ...]) -> Iterator[str]:
+        """Yield why a window cannot slide over ``x[C, H, W]``, or gives too much to look at.
+
+        A window that has ``problems`` is not looked at.
+        """
+        padded = []
+        for axis, size in enumerate(x[1:]):
+            stuffed = (size - 1) * self.stuffing[axis] + 1
+            before, after = self.padding[axis], self.padding[axis + 2]
+            if max(0, -before) + max(0, -after) > stuffed:
+                yield f"padding {self.padding} crops more than {x[1:]}"
+            padded.append(stuffed + max(0, before) + max(0, after))
+        if max(padded) > MOST_SIDE or x[0] * prod(padded) > MOST_ELEMENTS:
+            yield (
+                f"padded maps are {x[0]} of {padded}: sizes are at most {MOST_SIDE}, "
+                f"{MOST_ELEMENTS} together"
+            )
+        places = prod(self.output_size(*x[1:])) * prod(self.kernel)
+        if places > MOST_PLACES:
+            yield f"windows look at {places} places of a channel, at most {MOST_PLACES}"
 
     def problems(self) -> list[str]:
         """Say what makes the geometry impossible, if anything."""

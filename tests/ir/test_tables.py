@@ -38,6 +38,7 @@ TABLES = (
     "mapper.ir.activity:COUNTED",
     "mapper.ir.edges:REALS",
     "mapper.ir.infer:TYPES",
+    "mapper.ir.ranges:RANGES",
     "mapper.report.charts.network:NODES",
     "mapper.training.hardening.integer:INTEGERS",
     "passes.integers.meaning:FORMS",

@@ -11,6 +11,7 @@ from mapper.ir.encoding import Encoding
 from mapper.ir.hardware import ScaledAdd
 from mapper.ir.network import Add, Concat, Merge, Reshape, Take
 from mapper.ir.neurons import Decay, IntegerNeuron, Neuron
+from mapper.ir.ranges import op_range_problems
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import Linear
 from mapper.ir.verify import InvalidIR, check_graph, graph_problems
@@ -43,7 +44,8 @@ def problems(graph: Graph) -> str:
 
 
 def of_op(op: Op, **tables: np.ndarray) -> str:
-    return "\n".join(op.verify({**TABLES, **tables}))
+    constants = {**TABLES, **tables}
+    return "\n".join(list(op_range_problems(op, constants)) or op.verify(constants))
 
 
 def test_the_graphs_these_cases_break_are_valid():
@@ -112,21 +114,25 @@ def test_neurons_check_their_bias_and_leaks():
     state = [Value(name, IntType(8, signed=True), (4,)) for name in ("v", "after")]
     neuron = IntegerNeuron(x=X, membrane=state[0], membrane_next=state[1])
     assert of_op(neuron) == ""
-    assert "beyond any membrane" in of_op(replace(neuron, bias=1 << 60))
+    assert "bias is 1152921504606846976, it takes whole numbers of -9007199254740991" in of_op(
+        replace(neuron, bias=1 << 60)
+    )
     slow = Decay(kind="multiply", shift=40, multiplier=1)
-    assert "leak shift 40 is outside 1..30" in of_op(replace(neuron, decay=slow))
+    assert "decay.shift is 40, it takes whole numbers of 0..30" in of_op(
+        replace(neuron, decay=slow)
+    )
 
 
 def test_readouts_check_levels_and_thresholds():
     assert "2 levels, but thresholds have shape (2, 1, 1, 1)" in of_op(
-        SENSE, t=np.zeros((2, 1, 1, 1))
+        SENSE, t=np.zeros((2, 1, 1, 1), int)
     )
     three = replace(SENSE, levels=(-1, 0, 1))
     assert "thresholds must ascend" in of_op(three, t=np.array([2, 1]).reshape(2, 1, 1, 1))
-    assert "do not broadcast" in of_op(SENSE, t=np.zeros((1, 3, 1, 1)))
+    assert "do not broadcast" in of_op(SENSE, t=np.zeros((1, 3, 1, 1), int))
     assert "levels (-9, 9) do not fit i2" in of_op(replace(SENSE, levels=(-9, 9)))
     adc = AdcRead(kind="flash", bits=2, partial_sum=SUMS, first=1, step=0, base=0, result=CODES)
-    assert "the step of an ADC is at least 1, got 0" in of_op(adc)
+    assert "step is 0, it takes whole numbers of 1..9007199254740991" in of_op(adc)
     assert "decoded values span 0..3, too wide for i2" in of_op(replace(adc, step=1))
 
 

@@ -22,6 +22,10 @@ MOST_BYTES = 1 << 30
 """Of packed weights of one layer: more stays on NumPy."""
 
 
+_COUNTER_BITS = 16
+"""Of counters of reached references, over the row blocks of an output."""
+
+
 class NotNativeError(Exception):
     """Why the native kernels cannot compute something exactly; NumPy does it then."""
 
@@ -55,7 +59,7 @@ def arithmetic(layer: CrossbarLayer, constants: Constants) -> Arithmetic:
     most = core.number("MOST_INPUT_BITS")
     if mvm.planes > most:
         raise NotNativeError(f"inputs of {mvm.planes} bits, at most {most} are read bit by bit")
-    total = _output_bound(layer, constants)
+    total = max(_output_bound(layer, constants), _greatest_held(layer, constants))
     if total >= WORD:
         raise NotNativeError(f"sums of row blocks may reach {total}, past 32 bits")
     if _is_bit_sliced(layer, tallest):
@@ -87,6 +91,8 @@ def _is_bit_sliced(layer: CrossbarLayer, tallest: int) -> bool:
     if encoding.kind == "differential" and encoding.digit_max != 1:
         return False
     if tallest * encoding.digit_max > core.number("MANY_PLANES_SUM"):
+        return False
+    if len(layer.mvm.rows) * (len(read.levels) - 1) >= 1 << _COUNTER_BITS:
         return False
     return len(set(rises(read))) == 1 and len(read.levels) - 1 <= core.number("MOST_COUNTS")
 
@@ -164,6 +170,15 @@ def _output_bound(layer: CrossbarLayer, constants: Constants) -> int:
     planes = sum(abs(weight) for weight in add.plane_weights)
     # Every count that a cluster of row blocks reaches, before its scale too.
     return planes * max(int(scales.max()), len(layer.mvm.rows)) * block
+
+
+def _greatest_held(layer: CrossbarLayer, constants: Constants) -> int:
+    """Return the greatest number that tables of the kernels hold, were it multiplied by zeros."""
+    read, add = layer.read, layer.add
+    held = [*map(abs, add.significances), greatest(constants, add.scale), abs(add.offset)]
+    if isinstance(read, SenseAmpRead):
+        held += [*map(abs, read.levels), *map(abs, rises(read))]
+    return max(held)
 
 
 def scale_table(layer: CrossbarLayer, constants: Constants) -> Array:
