@@ -165,8 +165,9 @@ class Report:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What has to be known before a number is used: layers that never or always fire, and
-        readout that was set without recordings.
+        """What has to be known before a number is used.
+
+        Layers that never or always fire, and readout that was set without recordings.
         """
         pairs = ((NETWORK, self.evidence.source_firing), (MAPPING, self.evidence.firing))
         told = [text for what, one in pairs if one is not None for text in one.warnings(what)]

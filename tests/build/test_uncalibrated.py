@@ -1,4 +1,4 @@
-"""Readout that keeps one bit or three levels was set on recordings, or a warning says it was not."""
+"""Readout of one bit or three levels was set on recordings, or a warning says it was not."""
 
 import json
 from dataclasses import replace
