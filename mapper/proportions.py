@@ -142,7 +142,8 @@ class Paired:
         """
         apart = self.first_only + self.second_only
         fewer = min(self.first_only, self.second_only)
-        return min(1.0, 2 * sum(comb(apart, count) for count in range(fewer + 1)) / 2**apart)
+        ways = sum(comb(apart, count) for count in range(fewer + 1))
+        return min(1.0, ways / (1 << apart) * 2)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON form."""

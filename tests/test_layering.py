@@ -21,6 +21,7 @@ FLOORS = (
         "mapper.executor",
         "mapper.executor.ports",
         "mapper.kernels",
+        "mapper.proportions",
         "mapper.rendering",
         "mapper.threads",
         "mapper.writing",
