@@ -51,6 +51,8 @@ class Trace:
     tensors: dict[str, Tensor] = field(default_factory=dict)
     interior: dict[str, NodeProto] = field(default_factory=dict)
     """Elementwise, reshaping and rounding nodes, by result: run again to check a neuron."""
+    makers: dict[str, NodeProto] = field(default_factory=dict)
+    """The node of each computed tensor."""
     comparisons: Comparisons = field(default_factory=Comparisons)
     outputs: tuple[str, ...] = ()
     readers: Counter[str] = field(default_factory=Counter)
@@ -157,6 +159,7 @@ def _visit(proto: NodeProto, state: Trace) -> None:
         comparisons=state.comparisons,
         alone=frozenset(name for name in proto.input if state.readers[name] == 1),
     )
+    state.makers.update(dict.fromkeys(proto.output, proto))
     operator = operator_of(proto)
     spelled_out = operator.spelled_out
     if operator.kind == "branch":

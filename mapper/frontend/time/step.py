@@ -1,6 +1,6 @@
 """Write one step of a rolled model as an ONNX model with its state as inputs and outputs."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,6 +50,7 @@ class Writer:
 
     def __init__(self, tape: Tape, kept: Sequence[str] = ()) -> None:
         self.tape = tape
+        self.scopes = _scopes(step.proto.name for step in tape.steps)
         self.names: dict[Part, str] = {}
         self.taken = set(kept)
         self.nodes: list[NodeProto] = []
@@ -77,12 +78,13 @@ class Writer:
         for step in reversed(chosen):
             node = NodeProto()
             node.CopyFrom(step.proto)
+            node.name = _of_any_step(node.name, self.scopes)
             del node.input[:], node.output[:]
             node.input.extend("" if i is None else self._name(i) for i in step.inputs)
             hints = step.proto.output
             for slot, hint in zip(step.outputs, hints, strict=True):
                 if slot not in self.names:
-                    self.names[slot] = self.fresh(hint or slot.name)
+                    self.names[slot] = self.fresh(_of_any_step(hint, self.scopes) or slot.name)
                 node.output.append(self.names[slot])
             self.nodes.append(node)
 
@@ -126,6 +128,30 @@ class Writer:
         result = name or self.fresh(f"{source}.step")
         self.nodes.append(helper.make_node("Reshape", [source, target], [result], name=result))
         return result
+
+
+def _scopes(names: Iterable[str]) -> set[str]:
+    """Return the modules that nodes are in: ``/net`` and ``/net/lif1`` for ``/net/lif1/Add``."""
+    found = set[str]()
+    for name in names:
+        parts = name.split("/")
+        found.update("/".join(parts[:depth]) for depth in range(2, len(parts)))
+    return found
+
+
+def _of_any_step(name: str, scopes: Set[str]) -> str:
+    """Leave out of ``/net/lif1_8/Add`` that it is the ninth call of ``/net/lif1``.
+
+    The older exporter of torch counts the calls of a module, which are time steps here. A module
+    that is itself called ``lif1_8`` is left as it is, unless there is a ``lif1`` beside it.
+    """
+    *modules, last = name.split("/")
+    plain: list[str] = []
+    for module in modules:
+        first, _, count = module.rpartition("_")
+        called_again = count.isdecimal() and "/".join([*plain, first]) in scopes
+        plain.append(first if called_again else module)
+    return "/".join([*plain, last])
 
 
 def one_step(rolled: Rolled, clock: Clock, outputs: Sequence[str]) -> StepModel:

@@ -1,6 +1,7 @@
 """Write the graph of a traced model whose neurons are known."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from mapper.diagnostics import refuse
 from mapper.frontend.algebra import forms
@@ -9,9 +10,11 @@ from mapper.frontend.neurons.fit import Fitted, Pair
 from mapper.frontend.neurons.states import Dynamics
 from mapper.frontend.onnx.layers import Layer
 from mapper.frontend.onnx.trace import Trace
+from mapper.frontend.write.names import unit_names, unused, with_weights_named
 from mapper.frontend.write.plan import Plan
 from mapper.frontend.write.writer import OpWriter
 from mapper.ir.core import FLOAT, SPIKE, Array, Graph, Scalar, State, Type, Value
+from mapper.ir.network import Scale
 from mapper.ir.neurons import Neuron, Reset
 
 
@@ -28,15 +31,16 @@ class _Builder:
         self.names = self._claimed_names()
         self.out = OpWriter(trace.path.stem, {*trace.inputs, *trace.outputs})
         self.memories: list[State] = []
+        self.called = unit_names(self.plan.units, trace)
+        self.taken = {name.text for name in self.called.values()}
 
     def graph(self) -> Graph:
         inputs = [self._read_input(name) for name in self._data_inputs()]
         self._read_states()
         for unit in self.plan.units:
-            if isinstance(unit, Layer):
-                self._write_layer(unit)
-            else:
-                self._write_neuron(unit)
+            start = len(self.out.ops)
+            own = self._write_layer(unit) if isinstance(unit, Layer) else self._write_neuron(unit)
+            self._locate(start, own, self.called[unit].text)
         outputs = [self._output(name) for name in self.plan.ports]
         self.out.inputs.extend(inputs)
         self.out.states.extend(self._states())
@@ -58,12 +62,31 @@ class _Builder:
             names.setdefault(pair.after, pair.output)
         return names
 
-    def _new(self, atom: Atom, type: Type, shape: Shape) -> Value:
-        """Return the value of a result; it is named after an output, or after its tensor."""
+    def _new(self, atom: Atom, type: Type, shape: Shape, name: str) -> Value:
+        """Return the value of a result; it is named after an output where it is one."""
         claimed = self.names.get(atom)
-        name = self.out.unique(atom.name) if claimed is None else claimed
+        name = self.out.unique(name) if claimed is None else claimed
         self.out.values[atom] = Value(name, type, shape)
         return self.out.values[atom]
+
+    def _locate(self, start: int, own: int, name: str) -> None:
+        """Give ops that were written together a name each: that of their unit, and more of it.
+
+        Args:
+            start: Where they begin: with what combines the unit's inputs.
+            own: Where those of the unit itself begin. The last of them has its name; what scales
+                behind it does not.
+            name: Of the unit.
+        """
+        ops = self.out.ops[own:]
+        main = next((op for op in reversed(ops) if not isinstance(op, Scale)), ops[-1])
+        for index, op in enumerate(self.out.ops[start:], start):
+            told = name
+            if op is not main:
+                told = f"{name}.{op.mnemonic.rpartition('.')[2]}"
+                told = told if told not in self.taken else unused(told, self.taken, 2)
+                self.taken.add(told)
+            self.out.ops[index] = replace(op, loc=f"{self.trace.path.name}:{told}")
 
     # --- inputs ----------------------------------------------------------------------------
 
@@ -99,20 +122,31 @@ class _Builder:
 
     # --- ops -------------------------------------------------------------------------------
 
-    def _write_layer(self, layer: Layer) -> None:
+    def _write_layer(self, layer: Layer) -> int:
+        """Write a layer, what combines its inputs first; return where its own ops begin."""
+        name = self.called[layer]
         operands = tuple(
-            self.out.value_of(self.plan.rewritten(o.form), o.shape, o.name, layer.loc)
+            self.out.value_of(
+                self.plan.rewritten(o.form), o.shape, name.of_value("input", o.name), layer.loc
+            )
             for o in layer.operands
         )
-        layer.write(operands, self._new(layer, layer.type, layer.shape), self.out)
+        own = len(self.out.ops)
+        result = self._new(layer, layer.type, layer.shape, name.of_value("", layer.name))
+        with_weights_named(layer, name).write(operands, result, self.out)
+        return own
 
-    def _write_neuron(self, neuron: Fitted) -> None:
+    def _write_neuron(self, neuron: Fitted) -> int:
+        """Write a neuron, what it adds up first; return where it stands."""
         current, shape = neuron.current, neuron.membrane.read.shape
-        name = neuron.loc.removeprefix(f"{self.trace.path.name}:")
+        name = self.called[neuron].text
         drive = self.plan.rewritten(neuron.drive)
 
         def number(field: str, array: Array) -> Scalar:
             return self.out.parameter(f"{name}.{field}", forms.view(array, neuron.shape, shape))
+
+        def after(pair: Pair) -> Value:
+            return self._new(pair.after, FLOAT, shape, pair.after.name)
 
         firing, gains = neuron.firing, neuron.gains
         late = neuron.spike_phase == "next" and neuron not in self.plan.remembered
@@ -123,8 +157,8 @@ class _Builder:
                 membrane=self.out.values[neuron.membrane.read],
                 current=None if current is None else self.out.values[current.read],
                 spike=self._spike(neuron),
-                membrane_next=self._new(neuron.membrane.after, FLOAT, shape),
-                current_next=None if current is None else self._new(current.after, FLOAT, shape),
+                membrane_next=after(neuron.membrane),
+                current_next=None if current is None else after(current),
                 leak=number("leak", neuron.leak),
                 gain=number("gain", gains.gain),
                 bias=number("bias", gains.bias),
@@ -142,13 +176,15 @@ class _Builder:
                 floor=None if neuron.floor is None else number("floor", neuron.floor),
             )
         )
+        return len(self.out.ops) - 1
 
     def _spike(self, neuron: Fitted) -> Value | None:
         if neuron not in self.plan.spikes:
             return None
         atom = self.plan.spikes[neuron]
         if neuron not in self.plan.remembered:
-            return self._new(atom, SPIKE, atom.shape)
+            name = self.called[neuron].of_value("", atom.name)
+            return self._new(atom, SPIKE, atom.shape, name)
         read = self.out.values[atom]
         spike = self.out.fresh(f"{read.name}.next", SPIKE, read.shape)
         self.memories.append(State(read=read, next=spike.name))

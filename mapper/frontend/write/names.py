@@ -1,0 +1,163 @@
+"""What layers are called: by their module, where the exporter says which it is.
+
+The newer exporter of torch names nodes by a running number (``node_Conv_1527``) and keeps the
+module and the function that it called in a node's metadata: ``['', 'layer1', 'layer1.0',
+'layer1.0.conv1', 'conv2d']``. Other files name their nodes themselves.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import takewhile
+
+from onnx import NodeProto
+
+from mapper.frontend.neurons.fit import Fitted
+from mapper.frontend.onnx.layers import Layer, SynapseLayer
+from mapper.frontend.onnx.trace import Trace
+
+Unit = Layer | Fitted
+
+_SCOPES = "pkg.torch.onnx.name_scopes"
+_LONGEST = 4096
+"""Characters of that metadata that are looked at; deeper modules are named as their node is."""
+_SCOPE = re.compile(r"'([^'\\]*)'")
+_COUNT = re.compile(r"_\d+$")
+_WEIGHT = ".weight"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where in a torch model a node comes from."""
+
+    module: str
+    """Its path, ``layer1.0.conv1``; empty for the model itself."""
+    call: str
+    """What is called there: ``conv2d``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Name:
+    """What a layer or a neuron is called."""
+
+    text: str
+    of_module: bool
+    """It is a module's; else the file's own, which has names of its own for tensors as well."""
+
+    def of_value(self, role: str, tensor: str) -> str:
+        """Return what a value is called, that is ``tensor`` in the file; its result has no role."""
+        if not self.of_module:
+            return tensor
+        return f"{self.text}.{role}" if role else self.text
+
+
+def origin_of(node: NodeProto) -> Origin | None:
+    """Return where a node comes from, or None where the file does not say it.
+
+    Example:
+        >>> from onnx import helper
+        >>> node = helper.make_node("Conv", ["x", "w"], ["y"])
+        >>> node.metadata_props.add(key=_SCOPES, value="['', 'net', 'net.0', 'conv2d_3']").key[-6:]
+        'scopes'
+        >>> origin_of(node)
+        Origin(module='net.0', call='conv2d')
+    """
+    held = next((p.value for p in node.metadata_props if p.key == _SCOPES), "")
+    scopes = _SCOPE.findall(held) if len(held) <= _LONGEST else []
+    if len(scopes) < 2 or not all(scope.isprintable() for scope in scopes[-2:]):
+        return None
+    return Origin(module=scopes[-2], call=_COUNT.sub("", scopes[-1]))
+
+
+def unit_names(units: Sequence[Unit], trace: Trace) -> dict[Unit, Name]:
+    """Return a name for each layer and neuron; no two are alike.
+
+    A module with one of them gives it its name. Several in one module, or one beside modules of
+    its own, are called by module and function, and numbered where that is not enough.
+    """
+    origins = {unit: _unit_origin(unit, trace) for unit in units}
+    claims = Counter(origin.module for origin in origins.values() if origin)
+    around = {
+        ".".join(parts[:depth])
+        for parts in (module.split(".") for module in claims)
+        for depth in range(len(parts))
+    }
+    alone = {module for module, times in claims.items() if times == 1 and module not in around}
+    wanted = {unit: _wanted(unit, origins[unit], alone, trace) for unit in units}
+    return {
+        unit: Name(text=text, of_module=origins[unit] is not None)
+        for unit, text in _numbered(wanted).items()
+    }
+
+
+def with_weights_named(layer: Layer, name: Name) -> Layer:
+    """Name weights after their layer where the exporter computed them and gave them a number."""
+    if not isinstance(layer, SynapseLayer) or not name.of_module or "." in layer.weights.name:
+        return layer
+    return replace(layer, weights=replace(layer.weights, name=f"{name.text}{_WEIGHT}"))
+
+
+def _numbered(wanted: Mapping[Unit, str]) -> dict[Unit, str]:
+    """Number what several want to be called: ``lif1``, ``lif2``; others keep their name."""
+    times, taken = Counter(wanted.values()), set(wanted.values())
+    names = {unit: name for unit, name in wanted.items() if times[name] == 1}
+    for unit, name in wanted.items():
+        if times[name] > 1:
+            names[unit] = unused(name, taken, 1)
+            taken.add(names[unit])
+    return names
+
+
+def unused(name: str, taken: Iterable[str], first: int) -> str:
+    """Return the first of ``name1``, ``name2``, ... that is not taken; after a digit ``name_1``."""
+    joint = "_" if name[-1:].isdigit() else ""
+    while (tried := f"{name}{joint}{first}") in taken:
+        first += 1
+    return tried
+
+
+def _wanted(unit: Unit, origin: Origin | None, alone: set[str], trace: Trace) -> str:
+    if origin is None:
+        return unit.loc.removeprefix(f"{trace.path.name}:")
+    if origin.module in alone:
+        return origin.module
+    return f"{origin.module}.{origin.call}" if origin.module else origin.call
+
+
+def _unit_origin(unit: Unit, trace: Trace) -> Origin | None:
+    if isinstance(unit, Fitted):
+        return _neuron_origin(unit, trace)
+    origin = _tensor_origin(unit.name, trace)
+    if origin is None or not isinstance(unit, SynapseLayer) or "batch_norm" not in origin.call:
+        return origin
+    # A batch norm was folded into the layer, and gave it its own name. The weights have the
+    # layer's; of another layer's weights, which the exporter found equal, they are not beside it.
+    module = unit.weights.name.removesuffix(_WEIGHT)
+    beside = module.rpartition(".")[0] == origin.module.rpartition(".")[0]
+    if module == unit.weights.name or not beside:
+        return origin
+    return Origin(module=module, call=unit.kind.mnemonic.rpartition(".")[2])
+
+
+def _neuron_origin(neuron: Fitted, trace: Trace) -> Origin | None:
+    """Return the module that has both the membrane and what compares it."""
+    tensors = [pair.output for pair in neuron.pairs]
+    if neuron.firing is not None:
+        tensors.append(neuron.firing.event.tensor)
+    found = [_tensor_origin(tensor, trace) for tensor in tensors]
+    paths = [origin.module.split(".") for origin in found if origin is not None]
+    if not paths:
+        return None
+    shared = takewhile(lambda parts: len(set(parts)) == 1, zip(*paths, strict=False))
+    return Origin(module=".".join(parts[0] for parts in shared), call="neuron")
+
+
+def _tensor_origin(tensor: str, trace: Trace) -> Origin | None:
+    """Return where a tensor is computed; nodes that no module has only hand it on."""
+    while (node := trace.makers.get(tensor)) is not None:
+        origin = origin_of(node)
+        if origin is not None or len(node.input) == 0:
+            return origin
+        tensor = node.input[0]
+    return None
