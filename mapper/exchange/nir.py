@@ -45,8 +45,11 @@ def write_nir(network: Imported | Graph, path: Path | str) -> tuple[str, ...]:
     written = _Writer(graph, path.name)
     written.write()
     with whole_file(path) as file:
-        with h5py.File(file, "w") as root:
+        # In memory first: the HDF5 library ends the process when a disk is full.
+        with h5py.File(path.name, "w", driver="core", backing_store=False) as root:
             _put(root, {"version": VERSION, "node": written.as_dict()}, h5py)
+            root.flush()
+            file.write_bytes(root.id.get_file_image())
         back = read_nir(file, NirOptions()).graph
         if (different := first_difference(graph, back)) is not None:
             raise _refused(f"it would come back with another {different}", path.name)

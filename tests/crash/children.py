@@ -64,9 +64,8 @@ class Stop:
 
 
 def _child(job: dict[str, Any]) -> None:
-    output = os.open(job["output"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-    os.dup2(output, 1)
-    os.dup2(output, 2)
+    os.dup2(job["said"], 1)
+    os.dup2(job["said"], 2)
     if job["largest"]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (job["largest"],) * 2)
     stop = Stop(job["below"], job["stop"])
@@ -76,7 +75,7 @@ def _child(job: dict[str, Any]) -> None:
     except SystemExit as stopped:
         code = int(stopped.code or 0)
     except BaseException as error:
-        print(f"Traceback: {error!r}")
+        print(f"Raised {type(error).__name__}: {error}")
         code = 70
     stop.on = False
     sys.stdout.flush()
@@ -106,14 +105,17 @@ def serve() -> None:
         if job["args"][0] == "train":
             import torch  # noqa: F401  # once, not in every child
         counted, job["counted"] = os.pipe()
+        said, job["said"] = os.pipe()
         child = os.fork()
         if child == 0:
             _child(job)
         os.close(job["counted"])
+        os.close(job["said"])
+        with open(said, encoding="utf-8") as output, open(counted, encoding="utf-8") as number:
+            told, seen = output.read(), number.read()
         _, status = os.waitpid(child, 0)
-        seen = os.read(counted, 20)
-        os.close(counted)
-        print(json.dumps([os.waitstatus_to_exitcode(status), int(seen or -1)]), flush=True)
+        answer = [os.waitstatus_to_exitcode(status), int(seen or -1), told]
+        print(json.dumps(answer), flush=True)
 
 
 @dataclass
@@ -132,7 +134,6 @@ class Children:
 
     def __init__(self, below: Path) -> None:
         self.below = below
-        self.output = below.parent / f"{below.name}.output"
         self.server = subprocess.Popen(
             [sys.executable, "-m", "tests.crash.children"],
             stdin=subprocess.PIPE,
@@ -151,15 +152,13 @@ class Children:
         job = {
             "args": [str(arg) for arg in args],
             "below": f"{self.below}/",
-            "output": str(self.output),
             "stop": stop,
             "largest": largest,
         }
         assert self.server.stdin is not None
         assert self.server.stdout is not None
         print(json.dumps(job), file=self.server.stdin, flush=True)
-        code, changes = json.loads(self.server.stdout.readline())
-        return Done(code, changes, self.output.read_text())
+        return Done(*json.loads(self.server.stdout.readline()))
 
     def close(self) -> None:
         self.server.communicate()
