@@ -1,6 +1,6 @@
 """The definition as an engine: slow and plain, and what all others agree with."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mapper.executor.base import (
@@ -13,7 +13,7 @@ from mapper.executor.base import (
     traced_by_values,
 )
 from mapper.ir.core import Array, Graph, IntType
-from mapper.ir.evaluate import evaluate
+from mapper.ir.evaluate import evaluate, steps_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +52,22 @@ class Defined:
         progress: Progress | None,
         watch: Sequence[str],
     ) -> Arrays:
+        inputs, initial = self._checked(inputs, initial)
+        return evaluate(self.graph, inputs, initial, watch, progress)
+
+    def steps(
+        self, inputs: Mapping[str, Array], initial: Mapping[str, Array] | None = None
+    ) -> Iterator[Arrays]:
+        """Yield what ``run`` returns step by step, ``[B, *shape]`` by name, and keep none of it."""
+        return steps_of(self.graph, *self._checked(inputs, initial), self.watch)
+
+    def _checked(
+        self, inputs: Mapping[str, Array], initial: Mapping[str, Array] | None
+    ) -> tuple[Mapping[str, Array], Mapping[str, Array] | None]:
         ports = (*self.graph.inputs, *(state.read for state in self.graph.states))
         if all(isinstance(value.type, IntType) for value in ports):
-            inputs, initial = ports_of(self.graph).checked(inputs, initial)
-        return evaluate(self.graph, inputs, initial, watch, progress)
+            return ports_of(self.graph).checked(inputs, initial)
+        return inputs, initial
 
 
 @dataclass(frozen=True, slots=True)

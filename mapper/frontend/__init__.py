@@ -6,17 +6,20 @@ how.
 """
 
 from mapper.frontend.describe import describe
-from mapper.frontend.imported import import_model
+from mapper.frontend.imported import import_model, read_step
 from mapper.frontend.info import ModelInfo
 from mapper.frontend.nir import LIBRARIES, NirOptions
+from mapper.frontend.onnx.located import Located
 from mapper.frontend.result import Imported, Port
 
 __all__ = [
     "LIBRARIES",
     "Imported",
+    "Located",
     "ModelInfo",
     "NirOptions",
     "Port",
     "describe",
     "import_model",
+    "read_step",
 ]

@@ -10,13 +10,20 @@ import numpy as np
 from onnx import ModelProto
 
 from mapper.diagnostics import refuse
-from mapper.exchange.canonical import claims_training, from_model, from_trained
+from mapper.exchange.canonical import (
+    canonical_tensors,
+    claims_training,
+    from_model,
+    from_trained,
+)
 from mapper.executor.onnx.lowered import Interface
 from mapper.frontend.nir import NirOptions, is_nir, read_nir
 from mapper.frontend.onnx.constants import MAX_ELEMENTS
 from mapper.frontend.onnx.load import read_stored, without_functions
-from mapper.frontend.recognise import recognise
+from mapper.frontend.onnx.located import Located
+from mapper.frontend.recognise import recognise, recognised_step
 from mapper.frontend.result import Imported, Port
+from mapper.frontend.time.step import StepModel
 from mapper.ir.core import Graph
 from mapper.ir.units import held_values
 
@@ -46,7 +53,9 @@ def import_model(path: Path | str, options: NirOptions | None = None) -> Importe
     stored = read_stored(path)
     canonical = from_model(stored)
     if canonical is not None:
-        return _as_written(stored, path, *canonical)
+        tensors = canonical_tensors(stored).items()
+        located = {value: Located(tensor=tensor) for value, tensor in tensors}
+        return replace(_as_written(stored, path, *canonical), located=located)
     trained = from_trained(stored)
     if trained is not None:
         return _as_trained(stored, path, *trained)
@@ -61,6 +70,16 @@ def import_model(path: Path | str, options: NirOptions | None = None) -> Importe
     inlined = without_functions(stored, path)
     del stored  # weights are many, and what comes next reads them from the other model
     return recognise(inlined, path)
+
+
+def read_step(path: Path | str) -> StepModel:
+    """Return the time step that ``import_model`` recognises in a file of many, as a model.
+
+    Raises:
+        MappingError: as ``import_model``.
+    """
+    path = Path(path)
+    return recognised_step(without_functions(read_stored(path), path), path)
 
 
 def _import_nir(path: Path, options: NirOptions) -> Imported:

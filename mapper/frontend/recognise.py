@@ -21,6 +21,7 @@ from mapper.frontend.onnx.steps import other_form
 from mapper.frontend.onnx.trace import Trace, trace
 from mapper.frontend.result import Imported, Port
 from mapper.frontend.time.sequence import Sequence, has_fixed_batch, is_likely, sequences
+from mapper.frontend.time.step import StepModel
 from mapper.frontend.write.build import build_graph
 from mapper.ir.core import Graph
 from mapper.ir.network import FakeQuantize
@@ -65,7 +66,7 @@ def _import_step(model: ModelProto, path: Path) -> Imported:
 
 
 def _imported(model: ModelProto, walked: Trace, dynamics: Dynamics) -> Imported:
-    graph = build_graph(walked, dynamics)
+    graph, located = build_graph(walked, dynamics)
     check_graph(graph, "the ONNX reader")
     check_neurons(walked, dynamics, graph)
     return Imported(
@@ -76,16 +77,32 @@ def _imported(model: ModelProto, walked: Trace, dynamics: Dynamics) -> Imported:
         ports=tuple(_ports(walked)),
         warnings=(*walked.warnings, *_fine_grids(graph)),
         notes=tuple(_notes(dynamics, graph)),
+        located=located,
     )
 
 
+def recognised_step(model: ModelProto, path: Path) -> StepModel:
+    """Return the step of a model of many that ``recognise`` reads, as a model of its own.
+
+    Raises:
+        MappingError: as ``recognise``.
+    """
+    _, reading = _first_reading(model, path)
+    return reading.step
+
+
 def _import_sequence(model: ModelProto, path: Path) -> Imported:
+    found, _ = _first_reading(model, path)
+    return found
+
+
+def _first_reading(model: ModelProto, path: Path) -> tuple[Imported, Sequence]:
     """Read a model of many time steps: the first reading whose neurons are known."""
     first: MappingError | None = None
     batch = False
     for reading in sequences(model, path):
         try:
-            return _import_reading(model, path, reading)
+            return _import_reading(model, path, reading), reading
         except MappingError as error:
             first = first or error
             batch = batch or has_fixed_batch(reading)

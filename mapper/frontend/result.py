@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from mapper.frontend.onnx.located import Located
 from mapper.frontend.time.step import Readout
 from mapper.ir.core import Array, Graph
 
@@ -86,6 +87,8 @@ class Imported:
     """Time steps that the file holds; 0 where that is open, or the file holds one step."""
     unreturned: Mapping[str, str] = field(default_factory=dict)
     """States that the file returns and the network does not: output by name of the state."""
+    located: Mapping[str, Located] = field(default_factory=dict)
+    """Which tensor of the file, or of one step of it, holds which value of the graph."""
     trained_for: str = ""
     """The target that the network was trained for, where it was: then it holds integers, and layers
     come with their crossbars and references."""

@@ -28,18 +28,29 @@ def evaluate(
         ``[T, B, *shape]`` per graph output, per state that the source model returns (under
         ``State.output``) and per watched value.
     """
-    steps, batch = next(iter(inputs.values())).shape[:2]
-    states = initial_states(graph, batch, initial or {})
-    names = recorded_names(graph, watch)
-    record: dict[str, list[Array]] = {name: [] for name in names}
-    for t in range(steps):
-        env = run_step(graph, {v.name: inputs[v.name][t] for v in graph.inputs}, states)
-        states = {state.read.name: env[state.next] for state in graph.states}
-        for name, source in names.items():
-            record[name].append(env[source])
+    record: dict[str, list[Array]] = {name: [] for name in recorded_names(graph, watch)}
+    for t, step in enumerate(steps_of(graph, inputs, initial, watch)):
+        for name, array in step.items():
+            record[name].append(array)
         if progress is not None:
             progress(t + 1)
     return {name: np.stack(arrays) for name, arrays in record.items()}
+
+
+def steps_of(
+    graph: Graph,
+    inputs: Mapping[str, Array],
+    initial: Mapping[str, Array] | None = None,
+    watch: Sequence[str] = (),
+) -> Iterator[dict[str, Array]]:
+    """Yield what ``evaluate`` records, ``[B, *shape]`` by name: one time step is in memory."""
+    steps, batch = next(iter(inputs.values())).shape[:2]
+    states = initial_states(graph, batch, initial or {})
+    names = recorded_names(graph, watch)
+    for t in range(steps):
+        env = run_step(graph, {v.name: inputs[v.name][t] for v in graph.inputs}, states)
+        states = {state.read.name: env[state.next] for state in graph.states}
+        yield {name: env[source] for name, source in names.items()}
 
 
 @np.errstate(all="ignore")  # trained numbers may overflow, as they do in every engine

@@ -4,6 +4,6 @@ What is found is data that the report below this room shows, so the classes alon
 ``mapper.verify.build`` and ``mapper.verify.model`` run the rings.
 """
 
-from mapper.verify.result import InexactPass, Place, Ring, Verification
+from mapper.verify.result import Extent, InexactPass, Place, Ring, Tie, Verification
 
-__all__ = ["InexactPass", "Place", "Ring", "Verification"]
+__all__ = ["Extent", "InexactPass", "Place", "Ring", "Tie", "Verification"]

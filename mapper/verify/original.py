@@ -1,16 +1,16 @@
 """Run the original model file, step by step, with an independent engine."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from onnx import ModelProto, TensorProto, helper
+from onnx import ModelProto, TensorProto, ValueInfoProto, helper
 
 from mapper.diagnostics import refuse
 from mapper.frontend.imported import import_model
 from mapper.frontend.nir import is_nir
-from mapper.frontend.onnx.engine import Step, engine_for
+from mapper.frontend.onnx.engine import Step, engine, engine_for
 from mapper.frontend.onnx.load import read_model
 from mapper.ir.core import Array
 
@@ -27,18 +27,25 @@ class Original:
         self, inputs: Mapping[str, Array], initial: Mapping[str, Array], states: Mapping[str, str]
     ) -> dict[str, Array]:
         """Step a model of one time step; see ``run_reference``."""
+        record: dict[str, list[Array]] = {port.name: [] for port in self.model.graph.output}
+        for step in self.steps(inputs, initial, states):
+            for name, arrays in record.items():
+                arrays.append(step[name])
+        return {name: np.stack(arrays) for name, arrays in record.items()}
+
+    def steps(
+        self, inputs: Mapping[str, Array], initial: Mapping[str, Array], states: Mapping[str, str]
+    ) -> Iterator[dict[str, Array]]:
+        """Yield what each time step reads and returns, by name; see ``run_reference``."""
         ports = self._ports
         length, batch = _extent(inputs, ports)
         held = {n: _start(ports[n], batch, initial.get(n)) for n in states}
-        record: dict[str, list[Array]] = {port.name: [] for port in self.model.graph.output}
         for t in range(length):
             fed = {n: _cast(inputs[n][t], port) for n, port in ports.items() if n in inputs}
             unused = {n: _start(p, batch, None) for n, p in ports.items() if n not in {*fed, *held}}
             results = self._step({**fed, **held, **unused})
+            yield {**fed, **held, **results}
             held = {n: _cast(results[output], ports[n]) for n, output in states.items()}
-            for name, array in results.items():
-                record[name].append(array)
-        return {name: np.stack(arrays) for name, arrays in record.items()}
 
     def once(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
         """Run a model of many time steps; see ``run_whole``."""
@@ -62,6 +69,23 @@ def read_original(path: Path | str) -> Original:
         )
     model = read_model(path)
     return Original(model, engine_for(model, path), _ports(model))
+
+
+def watching(model: ModelProto, tensors: Iterable[str], where: Path) -> Original:
+    """Return a model that also returns tensors inside it, in the engine that runs it.
+
+    Tensors of subgraphs are left out: nothing outside sees them.
+
+    Raises:
+        MappingError: ``no-reference``: no engine here can run it.
+    """
+    wide = ModelProto()
+    wide.CopyFrom(model)
+    made = {name for node in model.graph.node for name in node.output}
+    known = {port.name for port in model.graph.output}
+    inner = sorted(made.intersection(tensors) - known)
+    wide.graph.output.extend(ValueInfoProto(name=name) for name in inner)
+    return Original(wide, engine(wide, where), _ports(wide))
 
 
 def run_reference(

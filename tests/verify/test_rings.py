@@ -20,7 +20,8 @@ from mapper.recordings import read_arrays
 from mapper.verify import rings
 from mapper.verify.answers import accuracy, agreement, classes, wanted_classes
 from mapper.verify.build import rerun_passes, verify_build
-from mapper.verify.model import compare, compare_finite, verify_model
+from mapper.verify.model import verify_model
+from mapper.verify.outputs import compare, compare_finite
 from targets import load_target
 from tests.files import DEMO_MODEL, DEMO_RECORDING
 

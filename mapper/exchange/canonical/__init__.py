@@ -5,11 +5,12 @@ operators. ``docs/canonical-onnx.md`` is the reference.
 """
 
 from mapper.exchange.canonical.functions import DOMAIN
-from mapper.exchange.canonical.model import from_model, plain, to_model
+from mapper.exchange.canonical.model import canonical_tensors, from_model, plain, to_model
 from mapper.exchange.canonical.trained import claims_training, from_trained, tensors_of, to_trained
 
 __all__ = [
     "DOMAIN",
+    "canonical_tensors",
     "claims_training",
     "from_model",
     "from_trained",

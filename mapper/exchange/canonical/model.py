@@ -247,6 +247,15 @@ def from_model(model: ModelProto) -> tuple[Graph, dict[str, Any], Interface] | N
     return (graph, facts, interface) if same else None
 
 
+def canonical_tensors(model: ModelProto) -> dict[str, str]:
+    """Return which tensor of a file in canonical form carries which value of its network."""
+    held = json.loads(next(p.value for p in model.metadata_props if p.key == CANONICAL))
+    names = dict(held["renamed"]["values"])
+    main = model.graph
+    ports = (*main.value_info, *main.output, *main.input)
+    return {names.get(port.name, port.name): port.name for port in ports}
+
+
 def _read(model: ModelProto) -> tuple[Graph, dict[str, Any]]:
     main = model.graph
     held = json.loads(next(p.value for p in model.metadata_props if p.key == CANONICAL))

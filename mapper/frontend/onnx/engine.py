@@ -16,13 +16,13 @@ Step = Callable[[Mapping[str, Array]], dict[str, Array]]
 """One run of a model: arrays by input name in, by output name out."""
 
 
-def engine(model: ModelProto) -> Step:
-    """Return what runs a model in memory.
+def engine(model: ModelProto, where: Path = Path("model")) -> Step:
+    """Return what runs a model in memory; ``where`` is the file to name in errors.
 
     Raises:
         MappingError: ``no-reference``.
     """
-    return _started(model.SerializeToString(), model, Path("model"))
+    return _started(model.SerializeToString(), model, where)
 
 
 def engine_for(model: ModelProto, path: Path) -> Step:

@@ -53,6 +53,8 @@ class PlainLayer(Layer):
     how: Callable[[tuple[Value, ...], Value, Writer], None]
     rounds: bool = False
     """It rounds to a grid."""
+    offset_terms: Array | None = None
+    """Of one that adds a folded offset: the magnitudes of that offset's terms, added up."""
 
     def write(self, operands: tuple[Value, ...], result: Value, out: Writer) -> None:
         self.how(operands, result, out)

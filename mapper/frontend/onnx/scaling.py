@@ -69,10 +69,11 @@ def batch_norm(node: Node) -> Form:
             help="training diverged, or the file is damaged",
         )
     factor = gain / np.sqrt(variance + epsilon)
-    return scaled(node, x, factor, bias - mean * factor)
+    shift = mean * factor
+    return scaled(node, x, factor, bias - shift, np.abs(bias) + np.abs(shift))
 
 
-def scaled(node: Node, x: Form, factor: Array, offset: Array) -> Form:
+def scaled(node: Node, x: Form, factor: Array, offset: Array, offset_terms: Array) -> Form:
     """Return a layer that multiplies and adds one number per channel."""
     shape, loc = node.inner(x.shape), node.loc
     column = (-1,) + (1,) * (len(x.shape) - 2)
@@ -94,6 +95,7 @@ def scaled(node: Node, x: Form, factor: Array, offset: Array) -> Form:
         loc=node.loc,
         operands=(Operand(form=x, shape=shape, name=node.proto.input[0]),),
         how=write,
+        offset_terms=offset_terms.reshape(column),
     )
     return of_atom(layer, x.shape)
 

@@ -5,10 +5,11 @@ from dataclasses import replace
 
 from mapper.diagnostics import refuse
 from mapper.frontend.algebra import forms
-from mapper.frontend.algebra.forms import Atom, Shape
+from mapper.frontend.algebra.forms import Atom, Form, Shape
 from mapper.frontend.neurons.fit import Fitted, Pair
 from mapper.frontend.neurons.states import Dynamics
-from mapper.frontend.onnx.layers import Layer
+from mapper.frontend.onnx.layers import Layer, PlainLayer
+from mapper.frontend.onnx.located import Located, readable
 from mapper.frontend.onnx.trace import Trace
 from mapper.frontend.write.names import unit_names, unused, with_weights_named
 from mapper.frontend.write.plan import Plan
@@ -18,9 +19,12 @@ from mapper.ir.network import Scale
 from mapper.ir.neurons import Neuron, Reset
 
 
-def build_graph(trace: Trace, dynamics: Dynamics) -> Graph:
-    """Return the float network graph of one time step."""
-    return _Builder(trace, dynamics).graph()
+def build_graph(trace: Trace, dynamics: Dynamics) -> tuple[Graph, dict[str, Located]]:
+    """Return the float network graph of one time step, and where its values are in the model."""
+    builder = _Builder(trace, dynamics)
+    graph = builder.graph()
+    returned = {s.next: Located(tensor=s.output) for s in graph.states if s.output}
+    return graph, returned | builder.located
 
 
 class _Builder:
@@ -33,6 +37,11 @@ class _Builder:
         self.memories: list[State] = []
         self.called = unit_names(self.plan.units, trace)
         self.taken = {name.text for name in self.called.values()}
+        self.located: dict[str, Located] = {}
+        """Which tensor of the model holds which value."""
+        self.readable = readable(
+            (name, tensor) for name, tensor in trace.tensors.items() if isinstance(tensor, Form)
+        )
 
     def graph(self) -> Graph:
         inputs = [self._read_input(name) for name in self._data_inputs()]
@@ -42,6 +51,7 @@ class _Builder:
             own = self._write_layer(unit) if isinstance(unit, Layer) else self._write_neuron(unit)
             self._locate(start, own, self.called[unit].text)
         outputs = [self._output(name) for name in self.plan.ports]
+        self.located = {v.name: Located(tensor=v.name) for v in outputs} | self.located
         self.out.inputs.extend(inputs)
         self.out.states.extend(self._states())
         return self.out.graph(*outputs, checked=False)  # the importer checks what it returns
@@ -134,6 +144,9 @@ class _Builder:
         own = len(self.out.ops)
         result = self._new(layer, layer.type, layer.shape, name.of_value("", layer.name))
         with_weights_named(layer, name).write(operands, result, self.out)
+        if layer in self.readable:
+            terms = layer.offset_terms if isinstance(layer, PlainLayer) else None
+            self.located[result.name] = replace(self.readable[layer], offset_terms=terms)
         return own
 
     def _write_neuron(self, neuron: Fitted) -> int:
@@ -181,11 +194,15 @@ class _Builder:
     def _spike(self, neuron: Fitted) -> Value | None:
         if neuron not in self.plan.spikes:
             return None
-        atom = self.plan.spikes[neuron]
+        assert neuron.firing is not None  # those without have no spikes
+        atom, place = self.plan.spikes[neuron], self.readable.get(neuron.firing.event)
         if neuron not in self.plan.remembered:
             name = self.called[neuron].of_value("", atom.name)
-            return self._new(atom, SPIKE, atom.shape, name)
+            spike = self._new(atom, SPIKE, atom.shape, name)
+            self.located |= {} if place is None else {spike.name: place}
+            return spike
         read = self.out.values[atom]
+        self.located |= {} if place is None else {read.name: place}
         spike = self.out.fresh(f"{read.name}.next", SPIKE, read.shape)
         self.memories.append(State(read=read, next=spike.name))
         return spike
