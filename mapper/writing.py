@@ -113,6 +113,8 @@ def changed_folder(
 
 def replace_files(folder: Path, files: Mapping[str, bytes], *, last: str) -> None:
     """Replace files of a folder of ours, or add them; see ``changed_folder``."""
+    if not folder.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "there is no such folder", str(folder))
     with changed_folder(folder, alone=True, last=last) as new:
         for name, content in files.items():
             (new / name).write_bytes(content)
@@ -307,12 +309,14 @@ def _locked(path: Path) -> tuple[Path, int]:
     prefix = f".{path.name[:_NAME]}."
     while True:
         aside = Path(tempfile.mkdtemp(prefix=prefix, suffix=_MARK, dir=path.parent))
-        lock = os.open(aside, os.O_RDONLY)
-        with suppress(OSError):  # of a file system without locks, whose leftovers stay
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        if aside.exists():
-            return aside, lock
-        os.close(lock)  # another run took it for a leftover before it was locked
+        # Until it is locked another run may take it for a leftover.
+        with suppress(FileNotFoundError):
+            lock = os.open(aside, os.O_RDONLY)
+            with suppress(OSError):  # of a file system without locks, whose leftovers stay
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            if aside.exists():
+                return aside, lock
+            os.close(lock)
 
 
 def _clear(path: Path) -> None:

@@ -223,6 +223,20 @@ def read_build(folder: Path) -> Build:
             ``bad-weights``.
     """
     recover(folder)
+    place = _inode(folder)
+    try:
+        return _read_checked(folder)
+    except (MappingError, OSError):
+        if _inode(folder) == place:
+            raise
+    return _read_checked(folder)  # half of it was read when another run replaced it
+
+
+def _inode(folder: Path) -> int | None:
+    return folder.stat().st_ino if folder.exists() else None
+
+
+def _read_checked(folder: Path) -> Build:
     manifest = read_json(folder / "manifest.json")
     _check_hashes(folder, manifest)
     if manifest.get("version") != __version__:  # before the data, whose form may be another
