@@ -5,7 +5,6 @@
 other files are generated from these and regenerated, byte for byte, before a folder is used.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from contextlib import suppress
@@ -14,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from mapper import __version__
+from mapper.build.files import changed, check_files, listed, read_json
 from mapper.build.model import Build
 from mapper.build.owned import others_in_build, told
 from mapper.build.rules import integer_problems, placement_problems
-from mapper.diagnostics import Diagnostic, MappingError, refuse
+from mapper.diagnostics import MappingError, refuse
 from mapper.ir.core import Array, Graph
-from mapper.ir.serialize import from_json, to_json
+from mapper.ir.serialize import from_json, load, to_json
 from mapper.ir.verify import graph_problems
 from mapper.ir.weights import load_constants, save_constants
 from mapper.pipeline import PassRun
@@ -40,7 +40,8 @@ manifest it is of (``mapper.verify.record``)."""
 
 PAGE = "report.html"
 _SAMPLE_PREFIX = "sample/"
-_MAX_JSON_BYTES = 256 << 20
+_MOST_WEIGHT_BITS = 16
+_MOST_OPS = 1 << 31
 
 
 def write_build(build: Build, folder: Path) -> None:
@@ -160,7 +161,7 @@ def check_own_page(path: Path, page: str) -> None:
         MappingError: ``build-changed``.
     """
     if path.read_bytes() != page.encode():
-        raise _changed(path.parent, [path.name], "is not what mapping.json gives")
+        raise changed(path.parent, [path.name], "is not what mapping.json gives")
 
 
 def check_page(folder: Path, output: Path | None, *, asked: bool) -> None:
@@ -197,14 +198,8 @@ def _manifest(build: Build, folder: Path) -> dict[str, Any]:
         **_options(build),
         "calibrated": bool(build.samples),
         "source": dict(build.source),
-        "files": {path.name: sha256(path) for path in sorted(folder.iterdir())},
+        **listed(folder),
     }
-
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file, read in pieces."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _json(data: Mapping[str, Any]) -> str:
@@ -238,72 +233,22 @@ def _inode(folder: Path) -> int | None:
 
 def _read_checked(folder: Path) -> Build:
     manifest = read_json(folder / "manifest.json")
-    _check_hashes(folder, manifest)
-    if manifest.get("version") != __version__:  # before the data, whose form may be another
+    if manifest.get("version") != __version__:  # before the files, whose form may be another
         raise refuse(
             "build-version",
             f"compiled by version {manifest.get('version')}, this is {__version__}",
             loc=str(folder),
             help="compile the model again",
         )
+    left = {path.name for path in folder.iterdir() if is_leftover(path.name)}
+    check_files(folder, manifest, {"manifest.json", RECORD, *left})
     build = _read_data(folder)
-    changed = [
+    others = [
         name for name, content in programs(build).items() if (folder / name).read_bytes() != content
     ]
-    if changed:
-        raise _changed(folder, changed, "is not what mapping.json gives")
+    if others:
+        raise changed(folder, others, "is not what mapping.json gives")
     return build
-
-
-def read_json(
-    path: Path,
-    *,
-    code: str = "not-a-build",
-    wrote: str = "a folder that 'spikeloom compile'",
-    help: str = "compile the model again",
-) -> dict[str, Any]:
-    """Read a JSON object of a bounded size from a file that may come from someone else.
-
-    Raises:
-        MappingError: ``code`` where there is none, saying that it is not what ``wrote`` wrote, and
-            ``help``.
-    """
-    try:
-        if path.stat().st_size > _MAX_JSON_BYTES:
-            raise ValueError(f"{path.stat().st_size} bytes, at most {_MAX_JSON_BYTES} are read")
-        data = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(data, dict):
-            raise ValueError("not a JSON object")
-    except (OSError, ValueError, RecursionError) as error:
-        raise refuse(code, f"not {wrote} wrote: {error}", loc=str(path), help=help) from error
-    return data
-
-
-def _check_hashes(folder: Path, manifest: Mapping[str, Any]) -> None:
-    files = manifest.get("files")
-    names = {path.name for path in folder.iterdir() if not is_leftover(path.name)}
-    names -= {"manifest.json", RECORD, "__pycache__"}
-    if not isinstance(files, dict) or not names <= set(files):
-        extra = sorted(names - set(files if isinstance(files, dict) else ()))
-        raise _changed(folder, extra, "is not in manifest.json")
-    missing = sorted(set(files) - names)
-    if missing:
-        raise _changed(folder, missing, "is missing")
-    changed = [name for name in sorted(names) if sha256(folder / name) != files[name]]
-    if changed:
-        raise _changed(folder, changed, "does not have the hash in manifest.json")
-
-
-def _changed(folder: Path, names: list[str], how: str) -> MappingError:
-    return MappingError(
-        Diagnostic(
-            code="build-changed",
-            message=f"{name} {how}",
-            loc=str(folder / name),
-            help="the folder was changed after it was compiled; compile the model again",
-        )
-        for name in names
-    )
 
 
 def _read_data(folder: Path) -> Build:
@@ -322,18 +267,32 @@ def _read_data(folder: Path) -> Build:
             hardware=from_json(data["hardware"], load_constants(folder / "weights.npz"), where),
             network=from_json(data["network"], trained, where),
             target=target_from_data(data["target"], loc=where),
-            weight_bits=int(data["weight_bits"]),
-            passes=tuple(
-                PassRun(name=str(n), exact=bool(e), ops=int(o), options=options.get(str(n), {}))
-                for n, e, o in data["passes"]
-            ),
+            weight_bits=_whole("weight_bits", data["weight_bits"], _MOST_WEIGHT_BITS),
+            passes=tuple(_read_pass(run, options) for run in data["passes"]),
             samples=samples,
-            source={str(k): str(v) for k, v in data["source"].items()},
+            source={name: load(str, text) for name, text in data["source"].items()},
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise refuse("bad-mapping", f"cannot be read: {error}", loc=where) from error
     _check_graphs(build, where)
     return build
+
+
+def _read_pass(run: Any, options: PassOptions) -> PassRun:
+    name, exact, ops = run
+    return PassRun(
+        name=load(str, name),
+        exact=load(bool, exact),
+        ops=_whole("ops of a pass", ops, _MOST_OPS),
+        options=options.get(name, {}),
+    )
+
+
+def _whole(what: str, held: Any, most: int) -> int:
+    number: int = load(int, held)
+    if not 0 <= number <= most:
+        raise ValueError(f"{what} is {number}, it is 0..{most}")
+    return number
 
 
 def _read_options(data: Mapping[str, Mapping[str, object]], where: str) -> PassOptions:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mapper.build.folder import sha256
+from mapper.build.files import sha256
 from mapper.build.model import Build
 from mapper.executor import engine
 from mapper.frontend import Imported

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from mapper.build.folder import others_in, read_json
+from mapper.build.files import read_json
+from mapper.build.folder import others_in
 from mapper.build.owned import is_plain_file
 from mapper.compare.read import read_sides
 from mapper.compare.result import Comparison

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mapper.build.folder import sha256
+from mapper.build.files import sha256
 from mapper.build.model import Build
 from mapper.diagnostics import refuse
 from mapper.frontend import Imported, NirOptions, import_model

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mapper import __version__
-from mapper.build.folder import RECORD, read_json, sha256
+from mapper.build.files import read_json, sha256
+from mapper.build.folder import RECORD
 from mapper.diagnostics import MappingError, refuse
 from mapper.verify.read import read_verification
 from mapper.verify.result import Verification

@@ -1,15 +1,18 @@
 """The build folder: written whole, the same every time, and trusted by no one."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from mapper import api
-from mapper.build.folder import programs, read_build, sha256
+from mapper.build.files import LISTED, listed, sha256
+from mapper.build.folder import programs, read_build
 from mapper.diagnostics import MappingError
 from mapper.recordings import read_arrays
 from tests.files import DEMO_MODEL, DEMO_RECORDING
@@ -61,7 +64,10 @@ def test_the_same_inputs_give_the_same_bytes(folder, tmp_path):
 
 def test_the_manifest_has_the_hash_of_every_other_file(folder):
     manifest = json.loads((folder / "manifest.json").read_text())
-    assert manifest["files"] == {name: sha256(folder / name) for name in FILES - {"manifest.json"}}
+    names = FILES - {"manifest.json"}
+    assert names == LISTED.keys()
+    assert manifest["files"] == {name: sha256(folder / name) for name in names}
+    assert manifest["sizes"] == {name: (folder / name).stat().st_size for name in names}
     assert "time" not in manifest
 
 
@@ -97,8 +103,12 @@ def test_the_cost_estimator_runs_alone(copy):
     assert json.loads(done.stdout) == {k: v for k, v in expected.items() if k != "warnings"}
 
 
-def test_a_changed_file_is_refused(copy):
+def test_a_changed_file_is_refused(copy, folder):
     (copy / "executor.py").write_text("print('mine now')")
+    had = (folder / "executor.py").stat().st_size
+    changed = f"executor.py has 17 bytes, in manifest.json {had}"
+    assert refusal(copy) == ("build-changed", changed)
+    (copy / "executor.py").write_bytes(b" " * had)
     assert refusal(copy) == ("build-changed", "executor.py does not have the hash in manifest.json")
 
 
@@ -106,8 +116,7 @@ def test_a_changed_file_with_a_corrected_hash_is_refused_too(copy):
     """Whoever changes the code also changes the manifest; the code is regenerated to compare."""
     (copy / "executor.py").write_text("print('mine now')")
     manifest = json.loads((copy / "manifest.json").read_text())
-    manifest["files"]["executor.py"] = sha256(copy / "executor.py")
-    (copy / "manifest.json").write_text(json.dumps(manifest))
+    sign(copy, manifest)
     assert refusal(copy) == ("build-changed", "executor.py is not what mapping.json gives")
 
 
@@ -117,6 +126,91 @@ def test_a_file_too_many_or_too_few_is_refused(copy):
     (copy / "extra.py").unlink()
     (copy / "cost.py").unlink()
     assert refusal(copy) == ("build-changed", "cost.py is missing")
+
+
+@pytest.mark.parametrize("name", [*LISTED, "manifest.json"])
+@pytest.mark.parametrize("kind", ["pipe", "folder", "link", "device", "terabyte"])
+def test_what_is_no_plain_file_of_its_size_is_not_opened(copy, tmp_path, name, kind):
+    """A pipe would wait for ever, a device never ends, and nobody wants to read a terabyte."""
+    place = copy / name
+    moved = place.rename(tmp_path / "moved")
+    if kind == "pipe":
+        os.mkfifo(place)
+    elif kind == "folder":
+        place.mkdir()
+    elif kind == "link":
+        place.symlink_to(moved)
+    elif kind == "device":
+        place.symlink_to("/dev/zero")
+    else:
+        with place.open("wb") as file:
+            file.truncate(1 << 40)
+    if (name, kind) == ("manifest.json", "link"):
+        read_build(copy)  # which lists itself nowhere
+        return
+    code, message = refusal(copy)
+    assert code == ("not-a-build" if name == "manifest.json" else "build-changed")
+    if kind != "folder" or name != "manifest.json":
+        told = f"{1 << 40} bytes" if kind == "terabyte" else "is no plain file"
+        assert told in message
+
+
+def test_a_file_of_gigabytes_is_not_read_though_the_manifest_gives_its_size(copy):
+    with (copy / "cost.py").open("wb") as file:
+        file.truncate(33 << 20)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    sizes = manifest["sizes"] | {"cost.py": 33 << 20}
+    (copy / "manifest.json").write_text(json.dumps(manifest | {"sizes": sizes}))
+    told = f"cost.py has {33 << 20} bytes, at most {32 << 20}"
+    assert refusal(copy) == ("build-changed", told)
+
+
+@pytest.mark.parametrize("key", ["files", "sizes"])
+@pytest.mark.parametrize("change", [{"numpy.py": 1}, {"mapping.json": None}, None, [], "all"])
+def test_a_manifest_lists_the_files_of_a_build_and_no_others(copy, key, change):
+    """A program of the folder would import a numpy.py beside it."""
+    (copy / "numpy.py").write_text("print('mine now')")
+    manifest = json.loads((copy / "manifest.json").read_text())
+    held = manifest[key] | change if isinstance(change, dict) else change
+    (copy / "manifest.json").write_text(json.dumps(manifest | {key: held}))
+    assert refusal(copy)[0] == "not-a-build"
+
+
+def test_byte_code_that_would_run_in_place_of_a_program_is_refused(copy):
+    (copy / "__pycache__").mkdir()
+    with pytest.raises(MappingError) as refused:
+        read_build(copy)
+    (told,) = refused.value.diagnostics
+    assert (told.code, told.message) == ("build-changed", "__pycache__ is not in manifest.json")
+    assert "remove it, and import with python -B" in told.help
+
+
+def _set(*path_and_value):
+    *path, key, value = path_and_value
+
+    def change(data):
+        for step in path:
+            data = data[step]
+        data[key] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *(_set("weight_bits", n) for n in (float("inf"), float("nan"), -1, 17, 1e3, True, "4")),
+        *(_set("passes", 0, 2, n) for n in (float("inf"), -1, 1 << 40, 1.5, None, "3")),
+        _set("passes", 0, 1, "yes"),
+        _set("passes", 0, 0, 7),
+        _set("passes", {"a": 1}),
+        _set("source", "model", 10**30),
+        _set("source", []),
+        _set("schema", []),
+    ],
+)
+def test_numbers_beside_the_graphs_have_ranges_too(copy, change):
+    assert refusal(with_mapping(copy, change))[0] == "bad-mapping"
 
 
 def test_a_folder_that_is_no_build_is_refused(tmp_path):
@@ -135,8 +229,12 @@ def with_mapping(copy: Path, change) -> Path:
     change(data)
     (copy / "mapping.json").write_text(json.dumps(data))
     manifest = json.loads((copy / "manifest.json").read_text())
-    manifest["files"]["mapping.json"] = sha256(copy / "mapping.json")
-    (copy / "manifest.json").write_text(json.dumps(manifest))
+    return sign(copy, manifest)
+
+
+def sign(copy: Path, manifest: dict[str, Any]) -> Path:
+    """Write a manifest with the hashes and sizes of what is there."""
+    (copy / "manifest.json").write_text(json.dumps(manifest | listed(copy)))
     return copy
 
 

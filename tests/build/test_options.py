@@ -9,7 +9,8 @@ import pytest
 
 import mapper as spikeloom
 from mapper import api
-from mapper.build.folder import read_build, sha256
+from mapper.build.files import listed
+from mapper.build.folder import read_build
 from mapper.diagnostics import MappingError
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.identity import digest
@@ -83,8 +84,7 @@ def test_options_of_a_changed_folder_are_checked(folder, tmp_path, options, mess
     data = json.loads((changed / "mapping.json").read_text()) | {"options": options}
     (changed / "mapping.json").write_text(json.dumps(data))
     manifest = json.loads((changed / "manifest.json").read_text())
-    manifest["files"]["mapping.json"] = sha256(changed / "mapping.json")
-    (changed / "manifest.json").write_text(json.dumps(manifest))
+    (changed / "manifest.json").write_text(json.dumps(manifest | listed(changed)))
     with pytest.raises(MappingError, match=message) as caught:
         read_build(changed)
     assert caught.value.diagnostics[0].code == "bad-mapping"

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from mapper.build.folder import PAGE, _read_data, programs, sha256
+from mapper.build.files import listed
+from mapper.build.folder import PAGE, _read_data, programs
 from mapper.diagnostics import MappingError
 from mapper.ir.weights import write_arrays
 from mapper.report import render_report
@@ -115,7 +116,6 @@ def _sign(build: Path) -> None:
     path = build / "manifest.json"
     try:
         manifest = json.loads(path.read_text())
-        manifest["files"] = {p.name: sha256(p) for p in build.iterdir() if p != path}
-        path.write_text(json.dumps(manifest))
+        path.write_text(json.dumps(manifest | listed(build)))
     except (ValueError, TypeError, KeyError):
         return  # the manifest itself was changed

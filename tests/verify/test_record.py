@@ -13,7 +13,8 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from mapper import __version__, api, cli
-from mapper.build.folder import RECORD, read_build, sha256
+from mapper.build.files import sha256
+from mapper.build.folder import RECORD, read_build
 from mapper.cli import tables
 from mapper.diagnostics import MappingError
 from mapper.recordings import read_arrays
