@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from mapper.cost.events import NOTHING, events_of, full_drive, full_reads, row_levels
+from mapper.cost.events import row_levels, wiring_of
 from mapper.cost.flow import Flow, follow, input_distance, partial_sum_hops
 from mapper.cost.model import Events, Grid, Layer, Work
+from mapper.cost.trace import NOTHING, most_events
 from mapper.cost.work import (
     Tally,
     accumulator_bits,
@@ -157,7 +158,7 @@ def _neurons_only(graph: Graph, tally: Tally, target: Target) -> Layer:
 def _full_events(op: LayerOp, levels: Array | None) -> Events:
     if levels is None or not isinstance(op, CrossbarMvm):
         return NOTHING
-    return events_of(op, full_drive(op), full_reads(op), levels)
+    return most_events(wiring_of(op, levels))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

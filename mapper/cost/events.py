@@ -2,35 +2,47 @@
 
 import numpy as np
 
-from mapper.cost.model import Events
+from mapper.cost.trace import Wiring
 from mapper.ir.core import Array, Constants
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.windows import sliding
 
-NOTHING = Events(0, 0, 0, 0, 0)
-
 ROWS_AT_ONCE = 64  # of a weight matrix: its bit-slices take S bytes a weight, and fit in a cache
 
 
-def events_of(op: CrossbarMvm, driven: Array, heard: Array, levels: Array) -> Events:
-    """Weigh what was driven.
+NOT_ON_CROSSBARS = Wiring(
+    name="",
+    groups=0,
+    row_blocks=[],
+    blocks=[],
+    outputs_per_group=0,
+    cells_per_weight=0,
+    slices=0,
+    levels=[],
+    most_driven=[],
+    most_reads=[],
+)
+
+
+def wiring_of(op: CrossbarMvm, levels: Array) -> Wiring:
+    """Return what turns counts of driven wordlines into events.
 
     Args:
         op: The layer's crossbars.
-        driven: ``[groups, K]``, how often each wordline of each group was driven.
-        heard: ``[groups, row blocks]``, how many reads of a row block had a driven wordline.
         levels: ``[groups, K]``, what ``row_levels`` returns.
     """
     assert op.encoding is not None, "crossbars are counted after slice-weights"
-    width = op.outputs // op.groups
-    blocks = blocks_by_group(op)
-    by_group = driven.sum(axis=1)
-    return Events(
-        wordlines=int((by_group * blocks).sum()),
-        cells=int(by_group.sum()) * width * op.encoding.bitlines_per_weight,
-        levels=int((levels * driven).sum()),
-        reads=int((heard.sum(axis=1) * blocks).sum()),
-        conversions=int(heard.sum()) * width * len(op.encoding.significances),
+    return Wiring(
+        name=op.partial_sum.name,
+        groups=op.groups,
+        row_blocks=[[rows.start, rows.stop] for rows in op.rows],
+        blocks=blocks_by_group(op).tolist(),
+        outputs_per_group=op.outputs // op.groups,
+        cells_per_weight=op.encoding.bitlines_per_weight,
+        slices=len(op.encoding.significances),
+        levels=levels.tolist(),
+        most_driven=full_drive(op).tolist(),
+        most_reads=full_reads(op).tolist(),
     )
 
 
@@ -53,26 +65,26 @@ def row_levels(op: CrossbarMvm, constants: Constants) -> Array:
 
 
 def full_drive(op: CrossbarMvm) -> Array:
-    """Return ``[groups, K]`` of one time step in which every input bit is 1.
+    """Return ``[K]``, of each group, of one time step in which every input bit is 1.
 
     Wordlines that see padding, or the zeros between the inputs of a transposed convolution, are
     driven less often than others.
     """
     if op.window is None:
-        return np.full((op.groups, op.rows[-1].stop), op.planes)
+        return np.full(op.rows[-1].stop, op.planes)
     # Wordlines are ordered (kernel row, kernel column, channel).
     once = _taps(op).sum(axis=0).repeat(op.x.shape[0] // op.groups)
-    return np.tile(op.planes * once, (op.groups, 1))
+    return np.asarray(op.planes * once)
 
 
 def full_reads(op: CrossbarMvm) -> Array:
-    """Return ``[groups, row blocks]``: reads that can have a driven wordline, in a time step."""
+    """Return ``[row blocks]``, of each group: reads of a time step that can drive a wordline."""
     if op.window is None:
-        return np.full((op.groups, len(op.rows)), op.planes)
+        return np.full(len(op.rows), op.planes)
     taps, channels = _taps(op), op.x.shape[0] // op.groups
     spans = [slice(rows.start // channels, -(-rows.stop // channels)) for rows in op.rows]
     once = np.asarray([taps[:, span].any(axis=1).sum() for span in spans])
-    return np.tile(op.planes * once, (op.groups, 1))
+    return np.asarray(op.planes * once)
 
 
 def _taps(op: CrossbarMvm) -> Array:

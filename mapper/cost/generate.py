@@ -10,12 +10,8 @@ from importlib.resources import files
 import mapper
 from mapper.cost.counts import Counts
 from mapper.cost.estimate import DENSITY, checked_steps
-from mapper.cost.events import blocks_by_group
 from mapper.cost.facts import chip_of, corners_of, origins_of
-from mapper.cost.trace import Wiring
-from mapper.ir.core import Array
-from mapper.ir.crossbar import CrossbarMvm
-from mapper.ir.units import LayerOp
+from mapper.cost.measure import most_spikes, wirings_of
 from mapper.rendering import body, standard_imports, templates
 from targets import list_presets, load_preset
 
@@ -67,44 +63,10 @@ def generate_cost(counts: Counts, steps: int = 1) -> str:
                     {name: origins_of(target, preset) for name, preset in presets.items()}
                 ),
                 "LAYERS": literal(layers),
-                "WIRINGS": literal(wirings_of(counts)),
+                "WIRINGS": literal(wirings_of(counts.graph, counts.levels)),
+                "MOST_SPIKES": literal(most_spikes(counts.graph)),
             },
         )
-    )
-
-
-def wirings_of(counts: Counts) -> tuple[Wiring, ...]:
-    """Return what turns a trace into events, a layer each."""
-    starts = [op for op in counts.graph.ops if isinstance(op, LayerOp)]
-    pairs = zip(starts, counts.levels, strict=True)
-    return tuple(_wiring(op, levels) for op, levels in pairs) or (NOT_ON_CROSSBARS,)
-
-
-NOT_ON_CROSSBARS = Wiring(
-    name="",
-    groups=0,
-    row_blocks=0,
-    blocks=[],
-    outputs_per_group=0,
-    cells_per_weight=0,
-    slices=0,
-    levels=[],
-)
-
-
-def _wiring(op: LayerOp, levels: Array | None) -> Wiring:
-    if levels is None or not isinstance(op, CrossbarMvm):
-        return NOT_ON_CROSSBARS
-    assert op.encoding is not None, "crossbars are counted after slice-weights"
-    return Wiring(
-        name=op.partial_sum.name,
-        groups=op.groups,
-        row_blocks=len(op.rows),
-        blocks=blocks_by_group(op).tolist(),
-        outputs_per_group=op.outputs // op.groups,
-        cells_per_weight=op.encoding.bitlines_per_weight,
-        slices=len(op.encoding.significances),
-        levels=levels.tolist(),
     )
 
 

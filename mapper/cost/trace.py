@@ -1,20 +1,28 @@
-"""Read what a run traced and weigh it with a layer's cells. Standard library only.
+"""Check what a run traced, and weigh it with the cells of each layer. Standard library only.
 
-``mapper.cost.measure`` does the same with NumPy and checks more; here a generated ``cost.py`` does
-it alone. A trace is an ``.npz`` of integers, read without unpickling anything.
+One text for both users of it: ``mapper.cost.measure``, which hands over the arrays of a run in
+memory, and a generated ``cost.py``, which reads an ``.npz`` alone. It is read without unpickling
+anything, and never more of it than its header was allowed to claim.
 """
 
 import struct
 import zipfile
+from array import array
 from ast import literal_eval
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from mapper.cost.model import Activity, Events
 
 MAX_VALUES = 1 << 26
-FORMATS = {"i1": "b", "i2": "h", "i4": "i", "i8": "q", "u1": "B", "u2": "H", "u4": "I", "u8": "Q"}
+"""Integers of all arrays of a trace together; each takes at most eight bytes in memory."""
+
+INTEGERS = {"i1": "b", "i2": "h", "i4": "i", "i8": "q", "u1": "B", "u2": "H", "u4": "I", "u8": "Q"}
+KINDS = {"b": "bool", "i": "int", "u": "uint", "f": "float", "c": "complex"}
+
+LONGEST_HEADER = 1 << 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +31,8 @@ class Wiring:
 
     name: str
     groups: int
-    row_blocks: int
+    row_blocks: list[list[int]]
+    """``[row blocks][2]``: the first wordline of each, and the one after its last."""
     blocks: list[int]
     """``[groups]``: crossbars side by side that a wordline of the group drives."""
     outputs_per_group: int
@@ -31,94 +40,258 @@ class Wiring:
     slices: int
     levels: list[list[int]]
     """``[groups][wordlines]``: conductance levels of all cells on a wordline, summed."""
+    most_driven: list[int]
+    """``[wordlines]``: how often one time step can drive each of them, the same in all groups."""
+    most_reads: list[int]
+    """``[row blocks]``: reads of a time step that can have a driven wordline."""
 
 
 class Table(NamedTuple):
-    """An array of integers."""
+    """An array of a trace."""
 
     shape: tuple[int, ...]
-    values: tuple[int, ...]
+    kind: str
+    """Its element type in NumPy's words."""
+    values: Sequence[int] | None
+    """In C order; None for an array that does not hold integers."""
 
 
 def read_tables(path: str) -> dict[str, Table]:
-    """Read all integer arrays of an ``.npz``.
+    """Read all arrays of an ``.npz``; of those that hold no integers, type and shape.
 
     Raises:
-        ValueError: where an array is not one of integers in C order, or is too large.
+        ValueError: where an array is damaged or not in C order, or all are too large together.
     """
+    tables: dict[str, Table] = {}
+    left = MAX_VALUES
     with zipfile.ZipFile(path) as archive:
-        return {
-            entry.filename.removesuffix(".npy"): _table(archive.open(entry).read(), entry.filename)
-            for entry in archive.infolist()
-        }
+        for entry in archive.infolist():
+            with archive.open(entry) as file:
+                table = read_table(file, ascii(entry.filename), left)
+            left -= 0 if table.values is None else len(table.values)
+            tables[entry.filename.removesuffix(".npy")] = table
+    return tables
 
 
-def _table(content: bytes, name: str) -> Table:
-    if content[:6] != b"\x93NUMPY":
+def read_table(file: IO[bytes], name: str, most: int) -> Table:
+    """Read one array, of at most ``most`` integers."""
+    shape, kind, fortran = read_header(file, name)
+    size = int(kind[1:])
+    word = KINDS[kind[0]] + ("" if kind[0] == "b" else str(8 * size))
+    if kind not in INTEGERS:
+        return Table(shape, word, None)
+    if fortran and len(shape) > 1:
+        raise ValueError(f"{name} is not in C order")
+    if prod(shape) > most:
+        raise ValueError(f"{name} brings the values to more than the {MAX_VALUES} that are read")
+    wanted = prod(shape) * size
+    data = file.read(wanted + 1)  # a byte more tells an array that is longer than its header says
+    if len(data) != wanted:
+        raise ValueError(f"{name} does not have the {wanted} bytes of its shape {list(shape)}")
+    values = array(INTEGERS[kind])
+    values.frombytes(data)
+    return Table(shape, word, values)
+
+
+def read_header(file: IO[bytes], name: str) -> tuple[tuple[int, ...], str, bool]:
+    """Return the shape, the type such as ``i8`` and whether the order is Fortran's."""
+    start = file.read(8)
+    if start[:6] != b"\x93NUMPY" or len(start) < 8:
         raise ValueError(f"{name} is not a NumPy array")
-    wide = content[6] > 1
-    start = 12 if wide else 10
-    (length,) = struct.unpack("<I" if wide else "<H", content[8:start])
-    header = literal_eval(content[start : start + length].decode("latin-1"))
-    kind = str(header["descr"])
-    shape = tuple(int(size) for size in header["shape"])
-    if kind[1:] not in FORMATS or kind[0] not in "<|" or header["fortran_order"]:
-        raise ValueError(f"{name} holds {kind!r}, expected integers in C order")
-    if prod(shape) > MAX_VALUES:
-        raise ValueError(f"{name} has {prod(shape)} values, at most {MAX_VALUES} are read")
-    form = f"<{prod(shape)}{FORMATS[kind[1:]]}"
-    data = content[start + length :]
-    if len(data) != struct.calcsize(form):
-        raise ValueError(f"{name} has {len(data)} bytes for shape {shape}")
-    return Table(shape, struct.unpack(form, data))
+    form = "<I" if start[6] > 1 else "<H"
+    length = struct.unpack(form, file.read(struct.calcsize(form)))[0]
+    if length > LONGEST_HEADER:
+        raise ValueError(f"{name} has a header of {length} bytes, at most {LONGEST_HEADER}")
+    try:
+        header = literal_eval(file.read(length).decode("latin-1"))
+        kind, shape, fortran = str(header["descr"]), header["shape"], header["fortran_order"]
+    except (ValueError, SyntaxError, TypeError, KeyError, RecursionError, MemoryError) as error:
+        raise ValueError(f"{name} has a header that cannot be read") from error
+    whole = isinstance(shape, tuple) and all(type(n) is int and 0 <= n < 1 << 48 for n in shape)
+    plain = kind[0] in "<|" and kind[1:2] in KINDS and kind[2:].isdecimal() and len(kind) < 5
+    if not whole or not plain:
+        raise ValueError(f"{name} holds {kind[:20]!a} in the shape {str(shape)[:40]}")
+    return shape, kind[1:], bool(fortran)
 
 
-def activity_of_trace(wirings: tuple[Wiring, ...], path: str) -> Activity:
+def activity_of_trace(wirings: tuple[Wiring, ...], most: Mapping[str, int], path: str) -> Activity:
     """Weigh a trace that was recorded with the executor of the same build folder.
 
     Raises:
-        ValueError: where the trace lacks an array, or its sizes do not fit.
+        ValueError: where it cannot be one of this network, with the first reason.
     """
     tables = read_tables(path)
-    runs = {_found(tables, wiring.name).shape for wiring in wirings if wiring.name}
-    runs = runs or {table.shape for table in tables.values() if len(table.shape) == 2}
-    if len(runs) != 1 or len(next(iter(runs))) != 2:
-        raise ValueError(
-            f"the arrays have sizes {sorted(runs)}, expected one of time steps and samples"
-        )
-    ((steps, samples),) = runs
+    for problem in trace_problems(wirings, most, tables):
+        raise ValueError(problem)
+    return activity_of_tables(wirings, most, tables)
+
+
+def activity_of_tables(
+    wirings: tuple[Wiring, ...], most: Mapping[str, int], tables: Mapping[str, Table]
+) -> Activity:
+    """Weigh a trace in which ``trace_problems`` found none."""
+    steps, samples = tables[next(iter(counted_by_step(wirings, most)))].shape
     events = tuple(_weighed(wiring, tables) for wiring in wirings)
     return Activity(steps=steps, samples=samples, events=events)
 
 
-def _found(tables: dict[str, Table], name: str) -> Table:
-    if name not in tables:
-        raise ValueError(f"the trace has no array {name!r}")
-    return tables[name]
+def counted_by_step(wirings: tuple[Wiring, ...], most: Mapping[str, int]) -> dict[str, int]:
+    """Return the greatest count of a time step by array ``[T, B]``: spikes, driven wordlines.
+
+    Args:
+        wirings: Of every layer.
+        most: Elements of each input and of each layer of neurons.
+    """
+    driven = {w.name: sum(w.most_driven) * w.groups for w in wirings if w.name}
+    return {**most, **driven}
 
 
-def _weighed(wiring: Wiring, tables: dict[str, Table]) -> Events:
+def _weighed(wiring: Wiring, tables: Mapping[str, Table]) -> Events:
     if not wiring.name:
-        return Events(0, 0, 0, 0, 0)
-    driven = _found(tables, f"{wiring.name}.wordlines")
-    heard = _found(tables, f"{wiring.name}.reads")
-    wordlines = len(wiring.levels[0])
-    if driven.shape != (wiring.groups, wordlines) or min(driven.values) < 0:
-        raise ValueError(f"{wiring.name}.wordlines is {driven.shape} or counts below 0")
-    if heard.shape != (wiring.groups, wiring.row_blocks) or min(heard.values) < 0:
-        raise ValueError(f"{wiring.name}.reads is {heard.shape} or counts below 0")
+        return NOTHING
+    driven, heard = _integers(tables, wiring, ".wordlines"), _integers(tables, wiring, ".reads")
+    return weighed(wiring, driven, heard)
+
+
+NOTHING = Events(0, 0, 0, 0, 0)
+
+
+def weighed(wiring: Wiring, driven: Sequence[int], heard: Sequence[int]) -> Events:
+    """Weigh what was driven with the cells of a layer.
+
+    Args:
+        wiring: The layer's crossbars.
+        driven: ``[groups * wordlines]``, how often each was driven.
+        heard: ``[groups * row blocks]``, how many reads of each had a driven wordline.
+    """
     flat = [level for group in wiring.levels for level in group]
     return Events(
-        wordlines=_by_group(wiring, driven.values),
-        cells=sum(driven.values) * wiring.outputs_per_group * wiring.cells_per_weight,
-        levels=sum(count * level for count, level in zip(driven.values, flat, strict=True)),
-        reads=_by_group(wiring, heard.values),
-        conversions=sum(heard.values) * wiring.outputs_per_group * wiring.slices,
+        wordlines=_by_group(wiring, driven),
+        cells=sum(driven) * wiring.outputs_per_group * wiring.cells_per_weight,
+        levels=sum(count * level for count, level in zip(driven, flat, strict=True)),
+        reads=_by_group(wiring, heard),
+        conversions=sum(heard) * wiring.outputs_per_group * wiring.slices,
     )
 
 
-def _by_group(wiring: Wiring, counts: tuple[int, ...]) -> int:
+def most_events(wiring: Wiring) -> Events:
+    """Return the events of one time step in which every input bit is 1."""
+    groups = wiring.groups
+    return weighed(wiring, wiring.most_driven * groups, wiring.most_reads * groups)
+
+
+def _integers(tables: Mapping[str, Table], wiring: Wiring, ending: str) -> Sequence[int]:
+    values = tables[wiring.name + ending].values
+    assert values is not None, "trace_problems was asked first"
+    return values
+
+
+def _by_group(wiring: Wiring, counts: Sequence[int]) -> int:
     """Add up ``[groups, any]`` counts, each as often as its group has crossbars side by side."""
     each = len(counts) // wiring.groups
     spread = (block for block in wiring.blocks for _ in range(each))
     return sum(count * block for count, block in zip(counts, spread, strict=True))
+
+
+# --- what cannot be a trace of the network -------------------------------------------------------
+
+
+def trace_problems(
+    wirings: tuple[Wiring, ...], most: Mapping[str, int], tables: Mapping[str, Table]
+) -> Iterator[str]:
+    """Yield why a trace cannot be one of this network; what is checked later needs the earlier."""
+    limits = counted_by_step(wirings, most)
+    on_crossbars = [wiring for wiring in wirings if wiring.name]
+    found = list(_array_problems(limits, on_crossbars, tables))
+    found = found or list(_length_problems(limits, tables))
+    if not found:
+        steps, samples = tables[next(iter(limits))].shape
+        found = [p for w in on_crossbars for p in _drive_problems(w, steps, samples, tables)]
+        found = found or [
+            p for w in on_crossbars for p in _read_problems(w, steps, samples, tables)
+        ]
+    yield from found
+
+
+def _array_problems(
+    limits: Mapping[str, int], wirings: list[Wiring], tables: Mapping[str, Table]
+) -> Iterator[str]:
+    """Look at each array by itself."""
+    for name, count in limits.items():
+        table = tables.get(name)
+        if problem := _misfit(name, table, ("T", "B")):
+            yield problem
+        elif table is not None and table.values and (high := max(table.values)) > count:
+            yield f"array {name!r} counts {high} in one time step, at most {count} are possible"
+    for wiring in wirings:
+        shapes = {".wordlines": len(wiring.most_driven), ".reads": len(wiring.most_reads)}
+        for ending, size in shapes.items():
+            name = wiring.name + ending
+            if problem := _misfit(name, tables.get(name), (wiring.groups, size)):
+                yield problem
+
+
+def _misfit(name: str, table: Table | None, shape: tuple[int | str, ...]) -> str:
+    """Say why an array holds no counts of this shape; a letter stands for one or more."""
+    if table is None:
+        return f"the trace has no array {name!r}"
+    fits = len(table.shape) == len(shape) and all(
+        found >= 1 if isinstance(size, str) else found == size
+        for found, size in zip(table.shape, shape, strict=True)
+    )
+    if not fits:
+        expected = ", ".join(map(str, shape))
+        return f"array {name!r} is {list(table.shape)}, expected [{expected}]"
+    if table.values is None:
+        return f"array {name!r} holds {table.kind}, expected integers"
+    if (low := min(table.values)) < 0:
+        return f"array {name!r} counts {low}, expected 0 or more"
+    return ""
+
+
+def _length_problems(limits: Mapping[str, int], tables: Mapping[str, Table]) -> Iterator[str]:
+    lengths = {tables[name].shape: name for name in limits}
+    if len(lengths) > 1:
+        shown = " and ".join(
+            f"{steps}x{samples} ({name!r})" for (steps, samples), name in sorted(lengths.items())
+        )
+        yield f"the arrays have {shown} time steps and samples"
+
+
+def _drive_problems(
+    wiring: Wiring, steps: int, samples: int, tables: Mapping[str, Table]
+) -> Iterator[str]:
+    """Compare the two arrays of a crossbar layer, and them with what its wordlines can do."""
+    name, width = wiring.name, len(wiring.most_driven)
+    driven = _integers(tables, wiring, ".wordlines")
+    for at, count in enumerate(driven):
+        most = steps * samples * wiring.most_driven[at % width]
+        if count > most:
+            yield (
+                f"array {name + '.wordlines'!r} counts {count} at [{at // width}, {at % width}], "
+                f"at most {most} are possible in {steps}x{samples} time steps and samples"
+            )
+            return
+    total, summed = sum(_integers(tables, wiring, "")), sum(driven)
+    if summed != total:
+        lines = f"{name}.wordlines"
+        yield f"array {name!r} sums to {total} driven wordlines, {lines!r} to {summed}"
+
+
+def _read_problems(
+    wiring: Wiring, steps: int, samples: int, tables: Mapping[str, Table]
+) -> Iterator[str]:
+    """Compare the reads of each row block with its driven wordlines, and with what can be."""
+    driven, heard = _integers(tables, wiring, ".wordlines"), _integers(tables, wiring, ".reads")
+    width, blocks = len(wiring.most_driven), len(wiring.row_blocks)
+    for at, reads in enumerate(heard):
+        group, block = divmod(at, blocks)
+        first, end = wiring.row_blocks[block]
+        counts = driven[group * width + first : group * width + end]
+        most = min(steps * samples * wiring.most_reads[block], sum(counts))
+        if not max(counts) <= reads <= most:
+            yield (
+                f"array {wiring.name + '.reads'!r} counts {reads} at [{group}, {block}], "
+                f"its wordlines allow {max(counts)}..{most}"
+            )
+            return

@@ -88,7 +88,7 @@ def block_activity(op: CrossbarMvm, trace: Mapping[str, Array], runs: int) -> li
     driven = trace[op.partial_sum.name + WORDLINES].astype(np.float64)
     starts = [span.start for span in op.rows]
     found = np.add.reduceat(driven, starts, axis=1)
-    most = np.add.reduceat(full_drive(op).astype(np.float64), starts, axis=1) * runs
+    most = np.add.reduceat(full_drive(op).astype(np.float64), starts) * runs
     shares = np.divide(found, most, out=np.zeros_like(found), where=most > 0)
     return [[round(float(share), 4) for share in row] for row in shares]
 
