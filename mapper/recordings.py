@@ -1,31 +1,16 @@
 """Recordings the user brings: ``.npz`` files or arrays in, checked arrays and input codes out."""
 
-import math
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tokenize import TokenError
-from typing import IO
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from mapper.diagnostics import Diagnostic, MappingError, refuse
 from mapper.ir.core import SPIKE, Array, Coding, Const, Graph, IntType, Value
+from mapper.npz import UNREADABLE, read_npz
 from passes import InputCode
-
-MAX_BYTES = 4 << 30
-"""Arrays of one file together: more is refused before anything is allocated."""
-
-_FREE_BYTES = 64 << 20
-_MOST_UNPACKED = 1000
-"""Bytes of input codes that a file may hold for each of its own, beyond ``_FREE_BYTES``.
-
-Real events of one spike in a hundred take about 300 when compressed; nothing but zeros takes
-thousands, and a small file of those could fill the memory.
-"""
 
 LARGEST_INPUT = 1e30
 """Greatest magnitude of an input: far beyond any recording, and its products stay finite."""
@@ -41,7 +26,7 @@ _SMALLEST_RANGE = 1e-30
 
 
 def read_arrays(path: Path | str) -> dict[str, Array]:
-    """Read a ``.npz`` file of numbers; never unpickles, never allocates past ``MAX_BYTES``.
+    """Read a ``.npz`` file of numbers; nothing is unpickled, see ``mapper.npz``.
 
     Raises:
         MappingError: ``bad-recording`` where the file is missing, damaged, too large, or holds
@@ -49,13 +34,9 @@ def read_arrays(path: Path | str) -> dict[str, Array]:
     """
     path = Path(path)
     try:
-        _check_declared_size(path)
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, MemoryError) as error:
+        arrays = read_npz(path)
+    except UNREADABLE as error:
         raise _bad(path, f"not a readable .npz file: {error}") from error
-    except (NotImplementedError, RuntimeError, SyntaxError, TokenError, zlib.error) as error:
-        raise _bad(path, f"not a .npz file this version reads: {error}") from error
     if problem := next(_number_problems(arrays), ""):
         raise _bad(path, problem)
     return arrays
@@ -119,36 +100,6 @@ class Recording:
     @property
     def samples(self) -> int:
         return int(next(iter(self.inputs.values())).shape[1])
-
-
-def _check_declared_size(path: Path) -> None:
-    with zipfile.ZipFile(path) as archive:
-        declared = elements = 0
-        for entry in archive.infolist():
-            with archive.open(entry) as file:
-                size, count = _claimed(file)
-            declared += max(entry.file_size, size)
-            elements += count
-    if declared > MAX_BYTES:
-        raise ValueError(f"arrays of {declared} bytes, at most {MAX_BYTES} are read")
-    codes, held = 8 * elements, path.stat().st_size
-    if codes > _FREE_BYTES + _MOST_UNPACKED * held:
-        raise ValueError(
-            f"{held} bytes unpack to {elements} numbers; write what is that empty uncompressed"
-        )
-
-
-def _claimed(file: IO[bytes]) -> tuple[int, int]:
-    """Return the bytes and the elements an array's header claims, whatever the archive says."""
-    version = np.lib.format.read_magic(file)
-    readers = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }
-    if version not in readers:
-        raise ValueError(f"array format {version} is not read")
-    shape, _, dtype = readers[version](file)
-    return math.prod(shape) * dtype.itemsize, math.prod(shape)
 
 
 def _bad(path: Path, reason: str) -> MappingError:
@@ -282,21 +233,27 @@ def to_codes(graph: Graph, inputs: Mapping[str, Array], where: str) -> dict[str,
         coding = graph.codings.get(value.name, Coding())
         assert not isinstance(coding.scale, Const)
         array = inputs[value.name]
-        code = np.rint(array / coding.scale)
-        found = _range_problems(value, array, code, coding.scale, where)
+        found = _range_problems(value, array, coding.scale, where)
         problems += found
         if not found:  # what is out of range may not even fit 64 bits
-            codes[value.name] = code.astype(np.int64)
+            codes[value.name] = _coded(array, coding.scale)
     if problems:
         raise MappingError(problems)
     return codes
 
 
-def _range_problems(
-    value: Value, array: Array, code: Array, step: float, where: str
-) -> list[Diagnostic]:
+def _coded(array: Array, step: float) -> Array:
+    """Code ``[T, ...]`` a time step at a time: recordings are large, and reals are larger."""
+    codes = np.empty(array.shape, np.int64)
+    for t, now in enumerate(array):
+        codes[t] = np.rint(now / step)
+    return codes
+
+
+def _range_problems(value: Value, array: Array, step: float, where: str) -> list[Diagnostic]:
     assert isinstance(value.type, IntType)
-    low, high = int(code.min()), int(code.max())
+    # Division and rounding keep the order, so the ends have the least and the greatest code.
+    low, high = (int(np.rint(end / step)) for end in (array.min(), array.max()))
     if not value.type.holds(low, high):
         kind = "spikes (0 or 1)" if value.type == SPIKE else f"{value.type} codes"
         return [
@@ -308,7 +265,7 @@ def _range_problems(
                 help="compile again with --calibrate and recordings of this kind",
             )
         ]
-    if step == 1 and not np.array_equal(code, array):
+    if step == 1 and any((now != np.rint(now)).any() for now in array):
         return [
             Diagnostic(
                 code="input-range",

@@ -21,6 +21,7 @@ FLOORS = (
         "mapper.executor",
         "mapper.executor.ports",
         "mapper.kernels",
+        "mapper.npz",
         "mapper.proportions",
         "mapper.rendering",
         "mapper.threads",

@@ -17,6 +17,9 @@ from mapper.ir.units import units
 from mapper.ir.weights import constant_keys, fingerprint, narrow
 from mapper.rendering import body, templates
 
+CARRIED = ("executor/ports.py", "npz.py")
+"""Modules whose text every program has: how it checks and reads what a user brings."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PortCode:
@@ -68,9 +71,9 @@ def generate_executor(
             name that does not exist.
     """
     program = describe(graph, target=target, version=version, watch=watch)
-    ports = body(files("mapper.executor").joinpath("ports.py").read_text("utf-8"))
+    texts = [files("mapper").joinpath(name).read_text("utf-8") for name in CARRIED]
     template = templates("mapper.executor.numpy").get_template("executor.py.j2")
-    return template.render(program=program, ports=ports)
+    return template.render(program=program, carried=[body(text) for text in texts])
 
 
 def describe(
