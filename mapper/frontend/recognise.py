@@ -27,6 +27,8 @@ from mapper.ir.core import Graph
 from mapper.ir.network import FakeQuantize
 from mapper.ir.verify import check_graph
 
+TOO_LARGE = "model-too-large"
+
 
 def recognise(model: ModelProto, path: Path) -> Imported:
     """Read a model whose functions are inlined.
@@ -42,6 +44,8 @@ def recognise(model: ModelProto, path: Path) -> Imported:
         try:
             return reader(model, path)
         except MappingError as error:
+            if error.diagnostics[0].code == TOO_LARGE:  # another reading would take as long
+                raise
             errors.append(error)
     raise _telling(errors, model)
 
@@ -73,7 +77,7 @@ def _imported(model: ModelProto, walked: Trace, dynamics: Dynamics) -> Imported:
         graph=graph,
         time_form="step",
         producer=" ".join(part for part in (model.producer_name, model.producer_version) if part),
-        opset=walked.opset,
+        opset=walked.folder.opset,
         ports=tuple(_ports(walked)),
         warnings=(*walked.warnings, *_fine_grids(graph)),
         notes=tuple(_notes(dynamics, graph)),
@@ -104,6 +108,8 @@ def _first_reading(model: ModelProto, path: Path) -> tuple[Imported, Sequence]:
         try:
             return _import_reading(model, path, reading), reading
         except MappingError as error:
+            if error.diagnostics[0].code == TOO_LARGE:
+                raise
             first = first or error
             batch = batch or has_fixed_batch(reading)
     assert first is not None

@@ -211,7 +211,10 @@ def _region_of(neuron: Fitted, trace: Trace) -> _Region:
     results = [helper.make_tensor_value_info(n, TensorProto.FLOAT, None) for n in outputs]
     known = [numpy_helper.from_array(array, name) for name, array in constants.items()]
     graph = helper.make_graph(nodes, "region", ports, results, known)
-    versions = [helper.make_opsetid("", trace.opset), helper.make_opsetid("com.microsoft", 1)]
+    versions = [
+        helper.make_opsetid("", trace.folder.opset),
+        helper.make_opsetid("com.microsoft", 1),
+    ]
     model = helper.make_model(graph, opset_imports=versions)
     atoms = {atom: None for name in leaves for atom in trace.form(name).atoms()}
     atoms.update((atom, None) for atom in neuron.drive.atoms())

@@ -2,52 +2,171 @@
 
 Exporters leave chains such as ``Clip(beta)``, ``Exp(Neg(Reciprocal(tau)))`` or
 ``Shape -> Gather -> Concat``. They are computed with the operators of the ONNX reference
-implementation, after a check that the result cannot be absurdly large.
+implementation, after a check that neither the result nor the work can be absurdly large: a few
+hundred bytes of a file may ask for hours.
 """
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from onnx import NodeProto, TensorProto, helper
 
+from mapper.diagnostics import refuse
 from mapper.frontend.onnx.constants import MAX_ELEMENTS
 from mapper.frontend.onnx.operators import operator_of
 from mapper.frontend.onnx.sizes import SizeRule
 from mapper.ir.core import Array
+
+WORK = 5e9
+"""Nanoseconds that all nodes of a file may take together, beside ``WORK_OF_STORED``.
+
+Work is estimated in nanoseconds of one core, so that no clock decides what is refused. On a
+machine of 2025 the estimates are right to within a factor of five or so.
+"""
+
+WORK_OF_STORED = 200
+"""The same for each number that the file stores: a few passes over the weights."""
+
+WORK_OF_NODE = 2.5e4
+"""Of a node, whatever it computes."""
+
+WORK_OF_ELEMENT = 10
+"""Of a number that a node reads or makes."""
+
+WORK_OF_SLOW_ELEMENT = 2000
+"""The same where the reference implementation walks through elements in Python."""
+
+WORK_OF_MAC = {"f4": 1 / 16, "f8": 1 / 16}
+"""Of a multiplication and an addition in a matrix product of numbers that BLAS has ..."""
+
+WORK_OF_SLOW_MAC = 16
+"""... and of all others."""
+
+CACHED_BYTES = 1 << 12
+"""Of the attributes of a node whose evaluator is kept for the next one like it."""
 
 
 class CannotFoldError(Exception):
     """A node with known inputs that is not computed; the text is the reason."""
 
 
-def fold(node: NodeProto, arrays: Sequence[Array | None], opset: int) -> list[Array]:
-    """Compute a node; ``arrays`` are its inputs in order, None for one left out."""
-    size_rule = operator_of(node).folds
+@dataclass(slots=True)
+class Folder:
+    """Computes nodes of known inputs, with a budget for all those of a file."""
+
+    opset: int
+    stored: int = 0
+    """Numbers that the file stores."""
+    most_made: float = math.inf
+    """Elements that everything that is computed may have."""
+    made: float = 0.0
+    work: float = 0.0
+    """Nanoseconds that it took, as estimated."""
+
+    def fold(self, node: NodeProto, arrays: Sequence[Array | None], loc: str) -> list[Array]:
+        """Compute a node; ``arrays`` are its inputs in order, None for one left out.
+
+        Raises:
+            CannotFoldError: It is not computed.
+            MappingError: ``model-too-large``, before the work is done that would be too much.
+        """
+        there = [array for array in arrays if array is not None]
+        elements = result_elements(node, there)
+        if elements > max(MAX_ELEMENTS, sum(array.size for array in there)):
+            raise CannotFoldError(f"its result has more than {MAX_ELEMENTS} elements")
+        self._count(node, there, elements, loc)
+        known = {name: a for name, a in zip(node.input, arrays, strict=True) if a is not None}
+        return _computed(node, known, self.opset)
+
+    def _count(self, node: NodeProto, arrays: Sequence[Array], elements: float, loc: str) -> None:
+        """Refuse constants that grow without end, or take for ever: not one alone, but all."""
+        self.made += elements
+        self.work += work_of(node, arrays, elements)
+        if self.made > self.most_made:
+            raise _too_large(
+                f"computed constants have more than {self.most_made:.0f} elements", loc
+            )
+        if self.work > WORK + WORK_OF_STORED * self.stored:
+            raise _too_large(
+                f"computing its constants takes about {self.work / 1e9:.3g} s, at most "
+                f"{(WORK + WORK_OF_STORED * self.stored) / 1e9:.3g} s are spent on them",
+                loc,
+            )
+
+
+def _too_large(message: str, loc: str) -> Exception:
+    return refuse(
+        "model-too-large",
+        message,
+        loc=loc,
+        help="export with constants folded (do_constant_folding, or onnxsim)",
+    )
+
+
+def result_elements(node: NodeProto, arrays: Sequence[Array]) -> float:
+    """Return how many elements a node gives, or a little more.
+
+    Raises:
+        CannotFoldError: It is not computed of known inputs, or they do not fit.
+    """
+    size_rule: SizeRule | None = operator_of(node).folds
     if size_rule is None:
         raise CannotFoldError(f"{node.op_type} of constants is not computed")
-    known = {name: a for name, a in zip(node.input, arrays, strict=True) if a is not None}
-    largest = max(MAX_ELEMENTS, sum(a.size for a in known.values()))
-    if _result_elements(size_rule, node, [a for a in arrays if a is not None]) > largest:
-        raise CannotFoldError(f"its result has more than {largest} elements")
-    from onnx.reference import ReferenceEvaluator  # takes a while to load; few models need it
-
-    try:
-        with np.errstate(all="ignore"):
-            results = ReferenceEvaluator(_model_of(node, list(known), opset)).run(None, known)
-    except Exception as error:  # the reference raises whatever its NumPy code meets
-        raise CannotFoldError(f"it cannot be computed: {str(error)[:200]}") from error
-    return [np.asarray(result) for result in results]
-
-
-def _result_elements(size_rule: SizeRule, node: NodeProto, arrays: Sequence[Array]) -> float:
     try:
         return float(size_rule(node, arrays))
     except (IndexError, ValueError, TypeError, OverflowError) as error:
         raise CannotFoldError(f"its inputs do not fit: {error}") from error
 
 
-def _model_of(node: NodeProto, inputs: list[str], opset: int) -> object:
-    ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in inputs]
-    outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in node.output]
+def work_of(node: NodeProto, arrays: Sequence[Array], elements: float) -> float:
+    """Estimate the nanoseconds that a node takes which gives that many elements."""
+    operator = operator_of(node)
+    touched = elements + sum(array.size for array in arrays)
+    each = WORK_OF_SLOW_ELEMENT if operator.is_slow else WORK_OF_ELEMENT
+    work = WORK_OF_NODE + each * touched
+    if operator.multiplies:
+        macs = elements * max(arrays[0].shape, default=1)
+        work += macs * WORK_OF_MAC.get(arrays[0].dtype.str[1:], WORK_OF_SLOW_MAC)
+    return work
+
+
+def _computed(node: NodeProto, known: dict[str, Array], opset: int) -> list[Array]:
+    alike = NodeProto()
+    alike.CopyFrom(node)
+    names = {name: f"i{index}" for index, name in enumerate(known)}
+    for index, name in enumerate(node.input):
+        alike.input[index] = names.get(name, "")
+    for index, name in enumerate(node.output):
+        alike.output[index] = f"o{index}" if name else ""
+    alike.name = alike.doc_string = ""
+    del alike.metadata_props[:]
+    text = alike.SerializeToString(deterministic=True)
+    start = _evaluator if len(text) <= CACHED_BYTES else _evaluator.__wrapped__
+    try:
+        with np.errstate(all="ignore"):
+            results = start(text, opset).run(
+                None, dict(zip(names.values(), known.values(), strict=True))
+            )
+    except Exception as error:  # the reference raises whatever its NumPy code meets
+        raise CannotFoldError(f"it cannot be computed: {str(error)[:200]}") from error
+    return [np.asarray(result) for result in results]
+
+
+@lru_cache(maxsize=256)
+def _evaluator(text: bytes, opset: int) -> Any:
+    """Return what runs a node: making it takes longer than most nodes of constants do."""
+    from onnx.reference import ReferenceEvaluator  # takes a while to load; few models need it
+
+    node = NodeProto.FromString(text)
+    ports, outputs = (
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in names]
+        for names in (dict.fromkeys(filter(None, node.input)), filter(None, node.output))
+    )
     graph = helper.make_graph([node], "node", ports, outputs)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
+    return ReferenceEvaluator(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
+    )

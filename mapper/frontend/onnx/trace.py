@@ -27,7 +27,7 @@ from mapper.frontend.algebra import forms
 from mapper.frontend.algebra.forms import Form, Input, NotAffineError, Opaque, Shape
 from mapper.frontend.onnx.comparisons import Comparisons
 from mapper.frontend.onnx.constants import MAX_COMPUTED, Constant, Quantised
-from mapper.frontend.onnx.fold import CannotFoldError, fold
+from mapper.frontend.onnx.fold import CannotFoldError, Folder
 from mapper.frontend.onnx.load import to_array
 from mapper.frontend.onnx.node import Node, Tensor
 from mapper.frontend.onnx.operators import Operator, operator_of
@@ -43,7 +43,7 @@ class Trace:
     """What is known of every tensor of a model."""
 
     path: Path
-    opset: int
+    folder: Folder
     batched: bool
     shapes: dict[str, Shape]
     """Of the inputs; a batch axis without fixed size is 1."""
@@ -60,8 +60,7 @@ class Trace:
     fed_back: Mapping[str, str] = field(default_factory=dict)
     """Outputs that are known to be next states, and the inputs that are those states."""
     count: int = 0
-    budget: int = MAX_COMPUTED
-    """Elements that folded constants may still have."""
+    """Nodes that were visited."""
 
     def form(self, name: str) -> Form:
         tensor = self.tensors[name]
@@ -95,9 +94,10 @@ def trace(
     known = {tensor.name for tensor in model.graph.initializer}
     ports = [port for port in model.graph.input if port.name not in known]
     shapes = {port.name: fixed_shape(port, path) for port in ports}
+    opset = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 1)
     result = Trace(
         path=path,
-        opset=next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 1),
+        folder=Folder(opset) if before is None else before.folder,
         batched=bool(shapes) and all(shape[:1] == (1,) for shape in shapes.values()),
         shapes=shapes,
         fed_back=fed_back or {},
@@ -107,7 +107,9 @@ def trace(
         result.tensors[name] = (
             before.tensors[name] if before else Constant(array=to_array(tensor, path), name=name)
         )
-    result.budget += 8 * sum(prod(tensor.shape) for tensor in result.tensors.values())
+    stored = sum(prod(tensor.shape) for tensor in result.tensors.values())
+    result.folder.stored, result.folder.made = stored, 0
+    result.folder.most_made = MAX_COMPUTED + 8 * stored
     for name, shape in shapes.items():
         result.inputs[name] = Input(
             name=name,
@@ -154,7 +156,7 @@ def _visit(proto: NodeProto, state: Trace) -> None:
         proto=proto,
         inputs=tuple(state.tensors[name] if name else None for name in proto.input),
         loc=loc,
-        opset=state.opset,
+        opset=state.folder.opset,
         batched=state.batched,
         comparisons=state.comparisons,
         alone=frozenset(name for name in proto.input if state.readers[name] == 1),
@@ -192,7 +194,7 @@ def _visit_branch(node: Node, state: Trace) -> None:
 
 def _results(node: Node, operator: Operator, state: Trace) -> Sequence[Tensor]:
     if operator.kind == "size" or _is_known(node, operator):
-        return _within_budget(_folded(node, operator), node, state)
+        return _folded(node, operator, state.folder)
     try:
         return _guarded(node, lambda: _computed(node, operator, state))
     except NotAffineError as error:
@@ -237,10 +239,10 @@ def _is_known(node: Node, operator: Operator) -> bool:
     return all(tensor is None or isinstance(tensor, Constant) for tensor in node.inputs)
 
 
-def _folded(node: Node, operator: Operator) -> list[Tensor]:
+def _folded(node: Node, operator: Operator, folder: Folder) -> list[Tensor]:
     arrays: list[Array | None] = [None if t is None else _array_of(t) for t in node.inputs]
     try:
-        results = fold(node.proto, arrays, node.opset)
+        results = folder.fold(node.proto, arrays, node.loc)
     except CannotFoldError as error:
         raise node.unsupported(str(error)) from error
     source = node.input(0)
@@ -267,19 +269,6 @@ def _moved_codes(
     if source.quantised is None or operator.codes is None:
         return None
     return operator.codes(node, source.quantised, result.shape)
-
-
-def _within_budget(made: list[Tensor], node: Node, state: Trace) -> list[Tensor]:
-    """Refuse constants that grow without end: each may be small enough, but not all together."""
-    state.budget -= sum(prod(tensor.shape) for tensor in made)
-    if state.budget < 0:
-        raise refuse(
-            "model-too-large",
-            f"computed constants have more than {MAX_COMPUTED} elements "
-            "beside those of the weights",
-            loc=node.loc,
-        )
-    return made
 
 
 def _opaque(node: Node, operator: Operator, reason: str, help: str) -> list[Tensor]:

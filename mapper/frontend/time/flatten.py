@@ -3,12 +3,13 @@
 from collections import ChainMap
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 
 import numpy as np
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
 
-from mapper.frontend.onnx.fold import CannotFoldError
+from mapper.frontend.onnx.fold import CannotFoldError, Folder
 from mapper.frontend.onnx.load import to_array
 from mapper.frontend.onnx.operators import operator_of
 from mapper.frontend.onnx.operators.row import Through
@@ -83,7 +84,8 @@ def lay_out(model: ModelProto, path: Path, shapes: Mapping[str, Shape], clock: C
         MappingError: ``model-too-large``, ``invalid-model``.
     """
     opset = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 1)
-    walker = Walker(Tape(path, opset), path)
+    stored = sum(prod(tensor.dims) for tensor in model.graph.initializer)
+    walker = Walker(Tape(path, Folder(opset, stored)), path)
     env: Env = {}
     walker.store(model.graph, env)
     kinds = {port.name: port.type.tensor_type.elem_type for port in model.graph.input}

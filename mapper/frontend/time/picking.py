@@ -6,7 +6,6 @@ from math import prod
 import numpy as np
 from onnx import NodeProto, helper
 
-from mapper.frontend.onnx.fold import fold
 from mapper.frontend.time.parts import (
     MIXES,
     Inputs,
@@ -136,7 +135,8 @@ def scattered(tape: Tape, proto: NodeProto, inputs: Inputs) -> list[Single]:
     written = np.arange(1, prod(update.shape) + 1, dtype=np.int64).reshape(update.shape)
     node = helper.make_node(proto.op_type, ["d", "i", "u"], ["o"])
     node.attribute.extend(proto.attribute)
-    (origin,) = fold(node, [np.zeros(data.shape, np.int64), places, written], tape.opset)
+    arrays = [np.zeros(data.shape, np.int64), places, written]
+    (origin,) = tape.folder.fold(node, arrays, tape.place(proto))
     axes = [data.axis] if isinstance(data, Bundle) else range(len(data.shape))
     for axis in axes:
         rows = [origin.take([k], axis) for k in range(data.shape[axis])]

@@ -16,7 +16,7 @@ import onnx
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from mapper.diagnostics import refuse
-from mapper.frontend.onnx.fold import CannotFoldError, fold
+from mapper.frontend.onnx.fold import CannotFoldError, Folder
 from mapper.frontend.onnx.inline import MAX_NODES
 from mapper.frontend.onnx.operators import Operator, operator_of
 from mapper.ir.core import Array
@@ -119,7 +119,7 @@ class Tape:
     """Nodes in order of execution; every one is there once."""
 
     path: Path
-    opset: int
+    folder: Folder
     steps: list[Step] = field(default_factory=list)
     maker: dict[Slot, Step] = field(default_factory=dict)
     times: dict[Slot, tuple[str, int]] = field(default_factory=dict)
@@ -137,6 +137,11 @@ class Tape:
     _seen: dict[object, tuple[Part, ...]] = field(default_factory=dict)
     _inferred: dict[object, list[tuple[Shape, int]]] = field(default_factory=dict)
     _count: int = 0
+
+    @property
+    def opset(self) -> int:
+        """The version of the standard operators."""
+        return self.folder.opset
 
     @property
     def known_starts(self) -> set[Slot]:
@@ -243,7 +248,7 @@ class Tape:
         ]
         node = _named(proto, inputs)
         try:
-            results = fold(node, arrays, self.opset)
+            results = self.folder.fold(node, arrays, self.place(proto))
         except CannotFoldError as error:
             raise TimeFormError(f"{proto.op_type}: {error}", self.place(proto)) from error
         source = next((part.name for part in inputs if isinstance(part, Known)), "")

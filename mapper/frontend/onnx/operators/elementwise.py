@@ -67,7 +67,7 @@ ELEMENTWISE = (
     Operator("Dropout", "elementwise", elementwise.same, folds=as_given),
     Operator("Elu", "elementwise", folds=broadcast, time=EACH),
     Operator("Equal", "elementwise", elementwise.equal, folds=broadcast, time=EACH),
-    Operator("Erf", "elementwise", folds=broadcast, time=EACH),
+    Operator("Erf", "elementwise", folds=broadcast, is_slow=True, time=EACH),
     Operator(
         "Exp",
         "elementwise",

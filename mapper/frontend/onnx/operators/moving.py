@@ -21,6 +21,8 @@ def _reshape(
     )
 
 
+WRITES = InTime(through="scatter")
+
 MOVING = (
     Operator("Concat", "layer", shaping.joined, folds=as_given, time=InTime(through="concat")),
     Operator("DepthToSpace", "layer", shaping.depth_to_space),
@@ -35,13 +37,17 @@ MOVING = (
         codes=shaping.reshaped_codes,
         time=InTime(through="gather", picks_steps=True),
     ),
-    Operator("GatherND", "layer", picking.gathered_first, folds=sizes.gathered_by_table),
+    Operator(
+        "GatherND", "layer", picking.gathered_first, folds=sizes.gathered_by_table, is_slow=True
+    ),
     Operator("Pad", "layer", shaping.padded, folds=sizes.padded),
     _reshape("Reshape", shapes.reshape, "reshape", as_given, moves=True),
     Operator("Resize", "layer", picking.resized, time=InTime(through="each sample")),
     Operator("Scatter", "write"),
-    Operator("ScatterElements", "write", folds=as_given, time=InTime(through="scatter")),
-    Operator("ScatterND", "write", folds=as_given, time=InTime(through="scatter")),
+    Operator(
+        "ScatterElements", "write", folds=as_given, is_slow=True, time=InTime(through="scatter")
+    ),
+    Operator("ScatterND", "write", folds=as_given, is_slow=True, time=InTime(through="scatter")),
     Operator(
         "Slice",
         "reshape",

@@ -126,6 +126,10 @@ class Operator:
     """Ordinary nodes that compute the same in one time step."""
     folds: SizeRule | None = None
     """How many elements it gives of known inputs; None where it is not computed of them."""
+    is_slow: bool = False
+    """What computes it of known inputs walks through their elements in Python."""
+    multiplies: bool = False
+    """It is a matrix product: its work is not that of the elements that it reads and gives."""
     names_result: bool = False
     """A constant that it gives is still called after the stored one that it reads."""
     codes: Callable[[Node, Quantised, Shape], Quantised | None] | None = None
