@@ -1,12 +1,15 @@
 """Recordings: what is read, how inputs are coded, and what is refused."""
 
 import io
+import os
+import warnings
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from mapper import npz
 from mapper.diagnostics import MappingError
 from mapper.ir.core import SPIKE, Coding, Graph, IntType, Value
 from mapper.ir.weights import load_constants
@@ -161,3 +164,41 @@ def test_damaged_compressed_data_is_refused(tmp_path):
     data[30 + name + extra] = 0xFF
     (tmp_path / "x.npz").write_bytes(data)
     assert code(read_arrays, tmp_path / "x.npz") == "bad-recording"
+
+
+@pytest.mark.parametrize("shape", ["(True, 2)", "(-1, 2)", "(2.0,)", "None", "((2,), 2)"])
+def test_an_array_header_whose_sizes_are_no_numbers_is_refused(shape, tmp_path):
+    text = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}}}\n".encode()
+    header = b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+        archive.writestr("x.npy", header + b"\0\0")
+    assert code(read_arrays, tmp_path / "x.npz") == "bad-recording"
+
+
+def test_a_larger_file_may_unpack_to_more_but_not_to_a_thousandfold(tmp_path, monkeypatch):
+    """Of a file of 1 MB: 100 MB always, and 10 MB of what is nearly empty."""
+    monkeypatch.setattr(npz, "FREE_BYTES", 0)
+    monkeypatch.setattr(npz, "MOST_EMPTY_BYTES", 10 << 20)
+    random = np.random.default_rng(1).integers(0, 256, 1 << 20, np.uint8)
+    for zeros, good in ((10 << 20, True), (15 << 20, False)):  # 8 bytes each, as codes
+        np.savez_compressed(tmp_path / "x.npz", noise=random, x=np.zeros(zeros, np.uint8))
+        if good:
+            assert read_arrays(tmp_path / "x.npz")["x"].size == zeros
+        else:
+            assert "unpack to" in message(read_arrays, tmp_path / "x.npz")
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "x.npz")
+    assert "no regular file" in message(read_arrays, tmp_path / "x.npz")
+
+
+def test_an_array_that_occurs_twice_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+        for value in (0, 1):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # zipfile itself warns of the second name
+                file = io.BytesIO()
+                np.save(file, np.array([value]))
+                archive.writestr("x.npy", file.getvalue())
+    assert "twice" in message(read_arrays, tmp_path / "x.npz")

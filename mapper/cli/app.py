@@ -53,6 +53,8 @@ def command(name: str) -> Callable[[Callable[P, Answer | None]], Callable[P, Non
                 raise
             except OSError as error:
                 raise _refused((_unusable_file(error),), as_json) from None
+            except MemoryError as error:
+                raise _refused((_out_of_memory(error),), as_json) from None
             except Exception as error:  # a bug of ours: one line for the user, details on request
                 if os.environ.get("SPIKELOOM_TRACEBACK"):
                     raise
@@ -87,6 +89,14 @@ def _unusable_file(error: OSError) -> Diagnostic:
         message=error.strerror or str(error),
         loc=str(error.filename or ""),
         help="check the path, its permissions and the space left",
+    )
+
+
+def _out_of_memory(error: MemoryError) -> Diagnostic:
+    return Diagnostic(
+        code="out-of-memory",
+        message=f"there is not enough memory: {str(error) or 'an allocation failed'}",
+        help="give fewer samples or time steps at once, or a smaller network",
     )
 
 

@@ -1,9 +1,15 @@
 """A trace that is not one of this network is refused, whatever is wrong with it."""
 
+import re
+import zipfile
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from mapper.cost import Activity, Events, measure
+from mapper.cost.measure import most_spikes, wirings_of
+from mapper.cost.trace import activity_of_trace, read_tables
 from mapper.diagnostics import MappingError
 from mapper.ir.core import SPIKE, Array, Graph, Span, Value
 from mapper.ir.windows import Window
@@ -137,9 +143,45 @@ CHANGES = [
 
 
 @pytest.mark.parametrize(("name", "array", "message"), CHANGES)
-def test_a_changed_array_is_refused(name: str, array: Array, message: str):
+def test_a_changed_array_is_refused(name: str, array: Array, message: str, tmp_path: Path):
+    """In memory, and from a file as a generated ``cost.py`` reads it: in the same words."""
     graph = two_by_two_grid()
-    assert complaints(graph, traced(graph, SPIKES) | {name: array}) == [message]
+    trace = traced(graph, SPIKES) | {name: array}
+    assert complaints(graph, trace) == [message]
+    np.savez(tmp_path / "trace.npz", **trace)
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        activity_of_trace(wirings_of(graph), most_spikes(graph), str(tmp_path / "trace.npz"))
+
+
+def test_a_file_gives_the_events_of_the_arrays(tmp_path: Path):
+    graph = two_layers()
+    trace = traced(graph, np.ones((2, 3, 3), np.int64)) | {"labels": np.array([0.5])}
+    np.savez_compressed(tmp_path / "trace.npz", **trace)
+    found = activity_of_trace(wirings_of(graph), most_spikes(graph), str(tmp_path / "trace.npz"))
+    assert found == measure(graph, trace)
+
+
+@pytest.mark.parametrize(
+    ("header", "data", "reason"),
+    [
+        ("{'descr': '<i8', 'fortran_order': False, 'shape': (2, 1)}", bytes(15), "16 bytes"),
+        ("{'descr': '<i8', 'fortran_order': False, 'shape': (2, 1)}", bytes(17), "16 bytes"),
+        ("{'descr': '<i8', 'fortran_order': True, 'shape': (2, 1)}", bytes(16), "C order"),
+        ("{'descr': '|u1', 'fortran_order': False, 'shape': (70000, 1000)}", b"", "67108864"),
+        ("{'descr': '|u1', 'fortran_order': False, 'shape': (True, 1)}", bytes(1), "(True, 1)"),
+        ("{'descr': '|O', 'fortran_order': False, 'shape': (1, 1)}", bytes(8), "|O"),
+        ("{'descr': '>i8', 'fortran_order': False, 'shape': (2, 1)}", bytes(16), ">i8"),
+        ("__import__('os')", b"", "header"),
+        ("[" * 20000, b"", "header"),
+    ],
+)
+def test_a_damaged_array_is_refused_before_it_is_read(header, data, reason, tmp_path):
+    text = header.encode()
+    content = b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + data
+    with zipfile.ZipFile(tmp_path / "trace.npz", "w") as archive:
+        archive.writestr("x.npy", content)
+    with pytest.raises(ValueError, match=re.escape(reason)):
+        read_tables(str(tmp_path / "trace.npz"))
 
 
 @pytest.mark.parametrize("name", ["x", "fc.sum", "fc.sum.wordlines", "fc.sum.reads", "fc.spike"])

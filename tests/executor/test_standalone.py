@@ -1,5 +1,6 @@
 """``executor.py`` as a program of its own: no package of ours, files in, files out."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -158,6 +159,15 @@ def test_files_that_are_no_archives_are_refused(content, program, tmp_path):
     assert done.returncode == 1
     assert "error[bad-recording]" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_files_that_unpack_to_very_much_and_pipes_are_refused(program, tmp_path):
+    np.savez_compressed(tmp_path / "x.npz", events=np.zeros(1 << 24, np.uint8))
+    os.mkfifo(tmp_path / "pipe.npz")
+    for name, reason in (("x.npz", "unpack to 16777216 numbers"), ("pipe.npz", "no regular file")):
+        done = run(program, tmp_path / name, tmp_path / "y.npz")
+        assert (done.returncode, reason in done.stderr) == (1, True)
+        assert "Traceback" not in done.stderr
 
 
 def test_pickled_objects_are_refused(program, tmp_path):

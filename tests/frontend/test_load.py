@@ -125,6 +125,96 @@ def test_constants_that_are_small_each_and_large_together(tmp_path):
     assert code_of(proto, tmp_path) == "model-too-large"
 
 
+def added_to_x(nodes, arrays, name="total"):
+    """Return a model whose input has a constant added that these nodes compute."""
+    proto = one_neuron_layer()
+    proto.graph.initializer.extend(numpy_helper.from_array(a, n) for n, a in arrays.items())
+    first = [*nodes, node("Add", f"x {name}", "moved")]
+    for at, made in enumerate(first):
+        proto.graph.node.insert(at, made)
+    proto.graph.node[len(first)].input[0] = "moved"
+    return proto
+
+
+SIZE = {"side": np.array([5000, 5000], np.int64), "origin": np.zeros((1, 1), np.float32)}
+LARGEST = node("ReduceMax", "b", "total", keepdims=0)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "arrays"),
+    [
+        # Integers have no BLAS: 1.25e11 multiplications, 16 ns each.
+        (
+            [
+                node("Expand", "i side", "a"),
+                node("MatMul", "a a", "whole"),
+                node("Cast", "whole", "b", to=TensorProto.FLOAT),
+                LARGEST,
+            ],
+            {"i": np.zeros((1, 1), np.int64)},
+        ),
+        # 3000 looks at 25 million numbers.
+        (
+            [
+                node("Expand", "origin side", "a"),
+                *(node("ReduceMax", "a", f"m{k}", keepdims=0) for k in range(3000)),
+                node("Sum", " ".join(f"m{k}" for k in range(3000)), "total"),
+            ],
+            {},
+        ),
+        # 25 million numbers written one by one.
+        (
+            [
+                node("Expand", "origin side", "a"),
+                node("Cast", "a", "at", to=TensorProto.INT64),
+                node("ScatterElements", "a at a", "b"),
+                LARGEST,
+            ],
+            {},
+        ),
+        # A gather of 2e7 numbers, a hundred times.
+        (
+            [
+                node("Expand", "origin side", "a"),
+                node("Expand", "i thousands", "many"),
+                *(node("Gather", "a many", f"g{k}") for k in range(100)),
+                node("Sum", " ".join(f"g{k}" for k in range(100)), "b"),
+                LARGEST,
+            ],
+            {
+                "i": np.zeros(1, np.int64),
+                "thousands": np.array([4000], np.int64),
+                "side": np.array([99, 5000], np.int64),
+            },
+        ),
+    ],
+    ids=["integers", "reductions", "scatter", "gather"],
+)
+def test_constants_that_would_take_for_ever(nodes, arrays, tmp_path):
+    """Some hundred bytes each, refused before the work is done: it would take minutes."""
+    assert code_of(added_to_x(nodes, {**SIZE, **arrays}), tmp_path) == "model-too-large"
+
+
+def test_constants_of_many_nodes_are_computed(tmp_path):
+    """A thousand additions of 0.5 to -499.5 give 0.5: an evaluator serves all of them."""
+    chain = [node("Add", f"c{k} step", f"c{k + 1}") for k in range(1000)]
+    arrays = {"c0": np.array([-499.5], np.float32), "step": np.array([0.5], np.float32)}
+    imported = import_model(saved(added_to_x(chain, arrays, "c1000"), tmp_path))
+    assert [op.mnemonic for op in imported.graph.ops].count("net.neuron") == 1
+
+
+def test_a_model_of_a_million_nodes_and_one_of_a_long_name(tmp_path, monkeypatch):
+    proto = one_neuron_layer()
+    proto.graph.node.extend(node("Neg", "x", f"n{k}") for k in range(100))
+    monkeypatch.setattr(load, "MAX_NODES", 100)
+    diagnostic = refusal(saved(proto, tmp_path))
+    assert diagnostic.code == "model-too-large"
+    proto = one_neuron_layer()
+    proto.graph.node[0].name = "n" * 5000
+    diagnostic = refusal(saved(proto, tmp_path))
+    assert (diagnostic.code, "5000" in diagnostic.message) == ("invalid-model", True)
+
+
 def test_an_input_that_is_too_large(tmp_path):
     proto = one_neuron_layer()
     proto.graph.input[0].type.tensor_type.shape.dim[1].dim_value = (1 << 24) + 1

@@ -16,6 +16,10 @@ Step = Callable[[Mapping[str, Array]], dict[str, Array]]
 """One run of a model: arrays by input name in, by output name out."""
 
 
+IN_MEMORY_BYTES = 64 << 20
+"""Of a model that is handed over as it was read; of larger ones, engines read the file."""
+
+
 def engine(model: ModelProto, where: Path = Path("model")) -> Step:
     """Return what runs a model in memory; ``where`` is the file to name in errors.
 
@@ -39,7 +43,9 @@ def engine_for(model: ModelProto, path: Path) -> Step:
                 loc=f"{path.name}:{node.name}",
                 help="compare with expected outputs from the library that trained the model",
             )
-    return _started(str(path), model, path)
+    # ONNX Runtime takes half a minute to inline 50,000 calls of a function; here they are inlined.
+    small = model.ByteSize() <= IN_MEMORY_BYTES
+    return _started(model.SerializeToString() if small else str(path), model, path)
 
 
 def _started(source: str | bytes, model: ModelProto, path: Path) -> Step:

@@ -6,7 +6,9 @@ one ``MappingError`` that names it.
 
 import math
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
 
 import numpy as np
 import onnx
@@ -15,11 +17,14 @@ from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto,
 
 from mapper.diagnostics import refuse
 from mapper.exchange.canonical.bare import with_stand_ins
-from mapper.frontend.onnx.inline import inline_functions
+from mapper.frontend.onnx.inline import MAX_NODES, inline_functions
 from mapper.ir.core import Array
 
 MAX_BYTES = (1 << 31) - 1
 """Model and external data together; the limit of the file format itself."""
+
+MAX_NAME = 1 << 12
+"""Characters of a name; the longest that exporters write, paths of modules, have a few hundred."""
 
 
 def read_model(path: Path) -> ModelProto:
@@ -71,12 +76,22 @@ def _parse(path: Path) -> ModelProto:
         raise refuse("not-onnx", "this is no ONNX model", loc=name) from error
     if not model.ir_version or not model.graph.node:
         raise refuse("not-onnx", "this is no ONNX model: it has no version or no nodes", loc=name)
+    _check_count(model, path)
     return model
+
+
+def _check_count(model: ModelProto, path: Path) -> None:
+    """Refuse what would take long to look at, before anything looks at it."""
+    count = sum(len(nodes) for _, nodes in islice(_bodies(model), MAX_NODES))
+    if count > MAX_NODES:
+        raise refuse(
+            "model-too-large", f"{count} nodes, at most {MAX_NODES} are read", loc=path.name
+        )
 
 
 def _check_names(model: ModelProto, path: Path) -> None:
     """Refuse names that are not text; the format allows them, nothing after this does."""
-    texts: list[object] = [model.producer_name, model.producer_version, model.graph.name]
+    texts: list[Any] = [model.producer_name, model.producer_version, model.graph.name]
     texts += [v.name for v in (*model.graph.input, *model.graph.output)]
     texts += [tensor.name for tensor in tensors(model)]
     for node in nodes_of(model):
@@ -84,6 +99,8 @@ def _check_names(model: ModelProto, path: Path) -> None:
         texts += [attribute.name for attribute in node.attribute]
     if not all(isinstance(text, str) for text in texts):
         raise _invalid(path, "a name in the model is not text")
+    if (longest := max(map(len, texts))) > MAX_NAME:
+        raise _invalid(path, f"a name has {longest} characters, at most {MAX_NAME} are read")
 
 
 def _load_external_data(model: ModelProto, path: Path) -> None:
