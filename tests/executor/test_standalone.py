@@ -30,9 +30,9 @@ def written(graph: Graph, folder: Path) -> Path:
     return folder / "executor.py"
 
 
-def run(program: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+def run(program: Path, *arguments: object, before: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-I", "-c", ALONE, str(program), *map(str, arguments)],
+        [sys.executable, "-I", "-c", before + ALONE, str(program), *map(str, arguments)],
         cwd="/",
         env={},
         text=True,
@@ -182,6 +182,19 @@ def test_a_missing_file_and_an_impossible_output_are_refused(program, tmp_path):
     np.savez(tmp_path / "x.npz", events=random_spikes(1, 1, 2, 8, 8))
     done = run(program, tmp_path / "x.npz", tmp_path / "no" / "y.npz")
     assert (done.returncode, "error[bad-recording]: cannot write" in done.stderr) == (1, True)
+
+
+def test_an_output_that_cannot_be_written_whole_stays_as_it_was(program, tmp_path):
+    np.savez(tmp_path / "x.npz", events=random_spikes(1, 1, 2, 8, 8))
+    outputs = tmp_path / "outputs"
+    (outputs / "folder").mkdir(parents=True)
+    (outputs / "old.npz").write_text("old")
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
+    for name in ("new.npz", "old.npz", "folder", "old.npz/y.npz"):
+        done = run(program, tmp_path / "x.npz", outputs / name, before=limit)
+        assert (done.returncode, "error[bad-recording]: cannot write" in done.stderr) == (1, True)
+    assert sorted(path.name for path in outputs.iterdir()) == ["folder", "old.npz"]
+    assert (outputs / "old.npz").read_text() == "old"
 
 
 def test_weights_of_another_network_are_refused(program, tmp_path):
