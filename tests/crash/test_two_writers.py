@@ -91,12 +91,12 @@ def test_a_build_that_is_replaced_while_it_is_read_is_read_again(tmp_path, monke
     folder = tmp_path / "build"
     api.compile(DEMO_MODEL, "ideal-128").save(folder)
     other = api.compile(DEMO_MODEL, "adcless-64")
-    check = folders._check_hashes
+    check = folders.check_files
 
-    def late(place: Path, manifest: dict[str, object]) -> None:
+    def late(place: Path, manifest: dict[str, object], beside: set[str]) -> None:
         monkeypatch.undo()
         other.save(place)
-        check(place, manifest)
+        check(place, manifest, beside)
 
-    monkeypatch.setattr(folders, "_check_hashes", late)
+    monkeypatch.setattr(folders, "check_files", late)
     assert read_build(folder).target.name == "adcless-64"
