@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from mapper.diagnostics import MappingError
+from mapper.diagnostics import Diagnostic, MappingError
 from mapper.ir.core import Array, Graph
 from mapper.ir.frozen import FrozenMap
 from mapper.ir.verify import InvalidIR, check_graph
-from passes import PIPELINE, EncodeInputs, InputCode, LowerReadout, Pass
+from passes import PIPELINE, EncodeInputs, InputCode, LowerReadout, Pass, RefusedGraphError
 from passes.options import NONE, PassOptions, Plain, given_options, text_of, with_options
 from targets import Target
 
@@ -63,11 +63,16 @@ def run_passes(
 
     ``after`` is called with each pass and its result. A pass that is not given what it ``needs``,
     or that breaks the graph, raises ``InvalidIR`` with its name and a note of the passes before it.
+
+    Raises:
+        MappingError: The target cannot have the graph, with every reason that passes find.
     """
     runs: list[PassRun] = []
-    for step in passes:
+    for index, step in enumerate(passes):
         try:
             graph = _checked(step, graph, target)
+        except RefusedGraphError as error:
+            raise MappingError(_reasons(error, target, passes[index + 1 :])) from None
         except MappingError:
             raise
         except Exception as error:  # a bug of ours: say where it happened, then let it go on
@@ -87,6 +92,20 @@ def run_passes(
         if step.name == stop_after:
             break
     return graph, tuple(runs)
+
+
+def _reasons(
+    refused: RefusedGraphError, target: Target, later: Sequence[Pass]
+) -> tuple[Diagnostic, ...]:
+    """Return why a pass refuses a graph, and why later ones would."""
+    graph = refused.graph
+    last = max((place for place, step in enumerate(later, 1) if step.refuses), default=0)
+    for step in later[:last]:
+        try:
+            graph = step.run(graph, target)
+        except MappingError as error:
+            return (*refused.diagnostics, *error.diagnostics)
+    return refused.diagnostics
 
 
 def _checked(step: Pass, graph: Graph, target: Target) -> Graph:

@@ -1,6 +1,6 @@
 """The passes, in the order they run."""
 
-from passes.base import Pass
+from passes.base import Pass, RefusedGraphError
 from passes.encode_inputs import EncodeInputs, InputCode
 from passes.fold_batch_norm import FoldBatchNorm
 from passes.fold_pooling import FoldPooling
@@ -46,6 +46,7 @@ __all__ = [
     "Place",
     "QuantizeNeurons",
     "QuantizeWeights",
+    "RefusedGraphError",
     "Replicate",
     "Schedule",
     "SliceWeights",

@@ -1,12 +1,26 @@
 """What a pass is: a frozen dataclass that turns one valid graph into another."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from inspect import getdoc
 from typing import ClassVar
 
+from mapper.diagnostics import Diagnostic, MappingError
 from mapper.ir.core import Graph, Op
 from passes.facts import Fact
 from targets import Target
+
+
+class RefusedGraphError(MappingError):
+    """What a pass refuses of a graph, and that graph with stand-ins for what it refuses.
+
+    It is not the network's: it is for later passes that may refuse something too, so that a user
+    reads every reason at once.
+    """
+
+    def __init__(self, diagnostics: Iterable[Diagnostic], graph: Graph) -> None:
+        super().__init__(diagnostics)
+        self.graph = graph
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +37,8 @@ class Pass:
     exact: ClassVar[bool]
     needs: ClassVar[tuple[Fact, ...]] = ()
     gone: ClassVar[tuple[type[Op], ...]] = ()
+    refuses: ClassVar[bool] = False
+    """Some graphs do not fit the target, and it says which; others refuse nothing."""
 
     def run(self, graph: Graph, target: Target) -> Graph:
         """Return the new graph; raise ``MappingError`` for what the user can mend."""

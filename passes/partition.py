@@ -35,6 +35,7 @@ class Partition(Pass):
     name: ClassVar[str] = "partition"
     exact: ClassVar[bool] = True
     needs: ClassVar[tuple[Fact, ...]] = (INTEGERS,)
+    refuses: ClassVar[bool] = True
 
     def run(self, graph: Graph, target: Target) -> Graph:
         constants = dict(graph.constants)

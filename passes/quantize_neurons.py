@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from mapper.diagnostics import refuse
+from mapper.diagnostics import Diagnostic, MappingError, refuse
 from mapper.ir.core import (
     EXACT_DOUBLE,
     FLOAT,
@@ -22,11 +22,17 @@ from mapper.ir.core import (
 from mapper.ir.infer import substitute
 from mapper.ir.network import FakeQuantize, Reshape, Scale
 from mapper.ir.neurons import Decay, IntegerNeuron, Neuron
-from passes.base import Pass
+from passes.base import Pass, RefusedGraphError
 from passes.facts import CODED_INPUTS, INTEGER_WEIGHTS, NO_MEANS, Fact
 from passes.integers import meaning
 from passes.integers.meaning import FORMS, Form, Meaning
-from passes.integers.neuron_units import Leak, NeuronUnits, fit_neuron
+from passes.integers.neuron_units import (
+    STAND_IN,
+    Leak,
+    NeuronUnits,
+    fit_neuron,
+    neuron_problems,
+)
 from passes.shared.rewrite import number, pruned, simplest
 from targets import Target
 
@@ -45,6 +51,7 @@ class QuantizeNeurons(Pass):
     exact: ClassVar[bool] = False
     needs: ClassVar[tuple[Fact, ...]] = (CODED_INPUTS, NO_MEANS, INTEGER_WEIGHTS)
     gone: ClassVar[tuple[type[Op], ...]] = (Neuron, Scale, FakeQuantize)
+    refuses: ClassVar[bool] = True
 
     def run(self, graph: Graph, target: Target) -> Graph:
         if all(v.type != FLOAT for op in graph.ops for v in (*op.operands, *op.results)):
@@ -62,6 +69,8 @@ class _Rewriter:
     ops: list[Op] = field(default_factory=list)
     states: list[State] = field(default_factory=list)
     constants: dict[str, Array] = field(default_factory=dict)
+    refused: list[Diagnostic] = field(default_factory=list)
+    """What does not fit; stand-ins are in its place, so that all of it is found."""
 
     def run(self) -> Graph:
         graph = self.graph
@@ -81,6 +90,8 @@ class _Rewriter:
             constants=self.constants,
             codings={**graph.codings, **self._output_codings()},
         )
+        if self.refused:
+            raise RefusedGraphError(self.refused, pruned(done))
         return pruned(done)
 
     def _output(self, value: Value) -> Value:
@@ -120,26 +131,33 @@ class _Rewriter:
         if isinstance(op, Neuron):
             self._neuron(op)
             return
-        form = self._integer_form(op)
+        known = [self._meaning(v, op.loc) for v in op.operands]
+        try:
+            form = self._integer_form(op, known)
+        except MappingError as error:
+            self.refused += error.diagnostics
+            form = self._integer_form(op, [meaning.plain(m.value) for m in known])
         self.ops += [] if form.op is None else [form.op]
         self.constants.update(form.tables)
         self.meanings[op.results[0].name] = form.meaning
 
-    def _integer_form(self, op: Op) -> Form:
-        known = [self._meaning(v, op.loc) for v in op.operands]
+    def _integer_form(self, op: Op, known: list[Meaning]) -> Form:
         rule = FORMS.entry(type(op))
         if rule is None:
-            raise refuse(
+            told = refuse(
                 "unsupported-on-hardware",
                 f"'{op.mnemonic}' has no integer form",
                 loc=op.loc,
                 help="networks run on crossbars and spiking neurons; remove this operation",
             )
+            raise MappingError([*self.refused, *told.diagnostics])
         return rule(op, known, self.graph)
 
     def _neuron(self, op: Neuron) -> None:
         x = self._meaning(op.x, op.loc)
-        units = fit_neuron(self.graph, op, x, self.target.neuron)
+        problems = neuron_problems(self.graph, op, x, self.target.neuron)
+        self.refused += problems
+        units = STAND_IN if problems else fit_neuron(self.graph, op, x, self.target.neuron)
         held = IntType(self.target.neuron.membrane_bits, signed=True)
         values = (op.membrane, op.membrane_next, op.current, op.current_next)
         typed = {v.name: replace(v, type=held) for v in values if v is not None}

@@ -12,6 +12,7 @@ from targets.load import (
     load_target,
     target_from_data,
     target_to_data,
+    targets_with_membranes,
 )
 from targets.parts import Part, PartList
 from targets.preset import AS_BUILT, DEFAULT_PRESET, Hierarchy, Preset
@@ -48,5 +49,6 @@ __all__ = [
     "load_target",
     "target_from_data",
     "target_to_data",
+    "targets_with_membranes",
     "weight_bits",
 ]

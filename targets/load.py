@@ -27,6 +27,12 @@ def list_targets() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in SHIPPED.glob("*.toml")))
 
 
+def targets_with_membranes(bits: int) -> tuple[str, ...]:
+    """List the targets that come with the compiler and have membranes of ``bits`` or more."""
+    shipped = map(_load_shipped, list_targets())
+    return tuple(t.name for t in shipped if t.neuron.membrane_bits >= bits)
+
+
 def load_target(name_or_path: str | Path) -> Target:
     """Load a target by its name, or from a TOML file.
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mapper.api.inputs import Model, read_model, read_target
-from mapper.build.make import make_build
+from mapper.api.inputs import Inputs, Model, read_model, read_target
+from mapper.api.make import passes_over
 from mapper.build.summary import CompileSummary, layer_dict
 from mapper.frontend import Imported, ModelInfo, NirOptions, describe
 from mapper.notebook import html_table
@@ -67,14 +67,21 @@ def inspect(
     model: Model | Imported,
     target: str | Path | Target | None = None,
     *,
+    weight_bits: int | None = None,
+    calibrate: Inputs | None = None,
     nir: NirOptions | None = None,
 ) -> Inspection:
     """Say what is recognised in a model and, with a target, how many crossbars it takes.
+
+    What ``compile`` would refuse on that target is refused here, with every reason at once.
 
     Args:
         model: The path of an ONNX or NIR file, an ``onnx.ModelProto``, or what ``import_model``
             returns.
         target: The name of a target, the path of a ``.toml`` file, or a ``Target``.
+        weight_bits: Width of a weight on the target, as ``compile`` takes it.
+        calibrate: Recordings for the target, as ``compile`` takes them: they set how many bits
+            codes of an input have, and with them how far a threshold is from zero.
         nir: What a NIR file leaves open.
 
     Raises:
@@ -88,10 +95,10 @@ def inspect(
         /conv2/Conv crossbars
     """
     facts = None if target is None else read_target(target)
-    imported, source = read_model(model, nir)
+    imported, _ = read_model(model, nir)
     found = describe(imported)
     if facts is None:
         return Inspection(model=found)
-    build = make_build(imported, facts, None, None, source=source)
+    build = passes_over(imported, facts, weight_bits=weight_bits, calibrate=calibrate)
     assert build is not None  # nothing stops it before the end
-    return Inspection(model=found, mapping=CompileSummary(build=build))
+    return Inspection(model=found, mapping=CompileSummary(build=build.mapped))

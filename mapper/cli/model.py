@@ -31,13 +31,19 @@ from passes.options import parse
 def inspect(
     model: Model,
     target: Annotated[
-        str | None, typer.Option(help="Also show how many crossbars of this target it takes.")
+        str | None,
+        typer.Option(help="Also show how many crossbars of this target it takes, or why none."),
     ] = None,
+    weight_bits: WeightBits = None,
+    calibrate: Calibrate = None,
     nir: Nir = None,
     as_json: Json = False,
 ) -> api.Inspection:
-    """Show what was recognised in a model: layers, neurons, time form, parameters."""
-    answer = api.inspect(model, target, nir=nir)
+    """Show what was recognised in a model: layers, neurons, time form, parameters.
+
+    With a target, what compile would refuse is refused, with every reason at once.
+    """
+    answer = api.inspect(model, target, weight_bits=weight_bits, calibrate=calibrate, nir=nir)
     if not as_json:
         out.print(InspectionText(answer))
     return answer

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 
 from mapper.diagnostics import MappingError, refuse
+from mapper.ir.assignment import layer_name
 from mapper.ir.core import FLOAT, INT64, Array, Const, Constants, Graph, IntType, Op, Value
 from mapper.ir.crossbar import CountActive, CrossbarMvm
+from mapper.ir.edges import ANALOGUE, edges
 from mapper.ir.hardware import ScaledAdd
 from mapper.ir.infer import settled, substitute
 from mapper.ir.network import (
@@ -101,7 +103,7 @@ def synapse(op: Synapse, read: list[Meaning], graph: Graph) -> Form:
     """Make a layer of integer weights an integer layer; its input's offset becomes the result's."""
     (x,) = read
     if x.scale.ndim:
-        raise unscalable(op, "inputs of one layer have different scales")
+        raise _unlike_inputs(op, graph)
     offset = np.asarray(0.0)
     if x.offset.any():
         matrix = op.matrix(graph.constants[op.weight.name])
@@ -199,6 +201,21 @@ def unscalable(op: Op, reason: str) -> MappingError:
         f"cannot turn this into integers: {reason}",
         loc=op.loc,
         help="fold the scaling into weights, or move it behind a neuron, before exporting",
+    )
+
+
+def _unlike_inputs(op: Synapse, graph: Graph) -> MappingError:
+    """Make the error for a layer whose inputs count in different steps."""
+    if edges(graph)[op.x.name] != ANALOGUE:
+        return unscalable(op, "inputs of one layer have different scales")
+    writer = next(other for other in graph.ops if op.x in other.results)
+    return refuse(
+        "unsupported-scaling",
+        f"its input is analogue: '{layer_name(writer.loc, op.x.name)}' gives it real numbers in "
+        "steps that differ from channel to channel, where wordlines take spikes or codes",
+        loc=op.loc,
+        help="let neurons fire before this layer and read their spikes (as the shortcuts of "
+        "SEW-ResNet do), or leave the weights out: a shortcut without any is added to the membrane",
     )
 
 

@@ -1,16 +1,17 @@
 """Choose the membrane unit of a layer of neurons, and its integers in that unit."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from math import floor, log2
+from math import ceil, floor, log2
 
 import numpy as np
 
-from mapper.diagnostics import MappingError, refuse
+from mapper.diagnostics import Diagnostic, MappingError, refuse
 from mapper.ir.core import Array, Graph
 from mapper.ir.neurons import Decay, Neuron
 from passes.integers.meaning import Meaning
 from passes.shared.rewrite import number, simplest
-from targets import NeuronUnit
+from targets import NeuronUnit, targets_with_membranes
 
 _HEADROOM = 8
 """How many thresholds a membrane may hold before it saturates."""
@@ -55,11 +56,56 @@ class NeuronUnits:
     floor: Array | None
 
 
-def fit_neuron(graph: Graph, op: Neuron, x: Meaning, unit: NeuronUnit) -> NeuronUnits:
-    """Return the integers of a neuron fed by ``x``, on the target's digital unit."""
+STAND_IN = NeuronUnits(
+    unit=np.asarray(1.0),
+    current_unit=np.asarray(1.0),
+    fraction_bits=0,
+    decay=Leak(),
+    current_decay=Leak(),
+    bias=np.asarray(0.0),
+    threshold=np.asarray(1.0),
+    reset_amount=np.asarray(0.0),
+    floor=None,
+)
+"""In place of those of a neuron that is refused, while the rest of the network is looked at."""
+
+
+def neuron_problems(
+    graph: Graph, op: Neuron, x: Meaning, unit: NeuronUnit
+) -> tuple[Diagnostic, ...]:
+    """Return all that keeps a neuron fed by ``x`` from the target's digital unit."""
+    checks: list[Callable[[], object]] = [
+        lambda: _fraction_bits(graph, op, x, _gain(graph, op, x), unit),
+        lambda: _leak(op, number(graph, op.leak), unit),
+    ]
+    if op.current is not None:
+        checks += [
+            lambda: _check_current(graph, op),
+            lambda: _leak(op, number(graph, op.current_leak), unit),
+        ]
+    found: list[Diagnostic] = []
+    for check in checks:
+        try:
+            check()
+        except MappingError as error:
+            found += error.diagnostics
+    return tuple(dict.fromkeys(found))
+
+
+def _gain(graph: Graph, op: Neuron, x: Meaning) -> Array:
     gain = number(graph, op.gain) * x.scale
     if (gain <= 0).any():
         raise _refuse(op, "negative-scale", "its input has a scale of zero or below")
+    return gain
+
+
+def fit_neuron(graph: Graph, op: Neuron, x: Meaning, unit: NeuronUnit) -> NeuronUnits:
+    """Return the integers of a neuron fed by ``x``, on the target's digital unit.
+
+    Raises:
+        MappingError: With the first of ``neuron_problems``.
+    """
+    gain = _gain(graph, op, x)
     if op.current is not None:
         _check_current(graph, op)
     fraction = _fraction_bits(graph, op, x, gain, unit)
@@ -95,6 +141,7 @@ def _fraction_bits(graph: Graph, op: Neuron, x: Meaning, gain: Array, unit: Neur
             "membrane-too-narrow",
             f"its threshold is {highest:.0f} steps of its input, a membrane of "
             f"{unit.membrane_bits} bits holds {room - 1}",
+            help=_wider(highest + 1),
         )
     if x.type.bits > _WIDEST_DRIVE:
         raise _refuse(op, "membrane-too-narrow", f"its input takes {x.type.bits} bits")
@@ -115,6 +162,7 @@ def _bits_that_fit(graph: Graph, op: Neuron, gain: Array, room: int) -> int:
             "membrane-too-narrow",
             f"its threshold or reset is {farthest:.0f} steps of its input away from zero, the "
             f"membrane holds {room - 1}",
+            help=_wider(farthest + 2),
         )
     return floor(log2((room - 1) / max(farthest, 1.0)))
 
@@ -192,10 +240,21 @@ def _current_unit(graph: Graph, op: Neuron, step: Array) -> Array:
     return simplest(np.asarray(step * carried / np.where(gain == 0, 1.0, gain)))
 
 
-def _refuse(op: Neuron, code: str, reason: str) -> MappingError:
+def _wider(values: float) -> str:
+    """Say what to do where membranes have to hold integers below ``values``."""
+    bits = 1 + ceil(log2(values))
+    wide = targets_with_membranes(bits)
+    if wide:
+        target = f"choose a target with wider membranes: {', '.join(map(repr, wide))}"
+    else:
+        target = f"no target that comes with the compiler has membranes of {bits} bits"
+    return f"{target}; or use fewer weight bits, or lower the threshold"
+
+
+def _refuse(op: Neuron, code: str, reason: str, help: str = "") -> MappingError:
     return refuse(
         code,
         f"this neuron cannot run on the target: {reason}",
         loc=op.loc,
-        help="choose a target whose digital unit has it, or change the neuron",
+        help=help or "choose a target whose digital unit has it, or change the neuron",
     )
