@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from mapper import __version__
-from mapper.build.folder import DEMO_SCHEMA, check_replaceable, write_build
+from mapper.build.folder import DEMO_SCHEMA, check_replaceable
 from mapper.build.make import source_of
-from mapper.compare.measure import Compared, build_on, row_of
+from mapper.compare.measure import Compared, build_on, row_of, write_compared
 from mapper.compare.result import ComparedBuild
 from mapper.frontend import import_model
 from mapper.recordings import Recording
@@ -17,7 +17,7 @@ from mapper.threads import one_blas_thread
 from mapper.verify import Ring, Verification
 from mapper.verify.build import verify_recorded
 from mapper.verify.model import imported_ring
-from mapper.verify.record import described_file, keep
+from mapper.verify.record import described_file
 from mapper.writing import json_text, written_aside
 from targets import DEFAULT_PRESET, load_preset, load_target
 
@@ -105,12 +105,11 @@ def _demonstrated(
     progress: Progress,
     folder: Path,
 ) -> DemoTarget:
-    """Write, verify and cost the demo's network on one target."""
+    """Verify, write and cost the demo's network on one target."""
     build = compared.build
     place = folder / build.target.name
-    write_build(build, place)
     checked = verify_recorded(
         build, recorded, reference, lambda text: progress(f"{build.target.name}: {text}")
     )
-    keep(place, checked, files_of)
+    write_compared(compared, place, checked, files_of)
     return DemoTarget(compared=row_of(compared, load_preset(DEFAULT_PRESET)), verification=checked)

@@ -42,15 +42,20 @@ def whole_file(path: Path) -> Iterator[Path]:
     Raises:
         OSError: It cannot be written; names ``path``, which is as it was.
     """
-    if path.exists() and not path.is_file():
-        number = errno.EISDIR if path.is_dir() else errno.EINVAL
-        raise OSError(number, "this is no plain file, so it is not replaced", str(path))
+    _check_plain(path)
     with _beside(path) as aside:
         temporary = aside / path.name
         yield temporary
         _flush(temporary)
         temporary.replace(path)
         _flush(path.parent)
+
+
+def _check_plain(path: Path) -> None:
+    """Refuse to replace what is there and no file."""
+    if path.exists() and not path.is_file():
+        number = errno.EISDIR if path.is_dir() else errno.EINVAL
+        raise OSError(number, "this is no plain file, so it is not replaced", str(path))
 
 
 @contextmanager
@@ -113,11 +118,21 @@ def changed_folder(
 
 def replace_files(folder: Path, files: Mapping[str, bytes], *, last: str) -> None:
     """Replace files of a folder of ours, or add them; see ``changed_folder``."""
+    with changed_files(folder, files, last=last):
+        pass
+
+
+@contextmanager
+def changed_files(folder: Path, files: Mapping[str, bytes], *, last: str) -> Iterator[None]:
+    """Do the same when the block succeeds, which may look at the folder once more."""
     if not folder.is_dir():
         raise FileNotFoundError(errno.ENOENT, "there is no such folder", str(folder))
+    for name in files:
+        _check_plain(folder / name)
     with changed_folder(folder, alone=True, last=last) as new:
         for name, content in files.items():
             (new / name).write_bytes(content)
+        yield
 
 
 def _put_with_what_stays(new: Path, folder: Path, without: Collection[str]) -> None:

@@ -101,6 +101,8 @@ def test_some_files_of_a_folder_are_replaced_and_the_others_stay(tmp_path):
     (folder / "sub" / "c").write_text("1")
     (folder / "link").symlink_to("a")
     stays = (folder / "b").stat().st_ino
+    with pytest.raises(IsADirectoryError, match="no plain file"):
+        replace_files(folder, {"a": b"2", "sub": b"2"}, last="a")
     replace_files(folder, {"a": b"2", "d": b"2"}, last="a")
     assert texts(folder) == {"a": "2", "b": "1", "d": "2", "sub/c": "1", "link": "2"}
     assert (folder / "b").stat().st_ino == stays

@@ -162,7 +162,7 @@ def report_build(
     output: Path | None,
     *,
     activity: str | None = None,
-    steps: int = 1,
+    steps: int | None = None,
     recording: Path | None = None,
     model: Path | None = None,
     nir: NirOptions | None = None,

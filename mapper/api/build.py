@@ -5,7 +5,7 @@ the rings. The class here is that data with everything a person asks of it, so i
 of them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,19 +26,22 @@ from mapper.api.page import ReportAnswer
 from mapper.api.run import Run, run_of
 from mapper.build import folder as folders
 from mapper.build import model as data
+from mapper.build.page import PAGE
 from mapper.build.summary import CompileSummary
 from mapper.executor import engine
 from mapper.frontend import NirOptions
 from mapper.ir.core import Graph
-from mapper.recordings import to_codes
+from mapper.recordings import IN_MEMORY, to_codes
 from mapper.report import Evidence, render_report
 from mapper.report.figures import figure_charts, report_caption
 from mapper.report.headline import headline
 from mapper.threads import one_blas_thread
 from mapper.verify import Verification
+from mapper.verify.activity import Recorded, recorded_on
 from mapper.verify.every import every_ring
-from mapper.verify.evidence import gather_evidence
-from mapper.verify.record import described_file, keep
+from mapper.verify.evidence import gather_evidence, verified
+from mapper.verify.known import check_own_page, store
+from mapper.verify.record import described_file
 from mapper.verify.rings import spike_values
 from mapper.writing import whole_file
 from targets import DEFAULT_PRESET, Target, load_preset
@@ -76,6 +79,8 @@ class Build:
     """What was said of a NIR file that it leaves open."""
     folder: Path | None = None
     """Where it is saved; None where it is not."""
+    identity: str = ""
+    """What the build in ``folder`` is known by, to its records; empty where it is in none."""
     warnings: tuple[str, ...] = ()
     """What was assumed in reading the model."""
 
@@ -117,6 +122,9 @@ class Build:
     ) -> Run:
         """Compute every output bit on recordings.
 
+        Of a build in a folder, what is counted on a file is stored there as ``activity.npz``, and
+        its page is laid out with it.
+
         Args:
             inputs: Arrays ``[T, B, *shape]`` by input name, one array, or the path of a ``.npz``
                 file: real numbers as they were recorded, coded here as the build codes them.
@@ -136,6 +144,7 @@ class Build:
         recorded = read_inputs(inputs, graph.inputs)
         codes = to_codes(graph, recorded.inputs, recorded.where)
         steps = len(next(iter(codes.values())))
+        kept = trace and self.folder is not None and recorded.where != IN_MEMORY
 
         def done(step: int) -> None:
             progress(f"time step {step} of {steps}")
@@ -152,7 +161,12 @@ class Build:
             generated=self.mapped,
         )
         held = {name: ran.outputs[name] for name in shown}
-        return run_of(graph, ran, codes, spikes=held, traced=trace)
+        answer = run_of(graph, ran, codes, spikes=held, traced=trace)
+        if not kept:
+            return answer
+        progress("laying the page out")
+        note = self._store(recorded_on(self.mapped, ran, recorded))
+        return replace(answer, notes=(*answer.notes, *filter(None, [note])))
 
     @one_blas_thread
     def verify(
@@ -166,8 +180,8 @@ class Build:
     ) -> Verification:
         """Run every ring of trust on recordings.
 
-        Of a build in a folder, what is found on a file is stored there as ``verification.json``,
-        for its reports.
+        Of a build in a folder, what is found on a file is stored there as ``verification.json`` and
+        ``activity.npz``, and its page is laid out with it.
 
         Args:
             inputs: As in ``run``; a file or a mapping may also have ``labels`` and
@@ -184,14 +198,16 @@ class Build:
         """
         recorded = read_inputs(inputs, self.hardware.inputs, labels)
         given = self.model if model is None else model
+        kept = self.folder is not None and recorded.where != IN_MEMORY
         with ExitStack() as files:
             path = None if given is None else files.enter_context(model_file(given))
-            found = every_ring(self.mapped, recorded, path, nir or self.nir, progress)
-            if self.folder is None or not isinstance(inputs, str | Path):
-                return found
-            named = {"input": Path(inputs), "model": path}
+            if not kept:
+                return every_ring(self.mapped, recorded, path, nir or self.nir, progress)
+            found, ran = verified(self.mapped, recorded, path, nir or self.nir, progress)
+            named = {"input": Path(recorded.where), "model": path}
             described = {what: described_file(file) for what, file in named.items() if file}
-        warning = keep(self.folder, found, described)
+        progress("laying the page out")
+        warning = self._store(ran, found, described)
         return replace(found, warnings=(*found.warnings, warning)) if warning else found
 
     # --- what it costs ---------------------------------------------------------------------
@@ -223,7 +239,16 @@ class Build:
             self.mapped, activity=read_activity(activity), steps=steps, folder=self.folder
         )
         page = self.mapped.report(evidence, preset)
-        return Estimate(page=page, sensitivity=page.swings if sensitivity else None)
+        swings = page.swings if sensitivity else None
+        return Estimate(page=page, sensitivity=swings, notes=self._recorded(activity))
+
+    def _recorded(self, activity: Activity) -> tuple[str, ...]:
+        """Say where a recording is that was not asked for."""
+        if activity is not None or self.folder is None:
+            return ()
+        stored = self.folder / folders.ACTIVITY
+        told = f"a recorded run is stored with the build: --activity {stored} prices its spikes"
+        return (told,) if stored.is_file() else ()
 
     @one_blas_thread
     def report(
@@ -232,7 +257,7 @@ class Build:
         *,
         inputs: Inputs | None = None,
         activity: Activity = None,
-        steps: int = 1,
+        steps: int | None = None,
         model: Model | None = None,
         nir: NirOptions | None = None,
         progress: Progress = _silent,
@@ -240,9 +265,10 @@ class Build:
         """Write the report as one offline HTML page, and return what it answers first.
 
         Args:
-            path: The page; None writes nothing, as a folder has the page of the build as compiled.
+            path: The page; None writes nothing, as a folder has a page of its own.
             inputs: Recordings to verify on and, without ``activity``, to count spikes on.
-            activity: As in ``cost``.
+            activity: As in ``cost``. Where this, ``steps`` and ``inputs`` are None it is what was
+                recorded last, where the folder has that.
             steps: Time steps of an inference, with a density.
             model: As in ``verify``.
             nir: What a NIR model leaves open.
@@ -257,7 +283,7 @@ class Build:
         if self.folder is None and output is None:
             raise ValueError("a build that is in no folder has no page yet: give a path")
         if self.folder is not None:
-            asked = activity is not None or inputs is not None or steps != 1
+            asked = any(given is not None for given in (activity, inputs, steps))
             folders.check_page(self.folder, output, asked=asked)
         recorded = None if inputs is None else read_inputs(inputs, self.hardware.inputs)
         given = self.model if model is None else model
@@ -270,34 +296,44 @@ class Build:
                 model=None if given is None else files.enter_context(model_file(given)),
                 nir=nir or self.nir,
                 folder=self.folder,
+                recorded=True,
                 progress=progress,
             )
         told = self.mapped.report(evidence)
         first = headline(told)
+        page = render_report(told, first)
         if output is None:
-            as_compiled = replace(told, evidence=Evidence())  # the rest is the same unless asked
-            folders.check_own_page(self._own_page(), render_report(as_compiled))
+            check_own_page(self._in_folder(), self.identity, evidence, page)
         else:
             with whole_file(output) as temporary:
-                temporary.write_text(render_report(told, first), encoding="utf-8")
+                temporary.write_text(page, encoding="utf-8")
         return ReportAnswer(
-            page=str(output or self._own_page()),
-            as_compiled=output is None,
+            page=str(output or self._in_folder() / PAGE),
+            as_compiled=output is None and evidence == Evidence(),
             headline=first,
             cost=told.cost,
             verification=evidence.verification,
         )
 
-    def _own_page(self) -> Path:
+    def _store(
+        self,
+        ran: Recorded,
+        found: Verification | None = None,
+        files: Mapping[str, str] | None = None,
+    ) -> str:
+        """Put what was found into the folder; return a warning where that was not done, or ""."""
+        return store(self.mapped, self._in_folder(), self.identity, ran, found, files)
+
+    def _in_folder(self) -> Path:
         assert self.folder is not None
-        return self.folder / folders.PAGE
+        return self.folder
 
     def figures(
         self,
         folder: str | Path,
         *,
         activity: Activity = None,
-        steps: int = 1,
+        steps: int | None = None,
         preset: str = DEFAULT_PRESET,
         columns: int = 1,
         progress: Progress = _silent,
@@ -338,7 +374,7 @@ class Build:
         """
         folder = Path(folder)
         folders.write_build(self.mapped, folder)
-        return replace(self, folder=folder)
+        return replace(self, folder=folder, identity=folders.identity(folder))
 
     def __repr__(self) -> str:
         return f"Build({self.summary.head()})"

@@ -51,7 +51,7 @@ def figures_of(
     return load(folder).figures(
         output,
         activity=activity,
-        steps=1 if steps is None else steps,
+        steps=steps,
         preset=preset or DEFAULT_PRESET,
         columns=columns,
         progress=progress,

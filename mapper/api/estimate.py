@@ -27,6 +27,8 @@ class Estimate:
     """All that is known of the build and of the activity that its cost is of."""
     sensitivity: tuple[Tornado, ...] | None = None
     """What each constant does to the totals, widest first; None where it was not asked for."""
+    notes: tuple[str, ...] = ()
+    """For people: what else could be priced."""
 
     @property
     def cost(self) -> Cost:
@@ -74,4 +76,4 @@ class Estimate:
         return f"Estimate(energy {energy}, latency {latency}, area {amount(self.area_um2, 'um2')})"
 
     def _repr_html_(self) -> str:
-        return self.headline.html()
+        return self.headline.html(*self.notes)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mapper.api.build import Build
 from mapper.api.inputs import Inputs, Model, model_file, read_inputs, read_model, read_target
-from mapper.build.folder import PAGE, check_own_page, read_build
+from mapper.build.folder import identity, read_build
 from mapper.build.make import calibration_warnings, make_build
 from mapper.exchange.export import Export, format_of
 from mapper.exchange.export import export as write_export
@@ -17,6 +17,7 @@ from mapper.recordings import IN_MEMORY, checked_arrays, read_arrays
 from mapper.report import render_report
 from mapper.threads import one_blas_thread
 from mapper.verify import Verification
+from mapper.verify.known import check_own_page, known
 from mapper.verify.model import verify_model as rings_of_model
 from passes.options import NONE, PassOptions, Plain, checked
 from targets import Target
@@ -120,10 +121,11 @@ def load(folder: str | Path, *, page: bool = False) -> Build:
             ``bad-weights``.
     """
     folder = Path(folder)
-    mapped = read_build(folder)
+    mapped, own = read_build(folder), identity(folder)
     if page:
-        check_own_page(folder / PAGE, render_report(mapped.page))
-    return Build(mapped=mapped, folder=folder)
+        told = known(mapped, folder)
+        check_own_page(folder, own, told, render_report(mapped.report(told)))
+    return Build(mapped=mapped, folder=folder, identity=own)
 
 
 def export(model: Model | Imported, path: str | Path, *, nir: NirOptions | None = None) -> Export:

@@ -5,8 +5,7 @@
 other files are generated from these and regenerated, byte for byte, before a folder is used.
 """
 
-import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from mapper import __version__
 from mapper.build.files import changed, check_files, listed, read_json
 from mapper.build.model import Build
 from mapper.build.owned import others_in_build, told
+from mapper.build.page import PAGE, identity_of, json_lines
 from mapper.build.rules import integer_problems, placement_problems
 from mapper.diagnostics import MappingError, refuse
 from mapper.ir.core import Array, Graph
@@ -23,7 +23,7 @@ from mapper.ir.serialize import from_json, load, to_json
 from mapper.ir.verify import graph_problems
 from mapper.ir.weights import load_constants, save_constants
 from mapper.pipeline import PassRun
-from mapper.report import render_report
+from mapper.report import Evidence, render_report
 from mapper.writing import check_renamable, is_leftover, recover, written_aside
 from passes.options import PassOptions, checked
 from targets import target_from_data, target_to_data
@@ -32,20 +32,34 @@ SCHEMA = "spikeloom/mapping/1"
 WITH_OPTIONS = "spikeloom/mapping/2"
 """Of a build whose passes were not all left at their defaults."""
 
+MANIFEST = "manifest.json"
 MANIFEST_SCHEMA = "spikeloom/manifest/1"
 DEMO_SCHEMA = "spikeloom/demo/1"
 RECORD = "verification.json"
 """What ``verify`` found, kept in the folder beside the files that the manifest lists: it names the
-manifest it is of (``mapper.verify.record``)."""
+build it is of (``mapper.verify.record``)."""
 
-PAGE = "report.html"
+ACTIVITY = "activity.npz"
+"""What was active in the last run on a recording, kept likewise (``mapper.verify.activity``)."""
+
 _SAMPLE_PREFIX = "sample/"
 _MOST_WEIGHT_BITS = 16
 _MOST_OPS = 1 << 31
 
 
-def write_build(build: Build, folder: Path) -> None:
+def write_build(
+    build: Build,
+    folder: Path,
+    evidence: Evidence | None = None,
+    records: Callable[[str], Mapping[str, bytes]] | None = None,
+) -> None:
     """Write the folder at once or not at all: beside it first, then put in its place.
+
+    Args:
+        build: What to write.
+        folder: Where to.
+        evidence: What the page says beyond the mapping; nothing where None.
+        records: Called with the build's identity, gives further files by name: where that is from.
 
     Raises:
         MappingError: ``output-exists`` where the folder holds something that is not a build.
@@ -55,9 +69,12 @@ def write_build(build: Build, folder: Path) -> None:
         _write_data(build, aside)
         for name, content in programs(build).items():
             (aside / name).write_bytes(content)
-        (aside / PAGE).write_text(render_report(build.page), encoding="utf-8")
+        page = build.page if evidence is None else build.report(evidence)
+        (aside / PAGE).write_text(render_report(page), encoding="utf-8")
         manifest = _manifest(build, aside)
-        (aside / "manifest.json").write_text(_json(manifest), encoding="utf-8")
+        (aside / MANIFEST).write_text(json_lines(manifest), encoding="utf-8")
+        for name, content in ({} if records is None else records(identity_of(manifest))).items():
+            (aside / name).write_bytes(content)
 
 
 def check_replaceable(folder: Path) -> None:
@@ -93,8 +110,8 @@ def others_in(folder: Path) -> list[str] | None:
 
     A build in a folder of the demo is of the demo, what is beside it in there is not.
     """
-    if _has_mark(folder, "manifest.json", MANIFEST_SCHEMA):
-        return others_in_build(folder, read_json(folder / "manifest.json"), (RECORD,))
+    if _has_mark(folder, MANIFEST, MANIFEST_SCHEMA):
+        return others_in_build(folder, read_json(folder / MANIFEST), (RECORD, ACTIVITY))
     names = sorted(path.name for path in folder.iterdir() if not is_leftover(path.name))
     if not _has_mark(folder, "demo.json", DEMO_SCHEMA):
         return None if names else []
@@ -104,7 +121,7 @@ def others_in(folder: Path) -> list[str] | None:
     builds = [row.get("target") for row in targets if isinstance(row, dict)]
     found: list[str] = []
     for name in names:
-        if name in builds and _has_mark(folder / name, "manifest.json", MANIFEST_SCHEMA):
+        if name in builds and _has_mark(folder / name, MANIFEST, MANIFEST_SCHEMA):
             inside = others_in(folder / name)
             found += [name] if inside is None else [f"{name}/{other}" for other in inside]
         elif name != "demo.json":
@@ -119,7 +136,7 @@ def _has_mark(folder: Path, name: str, schema: str) -> bool:
 
 
 def _write_data(build: Build, folder: Path) -> None:
-    (folder / "mapping.json").write_text(_json(_mapping(build)), encoding="utf-8")
+    (folder / "mapping.json").write_text(json_lines(_mapping(build)), encoding="utf-8")
     save_constants(build.hardware, folder / "weights.npz")
     samples = {f"{_SAMPLE_PREFIX}{name}": array for name, array in build.samples.items()}
     source = replace(build.network, constants={**build.network.constants, **samples})
@@ -154,14 +171,14 @@ def programs(build: Build) -> dict[str, bytes]:
     }
 
 
-def check_own_page(path: Path, page: str) -> None:
-    """Refuse a build whose page, at ``path``, is not ``page``: someone is about to open it.
+def other_page(folder: Path) -> MappingError:
+    """Refuse a build whose page is not what its files give: someone is about to open it."""
+    return changed(folder, [PAGE], "is not what mapping.json and the records give")
 
-    Raises:
-        MappingError: ``build-changed``.
-    """
-    if path.read_bytes() != page.encode():
-        raise changed(path.parent, [path.name], "is not what mapping.json gives")
+
+def identity(folder: Path) -> str:
+    """Return what the build in a folder is known by; see ``identity_of``."""
+    return identity_of(read_json(folder / MANIFEST))
 
 
 def check_page(folder: Path, output: Path | None, *, asked: bool) -> None:
@@ -176,7 +193,7 @@ def check_outside(output: Path, what: str) -> None:
     """Refuse to write into a build folder, or below one."""
     place = output.resolve()
     for folder in (place, *place.parents):
-        if _has_mark(folder, "manifest.json", MANIFEST_SCHEMA):
+        if _has_mark(folder, MANIFEST, MANIFEST_SCHEMA):
             raise _inside(folder, f"{what} to '{output}' in the build folder", what)
 
 
@@ -202,16 +219,12 @@ def _manifest(build: Build, folder: Path) -> dict[str, Any]:
     }
 
 
-def _json(data: Mapping[str, Any]) -> str:
-    return json.dumps(data, indent=1, sort_keys=True) + "\n"
-
-
 def read_build(folder: Path) -> Build:
     """Read a build folder, which may come from someone else, and trust nothing in it.
 
     Every file must have the hash of the manifest, and every program the bytes that this version
     generates from ``mapping.json``; none of them is executed. The page is no program, so its hash
-    is enough: who shows it to someone calls ``check_own_page``.
+    is enough: who shows it to someone calls ``mapper.verify.known.check_own_page``.
 
     Raises:
         MappingError: ``not-a-build``, ``build-changed``, ``build-version``, ``bad-mapping`` or
@@ -232,7 +245,7 @@ def _inode(folder: Path) -> int | None:
 
 
 def _read_checked(folder: Path) -> Build:
-    manifest = read_json(folder / "manifest.json")
+    manifest = read_json(folder / MANIFEST)
     if manifest.get("version") != __version__:  # before the files, whose form may be another
         raise refuse(
             "build-version",
@@ -241,7 +254,7 @@ def _read_checked(folder: Path) -> Build:
             help="compile the model again",
         )
     left = {path.name for path in folder.iterdir() if is_leftover(path.name)}
-    check_files(folder, manifest, {"manifest.json", RECORD, *left})
+    check_files(folder, manifest, {MANIFEST, RECORD, ACTIVITY, *left})
     build = _read_data(folder)
     others = [
         name for name, content in programs(build).items() if (folder / name).read_bytes() != content

@@ -103,7 +103,7 @@ def cost(
     answer = build.cost(activity, steps=steps, preset=preset, sensitivity=sensitivity)
     warn(answer.warnings)
     if not as_json:
-        out.print(tables.headline(answer.headline))
+        out.print(tables.headline(answer.headline, answer.notes))
         moved = "\n".join(tornado_lines(answer.sensitivity or ()))
         for text in (moved, str(answer.cost) if details else ""):
             print(f"\n{text}" if text else "", end="\n" if text else "")
@@ -125,7 +125,9 @@ def report(
     activity: Annotated[
         str | None, typer.Option(help="Trace (.npz) of 'run --trace', or a density 0..1.")
     ] = None,
-    steps: Steps = 1,
+    steps: Annotated[
+        int | None, typer.Option(help="Time steps of an inference, with a density.")
+    ] = None,
     nir: Nir = None,
     as_json: Json = False,
 ) -> api.ReportAnswer:

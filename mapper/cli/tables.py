@@ -1,6 +1,7 @@
 """Answers as short tables for a terminal."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Literal
 
 from rich.console import Group, RenderableType
@@ -67,7 +68,7 @@ def _amount(value: Range | Interval, factor: float, unit: str) -> str:
     return f"{middle} {unit} ({low}..{high})"
 
 
-def headline(answer: Headline) -> RenderableType:
+def headline(answer: Headline, notes: Iterable[str] = ()) -> RenderableType:
     """What a report answers first: each total with its interval, then the questions people ask."""
     made = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
     for style, wrap in (("bold", True), ("", True), ("dim", False)):
@@ -80,7 +81,9 @@ def headline(answer: Headline) -> RenderableType:
             verdicts.append(line.append(f" ({told})", "dim"))
         else:
             made.add_row(fact.name, Text(printable(fact.value), "bold"), Text(told))
-    return Group(Text(printable(answer.title)), made, *verdicts, *map(_question, answer.answers))
+    more = (Text(printable(f"note: {note}")) for note in notes)
+    title, asked = Text(printable(answer.title)), map(_question, answer.answers)
+    return Group(title, made, *verdicts, *asked, *more)
 
 
 _STYLES = {"good": "green", "warn": "yellow", "bad": "bold red"}
@@ -99,7 +102,10 @@ def reported(answer: ReportAnswer) -> RenderableType:
     """What a report answers first, and where its page is."""
     where = f"page: {answer.page}"
     if answer.as_compiled:
-        where += " (as compiled; -o PAGE writes one with what is above)"
+        build = Path(answer.page).parent
+        where += (
+            f" (as compiled; 'spikeloom verify {build} --input recordings.npz' adds a recording)"
+        )
     return Group(headline(answer.headline), Text(printable(where)))
 
 

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
+from mapper.build.folder import write_build
 from mapper.build.make import make_build
 from mapper.build.model import Build
 from mapper.build.summary import CompileSummary
@@ -22,10 +24,12 @@ from mapper.executor import engine
 from mapper.frontend import Imported
 from mapper.ir.assignment import UNASSIGNED
 from mapper.ir.identity import digest, digest_of_arrays
-from mapper.recordings import Recording, to_codes, to_reals
+from mapper.recordings import Recording, to_codes
 from mapper.report.comparison.data import RatioWay, difference_table
-from mapper.verify.answers import accuracy, wanted_classes
+from mapper.verify.activity import Recorded, recorded_on
+from mapper.verify.known import write_known
 from mapper.verify.record import Verified
+from mapper.verify.result import Verification
 from targets import Preset, Target, load_preset, target_to_data
 
 
@@ -42,6 +46,8 @@ class Compared:
     name: str = ""
     """Name of a build that was compiled before; others are named by their target."""
     verified: Verified | None = None
+    ran: Recorded | None = None
+    """The run that ``activity`` was counted in; None where there was none."""
 
 
 def build_on(
@@ -64,13 +70,26 @@ def build_on(
 def measured(compared: Compared, recording: Recording) -> Compared:
     """Run a build on recordings: count its spikes and, with labels, its right answers."""
     build = compared.build
-    graph, output = build.hardware, build.hardware.outputs[0].name
+    graph = build.hardware
     codes = to_codes(graph, recording.inputs, recording.where)
     ran = engine.run(graph, codes, trace=True, generated=build)
-    labels = wanted_classes(recording.arrays, output, recording.samples, recording.where)
-    counted = measure(graph, ran.counts, build.counts.levels)
-    right = None if labels is None else accuracy(to_reals(graph, ran.outputs)[output], labels)
-    return replace(compared, activity=counted, accuracy=right)
+    found = recorded_on(build, ran, recording)
+    told, counted = found.counted, measure(graph, ran.counts, build.counts.levels)
+    right = None if told.right is None else told.right / told.labelled
+    return replace(compared, activity=counted, accuracy=right, ran=found)
+
+
+def write_compared(
+    compared: Compared,
+    folder: Path,
+    found: Verification | None = None,
+    files: Mapping[str, str] | None = None,
+) -> None:
+    """Write a build that was made for a comparison, with what was counted and verified of it."""
+    if compared.ran is None or not isinstance(compared.activity, Activity):
+        write_build(compared.build, folder)
+        return
+    write_known(compared.build, folder, (compared.ran, compared.activity), found, files)
 
 
 def side_by_side(

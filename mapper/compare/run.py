@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mapper.build.folder import check_outside, check_replaceable, read_build, write_build
+from mapper.build.folder import check_outside, check_replaceable, read_build
 from mapper.build.make import source_of
 from mapper.build.model import Build
 from mapper.compare.folder import changed_comparison, check_names, other_builds, write_comparison
-from mapper.compare.measure import Compared, build_on, measured, side_by_side
+from mapper.compare.measure import Compared, build_on, measured, side_by_side, write_compared
 from mapper.compare.result import Comparison
 from mapper.cost.estimate import checked_density, checked_steps
 from mapper.diagnostics import many, refuse
@@ -177,7 +177,7 @@ def compare_network(
         return answer
     with changed_comparison(output) as new:
         for compared in found:
-            write_build(compared.build, new / compared.build.target.name)
+            write_compared(compared, new / compared.build.target.name)
         write_comparison(answer, new)
         _check_builds(output, targets)  # minutes later, one may hold something of the user's
     others = other_builds(output, [target.name for target in targets])

@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from tokenize import TokenError
+from typing import IO
 
 import numpy as np
 
@@ -30,7 +31,9 @@ def save_constants(graph: Graph, path: Path) -> None:
     write_arrays(path, {NAMES: names, **keyed(graph.constants)})
 
 
-def write_arrays(path: Path, arrays: Mapping[str, Array], *, compress: bool = False) -> None:
+def write_arrays(
+    path: Path | IO[bytes], arrays: Mapping[str, Array], *, compress: bool = False
+) -> None:
     """Write a ``.npz`` file with fixed times, so the same arrays give the same bytes."""
     method = zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED
     with zipfile.ZipFile(path, "w") as archive:

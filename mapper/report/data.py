@@ -73,6 +73,20 @@ class LayerRow(LayerGrid):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """The run that spikes were counted in: on what, and how right its outputs were."""
+
+    file: str
+    """The recording: file name and SHA-256, or that it was in memory."""
+    right: int | None = None
+    """Right answers; None where the recording has no labels."""
+    labelled: int = 0
+    """Samples with a label."""
+    earlier: bool = False
+    """It is recorded with the build, and was not run again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """What was recorded or proved of a mapping, beyond what its graph says."""
 
@@ -82,6 +96,8 @@ class Evidence:
     """Time steps of an inference, where activity is a share."""
     trace: Mapping[str, Array] = field(default_factory=dict)
     """Of the same run: spikes by time step and sample ``[T, B]``, driven wordlines."""
+    ran: Counted | None = None
+    """That run; None where nothing was counted, or it is not known on what."""
     verification: Verification | None = None
     """What ``verify`` found; None where nothing is known."""
     kept: Mapping[str, str] = field(default_factory=dict)
@@ -99,7 +115,9 @@ class Evidence:
         """How often layers fired: where the rings ran, in that run, which had the outputs, too."""
         found = self.verification
         known = None if found is None else found.firing
-        return known if known is not None and not (self.kept and self.counted) else self.counted
+        same = self.ran is not None and self.ran.file == self.kept.get("input")
+        elsewhere = bool(self.kept and self.counted) and not same
+        return known if known is not None and not elsewhere else self.counted
 
     @property
     def source_firing(self) -> Firing | None:

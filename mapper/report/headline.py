@@ -144,7 +144,7 @@ def verdict(evidence: Evidence) -> Verdict:
 def judged(found: Verification, kept: Mapping[str, str]) -> Verdict:
     """Sum up an answer of ``verify`` in words; ``kept`` names the files of an earlier one."""
     ran = [ring for ring in found.rings if ring.status in ("equal", "mismatch")]
-    origin = f"; verified earlier on {printable(_short(kept['input']))}" if kept else ""
+    origin = f"; verified earlier on {printable(short_file(kept['input']))}" if kept else ""
     if not found.bit_exact:
         wrong = ", ".join(ring.name for ring in ran if ring.status == "mismatch")
         told = f"mismatch in {wrong}{first_mismatch(found)}{origin}"
@@ -187,7 +187,7 @@ def worth_of(found: Verification) -> str:
     return "; ".join(told)
 
 
-def _short(file: str) -> str:
+def short_file(file: str) -> str:
     """Shorten the hash of a file: the page has all of it."""
     name, sign, digest = file.rpartition("SHA-256 ")
     return f"{name}{sign}{digest[:12]}" if sign else file

@@ -12,7 +12,9 @@ from mapper.ir.core import Array
 from mapper.ir.firing import firing_of
 from mapper.recordings import IN_MEMORY, Recording, read_arrays, to_codes
 from mapper.report import Evidence
+from mapper.verify.activity import Recorded, recorded_on
 from mapper.verify.every import every_ring
+from mapper.verify.known import known
 from mapper.verify.record import Verified, described_file, recall
 from mapper.verify.result import Verification
 
@@ -26,11 +28,12 @@ def gather_evidence(
     build: Build,
     *,
     activity: Given = None,
-    steps: int = 1,
+    steps: int | None = None,
     recording: Recording | None = None,
     model: Path | None = None,
     nir: NirOptions | None = None,
     folder: Path | None = None,
+    recorded: bool = False,
     progress: Progress = lambda text: None,
 ) -> Evidence:
     """Verify a build and count its spikes, as far as there is something to do it with.
@@ -38,31 +41,37 @@ def gather_evidence(
     Args:
         build: A build that ``read_build`` accepted.
         activity: A trace of this build or its path, or a density 0..1; ``DENSITY`` where None.
-        steps: Time steps of an inference, with a density.
+        steps: Time steps of an inference, with a density; one where None.
         recording: Inputs to verify and, without ``activity``, to count spikes on.
         model: The model file, which ring 3 or ring 7 compares with.
         nir: What a NIR model leaves open.
         folder: Folder of the build: without ``recording``, the verification that is stored there.
+        recorded: Without ``recording``, ``activity`` and ``steps``, take the activity that is
+            stored there, too.
         progress: Called with a line about what comes next.
 
     Raises:
         MappingError: for anything wrong with these files.
     """
+    asked = any(given is not None for given in (activity, steps, recording))
+    if folder is not None and recorded and not asked:
+        return known(build, folder)
     told, trace = read_activity(build, activity)
     kept = Verified(found=None) if folder is None or recording is not None else recall(folder)
-    found = kept.found
+    found, run = kept.found, None
     if recording is not None:
-        found, ran = _verified(build, recording, model, nir, progress)
+        found, got = verified(build, recording, model, nir, progress)
         if activity is None:
-            told, trace = _counted(build, ran), ran
+            told, trace, run = _counted(build, got.trace), got.trace, got.counted
     if isinstance(told, Activity):
         steps, file = told.steps, activity if isinstance(activity, str) else None
     else:
-        steps, file = checked_steps(steps), None
+        steps, file = checked_steps(1 if steps is None else steps), None
     return Evidence(
         activity=told,
         steps=steps,
         trace=trace,
+        ran=run,
         verification=found,
         kept=kept.files,
         unverified=kept.reason,
@@ -93,18 +102,19 @@ def _counted(build: Build, trace: Mapping[str, Array]) -> Activity:
     return measure(build.hardware, trace, build.counts.levels)
 
 
-def _verified(
+def verified(
     build: Build,
     recording: Recording,
     model: Path | None,
     nir: NirOptions | None,
     progress: Progress,
-) -> tuple[Verification, Mapping[str, Array]]:
-    """Return what every ring says, and the trace of the same recording."""
+) -> tuple[Verification, Recorded]:
+    """Return what every ring says, and what was active on the same recording."""
     codes = to_codes(build.hardware, recording.inputs, recording.where)
     answer = every_ring(build, recording, model, nir, progress, codes)
     progress("counting spikes")
-    return answer, engine.run(build.hardware, codes, trace=True, generated=build).counts
+    ran = engine.run(build.hardware, codes, trace=True, generated=build)
+    return answer, recorded_on(build, ran, recording)
 
 
 def _files(activity: str | None, recording: Recording | None, model: Path | None) -> dict[str, str]:

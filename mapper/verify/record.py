@@ -1,7 +1,7 @@
 """The last verification, stored with its build and returned only while it is of that build.
 
-``verification.json`` names the build by the SHA-256 of its manifest, which has the hash of every
-other file, and the recordings by theirs. It is a note of whoever keeps the folder, as the folder
+``verification.json`` names the build by its identity, which follows from the hash of every file but
+the page, and the recordings by theirs. It is a note of whoever keeps the folder, as the folder
 itself is: what shows it says that it was not run again, and ``report --input`` runs it again.
 """
 
@@ -11,11 +11,11 @@ from pathlib import Path
 
 from mapper import __version__
 from mapper.build.files import read_json, sha256
-from mapper.build.folder import RECORD
+from mapper.build.folder import RECORD, identity
 from mapper.diagnostics import MappingError, refuse
 from mapper.verify.read import read_verification
 from mapper.verify.result import Verification
-from mapper.writing import json_text, whole_file
+from mapper.writing import json_text
 
 SCHEMA = "spikeloom/verified/1"
 _HELP = f"remove {RECORD}, or run 'spikeloom verify' on the folder again"
@@ -38,31 +38,37 @@ def described_file(path: Path) -> str:
     return f"{path.name}, SHA-256 {sha256(path)}"
 
 
-def keep(folder: Path, found: Verification, files: Mapping[str, str]) -> str:
-    """Store the answer of ``verify`` with a build; return a warning where that failed, or "".
+def record_of(build: str, found: Verification, files: Mapping[str, str]) -> bytes:
+    """Return the content of the file.
+
+    Args:
+        build: The identity of the build (``mapper.build.page``).
+        found: What ``verify`` says of it.
+        files: What it was verified on, as ``described_file`` names it.
+    """
+    record = {
+        "schema": SCHEMA,
+        "version": __version__,
+        "build": build,
+        "files": dict(files),
+        "verification": found.as_dict(),
+    }
+    return (json_text(record) + "\n").encode()
+
+
+def staying(folder: Path, files: Mapping[str, str]) -> str:
+    """Say why the record of a build stays, or "" where another takes its place.
 
     The last answer counts, but a mismatch stays until its own recording agrees or the model is
     compiled again: another recording does not take it back.
     """
     before = _still_held(folder)
-    if before.found is not None and not before.found.bit_exact and before.files != dict(files):
-        return (
-            f"the mismatch on {before.files.get('input', 'another recording')} stays in {RECORD}: "
-            "verify on that recording again"
-        )
-    record = {
-        "schema": SCHEMA,
-        "version": __version__,
-        "manifest": sha256(folder / "manifest.json"),
-        "files": dict(files),
-        "verification": found.as_dict(),
-    }
-    try:
-        with whole_file(folder / RECORD) as temporary:
-            temporary.write_text(json_text(record) + "\n", encoding="utf-8")
-    except OSError as error:
-        return f"the result is not stored with the build: {error.strerror or error}"
-    return ""
+    if before.found is None or before.found.bit_exact or before.files == dict(files):
+        return ""
+    return (
+        f"the mismatch on {before.files.get('input', 'another recording')} stays in {RECORD}: "
+        "verify on that recording again"
+    )
 
 
 def _still_held(folder: Path) -> Verified:
@@ -90,7 +96,7 @@ def recall(folder: Path) -> Verified:
     except ValueError as error:
         message = f"cannot be read: {error}"
         raise refuse("bad-verification", message, loc=str(path), help=_HELP) from error
-    if held.get("manifest") != sha256(folder / "manifest.json"):
+    if held.get("build") != identity(folder):
         return Verified(found=None, reason="the verification in the folder is of another build")
     if held.get("version") != __version__:
         return Verified(found=None, reason="the verification in the folder is of another version")

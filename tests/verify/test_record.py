@@ -14,13 +14,13 @@ from typer.testing import CliRunner
 
 from mapper import __version__, api, cli
 from mapper.build.files import sha256
-from mapper.build.folder import RECORD, read_build
+from mapper.build.folder import RECORD, identity, read_build
 from mapper.cli import tables
 from mapper.diagnostics import MappingError
 from mapper.recordings import read_arrays
 from mapper.verify.build import _changes
 from mapper.verify.read import read_verification
-from mapper.verify.record import Verified, keep, recall
+from mapper.verify.record import Verified, recall, record_of, staying
 from mapper.verify.result import LISTED, NOT_CHOSEN, STOPPED, Extent, Ring, Tie, Verification
 from mapper.writing import json_text
 from tests.files import DEMO_MODEL, DEMO_RECORDING
@@ -78,7 +78,9 @@ def mismatched(held: dict[str, Any]) -> None:
 
 def test_what_was_found_is_kept_with_the_build_and_its_recording(kept, recording):
     held = record(kept)
-    assert held["manifest"] == sha256(kept / "manifest.json")
+    manifest = json.loads((kept / "manifest.json").read_text())
+    assert held["build"] == identity(kept)
+    assert manifest["files"]["report.html"] == sha256(kept / "report.html")
     assert held["files"] == {"input": f"one.npz, SHA-256 {sha256(recording)}"}
     assert held["verification"]["bit_exact"] is True
     found = recall(kept)
@@ -147,8 +149,10 @@ def test_a_mismatch_stays_until_its_own_recording_agrees(build, recording, tmp_p
     rings = list(sound.rings)
     rings[3] = Ring(name=rings[3].name, status="equal", reason="now", max_abs_diff=0.0)
     found = replace(sound, rings=tuple(rings))
-    assert keep(build, found, again["files"]) == ""
+    assert staying(build, again["files"]) == ""
+    (build / RECORD).write_bytes(record_of(identity(build), found, again["files"]))
     assert recall(build).found == found
+    assert staying(build, {"input": "any"}) == ""
 
 
 def test_a_folder_that_cannot_be_written_is_verified_all_the_same(build, recording):
@@ -225,6 +229,11 @@ def test_a_record_that_is_no_json_is_refused_until_verify_writes_it_again(build,
 def test_the_demo_keeps_what_it_verified(tmp_path):
     run("demo", "-o", tmp_path / "demo")
     assert recall(tmp_path / "demo" / "adcless-64").files.keys() == {"input", "model"}
+    folder = tmp_path / "demo" / "hpadc-flash5-64"
+    page = (folder / "report.html").read_text()
+    assert "Nothing was" not in page
+    assert "18 samples of 20 time steps, of which the mapping is right on 18 of 18" in page
+    api.load(folder, page=True)
 
 
 def tied_rings(count: int) -> Verification:

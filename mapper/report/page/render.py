@@ -11,7 +11,7 @@ from mapper.report.charts.network import Edge, Node, edges_in_lanes, network_nod
 from mapper.report.charts.timeline import mean_rate
 from mapper.report.data import Report
 from mapper.report.figures import report_charts
-from mapper.report.headline import Headline, headline, verdict
+from mapper.report.headline import Headline, headline, short_file, verdict
 from mapper.report.names import labels, shortened
 from mapper.report.numbers import amount, interval_text, nominal, percent
 from mapper.report.page.assumptions import constants_table, preset_table, target_table
@@ -47,6 +47,8 @@ def render_report(report: Report, first: Headline | None = None) -> str:
         report=report,
         headline=first or headline(report),
         verdict=verdict(report.evidence),
+        model=report.source.get("file", "MODEL"),
+        short=short_file,
         network=_network(nodes),
         columns=COLUMNS,
         rows=layer_table(report),
