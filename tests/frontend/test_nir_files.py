@@ -33,11 +33,15 @@ def tree(**more):
     return {"version": "1.0.8", "node": graph}
 
 
-def code_of(path):
+def refusal(path):
     with pytest.raises(MappingError) as caught:
         import_model(path)
     (found,) = caught.value.diagnostics
-    return found.code
+    return found
+
+
+def code_of(path):
+    return refusal(path).code
 
 
 # --- versions --------------------------------------------------------------------------------
@@ -253,6 +257,45 @@ def test_a_graph_that_holds_itself_is_refused(hostile):
     file["node/nodes/again"] = file["node"]
     file.close()
     assert code_of(path) in ("model-too-large", "invalid-model")
+
+
+def test_groups_that_refer_to_one_another_are_refused_at_once(hostile):
+    """Walked, 2 groups of 4 links would be 4**16 groups deep."""
+    path, file = hostile
+    metadata = file["node"].create_group("metadata")
+    one, other = metadata.create_group("one"), metadata.create_group("other")
+    for k in range(4):
+        one[f"other{k}"], other[f"one{k}"] = other, one
+    file.close()
+    assert refusal(path).message == "a group is in two places"
+
+
+def test_what_unpacks_to_more_than_the_file_can_mean_is_refused(hostile, monkeypatch):
+    path, file = hostile
+    neuron(file).create_dataset("tau", (1 << 20,), "f8", chunks=(1 << 16,), compression="gzip")
+    file.close()
+    monkeypatch.setattr(nir_file, "FREE_BYTES", 0)  # 8 MB of zeros, in a file of 20 kB
+    assert path.stat().st_size < 50_000
+    assert "write large arrays uncompressed" in refusal(path).help
+
+
+def test_texts_of_one_length_count_with_all_their_bytes(hostile):
+    path, file = hostile
+    metadata = file["node"].create_group("metadata")
+    metadata.create_dataset("t", (100,), "S2000000", chunks=(1,), compression="gzip")
+    file.close()
+    assert code_of(path) == "model-too-large"
+
+
+def test_texts_of_any_length_are_counted_before_they_are_read(hostile, monkeypatch):
+    path, file = hostile
+    texts = file["node"].create_group("metadata").create_dataset("t", (50,), h5py.string_dtype())
+    texts[...] = "x" * 1000
+    file.close()
+    most = f"left = {probe.MOST_TEXT}"
+    assert most in probe.CODE
+    monkeypatch.setattr(probe, "CODE", probe.CODE.replace(most, "left = 10000"))
+    assert code_of(path) == "model-too-large"
 
 
 def test_deep_nesting_is_refused(tmp_path):

@@ -27,6 +27,10 @@ MAX_DEPTH = 16
 """Of nested graphs; libraries write at most one inside another."""
 MAX_PARTS = 1 << 18
 """Nodes, fields and groups of one file."""
+FREE_BYTES = 64 << 20
+"""What the arrays of any file may unpack to, ..."""
+MOST_UNPACKED = 100
+"""... and for each byte of the file, this much more: weights hardly compress."""
 MAX_EDGES = 200_000
 MAX_TEXT = 4096
 """Characters of one text."""
@@ -164,6 +168,9 @@ class _Reader:
         self.path = path
         self.nodes = 0
         self.bytes = 0
+        self.most_bytes = min(MAX_BYTES, FREE_BYTES + MOST_UNPACKED * path.stat().st_size)
+        self.groups: set[tuple[int, int]] = set()
+        """Where in the file the groups lie that were looked into."""
 
     def file(self, root: Any) -> NirFile:
         top = self.members(root, self.path.name)
@@ -183,7 +190,14 @@ class _Reader:
         return isinstance(item, self.h5py.Dataset)
 
     def members(self, group: Any, loc: str) -> dict[str, Any]:
-        """Return what a group holds, links into other places refused."""
+        """Return what a group holds, links into other places refused.
+
+        A group that hangs in two places of the tree, or in itself, would be walked over and over.
+        """
+        place = self.h5py.h5o.get_info(group.id)
+        if (place.fileno, place.addr) in self.groups:
+            raise _broken("a group is in two places", loc)
+        self.groups.add((place.fileno, place.addr))
         self._count(len(group), loc)
         found = {}
         for name in group:
@@ -283,11 +297,13 @@ class _Reader:
             raise _broken(f"it has shape {dataset.shape}", loc)
         elements = math.prod(dataset.shape)
         self.bytes += elements * dataset.dtype.itemsize
-        if elements > MAX_ELEMENTS or self.bytes > MAX_BYTES:
+        if elements > MAX_ELEMENTS or self.bytes > self.most_bytes:
             raise refuse(
                 "model-too-large",
-                f"{elements} numbers, at most {MAX_ELEMENTS} and {MAX_BYTES} bytes are read",
+                f"{elements} elements bring it to {self.bytes} bytes; of such a file at most "
+                f"{MAX_ELEMENTS} elements an array and {self.most_bytes} bytes are read",
                 loc=loc,
+                help="write large arrays uncompressed",
             )
         return np.asarray(dataset[()])
 

@@ -13,26 +13,60 @@ from mapper.diagnostics import refuse
 SECONDS = 10
 """A text is read in microseconds; nearly all of this is for starting on a busy machine."""
 
-CODE = """
-import sys
+MOST_TEXT = 64 << 20
+"""Bytes that all texts of a file may have together: one in the heap may be referred to a million
+times, and is a text of its own each time."""
+
+MEMORY = 2 << 30
+"""Bytes of address space that the child may take."""
+
+TOO_MUCH = 3
+"""Exit code of a child that met more."""
+
+CODE = f"""
+import math, os, sys
 import h5py
 
 def read(name, item):
+    global left
     if not isinstance(item, h5py.Dataset) or item.is_virtual or item.external or item.shape is None:
         return
-    if h5py.check_string_dtype(item.dtype) is not None and item.size <= 1 << 20:
-        item[()]
+    kind = h5py.check_string_dtype(item.dtype)
+    if kind is None or kind.length is not None or item.size > 1 << 20:
+        return
+    if item.shape == ():
+        left -= len(item[()])
+    each = max(1, at_once // max(1, math.prod(item.shape[1:])))
+    for start in range(0, item.shape[0] if item.shape else 0, each):
+        left -= sum(map(len, item[start : start + each].reshape(-1)))
+        if left < 0:
+            sys.exit({TOO_MUCH})
 
+try:
+    import resource
+    resource.setrlimit(resource.RLIMIT_AS, ({MEMORY}, {MEMORY}))
+except (ImportError, ValueError, OSError):
+    pass
+left = {MOST_TEXT}
+at_once = max(64, left // os.path.getsize(sys.argv[1]))
 try:
     with h5py.File(sys.argv[1], "r") as file:
         file.visititems(read)
-except Exception:  # whatever h5py raises: the reader meets it again, and says what it is
-    pass
+except MemoryError:
+    sys.exit({TOO_MUCH})
+except Exception as error:  # whatever h5py raises: the reader meets it again, and says what it is
+    sys.exit({TOO_MUCH} if "alloc" in str(error) else 0)
+sys.exit({TOO_MUCH} if left < 0 else 0)
 """
 
 
 def refuse_endless_texts(path: Path) -> None:
-    """Refuse ``invalid-model`` where reading the texts of an HDF5 file does not end well."""
+    """Look at the texts of an HDF5 file in a child process.
+
+    Raises:
+        MappingError: ``invalid-model`` where reading them does not end well, ``model-too-large``
+            where they are longer together than any network's.
+    """
     try:
         subprocess.run(
             [sys.executable, "-I", "-c", CODE, str(path)],
@@ -43,6 +77,13 @@ def refuse_endless_texts(path: Path) -> None:
             check=True,
         )
     except (subprocess.TimeoutExpired, subprocess.CalledProcessError) as error:
+        if getattr(error, "returncode", 0) == TOO_MUCH:
+            raise refuse(
+                "model-too-large",
+                f"its texts have more than {MOST_TEXT} bytes together",
+                loc=path.name,
+                help="write it without what does not belong to the network",
+            ) from error
         raise refuse(
             "invalid-model",
             "its texts cannot be read: HDF5 does not come to an end, or breaks off",
