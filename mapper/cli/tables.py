@@ -34,7 +34,8 @@ _PROSE = {"details", "readout", "value", "what it does", "what it is"}
 
 def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:
     """Make a table whose cells are plain text: no markup, no control characters."""
-    made = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
+    shown = Text(printable(title)) if title else None
+    made = Table(title=shown, title_justify="left", box=None, pad_edge=False)
     for i, column in enumerate(columns):
         justify: Literal["left", "right"] = "left" if i == 0 or column in _PROSE else "right"
         made.add_column(column, justify=justify, overflow="fold", min_width=5)
