@@ -80,7 +80,7 @@ def run_demo(output: Path, progress: Progress = lambda text: None) -> Demo:
     with as_file(files("mapper") / "data" / "demo") as data, written_aside(output) as aside:
         model, recording = data / "model.onnx", data / "recording.npz"
         imported = import_model(model)
-        recorded = Recording.read(recording, imported.graph.inputs)
+        recorded = Recording.read(recording, imported.graph.inputs, imported.presented)
         progress("ONNX Runtime on the network")
         reference = imported_ring(model, imported, recorded.inputs)
         source = source_of(model)

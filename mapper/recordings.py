@@ -1,6 +1,6 @@
 """Recordings the user brings: ``.npz`` files or arrays in, checked arrays and input codes out."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,12 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mapper.diagnostics import Diagnostic, MappingError, refuse
+from mapper.inputs import check_labels, take_inputs
 from mapper.ir.core import SPIKE, Array, Coding, Const, Graph, IntType, Value
+from mapper.layout import IN_STEPS, Presentation, Taken
 from mapper.npz import UNREADABLE, read_npz
 from passes import InputCode
-
-LARGEST_INPUT = 1e30
-"""Greatest magnitude of an input: far beyond any recording, and its products stay finite."""
 
 _ANALOGUE_BITS = 8
 """Width of the code of an analogue input: the bit depth of common image files."""
@@ -77,21 +76,49 @@ class Recording:
     """The path of the file, or ``IN_MEMORY``."""
     inputs: Mapping[str, Array]
     """``[T, B, *shape]`` by input name, as the network takes them."""
+    taken: Taken
+    """What the arrays of the inputs were taken for."""
     arrays: Mapping[str, Array]
 
     @classmethod
-    def read(cls, path: Path, values: tuple[Value, ...]) -> "Recording":
-        """Read a file for a network with these inputs; see ``read_arrays``, ``pick_inputs``."""
-        arrays = read_arrays(path)
-        return cls(where=str(path), inputs=pick_inputs(arrays, values, str(path)), arrays=arrays)
+    def read(
+        cls,
+        path: Path,
+        values: tuple[Value, ...],
+        presented: Presentation = IN_STEPS,
+        layout: str | None = None,
+    ) -> "Recording":
+        """Read a file for a network with these inputs; see ``read_arrays``, ``take_inputs``.
+
+        Raises:
+            MappingError: what these raise, and ``input-shape`` for labels of other samples.
+        """
+        return cls._of(read_arrays(path), str(path), values, presented, layout)
 
     @classmethod
     def of(
-        cls, arrays: Mapping[str, ArrayLike] | ArrayLike, values: tuple[Value, ...]
+        cls,
+        arrays: Mapping[str, ArrayLike] | ArrayLike,
+        values: tuple[Value, ...],
+        presented: Presentation = IN_STEPS,
+        layout: str | None = None,
     ) -> "Recording":
         """Take arrays in memory, by name or one array, as ``read`` takes those of a file."""
-        held = checked_arrays(arrays)
-        return cls(where=IN_MEMORY, inputs=pick_inputs(held, values, IN_MEMORY), arrays=held)
+        return cls._of(checked_arrays(arrays), IN_MEMORY, values, presented, layout)
+
+    @classmethod
+    def _of(
+        cls,
+        arrays: Mapping[str, Array],
+        where: str,
+        values: tuple[Value, ...],
+        presented: Presentation,
+        layout: str | None,
+    ) -> "Recording":
+        inputs, taken = take_inputs(arrays, values, where, presented=presented, layout=layout)
+        if "labels" in arrays:
+            check_labels(arrays["labels"], taken.samples, where)
+        return cls(where=where, inputs=inputs, taken=taken, arrays=arrays)
 
     def labelled(self, labels: ArrayLike) -> "Recording":
         """Return the recording with the class of each sample, ``[B]``."""
@@ -99,96 +126,13 @@ class Recording:
 
     @property
     def samples(self) -> int:
-        return int(next(iter(self.inputs.values())).shape[1])
+        return self.taken.samples
 
 
 def _bad(path: Path, reason: str) -> MappingError:
     return refuse(
         "bad-recording", reason, loc=str(path), help="write it with numpy.savez(path, x=array)"
     )
-
-
-def pick_inputs(
-    arrays: Mapping[str, Array], values: tuple[Value, ...], where: str, states: Sequence[str] = ()
-) -> dict[str, Array]:
-    """Return an array ``[T, B, *shape]`` per input value, from a user's file.
-
-    A file with one array may use any name where there is one input; ``[T, *shape]`` is read as
-    ``B = 1``. What is no input does not count: ``labels``, ``expected_*`` and names of ``states``.
-
-    Raises:
-        MappingError: ``input-name``, ``input-shape`` or ``input-range``, all problems together.
-    """
-    inputs = {value.name for value in values}
-    arrays = {n: a for n, a in arrays.items() if n in inputs or not _is_extra(n, states)}
-    if len(values) == 1 and len(arrays) == 1 and values[0].name not in arrays:
-        arrays = {values[0].name: next(iter(arrays.values()))}
-    problems: list[Diagnostic] = []
-    found: dict[str, Array] = {}
-    for value in values:
-        array = arrays.get(value.name)
-        if array is None:
-            problems.append(_missing(value, arrays, where))
-            continue
-        if array.ndim == len(value.shape) + 1:
-            array = array[:, None]
-        if array.ndim < 2 or array.shape[2:] != value.shape or 0 in array.shape[:2]:
-            problems.append(_misshapen(value, arrays[value.name], where))
-        elif (greatest := _greatest(array)) > LARGEST_INPUT:
-            problems.append(_too_great(value, greatest, where))
-        found[value.name] = array
-    lengths = {array.shape[:2] for array in found.values() if array.ndim >= 2}
-    if not problems and len(lengths) > 1:
-        problems.append(
-            Diagnostic(
-                code="input-shape",
-                message=f"inputs disagree on time steps and samples: {sorted(lengths)}",
-                loc=where,
-            )
-        )
-    if problems:
-        raise MappingError(problems)
-    return found
-
-
-def _is_extra(name: str, states: Sequence[str]) -> bool:
-    return name == "labels" or name.startswith("expected_") or name in states
-
-
-def _missing(value: Value, arrays: Mapping[str, Array], where: str) -> Diagnostic:
-    held = ", ".join(repr(name) for name in arrays) or "nothing"
-    return Diagnostic(
-        code="input-name",
-        message=f"no array for input {value.name!r}; there is {held}",
-        loc=where,
-        help=f"name an array {value.name!r}, of shape [T, B, {_dims(value)}]",
-    )
-
-
-def _misshapen(value: Value, array: Array, where: str) -> Diagnostic:
-    return Diagnostic(
-        code="input-shape",
-        message=f"input {value.name!r} has shape {array.shape}, expected [T, B, {_dims(value)}]",
-        loc=where,
-        help="T time steps and B samples come first, both at least 1",
-    )
-
-
-def _greatest(array: Array) -> float:
-    return max(abs(float(array.min())), abs(float(array.max())))
-
-
-def _too_great(value: Value, greatest: float, where: str) -> Diagnostic:
-    return Diagnostic(
-        code="input-range",
-        message=f"input {value.name!r} holds {greatest:g}, at most {LARGEST_INPUT:g} is read",
-        loc=where,
-        help="the recording is damaged, or in another unit",
-    )
-
-
-def _dims(value: Value) -> str:
-    return ", ".join(map(str, value.shape))
 
 
 def measure_codes(inputs: Mapping[str, Array]) -> dict[str, InputCode]:

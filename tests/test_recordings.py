@@ -11,9 +11,10 @@ import pytest
 
 from mapper import npz
 from mapper.diagnostics import MappingError
+from mapper.inputs import take_inputs
 from mapper.ir.core import SPIKE, Coding, Graph, IntType, Value
 from mapper.ir.weights import load_constants
-from mapper.recordings import measure_codes, pick_inputs, read_arrays, to_codes
+from mapper.recordings import measure_codes, read_arrays, to_codes
 
 X = Value("x", SPIKE, (2, 3))
 Y = Value("y", SPIKE, (4,))
@@ -32,34 +33,36 @@ def message(call, *args) -> str:
 
 
 def test_arrays_of_one_sample_get_a_batch_axis():
-    found = pick_inputs({"x": np.zeros((5, 2, 3))}, (X,), "x.npz")
+    found, _ = take_inputs({"x": np.zeros((5, 2, 3))}, (X,), "x.npz")
     assert found["x"].shape == (5, 1, 2, 3)
 
 
 def test_a_lone_array_may_have_any_name():
-    assert set(pick_inputs({"events": np.zeros((5, 1, 2, 3))}, (X,), "x.npz")) == {"x"}
+    found, _ = take_inputs({"events": np.zeros((5, 1, 2, 3))}, (X,), "x.npz")
+    assert set(found) == {"x"}
 
 
 def test_names_and_shapes_are_refused_together_with_what_is_there():
     with pytest.raises(MappingError) as refused:
-        pick_inputs({"x": np.zeros((5, 1, 9)), "z": np.zeros(1)}, (X, Y), "x.npz")
+        take_inputs({"x": np.zeros((5, 1, 9)), "z": np.zeros(1)}, (X, Y), "x.npz")
     assert [str(d) for d in refused.value.diagnostics] == [
-        "error[input-shape]: input 'x' has shape (5, 1, 9), expected [T, B, 2, 3]\n"
-        "  --> x.npz\n  help: T time steps and B samples come first, both at least 1",
+        "error[input-shape]: input 'x' has shape (5, 1, 9), expected [T, B, 2, 3] or "
+        "[T, 2, 3]\n  --> x.npz\n  help: T time steps and B samples come first, all at least 1",
         "error[input-name]: no array for input 'y'; there is 'x', 'z'\n"
-        "  --> x.npz\n  help: name an array 'y', of shape [T, B, 4]",
+        "  --> x.npz\n  help: name an array 'y', of shape [T, B, 4] or [T, 4]",
     ]
 
 
 def test_inputs_of_different_lengths_are_refused():
     arrays = {"x": np.zeros((5, 1, 2, 3)), "y": np.zeros((4, 1, 4))}
-    assert "disagree" in message(pick_inputs, arrays, (X, Y), "x.npz")
+    differ = "time steps and samples differ: 'x' has 5 and 1, 'y' has 4 and 1"
+    assert differ == message(take_inputs, arrays, (X, Y), "x.npz")
 
 
 @pytest.mark.parametrize("steps", [0, 3])
 def test_empty_recordings_are_refused(steps):
     arrays = {"x": np.zeros((steps, 0, 2, 3))}
-    assert code(pick_inputs, arrays, (X,), "x.npz") == "input-shape"
+    assert code(take_inputs, arrays, (X,), "x.npz") == "input-shape"
 
 
 def test_codes_are_as_wide_as_the_greatest_count():
@@ -129,7 +132,7 @@ def test_a_file_that_claims_more_than_it_holds_is_refused_before_allocating(tmp_
 
 def test_numbers_no_network_takes_are_refused():
     """Beyond single precision; wider than any code; closer to zero than a step can be."""
-    assert code(pick_inputs, {"x": np.full((1, 1, 2, 3), 1e31)}, (X,), "x.npz") == "input-range"
+    assert code(take_inputs, {"x": np.full((1, 1, 2, 3), 1e31)}, (X,), "x.npz") == "input-range"
     assert "65 bits" in message(measure_codes, {"x": np.array([(1 << 64) - 1], np.uint64)})
     assert "1e-30" in message(measure_codes, {"x": np.array([0.0, 1e-40])})
 

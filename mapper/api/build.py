@@ -21,6 +21,7 @@ from mapper.api.inputs import (
     model_file,
     read_activity,
     read_inputs,
+    read_inputs_if,
 )
 from mapper.api.page import ReportAnswer
 from mapper.api.run import Run, run_of
@@ -31,6 +32,7 @@ from mapper.build.summary import CompileSummary
 from mapper.executor import engine
 from mapper.frontend import NirOptions
 from mapper.ir.core import Graph
+from mapper.layout import Taken
 from mapper.recordings import IN_MEMORY, to_codes
 from mapper.report import Evidence, render_report
 from mapper.report.figures import figure_charts, report_caption
@@ -83,6 +85,8 @@ class Build:
     """What the build in ``folder`` is known by, to its records; empty where it is in none."""
     warnings: tuple[str, ...] = ()
     """What was assumed in reading the model."""
+    recording: Taken | None = None
+    """What the recordings it was calibrated on were taken for, where it was compiled with some."""
 
     # --- what it is ------------------------------------------------------------------------
 
@@ -104,8 +108,12 @@ class Build:
     def summary(self) -> CompileSummary:
         """Crossbars, layers and the cost as compiled: what ``spikeloom compile`` says."""
         folder = "" if self.folder is None else str(self.folder)
-        warnings = (*self.warnings, *self.mapped.uncalibrated)
-        return CompileSummary(build=self.mapped, folder=folder, warnings=warnings)
+        return CompileSummary(
+            build=self.mapped,
+            folder=folder,
+            warnings=(*self.warnings, *self.mapped.uncalibrated),
+            recording=self.recording,
+        )
 
     # --- what it does ----------------------------------------------------------------------
 
@@ -114,6 +122,7 @@ class Build:
         self,
         inputs: Inputs,
         *,
+        layout: str | None = None,
         backend: str | None = None,
         threads: int | None = None,
         spikes: bool = False,
@@ -128,7 +137,9 @@ class Build:
         Args:
             inputs: Arrays ``[T, B, *shape]`` by input name, one array, or the path of a ``.npz``
                 file: real numbers as they were recorded, coded here as the build codes them.
-                ``[T, *shape]`` is one sample.
+                ``[T, *shape]`` is one sample; of a network that was exported on images,
+                ``[B, *shape]`` are B images. The answer says what was taken in ``recording``.
+            layout: What the first axis counts otherwise, ``steps`` or ``samples``.
             backend: ``native`` or ``numpy``; the fastest that is installed where None. The
                 integers do not depend on it.
             threads: Of the native backend; every processor where None.
@@ -137,11 +148,11 @@ class Build:
             progress: Called with what is done.
 
         Raises:
-            MappingError: ``input-name``, ``input-shape``, ``input-range``, ``bad-recording``,
-                ``unknown-backend``, ``backend-unavailable``.
+            MappingError: ``input-name``, ``input-shape``, ``input-layout``, ``input-range``,
+                ``bad-recording``, ``unknown-backend``, ``backend-unavailable``.
         """
         graph = self.hardware
-        recorded = read_inputs(inputs, graph.inputs)
+        recorded = read_inputs(inputs, graph.inputs, self.mapped.presented, layout)
         codes = to_codes(graph, recorded.inputs, recorded.where)
         steps = len(next(iter(codes.values())))
         kept = trace and self.folder is not None and recorded.where != IN_MEMORY
@@ -161,7 +172,7 @@ class Build:
             generated=self.mapped,
         )
         held = {name: ran.outputs[name] for name in shown}
-        answer = run_of(graph, ran, codes, spikes=held, traced=trace)
+        answer = run_of(graph, ran, codes, recorded.taken, spikes=held, traced=trace)
         if not kept:
             return answer
         progress("laying the page out")
@@ -174,6 +185,7 @@ class Build:
         inputs: Inputs,
         *,
         labels: ArrayLike | None = None,
+        layout: str | None = None,
         model: Model | None = None,
         nir: NirOptions | None = None,
         progress: Progress = _silent,
@@ -187,6 +199,7 @@ class Build:
             inputs: As in ``run``; a file or a mapping may also have ``labels`` and
                 ``expected_<output>``.
             labels: The class of each sample ``[B]``, for accuracy.
+            layout: As in ``run``.
             model: The model that it was compiled from, for rings 3 and 7; what ``compile`` was
                 given where None.
             nir: What a NIR model leaves open.
@@ -196,7 +209,8 @@ class Build:
             MappingError: ``other-model`` where the build was made from another file, and for
                 anything wrong with the recordings.
         """
-        recorded = read_inputs(inputs, self.hardware.inputs, labels)
+        how = self.mapped.presented
+        recorded = read_inputs(inputs, self.hardware.inputs, how, layout, labels)
         given = self.model if model is None else model
         kept = self.folder is not None and recorded.where != IN_MEMORY
         with ExitStack() as files:
@@ -256,6 +270,7 @@ class Build:
         path: str | Path | None,
         *,
         inputs: Inputs | None = None,
+        layout: str | None = None,
         activity: Activity = None,
         steps: int | None = None,
         model: Model | None = None,
@@ -267,6 +282,7 @@ class Build:
         Args:
             path: The page; None writes nothing, as a folder has a page of its own.
             inputs: Recordings to verify on and, without ``activity``, to count spikes on.
+            layout: Of these recordings, as in ``run``.
             activity: As in ``cost``. Where this, ``steps`` and ``inputs`` are None it is what was
                 recorded last, where the folder has that.
             steps: Time steps of an inference, with a density.
@@ -285,7 +301,7 @@ class Build:
         if self.folder is not None:
             asked = any(given is not None for given in (activity, inputs, steps))
             folders.check_page(self.folder, output, asked=asked)
-        recorded = None if inputs is None else read_inputs(inputs, self.hardware.inputs)
+        recorded = read_inputs_if(inputs, self.hardware.inputs, self.mapped.presented, layout)
         given = self.model if model is None else model
         with ExitStack() as files:
             evidence = gather_evidence(
@@ -313,6 +329,7 @@ class Build:
             headline=first,
             cost=told.cost,
             verification=evidence.verification,
+            recording=None if recorded is None else recorded.taken,
         )
 
     def _store(

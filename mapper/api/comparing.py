@@ -9,7 +9,7 @@ from mapper.api.inputs import (
     Inputs,
     Model,
     read_activity,
-    read_inputs,
+    read_inputs_if,
     read_model,
     read_target,
 )
@@ -35,6 +35,7 @@ def compare_targets(
     targets: Iterable[str | Path | Target],
     *,
     inputs: Inputs | None = None,
+    layout: str | None = None,
     weight_bits: int | None = None,
     density: float | None = None,
     steps: int = 1,
@@ -51,6 +52,7 @@ def compare_targets(
         targets: One at least; ratios are to the first.
         inputs: Recordings that calibrate, that are run on every build, and whose spikes are
             counted; ``labels`` among them give accuracy.
+        layout: Of these recordings, as ``Build.run`` takes it.
         weight_bits: Width of a weight, 2..8; that of each target where None.
         density: Share of input bits that are 1, 0..1, in place of counted spikes.
         steps: Time steps of an inference, where nothing is counted.
@@ -72,7 +74,7 @@ def compare_targets(
         source,
         facts,
         weight_bits=weight_bits,
-        recording=None if inputs is None else read_inputs(inputs, imported.graph.inputs),
+        recording=read_inputs_if(inputs, imported.graph.inputs, imported.presented, layout),
         density=share,
         steps=steps,
         preset=chosen,
@@ -86,6 +88,7 @@ def compare_mappings(
     builds: Iterable[Build | str | Path],
     *,
     inputs: Inputs | None = None,
+    layout: str | None = None,
     activity: Activity | Sequence[Activity] = None,
     steps: int = 1,
     preset: str = DEFAULT_PRESET,
@@ -98,6 +101,7 @@ def compare_mappings(
         builds: What ``compile`` and ``load`` return, or build folders; ratios are to the first. A
             build is named by its folder, or else by its target; a number tells equal names apart.
         inputs: Recordings that are run on every build, and whose spikes are counted.
+        layout: Of these recordings, as ``Build.run`` takes it.
         activity: As in ``Build.cost``; for all builds, or a list with one for each.
         steps: Time steps of an inference, with a density.
         preset: What to assume of the chips.
@@ -122,7 +126,9 @@ def compare_mappings(
                 name,
                 Verified(found=None) if build.folder is None else recall(build.folder),
                 activity=read_activity(active),
-                recording=None if inputs is None else read_inputs(inputs, build.hardware.inputs),
+                recording=read_inputs_if(
+                    inputs, build.hardware.inputs, build.mapped.presented, layout
+                ),
                 steps=steps,
             )
         )

@@ -13,7 +13,9 @@ from mapper.api.run import Run
 from mapper.build.make import source_of
 from mapper.diagnostics import refuse
 from mapper.frontend import Imported, NirOptions, import_model
+from mapper.inputs import check_unused
 from mapper.ir.core import Array, Value
+from mapper.layout import IN_STEPS, Presentation
 from mapper.recordings import Recording
 from targets import Target, load_target
 
@@ -21,7 +23,11 @@ Model = str | Path | ModelProto
 """A trained network: the path of an ONNX or NIR file, or an ONNX model in memory."""
 
 Inputs = str | Path | Mapping[str, ArrayLike] | ArrayLike
-"""A recording: the path of a ``.npz`` file, arrays ``[T, B, ...]`` by name, or one array."""
+"""A recording: the path of a ``.npz`` file, arrays by name, or one array.
+
+``[T, B, ...]`` are T time steps of B samples, ``[T, ...]`` is one sample; of a network that was
+exported on images, ``[B, ...]`` are B images, each shown as long as the file shows one.
+"""
 
 Activity = str | Path | float | Run | Mapping[str, Array] | None
 """How active a network is: a run that was traced, its trace or the path of it, or the share of
@@ -68,14 +74,35 @@ def read_target(target: str | Path | Target) -> Target:
 
 
 def read_inputs(
-    inputs: Inputs, values: tuple[Value, ...], labels: ArrayLike | None = None
+    inputs: Inputs,
+    values: tuple[Value, ...],
+    presented: Presentation = IN_STEPS,
+    layout: str | None = None,
+    labels: ArrayLike | None = None,
 ) -> Recording:
-    """Return a recording of a network with these inputs."""
+    """Return a recording of a network with these inputs, which it takes as ``presented`` says."""
     if isinstance(inputs, str | Path):
-        recording = Recording.read(Path(inputs), values)
+        recording = Recording.read(Path(inputs), values, presented, layout)
     else:
-        recording = Recording.of(inputs, values)
+        recording = Recording.of(inputs, values, presented, layout)
     return recording if labels is None else recording.labelled(labels)
+
+
+def read_inputs_if(
+    inputs: Inputs | None,
+    values: tuple[Value, ...],
+    presented: Presentation,
+    layout: str | None,
+) -> Recording | None:
+    """Return a recording where one is given.
+
+    Raises:
+        MappingError: ``input-layout`` for a layout of nothing; what ``read_inputs`` raises.
+    """
+    if inputs is not None:
+        return read_inputs(inputs, values, presented, layout)
+    check_unused(layout)
+    return None
 
 
 def read_activity(activity: Activity) -> str | float | Mapping[str, Array] | None:

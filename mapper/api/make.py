@@ -4,7 +4,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from mapper.api.build import Build
-from mapper.api.inputs import Inputs, Model, model_file, read_inputs, read_model, read_target
+from mapper.api.inputs import (
+    Inputs,
+    Model,
+    model_file,
+    read_inputs_if,
+    read_model,
+    read_target,
+)
 from mapper.build.folder import identity, read_build
 from mapper.build.make import calibration_warnings, make_build
 from mapper.exchange.export import Export, format_of
@@ -30,6 +37,7 @@ def compile(
     weight_bits: int | None = None,
     assignment: Assignment | None = None,
     calibrate: Inputs | None = None,
+    layout: str | None = None,
     passes: Mapping[str, Mapping[str, Plain]] | None = None,
     nir: NirOptions | None = None,
     after: After | None = None,
@@ -45,6 +53,7 @@ def compile(
             the target's crossbars have.
         assignment: What is decided for layers: a macro or the digital unit, a width of their own.
         calibrate: Recordings that set input codes and readout, as ``Build.run`` takes them.
+        layout: Of these recordings, as ``Build.run`` takes it.
         passes: Options of passes, ``{"replicate": {"max_copies": 4}}``; the command
             ``spikeloom passes NAME`` lists them.
         nir: What a NIR file leaves open.
@@ -59,6 +68,7 @@ def compile(
         weight_bits=weight_bits,
         assignment=assignment,
         calibrate=calibrate,
+        layout=layout,
         options=checked(passes or {}),
         nir=nir,
         after=after,
@@ -75,6 +85,7 @@ def passes_over(
     weight_bits: int | None = None,
     assignment: Assignment | None = None,
     calibrate: Inputs | None = None,
+    layout: str | None = None,
     options: PassOptions = NONE,
     nir: NirOptions | None = None,
     after: After | None = None,
@@ -83,14 +94,13 @@ def passes_over(
     """Run the passes as ``compile`` does; None where ``stop_after`` names one before the last."""
     facts = read_target(target)
     imported, source = read_model(model, nir)
-    recordings = None
-    if calibrate is not None:
-        recordings = read_inputs(calibrate, imported.graph.inputs).inputs
+    recorded = read_inputs_if(calibrate, imported.graph.inputs, imported.presented, layout)
+    reals = None if recorded is None else recorded.inputs
     mapped = make_build(
         imported,
         facts,
         weight_bits,
-        recordings,
+        reals,
         source=source,
         assignment=assignment,
         options=options,
@@ -100,8 +110,14 @@ def passes_over(
     if mapped is None:
         return None
     known = None if isinstance(model, Imported) else model
-    warnings = (*imported.warnings, *calibration_warnings(mapped, recordings))
-    return Build(mapped=mapped, model=known, nir=nir, warnings=warnings)
+    warnings = (*imported.warnings, *calibration_warnings(mapped, reals))
+    return Build(
+        mapped=mapped,
+        model=known,
+        nir=nir,
+        warnings=warnings,
+        recording=None if recorded is None else recorded.taken,
+    )
 
 
 def load(folder: str | Path, *, page: bool = False) -> Build:
@@ -150,6 +166,7 @@ def verify_model(
     model: Model,
     inputs: Inputs,
     *,
+    layout: str | None = None,
     nir: NirOptions | None = None,
     progress: Callable[[str], None] = lambda text: None,
 ) -> Verification:
@@ -161,6 +178,8 @@ def verify_model(
             many time steps in its own shapes; initial states ``[B, ...]`` by the name of a state
             input; ``expected_<output>``, which takes the place of ONNX Runtime where that cannot
             run the file; ``labels`` ``[B]``.
+        layout: What the first axis of an input counts, ``steps`` or ``samples``; None takes the
+            model's own shapes, then those that a build takes.
         nir: What a NIR file leaves open.
         progress: Called with what comes next.
 
@@ -172,7 +191,7 @@ def verify_model(
     else:
         arrays, where = checked_arrays(inputs), IN_MEMORY
     with model_file(model) as path:
-        return rings_of_model(path, arrays, where, progress, nir)
+        return rings_of_model(path, arrays, where, progress, nir, layout)
 
 
 def check_backend(backend: str | None) -> None:

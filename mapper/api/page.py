@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mapper.cost import Cost
+from mapper.layout import Taken
 from mapper.report.headline import Headline
 from mapper.verify.result import Verification
 
@@ -22,6 +23,8 @@ class ReportAnswer:
     cost: Cost
     verification: Verification | None = None
     """What is known of the rings; None where nothing is."""
+    recording: Taken | None = None
+    """What the recording that it was made with was taken for; None without one."""
 
     @property
     def bit_exact(self) -> bool | None:
@@ -37,6 +40,7 @@ class ReportAnswer:
             "as_compiled": self.as_compiled,
             **self.headline.as_dict(),
             "cost": self.cost.as_dict(),
+            **({} if self.recording is None else {"recording": self.recording.as_dict()}),
             **({} if found is None else {"bit_exact": found.bit_exact}),
             **({} if found is None else {"verification": found.as_dict()}),
         }

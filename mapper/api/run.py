@@ -11,6 +11,7 @@ from mapper.executor.engine import Ran
 from mapper.ir.core import Array, Graph
 from mapper.ir.firing import MAPPING, Firing, firing_of
 from mapper.ir.weights import write_arrays
+from mapper.layout import Taken
 from mapper.notebook import html_table
 from mapper.recordings import IN_MEMORY, checked_arrays, coding_tables, to_reals
 from mapper.verify.answers import accuracy, classes, wanted_classes
@@ -48,6 +49,8 @@ class Run:
     """Which instructions the native kernels used."""
     notes: tuple[str, ...] = ()
     """What ran on NumPy all the same, and why."""
+    recording: Taken | None = None
+    """What the arrays of the inputs were taken for: samples, time steps, images that are shown."""
     written: Mapping[str, str] | None = None
     """Files that ``save`` wrote: ``output``, and ``trace`` where there is one."""
 
@@ -115,6 +118,7 @@ class Run:
             "warnings": list(self.warnings),
             "steps": self.steps,
             "samples": self.samples,
+            **({} if self.recording is None else {"recording": self.recording.as_dict()}),
             "outputs": {name: self._described(name) for name in self.outputs},
             "firing": self.firing.as_dict(),
             **(self.written or {}),
@@ -137,7 +141,7 @@ class Run:
 
     def _repr_html_(self) -> str:
         return html_table(
-            f"{self.steps} time steps, {self.samples} samples, backend {self.backend}",
+            f"{self.recording or Taken(self.samples, self.steps)}, backend {self.backend}",
             ("output", "shape", "mean", "greatest"),
             (
                 (name, list(array.shape), f"{array.mean():.4g}", array.max())
@@ -151,6 +155,7 @@ def run_of(
     graph: Graph,
     ran: Ran,
     codes: Mapping[str, Array],
+    taken: Taken,
     *,
     spikes: Mapping[str, Array],
     traced: bool,
@@ -163,6 +168,7 @@ def run_of(
         trace=ran.trace if traced else None,
         firing=firing_of(graph, ran.counts, codes, ran.outputs),
         backend=ran.engine,
+        recording=taken,
         variant=ran.variant,
         notes=ran.notes,
     )

@@ -23,6 +23,7 @@ from mapper.ir.serialize import from_json, load, to_json
 from mapper.ir.verify import graph_problems
 from mapper.ir.weights import load_constants, save_constants
 from mapper.pipeline import PassRun
+from mapper.presented import presented_entry, read_presented
 from mapper.report import Evidence, render_report
 from mapper.writing import check_renamable, is_leftover, recover, written_aside
 from passes.options import PassOptions, checked
@@ -152,6 +153,7 @@ def _mapping(build: Build) -> dict[str, Any]:
         "weight_bits": build.weight_bits,
         "passes": [[run.name, run.exact, run.ops] for run in build.passes],
         **_options(build),
+        **presented_entry(build.presented),
         "source": dict(build.source),
     }
 
@@ -276,14 +278,18 @@ def _read_data(folder: Path) -> Build:
             known = f"{SCHEMA!r} or {WITH_OPTIONS!r}"
             raise ValueError(f"schema {data['schema']!r}, expected {known}")
         options = _read_options(data["options"] if data["schema"] == WITH_OPTIONS else {}, where)
+        hardware = from_json(data["hardware"], load_constants(folder / "weights.npz"), where)
         build = Build(
-            hardware=from_json(data["hardware"], load_constants(folder / "weights.npz"), where),
+            hardware=hardware,
             network=from_json(data["network"], trained, where),
             target=target_from_data(data["target"], loc=where),
             weight_bits=_whole("weight_bits", data["weight_bits"], _MOST_WEIGHT_BITS),
             passes=tuple(_read_pass(run, options) for run in data["passes"]),
             samples=samples,
             source={name: load(str, text) for name, text in data["source"].items()},
+            presented=read_presented(
+                data.get("presented"), [value.name for value in hardware.inputs]
+            ),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise refuse("bad-mapping", f"cannot be read: {error}", loc=where) from error

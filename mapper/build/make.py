@@ -85,6 +85,7 @@ def make_build(
         passes=runs,
         samples=samples,
         source=source,
+        presented=imported.presented,
     )
 
 

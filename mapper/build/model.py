@@ -10,6 +10,7 @@ from mapper.executor.numpy.generate import generate_executor
 from mapper.executor.onnx.lowered import lowered_bytes
 from mapper.ir.core import Array, Graph
 from mapper.ir.frozen import FrozenMap
+from mapper.layout import IN_STEPS, Presentation
 from mapper.pipeline import PassRun
 from mapper.report import Evidence, Report, report_of
 from mapper.report.data import LayerGrid, layer_grids, uncalibrated
@@ -35,6 +36,8 @@ class Build:
     """Calibration recordings as input codes ``[T, B, *shape]``; empty without ``--calibrate``."""
     source: Mapping[str, str] = field(default_factory=dict)
     """File name and SHA-256 of the model."""
+    presented: Presentation = IN_STEPS
+    """How the model takes its inputs: what the arrays of a recording mean."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "samples", FrozenMap(self.samples))
@@ -79,7 +82,12 @@ class Build:
     @cached_property
     def executor(self) -> str:
         """The text of ``executor.py``."""
-        return generate_executor(self.hardware, target=self.target.name, version=__version__)
+        return generate_executor(
+            self.hardware,
+            target=self.target.name,
+            version=__version__,
+            presented=self.presented,
+        )
 
     @cached_property
     def lowered(self) -> bytes:

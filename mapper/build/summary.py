@@ -7,6 +7,7 @@ from typing import Any
 from mapper.build.model import Build
 from mapper.cost import Cost
 from mapper.diagnostics import many
+from mapper.layout import Taken
 from mapper.notebook import html_table
 from mapper.pipeline import PassRun
 from mapper.report.data import LayerGrid, LayerRow, chips_of, weights_in_words
@@ -26,6 +27,9 @@ class CompileSummary:
     warnings: tuple[str, ...] = ()
     """What was assumed in reading the model, layers that never or always fire on the recordings
     of calibration, and that there were none where there ought to be."""
+    recording: Taken | None = None
+    """What the recordings that calibrated it were taken for; None where there were none, and of a
+    build that was read from a folder."""
 
     @property
     def network(self) -> str:
@@ -95,10 +99,17 @@ class CompileSummary:
             "layers": [layer_dict(row) for row in self.layers],
             "cost": self.cost.as_dict(),
             "passes": [_pass_dict(run) for run in self.passes],
+            **self._time(),
         }
         if not self.folder:
             return mapped
         return {**mapped, "folder": self.folder, "warnings": list(self.warnings)}
+
+    def _time(self) -> dict[str, Any]:
+        """Return what is known of time: images and how long they are shown, the recordings."""
+        steps, images, _ = self.build.presented
+        shown = {"images": {"inputs": list(images), "steps": steps}} if images else {}
+        return shown if self.recording is None else {**shown, "recording": self.recording.as_dict()}
 
     def __repr__(self) -> str:
         return f"CompileSummary({self.head()})"

@@ -8,7 +8,7 @@ import typer
 from mapper import api
 from mapper.cli import tables
 from mapper.cli.app import command, out, report_progress, warn
-from mapper.cli.options import Folder, Json, Nir, Preset, Steps, with_nir
+from mapper.cli.options import Folder, Json, Layout, Nir, Preset, Steps, with_nir
 from mapper.cost import tornado_lines
 from targets import DEFAULT_PRESET, load_preset
 
@@ -30,7 +30,7 @@ def demo(
 @command("run")
 def run(
     folder: Folder,
-    recording: Annotated[Path, typer.Option("--input", help="Inputs (.npz), [T, B, ...].")],
+    recording: Annotated[Path, typer.Option("--input", help="Inputs (.npz).")],
     output: Annotated[Path, typer.Option("--output", help="Outputs to write (.npz).")],
     backend: Annotated[
         str | None, typer.Option(help="native or numpy; the first that is installed if not given.")
@@ -38,6 +38,7 @@ def run(
     threads: Annotated[
         int | None, typer.Option(min=1, help="Threads of the native backend; all processors.")
     ] = None,
+    layout: Layout = None,
     trace: Annotated[
         bool, typer.Option("--trace", help="Also write OUTPUT.trace.npz, for 'cost --activity'.")
     ] = False,
@@ -48,7 +49,14 @@ def run(
     report_progress("checking the folder")
     answer = (
         api.load(folder)
-        .run(recording, backend=backend, threads=threads, trace=trace, progress=report_progress)
+        .run(
+            recording,
+            layout=layout,
+            backend=backend,
+            threads=threads,
+            trace=trace,
+            progress=report_progress,
+        )
         .save(output)
     )
     warn(answer.warnings)
@@ -65,6 +73,7 @@ def verify(
     model: Annotated[
         Path | None, typer.Option(help="For a build folder: its model, for ring 3.")
     ] = None,
+    layout: Layout = None,
     nir: Nir = None,
     as_json: Json = False,
 ) -> api.Verification:
@@ -72,9 +81,11 @@ def verify(
     if path.is_dir():
         report_progress("checking the folder")
         build = api.load(path)
-        answer = build.verify(recording, model=model, nir=nir, progress=report_progress)
+        answer = build.verify(
+            recording, layout=layout, model=model, nir=nir, progress=report_progress
+        )
     else:
-        answer = api.verify_model(path, recording, nir=nir, progress=report_progress)
+        answer = api.verify_model(path, recording, layout=layout, nir=nir, progress=report_progress)
     warn(answer.warnings)
     if not as_json:
         out.print(tables.verification(answer))
@@ -128,6 +139,7 @@ def report(
     steps: Annotated[
         int | None, typer.Option(help="Time steps of an inference, with a density.")
     ] = None,
+    layout: Layout = None,
     nir: Nir = None,
     as_json: Json = False,
 ) -> api.ReportAnswer:
@@ -136,6 +148,7 @@ def report(
     answer = api.load(folder).report(
         output,
         inputs=recording,
+        layout=layout,
         activity=activity,
         steps=steps,
         model=model,

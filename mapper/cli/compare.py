@@ -8,7 +8,7 @@ import typer
 from mapper import api
 from mapper.cli import tables
 from mapper.cli.app import command, out, report_progress, warn
-from mapper.cli.options import Json, Nir, Preset, Steps, WeightBits, with_nir
+from mapper.cli.options import Json, Layout, Nir, Preset, Steps, WeightBits, with_nir
 from targets import DEFAULT_PRESET
 
 
@@ -36,6 +36,7 @@ def compare(
     weight_bits: WeightBits = None,
     steps: Steps = 1,
     preset: Preset = DEFAULT_PRESET,
+    layout: Layout = None,
     nir: Nir = None,
     as_json: Json = False,
 ) -> api.Comparison:
@@ -49,6 +50,7 @@ def compare(
             weight_bits=weight_bits,
             nir=nir,
             recording=recording,
+            layout=layout,
             activity=activity,
             steps=steps,
             preset=preset,

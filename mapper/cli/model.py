@@ -14,6 +14,7 @@ from mapper.cli.inspection import InspectionText
 from mapper.cli.options import (
     Calibrate,
     Json,
+    Layout,
     Model,
     Nir,
     PassSettings,
@@ -57,6 +58,7 @@ def compile_(
     output: Annotated[Path, typer.Option("-o", "--output", help="Build folder to write.")],
     weight_bits: WeightBits = None,
     calibrate: Calibrate = None,
+    layout: Layout = None,
     settings: PassSettings = None,
     print_after: Annotated[
         list[str] | None, typer.Option(metavar="PASS", help="Print the graph after this pass.")
@@ -84,6 +86,7 @@ def compile_(
         target,
         weight_bits=weight_bits,
         calibrate=calibrate,
+        layout=layout,
         options=options,
         nir=nir,
         after=after,

@@ -19,6 +19,13 @@ Target = Annotated[str, typer.Option(help="Target name, or path of a .toml file.
 Calibrate = Annotated[
     Path | None, typer.Option(help="Recordings (.npz) that set input codes and readout.")
 ]
+Layout = Annotated[
+    str | None,
+    typer.Option(
+        metavar="steps|samples",
+        help="What the first axis of an input counts, where it is not as the docs say.",
+    ),
+]
 PassSettings = Annotated[
     list[str] | None,
     typer.Option(

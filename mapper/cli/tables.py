@@ -16,8 +16,9 @@ from mapper.build.summary import COLUMNS, CompileSummary
 from mapper.compare.result import ComparedBuild, Comparison
 from mapper.cost import Cost, Range
 from mapper.demo import Demo
-from mapper.diagnostics import printable
+from mapper.diagnostics import many, printable
 from mapper.exchange.export import Export
+from mapper.layout import Taken
 from mapper.listing import PartLists, Parts, PassList, TargetFacts, TargetList
 from mapper.report.answers import Answer
 from mapper.report.comparison.data import RatioWay, SideBySide
@@ -60,8 +61,19 @@ def compiled(answer: CompileSummary) -> RenderableType:
         Text(printable(answer.head())),
         table("", COLUMNS, answer.cells()),
         Text(foot),
+        *_time(answer),
         Text(printable(f"report: {answer.folder}/report.html")),
     )
+
+
+def _time(answer: CompileSummary) -> Iterator[Text]:
+    """What the build knows of images, and what it was calibrated on."""
+    steps, images, _ = answer.build.presented
+    if images:
+        names = ", ".join(images)
+        yield Text(printable(f"images: {names}, each shown {many(steps, 'time step')}"))
+    if answer.recording is not None:
+        yield Text(printable(f"calibrated on: {answer.recording}"))
 
 
 def _amount(value: Range | Interval, factor: float, unit: str) -> str:
@@ -107,7 +119,13 @@ def reported(answer: ReportAnswer) -> RenderableType:
         where += (
             f" (as compiled; 'spikeloom verify {build} --input recordings.npz' adds a recording)"
         )
-    return Group(headline(answer.headline), Text(printable(where)))
+    told = _recording(answer.recording)
+    return Group(headline(answer.headline), *told, Text(printable(where)))
+
+
+def _recording(*taken: Taken | None) -> list[RenderableType]:
+    """What recordings were taken for, each once."""
+    return [Text(printable(f"recording: {one}")) for one in dict.fromkeys(filter(None, taken))]
 
 
 def ran(answer: Run) -> RenderableType:
@@ -121,6 +139,7 @@ def ran(answer: Run) -> RenderableType:
     return Group(
         table("", ["output", "shape", "mean", "greatest"], rows),
         Text(printable(firing_text(answer.firing))),
+        *_recording(answer.recording),
         *notes,
         Text(printable(f"written: {written}")),
     )
@@ -128,7 +147,7 @@ def ran(answer: Run) -> RenderableType:
 
 def verification(answer: Verification) -> RenderableType:
     """One line a ring, then what the answers are worth."""
-    parts: list[RenderableType] = [*map(_ring, answer.rings)]
+    parts = [*_recording(answer.taken), *map(_ring, answer.rings)]
     if answer.extent is not None and not answer.extent.whole:
         parts.append(Text(f"on {answer.extent}"))
     rows = ([i.name, f"{i.spike_agreement:.4%}", i.error_text] for i in answer.inexact)
@@ -156,7 +175,8 @@ def comparison(answer: Comparison) -> RenderableType:
     head = f"{answer.network}, activity: {answer.activity}, preset: {answer.preset}"
     costs = _costs(head, sides.subject, answer.builds)
     verdicts = [_verified(sides)] if sides.subject == "build" else []
-    return Group(costs, *verdicts, *map(_ratio_waterfall, answer.ways))
+    told = _recording(*(build.recording for build in answer.builds))
+    return Group(costs, *told, *verdicts, *map(_ratio_waterfall, answer.ways))
 
 
 def _costs(head: str, subject: str, builds: Sequence[ComparedBuild]) -> RenderableType:
@@ -247,7 +267,8 @@ def demo(answer: Demo) -> RenderableType:
         "This network was trained without knowing the hardware: what 1-bit readout costs it in "
         "accuracy is what hardware-aware training has to win back."
     )
-    return Group(lines, Text(""), costs, Text(""), Text(note), Text(printable(hint)))
+    told = _recording(*(build.recording for build in builds))
+    return Group(lines, Text(""), costs, *told, Text(""), Text(note), Text(printable(hint)))
 
 
 def exported(answer: Export) -> RenderableType:

@@ -24,6 +24,7 @@ from mapper.executor import engine
 from mapper.frontend import Imported
 from mapper.ir.assignment import UNASSIGNED
 from mapper.ir.identity import digest, digest_of_arrays
+from mapper.layout import Taken
 from mapper.recordings import Recording, to_codes
 from mapper.report.comparison.data import RatioWay, difference_table
 from mapper.verify.activity import Recorded, recorded_on
@@ -43,6 +44,8 @@ class Compared:
     """Time steps of an inference, where activity is a share."""
     accuracy: float | None = None
     """Measured on the recordings of this comparison."""
+    taken: Taken | None = None
+    """What the recordings of this comparison were taken for; None where there are none."""
     name: str = ""
     """Name of a build that was compiled before; others are named by their target."""
     verified: Verified | None = None
@@ -76,7 +79,7 @@ def measured(compared: Compared, recording: Recording) -> Compared:
     found = recorded_on(build, ran, recording)
     told, counted = found.counted, measure(graph, ran.counts, build.counts.levels)
     right = None if told.right is None else told.right / told.labelled
-    return replace(compared, activity=counted, accuracy=right, ran=found)
+    return replace(compared, activity=counted, accuracy=right, taken=recording.taken, ran=found)
 
 
 def write_compared(
@@ -130,6 +133,7 @@ def row_of(compared: Compared, preset: Preset) -> ComparedBuild:
         activity=_activity_of([compared], preset),
         accuracy=right,
         name=compared.name,
+        recording=compared.taken,
         verified=verified,
     )
 

@@ -7,6 +7,7 @@ from mapper.build.summary import CompileSummary
 from mapper.cost import Cost
 from mapper.cost.waterfall import WaterfallStep
 from mapper.diagnostics import many
+from mapper.layout import Taken
 from mapper.notebook import html_table
 from mapper.report.comparison.data import (
     Built,
@@ -37,6 +38,8 @@ class ComparedBuild:
     """From the preset ``paper`` to ``physical``, one assumption at a time."""
     accuracy: float | None = None
     """Share of right answers, 0..1: measured here, or when it was verified; None if not known."""
+    recording: Taken | None = None
+    """What the recordings of this comparison were taken for; None where there are none."""
     name: str = ""
     """Of a build that was there; one that was made here has the name of its target."""
     verified: Verified | None = None
@@ -63,6 +66,8 @@ class ComparedBuild:
             row["verification"] = None if found is None else found.as_dict()
             row["verified_on"] = dict(self.verified.files)
             row["unverified"] = self.verified.reason
+        if self.recording is not None:
+            row["recording"] = self.recording.as_dict()
         if self.accuracy is not None:
             row["accuracy"] = self.accuracy
         if self.way:

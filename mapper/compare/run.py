@@ -13,6 +13,9 @@ from mapper.compare.result import Comparison
 from mapper.cost.estimate import checked_density, checked_steps
 from mapper.diagnostics import many, refuse
 from mapper.frontend import Imported, NirOptions, import_model
+from mapper.inputs import check_unused
+from mapper.ir.core import Value
+from mapper.layout import Presentation
 from mapper.recordings import Recording
 from mapper.threads import one_blas_thread
 from mapper.verify.evidence import Given, read_activity
@@ -32,6 +35,8 @@ class CompareOptions:
     nir: NirOptions | None = None
     recording: Path | None = None
     """Run on every build; a model is calibrated with it."""
+    layout: str | None = None
+    """What the first axis of an input counts in it, ``steps`` or ``samples``."""
     activity: str | None = None
     """A density; of builds also a trace for each, separated by commas."""
     steps: int = 1
@@ -108,15 +113,12 @@ def compare_model(
     check_targets(targets, options.output)
     density, source = _density(options.activity), source_of(model)
     imported = import_model(model, options.nir)
-    recorded = None
-    if options.recording is not None:
-        recorded = Recording.read(options.recording, imported.graph.inputs)
     return compare_network(
         imported,
         source,
         targets,
         weight_bits=options.weight_bits,
-        recording=recorded,
+        recording=_recorded(options, imported.graph.inputs, imported.presented),
         density=density,
         steps=options.steps,
         preset=chosen,
@@ -219,9 +221,7 @@ def compare_builds(
     for folder, name, given in zip(folders, names, activities, strict=True):
         progress(name)
         build = read_build(folder)
-        recorded = None
-        if options.recording is not None:
-            recorded = Recording.read(options.recording, build.hardware.inputs)
+        recorded = _recorded(options, build.hardware.inputs, build.presented)
         found.append(
             ready(
                 build, name, recall(folder), activity=given, recording=recorded, steps=options.steps
@@ -232,6 +232,16 @@ def compare_builds(
         with changed_comparison(options.output) as new:
             write_comparison(answer, new)
     return answer
+
+
+def _recorded(
+    options: CompareOptions, values: tuple[Value, ...], presented: Presentation
+) -> Recording | None:
+    """Return the recording as a network with these inputs takes it; None where none is given."""
+    if options.recording is None:
+        check_unused(options.layout)
+        return None
+    return Recording.read(options.recording, values, presented, options.layout)
 
 
 def ready(

@@ -85,8 +85,19 @@ def export(imported: Imported, path: Path) -> Export:
         format=format_of(path).removeprefix("."),
         sha256=digest,
         ops=dict(sorted(Counter(op.mnemonic for op in imported.graph.ops).items())),
-        notes=(*notes, *_readouts(imported)),
+        notes=(*notes, *_readouts(imported), *_images(imported, format_of(path))),
     )
+
+
+def _images(imported: Imported, format: str) -> Iterator[str]:
+    """Say of images that a NIR file does not hold how long they are shown."""
+    steps, images, _ = imported.presented
+    if format == ".nir":
+        yield from (
+            f"the model shows an image {name!r} for {steps} time steps; the file does not say so, "
+            "give recordings [T, B, ...]"
+            for name in images
+        )
 
 
 def _readouts(imported: Imported) -> Iterator[str]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from mapper.exchange.canonical import to_model, to_trained
 from mapper.frontend import Imported
+from mapper.presented import presented_entry
 
 
 def write_onnx(imported: Imported, path: Path) -> tuple[str, ...]:
@@ -19,6 +20,7 @@ def write_onnx(imported: Imported, path: Path) -> tuple[str, ...]:
         trained = to_trained(imported.graph, imported.trained_for)
         path.write_bytes(trained.SerializeToString(deterministic=True))
         return ()
-    model = to_model(imported.graph, {"notes": list(imported.notes)})
+    facts = {"notes": list(imported.notes), **presented_entry(imported.presented)}
+    model = to_model(imported.graph, facts)
     path.write_bytes(model.SerializeToString(deterministic=True))
     return ()

@@ -9,6 +9,17 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mapper.layout import (
+    IN_STEPS,
+    LayoutError,
+    Presentation,
+    Taken,
+    fitting,
+    misfit,
+    together,
+    with_time,
+)
+
 
 class Refusal(Exception):
     """What is wrong with the user's data, with a stable code."""
@@ -28,36 +39,45 @@ class Port(NamedTuple):
 
 
 def checked_inputs(
-    ports: tuple[Port, ...], given: Mapping[str, np.ndarray]
+    ports: tuple[Port, ...],
+    given: Mapping[str, np.ndarray],
+    presented: Presentation = IN_STEPS,
+    layout: str | None = None,
 ) -> dict[str, np.ndarray]:
     """Return every input as [T, B, ...]; refuse what is missing, misshapen or no input code."""
+    arrays, _ = inputs_with_time(ports, given, presented, layout)
+    for port in ports:
+        for t, codes in enumerate(arrays[port.name]):
+            check_codes(port, codes, f"time step {t}")
+    return arrays
+
+
+def inputs_with_time(
+    ports: tuple[Port, ...],
+    given: Mapping[str, np.ndarray],
+    presented: Presentation,
+    layout: str | None,
+) -> tuple[dict[str, np.ndarray], Taken]:
+    """Return every input as [T, B, ...], and what they were taken for."""
     known = [port.name for port in ports]
     for name in given:
         if name not in known:
             raise Refusal("input-name", f"no input is named {name!a}; there is {listed(known)}")
-    arrays = {port.name: checked_input(port, given.get(port.name)) for port in ports}
-    sizes = {name: array.shape[:2] for name, array in arrays.items()}
-    if len(set(sizes.values())) > 1:
-        found = ", ".join(f"{name!a} has {t} and {b}" for name, (t, b) in sizes.items())
-        raise Refusal("input-shape", f"time steps and samples differ: {found}")
-    return arrays
-
-
-def checked_input(port: Port, array: np.ndarray | None) -> np.ndarray:
-    """Return one input as [T, B, ...]."""
-    if array is None:
-        raise Refusal("input-name", f"there is no array for the input {port.name!a}")
-    array = np.asarray(array)
-    if array.ndim == len(port.shape) + 1:
-        array = array[:, None]
-    if array.ndim != len(port.shape) + 2 or array.shape[2:] != port.shape:
-        expected = ", ".join(["T", "B", *map(str, port.shape)])
-        raise Refusal("input-shape", f"{port.name!a} is {array.shape}, expected [{expected}]")
-    if 0 in array.shape[:2]:
-        raise Refusal("input-shape", f"{port.name!a} is {array.shape}: no time steps or samples")
-    for t, codes in enumerate(array):
-        check_codes(port, codes, f"time step {t}")
-    return array
+    found = {}
+    for port in ports:
+        if port.name not in given:
+            raise Refusal("input-name", f"there is no array for the input {port.name!a}")
+        array = np.asarray(given[port.name])
+        image = port.name in presented.images
+        taken = with_time(array, port.shape, image, layout)
+        if taken is None:
+            why = misfit(array.shape, fitting(port.shape, image, layout))
+            raise Refusal("input-shape", f"{port.name!a} is {array.shape}{why}")
+        found[port.name] = taken
+    try:
+        return together(found, presented, layout)
+    except LayoutError as error:
+        raise Refusal("input-shape", str(error)) from None
 
 
 def check_codes(port: Port, codes: np.ndarray, where: str) -> None:

@@ -1,6 +1,6 @@
 """Say of a model of many time steps how its arrays relate to those of one step."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -9,19 +9,32 @@ from mapper.frontend.result import Imported, Port
 from mapper.frontend.time.flatten import step_shape
 from mapper.frontend.time.sequence import Sequence
 from mapper.ir.core import Array, Const, Graph, IntType, Scalar, State
+from mapper.layout import Presentation
 
 
 def in_time(found: Imported, reading: Sequence) -> Imported:
     """Return an imported step with the clock, start and readout of the model it is a step of."""
+    ports = tuple(_ports(found, reading))
+    steps = 0 if reading.open else reading.clock.length
     return replace(
         found,
         graph=_started(found.graph, reading.step.starts),
         time_form=reading.form,
-        ports=tuple(_ports(found, reading)),
+        ports=ports,
         notes=(*found.notes, *(_shown_note(name, reading) for name in sorted(reading.clock.shown))),
         readouts=reading.step.readouts,
-        steps=0 if reading.open else reading.clock.length,
+        steps=steps,
+        presented=_presented(found.graph, ports, steps),
     )
+
+
+def _presented(graph: Graph, ports: Iterable[Port], steps: int) -> Presentation:
+    """Return which inputs of a model are images, and which have samples before time."""
+    held = {port.name: port for port in ports}
+    inputs = [held[value.name] for value in graph.inputs]
+    images = (port.name for port in inputs if port.shown)
+    first = (port.name for port in inputs if port.batch_axis == 0 and port.time_axis)
+    return Presentation(steps, tuple(images), tuple(first))
 
 
 def _started(graph: Graph, starts: Mapping[str, Array]) -> Graph:

@@ -26,6 +26,7 @@ from mapper.frontend.result import Imported, Port
 from mapper.frontend.time.step import StepModel
 from mapper.ir.core import Graph
 from mapper.ir.units import held_values
+from mapper.presented import read_presented
 
 
 @np.errstate(all="ignore")  # numbers of a file may overflow; what is written is checked
@@ -125,6 +126,10 @@ def _as_written(
                 loc=path.name,
             )
     notes = facts.get("notes")
+    try:
+        presented = read_presented(facts.get("presented"), [v.name for v in graph.inputs])
+    except ValueError as error:
+        raise refuse("invalid-model", f"cannot be read: {error}", loc=path.name) from error
     return Imported(
         graph=graph,
         time_form="step",
@@ -133,6 +138,7 @@ def _as_written(
         ports=tuple(_written_ports(graph, interface)),
         notes=tuple(map(str, notes)) if isinstance(notes, list) else (),
         unreturned={s.name: s.following for s in interface.states if not s.output},
+        presented=presented,
     )
 
 

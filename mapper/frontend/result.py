@@ -8,6 +8,7 @@ import numpy as np
 from mapper.frontend.onnx.located import Located
 from mapper.frontend.time.step import Readout
 from mapper.ir.core import Array, Graph
+from mapper.layout import IN_STEPS, Presentation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,13 +32,11 @@ class Port:
 
         Args:
             array: ``[T, *model shape]`` of a port of one step; ``[*model shape]`` with any number
-                of time steps of one that has a time axis; ``[*model shape]`` of an image.
+                of time steps of one that has a time axis.
 
         Returns:
-            ``[T, B, *graph shape]``, T = 1 for an image.
+            ``[T, B, *graph shape]``.
         """
-        if self.shown and array.ndim == len(self.model_shape):
-            array = array[None]
         if self.time_axis is not None:
             array = np.moveaxis(array, self.time_axis, 0)
         batch = self._batch(array)
@@ -89,6 +88,8 @@ class Imported:
     """States that the file returns and the network does not: output by name of the state."""
     located: Mapping[str, Located] = field(default_factory=dict)
     """Which tensor of the file, or of one step of it, holds which value of the graph."""
+    presented: Presentation = IN_STEPS
+    """How the model takes its inputs, which decides what the arrays of a recording mean."""
     trained_for: str = ""
     """The target that the network was trained for, where it was: then it holds integers, and layers
     come with their crossbars and references."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mapper.diagnostics import refuse
+from mapper.inputs import check_labels
 from mapper.ir.core import Array
 
 
@@ -31,10 +31,8 @@ def wanted_classes(
     expected = arrays.get(f"expected_{output}")
     if labels is None and expected is not None and expected.ndim >= 3:
         labels = classes(expected)
-    if labels is not None and labels.shape != (samples,):
-        raise refuse(
-            "input-shape", f"labels have shape {labels.shape}, expected ({samples},)", loc=where
-        )
+    if labels is not None:
+        check_labels(labels, samples, where)
     return labels
 
 

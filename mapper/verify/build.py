@@ -1,6 +1,7 @@
 """Verify a build: run every ring that can be run, cheapest first."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from math import isfinite
 
 import numpy as np
@@ -87,7 +88,7 @@ def verify_recorded(
     ``codes`` are the recording's, where they are known.
     """
     output = build.hardware.outputs[0].name
-    return verify_build(
+    found = verify_build(
         build,
         to_codes(build.hardware, recording.inputs, recording.where) if codes is None else codes,
         recording.inputs,
@@ -96,6 +97,7 @@ def verify_recorded(
         trained=trained,
         progress=progress,
     )
+    return replace(found, taken=recording.taken)
 
 
 def _without_model(build: Build) -> Ring:

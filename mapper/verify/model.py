@@ -9,10 +9,11 @@ from mapper.build.files import sha256
 from mapper.build.model import Build
 from mapper.diagnostics import refuse
 from mapper.frontend import Imported, NirOptions, import_model
+from mapper.inputs import take_inputs
 from mapper.ir.core import SPIKE, Array, Graph
 from mapper.ir.firing import NETWORK, firing_of
 from mapper.ir.verify import graph_problems
-from mapper.recordings import pick_inputs
+from mapper.layout import Taken
 from mapper.verify import reference, sequence
 from mapper.verify.answers import accuracy, agreement, wanted_classes
 from mapper.verify.outputs import compare
@@ -28,27 +29,26 @@ def verify_model(
     where: str,
     progress: Callable[[str], None] = lambda text: None,
     nir: NirOptions | None = None,
+    layout: str | None = None,
 ) -> Verification:
     """Run ring 1 and ring 3 of a model.
 
     Args:
         path: The model.
-        arrays: Inputs by name, ``[T, B, ...]``, or in the shapes that a model of many time steps
-            has itself, with any number of steps; initial states ``[B, ...]`` by the name of a
-            state input; reference outputs ``expected_<output>``.
+        arrays: Inputs by name, in the shapes that a model of many time steps has itself, with any
+            number of steps, or as ``mapper.layout`` says; initial states ``[B, ...]`` by the name
+            of a state input; reference outputs ``expected_<output>``.
         where: The file the arrays are from.
         progress: Called with a line about what comes next.
         nir: What a NIR file leaves open.
+        layout: What the first axis of an input counts, ``steps`` or ``samples``; None takes the
+            model's own shapes first.
     """
     progress("import")
     imported = import_model(path, nir)
     graph = imported.graph
-    states = [state.read.name for state in graph.states]
-    if imported.readouts:
-        inputs = sequence.own_inputs(imported, arrays, where)
-    else:
-        inputs = pick_inputs(arrays, graph.inputs, where, states)
-    initial = _starts(graph, arrays, next(iter(inputs.values())).shape[1], where)
+    inputs, taken = _inputs(imported, arrays, where, layout)
+    initial = _starts(graph, arrays, taken.samples, where)
     progress("imported network, ONNX Runtime")
     types = output_types(imported)
     asked = [name for name in types if f"expected_{name}" in arrays]
@@ -62,10 +62,9 @@ def verify_model(
         rings.append(compare(EXPECTED, types, found, expected))
     spikes = [name for name in expected if types[name] == SPIKE]
     output = next(iter(found)) if imported.readouts else graph.outputs[0].name
-    samples = next(iter(inputs.values())).shape[1]
     wanted = {f"expected_{name}": array for name, array in expected.items()}
     labels = wanted_classes(
-        {**arrays, **wanted} if imported.readouts else arrays, output, samples, where
+        {**arrays, **wanted} if imported.readouts else arrays, output, taken.samples, where
     )
     return Verification(
         rings=tuple(rings),
@@ -73,6 +72,23 @@ def verify_model(
         spike_agreement=agreement(found, expected, spikes) if spikes else None,
         firing=firing,
         warnings=(*imported.warnings, *firing.warnings(NETWORK)),
+        taken=taken,
+    )
+
+
+def _inputs(
+    imported: Imported, arrays: Mapping[str, Array], where: str, layout: str | None
+) -> tuple[dict[str, Array], Taken]:
+    """Return inputs ``[T, B, *shape]``, and what they were taken for."""
+    own = sequence.own_shapes(imported) if layout is None else {}
+    return take_inputs(
+        sequence.own_inputs(imported, arrays) if own else arrays,
+        imported.graph.inputs,
+        where,
+        [state.read.name for state in imported.graph.states],
+        presented=imported.presented,
+        layout=layout,
+        own=own,
     )
 
 

@@ -6,6 +6,7 @@ from math import isfinite
 from typing import Any, TypeGuard, get_args
 
 from mapper.ir.firing import Firing, LayerFiring
+from mapper.layout import Taken
 from mapper.verify.result import (
     LISTED,
     RINGS,
@@ -56,6 +57,7 @@ def read_verification(found: object) -> Verification:
         warnings=tuple(map(str, warnings)),
         extent=_extent(found.get("recording")),
         partial=found.get("partial") is True,
+        taken=_taken(found.get("recording")),
     )
 
 
@@ -112,14 +114,13 @@ def _tie(ring: str, tie: object) -> Tie:
 
 def _extent(found: object) -> Extent | None:
     """Return how much of a recording was verified; None where that is not said."""
-    if found is None:
+    if not isinstance(found, dict) or "of_steps" not in found:
         return None
     names = [spec.name for spec in fields(Extent)]
-    if not isinstance(found, dict) or found.keys() != set(names):
+    numbers = {name: found.get(name) for name in names}
+    if not all(type(number) is int for number in numbers.values()):
         raise ValueError(f"recording is {found!r:.80}")
-    if not all(type(number) is int for number in found.values()):
-        raise ValueError(f"recording is {found!r:.80}")
-    extent = Extent(**found)
+    extent = Extent(**{name: int(found[name]) for name in names})
     if not (1 <= extent.steps <= extent.of_steps and 1 <= extent.samples <= extent.of_samples):
         raise ValueError(f"recording is {found!r:.80}")
     return extent
@@ -200,6 +201,23 @@ def _count(held: Mapping[str, Any], key: str, name: str, least: int = 1) -> int:
     if type(count) is not int or not least <= count < 1 << 62:
         raise ValueError(f"{key} of {name} is {count!r:.80}, no count")
     return count
+
+
+def _taken(found: object) -> Taken | None:
+    """Return what arrays were taken for; None where that is not said."""
+    if found is not None and not isinstance(found, dict):
+        raise ValueError(f"recording is {found!r:.80}")
+    if found is None or "shown" not in found:
+        return None
+    counts: list[Any] = [found.get(f"of_{name}", found.get(name)) for name in ("samples", "steps")]
+    names = [found["shown"], found.get("moving")]
+    if not all(type(count) is int and count >= 1 for count in counts):
+        raise ValueError(f"recording is {found!r:.80}")
+    if not all(isinstance(n, list) and all(isinstance(x, str) for x in n) for n in names):
+        raise ValueError(f"recording is {found!r:.80}")
+    samples, steps = map(int, counts)
+    shown, moving = map(tuple, names)
+    return Taken(samples, steps, shown, moving, str(found.get("doubt", "")))
 
 
 def _share(found: Mapping[str, Any], name: str) -> float | None:

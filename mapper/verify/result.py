@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from mapper.diagnostics import many
 from mapper.ir.firing import Firing
+from mapper.layout import Taken
 from mapper.notebook import html_table
 
 SCHEMA = "spikeloom/verify/1"
@@ -239,6 +240,8 @@ class Verification:
     """How much of the recording was used; None where nobody said."""
     partial: bool = False
     """It was stopped: the rings that had not ended are skipped."""
+    taken: Taken | None = None
+    """What the arrays of the recording were taken for; None where nobody said."""
 
     @property
     def coverage(self) -> str:
@@ -279,8 +282,8 @@ class Verification:
             answer["spike_agreement_by_layer"] = dict(self.layer_agreement)
         if self.inexact:
             answer["inexact_passes"] = [item.as_dict() for item in self.inexact]
-        if self.extent is not None:
-            answer["recording"] = self.extent.as_dict()
+        if self.extent is not None or self.taken is not None:
+            answer["recording"] = self._recording()
         if self.partial:
             answer["partial"] = True
         for name, firing in (("firing", self.firing), ("source_firing", self.source_firing)):
@@ -289,6 +292,11 @@ class Verification:
         if self.warnings:
             answer["warnings"] = list(self.warnings)
         return answer
+
+    def _recording(self) -> dict[str, Any]:
+        """Return what was verified on: samples and steps that were used, of how many."""
+        taken = {} if self.taken is None else self.taken.as_dict()
+        return {**taken, **({} if self.extent is None else self.extent.as_dict())}
 
     def __repr__(self) -> str:
         rings = ", ".join(f"{ring.name} {ring.verdict}" for ring in self.rings)

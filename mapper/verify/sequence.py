@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from mapper.diagnostics import Diagnostic, MappingError, refuse
 from mapper.frontend import Imported, Port
+from mapper.inputs import named
 from mapper.ir.core import FLOAT, Array, Type
 from mapper.verify.original import Original
 
@@ -17,63 +17,24 @@ _REDUCED: dict[str, Callable[[Array], Array]] = {
 }
 
 
-def own_inputs(imported: Imported, arrays: Mapping[str, Array], where: str) -> dict[str, Array]:
-    """Return a recording's inputs ``[T, B, *shape]``, given in the model's own shapes.
-
-    An image is repeated for all time steps; with a first axis of its own, it is one of each step.
-
-    Raises:
-        MappingError: ``input-name`` or ``input-shape``, all problems together.
-    """
-    found: dict[str, Array] = {}
-    problems: list[Diagnostic] = []
-    for value in imported.graph.inputs:
-        port = imported.port(value.name)
-        array = arrays.get(value.name)
-        if array is None:
-            problems.append(
-                Diagnostic(
-                    code="input-name",
-                    message=f"no array for input {value.name!r}",
-                    loc=where,
-                    help=f"name an array {value.name!r}, of shape {_dims(port)}",
-                )
-            )
-        elif not _matches(port, array.shape):
-            problems.append(
-                Diagnostic(
-                    code="input-shape",
-                    message=f"input {value.name!r} has shape {array.shape}, expected {_dims(port)}",
-                    loc=where,
-                    help=_advice(port),
-                )
-            )
-        else:
-            found[value.name] = port.to_graph(array)
-    if problems:
-        raise MappingError(problems)
-    found = _repeated(imported, found)
-    if len({array.shape[:2] for array in found.values()}) > 1:
-        raise refuse("input-shape", "inputs disagree on time steps and samples", loc=where)
+def own_inputs(imported: Imported, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Return arrays with those that have the model's own shape, time and all, as [T, B, *shape]."""
+    states = [state.read.name for state in imported.graph.states]
+    found = named(arrays, imported.graph.inputs, states)
+    for name in own_shapes(imported):
+        port = imported.port(name)
+        if name in found and _matches(port, found[name].shape):
+            found[name] = port.to_graph(found[name])
     return found
 
 
-def _advice(port: Port) -> str:
-    if port.shown:
-        return "the image, which is repeated for every time step, or T images along a first axis"
-    return "T time steps and B samples, on the axes that the model has for them"
-
-
-def _repeated(imported: Imported, found: Mapping[str, Array]) -> dict[str, Array]:
-    """Repeat images for as many steps as the other inputs, or else the file, have."""
-    images = {n for n, a in found.items() if imported.port(n).shown and len(a) == 1}
-    steps = next((len(a) for n, a in found.items() if n not in images), imported.steps)
-    return {n: a.repeat(steps, axis=0) if n in images else a for n, a in found.items()}
+def own_shapes(imported: Imported) -> dict[str, str]:
+    """Return in words the shapes that the model itself has for inputs with a time axis."""
+    ports = (imported.port(value.name) for value in imported.graph.inputs)
+    return {port.name: _dims(port) for port in ports if port.time_axis is not None}
 
 
 def _matches(port: Port, shape: tuple[int, ...]) -> bool:
-    if port.shown and len(shape) == len(port.model_shape) + 1 and shape[0] >= 1:
-        shape = shape[1:]
     free = (port.time_axis, port.batch_axis)
     return len(shape) == len(port.model_shape) and all(
         n >= 1 and (n == wanted or k in free)

@@ -15,9 +15,10 @@ from mapper.ir.evaluate import recorded_names
 from mapper.ir.identity import digest
 from mapper.ir.units import units
 from mapper.ir.weights import constant_keys, fingerprint, narrow
+from mapper.layout import IN_STEPS, Presentation
 from mapper.rendering import body, templates
 
-CARRIED = ("executor/ports.py", "npz.py")
+CARRIED = ("layout.py", "executor/ports.py", "npz.py")
 """Modules whose text every program has: how it checks and reads what a user brings."""
 
 
@@ -54,30 +55,46 @@ class Program:
     outputs: tuple[tuple[str, str], ...]
     following: tuple[tuple[str, str], ...]
     needs: frozenset[str]
+    steps: int
+    """Time steps that an image is shown for."""
+    images: tuple[str, ...]
+    """Inputs that are images."""
+    samples_first: tuple[str, ...]
 
 
 def generate_executor(
-    graph: Graph, *, target: str = "", version: str = "", watch: Sequence[str] = ()
+    graph: Graph,
+    *,
+    target: str = "",
+    version: str = "",
+    watch: Sequence[str] = (),
+    presented: Presentation = IN_STEPS,
 ) -> str:
     """Return the source of ``executor.py`` for a graph that has passed ``check_graph``.
 
     The program needs NumPy and the file that ``save_constants`` writes. It agrees with
     ``mapper.ir.evaluate`` bit for bit, also on values named in ``watch``. The same graph gives
-    the same text.
+    the same text. ``presented`` is how the model takes its inputs, which decides what arrays with
+    an axis less than ``[T, B, ...]`` mean.
 
     Raises:
         MappingError: ``not-hardware`` where an op or a port is not an integer one,
             ``unusable-name`` for names that no file can hold, ``unknown-value`` for a watched
             name that does not exist.
     """
-    program = describe(graph, target=target, version=version, watch=watch)
+    program = describe(graph, target=target, version=version, watch=watch, presented=presented)
     texts = [files("mapper").joinpath(name).read_text("utf-8") for name in CARRIED]
     template = templates("mapper.executor.numpy").get_template("executor.py.j2")
     return template.render(program=program, carried=[body(text) for text in texts])
 
 
 def describe(
-    graph: Graph, *, target: str = "", version: str = "", watch: Sequence[str] = ()
+    graph: Graph,
+    *,
+    target: str = "",
+    version: str = "",
+    watch: Sequence[str] = (),
+    presented: Presentation = IN_STEPS,
 ) -> Program:
     """Work out everything the template refers to; see ``generate_executor``."""
     ports = ports_of(graph)
@@ -111,6 +128,9 @@ def describe(
         outputs=tuple((literal(name), names[value]) for name, value in recorded.items()),
         following=tuple((literal(s.read.name), names[s.next]) for s in graph.states),
         needs=frozenset(needs),
+        steps=presented.steps,
+        images=tuple(map(literal, presented.images)),
+        samples_first=tuple(map(literal, presented.samples_first)),
     )
 
 

@@ -43,7 +43,8 @@ class Executor:
 
     def _run(self, *args: Any) -> Any:
         try:
-            return self.module["run"](*args, self.network)
+            # As every engine: what images are is known above, where recordings are read.
+            return self.module["run"](*args, self.network, "steps")
         except self.module["Refusal"] as refusal:
             raise refuse(refusal.code, refusal.message) from refusal
 

@@ -1,0 +1,395 @@
+"""Samples and time steps are never mixed up: every command takes an array for the same thing."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import mapper
+from mapper import cli
+from mapper.diagnostics import MappingError
+from mapper.exchange.canonical import to_model
+from mapper.frontend import import_model
+from mapper.inputs import take_inputs
+from mapper.ir.core import FLOAT, Value
+from mapper.layout import Presentation, Taken, fitting, with_time
+from mapper.presented import presented_entry, read_presented
+from tests.frontend.models import NUMBERS, leaky, model, node, saved
+from tests.frontend.test_time import readout, weights
+from tests.frontend.test_time_images import shown
+
+SHAPE = (2, 3)
+STEPS = 5  # of the models here
+RNG = np.random.default_rng(0)
+
+# By how many axes an array has in front of (2, 3): what it is, and for a network of images, too.
+MEANINGS = [
+    ((), "refused", "one still"),
+    ((4,), "4 steps", "4 still"),
+    ((4, 6), "4 steps of 6", "4 steps of 6"),
+    ((4, 6, 1), "refused", "refused"),
+]
+
+
+def meaning(front: tuple[int, ...], image: bool, layout: str | None) -> str:
+    array = np.arange(np.prod((*front, *SHAPE))).reshape(*front, *SHAPE)
+    found = with_time(array, SHAPE, image, layout)
+    if found is None:
+        return "refused"
+    laid, still = found
+    steps, samples = laid.shape[:2]
+    assert np.array_equal(np.sort(laid, None), np.sort(array, None))
+    if still:
+        assert steps == 1
+        return "one still" if samples == 1 else f"{samples} still"
+    return f"{steps} steps" if samples == 1 else f"{steps} steps of {samples}"
+
+
+@pytest.mark.parametrize(("front", "steps", "images"), MEANINGS)
+def test_axes_in_front_of_an_input_say_what_an_array_is(front, steps, images):
+    assert meaning(front, image=False, layout=None) == steps
+    assert meaning(front, image=True, layout=None) == images
+
+
+@pytest.mark.parametrize("image", [True, False])
+def test_a_layout_says_what_the_first_axis_counts(image):
+    found = {
+        layout: [meaning(front, image, layout) for front in ((), (4,), (4, 6))]
+        for layout in ("steps", "samples")
+    }
+    assert found["steps"] == ["refused", "4 steps", "4 steps of 6"]
+    assert found["samples"] == ["one still", "4 still", "6 steps of 4"]
+
+
+def test_sizes_decide_nothing():
+    """Twelve images of a network that shows one for twelve steps are twelve images."""
+    assert meaning((12,), image=True, layout=None) == "12 still"
+    assert meaning((1,), image=True, layout=None) == "one still"
+    assert meaning((1,), image=False, layout=None) == "1 steps"
+    assert meaning((12, 12), image=True, layout=None) == "12 steps of 12"
+
+
+@pytest.mark.parametrize("image", [True, False])
+@pytest.mark.parametrize("layout", [None, "steps", "samples"])
+def test_what_is_listed_as_fitting_fits(image, layout):
+    """And nothing with another number of axes does."""
+    listed = re.findall(r"\[(.*?)\]", fitting(SHAPE, image, layout))
+    axes = {len(one.split(", ")) for one in listed}
+    for front in ((), (4,), (4, 6), (4, 6, 2)):
+        fits = with_time(np.zeros((*front, *SHAPE)), SHAPE, image, layout) is not None
+        assert fits == (len(front) + len(SHAPE) in axes)
+
+
+@pytest.mark.parametrize(
+    ("taken", "told"),
+    [
+        (Taken(32, 50, ("x",)), "32 samples, each shown 50 steps"),
+        (Taken(1, 50, ("x",)), "1 sample, shown 50 steps"),
+        (Taken(1, 1, ("x",)), "1 sample, shown 1 step"),
+        (Taken(1, 10, (), ("x",)), "1 sample of 10 time steps"),
+        (Taken(1200, 1, (), ("x",)), "1,200 samples of 1 time step"),
+        (Taken(3, 8, ("a",), ("b",)), "3 samples of 8 time steps, 'a' the same in all of them"),
+    ],
+)
+def test_what_was_taken_is_said(taken, told):
+    assert str(taken) == told
+    assert taken.as_dict()["told"] == told
+
+
+IMAGE, MOVING = Value("image", FLOAT, (4,)), Value("seq", FLOAT, (6,))
+
+
+def taken(arrays: dict[str, Any], images=("image",), steps=STEPS, **more: Any) -> Taken:
+    presented = Presentation(steps, images)
+    values = tuple(value for value in (MOVING, IMAGE) if value.name in arrays)
+    found, told = take_inputs(arrays, values, "x.npz", presented=presented, **more)
+    assert {array.shape[:2] for array in found.values()} == {(told.steps, told.samples)}
+    for name in told.shown:
+        assert (found[name] == found[name][:1]).all()
+    return told
+
+
+def test_an_image_beside_a_sequence_is_shown_as_long_as_that_is():
+    found = taken({"seq": np.zeros((9, 3, 6)), "image": np.zeros((3, 4))})
+    assert found == Taken(3, 9, ("image",), ("seq",))
+    assert taken({"seq": np.zeros((9, 6)), "image": np.zeros(4)}) == found._replace(samples=1)
+    with pytest.raises(MappingError, match="'seq' has 9 and 3, 'image' has 9 and 2"):
+        taken({"seq": np.zeros((9, 3, 6)), "image": np.zeros((2, 4))})
+
+
+def test_several_images_are_shown_together():
+    arrays = {"seq": np.zeros((7, 6)), "image": np.zeros((7, 4))}
+    assert taken(arrays, images=("seq", "image")) == Taken(7, STEPS, ("seq", "image"))
+
+
+def test_one_sample_for_an_unknown_number_of_steps_is_refused():
+    with pytest.raises(MappingError, match="does not say for how many time steps"):
+        taken({"seq": np.zeros((9, 6))}, images=(), steps=0, layout="samples")
+    assert taken({"seq": np.zeros((9, 6))}, images=(), steps=4, layout="samples").steps == 4
+
+
+def test_a_recording_that_does_not_fit_in_memory_once_repeated_is_refused():
+    with pytest.raises(MappingError, match="numbers, at most 536870912"):
+        taken({"image": np.zeros((10, 4), np.uint8)}, steps=1 << 28)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"steps": 0},
+        {"steps": True},
+        {"steps": 1 << 40},
+        {"steps": 5, "images": ["y"]},
+        {"steps": 5, "images": "x"},
+        {"steps": 5, "images": [1]},
+        {"steps": 5, "samples_first": [["x"]]},
+        {"steps": 5, "more": []},
+        {"images": ["x"]},
+        [5],
+    ],
+)
+def test_an_entry_of_a_file_that_nobody_writes_is_refused(entry):
+    with pytest.raises(ValueError, match=r"presented|time steps|input"):
+        read_presented(entry, ["x"])
+
+
+def test_an_entry_is_read_back():
+    for presented in (Presentation(), Presentation(5, ("x",)), Presentation(5, (), ("x",))):
+        entry = presented_entry(presented)
+        assert read_presented(entry.get("presented"), ["x"]) == presented
+
+
+# --- commands ------------------------------------------------------------------------------
+
+
+def as_json(*args: str) -> dict[str, Any]:
+    """Return what a command prints, an answer or a refusal."""
+    done = CliRunner().invoke(cli.app, [*args, "--json"])
+    answer: dict[str, Any] = json.loads(done.stdout)
+    assert done.exit_code == (1 if "errors" in answer else 0)
+    return answer
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    """A model that shows ``x[3]`` for five steps, its build, and recordings of every layout."""
+    folder: Path = tmp_path_factory.mktemp("layout")
+    saved(shown(STEPS, "sum"), folder).rename(folder / "m.onnx")
+    images = (RNG.random((STEPS, 3)) < 0.7).astype(np.float32)  # as many as there are steps
+    held = {
+        "images": images,
+        "image": images[0],
+        "moving": np.repeat(images[None], STEPS, axis=0)[:4],
+        "swapped": np.repeat(images[:, None], 4, axis=1),
+    }
+    for name, array in held.items():
+        np.savez(folder / f"{name}.npz", x=array, labels=np.zeros(len(np.atleast_2d(array)), int))
+    np.savez(folder / "moving.npz", x=held["moving"], labels=np.zeros(STEPS, int))
+    np.savez(folder / "steps.npz", x=images)
+    build = mapper.compile(folder / "m.onnx", "ideal-128", calibrate=folder / "images.npz")
+    build.save(folder / "b")
+    return folder
+
+
+@pytest.fixture
+def folder(made, monkeypatch) -> Path:
+    monkeypatch.chdir(made)
+    return made
+
+
+def recordings(name: str, *layout: str) -> dict[str, Any]:
+    """Return what each command says that it took a file for."""
+    file = f"{name}.npz"
+    commands = {
+        "verify MODEL": ["verify", "m.onnx", "--input", file],
+        "compile": ["compile", "m.onnx", "--target", "ideal-128", "--calibrate", file, "-o", "c"],
+        "run": ["run", "b", "--input", file, "--output", "y.npz", "--trace"],
+        "verify BUILD": ["verify", "b", "--input", file, "--model", "m.onnx"],
+        "report": ["report", "b", "--input", file, "-o", "page.html"],
+    }
+    found = {what: as_json(*args, *layout)["recording"] for what, args in commands.items()}
+    for what, args in {
+        "compare MODEL": ["compare", "m.onnx", "--targets", "ideal-128", "--input", file],
+        "compare BUILD": ["compare", "b", "--input", file],
+    }.items():
+        found[what] = as_json(*args, *layout)["targets"][0]["recording"]
+    cost = as_json("cost", "b", "--activity", "y.trace.npz")
+    told = found["run"]
+    assert (cost["samples"], cost["steps"]) == (told["samples"], told["steps"])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "layout", "told"),
+    [
+        ("images", None, "5 samples, each shown 5 steps"),
+        ("moving", None, "5 samples of 4 time steps"),
+        ("steps", "steps", "1 sample of 5 time steps"),
+        ("swapped", "samples", "5 samples of 4 time steps"),
+    ],
+)
+def test_every_command_takes_a_file_for_the_same(folder, name, layout, told):
+    found = recordings(name, *(("--layout", layout) if layout else ()))
+    assert {what: held["told"] for what, held in found.items()} == dict.fromkeys(found, told)
+
+
+def test_text_says_what_was_taken(folder):
+    for args in (
+        ["verify", "m.onnx"],
+        ["verify", "b"],
+        ["run", "b", "--output", "y.npz"],
+        ["compare", "b"],
+        ["report", "b", "-o", "page.html"],
+    ):
+        done = CliRunner().invoke(cli.app, [*args, "--input", "images.npz"])
+        assert "recording: 5 samples, each shown 5 steps" in done.output, args
+    assert "taken for 5 samples, each shown 5 steps" in Path("page.html").read_text("utf-8")
+    args = ["compile", "m.onnx", "--target", "ideal-128", "--calibrate", "images.npz", "-o", "c"]
+    done = CliRunner().invoke(cli.app, args)
+    assert "images: x, each shown 5 time steps" in done.output
+    assert "calibrated on: 5 samples, each shown 5 steps" in done.output
+
+
+def test_images_give_what_their_repetition_gives(folder):
+    images = np.load("images.npz")["x"]
+    build = mapper.load("b")
+    repeated = np.repeat(images[None], STEPS, axis=0)
+    shown, moving = build.run(images), build.run(repeated)
+    assert np.array_equal(shown.outputs["y"], moving.outputs["y"])
+    assert (shown.recording.shown, moving.recording.shown) == (("x",), ())
+    assert shown.outputs["y"].any()
+    assert str(build.run(images[0]).recording) == "1 sample, shown 5 steps"
+    assert np.array_equal(build.run(images[:1]).outputs["y"], shown.outputs["y"][:, :1])
+
+
+def test_shapes_that_fit_nothing_are_refused_with_those_that_would(folder):
+    for call in (
+        lambda x: mapper.verify_model("m.onnx", {"x": x}),
+        lambda x: mapper.compile("m.onnx", "ideal-128", calibrate={"x": x}),
+        mapper.load("b").run,
+    ):
+        for shape in ((2, 4), (1, 2, 3, 3), (0, 3)):
+            with pytest.raises(MappingError) as refused:
+                call(np.zeros(shape))
+            (problem,) = refused.value.diagnostics
+            assert problem.code == "input-shape"
+            wanted = "no time steps" if 0 in shape else "expected [B, 3], [3] or [T, B, 3]"
+            assert wanted in problem.message
+            assert "the images are each shown for 5 time steps" in problem.help
+
+
+def test_labels_fit_samples_in_every_command(folder):
+    """One label for each of six, where there are five images; the first image alone is one."""
+    np.savez("wrong.npz", x=np.load("images.npz")["x"], labels=np.zeros(6, int))
+    for args in (
+        ["verify", "m.onnx", "--input"],
+        ["verify", "b", "--input"],
+        ["compare", "b", "--input"],
+        ["run", "b", "--output", "y.npz", "--input"],
+        ["compile", "m.onnx", "--target", "ideal-128", "-o", "c", "--calibrate"],
+    ):
+        (error,) = as_json(*args, "wrong.npz")["errors"]
+        assert error["message"] == "labels have shape (6,), expected (5,)"
+        assert "5 samples" in error["help"]
+
+
+def test_a_layout_of_nothing_or_of_another_name_is_refused(folder):
+    for args in (
+        ["compile", "m.onnx", "--target", "ideal-128", "-o", "c", "--layout", "samples"],
+        ["report", "b", "--layout", "steps"],
+        ["compare", "b", "--layout", "steps"],
+        ["run", "b", "--input", "images.npz", "--output", "y.npz", "--layout", "frames"],
+    ):
+        (error,) = as_json(*args)["errors"]
+        assert error["code"] == "input-layout"
+
+
+@pytest.mark.parametrize("layout", [(), ("--layout", "steps")])
+def test_the_generated_program_takes_what_run_takes(folder, layout):
+    args = ["run", "b", "--input", "steps.npz", "--output", "y.npz", *layout]
+    told = as_json(*args)["recording"]["told"]
+    alone = [sys.executable, "-I", "b/executor.py", "steps.npz", "alone.npz", *layout]
+    done = subprocess.run(alone, text=True, capture_output=True, check=True)
+    assert done.stdout == f"{told}\n"
+    assert np.array_equal(np.load("y.npz")["y"], np.load("alone.npz")["y"])
+
+
+def test_every_backend_takes_the_same_images(folder):
+    images = np.load("images.npz")["x"]
+    found = [mapper.load("b").run(images, backend="numpy"), mapper.load("b").run(images)]
+    assert np.array_equal(found[0].outputs["y"], found[1].outputs["y"])
+
+
+def test_the_canonical_form_keeps_how_long_an_image_is_shown(folder):
+    mapper.export("m.onnx", "canonical.onnx")
+    assert import_model("canonical.onnx").presented == Presentation(STEPS, ("x",))
+    verified = as_json("verify", "canonical.onnx", "--input", "images.npz")
+    assert verified["recording"]["told"] == "5 samples, each shown 5 steps"
+    assert verified["bit_exact"]
+    build = mapper.compile("canonical.onnx", "ideal-128", calibrate="images.npz")
+    assert build.recording == Taken(5, STEPS, ("x",))
+
+
+def test_a_canonical_file_with_an_image_that_is_no_input_is_refused(folder):
+    graph = import_model("m.onnx").graph
+    facts = {"presented": {"steps": 5, "images": ["z"]}}
+    Path("wrong.onnx").write_bytes(to_model(graph, facts).SerializeToString())
+    with pytest.raises(MappingError, match="no input is named 'z'"):
+        import_model("wrong.onnx")
+
+
+# --- other forms ---------------------------------------------------------------------------
+
+
+def sequence(samples_first: bool):
+    """Return one layer over ``x[5, 1, 3]``, or over ``x[1, 5, 3]``, written out."""
+    nodes, stored, spikes = [], {}, []
+    for t in range(STEPS):
+        stored[f"t{t}"] = np.array(t, np.int64)
+        nodes.append(node("Gather", f"x t{t}", f"x{t}", axis=1 if samples_first else 0))
+        nodes.append(node("Gemm", f"x{t} w", f"c{t}", transB=1))
+        nodes += leaky(f"c{t}", f"v{t}", f"s{t}", f"v{t + 1}", f"{t}.")
+        spikes.append(f"s{t}")
+    nodes.extend(readout(spikes, "sum"))
+    shape = [1, STEPS, 3] if samples_first else [STEPS, 1, 3]
+    zeros = np.zeros((1, 4), np.float32)
+    stored |= {"w": weights(0) + 0.5, "v0": zeros, "time": np.array([0], np.int64), **NUMBERS}
+    return model(nodes, {"x": shape}, {"y": [1, 4]}, stored)
+
+
+@pytest.mark.parametrize("samples_first", [False, True])
+def test_sequences_keep_steps_first_in_builds_and_their_own_order_in_the_model(
+    samples_first, tmp_path
+):
+    path = saved(sequence(samples_first), tmp_path)
+    x = np.ones((2, STEPS, 3) if samples_first else (STEPS, 2, 3), np.float32)
+    assert mapper.verify_model(path, x).taken == Taken(2, STEPS, (), ("x",))
+    build = mapper.compile(path, "ideal-128", calibrate=x)
+    steps = mapper.verify_model(path, np.ones((7, 2, 3)), layout="steps").taken
+    assert steps == Taken(2, 7, (), ("x",))
+    if not samples_first:
+        assert build.run(x).recording == Taken(2, STEPS, (), ("x",))
+        assert build.run(x[:, 0]).recording == Taken(1, STEPS, (), ("x",))
+        return
+    taken = build.run(x).recording
+    assert (taken.samples, taken.steps) == (STEPS, 2)
+    assert str(taken) == (
+        "5 samples of 2 time steps; with the layout samples, 2 samples of 5 time steps"
+    )
+    swapped = build.run(x, layout="samples")
+    assert swapped.recording == Taken(2, STEPS, (), ("x",))
+    assert np.array_equal(swapped.outputs["y"], build.run(x.swapaxes(0, 1)).outputs["y"])
+
+
+def test_a_model_over_time_takes_what_a_build_takes_too(tmp_path):
+    path = saved(sequence(False), tmp_path)
+    assert mapper.verify_model(path, np.ones((STEPS, 3))).taken == Taken(1, STEPS, (), ("x",))
+    with pytest.raises(MappingError) as refused:
+        mapper.verify_model(path, np.ones((STEPS, 4)))
+    assert "expected [T, B, 3] or [T, 3]" in refused.value.diagnostics[0].message
