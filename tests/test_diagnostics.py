@@ -34,7 +34,9 @@ def test_control_characters_of_a_model_are_shown_not_sent():
 
 def test_every_code_in_the_source_is_documented():
     source = text_of("mapper", "passes", "targets")
-    raised = set(re.findall(r'(?:refuse|_refuse|Refusal)\(\s*(?:op, )?"([a-z-]+)"', source))
+    raised = set(
+        re.findall(r'(?:refused?|_refuse|_problem|Refusal)\(\s*(?:op, )?"([a-z-]+)"', source)
+    )
     raised |= set(re.findall(r'code="([a-z-]+)"', source))
     assert raised - DOCUMENTED == set()
     assert len(raised) > 40

@@ -23,9 +23,9 @@ FLOORS = (
         "mapper.layout",
         "mapper.npz",
         "mapper.proportions",
-        "mapper.renames",
         "mapper.rendering",
         "mapper.threads",
+        "mapper.writing",
     ),
     (
         "mapper.executor.names",
@@ -33,7 +33,6 @@ FLOORS = (
         "mapper.ir",
         "mapper.notebook",
         "mapper.presented",
-        "mapper.writing",
     ),
     (
         "mapper.executor.base",

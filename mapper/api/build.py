@@ -330,7 +330,6 @@ class Build:
             cost=told.cost,
             verification=evidence.verification,
             recording=None if recorded is None else recorded.taken,
-            recorded=bool(evidence.kept),
         )
 
     def _store(

@@ -155,7 +155,8 @@ def verification(answer: Verification) -> RenderableType:
         parts.append(table("", ["after inexact pass", "spikes equal", "output error"], rows))
     if answer.firing is not None:
         parts.append(Text(printable(firing_text(answer.firing))))
-    bits = f"{answer.verdict}, {answer.coverage}" if answer.coverage else answer.verdict
+    verdict = "bit-exact" if answer.bit_exact else "NOT bit-exact"
+    bits = f"{verdict}, {answer.coverage}" if answer.coverage else verdict
     parts.append(Text(printable("; ".join(filter(None, (bits, worth_of(answer)))))))
     return Group(*parts)
 

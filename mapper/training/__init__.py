@@ -7,7 +7,8 @@ from mapper.training.hardening.export import export_onnx
 from mapper.training.hardening.harden import HardwareModel, harden
 from mapper.training.nets.layers import Awareness, Hardened
 from mapper.training.nets.modules import Iand
-from mapper.training.nets.neurons import LIF, over_time
+from mapper.training.nets.neurons import LIF
+from mapper.training.nets.steps import over_time
 
 __all__ = [
     "LIF",

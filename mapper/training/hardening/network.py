@@ -7,13 +7,14 @@ that the same passes take them on.
 
 import operator
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, fx, nn
 
+from mapper.diagnostics import Diagnostic, MappingError
 from mapper.ir.builder import GraphBuilder
 from mapper.ir.core import (
     FLOAT,
@@ -22,7 +23,6 @@ from mapper.ir.core import (
     Array,
     Const,
     Graph,
-    IntType,
     Scalar,
     State,
     Type,
@@ -32,11 +32,13 @@ from mapper.ir.infer import infer_types
 from mapper.ir.network import Add, Concat, Scale
 from mapper.ir.neurons import Neuron, Reset
 from mapper.ir.windows import Window
+from mapper.training.hardening import rules
 from mapper.training.hardening.crossbars import digital_layer, read_layer, synapse
 from mapper.training.nets.geometry import Geometry, Weighted, pair
 from mapper.training.nets.layers import Hardened
-from mapper.training.nets.modules import Iand, shapes_of, traced
+from mapper.training.nets.modules import Iand, flatten_help, place_of, shapes_of, traced, words_for
 from mapper.training.nets.neurons import LIF
+from mapper.training.nets.refused import TrainingError, refused
 
 
 def network_graph(model: nn.Module, example: Tensor, *, input: Type = SPIKE) -> Graph:
@@ -48,20 +50,97 @@ def network_graph(model: nn.Module, example: Tensor, *, input: Type = SPIKE) -> 
         input: What the input carries: spikes, unsigned codes, or real numbers.
 
     Raises:
-        TypeError: A module or function that has no counterpart on the hardware.
+        TrainingError: Modules and functions that have no counterpart on the hardware, all of
+            them; a shape that a module cannot take; weights that are no numbers.
     """
     network = traced(model)
+    types, problems = judged(network, input)
+    if problems:
+        raise TrainingError(problems)
     shapes = shapes_of(network, example[0, :1].float())
-    return _Writer(network, shapes, input).run()
+    return _Writer(network, shapes, types).run()
+
+
+def judged(
+    network: fx.GraphModule, input: Type
+) -> tuple[dict[str, rules.Carried], list[Diagnostic]]:
+    """Return what each node of a traced network carries, and what the hardware cannot compute.
+
+    Asked by ``harden``, by evaluation and by export alike; shapes are not looked at.
+    """
+    types: dict[str, rules.Carried] = {}
+    problems: list[Diagnostic] = []
+    for node in network.graph.nodes:
+        if node.op == "placeholder":
+            types[node.name] = input
+        elif node.op == "get_attr":
+            problems.append(_used_directly(node))
+        elif node.op != "output" and not _is_about_shapes(node):
+            types[node.name] = None
+            try:
+                called, row = _row(network, node)
+                types[node.name] = row.rule(
+                    called, node, [types.get(n.name) for n in _inputs(node)]
+                )
+            except MappingError as error:
+                problems += [_at(d, node) for d in error.diagnostics]
+    return types, problems
+
+
+def _used_directly(node: fx.Node) -> Diagnostic:
+    message = f"a forward uses the parameter or buffer {str(node.target)!r} itself"
+    help = "only modules have counterparts on the hardware"
+    return Diagnostic(code="unsupported-op", message=message, loc=str(node.target), help=help)
+
+
+def _at(problem: Diagnostic, node: fx.Node) -> Diagnostic:
+    return replace(problem, message=f"{problem.message}, at {words_for(node)}", loc=place_of(node))
+
+
+def _row(network: fx.GraphModule, node: fx.Node) -> "tuple[Any, Counterpart]":
+    """Return what a node calls, and its row of the table."""
+    called = node.target
+    if node.op == "call_module":
+        called = network.get_submodule(str(node.target))
+    for row in COUNTERPARTS:
+        if node.op == "call_module" and isinstance(called, row.modules):
+            return called, row
+        if node.op != "call_module" and called in row.functions:
+            return called, row
+    kind = type(called) if node.op == "call_module" else called
+    raise refused(
+        "unsupported-op",
+        f"{getattr(kind, '__name__', kind)} has no counterpart on the hardware",
+        help=flatten_help(called),
+    )
+
+
+def _is_about_shapes(node: fx.Node) -> bool:
+    """Whether a node asks for sizes; what uses them is refused itself."""
+    if node.target is getattr and len(node.args) > 1:
+        return node.args[1] in ("shape", "ndim")
+    if node.target is operator.getitem and isinstance(node.args[0], fx.Node):
+        return _is_about_shapes(node.args[0])
+    return node.op == "call_method" and node.target in ("size", "dim")
+
+
+def _inputs(node: fx.Node) -> list[fx.Node]:
+    """Return the operands of a node in their order, one that is used twice twice."""
+    found: list[fx.Node] = []
+    fx.map_arg((node.args, node.kwargs), found.append)
+    return found
 
 
 class _Writer:
     """The walk over one traced network: a value per node, ops in order."""
 
     def __init__(
-        self, network: fx.GraphModule, shapes: dict[str, tuple[int, ...]], input: Type
+        self,
+        network: fx.GraphModule,
+        shapes: dict[str, tuple[int, ...]],
+        types: dict[str, rules.Carried],
     ) -> None:
-        self.network, self.shapes, self.input = network, shapes, input
+        self.network, self.shapes, self.types = network, shapes, types
         self.values: dict[str, Value] = {}
         self.net = GraphBuilder(network.__class__.__name__)
 
@@ -69,86 +148,69 @@ class _Writer:
         outputs: tuple[Value, ...] = ()
         for node in self.network.graph.nodes:
             if node.op == "placeholder":
-                x = self.net.input("x", self.shapes[node.name], self.input)
+                x = self.net.input("x", self.shapes[node.name], self._type(node))
                 self.values[node.name] = x
             elif node.op == "output":
                 outputs = (self._output(self._operands(node)[0]),)
-            elif node.op != "get_attr":
-                self.values[node.name] = self._write(node)
+            elif node.name in self.types:
+                called, row = _row(self.network, node)
+                self.values[node.name] = row.write(self, called, self._operands(node), node)
         return infer_types(self.net.graph(*outputs, checked=False))
 
     def _output(self, value: Value) -> Value:
         return self.net.reshape(value, value.shape, name="y", loc="output")
 
     def _operands(self, node: fx.Node) -> list[Value]:
-        return [self.values[n.name] for n in node.all_input_nodes]
-
-    def _write(self, node: fx.Node) -> Value:
-        operands = self._operands(node)
-        if node.op == "call_module":
-            module = self.network.get_submodule(str(node.target))
-            return self._module(module, operands, node)
-        if node.target in (operator.add, operator.iadd, torch.add, "add"):
-            return self._add(operands, node)
-        if node.target in (torch.cat, torch.concat):
-            return self._concat(operands, node)
-        if node.target in (torch.flatten, "flatten"):
-            return self._flatten(operands[0], node)
-        raise TypeError(f"{node.target} has no counterpart on the hardware, at {node.name!r}")
-
-    def _module(self, module: nn.Module, operands: list[Value], node: fx.Node) -> Value:
-        if isinstance(module, Iand):
-            return self.net.merge("iand", *operands, name=node.name, loc=node.name)
-        if isinstance(module, nn.Identity | nn.Dropout | nn.Dropout2d):
-            return operands[0]
-        for kind, write in _WRITERS:
-            if isinstance(module, kind):
-                return write(self, module, operands[0], node)
-        raise TypeError(
-            f"{type(module).__name__} has no counterpart on the hardware, at {node.target!r}"
-        )
+        return [self.values[n.name] for n in _inputs(node)]
 
     # --- between layers ------------------------------------------------------------------------
 
-    def _add(self, operands: list[Value], node: fx.Node) -> Value:
-        if len(operands) != 2:
-            raise TypeError(f"only layers and spikes are added, at {node.name!r}")
-        integers = all(isinstance(v.type, IntType) for v in operands)
-        result = self._result(node, INT64 if integers else FLOAT)
+    def add(self, called: Any, operands: list[Value], node: fx.Node) -> Value:
+        result = self._result(node, self._type(node))
+        self._check_shapes(operands, result, node)
         self.net.ops.append(Add(terms=tuple(operands), result=result, loc=node.name))
         return result
 
-    def _concat(self, operands: list[Value], node: fx.Node) -> Value:
-        dim = node.kwargs.get("dim", node.args[1] if len(node.args) > 1 else 0)
-        if dim != 1:
-            raise TypeError(f"only channels (dim=1) are concatenated, got dim={dim}")
-        type = operands[0].type
-        if any(v.type != type for v in operands):
-            type = INT64 if all(isinstance(v.type, IntType) for v in operands) else FLOAT
-        result = self._result(node, type)
+    def concat(self, called: Any, operands: list[Value], node: fx.Node) -> Value:
+        result = self._result(node, self._type(node))
         self.net.ops.append(Concat(parts=tuple(operands), result=result, loc=node.name))
         return result
 
-    def _flatten(self, x: Value, node: fx.Node) -> Value:
-        return self.net.reshape(x, self.shapes[node.name], name=node.name, loc=node.name)
+    def iand(self, module: Iand, operands: list[Value], node: fx.Node) -> Value:
+        self._check_shapes(operands, self._result(node, SPIKE), node)
+        return self.net.merge("iand", *operands, name=node.name, loc=node.name)
 
-    def flatten(self, module: nn.Flatten, x: Value, node: fx.Node) -> Value:
-        return self._flatten(x, node)
+    def same(self, called: Any, operands: list[Value], node: fx.Node) -> Value:
+        return operands[0]
 
-    def pool(self, module: nn.MaxPool2d | nn.AvgPool2d, x: Value, node: fx.Node) -> Value:
+    def flatten(self, called: Any, operands: list[Value], node: fx.Node) -> Value:
+        return self.net.reshape(operands[0], self.shapes[node.name], name=node.name, loc=node.name)
+
+    def _check_shapes(self, operands: list[Value], result: Value, node: fx.Node) -> None:
+        """Refuse what torch would repeat along an axis: each element has an adder of its own."""
+        if all(x.shape == result.shape for x in operands):
+            return
+        shapes = " and ".join(str(list(x.shape)) for x in operands)
+        problem = Diagnostic(code="input-shape", message=f"joins tensors of shapes {shapes}")
+        raise TrainingError([_at(problem, node)])
+
+    def pool(
+        self, module: nn.MaxPool2d | nn.AvgPool2d, operands: list[Value], node: fx.Node
+    ) -> Value:
+        (x,) = operands
         kernel, stride = pair(module.kernel_size), pair(module.stride or module.kernel_size)
         down, across = pair(module.padding)
         window = Window(kernel=kernel, stride=stride, padding=(down, across, down, across))
-        if module.ceil_mode or pair(getattr(module, "dilation", 1)) != (1, 1):
-            raise TypeError(f"pooling with ceil_mode or dilation, at {node.target!r}")
         if isinstance(module, nn.MaxPool2d):
             return self.net.max_pool2d(x, window, name=node.name, loc=str(node.target))
         return self.net.avg_pool2d(x, window, name=node.name, loc=str(node.target))
 
-    def norm(self, module: nn.BatchNorm2d | nn.BatchNorm1d, x: Value, node: fx.Node) -> Value:
-        mean, variance = module.running_mean, module.running_var
-        if mean is None or variance is None:
-            raise TypeError(f"a batch norm without running statistics, at {node.target!r}")
+    def norm(
+        self, module: nn.BatchNorm2d | nn.BatchNorm1d, operands: list[Value], node: fx.Node
+    ) -> Value:
+        (x,), mean, variance = operands, module.running_mean, module.running_var
+        assert mean is not None
+        assert variance is not None
         weight = module.weight if module.affine else torch.ones_like(mean)
         bias = module.bias if module.affine else torch.zeros_like(mean)
         factor = (weight.double() / (variance.double() + module.eps).sqrt()).detach()
@@ -170,7 +232,8 @@ class _Writer:
 
     # --- neurons -------------------------------------------------------------------------------
 
-    def neuron(self, module: LIF, x: Value, node: fx.Node) -> Value:
+    def neuron(self, module: LIF, operands: list[Value], node: fx.Node) -> Value:
+        (x,) = operands
         leak, threshold = (float(t.detach()) for t in module.bounded())
         membrane = Value(f"{node.name}.membrane", FLOAT, x.shape)
         after = replace(membrane, name=f"{node.name}.membrane_next")
@@ -207,21 +270,21 @@ class _Writer:
 
     # --- layers --------------------------------------------------------------------------------
 
-    def plain(self, module: Weighted, x: Value, node: fx.Node) -> Value:
+    def plain(self, module: Weighted, operands: list[Value], node: fx.Node) -> Value:
         bias = None if module.bias is None else self._constant(f"{node.name}.bias", module.bias)
         weight = self._constant(f"{node.name}.weight", module.weight)
         result = self._result(node, FLOAT)
-        op = synapse(Geometry.of(module), x, weight, bias, result, str(node.target))
+        geometry = Geometry.of(module)
+        op = synapse(geometry, operands[0], weight, bias, result, str(node.target))
         self.net.ops.append(op)
         return result
 
-    def hardened(self, module: Hardened, x: Value, node: fx.Node) -> Value:
+    def hardened(self, module: Hardened, operands: list[Value], node: fx.Node) -> Value:
         """Write the crossbars and the readout of the layer's awareness."""
+        (x,) = operands
         offset = module.bias.detach().double()
         factor = module.real_scale().detach().double().expand_as(offset)
         shape = self.shapes[node.name]
-        if not isinstance(x.type, IntType):
-            raise TypeError(f"wordlines are driven by spikes or codes, not {x}, at {node.name!r}")
         sums, constants = Value(f"{node.name}.sums", INT64, shape), self.net.constants
         if module.digital:
             self.net.ops.append(digital_layer(module, x, sums, constants, str(node.target)))
@@ -230,6 +293,11 @@ class _Writer:
         return self._scaled(sums, factor, offset, node)
 
     # --- values --------------------------------------------------------------------------------
+
+    def _type(self, node: fx.Node) -> Type:
+        type = self.types[node.name]
+        assert type is not None, "what is not known was refused"
+        return type
 
     def _result(self, node: fx.Node, type: Type) -> Value:
         return Value(node.name, type, self.shapes[node.name])
@@ -242,8 +310,10 @@ class _Writer:
     def _check_finite(self, name: str, array: Array) -> None:
         if not np.isfinite(array).all():
             layer, _, what = name.removeprefix("_").rpartition(".")
-            raise ValueError(
-                f"{what} of {layer!r} holds values that are no numbers: training diverged"
+            raise refused(
+                "nan-weights",
+                f"{what} of {layer!r} holds values that are no numbers: training diverged",
+                help="lower the learning rate",
             )
 
     def _number(self, name: str, tensor: Tensor) -> Scalar:
@@ -256,16 +326,51 @@ class _Writer:
         return Const(name)
 
 
-_Write = Callable[["_Writer", Any, Value, fx.Node], Value]
+_Write = Callable[[_Writer, Any, list[Value], fx.Node], Value]
 
-_WRITERS: tuple[tuple[type[nn.Module] | tuple[type[nn.Module], ...], _Write], ...] = (
-    (Hardened, _Writer.hardened),
-    (LIF, _Writer.neuron),
-    ((nn.Conv2d, nn.ConvTranspose2d, nn.Linear), _Writer.plain),
-    ((nn.BatchNorm2d, nn.BatchNorm1d), _Writer.norm),
-    ((nn.MaxPool2d, nn.AvgPool2d), _Writer.pool),
-    (nn.Flatten, _Writer.flatten),
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counterpart:
+    """What of torch the hardware computes."""
+
+    modules: tuple[type[nn.Module], ...] = ()
+    functions: tuple[Any, ...] = ()
+    """As they are called, methods by their name."""
+    rule: rules.Rule
+    """What it makes of spikes, codes and reals, or why it cannot."""
+    write: _Write
+    """Its ops."""
+
+
+COUNTERPARTS: tuple[Counterpart, ...] = (
+    Counterpart(modules=(Hardened,), rule=rules.crossbars, write=_Writer.hardened),
+    Counterpart(
+        modules=(nn.Conv2d, nn.ConvTranspose2d, nn.Linear),
+        rule=rules.weights,
+        write=_Writer.plain,
+    ),
+    Counterpart(modules=(LIF,), rule=rules.neurons, write=_Writer.neuron),
+    Counterpart(modules=(nn.BatchNorm2d, nn.BatchNorm1d), rule=rules.norm, write=_Writer.norm),
+    Counterpart(modules=(nn.MaxPool2d,), rule=rules.max_pool, write=_Writer.pool),
+    Counterpart(modules=(nn.AvgPool2d,), rule=rules.avg_pool, write=_Writer.pool),
+    Counterpart(
+        modules=(nn.Identity, nn.Dropout, nn.Dropout2d), rule=rules.same, write=_Writer.same
+    ),
+    Counterpart(
+        modules=(nn.Flatten,),
+        functions=(torch.flatten, "flatten"),
+        rule=rules.flatten,
+        write=_Writer.flatten,
+    ),
+    Counterpart(modules=(Iand,), rule=rules.iand, write=_Writer.iand),
+    Counterpart(
+        functions=(operator.add, operator.iadd, torch.add, "add"),
+        rule=rules.add,
+        write=_Writer.add,
+    ),
+    Counterpart(functions=(torch.cat, torch.concat), rule=rules.concat, write=_Writer.concat),
 )
+"""All that a model may call; anything else is refused, in training, evaluation and export."""
 
 
 def _reset(module: LIF, threshold: float) -> Reset:

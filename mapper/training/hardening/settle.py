@@ -12,6 +12,7 @@ from mapper.training.backends.windows import wordline_inputs
 from mapper.training.hardening.crossbars import crossbars_of, whole_numbers
 from mapper.training.nets.layers import Awareness, Hardened, bit_planes
 from mapper.training.nets.partial_sums import spread_of_sums
+from mapper.training.nets.refused import refused
 from passes.readout.calibrate import Calibration, calibrate
 from targets import Readout
 
@@ -41,7 +42,7 @@ def settle(layer: Hardened, awareness: Awareness, x: Tensor, seed: int = 0) -> N
         seed: Of the vectors drawn.
 
     Raises:
-        ValueError: What reaches the layer is not a code of its width.
+        TrainingError: What reaches the layer is not a code of its width.
     """
     check_codes(x, layer.input_bits, f"this {layer.geometry.kind}")
     before = layer(x)
@@ -71,14 +72,20 @@ def set_window(layer: Hardened, x: Tensor) -> None:
 
 
 def check_codes(x: Tensor, bits: int, where: str) -> None:
-    """Raise ``ValueError`` unless every element is a whole number of so many bits."""
+    """Raise ``TrainingError`` (``input-range``) unless all are whole numbers of so many bits."""
     top = (1 << bits) - 1
-    wrong = (x != x.round()) | (x < 0) | (x > top)
-    if bool(wrong.any()):
-        raise ValueError(
-            f"{where} layer takes {'spikes' if top == 1 else 'codes'}, 0 to {top}, "
-            f"got {float(x[wrong][0]):g}; only neurons, max-pools and the input drive wordlines"
-        )
+    x = x if x.is_floating_point() else x.float()
+    (low, high), (_, part) = torch.aminmax(x), torch.aminmax(x.frac())
+    if bool((low >= 0) & (high <= top) & (part == 0)):  # so written, it is false of NaN
+        return
+    wrong = ~((x == x.round()) & (x >= 0) & (x <= top))
+    raise refused(
+        "input-range",
+        f"{where} layer takes {'spikes' if top == 1 else 'codes'}, 0 to {top}, "
+        f"got {float(x[wrong][0]):g}; only neurons, max-pools and the input drive wordlines",
+        help="input_bits=8, for one, takes counts and levels of 0 to 255; scale and round "
+        "analogue inputs to such codes",
+    )
 
 
 def _calibrated(layer: Hardened, x: Tensor, seed: int) -> Calibration:

@@ -1,19 +1,38 @@
 """Tasks: classification and optical flow, by what the output says over time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from mapper.training.nets.refused import refused
+
 
 @dataclass
 class Classification:
     """Recordings with one label each; the class is the greatest output summed over time.
 
-    ``train`` and ``test`` are ``(x[T, B, ...], labels[B])``; ``shift`` moves training images by up
-    to so many pixels, a new move for each batch.
+    Args:
+        name: Kept in the folder of a run.
+        train: ``(x[T, N, ...], labels[N])``, N recordings of T time steps: spikes or counts of
+            any type, and class numbers from 0.
+        test: The same, of recordings that are held back.
+        batch: Recordings a step; the last batch of an epoch has what is left, so that each
+            recording is seen once an epoch.
+        shift: Training images move by up to so many pixels, a new move for each batch.
+
+    Raises:
+        TrainingError: ``input-shape``: there are not as many labels as recordings.
+
+    Example:
+        >>> import torch
+        >>> from mapper.training.hardening.tasks import Classification
+        >>> x, labels = torch.zeros(4, 100, 2, 16, 16), torch.arange(100) % 3
+        >>> task = Classification("three", train=(x, labels), test=(x, labels), batch=48)
+        >>> [tuple(x.shape) for x, _ in task.batches(epoch=0, seed=0)]
+        [(4, 48, 2, 16, 16), (4, 48, 2, 16, 16), (4, 4, 2, 16, 16)]
     """
 
     name: str
@@ -23,8 +42,18 @@ class Classification:
     shift: int = 0
     greater_is_better: bool = True
 
+    def __post_init__(self) -> None:
+        for name, (x, labels) in (("train", self.train), ("test", self.test)):
+            _check_recordings(name, x, {"labels": labels})
+            if labels.dim() != 1 or labels.is_floating_point() or bool((labels < 0).any()):
+                raise refused(
+                    "input-type",
+                    f"{name}: labels are the numbers of classes, one a recording, got "
+                    f"{labels.dtype} of shape {tuple(labels.shape)}",
+                )
+
     def batches(self, epoch: int, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield shuffled batches; the last, incomplete one is left out."""
+        """Yield all recordings once, shuffled; the last batch may be short."""
         x, labels = self.train
         drawn = _draws(epoch, seed)
         for chosen in _shuffled(len(labels), self.batch, drawn):
@@ -42,7 +71,7 @@ class Classification:
             yield x[:, chosen].float(), labels[chosen]
 
     def loss(self, output: Tensor, wanted: Tensor) -> Tensor:
-        return functional.cross_entropy(output.sum(dim=0), wanted.to(output.device))
+        return functional.cross_entropy(output.sum(dim=0), wanted.to(output.device).long())
 
     def score(self, output: Tensor, wanted: Tensor) -> tuple[float, int]:
         right = output.sum(dim=0).argmax(dim=1) == wanted.to(output.device)
@@ -56,7 +85,10 @@ class Flow:
     ``train`` and ``test`` are ``(x[T, B, 4, H, W], flow[B, 2, H, W], mask[B, H, W])``, flow in
     pixels an interval, to the right and down. Only pixels in the mask count, in the loss and
     in the score. The loss is the mean endpoint error, ``sqrt(du^2 + dv^2)``; the score is that
-    error over all masked pixels together.
+    error over all masked pixels together. The last batch of an epoch has the scenes that are left.
+
+    Raises:
+        TrainingError: ``input-shape``: there are not as many flows or masks as recordings.
     """
 
     name: str
@@ -65,8 +97,12 @@ class Flow:
     batch: int = 8
     greater_is_better: bool = False
 
+    def __post_init__(self) -> None:
+        for name, (x, flow, mask) in (("train", self.train), ("test", self.test)):
+            _check_recordings(name, x, {"flow": flow, "mask": mask})
+
     def batches(self, epoch: int, seed: int) -> Iterator[tuple[Tensor, tuple[Tensor, Tensor]]]:
-        """Yield shuffled batches; the last, incomplete one is left out."""
+        """Yield all scenes once, shuffled; the last batch may be short."""
         x, flow, mask = self.train
         for chosen in _shuffled(len(flow), self.batch, _draws(epoch, seed)):
             yield x[:, chosen].float(), (flow[chosen], mask[chosen])
@@ -97,7 +133,29 @@ def _draws(epoch: int, seed: int) -> torch.Generator:
 
 
 def _shuffled(samples: int, batch: int, drawn: torch.Generator) -> Iterator[Tensor]:
-    """Yield indices in a drawn order, a whole batch at a time; all of them if they are fewer."""
-    batch = min(batch, samples)
-    order = torch.randperm(samples, generator=drawn)
-    yield from (chosen for chosen in torch.split(order, batch) if len(chosen) == batch)
+    """Yield all indices in a drawn order, a batch at a time; the last batch may be short."""
+    yield from torch.split(torch.randperm(samples, generator=drawn), batch)
+
+
+def _check_recordings(name: str, x: Tensor, wanted: Mapping[str, Tensor]) -> None:
+    """Refuse recordings ``x[T, N, ...]`` whose answers are not N each."""
+    given: dict[str, object] = {"recordings": x, **wanted}
+    for said, tensor in given.items():
+        if not isinstance(tensor, Tensor):
+            message = f"{name}: {said} are a tensor of torch, got a {type(tensor).__name__}"
+            raise refused("input-type", message, help="torch.from_numpy(array)")
+    for what, answers in wanted.items():
+        if x.dim() < 3 or answers.dim() < 1 or 0 in x.shape:
+            raise refused(
+                "input-shape",
+                f"{name}: recordings are [T, N, ...], with {what} for each of N; got shapes "
+                f"{tuple(x.shape)} and {tuple(answers.shape)}",
+            )
+        if x.shape[1] != len(answers):
+            first = x.shape[0] == len(answers)
+            raise refused(
+                "input-shape",
+                f"{name}: recordings are [T, N, ...] with N = {x.shape[1]} of shape "
+                f"{tuple(x.shape)}, there are {len(answers)} {what}",
+                help="recordings seem to come first: x.transpose(0, 1)" if first else "",
+            )

@@ -10,13 +10,13 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import update_bn
 
 from mapper.training.hardening.folder import RunFolder, configuration
-from mapper.training.hardening.harden import HardwareModel, harden
+from mapper.training.hardening.harden import HardwareModel, harden, target_of
+from mapper.training.hardening.settle import check_codes
 from mapper.training.hardening.stages import Schedule, Stage
 from mapper.training.nets.layers import Granularity, Hardened
-from mapper.training.nets.neurons import over_time
+from mapper.training.nets.steps import as_numbers, check_fits, over_time
 from targets import Target
 
 _WARM_UP = 10
@@ -59,7 +59,8 @@ class Options:
     weight_bits: int | None = None
     scale: Granularity = "layer"
     input_bits: int = 1
-    device: str = "cuda" if torch.cuda.is_available() else "cpu"
+    device: str = field(default_factory=lambda: "cuda" if torch.cuda.is_available() else "cpu")
+    """A GPU where torch finds one, unless another is named."""
 
 
 @dataclass
@@ -68,13 +69,15 @@ class Run:
 
     The same options, model, task and number of threads give the same bits on a CPU, also when a
     run is cut off and started again: it goes on after the last whole epoch.
+
+    ``target`` is the name of a target, a path to its file, or what ``targets.load_target`` returns.
     """
 
     model: nn.Module
     task: Task
-    target: Target
+    target: str | Path | Target
     options: Options
-    folder: Path | None = None
+    folder: Path | str | None = None
     report: Callable[[str], None] = print
     history: list[dict[str, Any]] = field(default_factory=list)
 
@@ -82,13 +85,17 @@ class Run:
         """Go through all stages; the first that is not ``float`` hardens the model.
 
         Raises:
+            MappingError: The model, or the first batch, is none that the hardware computes. This is
+                found before anything is trained.
             ValueError: The folder is of a run with other options.
         """
+        target = target_of(self.target)
+        self._check(target)
         kept = None
         if self.folder is not None:
             name = type(self.model).__name__
-            files = RunFolder(self.folder)
-            files.start(configuration(name, self.task.name, self.target, self.options))
+            files = RunFolder(Path(self.folder))
+            files.start(configuration(name, self.task.name, target, self.options))
             kept = files.checkpoint()
         torch.manual_seed(self.options.seed)
         model = self.model.to(self.options.device)
@@ -102,10 +109,26 @@ class Run:
             kept = None
         return model
 
+    def _check(self, target: Target) -> None:
+        """Refuse at once what a later stage, evaluation or export would refuse."""
+        x, _ = next(iter(self.task.batches(0, self.options.seed)))
+        if isinstance(x, Tensor):
+            x = x.to(next(self.model.parameters()).device)
+        if isinstance(self.model, HardwareModel):
+            self.model.check(x)
+        elif self._hardens:
+            self._hardened(self.model, target).check(x)
+        else:
+            check_fits(self.model, as_numbers(x, self.model))
+
+    @property
+    def _hardens(self) -> bool:
+        return any(stage.kind != "float" for stage in self.options.schedule)
+
     def _enter(self, stage: Stage, model: nn.Module, kept: dict[str, Any] | None) -> nn.Module:
         """Return the model as a stage starts, or as it was stored in the middle of one."""
         if stage.kind != "float" and not isinstance(model, HardwareModel):
-            model = self._hardened(model)
+            model = self._hardened(model, target_of(self.target)).to(self.options.device)
         if kept is not None:
             model.load_state_dict(kept["model"])
         elif isinstance(model, HardwareModel):
@@ -117,15 +140,15 @@ class Run:
                 layer.noise = stage.noise
         return model
 
-    def _hardened(self, model: nn.Module) -> HardwareModel:
+    def _hardened(self, model: nn.Module, target: Target) -> HardwareModel:
         chosen = self.options
         return harden(
             model,
-            self.target,
+            target,
             weight_bits=chosen.weight_bits,
             scale=chosen.scale,
             input_bits=chosen.input_bits,
-        ).to(chosen.device)
+        )
 
     def _stage(
         self, index: int, stage: Stage, model: nn.Module, kept: dict[str, Any] | None
@@ -179,7 +202,7 @@ class Run:
             "history": self.history,
             "random": _random_state(),
         }
-        RunFolder(self.folder).keep(checkpoint, stage, finished=epoch == stage.epochs)
+        RunFolder(Path(self.folder)).keep(checkpoint, stage, finished=epoch == stage.epochs)
 
     def _epoch(
         self,
@@ -191,6 +214,8 @@ class Run:
         model.train()
         losses: list[tuple[Tensor, int]] = []  # read at the end: a GPU need not wait each step
         for x, wanted in self.task.batches(epoch, self.options.seed):
+            if self._hardens:
+                check_codes(x, self.options.input_bits, "the first")
             optimiser.zero_grad()
             loss = self.task.loss(run_model(model, x.to(self.options.device)), wanted)
             torch.autograd.backward(loss)
@@ -199,14 +224,26 @@ class Run:
             losses.append((loss.detach(), x.shape[1]))
         return sum(float(loss) * n for loss, n in losses) / sum(n for _, n in losses)
 
+    @torch.no_grad()
     def _remember_moments(self, epoch: int, model: nn.Module) -> None:
         """Set the moments that batch norms are folded with from one more pass over all batches.
 
         Those of training are of its last ten batches or so, while weights still moved. What is
         computed in integers depends on them, training does not (arXiv 2105.07576, section 3).
         """
-        batches = self.task.batches(epoch, self.options.seed)
-        update_bn(batches, _OverTime(model), torch.device(self.options.device))
+        norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
+        momenta = [norm.momentum for norm in norms]
+        for norm in norms:
+            norm.reset_running_stats()
+        model.train()
+        seen = 0
+        for x, _ in self.task.batches(epoch, self.options.seed):
+            seen += x.shape[1]
+            for norm in norms:
+                norm.momentum = x.shape[1] / seen  # a mean over samples: the last batch is short
+            run_model(model, x.to(self.options.device))
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module) -> float:
@@ -256,17 +293,6 @@ def run_model(model: nn.Module, x: Tensor) -> Tensor:
         result: Tensor = model(x)
         return result
     return over_time(model, x)
-
-
-class _OverTime(nn.Module):
-    """A model as a module that is called with ``x[T, B, ...]``, float or hardened."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, x: Tensor) -> Tensor:
-        return run_model(self.model, x)
 
 
 def _groups(model: nn.Module, rate: float) -> list[dict[str, Any]]:

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from torch import Tensor, nn
+from torch.nn.parameter import UninitializedParameter
 
 from mapper.ir.windows import Pair, Window, transposed_window
+from mapper.training.nets.refused import refused
 
 Weighted = nn.Conv2d | nn.ConvTranspose2d | nn.Linear
 """The torch layers that crossbars compute."""
@@ -29,14 +31,20 @@ class Geometry:
         """Read a layer.
 
         Raises:
-            TypeError: It is no layer that crossbars compute.
+            TrainingError: It is no layer that crossbars compute, or has no size yet.
         """
+        if isinstance(getattr(layer, "weight", None), UninitializedParameter):
+            raise refused(
+                "unsupported-op",
+                f"{type(layer).__name__} does not know its size yet",
+                help="run the model on one batch before, with over_time(model, x)",
+            )
         if isinstance(layer, nn.Linear):
             return cls(kind="linear")
         if not isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
-            raise TypeError(f"no crossbar computes a {type(layer).__name__}")
+            raise refused("unsupported-op", f"no crossbar computes a {type(layer).__name__}")
         if isinstance(layer.padding, str) or layer.padding_mode != "zeros":
-            raise TypeError(f"padding must be numbers, and of zeros, got {layer}")
+            raise refused("unsupported-op", f"padding must be numbers, and of zeros, got {layer}")
         transposed = isinstance(layer, nn.ConvTranspose2d)
         return cls(
             kind="transposed" if transposed else "conv",
@@ -69,7 +77,7 @@ class Geometry:
         """Return the shape ``[B, N, ...]`` of what the layer makes of ``[B, C, ...]``.
 
         Raises:
-            ValueError: The weight belongs to another number of input channels.
+            TrainingError: The weight belongs to another number of input channels, or of features.
         """
         window = self.window
         seen = math.prod(inputs[1:]) if window is None else inputs[1]
@@ -78,8 +86,14 @@ class Geometry:
         else:
             expected, outputs = weight[1] * self.groups, weight[0]
         if seen != expected or (window is not None and len(inputs) != 4):
-            raise ValueError(f"a layer of {expected} input channels cannot take {list(inputs[1:])}")
+            raise refused("input-shape", cannot_take(expected, window is not None, inputs[1:]))
         size = () if window is None else window.output_size(inputs[-2], inputs[-1])
+        if any(length < 1 for length in size):
+            height, width = self.kernel
+            raise refused(
+                "input-shape",
+                f"a kernel of {height}x{width} does not fit in {inputs[-2]}x{inputs[-1]} pixels",
+            )
         return (inputs[0], outputs, *size)
 
     def matrix(self, weight: Tensor) -> Tensor:
@@ -95,6 +109,17 @@ class Geometry:
         outputs = turned.shape[1]
         split = turned.reshape(self.groups, -1, outputs, *self.kernel)
         return split.permute(3, 4, 1, 0, 2).reshape(-1, self.groups * outputs)
+
+
+def inputs_of(layer: Weighted) -> int:
+    """Return how many channels, or features, a layer of torch takes."""
+    return layer.in_features if isinstance(layer, nn.Linear) else layer.in_channels
+
+
+def cannot_take(inputs: int, is_image: bool, sample: tuple[int, ...]) -> str:
+    """Say that one sample has not the channels or features of a layer."""
+    what = "channels" if is_image else "features"
+    return f"a layer of {inputs} input {what} cannot take {list(sample)}"
 
 
 def pair(numbers: int | tuple[int, ...]) -> Pair:

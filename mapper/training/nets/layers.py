@@ -18,7 +18,7 @@ from mapper.training.backends.noise import Noise
 from mapper.training.backends.readout import Comparators, Converter, Reading
 from mapper.training.backends.sums import Grid
 from mapper.training.backends.windows import convolved, outputs_image, wordline_inputs
-from mapper.training.nets.geometry import Geometry, Weighted
+from mapper.training.nets.geometry import Geometry, Weighted, inputs_of
 from mapper.training.nets.gradients import held, limited_step, quantised, rounded
 from mapper.training.nets.partial_sums import read_sums
 from targets import Macro
@@ -76,6 +76,7 @@ class Hardened(nn.Module):
         super().__init__()
         self.geometry = Geometry.of(layer)
         assert isinstance(layer, Weighted)
+        self.inputs = inputs_of(layer)
         bits = weight_bits or macro.weight_bits
         self.macro, self.input_bits, self.digital = macro, input_bits, digital
         self.encoding = Encoding(kind=macro.encoding, weight_bits=bits, cell_bits=macro.cell_bits)
@@ -231,7 +232,7 @@ class Hardened(nn.Module):
         """Return zeros of the shape that ``forward`` has, which reads no column for it.
 
         Raises:
-            ValueError: The input has another number of channels than the layer.
+            TrainingError: The input has another number of channels than the layer.
         """
         shape = self.geometry.result_shape(tuple(x.shape), tuple(self.weight.shape))
         return x.new_zeros(()).expand(shape)

@@ -1,12 +1,18 @@
 """Modules that a trained network may have, and how torch's tracer walks through them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
+from mapper.diagnostics import MappingError
+from mapper.training.nets.geometry import Weighted, cannot_take, inputs_of
 from mapper.training.nets.layers import Hardened
 from mapper.training.nets.neurons import LIF
+from mapper.training.nets.refused import TrainingError, refused
 
 
 class Iand(nn.Module):
@@ -21,6 +27,9 @@ class Iand(nn.Module):
 
 LEAVES = (Hardened, Iand, LIF)
 
+TORCH_FAILS = (RuntimeError, ValueError, TypeError, IndexError, AttributeError)
+"""What torch raises where a tensor is not one that a module can take."""
+
 
 class _Tracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
@@ -31,37 +40,78 @@ def traced(model: nn.Module) -> fx.GraphModule:
     """Return a model as a graph of modules and sums, sharing its parameters.
 
     Raises:
-        ValueError: Its ``forward`` decides by data, or takes more than one input.
+        TrainingError: Its ``forward`` decides by data, or takes more than one input.
     """
     if isinstance(model, fx.GraphModule):
         return model
+    name = type(model).__name__
     try:
         graph = _Tracer().trace(model)
-    except (fx.proxy.TraceError, TypeError) as error:
-        raise ValueError(
-            f"{type(model).__name__} cannot be followed: {error}; its forward may only call "
-            "modules, add, and concatenate"
+    except (fx.proxy.TraceError, *TORCH_FAILS) as error:
+        raise refused(
+            "unsupported-forward",
+            f"{name} cannot be followed: {_first_line(error)}",
+            loc=name,
+            help="its forward may only call modules, add, flatten and concatenate",
         ) from error
     inputs = [node for node in graph.nodes if node.op == "placeholder"]
     if len(inputs) != 1:
-        raise ValueError(f"a network has one input, {type(model).__name__} takes {len(inputs)}")
-    return fx.GraphModule(model, graph, class_name=type(model).__name__)
+        raise refused(
+            "unsupported-forward",
+            f"a network has one input, {name} takes {len(inputs)}",
+            loc=name,
+        )
+    return fx.GraphModule(model, graph, class_name=name)
 
 
+def place_of(node: fx.Node) -> str:
+    """Return the path of the module that a node calls, or of the one whose forward calls it."""
+    if node.op == "call_module":
+        return str(node.target)
+    around = list(node.meta.get("nn_module_stack", {}).values())
+    return str(around[-1][0]) if around else ""
+
+
+def words_for(node: fx.Node) -> str:
+    """Say which module or function a node calls: ``'0.norm'``, ``'relu' in the forward of '0'``."""
+    if node.op == "call_module":
+        return f"{place_of(node)!r}"
+    place = place_of(node)
+    called = str(getattr(node.target, "__name__", node.target))
+    return f"{called!r} in the forward of {repr(place) if place else 'the model'}"
+
+
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Let modules run as in evaluation; afterwards each trains, or does not, as it did."""
+    before = [(module, module.training) for module in network.modules()]
+    network.eval()
+    try:
+        yield
+    finally:
+        for module, training in before:
+            module.training = training
+
+
+@torch.no_grad()
 def shapes_of(network: fx.GraphModule, example: Tensor) -> dict[str, tuple[int, ...]]:
-    """Return the shape of every node's result for ``example[1, ...]``, batch axis left out."""
-    recorder = _Shapes(network)
-    was_training = network.training
-    network.eval()  # a batch norm in training needs more than one value a channel
-    with torch.no_grad():
+    """Return the shape of every node's result for ``example[B, ...]``, batch axis left out.
+
+    Raises:
+        TrainingError: ``input-shape``, with the module that cannot take what reaches it.
+    """
+    recorder = Walk(network)
+    with evaluating(network):  # a batch norm in training needs more than one value a channel
         recorder.run(example)
-    network.train(was_training)
     return recorder.shapes
 
 
-class _Shapes(fx.Interpreter):
+class Walk(fx.Interpreter):
+    """A run of a network that knows the shapes, and where it stopped if it did."""
+
     def __init__(self, network: fx.GraphModule) -> None:
         super().__init__(network)
+        self.extra_traceback = False  # where it stopped is in the refusal
         self.shapes: dict[str, tuple[int, ...]] = {}
 
     def call_module(self, target: Any, args: Any, kwargs: Any) -> Any:
@@ -72,7 +122,44 @@ class _Shapes(fx.Interpreter):
         return super().call_module(target, args, kwargs)
 
     def run_node(self, n: fx.Node) -> Any:
-        result = super().run_node(n)
+        try:
+            result = super().run_node(n)
+        except MappingError as error:
+            raise _located(error, n) from error
+        except torch.OutOfMemoryError:
+            raise
+        except TORCH_FAILS as error:
+            raise self._cannot_take(n, error) from error
         if isinstance(result, Tensor):
             self.shapes[n.name] = tuple(result.shape[1:])
         return result
+
+    def _cannot_take(self, node: fx.Node, error: Exception) -> TrainingError:
+        given = [self.shapes[x.name] for x in node.all_input_nodes if x.name in self.shapes]
+        taken = " and ".join(str(list(shape)) for shape in given) or "what it is given"
+        said = f"{words_for(node)} cannot take {taken} of each sample: {_first_line(error)}"
+        module = self.fetch_attr(str(node.target)) if node.op == "call_module" else None
+        if isinstance(module, Weighted):
+            is_image, inputs = not isinstance(module, nn.Linear), inputs_of(module)
+            if given[0][0 if is_image else -1] != inputs:
+                said = f"{cannot_take(inputs, is_image, given[0])}, at {words_for(node)}"
+        return refused("input-shape", said, loc=place_of(node), help=flatten_help(node.target))
+
+
+def flatten_help(called: object) -> str:
+    """Say what to write instead of a method that flattens by sizes."""
+    if called in ("view", "reshape"):
+        return "flatten with nn.Flatten() or torch.flatten(x, 1)"
+    return ""
+
+
+def _located(error: MappingError, node: fx.Node) -> TrainingError:
+    place = place_of(node)
+    return TrainingError(
+        replace(d, message=f"{d.message}, at {words_for(node)}", loc=place)
+        for d in error.diagnostics
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -28,20 +28,6 @@ def merged_steps(steps: int) -> Iterator[None]:
         _steps.reset(token)
 
 
-def over_time(model: nn.Module, x: Tensor) -> Tensor:
-    """Run a model of layers and neurons on ``x[T, B, ...]``; return ``[T, B, ...]``.
-
-    Layers without memory see all time steps at once, merged with the batch, so that
-    ``nn.Conv2d`` and ``nn.Flatten`` work as they are. Neurons start from zero.
-    """
-    if x.dim() < 3:
-        raise ValueError(f"inputs are [T, B, ...], got a tensor of shape {tuple(x.shape)}")
-    steps, batch = x.shape[:2]
-    with merged_steps(steps):
-        result: Tensor = model(x.flatten(0, 1))
-    return result.reshape(steps, batch, *result.shape[1:])
-
-
 class LIF(nn.Module):
     """Leaky integrate-and-fire neurons: ``v = leak * v + x``, a spike where ``v >= threshold``.
 

@@ -7,8 +7,10 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn.utils import parametrize
 
+from mapper.diagnostics import Diagnostic
 from mapper.training.nets.geometry import Weighted
 from mapper.training.nets.gradients import held
+from mapper.training.nets.refused import TrainingError
 
 Norm = nn.BatchNorm1d | nn.BatchNorm2d
 
@@ -25,15 +27,37 @@ def keep_factors_positive(network: fx.GraphModule) -> None:
     and one below it learns the way back.
 
     Raises:
-        ValueError: A factor is below zero after something else than one layer of weights.
+        TrainingError: A factor is below zero after something else than one layer of weights.
     """
+    if problems := list(factor_problems(network)):
+        raise TrainingError(problems)
+    for node, norm in _free_norms(network):
+        layer = _layer_before(network, node)
+        if bool((norm.weight < 0).any()) and layer is not None:
+            _turn(norm, layer)
+        parametrize.register_parametrization(norm, "weight", _Held())
+
+
+def factor_problems(network: fx.GraphModule) -> Iterator[Diagnostic]:
+    """Yield the batch norms of a traced model whose factors below zero cannot be turned."""
+    for node, norm in _free_norms(network):
+        if bool((norm.weight < 0).any()) and _layer_before(network, node) is None:
+            path = str(node.target)
+            yield Diagnostic(
+                code="negative-scale",
+                message=f"batch norm {path!r} scales a channel by a factor below zero",
+                loc=path,
+                help="only one that follows a layer of weights, alone, can have it turned: take "
+                "the absolute value",
+            )
+
+
+def _free_norms(network: fx.GraphModule) -> Iterator[tuple[fx.Node, Norm]]:
+    """Yield the norms whose factors are still free to pass zero, with where they are called."""
     for node in network.graph.nodes:
         norm = network.get_submodule(str(node.target)) if node.op == "call_module" else None
-        if not isinstance(norm, Norm) or not norm.affine or parametrize.is_parametrized(norm):
-            continue
-        if bool((norm.weight < 0).any()):
-            _turn(norm, _layer_before(network, node))
-        parametrize.register_parametrization(norm, "weight", _Held())
+        if isinstance(norm, Norm) and norm.affine and not parametrize.is_parametrized(norm):
+            yield node, norm
 
 
 @contextmanager
@@ -58,16 +82,16 @@ class _Held(nn.Module):
         return held(weight, LEAST_FACTOR)
 
 
-def _layer_before(network: fx.GraphModule, node: fx.Node) -> Weighted:
+def _layer_before(network: fx.GraphModule, node: fx.Node) -> Weighted | None:
+    """Return the layer of weights that a norm alone follows, if there is one."""
+    if sum(other.target == node.target for other in network.graph.nodes) > 1:
+        return None  # what is turned for one call would be turned for the others
     source = node.args[0]
     if isinstance(source, fx.Node) and source.op == "call_module" and len(source.users) == 1:
         layer = network.get_submodule(str(source.target))
         if isinstance(layer, Weighted):
             return layer
-    raise ValueError(
-        f"batch norm {str(node.target)!r} scales a channel by a factor below zero; only one that "
-        "follows a layer of weights, alone, can have it turned: take the absolute value"
-    )
+    return None
 
 
 def _turn(norm: Norm, layer: Weighted) -> None:
