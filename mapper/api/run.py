@@ -13,8 +13,9 @@ from mapper.ir.firing import MAPPING, Firing, firing_of
 from mapper.ir.weights import write_arrays
 from mapper.layout import Taken
 from mapper.notebook import html_table
+from mapper.proportions import Score
 from mapper.recordings import IN_MEMORY, checked_arrays, coding_tables, to_reals
-from mapper.verify.answers import accuracy, classes, wanted_classes
+from mapper.verify.answers import classes, score, wanted_classes
 from mapper.writing import whole_file
 
 SCHEMA = "spikeloom/run/1"
@@ -30,6 +31,8 @@ class Run:
         (20, 8, 6)
         >>> run.predictions, run.accuracy(labels)  # the class of each sample
         (array([0, 0, 4, 3, 4, 5, 0, 1]), 0.75)
+        >>> print(run.score(labels))
+        75.0 % (6 of 8, 95 %: 40.9 .. 92.9)
     """
 
     graph: Graph
@@ -79,7 +82,15 @@ class Run:
         return classes(self.reals[self._first])
 
     def accuracy(self, labels: ArrayLike) -> float:
-        """Return the share of samples, 0..1, whose class is their label ``[B]``.
+        """Return the share of samples, 0..1, whose class is their label ``[B]``; see ``score``.
+
+        Raises:
+            MappingError: ``input-shape`` where there is not one label for each sample.
+        """
+        return self.score(labels).share
+
+    def score(self, labels: ArrayLike) -> Score:
+        """Count the samples whose class is their label ``[B]``: accuracy and its 95 % interval.
 
         Raises:
             MappingError: ``input-shape`` where there is not one label for each sample.
@@ -87,7 +98,7 @@ class Run:
         first = self._first
         wanted = wanted_classes(checked_arrays({"labels": labels}), first, self.samples, IN_MEMORY)
         assert wanted is not None  # labels were given
-        return accuracy(self.reals[first], wanted)
+        return score(self.reals[first], wanted)
 
     @property
     def _first(self) -> str:

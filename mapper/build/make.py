@@ -97,17 +97,23 @@ def calibration_warnings(build: Build, recordings: Mapping[str, Array] | None) -
     """Say which layers never or always fire on what a build was calibrated with, if anything."""
     if recordings is None:
         return ()
-    reals = {name: array[:, :CALIBRATION_SAMPLES] for name, array in recordings.items()}
     ran = engine.run(build.hardware, build.samples, trace=True, generated=build)
     mapped = firing_of(build.hardware, ran.counts, build.samples, ran.outputs)
-    few = {name: array[:, :_FIRST_LOOK] for name, array in reals.items()}
-    trained = _trained_firing(build.network, few)
-    if trained.findings and any(few[name].shape != reals[name].shape for name in few):
-        trained = _trained_firing(build.network, reals)
+    trained = trained_firing(build.network, recordings)
     return (*trained.warnings(NETWORK), *mapped.warnings(MAPPING))
 
 
-def _trained_firing(network: Graph, reals: Mapping[str, Array]) -> Firing:
+def trained_firing(network: Graph, recordings: Mapping[str, Array]) -> Firing:
+    """Run the trained network on a few samples, and on more where it looks dead on these."""
+    reals = {name: array[:, :CALIBRATION_SAMPLES] for name, array in recordings.items()}
+    few = {name: array[:, :_FIRST_LOOK] for name, array in reals.items()}
+    found = _firing_on(network, few)
+    if found.findings and any(few[name].shape != reals[name].shape for name in few):
+        return _firing_on(network, reals)
+    return found
+
+
+def _firing_on(network: Graph, reals: Mapping[str, Array]) -> Firing:
     fired = [spike.name for _, spike in used_spikes(network)]
     ran = engine.run(network, reals, "definition", watch=fired).outputs
     return firing_of_values(network, {**reals, **ran})

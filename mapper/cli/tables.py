@@ -22,6 +22,7 @@ from mapper.layout import Taken
 from mapper.listing import PartLists, Parts, PassList, TargetFacts, TargetList
 from mapper.report.answers import Answer
 from mapper.report.comparison.data import RatioWay, SideBySide
+from mapper.report.comparison.tables import PAIRED, layer_spikes, paired
 from mapper.report.headline import Headline, worth_of
 from mapper.report.numbers import firing_text, number
 from mapper.verify.result import Ring, Verification
@@ -173,33 +174,58 @@ def comparison(answer: Comparison) -> RenderableType:
     """Targets or builds side by side; ratios are to the first."""
     sides = answer.side_by_side()
     head = f"{answer.network}, activity: {answer.activity}, preset: {answer.preset}"
-    costs = _costs(head, sides.subject, answer.builds)
-    verdicts = [_verified(sides)] if sides.subject == "build" else []
-    told = _recording(*(build.recording for build in answer.builds))
-    return Group(costs, *told, *verdicts, *map(_ratio_waterfall, answer.ways))
+    parts: list[RenderableType] = [_costs(head, sides.subject, answer.builds)]
+    parts += _recording(*(build.recording for build in answer.builds))
+    parts += [
+        Text(printable(f"{side.name} is not comparable: {side.incomparable}"), "bold red")
+        for side in sides.sides
+        if side.incomparable
+    ]
+    heads, rates = layer_spikes(sides)
+    if rates:
+        parts.append(table("spikes per neuron and step", heads, rates))
+    if sides.pairs:
+        parts.append(table("", PAIRED, paired(sides)))
+    if sides.subject == "build":
+        parts.append(_verified(sides))
+    return Group(*parts, *map(_ratio_waterfall, answer.ways))
 
 
 def _costs(head: str, subject: str, builds: Sequence[ComparedBuild]) -> RenderableType:
-    """What each build costs, with ratios to the first."""
+    """What each build costs, with ratios to the first that can be compared."""
+    first = next((build.cost for build in builds if not build.incomparable), None)
     return table(
         head,
-        [subject, "crossbars", "energy", "ratio", "latency", "ratio", "area", "accuracy"],
-        (_compared(build, builds[0].cost) for build in builds),
+        [subject, "crossbars", "energy", "ratio", "latency", "ratio", "area", "accuracy", "right"],
+        (_compared(build, first) for build in builds),
     )
 
 
-def _compared(build: ComparedBuild, first: Cost) -> list[object]:
-    cost, accuracy = build.cost, build.accuracy
-    latency, base = (one.latency_ns["inference_pipelined"] for one in (cost, first))
+def _accuracy(build: ComparedBuild) -> tuple[str, str]:
+    """Write an accuracy with its 95 % interval, and the samples that it is of."""
+    if build.score is None:
+        return "" if build.accuracy is None else f"{build.accuracy:.1%}", ""
+    low, high = (f"{100 * end:.1f}" for end in build.score.interval)
+    return f"{build.score.share:.1%} ({low}..{high})", f"{build.score.right} of {build.score.of}"
+
+
+def _compared(build: ComparedBuild, first: Cost | None) -> list[object]:
+    cost = build.cost
+    latency = cost.latency_ns["inference_pipelined"]
+    times = ("", "")
+    if first is not None and not build.incomparable:
+        base = first.latency_ns["inference_pipelined"]
+        energy = cost.total_pj.nominal / first.total_pj.nominal
+        times = (f"{energy:.2f}", f"{latency.nominal / base.nominal:.2f}")
     return [
-        build.title,
+        f"{build.title} (dead)" if build.incomparable else build.title,
         build.summary.crossbars,
         _amount(cost.total_pj, 1e-6, "uJ"),
-        f"{cost.total_pj.nominal / first.total_pj.nominal:.2f}",
+        times[0],
         _amount(latency, 1e-3, "us"),
-        f"{latency.nominal / base.nominal:.2f}",
+        times[1],
         _amount(cost.total_um2, 1e-6, "mm2"),
-        "" if accuracy is None else f"{accuracy:.1%}",
+        *_accuracy(build),
     ]
 
 
@@ -252,8 +278,8 @@ def demo(answer: Demo) -> RenderableType:
             [
                 target.compared.title,
                 "yes" if target.verification.bit_exact else "NO",
-                f"{target.verification.source_accuracy:.1%}",
-                f"{target.verification.accuracy:.1%}",
+                target.verification.source_score,
+                target.verification.score,
                 f"{target.verification.spike_agreement:.2%}",
             ]
             for target in answer.targets

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from mapper.build.folder import write_build
-from mapper.build.make import make_build
+from mapper.build.make import make_build, trained_firing
 from mapper.build.model import Build
 from mapper.build.summary import CompileSummary
 from mapper.compare.result import ComparedBuild, Comparison
@@ -23,11 +23,15 @@ from mapper.cost.estimate import checked_steps
 from mapper.executor import engine
 from mapper.frontend import Imported
 from mapper.ir.assignment import UNASSIGNED
+from mapper.ir.core import Array
+from mapper.ir.firing import MAPPING, NETWORK, Firing, firing_of
 from mapper.ir.identity import digest, digest_of_arrays
 from mapper.layout import Taken
-from mapper.recordings import Recording, to_codes
-from mapper.report.comparison.data import RatioWay, difference_table
+from mapper.proportions import Paired
+from mapper.recordings import Recording, to_codes, to_reals
+from mapper.report.comparison.data import PairedSides, RatioWay, difference_table
 from mapper.verify.activity import Recorded, recorded_on
+from mapper.verify.answers import right_answers, score_of, wanted_classes
 from mapper.verify.known import write_known
 from mapper.verify.record import Verified
 from mapper.verify.result import Verification
@@ -42,8 +46,12 @@ class Compared:
     activity: Activity | float = DENSITY
     steps: int = 1
     """Time steps of an inference, where activity is a share."""
-    accuracy: float | None = None
-    """Measured on the recordings of this comparison."""
+    right: Array | None = None
+    """Of each sample of this comparison's recordings ``[B]`` whether its answer is right."""
+    firing: Firing | None = None
+    """How often layers fired, where spikes were counted or the rings ran; None elsewhere."""
+    source_firing: Firing | None = None
+    """The same of the trained network, where that was looked at."""
     taken: Taken | None = None
     """What the recordings of this comparison were taken for; None where there are none."""
     name: str = ""
@@ -51,6 +59,22 @@ class Compared:
     verified: Verified | None = None
     ran: Recorded | None = None
     """The run that ``activity`` was counted in; None where there was none."""
+
+    @property
+    def title(self) -> str:
+        return self.name or self.build.target.name
+
+    @property
+    def incomparable(self) -> str:
+        """Why its costs stand beside no others; empty where they do."""
+        return self.firing.reason if self.firing is not None else ""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What has to be known of this build before a number of it is used."""
+        pairs = ((NETWORK, self.source_firing), (MAPPING, self.firing))
+        told = [text for what, one in pairs if one is not None for text in one.warnings(what)]
+        return (*told, *self.build.uncalibrated)
 
 
 def build_on(
@@ -76,10 +100,19 @@ def measured(compared: Compared, recording: Recording) -> Compared:
     graph = build.hardware
     codes = to_codes(graph, recording.inputs, recording.where)
     ran = engine.run(graph, codes, trace=True, generated=build)
-    found = recorded_on(build, ran, recording)
-    told, counted = found.counted, measure(graph, ran.counts, build.counts.levels)
-    right = None if told.right is None else told.right / told.labelled
-    return replace(compared, activity=counted, accuracy=right, taken=recording.taken, ran=found)
+    output = graph.outputs[0].name
+    labels = wanted_classes(recording.arrays, output, recording.samples, recording.where)
+    answers = to_reals(graph, ran.outputs)[output]
+    firing = firing_of(graph, ran.counts, codes, ran.outputs)
+    return replace(
+        compared,
+        activity=measure(graph, ran.counts, build.counts.levels),
+        right=None if labels is None else right_answers(answers, labels),
+        firing=firing,
+        source_firing=trained_firing(build.network, recording.inputs) if firing.findings else None,
+        taken=recording.taken,
+        ran=recorded_on(build, ran, recording),
+    )
 
 
 def write_compared(
@@ -101,7 +134,7 @@ def side_by_side(
     """Put what was made or read side by side."""
     way = steps_between(load_preset("paper"), load_preset("physical"))
     costs = [costs_along(one.build.counts, one.activity, one.steps, way) for one in found]
-    names = [one.name or one.build.target.name for one in found]
+    names = [one.title for one in found]
     return Comparison(
         network=", ".join(dict.fromkeys(one.build.hardware.name for one in found)),
         activity=_activity_of(found, preset),
@@ -117,24 +150,51 @@ def side_by_side(
             for low, one, base in zip(names, found, costs, strict=True)
             for high, another, other in zip(names, found, costs, strict=True)
             if _all_adc(another.build.target) and _all_sensed(one.build.target)
+            if not one.incomparable and not another.incomparable
         ),
+        pairs=_pairs(found),
     )
 
 
 def row_of(compared: Compared, preset: Preset) -> ComparedBuild:
     """Return what a comparison says of one build; the way between presets is left out."""
     build, verified = compared.build, compared.verified
-    right = compared.accuracy
-    if right is None and verified is not None and verified.found is not None:
-        right = verified.found.accuracy
+    known = None if verified is None else verified.found
+    right = None if compared.right is None else score_of(compared.right)
+    if right is None and known is not None:
+        right = known.score
+    share = right.share if right is not None else None if known is None else known.accuracy
     return ComparedBuild(
         summary=CompileSummary(build=build),
         cost=price(build.counts, compared.activity, compared.steps, preset),
         activity=_activity_of([compared], preset),
-        accuracy=right,
+        accuracy=share,
+        score=right,
+        firing=compared.firing,
+        warnings=compared.warnings,
         name=compared.name,
         recording=compared.taken,
         verified=verified,
+    )
+
+
+def _pairs(found: Sequence[Compared]) -> tuple[PairedSides, ...]:
+    """Set the answers of every two builds to the same samples against each other."""
+    return tuple(
+        PairedSides(target=other.title, over=one.title, counts=_paired(other.right, one.right))
+        for place, one in enumerate(found)
+        for other in found[place + 1 :]
+        if one.right is not None and other.right is not None
+        if one.right.shape == other.right.shape
+    )
+
+
+def _paired(first: Array, second: Array) -> Paired:
+    return Paired(
+        both=int((first & second).sum()),
+        first_only=int((first & ~second).sum()),
+        second_only=int((~first & second).sum()),
+        neither=int((~first & ~second).sum()),
     )
 
 
@@ -165,7 +225,10 @@ def _facts(build: Build) -> dict[str, object]:
 
 def _notes(found: Sequence[Compared]) -> list[str]:
     """Say what a reader of the ratios has to know."""
-    notes = []
+    notes = [f"{one.title}: {text}" for one in found for text in one.warnings]
+    left = [one.title for one in found if one.incomparable]
+    if left:
+        notes.append(f"not comparable, and in no ratio, front or waterfall: {', '.join(left)}")
     models = {one.build.source.get("sha256"): one.build.source.get("file") for one in found}
     if len(models) > 1:
         names = ", ".join(sorted(map(str, models.values())))
@@ -178,7 +241,7 @@ def _notes(found: Sequence[Compared]) -> list[str]:
         notes.append("activity is measured in some builds and assumed in others")
     known = [one.verified for one in found if one.verified and one.verified.found]
     if len({one.files.get("input") for one in known}) > 1 and not any(
-        one.accuracy is not None for one in found
+        one.right is not None for one in found
     ):
         notes.append("the builds were verified on different recordings: so is their accuracy")
     notes += [

@@ -6,15 +6,17 @@ from typing import Any
 from mapper.compare.result import SCHEMA
 from mapper.cost import Range
 from mapper.cost.waterfall import RatioStep, WaterfallStep
+from mapper.proportions import Paired, read_score
 from mapper.report.comparison.data import (
     Built,
     Differences,
+    PairedSides,
     RatioWay,
     Side,
     SideBySide,
     verdict_of,
 )
-from mapper.verify.read import read_verification
+from mapper.verify.read import read_firing, read_verification
 from mapper.verify.result import Verification
 
 Json = Mapping[str, Any]
@@ -42,6 +44,7 @@ def read_sides(answer: Json) -> SideBySide:
         ),
         warnings=_texts(answer["warnings"]),
         ways=tuple(map(_way, answer["waterfalls"])),
+        pairs=tuple(map(_pair, answer.get("paired", ()))),
     )
 
 
@@ -57,6 +60,8 @@ def _side(row: Json) -> Side:
         area_um2=_range(cost["area_um2"]["total"]),
         way=tuple(map(_step, row["waterfall"])),
         accuracy=_number(row["accuracy"]) if "accuracy" in row else accuracy,
+        score=read_score(row),
+        firing=read_firing(row, "firing"),
         spike_agreement=None if found is None else found.spike_agreement,
         built=_built(row, found) if "build" in row else None,
     )
@@ -89,6 +94,19 @@ def _step(step: Json) -> WaterfallStep:
         interval_ns=_number(step["interval_ns"]),
         energy_factor=_number(step["energy_factor"]),
         latency_factor=_number(step["latency_factor"]),
+    )
+
+
+def _pair(pair: Json) -> PairedSides:
+    names = ("both_right", "only_first_right", "only_second_right", "neither_right")
+    counts = [int(pair[name]) for name in names]
+    if min(counts) < 0 or not 0 < sum(counts) < 1 << 53:
+        raise ValueError(f"a pair of {pair['target']!r:.80} has counts {counts}")
+    both, first, second, neither = counts
+    return PairedSides(
+        target=_text(pair["target"]),
+        over=_text(pair["over"]),
+        counts=Paired(both=both, first_only=first, second_only=second, neither=neither),
     )
 
 

@@ -7,11 +7,14 @@ from mapper.build.summary import CompileSummary
 from mapper.cost import Cost
 from mapper.cost.waterfall import WaterfallStep
 from mapper.diagnostics import many
+from mapper.ir.firing import Firing
 from mapper.layout import Taken
 from mapper.notebook import html_table
+from mapper.proportions import Score
 from mapper.report.comparison.data import (
     Built,
     Differences,
+    PairedSides,
     RatioWay,
     Side,
     SideBySide,
@@ -40,6 +43,12 @@ class ComparedBuild:
     """Share of right answers, 0..1: measured here, or when it was verified; None if not known."""
     recording: Taken | None = None
     """What the recordings of this comparison were taken for; None where there are none."""
+    score: Score | None = None
+    """The same as counts, with a 95 % interval; None where the counts are not known."""
+    firing: Firing | None = None
+    """How often layers fired on recordings; None where no run is known."""
+    warnings: tuple[str, ...] = ()
+    """What has to be known of it before a number is used."""
     name: str = ""
     """Of a build that was there; one that was made here has the name of its target."""
     verified: Verified | None = None
@@ -49,6 +58,11 @@ class ComparedBuild:
     def title(self) -> str:
         """What it is called: its folder, or else its target."""
         return self.name or self.summary.target
+
+    @property
+    def incomparable(self) -> str:
+        """Why its costs stand beside no others: it is dead. Empty where they do."""
+        return self.firing.reason if self.firing is not None else ""
 
     @property
     def verification(self) -> Verification | None:
@@ -69,7 +83,13 @@ class ComparedBuild:
         if self.recording is not None:
             row["recording"] = self.recording.as_dict()
         if self.accuracy is not None:
-            row["accuracy"] = self.accuracy
+            counted = self.score
+            row |= {"accuracy": self.accuracy} if counted is None else counted.as_dict()
+        if self.firing is not None:
+            row["firing"] = self.firing.as_dict()
+        row["comparable"] = not self.incomparable
+        row["incomparable_because"] = self.incomparable
+        row["warnings"] = list(self.warnings)
         if self.way:
             row["waterfall"] = [step.as_dict() for step in self.way]
         return row
@@ -85,6 +105,8 @@ class ComparedBuild:
             area_um2=self.cost.total_um2,
             way=self.way,
             accuracy=self.accuracy,
+            score=self.score,
+            firing=self.firing,
             spike_agreement=None if found is None else found.spike_agreement,
             built=self._built(),
         )
@@ -122,6 +144,8 @@ class Comparison:
     """Every fact, of models, options and targets, that is not the same for all."""
     ways: tuple[RatioWay, ...]
     """Targets with ADCs over those without, from ``paper`` to ``physical``."""
+    pairs: tuple[PairedSides, ...] = ()
+    """How the answers of every two builds to the same samples differ; none without labels."""
     warnings: tuple[str, ...] = ()
     """What a reader of the ratios has to know."""
 
@@ -136,6 +160,7 @@ class Comparison:
             "differences": self.differences.as_dict(),
             "warnings": list(self.warnings),
             "waterfalls": [way.as_dict() for way in self.ways],
+            "paired": [pair.as_dict() for pair in self.pairs],
         }
 
     def side_by_side(self) -> SideBySide:
@@ -148,6 +173,7 @@ class Comparison:
             differences=self.differences,
             warnings=self.warnings,
             ways=self.ways,
+            pairs=self.pairs,
         )
 
     def __repr__(self) -> str:

@@ -15,6 +15,7 @@ from mapper.diagnostics import many, refuse
 from mapper.frontend import Imported, NirOptions, import_model
 from mapper.inputs import check_unused
 from mapper.ir.core import Value
+from mapper.ir.firing import firing_of
 from mapper.layout import Presentation
 from mapper.recordings import Recording
 from mapper.threads import one_blas_thread
@@ -263,9 +264,17 @@ def ready(
         recording: Run on it, for accuracy and spikes.
         steps: Time steps of an inference, with a density.
     """
-    told, _ = read_activity(build, activity)
+    told, trace = read_activity(build, activity)
+    known = verified.found
+    kept = None if known is None else known.firing
     compared = Compared(
-        build=build, activity=told, steps=checked_steps(steps), name=name, verified=verified
+        build=build,
+        activity=told,
+        steps=checked_steps(steps),
+        name=name,
+        verified=verified,
+        firing=firing_of(build.hardware, trace) if trace else kept,
+        source_firing=None if known is None else known.source_firing,
     )
     if recording is None:
         return compared

@@ -181,9 +181,10 @@ def worth_of(found: Verification) -> str:
         if firing is not None and firing.dead:
             told.append(f"{what} is dead ({firing.reason})")
     if found.accuracy is not None:
-        told.append(f"right on {percent(found.accuracy)}")
+        told.append(f"right on {found.score or percent(found.accuracy)}")
         if found.source_accuracy is not None:
-            told[-1] += f", {NETWORK} on {percent(found.source_accuracy)}"
+            source = found.source_score or percent(found.source_accuracy)
+            told[-1] += f", {NETWORK} on {source}"
     return "; ".join(told)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from mapper.inputs import check_labels
 from mapper.ir.core import Array
+from mapper.proportions import Score
 
 
 def classes(output: Array) -> Array:
@@ -14,9 +15,19 @@ def classes(output: Array) -> Array:
     return np.asarray(votes.argmax(axis=1))
 
 
-def accuracy(output: Array, labels: Array) -> float:
-    """Return the share of samples whose class is their label ``[B]``."""
-    return float((classes(output) == labels).mean())
+def right_answers(output: Array, labels: Array) -> Array:
+    """Say of each sample ``[B]`` whether its class is its label ``[B]``."""
+    return np.asarray(classes(output) == labels)
+
+
+def score(output: Array, labels: Array) -> Score:
+    """Count the samples whose class is their label ``[B]``."""
+    return score_of(right_answers(output, labels))
+
+
+def score_of(right: Array) -> Score:
+    """Count what ``right_answers`` gave."""
+    return Score(int(np.count_nonzero(right)), right.size)
 
 
 def wanted_classes(

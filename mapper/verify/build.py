@@ -13,7 +13,7 @@ from mapper.ir.firing import MAPPING, NETWORK, firing_of_values
 from mapper.ir.verify import graph_problems
 from mapper.pipeline import make_passes, run_passes
 from mapper.recordings import Recording, to_codes, to_reals
-from mapper.verify.answers import accuracy, agreement, wanted_classes
+from mapper.verify.answers import agreement, score, wanted_classes
 from mapper.verify.result import (
     INEXACT,
     PASSES,
@@ -163,8 +163,9 @@ def _measured(
     first = build.network.outputs[0].name
     return Verification(
         rings=(*rings, ring),
-        accuracy=None if labels is None else accuracy(outputs[first], labels),
-        source_accuracy=None if labels is None else accuracy(source[first], labels),
+        accuracy=None if labels is None else score(outputs[first], labels).share,
+        source_accuracy=None if labels is None else score(source[first], labels).share,
+        accuracy_of=None if labels is None else labels.size,
         spike_agreement=agreement(defined, source, spikes),
         layer_agreement={name: agreement(defined, source, [name]) for name in spikes},
         inexact=tuple(inexact),

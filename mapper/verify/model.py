@@ -15,7 +15,7 @@ from mapper.ir.firing import NETWORK, firing_of
 from mapper.ir.verify import graph_problems
 from mapper.layout import Taken
 from mapper.verify import reference, sequence
-from mapper.verify.answers import accuracy, agreement, wanted_classes
+from mapper.verify.answers import agreement, score, wanted_classes
 from mapper.verify.outputs import compare
 from mapper.verify.reference import counted, output_types
 from mapper.verify.result import RULES, Ring, Verification
@@ -68,7 +68,8 @@ def verify_model(
     )
     return Verification(
         rings=tuple(rings),
-        accuracy=None if labels is None else accuracy(found[output], labels),
+        accuracy=None if labels is None else score(found[output], labels).share,
+        accuracy_of=None if labels is None else labels.size,
         spike_agreement=agreement(found, expected, spikes) if spikes else None,
         firing=firing,
         warnings=(*imported.warnings, *firing.warnings(NETWORK)),

@@ -7,6 +7,7 @@ from typing import Any, TypeGuard, get_args
 
 from mapper.ir.firing import Firing, LayerFiring
 from mapper.layout import Taken
+from mapper.proportions import read_score
 from mapper.verify.result import (
     LISTED,
     RINGS,
@@ -39,6 +40,9 @@ def read_verification(found: object) -> Verification:
     if found.get("bit_exact") is not agree:
         raise ValueError(f"bit_exact is {found.get('bit_exact')!r}, its rings say {agree}")
     accuracy, source, spikes = (_share(found, name) for name in _SHARES)
+    counted, source_counted = read_score(found), read_score(found, "source_accuracy")
+    if counted and source_counted and counted.of != source_counted.of:
+        raise ValueError(f"accuracy is of {counted.of} samples and of {source_counted.of}")
     by_layer = _object(found.get("spike_agreement_by_layer", {}), "spike_agreement_by_layer")
     inexact = found.get("inexact_passes", [])
     warnings = found.get("warnings", [])
@@ -49,6 +53,7 @@ def read_verification(found: object) -> Verification:
         rings=read,
         accuracy=accuracy,
         source_accuracy=source,
+        accuracy_of=None if counted is None else counted.of,
         spike_agreement=spikes,
         layer_agreement={str(name): _share(by_layer, name) or 0.0 for name in by_layer},
         inexact=tuple(map(_inexact, inexact)),

@@ -13,6 +13,7 @@ from mapper.diagnostics import many
 from mapper.ir.firing import Firing
 from mapper.layout import Taken
 from mapper.notebook import html_table
+from mapper.proportions import Score
 
 SCHEMA = "spikeloom/verify/1"
 
@@ -223,6 +224,8 @@ class Verification:
     """Share of right predictions of what is verified, 0..1: a mapping, or an imported network."""
     source_accuracy: float | None = None
     """The same of the network before it was mapped."""
+    accuracy_of: int | None = None
+    """Samples that these are of; None where there were no labels, or nobody said."""
     spike_agreement: float | None = None
     """Share of all neurons and time steps at which the source network spikes alike, 0..1."""
     layer_agreement: Mapping[str, float] = field(default_factory=dict)
@@ -253,6 +256,16 @@ class Verification:
         return f"{_numbers(ran)} of {len(self.rings)}"
 
     @property
+    def score(self) -> Score | None:
+        """Right answers of what is verified, with their 95 % interval; None without labels."""
+        return _score(self.accuracy, self.accuracy_of)
+
+    @property
+    def source_score(self) -> Score | None:
+        """The same of the network before it was mapped."""
+        return _score(self.source_accuracy, self.accuracy_of)
+
+    @property
     def bit_exact(self) -> bool:
         """No ring that ran found a mismatch."""
         return all(ring.status != "mismatch" for ring in self.rings)
@@ -273,10 +286,11 @@ class Verification:
             "bit_exact": self.bit_exact,
             "rings": [ring.as_dict() for ring in self.rings],
         }
-        if self.accuracy is not None:
-            answer["accuracy"] = self.accuracy
-        if self.source_accuracy is not None:
-            answer["source_accuracy"] = self.source_accuracy
+        shares = {"accuracy": self.accuracy, "source_accuracy": self.source_accuracy}
+        for name, share in shares.items():
+            if share is not None:
+                counted = _score(share, self.accuracy_of)
+                answer |= {name: share} if counted is None else counted.as_dict(name)
         if self.spike_agreement is not None:
             answer["spike_agreement"] = self.spike_agreement
             answer["spike_agreement_by_layer"] = dict(self.layer_agreement)
@@ -305,11 +319,11 @@ class Verification:
 
     def _repr_html_(self) -> str:
         worth = {
-            "accuracy": self.accuracy,
-            "accuracy of the trained network": self.source_accuracy,
-            "spikes equal to those of the trained network": self.spike_agreement,
+            "accuracy": self.score or _percent(self.accuracy),
+            "accuracy of the trained network": self.source_score or _percent(self.source_accuracy),
+            "spikes equal to those of the trained network": _percent(self.spike_agreement),
         }
-        shares = (f"{name}: {v:.2%}" for name, v in worth.items() if v is not None)
+        shares = (f"{name}: {told}" for name, told in worth.items() if told is not None)
         return html_table(
             "bit-exact" if self.bit_exact else "NOT bit-exact",
             ("ring", "verdict", "what was compared"),
@@ -332,3 +346,11 @@ def _numbers(rings: Sequence[int]) -> str:
             runs.append([ring])
     parts = (str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
     return f"ring{'' if len(rings) == 1 else 's'} {', '.join(parts) or 'none'}"
+
+
+def _score(share: float | None, of: int | None) -> Score | None:
+    return None if share is None or of is None else Score(round(share * of), of)
+
+
+def _percent(share: float | None) -> str | None:
+    return None if share is None else f"{share:.2%}"

@@ -14,6 +14,7 @@ from mapper.cost import Range
 from mapper.diagnostics import MappingError
 from mapper.report.comparison.data import Differences, SideBySide, difference_table
 from mapper.report.comparison.tables import as_csv, as_latex, as_markdown, ratio
+from mapper.report.data import UNCALIBRATED
 from mapper.writing import json_text
 from tests.files import DEMO
 from tests.report.pages import COMPARED, HOSTILE, comparison_page, hostile_comparison
@@ -31,7 +32,7 @@ def sides() -> SideBySide:
 def test_builds_of_an_earlier_comparison_stay_and_are_told(tmp_path: Path) -> None:
     model = DEMO / "model.onnx"
     both = compare_model(model, CompareOptions(targets=COMPARED, output=tmp_path))
-    assert both.warnings == ()
+    assert both.warnings == (f"{COMPARED[1]}: {UNCALIBRATED}",)
     (tmp_path / "notes").mkdir()
     fewer = compare_model(model, CompareOptions(targets=COMPARED[:1], output=tmp_path))
     assert fewer.warnings == (
@@ -119,7 +120,7 @@ def test_latex_keeps_its_cells_and_no_command(sides: SideBySide) -> None:
     text = as_latex(sides)
     assert "\\input" not in text
     row = text.splitlines()[-3]
-    assert row.replace("\\&", "").count("&") == 7
+    assert row.replace("\\&", "").count("&") == 8
     assert text.splitlines()[1] == "% Needs \\usepackage{booktabs}."
 
 

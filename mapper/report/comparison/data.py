@@ -9,6 +9,9 @@ from typing import Literal
 
 from mapper.cost import Range
 from mapper.cost.waterfall import RatioStep, WaterfallStep
+from mapper.diagnostics import printable
+from mapper.ir.firing import Firing
+from mapper.proportions import Paired, Score
 from mapper.report.headline import Verdict, judged
 from mapper.verify.result import Verification
 
@@ -41,10 +44,19 @@ class Side:
     """From the preset ``paper`` to ``physical``, one assumption at a time."""
     accuracy: float | None = None
     """Share of right answers, 0..1; None where it is not known."""
+    score: Score | None = None
+    """The same as counts; None where these are not known."""
+    firing: Firing | None = None
+    """How often layers fired on recordings; None where no run is known."""
     spike_agreement: float | None = None
     """Share of spikes that are equal to those of the network, 0..1; None where not known."""
     built: Built | None = None
     """None for a target."""
+
+    @property
+    def incomparable(self) -> str:
+        """Why it is in no ratio, front or waterfall: it is dead. Empty where it is."""
+        return self.firing.reason if self.firing is not None else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +74,20 @@ class RatioWay:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PairedSides:
+    """The answers of two sides to the same samples."""
+
+    target: str
+    over: str
+    counts: Paired
+    """``target`` first, then ``over``."""
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the JSON form; the difference is that of ``target`` less that of ``over``."""
+        return {"target": self.target, "over": self.over, **self.counts.as_dict()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Differences:
     """A table of every entry that is not the same on all sides."""
 
@@ -76,7 +102,7 @@ class Differences:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SideBySide:
-    """A comparison: ratios are to the first side."""
+    """A comparison: ratios are to the first side that can be compared."""
 
     network: str
     activity: str
@@ -87,6 +113,7 @@ class SideBySide:
     differences: Differences
     warnings: tuple[str, ...] = ()
     ways: tuple[RatioWay, ...] = ()
+    pairs: tuple[PairedSides, ...] = ()
 
     @property
     def subject(self) -> Subject:
@@ -94,9 +121,24 @@ class SideBySide:
         return "target" if self.sides[0].built is None else "build"
 
     @property
-    def first(self) -> Side:
-        """The side that ratios are to."""
-        return self.sides[0]
+    def comparable(self) -> tuple[Side, ...]:
+        """Sides that ratios, fronts and waterfalls are of: those that are not dead."""
+        return tuple(side for side in self.sides if not side.incomparable)
+
+    @property
+    def first(self) -> Side | None:
+        """The side that ratios are to; None where nothing can be compared."""
+        return next(iter(self.comparable), None)
+
+    @property
+    def base(self) -> str:
+        """Say what ratios are to."""
+        if self.first is None:
+            return f"No {self.subject} is comparable, so there are no ratios."
+        if self.first is self.sides[0]:
+            return f"Ratios are to the first {self.subject}."
+        name = printable(self.first.name)
+        return f"Ratios are to {name}, the first {self.subject} that is comparable."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

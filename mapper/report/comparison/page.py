@@ -10,7 +10,14 @@ from mapper.report.charts.base import Bar, Chart, Table, bar_table, in_unit, int
 from mapper.report.charts.breakdown import words
 from mapper.report.comparison.data import MEASURES, Measure, RatioWay, SideBySide
 from mapper.report.comparison.pareto import accuracy_told, pareto_charts
-from mapper.report.comparison.tables import RATIO, cards, ratio
+from mapper.report.comparison.tables import (
+    PAIRED,
+    RATIO,
+    cards,
+    layer_spikes,
+    paired,
+    ratio,
+)
 from mapper.report.page.frame import render_page
 
 
@@ -19,12 +26,13 @@ class Charts:
     """The charts of a comparison, by the sections of its page."""
 
     costs: tuple[Chart, ...]
-    ratios: Chart
+    ratios: tuple[Chart, ...]
+    """None where nothing can be compared."""
     pareto: tuple[Chart, ...]
     ways: tuple[Chart, ...]
 
     def all(self) -> tuple[Chart, ...]:
-        return (*self.costs, self.ratios, *self.pareto, *self.ways)
+        return (*self.costs, *self.ratios, *self.pareto, *self.ways)
 
 
 def comparison_charts(compared: SideBySide) -> tuple[Chart, ...]:
@@ -40,7 +48,7 @@ def _charts(compared: SideBySide) -> Charts:
         costs=tuple(_cost(compared, measure) for measure in MEASURES),
         ratios=_ratios(compared),
         pareto=pareto_charts(compared),
-        ways=(energy, interval, *between),
+        ways=(*energy, *interval, *between),
     )
 
 
@@ -53,6 +61,8 @@ def render_comparison(compared: SideBySide) -> str:
         compared=compared,
         table=cards(compared),
         ratio_told=RATIO,
+        spikes=_table(*layer_spikes(compared)),
+        pairs=_table(PAIRED, paired(compared)),
         ways=[chart.name for chart in charts.ways],
         pareto=[chart.name for chart in charts.pareto],
         accuracy_told=accuracy_told(compared),
@@ -61,6 +71,10 @@ def render_comparison(compared: SideBySide) -> str:
             rows=compared.differences.rows,
         ),
     )
+
+
+def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> Table | None:
+    return Table(columns=heads, rows=tuple(rows)) if rows else None
 
 
 def caption_of(compared: SideBySide) -> str:
@@ -78,7 +92,10 @@ def _bar(label: str, value: Range, group: str = "") -> Bar:
 
 
 def _cost(compared: SideBySide, measure: Measure) -> Chart:
-    found = [_bar(side.name, measure.of(side)) for side in compared.sides]
+    found = [
+        _bar(f"{side.name} (dead)" if side.incomparable else side.name, measure.of(side))
+        for side in compared.sides
+    ]
     bars, unit = in_unit(found, measure.unit)
     return Chart(
         name=measure.name,
@@ -89,40 +106,46 @@ def _cost(compared: SideBySide, measure: Measure) -> Chart:
     )
 
 
-def _ratios(compared: SideBySide) -> Chart:
+def _ratios(compared: SideBySide) -> tuple[Chart, ...]:
     first = compared.first
+    if first is None:
+        return ()
     bars = [
         _bar(side.name, times, measure.name)
-        for side in compared.sides
+        for side in compared.comparable
         for measure in MEASURES
         if (times := ratio(measure.of(side), measure.of(first))) is not None
     ]
-    return Chart(
+    chart = Chart(
         name="ratios",
         title=f"Ratios to {first.name}",
         description=RATIO,
         spec=interval_bars(bars, unit="times", what="ratio"),
         table=bar_table(bars, unit="times", label=compared.subject, group="cost"),
     )
+    return (chart,)
 
 
 def _own_way(
     compared: SideBySide, name: str, unit: str, value: Callable[[WaterfallStep], float]
-) -> Chart:
-    """Chart one cost of every side from ``paper`` to ``physical``."""
+) -> tuple[Chart, ...]:
+    """Chart one cost of every comparable side from ``paper`` to ``physical``."""
     found = [
         _exactly(_step(step), value(step), side.name)
-        for side in compared.sides
+        for side in compared.comparable
         for step in side.way
     ]
+    if not found:
+        return ()
     bars, shown = in_unit(found, unit)
-    return Chart(
+    chart = Chart(
         name=f"waterfall-{name.replace(' ', '-')}",
         title=f"{name.capitalize()} from the preset paper to physical",
         description="After each assumption changed, one at a time; nominal values.",
         spec=interval_bars(bars, unit=shown, what=name),
         table=bar_table(bars, unit=shown, label="after", group=compared.subject),
     )
+    return (chart,)
 
 
 def _exactly(label: str, value: float, group: str = "") -> Bar:

@@ -37,6 +37,9 @@ class Plot:
 def pareto_charts(compared: SideBySide) -> tuple[Chart, ...]:
     """Return energy against latency, and against accuracy where it is known of any side."""
     energy, latency, _ = MEASURES
+    sides = compared.comparable
+    if not sides:
+        return ()
     y = _scale(energy, compared, "y")
     first = Plot(
         name="pareto",
@@ -44,11 +47,11 @@ def pareto_charts(compared: SideBySide) -> tuple[Chart, ...]:
         better="down and left is better",
         x=_scale(latency, compared, "x"),
         y=y,
-        across=tuple(_value(latency, side, compared) for side in compared.sides),
+        across=tuple(_value(latency, side, compared) for side in sides),
     )
-    charts = [_chart(compared, compared.sides, first)]
+    charts = [_chart(compared, sides, first)]
     kind, rights = rightness(compared)
-    known = [side for side, right in zip(compared.sides, rights, strict=True) if right is not None]
+    known = [side for side, right in zip(sides, rights, strict=True) if right is not None]
     if known:
         shares = tuple(100 * right for right in rights if right is not None)
         second = Plot(
@@ -65,9 +68,9 @@ def pareto_charts(compared: SideBySide) -> tuple[Chart, ...]:
 
 
 def rightness(compared: SideBySide) -> tuple[str, list[float | None]]:
-    """Return what is known of how right each side is: accuracy, or else equal spikes, 0..1."""
-    accuracies = [side.accuracy for side in compared.sides]
-    spikes = [side.spike_agreement for side in compared.sides]
+    """Return how right each comparable side is: accuracy, or else equal spikes, 0..1."""
+    accuracies = [side.accuracy for side in compared.comparable]
+    spikes = [side.spike_agreement for side in compared.comparable]
     if all(value is None for value in accuracies) and any(value is not None for value in spikes):
         return "equal spikes", spikes
     return "accuracy", accuracies
@@ -76,7 +79,9 @@ def rightness(compared: SideBySide) -> tuple[str, list[float | None]]:
 def accuracy_told(compared: SideBySide) -> str:
     """Say in words of which sides no accuracy is known, and what to do; empty where of all."""
     kind, found = rightness(compared)
-    pairs = zip(compared.sides, found, strict=True)
+    if not found:
+        return ""
+    pairs = zip(compared.comparable, found, strict=True)
     missing = [printable(side.name) for side, value in pairs if value is None]
     if len(missing) == len(found):
         return (
@@ -93,7 +98,7 @@ def _value(measure: Measure, side: Side, compared: SideBySide) -> float:
 
 
 def _scale(measure: Measure, compared: SideBySide, axis: str) -> Scale:
-    values = [_value(measure, side, compared) for side in compared.sides]
+    values = [_value(measure, side, compared) for side in compared.comparable]
     return scale_of(values, axis_title(measure.name, units(compared)[measure.name][1]), axis)
 
 

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 
 from mapper.cost import Range
 from mapper.diagnostics import printable
-from mapper.report.comparison.data import MEASURES, Side, SideBySide
+from mapper.ir.firing import Firing
+from mapper.proportions import Score
+from mapper.report.comparison.data import MEASURES, Measure, PairedSides, Side, SideBySide
 from mapper.report.numbers import interval_text, number, scaled
 
 RATIO = (
@@ -42,19 +44,34 @@ def as_csv(compared: SideBySide) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     builds = compared.subject == "build"
-    writer.writerow([*heads, "accuracy", *(("target", "model", "verified") if builds else ())])
+    heads += ["accuracy", *(("target", "model", "verified") if builds else ())]
+    writer.writerow([*heads, *_COUNTED, "comparable", "incomparable_because"])
     for side in compared.sides:
         cells: list[object] = [_no_formula(printable(side.name))]
         for measure in MEASURES:
-            value, base = measure.of(side), measure.of(compared.first)
-            cells += _ends(value) + _ends(ratio(value, base))
+            cells += _ends(measure.of(side)) + _ends(_ratio_of(side, compared.first, measure))
         cells.append("" if side.accuracy is None else side.accuracy)
         if side.built is not None:
             names = (side.target, side.built.model)
             cells += [_no_formula(printable(name)) for name in names]
             cells.append(side.built.verdict.short)
-        writer.writerow(cells)
+        right, why = side.score, side.incomparable
+        counts = [""] * 4 if right is None else [right.right, right.of, *right.interval]
+        rate = None if side.firing is None else side.firing.rate
+        cells += [*counts, "" if rate is None else rate]
+        writer.writerow([*cells, "no" if why else "yes", _no_formula(printable(why))])
     return out.getvalue()
+
+
+_COUNTED = ("accuracy_right", "accuracy_of", "accuracy_low", "accuracy_high", "spike_rate")
+"""Heads of what is counted in runs: right answers, all, their 95 % interval, and spikes."""
+
+
+def _ratio_of(side: Side, first: Side | None, measure: Measure) -> Range | None:
+    """Return a ratio to the first comparable side; none of a side that is not comparable."""
+    if first is None or side.incomparable:
+        return None
+    return ratio(measure.of(side), measure.of(first))
 
 
 def _ends(value: Range | None) -> list[object]:
@@ -78,7 +95,10 @@ def units(compared: SideBySide) -> dict[str, tuple[float, str]]:
 def columns(compared: SideBySide) -> tuple[str, ...]:
     """Return the heads of the table for readers."""
     pairs = ((f"{name} ({unit})", "ratio") for name, (_, unit) in units(compared).items())
-    return (compared.subject, *(head for pair in pairs for head in pair), "accuracy")
+    return (compared.subject, *(head for pair in pairs for head in pair), *_LAST)
+
+
+_LAST = ("spikes per neuron and step", "accuracy")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +113,7 @@ class Costs:
 def cards(compared: SideBySide) -> tuple[Costs, ...]:
     """Return the same numbers as ``rows``, a value and its ratio in one cell."""
     shown = units(compared)
-    heads = (*(f"{name} ({unit})" for name, (_, unit) in shown.items()), "accuracy")
+    heads = (*(f"{name} ({unit})" for name, (_, unit) in shown.items()), *_LAST)
     return tuple(
         Costs(target=cells[0], cells=tuple(zip(heads, _lines(cells[1:]), strict=True)))
         for cells in rows(compared)
@@ -101,7 +121,7 @@ def cards(compared: SideBySide) -> tuple[Costs, ...]:
 
 
 def _lines(cells: tuple[str, ...]) -> list[tuple[str, ...]]:
-    *pairs, accuracy = cells
+    *pairs, spikes, accuracy = cells
     made = []
     for value, times in zip(pairs[::2], pairs[1::2], strict=True):
         nominal, _, interval = value.partition(" (")
@@ -112,7 +132,13 @@ def _lines(cells: tuple[str, ...]) -> list[tuple[str, ...]]:
             " ".join([f"{head}×" * bool(head), *rest]),
         )
         made.append(tuple(line for line in told if line))
-    return [*made, (accuracy or "not known",)]
+    rate, _, why = spikes.partition("; ")
+    share, _, counted = accuracy.partition(" (")
+    return [
+        *made,
+        tuple(line for line in (rate or "not known", why) if line),
+        tuple(line for line in (share or "not known", f"({counted}" * bool(counted)) if line),
+    ]
 
 
 def rows(compared: SideBySide) -> list[tuple[str, ...]]:
@@ -121,15 +147,61 @@ def rows(compared: SideBySide) -> list[tuple[str, ...]]:
     return [_cells(side, compared.first, shown) for side in compared.sides]
 
 
-def _cells(side: Side, first: Side, shown: Mapping[str, tuple[float, str]]) -> tuple[str, ...]:
+def _cells(
+    side: Side, first: Side | None, shown: Mapping[str, tuple[float, str]]
+) -> tuple[str, ...]:
     cells = [printable(side.name)]
     for measure in MEASURES:
         value, factor = measure.of(side), shown[measure.name][0]
-        times = ratio(value, measure.of(first))
+        times = _ratio_of(side, first, measure)
         cells.append(_told(Range(*(factor * end for end in value))))
         cells.append("" if times is None else _told(times))
-    accuracy = side.accuracy
-    return (*cells, "" if accuracy is None else f"{number(100 * accuracy)} %")
+    return (*cells, spikes_text(side.firing), accuracy_text(side.accuracy, side.score))
+
+
+def spikes_text(found: Firing | None) -> str:
+    """Write the spikes per neuron and step, and why nothing compares with them, if so."""
+    if found is None:
+        return ""
+    rate = "none counted" if found.rate is None else number(found.rate)
+    return "; ".join(filter(None, (rate, f"not comparable: {found.reason}" * found.dead)))
+
+
+def accuracy_text(share: float | None, counted: Score | None) -> str:
+    """Write an accuracy, with counts and interval where they are known."""
+    if counted is not None:
+        return str(counted)
+    return "" if share is None else f"{number(100 * share)} %"
+
+
+def layer_spikes(compared: SideBySide) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Return heads and rows of the spikes per neuron and step of every layer, and over all."""
+    known = [side for side in compared.sides if side.firing is not None and side.firing.layers]
+    found = [side.firing for side in known if side.firing is not None]
+    rates = [{layer.layer: one.rate_of(layer) for layer in one.layers} for one in found]
+    layers = dict.fromkeys(name for one in rates for name in one)
+    made = [
+        (printable(name), *(number(one[name]) if name in one else "" for one in rates))
+        for name in layers
+    ]
+    total = ("all layers", *(number(one.rate or 0.0) for one in found))
+    return ("layer", *(printable(side.name) for side in known)), [*made, total] if known else []
+
+
+PAIRED = ("right or wrong on the same samples", "difference (95 %)", "only one", "only other", "p")
+"""Heads of ``paired``."""
+
+
+def paired(compared: SideBySide) -> list[tuple[str, ...]]:
+    """Return rows of how the answers of every two sides differ."""
+    return [_pair(pair) for pair in compared.pairs]
+
+
+def _pair(pair: PairedSides) -> tuple[str, ...]:
+    counts, (low, high) = pair.counts, (100 * end for end in pair.counts.interval)
+    points = f"{100 * counts.difference:+.1f} points ({low:+.1f} .. {high:+.1f})"
+    names = f"{printable(pair.target)} less {printable(pair.over)}, {counts.of:,} samples"
+    return (names, points, str(counts.first_only), str(counts.second_only), f"{counts.p:.2g}")
 
 
 def _told(value: Range) -> str:
@@ -201,5 +273,11 @@ def _note(compared: SideBySide) -> str:
     return (
         f"{printable(compared.network)}; activity: {compared.activity}; "
         f"preset: {printable(compared.preset)}. Ranges from the low to the high end of component "
-        f"facts. Ratios are to the first {compared.subject}. {RATIO}"
+        f"facts. {compared.base} {RATIO}{_dead(compared)} Intervals of accuracy: 95 %, Wilson."
     )
+
+
+def _dead(compared: SideBySide) -> str:
+    dead = [side for side in compared.sides if side.incomparable]
+    told = "; ".join(f"{printable(side.name)} ({side.incomparable})" for side in dead)
+    return f" Not comparable: {told}." if told else ""
