@@ -374,8 +374,9 @@ def _worth(report: Report) -> tuple[str, str]:
             else f"Only if it wins back part of the {lost:.1f} points of accuracy that are lost."
         )
         return verdict, (
-            f"The mapping is right on {percent(right)}, the trained network on {percent(source)} "
-            "(measured). The network has to be trained for three levels; compare:"
+            f"The mapping is right on {found.score or percent(right)}, the trained network on "
+            f"{found.source_score or percent(source)} (measured). "
+            "The network has to be trained for three levels; compare:"
         )
     if found.spike_agreement is not None:
         return _NOT_KNOWN, (

@@ -26,6 +26,7 @@ from mapper.ir.firing import MAPPING, NETWORK, Firing
 from mapper.ir.identity import digest
 from mapper.ir.readout import BitlineRead, SenseAmpRead
 from mapper.ir.units import LayerOp
+from mapper.proportions import Score
 from mapper.verify.result import Verification
 from targets import DEFAULT_PRESET, Preset, Target, load_preset
 
@@ -84,6 +85,11 @@ class Counted:
     """Samples with a label."""
     earlier: bool = False
     """It is recorded with the build, and was not run again."""
+
+    @property
+    def score(self) -> Score | None:
+        """Right answers with their 95 % interval; None without labels."""
+        return None if self.right is None else Score(self.right, self.labelled)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

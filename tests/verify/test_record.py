@@ -232,7 +232,7 @@ def test_the_demo_keeps_what_it_verified(tmp_path):
     folder = tmp_path / "demo" / "hpadc-flash5-64"
     page = (folder / "report.html").read_text()
     assert "Nothing was" not in page
-    assert "18 samples of 20 time steps, of which the mapping is right on 18 of 18" in page
+    assert "18 samples of 20 time steps, of which the mapping is right on 100.0 % (18 of" in page
     api.load(folder, page=True)
 
 
