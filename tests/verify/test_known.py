@@ -17,6 +17,7 @@ from mapper.build.files import sha256
 from mapper.build.folder import ACTIVITY, RECORD, identity, read_build
 from mapper.build.page import PAGE, with_page
 from mapper.ir.weights import write_arrays
+from mapper.proportions import Score
 from mapper.recordings import read_arrays
 from mapper.report import render_report
 from mapper.verify import known
@@ -79,7 +80,7 @@ def test_the_page_of_a_build_that_was_verified_says_so(compiled, verified, recor
     digest = sha256(recording)
     right = recall_activity(read_build(verified), verified)[0].counted.right
     assert f"Counted on few.npz, SHA-256 {digest}: 3 samples of 4 time steps" in after
-    assert f"right on {right} of 3" in after
+    assert f"right on {Score(right, 3)}" in after
     assert "A neuron spikes in" in after
     head = (verified / PAGE).read_text()
     assert "One inference of 4 time steps" in head
