@@ -16,6 +16,7 @@ from targets import (
     load_parts,
     load_target,
     target_to_data,
+    toml_of,
 )
 
 TARGETS_SCHEMA = "spikeloom/targets/1"
@@ -47,10 +48,13 @@ class TargetFacts:
     """Every fact of one target."""
 
     target: Target
+    toml: str = ""
+    """A file to start another target from, which loads to this one; empty where not asked for."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON of ``spikeloom targets NAME``."""
-        return {"schema": TARGETS_SCHEMA, "target": target_to_data(self.target)}
+        facts = {"schema": TARGETS_SCHEMA, "target": target_to_data(self.target)}
+        return {**facts, "toml": self.toml} if self.toml else facts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,13 +123,13 @@ def targets_there_are() -> TargetList:
     return TargetList(targets=tuple(load_target(known) for known in list_targets()))
 
 
-def facts_of_target(name: str) -> TargetFacts:
-    """Return every fact of a target, by its name or the path of its file.
+def facts_of_target(name: str, *, toml: bool = False) -> TargetFacts:
+    """Return every fact of a target, by its name or the path of its file; ``toml`` as a file, too.
 
     Raises:
         MappingError: with everything that is wrong with the name or with the file.
     """
-    return TargetFacts(target=load_target(name))
+    return TargetFacts(target=load_target(name), toml=toml_of(name) if toml else "")
 
 
 def parts_there_are() -> PartLists:

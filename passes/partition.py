@@ -1,13 +1,13 @@
 """Decide where each layer runs: on which macro kind or the digital unit, and in which round."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import networkx as nx
 import numpy as np
 
-from mapper.diagnostics import refuse
+from mapper.diagnostics import MappingError, refuse
 from mapper.ir.core import Array, Const, Graph, IntType, Op, Span, Value
 from mapper.ir.crossbar import CrossbarMvm, Placement
 from mapper.ir.infer import infer_types
@@ -16,6 +16,7 @@ from mapper.ir.synapses import Synapse
 from mapper.ir.units import LayerOp
 from passes.base import Pass
 from passes.facts import INTEGERS, Fact
+from passes.shared.chips import capacity_of, enough, held, rounds_of, without_room
 from passes.shared.grid import grid_size, layer_spans
 from passes.shared.rewrite import dataflow, pruned
 from targets import Target, choose_macro
@@ -53,32 +54,36 @@ class Partition(Pass):
         return self._fill_rounds(graph, target)
 
     def _fill_rounds(self, graph: Graph, target: Target) -> Graph:
-        capacity = target.chip.crossbars * target.chip.max_chips
-        used, current, rounds = 0, 0, {}
-        for group in _loops(graph):
-            layers = {i: op for i in group if isinstance(op := graph.ops[i], CrossbarMvm)}
-            needed = sum(grid_size(op, graph, target) for op in layers.values())
-            if used + needed > capacity and used:
-                used, current = 0, current + 1
-            if needed > capacity or current >= target.chip.max_rounds:
-                raise self._too_many(graph, target, next(iter(layers.values())))
-            used += needed
-            rounds.update({i: current for i in layers})
+        layers = {i: op for i, op in enumerate(graph.ops) if isinstance(op, CrossbarMvm)}
+        loops = ([i for i in group if i in layers] for group in _loops(graph))
+        groups = [group for group in loops if group]
+        needed = [sum(grid_size(layers[i], graph, target) for i in group) for group in groups]
+        rounds = rounds_of(needed, capacity_of(target.chip))
+        if (place := without_room(needed, target)) is not None:
+            raise _too_many(needed, target, place, [layers[i] for i in groups[place]])
+        round_of = {i: round for group, round in zip(groups, rounds, strict=True) for i in group}
         return replace(
-            graph, ops=tuple(_in_round(op, rounds.get(i)) for i, op in enumerate(graph.ops))
+            graph, ops=tuple(_in_round(op, round_of.get(i)) for i, op in enumerate(graph.ops))
         )
 
-    def _too_many(self, graph: Graph, target: Target, first: CrossbarMvm) -> Exception:
-        layers = [op for op in graph.ops if isinstance(op, CrossbarMvm)]
-        needed = sum(grid_size(op, graph, target) for op in layers)
-        chip = target.chip
-        return refuse(
-            "too-many-crossbars",
-            f"network needs {needed} crossbars, '{target.name}' has {chip.crossbars} on each of "
-            f"{chip.max_chips} chips, in {chip.max_rounds} rounds",
-            loc=first.loc,
-            help="use a larger target, or fewer weight bits",
-        )
+
+def _too_many(
+    needed: Sequence[int], target: Target, place: int, layers: Sequence[CrossbarMvm]
+) -> MappingError:
+    """Return the refusal of a network for one group of layers that has no room."""
+    names = " and ".join(f"'{op.loc}'" for op in layers)
+    one = f"layer {names}" if len(layers) == 1 else f"layers {names}, which feed each other back,"
+    if needed[place] > capacity_of(target.chip):
+        decides = f"{one} alone need{'s' if len(layers) == 1 else ''} {needed[place]} at once"
+    else:
+        decides = f"there is no room for {one.rstrip(',')}, of {needed[place]}"
+    trained = all(op.encoding is not None for op in layers)
+    return refuse(
+        "too-many-crossbars",
+        f"network needs {sum(needed)} crossbars, '{target.name}' has {held(target)}; {decides}",
+        loc=layers[0].loc,
+        help=enough(needed, target) + ("" if trained else "; fewer weight bits need fewer"),
+    )
 
 
 def _in_round(op: Op, round: int | None) -> Op:

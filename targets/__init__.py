@@ -17,6 +17,7 @@ from targets.load import (
 from targets.parts import Part, PartList
 from targets.preset import AS_BUILT, DEFAULT_PRESET, Hierarchy, Preset
 from targets.schema import Chip, Clock, Macro, NeuronUnit, Readout, Target
+from targets.toml import to_toml, toml_of
 
 __all__ = [
     "AS_BUILT",
@@ -50,5 +51,7 @@ __all__ = [
     "target_from_data",
     "target_to_data",
     "targets_with_membranes",
+    "to_toml",
+    "toml_of",
     "weight_bits",
 ]

@@ -1,12 +1,13 @@
 """Find, read and check target files."""
 
 import tomllib
+from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mapper.diagnostics import MappingError, nearest, refuse
+from mapper.diagnostics import MappingError, nearest, printable, refuse
 from targets.library import Library
 from targets.parts import PartList
 from targets.preset import AS_BUILT, Preset
@@ -40,7 +41,7 @@ def load_target(name_or_path: str | Path) -> Target:
         MappingError: with everything that is wrong with the name or with the file.
     """
     path = Path(name_or_path)
-    if name_or_path == path.name and path.suffix != ".toml":  # a plain word; ./word is a path
+    if is_plain_name(name_or_path):
         return _load_shipped(path.name)
     return _load_file(path, loc=str(path))
 
@@ -58,7 +59,7 @@ def load_parts(name_or_path: str | Path) -> PartList:
             with the file.
     """
     path = Path(name_or_path)
-    if name_or_path == path.name and path.suffix != ".toml":
+    if is_plain_name(name_or_path):
         return _shipped_parts(path.name)
     data = _parse(path, str(path), unknown="unknown-components")
     return _read_parts(data, path.name, str(path))
@@ -67,6 +68,32 @@ def load_parts(name_or_path: str | Path) -> PartList:
 def list_libraries() -> tuple[str, ...]:
     """List the names of the whole libraries that a target may name."""
     return tuple(name for name, data in _shipped_components().items() if "part" not in data)
+
+
+@cache
+def load_library(name: str) -> Library:
+    """Load a component library that comes with the compiler by its name.
+
+    Raises:
+        MappingError: ``target-value`` for a name that is none of ours.
+    """
+    return _load_library(name, None)
+
+
+def shipped_text(name: str) -> str:
+    """Return the file of a target that comes with the compiler, comments and all.
+
+    Raises:
+        MappingError: ``unknown-target``.
+    """
+    _load_shipped(name)
+    return (SHIPPED / f"{name}.toml").read_text(encoding="utf-8")
+
+
+def is_plain_name(name_or_path: str | Path) -> bool:
+    """Say whether this names one of ours: a plain word, as ``./word`` and ``x.toml`` are paths."""
+    path = Path(name_or_path)
+    return name_or_path == path.name and path.suffix != ".toml"
 
 
 def list_presets() -> tuple[str, ...]:
@@ -165,7 +192,7 @@ def _read(cls: type[T], reader: Reader, data: object, folder: Path | None) -> T:
 
 
 def _named_library(reader: Reader, name: str, folder: Path | None) -> object:
-    """Read the library that a target names: one of ours, or a file beside the target."""
+    """Read the library that a target names: one of ours, or a file, from the target's folder."""
     try:
         return _load_library(name, folder)
     except MappingError as error:
@@ -174,23 +201,39 @@ def _named_library(reader: Reader, name: str, folder: Path | None) -> object:
 
 
 def _load_library(name: str, folder: Path | None) -> Library:
+    """Return a library by its name, or by a path from ``folder``; None is of one without files."""
     known = list_libraries()
     if name in known:
         path, loc = LIBRARIES / f"{name}.toml", f"components/{name}.toml"
-    elif folder is not None and name.endswith(".toml") and Path(name).name == name:
-        path = folder / name
-        loc = str(path)
     else:
-        raise refuse(
-            "target-value",
-            f"no component library is named {show(name)}{nearest(name, known)}",
-            help=f"use {', '.join(known)}, or the name of a .toml file beside the target",
-        )
+        path = _library_file(name, folder, known)
+        loc = str(path)
     reader = Reader(file=path.name, loc=loc)
     library = reader.table(Library, _parse(path, loc, unknown="target-value"))
     if library is None:
         raise MappingError(reader.problems)
     return library
+
+
+def _library_file(name: str, folder: Path | None, known: Iterable[str]) -> Path:
+    """Return where the file of a library is; only the user's own target may name one."""
+    path = None if folder is None or not name.endswith(".toml") else folder / name
+    if path is not None and _is_there(path):
+        return path
+    looked = "" if path is None else f"there is no file '{printable(str(path))}'; "
+    raise refuse(
+        "target-value",
+        f"no component library is named {show(name)}{nearest(name, known)}",
+        help=f"{looked}use {', '.join(known)}, or the path of a .toml file, from the folder of "
+        "the target",
+    )
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name that no file system takes
+        return False
 
 
 def _parse(path: Path, loc: str, unknown: str) -> dict[str, Any]:

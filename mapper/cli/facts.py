@@ -16,11 +16,16 @@ def targets(
     components: Annotated[
         bool, typer.Option("--components", help="Lists of published parts instead of targets.")
     ] = False,
+    toml: Annotated[
+        bool, typer.Option("--toml", help="Print the target as a file to start another one from.")
+    ] = False,
     node: Annotated[float | None, typer.Option(help="Bring the parts to this node, nm.")] = None,
     voltage: Annotated[float | None, typer.Option(help="And to this supply, V.")] = None,
     as_json: Json = False,
 ) -> api.TargetList | api.TargetFacts | api.PartLists | api.Parts:
     """List the targets, or show one; or the published parts that costs are taken from."""
+    if toml and (name is None or components):
+        raise typer.BadParameter("name a target to print as a file", param_hint="--toml")
     if components:
         parts = (
             api.parts_there_are()
@@ -30,6 +35,11 @@ def targets(
         if not as_json:
             out.print(tables.components(parts))
         return parts
+    if name is not None and toml:
+        written = api.facts_of_target(name, toml=True)
+        if not as_json:
+            print(written.toml, end="")
+        return written
     answer = api.targets_there_are() if name is None else api.facts_of_target(name)
     if not as_json:
         out.print(tables.targets(answer))

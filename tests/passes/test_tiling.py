@@ -1,15 +1,19 @@
 """How layers are cut to crossbars, with counts that can be checked by hand."""
 
+import re
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mapper.diagnostics import MappingError
-from mapper.ir.core import Graph, IntType
+from mapper.ir.core import SPIKE, Graph, IntType, State, Value
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.synapses import Linear
 from mapper.pipeline import make_passes, run_passes
 from passes import InputCode
+from passes.shared.chips import rounds_of, smallest_capacity
 from targets import Target, load_target
 from tests.networks import NetworkBuilder, assigned, small_conv_net
 
@@ -109,9 +113,74 @@ def test_a_network_too_large_for_the_chip_is_refused_with_both_numbers():
     with pytest.raises(MappingError) as refused:
         mapped(small_conv_net(), small_chip(2, rounds=1))
     assert str(refused.value) == (
-        "error[too-many-crossbars]: network needs 3 crossbars, 'small' has 2 on each of 1 chips, "
-        "in 1 rounds\n  --> fc7\n  help: use a larger target, or fewer weight bits"
+        "error[too-many-crossbars]: network needs 3 crossbars, 'small' has 2 (1 chip of 2); there "
+        "is no room for layer 'fc7', of 1\n  --> fc7\n  help: enough would be max_chips = 2 or 3 "
+        "crossbars a chip or max_rounds = 2; fewer weight bits need fewer"
     )
+
+
+def test_a_layer_too_large_for_all_chips_is_named_and_rounds_do_not_help():
+    """Eleven crossbars: the layer in the middle needs eight of them at once."""
+    net = NetworkBuilder()
+    s = net.neuron(net.dense(net.entry(128), 32))
+    s = net.neuron(net.dense(s, 128))
+    end = net.neuron(net.dense(s, 4))
+    with pytest.raises(MappingError) as refused:
+        mapped(net.graph(end), small_chip(4, rounds=8))
+    assert str(refused.value) == (
+        "error[too-many-crossbars]: network needs 14 crossbars, 'small' has 4 (1 chip of 4) in "
+        "each of 8 rounds; layer 'fc2' alone needs 8 at once\n  --> fc2\n  help: enough would be "
+        "max_chips = 2 or 8 crossbars a chip; fewer weight bits need fewer"
+    )
+
+
+def test_layers_that_feed_each_other_back_are_named_together():
+    """One crossbar each, on a chip of one: they share a round."""
+    net, before = NetworkBuilder(), Value("before", SPIKE, (5,))
+    hidden = net.neuron(net.sum(net.dense(net.entry(6), 7), net.dense(before, 7)))
+    end = net.neuron(net.dense(hidden, 5))
+    net.states.append(State(read=before, next=end.name))
+    with pytest.raises(MappingError) as refused:
+        mapped(net.graph(end), small_chip(1, rounds=8))
+    assert re.search(
+        r"layers 'fc\d' and 'fc\d', which feed each other back, alone need 2 at once",
+        str(refused.value),
+    )
+    assert "max_chips = 2 or 2 crossbars a chip;" in str(refused.value)
+
+
+@pytest.mark.parametrize(("crossbars", "rounds"), [(1, 1), (1, 2), (2, 1)])
+def test_what_is_said_to_be_enough_is_enough_and_one_less_is_not(crossbars, rounds):
+    target = small_chip(crossbars, rounds)
+    with pytest.raises(MappingError) as refused:
+        mapped(small_conv_net(), target)
+    told = refused.value.diagnostics[0].help
+    ways = {
+        "max_chips": re.search(r"max_chips = (\d+)", told),
+        "tiles": re.search(r"(\d+) crossbars a chip", told),
+        "max_rounds": re.search(r"max_rounds = (\d+)", told),
+    }
+    for key, found in ways.items():
+        assert found, told
+        mapped(small_conv_net(), changed(target, key, int(found[1])))
+        with pytest.raises(MappingError, match="too-many-crossbars"):
+            mapped(small_conv_net(), changed(target, key, int(found[1]) - 1))
+
+
+def changed(target: Target, key: str, count: int) -> Target:
+    return replace(target, chip=replace(target.chip, **{key: count}))
+
+
+@given(needed=st.lists(st.integers(1, 12), min_size=1, max_size=7), rounds=st.integers(1, 4))
+def test_the_smallest_capacity_is_the_smallest(needed, rounds):
+    """Found by trying every capacity from one crossbar on."""
+
+    def fits(capacity: int) -> bool:
+        return max(needed) <= capacity and rounds_of(needed, capacity)[-1] < rounds
+
+    found = smallest_capacity(needed, rounds)
+    assert fits(found)
+    assert not any(map(fits, range(1, found)))
 
 
 def test_a_weight_wider_than_a_crossbar_is_refused_with_both_numbers():
