@@ -1,8 +1,9 @@
 """Recognise a network in an ONNX model: one time step, or many of them in any form."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import numpy as np
 from onnx import ModelProto
 
 from mapper.diagnostics import MappingError, refuse
@@ -12,9 +13,11 @@ from mapper.frontend.neurons.check import check_neurons
 from mapper.frontend.neurons.echoes import (
     Echo,
     has_states,
+    is_spiking,
     leftover_echoes,
     likely_echoes,
     placed_echoes,
+    waiting,
 )
 from mapper.frontend.neurons.states import Dynamics, find_dynamics, missing_state
 from mapper.frontend.onnx.steps import other_form
@@ -23,11 +26,13 @@ from mapper.frontend.result import Imported, Port
 from mapper.frontend.time.sequence import Sequence, has_fixed_batch, is_likely, sequences
 from mapper.frontend.time.step import StepModel
 from mapper.frontend.write.build import build_graph
-from mapper.ir.core import Graph
+from mapper.ir.core import SPIKE, Array, Graph, Type
+from mapper.ir.frozen import FrozenMap
 from mapper.ir.network import FakeQuantize
 from mapper.ir.verify import check_graph
 
 TOO_LARGE = "model-too-large"
+NONE: FrozenMap[str, Array] = FrozenMap({})
 
 
 def recognise(model: ModelProto, path: Path) -> Imported:
@@ -61,6 +66,7 @@ def _telling(errors: list[MappingError], model: ModelProto) -> MappingError:
 
 def _import_step(model: ModelProto, path: Path) -> Imported:
     first = _trace(model, path)
+    first = _with_lines(first, lambda types: trace(model, path, types, before=first))
     echoes = likely_echoes(first)
     if not echoes and not has_states(first):
         raise _without_state(first, model)
@@ -121,13 +127,38 @@ def _first_reading(model: ModelProto, path: Path) -> tuple[Imported, Sequence]:
 def _import_reading(model: ModelProto, path: Path, reading: Sequence) -> Imported:
     step = reading.step
     fed_back = {output: name for name, output in step.states.items()}
-    walked = trace(step.proto, path, fed_back=fed_back)
+    first = trace(step.proto, path, fed_back=fed_back)
+
+    def again(types: Mapping[str, Type]) -> Trace:
+        return trace(step.proto, path, types, fed_back, before=first)
+
+    walked = _with_lines(first, again, step.starts)
     echoes = likely_echoes(walked)
     if echoes:
-        types = {echo.read: type_of(walked.form(echo.output)) for echo in echoes}
-        walked = trace(step.proto, path, types, fed_back, before=walked)
+        walked = again({echo.read: type_of(walked.form(echo.output)) for echo in echoes})
     found = _imported(model, walked, find_dynamics(walked, echoes))
     return in_time(found, reading)
+
+
+def _with_lines(
+    first: Trace, again: Callable[[Mapping[str, Type]], Trace], starts: Mapping[str, Array] = NONE
+) -> Trace:
+    """Return a walk in which lines of spikes have the type of spikes.
+
+    Args:
+        first: A walk in which all inputs are reals.
+        again: Walks with types of inputs.
+        starts: What states hold before the first step, where it is not zero.
+    """
+    lines = {o: i for o, i in waiting(first).items() if np.isin(starts.get(i, 0), (0, 1)).all()}
+    known = {e.read: type_of(first.form(e.output)) for e in likely_echoes(first)} if lines else {}
+    while lines:
+        walked = again(known | dict.fromkeys(lines.values(), SPIKE))
+        spiking = {o: i for o, i in lines.items() if is_spiking(walked.form(o))}
+        if spiking == lines:
+            return walked
+        lines = spiking
+    return first
 
 
 def _trace(model: ModelProto, path: Path) -> Trace:

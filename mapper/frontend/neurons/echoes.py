@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from mapper.frontend.algebra import forms
 from mapper.frontend.algebra.forms import Form, Input
+from mapper.frontend.onnx.layers import Layer
 from mapper.frontend.onnx.trace import Trace
 
 
@@ -44,7 +45,7 @@ def likely_echoes(trace: Trace) -> list[Echo]:
         return [
             Echo(read=read, output=output)
             for output, read in trace.fed_back.items()
-            if _is_spiking(trace.form(output))
+            if is_spiking(trace.form(output))
         ]
     spikes, free = _spikes(trace), list(trace.inputs)
     found = [
@@ -55,6 +56,28 @@ def likely_echoes(trace: Trace) -> list[Echo]:
     ]
     summed = {name for output in trace.outputs for name in candidates(output, trace)}
     return [*found, *_leftovers(trace, spikes, free, [n for n in free if n not in summed])]
+
+
+def waiting(trace: Trace) -> dict[str, str]:
+    """Return inputs that may hold spikes on their way, by the output that is their next value.
+
+    Such a line (an axonal delay) is moved along, and spikes join it, whole or in part. Whether it
+    holds nothing but spikes can be told only where that is taken for granted.
+    """
+    found = {}
+    for output in trace.outputs:
+        form = trace.form(output)
+        if isinstance(form.alias, Input | Layer) and not is_spiking(form):
+            read = trace.fed_back.get(output) if trace.fed_back else _named_like(output, trace)
+            if read is not None and form.alias is not trace.inputs[read]:
+                found[output] = read
+    return found
+
+
+def _named_like(output: str, trace: Trace) -> str | None:
+    shape = trace.form(output).shape
+    reads = (n for n in trace.inputs if trace.shapes[n] == shape and same_name(n, output))
+    return next(reads, None)
 
 
 def leftover_echoes(trace: Trace, known: Sequence[Echo], reads: set[str]) -> list[Echo]:
@@ -100,10 +123,10 @@ def _take(read: str, output: str, free: list[str], spikes: list[str]) -> Echo:
 
 
 def _spikes(trace: Trace) -> list[str]:
-    return [name for name in trace.outputs if _is_spiking(trace.form(name))]
+    return [name for name in trace.outputs if is_spiking(trace.form(name))]
 
 
-def _is_spiking(form: Form) -> bool:
+def is_spiking(form: Form) -> bool:
     return not form.is_constant and forms.of_spikes(form)
 
 

@@ -42,6 +42,23 @@ def gathered(node: Node) -> Form:
     return forms.reshape(take(node, x, axis, _numbers(indices, x.shape[axis])), shape)
 
 
+def gathered_elements(node: Node) -> Form:
+    """``GatherElements``: each result has a number of its own along the axis, such as a delay."""
+    x, indices = node.form(0), node.constant(1).array
+    axis = axis_of(int(node.attribute("axis", 0)), len(x.shape))
+    if indices.ndim != len(x.shape):
+        raise node.unsupported(f"indices of shape {indices.shape} pick of {x.shape}")
+    length = x.shape[axis]
+    numbers = np.where(indices < 0, indices + length, indices)
+    if numbers.size and not 0 <= numbers.min() <= numbers.max() < length:
+        raise node.unsupported(f"takes element {int(numbers.max())} of {length}")
+    sizes = [length if k == axis else n for k, n in enumerate(indices.shape)]
+    places = np.arange(prod(x.shape)).reshape(x.shape)[tuple(slice(n) for n in sizes)]
+    chosen = np.take_along_axis(places, numbers, axis).reshape(-1)
+    flat = forms.reshape(x, (1, prod(x.shape)))
+    return forms.reshape(take(node, flat, 1, map(int, chosen)), indices.shape)
+
+
 def gathered_first(node: Node) -> Form:
     """``GatherND`` along the first axis: ``x[[0, 2, 5]]``."""
     x, indices = node.form(0), node.constant(1).array

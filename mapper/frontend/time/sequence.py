@@ -148,7 +148,9 @@ def is_open(model: ModelProto, clock: Clock) -> bool:
 
 def is_likely(model: ModelProto) -> bool:
     """Say whether a model looks like many time steps rather than one."""
-    inputs = {port.name for port in _data_inputs(model)}
+    ports = _data_inputs(model)
+    returned = [] if len(ports) == 1 else [port.type for port in model.graph.output]
+    inputs = {port.name for port in ports if port.type not in returned}  # others may be states
     for node in nodes_of(model):
         if _repeats(node) or (_picks(node) and inputs.intersection(node.input[:1])):
             return True

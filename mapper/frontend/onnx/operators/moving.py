@@ -37,6 +37,7 @@ MOVING = (
         codes=shaping.reshaped_codes,
         time=InTime(through="gather", picks_steps=True),
     ),
+    Operator("GatherElements", "layer", picking.gathered_elements, folds=as_given),
     Operator(
         "GatherND", "layer", picking.gathered_first, folds=sizes.gathered_by_table, is_slow=True
     ),

@@ -19,7 +19,6 @@ NUMBERS = (
     Operator("ConstantOfShape", "other", folds=sizes.filled),
     Operator("CumSum", "other", folds=as_given),
     Operator("EyeLike", "other", folds=sizes.first),
-    Operator("GatherElements", "other", folds=as_given),
     Operator("NonZero", "other", folds=sizes.places),
     Operator("OneHot", "other", folds=sizes.one_hot),
     Operator("Range", "other", folds=sizes.counted_up),
