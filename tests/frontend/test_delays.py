@@ -63,7 +63,7 @@ def test_states_that_pass_spikes_on_are_states_of_spikes(tmp_path):
 
 
 def test_every_spike_may_have_a_delay_of_its_own(tmp_path):
-    """``d[t, n]`` keeps the spikes of three steps; neuron ``n`` is read ``delays[n]`` steps late."""
+    """``d[t, n]`` keeps the spikes of three steps; that of neuron ``n`` waits ``delays[n]``."""
     proto = shifted()
     del proto.graph.node[6:8]  # d1_out, d2_out
     joined = [

@@ -38,6 +38,10 @@ def next_order() -> int:
 class NotAffineError(Exception):
     """An elementwise node computes what no polynomial says; the text is the reason."""
 
+    def __init__(self, reason: str, help: str = "") -> None:
+        super().__init__(reason)
+        self.help = help
+
 
 @dataclass(frozen=True, eq=False, repr=False, slots=True, kw_only=True)
 class Atom:
@@ -94,6 +98,8 @@ class Opaque(Atom):
     help: str = ""
     in_neuron: str = ""
     """The reason in the words of the field, where it keeps a neuron from being read."""
+    instead: str = ""
+    """What to do about that."""
     telling: bool = False
     """Such a reason says more than others."""
 
@@ -185,7 +191,11 @@ def joint_shape(*forms: Form) -> Shape:
         raise NotAffineError(f"shapes {[form.shape for form in forms]} do not fit") from error
     for form in forms:
         if not form.is_constant and prod(form.shape) != prod(shape):
-            raise NotAffineError(f"repeats a computed tensor from {form.shape} to {shape}")
+            raise NotAffineError(
+                f"repeats a computed tensor from {form.shape} to {shape}",
+                help="a layer before it may give a value for each element; one computed value "
+                "that masks or gates many (attention) has no place on a crossbar",
+            )
     return shape
 
 

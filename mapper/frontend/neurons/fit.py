@@ -146,7 +146,7 @@ def _refuse_opaque(all_forms: Sequence[Form], reads: Sequence[Input]) -> None:
     own = [a for a in found if not a.operands or any(_touches(f, reads) for f in a.operands)]
     if own:
         first = min(own, key=lambda atom: (not atom.telling, atom.order))
-        raise UnfitError(first.in_neuron or first.reason, first.loc)
+        raise UnfitError(first.in_neuron or first.reason, first.loc, first.instead or first.help)
 
 
 def _roles(pairs: Sequence[Pair], own: Sequence[Fires]) -> tuple[Pair, Pair | None]:

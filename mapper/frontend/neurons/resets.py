@@ -7,6 +7,7 @@ import numpy as np
 
 from mapper.frontend.algebra import forms
 from mapper.frontend.algebra.forms import ONE, Atom, Fires, Form, Input, Monomial
+from mapper.frontend.onnx.refusals import ONE_SPIKE_HELP
 from mapper.ir.core import Array
 from mapper.ir.neurons import Phase, ResetKind, ResetPhase
 
@@ -20,9 +21,9 @@ Levels = Mapping[Fires, Form]
 class UnfitError(Exception):
     """Why an update is not the canonical neuron."""
 
-    def __init__(self, reason: str, loc: str = "") -> None:
+    def __init__(self, reason: str, loc: str = "", help: str = "") -> None:
         super().__init__(reason)
-        self.loc = loc
+        self.loc, self.help = loc, help
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -135,6 +136,7 @@ def reset_of(update: Form, read: Input, levels: Levels) -> ResetRule:
         raise UnfitError(
             "its reset depends on several comparisons (several spikes a step, or of both signs)",
             inside[-1].loc,
+            help=ONE_SPIKE_HELP,
         )
     (event,) = inside
     assert isinstance(event, Fires)

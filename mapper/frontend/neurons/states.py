@@ -142,14 +142,15 @@ def _solve(
         except UnfitError as error:
             first = first or error
         except forms.NotAffineError as error:
-            first = first or UnfitError(str(error))
+            first = first or UnfitError(str(error), help=error.help)
     assert first is not None
     names = ", ".join(sorted({repr(name) for inputs in component.values() for name in inputs}))
     raise refuse(
         "unsupported-neuron",
         f"the neuron with state {names} cannot be mapped: {first}",
         loc=first.loc or trace.path.name,
-        help="neurons may leak, add, fire at a threshold and reset (docs/frontend.md)",
+        help=first.help
+        or "neurons may leak, add, fire at a threshold and reset (docs/frontend.md)",
     )
 
 

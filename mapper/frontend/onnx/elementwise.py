@@ -14,6 +14,7 @@ from mapper.frontend.algebra import forms
 from mapper.frontend.algebra.forms import Clamp, Fires, Form, NotAffineError, of_array
 from mapper.frontend.onnx.constants import Constant
 from mapper.frontend.onnx.node import Node, Tensor
+from mapper.frontend.onnx.refusals import ONE_SPIKE_HELP
 from mapper.ir.core import Array
 
 FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE)
@@ -183,7 +184,9 @@ def cast(node: Node) -> Form:
     if target == TensorProto.BOOL:
         return forms.of_function(lambda v: v != 0, [x])
     if not forms.of_spikes(x):
-        raise NotAffineError("makes an integer of an analogue value (several spikes a step)")
+        raise NotAffineError(
+            "makes an integer of an analogue value (several spikes a step)", help=ONE_SPIKE_HELP
+        )
     return forms.of_function(np.trunc, [x])
 
 

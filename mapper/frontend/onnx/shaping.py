@@ -53,10 +53,10 @@ def transposed(node: Node) -> Form:
     """``Transpose``; axes one element wide move for nothing."""
     x = node.form(0)
     order = tuple(node.attribute("perm", tuple(reversed(range(len(x.shape))))))
-    return _turned(node, x, order)
+    return turned(node, x, order)
 
 
-def _turned(node: Node, x: Form, order: tuple[int, ...]) -> Form:
+def turned(node: Node, x: Form, order: tuple[int, ...]) -> Form:
     if sorted(order) != list(range(len(x.shape))):
         raise node.unsupported(f"{order} does not permute the axes of {x.shape}")
     before = x.alias
@@ -209,7 +209,7 @@ def _blocks(node: Node) -> tuple[Form, int]:
 def _unfolded(node: Node, x: Form, apart: Shape, order: tuple[int, ...], result: Shape) -> Form:
     if prod(apart) != prod(x.shape):
         raise node.unsupported(f"{x.shape} does not divide into blocks of {_blocks(node)[1]}")
-    return forms.reshape(_turned(node, forms.reshape(x, apart), order), result)
+    return forms.reshape(turned(node, forms.reshape(x, apart), order), result)
 
 
 # --- integer codes of constants ------------------------------------------------------------

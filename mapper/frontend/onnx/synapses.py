@@ -84,7 +84,7 @@ def _spatial(
         kind=kind,
         weights=weights,
         bias=_bias(node, outputs),
-        bias_name=_input_name(node, 2, "bias"),
+        bias_name=input_name(node, 2, "bias"),
         geometry=geometry,
     )
     return of_atom(layer, (1, outputs, *positions[4 - len(x.shape) :]))
@@ -96,13 +96,13 @@ def matrix_product(node: Node) -> Form:
     if isinstance(right, Constant) and right.array.ndim == 2:
         x = node.form(0)
         _check_vector(node, x, right.shape[0])
-        weights = _oriented(node, right, transposed=True)
+        weights = oriented(node, right, transposed=True)
         return _linear(node, x, weights, (*x.shape[:-1], right.shape[1]), operand=0)
     if isinstance(left, Constant) and left.array.ndim == 2:
         x = node.form(1)
         _check_vector(node, x, left.shape[1])
         ends = (left.shape[0],) if len(x.shape) == 1 else (*x.shape[:-2], left.shape[0], 1)
-        return _linear(node, x, _oriented(node, left, transposed=False), ends, operand=1)
+        return _linear(node, x, oriented(node, left, transposed=False), ends, operand=1)
     raise node.unsupported(
         "neither side is a constant matrix",
         "products of two computed tensors (attention) have no place on a crossbar",
@@ -116,7 +116,7 @@ def general_product(node: Node) -> Form:
         raise node.unsupported(f"weights have shape {b.shape}")
     transposed = not node.attribute("transB", 0)
     _check_vector(node, a, b.shape[0] if transposed else b.shape[1])
-    weights = _scaled(_oriented(node, b, transposed=transposed), node.attribute("alpha", 1.0))
+    weights = _scaled(oriented(node, b, transposed=transposed), node.attribute("alpha", 1.0))
     result = _linear(node, a, weights, (1, weights.array.shape[0]), operand=0)
     if node.input(2) is None:
         return result
@@ -132,7 +132,7 @@ def _linear(node: Node, x: Form, weights: Weights, shape: Shape, operand: int) -
         operands=(Operand(form=x, shape=(prod(x.shape),), name=node.proto.input[operand]),),
         kind=Linear,
         weights=weights,
-        bias_name=_input_name(node, 2, "bias"),
+        bias_name=input_name(node, 2, "bias"),
         geometry={},
     )
     return of_atom(layer, shape)
@@ -159,7 +159,7 @@ def _with_bias(total: Form, addend: Form, node: Node, index: int) -> Form | None
     biased = replace(
         layer,
         bias=full[:, 0].astype(np.float32),
-        bias_name=_input_name(node, index, "bias"),
+        bias_name=input_name(node, index, "bias"),
         name=node.name,
         order=next_order(),
     )
@@ -167,14 +167,17 @@ def _with_bias(total: Form, addend: Form, node: Node, index: int) -> Form | None
 
 
 def _check_vector(node: Node, x: Form, length: int) -> None:
-    if prod(x.shape) != length:
+    if prod(x.shape) == length:
+        return
+    if x.shape[-1] == length:
         raise node.unsupported(
-            f"{x.shape} is not one vector of {length} numbers",
-            "export one sample and one time step",
+            f"{x.shape} is {prod(x.shape[:-1])} samples or time steps at once",
+            "export one sample and one time step; tokens are supported as [1, N, C]",
         )
+    raise node.unsupported(f"{x.shape} is not one vector of {length} numbers")
 
 
-def _oriented(node: Node, weight: Constant, *, transposed: bool) -> Weights:
+def oriented(node: Node, weight: Constant, *, transposed: bool) -> Weights:
     """Return a constant matrix as ``[outputs, inputs]``."""
     index = next(k for k, tensor in enumerate(node.inputs) if tensor is weight)
     name = weight.name or node.proto.input[index]
@@ -223,7 +226,7 @@ def _bias(node: Node, outputs: int) -> Array | None:
     return as_floats(bias)
 
 
-def _input_name(node: Node, index: int, default: str) -> str:
+def input_name(node: Node, index: int, default: str) -> str:
     tensor = node.input(index)
     if isinstance(tensor, Constant) and tensor.name:
         return tensor.name

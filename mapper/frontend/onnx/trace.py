@@ -198,7 +198,7 @@ def _results(node: Node, operator: Operator, state: Trace) -> Sequence[Tensor]:
     try:
         return _guarded(node, lambda: _computed(node, operator, state))
     except NotAffineError as error:
-        return _opaque(node, operator, f"{node.op}: {error}", "")
+        return _opaque(node, operator, f"{node.op}: {error}", error.help)
     except MappingError as error:
         diagnostic = error.diagnostics[0]
         if diagnostic.code != "unsupported-op":
@@ -283,6 +283,7 @@ def _opaque(node: Node, operator: Operator, reason: str, help: str) -> list[Tens
             reason=reason,
             help=help,
             in_neuron=operator.in_neuron,
+            instead=operator.instead,
             telling=operator.in_neuron != "" and operator.kind != "random",
         )
         results.append(forms.of_atom(atom, shape))

@@ -99,11 +99,22 @@ def _aligned(
 def _matrix_product(tape: Tape, proto: NodeProto, inputs: Inputs) -> list[Single]:
     """Apply weights on either side to every step; over the time axis itself they stay whole."""
     left, right = inputs[0], inputs[1]
+    if isinstance(left, Bundle) and isinstance(right, Bundle):
+        return _product_of_steps(tape, proto, left, right)
     if isinstance(right, Bundle) and isinstance(left, Known):
         back = len(right.shape) - right.axis
         if back != 2 and len(left.shape) <= 2:
             return lifted(tape, proto, inputs, right.axis)
     return _weighed(tape, proto, inputs)
+
+
+def _product_of_steps(tape: Tape, proto: NodeProto, left: Bundle, right: Bundle) -> list[Single]:
+    """Multiply two computed tensors step by step, where time is an axis that both go along."""
+    back = {len(tensor.shape) - tensor.axis for tensor in (left, right)}
+    if len(back) > 1 or min(back) <= 2 or len(left.parts) != len(right.parts):
+        return _whole(tape, proto, [left, right])
+    rank = max(len(left.shape), len(right.shape))
+    return lifted(tape, proto, [left, right], rank - back.pop())
 
 
 def _general_product(tape: Tape, proto: NodeProto, inputs: Inputs) -> list[Single]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from mapper.diagnostics import MappingError
 from mapper.frontend.onnx.engine import engine
 from mapper.frontend.time.flatten import Clock
 from mapper.frontend.time.reroll import Rolled
@@ -33,8 +34,12 @@ def started(rolled: Rolled, clock: Clock, step: StepModel) -> StepModel:
     """
     if rolled.is_started:
         return step
-    search = _Search(rolled, clock, step)
-    return replace(step, starts=search.start())
+    try:
+        return replace(step, starts=_Search(rolled, clock, step).start())
+    except MappingError as error:  # of an engine, about a model that is ours
+        raise TimeFormError(
+            "its first step is folded, and no engine here runs a step to find what it starts from",
+        ) from error
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -120,7 +120,7 @@ class Writer:
 
     def _stored(self, array: Array, hint: str) -> str:
         name = self.fresh(hint)
-        self.stored.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+        self.stored.append(numpy_helper.from_array(np.asarray(array, order="C"), name))
         return name
 
     def _reshaped(self, source: str, shape: Shape, name: str = "") -> str:

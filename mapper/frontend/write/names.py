@@ -15,6 +15,7 @@ from onnx import NodeProto
 
 from mapper.frontend.neurons.fit import Fitted
 from mapper.frontend.onnx.layers import Layer, SynapseLayer
+from mapper.frontend.onnx.shaping import Turned
 from mapper.frontend.onnx.trace import Trace
 
 Unit = Layer | Fitted
@@ -77,7 +78,9 @@ def unit_names(units: Sequence[Unit], trace: Trace) -> dict[Unit, Name]:
     its own, are called by module and function, and numbered where that is not enough.
     """
     origins = {unit: _unit_origin(unit, trace) for unit in units}
-    claims = Counter(origin.module for origin in origins.values() if origin)
+    claims = Counter(
+        origin.module for unit, origin in origins.items() if origin and not isinstance(unit, Turned)
+    )
     around = {
         ".".join(parts[:depth])
         for parts in (module.split(".") for module in claims)
@@ -85,6 +88,10 @@ def unit_names(units: Sequence[Unit], trace: Trace) -> dict[Unit, Name]:
     }
     alone = {module for module, times in claims.items() if times == 1 and module not in around}
     wanted = {unit: _wanted(unit, origins[unit], alone, trace) for unit in units}
+    times = Counter(wanted.values())
+    for unit in units:
+        if isinstance(unit, Turned) and times[wanted[unit]] > 1:
+            wanted[unit] = f"{wanted[unit]}.transpose"
     return {
         unit: Name(text=text, of_module=origins[unit] is not None)
         for unit, text in _numbered(wanted).items()

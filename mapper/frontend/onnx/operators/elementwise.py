@@ -5,6 +5,7 @@ import numpy as np
 from mapper.frontend.onnx import elementwise, scaling, shaping, synapses
 from mapper.frontend.onnx.elementwise import rounded, tabulated
 from mapper.frontend.onnx.operators.row import InTime, Operator
+from mapper.frontend.onnx.refusals import ONE_SPIKE_HELP
 from mapper.frontend.onnx.sizes import as_given, broadcast
 
 EACH = InTime(through="each step")
@@ -44,6 +45,7 @@ ELEMENTWISE = (
         folds=broadcast,
         time=EACH,
         in_neuron="it fires more than once a step (Ceil)",
+        instead=ONE_SPIKE_HELP,
     ),
     Operator(
         "Clip",
@@ -83,6 +85,7 @@ ELEMENTWISE = (
         folds=broadcast,
         time=EACH,
         in_neuron="it fires more than once a step (Floor)",
+        instead=ONE_SPIKE_HELP,
     ),
     Operator("Greater", "elementwise", elementwise.greater, folds=broadcast, time=COMPARES),
     Operator(
@@ -162,6 +165,7 @@ ELEMENTWISE = (
         folds=broadcast,
         time=EACH,
         in_neuron="it rounds its state (Round)",
+        instead=ONE_SPIKE_HELP,
     ),
     Operator("Selu", "elementwise", folds=broadcast, time=EACH),
     Operator("Sigmoid", "elementwise", tabulated(elementwise.logistic), folds=broadcast, time=EACH),

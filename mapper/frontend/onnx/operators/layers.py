@@ -1,6 +1,6 @@
 """Rows of operators that become layers: weights, pools, norms, grids, whole neurons."""
 
-from mapper.frontend.onnx import custom, pooling, qonnx, scaling, sizes, synapses
+from mapper.frontend.onnx import custom, pooling, qonnx, scaling, sizes, synapses, tokens
 from mapper.frontend.onnx.operators.row import InTime, Operator
 from mapper.frontend.onnx.refusals import QDQ_HELP
 from mapper.frontend.onnx.sizes import as_given
@@ -48,7 +48,7 @@ LAYERS = (
     Operator(
         "MatMul",
         "layer",
-        synapses.matrix_product,
+        tokens.product,
         folds=sizes.product,
         multiplies=True,
         time=InTime(through="matrix product", again="layer", linear="linear"),

@@ -137,6 +137,8 @@ class Operator:
     time: InTime = field(default_factory=InTime)
     in_neuron: str = ""
     """What keeps a neuron whose state it changes from being read, in the words of the field."""
+    instead: str = ""
+    """What to do then, where more can be said than what neurons may do."""
     has_weights: bool = False
     """It has a matrix or a kernel, which each time step of a network uses once."""
     has_engine: bool = True
