@@ -32,7 +32,7 @@ from mapper.ir.network import FakeQuantize
 from mapper.ir.verify import check_graph
 
 TOO_LARGE = "model-too-large"
-NONE: FrozenMap[str, Array] = FrozenMap({})
+NONE: Mapping[str, Array] = FrozenMap({})
 
 
 def recognise(model: ModelProto, path: Path) -> Imported:
