@@ -23,7 +23,7 @@ from targets import DEFAULT_PRESET, load_preset, load_target
 
 Progress = Callable[[str], None]
 
-DEMO_TARGETS = ("ideal-128", "hpadc-flash5-64", "adcless-64", "adcless-diff-64")
+DEMO_TARGETS = ("ideal-128", "hpadc-sar5-64", "adcless-64", "adcless-diff-64")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

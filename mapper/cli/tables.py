@@ -20,6 +20,7 @@ from mapper.diagnostics import many, printable
 from mapper.exchange.export import Export
 from mapper.layout import Taken
 from mapper.listing import PartLists, Parts, PassList, TargetFacts, TargetList
+from mapper.proportions import Score
 from mapper.report.answers import Answer
 from mapper.report.comparison.data import RatioWay, SideBySide
 from mapper.report.comparison.tables import PAIRED, layer_spikes, paired
@@ -30,7 +31,7 @@ from passes import Pass
 from passes.options import options_of
 from targets import Interval, Part, target_to_data
 
-_PROSE = {"details", "readout", "value", "what it does", "what it is"}
+_PROSE = {"details", "readout", "readout priced", "value", "what it does", "what it is"}
 """Columns that hold words."""
 
 
@@ -176,11 +177,7 @@ def comparison(answer: Comparison) -> RenderableType:
     head = f"{answer.network}, activity: {answer.activity}, preset: {answer.preset}"
     parts: list[RenderableType] = [_costs(head, sides.subject, answer.builds)]
     parts += _recording(*(build.recording for build in answer.builds))
-    parts += [
-        Text(printable(f"{side.name} is not comparable: {side.incomparable}"), "bold red")
-        for side in sides.sides
-        if side.incomparable
-    ]
+    parts += _dead(answer.builds)
     heads, rates = layer_spikes(sides)
     if rates:
         parts.append(table("spikes per neuron and step", heads, rates))
@@ -196,9 +193,15 @@ def _costs(head: str, subject: str, builds: Sequence[ComparedBuild]) -> Renderab
     first = next((build.cost for build in builds if not build.incomparable), None)
     return table(
         head,
-        [subject, "crossbars", "energy", "ratio", "latency", "ratio", "area", "accuracy", "right"],
+        [subject, *_COSTS],
         (_compared(build, first) for build in builds),
     )
+
+
+_COSTS = (
+    *("readout priced", "crossbars", "energy", "ratio", "latency", "ratio", "area"),
+    *("accuracy", "right"),
+)
 
 
 def _accuracy(build: ComparedBuild) -> tuple[str, str]:
@@ -219,6 +222,7 @@ def _compared(build: ComparedBuild, first: Cost | None) -> list[object]:
         times = (f"{energy:.2f}", f"{latency.nominal / base.nominal:.2f}")
     return [
         f"{build.title} (dead)" if build.incomparable else build.title,
+        build.readout,
         build.summary.crossbars,
         _amount(cost.total_pj, 1e-6, "uJ"),
         times[0],
@@ -253,7 +257,7 @@ def _ratio_waterfall(way: RatioWay) -> RenderableType:
     """Ratios of two targets from the preset paper to physical, one assumption at a time."""
     return table(
         f"{way.target} over {way.over}, from preset paper to physical",
-        ["assumption", "from", "to", "energy ratio", "factor", "latency ratio", "factor"],
+        ["assumption", "from", "to", "energy ratio", "factor", "interval ratio", "factor"],
         (
             [
                 step.assumption or "(paper)",
@@ -269,6 +273,19 @@ def _ratio_waterfall(way: RatioWay) -> RenderableType:
     )
 
 
+def _counted(score: Score | None) -> str:
+    return "" if score is None else f"{score.share:.1%} ({score.right} of {score.of})"
+
+
+def _dead(builds: Sequence[ComparedBuild]) -> list[RenderableType]:
+    """Say why some stand in no ratio."""
+    return [
+        Text(printable(f"{build.title} is not comparable: {build.incomparable}"), "bold red")
+        for build in builds
+        if build.incomparable
+    ]
+
+
 def demo(answer: Demo) -> RenderableType:
     """The demo's targets: verified or not, how right, and at what cost."""
     lines = table(
@@ -278,8 +295,8 @@ def demo(answer: Demo) -> RenderableType:
             [
                 target.compared.title,
                 "yes" if target.verification.bit_exact else "NO",
-                target.verification.source_score,
-                target.verification.score,
+                _counted(target.verification.source_score),
+                _counted(target.verification.score),
                 f"{target.verification.spike_agreement:.2%}",
             ]
             for target in answer.targets
@@ -293,7 +310,7 @@ def demo(answer: Demo) -> RenderableType:
         "This network was trained without knowing the hardware: what 1-bit readout costs it in "
         "accuracy is what hardware-aware training has to win back."
     )
-    told = _recording(*(build.recording for build in builds))
+    told = [*_dead(builds), *_recording(*(build.recording for build in builds))]
     return Group(lines, Text(""), costs, *told, Text(""), Text(note), Text(printable(hint)))
 
 

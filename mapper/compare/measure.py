@@ -1,7 +1,8 @@
 """What is known of each build of a comparison, and the answer that puts them side by side."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import combinations
 from pathlib import Path
 
 from mapper.build.folder import write_build
@@ -15,6 +16,8 @@ from mapper.cost import (
     costs_along,
     measure,
     price,
+    priced_design,
+    priced_readouts,
     ratio_waterfall,
     steps_between,
     waterfall,
@@ -144,13 +147,16 @@ def side_by_side(
             for one, along in zip(found, costs, strict=True)
         ),
         differences=difference_table(names, [_facts(one.build) for one in found]),
-        warnings=(*warnings, *_notes(found)),
+        warnings=(*warnings, *_collapsed(found, preset), *_notes(found)),
         ways=tuple(
-            RatioWay(target=high, over=low, steps=ratio_waterfall(way, base, other))
-            for low, one, base in zip(names, found, costs, strict=True)
-            for high, another, other in zip(names, found, costs, strict=True)
-            if _all_adc(another.build.target) and _all_sensed(one.build.target)
-            if not one.incomparable and not another.incomparable
+            RatioWay(
+                target=names[place],
+                over=names[base],
+                steps=ratio_waterfall(way, costs[base], costs[place]),
+            )
+            for base, place in combinations(range(len(found)), 2)  # the later over the earlier
+            if _one_has_adcs(found[base].build.target, found[place].build.target)
+            if not found[base].incomparable and not found[place].incomparable
         ),
         pairs=_pairs(found),
     )
@@ -172,6 +178,7 @@ def row_of(compared: Compared, preset: Preset) -> ComparedBuild:
         score=right,
         firing=compared.firing,
         warnings=compared.warnings,
+        priced=_priced(build, preset),
         name=compared.name,
         recording=compared.taken,
         verified=verified,
@@ -255,6 +262,49 @@ def _notes(found: Sequence[Compared]) -> list[str]:
 def _length(compared: Compared) -> int:
     activity = compared.activity
     return activity.steps if isinstance(activity, Activity) else compared.steps
+
+
+def _collapsed(found: Sequence[Compared], preset: Preset) -> list[str]:
+    """Warn of different targets that are one design to the preset: their ratio says nothing."""
+    designs: dict[object, list[Compared]] = {}
+    for one in found:
+        counts = one.build.counts
+        key = repr(priced_design(counts.target, preset, counts.layers))
+        designs.setdefault(key, []).append(one)
+    return [
+        text for alike in designs.values() if len(alike) > 1 for text in _collapse(alike, preset)
+    ]
+
+
+_UNPRICED = ("name", "summary", "provenance")
+
+
+def _collapse(alike: Sequence[Compared], preset: Preset) -> Iterator[str]:
+    facts = [target_to_data(one.build.target) for one in alike]
+    named = [f"{one.title}" for one in alike]
+    table = difference_table(named, facts)
+    apart = [row[0] for row in table.rows if row[0].rpartition(".")[2] not in _UNPRICED]
+    if not apart:
+        return  # one target, under two names at most
+    priced = ", ".join(dict.fromkeys(_priced(alike[0].build, preset).values()))
+    other = "" if preset.adc == "as-built" else "; --preset as-built prices each as it is"
+    yield (
+        f"{' and '.join(named)} are one design to preset {preset.name} ({priced}), so their "
+        f"costs are the same: {', '.join(apart[:4])} is not priced{other}"
+    )
+
+
+def _priced(build: Build, preset: Preset) -> dict[str, str]:
+    """Return the readouts that are priced of the macro kinds that layers are on."""
+    known = priced_readouts(build.target, preset)
+    used = {layer.macro for layer in build.counts.layers}
+    return {name: words for name, words in known.items() if name in used}
+
+
+def _one_has_adcs(one: Target, other: Target) -> bool:
+    """Say whether one of two reads with ADCs alone and the other with sense amplifiers alone."""
+    pairs = ((one, other), (other, one))
+    return any(_all_adc(high) and _all_sensed(low) for high, low in pairs)
 
 
 def _all_adc(target: Target) -> bool:

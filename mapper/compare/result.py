@@ -1,5 +1,6 @@
 """What a comparison found: a row for each build, and what leads from one to the other."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +9,7 @@ from mapper.cost import Cost
 from mapper.cost.waterfall import WaterfallStep
 from mapper.diagnostics import many
 from mapper.ir.firing import Firing
+from mapper.ir.frozen import FrozenMap
 from mapper.layout import Taken
 from mapper.notebook import html_table
 from mapper.proportions import Score
@@ -49,6 +51,8 @@ class ComparedBuild:
     """How often layers fired on recordings; None where no run is known."""
     warnings: tuple[str, ...] = ()
     """What has to be known of it before a number is used."""
+    priced: Mapping[str, str] = FrozenMap({})
+    """By macro kind which readout the cost is of, in words: a preset may price another ADC."""
     name: str = ""
     """Of a build that was there; one that was made here has the name of its target."""
     verified: Verified | None = None
@@ -58,6 +62,11 @@ class ComparedBuild:
     def title(self) -> str:
         """What it is called: its folder, or else its target."""
         return self.name or self.summary.target
+
+    @property
+    def readout(self) -> str:
+        """The readouts that are priced, in words: ``5-bit SAR ADC, built as flash``."""
+        return "; ".join(dict.fromkeys(self.priced.values()))
 
     @property
     def incomparable(self) -> str:
@@ -90,6 +99,7 @@ class ComparedBuild:
         row["comparable"] = not self.incomparable
         row["incomparable_because"] = self.incomparable
         row["warnings"] = list(self.warnings)
+        row["priced_readouts"] = dict(self.priced)
         if self.way:
             row["waterfall"] = [step.as_dict() for step in self.way]
         return row
@@ -107,6 +117,7 @@ class ComparedBuild:
             accuracy=self.accuracy,
             score=self.score,
             firing=self.firing,
+            priced=self.readout,
             spike_agreement=None if found is None else found.spike_agreement,
             built=self._built(),
         )

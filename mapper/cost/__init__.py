@@ -2,6 +2,7 @@
 
 from mapper.cost.counts import Counts, count_actions, count_layers
 from mapper.cost.estimate import DENSITY, estimate, price
+from mapper.cost.facts import priced_design, priced_readouts
 from mapper.cost.generate import generate_cost
 from mapper.cost.measure import measure
 from mapper.cost.model import Activity, Events, Layer
@@ -26,6 +27,8 @@ __all__ = [
     "generate_cost",
     "measure",
     "price",
+    "priced_design",
+    "priced_readouts",
     "ratio_waterfall",
     "sensitivity",
     "steps_between",

@@ -1,5 +1,6 @@
 """A target's facts under the assumptions of a preset, in the form the cost formulas take them."""
 
+from dataclasses import replace
 from typing import Literal
 
 from mapper.cost.model import Chip, Corners, Facts, Hierarchy, Layer, Macro, Part
@@ -140,6 +141,47 @@ def _converter(library: Library, readout: Readout, preset: Preset) -> Converter:
             help=f"use --preset {AS_BUILT.name}, which keeps the library of the target",
         )
     return found
+
+
+def priced_readouts(target: Target, preset: Preset) -> dict[str, str]:
+    """Say by macro kind which readout is priced, in words: ``5-bit SAR ADC``.
+
+    A preset may price another kind of ADC than the target has; the words name both then.
+    """
+    return {macro.name: _priced(macro.readout, target, preset) for macro in target.macros}
+
+
+def _priced(readout: Readout, target: Target, preset: Preset) -> str:
+    if not readout.is_adc:
+        return readout.form.words
+    library, wanted = _library(target, preset), preset.adc
+    there = wanted != "as-built" and library.converter(wanted, readout.bits) is not None
+    kind = wanted if there else readout.kind
+    built = "" if kind == readout.kind else f", built as {_KINDS[readout.kind]}"
+    return f"{readout.bits}-bit {_KINDS[kind]} ADC{built}"
+
+
+_KINDS = {"flash": "flash", "sar": "SAR"}
+
+
+def priced_design(
+    target: Target, preset: Preset, layers: tuple[Layer, ...]
+) -> tuple[Chip, Corners, tuple[Layer, ...]]:
+    """Return all that a price is made from, whatever macro kinds are called.
+
+    Two mappings with equal designs cost the same by their facts, not by chance.
+    """
+    names = {macro.name: str(place) for place, macro in enumerate(target.macros)}
+    chip = chip_of(target, preset, layers)
+    low, nominal, high = (
+        replace(facts, readouts={names[name]: part for name, part in facts.readouts.items()})
+        for facts in corners_of(target, preset)
+    )
+    return (
+        replace(chip, macros={names[name]: macro for name, macro in chip.macros.items()}),
+        (low, nominal, high),
+        tuple(replace(layer, macro=names.get(layer.macro, layer.macro)) for layer in layers),
+    )
 
 
 def _part(component: Component, end: End) -> Part:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mapper.cost import Activity
+from mapper.cost import Activity, priced_readouts
 from mapper.diagnostics import many, printable
 from mapper.ir.firing import MAPPING, NETWORK
 from mapper.notebook import html_table
@@ -126,8 +126,16 @@ def _title(report: Report) -> str:
     if report.preset.activity == "random":
         counted = "random inputs"
     return (
-        f"{network} on {target}: one inference of {steps}, preset {report.preset.name}, {counted}"
+        f"{network} on {target}: one inference of {steps}, preset {report.preset.name}"
+        f"{_other_adc(report)}, {counted}"
     )
+
+
+def _other_adc(report: Report) -> str:
+    """Name the ADC that is priced where the target has another."""
+    words = dict.fromkeys(priced_readouts(report.target, report.preset).values())
+    told = ", ".join(text for text in words if "built as" in text)
+    return f" ({told})" if told else ""
 
 
 # --- verified or not -----------------------------------------------------------------------

@@ -70,7 +70,7 @@ def hostile_comparison(name: str) -> dict[str, Any]:
     answer = compare_model(DEMO / "model.onnx", CompareOptions(targets=COMPARED)).as_dict()
     answer["network"] = answer["targets"][1]["target"] = name
     for way in answer["waterfalls"]:
-        way["over"] = name
+        way["target"] = name
     return answer
 
 

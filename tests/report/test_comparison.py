@@ -120,7 +120,7 @@ def test_latex_keeps_its_cells_and_no_command(sides: SideBySide) -> None:
     text = as_latex(sides)
     assert "\\input" not in text
     row = text.splitlines()[-3]
-    assert row.replace("\\&", "").count("&") == 8
+    assert row.replace("\\&", "").count("&") == 9
     assert text.splitlines()[1] == "% Needs \\usepackage{booktabs}."
 
 

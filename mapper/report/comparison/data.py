@@ -48,6 +48,8 @@ class Side:
     """The same as counts; None where these are not known."""
     firing: Firing | None = None
     """How often layers fired on recordings; None where no run is known."""
+    priced: str = ""
+    """The readouts that its cost is of, in words; empty where that is not known."""
     spike_agreement: float | None = None
     """Share of spikes that are equal to those of the network, 0..1; None where not known."""
     built: Built | None = None

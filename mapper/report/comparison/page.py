@@ -163,12 +163,13 @@ def _way_of(index: int, way: RatioWay) -> Chart:
     bars = [
         _exactly(_step(step), value, name)
         for step in way.steps
-        for name, value in (("energy", step.energy_ratio), ("latency", step.latency_ratio))
+        for name, value in (("energy", step.energy_ratio), ("interval", step.latency_ratio))
     ]
     return Chart(
         name=f"waterfall-{index + 1}",
         title=f"{way.target} over {way.over}",
-        description="Ratios of energy and latency after each assumption changed, one at a time, "
+        description="Ratios of energy and of the interval between inferences, as the table has "
+        "them: the later over the earlier. After each assumption changed, one at a time, "
         "from the preset paper to physical; nominal values.",
         spec=interval_bars(bars, unit="times", what="ratio"),
         table=bar_table(bars, unit="times", label="after", group="cost"),

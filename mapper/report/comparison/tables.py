@@ -45,7 +45,7 @@ def as_csv(compared: SideBySide) -> str:
     writer = csv.writer(out, lineterminator="\n")
     builds = compared.subject == "build"
     heads += ["accuracy", *(("target", "model", "verified") if builds else ())]
-    writer.writerow([*heads, *_COUNTED, "comparable", "incomparable_because"])
+    writer.writerow([*heads, *_COUNTED, "comparable", "incomparable_because", "readout_priced"])
     for side in compared.sides:
         cells: list[object] = [_no_formula(printable(side.name))]
         for measure in MEASURES:
@@ -59,7 +59,8 @@ def as_csv(compared: SideBySide) -> str:
         counts = [""] * 4 if right is None else [right.right, right.of, *right.interval]
         rate = None if side.firing is None else side.firing.rate
         cells += [*counts, "" if rate is None else rate]
-        writer.writerow([*cells, "no" if why else "yes", _no_formula(printable(why))])
+        told = (_no_formula(printable(text)) for text in (why, side.priced))
+        writer.writerow([*cells, "no" if why else "yes", *told])
     return out.getvalue()
 
 
@@ -95,7 +96,7 @@ def units(compared: SideBySide) -> dict[str, tuple[float, str]]:
 def columns(compared: SideBySide) -> tuple[str, ...]:
     """Return the heads of the table for readers."""
     pairs = ((f"{name} ({unit})", "ratio") for name, (_, unit) in units(compared).items())
-    return (compared.subject, *(head for pair in pairs for head in pair), *_LAST)
+    return (compared.subject, "readout priced", *(head for pair in pairs for head in pair), *_LAST)
 
 
 _LAST = ("spikes per neuron and step", "accuracy")
@@ -113,7 +114,7 @@ class Costs:
 def cards(compared: SideBySide) -> tuple[Costs, ...]:
     """Return the same numbers as ``rows``, a value and its ratio in one cell."""
     shown = units(compared)
-    heads = (*(f"{name} ({unit})" for name, (_, unit) in shown.items()), *_LAST)
+    heads = ("readout priced", *(f"{n} ({unit})" for n, (_, unit) in shown.items()), *_LAST)
     return tuple(
         Costs(target=cells[0], cells=tuple(zip(heads, _lines(cells[1:]), strict=True)))
         for cells in rows(compared)
@@ -121,7 +122,7 @@ def cards(compared: SideBySide) -> tuple[Costs, ...]:
 
 
 def _lines(cells: tuple[str, ...]) -> list[tuple[str, ...]]:
-    *pairs, spikes, accuracy = cells
+    priced, *pairs, spikes, accuracy = cells
     made = []
     for value, times in zip(pairs[::2], pairs[1::2], strict=True):
         nominal, _, interval = value.partition(" (")
@@ -135,6 +136,7 @@ def _lines(cells: tuple[str, ...]) -> list[tuple[str, ...]]:
     rate, _, why = spikes.partition("; ")
     share, _, counted = accuracy.partition(" (")
     return [
+        (priced or "not known",),
         *made,
         tuple(line for line in (rate or "not known", why) if line),
         tuple(line for line in (share or "not known", f"({counted}" * bool(counted)) if line),
@@ -150,7 +152,7 @@ def rows(compared: SideBySide) -> list[tuple[str, ...]]:
 def _cells(
     side: Side, first: Side | None, shown: Mapping[str, tuple[float, str]]
 ) -> tuple[str, ...]:
-    cells = [printable(side.name)]
+    cells = [printable(side.name), printable(side.priced)]
     for measure in MEASURES:
         value, factor = measure.of(side), shown[measure.name][0]
         times = _ratio_of(side, first, measure)
