@@ -36,6 +36,12 @@ class Presentation(NamedTuple):
     samples_first: tuple[str, ...] = ()
     """Inputs that the model itself takes as ``[B, T, ...]``."""
 
+    @property
+    def images_entry(self) -> dict[str, object]:
+        """Return what JSON says of images: which inputs, and for how many steps; else nothing."""
+        shown = {"inputs": list(self.images), "steps": self.steps}
+        return {"images": shown} if self.images else {}
+
 
 IN_STEPS = Presentation()
 """Of every other model."""

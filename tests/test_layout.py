@@ -256,6 +256,14 @@ def test_text_says_what_was_taken(folder):
     assert "calibrated on: 5 samples, each shown 5 steps" in done.output
 
 
+def test_inspection_names_images(folder):
+    mapper.export("m.onnx", "canonical.onnx")
+    for file in ("m.onnx", "canonical.onnx"):
+        assert as_json("inspect", file)["images"] == {"inputs": ["x"], "steps": 5}
+        done = CliRunner().invoke(cli.app, ["inspect", file])
+        assert "an image, shown 5 steps: spikes, or codes" in " ".join(done.output.split())
+
+
 def test_images_give_what_their_repetition_gives(folder):
     images = np.load("images.npz")["x"]
     build = mapper.load("b")

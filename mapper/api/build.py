@@ -390,8 +390,9 @@ class Build:
             MappingError: ``output-exists`` where the folder has something that is not a build.
         """
         folder = Path(folder)
+        place = folder.resolve()  # "." is another folder once it was exchanged
         folders.write_build(self.mapped, folder)
-        return replace(self, folder=folder, identity=folders.identity(folder))
+        return replace(self, folder=folder, identity=folders.identity(place))
 
     def __repr__(self) -> str:
         return f"Build({self.summary.head()})"

@@ -107,8 +107,7 @@ class CompileSummary:
 
     def _time(self) -> dict[str, Any]:
         """Return what is known of time: images and how long they are shown, the recordings."""
-        steps, images, _ = self.build.presented
-        shown = {"images": {"inputs": list(images), "steps": steps}} if images else {}
+        shown = self.build.presented.images_entry
         return shown if self.recording is None else {**shown, "recording": self.recording.as_dict()}
 
     def __repr__(self) -> str:

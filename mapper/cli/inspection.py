@@ -272,7 +272,9 @@ def _ports(model: ModelInfo) -> Iterator[RenderableType]:
     for _ in range(4):
         made.add_column(overflow="fold")
     for port in model.inputs:
-        _row(made, "input", port, "spikes, or codes that --calibrate measures")
+        steps, images, _ = model.presented
+        shown = f"an image, shown {many(steps, 'step')}: " if port.name in images else ""
+        _row(made, "input", port, f"{shown}spikes, or codes that --calibrate measures")
     for port in model.outputs:
         _row(made, "output", port, _edge(port.edge))
     for state in model.states:

@@ -117,6 +117,7 @@ def describe(imported: Imported) -> ModelInfo:
         ),
         warnings=(*imported.warnings, *_analogue_layers(graph, carried)),
         notes=imported.notes,
+        presented=imported.presented,
     )
 
 

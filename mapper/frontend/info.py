@@ -9,6 +9,7 @@ from typing import Any
 
 from mapper.diagnostics import many
 from mapper.ir.edges import Edge
+from mapper.layout import IN_STEPS, Presentation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -324,10 +325,13 @@ class ModelInfo:
     warnings: tuple[str, ...]
     """What was assumed in reading it."""
     notes: tuple[str, ...]
+    presented: Presentation = IN_STEPS
+    """How it takes its inputs: which are images, and for how many steps they are shown."""
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the JSON of ``spikeloom inspect``, without its schema."""
+        """Return the JSON of ``spikeloom inspect``, without its schema; images where there are."""
         return {
+            **self.presented.images_entry,
             "name": self.name,
             "producer": self.producer,
             "opset": self.opset,
