@@ -1,6 +1,7 @@
 """Recognise a network in an ONNX model: one time step, or many of them in any form."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +21,14 @@ from mapper.frontend.neurons.echoes import (
     waiting,
 )
 from mapper.frontend.neurons.states import Dynamics, find_dynamics, missing_state
+from mapper.frontend.onnx.load import nodes_of
 from mapper.frontend.onnx.steps import other_form
 from mapper.frontend.onnx.trace import Trace, trace
 from mapper.frontend.result import Imported, Port
 from mapper.frontend.time.sequence import Sequence, has_fixed_batch, is_likely, sequences
 from mapper.frontend.time.step import StepModel
 from mapper.frontend.write.build import build_graph
+from mapper.frontend.write.names import origin_of
 from mapper.ir.core import SPIKE, Array, Graph, Type
 from mapper.ir.frozen import FrozenMap
 from mapper.ir.network import FakeQuantize
@@ -52,7 +55,17 @@ def recognise(model: ModelProto, path: Path) -> Imported:
             if error.diagnostics[0].code == TOO_LARGE:  # another reading would take as long
                 raise
             errors.append(error)
-    raise _telling(errors, model)
+    raise _with_modules(_telling(errors, model), model, path)
+
+
+def _with_modules(error: MappingError, model: ModelProto, path: Path) -> MappingError:
+    """Say of nodes that an exporter numbered in which module they are: ``node_ge_46 (lif2)``."""
+    found = ((f"{path.name}:{node.name}", origin_of(node)) for node in nodes_of(model))
+    modules = {place: origin.module for place, origin in found if origin and origin.module}
+    return MappingError(
+        replace(d, loc=f"{d.loc} ({modules[d.loc]})") if d.loc in modules else d
+        for d in error.diagnostics
+    )
 
 
 def _telling(errors: list[MappingError], model: ModelProto) -> MappingError:
@@ -60,8 +73,11 @@ def _telling(errors: list[MappingError], model: ModelProto) -> MappingError:
     step, sequence = errors[::-1] if is_likely(model) else errors
     if is_likely(model) or step.diagnostics[0].code == "unsupported-time-form":
         return sequence
+    code = step.diagnostics[0].code
+    if code == "fixed-batch" and len(_data_inputs(model)) == 1:  # nothing is a state: it is time
+        return sequence
     in_time = sequence.diagnostics[0].code != "unsupported-time-form"
-    return sequence if in_time and step.diagnostics[0].code == "missing-state" else step
+    return sequence if in_time and code == "missing-state" else step
 
 
 def _import_step(model: ModelProto, path: Path) -> Imported:

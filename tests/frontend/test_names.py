@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from onnx import ModelProto, NodeProto
 
+from mapper.diagnostics import MappingError
 from mapper.frontend import describe, import_model
 from tests.frontend.models import NUMBERS, leaky, model, node, saved
 
@@ -102,6 +103,18 @@ def test_a_sum_and_the_layer_that_reads_it_have_names_of_their_own(tmp_path):
     stored = {"w": np.ones((2, 3), np.float32), **NUMBERS}
     proto = model(nodes, ports, {"y": [1, 2], "n1_out": [1, 3], "n2_out": [1, 3]}, stored)
     assert names(proto, tmp_path)[-2:] == ["/y.add", "/y"]
+
+
+def test_a_refusal_names_the_module_beside_the_node(tmp_path):
+    proto = network()
+    (tanh,) = within([node("Tanh", "val_3", "bounded")], "net", "act", call="tanh")
+    nodes = list(proto.graph.node)
+    nodes[8].input[1] = "bounded"
+    del proto.graph.node[:]
+    proto.graph.node.extend([*nodes[:7], tanh, *nodes[7:]])
+    with pytest.raises(MappingError) as caught:
+        import_model(saved(proto, tmp_path))
+    assert caught.value.diagnostics[0].loc == "model.onnx:/bounded (act)"
 
 
 def test_the_older_exporters_count_of_calls_is_left_out(tmp_path):

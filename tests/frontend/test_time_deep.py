@@ -113,3 +113,21 @@ def test_two_steps_of_which_one_is_folded_tell_too_little(tmp_path):
     with pytest.raises(MappingError) as caught:
         import_model(saved(deep(2, 2, "to zero", True), tmp_path))
     assert caught.value.diagnostics[0].help == "export three time steps or more"
+
+
+def test_neurons_of_maps_of_one_element_are_read(tmp_path):
+    """A state ``[1, 3, 1, 1]`` is three numbers, whatever shape its spikes have."""
+    stored: dict[str, object] = {"half": 0.5, "one": 1.0, "zero": np.array([0], np.int64)}
+    stored["k"] = np.random.default_rng(0).normal(0, 1, (3, 2, 3, 3)).astype(np.float32)
+    nodes = [node("Conv", "x k", "all")]
+    for t in range(4):
+        stored[f"t{t}"] = np.array(t, np.int64)
+        nodes.append(node("Gather", f"all t{t}", f"c{t}", axis=0))
+        nodes.append(node("Unsqueeze", f"c{t} zero", f"map{t}"))
+        before = f"layer.{t - 1}.v" if t else None
+        nodes += neuron(f"map{t}", before, "to zero", True, f"layer.{t}")
+    spikes = " ".join(f"layer.{t}.s" for t in range(4))
+    nodes.append(node("Concat", spikes, "y", axis=0))
+    path = saved(model(nodes, {"x": [4, 2, 3, 3]}, {"y": [4, 3, 1, 1]}, stored), tmp_path)
+    x = (np.random.default_rng(0).random((4, 2, 3, 3)) < 0.6).astype(np.float32)
+    assert {ring.status for ring in verify_model(path, {"x": x}, "x").rings} == {"equal"}

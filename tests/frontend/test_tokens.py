@@ -71,6 +71,19 @@ def test_attention_is_refused_as_attention_and_not_for_mixing_time_steps(tmp_pat
     assert "products of two computed tensors (attention)" in help
 
 
+def test_steps_of_a_file_without_state_are_no_samples(tmp_path):
+    """With the input added to the output, nothing tells time but that there is no state."""
+    nodes, ports, _, stored = attention(5)
+    nodes[0].CopyFrom(node("MatMul", "x square", "projected"))
+    nodes[1].CopyFrom(node("Tanh", "projected", "scores"))
+    nodes[-1].output[0] = "all"
+    nodes.append(node("Add", "all x", "y"))
+    stored |= {"square": np.eye(4, dtype=np.float32), "v0": np.zeros((1, 6, 4), np.float32)}
+    message, _ = refused(nodes, ports, {"y": [5, 1, 6, 4]}, stored, tmp_path)
+    assert "samples" not in message
+    assert "Tanh" in message
+
+
 def test_a_value_that_gates_many_is_refused_with_a_way_out(tmp_path):
     nodes = [
         *leaky("x", "v", "s", "v_out", "a."),

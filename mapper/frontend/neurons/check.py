@@ -59,7 +59,7 @@ def _check(
         event = neuron.firing.event
         spike = {**point.values, event: actual.pop(event.tensor)}
         for tensor in _telling(event, trace):
-            actual[tensor] = forms.evaluate(trace.form(tensor), spike)
+            actual[tensor] = forms.evaluate(trace.form(tensor), spike).reshape(neuron.shape)
     unsure = np.zeros(neuron.shape, dtype=bool)
     if not point.tie:
         unsure = _unsure(neuron, op, constants, point)
