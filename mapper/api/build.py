@@ -330,6 +330,7 @@ class Build:
             cost=told.cost,
             verification=evidence.verification,
             recording=None if recorded is None else recorded.taken,
+            recorded=bool(evidence.kept),
         )
 
     def _store(

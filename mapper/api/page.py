@@ -26,10 +26,16 @@ class ReportAnswer:
     recording: Taken | None = None
     """What the recording that it was made with was taken for; None without one."""
 
+    recorded: bool = False
+    """The rings did not run for this answer: they are from a record that the build keeps."""
+
     @property
     def bit_exact(self) -> bool | None:
-        """No ring found a mismatch; None where nothing is known of them."""
-        return None if self.verification is None else self.verification.bit_exact
+        """What rings found that ran; None where nothing is known but a record that they agreed."""
+        found = self.verification
+        if found is None or (self.recorded and found.bit_exact):
+            return None
+        return found.bit_exact
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON of ``spikeloom report``."""
@@ -41,7 +47,7 @@ class ReportAnswer:
             **self.headline.as_dict(),
             "cost": self.cost.as_dict(),
             **({} if self.recording is None else {"recording": self.recording.as_dict()}),
-            **({} if found is None else {"bit_exact": found.bit_exact}),
+            **({} if found is None else {"bit_exact": self.bit_exact, "recorded": self.recorded}),
             **({} if found is None else {"verification": found.as_dict()}),
         }
 

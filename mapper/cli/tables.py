@@ -157,8 +157,7 @@ def verification(answer: Verification) -> RenderableType:
         parts.append(table("", ["after inexact pass", "spikes equal", "output error"], rows))
     if answer.firing is not None:
         parts.append(Text(printable(firing_text(answer.firing))))
-    verdict = "bit-exact" if answer.bit_exact else "NOT bit-exact"
-    bits = f"{verdict}, {answer.coverage}" if answer.coverage else verdict
+    bits = f"{answer.verdict}, {answer.coverage}" if answer.coverage else answer.verdict
     parts.append(Text(printable("; ".join(filter(None, (bits, worth_of(answer)))))))
     return Group(*parts)
 

@@ -88,6 +88,7 @@ class ComparedBuild:
             row["activity"] = self.activity
             row["verification"] = None if found is None else found.as_dict()
             row["verified_on"] = dict(self.verified.files)
+            row["recorded"] = found is not None  # and not run again
             row["unverified"] = self.verified.reason
         if self.recording is not None:
             row["recording"] = self.recording.as_dict()

@@ -14,7 +14,7 @@ from mapper.notebook import html_table
 from mapper.report.answers import Answer, answers
 from mapper.report.data import Evidence, Report
 from mapper.report.numbers import between, nominal, percent
-from mapper.verify.result import Verification, finite
+from mapper.verify.result import NOTHING_COMPARED, Verification, finite
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,8 @@ class Verdict:
     style: str
     """``good`` only where bits agree and nothing speaks against the answers; ``warn``, ``bad``."""
     short: str
-    """Of the bits: ``bit-exact``, ``not bit-exact`` or ``not verified``."""
+    """Of the bits: ``bit-exact``, ``not bit-exact``, ``not verified``, ``nothing was compared``, or
+    that they are known from a record alone."""
     told: str
     worth: str = ""
     """Of the answers: how many are right, of the trained network too; whether all is dead."""
@@ -152,7 +153,10 @@ def verdict(evidence: Evidence) -> Verdict:
 def judged(found: Verification, kept: Mapping[str, str]) -> Verdict:
     """Sum up an answer of ``verify`` in words; ``kept`` names the files of an earlier one."""
     ran = [ring for ring in found.rings if ring.status in ("equal", "mismatch")]
-    origin = f"; verified earlier on {printable(short_file(kept['input']))}" if kept else ""
+    origin = f"; {RECORDED}, of {printable(short_file(kept['input']))}" if kept else ""
+    if found.verdict == NOTHING_COMPARED:
+        told = "no engine ran beside the definition" + origin
+        return Verdict(style="warn", short=NOTHING_COMPARED, told=told, worth=worth_of(found))
     if not found.bit_exact:
         wrong = ", ".join(ring.name for ring in ran if ring.status == "mismatch")
         told = f"mismatch in {wrong}{first_mismatch(found)}{origin}"
@@ -164,10 +168,15 @@ def judged(found: Verification, kept: Mapping[str, str]) -> Verdict:
     told += f" ({found.coverage})" if found.coverage else ""
     if found.extent is not None and not found.extent.whole:
         told += f"; {found.extent}"
-    return Verdict(
-        style=_style(found), short="bit-exact", told=told + origin, worth=worth_of(found)
-    )
+    if kept:
+        told = f"a record of {printable(short_file(kept['input']))}: {told}; verify runs them again"
+        style = "warn" if _style(found) == "good" else _style(found)
+        return Verdict(style=style, short=RECORDED, told=told, worth=worth_of(found))
+    return Verdict(style=_style(found), short="bit-exact", told=told, worth=worth_of(found))
 
+
+RECORDED = "recorded, not run again"
+"""In place of a verdict: whoever keeps a folder can write anything into its record."""
 
 MUCH_LOST = 0.05
 """Of accuracy: a mapping that loses more than these five points is not shown as good."""

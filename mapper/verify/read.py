@@ -35,8 +35,8 @@ def read_verification(found: object) -> Verification:
     rings = found["rings"]
     if [ring.get("name") if isinstance(ring, dict) else ring for ring in rings] != list(RINGS):
         raise ValueError(f"its rings are not {', '.join(RINGS)}")
-    agree = all(ring.get("status") != "mismatch" for ring in rings)
     read = tuple(map(_ring, rings))
+    agree = Verification(rings=read).bit_exact
     if found.get("bit_exact") is not agree:
         raise ValueError(f"bit_exact is {found.get('bit_exact')!r}, its rings say {agree}")
     accuracy, source, spikes = (_share(found, name) for name in _SHARES)

@@ -38,6 +38,10 @@ LISTED = 20
 """Ties that are listed with their place; all of them are counted."""
 
 
+NOTHING_COMPARED = "nothing was compared"
+"""The verdict where no engine ran beside the definition: nothing is proved, and nothing refuted."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """Where two ways to compute a network first differ, with what each of them gave there."""
@@ -266,9 +270,22 @@ class Verification:
         return _score(self.source_accuracy, self.accuracy_of)
 
     @property
+    def compared(self) -> bool:
+        """Whether anything but the definition itself computed the network and was compared."""
+        others = (ring for ring in self.rings if ring.name not in (RULES, PASSES))
+        return any(ring.status in ("equal", "mismatch") for ring in others)
+
+    @property
     def bit_exact(self) -> bool:
-        """No ring that ran found a mismatch."""
-        return all(ring.status != "mismatch" for ring in self.rings)
+        """Something was compared, and no ring that ran found a mismatch."""
+        return self.compared and all(ring.status != "mismatch" for ring in self.rings)
+
+    @property
+    def verdict(self) -> str:
+        """In words: ``bit-exact``, ``NOT bit-exact`` or ``nothing was compared``."""
+        if any(ring.status == "mismatch" for ring in self.rings):
+            return "NOT bit-exact"
+        return "bit-exact" if self.compared else NOTHING_COMPARED
 
     def ring(self, name: str) -> Ring:
         """Return a ring by its name, such as ``"4-executor"``.
@@ -284,6 +301,7 @@ class Verification:
         answer: dict[str, Any] = {
             "schema": SCHEMA,
             "bit_exact": self.bit_exact,
+            "verdict": self.verdict,
             "rings": [ring.as_dict() for ring in self.rings],
         }
         shares = {"accuracy": self.accuracy, "source_accuracy": self.source_accuracy}
@@ -314,8 +332,7 @@ class Verification:
 
     def __repr__(self) -> str:
         rings = ", ".join(f"{ring.name} {ring.verdict}" for ring in self.rings)
-        verdict = "bit-exact" if self.bit_exact else "NOT bit-exact"
-        return f"Verification({verdict}: {rings})"
+        return f"Verification({self.verdict}: {rings})"
 
     def _repr_html_(self) -> str:
         worth = {
@@ -325,7 +342,7 @@ class Verification:
         }
         shares = (f"{name}: {told}" for name, told in worth.items() if told is not None)
         return html_table(
-            "bit-exact" if self.bit_exact else "NOT bit-exact",
+            self.verdict,
             ("ring", "verdict", "what was compared"),
             ((ring.name, ring.verdict, _compared(ring)) for ring in self.rings),
             (*shares, *self.warnings),

@@ -18,10 +18,24 @@ from mapper.build.folder import RECORD, identity, read_build
 from mapper.cli import tables
 from mapper.diagnostics import MappingError
 from mapper.recordings import read_arrays
+from mapper.report.headline import judged
+from mapper.verify import reference
 from mapper.verify.build import _changes
 from mapper.verify.read import read_verification
 from mapper.verify.record import Verified, recall, record_of, staying
-from mapper.verify.result import LISTED, NOT_CHOSEN, STOPPED, Extent, Ring, Tie, Verification
+from mapper.verify.result import (
+    EXECUTOR,
+    LISTED,
+    NOT_CHOSEN,
+    PASSES,
+    REFERENCE,
+    RULES,
+    STOPPED,
+    Extent,
+    Ring,
+    Tie,
+    Verification,
+)
 from mapper.writing import json_text
 from tests.files import DEMO_MODEL, DEMO_RECORDING
 
@@ -91,17 +105,34 @@ def test_what_was_found_is_kept_with_the_build_and_its_recording(kept, recording
 def test_reports_cost_and_comparison_tell_it(build, tmp_path):
     page = tmp_path / "page.html"
     answer = json.loads(run("report", build, "-o", page, "--json"))
-    assert answer["bit_exact"] is True
+    assert (answer["bit_exact"], answer["recorded"]) == (None, True)
     assert answer["verification"] == record(build)["verification"]
     text = page.read_text()
-    assert "verified earlier on one.npz, SHA-256" in text
-    assert "it was not run again for this page" in text
-    assert "verified earlier, input" in text
-    assert "bit-exact" in run("cost", build)
-    assert "bit-exact" in run("report", build)
-    compared = json.loads(run("compare", build, "--json"))
-    assert compared["targets"][0]["verification"] == record(build)["verification"]
+    first = text[text.index("Verified") :][:400]
+    assert "recorded, not run again" in first
+    assert "a record of one.npz, SHA-256" in first
+    assert "nothing was run again for this page" in text
+    assert "recorded, input" in text
+    compared = json.loads(run("compare", build, "--json"))["targets"][0]
+    assert compared["verification"] == record(build)["verification"]
+    assert compared["recorded"] is True
     run("run", build, "--input", DEMO_RECORDING, "--output", tmp_path / "y.npz")  # still a build
+
+
+def test_a_record_is_never_told_as_proof(build, recording, tmp_path):
+    """Whoever keeps the folder can write into it that all rings agree."""
+    run("compare", build, "-o", tmp_path / "c")
+    told = [run("cost", build), run("report", build), run("compare", build)]
+    told += [(tmp_path / "c" / "compare.html").read_text()]
+    for text in told:
+        words = " ".join(text.split())
+        assert "recorded, not run again" in words
+        assert "bit-exact" not in words
+    fresh = ("report", build, "--input", recording, "-o", tmp_path / "page.html")
+    assert "Verified" in run(*fresh)
+    assert "bit-exact" in (tmp_path / "page.html").read_text()
+    answer = json.loads(run(*fresh, "--json"))
+    assert (answer["bit_exact"], answer["recorded"]) == (True, False)
 
 
 def test_a_mismatch_is_told_with_its_place_and_exits_1(build, tmp_path):
@@ -320,3 +351,30 @@ def test_rings_that_were_left_out_are_told_by_number():
     for k, reason in {2: NOT_CHOSEN, 4: "no compiler", 5: NOT_CHOSEN, 7: STOPPED}.items():
         rings[k] = replace(rings[k], status="skipped", reason=reason)
     assert replace(tied_rings(0), rings=tuple(rings)).coverage == "rings 1-2, 4-5, 7 of 8"
+
+
+def test_where_nothing_was_compared_nothing_is_said_to_be_exact(tmp_path, monkeypatch):
+    """The only engine beside ours cannot run the file."""
+    told = Ring(name=REFERENCE, status="skipped", reason="no engine takes it")
+    whole = reference.reference_ring
+    monkeypatch.setattr(
+        reference, "reference_ring", lambda given, keep=(): (told, whole(given, keep)[1])
+    )
+    text = run("verify", DEMO_MODEL, "--input", DEMO_RECORDING, code=1)
+    assert "nothing was compared" in text
+    assert "bit-exact" not in text
+    answer = json.loads(run("verify", DEMO_MODEL, "--input", DEMO_RECORDING, "--json", code=1))
+    assert (answer["bit_exact"], answer["verdict"]) == (False, "nothing was compared")
+
+
+def test_rings_of_the_definition_alone_compare_nothing():
+    alone = [Ring(name=name, status="equal") for name in (RULES, PASSES)]
+    skipped = Ring(name=EXECUTOR, status="skipped", reason="not there")
+    nothing = Verification(rings=(*alone, skipped))
+    assert (nothing.bit_exact, nothing.verdict) == (False, "nothing was compared")
+    verdict = judged(nothing, {})
+    assert (verdict.short, verdict.style) == ("nothing was compared", "warn")
+    ran = Verification(rings=(*alone, replace(skipped, status="equal")))
+    assert (ran.bit_exact, ran.verdict) == (True, "bit-exact")
+    wrong = Verification(rings=(replace(alone[0], status="mismatch"), skipped))
+    assert (wrong.bit_exact, wrong.verdict) == (False, "NOT bit-exact")

@@ -18,6 +18,7 @@ from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto,
 from mapper.diagnostics import refuse
 from mapper.exchange.canonical.bare import with_stand_ins
 from mapper.frontend.onnx.inline import MAX_NODES, inline_functions
+from mapper.frontend.onnx.types import type_problems
 from mapper.ir.core import Array
 
 MAX_BYTES = (1 << 31) - 1
@@ -203,6 +204,8 @@ def _check_structure(model: ModelProto, path: Path) -> None:
     except (onnx.checker.ValidationError, ValueError, RuntimeError) as error:
         first = str(error).strip().splitlines()
         raise _invalid(path, first[0][:300] if first else "the model breaks ONNX rules") from error
+    if problem := next(type_problems(model), ""):
+        raise _invalid(path, problem[:300])
 
 
 def _check_weights(model: ModelProto, path: Path) -> None:
