@@ -2,21 +2,20 @@
 
 What a command writes is written into a hidden folder beside its place, flushed to the disk, and put
 in place in one step. A run that is killed leaves the old or the new one, and perhaps the hidden
-folder, which the next run for the same place removes: it is locked as long as its process lives.
+folder, which the next run for the same place removes (``docs/files.md``).
 """
 
-import ctypes
 import errno
-import fcntl
 import json
 import os
 import re
 import shutil
-import tempfile
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from math import isfinite
 from pathlib import Path
+
+from mapper.renames import beside, flush, flush_all, is_leftover, put, put_all
 
 
 def json_text(data: object) -> str:
@@ -43,12 +42,12 @@ def whole_file(path: Path) -> Iterator[Path]:
         OSError: It cannot be written; names ``path``, which is as it was.
     """
     _check_plain(path)
-    with _beside(path) as aside:
+    with beside(path) as aside:
         temporary = aside / path.name
         yield temporary
-        _flush(temporary)
+        flush(temporary)
         temporary.replace(path)
-        _flush(path.parent)
+        flush(path.parent)
 
 
 def _check_plain(path: Path) -> None:
@@ -69,13 +68,19 @@ def written_aside(folder: Path) -> Iterator[Path]:
     """
     folder = folder.resolve()
     check_renamable(folder)
-    with _beside(folder) as aside:
+    if is_mount_point(folder):  # with nothing in it
+        with beside(folder / folder.name) as new:
+            yield new
+            flush_all(new)
+            put_all(new, last="")
+        return
+    with beside(folder) as aside:
         new = aside / folder.name
         new.mkdir()
         yield new
-        _flush_all(new)
-        _put(new, folder)
-        _flush(folder.parent)
+        flush_all(new)
+        put(new, folder)
+        flush(folder.parent)
 
 
 @contextmanager
@@ -86,7 +91,7 @@ def changed_folder(
 
     Where ``folder`` is ours alone it is made anew, of links to what stays, and all changes in one
     step: a crash leaves all or nothing. Where others have files in it, who may be using it, or it
-    cannot be renamed, each entry changes in a step of its own, and ``last`` in the last one.
+    cannot be renamed, entries change one after the other; see ``put_all``.
 
     Args:
         folder: The folder to change; it need not be there.
@@ -103,17 +108,19 @@ def changed_folder(
         with written_aside(folder) as new:
             yield new
     elif alone and not is_mount_point(folder) and os.access(folder.parent, os.W_OK):
-        with _beside(folder) as aside:
+        with beside(folder) as aside:
             new = aside / folder.name
             new.mkdir()
             yield new
-            _flush_all(new)
+            flush_all(new)
             _put_with_what_stays(new, folder, without)
     else:
-        with _beside(folder / last) as aside:
+        with beside(folder / last) as aside:
             yield aside
-            _flush_all(aside)
-            _put_one_by_one(aside, folder, last, without)
+            flush_all(aside)
+            for name in without:
+                (folder / name).unlink(missing_ok=True)
+            put_all(aside, last)
 
 
 def replace_files(folder: Path, files: Mapping[str, bytes], *, last: str) -> None:
@@ -154,17 +161,17 @@ def _put_with_what_stays(new: Path, folder: Path, without: Collection[str]) -> N
         copy_function=_link,
         dirs_exist_ok=True,
     )
-    _flush(new)
-    replaced = _put(new, folder)
-    _flush(folder.parent)
+    flush(new)
+    replaced = put(new, folder)
+    flush(folder.parent)
     if not replaced.exists():  # the folder was empty
         return
     if replaced.stat().st_ino != before.st_ino:
-        _put(replaced, folder)
+        put(replaced, folder)
         raise OSError(errno.ESTALE, "another run replaced it meanwhile", str(folder))
     for entry in os.scandir(replaced):  # what came while the links were made
         if entry.name not in changed and stays.get(entry.name) != entry.inode():
-            _put(Path(entry.path), folder / entry.name)
+            put(Path(entry.path), folder / entry.name)
 
 
 def _link(source: str, target: str) -> None:
@@ -175,57 +182,13 @@ def _link(source: str, target: str) -> None:
         shutil.copy2(source, target, follow_symlinks=False)
 
 
-def _put_one_by_one(new: Path, folder: Path, last: str, without: Collection[str]) -> None:
-    names = sorted(os.listdir(new), key=lambda name: (name == last, name))
-    for name in names:
-        if name == last:
-            for old in without:
-                (folder / old).unlink(missing_ok=True)
-        _put(new / name, folder / name)
-    _flush(folder)
-
-
-def _put(new: Path, place: Path) -> Path:
-    """Rename a file or folder; return where a folder that was there is now."""
-    try:
-        os.rename(new, place)
-        return new
-    except OSError as error:
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-            raise
-    if exchange(new, place):
-        return new
-    # The folder is missing for a moment: ``_remove`` and ``recover`` bring it back.
-    replaced = new.with_name(f"{place.name}{_OLD}")
-    os.rename(place, replaced)
-    os.rename(new, place)
-    return replaced
-
-
-def exchange(one: Path, other: Path) -> bool:
-    """Let two names change places in one step; return False where the system cannot do that."""
-    call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)  # Linux alone has it
-    if call is None:
-        return False
-    if call(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE) == 0:
-        return True
-    number = ctypes.get_errno()
-    if number in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):  # this file system has no such step
-        return False
-    raise OSError(number, os.strerror(number), str(other))
-
-
-_HERE, _EXCHANGE = -100, 2
-"""``AT_FDCWD`` and ``RENAME_EXCHANGE`` of Linux."""
-
-
 def check_renamable(folder: Path) -> None:
     """Refuse a folder that cannot take another name, so that nothing can take its place.
 
     Raises:
-        OSError: It is a mount point, such as a volume of a container.
+        OSError: It is a mount point, such as a volume of a container, and there is something in it.
     """
-    if is_mount_point(folder):
+    if is_mount_point(folder) and not all(map(is_leftover, os.listdir(folder))):
         told = "a mount point cannot be replaced in one step: name a folder inside it"
         raise OSError(errno.EBUSY, told, str(folder))
 
@@ -243,147 +206,3 @@ def is_mount_point(folder: Path) -> bool:
 
 def _character(octal: re.Match[str]) -> str:
     return chr(int(octal.group(1), 8))
-
-
-def _flush_all(folder: Path) -> None:
-    for path in folder.rglob("*"):
-        if not path.is_symlink():
-            _flush(path)
-    _flush(folder)
-
-
-def _flush(path: Path) -> None:
-    """Wait until a file or folder is on the disk.
-
-    Without it the new name can reach the disk before the content does, and a loss of power would
-    leave an empty file in the place of the old one.
-    """
-    opened = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # no such step for a folder here
-            raise
-    finally:
-        os.close(opened)
-
-
-# --- the hidden folder beside, and what killed runs leave -------------------------------------
-
-_MARK = ".spikeloom"
-_OLD = ".old"
-_NAME = 50
-"""Characters of a name that its hidden folder repeats: 255 bytes hold no more for certain."""
-
-_LEFTOVER = re.compile(r"\..*\.[a-z0-9_]{8}\.spikeloom", re.DOTALL)
-
-
-def is_leftover(name: str) -> bool:
-    """Say whether a name is that of a hidden folder, ``.NAME.xxxxxxxx.spikeloom``."""
-    return _LEFTOVER.fullmatch(name) is not None
-
-
-def recover(path: Path) -> None:
-    """Bring back what a killed run moved aside, if there is nothing at ``path``."""
-    if os.path.lexists(path):
-        return
-    place = path.resolve()
-    with suppress(OSError):
-        for name in os.listdir(place.parent):
-            if is_leftover(name) and (place.parent / name / f"{place.name}{_OLD}").is_dir():
-                _clear_leftover(place.parent / name)
-
-
-@contextmanager
-def _beside(path: Path) -> Iterator[Path]:
-    """Give a locked temporary folder beside ``path``, and remove it whatever happens.
-
-    Folders that had to be made on the way are removed again where the block fails.
-    """
-    missing = [parent for parent in path.parents if not parent.exists()]
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _clear(path)
-        aside, lock = _locked(path)
-        try:
-            yield aside
-        finally:
-            try:
-                _remove(aside)
-            finally:
-                os.close(lock)
-    except BaseException as error:
-        _remove_empty(missing)
-        if isinstance(error, OSError):
-            raise _named(error, path) from error
-        raise
-
-
-def _locked(path: Path) -> tuple[Path, int]:
-    """Make a hidden folder, which is locked until the descriptor is closed or the process ends."""
-    prefix = f".{path.name[:_NAME]}."
-    while True:
-        aside = Path(tempfile.mkdtemp(prefix=prefix, suffix=_MARK, dir=path.parent))
-        # Until it is locked another run may take it for a leftover.
-        with suppress(FileNotFoundError):
-            lock = os.open(aside, os.O_RDONLY)
-            with suppress(OSError):  # of a file system without locks, whose leftovers stay
-                fcntl.flock(lock, fcntl.LOCK_EX)
-            if aside.exists():
-                return aside, lock
-            os.close(lock)
-
-
-def _clear(path: Path) -> None:
-    """Remove what killed runs left beside ``path``; nothing of a process that lives."""
-    prefix = f".{path.name[:_NAME]}."
-    with suppress(OSError):  # a parent that cannot be listed: what is left there stays
-        names = [entry.name for entry in os.scandir(path.parent)]
-        length = len(prefix) + 8 + len(_MARK)
-        for name in names:
-            if is_leftover(name) and name.startswith(prefix) and len(name) == length:
-                _clear_leftover(path.parent / name)
-
-
-def _clear_leftover(aside: Path) -> None:
-    """Remove one hidden folder, if it is ours and no process has locked it."""
-    try:
-        lock = os.open(aside, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    except OSError:
-        return
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.fstat(lock).st_uid == os.getuid():
-            _remove(aside)
-    except OSError:
-        return  # locked: its process lives
-    finally:
-        os.close(lock)
-
-
-def _remove(aside: Path) -> None:
-    """Remove a hidden folder as far as that is allowed, and nothing that has no other place."""
-    for old in aside.glob(f"*{_OLD}"):
-        place = aside.parent / old.name.removesuffix(_OLD)
-        if not os.path.lexists(place):
-            os.rename(old, place)
-    shutil.rmtree(aside, ignore_errors=True)
-
-
-def _remove_empty(folders: Iterable[Path]) -> None:
-    with suppress(OSError):
-        for folder in folders:
-            folder.rmdir()
-
-
-def _named(error: OSError, path: Path) -> OSError:
-    """Let an error name the file that the user knows: a full disk names none, others a hidden one.
-
-    Libraries that write for us have errors without a number.
-    """
-    place = path if error.filename is None else Path(os.fsdecode(error.filename))
-    if place.is_relative_to(path.parent):
-        hidden, *parts = place.relative_to(path.parent).parts or ("",)
-        if is_leftover(hidden):
-            place = path.parent.joinpath(*parts) if parts else path
-    return OSError(error.errno or errno.EIO, error.strerror or str(error), str(place))

@@ -15,6 +15,7 @@ TRAINING = "mapper.training"
 # below it: nothing above, and no other room of its own floor. A room is a module or a package; what
 # a package holds belongs to the longest name that is listed.
 FLOORS = (
+    ("mapper.renames",),
     (
         "mapper.diagnostics",
         "mapper.exchange",

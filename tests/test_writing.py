@@ -9,15 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from mapper import writing
-from mapper.writing import (
-    _put as put,
-)
+from mapper import renames, writing
+from mapper.renames import is_leftover, put, recover
 from mapper.writing import (
     changed_folder,
-    is_leftover,
     json_text,
-    recover,
     replace_files,
     whole_file,
     written_aside,
@@ -153,7 +149,7 @@ def test_a_folder_that_is_not_exchanged_changes_entry_by_entry(tmp_path, monkeyp
         return put(new, place)
 
     with changed_folder(folder, alone=reason == "mount point", last="a", without=["gone"]) as new:
-        monkeypatch.setattr(writing, "_put", noted)
+        monkeypatch.setattr(renames, "put", noted)
         (new / "a").write_text("2")
         write(new / "build", file="2")
         (new / "z").write_text("2")
@@ -167,14 +163,14 @@ KILLED = """
 import os
 import sys
 from pathlib import Path
-from mapper import writing
+from mapper import renames, writing
 
 def stop(one, other, rename=os.rename):
     rename(one, other)
     if str(one) == sys.argv[1]:
         os._exit(9)
 
-os.rename, writing.exchange = stop, lambda one, other: False
+os.rename, renames.exchange = stop, lambda one, other: False
 with writing.written_aside(Path(sys.argv[1])) as aside:
     (aside / "a").write_text("new")
     if len(sys.argv) > 2:
@@ -195,7 +191,7 @@ def test_where_two_names_cannot_change_places_nothing_is_lost(tmp_path, monkeypa
     assert texts(tmp_path) == {"folder/a": "old"}
     assert os.listdir(tmp_path) == ["folder"]
 
-    monkeypatch.setattr(writing, "exchange", lambda one, other: False)
+    monkeypatch.setattr(renames, "exchange", lambda one, other: False)
     replace_files(folder, {"a": b"new"}, last="a")
     assert texts(tmp_path) == {"folder/a": "new"}
 
@@ -234,10 +230,56 @@ def test_what_a_killed_run_left_goes_with_the_next_one_and_nothing_else_does(tmp
     assert texts(folder) == {"a": "last"}
 
 
-def test_a_mount_point_is_refused_before_anything_is_written(tmp_path, monkeypatch):
-    folder = write(tmp_path / "out", a="old")
+def mounted(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     monkeypatch.setattr(os.path, "ismount", lambda path: Path(path) == folder)
+
+
+def test_a_mount_point_that_holds_something_is_refused_before_anything_is_written(
+    tmp_path, monkeypatch
+):
+    folder = write(tmp_path / "out", a="old")
+    mounted(monkeypatch, folder)
     with pytest.raises(OSError, match="mount point") as failed, written_aside(folder):
         pytest.fail("refused before anything is written")
     assert failed.value.filename == str(folder)
     assert texts(tmp_path) == {"out/a": "old"}
+
+
+def test_an_empty_mount_point_is_filled_and_a_killed_run_that_fills_it_is_gone_on_with(
+    tmp_path, monkeypatch
+):
+    for count in range(3):
+        folder = tmp_path / f"volume{count}"
+        folder.mkdir()
+        mounted(monkeypatch, folder)
+        moved: list[str] = []
+
+        def stop(new: Path, place: Path, moved=moved, count=count) -> Path:
+            if len(moved) == count:
+                os._exit(9)
+            moved.append(place.name)
+            return put(new, place)
+
+        if os.fork() == 0:
+            renames.put = stop
+            write(folder, a="1", b="2")
+            os._exit(0)
+        _, status = os.wait()
+        assert os.waitstatus_to_exitcode(status) == (9 if count < 2 else 0)
+        recover(folder)
+        assert texts(folder) == {"a": "1", "b": "2"}
+        assert sorted(os.listdir(folder)) == ["a", "b"]
+
+
+def test_a_hidden_folder_of_someone_elses_moves_nothing_out_of_its_place(tmp_path):
+    folder = tmp_path / "folder"
+    hidden = folder / ".a.abcd1234.spikeloom"
+    hidden.mkdir(parents=True)
+    (hidden / "file").write_text("theirs")
+    (tmp_path / "file").write_text("mine")
+    names = ["../file", "../../file", ".", "..", "", 7, None, [], str(tmp_path / "file")]
+    for text in (json.dumps(names), "[" * 100_000, "3", '{"file": 1}'):
+        hidden.mkdir(exist_ok=True)
+        (hidden / ".begun.json").write_text(text)
+        recover(folder)
+        assert texts(tmp_path) == {"file": "mine"}

@@ -24,8 +24,9 @@ from mapper.ir.verify import graph_problems
 from mapper.ir.weights import load_constants, save_constants
 from mapper.pipeline import PassRun
 from mapper.presented import presented_entry, read_presented
+from mapper.renames import is_leftover, recover
 from mapper.report import Evidence, render_report
-from mapper.writing import check_renamable, is_leftover, recover, written_aside
+from mapper.writing import check_renamable, written_aside
 from passes.options import PassOptions, checked
 from targets import target_from_data, target_to_data
 

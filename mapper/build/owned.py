@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from mapper.diagnostics import many
-from mapper.writing import is_leftover
+from mapper.renames import is_leftover
 
 _SHOWN = 8
 """File names in a message."""

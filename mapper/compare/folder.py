@@ -11,10 +11,11 @@ from mapper.build.owned import is_plain_file
 from mapper.compare.read import read_sides
 from mapper.compare.result import Comparison
 from mapper.diagnostics import refuse
+from mapper.renames import is_leftover
 from mapper.report.comparison.data import SideBySide
 from mapper.report.comparison.page import comparison_charts, render_comparison
 from mapper.report.comparison.tables import as_csv, as_latex, as_markdown
-from mapper.writing import changed_folder, is_leftover, json_text
+from mapper.writing import changed_folder, json_text
 
 DATA = "comparison.json"
 FILES = ("compare.html", DATA, "comparison.csv", "comparison.md", "comparison.tex")

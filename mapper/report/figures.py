@@ -15,13 +15,14 @@ from mapper.cost import Activity
 from mapper.cost.model import random_density
 from mapper.cost.sensitivity import SPREAD
 from mapper.diagnostics import many, printable, refuse
+from mapper.renames import is_leftover
 from mapper.report.charts.base import COLUMN, PAGE_WIDE, Chart, for_paper
 from mapper.report.charts.breakdown import breakdown_charts, stage_chart, swing_charts
 from mapper.report.charts.network import Node, network_nodes
 from mapper.report.charts.placement import floorplan_charts, utilisation_chart
 from mapper.report.charts.timeline import pipeline_chart, spike_chart
 from mapper.report.data import Report
-from mapper.writing import changed_folder, is_leftover
+from mapper.writing import changed_folder
 
 CAPTIONS = "figures.md"
 HASHES = "figures.json"

@@ -1,12 +1,13 @@
 """What is killed beside commands: calls of Python, and commands under other conditions."""
 
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from mapper import cli, recordings, writing
+from mapper import cli, recordings, renames
 from mapper.api import build as build_of
 from mapper.api import compile
 from mapper.demo import run_demo
@@ -39,7 +40,14 @@ def quick_demo(output: Path) -> None:
 
 def without_exchange(*args: Path) -> None:
     """A command where the file system has no step that lets two folders change places."""
-    writing.exchange = lambda one, other: False
+    renames.exchange = lambda one, other: False
+    sys.argv = ["spikeloom", *map(str, args)]
+    cli.main()
+
+
+def on_a_volume(volume: Path, *args: Path) -> None:
+    """A command whose output is a mount point, such as a volume of a container."""
+    os.path.ismount = lambda path: Path(path) == volume
     sys.argv = ["spikeloom", *map(str, args)]
     cli.main()
 
@@ -84,6 +92,8 @@ def note(folder: Path) -> None:
 ACTIONS: dict[str, Callable[..., None]] = {
     "quick-demo": quick_demo,
     "few-figures": few_figures,
+    "on-a-volume": on_a_volume,
+    "make": Path.mkdir,
     "without-exchange": without_exchange,
     "train": train,
     "note": note,

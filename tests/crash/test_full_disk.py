@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mapper.writing import is_leftover
+from mapper.renames import is_leftover
 from tests.crash.test_crash_points import state
 from tests.files import DEMO_MODEL
 
