@@ -15,7 +15,6 @@ TRAINING = "mapper.training"
 # below it: nothing above, and no other room of its own floor. A room is a module or a package; what
 # a package holds belongs to the longest name that is listed.
 FLOORS = (
-    ("mapper.renames",),
     (
         "mapper.diagnostics",
         "mapper.exchange",
@@ -24,9 +23,9 @@ FLOORS = (
         "mapper.layout",
         "mapper.npz",
         "mapper.proportions",
+        "mapper.renames",
         "mapper.rendering",
         "mapper.threads",
-        "mapper.writing",
     ),
     (
         "mapper.executor.names",
@@ -34,6 +33,7 @@ FLOORS = (
         "mapper.ir",
         "mapper.notebook",
         "mapper.presented",
+        "mapper.writing",
     ),
     (
         "mapper.executor.base",
