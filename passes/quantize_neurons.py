@@ -201,6 +201,15 @@ class _Rewriter:
             start = np.rint(np.asarray(number(self.graph, state.initial) / unit))
             initial = self._integers(op, f"{state.read.name}.initial", start)
             read = typed[state.read.name]
+            assert isinstance(read.type, IntType)
+            if not read.type.holds(int(start.min()), int(start.max())):
+                raise refuse(
+                    "membrane-too-narrow",
+                    f"'{read.name}' starts at {start.min():g}..{start.max():g} steps of its unit, "
+                    f"the target holds {read.type.min}..{read.type.max}",
+                    loc=op.loc,
+                    help="start it nearer to zero, or take a target of wider membranes",
+                )
             self.states.append(replace(state, read=read, initial=initial, output=""))
         for value, unit in ((op.membrane_next, units.unit), (op.current_next, units.current_unit)):
             if value is not None:

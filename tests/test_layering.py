@@ -39,6 +39,7 @@ FLOORS = (
         "mapper.executor.base",
         "mapper.frontend.algebra",
         "mapper.frontend.info",
+        "mapper.frontend.limits",
         "mapper.inputs",
         "mapper.report.names",
         "mapper.training.backends",

@@ -16,7 +16,7 @@ from mapper.build.files import changed, check_files, listed, read_json
 from mapper.build.model import Build
 from mapper.build.owned import others_in_build, told
 from mapper.build.page import PAGE, identity_of, json_lines
-from mapper.build.rules import integer_problems, placement_problems
+from mapper.build.rules import integer_problems, placement_problems, shared_problems
 from mapper.diagnostics import MappingError, refuse
 from mapper.ir.core import Array, Graph
 from mapper.ir.serialize import from_json, load, to_json
@@ -333,6 +333,8 @@ def _check_graphs(build: Build, where: str) -> None:
     for graph, integers in ((build.hardware, True), (build.network, False)):
         if problem := graph_problem(graph, integers=integers):
             raise refuse("bad-mapping", f"the graph breaks a rule: {problem}", loc=where)
+    if problem := next(shared_problems(build.network, build.hardware, build.samples), ""):
+        raise refuse("bad-mapping", f"the mapping is not of its network: {problem}", loc=where)
     if problem := next(placement_problems(build.hardware, build.target), ""):
         raise refuse("bad-mapping", f"this is no mapping onto the target: {problem}", loc=where)
 

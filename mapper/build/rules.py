@@ -1,8 +1,10 @@
 """What a hardware graph owes to its target: rules that passes keep and a file may break."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from mapper.ir.core import Graph, IntType
+from mapper.diagnostics import MappingError
+from mapper.executor.base import ports_of
+from mapper.ir.core import Array, Graph, IntType, Value
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.evaluate import defined_values
 from mapper.ir.readout import BitlineRead
@@ -14,6 +16,28 @@ def integer_problems(graph: Graph) -> Iterator[str]:
     for value in defined_values(graph):
         if not isinstance(value.type, IntType):
             yield f"{value} is no integer: compile the network to the end"
+
+
+def shared_problems(network: Graph, hardware: Graph, samples: Mapping[str, Array]) -> Iterator[str]:
+    """Yield where a mapping is not one of a network: ports, spikes, recordings for calibration."""
+    for what in ("inputs", "outputs"):
+        theirs, ours = ({v.name: v.shape for v in getattr(g, what)} for g in (network, hardware))
+        if theirs != ours:
+            yield f"the network has {what} {theirs}, the mapping {ours}"
+    made = {value.name: value.shape for op in hardware.ops for value in op.results}
+    for op in network.ops:
+        spike = getattr(op, "spike", None)
+        if isinstance(spike, Value) and made.get(spike.name) != spike.shape:
+            yield f"{spike} of the network is not in the mapping"
+    for value in hardware.inputs:
+        array = samples.get(value.name)
+        if array is not None and array.ndim != len(value.shape) + 2:
+            yield f"a recording for calibration of {value} has no axis of samples: {array.shape}"
+    if samples:
+        try:
+            ports_of(hardware).checked_inputs(samples)
+        except MappingError as refused:
+            yield f"recordings for calibration: {refused.diagnostics[0].message}"
 
 
 def placement_problems(graph: Graph, target: Target) -> Iterator[str]:

@@ -10,6 +10,7 @@ from onnx import ModelProto
 from mapper.diagnostics import MappingError, refuse
 from mapper.frontend.algebra.logic import type_of
 from mapper.frontend.arrays import in_time
+from mapper.frontend.limits import check_limits
 from mapper.frontend.neurons.check import check_neurons
 from mapper.frontend.neurons.echoes import (
     Echo,
@@ -93,6 +94,7 @@ def _import_step(model: ModelProto, path: Path) -> Imported:
 
 def _imported(model: ModelProto, walked: Trace, dynamics: Dynamics) -> Imported:
     graph, located = build_graph(walked, dynamics)
+    check_limits(graph)
     check_graph(graph, "the ONNX reader")
     check_neurons(walked, dynamics, graph)
     return Imported(

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from mapper import api
 from mapper.build.files import LISTED, listed, sha256
 from mapper.build.folder import programs, read_build
+from mapper.build.rules import shared_problems
 from mapper.diagnostics import MappingError
 from mapper.recordings import read_arrays
 from tests.files import DEMO_MODEL, DEMO_RECORDING
@@ -211,6 +213,28 @@ def _set(*path_and_value):
 )
 def test_numbers_beside_the_graphs_have_ranges_too(copy, change):
     assert refusal(with_mapping(copy, change))[0] == "bad-mapping"
+
+
+def test_a_mapping_is_of_its_network_and_of_recordings_that_fit(folder):
+    build = read_build(folder)
+
+    def told(**other) -> str:
+        parts = {"network": build.network, "hardware": build.hardware, "samples": build.samples}
+        return next(shared_problems(**{**parts, **other}), "")
+
+    assert told() == ""
+    x = build.hardware.inputs[0]
+    other = replace(build.hardware, inputs=(replace(x, name="other"),))
+    assert "the network has inputs {'x': (2, 32, 32)}, the mapping {'other'" in told(hardware=other)
+    assert "the network has outputs" in told(hardware=replace(build.hardware, outputs=()))
+    silent = replace(build.hardware, ops=build.hardware.ops[:-1])
+    assert "of the network is not in the mapping" in told(hardware=silent)
+    assert "'x' is (20, 8, 2, 32, 31), expected" in told(
+        samples={"x": build.samples["x"][..., :-1]}
+    )
+    assert "recordings for calibration" in told(samples={"y": build.samples["x"]})
+    assert "recordings for calibration" in told(samples={"x": build.samples["x"] + 7})
+    assert "has no axis of samples" in told(samples={"x": build.samples["x"][0]})
 
 
 def test_a_folder_that_is_no_build_is_refused(tmp_path):

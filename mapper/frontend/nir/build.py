@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mapper.diagnostics import refuse
+from mapper.frontend.limits import check_limits
 from mapper.frontend.nir.file import Node, read_file
 from mapper.frontend.nir.flatten import IDENTITY, flatten
 from mapper.frontend.nir.layers import LayerWriter
@@ -70,6 +71,7 @@ def read_nir(path: Path, options: NirOptions) -> ReadNir:
         graph = _Builder(ends, rules, name).graph()
         weak = weak_points(ends.nodes, rules)
         warnings = (*ends.warnings, *warnings, *weak)
+    check_limits(graph)
     check_graph(graph, "the NIR reader")
     if not any(isinstance(op, Neuron) for op in graph.ops):
         raise refuse("no-neurons", "no neuron was recognised", loc=path.name)
