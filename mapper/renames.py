@@ -127,14 +127,19 @@ def is_leftover(name: str) -> bool:
 def recover(path: Path) -> None:
     """Bring an output into order, if a run was killed between two steps that put it in place."""
     place = path.resolve()
-    missing, inside = not os.path.lexists(path), place.is_dir()
-    with suppress(OSError):
-        for name in os.listdir(place.parent) if missing else ():
-            if is_leftover(name) and (place.parent / name / f"{place.name}{_OLD}").is_dir():
-                _clear_leftover(place.parent / name)
-        for name in os.listdir(place) if inside else ():
-            if is_leftover(name) and (place / name / _BEGUN).is_file():
-                _clear_leftover(place / name)
+    with suppress(OSError):  # what cannot be listed or moved is told by whoever reads it
+        for one in reversed((place, *place.parents)):
+            if not os.path.lexists(one):
+                _clear_those_with(one.parent, f"{one.name}{_OLD}")
+        if place.is_dir():
+            _clear_those_with(place, _BEGUN)
+
+
+def _clear_those_with(folder: Path, name: str) -> None:
+    """Clear the leftovers in a folder that hold an entry of this name."""
+    for left in filter(is_leftover, os.listdir(folder)):
+        if os.path.lexists(folder / left / name):
+            _clear_leftover(folder / left)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from functools import wraps
+from pathlib import Path
 from typing import Annotated, Any, ParamSpec, Protocol
 
 import typer
@@ -13,6 +14,7 @@ from rich.text import Text
 
 from mapper import __version__
 from mapper.diagnostics import Diagnostic, MappingError, printable
+from mapper.renames import recover
 from mapper.writing import json_text
 
 P = ParamSpec("P")
@@ -43,6 +45,7 @@ def command(name: str) -> Callable[[Callable[P, Answer | None]], Callable[P, Non
         def run(*args: P.args, **kwargs: P.kwargs) -> None:
             as_json = bool(kwargs.get("as_json"))
             try:
+                _recover(kwargs.values())
                 with report_progress:
                     answer = function(*args, **kwargs)
             except typer.BadParameter:  # wrong usage: typer says so and exits 2
@@ -68,6 +71,14 @@ def command(name: str) -> Callable[[Callable[P, Answer | None]], Callable[P, Non
         return run
 
     return register
+
+
+def _recover(given: Iterable[object]) -> None:
+    """Bring what is named into order, before anything looks at it, if a run was killed there."""
+    for value in given:
+        for path in value if isinstance(value, list) else [value]:
+            if isinstance(path, Path):
+                recover(path)
 
 
 def warn(warnings: Iterable[str]) -> None:

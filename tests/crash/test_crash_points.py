@@ -119,6 +119,12 @@ SCENES = (
         sample=3,
     ),
     Scene(
+        "compare where folders cannot be exchanged",
+        f"without-exchange {COMPARE} adcless-64,hpadc-flash5-64",
+        (f"{COMPARE} hpadc-flash5-64,ideal-128",),
+        "compare {out}/hpadc-flash5-64",
+    ),
+    Scene(
         "compare beside others' files",
         f"{COMPARE} adcless-64,hpadc-flash5-64",
         (f"{COMPARE} hpadc-flash5-64,adcless-64", "note {out}"),

@@ -42,6 +42,18 @@ def test_builds_of_an_earlier_comparison_stay_and_are_told(tmp_path: Path) -> No
     assert COMPARED[1] not in (tmp_path / "compare.html").read_text(encoding="utf-8")
 
 
+def test_files_of_the_users_in_a_build_of_a_comparison_stay_and_nothing_is_written(
+    tmp_path: Path,
+) -> None:
+    model = DEMO / "model.onnx"
+    compare_model(model, CompareOptions(targets=COMPARED[1:], output=tmp_path))
+    (tmp_path / COMPARED[1] / "notes.txt").write_text("mine", encoding="utf-8")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(MappingError, match=r"did not write 'notes.txt'"):
+        compare_model(model, CompareOptions(targets=COMPARED, output=tmp_path))
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 def test_the_folder_has_every_form_and_the_same_bytes_again(tmp_path: Path) -> None:
     model = DEMO / "model.onnx"
     asked = [CompareOptions(targets=COMPARED, output=tmp_path / name) for name in "ab"]
