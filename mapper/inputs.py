@@ -5,6 +5,8 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from mapper.diagnostics import Diagnostic, MappingError, many, refuse
 from mapper.ir.core import Array, Value
 from mapper.layout import (
@@ -99,6 +101,24 @@ def check_labels(labels: Array, samples: int, where: str) -> None:
             loc=where,
             help=f"one class for each sample; the inputs were taken for {many(samples, 'sample')}, "
             "--layout steps or --layout samples says what their first axis counts",
+        )
+
+
+def check_classes(labels: Array, number: int, where: str) -> None:
+    """Refuse labels that are no classes: each would count as a wrong answer.
+
+    Raises:
+        MappingError: ``input-range`` for anything but whole numbers from 0 below ``number``.
+    """
+    good = (labels >= 0) & (labels < number) & (labels == np.floor(labels))
+    if not good.all():
+        sample = int(np.argmin(good))
+        raise refuse(
+            "input-range",
+            f"sample {sample} has the label {labels[sample]}, "
+            f"the output has {many(number, 'class', 'classes')}, from 0 to {number - 1}",
+            loc=where,
+            help="a label is the place of the right class among the elements of the output",
         )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,8 @@ class Run:
             MappingError: ``input-shape`` where there is not one label for each sample.
         """
         first = self._first
-        wanted = wanted_classes(checked_arrays({"labels": labels}), first, self.samples, IN_MEMORY)
+        given, number = checked_arrays({"labels": labels}), prod(self.reals[first].shape[2:])
+        wanted = wanted_classes(given, first, self.samples, number, IN_MEMORY)
         assert wanted is not None  # labels were given
         return score(self.reals[first], wanted)
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
+from math import prod
 from pathlib import Path
 
 from mapper.build.folder import write_build
@@ -103,8 +104,8 @@ def measured(compared: Compared, recording: Recording) -> Compared:
     graph = build.hardware
     codes = to_codes(graph, recording.inputs, recording.where)
     ran = engine.run(graph, codes, trace=True, generated=build)
-    output = graph.outputs[0].name
-    labels = wanted_classes(recording.arrays, output, recording.samples, recording.where)
+    output, number = graph.outputs[0].name, prod(graph.outputs[0].shape)
+    labels = wanted_classes(recording.arrays, output, recording.samples, number, recording.where)
     answers = to_reals(graph, ran.outputs)[output]
     firing = firing_of(graph, ran.counts, codes, ran.outputs)
     return replace(

@@ -10,6 +10,7 @@ import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -50,9 +51,10 @@ def recorded_on(build: Build, ran: Ran, recording: Recording) -> Recorded:
     Raises:
         MappingError: ``input-shape`` where there is not one label for each sample.
     """
-    where, first = recording.where, build.hardware.outputs[0].name
+    where, output = recording.where, build.hardware.outputs[0]
+    first, number = output.name, prod(output.shape)
     file = IN_MEMORY if where == IN_MEMORY else described_file(Path(where))
-    labels = wanted_classes(recording.arrays, first, recording.samples, where)
+    labels = wanted_classes(recording.arrays, first, recording.samples, number, where)
     if labels is None:
         return Recorded(trace=ran.counts, counted=Counted(file=file))
     given = classes(to_reals(build.hardware, {first: ran.outputs[first]})[first])

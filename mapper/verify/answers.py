@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mapper.inputs import check_labels
+from mapper.inputs import check_classes, check_labels
 from mapper.ir.core import Array
 from mapper.proportions import Score
 
@@ -31,12 +31,20 @@ def score_of(right: Array) -> Score:
 
 
 def wanted_classes(
-    arrays: Mapping[str, Array], output: str, samples: int, where: str
+    arrays: Mapping[str, Array], output: str, samples: int, number: int, where: str
 ) -> Array | None:
     """Return the classes a recording asks for: its ``labels``, or those of its reference output.
 
+    Args:
+        arrays: Of the recording, by name.
+        output: The output that says a class of each sample.
+        samples: How many there are.
+        number: Of classes: the elements of the output.
+        where: The recording's file.
+
     Raises:
-        MappingError: ``input-shape`` where there is not one for each sample.
+        MappingError: ``input-shape`` where there is not one for each sample, ``input-range`` where
+            one is no class of the output.
     """
     labels = arrays.get("labels")
     expected = arrays.get(f"expected_{output}")
@@ -44,6 +52,7 @@ def wanted_classes(
         labels = classes(expected)
     if labels is not None:
         check_labels(labels, samples, where)
+        check_classes(labels, number, where)
     return labels
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from math import isfinite
+from math import isfinite, prod
 
 import numpy as np
 
@@ -87,12 +87,13 @@ def verify_recorded(
 
     ``codes`` are the recording's, where they are known.
     """
-    output = build.hardware.outputs[0].name
+    output, where = build.hardware.outputs[0], recording.where
+    number = prod(output.shape)
     found = verify_build(
         build,
-        to_codes(build.hardware, recording.inputs, recording.where) if codes is None else codes,
+        to_codes(build.hardware, recording.inputs, where) if codes is None else codes,
         recording.inputs,
-        labels=wanted_classes(recording.arrays, output, recording.samples, recording.where),
+        labels=wanted_classes(recording.arrays, output.name, recording.samples, number, where),
         reference=reference,
         trained=trained,
         progress=progress,

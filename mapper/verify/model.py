@@ -1,6 +1,7 @@
 """Verify a model file: the imported network against ONNX Runtime on the original."""
 
 from collections.abc import Callable, Mapping
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +65,11 @@ def verify_model(
     output = next(iter(found)) if imported.readouts else graph.outputs[0].name
     wanted = {f"expected_{name}": array for name, array in expected.items()}
     labels = wanted_classes(
-        {**arrays, **wanted} if imported.readouts else arrays, output, taken.samples, where
+        {**arrays, **wanted} if imported.readouts else arrays,
+        output,
+        taken.samples,
+        prod(found[output].shape[2:]),
+        where,
     )
     return Verification(
         rings=tuple(rings),

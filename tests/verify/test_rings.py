@@ -18,7 +18,7 @@ from mapper.ir.evaluate import evaluate
 from mapper.ir.readout import SenseAmpRead
 from mapper.recordings import read_arrays
 from mapper.verify import rings
-from mapper.verify.answers import accuracy, agreement, classes, wanted_classes
+from mapper.verify.answers import agreement, classes, score, wanted_classes
 from mapper.verify.build import rerun_passes, verify_build
 from mapper.verify.model import verify_model
 from mapper.verify.outputs import compare, compare_finite
@@ -167,14 +167,24 @@ def test_classes_are_the_greatest_sums_over_time():
     """Two steps, two samples: sums (1, 2) and (2, 0)."""
     output = np.array([[[0, 1], [1, 0]], [[1, 1], [1, 0]]])
     assert classes(output).tolist() == [1, 0]
-    assert accuracy(output, np.array([1, 1])) == 0.5
+    assert score(output, np.array([1, 1])).share == 0.5
 
 
 def test_wanted_classes_come_from_labels_or_reference_outputs():
     reference = {"expected_s": np.array([[[0, 1]]])}
-    assert wanted_classes(reference, "s", 1, "x").tolist() == [1]
-    assert wanted_classes({"labels": np.array([3])} | reference, "s", 1, "x").tolist() == [3]
-    assert wanted_classes({}, "s", 1, "x") is None
+    assert wanted_classes(reference, "s", 1, 4, "x").tolist() == [1]
+    assert wanted_classes({"labels": np.array([3])} | reference, "s", 1, 4, "x").tolist() == [3]
+    assert wanted_classes({}, "s", 1, 4, "x") is None
+
+
+@pytest.mark.parametrize("label", [-1, 4, 0.5, 10**18, 1e30, np.uint64(2**64 - 1)])
+def test_labels_that_are_no_class_of_the_output_are_refused(label):
+    with pytest.raises(MappingError) as caught:
+        wanted_classes({"labels": np.array([0, label, 3])}, "s", 3, 4, "x.npz")
+    (found,) = caught.value.diagnostics
+    assert (found.code, found.loc) == ("input-range", "x.npz")
+    assert found.message.startswith("sample 1 has the label ")
+    assert found.message.endswith("the output has 4 classes, from 0 to 3")
 
 
 def test_agreement_counts_all_elements_alike():
