@@ -12,7 +12,7 @@ from pathlib import Path
 
 from numpy.typing import ArrayLike
 
-from mapper.api.estimate import Estimate
+from mapper.api.estimate import Estimate, notes_of
 from mapper.api.figures import Figures, check_drawing, draw_into
 from mapper.api.inputs import (
     Activity,
@@ -254,15 +254,8 @@ class Build:
         )
         page = self.mapped.report(evidence, preset)
         swings = page.swings if sensitivity else None
-        return Estimate(page=page, sensitivity=swings, notes=self._recorded(activity))
-
-    def _recorded(self, activity: Activity) -> tuple[str, ...]:
-        """Say where a recording is that was not asked for."""
-        if activity is not None or self.folder is None:
-            return ()
-        stored = self.folder / folders.ACTIVITY
-        told = f"a recorded run is stored with the build: --activity {stored} prices its spikes"
-        return (told,) if stored.is_file() else ()
+        stored = None if activity is not None else self.folder
+        return Estimate(page=page, sensitivity=swings, notes=notes_of(page, self.mapped, stored))
 
     @one_blas_thread
     def report(

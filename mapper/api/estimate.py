@@ -2,10 +2,14 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
+from mapper.build.folder import ACTIVITY
+from mapper.build.model import Build
 from mapper.cost import Cost, Range
 from mapper.cost.sensitivity import Tornado
+from mapper.diagnostics import many
 from mapper.report.data import Report
 from mapper.report.headline import Headline, headline
 from mapper.report.numbers import amount
@@ -77,3 +81,18 @@ class Estimate:
 
     def _repr_html_(self) -> str:
         return self.headline.html(*self.notes)
+
+
+def notes_of(page: Report, build: Build, folder: Path | None) -> tuple[str, ...]:
+    """Say what else could be priced: what was recorded in ``folder``, all steps of an image."""
+    steps, images, _ = build.presented
+    told = []
+    if folder is not None and (stored := folder / ACTIVITY).is_file():
+        told.append(
+            f"a recorded run is stored with the build: --activity {stored} prices its spikes"
+        )
+    if images and not page.measured and page.cost.steps != steps:
+        told.append(
+            f"the model shows an image for {many(steps, 'time step')}: --steps {steps} prices them"
+        )
+    return tuple(told)
