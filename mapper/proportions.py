@@ -1,8 +1,9 @@
 """How sure a share of right answers is: intervals of one share, and of two on the same samples."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import comb, sqrt
+from statistics import fmean, stdev
 from typing import Any
 
 Z = 1.959963984540054
@@ -157,3 +158,30 @@ class Paired:
             "interval": list(self.interval),
             "p": self.p,
         }
+
+
+# --- several builds --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """The mean of some values and how far they lie apart."""
+
+    mean: float
+    deviation: float
+    """Sample standard deviation: squares over ``of - 1``."""
+    of: int
+
+    @classmethod
+    def of_values(cls, values: Sequence[float]) -> "Spread":
+        """Average two values or more.
+
+        Example:
+            >>> Spread.of_values([1.0, 2.0, 3.0])
+            Spread(mean=2.0, deviation=1.0, of=3)
+        """
+        return cls(mean=fmean(values), deviation=stdev(values), of=len(values))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {"mean": self.mean, "deviation": self.deviation, "of": self.of}

@@ -1,6 +1,6 @@
 """Targets or builds side by side, in Python."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from mapper.api.build import Build
@@ -16,6 +16,7 @@ from mapper.api.inputs import (
 from mapper.api.make import load
 from mapper.build.folder import check_outside
 from mapper.compare.folder import changed_comparison, write_comparison
+from mapper.compare.groups import averaged
 from mapper.compare.measure import side_by_side
 from mapper.compare.result import Comparison
 from mapper.compare.run import check_targets, compare_network, ready
@@ -93,6 +94,7 @@ def compare_mappings(
     steps: int = 1,
     preset: str = DEFAULT_PRESET,
     output: str | Path | None = None,
+    groups: Mapping[str, Sequence[Build | str | Path]] | None = None,
     progress: Progress = lambda text: None,
 ) -> Comparison:
     """Put builds side by side: of one model or several, with any options, on any targets.
@@ -106,16 +108,20 @@ def compare_mappings(
         steps: Time steps of an inference, with a density.
         preset: What to assume of the chips.
         output: Folder for a page and tables; nothing is written where None.
+        groups: Builds of one network on one target, such as seeds, that are averaged, by the
+            group's name; those that are not among ``builds`` are added to them.
         progress: Called with what comes next.
 
     Raises:
-        MappingError: ``compare-inputs`` for no builds, or another number of activities; and for
-            anything wrong with the folders or the recordings.
+        MappingError: ``compare-inputs`` for no builds, or another number of activities;
+            ``compare-group`` for builds that cannot be averaged; and for anything wrong with the
+            folders or the recordings.
     """
     chosen, folder = load_preset(preset), None if output is None else Path(output)
     if folder is not None:
         check_outside(folder, "the comparison")
-    given = [build if isinstance(build, Build) else load(build) for build in builds]
+    wanted, places = _with_groups(list(builds), groups or {})
+    given = [build if isinstance(build, Build) else load(build) for build in wanted]
     names, activities = _names(given), _one_each(activity, len(given))
     found = []
     for build, name, active in zip(given, names, activities, strict=True):
@@ -132,11 +138,33 @@ def compare_mappings(
                 steps=steps,
             )
         )
-    answer = side_by_side(found, chosen)
+    answer = averaged(side_by_side(found, chosen), found, places)
     if folder is not None:
         with changed_comparison(folder) as new:
             write_comparison(answer, new)
     return answer
+
+
+def _with_groups(
+    builds: list[Build | str | Path], groups: Mapping[str, Sequence[Build | str | Path]]
+) -> tuple[list[Build | str | Path], dict[str, list[int]]]:
+    """Add the builds of groups to the others, each once; return where those of each group are."""
+    places: dict[str, list[int]] = {}
+    for name, members in groups.items():
+        for build in members:
+            if not any(_same(build, known) for known in builds):
+                builds.append(build)
+        places[name] = [
+            next(place for place, known in enumerate(builds) if _same(build, known))
+            for build in members
+        ]
+    return builds, places
+
+
+def _same(one: Build | str | Path, other: Build | str | Path) -> bool:
+    if isinstance(one, Build) or isinstance(other, Build):
+        return one is other
+    return Path(one).resolve() == Path(other).resolve()
 
 
 def _names(builds: Sequence[Build]) -> list[str]:

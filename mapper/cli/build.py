@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from mapper import api
-from mapper.cli import tables
+from mapper.cli import comparing, tables
 from mapper.cli.app import command, out, report_progress, warn
 from mapper.cli.options import Folder, Json, Layout, Nir, Preset, Steps, with_nir
 from mapper.cost import tornado_lines
@@ -23,7 +23,7 @@ def demo(
     """Map a bundled trained network, verify it on a bundled recording, compare targets."""
     answer = api.run_demo(output, progress=report_progress)
     if not as_json:
-        out.print(tables.demo(answer))
+        out.print(comparing.demo(answer))
     return answer
 
 

@@ -6,9 +6,10 @@ from typing import Annotated
 import typer
 
 from mapper import api
-from mapper.cli import tables
+from mapper.cli import comparing, tables
 from mapper.cli.app import command, out, report_progress, warn
 from mapper.cli.options import Json, Layout, Nir, Preset, Steps, WeightBits, with_nir
+from mapper.compare.groups import parse_group
 from targets import DEFAULT_PRESET
 
 
@@ -16,9 +17,9 @@ from targets import DEFAULT_PRESET
 @with_nir
 def compare(
     paths: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Argument(metavar="MODEL | BUILD...", help="One trained network, or build folders."),
-    ],
+    ] = None,
     targets: Annotated[
         str | None, typer.Option(help="With a model: targets, separated by commas.")
     ] = None,
@@ -33,6 +34,13 @@ def compare(
         Path | None,
         typer.Option("-o", "--output", help="Folder for page and tables, and builds of a model."),
     ] = None,
+    group: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=B1,B2,...",
+            help="Average builds of one network on one target, such as seeds; may be given often.",
+        ),
+    ] = None,
     weight_bits: WeightBits = None,
     steps: Steps = 1,
     preset: Preset = DEFAULT_PRESET,
@@ -41,6 +49,9 @@ def compare(
     as_json: Json = False,
 ) -> api.Comparison:
     """Put costs side by side: a network on several targets, or builds that are there."""
+    paths = paths or []
+    if not paths and not group:
+        raise typer.BadParameter("give a model or build folders", param_hint="MODEL | BUILD...")
     if targets is None and len(paths) == 1 and not paths[0].is_dir():
         raise typer.BadParameter("a model needs --targets A,B", param_hint="--targets")
     answer = api.compare_paths(
@@ -55,12 +66,13 @@ def compare(
             steps=steps,
             preset=preset,
             output=output,
+            groups=tuple(map(parse_group, group or ())),
         ),
         report_progress,
     )
     warn(answer.warnings)
     if not as_json:
-        out.print(tables.comparison(answer))
+        out.print(comparing.comparison(answer))
     return answer
 
 

@@ -1,6 +1,6 @@
 """Answers as short tables for a terminal."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -13,17 +13,12 @@ from mapper.api.figures import Figures
 from mapper.api.page import ReportAnswer
 from mapper.api.run import Run
 from mapper.build.summary import COLUMNS, CompileSummary
-from mapper.compare.result import ComparedBuild, Comparison
-from mapper.cost import Cost, Range
-from mapper.demo import Demo
+from mapper.cost import Range
 from mapper.diagnostics import many, printable
 from mapper.exchange.export import Export
 from mapper.layout import Taken
 from mapper.listing import PartLists, Parts, PassList, TargetFacts, TargetList
-from mapper.proportions import Score
 from mapper.report.answers import Answer
-from mapper.report.comparison.data import RatioWay, SideBySide
-from mapper.report.comparison.tables import PAIRED, layer_spikes, paired
 from mapper.report.headline import Headline, worth_of
 from mapper.report.numbers import firing_text, number
 from mapper.verify.result import Ring, Verification
@@ -55,9 +50,9 @@ def compiled(answer: CompileSummary) -> RenderableType:
     """The result of a compilation."""
     cost = answer.cost
     foot = (
-        f"one time step: {_amount(cost.total_pj, 1e-6, 'uJ')}, "
-        f"{_amount(cost.latency_ns['step_pipelined'], 1e-3, 'us')} pipelined; "
-        f"area {_amount(cost.total_um2, 1e-6, 'mm2')}"
+        f"one time step: {amount(cost.total_pj, 1e-6, 'uJ')}, "
+        f"{amount(cost.latency_ns['step_pipelined'], 1e-3, 'us')} pipelined; "
+        f"area {amount(cost.total_um2, 1e-6, 'mm2')}"
     )
     return Group(
         Text(printable(answer.head())),
@@ -78,7 +73,7 @@ def _time(answer: CompileSummary) -> Iterator[Text]:
         yield Text(printable(f"calibrated on: {answer.recording}"))
 
 
-def _amount(value: Range | Interval, factor: float, unit: str) -> str:
+def amount(value: Range | Interval, factor: float, unit: str) -> str:
     low, middle, high = (number(end * factor) for end in (value.low, value.nominal, value.high))
     return f"{middle} {unit} ({low}..{high})"
 
@@ -121,11 +116,11 @@ def reported(answer: ReportAnswer) -> RenderableType:
         where += (
             f" (as compiled; 'spikeloom verify {build} --input recordings.npz' adds a recording)"
         )
-    told = _recording(answer.recording)
+    told = recording(answer.recording)
     return Group(headline(answer.headline), *told, Text(printable(where)))
 
 
-def _recording(*taken: Taken | None) -> list[RenderableType]:
+def recording(*taken: Taken | None) -> list[RenderableType]:
     """What recordings were taken for, each once."""
     return [Text(printable(f"recording: {one}")) for one in dict.fromkeys(filter(None, taken))]
 
@@ -141,7 +136,7 @@ def ran(answer: Run) -> RenderableType:
     return Group(
         table("", ["output", "shape", "mean", "greatest"], rows),
         Text(printable(firing_text(answer.firing))),
-        *_recording(answer.recording),
+        *recording(answer.recording),
         *notes,
         Text(printable(f"written: {written}")),
     )
@@ -149,7 +144,7 @@ def ran(answer: Run) -> RenderableType:
 
 def verification(answer: Verification) -> RenderableType:
     """One line a ring, then what the answers are worth."""
-    parts = [*_recording(answer.taken), *map(_ring, answer.rings)]
+    parts = [*recording(answer.taken), *map(_ring, answer.rings)]
     if answer.extent is not None and not answer.extent.whole:
         parts.append(Text(f"on {answer.extent}"))
     rows = ([i.name, f"{i.spike_agreement:.4%}", i.error_text] for i in answer.inexact)
@@ -168,149 +163,6 @@ def _ring(ring: Ring) -> RenderableType:
     if ring.ties > len(ring.tied):
         lines.append(f"  and {ring.ties - len(ring.tied):,} more")
     return Text("\n".join(map(printable, lines)))
-
-
-def comparison(answer: Comparison) -> RenderableType:
-    """Targets or builds side by side; ratios are to the first."""
-    sides = answer.side_by_side()
-    head = f"{answer.network}, activity: {answer.activity}, preset: {answer.preset}"
-    parts: list[RenderableType] = [_costs(head, sides.subject, answer.builds)]
-    parts += _recording(*(build.recording for build in answer.builds))
-    parts += _dead(answer.builds)
-    heads, rates = layer_spikes(sides)
-    if rates:
-        parts.append(table("spikes per neuron and step", heads, rates))
-    if sides.pairs:
-        parts.append(table("", PAIRED, paired(sides)))
-    if sides.subject == "build":
-        parts.append(_verified(sides))
-    return Group(*parts, *map(_ratio_waterfall, answer.ways))
-
-
-def _costs(head: str, subject: str, builds: Sequence[ComparedBuild]) -> RenderableType:
-    """What each build costs, with ratios to the first that can be compared."""
-    first = next((build.cost for build in builds if not build.incomparable), None)
-    return table(
-        head,
-        [subject, *_COSTS],
-        (_compared(build, first) for build in builds),
-    )
-
-
-_COSTS = (
-    *("readout priced", "crossbars", "energy", "ratio", "latency", "ratio", "area"),
-    *("accuracy", "right"),
-)
-
-
-def _accuracy(build: ComparedBuild) -> tuple[str, str]:
-    """Write an accuracy with its 95 % interval, and the samples that it is of."""
-    if build.score is None:
-        return "" if build.accuracy is None else f"{build.accuracy:.1%}", ""
-    low, high = (f"{100 * end:.1f}" for end in build.score.interval)
-    return f"{build.score.share:.1%} ({low}..{high})", f"{build.score.right} of {build.score.of}"
-
-
-def _compared(build: ComparedBuild, first: Cost | None) -> list[object]:
-    cost = build.cost
-    latency = cost.latency_ns["inference_pipelined"]
-    times = ("", "")
-    if first is not None and not build.incomparable:
-        base = first.latency_ns["inference_pipelined"]
-        energy = cost.total_pj.nominal / first.total_pj.nominal
-        times = (f"{energy:.2f}", f"{latency.nominal / base.nominal:.2f}")
-    return [
-        f"{build.title} (dead)" if build.incomparable else build.title,
-        build.readout,
-        build.summary.crossbars,
-        _amount(cost.total_pj, 1e-6, "uJ"),
-        times[0],
-        _amount(latency, 1e-3, "us"),
-        times[1],
-        _amount(cost.total_um2, 1e-6, "mm2"),
-        *_accuracy(build),
-    ]
-
-
-def _verified(sides: SideBySide) -> RenderableType:
-    """Builds, and the stored verification of each."""
-    built = [(side, side.built) for side in sides.sides if side.built is not None]
-    return table(
-        "",
-        ["build", "model", "target", "weight bits", "verified", "details"],
-        (
-            [
-                side.name,
-                one.model,
-                side.target,
-                one.weight_bits,
-                one.verdict.short,
-                one.verdict.told,
-            ]
-            for side, one in built
-        ),
-    )
-
-
-def _ratio_waterfall(way: RatioWay) -> RenderableType:
-    """Ratios of two targets from the preset paper to physical, one assumption at a time."""
-    return table(
-        f"{way.target} over {way.over}, from preset paper to physical",
-        ["assumption", "from", "to", "energy ratio", "factor", "interval ratio", "factor"],
-        (
-            [
-                step.assumption or "(paper)",
-                step.before,
-                step.after,
-                f"{step.energy_ratio:.2f}",
-                f"{step.energy_factor:.2f}",
-                f"{step.latency_ratio:.2f}",
-                f"{step.latency_factor:.2f}",
-            ]
-            for step in way.steps
-        ),
-    )
-
-
-def _counted(score: Score | None) -> str:
-    return "" if score is None else f"{score.share:.1%} ({score.right} of {score.of})"
-
-
-def _dead(builds: Sequence[ComparedBuild]) -> list[RenderableType]:
-    """Say why some stand in no ratio."""
-    return [
-        Text(printable(f"{build.title} is not comparable: {build.incomparable}"), "bold red")
-        for build in builds
-        if build.incomparable
-    ]
-
-
-def demo(answer: Demo) -> RenderableType:
-    """The demo's targets: verified or not, how right, and at what cost."""
-    lines = table(
-        "verified against the definition, bit for bit, and against the trained network",
-        ["target", "bit-exact", "accuracy: network", "mapping", "spikes equal"],
-        (
-            [
-                target.compared.title,
-                "yes" if target.verification.bit_exact else "NO",
-                _counted(target.verification.source_score),
-                _counted(target.verification.score),
-                f"{target.verification.spike_agreement:.2%}",
-            ]
-            for target in answer.targets
-        ),
-    )
-    builds = [target.compared for target in answer.targets]
-    head = f"cost, activity: measured spikes, preset: {builds[0].cost.preset}"
-    costs = _costs(head, "target", builds)
-    hint = f"builds and reports: {answer.folder}/<target>/report.html"
-    note = (
-        "This network was trained without knowing the hardware: what 1-bit readout costs it in "
-        "accuracy is what hardware-aware training has to win back."
-    )
-    told = [*_dead(builds), *_recording(*(build.recording for build in builds))]
-    return Group(lines, Text(""), costs, *told, Text(""), Text(note), Text(printable(hint)))
 
 
 def exported(answer: Export) -> RenderableType:
@@ -355,7 +207,7 @@ def _published(value: Interval | None, unit: str) -> str:
         return ""
     if value.low == value.high:
         return f"{number(value.nominal)} {unit}"
-    return _amount(value, 1, unit)
+    return amount(value, 1, unit)
 
 
 def _flat(prefix: str, data: object) -> Iterable[list[object]]:

@@ -6,10 +6,11 @@ from typing import Any
 from mapper.compare.result import SCHEMA
 from mapper.cost import Range
 from mapper.cost.waterfall import RatioStep, WaterfallStep
-from mapper.proportions import Paired, read_score
+from mapper.proportions import Paired, Spread, read_score
 from mapper.report.comparison.data import (
     Built,
     Differences,
+    Group,
     PairedSides,
     RatioWay,
     Side,
@@ -45,6 +46,7 @@ def read_sides(answer: Json) -> SideBySide:
         warnings=_texts(answer["warnings"]),
         ways=tuple(map(_way, answer["waterfalls"])),
         pairs=tuple(map(_pair, answer.get("paired", ()))),
+        groups=tuple(map(_group, answer.get("groups", ()))),
     )
 
 
@@ -108,6 +110,25 @@ def _pair(pair: Json) -> PairedSides:
         target=_text(pair["target"]),
         over=_text(pair["over"]),
         counts=Paired(both=both, first_only=first, second_only=second, neither=neither),
+    )
+
+
+def _group(group: Json) -> Group:
+    right = group["accuracy"]
+    return Group(
+        name=_text(group["name"]),
+        target=_text(group["target"]),
+        builds=_texts(group["builds"]),
+        accuracy=None if right is None else _spread(right),
+        energy_pj=_spread(group["energy_pj"]),
+        latency_ns=_spread(group["latency_ns"]),
+        incomparable=_text(group["incomparable_because"]),
+    )
+
+
+def _spread(held: Json) -> Spread:
+    return Spread(
+        mean=_number(held["mean"]), deviation=_number(held["deviation"]), of=int(held["of"])
     )
 
 

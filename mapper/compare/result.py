@@ -16,6 +16,7 @@ from mapper.proportions import Score
 from mapper.report.comparison.data import (
     Built,
     Differences,
+    Group,
     PairedSides,
     RatioWay,
     Side,
@@ -158,6 +159,8 @@ class Comparison:
     """Targets with ADCs over those without, from ``paper`` to ``physical``."""
     pairs: tuple[PairedSides, ...] = ()
     """How the answers of every two builds to the same samples differ; none without labels."""
+    groups: tuple[Group, ...] = ()
+    """Averages over builds of one network, where some were asked for."""
     warnings: tuple[str, ...] = ()
     """What a reader of the ratios has to know."""
 
@@ -173,6 +176,7 @@ class Comparison:
             "warnings": list(self.warnings),
             "waterfalls": [way.as_dict() for way in self.ways],
             "paired": [pair.as_dict() for pair in self.pairs],
+            **({"groups": [group.as_dict() for group in self.groups]} if self.groups else {}),
         }
 
     def side_by_side(self) -> SideBySide:
@@ -186,6 +190,7 @@ class Comparison:
             warnings=self.warnings,
             ways=self.ways,
             pairs=self.pairs,
+            groups=self.groups,
         )
 
     def __repr__(self) -> str:

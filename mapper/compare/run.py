@@ -8,6 +8,7 @@ from mapper.build.folder import check_outside, check_replaceable, read_build
 from mapper.build.make import source_of
 from mapper.build.model import Build
 from mapper.compare.folder import changed_comparison, check_names, other_builds, write_comparison
+from mapper.compare.groups import averaged
 from mapper.compare.measure import Compared, build_on, measured, side_by_side, write_compared
 from mapper.compare.result import Comparison
 from mapper.cost.estimate import checked_density, checked_steps
@@ -43,6 +44,9 @@ class CompareOptions:
     steps: int = 1
     """Time steps of an inference, where nothing is recorded."""
     preset: str = DEFAULT_PRESET
+    groups: tuple[tuple[str, tuple[Path, ...]], ...] = ()
+    """Builds of one network that are averaged, by the group's name; they need not be among the
+    paths."""
     output: Path | None = None
     """Folder for the page, the tables and the builds of a model."""
 
@@ -61,10 +65,19 @@ def compare_paths(
         MappingError: ``compare-inputs`` where it is neither, or where an option of compiling is
             given for builds; and what ``compare_model`` and ``compare_builds`` raise.
     """
+    if not paths and not options.groups:
+        raise refuse("compare-inputs", "nothing to compare", help="give a model or build folders")
     if all(path.is_dir() for path in paths):
         _refuse_compiling(options)
         return compare_builds(paths, options, progress)
     _check_one_model(paths)
+    if options.groups:
+        raise refuse(
+            "compare-inputs",
+            f"a group is of build folders, '{paths[0]}' is a model",
+            loc="--group",
+            help="compile it first, once for each seed",
+        )
     return compare_model(paths[0], options, progress)
 
 
@@ -211,28 +224,52 @@ def compare_builds(
     """Put builds side by side: of one model or several, with any options, on any targets.
 
     A recording is run on each of them and its spikes are counted. The stored verification of
-    a build is shown.
+    a build is shown. Builds of groups stand among the others, and are averaged besides.
     """
     chosen = load_preset(options.preset)
+    given, groups = _with_groups(folders, options.groups)
+    folders = tuple(given)
     names = _names_of(folders)
     if options.output is not None:
         check_outside(options.output, "the comparison")
     activities = _activities(options.activity, len(folders))
     found = []
-    for folder, name, given in zip(folders, names, activities, strict=True):
+    for folder, name, active in zip(folders, names, activities, strict=True):
         progress(name)
         build = read_build(folder)
         recorded = _recorded(options, build.hardware.inputs, build.presented)
         found.append(
             ready(
-                build, name, recall(folder), activity=given, recording=recorded, steps=options.steps
+                build,
+                name,
+                recall(folder),
+                activity=active,
+                recording=recorded,
+                steps=options.steps,
             )
         )
-    answer = side_by_side(found, chosen)
+    answer = averaged(side_by_side(found, chosen), found, groups)
     if options.output is not None:
         with changed_comparison(options.output) as new:
             write_comparison(answer, new)
     return answer
+
+
+def _with_groups(
+    folders: Sequence[Path], groups: Sequence[tuple[str, tuple[Path, ...]]]
+) -> tuple[list[Path], dict[str, list[int]]]:
+    """Add the builds of groups to the others, each once; return where those of each group are."""
+    found, places = list(folders), dict[str, list[int]]()
+    known = {folder.resolve(): place for place, folder in enumerate(folders)}
+    for name, members in groups:
+        if name in places:
+            raise refuse("compare-group", f"two groups are named {name!r:.80}", loc="--group")
+        for folder in members:
+            if folder.resolve() not in known:
+                known[folder.resolve()] = len(found)
+                found.append(folder)
+        places[name] = [known[folder.resolve()] for folder in members]
+    return found, places
 
 
 def _recorded(

@@ -11,7 +11,7 @@ from mapper.cost import Range
 from mapper.cost.waterfall import RatioStep, WaterfallStep
 from mapper.diagnostics import printable
 from mapper.ir.firing import Firing
-from mapper.proportions import Paired, Score
+from mapper.proportions import Paired, Score, Spread
 from mapper.report.headline import Verdict, judged
 from mapper.verify.result import Verification
 
@@ -90,6 +90,34 @@ class PairedSides:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Builds of one network on one target, averaged; costs are nominal."""
+
+    name: str
+    target: str
+    builds: tuple[str, ...]
+    accuracy: Spread | None
+    """0..1; None where it is not known of all."""
+    energy_pj: Spread
+    latency_ns: Spread
+    incomparable: str = ""
+    """Which of them is dead, and why; empty where none is."""
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the JSON form."""
+        return {
+            "name": self.name,
+            "target": self.target,
+            "builds": list(self.builds),
+            "accuracy": None if self.accuracy is None else self.accuracy.as_dict(),
+            "energy_pj": self.energy_pj.as_dict(),
+            "latency_ns": self.latency_ns.as_dict(),
+            "comparable": not self.incomparable,
+            "incomparable_because": self.incomparable,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Differences:
     """A table of every entry that is not the same on all sides."""
 
@@ -116,6 +144,7 @@ class SideBySide:
     warnings: tuple[str, ...] = ()
     ways: tuple[RatioWay, ...] = ()
     pairs: tuple[PairedSides, ...] = ()
+    groups: tuple[Group, ...] = ()
 
     @property
     def subject(self) -> Subject:

@@ -13,6 +13,7 @@ from mapper.report.comparison.pareto import accuracy_told, pareto_charts
 from mapper.report.comparison.tables import (
     PAIRED,
     RATIO,
+    averages,
     cards,
     layer_spikes,
     paired,
@@ -61,6 +62,7 @@ def render_comparison(compared: SideBySide) -> str:
         compared=compared,
         table=cards(compared),
         ratio_told=RATIO,
+        groups=_table(*averages(compared)) if compared.groups else None,
         spikes=_table(*layer_spikes(compared)),
         pairs=_table(PAIRED, paired(compared)),
         ways=[chart.name for chart in charts.ways],

@@ -13,8 +13,15 @@ from dataclasses import dataclass
 from mapper.cost import Range
 from mapper.diagnostics import printable
 from mapper.ir.firing import Firing
-from mapper.proportions import Score
-from mapper.report.comparison.data import MEASURES, Measure, PairedSides, Side, SideBySide
+from mapper.proportions import Score, Spread
+from mapper.report.comparison.data import (
+    MEASURES,
+    Group,
+    Measure,
+    PairedSides,
+    Side,
+    SideBySide,
+)
 from mapper.report.numbers import interval_text, number, scaled
 
 RATIO = (
@@ -199,6 +206,36 @@ def paired(compared: SideBySide) -> list[tuple[str, ...]]:
     return [_pair(pair) for pair in compared.pairs]
 
 
+def averages(compared: SideBySide) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Return heads and rows of groups: mean and sample standard deviation, ratios of means."""
+    shown = units(compared)
+    heads = [f"{name} ({shown[name][1]})" for name in ("energy", "latency")]
+    first = next((group for group in compared.groups if not group.incomparable), None)
+    return ("group", "builds", heads[0], "ratio", heads[1], "ratio", "accuracy (%)"), [
+        _average(group, first, shown) for group in compared.groups
+    ]
+
+
+def _average(
+    group: Group, first: Group | None, shown: Mapping[str, tuple[float, str]]
+) -> tuple[str, ...]:
+    cells = [printable(group.name), f"{len(group.builds)} on {printable(group.target)}"]
+    for name, mine, base in (
+        ("energy", group.energy_pj, None if first is None else first.energy_pj),
+        ("latency", group.latency_ns, None if first is None else first.latency_ns),
+    ):
+        cells.append(_spread(mine, shown[name][0]))
+        dead = group.incomparable or base is None or not base.mean
+        cells.append("" if dead or base is None else number(mine.mean / base.mean))
+    cells.append("" if group.accuracy is None else _spread(group.accuracy, 100.0))
+    why = f"; not comparable: {printable(group.incomparable)}" if group.incomparable else ""
+    return (*cells[:-1], cells[-1] + why)
+
+
+def _spread(found: Spread, factor: float) -> str:
+    return f"{number(found.mean * factor)} ± {number(found.deviation * factor, 2)}"
+
+
 def _pair(pair: PairedSides) -> tuple[str, ...]:
     counts, (low, high) = pair.counts, (100 * end for end in pair.counts.interval)
     points = f"{100 * counts.difference:+.1f} points ({low:+.1f} .. {high:+.1f})"
@@ -214,8 +251,18 @@ def as_markdown(compared: SideBySide) -> str:
     """Write a pipe table with what its numbers are below it."""
     heads, cells = _with_verdicts(compared)
     lines = [heads, tuple("---" for _ in heads), *map(_escaped_row, cells)]
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return f"{table}\n\n{_markdown(_note(compared))}\n"
+    table = _piped(lines)
+    groups = f"{_grouped(compared)}\n\n" if compared.groups else ""
+    return f"{table}\n\n{groups}{_markdown(_note(compared))}\n"
+
+
+def _piped(lines: Sequence[Sequence[str]]) -> str:
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _grouped(compared: SideBySide) -> str:
+    heads, found = averages(compared)
+    return _piped([heads, ["---"] * len(heads), *map(_escaped_row, found)])
 
 
 def _with_verdicts(compared: SideBySide) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
@@ -244,12 +291,20 @@ def _markdown(text: str) -> str:
 
 
 def as_latex(compared: SideBySide) -> str:
-    """Write a ``tabular`` for the package booktabs, its note as a comment above it."""
-    columns, cells = _with_verdicts(compared)
+    """Write a ``tabular`` for the package booktabs, its note as a comment above it.
+
+    Groups have one of their own below.
+    """
+    tabulars = [_tabular(*_with_verdicts(compared))]
+    if compared.groups:
+        tabulars.append(_tabular(*averages(compared)))
+    return f"% {_latex(_note(compared))}\n% Needs \\usepackage{{booktabs}}.\n{''.join(tabulars)}"
+
+
+def _tabular(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
     heads = " & ".join(map(_latex, columns))
     body = "".join(" & ".join(map(_latex, line)) + " \\\\\n" for line in cells)
     return (
-        f"% {_latex(_note(compared))}\n% Needs \\usepackage{{booktabs}}.\n"
         f"\\begin{{tabular}}{{l{'r' * (len(columns) - 1)}}}\n\\toprule\n{heads} \\\\\n"
         f"\\midrule\n{body}\\bottomrule\n\\end{{tabular}}\n"
     )
@@ -261,7 +316,7 @@ _LATEX = str.maketrans(
         **{"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}"},
         **{"<": "\\textless{}", ">": "\\textgreater{}", '"': "\\textquotedbl{}"},
         **{"[": "{[}", "]": "{]}", "*": "{*}", "`": "\\textasciigrave{}"},
-        **{"µ": "\\textmu{}", "²": "\\textsuperscript{2}"},
+        **{"±": "$\\pm$", "µ": "\\textmu{}", "²": "\\textsuperscript{2}"},
         **{"\n": " ", "\r": " "},
     }
 )

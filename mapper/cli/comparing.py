@@ -1,0 +1,162 @@
+"""Comparisons and the demo as short tables for a terminal."""
+
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from mapper.cli.tables import amount, recording, table
+from mapper.compare.result import ComparedBuild, Comparison
+from mapper.cost import Cost
+from mapper.demo import Demo
+from mapper.diagnostics import printable
+from mapper.proportions import Score
+from mapper.report.comparison.data import RatioWay, SideBySide
+from mapper.report.comparison.tables import PAIRED, averages, layer_spikes, paired
+
+
+def comparison(answer: Comparison) -> RenderableType:
+    """Targets or builds side by side; ratios are to the first."""
+    sides = answer.side_by_side()
+    head = f"{answer.network}, activity: {answer.activity}, preset: {answer.preset}"
+    parts: list[RenderableType] = [_costs(head, sides.subject, answer.builds)]
+    parts += recording(*(build.recording for build in answer.builds))
+    parts += _dead(answer.builds)
+    if sides.groups:
+        title = "mean ± sample standard deviation over builds, ratios of means"
+        parts.append(table(title, *averages(sides)))
+    heads, rates = layer_spikes(sides)
+    if rates:
+        parts.append(table("spikes per neuron and step", heads, rates))
+    if sides.pairs and not sides.groups:
+        parts.append(table("", PAIRED, paired(sides)))
+    if sides.subject == "build":
+        parts.append(_verified(sides))
+    ways = () if sides.groups else answer.ways  # of many builds they would bury the averages
+    return Group(*parts, *map(_ratio_waterfall, ways))
+
+
+def _costs(head: str, subject: str, builds: Sequence[ComparedBuild]) -> RenderableType:
+    """What each build costs, with ratios to the first that can be compared."""
+    first = next((build.cost for build in builds if not build.incomparable), None)
+    return table(
+        head,
+        [subject, *_COSTS],
+        (_compared(build, first) for build in builds),
+    )
+
+
+_COSTS = (
+    *("readout priced", "crossbars", "energy", "ratio", "latency", "ratio", "area"),
+    *("accuracy", "right"),
+)
+
+
+def _accuracy(build: ComparedBuild) -> tuple[str, str]:
+    """Write an accuracy with its 95 % interval, and the samples that it is of."""
+    if build.score is None:
+        return "" if build.accuracy is None else f"{build.accuracy:.1%}", ""
+    low, high = (f"{100 * end:.1f}" for end in build.score.interval)
+    return f"{build.score.share:.1%} ({low}..{high})", f"{build.score.right} of {build.score.of}"
+
+
+def _compared(build: ComparedBuild, first: Cost | None) -> list[object]:
+    cost = build.cost
+    latency = cost.latency_ns["inference_pipelined"]
+    times = ("", "")
+    if first is not None and not build.incomparable:
+        base = first.latency_ns["inference_pipelined"]
+        energy = cost.total_pj.nominal / first.total_pj.nominal
+        times = (f"{energy:.2f}", f"{latency.nominal / base.nominal:.2f}")
+    return [
+        f"{build.title} (dead)" if build.incomparable else build.title,
+        build.readout,
+        build.summary.crossbars,
+        amount(cost.total_pj, 1e-6, "uJ"),
+        times[0],
+        amount(latency, 1e-3, "us"),
+        times[1],
+        amount(cost.total_um2, 1e-6, "mm2"),
+        *_accuracy(build),
+    ]
+
+
+def _verified(sides: SideBySide) -> RenderableType:
+    """Builds, and the stored verification of each."""
+    built = [(side, side.built) for side in sides.sides if side.built is not None]
+    return table(
+        "",
+        ["build", "model", "target", "weight bits", "verified", "details"],
+        (
+            [
+                side.name,
+                one.model,
+                side.target,
+                one.weight_bits,
+                one.verdict.short,
+                one.verdict.told,
+            ]
+            for side, one in built
+        ),
+    )
+
+
+def _ratio_waterfall(way: RatioWay) -> RenderableType:
+    """Ratios of two targets from the preset paper to physical, one assumption at a time."""
+    return table(
+        f"{way.target} over {way.over}, from preset paper to physical",
+        ["assumption", "from", "to", "energy ratio", "factor", "interval ratio", "factor"],
+        (
+            [
+                step.assumption or "(paper)",
+                step.before,
+                step.after,
+                f"{step.energy_ratio:.2f}",
+                f"{step.energy_factor:.2f}",
+                f"{step.latency_ratio:.2f}",
+                f"{step.latency_factor:.2f}",
+            ]
+            for step in way.steps
+        ),
+    )
+
+
+def _counted(score: Score | None) -> str:
+    return "" if score is None else f"{score.share:.1%} ({score.right} of {score.of})"
+
+
+def _dead(builds: Sequence[ComparedBuild]) -> list[RenderableType]:
+    """Say why some stand in no ratio."""
+    return [
+        Text(printable(f"{build.title} is not comparable: {build.incomparable}"), "bold red")
+        for build in builds
+        if build.incomparable
+    ]
+
+
+def demo(answer: Demo) -> RenderableType:
+    """The demo's targets: verified or not, how right, and at what cost."""
+    lines = table(
+        "verified against the definition, bit for bit, and against the trained network",
+        ["target", "bit-exact", "accuracy: network", "mapping", "spikes equal"],
+        (
+            [
+                target.compared.title,
+                "yes" if target.verification.bit_exact else "NO",
+                _counted(target.verification.source_score),
+                _counted(target.verification.score),
+                f"{target.verification.spike_agreement:.2%}",
+            ]
+            for target in answer.targets
+        ),
+    )
+    builds = [target.compared for target in answer.targets]
+    head = f"cost, activity: measured spikes, preset: {builds[0].cost.preset}"
+    costs = _costs(head, "target", builds)
+    hint = f"builds and reports: {answer.folder}/<target>/report.html"
+    note = (
+        "This network was trained without knowing the hardware: what 1-bit readout costs it in "
+        "accuracy is what hardware-aware training has to win back."
+    )
+    told = [*_dead(builds), *recording(*(build.recording for build in builds))]
+    return Group(lines, Text(""), costs, *told, Text(""), Text(note), Text(printable(hint)))
