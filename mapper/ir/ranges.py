@@ -7,7 +7,7 @@ that tie fields to each other are in ``Op.verify``, which may assume these.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from math import isfinite, prod
 from numbers import Integral, Real
 from typing import Any
@@ -35,11 +35,9 @@ from mapper.ir.network import (
     FakeQuantize,
     MaxPool2d,
     Merge,
-    Reshape,
+    Move,
     Scale,
     SumPool2d,
-    Take,
-    Transpose,
 )
 from mapper.ir.neurons import IntegerNeuron, Neuron
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
@@ -138,8 +136,11 @@ RANGES: OpTable[Mapping[str, Rule]] = OpTable(
             "high": _FACTOR,
         },
         Add: {"terms": _OPERANDS},
-        Transpose: {"order": Many(_AXIS, 0, MOST_AXES)},
-        Take: {"indices": Many(_INDEX, 1, MOST_SIDE), "axis": _AXIS},
+        Move: {
+            "axis": _AXIS,
+            "order": Many(_AXIS, 0, MOST_AXES),
+            "indices": Many(_INDEX, 1, MOST_SIDE),
+        },
         Concat: {"parts": _OPERANDS, "axis": _AXIS},
         Neuron: {
             "leak": _REAL,
@@ -186,20 +187,21 @@ RANGES: OpTable[Mapping[str, Rule]] = OpTable(
             "shift": Whole(0, 62),
         },
     },
-    without={
-        Merge: "it has values and a word",
-        Reshape: "it has values alone",
-    },
+    without={Merge: "it has values and a word"},
 )
-"""The range of every number in an op, by field."""
+"""The range of every number in an op, by field; ops under one base class have those they have."""
 
 
 def op_range_problems(op: Op, constants: Constants) -> Iterator[str]:
     """Yield every number of an op that is outside its range, and every value."""
     for value in (*op.results, *op.operands):
         yield from value_problems(value)
-    for name, rule in (RANGES.entry(type(op)) or {}).items():
-        yield from range_problems(name, rule, getattr(op, name), constants)
+    rules = RANGES.entry(type(op)) or {}
+    for spec in fields(op):
+        if spec.name in rules:
+            yield from range_problems(
+                spec.name, rules[spec.name], getattr(op, spec.name), constants
+            )
 
 
 def value_problems(value: Value) -> Iterator[str]:

@@ -69,6 +69,12 @@ class Positions:
     """Rows of the input by row of the padded input, or -1; ``colmap`` the same of columns."""
     colmap: Int32s
 
+    @property
+    def band_area(self) -> int:
+        """Positions of the padded input that a job's rows see."""
+        reach = self.PH - (self.Ho - 1) * self.sy
+        return ((self.tile_rows - 1) * self.sy + reach) * self.PW
+
     def jobs(self, batch: int) -> int:
         """Return how many jobs some images are."""
         return batch * -(-self.Ho // self.tile_rows)

@@ -26,7 +26,11 @@ MOST = {
 ALSO = {
     "onnx-function": ("tests/frontend/test_operators.py",),
     "onnx-operator": ("tests/frontend/test_operators.py",),
-    "op-that-moves": ("tests/ir/test_tables.py", "tests/ir/test_serialize.py"),
+    "op-that-moves": (
+        "tests/ir/test_tables.py",
+        "tests/ir/test_serialize.py",
+        "tests/ir/test_ranges.py",
+    ),
     "readout": ("tests/ir/test_readout.py", "tests/targets/test_load.py"),
 }
 

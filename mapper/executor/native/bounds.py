@@ -1,5 +1,6 @@
 """Whether a crossbar layer fits the native kernels, and in which integers: proofs, not guesses."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -22,6 +23,7 @@ MOST_BYTES = 1 << 30
 """Of packed weights of one layer: more stays on NumPy."""
 
 
+_MOST_ENTRIES = (1 << 32) - 1
 _COUNTER_BITS = 16
 """Of counters of reached references, over the row blocks of an output."""
 
@@ -197,6 +199,21 @@ def held_bytes(*sizes: int) -> int:
     if total > MOST_BYTES:
         raise NotNativeError(f"packed weights of {total} bytes, at most {MOST_BYTES}")
     return total
+
+
+def check_lists(area: int, wordlines: Sequence[int]) -> None:
+    """Refuse lists of driven wordlines that are longer than kernels count.
+
+    Args:
+        area: Input positions that a band of output rows sees.
+        wordlines: Of each combination of row blocks.
+
+    Raises:
+        NotNativeError: past 32 bits; ``scratch_make`` in ``csrc/check.c`` has the same limit.
+    """
+    listed = 128 + sum(area * (rows + 8) for rows in wordlines)
+    if listed > _MOST_ENTRIES:
+        raise NotNativeError(f"lists of {listed} driven wordlines, at most {_MOST_ENTRIES}")
 
 
 def is_word(type: IntType) -> bool:

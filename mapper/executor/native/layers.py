@@ -6,7 +6,7 @@ from functools import lru_cache, partial
 
 import numpy as np
 
-from mapper.executor.native.bounds import Arithmetic, arithmetic, scale_table
+from mapper.executor.native.bounds import Arithmetic, arithmetic, check_lists, scale_table
 from mapper.executor.native.geometry import Geometry, geometries
 from mapper.executor.native.held import Held, words
 from mapper.executor.native.neurons import NeuronTables
@@ -208,6 +208,7 @@ def _phase(
     else:
         cells = _sums(layer, constants, order, columns, how)
     positions = _positions(layer, where)
+    check_lists(positions.band_area if mvm.window else _SAMPLES, tall)
     return Phase(positions, *as_read(positions, row_blocks, cells), order)
 
 

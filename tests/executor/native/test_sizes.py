@@ -363,3 +363,13 @@ def test_inputs_are_checked_as_by_the_executor():
             executor.run(codes)
     with pytest.raises(MappingError):
         NativeExecutor(dvs_net(), watch=["nothing"])
+
+
+def test_lists_that_kernels_cannot_count_leave_the_layer_to_numpy():
+    """A window of far elements over a large padded map."""
+    net = Builder()
+    x = net.input("x", (16, 4, 4))
+    far = Window(kernel=(8, 8), dilation=(400, 400), padding=(1400, 1400, 1400, 1400))
+    net.output(net.crossbars(x, np.ones((1024, 1), int), sense_amp(1), window=far))
+    (note,) = ENGINES["native"].prepare(net.graph()).notes
+    assert "driven wordlines, at most 4294967295" in note
