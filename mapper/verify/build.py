@@ -2,18 +2,18 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from math import isfinite, prod
-
-import numpy as np
+from math import prod
 
 from mapper.build.model import Build
 from mapper.executor.engine import ENGINES
 from mapper.ir.core import Array, Graph, IntType
-from mapper.ir.firing import MAPPING, NETWORK, firing_of_values
 from mapper.ir.verify import graph_problems
 from mapper.pipeline import make_passes, run_passes
-from mapper.recordings import Recording, to_codes, to_reals
-from mapper.verify.answers import agreement, score, wanted_classes
+from mapper.recordings import Recording, to_codes
+from mapper.verify.answers import wanted_classes
+from mapper.verify.asked import Rings
+from mapper.verify.measured import Measured, inexact_passes
+from mapper.verify.progress import Progress, Ticks
 from mapper.verify.result import (
     INEXACT,
     PASSES,
@@ -27,15 +27,15 @@ from mapper.verify.result import (
 from mapper.verify.rings import (
     ENGINE_RINGS,
     UNTRAINED,
-    define,
     engine_rings,
+    few,
     is_integer,
     passes_ring,
-    spike_values,
 )
 from passes import InputCode
 
-Progress = Callable[[str], None]
+Later = Ring | Callable[[], Ring] | None
+"""A ring that was run already, what runs it, or None where it cannot be."""
 
 
 def verify_build(
@@ -43,11 +43,14 @@ def verify_build(
     codes: Mapping[str, Array],
     reals: Mapping[str, Array],
     labels: Array | None = None,
-    reference: Ring | None = None,
-    trained: Ring | None = None,
+    reference: Later = None,
+    trained: Later = None,
     progress: Progress = lambda text: None,
+    rings: Rings | None = None,
 ) -> Verification:
-    """Run all rings on input codes ``[T, B, *shape]`` and the reals they stand for.
+    """Run the rings on input codes ``[T, B, *shape]`` and the reals they stand for.
+
+    Memory does not grow with time steps: a few of them, and of samples, are compared at a time.
 
     Args:
         build: A build that ``read_build`` accepted.
@@ -56,34 +59,64 @@ def verify_build(
         labels: Class of each sample, ``[B]``.
         reference: Ring 3, where the caller has the model; skipped otherwise.
         trained: Ring 7, likewise.
-        progress: Called with a line about what comes next.
+        progress: Called with a line about what comes next, and how long it may take.
+        rings: Which were asked for, and whom to tell of each that ends; all where None.
     """
-    progress(RULES)
-    rings = [_rules(build)]
-    progress(PASSES)
+    rings = rings or Rings()
     stages = rerun_passes(build)
-    rings.append(passes_ring(PASSES, stages, codes, build.hardware))
-    rings.append(reference or Ring(name=REFERENCE, status="skipped", reason="no model given"))
+    progress(RULES)
+    rings.run(RULES, lambda: _rules(build))
+    rings.run(PASSES, lambda: _passes(build, stages, codes, progress))
+    no_model = Ring(name=REFERENCE, status="skipped", reason="no model given")
+    rings.run(REFERENCE, lambda: _now(reference) or no_model)
+    engines = {r: ENGINES[n] for n, r in ENGINE_RINGS.items() if rings.asked.wants(r)}
+    measured = None
+    if engines or rings.asked.wants(INEXACT):
+        measured = Measured(build, codes, reals)
+        groups = len(list(few(codes, build.hardware)))
+        ticks = Ticks(progress, ", ".join(engines) or INEXACT, groups * _steps_of(codes))
+        note, tick = measured.note, ticks.tick
+        ran, _ = engine_rings(build.hardware, codes, engines, (), build, note, tick)
+        if ran:
+            rings.add(*ran)
+    rings.run(TRAINED, lambda: _now(trained) or _without_model(build))
+    inexact: tuple[InexactPass, ...] = ()
+    if rings.asked.wants(INEXACT):
+        inexact = inexact_passes(build, stages, codes, reals, progress)
+        rings.add(Ring(name=INEXACT, status="measured", reason=_costliest(inexact)))
+    found = Verification(rings=rings.all, inexact=inexact, extent=rings.extent)
+    return found if measured is None else measured.told(found, labels)
 
-    progress(", ".join(ENGINE_RINGS.values()))
-    spikes = spike_values(build.hardware)
-    names = dict.fromkeys([*spikes, *(v.name for v in build.hardware.outputs)])
-    engines = {ring: ENGINES[name] for name, ring in ENGINE_RINGS.items()}
-    ran, defined = engine_rings(build.hardware, codes, engines, tuple(names), build)
-    rings += [*ran, trained or _without_model(build)]
-    progress(INEXACT)
-    return _measured(build, rings, stages, codes, reals, defined, labels)
+
+def _now(ring: Later) -> Ring | None:
+    return ring if isinstance(ring, Ring) or ring is None else ring()
+
+
+def _steps_of(codes: Mapping[str, Array]) -> int:
+    return len(next(iter(codes.values())))
+
+
+def _passes(
+    build: Build,
+    stages: Sequence[tuple[str, bool, Graph]],
+    codes: Mapping[str, Array],
+    progress: Progress,
+) -> Ring:
+    runs = sum(is_integer(graph) for _, _, graph in stages)
+    ticks = Ticks(progress, PASSES, runs * _steps_of(codes))
+    return passes_ring(PASSES, stages, codes, build.hardware, ticks.tick)
 
 
 def verify_recorded(
     build: Build,
     recording: Recording,
-    reference: Ring | None,
+    reference: Later,
     progress: Progress,
-    trained: Ring | None = None,
+    trained: Later = None,
     codes: Mapping[str, Array] | None = None,
+    rings: Rings | None = None,
 ) -> Verification:
-    """Run all rings on a user's recording, with its labels or reference outputs.
+    """Run the rings on a user's recording, with its labels or reference outputs.
 
     ``codes`` are the recording's, where they are known.
     """
@@ -97,6 +130,7 @@ def verify_recorded(
         reference=reference,
         trained=trained,
         progress=progress,
+        rings=rings,
     )
     return replace(found, taken=recording.taken)
 
@@ -134,62 +168,6 @@ def rerun_passes(build: Build) -> list[tuple[str, bool, Graph]]:
 def _step(graph: Graph, name: str) -> float:
     coding = graph.codings.get(name)
     return 1.0 if coding is None else float(coding.scale)  # type: ignore[arg-type]  # never Const
-
-
-def _measured(
-    build: Build,
-    rings: list[Ring],
-    stages: list[tuple[str, bool, Graph]],
-    codes: Mapping[str, Array],
-    reals: Mapping[str, Array],
-    defined: Mapping[str, Array],
-    labels: Array | None,
-) -> Verification:
-    """Add ring 8: what the inexact passes cost, against the source network."""
-    spikes = spike_values(build.network)
-    source = define(build.network, reals, watch=spikes)
-    firing = firing_of_values(build.hardware, {**codes, **defined})
-    source_firing = firing_of_values(build.network, {**reals, **source})
-    source |= to_reals(build.network, {v.name: source[v.name] for v in build.network.outputs})
-    inexact = []
-    for name, exact, graph in stages:
-        if exact:
-            continue
-        inputs = codes if graph.inputs != build.network.inputs else reals
-        ran = define(graph, inputs, watch=spikes)
-        inexact.append(_changes(name, graph, ran, source, spikes))
-    worst = _costliest(inexact)
-    ring = Ring(name=INEXACT, status="measured", reason=worst)
-    outputs = to_reals(build.hardware, {v.name: defined[v.name] for v in build.hardware.outputs})
-    first = build.network.outputs[0].name
-    return Verification(
-        rings=(*rings, ring),
-        accuracy=None if labels is None else score(outputs[first], labels).share,
-        source_accuracy=None if labels is None else score(source[first], labels).share,
-        accuracy_of=None if labels is None else labels.size,
-        spike_agreement=agreement(defined, source, spikes),
-        layer_agreement={name: agreement(defined, source, [name]) for name in spikes},
-        inexact=tuple(inexact),
-        firing=firing,
-        source_firing=source_firing,
-        warnings=(*source_firing.warnings(NETWORK), *firing.warnings(MAPPING)),
-    )
-
-
-def _changes(
-    name: str,
-    graph: Graph,
-    ran: Mapping[str, Array],
-    source: Mapping[str, Array],
-    spikes: list[str],
-) -> InexactPass:
-    outputs = to_reals(graph, {v.name: ran[v.name] for v in graph.outputs})
-    worst = float(max(np.abs(outputs[name] - source[name]).max(initial=0) for name in outputs))
-    return InexactPass(
-        name=name,
-        spike_agreement=agreement(ran, source, spikes),
-        output_error=worst if isfinite(worst) else None,
-    )
 
 
 def _costliest(inexact: Sequence[InexactPass]) -> str:

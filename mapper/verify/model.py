@@ -18,8 +18,9 @@ from mapper.layout import Taken
 from mapper.verify import reference, sequence
 from mapper.verify.answers import agreement, score, wanted_classes
 from mapper.verify.outputs import compare
-from mapper.verify.reference import counted, output_types
+from mapper.verify.reference import output_types
 from mapper.verify.result import RULES, Ring, Verification
+from mapper.verify.stepped import counted
 
 EXPECTED = "3-expected-outputs"
 

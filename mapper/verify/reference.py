@@ -12,18 +12,17 @@ from pathlib import Path
 import numpy as np
 
 from mapper.diagnostics import MappingError, many
-from mapper.executor.definition import DefinitionEngine
 from mapper.frontend import Imported, Located, read_step
 from mapper.frontend.onnx.load import read_model
 from mapper.ir.core import Array, Graph, Type
 from mapper.ir.evaluate import initial_states
-from mapper.ir.firing import used_spikes
 from mapper.verify import sequence
 from mapper.verify.forced import Held, Tally, compare_step
 from mapper.verify.original import Original, read_original, watching
 from mapper.verify.outputs import Outputs, compare, overflowing
 from mapper.verify.result import REFERENCE, Ring
 from mapper.verify.rings import is_integer
+from mapper.verify.stepped import Record
 
 Arrays = Mapping[str, Array]
 
@@ -56,22 +55,15 @@ class Given:
         return initial_states(self.graph, self.samples, self.initial)
 
 
-@dataclass(slots=True)
-class Ran:
-    """What the network gave, without the reference."""
-
-    outputs: dict[str, Array]
-    """``[T, B, *shape]`` by the graph's names, and those of states that were asked for."""
-    counts: dict[str, Array]
-    """Spikes of each layer, ``[T, B]`` by name."""
-
-
-def reference_ring(given: Given, keep: Collection[str] = ()) -> tuple[Ring, Ran]:
+def reference_ring(given: Given, keep: Collection[str] = ()) -> tuple[Ring, Record]:
     """Run ring 3.
 
     Args:
         given: What to run on what.
         keep: States of a model of one step whose values are returned besides the outputs.
+
+    Returns:
+        The ring, and what the network gives without the reference.
     """
     whole: Arrays | None = None
     if given.imported.readouts:
@@ -81,11 +73,6 @@ def reference_ring(given: Given, keep: Collection[str] = ()) -> tuple[Ring, Ran]
     if ring.status != "mismatch" or is_integer(given.graph):
         return ring, ran
     return _layer_by_layer(given, ring, whole), ran
-
-
-def counted(arrays: Arrays) -> dict[str, Array]:
-    """Return how many elements of ``[T, B, *shape]`` are not 0, ``[T, B]`` by name."""
-    return {n: np.count_nonzero(a.reshape(*a.shape[:2], -1), axis=2) for n, a in arrays.items()}
 
 
 def output_types(imported: Imported) -> dict[str, Type]:
@@ -101,30 +88,7 @@ def output_types(imported: Imported) -> dict[str, Type]:
 # --- run freely ------------------------------------------------------------------------------
 
 
-class _Record:
-    """What the network gives, step by step: outputs as they are, spikes as counts."""
-
-    def __init__(self, graph: Graph, kept: Collection[str]) -> None:
-        self.outputs: dict[str, list[Array]] = {name: [] for name in kept}
-        self.counts: dict[str, list[Array]] = {v.name: [] for _, v in used_spikes(graph)}
-
-    def steps(self, given: Given) -> Iterator[dict[str, Array]]:
-        """Yield what each step returns; one step is in memory."""
-        ours = DefinitionEngine().prepare(given.graph, watch=tuple(self.counts))
-        for step in ours.steps(given.inputs, given.initial):
-            for name, arrays in self.outputs.items():
-                arrays.append(step[name])
-            for name, counts in self.counts.items():
-                counts.append(counted({name: step[name][None]})[name][0])
-            yield step
-
-    @property
-    def ran(self) -> Ran:
-        outputs = {name: np.stack(arrays) for name, arrays in self.outputs.items()}
-        return Ran(outputs, {name: np.stack(counts) for name, counts in self.counts.items()})
-
-
-def _whole_file(given: Given) -> tuple[Ring, Ran, Arrays]:
+def _whole_file(given: Given) -> tuple[Ring, Record, Arrays]:
     """Run a file of many time steps as it is; all steps of its outputs are in memory.
 
     Returns:
@@ -132,10 +96,9 @@ def _whole_file(given: Given) -> tuple[Ring, Ran, Arrays]:
     """
     imported, inputs = given.imported, given.inputs
     sources = (readout.source for readout in imported.readouts.values())
-    record = _Record(given.graph, (*(v.name for v in given.graph.outputs), *sources))
-    for _ in record.steps(given):
+    ran = Record(given.graph, tuple(sources))
+    for _ in ran.steps(inputs, given.initial):
         pass
-    ran = record.ran
     if reason := sequence.runs(imported, inputs):
         return _skipped(reason), ran, {}
     try:
@@ -151,21 +114,20 @@ def _fed(given: Given) -> dict[str, Array]:
     return {name: array for name, array in given.starts().items() if name in states}
 
 
-def _one_step(given: Given, keep: Collection[str]) -> tuple[Ring, Ran]:
+def _one_step(given: Given, keep: Collection[str]) -> tuple[Ring, Record]:
     """Run a file of one step and the network side by side; one step of each is in memory."""
     types = output_types(given.imported)
-    outputs_of = [v.name for v in given.graph.outputs]
-    record = _Record(given.graph, (*outputs_of, *(name for name in types if name in keep)))
+    record = Record(given.graph, [name for name in types if name in keep])
     other, outputs = _Other(given, types), Outputs(types)
     finite = 0
-    for t, mine in enumerate(record.steps(given)):
+    for t, mine in enumerate(record.steps(given.inputs, given.initial)):
         expected = other.step()
         if finite == t and expected and all(np.isfinite(a).all() for a in expected.values()):
             outputs.add(t, mine, expected)
             finite += 1
     if other.reason:
-        return _skipped(other.reason), record.ran
-    return overflowing(finite, given.steps, outputs.ring(REFERENCE)), record.ran
+        return _skipped(other.reason), record
+    return overflowing(finite, given.steps, outputs.ring(REFERENCE)), record
 
 
 class _Other:

@@ -20,7 +20,7 @@ from mapper.diagnostics import MappingError
 from mapper.recordings import read_arrays
 from mapper.report.headline import judged
 from mapper.verify import reference
-from mapper.verify.build import _changes
+from mapper.verify.measured import _Change
 from mapper.verify.read import read_verification
 from mapper.verify.record import Verified, recall, record_of, staying
 from mapper.verify.result import (
@@ -230,10 +230,14 @@ def test_what_verify_would_not_write_is_refused(build, change, reason):
 
 def test_an_output_that_overflows_has_no_number_and_is_told(build, recording, tmp_path):
     lowered = read_build(build).report().graph
-    shape = (3, 1, *lowered.outputs[0].shape)
+    shape = (1, *lowered.outputs[0].shape)
     ran = {value.name: np.zeros(shape, np.int64) for value in lowered.outputs}
     source = {value.name: np.full(shape, np.inf) for value in lowered.outputs}
-    error = _changes("any", lowered, ran, source, []).output_error
+    change = _Change("any", lowered, [])
+    change.add(ran, source)
+    assert change.found.output_error is None
+    change.add(ran, ran)
+    error = change.found.output_error
     assert error is None
     changed(
         build, lambda held: held["verification"]["inexact_passes"][0].update(output_error=error)
