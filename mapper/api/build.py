@@ -5,7 +5,7 @@ the rings. The class here is that data with everything a person asks of it, so i
 of them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -40,9 +40,10 @@ from mapper.report.headline import headline
 from mapper.threads import one_blas_thread
 from mapper.verify import Verification
 from mapper.verify.activity import Recorded, recorded_on
+from mapper.verify.asked import Asked, Rings
 from mapper.verify.every import every_ring
 from mapper.verify.evidence import gather_evidence, verified
-from mapper.verify.known import check_own_page, store
+from mapper.verify.known import check_own_page, store, store_part
 from mapper.verify.record import described_file
 from mapper.verify.rings import spike_values
 from mapper.writing import whole_file
@@ -188,12 +189,16 @@ class Build:
         layout: str | None = None,
         model: Model | None = None,
         nir: NirOptions | None = None,
+        rings: str | Sequence[str | int] | None = None,
+        steps: int | None = None,
+        samples: int | None = None,
         progress: Progress = _silent,
     ) -> Verification:
-        """Run every ring of trust on recordings.
+        """Run the rings of trust on recordings.
 
         Of a build in a folder, what is found on a file is stored there as ``verification.json`` and
-        ``activity.npz``, and its page is laid out with it.
+        ``activity.npz``, and its page is laid out with it. Rings that have ended are stored while
+        others run, so that a run that is stopped leaves them.
 
         Args:
             inputs: As in ``run``; a file or a mapping may also have ``labels`` and
@@ -203,23 +208,37 @@ class Build:
             model: The model that it was compiled from, for rings 3 and 7; what ``compile`` was
                 given where None.
             nir: What a NIR model leaves open.
-            progress: Called with what comes next.
+            rings: Names or numbers of those to run, ``"2,4"`` or ``[2, 4]``; all where None.
+            steps: How many time steps to use, from the first; all where None.
+            samples: How many samples to use, from the first; all where None.
+            progress: Called with what comes next, and how long it may take.
 
         Raises:
-            MappingError: ``other-model`` where the build was made from another file, and for
-                anything wrong with the recordings.
+            MappingError: ``other-model`` where the build was made from another file,
+                ``unknown-ring``, ``verify-extent``, and for anything wrong with the recordings.
+
+        Example:
+            One sample of a large network, without the passes::
+
+                build.verify("events.npz", rings=[1, 4, 5], samples=1)
         """
-        how = self.mapped.presented
-        recorded = read_inputs(inputs, self.hardware.inputs, how, layout, labels)
+        asked, how = Asked.of(rings, steps, samples), self.mapped.presented
+        whole = read_inputs(inputs, self.hardware.inputs, how, layout, labels)
+        recorded, extent = asked.cut(whole)
+        of_run = Rings(asked=asked, extent=extent)
         given = self.model if model is None else model
         kept = self.folder is not None and recorded.where != IN_MEMORY
         with ExitStack() as files:
             path = None if given is None else files.enter_context(model_file(given))
+            nir = nir or self.nir
             if not kept:
-                return every_ring(self.mapped, recorded, path, nir or self.nir, progress)
-            found, ran = verified(self.mapped, recorded, path, nir or self.nir, progress)
+                return every_ring(self.mapped, recorded, path, nir, progress, rings=of_run)
             named = {"input": Path(recorded.where), "model": path}
             described = {what: described_file(file) for what, file in named.items() if file}
+            of_run.ended = lambda part: store_part(
+                self._in_folder(), self.identity, part, described
+            )
+            found, ran = verified(self.mapped, recorded, path, nir, progress, of_run)
         progress("laying the page out")
         warning = self._store(ran, found, described)
         return replace(found, warnings=(*found.warnings, warning)) if warning else found

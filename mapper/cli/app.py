@@ -64,7 +64,8 @@ def command(name: str) -> Callable[[Callable[P, Answer | None]], Callable[P, Non
                 raise _refused((_internal(error),), as_json) from None
             if as_json and answer is not None:
                 print(json_text(answer.as_dict()))
-            if getattr(answer, "bit_exact", None) is False:  # of those answers that looked
+            looked = getattr(answer, "bit_exact", None)  # of those answers that did
+            if getattr(answer, "failed", looked is False):
                 raise typer.Exit(1)
 
         app.command(name)(run)

@@ -74,16 +74,33 @@ def verify(
         Path | None, typer.Option(help="For a build folder: its model, for ring 3.")
     ] = None,
     layout: Layout = None,
+    rings: Annotated[
+        str | None, typer.Option(help="For a build folder: rings to run, such as 2,4.")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="For a build folder: time steps, from the first.")
+    ] = None,
+    samples: Annotated[
+        int | None, typer.Option(min=1, help="For a build folder: samples, from the first.")
+    ] = None,
     nir: Nir = None,
     as_json: Json = False,
 ) -> api.Verification:
-    """Check a model against ONNX Runtime, or all rings of a build."""
+    """Check a model against ONNX Runtime, or the rings of a build."""
     if path.is_dir():
         report_progress("checking the folder")
-        build = api.load(path)
-        answer = build.verify(
-            recording, layout=layout, model=model, nir=nir, progress=report_progress
+        answer = api.load(path).verify(
+            recording,
+            layout=layout,
+            model=model,
+            nir=nir,
+            rings=rings,
+            steps=steps,
+            samples=samples,
+            progress=report_progress,
         )
+    elif (rings, steps, samples) != (None, None, None):
+        raise typer.BadParameter("--rings, --steps and --samples are for build folders")
     else:
         answer = api.verify_model(path, recording, layout=layout, nir=nir, progress=report_progress)
     warn(answer.warnings)

@@ -165,14 +165,16 @@ def judged(found: Verification, kept: Mapping[str, str]) -> Verdict:
     ties = sum(ring.ties for ring in ran)
     told = many(len(ran), "ring") + " equal" + (f" but for {many(ties, 'tie')}" if ties else "")
     told += f", {skipped} skipped" if skipped else ""
-    told += f" ({found.coverage})" if found.coverage else ""
     if found.extent is not None and not found.extent.whole:
         told += f"; {found.extent}"
+    part = found.coverage and found.coverage + (", then stopped" if found.partial else "")
     if kept:
+        told += f" ({part})" if part else ""
         told = f"a record of {printable(short_file(kept['input']))}: {told}; verify runs them again"
         style = "warn" if _style(found) == "good" else _style(found)
         return Verdict(style=style, short=RECORDED, told=told, worth=worth_of(found))
-    return Verdict(style=_style(found), short="bit-exact", told=told, worth=worth_of(found))
+    short = f"bit-exact in {part}" if part else "bit-exact"
+    return Verdict(style=_style(found), short=short, told=told, worth=worth_of(found))
 
 
 RECORDED = "recorded, not run again"
@@ -186,6 +188,8 @@ def _style(found: Verification) -> str:
     """Say how answers look that are computed to the bit."""
     if any(firing.dead for firing in (found.firing, found.source_firing) if firing is not None):
         return "bad"
+    if found.coverage:  # some rings were left out, or never ended
+        return "warn"
     right, source = found.accuracy, found.source_accuracy
     lost = 0.0 if right is None or source is None else source - right
     return "warn" if lost > MUCH_LOST else "good"

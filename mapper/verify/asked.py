@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from mapper.diagnostics import refuse
 from mapper.ir.core import Array
 from mapper.recordings import Recording
-from mapper.verify.result import NOT_CHOSEN, RINGS, STOPPED, Extent, Ring, Verification
+from mapper.verify.result import NOT_CHOSEN, RINGS, RULES, STOPPED, Extent, Ring, Verification
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,9 @@ class Asked:
         first = (slice(extent.steps), slice(extent.samples))
         inputs = {name: array[first] for name, array in recording.inputs.items()}
         arrays = {n: _first(n, a, extent, first) for n, a in recording.arrays.items()}
-        return replace(recording, inputs=inputs, arrays={**arrays, **inputs}), extent
+        taken = recording.taken._replace(steps=extent.steps, samples=extent.samples)
+        arrays |= inputs
+        return replace(recording, inputs=inputs, arrays=arrays, taken=taken), extent
 
 
 EVERYTHING = Asked()
@@ -103,7 +105,9 @@ class Rings:
     def add(self, *rings: Ring) -> None:
         """Note rings that have ended together."""
         self._found |= {ring.name: ring for ring in rings}
-        self.ended(Verification(rings=self.all, extent=self.extent, partial=True))
+        left = any(self.asked.wants(name) and name not in self._found for name in RINGS)
+        if left and self._found.keys() != {RULES}:  # graph rules take no time to be run again
+            self.ended(Verification(rings=self.all, extent=self.extent, partial=True))
 
     @property
     def all(self) -> tuple[Ring, ...]:

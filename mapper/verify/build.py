@@ -64,7 +64,6 @@ def verify_build(
     """
     rings = rings or Rings()
     stages = rerun_passes(build)
-    progress(RULES)
     rings.run(RULES, lambda: _rules(build))
     rings.run(PASSES, lambda: _passes(build, stages, codes, progress))
     no_model = Ring(name=REFERENCE, status="skipped", reason="no model given")

@@ -8,7 +8,7 @@ from mapper.build.model import Build
 from mapper.frontend import NirOptions
 from mapper.ir.core import Array
 from mapper.recordings import Recording, to_codes
-from mapper.verify.asked import EVERYTHING, Asked, Ended, Rings
+from mapper.verify.asked import Rings
 from mapper.verify.build import Later, verify_recorded
 from mapper.verify.model import check_source, reference_ring
 from mapper.verify.result import Verification
@@ -22,8 +22,7 @@ def every_ring(
     nir: NirOptions | None,
     progress: Callable[[str], None],
     codes: Mapping[str, Array] | None = None,
-    asked: Asked = EVERYTHING,
-    ended: Ended = lambda found: None,
+    rings: Rings | None = None,
 ) -> Verification:
     """Run every ring that is asked for; rings 3 and 7 need the model, and are skipped without.
 
@@ -34,22 +33,18 @@ def every_ring(
         nir: What a NIR model leaves open.
         progress: Called with a line about what comes next.
         codes: Those of the recording's inputs, where they are known.
-        asked: Which rings, and how much of the recording.
-        ended: Called whenever a ring has ended, with all that have.
+        rings: Which were asked for, and whom to tell of each that ends; all where None.
 
     Raises:
         MappingError: ``other-model`` where the build was compiled from another file, and for
             anything wrong with the recording.
     """
-    if model is not None:
-        check_source(model, build)
-    recording, extent = asked.cut(recording)
-    if codes is None or not extent.whole:
+    if codes is None:
         codes = to_codes(build.hardware, recording.inputs, recording.where)
     reference: Later = None
     trained: Later = None
     if model is not None:
+        check_source(model, build)
         reference = partial(reference_ring, model, build, recording.inputs, progress, nir)
         trained = partial(trained_ring, model, build, codes)
-    rings = Rings(asked=asked, extent=extent, ended=ended)
     return verify_recorded(build, recording, reference, progress, trained, codes, rings)

@@ -13,6 +13,7 @@ from mapper.ir.firing import firing_of
 from mapper.recordings import IN_MEMORY, Recording, read_arrays, to_codes
 from mapper.report import Evidence
 from mapper.verify.activity import Recorded, recorded_on
+from mapper.verify.asked import Rings
 from mapper.verify.every import every_ring
 from mapper.verify.known import known
 from mapper.verify.record import Verified, described_file, recall
@@ -108,10 +109,14 @@ def verified(
     model: Path | None,
     nir: NirOptions | None,
     progress: Progress,
+    rings: Rings | None = None,
 ) -> tuple[Verification, Recorded]:
-    """Return what every ring says, and what was active on the same recording."""
+    """Return what the rings say, and what was active on the same recording.
+
+    ``rings`` are those that were asked for; all where None.
+    """
     codes = to_codes(build.hardware, recording.inputs, recording.where)
-    answer = every_ring(build, recording, model, nir, progress, codes)
+    answer = every_ring(build, recording, model, nir, progress, codes, rings)
     progress("counting spikes")
     ran = engine.run(build.hardware, codes, trace=True, generated=build)
     return answer, recorded_on(build, ran, recording)

@@ -5,6 +5,7 @@ A page is a function of the mapping and of the records, so anyone can lay it out
 
 import errno
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from mapper.diagnostics import MappingError
 from mapper.ir.firing import firing_of
 from mapper.report import Evidence, render_report
 from mapper.verify.activity import Recorded, activity_of, recall_activity
-from mapper.verify.record import Verified, recall, record_of, staying
+from mapper.verify.record import Verified, keeps_whole, recall, record_of, staying
 from mapper.verify.result import Verification
 from mapper.writing import changed_files
 
@@ -70,7 +71,7 @@ def store(
     Returns:
         A warning where something was not stored, or "".
     """
-    told = staying(folder, files or {}) if found is not None else ""
+    told = "" if found is None else staying(folder, files or {}, found)
     kept = recall(folder) if found is None or told else Verified(found=found, files=files or {})
     activity = measure(build.hardware, ran.trace, build.counts.levels)
     page = render_report(build.report(evidence_of(build, kept, (ran, activity)))).encode()
@@ -81,6 +82,26 @@ def store(
         said = error.strerror if isinstance(error, OSError) else error.diagnostics[0].message
         return f"the result is not stored with the build: {said or error}"
     return told
+
+
+def store_part(folder: Path, own: str, found: Verification, files: Mapping[str, str]) -> None:
+    """Put rings that have ended into a build while others run: they stay if the run is stopped.
+
+    What a run that ended has left there stays, unless a ring does not agree. The page is laid out
+    when the run has ended. A folder that cannot be written to is left as it is: the end says so.
+
+    Args:
+        folder: Of the build.
+        own: Its identity: another build may have taken its place meanwhile.
+        found: The rings so far.
+        files: What they were run on.
+    """
+    if keeps_whole(folder, found) or staying(folder, files, found):
+        return
+    record = {RECORD: record_of(own, found, files)}
+    with suppress(OSError, MappingError), changed_files(folder, record, last=RECORD):
+        if identity(folder) != own:
+            raise OSError(errno.ESTALE, "another build has taken its place", str(folder))
 
 
 def write_known(

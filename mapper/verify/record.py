@@ -14,7 +14,7 @@ from mapper.build.files import read_json, sha256
 from mapper.build.folder import RECORD, identity
 from mapper.diagnostics import MappingError, refuse
 from mapper.verify.read import read_verification
-from mapper.verify.result import Verification
+from mapper.verify.result import Extent, Verification
 from mapper.writing import json_text
 
 SCHEMA = "spikeloom/verified/1"
@@ -56,19 +56,46 @@ def record_of(build: str, found: Verification, files: Mapping[str, str]) -> byte
     return (json_text(record) + "\n").encode()
 
 
-def staying(folder: Path, files: Mapping[str, str]) -> str:
+def staying(folder: Path, files: Mapping[str, str], found: Verification | None = None) -> str:
     """Say why the record of a build stays, or "" where another takes its place.
 
-    The last answer counts, but a mismatch stays until its own recording agrees or the model is
-    compiled again: another recording does not take it back.
+    The last answer counts, but a mismatch stays until the same rings agree on as much of the same
+    recording, or the model is compiled again: another recording does not take it back.
+
+    Args:
+        folder: Of the build.
+        files: What it was verified on now.
+        found: What was found; all rings on all of it where None.
     """
     before = _still_held(folder)
-    if before.found is None or before.found.bit_exact or before.files == dict(files):
+    if before.found is None or not before.found.disagrees or _takes_back(files, found, before):
         return ""
-    return (
-        f"the mismatch on {before.files.get('input', 'another recording')} stays in {RECORD}: "
-        "verify on that recording again"
-    )
+    what = before.files.get("input", "another recording")
+    return f"the mismatch on {what} stays in {RECORD}: verify on that recording again"
+
+
+def _takes_back(files: Mapping[str, str], found: Verification | None, before: Verified) -> bool:
+    """Say whether an answer is of all that did not agree before."""
+    assert before.found is not None
+    if before.files != dict(files):
+        return False
+    if found is None or found.disagrees:
+        return True
+    wrong = {ring.name for ring in before.found.rings if ring.status == "mismatch"}
+    ran = {ring.name for ring in found.rings if ring.status == "equal"}
+    return wrong <= ran and _as_much(found.extent, before.found.extent)
+
+
+def _as_much(extent: Extent | None, before: Extent | None) -> bool:
+    if extent is None or before is None:
+        return True
+    return extent.steps >= before.steps and extent.samples >= before.samples
+
+
+def keeps_whole(folder: Path, found: Verification) -> bool:
+    """Say whether a build has a record of a run that ended, which a part does not replace."""
+    before = _still_held(folder).found
+    return before is not None and not before.partial and not found.disagrees
 
 
 def _still_held(folder: Path) -> Verified:

@@ -276,14 +276,24 @@ class Verification:
         return any(ring.status in ("equal", "mismatch") for ring in others)
 
     @property
+    def disagrees(self) -> bool:
+        """A ring that ran found a mismatch."""
+        return any(ring.status == "mismatch" for ring in self.rings)
+
+    @property
     def bit_exact(self) -> bool:
         """Something was compared, and no ring that ran found a mismatch."""
-        return self.compared and all(ring.status != "mismatch" for ring in self.rings)
+        return self.compared and not self.disagrees
+
+    @property
+    def failed(self) -> bool:
+        """A ring disagrees, or nothing was compared although it was asked for."""
+        return self.disagrees or not (self.compared or self.coverage)
 
     @property
     def verdict(self) -> str:
         """In words: ``bit-exact``, ``NOT bit-exact`` or ``nothing was compared``."""
-        if any(ring.status == "mismatch" for ring in self.rings):
+        if self.disagrees:
             return "NOT bit-exact"
         return "bit-exact" if self.compared else NOTHING_COMPARED
 
