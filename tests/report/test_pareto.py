@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mapper.cost import Range
+from mapper.ir.firing import Firing
+from mapper.proportions import Score
 from mapper.report.charts.beside import HEIGHT, WIDTHS, place_names
 from mapper.report.comparison.data import Differences, Side, SideBySide
 from mapper.report.comparison.pareto import accuracy_told, pareto_charts, rightness, undominated
@@ -119,3 +121,31 @@ def test_the_area_of_a_mark_is_in_words_and_no_legend_takes_room():
     assert "100 to 200 µm²" in chart.description
     assert "legend': None" in str(chart.spec)
     assert "The axis across is logarithmic, the other one linear." in chart.description
+
+
+def test_a_line_through_a_mark_is_the_interval_of_its_accuracy():
+    compared = sides((1, 1, 16 / 18), (2, 1, 0.8))
+    first, other = compared.sides
+    counted = replace(compared, sides=(replace(first, score=Score(16, 18)), other))
+    _, chart = pareto_charts(counted)
+    (drawn, plain) = chart.spec["data"]["values"]
+    low, high = Score(16, 18).interval
+    assert (drawn["low"], drawn["high"]) == (100 * low, 100 * high)
+    assert "low" not in plain
+    assert "95 % intervals of accuracy" in chart.description
+    lines = [layer for layer in chart.spec["layer"] if "isValid" in str(layer.get("transform"))]
+    assert len(lines) == 1
+    _, bare = pareto_charts(compared)
+    assert "isValid" not in str(bare.spec)
+
+
+def test_a_dead_target_is_on_no_front():
+    compared = sides((1, 1, 0.1), (2, 1, 0.8))
+    silent = Firing(steps=1, samples=2, layers=(), alike=True)
+    first, other = compared.sides
+    dead = replace(compared, sides=(replace(first, firing=silent), other))
+    for chart in pareto_charts(dead):
+        assert [row[0] for row in chart.table.rows] == ["target-1"]
+    assert pareto_charts(replace(dead, sides=dead.sides[:1])) == ()
+    assert dead.first is other
+    assert dead.base == "Ratios are to target-1, the first target that is comparable."

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from mapper.proportions import Score
 from mapper.training import LIF, Awareness, harden
 from mapper.training.backends.noise import Draw, Noise
 from mapper.training.hardening.plots import draw_curves
@@ -167,6 +168,11 @@ def test_the_folder_holds_what_was_asked_and_how_it_went(tmp_path):
     assert config["schedule"][2]["bits"] == 3
     rows = [json.loads(s) for s in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert rows == run.history
+    measured = [row for row in rows if "metric" in row]
+    for row in measured:  # the metric is a share of right answers, and says of how many
+        counted = Score(row["metric_right"], row["metric_of"])
+        assert counted.as_dict("metric").items() <= row.items()
+        assert row["metric_of"] == len(run.task.test[1])
     for stage in SHORT:
         held = torch.load(tmp_path / "run" / f"{stage.name}.pt", weights_only=True)
         assert held["model"]

@@ -4,11 +4,11 @@ Marks have their names beside them, so no legend takes room from the plot.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mapper.diagnostics import printable
 from mapper.report.charts.base import Chart, Table, axis_title
-from mapper.report.charts.beside import place_names
+from mapper.report.charts.beside import Place, place_names
 from mapper.report.comparison.data import MEASURES, Measure, Side, SideBySide
 from mapper.report.comparison.scatter import Point, Scale, scale_of, scatter_spec
 from mapper.report.comparison.tables import units
@@ -32,6 +32,8 @@ class Plot:
     """Where each side is, in the unit of ``x``."""
     more_is_better: bool = False
     """Of what is across."""
+    reaches: tuple[tuple[float, float] | None, ...] = ()
+    """Intervals of what is across, where there are some."""
 
 
 def pareto_charts(compared: SideBySide) -> tuple[Chart, ...]:
@@ -54,17 +56,28 @@ def pareto_charts(compared: SideBySide) -> tuple[Chart, ...]:
     known = [side for side, right in zip(sides, rights, strict=True) if right is not None]
     if known:
         shares = tuple(100 * right for right in rights if right is not None)
+        reaches = tuple(_reach(side) if kind == "accuracy" else None for side in known)
+        ends = [end for reach in reaches if reach is not None for end in reach]
+        lines = "; lines are 95 % intervals of accuracy (Wilson)" if ends else ""
         second = Plot(
             name="pareto-accuracy",
             title=f"Energy against {kind}",
-            better="down and right is better",
-            x=scale_of(shares, axis_title(kind, "%"), "x", log=False),
+            better=f"down and right is better{lines}",
+            x=scale_of((*shares, *ends), axis_title(kind, "%"), "x", log=False),
             y=y,
             across=shares,
             more_is_better=True,
+            reaches=reaches,
         )
         charts.append(_chart(compared, known, second))
     return tuple(charts)
+
+
+def _reach(side: Side) -> tuple[float, float] | None:
+    if side.score is None:
+        return None
+    low, high = side.score.interval
+    return 100 * low, 100 * high
 
 
 def rightness(compared: SideBySide) -> tuple[str, list[float | None]]:
@@ -139,13 +152,23 @@ def _points(compared: SideBySide, sides: Sequence[Side], plot: Plot) -> list[Poi
             x=at[index][0],
             y=at[index][1],
             name=names[index],
-            place=places[index],
+            place=_clear_of(places[index], plot),
             area=_value(area, side, compared),
             best=best[index],
             told=_told(compared, side, plot, at[index]),
+            reach=plot.reaches[index] if plot.reaches else None,
         )
         for index, side in enumerate(sides)
     ]
+
+
+def _clear_of(place: Place, plot: Plot) -> Place:
+    """Lift a name above the line of an interval that runs through its mark."""
+    return replace(place, dy=place.dy - _LIFT) if any(plot.reaches) else place
+
+
+_LIFT = 11
+"""Pixels: a line of text, as names that are in each other's way stand apart."""
 
 
 def _told(compared: SideBySide, side: Side, plot: Plot, at: tuple[float, float]) -> str:

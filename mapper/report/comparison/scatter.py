@@ -74,6 +74,8 @@ class Point:
     """No other point is better in both."""
     told: str
     """All of it in words."""
+    reach: tuple[float, float] | None = None
+    """Ends of the interval of ``x``; None where there is none."""
 
     @property
     def verdict(self) -> str:
@@ -92,6 +94,7 @@ class Point:
             "area": self.area,
             "best": self.verdict,
             "told": self.told,
+            **({} if self.reach is None else dict(zip(("low", "high"), self.reach, strict=True))),
         }
 
 
@@ -104,6 +107,7 @@ def scatter_spec(points: Sequence[Point], x: Scale, y: Scale) -> Spec:
         "data": {"values": [point.datum() for point in points]},
         "layer": [
             _front(best),
+            *([_reaches()] if any(point.reach for point in points) else []),
             _lines_to_names(),
             _fillings(best),
             _marks(x, y),
@@ -127,6 +131,19 @@ def _front(best: Spec) -> Spec:
         "data": best,
         "mark": {"type": "line", "strokeWidth": 1, "strokeDash": [4, 3], "aria": False},
         "encoding": {**_XY, "order": {"field": "x", "type": "quantitative"}},
+    }
+
+
+def _reaches() -> Spec:
+    """Draw a line from end to end of each interval."""
+    return {
+        "transform": [{"filter": "isValid(datum.low)"}],
+        "mark": {"type": "rule", "strokeWidth": 1, "aria": False},
+        "encoding": {
+            **_XY,
+            "x": {"field": "low", "type": "quantitative"},
+            "x2": {"field": "high"},
+        },
     }
 
 

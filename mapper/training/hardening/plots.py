@@ -9,6 +9,8 @@ from mapper.writing import whole_file
 def draw_curves(rows: list[dict[str, Any]], path: Path) -> bool:
     """Draw loss by epoch and the metric at the end of each stage as SVG.
 
+    A line through a metric that is an accuracy is its 95 % interval.
+
     Returns:
         False, and nothing is drawn, where matplotlib is not installed; ``metrics.jsonl`` has the
         numbers.
@@ -29,6 +31,8 @@ def draw_curves(rows: list[dict[str, Any]], path: Path) -> bool:
     metrics.set_ylabel("metric on held-out samples", color="tab:red")
     for epoch, row in ends:
         losses.axvline(epoch + 0.5, color="0.8", linewidth=0.8)
+        if "metric_interval" in row:
+            metrics.plot([epoch, epoch], row["metric_interval"], color="tab:red", linewidth=0.8)
         metrics.annotate(row["stage"], (epoch, row["metric"]), fontsize=8, ha="right")
     with whole_file(path) as temporary:
         figure.savefig(temporary, metadata={"Date": None})

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -41,6 +42,8 @@ class Classification:
     batch: int = 40
     shift: int = 0
     greater_is_better: bool = True
+    counts_right: ClassVar[bool] = True
+    """Its score counts right answers, so its metric is a share with an interval."""
 
     def __post_init__(self) -> None:
         for name, (x, labels) in (("train", self.train), ("test", self.test)):

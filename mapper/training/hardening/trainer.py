@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from mapper.proportions import Score
 from mapper.training.hardening.folder import RunFolder, configuration
 from mapper.training.hardening.harden import HardwareModel, harden, target_of
 from mapper.training.hardening.settle import check_codes
@@ -178,7 +179,7 @@ class Run:
             row = {"stage": stage.name, "epoch": epoch + 1, "loss": loss, "seconds": seconds}
             if epoch + 1 == stage.epochs:
                 self._remember_moments(before + epoch, model)
-                row["metric"] = self.evaluate(model)
+                row |= self._measured(model)
             self._tell(row, stage)
             self._keep(index, stage, epoch + 1, model, optimiser, schedule)
 
@@ -245,9 +246,25 @@ class Run:
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
 
-    @torch.no_grad()
     def evaluate(self, model: nn.Module) -> float:
         """Return the metric on the held-out samples; a hardened model computes in integers."""
+        total, count = self._held_out(model)
+        return total / count
+
+    def _measured(self, model: nn.Module) -> dict[str, Any]:
+        """Return what a row of the history says of the held-out samples.
+
+        Of a task that counts right answers these are ``metric``, ``metric_right``, ``metric_of``
+        and its 95 % interval, ``metric_interval``; of others the metric alone.
+        """
+        total, count = self._held_out(model)
+        if not getattr(self.task, "counts_right", False):
+            return {"metric": total / count}
+        return Score(round(total), count).as_dict("metric")
+
+    @torch.no_grad()
+    def _held_out(self, model: nn.Module) -> tuple[float, int]:
+        """Return the sum of the scores of all held-out samples, and how many there are."""
         model.eval()
         total, count = 0.0, 0
         run: Callable[[Tensor], Tensor] | None = None
@@ -257,11 +274,14 @@ class Run:
                 run = _evaluation(model, x)
             score, samples = self.task.score(run(x), wanted)
             total, count = total + score, count + samples
-        return total / count
+        return total, count
 
     def _tell(self, row: dict[str, Any], stage: Stage) -> None:
         self.history.append(row)
         shown = f"{row['metric']:.4f}" if "metric" in row else ""
+        if "metric_interval" in row:
+            low, high = row["metric_interval"]
+            shown += f" ({row['metric_right']} of {row['metric_of']}, 95 %: {low:.4f}..{high:.4f})"
         self.report(
             f"{row['stage']:>10} {row['epoch']:3d}/{stage.epochs}  loss {row['loss']:.4f}  "
             f"{row['seconds']:.1f} s  {shown}".rstrip()
