@@ -92,6 +92,23 @@ def test_metadata_that_tells_no_module_leaves_nodes_their_names(held, tmp_path):
     assert names(proto, tmp_path) == ["/val_1", "/a.fires", "/val_3", "/b.fires"]
 
 
+def test_parameters_tell_the_module_where_metadata_was_lost(tmp_path):
+    """Neurons are then placed beside the layer that drives them."""
+    proto = network()
+    proto.graph.node[6].input[1] = "net.b.fc2.weight"
+    proto.graph.initializer[1].name = "net.b.fc2.weight"
+    proto.graph.node[0].input[1] = proto.graph.initializer[0].name = "net.a.fc1.weight"
+    for number, one in enumerate(proto.graph.node):
+        del one.metadata_props[:]
+        one.name = f"node_{one.op_type}_{number}"
+    assert names(proto, tmp_path) == [
+        "net.a.fc1",
+        "net.a.neuron",
+        "net.b.fc2",
+        "net.b.neuron",
+    ]
+
+
 def test_a_sum_and_the_layer_that_reads_it_have_names_of_their_own(tmp_path):
     nodes = [
         *leaky("x", "n1", "s1", "n1_out", "a."),

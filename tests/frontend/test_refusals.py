@@ -56,6 +56,23 @@ def test_a_step_whose_state_is_not_passed_is_refused(tmp_path):
     assert (diagnostic.code, diagnostic.loc) == ("missing-state", "model.onnx:/fires")
 
 
+def test_weights_on_a_state_that_starts_inside_are_refused_for_that(tmp_path):
+    """A recurrent convolution whose state the network makes itself reads constants alone."""
+    nodes = [
+        node("Conv", "state k", "fed_back"),
+        node("Add", "x fed_back", "current"),
+        *leaky("current", "v", "s", "v_out"),
+    ]
+    stored = {"state": np.zeros((1, 2, 3, 3), np.float32), "k": np.ones((2, 2, 1, 1), np.float32)}
+    shape = [1, 2, 3, 3]
+    proto = model(
+        nodes, {"x": shape, "v": shape}, {"s": shape, "v_out": shape}, {**stored, **NUMBERS}
+    )
+    diagnostic = refusal(proto, tmp_path)
+    assert (diagnostic.code, diagnostic.loc) == ("unsupported-op", "model.onnx:/fed_back")
+    assert "a state that starts inside the network" in diagnostic.message
+
+
 def test_a_second_neuron_without_state_is_refused(tmp_path):
     proto = one_neuron_layer()
     proto.graph.node.append(node("Gemm", "s w2", "current2", transB=1))

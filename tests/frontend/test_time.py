@@ -281,6 +281,14 @@ def test_a_sum_over_time_inside_the_network_is_refused(tmp_path):
     assert "mixes time steps" in refusal(proto, tmp_path)
 
 
+def test_what_is_computed_of_a_sum_over_time_is_refused_by_its_name(tmp_path):
+    proto = unrolled(reading="sum")
+    proto.graph.node[-1].output[0] = "total"
+    proto.graph.node.append(node("LogSoftmax", "total", "y"))
+    message = refusal(proto, tmp_path)
+    assert "output 'y': it mixes time steps: LogSoftmax is computed from all" in message
+
+
 def test_part_of_the_steps_is_refused(tmp_path):
     proto = unrolled()
     proto.graph.node[-2].input.pop()

@@ -244,6 +244,11 @@ def _folded(node: Node, operator: Operator, folder: Folder) -> list[Tensor]:
     try:
         results = folder.fold(node.proto, arrays, node.loc)
     except CannotFoldError as error:
+        if operator.has_weights and operator.folds is None:
+            raise node.unsupported(
+                "it reads nothing but constants, such as a state that starts inside the network",
+                help="export the state as an input and an output, or many time steps at once",
+            ) from error
         raise node.unsupported(str(error)) from error
     source = node.input(0)
     if not isinstance(source, Constant):

@@ -1,6 +1,6 @@
 """Roll time steps that are written out back into one step network."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mapper.frontend.time.cut import Past, levels_of, live_steps
@@ -10,6 +10,10 @@ from mapper.frontend.time.readouts import Wanted, wanted
 from mapper.frontend.time.tensors import Known, Part, Slot, Step, Tape, TimeFormError
 
 _MIXED = "it mixes time steps: some are computed from several others at once"
+_MIXED_HELP = (
+    "use neurons that keep a state from step to step; what looks at several steps at once "
+    "(parallel neurons, convolutions or attention over time) has no place here"
+)
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -86,12 +90,12 @@ def _boundaries(
     steps = live_steps(tape, roots)
     if length == 3:
         yield from _compared(tape, steps, wants, length)
-    yield from _cuts(tape, steps, length - 2)
+    yield from _cuts(tape, steps, wants, length - 2)
     if length == 4:
         yield from _compared(tape, steps, wants, length)
     if length > 4:
         # An exporter leaves out what the last step computes in vain: look one step earlier.
-        for early, late in _cuts(tape, steps, length - 3):
+        for early, late in _cuts(tape, steps, wants, length - 3):
             onward = Translation(tape, dict(zip(early, late, strict=False)), length - 3, 1)
             last = [onward.of(slot) for slot in late]
             yield late, [slot for slot in last if isinstance(slot, Slot)]
@@ -133,7 +137,7 @@ def _compared(
 
 
 def _cuts(
-    tape: Tape, steps: Sequence[Step], boundary: int
+    tape: Tape, steps: Sequence[Step], wants: Sequence[Wanted], boundary: int
 ) -> Iterator[tuple[list[Slot], list[Slot]]]:
     """Yield the states at a boundary and the next; with spikes fed back through weights first."""
     levels = levels_of(tape)
@@ -142,7 +146,7 @@ def _cuts(
         before, after = first.cut(), second.cut()
         if before is None or after is None:
             if depth == 2 and _crosses(steps, levels):
-                raise TimeFormError(_MIXED)
+                raise _mixed(tape, wants)
             if depth == 2:
                 yield [], []
             return
@@ -197,7 +201,7 @@ class _Roller:
         """Return what an output reads of the pattern step, and hold the last step against it."""
         last = self.back.of(want.parts[-1])
         if last is None:
-            raise TimeFormError(_mixed(self.tape, want), want.name)
+            raise _mixed(self.tape, [want])
         if want.reduction != "last" and last is not want.parts[self.time]:
             pair = (want.parts[self.time], want.parts[-1])
             found = match(self.tape, [pair], frozenset(self.before), 1)
@@ -234,9 +238,9 @@ class _Roller:
                 reached.add(part)
                 continue
             if part in self.tape.times and self.tape.times[part][1] != self.time:
-                raise TimeFormError(_MIXED)
+                raise TimeFormError(_MIXED, help=_MIXED_HELP)
             if part in self.tape.starts:
-                raise TimeFormError(_MIXED)
+                raise TimeFormError(_MIXED, help=_MIXED_HELP)
             if part in self.tape.given:
                 raise TimeFormError(
                     f"input {self.tape.given[part]!r} has no time axis and is used in every step",
@@ -311,5 +315,26 @@ def _place(tape: Tape, part: Part) -> str:
     return "" if step is None else tape.place(step.proto)
 
 
-def _mixed(tape: Tape, want: Wanted) -> str:
-    return f"output {want.name!r}: {_MIXED}"
+def _mixed(tape: Tape, wants: Iterable[Wanted]) -> TimeFormError:
+    """Say why outputs need more than one step: what follows a sum over time, if something does."""
+    for want in wants:
+        last = _behind_a_reduction(tape, want.parts[-1]) if want.reduction == "last" else None
+        if last is not None:
+            return TimeFormError(
+                f"output {want.name!r}: it mixes time steps: {last.proto.op_type} is computed "
+                "from all of them at once, where sums, means and maxima can be read",
+                tape.place(last.proto),
+                help="end the exported network before that, and compute it outside",
+            )
+    return TimeFormError(_MIXED, help=_MIXED_HELP)
+
+
+def _behind_a_reduction(tape: Tape, part: Part) -> Step | None:
+    """Return the first node that is not linear behind a sum, mean or maximum of many tensors."""
+    found = None
+    while isinstance(part, Slot) and (step := tape.maker.get(part)) is not None:
+        if len(step.slots) != 1:
+            return found if step.operator.time.reduces else None
+        found = found if step.operator.time.linear else step
+        part = step.slots[0]
+    return None

@@ -2,7 +2,8 @@
 
 The newer exporter of torch names nodes by a running number (``node_Conv_1527``) and keeps the
 module and the function that it called in a node's metadata: ``['', 'layer1', 'layer1.0',
-'layer1.0.conv1', 'conv2d']``. Other files name their nodes themselves.
+'layer1.0.conv1', 'conv2d']``. Where tools have lost that, the names of parameters tell most of it.
+Other files name their nodes themselves.
 """
 
 import re
@@ -15,6 +16,7 @@ from onnx import NodeProto
 
 from mapper.frontend.neurons.fit import Fitted
 from mapper.frontend.onnx.layers import Layer, SynapseLayer
+from mapper.frontend.onnx.operators import operator_of
 from mapper.frontend.onnx.shaping import Turned
 from mapper.frontend.onnx.trace import Trace
 
@@ -26,6 +28,9 @@ _LONGEST = 4096
 _SCOPE = re.compile(r"'([^'\\]*)'")
 _COUNT = re.compile(r"_\d+$")
 _WEIGHT = ".weight"
+_PARAMETERS = ("weight", "bias", "running_mean", "running_var")
+_NUMBERED = "node_"
+"""How the newer exporter's names of nodes begin."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +82,7 @@ def unit_names(units: Sequence[Unit], trace: Trace) -> dict[Unit, Name]:
     A module with one of them gives it its name. Several in one module, or one beside modules of
     its own, are called by module and function, and numbered where that is not enough.
     """
-    origins = {unit: _unit_origin(unit, trace) for unit in units}
+    origins = _origins(units, trace)
     claims = Counter(
         origin.module for unit, origin in origins.items() if origin and not isinstance(unit, Turned)
     )
@@ -132,19 +137,55 @@ def _wanted(unit: Unit, origin: Origin | None, alone: set[str], trace: Trace) ->
     return f"{origin.module}.{origin.call}" if origin.module else origin.call
 
 
-def _unit_origin(unit: Unit, trace: Trace) -> Origin | None:
-    if isinstance(unit, Fitted):
-        return _neuron_origin(unit, trace)
-    origin = _tensor_origin(unit.name, trace)
-    if origin is None or not isinstance(unit, SynapseLayer) or "batch_norm" not in origin.call:
+def _origins(units: Sequence[Unit], trace: Trace) -> dict[Unit, Origin | None]:
+    found: dict[Unit, Origin | None] = {}
+    for unit in units:
+        if isinstance(unit, Fitted):
+            found[unit] = _neuron_origin(unit, trace) or _driven_by(unit, found)
+        else:
+            found[unit] = _layer_origin(unit, trace)
+    return found
+
+
+def _layer_origin(layer: Layer, trace: Trace) -> Origin | None:
+    origin = _tensor_origin(layer.name, trace)
+    if origin is None:
+        return _owner(layer, trace)
+    if not isinstance(layer, SynapseLayer) or "batch_norm" not in origin.call:
         return origin
     # A batch norm was folded into the layer, and gave it its own name. The weights have the
     # layer's; of another layer's weights, which the exporter found equal, they are not beside it.
-    module = unit.weights.name.removesuffix(_WEIGHT)
+    module = layer.weights.name.removesuffix(_WEIGHT)
     beside = module.rpartition(".")[0] == origin.module.rpartition(".")[0]
-    if module == unit.weights.name or not beside:
+    if module == layer.weights.name or not beside:
         return origin
-    return Origin(module=module, call=unit.kind.mnemonic.rpartition(".")[2])
+    return Origin(module=module, call=layer.kind.mnemonic.rpartition(".")[2])
+
+
+def _owner(layer: Layer, trace: Trace) -> Origin | None:
+    """Return the module whose parameters a layer has, where the metadata was lost on the way."""
+    node = trace.makers.get(layer.name)
+    if node is None or not node.name.startswith(_NUMBERED):
+        return None
+    stored = (layer.weights.name, layer.bias_name) if isinstance(layer, SynapseLayer) else ()
+    for name in (*stored, *node.input):
+        module, _, parameter = name.rpartition(".")
+        if module and module.isprintable() and parameter in _PARAMETERS:
+            return Origin(module=module, call=node.op_type.lower())
+    return None
+
+
+def _driven_by(neuron: Fitted, known: Mapping[Unit, Origin | None]) -> Origin | None:
+    """Place a neuron that no module tells of beside the layer that drives it."""
+    waiting = neuron.drive.atoms() if _NUMBERED in neuron.loc else []
+    while waiting:
+        atom = waiting.pop(0)
+        if not isinstance(atom, Layer):
+            continue
+        if (origin := known.get(atom)) is not None:
+            return Origin(module=origin.module.rpartition(".")[0], call="neuron")
+        waiting += [inner for operand in atom.operands for inner in operand.form.atoms()]
+    return None
 
 
 def _neuron_origin(neuron: Fitted, trace: Trace) -> Origin | None:
@@ -161,10 +202,11 @@ def _neuron_origin(neuron: Fitted, trace: Trace) -> Origin | None:
 
 
 def _tensor_origin(tensor: str, trace: Trace) -> Origin | None:
-    """Return where a tensor is computed; nodes that no module has only hand it on."""
+    """Return where a tensor is computed, before nodes that only hand it on."""
     while (node := trace.makers.get(tensor)) is not None:
         origin = origin_of(node)
-        if origin is not None or len(node.input) == 0:
+        hands_on = node.op_type == "Identity" or operator_of(node).kind == "reshape"
+        if origin is not None or not hands_on:
             return origin
         tensor = node.input[0]
     return None
