@@ -161,6 +161,13 @@ def test_a_first_step_that_no_start_explains_is_refused(tmp_path):
     assert "no state to start from explains it" in refusal(folded(5, gain=2.0), tmp_path)
 
 
+@pytest.mark.parametrize("late", [1, 2])
+def test_a_folded_first_step_that_reads_a_later_one_is_refused(late, tmp_path):
+    proto = folded(5)
+    proto.graph.node[0].input[1] = f"t{late}"
+    assert "its first step differs from the others" in refusal(proto, tmp_path)
+
+
 def test_a_spike_that_resets_and_is_fed_back_is_told_apart(tmp_path):
     """``v = 0.5*v + x - s + r*s``, where ``s`` is the spike of the step before."""
     nodes, spikes, stored = [], [], {}

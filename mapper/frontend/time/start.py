@@ -6,13 +6,14 @@ is solved for: zeros are tried first, then a few Newton steps per element. A sta
 if one step from it gives what the model gives, on random inputs.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from mapper.diagnostics import MappingError
 from mapper.frontend.onnx.engine import engine
+from mapper.frontend.time.cut import live_steps
 from mapper.frontend.time.flatten import Clock
 from mapper.frontend.time.reroll import Rolled
 from mapper.frontend.time.step import StepModel, Writer
@@ -82,7 +83,7 @@ class _Search:
             if want.reduction == "each"
         }
         found = {name: part for name, part in wanted.items() if part is not None}
-        if self.rolled.tape.given:
+        if self.rolled.tape.given or _reads_more(writer, found.values()):
             raise TimeFormError("its first step differs from the others")
         return _Runner(writer, found)
 
@@ -140,6 +141,14 @@ class _Search:
         return {
             name: (start[name] + moves[..., k]).astype(np.float32) for k, name in enumerate(group)
         }
+
+
+def _reads_more(writer: Writer, parts: Iterable[Part]) -> bool:
+    """Say whether parts hang on anything that the writer does not read, such as a later input."""
+    slots = [part for part in parts if isinstance(part, Slot)]
+    steps = live_steps(writer.tape, slots)
+    read = {*slots, *(slot for step in steps for slot in step.slots)}
+    return not read <= {*writer.names, *writer.tape.maker}
 
 
 class _Runner:
