@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import mapper.demo as demo
 from mapper import cli, recordings, renames
 from mapper.api import build as build_of
 from mapper.api import compile
-from mapper.demo import run_demo
 from mapper.ir.core import Array
 from tests.files import DEMO_MODEL
 
@@ -25,7 +25,7 @@ def warm_up() -> None:
 
 
 def quick_demo(output: Path) -> None:
-    """The demo on two time steps of one sample."""
+    """The demo on two targets, and two time steps of one sample."""
     read = recordings.read_arrays
 
     def short(path: Path) -> dict[str, Array]:
@@ -35,7 +35,8 @@ def quick_demo(output: Path) -> None:
         }
 
     recordings.read_arrays = short
-    run_demo(output)
+    demo.DEMO_TARGETS = demo.DEMO_TARGETS[:2]
+    demo.run_demo(output)
 
 
 def without_exchange(*args: Path) -> None:
@@ -71,6 +72,8 @@ def train(folder: Path) -> None:
 
     schedule = tuple(replace(stage, epochs=1) for stage in (SHORT[0], SHORT[-1]))
     task = a_task()
+    (x, labels), few = task.train, slice(0, task.batch)
+    task = replace(task, train=(x[:, few], labels[few]), test=(x[:, few], labels[few]))
     run = Run(
         model=a_model(),
         task=task,

@@ -103,7 +103,7 @@ def serve() -> None:
     for line in sys.stdin:
         job = json.loads(line)
         if job["args"][0] == "train":
-            import torch  # noqa: F401  # once, not in every child
+            import tests.training.test_trainer  # noqa: F401  # torch once, not in every child
         counted, job["counted"] = os.pipe()
         said, job["said"] = os.pipe()
         child = os.fork()

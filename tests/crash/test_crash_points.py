@@ -6,6 +6,7 @@ That is whole, the next command takes it, and the same command, given again, cle
 import hashlib
 import json
 import shutil
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,26 +46,26 @@ class Scene:
     once: bool = False
     """Given again, over what it wrote, it refuses."""
     sample: int = 1
-    """Points of the sample."""
+    """Points of the sample; 0 where another scene of the sample is much the same."""
 
 
 COMPILE = f"compile {DEMO_MODEL} --calibrate {{one}} -o {{out}} --target"
 COMPARE = f"compare {DEMO_MODEL} -o {{out}} --targets"
 
 SCENES = (
-    Scene("compile", f"{COMPILE} adcless-64", (), "cost {out}"),
+    Scene("compile", f"{COMPILE} adcless-64", (), "cost {out}", sample=0),
     Scene(
         "compile over a verified build",
         f"{COMPILE} adcless-64",
         (f"{COMPILE} ideal-128", "verify {out} --input {one}"),
         "cost {out}",
-        sample=3,
     ),
     Scene(
         "compile where folders cannot be exchanged",
         f"without-exchange {COMPILE} adcless-64",
         (f"{COMPILE} ideal-128",),
         "cost {out}",
+        sample=0,
     ),
     Scene(
         "compile into an empty volume",
@@ -72,19 +73,20 @@ SCENES = (
         ("make {out}",),
         "cost {out}",
         once=True,
+        sample=0,
     ),
     Scene(
         "verify in a volume",
         "on-a-volume {out} verify {out} --input {two}",
         (f"{COMPILE} adcless-64", "verify {out} --input {one}"),
         "report {out}",
+        sample=0,
     ),
     Scene(
         "verify",
         "verify {out} --input {two}",
         (f"{COMPILE} adcless-64", "verify {out} --input {one}"),
         "report {out}",
-        sample=3,
     ),
     Scene(
         "report", "report {build} --steps 2 -o {out}", ("report {build} -o {out}",), "", "p.html"
@@ -116,13 +118,13 @@ SCENES = (
         f"{COMPARE} adcless-64,hpadc-flash5-64",
         (f"{COMPARE} hpadc-flash5-64,ideal-128",),
         "cost {out}/hpadc-flash5-64",
-        sample=3,
     ),
     Scene(
         "compare where folders cannot be exchanged",
         f"without-exchange {COMPARE} adcless-64,hpadc-flash5-64",
         (f"{COMPARE} hpadc-flash5-64,ideal-128",),
         "compare {out}/hpadc-flash5-64",
+        sample=0,
     ),
     Scene(
         "compare beside others' files",
@@ -130,8 +132,14 @@ SCENES = (
         (f"{COMPARE} hpadc-flash5-64,adcless-64", "note {out}"),
         "cost {out}/hpadc-flash5-64",
         pieces=True,
+        sample=0,
     ),
-    Scene("compare builds", "compare {build} -o {out} --steps 2", ("compare {build} -o {out}",)),
+    Scene(
+        "compare builds",
+        "compare {build} -o {out} --steps 2",
+        ("compare {build} -o {out}",),
+        sample=0,
+    ),
     Scene("figures", "few-figures {build} -o {out} --columns 2", ("few-figures {build} -o {out}",)),
     Scene("demo", "quick-demo {out}", (f"{COMPILE} ideal-128",), ""),
     Scene("train", "train {out}", often=True),
@@ -158,11 +166,9 @@ def told(path: Path) -> str:
         rows = [json.loads(line) for line in content.splitlines()]
         content = json.dumps([row | {"seconds": 0} for row in rows]).encode()
     elif path.suffix == ".pt":
-        import torch
-
-        model = torch.load(path, weights_only=True)["model"]
-        numbers = {n: held.tolist() for n, held in model.items() if isinstance(held, torch.Tensor)}
-        content = json.dumps(numbers).encode()
+        with zipfile.ZipFile(path) as archive:  # numbers of tensors, not the seconds beside them
+            tensors = [name for name in sorted(archive.namelist()) if "/data/" in name]
+            content = b"".join(map(archive.read, tensors))
     elif path.suffix == ".svg" and path.name == "curves.svg":
         content = b"drawn" if content.rstrip().endswith(b"</svg>") else content
     return hashlib.sha256(content).hexdigest()
@@ -170,6 +176,8 @@ def told(path: Path) -> str:
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.name)
 def test_a_killed_command_leaves_the_old_output_or_the_new_one(scene, children, fixed, campaign):
+    if not campaign(range(1), scene.sample):
+        pytest.skip("make test-all walks this one")
     walk = Walk(scene, children, fixed)
     old = walk.prepare()
     done = walk.run(scene.command)
