@@ -28,7 +28,8 @@ def put(new: Path, place: Path) -> Path:
     if exchange(new, place):
         return new
     # The folder is missing for a moment: a run that finds it so brings it back.
-    replaced = new.with_name(f"{place.name}{_OLD}")
+    replaced = new.with_name(_OLD) / place.name
+    replaced.parent.mkdir(exist_ok=True)
     os.rename(place, replaced)
     os.rename(new, place)
     return replaced
@@ -111,7 +112,7 @@ def flush(path: Path) -> None:
 # --- hidden folders ----------------------------------------------------------------------------
 
 _MARK = ".spikeloom"
-_OLD = ".old"
+_OLD = ".replaced"
 _BEGUN = ".begun.json"
 _NAME = 50
 """Characters of a name that its hidden folder repeats: 255 bytes hold no more for certain."""
@@ -130,13 +131,13 @@ def recover(path: Path) -> None:
     with suppress(OSError):  # what cannot be listed or moved is told by whoever reads it
         for one in reversed((place, *place.parents)):
             if not os.path.lexists(one):
-                _clear_those_with(one.parent, f"{one.name}{_OLD}")
+                _clear_those_with(one.parent, f"{_OLD}/{one.name}")
         if place.is_dir():
             _clear_those_with(place, _BEGUN)
 
 
 def _clear_those_with(folder: Path, name: str) -> None:
-    """Clear the leftovers in a folder that hold an entry of this name."""
+    """Clear the leftovers in a folder that hold this."""
     for left in filter(is_leftover, os.listdir(folder)):
         if os.path.lexists(folder / left / name):
             _clear_leftover(folder / left)
@@ -211,10 +212,9 @@ def _clear_leftover(aside: Path) -> None:
 
 def _remove(aside: Path) -> None:
     """Remove a hidden folder as far as that is allowed, and nothing that has no other place."""
-    for old in aside.glob(f"*{_OLD}"):
-        place = aside.parent / old.name.removesuffix(_OLD)
-        if not os.path.lexists(place):
-            os.rename(old, place)
+    for old in aside.glob(f"{_OLD}/*"):
+        if not os.path.lexists(aside.parent / old.name):
+            os.rename(old, aside.parent / old.name)
     _go_on(aside)
     shutil.rmtree(aside, ignore_errors=True)
 

@@ -55,8 +55,8 @@ def test_a_file_and_a_folder_take_the_place_of_what_was_there(tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["folder", "on"]
 
 
-def fill(folder: Path) -> None:
-    (folder / "half").write_text("ha")
+def fill(place: Path) -> None:
+    (place / "half" if place.is_dir() else place).write_text('["ha"]')
     raise OSError(errno.ENOSPC, "full")
 
 
@@ -80,6 +80,25 @@ def test_an_error_names_the_file_that_the_user_knows_not_the_hidden_one(tmp_path
     ):
         (inner / "no" / "file").write_text("")
     assert failed.value.filename == str(tmp_path / "outer" / "inner" / "no" / "file")
+
+
+NAMES = ("x.old", ".old", ".begun.json", "x.replaced", "a b\n\u202e", "y" * 255)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_like_one_of_ours_is_an_output_as_any_other(tmp_path, name):
+    file, folder = tmp_path / name, tmp_path / "in" / name
+    with pytest.raises(OSError, match="full"), whole_file(file) as temporary:
+        fill(temporary)
+    with pytest.raises(OSError, match="full"), written_aside(folder) as aside:
+        fill(aside)
+    assert os.listdir(tmp_path) == []
+    with whole_file(file) as temporary:
+        temporary.write_text("whole")
+    write(folder, file="whole")
+    write(folder, file="again")
+    assert texts(tmp_path) == {name: "whole", f"in/{name}/file": "again"}
+    assert os.listdir(tmp_path / "in") == [name]
 
 
 def test_what_is_no_plain_file_is_not_replaced_by_one(tmp_path):
