@@ -4,6 +4,7 @@
 # make lint   the same without the tests
 # make docs   the documentation as pages in build/docs, readable without a network; warnings are errors
 # make native    compile the kernels beside their sources, as an editable install does
+# make recipes   the programs of docs/exporting.md, each in an environment of its own (gigabytes of libraries)
 # make sanitize  the tests of the native kernels, built with address and undefined-behaviour checks
 # make wheel  sdist and wheel in dist/
 # make clean  remove what was built; .venv stays
@@ -21,7 +22,7 @@ CORE := $(VENV)/.core-installed
 DEV := $(VENV)/.dev-installed
 DOCS := $(VENV)/.docs-installed
 
-.PHONY: demo test test-all lint docs native sanitize wheel clean
+.PHONY: demo test test-all lint docs native recipes sanitize wheel clean
 
 demo: $(CORE)
 	$(BIN)/spikeloom demo -o build/demo
@@ -43,6 +44,10 @@ docs: $(DOCS)
 
 native: $(DEV)
 	$(BIN)/python setup.py --quiet build_ext --inplace --build-temp build/native
+
+# LIBRARIES="norse spyx" runs some of them.
+recipes: $(DEV)
+	$(BIN)/python -m tests.exporting.recipes $(LIBRARIES)
 
 # A copy of the tree, as the checked kernels must not end up beside the sources.
 SANITIZED := build/sanitize

@@ -46,8 +46,9 @@ def relative(page: Path) -> str:
     return page.relative_to(ROOT).as_posix()
 
 
-RUN_ELSEWHERE = ("README.md", "docs/python.md")
-"""Pages whose code has a test that also looks at what it gives: test_readme, test_notebook."""
+RUN_ELSEWHERE = ("README.md", "docs/python.md", "docs/exporting.md")
+"""Pages with tests of their own, which also look at what their code gives: test_readme,
+test_notebook, test_recipes."""
 
 
 @pytest.mark.parametrize(
