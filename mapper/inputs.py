@@ -65,21 +65,24 @@ def take_inputs(
     found: dict[str, tuple[Array, bool]] = {}
     for value in values:
         array, image = arrays.get(value.name), value.name in presented.images
-        fits = fitting(value.shape, image, layout)
+        axes = 0 if array is None else array.ndim
+        shape = presented.of_one_sample(value.name, value.shape, axes)
+        fits = fitting(shape, image, layout)
         itself = (own or {}).get(value.name, "")
         if itself and itself not in fits:
             fits += f" or, as the model has it, {itself}"
         if array is None:
             problems.append(_missing(value, arrays, fits, where))
             continue
-        taken = with_time(array, value.shape, image, layout)
+        taken = with_time(array, shape, image, layout)
         if taken is None:
             shown = presented.steps if image else 0
             problems.append(_misshapen(value, array, fits, shown, where))
         elif (greatest := _greatest(array)) > LARGEST_INPUT:
             problems.append(_too_great(value, greatest, where))
         else:
-            found[value.name] = taken
+            laid, still = taken
+            found[value.name] = laid.reshape(*laid.shape[:2], *value.shape), still
     if problems:
         raise MappingError(problems)
     try:

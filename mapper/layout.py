@@ -35,6 +35,18 @@ class Presentation(NamedTuple):
     """Inputs without a time axis: one image, which every time step of the file reads."""
     samples_first: tuple[str, ...] = ()
     """Inputs that the model itself takes as ``[B, T, ...]``."""
+    batches_of_one: tuple[str, ...] = ()
+    """Images in whose shape the first axis, of one element, is the batch: the network did not keep
+    it apart, but recordings have samples there."""
+
+    def of_one_sample(self, name: str, shape: tuple[int, ...], axes: int) -> tuple[int, ...]:
+        """Return what follows time steps and samples in an array of so many axes.
+
+        That is the shape of the network's input, but for a batch of one; ``[T, B, *shape]``, which
+        the network takes, is an axis longer than any recording of that.
+        """
+        whole = name not in self.batches_of_one or axes == len(shape) + 2
+        return shape if whole else shape[1:]
 
     @property
     def images_entry(self) -> dict[str, object]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from mapper.layout import IN_STEPS, MOST_NUMBERS, Presentation
 
-_LISTS = ("images", "samples_first")
+_LISTS = ("images", "samples_first", "batches_of_one")
 
 
 def presented_entry(presented: Presentation) -> dict[str, Any]:
@@ -28,8 +28,7 @@ def read_presented(data: object, inputs: Collection[str]) -> Presentation:
     steps = data["steps"]
     if type(steps) is not int or not 1 <= steps <= MOST_NUMBERS:
         raise ValueError(f"the model has {steps!r:.80} time steps, not 1 to {MOST_NUMBERS}")
-    images, first = (_names(data.get(key, []), inputs) for key in _LISTS)
-    return Presentation(steps, images, first)
+    return Presentation(steps, *(_names(data.get(key, []), inputs) for key in _LISTS))
 
 
 def _names(data: object, inputs: Collection[str]) -> tuple[str, ...]:

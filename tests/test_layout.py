@@ -404,6 +404,43 @@ def test_sequences_keep_steps_first_in_builds_and_their_own_order_in_the_model(
     assert np.array_equal(swapped.outputs["y"], build.run(x.swapaxes(0, 1)).outputs["y"])
 
 
+def whole(shape: list[int]):
+    """Return a layer that reads all of ``x`` as one row of numbers, five times."""
+    nodes, spikes = [node("Reshape", "x row", "r"), node("MatMul", "r w", "c")], []
+    for t in range(STEPS):
+        nodes += leaky("c", f"v{t}", f"s{t}", f"v{t + 1}", f"{t}.")
+        nodes.append(node("Reshape", f"s{t} one_row", f"z{t}"))
+        spikes.append(f"z{t}")
+    nodes.extend(readout(spikes, "each"))
+    stored = {"w": weights(0).T + 0.5, "row": np.array([3]), "v0": np.zeros(4, np.float32)}
+    stored |= {"one_row": np.array([1, 4]), **NUMBERS}
+    return model(nodes, {"x": shape}, {"y": [STEPS, 4]}, stored)
+
+
+@pytest.mark.parametrize(
+    ("shape", "images"),
+    [([1, 3], [7, 3]), ([1, 1, 3, 1], [7, 1, 3, 1]), ([3], [7, 3]), ([1, 3, 1], [7, 1, 3, 1])],
+)
+def test_images_of_a_model_without_a_batch_axis_are_samples(shape, images, tmp_path):
+    """``[1, N]`` and ``[1, C, H, W]`` are batches of one; ``[N]`` and ``[C, H, W]`` one image."""
+    path, x = saved(whole(shape), tmp_path), np.ones(images, np.float32)
+    x[:, ..., 0] = 0
+    verified = mapper.verify_model(path, x)
+    assert verified.taken == Taken(7, STEPS, ("x",))
+    assert verified.ring("3-onnxruntime").status == "equal"
+    build = mapper.compile(path, "ideal-128", calibrate=x).save(tmp_path / "b")
+    moving = np.repeat(x[None], STEPS, axis=0)
+    expected = build.run(x, backend="numpy").outputs["y"]
+    assert np.array_equal(expected, build.run(moving).outputs["y"])
+    assert build.verify(x, model=path).ring("3-onnxruntime").status == "equal"
+    assert str(build.run(x[0]).recording) == "1 sample, shown 5 steps"
+    np.savez(tmp_path / "x.npz", x=x)
+    alone = [sys.executable, "-I", "b/executor.py", "x.npz", "y.npz"]
+    done = subprocess.run(alone, cwd=tmp_path, text=True, capture_output=True, check=True)
+    assert done.stdout == "7 samples, each shown 5 steps\n"
+    assert np.array_equal(np.load(tmp_path / "y.npz")["y"], expected)
+
+
 def test_a_model_over_time_takes_what_a_build_takes_too(tmp_path):
     path = saved(sequence(False), tmp_path)
     assert mapper.verify_model(path, np.ones((STEPS, 3))).taken == Taken(1, STEPS, (), ("x",))

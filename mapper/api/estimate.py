@@ -85,7 +85,7 @@ class Estimate:
 
 def notes_of(page: Report, build: Build, folder: Path | None) -> tuple[str, ...]:
     """Say what else could be priced: what was recorded in ``folder``, all steps of an image."""
-    steps, images, _ = build.presented
+    steps, images = build.presented[:2]
     told = []
     if folder is not None and (stored := folder / ACTIVITY).is_file():
         told.append(

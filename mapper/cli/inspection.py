@@ -272,7 +272,7 @@ def _ports(model: ModelInfo) -> Iterator[RenderableType]:
     for _ in range(4):
         made.add_column(overflow="fold")
     for port in model.inputs:
-        steps, images, _ = model.presented
+        steps, images = model.presented[:2]
         shown = f"an image, shown {many(steps, 'step')}: " if port.name in images else ""
         _row(made, "input", port, f"{shown}spikes, or codes that --calibrate measures")
     for port in model.outputs:

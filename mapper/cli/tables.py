@@ -65,7 +65,7 @@ def compiled(answer: CompileSummary) -> RenderableType:
 
 def _time(answer: CompileSummary) -> Iterator[Text]:
     """What the build knows of images, and what it was calibrated on."""
-    steps, images, _ = answer.build.presented
+    steps, images = answer.build.presented[:2]
     if images:
         names = ", ".join(images)
         yield Text(printable(f"images: {names}, each shown {many(steps, 'time step')}"))

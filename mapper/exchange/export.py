@@ -91,7 +91,7 @@ def export(imported: Imported, path: Path) -> Export:
 
 def _images(imported: Imported, format: str) -> Iterator[str]:
     """Say of images that a NIR file does not hold how long they are shown."""
-    steps, images, _ = imported.presented
+    steps, images = imported.presented[:2]
     if format == ".nir":
         yield from (
             f"the model shows an image {name!r} for {steps} time steps; the file does not say so, "

@@ -69,11 +69,13 @@ def inputs_with_time(
             raise Refusal("input-name", f"there is no array for the input {port.name!a}")
         array = np.asarray(given[port.name])
         image = port.name in presented.images
-        taken = with_time(array, port.shape, image, layout)
+        shape = presented.of_one_sample(port.name, port.shape, array.ndim)
+        taken = with_time(array, shape, image, layout)
         if taken is None:
-            why = misfit(array.shape, fitting(port.shape, image, layout))
+            why = misfit(array.shape, fitting(shape, image, layout))
             raise Refusal("input-shape", f"{port.name!a} is {array.shape}{why}")
-        found[port.name] = taken
+        array, still = taken
+        found[port.name] = array.reshape(*array.shape[:2], *port.shape), still
     try:
         return together(found, presented, layout)
     except LayoutError as error:

@@ -34,7 +34,17 @@ def _presented(graph: Graph, ports: Iterable[Port], steps: int) -> Presentation:
     inputs = [held[value.name] for value in graph.inputs]
     images = (port.name for port in inputs if port.shown)
     first = (port.name for port in inputs if port.batch_axis == 0 and port.time_axis)
-    return Presentation(steps, tuple(images), tuple(first))
+    whole = (port.name for port in inputs if _is_batch_of_one(port))
+    return Presentation(steps, tuple(images), tuple(first), tuple(whole))
+
+
+def _is_batch_of_one(port: Port) -> bool:
+    """Say whether an image that the model takes as a whole is ``[1, N]`` or ``[1, C, H, W]``.
+
+    Three axes are channels, height and width, as ``[1, 28, 28]``.
+    """
+    whole = port.shown and port.batch_axis is None
+    return whole and len(port.model_shape) in (2, 4) and port.model_shape[0] == 1
 
 
 def _started(graph: Graph, starts: Mapping[str, Array]) -> Graph:

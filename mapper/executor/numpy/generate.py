@@ -60,6 +60,7 @@ class Program:
     images: tuple[str, ...]
     """Inputs that are images."""
     samples_first: tuple[str, ...]
+    batches_of_one: tuple[str, ...]
 
 
 def generate_executor(
@@ -131,6 +132,7 @@ def describe(
         steps=presented.steps,
         images=tuple(map(literal, presented.images)),
         samples_first=tuple(map(literal, presented.samples_first)),
+        batches_of_one=tuple(map(literal, presented.batches_of_one)),
     )
 
 
