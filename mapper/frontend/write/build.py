@@ -1,5 +1,6 @@
 """Write the graph of a traced model whose neurons are known."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -37,6 +38,7 @@ class _Builder:
         self.memories: list[State] = []
         self.called = unit_names(self.plan.units, trace)
         self.taken = {name.text for name in self.called.values()}
+        self.numbers = Counter[str]()
         self.located: dict[str, Located] = {}
         """Which tensor of the model holds which value."""
         self.readable = readable(
@@ -94,7 +96,9 @@ class _Builder:
             told = name
             if op is not main:
                 told = f"{name}.{op.mnemonic.rpartition('.')[2]}"
-                told = told if told not in self.taken else unused(told, self.taken, 2)
+                if told in self.taken:
+                    self.numbers[told] = max(self.numbers[told], 1)  # the first has none
+                    told = unused(told, self.taken, self.numbers)
                 self.taken.add(told)
             self.out.ops[index] = replace(op, loc=f"{self.trace.path.name}:{told}")
 

@@ -8,7 +8,7 @@ Other files name their nodes themselves.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
 
@@ -114,19 +114,28 @@ def _numbered(wanted: Mapping[Unit, str]) -> dict[Unit, str]:
     """Number what several want to be called: ``lif1``, ``lif2``; others keep their name."""
     times, taken = Counter(wanted.values()), set(wanted.values())
     names = {unit: name for unit, name in wanted.items() if times[name] == 1}
+    numbers = Counter[str]()
     for unit, name in wanted.items():
         if times[name] > 1:
-            names[unit] = unused(name, taken, 1)
-            taken.add(names[unit])
+            names[unit] = unused(name, taken, numbers)
     return names
 
 
-def unused(name: str, taken: Iterable[str], first: int) -> str:
-    """Return the first of ``name1``, ``name2``, ... that is not taken; after a digit ``name_1``."""
+def unused(name: str, taken: set[str], numbers: Counter[str]) -> str:
+    """Take the first of ``name1``, ``name2``, ... that is not taken; after a digit ``name_1``.
+
+    Args:
+        name: What several want to be called.
+        taken: All names so far; the one that is returned is added.
+        numbers: How far each name has been counted.
+    """
     joint = "_" if name[-1:].isdigit() else ""
-    while (tried := f"{name}{joint}{first}") in taken:
-        first += 1
-    return tried
+    while True:
+        numbers[name] += 1
+        tried = f"{name}{joint}{numbers[name]}"
+        if tried not in taken:
+            taken.add(tried)
+            return tried
 
 
 def _wanted(unit: Unit, origin: Origin | None, alone: set[str], trace: Trace) -> str:
@@ -177,11 +186,12 @@ def _owner(layer: Layer, trace: Trace) -> Origin | None:
 
 def _driven_by(neuron: Fitted, known: Mapping[Unit, Origin | None]) -> Origin | None:
     """Place a neuron that no module tells of beside the layer that drives it."""
-    waiting = neuron.drive.atoms() if _NUMBERED in neuron.loc else []
+    waiting, seen = list(neuron.drive.atoms()) if _NUMBERED in neuron.loc else [], set[Layer]()
     while waiting:
         atom = waiting.pop(0)
-        if not isinstance(atom, Layer):
+        if not isinstance(atom, Layer) or atom in seen:
             continue
+        seen.add(atom)
         if (origin := known.get(atom)) is not None:
             return Origin(module=origin.module.rpartition(".")[0], call="neuron")
         waiting += [inner for operand in atom.operands for inner in operand.form.atoms()]
