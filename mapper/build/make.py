@@ -16,9 +16,8 @@ from mapper.ir.firing import (
     MAPPING,
     NETWORK,
     Firing,
+    firing_along,
     firing_of,
-    firing_of_values,
-    used_spikes,
 )
 from mapper.pipeline import After, make_passes, run_passes
 from mapper.recordings import measure_codes
@@ -107,16 +106,10 @@ def trained_firing(network: Graph, recordings: Mapping[str, Array]) -> Firing:
     """Run the trained network on a few samples, and on more where it looks dead on these."""
     reals = {name: array[:, :CALIBRATION_SAMPLES] for name, array in recordings.items()}
     few = {name: array[:, :_FIRST_LOOK] for name, array in reals.items()}
-    found = _firing_on(network, few)
+    found = firing_along(network, few)
     if found.findings and any(few[name].shape != reals[name].shape for name in few):
-        return _firing_on(network, reals)
+        return firing_along(network, reals)
     return found
-
-
-def _firing_on(network: Graph, reals: Mapping[str, Array]) -> Firing:
-    fired = [spike.name for _, spike in used_spikes(network)]
-    ran = engine.run(network, reals, "definition", watch=fired).outputs
-    return firing_of_values(network, {**reals, **ran})
 
 
 def source_of(model: Path) -> dict[str, str]:

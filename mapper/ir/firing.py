@@ -14,6 +14,7 @@ import numpy as np
 from mapper.diagnostics import many, printable
 from mapper.ir.assignment import layer_name
 from mapper.ir.core import Array, Graph, Op, Value
+from mapper.ir.evaluate import initial_states, run_step
 from mapper.ir.units import LayerOp
 
 NETWORK = "the trained network"
@@ -227,14 +228,29 @@ def firing_of(
     )
 
 
-def firing_of_values(graph: Graph, values: Mapping[str, Array]) -> Firing:
-    """Look at a run of which all is there: ``[T, B, *shape]`` of inputs, spikes and outputs."""
-    names = [v.name for v in graph.inputs] + [spike.name for _, spike in used_spikes(graph)]
-    counts = {
-        name: np.count_nonzero(array.reshape(*array.shape[:2], -1), axis=2)
-        for name, array in ((name, np.asarray(values[name])) for name in names)
-    }
-    return firing_of(graph, counts, values, values)
+def firing_along(graph: Graph, inputs: Mapping[str, Array]) -> Firing:
+    """Run the definition on inputs ``[T, B, *shape]``, and look at it.
+
+    Spikes are counted step by step: however many there are, those of one step are in memory.
+    """
+    steps, batch = next(iter(inputs.values())).shape[:2]
+    states = initial_states(graph, batch, {})
+    counted = [v.name for v in graph.inputs] + [spike.name for _, spike in used_spikes(graph)]
+    counts: dict[str, list[Array]] = {name: [] for name in counted}
+    outputs: dict[str, list[Array]] = {value.name: [] for value in graph.outputs}
+    for t in range(steps):
+        env = run_step(graph, {v.name: inputs[v.name][t] for v in graph.inputs}, states)
+        states = {state.read.name: env[state.next] for state in graph.states}
+        for name, found in counts.items():
+            found.append(np.count_nonzero(env[name].reshape(batch, -1), axis=1))
+        for name, arrays in outputs.items():
+            arrays.append(env[name])
+    return firing_of(
+        graph,
+        {name: np.stack(found) for name, found in counts.items()},
+        inputs,
+        {name: np.stack(arrays) for name, arrays in outputs.items()},
+    )
 
 
 def used_spikes(graph: Graph) -> Iterator[tuple[Op, Value]]:

@@ -7,15 +7,13 @@ import pytest
 
 from mapper.ir.builder import GraphBuilder
 from mapper.ir.core import FLOAT
-from mapper.ir.evaluate import evaluate
 from mapper.ir.firing import (
     MAPPING,
     NETWORK,
     Firing,
     LayerFiring,
+    firing_along,
     firing_of,
-    firing_of_values,
-    used_spikes,
 )
 
 STEPS, SAMPLES = 3, 2
@@ -35,9 +33,7 @@ def chain(*thresholds, membrane=False):
 
 
 def looked_at(graph, **arrays):
-    arrays = arrays or {"x": INPUT}
-    watch = [spike.name for _, spike in used_spikes(graph)]
-    return firing_of_values(graph, arrays | evaluate(graph, arrays, watch=watch))
+    return firing_along(graph, arrays or {"x": INPUT})
 
 
 def test_a_network_that_answers_has_no_findings_and_its_rate_is_counted():
