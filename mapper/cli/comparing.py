@@ -72,11 +72,11 @@ def _compared(build: ComparedBuild, first: Cost | None) -> list[object]:
         f"{build.title} (dead)" if build.incomparable else build.title,
         build.readout,
         build.summary.crossbars,
-        amount(cost.total_pj, 1e-6, "uJ"),
+        amount(cost.total_pj, 1e-6, "µJ"),
         times[0],
-        amount(latency, 1e-3, "us"),
+        amount(latency, 1e-3, "µs"),
         times[1],
-        amount(cost.total_um2, 1e-6, "mm2"),
+        amount(cost.total_um2, 1e-6, "mm²"),
         *_accuracy(build),
     ]
 

@@ -20,7 +20,7 @@ from mapper.layout import Taken
 from mapper.listing import PartLists, Parts, PassList, TargetFacts, TargetList
 from mapper.report.answers import Answer
 from mapper.report.headline import Headline, worth_of
-from mapper.report.numbers import firing_text, number
+from mapper.report.numbers import firing_text, interval_text, number
 from mapper.verify.result import Ring, Verification
 from passes import Pass
 from passes.options import options_of
@@ -50,9 +50,9 @@ def compiled(answer: CompileSummary) -> RenderableType:
     """The result of a compilation."""
     cost = answer.cost
     foot = (
-        f"one time step: {amount(cost.total_pj, 1e-6, 'uJ')}, "
-        f"{amount(cost.latency_ns['step_pipelined'], 1e-3, 'us')} pipelined; "
-        f"area {amount(cost.total_um2, 1e-6, 'mm2')}"
+        f"one time step: {amount(cost.total_pj, 1e-6, 'µJ')}, "
+        f"{amount(cost.latency_ns['step_pipelined'], 1e-3, 'µs')} pipelined; "
+        f"area {amount(cost.total_um2, 1e-6, 'mm²')}"
     )
     return Group(
         Text(printable(answer.head())),
@@ -74,8 +74,8 @@ def _time(answer: CompileSummary) -> Iterator[Text]:
 
 
 def amount(value: Range | Interval, factor: float, unit: str) -> str:
-    low, middle, high = (number(end * factor) for end in (value.low, value.nominal, value.high))
-    return f"{middle} {unit} ({low}..{high})"
+    low, middle, high = (end * factor for end in (value.low, value.nominal, value.high))
+    return interval_text(low, middle, high, unit)
 
 
 def headline(answer: Headline, notes: Iterable[str] = ()) -> RenderableType:
@@ -196,7 +196,7 @@ def components(answer: PartLists | Parts) -> RenderableType:
 
 
 def _part(part: Part) -> list[object]:
-    amounts = ((part.energy_pj, "pJ"), (part.latency_ns, "ns"), (part.area_um2, "um2"))
+    amounts = ((part.energy_pj, "pJ"), (part.latency_ns, "ns"), (part.area_um2, "µm²"))
     shown = (_published(value, unit) for value, unit in amounts)
     verified = "yes" if part.verified else "no"
     return [part.name, *shown, f"{part.node_nm:g} nm", f"{part.voltage_v:g} V", verified]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mapper.cost import Activity, priced_readouts
+from mapper.cost import Activity, Cost, filling, priced_readouts
 from mapper.diagnostics import many, printable
 from mapper.ir.firing import MAPPING, NETWORK
 from mapper.notebook import html_table
@@ -86,7 +86,7 @@ def headline(report: Report) -> Headline:
 def facts(report: Report) -> tuple[Fact, ...]:
     """Return energy, time, area, utilisation and verification, in the order they are read."""
     cost = report.cost
-    step, first = cost.latency_ns["step_pipelined"], cost.latency_ns["inference_pipelined"]
+    step = cost.latency_ns["step_pipelined"]
     found = verdict(report.evidence)
     return (
         Fact(
@@ -98,7 +98,7 @@ def facts(report: Report) -> tuple[Fact, ...]:
             name="A time step, pipelined",
             value=nominal(step.nominal, "ns"),
             interval=between(step, "ns"),
-            told=f"an inference takes {nominal(first.nominal, 'ns')}",
+            told=_inference(cost),
         ),
         Fact(
             name="Area",
@@ -112,6 +112,18 @@ def facts(report: Report) -> tuple[Fact, ...]:
             f"{many(report.chips, 'chip')}",
         ),
         Fact(name="Verified", value=found.line, told=found.told, style=found.style),
+    )
+
+
+def _inference(cost: Cost) -> str:
+    """Say how long an inference takes, and why that may be longer than without the pipeline."""
+    first, alone = (cost.latency_ns[f"inference_{how}"] for how in ("pipelined", "sequential"))
+    told = f"an inference takes {nominal(first.nominal, 'ns')}"
+    if not filling(cost):
+        return told
+    return (
+        f"{told}, one layer after the other {nominal(alone.nominal, 'ns')}: in so few time steps "
+        "the pipeline hardly fills"
     )
 
 
@@ -145,8 +157,12 @@ def _other_adc(report: Report) -> str:
 def verdict(evidence: Evidence) -> Verdict:
     """Say in two lines whether a mapping was verified, and whether that was just now."""
     if evidence.verification is None:
-        reason = evidence.unverified or "no recording was given"
-        return Verdict(style="warn", short="not verified", told=reason)
+        reason, worth, ran = "no recording was given", "", evidence.ran
+        if ran is not None:
+            reason = f"its bits were not compared; run on {printable(short_file(ran.file))}"
+            worth = "" if ran.score is None else f"right on {ran.score}"
+        told = evidence.unverified or reason
+        return Verdict(style="warn", short="not verified", told=told, worth=worth)
     return judged(evidence.verification, evidence.kept)
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from mapper.diagnostics import printable
 from mapper.ir.assignment import layer_name
 
-LONGEST = 44
+LONGEST = 72
+"""Characters of a name: real ones are shorter, and what is longer is cut."""
 
 
 def labels(names: Iterable[str], longest: int = LONGEST) -> tuple[str, ...]:

@@ -1,5 +1,7 @@
 """Numbers as readers see them: three digits, and the unit that suits."""
 
+from math import isfinite
+
 from mapper.cost import Range
 from mapper.ir.firing import Firing
 
@@ -22,8 +24,24 @@ def scaled(value: float, unit: str) -> tuple[float, str]:
 
 def interval_text(low: float, nominal: float, high: float, unit: str) -> str:
     """Write ``nominal unit (low .. high)`` with three digits; the interval where there is one."""
-    told = f"{number(nominal)} {unit}".rstrip()
-    return told if low == nominal == high else f"{told} ({number(low)} .. {number(high)})"
+    if low == nominal == high:
+        return f"{number(nominal)} {unit}".rstrip()
+    told = f"{three_digits(nominal)} {unit}".rstrip()
+    return f"{told} ({three_digits(low)} .. {three_digits(high)})"
+
+
+def three_digits(value: float) -> str:
+    """Write a result with three digits, zeros at the end among them: ``1.00``, ``0.0306``.
+
+    Numbers that stand side by side are then as exact as each other. A large one has all its digits
+    before the point, as ``12,345``.
+    """
+    if not value or not isfinite(value):
+        return f"{value:g}"
+    power = int(f"{value:.2e}".partition("e")[2])  # of the rounded number: 999.6 has four digits
+    if 3 <= power < 9:
+        return f"{value:,.0f}"
+    return f"{value:.{2 - power}f}" if -7 < power < 3 else f"{value:.2e}"
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -55,12 +73,13 @@ def between(value: Range, unit: str) -> str:
     factor, shown = scaled(value.nominal, unit)
     if value.low == value.high:
         return "known exactly"
-    return f"{number(value.low * factor)} to {number(value.high * factor)} {shown}"
+    return f"{three_digits(value.low * factor)} to {three_digits(value.high * factor)} {shown}"
 
 
 def nominal(value: float, unit: str) -> str:
+    """Write one number in the unit that suits it."""
     factor, shown = scaled(value, unit)
-    return f"{number(value * factor)} {shown}"
+    return f"{three_digits(value * factor)} {shown}"
 
 
 def firing_text(found: Firing) -> str:

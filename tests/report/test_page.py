@@ -215,7 +215,7 @@ def test_the_pace_of_a_preset_is_set_by_a_layer_as_it_is_called_elsewhere():
     page = render_report(hostile_build().report())
     presets = page[page.index('aria-label="Presets"') :]
     presets = presets[: presets.index("</table>")]
-    assert presets.count("...") == 2  # the middle of a long name
+    assert presets.count("...") == 2  # the middle of a name that is longer than real ones
     assert "alert(1)" not in presets
 
 

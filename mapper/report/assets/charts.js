@@ -9,7 +9,7 @@ function showTip(handler, event, item, value) {
     return;
   }
   const lines = typeof value === "object"
-    ? Object.entries(value).map(([name, held]) => `${name}: ${held}`)
+    ? Object.entries(value).map(([name, held]) => `${name}: ${String(held).replaceAll("\n", "")}`)
     : [String(value)];
   tip.textContent = lines.join("\n");
   tip.hidden = false;
@@ -28,17 +28,20 @@ const options = {
   tooltip: showTip,
 };
 
-// A phone leaves names little room: legends do not wrap by themselves, and axes cut off the end of
-// a name, which tells layers apart.
+// Names are put on lines for the width there is, and bars get the room for them. Legends do not wrap
+// by themselves.
 function fitted(place) {
   const spec = specs[place.dataset.chart], width = place.clientWidth;
   const axis = spec.config.axis, longest = axis.labelLimit;
-  axis.labelLimit = Math.min(longest, Math.round(0.38 * width));
-  const letters = Math.floor(axis.labelLimit / 7.4);
-  for (const part of [spec, ...(spec.layer || [])]) {
-    if (axis.labelLimit < longest) shortenNames(part.data?.values || [], letters);
+  const room = Math.min(longest, Math.round(0.38 * width));
+  axis.labelLimit = 0;
+  const names = new Set(), parts = [spec, ...(spec.layer || [])];
+  for (const part of parts) {
+    wrapNames(part.data?.values || [], Math.floor(room / 7.4), names);
     fitLegend(part.encoding?.color, width, longest);
   }
+  const lines = Math.max(1, ...[...names].map((name) => name.split("\n").length));
+  if (lines > 1 && spec.height) spec.height = Math.max(spec.height, names.size * (15 * lines + 8));
   return spec;
 }
 
@@ -49,31 +52,31 @@ function fitLegend(colour, width, longest) {
   colour.legend.columns = Math.max(1, Math.floor((0.62 * width) / entry));
 }
 
-// Leave out the middle of names on the axis, or more of their beginning, until all are told apart.
-function shortenNames(rows, letters) {
-  for (const field of ["label", "layer"]) {
-    const names = [...new Set(rows.map((row) => row[field]).filter((n) => typeof n === "string"))];
-    const short = shortened(names, letters);
-    for (const row of rows) if (short.has(row[field])) row[field] = short.get(row[field]);
+function wrapNames(rows, letters, names) {
+  for (const row of rows) {
+    for (const field of ["label", "layer"]) {
+      if (typeof row[field] !== "string") continue;
+      row[field] = wrapped(row[field], letters);
+      names.add(row[field]);
+    }
   }
 }
 
-function shortened(names, letters) {
-  const brief = (name, share) => {
-    if (name.length <= letters) return name;
-    const tail = Math.min(letters - 1, Math.ceil(share * letters));
-    return `${name.slice(0, letters - tail - 1)}\u2026${name.slice(-tail)}`;
-  };
-  for (const share of [0.6, 0.35, 0.8, 1]) {
-    const all = names.map((name) => brief(name, share));
-    if (new Set(all).size === names.length) return new Map(names.map((name, i) => [name, all[i]]));
+// As mapper/report/charts/wrapping.py: no character is left out.
+function wrapped(name, letters) {
+  const lines = [""];
+  for (let piece of name.match(/[^ /._:-]*[ /._:-]?/g)) {
+    const last = () => lines[lines.length - 1], long = () => piece.trimEnd().length;
+    if (last().length + long() > letters && last()) lines.push("");
+    while (last().length + long() > letters) {
+      const room = letters - last().length;
+      lines[lines.length - 1] += piece.slice(0, room);
+      piece = piece.slice(room);
+      lines.push("");
+    }
+    lines[lines.length - 1] += piece;
   }
-  const taken = new Map();  // by what is shown
-  for (const name of names) {
-    const free = [1, 0.3, 0.6].map((share) => brief(name, share)).find((text) => !taken.has(text));
-    taken.set(free ?? name, name);
-  }
-  return new Map([...taken].map(([text, name]) => [name, text]));
+  return lines.join("\n");
 }
 
 const drawn = [...document.querySelectorAll("[data-chart]")].map((place) =>

@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from mapper.report.charts.scales import far_apart, log_axis
 from mapper.report.charts.themes import MOST_PARTS, PAGE, PAPER, Theme, shaded
-from mapper.report.names import labels
+from mapper.report.charts.wrapping import with_lines, with_wrapped_names
 from mapper.report.numbers import interval_text, number, scaled
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
@@ -69,11 +70,14 @@ PAGE_WIDE = 687
 
 def for_paper(chart: Chart, width: int = COLUMN) -> Spec:
     """Return a complete specification of a fixed width in pixels, 96 to the inch."""
-    short = _with_short_names(chart.spec)
-    rows = short.get("data", {}).get("values", [])
-    longest = max((len(row.get("label", row.get("layer", ""))) for row in rows), default=0)
-    spec = _with_legends(short, width - min(PAPER.label, round(_LETTER * longest)) - _SYMBOL)
-    return _complete(replace(chart, spec=spec), PAPER, {"width": width})
+    wrapped = with_wrapped_names(chart.spec, round(PAPER.label / _LETTER))
+    rows = wrapped.get("data", {}).get("values", [])
+    names = (row.get("label", row.get("layer", "")) for row in rows)
+    longest = max((len(line) for name in names for line in name.split("\n")), default=0)
+    spec = _with_legends(wrapped, width - min(PAPER.label, round(_LETTER * longest)) - _SYMBOL)
+    made = _complete(replace(chart, spec=spec), PAPER, {"width": width})
+    made["config"]["axis"]["labelLimit"] = 0  # names are on lines of their own
+    return made
 
 
 _LETTER, _SYMBOL = 5.5, 24  # pixels of a letter in print, and of the symbol beside a legend's entry
@@ -93,37 +97,13 @@ def _with_legends(spec: Spec, room: int) -> Spec:
     return made
 
 
-_PRINTED = 31  # characters of a name beside an axis in print
-
-
-def _with_short_names(spec: Spec) -> Spec:
-    """Leave out the middle of long names, where an axis would cut off what tells them apart.
-
-    The page does the same where it is narrow (``charts.js``).
-    """
-    made = dict(spec)
-    if "layer" in spec:
-        made["layer"] = [_with_short_names(layer) for layer in spec["layer"]]
-    if "data" in spec:
-        made["data"] = {"values": _short(spec["data"]["values"])}
-    return made
-
-
-def _short(rows: list[Spec]) -> list[Spec]:
-    for field in ("label", "layer"):
-        names = tuple(dict.fromkeys(row[field] for row in rows if field in row))
-        short = dict(zip(names, labels(names, _PRINTED), strict=True))
-        rows = [{**row, field: short[row[field]]} if field in row else row for row in rows]
-    return rows
-
-
 def _complete(chart: Chart, theme: Theme, size: Spec) -> Spec:
     return {
         "$schema": SCHEMA,
         "description": f"{chart.title}. {chart.description}",
         "autosize": {"type": "fit-x", "contains": "padding"},
         **size,
-        **chart.spec,
+        **with_lines(chart.spec),
         "config": theme.config(),
     }
 
@@ -164,6 +144,9 @@ def interval_bars(
 ) -> Spec:
     """Draw horizontal bars at the nominal value with a whisker from low to high.
 
+    Where the ends of a whisker lie far apart, the axis is logarithmic: such an axis has no zero for
+    a bar to begin at, so the nominal value is a dot. ``marks_in_words`` says which it is.
+
     Bars of one label are drawn beside each other by ``group``. ``unit`` and ``what`` name the axis.
     At most ``limit`` labels are drawn; the caller's table has them all. ``notes`` are short texts
     by label, right of the bars. The axis reaches ``end`` where one is given.
@@ -173,7 +156,10 @@ def interval_bars(
     shown, numbers = _numbered(shown)
     groups = tuple(dict.fromkeys(bar.group for bar in shown))
     scale: Spec = {"zero": True} if end is None else {"domain": [0, end]}
-    axis = {"title": axis_title(what, unit), "format": ",~r", "tickCount": _TICKS}
+    axis: Spec = {"title": axis_title(what, unit), "format": ",~r", "tickCount": _TICKS}
+    dots = end is None and has_dots(shown)
+    if dots:
+        scale, axis["values"] = log_axis([value for bar in shown for value in (bar.low, bar.high)])
     encoding: Spec = {
         "y": {"field": "label", "type": "nominal", "sort": None, "axis": {"title": None}},
         "tooltip": _tooltip("label", "group" if len(groups) > 1 else "", "shown"),
@@ -195,26 +181,52 @@ def interval_bars(
                 "legend": legend,
             }
         }
+    mark: Spec = {"type": "bar", "height": {"band": thick}}
+    if dots:
+        mark = {"type": "point", "filled": True, "size": 60, "opacity": 1}
+    rows = [_bar_row(bar, unit) for bar in shown]
+    if dots:
+        rows = [_on_log(row, scale["domain"][0]) for row in rows]
+    whisker: Spec = {
+        "mark": {"type": "rule", "aria": False},
+        "encoding": {
+            "x": {"field": "low", "type": "quantitative", "scale": scale},
+            "x2": {"field": "high"},
+        },
+    }
+    value: Spec = {"mark": mark, "encoding": {"x": x, **colour}}
     spec: Spec = {
-        "data": {"values": [_bar_row(bar, unit) for bar in shown]},
+        "data": {"values": rows},
         "height": _BAND * max(1, len(labels) * max(1, len(groups) * 3 // 4)),
         "encoding": encoding,
-        "layer": [
-            {"mark": {"type": "bar", "height": {"band": thick}}, "encoding": {"x": x, **colour}},
-            {
-                "mark": {"type": "rule", "aria": False},
-                "encoding": {
-                    "x": {"field": "low", "type": "quantitative", "scale": scale},
-                    "x2": {"field": "high"},
-                },
-            },
-        ],
+        "layer": [whisker, value] if dots else [value, whisker],  # what is nominal is seen
     }
     if numbers:
         spec["layer"].append(_by_number({"field": "nominal", "type": "quantitative"}))
     if notes:
         spec["layer"].append(_noted({label: notes.get(label, "") for label in labels}))
     return spec
+
+
+def has_dots(bars: Sequence[Bar]) -> bool:
+    """Say whether nominal values are drawn as dots on a logarithmic axis."""
+    return far_apart((bar.low, bar.high) for bar in bars)
+
+
+def marks_in_words(bars: Sequence[Bar]) -> str:
+    """Say what the marks of ``interval_bars`` are."""
+    if has_dots(bars):
+        return (
+            "Dots are nominal; a line goes from the low to the high end of the published facts. "
+            "The axis is logarithmic."
+        )
+    return "Bars are nominal; a line goes from the low to the high end of the published facts."
+
+
+def _on_log(row: Spec, least: float) -> Spec:
+    """Return a row as a logarithmic axis can show it, which has no place for 0."""
+    low, nominal = max(row["low"], least), row["nominal"]
+    return {**row, "low": low, "nominal": nominal if nominal >= least else None}
 
 
 def _numbered(bars: list[Bar]) -> tuple[list[Bar], bool]:

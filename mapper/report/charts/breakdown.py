@@ -13,11 +13,12 @@ from mapper.report.charts.base import (
     bar_table,
     in_unit,
     interval_bars,
+    marks_in_words,
     stacked_bars,
 )
 from mapper.report.charts.themes import MOST_PARTS
 from mapper.report.names import layer_names
-from mapper.report.numbers import number, percent, scaled
+from mapper.report.numbers import number, percent, scaled, three_digits
 
 MOST = 40
 """Layers that a chart shows; its table has them all."""
@@ -55,7 +56,6 @@ _TOLD = {
     "the total with them.",
     "area-by-component": "Of all crossbars in use.",
 }
-_WHISKERS = "Bars are nominal; a line goes from the low to the high end of the published facts."
 
 
 def _bars(
@@ -76,7 +76,7 @@ def _bars(
     return Chart(
         name=name,
         title=title,
-        description=f"{_TOLD[name]} {_WHISKERS}{beside}{_left_out(len(bars))}",
+        description=f"{_TOLD[name]} {marks_in_words(bars)}{beside}{_left_out(len(bars))}",
         spec=interval_bars(bars, unit=shown, what=what, limit=MOST, notes=notes),
         table=bar_table(bars, unit=shown, label=label),
     )
@@ -162,7 +162,8 @@ def stage_chart(cost: Cost, *, overlap: bool) -> Chart:
     return Chart(
         name="limiting-layer",
         title="Inside the limiting layer",
-        description=f"Stages of one time step of the layer that sets the pace. {how} {_WHISKERS}",
+        description=f"Stages of one time step of the layer that sets the pace. {how} "
+        f"{marks_in_words(bars)}",
         spec=interval_bars(bars, unit=unit, what="time"),
         table=bar_table(bars, unit=unit, label="stage"),
     )
@@ -204,7 +205,7 @@ def stage_table(cost: Cost) -> Table:
 
 
 def _in_factor(factor: float, value: float) -> str:
-    return number(value * factor)
+    return three_digits(value * factor)
 
 
 def swing_charts(tornados: Sequence[Tornado], cost: Cost) -> tuple[Chart, ...]:
@@ -247,7 +248,8 @@ def _swings(tornado: Tornado, charged: Mapping[str, Mapping[str, str]]) -> Chart
             "label": _moved(swing.constant, what, charged),
             "low": min(swing.at_low, swing.at_high) * factor,
             "high": max(swing.at_low, swing.at_high) * factor,
-            "shown": f"{number(swing.at_low * factor)} .. {number(swing.at_high * factor)} {shown}",
+            "shown": " .. ".join(three_digits(at * factor) for at in (swing.at_low, swing.at_high))
+            + f" {shown}",
         }
         for swing in tornado.swings[:SWINGS]
     ]
@@ -275,7 +277,7 @@ def _swings(tornado: Tornado, charged: Mapping[str, Mapping[str, str]]) -> Chart
         name=f"{what}-hangs-on",
         title=f"{what.capitalize()}: what it hangs on",
         description="Each constant at its low and its high end alone, all others nominal; the line "
-        f"is the nominal total, {number(tornado.nominal * factor)} {shown}.",
+        f"is the nominal total, {three_digits(tornado.nominal * factor)} {shown}.",
         spec=spec,
         table=Table(
             columns=("constant", "low", "nominal", "high", f"total at low ({shown})", "at high"),

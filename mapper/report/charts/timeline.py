@@ -12,7 +12,7 @@ from mapper.report.charts.breakdown import limiting_layer
 from mapper.report.charts.network import Node
 from mapper.report.charts.themes import shaded
 from mapper.report.names import labels, layer_names
-from mapper.report.numbers import number, scaled
+from mapper.report.numbers import number, scaled, three_digits
 
 MAX_STEPS = 4
 """Time steps that the pipeline is drawn for; it repeats."""
@@ -52,7 +52,8 @@ def pipeline_chart(cost: Cost, stages: tuple[int, ...], rounds: int) -> Chart:
         f"Weights are loaded in {rounds} rounds, so layers follow each other; loading is not drawn."
         if rounds > 1
         else "While a layer works on one time step, the layer before works on the next. A new time "
-        f"step begins every {number(pace * own)} {pace_unit}, when the limiting layer is done."
+        f"step begins every {three_digits(pace * own)} {pace_unit}, when the limiting layer is "
+        "done."
     )
     return Chart(
         name="pipeline",

@@ -6,7 +6,15 @@ from dataclasses import dataclass
 from mapper.cost import Range
 from mapper.cost.waterfall import RatioStep, WaterfallStep
 from mapper.diagnostics import printable
-from mapper.report.charts.base import Bar, Chart, Table, bar_table, in_unit, interval_bars
+from mapper.report.charts.base import (
+    Bar,
+    Chart,
+    Table,
+    bar_table,
+    in_unit,
+    interval_bars,
+    marks_in_words,
+)
 from mapper.report.charts.breakdown import words
 from mapper.report.comparison.data import MEASURES, Measure, RatioWay, SideBySide
 from mapper.report.comparison.pareto import accuracy_told, pareto_charts
@@ -102,7 +110,7 @@ def _cost(compared: SideBySide, measure: Measure) -> Chart:
     return Chart(
         name=measure.name,
         title=f"{measure.name.capitalize()} of each {compared.subject}",
-        description="Bars are nominal, lines the interval from low to high component facts.",
+        description=marks_in_words(bars),
         spec=interval_bars(bars, unit=unit, what=measure.name),
         table=bar_table(bars, unit=unit, label=compared.subject),
     )

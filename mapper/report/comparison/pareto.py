@@ -13,9 +13,9 @@ from mapper.report.comparison.data import MEASURES, Measure, Side, SideBySide
 from mapper.report.comparison.scatter import Point, Scale, scale_of, scatter_spec
 from mapper.report.comparison.tables import units
 from mapper.report.names import labels
-from mapper.report.numbers import interval_text, number
+from mapper.report.numbers import interval_text, number, three_digits
 
-LONGEST_NAME = 22
+LONGEST_NAME = 36
 """Characters of a name in the drawing; the table has all of it."""
 
 
@@ -182,7 +182,7 @@ def _told(compared: SideBySide, side: Side, plot: Plot, at: tuple[float, float])
 
 def _span(values: Sequence[float]) -> str:
     low, high = min(values), max(values)
-    return number(low) if low == high else f"{number(low)} to {number(high)}"
+    return three_digits(low) if low == high else f"{three_digits(low)} to {three_digits(high)}"
 
 
 def _axes(x: Scale, y: Scale) -> str:

@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import log, log10
+from math import log
 
 from mapper.report.charts.base import Spec
 from mapper.report.charts.beside import HEIGHT, NEAR, Place
-
-_LOG_FROM = 4.0  # largest over smallest value from which an axis is logarithmic
+from mapper.report.charts.scales import LOG_FROM, log_ticks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +29,7 @@ class Scale:
         kind = {"type": "log"} if self.log else {"zero": False}
         axis: Spec = {"title": self.title, "format": ",~r", "tickCount": 5, "labelOverlap": True}
         if self.log:
-            axis |= {"values": _ticks(self.low, self.high)}
+            axis |= {"values": log_ticks(self.low, self.high)}
         scale = {**kind, "domain": [self.low, self.high], "nice": False}
         return {"field": self.field, "type": "quantitative", "scale": scale, "axis": axis}
 
@@ -41,19 +40,11 @@ def scale_of(values: Sequence[float], title: str, name: str, *, log: bool = True
     It is logarithmic where they lie far apart, if ``log`` allows that.
     """
     low, high = min(values), max(values)
-    if log and low > 0 and high / low >= _LOG_FROM:
+    if log and low > 0 and high / low >= LOG_FROM:
         room = max((high / low) ** 0.1, 1.25)
         return Scale(title=title, field=name, low=low / room, high=high * room, log=True)
     room = 0.12 * (high - low) or 0.1 * abs(high) or 1.0
     return Scale(title=title, field=name, low=low - room, high=high + room, log=False)
-
-
-def _ticks(low: float, high: float) -> list[float]:
-    """Return round numbers of a logarithmic axis: 1, 2, 5 of every decade, or 1 of many decades."""
-    decades = range(int(log10(low)) - 1, int(log10(high)) + 2)
-    digits = (1, 2, 5) if log10(high / low) < 3 else (1,)
-    found = (digit * 10.0**decade for decade in decades for digit in digits)
-    return [float(f"{tick:.3g}") for tick in found if low <= tick <= high]
 
 
 # --- points --------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from mapper import __version__
 from mapper.diagnostics import printable
 from mapper.rendering import templates
 from mapper.report.charts.base import Chart, for_page
-from mapper.report.numbers import number
+from mapper.report.numbers import three_digits
 
 VEGA = "vega.js"
 CHARTS = "charts.js"
@@ -51,7 +51,7 @@ def render_page(
         held["charts"] = {name: for_page(chart) for name, chart in drawn.items()}
     environment = templates("mapper.report", html=True)
     environment.filters["shown"] = shown
-    environment.filters["number"] = number
+    environment.filters["digits"] = three_digits
     texts = [asset(name) for name in carried]
     return environment.get_template(template).render(
         charts=drawn,

@@ -12,7 +12,7 @@ from mapper.report.charts.timeline import mean_rate
 from mapper.report.data import Report
 from mapper.report.figures import report_charts
 from mapper.report.headline import Headline, headline, short_file, verdict
-from mapper.report.names import labels, shortened
+from mapper.report.names import labels
 from mapper.report.numbers import amount, interval_text, nominal, percent
 from mapper.report.page.assumptions import constants_table, preset_table, target_table
 from mapper.report.page.cells import inspector_data
@@ -106,8 +106,8 @@ def _network(nodes: tuple[Node, ...]) -> dict[str, Any]:
             {
                 "name": name,
                 "node": node,
-                "sources": [shortened(names[source]) for source in node.sources],
-                "late": [shortened(names[source]) for source in node.late],
+                "sources": [names[source] for source in node.sources],
+                "late": [names[source] for source in node.late],
                 "bar": 0.0
                 if node.rate is None
                 else round(100 * node.rate / max(max(rates), 1e-12), 1),
