@@ -10,14 +10,18 @@ from targets.load import (
     load_parts,
     load_preset,
     load_target,
+    read_works,
+    shipped_works,
     target_from_data,
     target_to_data,
     targets_with_membranes,
+    work_to_data,
 )
 from targets.parts import Part, PartList
 from targets.preset import AS_BUILT, DEFAULT_PRESET, Hierarchy, Preset
 from targets.schema import Chip, Clock, Macro, NeuronUnit, Readout, Target
 from targets.toml import to_toml, toml_of
+from targets.works import Work
 
 __all__ = [
     "AS_BUILT",
@@ -39,6 +43,7 @@ __all__ = [
     "Preset",
     "Readout",
     "Target",
+    "Work",
     "assignment_problems",
     "choose_macro",
     "list_libraries",
@@ -48,10 +53,13 @@ __all__ = [
     "load_parts",
     "load_preset",
     "load_target",
+    "read_works",
+    "shipped_works",
     "target_from_data",
     "target_to_data",
     "targets_with_membranes",
     "to_toml",
     "toml_of",
     "weight_bits",
+    "work_to_data",
 ]

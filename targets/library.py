@@ -7,10 +7,11 @@ component holds what one action costs; how often it happens, and how actions com
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Annotated
 
 from targets.fields import Amount, Bounds, Count, Name, Positive, Text
+from targets.works import Work
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,8 @@ class Component:
     node_nm: Positive
     voltage_v: Positive
     source: Text
+    cites: tuple[Name, ...] = ()
+    """Keys of the works that it comes from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +82,8 @@ class Cell:
     area_um2: Interval
     node_nm: Positive
     source: Text
+    cites: tuple[Name, ...] = ()
+    """Keys of the works that it comes from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +93,8 @@ class Leakage:
     power_uw_per_mm2: Interval
     node_nm: Positive
     source: Text
+    cites: tuple[Name, ...] = ()
+    """Keys of the works that it comes from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +117,8 @@ class Library:
     buffer_write: Port
     hop: Port
     leakage: Leakage
+    works: tuple[Work, ...] = field(default=(), metadata={"key": "reference"})
+    """Works that are cited and not among those that ship."""
 
     def converters(self, kind: str) -> tuple[Converter, ...]:
         """List the ADCs of one kind, "flash" or "sar"."""
@@ -119,14 +128,21 @@ class Library:
         """Find the ADC of one kind and width, if the library has it."""
         return next((adc for adc in self.converters(kind) if adc.bits == bits), None)
 
+    def cited(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Walk through all entries, each with its name and the keys of its works."""
+        yield "cell", self.cell.cites
+        yield from ((name, part.cites) for name, part in self.entries())
+        yield "leakage", self.leakage.cites
+
     def entries(self) -> Iterator[tuple[str, Component]]:
         """Walk through all components, each with its name; an ADC's name ends with its bits."""
         for member in fields(self):
             value = getattr(self, member.name)
             if isinstance(value, Component):
                 yield member.name, value
-            if isinstance(value, tuple):
-                yield from ((f"{member.name}.{adc.bits}", adc) for adc in value)
+            elif isinstance(value, tuple):
+                converters = (item for item in value if isinstance(item, Converter))
+                yield from ((f"{member.name}.{adc.bits}", adc) for adc in converters)
 
     def problems(self) -> Iterator[str]:
         for kind in ("flash", "sar"):

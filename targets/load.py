@@ -1,7 +1,7 @@
 """Find, read and check target files."""
 
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import fields, is_dataclass
 from functools import cache
 from pathlib import Path
@@ -13,10 +13,12 @@ from targets.parts import PartList
 from targets.preset import AS_BUILT, Preset
 from targets.reader import BAD, Reader, show
 from targets.schema import Target
+from targets.works import Work, Works
 
 SHIPPED = Path(__file__).parent
 LIBRARIES = SHIPPED / "components"
 PRESETS = SHIPPED / "presets"
+WORKS = SHIPPED / "references" / "works.toml"
 T = TypeVar("T")
 
 MAX_FILE_BYTES = 1 << 20
@@ -186,9 +188,56 @@ def _read(cls: type[T], reader: Reader, data: object, folder: Path | None) -> T:
     if isinstance(data, dict) and isinstance(data.get("components"), str):
         ready["components"] = _named_library(reader, data["components"], folder)
     made = reader.table(cls, data, ready=ready)
-    if made is None:
+    if made is not None:
+        _check_cited(reader, made)
+    if made is None or reader.problems:
         raise MappingError(reader.problems)
     return made
+
+
+def _check_cited(reader: Reader, made: object) -> None:
+    """Note every key of a work that is neither among those that ship nor in the library."""
+    library = made.components if isinstance(made, Target | Preset) else None
+    cited = [("", made.cites)] if isinstance(made, Target | Preset) else []
+    own: set[str] = set()
+    if library is not None:
+        cited += [(f"[{name}] ", keys) for name, keys in library.cited()]
+        own = {work.key for work in library.works}
+    for place, keys in cited:
+        for key in keys:
+            if key not in own and key not in shipped_works():
+                near = nearest(key, [*own, *shipped_works()])
+                help = "give it a [[reference]] table in the component library"
+                reader.note(
+                    "target-value", f"{place}cites no work that is there: {show(key)}{near}", help
+                )
+
+
+@cache
+def shipped_works() -> dict[str, Work]:
+    """Return the works that come with the compiler, by key."""
+    loc = f"references/{WORKS.name}"
+    reader = Reader(file=WORKS.name, loc=loc)
+    held = reader.table(Works, _parse(WORKS, loc, unknown="target-value"))
+    if held is None:
+        raise MappingError(reader.problems)
+    return {work.key: work for work in held.works}
+
+
+def read_works(data: Sequence[object], loc: str) -> tuple[Work, ...]:
+    """Check works that are already parsed, say from JSON; ``loc`` says where they came from."""
+    reader = Reader(file=Path(loc).name, loc=loc)
+    held = reader.table(Works, {"reference": data})
+    if held is None:
+        raise MappingError(reader.problems)
+    return held.works
+
+
+def work_to_data(work: Work) -> dict[str, Any]:
+    """Give a work as plain data; ``read_works`` reads it back."""
+    data = _plain(work)
+    assert isinstance(data, dict)
+    return data
 
 
 def _named_library(reader: Reader, name: str, folder: Path | None) -> object:
@@ -272,6 +321,7 @@ def _plain(value: object) -> object:
     if not is_dataclass(value) or isinstance(value, type):
         return value
     return {
-        str(member.metadata.get("key", member.name)): _plain(getattr(value, member.name))
+        str(member.metadata.get("key", member.name)): _plain(held)
         for member in fields(value)
+        if (held := getattr(value, member.name)) is not None  # left out, as in a file
     }

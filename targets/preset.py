@@ -55,6 +55,8 @@ class Preset:
     """Component facts that replace the target's."""
     hierarchy: Hierarchy | None = None
     """None: a buffer in every tile, and a mesh between tiles."""
+    cites: tuple[Name, ...] = ()
+    """Keys of the works that it comes from."""
 
 
 DEFAULT_PRESET = "physical"

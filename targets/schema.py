@@ -192,6 +192,8 @@ class Target:
     chip: Chip
     clock: Clock
     components: Library
+    cites: tuple[Name, ...] = ()
+    """Keys of the works that it follows."""
 
     def problems(self) -> Iterator[str]:
         if not self.macros:

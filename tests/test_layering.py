@@ -52,6 +52,7 @@ FLOORS = (
         "mapper.executor.definition",
         "mapper.executor.numpy",
         "mapper.executor.onnx",
+        "mapper.report.references",
         "mapper.training.nets",
         "mapper.verify.read",
         "passes.shared",

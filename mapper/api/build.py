@@ -37,6 +37,7 @@ from mapper.recordings import IN_MEMORY, to_codes
 from mapper.report import Evidence, render_report
 from mapper.report.figures import figure_charts, report_caption
 from mapper.report.headline import headline
+from mapper.report.references import works_behind
 from mapper.threads import one_blas_thread
 from mapper.verify import Verification
 from mapper.verify.activity import Recorded, recorded_on
@@ -391,7 +392,8 @@ class Build:
         page = self.mapped.report(evidence, preset)
         progress("drawing")
         charts, said = figure_charts(page, columns), report_caption(page)
-        return draw_into(Path(folder), charts, said, preset, columns, page.warnings)
+        works = works_behind(page.target, page.preset)
+        return draw_into(Path(folder), charts, said, preset, columns, page.warnings, works)
 
     def save(self, folder: str | Path) -> "Build":
         """Write the build folder, at once or not at all; a build that is there is replaced.

@@ -47,7 +47,7 @@ def figures_of(
         sides = read_comparison(folder)
         progress("drawing")
         charts, said = comparison_charts(sides), caption_of(sides)
-        return draw_into(output, charts, said, sides.preset, columns, sides.warnings)
+        return draw_into(output, charts, said, sides.preset, columns, sides.warnings, sides.works)
     return load(folder).figures(
         output,
         activity=activity,

@@ -10,6 +10,8 @@ from mapper.notebook import html_table
 from mapper.report import import_vl_convert, write_figures
 from mapper.report.charts.base import Chart
 from mapper.report.figures import CAPTIONS, draw
+from mapper.report.references import FILE as BIBLIOGRAPHY
+from targets import Work
 
 SCHEMA = "spikeloom/figures/1"
 
@@ -34,6 +36,8 @@ class Figures:
     figures: tuple[DrawnFigure, ...]
     captions: str = CAPTIONS
     """File of all captions, in the folder."""
+    references: str = BIBLIOGRAPHY
+    """File of the works that the numbers come from, in the folder."""
     warnings: tuple[str, ...] = ()
     """What has to be known before a figure is used; the captions say it, too."""
 
@@ -47,6 +51,7 @@ class Figures:
                 {"name": f.name, "caption": f.caption, "files": list(f.files)} for f in self.figures
             ],
             "captions": self.captions,
+            "references": self.references,
             "warnings": list(self.warnings),
         }
 
@@ -77,10 +82,14 @@ def draw_into(
     preset: str,
     columns: int,
     warnings: tuple[str, ...] = (),
+    works: tuple[Work, ...] = (),
 ) -> Figures:
-    """Draw charts and write them; ``said`` and warnings end the caption of each."""
+    """Draw charts and write them; ``said`` and warnings end the caption of each.
+
+    ``works`` are those that the numbers come from.
+    """
     drawn = draw(charts, " ".join([said, *(f"Warning: {text}." for text in warnings)]), columns)
-    write_figures(drawn, folder)
+    write_figures(drawn, folder, works)
     return Figures(
         folder=str(folder),
         preset=preset,

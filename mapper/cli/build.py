@@ -133,7 +133,7 @@ def cost(
     if not as_json:
         out.print(tables.headline(answer.headline, answer.notes))
         moved = "\n".join(tornado_lines(answer.sensitivity or ()))
-        for text in (moved, str(answer.cost) if details else ""):
+        for text in (moved, tables.details(answer.cost) if details else ""):
             print(f"\n{text}" if text else "", end="\n" if text else "")
     return answer
 

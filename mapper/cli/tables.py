@@ -1,5 +1,6 @@
 """Answers as short tables for a terminal."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal
@@ -94,6 +95,12 @@ def headline(answer: Headline, notes: Iterable[str] = ()) -> RenderableType:
     more = (Text(printable(f"note: {note}")) for note in notes)
     title, asked = Text(printable(answer.title)), map(_question, answer.answers)
     return Group(title, made, *verdicts, *asked, *more)
+
+
+def details(cost: Cost) -> str:
+    """Every part of every total; ``cost.py`` writes the same, in ASCII."""
+    shown = {"uJ us": "µJ µs", "uJ": "µJ", "us": "µs", "mm2": "mm²"}
+    return re.sub(r"(?<=\d )(uJ us|uJ|us|mm2)(?= \()", lambda unit: shown[unit[0]], str(cost))
 
 
 _STYLES = {"good": "green", "warn": "yellow", "bad": "bold red"}

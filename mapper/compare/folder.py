@@ -15,10 +15,12 @@ from mapper.renames import is_leftover
 from mapper.report.comparison.data import SideBySide
 from mapper.report.comparison.page import comparison_charts, render_comparison
 from mapper.report.comparison.tables import as_csv, as_latex, as_markdown
+from mapper.report.references import FILE as BIBLIOGRAPHY
+from mapper.report.references import bibtex
 from mapper.writing import changed_folder, json_text
 
 DATA = "comparison.json"
-FILES = ("compare.html", DATA, "comparison.csv", "comparison.md", "comparison.tex")
+FILES = ("compare.html", DATA, "comparison.csv", "comparison.md", "comparison.tex", BIBLIOGRAPHY)
 
 
 def check_names(names: list[str]) -> None:
@@ -74,6 +76,7 @@ def write_comparison(answer: Comparison, folder: Path) -> None:
         as_csv(sides),
         as_markdown(sides),
         as_latex(sides),
+        bibtex(sides.works),
     )
     for name, text in zip(FILES, texts, strict=True):
         (folder / name).write_text(text, encoding="utf-8")

@@ -34,12 +34,13 @@ from mapper.layout import Taken
 from mapper.proportions import Paired
 from mapper.recordings import Recording, to_codes, to_reals
 from mapper.report.comparison.data import PairedSides, RatioWay, difference_table
+from mapper.report.references import works_behind
 from mapper.verify.activity import Recorded, recorded_on
 from mapper.verify.answers import right_answers, score_of, wanted_classes
 from mapper.verify.known import write_known
 from mapper.verify.record import Verified
 from mapper.verify.result import Verification
-from targets import Preset, Target, load_preset, target_to_data
+from targets import Preset, Target, Work, load_preset, target_to_data
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +161,20 @@ def side_by_side(
             if not found[base].incomparable and not found[place].incomparable
         ),
         pairs=_pairs(found),
+        works=_works(found, preset),
     )
+
+
+def _works(found: Sequence[Compared], preset: Preset) -> tuple[Work, ...]:
+    """Return the works behind all builds, under every preset that is shown."""
+    shown = (preset, load_preset("paper"), load_preset("physical"))
+    works = {
+        work.key: work
+        for one in found
+        for assumed in shown
+        for work in works_behind(one.build.target, assumed)
+    }
+    return tuple(works[key] for key in sorted(works))
 
 
 def row_of(compared: Compared, preset: Preset) -> ComparedBuild:

@@ -6,6 +6,7 @@ from typing import Any
 from mapper.compare.result import SCHEMA
 from mapper.cost import Range
 from mapper.cost.waterfall import RatioStep, WaterfallStep
+from mapper.diagnostics import MappingError
 from mapper.proportions import Paired, Spread, read_score
 from mapper.report.comparison.data import (
     Built,
@@ -19,6 +20,7 @@ from mapper.report.comparison.data import (
 )
 from mapper.verify.read import read_firing, read_verification
 from mapper.verify.result import Verification
+from targets import Work, read_works
 
 Json = Mapping[str, Any]
 
@@ -47,7 +49,17 @@ def read_sides(answer: Json) -> SideBySide:
         ways=tuple(map(_way, answer["waterfalls"])),
         pairs=tuple(map(_pair, answer.get("paired", ()))),
         groups=tuple(map(_group, answer.get("groups", ()))),
+        works=_works(answer.get("references", [])),
     )
+
+
+def _works(held: object) -> tuple[Work, ...]:
+    if not isinstance(held, list):
+        raise TypeError("references are no list")
+    try:
+        return read_works(held, "comparison.json")
+    except MappingError as error:
+        raise ValueError(error.diagnostics[0].message) from error
 
 
 def _side(row: Json) -> Side:

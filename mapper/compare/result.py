@@ -26,6 +26,7 @@ from mapper.report.comparison.data import (
 from mapper.report.comparison.tables import columns, rows
 from mapper.verify.record import Verified
 from mapper.verify.result import Verification
+from targets import Work, work_to_data
 
 SCHEMA = "spikeloom/compare/1"
 
@@ -159,6 +160,8 @@ class Comparison:
     """Targets with ADCs over those without, from ``paper`` to ``physical``."""
     pairs: tuple[PairedSides, ...] = ()
     """How the answers of every two builds to the same samples differ; none without labels."""
+    works: tuple[Work, ...] = ()
+    """What the component facts come from."""
     groups: tuple[Group, ...] = ()
     """Averages over builds of one network, where some were asked for."""
     warnings: tuple[str, ...] = ()
@@ -177,6 +180,7 @@ class Comparison:
             "waterfalls": [way.as_dict() for way in self.ways],
             "paired": [pair.as_dict() for pair in self.pairs],
             **({"groups": [group.as_dict() for group in self.groups]} if self.groups else {}),
+            "references": [work_to_data(work) for work in self.works],
         }
 
     def side_by_side(self) -> SideBySide:
@@ -191,6 +195,7 @@ class Comparison:
             ways=self.ways,
             pairs=self.pairs,
             groups=self.groups,
+            works=self.works,
         )
 
     def __repr__(self) -> str:

@@ -15,7 +15,7 @@ from mapper.cost.estimate import activity_under
 from mapper.cost.facts import chip_of, facts_of
 from mapper.cost.model import Activity, Chip, Facts, Layer
 from mapper.cost.points import totals
-from targets import Interval, Library, Preset, Target
+from targets import Converter, Interval, Library, Preset, Target
 
 Totals = Mapping[str, float]
 """By the names of ``TOTALS``, at the nominal facts."""
@@ -239,7 +239,8 @@ def _walk(place: str, value: object) -> Iterator[tuple[str, Interval]]:
         yield place, value
     elif isinstance(value, tuple):
         for item in value:
-            yield from _walk(f"{place}.{item.bits}", item)
+            if isinstance(item, Converter):  # others are names of works
+                yield from _walk(f"{place}.{item.bits}", item)
     elif is_dataclass(value):
         for member in fields(value):
             name = f"{place}.{member.name}" if place else member.name

@@ -277,30 +277,30 @@ def _lines(cost: Cost) -> Iterable[str]:
     steps = f"{cost.steps} time step{'s' if cost.steps > 1 else ''}"
     spikes = "recorded spikes" if cost.density is None else f"density {cost.density:g}"
     yield f"one inference of {steps}, {spikes}, preset {cost.preset}: nominal (low .. high)"
-    yield _line("energy", cost.total_pj, 1e-6, "µJ")
-    yield _line("latency, pipelined", cost.latency_ns["inference_pipelined"], 1e-3, "µs")
-    yield _line("latency, sequential", cost.latency_ns["inference_sequential"], 1e-3, "µs")
+    yield _line("energy", cost.total_pj, 1e-6, "uJ")
+    yield _line("latency, pipelined", cost.latency_ns["inference_pipelined"], 1e-3, "us")
+    yield _line("latency, sequential", cost.latency_ns["inference_sequential"], 1e-3, "us")
     if slower := filling(cost):
         yield f"  {slower}"
-    yield _line("initiation interval", cost.latency_ns["inference_interval"], 1e-3, "µs")
+    yield _line("initiation interval", cost.latency_ns["inference_interval"], 1e-3, "us")
     layer, stage = cost.limited_by
     yield f"  {'set by':<24} {_shown(layer)}, {stage}"
-    yield _line("area", cost.total_um2, 1e-6, "mm²")
+    yield _line("area", cost.total_um2, 1e-6, "mm2")
     yield f"  {'cells used':<24} {100 * cost.utilisation:.3g} % of the crossbars in use"
-    yield _line("energy x latency", cost.edp_pj_ns, 1e-9, "µJ µs")
+    yield _line("energy x latency", cost.edp_pj_ns, 1e-9, "uJ us")
     tops = _line("efficiency, 2 ops a MAC", cost.metrics["tops_per_watt"], 1, "TOPS/W")
     yield f"{tops}, zeros included"
     per_event = cost.metrics["pj_per_synaptic_operation"]
     yield f"{_line('per synaptic operation', per_event, 1, 'pJ')}, a spike that meets a weight"
     yield ""
     yield "energy by action"
-    yield from (_line(name, value, 1e-6, "µJ") for name, value in cost.energy_pj.items())
+    yield from (_line(name, value, 1e-6, "uJ") for name, value in cost.energy_pj.items())
     yield ""
     yield "area by block"
-    yield from (_line(name, value, 1e-6, "mm²") for name, value in cost.area_um2.items())
+    yield from (_line(name, value, 1e-6, "mm2") for name, value in cost.area_um2.items())
     yield ""
     yield "energy by layer"
-    yield from (_line(layer.name, layer.total_pj, 1e-6, "µJ") for layer in cost.layers)
+    yield from (_line(layer.name, layer.total_pj, 1e-6, "uJ") for layer in cost.layers)
     yield ""
     yield f"actions over {cost.samples} sample{'s' if cost.samples > 1 else ''}"
     yield from (f"  {name:<24} {count}" for name, count in cost.counts.items())

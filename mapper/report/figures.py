@@ -22,7 +22,10 @@ from mapper.report.charts.network import Node, network_nodes
 from mapper.report.charts.placement import floorplan_charts, utilisation_chart
 from mapper.report.charts.timeline import pipeline_chart, spike_chart
 from mapper.report.data import Report
+from mapper.report.references import FILE as BIBLIOGRAPHY
+from mapper.report.references import bibtex, sources_in_words, works_behind
 from mapper.writing import changed_folder
+from targets import Work
 
 CAPTIONS = "figures.md"
 HASHES = "figures.json"
@@ -82,7 +85,8 @@ def draw_figures(report: Report, columns: int = 1) -> tuple[Figure, ...]:
 
 def report_caption(report: Report) -> str:
     """Say in a caption what is drawn, and under which assumptions."""
-    return f"{_mapped(report)} {_assumed(report)} {_intervals(report)}"
+    sources = sources_in_words(works_behind(report.target, report.preset))
+    return f"{_mapped(report)} {_assumed(report)} {_intervals(report)} {sources}"
 
 
 def draw(charts: Iterable[Chart], said: str, columns: int = 1) -> tuple[Figure, ...]:
@@ -172,16 +176,17 @@ def _ordered(pdf: bytes) -> bytes:
     )
 
 
-def write_figures(figures: tuple[Figure, ...], folder: Path) -> None:
-    """Write every file of the figures, ``figures.md`` and ``figures.json``: all, or none.
+def write_figures(figures: tuple[Figure, ...], folder: Path, works: Iterable[Work] = ()) -> None:
+    """Write the files of the figures, captions, ``references.bib`` and a list: all, or none.
 
     Figures of an earlier call that are not among these are removed, where they are as they were
     written: ``figures.json`` has the hash of each.
     """
     files = {name: data for figure in figures for name, data in figure.files.items()}
     files[CAPTIONS] = captions_of(figures).encode()
+    files[BIBLIOGRAPHY] = bibtex(works).encode()
     known = _written_before(folder)
-    alone = folder.is_dir() and known | {CAPTIONS, HASHES} >= {
+    alone = folder.is_dir() and known | {CAPTIONS, BIBLIOGRAPHY, HASHES} >= {
         path.name for path in folder.iterdir() if not is_leftover(path.name)
     }
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}

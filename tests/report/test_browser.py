@@ -31,7 +31,7 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium, which is not installed")
 
 PHONE, TABLET, DESKTOP = 390, 820, 1280
-EDGE = {"x": 2, "y": 2}  # of a bar, beside its whisker
+EDGE = {"x": 3, "y": 3}  # of a dot, beside its whisker
 
 
 @dataclass
@@ -119,7 +119,7 @@ def test_every_chart_is_drawn_and_says_what_it_is(visit):
     assert charts.count() == page.locator("[data-chart] svg").count()
     label = page.locator("[data-chart=energy-by-layer]").get_attribute("aria-label")
     assert label.startswith("Energy by layer. ")
-    page.locator("[data-chart=energy-by-layer] path[aria-roledescription=bar]").first.hover(
+    page.locator("[data-chart=energy-by-layer] path[aria-roledescription=point]").first.hover(
         position=EDGE
     )
     tip = page.locator("#tip")
@@ -252,7 +252,7 @@ def test_hostile_names_stay_text(visit):
     page.select_option("#cell-layer", index=1)
     page.focus("#plan")
     page.keyboard.press("ArrowRight")
-    page.locator("[data-chart=energy-by-layer] path[aria-roledescription=bar]").first.hover(
+    page.locator("[data-chart=energy-by-layer] path[aria-roledescription=point]").first.hover(
         position=EDGE
     )
     page.locator("#tip").wait_for(state="visible")

@@ -211,7 +211,7 @@ def test_every_chart_of_a_comparison_is_drawn_and_captioned(builds, tmp_path):
     assert "waterfall-1" in names
     files = {f"{name}.{kind}" for name in names for kind in ("svg", "png", "pdf")}
     found = {path.name for path in (tmp_path / "figs").iterdir()}
-    assert found == files | {"figures.md", "figures.json"}
+    assert found == files | {"figures.md", "figures.json", "references.bib"}
     caption = answer["figures"][0]["caption"]
     assert "builds less, adc. Preset physical; activity density 0.1." in caption
 

@@ -39,6 +39,9 @@ def library() -> None:
     pytest.importorskip("vl_convert", reason="needs the extra 'figures'")
 
 
+EXTRA = {"figures.md", "figures.json", "references.bib"}
+
+
 @pytest.mark.usefixtures("library")
 def test_every_chart_of_the_report_is_drawn_three_ways_and_captioned(folder, tmp_path):
     outputs, figs = tmp_path / "y.npz", tmp_path / "figs"
@@ -49,7 +52,7 @@ def test_every_chart_of_the_report_is_drawn_three_ways_and_captioned(folder, tmp
     assert {"energy-by-layer", "spikes", "pipeline", "energy-hangs-on"} < set(names)
     assert {"utilisation", "floorplan-occupancy", "floorplan-activity"} < set(names)
     files = {f"{name}.{kind}" for name in names for kind in ("svg", "png", "pdf")}
-    assert {path.name for path in figs.iterdir()} == files | {"figures.md", "figures.json"}
+    assert {path.name for path in figs.iterdir()} == files | EXTRA
     captions = (figs / "figures.md").read_text()
     for row in answer["figures"]:
         name = row["name"]
@@ -64,6 +67,10 @@ def test_every_chart_of_the_report_is_drawn_three_ways_and_captioned(folder, tmp
         assert "y.trace.npz, SHA-256" in row["caption"]
         assert "low .. high of published facts" in row["caption"]
         assert f"]({name}.svg)" in captions
+        assert "Satapathy and Kaur 2023 [satapathy2023comparator]" in row["caption"]
+    keys = re.findall(r"^@\w+\{([^,]+),", (figs / answer["references"]).read_text(), re.MULTILINE)
+    assert keys[0] == "spikeloom"
+    assert {"satapathy2023comparator", "shafiee2016isaac"} < set(keys) == {*keys}
 
 
 _LETTERS = re.compile(r'font-size="([\d.]+)px"')

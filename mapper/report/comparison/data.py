@@ -14,6 +14,7 @@ from mapper.ir.firing import Firing
 from mapper.proportions import Paired, Score, Spread
 from mapper.report.headline import Verdict, judged
 from mapper.verify.result import Verification
+from targets import Work
 
 Subject = Literal["target", "build"]
 
@@ -145,6 +146,8 @@ class SideBySide:
     ways: tuple[RatioWay, ...] = ()
     pairs: tuple[PairedSides, ...] = ()
     groups: tuple[Group, ...] = ()
+    works: tuple[Work, ...] = ()
+    """What the component facts come from."""
 
     @property
     def subject(self) -> Subject:

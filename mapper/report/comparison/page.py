@@ -28,6 +28,7 @@ from mapper.report.comparison.tables import (
     ratio,
 )
 from mapper.report.page.frame import render_page
+from mapper.report.references import entry_in_words, sources_in_words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +72,10 @@ def render_comparison(compared: SideBySide) -> str:
         table=cards(compared),
         ratio_told=RATIO,
         groups=_table(*averages(compared)) if compared.groups else None,
+        references=Table(
+            columns=("key", "work"),
+            rows=tuple((work.key, entry_in_words(work)) for work in compared.works),
+        ),
         spikes=_table(*layer_spikes(compared)),
         pairs=_table(PAIRED, paired(compared)),
         ways=[chart.name for chart in charts.ways],
@@ -93,7 +98,7 @@ def caption_of(compared: SideBySide) -> str:
     return (
         f"Network {printable(compared.network)}; {compared.subject}s {names}. Preset "
         f"{printable(compared.preset)}; activity {printable(compared.activity)}. Intervals are "
-        "low .. high of published facts; no chip was measured."
+        f"low .. high of published facts; no chip was measured. {sources_in_words(compared.works)}"
     )
 
 

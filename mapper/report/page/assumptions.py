@@ -6,6 +6,7 @@ from mapper.diagnostics import many
 from mapper.report.charts.base import Table
 from mapper.report.charts.breakdown import words
 from mapper.report.numbers import number
+from mapper.report.references import entry_in_words, usable, works_behind
 from targets import Component, Interval, Preset, Target
 
 _PRESET = (
@@ -64,6 +65,13 @@ def constants_table(target: Target) -> Table:
     )
 
 
+def references_table(target: Target, preset: Preset) -> Table:
+    """List the works that the numbers rest on, by their keys in ``references.bib``."""
+    works = works_behind(target, preset)
+    rows = tuple((work.key, entry_in_words(work)) for work in works)
+    return Table(columns=("key", "work"), rows=rows)
+
+
 def _constant_rows(target: Target) -> Iterator[tuple[str, ...]]:
     library = target.components
     cell = library.cell
@@ -77,7 +85,7 @@ def _constant_rows(target: Target) -> Iterator[tuple[str, ...]]:
         _line(cell.source),
     )
     for name, part in library.entries():
-        if _usable(name, target):
+        if usable(name, target):
             yield _component_row(name, part)
     leakage = library.leakage
     yield (
@@ -87,18 +95,6 @@ def _constant_rows(target: Target) -> Iterator[tuple[str, ...]]:
         f"{leakage.node_nm:g} nm",
         _line(leakage.source),
     )
-
-
-def _usable(name: str, target: Target) -> bool:
-    """Say whether a part can be in this target: its sense amplifiers, ADCs of its widths."""
-    reads = [macro.readout for macro in target.macros]
-    if name == "sense_amp":
-        return any(read.is_sensed for read in reads)
-    kind, _, bits = name.partition(".")
-    if not bits:
-        return True
-    # A preset may take a flash ADC for a SAR one, or the other way round.
-    return any(read.is_adc and str(read.bits) == bits for read in reads) and kind.endswith("_adc")
 
 
 def _component_row(name: str, part: Component) -> tuple[str, ...]:

@@ -14,7 +14,12 @@ from mapper.report.figures import report_charts
 from mapper.report.headline import Headline, headline, short_file, verdict
 from mapper.report.names import labels
 from mapper.report.numbers import amount, interval_text, nominal, percent
-from mapper.report.page.assumptions import constants_table, preset_table, target_table
+from mapper.report.page.assumptions import (
+    constants_table,
+    preset_table,
+    references_table,
+    target_table,
+)
 from mapper.report.page.cells import inspector_data
 from mapper.report.page.frame import render_page
 from mapper.report.page.table import COLUMNS, layer_table
@@ -61,6 +66,7 @@ def render_report(report: Report, first: Headline | None = None) -> str:
         assumed=preset_table(report.preset),
         facts=target_table(report.target),
         constants=constants_table(report.target),
+        references=references_table(report.target, report.preset),
         options=_options(report),
         text=[print_op(op) for op in report.graph.ops[:MAX_OPS]],
         amount=amount,
