@@ -14,7 +14,7 @@ from mapper.api.figures import Figures
 from mapper.api.page import ReportAnswer
 from mapper.api.run import Run
 from mapper.build.summary import COLUMNS, CompileSummary
-from mapper.cost import Range
+from mapper.cost import Cost, Range
 from mapper.diagnostics import many, printable
 from mapper.exchange.export import Export
 from mapper.layout import Taken
