@@ -1,6 +1,7 @@
 """Run a graph over time: the slow, plain definition every executor agrees with."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -42,13 +43,18 @@ def steps_of(
     inputs: Mapping[str, Array],
     initial: Mapping[str, Array] | None = None,
     watch: Sequence[str] = (),
+    run: Callable[[Mapping[str, Array], Mapping[str, Array]], Mapping[str, Array]] | None = None,
 ) -> Iterator[dict[str, Array]]:
-    """Yield what ``evaluate`` records, ``[B, *shape]`` by name: one time step is in memory."""
+    """Yield what ``evaluate`` records, ``[B, *shape]`` by name: one time step is in memory.
+
+    ``run`` computes a step from inputs and states, as ``run_step`` does.
+    """
+    run = run or partial(run_step, graph)
     steps, batch = next(iter(inputs.values())).shape[:2]
     states = initial_states(graph, batch, initial or {})
     names = recorded_names(graph, watch)
     for t in range(steps):
-        env = run_step(graph, {v.name: inputs[v.name][t] for v in graph.inputs}, states)
+        env = run({v.name: inputs[v.name][t] for v in graph.inputs}, states)
         states = {state.read.name: env[state.next] for state in graph.states}
         yield {name: env[source] for name, source in names.items()}
 

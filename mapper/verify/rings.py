@@ -35,8 +35,8 @@ layer in memory. One sample at least, whatever it takes."""
 _PASS_SAMPLES = 2
 """Samples every exact pass is checked on: each needs the definition run once more."""
 
-_CHUNK = 1 << 24
-"""Of all layer results, how many numbers are compared together: 128 MiB. Two time steps at least,
+_CHUNK = 1 << 22
+"""Of all layer results, how many numbers are compared together: 32 MiB. Two time steps at least,
 whatever they take: an engine has to hand its states on."""
 
 Note = Callable[[slice, int, Mapping[str, Array]], None]
