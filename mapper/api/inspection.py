@@ -9,6 +9,7 @@ from mapper.api.make import passes_over
 from mapper.build.summary import CompileSummary, layer_dict
 from mapper.frontend import Imported, ModelInfo, NirOptions, describe
 from mapper.notebook import html_table
+from mapper.pipeline import After
 from mapper.threads import one_blas_thread
 from targets import Target
 
@@ -69,7 +70,9 @@ def inspect(
     *,
     weight_bits: int | None = None,
     calibrate: Inputs | None = None,
+    layout: str | None = None,
     nir: NirOptions | None = None,
+    after: After | None = None,
 ) -> Inspection:
     """Say what is recognised in a model and, with a target, how many crossbars it takes.
 
@@ -82,7 +85,9 @@ def inspect(
         weight_bits: Width of a weight on the target, as ``compile`` takes it.
         calibrate: Recordings for the target, as ``compile`` takes them: they set how many bits
             codes of an input have, and with them how far a threshold is from zero.
+        layout: Of these recordings, as ``Build.run`` takes it.
         nir: What a NIR file leaves open.
+        after: Called with each pass over the model and the graph that it made.
 
     Raises:
         MappingError: The model cannot be read, or not mapped onto the target.
@@ -99,6 +104,13 @@ def inspect(
     found = describe(imported)
     if facts is None:
         return Inspection(model=found)
-    build = passes_over(imported, facts, weight_bits=weight_bits, calibrate=calibrate)
+    build = passes_over(
+        imported,
+        facts,
+        weight_bits=weight_bits,
+        calibrate=calibrate,
+        layout=layout,
+        after=after,
+    )
     assert build is not None  # nothing stops it before the end
     return Inspection(model=found, mapping=CompileSummary(build=build.mapped))

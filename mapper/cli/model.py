@@ -37,6 +37,7 @@ def inspect(
     ] = None,
     weight_bits: WeightBits = None,
     calibrate: Calibrate = None,
+    layout: Layout = None,
     nir: Nir = None,
     as_json: Json = False,
 ) -> api.Inspection:
@@ -44,7 +45,19 @@ def inspect(
 
     With a target, what compile would refuse is refused, with every reason at once.
     """
-    answer = api.inspect(model, target, weight_bits=weight_bits, calibrate=calibrate, nir=nir)
+    if target is None and (weight_bits, calibrate, layout) != (None, None, None):
+        raise typer.BadParameter(
+            "--weight-bits, --calibrate and --layout need one", param_hint="--target"
+        )
+    answer = api.inspect(
+        model,
+        target,
+        weight_bits=weight_bits,
+        calibrate=calibrate,
+        layout=layout,
+        nir=nir,
+        after=lambda step, graph: report_progress(step.name),
+    )
     if not as_json:
         out.print(InspectionText(answer))
     return answer

@@ -1,12 +1,15 @@
 """What a target cannot have is told at once, in the same words wherever it is asked."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from onnx import ModelProto
+from typer.testing import CliRunner
 
 import mapper
+from mapper.cli import app
 from mapper.diagnostics import Diagnostic, MappingError
 from mapper.frontend import describe, import_model
 from targets import load_target
@@ -99,3 +102,21 @@ def test_a_leak_and_a_membrane_of_one_neuron_are_told_together(tmp_path):
         ("unsupported-leak", "/lif1.fires"),
         ("unsupported-leak", "/lif2.fires"),
     ]
+
+
+def test_commands_end_with_the_same_codes_and_exit_code(tmp_path):
+    path = str(saved(faint(), tmp_path))
+    asked = (["inspect", path], ["compile", path, "-o", str(tmp_path / "build")])
+    told = [
+        CliRunner().invoke(app, [*words, "--target", "adcless-64", "--json"]) for words in asked
+    ]
+    assert [one.exit_code for one in told] == [1, 1]
+    codes = [[e["code"] for e in json.loads(one.stdout)["errors"]] for one in told]
+    assert codes[0] == codes[1] == ["membrane-too-narrow"] * 2
+    assert not (tmp_path / "build").exists()
+
+
+def test_what_says_how_to_map_needs_a_target(tmp_path):
+    done = CliRunner().invoke(app, ["inspect", str(saved(faint(), tmp_path)), "--weight-bits", "3"])
+    assert done.exit_code == 2
+    assert "need one" in done.output
