@@ -21,7 +21,7 @@ from mapper.layout import Taken
 from mapper.listing import PartLists, Parts, PassList, TargetFacts, TargetList
 from mapper.report.answers import Answer
 from mapper.report.headline import Headline, worth_of
-from mapper.report.numbers import firing_text, interval_text, number
+from mapper.report.numbers import firing_text, number, three_digits
 from mapper.verify.result import Ring, Verification
 from passes import Pass
 from passes.options import options_of
@@ -75,8 +75,9 @@ def _time(answer: CompileSummary) -> Iterator[Text]:
 
 
 def amount(value: Range | Interval, factor: float, unit: str) -> str:
-    low, middle, high = (end * factor for end in (value.low, value.nominal, value.high))
-    return interval_text(low, middle, high, unit)
+    ends = (value.low, value.nominal, value.high)
+    low, middle, high = (three_digits(end * factor) for end in ends)
+    return f"{middle} {unit} ({low}..{high})"  # without spaces: no line ends inside
 
 
 def headline(answer: Headline, notes: Iterable[str] = ()) -> RenderableType:

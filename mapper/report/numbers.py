@@ -86,9 +86,10 @@ def firing_text(found: Firing) -> str:
     """Write how often neurons fired: ``spikes per neuron and step: 0.0102 (0.0212, 0, 0)``."""
     if found.rate is None:
         return "no layer fires: there are no spikes to count"
-    by_layer = ", ".join(number(found.rate_of(layer)) for layer in found.layers[:_RATES])
+    by_layer = ", ".join(three_digits(found.rate_of(layer)) for layer in found.layers[:_RATES])
     more = ", ..." if len(found.layers) > _RATES else ""
-    return f"spikes per neuron and step: {number(found.rate)} over all, by layer {by_layer}{more}"
+    total = three_digits(found.rate)
+    return f"spikes per neuron and step: {total} over all, by layer {by_layer}{more}"
 
 
 _RATES = 8

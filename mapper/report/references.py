@@ -67,7 +67,8 @@ def entry_in_words(work: Work) -> str:
         ("", work.note),
     )
     where = ", ".join(f"{what}{text}" for what, text in held if text)
-    return ". ".join(filter(None, (authors, work.title, where))) + "."
+    told = (part.rstrip(".") for part in (authors, work.title, where) if part)
+    return ". ".join(told) + "."
 
 
 # --- BibTeX --------------------------------------------------------------------------------

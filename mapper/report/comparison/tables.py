@@ -22,7 +22,7 @@ from mapper.report.comparison.data import (
     Side,
     SideBySide,
 )
-from mapper.report.numbers import interval_text, number, scaled
+from mapper.report.numbers import interval_text, number, scaled, three_digits
 
 RATIO = (
     "A ratio is of nominal values; its range is the smallest and largest of three ratios: with "
@@ -172,7 +172,7 @@ def spikes_text(found: Firing | None) -> str:
     """Write the spikes per neuron and step, and why nothing compares with them, if so."""
     if found is None:
         return ""
-    rate = "none counted" if found.rate is None else number(found.rate)
+    rate = "none counted" if found.rate is None else three_digits(found.rate)
     return "; ".join(filter(None, (rate, f"not comparable: {found.reason}" * found.dead)))
 
 
@@ -190,10 +190,10 @@ def layer_spikes(compared: SideBySide) -> tuple[tuple[str, ...], list[tuple[str,
     rates = [{layer.layer: one.rate_of(layer) for layer in one.layers} for one in found]
     layers = dict.fromkeys(name for one in rates for name in one)
     made = [
-        (printable(name), *(number(one[name]) if name in one else "" for one in rates))
+        (printable(name), *(three_digits(one[name]) if name in one else "" for one in rates))
         for name in layers
     ]
-    total = ("all layers", *(number(one.rate or 0.0) for one in found))
+    total = ("all layers", *(three_digits(one.rate or 0.0) for one in found))
     return ("layer", *(printable(side.name) for side in known)), [*made, total] if known else []
 
 
