@@ -26,7 +26,14 @@ from mapper.frontend.onnx.load import nodes_of
 from mapper.frontend.onnx.steps import other_form
 from mapper.frontend.onnx.trace import Trace, trace
 from mapper.frontend.result import Imported, Port
-from mapper.frontend.time.sequence import Sequence, has_fixed_batch, is_likely, sequences
+from mapper.frontend.time.sequence import (
+    Sequence,
+    has_fixed_batch,
+    is_likely,
+    sequences,
+    tells_too_little,
+    too_few_steps,
+)
 from mapper.frontend.time.step import StepModel
 from mapper.frontend.write.build import build_graph
 from mapper.frontend.write.names import origin_of
@@ -134,7 +141,8 @@ def _first_reading(model: ModelProto, path: Path) -> tuple[Imported, Sequence]:
         except MappingError as error:
             if error.diagnostics[0].code == TOO_LARGE:
                 raise
-            first = first or error
+            unfit = error.diagnostics[0].code == "unsupported-neuron"
+            first = first or (too_few_steps(path) if unfit and tells_too_little(reading) else error)
             batch = batch or has_fixed_batch(reading)
     assert first is not None
     if batch and first.diagnostics[0].code in ("missing-state", "unsupported-op"):

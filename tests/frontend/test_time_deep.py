@@ -115,6 +115,15 @@ def test_two_steps_of_which_one_is_folded_tell_too_little(tmp_path):
     assert caught.value.diagnostics[0].help == "export three time steps or more"
 
 
+@pytest.mark.parametrize(("blocks", "reset"), [(1, "by subtraction"), (2, "to zero")])
+def test_the_last_of_three_steps_alone_tells_too_little(blocks, reset, tmp_path):
+    with pytest.raises(MappingError) as caught:
+        import_model(saved(deep(3, blocks, reset, True, "last"), tmp_path))
+    (told,) = caught.value.diagnostics
+    assert "the first of them folded and the last alone returned" in told.message
+    assert told.help == "export four time steps or more, or return every step"
+
+
 def test_neurons_of_maps_of_one_element_are_read(tmp_path):
     """A state ``[1, 3, 1, 1]`` is three numbers, whatever shape its spikes have."""
     stored: dict[str, object] = {"half": 0.5, "one": 1.0, "zero": np.array([0], np.int64)}

@@ -10,6 +10,11 @@ from mapper.frontend.time.readouts import Wanted, wanted
 from mapper.frontend.time.tensors import Known, Part, Slot, Step, Tape, TimeFormError
 
 _MIXED = "it mixes time steps: some are computed from several others at once"
+LAST_OF_THREE = (
+    "three time steps, the first of them folded and the last alone returned, do not tell how a "
+    "step goes on"
+)
+FOUR_STEPS = "export four time steps or more, or return every step"
 _MIXED_HELP = (
     "use neurons that keep a state from step to step; what looks at several steps at once "
     "(parallel neurons, convolutions or attention over time) has no place here"
@@ -65,6 +70,8 @@ def rolled(laid: Laid) -> Iterator[Rolled]:
             found = True
         except TimeFormError as error:
             first = first or error
+    if not found and length == 3 and all(want.reduction == "last" for want in wants):
+        raise TimeFormError(LAST_OF_THREE, help=FOUR_STEPS)
     if not found:
         raise first or TimeFormError("no tensor carries a state from step to step")
 

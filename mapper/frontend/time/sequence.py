@@ -12,7 +12,7 @@ from mapper.frontend.onnx.operators import operator_of
 from mapper.frontend.onnx.ports import fixed_shape
 from mapper.frontend.onnx.refusals import many_steps
 from mapper.frontend.time.flatten import Clock, lay_out
-from mapper.frontend.time.reroll import rolled
+from mapper.frontend.time.reroll import FOUR_STEPS, LAST_OF_THREE, rolled
 from mapper.frontend.time.shown import shown
 from mapper.frontend.time.start import started
 from mapper.frontend.time.step import Readout, StepModel, one_step
@@ -70,6 +70,16 @@ def has_fixed_batch(reading: Sequence) -> bool:
         if len(one) not in (2, 4) or one[0] == 1:
             return False
     return True
+
+
+def tells_too_little(reading: Sequence) -> bool:
+    """Say whether neurons that do not fit may be a wrong guess at how a step goes on."""
+    readouts = reading.step.readouts.values()
+    return reading.clock.length == 3 and all(one.reduction == "last" for one in readouts)
+
+
+def too_few_steps(path: Path) -> MappingError:
+    return _refusal(TimeFormError(LAST_OF_THREE, help=FOUR_STEPS), path)
 
 
 def _refusal(error: TimeFormError | None, path: Path) -> MappingError:
