@@ -273,3 +273,40 @@ def test_layers_of_real_files_agree_within_their_bounds_and_a_planted_difference
         wrong = forced(path, changed_synapse)
         assert wrong.status == "mismatch", name
         assert wrong.first_mismatch.step <= 1, name  # recurrent weights act in the second
+
+
+def test_the_terms_of_a_folded_offset_count_where_they_cancel(tmp_path):
+    """A batch norm whose bias takes its mean away: offsets near 0, of terms near 3000."""
+    rng = np.random.default_rng(3)
+    factor = rng.uniform(0.5, 2, WIDTH).astype(np.float32)
+    mean = rng.uniform(1000, 3000, WIDTH).astype(np.float32)
+    small = rng.normal(0, 1e-3, WIDTH).astype(np.float32)
+    nodes = [
+        node("Gemm", "x w", "c", transB=1),
+        node("BatchNormalization", "c gain bias mean one_each", "n", epsilon=0.0),
+        *leaky("n", "v", "s", "v_out"),
+    ]
+    weights = {
+        "w": rng.normal(0, 0.6, (WIDTH, INPUTS)).astype(np.float32),
+        "gain": factor,
+        "bias": mean * factor + small,
+        "mean": mean,
+        "one_each": np.ones(WIDTH, np.float32),
+        **NUMBERS,
+    }
+    ports = {"v": [1, WIDTH]}
+    proto = model(
+        nodes, {"x": [1, INPUTS], **ports}, {"s": [1, WIDTH], "v_out": [1, WIDTH]}, weights
+    )
+    path = saved(proto, tmp_path)
+    imported = import_model(path)
+    (place,) = [p for p in imported.located.values() if p.offset_terms is not None]
+    assert place.offset_terms.min() > 1000
+    inputs = {"x": events() * (np.arange(STEPS) % 3 == 0)[:, None, None].astype(np.float32)}
+    given = Given(path=path, imported=imported, inputs=inputs, initial={})
+    ring = reference._layer_by_layer(given, Ring(name="3", status="mismatch"), None)
+    assert ring.status == "equal", ring
+    bare = {n: replace(p, offset_terms=None) for n, p in imported.located.items()}
+    unknown = replace(given, imported=replace(imported, located=bare))
+    ring = reference._layer_by_layer(unknown, Ring(name="3", status="mismatch"), None)
+    assert ring.status == "mismatch"  # the offset alone says too little
