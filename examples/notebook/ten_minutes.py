@@ -68,8 +68,8 @@ print(one_bit)
 
 # %% The integers of the chip, on recordings that took no part in training
 run = one_bit.run(test_frames, spikes=True)
-print(f"5-bit ADC: {adc.run(test_frames).accuracy(test_labels):.0%} right")
-print(f"1 bit, not trained for it: {run.accuracy(test_labels):.0%} right")
+print(f"5-bit ADC: right on {adc.run(test_frames).score(test_labels)}")
+print(f"1 bit, not trained for it: right on {run.score(test_labels)}")
 for layer, spikes in run.spikes.items():
     print(f"  {layer}: {spikes.mean():.1%} of neurons fire in a step")
 

@@ -114,24 +114,41 @@ class Costs:
     """One target's cells of the table on a page, where a cell may have several lines."""
 
     target: str
+    priced: str
+    """The readout that is priced, in words."""
     cells: tuple[tuple[str, tuple[str, ...]], ...]
     """The head of each cell and its lines: the value, its interval, its ratio."""
 
 
 def cards(compared: SideBySide) -> tuple[Costs, ...]:
-    """Return the same numbers as ``rows``, a value and its ratio in one cell."""
+    """Return the same numbers as ``rows``, a value and its ratio in one cell.
+
+    Spikes have a table of their own on a page.
+    """
     shown = units(compared)
-    heads = ("readout priced", *(f"{n} ({unit})" for n, (_, unit) in shown.items()), *_LAST)
+    heads = (*(f"{name} ({unit})" for name, (_, unit) in shown.items()), "accuracy")
+    pairs = zip(compared.sides, rows(compared), strict=True)
     return tuple(
-        Costs(target=cells[0], cells=tuple(zip(heads, _lines(cells[1:]), strict=True)))
-        for cells in rows(compared)
+        Costs(
+            target=cells[0],
+            priced=cells[1],
+            cells=tuple(zip(heads, [*_lines(cells[2:-2]), _accuracy(side)], strict=True)),
+        )
+        for side, cells in pairs
     )
 
 
+def _accuracy(side: Side) -> tuple[str, ...]:
+    if side.score is None:
+        return (accuracy_text(side.accuracy, None) or "not known",)
+    low, high = (f"{100 * end:.1f}" for end in side.score.interval)
+    count = f"{side.score.right:,} of {side.score.of:,}"
+    return (f"{100 * side.score.share:.1f} %", count, f"{low} .. {high}")
+
+
 def _lines(cells: tuple[str, ...]) -> list[tuple[str, ...]]:
-    priced, *pairs, spikes, accuracy = cells
     made = []
-    for value, times in zip(pairs[::2], pairs[1::2], strict=True):
+    for value, times in zip(cells[::2], cells[1::2], strict=True):
         nominal, _, interval = value.partition(" (")
         head, *rest = times.split(" ", 1)
         told = (
@@ -140,14 +157,7 @@ def _lines(cells: tuple[str, ...]) -> list[tuple[str, ...]]:
             " ".join([f"{head}×" * bool(head), *rest]),
         )
         made.append(tuple(line for line in told if line))
-    rate, _, why = spikes.partition("; ")
-    share, _, counted = accuracy.partition(" (")
-    return [
-        (priced or "not known",),
-        *made,
-        tuple(line for line in (rate or "not known", why) if line),
-        tuple(line for line in (share or "not known", f"({counted}" * bool(counted)) if line),
-    ]
+    return made
 
 
 def rows(compared: SideBySide) -> list[tuple[str, ...]]:
