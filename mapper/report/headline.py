@@ -170,8 +170,9 @@ def judged(found: Verification, kept: Mapping[str, str]) -> Verdict:
     """Sum up an answer of ``verify`` in words; ``kept`` names the files of an earlier one."""
     ran = [ring for ring in found.rings if ring.status in ("equal", "mismatch")]
     origin = f"; {RECORDED}, of {printable(short_file(kept['input']))}" if kept else ""
+    part = found.coverage and found.coverage + (", then stopped" if found.partial else "")
     if found.verdict == NOTHING_COMPARED:
-        told = "no engine ran beside the definition" + origin
+        told = "no engine ran beside the definition" + (f" ({part})" if part else "") + origin
         return Verdict(style="warn", short=NOTHING_COMPARED, told=told, worth=worth_of(found))
     if not found.bit_exact:
         wrong = ", ".join(ring.name for ring in ran if ring.status == "mismatch")
@@ -183,7 +184,6 @@ def judged(found: Verification, kept: Mapping[str, str]) -> Verdict:
     told += f", {skipped} skipped" if skipped else ""
     if found.extent is not None and not found.extent.whole:
         told += f"; {found.extent}"
-    part = found.coverage and found.coverage + (", then stopped" if found.partial else "")
     if kept:
         told += f" ({part})" if part else ""
         told = f"a record of {printable(short_file(kept['input']))}: {told}; verify runs them again"

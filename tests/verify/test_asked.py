@@ -171,6 +171,10 @@ def test_rings_that_ended_are_kept_when_a_run_is_stopped(folder, monkeypatch, tm
 def test_a_run_that_is_stopped_early_keeps_what_there_was(folder, monkeypatch):
     stopped(folder, monkeypatch, "engine_rings", "--steps", "2", "--samples", "1")
     assert recall(folder).found.coverage == "rings 1-3 of 8"
+    told = RUNNER.invoke(cli.app, ["cost", str(folder)]).stdout
+    assert "no engine ran beside the definition (rings 1-3 of 8, then stopped)" in " ".join(
+        told.split()
+    )
     verify(folder, "--rings", "4", "--steps", "1", "--samples", "1")
     before = (folder / RECORD).read_bytes()
     stopped(folder, monkeypatch, "engine_rings", "--steps", "2", "--samples", "1")
