@@ -9,6 +9,7 @@ import traceback
 from collections import Counter
 from dataclasses import replace
 from functools import cache
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -106,7 +107,8 @@ def _codes(graph: Graph, kind: str) -> dict[str, Array]:
         assert isinstance(value.type, IntType)
         ends = {"max": (value.type.max,) * 2, "min": (value.type.min,) * 2}
         low, high = ends.get(kind, (value.type.min, value.type.max))
-        shape = (3, 2, *value.shape)
+        leading = (3, 2) if prod(value.shape) < 1 << 16 else (1, 1)
+        shape = (*leading, *value.shape)
         found[value.name] = rng.integers(low, high, shape, np.int64, endpoint=True)
     return found
 
