@@ -8,6 +8,7 @@ import networkx as nx
 import numpy as np
 
 from mapper.diagnostics import MappingError, refuse
+from mapper.ir.assignment import layer_name
 from mapper.ir.core import Array, Const, Graph, IntType, Op, Span, Value
 from mapper.ir.crossbar import CrossbarMvm, Placement
 from mapper.ir.infer import infer_types
@@ -71,7 +72,7 @@ def _too_many(
     needed: Sequence[int], target: Target, place: int, layers: Sequence[CrossbarMvm]
 ) -> MappingError:
     """Return the refusal of a network for one group of layers that has no room."""
-    names = " and ".join(f"'{op.loc}'" for op in layers)
+    names = " and ".join(f"'{layer_name(op.loc)}'" for op in layers)
     one = f"layer {names}" if len(layers) == 1 else f"layers {names}, which feed each other back,"
     if needed[place] > capacity_of(target.chip):
         decides = f"{one} alone need{'s' if len(layers) == 1 else ''} {needed[place]} at once"
