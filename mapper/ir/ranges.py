@@ -84,6 +84,7 @@ _INDEX = Whole(0, MOST_SIDE)
 _AXIS = Whole(0, MOST_AXES - 1)
 _PARAMETER = Whole(-MOST_WHOLE, MOST_WHOLE)
 _FACTOR = Whole(-MOST_FACTOR, MOST_FACTOR)
+_CODE = Whole(-(1 << 31), (1 << 31) - 1)  # a grid of 32 bits, as biases have
 _SHIFT = Whole(0, 30)
 _REAL = Reals()
 
@@ -132,8 +133,8 @@ RANGES: OpTable[Mapping[str, Rule]] = OpTable(
         FakeQuantize: {
             "step": Reals(low=2.0**-149),
             "zero": Reals(-MOST_FACTOR, MOST_FACTOR),
-            "low": _FACTOR,
-            "high": _FACTOR,
+            "low": _CODE,
+            "high": _CODE,
         },
         Add: {"terms": _OPERANDS},
         Move: {
