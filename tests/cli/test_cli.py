@@ -306,6 +306,16 @@ def test_a_bug_of_ours_is_one_line_without_a_traceback(monkeypatch):
     assert "Traceback" not in done.stderr
 
 
+def test_a_lack_of_memory_is_no_bug_of_ours(monkeypatch):
+    def large(*args: object, **options: object) -> None:
+        np.zeros((1 << 50,), np.int64)  # 8 PiB
+
+    monkeypatch.setattr(api, "inspect", large)
+    done = run("inspect", DEMO_MODEL, code=1)
+    assert done.stderr.startswith("error[out-of-memory]: there is not enough memory: ")
+    assert "8.00 PiB" in done.stderr
+
+
 def test_json_is_alone_on_stdout(folder, recording):
     for args in (
         ("inspect", DEMO_MODEL),
