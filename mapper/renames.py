@@ -136,6 +136,13 @@ def recover(path: Path) -> None:
             _clear_those_with(place, _BEGUN)
 
 
+def clear_inside(folder: Path) -> None:
+    """Remove what killed runs left in a folder of ours; nothing of a process that lives."""
+    with suppress(OSError):
+        for left in filter(is_leftover, os.listdir(folder)):
+            _clear_leftover(folder / left)
+
+
 def _clear_those_with(folder: Path, name: str) -> None:
     """Clear the leftovers in a folder that hold this."""
     for left in filter(is_leftover, os.listdir(folder)):

@@ -221,7 +221,7 @@ class Walk:
         self.prepare()
         where = f"killed at change {point}"
         assert self.run(self.scene.command, stop=point).code == -9, where
-        if self.scene.reads and self.state() is not None:
+        if self.scene.reads and (old is not None or self.state() is not None):
             read = self.run(self.scene.reads)
             assert read.code == 0, (where, read.output)
         now = self.state()

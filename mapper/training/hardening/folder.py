@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from mapper import __version__
+from mapper.renames import clear_inside
 from mapper.training.hardening.plots import draw_curves
 from mapper.training.hardening.stages import Stage
 from mapper.writing import whole_file
@@ -33,6 +34,7 @@ class RunFolder:
             ValueError: It is of another run; the message names the first thing that differs.
         """
         wanted = json.loads(json.dumps({"schema": SCHEMA, "version": __version__, **config}))
+        clear_inside(self.path)
         file = self.path / "config.json"
         if not file.exists():
             self.path.mkdir(parents=True, exist_ok=True)
