@@ -3,13 +3,13 @@
 They stay for a release. ``mapper.compile``, ``mapper.load`` and what these return take their place.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mapper.api.charts import figures_of
 from mapper.api.estimate import Estimate
+from mapper.api.inputs import Progress
 from mapper.api.inspection import inspect
 from mapper.api.make import check_backend, export, load, passes_over, verify_model
 from mapper.build.folder import check_replaceable
@@ -29,8 +29,6 @@ from mapper.listing import (
 from mapper.pipeline import After
 from mapper.report.headline import Headline
 from targets import DEFAULT_PRESET
-
-Progress = Callable[[str], None]
 
 
 def inspect_model(

@@ -5,7 +5,7 @@ the rings. The class here is that data with everything a person asks of it, so i
 of them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,15 +13,17 @@ from pathlib import Path
 from numpy.typing import ArrayLike
 
 from mapper.api.estimate import Estimate, notes_of
-from mapper.api.figures import Figures, check_drawing, draw_into
+from mapper.api.figures import Figures, check_drawing, draw_report
 from mapper.api.inputs import (
     Activity,
     Inputs,
     Model,
+    Progress,
     model_file,
     read_activity,
     read_inputs,
     read_inputs_if,
+    silent,
 )
 from mapper.api.page import ReportAnswer
 from mapper.api.run import Run, run_of
@@ -35,12 +37,10 @@ from mapper.ir.core import Graph
 from mapper.layout import Taken
 from mapper.recordings import IN_MEMORY, to_codes
 from mapper.report import Evidence, render_report
-from mapper.report.figures import figure_charts, report_caption
 from mapper.report.headline import headline
-from mapper.report.references import works_behind
 from mapper.threads import one_blas_thread
 from mapper.verify import Verification
-from mapper.verify.activity import Recorded, recorded_on
+from mapper.verify.activity import recorded_on
 from mapper.verify.asked import Asked, Rings
 from mapper.verify.every import every_ring
 from mapper.verify.evidence import gather_evidence, verified
@@ -49,12 +49,6 @@ from mapper.verify.record import described_file
 from mapper.verify.rings import spike_values
 from mapper.writing import whole_file
 from targets import DEFAULT_PRESET, Target, load_preset
-
-Progress = Callable[[str], None]
-
-
-def _silent(text: str) -> None:
-    """Say nothing of what comes next."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -129,7 +123,7 @@ class Build:
         threads: int | None = None,
         spikes: bool = False,
         trace: bool = False,
-        progress: Progress = _silent,
+        progress: Progress = silent,
     ) -> Run:
         """Compute every output bit on recordings.
 
@@ -178,7 +172,8 @@ class Build:
         if not kept:
             return answer
         progress("laying the page out")
-        note = self._store(recorded_on(self.mapped, ran, recorded))
+        found = recorded_on(self.mapped, ran, recorded)
+        note = store(self.mapped, self._in_folder(), self.identity, found)
         return replace(answer, notes=(*answer.notes, *filter(None, [note])))
 
     @one_blas_thread
@@ -193,7 +188,7 @@ class Build:
         rings: str | Sequence[str | int] | None = None,
         steps: int | None = None,
         samples: int | None = None,
-        progress: Progress = _silent,
+        progress: Progress = silent,
     ) -> Verification:
         """Run the rings of trust on recordings.
 
@@ -241,7 +236,7 @@ class Build:
             )
             found, ran = verified(self.mapped, recorded, path, nir, progress, of_run)
         progress("laying the page out")
-        warning = self._store(ran, found, described)
+        warning = store(self.mapped, self._in_folder(), self.identity, ran, found, described)
         return replace(found, warnings=(*found.warnings, warning)) if warning else found
 
     # --- what it costs ---------------------------------------------------------------------
@@ -288,7 +283,7 @@ class Build:
         steps: int | None = None,
         model: Model | None = None,
         nir: NirOptions | None = None,
-        progress: Progress = _silent,
+        progress: Progress = silent,
     ) -> ReportAnswer:
         """Write the report as one offline HTML page, and return what it answers first.
 
@@ -346,15 +341,6 @@ class Build:
             recorded=bool(evidence.kept),
         )
 
-    def _store(
-        self,
-        ran: Recorded,
-        found: Verification | None = None,
-        files: Mapping[str, str] | None = None,
-    ) -> str:
-        """Put what was found into the folder; return a warning where that was not done, or ""."""
-        return store(self.mapped, self._in_folder(), self.identity, ran, found, files)
-
     def _in_folder(self) -> Path:
         assert self.folder is not None
         return self.folder
@@ -367,7 +353,7 @@ class Build:
         steps: int | None = None,
         preset: str = DEFAULT_PRESET,
         columns: int = 1,
-        progress: Progress = _silent,
+        progress: Progress = silent,
     ) -> Figures:
         """Write the charts of the report as SVG, PNG and PDF, with captions.
 
@@ -391,9 +377,7 @@ class Build:
         evidence = gather_evidence(self.mapped, activity=read_activity(activity), steps=steps)
         page = self.mapped.report(evidence, preset)
         progress("drawing")
-        charts, said = figure_charts(page, columns), report_caption(page)
-        works = works_behind(page.target, page.preset)
-        return draw_into(Path(folder), charts, said, preset, columns, page.warnings, works)
+        return draw_report(Path(folder), page, preset, columns)
 
     def save(self, folder: str | Path) -> "Build":
         """Write the build folder, at once or not at all; a build that is there is replaced.

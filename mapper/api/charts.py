@@ -1,16 +1,15 @@
 """Figures of a folder: a build's report, or a comparison."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from mapper.api.figures import Figures, check_drawing, draw_into
+from mapper.api.inputs import Progress
 from mapper.api.make import load
 from mapper.compare.folder import is_comparison, read_comparison
 from mapper.diagnostics import refuse
 from mapper.report.comparison.page import caption_of, comparison_charts
 from targets import DEFAULT_PRESET
-
-Progress = Callable[[str], None]
 
 
 def figures_of(

@@ -1,6 +1,6 @@
 """Targets or builds side by side, in Python."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from mapper.api.build import Build
@@ -8,10 +8,12 @@ from mapper.api.inputs import (
     Activity,
     Inputs,
     Model,
+    Progress,
     read_activity,
     read_inputs_if,
     read_model,
     read_target,
+    silent,
 )
 from mapper.api.make import load
 from mapper.build.folder import check_outside
@@ -27,8 +29,6 @@ from mapper.threads import one_blas_thread
 from mapper.verify.record import Verified, recall
 from targets import DEFAULT_PRESET, Target, load_preset
 
-Progress = Callable[[str], None]
-
 
 @one_blas_thread
 def compare_targets(
@@ -43,7 +43,7 @@ def compare_targets(
     preset: str = DEFAULT_PRESET,
     output: str | Path | None = None,
     nir: NirOptions | None = None,
-    progress: Progress = lambda text: None,
+    progress: Progress = silent,
 ) -> Comparison:
     """Map one network onto several targets and put what they cost side by side.
 
@@ -95,7 +95,7 @@ def compare_mappings(
     preset: str = DEFAULT_PRESET,
     output: str | Path | None = None,
     groups: Mapping[str, Sequence[Build | str | Path]] | None = None,
-    progress: Progress = lambda text: None,
+    progress: Progress = silent,
 ) -> Comparison:
     """Put builds side by side: of one model or several, with any options, on any targets.
 

@@ -9,8 +9,10 @@ from mapper.build.folder import check_outside
 from mapper.notebook import html_table
 from mapper.report import import_vl_convert, write_figures
 from mapper.report.charts.base import Chart
-from mapper.report.figures import CAPTIONS, draw
+from mapper.report.data import Report
+from mapper.report.figures import CAPTIONS, draw, figure_charts, report_caption
 from mapper.report.references import FILE as BIBLIOGRAPHY
+from mapper.report.references import works_behind
 from targets import Work
 
 SCHEMA = "spikeloom/figures/1"
@@ -73,6 +75,13 @@ def check_drawing(folder: Path) -> None:
     """
     import_vl_convert()
     check_outside(folder, "figures")
+
+
+def draw_report(folder: Path, page: Report, preset: str, columns: int) -> Figures:
+    """Draw the charts of a report and write them, with the works that its numbers come from."""
+    charts, said = figure_charts(page, columns), report_caption(page)
+    works = works_behind(page.target, page.preset)
+    return draw_into(folder, charts, said, preset, columns, page.warnings, works)
 
 
 def draw_into(

@@ -2,7 +2,7 @@
 
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -32,6 +32,14 @@ exported on images, ``[B, ...]`` are B images, each shown as long as the file sh
 Activity = str | Path | float | Run | Mapping[str, Array] | None
 """How active a network is: a run that was traced, its trace or the path of it, or the share of
 input bits that are 1, 0..1. None takes the share that an estimate assumes."""
+
+
+Progress = Callable[[str], None]
+"""Is called with what comes next."""
+
+
+def silent(text: str) -> None:
+    """Say nothing of what comes next."""
 
 
 @contextmanager
