@@ -56,7 +56,10 @@ def checked_arrays(arrays: Mapping[str, ArrayLike] | ArrayLike) -> dict[str, Arr
         MappingError: ``bad-recording`` for anything but finite numbers.
     """
     given = arrays if isinstance(arrays, Mapping) else {_UNNAMED: arrays}
-    held = {str(name): np.asarray(array) for name, array in given.items()}
+    try:
+        held = {str(name): np.asarray(array) for name, array in given.items()}
+    except (RuntimeError, TypeError, ValueError) as error:  # ragged lists, tensors with gradients
+        raise refuse("bad-recording", f"this is no array: {error}", loc=IN_MEMORY) from error
     if problem := next(_number_problems(held), ""):
         raise refuse("bad-recording", problem, loc=IN_MEMORY)
     return held

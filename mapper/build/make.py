@@ -8,6 +8,7 @@ import numpy as np
 
 from mapper.build.files import sha256
 from mapper.build.model import Build
+from mapper.diagnostics import refuse
 from mapper.executor import engine
 from mapper.frontend import Imported
 from mapper.ir.assignment import Assignment
@@ -59,6 +60,8 @@ def make_build(
         MappingError: The network cannot be mapped so.
     """
     decided = assignment or imported.graph.assignment
+    if weight_bits is not None and type(weight_bits) is not int:
+        raise refuse("weight-bits", f"weights have 2 to 8 bits, got {weight_bits!r}")
     if weight_bits is not None:
         decided = replace(decided, weight_bits=weight_bits)
     network = replace(imported.graph, assignment=decided)

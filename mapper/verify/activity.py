@@ -99,7 +99,7 @@ def recall_activity(build: Build, folder: Path) -> tuple[Recorded, Activity] | N
         found = measure(build.hardware, arrays, build.counts.levels)
         if counted.right is not None and counted.labelled != found.samples:
             raise ValueError(f"{counted.labelled} labels for {found.samples} samples")
-    except (KeyError, MappingError, TypeError, ValueError) as error:
+    except (KeyError, MappingError, RecursionError, TypeError, ValueError) as error:
         message = f"cannot be read: {error}"
         if isinstance(error, MappingError):
             message = f"cannot be read: {error.diagnostics[0].message}"

@@ -20,7 +20,7 @@ class Asked:
     @classmethod
     def of(
         cls,
-        rings: str | Sequence[str | int] | None = None,
+        rings: str | int | Sequence[str | int] | None = None,
         steps: int | None = None,
         samples: int | None = None,
     ) -> "Asked":
@@ -30,10 +30,12 @@ class Asked:
             MappingError: ``unknown-ring``; ``verify-extent`` for less than one step or sample.
         """
         for name, number in (("--steps", steps), ("--samples", samples)):
-            if number is not None and number < 1:
-                raise refuse("verify-extent", f"{number} is asked for, at least 1", loc=name)
+            if number is not None and (type(number) is not int or number < 1):
+                raise refuse("verify-extent", f"{number!r} is asked for, at least 1", loc=name)
         if rings is None:
             return cls(steps=steps, samples=samples)
+        if isinstance(rings, int):
+            rings = [rings]
         parts = rings.split(",") if isinstance(rings, str) else map(str, rings)
         return cls(rings=frozenset(map(_ring_of, parts)), steps=steps, samples=samples)
 

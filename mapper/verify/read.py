@@ -20,6 +20,9 @@ from mapper.verify.result import (
     Verification,
 )
 
+MOST_WHOLE = 1 << 64
+"""Of whole numbers in a record: no count and no integer of a network is greater."""
+
 _STATUSES: tuple[Status, ...] = get_args(Status)
 _SHARES = ("accuracy", "source_accuracy", "spike_agreement")
 
@@ -123,7 +126,7 @@ def _extent(found: object) -> Extent | None:
         return None
     names = [spec.name for spec in fields(Extent)]
     numbers = {name: found.get(name) for name in names}
-    if not all(type(number) is int for number in numbers.values()):
+    if not all(type(n) is int and n < MOST_WHOLE for n in numbers.values()):
         raise ValueError(f"recording is {found!r:.80}")
     extent = Extent(**{name: int(found[name]) for name in names})
     if not (1 <= extent.steps <= extent.of_steps and 1 <= extent.samples <= extent.of_samples):
@@ -245,4 +248,7 @@ def _is_share(value: object) -> TypeGuard[float]:
 
 
 def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+    """Say whether JSON holds a finite number; a whole one may have any number of digits."""
+    if type(value) is int:
+        return abs(value) < MOST_WHOLE
+    return isinstance(value, float) and isfinite(value)

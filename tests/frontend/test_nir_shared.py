@@ -77,14 +77,18 @@ def test_a_trained_network_keeps_its_accuracy_on_real_recordings(shared, scnn, r
     assert np.mean(counts.argmax(-1) == recorded["labels"]) == 0.98
 
 
-@pytest.mark.parametrize("target", ["ideal-128", "adcless-64"])
-def test_a_trained_network_maps_and_every_ring_is_equal(target, scnn, recorded, tmp_path):
+DEAD = "the mapping: silent from 0 on (5 of 5 layers never fire on the recordings)"
+"""Nobody trained the network for sense amplifiers."""
+
+
+@pytest.mark.parametrize(("target", "told"), [("ideal-128", []), ("adcless-64", [DEAD])])
+def test_a_trained_network_maps_and_every_ring_is_equal(target, told, scnn, recorded, tmp_path):
     io = tmp_path / "io.npz"
     np.savez(io, input=recorded["frames"][:1, 40:48].swapaxes(0, 1).astype(np.float32))
     nir = NirOptions(library="sinabs")
     made = api.compile_model(scnn, target, tmp_path / "build", calibrate=io, nir=nir)
     assert made is not None
-    assert made["warnings"] == []
+    assert [text.partition(", so its outputs")[0] for text in made["warnings"]] == told
     answer = api.verify(tmp_path / "build", io, model=scnn, nir=nir)
     rings = {ring["name"]: ring["status"] for ring in answer["rings"]}
     assert answer["bit_exact"] is True

@@ -68,7 +68,7 @@ PICKS = {
     ),
     "one row": (
         [node("Gather", "s which", "picked", axis=2)],
-        {"which": integers(1)[0]},
+        {"which": np.asarray(integers(1)[0])},
         (1, 4, 6),
     ),
     "channels by coordinates": (

@@ -187,12 +187,12 @@ class _Plan:
 
 
 def _option_problems(weight_bits: int | None, scale: str, input_bits: int) -> Iterator[Diagnostic]:
-    if weight_bits is not None and not 2 <= weight_bits <= 8:
-        yield _problem("weight-bits", f"weights have 2 to 8 bits, got {weight_bits}")
+    if weight_bits is not None and (type(weight_bits) is not int or not 2 <= weight_bits <= 8):
+        yield _problem("weight-bits", f"weights have 2 to 8 bits, got {weight_bits!r}")
     if scale not in get_args(Granularity):
         yield _problem("bad-option", f"scale is one of {get_args(Granularity)}, got {scale!r}")
-    if not 1 <= input_bits <= 8:
-        yield _problem("bad-option", f"input codes have 1 to 8 bits, got {input_bits}")
+    if type(input_bits) is not int or not 1 <= input_bits <= 8:
+        yield _problem("bad-option", f"input codes have 1 to 8 bits, got {input_bits!r}")
 
 
 def _call_problems(network: fx.GraphModule, called: list[str]) -> Iterator[Diagnostic]:

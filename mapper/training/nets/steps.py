@@ -61,6 +61,8 @@ def as_numbers(x: object, model: nn.Module) -> Tensor:
             f"inputs are tensors of torch, got a {type(x).__name__}",
             help="torch.from_numpy(x).float()" if array else "",
         )
+    if x.is_nested or x.is_quantized:
+        raise refused("input-type", "inputs are plain tensors, got a nested or quantized one")
     if x.layout != torch.strided:
         raise refused(
             "input-type", f"inputs are dense tensors, got {x.layout}", help="x.to_dense()"
