@@ -107,7 +107,7 @@ class Build:
         return CompileSummary(
             build=self.mapped,
             folder=folder,
-            warnings=(*self.warnings, *self.mapped.uncalibrated),
+            warnings=self.warnings,
             recording=self.recording,
         )
 
@@ -169,6 +169,7 @@ class Build:
         )
         held = {name: ran.outputs[name] for name in shown}
         answer = run_of(graph, ran, codes, recorded.taken, spikes=held, traced=trace)
+        answer = replace(answer, uncalibrated=self.mapped.uncalibrated)
         if not kept:
             return answer
         progress("laying the page out")

@@ -110,7 +110,8 @@ def passes_over(
     if mapped is None:
         return None
     known = None if isinstance(model, Imported) else model
-    warnings = (*imported.warnings, *calibration_warnings(mapped, reals))
+    told = calibration_warnings(mapped, reals)
+    warnings = (*imported.warnings, *told, *mapped.uncalibrated)
     return Build(
         mapped=mapped,
         model=known,

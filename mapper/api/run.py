@@ -53,6 +53,8 @@ class Run:
     """Which instructions the native kernels used."""
     notes: tuple[str, ...] = ()
     """What ran on NumPy all the same, and why."""
+    uncalibrated: tuple[str, ...] = ()
+    """A warning of the build where its readout was set without recordings."""
     recording: Taken | None = None
     """What the arrays of the inputs were taken for: samples, time steps, images that are shown."""
     written: Mapping[str, str] | None = None
@@ -60,8 +62,11 @@ class Run:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What makes the outputs worth less than they look: layers that never or always fire."""
-        return self.firing.warnings(MAPPING)
+        """What makes the outputs worth less than they look.
+
+        Layers that never or always fire, and readout that was set without recordings.
+        """
+        return (*self.firing.warnings(MAPPING), *self.uncalibrated)
 
     @property
     def steps(self) -> int:

@@ -74,7 +74,7 @@ class CompileSummary:
 
     @property
     def chips(self) -> int:
-        return chips_of(self.grids, self.build.target)
+        return chips_of(self.build.hardware, self.build.target)
 
     @property
     def cost(self) -> Cost:

@@ -1,6 +1,6 @@
 """What the report says, as plain data: templates only lay it out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from math import prod
@@ -212,7 +212,7 @@ class Report:
 
     @property
     def chips(self) -> int:
-        return chips_of(self.layers, self.target)
+        return chips_of(self.graph, self.target)
 
 
 def report_of(
@@ -289,10 +289,11 @@ def layer_grids(graph: Graph, target: Target) -> tuple[LayerGrid, ...]:
     )
 
 
-def chips_of(grids: Sequence[LayerGrid], target: Target) -> int:
-    """Count the chips that all crossbars of a network take."""
-    crossbars = sum(grid.crossbars for grid in grids)
-    return max(1, -(-crossbars // target.chip.crossbars))
+def chips_of(graph: Graph, target: Target) -> int:
+    """Count the chips that a placed network takes: those of its widest round."""
+    ops = (op for op in graph.ops if isinstance(op, CrossbarMvm))
+    last = max((op.placement.slots.stop for op in ops), default=0)
+    return max(1, -(-last // target.chip.crossbars))
 
 
 def weights_in_words(graph: Graph, widest: int) -> str:

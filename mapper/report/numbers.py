@@ -72,7 +72,7 @@ def between(value: Range, unit: str) -> str:
     """Write the ends of an interval alone, in the unit of its nominal value."""
     factor, shown = scaled(value.nominal, unit)
     if value.low == value.high:
-        return "known exactly"
+        return "no range stated"
     return f"{three_digits(value.low * factor)} to {three_digits(value.high * factor)} {shown}"
 
 

@@ -23,7 +23,7 @@ class Measured:
     """The source network, run beside what the definition of a mapping gives."""
 
     def __init__(self, build: Build, codes: Arrays, reals: Arrays) -> None:
-        self._codes, self._reals = codes, reals
+        self._build, self._codes, self._reals = build, codes, reals
         self._spikes = spike_values(build.network)
         self._mapping, self._source = Record(build.hardware), Record(build.network)
         self._agreement = Agreement(self._spikes)
@@ -58,7 +58,11 @@ class Measured:
             layer_agreement=self._agreement.by_name,
             firing=firing,
             source_firing=source_firing,
-            warnings=(*source_firing.warnings(NETWORK), *firing.warnings(MAPPING)),
+            warnings=(
+                *source_firing.warnings(NETWORK),
+                *firing.warnings(MAPPING),
+                *self._build.uncalibrated,
+            ),
         )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mapper.cost import Range
-from mapper.diagnostics import printable
+from mapper.diagnostics import many, printable
 from mapper.ir.firing import Firing
 from mapper.proportions import Score, Spread
 from mapper.report.comparison.data import (
@@ -249,7 +249,7 @@ def _spread(found: Spread, factor: float) -> str:
 def _pair(pair: PairedSides) -> tuple[str, ...]:
     counts, (low, high) = pair.counts, (100 * end for end in pair.counts.interval)
     points = f"{100 * counts.difference:+.1f} points ({low:+.1f} .. {high:+.1f})"
-    names = f"{printable(pair.target)} less {printable(pair.over)}, {counts.of:,} samples"
+    names = f"{printable(pair.target)} less {printable(pair.over)}, {many(counts.of, 'sample')}"
     return (names, points, str(counts.first_only), str(counts.second_only), f"{counts.p:.2g}")
 
 
