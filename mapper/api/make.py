@@ -13,7 +13,7 @@ from mapper.api.inputs import (
     read_target,
 )
 from mapper.build.folder import identity, read_build
-from mapper.build.make import calibration_warnings, make_build
+from mapper.build.make import looked_at, make_build
 from mapper.exchange.export import Export, format_of
 from mapper.exchange.export import export as write_export
 from mapper.executor.engine import chosen_backend
@@ -110,8 +110,8 @@ def passes_over(
     if mapped is None:
         return None
     known = None if isinstance(model, Imported) else model
-    told = calibration_warnings(mapped, reals)
-    warnings = (*imported.warnings, *told, *mapped.uncalibrated)
+    mapped = looked_at(mapped, reals)
+    warnings = (*imported.warnings, *mapped.told, *mapped.uncalibrated)
     return Build(
         mapped=mapped,
         model=known,
@@ -142,7 +142,8 @@ def load(folder: str | Path, *, page: bool = False) -> Build:
     if page:
         told = known(mapped, folder)
         check_own_page(folder, own, told, render_report(mapped.report(told)))
-    return Build(mapped=mapped, folder=folder, identity=own)
+    warnings = (*mapped.told, *mapped.uncalibrated)
+    return Build(mapped=mapped, folder=folder, identity=own, warnings=warnings)
 
 
 def export(model: Model | Imported, path: str | Path, *, nir: NirOptions | None = None) -> Export:

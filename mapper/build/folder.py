@@ -47,6 +47,8 @@ ACTIVITY = "activity.npz"
 _SAMPLE_PREFIX = "sample/"
 _MOST_WEIGHT_BITS = 16
 _MOST_OPS = 1 << 31
+_MOST_WARNINGS = 16
+_LONGEST_WARNING = 1 << 14
 
 
 def write_build(
@@ -155,8 +157,23 @@ def _mapping(build: Build) -> dict[str, Any]:
         "passes": [[run.name, run.exact, run.ops] for run in build.passes],
         **_options(build),
         **presented_entry(build.presented),
+        **_calibration(build),
         "source": dict(build.source),
     }
+
+
+def _calibration(build: Build) -> dict[str, Any]:
+    """Return the entry for what calibration recordings found; none where they found nothing."""
+    return {"calibration": {"warnings": list(build.told), "dead": build.dead}} if build.told else {}
+
+
+def _read_calibration(held: Any) -> tuple[tuple[str, ...], str]:
+    found = {"warnings": [], "dead": ""} if held is None else held
+    told: tuple[str, ...] = load(tuple[str, ...], found["warnings"])
+    dead: str = load(str, found["dead"])
+    if len(told) > _MOST_WARNINGS or max(map(len, (*told, dead))) > _LONGEST_WARNING:
+        raise ValueError(f"calibration found {len(told)} things, or one of many words")
+    return told, dead
 
 
 def _options(build: Build) -> dict[str, Any]:
@@ -278,6 +295,7 @@ def _read_data(folder: Path) -> Build:
         if data["schema"] not in (SCHEMA, WITH_OPTIONS):
             known = f"{SCHEMA!r} or {WITH_OPTIONS!r}"
             raise ValueError(f"schema {data['schema']!r}, expected {known}")
+        told, dead = _read_calibration(data.get("calibration"))
         options = _read_options(data["options"] if data["schema"] == WITH_OPTIONS else {}, where)
         hardware = from_json(data["hardware"], load_constants(folder / "weights.npz"), where)
         build = Build(
@@ -291,6 +309,8 @@ def _read_data(folder: Path) -> Build:
             presented=read_presented(
                 data.get("presented"), [value.name for value in hardware.inputs]
             ),
+            told=told,
+            dead=dead,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise refuse("bad-mapping", f"cannot be read: {error}", loc=where) from error

@@ -95,14 +95,15 @@ _FIRST_LOOK = 2
 """Samples the trained network is run on: on all of them only where it looks dead on these."""
 
 
-def calibration_warnings(build: Build, recordings: Mapping[str, Array] | None) -> tuple[str, ...]:
-    """Say which layers never or always fire on what a build was calibrated with, if anything."""
+def looked_at(build: Build, recordings: Mapping[str, Array] | None) -> Build:
+    """Return a build that says which layers never or always fire on what it was calibrated with."""
     if recordings is None:
-        return ()
+        return build
     ran = engine.run(build.hardware, build.samples, trace=True, generated=build)
     mapped = firing_of(build.hardware, ran.counts, build.samples, ran.outputs)
     trained = trained_firing(build.network, recordings)
-    return (*trained.warnings(NETWORK), *mapped.warnings(MAPPING))
+    told = (*trained.warnings(NETWORK), *mapped.warnings(MAPPING))
+    return build.telling(told, mapped.reason) if told else build
 
 
 def trained_firing(network: Graph, recordings: Mapping[str, Array]) -> Firing:

@@ -1,7 +1,7 @@
 """A build: one compiled network with its target, and what its files are made from."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from mapper import __version__
@@ -38,6 +38,17 @@ class Build:
     """File name and SHA-256 of the model."""
     presented: Presentation = IN_STEPS
     """How the model takes its inputs: what the arrays of a recording mean."""
+    told: tuple[str, ...] = ()
+    """Warnings of what calibration recordings found: layers that never or always fire."""
+    dead: str = ""
+    """Why the mapping says nothing of these recordings, in a few words; empty where it does."""
+
+    def telling(self, told: tuple[str, ...], dead: str) -> "Build":
+        """Return the same build with what was found of it; what was generated is not anew."""
+        made = replace(self, told=told, dead=dead)
+        for name, held in vars(self).items():
+            vars(made).setdefault(name, held)
+        return made
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "samples", FrozenMap(self.samples))
@@ -76,6 +87,7 @@ class Build:
             source=self.source,
             evidence=evidence,
             calibrated=bool(self.samples),
+            told=self.told,
             preset=preset,
         )
 

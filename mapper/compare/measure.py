@@ -72,13 +72,14 @@ class Compared:
     @property
     def incomparable(self) -> str:
         """Why its costs stand beside no others; empty where they do."""
-        return self.firing.reason if self.firing is not None else ""
+        return self.build.dead if self.firing is None else self.firing.reason
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What has to be known of this build before a number of it is used."""
         pairs = ((NETWORK, self.source_firing), (MAPPING, self.firing))
-        told = [text for what, one in pairs if one is not None for text in one.warnings(what)]
+        seen = [text for what, one in pairs if one is not None for text in one.warnings(what)]
+        told = self.build.told if self.firing is None else seen
         return (*told, *self.build.uncalibrated)
 
 
@@ -192,6 +193,7 @@ def row_of(compared: Compared, preset: Preset) -> ComparedBuild:
         accuracy=share,
         score=right,
         firing=compared.firing,
+        incomparable=compared.incomparable,
         warnings=compared.warnings,
         priced=_priced(build, preset),
         name=compared.name,

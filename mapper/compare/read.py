@@ -76,6 +76,7 @@ def _side(row: Json) -> Side:
         accuracy=_number(row["accuracy"]) if "accuracy" in row else accuracy,
         score=read_score(row),
         firing=read_firing(row, "firing"),
+        incomparable=_text(row.get("incomparable_because", "")),
         priced="; ".join(dict.fromkeys(map(_text, row.get("priced_readouts", {}).values()))),
         spike_agreement=None if found is None else found.spike_agreement,
         built=_built(row, found) if "build" in row else None,

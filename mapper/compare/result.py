@@ -51,6 +51,8 @@ class ComparedBuild:
     """The same as counts, with a 95 % interval; None where the counts are not known."""
     firing: Firing | None = None
     """How often layers fired on recordings; None where no run is known."""
+    incomparable: str = ""
+    """Why its costs stand beside no others: it is dead. Empty where they do."""
     warnings: tuple[str, ...] = ()
     """What has to be known of it before a number is used."""
     priced: Mapping[str, str] = FrozenMap({})
@@ -69,11 +71,6 @@ class ComparedBuild:
     def readout(self) -> str:
         """The readouts that are priced, in words: ``5-bit SAR ADC, built as flash``."""
         return "; ".join(dict.fromkeys(self.priced.values()))
-
-    @property
-    def incomparable(self) -> str:
-        """Why its costs stand beside no others: it is dead. Empty where they do."""
-        return self.firing.reason if self.firing is not None else ""
 
     @property
     def verification(self) -> Verification | None:
@@ -120,6 +117,7 @@ class ComparedBuild:
             accuracy=self.accuracy,
             score=self.score,
             firing=self.firing,
+            incomparable=self.incomparable,
             priced=self.readout,
             spike_agreement=None if found is None else found.spike_agreement,
             built=self._built(),

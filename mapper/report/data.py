@@ -148,6 +148,8 @@ class Report:
     evidence: Evidence
     calibrated: bool
     """Recordings set input codes and readout."""
+    told: tuple[str, ...]
+    """What these recordings found: it counts until there is a run on others."""
     source: Mapping[str, str]
 
     @property
@@ -194,7 +196,8 @@ class Report:
         Layers that never or always fire, and readout that was set without recordings.
         """
         pairs = ((NETWORK, self.evidence.source_firing), (MAPPING, self.evidence.firing))
-        told = [text for what, one in pairs if one is not None for text in one.warnings(what)]
+        seen = [text for what, one in pairs if one is not None for text in one.warnings(what)]
+        told = self.told if self.evidence.firing is None else seen
         return (*told, *uncalibrated(self.graph, self.source, calibrated=self.calibrated))
 
     @property
@@ -223,6 +226,7 @@ def report_of(
     source: Mapping[str, str],
     evidence: Evidence | None = None,
     calibrated: bool = False,
+    told: tuple[str, ...] = (),
     preset: str = DEFAULT_PRESET,
 ) -> Report:
     """Gather the report of a mapping, its cost under a preset."""
@@ -239,6 +243,7 @@ def report_of(
         preset=assumed,
         evidence=evidence,
         calibrated=calibrated,
+        told=told,
         source=source,
     )
 

@@ -143,7 +143,9 @@ def test_a_dead_target_is_on_no_front():
     compared = sides((1, 1, 0.1), (2, 1, 0.8))
     silent = Firing(steps=1, samples=2, layers=(), alike=True)
     first, other = compared.sides
-    dead = replace(compared, sides=(replace(first, firing=silent), other))
+    dead = replace(
+        compared, sides=(replace(first, firing=silent, incomparable=silent.reason), other)
+    )
     for chart in pareto_charts(dead):
         assert [row[0] for row in chart.table.rows] == ["target-1"]
     assert pareto_charts(replace(dead, sides=dead.sides[:1])) == ()

@@ -49,17 +49,14 @@ class Side:
     """The same as counts; None where these are not known."""
     firing: Firing | None = None
     """How often layers fired on recordings; None where no run is known."""
+    incomparable: str = ""
+    """Why it is in no ratio, front or waterfall: it is dead. Empty where it is."""
     priced: str = ""
     """The readouts that its cost is of, in words; empty where that is not known."""
     spike_agreement: float | None = None
     """Share of spikes that are equal to those of the network, 0..1; None where not known."""
     built: Built | None = None
     """None for a target."""
-
-    @property
-    def incomparable(self) -> str:
-        """Why it is in no ratio, front or waterfall: it is dead. Empty where it is."""
-        return self.firing.reason if self.firing is not None else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
