@@ -121,7 +121,7 @@ class InspectionText:
         for layer in self.layers:
             matrix = layer.matrix
             cells = (
-                _short(layer.name),
+                layer.name,
                 self._what(layer),
                 _shapes(layer),
                 _edges(layer),
@@ -133,7 +133,7 @@ class InspectionText:
 
     def _list(self) -> Iterator[str]:
         for layer in self.layers:
-            head = f"{_short(layer.name)}: {self._what(layer)}, {_shapes(layer)}"
+            head = f"{layer.name}: {self._what(layer)}, {_shapes(layer)}"
             reads = [f"reads {_edges(layer)}"] if _edges(layer) else []
             if layer.matrix is None:
                 yield ", ".join([head, *reads, self._place(layer)])
@@ -162,17 +162,6 @@ class InspectionText:
 
 def _lines(texts: Iterable[str]) -> Iterator[Text]:
     return (Text(printable(text)) for text in texts)
-
-
-def _short(name: str) -> str:
-    """Leave out what a dotted or slashed name says twice: ``/enc.0/enc.0.0/Conv``."""
-    parts = [part for part in name.split("/") if part]
-    kept = [
-        part
-        for part, after in zip(parts, [*parts[1:], ""], strict=True)
-        if not after.startswith(f"{part}.")
-    ]
-    return "/".join(kept) or name
 
 
 def _shapes(layer: LayerInfo) -> str:

@@ -145,9 +145,17 @@ def check_targets(targets: Sequence[Target], output: Path | None) -> None:
     """Refuse no targets, and an output that a comparison of them cannot be written to."""
     if not targets:
         raise refuse("unknown-target", "no targets to compare", loc="--targets")
+    names = [target.name for target in targets]
+    if twice := next((name for name in names if names.count(name) > 1), ""):
+        raise refuse(
+            "target-value",
+            f"two targets are named {twice[:80]!r}: nobody could tell which row is whose",
+            loc="--targets",
+            help="change 'name' in its file",
+        )
     if output is not None:
         check_outside(output, "the comparison")
-        check_names([target.name for target in targets])
+        check_names(names)
         _check_builds(output, targets)
 
 
