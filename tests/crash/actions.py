@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 import mapper.demo as demo
 from mapper import cli, recordings, renames
-from mapper.api import build as build_of
+from mapper.api import figures as figures_of
 from mapper.api import compile
 from mapper.ir.core import Array
 from tests.files import DEMO_MODEL
@@ -55,8 +55,8 @@ def on_a_volume(volume: Path, *args: Path) -> None:
 
 def few_figures(*args: Path) -> None:
     """Two figures in place of all."""
-    charts = build_of.figure_charts
-    build_of.figure_charts = lambda page, columns: charts(page, columns)[columns - 1 : columns + 1]
+    charts = figures_of.figure_charts
+    figures_of.figure_charts = lambda page, columns: charts(page, columns)[columns - 1 : columns + 1]
     sys.argv = ["spikeloom", "figures", *map(str, args)]
     cli.main()
 
