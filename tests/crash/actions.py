@@ -9,8 +9,8 @@ from tempfile import TemporaryDirectory
 
 import mapper.demo as demo
 from mapper import cli, recordings, renames
-from mapper.api import figures as figures_of
 from mapper.api import compile
+from mapper.api import figures as figures_of
 from mapper.ir.core import Array
 from tests.files import DEMO_MODEL
 
@@ -56,7 +56,9 @@ def on_a_volume(volume: Path, *args: Path) -> None:
 def few_figures(*args: Path) -> None:
     """Two figures in place of all."""
     charts = figures_of.figure_charts
-    figures_of.figure_charts = lambda page, columns: charts(page, columns)[columns - 1 : columns + 1]
+    figures_of.figure_charts = lambda page, columns: charts(page, columns)[
+        columns - 1 : columns + 1
+    ]
     sys.argv = ["spikeloom", "figures", *map(str, args)]
     cli.main()
 
