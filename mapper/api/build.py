@@ -167,9 +167,7 @@ class Build:
             progress=done,
             generated=self.mapped,
         )
-        held = {name: ran.outputs[name] for name in shown}
-        answer = run_of(graph, ran, codes, recorded.taken, spikes=held, traced=trace)
-        answer = replace(answer, uncalibrated=self.mapped.uncalibrated)
+        answer = run_of(self.mapped, ran, codes, recorded.taken, spikes=shown, traced=trace)
         if not kept:
             return answer
         progress("laying the page out")

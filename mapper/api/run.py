@@ -1,6 +1,6 @@
 """What a run of a build gave."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
@@ -8,6 +8,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
+from mapper.build.model import Build
 from mapper.executor.engine import Ran
 from mapper.ir.core import Array, Graph
 from mapper.ir.firing import MAPPING, Firing, firing_of
@@ -170,19 +171,30 @@ class Run:
 
 
 def run_of(
-    graph: Graph,
+    build: Build,
     ran: Ran,
     codes: Mapping[str, Array],
     taken: Taken,
     *,
-    spikes: Mapping[str, Array],
+    spikes: Sequence[str],
     traced: bool,
 ) -> Run:
-    """Return what an engine gave on input codes as an answer; its trace where ``traced``."""
+    """Return what an engine gave of a build, on input codes, as an answer.
+
+    Args:
+        build: What ran.
+        ran: Its outputs, and the values that were watched.
+        codes: Its inputs ``[T, B, *shape]`` by name.
+        taken: What the recording was taken for.
+        spikes: Names of watched values that the answer has, too.
+        traced: Keep the trace.
+    """
+    graph = build.hardware
     return Run(
         graph=graph,
         outputs={value.name: ran.outputs[value.name] for value in graph.outputs},
-        spikes=spikes,
+        spikes={name: ran.outputs[name] for name in spikes},
+        uncalibrated=build.uncalibrated,
         trace=ran.trace if traced else None,
         firing=firing_of(graph, ran.counts, codes, ran.outputs),
         backend=ran.engine,
