@@ -170,6 +170,16 @@ def test_files_that_unpack_to_very_much_and_pipes_are_refused(program, tmp_path)
         assert "Traceback" not in done.stderr
 
 
+def test_labels_that_are_not_one_a_sample_are_refused(program, tmp_path):
+    np.savez(tmp_path / "x.npz", events=random_spikes(4, 3, 2, 8, 8), labels=np.zeros(4, int))
+    done = run(program, tmp_path / "x.npz", tmp_path / "y.npz")
+    assert done.stderr == (
+        "error[input-shape]: labels have shape (4,), expected (3,):"
+        " --layout says what the first axis counts\n"
+    )
+    assert not (tmp_path / "y.npz").exists()
+
+
 def test_pickled_objects_are_refused(program, tmp_path):
     np.savez(tmp_path / "x.npz", events=np.array([{"no": "thanks"}], dtype=object))
     done = run(program, tmp_path / "x.npz", tmp_path / "y.npz")

@@ -304,6 +304,10 @@ def test_a_loop_without_end_is_refused(tmp_path):
     refusal(proto, tmp_path)
 
 
+def test_a_scan_of_very_many_turns_is_refused_before_they_are_laid_out(tmp_path):
+    assert "more than 4096 turns" in refusal(scanned(steps=4097), tmp_path)
+
+
 def test_a_loop_whose_length_depends_on_data_is_refused(tmp_path):
     proto = looped()
     body = proto.graph.node[-1].attribute[0].g

@@ -95,6 +95,8 @@ class _Turns:
         assert tensor is not None
         assert not isinstance(tensor, Listed)
         axis = _listed(node, "scan_input_axes", index) % len(tensor.shape)
+        if tensor.shape[axis] > MAX_STEPS:  # before each turn gets a part of its own
+            raise TimeFormError(f"a Scan runs for more than {MAX_STEPS} turns")
         parts = pieces(self.tape, tensor, axis, node)
         if _listed(node, "scan_input_directions", index):
             raise TimeFormError("a Scan that runs backwards in time")
