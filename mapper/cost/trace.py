@@ -6,6 +6,7 @@ anything, and never more of it than its header was allowed to claim.
 """
 
 import struct
+import sys
 import zipfile
 from array import array
 from ast import literal_eval
@@ -60,7 +61,7 @@ def read_tables(path: str) -> dict[str, Table]:
     """Read all arrays of an ``.npz``; of those that hold no integers, type and shape.
 
     Raises:
-        ValueError: where an array is damaged or not in C order, or all are too large together.
+        ValueError: where an array is damaged, or all are too large together.
     """
     tables: dict[str, Table] = {}
     left = MAX_VALUES
@@ -75,13 +76,12 @@ def read_tables(path: str) -> dict[str, Table]:
 
 def read_table(file: IO[bytes], name: str, most: int) -> Table:
     """Read one array, of at most ``most`` integers."""
-    shape, kind, fortran = read_header(file, name)
+    shape, descr, fortran = read_header(file, name)
+    order, kind = descr[0], descr[1:]
     size = int(kind[1:])
     word = KINDS[kind[0]] + ("" if kind[0] == "b" else str(8 * size))
     if kind not in INTEGERS:
         return Table(shape, word, None)
-    if fortran and len(shape) > 1:
-        raise ValueError(f"{name} is not in C order")
     if prod(shape) > most:
         raise ValueError(f"{name} brings the values to more than the {MAX_VALUES} that are read")
     wanted = prod(shape) * size
@@ -90,11 +90,18 @@ def read_table(file: IO[bytes], name: str, most: int) -> Table:
         raise ValueError(f"{name} does not have the {wanted} bytes of its shape {list(shape)}")
     values = array(INTEGERS[kind])
     values.frombytes(data)
+    if size > 1 and (order == ">") != (sys.byteorder == "big"):
+        values.byteswap()
+    if fortran and len(shape) == 2:  # traces have no more axes
+        rows, columns = shape
+        values = array(
+            values.typecode, (values[j * rows + i] for i in range(rows) for j in range(columns))
+        )
     return Table(shape, word, values)
 
 
 def read_header(file: IO[bytes], name: str) -> tuple[tuple[int, ...], str, bool]:
-    """Return the shape, the type such as ``i8`` and whether the order is Fortran's."""
+    """Return the shape, the type such as ``<i8`` and whether the order is Fortran's."""
     start = file.read(8)
     if start[:6] != b"\x93NUMPY" or len(start) < 8:
         raise ValueError(f"{name} is not a NumPy array")
@@ -108,10 +115,10 @@ def read_header(file: IO[bytes], name: str) -> tuple[tuple[int, ...], str, bool]
     except (ValueError, SyntaxError, TypeError, KeyError, RecursionError, MemoryError) as error:
         raise ValueError(f"{name} has a header that cannot be read") from error
     whole = isinstance(shape, tuple) and all(type(n) is int and 0 <= n < 1 << 48 for n in shape)
-    plain = kind[0] in "<|" and kind[1:2] in KINDS and kind[2:].isdecimal() and len(kind) < 5
+    plain = kind[0] in "<|>" and kind[1:2] in KINDS and kind[2:].isdecimal() and len(kind) < 5
     if not whole or not plain:
         raise ValueError(f"{name} holds {kind[:20]!a} in the shape {str(shape)[:40]}")
-    return shape, kind[1:], bool(fortran)
+    return shape, kind, bool(fortran)
 
 
 def activity_of_trace(wirings: tuple[Wiring, ...], most: Mapping[str, int], path: str) -> Activity:
