@@ -40,8 +40,11 @@ def traced(model: nn.Module) -> fx.GraphModule:
     """Return a model as a graph of modules and sums, sharing its parameters.
 
     Raises:
-        TrainingError: Its ``forward`` decides by data, or takes more than one input.
+        TrainingError: It is no module; its ``forward`` decides by data, takes more than one input
+            or returns anything but one tensor; its numbers are of several types or devices.
     """
+    if not isinstance(model, nn.Module):
+        raise refused("unsupported-forward", f"a {type(model).__name__} is no torch.nn.Module")
     if isinstance(model, fx.GraphModule):
         return model
     name = type(model).__name__
@@ -61,7 +64,33 @@ def traced(model: nn.Module) -> fx.GraphModule:
             f"a network has one input, {name} takes {len(inputs)}",
             loc=name,
         )
+    result = next(node for node in graph.nodes if node.op == "output").args[0]
+    if not isinstance(result, fx.Node):
+        kind = type(result).__name__.removeprefix("immutable_")  # torch's own lists and dicts
+        raise refused(
+            "unsupported-forward",
+            f"a network returns one tensor, {name} returns a {kind}",
+            loc=name,
+        )
+    _check_numbers(model)
     return fx.GraphModule(model, graph, class_name=name)
+
+
+def _check_numbers(model: nn.Module) -> None:
+    """Refuse numbers of several types or devices: the first batch would end in torch's words."""
+    first: Tensor | None = None
+    for name, number in model.named_parameters():
+        if not number.is_floating_point():
+            continue
+        first = number if first is None else first
+        for found, wanted in ((number.dtype, first.dtype), (number.device, first.device)):
+            if found != wanted:
+                raise refused(
+                    "unsupported-forward",
+                    f"{name} is {found}, the numbers before it are {wanted}",
+                    loc=name.rpartition(".")[0],
+                    help="bring the whole model to one with model.to(...)",
+                )
 
 
 def place_of(node: fx.Node) -> str:
