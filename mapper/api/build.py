@@ -167,7 +167,7 @@ class Build:
             progress=done,
             generated=self.mapped,
         )
-        answer = run_of(self.mapped, ran, codes, recorded.taken, spikes=shown, traced=trace)
+        answer = run_of(self.mapped, ran, codes, recorded, spikes=shown, traced=trace)
         if not kept:
             return answer
         progress("laying the page out")

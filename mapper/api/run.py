@@ -1,6 +1,6 @@
 """What a run of a build gave."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
@@ -16,7 +16,7 @@ from mapper.ir.weights import write_arrays
 from mapper.layout import Taken
 from mapper.notebook import html_table
 from mapper.proportions import Score
-from mapper.recordings import IN_MEMORY, checked_arrays, coding_tables, to_reals
+from mapper.recordings import IN_MEMORY, Recording, checked_arrays, coding_tables, to_reals
 from mapper.verify.answers import classes, score, wanted_classes
 from mapper.writing import whole_file
 
@@ -174,7 +174,7 @@ def run_of(
     build: Build,
     ran: Ran,
     codes: Mapping[str, Array],
-    taken: Taken,
+    recording: Recording,
     *,
     spikes: Sequence[str],
     traced: bool,
@@ -185,7 +185,7 @@ def run_of(
         build: What ran.
         ran: Its outputs, and the values that were watched.
         codes: Its inputs ``[T, B, *shape]`` by name.
-        taken: What the recording was taken for.
+        recording: What these are the codes of.
         spikes: Names of watched values that the answer has, too.
         traced: Keep the trace.
     """
@@ -198,10 +198,20 @@ def run_of(
         trace=ran.trace if traced else None,
         firing=firing_of(graph, ran.counts, codes, ran.outputs),
         backend=ran.engine,
-        recording=taken,
+        recording=recording.taken,
         variant=ran.variant,
-        notes=ran.notes,
+        notes=(*ran.notes, *_unused_starts(graph, recording)),
     )
+
+
+def _unused_starts(graph: Graph, recording: Recording) -> Iterator[str]:
+    """Say which initial states a recording holds: a run on real numbers does not take them."""
+    held = [s.read.name for s in graph.states if s.read.name in recording.arrays]
+    if held:
+        yield (
+            f"the recording's start of {', '.join(map(repr, held))} is not used: states start as "
+            "the build says; executor.py takes starts, in integers"
+        )
 
 
 def _write(path: Path, arrays: Mapping[str, Array]) -> None:

@@ -266,3 +266,14 @@ def test_names_of_others_are_escaped_in_tables(run):
 def test_what_is_no_model_is_refused_with_a_way_to_make_one(model):
     with pytest.raises(MappingError, match="not-a-model"):
         mapper.compile(model, "adcless-64")
+
+
+def test_a_start_that_a_recording_holds_is_not_left_out_in_silence():
+    """The bundled network has three states; real numbers of a state mean nothing to a mapping."""
+    build = mapper.compile(DEMO_MODEL, "ideal-128")
+    name = build.hardware.states[0].read.name
+    arrays = read_arrays(DEMO_RECORDING)
+    start = np.ones((18, *build.hardware.states[0].read.shape), np.float32)
+    told = build.run({**arrays, name: start}).notes
+    assert any(f"start of {name!r} is not used" in note for note in told)
+    assert not any("is not used" in note for note in build.run(arrays).notes)
