@@ -7,6 +7,7 @@ are then compared layer by layer, each step from the reference's own states
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,10 @@ from mapper.verify.rings import is_integer
 from mapper.verify.stepped import Record
 
 Arrays = Mapping[str, Array]
+
+LOOKED_AT = 1 << 24
+"""Values of a network, over steps and samples, that are compared layer by layer where free runs
+agree: a few seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +75,10 @@ def reference_ring(given: Given, keep: Collection[str] = ()) -> tuple[Ring, Reco
         ring, ran, whole = _whole_file(given)
     else:
         ring, ran = _one_step(given, keep)
-    if ring.status != "mismatch" or is_integer(given.graph):
+    if ring.status == "skipped" or not ring.max_abs_diff or is_integer(given.graph):
         return ring, ran
+    if ring.status == "equal":
+        return _looked_closer(given, ring), ran
     return _layer_by_layer(given, ring, whole), ran
 
 
@@ -257,6 +264,35 @@ def _layer_by_layer(given: Given, plain: Ring, whole: Arrays | None) -> Ring:
         max_abs_diff=tally.worst,
         ties=tally.ties,
         tied=tuple(tally.tied),
+    )
+
+
+def _looked_closer(given: Given, plain: Ring) -> Ring:
+    """Look for an error that hides in the tolerance of outputs: sums have narrower bounds each.
+
+    Args:
+        given: What is compared on what; as much of it as ``LOOKED_AT`` allows, at least one step.
+        plain: What free runs gave: equal, but not to the last bit.
+    """
+    sizes = (prod(value.shape) for op in given.graph.ops for value in op.results)
+    steps = max(1, LOOKED_AT // max(1, sum(sizes)))
+    samples = max(1, steps // given.steps)
+    part = (slice(min(steps, given.steps)), slice(samples))
+    inputs = {name: array[part] for name, array in given.inputs.items()}
+    initial = {name: array[:samples] for name, array in given.initial.items()}
+    few = replace(given, inputs=inputs, initial=initial)
+    try:
+        tally = _walked(few, _inside(few)).tally
+    except MappingError:  # of a file whose steps no engine runs one by one
+        return plain
+    if tally.mismatch is None:
+        return plain
+    return replace(
+        plain,
+        status="mismatch",
+        reason=tally.beyond,
+        max_abs_diff=tally.worst,
+        first_mismatch=tally.mismatch,
     )
 
 
