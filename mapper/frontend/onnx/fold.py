@@ -24,8 +24,9 @@ from mapper.ir.core import Array
 WORK = 5e9
 """Nanoseconds that all nodes of a file may take together, beside ``WORK_OF_STORED``.
 
-Work is estimated in nanoseconds of one core, so that no clock decides what is refused. On a
-machine of 2025 the estimates are right to within a factor of five or so.
+Work is estimated in nanoseconds of one core, so that no clock decides what is refused. On one
+machine, most operators took 0.2 to 20 ns a number, ``Erf`` 600 and scatters 1800 to 2000; a
+multiplication of integers 2.5, of half precision 12.
 """
 
 WORK_OF_STORED = 200
