@@ -14,13 +14,22 @@ from mapper.diagnostics import refuse
 from mapper.renames import is_leftover
 from mapper.report.comparison.data import SideBySide
 from mapper.report.comparison.page import comparison_charts, render_comparison
-from mapper.report.comparison.tables import as_csv, as_latex, as_markdown
+from mapper.report.comparison.written import (
+    as_csv,
+    as_latex,
+    as_markdown,
+    groups_as_csv,
+    pairs_as_csv,
+)
 from mapper.report.references import FILE as BIBLIOGRAPHY
 from mapper.report.references import bibtex
 from mapper.writing import changed_folder, json_text
 
 DATA = "comparison.json"
-FILES = ("compare.html", DATA, "comparison.csv", "comparison.md", "comparison.tex", BIBLIOGRAPHY)
+FILES = (
+    *("compare.html", DATA, "comparison.csv", "comparison-groups.csv", "comparison-pairs.csv"),
+    *("comparison.md", "comparison.tex", BIBLIOGRAPHY),
+)
 
 
 def check_names(names: list[str]) -> None:
@@ -74,6 +83,8 @@ def write_comparison(answer: Comparison, folder: Path) -> None:
         render_comparison(sides),
         json_text(answer.as_dict()) + "\n",
         as_csv(sides),
+        groups_as_csv(sides),
+        pairs_as_csv(sides),
         as_markdown(sides),
         as_latex(sides),
         bibtex(sides.works),

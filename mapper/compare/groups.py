@@ -62,12 +62,14 @@ def _group(answer: Comparison, name: str, places: Sequence[int]) -> Group:
     rows = [answer.builds[place] for place in places]
     shares = [row.accuracy for row in rows]
     known = [share for share in shares if share is not None]
+    scores = [row.score.of for row in rows if row.score is not None]
     dead = [f"{row.title}: {row.incomparable}" for row in rows if row.incomparable]
     return Group(
         name=name,
         target=rows[0].summary.target,
         builds=tuple(row.title for row in rows),
         accuracy=Spread.of_values(known) if len(known) == len(rows) else None,
+        samples=tuple(scores) if len(scores) == len(rows) else (),
         energy_pj=Spread.of_values([row.cost.total_pj.nominal for row in rows]),
         latency_ns=Spread.of_values(
             [row.cost.latency_ns["inference_pipelined"].nominal for row in rows]

@@ -127,12 +127,16 @@ def _pair(pair: Json) -> PairedSides:
 
 
 def _group(group: Json) -> Group:
-    right = group["accuracy"]
+    right, builds = group["accuracy"], _texts(group["builds"])
+    samples = tuple(map(_count, group.get("accuracy_of", ())))
+    if samples and len(samples) != len(builds):
+        raise ValueError(f"{len(builds)} builds of a group have {len(samples)} counts of samples")
     return Group(
         name=_text(group["name"]),
         target=_text(group["target"]),
-        builds=_texts(group["builds"]),
+        builds=builds,
         accuracy=None if right is None else _spread(right),
+        samples=samples,
         energy_pj=_spread(group["energy_pj"]),
         latency_ns=_spread(group["latency_ns"]),
         incomparable=_text(group["incomparable_because"]),
@@ -169,6 +173,12 @@ def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{value!r:.80} is no number")
     return float(value)
+
+
+def _count(value: object) -> int:
+    if type(value) is not int or not 0 < value < 1 << 53:
+        raise ValueError(f"{value!r:.80} is no count of samples")
+    return value
 
 
 def _text(value: object) -> str:

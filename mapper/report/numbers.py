@@ -49,6 +49,24 @@ def number(value: float, digits: int = 3) -> str:
     return f"{value:,.0f}" if 10**digits - 0.5 <= abs(value) < 1e9 else f"{value:.{digits}g}"
 
 
+def spread_text(mean: float, deviation: float) -> str:
+    """Write ``mean ± deviation``, both to the second digit of the deviation: ``100.000 ± 0.015``.
+
+    Of a deviation that lies further behind the point than ``_DECIMALS`` the mean is cut there.
+    """
+    if not deviation or not isfinite(deviation):
+        return f"{number(mean)} ± {deviation:g}"
+    power = int(f"{deviation:.1e}".partition("e")[2])  # of the rounded number
+    places = max(0, 1 - power)
+    if places > _DECIMALS or power >= _LARGE:
+        return f"{mean:,.{min(places, _DECIMALS)}f} ± {deviation:.1e}"
+    return f"{mean:,.{places}f} ± {deviation:,.{places}f}"
+
+
+_DECIMALS, _LARGE = 6, 9
+"""Digits behind the point of a mean, and powers of ten from which no number is written out."""
+
+
 def times_text(ratio: float) -> str:
     """Write how many times something is gained: ``2.5x``."""
     return f"{number(ratio, 2)}x"

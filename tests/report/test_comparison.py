@@ -13,7 +13,8 @@ from mapper.compare.run import CompareOptions, compare_model
 from mapper.cost import Range
 from mapper.diagnostics import MappingError
 from mapper.report.comparison.data import Differences, SideBySide, difference_table
-from mapper.report.comparison.tables import as_csv, as_latex, as_markdown, ratio
+from mapper.report.comparison.tables import ratio
+from mapper.report.comparison.written import as_csv, as_latex, as_markdown
 from mapper.report.data import UNCALIBRATED
 from mapper.writing import json_text
 from tests.files import DEMO

@@ -96,6 +96,8 @@ class Group:
     builds: tuple[str, ...]
     accuracy: Spread | None
     """0..1; None where it is not known of all."""
+    samples: tuple[int, ...]
+    """How many each build answered, in their order; none where that is not known of all."""
     energy_pj: Spread
     latency_ns: Spread
     incomparable: str = ""
@@ -108,6 +110,7 @@ class Group:
             "target": self.target,
             "builds": list(self.builds),
             "accuracy": None if self.accuracy is None else self.accuracy.as_dict(),
+            "accuracy_of": list(self.samples),
             "energy_pj": self.energy_pj.as_dict(),
             "latency_ns": self.latency_ns.as_dict(),
             "comparable": not self.incomparable,

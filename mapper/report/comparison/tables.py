@@ -1,13 +1,6 @@
-"""A comparison of targets as tables: CSV for programs, Markdown and LaTeX for papers.
+"""The tables of a comparison, as cells in words: every place that shows them takes them here."""
 
-All three are written from the same rows. Names may come from files of others: each language
-escapes them in its own way.
-"""
-
-import csv
-import io
-import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mapper.cost import Range
@@ -22,7 +15,7 @@ from mapper.report.comparison.data import (
     Side,
     SideBySide,
 )
-from mapper.report.numbers import interval_text, number, scaled, three_digits
+from mapper.report.numbers import interval_text, number, scaled, spread_text, three_digits
 
 RATIO = (
     "A ratio is of nominal values; its range is the smallest and largest of three ratios: with "
@@ -41,55 +34,11 @@ def ratio(value: Range, base: Range) -> Range | None:
     return Range(min(low, nominal, high), nominal, max(low, nominal, high))
 
 
-def as_csv(compared: SideBySide) -> str:
-    """Write one line a target, numbers in full; a name like a formula is made text."""
-    heads: list[str] = [compared.subject]
-    for measure in MEASURES:
-        unit = f"{measure.name}_{measure.unit}"
-        heads += [unit, f"{unit}_low", f"{unit}_high"]
-        heads += [f"{measure.name}_ratio{end}" for end in ("", "_low", "_high")]
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    builds = compared.subject == "build"
-    heads += ["accuracy", *(("target", "model", "verified") if builds else ())]
-    writer.writerow([*heads, *_COUNTED, "comparable", "incomparable_because", "readout_priced"])
-    for side in compared.sides:
-        cells: list[object] = [_no_formula(printable(side.name))]
-        for measure in MEASURES:
-            cells += _ends(measure.of(side)) + _ends(_ratio_of(side, compared.first, measure))
-        cells.append("" if side.accuracy is None else side.accuracy)
-        if side.built is not None:
-            names = (side.target, side.built.model)
-            cells += [_no_formula(printable(name)) for name in names]
-            cells.append(side.built.verdict.short)
-        right, why = side.score, side.incomparable
-        counts = [""] * 4 if right is None else [right.right, right.of, *right.interval]
-        rate = None if side.firing is None else side.firing.rate
-        cells += [*counts, "" if rate is None else rate]
-        told = (_no_formula(printable(text)) for text in (why, side.priced))
-        writer.writerow([*cells, "no" if why else "yes", *told])
-    return out.getvalue()
-
-
-_COUNTED = ("accuracy_right", "accuracy_of", "accuracy_low", "accuracy_high", "spike_rate")
-"""Heads of what is counted in runs: right answers, all, their 95 % interval, and spikes."""
-
-
-def _ratio_of(side: Side, first: Side | None, measure: Measure) -> Range | None:
+def ratio_of(side: Side, first: Side | None, measure: Measure) -> Range | None:
     """Return a ratio to the first comparable side; none of a side that is not comparable."""
     if first is None or side.incomparable:
         return None
     return ratio(measure.of(side), measure.of(first))
-
-
-def _ends(value: Range | None) -> list[object]:
-    return [""] * 3 if value is None else [value.nominal, value.low, value.high]
-
-
-def _no_formula(text: str) -> str:
-    """Keep a spreadsheet from computing a name; wide forms of the signs count there, too."""
-    begins = unicodedata.normalize("NFKC", text).lstrip()
-    return f"'{text}" if begins.startswith(("=", "+", "-", "@")) else text
 
 
 def units(compared: SideBySide) -> dict[str, tuple[float, str]]:
@@ -172,7 +121,7 @@ def _cells(
     cells = [printable(side.name), printable(side.priced)]
     for measure in MEASURES:
         value, factor = measure.of(side), shown[measure.name][0]
-        times = _ratio_of(side, first, measure)
+        times = ratio_of(side, first, measure)
         cells.append(_told(Range(*(factor * end for end in value))))
         cells.append("" if times is None else _told(times))
     return (*cells, spikes_text(side.firing), accuracy_text(side.accuracy, side.score))
@@ -216,6 +165,12 @@ def paired(compared: SideBySide) -> list[tuple[str, ...]]:
     return [_pair(pair) for pair in compared.pairs]
 
 
+def below(compared: SideBySide) -> list[tuple[tuple[str, ...], list[tuple[str, ...]]]]:
+    """Return heads and rows of what stands below the costs: averages of groups, and pairs."""
+    found = [averages(compared), (PAIRED, paired(compared))]
+    return [(heads, made) for heads, made in found if made]
+
+
 def averages(compared: SideBySide) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Return heads and rows of groups: mean and sample standard deviation, ratios of means."""
     shown = units(compared)
@@ -237,13 +192,23 @@ def _average(
         cells.append(_spread(mine, shown[name][0]))
         dead = group.incomparable or base is None or not base.mean
         cells.append("" if dead or base is None else number(mine.mean / base.mean))
-    cells.append("" if group.accuracy is None else _spread(group.accuracy, 100.0))
+    cells.append("" if group.accuracy is None else _of_builds(group.accuracy, group.samples))
     why = f"; not comparable: {printable(group.incomparable)}" if group.incomparable else ""
     return (*cells[:-1], cells[-1] + why)
 
 
+def _of_builds(found: Spread, samples: tuple[int, ...]) -> str:
+    """Write mean and deviation over builds, and how many samples each of them answered."""
+    text = _spread(found, 100.0)
+    if not samples:
+        return text
+    least, most = min(samples), max(samples)
+    each = many(most, "sample") if least == most else f"{least:,} to {most:,} samples"
+    return f"{text} of {each}"
+
+
 def _spread(found: Spread, factor: float) -> str:
-    return f"{number(found.mean * factor)} ± {number(found.deviation * factor, 2)}"
+    return spread_text(found.mean * factor, found.deviation * factor)
 
 
 def _pair(pair: PairedSides) -> tuple[str, ...]:
@@ -255,96 +220,3 @@ def _pair(pair: PairedSides) -> tuple[str, ...]:
 
 def _told(value: Range) -> str:
     return interval_text(value.low, value.nominal, value.high, "")
-
-
-def as_markdown(compared: SideBySide) -> str:
-    """Write a pipe table with what its numbers are below it."""
-    heads, cells = _with_verdicts(compared)
-    lines = [heads, tuple("---" for _ in heads), *map(_escaped_row, cells)]
-    table = _piped(lines)
-    groups = f"{_grouped(compared)}\n\n" if compared.groups else ""
-    return f"{table}\n\n{groups}{_markdown(_note(compared))}\n"
-
-
-def _piped(lines: Sequence[Sequence[str]]) -> str:
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _grouped(compared: SideBySide) -> str:
-    heads, found = averages(compared)
-    return _piped([heads, ["---"] * len(heads), *map(_escaped_row, found)])
-
-
-def _with_verdicts(compared: SideBySide) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Return heads and cells of a table for papers; of builds, verified or not as well."""
-    heads, cells = columns(compared), rows(compared)
-    verdicts = [side.built.verdict.short for side in compared.sides if side.built is not None]
-    if not verdicts:
-        return heads, cells
-    return (*heads, "verified"), [(*c, v) for c, v in zip(cells, verdicts, strict=True)]
-
-
-def _escaped_row(cells: Sequence[str]) -> tuple[str, ...]:
-    return tuple(map(_markdown, cells))
-
-
-_MARKDOWN = str.maketrans(
-    {
-        **{mark: f"\\{mark}" for mark in "\\`*_[]|#~$!{}"},
-        **{"<": "&lt;", ">": "&gt;", "&": "&amp;", "\n": " ", "\r": " "},
-    }
-)
-
-
-def _markdown(text: str) -> str:
-    return text.translate(_MARKDOWN)
-
-
-def as_latex(compared: SideBySide) -> str:
-    """Write a ``tabular`` for the package booktabs, its note as a comment above it.
-
-    Groups have one of their own below.
-    """
-    tabulars = [_tabular(*_with_verdicts(compared))]
-    if compared.groups:
-        tabulars.append(_tabular(*averages(compared)))
-    return f"% {_latex(_note(compared))}\n% Needs \\usepackage{{booktabs}}.\n{''.join(tabulars)}"
-
-
-def _tabular(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
-    heads = " & ".join(map(_latex, columns))
-    body = "".join(" & ".join(map(_latex, line)) + " \\\\\n" for line in cells)
-    return (
-        f"\\begin{{tabular}}{{l{'r' * (len(columns) - 1)}}}\n\\toprule\n{heads} \\\\\n"
-        f"\\midrule\n{body}\\bottomrule\n\\end{{tabular}}\n"
-    )
-
-
-_LATEX = str.maketrans(
-    {
-        **{mark: f"\\{mark}" for mark in "&%$#_{}"},
-        **{"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}"},
-        **{"<": "\\textless{}", ">": "\\textgreater{}", '"': "\\textquotedbl{}"},
-        **{"[": "{[}", "]": "{]}", "*": "{*}", "`": "\\textasciigrave{}"},
-        **{"±": "$\\pm$", "µ": "\\textmu{}", "²": "\\textsuperscript{2}"},
-        **{"\n": " ", "\r": " "},
-    }
-)
-
-
-def _latex(text: str) -> str:
-    return text.translate(_LATEX)
-
-
-def _note(compared: SideBySide) -> str:
-    return (
-        f"{printable(compared.network)}; activity: {compared.activity}; "
-        f"preset: {printable(compared.preset)}. Ranges from the low to the high end of component "
-        f"facts. {compared.base} {RATIO}{_dead(compared)} Intervals of accuracy: 95 %, Wilson."
-    )
-
-
-def _dead(compared: SideBySide) -> str:
-    dead = [side for side in compared.sides if side.incomparable]
-    told = "; ".join(f"{printable(side.name)} ({side.incomparable})" for side in dead)
-    return f" Not comparable: {told}." if told else ""

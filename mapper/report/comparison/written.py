@@ -1,0 +1,205 @@
+"""A comparison of targets as text: CSV for programs, Markdown and LaTeX for papers.
+
+Names may come from files of others: each language escapes them in its own way.
+"""
+
+import csv
+import io
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+from mapper.cost import Range
+from mapper.diagnostics import printable
+from mapper.report.comparison.data import MEASURES, Group, PairedSides, Side, SideBySide
+from mapper.report.comparison.tables import RATIO, below, columns, ratio_of, rows
+
+
+def as_csv(compared: SideBySide) -> str:
+    """Write one line a target, numbers in full; a name like a formula is made text."""
+    heads: list[str] = [compared.subject]
+    for measure in MEASURES:
+        unit = f"{measure.name}_{measure.unit}"
+        heads += [unit, f"{unit}_low", f"{unit}_high"]
+        heads += [f"{measure.name}_ratio{end}" for end in ("", "_low", "_high")]
+    builds = compared.subject == "build"
+    heads += ["accuracy", *(("target", "model", "verified") if builds else ())]
+    heads += [*_COUNTED, "comparable", "incomparable_because", "readout_priced"]
+    return _csv(heads, (_side(side, compared.first) for side in compared.sides))
+
+
+def _side(side: Side, first: Side | None) -> list[object]:
+    cells: list[object] = [_plain(side.name)]
+    for measure in MEASURES:
+        cells += _ends(measure.of(side)) + _ends(ratio_of(side, first, measure))
+    cells.append("" if side.accuracy is None else side.accuracy)
+    if side.built is not None:
+        cells += [_plain(side.target), _plain(side.built.model), side.built.verdict.short]
+    right, why = side.score, side.incomparable
+    counts = [""] * 4 if right is None else [right.right, right.of, *right.interval]
+    rate = None if side.firing is None else side.firing.rate
+    cells += [*counts, "" if rate is None else rate]
+    return [*cells, "no" if why else "yes", _plain(why), _plain(side.priced)]
+
+
+_COUNTED = ("accuracy_right", "accuracy_of", "accuracy_low", "accuracy_high", "spike_rate")
+"""Heads of what is counted in runs: right answers, all, their 95 % interval, and spikes."""
+
+
+def groups_as_csv(compared: SideBySide) -> str:
+    """Write one line a group: means, sample standard deviations, of how many builds and samples.
+
+    Accuracies are 0..1. ``accuracy_of`` has the samples that each build answered, with spaces
+    between; there are no lines but the heads where no groups were asked for.
+    """
+    heads = ["group", "target", "builds", "build_names"]
+    for name in ("accuracy", "energy_pJ", "latency_ns"):
+        heads += [f"{name}_mean", f"{name}_deviation"]
+    heads += ["accuracy_of", "comparable", "incomparable_because"]
+    return _csv(heads, map(_group, compared.groups))
+
+
+def _group(group: Group) -> list[object]:
+    cells: list[object] = [_plain(group.name), _plain(group.target), len(group.builds)]
+    cells.append(_plain("; ".join(group.builds)))
+    for found in (group.accuracy, group.energy_pj, group.latency_ns):
+        cells += ["", ""] if found is None else [found.mean, found.deviation]
+    why = group.incomparable
+    return [*cells, " ".join(map(str, group.samples)), "no" if why else "yes", _plain(why)]
+
+
+def pairs_as_csv(compared: SideBySide) -> str:
+    """Write one line for every two sides that answered the same samples.
+
+    The difference is the accuracy of the first column's less that of the second's, -1..1; there
+    are no lines but the heads where nothing was recorded with labels.
+    """
+    heads = [compared.subject, "over", "of", "both_right", "only_first_right"]
+    heads += ["only_second_right", "neither_right", "difference"]
+    heads += ["difference_low", "difference_high", "p"]
+    return _csv(heads, map(_pair, compared.pairs))
+
+
+def _pair(pair: PairedSides) -> list[object]:
+    found = pair.counts
+    answers = [found.of, found.both, found.first_only, found.second_only, found.neither]
+    share = [found.difference, *found.interval, found.p]
+    return [_plain(pair.target), _plain(pair.over), *answers, *share]
+
+
+def _csv(heads: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows([heads, *lines])
+    return out.getvalue()
+
+
+def _ends(value: Range | None) -> list[object]:
+    return [""] * 3 if value is None else [value.nominal, value.low, value.high]
+
+
+def _plain(name: str) -> str:
+    """Write a name, and keep a spreadsheet from computing it; wide signs count there, too."""
+    text = printable(name)
+    begins = unicodedata.normalize("NFKC", text).lstrip()
+    return f"'{text}" if begins.startswith(("=", "+", "-", "@")) else text
+
+
+_Cells = tuple[tuple[str, ...], list[tuple[str, ...]]]
+"""Heads of a table, and its rows."""
+
+
+def as_markdown(compared: SideBySide) -> str:
+    """Write a pipe table with what its numbers are below it."""
+    tables = map(_pipe_table, _tables(compared))
+    return "\n\n".join((*tables, _markdown(_note(compared)))) + "\n"
+
+
+def _tables(compared: SideBySide) -> list[_Cells]:
+    """Return heads and cells of every table for papers, the costs first."""
+    return [_with_verdicts(compared), *below(compared)]
+
+
+def _pipe_table(table: _Cells) -> str:
+    heads, cells = table
+    lines = [heads, ["---"] * len(heads), *map(_escaped_row, cells)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _with_verdicts(compared: SideBySide) -> _Cells:
+    """Return heads and cells of a table for papers; of builds, verified or not as well."""
+    heads, cells = columns(compared), rows(compared)
+    verdicts = [side.built.verdict.short for side in compared.sides if side.built is not None]
+    if not verdicts:
+        return heads, cells
+    return (*heads, "verified"), [(*c, v) for c, v in zip(cells, verdicts, strict=True)]
+
+
+def _escaped_row(cells: Sequence[str]) -> tuple[str, ...]:
+    return tuple(map(_markdown, cells))
+
+
+_MARKDOWN = str.maketrans(
+    {
+        **{mark: f"\\{mark}" for mark in "\\`*_[]|#~$!{}"},
+        **{"<": "&lt;", ">": "&gt;", "&": "&amp;", "\n": " ", "\r": " "},
+    }
+)
+
+
+def _markdown(text: str) -> str:
+    return text.translate(_MARKDOWN)
+
+
+def as_latex(compared: SideBySide) -> str:
+    """Write ``tabular``s for the package booktabs, a note as a comment above them.
+
+    Averages of groups and paired differences have one each, below that of the costs.
+    """
+    tabulars = "\n".join(_tabular(*table) for table in _tables(compared))
+    return f"% {_latex(_note(compared))}\n% Needs \\usepackage{{booktabs}}.\n{tabulars}"
+
+
+def _tabular(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
+    heads = " & ".join(map(_latex, columns))
+    body = "".join(" & ".join(map(_latex, line)) + " \\\\\n" for line in cells)
+    return (
+        f"\\begin{{tabular}}{{l{'r' * (len(columns) - 1)}}}\n\\toprule\n{heads} \\\\\n"
+        f"\\midrule\n{body}\\bottomrule\n\\end{{tabular}}\n"
+    )
+
+
+_LATEX = str.maketrans(
+    {
+        **{mark: f"\\{mark}" for mark in "&%$#_{}"},
+        **{"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}"},
+        **{"<": "\\textless{}", ">": "\\textgreater{}", '"': "\\textquotedbl{}"},
+        **{"[": "{[}", "]": "{]}", "*": "{*}", "`": "\\textasciigrave{}"},
+        **{"±": "$\\pm$", "µ": "\\textmu{}", "²": "\\textsuperscript{2}"},
+        **{"\n": " ", "\r": " "},
+    }
+)
+
+
+def _latex(text: str) -> str:
+    return text.translate(_LATEX)
+
+
+def _note(compared: SideBySide) -> str:
+    return (
+        f"{printable(compared.network)}; activity: {compared.activity}; "
+        f"preset: {printable(compared.preset)}. Ranges from the low to the high end of component "
+        f"facts. {compared.base} {RATIO}{_dead(compared)} Intervals of accuracy: 95 %, Wilson."
+        f"{_GROUPED if compared.groups else ''}{_PAIRED if compared.pairs else ''}"
+    )
+
+
+_GROUPED = " Of groups: mean ± sample standard deviation over builds, ratios of means."
+_PAIRED = (
+    " Answers to the same samples: the difference of accuracies with its 95 % interval (Newcombe "
+    "1998, paired, method 10), and p of McNemar's exact test."
+)
+
+
+def _dead(compared: SideBySide) -> str:
+    dead = [side for side in compared.sides if side.incomparable]
+    told = "; ".join(f"{printable(side.name)} ({side.incomparable})" for side in dead)
+    return f" Not comparable: {told}." if told else ""
