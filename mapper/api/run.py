@@ -1,6 +1,6 @@
 """What a run of a build gave."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from mapper.build.model import Build
 from mapper.executor.engine import Ran
+from mapper.executor.ports import unused_starts
 from mapper.ir.core import Array, Graph
 from mapper.ir.firing import MAPPING, Firing, firing_of
 from mapper.ir.weights import write_arrays
@@ -190,6 +191,7 @@ def run_of(
         traced: Keep the trace.
     """
     graph = build.hardware
+    unused = unused_starts([state.read.name for state in graph.states], recording.arrays)
     return Run(
         graph=graph,
         outputs={value.name: ran.outputs[value.name] for value in graph.outputs},
@@ -200,18 +202,8 @@ def run_of(
         backend=ran.engine,
         recording=recording.taken,
         variant=ran.variant,
-        notes=(*ran.notes, *_unused_starts(graph, recording)),
+        notes=(*ran.notes, *filter(None, (unused,))),
     )
-
-
-def _unused_starts(graph: Graph, recording: Recording) -> Iterator[str]:
-    """Say which initial states a recording holds: a run on real numbers does not take them."""
-    held = [s.read.name for s in graph.states if s.read.name in recording.arrays]
-    if held:
-        yield (
-            f"the recording's start of {', '.join(map(repr, held))} is not used: states start as "
-            "the build says; executor.py takes starts, in integers"
-        )
 
 
 def _write(path: Path, arrays: Mapping[str, Array]) -> None:

@@ -127,6 +127,20 @@ def initial_states(
     return states
 
 
+def unused_starts(states: Iterable[str], given: Iterable[str]) -> str:
+    """Say which initial states a recording holds, which no run takes from there; empty if none.
+
+    They are real numbers, of the model that was recorded; the states of a build are integers.
+    """
+    held = [name for name in states if name in set(given)]
+    if not held:
+        return ""
+    return (
+        f"the recording's start of {', '.join(map(ascii, held))} is not used: states start as the "
+        "build says; executor.py --start takes other starts, in integers"
+    )
+
+
 def listed(names: Iterable[str]) -> str:
     """Name what there is."""
     return ", ".join(ascii(name) for name in names) or "none"

@@ -55,7 +55,8 @@ def test_it_reads_inputs_and_writes_outputs_and_a_trace(net, program, tmp_path):
     spikes = random_spikes(4, 3, 2, 8, 8)
     np.savez(tmp_path / "x.npz", events=spikes)
     done = run(program, tmp_path / "x.npz", tmp_path / "y.npz", "--trace", tmp_path / "trace.npz")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "3 samples of 4 time steps\n"
     expected = evaluate(net, {"events": spikes}, watch=["lif1"])
     with np.load(tmp_path / "y.npz") as found:
         assert found.files == ["out.v.next"]
@@ -82,12 +83,28 @@ def test_one_array_may_have_any_name_any_number_type_and_no_batch(net, program, 
         assert np.array_equal(found["out.v.next"], expected)
 
 
-def test_an_array_named_like_a_state_is_where_it_starts(net, program, tmp_path):
+def test_it_starts_from_integers_of_a_file_of_their_own(net, program, tmp_path):
     spikes, start = random_spikes(2, 2, 2, 8, 8), np.arange(5)
-    np.savez(tmp_path / "x.npz", **{"events": spikes, "out.v": start, "labels": np.zeros(2)})
-    assert run(program, tmp_path / "x.npz", tmp_path / "y.npz").returncode == 0
+    np.savez(tmp_path / "x.npz", recorded=spikes, labels=np.zeros(2))
+    np.savez(tmp_path / "start.npz", **{"out.v": start})
+    done = run(program, tmp_path / "x.npz", tmp_path / "y.npz", "--start", tmp_path / "start.npz")
+    assert (done.returncode, done.stdout) == (0, "2 samples of 2 time steps\n")
     with np.load(tmp_path / "y.npz") as found:
         expected = evaluate(net, {"events": spikes}, {"out.v": np.tile(start, (2, 1))})
+        assert np.array_equal(found["out.v.next"], expected["out.v.next"])
+
+
+def test_a_start_beside_the_recording_is_of_the_model_and_not_used(net, program, tmp_path):
+    spikes = random_spikes(2, 2, 2, 8, 8)
+    np.savez(tmp_path / "x.npz", **{"events": spikes, "out.v": np.full(5, 0.5)})
+    done = run(program, tmp_path / "x.npz", tmp_path / "y.npz")
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[1] == (
+        "note: the recording's start of 'out.v' is not used: states start as the build says; "
+        "executor.py --start takes other starts, in integers"
+    )
+    with np.load(tmp_path / "y.npz") as found:
+        expected = evaluate(net, {"events": spikes})
         assert np.array_equal(found["out.v.next"], expected["out.v.next"])
 
 
@@ -124,8 +141,9 @@ GOOD = random_spikes(2, 3, 4)
         ({"a": GOOD + np.inf, "b": GOOD}, "error[input-range]: 'a' is inf at time step 0, [0, 0]"),
         ({"a": GOOD.astype(str), "b": GOOD}, "error[input-type]: 'a' holds <U21, not numbers"),
         ({"a": GOOD + 1j, "b": GOOD}, "error[input-type]: 'a' holds complex128, not numbers"),
-        ({"a": GOOD, "b": GOOD, "n.v": GOOD[0, :2]}, "error[input-shape]: 'n.v' is (2, 4)"),
-        ({"a": GOOD, "b": GOOD, "n.v": GOOD[0] + 9999}, "error[input-range]: 'n.v' is "),
+        ({"n.v": GOOD[0, :2]}, "error[input-shape]: 'n.v' is (2, 4)"),
+        ({"n.v": GOOD[0] + 9999}, "error[input-range]: 'n.v' is "),
+        ({"n.w": GOOD[0]}, "error[input-name]: no state is named 'n.w'"),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(arrays, complaint, tmp_path):
@@ -133,8 +151,10 @@ def test_arrays_that_do_not_fit_are_refused(arrays, complaint, tmp_path):
     a, b = net.input("a", (4,)), net.input("b", (4,), IntType(3, signed=True))
     net.output(net.integer_neurons(net.sum(a, b), name="n", threshold=3))
     program = written(net.graph(), tmp_path)
-    np.savez(tmp_path / "x.npz", **arrays)
-    done = run(program, tmp_path / "x.npz", tmp_path / "y.npz")
+    starts = {name: array for name, array in arrays.items() if name.startswith("n.")}
+    np.savez(tmp_path / "start.npz", **starts)
+    np.savez(tmp_path / "x.npz", **({"a": GOOD, "b": GOOD} if starts else arrays))
+    done = run(program, tmp_path / "x.npz", tmp_path / "y.npz", "--start", tmp_path / "start.npz")
     assert (done.returncode, done.stdout) == (1, "")
     assert complaint in done.stderr
     assert len(done.stderr.splitlines()) == 1
