@@ -17,9 +17,11 @@ from mapper.cost import (
     costs_along,
     measure,
     price,
+    priceable,
     priced_design,
     priced_readouts,
     ratio_waterfall,
+    skipped,
     steps_between,
     waterfall,
 )
@@ -138,7 +140,10 @@ def side_by_side(
     found: Sequence[Compared], preset: Preset, warnings: Sequence[str] = ()
 ) -> Comparison:
     """Put what was made or read side by side."""
-    way = steps_between(load_preset("paper"), load_preset("physical"))
+    whole = steps_between(load_preset("paper"), load_preset("physical"))
+    targets = [one.build.target for one in found]
+    way = priceable(whole, targets)
+    left = dict.fromkeys(text for target in targets if (text := skipped(whole, target)))
     costs = [costs_along(one.build.counts, one.activity, one.steps, way) for one in found]
     names = [one.title for one in found]
     return Comparison(
@@ -150,7 +155,12 @@ def side_by_side(
             for one, along in zip(found, costs, strict=True)
         ),
         differences=difference_table(names, [_facts(one.build) for one in found]),
-        warnings=(*warnings, *_collapsed(found, preset), *_notes(found)),
+        warnings=(
+            *warnings,
+            *_collapsed(found, preset),
+            *(f"left out of the waterfalls: {text}" for text in left),
+            *_notes(found),
+        ),
         ways=tuple(
             RatioWay(
                 target=names[place],

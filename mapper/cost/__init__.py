@@ -8,7 +8,14 @@ from mapper.cost.measure import measure
 from mapper.cost.model import Activity, Events, Layer
 from mapper.cost.sensitivity import sensitivity, swings_of, tornado_lines
 from mapper.cost.summary import Cost, LayerCost, Range, filling
-from mapper.cost.waterfall import costs_along, ratio_waterfall, steps_between, waterfall
+from mapper.cost.waterfall import (
+    costs_along,
+    priceable,
+    ratio_waterfall,
+    skipped,
+    steps_between,
+    waterfall,
+)
 
 __all__ = [
     "DENSITY",
@@ -27,10 +34,12 @@ __all__ = [
     "generate_cost",
     "measure",
     "price",
+    "priceable",
     "priced_design",
     "priced_readouts",
     "ratio_waterfall",
     "sensitivity",
+    "skipped",
     "steps_between",
     "swings_of",
     "tornado_lines",

@@ -127,20 +127,39 @@ def _readout(library: Library, macro: TargetMacro, preset: Preset, end: End) -> 
     return _part(_converter(library, readout, preset), end)
 
 
+def unpriced(target: Target, preset: Preset) -> str:
+    """Say why a preset cannot price a target: its library lacks an ADC. Empty where it can."""
+    library = _library(target, preset)
+    for readout in (macro.readout for macro in target.macros if macro.readout.is_adc):
+        if _found(library, readout, preset) is None:
+            return _lacking(library, readout, preset)
+    return ""
+
+
 def _converter(library: Library, readout: Readout, preset: Preset) -> Converter:
-    """Find the ADC that the preset wants; that of the target where the library has none."""
-    wanted = readout.kind if preset.adc == "as-built" else preset.adc
-    found = library.converter(wanted, readout.bits) or library.converter(readout.kind, readout.bits)
+    found = _found(library, readout, preset)
     if found is None:
-        known = [adc.bits for adc in library.converters(readout.kind)]
         raise refuse(
             "preset-adc",
-            f"preset '{preset.name}' takes its facts from library '{library.name}', which has "
-            f"{readout.kind} ADCs of {known} bits, not of {readout.bits}",
+            _lacking(library, readout, preset),
             loc="--preset",
             help=f"use --preset {AS_BUILT.name}, which keeps the library of the target",
         )
     return found
+
+
+def _found(library: Library, readout: Readout, preset: Preset) -> Converter | None:
+    """Find the ADC that the preset wants; that of the target where the library has none."""
+    wanted = readout.kind if preset.adc == "as-built" else preset.adc
+    return library.converter(wanted, readout.bits) or library.converter(readout.kind, readout.bits)
+
+
+def _lacking(library: Library, readout: Readout, preset: Preset) -> str:
+    known = [adc.bits for adc in library.converters(readout.kind)]
+    return (
+        f"preset '{preset.name}' takes its facts from library '{library.name}', which has "
+        f"{readout.kind} ADCs of {known} bits, not of {readout.bits}"
+    )
 
 
 def priced_readouts(target: Target, preset: Preset) -> dict[str, str]:

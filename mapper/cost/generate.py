@@ -10,7 +10,7 @@ from importlib.resources import files
 import mapper
 from mapper.cost.counts import Counts
 from mapper.cost.estimate import DENSITY, checked_steps
-from mapper.cost.facts import chip_of, corners_of, origins_of
+from mapper.cost.facts import chip_of, corners_of, origins_of, unpriced
 from mapper.cost.measure import most_spikes, wirings_of
 from mapper.rendering import body, standard_imports, templates
 from targets import list_presets, load_preset
@@ -38,7 +38,9 @@ def generate_cost(counts: Counts, steps: int = 1) -> str:
     """
     sources = [files("mapper.cost").joinpath(name).read_text("utf-8") for name in EMBEDDED]
     layers, target = counts.layers, counts.target
-    presets = {name: load_preset(name) for name in list_presets()}
+    every = {name: load_preset(name) for name in list_presets()}
+    skipped = {name: unpriced(target, preset) for name, preset in every.items()}
+    presets = {name: preset for name, preset in every.items() if not skipped[name]}
     assumed = {
         name: (chip_of(target, preset, layers), *corners_of(target, preset))
         for name, preset in presets.items()
@@ -56,6 +58,7 @@ def generate_cost(counts: Counts, steps: int = 1) -> str:
                 "STEPS": literal(checked_steps(steps)),
                 "DENSITY": literal(DENSITY),
                 "ASSUMED": literal(assumed),
+                "SKIPPED": literal({name: reason for name, reason in skipped.items() if reason}),
                 "RANDOM": literal(
                     [name for name, preset in presets.items() if preset.activity == "random"]
                 ),

@@ -1,13 +1,14 @@
 """From one preset to another, one assumption at a time: which of them moves an estimate how far."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from mapper.cost.counts import Counts
 from mapper.cost.estimate import price
+from mapper.cost.facts import unpriced
 from mapper.cost.model import Activity
 from mapper.cost.summary import Cost
-from targets import Preset
+from targets import Preset, Target
 
 ASSUMPTIONS = (
     "activity",
@@ -44,6 +45,37 @@ def steps_between(first: Preset, last: Preset) -> tuple[Step, ...]:
             preset = replace(steps[-1].preset, **{name: new})
             steps.append(Step(changed=name, before=_word(old), after=_word(new), preset=preset))
     return tuple(steps)
+
+
+def priceable(steps: Sequence[Step], targets: Iterable[Target]) -> tuple[Step, ...]:
+    """Keep the steps at which every target has a price: whose library has all of its ADCs.
+
+    What changed at steps that are left out is told at the next one that is kept.
+    """
+    held, kept = tuple(targets), list[Step]()
+    left: list[Step] = []
+    for step in steps:
+        left.append(step)
+        if not any(unpriced(target, step.preset) for target in held):
+            kept.append(_merged(left))
+            left = []
+    return tuple(kept)
+
+
+def _merged(steps: Sequence[Step]) -> Step:
+    def told(name: str) -> str:
+        return ", ".join(text for step in steps if (text := getattr(step, name)))
+
+    return replace(steps[-1], changed=told("changed"), before=told("before"), after=told("after"))
+
+
+def skipped(steps: Sequence[Step], target: Target) -> str:
+    """Say which steps have no price on a target, and why; empty where all have one."""
+    left = [(step, reason) for step in steps if (reason := unpriced(target, step.preset))]
+    if not left:
+        return ""
+    names = (step.changed or step.preset.name for step, _ in left)
+    return f"no price after {', '.join(names)}: {left[0][1]}"
 
 
 def _word(value: object) -> str:

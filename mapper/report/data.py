@@ -13,6 +13,8 @@ from mapper.cost import (
     Range,
     costs_along,
     price,
+    priceable,
+    skipped,
     steps_between,
     swings_of,
     waterfall,
@@ -168,15 +170,24 @@ class Report:
 
     @cached_property
     def way(self) -> tuple[tuple[Step, Cost], ...]:
-        """The same inference from the preset ``paper`` to ``physical``, an assumption at a time."""
-        steps = steps_between(load_preset("paper"), load_preset("physical"))
+        """The same inference from the preset ``paper`` to ``physical``, an assumption at a time.
+
+        Steps without a price are left out, as ``skipped`` says.
+        """
+        steps = priceable(_way_of_presets(), [self.target])
         found = costs_along(self.counts, self.evidence.activity, self.evidence.steps, steps)
         return tuple(zip(steps, found, strict=True))
 
     @property
-    def presets(self) -> tuple[Cost, Cost]:
-        """The same inference under the preset ``paper`` and under ``physical``."""
-        return self.way[0][1], self.way[-1][1]
+    def skipped(self) -> str:
+        """Which steps on the way have no price, and why; empty where all have one."""
+        return skipped(_way_of_presets(), self.target)
+
+    @property
+    def presets(self) -> tuple[Cost, ...]:
+        """The same inference under the preset ``paper``, where it has a price, and ``physical``."""
+        (first, paper), (_, physical) = self.way[0], self.way[-1]
+        return (physical,) if first.changed else (paper, physical)
 
     @property
     def waterfall(self) -> tuple[WaterfallStep, ...]:
@@ -216,6 +227,10 @@ class Report:
     @property
     def chips(self) -> int:
         return chips_of(self.graph, self.target)
+
+
+def _way_of_presets() -> tuple[Step, ...]:
+    return steps_between(load_preset("paper"), load_preset("physical"))
 
 
 def report_of(
