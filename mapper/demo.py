@@ -9,7 +9,8 @@ from typing import Any
 from mapper import __version__
 from mapper.build.folder import DEMO_SCHEMA, check_replaceable
 from mapper.build.make import source_of
-from mapper.compare.measure import Compared, build_on, row_of, write_compared
+from mapper.compare.compared import Compared
+from mapper.compare.measure import build_on, row_of, write_compared
 from mapper.compare.result import ComparedBuild
 from mapper.frontend import import_model
 from mapper.recordings import Recording

@@ -1,15 +1,16 @@
 """Copy early layers so that they keep pace with the rest of the pipeline."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil, prod
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from mapper.ir.core import Graph, Op
 from mapper.ir.crossbar import CrossbarMvm
 from passes.base import Pass
 from passes.facts import FITS_BITLINES, FITS_WORDLINES, Fact
 from targets import Target
-from targets.fields import Count
+from targets.fields import Bounds, Count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +22,9 @@ class Replicate(Pass):
     ``max_copies``; the others get what keeps pace with it, as more would wait for it. When that
     does not fit, the bound is halved until it does. Copies hold the same weights: no number
     changes.
+
+    ``positions`` sets that pace by hand: no copy reads more positions in a step, if ``max_copies``
+    and the chips let it. Fewer than the fewest of any windowed layer copy all of them.
     """
 
     name: ClassVar[str] = "replicate"
@@ -28,32 +32,39 @@ class Replicate(Pass):
     needs: ClassVar[tuple[Fact, ...]] = (FITS_WORDLINES, FITS_BITLINES)
 
     max_copies: Count = 64
+    positions: Annotated[int, Bounds(0, 1_000_000)] = 0
+    """Of one copy in one step; 0 for the fewest of any windowed layer."""
 
     def run(self, graph: Graph, target: Target) -> Graph:
         layers = [op for op in graph.ops if isinstance(op, CrossbarMvm)]
         bound = self.max_copies
-        while bound > 1 and not _fits(layers, target, bound):
+        while bound > 1 and not fits(layers, target, self._pace(layers, bound)):
             bound //= 2
-        return replace(graph, ops=tuple(_copied(op, layers, bound) for op in graph.ops))
+        pace = self._pace(layers, bound)
+        return replace(graph, ops=tuple(_copied(op, pace) for op in graph.ops))
+
+    def _pace(self, layers: list[CrossbarMvm], bound: int) -> int:
+        """Return the positions that one copy reads in a step, at most."""
+        positions = [prod(layer.positions) for layer in layers if layer.positions]
+        fewest = self.positions or min(positions, default=1)
+        return max(fewest, ceil(max(positions, default=1) / bound))
 
 
-def _fits(layers: list[CrossbarMvm], target: Target, bound: int) -> bool:
+def fits(layers: Sequence[CrossbarMvm], target: Target, pace: int) -> bool:
+    """Say whether every round has room for the copies of its layers at a pace."""
     capacity = target.chip.crossbars * target.chip.max_chips
     for round in {op.placement.round for op in layers}:
         inside = [op for op in layers if op.placement.round == round]
-        if sum(op.crossbars * _copies(op, layers, bound) for op in inside) > capacity:
+        if sum(op.crossbars * _copies(op, pace) for op in inside) > capacity:
             return False
     return True
 
 
-def _copies(op: CrossbarMvm, layers: list[CrossbarMvm], bound: int) -> int:
-    positions = [prod(layer.positions) for layer in layers if layer.positions]
-    pace = max(min(positions, default=1), ceil(max(positions, default=1) / bound))
+def _copies(op: CrossbarMvm, pace: int) -> int:
     return ceil(prod(op.positions) / pace)
 
 
-def _copied(op: Op, layers: list[CrossbarMvm], bound: int) -> Op:
+def _copied(op: Op, pace: int) -> Op:
     if not isinstance(op, CrossbarMvm):
         return op
-    copies = _copies(op, layers, bound)
-    return replace(op, placement=replace(op.placement, copies=copies))
+    return replace(op, placement=replace(op.placement, copies=_copies(op, pace)))

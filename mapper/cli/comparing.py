@@ -11,7 +11,9 @@ from mapper.cost import Cost
 from mapper.demo import Demo
 from mapper.diagnostics import printable
 from mapper.proportions import Score
+from mapper.report.comparison.changed import name_of
 from mapper.report.comparison.data import RatioWay, SideBySide
+from mapper.report.comparison.designs import COLUMNS_TOLD, Design
 from mapper.report.comparison.tables import PAIRED, averages, layer_spikes, paired
 
 
@@ -20,6 +22,9 @@ def comparison(answer: Comparison) -> RenderableType:
     sides = answer.side_by_side()
     head = f"{answer.network}, activity: {answer.activity}, preset: {answer.preset}"
     parts: list[RenderableType] = [_costs(head, sides.subject, answer.builds)]
+    if sides.equal_columns:
+        parts.append(_equal_columns(sides))
+        parts.append(Text(COLUMNS_TOLD, "dim"))
     parts += recording(*(build.recording for build in answer.builds))
     parts += _dead(answer.builds)
     if sides.groups:
@@ -79,6 +84,37 @@ def _compared(build: ComparedBuild, first: Cost | None) -> list[object]:
         amount(cost.total_um2, 1e-6, "mm²"),
         *_accuracy(build),
     ]
+
+
+def _equal_columns(sides: SideBySide) -> RenderableType:
+    """Sides with as many columns a readout as each other; ratios are to the first of each."""
+    return table(
+        "with as many columns a readout as each other",
+        ["columns", sides.subject, "energy", "ratio", "latency", "ratio", "area", "ratio"],
+        (
+            [
+                equal.columns,
+                name_of(design),
+                *changed_cells(design, equal.designs[0]),
+            ]
+            for equal in sides.equal_columns
+            for design in equal.designs
+        ),
+    )
+
+
+def changed_cells(design: Design, first: Design) -> list[str]:
+    """Write energy, latency and area, each with its nominal ratio to that of another design."""
+    pairs = (
+        (design.energy_pj, first.energy_pj, 1e-6, "µJ"),
+        (design.latency_ns, first.latency_ns, 1e-3, "µs"),
+        (design.area_um2, first.area_um2, 1e-6, "mm²"),
+    )
+    cells: list[str] = []
+    for mine, base, factor, unit in pairs:
+        times = f"{mine.nominal / base.nominal:.2f}" if base.nominal else ""
+        cells += [amount(mine, factor, unit), times]
+    return cells
 
 
 def _verified(sides: SideBySide) -> RenderableType:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mapper.build.model import Build
-from mapper.compare.measure import Compared
+from mapper.compare.compared import Compared
 from mapper.compare.result import Comparison
 from mapper.diagnostics import MappingError, refuse
 from mapper.ir.core import Graph

@@ -1,7 +1,7 @@
 """What is known of each build of a comparison, and the answer that puts them side by side."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from itertools import combinations
 from math import prod
 from pathlib import Path
@@ -10,9 +10,10 @@ from mapper.build.folder import write_build
 from mapper.build.make import make_build, trained_firing
 from mapper.build.model import Build
 from mapper.build.summary import CompileSummary
+from mapper.compare.compared import Compared
+from mapper.compare.equal import equal_columns
 from mapper.compare.result import ComparedBuild, Comparison
 from mapper.cost import (
-    DENSITY,
     Activity,
     costs_along,
     measure,
@@ -30,59 +31,17 @@ from mapper.executor import engine
 from mapper.frontend import Imported
 from mapper.ir.assignment import UNASSIGNED
 from mapper.ir.core import Array
-from mapper.ir.firing import MAPPING, NETWORK, Firing, firing_of
+from mapper.ir.firing import firing_of
 from mapper.ir.identity import digest, digest_of_arrays
-from mapper.layout import Taken
 from mapper.proportions import Paired
 from mapper.recordings import Recording, to_codes, to_reals
 from mapper.report.comparison.data import PairedSides, RatioWay, difference_table
 from mapper.report.references import works_behind
-from mapper.verify.activity import Recorded, recorded_on
+from mapper.verify.activity import recorded_on
 from mapper.verify.answers import right_answers, score_of, wanted_classes
 from mapper.verify.known import write_known
-from mapper.verify.record import Verified
 from mapper.verify.result import Verification
 from targets import Preset, Target, Work, load_preset, target_to_data
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Compared:
-    """One build of a comparison, and what is known of it."""
-
-    build: Build
-    activity: Activity | float = DENSITY
-    steps: int = 1
-    """Time steps of an inference, where activity is a share."""
-    right: Array | None = None
-    """Of each sample of this comparison's recordings ``[B]`` whether its answer is right."""
-    firing: Firing | None = None
-    """How often layers fired, where spikes were counted or the rings ran; None elsewhere."""
-    source_firing: Firing | None = None
-    """The same of the trained network, where that was looked at."""
-    taken: Taken | None = None
-    """What the recordings of this comparison were taken for; None where there are none."""
-    name: str = ""
-    """Name of a build that was compiled before; others are named by their target."""
-    verified: Verified | None = None
-    ran: Recorded | None = None
-    """The run that ``activity`` was counted in; None where there was none."""
-
-    @property
-    def title(self) -> str:
-        return self.name or self.build.target.name
-
-    @property
-    def incomparable(self) -> str:
-        """Why its costs stand beside no others; empty where they do."""
-        return self.build.dead if self.firing is None else self.firing.reason
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What has to be known of this build before a number of it is used."""
-        pairs = ((NETWORK, self.source_firing), (MAPPING, self.firing))
-        seen = [text for what, one in pairs if one is not None for text in one.warnings(what)]
-        told = self.build.told if self.firing is None else seen
-        return (*told, *self.build.uncalibrated)
 
 
 def build_on(
@@ -146,13 +105,13 @@ def side_by_side(
     left = dict.fromkeys(text for target in targets if (text := skipped(whole, target)))
     costs = [costs_along(one.build.counts, one.activity, one.steps, way) for one in found]
     names = [one.title for one in found]
+    rows = [row_of(one, preset) for one in found]
     return Comparison(
         network=", ".join(dict.fromkeys(one.build.hardware.name for one in found)),
         activity=_activity_of(found, preset),
         preset=preset.name,
         builds=tuple(
-            replace(row_of(one, preset), way=waterfall(way, along))
-            for one, along in zip(found, costs, strict=True)
+            replace(row, way=waterfall(way, along)) for row, along in zip(rows, costs, strict=True)
         ),
         differences=difference_table(names, [_facts(one.build) for one in found]),
         warnings=(
@@ -171,6 +130,7 @@ def side_by_side(
             if _one_has_adcs(found[base].build.target, found[place].build.target)
             if not found[base].incomparable and not found[place].incomparable
         ),
+        equal_columns=equal_columns(found, [row.cost for row in rows], preset),
         pairs=_pairs(found),
         works=_works(found, preset),
     )

@@ -18,6 +18,7 @@ from mapper.report.comparison.data import (
     SideBySide,
     verdict_of,
 )
+from mapper.report.comparison.designs import Design, EqualColumns
 from mapper.verify.read import read_firing, read_verification
 from mapper.verify.result import Verification
 from targets import Work, read_works
@@ -47,6 +48,7 @@ def read_sides(answer: Json) -> SideBySide:
         ),
         warnings=_texts(answer["warnings"]),
         ways=tuple(map(_way, answer["waterfalls"])),
+        equal_columns=tuple(map(_equal_columns, answer.get("equal_columns", ()))),
         pairs=tuple(map(_pair, answer.get("paired", ()))),
         groups=tuple(map(_group, answer.get("groups", ()))),
         works=_works(answer.get("references", [])),
@@ -123,6 +125,27 @@ def _pair(pair: Json) -> PairedSides:
         target=_text(pair["target"]),
         over=_text(pair["over"]),
         counts=Paired(both=both, first_only=first, second_only=second, neither=neither),
+    )
+
+
+def _equal_columns(held: Json) -> EqualColumns:
+    return EqualColumns(
+        columns=int(held["columns_per_readout"]), designs=tuple(map(_design, held["targets"]))
+    )
+
+
+def _design(held: Json) -> Design:
+    positions = held["positions"]
+    return Design(
+        side=_text(held["target"]),
+        columns=tuple(map(int, held["columns_per_readout"])),
+        copies=int(held["copies"]),
+        positions=None if positions is None else int(positions),
+        compiled=bool(held["as_compiled"]),
+        energy_pj=_range(held["energy_pj"]),
+        latency_ns=_range(held["latency_ns"]),
+        step_ns=_range(held["step_ns"]),
+        area_um2=_range(held["area_um2"]),
     )
 
 

@@ -23,6 +23,7 @@ from mapper.report.comparison.data import (
     SideBySide,
     verdict_of,
 )
+from mapper.report.comparison.designs import EqualColumns
 from mapper.report.comparison.tables import columns, rows
 from mapper.verify.record import Verified
 from mapper.verify.result import Verification
@@ -156,6 +157,8 @@ class Comparison:
     """Every fact, of models, options and targets, that is not the same for all."""
     ways: tuple[RatioWay, ...]
     """Targets with ADCs over those without, from ``paper`` to ``physical``."""
+    equal_columns: tuple[EqualColumns, ...] = ()
+    """The builds with as many columns a readout as each other; none where they have that anyway."""
     pairs: tuple[PairedSides, ...] = ()
     """How the answers of every two builds to the same samples differ; none without labels."""
     works: tuple[Work, ...] = ()
@@ -176,6 +179,7 @@ class Comparison:
             "differences": self.differences.as_dict(),
             "warnings": list(self.warnings),
             "waterfalls": [way.as_dict() for way in self.ways],
+            "equal_columns": [equal.as_dict() for equal in self.equal_columns],
             "paired": [pair.as_dict() for pair in self.pairs],
             **({"groups": [group.as_dict() for group in self.groups]} if self.groups else {}),
             "references": [work_to_data(work) for work in self.works],
@@ -191,6 +195,7 @@ class Comparison:
             differences=self.differences,
             warnings=self.warnings,
             ways=self.ways,
+            equal_columns=self.equal_columns,
             pairs=self.pairs,
             groups=self.groups,
             works=self.works,

@@ -7,9 +7,10 @@ from pathlib import Path
 from mapper.build.folder import check_outside, check_replaceable, read_build
 from mapper.build.make import source_of
 from mapper.build.model import Build
+from mapper.compare.compared import Compared
 from mapper.compare.folder import changed_comparison, check_names, other_builds, write_comparison
 from mapper.compare.groups import averaged
-from mapper.compare.measure import Compared, build_on, measured, side_by_side, write_compared
+from mapper.compare.measure import build_on, measured, side_by_side, write_compared
 from mapper.compare.result import Comparison
 from mapper.cost.estimate import checked_density, checked_steps
 from mapper.diagnostics import many, refuse

@@ -211,12 +211,13 @@ def test_targets_and_passes_are_listed():
 def test_a_pass_lists_its_options_and_what_it_needs():
     (row,) = data("passes", "replicate")["passes"]
     assert row["options"] == [
-        {"name": "max-copies", "type": "an integer 1..1000000", "default": 64}
+        {"name": "max-copies", "type": "an integer 1..1000000", "default": 64},
+        {"name": "positions", "type": "an integer 0..1000000", "default": 0},
     ]
     assert row["needs"][0] == "row blocks fit on the wordlines of their macro"
     shown = run("passes", "replicate").stdout.splitlines()
     assert "needs: row blocks fit on the wordlines of their macro (tile-rows)" in shown
-    assert shown[-1].split("  ")[0] == "max-copies"
+    assert [line.split("  ")[0] for line in shown[-2:]] == ["max-copies", "positions"]
     (row,) = data("passes", "place")["passes"]
     assert row["options"] == []
 

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 import mapper
-from mapper.compare.measure import Compared, side_by_side
+from mapper.compare.compared import Compared
+from mapper.compare.measure import side_by_side
 from mapper.cost import priced_readouts
 from targets import load_preset, load_target
 from tests.files import DEMO_MODEL

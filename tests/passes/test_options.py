@@ -30,7 +30,7 @@ def test_the_options_that_there_are():
     assert {name: own for name, own in found.items() if own} == {
         "quantize-weights": ["granularity"],
         "lower-readout": ["density", "seed"],
-        "replicate": ["max-copies"],
+        "replicate": ["max-copies", "positions"],
     }
 
 

@@ -5,13 +5,14 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from mapper.cost import Range
 from mapper.cost.waterfall import RatioStep, WaterfallStep
 from mapper.diagnostics import printable
 from mapper.ir.firing import Firing
 from mapper.proportions import Paired, Score, Spread
+from mapper.report.comparison.designs import EqualColumns
 from mapper.report.headline import Verdict, judged
 from mapper.verify.result import Verification
 from targets import Work
@@ -143,6 +144,8 @@ class SideBySide:
     """One at least."""
     differences: Differences
     warnings: tuple[str, ...] = ()
+    equal_columns: tuple[EqualColumns, ...] = ()
+    """The sides with as many columns a readout as each other; none where they have that anyway."""
     ways: tuple[RatioWay, ...] = ()
     pairs: tuple[PairedSides, ...] = ()
     groups: tuple[Group, ...] = ()
@@ -175,13 +178,24 @@ class SideBySide:
         return f"Ratios are to {name}, the first {self.subject} that is comparable."
 
 
+class Costed(Protocol):
+    """What has the costs that are compared: a side, or a side changed in one setting."""
+
+    @property
+    def energy_pj(self) -> Range: ...
+    @property
+    def latency_ns(self) -> Range: ...
+    @property
+    def area_um2(self) -> Range: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measure:
     """One cost that sides are compared by."""
 
     name: str
     unit: str
-    of: Callable[[Side], Range]
+    of: Callable[[Costed], Range]
 
 
 MEASURES = (

@@ -16,7 +16,9 @@ from mapper.report.charts.base import (
     marks_in_words,
 )
 from mapper.report.charts.breakdown import words
+from mapper.report.comparison.changed import equal_cards
 from mapper.report.comparison.data import MEASURES, Measure, RatioWay, SideBySide
+from mapper.report.comparison.designs import COLUMNS_TOLD
 from mapper.report.comparison.pareto import accuracy_told, pareto_charts
 from mapper.report.comparison.tables import (
     PAIRED,
@@ -77,6 +79,8 @@ def render_comparison(compared: SideBySide) -> str:
             rows=tuple((work.key, entry_in_words(work)) for work in compared.works),
         ),
         spikes=_table(*layer_spikes(compared)),
+        equal=equal_cards(compared),
+        columns_told=COLUMNS_TOLD,
         pairs=_table(PAIRED, paired(compared)),
         ways=[chart.name for chart in charts.ways],
         pareto=[chart.name for chart in charts.pareto],

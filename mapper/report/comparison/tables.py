@@ -81,7 +81,7 @@ def cards(compared: SideBySide) -> tuple[Costs, ...]:
         Costs(
             target=cells[0],
             priced=cells[1],
-            cells=tuple(zip(heads, [*_lines(cells[2:-2]), _accuracy(side)], strict=True)),
+            cells=tuple(zip(heads, [*lines_of(cells[2:-2]), _accuracy(side)], strict=True)),
         )
         for side, cells in pairs
     )
@@ -95,7 +95,8 @@ def _accuracy(side: Side) -> tuple[str, ...]:
     return (f"{100 * side.score.share:.1f} %", count, f"{low} .. {high}")
 
 
-def _lines(cells: tuple[str, ...]) -> list[tuple[str, ...]]:
+def lines_of(cells: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Put pairs of a value and its ratio on the lines of one cell each."""
     made = []
     for value, times in zip(cells[::2], cells[1::2], strict=True):
         nominal, _, interval = value.partition(" (")

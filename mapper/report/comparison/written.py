@@ -10,8 +10,11 @@ from collections.abc import Iterable, Sequence
 
 from mapper.cost import Range
 from mapper.diagnostics import printable
+from mapper.report.comparison.changed import equal_rows
 from mapper.report.comparison.data import MEASURES, Group, PairedSides, Side, SideBySide
+from mapper.report.comparison.designs import COLUMNS_TOLD
 from mapper.report.comparison.tables import RATIO, below, columns, ratio_of, rows
+from mapper.report.markup import latex, latex_table, markdown, markdown_table
 
 
 def as_csv(compared: SideBySide) -> str:
@@ -109,19 +112,14 @@ _Cells = tuple[tuple[str, ...], list[tuple[str, ...]]]
 
 def as_markdown(compared: SideBySide) -> str:
     """Write a pipe table with what its numbers are below it."""
-    tables = map(_pipe_table, _tables(compared))
-    return "\n\n".join((*tables, _markdown(_note(compared)))) + "\n"
+    tables = (markdown_table(*table) for table in _tables(compared))
+    return "\n\n".join((*tables, markdown(_note(compared)))) + "\n"
 
 
 def _tables(compared: SideBySide) -> list[_Cells]:
     """Return heads and cells of every table for papers, the costs first."""
-    return [_with_verdicts(compared), *below(compared)]
-
-
-def _pipe_table(table: _Cells) -> str:
-    heads, cells = table
-    lines = [heads, ["---"] * len(heads), *map(_escaped_row, cells)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    equal = [equal_rows(compared)] if compared.equal_columns else []
+    return [_with_verdicts(compared), *equal, *below(compared)]
 
 
 def _with_verdicts(compared: SideBySide) -> _Cells:
@@ -133,54 +131,14 @@ def _with_verdicts(compared: SideBySide) -> _Cells:
     return (*heads, "verified"), [(*c, v) for c, v in zip(cells, verdicts, strict=True)]
 
 
-def _escaped_row(cells: Sequence[str]) -> tuple[str, ...]:
-    return tuple(map(_markdown, cells))
-
-
-_MARKDOWN = str.maketrans(
-    {
-        **{mark: f"\\{mark}" for mark in "\\`*_[]|#~$!{}"},
-        **{"<": "&lt;", ">": "&gt;", "&": "&amp;", "\n": " ", "\r": " "},
-    }
-)
-
-
-def _markdown(text: str) -> str:
-    return text.translate(_MARKDOWN)
-
-
 def as_latex(compared: SideBySide) -> str:
     """Write ``tabular``s for the package booktabs, a note as a comment above them.
 
-    Averages of groups and paired differences have one each, below that of the costs.
+    Below that of the costs, equal columns a readout, averages of groups and paired differences
+    have one each.
     """
-    tabulars = "\n".join(_tabular(*table) for table in _tables(compared))
-    return f"% {_latex(_note(compared))}\n% Needs \\usepackage{{booktabs}}.\n{tabulars}"
-
-
-def _tabular(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
-    heads = " & ".join(map(_latex, columns))
-    body = "".join(" & ".join(map(_latex, line)) + " \\\\\n" for line in cells)
-    return (
-        f"\\begin{{tabular}}{{l{'r' * (len(columns) - 1)}}}\n\\toprule\n{heads} \\\\\n"
-        f"\\midrule\n{body}\\bottomrule\n\\end{{tabular}}\n"
-    )
-
-
-_LATEX = str.maketrans(
-    {
-        **{mark: f"\\{mark}" for mark in "&%$#_{}"},
-        **{"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}"},
-        **{"<": "\\textless{}", ">": "\\textgreater{}", '"': "\\textquotedbl{}"},
-        **{"[": "{[}", "]": "{]}", "*": "{*}", "`": "\\textasciigrave{}"},
-        **{"±": "$\\pm$", "µ": "\\textmu{}", "²": "\\textsuperscript{2}"},
-        **{"\n": " ", "\r": " "},
-    }
-)
-
-
-def _latex(text: str) -> str:
-    return text.translate(_LATEX)
+    tabulars = "\n".join(latex_table(*table) for table in _tables(compared))
+    return f"% {latex(_note(compared))}\n% Needs \\usepackage{{booktabs}}.\n{tabulars}"
 
 
 def _note(compared: SideBySide) -> str:
@@ -188,10 +146,12 @@ def _note(compared: SideBySide) -> str:
         f"{printable(compared.network)}; activity: {compared.activity}; "
         f"preset: {printable(compared.preset)}. Ranges from the low to the high end of component "
         f"facts. {compared.base} {RATIO}{_dead(compared)} Intervals of accuracy: 95 %, Wilson."
+        f"{_EQUAL if compared.equal_columns else ''}"
         f"{_GROUPED if compared.groups else ''}{_PAIRED if compared.pairs else ''}"
     )
 
 
+_EQUAL = f" With equal columns a readout, ratios are to the first row of each. {COLUMNS_TOLD}"
 _GROUPED = " Of groups: mean ± sample standard deviation over builds, ratios of means."
 _PAIRED = (
     " Answers to the same samples: the difference of accuracies with its 95 % interval (Newcombe "

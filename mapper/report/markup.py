@@ -1,0 +1,52 @@
+"""Tables for papers: Markdown and LaTeX, from cells of plain text.
+
+Names may come from files of others: each language escapes them in its own way.
+"""
+
+from collections.abc import Sequence
+
+
+def markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Write a pipe table; cells keep their columns whatever is in them."""
+    lines = [heads, ["---"] * len(heads), *([markdown(cell) for cell in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+_MARKDOWN = str.maketrans(
+    {
+        **{mark: f"\\{mark}" for mark in "\\`*_[]|#~$!{}"},
+        **{"<": "&lt;", ">": "&gt;", "&": "&amp;", "\n": " ", "\r": " "},
+    }
+)
+
+
+def markdown(text: str) -> str:
+    """Escape text for Markdown."""
+    return text.translate(_MARKDOWN)
+
+
+def latex_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Write a ``tabular`` for the package booktabs."""
+    head = " & ".join(map(latex, heads))
+    body = "".join(" & ".join(map(latex, row)) + " \\\\\n" for row in rows)
+    return (
+        f"\\begin{{tabular}}{{l{'r' * (len(heads) - 1)}}}\n\\toprule\n{head} \\\\\n"
+        f"\\midrule\n{body}\\bottomrule\n\\end{{tabular}}\n"
+    )
+
+
+_LATEX = str.maketrans(
+    {
+        **{mark: f"\\{mark}" for mark in "&%$#_{}"},
+        **{"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}"},
+        **{"<": "\\textless{}", ">": "\\textgreater{}", '"': "\\textquotedbl{}"},
+        **{"[": "{[}", "]": "{]}", "*": "{*}", "`": "\\textasciigrave{}"},
+        **{"±": "$\\pm$", "µ": "\\textmu{}", "²": "\\textsuperscript{2}"},
+        **{"\n": " ", "\r": " "},
+    }
+)
+
+
+def latex(text: str) -> str:
+    """Escape text for LaTeX."""
+    return text.translate(_LATEX)
