@@ -326,7 +326,7 @@ class Build:
         first = headline(told)
         page = render_report(told, first)
         if output is None:
-            check_own_page(self._in_folder(), self.identity, evidence, page)
+            check_own_page(self.mapped, self._in_folder(), self.identity, evidence, page)
         else:
             with whole_file(output) as temporary:
                 temporary.write_text(page, encoding="utf-8")

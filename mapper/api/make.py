@@ -141,7 +141,7 @@ def load(folder: str | Path, *, page: bool = False) -> Build:
     mapped, own = read_build(folder), identity(folder)
     if page:
         told = known(mapped, folder)
-        check_own_page(folder, own, told, render_report(mapped.report(told)))
+        check_own_page(mapped, folder, own, told, render_report(mapped.report(told)))
     warnings = (*mapped.told, *mapped.uncalibrated)
     return Build(mapped=mapped, folder=folder, identity=own, warnings=warnings)
 

@@ -85,8 +85,10 @@ class Counted:
     """Right answers; None where the recording has no labels."""
     labelled: int = 0
     """Samples with a label."""
+    stored: bool = False
+    """It is recorded in the folder of the build."""
     earlier: bool = False
-    """It is recorded with the build, and was not run again."""
+    """It was not run by the command that lays the page out."""
 
     @property
     def score(self) -> Score | None:
@@ -109,8 +111,11 @@ class Evidence:
     verification: Verification | None = None
     """What ``verify`` found; None where nothing is known."""
     kept: Mapping[str, str] = field(default_factory=dict)
-    """What it was verified on earlier, where the answer was kept with the build and not found for
-    this report: ``input``, ``model``, each a file name with SHA-256."""
+    """What it was verified on, where the answer is kept with the build: ``input``, ``model``, each
+    a file name with SHA-256."""
+    fresh: bool = False
+    """The rings of an answer that is kept ran in the command that lays the page out; else nothing
+    but the record is known."""
     unverified: str = ""
     """Why a stored verification is not of this build; empty where there is none."""
     files: Mapping[str, str] = field(default_factory=dict)

@@ -163,13 +163,22 @@ def verdict(evidence: Evidence) -> Verdict:
             worth = "" if ran.score is None else f"right on {ran.score}"
         told = evidence.unverified or reason
         return Verdict(style="warn", short="not verified", told=told, worth=worth)
-    return judged(evidence.verification, evidence.kept)
+    return judged(evidence.verification, evidence.kept, fresh=evidence.fresh)
 
 
-def judged(found: Verification, kept: Mapping[str, str]) -> Verdict:
-    """Sum up an answer of ``verify`` in words; ``kept`` names the files of an earlier one."""
+def judged(found: Verification, kept: Mapping[str, str], *, fresh: bool = False) -> Verdict:
+    """Sum up an answer of ``verify`` in words.
+
+    Args:
+        found: The answer.
+        kept: The files of one that is kept with its build.
+        fresh: Its rings ran just now, and it is kept from now on.
+    """
     ran = [ring for ring in found.rings if ring.status in ("equal", "mismatch")]
-    origin = f"; {RECORDED}, of {printable(short_file(kept['input']))}" if kept else ""
+    file = printable(short_file(kept["input"])) if kept else ""
+    origin = f"; {RECORDED}, of {file}" if kept else ""
+    if fresh:
+        origin = f", on {file}; they ran when this page was laid out"
     part = found.coverage and found.coverage + (", then stopped" if found.partial else "")
     if found.verdict == NOTHING_COMPARED:
         told = "no engine ran beside the definition" + (f" ({part})" if part else "") + origin
@@ -184,13 +193,13 @@ def judged(found: Verification, kept: Mapping[str, str]) -> Verdict:
     told += f", {skipped} skipped" if skipped else ""
     if found.extent is not None and not found.extent.whole:
         told += f"; {found.extent}"
-    if kept:
+    if kept and not fresh:
         told += f" ({part})" if part else ""
-        told = f"a record of {printable(short_file(kept['input']))}: {told}; verify runs them again"
+        told = f"a record of {file}: {told}; verify runs them again"
         style = "warn" if _style(found) == "good" else _style(found)
         return Verdict(style=style, short=RECORDED, told=told, worth=worth_of(found))
     short = f"bit-exact in {part}" if part else "bit-exact"
-    return Verdict(style=_style(found), short=short, told=told, worth=worth_of(found))
+    return Verdict(style=_style(found), short=short, told=told + origin, worth=worth_of(found))
 
 
 RECORDED = "recorded, not run again"

@@ -1,10 +1,11 @@
 """What is known of a build without running it: its records, and the page that shows them.
 
-A page is a function of the mapping and of the records, so anyone can lay it out again and compare.
+A page is a function of the mapping, of the records, and of whether these were found by the command
+that laid it out. So anyone can lay it out again and compare: it calls records by their name then.
 """
 
 import errno
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -33,10 +34,28 @@ def known(build: Build, folder: Path) -> Evidence:
 
 
 def evidence_of(
-    build: Build, verified: Verified, ran: tuple[Recorded, Activity] | None
+    build: Build,
+    verified: Verified,
+    ran: tuple[Recorded, Activity] | None,
+    *,
+    fresh: bool = False,
+    counted_now: bool = False,
 ) -> Evidence:
-    """Return what a page says of records: each is of an earlier run."""
-    told = Evidence(verification=verified.found, kept=verified.files, unverified=verified.reason)
+    """Return what a page says of records.
+
+    Args:
+        build: What they are of.
+        verified: What rings found.
+        ran: What was active.
+        fresh: The rings ran just now; else in an earlier run.
+        counted_now: The same of what was active.
+    """
+    told = Evidence(
+        verification=verified.found,
+        kept=verified.files,
+        fresh=fresh,
+        unverified=verified.reason,
+    )
     if ran is None:
         return told
     recorded, activity = ran
@@ -45,7 +64,7 @@ def evidence_of(
         activity=activity,
         steps=activity.steps,
         trace=recorded.trace,
-        ran=replace(recorded.counted, earlier=True),
+        ran=replace(recorded.counted, stored=True, earlier=not counted_now),
         counted=firing_of(build.hardware, recorded.trace),
     )
 
@@ -72,9 +91,11 @@ def store(
         A warning where something was not stored, or "".
     """
     told = "" if found is None else staying(folder, files or {}, found)
-    kept = recall(folder) if found is None or told else Verified(found=found, files=files or {})
-    activity = measure(build.hardware, ran.trace, build.counts.levels)
-    page = render_report(build.report(evidence_of(build, kept, (ran, activity)))).encode()
+    fresh = found is not None and not told
+    kept = Verified(found=found, files=files or {}) if fresh else recall(folder)
+    counted = (ran, measure(build.hardware, ran.trace, build.counts.levels))
+    evidence = evidence_of(build, kept, counted, fresh=fresh, counted_now=True)
+    page = render_report(build.report(evidence)).encode()
     new = {} if found is None or told else {RECORD: record_of(own, found, files or {})}
     try:
         _replace_page(folder, own, page, {**new, ACTIVITY: activity_of(own, ran)})
@@ -118,7 +139,8 @@ def write_known(
         return {**told, ACTIVITY: activity_of(own, ran[0])}
 
     kept = Verified(found=found, files=files or {})
-    write_build(build, folder, evidence_of(build, kept, ran), records)
+    told = evidence_of(build, kept, ran, fresh=found is not None, counted_now=True)
+    write_build(build, folder, told, records)
 
 
 # --- the page ------------------------------------------------------------------------------
@@ -138,19 +160,37 @@ def _replace_page(folder: Path, own: str, page: bytes, records: Mapping[str, byt
             raise OSError(errno.ESTALE, "another build has taken its place", str(folder))
 
 
-def check_own_page(folder: Path, own: str, evidence: Evidence, page: str) -> None:
+def check_own_page(build: Build, folder: Path, own: str, evidence: Evidence, page: str) -> None:
     """See that the page of a build is ``page``: someone is about to open it.
 
-    Records may have come into the folder, or changed, since it was laid out: it is laid out anew.
+    Records may have come into the folder, or changed, since it was laid out, or the command that
+    laid it out had run what it says: it is laid out anew. In a folder that cannot be written to,
+    the page of that command stays.
+
+    Args:
+        build: What ``folder`` holds.
+        folder: Of the build.
+        own: Its identity.
+        evidence: What its records say.
+        page: The page that says so.
 
     Raises:
         MappingError: ``build-changed`` where it is another page.
     """
-    if (folder / PAGE).read_bytes() == page.encode():
+    held = (folder / PAGE).read_bytes()
+    if held == page.encode():
         return
     if evidence.verification is None and evidence.ran is None:
         raise other_page(folder)
     try:
         _replace_page(folder, own, page.encode(), {})
     except OSError as error:
-        raise other_page(folder) from error
+        if held not in (render_report(build.report(one)).encode() for one in _just_ran(evidence)):
+            raise other_page(folder) from error
+
+
+def _just_ran(evidence: Evidence) -> Iterator[Evidence]:
+    """Yield what the commands that made these records said of them."""
+    if evidence.ran is not None:
+        counted = replace(evidence, ran=replace(evidence.ran, earlier=False))
+        yield from (counted, replace(counted, fresh=True))

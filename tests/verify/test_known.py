@@ -87,13 +87,13 @@ def test_the_page_of_a_build_that_was_verified_says_so(compiled, verified, recor
     assert "spikes measured on 3 samples of few.npz" in head
 
 
-def test_the_cost_on_the_page_is_that_of_the_recording(verified, recording, tmp_path):
-    told = mapper.load(verified).report(None)
-    run("run", verified, "--input", recording, "--output", tmp_path / "y.npz", "--trace")
-    counted = mapper.load(verified).cost(tmp_path / "y.trace.npz")
+def test_the_cost_on_the_page_is_that_of_the_recording(build, recording, tmp_path):
+    told = mapper.load(build).report(None)
+    run("run", build, "--input", recording, "--output", tmp_path / "y.npz", "--trace")
+    counted = mapper.load(build).cost(tmp_path / "y.trace.npz")
     assert told.cost == counted.cost
-    assert mapper.load(verified).cost(verified / ACTIVITY).cost == counted.cost
-    assert told.cost != mapper.load(verified).cost().cost  # of one time step, as before
+    assert mapper.load(build).cost(build / ACTIVITY).cost == counted.cost
+    assert told.cost != mapper.load(build).cost().cost  # of one time step, as before
 
 
 def test_a_traced_run_alone_tells_spikes_and_accuracy(compiled, recording, tmp_path):
@@ -125,11 +125,59 @@ def test_every_hash_of_the_manifest_holds_and_the_build_stays_the_same(compiled,
 def test_the_page_is_a_function_of_mapping_and_records(verified, tmp_path):
     build = read_build(verified)
     again = render_report(build.report(known.known(build, verified)))
-    assert (verified / PAGE).read_text() == again
+    assert "recorded, not run again" in again
     run("report", verified, "-o", tmp_path / "page.html")
     assert (tmp_path / "page.html").read_text() == again
-    assert "as compiled" not in run("report", verified)
-    mapper.load(verified, page=True)
+    folder = Path(shutil.copytree(verified, tmp_path / "copy"))
+    assert "as compiled" not in run("report", folder)
+    assert (folder / PAGE).read_text() == again
+    mapper.load(folder, page=True)
+
+
+def test_a_page_says_what_its_own_command_verified_and_a_later_one_that_it_is_a_record(
+    verified, recording, tmp_path
+):
+    folder, file = Path(shutil.copytree(verified, tmp_path / "b")), f"few.npz, {digest(recording)}"
+    line = f"5 rings equal, 2 skipped, on {file}; they ran when this page was laid out"
+    assert re.search(f"Verified bit-exact; .* {line}", page_of(folder))
+    assert "not run again" not in page_of(folder)
+    assert "recorded run" not in (folder / PAGE).read_text()
+    run("report", folder)
+    assert "Verified recorded, not run again" in page_of(folder)
+    assert f"a record of {file}: 5 rings equal, 2 skipped; verify runs them again" in page_of(
+        folder
+    )
+    assert "bit-exact" not in page_of(folder)
+    run("verify", folder, "--input", recording)
+    assert (folder / PAGE).read_bytes() == (verified / PAGE).read_bytes()
+
+
+def digest(file: Path) -> str:
+    return f"SHA-256 {sha256(file)[:12]}"
+
+
+def test_a_later_run_leaves_what_was_verified_before_it_a_record(build, recording, tmp_path):
+    run("run", build, "--input", recording, "--output", tmp_path / "y.npz", "--trace")
+    assert "Verified recorded, not run again" in page_of(build)
+    assert "it was not run again for this page" not in page_of(build)  # the spikes were
+
+
+@pytest.mark.parametrize("command", ["verify", "run"])
+def test_a_page_stays_as_its_own_command_laid_it_out_where_nobody_can_write(
+    build, recording, tmp_path, monkeypatch, command
+):
+    if command == "run":
+        run("run", build, "--input", recording, "--output", tmp_path / "y.npz", "--trace")
+    held = (build / PAGE).read_bytes()
+
+    def refused(*args: object, **kwargs: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(known, "changed_files", refused)
+    assert "recorded, not run again" in run("report", build)
+    assert (build / PAGE).read_bytes() == held
+    forge_page(build)
+    assert "the records give" in run("report", build, "--json", code=1)
 
 
 def test_a_comparison_writes_pages_that_tell_what_it_ran(tmp_path, recording):
@@ -193,12 +241,13 @@ def test_what_was_found_does_not_go_into_another_build_that_took_the_place(
 
 def test_a_page_that_was_changed_is_refused(build):
     page = (build / PAGE).read_bytes()
-    (build / PAGE).write_bytes(page.replace(b"not run again", b"proved to be"))
+    (build / PAGE).write_bytes(page.replace(b"bit-exact", b"certified"))
     answer = json.loads(run("cost", build, "--json", code=1))
     assert [error["code"] for error in answer["errors"]] == ["build-changed"]
 
 
 def test_a_page_that_someone_put_into_the_manifest_does_not_come_to_be_opened(build, compiled):
+    run("report", build)
     before = (build / PAGE).read_bytes()
     forge_page(build)
     run("report", build)
