@@ -1,7 +1,19 @@
 """Targets: one TOML file of facts for each chip, read strictly into frozen dataclasses."""
 
+from targets.cells import Cell, CellKind, Interval
 from targets.choose import assignment_problems, choose_macro, weight_bits
-from targets.library import Cell, Component, Converter, Interval, Leakage, Library, Port
+from targets.library import (
+    ChannelLaw,
+    Component,
+    Control,
+    Converter,
+    ConverterLaw,
+    Inputs,
+    Leakage,
+    Library,
+    Port,
+    ReadChannel,
+)
 from targets.load import (
     list_libraries,
     list_parts,
@@ -27,11 +39,16 @@ __all__ = [
     "AS_BUILT",
     "DEFAULT_PRESET",
     "Cell",
+    "CellKind",
+    "ChannelLaw",
     "Chip",
     "Clock",
     "Component",
+    "Control",
     "Converter",
+    "ConverterLaw",
     "Hierarchy",
+    "Inputs",
     "Interval",
     "Leakage",
     "Library",
@@ -41,6 +58,7 @@ __all__ = [
     "PartList",
     "Port",
     "Preset",
+    "ReadChannel",
     "Readout",
     "Target",
     "Work",

@@ -8,26 +8,16 @@ component holds what one action costs; how often it happens, and how actions com
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
-from typing import Annotated
+from typing import Annotated, Literal
 
+from targets.cells import ZERO, Cell, Interval
 from targets.fields import Amount, Bounds, Count, Name, Positive, Text
 from targets.works import Work
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interval:
-    """A cost fact: the lowest published, the one to reckon with, and the highest published."""
-
-    low: Amount
-    nominal: Amount
-    high: Amount
-
-    def problems(self) -> Iterator[str]:
-        if not self.low <= self.nominal <= self.high:
-            yield (
-                "low, nominal and high must rise, "
-                f"got {self.low:g}, {self.nominal:g} and {self.high:g}"
-            )
+InputForm = Literal["bits", "dac", "pulses"]
+ConverterLawName = Literal["sar", "sar-simulated", "flash"]
+ChannelLawName = Literal["buffer", "clamp", "tia"]
+AdcBits = Annotated[int, Bounds(2, 8)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +40,7 @@ class Component:
 class Converter(Component):
     """One conversion of an ADC of so many bits."""
 
-    bits: Annotated[int, Bounds(2, 8)]
+    bits: AdcBits
     wordline_ns: Amount = 0.0
     """Where above 0, its bitline conducts for this many ns over the wordlines of the crossbar,
     at most for its latency: its level steps grow with the wordlines, and with them its speed."""
@@ -73,17 +63,71 @@ class ShiftAdd(Component):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
-    """One crossbar cell. During a read it draws ``voltage^2 * conductance``."""
+class Inputs(Component):
+    """What holds the inputs of a crossbar: one bit of its register, clocked once a read."""
 
-    read_voltage_v: Interval
-    on_conductance_us: Interval
-    off_conductance_us: Interval
-    area_um2: Interval
-    node_nm: Positive
+    form: InputForm = "bits"
+    """How an input of several bits gets onto its wordline: a bit a read, as a voltage, or as so
+    many pulses."""
+    converter_pj: Interval = ZERO
+    """A bit of one input converter, where ``form`` is "dac"."""
+    converter_um2: Interval = ZERO
+    """The same bit."""
+    pulse_ns: Amount = 0.0
+    """One pulse, where ``form`` is "pulses"."""
+
+    def problems(self) -> Iterator[str]:
+        if (self.form == "dac") != (self.converter_pj != ZERO):
+            yield f"converter_pj goes with form 'dac' and with no other, got form '{self.form}'"
+        if (self.form == "pulses") != (self.pulse_ns > 0):
+            yield f"pulse_ns goes with form 'pulses' and with no other, got form '{self.form}'"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadChannel(Component):
+    """What stands between a bitline and its readout: a clamp, a buffer, a transimpedance amplifier.
+
+    The latency is that of its settling; it draws ``static_uw`` until the conversion is over.
+    """
+
+    static_uw: Interval
+    copies: Amount = 0.0
+    """How often the current of the cells is drawn once more: by a mirror, by an output stage."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Control:
+    """Clocking and control of a macro, as a share of the energy of all else in it."""
+
+    share: Interval
     source: Text
     cites: tuple[Name, ...] = ()
     """Keys of the works that it comes from."""
+
+    def problems(self) -> Iterator[str]:
+        if self.share.high > 1:
+            yield f"share is 0..1, got {self.share.high:g}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConverterLaw:
+    """An ADC by a law of ``mapper.cost.laws``, at the sizes of the macro that it reads."""
+
+    law: ConverterLawName
+    bits: AdcBits
+    node_nm: Positive
+    voltage_v: Positive
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelLaw:
+    """A read channel by a law of ``mapper.cost.laws``, at the sizes of the macro that it reads."""
+
+    law: ChannelLawName
+    settling_ns: Positive
+    """In which it settles to half a level of its readout."""
+    node_nm: Positive
+    voltage_v: Positive
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,8 +151,8 @@ class Library:
     cell: Cell
     wordline_drive: Component
     sense_amp: Component
-    flash_adc: tuple[Converter, ...]
-    sar_adc: tuple[Converter, ...]
+    flash_adc: tuple[Converter | ConverterLaw, ...] = ()
+    sar_adc: tuple[Converter | ConverterLaw, ...] = ()
     shift_add: ShiftAdd
     accumulate: Component
     scale_multiply: Component
@@ -117,14 +161,20 @@ class Library:
     buffer_write: Port
     hop: Port
     leakage: Leakage
+    inputs: Inputs | None = None
+    """None: inputs cost nothing where they wait."""
+    read_channel: ReadChannel | ChannelLaw | None = None
+    """None: readouts are wired to their bitlines."""
+    control: Control | None = None
+    """None: no clocking and control is charged."""
     works: tuple[Work, ...] = field(default=(), metadata={"key": "reference"})
     """Works that are cited and not among those that ship."""
 
-    def converters(self, kind: str) -> tuple[Converter, ...]:
+    def converters(self, kind: str) -> tuple[Converter | ConverterLaw, ...]:
         """List the ADCs of one kind, "flash" or "sar"."""
         return {"flash": self.flash_adc, "sar": self.sar_adc}.get(kind, ())
 
-    def converter(self, kind: str, bits: int) -> Converter | None:
+    def converter(self, kind: str, bits: int) -> Converter | ConverterLaw | None:
         """Find the ADC of one kind and width, if the library has it."""
         return next((adc for adc in self.converters(kind) if adc.bits == bits), None)
 
@@ -133,6 +183,8 @@ class Library:
         yield "cell", self.cell.cites
         yield from ((name, part.cites) for name, part in self.entries())
         yield "leakage", self.leakage.cites
+        if self.control is not None:
+            yield "control", self.control.cites
 
     def entries(self) -> Iterator[tuple[str, Component]]:
         """Walk through all components, each with its name; an ADC's name ends with its bits."""

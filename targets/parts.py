@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+from targets.cells import Interval
 from targets.fields import Name, Positive, Text
-from targets.library import Interval
 
 Scaling = Literal["digital", "analogue", "none"]
 

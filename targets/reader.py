@@ -98,7 +98,7 @@ class Reader:
 
     def _value(self, hint: object, raw: object, path: tuple[str, ...]) -> object:
         if get_origin(hint) in (UnionType, Union):  # what may be left out
-            (hint,) = (kind for kind in get_args(hint) if kind is not NoneType)
+            hint = _alternative([kind for kind in get_args(hint) if kind is not NoneType], raw)
         if is_dataclass(hint):
             made = self.table(cast(type[object], hint), raw, path)
             return BAD if made is None else made
@@ -156,6 +156,15 @@ class Reader:
         where = f"{_named(path[:-1])} {path[-1]}" if path[:-1] else path[-1]
         self.note("target-value", f"{where} {expected}, got {show(raw)}")
         return BAD
+
+
+def _alternative(kinds: list[Any], raw: object) -> object:
+    """Return the kind of table that is meant: where one names a law, whether ``raw`` does."""
+    if len(kinds) == 1:
+        return kinds[0]
+    by_law = isinstance(raw, dict) and "law" in raw
+    (found,) = (kind for kind in kinds if by_law == any(f.name == "law" for f in fields(kind)))
+    return found
 
 
 def show(raw: object) -> str:

@@ -2,10 +2,10 @@
 
 from mapper.cost.counts import Counts, count_actions, count_layers
 from mapper.cost.estimate import DENSITY, estimate, price
-from mapper.cost.facts import priced_design, priced_readouts
 from mapper.cost.generate import generate_cost
 from mapper.cost.measure import measure
 from mapper.cost.model import Activity, Events, Layer
+from mapper.cost.priced import priced_design, priced_readouts
 from mapper.cost.sensitivity import sensitivity, swings_of, tornado_lines
 from mapper.cost.summary import Cost, LayerCost, Range, filling
 from mapper.cost.waterfall import (

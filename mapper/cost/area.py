@@ -26,6 +26,8 @@ def layer_area(layer: Layer, chip: Chip, facts: Facts, steps: int = 1) -> dict[s
     return {
         "cells": crossbars * macro.wordlines * macro.bitlines * facts.cell_um2,
         "wordline_drivers": crossbars * macro.wordlines * facts.wordline_drive.um2,
+        "inputs": crossbars * macro.wordlines * (facts.inputs.um2 + facts.input_converter.um2),
+        "read_channels": readouts * channel_um2(layer, facts),
         "readouts": readouts * macro.comparators * facts.readouts[layer.macro].um2,
         "shift_adders": readouts * shift_add_bits * facts.shift_add.um2,
         "adders": adders * (layer.accumulate_width + wider) * facts.accumulate.um2,
@@ -33,6 +35,11 @@ def layer_area(layer: Layer, chip: Chip, facts: Facts, steps: int = 1) -> dict[s
         "neurons": neurons * facts.membrane_update.um2,
         "memory": stored_bits(layer, chip, steps) * facts.buffer_read.um2,
     }
+
+
+def channel_um2(layer: Layer, facts: Facts) -> float:
+    """Return um2 of the read channel of one readout."""
+    return facts.channels[layer.macro].um2 if facts.channels else 0.0
 
 
 def stored_bits(layer: Layer, chip: Chip, steps: int) -> int:

@@ -4,7 +4,7 @@ No formula falls when a fact rises, so the facts at their low ends give a lower 
 high ends an upper bound.
 """
 
-from mapper.cost.arith import smaller
+from mapper.cost.macro import control_energy, conversions, macro_energy
 from mapper.cost.model import (
     Activity,
     Chip,
@@ -12,8 +12,6 @@ from mapper.cost.model import (
     Facts,
     Hierarchy,
     Layer,
-    Macro,
-    Part,
     collected_results,
     extra_bits,
     moved_bits,
@@ -24,12 +22,9 @@ def layer_energy(
     layer: Layer, events: Events, activity: Activity, chip: Chip, facts: Facts, side_mm: float
 ) -> dict[str, float]:
     """Return pJ by action, of all time steps of one sample, on a chip ``side_mm`` wide."""
-    macro, readout = chip.macros[layer.macro], facts.readouts[layer.macro]
-    work, steps = layer.work, activity.steps
-    runs = steps * activity.samples
-    heard = events.conversions if chip.gated else work.conversions * runs
-    share = heard / (work.conversions * runs) if work.conversions else 1.0
-    driven_cells = events.wordlines * macro.bitlines / activity.samples
+    macro, work, steps = chip.macros[layer.macro], layer.work, activity.steps
+    possible = work.conversions * steps * activity.samples
+    share = conversions(layer, events, activity, chip) / possible if possible else 1.0
     memory = facts.buffer_read.pj + facts.buffer_write.pj
     wider = extra_bits(chip, steps)
     shift_add_bits = (work.shift_add_bits + work.shift_adds * wider) * share
@@ -37,11 +32,11 @@ def layer_energy(
     accumulate_bits = work.accumulate_bits - work.correction_bits
     accumulate_bits += (work.accumulations - work.corrections) * wider
     accumulate_bits += chip.corrections * work.correction_bits
+    parts = macro_energy(layer, events, activity, chip, facts)
+    parts["shift_add"] = shift_add_bits * steps * shift_add_pj
     return {
-        "cells": cell_energy(layer, events, chip, facts) / activity.samples,
-        "wordline_drive": driven_cells * facts.wordline_drive.pj,
-        "readout": heard / activity.samples * macro.comparators * conversion_pj(readout, macro),
-        "shift_add": shift_add_bits * steps * shift_add_pj,
+        **parts,
+        "control": control_energy(parts, facts),
         "accumulate": accumulate_bits * steps * facts.accumulate.pj,
         "scale_multiply": work.scale_multiply_bits * steps * facts.scale_multiply.pj,
         "membrane_update": chip.neurons * work.membrane_updates * steps * facts.membrane_update.pj,
@@ -76,37 +71,6 @@ def _collect(layer: Layer, chip: Chip, hierarchy: Hierarchy, steps: int) -> floa
     width = layer.accumulate_width + extra_bits(chip, steps)
     bits = collected_results(layer, chip, steps) * width
     return bits * steps * layer.grid.copies * hierarchy.collect_pj_per_bit
-
-
-def conversion_pj(readout: Part, macro: Macro) -> float:
-    """Return the energy of one conversion, without that of the cells."""
-    if not readout.wordline_ns:
-        return readout.pj
-    return readout.pj * conducting_ns(readout, macro) / readout.ns
-
-
-def conducting_ns(readout: Part, macro: Macro) -> float:
-    """Return how long a conversion keeps its bitline conducting."""
-    if not readout.wordline_ns:
-        return readout.ns
-    return smaller(readout.ns, readout.wordline_ns / macro.wordlines)
-
-
-def cell_energy(layer: Layer, events: Events, chip: Chip, facts: Facts) -> float:
-    """Return V^2 G t of all cells on driven wordlines: while the line settles and is read.
-
-    A cell at level ``u`` has the conductance between off and on at ``u / top_level``. A replica
-    column has one cell a wordline, half as conductive as a cell that is on.
-    """
-    macro, readout = chip.macros[layer.macro], facts.readouts[layer.macro]
-    duration_ns = facts.wordline_drive.ns + conducting_ns(readout, macro)
-    on = events.levels / macro.top_level
-    off = events.cells - on
-    if layer.grid.half_active and chip.corrections:
-        on += events.wordlines / 2
-    siemens = (on * facts.on_conductance_us + off * facts.off_conductance_us) * 1e-6
-    watts = facts.read_voltage_v**2 * siemens
-    return watts * duration_ns * 1e3  # W ns = 1000 pJ
 
 
 def leakage_energy(area_um2: float, duration_ns: float, facts: Facts) -> float:

@@ -1,11 +1,31 @@
 """A target's facts under the assumptions of a preset, in the form the cost formulas take them."""
 
-from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
-from mapper.cost.model import Chip, Corners, Facts, Hierarchy, Layer, Macro, Part
+from mapper.cost.laws import channel_by_law, converter_by_law
+from mapper.cost.model import (
+    NOTHING_THERE,
+    Channel,
+    Chip,
+    Corners,
+    Facts,
+    Hierarchy,
+    Layer,
+    Macro,
+    Part,
+)
 from mapper.diagnostics import refuse
-from targets import AS_BUILT, Component, Converter, Library, Preset, Readout, Target
+from targets import (
+    AS_BUILT,
+    Component,
+    Converter,
+    ConverterLaw,
+    Library,
+    Preset,
+    ReadChannel,
+    Readout,
+    Target,
+)
 from targets import Macro as TargetMacro
 
 End = Literal["low", "nominal", "high"]
@@ -13,7 +33,7 @@ End = Literal["low", "nominal", "high"]
 
 def chip_of(target: Target, preset: Preset = AS_BUILT, layers: tuple[Layer, ...] = ()) -> Chip:
     """Return what has no interval: sizes, widths and the clock policy."""
-    components = _library(target, preset)
+    components = library_of(target, preset)
     return Chip(
         policy=target.clock.policy if preset.clock == "as-built" else preset.clock,
         logic_ns=target.clock.logic_ns,
@@ -27,6 +47,8 @@ def chip_of(target: Target, preset: Preset = AS_BUILT, layers: tuple[Layer, ...]
         neurons=preset.neurons,
         corrections=preset.corrections,
         steps_as_bits=preset.steps_as_bits,
+        cell=components.cell.kind,
+        regulated=components.cell.kind == "resistive" and components.cell.supply_v.high > 0,
     )
 
 
@@ -45,17 +67,18 @@ def corners_of(target: Target, preset: Preset = AS_BUILT) -> Corners:
 
 def origins_of(target: Target, preset: Preset = AS_BUILT) -> dict[str, tuple[float, float]]:
     """Return node in nm and supply in V of each part; of readouts, by macro kind."""
-    library = _library(target, preset)
+    library = library_of(target, preset)
     parts = {name: part for name, part in library.entries() if not isinstance(part, Converter)}
     for macro in target.macros:
         if macro.readout.is_adc:
-            parts[macro.name] = _converter(library, macro.readout, preset)
+            parts[macro.name] = _converter(library, macro, preset)
         else:
             parts[macro.name] = library.sense_amp
     return {name: (part.node_nm, part.voltage_v) for name, part in parts.items()}
 
 
-def _library(target: Target, preset: Preset) -> Library:
+def library_of(target: Target, preset: Preset) -> Library:
+    """Return the component library that a preset prices a target with."""
     return preset.components or target.components
 
 
@@ -97,7 +120,7 @@ def _readout_kind(readout: Readout) -> Literal["ideal", "sense_amp", "adc"]:
 
 def facts_of(target: Target, preset: Preset, end: End) -> Facts:
     """Return the component facts at one end; see ``corners_of``."""
-    library = _library(target, preset)
+    library = library_of(target, preset)
     cell = library.cell
     return Facts(
         read_voltage_v=getattr(cell.read_voltage_v, end),
@@ -115,7 +138,36 @@ def facts_of(target: Target, preset: Preset, end: End) -> Facts:
         buffer_write=_part(library.buffer_write, end),
         hop=_part(library.hop, end),
         leakage_uw_per_mm2=getattr(library.leakage.power_uw_per_mm2, end),
+        cell_ff=getattr(cell.switched_ff, end),
+        cell_ua=getattr(cell.current_ua, end),
+        cell_product_pj=getattr(cell.product_pj, end),
+        cell_supply_v=getattr(cell.supply_v, end),
+        **_around_cells(library, target, end),
     )
+
+
+def _around_cells(library: Library, target: Target, end: End) -> dict[str, Any]:
+    """Return the facts of what a library need not have: inputs, read channels, control."""
+    inputs, control = library.inputs, library.control
+    channels = {macro.name: _channel(library, macro) for macro in target.macros}
+    return {
+        "inputs": _part(inputs, end) if inputs else NOTHING_THERE,
+        "input_converter": Part(
+            pj=getattr(inputs.converter_pj, end), ns=0.0, um2=getattr(inputs.converter_um2, end)
+        )
+        if inputs
+        else NOTHING_THERE,
+        "channels": {
+            name: Channel(
+                *_part(channel, end)[:3],
+                static_uw=getattr(channel.static_uw, end),
+                copies=channel.copies,
+            )
+            for name, channel in channels.items()
+            if channel is not None
+        },
+        "control_share": getattr(control.share, end) if control else 0.0,
+    }
 
 
 def _readout(library: Library, macro: TargetMacro, preset: Preset, end: End) -> Part:
@@ -124,37 +176,33 @@ def _readout(library: Library, macro: TargetMacro, preset: Preset, end: End) -> 
         return Part(0.0, 0.0, 0.0)
     if not readout.is_adc:
         return _part(library.sense_amp, end)
-    return _part(_converter(library, readout, preset), end)
+    return _part(_converter(library, macro, preset), end)
 
 
-def unpriced(target: Target, preset: Preset) -> str:
-    """Say why a preset cannot price a target: its library lacks an ADC. Empty where it can."""
-    library = _library(target, preset)
-    for readout in (macro.readout for macro in target.macros if macro.readout.is_adc):
-        if _found(library, readout, preset) is None:
-            return _lacking(library, readout, preset)
-    return ""
-
-
-def _converter(library: Library, readout: Readout, preset: Preset) -> Converter:
-    found = _found(library, readout, preset)
+def _converter(library: Library, macro: TargetMacro, preset: Preset) -> Converter:
+    found = found_converter(library, macro.readout, preset)
     if found is None:
         raise refuse(
             "preset-adc",
-            _lacking(library, readout, preset),
+            lacking(library, macro.readout, preset),
             loc="--preset",
             help=f"use --preset {AS_BUILT.name}, which keeps the library of the target",
         )
+    if isinstance(found, ConverterLaw):
+        return converter_by_law(found, macro.wordlines)
     return found
 
 
-def _found(library: Library, readout: Readout, preset: Preset) -> Converter | None:
+def found_converter(
+    library: Library, readout: Readout, preset: Preset
+) -> Converter | ConverterLaw | None:
     """Find the ADC that the preset wants; that of the target where the library has none."""
     wanted = readout.kind if preset.adc == "as-built" else preset.adc
     return library.converter(wanted, readout.bits) or library.converter(readout.kind, readout.bits)
 
 
-def _lacking(library: Library, readout: Readout, preset: Preset) -> str:
+def lacking(library: Library, readout: Readout, preset: Preset) -> str:
+    """Say that a preset's library has no ADC for a readout."""
     known = [adc.bits for adc in library.converters(readout.kind)]
     return (
         f"preset '{preset.name}' takes its facts from library '{library.name}', which has "
@@ -162,45 +210,12 @@ def _lacking(library: Library, readout: Readout, preset: Preset) -> str:
     )
 
 
-def priced_readouts(target: Target, preset: Preset) -> dict[str, str]:
-    """Say by macro kind which readout is priced, in words: ``5-bit SAR ADC``.
-
-    A preset may price another kind of ADC than the target has; the words name both then.
-    """
-    return {macro.name: _priced(macro.readout, target, preset) for macro in target.macros}
-
-
-def _priced(readout: Readout, target: Target, preset: Preset) -> str:
-    if not readout.is_adc:
-        return readout.form.words
-    library, wanted = _library(target, preset), preset.adc
-    there = wanted != "as-built" and library.converter(wanted, readout.bits) is not None
-    kind = wanted if there else readout.kind
-    built = "" if kind == readout.kind else f", built as {_KINDS[readout.kind]}"
-    return f"{readout.bits}-bit {_KINDS[kind]} ADC{built}"
-
-
-_KINDS = {"flash": "flash", "sar": "SAR"}
-
-
-def priced_design(
-    target: Target, preset: Preset, layers: tuple[Layer, ...]
-) -> tuple[Chip, Corners, tuple[Layer, ...]]:
-    """Return all that a price is made from, whatever macro kinds are called.
-
-    Two mappings with equal designs cost the same by their facts, not by chance.
-    """
-    names = {macro.name: str(place) for place, macro in enumerate(target.macros)}
-    chip = chip_of(target, preset, layers)
-    low, nominal, high = (
-        replace(facts, readouts={names[name]: part for name, part in facts.readouts.items()})
-        for facts in corners_of(target, preset)
-    )
-    return (
-        replace(chip, macros={names[name]: macro for name, macro in chip.macros.items()}),
-        (low, nominal, high),
-        tuple(replace(layer, macro=names.get(layer.macro, layer.macro)) for layer in layers),
-    )
+def _channel(library: Library, macro: TargetMacro) -> ReadChannel | None:
+    """Return what stands before the readouts of a macro."""
+    found = library.read_channel
+    if found is None or isinstance(found, ReadChannel):
+        return found
+    return channel_by_law(found, macro.wordlines, max(macro.readout.bits, 1))
 
 
 def _part(component: Component, end: End) -> Part:

@@ -10,14 +10,16 @@ from importlib.resources import files
 import mapper
 from mapper.cost.counts import Counts
 from mapper.cost.estimate import DENSITY, checked_steps
-from mapper.cost.facts import chip_of, corners_of, origins_of, unpriced
+from mapper.cost.facts import chip_of, corners_of, origins_of
 from mapper.cost.measure import most_spikes, wirings_of
+from mapper.cost.priced import unpriced
 from mapper.rendering import body, standard_imports, templates
 from targets import list_presets, load_preset
 
 EMBEDDED = (
     "arith.py",
     "model.py",
+    "macro.py",
     "energy.py",
     "timing.py",
     "area.py",

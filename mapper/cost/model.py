@@ -4,7 +4,7 @@ Standard library only: a generated ``cost.py`` carries this text, so it computes
 the same order. Energies are pJ, times ns, areas um2.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isqrt
 from typing import Any, Literal, NamedTuple
 
@@ -164,6 +164,9 @@ class Chip:
     steps_as_bits: bool = False
     """Time steps are treated as the bits of one input code: sums are wider by one bit a step,
     buffers give all steps of an input at each read, and results leave a tile once an inference."""
+    cell: Literal["resistive", "charge", "discharge", "static", "digital"] = "resistive"
+    regulated: bool = False
+    """The current of resistive cells is drawn from a supply above the voltage across them."""
     gated: bool = False
     """Crossbar reads without a driven wordline are skipped: no conversion, no shift-add."""
 
@@ -177,6 +180,20 @@ class Part(NamedTuple):
     wordline_ns: float = 0.0
     """Where above 0: the bitline conducts for ``wordline_ns / wordlines`` only, at most ``ns``.
     The level steps of a converter grow with the wordlines, and with them its speed."""
+
+
+class Channel(NamedTuple):
+    """What stands between a bitline and its readout; ``ns`` is its settling."""
+
+    pj: float
+    ns: float
+    um2: float
+    static_uw: float
+    copies: float
+    """How often the current of the cells is drawn once more."""
+
+
+NOTHING_THERE = Part(0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,6 +217,21 @@ class Facts:
     buffer_write: Part
     hop: Part
     leakage_uw_per_mm2: float
+    cell_ff: float = 0.0
+    """What a cell of charge or discharge switches."""
+    cell_ua: float = 0.0
+    """Current of a static cell."""
+    cell_product_pj: float = 0.0
+    """Of a digital cell."""
+    cell_supply_v: float = 0.0
+    """What cells draw their charge from."""
+    inputs: Part = NOTHING_THERE
+    """Register of one input bit."""
+    input_converter: Part = NOTHING_THERE
+    """One bit of a converter of inputs."""
+    channels: dict[str, Channel] = field(default_factory=dict)
+    """By macro kind; empty where readouts are wired to their bitlines."""
+    control_share: float = 0.0
 
 
 Corners = tuple[Facts, Facts, Facts]

@@ -192,7 +192,8 @@ def _numbers(library: Library) -> Iterator[tuple[str, float]]:
     yield "shift_add.code_bit_pj", library.shift_add.code_bit_pj
     kinds: tuple[Literal["flash", "sar"], ...] = ("flash", "sar")
     for kind in kinds:
-        for adc in library.converters(kind):
+        numbers = (adc for adc in library.converters(kind) if isinstance(adc, Converter))
+        for adc in numbers:
             yield f"{kind}_adc.{adc.bits}.wordline_ns", adc.wordline_ns
 
 
@@ -244,7 +245,9 @@ def _walk(place: str, value: object) -> Iterator[tuple[str, Interval]]:
     elif is_dataclass(value):
         for member in fields(value):
             name = f"{place}.{member.name}" if place else member.name
-            yield from _walk(name, getattr(value, member.name))
+            held = getattr(value, member.name)
+            if held != member.default:  # what the kind of a part has no use for
+                yield from _walk(name, held)
 
 
 def with_constant(target: Target, constant: str, value: float) -> Target:

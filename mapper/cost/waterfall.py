@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 from mapper.cost.counts import Counts
 from mapper.cost.estimate import price
-from mapper.cost.facts import unpriced
 from mapper.cost.model import Activity
+from mapper.cost.priced import unpriced
 from mapper.cost.summary import Cost
 from targets import Preset, Target
 

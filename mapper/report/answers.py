@@ -6,6 +6,7 @@ from math import ceil, prod
 from typing import Any
 
 from mapper.cost import Cost, LayerCost, Range
+from mapper.cost.macro import latched_bits
 from mapper.cost.model import Layer
 from mapper.cost.timing import paced_stages
 from mapper.diagnostics import many
@@ -103,6 +104,10 @@ def _why(part: str, layer: LayerCost, counted: Layer, cost: Cost) -> str:
         f"wordlines that spikes drive in {_reads(counted)}",
         "wordline_drive": f"{_each(layer.counts['wordline_events'], runs)} wordlines are driven, "
         "a spike once for every crossbar and output position it enters",
+        "inputs": f"{many(latched_bits(counted), 'input bit')} are taken by the registers of "
+        "crossbars, spike or not",
+        "read_channel": f"{many(work.conversions, 'conversion')} keep their amplifiers on",
+        "control": "clocking and control, a share of all that macros take",
         "readout": f"{many(work.conversions, 'conversion')} of bitlines in {_reads(counted)}",
         "shift_add": f"every one of {work.conversions:,} conversions is shifted and added, after "
         f"{_reads(counted)}",

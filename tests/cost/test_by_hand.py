@@ -59,6 +59,9 @@ ENERGY_PJ = {
     # 0.09721924 x 2179.321 uS x 2 ns = 423.743... uV^2 S ns = 0.423743... pJ
     "cells": 0.09721924 * 2179.321 * 2 * 1e-3,
     "wordline_drive": 0.1887552,  # 3 lines x 64 cells x 0.0009831 pJ
+    "inputs": 0.0,
+    "read_channel": 0.0,
+    "control": 0.0,
     "readout": 0.6672,  # 16 x 0.0417 pJ
     "shift_add": 1.6448,  # 16 of 4 bits (codes 0..1 at 1, 2, 4, 8: 0..15) x 0.0257 pJ
     "accumulate": 0.0,
@@ -74,6 +77,8 @@ ENERGY_PJ = {
 AREA_UM2 = {
     "cells": 180.6336,  # 64 x 64 x 0.0441
     "wordline_drivers": 34.272,  # 64 x 0.5355
+    "inputs": 0.0,
+    "read_channels": 0.0,
     "readouts": 3475.2,  # 64 x 54.3
     "shift_adders": 5688.32,  # 64 readouts x 4 bits x 22.22
     "adders": 0.0,

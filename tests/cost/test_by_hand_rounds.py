@@ -94,6 +94,9 @@ ENERGY_PJ = {
     # V^2 G t of 13 cells that are on and 15 that are off, for 1 ns to settle and 1 ns to read.
     "cells": 0.09721924 * (13 * 166.7 + 15 * 1.111) * 2 * 1e-3,
     "wordline_drive": 0.2516736,  # 4 lines x 64 cells x 0.0009831 pJ
+    "inputs": 0.0,
+    "read_channel": 0.0,
+    "control": 0.0,
     "readout": 1.668,  # 40 x 0.0417 pJ
     # 40 of 4 bits (0..15) and 4 of 12 bits, where the two bits of a code meet: 208 x 0.0257 pJ
     "shift_add": 5.3456,
@@ -110,6 +113,8 @@ ENERGY_PJ = {
 AREA_UM2 = {  # of the first round, which is the larger one in every block: two crossbars
     "cells": 361.2672,  # 2 x 64 x 64 x 0.0441
     "wordline_drivers": 68.544,  # 2 x 64 x 0.5355
+    "inputs": 0.0,
+    "read_channels": 0.0,
     "readouts": 6950.4,  # 128 x 54.3
     "shift_adders": 11376.64,  # 128 readouts x 4 bits x 22.22
     "adders": 1066.56,  # 2 copies x 2 outputs x 12 bits x 22.22: they put the bits together

@@ -80,6 +80,9 @@ def test_energy_of_every_action_by_hand():
             # 11 cells at 10 uS and 25 at 1 uS, 1 V, 1 ns settling and 4 ns reading.
             "cells": (11 * 10 + 25 * 1) * 5 * 1e-3,
             "wordline_drive": 6 * 12 * 0.25,  # 6 driven lines of 12 cells
+            "inputs": 0.0,
+            "read_channel": 0.0,
+            "control": 0.0,
             "readout": 2 * 12 * 3.0,
             "shift_add": 2 * 24 * 0.5,
             "accumulate": 2 * 36 * 2.0,
@@ -119,6 +122,8 @@ def test_area_by_hand():
     assert area == {
         "cells": 4 * 8 * 12 * 0.5,
         "wordline_drivers": 4 * 8 * 2.0,
+        "inputs": 0.0,
+        "read_channels": 0.0,
         "readouts": 4 * 3 * 10.0,
         "shift_adders": 4 * 3 * 2 * 7.0,
         "adders": 2 * 12 * 5.0,

@@ -13,8 +13,9 @@ from mapper.cost import (
     ratio_waterfall,
     steps_between,
 )
-from mapper.cost.energy import conducting_ns, conversion_pj, layer_energy
+from mapper.cost.energy import layer_energy
 from mapper.cost.facts import chip_of
+from mapper.cost.macro import conducting_ns, conversion_pj
 from mapper.cost.model import (
     Grid,
     Hierarchy,

@@ -1,0 +1,138 @@
+"""What the macros of a layer take: cells by their kind, lines, inputs, read channels, readouts.
+
+Standard library only, as ``mapper.cost.model``. This is the part of the model that published
+macros are compared with: ``benchmarks/silicon.py`` calls it as every estimate does.
+"""
+
+from mapper.cost.arith import smaller, total
+from mapper.cost.model import Activity, Chip, Events, Facts, Layer, Macro, Part
+
+MACRO_PARTS = ("cells", "wordline_drive", "inputs", "read_channel", "readout", "shift_add")
+"""Actions inside of a macro; ``control`` is a share of all of them."""
+
+
+def macro_energy(
+    layer: Layer, events: Events, activity: Activity, chip: Chip, facts: Facts
+) -> dict[str, float]:
+    """Return pJ by action of one inference, but for the digital sums."""
+    macro, readout = chip.macros[layer.macro], facts.readouts[layer.macro]
+    samples = activity.samples
+    heard = conversions(layer, events, activity, chip)
+    driven_cells = events.wordlines * macro.bitlines / samples
+    cells = cell_energy(layer, events, activity, chip, facts) / samples
+    return {
+        "cells": cells,
+        "wordline_drive": driven_cells * facts.wordline_drive.pj,
+        "inputs": latched_bits(layer) * activity.steps * input_bit_pj(chip, facts),
+        "read_channel": heard / samples * channel_pj(layer, chip, facts)
+        + channel_copies(layer, facts) * cells,
+        "readout": heard / samples * macro.comparators * conversion_pj(readout, macro),
+    }
+
+
+def control_energy(parts: dict[str, float], facts: Facts) -> float:
+    """Return pJ of the clocking and control of macros: a share of all else in them."""
+    return facts.control_share * total(parts[name] for name in MACRO_PARTS)
+
+
+def conversions(layer: Layer, events: Events, activity: Activity, chip: Chip) -> int:
+    """Count the conversions that take place, over all time steps and samples."""
+    if chip.gated:
+        return events.conversions
+    return layer.work.conversions * activity.steps * activity.samples
+
+
+def latched_bits(layer: Layer) -> int:
+    """Count the input bits that registers take in one time step: each column block has its own."""
+    return layer.work.buffer_read_bits * layer.grid.column_blocks
+
+
+def input_bit_pj(chip: Chip, facts: Facts) -> float:
+    """Return pJ of one input bit: its register and, where there is one, its converter."""
+    return facts.inputs.pj + facts.input_converter.pj
+
+
+def conversion_pj(readout: Part, macro: Macro) -> float:
+    """Return the energy of one conversion, without that of the cells."""
+    if not readout.wordline_ns:
+        return readout.pj
+    return readout.pj * conducting_ns(readout, macro) / readout.ns
+
+
+def conducting_ns(readout: Part, macro: Macro) -> float:
+    """Return how long a conversion keeps its bitline conducting."""
+    if not readout.wordline_ns:
+        return readout.ns
+    return smaller(readout.ns, readout.wordline_ns / macro.wordlines)
+
+
+def read_ns(layer: Layer, chip: Chip, facts: Facts) -> float:
+    """Return how long the cells of one read conduct: lines settle, then they are read."""
+    macro, readout = chip.macros[layer.macro], facts.readouts[layer.macro]
+    settling = facts.wordline_drive.ns
+    if facts.channels:
+        settling = settling + facts.channels[layer.macro].ns
+    return settling + conducting_ns(readout, macro)
+
+
+def channel_pj(layer: Layer, chip: Chip, facts: Facts) -> float:
+    """Return pJ of the read channel in one conversion: static power while cells conduct."""
+    if not facts.channels:
+        return 0.0
+    channel = facts.channels[layer.macro]
+    return channel.pj + channel.static_uw * read_ns(layer, chip, facts) * 1e-3  # uW ns = 0.001 pJ
+
+
+def channel_copies(layer: Layer, facts: Facts) -> float:
+    """Return how often a read channel draws the current of the cells once more."""
+    return facts.channels[layer.macro].copies if facts.channels else 0.0
+
+
+def cell_energy(
+    layer: Layer, events: Events, activity: Activity, chip: Chip, facts: Facts
+) -> float:
+    """Return pJ of all cells, over all time steps and samples, by the kind of cell.
+
+    - resistive: ``V V G t`` of the cells on driven wordlines
+    - charge: ``C V^2`` of every cell of every read, as each read resets all capacitors
+    - discharge: ``C V^2`` of the products that are 1; static: ``I V t``; digital: a gate
+    """
+    if chip.cell == "resistive":
+        return resistive_energy(layer, events, chip, facts)
+    charge_pj = facts.cell_ff * facts.cell_supply_v**2 * 1e-3
+    if chip.cell == "charge":
+        return charged_cells(layer, events, activity, chip) * charge_pj
+    products = events.levels / chip.macros[layer.macro].top_level
+    if chip.cell == "discharge":
+        return products * charge_pj
+    if chip.cell == "digital":
+        return products * facts.cell_product_pj
+    microwatts = facts.cell_ua * facts.cell_supply_v
+    return products * microwatts * read_ns(layer, chip, facts) * 1e-3
+
+
+def charged_cells(layer: Layer, events: Events, activity: Activity, chip: Chip) -> int:
+    """Count the cells that reads charge, whatever they hold: those of whole crossbars."""
+    macro = chip.macros[layer.macro]
+    runs = activity.steps * activity.samples
+    reads = events.reads if chip.gated else layer.work.crossbar_reads * runs
+    return reads * macro.wordlines * macro.bitlines
+
+
+def resistive_energy(layer: Layer, events: Events, chip: Chip, facts: Facts) -> float:
+    """Return V V G t of all cells on driven wordlines: while the line settles and is read.
+
+    A cell at level ``u`` has the conductance between off and on at ``u / top_level``. A replica
+    column has one cell a wordline, half as conductive as a cell that is on. The first V is that
+    across the cell or, where a regulator holds it, the supply that the current is drawn from.
+    """
+    on = events.levels / chip.macros[layer.macro].top_level
+    off = events.cells - on
+    if layer.grid.half_active and chip.corrections:
+        on += events.wordlines / 2
+    siemens = (on * facts.on_conductance_us + off * facts.off_conductance_us) * 1e-6
+    if chip.regulated:
+        watts = facts.cell_supply_v * facts.read_voltage_v * siemens
+    else:
+        watts = facts.read_voltage_v**2 * siemens
+    return watts * read_ns(layer, chip, facts) * 1e3  # W ns = 1000 pJ

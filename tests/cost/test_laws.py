@@ -1,0 +1,76 @@
+"""Laws of converters and read channels: by hand, at the sizes of the macro, inside their range."""
+
+from dataclasses import replace
+from math import log
+
+import pytest
+
+from mapper.cost.facts import corners_of
+from mapper.cost.laws import channel_by_law, converter_by_law
+from mapper.diagnostics import MappingError
+from targets import ChannelLaw, ConverterLaw, load_target
+
+SAR = ConverterLaw(law="sar", bits=4, node_nm=28.0, voltage_v=0.9)
+
+
+def test_a_sar_converter_by_hand():
+    adc = converter_by_law(SAR, 64)
+    charge = (400 + 0.001 * 256) * 0.81 * 1e-3  # 100 fF a bit, 0.001 fF a level squared
+    assert adc.energy_pj.nominal == pytest.approx(charge)
+    assert adc.energy_pj.low == pytest.approx(0.57 * charge)
+    assert adc.energy_pj.high == pytest.approx(3.9 * charge)
+    assert adc.latency_ns.nominal == pytest.approx(4 * (0.00653 * 64 + 0.640))
+    assert adc.area_um2.nominal == pytest.approx(10 ** (1.206 - 0.0369 * 4) * 16)
+
+
+def test_a_flash_converter_has_a_comparator_a_level():
+    adc = converter_by_law(replace(SAR, law="flash", bits=3, node_nm=65.0, voltage_v=1.0), 64)
+    comparator = converter_by_law(replace(SAR, law="flash", bits=2, node_nm=65.0, voltage_v=1.0), 8)
+    assert adc.energy_pj.nominal == pytest.approx(7 / 3 * comparator.energy_pj.nominal)
+    assert adc.latency_ns.nominal == 1
+
+
+def test_a_simulated_converter_has_the_nodes_of_its_table():
+    adc = converter_by_law(replace(SAR, law="sar-simulated", node_nm=22.0), 64)
+    assert adc.energy_pj.nominal == pytest.approx((0.538 * 4 + 4.375) * 1e-3 * 5)
+    with pytest.raises(MappingError, match=r"\[law-range\].*32, 22, .* nm, got 28"):
+        converter_by_law(replace(SAR, law="sar-simulated"), 64)
+
+
+@pytest.mark.parametrize(
+    ("law", "rows", "words"),
+    [
+        (SAR, 4096, r"holds for 1\.\.2304 wordlines, got 4096"),
+        (replace(SAR, node_nm=180.0), 64, r"holds for 7\.\.130 nm, got 180"),
+    ],
+)
+def test_a_law_is_refused_outside_of_its_range(law, rows, words):
+    with pytest.raises(MappingError, match=words) as error:
+        converter_by_law(law, rows)
+    assert error.value.diagnostics[0].code == "law-range"
+
+
+def test_the_amplifier_of_a_read_channel_by_hand():
+    law = ChannelLaw(law="clamp", settling_ns=10.0, node_nm=56.0, voltage_v=1.2)
+    channel = channel_by_law(law, 128, 5)
+    siemens = 0.35e-15 * 2 * 128 * 6 * log(2) / 10e-9  # C (n + 1) ln 2 / t
+    assert channel.static_uw.nominal == pytest.approx(2 * siemens * 0.1 * 1.2 * 1e6)
+    assert channel.latency_ns.nominal == 10
+    assert channel.copies == 1
+    both = channel_by_law(replace(law, law="tia"), 128, 5).static_uw.nominal
+    alone = channel_by_law(replace(law, law="buffer"), 128, 5)
+    assert both == pytest.approx(channel.static_uw.nominal + alone.static_uw.nominal)
+    assert alone.copies == 0
+
+
+def test_a_law_follows_the_wordlines_of_the_target():
+    """A target of 128 wordlines has slower conversions than one of 64 with the same library."""
+    target = load_target("hpadc-sar5-64")
+    law = ConverterLaw(law="sar", bits=5, node_nm=65.0, voltage_v=1.1)
+    library = replace(target.components, sar_adc=(law,))
+    times = []
+    for rows in (64, 128):
+        macro = replace(target.macros[0], wordlines=rows)
+        sized = replace(target, macros=(macro,), components=library)
+        times.append(corners_of(sized)[1].readouts[macro.name].ns)
+    assert times == pytest.approx([5.2896, 7.3792])

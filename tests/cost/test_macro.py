@@ -1,0 +1,139 @@
+"""What is in a macro, by hand: cells of every kind, inputs, read channels, control."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mapper.cost import estimate
+from mapper.diagnostics import MappingError
+from mapper.ir.core import SPIKE, Span, Value
+from mapper.ir.crossbar import Placement
+from targets import (
+    Cell,
+    Control,
+    Inputs,
+    Interval,
+    ReadChannel,
+    load_target,
+    target_from_data,
+    target_to_data,
+)
+from tests.cost.networks import OFFSET_4, activity_of, crossbar, layer, network
+
+TARGET = load_target("adcless-64")
+WEIGHT = np.array([[1, -8], [0, 7], [-1, 3]])
+"""Offset by 8: 1001 0000, 1000 1111, 0111 1011: of 8 cells a row, 2, 5 and 6 are on."""
+SPIKES = np.array([[[1, 0, 1]], [[0, 1, 0]]])
+"""Two reads: 3 driven lines, 13 cells with a product of 1."""
+READ_NS = 1 + 1  # the line settles, the sense amplifier decides
+
+
+def number(value: float) -> Interval:
+    return Interval(low=value, nominal=value, high=value)
+
+
+def energy(**parts) -> dict[str, float]:
+    target = replace(TARGET, components=replace(TARGET.components, **parts))
+    target = target_from_data(target_to_data(target), loc="kept.json")  # as a build keeps it
+    x = Value("x", SPIKE, (3,))
+    placement = Placement(macro="sense-amp-64", slots=Span(0, 1))
+    mvm = crossbar(x, WEIGHT, OFFSET_4, [Span(0, 3)], [Span(0, 2)], placement=placement)
+    graph = network(layer(mvm)[0], {"fc.weight": WEIGHT}, x)
+    cost = estimate(graph, target, activity_of(graph, SPIKES))
+    return {name: found.nominal for name, found in cost.energy_pj.items()}
+
+
+def cell(kind: str, **facts: float) -> Cell:
+    given = {name: number(value) for name, value in facts.items()}
+    return Cell(kind=kind, area_um2=number(1.0), node_nm=65.0, source="by hand", **given)
+
+
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        # Every read charges all cells of the crossbar: 2 reads x 64 x 64 x 2 fF x 1 V^2.
+        (cell("charge", switched_ff=2.0, supply_v=1.0), 2 * 64 * 64 * 2e-3),
+        (cell("discharge", switched_ff=2.0, supply_v=1.0), 13 * 2e-3),
+        (cell("static", current_ua=20.0, supply_v=1.0), 13 * 20 * 1.0 * READ_NS * 1e-3),
+        (cell("digital", product_pj=0.5), 13 * 0.5),
+        # From a supply of 1 V through a regulator that holds 0.1 V across the cell.
+        (
+            cell("resistive", read_voltage_v=0.1, on_conductance_us=100.0, supply_v=1.0),
+            13 * 1.0 * 0.1 * 100e-6 * READ_NS * 1e3,
+        ),
+        (
+            cell("resistive", read_voltage_v=0.1, on_conductance_us=100.0),
+            13 * 0.1 * 0.1 * 100e-6 * READ_NS * 1e3,
+        ),
+    ],
+    ids=["charge", "discharge", "static", "digital", "regulated", "resistive"],
+)
+def test_cells_of_every_kind(made, expected):
+    assert energy(cell=made)["cells"] == pytest.approx(expected)
+
+
+def test_inputs_are_latched_and_converted():
+    made = Inputs(
+        per="bit", energy_pj=number(0.1), latency_ns=number(0.0), area_um2=number(1.0),
+        node_nm=65.0, voltage_v=1.1, source="by hand",
+        form="dac", converter_pj=number(0.3), converter_um2=number(2.0),
+    )  # fmt: skip
+    assert energy(inputs=made)["inputs"] == pytest.approx(2 * 3 * (0.1 + 0.3))  # 2 steps, 3 bits
+
+
+def test_a_read_channel_draws_static_power_and_copies_the_current():
+    made = ReadChannel(
+        per="conversion", energy_pj=number(0.0), latency_ns=number(3.0), area_um2=number(1.0),
+        node_nm=65.0, voltage_v=1.1, source="by hand", static_uw=number(10.0), copies=1.0,
+    )  # fmt: skip
+    found, before = energy(read_channel=made), energy()
+    lasting = READ_NS + 3
+    assert found["cells"] == pytest.approx(before["cells"] * lasting / READ_NS)
+    conversions = 2 * 8
+    static = conversions * 10 * lasting * 1e-3
+    assert found["read_channel"] == pytest.approx(static + found["cells"])
+
+
+def test_control_is_a_share_of_the_macro():
+    found = energy(control=Control(share=number(0.05), source="by hand"))
+    macro = ("cells", "wordline_drive", "inputs", "read_channel", "readout", "shift_add")
+    assert found["control"] == pytest.approx(0.05 * sum(found[name] for name in macro))
+    assert energy()["control"] == 0
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("kind", "charge", "switched_ff must be above 0 where kind is 'charge', got 0"),
+        ("switched_ff", {"low": 1, "nominal": 2, "high": 3}, "says nothing where kind is"),
+        ("kind", "magnetic", "kind must be 'resistive' or 'charge'"),
+    ],
+)
+def test_facts_of_another_kind_of_cell_are_refused(key, value, words):
+    data = target_to_data(TARGET)
+    data["components"]["cell"][key] = value
+    with pytest.raises(MappingError, match=words):
+        target_from_data(data, loc="mine.toml")
+
+
+def test_inputs_and_control_are_checked():
+    data = target_to_data(TARGET)
+    part = dict(data["components"]["wordline_drive"])
+    data["components"]["inputs"] = {**part, "form": "pulses"}
+    share = {"low": 0.1, "nominal": 0.5, "high": 1.5}
+    data["components"]["control"] = {"share": share, "source": "by hand"}
+    with pytest.raises(MappingError) as error:
+        target_from_data(data, loc="mine.toml")
+    assert "pulse_ns goes with form 'pulses'" in str(error.value)
+    assert "share is 0..1, got 1.5" in str(error.value)
+
+
+def test_a_law_is_kept_as_it_is_written():
+    data = target_to_data(TARGET)
+    data["components"]["sar_adc"] = [{"law": "sar", "bits": 4, "node_nm": 28.0, "voltage_v": 0.9}]
+    made = target_from_data(data, loc="mine.toml")
+    assert target_to_data(made) == data
+    data["components"]["sar_adc"][0]["law"] = "none"
+    with pytest.raises(MappingError, match="law must be 'sar' or"):
+        target_from_data(data, loc="mine.toml")
