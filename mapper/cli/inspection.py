@@ -28,6 +28,7 @@ from mapper.frontend.info import (
     ResetInfo,
     Spread,
     SynapseInfo,
+    of_time,
 )
 from mapper.ir.edges import Edge
 from mapper.ir.serialize import OPS
@@ -93,7 +94,7 @@ class InspectionText:
         yield f"time: {_time(model)}"
         reduced = [row for row in model.readout if row.over_time != "each"]
         if reduced:
-            shown = (f"{row.name} is the {row.over_time}" for row in reduced)
+            shown = (f"{row.name} is {of_time(row.over_time, row.step)}" for row in reduced)
             yield f"over time: {', '.join(shown)}"
         yield (
             f"{totals.weights:,} weights, {totals.neurons:,} neurons, "

@@ -10,6 +10,7 @@ from typing import Any
 
 from mapper.diagnostics import many, refuse
 from mapper.frontend import Imported
+from mapper.frontend.info import of_time
 from mapper.notebook import html_table
 from mapper.writing import whole_file
 
@@ -105,6 +106,6 @@ def _readouts(imported: Imported) -> Iterator[str]:
     for name, readout in imported.readouts.items():
         if readout.reduction != "each":
             yield (
-                f"the model's output {name!r} is the {readout.reduction} of {readout.source!r} "
-                "over time; the file returns it at every step"
+                f"the model's output {name!r} is {of_time(readout.reduction, readout.step)} "
+                f"of {readout.source!r} over time; the file returns it at every step"
             )

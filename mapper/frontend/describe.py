@@ -157,6 +157,7 @@ def _readout(name: str, imported: Imported) -> ReadoutInfo:
         over_time=readout.reduction,
         scale=readout.scale,
         time_axis=readout.axis,
+        step=readout.step,
     )
 
 

@@ -73,6 +73,11 @@ class StateInfo:
         }
 
 
+def of_time(reduction: str, step: int | None) -> str:
+    """Say in words what an output is of the steps: ``the sum``, ``step 3``."""
+    return f"the {reduction}" if step is None else f"step {step + 1}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadoutInfo:
     """How an output of a model of many time steps follows from those of one."""
@@ -80,9 +85,11 @@ class ReadoutInfo:
     name: str
     of: str
     over_time: str
-    """``each``, ``last``, ``sum``, ``mean``, ``max`` or ``min``."""
+    """``each``, ``last``, ``sum``, ``mean``, ``max``, ``min``, or ``one`` step before the last."""
     scale: float
     time_axis: int | None
+    step: int | None = None
+    """Which step, from 0, where it is ``one``."""
 
     def as_dict(self) -> dict[str, Any]:
         return {spec.name: getattr(self, spec.name) for spec in fields(self)}

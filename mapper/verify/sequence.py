@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from mapper.diagnostics import refuse
 from mapper.frontend import Imported, Port
 from mapper.inputs import named
 from mapper.ir.core import FLOAT, Array, Type
@@ -57,6 +58,9 @@ def read_out(imported: Imported, found: Mapping[str, Array]) -> dict[str, Array]
 
     Returns:
         ``[T, B, *shape]`` per output that holds every step, ``[1, B, *shape]`` per other.
+
+    Raises:
+        MappingError: ``input-shape``, where there are too few steps for an output of one.
     """
     return {name: _read_out(imported, name, found) for name in imported.readouts}
 
@@ -66,8 +70,15 @@ def _read_out(imported: Imported, name: str, found: Mapping[str, Array]) -> Arra
     array = found[readout.source]
     if readout.reduction == "each":
         return array
-    if readout.reduction == "last":
-        return array[-1:]
+    if (step := readout.alone(len(array))) is not None:
+        if step >= len(array):
+            raise refuse(
+                "input-shape",
+                f"the output {name!r} is of time step {step + 1}, "
+                f"the recording has {len(array)} time steps",
+                help=f"give recordings of {step + 1} time steps or more",
+            )
+        return array[step : step + 1]
     reduced = _REDUCED[readout.reduction](array.astype(np.float64))
     return np.asarray(reduced[None] * readout.scale, dtype=np.float32)
 

@@ -66,8 +66,9 @@ def deep(
         stored["head"] = rng.normal(0, 1, (WIDTH, 3)).astype(np.float32)
         nodes.append(node("MatMul", f"{source} head", f"y.{t}"))
     every = " ".join(f"y.{t}" for t in range(steps))
-    if reading == "last":
-        nodes.append(node("Identity", f"y.{steps - 1}", "y"))
+    if reading == "last" or reading.startswith("step "):
+        returned = steps if reading == "last" else int(reading.removeprefix("step "))
+        nodes.append(node("Identity", f"y.{returned - 1}", "y"))
     else:
         nodes.append(node("Concat", every, "y" if reading == "each" else "all", axis=0))
     if reading == "mean":
@@ -115,13 +116,32 @@ def test_two_steps_of_which_one_is_folded_tell_too_little(tmp_path):
     assert caught.value.diagnostics[0].help == "export three time steps or more"
 
 
-@pytest.mark.parametrize(("blocks", "reset"), [(1, "by subtraction"), (2, "to zero")])
-def test_the_last_of_three_steps_alone_tells_too_little(blocks, reset, tmp_path):
+@pytest.mark.parametrize(
+    ("blocks", "reset", "leaks"),
+    [(1, "by subtraction", True), (2, "to zero", True), (3, "to zero", False)],
+)
+def test_the_last_of_three_steps_alone_tells_as_much_as_all_of_them(blocks, reset, leaks, tmp_path):
+    assert_read(deep(3, blocks, reset, leaks, "last"), 3, 2 * blocks + 1, tmp_path)
+
+
+@pytest.mark.parametrize(("steps", "returned"), [(4, 3), (6, 4)])
+def test_one_step_before_the_last_may_be_returned(steps, returned, tmp_path):
+    proto = deep(steps, 1, "to zero", True, f"step {returned}")
+    assert_read(proto, steps, 3, tmp_path)
+    (readout,) = import_model(saved(proto, tmp_path)).readouts.values()
+    assert (readout.reduction, readout.step) == ("one", returned - 1)
+    short = np.zeros((returned - 1, WIDTH), np.float32)
+    with pytest.raises(MappingError, match=f"is of time step {returned}, the recording has"):
+        verify_model(tmp_path / "model.onnx", {"x": short}, "x")
+
+
+@pytest.mark.parametrize("returned", [1, 2])
+def test_the_first_two_steps_tell_too_little_and_are_named(returned, tmp_path):
     with pytest.raises(MappingError) as caught:
-        import_model(saved(deep(3, blocks, reset, True, "last"), tmp_path))
+        import_model(saved(deep(5, 1, "to zero", True, f"step {returned}"), tmp_path))
     (told,) = caught.value.diagnostics
-    assert "the first of them folded and the last alone returned" in told.message
-    assert told.help == "export four time steps or more, or return every step"
+    assert f"output 'y' is of time step {returned} of 5" in told.message
+    assert told.help == "return every time step, the last one, or their sum, mean or maximum"
 
 
 def test_neurons_of_maps_of_one_element_are_read(tmp_path):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from mapper.frontend.time.tensors import Known, Part, Slot, Step, Tape
 
@@ -16,7 +17,11 @@ class Match:
 
 
 def match(
-    tape: Tape, roots: Iterable[tuple[Part, Part]], leaves: frozenset[Slot], shift: int
+    tape: Tape,
+    roots: Iterable[tuple[Part, Part]],
+    leaves: frozenset[Slot],
+    shift: int,
+    given: Mapping[Slot, Part] = MappingProxyType({}),
 ) -> Match:
     """Walk back from pairs of tensors that should be the same, one step apart.
 
@@ -25,13 +30,14 @@ def match(
         roots: Pairs: of the step that is the pattern, and of the other.
         leaves: The state that the pattern reads; whatever stands there in the other is taken.
         shift: How many time steps the other is later.
+        given: Tensors whose counterparts are known.
     """
     other: dict[Slot, Part] = {}
     waiting = list(roots)[::-1]
     while waiting:
         mine, theirs = waiting.pop()
-        if isinstance(mine, Slot) and mine in other:
-            if other[mine] is not theirs:
+        if isinstance(mine, Slot) and (mine in other or mine in given):
+            if (other if mine in other else given)[mine] is not theirs:
                 return Match(other=other, differs=(mine, theirs))
             continue
         if isinstance(mine, Slot):

@@ -1,7 +1,7 @@
 """What the outputs of a whole sequence are, in terms of what each time step computes."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -20,7 +20,10 @@ from mapper.frontend.time.tensors import (
 )
 from mapper.ir.core import Array
 
-Reduction = Literal["each", "sum", "mean", "max", "min", "last"]
+ONE_STEP_HELP = "return every time step, the last one, or their sum, mean or maximum"
+Reduction = Literal["each", "sum", "mean", "max", "min", "last", "one"]
+ALONE: tuple[Reduction, ...] = ("last", "one")
+"""Of a single time step: the last, or one before it."""
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -32,7 +35,9 @@ class Wanted:
     """Of the whole output."""
     reduction: Reduction
     parts: tuple[Part, ...]
-    """One per time step; the only one where the output is of the last step."""
+    """One per time step; the only one where the output is of a single step."""
+    step: int | None = None
+    """The step that the output is of, from 0, where it is ``one`` before the last."""
     axis: int | None = None
     """Where time is, in an output of every step."""
     scale: float = 1.0
@@ -44,6 +49,42 @@ class Wanted:
 def wanted(tape: Tape, outputs: Mapping[str, Tensor], length: int, levels: Levels) -> list[Wanted]:
     """Return every output of the model; refuse one that is neither of each step nor of all."""
     return [_one(tape, name, tensor, length, levels) for name, tensor in outputs.items()]
+
+
+def cut_short(wants: Sequence[Wanted], length: int, levels: Levels) -> tuple[list[Wanted], int]:
+    """Return the outputs of a model that returns one step before the last, and the steps it uses.
+
+    Raises:
+        TimeFormError: Others are of another step, or the steps up to it are too few to tell how a
+            step goes on.
+    """
+    counts = [uses(want, length, levels) for want in wants]
+    used = min(counts)
+    name = wants[counts.index(used)].name
+    if used == 0:
+        raise TimeFormError(f"output {name!r} does not depend on the input", name)
+    if used < max(counts):
+        raise TimeFormError(
+            f"output {name!r} is of time step {used} of {length}, another one is of later ones",
+            name,
+            ONE_STEP_HELP,
+        )
+    if used < 3:
+        raise TimeFormError(
+            f"output {name!r} is of time step {used} of {length}, and what is computed after it "
+            "is not returned: that does not tell how a step goes on",
+            name,
+            ONE_STEP_HELP,
+        )
+    return [replace(want, reduction="one", step=used - 1) for want in wants], used
+
+
+def uses(want: Wanted, length: int, levels: Levels) -> int:
+    """Return how many time steps an output depends on."""
+    part = want.parts[-1]
+    if want.reduction in ALONE and isinstance(part, Slot):
+        return levels[part] + 1
+    return length
 
 
 def _one(tape: Tape, name: str, tensor: Tensor, length: int, levels: Levels) -> Wanted:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from mapper.frontend.time.cut import Past, levels_of, live_steps
 from mapper.frontend.time.flatten import Laid
+from mapper.frontend.time.forward import stepped_back
 from mapper.frontend.time.match import Translation, match
-from mapper.frontend.time.readouts import Wanted, wanted
+from mapper.frontend.time.readouts import ALONE, Wanted, cut_short, uses, wanted
 from mapper.frontend.time.tensors import Known, Part, Slot, Step, Tape, TimeFormError
 
 _MIXED = "it mixes time steps: some are computed from several others at once"
@@ -62,6 +63,15 @@ def rolled(laid: Laid) -> Iterator[Rolled]:
     if length < 2:
         raise TimeFormError("the model holds one time step")
     wants = wanted(tape, laid.outputs, length, levels)
+    try:
+        yield from _rolled(tape, wants, length)
+    except TimeFormError:
+        if min(uses(want, length, levels) for want in wants) == length:
+            raise
+        yield from _rolled(tape, *cut_short(wants, length, levels))
+
+
+def _rolled(tape: Tape, wants: Sequence[Wanted], length: int) -> Iterator[Rolled]:
     first: TimeFormError | None = None
     found = False
     for before, after in _boundaries(tape, wants, length):
@@ -70,7 +80,7 @@ def rolled(laid: Laid) -> Iterator[Rolled]:
             found = True
         except TimeFormError as error:
             first = first or error
-    if not found and length == 3 and all(want.reduction == "last" for want in wants):
+    if not found and length == 3 and all(want.reduction in ALONE for want in wants):
         raise TimeFormError(LAST_OF_THREE, help=FOUR_STEPS)
     if not found:
         raise first or TimeFormError("no tensor carries a state from step to step")
@@ -127,8 +137,9 @@ def _compared(
     An earlier boundary tells less, for the first step is folded.
     """
     roots = [(want.parts[-1], want.parts[-2]) for want in wants if len(want.parts) > 1]
+    levels = levels_of(tape)
     for depth in _depths(length - 1):
-        last = Past(steps, levels_of(tape), length - 1, depth)
+        last = Past(steps, levels, length - 1, depth)
         state = last.cut()
         if state is None:
             if depth == 2:
@@ -136,7 +147,10 @@ def _compared(
             return
         pins = last.pinned(state)
         for after in ([last.cut(pins)] if pins else []) + [state]:
-            other = match(tape, roots, frozenset(after or ()), -1).other
+            leaves = frozenset(after or ())
+            other = match(tape, roots, leaves, -1).other
+            if not leaves <= other.keys():
+                other = stepped_back(tape, steps, levels, leaves, length - 1)
             before = [other.get(slot) for slot in after or ()]
             slots = [slot for slot in before if isinstance(slot, Slot)]
             if after and len(slots) == len(after):
@@ -209,7 +223,7 @@ class _Roller:
         last = self.back.of(want.parts[-1])
         if last is None:
             raise _mixed(self.tape, [want])
-        if want.reduction != "last" and last is not want.parts[self.time]:
+        if want.reduction not in ALONE and last is not want.parts[self.time]:
             pair = (want.parts[self.time], want.parts[-1])
             found = match(self.tape, [pair], frozenset(self.before), 1)
             raise _differing(self.tape, *(found.differs or pair))
@@ -325,7 +339,7 @@ def _place(tape: Tape, part: Part) -> str:
 def _mixed(tape: Tape, wants: Iterable[Wanted]) -> TimeFormError:
     """Say why outputs need more than one step: what follows a sum over time, if something does."""
     for want in wants:
-        last = _behind_a_reduction(tape, want.parts[-1]) if want.reduction == "last" else None
+        last = _behind_a_reduction(tape, want.parts[-1]) if want.reduction in ALONE else None
         if last is not None:
             return TimeFormError(
                 f"output {want.name!r}: it mixes time steps: {last.proto.op_type} is computed "

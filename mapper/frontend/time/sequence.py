@@ -12,6 +12,7 @@ from mapper.frontend.onnx.operators import operator_of
 from mapper.frontend.onnx.ports import fixed_shape
 from mapper.frontend.onnx.refusals import many_steps
 from mapper.frontend.time.flatten import Clock, lay_out
+from mapper.frontend.time.readouts import ONE_STEP_HELP
 from mapper.frontend.time.reroll import FOUR_STEPS, LAST_OF_THREE, rolled
 from mapper.frontend.time.shown import shown
 from mapper.frontend.time.start import started
@@ -75,7 +76,7 @@ def has_fixed_batch(reading: Sequence) -> bool:
 def tells_too_little(reading: Sequence) -> bool:
     """Say whether neurons that do not fit may be a wrong guess at how a step goes on."""
     readouts = reading.step.readouts.values()
-    return reading.clock.length == 3 and all(one.reduction == "last" for one in readouts)
+    return all(one.alone(reading.clock.length) == 2 for one in readouts)
 
 
 def too_few_steps(path: Path) -> MappingError:
@@ -111,11 +112,24 @@ def _readings(
             continue
         found = True
         if is_open(model, clock):
+            _refuse_one_of_any(step)
             step = replace(step, readouts=_of_any_length(step.readouts, clock))
         form = "-".join(sorted(laid.tape.forms)) or _form(model, clock)
         yield Sequence(step=step, form=form, clock=clock, shapes=shapes, open=is_open(model, clock))
     if first is not None and (not found or isinstance(first, NoStartError)):
         raise first
+
+
+def _refuse_one_of_any(step: StepModel) -> None:
+    """Refuse a step before the last of a model that leaves the number of time steps open."""
+    for name, readout in step.readouts.items():
+        if readout.reduction == "one":
+            raise TimeFormError(
+                f"output {name!r} is of one time step before the last, and the number of time "
+                "steps is open: where that step is is not known",
+                name,
+                ONE_STEP_HELP,
+            )
 
 
 def _form(model: ModelProto, clock: Clock) -> str:

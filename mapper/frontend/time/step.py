@@ -8,7 +8,7 @@ from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, num
 
 from mapper.frontend.time.cut import live_steps
 from mapper.frontend.time.flatten import Clock, step_shape
-from mapper.frontend.time.readouts import Reduction, Wanted
+from mapper.frontend.time.readouts import ALONE, Reduction, Wanted
 from mapper.frontend.time.reroll import Memory, Rolled
 from mapper.frontend.time.tensors import Known, Part, Shape, Slot, Tape
 from mapper.ir.core import Array
@@ -21,13 +21,19 @@ class Readout:
     source: str
     """The step network's output, or the name under which it returns a state."""
     reduction: Reduction
-    """``each`` step, their ``sum``, ``mean``, ``max`` or ``min``, or the ``last``."""
+    """``each`` step, their ``sum``, ``mean``, ``max`` or ``min``, the ``last``, or ``one``."""
     shape: Shape
     """Of the model's output, as exported."""
     axis: int | None
     """Its time axis, where it holds every step."""
     scale: float
     """What the sum or mean is multiplied with."""
+    step: int | None = None
+    """Which step, from 0, where it is ``one``."""
+
+    def alone(self, length: int) -> int | None:
+        """Return the only step of ``length`` that the output is of, or None."""
+        return length - 1 if self.reduction == "last" else self.step
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -181,6 +187,7 @@ def one_step(rolled: Rolled, clock: Clock, outputs: Sequence[str]) -> StepModel:
             shape=want.shape,
             axis=want.axis,
             scale=want.scale,
+            step=want.step,
         )
     states = {}
     for memory, name in zip(rolled.memories, names, strict=True):
@@ -223,7 +230,7 @@ def _returned_as(
     rolled: Rolled, want: Wanted, part: Part, names: Sequence[str], returned: dict[str, str]
 ) -> str:
     """Return the name an output has in the step: a state's, where it is the last of a state."""
-    if want.reduction != "last":
+    if want.reduction not in ALONE:
         return want.name
     for memory, name in zip(rolled.memories, names, strict=True):
         if memory.written is part:
