@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 import mapper
-from mapper.compare.measure import Compared, side_by_side
+from mapper.compare.compared import Compared
+from mapper.compare.measure import side_by_side
 from mapper.cost import priceable, skipped, steps_between
 from mapper.diagnostics import MappingError
 from targets import Target, load_preset, load_target

@@ -60,10 +60,11 @@ def test_sar_adc_follows_the_published_laws(adc):
     n = adc.bits
     neurosim = (3.7506 * n + 25.844) * 1e-3 * (n + 1)
     zigzag = (100 * n + 0.001 * 4**n) * 1e-3 * CAPACITANCE
-    high = {4: 0.79 * FROM_32, 5: 3.54, 6: 4.03, 7: 1.42 * FROM_32, 8: 6.49}[n]
+    isaac = 0.79 * FROM_32  # rescaled to 4 bits; of fewer bits nobody publishes one
+    high = {2: isaac, 3: isaac, 4: isaac, 5: 3.54, 6: 4.03, 7: 1.42 * FROM_32, 8: 6.49}[n]
     assert same(adc.energy_pj, neurosim, zigzag, high)
     times = [n * (0.00653 * rows + 0.640) for rows in (32, 128)]
-    assert same(adc.latency_ns, times[0], n + 1, times[1])
+    assert same(adc.latency_ns, times[0], n + 1, max(n + 1, times[1]))
 
 
 @pytest.mark.parametrize("adc", LIBRARY.sar_adc, ids=lambda adc: f"{adc.bits} bits")
@@ -73,7 +74,7 @@ def test_sar_adc_area_follows_transistor_counts(adc):
 
     nominal = 1051 * transistors(adc.bits) / transistors(5)
     zigzag = 10 ** (1.206 - 0.0369 * adc.bits) * 2**adc.bits * (65 / 28) ** 2
-    assert same(adc.area_um2, min(950, nominal), nominal, zigzag)
+    assert same(adc.area_um2, min(950, nominal, zigzag), nominal, max(nominal, zigzag))
 
 
 def test_digital_logic_is_scaled_from_its_node():
@@ -118,7 +119,7 @@ def test_an_adc_is_found_by_its_bits():
     adc = LIBRARY.converter("sar", 5)
     assert adc is not None
     assert adc.bits == 5
-    assert LIBRARY.converter("sar", 3) is None
+    assert LIBRARY.converter("sar", 9) is None
     assert LIBRARY.converter("sense-amp", 1) is None
 
 

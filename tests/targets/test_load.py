@@ -294,10 +294,10 @@ TABLES = [
     (
         'kind = "sense-amp"\nbits = 1\ncolumns_per_readout = 1\nreference = "constant"\n'
         "levels = [0, 1]",
-        'kind = "sar"\nbits = 3\ncolumns_per_readout = 1\nreference = "constant"',
+        'kind = "flash"\nbits = 7\ncolumns_per_readout = 1\nreference = "constant"',
         [
-            "macro 'sense-amp-8' has a 3-bit sar readout, library 'reference-65nm' has "
-            "[4, 5, 6, 7, 8] bits"
+            "macro 'sense-amp-8' has a 7-bit flash readout, library 'reference-65nm' has "
+            "[2, 3, 4, 5, 6] bits"
         ],
     ),
 ]
@@ -398,7 +398,7 @@ def test_problems_of_the_library_come_with_those_of_the_target(tmp_path, edited)
 
 
 def test_a_library_lists_each_adc_once(tmp_path, edited):
-    text = library_text().replace("bits = 3\nper", "bits = 2\nper")
+    text = library_text().replace("bits = 3\nper", "bits = 2\nper", 1)
     (tmp_path / "mine.toml").write_text(text)
     with pytest.raises(MappingError) as error:
         edited('"reference-65nm"', '"mine.toml"')

@@ -15,6 +15,8 @@ SHIPPED = (
     "hpadc-flash5-128",
     "hpadc-flash5-32",
     "hpadc-flash5-64",
+    "hpadc-sar2-64",
+    "hpadc-sar3-64",
     "hpadc-sar5-128",
     "hpadc-sar5-64",
     "hpadc-sar5-64-m24",
@@ -78,6 +80,8 @@ def test_thresholds_of_each_readout():
     assert only_macro("adcless-64").readout.thresholds == 1
     assert only_macro("ternary-diff-64").readout.thresholds == 2
     assert only_macro("hpadc-sar5-64").readout.thresholds == 31
+    assert only_macro("hpadc-sar3-64").readout.thresholds == 7
+    assert only_macro("hpadc-sar2-64").readout.thresholds == 3
     assert only_macro("ideal-128").readout.thresholds == 0
 
 
