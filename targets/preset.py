@@ -51,6 +51,8 @@ class Preset:
     overlap: bool
     neurons: bool
     corrections: bool
+    every_ms: Positive | None = None
+    """Milliseconds from one inference to the next; None: back to back."""
     components: Library | None = None
     """Component facts that replace the target's."""
     hierarchy: Hierarchy | None = None

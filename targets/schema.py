@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from mapper.ir.assignment import DIGITAL
 from mapper.ir.encoding import Encoding, Kind
 from mapper.ir.readout_kinds import READOUTS, ReadoutForm, ReadoutKind
-from targets.fields import Bits, Bounds, Count, Level, Lines, Name, Positive, Text
+from targets.fields import Bits, Bounds, Count, Level, Lines, Name, Positive, Share, Text
 from targets.library import Library
 
 InputKind = Literal["spikes", "codes"]
@@ -162,6 +162,8 @@ class Chip:
     max_chips: Count
     max_rounds: Count
     """Times the weights may be loaded for one inference step; 1 where they stay as written."""
+    idle_leakage: Share = 1.0
+    """Share of the leakage that stays between inferences; 1: nothing is gated."""
 
     @property
     def crossbars(self) -> int:

@@ -31,6 +31,7 @@ from mapper.build import folder as folders
 from mapper.build import model as data
 from mapper.build.page import PAGE
 from mapper.build.summary import CompileSummary
+from mapper.cost import assumed
 from mapper.executor import engine
 from mapper.frontend import NirOptions
 from mapper.ir.core import Graph
@@ -246,6 +247,7 @@ class Build:
         *,
         steps: int = 1,
         preset: str = DEFAULT_PRESET,
+        every_ms: float | None = None,
         sensitivity: bool = False,
     ) -> Estimate:
         """Estimate energy, latency and area of one inference.
@@ -256,17 +258,19 @@ class Build:
             steps: Time steps of an inference, with a density.
             preset: What to assume of the chip beyond its target: ``paper``, ``physical``,
                 ``as-built``.
+            every_ms: Milliseconds from one inference to the next: the whole chip leaks in
+                between. Back to back where None.
             sensitivity: Say what each constant does to the totals, too.
 
         Raises:
             MappingError: ``activity-array``, ``activity-density``, ``activity-steps``,
-                ``unknown-preset``.
+                ``unknown-preset``, ``cost-every``.
         """
-        load_preset(preset)
+        assumed(preset, every_ms)
         evidence = gather_evidence(
             self.mapped, activity=read_activity(activity), steps=steps, folder=self.folder
         )
-        page = self.mapped.report(evidence, preset)
+        page = self.mapped.report(evidence, preset, every_ms)
         swings = page.swings if sensitivity else None
         stored = None if activity is not None else self.folder
         return Estimate(page=page, sensitivity=swings, notes=notes_of(page, self.mapped, stored))
@@ -280,6 +284,7 @@ class Build:
         layout: str | None = None,
         activity: Activity = None,
         steps: int | None = None,
+        every_ms: float | None = None,
         model: Model | None = None,
         nir: NirOptions | None = None,
         progress: Progress = silent,
@@ -293,6 +298,7 @@ class Build:
             activity: As in ``cost``. Where this, ``steps`` and ``inputs`` are None it is what was
                 recorded last, where the folder has that.
             steps: Time steps of an inference, with a density.
+            every_ms: As in ``cost``.
             model: As in ``verify``.
             nir: What a NIR model leaves open.
             progress: Called with what comes next.
@@ -306,7 +312,7 @@ class Build:
         if self.folder is None and output is None:
             raise ValueError("a build that is in no folder has no page yet: give a path")
         if self.folder is not None:
-            asked = any(given is not None for given in (activity, inputs, steps))
+            asked = any(given is not None for given in (activity, inputs, steps, every_ms))
             folders.check_page(self.folder, output, asked=asked)
         recorded = read_inputs_if(inputs, self.hardware.inputs, self.mapped.presented, layout)
         given = self.model if model is None else model
@@ -322,7 +328,7 @@ class Build:
                 recorded=True,
                 progress=progress,
             )
-        told = self.mapped.report(evidence)
+        told = self.mapped.report(evidence, every_ms=every_ms)
         first = headline(told)
         page = render_report(told, first)
         if output is None:

@@ -22,12 +22,12 @@ from mapper.compare.groups import averaged
 from mapper.compare.measure import side_by_side
 from mapper.compare.result import Comparison
 from mapper.compare.run import check_targets, compare_network, ready
-from mapper.cost.estimate import checked_density
+from mapper.cost.estimate import assumed, checked_density
 from mapper.diagnostics import refuse
 from mapper.frontend import Imported, NirOptions
 from mapper.threads import one_blas_thread
 from mapper.verify.record import Verified, recall
-from targets import DEFAULT_PRESET, Target, load_preset
+from targets import DEFAULT_PRESET, Target
 
 
 @one_blas_thread
@@ -41,6 +41,7 @@ def compare_targets(
     density: float | None = None,
     steps: int = 1,
     preset: str = DEFAULT_PRESET,
+    every_ms: float | None = None,
     output: str | Path | None = None,
     nir: NirOptions | None = None,
     progress: Progress = silent,
@@ -58,6 +59,7 @@ def compare_targets(
         density: Share of input bits that are 1, 0..1, in place of counted spikes.
         steps: Time steps of an inference, where nothing is counted.
         preset: What to assume of the chips: ``paper``, ``physical``, ``as-built``.
+        every_ms: Milliseconds from one inference to the next, as in ``Build.cost``.
         output: Folder for the builds, a page and tables; nothing is written where None.
         nir: What a NIR file leaves open.
         progress: Called with what comes next.
@@ -65,7 +67,7 @@ def compare_targets(
     Raises:
         MappingError: for anything wrong with the model, a target, the recordings or the folder.
     """
-    chosen, folder = load_preset(preset), None if output is None else Path(output)
+    chosen, folder = assumed(preset, every_ms), None if output is None else Path(output)
     facts = [read_target(target) for target in targets]
     check_targets(facts, folder)
     share = None if density is None else checked_density(density)
@@ -93,6 +95,7 @@ def compare_mappings(
     activity: Activity | Sequence[Activity] = None,
     steps: int = 1,
     preset: str = DEFAULT_PRESET,
+    every_ms: float | None = None,
     output: str | Path | None = None,
     groups: Mapping[str, Sequence[Build | str | Path]] | None = None,
     progress: Progress = silent,
@@ -107,6 +110,7 @@ def compare_mappings(
         activity: As in ``Build.cost``; for all builds, or a list with one for each.
         steps: Time steps of an inference, with a density.
         preset: What to assume of the chips.
+        every_ms: Milliseconds from one inference to the next, as in ``Build.cost``.
         output: Folder for a page and tables; nothing is written where None.
         groups: Builds of one network on one target, such as seeds, that are averaged, by the
             group's name; those that are not among ``builds`` are added to them.
@@ -117,7 +121,7 @@ def compare_mappings(
             ``compare-group`` for builds that cannot be averaged; and for anything wrong with the
             folders or the recordings.
     """
-    chosen, folder = load_preset(preset), None if output is None else Path(output)
+    chosen, folder = assumed(preset, every_ms), None if output is None else Path(output)
     if folder is not None:
         check_outside(folder, "the comparison")
     wanted, places = _with_groups(list(builds), groups or {})

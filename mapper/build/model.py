@@ -78,7 +78,12 @@ class Build:
         """The report as compiled, before anything was recorded."""
         return self.report()
 
-    def report(self, evidence: Evidence | None = None, preset: str = DEFAULT_PRESET) -> Report:
+    def report(
+        self,
+        evidence: Evidence | None = None,
+        preset: str = DEFAULT_PRESET,
+        every_ms: float | None = None,
+    ) -> Report:
         """Gather what a page says of the build; ``evidence`` is what was recorded of it."""
         return report_of(
             self.counts,
@@ -89,6 +94,7 @@ class Build:
             calibrated=bool(self.samples),
             told=self.told,
             preset=preset,
+            every_ms=every_ms,
         )
 
     @cached_property

@@ -8,9 +8,9 @@ import typer
 from mapper import api
 from mapper.cli import comparing, tables
 from mapper.cli.app import command, out, report_progress, warn
-from mapper.cli.options import Folder, Json, Layout, Nir, Preset, Steps, with_nir
-from mapper.cost import tornado_lines
-from targets import DEFAULT_PRESET, load_preset
+from mapper.cli.options import Every, Folder, Json, Layout, Nir, Preset, Steps, with_nir
+from mapper.cost import assumed, tornado_lines
+from targets import DEFAULT_PRESET
 
 
 @command("demo")
@@ -117,6 +117,7 @@ def cost(
     ] = None,
     steps: Steps = 1,
     preset: Preset = DEFAULT_PRESET,
+    every: Every = None,
     sensitivity: Annotated[
         bool, typer.Option("--sensitivity", help="Name the constants that move the totals most.")
     ] = False,
@@ -126,9 +127,11 @@ def cost(
     as_json: Json = False,
 ) -> api.Estimate:
     """Estimate energy, latency and area of a build."""
-    load_preset(preset)
+    assumed(preset, every)
     build = api.load(folder)
-    answer = build.cost(activity, steps=steps, preset=preset, sensitivity=sensitivity)
+    answer = build.cost(
+        activity, steps=steps, preset=preset, every_ms=every, sensitivity=sensitivity
+    )
     warn(answer.warnings)
     if not as_json:
         out.print(tables.headline(answer.headline, answer.notes))
@@ -156,6 +159,7 @@ def report(
     steps: Annotated[
         int | None, typer.Option(help="Time steps of an inference, with a density.")
     ] = None,
+    every: Every = None,
     layout: Layout = None,
     nir: Nir = None,
     as_json: Json = False,
@@ -168,6 +172,7 @@ def report(
         layout=layout,
         activity=activity,
         steps=steps,
+        every_ms=every,
         model=model,
         nir=nir,
         progress=report_progress,

@@ -8,7 +8,7 @@ import typer
 from mapper import api
 from mapper.cli import comparing, tables
 from mapper.cli.app import command, out, report_progress, warn
-from mapper.cli.options import Json, Layout, Nir, Preset, Steps, WeightBits, with_nir
+from mapper.cli.options import Every, Json, Layout, Nir, Preset, Steps, WeightBits, with_nir
 from mapper.compare.groups import parse_group
 from targets import DEFAULT_PRESET
 
@@ -44,6 +44,7 @@ def compare(
     weight_bits: WeightBits = None,
     steps: Steps = 1,
     preset: Preset = DEFAULT_PRESET,
+    every: Every = None,
     layout: Layout = None,
     nir: Nir = None,
     as_json: Json = False,
@@ -65,6 +66,7 @@ def compare(
             activity=activity,
             steps=steps,
             preset=preset,
+            every_ms=every,
             output=output,
             groups=tuple(map(parse_group, group or ())),
         ),

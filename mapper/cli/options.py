@@ -36,6 +36,10 @@ PassSettings = Annotated[
 ]
 Steps = Annotated[int, typer.Option(help="Time steps of an inference, with a density.")]
 Preset = Annotated[str, typer.Option(help="What to assume: paper, physical or as-built.")]
+Every = Annotated[
+    float | None,
+    typer.Option(metavar="MS", help="Milliseconds from one inference to the next; back to back."),
+]
 WeightBits = Annotated[int | None, typer.Option(help="Width of a weight, 2..8.")]
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from mapper.compare.compared import Compared
 from mapper.compare.designs import columns_of, copies_of, most_columns, with_columns
 from mapper.cost import Cost, Counts, price
+from mapper.diagnostics import MappingError
 from mapper.report.comparison.designs import Design, EqualColumns
 from targets import Preset
 
@@ -21,7 +22,8 @@ def equal_columns(
 
     Returns:
         One entry for each number of columns, smallest first; none where all builds agree on one.
-        A build with ideal readouts stays as it is, one with smaller crossbars is left out.
+        A build with ideal readouts stays as it is; one with smaller crossbars is left out, and one
+        that does not infer as often as the preset asks for with so many columns.
     """
     pairs = [(one, cost) for one, cost in zip(found, costs, strict=True) if not one.incomparable]
     numbers = sorted({n for one, _ in pairs for n in columns_of(one.build.counts)})
@@ -31,13 +33,23 @@ def equal_columns(
         EqualColumns(
             columns=number,
             designs=tuple(
-                design_at(one, cost, number, preset)
+                design
                 for one, cost in pairs
                 if number <= most_columns(one.build.counts) or not columns_of(one.build.counts)
+                if (design := _in_time(one, cost, number, preset)) is not None
             ),
         )
         for number in numbers
     )
+
+
+def _in_time(one: Compared, cost: Cost, columns: int, preset: Preset) -> Design | None:
+    try:
+        return design_at(one, cost, columns, preset)
+    except MappingError as error:
+        if any(problem.code != "cost-every" for problem in error.diagnostics):
+            raise
+        return None
 
 
 def design_at(one: Compared, cost: Cost, columns: int, preset: Preset) -> Design:

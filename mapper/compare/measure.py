@@ -119,6 +119,8 @@ def side_by_side(
             *_collapsed(found, preset),
             *(f"left out of the waterfalls: {text}" for text in left),
             *_notes(found),
+            *_beyond(rows),
+            *_paced(preset),
         ),
         ways=tuple(
             RatioWay(
@@ -156,20 +158,36 @@ def row_of(compared: Compared, preset: Preset) -> ComparedBuild:
     if right is None and known is not None:
         right = known.score
     share = right.share if right is not None else None if known is None else known.accuracy
+    cost = price(build.counts, compared.activity, compared.steps, preset)
     return ComparedBuild(
         summary=CompileSummary(build=build),
-        cost=price(build.counts, compared.activity, compared.steps, preset),
+        cost=cost,
         activity=_activity_of([compared], preset),
         accuracy=share,
         score=right,
         firing=compared.firing,
         incomparable=compared.incomparable,
-        warnings=compared.warnings,
+        warnings=(*compared.warnings, *cost.warnings),
         priced=_priced(build, preset),
         name=compared.name,
         recording=compared.taken,
         verified=verified,
     )
+
+
+def _beyond(rows: Sequence[ComparedBuild]) -> Iterator[str]:
+    """Say which builds are beyond a limit of silicon."""
+    yield from (f"{row.title}: {text}" for row in rows for text in row.cost.warnings)
+
+
+def _paced(preset: Preset) -> Iterator[str]:
+    """Say what the waterfalls are of where the table is of another pace."""
+    if preset.every_ms is not None:
+        yield (
+            f"an inference every {preset.every_ms:g} ms: energies have the leakage of whole chips "
+            "in between; the ways from paper to physical are back to back, and designs of other "
+            "columns that are slower are left out"
+        )
 
 
 def _pairs(found: Sequence[Compared]) -> tuple[PairedSides, ...]:

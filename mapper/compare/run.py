@@ -12,7 +12,7 @@ from mapper.compare.folder import changed_comparison, check_names, other_builds,
 from mapper.compare.groups import averaged
 from mapper.compare.measure import build_on, measured, side_by_side, write_compared
 from mapper.compare.result import Comparison
-from mapper.cost.estimate import checked_density, checked_steps
+from mapper.cost.estimate import assumed, checked_density, checked_steps
 from mapper.diagnostics import many, refuse
 from mapper.frontend import Imported, NirOptions, import_model
 from mapper.inputs import check_unused
@@ -23,7 +23,7 @@ from mapper.recordings import Recording
 from mapper.threads import one_blas_thread
 from mapper.verify.evidence import Given, read_activity
 from mapper.verify.record import Verified, recall
-from targets import DEFAULT_PRESET, Preset, Target, load_preset, load_target
+from targets import DEFAULT_PRESET, Preset, Target, load_target
 
 Progress = Callable[[str], None]
 
@@ -45,6 +45,8 @@ class CompareOptions:
     steps: int = 1
     """Time steps of an inference, where nothing is recorded."""
     preset: str = DEFAULT_PRESET
+    every_ms: float | None = None
+    """Milliseconds from one inference to the next; None is back to back."""
     groups: tuple[tuple[str, tuple[Path, ...]], ...] = ()
     """Builds of one network that are averaged, by the group's name; they need not be among the
     paths."""
@@ -123,7 +125,7 @@ def compare_model(
 
     The answer also leads from the preset ``paper`` to ``physical``, one assumption at a time.
     """
-    chosen = load_preset(options.preset)
+    chosen = assumed(options.preset, options.every_ms)
     targets = [load_target(name) for name in options.targets or ()]
     check_targets(targets, options.output)
     density, source = _density(options.activity), source_of(model)
@@ -235,7 +237,7 @@ def compare_builds(
     A recording is run on each of them and its spikes are counted. The stored verification of
     a build is shown. Builds of groups stand among the others, and are averaged besides.
     """
-    chosen = load_preset(options.preset)
+    chosen = assumed(options.preset, options.every_ms)
     given, groups = _with_groups(folders, options.groups)
     folders = tuple(given)
     names = _names_of(folders)

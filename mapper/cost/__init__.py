@@ -1,7 +1,7 @@
 """What a mapped network costs: exact action counts times published component facts."""
 
 from mapper.cost.counts import Counts, count_actions, count_layers
-from mapper.cost.estimate import DENSITY, estimate, price
+from mapper.cost.estimate import DENSITY, assumed, estimate, price
 from mapper.cost.generate import generate_cost
 from mapper.cost.measure import measure
 from mapper.cost.model import Activity, Events, Layer
@@ -26,6 +26,7 @@ __all__ = [
     "Layer",
     "LayerCost",
     "Range",
+    "assumed",
     "costs_along",
     "count_actions",
     "count_layers",

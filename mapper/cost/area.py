@@ -24,11 +24,7 @@ def layer_area(layer: Layer, chip: Chip, facts: Facts, steps: int = 1) -> dict[s
     wider = extra_bits(chip, steps)
     shift_add_bits = (layer.shift_add_width + wider) * bool(layer.shift_add_width)
     return {
-        "cells": crossbars * macro.wordlines * macro.bitlines * facts.cell_um2,
-        "wordline_drivers": crossbars * macro.wordlines * facts.wordline_drive.um2,
-        "inputs": crossbars * macro.wordlines * (facts.inputs.um2 + facts.input_converter.um2),
-        "read_channels": readouts * channel_um2(layer, facts),
-        "readouts": readouts * macro.comparators * facts.readouts[layer.macro].um2,
+        **crossbar_area(crossbars, layer.macro, chip, facts),
         "shift_adders": readouts * shift_add_bits * facts.shift_add.um2,
         "adders": adders * (layer.accumulate_width + wider) * facts.accumulate.um2,
         "multipliers": multipliers * layer.accumulate_width * facts.scale_multiply.um2,
@@ -37,9 +33,22 @@ def layer_area(layer: Layer, chip: Chip, facts: Facts, steps: int = 1) -> dict[s
     }
 
 
-def channel_um2(layer: Layer, facts: Facts) -> float:
-    """Return um2 of the read channel of one readout."""
-    return facts.channels[layer.macro].um2 if facts.channels else 0.0
+def crossbar_area(crossbars: int, name: str, chip: Chip, facts: Facts) -> dict[str, float]:
+    """Return um2 by block of what every crossbar of a macro kind has, used or not."""
+    macro = chip.macros[name]
+    readouts = crossbars * macro.readouts
+    return {
+        "cells": crossbars * macro.wordlines * macro.bitlines * facts.cell_um2,
+        "wordline_drivers": crossbars * macro.wordlines * facts.wordline_drive.um2,
+        "inputs": crossbars * macro.wordlines * (facts.inputs.um2 + facts.input_converter.um2),
+        "read_channels": readouts * channel_um2(name, facts),
+        "readouts": readouts * macro.comparators * facts.readouts[name].um2,
+    }
+
+
+def channel_um2(name: str, facts: Facts) -> float:
+    """Return um2 of the read channel of one readout of a macro kind."""
+    return facts.channels[name].um2 if facts.channels else 0.0
 
 
 def stored_bits(layer: Layer, chip: Chip, steps: int) -> int:

@@ -1,14 +1,16 @@
 """Estimate what a mapped network costs."""
 
+from dataclasses import replace
 from math import isfinite
 
 from mapper.cost.counts import Counts, count_actions
 from mapper.cost.facts import chip_of, corners_of
 from mapper.cost.model import Activity, Layer, activity_of_density, random_density
+from mapper.cost.realtime import TooOftenError
 from mapper.cost.summary import Cost, cost_of
 from mapper.diagnostics import refuse
 from mapper.ir.core import Graph
-from targets import AS_BUILT, Preset, Target
+from targets import AS_BUILT, Preset, Target, load_preset
 
 DENSITY = 0.1
 """Share of input bits that are 1, where nothing was measured."""
@@ -40,11 +42,46 @@ def price(
     steps: int = 1,
     preset: Preset = AS_BUILT,
 ) -> Cost:
-    """Estimate one inference of a mapping whose actions are counted; see ``estimate``."""
+    """Estimate one inference of a mapping whose actions are counted; see ``estimate``.
+
+    Raises:
+        MappingError: ``cost-every`` where ``preset.every_ms`` is shorter than an inference takes.
+    """
     layers, target = counts.layers, counts.target
     found = activity_under(preset, layers, activity, steps)
     chip = chip_of(target, preset, layers)
-    return cost_of(layers, chip, corners_of(target, preset), found, preset.name)
+    try:
+        return cost_of(layers, chip, corners_of(target, preset), found, preset.name)
+    except TooOftenError as error:
+        raise refuse(
+            "cost-every",
+            f"target '{target.name}': {error}",
+            loc="--every",
+            help="ask for a longer interval, or compile with more copies of the slowest layers "
+            "(--pass 'replicate{max-copies=N}')",
+        ) from error
+
+
+def assumed(preset: str, every_ms: float | None = None) -> Preset:
+    """Load a preset, with the interval between inferences that is asked for.
+
+    Args:
+        preset: Its name.
+        every_ms: Milliseconds from one inference to the next, above 0; None is back to back.
+
+    Raises:
+        MappingError: ``unknown-preset``, ``cost-every``.
+    """
+    found = load_preset(preset)
+    if every_ms is None:
+        return found
+    if not isfinite(every_ms) or not 1e-6 <= every_ms <= 1e12:
+        raise refuse(
+            "cost-every",
+            f"from one inference to the next are 1e-06..1e+12 ms, got {every_ms:g} ms",
+            loc="--every",
+        )
+    return replace(found, every_ms=float(every_ms))
 
 
 def activity_under(

@@ -23,6 +23,7 @@ EMBEDDED = (
     "energy.py",
     "timing.py",
     "area.py",
+    "realtime.py",
     "summary.py",
     "scaling.py",
     "points.py",

@@ -167,6 +167,12 @@ class Chip:
     cell: Literal["resistive", "charge", "discharge", "static", "digital"] = "resistive"
     regulated: bool = False
     """The current of resistive cells is drawn from a supply above the voltage across them."""
+    crossbars_per_chip: int = 0
+    """Crossbars of one chip, empty ones too; 0: a chip is as large as its network."""
+    idle_leakage: float = 1.0
+    """Share of the leakage that stays while the chip waits for the next inference."""
+    every_ms: float | None = None
+    """From one inference to the next; None: they follow each other back to back."""
     gated: bool = False
     """Crossbar reads without a driven wordline are skipped: no conversion, no shift-add."""
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from mapper.cost.area import areas
 from mapper.cost.arith import total
-from mapper.cost.energy import layer_energy, leakage_energy
+from mapper.cost.energy import layer_energy
 from mapper.cost.model import Activity, Chip, Facts, Layer, Part
+from mapper.cost.realtime import standing_energy
 from mapper.cost.scaling import (
     analogue_energy_factor,
     digital_area_factor,
@@ -156,7 +157,7 @@ def totals(
     ]
     by_action = [total(part[action] for part in energies) for action in energies[0]]
     duration = times["inference_pipelined"]
-    energy = total([*by_action, leakage_energy(area, times["inference_interval"], facts)])
+    energy = total([*by_action, standing_energy(layers, chip, facts, area, times)])
     return {
         "energy_pj": energy,
         "latency_ns": duration,

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from mapper.cost.area import areas, layer_area
 from mapper.cost.arith import total
-from mapper.cost.energy import layer_energy, leakage_energy
+from mapper.cost.energy import layer_energy
 from mapper.cost.model import (
     Activity,
     Chip,
@@ -19,6 +19,17 @@ from mapper.cost.model import (
     action_counts,
     slots_of,
     used_cells,
+)
+from mapper.cost.realtime import (
+    busy_ns,
+    check_interval,
+    chips_in_use,
+    limits,
+    period_ns,
+    power_density,
+    standing_energy,
+    too_slow,
+    whole_um2,
 )
 from mapper.cost.timing import cycle_ns, latencies, layer_stages, pace, paced_stages
 
@@ -56,6 +67,25 @@ class LayerCost:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RealTime:
+    """A chip that begins an inference every so often, and waits in between."""
+
+    every_ms: float
+    duty: Range
+    """Share of the time in which it computes, 0..1."""
+    idle_leakage: float
+    """Share of the leakage that stays while it waits."""
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the JSON form."""
+        return {
+            "every_ms": self.every_ms,
+            "duty": self.duty._asdict(),
+            "idle_leakage": self.idle_leakage,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
     """What one inference costs. Every total is the sum of the parts beside it."""
 
@@ -68,7 +98,7 @@ class Cost:
     layers: tuple[LayerCost, ...]
     counts: dict[str, int]
     energy_pj: Parts
-    """By action over all layers, and the leakage of the chip."""
+    """By action over all layers, and the leakage from one inference to the next."""
     total_pj: Range
     latency_ns: Parts
     """Clock period, then one time step and one inference, pipelined over layers and sequential."""
@@ -78,6 +108,13 @@ class Cost:
     total_um2: Range
     utilisation: float
     """Cells that hold a weight over cells of the occupied crossbars, 0..1."""
+    chips: int
+    chips_um2: Range
+    """All of these chips, with crossbars and routers that are empty."""
+    real_time: RealTime | None
+    """None: inferences follow each other back to back."""
+    warnings: tuple[str, ...]
+    """Which limits of silicon the mapping is beyond, nominal: one die, and power density."""
     metrics: Parts
     """Figures of merit: energy-delay product, operations per energy and time."""
 
@@ -102,6 +139,9 @@ class Cost:
             "limited_by": dict(zip(("layer", "stage"), self.limited_by, strict=True)),
             "area_um2": {**plain(self.area_um2), "total": self.total_um2._asdict()},
             "utilisation": self.utilisation,
+            "chips": {"count": self.chips, "um2": self.chips_um2._asdict()},
+            "real_time": None if self.real_time is None else self.real_time.as_dict(),
+            "warnings": list(self.warnings),
             "edp_pj_ns": self.edp_pj_ns._asdict(),
             "metrics": plain(self.metrics),
             "layers": [
@@ -125,7 +165,11 @@ def cost_of(
     activity: Activity,
     preset: str = "as-built",
 ) -> Cost:
-    """Combine counts and facts into the cost of one inference."""
+    """Combine counts and facts into the cost of one inference.
+
+    Raises:
+        TooOftenError: Inferences are asked for more often than the nominal chip begins one.
+    """
     area = _parts(corners, lambda facts: areas(layers, chip, facts, activity.steps))
     total_um2 = sum_of(area.values())
     sides = [um2**0.5 * 1e-3 for um2 in total_um2]
@@ -136,11 +180,17 @@ def cost_of(
     energy = {
         action: sum_of(cost.energy_pj[action] for cost in costs) for action in costs[0].energy_pj
     }
-    duration = latency["inference_interval"]  # the chip is another inference's before and after
-    energy["leakage"] = Range(*map(leakage_energy, total_um2, duration, corners))
+    check_interval(chip, latency["inference_interval"].nominal)
+    dynamic = sum_of(energy.values())
+    ends = _ends(corners, total_um2, latency)
+    energy["leakage"] = Range(*(standing_energy(layers, chip, *end) for end in ends))
     total_pj = sum_of(energy.values())
     counts = {name: sum(cost.counts[name] for cost in costs) for name in costs[0].counts}
     slots = sum(slots_of(layer, chip) * _cells(layer, chip) for layer in layers)
+    metrics = metrics_of(counts, activity.samples, total_pj, latency, total_um2)
+    metrics |= _power(chip, total_pj, dynamic, ends)
+    chips = chips_in_use(layers, chip)
+    chips_um2 = Range(*(whole_um2(layers, chip, facts, um2) for facts, um2, _ in ends))
     return Cost(
         preset=preset,
         steps=activity.steps,
@@ -155,8 +205,51 @@ def cost_of(
         area_um2=area,
         total_um2=total_um2,
         utilisation=used_cells(layers) / slots if slots else 0.0,
-        metrics=metrics_of(counts, activity.samples, total_pj, latency, total_um2),
+        chips=chips,
+        chips_um2=chips_um2,
+        real_time=_real_time(chip, ends),
+        warnings=tuple(
+            (
+                *limits(chips, chips_um2.nominal, metrics["power_w_per_cm2"].nominal),
+                *too_slow(chip, latency["inference_interval"].high),
+            )
+        ),
+        metrics=metrics,
     )
+
+
+End = tuple[Facts, float, dict[str, float]]
+"""Facts at one end, and the um2 and the times that follow from them."""
+
+
+def _ends(corners: Corners, total_um2: Range, latency: Parts) -> list[End]:
+    times = [{name: value[end] for name, value in latency.items()} for end in range(len(corners))]
+    return list(zip(corners, total_um2, times, strict=True))
+
+
+def _power(chip: Chip, total_pj: Range, dynamic: Range, ends: list[End]) -> Parts:
+    """Return power on average, and its density while inferences follow each other."""
+    power = [
+        pj / period if (period := period_ns(chip, times)) else 0.0
+        for pj, (_, _, times) in zip(total_pj, ends, strict=True)
+    ]
+    density = [
+        power_density(pj, um2, times["inference_interval"], facts)
+        for pj, (facts, um2, times) in zip(dynamic, ends, strict=True)
+    ]
+    return {"power_mw": _ordered(power), "power_w_per_cm2": _ordered(density)}
+
+
+def _ordered(at_ends: list[float]) -> Range:
+    """Put a figure at the ends of the facts in order; it need not rise with them."""
+    return Range(min(at_ends), at_ends[1], max(at_ends))
+
+
+def _real_time(chip: Chip, ends: list[End]) -> RealTime | None:
+    if chip.every_ms is None:
+        return None
+    duties = [busy_ns(chip, times) / period_ns(chip, times) for _, _, times in ends]
+    return RealTime(every_ms=chip.every_ms, duty=_ordered(duties), idle_leakage=chip.idle_leakage)
 
 
 def _cells(layer: Layer, chip: Chip) -> int:
@@ -185,13 +278,11 @@ def metrics_of(
         "pj_per_synaptic_operation": _each(
             total_pj, interval, lambda pj, ns: pj / events if events else 0.0
         ),
-        "power_mw": _each(total_pj, interval, lambda pj, ns: pj / ns if ns else 0.0),
     }
 
 
 def _each(first: Range, second: Range, formula: Callable[[float, float], float]) -> Range:
-    low, nominal, high = (formula(a, b) for a, b in zip(first, second, strict=True))
-    return Range(min(low, nominal, high), nominal, max(low, nominal, high))
+    return _ordered([formula(a, b) for a, b in zip(first, second, strict=True)])
 
 
 def _limit(
@@ -285,13 +376,22 @@ def _lines(cost: Cost) -> Iterable[str]:
     yield _line("initiation interval", cost.latency_ns["inference_interval"], 1e-3, "us")
     layer, stage = cost.limited_by
     yield f"  {'set by':<24} {_shown(layer)}, {stage}"
+    if cost.real_time is not None:
+        yield f"  {'an inference every':<24} {cost.real_time.every_ms:g} ms"
+        yield _line("duty", cost.real_time.duty, 100, "%")
+        yield f"  {'leakage while idle':<24} {100 * cost.real_time.idle_leakage:g} %"
     yield _line("area", cost.total_um2, 1e-6, "mm2")
+    whole = f"{cost.chips} whole chip{'s' if cost.chips > 1 else ''}"
+    yield _line(whole, cost.chips_um2, 1e-6, "mm2")
     yield f"  {'cells used':<24} {100 * cost.utilisation:.3g} % of the crossbars in use"
     yield _line("energy x latency", cost.edp_pj_ns, 1e-9, "uJ us")
     tops = _line("efficiency, 2 ops a MAC", cost.metrics["tops_per_watt"], 1, "TOPS/W")
     yield f"{tops}, zeros included"
     per_event = cost.metrics["pj_per_synaptic_operation"]
     yield f"{_line('per synaptic operation', per_event, 1, 'pJ')}, a spike that meets a weight"
+    yield _line("power", cost.metrics["power_mw"], 1, "mW")
+    yield f"{_line('power density', cost.metrics['power_w_per_cm2'], 1, 'W/cm2')}, back to back"
+    yield from (f"  warning: {text}" for text in cost.warnings)
     yield ""
     yield "energy by action"
     yield from (_line(name, value, 1e-6, "uJ") for name, value in cost.energy_pj.items())

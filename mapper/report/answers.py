@@ -50,10 +50,12 @@ def _dominating(cost: Cost, layers: tuple[Layer, ...]) -> Answer:
     total = cost.total_pj.nominal
     if not total:
         return Answer(question=question, text="No energy is charged for this mapping.")
+    leaks = cost.energy_pj["leakage"].nominal / total
+    standing = f"Leakage from one inference to the next is {percent(leaks)}. " * (leaks > 0.5)
     names = layer_names(layer.name for layer in cost.layers)
     order = sorted(range(len(layers)), key=lambda i: -cost.layers[i].total_pj.nominal)
     layer, counted = cost.layers[order[0]], layers[order[0]]
-    text = (
+    text = standing + (
         f"{names[order[0]]}: {percent(layer.total_pj.nominal / total)} of the energy of an "
         f"inference, {amount(layer.total_pj, 'pJ')} of {nominal(total, 'pJ')}."
     )

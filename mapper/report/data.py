@@ -11,6 +11,7 @@ from mapper.cost import (
     Cost,
     Counts,
     Range,
+    assumed,
     costs_along,
     price,
     priceable,
@@ -209,12 +210,14 @@ class Report:
     def warnings(self) -> tuple[str, ...]:
         """What has to be known before a number is used.
 
-        Layers that never or always fire, and readout that was set without recordings.
+        Layers that never or always fire, readout that was set without recordings, and limits of
+        silicon that the mapping is beyond.
         """
         pairs = ((NETWORK, self.evidence.source_firing), (MAPPING, self.evidence.firing))
         seen = [text for what, one in pairs if one is not None for text in one.warnings(what)]
         told = self.told if self.evidence.firing is None else seen
-        return (*told, *uncalibrated(self.graph, self.source, calibrated=self.calibrated))
+        readout = uncalibrated(self.graph, self.source, calibrated=self.calibrated)
+        return (*told, *readout, *self.cost.warnings)
 
     @property
     def measured(self) -> bool:
@@ -248,11 +251,12 @@ def report_of(
     calibrated: bool = False,
     told: tuple[str, ...] = (),
     preset: str = DEFAULT_PRESET,
+    every_ms: float | None = None,
 ) -> Report:
-    """Gather the report of a mapping, its cost under a preset."""
+    """Gather the report of a mapping, its cost under a preset; see ``assumed``."""
     evidence = evidence or Evidence()
-    assumed = load_preset(preset)
-    cost = price(counts, evidence.activity, evidence.steps, assumed)
+    chosen = assumed(preset, every_ms)
+    cost = price(counts, evidence.activity, evidence.steps, chosen)
     return Report(
         network=counts.graph.name,
         counts=counts,
@@ -260,7 +264,7 @@ def report_of(
         passes=passes,
         layers=layer_rows(counts.graph, counts.target, cost),
         cost=cost,
-        preset=assumed,
+        preset=chosen,
         evidence=evidence,
         calibrated=calibrated,
         told=told,

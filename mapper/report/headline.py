@@ -3,7 +3,7 @@
 The page and the terminal show these same lines.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -100,6 +100,7 @@ def facts(report: Report) -> tuple[Fact, ...]:
             interval=between(step, "ns"),
             told=_inference(cost),
         ),
+        *_real_time(cost),
         Fact(
             name="Area",
             value=nominal(cost.total_um2.nominal, "um2"),
@@ -112,6 +113,25 @@ def facts(report: Report) -> tuple[Fact, ...]:
             f"{many(report.chips, 'chip')}",
         ),
         Fact(name="Verified", value=found.line, told=found.told, style=found.style),
+    )
+
+
+def _real_time(cost: Cost) -> Iterator[Fact]:
+    """Say how often the chip infers, and what it draws on average."""
+    found = cost.real_time
+    if found is None:
+        return
+    leaks = cost.energy_pj["leakage"].nominal / cost.total_pj.nominal
+    gated = found.idle_leakage < 1
+    yield Fact(
+        name="In real time",
+        value=f"every {found.every_ms:g} ms",
+        told=f"{nominal(cost.metrics['power_mw'].nominal, 'mW')} on average, "
+        f"{percent(leaks)} of it leakage of {many(cost.chips, 'whole chip')} "
+        f"({nominal(cost.chips_um2.nominal, 'um2')}, of which "
+        f"{nominal(cost.total_um2.nominal, 'um2')} in use)"
+        + (f", {percent(found.idle_leakage)} of it left while idle" if gated else "")
+        + f"; computes {percent(found.duty.nominal)} of the time",
     )
 
 

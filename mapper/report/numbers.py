@@ -5,7 +5,11 @@ from math import isfinite
 from mapper.cost import Range
 from mapper.ir.firing import Firing
 
-_STEPS = {"pJ": ("fJ", "pJ", "nJ", "µJ", "mJ", "J"), "ns": ("ps", "ns", "µs", "ms", "s")}
+_STEPS = {
+    "pJ": ("fJ", "pJ", "nJ", "µJ", "mJ", "J"),
+    "ns": ("ps", "ns", "µs", "ms", "s"),
+    "mW": ("nW", "µW", "mW", "W"),
+}
 
 
 def scaled(value: float, unit: str) -> tuple[float, str]:

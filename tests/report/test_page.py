@@ -248,7 +248,8 @@ def test_nothing_is_called_measured_where_nothing_was(page):
 
 def test_counts_of_a_target_are_written_with_their_words(page):
     assert "1 column a readout" in page
-    assert "1,024 tiles of 16 crossbars; up to 16 chips, 1 round<" in page
+    told = "1,024 tiles of 16 crossbars; up to 16 chips, 1 round; 100 % of the leakage stays"
+    assert told in page
 
 
 def test_the_digest_is_of_the_graph_and_not_of_how_wide_its_arrays_are(build):

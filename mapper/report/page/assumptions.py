@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from mapper.diagnostics import many
 from mapper.report.charts.base import Table
 from mapper.report.charts.breakdown import words
-from mapper.report.numbers import number
+from mapper.report.numbers import number, percent
 from mapper.report.references import entry_in_words, usable, works_behind
 from targets import Component, Interval, Preset, Target
 
@@ -51,7 +51,8 @@ def _target_rows(target: Target) -> Iterator[tuple[str, str]]:
     yield (
         "chip",
         f"{many(chip.tiles, 'tile')} of {many(chip.crossbars_per_tile, 'crossbar')}; up to "
-        f"{many(chip.max_chips, 'chip')}, {many(chip.max_rounds, 'round')}",
+        f"{many(chip.max_chips, 'chip')}, {many(chip.max_rounds, 'round')}; "
+        f"{percent(chip.idle_leakage)} of the leakage stays while it waits",
     )
     yield "clock", f"{clock.policy}, logic {clock.logic_ns:g} ns"
     yield "neuron unit", f"{neuron.membrane_bits}-bit membranes, leaks: {', '.join(neuron.leaks)}"

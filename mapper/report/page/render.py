@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mapper.cost import Range, filling
+from mapper.cost import filling
 from mapper.diagnostics import many
 from mapper.ir.text import print_op
 from mapper.report.charts.breakdown import pace_of, stage_table, words
@@ -13,7 +13,7 @@ from mapper.report.data import Report
 from mapper.report.figures import report_charts
 from mapper.report.headline import Headline, headline, short_file, verdict
 from mapper.report.names import labels
-from mapper.report.numbers import amount, interval_text, nominal, percent
+from mapper.report.numbers import amount, nominal, percent
 from mapper.report.page.assumptions import (
     constants_table,
     preset_table,
@@ -75,7 +75,6 @@ def render_report(report: Report, first: Headline | None = None) -> str:
         percent=percent,
         pace_of=pace_of,
         slower=filling(report.cost),
-        power=_power(report.cost.metrics["power_mw"]),
         words=words,
     )
 
@@ -87,12 +86,6 @@ def _options(report: Report) -> str:
     given = [] if bits is None else [f"--weight-bits {bits}"]
     given += [f"--pass '{name}'" for name, _ in report.passes if "{" in name]
     return "".join(f" {option}" for option in given)
-
-
-def _power(milliwatts: Range) -> str:
-    watts = milliwatts.nominal >= 1000
-    low, middle, high = (end / 1000 if watts else end for end in milliwatts)
-    return interval_text(low, middle, high, "W" if watts else "mW")
 
 
 # --- network -------------------------------------------------------------------------------
