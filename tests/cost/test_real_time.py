@@ -18,7 +18,7 @@ from mapper.cost.summary import Cost, cost_of
 from mapper.diagnostics import MappingError
 from mapper.ir.core import Span
 from mapper.ir.crossbar import Placement
-from targets import load_target, target_from_data, target_to_data
+from targets import Target, load_target, target_from_data, target_to_data
 from tests.cost.networks import activity_of, graph_for, small_target, two_by_two_grid
 from tests.cost.test_estimate import CHIP, FACTS
 from tests.files import DEMO_MODEL
@@ -219,15 +219,23 @@ def test_cost_compare_and_report_take_it(tmp_path):
     assert any("an inference every 10 ms" in text for text in both.warnings)
 
 
+def of_columns(name: str, columns: int) -> Target:
+    target = load_target(name)
+    macros = tuple(
+        replace(macro, readout=replace(macro.readout, columns_per_readout=columns))
+        for macro in target.macros
+    )
+    return replace(target, name=f"{name}-{columns}", macros=macros)
+
+
 def test_designs_of_equal_columns_that_are_too_slow_are_left_out():
-    builds = [mapper.compile(DEMO_MODEL, name) for name in ("adcless-64", "hpadc-sar5-64")]
+    targets = of_columns("adcless-64", 8), of_columns("hpadc-sar5-64", 1)
+    builds = [mapper.compile(DEMO_MODEL, target) for target in targets]
     slowest = max(b.cost().cost.latency_ns["inference_interval"].nominal for b in builds)
-    paced = mapper.compare_mappings(builds, every_ms=slowest * 1e-6)  # both keep it as compiled
-    back_to_back = mapper.compare_mappings(builds)
-    wanted = [
-        sum(d.step_ns.nominal <= slowest for d in e.designs) for e in back_to_back.equal_columns
-    ]
-    assert [len(equal.designs) for equal in paced.equal_columns] == wanted
+    paced = mapper.compare_mappings(builds, every_ms=slowest * 1e-6)  # as compiled, both keep it
+    found = {one.columns: [design.side for design in one.designs] for one in paced.equal_columns}
+    both = [target.name for target in targets]
+    assert found == {1: both, 8: both[:1]}  # ADCs that eight columns share are slower
 
 
 def test_every_report_warns_of_a_die_that_cannot_be_made():
