@@ -194,6 +194,7 @@ def _sense_amp(
         thresholds=thresholds,
         levels=macro.readout.levels,
         cell_bits=macro.cell_bits,
+        cell_levels=macro.cell_levels or 0,
         result=read,
         loc=op.loc,
     )

@@ -12,6 +12,7 @@ import numpy as np
 from mapper.diagnostics import MappingError
 from mapper.ir.core import FLOAT, Array, Const, Constants, Graph, Op
 from mapper.ir.crossbar import CrossbarMvm
+from mapper.ir.encoding import greatest_weight
 from mapper.ir.network import Add, Scale
 from mapper.ir.synapses import Synapse
 from mapper.ir.units import LayerOp
@@ -38,12 +39,13 @@ _TILE_WEIGHTS = 1 << 17
 class QuantizeWeights(Pass):
     """Turn trained weights into signed integers and one scale per output channel or layer.
 
-    Rounds to integers in ``-(2**(bits-1) - 1) .. 2**(bits-1) - 1``, with the scale of least squared
-    error; errors of neighbouring taps of a kernel cancel (``passes.integers.rounding``). ``bits``
-    are those the graph's assignment has for the layer, else the target's. Layers of one width that
-    meet in one sum share a scale when it is per layer. Weights that are integers of at most
-    ``bits`` bits already (a quantised model) stay as they are, and any integers of a network that
-    comes with its crossbars. The scale and the bias become a ``net.scale`` after the layer.
+    Rounds to integers in ``-(2**(bits-1) - 1) .. 2**(bits-1) - 1``, or to -1 and 1, with the
+    scale of least squared error; errors of neighbouring taps of a kernel cancel
+    (``passes.integers.rounding``). ``bits`` are those the graph's assignment has for the layer,
+    else the target's. Layers of one width that meet in one sum share a scale when it is per layer.
+    Weights that are integers of at most ``bits`` bits already (a quantised model) stay as they
+    are, and any integers of a network that comes with its crossbars. The scale and the bias become
+    a ``net.scale`` after the layer.
     """
 
     name: ClassVar[str] = "quantize-weights"
@@ -106,8 +108,9 @@ def _is_integer(weight: Array) -> bool:
 
 
 def _fits(weight: Array, bits: int) -> bool:
-    greatest = (1 << (bits - 1)) - 1
-    return bool(-greatest <= weight.min() and weight.max() <= greatest)
+    greatest = greatest_weight(bits)
+    within = -greatest <= weight.min() and weight.max() <= greatest
+    return bool(within and (bits > 1 or weight.all()))
 
 
 def _matrix(op: Synapse, constants: Constants) -> Array:
@@ -130,14 +133,19 @@ def best_scales(matrix: Array, bits: int) -> Array:
     """Return the scale of least squared error for each column of ``matrix[K, N]``.
 
     A column of zeros gets that of the greatest column. Large layers are searched on a sample of
-    their wordlines.
+    their wordlines. Of one bit it is the mean magnitude (Rastegari et al., XNOR-Net, ECCV 2016,
+    arXiv 1603.05279, section 3.1).
     """
-    greatest = (1 << (bits - 1)) - 1
+    greatest = greatest_weight(bits)
     highest, lowest = (matrix.max(axis=0), matrix.min(axis=0))
     peak = np.maximum(highest.astype(np.float64), -lowest.astype(np.float64))
     if not peak.any():
         return np.ones(matrix.shape[1])
     peak = np.where(peak > 0, peak, peak.max())
+    if bits == 1:
+        means = np.abs(matrix).mean(axis=0, dtype=np.float64)
+        best = np.where(means > 0, means, means.max())
+        return np.asarray(np.maximum(best, _LEAST_SCALE * best.max()))
     best = peak / greatest
     sample = matrix[:: max(1, matrix.size // _SEARCH_WEIGHTS)]
     for columns in _tiles(sample):
@@ -171,12 +179,12 @@ def _tiles(matrix: Array) -> Iterator[slice]:
 
 
 def _quantize(op: Synapse, scale: Array, bits: int, constants: dict[str, Array]) -> list[Op]:
-    name, greatest = op.result.name, (1 << (bits - 1)) - 1
+    name = op.result.name
     matrix = _matrix(op, constants)
     codes = np.empty(matrix.shape, np.int8)  # in C order, as crossbars take it
     for columns in _tiles(matrix):
         part = matrix[:, columns].astype(np.float64)
-        codes[:, columns] = round_window(part, scale[columns], op.window, greatest)
+        codes[:, columns] = round_window(part, scale[columns], op.window, bits)
     shape = (-1,) + (1,) * (len(op.result.shape) - 1)
     constants[f"{name}.codes"] = op.from_matrix(codes)
     constants[f"{name}.scale"] = scale.reshape(shape)

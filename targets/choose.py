@@ -1,6 +1,6 @@
 """Which macro a layer of weights runs on, and how wide its weights are: one answer for all."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from mapper.diagnostics import Diagnostic, MappingError, many, nearest
 from mapper.ir.assignment import DIGITAL, Assignment, layer_name
@@ -39,7 +39,7 @@ def choose_macro(
 
 
 def weight_bits(target: Target, assignment: Assignment, location: str) -> int:
-    """Return the width of a layer's weights: as assigned, else as its macro has it, 2..8.
+    """Return the width of a layer's weights: as assigned, else as its macro has it, 1..8.
 
     That is the assigned macro, or the target's first.
     """
@@ -60,7 +60,7 @@ def assignment_problems(
     """
     known = list(dict.fromkeys(map(layer_name, layers)))
     if assignment.weight_bits is not None:
-        yield from _width_problems(assignment.weight_bits, "--weight-bits")
+        yield from _width_problems(assignment.weight_bits, target.macros, "--weight-bits")
     for name, choice in assignment.layers.items():
         if name not in known:
             yield Diagnostic(
@@ -72,12 +72,19 @@ def assignment_problems(
         if problem := _macro_problem(target, name, choice.macro):
             yield problem
         if choice.weight_bits is not None:
-            yield from _width_problems(choice.weight_bits, name)
+            there = [macro for macro in target.macros if choice.macro in ("", macro.name)]
+            yield from _width_problems(choice.weight_bits, there, name)
 
 
-def _width_problems(bits: int, where: str) -> Iterator[Diagnostic]:
-    if not 2 <= bits <= 8:
-        message = f"weights of {many(bits, 'bit')}, but 2..8 are possible"
+def _width_problems(bits: int, macros: Sequence[Macro], where: str) -> Iterator[Diagnostic]:
+    """Yield why none of the macros, if there are any, has weights of so many bits."""
+    if not 1 <= bits <= 8:
+        message = f"weights of {many(bits, 'bit')}, but 1..8 are possible"
+        yield Diagnostic(code="weight-bits", message=message, loc=where)
+        return
+    wrong = [list(macro.written(bits).form_problems()) for macro in macros]
+    if wrong and all(wrong):
+        message = f"macro '{macros[0].name}': {wrong[0][0]}"
         yield Diagnostic(code="weight-bits", message=message, loc=where)
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from mapper.ir.assignment import DIGITAL
 from mapper.ir.encoding import Encoding, Kind
+from mapper.ir.limits import MOST_CELL_BITS
 from mapper.ir.readout_kinds import READOUTS, ReadoutForm, ReadoutKind
 from targets.fields import Bits, Bounds, Count, Level, Lines, Name, Positive, Share, Text
 from targets.library import Library
@@ -19,7 +20,7 @@ Reference = Literal["constant", "half-active"]
 LeakKind = Literal["none", "shift", "multiply"]
 ClockPolicy = Literal["sensing-set", "decoupled"]
 
-WeightBits = Annotated[int, Bounds(2, 8)]
+WeightBits = Annotated[int, Bounds(1, 8)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +83,9 @@ class Macro:
     name: Name
     wordlines: Lines
     bitlines: Lines
-    cell_bits: Literal[1, 2, 4]
+    cell_bits: Annotated[int, Bounds(1, MOST_CELL_BITS)]
+    cell_levels: Annotated[int, Bounds(2, 1 << MOST_CELL_BITS)] | None = None
+    """Levels of a cell where they are fewer than ``2**cell_bits``."""
     encoding: Kind
     weight_bits: WeightBits
     """Width of a weight unless the user asks for another one."""
@@ -102,10 +105,18 @@ class Macro:
         words = {"spikes": "spikes of 1 bit", "codes": f"codes of 2..{self.max_input_bits} bits"}
         return " and ".join(words[kind] for kind in self.accepts)
 
+    def written(self, weight_bits: int) -> Encoding:
+        """Return how weights of so many bits are written on its cells."""
+        return Encoding(
+            kind=self.encoding,
+            weight_bits=weight_bits,
+            cell_bits=self.cell_bits,
+            cell_levels=self.cell_levels or 0,
+        )
+
     def bitlines_per_weight(self, weight_bits: int) -> int:
         """Count the bitlines that one weight occupies: 4 for 4 bits in 1-bit cells, 6 as pairs."""
-        encoding = Encoding(kind=self.encoding, weight_bits=weight_bits, cell_bits=self.cell_bits)
-        return encoding.bitlines_per_weight
+        return self.written(weight_bits).bitlines_per_weight
 
     def outputs_per_crossbar(self, weight_bits: int) -> int:
         """Count the whole weights side by side on one wordline."""
@@ -118,7 +129,9 @@ class Macro:
             yield "accepts 'codes' needs max_input_bits of 2 or more, got 1"
         if "codes" not in self.accepts and self.max_input_bits > 1:
             yield f"max_input_bits is {self.max_input_bits}, but accepts does not name 'codes'"
-        needed = self.bitlines_per_weight(self.weight_bits)
+        encoding = self.written(self.weight_bits)
+        yield from encoding.form_problems()
+        needed = encoding.bitlines_per_weight
         if needed > self.bitlines:
             yield (
                 f"a {self.weight_bits}-bit weight takes {needed} bitlines, "
@@ -129,7 +142,7 @@ class Macro:
                 f"{self.readout.columns_per_readout} columns share a readout, "
                 f"the crossbar has {self.bitlines} bitlines"
             )
-        if self.encoding == "differential" and self.readout.reference == "half-active":
+        if encoding.pairs and self.readout.reference == "half-active":
             yield "a differential pair is its own reference; reference must be 'constant'"
 
 

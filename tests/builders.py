@@ -33,11 +33,16 @@ from mapper.ir.synapses import ConvTranspose2d, Linear, Synapse, matrix_range
 from mapper.ir.windows import Window
 
 I12 = IntType(12, signed=True)
+Cells = Encoding | None
 DIFFERENTIAL = Encoding(kind="differential", weight_bits=4, cell_bits=1)
 
 
-def encoding(kind: Kind, weight_bits: int = 4, cell_bits: int = 1) -> Encoding:
-    return Encoding(kind=kind, weight_bits=weight_bits, cell_bits=cell_bits)
+def encoding(
+    kind: Kind, weight_bits: int = 4, cell_bits: int = 1, cell_levels: int = 0
+) -> Encoding:
+    return Encoding(
+        kind=kind, weight_bits=weight_bits, cell_bits=cell_bits, cell_levels=cell_levels
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +51,7 @@ class Readout:
 
     multi_bit: bool
     half_active: bool = False
-    make: Callable[["Builder", str, Value, Value | None, int], Op]
+    make: Callable[["Builder", str, Value, Value | None, Cells], Op]
 
 
 def sense_amp(
@@ -56,13 +61,16 @@ def sense_amp(
     table = np.asarray(thresholds)
     table = table.reshape(-1, 1, 1, 1) if table.ndim < 4 else table
 
-    def make(net: "Builder", name: str, p: Value, active: Value | None, cell_bits: int) -> Op:
+    def make(
+        net: "Builder", name: str, p: Value, active: Value | None, cells: Encoding | None
+    ) -> Op:
         return SenseAmpRead(
             partial_sum=p,
             active=active if half_active else None,
             thresholds=net.constant(f"{name}.thresholds", table),
             levels=levels,
-            cell_bits=cell_bits,
+            cell_bits=1 if cells is None else cells.cell_bits,
+            cell_levels=0 if cells is None else cells.cell_levels,
             result=Value(f"{name}.codes", IntType.spanning(min(levels), max(levels)), p.shape),
         )
 
@@ -76,7 +84,9 @@ def ternary(low: int, high: int) -> Readout:
 def adc(kind: Any, bits: int, first: Any, step: Any = 1, base: Any = 0) -> Readout:
     """Read with an ADC; ``first``, ``step`` and ``base`` may be ``[G | 1, S | 1, N | 1]``."""
 
-    def make(net: "Builder", name: str, p: Value, active: Value | None, cell_bits: int) -> Op:
+    def make(
+        net: "Builder", name: str, p: Value, active: Value | None, cells: Encoding | None
+    ) -> Op:
         lowest, wide = np.asarray(base), np.asarray(step) * ((1 << bits) - 1)
         type = IntType.spanning(int(lowest.min()), int((lowest + wide).max()))
         return AdcRead(
@@ -95,10 +105,12 @@ def adc(kind: Any, bits: int, first: Any, step: Any = 1, base: Any = 0) -> Reado
 def ideal() -> Readout:
     """Read every sum as it is."""
 
-    def make(net: "Builder", name: str, p: Value, active: Value | None, cell_bits: int) -> Op:
+    def make(
+        net: "Builder", name: str, p: Value, active: Value | None, cells: Encoding | None
+    ) -> Op:
         assert isinstance(p.type, IntType)
         whole = adc("ideal", p.type.bits, p.type.min + 1, 1, p.type.min)
-        return whole.make(net, name, p, active, cell_bits)
+        return whole.make(net, name, p, active, cells)
 
     return Readout(multi_bit=True, make=make)
 
@@ -154,8 +166,7 @@ class Builder(GraphBuilder):
         self.ops.append(mvm)
         offset = encoding.offset if encoding and read.multi_bit and correct else 0
         active = self._count(mvm) if offset or read.half_active else None
-        cell_bits = 1 if encoding is None else encoding.cell_bits
-        codes = self.add(read.make(self, name, p, active, cell_bits))
+        codes = self.add(read.make(self, name, p, active, encoding))
         add = ShiftAndAdd(
             codes=codes,
             active=active if offset else None,

@@ -16,7 +16,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from mapper.ir.core import SPIKE, Array, Graph, IntType, Span, Value
-from mapper.ir.encoding import Encoding
+from mapper.ir.encoding import ENCODINGS, Encoding
 from mapper.ir.neurons import Decay, Reset
 from mapper.ir.synapses import Conv2d, ConvTranspose2d, Linear
 from mapper.ir.windows import Window, transposed_window
@@ -113,10 +113,7 @@ def _crossbars(net: Builder, draw: Draw, rng: np.random.Generator, x: Value) -> 
     x, window, groups, wordlines = _window(net, draw, x)
     outputs = groups * draw(st.integers(1, 3))
     encoding = draw(encodings())
-    low, high = -3, 3
-    if encoding is not None:
-        low, high = encoding.weight_min, encoding.weight_max
-    weight = rng.integers(low, high, (wordlines, outputs), endpoint=True)
+    weight = weights(rng, encoding, (wordlines, outputs))
     rows = draw(row_blocks(wordlines))
     slices = 1 if encoding is None else len(encoding.significances)
     grid = (len(rows), slices, outputs)
@@ -160,12 +157,26 @@ def windows(draw: Draw, height: int, width: int) -> Window:
 
 @st.composite
 def encodings(draw: Draw) -> Encoding | None:
-    kinds = ["twos-complement", "offset-binary", "differential"]
-    kind = draw(st.sampled_from([None, *kinds, *kinds]))
+    kind = draw(st.sampled_from([None, *ENCODINGS, *ENCODINGS]))
     if kind is None:
         return None
-    cell_bits = draw(st.sampled_from([1, 2, 4]))
-    return Encoding(kind=kind, weight_bits=draw(st.integers(2, 6)), cell_bits=cell_bits)
+    least, most = ENCODINGS[kind].widths
+    cell_bits = draw(st.sampled_from([1, 1, 2, 3, 4, 5]))
+    fewer = st.sampled_from([0, *range((1 << (cell_bits - 1)) + 1, 1 << cell_bits)])
+    return Encoding(
+        kind=kind,
+        weight_bits=draw(st.integers(least, min(6, most))),
+        cell_bits=cell_bits,
+        cell_levels=draw(fewer),
+    )
+
+
+def weights(rng: np.random.Generator, encoding: Encoding | None, shape: tuple[int, ...]) -> Array:
+    """Return random integers that an encoding holds."""
+    if encoding is None:
+        return rng.integers(-3, 4, shape)
+    found = rng.integers(encoding.weight_min, encoding.weight_max, shape, endpoint=True)
+    return found if encoding.holds_zero else np.where(found == 0, 1, found)
 
 
 @st.composite
@@ -183,7 +194,7 @@ def readouts(
     draw: Draw, rng: np.random.Generator, grid: tuple[int, ...], encoding: Encoding | None
 ) -> Readout:
     """Return a readout for a grid of ``G, S, N``."""
-    unsigned = encoding is not None and encoding.kind != "differential"
+    unsigned = encoding is not None and not encoding.pairs
     kind = draw(st.sampled_from(["sense-amp", "ternary", "flash", "sar", "ideal"]))
     spread = tuple(draw(st.sampled_from([1, full])) for full in grid)
     if kind == "ideal":

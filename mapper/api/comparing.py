@@ -55,7 +55,7 @@ def compare_targets(
         inputs: Recordings that calibrate, that are run on every build, and whose spikes are
             counted; ``labels`` among them give accuracy.
         layout: Of these recordings, as ``Build.run`` takes it.
-        weight_bits: Width of a weight, 2..8; that of each target where None.
+        weight_bits: Width of a weight, 1..8; that of each target where None.
         density: Share of input bits that are 1, 0..1, in place of counted spikes.
         steps: Time steps of an inference, where nothing is counted.
         preset: What to assume of the chips: ``paper``, ``physical``, ``as-built``.

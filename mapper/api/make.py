@@ -48,7 +48,7 @@ def compile(
         model: The path of an ONNX or NIR file, an ``onnx.ModelProto``, or what ``import_model``
             returns.
         target: The name of a target, the path of a ``.toml`` file, or a ``Target``.
-        weight_bits: Width of a weight, 2..8, of all layers that have none of their own in
+        weight_bits: Width of a weight, 1..8, of all layers that have none of their own in
             ``assignment``, whose ``weight_bits`` it takes the place of; where both are None, what
             the target's crossbars have.
         assignment: What is decided for layers: a macro or the digital unit, a width of their own.

@@ -47,7 +47,7 @@ def make_build(
     Args:
         imported: The network, with the assignment that it came with.
         target: What it is mapped onto.
-        weight_bits: Of layers that have no width of their own in the assignment, 2..8; takes the
+        weight_bits: Of layers that have no width of their own in the assignment, 1..8; takes the
             place of the assignment's ``weight_bits``, which counts where None.
         recordings: Inputs ``[T, B, *shape]`` that set input codes and readouts.
         source: What the build says of the model's file.
@@ -61,7 +61,7 @@ def make_build(
     """
     decided = assignment or imported.graph.assignment
     if weight_bits is not None and type(weight_bits) is not int:
-        raise refuse("weight-bits", f"weights have 2 to 8 bits, got {weight_bits!r}")
+        raise refuse("weight-bits", f"weights have 1 to 8 bits, got {weight_bits!r}")
     if weight_bits is not None:
         decided = replace(decided, weight_bits=weight_bits)
     network = replace(imported.graph, assignment=decided)

@@ -40,7 +40,7 @@ Every = Annotated[
     float | None,
     typer.Option(metavar="MS", help="Milliseconds from one inference to the next; back to back."),
 ]
-WeightBits = Annotated[int | None, typer.Option(help="Width of a weight, 2..8.")]
+WeightBits = Annotated[int | None, typer.Option(help="Width of a weight, 1..8.")]
 
 
 # --- what a NIR file leaves open -------------------------------------------------------------

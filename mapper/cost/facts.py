@@ -101,7 +101,8 @@ def _hierarchy(preset: Preset) -> Hierarchy | None:
 
 def _macro(macro: TargetMacro) -> Macro:
     # A differential pair shares one readout.
-    columns = macro.bitlines // (2 if macro.encoding == "differential" else 1)
+    encoding = macro.written(macro.weight_bits)
+    columns = macro.bitlines // encoding.bitlines_per_slice
     readout = macro.readout
     return Macro(
         readout=_readout_kind(readout),
@@ -111,7 +112,7 @@ def _macro(macro: TargetMacro) -> Macro:
         columns_per_readout=readout.columns_per_readout,
         code_bits=readout.bits,
         comparators=1 if readout.is_adc else readout.thresholds,
-        top_level=(1 << macro.cell_bits) - 1,
+        top_level=encoding.base - 1,
     )
 
 

@@ -92,12 +92,12 @@ def add_work(op: Add, makers: Makers, constants: Constants) -> Tally:
 
 
 def shift_and_add_work(op: ShiftAndAdd, makers: Makers, constants: Constants) -> Tally:
-    """Count one shift-add a code, the scales, the sum over row blocks and that over bit planes."""
+    """Count the shift-adds of codes, scales, sums over row blocks and over bit planes."""
     planes, blocks, _, *outputs = op.codes.shape
     results = prod(outputs)
     width = slice_sum_bits(op)
     total = accumulator_bits(op)
-    work = shift_additions(prod(op.codes.shape), width)
+    work = shift_additions(planes * blocks * results * slice_additions(op), width)
     work += multiplications(planes * blocks * results, width, op.scale, constants)
     work += additions(planes * results * (blocks - 1), total)
     work += shift_additions((planes - 1) * results, total)
@@ -109,6 +109,15 @@ def shift_and_add_work(op: ShiftAndAdd, makers: Makers, constants: Constants) ->
             corrections=correction["accumulations"], correction_bits=correction["accumulate_bits"]
         )
     return work
+
+
+def slice_additions(op: ShiftAndAdd) -> int:
+    """Count what weighs and adds the codes of a row block's bit-slices.
+
+    A significance that is a power of two is one shift and addition, any other is one for each of
+    its bits: 3 counts twice, for cells of three levels.
+    """
+    return sum(abs(significance).bit_count() for significance in op.significances)
 
 
 def slice_sum_bits(op: ShiftAndAdd) -> int:

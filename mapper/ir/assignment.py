@@ -16,7 +16,7 @@ class Choice:
     macro: str = ""
     """A macro kind of the target, or ``DIGITAL``; empty for the first that takes its inputs."""
     weight_bits: int | None = None
-    """Width of its weights, 2..8; as the other layers have it where None."""
+    """Width of its weights, 1..8; as the other layers have it where None."""
 
     def __str__(self) -> str:
         bits = "" if self.weight_bits is None else f"{self.weight_bits}-bit weights"

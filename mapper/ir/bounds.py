@@ -59,7 +59,7 @@ def half_active_products(layer: CrossbarLayer, constants: Constants) -> Products
     """Bound ``2p - n * full``, which is what cells of ``2u - full`` add up to."""
     assert isinstance(layer.read, SenseAmpRead)
     tallest = max(len(rows) for rows in layer.mvm.rows)
-    full = (1 << layer.read.cell_bits) - 1
+    full = layer.read.full_level
     sums = bitline_products(layer.mvm, constants)
     return Products(2 * sums.low - full * tallest, max(0, 2 * sums.high))
 

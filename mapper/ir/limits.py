@@ -28,5 +28,7 @@ MOST_TERMS = 1 << 16
 """Operands of one op; digits and thresholds of a readout are fewer."""
 MOST_LEVELS = 1 << 12
 """Thresholds of a bank of sense amplifiers."""
+MOST_CELL_BITS = 8
+"""Of one memory cell: 256 levels."""
 MOST_REAL = 3.4028234663852886e38
 """The greatest number of single precision."""

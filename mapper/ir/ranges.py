@@ -20,6 +20,7 @@ from mapper.ir.hardware import ScaledAdd
 from mapper.ir.limits import (
     MOST_AXES,
     MOST_BITS,
+    MOST_CELL_BITS,
     MOST_FACTOR,
     MOST_LEVELS,
     MOST_REAL,
@@ -96,7 +97,11 @@ _OPERANDS = Many(Inside({}), 1)
 _GEOMETRY = {"kernel": _PAIR, "stride": _PAIR, "padding": _SIDES, "dilation": _PAIR}
 _WINDOW = Inside({**_GEOMETRY, "stuffing": _PAIR})
 _DECAY = Inside({"shift": _SHIFT, "multiplier": _PARAMETER})
-_ENCODING = Inside({"weight_bits": Whole(2, 16), "cell_bits": Whole(1, 4)})
+_CELL: Mapping[str, Rule] = {
+    "cell_bits": Whole(1, MOST_CELL_BITS),
+    "cell_levels": Whole(0, 1 << MOST_CELL_BITS),
+}
+_ENCODING = Inside({"weight_bits": Whole(1, 16), **_CELL})
 _PLACE = Whole(0, MOST_FACTOR)
 _PLACEMENT = Inside(
     {
@@ -168,7 +173,7 @@ RANGES: OpTable[Mapping[str, Rule]] = OpTable(
         SenseAmpRead: {
             "thresholds": _PARAMETER,
             "levels": Many(_PARAMETER, 2, MOST_LEVELS + 1),
-            "cell_bits": Whole(1, 4),
+            **_CELL,
         },
         AdcRead: {
             "bits": Whole(1, 24),

@@ -12,6 +12,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from mapper.ir.core import INT64, Array, Const, Constants, IntType, Op, Value, greatest_of, param
+from mapper.ir.encoding import cell_problems
 from mapper.ir.limits import MOST_BITS, MOST_SUM
 from mapper.ir.readout_kinds import READOUTS, ReadoutKind, sensed_kind
 
@@ -73,7 +74,7 @@ class SenseAmpRead(Op):
     ``code = sum_i [p >= t_i]`` and the result is ``levels[code]``: one threshold and two levels
     for a sense amplifier, two and three for a ternary one. A tie counts as reached.
     ``thresholds`` has shape ``[L, G | 1, S | 1, N | 1]`` and ascends along its first axis.
-    With ``active`` the reference follows the activity, ``2p >= n * (2**cell_bits - 1) + 2t``.
+    With ``active`` the reference follows the activity, ``2p >= n * full_level + 2t``.
     """
 
     mnemonic: ClassVar[str] = "imc.sense_amp_read"
@@ -85,6 +86,8 @@ class SenseAmpRead(Op):
     thresholds: Const
     levels: tuple[int, ...]
     cell_bits: int = 1
+    cell_levels: int = 0
+    """As those of the encoding: what a full cell counts follows from them."""
     result: Value
 
     def verify(self, constants: Constants) -> Iterator[str]:
@@ -100,6 +103,7 @@ class SenseAmpRead(Op):
         yield from _grid_problems("thresholds", thresholds, grid)
         if (np.diff(thresholds, axis=0) < 0).any():
             yield "thresholds must ascend"
+        yield from cell_problems(self.cell_bits, self.cell_levels)
         sums, codes = self.partial_sum.type, self.result.type
         assert isinstance(sums, IntType)
         assert isinstance(codes, IntType)
@@ -113,8 +117,10 @@ class SenseAmpRead(Op):
     def evaluate(self, constants: Constants, *operands: Array) -> tuple[Array, ...]:
         p, scale = operands[0], 1
         if self.active is not None:
-            full = (1 << self.cell_bits) - 1
-            p, scale = 2 * p - full * per_output(operands[1], self.partial_sum.shape[3]), 2
+            p, scale = (
+                2 * p - self.full_level * per_output(operands[1], self.partial_sum.shape[3]),
+                2,
+            )
         thresholds = constants[self.thresholds.name].astype(np.int64)
         positions = self.result.shape[4:]
         compared = [scale * over_positions(threshold, positions) for threshold in thresholds]
@@ -123,6 +129,11 @@ class SenseAmpRead(Op):
     def ends(self, constants: Constants) -> tuple[int, int]:
         """Return the least and the greatest decoded value."""
         return min(self.levels), max(self.levels)
+
+    @property
+    def full_level(self) -> int:
+        """What a cell that is full on counts: its levels less one."""
+        return (self.cell_levels or 1 << self.cell_bits) - 1
 
     @property
     def follows_activity(self) -> bool:

@@ -12,6 +12,7 @@ from functools import cache
 import numpy as np
 
 from mapper.ir.core import Array
+from mapper.ir.encoding import greatest_weight
 from mapper.ir.windows import Pair, Window
 
 _REACH = 4.0
@@ -19,20 +20,28 @@ _REACH = 4.0
 anything from 2 to 16 halves the spikes that 8-bit rounding changes."""
 
 
-def round_window(matrix: Array, scale: Array, window: Window | None, greatest: int) -> Array:
-    """Return integers in ``-greatest .. greatest`` for ``matrix[K, N]`` over ``scale[N]``.
+def nearest(values: Array, bits: int) -> Array:
+    """Return the nearest integers of so many bits, symmetric about 0; of one bit -1 and 1."""
+    if bits == 1:
+        return np.where(values < 0, -1.0, 1.0)
+    greatest = greatest_weight(bits)
+    return np.asarray(np.clip(np.rint(values), -greatest, greatest))
+
+
+def round_window(matrix: Array, scale: Array, window: Window | None, bits: int) -> Array:
+    """Return integers of so many bits for ``matrix[K, N]`` over ``scale[N]``.
 
     Wordlines are ordered (kernel row, kernel column, channel). Without a window, or with one of a
     single tap, every weight goes to its nearest integer.
     """
     if window is None or window.kernel == (1, 1):
-        return np.asarray(np.clip(np.rint(matrix / scale), -greatest, greatest))
+        return nearest(matrix / scale, bits)
     height, width = window.kernel
     wanted = (matrix / scale).reshape(height * width, -1, matrix.shape[1])
     shares = _shares(window.kernel, window.dilation, window.stuffing)
     codes = np.empty_like(wanted)
     for tap in range(len(wanted)):
-        codes[tap] = np.clip(np.rint(wanted[tap]), -greatest, greatest)
+        codes[tap] = nearest(wanted[tap], bits)
         error = wanted[tap] - codes[tap]
         wanted[tap + 1 :] += shares[tap, tap + 1 :, None, None] * error
     return codes.reshape(matrix.shape)

@@ -183,7 +183,7 @@ def _half_active(tile: _Tile, layer: _Layer) -> Array:
     """Return what a reference that follows the activity adds to the thresholds."""
     if layer.readout.reference == "constant":
         return np.zeros((1, 1, 1, 1), np.float32)
-    return np.asarray(tile.active * np.float32(0.5 * ((1 << layer.encoding.cell_bits) - 1)))
+    return np.asarray(tile.active * np.float32(0.5 * (layer.encoding.base - 1)))
 
 
 def _compared(tile: _Tile, layer: _Layer, thresholds: Array) -> Array:

@@ -117,12 +117,14 @@ def _problems(op: CrossbarMvm, read: BitlineRead, macro: Macro) -> Iterator[str]
     trained = {
         "encoding": encoding.kind,
         "cell_bits": encoding.cell_bits,
+        "cell_levels": encoding.base,
         **_readout(read),
     }
     own = macro.readout
     facts = {
         "encoding": macro.encoding,
         "cell_bits": macro.cell_bits,
+        "cell_levels": macro.written(macro.weight_bits).base,
         "readout": own.kind,
         "readout bits": own.bits,
         "reference": own.reference,

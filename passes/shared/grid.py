@@ -10,11 +10,23 @@ from targets import Target, weight_bits
 
 
 def encoding_of(op: CrossbarMvm, graph: Graph, target: Target) -> Encoding:
-    """Return how a layer's weights are written: as it was trained, else as its macro does."""
+    """Return how a layer's weights are written: as it was trained, else as its macro does.
+
+    Raises:
+        MappingError: ``weight-bits`` where its macro has no weights of its width.
+    """
     if op.encoding is not None:
         return op.encoding
     macro, bits = target.macro(op.placement.macro), weight_bits(target, graph.assignment, op.loc)
-    return Encoding(kind=macro.encoding, weight_bits=bits, cell_bits=macro.cell_bits)
+    encoding = macro.written(bits)
+    for problem in encoding.form_problems():
+        raise refuse(
+            "weight-bits",
+            f"macro '{macro.name}': {problem}",
+            loc=op.loc,
+            help="assign the layer another width, or another macro",
+        )
+    return encoding
 
 
 def grid_size(op: CrossbarMvm, graph: Graph, target: Target) -> int:

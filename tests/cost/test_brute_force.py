@@ -130,8 +130,11 @@ def add_up(op: ShiftAndAdd, graph: Graph, makers: dict[str, Op], values: dict[st
             for g in range(codes.shape[1]):
                 block = 0
                 for s, significance in enumerate(op.significances):
-                    block += significance * int(codes[(plane, g, s, *where)])
-                    found["shift_adds"] += 1
+                    code, sign = int(codes[(plane, g, s, *where)]), np.sign(significance)
+                    for shift in range(abs(significance).bit_length()):  # as an adder shifts
+                        if abs(significance) >> shift & 1:
+                            block += sign * (code << shift)
+                            found["shift_adds"] += 1
                 if active is not None:
                     group = where[0] * active.shape[2] // codes.shape[3]
                     block += op.offset * int(active[(plane, g, group, *where[1:])])

@@ -83,7 +83,7 @@ def test_ranges_are_looked_at_before_anything_is_made():
         partial_sum=sums, thresholds=Const("t"), levels=(0, 1), cell_bits=10**11, result=sums
     )
     (problem,) = op_range_problems(read, {"t": np.zeros((1, 1, 1, 1), int)})
-    assert problem == f"cell_bits is {10**11}, it takes whole numbers of 1..4"
+    assert problem == f"cell_bits is {10**11}, it takes whole numbers of 1..8"
     deep = replace(sums, shape=(10**9, 1, 1, 1))
     add = ShiftAndAdd(codes=deep, significances=(1,), result=replace(sums, shape=(1,)))
     assert "sizes are 1..16777216" in next(op_range_problems(add, {}))

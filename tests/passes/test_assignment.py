@@ -166,7 +166,7 @@ def test_names_that_are_not_there_are_refused_together_with_the_nearest():
     assert refused(graph) == [
         ("unknown-layer", "no layer of weights is named 'conv'; did you mean 'conv3'?"),
         ("unknown-macro", "'mixed-64' has no macro 'sense-amp'; did you mean 'sense-amp-64'?"),
-        ("weight-bits", "weights of 9 bits, but 2..8 are possible"),
+        ("weight-bits", "weights of 9 bits, but 1..8 are possible"),
     ]
 
 

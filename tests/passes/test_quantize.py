@@ -15,6 +15,7 @@ from mapper.ir.synapses import Linear
 from mapper.ir.verify import check_graph
 from mapper.pipeline import make_passes, run_passes
 from passes import QuantizeWeights
+from passes.integers.rounding import nearest
 from passes.quantize_weights import best_scales
 from targets import load_target
 from tests.networks import NetworkBuilder, assigned
@@ -81,6 +82,27 @@ def test_scales_are_the_same_bits_however_many_columns_are_searched_at_once(
     peaks = np.abs(weights).max(axis=0)
     assert (whole <= peaks.astype(np.float64) / 7).all()
     assert len(set(whole)) == outputs
+
+
+def test_weights_of_one_bit_are_signs_whose_scale_is_the_mean_magnitude():
+    """(0.6 + 0.2 + 0.4 + 0) / 4 = 0.3; a column of zeros gets the scale of the greatest one."""
+    weights = np.array([[0.6, 0.0], [-0.2, 0.0], [0.4, 0.0], [0.0, 0.0]])
+    assert best_scales(weights, bits=1) == pytest.approx([0.3, 0.3])
+    assert nearest(np.array([0.1, -0.1, 0.0, 7.0]), bits=1).tolist() == [1, -1, 1, 1]
+    assert nearest(np.array([0.4, -1.6, 2.6]), bits=2).tolist() == [0, -1, 1]
+
+
+def test_a_network_that_was_trained_with_weights_of_one_bit_keeps_them_exactly():
+    net = NetworkBuilder()
+    x = net.entry(3)
+    net.constants["w"] = np.array([[0.25, -0.25, 0.25]], np.float32)
+    total = Value("t", FLOAT, (1,))
+    net.ops.append(Linear(x=x, weight=Const("w"), result=total))
+    graph = QuantizeWeights().run(net.graph(net.neuron(total)), load_target("binary-64"))
+    (layer,) = (op for op in graph.ops if isinstance(op, Linear))
+    (scale,) = (op for op in graph.ops if isinstance(op, Scale))
+    assert graph.constants[layer.weight.name].tolist() == [[1, -1, 1]]
+    assert graph.constants[scale.factor.name].ravel().tolist() == [0.25]
 
 
 def test_integer_weights_that_fit_are_kept():

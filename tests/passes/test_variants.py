@@ -1,11 +1,14 @@
-"""Cells of 1, 2 and 4 bits, every encoding and readout: executor and ONNX Runtime agree."""
+"""Cells of 1 to 4 bits, every encoding and readout: executor and ONNX Runtime agree."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from mapper.ir.core import SPIKE, Graph, State, Value
+from mapper.ir.crossbar import CrossbarMvm
+from mapper.ir.encoding import greatest_weight
 from mapper.ir.evaluate import evaluate
 from mapper.pipeline import make_passes, run_passes
 from mapper.recordings import measure_codes
@@ -17,7 +20,18 @@ ENCODINGS = ("twos-complement", "offset-binary", "differential")
 READOUTS = ("ideal-128", "adcless-64", "adcless-diff-64", "ternary-diff-64", "hpadc-sar5-64")
 
 
-def variant(readout: str, encoding: str, cell_bits: int) -> Target:
+FEW = {  # encoding, bits of a weight, bits and levels of a cell
+    "binary": ("binary", 1, 1, None),
+    "binary pairs": ("differential", 1, 1, None),
+    "ternary pairs": ("differential", 2, 1, None),
+    "ternary": ("ternary", 2, 2, 3),
+    "three bits": ("offset-binary", 4, 3, None),
+    "three levels": ("twos-complement", 4, 2, 3),
+    "six levels": ("offset-binary", 5, 3, 6),
+}
+
+
+def variant(readout: str, encoding: str, cell_bits: int, **changes: Any) -> Target:
     target = load_target(readout)
     macro = target.macros[0]
     reference = macro.readout.reference if encoding != "differential" else "constant"
@@ -26,7 +40,9 @@ def variant(readout: str, encoding: str, cell_bits: int) -> Target:
         encoding=encoding,
         cell_bits=cell_bits,
         readout=replace(macro.readout, reference=reference),
+        **changes,
     )
+    assert not list(changed.problems())
     return replace(target, macros=(changed,))
 
 
@@ -39,6 +55,21 @@ def test_every_readout_of_every_encoding_is_bit_exact(readout, encoding, cell_bi
     inputs = spikes(network, steps=3)
     mapped, _ = run_passes(assigned(network, 5), target, make_passes())
     run_everywhere(mapped, inputs)
+
+
+@pytest.mark.parametrize("written", FEW)
+@pytest.mark.parametrize("readout", READOUTS)
+def test_weights_of_few_levels_and_cells_of_any_number_are_bit_exact(readout, written):
+    encoding, weight_bits, cell_bits, levels = FEW[written]
+    target = variant(readout, encoding, cell_bits, weight_bits=weight_bits, cell_levels=levels)
+    network = small_conv_net()
+    mapped, _ = run_passes(network, target, make_passes())
+    for op in mapped.ops:
+        if isinstance(op, CrossbarMvm):
+            stored = mapped.constants[op.weight.name]
+            assert set(np.unique(stored)) <= set(range(-greatest_weight(weight_bits), 17))
+            assert stored.all() or weight_bits > 1
+    run_everywhere(mapped, spikes(network, steps=3))
 
 
 @pytest.mark.parametrize("low", [0, -3])

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from mapper.diagnostics import MappingError
+from mapper.ir.encoding import ENCODINGS
 from mapper.ir.readout_kinds import READOUTS as KINDS
 from targets import Target, load_target, target_from_data, target_to_data
 
@@ -153,16 +154,15 @@ VALUES = [
         f"wordlines = 0x{'f' * 5000}",
         "[macro] wordlines must be 1..65536, got a very large integer",
     ),
-    ("cell_bits = 1", "cell_bits = 3", "[macro] cell_bits must be 1 or 2 or 4, got 3"),
-    ("cell_bits = 1", "cell_bits = true", "[macro] cell_bits must be 1 or 2 or 4, got True"),
-    ("weight_bits = 3", "weight_bits = 9", "[macro] weight_bits must be 2..8, got 9"),
+    ("cell_bits = 1", "cell_bits = 9", "[macro] cell_bits must be 1..8, got 9"),
+    ("cell_bits = 1", "cell_bits = true", "[macro] cell_bits must be an integer, got True"),
+    ("weight_bits = 3", "weight_bits = 9", "[macro] weight_bits must be 1..8, got 9"),
     ("[0, 1]", "[0, 99]", f"[macro.readout.levels] 2 must be {min(LEVELS)}..{max(LEVELS)}, got 99"),
     ("[0, 1]", "1", "[macro.readout] levels must be an array, got 1"),
     (
         '"differential"',
         '"sign"',
-        "[macro] encoding must be 'twos-complement' or 'offset-binary' or 'differential', "
-        "got 'sign'",
+        f"[macro] encoding must be {' or '.join(map(repr, ENCODINGS))}, got 'sign'",
     ),
     ("logic_ns = 2", "logic_ns = nan", "[clock] logic_ns must be a finite number, got nan"),
     ("logic_ns = 2", "logic_ns = inf", "[clock] logic_ns must be a finite number, got inf"),
@@ -317,10 +317,10 @@ def test_macros_are_numbered_where_there_are_several_and_their_names_differ():
         target_from_data(twice, loc="build/mapping.json")
     message = "mapping.json: 2 macros are named 'sense-amp-8'; names are used once"
     assert problems(error) == [("target-value", message)]
-    broken = {**data["macro"][0], "cell_bits": 3}
+    broken = {**data["macro"][0], "cell_bits": 9}
     with pytest.raises(MappingError) as error:
         target_from_data({**data, "macro": [*data["macro"], broken]}, loc="mapping.json")
-    message = "mapping.json: [macro.2] cell_bits must be 1 or 2 or 4, got 3"
+    message = "mapping.json: [macro.2] cell_bits must be 1..8, got 9"
     assert problems(error) == [("target-value", message)]
 
 

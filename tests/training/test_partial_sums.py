@@ -12,6 +12,7 @@ from mapper.ir.encoding import Encoding
 from mapper.training.backends import choose, sums
 from mapper.training.backends.readout import Comparators, Converter
 from mapper.training.backends.sums import Grid
+from mapper.training.nets.layers import Hardened
 from mapper.training.nets.partial_sums import read_sums
 from tests.training.small import ENCODINGS, READOUTS, a_macro, defined_sums, settled, spikes
 
@@ -59,6 +60,42 @@ def test_weights_of_any_width(weight_bits, encoding, readout):
     hardened = settled(nn.Linear(40, 5), macro, x, weight_bits=weight_bits)
     assert hardened.whole_weights().abs().max() == 2 ** (weight_bits - 1) - 1
     assert (hardened.sums(x).detach().numpy() == defined_sums(hardened, x)).all()
+
+
+@pytest.mark.parametrize("readout", READOUTS)
+@pytest.mark.parametrize(
+    ("encoding", "weight_bits", "cell_bits", "cell_levels"),
+    [
+        ("binary", 1, 1, None),
+        ("differential", 1, 1, None),
+        ("ternary", 2, 2, 3),
+        ("offset-binary", 4, 3, 6),
+        ("twos-complement", 4, 2, 3),
+    ],
+)
+def test_weights_of_few_levels_and_cells_of_any_number(
+    encoding, weight_bits, cell_bits, cell_levels, readout
+):
+    if (encoding, readout) not in POSSIBLE and encoding == "differential":
+        return
+    x = spikes(6, 40)
+    cells = {"cell_bits": cell_bits, "cell_levels": cell_levels, "weight_bits": weight_bits}
+    hardened = settled(nn.Linear(40, 5), a_macro(readout, encoding=encoding, **cells), x)
+    if weight_bits == 1:
+        assert hardened.whole_weights().unique().tolist() == [-1, 1]
+    assert (hardened.sums(x).detach().numpy() == defined_sums(hardened, x)).all()
+
+
+def test_a_weight_of_one_bit_is_its_sign_and_0_counts_as_positive():
+    """The mean magnitude of 0.5, -1.5 and 0 is 2/3; ends of the range let it learn back inside."""
+    layer = nn.Linear(3, 1)
+    with torch.no_grad():
+        layer.weight.copy_(torch.tensor([[0.5, -1.5, 0.0]]))
+    hardened = Hardened(layer, a_macro(encoding="binary", weight_bits=1))
+    assert hardened.whole_weights().flatten().tolist() == [1, -1, 1]
+    assert hardened.step.item() == pytest.approx(2 / 3)
+    (-hardened.whole_weights()).sum().backward()  # every weight is to grow, -1.5 as well
+    assert (hardened.weight.grad.flatten() < 0).tolist() == [True, True, True]
 
 
 @pytest.mark.parametrize("readout", ["sense-amp", "ternary", "flash"])

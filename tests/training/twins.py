@@ -57,6 +57,10 @@ VARIANTS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("ternary", {"wordlines": 7}, {"weight_bits": 8, "scale": "block"}),
     ("flash", {}, {"scale": "column"}),
     ("flash", {"encoding": "offset-binary", "cell_bits": 4}, {"weight_bits": 8}),
+    ("half-active", {"encoding": "binary", "weight_bits": 1}, {}),
+    ("sense-amp", {"weight_bits": 1}, {"scale": "column"}),
+    ("sar", {"encoding": "ternary", "weight_bits": 2, "cell_bits": 2, "cell_levels": 3}, {}),
+    ("flash", {"encoding": "offset-binary", "cell_bits": 3, "cell_levels": 5}, {}),
     ("sar", {"encoding": "twos-complement", "wordlines": 9}, {"weight_bits": 5}),
     ("ideal", {}, {}),
 ]

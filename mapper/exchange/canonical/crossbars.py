@@ -71,9 +71,12 @@ def _cells(n: Nodes, mvm: CrossbarMvm, weight: str, dtype: str) -> str:
     """Return the digits of ``weight[K, N]``: ``[groups, G, S * N / groups, R]``."""
     encoding = mvm.encoding
     code = n.cast(weight, np.int64)
-    if encoding is not None and encoding.kind != "differential":
-        raised = n.op("Sub", code, n.number(encoding.offset))
-        code = n.op("Mod", raised, n.number(1 << encoding.weight_bits))  # never negative
+    if encoding is not None and not encoding.pairs:
+        code = n.op("Sub", code, n.number(encoding.offset))
+        if encoding.form.alphabet:
+            code = n.op("Div", code, n.number(encoding.code_step))
+        else:
+            code = n.op("Mod", code, n.number(1 << encoding.weight_bits))  # never negative
     if _missing(mvm):
         code = n.op("Pad", code, n.integers(0, 0, _missing(mvm), 0))
     stored = n.reshape(n.transpose(code, 1, 0), mvm.groups, mvm.outputs // mvm.groups, -1)

@@ -17,6 +17,8 @@ from mapper.kernels.structs import Quick
 BYTE, HALF, WORD = 127, 1 << 15, 1 << 31
 FEWEST = 8
 """Wordlines whose digits are added as bytes before they are widened: fewer do not pay."""
+MOST_DIGIT = 15
+"""Of digits whose bits are counted apart: four sets of them in ``csrc/bits.h``."""
 FLOAT_WHOLE = 1 << 24
 """Below it a quotient of single-precision floats has the right whole part."""
 MOST_BYTES = 1 << 30
@@ -88,11 +90,13 @@ def _is_bit_sliced(layer: CrossbarLayer, tallest: int) -> bool:
     read, encoding = layer.read, layer.mvm.encoding
     if not isinstance(read, SenseAmpRead) or encoding is None or layer.add.offset:
         return False
-    if layer.half_active and (read.cell_bits != 1 or encoding.digit_max != 1):
+    if layer.half_active and (read.full_level != 1 or encoding.digit_max != 1):
         return False
-    if encoding.kind == "differential" and encoding.digit_max != 1:
+    if encoding.pairs and encoding.digit_max != 1:
         return False
-    if tallest * encoding.digit_max > core.number("MANY_PLANES_SUM"):
+    if encoding.digit_max > MOST_DIGIT or tallest * encoding.digit_max > core.number(
+        "MANY_PLANES_SUM"
+    ):
         return False
     if len(layer.mvm.rows) * (len(read.levels) - 1) >= 1 << _COUNTER_BITS:
         return False
@@ -121,7 +125,7 @@ def _sum_bits(layer: CrossbarLayer, constants: Constants) -> int:
         tallest = max(len(rows) for rows in layer.mvm.rows)
         assert isinstance(layer.read, SenseAmpRead)
         bound = half_active_products(layer, constants).bound + 2 * bound
-        bound += tallest * ((1 << layer.read.cell_bits) - 1)
+        bound += tallest * layer.read.full_level
     if not isinstance(layer.read, SenseAmpRead):
         first = greatest(constants, layer.read.first)
         if bound + first >= FLOAT_WHOLE:

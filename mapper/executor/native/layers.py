@@ -319,7 +319,7 @@ def _bits(
 def _mode(layer: CrossbarLayer, encoding: Encoding) -> Mode:
     if layer.half_active:
         return "HALF_ACTIVE"
-    if encoding.kind == "differential":
+    if encoding.pairs:
         return "DIFFERENTIAL"
     return "DIGITS" if encoding.digit_max > 1 else "PLAIN"
 
@@ -355,7 +355,7 @@ def _sums(
         cells,
         readout="SENSE",
         L=len(read.levels) - 1,
-        half_full=(1 << read.cell_bits) - 1 if layer.half_active else 0,
+        half_full=read.full_level if layer.half_active else 0,
         lowest=read.levels[0] * sum(layer.add.significances),
         rises=level_rises(read),
         tables=sense_tables(layer, constants, order, columns),

@@ -67,7 +67,7 @@ class Vectors:
 def vectors(encoding: Encoding, columns: int, tallest: int, level: int) -> Vectors:
     """Choose the layout with the least work: few vectors to count and compare, little padding."""
     cost = {16: 1.0, 32: 1.1, 64: 1.5}
-    all_sets = 2 if encoding.kind == "differential" else encoding.digit_max.bit_length()
+    all_sets = 2 if encoding.pairs else encoding.digit_max.bit_length()
     found = [
         Vectors(width=width, sets=-(-all_sets // beside), beside=beside)
         for width in cost
@@ -106,7 +106,7 @@ def pack_bits(
     mvm = layer.mvm
     assert mvm.encoding is not None
     tallest = max(len(rows) for rows in mvm.rows)
-    signed, part = mvm.encoding.kind == "differential", way.part
+    signed, part = mvm.encoding.pairs, way.part
     colblks = -(-columns.count // (8 * part))
     shape = (mvm.groups, len(order), colblks, way.sets, tallest + 1, way.width)
     out = aligned(shape, np.uint8)

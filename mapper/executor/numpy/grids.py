@@ -154,7 +154,7 @@ def _halves(layer: CrossbarLayer) -> list[str]:
 def _full_level(layer: CrossbarLayer) -> int:
     """Return what a cell that is full on counts, where the reference is half of that."""
     if isinstance(layer.read, SenseAmpRead) and layer.half_active:
-        return (1 << layer.read.cell_bits) - 1
+        return layer.read.full_level
     return 0
 
 
@@ -337,14 +337,20 @@ def table_text(scalar: int | Const, keys: Mapping[str, str]) -> str:
 def _digits_text(encoding: Encoding | None, full: int) -> str:
     if encoding is None:
         return "whole"
-    bits, cell = encoding.weight_bits, encoding.cell_bits
-    name = encoding.kind.replace("-", "_")
-    cut = f"{name}(w, {bits}, {cell})"
+    base, count = encoding.base, len(encoding.significances)
+    cut = {
+        "slice": f"twos_complement(w, {encoding.weight_bits}, {base}, {count})",
+        "offset": f"raised(w, {encoding.offset}, {encoding.code_step}, {base}, {count})",
+        "pair": f"differential(w, {base}, {count})",
+    }[encoding.form.sign]
     return f"lambda w: 2 * {cut} - {full}" if full else f"lambda w: {cut}"
 
 
 def _digits_needed(encoding: Encoding | None) -> set[str]:
-    return {"whole"} if encoding is None else {encoding.kind}
+    if encoding is None:
+        return {"whole"}
+    function = {"slice": "twos-complement", "offset": "raised", "pair": "differential"}
+    return {"digits", function[encoding.form.sign]}
 
 
 def _planes_text(type: IntType) -> str:
@@ -385,7 +391,7 @@ def _dimensions(mvm: CrossbarMvm) -> str:
 
 
 def _cells(encoding: Encoding) -> str:
-    return f"{encoding.kind} {encoding.weight_bits}-bit weights on {encoding.cell_bits}-bit cells"
+    return f"{encoding.kind} {encoding.weight_bits}-bit weights on {encoding.cells}"
 
 
 def _many(count: int, what: str) -> str:

@@ -254,9 +254,8 @@ def _sense_amp(op: SenseAmpRead, write: Writer) -> str:
     p = write.names[op.partial_sum.name]
     thresholds = write.parameter(op.thresholds)
     if op.active is not None:
-        full = (1 << op.cell_bits) - 1
         active = f"per_output({write.names[op.active.name]}, {op.partial_sum.shape[3]})"
-        p, thresholds = f"2 * {p} - {full} * {active}[:, :, :, None]", f"2 * {thresholds}"
+        p, thresholds = f"2 * {p} - {op.full_level} * {active}[:, :, :, None]", f"2 * {thresholds}"
     return f"sense_amp_read({p}, {thresholds}, {op.levels})"
 
 

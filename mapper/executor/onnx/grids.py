@@ -119,11 +119,8 @@ def row_index(rows: tuple[Span, ...]) -> Array:
 
 def stored_weight(weight: Array, encoding: Encoding | None, groups: int, spare: bool) -> Array:
     """Return ``weight[K, N]`` as kept in the model: ``[groups, N / groups, K (+ 1)]``."""
-    if encoding is not None and encoding.kind != "differential":
-        # Codes count modulo 2**bits: they come out right in a type that wraps around.
-        full = (1 << encoding.weight_bits) - 1
-        codes: Array = weight.astype(np.uint8 if encoding.weight_bits <= 8 else np.uint16)
-        weight = (codes - (encoding.offset & full)) & full
+    if encoding is not None and not encoding.pairs:
+        weight = encoding.word(weight)
     low, high = int(weight.min()), int(weight.max())
     kind = np.min_scalar_type(high if low >= 0 else min(low, -high - 1))
     matrix = np.zeros((weight.shape[1], len(weight) + spare), kind)
@@ -138,20 +135,36 @@ def cells(n: Nodes, weight: str, encoding: Encoding | None, dtype: str) -> str:
     weight = n.unsqueeze(weight, 1)
     if encoding is None:
         return n.cast(weight, dtype)
-    digits = encoding.magnitude_bits
-    shifts = list(range(0, digits, encoding.cell_bits))
-    masks = [(1 << min(encoding.cell_bits, digits - shift)) - 1 for shift in shifts]
-    if encoding.kind == "twos-complement":
-        shifts, masks = [*shifts, digits], [*masks, 1]
-    code = n.cast(n.op("Abs", weight) if encoding.kind == "differential" else weight, np.uint32)
-    column = (-1, 1, 1)
-    moved = n.op(
-        "BitShift", code, n.array(np.array(shifts, np.uint32).reshape(column)), direction="RIGHT"
-    )
-    digit = n.op("BitwiseAnd", moved, n.array(np.array(masks, np.uint32).reshape(column)))
-    if encoding.kind != "differential":
-        return n.cast(digit, dtype)
-    return n.op("Mul", n.cast(digit, dtype), n.cast(n.op("Sign", weight), dtype))
+    word = n.op("Abs", weight) if encoding.pairs else weight
+    digit = n.cast(_digits(n, word, encoding), dtype)
+    if not encoding.pairs:
+        return digit
+    return n.op("Mul", digit, n.cast(n.op("Sign", weight), dtype))
+
+
+def _digits(n: Nodes, word: str, encoding: Encoding) -> str:
+    """Cut words ``[groups, 1, ...]`` into bit-slices: by bits, or where levels are no power of two.
+
+    A sign bit of its own, above the code, is the last slice.
+    """
+    codes, base = encoding.codes, encoding.base
+    places, tops = list(encoding.places), [codes] * len(encoding.places)
+    bases = [base] * len(places)
+    if encoding.form.sign == "slice":
+        bases = [min(base, codes // place) for place in places]
+        places, tops, bases = [*places, codes], [*tops, 2 * codes], [*bases, 2]
+    if encoding.cell_levels:
+        code = n.op("Mod", n.cast(word, np.int64), _slices(n, tops, np.int64))
+        part = n.op("Div", code, _slices(n, places, np.int64))  # of numbers that are not negative
+        return n.op("Mod", part, _slices(n, [base] * len(places), np.int64))
+    shifts = _slices(n, [place.bit_length() - 1 for place in places], np.uint32)
+    moved = n.op("BitShift", n.cast(word, np.uint32), shifts, direction="RIGHT")
+    return n.op("BitwiseAnd", moved, _slices(n, [base - 1 for base in bases], np.uint32))
+
+
+def _slices(n: Nodes, numbers: Sequence[int], dtype: type) -> str:
+    """Return one number for each bit-slice: ``[S, 1, 1]``."""
+    return n.array(np.array(numbers, dtype).reshape(-1, 1, 1))
 
 
 def bitline_sums(
@@ -188,7 +201,7 @@ def compared(
     """Compare sums with references ``[..., S | 1, N | 1, 1]``; ``types``: of sums, of results."""
     of_sums, of_codes = types
     if active is not None:
-        full = n.number((1 << read.cell_bits) - 1, of_sums)
+        full = n.number(read.full_level, of_sums)
         twice = n.op("Mul", sums, n.number(2, of_sums))
         sums = n.op("Sub", twice, n.op("Mul", active, full))
     decoded = n.number(read.levels[0], of_codes)

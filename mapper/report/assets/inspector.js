@@ -57,7 +57,7 @@ if (held.kept > 0) {
     levels = unpack(crossbar);
     const [r0, r1] = layer.rows[crossbar.row], [c0, c1] = layer.columns[crossbar.column];
     told.textContent = `${layer.name}: wordlines ${r0} to ${r1 - 1}, outputs ${c0} to ${c1 - 1}; `
-      + `${layer.weightBits}-bit ${layer.encoding} weights on ${layer.cellBits}-bit cells, read by `
+      + `${layer.weightBits}-bit ${layer.encoding} weights on ${layer.cells}, read by `
       + `${layer.readout}. ${layer.crossbars.length} of ${layer.rows.length * layer.columns.length} `
       + "crossbars of this layer are in the page.";
     showReferences();
@@ -98,7 +98,7 @@ if (held.kept > 0) {
     canvas.width = wide * size * ratio;
     canvas.height = high * size * ratio;
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
-    const gap = size > 4 ? 1 : 0, most = 2 ** layer.cellBits - 1;
+    const gap = size > 4 ? 1 : 0, most = layer.top;
     for (let r = 0; r < high; r++) {
       for (let c = 0; c < wide; c++) {
         const value = shown(r, c);

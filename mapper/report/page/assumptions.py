@@ -41,11 +41,12 @@ def _target_rows(target: Target) -> Iterator[tuple[str, str]]:
     chip, clock, neuron = target.chip, target.clock, target.neuron
     for macro in target.macros:
         readout = macro.readout
+        cells = macro.written(macro.weight_bits).cells
         shared = many(readout.columns_per_readout, "column")
         yield (
             f"macro {macro.name}",
             f"{many(macro.wordlines, 'wordline')} x {many(macro.bitlines, 'bitline')} of "
-            f"{macro.cell_bits}-bit cells, {macro.encoding} weights; {readout.kind} readout, "
+            f"{cells}, {macro.encoding} weights; {readout.kind} readout, "
             f"{readout.reference} reference, {shared} a readout",
         )
     yield (

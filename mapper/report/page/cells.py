@@ -85,7 +85,9 @@ def _layer(
         "cellBits": encoding.cell_bits,
         "significances": list(encoding.significances),
         "offset": encoding.offset,
-        "pairs": encoding.kind == "differential",
+        "cells": encoding.cells,
+        "top": encoding.base - 1,
+        "pairs": encoding.pairs,
         "rows": [[span.start, span.stop] for span in op.rows],
         "columns": [[span.start, span.stop] for span in op.columns],
         "readout": read.words,
@@ -123,7 +125,7 @@ def stored_levels(op: CrossbarMvm, graph: Graph, rows: Span, columns: Span) -> A
     assert op.encoding is not None
     weight = graph.constants[op.weight.name][rows.slice, columns.slice]
     digits = np.moveaxis(op.encoding.digits(weight), 0, -1)  # [rows, outputs, slices]
-    if op.encoding.kind == "differential":
+    if op.encoding.pairs:
         digits = np.stack([np.maximum(digits, 0), np.maximum(-digits, 0)], axis=-1)
     return digits.reshape(len(rows), -1).astype(np.uint8)
 

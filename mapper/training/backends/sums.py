@@ -49,16 +49,14 @@ class Grid:
         """Return ``[S, K, N]``, the torch twin of ``Encoding.digits``."""
         encoding = self.encoding
         whole = weight.round().to(torch.int32)
-        differential = encoding.kind == "differential"
-        magnitude = whole.abs() if differential else whole - encoding.offset
-        if encoding.kind == "twos-complement":
-            magnitude = whole & ((1 << encoding.magnitude_bits) - 1)
-        full = (1 << encoding.cell_bits) - 1
-        shifts = range(0, encoding.magnitude_bits, encoding.cell_bits)
-        digits = [(magnitude >> shift) & full for shift in shifts]
-        if differential:
+        code = whole.abs() if encoding.pairs else whole - encoding.offset
+        if encoding.form.sign == "slice":
+            code = whole & (encoding.codes - 1)
+        code = code // encoding.code_step
+        digits = [code // place % encoding.base for place in encoding.places]
+        if encoding.pairs:
             digits = [whole.sign() * digit for digit in digits]
-        if encoding.kind == "twos-complement":
+        if encoding.form.sign == "slice":
             digits.append((whole < 0).to(torch.int32))
         return torch.stack(digits).to(weight.dtype)
 
@@ -210,7 +208,7 @@ class LayerSums:
 
     @property
     def half(self) -> float:
-        return ((1 << self.grid.encoding.cell_bits) - 1) / 2
+        return (self.grid.encoding.base - 1) / 2
 
     def _driven(self, x: Tensor) -> Tensor:
         """Return what drives each row block: ``[A, G, V, R]``."""

@@ -66,6 +66,7 @@ def read_layer(
             thresholds=Const(f"{name}.thresholds"),
             levels=reading.levels,
             cell_bits=module.encoding.cell_bits,
+            cell_levels=module.encoding.cell_levels,
             result=codes,
             loc=loc,
         )

@@ -49,7 +49,7 @@ def harden(
         model: ``nn.Conv2d``, ``nn.ConvTranspose2d``, ``nn.Linear``, batch norm, pooling, ``LIF``,
             their sums and concatenations.
         target: Name of a target, a path to its file, or the target.
-        weight_bits: 2..8; the macro's own where None.
+        weight_bits: 1..8; the macro's own where None.
         scale: Granularity of the layers' scales.
         input_bits: Width of the unsigned codes of the model's input, 1..8; 1 for spikes.
         digital: Names of layers that the digital unit computes, with exact sums; where None, what
@@ -187,8 +187,8 @@ class _Plan:
 
 
 def _option_problems(weight_bits: int | None, scale: str, input_bits: int) -> Iterator[Diagnostic]:
-    if weight_bits is not None and (type(weight_bits) is not int or not 2 <= weight_bits <= 8):
-        yield _problem("weight-bits", f"weights have 2 to 8 bits, got {weight_bits!r}")
+    if weight_bits is not None and (type(weight_bits) is not int or not 1 <= weight_bits <= 8):
+        yield _problem("weight-bits", f"weights have 1 to 8 bits, got {weight_bits!r}")
     if scale not in get_args(Granularity):
         yield _problem("bad-option", f"scale is one of {get_args(Granularity)}, got {scale!r}")
     if type(input_bits) is not int or not 1 <= input_bits <= 8:

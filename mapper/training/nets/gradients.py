@@ -12,6 +12,11 @@ def rounded(x: Tensor) -> Tensor:
     return x + (x.round() - x).detach()
 
 
+def signs(x: Tensor) -> Tensor:
+    """Return -1 below 0 and 1 elsewhere; the gradient passes as if nothing had happened."""
+    return x + (torch.where(x < 0, -1.0, 1.0).to(x.dtype) - x).detach()
+
+
 def limited_step(step: Tensor, weights: int, greatest: int) -> Tensor:
     """Return a step whose gradient is divided by ``sqrt(weights per step * greatest)``.
 
@@ -46,7 +51,9 @@ def held(x: Tensor, least: float, greatest: float = math.inf) -> Tensor:
     return limited
 
 
-def quantised(weight: Tensor, step: Tensor, greatest: int, *, inward: bool = False) -> Tensor:
+def quantised(
+    weight: Tensor, step: Tensor, greatest: int, *, inward: bool = False, zero: bool = True
+) -> Tensor:
     """Return the integers ``round(weight / step)`` within ``-greatest .. greatest``, as floats.
 
     Both the weight and the step learn. ``step * quantised(weight, step, greatest)`` has the
@@ -57,12 +64,14 @@ def quantised(weight: Tensor, step: Tensor, greatest: int, *, inward: bool = Fal
         step: One number above zero, or one that broadcasts (a step per output).
         greatest: Largest integer, 1 for 2 bits up to 127 for 8 bits.
         inward: Whether a weight beyond the ends learns where that leads back, instead of never.
+        zero: Whether 0 is one of the integers; if not, they are the signs, and that of 0 is 1.
     """
+    to_whole = rounded if zero else signs
     if not inward:
-        return rounded((weight / step).clamp(-greatest, greatest))
+        return to_whole((weight / step).clamp(-greatest, greatest))
     inside = held(weight / step.detach(), -greatest, greatest)
     of_step = (weight.detach() / step).clamp(-greatest, greatest)
-    return rounded(inside + (of_step - of_step.detach()))
+    return to_whole(inside + (of_step - of_step.detach()))
 
 
 class _Fire(torch.autograd.Function):

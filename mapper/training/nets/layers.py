@@ -12,7 +12,6 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from mapper.ir.encoding import Encoding
 from mapper.ir.windows import Window
 from mapper.training.backends.noise import Noise
 from mapper.training.backends.readout import Comparators, Converter, Reading
@@ -57,7 +56,7 @@ class Hardened(nn.Module):
     Args:
         layer: ``nn.Conv2d`` with zero padding, ``nn.ConvTranspose2d`` or ``nn.Linear``.
         macro: What it runs on.
-        weight_bits: 2..8; the macro's own where None.
+        weight_bits: 1..8; the macro's own where None.
         scale: One for the layer, one per column (output), or one per row block and the layer.
         input_bits: Width of the unsigned input codes; 1 for spikes.
         digital: Whether the digital unit computes it instead: weights as for the macro, exact sums.
@@ -79,11 +78,11 @@ class Hardened(nn.Module):
         self.inputs = inputs_of(layer)
         bits = weight_bits or macro.weight_bits
         self.macro, self.input_bits, self.digital = macro, input_bits, digital
-        self.encoding = Encoding(kind=macro.encoding, weight_bits=bits, cell_bits=macro.cell_bits)
+        self.encoding = macro.written(bits)
         self.awareness = Awareness(reading="exact")
         self.noise: Noise | None = None
         self.weight = nn.Parameter(layer.weight.detach().clone())
-        self.log_step = nn.Parameter(best_step(self.weight.detach(), self.greatest).log())
+        self.log_step = nn.Parameter(self._start_step().log())
         outputs = self.geometry.matrix(self.weight.detach()).shape[1]
         bias = torch.zeros(outputs) if layer.bias is None else layer.bias.detach().clone()
         self.bias = nn.Parameter(bias)
@@ -141,8 +140,9 @@ class Hardened(nn.Module):
     def laid_out_weights(self) -> Tensor:
         """Return the integer weights in the layout of the layer that was hardened."""
         # One bit drives about half of such weights to the ends of their range.
-        inward = self.encoding.kind != "differential"
-        return quantised(self.weight, self.learned_step(), self.greatest, inward=inward)
+        inward = not self.encoding.pairs or not self.encoding.holds_zero
+        zero = self.encoding.holds_zero
+        return quantised(self.weight, self.learned_step(), self.greatest, inward=inward, zero=zero)
 
     @property
     def step(self) -> Tensor:
@@ -201,6 +201,7 @@ class Hardened(nn.Module):
             "weight_bits": self.encoding.weight_bits,
             "encoding": self.encoding.kind,
             "cell_bits": self.encoding.cell_bits,
+            "cell_levels": self.encoding.cell_levels,
             "wordlines": self.macro.wordlines,
             "reading": self.awareness.reading,
             "bits": self.awareness.bits,
@@ -213,7 +214,8 @@ class Hardened(nn.Module):
             ValueError: They were trained for other hardware.
         """
         mine = self.get_extra_state()
-        for key in ("macro", "weight_bits", "encoding", "cell_bits", "wordlines"):
+        state = {"cell_levels": 0, **state}  # earlier versions knew no other cells
+        for key in ("macro", "weight_bits", "encoding", "cell_bits", "cell_levels", "wordlines"):
             if state[key] != mine[key]:
                 raise ValueError(
                     f"these weights were trained with {key} {state[key]!r}, not {mine[key]!r}"
@@ -252,6 +254,10 @@ class Hardened(nn.Module):
         planes = bit_planes(x, self.input_bits)
         parts = [read_sums(plane, weight, self.grid, reading, scale, noise) for plane in planes]
         return torch.stack([part * 2**bit for bit, part in enumerate(parts)]).sum(dim=0)
+
+    def _start_step(self) -> Tensor:
+        weight = self.weight.detach()
+        return best_step(weight, self.greatest) if self.encoding.holds_zero else mean_step(weight)
 
     def _start_thresholds(self, outputs: int) -> Tensor:
         readout = self.macro.readout
@@ -305,3 +311,9 @@ def best_step(weight: Tensor, greatest: int) -> Tensor:
         for step in candidates
     ]
     return candidates[errors.index(min(errors))].clone()
+
+
+def mean_step(weight: Tensor) -> Tensor:
+    """Return the step of least squared error for weights of one bit: their mean magnitude."""
+    mean = weight.abs().mean()
+    return mean if mean > 0 else torch.ones_like(mean)
