@@ -6,6 +6,7 @@ from passes.fold_batch_norm import FoldBatchNorm
 from passes.fold_pooling import FoldPooling
 from passes.lower_neurons import LowerNeurons
 from passes.lower_readout import LowerReadout
+from passes.merge_sums import MergeSums
 from passes.partition import Partition
 from passes.place import Place
 from passes.quantize_neurons import QuantizeNeurons
@@ -27,6 +28,7 @@ PIPELINE: tuple[type[Pass], ...] = (
     TileColumns,
     SliceWeights,
     LowerReadout,  # before the neurons are lowered: it moves constant errors into their bias
+    MergeSums,
     LowerNeurons,
     Replicate,
     Place,
@@ -41,6 +43,7 @@ __all__ = [
     "InputCode",
     "LowerNeurons",
     "LowerReadout",
+    "MergeSums",
     "Partition",
     "Pass",
     "Place",

@@ -7,14 +7,16 @@ from typing import Any
 import numpy as np
 
 from mapper.ir.core import FLOAT, SPIKE, Coding, Const, Graph, IntType, Op, Value
+from mapper.ir.encoding import Kind
 from mapper.ir.evaluate import defined_values
 from mapper.ir.network import AvgPool2d, FakeQuantize, MaxPool2d, Scale, SumPool2d
 from mapper.ir.neurons import Decay, Reset
+from mapper.ir.readout import ShiftAndAdd
 from mapper.ir.serialize import OPS
 from mapper.ir.synapses import Conv2d, ConvTranspose2d, Linear
 from mapper.ir.verify import check_graph
 from mapper.ir.windows import Window
-from tests.builders import Builder, adc, encoding, ideal, sense_amp, ternary
+from tests.builders import Builder, Readout, adc, encoding, ideal, sense_amp, ternary
 from tests.networks import NetworkBuilder
 from tests.small_graphs import random_weights
 
@@ -185,6 +187,24 @@ def _codes_op(make: Callable[[Builder, Value], Value], type: IntType = U3) -> Gr
     return net.graph()
 
 
+def _merged(read: Readout, code: Kind, scale: Any) -> Graph:
+    """Return a layer whose bit-slices make one code, and whose row blocks share a scale."""
+    graph = _codes_op(
+        lambda net, x: net.crossbars(
+            x,
+            random_weights(8, 3),
+            read,
+            encoding=encoding(code),
+            window=PAIRS,
+            wordlines=5,
+            scale=scale,
+        )
+    )
+    adders = (op for op in graph.ops if isinstance(op, ShiftAndAdd))
+    merged = {op.result.name: replace(op, merged=True) for op in adders}
+    return replace(graph, ops=tuple(merged.get(op.results[0].name, op) for op in graph.ops))
+
+
 def _neurons(**fields: Any) -> Graph:
     net = Builder("neurons")
     net.output(net.integer_neurons(net.input("x", (2, 2, 3), I5), **fields))
@@ -209,6 +229,8 @@ _MORE: dict[str, Callable[[], Graph]] = {
         ),
         SPIKE,
     ),
+    "merged": lambda: _merged(sense_amp(1), "twos-complement", np.array([[3, -2, 5]])),
+    "merged after ADCs": lambda: _merged(adc("sar", 1, 1), "offset-binary", 7),
     "ideal": lambda: _codes_op(
         lambda net, x: net.crossbars(
             x, random_weights(32, 3), ideal(), encoding=encoding("twos-complement", 4, 2)

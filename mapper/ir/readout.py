@@ -286,7 +286,9 @@ class ShiftAndAdd(Op):
 
     ``y[n] = (sum_b plane_b * sum_g m[g, n] * (sum_s significances[s] * code[b, g, s, n]
     + offset * active[b, g])) >> shift`` (floor), with ``plane_b = 2**b``, negative for the top
-    plane of signed inputs. ``scale`` holds ``m``, shape ``[G | 1, N | 1]``.
+    plane of signed inputs. ``scale`` holds ``m``, shape ``[G | 1, N | 1]``; one that row blocks
+    share is multiplied once, after their sum. ``merged`` says that the codes of the bit-slices make
+    one code, so that wires put them together where adders would; see ``mapper.ir.merging``.
     """
 
     mnemonic: ClassVar[str] = "imc.shift_and_add"
@@ -299,6 +301,7 @@ class ShiftAndAdd(Op):
     offset: int = 0
     scale: int | Const = 1
     shift: int = 0
+    merged: bool = False
     result: Value
 
     @property
@@ -347,23 +350,27 @@ class ShiftAndAdd(Op):
         blocks = int(np.broadcast_to(largest, self.codes.shape[1]).sum())
         return block * blocks * sum(map(abs, self.plane_weights))
 
+    def block_range(self, least: int, most: int) -> tuple[int, int]:
+        """Return bounds of what one row block adds up, from those of a code; before any scale."""
+        ends = [sorted((s * least, s * most)) for s in self.significances]
+        low, high = sum(e[0] for e in ends), sum(e[1] for e in ends)
+        if self.active is not None and isinstance(self.active.type, IntType):
+            correction = sorted((0, self.offset * self.active.type.max))
+            low, high = low + correction[0], high + correction[1]
+        return low, high
+
+    def shares_scale(self, constants: Constants) -> bool:
+        """Whether row blocks have one scale: it is multiplied after their sum then."""
+        return len(np.atleast_2d(param(constants, self.scale, INT64))) == 1
+
     def range(self, constants: Constants) -> tuple[int, int]:
         """Return bounds of the result, from the types of the operands."""
         code = self.codes.type
         assert isinstance(code, IntType)
         exact = np.int64 if self._reach(constants) <= MOST_SUM else object  # which cannot wrap
-        ends = [sorted((s * code.min, s * code.max)) for s in self.significances]
-        low, high = sum(e[0] for e in ends), sum(e[1] for e in ends)
-        if self.active is not None and isinstance(self.active.type, IntType):
-            correction = sorted((0, self.offset * self.active.type.max))
-            low, high = low + correction[0], high + correction[1]
-        scale = (
-            np.broadcast_to(param(constants, self.scale, INT64), (self.codes.shape[1], 1))
-            if (not isinstance(self.scale, Const))
-            else param(constants, self.scale, INT64)
-        )
-        scale = scale.astype(exact)
-        blocks = self.codes.shape[1] // (scale.shape[0])
+        low, high = self.block_range(code.min, code.max)
+        scale = np.atleast_2d(param(constants, self.scale, INT64)).astype(exact)
+        blocks = self.codes.shape[1] // len(scale)
         lows = np.minimum(scale * low, scale * high).sum(axis=0) * blocks
         highs = np.maximum(scale * low, scale * high).sum(axis=0) * blocks
         return _over_planes(int(lows.min()), int(highs.max()), self.plane_weights, self.shift)
@@ -375,11 +382,12 @@ class ShiftAndAdd(Op):
         block = np.einsum("s,bpgsn...->bpgn...", slices, codes)
         if self.active is not None:
             block = block + self.offset * per_output(operands[1], self.codes.shape[3])[:, :, :, 0]
-        scale = param(constants, self.scale, INT64)
-        if scale.ndim:
-            scale = over_positions(scale, positions)
+        scale = over_positions(np.atleast_2d(param(constants, self.scale, INT64)), positions)
         planes = np.asarray(self.plane_weights, np.int64)
-        total = np.einsum("p,bpn...->bn...", planes, (scale * block).sum(axis=2))
+        if self.shares_scale(constants):
+            total = scale[0] * np.einsum("p,bpn...->bn...", planes, block.sum(axis=2))
+        else:
+            total = np.einsum("p,bpn...->bn...", planes, (scale * block).sum(axis=2))
         return (total >> self.shift,)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from mapper.ir.core import Coding, Const, Constants, Graph, Op, Scalar, State, Value
 from mapper.ir.limits import MOST_ELEMENTS, MOST_FACTOR
+from mapper.ir.merging import merging_problems
 from mapper.ir.network import broadcast_problems
 from mapper.ir.ranges import (
     Reals,
@@ -49,6 +50,7 @@ def graph_problems(graph: Graph) -> Iterator[str]:
         yield problem
     if not broken:  # what is held together is known of graphs that fit together alone
         yield from _size_problems(graph)
+        yield from merging_problems(graph)
 
 
 def _rule_problems(graph: Graph) -> Iterator[str]:

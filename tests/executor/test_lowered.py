@@ -32,7 +32,7 @@ def test_the_model_is_valid_and_has_standard_operators_only():
 
 @pytest.mark.parametrize(
     "graph",
-    [dvs_net(), one_layer(3, 2), one_layer(300, 200, wordlines=64)],
+    [dvs_net(), one_layer(3, 2, shift=1), one_layer(300, 200, wordlines=64)],
     ids=["convolutions", "small", "row blocks"],
 )
 def test_its_bytes_are_those_that_protobuf_writes(graph):

@@ -60,7 +60,7 @@ def test_an_ideal_readout_loses_nothing_after_the_weights():
 
 def test_the_pipeline_lists_each_pass_once():
     names = [kind.name for kind in PIPELINE]
-    assert len(set(names)) == len(names) == 14
+    assert len(set(names)) == len(names) == 15
 
 
 def test_calibrating_with_data_is_deterministic():

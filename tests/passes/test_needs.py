@@ -27,7 +27,7 @@ MISSED_BY: Mapping[str, str] = {
     "tile-rows": "lower-readout",
     "tile-columns": "replicate",
     "slice-weights": "lower-readout",
-    "lower-readout": "lower-neurons",
+    "lower-readout": "merge-sums",
 }
 
 

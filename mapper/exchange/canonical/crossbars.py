@@ -43,8 +43,11 @@ def crossbar_body(
     total = grids.weighed(n, codes, add.significances, "int64")
     if add.offset:
         total = n.op("Add", total, n.op("Mul", active, n.number(add.offset)))
-    scaled = n.op("Mul", total, _table(n, add.scale, tensors))
-    return grids.planes_added(n, n.sum(scaled, 1), add)
+    scale = _table(n, add.scale, tensors)
+    if add.merged and add.shares_scale(constants):
+        return grids.planes_added(n, n.sum(total, 1), add, scale)
+    # Files from before merged sums have this form, and are read only if it is written again.
+    return grids.planes_added(n, n.sum(n.op("Mul", total, scale), 1), add)
 
 
 def _height(mvm: CrossbarMvm) -> int:
@@ -112,7 +115,8 @@ def _compared(
         for i in range(len(read.levels) - 1)
     ]
     counted = n.unsqueeze(active, 2) if active else None
-    return grids.compared(n, sums, read, references, counted, ("int64", "int64"))
+    levels = [np.array(level, np.int64) for level in read.levels]
+    return grids.compared(n, sums, read, references, counted, "int64", levels)
 
 
 def _table(n: Nodes, table: int | Const, tensors: Mapping[str, str]) -> str:

@@ -7,7 +7,8 @@ from importlib.resources import files
 from mapper.executor.base import check_watched, port_of, ports_of
 from mapper.executor.names import check_distinct, check_names, literal, remark
 from mapper.executor.numpy import statements
-from mapper.executor.numpy.grids import Budget, table_text
+from mapper.executor.numpy.grids import Budget
+from mapper.executor.numpy.readouts import table_text
 from mapper.executor.numpy.statements import Definition, Names, Statement
 from mapper.ir.activity import counted_shapes
 from mapper.ir.core import Const, Graph, State, Value, param

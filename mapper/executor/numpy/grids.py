@@ -7,11 +7,20 @@ from math import prod
 import numpy as np
 
 from mapper.executor.names import comment, literal
+from mapper.executor.numpy.readouts import (
+    ONE_BY_ONE,
+    MergedReadout,
+    ReadoutCode,
+    ScalingCode,
+    products_of,
+    readout_code,
+    scaling_code,
+)
 from mapper.ir import bounds
-from mapper.ir.core import Const, Constants, IntType, Span
+from mapper.ir.core import Constants, IntType, Span
 from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.encoding import Encoding
-from mapper.ir.readout import AdcRead, SenseAmpRead
+from mapper.ir.readout import SenseAmpRead
 from mapper.ir.synapses import Conv2d, ConvTranspose2d, Linear, Synapse
 from mapper.ir.tables import OpTable
 from mapper.ir.units import CrossbarLayer
@@ -56,40 +65,13 @@ class LayerCode:
     places: tuple[int, ...]
     """The shape of the array that tiles are written into: ``shape`` with two position axes."""
     blocks: int = 1
-    readout: "SenseCode | AdcCode | None" = None
+    readout: ReadoutCode | None = None
     total_dtype: str = "int64"
-    scale: str = ""
+    scaling: ScalingCode = ONE_BY_ONE
     offset: int = 0
     plane_weights: tuple[int, ...] = (1,)
     shift: int = 0
     needs: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SenseCode:
-    """A readout with one comparison per threshold."""
-
-    thresholds: str
-    low: int
-    high: int
-    rises: tuple[tuple[int, ...], ...]
-    """What reaching threshold ``l`` of slice ``s`` adds to an output."""
-    lowest: int
-    dtype: str
-    kind: str = "sense"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AdcCode:
-    """A readout with an ADC."""
-
-    first: str
-    step: str
-    base: str
-    top: int
-    significances: tuple[int, ...]
-    dtype: str
-    kind: str = "adc"
 
 
 @dataclass(slots=True)
@@ -110,9 +92,9 @@ def crossbar_code(
     layer: CrossbarLayer, name: str, constants: Constants, keys: Mapping[str, str], budget: Budget
 ) -> LayerCode:
     """Describe a fused layer: wordlines to integers."""
-    products = _products(layer, constants)
-    ends = bounds.code_bounds(layer, constants)
-    readout = _readout(layer, constants, keys)
+    products = products_of(layer, constants)
+    readout = readout_code(layer, constants, keys, products)
+    scaling = scaling_code(layer, constants, keys, readout)
     grid = _mvm_grid(layer.mvm, products.dtype, keys, budget, _full_level(layer))
     shape = layer.add.result.shape
     needs = {"grid", "window", readout.kind, *_digits_needed(layer.mvm.encoding)}
@@ -126,19 +108,17 @@ def crossbar_code(
         trace=literal(layer.mvm.partial_sum.name),
         blocks=len(layer.mvm.rows),
         readout=readout,
-        total_dtype=bounds.total_type(ends),
-        scale="" if layer.add.scale == 1 else table_text(layer.add.scale, keys),
+        total_dtype=(
+            readout.scaled_dtype
+            if isinstance(readout, MergedReadout)
+            else bounds.total_type(bounds.code_bounds(layer, constants))
+        ),
+        scaling=scaling,
         offset=layer.add.offset,
         plane_weights=layer.add.plane_weights,
         shift=layer.add.shift,
         needs=frozenset(needs | ({"active"} if layer.add.offset else set())),
     )
-
-
-def _products(layer: CrossbarLayer, constants: Constants) -> bounds.Products:
-    if layer.half_active:
-        return bounds.half_active_products(layer, constants)
-    return bounds.bitline_products(layer.mvm, constants)
 
 
 def _halves(layer: CrossbarLayer) -> list[str]:
@@ -291,47 +271,6 @@ def _mvm_grid(
         keep=budget.take(bounds.cell_bytes(mvm, slices, itemsize)),
         tile=bounds.tile_positions(wordlines, slices * mvm.outputs, itemsize),
     )
-
-
-def _readout(
-    layer: CrossbarLayer, constants: Constants, keys: Mapping[str, str]
-) -> SenseCode | AdcCode:
-    read = layer.read
-    significances = layer.add.significances
-    ends = bounds.code_bounds(layer, constants)
-    if isinstance(read, AdcRead):
-        return AdcCode(
-            first=table_text(read.first, keys),
-            step=table_text(read.step, keys),
-            base=table_text(read.base, keys),
-            top=(1 << read.bits) - 1,
-            significances=significances,
-            dtype=f"np.{bounds.step_type(ends)}",
-        )
-    sums = _products(layer, constants)
-    rises = tuple(
-        tuple((upper - lower) * s for s in significances)
-        for lower, upper in zip(read.levels, read.levels[1:], strict=False)
-    )
-    lowest = read.levels[0] * sum(significances)
-    each = [rise for level in rises for rise in level]
-    least = lowest + sum(min(0, rise) for rise in each)
-    most = lowest + sum(max(0, rise) for rise in each)
-    return SenseCode(
-        thresholds=("2 * " if layer.half_active else "") + table_text(read.thresholds, keys),
-        low=sums.low,
-        high=sums.high,
-        rises=rises,
-        lowest=lowest,
-        dtype=f"np.{bounds.narrowest(max(-least, most, *map(abs, each)))}",
-    )
-
-
-def table_text(scalar: int | Const, keys: Mapping[str, str]) -> str:
-    """Return a parameter as an expression: a number, or the stored array as 64-bit integers."""
-    if not isinstance(scalar, Const):
-        return repr(int(scalar))
-    return f'weights["{keys[scalar.name]}"].astype(np.int64)'
 
 
 def _digits_text(encoding: Encoding | None, full: int) -> str:

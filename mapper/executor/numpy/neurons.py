@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mapper.executor.names import comment
-from mapper.executor.numpy.grids import table_text
+from mapper.executor.numpy.readouts import table_text
 from mapper.ir.core import Const, Constants, IntType, Scalar, param
 from mapper.ir.neurons import Decay, IntegerNeuron
 

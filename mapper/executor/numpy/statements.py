@@ -7,8 +7,9 @@ from typing import Any
 from mapper.diagnostics import refuse
 from mapper.executor.names import literal, remark
 from mapper.executor.numpy import grids
-from mapper.executor.numpy.grids import Budget, LayerCode, table_text
+from mapper.executor.numpy.grids import Budget, LayerCode
 from mapper.executor.numpy.neurons import NeuronCode, neuron_code
+from mapper.executor.numpy.readouts import table_text
 from mapper.ir.core import Const, Graph, IntType, Value
 from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.evaluate import defined_values

@@ -196,18 +196,21 @@ def compared(
     read: SenseAmpRead,
     references: Sequence[str],
     active: str | None,
-    types: tuple[str, str],
+    of_sums: str,
+    levels: Sequence[Array],
 ) -> str:
-    """Compare sums with references ``[..., S | 1, N | 1, 1]``; ``types``: of sums, of results."""
-    of_sums, of_codes = types
+    """Compare sums with references ``[..., S | 1, N | 1, 1]``, and give the level that is reached.
+
+    ``levels`` broadcast to the sums, the lowest first; ``of_sums`` is the type of sums.
+    """
     if active is not None:
         full = n.number(read.full_level, of_sums)
         twice = n.op("Mul", sums, n.number(2, of_sums))
         sums = n.op("Sub", twice, n.op("Mul", active, full))
-    decoded = n.number(read.levels[0], of_codes)
-    for level, reference in zip(read.levels[1:], references, strict=True):
+    decoded = n.array(levels[0])
+    for level, reference in zip(levels[1:], references, strict=True):
         reached = n.op("GreaterOrEqual", sums, reference)
-        decoded = n.op("Where", reached, n.number(level, of_codes), decoded)
+        decoded = n.op("Where", reached, n.array(level), decoded)
     return decoded
 
 
@@ -221,8 +224,17 @@ def converted(n: Nodes, sums: str, read: AdcRead, tables: Sequence[str]) -> str:
 
 def weighed(n: Nodes, codes: str, significances: Sequence[int], dtype: str) -> str:
     """Add up bit-slices ``[..., S, N, P]`` by what they count: int64 ``[..., N, P]``."""
-    factors = n.array(np.array(significances, dtype).reshape(-1, 1, 1))
-    return n.cast(n.sum(n.op("Mul", codes, factors), -3), np.int64)
+    return _added(n, n.op("Mul", codes, n.array(_by_slice(significances, 1, dtype))))
+
+
+def _added(n: Nodes, weighed_codes: str) -> str:
+    return n.cast(n.sum(weighed_codes, -3), np.int64)
+
+
+def _by_slice(significances: Sequence[int], level: int, dtype: str) -> Array:
+    """Return what a level counts in each bit-slice, ``[S, 1, 1]``."""
+    counts: Array = np.array([level * s for s in significances], dtype)
+    return counts.reshape(-1, 1, 1)
 
 
 def code_type(read: BitlineRead, add: ShiftAndAdd) -> str:
@@ -266,13 +278,20 @@ def crossbar_layer(n: Nodes, layer: CrossbarLayer, x: str, constants: Constants)
         if layer.half_active or add.offset:
             active = active_rows(inner, part, mvm.outputs, mvm.groups, _places(mvm))
         total = _block_total(inner, layer, constants, blocks, sums, active, products)
-        if add.scale != 1:
+        if not add.shares_scale(constants):
             table = per_column(constants, add.scale)
             total = inner.op("Mul", total, blocks.table(inner, table))
         return total
 
     total = over_blocks(n, mvm.rows, inputs, weight, blocks, block)
-    return planes_added(n, total, add)
+    return planes_added(n, total, add, shared_scale(n, add, constants))
+
+
+def shared_scale(n: Nodes, add: ShiftAndAdd, constants: Constants) -> str:
+    """Return the scale of all row blocks, ``[1, N | 1, 1]``; empty where there is none to take."""
+    if add.scale == 1 or not add.shares_scale(constants):
+        return ""
+    return n.array(per_column(constants, add.scale))
 
 
 def _places(op: CrossbarMvm) -> int:
@@ -295,12 +314,13 @@ def _block_total(
         scalars = (read.first, read.step, read.base)
         tables = [blocks.table(n, per_column(constants, t)) for t in scalars]
         codes = converted(n, n.cast(sums, np.int64), read, tables)
+        total = weighed(n, codes, add.significances, dtype)
     else:
         table = thresholds(read, constants, products.bound).astype(products.dtype)
         references = [blocks.table(n, table[:, i]) for i in range(table.shape[1])]
         counted = active if layer.half_active else None
-        codes = compared(n, sums, read, references, counted, (products.dtype, dtype))
-    total = weighed(n, codes, add.significances, dtype)
+        levels = [_by_slice(add.significances, level, dtype) for level in read.levels]
+        total = _added(n, compared(n, sums, read, references, counted, products.dtype, levels))
     if add.offset and active is not None:
         counts = n.cast(n.op("Squeeze", active, n.integers(1)), np.int64)
         total = n.op("Add", total, n.op("Mul", counts, n.number(add.offset)))
@@ -351,11 +371,16 @@ def _table_types(blocks: Blocks) -> list[ValueInfoProto]:
     ]
 
 
-def planes_added(n: Nodes, total: str, add: ShiftAndAdd) -> str:
-    """Add bit planes ``[B * planes, N, P]`` by their weight and shift: ``[B, N, *positions]``."""
+def planes_added(n: Nodes, total: str, add: ShiftAndAdd, scale: str = "") -> str:
+    """Add bit planes ``[B * planes, N, P]`` by their weight, and shift: ``[B, N, *positions]``.
+
+    ``scale`` is what the sum is multiplied by before it is shifted: one that row blocks share.
+    """
     outputs, positions = add.result.shape[0], add.result.shape[1:]
     if add.plane_weights != (1,):
         planes = n.array(np.array(add.plane_weights, np.int64).reshape(-1, 1, 1))
         parts = n.reshape(total, -1, len(add.plane_weights), outputs, int(np.prod(positions)))
         total = n.sum(n.op("Mul", parts, planes), 1)
+    if scale:
+        total = n.op("Mul", total, scale)
     return n.shift_right(n.reshape(total, -1, outputs, *positions), add.shift)

@@ -200,7 +200,8 @@ def _sense_amp(at: Lowering, op: SenseAmpRead) -> list[str]:
     table = grids.thresholds(op, at.constants, 1 << 62)
     references = [n.array(table[:, i]) for i in range(table.shape[1])]
     sums = _flat(at, op.partial_sum)
-    codes = grids.compared(n, sums, op, references, active, ("int64", "int64"))
+    levels = [np.array(level, np.int64) for level in op.levels]
+    codes = grids.compared(n, sums, op, references, active, "int64", levels)
     return [n.reshape(codes, -1, *op.result.shape)]
 
 
@@ -221,8 +222,11 @@ def _shift_and_add(at: Lowering, op: ShiftAndAdd) -> list[str]:
     if op.active is not None:
         counts = _per_output(at, op.active, op.codes.shape[3])
         total = n.op("Add", total, n.op("Mul", counts, n.number(op.offset)))
-    scaled = n.op("Mul", total, n.array(_table(at, op.scale)))
-    return [grids.planes_added(n, n.sum(scaled, 1), op)]
+    scale = n.array(_table(at, op.scale))
+    if op.merged and op.shares_scale(at.constants):
+        return [grids.planes_added(n, n.sum(total, 1), op, scale)]
+    # Files from before merged sums have this form; see mapper.exchange.canonical.crossbars.
+    return [grids.planes_added(n, n.sum(n.op("Mul", total, scale), 1), op)]
 
 
 def _neuron(at: Lowering, op: IntegerNeuron) -> list[str]:

@@ -154,7 +154,14 @@ class IntegerNetwork:
         for bit, weight in enumerate(op.plane_weights):
             plane = (x >> bit) & 1
             total = total + weight * self._plane(op, reader, mvm, plane).round().to(torch.int64)
+        if op.shares_scale(self.graph.constants):  # of all row blocks, so it is multiplied once
+            total = self._columns(op) * total
         return total >> op.shift
+
+    def _columns(self, op: ShiftAndAdd) -> Tensor:
+        """Return the scale that row blocks share, beside ``[B, N, *positions]``."""
+        scale = self.number(op.scale)
+        return scale.reshape(-1, *(1 for _ in op.result.shape[1:])) if scale.ndim else scale
 
     def _plane(
         self, op: ShiftAndAdd, reader: BitlineRead, mvm: CrossbarMvm, plane: Tensor
@@ -163,6 +170,8 @@ class IntegerNetwork:
         weight, plane = self.constants[mvm.weight.name].to(exact), plane.to(exact)
         if isinstance(reader, AdcRead) and reader.kind == "ideal":
             sums = exact_sums(plane, weight, mvm.window, mvm.groups)
+            if op.shares_scale(self.graph.constants):
+                return sums
             return sums * self.number(op.scale)
         assert mvm.encoding is not None
         grid = Grid(
@@ -172,7 +181,8 @@ class IntegerNetwork:
             groups=mvm.groups,
             half_active=reader.follows_activity,
         )
-        scale = self.number(op.scale).reshape(-1).to(exact)
+        scale = self.number(1 if op.shares_scale(self.graph.constants) else op.scale)
+        scale = scale.reshape(-1).to(exact)
         layer = sums_backend(plane, weight, grid)(grid, self._reading(reader), weight, scale)
         return layer.all_outputs(plane)
 
