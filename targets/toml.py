@@ -20,6 +20,8 @@ _MANY_DOTS = 32
 """In a line of text: more are escaped, as a file may only have so many."""
 
 Data = Mapping[str, Any]
+Comments = Mapping[tuple[str, str], str]
+"""What to say of a key: by the name of its table and its own."""
 
 
 def toml_of(name_or_path: str | Path) -> str:
@@ -47,6 +49,18 @@ def to_toml(target: Target) -> str:
     if _is_shipped(target.components):
         data["components"] = target.components.name
     return "\n".join(_table((), data)).strip() + "\n"
+
+
+def commented(data: Data, comments: Comments) -> str:
+    """Return the text of a file with these facts, and comments behind those that have one."""
+    lines, table = [], ""
+    for line in "\n".join(_table((), data)).strip().split("\n"):
+        if line.startswith("["):
+            table = line.strip("[]")
+        key = line.partition(" = ")[0]
+        said = comments.get((table, key), "")
+        lines.append(f"{line}  # {said}" if said else line)
+    return "\n".join(lines) + "\n"
 
 
 def _is_shipped(library: Library) -> bool:

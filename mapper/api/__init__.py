@@ -29,6 +29,7 @@ from mapper.api.estimate import Estimate
 from mapper.api.figures import DrawnFigure, Figures
 from mapper.api.inspection import Inspection, inspect
 from mapper.api.make import check_backend, compile, export, load, passes_over, verify_model
+from mapper.api.new_target import NewTarget, new_target
 from mapper.api.page import ReportAnswer
 from mapper.api.run import Run
 from mapper.build.summary import CompileSummary
@@ -63,6 +64,7 @@ __all__ = [
     "Export",
     "Figures",
     "Inspection",
+    "NewTarget",
     "PartLists",
     "Parts",
     "PassList",
@@ -90,6 +92,7 @@ __all__ = [
     "inspect",
     "inspect_model",
     "load",
+    "new_target",
     "parts_of",
     "parts_there_are",
     "passes_over",

@@ -1,9 +1,9 @@
 """The ``spikeloom`` command: parse, call ``mapper.api``, print. No logic of its own."""
 
-from mapper.cli import build, compare, facts, model
+from mapper.cli import build, compare, facts, model, new_target
 from mapper.cli.app import app
 
-__all__ = ["app", "build", "compare", "facts", "main", "model"]
+__all__ = ["app", "build", "compare", "facts", "main", "model", "new_target"]
 
 # fmt: off
 _ORDER = (

@@ -37,7 +37,9 @@ class Answer(Protocol):
         ...
 
 
-def command(name: str) -> Callable[[Callable[P, Answer | None]], Callable[P, None]]:
+def command(
+    name: str, to: typer.Typer = app
+) -> Callable[[Callable[P, Answer | None]], Callable[P, None]]:
     """Register a command that returns its answer, and turn errors into exit codes."""
 
     def register(function: Callable[P, Answer | None]) -> Callable[P, None]:
@@ -68,7 +70,7 @@ def command(name: str) -> Callable[[Callable[P, Answer | None]], Callable[P, Non
             if getattr(answer, "failed", looked is False):
                 raise typer.Exit(1)
 
-        app.command(name)(run)
+        to.command(name)(run)
         return run
 
     return register

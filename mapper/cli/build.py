@@ -124,6 +124,9 @@ def cost(
     details: Annotated[
         bool, typer.Option("--details", help="List every part of every total, and all counts.")
     ] = False,
+    macro: Annotated[
+        bool, typer.Option("--macro", help="What macros take, by part, as chips are measured.")
+    ] = False,
     as_json: Json = False,
 ) -> api.Estimate:
     """Estimate energy, latency and area of a build."""
@@ -136,7 +139,8 @@ def cost(
     if not as_json:
         out.print(tables.headline(answer.headline, answer.notes))
         moved = "\n".join(tornado_lines(answer.sensitivity or ()))
-        for text in (moved, tables.details(answer.cost) if details else ""):
+        inside = tables.macros(answer.cost) if macro else ""
+        for text in (inside, moved, tables.details(answer.cost) if details else ""):
             print(f"\n{text}" if text else "", end="\n" if text else "")
     return answer
 

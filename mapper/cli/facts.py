@@ -1,16 +1,32 @@
 """Commands that list what there is: targets, passes."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from mapper import api
 from mapper.cli import tables
-from mapper.cli.app import command, out
+from mapper.cli.app import app, command, out
 from mapper.cli.options import Json
 
 
-@command("targets")
+class _Targets(TyperGroup):
+    """``targets new`` writes a file; whatever else follows ``targets`` is for listing."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, args if args[:1] == ["new"] else ["list", *args])
+
+
+targets_app = typer.Typer(
+    cls=_Targets,
+    help="List the targets, or show one; 'targets new' writes one.",
+    add_completion=False,
+)
+app.add_typer(targets_app, name="targets")
+
+
+@command("list", targets_app)
 def targets(
     name: Annotated[str | None, typer.Argument(help="Show one target, or list of parts.")] = None,
     components: Annotated[
@@ -23,7 +39,10 @@ def targets(
     voltage: Annotated[float | None, typer.Option(help="And to this supply, V.")] = None,
     as_json: Json = False,
 ) -> api.TargetList | api.TargetFacts | api.PartLists | api.Parts:
-    """List the targets, or show one; or the published parts that costs are taken from."""
+    """List the targets, or show one; or the published parts that costs are taken from.
+
+    'targets new --help' says how a target is written from a few facts.
+    """
     if toml and (name is None or components):
         raise typer.BadParameter("name a target to print as a file", param_hint="--toml")
     if components:

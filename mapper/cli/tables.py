@@ -14,7 +14,7 @@ from mapper.api.figures import Figures
 from mapper.api.page import ReportAnswer
 from mapper.api.run import Run
 from mapper.build.summary import COLUMNS, CompileSummary
-from mapper.cost import Cost, Range
+from mapper.cost import Cost, Range, macro_lines
 from mapper.diagnostics import many, printable
 from mapper.exchange.export import Export
 from mapper.layout import Taken
@@ -100,8 +100,17 @@ def headline(answer: Headline, notes: Iterable[str] = ()) -> RenderableType:
 
 def details(cost: Cost) -> str:
     """Every part of every total; ``cost.py`` writes the same, in ASCII."""
+    return _with_units(str(cost))
+
+
+def macros(cost: Cost) -> str:
+    """What macros take, by part, and which chips have tested it."""
+    return _with_units("\n".join(macro_lines(cost)))
+
+
+def _with_units(text: str) -> str:
     shown = {"uJ us": "µJ µs", "uJ": "µJ", "us": "µs", "mm2": "mm²"}
-    return re.sub(r"(?<=\d )(uJ us|uJ|us|mm2)(?= \()", lambda unit: shown[unit[0]], str(cost))
+    return re.sub(r"(?<=\d )(uJ us|uJ|us|mm2)(?= \()", lambda unit: shown[unit[0]], text)
 
 
 _STYLES = {"good": "green", "warn": "yellow", "bad": "bold red"}

@@ -6,8 +6,8 @@ from mapper.cost.generate import generate_cost
 from mapper.cost.measure import measure
 from mapper.cost.model import Activity, Events, Layer
 from mapper.cost.priced import priced_design, priced_readouts
+from mapper.cost.result import Cost, LayerCost, Range, filling, macro_lines
 from mapper.cost.sensitivity import sensitivity, swings_of, tornado_lines
-from mapper.cost.summary import Cost, LayerCost, Range, filling
 from mapper.cost.waterfall import (
     costs_along,
     priceable,
@@ -33,6 +33,7 @@ __all__ = [
     "estimate",
     "filling",
     "generate_cost",
+    "macro_lines",
     "measure",
     "price",
     "priceable",

@@ -7,7 +7,8 @@ from mapper.cost.counts import Counts, count_actions
 from mapper.cost.facts import chip_of, corners_of
 from mapper.cost.model import Activity, Layer, activity_of_density, random_density
 from mapper.cost.realtime import TooOftenError
-from mapper.cost.summary import Cost, cost_of
+from mapper.cost.result import Cost
+from mapper.cost.summary import cost_of
 from mapper.diagnostics import refuse
 from mapper.ir.core import Graph
 from targets import AS_BUILT, Preset, Target, load_preset

@@ -40,7 +40,7 @@ def chip_of(target: Target, preset: Preset = AS_BUILT, layers: tuple[Layer, ...]
         crossbars_per_tile=target.chip.crossbars_per_tile,
         buffer_word_bits=components.buffer_read.word_bits,
         hop_word_bits=components.hop.word_bits,
-        macros={macro.name: _macro(macro) for macro in target.macros},
+        macros={macro.name: _macro(macro, components, preset) for macro in target.macros},
         crossbars_per_chip=target.chip.crossbars,
         idle_leakage=target.chip.idle_leakage,
         every_ms=preset.every_ms,
@@ -99,7 +99,7 @@ def _hierarchy(preset: Preset) -> Hierarchy | None:
     )
 
 
-def _macro(macro: TargetMacro) -> Macro:
+def _macro(macro: TargetMacro, library: Library, preset: Preset) -> Macro:
     # A differential pair shares one readout.
     encoding = macro.written(macro.weight_bits)
     columns = macro.bitlines // encoding.bitlines_per_slice
@@ -113,6 +113,7 @@ def _macro(macro: TargetMacro) -> Macro:
         code_bits=readout.bits,
         comparators=1 if readout.is_adc else readout.thresholds,
         top_level=encoding.base - 1,
+        circuit=priced_kind(library, readout, preset),
     )
 
 
@@ -203,6 +204,14 @@ def found_converter(
     """Find the ADC that the preset wants; that of the target where the library has none."""
     wanted = readout.kind if preset.adc == "as-built" else preset.adc
     return library.converter(wanted, readout.bits) or library.converter(readout.kind, readout.bits)
+
+
+def priced_kind(library: Library, readout: Readout, preset: Preset) -> str:
+    """Return the kind of readout that is priced: of an ADC, the one that the preset wants."""
+    wanted = preset.adc
+    if readout.is_adc and wanted != "as-built" and library.converter(wanted, readout.bits):
+        return wanted
+    return readout.kind
 
 
 def lacking(library: Library, readout: Readout, preset: Preset) -> str:

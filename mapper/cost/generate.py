@@ -24,6 +24,8 @@ EMBEDDED = (
     "timing.py",
     "area.py",
     "realtime.py",
+    "tested.py",
+    "result.py",
     "summary.py",
     "scaling.py",
     "points.py",

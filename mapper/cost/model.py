@@ -117,6 +117,8 @@ class Macro:
     """Sense amplifiers of one readout; 1 for an ADC, whose facts are of the whole; 0 ideal."""
     top_level: int
     """Highest conductance level of a cell: 1 for 1-bit cells."""
+    circuit: str = ""
+    """Kind of readout whose facts are taken: "sense-amp", "sar"; a preset may price another ADC."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

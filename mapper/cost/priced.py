@@ -2,7 +2,14 @@
 
 from dataclasses import replace
 
-from mapper.cost.facts import chip_of, corners_of, found_converter, lacking, library_of
+from mapper.cost.facts import (
+    chip_of,
+    corners_of,
+    found_converter,
+    lacking,
+    library_of,
+    priced_kind,
+)
 from mapper.cost.model import Chip, Corners, Layer
 from targets import Preset, Readout, Target
 
@@ -27,9 +34,7 @@ def priced_readouts(target: Target, preset: Preset) -> dict[str, str]:
 def _priced(readout: Readout, target: Target, preset: Preset) -> str:
     if not readout.is_adc:
         return readout.form.words
-    library, wanted = library_of(target, preset), preset.adc
-    there = wanted != "as-built" and library.converter(wanted, readout.bits) is not None
-    kind = wanted if there else readout.kind
+    kind = priced_kind(library_of(target, preset), readout, preset)
     built = "" if kind == readout.kind else f", built as {_KINDS[readout.kind]}"
     return f"{readout.bits}-bit {_KINDS[kind]} ADC{built}"
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from mapper.cost.summary import Range
+from mapper.cost.result import Range
 from targets import Interval, PartList
 
 End = Literal["low", "nominal", "high"]

@@ -7,7 +7,7 @@ from mapper.cost.counts import Counts
 from mapper.cost.estimate import price
 from mapper.cost.model import Activity
 from mapper.cost.priced import unpriced
-from mapper.cost.summary import Cost
+from mapper.cost.result import Cost
 from targets import Preset, Target
 
 ASSUMPTIONS = (

@@ -12,6 +12,7 @@ from mapper.diagnostics import many, printable
 from mapper.ir.firing import MAPPING, NETWORK
 from mapper.notebook import html_table
 from mapper.report.answers import Answer, answers
+from mapper.report.charts.breakdown import words
 from mapper.report.data import Evidence, Report
 from mapper.report.numbers import between, nominal, percent
 from mapper.verify.result import NOTHING_COMPARED, Verification, finite
@@ -95,6 +96,11 @@ def facts(report: Report) -> tuple[Fact, ...]:
             interval=between(cost.total_pj, "pJ"),
         ),
         Fact(
+            name="With silicon behind it",
+            value=f"{percent(cost.silicon.share)} of the energy",
+            told=_tested(cost),
+        ),
+        Fact(
             name="A time step, pipelined",
             value=nominal(step.nominal, "ns"),
             interval=between(step, "ns"),
@@ -133,6 +139,12 @@ def _real_time(cost: Cost) -> Iterator[Fact]:
         + (f", {percent(found.idle_leakage)} of it left while idle" if gated else "")
         + f"; computes {percent(found.duty.nominal)} of the time",
     )
+
+
+def _tested(cost: Cost) -> str:
+    """Say what the rest of the energy is: terms that no published chip has tested."""
+    left = ", ".join(map(words, cost.silicon.untested[:3]))
+    return f"rests on terms that published chips have tested; not tested: {left}" if left else ""
 
 
 def _inference(cost: Cost) -> str:

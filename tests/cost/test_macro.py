@@ -5,7 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mapper.cost import estimate
+from benchmarks.chips import read_chips
+from mapper.cost import Cost, estimate, macro_lines
+from mapper.cost.tested import TESTED_CELLS, TESTED_PARTS, TESTED_READOUTS
 from mapper.diagnostics import MappingError
 from mapper.ir.core import SPIKE, Span, Value
 from mapper.ir.crossbar import Placement
@@ -34,14 +36,17 @@ def number(value: float) -> Interval:
 
 
 def energy(**parts) -> dict[str, float]:
+    return {name: found.nominal for name, found in whole(**parts).energy_pj.items()}
+
+
+def whole(**parts) -> Cost:
     target = replace(TARGET, components=replace(TARGET.components, **parts))
     target = target_from_data(target_to_data(target), loc="kept.json")  # as a build keeps it
     x = Value("x", SPIKE, (3,))
     placement = Placement(macro="sense-amp-64", slots=Span(0, 1))
     mvm = crossbar(x, WEIGHT, OFFSET_4, [Span(0, 3)], [Span(0, 2)], placement=placement)
     graph = network(layer(mvm)[0], {"fc.weight": WEIGHT}, x)
-    cost = estimate(graph, target, activity_of(graph, SPIKES))
-    return {name: found.nominal for name, found in cost.energy_pj.items()}
+    return estimate(graph, target, activity_of(graph, SPIKES))
 
 
 def cell(kind: str, **facts: float) -> Cell:
@@ -137,3 +142,38 @@ def test_a_law_is_kept_as_it_is_written():
     data["components"]["sar_adc"][0]["law"] = "none"
     with pytest.raises(MappingError, match="law must be 'sar' or"):
         target_from_data(data, loc="mine.toml")
+
+
+def test_a_share_of_the_energy_has_silicon_behind_it():
+    cost = whole()
+    tested = ("cells", "wordline_drive", "readout", "shift_add", "accumulate")
+    known = sum(cost.energy_pj[name].nominal for name in tested)
+    assert cost.silicon.share == pytest.approx(known / cost.total_pj.nominal)
+    assert cost.silicon.tested["cells"] == ("NEURRAM",)
+    assert cost.silicon.tested["readout"] == ("KHWA65", "ZHANG6T")
+    assert cost.silicon.untested[0] == "membrane_update"
+    assert {"membrane_memory", "hop", "leakage"} <= set(cost.silicon.untested)
+    assert cost.as_dict()["silicon"]["share"] == cost.silicon.share
+
+
+def test_a_macro_is_what_chips_are_measured_as():
+    cost = whole()
+    macro = cost.as_dict()["macro"]
+    inside = ("cells", "wordline_drive", "inputs", "read_channel", "readout", "shift_add")
+    expected = sum(cost.energy_pj[name].nominal for name in (*inside, "control"))
+    assert macro["energy_pj"]["total"]["nominal"] == pytest.approx(expected)
+    assert macro["fj_per_mac"]["nominal"] == pytest.approx(expected / 12 * 1e3)  # 2 x 3 x 2 MACs
+    text = "\n".join(macro_lines(cost))
+    assert "tested by KHWA65, ZHANG6T" in text
+    assert f"{2 * 12 / expected:.4g} TOPS/W" in text
+
+
+def test_every_chip_that_tested_a_term_is_compared():
+    energies = {
+        chip.id: chip.blind
+        for chip in read_chips()
+        if any(known.quantity == "energy" for known in chip.measured)
+    }
+    for table in (TESTED_CELLS, TESTED_READOUTS, TESTED_PARTS):
+        for chips in table.values():
+            assert set(chips) <= set(energies)

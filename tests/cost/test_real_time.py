@@ -14,7 +14,8 @@ from mapper.cost.facts import chip_of, corners_of
 from mapper.cost.model import Chip, Facts, activity_of_density
 from mapper.cost.points import totals
 from mapper.cost.realtime import TooOftenError, chips_in_use, whole_um2
-from mapper.cost.summary import Cost, cost_of
+from mapper.cost.result import Cost
+from mapper.cost.summary import cost_of
 from mapper.diagnostics import MappingError
 from mapper.ir.core import Span
 from mapper.ir.crossbar import Placement

@@ -1,0 +1,106 @@
+"""The command that writes a target from a few facts of a chip."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mapper import api
+from mapper.cli.app import command
+from mapper.cli.facts import targets_app
+from mapper.cli.options import Json
+
+Given = typer.Option
+
+
+@command("new", targets_app)
+def new(
+    node: Annotated[float, Given(help="Technology node, 7..130 nm.")],
+    array: Annotated[str, Given(help="Wordlines x bitlines of a crossbar: 256x64.")],
+    cell: Annotated[
+        str,
+        Given(
+            help="rram or pcm (a resistor for as long as it is read), charge (a capacitor that "
+            "every read charges), discharge (a precharged bitline), static (a transistor's "
+            "current), digital (a gate)."
+        ),
+    ],
+    readout: Annotated[
+        str, Given(help="sense-amp, ternary, ideal; sar or flash with its bits: sar4, flash3.")
+    ],
+    output: Annotated[Path, Given("-o", "--output", help="TOML file to write.")],
+    voltage: Annotated[
+        float | None, Given(help="Supply, V; what is usual at the node unless given.")
+    ] = None,
+    mux: Annotated[int, Given(help="Bitlines (pairs) that share a readout, in turn.")] = 1,
+    cell_bits: Annotated[int, Given(help="Bits of one cell.")] = 1,
+    weight_bits: Annotated[int, Given(help="Bits of a weight.")] = 4,
+    encoding: Annotated[
+        str | None,
+        Given(help="offset-binary, twos-complement or differential (pairs); offset-binary."),
+    ] = None,
+    input_bits: Annotated[
+        int, Given(help="Widest input code; 1 takes spikes alone, a bit plane a read.")
+    ] = 1,
+    read_channel: Annotated[
+        str | None,
+        Given(
+            help="What stands before a readout: none, buffer, clamp (holds the bitline, mirrors "
+            "its current), tia (transimpedance amplifier). Unless given: tia before a SAR and "
+            "clamp before a flash converter of rram or pcm, else none."
+        ),
+    ] = None,
+    settling_ns: Annotated[
+        float, Given(help="In which a read channel settles; an assumption unless given.")
+    ] = 10.0,
+    wordline_ns: Annotated[
+        float, Given(help="In which a wordline settles; an assumption unless given.")
+    ] = 1.0,
+    read_voltage: Annotated[float | None, Given(help="Across an rram or pcm cell, V.")] = None,
+    on_us: Annotated[float | None, Given(help="Conductance of a cell that is on, uS.")] = None,
+    off_us: Annotated[float | None, Given(help="Conductance of a cell that is off, uS.")] = None,
+    cell_ff: Annotated[
+        float | None, Given(help="What a charge or discharge cell switches, fF.")
+    ] = None,
+    cell_um2: Annotated[float | None, Given(help="Area of a cell, um2.")] = None,
+    membrane_bits: Annotated[int, Given(help="Bits of a membrane.")] = 16,
+    tiles: Annotated[int, Given(help="Tiles of a chip.")] = 64,
+    crossbars_per_tile: Annotated[int, Given(help="Crossbars of a tile.")] = 16,
+    clock_ns: Annotated[float, Given(help="Clock period of the logic, ns.")] = 1.0,
+    name: Annotated[str | None, Given(help="Of the target; that of the file unless given.")] = None,
+    as_json: Json = False,
+) -> api.NewTarget:
+    """Write a target from a few facts of a chip: costs by laws and published parts.
+
+    All that is not given comes from laws and from published parts at the node; the file says of
+    every number what it is and where it comes from, to be changed where more is known.
+
+    Example: spikeloom targets new --node 28 --array 256x64 --cell charge --readout sar4 -o my.toml
+    """
+    given: dict[str, Any] = {
+        "mux": mux,
+        "cell_bits": cell_bits,
+        "weight_bits": weight_bits,
+        "encoding": encoding,
+        "input_bits": input_bits,
+        "read_channel": read_channel,
+        "settling_ns": settling_ns,
+        "wordline_ns": wordline_ns,
+        "read_voltage_v": read_voltage,
+        "on_us": on_us,
+        "off_us": off_us,
+        "cell_ff": cell_ff,
+        "cell_um2": cell_um2,
+        "membrane_bits": membrane_bits,
+        "tiles": tiles,
+        "crossbars_per_tile": crossbars_per_tile,
+        "clock_ns": clock_ns,
+        "voltage_v": voltage,
+    }
+    answer = api.new_target(
+        output, node_nm=node, array=array, cell=cell, readout=readout, name=name, **given
+    )
+    if not as_json:
+        print(f"wrote {answer.file}: {answer.summary}")
+        print(f"spikeloom compile model.onnx --target {answer.file} -o build")
+    return answer

@@ -1,0 +1,144 @@
+"""A whole target from a few facts of a chip: sizes, node, supply, kinds of cell and of readout.
+
+What is not given comes from laws and from the published parts of ``reference-65nm``, brought to the
+node and the supply. ``Description`` says what may be given; ``describe`` writes the file.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from mapper.cost.described import CELLS, Description
+from mapper.cost.described_library import library_of
+from mapper.cost.facts import corners_of
+from mapper.cost.scaling import LARGEST_NM, SMALLEST_NM, ScalingError
+from mapper.diagnostics import refuse
+from targets import Target, target_from_data
+from targets.toml import Comments, commented
+
+
+def describe(given: Description) -> str:
+    """Return the text of a target file: all facts, each with what it is and its source.
+
+    Raises:
+        MappingError: with everything about the description that makes no sense.
+    """
+    corners_of(described(given))  # the laws hold at these sizes
+    return commented(*_data(given))
+
+
+def described(given: Description) -> Target:
+    """Return the target that ``describe`` writes."""
+    _check(given)
+    return target_from_data(_data(given)[0], loc=given.name)
+
+
+def _check(given: Description) -> None:
+    """Refuse what the schema would not name in the words of a description."""
+    problems = list(_nonsense(given))
+    if problems:
+        raise refuse("target-description", "; ".join(problems), help="see 'targets new --help'")
+
+
+def _nonsense(given: Description) -> Iterator[str]:
+    if not SMALLEST_NM <= given.node_nm <= LARGEST_NM:
+        yield f"nodes are {SMALLEST_NM:g} to {LARGEST_NM:g} nm, got {given.node_nm:g}"
+    if given.cell not in CELLS:
+        yield f"a cell is {' or '.join(CELLS)}, got {given.cell!r}"
+        return
+    kind, bits = given.converter
+    if kind not in ("sar", "flash", "sense-amp", "ternary", "ideal"):
+        yield f"a readout is sense-amp, ternary, ideal, sar4 or flash4, got {given.readout!r}"
+    elif kind in ("sar", "flash") and not 2 <= bits <= 8:
+        yield f"a converter has 2..8 bits, as in {kind}4, got {given.readout!r}"
+    resistive = given.kind == "resistive"
+    for option, value in (
+        ("read voltage", given.read_voltage_v),
+        ("conductance of a cell that is on", given.on_us),
+        ("conductance of a cell that is off", given.off_us),
+    ):
+        if value is not None and not resistive:
+            yield f"a {option} goes with cells rram or pcm, got {given.cell!r}"
+    if given.cell_ff is not None and given.kind not in ("charge", "discharge"):
+        yield f"a capacitance of a cell goes with cells charge or discharge, got {given.cell!r}"
+    if given.channel not in ("none", "buffer", "clamp", "tia"):
+        yield f"a read channel is none, buffer, clamp or tia, got {given.read_channel!r}"
+    elif given.channel in ("clamp", "tia") and given.kind not in ("resistive", "static"):
+        yield f"a read channel {given.channel!r} takes a current, cells {given.cell!r} give none"
+    if given.read_voltage_v is not None and given.read_voltage_v > given.supply:
+        yield f"the read voltage {given.read_voltage_v:g} V is above the supply {given.supply:g} V"
+    if None not in (given.on_us, given.off_us) and (given.off_us or 0) >= (given.on_us or 0):
+        yield f"a cell that is off has {given.off_us:g} uS, one that is on {given.on_us:g} uS"
+    if given.mux > given.bitlines:
+        yield f"{given.mux} columns share a readout, the crossbar has {given.bitlines}"
+
+
+def _data(given: Description) -> tuple[dict[str, Any], Comments]:
+    try:
+        library, notes = library_of(given)
+    except ScalingError as error:
+        raise refuse("scaling-range", str(error), loc="--voltage") from error
+    data = {
+        "name": given.name,
+        "summary": _summary(given),
+        "provenance": "described by its sizes; costs by laws and published parts, none measured",
+        "macro": [_macro(given)],
+        "neuron": {
+            "membrane_bits": given.membrane_bits,
+            "leaks": ["none", "shift", "multiply"],
+            "leak_bits": 12,
+        },
+        "chip": {
+            "tiles": given.tiles,
+            "crossbars_per_tile": given.crossbars_per_tile,
+            "max_chips": 16,
+            "max_rounds": 1,
+        },
+        "clock": {"policy": "decoupled", "logic_ns": given.clock_ns},
+        "components": library,
+    }
+    return data, {**_notes(given), **notes}
+
+
+def _summary(given: Description) -> str:
+    cells = f"{given.cell_bits}-bit {given.cell}"
+    return (
+        f"{given.wordlines}x{given.bitlines} crossbars of {cells} cells at {given.node_nm:g} nm, "
+        f"{given.supply:g} V, readout {given.readout}"
+    )
+
+
+def _macro(given: Description) -> dict[str, Any]:
+    kind, bits = given.converter
+    levels = {"sense-amp": [-1, 1], "ternary": [-1, 0, 1]}
+    return {
+        "name": "main",
+        "wordlines": given.wordlines,
+        "bitlines": given.bitlines,
+        "cell_bits": given.cell_bits,
+        "encoding": given.encoding or "offset-binary",
+        "weight_bits": given.weight_bits,
+        "max_input_bits": given.input_bits,
+        "accepts": ["spikes", "codes"] if given.input_bits > 1 else ["spikes"],
+        "readout": {
+            "kind": kind,
+            "bits": bits,
+            "columns_per_readout": given.mux,
+            "reference": "constant",
+            **({"levels": levels[kind]} if kind in levels else {}),
+        },
+    }
+
+
+def _notes(given: Description) -> Comments:
+    return {
+        ("", "name"): "Change what you know better; costs are under [components].",
+        ("macro", "max_input_bits"): "wider inputs are not taken",
+        ("macro", "weight_bits"): "unless the user asks for another width",
+        ("macro.readout", "columns_per_readout"): "columns (pairs) that take turns",
+        ("macro.readout", "reference"): "or half-active: half of what driven rows could give",
+        ("neuron", "membrane_bits"): "two's complement, saturating",
+        ("chip", "tiles"): "a smaller network leaves tiles empty",
+        ("chip", "max_rounds"): "weights stay as they were written",
+        ("clock", "policy"): "or sensing-set: one clock, as slow as the slowest readout",
+        ("clock", "logic_ns"): "an assumption",
+    }

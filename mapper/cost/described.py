@@ -1,0 +1,82 @@
+"""What a person says of a chip to have a target written: sizes, node, supply, kinds of circuits."""
+
+from dataclasses import dataclass
+
+from mapper.cost.points import supply_of
+from targets.cells import CellKind
+
+CELLS = ("rram", "pcm", "charge", "discharge", "static", "digital")
+READOUT_CHANNELS = {"sar": "tia", "flash": "clamp"}
+"""What a bitline of resistive cells needs in front of a converter: a SAR takes a voltage, the
+comparators of a flash converter take a current. A sense amplifier compares currents itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """A macro and its chip, as a paper's first table has them. None: what the rest implies."""
+
+    name: str
+    node_nm: float
+    wordlines: int
+    bitlines: int
+    cell: str
+    """One of ``CELLS``."""
+    readout: str
+    """``sense-amp``, ``ternary``, ``ideal``; ``sar`` or ``flash`` with its bits: ``sar4``."""
+    voltage_v: float | None = None
+    mux: int = 1
+    cell_bits: int = 1
+    encoding: str | None = None
+    weight_bits: int = 4
+    input_bits: int = 1
+    input_form: str | None = None
+    read_channel: str | None = None
+    """``none``, ``buffer``, ``clamp`` or ``tia``."""
+    settling_ns: float = 10.0
+    wordline_ns: float = 1.0
+    read_voltage_v: float | None = None
+    on_us: float | None = None
+    off_us: float | None = None
+    cell_ff: float | None = None
+    cell_um2: float | None = None
+    membrane_bits: int = 16
+    tiles: int = 64
+    crossbars_per_tile: int = 16
+    clock_ns: float = 1.0
+
+    @property
+    def kind(self) -> CellKind:
+        """Which formula prices its cells."""
+        kinds: dict[str, CellKind] = {
+            "rram": "resistive",
+            "pcm": "resistive",
+            "charge": "charge",
+            "discharge": "discharge",
+            "static": "static",
+            "digital": "digital",
+        }
+        return kinds[self.cell]
+
+    @property
+    def supply(self) -> float:
+        """Return V: as given, else what is usual at the node."""
+        return supply_of(self.node_nm) if self.voltage_v is None else self.voltage_v
+
+    @property
+    def converter(self) -> tuple[str, int]:
+        """Return the kind of readout and its bits: ``("sar", 4)``, ``("sense-amp", 1)``."""
+        fixed = {"sense-amp": 1, "ternary": 2, "ideal": 0}
+        if self.readout in fixed:
+            return self.readout, fixed[self.readout]
+        kind = self.readout.rstrip("0123456789")
+        digits = self.readout[len(kind) :]
+        return kind, int(digits) if digits else -1
+
+    @property
+    def channel(self) -> str:
+        """Return what stands in front of the readout."""
+        if self.read_channel is not None:
+            return self.read_channel
+        if self.kind != "resistive":
+            return "none"
+        return READOUT_CHANNELS.get(self.converter[0], "none")

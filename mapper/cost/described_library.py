@@ -1,0 +1,255 @@
+"""The component library of a described target: laws, and published parts brought to its node."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from mapper.cost.described import Description
+from mapper.cost.scaling import analogue_energy_factor, digital_area_factor, digital_energy_factor
+from targets import Component, Interval, Library, load_library
+from targets.toml import Comments
+
+REFERENCE = "reference-65nm"
+DIGITAL = (
+    "shift_add",
+    "accumulate",
+    "scale_multiply",
+    "membrane_update",
+    "buffer_read",
+    "buffer_write",
+    "hop",
+)
+"""Parts that are logic or memory, brought to the node by the tables of Stillmaker and Baas."""
+
+WIRE_FF = 0.35
+UNIT_CAPACITOR_FF = 2.0
+CAPACITOR_FF_PER_UM2 = 1.7
+CELL_6T_UM2 = 0.32
+FEATURES_1T1R = (4.0, 30.0, 130.0)
+DAC_BIT_FF = 50.0
+CELL_CURRENT_UA = 20.0
+ADDER_GATES = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """A resistive device: V across it when it is read, and uS, low, nominal and high."""
+
+    read_voltage_v: tuple[float, float, float]
+    on_us: tuple[float, float, float]
+    off_us: tuple[float, float, float]
+    source: str
+
+
+DEVICES = {
+    "rram": Device(
+        read_voltage_v=(0.2, 0.3118, 0.5),
+        on_us=(4.0, 50.0, 750.0),
+        off_us=(0.3333, 1.111, 5.0),
+        source="""Voltage: 0.3118 V across the bitline while NeuroSim senses, 0.5 V of the
+reference and of CiMLoop's NeuRRAM (high). Conductance on: 4 uS of CiMLoop's NeuRRAM cell (low),
+750 uS of its RAELLA cell (high), 50 uS between; off: ISAAC (low), the reference, 5 uS (high).""",
+    ),
+    "pcm": Device(
+        read_voltage_v=(0.1, 0.2, 0.3),
+        on_us=(5.0, 20.0, 25.0),
+        off_us=(0.1, 0.5, 1.0),
+        source="""Phase-change memory as programmed for inference, 0 to 25 uS at 0.2 V (Joshi et
+al., Nature Communications 11, 2020); its other ends are assumptions.""",
+    ),
+}
+"""Devices that ``--cell`` names beside the kinds of cells."""
+
+
+def library_of(given: Description) -> tuple[dict[str, Any], Comments]:
+    """Return the component library and what its numbers are."""
+    reference, node, volts = load_library(REFERENCE), given.node_nm, given.supply
+    found: dict[str, Any] = {
+        "name": f"{given.name}-library"[:64],
+        "summary": f"laws and published parts at {node:g} nm and {volts:g} V",
+        "provenance": f"written by 'spikeloom targets new'; parts of {REFERENCE} scaled",
+        "cell": _cell(given),
+        "wordline_drive": _wordline(given, reference.wordline_drive),
+        "sense_amp": _analogue(given, reference.sense_amp),
+        **_converters(given),
+        **{name: _digital(given, getattr(reference, name)) for name in DIGITAL},
+        "leakage": {
+            "power_uw_per_mm2": _interval(reference.leakage.power_uw_per_mm2, 1.0),
+            "node_nm": node,
+            "source": f"{REFERENCE}, not scaled: {reference.leakage.source}",
+            "cites": list(reference.leakage.cites),
+        },
+        "inputs": _inputs(given, reference),
+        "control": {
+            "share": {"low": 0.04, "nominal": 0.05, "high": 0.075},
+            "source": """NeuroSim's validated block (nominal), what is left of WANG's energy (low),
+control and registers of COLONNADE (high)""",
+        },
+    }
+    kind = given.channel
+    if kind != "none":
+        found["read_channel"] = {
+            "law": kind,
+            "settling_ns": given.settling_ns,
+            "node_nm": node,
+            "voltage_v": volts,
+        }
+    return found, {
+        ("components.read_channel", "law"): "an amplifier that settles to half a level: textbook",
+        ("components.read_channel", "settling_ns"): "an assumption unless given",
+        ("components.wordline_drive", "latency_ns"): "the line settles; an assumption unless given",
+    }
+
+
+def _converters(given: Description) -> dict[str, Any]:
+    kind, bits = given.converter
+    if kind not in ("sar", "flash"):
+        return {}
+    law = {"law": kind, "bits": bits, "node_nm": given.node_nm, "voltage_v": given.supply}
+    return {f"{kind}_adc": [law]}
+
+
+def _cell(given: Description) -> dict[str, Any]:
+    facts, source = _cell_facts(given)
+    area = CELL_6T_UM2 * digital_area_factor(28.0, given.node_nm)
+    areas = (0.7 * area, area, 2 * area)
+    told = "6T cell with its share of the array by CACTI, 256 bytes at 28 nm"
+    if given.kind == "resistive":
+        square = (given.node_nm * 1e-3) ** 2
+        areas = (FEATURES_1T1R[0] * square, FEATURES_1T1R[1] * square, FEATURES_1T1R[2] * square)
+        told = "4 F^2 of a crossbar, 30 F^2 with a transistor, 130 F^2 of a cell in SRAM rules"
+    elif given.kind == "charge":
+        more = UNIT_CAPACITOR_FF / CAPACITOR_FF_PER_UM2
+        areas = (area, area + more, 2 * area + more)
+        told += ", and its capacitor at 1.7 fF/um2"
+    if given.cell_um2 is not None:
+        areas, told = (given.cell_um2,) * 3, "as given"
+    return {
+        "kind": given.kind,
+        **facts,
+        "area_um2": _ends(*areas),
+        "node_nm": given.node_nm,
+        "source": f"{source} Area: {told}.",
+    }
+
+
+def _cell_facts(given: Description) -> tuple[dict[str, Any], str]:
+    """Return the facts that the kind of cell has, and their source."""
+    supply = _ends(given.supply, given.supply, given.supply)
+    wire = WIRE_FF * given.node_nm / 28
+    match given.kind:
+        case "resistive":
+            device = DEVICES[given.cell]
+            facts = {
+                "read_voltage_v": _given(given.read_voltage_v, device.read_voltage_v),
+                "on_conductance_us": _given(given.on_us, device.on_us),
+                "off_conductance_us": _given(given.off_us, device.off_us),
+            }
+            if given.channel in ("clamp", "tia"):
+                facts["supply_v"] = supply
+            return facts, device.source
+        case "charge":
+            switched = 2 * wire + UNIT_CAPACITOR_FF
+            facts = {
+                "switched_ff": _given(given.cell_ff, (0.6 * switched, switched, 2 * switched)),
+                "supply_v": supply,
+            }
+            return facts, (
+                "A metal capacitor of 2 fF (CiMLoop, of two chips), a gate and 0.35 fF of wire at "
+                "28 nm (ZigZag-IMC); the cells of JIA switch 1.6 times as much."
+            )
+        case "discharge":
+            switched = 2 * wire
+            facts = {
+                "switched_ff": _given(given.cell_ff, (0.5 * switched, switched, 2 * switched)),
+                "supply_v": supply,
+            }
+            return facts, "0.35 fF of wire and as much of a drain at 28 nm (ZigZag-IMC)."
+        case "static":
+            current = CELL_CURRENT_UA * given.supply
+            facts = {"current_ua": _ends(0.5 * current, current, 2 * current), "supply_v": supply}
+            return facts, "20 uA of a 6T cell at 1 V, growing with the supply: textbook."
+        case "digital":
+            adder = load_library(REFERENCE).scale_multiply.energy_pj.nominal
+            factor = digital_energy_factor(65.0, 1.1, given.node_nm, given.supply)
+            gate = adder * factor / ADDER_GATES / 2
+            return {"product_pj": _ends(0.5 * gate, gate, 2 * gate)}, (
+                "Half of a NAND2, of which a full adder has six (ZigZag-IMC), by Aladdin's adder."
+            )
+
+
+def _wordline(given: Description, reference: Component) -> dict[str, Any]:
+    factor = analogue_energy_factor(65.0, 1.1, given.node_nm, given.supply)
+    made = _part(given, reference, factor, digital_area_factor(65.0, given.node_nm))
+    wait = given.wordline_ns
+    made["latency_ns"] = _ends(min(1.0, wait), wait, max(10.0, wait))
+    return made
+
+
+def _analogue(given: Description, reference: Component) -> dict[str, Any]:
+    factor = analogue_energy_factor(65.0, 1.1, given.node_nm, given.supply)
+    return _part(given, reference, factor, given.node_nm / 65.0)
+
+
+def _digital(given: Description, reference: Component) -> dict[str, Any]:
+    factor = digital_energy_factor(65.0, 1.1, given.node_nm, given.supply)
+    made = _part(given, reference, factor, digital_area_factor(65.0, given.node_nm))
+    for extra in ("word_bits", "code_bit_pj"):
+        if hasattr(reference, extra):
+            made[extra] = getattr(reference, extra)
+    return made
+
+
+def _inputs(given: Description, reference: Library) -> dict[str, Any]:
+    """Registers of inputs; a capacitor a bit where they are voltages."""
+    register = _digital(given, reference.buffer_read)
+    factor = digital_energy_factor(65.0, 1.1, given.node_nm, given.supply)
+    area = digital_area_factor(65.0, given.node_nm)
+    energy, bit_um2 = 0.01486 * factor, 9.061 * area
+    made: dict[str, Any] = {
+        "per": "input bit, clocked once a read; area of one bit",
+        "energy_pj": _ends(0.5 * energy, energy, 2 * energy),
+        "latency_ns": _ends(0.0, 0.0, 0.0),
+        "area_um2": _ends(0.5 * bit_um2, bit_um2, bit_um2),
+        "node_nm": given.node_nm,
+        "voltage_v": given.supply,
+        "source": "a register bit of Aladdin, 0.009 pJ at 40 nm; half and twice of it",
+        "cites": list(register["cites"]),
+    }
+    form = given.input_form or "bits"
+    made["form"] = form
+    if form == "dac":
+        volts = given.supply
+        pj = DAC_BIT_FF * 1e-3 * given.node_nm / 28 * volts**2
+        made["converter_pj"] = _ends(0.5 * pj, pj, 2 * pj)
+        um2 = DAC_BIT_FF / CAPACITOR_FF_PER_UM2
+        made["converter_um2"] = _ends(0.5 * um2, um2, 2 * um2)
+        made["source"] += "; converter: 50 fF a bit at 28 nm (ZigZag-IMC)"
+    if form == "pulses":
+        made["pulse_ns"] = 1.0
+    return made
+
+
+def _part(given: Description, reference: Component, energy: float, area: float) -> dict[str, Any]:
+    return {
+        "per": reference.per,
+        "energy_pj": _interval(reference.energy_pj, energy),
+        "latency_ns": _interval(reference.latency_ns, 1.0),
+        "area_um2": _interval(reference.area_um2, area),
+        "node_nm": given.node_nm,
+        "voltage_v": given.supply,
+        "source": f"{REFERENCE} scaled from 65 nm and 1.1 V: {reference.source}",
+        "cites": list(reference.cites),
+    }
+
+
+def _interval(known: Interval, factor: float) -> dict[str, float]:
+    return _ends(known.low * factor, known.nominal * factor, known.high * factor)
+
+
+def _given(value: float | None, published: tuple[float, float, float]) -> dict[str, float]:
+    return _ends(*published) if value is None else _ends(value, value, value)
+
+
+def _ends(low: float, nominal: float, high: float) -> dict[str, float]:
+    low, nominal, high = (float(f"{value:.4g}") for value in (low, nominal, high))
+    return {"low": low, "nominal": nominal, "high": high}

@@ -1,0 +1,110 @@
+"""A target from a few facts: written with its sources, read back, priced, compiled to."""
+
+import json
+import tomllib
+
+import pytest
+from typer.testing import CliRunner
+
+from mapper import api
+from mapper.cli import app
+from mapper.cost.describe import describe, described
+from mapper.cost.described import CELLS, Description
+from mapper.cost.facts import corners_of
+from mapper.diagnostics import MappingError
+from targets import load_target, target_from_data, to_toml
+
+
+def said(**more) -> Description:
+    facts = {
+        "name": "mine", "node_nm": 28.0, "wordlines": 256, "bitlines": 64, "cell": "charge",
+        "readout": "sar4",
+    }  # fmt: skip
+    return Description(**{**facts, **more})
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("readout", ["sense-amp", "ternary", "ideal", "sar5", "flash3"])
+def test_every_kind_of_cell_and_readout_is_written_and_read_back(cell, readout):
+    given = said(cell=cell, readout=readout, weight_bits=2)
+    data = tomllib.loads(describe(given))
+    target = target_from_data(data, loc="mine.toml")
+    assert target == described(given)
+    assert target_from_data(tomllib.loads(to_toml(target)), loc="again.toml") == target
+    supply = corners_of(target)[1].cell_supply_v
+    if cell in ("rram", "pcm"):  # through a clamp or an amplifier, where the readout needs one
+        assert supply == (0.9 if readout in ("sar5", "flash3") else 0)
+    else:
+        assert supply == (0 if cell == "digital" else 0.9)
+
+
+def test_costs_are_at_the_sizes_that_were_given():
+    small, large = (
+        corners_of(described(said(wordlines=rows, cell="rram")))[1] for rows in (64, 256)
+    )
+    assert small.readouts["main"].ns == pytest.approx(4 * (0.00653 * 64 + 0.640))
+    assert large.readouts["main"].ns == pytest.approx(4 * (0.00653 * 256 + 0.640))
+    assert large.channels["main"].static_uw > small.channels["main"].static_uw
+    wire = 0.35e-3 * 0.9**2  # pJ of 0.35 fF
+    assert large.wordline_drive.pj == pytest.approx(wire, rel=1e-3)  # written with four digits
+
+
+def test_what_is_given_is_taken():
+    target = described(said(cell="rram", on_us=40.0, off_us=1.0, read_voltage_v=0.2, cell_um2=0.1))
+    cell = target.components.cell
+    held = (cell.on_conductance_us, cell.off_conductance_us, cell.read_voltage_v, cell.area_um2)
+    assert [(fact.low, fact.nominal, fact.high) for fact in held] == [
+        (value,) * 3 for value in (40.0, 1.0, 0.2, 0.1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"node_nm": 180.0}, "nodes are 7 to 130 nm, got 180"),
+        ({"cell": "magnetic"}, "a cell is rram or pcm .* got 'magnetic'"),
+        ({"readout": "sar9"}, "a converter has 2..8 bits, as in sar4, got 'sar9'"),
+        ({"readout": "sar"}, "2..8 bits"),
+        ({"readout": "tdc4"}, "a readout is .* got 'tdc4'"),
+        ({"on_us": 4.0}, "goes with cells rram or pcm, got 'charge'"),
+        ({"cell": "rram", "cell_ff": 4.0}, "goes with cells charge or discharge, got 'rram'"),
+        ({"read_channel": "tia"}, "'tia' takes a current, cells 'charge' give none"),
+        ({"read_channel": "lens"}, "a read channel is none, .* got 'lens'"),
+        ({"cell": "rram", "read_voltage_v": 2.0}, "2 V is above the supply 0.9 V"),
+        ({"cell": "rram", "on_us": 1.0, "off_us": 2.0}, "off has 2 uS, one that is on 1 uS"),
+        ({"mux": 65}, "65 columns share a readout, the crossbar has 64"),
+    ],
+)  # fmt: skip
+def test_nonsense_is_refused_at_once(wrong, words):
+    with pytest.raises(MappingError, match=words) as error:
+        described(said(**wrong))
+    assert error.value.diagnostics[0].code == "target-description"
+
+
+def test_what_no_law_reaches_is_refused_before_anything_is_written(tmp_path):
+    path = tmp_path / "mine.toml"
+    given = {"node_nm": 28, "array": "4096x64", "cell": "charge", "readout": "sar4"}
+    with pytest.raises(MappingError, match=r"holds for 1\.\.2304 wordlines, got 4096"):
+        api.new_target(path, **given)
+    with pytest.raises(MappingError, match="WORDLINESxBITLINES, as 256x64, got '256'"):
+        api.new_target(path, **{**given, "array": "256"})
+    with pytest.raises(MappingError, match=r"holds from .* V, got 0\.1 V"):
+        api.new_target(path, **{**given, "array": "64x64", "voltage_v": 0.1})
+    assert not path.exists()
+
+
+def test_the_command_writes_a_target_that_loads(tmp_path):
+    path = tmp_path / "mine.toml"
+    args = ["targets", "new", "--node", "28", "--array", "64x32", "--cell", "rram"]
+    args += ["--readout", "sar4", "--cell-bits", "2", "-o", str(path), "--json"]
+    done = CliRunner().invoke(app, args)
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["name"] == "mine"
+    target = load_target(path)
+    macro = target.macro("main")
+    assert (macro.wordlines, macro.bitlines, macro.cell_bits) == (64, 32, 2)
+    assert "# an amplifier that settles to half a level" in path.read_text()
+    again = CliRunner().invoke(app, args)
+    assert again.exit_code == 1
+    assert "output-exists" in again.output
+    assert CliRunner().invoke(app, ["targets", "adcless-64"]).exit_code == 0
