@@ -195,12 +195,13 @@ def activity_of(graph: Graph, inputs: Array) -> Activity:
 def graph_for(target: Target) -> Graph:
     """Make a layer of 20 inputs and 6 outputs for the last macro of a target."""
     macro = target.macros[-1]
-    encoding = Encoding(
-        kind=macro.encoding, weight_bits=macro.weight_bits, cell_bits=macro.cell_bits
-    )
+    encoding = macro.written(macro.weight_bits)
     weight = np.random.default_rng(1).integers(
         encoding.weight_min + 1, encoding.weight_max, (20, 6)
     )
+    if not encoding.holds_zero:
+        weight = 2 * (weight % 2) - 1  # -1 and 1 alone
+        weight[::2] = 1
     x = Value("x", SPIKE, (20,))
     columns = Span(0, 6).split(macro.outputs_per_crossbar(macro.weight_bits))
     placement = Placement(macro=macro.name, slots=Span(0, 2 * len(columns)))
