@@ -7,6 +7,7 @@ from typing import Literal
 from targets.fields import Amount, Name, Positive, Text
 
 CellKind = Literal["resistive", "charge", "discharge", "static", "digital"]
+FactKind = Literal["measured", "simulated", "law"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +17,9 @@ class Interval:
     low: Amount
     nominal: Amount
     high: Amount
+    kind: FactKind | None = None
+    """How the nominal value is known: measured on silicon, from a simulation, or by a law that
+    scales or fits what was published; None where nobody says."""
 
     def problems(self) -> Iterator[str]:
         if not self.low <= self.nominal <= self.high:

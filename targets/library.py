@@ -63,6 +63,14 @@ class ShiftAdd(Component):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Neuron(Component):
+    """One update of one neuron, and the unit that does it."""
+
+    leak_uw: Interval = ZERO
+    """What one unit draws all the time; 0: its area leaks as the rest of the chip."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs(Component):
     """What holds the inputs of a crossbar: one bit of its register, clocked once a read."""
 
@@ -156,7 +164,7 @@ class Library:
     shift_add: ShiftAdd
     accumulate: Component
     scale_multiply: Component
-    membrane_update: Component
+    membrane_update: Neuron
     buffer_read: Port
     buffer_write: Port
     hop: Port

@@ -69,4 +69,6 @@ def _times(value: Interval | None, factors: Factors) -> Interval | None:
     if value is None:
         return None
     low, nominal, high = factors
-    return Interval(low=value.low * low, nominal=value.nominal * nominal, high=value.high * high)
+    return Interval(
+        low=value.low * low, nominal=value.nominal * nominal, high=value.high * high, kind="law"
+    )

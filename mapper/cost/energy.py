@@ -4,6 +4,7 @@ No formula falls when a fact rises, so the facts at their low ends give a lower 
 high ends an upper bound.
 """
 
+from mapper.cost.arith import larger, total
 from mapper.cost.macro import control_energy, conversions, macro_energy
 from mapper.cost.model import (
     Activity,
@@ -73,7 +74,16 @@ def _collect(layer: Layer, chip: Chip, hierarchy: Hierarchy, steps: int) -> floa
     return bits * steps * layer.grid.copies * hierarchy.collect_pj_per_bit
 
 
-def leakage_energy(area_um2: float, duration_ns: float, facts: Facts) -> float:
-    """Return pJ that the occupied area draws while an inference lasts."""
-    microwatts = facts.leakage_uw_per_mm2 * area_um2 * 1e-6
-    return microwatts * duration_ns * 1e-3  # uW ns = 0.001 pJ
+def leakage_energy(area: dict[str, float], duration_ns: float, facts: Facts) -> float:
+    """Return pJ that an area, um2 by block, draws in a time; see ``leakage_uw``."""
+    return leakage_uw(area, facts) * duration_ns * 1e-3  # uW ns = 0.001 pJ
+
+
+def leakage_uw(area: dict[str, float], facts: Facts) -> float:
+    """Return what leaks: the area by its density, neuron units by their own leakage if known."""
+    um2, neurons = total(area.values()), area["neurons"]
+    if facts.neuron_leak_uw is None:
+        return facts.leakage_uw_per_mm2 * um2 * 1e-6
+    units = neurons / larger(facts.membrane_update.um2, 1e-9)
+    rest = facts.leakage_uw_per_mm2 * (um2 - neurons) * 1e-6
+    return rest + units * facts.neuron_leak_uw

@@ -143,6 +143,7 @@ def facts_of(target: Target, preset: Preset, end: End) -> Facts:
         buffer_write=_part(library.buffer_write, end),
         hop=_part(library.hop, end),
         leakage_uw_per_mm2=getattr(library.leakage.power_uw_per_mm2, end),
+        neuron_leak_uw=_own_leakage(library, end),
         cell_ff=getattr(cell.switched_ff, end),
         cell_ua=getattr(cell.current_ua, end),
         cell_product_pj=getattr(cell.product_pj, end),
@@ -229,6 +230,11 @@ def _channel(library: Library, macro: TargetMacro) -> ReadChannel | None:
     if found is None or isinstance(found, ReadChannel):
         return found
     return channel_by_law(found, macro.wordlines, max(macro.readout.bits, 1))
+
+
+def _own_leakage(library: Library, end: End) -> float | None:
+    leaks = library.membrane_update.leak_uw
+    return getattr(leaks, end) if leaks.high else None
 
 
 def _part(component: Component, end: End) -> Part:

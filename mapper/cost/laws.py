@@ -145,7 +145,7 @@ def channel_by_law(law: ChannelLaw, rows: int, bits: int) -> ReadChannel:
 
 def _scattered(value: float, scatter: tuple[float, float]) -> Interval:
     low, high = scatter
-    return Interval(low=value * low, nominal=value, high=value * high)
+    return Interval(low=value * low, nominal=value, high=value * high, kind="law")
 
 
 def _times(value: Interval, count: int) -> Interval:

@@ -225,6 +225,8 @@ class Facts:
     buffer_write: Part
     hop: Part
     leakage_uw_per_mm2: float
+    neuron_leak_uw: float | None = None
+    """Of one neuron unit; None: its area leaks as the rest of the chip."""
     cell_ff: float = 0.0
     """What a cell of charge or discharge switches."""
     cell_ua: float = 0.0

@@ -29,6 +29,7 @@ PLAIN = {
     "cell.area_um2": "cell_um2",
     "shift_add.code_bit_pj": "code_bit_pj",
     "leakage.power_uw_per_mm2": "leakage_uw_per_mm2",
+    "membrane_update.leak_uw": "neuron_leak_uw",
 }
 """Keys whose facts are one number."""
 
@@ -148,7 +149,8 @@ def totals(
     At one set of facts they are those of ``cost_of`` to the last bit.
     """
     steps = activity.steps
-    area = total(areas(layers, chip, facts, steps).values())
+    blocks = areas(layers, chip, facts, steps)
+    area = total(blocks.values())
     times = latencies(layers, chip, facts, steps)
     side = area**0.5 * 1e-3
     energies = [
@@ -157,7 +159,7 @@ def totals(
     ]
     by_action = [total(part[action] for part in energies) for action in energies[0]]
     duration = times["inference_pipelined"]
-    energy = total([*by_action, standing_energy(layers, chip, facts, area, times)])
+    energy = total([*by_action, standing_energy(layers, chip, facts, blocks, times)])
     return {
         "energy_pj": energy,
         "latency_ns": duration,

@@ -51,8 +51,10 @@ def chips_in_use(layers: tuple[Layer, ...], chip: Chip) -> int:
     return max(1, ceil(crossbars_in_use(layers, chip) / chip.crossbars_per_chip))
 
 
-def whole_um2(layers: tuple[Layer, ...], chip: Chip, facts: Facts, occupied_um2: float) -> float:
-    """Return um2 of all chips: what is occupied, and the crossbars and routers that are empty.
+def whole_area(
+    layers: tuple[Layer, ...], chip: Chip, facts: Facts, occupied: dict[str, float]
+) -> dict[str, float]:
+    """Return um2 by block of all chips: what is occupied, and empty crossbars and routers.
 
     Empty crossbars count as the macro kind of which most are in use. Adders, neurons and memory
     are sized by the layers they serve, so those of empty tiles are not known and left out.
@@ -61,7 +63,7 @@ def whole_um2(layers: tuple[Layer, ...], chip: Chip, facts: Facts, occupied_um2:
     built = max(held, chips_in_use(layers, chip) * chip.crossbars_per_chip)
     empty = crossbar_area(built - held, usual_macro(layers, chip), chip, facts)
     tiles = ceil(built / chip.crossbars_per_tile) - ceil(held / chip.crossbars_per_tile)
-    return occupied_um2 + total(empty.values()) + tiles * facts.hop.um2
+    return {**occupied, "empty": total(empty.values()) + tiles * facts.hop.um2}
 
 
 def usual_macro(layers: tuple[Layer, ...], chip: Chip) -> str:
@@ -89,7 +91,7 @@ def standing_energy(
     layers: tuple[Layer, ...],
     chip: Chip,
     facts: Facts,
-    occupied_um2: float,
+    occupied: dict[str, float],
     latency: dict[str, float],
 ) -> float:
     """Return pJ of leakage from one inference to the next.
@@ -98,21 +100,22 @@ def standing_energy(
     fully while they compute, and in between with the share that idle gating leaves.
     """
     if chip.every_ms is None:
-        return leakage_energy(occupied_um2, latency["inference_interval"], facts)
+        return leakage_energy(occupied, latency["inference_interval"], facts)
     busy = busy_ns(chip, latency)
     idle = period_ns(chip, latency) - busy
-    area = whole_um2(layers, chip, facts, occupied_um2)
+    area = whole_area(layers, chip, facts, occupied)
     return leakage_energy(area, busy + chip.idle_leakage * idle, facts)
 
 
 def power_density(
-    dynamic_pj: float, occupied_um2: float, interval_ns: float, facts: Facts
+    dynamic_pj: float, occupied: dict[str, float], interval_ns: float, facts: Facts
 ) -> float:
     """Return W/cm2 over the area in use while inferences follow each other back to back."""
-    if not occupied_um2 or not interval_ns:
+    um2 = total(occupied.values())
+    if not um2 or not interval_ns:
         return 0.0
-    spent = dynamic_pj + leakage_energy(occupied_um2, interval_ns, facts)
-    return spent / interval_ns / occupied_um2 * 1e5  # mW/um2 = 1e5 W/cm2
+    spent = dynamic_pj + leakage_energy(occupied, interval_ns, facts)
+    return spent / interval_ns / um2 * 1e5  # mW/um2 = 1e5 W/cm2
 
 
 def limits(chips: int, whole: float, density: float) -> Iterator[str]:

@@ -26,7 +26,7 @@ from mapper.cost.realtime import (
     power_density,
     standing_energy,
     too_slow,
-    whole_um2,
+    whole_area,
 )
 from mapper.cost.result import Cost, LayerCost, Parts, Range, RealTime, sum_of
 from mapper.cost.tested import silicon_behind
@@ -57,7 +57,7 @@ def cost_of(
     }
     check_interval(chip, latency["inference_interval"].nominal)
     dynamic = sum_of(energy.values())
-    ends = _ends(corners, total_um2, latency)
+    ends = _ends(corners, area, latency)
     energy["leakage"] = Range(*(standing_energy(layers, chip, *end) for end in ends))
     total_pj = sum_of(energy.values())
     counts = {name: sum(cost.counts[name] for cost in costs) for name in costs[0].counts}
@@ -65,7 +65,8 @@ def cost_of(
     metrics = metrics_of(counts, activity.samples, total_pj, latency, total_um2)
     metrics |= _power(chip, total_pj, dynamic, ends)
     chips = chips_in_use(layers, chip)
-    chips_um2 = Range(*(whole_um2(layers, chip, facts, um2) for facts, um2, _ in ends))
+    wholes = [whole_area(layers, chip, facts, held) for facts, held, _ in ends]
+    chips_um2 = Range(*(total(whole.values()) for whole in wholes))
     return Cost(
         preset=preset,
         steps=activity.steps,
@@ -101,13 +102,15 @@ def cost_of(
     )
 
 
-End = tuple[Facts, float, dict[str, float]]
-"""Facts at one end, and the um2 and the times that follow from them."""
+End = tuple[Facts, dict[str, float], dict[str, float]]
+"""Facts at one end, and the areas and the times that follow from them."""
 
 
-def _ends(corners: Corners, total_um2: Range, latency: Parts) -> list[End]:
-    times = [{name: value[end] for name, value in latency.items()} for end in range(len(corners))]
-    return list(zip(corners, total_um2, times, strict=True))
+def _ends(corners: Corners, area: Parts, latency: Parts) -> list[End]:
+    def at(end: int, parts: Parts) -> dict[str, float]:
+        return {name: value[end] for name, value in parts.items()}
+
+    return [(facts, at(end, area), at(end, latency)) for end, facts in enumerate(corners)]
 
 
 def _power(chip: Chip, total_pj: Range, dynamic: Range, ends: list[End]) -> Parts:
@@ -117,8 +120,8 @@ def _power(chip: Chip, total_pj: Range, dynamic: Range, ends: list[End]) -> Part
         for pj, (_, _, times) in zip(total_pj, ends, strict=True)
     ]
     density = [
-        power_density(pj, um2, times["inference_interval"], facts)
-        for pj, (facts, um2, times) in zip(dynamic, ends, strict=True)
+        power_density(pj, area, times["inference_interval"], facts)
+        for pj, (facts, area, times) in zip(dynamic, ends, strict=True)
     ]
     return {"power_mw": _ordered(power), "power_w_per_cm2": _ordered(density)}
 

@@ -169,7 +169,8 @@ PHYSICAL_KEYS = {
     "accumulate.area_um2": larger("adders"),
     "membrane_update.energy_pj": {"energy_pj.membrane_update"},
     "membrane_update.latency_ns": LATER,
-    "membrane_update.area_um2": larger("neurons"),
+    "membrane_update.area_um2": {"area_um2.neurons"},  # units leak by themselves
+    "membrane_update.leak_uw": {"energy_pj.leakage"},
     "buffer_read.energy_pj": {"energy_pj.buffer_read", "energy_pj.membrane_memory"},
     "buffer_read.latency_ns": LATER,
     "buffer_read.area_um2": larger("memory"),

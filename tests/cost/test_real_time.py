@@ -13,7 +13,7 @@ from mapper.cost import assumed, count_actions, estimate, generate_cost
 from mapper.cost.facts import chip_of, corners_of
 from mapper.cost.model import Chip, Facts, activity_of_density
 from mapper.cost.points import totals
-from mapper.cost.realtime import TooOftenError, chips_in_use, whole_um2
+from mapper.cost.realtime import TooOftenError, chips_in_use, whole_area
 from mapper.cost.result import Cost
 from mapper.cost.summary import cost_of
 from mapper.diagnostics import MappingError
@@ -109,17 +109,17 @@ def test_the_slow_end_of_the_facts_is_back_to_back_and_says_so():
 def test_rounds_share_their_crossbars_and_wide_ones_take_several_chips():
     two = (LAYERS[0], replace(LAYERS[0], round=1))
     assert chips_in_use(two, TEN) == 1
-    assert whole_um2(two, TEN, FACTS, 7.0) == 7.0 + EMPTY_UM2
+    assert whole_area(two, TEN, FACTS, {"cells": 7.0}) == {"cells": 7.0, "empty": EMPTY_UM2}
     together = (LAYERS[0],) * 3  # 12 crossbars on two chips of 10
     assert chips_in_use(together, TEN) == 2
     crossbar = 8 * 12 * 0.5 + 8 * 2.0 + 3 * 10.0
-    assert whole_um2(together, TEN, FACTS, 7.0) == 7.0 + 8 * crossbar + 2 * 1000.0
+    assert whole_area(together, TEN, FACTS, {}) == {"empty": 8 * crossbar + 2 * 1000.0}
 
 
 def test_empty_crossbars_are_of_the_kind_that_is_used_most():
     macros = {"other": replace(CHIP.macros["m"], wordlines=1, bitlines=1), **CHIP.macros}
     facts = replace(FACTS, readouts={**FACTS.readouts, "other": FACTS.readouts["m"]})
-    assert whole_um2(LAYERS, replace(TEN, macros=macros), facts, 0.0) == EMPTY_UM2
+    assert whole_area(LAYERS, replace(TEN, macros=macros), facts, {}) == {"empty": EMPTY_UM2}
 
 
 def test_power_density_is_of_the_area_in_use_and_warned_about_above_100():
@@ -134,6 +134,14 @@ def test_power_density_is_of_the_area_in_use_and_warned_about_above_100():
         "W/cm2 that air cooling carries away",
     )
     assert cost_on(CHIP, replace(FACTS, hop=FACTS.hop._replace(um2=1e6))).warnings == ()
+
+
+def test_neuron_units_have_a_leakage_of_their_own_where_it_is_known():
+    # 2 units of 100 um2 (tests/cost/test_estimate.py) draw 0.25 uW each; the rest 50 uW/mm2.
+    cost = cost_on(CHIP, replace(FACTS, neuron_leak_uw=0.25))
+    assert cost.area_um2["neurons"].nominal == 200
+    watts = 50.0 * (cost.total_um2.nominal - 200) * 1e-6 + 2 * 0.25
+    assert cost.energy_pj["leakage"].nominal == pytest.approx(watts * 18 * 1e-3, rel=1e-15)
 
 
 MOVED = ("edp_pj_ns", "tops_per_watt", "pj_per_synaptic_operation", "power_mw")

@@ -112,10 +112,11 @@ def _component_row(name: str, part: Component) -> tuple[str, ...]:
 
 
 def _interval(value: Interval) -> str:
+    known = "" if value.kind is None else f", {value.kind}"
     if value.low == value.high:
-        return number(value.nominal, 4)
+        return f"{number(value.nominal, 4)}{known}"
     low, nominal, high = (number(end, 4) for end in (value.low, value.nominal, value.high))
-    return f"{nominal} ({low} .. {high})"
+    return f"{nominal} ({low} .. {high}){known}"
 
 
 def _line(text: str) -> str:
