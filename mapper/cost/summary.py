@@ -6,6 +6,7 @@ Standard library only: a generated ``cost.py`` carries this text too.
 from collections.abc import Callable
 
 from mapper.cost.area import areas, layer_area
+from mapper.cost.arith import total
 from mapper.cost.energy import layer_energy
 from mapper.cost.model import (
     Activity,

@@ -151,7 +151,7 @@ def test_a_share_of_the_energy_has_silicon_behind_it():
     assert cost.silicon.share == pytest.approx(known / cost.total_pj.nominal)
     assert cost.silicon.tested["cells"] == ("NEURRAM",)
     assert cost.silicon.tested["readout"] == ("KHWA65", "ZHANG6T")
-    assert cost.silicon.untested[0] == "membrane_update"
+    assert cost.silicon.untested[0] == "membrane_memory"
     assert {"membrane_memory", "hop", "leakage"} <= set(cost.silicon.untested)
     assert cost.as_dict()["silicon"]["share"] == cost.silicon.share
 
