@@ -19,6 +19,7 @@ from mapper.api.make import load
 from mapper.build.folder import check_outside
 from mapper.compare.folder import changed_comparison, write_comparison
 from mapper.compare.groups import averaged
+from mapper.compare.iso import iso_kind
 from mapper.compare.measure import side_by_side
 from mapper.compare.result import Comparison
 from mapper.compare.run import check_targets, compare_network, ready
@@ -42,6 +43,7 @@ def compare_targets(
     steps: int = 1,
     preset: str = DEFAULT_PRESET,
     every_ms: float | None = None,
+    iso: str | None = None,
     output: str | Path | None = None,
     nir: NirOptions | None = None,
     progress: Progress = silent,
@@ -60,6 +62,8 @@ def compare_targets(
         steps: Time steps of an inference, where nothing is counted.
         preset: What to assume of the chips: ``paper``, ``physical``, ``as-built``.
         every_ms: Milliseconds from one inference to the next, as in ``Build.cost``.
+        iso: What is made equal besides, by other copies of layers or other columns a readout:
+            ``area`` of the chip, ``throughput`` (the time per step) or ``mux`` (the columns).
         output: Folder for the builds, a page and tables; nothing is written where None.
         nir: What a NIR file leaves open.
         progress: Called with what comes next.
@@ -67,6 +71,7 @@ def compare_targets(
     Raises:
         MappingError: for anything wrong with the model, a target, the recordings or the folder.
     """
+    same = iso_kind(iso)
     chosen, folder = assumed(preset, every_ms), None if output is None else Path(output)
     facts = [read_target(target) for target in targets]
     check_targets(facts, folder)
@@ -81,6 +86,7 @@ def compare_targets(
         density=share,
         steps=steps,
         preset=chosen,
+        same=same,
         output=folder,
         progress=progress,
     )
@@ -96,6 +102,7 @@ def compare_mappings(
     steps: int = 1,
     preset: str = DEFAULT_PRESET,
     every_ms: float | None = None,
+    iso: str | None = None,
     output: str | Path | None = None,
     groups: Mapping[str, Sequence[Build | str | Path]] | None = None,
     progress: Progress = silent,
@@ -111,6 +118,7 @@ def compare_mappings(
         steps: Time steps of an inference, with a density.
         preset: What to assume of the chips.
         every_ms: Milliseconds from one inference to the next, as in ``Build.cost``.
+        iso: As for ``compare_targets``.
         output: Folder for a page and tables; nothing is written where None.
         groups: Builds of one network on one target, such as seeds, that are averaged, by the
             group's name; those that are not among ``builds`` are added to them.
@@ -118,9 +126,10 @@ def compare_mappings(
 
     Raises:
         MappingError: ``compare-inputs`` for no builds, or another number of activities;
-            ``compare-group`` for builds that cannot be averaged; and for anything wrong with the
-            folders or the recordings.
+            ``compare-group`` for builds that cannot be averaged; ``compare-iso`` for what cannot
+            be made equal; and for anything wrong with the folders or the recordings.
     """
+    same = iso_kind(iso)
     chosen, folder = assumed(preset, every_ms), None if output is None else Path(output)
     if folder is not None:
         check_outside(folder, "the comparison")
@@ -142,7 +151,7 @@ def compare_mappings(
                 steps=steps,
             )
         )
-    answer = averaged(side_by_side(found, chosen), found, places)
+    answer = averaged(side_by_side(found, chosen, same=same), found, places)
     if folder is not None:
         with changed_comparison(folder) as new:
             write_comparison(answer, new)

@@ -34,6 +34,13 @@ def compare(
         Path | None,
         typer.Option("-o", "--output", help="Folder for page and tables, and builds of a model."),
     ] = None,
+    iso: Annotated[
+        str | None,
+        typer.Option(
+            metavar="area|throughput|mux",
+            help="Also with the same area, time per step or columns a readout as the first.",
+        ),
+    ] = None,
     group: Annotated[
         list[str] | None,
         typer.Option(
@@ -67,6 +74,7 @@ def compare(
             steps=steps,
             preset=preset,
             every_ms=every,
+            iso=iso,
             output=output,
             groups=tuple(map(parse_group, group or ())),
         ),

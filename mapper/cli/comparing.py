@@ -1,19 +1,27 @@
 """Comparisons and the demo as short tables for a terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from mapper.cli.tables import amount, recording, table
 from mapper.compare.result import ComparedBuild, Comparison
-from mapper.cost import Cost
+from mapper.cost import Cost, Range
 from mapper.demo import Demo
 from mapper.diagnostics import printable
 from mapper.proportions import Score
-from mapper.report.comparison.changed import name_of
+from mapper.report.comparison.changed import (
+    SHOWN,
+    front_rows,
+    front_told,
+    gap_text,
+    iso_title,
+    name_of,
+    settings_of,
+)
 from mapper.report.comparison.data import RatioWay, SideBySide
-from mapper.report.comparison.designs import COLUMNS_TOLD, Design
+from mapper.report.comparison.designs import BEST, COLUMNS_TOLD, Design
 from mapper.report.comparison.tables import PAIRED, averages, layer_spikes, paired
 
 
@@ -25,6 +33,7 @@ def comparison(answer: Comparison) -> RenderableType:
     if sides.equal_columns:
         parts.append(_equal_columns(sides))
         parts.append(Text(COLUMNS_TOLD, "dim"))
+    parts += _iso(sides)
     parts += recording(*(build.recording for build in answer.builds))
     parts += _dead(answer.builds)
     if sides.groups:
@@ -95,7 +104,7 @@ def _equal_columns(sides: SideBySide) -> RenderableType:
             [
                 equal.columns,
                 name_of(design),
-                *changed_cells(design, equal.designs[0]),
+                *_changed(design, equal.designs[0], _latency),
             ]
             for equal in sides.equal_columns
             for design in equal.designs
@@ -103,11 +112,19 @@ def _equal_columns(sides: SideBySide) -> RenderableType:
     )
 
 
-def changed_cells(design: Design, first: Design) -> list[str]:
-    """Write energy, latency and area, each with its nominal ratio to that of another design."""
+def _latency(design: Design) -> Range:
+    return design.latency_ns
+
+
+def _step(design: Design) -> Range:
+    return design.step_ns
+
+
+def _changed(design: Design, first: Design, time: Callable[[Design], Range]) -> list[str]:
+    """Write energy, a time and area, each with its nominal ratio to that of another design."""
     pairs = (
         (design.energy_pj, first.energy_pj, 1e-6, "µJ"),
-        (design.latency_ns, first.latency_ns, 1e-3, "µs"),
+        (time(design), time(first), 1e-3, "µs"),
         (design.area_um2, first.area_um2, 1e-6, "mm²"),
     )
     cells: list[str] = []
@@ -115,6 +132,30 @@ def changed_cells(design: Design, first: Design) -> list[str]:
         times = f"{mine.nominal / base.nominal:.2f}" if base.nominal else ""
         cells += [amount(mine, factor, unit), times]
     return cells
+
+
+def _iso(sides: SideBySide) -> list[RenderableType]:
+    """What is held equal, the best settings under it, and some of the Pareto front."""
+    held = sides.iso
+    if held is None:
+        return []
+    heads = [sides.subject, "columns", "copies", "off"]
+    heads += ["energy", "ratio", "time per step", "ratio", "area", "ratio"]
+    parts: list[RenderableType] = []
+    for title, designs in ((iso_title(held), held.equal), (BEST[held.kind], held.best)):
+        rows = [
+            [
+                name_of(design),
+                *settings_of(design)[:2],
+                gap_text(held, design),
+                *_changed(design, designs[0], _step),
+            ]
+            for design in designs
+        ]
+        parts.append(table(title, heads, rows))
+    parts += [Text(printable(text)) for text in held.told]
+    parts.append(table(front_told(sides), *front_rows(sides, SHOWN)))
+    return parts
 
 
 def _verified(sides: SideBySide) -> RenderableType:

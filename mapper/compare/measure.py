@@ -12,6 +12,7 @@ from mapper.build.model import Build
 from mapper.build.summary import CompileSummary
 from mapper.compare.compared import Compared
 from mapper.compare.equal import equal_columns
+from mapper.compare.iso import iso
 from mapper.compare.result import ComparedBuild, Comparison
 from mapper.cost import (
     Activity,
@@ -36,6 +37,7 @@ from mapper.ir.identity import digest, digest_of_arrays
 from mapper.proportions import Paired
 from mapper.recordings import Recording, to_codes, to_reals
 from mapper.report.comparison.data import PairedSides, RatioWay, difference_table
+from mapper.report.comparison.designs import Kind
 from mapper.report.references import works_behind
 from mapper.verify.activity import recorded_on
 from mapper.verify.answers import right_answers, score_of, wanted_classes
@@ -96,9 +98,19 @@ def write_compared(
 
 
 def side_by_side(
-    found: Sequence[Compared], preset: Preset, warnings: Sequence[str] = ()
+    found: Sequence[Compared],
+    preset: Preset,
+    warnings: Sequence[str] = (),
+    same: Kind | None = None,
 ) -> Comparison:
-    """Put what was made or read side by side."""
+    """Put what was made or read side by side.
+
+    Args:
+        found: The builds.
+        preset: What to assume of the chips.
+        warnings: What else has to be known.
+        same: What is to be made equal, besides.
+    """
     whole = steps_between(load_preset("paper"), load_preset("physical"))
     targets = [one.build.target for one in found]
     way = priceable(whole, targets)
@@ -133,6 +145,7 @@ def side_by_side(
             if not found[base].incomparable and not found[place].incomparable
         ),
         equal_columns=equal_columns(found, [row.cost for row in rows], preset),
+        iso=None if same is None else iso(same, found, [row.cost for row in rows], preset),
         pairs=_pairs(found),
         works=_works(found, preset),
     )

@@ -18,7 +18,7 @@ from mapper.report.comparison.data import (
     SideBySide,
     verdict_of,
 )
-from mapper.report.comparison.designs import Design, EqualColumns
+from mapper.report.comparison.designs import UNITS, Design, EqualColumns, FrontPoint, Iso
 from mapper.verify.read import read_firing, read_verification
 from mapper.verify.result import Verification
 from targets import Work, read_works
@@ -49,6 +49,7 @@ def read_sides(answer: Json) -> SideBySide:
         warnings=_texts(answer["warnings"]),
         ways=tuple(map(_way, answer["waterfalls"])),
         equal_columns=tuple(map(_equal_columns, answer.get("equal_columns", ()))),
+        iso=_iso(answer["iso"]) if "iso" in answer else None,
         pairs=tuple(map(_pair, answer.get("paired", ()))),
         groups=tuple(map(_group, answer.get("groups", ()))),
         works=_works(answer.get("references", [])),
@@ -146,6 +147,32 @@ def _design(held: Json) -> Design:
         latency_ns=_range(held["latency_ns"]),
         step_ns=_range(held["step_ns"]),
         area_um2=_range(held["area_um2"]),
+    )
+
+
+def _iso(held: Json) -> Iso:
+    return Iso(
+        kind=next(kind for kind in UNITS if kind == held["kind"]),
+        over=_text(held["over"]),
+        wanted=_number(held["wanted"]),
+        equal=tuple(map(_design, held["equal"])),
+        best=tuple(map(_design, held["best"])),
+        front=tuple(map(_front_point, held["front"])),
+        swept=tuple(map(int, held["swept"])),
+        told=_texts(held["told"]),
+    )
+
+
+def _front_point(held: Json) -> FrontPoint:
+    positions = held["positions"]
+    return FrontPoint(
+        side=_text(held["target"]),
+        columns=tuple(map(int, held["columns_per_readout"])),
+        copies=int(held["copies"]),
+        positions=None if positions is None else int(positions),
+        energy_pj=_number(held["energy_pj"]),
+        step_ns=_number(held["step_ns"]),
+        area_um2=_number(held["area_um2"]),
     )
 
 

@@ -23,7 +23,7 @@ from mapper.report.comparison.data import (
     SideBySide,
     verdict_of,
 )
-from mapper.report.comparison.designs import EqualColumns
+from mapper.report.comparison.designs import EqualColumns, Iso
 from mapper.report.comparison.tables import columns, rows
 from mapper.verify.record import Verified
 from mapper.verify.result import Verification
@@ -159,6 +159,8 @@ class Comparison:
     """Targets with ADCs over those without, from ``paper`` to ``physical``."""
     equal_columns: tuple[EqualColumns, ...] = ()
     """The builds with as many columns a readout as each other; none where they have that anyway."""
+    iso: Iso | None = None
+    """The builds with one thing made equal, where that was asked for."""
     pairs: tuple[PairedSides, ...] = ()
     """How the answers of every two builds to the same samples differ; none without labels."""
     works: tuple[Work, ...] = ()
@@ -180,6 +182,7 @@ class Comparison:
             "warnings": list(self.warnings),
             "waterfalls": [way.as_dict() for way in self.ways],
             "equal_columns": [equal.as_dict() for equal in self.equal_columns],
+            **({} if self.iso is None else {"iso": self.iso.as_dict()}),
             "paired": [pair.as_dict() for pair in self.pairs],
             **({"groups": [group.as_dict() for group in self.groups]} if self.groups else {}),
             "references": [work_to_data(work) for work in self.works],
@@ -196,6 +199,7 @@ class Comparison:
             warnings=self.warnings,
             ways=self.ways,
             equal_columns=self.equal_columns,
+            iso=self.iso,
             pairs=self.pairs,
             groups=self.groups,
             works=self.works,

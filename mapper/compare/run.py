@@ -10,6 +10,7 @@ from mapper.build.model import Build
 from mapper.compare.compared import Compared
 from mapper.compare.folder import changed_comparison, check_names, other_builds, write_comparison
 from mapper.compare.groups import averaged
+from mapper.compare.iso import iso_kind
 from mapper.compare.measure import build_on, measured, side_by_side, write_compared
 from mapper.compare.result import Comparison
 from mapper.cost.estimate import assumed, checked_density, checked_steps
@@ -20,6 +21,7 @@ from mapper.ir.core import Value
 from mapper.ir.firing import firing_of
 from mapper.layout import Presentation
 from mapper.recordings import Recording
+from mapper.report.comparison.designs import Kind
 from mapper.threads import one_blas_thread
 from mapper.verify.evidence import Given, read_activity
 from mapper.verify.record import Verified, recall
@@ -47,6 +49,8 @@ class CompareOptions:
     preset: str = DEFAULT_PRESET
     every_ms: float | None = None
     """Milliseconds from one inference to the next; None is back to back."""
+    iso: str | None = None
+    """What is made equal, besides: ``area``, ``throughput`` or ``mux``."""
     groups: tuple[tuple[str, tuple[Path, ...]], ...] = ()
     """Builds of one network that are averaged, by the group's name; they need not be among the
     paths."""
@@ -125,6 +129,7 @@ def compare_model(
 
     The answer also leads from the preset ``paper`` to ``physical``, one assumption at a time.
     """
+    same = iso_kind(options.iso)
     chosen = assumed(options.preset, options.every_ms)
     targets = [load_target(name) for name in options.targets or ()]
     check_targets(targets, options.output)
@@ -139,6 +144,7 @@ def compare_model(
         density=density,
         steps=options.steps,
         preset=chosen,
+        same=same,
         output=options.output,
         progress=progress,
     )
@@ -179,6 +185,7 @@ def compare_network(
     preset: Preset,
     output: Path | None,
     progress: Progress,
+    same: Kind | None = None,
 ) -> Comparison:
     """Map a network onto targets that ``check_targets`` accepted, and compare the builds.
 
@@ -193,13 +200,16 @@ def compare_network(
         preset: What to assume of the chips.
         output: Folder for the builds, the page and the tables.
         progress: Called with what comes next.
+        same: What is made equal, besides.
     """
     found = []
     for target in targets:
         progress(target.name)
         compared = build_on(target, imported, weight_bits, recording, source=source, steps=steps)
         found.append(compared if density is None else replace(compared, activity=density))
-    answer = side_by_side(found, preset, imported.warnings)
+    if same is not None:
+        progress("columns and copies")
+    answer = side_by_side(found, preset, imported.warnings, same)
     if output is None:
         return answer
     with changed_comparison(output) as new:
@@ -237,6 +247,7 @@ def compare_builds(
     A recording is run on each of them and its spikes are counted. The stored verification of
     a build is shown. Builds of groups stand among the others, and are averaged besides.
     """
+    same = iso_kind(options.iso)
     chosen = assumed(options.preset, options.every_ms)
     given, groups = _with_groups(folders, options.groups)
     folders = tuple(given)
@@ -259,7 +270,9 @@ def compare_builds(
                 steps=options.steps,
             )
         )
-    answer = averaged(side_by_side(found, chosen), found, groups)
+    if same is not None:
+        progress("columns and copies")
+    answer = averaged(side_by_side(found, chosen, same=same), found, groups)
     if options.output is not None:
         with changed_comparison(options.output) as new:
             write_comparison(answer, new)

@@ -12,7 +12,7 @@ from mapper.cost.waterfall import RatioStep, WaterfallStep
 from mapper.diagnostics import printable
 from mapper.ir.firing import Firing
 from mapper.proportions import Paired, Score, Spread
-from mapper.report.comparison.designs import EqualColumns
+from mapper.report.comparison.designs import EqualColumns, Iso
 from mapper.report.headline import Verdict, judged
 from mapper.verify.result import Verification
 from targets import Work
@@ -146,6 +146,8 @@ class SideBySide:
     warnings: tuple[str, ...] = ()
     equal_columns: tuple[EqualColumns, ...] = ()
     """The sides with as many columns a readout as each other; none where they have that anyway."""
+    iso: Iso | None = None
+    """The sides with one thing made equal, where that was asked for."""
     ways: tuple[RatioWay, ...] = ()
     pairs: tuple[PairedSides, ...] = ()
     groups: tuple[Group, ...] = ()

@@ -16,9 +16,10 @@ from mapper.report.charts.base import (
     marks_in_words,
 )
 from mapper.report.charts.breakdown import words
-from mapper.report.comparison.changed import equal_cards
+from mapper.report.comparison.changed import equal_cards, held_cards
 from mapper.report.comparison.data import MEASURES, Measure, RatioWay, SideBySide
 from mapper.report.comparison.designs import COLUMNS_TOLD
+from mapper.report.comparison.fronts import front_charts
 from mapper.report.comparison.pareto import accuracy_told, pareto_charts
 from mapper.report.comparison.tables import (
     PAIRED,
@@ -41,10 +42,12 @@ class Charts:
     ratios: tuple[Chart, ...]
     """None where nothing can be compared."""
     pareto: tuple[Chart, ...]
+    fronts: tuple[Chart, ...]
+    """None where nothing is held equal."""
     ways: tuple[Chart, ...]
 
     def all(self) -> tuple[Chart, ...]:
-        return (*self.costs, *self.ratios, *self.pareto, *self.ways)
+        return (*self.costs, *self.ratios, *self.pareto, *self.fronts, *self.ways)
 
 
 def comparison_charts(compared: SideBySide) -> tuple[Chart, ...]:
@@ -60,6 +63,7 @@ def _charts(compared: SideBySide) -> Charts:
         costs=tuple(_cost(compared, measure) for measure in MEASURES),
         ratios=_ratios(compared),
         pareto=pareto_charts(compared),
+        fronts=front_charts(compared),
         ways=(*energy, *interval, *between),
     )
 
@@ -81,6 +85,7 @@ def render_comparison(compared: SideBySide) -> str:
         spikes=_table(*layer_spikes(compared)),
         equal=equal_cards(compared),
         columns_told=COLUMNS_TOLD,
+        held=held_cards(compared),
         pairs=_table(PAIRED, paired(compared)),
         ways=[chart.name for chart in charts.ways],
         pareto=[chart.name for chart in charts.pareto],

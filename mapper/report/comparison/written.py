@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from mapper.cost import Range
 from mapper.diagnostics import printable
-from mapper.report.comparison.changed import equal_rows
+from mapper.report.comparison.changed import equal_rows, iso_tables, iso_told
 from mapper.report.comparison.data import MEASURES, Group, PairedSides, Side, SideBySide
 from mapper.report.comparison.designs import COLUMNS_TOLD
 from mapper.report.comparison.tables import RATIO, below, columns, ratio_of, rows
@@ -119,7 +119,8 @@ def as_markdown(compared: SideBySide) -> str:
 def _tables(compared: SideBySide) -> list[_Cells]:
     """Return heads and cells of every table for papers, the costs first."""
     equal = [equal_rows(compared)] if compared.equal_columns else []
-    return [_with_verdicts(compared), *equal, *below(compared)]
+    held = [table for _, table in iso_tables(compared)]
+    return [_with_verdicts(compared), *equal, *held, *below(compared)]
 
 
 def _with_verdicts(compared: SideBySide) -> _Cells:
@@ -147,6 +148,7 @@ def _note(compared: SideBySide) -> str:
         f"preset: {printable(compared.preset)}. Ranges from the low to the high end of component "
         f"facts. {compared.base} {RATIO}{_dead(compared)} Intervals of accuracy: 95 %, Wilson."
         f"{_EQUAL if compared.equal_columns else ''}"
+        f"{iso_told(compared)}"
         f"{_GROUPED if compared.groups else ''}{_PAIRED if compared.pairs else ''}"
     )
 
