@@ -164,7 +164,7 @@ def _ideal(op: CrossbarMvm, sums: ShiftAndAdd) -> Iterator[Op]:
 def _adc(op: CrossbarMvm, sums: ShiftAndAdd, macro: Macro, settings: Calibration) -> Iterator[Op]:
     read = _read_value(op)
     kind = macro.readout.kind
-    assert kind == "flash" or kind == "sar"
+    assert kind == "flash" or kind == "sar" or kind == "cco"
     yield op
     yield AdcRead(
         kind=kind,

@@ -3,6 +3,8 @@
 from targets.cells import Cell, CellKind, Interval
 from targets.choose import assignment_problems, choose_macro, weight_bits
 from targets.library import (
+    AdderTree,
+    AdderTreeLaw,
     ChannelLaw,
     Component,
     Control,
@@ -11,6 +13,7 @@ from targets.library import (
     Inputs,
     Leakage,
     Library,
+    Neuron,
     Port,
     ReadChannel,
 )
@@ -39,6 +42,8 @@ from targets.works import Work
 __all__ = [
     "AS_BUILT",
     "DEFAULT_PRESET",
+    "AdderTree",
+    "AdderTreeLaw",
     "Cell",
     "CellKind",
     "ChannelLaw",
@@ -54,6 +59,7 @@ __all__ = [
     "Leakage",
     "Library",
     "Macro",
+    "Neuron",
     "NeuronUnit",
     "Part",
     "PartList",

@@ -15,7 +15,9 @@ from targets.fields import Amount, Bounds, Count, Name, Positive, Text
 from targets.works import Work
 
 InputForm = Literal["bits", "dac", "pulses"]
-ConverterLawName = Literal["sar", "sar-simulated", "flash"]
+ConverterLawName = Literal["sar", "sar-simulated", "flash", "cco"]
+TreeLawName = Literal["adder-tree"]
+TreeOrder = Literal["columns", "words", "chain"]
 ChannelLawName = Literal["buffer", "clamp", "tia"]
 AdcBits = Annotated[int, Bounds(2, 8)]
 
@@ -99,8 +101,28 @@ class ReadChannel(Component):
     """
 
     static_uw: Interval
+    samples: bool = False
+    """Whether a sample is converted: cells and channel rest meanwhile."""
     copies: Amount = 0.0
     """How often the current of the cells is drawn once more: by a mirror, by an output stage."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdderTree(Component):
+    """The adders that sum the products of one column, or of one weight, all products being 1."""
+
+    order: TreeOrder = "columns"
+    """A tree for every bitline; one for the words of a weight; or an adder in every cell."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdderTreeLaw:
+    """Adders by a law of ``mapper.cost.laws``, at the sizes of the macro that they are in."""
+
+    law: TreeLawName
+    order: TreeOrder
+    node_nm: Positive
+    voltage_v: Positive
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +183,8 @@ class Library:
     sense_amp: Component
     flash_adc: tuple[Converter | ConverterLaw, ...] = ()
     sar_adc: tuple[Converter | ConverterLaw, ...] = ()
+    cco_adc: tuple[Converter | ConverterLaw, ...] = ()
+    """Oscillators that the current of a bitline controls, and that are counted."""
     shift_add: ShiftAdd
     accumulate: Component
     scale_multiply: Component
@@ -173,14 +197,17 @@ class Library:
     """None: inputs cost nothing where they wait."""
     read_channel: ReadChannel | ChannelLaw | None = None
     """None: readouts are wired to their bitlines."""
+    adder_tree: AdderTree | AdderTreeLaw | None = None
+    """None: no macro sums digitally."""
     control: Control | None = None
     """None: no clocking and control is charged."""
     works: tuple[Work, ...] = field(default=(), metadata={"key": "reference"})
     """Works that are cited and not among those that ship."""
 
     def converters(self, kind: str) -> tuple[Converter | ConverterLaw, ...]:
-        """List the ADCs of one kind, "flash" or "sar"."""
-        return {"flash": self.flash_adc, "sar": self.sar_adc}.get(kind, ())
+        """List the ADCs of one kind: "flash", "sar" or "cco"."""
+        kinds = {"flash": self.flash_adc, "sar": self.sar_adc, "cco": self.cco_adc}
+        return kinds.get(kind, ())
 
     def converter(self, kind: str, bits: int) -> Converter | ConverterLaw | None:
         """Find the ADC of one kind and width, if the library has it."""
@@ -205,7 +232,7 @@ class Library:
                 yield from ((f"{member.name}.{adc.bits}", adc) for adc in converters)
 
     def problems(self) -> Iterator[str]:
-        for kind in ("flash", "sar"):
+        for kind in ("flash", "sar", "cco"):
             widths = [adc.bits for adc in self.converters(kind)]
             if len(set(widths)) != len(widths):
                 yield f"{kind}_adc lists the same bits twice: {widths}"

@@ -7,7 +7,7 @@ node and the supply. ``Description`` says what may be given; ``describe`` writes
 from collections.abc import Iterator
 from typing import Any
 
-from mapper.cost.described import CELLS, Description
+from mapper.cost.described import CELLS, CONVERTERS, TREES, Description
 from mapper.cost.described_library import library_of
 from mapper.cost.facts import corners_of
 from mapper.cost.scaling import LARGEST_NM, SMALLEST_NM, ScalingError
@@ -46,10 +46,23 @@ def _nonsense(given: Description) -> Iterator[str]:
         yield f"a cell is {' or '.join(CELLS)}, got {given.cell!r}"
         return
     kind, bits = given.converter
-    if kind not in ("sar", "flash", "sense-amp", "ternary", "ideal"):
-        yield f"a readout is sense-amp, ternary, ideal, sar4 or flash4, got {given.readout!r}"
-    elif kind in ("sar", "flash") and not 2 <= bits <= 8:
+    if kind not in (*CONVERTERS, "sense-amp", "ternary", "ideal", "adder-tree"):
+        yield (
+            f"a readout is sense-amp, ternary, ideal, sar4, flash4, cco4, {', '.join(TREES)}, "
+            f"got {given.readout!r}"
+        )
+    elif kind in CONVERTERS and not 2 <= bits <= 8:
         yield f"a converter has 2..8 bits, as in {kind}4, got {given.readout!r}"
+    if (kind == "adder-tree") != (given.kind == "digital") and kind != "ideal":
+        yield f"digital cells go with {', '.join(TREES)}, got {given.cell} with {given.readout!r}"
+    if kind == "cco" and given.kind not in ("resistive", "static"):
+        yield f"an oscillator takes a current, cells {given.cell!r} give none"
+    if given.form not in ("bits", "dac", "pulses"):
+        yield f"inputs enter as bits, dac or pulses, got {given.input_form!r}"
+    elif given.form == "bits" and given.input_bits_per_read > 1 and given.kind != "digital":
+        yield f"{given.input_bits_per_read} bits of an input enter together as dac or pulses"
+    if given.unit_capacitors != 1 and given.kind != "charge":
+        yield f"unit capacitors go with cells charge, got {given.cell!r}"
     resistive = given.kind == "resistive"
     for option, value in (
         ("read voltage", given.read_voltage_v),
@@ -115,10 +128,16 @@ def _macro(given: Description) -> dict[str, Any]:
         "wordlines": given.wordlines,
         "bitlines": given.bitlines,
         "cell_bits": given.cell_bits,
-        "encoding": given.encoding or "offset-binary",
+        "encoding": given.encoding or ("binary" if given.weight_bits == 1 else "offset-binary"),
         "weight_bits": given.weight_bits,
         "max_input_bits": given.input_bits,
         "accepts": ["spikes", "codes"] if given.input_bits > 1 else ["spikes"],
+        **(
+            {"input_bits_per_read": given.input_bits_per_read}
+            if given.input_bits_per_read > 1
+            else {}
+        ),
+        **({} if given.rows_per_read is None else {"rows_per_read": given.rows_per_read}),
         "readout": {
             "kind": kind,
             "bits": bits,

@@ -6,9 +6,13 @@ from mapper.cost.points import supply_of
 from targets.cells import CellKind
 
 CELLS = ("rram", "pcm", "charge", "discharge", "static", "digital")
-READOUT_CHANNELS = {"sar": "tia", "flash": "clamp"}
+READOUT_CHANNELS = {"sar": "tia", "flash": "clamp", "cco": "clamp"}
 """What a bitline of resistive cells needs in front of a converter: a SAR takes a voltage, the
-comparators of a flash converter take a current. A sense amplifier compares currents itself."""
+comparators of a flash converter and an oscillator take a current. A sense amplifier compares
+currents itself."""
+CONVERTERS = ("sar", "flash", "cco")
+TREES = {"adder-tree": "columns", "word-tree": "words", "adder-chain": "chain"}
+"""Readouts of digital macros: a tree a bitline, one for the words of a weight, an adder a cell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,18 +26,25 @@ class Description:
     cell: str
     """One of ``CELLS``."""
     readout: str
-    """``sense-amp``, ``ternary``, ``ideal``; ``sar`` or ``flash`` with its bits: ``sar4``."""
+    """``sense-amp``, ``ternary``, ``ideal``; one of ``CONVERTERS`` with its bits: ``sar4``; one of
+    ``TREES``."""
     voltage_v: float | None = None
     mux: int = 1
     cell_bits: int = 1
     encoding: str | None = None
     weight_bits: int = 4
     input_bits: int = 1
+    input_bits_per_read: int = 1
     input_form: str | None = None
+    """``bits``, ``dac`` or ``pulses``; where several bits enter in one read: dac, digital bits."""
+    rows_per_read: int | None = None
+    unit_capacitors: float = 1.0
+    """Of one charge cell and bit: 1, or 3 in a C-2C ladder."""
     read_channel: str | None = None
     """``none``, ``buffer``, ``clamp`` or ``tia``."""
     settling_ns: float = 10.0
-    wordline_ns: float = 1.0
+    wordline_ns: float | None = None
+    """1 ns for resistive cells, 0.1 ns for others unless given."""
     read_voltage_v: float | None = None
     on_us: float | None = None
     off_us: float | None = None
@@ -58,6 +69,18 @@ class Description:
         return kinds[self.cell]
 
     @property
+    def form(self) -> str:
+        """Return how input bits that enter in one read get onto their wordline."""
+        if self.input_form is not None:
+            return self.input_form
+        return "dac" if self.input_bits_per_read > 1 and self.kind != "digital" else "bits"
+
+    @property
+    def cells_per_bitline(self) -> int:
+        """Count the unit cells that a cell consists of: SRAM holds a bit, and sums bits itself."""
+        return 1 if self.kind == "resistive" else self.cell_bits
+
+    @property
     def supply(self) -> float:
         """Return V: as given, else what is usual at the node."""
         return supply_of(self.node_nm) if self.voltage_v is None else self.voltage_v
@@ -66,6 +89,8 @@ class Description:
     def converter(self) -> tuple[str, int]:
         """Return the kind of readout and its bits: ``("sar", 4)``, ``("sense-amp", 1)``."""
         fixed = {"sense-amp": 1, "ternary": 2, "ideal": 0}
+        if self.readout in TREES:
+            return "adder-tree", 0
         if self.readout in fixed:
             return self.readout, fixed[self.readout]
         kind = self.readout.rstrip("0123456789")

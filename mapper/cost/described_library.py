@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-from mapper.cost.described import Description
+from mapper.cost.described import CONVERTERS, TREES, Description
 from mapper.cost.scaling import analogue_energy_factor, digital_area_factor, digital_energy_factor
-from targets import Component, Interval, Library, load_library
+from targets import Component, Interval, Library, Neuron, Port, load_library
 from targets.toml import Comments
 
 REFERENCE = "reference-65nm"
@@ -102,7 +102,10 @@ control and registers of COLONNADE (high)""",
 
 def _converters(given: Description) -> dict[str, Any]:
     kind, bits = given.converter
-    if kind not in ("sar", "flash"):
+    if given.readout in TREES:
+        law = {"law": "adder-tree", "order": TREES[given.readout], "node_nm": given.node_nm}
+        return {"adder_tree": {**law, "voltage_v": given.supply}}
+    if kind not in CONVERTERS:
         return {}
     law = {"law": kind, "bits": bits, "node_nm": given.node_nm, "voltage_v": given.supply}
     return {f"{kind}_adc": [law]}
@@ -111,16 +114,17 @@ def _converters(given: Description) -> dict[str, Any]:
 def _cell(given: Description) -> dict[str, Any]:
     facts, source = _cell_facts(given)
     area = CELL_6T_UM2 * digital_area_factor(28.0, given.node_nm)
-    areas = (0.7 * area, area, 2 * area)
+    areas, units = (0.7 * area, area, 2 * area), given.cells_per_bitline
     told = "6T cell with its share of the array by CACTI, 256 bytes at 28 nm"
     if given.kind == "resistive":
         square = (given.node_nm * 1e-3) ** 2
         areas = (FEATURES_1T1R[0] * square, FEATURES_1T1R[1] * square, FEATURES_1T1R[2] * square)
         told = "4 F^2 of a crossbar, 30 F^2 with a transistor, 130 F^2 of a cell in SRAM rules"
     elif given.kind == "charge":
-        more = UNIT_CAPACITOR_FF / CAPACITOR_FF_PER_UM2
+        more = given.unit_capacitors * UNIT_CAPACITOR_FF / CAPACITOR_FF_PER_UM2
         areas = (area, area + more, 2 * area + more)
         told += ", and its capacitor at 1.7 fF/um2"
+    areas = (areas[0] * units, areas[1] * units, areas[2] * units)
     if given.cell_um2 is not None:
         areas, told = (given.cell_um2,) * 3, "as given"
     return {
@@ -135,7 +139,7 @@ def _cell(given: Description) -> dict[str, Any]:
 def _cell_facts(given: Description) -> tuple[dict[str, Any], str]:
     """Return the facts that the kind of cell has, and their source."""
     supply = _ends(given.supply, given.supply, given.supply)
-    wire = WIRE_FF * given.node_nm / 28
+    wire, units = WIRE_FF * given.node_nm / 28, given.cells_per_bitline
     match given.kind:
         case "resistive":
             device = DEVICES[given.cell]
@@ -148,7 +152,7 @@ def _cell_facts(given: Description) -> tuple[dict[str, Any], str]:
                 facts["supply_v"] = supply
             return facts, device.source
         case "charge":
-            switched = 2 * wire + UNIT_CAPACITOR_FF
+            switched = units * (2 * wire + given.unit_capacitors * UNIT_CAPACITOR_FF)
             facts = {
                 "switched_ff": _given(given.cell_ff, (0.6 * switched, switched, 2 * switched)),
                 "supply_v": supply,
@@ -158,20 +162,20 @@ def _cell_facts(given: Description) -> tuple[dict[str, Any], str]:
                 "28 nm (ZigZag-IMC); the cells of JIA switch 1.6 times as much."
             )
         case "discharge":
-            switched = 2 * wire
+            switched = units * 2 * wire
             facts = {
                 "switched_ff": _given(given.cell_ff, (0.5 * switched, switched, 2 * switched)),
                 "supply_v": supply,
             }
             return facts, "0.35 fF of wire and as much of a drain at 28 nm (ZigZag-IMC)."
         case "static":
-            current = CELL_CURRENT_UA * given.supply
+            current = units * CELL_CURRENT_UA * given.supply
             facts = {"current_ua": _ends(0.5 * current, current, 2 * current), "supply_v": supply}
             return facts, "20 uA of a 6T cell at 1 V, growing with the supply: textbook."
         case "digital":
             adder = load_library(REFERENCE).scale_multiply.energy_pj.nominal
             factor = digital_energy_factor(65.0, 1.1, given.node_nm, given.supply)
-            gate = adder * factor / ADDER_GATES / 2
+            gate = units * adder * factor / ADDER_GATES / 2
             return {"product_pj": _ends(0.5 * gate, gate, 2 * gate)}, (
                 "Half of a NAND2, of which a full adder has six (ZigZag-IMC), by Aladdin's adder."
             )
@@ -179,9 +183,12 @@ def _cell_facts(given: Description) -> tuple[dict[str, Any], str]:
 
 def _wordline(given: Description, reference: Component) -> dict[str, Any]:
     factor = analogue_energy_factor(65.0, 1.1, given.node_nm, given.supply)
+    factor *= given.cells_per_bitline  # each is as wide as so many cells
     made = _part(given, reference, factor, digital_area_factor(65.0, given.node_nm))
     wait = given.wordline_ns
-    made["latency_ns"] = _ends(min(1.0, wait), wait, max(10.0, wait))
+    if wait is None:
+        wait = 1.0 if given.kind == "resistive" else 0.1
+    made["latency_ns"] = _ends(min(0.1, wait), wait, max(10.0, wait))
     return made
 
 
@@ -193,9 +200,10 @@ def _analogue(given: Description, reference: Component) -> dict[str, Any]:
 def _digital(given: Description, reference: Component) -> dict[str, Any]:
     factor = digital_energy_factor(65.0, 1.1, given.node_nm, given.supply)
     made = _part(given, reference, factor, digital_area_factor(65.0, given.node_nm))
-    for extra in ("word_bits", "code_bit_pj"):
-        if hasattr(reference, extra):
-            made[extra] = getattr(reference, extra)
+    if isinstance(reference, Port):
+        made["word_bits"] = reference.word_bits
+    if isinstance(reference, Neuron):
+        made["leak_uw"] = _interval(reference.leak_uw, 1.0)
     return made
 
 
@@ -215,7 +223,7 @@ def _inputs(given: Description, reference: Library) -> dict[str, Any]:
         "source": "a register bit of Aladdin, 0.009 pJ at 40 nm; half and twice of it",
         "cites": list(register["cites"]),
     }
-    form = given.input_form or "bits"
+    form = given.form
     made["form"] = form
     if form == "dac":
         volts = given.supply

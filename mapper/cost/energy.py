@@ -29,6 +29,8 @@ def layer_energy(
     memory = facts.buffer_read.pj + facts.buffer_write.pj
     wider = extra_bits(chip, steps)
     shift_add_bits = (work.shift_add_bits + work.shift_adds * wider) * share
+    if macro.tree == "words":  # bits of a weight are put together before they are summed
+        shift_add_bits -= work.conversions * layer.shift_add_width
     shift_add_pj = facts.shift_add.pj + macro.code_bits * facts.code_bit_pj
     accumulate_bits = work.accumulate_bits - work.correction_bits
     accumulate_bits += (work.accumulations - work.corrections) * wider

@@ -2,7 +2,6 @@
 
 from typing import Any, Literal
 
-from mapper.cost.laws import channel_by_law, converter_by_law
 from mapper.cost.model import (
     NOTHING_THERE,
     Channel,
@@ -14,21 +13,19 @@ from mapper.cost.model import (
     Macro,
     Part,
 )
-from mapper.diagnostics import refuse
-from targets import (
-    AS_BUILT,
-    Component,
-    Converter,
-    ConverterLaw,
-    Library,
-    Preset,
-    ReadChannel,
-    Readout,
-    Target,
+from mapper.cost.readouts import (
+    End,
+    active_rows,
+    channel_of,
+    converter_of,
+    part_of,
+    priced_kind,
+    readout_part,
+    sums_digitally,
+    tree_of,
 )
+from targets import AS_BUILT, Converter, Library, Preset, Readout, Target
 from targets import Macro as TargetMacro
-
-End = Literal["low", "nominal", "high"]
 
 
 def chip_of(target: Target, preset: Preset = AS_BUILT, layers: tuple[Layer, ...] = ()) -> Chip:
@@ -51,6 +48,8 @@ def chip_of(target: Target, preset: Preset = AS_BUILT, layers: tuple[Layer, ...]
         corrections=preset.corrections,
         steps_as_bits=preset.steps_as_bits,
         cell=components.cell.kind,
+        inputs=components.inputs.form if components.inputs else "bits",
+        pulse_ns=components.inputs.pulse_ns if components.inputs else 0.0,
         regulated=components.cell.kind == "resistive" and components.cell.supply_v.high > 0,
     )
 
@@ -74,7 +73,7 @@ def origins_of(target: Target, preset: Preset = AS_BUILT) -> dict[str, tuple[flo
     parts = {name: part for name, part in library.entries() if not isinstance(part, Converter)}
     for macro in target.macros:
         if macro.readout.is_adc:
-            parts[macro.name] = _converter(library, macro, preset)
+            parts[macro.name] = converter_of(library, macro, preset)
         else:
             parts[macro.name] = library.sense_amp
     return {name: (part.node_nm, part.voltage_v) for name, part in parts.items()}
@@ -103,7 +102,9 @@ def _macro(macro: TargetMacro, library: Library, preset: Preset) -> Macro:
     # A differential pair shares one readout.
     encoding = macro.written(macro.weight_bits)
     columns = macro.bitlines // encoding.bitlines_per_slice
-    readout = macro.readout
+    readout, tree = macro.readout, tree_of(library, macro)
+    if tree and tree.order == "words":
+        columns //= len(encoding.significances)
     return Macro(
         readout=_readout_kind(readout),
         wordlines=macro.wordlines,
@@ -111,13 +112,18 @@ def _macro(macro: TargetMacro, library: Library, preset: Preset) -> Macro:
         readouts=-(-columns // readout.columns_per_readout),
         columns_per_readout=readout.columns_per_readout,
         code_bits=readout.bits,
-        comparators=1 if readout.is_adc else readout.thresholds,
+        comparators=1 if readout.is_adc or tree else readout.thresholds,
         top_level=encoding.base - 1,
         circuit=priced_kind(library, readout, preset),
+        tree=tree.order if tree else "",
+        cells_per_weight=len(encoding.significances),
+        active_rows=active_rows(macro),
     )
 
 
-def _readout_kind(readout: Readout) -> Literal["ideal", "sense_amp", "adc"]:
+def _readout_kind(readout: Readout) -> Literal["ideal", "sense_amp", "adc", "adder_tree"]:
+    if sums_digitally(readout):
+        return "adder_tree"
     if readout.is_adc:
         return "adc"
     return "sense_amp" if readout.is_sensed else "ideal"
@@ -132,16 +138,16 @@ def facts_of(target: Target, preset: Preset, end: End) -> Facts:
         on_conductance_us=getattr(cell.on_conductance_us, end),
         off_conductance_us=getattr(cell.off_conductance_us, end),
         cell_um2=getattr(cell.area_um2, end),
-        wordline_drive=_part(library.wordline_drive, end),
-        readouts={m.name: _readout(library, m, preset, end) for m in target.macros},
-        shift_add=_part(library.shift_add, end),
+        wordline_drive=part_of(library.wordline_drive, end),
+        readouts={m.name: readout_part(library, m, preset, end) for m in target.macros},
+        shift_add=part_of(library.shift_add, end),
         code_bit_pj=library.shift_add.code_bit_pj,
-        accumulate=_part(library.accumulate, end),
-        scale_multiply=_part(library.scale_multiply, end),
-        membrane_update=_part(library.membrane_update, end),
-        buffer_read=_part(library.buffer_read, end),
-        buffer_write=_part(library.buffer_write, end),
-        hop=_part(library.hop, end),
+        accumulate=part_of(library.accumulate, end),
+        scale_multiply=part_of(library.scale_multiply, end),
+        membrane_update=part_of(library.membrane_update, end),
+        buffer_read=part_of(library.buffer_read, end),
+        buffer_write=part_of(library.buffer_write, end),
+        hop=part_of(library.hop, end),
         leakage_uw_per_mm2=getattr(library.leakage.power_uw_per_mm2, end),
         neuron_leak_uw=_own_leakage(library, end),
         cell_ff=getattr(cell.switched_ff, end),
@@ -155,9 +161,9 @@ def facts_of(target: Target, preset: Preset, end: End) -> Facts:
 def _around_cells(library: Library, target: Target, end: End) -> dict[str, Any]:
     """Return the facts of what a library need not have: inputs, read channels, control."""
     inputs, control = library.inputs, library.control
-    channels = {macro.name: _channel(library, macro) for macro in target.macros}
+    channels = {macro.name: channel_of(library, macro) for macro in target.macros}
     return {
-        "inputs": _part(inputs, end) if inputs else NOTHING_THERE,
+        "inputs": part_of(inputs, end) if inputs else NOTHING_THERE,
         "input_converter": Part(
             pj=getattr(inputs.converter_pj, end), ns=0.0, um2=getattr(inputs.converter_um2, end)
         )
@@ -165,8 +171,9 @@ def _around_cells(library: Library, target: Target, end: End) -> dict[str, Any]:
         else NOTHING_THERE,
         "channels": {
             name: Channel(
-                *_part(channel, end)[:3],
+                *part_of(channel, end)[:3],
                 static_uw=getattr(channel.static_uw, end),
+                samples=channel.samples,
                 copies=channel.copies,
             )
             for name, channel in channels.items()
@@ -176,71 +183,6 @@ def _around_cells(library: Library, target: Target, end: End) -> dict[str, Any]:
     }
 
 
-def _readout(library: Library, macro: TargetMacro, preset: Preset, end: End) -> Part:
-    readout = macro.readout
-    if readout.is_ideal:
-        return Part(0.0, 0.0, 0.0)
-    if not readout.is_adc:
-        return _part(library.sense_amp, end)
-    return _part(_converter(library, macro, preset), end)
-
-
-def _converter(library: Library, macro: TargetMacro, preset: Preset) -> Converter:
-    found = found_converter(library, macro.readout, preset)
-    if found is None:
-        raise refuse(
-            "preset-adc",
-            lacking(library, macro.readout, preset),
-            loc="--preset",
-            help=f"use --preset {AS_BUILT.name}, which keeps the library of the target",
-        )
-    if isinstance(found, ConverterLaw):
-        return converter_by_law(found, macro.wordlines)
-    return found
-
-
-def found_converter(
-    library: Library, readout: Readout, preset: Preset
-) -> Converter | ConverterLaw | None:
-    """Find the ADC that the preset wants; that of the target where the library has none."""
-    wanted = readout.kind if preset.adc == "as-built" else preset.adc
-    return library.converter(wanted, readout.bits) or library.converter(readout.kind, readout.bits)
-
-
-def priced_kind(library: Library, readout: Readout, preset: Preset) -> str:
-    """Return the kind of readout that is priced: of an ADC, the one that the preset wants."""
-    wanted = preset.adc
-    if readout.is_adc and wanted != "as-built" and library.converter(wanted, readout.bits):
-        return wanted
-    return readout.kind
-
-
-def lacking(library: Library, readout: Readout, preset: Preset) -> str:
-    """Say that a preset's library has no ADC for a readout."""
-    known = [adc.bits for adc in library.converters(readout.kind)]
-    return (
-        f"preset '{preset.name}' takes its facts from library '{library.name}', which has "
-        f"{readout.kind} ADCs of {known} bits, not of {readout.bits}"
-    )
-
-
-def _channel(library: Library, macro: TargetMacro) -> ReadChannel | None:
-    """Return what stands before the readouts of a macro."""
-    found = library.read_channel
-    if found is None or isinstance(found, ReadChannel):
-        return found
-    return channel_by_law(found, macro.wordlines, max(macro.readout.bits, 1))
-
-
 def _own_leakage(library: Library, end: End) -> float | None:
     leaks = library.membrane_update.leak_uw
     return getattr(leaks, end) if leaks.high else None
-
-
-def _part(component: Component, end: End) -> Part:
-    return Part(
-        pj=getattr(component.energy_pj, end),
-        ns=getattr(component.latency_ns, end),
-        um2=getattr(component.area_um2, end),
-        wordline_ns=component.wordline_ns if isinstance(component, Converter) else 0.0,
-    )

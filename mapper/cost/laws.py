@@ -14,8 +14,30 @@ from mapper.cost.converters import (
     sar_fitted_um2,
     sar_simulated_pj,
 )
+from mapper.cost.gates import (
+    ADDER_GATES,
+    HALF_ADDER_GATES,
+    cell,
+    chain_adders,
+    chain_ns,
+    gates_at,
+    logic_list,
+    tree_adders,
+    tree_ns,
+)
+from mapper.cost.scaling import digital_area_factor
 from mapper.diagnostics import refuse
-from targets import ChannelLaw, Converter, ConverterLaw, Interval, ReadChannel, load_parts
+from targets import (
+    AdderTree,
+    AdderTreeLaw,
+    ChannelLaw,
+    Converter,
+    ConverterLaw,
+    Interval,
+    Part,
+    ReadChannel,
+    load_parts,
+)
 
 SAR_SCATTER = (0.57, 3.9)
 """Measured over the fitted law: FORMS (4 bits, 32 nm) and the converters of WANG (8 bits, 22 nm).
@@ -33,6 +55,26 @@ FLASH_SCATTER = (0.2, 5.2)
 
 FLASH_NS = Interval(low=0.07, nominal=1.0, high=10.0)
 """A dynamic comparator after layout, NeuroSim's floor and its ceiling."""
+
+RING_STAGES = 5
+
+COUNT_NS = Interval(low=0.25, nominal=1.0, high=4.0)
+"""Of one count of an oscillator: it and its counter run at about the clock of the logic, 1 GHz; its
+ends are an assumption."""
+
+CCO_SCATTER = (0.5, 5.0)
+"""An assumption: no chip with such a converter is among those that estimates are compared with."""
+
+CCO_AREA_SCATTER = (0.5, 4.0)
+
+TREE_SCATTER = (0.78, 2.2)
+"""DIMC1 and COLONNADE over what they are estimated at with these adders."""
+
+TREE_TIME_SCATTER = (0.47, 1.6)
+"""Cycles of DIMC4 and DIMC1 over the law, which knows no pipeline."""
+
+TREE_AREA_SCATTER = (0.8, 1.25)
+"""Of the area of a gate in digital chips, each from the others (docs/validation.md)."""
 
 ROWS = (1, 2304)
 """Wordlines that conversions were measured at, from a single one to those of JIA."""
@@ -84,6 +126,12 @@ def converter_by_law(law: ConverterLaw, rows: int) -> Converter:
             time = _scattered(law.bits + 1.0, (1.0, 1.0))
             area = _scattered(sar_um2, (low, max(high, ratio)))
             source = "NeuroSim's SAR converter, simulated with low-power transistors"
+        case "cco":
+            energy = _scattered(oscillator_pj(law), CCO_SCATTER)
+            time = _times(COUNT_NS, 1 << law.bits)
+            bit = load_parts("aladdin-40nm").part("counter-32b")
+            area = _scattered(at_area(bit, law.node_nm) / 32 * law.bits, CCO_AREA_SCATTER)
+            source = "a ring of five gates and Aladdin's counter, 1 ns a count: textbook"
         case "flash":
             level = at_node(
                 load_parts("timely-65nm").part("charging-comparator"), law.node_nm, law.voltage_v
@@ -104,6 +152,70 @@ def converter_by_law(law: ConverterLaw, rows: int) -> Converter:
         voltage_v=law.voltage_v,
         source=f"{source}; {law.bits} bits, {rows} wordlines",
     )
+
+
+def oscillator_pj(law: ConverterLaw) -> float:
+    """Return pJ of a conversion at half of full scale: a ring and a counter for each count.
+
+    A count switches every stage of the ring, a NAND2 of 0.7 fF at 28 nm each, and two bits of the
+    counter on average.
+    """
+    stage = 0.7e-3 * law.node_nm / 28 * law.voltage_v**2
+    register = at_node(load_parts("aladdin-40nm").part("register-bit"), law.node_nm, law.voltage_v)
+    assert register.energy_pj is not None
+    return 2.0 ** (law.bits - 1) * (RING_STAGES * stage + 2 * register.energy_pj.nominal)
+
+
+def tree_by_law(law: AdderTreeLaw, rows: int, width: int) -> AdderTree:
+    """Return the adders of one column, or of one weight, at the sizes of a macro.
+
+    Args:
+        law: As a component library names it.
+        rows: Terms: products that are summed at once.
+        width: Bits of one product.
+
+    Raises:
+        MappingError: ``law-range`` where the law is not known to hold.
+    """
+    _check_range(law.law, "terms", rows, *ROWS)
+    _check_range(law.law, "nm", law.node_nm, 7, 130)
+    gates = gates_at(law.node_nm, law.voltage_v)
+    if law.order == "chain":
+        full, half, ns = chain_adders(rows, width), 0, chain_ns(rows, width, gates)
+    else:
+        full, half = tree_adders(rows, width)
+        ns = gates.product + tree_ns(rows, width, gates)
+    adder = at_node(load_parts("aladdin-40nm").part("adder-32b"), law.node_nm, law.voltage_v)
+    assert adder.energy_pj is not None
+    equal = full + half * HALF_ADDER_GATES / ADDER_GATES
+    return AdderTree(
+        per="evaluation with all products 1; area of one tree",
+        energy_pj=_scattered(equal * adder.energy_pj.nominal / 32, TREE_SCATTER),
+        latency_ns=_scattered(ns, TREE_TIME_SCATTER),
+        area_um2=_scattered(_tree_um2(law.node_nm, full, half), TREE_AREA_SCATTER),
+        node_nm=law.node_nm,
+        voltage_v=law.voltage_v,
+        order=law.order,
+        source=f"Aladdin's adders and standard cells; {rows} terms of {width} bits, {law.order}",
+    )
+
+
+def _tree_um2(node_nm: float, full: int, half: int) -> float:
+    cells = logic_list(node_nm)
+
+    def of(name: str) -> float:
+        found = at_area(cell(cells, name), node_nm)
+        return found
+
+    if cells == "nangate-45nm":
+        return full * of("full-adder") + half * of("half-adder")
+    return full * of("full-adder") + half * (of("xor2") + of("nand2"))
+
+
+def at_area(part: Part, node_nm: float) -> float:
+    """Return um2 of a standard cell at another node."""
+    assert part.area_um2 is not None
+    return part.area_um2.nominal * digital_area_factor(part.node_nm, node_nm)
 
 
 def channel_by_law(law: ChannelLaw, rows: int, bits: int) -> ReadChannel:
@@ -133,6 +245,7 @@ def channel_by_law(law: ChannelLaw, rows: int, bits: int) -> ReadChannel:
         latency_ns=Interval(low=law.settling_ns, nominal=law.settling_ns, high=law.settling_ns),
         area_um2=AMPLIFIER_UM2,
         static_uw=_scattered(microwatts, SETTLING_SCATTER),
+        samples=law.law != "clamp",
         copies=0.0 if law.law == "buffer" else 1.0,
         node_nm=law.node_nm,
         voltage_v=law.voltage_v,

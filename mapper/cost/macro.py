@@ -18,7 +18,7 @@ def macro_energy(
     macro, readout = chip.macros[layer.macro], facts.readouts[layer.macro]
     samples = activity.samples
     heard = conversions(layer, events, activity, chip)
-    driven_cells = events.wordlines * macro.bitlines / samples
+    driven_cells = events.wordlines * macro.bitlines / samples * pulses(layer, activity, chip)
     cells = cell_energy(layer, events, activity, chip, facts) / samples
     return {
         "cells": cells,
@@ -26,7 +26,9 @@ def macro_energy(
         "inputs": latched_bits(layer) * activity.steps * input_bit_pj(chip, facts),
         "read_channel": heard / samples * channel_pj(layer, chip, facts)
         + channel_copies(layer, facts) * cells,
-        "readout": heard / samples * macro.comparators * conversion_pj(readout, macro),
+        "readout": summed_energy(layer, events, activity, chip, facts) / samples
+        if macro.tree
+        else heard / samples * macro.comparators * conversion_pj(readout, macro),
     }
 
 
@@ -52,6 +54,54 @@ def input_bit_pj(chip: Chip, facts: Facts) -> float:
     return facts.inputs.pj + facts.input_converter.pj
 
 
+def pulses(layer: Layer, activity: Activity, chip: Chip) -> float:
+    """Return how often a driven wordline switches in a read; a voltage counts by its height."""
+    if chip.inputs == "bits":
+        return ones(layer, activity)
+    share = digit_share(layer, activity)
+    most: int = (1 << layer.grid.plane_bits) - 1
+    return share * most if chip.inputs == "pulses" else share
+
+
+def digit_share(layer: Layer, activity: Activity) -> float:
+    """Return the mean digit on a driven wordline over the greatest; 1 where bits enter one by one.
+
+    Bits of a given density are drawn one by one; recorded digits are taken to be evenly spread.
+    """
+    bits = layer.grid.plane_bits
+    if bits == 1:
+        return 1.0
+    if activity.density is None:
+        return (1 << (bits - 1)) / ((1 << bits) - 1)
+    driven = 1 - (1 - activity.density) ** bits
+    return activity.density / (driven + (driven == 0))
+
+
+def ones(layer: Layer, activity: Activity) -> float:
+    """Return the mean count of bits that are 1 on a driven wordline."""
+    return digit_share(layer, activity) * layer.grid.plane_bits
+
+
+def summed_energy(
+    layer: Layer, events: Events, activity: Activity, chip: Chip, facts: Facts
+) -> float:
+    """Return pJ of adder trees, over all time steps and samples: products that are 1 move them.
+
+    In a chain of adders in the cells no product gates a carry: there, inputs do.
+    """
+    macro, bits = chip.macros[layer.macro], layer.grid.plane_bits
+    runs = activity.steps * activity.samples
+    columns = macro.cells_per_weight if macro.tree == "words" else 1
+    trees = layer.work.conversions * runs / columns
+    full = layer.full
+    if macro.tree == "chain":
+        moved, most = events.wordlines, full.wordlines
+    else:
+        moved, most = events.levels, full.cells * macro.top_level
+    share = moved / (most * runs) * ones(layer, activity) / bits if most else 0.0
+    return trees * share * facts.readouts[layer.macro].pj
+
+
 def conversion_pj(readout: Part, macro: Macro) -> float:
     """Return the energy of one conversion, without that of the cells."""
     if not readout.wordline_ns:
@@ -67,12 +117,27 @@ def conducting_ns(readout: Part, macro: Macro) -> float:
 
 
 def read_ns(layer: Layer, chip: Chip, facts: Facts) -> float:
-    """Return how long the cells of one read conduct: lines settle, then they are read."""
+    """Return how long cells conduct in a read: lines settle, then they are read or sampled."""
     macro, readout = chip.macros[layer.macro], facts.readouts[layer.macro]
-    settling = facts.wordline_drive.ns
-    if facts.channels:
-        settling = settling + facts.channels[layer.macro].ns
+    settling = driving_ns(layer, chip, facts) + channel_ns(layer, facts)
+    if facts.channels and facts.channels[layer.macro].samples:
+        return settling
     return settling + conducting_ns(readout, macro)
+
+
+def driving_ns(layer: Layer, chip: Chip, facts: Facts) -> float:
+    """Return how long wordlines take until all of an input is on them."""
+    return facts.wordline_drive.ns + pulsed_ns(layer, chip)
+
+
+def channel_ns(layer: Layer, facts: Facts) -> float:
+    """Return how long a read channel settles before each conversion."""
+    return facts.channels[layer.macro].ns if facts.channels else 0.0
+
+
+def pulsed_ns(layer: Layer, chip: Chip) -> float:
+    """Return how long the pulses of the largest input last, all but the settling of the line."""
+    return ((1 << layer.grid.plane_bits) - 1) * chip.pulse_ns
 
 
 def channel_pj(layer: Layer, chip: Chip, facts: Facts) -> float:
@@ -98,25 +163,26 @@ def cell_energy(
     - discharge: ``C V^2`` of the products that are 1; static: ``I V t``; digital: a gate
     """
     if chip.cell == "resistive":
-        return resistive_energy(layer, events, chip, facts)
+        return resistive_energy(layer, events, chip, facts) * digit_share(layer, activity)
     charge_pj = facts.cell_ff * facts.cell_supply_v**2 * 1e-3
     if chip.cell == "charge":
         return charged_cells(layer, events, activity, chip) * charge_pj
     products = events.levels / chip.macros[layer.macro].top_level
+    if chip.cell == "digital":
+        return products * ones(layer, activity) * facts.cell_product_pj
+    products = products * digit_share(layer, activity)
     if chip.cell == "discharge":
         return products * charge_pj
-    if chip.cell == "digital":
-        return products * facts.cell_product_pj
     microwatts = facts.cell_ua * facts.cell_supply_v
     return products * microwatts * read_ns(layer, chip, facts) * 1e-3
 
 
 def charged_cells(layer: Layer, events: Events, activity: Activity, chip: Chip) -> int:
-    """Count the cells that reads charge, whatever they hold: those of whole crossbars."""
+    """Count the cells that reads charge, whatever they hold: of all that take part."""
     macro = chip.macros[layer.macro]
     runs = activity.steps * activity.samples
     reads = events.reads if chip.gated else layer.work.crossbar_reads * runs
-    return reads * macro.wordlines * macro.bitlines
+    return reads * (macro.active_rows or macro.wordlines) * macro.bitlines
 
 
 def resistive_energy(layer: Layer, events: Events, chip: Chip, facts: Facts) -> float:

@@ -33,6 +33,8 @@ class Grid:
 
     planes: int
     """Input bit planes, one read of the grid each."""
+    plane_bits: int = 1
+    """Bits of an input that one read takes, at most."""
     copies: int
     """Replicas of the grid, each with its share of the output positions."""
     row_blocks: int
@@ -105,7 +107,7 @@ class Layer:
 class Macro:
     """What the formulas need of one macro kind."""
 
-    readout: Literal["ideal", "sense_amp", "adc"]
+    readout: Literal["ideal", "sense_amp", "adc", "adder_tree"]
     wordlines: int
     bitlines: int
     readouts: int
@@ -117,6 +119,12 @@ class Macro:
     """Sense amplifiers of one readout; 1 for an ADC, whose facts are of the whole; 0 ideal."""
     top_level: int
     """Highest conductance level of a cell: 1 for 1-bit cells."""
+    tree: str = ""
+    """Order of the adders of a digital macro: "columns", "words" or "chain"; else empty."""
+    cells_per_weight: int = 1
+    """Bitlines (pairs) of a weight as wide as the macro has it."""
+    active_rows: int = 0
+    """Wordlines that take part in one read; 0: all."""
     circuit: str = ""
     """Kind of readout whose facts are taken: "sense-amp", "sar"; a preset may price another ADC."""
 
@@ -167,6 +175,10 @@ class Chip:
     """Time steps are treated as the bits of one input code: sums are wider by one bit a step,
     buffers give all steps of an input at each read, and results leave a tile once an inference."""
     cell: Literal["resistive", "charge", "discharge", "static", "digital"] = "resistive"
+    inputs: Literal["bits", "dac", "pulses"] = "bits"
+    """How input bits that enter in one read get onto their wordline."""
+    pulse_ns: float = 0.0
+    """One pulse, where inputs are pulses."""
     regulated: bool = False
     """The current of resistive cells is drawn from a supply above the voltage across them."""
     crossbars_per_chip: int = 0
@@ -197,6 +209,8 @@ class Channel(NamedTuple):
     ns: float
     um2: float
     static_uw: float
+    samples: bool
+    """Whether a sample is converted: cells and channel rest meanwhile."""
     copies: float
     """How often the current of the cells is drawn once more."""
 

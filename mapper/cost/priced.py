@@ -2,15 +2,9 @@
 
 from dataclasses import replace
 
-from mapper.cost.facts import (
-    chip_of,
-    corners_of,
-    found_converter,
-    lacking,
-    library_of,
-    priced_kind,
-)
+from mapper.cost.facts import chip_of, corners_of, library_of
 from mapper.cost.model import Chip, Corners, Layer
+from mapper.cost.readouts import found_converter, lacking, priced_kind
 from targets import Preset, Readout, Target
 
 
@@ -39,7 +33,7 @@ def _priced(readout: Readout, target: Target, preset: Preset) -> str:
     return f"{readout.bits}-bit {_KINDS[kind]} ADC{built}"
 
 
-_KINDS = {"flash": "flash", "sar": "SAR"}
+_KINDS = {"flash": "flash", "sar": "SAR", "cco": "CCO"}
 
 
 def priced_design(

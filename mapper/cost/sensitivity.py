@@ -190,7 +190,7 @@ def under_preset(
 def _numbers(library: Library) -> Iterator[tuple[str, float]]:
     """Walk through the fitted constants that a library gives as plain numbers."""
     yield "shift_add.code_bit_pj", library.shift_add.code_bit_pj
-    kinds: tuple[Literal["flash", "sar"], ...] = ("flash", "sar")
+    kinds: tuple[Literal["flash", "sar", "cco"], ...] = ("flash", "sar", "cco")
     for kind in kinds:
         numbers = (adc for adc in library.converters(kind) if isinstance(adc, Converter))
         for adc in numbers:

@@ -3,6 +3,7 @@
 from math import ceil, log2
 
 from mapper.cost.arith import largest, smaller, total, up
+from mapper.cost.macro import channel_ns, driving_ns
 from mapper.cost.model import (
     Chip,
     Facts,
@@ -30,7 +31,8 @@ def layer_stages(
     """
     grid, macro = layer.grid, chip.macros[layer.macro]
     turns = min(macro.columns_per_readout, grid.block_conversions)
-    read = turns * facts.readouts[layer.macro].ns + facts.wordline_drive.ns
+    settled = turns * (facts.readouts[layer.macro].ns + channel_ns(layer, facts))
+    read = settled + driving_ns(layer, chip, facts)
     if chip.policy == "sensing-set":
         read = turns * cycle
     share = ceil(layer.positions / max(grid.copies, 1))

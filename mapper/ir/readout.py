@@ -166,7 +166,7 @@ class AdcRead(Op):
     label: ClassVar[str] = "ADC"
     inside_layer: ClassVar[bool] = True
 
-    kind: Literal["flash", "sar", "ideal"]
+    kind: Literal["flash", "sar", "cco", "ideal"]
     bits: int
     partial_sum: Value
     first: int | Const

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-ReadoutKind = Literal["ideal", "sense-amp", "ternary", "flash", "sar"]
+ReadoutKind = Literal["ideal", "sense-amp", "ternary", "flash", "sar", "cco"]
 Levels = tuple[int, ...]
 
 
@@ -43,6 +43,7 @@ READOUTS: Mapping[ReadoutKind, ReadoutForm] = {
     "ternary": ReadoutForm(words="ternary", alphabets=((-1, 0, 1),), spread=(-0.4, 0.4)),
     "flash": ReadoutForm(words="flash ADC", converts=True),
     "sar": ReadoutForm(words="sar ADC", converts=True),
+    "cco": ReadoutForm(words="current-controlled oscillator", converts=True),
 }
 """Every kind. A ternary readout's middle level is 0.8 standard deviations wide."""
 

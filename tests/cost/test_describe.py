@@ -23,8 +23,17 @@ def said(**more) -> Description:
     return Description(**{**facts, **more})
 
 
-@pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("readout", ["sense-amp", "ternary", "ideal", "sar5", "flash3"])
+ANALOGUE = [
+    (cell, readout)
+    for cell in CELLS
+    for readout in ("sense-amp", "ternary", "sar5", "flash3")
+    if cell != "digital"
+]
+
+
+@pytest.mark.parametrize(
+    ("cell", "readout"), [*ANALOGUE, ("digital", "ideal"), ("rram", "cco6"), ("static", "cco2")]
+)
 def test_every_kind_of_cell_and_readout_is_written_and_read_back(cell, readout):
     given = said(cell=cell, readout=readout, weight_bits=2)
     data = tomllib.loads(describe(given))
@@ -33,7 +42,7 @@ def test_every_kind_of_cell_and_readout_is_written_and_read_back(cell, readout):
     assert target_from_data(tomllib.loads(to_toml(target)), loc="again.toml") == target
     supply = corners_of(target)[1].cell_supply_v
     if cell in ("rram", "pcm"):  # through a clamp or an amplifier, where the readout needs one
-        assert supply == (0.9 if readout in ("sar5", "flash3") else 0)
+        assert supply == (0.9 if readout in ("sar5", "flash3", "cco6") else 0)
     else:
         assert supply == (0 if cell == "digital" else 0.9)
 
@@ -72,6 +81,10 @@ def test_what_is_given_is_taken():
         ({"read_channel": "lens"}, "a read channel is none, .* got 'lens'"),
         ({"cell": "rram", "read_voltage_v": 2.0}, "2 V is above the supply 0.9 V"),
         ({"cell": "rram", "on_us": 1.0, "off_us": 2.0}, "off has 2 uS, one that is on 1 uS"),
+        ({"cell": "digital"}, "digital cells go with adder-tree, .* got digital with 'sar4'"),
+        ({"readout": "word-tree"}, "digital cells go with .* got charge with 'word-tree'"),
+        ({"readout": "cco4"}, "an oscillator takes a current, cells 'charge' give none"),
+        ({"unit_capacitors": 3.0, "cell": "static"}, "unit capacitors go with cells charge"),
         ({"mux": 65}, "65 columns share a readout, the crossbar has 64"),
     ],
 )  # fmt: skip

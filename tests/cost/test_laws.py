@@ -6,9 +6,11 @@ from math import log
 import pytest
 
 from mapper.cost.facts import corners_of
-from mapper.cost.laws import channel_by_law, converter_by_law
+from mapper.cost.gates import DELAY_FITS, delay_factor, tree_bits
+from mapper.cost.laws import channel_by_law, converter_by_law, tree_by_law
+from mapper.cost.scaling import digital_energy_factor
 from mapper.diagnostics import MappingError
-from targets import ChannelLaw, ConverterLaw, load_target
+from targets import AdderTreeLaw, ChannelLaw, ConverterLaw, load_target
 
 SAR = ConverterLaw(law="sar", bits=4, node_nm=28.0, voltage_v=0.9)
 
@@ -74,3 +76,56 @@ def test_a_law_follows_the_wordlines_of_the_target():
         sized = replace(target, macros=(macro,), components=library)
         times.append(corners_of(sized)[1].readouts[macro.name].ns)
     assert times == pytest.approx([5.2896, 7.3792])
+
+
+def test_an_oscillator_is_counted_by_hand():
+    adc = converter_by_law(replace(SAR, law="cco", bits=6), 64)
+    stage, register = 0.7e-3 * 0.81, 0.009 * digital_energy_factor(40, 1.0, 28, 0.9)
+    assert adc.energy_pj.nominal == pytest.approx(32 * (5 * stage + 2 * register))
+    assert adc.latency_ns.nominal == 64  # 1 ns a count, at full scale
+
+
+def test_an_adder_tree_by_hand():
+    law = AdderTreeLaw(law="adder-tree", order="words", node_nm=28.0, voltage_v=0.9)
+    tree = tree_by_law(law, 32, 10)
+    assert tree_bits(4, 9) == 2 * 9 + 10
+    assert tree_bits(32, 9) == 16 * 9 + 8 * 10 + 4 * 11 + 2 * 12 + 13
+    adder = 0.21 / 32 * digital_energy_factor(40, 1.0, 28, 0.9)
+    # One bit of each of the 31 adders is a half adder, 2.5 of 6 gates.
+    equal = tree_bits(32, 10) - 31 + 31 * 2.5 / 6
+    assert tree.energy_pj.nominal == pytest.approx(equal * adder)
+    full, exclusive, gate = 4.7892, 1.4736, 0.614
+    assert tree.area_um2.nominal == pytest.approx(
+        (tree_bits(32, 10) - 31) * full + 31 * (exclusive + gate)
+    )
+    gate, exclusive = 0.0478, 0.0478 * 2.4
+    path = gate + 4 * 2 * exclusive + (exclusive + 2 * gate) + (10 + 5 - 1) * 2 * gate
+    assert tree.latency_ns.nominal == pytest.approx(path)
+
+
+def test_a_chain_has_an_adder_in_every_cell():
+    law = AdderTreeLaw(law="adder-tree", order="chain", node_nm=65.0, voltage_v=0.8)
+    chain = tree_by_law(law, 128, 1)
+    adder = 0.21 / 32 * digital_energy_factor(40, 1.0, 65, 0.8)
+    assert chain.energy_pj.nominal == pytest.approx(128 * 8 * adder)  # sums of 8 bits
+    factor = delay_factor(45, 1.1, 65, 0.8)
+    path = 0.096292 + 0.04597 + 128 * 0.127146 + 7 * 0.071099
+    assert chain.latency_ns.nominal == pytest.approx(path * factor)
+
+
+def test_delays_of_gates_by_node_and_supply():
+    at_65 = -53.3 * 0.8**3 + 230.4 * 0.8**2 - 333.9 * 0.8 + 178.6
+    # The fit at 45 nm rises again beyond 0.949 V: 1.1 V takes what it has there.
+    at_45 = -501.6 * 0.949**3 + 1567 * 0.949**2 - 1619 * 0.949 + 566.1
+    assert delay_factor(45, 1.1, 65, 0.8) == pytest.approx(at_65 / at_45, rel=1e-4)
+    assert delay_factor(45, 1.1, 45, 1.0) == 1
+    with pytest.raises(ValueError, match="from 7 to 130 nm, got 180"):
+        delay_factor(28, 0.9, 180, 0.9)
+
+
+@pytest.mark.parametrize("node", sorted(DELAY_FITS))
+def test_a_higher_supply_never_slows_a_gate(node):
+    supplies = [0.5 + step / 20 for step in range(15)]
+    delays = [delay_factor(28, 0.9, node, volts) for volts in supplies]
+    assert delays == sorted(delays, reverse=True)
+    assert min(delays) > 0

@@ -1,0 +1,115 @@
+"""What reads the bitlines of a macro: the part of its library, or of a law at its own sizes."""
+
+from typing import Literal
+
+from mapper.cost.laws import channel_by_law, converter_by_law, tree_by_law
+from mapper.cost.model import Part
+from mapper.diagnostics import refuse
+from targets import (
+    AS_BUILT,
+    AdderTree,
+    Component,
+    Converter,
+    ConverterLaw,
+    Library,
+    Preset,
+    ReadChannel,
+    Readout,
+)
+from targets import Macro as TargetMacro
+
+End = Literal["low", "nominal", "high"]
+
+
+def part_of(component: Component, end: End) -> Part:
+    return Part(
+        pj=getattr(component.energy_pj, end),
+        ns=getattr(component.latency_ns, end),
+        um2=getattr(component.area_um2, end),
+        wordline_ns=component.wordline_ns if isinstance(component, Converter) else 0.0,
+    )
+
+
+def readout_part(library: Library, macro: TargetMacro, preset: Preset, end: End) -> Part:
+    readout = macro.readout
+    tree = tree_of(library, macro)
+    if tree is not None:
+        return part_of(tree, end)
+    if readout.is_ideal:
+        return Part(0.0, 0.0, 0.0)
+    if not readout.is_adc:
+        return part_of(library.sense_amp, end)
+    return part_of(converter_of(library, macro, preset), end)
+
+
+def converter_of(library: Library, macro: TargetMacro, preset: Preset) -> Converter:
+    found = found_converter(library, macro.readout, preset)
+    if found is None:
+        raise refuse(
+            "preset-adc",
+            lacking(library, macro.readout, preset),
+            loc="--preset",
+            help=f"use --preset {AS_BUILT.name}, which keeps the library of the target",
+        )
+    if isinstance(found, ConverterLaw):
+        return converter_by_law(found, active_rows(macro))
+    return found
+
+
+def found_converter(
+    library: Library, readout: Readout, preset: Preset
+) -> Converter | ConverterLaw | None:
+    """Find the ADC that the preset wants; that of the target where the library has none."""
+    wanted = readout.kind if preset.adc == "as-built" else preset.adc
+    return library.converter(wanted, readout.bits) or library.converter(readout.kind, readout.bits)
+
+
+def priced_kind(library: Library, readout: Readout, preset: Preset) -> str:
+    """Return the kind of readout that is priced: of an ADC, the one that the preset wants."""
+    wanted = preset.adc
+    if readout.is_adc and wanted != "as-built" and library.converter(wanted, readout.bits):
+        return wanted
+    return readout.kind
+
+
+def lacking(library: Library, readout: Readout, preset: Preset) -> str:
+    """Say that a preset's library has no ADC for a readout."""
+    known = [adc.bits for adc in library.converters(readout.kind)]
+    return (
+        f"preset '{preset.name}' takes its facts from library '{library.name}', which has "
+        f"{readout.kind} ADCs of {known} bits, not of {readout.bits}"
+    )
+
+
+def channel_of(library: Library, macro: TargetMacro) -> ReadChannel | None:
+    """Return what stands before the readouts of a macro."""
+    found = library.read_channel
+    if found is None or isinstance(found, ReadChannel):
+        return found
+    return channel_by_law(found, active_rows(macro), max(macro.readout.bits, 1))
+
+
+def sums_digitally(readout: Readout) -> bool:
+    """Say whether products are summed by adders, and nothing is converted."""
+    return str(readout.kind) == "adder-tree"
+
+
+def tree_of(library: Library, macro: TargetMacro) -> AdderTree | None:
+    """Return the adders of a macro that sums digitally, as long as its library prices any."""
+    found = library.adder_tree
+    if found is None or not sums_digitally(macro.readout):
+        return None
+    if isinstance(found, AdderTree):
+        return found
+    width = input_bits(macro) + (macro.weight_bits if found.order == "words" else 0)
+    return tree_by_law(found, active_rows(macro), width)
+
+
+def active_rows(macro: TargetMacro) -> int:
+    """Return the wordlines that one read drives at most: what loads a bitline, terms of a sum."""
+    return getattr(macro, "rows_per_read", None) or macro.wordlines
+
+
+def input_bits(macro: TargetMacro) -> int:
+    """Return the bits of an input that one read takes."""
+    return getattr(macro, "input_bits_per_read", 1)
