@@ -70,7 +70,7 @@ class Cell:
             given: Interval = getattr(self, key)
             if key in needed and given.high == 0:
                 yield f"{key} must be above 0 where kind is '{self.kind}', got 0"
-            if key not in taken and given != ZERO:
+            if key not in taken and given.high > 0:
                 yield f"{key} says nothing where kind is '{self.kind}', got {given.nominal:g}"
 
 

@@ -87,7 +87,7 @@ class Inputs(Component):
     """One pulse, where ``form`` is "pulses"."""
 
     def problems(self) -> Iterator[str]:
-        if (self.form == "dac") != (self.converter_pj != ZERO):
+        if (self.form == "dac") != (self.converter_pj.high > 0):
             yield f"converter_pj goes with form 'dac' and with no other, got form '{self.form}'"
         if (self.form == "pulses") != (self.pulse_ns > 0):
             yield f"pulse_ns goes with form 'pulses' and with no other, got form '{self.form}'"
