@@ -292,9 +292,9 @@ def test_texts_of_any_length_are_counted_before_they_are_read(hostile, monkeypat
     texts = file["node"].create_group("metadata").create_dataset("t", (50,), h5py.string_dtype())
     texts[...] = "x" * 1000
     file.close()
-    most = f"left = {probe.MOST_TEXT}"
+    most = f"left, parts = {probe.MOST_TEXT}"
     assert most in probe.CODE
-    monkeypatch.setattr(probe, "CODE", probe.CODE.replace(most, "left = 10000"))
+    monkeypatch.setattr(probe, "CODE", probe.CODE.replace(most, "left, parts = 10000"))
     assert code_of(path) == "model-too-large"
 
 
@@ -310,6 +310,19 @@ def test_deep_nesting_is_refused(tmp_path):
 def test_many_parts_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(nir_file, "MAX_PARTS", 10)
     assert code_of(raw(tmp_path / "net.nir", tree())) == "model-too-large"
+
+
+def test_parts_are_counted_before_any_is_read(hostile, monkeypatch):
+    path, file = hostile
+    for k in range(200):
+        file["node/nodes"].create_group(f"dead{k}")["type"] = b"IF"
+    file.close()
+    most = f"parts > {probe.MAX_PARTS}"
+    assert most in probe.CODE
+    monkeypatch.setattr(probe, "CODE", probe.CODE.replace(most, "parts > 400"))
+    monkeypatch.setattr(nir_file, "_Reader", None)
+    with pytest.raises(MappingError, match="the file has more than 32768 parts"):
+        import_model(path)
 
 
 @pytest.mark.parametrize("at", [0.1, 0.3, 0.5, 0.7, 0.9])
@@ -329,7 +342,7 @@ def test_damaged_bytes_end_in_a_diagnostic_or_a_network(at, tmp_path):
 def test_texts_that_never_end_are_refused(tmp_path, monkeypatch):
     """HDF5 loops on some damaged heaps; here the child that tries does."""
     path = raw(tmp_path / "net.nir", tree())
-    monkeypatch.setattr(probe, "SECONDS", 0.5)
+    monkeypatch.setattr(probe, "PATIENCE", 0.5)
     monkeypatch.setattr(probe, "CODE", "while True: pass")
     assert code_of(path) == "invalid-model"
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from mapper.diagnostics import MappingError, refuse
-from mapper.frontend.nir.probe import refuse_endless_texts
+from mapper.frontend.nir.probe import MAX_PARTS, refuse_endless_texts, too_many_parts
 from mapper.frontend.onnx.constants import MAX_ELEMENTS
 from mapper.frontend.onnx.load import MAX_BYTES
 from mapper.ir.core import Array
@@ -25,8 +25,6 @@ SUFFIXES = frozenset({".nir", ".h5", ".hdf5"})
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 MAX_DEPTH = 16
 """Of nested graphs; libraries write at most one inside another."""
-MAX_PARTS = 1 << 18
-"""Nodes, fields and groups of one file."""
 FREE_BYTES = 64 << 20
 """What the arrays of any file may unpack to, ..."""
 MOST_UNPACKED = 100
@@ -210,7 +208,7 @@ class _Reader:
     def _count(self, more: int, loc: str) -> None:
         self.nodes += more
         if self.nodes > MAX_PARTS:
-            raise refuse("model-too-large", f"more than {MAX_PARTS} parts", loc=loc)
+            raise too_many_parts(loc)
 
     def node(self, members: dict[str, Any], loc: str, depth: int) -> Node | Net:
         if depth > MAX_DEPTH:
