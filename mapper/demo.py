@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mapper import __version__
+from mapper.arguments import CALL, PATH, check_arguments
 from mapper.build.folder import DEMO_SCHEMA, check_replaceable
 from mapper.build.make import source_of
 from mapper.compare.compared import Compared
@@ -70,13 +71,19 @@ class Demo:
         return f"Demo({names}; {'bit-exact' if self.bit_exact else 'NOT bit-exact'})"
 
 
+_TAKES = {"output": PATH, "progress": CALL}
+
+
 @one_blas_thread
-def run_demo(output: Path, progress: Progress = lambda text: None) -> Demo:
+def run_demo(output: str | Path, progress: Progress = lambda text: None) -> Demo:
     """Map the bundled network onto four targets, verify each mapping, compare them.
 
     Raises:
-        MappingError: ``output-exists`` where the folder has something that is not ours.
+        MappingError: ``output-exists`` where the folder has something that is not ours;
+            ``bad-argument``.
     """
+    check_arguments(_TAKES, {"output": output, "progress": progress}, {})
+    output = Path(output)
     check_replaceable(output)
     with as_file(files("mapper") / "data" / "demo") as data, written_aside(output) as aside:
         model, recording = data / "model.onnx", data / "recording.npz"

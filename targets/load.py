@@ -1,5 +1,6 @@
 """Find, read and check target files."""
 
+import os
 import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import fields, is_dataclass
@@ -7,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+from mapper.arguments import Takes, check_arguments
 from mapper.diagnostics import MappingError, nearest, printable, refuse
 from targets.library import Library
 from targets.parts import PartList
@@ -36,12 +38,16 @@ def targets_with_membranes(bits: int) -> tuple[str, ...]:
     return tuple(t.name for t in shipped if t.neuron.membrane_bits >= bits)
 
 
+_TAKES = {"name_or_path": Takes(words="a target's name, or its file", types=(str, os.PathLike))}
+
+
 def load_target(name_or_path: str | Path) -> Target:
     """Load a target by its name, or from a TOML file.
 
     Raises:
         MappingError: with everything that is wrong with the name or with the file.
     """
+    check_arguments(_TAKES, {"name_or_path": name_or_path}, {})
     path = Path(name_or_path)
     if is_plain_name(name_or_path):
         return _load_shipped(path.name)
@@ -60,6 +66,7 @@ def load_parts(name_or_path: str | Path) -> PartList:
         MappingError: ``unknown-components`` for a name that is none of ours, and what is wrong
             with the file.
     """
+    check_arguments(_TAKES, {"name_or_path": name_or_path}, {})
     path = Path(name_or_path)
     if is_plain_name(name_or_path):
         return _shipped_parts(path.name)

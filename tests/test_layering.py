@@ -29,13 +29,14 @@ FLOORS = (
         "mapper.threads",
     ),
     (
+        "mapper.arguments",
         "mapper.executor.names",
         "mapper.executor.ports",
-        "mapper.ir",
         "mapper.notebook",
         "mapper.presented",
         "mapper.writing",
     ),
+    ("mapper.ir",),
     (
         "mapper.executor.base",
         "mapper.frontend.algebra",

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from numpy.typing import ArrayLike
 
+from mapper.api.arguments import check_given
 from mapper.api.estimate import Estimate, notes_of
 from mapper.api.figures import Figures, check_drawing, draw_report
 from mapper.api.inputs import (
@@ -25,7 +26,7 @@ from mapper.api.inputs import (
     read_inputs_if,
     silent,
 )
-from mapper.api.page import ReportAnswer
+from mapper.api.page import ReportAnswer, check_place, page_of, write_page
 from mapper.api.run import Run, run_of
 from mapper.build import folder as folders
 from mapper.build import model as data
@@ -37,8 +38,7 @@ from mapper.frontend import NirOptions
 from mapper.ir.core import Graph
 from mapper.layout import Taken
 from mapper.recordings import IN_MEMORY, to_codes
-from mapper.report import Evidence, render_report
-from mapper.report.headline import headline
+from mapper.report import Evidence
 from mapper.threads import one_blas_thread
 from mapper.verify import Verification
 from mapper.verify.activity import recorded_on
@@ -48,16 +48,14 @@ from mapper.verify.evidence import gather_evidence, verified
 from mapper.verify.known import check_own_page, store, store_part
 from mapper.verify.record import described_file
 from mapper.verify.rings import spike_values
-from mapper.writing import whole_file
 from targets import DEFAULT_PRESET, Target, load_preset
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Build:
-    """One network, mapped onto one target.
+    """One network on one target: ``compile`` makes one and ``load`` reads one from a folder.
 
-    ``compile`` makes one from a model and ``load`` reads one from a folder; nothing is written
-    before ``save``.
+    Nothing is written before ``save``.
 
     Example:
         >>> build = mapper.compile("model.onnx", "adcless-diff-64", calibrate=events)
@@ -148,14 +146,15 @@ class Build:
             MappingError: ``input-name``, ``input-shape``, ``input-layout``, ``input-range``,
                 ``bad-recording``, ``unknown-backend``, ``backend-unavailable``.
         """
+        needed = {"spikes": spikes, "trace": trace, "progress": progress}
+        check_given(needed, threads=threads, backend=backend)
         graph = self.hardware
         recorded = read_inputs(inputs, graph.inputs, self.mapped.presented, layout)
         codes = to_codes(graph, recorded.inputs, recorded.where)
-        steps = len(next(iter(codes.values())))
         kept = trace and self.folder is not None and recorded.where != IN_MEMORY
 
         def done(step: int) -> None:
-            progress(f"time step {step} of {steps}")
+            progress(f"time step {step} of {recorded.taken.steps}")
 
         shown = spike_values(graph) if spikes else ()
         ran = engine.run(
@@ -218,6 +217,7 @@ class Build:
 
                 build.verify("events.npz", rings=[1, 4, 5], samples=1)
         """
+        check_given({"progress": progress}, nir=nir, rings=rings)
         asked, how = Asked.of(rings, steps, samples), self.mapped.presented
         whole = read_inputs(inputs, self.hardware.inputs, how, layout, labels)
         recorded, extent = asked.cut(whole)
@@ -238,8 +238,6 @@ class Build:
         progress("laying the page out")
         warning = store(self.mapped, self._in_folder(), self.identity, ran, found, described)
         return replace(found, warnings=(*found.warnings, warning)) if warning else found
-
-    # --- what it costs ---------------------------------------------------------------------
 
     def cost(
         self,
@@ -266,6 +264,7 @@ class Build:
             MappingError: ``activity-array``, ``activity-density``, ``activity-steps``,
                 ``unknown-preset``, ``cost-every``.
         """
+        check_given({"preset": preset, "sensitivity": sensitivity}, steps=steps, every_ms=every_ms)
         assumed(preset, every_ms)
         evidence = gather_evidence(
             self.mapped, activity=read_activity(activity), steps=steps, folder=self.folder
@@ -304,16 +303,13 @@ class Build:
             progress: Called with what comes next.
 
         Raises:
-            MappingError: ``report-output`` where the page would change the build, and for anything
-                wrong with the files.
-            ValueError: no ``path`` for a build that is in no folder.
+            MappingError: ``report-output`` where the page would change the build, or a build that
+                is in no folder gets no ``path``; and for anything wrong with the files.
         """
+        check_given({"progress": progress}, path=path, steps=steps, nir=nir, every_ms=every_ms)
         output = None if path is None else Path(path)
-        if self.folder is None and output is None:
-            raise ValueError("a build that is in no folder has no page yet: give a path")
-        if self.folder is not None:
-            asked = any(given is not None for given in (activity, inputs, steps, every_ms))
-            folders.check_page(self.folder, output, asked=asked)
+        asked = any(given is not None for given in (activity, inputs, steps, every_ms))
+        check_place(self.folder, output, asked=asked)
         recorded = read_inputs_if(inputs, self.hardware.inputs, self.mapped.presented, layout)
         given = self.model if model is None else model
         with ExitStack() as files:
@@ -328,22 +324,16 @@ class Build:
                 recorded=True,
                 progress=progress,
             )
-        told = self.mapped.report(evidence, every_ms=every_ms)
-        first = headline(told)
-        page = render_report(told, first)
+        where = output or self._in_folder() / PAGE
+        answer, page = page_of(self.mapped, evidence, where, every_ms)
         if output is None:
             check_own_page(self.mapped, self._in_folder(), self.identity, evidence, page)
         else:
-            with whole_file(output) as temporary:
-                temporary.write_text(page, encoding="utf-8")
-        return ReportAnswer(
-            page=str(output or self._in_folder() / PAGE),
+            write_page(output, page)
+        return replace(
+            answer,
             as_compiled=output is None and evidence == Evidence(),
-            headline=first,
-            cost=told.cost,
-            verification=evidence.verification,
             recording=None if recorded is None else recorded.taken,
-            recorded=bool(evidence.kept),
         )
 
     def _in_folder(self) -> Path:
@@ -377,6 +367,8 @@ class Build:
             MappingError: ``missing-extra`` without vl-convert, ``report-output`` where figures
                 would change a build. Nothing is written then.
         """
+        needed = {"folder": folder, "preset": preset, "columns": columns, "progress": progress}
+        check_given(needed, steps=steps)
         check_drawing(Path(folder))
         load_preset(preset)
         evidence = gather_evidence(self.mapped, activity=read_activity(activity), steps=steps)
@@ -393,6 +385,7 @@ class Build:
         Raises:
             MappingError: ``output-exists`` where the folder has something that is not a build.
         """
+        check_given({"folder": folder})
         folder = Path(folder)
         place = folder.resolve()  # "." is another folder once it was exchanged
         folders.write_build(self.mapped, folder)

@@ -1,8 +1,10 @@
 """Targets or builds side by side, in Python."""
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from mapper.api.arguments import check_given
 from mapper.api.build import Build
 from mapper.api.inputs import (
     Activity,
@@ -16,6 +18,7 @@ from mapper.api.inputs import (
     silent,
 )
 from mapper.api.make import load
+from mapper.arguments import Takes, check_arguments
 from mapper.build.folder import check_outside
 from mapper.compare.folder import changed_comparison, write_comparison
 from mapper.compare.groups import averaged
@@ -71,6 +74,13 @@ def compare_targets(
     Raises:
         MappingError: for anything wrong with the model, a target, the recordings or the folder.
     """
+    check_given(
+        {"targets": targets, "steps": steps, "preset": preset, "progress": progress},
+        density=density,
+        every_ms=every_ms,
+        iso=iso,
+        output=output,
+    )
     same = iso_kind(iso)
     chosen, folder = assumed(preset, every_ms), None if output is None else Path(output)
     facts = [read_target(target) for target in targets]
@@ -129,6 +139,13 @@ def compare_mappings(
             ``compare-group`` for builds that cannot be averaged; ``compare-iso`` for what cannot
             be made equal; and for anything wrong with the folders or the recordings.
     """
+    check_given(
+        {"steps": steps, "preset": preset, "progress": progress},
+        every_ms=every_ms,
+        iso=iso,
+        output=output,
+    )
+    check_arguments(_TAKES, {"builds": builds}, {"groups": groups})
     same = iso_kind(iso)
     chosen, folder = assumed(preset, every_ms), None if output is None else Path(output)
     if folder is not None:
@@ -156,6 +173,14 @@ def compare_mappings(
         with changed_comparison(folder) as new:
             write_comparison(answer, new)
     return answer
+
+
+_BUILD = Takes(words="a build or its folder", types=(Build, str, os.PathLike))
+_BUILDS = Takes(words="several builds or their folders", types=(Iterable,), each=_BUILD)
+_TAKES = {
+    "builds": _BUILDS,
+    "groups": Takes(words="several builds by the group's name", types=(Mapping,), each=_BUILDS),
+}
 
 
 def _with_groups(

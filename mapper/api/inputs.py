@@ -4,19 +4,22 @@ import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from numbers import Real
 from pathlib import Path
 
 from numpy.typing import ArrayLike
 from onnx import ModelProto
 
+from mapper.api.arguments import check_given
 from mapper.api.run import Run
+from mapper.arguments import Takes, check_arguments
 from mapper.build.make import source_of
 from mapper.diagnostics import refuse
 from mapper.frontend import Imported, NirOptions, import_model
 from mapper.inputs import check_unused
 from mapper.ir.core import Array, Value
 from mapper.layout import IN_STEPS, Presentation
-from mapper.recordings import Recording
+from mapper.recordings import Recording, checked_arrays
 from targets import Target, load_target
 
 Model = str | Path | ModelProto
@@ -33,6 +36,11 @@ Activity = str | Path | float | Run | Mapping[str, Array] | None
 """How active a network is: a run that was traced, its trace or the path of it, or the share of
 input bits that are 1, 0..1. None takes the share that an estimate assumes."""
 
+
+_ACTIVITY = Takes(
+    words="a run with trace=True, its trace or the path of one, or a share of input bits, 0..1",
+    types=(Run, Mapping, str, Path, Real),
+)
 
 Progress = Callable[[str], None]
 """Is called with what comes next."""
@@ -70,6 +78,7 @@ def read_model(
     model: Model | Imported, nir: NirOptions | None = None
 ) -> tuple[Imported, dict[str, str]]:
     """Return a model as a network, and its source: file name and SHA-256 where there is a file."""
+    check_given({}, nir=nir)
     if isinstance(model, Imported):
         return model, {}
     with model_file(model) as path:
@@ -78,6 +87,7 @@ def read_model(
 
 def read_target(target: str | Path | Target) -> Target:
     """Return a target by its name, the path of its file, or as it is."""
+    check_given({"target": target})
     return target if isinstance(target, Target) else load_target(str(target))
 
 
@@ -89,6 +99,7 @@ def read_inputs(
     labels: ArrayLike | None = None,
 ) -> Recording:
     """Return a recording of a network with these inputs, which it takes as ``presented`` says."""
+    check_given({}, layout=layout)
     if isinstance(inputs, str | Path):
         recording = Recording.read(Path(inputs), values, presented, layout)
     else:
@@ -109,6 +120,7 @@ def read_inputs_if(
     """
     if inputs is not None:
         return read_inputs(inputs, values, presented, layout)
+    check_given({}, layout=layout)
     check_unused(layout)
     return None
 
@@ -117,10 +129,14 @@ def read_activity(activity: Activity) -> str | float | Mapping[str, Array] | Non
     """Return activity without its wrappers: a run is its trace.
 
     Raises:
-        MappingError: ``activity-array`` for a run that was not traced.
+        MappingError: ``activity-array`` for a run that was not traced, ``bad-argument`` for what is
+            no activity, ``bad-recording`` for a trace that holds no numbers.
     """
+    check_arguments({"activity": _ACTIVITY}, {}, {"activity": activity})
     if isinstance(activity, Path):
         return str(activity)
+    if isinstance(activity, Mapping):
+        return checked_arrays(activity)
     if not isinstance(activity, Run):
         return activity
     if activity.trace is None:

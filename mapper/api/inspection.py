@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mapper.api.arguments import check_given
 from mapper.api.inputs import Inputs, Model, read_model, read_target
 from mapper.api.make import passes_over
 from mapper.build.summary import CompileSummary, layer_dict
@@ -99,6 +100,7 @@ def inspect(
         /lif1/GreaterOrEqual digital unit
         /conv2/Conv crossbars
     """
+    check_given({}, after=after)
     facts = None if target is None else read_target(target)
     imported, _ = read_model(model, nir)
     found = describe(imported)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from mapper.api.arguments import check_given
 from mapper.api.build import Build
 from mapper.api.inputs import (
     Inputs,
@@ -62,6 +63,7 @@ def compile(
     Raises:
         MappingError: for anything wrong with the model, the target, the recordings or the options.
     """
+    check_given({}, assignment=assignment, passes=passes, after=after)
     built = passes_over(
         model,
         target,
@@ -92,6 +94,8 @@ def passes_over(
     stop_after: str | None = None,
 ) -> Build | None:
     """Run the passes as ``compile`` does; None where ``stop_after`` names one before the last."""
+    if assignment is not None:
+        assignment.check()
     facts = read_target(target)
     imported, source = read_model(model, nir)
     recorded = read_inputs_if(calibrate, imported.graph.inputs, imported.presented, layout)
@@ -137,6 +141,7 @@ def load(folder: str | Path, *, page: bool = False) -> Build:
         MappingError: ``not-a-build``, ``build-changed``, ``build-version``, ``bad-mapping``,
             ``bad-weights``.
     """
+    check_given({"folder": folder, "page": page})
     folder = Path(folder)
     mapped, own = read_build(folder), identity(folder)
     if page:
@@ -158,6 +163,7 @@ def export(model: Model | Imported, path: str | Path, *, nir: NirOptions | None 
     Raises:
         MappingError: for anything wrong with the model, or ``export-format``, ``not-exportable``.
     """
+    check_given({"path": path})
     format_of(Path(path))
     imported, _ = read_model(model, nir)
     return write_export(imported, Path(path))
@@ -188,6 +194,7 @@ def verify_model(
     Raises:
         MappingError: for anything wrong with the model or the arrays.
     """
+    check_given({"progress": progress}, nir=nir, layout=layout)
     if isinstance(inputs, str | Path):
         arrays, where = read_arrays(inputs), str(inputs)
     else:

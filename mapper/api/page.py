@@ -1,12 +1,18 @@
 """What a report answers first, and where its page is."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from mapper.build.folder import check_page
+from mapper.build.model import Build
 from mapper.cost import Cost
+from mapper.diagnostics import refuse
 from mapper.layout import Taken
-from mapper.report.headline import Headline
+from mapper.report import Evidence, render_report
+from mapper.report.headline import Headline, headline
 from mapper.verify.result import Verification
+from mapper.writing import whole_file
 
 SCHEMA = "spikeloom/report/1"
 
@@ -17,10 +23,10 @@ class ReportAnswer:
 
     page: str
     """Path of the page."""
-    as_compiled: bool
-    """It is the page that the folder has, and nothing was written."""
     headline: Headline
     cost: Cost
+    as_compiled: bool = False
+    """It is the page that the folder has, and nothing was written."""
     verification: Verification | None = None
     """What is known of the rings; None where nothing is."""
     recording: Taken | None = None
@@ -57,3 +63,33 @@ class ReportAnswer:
 
     def _repr_html_(self) -> str:
         return self.headline.html(f"page: {self.page}")
+
+
+def page_of(
+    build: Build, evidence: Evidence, path: Path, every_ms: float | None
+) -> tuple[ReportAnswer, str]:
+    """Return what the page of a build answers first, and the page; ``path`` is where it will be."""
+    told = build.report(evidence, every_ms=every_ms)
+    first = headline(told)
+    answer = ReportAnswer(
+        page=str(path),
+        headline=first,
+        cost=told.cost,
+        verification=evidence.verification,
+        recorded=bool(evidence.kept),
+    )
+    return answer, render_report(told, first)
+
+
+def check_place(folder: Path | None, output: Path | None, *, asked: bool) -> None:
+    """Refuse ``report-output``: a page that would change the build in a folder, or has no place."""
+    if folder is not None:
+        check_page(folder, output, asked=asked)
+    elif output is None:
+        raise refuse("report-output", "a build that is in no folder has no page yet: give a path")
+
+
+def write_page(output: Path, page: str) -> None:
+    """Write a page, whole or not at all."""
+    with whole_file(output) as temporary:
+        temporary.write_text(page, encoding="utf-8")

@@ -8,6 +8,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
+from mapper.api.arguments import check_given
 from mapper.build.model import Build
 from mapper.executor.engine import Ran
 from mapper.executor.ports import unused_starts
@@ -119,6 +120,7 @@ class Run:
         Returns:
             The same run, with the names of the files in ``written``.
         """
+        check_given({"path": path})
         path = Path(path)
         written = {"output": str(path)}
         if self.trace is not None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from onnx import ModelProto
 
+from mapper.arguments import PATH, Takes, check_arguments
 from mapper.diagnostics import refuse
 from mapper.exchange.canonical import (
     canonical_tensors,
@@ -28,6 +29,8 @@ from mapper.ir.core import Graph
 from mapper.ir.units import held_values
 from mapper.presented import read_presented
 
+_TAKES = {"path": PATH, "options": Takes(words="mapper.NirOptions", types=(NirOptions,))}
+
 
 @np.errstate(all="ignore")  # numbers of a file may overflow; what is written is checked
 def import_model(path: Path | str, options: NirOptions | None = None) -> Imported:
@@ -39,8 +42,9 @@ def import_model(path: Path | str, options: NirOptions | None = None) -> Importe
 
     Raises:
         MappingError: The model cannot be read; ``docs/frontend.md`` and ``docs/nir.md`` list the
-            codes. ``nir-option`` for options with an ONNX file.
+            codes. ``nir-option`` for options with an ONNX file, ``bad-argument``.
     """
+    check_arguments(_TAKES, {"path": path}, {"options": options})
     path, options = Path(path), options or NirOptions()
     if is_nir(path):
         return _import_nir(path, options)

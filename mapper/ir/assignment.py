@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from mapper.arguments import TEXT, WHOLE, Takes, check_arguments
 from mapper.ir.frozen import FrozenMap
 
 DIGITAL = "digital"
@@ -26,6 +27,14 @@ class Choice:
 UNDECIDED = Choice()
 
 
+_CHOICE = Takes(words="a mapper.Choice", types=(Choice,))
+_TAKES = {
+    "layers": Takes(words="choices by the names of layers", types=(Mapping,)),
+    "macro": TEXT,
+    "weight_bits": WHOLE,
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
     """What is decided for the layers of a network; a graph carries it to the passes.
@@ -43,7 +52,16 @@ class Assignment:
     """Of layers that have no width of their own; their macro's where None."""
 
     def __post_init__(self) -> None:
+        check_arguments(_TAKES, {"layers": self.layers}, {})
         object.__setattr__(self, "layers", FrozenMap(self.layers))
+
+    def check(self) -> None:
+        """Refuse ``bad-argument`` for what no layer can be given."""
+        check_arguments(_TAKES, {}, {"weight_bits": self.weight_bits})
+        for name, choice in self.layers.items():
+            check_arguments({name: _CHOICE}, {name: choice}, {})
+            given = {"macro": choice.macro, "weight_bits": choice.weight_bits}
+            check_arguments(_TAKES, {}, given)
 
     def of(self, location: str) -> Choice:
         """Return what is decided for the layer that comes from a node, ``model.onnx:/fc/Gemm``."""

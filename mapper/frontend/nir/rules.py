@@ -6,6 +6,7 @@ numbers give away; what the library does that is named by an option or in the me
 an assumption, which is said as a warning. ``docs/nir.md`` has the sources.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -44,8 +45,8 @@ class NirOptions:
 
     def check(self) -> None:
         """Refuse ``nir-option`` for a value that cannot be."""
-        if self.dt is not None and not (np.isfinite(self.dt) and self.dt > 0):
-            raise _bad_option("--dt", f"{self.dt:g} is no time step", "a number above 0")
+        if self.dt is not None and not _is_time(self.dt):
+            raise _bad_option("--dt", f"{self.dt!r} is no time step", "a number above 0")
         for name, value, known in (
             ("--reset", self.reset, get_args(ResetRule)),
             ("--integration", self.integration, get_args(Integration)),
@@ -53,6 +54,12 @@ class NirOptions:
         ):
             if value is not None and value not in known:
                 raise _bad_option(name, f"'{value}' is not known", f"one of {', '.join(known)}")
+
+
+def _is_time(dt: object) -> bool:
+    if isinstance(dt, bool) or not isinstance(dt, int | float | np.floating):
+        return False
+    return bool(0 < dt < math.inf)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from mapper.exchange.canonical import to_model, to_trained
 from mapper.ir.core import FLOAT
 from mapper.training.hardening.harden import HardwareModel
 from mapper.training.hardening.network import network_graph
+from mapper.training.nets.arguments import check_given
 from mapper.training.nets.modules import traced
 from mapper.training.nets.steps import as_numbers, check_fits
 from mapper.writing import whole_file
@@ -30,6 +31,7 @@ def export_onnx(model: nn.Module, path: Path | str, example: Tensor) -> None:
         MappingError: The model holds what the hardware has no counterpart for, does not fit the
             target, or does not feel its target's readout yet; the example is no input of it.
     """
+    check_given({"model": model, "path": path})
     if isinstance(model, HardwareModel):
         written = to_trained(model.integers(example), model.target.name)
     else:

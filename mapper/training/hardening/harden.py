@@ -15,6 +15,7 @@ from mapper.ir.assignment import DIGITAL, UNASSIGNED, Assignment
 from mapper.ir.core import IntType
 from mapper.training.hardening.network import judged
 from mapper.training.hardening.twin import HardwareModel
+from mapper.training.nets.arguments import check_given
 from mapper.training.nets.geometry import Weighted
 from mapper.training.nets.layers import Awareness, Granularity, Hardened
 from mapper.training.nets.modules import traced
@@ -71,6 +72,8 @@ def harden(
             ...
         mapper.training.nets.refused.TrainingError: error[unsupported-op]: GroupNorm has no ...
     """
+    check_given({"assignment": assignment}, digital=digital)
+    assignment.check()
     network = traced(copy.deepcopy(model))
     called = [str(node.target) for node in network.graph.nodes if node.op == "call_module"]
     layers = [name for name in called if isinstance(network.get_submodule(name), Weighted)]

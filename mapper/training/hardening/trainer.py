@@ -6,16 +6,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
+from mapper.arguments import Takes, check_arguments
 from mapper.proportions import Score
 from mapper.training.hardening.folder import RunFolder, configuration
 from mapper.training.hardening.harden import HardwareModel, harden, target_of
 from mapper.training.hardening.settle import check_codes
 from mapper.training.hardening.stages import Schedule, Stage
+from mapper.training.nets.arguments import check_given
 from mapper.training.nets.layers import Granularity, Hardened
 from mapper.training.nets.steps import as_numbers, check_fits, over_time
 from targets import Target
@@ -32,6 +34,7 @@ _REFERENCE_RATE = 10.0
 _SCALE_RATE = 2.0
 
 
+@runtime_checkable
 class Task(Protocol):
     """What is trained for: data, a loss, and the number that is reported."""
 
@@ -64,6 +67,12 @@ class Options:
     """A GPU where torch finds one, unless another is named."""
 
 
+_TAKES = {
+    "options": Takes(words="the Options of a run", types=(Options,)),
+    "task": Takes(words="a task: batches, held_out, loss and score", types=(Task,)),
+}
+
+
 @dataclass
 class Run:
     """One training run and its folder.
@@ -86,10 +95,13 @@ class Run:
         """Go through all stages; the first that is not ``float`` hardens the model.
 
         Raises:
-            MappingError: The model, or the first batch, is none that the hardware computes. This is
-                found before anything is trained.
+            MappingError: The model, or the first batch, is none that the hardware computes, or a
+                part of the run is no such thing. This is found before anything is trained.
             ValueError: The folder is of a run with other options.
         """
+        parts = {"task": self.task, "options": self.options}
+        check_given({"model": self.model, "report": self.report}, folder=self.folder)
+        check_arguments(_TAKES, parts, {})
         target = target_of(self.target)
         self._check(target)
         kept = None

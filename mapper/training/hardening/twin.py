@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, fx, nn
 
+from mapper.arguments import Takes, check_arguments
 from mapper.diagnostics import MappingError
 from mapper.ir.core import Graph, IntType
 from mapper.pipeline import make_passes, run_passes
@@ -21,6 +22,8 @@ from mapper.training.nets.norms import moments_of_the_batch
 from mapper.training.nets.refused import TrainingError, refused
 from mapper.training.nets.steps import as_numbers, check_fits, over_time
 from targets import Target
+
+_TAKES = {"awareness": Takes(words="mapper.training.Awareness", types=(Awareness,))}
 
 
 class HardwareModel(nn.Module):
@@ -58,6 +61,7 @@ class HardwareModel(nn.Module):
         Raises:
             MappingError: ``x`` is no input of the network, or the target has no room for it.
         """
+        check_arguments(_TAKES, {"awareness": awareness}, {})
         x = self.checked(x)
         for layer in self.layers():
             settle(layer, awareness, self._input_of(layer, x))

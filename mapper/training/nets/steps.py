@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from mapper.diagnostics import MappingError
+from mapper.training.nets.arguments import check_given
 from mapper.training.nets.geometry import Weighted, cannot_take, inputs_of
 from mapper.training.nets.layers import Hardened
 from mapper.training.nets.modules import TORCH_FAILS, Walk, shapes_of, traced
@@ -33,6 +34,7 @@ def over_time(model: nn.Module, x: Tensor) -> Tensor:
         >>> over_time(model, torch.zeros(5, 3, 2, 8, 8)).shape
         torch.Size([5, 3, 10])
     """
+    check_given({"model": model})
     x = as_numbers(x, model)
     check_fits(model, x)
     steps, batch = x.shape[:2]

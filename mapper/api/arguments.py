@@ -1,0 +1,62 @@
+"""What the calls of ``mapper`` and the methods of its classes take, by the name of the argument.
+
+Arguments of one name mean the same everywhere. Models, recordings, labels and widths of weights are
+not here: what reads them refuses all that they cannot be.
+"""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from numbers import Real
+
+from mapper.arguments import CALL, FLAG, PATH, TEXT, WHOLE, Takes, check_arguments
+from mapper.frontend import NirOptions
+from mapper.ir.assignment import Assignment
+from targets import Target
+
+TARGET = Takes(words="a target, its name or its file", types=(str, os.PathLike, Target))
+
+TAKES = {
+    "after": CALL,
+    "assignment": Takes(words="a mapper.Assignment", types=(Assignment,)),
+    "backend": Takes(words='"native" or "numpy"', types=(str,)),
+    "columns": Takes(words="1 or 2", types=(int,), low=1, high=2),
+    "density": Takes(words="a share of input bits, 0..1", types=(Real,)),
+    "every_ms": Takes(words="milliseconds, as a number", types=(Real,)),
+    "folder": PATH,
+    "iso": Takes(words='"area", "throughput" or "mux"', types=(str,)),
+    "layout": Takes(words='"steps" or "samples"', types=(str,)),
+    "nir": Takes(words="mapper.NirOptions", types=(NirOptions,)),
+    "output": PATH,
+    "page": FLAG,
+    "passes": Takes(
+        words='options by pass, as {"replicate": {"max_copies": 4}}',
+        types=(Mapping,),
+        each=Takes(words="options by name", types=(Mapping,)),
+    ),
+    "path": PATH,
+    "preset": TEXT,
+    "progress": CALL,
+    "rings": Takes(
+        words='rings by name or number, as "2,4" or [2, 4]',
+        types=(str, int, Sequence, set, frozenset),
+        each=Takes(words="a ring", types=(str, int)),
+    ),
+    "sensitivity": FLAG,
+    "spikes": FLAG,
+    "steps": WHOLE,
+    "target": TARGET,
+    "targets": Takes(
+        words='several targets, as ["adcless-64", "ideal-128"]', types=(Iterable,), each=TARGET
+    ),
+    "threads": Takes(words="a number of threads, 1 or more", types=(int,), low=1),
+    "trace": FLAG,
+}
+
+
+def check_given(needed: Mapping[str, object], **given: object) -> None:
+    """Refuse arguments that no call takes; those that are not ``needed`` may be None.
+
+    Raises:
+        MappingError: ``bad-argument``.
+    """
+    check_arguments(TAKES, needed, given)
