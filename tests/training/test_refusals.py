@@ -336,8 +336,8 @@ def test_models_that_cannot_be_followed(model, message):
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [
-        ({"weight_bits": 1}, "weight-bits", "weights have 2 to 8 bits, got 1"),
-        ({"weight_bits": 9}, "weight-bits", "weights have 2 to 8 bits, got 9"),
+        ({"weight_bits": 0}, "weight-bits", "weights have 1 to 8 bits, got 0"),
+        ({"weight_bits": 9}, "weight-bits", "weights have 1 to 8 bits, got 9"),
         ({"scale": "row"}, "bad-option", "scale is one of .*, got 'row'"),
         ({"input_bits": 0}, "bad-option", "input codes have 1 to 8 bits, got 0"),
         ({"digital": ["1"]}, "unknown-layer", r"\['1'\], the layers of weights are \['0'\]"),
