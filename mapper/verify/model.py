@@ -1,6 +1,6 @@
 """Verify a model file: the imported network against ONNX Runtime on the original."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from math import prod
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from mapper.layout import Taken
 from mapper.verify import reference, sequence
 from mapper.verify.answers import agreement, score, wanted_classes
 from mapper.verify.outputs import compare
+from mapper.verify.progress import Progress, silent
 from mapper.verify.reference import output_types
 from mapper.verify.result import RULES, Ring, Verification
 from mapper.verify.stepped import counted
@@ -29,7 +30,7 @@ def verify_model(
     path: Path,
     arrays: Mapping[str, Array],
     where: str,
-    progress: Callable[[str], None] = lambda text: None,
+    progress: Progress = silent,
     nir: NirOptions | None = None,
     layout: str | None = None,
 ) -> Verification:
@@ -51,11 +52,10 @@ def verify_model(
     graph = imported.graph
     inputs, taken = _inputs(imported, arrays, where, layout)
     initial = _starts(graph, arrays, taken.samples, where)
-    progress("imported network, ONNX Runtime")
     types = output_types(imported)
     asked = [name for name in types if f"expected_{name}" in arrays]
     given = reference.Given(path=path, imported=imported, inputs=inputs, initial=initial)
-    ring, ran = reference.reference_ring(given, keep=asked)
+    ring, ran = reference.reference_ring(given, keep=asked, progress=progress)
     firing = firing_of(graph, {**counted(inputs), **ran.counts}, inputs, ran.outputs)
     found = sequence.read_out(imported, ran.outputs) if imported.readouts else ran.outputs
     rings = [_rules(graph), ring]
@@ -147,7 +147,7 @@ def reference_ring(
     path: Path,
     build: Build,
     inputs: Mapping[str, Array],
-    progress: Callable[[str], None],
+    progress: Progress,
     nir: NirOptions | None = None,
 ) -> Ring:
     """Run ring 3 for a build, with the model it was compiled from.
@@ -158,8 +158,7 @@ def reference_ring(
     check_source(path, build)
     progress("import")
     imported = import_model(path, nir)
-    progress("ONNX Runtime")
-    return imported_ring(path, imported, inputs)
+    return imported_ring(path, imported, inputs, progress)
 
 
 def check_source(path: Path, build: Build) -> None:
@@ -178,9 +177,11 @@ def check_source(path: Path, build: Build) -> None:
         )
 
 
-def imported_ring(path: Path, imported: Imported, inputs: Mapping[str, Array]) -> Ring:
+def imported_ring(
+    path: Path, imported: Imported, inputs: Mapping[str, Array], progress: Progress = silent
+) -> Ring:
     """Run ring 3 of a model that was imported from ``path``, whatever it is mapped onto."""
     ring, _ = reference.reference_ring(
-        reference.Given(path=path, imported=imported, inputs=inputs, initial={})
+        reference.Given(path=path, imported=imported, inputs=inputs, initial={}), progress=progress
     )
     return ring

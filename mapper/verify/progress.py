@@ -6,6 +6,11 @@ from dataclasses import dataclass, field
 
 Progress = Callable[[str], None]
 
+
+def silent(text: str) -> None:
+    """Say nothing."""
+
+
 _PAUSE = 2.0
 """Seconds between two lines, so that a log does not fill up with them."""
 

@@ -21,6 +21,7 @@ from mapper.verify import sequence
 from mapper.verify.forced import Held, Tally, compare_step
 from mapper.verify.original import Original, read_original, watching
 from mapper.verify.outputs import Outputs, compare, overflowing
+from mapper.verify.progress import Progress, Ticks, silent
 from mapper.verify.result import REFERENCE, Ring
 from mapper.verify.rings import is_integer
 from mapper.verify.stepped import Record
@@ -60,26 +61,29 @@ class Given:
         return initial_states(self.graph, self.samples, self.initial)
 
 
-def reference_ring(given: Given, keep: Collection[str] = ()) -> tuple[Ring, Record]:
+def reference_ring(
+    given: Given, keep: Collection[str] = (), progress: Progress = silent
+) -> tuple[Ring, Record]:
     """Run ring 3.
 
     Args:
         given: What to run on what.
         keep: States of a model of one step whose values are returned besides the outputs.
+        progress: Called with a line about what runs, and how long it may take.
 
     Returns:
         The ring, and what the network gives without the reference.
     """
     whole: Arrays | None = None
     if given.imported.readouts:
-        ring, ran, whole = _whole_file(given)
+        ring, ran, whole = _whole_file(given, progress)
     else:
-        ring, ran = _one_step(given, keep)
+        ring, ran = _one_step(given, keep, progress)
     if ring.status == "skipped" or not ring.max_abs_diff or is_integer(given.graph):
         return ring, ran
     if ring.status == "equal":
-        return _looked_closer(given, ring), ran
-    return _layer_by_layer(given, ring, whole), ran
+        return _looked_closer(given, ring, progress), ran
+    return _layer_by_layer(given, ring, whole, progress), ran
 
 
 def output_types(imported: Imported) -> dict[str, Type]:
@@ -95,7 +99,7 @@ def output_types(imported: Imported) -> dict[str, Type]:
 # --- run freely ------------------------------------------------------------------------------
 
 
-def _whole_file(given: Given) -> tuple[Ring, Record, Arrays]:
+def _whole_file(given: Given, progress: Progress) -> tuple[Ring, Record, Arrays]:
     """Run a file of many time steps as it is; all steps of its outputs are in memory.
 
     Returns:
@@ -104,12 +108,15 @@ def _whole_file(given: Given) -> tuple[Ring, Record, Arrays]:
     imported, inputs = given.imported, given.inputs
     sources = (readout.source for readout in imported.readouts.values())
     ran = Record(given.graph, tuple(sources))
+    ticks = Ticks(progress, f"{REFERENCE}, the imported network", given.steps)
     for _ in ran.steps(inputs, given.initial):
-        pass
+        ticks.tick()
     if reason := sequence.runs(imported, inputs):
         return _skipped(reason), ran, {}
+    ticks = Ticks(progress, f"{REFERENCE}, the file as a whole", given.samples)
     try:
-        theirs = sequence.by_runtime(read_original(given.path), imported, inputs, _fed(given))
+        original = read_original(given.path)
+        theirs = sequence.by_runtime(original, imported, inputs, _fed(given), ticks.tick)
     except MappingError as error:
         return _skipped(_told(error)), ran, {}
     found = sequence.read_out(imported, ran.outputs)
@@ -121,17 +128,18 @@ def _fed(given: Given) -> dict[str, Array]:
     return {name: array for name, array in given.starts().items() if name in states}
 
 
-def _one_step(given: Given, keep: Collection[str]) -> tuple[Ring, Record]:
+def _one_step(given: Given, keep: Collection[str], progress: Progress) -> tuple[Ring, Record]:
     """Run a file of one step and the network side by side; one step of each is in memory."""
     types = output_types(given.imported)
     record = Record(given.graph, [name for name in types if name in keep])
     other, outputs = _Other(given, types), Outputs(types)
-    finite = 0
+    finite, ticks = 0, Ticks(progress, f"{REFERENCE}, side by side", given.steps)
     for t, mine in enumerate(record.steps(given.inputs, given.initial)):
         expected = other.step()
         if finite == t and expected and all(np.isfinite(a).all() for a in expected.values()):
             outputs.add(t, mine, expected)
             finite += 1
+        ticks.tick()
     if other.reason:
         return _skipped(other.reason), record
     return overflowing(finite, given.steps, outputs.ring(REFERENCE)), record
@@ -235,17 +243,18 @@ def _inside(given: Given) -> _Inside:
     return _Inside(original=original, shapes=shapes, states=states, located=located)
 
 
-def _layer_by_layer(given: Given, plain: Ring, whole: Arrays | None) -> Ring:
+def _layer_by_layer(given: Given, plain: Ring, whole: Arrays | None, progress: Progress) -> Ring:
     """Compare every step and layer from the reference's values.
 
     Args:
         given: What is compared on what.
         plain: What free runs gave: a mismatch.
         whole: What a file of many steps returned as it is; None of a file of one step.
+        progress: Called with how far it is.
     """
     try:
         inside = _inside(given)
-        walk = _walked(given, inside)
+        walk = _walked(given, inside, progress)
     except MappingError as error:
         return replace(plain, reason=f"layers cannot be compared: {_told(error)}")
     tally = walk.tally
@@ -267,12 +276,13 @@ def _layer_by_layer(given: Given, plain: Ring, whole: Arrays | None) -> Ring:
     )
 
 
-def _looked_closer(given: Given, plain: Ring) -> Ring:
+def _looked_closer(given: Given, plain: Ring, progress: Progress) -> Ring:
     """Look for an error that hides in the tolerance of outputs: sums have narrower bounds each.
 
     Args:
         given: What is compared on what; as much of it as ``LOOKED_AT`` allows, at least one step.
         plain: What free runs gave: equal, but not to the last bit.
+        progress: Called with how far it is.
     """
     sizes = (prod(value.shape) for op in given.graph.ops for value in op.results)
     steps = max(1, LOOKED_AT // max(1, sum(sizes)))
@@ -282,7 +292,7 @@ def _looked_closer(given: Given, plain: Ring) -> Ring:
     initial = {name: array[:samples] for name, array in given.initial.items()}
     few = replace(given, inputs=inputs, initial=initial)
     try:
-        tally = _walked(few, _inside(few)).tally
+        tally = _walked(few, _inside(few), progress).tally
     except MappingError:  # of a file whose steps no engine runs one by one
         return plain
     if tally.mismatch is None:
@@ -307,7 +317,7 @@ class _Walk:
     """What the steps of a file of many returned, ``[T, B, *shape]``, by their own names."""
 
 
-def _walked(given: Given, inside: _Inside) -> _Walk:
+def _walked(given: Given, inside: _Inside, progress: Progress) -> _Walk:
     tally, starts = Tally(), given.starts()
     shapes = {s.output: s.read.shape for s in given.graph.states if s.output}
     shapes |= {v.name: v.shape for v in given.graph.outputs}
@@ -315,7 +325,8 @@ def _walked(given: Given, inside: _Inside) -> _Walk:
     runs = [inside.steps(given, b) for b in range(given.samples)]
     first = [{n: a[b : b + 1] for n, a in starts.items()} for b in range(given.samples)]
     held = [Held(reference=states, own={}) for states in first]
-    finite = 0
+    total = given.steps * given.samples
+    finite, ticks = 0, Ticks(progress, f"{REFERENCE}, layer by layer", total)
     for t in range(given.steps):
         samples = [next(run) for run in runs]
         if not all(np.isfinite(s[name]).all() for s in samples for name in shapes if name in s):
@@ -324,6 +335,7 @@ def _walked(given: Given, inside: _Inside) -> _Walk:
             held[b] = compare_step(given.graph, inside.located, (t, b), held[b], theirs, tally)
             if tally.mismatch is not None:
                 return _Walk(tally=tally, steps=t, returned={})
+            ticks.tick()
         for name, arrays in record.items():
             arrays.append(np.concatenate([s[name].reshape(1, *shapes[name]) for s in samples]))
         finite = t + 1

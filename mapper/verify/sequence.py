@@ -120,12 +120,17 @@ def by_runtime(
     imported: Imported,
     inputs: Mapping[str, Array],
     initial: Mapping[str, Array],
+    tick: Callable[[], None] = lambda: None,
 ) -> dict[str, Array]:
-    """Run the file as it is, sample by sample, and return what it gives as ``read_out`` does."""
+    """Run the file as it is, sample by sample, and return what it gives as ``read_out`` does.
+
+    ``tick`` is called after each sample.
+    """
     samples: list[dict[str, Array]] = []
     for b in range(next(iter(inputs.values())).shape[1]):
         fed = {n: imported.port(n).to_model(a[:, b : b + 1]) for n, a in inputs.items()}
         starts = {n: imported.port(n).to_model(a[None, b : b + 1])[0] for n, a in initial.items()}
         results = original.once({**fed, **starts})
         samples.append({n: in_graph(imported, n, array) for n, array in results.items()})
+        tick()
     return {name: np.concatenate([s[name] for s in samples], 1) for name in samples[0]}

@@ -129,6 +129,25 @@ def test_ties_are_known_in_every_form_of_time(form, tmp_path):
     assert [(tie.step, tie.sample) for tie in ring.tied][:2] == [(0, 0)] * 2
 
 
+def test_progress_says_how_far_the_ring_is_freely_and_layer_by_layer(path, tmp_path, monkeypatch):
+    monkeypatch.setattr("mapper.verify.progress._PAUSE", 0.0)
+    assert phases(path, events()) == ["side by side", "layer by layer"]
+    proto = FORMS["sequence"](5, 0.0)
+    replace_weights(proto)
+    x = np.zeros((1, 5, 3), np.float32)
+    x[:, ::2] = 1
+    found = phases(saved(proto, tmp_path), x)
+    assert found == ["the imported network", "layer by layer"]  # the file runs in one piece
+
+
+def phases(path: Path, x: np.ndarray) -> list[str]:
+    """Return the parts of ring 3 of which the time left was told."""
+    lines: list[str] = []
+    verify_model(path, {"x": x}, "x.npz", progress=lines.append)
+    told = [line.partition(":")[0] for line in lines if line.endswith(" left")]
+    return [name.removeprefix("3-onnxruntime, ") for name in dict.fromkeys(told)]
+
+
 def replace_weights(proto: onnx.ModelProto) -> None:
     graphs = [proto.graph, *(a.g for n in proto.graph.node for a in n.attribute if a.g.node)]
     for tensor in (tensor for graph in graphs for tensor in graph.initializer):
