@@ -118,6 +118,7 @@ def _assign(op: Op, graph: Graph, target: Target, constants: dict[str, Array]) -
         weight=Const(f"{name}.matrix"),
         window=op.window,
         groups=groups,
+        plane_bits=macro.plane_bits(op.x),
         rows=(Span(0, matrix.shape[0]),),
         columns=layer_spans(outputs, groups, outputs // groups),
         placement=Placement(macro=macro.name),

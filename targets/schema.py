@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from mapper.ir.assignment import DIGITAL
+from mapper.ir.core import IntType, Value
 from mapper.ir.encoding import Encoding, Kind
-from mapper.ir.limits import MOST_CELL_BITS
+from mapper.ir.limits import MOST_CELL_BITS, MOST_PLANE_BITS
 from mapper.ir.readout_kinds import READOUTS, ReadoutForm, ReadoutKind
 from targets.fields import Bits, Bounds, Count, Level, Lines, Name, Positive, Share, Text
 from targets.library import Library
@@ -90,7 +91,10 @@ class Macro:
     weight_bits: WeightBits
     """Width of a weight unless the user asks for another one."""
     max_input_bits: Annotated[int, Bounds(1, 16)]
-    """Widest input code it takes, one bit plane a read; 1 for spikes alone."""
+    """Widest input code it takes; 1 for spikes alone."""
+    input_bits_per_read: Annotated[int, Bounds(1, MOST_PLANE_BITS)] = 1
+    """Bits of a code that a wordline carries in one read: 1, bit by bit, or the levels of its
+    converter."""
     accepts: tuple[InputKind, ...]
     readout: Readout
 
@@ -98,6 +102,11 @@ class Macro:
         """Say whether it takes codes of so many bits on its wordlines; 1 for spikes."""
         accepted = "spikes" if input_bits == 1 else "codes"
         return accepted in self.accepts and input_bits <= self.max_input_bits
+
+    def plane_bits(self, x: Value) -> int:
+        """Return how many bits of an input a read takes, no more than it has."""
+        bits = x.type.bits if isinstance(x.type, IntType) else 1
+        return min(self.input_bits_per_read, bits)
 
     @property
     def taken(self) -> str:
@@ -129,6 +138,11 @@ class Macro:
             yield "accepts 'codes' needs max_input_bits of 2 or more, got 1"
         if "codes" not in self.accepts and self.max_input_bits > 1:
             yield f"max_input_bits is {self.max_input_bits}, but accepts does not name 'codes'"
+        if self.input_bits_per_read > self.max_input_bits:
+            yield (
+                f"a read takes {self.input_bits_per_read} bits of an input, "
+                f"inputs have at most {self.max_input_bits}"
+            )
         encoding = self.written(self.weight_bits)
         yield from encoding.form_problems()
         needed = encoding.bitlines_per_weight

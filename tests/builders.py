@@ -24,9 +24,16 @@ from mapper.ir.core import (
     Span,
     Value,
 )
-from mapper.ir.crossbar import CountActive, CrossbarMvm, partial_sum_range
+from mapper.ir.crossbar import (
+    CountActive,
+    CrossbarMvm,
+    greatest_digit,
+    input_planes,
+    partial_sum_range,
+)
 from mapper.ir.encoding import Encoding, Kind
 from mapper.ir.hardware import ScaledAdd, UpdateMembrane
+from mapper.ir.infer import planes_of
 from mapper.ir.neurons import IntegerNeuron
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import ConvTranspose2d, Linear, Synapse, matrix_range
@@ -128,6 +135,7 @@ class Builder(GraphBuilder):
         encoding: Encoding | None = DIFFERENTIAL,
         window: Window | None = None,
         groups: int = 1,
+        plane_bits: int = 1,
         wordlines: int | None = None,
         blocks: tuple[Span, ...] | None = None,
         scale: Any = 1,
@@ -147,16 +155,16 @@ class Builder(GraphBuilder):
         positions = () if window is None else window.output_size(*x.shape[1:])
         assert isinstance(x.type, IntType)
         slices = 1 if encoding is None else len(encoding.significances)
-        p = Value(
-            f"{name}.sum",
-            IntType.spanning(*partial_sum_range(weight, rows, encoding)),
-            (x.type.bits, len(rows), slices, outputs, *positions),
-        )
+        planes = input_planes(x, plane_bits)
+        low, high = partial_sum_range(weight, rows, encoding, greatest_digit(planes))
+        shape = (len(planes), len(rows), slices, outputs, *positions)
+        p = Value(f"{name}.sum", IntType.spanning(low, high), shape)
         mvm = CrossbarMvm(
             x=x,
             weight=self.constant(f"{name}.weight", weight),
             window=window,
             groups=groups,
+            plane_bits=plane_bits,
             rows=rows,
             columns=Span(0, outputs).split(outputs // groups),
             encoding=encoding,
@@ -171,7 +179,7 @@ class Builder(GraphBuilder):
             codes=codes,
             active=active if offset else None,
             significances=(1,) if encoding is None else encoding.significances,
-            signed_input=x.type.signed,
+            **planes_of(mvm),
             offset=offset,
             scale=self.scalar(f"{name}.scale", scale),
             shift=shift,
@@ -181,14 +189,15 @@ class Builder(GraphBuilder):
         return self.add(_typed(add, add.range(self.constants)))
 
     def _count(self, mvm: CrossbarMvm) -> Value:
-        tallest = max(len(span) for span in mvm.rows)
+        most = max(len(span) for span in mvm.rows) * mvm.most_driven
         shape = (mvm.planes, len(mvm.rows), mvm.groups, *mvm.positions)
         count = CountActive(
             x=mvm.x,
             window=mvm.window,
             groups=mvm.groups,
+            plane_bits=mvm.plane_bits,
             rows=mvm.rows,
-            active=Value(f"{mvm.partial_sum.name}.active", IntType.spanning(0, tallest), shape),
+            active=Value(f"{mvm.partial_sum.name}.active", IntType.spanning(0, most), shape),
         )
         return self.add(count)
 

@@ -187,6 +187,7 @@ def _crossbars(op: CrossbarMvm, members: list[Op], graph: Graph, target: Target)
         partial_sum_hops=partial_sum_hops(op, target.chip) * op.planes * prod(op.positions),
         grid=Grid(
             planes=op.planes,
+            plane_bits=max(map(len, op.bit_planes)),
             copies=op.placement.copies,
             row_blocks=len(op.rows),
             column_blocks=len(op.columns),

@@ -32,7 +32,7 @@ class Grid:
     """The crossbars of a layer; all zero for a layer on the digital unit."""
 
     planes: int
-    """Input bit planes, one read of the grid each."""
+    """Reads of each crossbar for an output position: one for each bit plane of the input."""
     plane_bits: int = 1
     """Bits of an input that one read takes, at most."""
     copies: int
@@ -283,8 +283,9 @@ def activity_of_density(layers: tuple[Layer, ...], density: float, steps: int) -
 
     def expected(layer: Layer) -> Events:
         full, grid = layer.full, layer.grid
-        heard = 1 - (1 - density) ** grid.block_wordlines
-        shares = (density, density, density, heard, heard)
+        heard = 1 - (1 - density) ** (grid.block_wordlines * grid.plane_bits)
+        driven = density if grid.plane_bits == 1 else 1 - (1 - density) ** grid.plane_bits
+        shares = (driven, driven, driven, heard, heard)
         pairs = zip(shares, full, strict=True)
         return Events(*(_nearest(share * count * steps) for share, count in pairs))
 

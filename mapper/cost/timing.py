@@ -53,7 +53,12 @@ def _from_tile_buffers(
     layer: Layer, chip: Chip, facts: Facts, cycle: float, share: int
 ) -> dict[str, float]:
     grid = layer.grid
-    loaded = grid.planes * grid.block_wordlines * min(grid.row_blocks, chip.crossbars_per_tile)
+    loaded = (
+        grid.planes
+        * grid.plane_bits
+        * grid.block_wordlines
+        * min(grid.row_blocks, chip.crossbars_per_tile)
+    )
     words = ceil(loaded / chip.buffer_word_bits)
     hop = _cycles(facts.hop.ns, cycle)
     return {

@@ -72,12 +72,13 @@ def crossbar_work(op: CrossbarMvm, makers: Makers, constants: Constants) -> Tall
     """
     positions = prod(op.positions)
     wordlines = op.groups * op.rows[-1].stop
-    inputs = op.planes * prod(op.x.shape)
+    width = bits_of(op.x)
+    inputs = width * prod(op.x.shape)
     return Tally(
         macs=positions * op.rows[-1].stop * op.outputs,
         crossbar_reads=op.planes * positions * op.crossbars,
         buffer_write_bits=inputs,
-        buffer_read_bits=op.planes * positions * wordlines,
+        buffer_read_bits=width * positions * wordlines,
         fresh_bits=inputs,
     )
 

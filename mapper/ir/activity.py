@@ -88,7 +88,8 @@ def _not_zero(array: Array) -> Array:
 def count_driven(op: CrossbarMvm, x: Array) -> tuple[Array, Array, Array]:
     """Count what codes ``x[T, B, *shape]`` drive in crossbars.
 
-    A wordline is driven once for each bit plane of the code that is 1, at every output position.
+    A wordline is driven once for each plane of the code that is not 0, whatever it carries, at
+    every output position.
 
     Returns:
         Driven wordlines by step and sample ``[T, B]``, by wordline ``[groups, K]``, and the reads
@@ -98,7 +99,7 @@ def count_driven(op: CrossbarMvm, x: Array) -> tuple[Array, Array, Array]:
     wordlines = np.zeros((op.groups, op.rows[-1].stop), np.int64)
     reads = np.zeros((op.groups, len(op.rows)), np.int64)
     for t, codes in enumerate(x):
-        driven = driven_wordlines(codes, op)  # [B, planes, groups, K, positions]
+        driven = driven_wordlines(codes, op) > 0  # [B, planes, groups, K, positions]
         totals[t] = driven.sum(axis=(1, 2, 3, 4))
         wordlines += driven.sum(axis=(0, 1, 4))
         for g, rows in enumerate(op.rows):

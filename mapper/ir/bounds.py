@@ -47,7 +47,7 @@ class Products:
 
 def bitline_products(mvm: CrossbarMvm, constants: Constants) -> Products:
     """Bound a partial sum, and every sum on the way to it, whatever the inputs are."""
-    tallest = max(len(rows) for rows in mvm.rows)
+    tallest = max(len(rows) for rows in mvm.rows) * mvm.most_driven
     if mvm.encoding is not None:
         return Products(tallest * mvm.encoding.digit_min, tallest * mvm.encoding.digit_max)
     weight = constants[mvm.weight.name]
@@ -58,7 +58,7 @@ def bitline_products(mvm: CrossbarMvm, constants: Constants) -> Products:
 def half_active_products(layer: CrossbarLayer, constants: Constants) -> Products:
     """Bound ``2p - n * full``, which is what cells of ``2u - full`` add up to."""
     assert isinstance(layer.read, SenseAmpRead)
-    tallest = max(len(rows) for rows in layer.mvm.rows)
+    tallest = max(len(rows) for rows in layer.mvm.rows) * layer.mvm.most_driven
     full = layer.read.full_level
     sums = bitline_products(layer.mvm, constants)
     return Products(2 * sums.low - full * tallest, max(0, 2 * sums.high))
@@ -92,7 +92,8 @@ def code_bounds(layer: CrossbarLayer, constants: Constants) -> Codes:
     """Bound the integers of a layer between its partial sums and its result."""
     step, code = _decoded(layer, constants)
     block = code * sum(abs(s) for s in layer.add.significances)
-    block += abs(layer.add.offset) * max(len(rows) for rows in layer.mvm.rows)
+    tallest = max(len(rows) for rows in layer.mvm.rows) * layer.mvm.most_driven
+    block += abs(layer.add.offset) * tallest
     scale = np.abs(param(constants, layer.add.scale, INT64))
     blocks = len(layer.mvm.rows)
     per_block = scale.max(axis=-1, initial=0) if scale.ndim else scale

@@ -39,11 +39,13 @@ class Placement(Part):
 class CrossbarMvm(Op):
     """Drive input bits onto wordlines and sum the cells on each bitline.
 
-    ``partial_sum[b, g, s, n] = sum_{r in rows[g]} bit_b(x[r]) * u_s[r, n]``, exact integers,
+    ``partial_sum[b, g, s, n] = sum_{r in rows[g]} digit_b(x[r]) * u_s[r, n]``, exact integers,
     where ``u_s`` are the digits of ``weight[K, N]`` under ``encoding`` (the weight itself
-    before ``slice-weights``). Inputs are unsigned, or two's complement codes whose top plane
-    counts negatively in ``ShiftAndAdd``. With groups, output ``n`` sees the wordlines of group
-    ``n // (N / groups)`` only. Turning partial sums into bits is the job of the readout.
+    before ``slice-weights``). A digit of an input is one bit, or ``plane_bits`` of them where
+    wordlines have converters. Inputs are unsigned, or two's complement codes whose sign bit is a
+    plane of its own and counts negatively in ``ShiftAndAdd``. With groups, output ``n`` sees the
+    wordlines of group ``n // (N / groups)`` only. Turning partial sums into bits is the job of the
+    readout.
     """
 
     mnemonic: ClassVar[str] = "imc.crossbar_mvm"
@@ -55,6 +57,8 @@ class CrossbarMvm(Op):
     weight: Const
     window: Window | None = None
     groups: int = 1
+    plane_bits: int = 1
+    """Bits of an input code that a wordline carries in one read."""
     rows: tuple[Span, ...]
     """Wordlines of each row block; together they cover the K wordlines of a group."""
     columns: tuple[Span, ...]
@@ -71,7 +75,17 @@ class CrossbarMvm(Op):
     @property
     def planes(self) -> int:
         """Number of bit planes of the input: reads of the grid per output position."""
-        return self.x.type.bits if isinstance(self.x.type, IntType) else 0
+        return len(self.bit_planes)
+
+    @property
+    def bit_planes(self) -> tuple[Span, ...]:
+        """Bits of the input in each plane, lowest first."""
+        return input_planes(self.x, self.plane_bits)
+
+    @property
+    def most_driven(self) -> int:
+        """The greatest digit on a wordline: 1 where inputs are read bit by bit."""
+        return greatest_digit(self.bit_planes)
 
     @property
     def outputs(self) -> int:
@@ -112,7 +126,7 @@ class CrossbarMvm(Op):
                 yield f"outputs {span} of one crossbar belong to more than one group of {width}"
 
     def _range_problems(self, weight: Array) -> Iterator[str]:
-        low, high = partial_sum_range(weight, self.rows, self.encoding)
+        low, high = partial_sum_range(weight, self.rows, self.encoding, self.most_driven)
         if max(-low, high) >= EXACT_DOUBLE:
             yield f"partial sum spans {low}..{high}, more than a double holds exactly"
         type = self.partial_sum.type
@@ -139,18 +153,47 @@ class CrossbarMvm(Op):
 
 
 def driven_wordlines(x: Array, op: "CrossbarMvm | CountActive") -> Array:
-    """Return the bit on every wordline, ``[B, planes, groups, K, positions]`` of 0 and 1."""
-    assert isinstance(op.x.type, IntType)
+    """Return the digit on every wordline, ``[B, planes, groups, K, positions]``, 0 or more."""
     inputs = wordline_inputs(x, op.window, op.groups)
     flat = inputs.reshape(*inputs.shape[:3], -1)
-    return np.stack([(flat >> b) & 1 for b in range(op.x.type.bits)], axis=1)
+    planes = input_planes(op.x, op.plane_bits)
+    return np.stack([digit_of(flat, plane) for plane in planes], axis=1)
+
+
+def input_planes(x: Value, plane_bits: int) -> tuple[Span, ...]:
+    """Return the bits of an input that are read together, lowest first.
+
+    The sign bit is read alone: it counts negatively.
+
+        >>> five = Value("x", IntType(5, signed=False), (4,))
+        >>> [str(plane) for plane in input_planes(five, 2)]
+        ['0:2', '2:4', '4:5']
+        >>> signed = Value("x", IntType(5, signed=True), (4,))
+        >>> [str(plane) for plane in input_planes(signed, 2)]
+        ['0:2', '2:4', '4:5']
+    """
+    if not isinstance(x.type, IntType):
+        return ()
+    plain = x.type.bits - x.type.signed
+    planes = tuple(Span(0, plain).split(plane_bits)) if plain else ()
+    return (*planes, Span(plain, x.type.bits)) if x.type.signed else planes
+
+
+def greatest_digit(planes: tuple[Span, ...]) -> int:
+    """Return the greatest number that one read puts on a wordline."""
+    return (1 << max(map(len, planes), default=0)) - 1
+
+
+def digit_of(codes: Array, plane: Span) -> Array:
+    """Return the bits of codes that one read puts on wordlines, as numbers from 0."""
+    return np.asarray((codes >> plane.start) & ((1 << len(plane)) - 1))
 
 
 def partial_sum_range(
-    weight: Array, rows: tuple[Span, ...], encoding: Encoding | None
+    weight: Array, rows: tuple[Span, ...], encoding: Encoding | None, most_driven: int = 1
 ) -> tuple[int, int]:
     """Return bounds of one bitline's sum: as wide as the tallest row block makes it."""
-    tallest = max(len(span) for span in rows)
+    tallest = max(len(span) for span in rows) * most_driven
     if encoding is not None:
         return tallest * encoding.digit_min, tallest * encoding.digit_max
     return tallest * min(0, int(weight.min())), tallest * max(0, int(weight.max()))
@@ -190,7 +233,8 @@ def _cover_problems(what: str, spans: tuple[Span, ...], total: int) -> Iterator[
 class CountActive(Op):
     """Count the driven wordlines of each row block: ``active[b, g, group, *positions]``.
 
-    Physically a replica column of unit cells, or a counter beside the wordline drivers.
+    Where a read takes several bits of an input, what they carry is added up. Physically a replica
+    column of unit cells, or a counter beside the wordline drivers.
     """
 
     mnemonic: ClassVar[str] = "imc.count_active"
@@ -201,8 +245,16 @@ class CountActive(Op):
     x: Value
     window: Window | None = None
     groups: int = 1
+    plane_bits: int = 1
+    """As that of the crossbars beside it."""
     rows: tuple[Span, ...]
     active: Value
+
+    @property
+    def most_active(self) -> int:
+        """The greatest count: every wordline of the tallest row block carries all it can."""
+        planes = input_planes(self.x, self.plane_bits)
+        return max(len(span) for span in self.rows) * greatest_digit(planes)
 
     def verify(self, constants: Constants) -> Iterator[str]:
         if not isinstance(self.x.type, IntType):
@@ -210,10 +262,11 @@ class CountActive(Op):
             return
         yield from geometry_problems(self, self.rows[-1].stop, self.active.shape[3:])
         yield from _cover_problems("wordlines", self.rows, self.rows[-1].stop)
-        tallest = max(len(span) for span in self.rows)
-        if not isinstance(self.active.type, IntType) or not self.active.type.holds(0, tallest):
-            yield f"up to {tallest} active wordlines, too many for {self.active.type}"
-        expected = (self.x.type.bits, len(self.rows), self.groups)
+        most = self.most_active
+        if not isinstance(self.active.type, IntType) or not self.active.type.holds(0, most):
+            yield f"up to {most} active wordlines, too many for {self.active.type}"
+        planes = input_planes(self.x, self.plane_bits)
+        expected = (len(planes), len(self.rows), self.groups)
         if self.active.shape[:3] != expected:
             yield f"counts are {expected} per position, got {self.active.shape}"
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any, TypeVar, cast
 
 from mapper.ir.core import Constants, Graph, IntType, Op, Value
-from mapper.ir.crossbar import CountActive, CrossbarMvm, partial_sum_range
+from mapper.ir.crossbar import CountActive, CrossbarMvm, input_planes, partial_sum_range
 from mapper.ir.hardware import ScaledAdd
 from mapper.ir.network import (
     Add,
@@ -34,10 +34,10 @@ AnyOp = TypeVar("AnyOp", bound=Op)
 def infer_types(graph: Graph) -> Graph:
     """Return the graph with the narrowest proved type of every integer result."""
     known = {v.name: v for v in (*graph.inputs, *(s.read for s in graph.states))}
-    signed: dict[str, bool] = {}
+    layers: dict[str, CrossbarMvm] = {}
     ops = []
     for op in graph.ops:
-        op = _settle(substitute(op, known), graph.constants, signed)
+        op = _settle(substitute(op, known), graph.constants, layers)
         known.update({v.name: v for v in op.results})
         ops.append(op)
     outputs = tuple(known[v.name] for v in graph.outputs)
@@ -62,28 +62,37 @@ def substitute(op: Op, values: Mapping[str, Value]) -> Op:
     return replace(op, **changed)
 
 
-def _settle(op: Op, constants: Constants, signed: dict[str, bool]) -> Op:
+def _settle(op: Op, constants: Constants, layers: dict[str, CrossbarMvm]) -> Op:
+    """Settle one op; ``layers`` has the crossbars behind each partial sum and code."""
     if isinstance(op, CrossbarMvm):
-        signed[op.partial_sum.name] = isinstance(op.x.type, IntType) and op.x.type.signed
-    elif isinstance(op, BitlineRead):
-        signed[op.result.name] = signed.get(op.partial_sum.name, False)
-    elif isinstance(op, ShiftAndAdd):
-        op = replace(op, signed_input=signed.get(op.codes.name, op.signed_input))
+        layers[op.partial_sum.name] = op
+    elif isinstance(op, BitlineRead) and op.partial_sum.name in layers:
+        layers[op.result.name] = layers[op.partial_sum.name]
+    elif isinstance(op, ShiftAndAdd) and op.codes.name in layers:
+        op = replace(op, **planes_of(layers[op.codes.name]))
     return settled(op, constants)
+
+
+def planes_of(layer: CrossbarMvm) -> dict[str, Any]:
+    """Return the fields of a shift-and-add that follow from what drives the crossbars."""
+    assert isinstance(layer.x.type, IntType)
+    shifts = tuple(plane.start for plane in layer.bit_planes)
+    plain = shifts == tuple(range(len(shifts)))
+    return {"signed_input": layer.x.type.signed, "plane_shifts": () if plain else shifts}
 
 
 def _crossbar(op: CrossbarMvm, constants: Constants) -> Op:
     weight = constants[op.weight.name]
     slices = 1 if op.encoding is None else len(op.encoding.significances)
     shape = (op.planes, len(op.rows), slices, weight.shape[1], *op.positions)
-    type = IntType.spanning(*partial_sum_range(weight, op.rows, op.encoding))
+    type = IntType.spanning(*partial_sum_range(weight, op.rows, op.encoding, op.most_driven))
     return replace(op, partial_sum=replace(op.partial_sum, type=type, shape=shape))
 
 
 def _count_active(op: CountActive, constants: Constants) -> Op:
-    assert isinstance(op.x.type, IntType)
-    shape = (op.x.type.bits, len(op.rows), op.groups, *op.active.shape[3:])
-    type = IntType.spanning(0, max(len(span) for span in op.rows))
+    planes = input_planes(op.x, op.plane_bits)
+    shape = (len(planes), len(op.rows), op.groups, *op.active.shape[3:])
+    type = IntType.spanning(0, op.most_active)
     return replace(op, active=replace(op.active, type=type, shape=shape))
 
 

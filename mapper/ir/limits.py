@@ -30,5 +30,7 @@ MOST_LEVELS = 1 << 12
 """Thresholds of a bank of sense amplifiers."""
 MOST_CELL_BITS = 8
 """Of one memory cell: 256 levels."""
+MOST_PLANE_BITS = 8
+"""Of an input code that a wordline carries in one read: 256 levels."""
 MOST_REAL = 3.4028234663852886e38
 """The greatest number of single precision."""

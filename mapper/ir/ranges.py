@@ -23,6 +23,7 @@ from mapper.ir.limits import (
     MOST_CELL_BITS,
     MOST_FACTOR,
     MOST_LEVELS,
+    MOST_PLANE_BITS,
     MOST_REAL,
     MOST_SIDE,
     MOST_SUMS,
@@ -102,6 +103,7 @@ _CELL: Mapping[str, Rule] = {
     "cell_levels": Whole(0, 1 << MOST_CELL_BITS),
 }
 _ENCODING = Inside({"weight_bits": Whole(1, 16), **_CELL})
+_PLANE_BITS = Whole(1, MOST_PLANE_BITS)
 _PLACE = Whole(0, MOST_FACTOR)
 _PLACEMENT = Inside(
     {
@@ -164,12 +166,18 @@ RANGES: OpTable[Mapping[str, Rule]] = OpTable(
             "weight": _PARAMETER,
             "window": _WINDOW,
             "groups": _COUNT,
+            "plane_bits": _PLANE_BITS,
             "rows": _SPANS,
             "columns": _SPANS,
             "encoding": _ENCODING,
             "placement": _PLACEMENT,
         },
-        CountActive: {"window": _WINDOW, "groups": _COUNT, "rows": _SPANS},
+        CountActive: {
+            "window": _WINDOW,
+            "groups": _COUNT,
+            "plane_bits": _PLANE_BITS,
+            "rows": _SPANS,
+        },
         SenseAmpRead: {
             "thresholds": _PARAMETER,
             "levels": Many(_PARAMETER, 2, MOST_LEVELS + 1),
@@ -183,6 +191,7 @@ RANGES: OpTable[Mapping[str, Rule]] = OpTable(
         },
         ShiftAndAdd: {
             "significances": Many(_FACTOR, 1, 32),
+            "plane_shifts": Many(Whole(0, MOST_BITS - 1), 0, MOST_BITS),
             "offset": _FACTOR,
             "scale": _PARAMETER,
             "shift": _SHIFT,

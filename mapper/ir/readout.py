@@ -285,10 +285,11 @@ class ShiftAndAdd(Op):
     """Combine planes, row blocks and bit-slices into one integer per output.
 
     ``y[n] = (sum_b plane_b * sum_g m[g, n] * (sum_s significances[s] * code[b, g, s, n]
-    + offset * active[b, g])) >> shift`` (floor), with ``plane_b = 2**b``, negative for the top
-    plane of signed inputs. ``scale`` holds ``m``, shape ``[G | 1, N | 1]``; one that row blocks
-    share is multiplied once, after their sum. ``merged`` says that the codes of the bit-slices make
-    one code, so that wires put them together where adders would; see ``mapper.ir.merging``.
+    + offset * active[b, g])) >> shift`` (floor), with ``plane_b = 2**b``, or ``2**plane_shifts[b]``
+    where planes have several bits, negative for the top plane of signed inputs. ``scale`` holds
+    ``m``, shape ``[G | 1, N | 1]``; one that row blocks share is multiplied once, after their sum.
+    ``merged`` says that the codes of the bit-slices make one code, so that wires put them together
+    where adders would; see ``mapper.ir.merging``.
     """
 
     mnemonic: ClassVar[str] = "imc.shift_and_add"
@@ -298,6 +299,8 @@ class ShiftAndAdd(Op):
     active: Value | None = None
     significances: tuple[int, ...]
     signed_input: bool = False
+    plane_shifts: tuple[int, ...] = ()
+    """The lowest bit of each plane; empty where each is one bit."""
     offset: int = 0
     scale: int | Const = 1
     shift: int = 0
@@ -308,7 +311,8 @@ class ShiftAndAdd(Op):
     def plane_weights(self) -> tuple[int, ...]:
         planes = self.codes.shape[0]
         top = -1 if self.signed_input else 1
-        return tuple((top if b == planes - 1 else 1) << b for b in range(planes))
+        shifts = self.plane_shifts or tuple(range(planes))
+        return tuple((top if b == planes - 1 else 1) << shift for b, shift in enumerate(shifts))
 
     def verify(self, constants: Constants) -> Iterator[str]:
         yield from (unread := list(self._shape_problems(constants)))
@@ -330,6 +334,8 @@ class ShiftAndAdd(Op):
             return
         if self.codes.shape[0] > MOST_BITS:
             yield f"{self.codes.shape[0]} planes, at most {MOST_BITS}"
+        if self.plane_shifts and len(self.plane_shifts) != self.codes.shape[0]:
+            yield f"{len(self.plane_shifts)} shifts for {self.codes.shape[0]} planes"
         if len(self.significances) != self.codes.shape[2]:
             yield f"{len(self.significances)} significances for {self.codes.shape[2]} slices"
         if self.result.shape != self.codes.shape[3:]:

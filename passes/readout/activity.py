@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mapper.ir.core import Array, Constants, Graph, IntType, Op
-from mapper.ir.crossbar import CrossbarMvm
+from mapper.ir.core import Array, Constants, Graph, Op
+from mapper.ir.crossbar import CrossbarMvm, digit_of
 from mapper.ir.evaluate import evaluate, initial_states
 from mapper.ir.windows import wordline_inputs
 
@@ -18,20 +18,26 @@ _FRAMES = 64
 
 
 def made_up_bits(op: CrossbarMvm, wordlines: int, density: float, seed: int) -> Array:
-    """Return random bits ``[M, groups, K]`` for a layer of which no data is known."""
+    """Return random digits ``[M, groups, K]`` for a layer of which no data is known.
+
+    Every bit that a wordline carries is 1 with probability ``density``.
+    """
     rng = np.random.default_rng(seed)
-    return (rng.random((_VECTORS // 4, op.groups, wordlines)) < density).astype(np.uint8)
+    shape = (_VECTORS // 4, op.groups, wordlines)
+    bits = [rng.random(shape) < density for _ in range(op.most_driven.bit_length())]
+    return sum(
+        (bit.astype(np.uint8) << at for at, bit in enumerate(bits)), np.zeros(shape, np.uint8)
+    )
 
 
 def drawn_bits(op: CrossbarMvm, frames: Array, seed: int) -> Array:
-    """Return bits ``[M, groups, K]`` drawn from positions and planes of ``frames[F, *shape]``."""
-    assert isinstance(op.x.type, IntType)
+    """Return digits ``[M, groups, K]`` drawn from positions and planes of ``frames[F, *shape]``."""
     rng = np.random.default_rng(seed)
     chosen = rng.permutation(len(frames))[:_FRAMES]
     each = -(-_VECTORS // len(chosen))
     vectors = [_vectors(op, frames[f : f + 1], each, rng) for f in chosen]
     codes = np.concatenate(vectors)
-    planes = [(codes >> b) & 1 for b in range(op.x.type.bits)]
+    planes = [digit_of(codes, plane) for plane in op.bit_planes]
     return np.concatenate(planes).astype(np.uint8)
 
 

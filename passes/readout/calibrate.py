@@ -47,7 +47,7 @@ class _Layer:
     encoding: Encoding
     readout: Readout
     bits: Array
-    """``[M, groups, K]`` of 0 and 1."""
+    """``[M, groups, K]``: 0 and 1, or digits of a few bits."""
 
     @property
     def outputs(self) -> int:
@@ -79,7 +79,7 @@ class _Tile:
     sums: Array
     """``[M, g, S, n]``."""
     active: Array
-    """Driven wordlines, ``[M, g, 1, 1]``."""
+    """What wordlines carry, added up: ``[M, g, 1, 1]``."""
 
 
 def calibrate(op: CrossbarMvm, constants: Constants, readout: Readout, bits: Array) -> Calibration:
@@ -89,7 +89,7 @@ def calibrate(op: CrossbarMvm, constants: Constants, readout: Readout, bits: Arr
         op: The layer, tiled and sliced.
         constants: Of its graph.
         readout: The macro's readout, not ideal.
-        bits: What the wordlines carry, ``[M, groups, K]`` of 0 and 1, one bit plane a sample.
+        bits: What the wordlines carry, ``[M, groups, K]``, one bit plane a sample.
     """
     assert op.encoding is not None
     layer = _Layer(op, constants[op.weight.name], op.encoding, readout, bits)
@@ -205,7 +205,7 @@ def _converted(tile: _Tile, layer: _Layer, base: int, step: int) -> Array:
 def _adc_grid(layer: _Layer) -> tuple[int, int]:
     """Return the step and lowest value of least squared error over the sums of active blocks."""
     encoding = layer.encoding
-    reach = max(len(span) for span in layer.op.rows) * encoding.digit_max
+    reach = max(len(span) for span in layer.op.rows) * encoding.digit_max * layer.op.most_driven
     counts = np.zeros(2 * reach + 1, np.int64)
     for tile in (tile for chunk in _chunks(layer) for tile in _tiles(layer, chunk)):
         seen = tile.sums[tile.active[:, :, 0, 0] > 0].astype(np.int64).ravel()

@@ -118,10 +118,12 @@ def _problems(op: CrossbarMvm, read: BitlineRead, macro: Macro) -> Iterator[str]
         "encoding": encoding.kind,
         "cell_bits": encoding.cell_bits,
         "cell_levels": encoding.base,
+        "input_bits_per_read": op.plane_bits,
         **_readout(read),
     }
     own = macro.readout
     facts = {
+        "input_bits_per_read": macro.plane_bits(op.x),
         "encoding": macro.encoding,
         "cell_bits": macro.cell_bits,
         "cell_levels": macro.written(macro.weight_bits).base,

@@ -56,9 +56,15 @@ def count_active(op: CrossbarMvm) -> CountActive:
     tallest = max(len(span) for span in op.rows)
     shape = (op.planes, len(op.rows), op.groups, *op.positions)
     name = op.partial_sum.name.removesuffix(".partial_sum")
-    active = Value(f"{name}.active", IntType.spanning(0, tallest), shape)
+    active = Value(f"{name}.active", IntType.spanning(0, tallest * op.most_driven), shape)
     return CountActive(
-        x=op.x, window=op.window, groups=op.groups, rows=op.rows, active=active, loc=op.loc
+        x=op.x,
+        window=op.window,
+        groups=op.groups,
+        plane_bits=op.plane_bits,
+        rows=op.rows,
+        active=active,
+        loc=op.loc,
     )
 
 

@@ -32,7 +32,7 @@ def crossbar_events(op: CrossbarMvm, x: Array, graph: Graph) -> Counter:
     driven = driven_wordlines(x, op)  # [B, planes, groups, K, P]
     found: Counter = Counter()
     for b, plane, place in product(*(range(driven.shape[axis]) for axis in (0, 1, 4))):
-        found["buffer_read_bits"] += driven[b, plane, :, :, place].size
+        found["buffer_read_bits"] += driven[b, plane, :, :, place].size * len(op.bit_planes[plane])
         for rows, columns in product(op.rows, op.columns):
             bits = driven[b, plane, columns.start // width, :, place]
             found["crossbar_reads"] += 1
@@ -50,7 +50,8 @@ def crossbar_events(op: CrossbarMvm, x: Array, graph: Graph) -> Counter:
                     found["synaptic_operations"] += len(columns)
                     found["cells"] += here.size * op.encoding.bitlines_per_slice
                     found["on_cells"] += int(np.abs(here).sum())
-    found["input_bits"] += driven.shape[0] * driven.shape[1] * prod(op.x.shape)
+    assert isinstance(op.x.type, IntType)
+    found["input_bits"] += driven.shape[0] * op.x.type.bits * prod(op.x.shape)
     return found
 
 

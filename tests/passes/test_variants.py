@@ -88,6 +88,25 @@ def test_multi_bit_inputs_are_bit_exact_and_right_without_loss(target, low):
         assert (expected["lif8.s"] == trained["lif8.s"]).mean() > 0.9  # 8-bit weights
 
 
+@pytest.mark.parametrize("low", [0, -3])
+@pytest.mark.parametrize("bits", [2, 4])
+@pytest.mark.parametrize("target", ["ideal-128", "adcless-64", "multibit-input-64"])
+def test_inputs_of_several_bits_a_read_are_bit_exact(target, bits, low):
+    """Counts 0..5 of 3 bits, or signed numbers of 4 whose sign is read alone."""
+    network, loaded = small_conv_net(), load_target(target)
+    inputs = {"x0": np.random.default_rng(0).integers(low, 6, (3, 2, 2, 8, 8))}
+    macro = replace(loaded.macros[0], input_bits_per_read=bits)
+    passes = make_passes(codes=measure_codes(inputs), samples=inputs)
+    mapped, _ = run_passes(network, replace(loaded, macros=(macro,)), passes)
+    first = next(op for op in mapped.ops if isinstance(op, CrossbarMvm))
+    assert first.planes == {(2, 0): 2, (4, 0): 1, (2, -3): 3, (4, -3): 2}[bits, low]
+    found = run_everywhere(mapped, inputs)
+    if target == "ideal-128":  # what is read without loss does not depend on how it is read
+        bitwise, _ = run_passes(network, loaded, passes)
+        for name, array in evaluate(bitwise, inputs).items():
+            assert (found[name] == array).all()
+
+
 def test_a_recurrent_layer_is_bit_exact():
     """Spikes of the step before come back through weights of their own."""
     net = NetworkBuilder()

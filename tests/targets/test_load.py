@@ -249,6 +249,17 @@ def test_an_impossible_readout(edited, kind, bits, reference, levels, expected):
 
 TABLES = [
     (
+        "max_input_bits = 4",
+        "max_input_bits = 4\ninput_bits_per_read = 5",
+        ["[macro] a read takes 5 bits of an input, inputs have at most 4"],
+    ),
+    (
+        "cell_bits = 1",
+        "cell_bits = 3\ncell_levels = 4",
+        ["[macro] cell_levels of 3-bit cells is 5..7, or left out, got 4"],
+    ),
+    ('"differential"', '"binary"', ["[macro] binary weights have 1 bit, got 3"]),
+    (
         'accepts = ["spikes", "codes"]',
         "accepts = []",
         [

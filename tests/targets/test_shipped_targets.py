@@ -23,6 +23,7 @@ SHIPPED = (
     "hpadc-sar5-64-m24",
     "ideal-128",
     "mixed-64",
+    "multibit-input-64",
     "ternary-diff-64",
     "ternary-weights-64",
 )

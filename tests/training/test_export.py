@@ -89,10 +89,12 @@ def test_a_mapping_of_other_references_than_trained_is_found_and_located(tmp_pat
     assert (place.step, place.sample, place.layer, place.found) == (0, 0, "_0.sums", 14)
 
 
-@pytest.mark.parametrize("input_bits", [1, 3])
-def test_branches_and_counts(tmp_path, input_bits):
+@pytest.mark.parametrize(("input_bits", "per_read"), [(1, 1), (3, 1), (3, 2)])
+def test_branches_and_counts(tmp_path, input_bits, per_read):
     x = torch.randint(0, 2**input_bits, (3, 2, 2, 6, 6)).float()
-    model = harden(branches(), a_target(), example=x, input_bits=input_bits)
+    model = harden(
+        branches(), a_target(input_bits_per_read=per_read), example=x, input_bits=input_bits
+    )
     check_all_rings(disordered(model), x, tmp_path / "m.onnx")
 
 

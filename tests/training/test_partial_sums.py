@@ -106,6 +106,16 @@ def test_inputs_of_several_bits_are_read_plane_by_plane(bits, readout):
     assert (hardened.sums(x).detach().numpy() == defined_sums(hardened, x)).all()
 
 
+@pytest.mark.parametrize("readout", READOUTS)
+@pytest.mark.parametrize("per_read", [2, 3])
+def test_inputs_of_several_bits_a_read(readout, per_read):
+    """Codes of 4 bits: 2 and 2, or 3 and 1."""
+    x = torch.randint(0, 16, (5, 3, 6, 6)).float()
+    macro = a_macro(readout, encoding="offset-binary", input_bits_per_read=per_read)
+    hardened = settled(nn.Conv2d(3, 4, 3), macro, x, input_bits=4)
+    assert (hardened.sums(x).detach().numpy() == defined_sums(hardened, x)).all()
+
+
 def test_a_sense_amplifier_by_hand():
     """Weights 3 and -2 on pairs: digits (1, 1) and (0, -1); a block of each row."""
     weight = torch.tensor([[3.0], [-2.0]])

@@ -61,6 +61,8 @@ def arithmetic(layer: CrossbarLayer, constants: Constants) -> Arithmetic:
     mvm = layer.mvm
     tallest = max(len(rows) for rows in mvm.rows)
     most = core.number("MOST_INPUT_BITS")
+    if mvm.plane_bits > 1:
+        raise NotNativeError(f"inputs are read {mvm.plane_bits} bits at a time")
     if mvm.planes > most:
         raise NotNativeError(f"inputs of {mvm.planes} bits, at most {most} are read bit by bit")
     total = max(_output_bound(layer, constants), _greatest_held(layer, constants))

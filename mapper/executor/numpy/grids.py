@@ -18,7 +18,7 @@ from mapper.executor.numpy.readouts import (
 )
 from mapper.ir import bounds
 from mapper.ir.core import Constants, IntType, Span
-from mapper.ir.crossbar import CountActive, CrossbarMvm
+from mapper.ir.crossbar import CountActive, CrossbarMvm, input_planes
 from mapper.ir.encoding import Encoding
 from mapper.ir.readout import SenseAmpRead
 from mapper.ir.synapses import Conv2d, ConvTranspose2d, Linear, Synapse
@@ -160,9 +160,8 @@ def partial_sums_code(
 def count_code(count: CountActive, name: str) -> LayerCode:
     """Describe the counting of driven wordlines: a crossbar of one column of ones a group."""
     assert isinstance(count.x.type, IntType)
-    tallest = max(len(rows) for rows in count.rows)
     shape = count.active.shape
-    dtype = bounds.Products(0, tallest).dtype
+    dtype = bounds.Products(0, count.most_active).dtype
     wordlines = count.rows[-1].stop
     return LayerCode(
         template="partial_sums.py.j2",
@@ -178,7 +177,7 @@ def count_code(count: CountActive, name: str) -> LayerCode:
             rows=_rows_text(count.rows),
             digits="whole",
             slices=1,
-            planes=_planes_text(count.x.type),
+            planes=_planes_text(count),
             dtype=f"np.{dtype}",
             keep=True,
             tile=bounds.tile_positions(wordlines * count.groups, count.groups, 8),
@@ -266,7 +265,7 @@ def _mvm_grid(
         rows=_rows_text(mvm.rows),
         digits=_digits_text(mvm.encoding, full),
         slices=slices,
-        planes=_planes_text(mvm.x.type),
+        planes=_planes_text(mvm),
         dtype=f"np.{dtype}",
         keep=budget.take(bounds.cell_bytes(mvm, slices, itemsize)),
         tile=bounds.tile_positions(wordlines, slices * mvm.outputs, itemsize),
@@ -292,11 +291,12 @@ def _digits_needed(encoding: Encoding | None) -> set[str]:
     return {"digits", function[encoding.form.sign]}
 
 
-def _planes_text(type: IntType) -> str:
-    """Spikes drive their wordline as they are; codes drive it bit by bit."""
-    if type == IntType(1, signed=False):
+def _planes_text(op: CrossbarMvm | CountActive) -> str:
+    """Spikes drive their wordline as they are; codes drive it by some of their bits at a time."""
+    planes = input_planes(op.x, op.plane_bits)
+    if op.x.type == IntType(len(planes[0]), signed=False):
         return "(None,)"
-    return repr(tuple(range(type.bits)))
+    return repr(tuple((plane.start, (1 << len(plane)) - 1) for plane in planes))
 
 
 def _rows_text(rows: tuple[Span, ...]) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 from onnx import ValueInfoProto
 
 from mapper.executor.onnx.nodes import Nodes, elem_type, tensor_type
-from mapper.ir import bounds, core
+from mapper.ir import bounds, core, crossbar
 from mapper.ir.core import Array, Const, Constants, IntType, Span, param
 from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.encoding import Encoding
@@ -93,19 +93,25 @@ def wordlines(
 
 
 def driven(n: Nodes, x: str, op: CrossbarMvm | CountActive, dtype: str) -> str:
-    """Return the bit on every wordline, planes within the batch: ``[B * planes, groups, K, P]``."""
-    assert isinstance(op.x.type, IntType)
-    if op.x.type != core.SPIKE:
-        x = bits(n, x, op.x.type.bits, op.x.shape)
+    """Return what wordlines carry, planes within the batch: ``[B * planes, groups, K, P]``."""
+    planes = crossbar.input_planes(op.x, op.plane_bits)
+    if op.x.type != IntType(len(planes[0]), signed=False):
+        x = cut(n, x, planes, op.x.shape)
     spare = len(op.rows) > 1
     return wordlines(n, x, op.x.shape, op.window, op.groups, dtype, spare)
 
 
-def bits(n: Nodes, x: str, count: int, shape: Sequence[int]) -> str:
-    """Cut codes ``[B, *shape]`` into bits, lowest first: ``[B * count, *shape]``."""
-    powers = (1 << np.arange(count, dtype=np.int64)).reshape(-1, *(1 for _ in shape))
-    shifted = n.floor_divide(n.unsqueeze(x, 1), n.array(powers))
-    return n.reshape(n.op("Mod", shifted, n.number(2)), -1, *shape)
+def cut(n: Nodes, x: str, planes: Sequence[Span], shape: Sequence[int]) -> str:
+    """Cut codes ``[B, *shape]`` into some of their bits each: ``[B * planes, *shape]``."""
+
+    def powers(exponents: Sequence[int]) -> str:
+        column = np.array(exponents, np.int64).reshape(-1, *(1 for _ in shape))
+        return n.array(1 << column)
+
+    shifted = n.floor_divide(n.unsqueeze(x, 1), powers([plane.start for plane in planes]))
+    widths = sorted({len(plane) for plane in planes})
+    tops = n.number(1 << widths[0]) if len(widths) == 1 else powers(list(map(len, planes)))
+    return n.reshape(n.op("Mod", shifted, tops), -1, *shape)
 
 
 def row_index(rows: tuple[Span, ...]) -> Array:

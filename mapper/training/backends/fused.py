@@ -47,7 +47,8 @@ def on_device(x: Tensor) -> bool:
 
 def supports(weight: Tensor, grid: Grid) -> bool:
     single = weight.dtype == torch.float32
-    return single and grid.wordlines <= _GREATEST_BLOCK and on_device(weight)
+    fits = grid.wordlines <= _GREATEST_BLOCK and grid.most_driven == 1
+    return single and fits and on_device(weight)
 
 
 class FusedSums(LayerSums):

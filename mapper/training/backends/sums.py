@@ -33,6 +33,8 @@ class Grid:
     """Of one crossbar: the height of a row block."""
     window: Window | None
     groups: int
+    most_driven: int = 1
+    """The greatest number on a wordline: 1 where it carries a bit."""
     half_active: bool
     """Sums are compared relative to half of what the active rows could give at most."""
 
@@ -273,7 +275,8 @@ def sum_type(grid: Grid, reading: Reading, weight: Tensor) -> torch.dtype:
     """
     if weight.dtype == torch.float64:
         return torch.float64
-    greatest = grid.wordlines * grid.encoding.digit_max * (2 if grid.half_active else 1)
+    greatest = grid.wordlines * grid.most_driven * grid.encoding.digit_max
+    greatest *= 2 if grid.half_active else 1
     if isinstance(reading, Converter) or greatest > 256:
         return torch.float32
     fast = weight.is_cuda or torch.cpu._is_avx512_bf16_supported()

@@ -5,8 +5,9 @@ from typing import Any
 
 import torch
 
-from mapper.ir.core import INT64, Array, Const, IntType, Op, Span, Value
-from mapper.ir.crossbar import CrossbarMvm, Placement, partial_sum_range
+from mapper.ir.core import INT64, Array, Const, Op, Span, Value
+from mapper.ir.crossbar import CrossbarMvm, Placement, input_planes, partial_sum_range
+from mapper.ir.infer import planes_of
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd, ideal_read
 from mapper.ir.synapses import Conv2d, ConvTranspose2d, Linear, Synapse
 from mapper.training.backends.readout import Comparators, Converter
@@ -84,6 +85,7 @@ def read_layer(
         active=counter.active if corrects else None,
         offset=module.encoding.offset if corrects else 0,
         significances=module.encoding.significances,
+        **planes_of(mvm),
         scale=scale,
         result=sums,
         loc=loc,
@@ -94,13 +96,15 @@ def crossbars_of(module: Hardened, x: Value, sums: Value, weight: Const, loc: st
     wordlines, outputs = module.whole_weights().shape
     rows = tuple(Span(0, wordlines).split(module.macro.wordlines))
     width = module.macro.outputs_per_crossbar(module.encoding.weight_bits)
-    assert isinstance(x.type, IntType)
-    grid = (x.type.bits, len(rows), len(module.encoding.significances), outputs)
+    plane_bits = module.macro.plane_bits(x)
+    planes = input_planes(x, plane_bits)
+    grid = (len(planes), len(rows), len(module.encoding.significances), outputs)
     return CrossbarMvm(
         x=x,
         weight=weight,
         window=module.geometry.window,
         groups=module.geometry.groups,
+        plane_bits=plane_bits,
         rows=rows,
         columns=layer_spans(outputs, module.geometry.groups, width),
         encoding=module.encoding,
@@ -112,7 +116,7 @@ def crossbars_of(module: Hardened, x: Value, sums: Value, weight: Const, loc: st
 
 def _ideal(mvm: CrossbarMvm, codes: Value, weight: Array) -> AdcRead:
     """Read all that a column can give as it is."""
-    low, high = partial_sum_range(weight, mvm.rows, mvm.encoding)
+    low, high = partial_sum_range(weight, mvm.rows, mvm.encoding, mvm.most_driven)
     return ideal_read(mvm.partial_sum, low, high, codes, loc=mvm.loc)
 
 

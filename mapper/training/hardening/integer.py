@@ -151,8 +151,8 @@ class IntegerNetwork:
         reader = self.readers[op.codes.name]
         mvm = self.layers[reader.partial_sum.name]
         x, total = env[mvm.x.name], torch.zeros((), dtype=torch.int64, device=self.device)
-        for bit, weight in enumerate(op.plane_weights):
-            plane = (x >> bit) & 1
+        for bits, weight in zip(mvm.bit_planes, op.plane_weights, strict=True):
+            plane = (x >> bits.start) & ((1 << len(bits)) - 1)
             total = total + weight * self._plane(op, reader, mvm, plane).round().to(torch.int64)
         if op.shares_scale(self.graph.constants):  # of all row blocks, so it is multiplied once
             total = self._columns(op) * total
@@ -179,6 +179,7 @@ class IntegerNetwork:
             wordlines=len(mvm.rows[0]),
             window=mvm.window,
             groups=mvm.groups,
+            most_driven=mvm.most_driven,
             half_active=reader.follows_activity,
         )
         scale = self.number(1 if op.shares_scale(self.graph.constants) else op.scale)

@@ -10,7 +10,7 @@ from mapper.ir.core import INT64, Array, Const, IntType, Value
 from mapper.training.backends.readout import Comparators
 from mapper.training.backends.windows import wordline_inputs
 from mapper.training.hardening.crossbars import crossbars_of, whole_numbers
-from mapper.training.nets.layers import Awareness, Hardened, bit_planes
+from mapper.training.nets.layers import Awareness, Hardened, digits_of
 from mapper.training.nets.partial_sums import spread_of_sums
 from mapper.training.nets.refused import refused
 from passes.readout.calibrate import Calibration, calibrate
@@ -66,7 +66,7 @@ def set_window(layer: Hardened, x: Tensor) -> None:
     """
     reading = None if layer.is_exact else layer.reading()
     if isinstance(reading, Comparators):
-        plane = bit_planes(x, layer.input_bits)[-1] if layer.input_bits > 1 else x
+        plane = layer.planes(x)[-1]
         deviation = spread_of_sums(plane, layer.whole_weights(), layer.grid, reading)
         layer.half_width.copy_((_WINDOW * deviation).clamp(min=1.0))
 
@@ -115,7 +115,7 @@ def _vectors(layer: Hardened, x: Tensor, seed: int) -> Array:
     inputs = wordline_inputs(codes[frames], layer.geometry.window, layer.geometry.groups)
     chosen = torch.from_numpy(rng.integers(0, inputs.shape[1], _VECTORS)).to(codes.device)
     drawn = inputs[:, chosen].transpose(0, 1)
-    planes = torch.cat([(drawn >> bit) & 1 for bit in range(layer.input_bits)])
+    planes = torch.cat([digits_of(drawn, plane) for plane in layer.bit_planes])
     return planes.to(torch.uint8).cpu().numpy()
 
 

@@ -6,12 +6,15 @@ then sums read by converters of fewer and fewer bits, then the readout of the ta
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from mapper.ir.core import IntType, Span, Value
+from mapper.ir.crossbar import greatest_digit, input_planes
 from mapper.ir.windows import Window
 from mapper.training.backends.noise import Noise
 from mapper.training.backends.readout import Comparators, Converter, Reading
@@ -111,12 +114,23 @@ class Hardened(nn.Module):
         return -(-rows // self.macro.wordlines)
 
     @property
+    def bit_planes(self) -> tuple[Span, ...]:
+        """Bits of the input codes that a read takes, lowest first."""
+        codes = Value("x", IntType(self.input_bits, signed=False), ())
+        return input_planes(codes, self.macro.plane_bits(codes))
+
+    def planes(self, x: Tensor) -> list[Tensor]:
+        """Return what reads take of unsigned codes, a tensor each, with their gradients."""
+        return [x] if self.input_bits == 1 else cut_codes(x, self.bit_planes)
+
+    @property
     def grid(self) -> Grid:
         return Grid(
             encoding=self.encoding,
             wordlines=self.macro.wordlines,
             window=self.geometry.window,
             groups=self.geometry.groups,
+            most_driven=greatest_digit(self.bit_planes),
             half_active=self._reads_columns and self.macro.readout.reference == "half-active",
         )
 
@@ -251,9 +265,12 @@ class Hardened(nn.Module):
         noise = self.noise if self.training else None
         if self.input_bits == 1:
             return read_sums(x, weight, self.grid, reading, scale, noise)
-        planes = bit_planes(x, self.input_bits)
-        parts = [read_sums(plane, weight, self.grid, reading, scale, noise) for plane in planes]
-        return torch.stack([part * 2**bit for bit, part in enumerate(parts)]).sum(dim=0)
+        pairs = zip(self.bit_planes, self.planes(x), strict=True)
+        parts = [
+            read_sums(plane, weight, self.grid, reading, scale, noise) * 2**bits.start
+            for bits, plane in pairs
+        ]
+        return torch.stack(parts).sum(dim=0)
 
     def _start_step(self) -> Tensor:
         weight = self.weight.detach()
@@ -288,15 +305,23 @@ def exact_sums(x: Tensor, weight: Tensor, window: Window | None, groups: int) ->
     return torch.cat([part(few) for few in torch.split(x, max(1, EXACT_ELEMENTS // each))])
 
 
-def bit_planes(x: Tensor, bits: int) -> list[Tensor]:
-    """Return the bits of unsigned codes, lowest first; each passes its share of the gradient."""
-    codes = x.detach().round().clamp(0, (1 << bits) - 1).to(torch.int64)
-    total = sum(4**bit for bit in range(bits))
-    planes = []
-    for bit in range(bits):
-        share = x * (2**bit / total)  # the least-squares share of a change of the code
-        planes.append(((codes >> bit) & 1).to(x.dtype) + (share - share.detach()))
-    return planes
+def cut_codes(x: Tensor, planes: Sequence[Span]) -> list[Tensor]:
+    """Return some bits each of unsigned codes, as numbers; each passes its share of the gradient.
+
+    Planes are in order, from the lowest bit to the highest.
+    """
+    codes = x.detach().round().clamp(0, (1 << planes[-1].stop) - 1).to(torch.int64)
+    total = sum(4**plane.start for plane in planes)
+    parts = []
+    for plane in planes:
+        share = x * (2**plane.start / total)  # the least-squares share of a change of the code
+        parts.append(digits_of(codes, plane).to(x.dtype) + (share - share.detach()))
+    return parts
+
+
+def digits_of(codes: Tensor, plane: Span) -> Tensor:
+    """Return some bits of whole codes, as numbers from 0."""
+    return (codes >> plane.start) & ((1 << len(plane)) - 1)
 
 
 def best_step(weight: Tensor, greatest: int) -> Tensor:
