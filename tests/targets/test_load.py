@@ -7,23 +7,9 @@ import pytest
 from mapper.diagnostics import MappingError
 from mapper.ir.encoding import ENCODINGS
 from mapper.ir.readout_kinds import READOUTS as KINDS
-from targets import Target, load_target, target_from_data, target_to_data
+from targets import load_target, target_from_data, target_to_data
 
 SMALL = Path(__file__).with_name("small.toml")
-
-
-@pytest.fixture
-def edited(tmp_path):
-    """Load the small target with one text replaced by another."""
-
-    def load(old: str, new: str) -> Target:
-        text = SMALL.read_text()
-        assert text.count(old) == 1, f"{old!r} is there {text.count(old)} times"
-        path = tmp_path / "adc.toml"
-        path.write_text(text.replace(old, new))
-        return load_target(path)
-
-    return load
 
 
 def problems(error: pytest.ExceptionInfo[MappingError]) -> list[tuple[str, str]]:
@@ -366,52 +352,3 @@ def test_many_unknown_keys_are_counted():
         target_from_data(data, loc="x.json")
     assert len(error.value.diagnostics) == 21
     assert problems(error)[-1] == ("target-key", "x.json: the top level has 5 more unknown keys")
-
-
-def test_an_unknown_library_suggests_the_nearest(edited):
-    with pytest.raises(MappingError) as error:
-        edited('"reference-65nm"', '"reference-64nm"')
-    message = "no component library is named 'reference-64nm'; did you mean 'reference-65nm'?"
-    assert problems(error) == [("target-value", message)]
-
-
-@pytest.mark.parametrize("name", ["../secret.toml", "/etc/passwd", "a/b.toml"])
-def test_a_library_is_never_read_from_another_folder(edited, name):
-    with pytest.raises(MappingError) as error:
-        edited('"reference-65nm"', f'"{name}"')
-    message = f"no component library is named {name!r}"
-    assert problems(error) == [("target-value", message)]
-
-
-def library_text() -> str:
-    path = Path(__file__).parents[2] / "targets" / "components" / "reference-65nm.toml"
-    return path.read_text()
-
-
-def test_a_library_of_ones_own_lies_beside_the_target(tmp_path, edited):
-    text = library_text().replace('name = "reference-65nm"', 'name = "mine"')
-    (tmp_path / "mine.toml").write_text(text)
-    assert edited('"reference-65nm"', '"mine.toml"').components.name == "mine"
-
-
-def test_problems_of_the_library_come_with_those_of_the_target(tmp_path, edited):
-    text = library_text().replace("low = 40, nominal = 54.3", "low = 60, nominal = 54.3")
-    (tmp_path / "mine.toml").write_text(text)
-    with pytest.raises(MappingError) as error:
-        edited('"reference-65nm"\n\n[[macro]]', '"mine.toml"\nx = 1\n\n[[macro]]')
-    assert problems(error) == [
-        (
-            "target-value",
-            "mine.toml: [sense_amp.area_um2] low, nominal and high must rise, got 60, 54.3 and 56",
-        ),
-        ("target-key", "adc.toml: the top level has no key 'x'"),
-    ]
-
-
-def test_a_library_lists_each_adc_once(tmp_path, edited):
-    text = library_text().replace("bits = 3\nper", "bits = 2\nper", 1)
-    (tmp_path / "mine.toml").write_text(text)
-    with pytest.raises(MappingError) as error:
-        edited('"reference-65nm"', '"mine.toml"')
-    message = "mine.toml: flash_adc lists the same bits twice: [2, 2, 4, 5, 6]"
-    assert problems(error) == [("target-value", message)]

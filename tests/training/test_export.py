@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import replace
-from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ from torch import nn
 from mapper import api
 from mapper.build.make import make_build
 from mapper.diagnostics import MappingError
-from mapper.exchange.canonical import from_trained, tensors_of
+from mapper.exchange.canonical import tensors_of
 from mapper.executor.onnx.run import run_lowered
 from mapper.frontend import import_model
 from mapper.ir.assignment import Assignment, Choice, layer_name
@@ -23,7 +22,7 @@ from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.readout import SenseAmpRead
 from mapper.ir.synapses import Conv2d, Synapse
 from mapper.recordings import to_reals
-from mapper.training import LIF, Awareness, export_onnx, harden, over_time
+from mapper.training import Awareness, export_onnx, harden
 from mapper.training.hardening.integer import TorchEngine
 from mapper.verify.build import verify_build
 from mapper.verify.trained import trained_ring
@@ -261,143 +260,6 @@ def test_commands_take_a_trained_file(tmp_path):
     ring = next(r for r in answer["rings"] if r["name"] == "7-trained-export")
     assert (ring["status"], ring["reason"]) == ("skipped", "no model given")
     assert all(item["output_error"] == 0 for item in answer["inexact_passes"])
-
-
-# --- files that claim what they do not hold ------------------------------------------------
-
-
-@pytest.fixture
-def exported(tmp_path) -> onnx.ModelProto:
-    x = spikes(2, 2, 2, 6, 6)
-    export_onnx(harden(a_network(), "adcless-64", example=x), tmp_path / "m.onnx", x)
-    return onnx.load(tmp_path / "m.onnx")
-
-
-def test_other_weights_are_another_network(exported):
-    before, _, _ = from_trained(exported)
-    tensor = next(t for t in exported.graph.initializer if t.name.endswith("matrix"))
-    changed = -onnx.numpy_helper.to_array(tensor)
-    tensor.CopyFrom(onnx.numpy_helper.from_array(changed, tensor.name))
-    after, _, _ = from_trained(exported)
-    assert (after.constants[tensor.name] == -before.constants[tensor.name]).all()
-
-
-def test_a_file_of_an_earlier_version_says_it_in_other_words(exported):
-    before, target, _ = from_trained(exported)
-    assert exported.doc_string.startswith("A spiking network trained for in-memory-computing")
-    exported.doc_string = exported.doc_string.replace("trained for", "trained on")
-    after, same, _ = from_trained(exported)
-    assert (after, same) == (before, target)
-
-
-def spoil_words(model):
-    model.doc_string += "!"
-
-
-def spoil_body(model):
-    next(
-        n for f in model.functions for n in f.node if n.op_type == "GreaterOrEqual"
-    ).op_type = "Less"
-
-
-def spoil_structure(model):
-    entry = next(p for p in model.metadata_props if p.key == "spikeloom.trained")
-    told = json.loads(entry.value)
-    told["graph"]["ops"][0]["rows"] = [{"start": 0, "stop": 7}]
-    entry.value = json.dumps(told, sort_keys=True)
-
-
-def spoil_json(model):
-    next(p for p in model.metadata_props if p.key == "spikeloom.trained").value = '{"graph": 7}'
-
-
-def spoil_weights(model):
-    tensor = next(t for t in model.graph.initializer if t.name.endswith("matrix"))
-    huge = onnx.numpy_helper.to_array(tensor).astype(np.int8) * 0 + 100  # no 4-bit weight
-    tensor.CopyFrom(onnx.numpy_helper.from_array(huge, tensor.name))
-
-
-@pytest.mark.parametrize(
-    "spoil", [spoil_words, spoil_body, spoil_structure, spoil_json, spoil_weights]
-)
-def test_a_file_that_was_tampered_with_is_not_believed(tmp_path, exported, spoil):
-    spoil(exported)
-    assert from_trained(exported) is None
-    onnx.save(exported, tmp_path / "spoiled.onnx")
-    with pytest.raises(MappingError) as refused:
-        import_model(tmp_path / "spoiled.onnx")
-    assert refused.value.diagnostics[0].code == "trained-file-changed"
-
-
-# --- float models --------------------------------------------------------------------------
-
-
-def test_a_float_model_is_read_back(tmp_path):
-    model, x = a_network().eval(), spikes(4, 3, 2, 6, 6)
-    export_onnx(model, tmp_path / "m.onnx", x)
-    np.savez(tmp_path / "x.npz", x=x.numpy())
-    np.savez(tmp_path / "io.npz", x=x.numpy(), expected_y=over_time(model, x).detach().numpy())
-    answer = api.verify(tmp_path / "m.onnx", tmp_path / "io.npz")
-    assert answer["bit_exact"]  # spikes equal; analogue outputs within 1e-5
-    assert {r["name"] for r in answer["rings"]} >= {"3-onnxruntime", "3-expected-outputs"}
-    made = api.compile_model(
-        tmp_path / "m.onnx", "adcless-64", tmp_path / "b", calibrate=tmp_path / "x.npz"
-    )
-    assert made["calibrated"]
-
-
-def test_a_float_model_with_branches_and_currents(tmp_path):
-    model, x = branches().eval(), spikes(4, 3, 2, 6, 6)
-    export_onnx(model, tmp_path / "m.onnx", x)
-    np.savez(tmp_path / "io.npz", x=x.numpy(), expected_y=over_time(model, x).detach().numpy())
-    assert api.verify(tmp_path / "m.onnx", tmp_path / "io.npz")["bit_exact"]
-
-
-def test_what_cannot_be_exported_is_said(tmp_path):
-    with pytest.raises(TypeError, match="Softmax has no counterpart"):
-        export_onnx(nn.Sequential(nn.Linear(4, 2), nn.Softmax(1)), tmp_path / "m", spikes(2, 2, 4))
-    with pytest.raises(ValueError, match="cannot be followed"):
-        export_onnx(Branching(), tmp_path / "m", spikes(2, 2, 4))
-
-
-class Branching(nn.Module):
-    def forward(self, x):
-        return LIF()(x) if x.sum() > 0 else x
-
-
-def test_shapes_are_found_without_reading_a_column(tmp_path, monkeypatch):
-    model = harden(a_network(), "adcless-32", example=spikes(2, 1, 2, 6, 6))
-    export_onnx(model, tmp_path / "small.onnx", spikes(1, 1, 2, 6, 6))
-
-    def read(*_):
-        raise AssertionError("a column was read")
-
-    monkeypatch.setattr("mapper.training.nets.layers.read_sums", read)
-    with pytest.raises(AssertionError, match="column"):
-        model(spikes(1, 1, 2, 6, 6))
-    export_onnx(model, tmp_path / "again.onnx", spikes(1, 1, 2, 6, 6))
-    assert (tmp_path / "again.onnx").read_bytes() == (tmp_path / "small.onnx").read_bytes()
-
-
-@pytest.mark.parametrize("shape", [(3, 6, 6), (2, 6)])
-def test_an_example_that_the_first_layer_cannot_take_is_refused(tmp_path, shape):
-    model = harden(a_network(), "adcless-32", example=spikes(2, 1, 2, 6, 6))
-    with pytest.raises(ValueError, match="a layer of 2 input channels cannot take"):
-        export_onnx(model, tmp_path / "wrong.onnx", spikes(1, 1, *shape))
-    assert not any(tmp_path.iterdir())
-
-
-def test_columns_that_are_read_block_by_block_may_be_any_number(tmp_path):
-    model = harden(
-        nn.Sequential(nn.Conv2d(16, 16, 3, padding=1)),
-        "adcless-32",
-        example=spikes(1, 2, 16, 6, 6),
-    )
-    export_onnx(model, tmp_path / "wide.onnx", torch.zeros(1, 1, 16, 1024, 1024))
-    imported = import_model(tmp_path / "wide.onnx")
-    grid = next(op for op in imported.graph.ops if isinstance(op, CrossbarMvm))
-    assert prod(grid.results[0].shape) > 1 << 28
-    assert imported.trained_for == "adcless-32"
 
 
 # --- layers that are assigned ------------------------------------------------------------------
