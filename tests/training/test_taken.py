@@ -58,7 +58,8 @@ def test_what_harden_takes_evaluation_and_export_take(tmp_path, campaign):
         try:
             assert twin.eval()(x).isfinite().all()
         except MappingError as error:  # a threshold that training moves is left to it
-            assert [found.code for found in error.diagnostics] == ["membrane-too-narrow"]
+            if [found.code for found in error.diagnostics] != ["membrane-too-narrow"]:
+                raise
             continue
         export_onnx(twin, tmp_path / "m.onnx", x)
         taken += 1
