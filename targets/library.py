@@ -130,6 +130,8 @@ class Control:
     """Clocking and control of a macro, as a share of the energy of all else in it."""
 
     share: Interval
+    area_share: Interval = ZERO
+    """Of the area of a macro, what control, drivers and decoders have."""
     source: Text
     cites: tuple[Name, ...] = ()
     """Keys of the works that it comes from."""
@@ -137,6 +139,8 @@ class Control:
     def problems(self) -> Iterator[str]:
         if self.share.high > 1:
             yield f"share is 0..1, got {self.share.high:g}"
+        if self.area_share.high > 0.9:
+            yield f"area_share is 0..0.9, got {self.area_share.high:g}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,8 @@ def layer_area(layer: Layer, chip: Chip, facts: Facts, steps: int = 1) -> dict[s
     multipliers = lanes if layer.work.scale_multiplies else 0
     neurons = lanes if layer.work.membrane_updates and chip.neurons else 0
     wider = extra_bits(chip, steps)
-    shift_add_bits = (layer.shift_add_width + wider) * bool(layer.shift_add_width)
+    slices_add = bool(layer.work.shift_adds and layer.shift_add_width) and not macro.tree
+    shift_add_bits = (layer.shift_add_width + wider) * slices_add
     return {
         **crossbar_area(crossbars, layer.macro, chip, facts),
         "shift_adders": readouts * shift_add_bits * facts.shift_add.um2,
@@ -37,13 +38,16 @@ def crossbar_area(crossbars: int, name: str, chip: Chip, facts: Facts) -> dict[s
     """Return um2 by block of what every crossbar of a macro kind has, used or not."""
     macro = chip.macros[name]
     readouts = crossbars * macro.readouts
-    return {
+    input_bits = crossbars * (macro.active_rows or macro.wordlines) * macro.input_bits
+    blocks = {
         "cells": crossbars * macro.wordlines * macro.bitlines * facts.cell_um2,
         "wordline_drivers": crossbars * macro.wordlines * facts.wordline_drive.um2,
-        "inputs": crossbars * macro.wordlines * (facts.inputs.um2 + facts.input_converter.um2),
+        "inputs": input_bits * (facts.inputs.um2 + facts.input_converter.um2),
         "read_channels": readouts * channel_um2(name, facts),
         "readouts": readouts * macro.comparators * facts.readouts[name].um2,
     }
+    share = facts.control_area
+    return {**blocks, "control": total(blocks.values()) * share / (1 - share)}
 
 
 def channel_um2(name: str, facts: Facts) -> float:

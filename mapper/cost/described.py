@@ -1,6 +1,7 @@
 """What a person says of a chip to have a target written: sizes, node, supply, kinds of circuits."""
 
 from dataclasses import dataclass
+from math import ceil, log2
 
 from mapper.cost.points import supply_of
 from targets.cells import CellKind
@@ -50,6 +51,9 @@ class Description:
     off_us: float | None = None
     cell_ff: float | None = None
     cell_um2: float | None = None
+    """Of a cell with its share of the array's periphery, without gate and capacitor."""
+    cell_gates: float | None = None
+    """NAND2 beside every cell that takes part: 1 where charge, discharge or logic multiplies."""
     membrane_bits: int = 16
     tiles: int = 64
     crossbars_per_tile: int = 16
@@ -77,8 +81,20 @@ class Description:
 
     @property
     def cells_per_bitline(self) -> int:
-        """Count the unit cells that a cell consists of: SRAM holds a bit, and sums bits itself."""
+        """Count the unit cells that a cell consists of: SRAM holds a bit, and sums bits itself.
+
+        A chain of adders has a cell for every bit of its sum.
+        """
+        if self.readout in TREES and TREES[self.readout] == "chain":
+            return self.weight_bits + ceil(log2(self.rows_per_read or self.wordlines))
         return 1 if self.kind == "resistive" else self.cell_bits
+
+    @property
+    def gates(self) -> float:
+        """Count the NAND2 beside every cell that takes part."""
+        if self.cell_gates is not None:
+            return self.cell_gates
+        return 1.0 if self.kind in ("charge", "discharge", "digital") else 0.0
 
     @property
     def supply(self) -> float:

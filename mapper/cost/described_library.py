@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from mapper.cost.described import CONVERTERS, TREES, Description
+from mapper.cost.gates import cell, logic_list
+from mapper.cost.laws import at_area
 from mapper.cost.scaling import analogue_energy_factor, digital_area_factor, digital_energy_factor
 from targets import Component, Interval, Library, Neuron, Port, load_library
 from targets.toml import Comments
@@ -81,8 +83,9 @@ def library_of(given: Description) -> tuple[dict[str, Any], Comments]:
         "inputs": _inputs(given, reference),
         "control": {
             "share": {"low": 0.04, "nominal": 0.05, "high": 0.075},
+            "area_share": {"low": 0.036, "nominal": 0.073, "high": 0.11},
             "source": """NeuroSim's validated block (nominal), what is left of WANG's energy (low),
-control and registers of COLONNADE (high)""",
+control and registers of COLONNADE (high). Area: COLONNADE (low), WANG (high), their mean.""",
         },
     }
     kind = given.channel
@@ -113,27 +116,42 @@ def _converters(given: Description) -> dict[str, Any]:
 
 def _cell(given: Description) -> dict[str, Any]:
     facts, source = _cell_facts(given)
-    area = CELL_6T_UM2 * digital_area_factor(28.0, given.node_nm)
-    areas, units = (0.7 * area, area, 2 * area), given.cells_per_bitline
-    told = "6T cell with its share of the array by CACTI, 256 bytes at 28 nm"
-    if given.kind == "resistive":
-        square = (given.node_nm * 1e-3) ** 2
-        areas = (FEATURES_1T1R[0] * square, FEATURES_1T1R[1] * square, FEATURES_1T1R[2] * square)
-        told = "4 F^2 of a crossbar, 30 F^2 with a transistor, 130 F^2 of a cell in SRAM rules"
-    elif given.kind == "charge":
-        more = given.unit_capacitors * UNIT_CAPACITOR_FF / CAPACITOR_FF_PER_UM2
-        areas = (area, area + more, 2 * area + more)
-        told += ", and its capacitor at 1.7 fF/um2"
-    areas = (areas[0] * units, areas[1] * units, areas[2] * units)
-    if given.cell_um2 is not None:
-        areas, told = (given.cell_um2,) * 3, "as given"
+    areas, told = _cell_areas(given)
     return {
         "kind": given.kind,
         **facts,
-        "area_um2": _ends(*areas),
+        "area_um2": {**_ends(*areas), "kind": "law"},
         "node_nm": given.node_nm,
         "source": f"{source} Area: {told}.",
     }
+
+
+def _cell_areas(given: Description) -> tuple[tuple[float, ...], str]:
+    """Return low, nominal and high um2 of a cell with what multiplies in it, and the source."""
+    area = CELL_6T_UM2 * digital_area_factor(28.0, given.node_nm)
+    bare: tuple[float, ...] = (0.7 * area, area, 2 * area)
+    told = "6T cell with its share of the array by CACTI, 256 bytes at 28 nm"
+    if given.kind == "resistive":
+        square = (given.node_nm * 1e-3) ** 2
+        bare = tuple(features * square for features in FEATURES_1T1R)
+        told = "4 F^2 of a crossbar, 30 F^2 with a transistor, 130 F^2 of a cell in SRAM rules"
+    if given.cell_um2 is not None:
+        bare, told = (given.cell_um2,) * 3, "as given"
+    share = (given.rows_per_read or given.wordlines) / given.wordlines
+    gate = given.gates * share * _gate_um2(given)
+    held = 0.0
+    if given.kind == "charge":
+        held = share * given.unit_capacitors * UNIT_CAPACITOR_FF / CAPACITOR_FF_PER_UM2
+    if gate or held:
+        told += ", gates and capacitors at 1.7 fF/um2 beside the cells that take part"
+    units = given.cells_per_bitline
+    low, nominal, high = bare
+    return (units * low, units * (nominal + gate + held), units * (high + gate + held)), told
+
+
+def _gate_um2(given: Description) -> float:
+    """Return um2 of a NAND2 of the nearer cell library."""
+    return at_area(cell(logic_list(given.node_nm), "nand2"), given.node_nm)
 
 
 def _cell_facts(given: Description) -> tuple[dict[str, Any], str]:
@@ -250,8 +268,10 @@ def _part(given: Description, reference: Component, energy: float, area: float) 
     }
 
 
-def _interval(known: Interval, factor: float) -> dict[str, float]:
-    return _ends(known.low * factor, known.nominal * factor, known.high * factor)
+def _interval(known: Interval, factor: float) -> dict[str, Any]:
+    kind = known.kind if factor == 1 else "law"
+    made = _ends(known.low * factor, known.nominal * factor, known.high * factor)
+    return made if kind is None else {**made, "kind": kind}
 
 
 def _given(value: float | None, published: tuple[float, float, float]) -> dict[str, float]:

@@ -29,8 +29,9 @@ def layer_energy(
     memory = facts.buffer_read.pj + facts.buffer_write.pj
     wider = extra_bits(chip, steps)
     shift_add_bits = (work.shift_add_bits + work.shift_adds * wider) * share
-    if macro.tree == "words":  # bits of a weight are put together before they are summed
-        shift_add_bits -= work.conversions * layer.shift_add_width
+    if macro.tree:  # the adders put the bits of a weight together; bits of inputs are left
+        results = layer.positions * layer.outputs
+        shift_add_bits = max(layer.grid.planes - 1, 0) * results * layer.accumulate_width
     shift_add_pj = facts.shift_add.pj + macro.code_bits * facts.code_bit_pj
     accumulate_bits = work.accumulate_bits - work.correction_bits
     accumulate_bits += (work.accumulations - work.corrections) * wider

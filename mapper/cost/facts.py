@@ -18,6 +18,7 @@ from mapper.cost.readouts import (
     active_rows,
     channel_of,
     converter_of,
+    input_bits,
     part_of,
     priced_kind,
     readout_part,
@@ -118,6 +119,7 @@ def _macro(macro: TargetMacro, library: Library, preset: Preset) -> Macro:
         circuit=priced_kind(library, readout, preset),
         tree=tree.order if tree else "",
         cells_per_weight=len(encoding.significances),
+        input_bits=input_bits(macro),
         active_rows=active_rows(macro),
     )
 
@@ -181,6 +183,7 @@ def _around_cells(library: Library, target: Target, end: End) -> dict[str, Any]:
             if channel is not None
         },
         "control_share": getattr(control.share, end) if control else 0.0,
+        "control_area": getattr(control.area_share, end) if control else 0.0,
     }
 
 

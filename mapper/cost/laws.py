@@ -4,7 +4,7 @@ A law is evaluated at the sizes of the macro that it serves, brings the scatter 
 of such circuits, and is refused outside of the sizes that it is known for.
 """
 
-from math import log
+from math import ceil, log, log2
 
 from mapper.cost.components import at_node
 from mapper.cost.converters import (
@@ -166,13 +166,17 @@ def oscillator_pj(law: ConverterLaw) -> float:
     return 2.0 ** (law.bits - 1) * (RING_STAGES * stage + 2 * register.energy_pj.nominal)
 
 
-def tree_by_law(law: AdderTreeLaw, rows: int, width: int) -> AdderTree:
+def tree_by_law(
+    law: AdderTreeLaw, rows: int, width: int, columns: int = 1, accumulated: int = 0
+) -> AdderTree:
     """Return the adders of one column, or of one weight, at the sizes of a macro.
 
     Args:
         law: As a component library names it.
         rows: Terms: products that are summed at once.
         width: Bits of one product.
+        columns: Of a weight, whose sums a further tree puts together, where they are summed apart.
+        accumulated: Bits of the sum over the reads of an input; 0 where one read takes all.
 
     Raises:
         MappingError: ``law-range`` where the law is not known to hold.
@@ -181,10 +185,20 @@ def tree_by_law(law: AdderTreeLaw, rows: int, width: int) -> AdderTree:
     _check_range(law.law, "nm", law.node_nm, 7, 130)
     gates = gates_at(law.node_nm, law.voltage_v)
     if law.order == "chain":
-        full, half, ns = chain_adders(rows, width), 0, chain_ns(rows, width, gates)
+        full, half = float(chain_adders(rows, width)), 0.0
+        ns = chain_ns(rows, width, gates)
     else:
         full, half = tree_adders(rows, width)
         ns = gates.product + tree_ns(rows, width, gates)
+        arrived = width + ceil(log2(rows))
+        if columns > 1:
+            summed = arrived + columns - 1
+            more, halves = tree_adders(columns, summed)
+            full, half = full + more / columns, half + halves / columns
+            ns += tree_ns(columns, summed, gates)
+            arrived = summed + ceil(log2(columns))
+        if accumulated:
+            ns += gates.first_carry + max(accumulated - arrived, 0) * gates.carry
     adder = at_node(load_parts("aladdin-40nm").part("adder-32b"), law.node_nm, law.voltage_v)
     assert adder.energy_pj is not None
     equal = full + half * HALF_ADDER_GATES / ADDER_GATES
@@ -200,7 +214,7 @@ def tree_by_law(law: AdderTreeLaw, rows: int, width: int) -> AdderTree:
     )
 
 
-def _tree_um2(node_nm: float, full: int, half: int) -> float:
+def _tree_um2(node_nm: float, full: float, half: float) -> float:
     cells = logic_list(node_nm)
 
     def of(name: str) -> float:
@@ -262,7 +276,8 @@ def _scattered(value: float, scatter: tuple[float, float]) -> Interval:
 
 
 def _times(value: Interval, count: int) -> Interval:
-    return Interval(low=value.low * count, nominal=value.nominal * count, high=value.high * count)
+    low, nominal, high = (end * count for end in (value.low, value.nominal, value.high))
+    return Interval(low=low, nominal=nominal, high=high, kind="law")
 
 
 def _check_range(law: str, what: str, value: float, low: float, high: float) -> None:

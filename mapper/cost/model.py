@@ -123,6 +123,8 @@ class Macro:
     """Order of the adders of a digital macro: "columns", "words" or "chain"; else empty."""
     cells_per_weight: int = 1
     """Bitlines (pairs) of a weight as wide as the macro has it."""
+    input_bits: int = 1
+    """Bits of an input that one read takes, where the input has as many."""
     active_rows: int = 0
     """Wordlines that take part in one read; 0: all."""
     circuit: str = ""
@@ -256,6 +258,8 @@ class Facts:
     channels: dict[str, Channel] = field(default_factory=dict)
     """By macro kind; empty where readouts are wired to their bitlines."""
     control_share: float = 0.0
+    control_area: float = 0.0
+    """Share of the area of a macro."""
 
 
 Corners = tuple[Facts, Facts, Facts]

@@ -1,5 +1,6 @@
 """What reads the bitlines of a macro: the part of its library, or of a law at its own sizes."""
 
+from math import ceil, log2
 from typing import Literal
 
 from mapper.cost.laws import channel_by_law, converter_by_law, tree_by_law
@@ -101,8 +102,17 @@ def tree_of(library: Library, macro: TargetMacro) -> AdderTree | None:
         return None
     if isinstance(found, AdderTree):
         return found
-    width = input_bits(macro) + (macro.weight_bits if found.order == "words" else 0)
-    return tree_by_law(found, active_rows(macro), width)
+    words, taken = found.order == "words", input_bits(macro)
+    widest = macro.max_input_bits
+    return tree_by_law(
+        found,
+        active_rows(macro),
+        taken + (macro.weight_bits if words else 0),
+        columns=1 if words else len(macro.written(macro.weight_bits).significances),
+        accumulated=macro.weight_bits + widest + ceil(log2(active_rows(macro)))
+        if widest > taken
+        else 0,
+    )
 
 
 def active_rows(macro: TargetMacro) -> int:

@@ -15,6 +15,7 @@ from mapper.cost.estimate import activity_under
 from mapper.cost.facts import chip_of, facts_of
 from mapper.cost.model import Activity, Chip, Facts, Layer
 from mapper.cost.points import totals
+from mapper.cost.resolved import resolved
 from targets import Converter, Interval, Library, Preset, Target
 
 Totals = Mapping[str, float]
@@ -88,7 +89,7 @@ def sensitivity(
         move a total, are left out of it. Equal swings are in the order of the library.
     """
     base = evaluate(target)
-    movables = [*_of_library(evaluate, target), *others]
+    movables = [*_of_library(evaluate, resolved(target)), *others]
     moved = [
         (one, one.at(one.ends.low), one.at(one.ends.high))
         for one in movables

@@ -116,8 +116,10 @@ def slice_additions(op: ShiftAndAdd) -> int:
     """Count what weighs and adds the codes of a row block's bit-slices.
 
     A significance that is a power of two is one shift and addition, any other is one for each of
-    its bits: 3 counts twice, for cells of three levels.
+    its bits: 3 counts twice, for cells of three levels. A slice alone is shifted by wires.
     """
+    if len(op.significances) == 1 and abs(op.significances[0]).bit_count() == 1:
+        return 0
     return sum(abs(significance).bit_count() for significance in op.significances)
 
 

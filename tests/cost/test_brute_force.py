@@ -124,6 +124,8 @@ def add_up(op: ShiftAndAdd, graph: Graph, makers: dict[str, Op], values: dict[st
     scales = np.broadcast_to(scale, (codes.shape[1], codes.shape[3]))
     found, sums = Counter(), np.zeros(codes.shape[3:], np.int64)
     active = None if op.active is None else values[op.active.name][0][0]  # [planes, G, groups, ...]
+    first = abs(op.significances[0])
+    alone = len(op.significances) == 1 and first.bit_count() == 1  # shifted by wires
     for where in np.ndindex(*codes.shape[3:]):
         total = None
         for plane, weight in enumerate(op.plane_weights):
@@ -135,7 +137,7 @@ def add_up(op: ShiftAndAdd, graph: Graph, makers: dict[str, Op], values: dict[st
                     for shift in range(abs(significance).bit_length()):  # as an adder shifts
                         if abs(significance) >> shift & 1:
                             block += sign * (code << shift)
-                            found["shift_adds"] += 1
+                            found["shift_adds"] += not alone
                 if active is not None:
                     group = where[0] * active.shape[2] // codes.shape[3]
                     block += op.offset * int(active[(plane, g, group, *where[1:])])

@@ -79,6 +79,7 @@ AREA_UM2 = {
     "wordline_drivers": 211.776,  # 64 x 3.309
     "inputs": 0.0,
     "read_channels": 0.0,
+    "control": 0.0,
     "readouts": 3475.2,  # 64 x 54.3
     "shift_adders": 5688.32,  # 64 readouts x 4 bits x 22.22
     "adders": 0.0,

@@ -115,6 +115,7 @@ AREA_UM2 = {  # of the first round, which is the larger one in every block: two 
     "wordline_drivers": 423.552,  # 2 x 64 x 3.309
     "inputs": 0.0,
     "read_channels": 0.0,
+    "control": 0.0,
     "readouts": 6950.4,  # 128 x 54.3
     "shift_adders": 11376.64,  # 128 readouts x 4 bits x 22.22
     "adders": 1066.56,  # 2 copies x 2 outputs x 12 bits x 22.22: they put the bits together

@@ -124,6 +124,7 @@ def test_area_by_hand():
         "wordline_drivers": 4 * 8 * 2.0,
         "inputs": 0.0,
         "read_channels": 0.0,
+        "control": 0.0,
         "readouts": 4 * 3 * 10.0,
         "shift_adders": 4 * 3 * 2 * 7.0,
         "adders": 2 * 12 * 5.0,
