@@ -1,14 +1,12 @@
-"""Add what has to be added, once: no adder for bit-slices that make a code, one scale a layer."""
+"""Merge the sums of layers."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
-from mapper.ir.core import INT64, Array, Const, Graph, Op, param
-from mapper.ir.merging import makes_code, readouts
-from mapper.ir.readout import ShiftAndAdd
+from mapper.ir.core import Graph
 from passes.base import Pass
 from passes.facts import READ, Fact
-from passes.shared.rewrite import pruned
+from passes.shared.sums import with_merged_sums
 from targets import Target
 
 
@@ -27,31 +25,4 @@ class MergeSums(Pass):
     needs: ClassVar[tuple[Fact, ...]] = (READ,)
 
     def run(self, graph: Graph, target: Target) -> Graph:
-        constants = dict(graph.constants)
-        reads = readouts(graph)
-
-        def simpler(op: Op) -> Op:
-            if not isinstance(op, ShiftAndAdd):
-                return op
-            read = reads.get(op.codes.name)
-            merged = read is not None and makes_code(read, op.significances)
-            return replace(op, merged=merged, scale=_shared(op, constants))
-
-        ops = tuple(simpler(op) for op in graph.ops)
-        return pruned(replace(graph, ops=ops, constants=constants))
-
-
-def _shared(op: ShiftAndAdd, constants: dict[str, Array]) -> int | Const:
-    """Return the scale without what row blocks or outputs repeat; a new table is added."""
-    table = param(constants, op.scale, INT64)
-    if not isinstance(op.scale, Const) or (table != table[:1]).any():
-        return op.scale
-    if (table == table.flat[0]).all():
-        return int(table.flat[0])
-    if len(table) == 1:
-        return op.scale
-    name = f"{op.result.name}.scale"
-    while name in constants:
-        name = f"{name}.shared"
-    constants[name] = table[:1]
-    return Const(name)
+        return with_merged_sums(graph)

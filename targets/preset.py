@@ -51,6 +51,9 @@ class Preset:
     overlap: bool
     neurons: bool
     corrections: bool
+    merged_sums: bool
+    """Bit-slices that make a code are wires, and a scale that row blocks share is multiplied once;
+    else, as the reference has it, every slice is added and every row block scaled."""
     every_ms: Positive | None = None
     """Milliseconds from one inference to the next; None: back to back."""
     components: Library | None = None
@@ -74,4 +77,5 @@ AS_BUILT = Preset(
     overlap=True,
     neurons=True,
     corrections=True,
+    merged_sums=True,
 )

@@ -9,9 +9,9 @@ from mapper.cost.model import Chip, Facts, Layer, extra_bits, slots_of
 def layer_area(layer: Layer, chip: Chip, facts: Facts, steps: int = 1) -> dict[str, float]:
     """Return um2 by block: whole crossbars, whether their cells are used or not.
 
-    One shift-adder a readout; an adder tree over row blocks, an adder that puts the bits of input
-    codes together, a scale multiplier and a neuron unit for each output that is ready at the same
-    time. ``steps`` of an inference matter where they are bits.
+    One shift-adder a readout where bit-slices are added; an adder tree over row blocks, an adder
+    that puts the bits of input codes together, a scale multiplier and a neuron unit for each
+    output that is ready at the same time. ``steps`` of an inference matter where they are bits.
     """
     grid, macro = layer.grid, chip.macros[layer.macro]
     crossbars = slots_of(layer, chip)
@@ -28,7 +28,7 @@ def layer_area(layer: Layer, chip: Chip, facts: Facts, steps: int = 1) -> dict[s
         **crossbar_area(crossbars, layer.macro, chip, facts),
         "shift_adders": readouts * shift_add_bits * facts.shift_add.um2,
         "adders": adders * (layer.accumulate_width + wider) * facts.accumulate.um2,
-        "multipliers": multipliers * layer.accumulate_width * facts.scale_multiply.um2,
+        "multipliers": multipliers * layer.multiply_width * facts.scale_multiply.um2,
         "neurons": neurons * facts.membrane_update.um2,
         "memory": stored_bits(layer, chip, steps) * facts.buffer_read.um2,
     }

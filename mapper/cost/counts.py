@@ -8,16 +8,12 @@ from typing import Any
 from mapper.cost.events import row_levels, wiring_of
 from mapper.cost.flow import Flow, follow, input_distance, partial_sum_hops
 from mapper.cost.model import Events, Grid, Layer, Work
+from mapper.cost.sum_work import Widths, separate_widths, sum_widths
+from mapper.cost.sums import Sums
+from mapper.cost.tally import Makers, Tally, bits_of
 from mapper.cost.trace import NOTHING, most_events
-from mapper.cost.work import (
-    Tally,
-    accumulator_bits,
-    bits_of,
-    op_work,
-    slice_sum_bits,
-    weight_bits,
-)
-from mapper.ir.core import Array, Graph, Op
+from mapper.cost.work import op_work, separate_op_work, weight_bits
+from mapper.ir.core import Array, Constants, Graph, Op
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.readout import BitlineRead, ShiftAndAdd
 from mapper.ir.synapses import Synapse
@@ -86,16 +82,23 @@ def _layers(graph: Graph, flow: Flow, levels: Levels, target: Target) -> tuple[L
     makers = {value.name: op for op in graph.ops for value in op.results}
     layers = max(1, len(flow.starts))
     members: list[list[Op]] = [[] for _ in range(layers)]
-    tallies = [Tally() for _ in range(layers)]
     for op, home in zip(graph.ops, flow.homes, strict=True):
         members[home].append(op)
-        tallies[home] += op_work(op, makers, graph.constants)
     if not flow.starts:
-        return (_neurons_only(graph, tallies[0], target),)
+        return (_neurons_only(graph, _tally(graph.ops, makers, graph.constants, op_work), target),)
     return tuple(
-        _layer(graph, flow, index, members[index], tallies[index], levels[index], target)
+        _layer(graph, flow, index, members[index], makers, levels[index], target)
         for index in range(layers)
     )
+
+
+def _tally(
+    ops: Sequence[Op],
+    makers: Makers,
+    constants: Constants,
+    count: Callable[[Op, Makers, Constants], Tally],
+) -> Tally:
+    return sum((count(op, makers, constants) for op in ops), Tally())
 
 
 def _layer(
@@ -103,7 +106,7 @@ def _layer(
     flow: Flow,
     index: int,
     members: list[Op],
-    tally: Tally,
+    makers: Makers,
     levels: Array | None,
     target: Target,
 ) -> Layer:
@@ -114,8 +117,17 @@ def _layer(
     distance = input_distance(flow, index, target.chip)
     input_bits = bits_of(op.x) * prod(op.x.shape)
     combines = [other for other in members if isinstance(other, ShiftAndAdd)]
-    sum_bits = max(map(accumulator_bits, combines), default=0)
-    tally["hop_bits"] += input_bits * distance + start.partial_sum_hops * sum_bits
+    plain = bits_of(op.results[0])
+
+    def sums(tally: Tally, widths: Sequence[Widths]) -> Sums:
+        width = max((width.total for width in widths), default=0)
+        tally["hop_bits"] += input_bits * distance + start.partial_sum_hops * width
+        return _sums(tally, widths, plain)
+
+    constants = graph.constants
+    tally = _tally(members, makers, constants, op_work)
+    merged = sums(tally, [sum_widths(add, makers, constants) for add in combines])
+    alone = _tally(members, makers, constants, separate_op_work)
     return Layer(
         name=op.loc or op.results[0].name,
         macro=start.macro or target.macros[0].name,
@@ -127,11 +139,31 @@ def _layer(
         digital_rows=start.digital_rows,
         input_bits=input_bits,
         stored_bits=tally["membrane_bits"] // 2 + 2 * input_bits + start.stored_bits,
-        shift_add_width=max(map(slice_sum_bits, combines), default=0),
-        accumulate_width=sum_bits if combines else bits_of(op.results[0]),
+        shift_add_width=merged.shift_add_width,
+        accumulate_width=merged.accumulate_width,
+        multiply_width=merged.multiply_width,
         grid=start.grid,
         work=_work(tally),
+        separate=sums(alone, [separate_widths(add) for add in combines]),
         full=_full_events(op, levels),
+    )
+
+
+def _sums(tally: Tally, widths: Sequence[Widths], plain: int) -> Sums:
+    """Take what is added from a tally; ``plain`` is the width of a layer without shift-and-add."""
+    return Sums(
+        shift_adds=tally["shift_adds"],
+        shift_add_bits=tally["shift_add_bits"],
+        accumulations=tally["accumulations"],
+        accumulate_bits=tally["accumulate_bits"],
+        corrections=tally["corrections"],
+        correction_bits=tally["correction_bits"],
+        scale_multiplies=tally["scale_multiplies"],
+        scale_multiply_bits=tally["scale_multiply_bits"],
+        hop_bits=tally["hop_bits"],
+        shift_add_width=max((width.adder for width in widths), default=0),
+        accumulate_width=max((width.total for width in widths), default=plain),
+        multiply_width=max((width.product for width in widths), default=plain),
     )
 
 
@@ -149,8 +181,10 @@ def _neurons_only(graph: Graph, tally: Tally, target: Target) -> Layer:
         stored_bits=tally["membrane_bits"] // 2,
         shift_add_width=0,
         accumulate_width=0,
+        multiply_width=0,
         grid=NO_GRID,
         work=_work(tally),
+        separate=_sums(tally, (), 0),
         full=NOTHING,
     )
 

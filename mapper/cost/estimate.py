@@ -3,6 +3,7 @@
 from dataclasses import replace
 from math import isfinite
 
+from mapper.cost.adders import as_added
 from mapper.cost.counts import Counts, count_actions
 from mapper.cost.facts import chip_of, corners_of
 from mapper.cost.model import Activity, Layer, activity_of_density, random_density
@@ -52,7 +53,7 @@ def price(
     found = activity_under(preset, layers, activity, steps)
     chip = chip_of(target, preset, layers)
     try:
-        return cost_of(layers, chip, corners_of(target, preset), found, preset.name)
+        return cost_of(as_added(layers, chip), chip, corners_of(target, preset), found, preset.name)
     except TooOftenError as error:
         raise refuse(
             "cost-every",

@@ -48,6 +48,7 @@ def chip_of(target: Target, preset: Preset = AS_BUILT, layers: tuple[Layer, ...]
         overlap=preset.overlap,
         neurons=preset.neurons,
         corrections=preset.corrections,
+        merged_sums=preset.merged_sums,
         steps_as_bits=preset.steps_as_bits,
         cell=components.cell.kind,
         inputs=components.inputs.form if components.inputs else "bits",

@@ -18,7 +18,9 @@ from targets import list_presets, load_preset
 
 EMBEDDED = (
     "arith.py",
+    "sums.py",
     "model.py",
+    "adders.py",
     "macro.py",
     "energy.py",
     "timing.py",

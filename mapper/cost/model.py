@@ -9,6 +9,7 @@ from math import isqrt
 from typing import Any, Literal, NamedTuple
 
 from mapper.cost.arith import total
+from mapper.cost.sums import Sums
 
 
 class Events(NamedTuple):
@@ -97,8 +98,13 @@ class Layer:
     """Bits in memory: states, digital weights, and two time steps of the input."""
     shift_add_width: int
     accumulate_width: int
+    multiply_width: int
+    """Of a product with a scale."""
     grid: Grid
     work: Work
+    separate: Sums
+    """What it would take to add every bit-slice and to scale every row block, as the reference
+    does; see ``as_added``."""
     full: Events
     """In one time step in which every input bit is 1."""
 
@@ -173,6 +179,9 @@ class Chip:
     """Membrane updates and their memory are charged."""
     corrections: bool = True
     """The offset correction of ADC layers and the replica columns of half-active references are."""
+    merged_sums: bool = True
+    """Bit-slices that make a code are wires, a scale that row blocks share is multiplied after
+    their sum, and sums are as wide as what they add; see ``as_added``."""
     steps_as_bits: bool = False
     """Time steps are treated as the bits of one input code: sums are wider by one bit a step,
     buffers give all steps of an input at each read, and results leave a tile once an inference."""

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from mapper.cost.adders import as_added
 from mapper.cost.facts import chip_of, corners_of, library_of
 from mapper.cost.model import Chip, Corners, Layer
 from mapper.cost.readouts import found_converter, lacking, priced_kind
@@ -56,5 +57,8 @@ def priced_design(
     return (
         replace(chip, macros={names[name]: macro for name, macro in chip.macros.items()}),
         (low, nominal, high),
-        tuple(replace(layer, macro=names.get(layer.macro, layer.macro)) for layer in layers),
+        tuple(
+            replace(layer, macro=names.get(layer.macro, layer.macro))
+            for layer in as_added(layers, chip)
+        ),
     )

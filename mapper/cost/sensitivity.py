@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
+from mapper.cost.adders import as_added
 from mapper.cost.counts import Counts
 from mapper.cost.estimate import activity_under
 from mapper.cost.facts import chip_of, facts_of
@@ -148,7 +149,7 @@ class _Points:
         chip, facts = chip_of(target, preset, self.layers), facts_of(target, preset, "nominal")
         if self._first is not None and self._first[:2] == (chip, facts):
             return self._first[2]
-        found = totals(self.layers, chip, facts, self.activity)
+        found = totals(as_added(self.layers, chip), chip, facts, self.activity)
         self._first = self._first or (chip, facts, found)
         return found
 

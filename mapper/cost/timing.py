@@ -37,9 +37,10 @@ def layer_stages(
         read = turns * cycle
     share = ceil(layer.positions / max(grid.copies, 1))
     neurons = chip.neurons and bool(layer.work.membrane_updates)
+    adds = bool(layer.work.shift_adds)
     stages = {
         "read": share * grid.planes * read,
-        "shift_add": share * grid.planes * turns * cycle,
+        "shift_add": share * grid.planes * turns * cycle * adds,
         "accumulate": share * ceil(log2(max(grid.row_blocks, 1))) * cycle,
         "digital": share * layer.digital_rows * cycle,
         "membrane": share * neurons * _cycles(facts.membrane_update.ns, cycle),

@@ -20,6 +20,7 @@ ASSUMPTIONS = (
     "components",
     "neurons",
     "corrections",
+    "merged_sums",
 )
 """The order in which they change. Factors depend on it: each is what an assumption moves when those
 before it have changed already."""

@@ -5,12 +5,13 @@ that are wiring (shapes), single gates a spike (max-pool and merging of spikes) 
 (floats) count nothing.
 """
 
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from math import prod
 from typing import Any
 
-from mapper.ir.core import INT64, Const, Constants, IntType, Op, Scalar, Value, param
+from mapper.cost.sum_work import separate_work, sums_work
+from mapper.cost.tally import Makers, Tally, additions, bits_of, multiplications, width_of
+from mapper.ir.core import Constants, Op
 from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.hardware import ScaledAdd
 from mapper.ir.network import (
@@ -29,10 +30,6 @@ from mapper.ir.readout import AdcRead, BitlineRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import Synapse
 from mapper.ir.tables import OpTable
 
-Tally = Counter[str]
-Makers = Mapping[str, Op]
-"""The op that computes each value, by its name."""
-
 
 def op_work(op: Op, makers: Makers, constants: Constants) -> Tally:
     """Count the actions of one op."""
@@ -40,27 +37,11 @@ def op_work(op: Op, makers: Makers, constants: Constants) -> Tally:
     return Tally() if count is None else count(op, makers, constants)
 
 
-def bits_of(value: Value) -> int:
-    """Return the width of an integer value; 0 for floats, which the host handles."""
-    return value.type.bits if isinstance(value.type, IntType) else 0
-
-
-def additions(count: int, bits: int) -> Tally:
-    """Count additions of so many bits each; additions of floats are none of ours."""
-    return Tally(accumulations=count, accumulate_bits=count * bits) if bits else Tally()
-
-
-def shift_additions(count: int, bits: int) -> Tally:
-    return Tally(shift_adds=count, shift_add_bits=count * bits)
-
-
-def multiplications(count: int, bits: int, scale: Scalar, constants: Constants) -> Tally:
-    """Count products with a scale that is not 1, in bits times bits."""
-    if not isinstance(scale, Const) and scale == 1:
-        return Tally()
-    values = param(constants, scale, INT64)
-    width = IntType.spanning(int(values.min()), int(values.max())).bits
-    return Tally(scale_multiplies=count, scale_multiply_bits=count * bits * width)
+def separate_op_work(op: Op, makers: Makers, constants: Constants) -> Tally:
+    """Count the actions of one op where every bit-slice is added and every row block scaled."""
+    if isinstance(op, ShiftAndAdd):
+        return separate_work(op, makers, constants)
+    return op_work(op, makers, constants)
 
 
 def crossbar_work(op: CrossbarMvm, makers: Makers, constants: Constants) -> Tally:
@@ -90,58 +71,6 @@ def readout_work(op: BitlineRead, makers: Makers, constants: Constants) -> Tally
 
 def add_work(op: Add, makers: Makers, constants: Constants) -> Tally:
     return additions(prod(op.result.shape) * (len(op.terms) - 1), bits_of(op.result))
-
-
-def shift_and_add_work(op: ShiftAndAdd, makers: Makers, constants: Constants) -> Tally:
-    """Count the shift-adds of codes, scales, sums over row blocks and over bit planes."""
-    planes, blocks, _, *outputs = op.codes.shape
-    results = prod(outputs)
-    width = slice_sum_bits(op)
-    total = accumulator_bits(op)
-    work = shift_additions(planes * blocks * results * slice_additions(op), width)
-    work += multiplications(planes * blocks * results, width, op.scale, constants)
-    work += additions(planes * results * (blocks - 1), total)
-    work += shift_additions((planes - 1) * results, total)
-    if op.active is not None:  # offset * active: a power of two, so an addition and no product
-        correction = additions(planes * blocks * results, width)
-        correction += count_active_work(makers[op.active.name])
-        work += correction
-        work += Tally(
-            corrections=correction["accumulations"], correction_bits=correction["accumulate_bits"]
-        )
-    return work
-
-
-def slice_additions(op: ShiftAndAdd) -> int:
-    """Count what weighs and adds the codes of a row block's bit-slices.
-
-    A significance that is a power of two is one shift and addition, any other is one for each of
-    its bits: 3 counts twice, for cells of three levels. A slice alone is shifted by wires.
-    """
-    if len(op.significances) == 1 and abs(op.significances[0]).bit_count() == 1:
-        return 0
-    return sum(abs(significance).bit_count() for significance in op.significances)
-
-
-def slice_sum_bits(op: ShiftAndAdd) -> int:
-    """Return the width of the sum over the bit-slices of one row block."""
-    code = op.codes.type
-    assert isinstance(code, IntType)
-    ends = [sorted((s * code.min, s * code.max)) for s in op.significances]
-    return IntType.spanning(sum(low for low, _ in ends), sum(high for _, high in ends)).bits
-
-
-def accumulator_bits(op: ShiftAndAdd) -> int:
-    """Return the width of the sum over row blocks, before the shift at the end."""
-    return bits_of(op.result) + op.shift
-
-
-def count_active_work(op: Op) -> Tally:
-    """Count the additions of a counter beside the wordline drivers."""
-    assert isinstance(op, CountActive)
-    planes, _, groups, *positions = op.active.shape
-    each = sum(len(span) - 1 for span in op.rows)
-    return additions(planes * groups * prod(positions) * each, bits_of(op.active))
 
 
 def neuron_work(op: IntegerNeuron, makers: Makers, constants: Constants) -> Tally:
@@ -195,7 +124,7 @@ def digital_layer_work(op: Synapse, makers: Makers, constants: Constants) -> Tal
 def weight_bits(op: Synapse, constants: Constants) -> int:
     """Return the width that holds every weight of a layer."""
     weight = constants[op.weight.name]
-    return IntType.spanning(int(weight.min()), int(weight.max())).bits
+    return width_of(int(weight.min()), int(weight.max()))
 
 
 _HOST = "real numbers are done by the host"
@@ -207,7 +136,7 @@ WORK: OpTable[Callable[[Any, Makers, Constants], Tally]] = OpTable(
         CrossbarMvm: crossbar_work,
         SenseAmpRead: readout_work,
         AdcRead: readout_work,
-        ShiftAndAdd: shift_and_add_work,
+        ShiftAndAdd: sums_work,
         IntegerNeuron: neuron_work,
         Synapse: digital_layer_work,
         ScaledAdd: scaled_add_work,

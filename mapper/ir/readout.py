@@ -356,14 +356,20 @@ class ShiftAndAdd(Op):
         blocks = int(np.broadcast_to(largest, self.codes.shape[1]).sum())
         return block * blocks * sum(map(abs, self.plane_weights))
 
-    def block_range(self, least: int, most: int) -> tuple[int, int]:
-        """Return bounds of what one row block adds up, from those of a code; before any scale."""
+    def block_range(self, least: int, most: int, corrected: bool = True) -> tuple[int, int]:
+        """Return bounds of what a row block adds up before any scale, from those of a code."""
         ends = [sorted((s * least, s * most)) for s in self.significances]
-        low, high = sum(e[0] for e in ends), sum(e[1] for e in ends)
-        if self.active is not None and isinstance(self.active.type, IntType):
-            correction = sorted((0, self.offset * self.active.type.max))
-            low, high = low + correction[0], high + correction[1]
-        return low, high
+        if corrected and self.active is not None and isinstance(self.active.type, IntType):
+            ends.append(sorted((0, self.offset * self.active.type.max)))
+        return sum(e[0] for e in ends), sum(e[1] for e in ends)
+
+    def sum_range(self, scale: Array, low: int, high: int) -> tuple[int, int]:
+        """Return bounds over bit planes and row blocks of ``low..high`` that are scaled."""
+        blocks = self.codes.shape[1] // len(scale)
+        lows = np.minimum(scale * low, scale * high).sum(axis=0) * blocks
+        highs = np.maximum(scale * low, scale * high).sum(axis=0) * blocks
+        ends = [sorted((w * int(lows.min()), w * int(highs.max()))) for w in self.plane_weights]
+        return sum(e[0] for e in ends), sum(e[1] for e in ends)
 
     def shares_scale(self, constants: Constants) -> bool:
         """Whether row blocks have one scale: it is multiplied after their sum then."""
@@ -374,12 +380,9 @@ class ShiftAndAdd(Op):
         code = self.codes.type
         assert isinstance(code, IntType)
         exact = np.int64 if self._reach(constants) <= MOST_SUM else object  # which cannot wrap
-        low, high = self.block_range(code.min, code.max)
         scale = np.atleast_2d(param(constants, self.scale, INT64)).astype(exact)
-        blocks = self.codes.shape[1] // len(scale)
-        lows = np.minimum(scale * low, scale * high).sum(axis=0) * blocks
-        highs = np.maximum(scale * low, scale * high).sum(axis=0) * blocks
-        return _over_planes(int(lows.min()), int(highs.max()), self.plane_weights, self.shift)
+        low, high = self.sum_range(scale, *self.block_range(code.min, code.max))
+        return low >> self.shift, high >> self.shift
 
     def evaluate(self, constants: Constants, *operands: Array) -> tuple[Array, ...]:
         codes = operands[0]
@@ -395,8 +398,3 @@ class ShiftAndAdd(Op):
         else:
             total = np.einsum("p,bpn...->bn...", planes, (scale * block).sum(axis=2))
         return (total >> self.shift,)
-
-
-def _over_planes(low: int, high: int, planes: tuple[int, ...], shift: int) -> tuple[int, int]:
-    ends = [sorted((w * low, w * high)) for w in planes]
-    return sum(e[0] for e in ends) >> shift, sum(e[1] for e in ends) >> shift

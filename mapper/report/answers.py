@@ -363,8 +363,17 @@ def _readouts(before: Cost, after: Cost) -> str:
     ]
     return (
         f"Sense amplifiers take {shares[0]} of the energy now and {shares[1]} then; codes and sums "
-        "are as wide as three levels make them, crossbars and spikes stay."
+        f"are as wide as three levels make them, crossbars and spikes stay.{_slices(before, after)}"
     )
+
+
+def _slices(before: Cost, after: Cost) -> str:
+    """Say where bit-slices make a code with one readout and not with the other."""
+    added = [cost.energy_pj["shift_add"].nominal > 0 for cost in (before, after)]
+    if added[0] == added[1]:
+        return ""
+    now, then = ("are added", "wires") if added[0] else ("are wires", "added one to another")
+    return f" Bit-slices {now} now and {then} then."
 
 
 def _worth(report: Report) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from mapper.ir.infer import infer_types
 from mapper.ir.readout import SenseAmpRead
 from mapper.ir.readout_kinds import READOUTS, sensed_kind
 from mapper.report.data import Report
+from passes.shared.sums import with_merged_sums
 from targets import Readout, Target
 
 TERNARY, BINARY = (-1, 0, 1), (-1, 1)
@@ -20,7 +21,8 @@ def counterpart_cost(report: Report, levels: tuple[int, ...]) -> Cost:
     """Return the cost of the same mapping, its sense amplifiers replaced by those of ``levels``.
 
     Crossbars, their placement and the input spikes stay; codes and sums get the widths that the
-    levels give them. The integers that layers compute would be others, and have to be trained for.
+    levels give them, and adders for bit-slices where these make no code any more. The integers that
+    layers compute would be others, and have to be trained for.
     """
     graph = with_levels(report.graph, levels)
     target = with_readout(report.target, levels)
@@ -38,7 +40,7 @@ def with_levels(graph: Graph, levels: tuple[int, ...]) -> Graph:
             constants[op.thresholds.name] = np.repeat(table[:1], len(levels) - 1, axis=0)
             op = replace(op, levels=levels)
         ops.append(op)
-    return infer_types(replace(graph, ops=tuple(ops), constants=constants))
+    return with_merged_sums(infer_types(replace(graph, ops=tuple(ops), constants=constants)))
 
 
 def with_readout(target: Target, levels: tuple[int, ...]) -> Target:

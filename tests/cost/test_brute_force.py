@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mapper.cost import Events, count_layers, measure
 from mapper.cost.flow import partial_sum_hops
 from mapper.cost.model import action_counts
-from mapper.cost.work import op_work
+from mapper.cost.work import op_work, separate_op_work
 from mapper.executor import engine
 from mapper.ir.core import Array, Const, Graph, IntType, Op, Span
 from mapper.ir.crossbar import CountActive, CrossbarMvm, Placement, driven_wordlines
@@ -20,6 +20,7 @@ from mapper.ir.evaluate import evaluate
 from mapper.ir.neurons import IntegerNeuron
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import Synapse
+from passes import MergeSums
 from tests.cost.networks import small_target, two_by_two_grid
 from tests.strategies import Case, cases
 
@@ -117,11 +118,25 @@ def _check_neurons(graph: Graph, counted, values: dict[str, Array], runs: int) -
     assert sum(layer.work.membrane_bits for layer in counted) * runs == bits
 
 
-def add_up(op: ShiftAndAdd, graph: Graph, makers: dict[str, Op], values: dict[str, Array]):
-    """Compute the sums of the first sample of a step as hardware would, counting as it goes."""
+def add_up(
+    op: ShiftAndAdd,
+    graph: Graph,
+    makers: dict[str, Op],
+    values: dict[str, Array],
+    separately: bool,
+) -> Counter:
+    """Compute the sums of the first sample of a step as hardware would, counting as it goes.
+
+    ``separately`` as the reference does, with an adder for each slice and a scale for each row
+    block; else as the graph states it.
+    """
     codes = values[op.codes.name][0][0]  # [planes, G, S, N, ...]
-    scale = graph.constants[op.scale.name] if isinstance(op.scale, Const) else op.scale
-    scales = np.broadcast_to(scale, (codes.shape[1], codes.shape[3]))
+    table = graph.constants[op.scale.name] if isinstance(op.scale, Const) else op.scale
+    scales = np.broadcast_to(table, (codes.shape[1], codes.shape[3]))
+    at_end = not separately and (scales == scales[0]).all() and len(np.atleast_2d(table)) == 1
+    multiplied = isinstance(op.scale, Const) or op.scale != 1
+    if at_end and (scales == 1).all():
+        multiplied = False
     found, sums = Counter(), np.zeros(codes.shape[3:], np.int64)
     active = None if op.active is None else values[op.active.name][0][0]  # [planes, G, groups, ...]
     first = abs(op.significances[0])
@@ -137,19 +152,22 @@ def add_up(op: ShiftAndAdd, graph: Graph, makers: dict[str, Op], values: dict[st
                     for shift in range(abs(significance).bit_length()):  # as an adder shifts
                         if abs(significance) >> shift & 1:
                             block += sign * (code << shift)
-                            found["shift_adds"] += not alone
+                            found["shift_adds"] += separately or not (op.merged or alone)
                 if active is not None:
                     group = where[0] * active.shape[2] // codes.shape[3]
                     block += op.offset * int(active[(plane, g, group, *where[1:])])
                     found["accumulations"] += 1
                     found["corrections"] += 1
-                if isinstance(op.scale, Const) or op.scale != 1:
+                if multiplied and not at_end:
                     block *= int(scales[g, where[0]])
                     found["scale_multiplies"] += 1
                 found["accumulations"] += of_plane is not None
                 of_plane = block if of_plane is None else of_plane + block
             found["shift_adds"] += total is not None
             total = weight * of_plane if total is None else total + weight * of_plane
+        if multiplied and at_end:
+            total *= int(scales[0, where[0]])
+            found["scale_multiplies"] += 1
         sums[where] = total >> op.shift
     if op.active is not None:
         counter = makers[op.active.name]
@@ -163,19 +181,20 @@ def add_up(op: ShiftAndAdd, graph: Graph, makers: dict[str, Op], values: dict[st
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
-@given(case=cases(steps=1))
-def test_sums_added_one_by_one_take_as_many_additions(case: Case):
-    graph = case.graph
+@given(case=cases(steps=1), merged=st.booleans())
+def test_sums_added_one_by_one_take_as_many_additions(case: Case, merged: bool):
+    graph = MergeSums().run(case.graph, small_target()) if merged else case.graph
     sums = [op for op in graph.ops if isinstance(op, ShiftAndAdd)]
     assume(sums)
     names = sorted({value.name for op in graph.ops for value in op.results})
     values = evaluate(graph, case.inputs, case.initial, watch=names)
     makers = {value.name: op for op in graph.ops for value in op.results}
     for op in sums:
-        found = add_up(op, graph, makers, values)
-        counted = op_work(op, makers, graph.constants)
-        for name in ("shift_adds", "accumulations", "corrections", "scale_multiplies"):
-            assert counted[name] == found[name], name
+        for separately, count in ((False, op_work), (True, separate_op_work)):
+            found = add_up(op, graph, makers, values, separately)
+            counted = count(op, makers, graph.constants)
+            for name in ("shift_adds", "accumulations", "corrections", "scale_multiplies"):
+                assert counted[name] == found[name], name
 
 
 @given(start=st.integers(0, 40), tiles=st.integers(1, 10), per_tile=st.integers(1, 5))

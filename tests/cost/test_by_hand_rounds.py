@@ -98,8 +98,9 @@ ENERGY_PJ = {
     "read_channel": 0.0,
     "control": 0.0,
     "readout": 1.668,  # 40 x 0.0417 pJ
-    # 40 of 4 bits (0..15) and 4 of 12 bits, where the two bits of a code meet: 208 x 0.0257 pJ
-    "shift_add": 5.3456,
+    # 40 of 4 bits (0..15) and 4 of 6 bits (0..15 - 2 x 0..15), where the two bits of a code meet:
+    # 184 x 0.0257 pJ
+    "shift_add": 4.7288,
     "accumulate": 0.0,
     "scale_multiply": 0.0,
     "membrane_update": 6.06,  # 6 x 1.01 pJ
@@ -118,7 +119,7 @@ AREA_UM2 = {  # of the first round, which is the larger one in every block: two 
     "control": 0.0,
     "readouts": 6950.4,  # 128 x 54.3
     "shift_adders": 11376.64,  # 128 readouts x 4 bits x 22.22
-    "adders": 1066.56,  # 2 copies x 2 outputs x 12 bits x 22.22: they put the bits together
+    "adders": 533.28,  # 2 copies x 2 outputs x 6 bits x 22.22: they put the bits together
     "multipliers": 0.0,
     "neurons": 4580.0,  # 2 copies x 2 outputs x 1145
     "memory": 47.296,  # 4 states of 12 bits, two steps of 8 input bits: 64 bits x 0.739

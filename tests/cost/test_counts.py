@@ -37,7 +37,7 @@ def test_every_action_of_a_two_by_two_grid():
         shift_adds=12,
         shift_add_bits=24,  # levels 0 and 1 times 1 and 2: 0..3
         accumulations=3,  # 3 outputs, 2 row blocks
-        accumulate_bits=36,  # the accumulator is declared 12 bits wide
+        accumulate_bits=9,  # 0..3 of two row blocks: 0..6
         corrections=0,
         correction_bits=0,
         scale_multiplies=0,
@@ -98,8 +98,8 @@ def test_bit_planes_are_read_and_added_one_after_the_other():
     work = count_layers(graph, small_target())[0].work
     assert work.crossbar_reads == 3 * 2
     assert work.conversions == 3 * 2 * 2 * 3
-    # One shift-add a conversion; then 3 outputs, each adding 2 more planes, 12 bits wide.
-    assert (work.shift_adds, work.shift_add_bits) == (36 + 6, 36 * 2 + 6 * 12)
+    # One shift-add a conversion; then 3 outputs, each adding 2 more planes: 0..6, doubled: 0..42.
+    assert (work.shift_adds, work.shift_add_bits) == (36 + 6, 36 * 2 + 6 * 6)
     assert work.accumulations == 3 * 3 * (2 - 1)
     assert work.buffer_read_bits == 3 * 4
 
@@ -114,8 +114,9 @@ def test_an_offset_is_corrected_with_a_count_of_active_rows():
     # Row blocks 2 x 1, offset 2 x 2, counting (4 - 1) + (2 - 1) wordlines.
     assert work.accumulations == 2 + 4 + 4
     assert (work.corrections, work.correction_bits) == (4 + 4, 4 * 9 + 4 * 4)
-    # Codes of 5 bits on slices 1, 2, 4, 8 reach 465: 9 bits; accumulator 16; counter 4.
-    assert work.accumulate_bits == 2 * 16 + 4 * 9 + 4 * 4
+    # Codes of 5 bits on slices 1, 2, 4, 8 reach 465: 9 bits; a counter of 4 bits takes up to 120
+    # from it; two row blocks are -240..930: 11 bits.
+    assert work.accumulate_bits == 2 * 11 + 4 * 9 + 4 * 4
     assert work.shift_add_bits == 16 * 9
 
 
@@ -127,8 +128,12 @@ def test_column_scales_multiply_every_block_sum():
     )
     constants = {**graph.constants, "m": np.array([[1, 5, 6]])}
     work = count_layers(replace(graph, ops=scaled, constants=constants), small_target())[0].work
-    assert work.scale_multiplies == 2 * 3
-    assert work.scale_multiply_bits == 6 * 2 * 3  # 2-bit sums, scales of up to 3 bits
+    assert work.scale_multiplies == 3  # after the sum of two row blocks, which share a scale
+    assert work.scale_multiply_bits == 3 * 3 * 3  # sums of 0..6, scales of up to 3 bits
+    constants["m"] = np.array([[1, 5, 6], [1, 5, 5]])
+    work = count_layers(replace(graph, ops=scaled, constants=constants), small_target())[0].work
+    assert work.scale_multiplies == 2 * 3  # before it
+    assert work.scale_multiply_bits == 6 * 2 * 3  # sums of 0..3
 
 
 def test_half_active_references_take_a_replica_column():
@@ -151,10 +156,10 @@ def hops(slots: Span) -> int:
 def test_hops_follow_the_tiles():
     # One crossbar a tile, 3 x 3 tiles: 0 1 2 / 3 4 5 / 6 7 8. Column block 0 has its row blocks at
     # tiles 0 and 1, column block 1 at 2 and 3. From tile 0 to 1 is 1 hop (2 outputs), from 2 to 3
-    # three (1 output), of 12 bits. The middle, tile 2, is 1 + 2 hops from outside, for 5 bits.
-    assert hops(Span(0, 4)) == (1 * 2 + 3 * 1) * 12 + 3 * 5
+    # three (1 output), of 0..6: 3 bits. The middle, tile 2, is 1 + 2 hops from outside, for 5 bits.
+    assert hops(Span(0, 4)) == (1 * 2 + 3 * 1) * 3 + 3 * 5
     # On the second chip all is three tiles further from outside.
-    assert hops(Span(9, 13)) == (1 * 2 + 3 * 1) * 12 + 6 * 5
+    assert hops(Span(9, 13)) == (1 * 2 + 3 * 1) * 3 + 6 * 5
 
 
 def test_copies_share_the_positions_and_change_no_count():

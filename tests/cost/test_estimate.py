@@ -85,7 +85,7 @@ def test_energy_of_every_action_by_hand():
             "control": 0.0,
             "readout": 2 * 12 * 3.0,
             "shift_add": 2 * 24 * 0.5,
-            "accumulate": 2 * 36 * 2.0,
+            "accumulate": 2 * 9 * 2.0,  # 3 sums of 0..6: 3 bits
             "scale_multiply": 0.0,
             "membrane_update": 2 * 3 * 8.0,
             "membrane_memory": 2 * 36 * (1.0 + 3.0),  # 36 bits read, 36 written
@@ -127,7 +127,7 @@ def test_area_by_hand():
         "control": 0.0,
         "readouts": 4 * 3 * 10.0,
         "shift_adders": 4 * 3 * 2 * 7.0,
-        "adders": 2 * 12 * 5.0,
+        "adders": 2 * 3 * 5.0,
         "multipliers": 0.0,
         "neurons": 2 * 100.0,
         "memory": (36 + 2 * 5) * 0.25,
@@ -308,7 +308,7 @@ def test_a_layer_on_the_digital_unit_takes_a_cycle_a_row():
     digital = replace(only, digital_rows=50, grid=replace(empty, block_wordlines=0))
     assert pace(digital, CHIP, layer_stages(digital, CHIP, FACTS, 2.0), 2.0) == 100.0
     assert layer_area(digital, CHIP, FACTS)["cells"] == 0
-    assert layer_area(digital, CHIP, FACTS)["adders"] == 2 * 12 * 5.0
+    assert layer_area(digital, CHIP, FACTS)["adders"] == 2 * 3 * 5.0
 
 
 @pytest.mark.parametrize("density", [-0.1, 1.1, float("nan"), float("inf")])

@@ -13,6 +13,7 @@ from mapper.cost import (
     ratio_waterfall,
     steps_between,
 )
+from mapper.cost.adders import as_added
 from mapper.cost.energy import layer_energy
 from mapper.cost.facts import chip_of
 from mapper.cost.macro import conducting_ns, conversion_pj
@@ -42,7 +43,7 @@ HIERARCHY = Hierarchy(
     wire_pj_per_bit_mm=10.0,
     collect_pj_per_bit=0.5,
 )
-ONE_BUFFER = replace(CHIP, hierarchy=HIERARCHY, overlap=False, widest=3)
+ONE_BUFFER = replace(CHIP, hierarchy=HIERARCHY, overlap=False, widest=3, merged_sums=False)
 
 
 def only_layer(copies: int = 1):
@@ -79,7 +80,7 @@ def test_steps_as_bits_load_all_steps_and_collect_once():
 
 
 def test_energy_behind_one_buffer_by_hand():
-    layer = only_layer()
+    (layer,) = as_added((only_layer(),), ONE_BUFFER)
     activity = activity_of_density((layer,), 1.0, 2)
 
     def energy(chip):
@@ -210,6 +211,7 @@ def test_the_way_ends_at_the_other_preset(name):
         "components",
         "neurons",
         "corrections",
+        "merged_sums",
     ]
     costs = costs_along(count_actions(graph, target), 0.1, 5, steps)
     for cost, preset in ((costs[0], first), (costs[-1], last)):
@@ -234,5 +236,5 @@ def test_as_built_changes_nothing_of_a_target():
     target = load_target("hpadc-flash5-64")
     chip = chip_of(target, AS_BUILT)
     assert (chip.policy, chip.logic_ns, chip.hierarchy) == ("sensing-set", 1.0, None)
-    assert (chip.overlap, chip.neurons, chip.corrections) == (True, True, True)
+    assert (chip.overlap, chip.neurons, chip.corrections, chip.merged_sums) == (True,) * 4
     assert isinstance(only_layer().grid, Grid)

@@ -24,6 +24,7 @@ from tests.small_graphs import random_weights
 from tests.strategies import Case, cases, codes
 
 TARGET = load_target("adcless-64")
+BITS = encoding("offset-binary")
 ENCODINGS = {
     "offset-binary": encoding("offset-binary"),
     "twos-complement": encoding("twos-complement"),
@@ -147,7 +148,7 @@ def test_what_merges_is_one_number_in_bits_of_its_own(levels: list[int], counts:
     """Merged codes give as many numbers, evenly spaced, as all their bits together have."""
     net = Builder("rule")
     p = net.input("p", (1, 1, len(counts), 1), IntType(4, signed=True))
-    read = sense_amp(range(len(levels) - 1), tuple(levels)).make(net, "fc", p, None, 1)
+    read = sense_amp(range(len(levels) - 1), tuple(levels)).make(net, "fc", p, None, BITS)
     assert isinstance(read, SenseAmpRead)
     if len(counts) == 1 or not makes_code(read, counts):
         return

@@ -133,15 +133,21 @@ def test_a_network_of_its_own_hardware_is_compared_as_another_build(build):
     assert answers(held)[2].command.startswith("spikeloom compare BUILD BUILD_OF_THE_OTHER ")
 
 
-def test_ternary_readout_doubles_the_energy_of_reading_and_nothing_else(build):
+def test_ternary_readout_doubles_the_energy_of_reading_and_adds_bit_slices(build):
     preset = load_preset(DEFAULT_PRESET)
     one = estimate(build.hardware, build.target, DENSITY, 1, preset)
     two = counterpart_cost(build.report(), TERNARY)
     for name, value in one.energy_pj.items():
         factor = 2 if name == "readout" else 1
-        if name != "leakage":  # follows the area
+        if name not in ("leakage", "shift_add"):  # leakage follows the area
             assert two.energy_pj[name].nominal == factor * value.nominal
-    assert two.latency_ns == one.latency_ns
+    # Slices of -1 and 1 that count 1, 2 and 4 are wires; of -1, 0 and 1 they are -7..7: 4 bits.
+    conversions = one.counts["conversions"]
+    added = pytest.approx(conversions * 4 * 0.0257, rel=1e-12)
+    assert (one.energy_pj["shift_add"].nominal, two.energy_pj["shift_add"].nominal) == (0, added)
+    told = " ".join(answers(build.report())[2].reasons)
+    assert "Bit-slices are wires now and added one to another then." in told
+    assert two.latency_ns["inference_interval"] == one.latency_ns["inference_interval"]
 
 
 def test_a_counterpart_counts_the_widths_of_its_levels(build):

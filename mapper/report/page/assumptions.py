@@ -17,6 +17,7 @@ _PRESET = (
     ("overlap", "stages of a layer overlap"),
     ("neurons", "membrane updates and their memory are charged"),
     ("corrections", "offset corrections and replica columns are charged"),
+    ("merged_sums", "bit-slices that make a code are wires, a shared scale is multiplied once"),
 )
 
 
