@@ -22,6 +22,7 @@ from mapper.report.comparison.changed import (
 )
 from mapper.report.comparison.data import RatioWay, SideBySide
 from mapper.report.comparison.designs import BEST, COLUMNS_TOLD, Design
+from mapper.report.comparison.rates import RATES_TOLD, pair_told
 from mapper.report.comparison.tables import PAIRED, averages, layer_spikes, paired
 
 
@@ -34,6 +35,9 @@ def comparison(answer: Comparison) -> RenderableType:
         parts.append(_equal_columns(sides))
         parts.append(Text(COLUMNS_TOLD, "dim"))
     parts += _iso(sides)
+    if sides.frame_rates is not None:
+        parts.append(Text(RATES_TOLD, "bold"))
+        parts += [Text(f"{pair_told(pair)}.") for pair in sides.frame_rates.pairs]
     parts += recording(*(build.recording for build in answer.builds))
     parts += _dead(answer.builds)
     if sides.groups:

@@ -13,6 +13,7 @@ from mapper.build.summary import CompileSummary
 from mapper.compare.compared import Compared
 from mapper.compare.equal import equal_columns
 from mapper.compare.iso import iso
+from mapper.compare.rates import frame_rates, one_has_adcs
 from mapper.compare.result import ComparedBuild, Comparison
 from mapper.cost import (
     Activity,
@@ -141,10 +142,11 @@ def side_by_side(
                 steps=ratio_waterfall(way, costs[base], costs[place]),
             )
             for base, place in combinations(range(len(found)), 2)  # the later over the earlier
-            if _one_has_adcs(found[base].build.target, found[place].build.target)
+            if one_has_adcs(found[base].build.target, found[place].build.target)
             if not found[base].incomparable and not found[place].incomparable
         ),
         equal_columns=equal_columns(found, [row.cost for row in rows], preset),
+        frame_rates=frame_rates(found, [row.cost for row in rows], preset),
         iso=None if same is None else iso(same, found, [row.cost for row in rows], preset),
         pairs=_pairs(found),
         works=_works(found, preset),
@@ -317,17 +319,3 @@ def _priced(build: Build, preset: Preset) -> dict[str, str]:
     known = priced_readouts(build.target, preset)
     used = {layer.macro for layer in build.counts.layers}
     return {name: words for name, words in known.items() if name in used}
-
-
-def _one_has_adcs(one: Target, other: Target) -> bool:
-    """Say whether one of two reads with ADCs alone and the other with sense amplifiers alone."""
-    pairs = ((one, other), (other, one))
-    return any(_all_adc(high) and _all_sensed(low) for high, low in pairs)
-
-
-def _all_adc(target: Target) -> bool:
-    return all(macro.readout.is_adc for macro in target.macros)
-
-
-def _all_sensed(target: Target) -> bool:
-    return all(macro.readout.is_sensed for macro in target.macros)

@@ -1,10 +1,12 @@
 """Read what ``compare -o`` wrote as ``comparison.json``, which may come from anyone."""
 
 from collections.abc import Mapping, Sequence
+from math import inf
 from typing import Any
 
 from mapper.compare.result import SCHEMA
 from mapper.cost import Range
+from mapper.cost.frames import Line
 from mapper.cost.waterfall import RatioStep, WaterfallStep
 from mapper.diagnostics import MappingError
 from mapper.proportions import Paired, Spread, read_score
@@ -19,6 +21,7 @@ from mapper.report.comparison.data import (
     verdict_of,
 )
 from mapper.report.comparison.designs import UNITS, Design, EqualColumns, FrontPoint, Iso
+from mapper.report.comparison.rates import ENDS, FrameRates, Rated, rate_pair
 from mapper.verify.read import read_firing, read_verification
 from mapper.verify.result import Verification
 from targets import Work, read_works
@@ -49,6 +52,7 @@ def read_sides(answer: Json) -> SideBySide:
         warnings=_texts(answer["warnings"]),
         ways=tuple(map(_way, answer["waterfalls"])),
         equal_columns=tuple(map(_equal_columns, answer.get("equal_columns", ()))),
+        frame_rates=_frame_rates(answer.get("frame_rates")),
         iso=_iso(answer["iso"]) if "iso" in answer else None,
         pairs=tuple(map(_pair, answer.get("paired", ()))),
         groups=tuple(map(_group, answer.get("groups", ()))),
@@ -148,6 +152,36 @@ def _design(held: Json) -> Design:
         step_ns=_range(held["step_ns"]),
         area_um2=_range(held["area_um2"]),
     )
+
+
+def _frame_rates(held: Json | None) -> FrameRates | None:
+    if held is None:
+        return None
+    sides = {_text(side["target"]): _rated(side) for side in held["sides"]}
+    pairs = ((sides[pair["target"]], sides[pair["over"]]) for pair in held["pairs"])
+    return FrameRates(
+        sides=tuple(sides.values()), pairs=tuple(rate_pair(one, over) for one, over in pairs)
+    )
+
+
+def _rated(held: Json) -> Rated:
+    low, nominal, high = (
+        Line(
+            dynamic_pj=_number(held["dynamic_pj"][end]),
+            leakage_uw=_number(held["leakage_uw"][end]),
+            idle_leakage=_number(held["idle_leakage"]),
+            interval_ns=_positive(held["interval_ns"][end]),
+            latency_ns=_positive(held["latency_ns"][end]),
+        )
+        for end in ENDS
+    )
+    return Rated(side=_text(held["target"]), lines=(low, nominal, high))
+
+
+def _positive(value: object) -> float:
+    if not 0 < (found := _number(value)) < inf:
+        raise ValueError(f"{found!r} is no time between inferences")
+    return found
 
 
 def _iso(held: Json) -> Iso:

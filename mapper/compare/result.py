@@ -24,6 +24,7 @@ from mapper.report.comparison.data import (
     verdict_of,
 )
 from mapper.report.comparison.designs import EqualColumns, Iso
+from mapper.report.comparison.rates import FrameRates
 from mapper.report.comparison.tables import columns, rows
 from mapper.verify.record import Verified
 from mapper.verify.result import Verification
@@ -159,6 +160,8 @@ class Comparison:
     """Targets with ADCs over those without, from ``paper`` to ``physical``."""
     equal_columns: tuple[EqualColumns, ...] = ()
     """The builds with as many columns a readout as each other; none where they have that anyway."""
+    frame_rates: FrameRates | None = None
+    """Which build takes less energy at how many inferences a second; None of a single one."""
     iso: Iso | None = None
     """The builds with one thing made equal, where that was asked for."""
     pairs: tuple[PairedSides, ...] = ()
@@ -182,6 +185,7 @@ class Comparison:
             "warnings": list(self.warnings),
             "waterfalls": [way.as_dict() for way in self.ways],
             "equal_columns": [equal.as_dict() for equal in self.equal_columns],
+            "frame_rates": None if self.frame_rates is None else self.frame_rates.as_dict(),
             **({} if self.iso is None else {"iso": self.iso.as_dict()}),
             "paired": [pair.as_dict() for pair in self.pairs],
             **({"groups": [group.as_dict() for group in self.groups]} if self.groups else {}),
@@ -199,6 +203,7 @@ class Comparison:
             warnings=self.warnings,
             ways=self.ways,
             equal_columns=self.equal_columns,
+            frame_rates=self.frame_rates,
             iso=self.iso,
             pairs=self.pairs,
             groups=self.groups,

@@ -211,7 +211,7 @@ def test_every_form_of_a_comparison_has_what_is_held_equal(folder):
     assert stored["iso"] == json.loads(json.dumps(again.as_dict()["iso"]))
     for file in ("text", "compare.html", "comparison.md", "comparison.tex"):
         held = " ".join((folder / file).read_text(encoding="utf-8").split())
-        assert "The same area, by copies: 1.23 mm" in held, file
+        assert "The same area, by copies: " in held, file
         assert "Best columns and copies in that area: the fastest" in held, file
         assert "as near as copies come" in held, file
     assert "fronts" in [chart.name for chart in comparison_charts(sides)]

@@ -71,6 +71,8 @@ def hostile_comparison(name: str) -> dict[str, Any]:
     answer["network"] = answer["targets"][1]["target"] = name
     for way in answer["waterfalls"]:
         way["target"] = name
+    rates = answer["frame_rates"]
+    rates["sides"][1]["target"] = rates["pairs"][0]["target"] = name
     for equal in answer["equal_columns"]:
         equal["targets"][1]["target"] = name
     return answer

@@ -13,6 +13,7 @@ from mapper.diagnostics import printable
 from mapper.ir.firing import Firing
 from mapper.proportions import Paired, Score, Spread
 from mapper.report.comparison.designs import EqualColumns, Iso
+from mapper.report.comparison.rates import FrameRates
 from mapper.report.headline import Verdict, judged
 from mapper.verify.result import Verification
 from targets import Work
@@ -146,6 +147,8 @@ class SideBySide:
     warnings: tuple[str, ...] = ()
     equal_columns: tuple[EqualColumns, ...] = ()
     """The sides with as many columns a readout as each other; none where they have that anyway."""
+    frame_rates: FrameRates | None = None
+    """Which side takes less energy at how many inferences a second; None of a single one."""
     iso: Iso | None = None
     """The sides with one thing made equal, where that was asked for."""
     ways: tuple[RatioWay, ...] = ()

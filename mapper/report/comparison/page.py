@@ -21,6 +21,7 @@ from mapper.report.comparison.data import MEASURES, Measure, RatioWay, SideBySid
 from mapper.report.comparison.designs import COLUMNS_TOLD
 from mapper.report.comparison.fronts import front_charts
 from mapper.report.comparison.pareto import accuracy_told, pareto_charts
+from mapper.report.comparison.rates import rate_charts
 from mapper.report.comparison.tables import (
     PAIRED,
     RATIO,
@@ -42,12 +43,14 @@ class Charts:
     ratios: tuple[Chart, ...]
     """None where nothing can be compared."""
     pareto: tuple[Chart, ...]
+    rates: tuple[Chart, ...]
+    """None of a single side."""
     fronts: tuple[Chart, ...]
     """None where nothing is held equal."""
     ways: tuple[Chart, ...]
 
     def all(self) -> tuple[Chart, ...]:
-        return (*self.costs, *self.ratios, *self.pareto, *self.fronts, *self.ways)
+        return (*self.costs, *self.ratios, *self.pareto, *self.rates, *self.fronts, *self.ways)
 
 
 def comparison_charts(compared: SideBySide) -> tuple[Chart, ...]:
@@ -63,6 +66,7 @@ def _charts(compared: SideBySide) -> Charts:
         costs=tuple(_cost(compared, measure) for measure in MEASURES),
         ratios=_ratios(compared),
         pareto=pareto_charts(compared),
+        rates=rate_charts(compared.frame_rates),
         fronts=front_charts(compared),
         ways=(*energy, *interval, *between),
     )

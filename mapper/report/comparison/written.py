@@ -13,6 +13,7 @@ from mapper.diagnostics import printable
 from mapper.report.comparison.changed import equal_rows, iso_tables, iso_told
 from mapper.report.comparison.data import MEASURES, Group, PairedSides, Side, SideBySide
 from mapper.report.comparison.designs import COLUMNS_TOLD
+from mapper.report.comparison.rates import RATES_TOLD, pair_told
 from mapper.report.comparison.tables import RATIO, below, columns, ratio_of, rows
 from mapper.report.markup import latex, latex_table, markdown, markdown_table
 
@@ -148,7 +149,7 @@ def _note(compared: SideBySide) -> str:
         f"preset: {printable(compared.preset)}. Ranges from the low to the high end of component "
         f"facts. {compared.base} {RATIO}{_dead(compared)} Intervals of accuracy: 95 %, Wilson."
         f"{_EQUAL if compared.equal_columns else ''}"
-        f"{iso_told(compared)}"
+        f"{iso_told(compared)}{_rates(compared)}"
         f"{_GROUPED if compared.groups else ''}{_PAIRED if compared.pairs else ''}"
     )
 
@@ -159,6 +160,12 @@ _PAIRED = (
     " Answers to the same samples: the difference of accuracies with its 95 % interval (Newcombe "
     "1998, paired, method 10), and p of McNemar's exact test."
 )
+
+
+def _rates(compared: SideBySide) -> str:
+    found = compared.frame_rates
+    told = [] if found is None else [f"{pair_told(pair)}." for pair in found.pairs]
+    return f" {RATES_TOLD} {' '.join(told)}" if told else ""
 
 
 def _dead(compared: SideBySide) -> str:
