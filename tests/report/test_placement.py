@@ -50,3 +50,10 @@ def test_small_crossbars_are_drawn_as_tiles_of_their_mean(held):
     assert "tile (mean of its crossbars)" in chart.description
     per_tile = held.target.chip.crossbars_per_tile
     assert len(cells) == -(-held.crossbars // per_tile)
+
+
+def test_a_name_stands_on_its_own_crossbars_where_layers_share_a_tile(held):
+    """The first layer has one row of four in the first tile, and leaves the rest to others."""
+    (chart,) = floorplan_charts(held, COLUMN)
+    first = chart.spec["layer"][2]["data"]["values"][0]
+    assert (first["middle"], first["line"], first["wide"]) == (2.0, 0.5, 4.0)

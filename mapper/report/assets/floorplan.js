@@ -185,8 +185,26 @@ function longestRow(layer) {
     const stop = Math.min(tile + Math.min(across - inside % across, plan.tiles - inside) - 1, last);
     const from = place(tile * plan.perTile), to = place(stop * plan.perTile);
     const length = to.x + inner - from.x;
-    if (length > best.length) best = { x: from.x + length / 2, y: from.y + innerDown / 2, length };
+    const run = tile === stop ? ownRow(layer, tile)
+      : { x: from.x + length / 2, y: from.y + innerDown / 2, length };
+    if (run.length > best.length) best = run;
     tile = stop + 1;
+  }
+  return best;
+}
+
+// The middle and the length of the row of a tile that has most of a layer's crossbars: others may
+// have the rest of the tile.
+function ownRow(layer, tile) {
+  const from = place(tile * plan.perTile), first = Math.max(layer.start - tile * plan.perTile, 0);
+  const last = layer.start + grid(layer) * layer.copies - 1 - tile * plan.perTile;
+  let best = { x: 0, y: 0, length: -1 };
+  for (let row = 0; row < innerDown; row++) {
+    const low = Math.max(first, row * inner), high = Math.min(last, (row + 1) * inner - 1);
+    const length = high - low + 1;
+    if (length > best.length) {
+      best = { x: from.x + low % inner + length / 2, y: from.y + row + 0.5, length };
+    }
   }
   return best;
 }

@@ -235,18 +235,40 @@ def _edges(layers: list[Data], sheet: _Sheet) -> Iterator[Spec]:
         x, y = sheet.tile(first // sheet.per_tile)
         start = sheet.corner(first)[0] if sheet.fine else x
         run = _longest_row(first // sheet.per_tile, last // sheet.per_tile, sheet)
-        left, right = sheet.tile(run[0]), sheet.tile(run[1])
+        left, line, right = _place_of_name(first, last, run, sheet)
         name = labels([layer["name"]], _NAME)[0]
         yield {
             "x": start,
             "y": y,
             "y2": y + sheet.inner_down,
             "name": name,
-            "middle": (left[0] + right[0] + sheet.inner) / 2,
-            "line": left[1] + sheet.inner_down / 2,
-            "wide": right[0] + sheet.inner - left[0],
+            "middle": (left + right) / 2,
+            "line": line,
+            "wide": right - left,
             "letters": len(name),
         }
+
+
+def _place_of_name(
+    first: int, last: int, run: tuple[int, int], sheet: _Sheet
+) -> tuple[float, float, float]:
+    """Return the left end, the line and the right end of where a layer's name may stand.
+
+    A tile may be shared: there it is the row that has most of the layer's own crossbars.
+    """
+    left, right = sheet.tile(run[0]), sheet.tile(run[1])
+    if run[0] != run[1]:
+        return left[0], left[1] + sheet.inner_down / 2, right[0] + sheet.inner
+    start = run[0] * sheet.per_tile
+    low, high = max(first - start, 0), min(last - start, sheet.per_tile - 1)
+    rows = range(low // sheet.inner, high // sheet.inner + 1)
+    ends = [
+        (max(low, row * sheet.inner), min(high, (row + 1) * sheet.inner - 1) + 1) for row in rows
+    ]
+    begin, end = max(ends, key=lambda pair: pair[1] - pair[0])
+    row = begin // sheet.inner
+    x = left[0] - row * sheet.inner
+    return x + begin, left[1] + row + 0.5, x + end
 
 
 def _longest_row(first: int, last: int, sheet: _Sheet) -> tuple[int, int]:
