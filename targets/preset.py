@@ -54,6 +54,8 @@ class Preset:
     merged_sums: bool
     """Bit-slices that make a code are wires, and a scale that row blocks share is multiplied once;
     else, as the reference has it, every slice is added and every row block scaled."""
+    shared_units: bool
+    """Whoever waits for a circuit, a port or a word waits in the estimate, too."""
     every_ms: Positive | None = None
     """Milliseconds from one inference to the next; None: back to back."""
     components: Library | None = None
@@ -78,4 +80,5 @@ AS_BUILT = Preset(
     neurons=True,
     corrections=True,
     merged_sums=True,
+    shared_units=True,
 )

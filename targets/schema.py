@@ -191,6 +191,8 @@ class Chip:
     """Times the weights may be loaded for one inference step; 1 where they stay as written."""
     idle_leakage: Share = 1.0
     """Share of the leakage that stays between inferences; 1: nothing is gated."""
+    buffer_ports: Count = 1
+    """Words that the buffer of a tile gives at the same time, to whichever copies are in it."""
 
     @property
     def crossbars(self) -> int:
@@ -209,15 +211,6 @@ class Clock:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EventGating:
-    """What is left out where no spike arrives. No result depends on it: only the cost."""
-
-    skip_silent_reads: bool = False
-    """A crossbar that has no driven wordline is not read: its codes are those of a sum of 0, which
-    are known, so nothing is converted and nothing shifted and added."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """A chip to map onto. A new chip is a new file and no new code."""
 
@@ -230,7 +223,6 @@ class Target:
     chip: Chip
     clock: Clock
     components: Library
-    events: EventGating = EventGating()
     cites: tuple[Name, ...] = ()
     """Keys of the works that it follows."""
 

@@ -64,6 +64,7 @@ FLOORS = (
         "mapper.executor.native",
         "mapper.report.data",
         "mapper.report.numbers",
+        "mapper.report.waiting",
         "passes.integers",
     ),
     (

@@ -3,33 +3,24 @@
 from math import ceil
 
 from mapper.cost.arith import largest, total
-from mapper.cost.model import Chip, Facts, Layer, extra_bits, slots_of
+from mapper.cost.model import Chip, Facts, Layer
+from mapper.cost.units import Units, sharing_of
 
 
 def layer_area(layer: Layer, chip: Chip, facts: Facts, steps: int = 1) -> dict[str, float]:
     """Return um2 by block: whole crossbars, whether their cells are used or not.
 
-    One shift-adder a readout where bit-slices are added; an adder tree over row blocks, an adder
-    that puts the bits of input codes together, a scale multiplier and a neuron unit for each
-    output that is ready at the same time. ``steps`` of an inference matter where they are bits.
+    ``steps`` of an inference matter where they are bits.
     """
-    grid, macro = layer.grid, chip.macros[layer.macro]
-    crossbars = slots_of(layer, chip)
-    readouts = crossbars * macro.readouts
-    lanes = max(grid.copies, 1) * ceil(layer.outputs / macro.columns_per_readout)
-    added = 1 if layer.digital_rows else max(grid.row_blocks - 1, 0) + (grid.planes > 1)
-    adders = lanes * added
-    multipliers = lanes if layer.work.scale_multiplies else 0
-    neurons = lanes if layer.work.membrane_updates and chip.neurons else 0
-    wider = extra_bits(chip, steps)
-    slices_add = bool(layer.work.shift_adds and layer.shift_add_width) and not macro.tree
-    shift_add_bits = (layer.shift_add_width + wider) * slices_add
+    sharing = sharing_of(layer, chip, steps)
+    crossbars, units = sharing.slots, sharing.units
+    added = _bits(units["adders"]) + _bits(units["plane_adders"])
     return {
         **crossbar_area(crossbars, layer.macro, chip, facts),
-        "shift_adders": readouts * shift_add_bits * facts.shift_add.um2,
-        "adders": adders * (layer.accumulate_width + wider) * facts.accumulate.um2,
-        "multipliers": multipliers * layer.multiply_width * facts.scale_multiply.um2,
-        "neurons": neurons * facts.membrane_update.um2,
+        "shift_adders": _bits(units["shift_adders"]) * facts.shift_add.um2,
+        "adders": added * facts.accumulate.um2,
+        "multipliers": _bits(units["multipliers"]) * facts.scale_multiply.um2,
+        "neurons": units["neurons"].number * facts.membrane_update.um2,
         "memory": stored_bits(layer, chip, steps) * facts.buffer_read.um2,
     }
 
@@ -55,6 +46,10 @@ def channel_um2(name: str, facts: Facts) -> float:
     return facts.channels[name].um2 if facts.channels else 0.0
 
 
+def _bits(units: Units) -> int:
+    return units.number * units.bits
+
+
 def stored_bits(layer: Layer, chip: Chip, steps: int) -> int:
     """Count the bits in memory: where time steps are bits, all of an input and not two of them."""
     stored = layer.stored_bits
@@ -76,6 +71,6 @@ def _round_area(
     present = [layer for layer in layers if layer.round == which]
     blocks = [layer_area(layer, chip, facts, steps) for layer in present]
     area = {name: total(block[name] for block in blocks) for name in blocks[0]}
-    crossbars = sum(slots_of(layer, chip) for layer in present)
+    crossbars = sum(sharing_of(layer, chip, steps).slots for layer in present)
     area["routers"] = ceil(crossbars / chip.crossbars_per_tile) * facts.hop.um2
     return area

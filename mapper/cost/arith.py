@@ -7,6 +7,9 @@ who evaluates many points at once; nothing here needs to know.
 from collections.abc import Iterable
 from math import fsum
 
+_NUMBERS = (int, float)
+_PLAIN = frozenset(_NUMBERS)
+
 
 def larger(a: float, b: float) -> float:
     """Return the larger of two finite numbers, element by element where they are arrays."""
@@ -18,10 +21,15 @@ def smaller(a: float, b: float) -> float:
 
 
 def largest(values: Iterable[float]) -> float:
-    first, *others = values
+    """Return the largest: the plain numbers first, so that arrays are compared with one of them."""
+    held = list(values)
+    if _are_plain(held):
+        return max(held)
+    plain = [value for value in held if type(value) in _PLAIN]
+    first, *others = [value for value in held if type(value) not in _PLAIN]
     for other in others:
         first = larger(first, other)
-    return first
+    return larger(first, max(plain)) if plain else first
 
 
 def up(value: float) -> float:
@@ -32,7 +40,10 @@ def up(value: float) -> float:
 def total(values: Iterable[float]) -> float:
     """Add up: correctly rounded where all are plain numbers, else one after the other."""
     held = list(values)
-    # A tuple is a constant; ``int | float`` would be put together for every number again.
-    if all(isinstance(value, (int, float)) for value in held):
-        return fsum(held)
-    return sum(held)
+    return fsum(held) if _are_plain(held) else sum(held)
+
+
+def _are_plain(values: list[float]) -> bool:
+    """Say whether no array is among them; kinds are told apart, as there are few of them."""
+    kinds = set(map(type, values))
+    return kinds <= _PLAIN or all(issubclass(kind, _NUMBERS) for kind in kinds)

@@ -229,6 +229,7 @@ def _crossbars(op: CrossbarMvm, members: list[Op], graph: Graph, target: Target)
             block_conversions=max(map(len, op.columns)) * op.partial_sum.shape[2],
             half_active=any(isinstance(m, BitlineRead) and m.follows_activity for m in members),
             cells_per_weight=1 if op.encoding is None else op.encoding.bitlines_per_weight,
+            groups=op.groups,
         ),
     )
 

@@ -41,7 +41,6 @@ def chip_of(target: Target, preset: Preset = AS_BUILT, layers: tuple[Layer, ...]
         macros={macro.name: _macro(macro, components, preset) for macro in target.macros},
         crossbars_per_chip=target.chip.crossbars,
         idle_leakage=target.chip.idle_leakage,
-        gated=target.events.skip_silent_reads,
         every_ms=preset.every_ms,
         widest=max((layer.outputs for layer in layers), default=1),
         hierarchy=_hierarchy(preset),
@@ -54,6 +53,8 @@ def chip_of(target: Target, preset: Preset = AS_BUILT, layers: tuple[Layer, ...]
         inputs=components.inputs.form if components.inputs else "bits",
         pulse_ns=components.inputs.pulse_ns if components.inputs else 0.0,
         regulated=components.cell.kind == "resistive" and components.cell.supply_v.high > 0,
+        shared_units=preset.shared_units,
+        buffer_ports=target.chip.buffer_ports,
     )
 
 

@@ -22,6 +22,7 @@ EMBEDDED = (
     "model.py",
     "adders.py",
     "macro.py",
+    "units.py",
     "energy.py",
     "timing.py",
     "area.py",

@@ -48,6 +48,8 @@ class Grid:
     """A replica column in each crossbar gives the reference."""
     cells_per_weight: int
     """Bitlines that one weight occupies."""
+    groups: int = 1
+    """Of inputs: each has row blocks of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,6 +200,12 @@ class Chip:
     """Share of the leakage that stays while the chip waits for the next inference."""
     every_ms: float | None = None
     """From one inference to the next; None: they follow each other back to back."""
+    shared_units: bool = True
+    """Time follows from how many circuits there are, as turns x circuits is the work; copies in a
+    tile share the port of its buffer, memories are read in whole words, and a datum passes all
+    stages of a layer before it is out. Without, timing and areas are those of the reference."""
+    buffer_ports: int = 1
+    """Words that a tile's buffer gives at the same time."""
     gated: bool = False
     """Crossbar reads without a driven wordline are skipped: no conversion, no shift-add."""
 

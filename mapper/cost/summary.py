@@ -31,7 +31,7 @@ from mapper.cost.realtime import (
 )
 from mapper.cost.result import Cost, LayerCost, Parts, Range, RealTime, sum_of
 from mapper.cost.tested import silicon_behind
-from mapper.cost.timing import cycle_ns, latencies, layer_stages, pace, paced_stages
+from mapper.cost.timing import clock_of, latencies, layer_stages, layer_times, paced_stages
 
 
 def cost_of(
@@ -84,7 +84,6 @@ def cost_of(
         utilisation=used_cells(layers) / slots if slots else 0.0,
         chips=chips,
         chips_um2=chips_um2,
-        gated=chip.gated,
         real_time=_real_time(chip, ends),
         warnings=tuple(
             (
@@ -193,9 +192,9 @@ def _layer_cost(
     layer, events, steps = layers[index], activity.events[index], activity.steps
 
     def step(facts: Facts) -> dict[str, float]:
-        cycle = cycle_ns(layers, chip, facts)
-        stages = layer_stages(layer, chip, facts, cycle, steps)
-        return {"step": pace(layer, chip, stages, cycle), **stages}
+        clock = clock_of(layers, chip, facts)
+        stages = layer_stages(layer, chip, facts, clock, steps)
+        return {**layer_times(layer, chip, stages, clock)._asdict(), **stages}
 
     energies = [
         layer_energy(layer, events, activity, chip, facts, side)
@@ -209,7 +208,9 @@ def _layer_cost(
         counts=action_counts(layer, events, activity),
         energy_pj=energy,
         total_pj=sum_of(energy.values()),
-        step_ns=stages.pop("step"),
+        step_ns=stages.pop("pace"),
+        latency_ns=stages.pop("latency"),
+        sequential_ns=stages.pop("sequential"),
         stages_ns=stages,
         area_um2=area,
         total_um2=sum_of(area.values()),

@@ -21,6 +21,7 @@ ASSUMPTIONS = (
     "neurons",
     "corrections",
     "merged_sums",
+    "shared_units",
 )
 """The order in which they change. Factors depend on it: each is what an assumption moves when those
 before it have changed already."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil, prod
+from math import prod
 from typing import Any
 
 from mapper.cost import Cost, LayerCost, Range
@@ -15,7 +15,8 @@ from mapper.report.data import Report
 from mapper.report.names import layer_names
 from mapper.report.numbers import amount, nominal, percent, times_text
 from mapper.report.ternary import BINARY, TERNARY, counterpart_cost
-from targets import Readout, Target
+from mapper.report.waiting import waits
+from targets import Readout
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +164,8 @@ def _limiting(report: Report, layers: tuple[Layer, ...]) -> Answer:
     stage = max(paced, key=lambda name: paced[name])
     text = (
         f"{names[order[0]]}: {amount(slowest.step_ns, 'ns')} of every time step. Its longest stage "
-        f"is {words(stage)}, because {_waits(stage, layers[order[0]], report.target)}."
+        f"is {words(stage)}, because "
+        f"{waits(stage, layers[order[0]], report.target, shared=report.preset.shared_units)}."
     )
     return Answer(
         question=question,
@@ -231,44 +233,6 @@ def _next_layer(cost: Cost, names: tuple[str, ...], order: list[int]) -> Iterato
             f"The next layer, {names[order[alike]]}, takes {nominal(times[alike], 'ns')}: at most "
             f"{times_text(gain)} can be gained before it limits."
         )
-
-
-def _waits(stage: str, layer: Layer, target: Target) -> str:
-    """Say what is done one after the other in a stage."""
-    grid = layer.grid
-    turns = _turns(layer)
-    told = {
-        "read": f"it reads {turns}"
-        + (f", in {grid.planes} bit planes each" if grid.planes > 1 else "")
-        + _sharing(layer, target),
-        "shift_add": f"it shifts and adds the codes of {turns}" + _sharing(layer, target),
-        "accumulate": f"it adds {many(grid.row_blocks, 'row block')} for {turns}",
-        "digital": f"the digital unit computes {layer.digital_rows:,} products for {turns}",
-        "membrane": f"it updates the membranes of {turns}",
-        "arrival": f"its {layer.input_bits:,} input bits arrive through one link",
-        "load": f"it loads the wordlines of {turns}, through the port of a tile's buffer",
-        "buffer": "all its bits pass one buffer",
-        "collect": "all its results pass one accumulator",
-    }
-    return told.get(stage, f"of its {words(stage)}")
-
-
-def _turns(layer: Layer) -> str:
-    """Say which output positions wait for each other."""
-    copies = max(layer.grid.copies, 1)
-    share = ceil(layer.positions / copies)
-    if share == 1:
-        return "its one output position" if copies == 1 else "one output position in each copy"
-    if copies == 1:
-        return f"{share:,} output positions one after the other"
-    return f"{share:,} output positions in each of its {copies:,} copies, one after the other"
-
-
-def _sharing(layer: Layer, target: Target) -> str:
-    """Say how many columns wait for the same readout."""
-    found = (m.readout.columns_per_readout for m in target.macros if m.name == layer.macro)
-    turns = min(next(found, 1), layer.grid.block_conversions)
-    return f", in {turns} turns of the columns that share a readout" if turns > 1 else ""
 
 
 # --- ternary readout -----------------------------------------------------------------------

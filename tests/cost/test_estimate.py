@@ -11,7 +11,7 @@ from mapper.cost.area import layer_area
 from mapper.cost.facts import chip_of, corners_of
 from mapper.cost.model import Chip, Facts, Macro, Part
 from mapper.cost.summary import cost_of
-from mapper.cost.timing import cycle_ns, latencies, layer_stages, pace
+from mapper.cost.timing import clock_of, cycle_ns, latencies, layer_stages, pace
 from mapper.diagnostics import MappingError
 from mapper.ir.core import SPIKE, Span, Value
 from mapper.ir.crossbar import Placement
@@ -93,25 +93,26 @@ def test_energy_of_every_action_by_hand():
             "buffer_write": 2 * 5 * 3.0,
             "hop": 2 * 5 * 16.0,
             "collect": 0.0,
-            "leakage": 50.0 * by_hand().total_um2.nominal * 1e-6 * 18 * 1e-3,
+            "leakage": 50.0 * by_hand().total_um2.nominal * 1e-6 * 24 * 1e-3,
         },
         rel=1e-12,  # only the order of additions differs
     )
 
 
 def test_latency_by_hand():
-    # A position: the 2 row blocks of a tile are loaded, 3 wordlines each, 2 bits a word: 3 words of
-    # 2 ns. Two turns a readout: 1 + 2 x 4 ns to read, 2 cycles of 2 ns to shift and add. One level
-    # of adders: 2 ns. An update of 5 ns takes 3 cycles.
+    # 5 bits are loaded in words of 2: 3 words of 2 ns. Two turns a readout: 1 + 2 x 4 ns to read,
+    # 2 cycles of 2 ns to shift and add. 3 outputs have 2 adders and 2 neuron units, so each takes
+    # two: 2 x 2 ns to add, and 2 updates of 5 ns, which are 3 cycles. The slowest are the updates.
     # The input: 5 bits in words of 4 are 2 hop cycles, and 1 hop of distance.
     latency = {name: value.nominal for name, value in by_hand().latency_ns.items()}
-    sequential = 1 * 2 + 2 * 2 + (6 + 9 + 4 + 2 + 6)
+    sequential = 1 * 2 + 2 * 2 + (6 + 9 + 4 + 4 + 12)
     assert latency == {
         "cycle": 2.0,
-        "step_pipelined": 9.0,
+        "step_pipelined": 12.0,
         "step_sequential": sequential,
-        "inference_interval": 18.0,
-        "inference_pipelined": 18.0,
+        "inference_interval": 24.0,
+        # The first step passes every stage, the second follows it.
+        "inference_pipelined": sequential + 12.0,
         "inference_sequential": 2 * sequential,
     }
 
@@ -135,10 +136,10 @@ def test_area_by_hand():
     }
 
 
-def test_leakage_lasts_an_inference():
+def test_leakage_lasts_from_one_inference_to_the_next():
     cost = by_hand()
-    assert cost.latency_ns["inference_pipelined"].nominal == 18.0
-    expected = 50.0 * cost.total_um2.nominal * 1e-6 * 18.0 * 1e-3
+    assert cost.latency_ns["inference_interval"].nominal == 24.0
+    expected = 50.0 * cost.total_um2.nominal * 1e-6 * 24.0 * 1e-3
     assert cost.energy_pj["leakage"].nominal == expected
 
 
@@ -146,26 +147,38 @@ def test_one_clock_follows_the_slowest_readout():
     (only,) = count_layers(two_by_two_grid(Placement(macro="m", slots=Span(0, 4))), small_target())
     chip = replace(CHIP, policy="sensing-set")
     assert cycle_ns((only,), chip, FACTS) == 4.0
-    # Two turns of a cycle, which the line settles in: 8 ns; the update takes 2 cycles, and loading
-    # 3 words, one a cycle.
-    assert pace(only, chip, layer_stages(only, chip, FACTS, 4.0), 4.0) == 12.0
+    # Two turns of a cycle, which the line settles in: 8 ns; loading 3 words, one a cycle: 12 ns;
+    # two updates of 2 cycles each: 16 ns.
+    stages = layer_stages(only, chip, FACTS, clock_of((only,), chip, FACTS))
+    assert (stages["read"], stages["load"], stages["membrane"]) == (8.0, 12.0, 16.0)
+    assert pace(only, chip, stages, 4.0) == 16.0
     faster = replace(FACTS, readouts={"m": Part(pj=3.0, ns=0.1, um2=10.0)})
     assert cycle_ns((only,), chip, faster) == 2.0
 
 
+def ten_positions(only, **grid):
+    """Return the layer with ten output positions, each with the work of one."""
+    counts = ("accumulations", "accumulate_bits", "membrane_updates", "buffer_read_bits")
+    work = replace(only.work, **{name: 10 * getattr(only.work, name) for name in counts})
+    return replace(only, positions=10, work=work, grid=replace(only.grid, **grid), stage=1)
+
+
 def test_stages_overlap_over_time_steps():
     (only,) = count_layers(two_by_two_grid(Placement(macro="m", slots=Span(0, 4))), small_target())
-    later = replace(only, stage=1, positions=10)
-    # Ten positions of 9 ns. Of 5 time steps the last result comes after 5 + 1 of these.
-    assert latencies((only, later), CHIP, FACTS, steps=5)["inference_pipelined"] == 6 * 90.0
-    two_copies = replace(later, grid=replace(later.grid, copies=2))
-    assert latencies((only, two_copies), CHIP, FACTS, steps=5)["step_pipelined"] == 45.0
+    # Ten positions update for 12 ns each. Of 5 time steps the last result comes after 5 + 1 of
+    # these; and a hop, and a tenth of what the other stages take: arrival 4, load 60, read 90,
+    # shift 40, add 40.
+    found = latencies((only, ten_positions(only)), CHIP, FACTS, steps=5)
+    assert found["step_pipelined"] == 120.0
+    assert found["inference_pipelined"] == pytest.approx(6 * 120.0 + 2 + 234 / 10)
+    two_copies = ten_positions(only, copies=2)
+    assert latencies((only, two_copies), CHIP, FACTS, steps=5)["step_pipelined"] == 60.0
 
 
 def test_reloaded_weights_leave_nothing_to_overlap():
     (only,) = count_layers(two_by_two_grid(Placement(macro="m", slots=Span(0, 4))), small_target())
     latency = latencies((only, replace(only, round=1, stage=1)), CHIP, FACTS, steps=3)
-    assert latency["inference_pipelined"] == latency["inference_sequential"] == 3 * 2 * 33.0
+    assert latency["inference_pipelined"] == latency["inference_sequential"] == 3 * 2 * 41.0
 
 
 def test_of_several_rounds_the_larger_area_counts():
@@ -306,7 +319,9 @@ def test_a_layer_on_the_digital_unit_takes_a_cycle_a_row():
     (only,) = count_layers(two_by_two_grid(Placement(macro="m", slots=Span(0, 4))), small_target())
     empty = replace(only.grid, copies=0, row_blocks=0, column_blocks=0, block_conversions=0)
     digital = replace(only, digital_rows=50, grid=replace(empty, block_wordlines=0))
-    assert pace(digital, CHIP, layer_stages(digital, CHIP, FACTS, 2.0), 2.0) == 100.0
+    # 50 products of 3 outputs on 2 lanes, a cycle of 2 ns each.
+    stages = layer_stages(digital, CHIP, FACTS, clock_of((digital,), CHIP, FACTS))
+    assert pace(digital, CHIP, stages, 2.0) == 50 * 2 * 2.0
     assert layer_area(digital, CHIP, FACTS)["cells"] == 0
     assert layer_area(digital, CHIP, FACTS)["adders"] == 2 * 3 * 5.0
 

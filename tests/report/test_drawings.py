@@ -169,7 +169,10 @@ def test_the_pipeline_starts_a_time_step_every_pace(build):
     rows = pipeline_chart(cost, stages, 1).spec["data"]["values"]
     pace = max(layer.step_ns.nominal for layer in cost.layers)
     second = [row for row in rows if row["step"] == "time step 2"]
-    in_us = [(stage + 1) * pace * 1e-3 for stage in stages]  # the chart is 1.28 us long
+    # A stage lasts a time step, or as long as its layer needs for one datum; a stage, a layer here.
+    assert stages == (0, 1, 2)
+    held = [max(pace, layer.latency_ns.nominal) for layer in cost.layers]
+    in_us = [(sum(held[:stage]) + pace) * 1e-3 for stage in stages]
     assert [row["start"] for row in second] == in_us
     assert second[0]["layer"] == "/conv1/Conv (limits)"
 
@@ -179,6 +182,8 @@ def test_layers_of_several_rounds_follow_each_other(build):
     chart = pipeline_chart(cost, (0, 0, 0), 2)
     rows = chart.spec["data"]["values"]
     assert [row["start"] for row in rows[1:]] == [row["stop"] for row in rows[:-1]]
+    sequential = cost.latency_ns["step_sequential"].nominal
+    assert rows[-1]["stop"] == pytest.approx(sequential * 1e-3)  # in us, rounded at every layer
     assert "2 rounds" in chart.description
 
 

@@ -151,11 +151,17 @@ def _parts_of(label: str, parts: Mapping[str, Range], main: Iterable[str]) -> li
 def stage_chart(cost: Cost, *, overlap: bool) -> Chart:
     """Return the stages of a time step of the limiting layer; ``overlap`` is the preset's."""
     how = "They overlap: the longest one counts." if overlap else "They follow each other."
-    how += (
-        " An adder tree takes new operands every cycle, so of accumulate a single addition for "
-        "each output position counts."
-    )
     slowest = cost.layers[limiting_layer(cost)]
+    if "adder_tree" in slowest.stages_ns:
+        how += (
+            " The depth of an adder tree holds up nothing behind it: the tree takes new operands "
+            "every turn."
+        )
+    else:
+        how += (
+            " An adder tree takes new operands every cycle, so of accumulate a single addition "
+            "for each output position counts."
+        )
     stages = {words(name): value for name, value in slowest.stages_ns.items() if value.high}
     ordered = sorted(stages.items(), key=lambda item: -item[1].nominal)
     bars, unit = in_unit([_bar(name, value) for name, value in ordered], "ns")
@@ -188,15 +194,21 @@ def stage_table(cost: Cost) -> Table:
         for name in cost.layers[0].stages_ns
         if any(c.stages_ns[name].high for c in cost.layers)
     )
-    longest = max(layer.step_ns.nominal for layer in cost.layers)
+    longest = max(layer.latency_ns.nominal for layer in cost.layers)
     factor, unit = scaled(longest, "ns")
     written = partial(_in_factor, factor)
     return Table(
-        columns=("layer", f"time step ({unit})", *(f"{words(name)} ({unit})" for name in stages)),
+        columns=(
+            "layer",
+            f"time step ({unit})",
+            f"from input to result ({unit})",
+            *(f"{words(name)} ({unit})" for name in stages),
+        ),
         rows=tuple(
             (
                 name,
                 written(layer.step_ns.nominal),
+                written(layer.latency_ns.nominal),
                 *(written(layer.stages_ns[stage].nominal) for stage in stages),
             )
             for name, layer in zip(names, cost.layers, strict=True)
@@ -324,6 +336,8 @@ _WORDS = {
     "hop": "hops between tiles",
     "shift_add": "shift-and-add",
     "cycle": "clock cycle of the logic",
+    "scale": "products with scales",
+    "adder_tree": "depth of the adder tree",
     "step_pipelined": "time step, layers at work side by side",
     "step_sequential": "time step, one layer after the other",
     "inference_interval": "from one inference to the next",

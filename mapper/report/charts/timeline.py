@@ -53,7 +53,8 @@ def pipeline_chart(cost: Cost, stages: tuple[int, ...], rounds: int) -> Chart:
         if rounds > 1
         else "While a layer works on one time step, the layer before works on the next. A new time "
         f"step begins every {three_digits(pace * own)} {pace_unit}, when the limiting layer is "
-        "done."
+        "done. A bar is as long as the slowest stage of its layer; layers behind it start when its "
+        "other stages are passed, too."
     )
     return Chart(
         name="pipeline",
@@ -84,17 +85,32 @@ Span = tuple[int, int, float, float]
 
 
 def _pipelined(cost: Cost, stages: tuple[int, ...], pace: float, steps: int) -> list[Span]:
+    starts = _starts(cost, stages, pace)
     return [
-        (index, step, (stage + step) * pace, (stage + step) * pace + layer.step_ns.nominal)
+        (index, step, start, start + layer.step_ns.nominal)
         for index, (layer, stage) in enumerate(zip(cost.layers, stages, strict=True))
         for step in range(steps)
+        for start in [starts[stage] + step * pace]
     ]
+
+
+def _starts(cost: Cost, stages: tuple[int, ...], pace: float) -> list[float]:
+    """Return when each pipeline stage starts on the first time step.
+
+    A stage takes a time step, or as long as its layers need for one datum, if they need longer.
+    """
+    starts = [0.0]
+    for stage in range(max(stages)):
+        pairs = zip(cost.layers, stages, strict=True)
+        held = [layer.latency_ns.nominal for layer, at in pairs if at == stage]
+        starts.append(starts[-1] + max(pace, *held))
+    return starts
 
 
 def _sequential(cost: Cost) -> list[Span]:
     spans, now = [], 0.0
     for index, layer in enumerate(cost.layers):
-        spans.append((index, 0, now, now + layer.step_ns.nominal))
+        spans.append((index, 0, now, now + layer.sequential_ns.nominal))
         now = spans[-1][3]
     return spans
 
