@@ -8,7 +8,7 @@ from mapper.ir.core import INT64, Array, Const, Graph, IntType, Op, Value
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.infer import infer_types
 from mapper.ir.neurons import IntegerNeuron
-from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd, ideal_read
+from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd, exact_read
 from passes.base import Pass
 from passes.facts import FITS_WORDLINES, SLICED, Fact
 from passes.readout.activity import Activity, drawn_bits, made_up_bits
@@ -26,10 +26,10 @@ class LowerReadout(Pass):
     """Read every bitline the way its macro does, with references, steps and scales set from data.
 
     A sense amplifier keeps one bit of each partial sum and an ADC rounds and clips it, so this is
-    inexact unless the readout is ideal. Layers are set one after the other, each from what the
-    layers before it, already lowered, send on the recordings in ``samples``. Without recordings
-    its wordlines are taken to be active at random with probability ``density``. What is left
-    of a constant error goes into the bias of the neuron behind. Layers that come with their
+    inexact unless the readout is ideal or digital. Layers are set one after the other, each from
+    what the layers before it, already lowered, send on the recordings in ``samples``. Without
+    recordings its wordlines are taken to be active at random with probability ``density``. What is
+    left of a constant error goes into the bias of the neuron behind. Layers that come with their
     readout, because they were trained with it, are left as they are.
     """
 
@@ -108,8 +108,8 @@ class _Lowering:
 
     def _layer(self, op: CrossbarMvm, sums: ShiftAndAdd) -> list[Op]:
         macro = self.target.macro(op.placement.macro)
-        if macro.readout.is_ideal:
-            return list(_ideal(op, sums))
+        if macro.readout.is_exact:
+            return list(_exact(op, sums, macro))
         bits = self._bits(op)
         settings = calibrate(op, self.constants, macro.readout, bits)
         if settings.offset.any():
@@ -150,13 +150,15 @@ def _counted(op: CrossbarMvm, sums: ShiftAndAdd) -> Iterator[Op]:
         yield count_active(op)
 
 
-def _ideal(op: CrossbarMvm, sums: ShiftAndAdd) -> Iterator[Op]:
-    """An ADC of step 1 over the whole range of the sum loses nothing."""
+def _exact(op: CrossbarMvm, sums: ShiftAndAdd, macro: Macro) -> Iterator[Op]:
+    """A converter of step 1 over the whole range of the sum loses nothing."""
     type = op.partial_sum.type
     assert isinstance(type, IntType)
     read = _read_value(op)
     yield op
-    yield ideal_read(op.partial_sum, type.min, type.max, read, loc=op.loc)
+    kind = macro.readout.kind
+    assert kind == "ideal" or kind == "adder-tree"
+    yield exact_read(kind, op.partial_sum, type.min, type.max, read, loc=op.loc)
     yield from _counted(op, sums)
     yield replace(sums, codes=read)
 

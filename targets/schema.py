@@ -30,7 +30,7 @@ class Readout:
 
     kind: ReadoutKind
     bits: Bits
-    """Bits of the code: 0 ideal (the sum itself), 1 sense amplifier, 2 ternary, n of an ADC."""
+    """Bits of the code: 0 exact (the sum itself), 1 sense amplifier, 2 ternary, n of an ADC."""
     columns_per_readout: Lines
     """Bitlines (pairs, where differential) that share one readout, one after the other."""
     reference: Reference
@@ -53,13 +53,18 @@ class Readout:
         return self.form.senses
 
     @property
+    def is_exact(self) -> bool:
+        """Whether the sum is taken as it is: by adders, or ideally."""
+        return self.form.exact
+
+    @property
     def is_ideal(self) -> bool:
-        """Whether the sum is taken as it is."""
-        return not self.is_adc and not self.is_sensed
+        """Whether the sum is taken as it is by no circuit that there is."""
+        return self.is_exact and not self.form.adds
 
     @property
     def thresholds(self) -> int:
-        """Comparisons that define one code; 0 where the readout is ideal."""
+        """Comparisons that define one code; 0 where sums are exact."""
         return (1 << self.bits) - 1 if self.is_adc else len(self.form.spread)
 
     def problems(self) -> Iterator[str]:

@@ -109,14 +109,14 @@ def adc(kind: Any, bits: int, first: Any, step: Any = 1, base: Any = 0) -> Reado
     return Readout(multi_bit=True, make=make)
 
 
-def ideal() -> Readout:
-    """Read every sum as it is."""
+def ideal(kind: str = "ideal") -> Readout:
+    """Read every sum as it is: ideally, or by adder trees."""
 
     def make(
         net: "Builder", name: str, p: Value, active: Value | None, cells: Encoding | None
     ) -> Op:
         assert isinstance(p.type, IntType)
-        whole = adc("ideal", p.type.bits, p.type.min + 1, 1, p.type.min)
+        whole = adc(kind, p.type.bits, p.type.min + 1, 1, p.type.min)
         return whole.make(net, name, p, active, cells)
 
     return Readout(multi_bit=True, make=make)

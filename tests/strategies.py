@@ -196,10 +196,10 @@ def readouts(
 ) -> Readout:
     """Return a readout for a grid of ``G, S, N``."""
     unsigned = encoding is not None and not encoding.pairs
-    kind = draw(st.sampled_from(["sense-amp", "ternary", "flash", "sar", "ideal"]))
+    kind = draw(st.sampled_from(["sense-amp", "ternary", "flash", "sar", "ideal", "adder-tree"]))
     spread = tuple(draw(st.sampled_from([1, full])) for full in grid)
-    if kind == "ideal":
-        return ideal()
+    if kind in ("ideal", "adder-tree"):
+        return ideal(kind)
     if kind in ("flash", "sar"):
         return _converter(draw, rng, kind, spread)
     levels = draw(

@@ -259,6 +259,8 @@ def _work(tally: Tally) -> Work:
         macs=tally["macs"],
         crossbar_reads=tally["crossbar_reads"],
         conversions=tally["conversions"],
+        tree_sums=tally["tree_sums"],
+        tree_additions=tally["tree_additions"],
         shift_adds=tally["shift_adds"],
         shift_add_bits=tally["shift_add_bits"],
         accumulations=tally["accumulations"],

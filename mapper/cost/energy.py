@@ -24,7 +24,7 @@ def layer_energy(
 ) -> dict[str, float]:
     """Return pJ by action, of all time steps of one sample, on a chip ``side_mm`` wide."""
     macro, work, steps = chip.macros[layer.macro], layer.work, activity.steps
-    possible = work.conversions * steps * activity.samples
+    possible = work.columns_read * steps * activity.samples
     share = conversions(layer, events, activity, chip) / possible if possible else 1.0
     memory = facts.buffer_read.pj + facts.buffer_write.pj
     wider = extra_bits(chip, steps)

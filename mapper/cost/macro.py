@@ -38,10 +38,10 @@ def control_energy(parts: dict[str, float], facts: Facts) -> float:
 
 
 def conversions(layer: Layer, events: Events, activity: Activity, chip: Chip) -> int:
-    """Count the conversions that take place, over all time steps and samples."""
+    """Count the columns whose sums are taken, over all time steps and samples."""
     if chip.gated:
         return events.conversions
-    return layer.work.conversions * activity.steps * activity.samples
+    return layer.work.columns_read * activity.steps * activity.samples
 
 
 def latched_bits(layer: Layer) -> int:
@@ -92,7 +92,7 @@ def summed_energy(
     macro, bits = chip.macros[layer.macro], layer.grid.plane_bits
     runs = activity.steps * activity.samples
     columns = macro.cells_per_weight if macro.tree == "words" else 1
-    trees = layer.work.conversions * runs / columns
+    trees = layer.work.tree_sums * runs / columns
     full = layer.full
     if macro.tree == "chain":
         moved, most = events.wordlines, full.wordlines

@@ -60,6 +60,11 @@ class Work:
     """Multiply-accumulates of the layer as a network has it: weights met by inputs, padding too."""
     crossbar_reads: int
     conversions: int
+    """Of ADCs and sense amplifiers; adder trees convert nothing."""
+    tree_sums: int = 0
+    """Sums that adder trees make of the products of a column."""
+    tree_additions: int = 0
+    """Of these trees, each one less than its rows."""
     shift_adds: int
     shift_add_bits: int
     accumulations: int
@@ -77,6 +82,11 @@ class Work:
     """With full im2col re-use: every input bit is read once a step."""
     buffer_write_bits: int
     hop_bits: int
+
+    @property
+    def columns_read(self) -> int:
+        """Columns whose sums are taken, by whatever circuit."""
+        return self.conversions + self.tree_sums
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -340,7 +350,8 @@ def action_counts(layer: Layer, events: Events, activity: Activity) -> dict[str,
         "synaptic_operations": synaptic_operations(layer, events),
         "macs": work.macs * runs,
         "conversions": work.conversions * runs,
-        "gated_conversions": events.conversions,
+        "gated_conversions": events.conversions if work.conversions else 0,
+        "tree_additions": work.tree_additions * runs,
         "shift_adds": work.shift_adds * runs,
         "accumulations": work.accumulations * runs,
         "scale_multiplies": work.scale_multiplies * runs,

@@ -3,6 +3,7 @@
 from math import ceil, log2
 from typing import Literal
 
+from mapper.cost.gates import tree_bits
 from mapper.cost.laws import channel_by_law, converter_by_law, tree_by_law
 from mapper.cost.model import Part
 from mapper.diagnostics import refuse
@@ -12,6 +13,7 @@ from targets import (
     Component,
     Converter,
     ConverterLaw,
+    Interval,
     Library,
     Preset,
     ReadChannel,
@@ -92,14 +94,19 @@ def channel_of(library: Library, macro: TargetMacro) -> ReadChannel | None:
 
 def sums_digitally(readout: Readout) -> bool:
     """Say whether products are summed by adders, and nothing is converted."""
-    return str(readout.kind) == "adder-tree"
+    return readout.form.adds
 
 
 def tree_of(library: Library, macro: TargetMacro) -> AdderTree | None:
-    """Return the adders of a macro that sums digitally, as long as its library prices any."""
+    """Return the adders of a macro that sums digitally: of its library, by a law, or as many bits.
+
+    A library without adder trees has adders of partial sums; a tree is priced as their bits.
+    """
     found = library.adder_tree
-    if found is None or not sums_digitally(macro.readout):
+    if not sums_digitally(macro.readout):
         return None
+    if found is None:
+        return tree_of_bits(library.accumulate, active_rows(macro), input_bits(macro))
     if isinstance(found, AdderTree):
         return found
     words, taken = found.order == "words", input_bits(macro)
@@ -115,6 +122,25 @@ def tree_of(library: Library, macro: TargetMacro) -> AdderTree | None:
     )
 
 
+def tree_of_bits(adder: Component, rows: int, width: int) -> AdderTree:
+    """Return a tree of ripple adders of one column, each bit of them an adder's."""
+    bits, levels = tree_bits(rows, width), ceil(log2(rows))
+    return AdderTree(
+        per="evaluation with all products 1; area of one tree",
+        energy_pj=_times(adder.energy_pj, bits),
+        latency_ns=_times(adder.latency_ns, levels),
+        area_um2=_times(adder.area_um2, bits),
+        node_nm=adder.node_nm,
+        voltage_v=adder.voltage_v,
+        source=f"{bits} bits of adders: {rows} terms of {width} bits. {adder.source}",
+        cites=adder.cites,
+    )
+
+
+def _times(fact: Interval, count: int) -> Interval:
+    return Interval(low=fact.low * count, nominal=fact.nominal * count, high=fact.high * count)
+
+
 def active_rows(macro: TargetMacro) -> int:
     """Return the wordlines that one read drives at most: what loads a bitline, terms of a sum."""
     return getattr(macro, "rows_per_read", None) or macro.wordlines
@@ -122,4 +148,4 @@ def active_rows(macro: TargetMacro) -> int:
 
 def input_bits(macro: TargetMacro) -> int:
     """Return the bits of an input that one read takes."""
-    return getattr(macro, "input_bits_per_read", 1)
+    return macro.input_bits_per_read

@@ -27,6 +27,7 @@ from mapper.ir.network import (
 )
 from mapper.ir.neurons import IntegerNeuron, Neuron
 from mapper.ir.readout import AdcRead, BitlineRead, SenseAmpRead, ShiftAndAdd
+from mapper.ir.readout_kinds import READOUTS
 from mapper.ir.synapses import Synapse
 from mapper.ir.tables import OpTable
 
@@ -65,8 +66,14 @@ def crossbar_work(op: CrossbarMvm, makers: Makers, constants: Constants) -> Tall
 
 
 def readout_work(op: BitlineRead, makers: Makers, constants: Constants) -> Tally:
-    """Count one conversion a partial sum, whatever circuit makes it."""
-    return Tally(conversions=prod(op.result.shape))
+    """Count one conversion a partial sum, or one sum of an adder tree and its additions."""
+    sums = prod(op.result.shape)
+    if op.kind is None or not READOUTS[op.kind].adds:
+        return Tally(conversions=sums)
+    layer = makers[op.partial_sum.name]
+    assert isinstance(layer, CrossbarMvm)
+    adders = sum(len(rows) - 1 for rows in layer.rows)
+    return Tally(tree_sums=sums, tree_additions=sums // len(layer.rows) * adders)
 
 
 def add_work(op: Add, makers: Makers, constants: Constants) -> Tally:

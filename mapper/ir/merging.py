@@ -47,9 +47,9 @@ def makes_code(read: BitlineRead, significances: Sequence[int]) -> bool:
     A single slice that counts as a power of two does so whatever its levels are.
 
     >>> from mapper.ir.core import INT64, Value
-    >>> from mapper.ir.readout import ideal_read
+    >>> from mapper.ir.readout import exact_read
     >>> p, codes = Value("p", INT64, (1, 1, 2, 1)), Value("codes", INT64, (1, 1, 2, 1))
-    >>> one_bit, two_bits = ideal_read(p, 0, 1, codes), ideal_read(p, 0, 3, codes)
+    >>> one_bit, two_bits = (exact_read("ideal", p, 0, top, codes) for top in (1, 3))
     >>> [makes_code(one_bit, counts) for counts in ((1, 2, 4, -8), (1, 4), (1, 2, 3), (1, 1))]
     [True, True, False, False]
     >>> [makes_code(two_bits, counts) for counts in ((1, 4), (1, 2), (2,))]

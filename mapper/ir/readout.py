@@ -159,14 +159,15 @@ class AdcRead(Op):
 
     ``code = sum_i [p >= first + step * i]`` for ``i = 0 .. 2**bits - 2``, decoded as
     ``base + step * code``. ``first``, ``step`` and ``base`` are numbers or constants of shape
-    ``[G | 1, S | 1, N | 1]``. ``ideal`` is an ADC of step 1 wide enough for every sum.
+    ``[G | 1, S | 1, N | 1]``. ``ideal`` and ``adder-tree``, which is digital, are of step 1
+    and wide enough for every sum.
     """
 
     mnemonic: ClassVar[str] = "imc.adc_read"
     label: ClassVar[str] = "ADC"
     inside_layer: ClassVar[bool] = True
 
-    kind: Literal["flash", "sar", "cco", "ideal"]
+    kind: Literal["flash", "sar", "cco", "ideal", "adder-tree"]
     bits: int
     partial_sum: Value
     first: int | Const
@@ -227,10 +228,15 @@ class AdcRead(Op):
         return f"{self.bits}-bit {words}" if READOUTS[self.kind].converts else words
 
 
-def ideal_read(partial_sum: Value, low: int, high: int, result: Value, *, loc: str = "") -> AdcRead:
-    """Return an ADC of step 1 over sums of ``low..high``, which loses nothing."""
+ExactKind = Literal["ideal", "adder-tree"]
+
+
+def exact_read(
+    kind: ExactKind, partial_sum: Value, low: int, high: int, result: Value, *, loc: str = ""
+) -> AdcRead:
+    """Return a converter of step 1 over sums of ``low..high``, which loses nothing."""
     return AdcRead(
-        kind="ideal",
+        kind=kind,
         bits=IntType.spanning(low, high).bits,
         partial_sum=partial_sum,
         first=low + 1,

@@ -9,13 +9,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-ReadoutKind = Literal["ideal", "sense-amp", "ternary", "flash", "sar", "cco"]
+ReadoutKind = Literal[
+    "ideal",
+    "sense-amp",
+    "ternary",
+    "flash",
+    "sar",
+    "cco",
+    "adder-tree",
+]
 Levels = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadoutForm:
-    """A kind of readout. Neither sensed nor converted is ideal: the sum as it is."""
+    """A kind of readout. Neither sensed nor converted is exact: the sum as it is."""
 
     words: str
     """For people, in front of "readout" and alone."""
@@ -26,6 +34,14 @@ class ReadoutForm:
     converts: bool = False
     """An ADC, with evenly spaced thresholds and as many bits as a target gives it."""
 
+    adds: bool = False
+    """Adders sum the products of cells, as in digital CIM: nothing is analogue."""
+
+    @property
+    def exact(self) -> bool:
+        """Whether every sum is taken as it is: by adders, or by no circuit that there is."""
+        return not self.converts and not self.senses
+
     @property
     def senses(self) -> bool:
         """Whether a bank of sense amplifiers compares the sum, one a threshold."""
@@ -33,7 +49,7 @@ class ReadoutForm:
 
     @property
     def code_bits(self) -> int:
-        """Bits of the code of sense amplifiers; 0 of an ideal readout."""
+        """Bits of the code of sense amplifiers; 0 where sums are exact."""
         return len(self.spread).bit_length()
 
 
@@ -44,6 +60,7 @@ READOUTS: Mapping[ReadoutKind, ReadoutForm] = {
     "flash": ReadoutForm(words="flash ADC", converts=True),
     "sar": ReadoutForm(words="sar ADC", converts=True),
     "cco": ReadoutForm(words="current-controlled oscillator", converts=True),
+    "adder-tree": ReadoutForm(words="digital CIM, exact", adds=True),
 }
 """Every kind. A ternary readout's middle level is 0.8 standard deviations wide."""
 

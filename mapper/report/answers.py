@@ -109,11 +109,11 @@ def _why(part: str, layer: LayerCost, counted: Layer, cost: Cost) -> str:
         "a spike once for every crossbar and output position it enters",
         "inputs": f"{many(latched_bits(counted), 'input bit')} are taken by the registers of "
         "crossbars, spike or not",
-        "read_channel": f"{many(work.conversions, 'conversion')} keep their amplifiers on",
+        "read_channel": f"{many(work.columns_read, 'conversion')} keep their amplifiers on",
         "control": "clocking and control, a share of all that macros take",
-        "readout": f"{many(work.conversions, 'conversion')} of bitlines in {_reads(counted)}",
-        "shift_add": f"every one of {work.conversions:,} conversions is shifted and added, after "
-        f"{_reads(counted)}",
+        "readout": f"{_sums(counted)} in {_reads(counted)}",
+        "shift_add": f"every one of {work.columns_read:,} {_taken(counted)} is shifted and added, "
+        f"after {_reads(counted)}",
         "accumulate": f"{many(work.accumulations, 'addition')} of partial results, "
         f"from {many(counted.grid.row_blocks, 'row block')} at {positions}",
         "scale_multiply": f"{many(work.scale_multiplies, 'product')} with a scale",
@@ -127,6 +127,18 @@ def _why(part: str, layer: LayerCost, counted: Layer, cost: Cost) -> str:
         "collect": "results travel to the chip's accumulator",
     }
     return f"in every time step, {told.get(part, words(part))}"
+
+
+def _taken(layer: Layer) -> str:
+    return "sums" if layer.work.tree_sums else "conversions"
+
+
+def _sums(layer: Layer) -> str:
+    """Say how often bitlines are converted, or how much adder trees add."""
+    work = layer.work
+    if not work.tree_sums:
+        return f"{many(work.conversions, 'conversion')} of bitlines"
+    return f"{work.tree_additions:,} additions in {many(work.tree_sums, 'sum')} of adder trees"
 
 
 def _reads(layer: Layer) -> str:
@@ -292,8 +304,14 @@ def _bound(report: Report) -> str:
 
 def _kinds(reads: Sequence[Readout]) -> str:
     """Name circuits that are not ideal: all ADCs alike, sense amplifiers by their kind."""
-    named = ("ADCs" if read.is_adc else read.form.words for read in reads if not read.is_ideal)
+    named = (_circuit(read) for read in reads if not read.is_ideal)
     return " and ".join(dict.fromkeys(named))
+
+
+def _circuit(read: Readout) -> str:
+    if read.form.adds:
+        return "adder trees"
+    return "ADCs" if read.is_adc else read.form.words
 
 
 def _part(value: float, whole: float) -> float:

@@ -69,6 +69,11 @@ def test_formulas_count_what_happens(case: Case):
     watch = {op.x.name for op in layers} | {v.name for op in graph.ops for v in op.results}
     values = evaluate(graph, case.inputs, case.initial, watch=sorted(watch))
     counted = count_layers(graph, small_target())
+    digital = {
+        op.partial_sum.name
+        for op in graph.ops
+        if isinstance(op, AdcRead) and op.kind == "adder-tree"
+    }
     pairs = list(zip(layers, counted, activity.events, strict=True))
     for op, layer, events in pairs:
         assert isinstance(op, CrossbarMvm)
@@ -76,6 +81,13 @@ def test_formulas_count_what_happens(case: Case):
         for step in values[op.x.name]:
             found += crossbar_events(op, step, graph)
         counts = action_counts(layer, events, activity)
+        if op.partial_sum.name in digital:  # adder trees sum what others convert
+            sums, trees = found["conversions"], len(op.rows)
+            assert layer.work.tree_sums * activity.steps * activity.samples == sums
+            additions = sum(len(rows) - 1 for rows in op.rows)
+            assert counts["tree_additions"] * trees == sums * additions
+            assert (counts["conversions"], counts["gated_conversions"]) == (0, 0)
+            counts |= {name: found[name] for name in ("conversions", "gated_conversions")}
         for name in (
             "crossbar_reads",
             "gated_crossbar_reads",
@@ -113,7 +125,7 @@ def _check_neurons(graph: Graph, counted, values: dict[str, Array], runs: int) -
                 if state is not None:
                     assert isinstance(state.type, IntType)
                     bits += 2 * state.type.bits * values[op.membrane_next.name].size
-    assert sum(layer.work.conversions for layer in counted) * runs == codes
+    assert sum(layer.work.columns_read for layer in counted) * runs == codes
     assert sum(layer.work.membrane_updates for layer in counted) * runs == updates
     assert sum(layer.work.membrane_bits for layer in counted) * runs == bits
 

@@ -9,8 +9,9 @@ from benchmarks.chips import read_chips
 from mapper.cost import Cost, estimate, macro_lines
 from mapper.cost.tested import TESTED_CELLS, TESTED_PARTS, TESTED_READOUTS
 from mapper.diagnostics import MappingError
-from mapper.ir.core import SPIKE, Span, Value
+from mapper.ir.core import SPIKE, IntType, Span, Value
 from mapper.ir.crossbar import Placement
+from mapper.ir.readout import exact_read
 from targets import (
     Cell,
     Control,
@@ -177,3 +178,29 @@ def test_every_chip_that_tested_a_term_is_compared():
     for table in (TESTED_CELLS, TESTED_READOUTS, TESTED_PARTS):
         for chips in table.values():
             assert set(chips) <= set(energies)
+
+
+def test_adder_trees_convert_nothing_and_add_one_less_than_their_rows():
+    """Three rows: two additions a column of the 8, two reads. No library entry: bits of adders."""
+    readout = replace(TARGET.macros[0].readout, kind="adder-tree", bits=0, levels=())
+    macro = replace(TARGET.macros[0], readout=replace(readout, reference="constant"))
+    target = replace(TARGET, macros=(macro,))
+    x = Value("x", SPIKE, (3,))
+    placement = Placement(macro="sense-amp-64", slots=Span(0, 1))
+    mvm = crossbar(x, WEIGHT, OFFSET_4, [Span(0, 3)], [Span(0, 2)], placement=placement)
+    ops, *_ = layer(mvm)
+    codes = replace(ops[1].results[0], type=IntType(2, signed=False))
+    sums = exact_read("adder-tree", mvm.partial_sum, 0, 3, codes)
+    graph = network(
+        [ops[0], sums, replace(ops[2], codes=codes), *ops[3:]], {"fc.weight": WEIGHT}, x
+    )
+    found = estimate(graph, target, activity_of(graph, SPIKES))
+    (counted,) = found.layers
+    assert (counted.counts["conversions"], counted.counts["gated_conversions"]) == (0, 0)
+    assert counted.counts["tree_additions"] == 2 * 8 * 2
+    # A tree of 64 rows has tree_bits(64, 1) = 32 + 16 * 2 + 8 * 3 + 4 * 4 + 2 * 5 + 6 = 120 bits.
+    # Of the 3 x 8 cells of two reads 13 products are 1, so 8 columns x 2 reads work at 13 / 48.
+    bit = TARGET.components.accumulate.energy_pj.nominal
+    expected = 16 * 13 / 48 * 120 * bit
+    assert found.energy_pj["readout"].nominal == pytest.approx(expected, rel=1e-12)
+    assert found.energy_pj["readout"].nominal > 0

@@ -17,7 +17,14 @@ from tests.engines import run_everywhere
 from tests.networks import NetworkBuilder, assigned, small_conv_net, spikes
 
 ENCODINGS = ("twos-complement", "offset-binary", "differential")
-READOUTS = ("ideal-128", "adcless-64", "adcless-diff-64", "ternary-diff-64", "hpadc-sar5-64")
+READOUTS = (
+    "digital-cim-64",
+    "ideal-128",
+    "adcless-64",
+    "adcless-diff-64",
+    "ternary-diff-64",
+    "hpadc-sar5-64",
+)
 
 
 FEW = {  # encoding, bits of a weight, bits and levels of a cell

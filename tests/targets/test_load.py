@@ -197,6 +197,7 @@ def test_an_impossible_sense_amplifier(edited, old, new, message):
 
 READOUTS = [
     ("ideal", 1, "constant", "[]", ["bits must be 0 where kind is 'ideal', got 1"]),
+    ("adder-tree", 1, "constant", "[]", ["bits must be 0 where kind is 'adder-tree', got 1"]),
     ("ternary", 1, "constant", "[-1, 0, 1]", ["bits must be 2 where kind is 'ternary', got 1"]),
     (
         "ternary",

@@ -13,6 +13,7 @@ SHIPPED = (
     "adcless-diff-32",
     "adcless-diff-64",
     "binary-64",
+    "digital-cim-64",
     "hpadc-flash5-128",
     "hpadc-flash5-32",
     "hpadc-flash5-64",
@@ -45,7 +46,8 @@ def test_targets_are_listed_in_order():
 def test_every_shipped_target_loads_under_its_name(name):
     target = load_target(name)
     assert target.name == name
-    assert target.components.name == "reference-65nm"
+    digital = all(macro.readout.form.adds for macro in target.macros)
+    assert target.components.name == ("digital-28nm" if digital else "reference-65nm")
     assert target.chip.max_rounds == 1
 
 

@@ -27,6 +27,8 @@ def a_readout(name: str, levels: tuple[int, ...] = (-1, 1)) -> Readout:
     reference = "half-active" if name.startswith("half-active") else "constant"
     if name.endswith("ternary"):
         return replace(own, kind="ternary", bits=2, reference=reference, levels=(-1, 0, 1))
+    if name == "adder-tree":
+        return load_target("digital-cim-64").macros[0].readout
     if name == "ideal":
         return load_target("ideal-128").macros[0].readout
     return replace(own, kind="sense-amp", bits=1, reference=reference, levels=levels)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from mapper.executor.native.bounds import NotNativeError
 from mapper.ir.core import Array, Const, Constants, IntType, Span, Value
 from mapper.ir.crossbar import CrossbarMvm, partial_sum_range
-from mapper.ir.readout import ShiftAndAdd, ideal_read
+from mapper.ir.readout import ShiftAndAdd, exact_read
 from mapper.ir.synapses import Synapse
 from mapper.ir.units import CrossbarLayer
 
@@ -43,7 +43,7 @@ def as_crossbars(op: Synapse, constants: Constants) -> tuple[CrossbarLayer, Mapp
         partial_sum=Value(f"{op.result.name} sums", type, shape),
     )
     codes = Value(f"{op.result.name} codes", type, shape)
-    read = ideal_read(mvm.partial_sum, type.min, type.max, codes, loc=op.loc)
+    read = exact_read("ideal", mvm.partial_sum, type.min, type.max, codes, loc=op.loc)
     add = ShiftAndAdd(
         loc=op.loc,
         codes=read.result,

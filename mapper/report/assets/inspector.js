@@ -154,7 +154,8 @@ if (held.kept > 0) {
   function showReferences() {
     tables.replaceChildren();
     const names = Object.keys(crossbar.references);
-    if (!names.length) paragraph("The readout is ideal: every partial sum is taken as it is.");
+    if (!names.length) paragraph(`The readout (${layer.readout}) takes every partial sum `
+      + "as it is.");
     if (layer.halfActive) paragraph("Sums are compared with half of what the active wordlines could "
       + "give, plus these thresholds.");
     for (const name of names) showReference(name, crossbar.references[name]);

@@ -15,6 +15,7 @@ import numpy as np
 from mapper.ir.core import INT64, Array, Const, Graph, Span, param
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.readout import BitlineRead, SenseAmpRead
+from mapper.ir.readout_kinds import READOUTS
 from mapper.report.data import readouts
 
 BUDGET = 700_000
@@ -147,7 +148,7 @@ def _references(
             name = "threshold" if len(tables) == 1 else f"threshold {number}"
             yield name, _of_block(table, row_block, columns)
         return
-    if read.kind == "ideal":
+    if READOUTS[read.kind].exact:
         return
     held: tuple[tuple[str, int | Const], ...] = (
         ("first threshold", read.first),

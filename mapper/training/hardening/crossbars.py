@@ -8,7 +8,7 @@ import torch
 from mapper.ir.core import INT64, Array, Const, Op, Span, Value
 from mapper.ir.crossbar import CrossbarMvm, Placement, input_planes, partial_sum_range
 from mapper.ir.infer import planes_of
-from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd, ideal_read
+from mapper.ir.readout import AdcRead, ExactKind, SenseAmpRead, ShiftAndAdd, exact_read
 from mapper.ir.synapses import Conv2d, ConvTranspose2d, Linear, Synapse
 from mapper.training.backends.readout import Comparators, Converter
 from mapper.training.nets.geometry import Geometry
@@ -72,7 +72,7 @@ def read_layer(
             loc=loc,
         )
     elif reading is None:
-        yield _ideal(mvm, codes, constants[f"{name}.matrix"])
+        yield _exact(module, mvm, codes, constants[f"{name}.matrix"])
     else:
         yield _conversion(module, reading, mvm, codes)
     block_scale = None if reading is None else module.whole_block_scale()
@@ -114,10 +114,11 @@ def crossbars_of(module: Hardened, x: Value, sums: Value, weight: Const, loc: st
     )
 
 
-def _ideal(mvm: CrossbarMvm, codes: Value, weight: Array) -> AdcRead:
+def _exact(module: Hardened, mvm: CrossbarMvm, codes: Value, weight: Array) -> AdcRead:
     """Read all that a column can give as it is."""
     low, high = partial_sum_range(weight, mvm.rows, mvm.encoding, mvm.most_driven)
-    return ideal_read(mvm.partial_sum, low, high, codes, loc=mvm.loc)
+    kind: ExactKind = "adder-tree" if module.macro.readout.kind == "adder-tree" else "ideal"
+    return exact_read(kind, mvm.partial_sum, low, high, codes, loc=mvm.loc)
 
 
 def _conversion(module: Hardened, reading: Converter, mvm: CrossbarMvm, codes: Value) -> AdcRead:

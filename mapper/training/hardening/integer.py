@@ -44,6 +44,7 @@ from mapper.ir.network import (
 )
 from mapper.ir.neurons import Decay, IntegerNeuron, Neuron
 from mapper.ir.readout import AdcRead, BitlineRead, SenseAmpRead, ShiftAndAdd
+from mapper.ir.readout_kinds import READOUTS
 from mapper.ir.synapses import Synapse
 from mapper.ir.tables import OpTable
 from mapper.ir.windows import Window
@@ -168,7 +169,7 @@ class IntegerNetwork:
     ) -> Tensor:
         exact = self._exact_type(op)
         weight, plane = self.constants[mvm.weight.name].to(exact), plane.to(exact)
-        if isinstance(reader, AdcRead) and reader.kind == "ideal":
+        if isinstance(reader, AdcRead) and READOUTS[reader.kind].exact:
             sums = exact_sums(plane, weight, mvm.window, mvm.groups)
             if op.shares_scale(self.graph.constants):
                 return sums

@@ -141,11 +141,11 @@ class Hardened(nn.Module):
 
     @property
     def is_exact(self) -> bool:
-        """Whether the readout is ideal: every sum as it is."""
-        ideal = self.macro.readout.is_ideal
+        """Whether every sum is taken as it is."""
+        exact = self.macro.readout.is_exact
         if self.digital:
             return True
-        return self.awareness.reading == "exact" or (self.awareness.reading == "target" and ideal)
+        return self.awareness.reading == "exact" or (self.awareness.reading == "target" and exact)
 
     def whole_weights(self) -> Tensor:
         """Return the integer weights ``[K, N]``."""
