@@ -10,7 +10,7 @@ from typing import Any
 from mapper.cost.area import areas
 from mapper.cost.arith import total
 from mapper.cost.energy import layer_energy
-from mapper.cost.model import Activity, Chip, Facts, Layer, Part
+from mapper.cost.model import Activity, Channel, Chip, Facts, Layer, Part
 from mapper.cost.realtime import standing_energy
 from mapper.cost.scaling import (
     analogue_energy_factor,
@@ -26,14 +26,19 @@ PLAIN = {
     "cell.read_voltage_v": "read_voltage_v",
     "cell.on_conductance_us": "on_conductance_us",
     "cell.off_conductance_us": "off_conductance_us",
+    "cell.switched_ff": "cell_ff",
+    "cell.current_ua": "cell_ua",
+    "cell.product_pj": "cell_product_pj",
+    "cell.supply_v": "cell_supply_v",
     "cell.area_um2": "cell_um2",
+    "control.share": "control_share",
     "shift_add.code_bit_pj": "code_bit_pj",
     "leakage.power_uw_per_mm2": "leakage_uw_per_mm2",
     "membrane_update.leak_uw": "neuron_leak_uw",
 }
 """Keys whose facts are one number."""
 
-READOUTS = ("adc", "sense_amp")
+READOUTS = ("adc", "sense_amp", "adder_tree")
 DIGITAL = (
     "shift_add",
     "accumulate",
@@ -42,7 +47,18 @@ DIGITAL = (
     "buffer_read",
     "buffer_write",
     "hop",
+    "inputs",
 )
+
+CELLS = {
+    "cell.read_voltage_v": ("resistive",),
+    "cell.on_conductance_us": ("resistive",),
+    "cell.off_conductance_us": ("resistive",),
+    "cell.switched_ff": ("charge", "discharge"),
+    "cell.current_ua": ("static",),
+    "cell.product_pj": ("digital",),
+}
+"""Kinds of cells that a constant is of."""
 
 SUPPLIES_V = {
     130: 1.3,
@@ -94,7 +110,9 @@ def changed(facts: Facts, chip: Chip, key: str, value: float) -> Facts:
 
 
 def idle(chip: Chip, key: str) -> bool:
-    """Say whether a constant is of a readout that the chip has none of."""
+    """Say whether a constant is of a readout, or of a kind of cell, that the chip has none of."""
+    if key in CELLS:
+        return chip.cell not in CELLS[key]
     part = key.partition(".")[0]
     return part in READOUTS and all(macro.readout != part for macro in chip.macros.values())
 
@@ -120,6 +138,8 @@ def at_node(facts: Facts, origins: Origins, node_nm: float, voltage_v: float) ->
     """
 
     def digital(name: str) -> Part:
+        if name not in origins:  # a library need not have it
+            return Part(*getattr(facts, name))
         part, (node, supply) = getattr(facts, name), origins[name]
         factor = digital_energy_factor(node, supply, node_nm, voltage_v)
         area = digital_area_factor(node, node_nm)
@@ -128,6 +148,10 @@ def at_node(facts: Facts, origins: Origins, node_nm: float, voltage_v: float) ->
     def analogue(part: Part, name: str) -> Part:
         node, supply = origins[name]
         return part._replace(pj=part.pj * analogue_energy_factor(node, supply, node_nm, voltage_v))
+
+    def channel(part: Channel) -> Channel:
+        factor = analogue_energy_factor(*origins["read_channel"], node_nm, voltage_v)
+        return part._replace(pj=part.pj * factor, static_uw=part.static_uw * factor)
 
     node, supply = origins["shift_add"]
     factor = digital_energy_factor(node, supply, node_nm, voltage_v)
@@ -138,6 +162,7 @@ def at_node(facts: Facts, origins: Origins, node_nm: float, voltage_v: float) ->
         code_bit_pj=facts.code_bit_pj * factor,
         wordline_drive=analogue(facts.wordline_drive, "wordline_drive"),
         readouts={name: analogue(part, name) for name, part in facts.readouts.items()},
+        channels={name: channel(part) for name, part in facts.channels.items()},
     )
 
 

@@ -7,6 +7,10 @@ import pytest
 
 from benchmarks.chips import read_chips
 from mapper.cost import Cost, estimate, macro_lines
+from mapper.cost.describe import described
+from mapper.cost.described import Description
+from mapper.cost.facts import chip_of, corners_of, origins_of
+from mapper.cost.points import at_node, idle
 from mapper.cost.tested import TESTED_CELLS, TESTED_PARTS, TESTED_READOUTS
 from mapper.diagnostics import MappingError
 from mapper.ir.core import SPIKE, IntType, Span, Value
@@ -204,3 +208,26 @@ def test_adder_trees_convert_nothing_and_add_one_less_than_their_rows():
     expected = 16 * 13 / 48 * 120 * bit
     assert found.energy_pj["readout"].nominal == pytest.approx(expected, rel=1e-12)
     assert found.energy_pj["readout"].nominal > 0
+
+
+def test_what_is_around_cells_goes_to_another_node():
+    target = described(
+        Description(
+            name="mine", node_nm=65.0, voltage_v=1.0, wordlines=64, bitlines=64, cell="rram",
+            readout="sar4",
+        )
+    )  # fmt: skip
+    facts, origins = corners_of(target)[1], origins_of(target)
+    smaller = at_node(facts, origins, 32.5, 0.5)
+    switched = 1 / 2 * (1 / 2) ** 2  # C V^2
+    for name, channel in facts.channels.items():
+        assert smaller.channels[name].static_uw == pytest.approx(channel.static_uw * switched)
+    assert 0 < smaller.inputs.pj < facts.inputs.pj
+    assert smaller.control_share == facts.control_share
+
+
+def test_a_constant_of_another_kind_of_cell_changes_nothing():
+    chip = chip_of(TARGET)
+    assert idle(chip, "cell.switched_ff")
+    assert not idle(chip, "cell.read_voltage_v")
+    assert idle(replace(chip, cell="charge"), "cell.read_voltage_v")

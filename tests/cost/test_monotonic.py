@@ -180,6 +180,9 @@ PHYSICAL_KEYS = {
     "hop.energy_pj": {"energy_pj.hop"},
     "hop.latency_ns": LATER,
     "hop.area_um2": larger("routers"),
+    "inputs.energy_pj": {"energy_pj.inputs"},
+    "inputs.area_um2": larger("inputs"),
+    "control.share": {"energy_pj.control"},
 }
 """What each constant moves on an ADC target whose layer has no scales; the others move nothing: a
 readout that is not there, and multipliers."""

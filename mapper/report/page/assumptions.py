@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 
+from mapper.cost.resolved import resolved
 from mapper.diagnostics import many
 from mapper.report.charts.base import Table
 from mapper.report.charts.breakdown import words
 from mapper.report.numbers import number, percent
 from mapper.report.references import entry_in_words, usable, works_behind
-from targets import Component, Interval, Preset, Target
+from targets import Cell, CellKind, Component, Interval, Preset, Target
 
 _PRESET = (
     ("activity", "which spikes are counted: random ones, or those of the trace or density given"),
@@ -77,13 +78,12 @@ def references_table(target: Target, preset: Preset) -> Table:
 
 
 def _constant_rows(target: Target) -> Iterator[tuple[str, ...]]:
-    library = target.components
+    library = resolved(target).components
     cell = library.cell
     yield (
         "cell",
-        f"read voltage {_interval(cell.read_voltage_v)} V; on {_interval(cell.on_conductance_us)} "
-        f"µS; off {_interval(cell.off_conductance_us)} µS",
-        *("V² G t", ""),
+        "; ".join(_cell_facts(cell)),
+        *(CELL_ENERGY[cell.kind], ""),
         _interval(cell.area_um2),
         f"{cell.node_nm:g} nm",
         _line(cell.source),
@@ -99,6 +99,31 @@ def _constant_rows(target: Target) -> Iterator[tuple[str, ...]]:
         f"{leakage.node_nm:g} nm",
         _line(leakage.source),
     )
+
+
+CELL_ENERGY: dict[CellKind, str] = {
+    "resistive": "V² G t",
+    "charge": "C V² a read",
+    "discharge": "C V² a product",
+    "static": "I V t",
+    "digital": "a gate a product",
+}
+"""What a cell of each kind takes."""
+
+
+def _cell_facts(cell: Cell) -> Iterator[str]:
+    """Write the facts that the kind of cell has."""
+    for value, words_before, unit in (
+        (cell.read_voltage_v, "read voltage", "V"),
+        (cell.on_conductance_us, "on", "µS"),
+        (cell.off_conductance_us, "off", "µS"),
+        (cell.switched_ff, "switches", "fF"),
+        (cell.current_ua, "draws", "µA"),
+        (cell.product_pj, "product", "pJ"),
+        (cell.supply_v, "supply", "V"),
+    ):
+        if value.high > 0:
+            yield f"{words_before} {_interval(value)} {unit}"
 
 
 def _component_row(name: str, part: Component) -> tuple[str, ...]:
