@@ -9,10 +9,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from math import fsum
 
-from benchmarks.chips import Chip, Quantity
-from benchmarks.macro_area import area_parts, modelled_share
-from benchmarks.macro_delay import converting_ns, delay_ns
-from benchmarks.macro_model import CONTROL, Macro, energy_parts
+from benchmarks.chips import Chip, Known, Quantity
+from benchmarks.one_layer import area_parts, delay_ns, energy_parts
+from targets import Converter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,47 +35,51 @@ Line = tuple[float, float]
 """``a`` and ``b`` of an estimate."""
 
 
-def _energy(*names: str) -> Callable[[Macro], Line]:
-    def line(macro: Macro) -> Line:
-        parts = {**energy_parts(macro), "control": 0.0}
-        moving = fsum(parts[name] for name in names)
-        scale = (1 + CONTROL) / macro.macs * 1e3
-        return (fsum(parts.values()) - moving) * scale, moving * scale
+def _energy(*names: str) -> Callable[[Known], Line]:
+    def line(known: Known) -> Line:
+        parts = energy_parts(known)
+        scale = 1e3 / known.products
+        return _moving(parts, names, scale)
 
     return line
 
 
-def _area(*names: str) -> Callable[[Macro], Line]:
-    def line(macro: Macro) -> Line:
-        parts = area_parts(macro)
-        moving = fsum(parts[name] for name in names)
-        scale = macro.macros / modelled_share(macro)
-        return (fsum(parts.values()) - moving) * scale, moving * scale
+def _area(*names: str) -> Callable[[Known], Line]:
+    def line(known: Known) -> Line:
+        return _moving(area_parts(known), names, known.macros)
 
     return line
 
 
-def _gate_delay(macro: Macro) -> Line:
-    whole = delay_ns(macro)
-    assert whole is not None
-    return 0.0, whole
+def _moving(parts: dict[str, float], names: tuple[str, ...], scale: float) -> Line:
+    """Split parts into those that a scale moves and the rest; control is a share of both."""
+    others = {name: value for name, value in parts.items() if name != "control"}
+    share = 1 + parts["control"] / fsum(others.values())
+    moving = fsum(others[name] for name in names)
+    return (fsum(others.values()) - moving) * scale * share, moving * scale * share
 
 
-def _conversion_delay(macro: Macro) -> Line:
-    whole, moving = delay_ns(macro), macro.turns * converting_ns(macro)
-    assert whole is not None
-    return whole - moving, moving
+def _gate_delay(known: Known) -> Line:
+    return 0.0, delay_ns(known)
+
+
+def _conversion_delay(known: Known) -> Line:
+    whole = delay_ns(known)
+    kind, bits = known.description.converter
+    converter = known.target().components.converter(kind, bits)
+    assert isinstance(converter, Converter)
+    return whole - converter.latency_ns.nominal, converter.latency_ns.nominal
 
 
 GATES = ("DIMC1", "DIMC2", "DIMC3", "DIMC4")
 CONVERTERS = ("AIMC1", "AIMC2", "AIMC3")
-FITS: tuple[tuple[str, tuple[str, ...], Quantity, Callable[[Macro], Line]], ...] = (
-    ("capacitance of a gate", GATES, "energy", _energy("cells", "adders", "inputs")),
+FITS: tuple[tuple[str, tuple[str, ...], Quantity, Callable[[Known], Line]], ...] = (
+    ("capacitance of a gate", GATES, "energy", _energy("cells", "readout", "shift_add", "inputs")),
     ("delay of a gate", GATES, "delay", _gate_delay),
-    ("area of a gate", GATES, "area", _area("multipliers", "adders", "registers", "inputs")),
-    ("charge of a conversion", CONVERTERS, "energy", _energy("converters")),
+    ("area of a gate", GATES, "area", _area("readouts", "adders", "inputs")),
+    ("charge of a conversion", CONVERTERS, "energy", _energy("readout")),
     ("time of a conversion", CONVERTERS, "delay", _conversion_delay),
-    ("area of a converter", CONVERTERS, "area", _area("converters")),
+    ("area of a converter", CONVERTERS, "area", _area("readouts")),
 )
 """Constant, the chips it was fitted with, the quantity, and its line."""
 

@@ -1,4 +1,7 @@
-"""Compare the generic macro model with published silicon: ``python benchmarks/silicon.py --json``.
+"""Compare the cost model with published silicon: ``python benchmarks/silicon.py --json``.
+
+Each chip is a target as ``spikeloom targets new`` writes it, with a layer of one crossbar, and
+what ``mapper.cost.estimate`` says of its macro; a user can repeat that with two commands.
 
 *Blind*: node, supply, sizes, widths, kinds of circuit; nothing else of the chip. Where a generic
 constant was fitted with a chip, that chip gets a constant that was not, or is left out of the
@@ -17,11 +20,15 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a script
 
-from benchmarks.chips import Chip, Measured, read_chips
+from benchmarks.chips import Chip, Known, Measured, read_chips
 from benchmarks.left_out import left_out
-from benchmarks.macro_area import area_parts, area_um2
-from benchmarks.macro_delay import delay_ns
-from benchmarks.macro_model import Macro, energy_fj_per_mac, energy_parts
+from benchmarks.one_layer import (
+    area_parts,
+    area_um2,
+    delay_ns,
+    energy_fj_per_mac,
+    energy_parts,
+)
 from benchmarks.silicon_tables import markdown
 
 SCHEMA = "spikeloom/silicon/1"
@@ -32,17 +39,16 @@ LIMITS = {
     "informed_max_error_area": 0.25,
     "sa_geomean_factor": 3.0,
 }
-MODELS: dict[str, Callable[[Macro], float | None]] = {
+MODELS: dict[str, Callable[[Known], float]] = {
     "energy": energy_fj_per_mac,
     "delay": delay_ns,
     "area": area_um2,
 }
-PARTS: dict[str, Callable[[Macro], dict[str, float]]] = {
+PARTS: dict[str, Callable[[Known], dict[str, float]]] = {
     "energy": energy_parts,
     "delay": lambda _: {},
     "area": area_parts,
 }
-OTHER_GATES = "nangate-45nm"  # for delays of chips that ZigZag-IMC fitted its gates with
 UNITS = {"energy": "fJ/product", "delay": "ns", "area": "um2"}
 
 
@@ -60,8 +66,7 @@ class Row:
     blind: float | None
     informed: float | None
     independent: float | None
-    """Informed, without what was fitted with this chip: delays of gates are those of another
-    library then. None where the formulas themselves were fitted."""
+    """Informed, without what was fitted with this chip. None where the laws themselves were."""
     seen: bool
     """Whether the constants of this quantity were fitted with this chip."""
     blind_parts: dict[str, float]
@@ -106,7 +111,8 @@ def rows_of(chip: Chip) -> Iterable[Row]:
 def _row(chip: Chip, measured: Measured) -> Row:
     model = MODELS[measured.quantity]
     parts = PARTS[measured.quantity]
-    informed, seen = bool(chip.sources), measured.quantity in chip.seen
+    seen, modelled = measured.quantity in chip.seen, measured.missing is None
+    informed = bool(chip.sources) and modelled
     return Row(
         id=chip.id,
         group=chip.group,
@@ -115,24 +121,17 @@ def _row(chip: Chip, measured: Measured) -> Row:
         measured=measured.value,
         published=measured.text,
         missing=measured.missing,
-        blind=model(chip.blind),
+        blind=model(chip.blind) if modelled else None,
         informed=model(chip.informed) if informed else None,
-        independent=_independent(chip, measured.quantity) if informed else None,
+        independent=model(chip.independent)
+        if informed and (not seen or measured.quantity == "energy")
+        else None,
         seen=seen,
         blind_parts=parts(chip.blind),
         informed_parts=parts(chip.informed) if informed else {},
         informed_sources=chip.sources,
         unverified=chip.unverified,
     )
-
-
-def _independent(chip: Chip, quantity: str) -> float | None:
-    """Estimate without what was fitted with this chip."""
-    if quantity not in chip.seen:
-        return MODELS[quantity](chip.independent)
-    if quantity == "delay" and chip.independent.converter == "none":
-        return delay_ns(chip.independent, OTHER_GATES)
-    return None
 
 
 def summary(chips: tuple[Chip, ...]) -> dict[str, Any]:
@@ -247,7 +246,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(json.dumps(found, indent=1))
         return 0
     if options.markdown:
-        print("\n".join(markdown(found, {chip.id: chip.blind.node_nm for chip in chips})))
+        print(
+            "\n".join(markdown(found, {chip.id: chip.blind.description.node_nm for chip in chips}))
+        )
         return 0
     print("\n".join(table(row for chip in chips for row in rows_of(chip))))
     print("* the generic constants of this quantity were fitted with this chip; - not modelled")

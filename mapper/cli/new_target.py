@@ -26,7 +26,12 @@ def new(
         ),
     ],
     readout: Annotated[
-        str, Given(help="sense-amp, ternary, ideal; sar or flash with its bits: sar4, flash3.")
+        str,
+        Given(
+            help="sense-amp, ternary, ideal; sar, flash or cco (an oscillator that the current "
+            "controls) with its bits: sar4, flash3, cco8; of digital cells adder-tree (a tree a "
+            "bitline), word-tree (for the words of a weight) or adder-chain (an adder a cell)."
+        ),
     ],
     output: Annotated[Path, Given("-o", "--output", help="TOML file to write.")],
     voltage: Annotated[
@@ -37,32 +42,60 @@ def new(
     weight_bits: Annotated[int, Given(help="Bits of a weight.")] = 4,
     encoding: Annotated[
         str | None,
-        Given(help="offset-binary, twos-complement or differential (pairs); offset-binary."),
+        Given(
+            help="offset-binary, twos-complement, differential (pairs), binary or ternary; "
+            "binary for weights of one bit, else offset-binary."
+        ),
     ] = None,
     input_bits: Annotated[
         int, Given(help="Widest input code; 1 takes spikes alone, a bit plane a read.")
     ] = 1,
+    input_bits_per_read: Annotated[
+        int, Given(help="Bits of an input code that enter in one read.")
+    ] = 1,
+    input_form: Annotated[
+        str | None,
+        Given(
+            help="How these bits enter: bits (digital cells), dac (a voltage) or pulses (in "
+            "time); dac unless given."
+        ),
+    ] = None,
+    rows_per_read: Annotated[
+        int | None, Given(help="Wordlines of a crossbar that one read drives at most; all.")
+    ] = None,
     read_channel: Annotated[
         str | None,
         Given(
             help="What stands before a readout: none, buffer, clamp (holds the bitline, mirrors "
             "its current), tia (transimpedance amplifier). Unless given: tia before a SAR and "
-            "clamp before a flash converter of rram or pcm, else none."
+            "clamp before flash and cco of rram or pcm, else none."
         ),
     ] = None,
     settling_ns: Annotated[
         float, Given(help="In which a read channel settles; an assumption unless given.")
     ] = 10.0,
     wordline_ns: Annotated[
-        float, Given(help="In which a wordline settles; an assumption unless given.")
-    ] = 1.0,
+        float | None,
+        Given(help="In which a wordline settles; 1 ns for rram and pcm, else 0.1: assumptions."),
+    ] = None,
     read_voltage: Annotated[float | None, Given(help="Across an rram or pcm cell, V.")] = None,
     on_us: Annotated[float | None, Given(help="Conductance of a cell that is on, uS.")] = None,
     off_us: Annotated[float | None, Given(help="Conductance of a cell that is off, uS.")] = None,
     cell_ff: Annotated[
         float | None, Given(help="What a charge or discharge cell switches, fF.")
     ] = None,
-    cell_um2: Annotated[float | None, Given(help="Area of a cell, um2.")] = None,
+    unit_capacitors: Annotated[
+        float, Given(help="Capacitors of a charge cell and bit: 1, or 3 in a C-2C ladder.")
+    ] = 1.0,
+    cell_um2: Annotated[
+        float | None, Given(help="Area of a memory cell with its share of the periphery, um2.")
+    ] = None,
+    cell_gates: Annotated[
+        float | None, Given(help="NAND2 beside every cell that computes, for its area.")
+    ] = None,
+    deep: Annotated[
+        int, Given(help="Memory cells behind every cell that computes, one at a time.")
+    ] = 1,
     membrane_bits: Annotated[int, Given(help="Bits of a membrane.")] = 16,
     tiles: Annotated[int, Given(help="Tiles of a chip.")] = 64,
     crossbars_per_tile: Annotated[int, Given(help="Crossbars of a tile.")] = 16,
@@ -83,6 +116,12 @@ def new(
         "weight_bits": weight_bits,
         "encoding": encoding,
         "input_bits": input_bits,
+        "input_bits_per_read": input_bits_per_read,
+        "input_form": input_form,
+        "rows_per_read": rows_per_read,
+        "unit_capacitors": unit_capacitors,
+        "cell_gates": cell_gates,
+        "deep": deep,
         "read_channel": read_channel,
         "settling_ns": settling_ns,
         "wordline_ns": wordline_ns,

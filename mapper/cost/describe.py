@@ -81,6 +81,8 @@ def _nonsense(given: Description) -> Iterator[str]:
         yield f"the read voltage {given.read_voltage_v:g} V is above the supply {given.supply:g} V"
     if None not in (given.on_us, given.off_us) and (given.off_us or 0) >= (given.on_us or 0):
         yield f"a cell that is off has {given.off_us:g} uS, one that is on {given.on_us:g} uS"
+    if given.deep > 1 and given.kind == "resistive":
+        yield f"cells rram and pcm compute by themselves, got {given.deep} behind each"
     if given.mux > given.bitlines:
         yield f"{given.mux} columns share a readout, the crossbar has {given.bitlines}"
 

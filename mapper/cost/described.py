@@ -52,6 +52,8 @@ class Description:
     cell_ff: float | None = None
     cell_um2: float | None = None
     """Of a cell with its share of the array's periphery, without gate and capacitor."""
+    deep: int = 1
+    """Memory cells behind every cell that computes, one of them at a time: words of weights."""
     cell_gates: float | None = None
     """NAND2 beside every cell that takes part: 1 where charge, discharge or logic multiplies."""
     membrane_bits: int = 16

@@ -145,7 +145,7 @@ def _cell_areas(given: Description) -> tuple[tuple[float, ...], str]:
     if gate or held:
         told += ", gates and capacitors at 1.7 fF/um2 beside the cells that take part"
     units = given.cells_per_bitline
-    low, nominal, high = bare
+    low, nominal, high = (given.deep * area for area in bare)
     return (units * low, units * (nominal + gate + held), units * (high + gate + held)), told
 
 
