@@ -60,11 +60,14 @@ def _unplaced(graph: Graph, target: Target) -> Iterator[str]:
 
 
 def _tall_blocks(graph: Graph, target: Target) -> Iterator[str]:
-    wordlines = {macro.name: macro.wordlines for macro in target.macros}
+    macros = {macro.name: macro for macro in target.macros}
     for op in _grids(graph):
-        tallest, held = max(map(len, op.rows)), wordlines.get(op.placement.macro, 0)
+        macro = macros.get(op.placement.macro)
+        tallest, held = max(map(len, op.rows)), macro.block_rows if macro else 0
         if tallest > held:
             yield f"%{op.partial_sum.name} drives {tallest} wordlines of {held}"
+        elif macro and op.turns > macro.turns:
+            yield f"%{op.partial_sum.name} has {op.turns} row blocks a crossbar of {macro.turns}"
 
 
 def _wide_blocks(graph: Graph, target: Target) -> Iterator[str]:

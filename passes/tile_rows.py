@@ -16,7 +16,8 @@ class TileRows(Pass):
     """Give each crossbar at most as many inputs as its macro has wordlines.
 
     A layer of 300 wordlines on a 128-wordline macro becomes three row blocks, whose partial sums
-    the shift-and-add adds up. Integer addition makes this exact.
+    the shift-and-add adds up. Where only some rows of a crossbar are active at once it holds
+    several row blocks, which are read in turns. Integer addition makes this exact.
     """
 
     name: ClassVar[str] = "tile-rows"
@@ -30,5 +31,6 @@ class TileRows(Pass):
 def _tile(op: Op, target: Target) -> Op:
     if not isinstance(op, CrossbarMvm):
         return op
-    wordlines = target.macro(op.placement.macro).wordlines
-    return replace(op, rows=tuple(part for span in op.rows for part in span.split(wordlines)))
+    macro = target.macro(op.placement.macro)
+    rows = tuple(part for span in op.rows for part in span.split(macro.block_rows))
+    return replace(op, rows=rows, turns=min(macro.turns, len(rows)))

@@ -89,6 +89,9 @@ class Macro:
     name: Name
     wordlines: Lines
     bitlines: Lines
+    rows_per_read: Lines | None = None
+    """Wordlines that are active at once, where they are fewer than all: a crossbar is read in
+    turns then, and each turn by itself. Wordlines that are left over hold no weights."""
     cell_bits: Annotated[int, Bounds(1, MOST_CELL_BITS)]
     cell_levels: Annotated[int, Bounds(2, 1 << MOST_CELL_BITS)] | None = None
     """Levels of a cell where they are fewer than ``2**cell_bits``."""
@@ -119,6 +122,16 @@ class Macro:
         words = {"spikes": "spikes of 1 bit", "codes": f"codes of 2..{self.max_input_bits} bits"}
         return " and ".join(words[kind] for kind in self.accepts)
 
+    @property
+    def block_rows(self) -> int:
+        """Wordlines of a row block: those that one read adds up."""
+        return self.rows_per_read or self.wordlines
+
+    @property
+    def turns(self) -> int:
+        """Row blocks that one crossbar holds."""
+        return self.wordlines // self.block_rows
+
     def written(self, weight_bits: int) -> Encoding:
         """Return how weights of so many bits are written on its cells."""
         return Encoding(
@@ -143,6 +156,11 @@ class Macro:
             yield "accepts 'codes' needs max_input_bits of 2 or more, got 1"
         if "codes" not in self.accepts and self.max_input_bits > 1:
             yield f"max_input_bits is {self.max_input_bits}, but accepts does not name 'codes'"
+        if self.block_rows > self.wordlines:
+            yield (
+                f"{self.block_rows} rows are read at once, "
+                f"the crossbar has {self.wordlines} wordlines"
+            )
         if self.input_bits_per_read > self.max_input_bits:
             yield (
                 f"a read takes {self.input_bits_per_read} bits of an input, "

@@ -62,10 +62,14 @@ def placement_problems(graph: Graph, target: Target) -> Iterator[str]:
 
 def _size_problems(op: CrossbarMvm, macro: Macro) -> Iterator[str]:
     tallest = max(len(span) for span in op.rows)
+    inside = [op.rows[at : at + op.turns] for at in range(0, len(op.rows), op.turns)]
+    held = max(sum(map(len, blocks)) for blocks in inside)
     widest = max(len(span) for span in op.columns)
     width = 1 if op.encoding is None else op.encoding.bitlines_per_weight
-    if tallest > macro.wordlines or widest * width > macro.bitlines:
+    if tallest > macro.block_rows:
+        yield f"{op.loc} drives {tallest} wordlines at once, '{macro.name}' {macro.block_rows}"
+    if held > macro.wordlines or widest * width > macro.bitlines:
         yield (
-            f"a crossbar of {op.loc} takes {tallest} wordlines and {widest * width} bitlines, "
+            f"a crossbar of {op.loc} takes {held} wordlines and {widest * width} bitlines, "
             f"'{macro.name}' has {macro.wordlines} and {macro.bitlines}"
         )

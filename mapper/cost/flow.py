@@ -113,7 +113,7 @@ def partial_sum_hops(op: CrossbarMvm, chip: Chip) -> int:
     slots = slots_of(op)
     if not len(slots):
         return 0
-    grid = slots.start + np.arange(op.crossbars).reshape(len(op.columns), len(op.rows))
+    grid = slots.start + np.arange(op.crossbars).reshape(len(op.columns), op.crossbars_down)
     x, y = tile_positions(grid, chip)
     hops = np.abs(np.diff(x, axis=1)) + np.abs(np.diff(y, axis=1))
     outputs = np.asarray([len(span) for span in op.columns])

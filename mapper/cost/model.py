@@ -33,15 +33,18 @@ class Grid:
     """The crossbars of a layer; all zero for a layer on the digital unit."""
 
     planes: int
-    """Reads of each crossbar for an output position: one for each bit plane of the input."""
+    """Bit planes of the input: each is read by itself."""
     plane_bits: int = 1
     """Bits of an input that one read takes, at most."""
+    turns: int = 1
+    """Reads of a crossbar for each bit plane: some of its rows are active in each."""
     copies: int
     """Replicas of the grid, each with its share of the output positions."""
     row_blocks: int
+    """Crossbars below each other."""
     column_blocks: int
     block_wordlines: int
-    """Wordlines of the tallest row block."""
+    """Wordlines that one read has active, at most."""
     block_conversions: int
     """Conversions of one read of the widest crossbar."""
     half_active: bool

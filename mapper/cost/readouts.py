@@ -143,7 +143,7 @@ def _times(fact: Interval, count: int) -> Interval:
 
 def active_rows(macro: TargetMacro) -> int:
     """Return the wordlines that one read drives at most: what loads a bitline, terms of a sum."""
-    return getattr(macro, "rows_per_read", None) or macro.wordlines
+    return macro.block_rows
 
 
 def input_bits(macro: TargetMacro) -> int:

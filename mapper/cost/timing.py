@@ -62,7 +62,7 @@ def layer_stages(
         }
     else:
         stages = _from_one_buffer(layer, chip, chip.hierarchy, clock.cycle, sharing, steps)
-    stages["read"] = sharing.share * layer.grid.planes * read
+    stages["read"] = sharing.share * layer.grid.planes * layer.grid.turns * read
     logic = _logic if chip.shared_units else _reference_logic
     return stages | logic(layer, chip, sharing, clock)
 

@@ -64,9 +64,10 @@ def sharing_of(layer: Layer, chip: Chip, steps: int = 1) -> Sharing:
 def _sharing(layer: Layer, chip: Chip, steps: int) -> Sharing:
     turns = min(chip.macros[layer.macro].columns_per_readout, layer.grid.block_conversions)
     share = ceil(layer.positions / max(layer.grid.copies, 1))
+    reads = layer.grid.planes * layer.grid.turns
     lanes = ceil(layer.outputs / chip.macros[layer.macro].columns_per_readout)
     make = _shared_units if chip.shared_units else _reference_units
-    units = _readouts(layer, chip, share * layer.grid.planes * turns, extra_bits(chip, steps))
+    units = _readouts(layer, chip, share * reads * turns, extra_bits(chip, steps))
     units |= make(layer, chip, share, max(lanes, 1), extra_bits(chip, steps))
     adders = units["adders"].number + units["plane_adders"].number
     return Sharing(
@@ -104,7 +105,7 @@ def _shared_units(layer: Layer, chip: Chip, share: int, lanes: int, wider: int) 
     each product; of multipliers, only as often as there is something to multiply.
     """
     grid, work = layer.grid, layer.work
-    passes = max(grid.planes, 1) * max(layer.digital_rows, 1)
+    passes = max(grid.planes * grid.turns, 1) * max(layer.digital_rows, 1)
     outputs = max(layer.outputs, 1)  # 0 where a graph has neither weights nor neurons
     each, ready = ceil(outputs / lanes), layer.positions * outputs
     added, added_bits = work.accumulations, work.accumulate_bits
@@ -163,7 +164,7 @@ def _port_words(layer: Layer, chip: Chip) -> int:
     grid, tile = layer.grid, chip.crossbars_per_tile
     if not chip.shared_units:
         bits = grid.planes * grid.plane_bits
-        loaded = bits * grid.block_wordlines * min(grid.row_blocks, tile)
+        loaded = bits * grid.turns * grid.block_wordlines * min(grid.row_blocks, tile)
         return ceil(loaded / chip.buffer_word_bits)
     crossbars = grid.row_blocks * grid.column_blocks
     here = min(grid.copies, ceil(tile / crossbars)) if crossbars else 1
@@ -180,5 +181,6 @@ def tile_words(layer: Layer, chip: Chip) -> int:
     bits = ceil(layer.work.buffer_read_bits / layer.positions)
     if grid.row_blocks:
         inputs = min(grid.groups * grid.row_blocks, chip.crossbars_per_tile)
-        bits = min(bits, grid.planes * grid.plane_bits * grid.block_wordlines * inputs)
+        once = grid.planes * grid.plane_bits * grid.turns * grid.block_wordlines
+        bits = min(bits, once * inputs)
     return ceil(bits / chip.buffer_word_bits)

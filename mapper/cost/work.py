@@ -58,7 +58,7 @@ def crossbar_work(op: CrossbarMvm, makers: Makers, constants: Constants) -> Tall
     inputs = width * prod(op.x.shape)
     return Tally(
         macs=positions * op.rows[-1].stop * op.outputs,
-        crossbar_reads=op.planes * positions * op.crossbars,
+        crossbar_reads=op.planes * positions * len(op.rows) * len(op.columns),
         buffer_write_bits=inputs,
         buffer_read_bits=width * positions * wordlines,
         fresh_bits=inputs,

@@ -61,6 +61,8 @@ class CrossbarMvm(Op):
     """Bits of an input code that a wordline carries in one read."""
     rows: tuple[Span, ...]
     """Wordlines of each row block; together they cover the K wordlines of a group."""
+    turns: int = 1
+    """Row blocks that share a crossbar, one below the other: it is read once for each of them."""
     columns: tuple[Span, ...]
     """Outputs whose bitlines share a crossbar; together they cover the N outputs."""
     encoding: Encoding | None = None
@@ -68,9 +70,14 @@ class CrossbarMvm(Op):
     partial_sum: Value
 
     @property
+    def crossbars_down(self) -> int:
+        """Crossbars below each other: as many as row blocks, or fewer that are read in turns."""
+        return -(-len(self.rows) // self.turns)
+
+    @property
     def crossbars(self) -> int:
         """Number of crossbars in one copy of the grid."""
-        return len(self.rows) * len(self.columns)
+        return self.crossbars_down * len(self.columns)
 
     @property
     def planes(self) -> int:

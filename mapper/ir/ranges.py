@@ -168,6 +168,7 @@ RANGES: OpTable[Mapping[str, Rule]] = OpTable(
             "groups": _COUNT,
             "plane_bits": _PLANE_BITS,
             "rows": _SPANS,
+            "turns": _COUNT,
             "columns": _SPANS,
             "encoding": _ENCODING,
             "placement": _PLACEMENT,

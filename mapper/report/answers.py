@@ -146,6 +146,7 @@ def _reads(layer: Layer) -> str:
     grid, reads = layer.grid, layer.work.crossbar_reads
     factors = [(layer.positions, "output position"), (grid.row_blocks, "row block")]
     factors += [(grid.column_blocks, "column block"), (grid.planes, "bit plane")]
+    factors.append((grid.turns, "row turn"))
     shown = [factor for factor in factors if factor[0] > 1]
     if prod(count for count, _ in factors) != reads or len(shown) < 2:
         return many(reads, "crossbar read")

@@ -56,7 +56,10 @@ def _layer(
     if isinstance(op, Synapse):
         return op, _digital(op, choice)
     macro, problem = _macro(op, readers[op.partial_sum.name], target, choice)
-    return replace(op, placement=replace(op.placement, macro=macro)), problem
+    if problem:
+        return op, problem
+    turns = min(target.macro(macro).turns, len(op.rows))
+    return replace(op, turns=turns, placement=replace(op.placement, macro=macro)), ""
 
 
 def widest(graph: Graph) -> int:
@@ -107,9 +110,11 @@ def _macro(op: CrossbarMvm, read: BitlineRead, target: Target, choice: Choice) -
 def _problems(op: CrossbarMvm, read: BitlineRead, macro: Macro) -> Iterator[str]:
     """Yield what a layer was trained with and the macro has otherwise, with both facts."""
     wordlines = op.rows[-1].stop
-    if op.rows != tuple(Span(0, wordlines).split(macro.wordlines)):
+    if op.rows != tuple(Span(0, wordlines).split(macro.block_rows)):
         rows = max(len(span) for span in op.rows)
-        yield f"trained for {rows} wordlines of a crossbar, '{macro.name}' has {macro.wordlines}"
+        does = "reads" if macro.rows_per_read else "has"
+        there = f"'{macro.name}' {does} {macro.block_rows}"
+        yield f"trained for {rows} wordlines of a crossbar, {there}"
     encoding = op.encoding
     if encoding is None:
         yield f"its weights have no encoding, '{macro.name}' has {macro.encoding}"

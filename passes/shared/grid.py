@@ -33,7 +33,8 @@ def grid_size(op: CrossbarMvm, graph: Graph, target: Target) -> int:
     """Count the crossbars of one copy of a layer."""
     wordlines, outputs = (int(size) for size in graph.constants[op.weight.name].shape)
     columns = ceil(outputs // op.groups / outputs_per_crossbar(op, graph, target)) * op.groups
-    return ceil(wordlines / target.macro(op.placement.macro).wordlines) * columns
+    macro = target.macro(op.placement.macro)
+    return ceil(ceil(wordlines / macro.block_rows) / macro.turns) * columns
 
 
 def outputs_per_crossbar(op: CrossbarMvm, graph: Graph, target: Target) -> int:

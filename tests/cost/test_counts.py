@@ -5,7 +5,9 @@ from dataclasses import replace
 import numpy as np
 
 from mapper.cost import Activity, Events, count_layers, estimate
-from mapper.cost.model import Work, action_counts
+from mapper.cost.facts import chip_of, corners_of
+from mapper.cost.model import Work, action_counts, crossbars_of
+from mapper.cost.timing import clock_of, layer_stages
 from mapper.ir.core import SPIKE, Const, IntType, Op, Span, Value
 from mapper.ir.crossbar import Placement
 from mapper.ir.hardware import ScaledAdd
@@ -254,3 +256,23 @@ def test_digital_ops_between_layers():
     assert work.accumulations == 4 * (3 + 3 + 1 + 1)
     assert work.accumulate_bits == 4 * (3 * 4 + 3 * 2 + 5 + 9)
     assert (work.scale_multiplies, work.scale_multiply_bits) == (4, 4 * 5 * 3)
+
+
+def test_row_blocks_in_turns_take_fewer_crossbars_and_the_same_reads():
+    """The grid of two row blocks on one crossbar that is read twice, not on two: twice the time."""
+    apart = two_by_two_grid()
+    (mvm, *others) = apart.ops
+    turned = replace(apart, ops=(replace(mvm, turns=2), *others))
+    (two,), (one,) = (count_layers(graph, small_target()) for graph in (apart, turned))
+    assert (one.work.crossbar_reads, one.work.conversions) == (4, 12)
+    assert replace(one.work, hop_bits=0) == replace(two.work, hop_bits=0)
+    assert (two.grid.row_blocks, two.grid.turns) == (2, 1)
+    assert (one.grid.row_blocks, one.grid.turns) == (1, 2)
+    assert one.grid.block_wordlines == two.grid.block_wordlines
+    reads = [
+        layer_stages(layer, chip, facts, clock_of((layer,), chip, facts))["read"]
+        for layer in (two, one)
+        for chip, facts in [(chip_of(small_target()), corners_of(small_target())[1])]
+    ]
+    assert reads[1] == 2 * reads[0] > 0
+    assert (crossbars_of(two), crossbars_of(one)) == (4, 2)

@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 from mapper.diagnostics import MappingError
 from mapper.ir.core import SPIKE, Graph, IntType, State, Value
 from mapper.ir.crossbar import CrossbarMvm
+from mapper.ir.evaluate import evaluate
 from mapper.ir.synapses import Linear
 from mapper.pipeline import make_passes, run_passes
 from passes import InputCode
 from passes.shared.chips import rounds_of, smallest_capacity
 from targets import Target, load_target
-from tests.networks import NetworkBuilder, assigned, small_conv_net
+from tests.engines import run_everywhere
+from tests.networks import NetworkBuilder, assigned, small_conv_net, spikes
 
 
 def mapped(graph: Graph, target: Target | str, **options: object) -> Graph:
@@ -36,6 +38,46 @@ def linear_net(inputs: int, outputs: int) -> Graph:
 def test_300_wordlines_on_a_128_row_crossbar_are_128_128_and_44():
     (layer,) = grids(mapped(linear_net(300, 3), "adcless-128"))
     assert [len(rows) for rows in layer.rows] == [128, 128, 44]
+
+
+def in_turns(name: str, rows: int) -> Target:
+    target = load_target(name)
+    return replace(target, macros=(replace(target.macros[0], rows_per_read=rows),))
+
+
+@pytest.mark.parametrize(
+    ("rows", "heights", "turns", "down"),
+    [
+        (None, [64, 36], 1, 2),
+        (64, [64, 36], 1, 2),
+        (16, [16] * 6 + [4], 4, 2),  # 64 = 4 x 16: four row blocks on the first crossbar
+        (24, [24] * 4 + [4], 2, 3),  # 48 of 64 wordlines are used
+        (48, [48, 48, 4], 1, 3),
+    ],
+)
+def test_row_blocks_of_the_rows_active_at_once_share_a_crossbar(rows, heights, turns, down):
+    """100 wordlines on crossbars of 64."""
+    (layer,) = grids(mapped(linear_net(100, 3), in_turns("adcless-64", rows)))
+    assert [len(span) for span in layer.rows] == heights
+    assert (layer.turns, layer.crossbars_down, layer.crossbars) == (turns, down, down)
+    assert len(layer.placement.slots) == down * layer.placement.copies
+
+
+@pytest.mark.parametrize("name", ["adcless-64", "hpadc-sar5-64", "ternary-diff-64", "ideal-128"])
+def test_turns_compute_what_as_many_smaller_crossbars_do(name):
+    """16 rows of 64 at once are read as crossbars of 16 rows are; a quarter of them is left."""
+    network = small_conv_net()
+    inputs = spikes(network, steps=3)
+    macro = load_target(name).macros[0]
+    small = replace(load_target(name), macros=(replace(macro, wordlines=16),))
+    turned, apart = mapped(network, in_turns(name, 16)), mapped(network, small)
+    found = run_everywhere(turned, inputs)
+    for value, array in evaluate(apart, inputs).items():
+        assert (found[value] == array).all()
+    turns = macro.wordlines // 16
+    for layer, many in zip(grids(turned), grids(apart), strict=True):
+        assert layer.rows == many.rows
+        assert layer.crossbars_down == -(-many.crossbars_down // turns)
 
 
 @pytest.mark.parametrize(

@@ -236,6 +236,11 @@ def test_an_impossible_readout(edited, kind, bits, reference, levels, expected):
 
 TABLES = [
     (
+        "wordlines = 8",
+        "wordlines = 8\nrows_per_read = 9",
+        ["[macro] 9 rows are read at once, the crossbar has 8 wordlines"],
+    ),
+    (
         "max_input_bits = 4",
         "max_input_bits = 4\ninput_bits_per_read = 5",
         ["[macro] a read takes 5 bits of an input, inputs have at most 4"],

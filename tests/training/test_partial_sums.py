@@ -116,6 +116,16 @@ def test_inputs_of_several_bits_a_read(readout, per_read):
     assert (hardened.sums(x).detach().numpy() == defined_sums(hardened, x)).all()
 
 
+@pytest.mark.parametrize("readout", ["sense-amp", "half-active", "flash", "adder-tree"])
+def test_rows_that_are_read_in_turns(readout):
+    """40 wordlines in blocks of 6: a crossbar of 16 holds two of them."""
+    x = spikes(6, 40)
+    macro = a_macro(readout, encoding="offset-binary", rows_per_read=6)
+    hardened = settled(nn.Linear(40, 5), macro, x, scale="block")
+    assert (hardened.blocks, macro.turns) == (7, 2)
+    assert (hardened.sums(x).detach().numpy() == defined_sums(hardened, x)).all()
+
+
 def test_a_sense_amplifier_by_hand():
     """Weights 3 and -2 on pairs: digits (1, 1) and (0, -1); a block of each row."""
     weight = torch.tensor([[3.0], [-2.0]])

@@ -63,6 +63,7 @@ VARIANTS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("flash", {"encoding": "offset-binary", "cell_bits": 3, "cell_levels": 5}, {}),
     ("sar", {"encoding": "twos-complement", "wordlines": 9}, {"weight_bits": 5}),
     ("ideal", {}, {}),
+    ("sense-amp", {"rows_per_read": 5}, {"scale": "block"}),
     ("adder-tree", {"encoding": "offset-binary"}, {}),
 ]
 

@@ -59,7 +59,7 @@ if (held.kept > 0) {
     told.textContent = `${layer.name}: wordlines ${r0} to ${r1 - 1}, outputs ${c0} to ${c1 - 1}; `
       + `${layer.weightBits}-bit ${layer.encoding} weights on ${layer.cells}, read by `
       + `${layer.readout}. ${layer.crossbars.length} of ${layer.rows.length * layer.columns.length} `
-      + "crossbars of this layer are in the page.";
+      + (layer.turns > 1 ? "row blocks" : "crossbars") + " of this layer are in the page.";
     showReferences();
     showSlice();
   }
@@ -207,7 +207,7 @@ if (held.kept > 0) {
     if (at < 0) return;
     if (layerList.value !== String(at)) { layerList.value = String(at); showLayer(); }
     const block = layer.crossbars.findIndex(({ row, column }) =>
-      row === detail.row && column === detail.column);
+      Math.floor(row / layer.turns) === detail.row && column === detail.column);
     if (block >= 0) { blockList.value = String(block); showBlock(); }
     else told.textContent = `${detail.name}: the crossbar of row block ${detail.row} and column `
       + `block ${detail.column} is not in this page; another one of the layer is shown.`;

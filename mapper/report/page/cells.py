@@ -37,9 +37,9 @@ def inspector_data(graph: Graph, names: tuple[str, ...], budget: int = BUDGET) -
         if op.encoding is not None
     ]
     reads = readouts(graph)
-    kept = _share([(op.crossbars, _size(op, reads[op.partial_sum.name])) for op in ops], budget)
+    kept = _share([(_blocks(op), _size(op, reads[op.partial_sum.name])) for op in ops], budget)
     return {
-        "total": sum(op.crossbars for op in ops),
+        "total": sum(map(_blocks, ops)),
         "kept": sum(kept),
         "layers": [
             _layer(op, name, reads[op.partial_sum.name], graph, count)
@@ -50,6 +50,11 @@ def inspector_data(graph: Graph, names: tuple[str, ...], budget: int = BUDGET) -
 
 def _crossbar_layers(graph: Graph) -> list[CrossbarMvm]:
     return [op for op in graph.ops if isinstance(op, CrossbarMvm)]
+
+
+def _blocks(op: CrossbarMvm) -> int:
+    """Count the row blocks of all crossbars of a layer: what one read of a crossbar adds up."""
+    return len(op.rows) * len(op.columns)
 
 
 def _size(op: CrossbarMvm, read: BitlineRead) -> int:
@@ -78,7 +83,7 @@ def _layer(
 ) -> dict[str, Any]:
     assert op.encoding is not None
     encoding = op.encoding
-    chosen = _spread(op.crossbars, count)
+    chosen = _spread(_blocks(op), count)
     return {
         "name": name,
         "encoding": encoding.kind,
@@ -90,6 +95,7 @@ def _layer(
         "top": encoding.base - 1,
         "pairs": encoding.pairs,
         "rows": [[span.start, span.stop] for span in op.rows],
+        "turns": op.turns,
         "columns": [[span.start, span.stop] for span in op.columns],
         "readout": read.words,
         "halfActive": read.follows_activity,

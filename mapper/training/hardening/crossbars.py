@@ -94,7 +94,7 @@ def read_layer(
 
 def crossbars_of(module: Hardened, x: Value, sums: Value, weight: Const, loc: str) -> CrossbarMvm:
     wordlines, outputs = module.whole_weights().shape
-    rows = tuple(Span(0, wordlines).split(module.macro.wordlines))
+    rows = tuple(Span(0, wordlines).split(module.macro.block_rows))
     width = module.macro.outputs_per_crossbar(module.encoding.weight_bits)
     plane_bits = module.macro.plane_bits(x)
     planes = input_planes(x, plane_bits)
@@ -106,6 +106,7 @@ def crossbars_of(module: Hardened, x: Value, sums: Value, weight: Const, loc: st
         groups=module.geometry.groups,
         plane_bits=plane_bits,
         rows=rows,
+        turns=min(module.macro.turns, len(rows)),
         columns=layer_spans(outputs, module.geometry.groups, width),
         encoding=module.encoding,
         placement=Placement(macro=module.macro.name),

@@ -111,7 +111,7 @@ class Hardened(nn.Module):
     @property
     def blocks(self) -> int:
         rows = self.geometry.matrix(self.weight.detach()).shape[0]
-        return -(-rows // self.macro.wordlines)
+        return -(-rows // self.macro.block_rows)
 
     @property
     def bit_planes(self) -> tuple[Span, ...]:
@@ -127,7 +127,7 @@ class Hardened(nn.Module):
     def grid(self) -> Grid:
         return Grid(
             encoding=self.encoding,
-            wordlines=self.macro.wordlines,
+            wordlines=self.macro.block_rows,
             window=self.geometry.window,
             groups=self.geometry.groups,
             most_driven=greatest_digit(self.bit_planes),
@@ -216,7 +216,7 @@ class Hardened(nn.Module):
             "encoding": self.encoding.kind,
             "cell_bits": self.encoding.cell_bits,
             "cell_levels": self.encoding.cell_levels,
-            "wordlines": self.macro.wordlines,
+            "wordlines": self.macro.block_rows,
             "reading": self.awareness.reading,
             "bits": self.awareness.bits,
         }
