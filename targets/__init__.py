@@ -35,7 +35,7 @@ from targets.load import (
 )
 from targets.parts import Part, PartList
 from targets.preset import AS_BUILT, DEFAULT_PRESET, Hierarchy, Preset
-from targets.schema import Chip, Clock, Macro, NeuronUnit, Readout, Target
+from targets.schema import Chip, Clock, EventGating, Macro, NeuronUnit, Readout, Target
 from targets.toml import to_toml, toml_of
 from targets.works import Work
 
@@ -53,6 +53,7 @@ __all__ = [
     "Control",
     "Converter",
     "ConverterLaw",
+    "EventGating",
     "Hierarchy",
     "Inputs",
     "Interval",

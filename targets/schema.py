@@ -234,6 +234,15 @@ class Clock:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EventGating:
+    """What is left out where no spike arrives. No result depends on it: only the cost."""
+
+    skip_silent_reads: bool = False
+    """A crossbar that has no driven wordline is not read: its codes are those of a sum of 0, which
+    are known, so nothing is converted and nothing shifted and added."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """A chip to map onto. A new chip is a new file and no new code."""
 
@@ -246,6 +255,7 @@ class Target:
     chip: Chip
     clock: Clock
     components: Library
+    events: EventGating = EventGating()
     cites: tuple[Name, ...] = ()
     """Keys of the works that it follows."""
 

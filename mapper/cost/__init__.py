@@ -6,7 +6,7 @@ from mapper.cost.generate import generate_cost
 from mapper.cost.measure import measure
 from mapper.cost.model import Activity, Events, Layer
 from mapper.cost.priced import priced_design, priced_readouts
-from mapper.cost.result import Cost, LayerCost, Range, filling, macro_lines
+from mapper.cost.result import Cost, LayerCost, Range, filling, macro_lines, skipped_reads
 from mapper.cost.sensitivity import sensitivity, swings_of, tornado_lines
 from mapper.cost.waterfall import (
     costs_along,
@@ -42,6 +42,7 @@ __all__ = [
     "ratio_waterfall",
     "sensitivity",
     "skipped",
+    "skipped_reads",
     "steps_between",
     "swings_of",
     "tornado_lines",

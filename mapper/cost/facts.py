@@ -41,6 +41,7 @@ def chip_of(target: Target, preset: Preset = AS_BUILT, layers: tuple[Layer, ...]
         macros={macro.name: _macro(macro, components, preset) for macro in target.macros},
         crossbars_per_chip=target.chip.crossbars,
         idle_leakage=target.chip.idle_leakage,
+        gated=target.events.skip_silent_reads,
         every_ms=preset.every_ms,
         widest=max((layer.outputs for layer in layers), default=1),
         hierarchy=_hierarchy(preset),

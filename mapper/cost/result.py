@@ -92,6 +92,8 @@ class Cost:
     chips: int
     chips_um2: Range
     """All of these chips, with crossbars and routers that are empty."""
+    gated: bool
+    """Crossbar reads without a driven wordline are skipped."""
     real_time: RealTime | None
     """None: inferences follow each other back to back."""
     warnings: tuple[str, ...]
@@ -128,6 +130,7 @@ class Cost:
             "area_um2": {**plain(self.area_um2), "total": self.total_um2._asdict()},
             "utilisation": self.utilisation,
             "chips": {"count": self.chips, "um2": self.chips_um2._asdict()},
+            "event_gating": gating_dict(self),
             "real_time": None if self.real_time is None else self.real_time.as_dict(),
             "warnings": list(self.warnings),
             "edp_pj_ns": self.edp_pj_ns._asdict(),
@@ -148,6 +151,22 @@ class Cost:
                 for layer in self.layers
             ],
         }
+
+
+def gating_dict(cost: Cost) -> dict[str, object] | None:
+    """Return which share of the crossbar reads has no driven wordline and is skipped.
+
+    Of random spikes fewer reads are known to be silent than are: ``exact`` is false then.
+    """
+    if not cost.gated:
+        return None
+    return {"skipped_reads": skipped_reads(cost), "exact": cost.density is None}
+
+
+def skipped_reads(cost: Cost) -> float:
+    """Return the share of crossbar reads that no spike drives, 0..1."""
+    reads = cost.counts["crossbar_reads"]
+    return 1 - cost.counts["gated_crossbar_reads"] / reads if reads else 0.0
 
 
 def sum_of(parts: Iterable[Range]) -> Range:
@@ -225,6 +244,9 @@ def _lines(cost: Cost) -> Iterable[str]:
     yield _line("initiation interval", cost.latency_ns["inference_interval"], 1e-3, "us")
     layer, stage = cost.limited_by
     yield f"  {'set by':<24} {_shown(layer)}, {stage}"
+    if cost.gated:
+        known = "counted" if cost.density is None else "at least, of random spikes"
+        yield f"  {'silent reads skipped':<24} {100 * skipped_reads(cost):.3g} %, {known}"
     if cost.real_time is not None:
         yield f"  {'an inference every':<24} {cost.real_time.every_ms:g} ms"
         yield _line("duty", cost.real_time.duty, 100, "%")

@@ -84,6 +84,7 @@ def cost_of(
         utilisation=used_cells(layers) / slots if slots else 0.0,
         chips=chips,
         chips_um2=chips_um2,
+        gated=chip.gated,
         real_time=_real_time(chip, ends),
         warnings=tuple(
             (

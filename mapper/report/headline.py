@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mapper.cost import Activity, Cost, filling, priced_readouts
+from mapper.cost import Activity, Cost, filling, priced_readouts, skipped_reads
 from mapper.diagnostics import many, printable
 from mapper.ir.firing import MAPPING, NETWORK
 from mapper.notebook import html_table
@@ -106,6 +106,7 @@ def facts(report: Report) -> tuple[Fact, ...]:
             interval=between(step, "ns"),
             told=_inference(cost),
         ),
+        *_gating(cost),
         *_real_time(cost),
         Fact(
             name="Area",
@@ -120,6 +121,18 @@ def facts(report: Report) -> tuple[Fact, ...]:
         ),
         Fact(name="Verified", value=found.line, told=found.told, style=found.style),
     )
+
+
+def _gating(cost: Cost) -> Iterator[Fact]:
+    """Say how many crossbar reads event gating skips."""
+    if cost.gated:
+        yield Fact(
+            name="Event gating",
+            value=f"{percent(skipped_reads(cost))} of the reads skipped",
+            told="counted in the recorded spikes"
+            if cost.density is None
+            else "at least: a bound for random spikes",
+        )
 
 
 def _real_time(cost: Cost) -> Iterator[Fact]:

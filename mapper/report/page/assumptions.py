@@ -58,6 +58,8 @@ def _target_rows(target: Target) -> Iterator[tuple[str, str]]:
         f"{many(chip.max_chips, 'chip')}, {many(chip.max_rounds, 'round')}; "
         f"{percent(chip.idle_leakage)} of the leakage stays while it waits",
     )
+    skips = "skipped" if target.events.skip_silent_reads else "made like the others"
+    yield "events", f"crossbar reads without a driven wordline are {skips}"
     yield "clock", f"{clock.policy}, logic {clock.logic_ns:g} ns"
     yield "neuron unit", f"{neuron.membrane_bits}-bit membranes, leaks: {', '.join(neuron.leaks)}"
 
