@@ -125,9 +125,11 @@ def test_names_of_a_hostile_model_are_text():
 def test_a_preset_is_that_of_the_cost(folder):
     found = demo_build().report(preset="paper")
     cost, _ = api.cost_build(folder, None, 1, "paper", swings=True)
-    assert found.cost.as_dict() == {
-        k: v for k, v in cost.items() if k not in ("sensitivity", "warnings")
+    told = found.cost.as_dict()
+    assert {**told, "warnings": cost["warnings"]} == {
+        k: v for k, v in cost.items() if k != "sensitivity"
     }
+    assert set(told["warnings"]) <= set(cost["warnings"])
     assert [tornado.as_dict() for tornado in found.swings] == cost["sensitivity"]
 
 

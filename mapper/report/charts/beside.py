@@ -43,15 +43,15 @@ def place_names(points: Sequence[tuple[float, float]], names: Sequence[str]) -> 
         for (x, _), w in zip(points, wide, strict=True)
     ]
     places = _stacked(points, sides)
-    best = _faults(points, wide, places)
-    for index, start in enumerate(places):
-        for moved in _moves(start):
-            if not best:
-                return places
-            other = (*places[:index], moved, *places[index + 1 :])
-            found = _faults(points, wide, other)
-            if found < best:
-                places, best = other, found
+    best, before = _faults(points, wide, places), None
+    while best and best != before:  # a name that moved may make room for one before it
+        before = best
+        for index, start in enumerate(places):
+            for moved in _moves(start):
+                other = (*places[:index], moved, *places[index + 1 :])
+                found = _faults(points, wide, other)
+                if found < best:
+                    places, best = other, found
     return places
 
 
