@@ -57,6 +57,14 @@ class Port(Component):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Write(Component):
+    """Writing one cell; the latency is that of a wordline, whose cells are written at once."""
+
+    endurance: Interval | None = None
+    """How often a cell can be written; None: without an end, as SRAM."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ShiftAdd(Component):
     """One shift-add, by the bits of the sum."""
 
@@ -203,6 +211,10 @@ class Library:
     """None: readouts are wired to their bitlines."""
     adder_tree: AdderTree | AdderTreeLaw | None = None
     """None: no macro sums digitally."""
+    write: Write | None = None
+    """None: what writing weights takes is not known."""
+    chip_link: Port | None = None
+    """One bit from a chip to the next, and a word of them; None: a link is a hop like another."""
     control: Control | None = None
     """None: no clocking and control is charged."""
     works: tuple[Work, ...] = field(default=(), metadata={"key": "reference"})

@@ -211,7 +211,8 @@ class Chip:
     crossbars_per_tile: Count
     max_chips: Count
     max_rounds: Count
-    """Times the weights may be loaded for one inference step; 1 where they stay as written."""
+    """Rounds that a network may be cut into, whose weights take turns on the crossbars; 1 where
+    weights stay as written."""
     idle_leakage: Share = 1.0
     """Share of the leakage that stays between inferences; 1: nothing is gated."""
     buffer_ports: Count = 1

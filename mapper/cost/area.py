@@ -51,10 +51,12 @@ def _bits(units: Units) -> int:
 
 
 def stored_bits(layer: Layer, chip: Chip, steps: int) -> int:
-    """Count the bits in memory: where time steps are bits, all of an input and not two of them."""
+    """Count the bits in memory: of an input two steps, or all where they wait or count as bits."""
     stored = layer.stored_bits
     if chip.steps_as_bits:
         stored += (steps - 2) * layer.input_bits
+    elif layer.later:  # another round's results, of a whole inference
+        stored += max(steps - 2, 0) * layer.input_bits
     return stored if chip.neurons else stored - layer.work.membrane_bits // 2
 
 

@@ -6,7 +6,15 @@ from math import prod
 from typing import Any
 
 from mapper.cost.events import row_levels, wiring_of
-from mapper.cost.flow import Flow, follow, input_distance, partial_sum_hops
+from mapper.cost.flow import (
+    Flow,
+    follow,
+    from_later_round,
+    input_distance,
+    link_bits,
+    partial_sum_hops,
+    waits_for_a_round,
+)
 from mapper.cost.model import Events, Grid, Layer, Work
 from mapper.cost.sum_work import Widths, separate_widths, sum_widths
 from mapper.cost.sums import Sums
@@ -146,6 +154,12 @@ def _layer(
         work=_work(tally),
         separate=sums(alone, [separate_widths(add) for add in combines]),
         full=_full_events(op, levels),
+        weights=start.weights,
+        links=tuple(
+            link_bits(flow, index, target.chip, input_bits, merged.accumulate_width).tolist()
+        ),
+        later=waits_for_a_round(flow, index),
+        fed_back=from_later_round(flow, index),
     )
 
 
@@ -209,6 +223,8 @@ class Start:
     """Of weights in buffers."""
     partial_sum_hops: int = 0
     """From tile to tile, of all partial sums of a time step."""
+    weights: int = 0
+    """On crossbars, of one copy."""
     grid: Grid = NO_GRID
 
 
@@ -219,6 +235,7 @@ def _crossbars(op: CrossbarMvm, members: list[Op], graph: Graph, target: Target)
         macro=op.placement.macro,
         round=op.placement.round,
         partial_sum_hops=partial_sum_hops(op, target.chip) * op.planes * prod(op.positions),
+        weights=op.rows[-1].stop * op.outputs,
         grid=Grid(
             planes=op.planes,
             plane_bits=max(map(len, op.bit_planes)),

@@ -55,11 +55,13 @@ def _traffic(
 ) -> dict[str, float]:
     work = layer.work
     if chip.hierarchy is None:
+        links = {"chip_link": sum(layer.links) * steps * facts.chip_link.pj}
         return {
             "buffer_read": work.buffer_read_bits * steps * facts.buffer_read.pj,
             "buffer_write": work.buffer_write_bits * steps * facts.buffer_write.pj,
             "hop": work.hop_bits * steps * facts.hop.pj,
             "collect": 0.0,
+            **(links if chip.link_word_bits and layer.links else {}),
         }
     results = layer.positions * layer.outputs
     return {

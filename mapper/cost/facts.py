@@ -43,6 +43,8 @@ def chip_of(target: Target, preset: Preset = AS_BUILT, layers: tuple[Layer, ...]
         idle_leakage=target.chip.idle_leakage,
         gated=target.events.skip_silent_reads,
         every_ms=preset.every_ms,
+        writes=components.write is not None,
+        link_word_bits=_link_word_bits(components, preset),
         widest=max((layer.outputs for layer in layers), default=1),
         hierarchy=_hierarchy(preset),
         overlap=preset.overlap,
@@ -158,6 +160,9 @@ def facts_of(target: Target, preset: Preset, end: End) -> Facts:
         hop=part_of(library.hop, end),
         leakage_uw_per_mm2=getattr(library.leakage.power_uw_per_mm2, end),
         neuron_leak_uw=_own_leakage(library, end),
+        write=NOTHING_THERE if library.write is None else part_of(library.write, end),
+        endurance=_endurance(library, end),
+        chip_link=NOTHING_THERE if library.chip_link is None else part_of(library.chip_link, end),
         cell_ff=getattr(cell.switched_ff, end),
         cell_ua=getattr(cell.current_ua, end),
         cell_product_pj=getattr(cell.product_pj, end),
@@ -190,6 +195,17 @@ def _around_cells(library: Library, target: Target, end: End) -> dict[str, Any]:
         "control_share": getattr(control.share, end) if control else 0.0,
         "control_area": getattr(control.area_share, end) if control else 0.0,
     }
+
+
+def _endurance(library: Library, end: End) -> float | None:
+    limit = None if library.write is None else library.write.endurance
+    return None if limit is None else getattr(limit, end)
+
+
+def _link_word_bits(library: Library, preset: Preset) -> int:
+    """Return the width of a link between chips; one tree of wires has none."""
+    link = library.chip_link
+    return 0 if link is None or preset.hierarchy is not None else link.word_bits
 
 
 def _own_leakage(library: Library, end: End) -> float | None:

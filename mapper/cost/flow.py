@@ -1,12 +1,12 @@
 """Which layer each op belongs to, where a layer's input comes from, and how far away that is."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isqrt
+from math import isqrt, prod
 
 import numpy as np
 
-from mapper.ir.core import Graph, Span
+from mapper.ir.core import Array, Graph, Span
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.units import LayerOp
 from targets import Chip
@@ -29,6 +29,8 @@ class Flow:
     """The layers, or ``OUTSIDE``, that the input of each layer comes from."""
     stages: tuple[int, ...]
     """Pipeline stage of each layer: one after the latest of its sources in the same step."""
+    rounds: tuple[int, ...]
+    """In which each layer runs; one on the digital unit, in that of its latest source."""
 
 
 def follow(graph: Graph) -> Flow:
@@ -48,6 +50,7 @@ def follow(graph: Graph) -> Flow:
         homes=tuple(max(home, 0) for home in homes),
         sources=tuple(across[op.x.name] for op in starts),
         stages=tuple(stages),
+        rounds=_rounds(starts, [within[op.x.name] for op in starts]),
     )
 
 
@@ -118,3 +121,79 @@ def partial_sum_hops(op: CrossbarMvm, chip: Chip) -> int:
     hops = np.abs(np.diff(x, axis=1)) + np.abs(np.diff(y, axis=1))
     outputs = np.asarray([len(span) for span in op.columns])
     return int((hops.sum(axis=1) * outputs).sum())
+
+
+def chip_of_slot(slot: int, chip: Chip) -> int:
+    return slot // chip.crossbars
+
+
+def link_bits(flow: Flow, layer: int, chip: Chip, input_bits: int, sum_bits: int) -> Array:
+    """Return ``[links]``: bits a time step over each link between neighbouring chips.
+
+    Chips stand in a row, the outside at its start. All input bits pass every link between the chip
+    of a source, that of its middle crossbar, and the chips of the layer: the links from the lowest
+    to the highest of them. A partial sum passes each link between the chips of two row blocks that
+    follow each other, of the copy that computes its output position.
+
+    Args:
+        flow: The layers and what feeds them.
+        layer: Which of them.
+        chip: How large a chip is.
+        input_bits: Of the input, in a time step.
+        sum_bits: Width of a partial sum.
+    """
+    op = flow.starts[layer]
+    slots = slots_of(op)
+    last = max(slots_of(other).stop for other in flow.starts)
+    bits = np.zeros(max(0, chip_of_slot(max(last, 1) - 1, chip)), np.int64)
+    if not len(slots):
+        return bits
+    ends = [chip_of_slot(slots.start, chip), chip_of_slot(slots.stop - 1, chip)]
+    ends += [_chip_of_source(source, flow, chip) for source in flow.sources[layer]]
+    bits[min(ends) : max(ends)] += input_bits
+    if isinstance(op, CrossbarMvm):
+        bits += _sums_over_links(op, chip, len(bits)) * sum_bits
+    return bits
+
+
+def _chip_of_source(source: int, flow: Flow, chip: Chip) -> int:
+    slots = Span(0, 0) if source == OUTSIDE else slots_of(flow.starts[source])
+    return chip_of_slot((slots.start + slots.stop) // 2, chip)
+
+
+def _sums_over_links(op: CrossbarMvm, chip: Chip, links: int) -> Array:
+    """Return ``[links]``: how many partial sums of a time step pass each link."""
+    passed = np.zeros(links, np.int64)
+    outputs = np.asarray([len(span) for span in op.columns])
+    copies, positions = op.placement.copies, prod(op.positions)
+    for copy in range(copies):
+        share = positions // copies + (copy < positions % copies)
+        first = slots_of(op).start + copy * op.crossbars
+        grid = first + np.arange(op.crossbars).reshape(len(op.columns), len(op.rows))
+        chips = grid // chip.crossbars
+        for link in range(int(chips.min()), int(chips.max())):
+            crossings = (chips[:, :-1] <= link) & (chips[:, 1:] > link)
+            passed[link] += int((crossings.sum(axis=1) * outputs).sum()) * share * op.planes
+    return passed
+
+
+def _rounds(starts: Sequence[LayerOp], within: Sequence[frozenset[int]]) -> tuple[int, ...]:
+    rounds: list[int] = []
+    for op, sources in zip(starts, within, strict=True):
+        if isinstance(op, CrossbarMvm):
+            rounds.append(op.placement.round)
+        else:
+            rounds.append(max((rounds[s] for s in sources if s != OUTSIDE), default=0))
+    return tuple(rounds)
+
+
+def from_later_round(flow: Flow, layer: int) -> bool:
+    """Say whether a layer needs what a later round computed in the time step before."""
+    return any(flow.rounds[s] > flow.rounds[layer] for s in flow.sources[layer] if s != OUTSIDE)
+
+
+def waits_for_a_round(flow: Flow, layer: int) -> bool:
+    """Say whether all steps of a layer's input are computed before it begins: by a round."""
+    if any(from_later_round(flow, other) for other in range(len(flow.starts))):
+        return False  # every step passes all rounds
+    return any(flow.rounds[s] < flow.rounds[layer] for s in flow.sources[layer] if s != OUTSIDE)

@@ -24,6 +24,7 @@ EMBEDDED = (
     "macro.py",
     "units.py",
     "energy.py",
+    "writing.py",
     "timing.py",
     "area.py",
     "realtime.py",

@@ -122,6 +122,15 @@ class Layer:
     does; see ``as_added``."""
     full: Events
     """In one time step in which every input bit is 1."""
+    weights: int = 0
+    """On crossbars, of one copy."""
+    links: tuple[int, ...] = ()
+    """Bits a time step over each link between chips, the first from chip 0 to chip 1; none on one
+    chip. Inputs reach every chip of the layer; partial sums go from row block to row block."""
+    later: bool = False
+    """All time steps of its input wait in memory: an earlier round computes them."""
+    fed_back: bool = False
+    """Its input comes from a later round, by way of a state."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,6 +220,10 @@ class Chip:
     """Crossbars of one chip, empty ones too; 0: a chip is as large as its network."""
     idle_leakage: float = 1.0
     """Share of the leakage that stays while the chip waits for the next inference."""
+    writes: bool = False
+    """What writing weights takes is known."""
+    link_word_bits: int = 0
+    """Bits of a word over a link between chips; 0: such a link is a hop like another."""
     every_ms: float | None = None
     """From one inference to the next; None: they follow each other back to back."""
     shared_units: bool = True
@@ -287,6 +300,12 @@ class Facts:
     """One bit of a converter of inputs."""
     channels: dict[str, Channel] = field(default_factory=dict)
     """By macro kind; empty where readouts are wired to their bitlines."""
+    write: Part = NOTHING_THERE
+    """One cell; ``ns`` of a wordline."""
+    endurance: float | None = None
+    """Writes that a cell survives; None where that has no end, or is not known."""
+    chip_link: Part = NOTHING_THERE
+    """One bit; ``ns`` of a word."""
     control_share: float = 0.0
     control_area: float = 0.0
     """Share of the area of a macro."""

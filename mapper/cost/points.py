@@ -18,6 +18,7 @@ from mapper.cost.scaling import (
     digital_energy_factor,
 )
 from mapper.cost.timing import latencies
+from mapper.cost.writing import loading_energy
 
 FIELDS = {"energy_pj": "pj", "latency_ns": "ns", "area_um2": "um2"}
 """What a component library calls the fields of ``Part``."""
@@ -184,7 +185,8 @@ def totals(
     ]
     by_action = [total(part[action] for part in energies) for action in energies[0]]
     duration = times["inference_pipelined"]
-    energy = total([*by_action, standing_energy(layers, chip, facts, blocks, times)])
+    loading = loading_energy(layers, facts, steps)
+    energy = total([*by_action, loading, standing_energy(layers, chip, facts, blocks, times)])
     return {
         "energy_pj": energy,
         "latency_ns": duration,

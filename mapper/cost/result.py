@@ -67,6 +67,46 @@ class RealTime:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Programming:
+    """What writing the weights of a network takes, and how often a chip can."""
+
+    cells: int
+    """That hold a weight, of all copies and rounds."""
+    energy_pj: Range
+    """Of writing them once."""
+    time_ns: Range
+    """At most: of the fullest tile of each round."""
+    rounds: int
+    loads: int
+    """How often each round is loaded for one inference; 0: weights stay."""
+    endurance: Range | None
+    """Writes that a cell survives; None: without an end."""
+    inferences: Range | None
+    """Until the cell that is written most is worn out; None where weights stay, or no end."""
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the JSON form."""
+        return {
+            "cells": self.cells,
+            "energy_pj": self.energy_pj._asdict(),
+            "time_ns": self.time_ns._asdict(),
+            "rounds": self.rounds,
+            "loads_per_inference": self.loads,
+            "endurance": None if self.endurance is None else self.endurance._asdict(),
+            "inferences": None if self.inferences is None else self.inferences._asdict(),
+        }
+
+    @property
+    def told(self) -> str:
+        """Say how often weights are written."""
+        if not self.loads:
+            return "weights stay as they are written"
+        often = "once an inference" if self.loads == 1 else "in every time step"
+        why = ": later rounds feed earlier ones back" if self.loads > 1 else ""
+        return f"each of {self.rounds} rounds is loaded {often}{why}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
     """What one inference costs. Every total is the sum of the parts beside it."""
 
@@ -92,6 +132,10 @@ class Cost:
     chips: int
     chips_um2: Range
     """All of these chips, with crossbars and routers that are empty."""
+    link_bits: tuple[int, ...]
+    """Bits a time step over each link between neighbouring chips, from the first."""
+    programming: Programming | None
+    """None: what writing takes is not known of these cells."""
     gated: bool
     """Crossbar reads without a driven wordline are skipped."""
     real_time: RealTime | None
@@ -129,7 +173,12 @@ class Cost:
             "limited_by": dict(zip(("layer", "stage"), self.limited_by, strict=True)),
             "area_um2": {**plain(self.area_um2), "total": self.total_um2._asdict()},
             "utilisation": self.utilisation,
-            "chips": {"count": self.chips, "um2": self.chips_um2._asdict()},
+            "chips": {
+                "count": self.chips,
+                "um2": self.chips_um2._asdict(),
+                "link_bits": list(self.link_bits),
+            },
+            "programming": None if self.programming is None else self.programming.as_dict(),
             "event_gating": gating_dict(self),
             "real_time": None if self.real_time is None else self.real_time.as_dict(),
             "warnings": list(self.warnings),
@@ -262,6 +311,7 @@ def _lines(cost: Cost) -> Iterable[str]:
     yield f"{_line('per synaptic operation', per_event, 1, 'pJ')}, a spike that meets a weight"
     yield _line("power", cost.metrics["power_mw"], 1, "mW")
     yield f"{_line('power density', cost.metrics['power_w_per_cm2'], 1, 'W/cm2')}, back to back"
+    yield from _writing(cost)
     yield from (f"  warning: {text}" for text in cost.warnings)
     yield ""
     yield "energy by action"
@@ -275,6 +325,20 @@ def _lines(cost: Cost) -> Iterable[str]:
     yield ""
     yield f"actions over {cost.samples} sample{'s' if cost.samples > 1 else ''}"
     yield from (f"  {name:<24} {count}" for name, count in cost.counts.items())
+
+
+def _writing(cost: Cost) -> Iterable[str]:
+    for link, bits in enumerate(cost.link_bits):
+        yield f"  {f'chip {link} to chip {link + 1}':<24} {bits} bits a time step"
+    found = cost.programming
+    if found is None:
+        return
+    yield f"{_line('writing all weights', found.energy_pj, 1e-6, 'uJ')}, {found.told}"
+    yield _line("writing takes at most", found.time_ns, 1e-3, "us")
+    if found.endurance is not None:
+        yield _line("a cell survives", found.endurance, 1, "writes")
+    if found.inferences is not None:
+        yield _line("cells last for", found.inferences, 1, "inferences")
 
 
 def _line(name: str, value: Range, factor: float, unit: str) -> str:

@@ -29,9 +29,20 @@ from mapper.cost.realtime import (
     too_slow,
     whole_area,
 )
-from mapper.cost.result import Cost, LayerCost, Parts, Range, RealTime, sum_of
+from mapper.cost.result import Cost, LayerCost, Parts, Programming, Range, RealTime, sum_of
 from mapper.cost.tested import silicon_behind
 from mapper.cost.timing import clock_of, latencies, layer_stages, layer_times, paced_stages
+from mapper.cost.writing import (
+    link_totals,
+    loading_energy,
+    loads,
+    not_charged,
+    rounds_of,
+    write_energy,
+    write_ns,
+    writes_of_a_cell,
+    written_cells,
+)
 
 
 def cost_of(
@@ -57,6 +68,10 @@ def cost_of(
         action: sum_of(cost.energy_pj[action] for cost in costs) for action in costs[0].energy_pj
     }
     check_interval(chip, latency["inference_interval"].nominal)
+    if loads(layers, activity.steps) and chip.writes:
+        energy["weight_loading"] = Range(
+            *(loading_energy(layers, facts, activity.steps) for facts in corners)
+        )
     dynamic = sum_of(energy.values())
     ends = _ends(corners, area, latency)
     energy["leakage"] = Range(*(standing_energy(layers, chip, *end) for end in ends))
@@ -84,12 +99,15 @@ def cost_of(
         utilisation=used_cells(layers) / slots if slots else 0.0,
         chips=chips,
         chips_um2=chips_um2,
+        link_bits=link_totals(layers),
+        programming=_programming(layers, chip, corners, activity.steps),
         gated=chip.gated,
         real_time=_real_time(chip, ends),
         warnings=tuple(
             (
                 *limits(chips, chips_um2.nominal, metrics["power_w_per_cm2"].nominal),
                 *too_slow(chip, latency["inference_interval"].high),
+                *not_charged(layers, chip),
             )
         ),
         metrics=metrics,
@@ -101,6 +119,26 @@ def cost_of(
             chip,
             energy["leakage"].nominal,
         ),
+    )
+
+
+def _programming(
+    layers: tuple[Layer, ...], chip: Chip, corners: Corners, steps: int
+) -> Programming | None:
+    if not chip.writes:
+        return None
+    often = writes_of_a_cell(layers, steps)
+    limits = [facts.endurance for facts in corners if facts.endurance is not None]
+    endurance = Range(*limits) if limits else None
+    lasts = None if endurance is None or not often else Range(*(end / often for end in endurance))
+    return Programming(
+        cells=written_cells(layers),
+        energy_pj=Range(*(write_energy(layers, facts) for facts in corners)),
+        time_ns=Range(*(write_ns(layers, chip, facts) for facts in corners)),
+        rounds=len(rounds_of(layers)),
+        loads=loads(layers, steps),
+        endurance=endurance,
+        inferences=lasts,
     )
 
 

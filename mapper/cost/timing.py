@@ -7,6 +7,7 @@ from mapper.cost.arith import largest, smaller, total, up
 from mapper.cost.macro import channel_ns, driving_ns
 from mapper.cost.model import Chip, Facts, Hierarchy, Layer, moved_bits
 from mapper.cost.units import Sharing, sharing_of
+from mapper.cost.writing import loading_ns, rounds_of
 
 
 class Clock(NamedTuple):
@@ -19,6 +20,8 @@ class Clock(NamedTuple):
     multiply: float
     add: float
     update: float
+    link: float
+    """A word from a chip to the next."""
 
 
 def clock_of(layers: tuple[Layer, ...], chip: Chip, facts: Facts) -> Clock:
@@ -32,6 +35,7 @@ def clock_of(layers: tuple[Layer, ...], chip: Chip, facts: Facts) -> Clock:
         multiply=up(facts.scale_multiply.ns / cycle) * cycle,
         add=up(facts.accumulate.ns / cycle) * cycle,
         update=up(facts.membrane_update.ns / cycle) * cycle,
+        link=up(facts.chip_link.ns / cycle) * cycle,
     )
 
 
@@ -60,6 +64,8 @@ def layer_stages(
             "arrival": sharing.arrival_words * clock.hop,
             "load": sharing.port_turns * clock.load,
         }
+        if chip.link_word_bits and layer.links:
+            stages["chip_link"] = ceil(max(layer.links) / chip.link_word_bits) * clock.link
     else:
         stages = _from_one_buffer(layer, chip, chip.hierarchy, clock.cycle, sharing, steps)
     stages["read"] = sharing.share * layer.grid.planes * layer.grid.turns * read
@@ -184,13 +190,25 @@ def layer_times(layer: Layer, chip: Chip, stages: dict[str, float], clock: Clock
     return LayerTimes(slowest, hops + slowest + others, sequential)
 
 
+def shared_link_ns(layers: tuple[Layer, ...], chip: Chip, clock: Clock) -> float:
+    """Return ns that the busiest link between chips needs for the words of one time step."""
+    links = [layer.links for layer in layers if layer.links]
+    if not chip.link_word_bits or not links:
+        return 0.0
+    busiest: int = max(
+        sum(ceil(bits / chip.link_word_bits) for bits in each) for each in zip(*links, strict=True)
+    )
+    return busiest * clock.link
+
+
 def latencies(layers: tuple[Layer, ...], chip: Chip, facts: Facts, steps: int) -> dict[str, float]:
     """Return ns of one time step and of all of them, pipelined over layers and not.
 
     Pipelined, a result appears each time the slowest layer takes the next time step, and the first
     one after all pipeline stages: each takes that long, or as long as its layers need for one
-    datum. ``inference_interval`` is the time between two inferences. Weights that are loaded again
-    every step leave nothing to overlap with; the loading itself is not counted.
+    datum. ``inference_interval`` is the time between two inferences. In several rounds layers
+    work one after the other, and an inference waits for its loads (``mapper.cost.writing``). No
+    step is faster than the words of all layers pass the busiest link between chips.
     """
     clock = clock_of(layers, chip, facts)
     times = [
@@ -198,20 +216,22 @@ def latencies(layers: tuple[Layer, ...], chip: Chip, facts: Facts, steps: int) -
         for layer in layers
     ]
     sequential = total(found.sequential for found in times)
-    step = largest(found.pace for found in times)
+    step = largest([*(found.pace for found in times), shared_link_ns(layers, chip, clock)])
     depth = 1 + max(layer.stage for layer in layers)
     inference = (steps + depth - 1) * step
     if chip.shared_units:
         inference = inference + _filling(layers, times, depth, step)
-    if len({layer.round for layer in layers}) > 1:
-        step, inference = sequential, steps * sequential
+    alone, interval = steps * sequential, steps * step
+    if len(rounds_of(layers)) > 1:
+        alone = alone + loading_ns(layers, chip, facts, steps)
+        step, interval, inference = alone / steps, alone, alone
     return {
         "cycle": clock.cycle,
         "step_pipelined": step,
         "step_sequential": sequential,
-        "inference_interval": steps * step,
+        "inference_interval": interval,
         "inference_pipelined": inference,
-        "inference_sequential": steps * sequential,
+        "inference_sequential": alone,
     }
 
 

@@ -119,7 +119,25 @@ def facts(report: Report) -> tuple[Fact, ...]:
             told=f"of the {many(report.crossbars, 'crossbar')} in use, on "
             f"{many(report.chips, 'chip')}",
         ),
+        *_writing(cost),
         Fact(name="Verified", value=found.line, told=found.told, style=found.style),
+    )
+
+
+def _writing(cost: Cost) -> Iterator[Fact]:
+    """Say what writing all weights takes, and how often an inference waits for it."""
+    found = cost.programming
+    if found is None:
+        return
+    worn = (
+        "" if found.endurance is None else f"; a cell survives {found.endurance.nominal:.3g} writes"
+    )
+    lasts = "" if found.inferences is None else f", {found.inferences.nominal:.3g} inferences"
+    yield Fact(
+        name="Writing all weights",
+        value=nominal(found.energy_pj.nominal, "pJ"),
+        interval=between(found.energy_pj, "pJ"),
+        told=f"at most {nominal(found.time_ns.nominal, 'ns')}; {found.told}{worn}{lasts}",
     )
 
 

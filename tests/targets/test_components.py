@@ -137,6 +137,24 @@ def test_a_driven_wordline_charges_its_wire():
     assert same(drive.area_um2, *areas)
 
 
+def test_a_cell_is_written_with_the_voltages_and_pulses_of_published_cells():
+    write = LIBRARY.write
+    assert write is not None
+    neurosim, neurram = 2**2 / 6e3 * 50, 1.75**2 / 250e3 * 8520  # V^2 G t, nJ
+    assert same(write.energy_pj, 0.6, neurosim * 1e3, neurram * 1e3)
+    assert same(write.latency_ns, 10, 50, 8.52e3)
+    assert write.endurance is not None
+    assert same(write.endurance, 1e5, 1e6, 1e12)
+
+
+def test_links_between_chips_have_the_energy_and_the_bandwidth_of_measured_ones():
+    link = LIBRARY.chip_link
+    assert link is not None
+    assert same(link.energy_pj, 0.47, 2.25, 20)
+    words = (256 / (16 * 12), 256 / (6.4 * 8), 256 / 6.25)  # bits over Gb/s
+    assert same(link.latency_ns, *words)
+
+
 def test_chips_that_were_measured_leak_what_the_library_says():
     leakage = LIBRARY.leakage.power_uw_per_mm2
     assert same(leakage, 2, 100, 350)
@@ -200,4 +218,4 @@ def test_an_adc_is_found_by_its_bits():
 def test_entries_are_named():
     names = [name for name, _ in LIBRARY.entries()]
     assert names[:4] == ["wordline_drive", "sense_amp", "flash_adc.2", "flash_adc.3"]
-    assert names[-1] == "hop"
+    assert names[-3:] == ["hop", "write", "chip_link"]
