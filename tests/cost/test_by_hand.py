@@ -44,6 +44,7 @@ def test_counts(cost):
         "conversions": 2 * 4 * 2,  # 4 slices of 2 outputs
         "gated_conversions": 16,
         "shift_adds": 16,  # one a conversion
+        "tree_additions": 0,
         "accumulations": 0,  # one row block
         "scale_multiplies": 0,
         "membrane_updates": 2 * 2,

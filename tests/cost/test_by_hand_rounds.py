@@ -62,6 +62,7 @@ def test_counts(cost):
         "conversions": 4 * 4 * 2,  # reads x slices x outputs
         "gated_conversions": 3 * 4 * 2,
         "shift_adds": 32 + 2 * 2,  # and one for each pixel and output, to put the bits together
+        "tree_additions": 0,
         "accumulations": 0,
         "scale_multiplies": 0,
         "membrane_updates": 2 * 2,
@@ -80,6 +81,7 @@ def test_counts(cost):
         "conversions": 2 * 4,
         "gated_conversions": 4,
         "shift_adds": 8,
+        "tree_additions": 0,
         "accumulations": 0,
         "scale_multiplies": 0,
         "membrane_updates": 2,
