@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from targets.fields import Amount, Name, Positive, Text
+from targets.fields import Amount, Bounds, Name, Positive, Text
 
 CellKind = Literal["resistive", "charge", "discharge", "static", "digital"]
 FactKind = Literal["measured", "simulated", "law"]
@@ -62,6 +62,8 @@ class Cell:
     source: Text
     cites: tuple[Name, ...] = ()
     """Keys of the works that it comes from."""
+    levels: Annotated[int, Bounds(0, 256)] = 0
+    """Levels that it is written with; 0 where the library leaves that to the target."""
 
     def problems(self) -> Iterator[str]:
         needed = NEEDED[self.kind]

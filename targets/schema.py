@@ -270,10 +270,24 @@ class Target:
             yield f"a macro is named {DIGITAL!r}, which stands for the digital unit"
         for macro in self.macros:
             yield from self._unpriced(macro)
+            yield from self._cell_levels_disagree(macro)
 
     def macro(self, name: str) -> Macro:
         """Return the macro kind of that name; a missing one is a mistake of the caller."""
         return next(macro for macro in self.macros if macro.name == name)
+
+    def _cell_levels_disagree(self, macro: Macro) -> Iterator[str]:
+        """Yield where two sources say how many levels a cell has: there is one truth.
+
+        A device that is described beside target and library is one more source to compare here.
+        """
+        said = self.components.cell.levels
+        built = macro.written(macro.weight_bits).base
+        if said and said != built:
+            yield (
+                f"macro {macro.name!r} has cells of {built} levels, library "
+                f"{self.components.name!r} says {said}"
+            )
 
     def _unpriced(self, macro: Macro) -> Iterator[str]:
         readout = macro.readout

@@ -127,6 +127,15 @@ def test_facts_of_another_kind_of_cell_are_refused(key, value, words):
         target_from_data(data, loc="mine.toml")
 
 
+def test_levels_of_a_cell_have_one_source():
+    data = target_to_data(TARGET)
+    data["components"]["cell"]["levels"] = 2
+    assert target_from_data(data, loc="mine.toml").components.cell.levels == 2
+    data["components"]["cell"]["levels"] = 4
+    with pytest.raises(MappingError, match="has cells of 2 levels, library .* says 4"):
+        target_from_data(data, loc="mine.toml")
+
+
 def test_inputs_and_control_are_checked():
     data = target_to_data(TARGET)
     part = dict(data["components"]["wordline_drive"])
