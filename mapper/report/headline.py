@@ -14,7 +14,7 @@ from mapper.notebook import html_table
 from mapper.report.answers import Answer, answers
 from mapper.report.charts.breakdown import words
 from mapper.report.data import Evidence, Report
-from mapper.report.numbers import between, nominal, percent
+from mapper.report.numbers import between, nominal, number, percent
 from mapper.verify.result import NOTHING_COMPARED, Verification, finite
 
 
@@ -130,9 +130,11 @@ def _writing(cost: Cost) -> Iterator[Fact]:
     if found is None:
         return
     worn = (
-        "" if found.endurance is None else f"; a cell survives {found.endurance.nominal:.3g} writes"
+        ""
+        if found.endurance is None
+        else f"; a cell survives {number(found.endurance.nominal)} writes"
     )
-    lasts = "" if found.inferences is None else f", {found.inferences.nominal:.3g} inferences"
+    lasts = "" if found.inferences is None else f", {number(found.inferences.nominal)} inferences"
     yield Fact(
         name="Writing all weights",
         value=nominal(found.energy_pj.nominal, "pJ"),

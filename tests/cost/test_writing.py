@@ -208,5 +208,5 @@ def test_every_cost_says_what_writing_takes():
     build = mapper.compile(DEMO_MODEL, "adcless-64")
     cost = build.cost()
     (told,) = (fact for fact in cost.headline.facts if fact.name == "Writing all weights")
-    assert "weights stay as they are written; a cell survives 1e+06 writes" in told.told
+    assert "weights stay as they are written; a cell survives 1,000,000 writes" in told.told
     assert cost.as_dict()["programming"]["loads_per_inference"] == 0
