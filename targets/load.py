@@ -3,13 +3,14 @@
 import os
 import tomllib
 from collections.abc import Iterable, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import Field, fields, is_dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 from mapper.arguments import Takes, check_arguments
 from mapper.diagnostics import MappingError, nearest, printable, refuse
+from targets.cells import Interval
 from targets.library import Library
 from targets.parts import PartList
 from targets.preset import AS_BUILT, Preset
@@ -330,5 +331,10 @@ def _plain(value: object) -> object:
     return {
         str(member.metadata.get("key", member.name)): _plain(held)
         for member in fields(value)
-        if (held := getattr(value, member.name)) is not None  # left out, as in a file
+        if not _left_out(held := getattr(value, member.name), member)
     }
+
+
+def _left_out(held: object, member: Field[Any]) -> bool:
+    """Say whether a file leaves a value out: nothing, or a fact that plays no part."""
+    return held is None or (isinstance(held, Interval) and held == member.default)

@@ -63,7 +63,7 @@ class Build:
         >>> build.verify(events).bit_exact
         True
         >>> round(build.cost(run).energy_pj.nominal)
-        763366
+        780198
         >>> build.save("gesture").folder
         PosixPath('gesture')
     """

@@ -145,7 +145,7 @@ class Comparison:
     Example:
         >>> compared = mapper.compare_targets("model.onnx", ["adcless-64", "hpadc-flash5-64"])
         >>> [round(build.cost.total_pj.nominal) for build in compared.builds]
-        [40480, 117422]
+        [41119, 121771]
     """
 
     network: str

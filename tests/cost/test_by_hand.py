@@ -60,9 +60,8 @@ ENERGY_PJ = {
     # 0.12131289 x 2179.321 uS x 2 ns = 528.759... uV^2 S ns = 0.528759... pJ
     "cells": 0.12131289 * 2179.321 * 2 * 1e-3,
     "wordline_drive": 0.1887552,  # 3 lines x 64 cells x 0.0009831 pJ
-    "inputs": 0.0,
+    "inputs": 0.08916,  # 6 bits x 0.01486 pJ
     "read_channel": 0.0,
-    "control": 0.0,
     "readout": 0.6672,  # 16 x 0.0417 pJ
     "shift_add": 1.6448,  # 16 of 4 bits (codes 0..1 at 1, 2, 4, 8: 0..15) x 0.0257 pJ
     "accumulate": 0.0,
@@ -74,11 +73,13 @@ ENERGY_PJ = {
     "hop": 1.5096,  # 6 bits x 0.2516 pJ
     "collect": 0.0,
 }
+IN_MACROS = ("cells", "wordline_drive", "inputs", "readout", "shift_add")
+ENERGY_PJ["control"] = 0.05 * sum(ENERGY_PJ[name] for name in IN_MACROS)
 
 AREA_UM2 = {
     "cells": 180.6336,  # 64 x 64 x 0.0441
     "wordline_drivers": 211.776,  # 64 x 3.309
-    "inputs": 0.0,
+    "inputs": 579.904,  # 64 x 9.061
     "read_channels": 0.0,
     "control": 0.0,
     "readouts": 3475.2,  # 64 x 54.3
@@ -89,7 +90,7 @@ AREA_UM2 = {
     "memory": 22.17,  # 2 states of 12 bits, two steps of 3 inputs: 30 bits x 0.739
     "routers": 121000.0,  # one tile
 }
-TOTAL_UM2 = 132868.0996
+TOTAL_UM2 = 133448.0036
 # 100 uW/mm2, but for the two neuron units of 57.6 nW, for the 10 ns of an inference
 LEAKAGE_PJ = (100 * (TOTAL_UM2 - 2290) * 1e-6 + 2 * 0.0576) * 10 * 1e-3
 

@@ -96,9 +96,8 @@ ENERGY_PJ = {
     # V^2 G t of 13 cells that are on and 15 that are off, for 1 ns to settle and 1 ns to read.
     "cells": 0.12131289 * (13 * 166.7 + 15 * 1.111) * 2 * 1e-3,
     "wordline_drive": 0.2516736,  # 4 lines x 64 cells x 0.0009831 pJ
-    "inputs": 0.0,
+    "inputs": 0.17832,  # 12 bits x 0.01486 pJ
     "read_channel": 0.0,
-    "control": 0.0,
     "readout": 1.668,  # 40 x 0.0417 pJ
     # 40 of 4 bits (0..15) and 4 of 6 bits (0..15 - 2 x 0..15), where the two bits of a code meet:
     # 184 x 0.0257 pJ
@@ -113,11 +112,13 @@ ENERGY_PJ = {
     "collect": 0.0,
     "weight_loading": 1333.2,  # 4 weights twice and 2 weights, in 4 cells each, x 33.33 pJ
 }
+IN_MACROS = ("cells", "wordline_drive", "inputs", "readout", "shift_add")
+ENERGY_PJ["control"] = 0.05 * sum(ENERGY_PJ[name] for name in IN_MACROS)
 
 AREA_UM2 = {  # of the first round, which is the larger one in every block: two crossbars
     "cells": 361.2672,  # 2 x 64 x 64 x 0.0441
     "wordline_drivers": 423.552,  # 2 x 64 x 3.309
-    "inputs": 0.0,
+    "inputs": 1159.808,  # 2 x 64 x 9.061
     "read_channels": 0.0,
     "control": 0.0,
     "readouts": 6950.4,  # 128 x 54.3

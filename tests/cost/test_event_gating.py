@@ -38,7 +38,7 @@ def test_silent_reads_convert_nothing_and_shift_nothing():
         assert some.energy_pj[action].nominal == pytest.approx(
             every.energy_pj[action].nominal / 3, rel=1e-12
         )
-    same = set(every.energy_pj) - {"readout", "shift_add"}
+    same = set(every.energy_pj) - {"readout", "shift_add", "control"}
     assert all(some.energy_pj[action] == every.energy_pj[action] for action in same)
     assert (some.latency_ns, some.area_um2) == (every.latency_ns, every.area_um2)
     assert some.as_dict()["event_gating"] == {"skipped_reads": 1 - 4 / 12, "exact": True}
