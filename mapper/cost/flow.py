@@ -169,7 +169,7 @@ def _sums_over_links(op: CrossbarMvm, chip: Chip, links: int) -> Array:
     for copy in range(copies):
         share = positions // copies + (copy < positions % copies)
         first = slots_of(op).start + copy * op.crossbars
-        grid = first + np.arange(op.crossbars).reshape(len(op.columns), len(op.rows))
+        grid = first + np.arange(op.crossbars).reshape(len(op.columns), op.crossbars_down)
         chips = grid // chip.crossbars
         for link in range(int(chips.min()), int(chips.max())):
             crossings = (chips[:, :-1] <= link) & (chips[:, 1:] > link)

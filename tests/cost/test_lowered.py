@@ -77,7 +77,7 @@ def test_every_event_of_a_mapped_network_is_counted(name):
     grids = [op for op in graph.ops if isinstance(op, CrossbarMvm)]
     assert [layer.stage for layer in layers] == [op.placement.stage for op in grids]
     assert [layer.work.membrane_updates for layer in layers] == [6 * 6 * 6, 3]
-    assert [layer.work.conversions for layer in layers] == [
+    assert [layer.work.columns_read for layer in layers] == [
         int(np.prod(op.partial_sum.shape)) for op in grids
     ]
     cost = estimate(graph, target, activity)
