@@ -31,6 +31,8 @@ def comparison(answer: Comparison) -> RenderableType:
     sides = answer.side_by_side()
     head = f"{answer.network}, activity: {answer.activity}, preset: {answer.preset}"
     parts: list[RenderableType] = [_costs(head, sides.subject, answer.builds)]
+    if sides.silicon_told:
+        parts.append(Text(printable(sides.silicon_told), "dim"))
     if sides.equal_columns:
         parts.append(_equal_columns(sides))
         parts.append(Text(COLUMNS_TOLD, "dim"))

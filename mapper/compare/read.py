@@ -85,6 +85,7 @@ def _side(row: Json) -> Side:
         firing=read_firing(row, "firing"),
         incomparable=_text(row.get("incomparable_because", "")),
         priced="; ".join(dict.fromkeys(map(_text, row.get("priced_readouts", {}).values()))),
+        silicon=_number(cost["silicon"]["share"]) if "silicon" in cost else None,
         spike_agreement=None if found is None else found.spike_agreement,
         built=_built(row, found) if "build" in row else None,
     )

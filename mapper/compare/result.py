@@ -121,6 +121,7 @@ class ComparedBuild:
             firing=self.firing,
             incomparable=self.incomparable,
             priced=self.readout,
+            silicon=self.cost.silicon.share,
             spike_agreement=None if found is None else found.spike_agreement,
             built=self._built(),
         )

@@ -15,6 +15,7 @@ from mapper.proportions import Paired, Score, Spread
 from mapper.report.comparison.designs import EqualColumns, Iso
 from mapper.report.comparison.rates import FrameRates
 from mapper.report.headline import Verdict, judged
+from mapper.report.numbers import percent
 from mapper.verify.result import Verification
 from targets import Work
 
@@ -55,6 +56,9 @@ class Side:
     """Why it is in no ratio, front or waterfall: it is dead. Empty where it is."""
     priced: str = ""
     """The readouts that its cost is of, in words; empty where that is not known."""
+    silicon: float | None = None
+    """Share of its energy, 0..1, that rests on terms that silicon has tested; None where that is
+    not known."""
     spike_agreement: float | None = None
     """Share of spikes that are equal to those of the network, 0..1; None where not known."""
     built: Built | None = None
@@ -161,6 +165,18 @@ class SideBySide:
     def subject(self) -> Subject:
         """What the sides are."""
         return "target" if self.sides[0].built is None else "build"
+
+    @property
+    def silicon_told(self) -> str:
+        """Say of each side which share of its energy has silicon behind it; empty where unknown."""
+        told = ", ".join(
+            f"{side.name} {percent(side.silicon)}"
+            for side in self.sides
+            if side.silicon is not None
+        )
+        if not told:
+            return ""
+        return f"Of the energy, this rests on terms that published chips have tested: {told}."
 
     @property
     def comparable(self) -> tuple[Side, ...]:
