@@ -16,7 +16,7 @@ from mapper.report.names import layer_names
 from mapper.report.numbers import amount, nominal, percent, times_text
 from mapper.report.ternary import BINARY, TERNARY, counterpart_cost
 from mapper.report.waiting import waits
-from targets import Readout
+from targets import CellKind, Readout
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,12 @@ class Answer:
 def answers(report: Report) -> tuple[Answer, ...]:
     """Answer the three questions of a newcomer from the estimate."""
     layers = report.counts.layers
-    return (_dominating(report.cost, layers), _limiting(report, layers), _ternary(report))
+    library = report.preset.components or report.target.components
+    return (
+        _dominating(report.cost, layers, library.cell.kind),
+        _limiting(report, layers),
+        _ternary(report),
+    )
 
 
 # --- energy --------------------------------------------------------------------------------
@@ -46,7 +51,7 @@ _MOST_REASONS = 3
 _MOST_OF_IT = 0.6  # share of a layer's energy after which no more components are explained
 
 
-def _dominating(cost: Cost, layers: tuple[Layer, ...]) -> Answer:
+def _dominating(cost: Cost, layers: tuple[Layer, ...], cell: CellKind) -> Answer:
     question = "Which layer dominates the energy, and why?"
     total = cost.total_pj.nominal
     if not total:
@@ -71,7 +76,7 @@ def _dominating(cost: Cost, layers: tuple[Layer, ...]) -> Answer:
     return Answer(
         question=question,
         text=text,
-        reasons=(*_reasons(layer, counted, cost), *([over_all] if len(layers) > 1 else [])),
+        reasons=(*_reasons(layer, counted, cost, cell), *([over_all] if len(layers) > 1 else [])),
         links=(
             ("energy by layer and component", "chart-energy-by-layer-and-component"),
             ("energy by component", "chart-energy-by-component"),
@@ -80,7 +85,7 @@ def _dominating(cost: Cost, layers: tuple[Layer, ...]) -> Answer:
     )
 
 
-def _reasons(layer: LayerCost, counted: Layer, cost: Cost) -> Iterator[str]:
+def _reasons(layer: LayerCost, counted: Layer, cost: Cost, cell: CellKind) -> Iterator[str]:
     """Say of the largest components of a layer why they are so large."""
     total = layer.total_pj.nominal
     parts = sorted(layer.energy_pj, key=lambda name: -layer.energy_pj[name].nominal)
@@ -91,20 +96,34 @@ def _reasons(layer: LayerCost, counted: Layer, cost: Cost) -> Iterator[str]:
             return
         told += share
         of = "of that " if place == 0 else ""
-        yield f"{percent(share)} {of}goes to {words(part)}: {_why(part, layer, counted, cost)}."
+        why = _why(part, layer, counted, cost, cell)
+        yield f"{percent(share)} {of}goes to {words(part)}: {why}."
 
 
 def _largest(parts: Mapping[str, Range]) -> str:
     return max(parts, key=lambda name: parts[name].nominal)
 
 
-def _why(part: str, layer: LayerCost, counted: Layer, cost: Cost) -> str:
+def _cells(layer: LayerCost, counted: Layer, runs: int, cell: CellKind) -> str:
+    """Say what the cells of a kind do."""
+    on = _each(layer.counts["on_cells"], runs)
+    where = f"on wordlines that spikes drive in {_reads(counted)}"
+    told: dict[CellKind, str] = {
+        "resistive": f"current through {on} conducting cells, {where}",
+        "static": f"current through {on} conducting cells, {where}",
+        "charge": f"the capacitors of all cells are charged in {_reads(counted)}, spikes or not",
+        "discharge": f"{on} cells discharge their bitlines, {where}",
+        "digital": f"{on} cells with a product that is not 0, {where}",
+    }
+    return told[cell]
+
+
+def _why(part: str, layer: LayerCost, counted: Layer, cost: Cost, cell: CellKind) -> str:
     """Say what is done so often, with the numbers of one time step."""
     runs = cost.steps * cost.samples
     work, positions = counted.work, many(counted.positions, "output position")
     told = {
-        "cells": f"current through {_each(layer.counts['on_cells'], runs)} conducting cells, on "
-        f"wordlines that spikes drive in {_reads(counted)}",
+        "cells": _cells(layer, counted, runs, cell),
         "wordline_drive": f"{_each(layer.counts['wordline_events'], runs)} wordlines are driven, "
         "a spike once for every crossbar and output position it enters",
         "inputs": f"{many(latched_bits(counted), 'input bit')} are taken by the registers of "

@@ -8,11 +8,14 @@ from typer.testing import CliRunner
 
 from mapper import api
 from mapper.cli import app
+from mapper.cost import count_actions, price
 from mapper.cost.describe import describe, described
 from mapper.cost.described import CELLS, Description
 from mapper.cost.facts import corners_of
 from mapper.diagnostics import MappingError
+from mapper.report.answers import _cells
 from targets import load_target, target_from_data, to_toml
+from tests.cost.networks import graph_for
 
 
 def said(**more) -> Description:
@@ -121,3 +124,18 @@ def test_the_command_writes_a_target_that_loads(tmp_path):
     assert again.exit_code == 1
     assert "output-exists" in again.output
     assert CliRunner().invoke(app, ["targets", "adcless-64"]).exit_code == 0
+
+
+def test_a_page_says_what_cells_of_a_kind_do(tmp_path):
+    said = {}
+    for cell, readout in (("charge", "sar4"), ("digital", "adder-tree"), ("rram", "sar4")):
+        path = tmp_path / f"{cell}.toml"
+        api.new_target(path, node_nm=28, array="64x64", cell=cell, readout=readout)
+        target = load_target(path)
+        graph = graph_for(target)
+        counts = count_actions(graph, target)
+        (layer,) = price(counts).layers
+        said[cell] = _cells(layer, counts.layers[0], 1, target.components.cell.kind)
+    assert said["charge"].startswith("the capacitors of all cells are charged in")
+    assert "cells with a product that is not 0" in said["digital"]
+    assert said["rram"].startswith("current through")
