@@ -52,7 +52,7 @@ def _bits(units: Units) -> int:
 
 def stored_bits(layer: Layer, chip: Chip, steps: int) -> int:
     """Count the bits in memory: of an input two steps, or all where they wait or count as bits."""
-    stored = layer.stored_bits
+    stored = layer.stored_bits + chip.shared_units * layer.skip_stored_bits
     if chip.steps_as_bits:
         stored += (steps - 2) * layer.input_bits
     elif layer.later:  # another round's results, of a whole inference

@@ -16,6 +16,7 @@ from mapper.cost.flow import (
     waits_for_a_round,
 )
 from mapper.cost.model import Events, Grid, Layer, Work
+from mapper.cost.skips import Skips, skips_of
 from mapper.cost.sum_work import Widths, separate_widths, sum_widths
 from mapper.cost.sums import Sums
 from mapper.cost.tally import Makers, Tally, bits_of
@@ -92,10 +93,11 @@ def _layers(graph: Graph, flow: Flow, levels: Levels, target: Target) -> tuple[L
     members: list[list[Op]] = [[] for _ in range(layers)]
     for op, home in zip(graph.ops, flow.homes, strict=True):
         members[home].append(op)
+    skips = skips_of(graph, flow, target.chip)
     if not flow.starts:
         return (_neurons_only(graph, _tally(graph.ops, makers, graph.constants, op_work), target),)
     return tuple(
-        _layer(graph, flow, index, members[index], makers, levels[index], target)
+        _layer(graph, flow, index, members[index], makers, levels[index], skips[index], target)
         for index in range(layers)
     )
 
@@ -116,6 +118,7 @@ def _layer(
     members: list[Op],
     makers: Makers,
     levels: Array | None,
+    skips: Skips,
     target: Target,
 ) -> Layer:
     op = flow.starts[index]
@@ -151,7 +154,8 @@ def _layer(
         accumulate_width=merged.accumulate_width,
         multiply_width=merged.multiply_width,
         grid=start.grid,
-        work=_work(tally),
+        work=_work(tally, skips),
+        skip_stored_bits=skips.stored_bits,
         separate=sums(alone, [separate_widths(add) for add in combines]),
         full=_full_events(op, levels),
         weights=start.weights,
@@ -197,7 +201,7 @@ def _neurons_only(graph: Graph, tally: Tally, target: Target) -> Layer:
         accumulate_width=0,
         multiply_width=0,
         grid=NO_GRID,
-        work=_work(tally),
+        work=_work(tally, Skips()),
         separate=_sums(tally, (), 0),
         full=NOTHING,
     )
@@ -272,7 +276,7 @@ STARTS: OpTable[Callable[[Any, list[Op], Graph, Target], Start]] = OpTable(
 """What is known of a layer from the op that it begins with."""
 
 
-def _work(tally: Tally) -> Work:
+def _work(tally: Tally, skips: Skips) -> Work:
     return Work(
         macs=tally["macs"],
         crossbar_reads=tally["crossbar_reads"],
@@ -292,5 +296,8 @@ def _work(tally: Tally) -> Work:
         buffer_read_bits=tally["buffer_read_bits"],
         fresh_bits=tally["fresh_bits"],
         buffer_write_bits=tally["buffer_write_bits"],
+        skip_write_bits=skips.write_bits,
+        skip_read_bits=skips.read_bits,
+        skip_hop_bits=skips.hop_bits,
         hop_bits=tally["hop_bits"],
     )

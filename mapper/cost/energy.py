@@ -17,6 +17,7 @@ from mapper.cost.model import (
     extra_bits,
     moved_bits,
 )
+from mapper.cost.units import Words, sharing_of
 
 
 def layer_energy(
@@ -27,6 +28,7 @@ def layer_energy(
     possible = work.columns_read * steps * activity.samples
     share = conversions(layer, events, activity, chip) / possible if possible else 1.0
     memory = facts.buffer_read.pj + facts.buffer_write.pj
+    accessed = accessed_bits(layer, chip, steps)
     wider = extra_bits(chip, steps)
     shift_add_bits = (work.shift_add_bits + work.shift_adds * wider) * share
     if macro.tree:  # the adders put the bits of a weight together; bits of inputs are left
@@ -45,21 +47,34 @@ def layer_energy(
         "scale_multiply": work.scale_multiply_bits * steps * facts.scale_multiply.pj,
         "membrane_update": chip.neurons * work.membrane_updates * steps * facts.membrane_update.pj,
         # Half of the bits are read, half are written.
-        "membrane_memory": chip.neurons * work.membrane_bits * steps * memory / 2,
-        **_traffic(layer, chip, facts, steps, side_mm),
+        "membrane_memory": chip.neurons * accessed.states * steps * memory / 2,
+        **_traffic(layer, chip, facts, accessed, steps, side_mm),
     }
 
 
+def accessed_bits(layer: Layer, chip: Chip, steps: int = 1) -> Words:
+    """Return the bits of memories that a time step pays for: whole words, or as many as it needs.
+
+    States are read and written: both ways together.
+    """
+    work = layer.work
+    if not chip.shared_units:
+        return Words(work.buffer_read_bits, work.buffer_write_bits, work.membrane_bits)
+    words, width = sharing_of(layer, chip, steps).words, chip.buffer_word_bits
+    return Words(words.read * width, words.written * width, 2 * words.states * width)
+
+
 def _traffic(
-    layer: Layer, chip: Chip, facts: Facts, steps: int, side_mm: float
+    layer: Layer, chip: Chip, facts: Facts, accessed: Words, steps: int, side_mm: float
 ) -> dict[str, float]:
     work = layer.work
     if chip.hierarchy is None:
         links = {"chip_link": sum(layer.links) * steps * facts.chip_link.pj}
+        hop_bits = work.hop_bits + chip.shared_units * work.skip_hop_bits
         return {
-            "buffer_read": work.buffer_read_bits * steps * facts.buffer_read.pj,
-            "buffer_write": work.buffer_write_bits * steps * facts.buffer_write.pj,
-            "hop": work.hop_bits * steps * facts.hop.pj,
+            "buffer_read": accessed.read * steps * facts.buffer_read.pj,
+            "buffer_write": accessed.written * steps * facts.buffer_write.pj,
+            "hop": hop_bits * steps * facts.hop.pj,
             "collect": 0.0,
             **(links if chip.link_word_bits and layer.links else {}),
         }

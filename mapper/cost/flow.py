@@ -80,11 +80,12 @@ def slots_of(op: LayerOp) -> Span:
 
 def input_distance(flow: Flow, layer: int, chip: Chip) -> int:
     """Return the hops from the farthest source to the middle of a layer."""
+    return max((distance_from(s, flow, layer, chip) for s in flow.sources[layer]), default=0)
+
+
+def distance_from(source: int, flow: Flow, layer: int, chip: Chip) -> int:
+    """Return the hops from a layer, or from ``OUTSIDE``, to the middle of another."""
     here = _middle(flow.starts[layer], chip)
-    return max((_from(source, flow, here, chip) for source in flow.sources[layer]), default=0)
-
-
-def _from(source: int, flow: Flow, here: tuple[int, int], chip: Chip) -> int:
     if source == OUTSIDE:
         return 1 + here[0] + here[1]
     there = _middle(flow.starts[source], chip)

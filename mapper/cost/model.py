@@ -85,6 +85,10 @@ class Work:
     """With full im2col re-use: every input bit is read once a step."""
     buffer_write_bits: int
     hop_bits: int
+    skip_write_bits: int = 0
+    """Residual operands, which reach a layer beside its input: moved and written."""
+    skip_read_bits: int = 0
+    skip_hop_bits: int = 0
 
     @property
     def columns_read(self) -> int:
@@ -131,6 +135,8 @@ class Layer:
     """All time steps of its input wait in memory: an earlier round computes them."""
     fed_back: bool = False
     """Its input comes from a later round, by way of a state."""
+    skip_stored_bits: int = 0
+    """Residual operands, and inputs that wait for other inputs to come through the pipeline."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -382,6 +388,8 @@ def action_counts(layer: Layer, events: Events, activity: Activity) -> dict[str,
         "buffer_bits": (work.buffer_read_bits + work.buffer_write_bits) * runs,
         "buffer_bits_reused": (work.fresh_bits + work.buffer_write_bits) * runs,
         "hops": work.hop_bits * runs,
+        "skip_bits": (work.skip_write_bits + work.skip_read_bits) * runs,
+        "skip_hops": work.skip_hop_bits * runs,
     }
 
 

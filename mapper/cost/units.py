@@ -21,6 +21,16 @@ class Units(NamedTuple):
     """Width of one."""
 
 
+class Words(NamedTuple):
+    """Whole words of the memories of a layer, in a time step."""
+
+    read: int
+    """Of the buffers of its input and of residual operands."""
+    written: int
+    states: int
+    """Of the membranes: each is read and written."""
+
+
 class Sharing(NamedTuple):
     """How the output positions and the outputs of a layer share its circuits."""
 
@@ -35,6 +45,7 @@ class Sharing(NamedTuple):
     """Of the tree that the adders of a lane are."""
     port_turns: int
     """Words that one port of a tile's buffer gives in a time step."""
+    words: Words
     arrival_words: int
     """Words in which the input of a time step arrives through a link."""
     collected: float
@@ -69,6 +80,7 @@ def _sharing(layer: Layer, chip: Chip, steps: int) -> Sharing:
     make = _shared_units if chip.shared_units else _reference_units
     units = _readouts(layer, chip, share * reads * turns, extra_bits(chip, steps))
     units |= make(layer, chip, share, max(lanes, 1), extra_bits(chip, steps))
+    arriving = layer.input_bits + chip.shared_units * layer.work.skip_write_bits
     adders = units["adders"].number + units["plane_adders"].number
     return Sharing(
         slots=slots_of(layer, chip),
@@ -77,7 +89,8 @@ def _sharing(layer: Layer, chip: Chip, steps: int) -> Sharing:
         units=units,
         levels=ceil(log2(adders // (max(layer.grid.copies, 1) * max(lanes, 1)) + 1)),
         port_turns=share * _port_words(layer, chip),
-        arrival_words=ceil(layer.input_bits / chip.hop_word_bits),
+        words=words_of(layer, chip),
+        arrival_words=ceil(arriving / chip.hop_word_bits),
         collected=collected_results(layer, chip, steps) * turns if chip.hierarchy else 0.0,
     )
 
@@ -168,7 +181,8 @@ def _port_words(layer: Layer, chip: Chip) -> int:
         return ceil(loaded / chip.buffer_word_bits)
     crossbars = grid.row_blocks * grid.column_blocks
     here = min(grid.copies, ceil(tile / crossbars)) if crossbars else 1
-    return ceil(here * tile_words(layer, chip) / chip.buffer_ports)
+    words = tile_words(layer, chip) + _words(layer.work.skip_read_bits, layer.positions, chip)
+    return ceil(here * words / chip.buffer_ports)
 
 
 def tile_words(layer: Layer, chip: Chip) -> int:
@@ -184,3 +198,26 @@ def tile_words(layer: Layer, chip: Chip) -> int:
         once = grid.planes * grid.plane_bits * grid.turns * grid.block_wordlines
         bits = min(bits, once * inputs)
     return ceil(bits / chip.buffer_word_bits)
+
+
+def words_of(layer: Layer, chip: Chip) -> Words:
+    """Return the words that a layer reads and writes: whole ones, however few bits are wanted.
+
+    What belongs to one output position lies side by side, and nothing of another position is read
+    along with it: neither copies nor neighbouring windows share a word. A word of membranes is
+    held until all of its neurons are done. What is written comes one after the other, in full ones.
+    """
+    work, positions = layer.work, layer.positions
+    each_way = work.membrane_bits // 2
+    neurons = ceil(work.membrane_updates / max(layer.outputs, 1))
+    return Words(
+        read=positions * _words(work.buffer_read_bits, positions, chip)
+        + positions * _words(work.skip_read_bits, positions, chip),
+        written=_words(work.buffer_write_bits, 1, chip) + _words(work.skip_write_bits, 1, chip),
+        states=neurons * _words(each_way, neurons, chip),
+    )
+
+
+def _words(bits: int, places: int, chip: Chip) -> int:
+    """Return the words at one of the places that share bits evenly."""
+    return ceil(ceil(bits / max(places, 1)) / chip.buffer_word_bits)

@@ -52,6 +52,8 @@ def test_counts(cost):
         "buffer_bits": 2 * (3 + 3),  # each input bit written once, read once
         "buffer_bits_reused": 2 * (3 + 3),
         "hops": 2 * 3 * 1,  # from the corner into the first tile
+        "skip_bits": 0,
+        "skip_hops": 0,
     }
 
 
@@ -67,9 +69,10 @@ ENERGY_PJ = {
     "accumulate": 0.0,
     "scale_multiply": 0.0,
     "membrane_update": 4.04,  # 4 x 1.01 pJ
-    "membrane_memory": 10.6176,  # 48 bits read and 48 written x 0.1106 pJ
-    "buffer_read": 0.6636,  # 6 bits x 0.1106 pJ
-    "buffer_write": 0.6636,
+    # A word of 256 bits holds both membranes: each of the two steps reads it and writes it.
+    "membrane_memory": 113.2544,  # 2 x 2 x 256 bits x 0.1106 pJ
+    "buffer_read": 56.6272,  # a word a step, of which 3 bits are wanted: 2 x 256 x 0.1106 pJ
+    "buffer_write": 56.6272,
     "hop": 1.5096,  # 6 bits x 0.2516 pJ
     "collect": 0.0,
 }

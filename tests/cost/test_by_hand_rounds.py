@@ -70,6 +70,8 @@ def test_counts(cost):
         "buffer_bits": 8 + 8,  # 4 codes of 2 bits, each written and read once
         "buffer_bits_reused": 8 + 8,
         "hops": 8 * 1,  # from the corner into the first tile
+        "skip_bits": 0,
+        "skip_hops": 0,
     }
     assert second == {
         "crossbar_reads": 2,
@@ -89,6 +91,8 @@ def test_counts(cost):
         "buffer_bits": 4 + 4,
         "buffer_bits_reused": 4 + 4,
         "hops": 0,  # the same tile, later
+        "skip_bits": 0,
+        "skip_hops": 0,
     }
 
 
@@ -105,9 +109,10 @@ ENERGY_PJ = {
     "accumulate": 0.0,
     "scale_multiply": 0.0,
     "membrane_update": 6.06,  # 6 x 1.01 pJ
-    "membrane_memory": 15.9264,  # 72 bits read and 72 written x 0.1106 pJ
-    "buffer_read": 1.3272,  # 12 bits x 0.1106 pJ
-    "buffer_write": 1.3272,
+    # The neurons of a pixel share a word of 256 bits: of two pixels and layers 4 words, both ways.
+    "membrane_memory": 226.5088,  # 8 x 256 bits x 0.1106 pJ
+    "buffer_read": 113.2544,  # 4 words, one a pixel and layer
+    "buffer_write": 56.6272,  # 2 words, one a layer
     "hop": 2.0128,  # 8 bits x 0.2516 pJ
     "collect": 0.0,
     "weight_loading": 1333.2,  # 4 weights twice and 2 weights, in 4 cells each, x 33.33 pJ

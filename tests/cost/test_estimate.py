@@ -89,8 +89,8 @@ def test_energy_of_every_action_by_hand():
             "scale_multiply": 0.0,
             "membrane_update": 2 * 3 * 8.0,
             "membrane_memory": 2 * 36 * (1.0 + 3.0),  # 36 bits read, 36 written
-            "buffer_read": 2 * 5 * 1.0,
-            "buffer_write": 2 * 5 * 3.0,
+            "buffer_read": 2 * 6 * 1.0,  # 5 bits are 3 words of 2
+            "buffer_write": 2 * 6 * 3.0,
             "hop": 2 * 5 * 16.0,
             "collect": 0.0,
             "leakage": 50.0 * by_hand().total_um2.nominal * 1e-6 * 24 * 1e-3,

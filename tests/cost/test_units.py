@@ -12,7 +12,7 @@ from mapper.cost.area import layer_area
 from mapper.cost.facts import chip_of, corners_of
 from mapper.cost.model import Chip, Layer
 from mapper.cost.timing import clock_of, latencies, layer_stages, layer_times
-from mapper.cost.units import sharing_of, tile_words
+from mapper.cost.units import sharing_of, tile_words, words_of
 from mapper.ir.core import Graph
 from mapper.ir.crossbar import CrossbarMvm
 from targets import load_preset, load_target
@@ -213,3 +213,21 @@ def test_groups_load_wordlines_of_their_own():
     # A tile has 16 of the 40 crossbars: 480 bits, two words of 256.
     assert tile_words(replace(layer, grid=grid, work=work), chip) == 2
     assert tile_words(layer, chip) == 1
+
+
+@DRAWN
+@given(design=designs())
+def test_memories_are_read_and_written_in_whole_words(design):
+    layers, chip = design
+    for layer in layers:
+        work, found, width = layer.work, words_of(layer, chip), chip.buffer_word_bits
+        read = work.buffer_read_bits + work.skip_read_bits
+        written = work.buffer_write_bits + work.skip_write_bits
+        neurons = ceil(work.membrane_updates / max(layer.outputs, 1))
+        # A word at the end of what lies side by side is the only one that is not full.
+        for words, bits, ends in (
+            (found.read, read, 2 * layer.positions),
+            (found.written, written, 2),
+            (found.states, work.membrane_bits // 2, neurons),
+        ):
+            assert bits <= words * width <= bits + ends * (width + 1)

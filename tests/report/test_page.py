@@ -200,16 +200,16 @@ def test_a_constant_is_called_as_the_chart_by_component_calls_what_it_charges(bu
         for name in ("energy-hangs-on", "area-hangs-on")
     }
     assert moved["energy-hangs-on"][:3] == [
-        "membrane update",
         "buffer read (and membranes)",
+        "membrane update",
         "buffer write (and membranes)",
     ]
     assert "wordline drive: latency" in moved["energy-hangs-on"]
     assert {"accumulate (adders)", "buffer read (memory)"} <= set(moved["area-hangs-on"])
-    assert charts["energy-hangs-on"].table.rows[1][0] == "buffer read: energy (pJ)"
+    assert charts["energy-hangs-on"].table.rows[0][0] == "buffer read: energy (pJ)"
     free = replace(build.report().cost, energy_pj={"membrane_memory": Range(0.0, 0.0, 0.0)})
     energy, *_ = swing_charts(build.report().swings, free)
-    assert energy.spec["layer"][0]["data"]["values"][1]["label"] == "buffer read"
+    assert energy.spec["layer"][0]["data"]["values"][0]["label"] == "buffer read"
 
 
 def test_the_pace_of_a_preset_is_set_by_a_layer_as_it_is_called_elsewhere():
