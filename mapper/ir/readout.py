@@ -15,11 +15,7 @@ from mapper.ir.core import INT64, Array, Const, Constants, IntType, Op, Value, g
 from mapper.ir.encoding import cell_problems
 from mapper.ir.limits import MOST_BITS, MOST_SUM
 from mapper.ir.readout_kinds import READOUTS, ReadoutKind, sensed_kind
-
-_SUM_BITS = 54
-"""Of partial sums that are read: less a threshold they stay within 64 bits."""
-_COUNT_BITS = 32
-"""Of counts of active wordlines."""
+from mapper.ir.readout_rules import active_problems, grid_problems, readout_problems
 
 
 def sensed(
@@ -91,7 +87,7 @@ class SenseAmpRead(Op):
     result: Value
 
     def verify(self, constants: Constants) -> Iterator[str]:
-        unread = list(_readout_problems(self.partial_sum, self.result))
+        unread = list(readout_problems(self.partial_sum, self.result))
         yield from unread
         if unread:
             return
@@ -100,7 +96,7 @@ class SenseAmpRead(Op):
             yield f"{len(self.levels)} levels, but thresholds have shape {thresholds.shape}"
             return
         grid = (len(thresholds), *self.partial_sum.shape[1:4])
-        yield from _grid_problems("thresholds", thresholds, grid)
+        yield from grid_problems("thresholds", thresholds, grid)
         if (np.diff(thresholds, axis=0) < 0).any():
             yield "thresholds must ascend"
         yield from cell_problems(self.cell_bits, self.cell_levels)
@@ -108,7 +104,7 @@ class SenseAmpRead(Op):
         assert isinstance(sums, IntType)
         assert isinstance(codes, IntType)
         if self.active is not None:
-            yield from _active_problems(self.active, self.partial_sum)
+            yield from active_problems(self.active, self.partial_sum)
             if sums.min < 0:
                 yield f"half of the active rows is a reference for unsigned sums, got {sums}"
         if not codes.holds(*self.ends(constants)):
@@ -176,11 +172,11 @@ class AdcRead(Op):
     result: Value
 
     def verify(self, constants: Constants) -> Iterator[str]:
-        unread = list(_readout_problems(self.partial_sum, self.result))
+        unread = list(readout_problems(self.partial_sum, self.result))
         for name in ("first", "step", "base"):
             held = getattr(self, name)
             if isinstance(held, Const):
-                unread += _grid_problems(name, constants[held.name], self.partial_sum.shape[1:4])
+                unread += grid_problems(name, constants[held.name], self.partial_sum.shape[1:4])
         yield from unread
         if unread:
             return
@@ -256,36 +252,6 @@ def _table(constants: Constants, table: int | Const, result: Value) -> Array:
     return values if values.ndim == 0 else over_positions(values, result.shape[4:])
 
 
-def _readout_problems(partial_sum: Value, result: Value) -> Iterator[str]:
-    if partial_sum.shape != result.shape:
-        yield f"partial sums are {partial_sum.shape}, but the readout gives {result.shape}"
-    if len(result.shape) < 4:
-        yield f"partial sums are [planes, blocks, slices, outputs, ...], got {partial_sum.shape}"
-    if not isinstance(result.type, IntType) or not isinstance(partial_sum.type, IntType):
-        yield f"a readout is an integer, got {partial_sum.type} and {result.type}"
-    elif partial_sum.type.bits > _SUM_BITS:
-        yield f"partial sums of {partial_sum.type}, at most {_SUM_BITS} bits are read"
-
-
-def _grid_problems(name: str, table: Array, grid: tuple[int, ...]) -> Iterator[str]:
-    """Yield why a table has not one entry, or one for all, along every axis of a grid."""
-    fits = table.ndim == len(grid) and all(
-        own in (1, full) for own, full in zip(table.shape, grid, strict=True)
-    )
-    if not fits:
-        yield f"{name} of shape {table.shape} do not broadcast to {grid}"
-
-
-def _active_problems(active: Value, grid: Value) -> Iterator[str]:
-    """Yield why counts ``[planes, G, groups, *P]`` are not of sums ``[planes, G, S, N, *P]``."""
-    planes, blocks, _, outputs, *positions = grid.shape
-    groups = active.shape[2] if len(active.shape) > 2 else 0
-    if active.shape != (planes, blocks, groups, *positions) or not groups or outputs % groups:
-        yield f"active wordlines are {active.shape}, the columns {grid.shape}"
-    if not isinstance(active.type, IntType) or active.type.bits > _COUNT_BITS:
-        yield f"active wordlines are integers of at most {_COUNT_BITS} bits, got {active.type}"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShiftAndAdd(Op):
     """Combine planes, row blocks and bit-slices into one integer per output.
@@ -325,7 +291,7 @@ class ShiftAndAdd(Op):
         if unread:
             return
         if self.active is not None:
-            yield from _active_problems(self.active, self.codes)
+            yield from active_problems(self.active, self.codes)
         if (self.active is None) != (self.offset == 0):
             yield f"offset {self.offset} needs a count of active rows, and only then"
         if (reach := self._reach(constants)) > MOST_SUM:
@@ -348,7 +314,7 @@ class ShiftAndAdd(Op):
             yield f"codes are {self.codes.shape}, but the result has {self.result.shape}"
         if isinstance(self.scale, Const):
             scales = constants[self.scale.name]
-            yield from _grid_problems("scales", scales, self.codes.shape[1:4:2])
+            yield from grid_problems("scales", scales, self.codes.shape[1:4:2])
 
     def _reach(self, constants: Constants) -> int:
         """Return the greatest magnitude of any number on the way, before the shift."""
