@@ -241,6 +241,8 @@ class EventGating:
     skip_silent_reads: bool = False
     """A crossbar that has no driven wordline is not read: its codes are those of a sum of 0, which
     are known, so nothing is converted and nothing shifted and added."""
+    update_on_event: bool = False
+    """A membrane is updated where a spike arrives at its output position, or after it fired."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

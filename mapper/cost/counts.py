@@ -1,7 +1,7 @@
 """Exact action counts: what the cost formulas need to know of each layer."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -21,6 +21,7 @@ from mapper.cost.sum_work import Widths, separate_widths, sum_widths
 from mapper.cost.sums import Sums
 from mapper.cost.tally import Makers, Tally, bits_of
 from mapper.cost.trace import NOTHING, most_events
+from mapper.cost.updates import check_update_on_event, reached
 from mapper.cost.work import op_work, separate_op_work, weight_bits
 from mapper.ir.core import Array, Constants, Graph, Op
 from mapper.ir.crossbar import CrossbarMvm
@@ -69,6 +70,8 @@ def count_actions(graph: Graph, target: Target, levels: Levels | None = None) ->
         levels: Those of a graph with the same crossbars, where they are known.
     """
     flow = follow(graph)
+    if target.events.update_on_event:
+        check_update_on_event(graph, target.name)
     known = levels_of(flow.starts, graph) if levels is None else levels
     return Counts(
         graph=graph, target=target, layers=_layers(graph, flow, known, target), levels=known
@@ -121,7 +124,7 @@ def _layer(
     skips: Skips,
     target: Target,
 ) -> Layer:
-    op = flow.starts[index]
+    op, events = flow.starts[index], reached(flow, graph)[index]
     begins = STARTS.entry(type(op))
     assert begins is not None, STARTS.reason(type(op))
     start = begins(op, members, graph, target)
@@ -157,7 +160,10 @@ def _layer(
         work=_work(tally, skips),
         skip_stored_bits=skips.stored_bits,
         separate=sums(alone, [separate_widths(add) for add in combines]),
-        full=_full_events(op, levels),
+        full=_full_events(op, levels, 0 if events is None else events.neurons),
+        event_neurons=0 if events is None else events.neurons,
+        repeats=events is not None and events.repeats,
+        updates_exact=events is None or events.exact,
         weights=start.weights,
         links=tuple(
             link_bits(flow, index, target.chip, input_bits, merged.accumulate_width).tolist()
@@ -207,10 +213,10 @@ def _neurons_only(graph: Graph, tally: Tally, target: Target) -> Layer:
     )
 
 
-def _full_events(op: LayerOp, levels: Array | None) -> Events:
+def _full_events(op: LayerOp, levels: Array | None, neurons: int) -> Events:
     if levels is None or not isinstance(op, CrossbarMvm):
         return NOTHING
-    return most_events(wiring_of(op, levels))
+    return most_events(replace(wiring_of(op, levels), neurons=neurons))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

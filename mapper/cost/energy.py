@@ -38,6 +38,8 @@ def layer_energy(
     accumulate_bits = work.accumulate_bits - work.correction_bits
     accumulate_bits += (work.accumulations - work.corrections) * wider
     accumulate_bits += chip.corrections * work.correction_bits
+    updates = chip.neurons * work.membrane_updates * steps
+    touched = touched_share(layer, events, activity, chip)
     parts = macro_energy(layer, events, activity, chip, facts)
     parts["shift_add"] = shift_add_bits * steps * shift_add_pj
     return {
@@ -45,11 +47,18 @@ def layer_energy(
         "control": control_energy(parts, facts),
         "accumulate": accumulate_bits * steps * facts.accumulate.pj,
         "scale_multiply": work.scale_multiply_bits * steps * facts.scale_multiply.pj,
-        "membrane_update": chip.neurons * work.membrane_updates * steps * facts.membrane_update.pj,
+        "membrane_update": updates * touched * facts.membrane_update.pj,
         # Half of the bits are read, half are written.
-        "membrane_memory": chip.neurons * accessed.states * steps * memory / 2,
+        "membrane_memory": chip.neurons * accessed.states * steps * touched * memory / 2,
         **_traffic(layer, chip, facts, accessed, steps, side_mm),
     }
+
+
+def touched_share(layer: Layer, events: Events, activity: Activity, chip: Chip) -> float:
+    """Return which share of its membranes a layer updates; words of states follow it."""
+    if not chip.update_on_event or not layer.event_neurons:
+        return 1
+    return events.updates / (layer.work.membrane_updates * activity.steps * activity.samples)
 
 
 def accessed_bits(layer: Layer, chip: Chip, steps: int = 1) -> Words:

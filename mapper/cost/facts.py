@@ -42,6 +42,7 @@ def chip_of(target: Target, preset: Preset = AS_BUILT, layers: tuple[Layer, ...]
         crossbars_per_chip=target.chip.crossbars,
         idle_leakage=target.chip.idle_leakage,
         gated=target.events.skip_silent_reads,
+        update_on_event=target.events.update_on_event,
         every_ms=preset.every_ms,
         writes=components.write is not None,
         link_word_bits=_link_word_bits(components, preset),

@@ -2,12 +2,15 @@
 
 from array import array
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from math import prod
 
 from mapper.cost.counts import Levels, levels_of
 from mapper.cost.events import NOT_ON_CROSSBARS, wiring_of
+from mapper.cost.flow import follow
 from mapper.cost.model import Activity
 from mapper.cost.trace import INTEGERS, Table, Wiring, activity_of_tables, trace_problems
+from mapper.cost.updates import Reached, reached
 from mapper.diagnostics import Diagnostic, MappingError
 from mapper.ir.core import Array, Graph
 from mapper.ir.crossbar import CrossbarMvm
@@ -43,15 +46,21 @@ def most_spikes(graph: Graph) -> dict[str, int]:
 
 def wirings_of(graph: Graph, levels: Levels | None = None) -> tuple[Wiring, ...]:
     """Return what turns a trace into events, a layer each; a graph without any counts as one."""
-    layers = [op for op in graph.ops if isinstance(op, LayerOp)]
-    pairs = zip(layers, levels_of(layers, graph) if levels is None else levels, strict=True)
-    return tuple(_wiring(op, levels) for op, levels in pairs) or (NOT_ON_CROSSBARS,)
+    flow = follow(graph)
+    known = levels_of(flow.starts, graph) if levels is None else levels
+    rows = zip(flow.starts, known, reached(flow, graph), strict=True)
+    return tuple(_wiring(op, levels, found) for op, levels, found in rows) or (NOT_ON_CROSSBARS,)
 
 
-def _wiring(op: LayerOp, levels: Array | None) -> Wiring:
+def _wiring(op: LayerOp, levels: Array | None, found: Reached | None) -> Wiring:
     if levels is None or not isinstance(op, CrossbarMvm):
         return NOT_ON_CROSSBARS
-    return wiring_of(op, levels)
+    return replace(
+        wiring_of(op, levels),
+        positions=prod(op.positions),
+        neurons=0 if found is None else found.neurons,
+        spike=found.spike if found is not None and found.repeats else "",
+    )
 
 
 def _table(counts: Array) -> Table:

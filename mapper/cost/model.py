@@ -26,6 +26,8 @@ class Events(NamedTuple):
     silent reads are skipped (event gating)."""
     conversions: int = 0
     """Conversions of these reads."""
+    updates: int = 0
+    """Membranes that events reach, at most: what is updated where a chip updates on event."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +128,12 @@ class Layer:
     does; see ``as_added``."""
     full: Events
     """In one time step in which every input bit is 1."""
+    event_neurons: int = 0
+    """Neurons that its events alone reach; 0: all are updated in every step."""
+    repeats: bool = False
+    """A neuron that fired is updated in the next step, too."""
+    updates_exact: bool = True
+    """A trace tells them apart: ``Events.updates`` is no bound."""
     weights: int = 0
     """On crossbars, of one copy."""
     links: tuple[int, ...] = ()
@@ -240,6 +248,8 @@ class Chip:
     """Words that a tile's buffer gives at the same time."""
     gated: bool = False
     """Crossbar reads without a driven wordline are skipped: no conversion, no shift-add."""
+    update_on_event: bool = False
+    """Membranes are updated where events reach them (``Events.updates``)."""
 
 
 class Part(NamedTuple):
@@ -344,7 +354,10 @@ def activity_of_density(layers: tuple[Layer, ...], density: float, steps: int) -
         full, grid = layer.full, layer.grid
         heard = 1 - (1 - density) ** (grid.block_wordlines * grid.plane_bits)
         driven = density if grid.plane_bits == 1 else 1 - (1 - density) ** grid.plane_bits
-        shares = (driven, driven, driven, heard, heard)
+        reached = 1 - (1 - density) ** (grid.block_wordlines * grid.row_blocks)
+        if layer.repeats:  # how often neurons fire is not known
+            reached = density > 0
+        shares = (driven, driven, driven, heard, heard, reached)
         pairs = zip(shares, full, strict=True)
         return Events(*(_nearest(share * count * steps) for share, count in pairs))
 

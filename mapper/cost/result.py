@@ -138,6 +138,8 @@ class Cost:
     """None: what writing takes is not known of these cells."""
     gated: bool
     """Crossbar reads without a driven wordline are skipped."""
+    updated: tuple[float, bool] | None
+    """Share of the membranes that are updated, at most, and whether just so many; None: all."""
     real_time: RealTime | None
     """None: inferences follow each other back to back."""
     warnings: tuple[str, ...]
@@ -207,9 +209,15 @@ def gating_dict(cost: Cost) -> dict[str, object] | None:
 
     Of random spikes fewer reads are known to be silent than are: ``exact`` is false then.
     """
-    if not cost.gated:
+    if not cost.gated and cost.updated is None:
         return None
-    return {"skipped_reads": skipped_reads(cost), "exact": cost.density is None}
+    told: dict[str, object] = {}
+    if cost.gated:
+        told |= {"skipped_reads": skipped_reads(cost), "exact": cost.density is None}
+    if cost.updated is not None:
+        share, exact = cost.updated
+        told |= {"skipped_updates": 1 - share, "updates_exact": exact}
+    return told
 
 
 def skipped_reads(cost: Cost) -> float:
@@ -296,6 +304,10 @@ def _lines(cost: Cost) -> Iterable[str]:
     if cost.gated:
         known = "counted" if cost.density is None else "at least, of random spikes"
         yield f"  {'silent reads skipped':<24} {100 * skipped_reads(cost):.3g} %, {known}"
+    if cost.updated is not None:
+        share, exact = cost.updated
+        known = "counted" if exact else "at least"
+        yield f"  {'membranes left alone':<24} {100 * (1 - share):.3g} %, {known}"
     if cost.real_time is not None:
         yield f"  {'an inference every':<24} {cost.real_time.every_ms:g} ms"
         yield _line("duty", cost.real_time.duty, 100, "%")

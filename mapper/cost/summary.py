@@ -102,6 +102,7 @@ def cost_of(
         link_bits=link_totals(layers),
         programming=_programming(layers, chip, corners, activity.steps),
         gated=chip.gated,
+        updated=_updated(layers, chip, activity),
         real_time=_real_time(chip, ends),
         warnings=tuple(
             (
@@ -120,6 +121,23 @@ def cost_of(
             energy["leakage"].nominal,
         ),
     )
+
+
+def _updated(
+    layers: tuple[Layer, ...], chip: Chip, activity: Activity
+) -> tuple[float, bool] | None:
+    """Return which share of membranes is updated, at most, and whether it is just that."""
+    if not chip.update_on_event:
+        return None
+    runs = activity.steps * activity.samples
+    every = sum(layer.work.membrane_updates for layer in layers) * runs
+    pairs = list(zip(layers, activity.events, strict=True))
+    done = sum(
+        events.updates if layer.event_neurons else layer.work.membrane_updates * runs
+        for layer, events in pairs
+    )
+    exact = activity.density is None and all(layer.updates_exact for layer in layers)
+    return done / every if every else 1.0, exact
 
 
 def _programming(

@@ -45,6 +45,11 @@ class Wiring:
     """``[wordlines]``: how often one time step can drive each of them, the same in all groups."""
     most_reads: list[int]
     """``[row blocks]``: reads of a time step that can have a driven wordline."""
+    positions: int = 1
+    neurons: int = 0
+    """That its events alone reach; 0: all are updated in every step."""
+    spike: str = ""
+    """Name of their spikes, where a neuron that fired is updated in the next step, too."""
 
 
 class Table(NamedTuple):
@@ -157,7 +162,27 @@ def _weighed(wiring: Wiring, tables: Mapping[str, Table]) -> Events:
     if not wiring.name:
         return NOTHING
     driven, heard = _integers(tables, wiring, ".wordlines"), _integers(tables, wiring, ".reads")
-    return weighed(wiring, driven, heard)
+    return weighed(wiring, driven, heard)._replace(updates=_updates(wiring, heard, tables))
+
+
+def _updates(wiring: Wiring, heard: Sequence[int], tables: Mapping[str, Table]) -> int:
+    """Count the membranes that events reach, at most; see ``mapper.cost.updates``.
+
+    Exact for one row block, and for one output position: else a position counts once for each row
+    block that hears something. A neuron that may fire again counts once more for each spike.
+    """
+    if not wiring.neurons:
+        return 0
+    totals = tables[wiring.name].values or ()
+    blocks, runs = len(wiring.row_blocks), len(totals)
+    if wiring.positions == 1 and wiring.groups == 1:
+        reached = sum(count > 0 for count in totals) * wiring.outputs_per_group
+    else:
+        by_group = [sum(heard[g * blocks : (g + 1) * blocks]) for g in range(wiring.groups)]
+        most = wiring.positions * runs
+        reached = sum(min(count, most) for count in by_group) * wiring.outputs_per_group
+    again = sum(tables[wiring.spike].values or ()) if wiring.spike else 0
+    return min(reached + again, wiring.neurons * runs)
 
 
 NOTHING = Events(0, 0, 0, 0, 0)
@@ -178,6 +203,7 @@ def weighed(wiring: Wiring, driven: Sequence[int], heard: Sequence[int]) -> Even
         levels=sum(count * level for count, level in zip(driven, flat, strict=True)),
         reads=_by_group(wiring, heard),
         conversions=sum(heard) * wiring.outputs_per_group * wiring.slices,
+        updates=wiring.neurons,
     )
 
 

@@ -153,6 +153,13 @@ def _gating(cost: Cost) -> Iterator[Fact]:
             if cost.density is None
             else "at least: a bound for random spikes",
         )
+    if cost.updated is not None:
+        share, exact = cost.updated
+        yield Fact(
+            name="Update on event",
+            value=f"{percent(1 - share)} of the membranes left alone",
+            told="counted in the recorded spikes" if exact else "at least",
+        )
 
 
 def _real_time(cost: Cost) -> Iterator[Fact]:

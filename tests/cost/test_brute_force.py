@@ -99,7 +99,7 @@ def test_formulas_count_what_happens(case: Case):
             "macs",
         ):
             assert counts[name] == found[name], name
-        assert events == Events(
+        assert events._replace(updates=0) == Events(
             found["wordline_events"],
             found["cells"],
             found["on_cells"],

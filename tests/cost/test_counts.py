@@ -52,7 +52,9 @@ def test_every_action_of_a_two_by_two_grid():
         hop_bits=5,  # from the corner into the first tile
     )
     # 5 wordlines in 2 column blocks; 5 x 3 weights of 4 cells; 15 of these cells are on.
-    assert counted.full == Events(wordlines=10, cells=60, levels=15, reads=4, conversions=12)
+    assert counted.full == Events(
+        wordlines=10, cells=60, levels=15, reads=4, conversions=12, updates=3
+    )
     assert (counted.grid.block_wordlines, counted.grid.block_conversions) == (3, 4)
     assert (counted.name, counted.macro) == ("model.onnx:/fc", "sense-amp-8")
 
@@ -66,7 +68,7 @@ def test_recorded_spikes_drive_their_wordlines():
         steps=2,
         samples=1,
         # Step 1 is silent in the second row block, step 2 in the first: 6 conversions each.
-        events=(Events(wordlines=6, cells=36, levels=11, reads=4, conversions=12),),
+        events=(Events(6, 36, 11, reads=4, conversions=12, updates=6),),
     )
     (counted,) = count_layers(graph, small_target())
     counts = action_counts(counted, activity.events[0], activity)

@@ -81,7 +81,7 @@ def test_no_integer_changes_and_the_answer_says_what_is_skipped():
 
 def test_it_is_read_from_a_file_strictly():
     data = target_to_data(load_target("adcless-64"))
-    assert data["events"] == {"skip_silent_reads": False}
+    assert data["events"] == {"skip_silent_reads": False, "update_on_event": False}
     data["events"] = {"skip_silent_reads": 1}
     with pytest.raises(MappingError, match=r"skip_silent_reads must be true or false, got 1"):
         target_from_data(data, loc="t.toml")

@@ -235,4 +235,4 @@ def test_any_integers_and_further_arrays_will_do():
     graph = two_by_two_grid()
     trace = {name: array.astype(np.uint8) for name, array in traced(graph, SPIKES).items()}
     activity = measure(graph, trace | {"labels": np.array([0.5])})
-    assert activity == Activity(steps=2, samples=1, events=(Events(6, 36, 11, 4, 12),))
+    assert activity == Activity(steps=2, samples=1, events=(Events(6, 36, 11, 4, 12, 6),))

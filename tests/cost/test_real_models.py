@@ -13,6 +13,7 @@ from mapper.ir.core import Array, Graph, IntType
 from mapper.ir.crossbar import CrossbarMvm, driven_wordlines
 from mapper.ir.evaluate import evaluate
 from targets import load_target
+from tests.cost.networks import without_updates
 
 
 def driven_events(op: CrossbarMvm, steps: Array, graph: Graph) -> Events:
@@ -66,6 +67,8 @@ def test_every_event_of_an_exported_network_is_counted(model: str, name: str, sh
     values = evaluate(graph, inputs, watch=sorted({op.x.name for op in layers}))
     counted = zip(count_layers(graph, target), activity.events, strict=True)
     found = [events for layer, events in counted if layer.grid.planes]
-    assert found == [driven_events(op, values[op.x.name], graph) for op in layers]
+    assert list(without_updates(found)) == [
+        driven_events(op, values[op.x.name], graph) for op in layers
+    ]
     assert max(op.placement.copies for op in layers) > 1
     assert max(op.planes for op in layers) > 1

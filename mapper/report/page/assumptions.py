@@ -59,7 +59,11 @@ def _target_rows(target: Target) -> Iterator[tuple[str, str]]:
         f"{percent(chip.idle_leakage)} of the leakage stays while it waits",
     )
     skips = "skipped" if target.events.skip_silent_reads else "made like the others"
-    yield "events", f"crossbar reads without a driven wordline are {skips}"
+    reached = "those that an event reaches" if target.events.update_on_event else "all"
+    yield (
+        "events",
+        f"crossbar reads without a driven wordline are {skips}; membranes updated: {reached}",
+    )
     yield "clock", f"{clock.policy}, logic {clock.logic_ns:g} ns"
     yield "neuron unit", f"{neuron.membrane_bits}-bit membranes, leaks: {', '.join(neuron.leaks)}"
 
