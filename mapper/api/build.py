@@ -63,7 +63,7 @@ class Build:
         >>> build.verify(events).bit_exact
         True
         >>> round(build.cost(run).energy_pj.nominal)
-        780198
+        931534
         >>> build.save("gesture").folder
         PosixPath('gesture')
     """

@@ -22,7 +22,7 @@ class Estimate:
     Example:
         >>> estimate = build.cost(build.run(events, trace=True))
         >>> [round(end) for end in estimate.energy_pj]  # low, nominal, high
-        [202419, 780198, 2694948]
+        [222752, 931534, 2980517]
         >>> round(estimate.cost.layers[0].energy_pj["readout"].nominal)
         10248
     """

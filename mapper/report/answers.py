@@ -219,10 +219,16 @@ def _rounds(report: Report, layers: tuple[Layer, ...]) -> Iterator[str]:
     rounds = len({layer.round for layer in layers})
     if rounds > 1:
         step = amount(report.cost.latency_ns["step_sequential"], "ns")
-        yield (
+        told = (
             f"Weights are loaded in {rounds} rounds, so layers follow each other and a time step "
             f"takes {step}, all layers together."
         )
+        written = report.cost.programming
+        if written is not None:
+            loading = written.time_ns.nominal * written.loads
+            share = loading / report.cost.latency_ns["inference_interval"].nominal
+            told += f" Loading takes {nominal(loading, 'ns')}, {percent(share)} of an inference."
+        yield told
 
 
 def _next_stage(paced: Mapping[str, float], stage: str, *, overlap: bool) -> Iterator[str]:
