@@ -43,6 +43,9 @@ class Converter(Component):
     """One conversion of an ADC of so many bits."""
 
     bits: AdcBits
+    latency_law: Literal["none", "sar"] = "none"
+    """Where it names a law of ``mapper.cost.laws``, the latency is that at the rows of the macro;
+    the numbers are those at 64 rows."""
     wordline_ns: Amount = 0.0
     """Where above 0, its bitline conducts for this many ns over the wordlines of the crossbar,
     at most for its latency: its level steps grow with the wordlines, and with them its speed."""

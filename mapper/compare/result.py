@@ -146,7 +146,7 @@ class Comparison:
     Example:
         >>> compared = mapper.compare_targets("model.onnx", ["adcless-64", "hpadc-flash5-64"])
         >>> [round(build.cost.total_pj.nominal) for build in compared.builds]
-        [48686, 129338]
+        [48686, 128184]
     """
 
     network: str

@@ -4,6 +4,7 @@ A law is evaluated at the sizes of the macro that it serves, brings the scatter 
 of such circuits, and is refused outside of the sizes that it is known for.
 """
 
+from dataclasses import replace
 from math import ceil, log, log2
 
 from mapper.cost.components import at_node
@@ -152,6 +153,19 @@ def converter_by_law(law: ConverterLaw, rows: int) -> Converter:
         voltage_v=law.voltage_v,
         source=f"{source}; {law.bits} bits, {rows} wordlines",
     )
+
+
+def at_rows(adc: Converter, rows: int) -> Converter:
+    """Return an ADC with its latency at the rows of a macro, where a law says how they go.
+
+    Raises:
+        MappingError: ``law-range`` where the law is not known to hold.
+    """
+    if adc.latency_law == "none":
+        return adc
+    _check_range(adc.latency_law, "wordlines", rows, *ROWS)
+    time = _scattered(sar_fitted_ns(adc.bits, rows), SAR_TIME_SCATTER)
+    return replace(adc, latency_ns=time, latency_law="none")
 
 
 def oscillator_pj(law: ConverterLaw) -> float:

@@ -4,7 +4,7 @@ from math import ceil, log2
 from typing import Literal
 
 from mapper.cost.gates import tree_bits
-from mapper.cost.laws import channel_by_law, converter_by_law, tree_by_law
+from mapper.cost.laws import at_rows, channel_by_law, converter_by_law, tree_by_law
 from mapper.cost.model import Part
 from mapper.diagnostics import refuse
 from targets import (
@@ -56,7 +56,7 @@ def converter_of(library: Library, macro: TargetMacro, preset: Preset) -> Conver
         )
     if isinstance(found, ConverterLaw):
         return converter_by_law(found, active_rows(macro))
-    return found
+    return at_rows(found, active_rows(macro))
 
 
 def found_converter(

@@ -3,9 +3,9 @@
 from dataclasses import replace
 from typing import Any
 
-from mapper.cost.laws import converter_by_law
+from mapper.cost.laws import at_rows, converter_by_law
 from mapper.cost.readouts import active_rows, channel_of, tree_of
-from targets import Converter, ConverterLaw, Library, Macro, Target
+from targets import AdderTree, Converter, ConverterLaw, Library, Macro, ReadChannel, Target
 
 
 def resolved(target: Target) -> Target:
@@ -28,15 +28,18 @@ def _numbers(library: Library, macro: Macro) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for kind in ("flash_adc", "sar_adc", "cco_adc"):
         held: tuple[Converter | ConverterLaw, ...] = getattr(library, kind)
-        if any(isinstance(adc, ConverterLaw) for adc in held):
-            found[kind] = tuple(
-                converter_by_law(adc, active_rows(macro)) if isinstance(adc, ConverterLaw) else adc
-                for adc in held
-            )
-    for name, made in (
+        rows = active_rows(macro)
+        made = tuple(
+            converter_by_law(adc, rows) if isinstance(adc, ConverterLaw) else at_rows(adc, rows)
+            for adc in held
+        )
+        if made != held:
+            found[kind] = made
+    parts: tuple[tuple[str, ReadChannel | AdderTree | None], ...] = (
         ("read_channel", channel_of(library, macro)),
         ("adder_tree", tree_of(library, macro)),
-    ):
-        if made is not None and made != getattr(library, name):
-            found[name] = made
+    )
+    for name, part in parts:
+        if part is not None and part != getattr(library, name):
+            found[name] = part
     return found

@@ -259,7 +259,8 @@ def with_constant(target: Target, constant: str, value: float) -> Target:
 
 def with_ends(target: Target, constant: str, ends: Interval) -> Target:
     """Return a target with other ends of one constant of its library."""
-    return replace(target, components=_replaced(target.components, constant.split("."), ends))
+    library = resolved(target).components
+    return replace(target, components=_replaced(library, constant.split("."), ends))
 
 
 def _replaced(owner: Any, path: list[str], ends: Interval | float) -> Any:

@@ -129,3 +129,14 @@ def test_a_higher_supply_never_slows_a_gate(node):
     delays = [delay_factor(28, 0.9, node, volts) for volts in supplies]
     assert delays == sorted(delays, reverse=True)
     assert min(delays) > 0
+
+
+def test_a_shipped_target_of_128_wordlines_has_the_converter_of_128():
+    """Beside the same converter of 64 and 32: the library gives its latency by the rows."""
+    for rows in (32, 64, 128):
+        target = load_target(
+            {32: "hpadc-sar5-64", 64: "hpadc-sar5-64", 128: "hpadc-sar5-128"}[rows]
+        )
+        macro = replace(target.macros[0], wordlines=rows)
+        facts = corners_of(replace(target, macros=(macro,)))[1]
+        assert facts.readouts[macro.name].ns == pytest.approx(5 * (0.00653 * rows + 0.640))
