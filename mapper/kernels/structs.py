@@ -132,6 +132,9 @@ class Cells:
     """What each threshold adds to the decoded level."""
     depth: int = 0
     """Bits that count reached thresholds."""
+    merged: bool = False
+    """Whether bit-slices are added as bits of one number: they count as powers of two, each more
+    than the one before."""
     refs: Bytes | None = None
 
     # Of sums.

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
+from itertools import pairwise
 
 import numpy as np
 
@@ -50,6 +51,8 @@ _BAND_BYTES = 96 << 10
 """Of the membranes of a band: they stay in cache through all time steps."""
 _SAMPLES = 64
 """Of a linear layer, in one job."""
+_MERGING_PAYS = 1
+"""The highest level of instructions at which slices are merged as bits; see ``csrc/kernels.h``."""
 _KINDS: dict[int, Kind] = {8: "SUMS8", 16: "SUMS16", 32: "SUMS32"}
 
 
@@ -311,9 +314,24 @@ def _bits(
         NP=planes,
         mode=mode,
         rise=int(level_rises(read)[0]),
-        depth=int(most * (clusters[:, 1] - clusters[:, 0]).max()).bit_length(),
+        depth=(depth := int(most * (clusters[:, 1] - clusters[:, 0]).max()).bit_length()),
+        merged=_is_merged(layer, depth, level),
         refs=pack_references(layer, constants, order, columns, way, planes, signed),
     )
+
+
+def _is_merged(layer: CrossbarLayer, depth: int, level: int) -> bool:
+    """Say whether bits of all slices are added before they become numbers.
+
+    It pays where numbers take a comparison for each bit: with AVX-512 bits are masks, and each is
+    one addition.
+    """
+    counts = layer.add.significances
+    if level > _MERGING_PAYS or not layer.add.merged or len(counts) < 2 or counts[0] < 1:
+        return False
+    times = [count // counts[0] for count in counts]
+    ordered = all(low < high for low, high in pairwise(times))  # powers of two, as codes are
+    return ordered and depth + times[-1].bit_length() <= core.number("MOST_MERGED")
 
 
 def _mode(layer: CrossbarLayer, encoding: Encoding) -> Mode:

@@ -106,6 +106,20 @@ static const char *check_block(Layer *l, const Block *b) {
   return NULL;
 }
 
+/* Slices that are merged count as powers of two times the first, each more than the one before. */
+static const char *check_merged(const Layer *l) {
+  if (!l->merged) return NULL;
+  NEED(l->merged == 1 && l->kind == BITS && l->significances[0] > 0);
+  int32_t before = 0;
+  for (int64_t s = 0; s < l->S; s++) {
+    const int32_t times = l->significances[s] / l->significances[0];
+    NEED(l->significances[s] % l->significances[0] == 0 && times > before && (times & (times - 1)) == 0);
+    NEED(l->depth + __builtin_ctz((unsigned)times) + 1 <= MOST_MERGED);
+    before = times;
+  }
+  return NULL;
+}
+
 static const char *check_cluster(const Layer *l, const Cluster *c) {
   NEED(between(c->first, 0, l->nblocks - 1) && between(c->last, c->first + 1, l->nblocks));
   NEED(c->y >= 0 && c->y + l->Ng <= l->N && c->y + l->Npad <= l->N + 32);
@@ -132,6 +146,7 @@ const char *check_tables(Layer *l) {
   for (int64_t k = 0; k < l->nblocks && !problem; k++) problem = check_block(l, l->blocks + k);
   for (int64_t k = 0; k < l->nclusters && !problem; k++) problem = check_cluster(l, l->clusters + k);
   if (!problem) problem = check_steps(l);
+  if (!problem) problem = check_merged(l);
   return problem;
 }
 
@@ -158,7 +173,8 @@ int scratch_make(const Layer *l, Scratch *s) {
   const int64_t image = product(2, s->band_rows, s->row_bytes), y = product(3, count, pitch, (int64_t)4);
   const int64_t entries = product(3, area, l->ncombos, (int64_t)sizeof(Entry));
   const int64_t counters = l->kind == BITS ? product(4, (int64_t)64, l->depth, l->colblks, l->counted) : 0;
-  if (area < 0 || count < 0 || listed < 0 || image < 0 || y < 0 || entries < 0 || counters < 0)
+  const int64_t merged = l->merged ? product(3, (int64_t)64, (int64_t)MOST_MERGED, l->Npad / 8) : 0;
+  if (area < 0 || merged < 0 || count < 0 || listed < 0 || image < 0 || y < 0 || entries < 0 || counters < 0)
     return 0;
   s->image = malloc((size_t)image + 64);
   s->start = malloc((size_t)(l->N + 32) * 2);
@@ -167,10 +183,11 @@ int scratch_make(const Layer *l, Scratch *s) {
   s->posbase = malloc((size_t)count * 4);
   s->placed = malloc((size_t)count * 4);
   s->counters = malloc((size_t)counters + 64);
+  s->merged = malloc((size_t)merged + 64);
   s->y = malloc((size_t)y + 64);
   s->block = malloc((size_t)(l->Npad + 32) * 4 + 64);
   s->fired = malloc((size_t)l->N + 64);
-  if (s->image && s->start && s->entries && s->pool && s->posbase && s->placed && s->counters && s->y && s->block &&
+  if (s->image && s->start && s->entries && s->pool && s->posbase && s->placed && s->counters && s->merged && s->y && s->block &&
       s->fired)
     return 1;
   scratch_free(s);
@@ -178,7 +195,7 @@ int scratch_make(const Layer *l, Scratch *s) {
 }
 
 void scratch_free(Scratch *s) {
-  free(s->image); free(s->entries); free(s->pool); free(s->posbase); free(s->counters);
+  free(s->image); free(s->entries); free(s->pool); free(s->posbase); free(s->counters); free(s->merged);
   free(s->y); free(s->block); free(s->fired);
   free(s->start); free(s->placed);
   memset(s, 0, sizeof *s);

@@ -3,7 +3,7 @@
  * INTERFACE is raised whenever Python hands over something else: other names, or an array in
  * another layout. Python refuses kernels of another number; see mapper/kernels/core.py.
  */
-enum { INTERFACE = 1 };
+enum { INTERFACE = 2 };
 
 #define NEURON_FIELDS(F)                                                                        \
   F(fired) F(reset) F(phase) F(spike_next) F(has_current) F(has_floor) F(fraction) F(fast) F(simple)      \
@@ -13,7 +13,7 @@ enum { INTERFACE = 1 };
 #define LAYER_FIELDS(F)                                                                         \
   F(planes) F(T) F(B) F(H) F(W) F(Cw) F(pitch) F(signed_input) F(PH) F(PW) F(Ho) F(Wo) F(sy) F(sx)       \
   F(ncombos) F(nsegments) F(nblocks) F(nclusters) F(kind) F(N) F(Ng) F(Npad) F(S) F(rows)       \
-  F(cols) F(shift) F(width) F(folded) F(colblks) F(sets) F(L) F(NP) F(mode) F(rise) F(wide) F(depth) F(readout) F(at_once) F(chunk) F(nibbles) F(quick)  \
+  F(cols) F(shift) F(width) F(folded) F(colblks) F(sets) F(L) F(NP) F(mode) F(rise) F(wide) F(depth) F(merged) F(readout) F(at_once) F(chunk) F(nibbles) F(quick)  \
   F(half_full) F(offset) F(top) F(lowest) F(tile_rows) F(has_neurons)   \
   F(all_rows) F(all_columns) F(row0) F(column0) F(row_step) F(column_step)
 

@@ -1,10 +1,11 @@
 /* Counters straight to spikes: shift-and-add and neuron in registers, for the common layer.
  *
- * That is: one cluster of row blocks, spikes in, 16-bit sums, and the 32-bit neuron.
+ * That is: one cluster of row blocks, spikes in, 16-bit sums, and the 32-bit neuron; slices are not
+ * merged, as masked additions take their planes as fast.
  */
 static int NAME(is_direct)(const Layer *l) {
 #if LEVEL >= 2
-  return l->kind == BITS && l->planes == 1 && l->nclusters == 1 && !l->wide && !l->clusters->by_column &&
+  return l->kind == BITS && l->planes == 1 && l->nclusters == 1 && !l->wide && !l->merged && !l->clusters->by_column &&
          l->Ng == l->N && l->has_neurons && l->n.fast && !l->n.v_out && l->S * l->depth <= 64;
 #else
   (void)l;

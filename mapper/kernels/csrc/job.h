@@ -41,6 +41,7 @@ static void NAME(count_clusters)(const Layer *l, Scratch *s, const Cluster *c, i
 static void NAME(bits_band)(const Layer *l, Scratch *s, int32_t plane, int64_t p0, int64_t p1) {
   for (int64_t k = 0; k < l->nclusters; k++) {
     NAME(count_clusters)(l, s, l->clusters + k, p0, p1);
+    if (l->merged) NAME(merge_tile)(l, s, p1 - p0);
     NAME(expand_tile)(l, s, l->clusters + k, l->scales + k * l->Ng, plane, p1 - p0);
   }
 }

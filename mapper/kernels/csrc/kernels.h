@@ -57,6 +57,7 @@ static AI lanes32 NAME(load32)(const int32_t *p) { lanes32 v; memcpy(&v, p, size
 #define NUM int32_t
 #include "sums.h"
 
+#include "merge.h"
 #include "expand.h"
 #include "regions.h"
 #include "dense.h"

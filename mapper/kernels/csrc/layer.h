@@ -36,12 +36,12 @@ enum { PHASES(MEMBER) };
 /* Limits by which Python chooses kernels, and to which check.c and training.c hold it: bits of
  * inputs; what the 16 bits of a list of driven wordlines hold, for BITS a wordline times the bytes
  * of a vector; thresholds that BITS counts at once, and its greatest sums, one less than references
- * of so many planes; in training, the columns to which a slice is padded, and to twice as many all
+ * of so many planes, and the planes of its merged numbers; in training, the columns to which a slice is padded, and to twice as many all
  * slices together. */
 #define LIMITS(E)                                                                               \
   E(MOST_INPUT_BITS, 30) E(MOST_LISTED, 65535) E(MOST_COUNTS, 7)                                 \
   E(FEW_PLANES, 7) E(FEW_PLANES_SUM, 126) E(MANY_PLANES, 10) E(MANY_PLANES_SUM, 1022)           \
-  E(SLICE_LANES, 16)
+  E(SLICE_LANES, 16) E(MOST_MERGED, 16)
 #define LIMIT(name, number) name = number,
 enum { LIMITS(LIMIT) };
 
@@ -88,6 +88,7 @@ typedef struct {
    * each of a differential pair; refs [block][colblk][L][NP + 3][width]. Folded: two sets side by
    * side in each vector; then `counted` bytes, those of the columns, are half of it. */
   int64_t width, folded, counted, colblks, sets, L, NP, refplanes, mode, rise, wide, depth;
+  int64_t merged; /* bit-slices are added as bits of one number, see merge.h */
   const uint8_t *refs;
   /* SUMS: weights [block][Npad / at_once][rows + 1][S][at_once]; with `nibbles`, that many rows
    * at a time, two bit-slices share a byte and S is half as many, rounded up */
@@ -108,7 +109,7 @@ typedef struct { uint32_t start, n; } Entry;
 /* Working memory of one thread. */
 typedef struct {
   uint8_t *image; Entry *entries; uint16_t *pool; int32_t *posbase, *placed;
-  uint8_t *counters; int32_t *y; int16_t *start; int32_t *block; uint8_t *fired;
+  uint8_t *counters, *merged; int32_t *y; int16_t *start; int32_t *block; uint8_t *fired;
   int64_t band_rows, row_bytes;
 } Scratch;
 

@@ -69,7 +69,9 @@ def test_a_table_that_points_elsewhere_is_refused(name, at, value):
         run_layer(0, fields, arrays | {name: table}, 0, 1)
 
 
-@pytest.mark.parametrize("name", ["planes", "T", "H", "Ho", "PH", "rows", "Npad", "depth", "kind"])
+@pytest.mark.parametrize(
+    "name", ["planes", "T", "H", "Ho", "PH", "rows", "Npad", "depth", "kind", "merged"]
+)
 def test_a_number_that_does_not_fit_is_refused(name):
     fields, arrays = described()
     for value in (-1, 1 << 40):
@@ -78,6 +80,25 @@ def test_a_number_that_does_not_fit_is_refused(name):
     del fields[name]
     with pytest.raises(ValueError, match=name):
         run_layer(0, fields, arrays, 0, 1)
+
+
+@pytest.mark.parametrize(
+    "counts", [(1, 2, 2), (1, 2, 3), (2, 1, 4), (-1, 2, 4), (0, 1, 2), (1, 2, -4), (2, 3, 4)]
+)
+def test_slices_that_are_no_bits_of_one_number_are_refused(counts):
+    fields, arrays = described()
+    run_layer(0, fields | {"merged": 1}, arrays, 0, 1)  # as they are, 1, 2 and 4
+    wrong = arrays | {"significances": np.array(counts, np.int32)}
+    run_layer(0, fields, wrong, 0, 1)
+    with pytest.raises(ValueError, match="does not fit together"):
+        run_layer(0, fields | {"merged": 1}, wrong, 0, 1)
+
+
+def test_slices_that_make_too_long_a_number_are_refused():
+    fields, arrays = described()
+    far = arrays | {"significances": np.array([1, 2, 1 << 15], np.int32)}
+    with pytest.raises(ValueError, match="does not fit together"):
+        run_layer(0, fields | {"merged": 1}, far, 0, 1)
 
 
 def test_jobs_that_are_not_there_are_refused():
