@@ -14,7 +14,9 @@ from mapper.kernels import core
 from mapper.training.hardening.integer import TorchEngine, engine_on
 from tests.builders import Builder
 from tests.engines import assert_same_bits, assert_same_counts
+from tests.passes.test_merge_sums import READS, SCALES, merged, network
 from tests.small_graphs import dvs_net, random_spikes
+from tests.strategies import codes
 
 ON_CPU = TorchEngine(torch.device("cpu"))
 HALF = Window(kernel=(2, 2), stride=(2, 1), padding=(1, 0, 0, 1))
@@ -85,3 +87,13 @@ def test_trained_networks_are_evaluated_by_kernels_on_a_cpu_and_by_torch_elsewhe
     assert engine_on(cpu) is ENGINES["native"]
     monkeypatch.setattr(core, "_REASON", "the native kernels were not built (no compiler)")
     assert engine_on(cpu) == TorchEngine(cpu)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("read", ["plus and minus", "half-active"])
+def test_merged_sums_are_the_same_integers(read, scale):
+    graph = network(READS[read], "offset-binary", scale=SCALES[scale], bits=3, shift=2)
+    rng = np.random.default_rng(0)
+    inputs = {value.name: codes(rng, value, 2, 2) for value in graph.inputs}
+    found = ON_CPU.prepare(merged(graph)).run(inputs)
+    assert_same_bits(found, ENGINES["definition"].prepare(graph).run(inputs, None))
