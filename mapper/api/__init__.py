@@ -25,6 +25,7 @@ from mapper.api.before import (
 from mapper.api.build import Build
 from mapper.api.charts import figures_of
 from mapper.api.comparing import compare_mappings, compare_targets
+from mapper.api.energy import energy_table
 from mapper.api.estimate import Estimate
 from mapper.api.figures import DrawnFigure, Figures
 from mapper.api.inspection import Inspection, inspect
@@ -49,6 +50,7 @@ from mapper.listing import (
     passes_there_are,
     targets_there_are,
 )
+from mapper.report.comparison.energy import EnergyTable
 from mapper.verify import Verification
 
 __all__ = [
@@ -60,6 +62,7 @@ __all__ = [
     "Demo",
     "DemoTarget",
     "DrawnFigure",
+    "EnergyTable",
     "Estimate",
     "Export",
     "Figures",
@@ -85,6 +88,7 @@ __all__ = [
     "cost_build",
     "demo",
     "draw_figures",
+    "energy_table",
     "export",
     "export_model",
     "facts_of_target",

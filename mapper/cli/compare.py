@@ -8,8 +8,9 @@ import typer
 from mapper import api
 from mapper.cli import comparing, tables
 from mapper.cli.app import command, out, report_progress, warn
-from mapper.cli.options import Every, Json, Layout, Nir, Preset, Steps, WeightBits, with_nir
+from mapper.cli.options import Every, Json, Layout, Model, Nir, Preset, Steps, WeightBits, with_nir
 from mapper.compare.groups import parse_group
+from mapper.report.comparison.energy import AC_PJ, MAC_PJ
 from targets import DEFAULT_PRESET
 
 
@@ -83,6 +84,54 @@ def compare(
     warn(answer.warnings)
     if not as_json:
         out.print(comparing.comparison(answer))
+    return answer
+
+
+@command("energy-table")
+@with_nir
+def energy_table(
+    model: Model,
+    targets: Annotated[str, typer.Option(help="Targets, separated by commas.")],
+    recording: Annotated[
+        Path | None, typer.Option("--input", help="Recordings: calibrate, run and count spikes.")
+    ] = None,
+    activity: Annotated[
+        float | None, typer.Option(help="A density 0..1, in place of counted spikes.")
+    ] = None,
+    ac: Annotated[float, typer.Option(metavar="PJ", help="Energy of an accumulation.")] = AC_PJ,
+    mac: Annotated[
+        float, typer.Option(metavar="PJ", help="Energy of a multiply-accumulate.")
+    ] = MAC_PJ,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Folder for Markdown, LaTeX, JSON and references."),
+    ] = None,
+    weight_bits: WeightBits = None,
+    steps: Steps = 1,
+    preset: Preset = DEFAULT_PRESET,
+    layout: Layout = None,
+    nir: Nir = None,
+    as_json: Json = False,
+) -> api.EnergyTable:
+    """Energy of operations, of crossbars, and of an ANN on them: the table of SNN papers."""
+    answer = api.energy_table(
+        model,
+        [name for name in targets.split(",") if name],
+        inputs=recording,
+        layout=layout,
+        weight_bits=weight_bits,
+        density=activity,
+        steps=steps,
+        preset=preset,
+        ac_pj=ac,
+        mac_pj=mac,
+        output=output,
+        nir=nir,
+        progress=report_progress,
+    )
+    warn(answer.warnings)
+    if not as_json:
+        out.print(comparing.energy(answer))
     return answer
 
 

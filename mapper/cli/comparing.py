@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from rich.console import Group, RenderableType
+from rich.table import Table
 from rich.text import Text
 
 from mapper.cli.tables import amount, recording, table
@@ -22,6 +23,7 @@ from mapper.report.comparison.changed import (
 )
 from mapper.report.comparison.data import RatioWay, SideBySide
 from mapper.report.comparison.designs import BEST, COLUMNS_TOLD, Design
+from mapper.report.comparison.energy import EnergyTable
 from mapper.report.comparison.rates import RATES_TOLD, pair_told
 from mapper.report.comparison.tables import PAIRED, averages, layer_spikes, paired
 
@@ -215,6 +217,21 @@ def _dead(builds: Sequence[ComparedBuild]) -> list[RenderableType]:
         for build in builds
         if build.incomparable
     ]
+
+
+def energy(answer: EnergyTable) -> RenderableType:
+    """Totals of each target as a list, its layers as a table, and what the numbers are."""
+    parts: list[RenderableType] = []
+    heads, totals = answer.summary_rows()
+    for one, cells in zip(answer.targets, totals, strict=True):
+        made = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+        for head, cell in zip(heads[1:], cells[1:], strict=True):
+            made.add_row(Text(head), Text(printable(cell), "bold"))
+        title = f"{one.target}: {one.readout}; ANN: {one.ann_readout}"
+        parts += [Text(printable(title), "bold"), made]
+        parts += [Text(printable(f"dead: {one.incomparable}"), "bold red")] * bool(one.incomparable)
+        parts.append(table("", *answer.layer_rows(one)))
+    return Group(*recording(answer.recording), *parts, Text(answer.note, "dim"))
 
 
 def demo(answer: Demo) -> RenderableType:

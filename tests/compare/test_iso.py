@@ -93,7 +93,11 @@ def test_copies_come_as_near_as_they_can_and_both_numbers_are_told(held, swept, 
     assert abs(answer.reached(second) - answer.wanted) == min(misses)
     (told,) = answer.told
     assert told.startswith("hpadc-sar5-64: ")
-    assert "as near as copies come: they are whole, and the next have" in told
+    reached = [getattr(p, value) for p in other if p.columns is None]
+    between = min(reached) < answer.wanted < max(reached)
+    assert ("as near as copies come: they are whole, and the next have" in told) == between
+    least = "as near as copies come: every layer has one copy, or fewer would change nothing"
+    assert (least in told) == (value == "area_um2" and not between)
     row = answer.as_dict()["equal"][1]
     assert row["reached"] == answer.reached(second)
     assert row["gap"] == row["reached"] / answer.wanted - 1
