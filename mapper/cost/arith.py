@@ -6,6 +6,7 @@ who evaluates many points at once; nothing here needs to know.
 
 from collections.abc import Iterable
 from math import fsum
+from typing import Any
 
 _NUMBERS = (int, float)
 _PLAIN = frozenset(_NUMBERS)
@@ -23,7 +24,7 @@ def smaller(a: float, b: float) -> float:
 def largest(values: Iterable[float]) -> float:
     """Return the largest: the plain numbers first, so that arrays are compared with one of them."""
     held = list(values)
-    if _are_plain(held):
+    if isinstance(sum(held), _NUMBERS):  # an array among them would make the sum one
         return max(held)
     plain = [value for value in held if type(value) in _PLAIN]
     first, *others = [value for value in held if type(value) not in _PLAIN]
@@ -40,10 +41,5 @@ def up(value: float) -> float:
 def total(values: Iterable[float]) -> float:
     """Add up: correctly rounded where all are plain numbers, else one after the other."""
     held = list(values)
-    return fsum(held) if _are_plain(held) else sum(held)
-
-
-def _are_plain(values: list[float]) -> bool:
-    """Say whether no array is among them; kinds are told apart, as there are few of them."""
-    kinds = set(map(type, values))
-    return kinds <= _PLAIN or all(issubclass(kind, _NUMBERS) for kind in kinds)
+    found: Any = sum(held)
+    return fsum(held) if isinstance(found, _NUMBERS) else found  # an array makes the sum one

@@ -39,6 +39,9 @@ class Chip:
         self.adc = kind == "sar"
         found = [one for one in self.facts["sar_adc"] if one["bits"] == bits]
         self.readout = found[0] if self.adc else self.facts["sense_amp"]
+        if self.readout.get("latency_law") == "sar":
+            law = bits * (0.00653 * self.macro["wordlines"] + 0.640)
+            self.readout = {**self.readout, "latency_ns": {"nominal": law}}
 
     def of(self, part: str, what: str) -> float:
         return float(self.facts[part][what]["nominal"])
