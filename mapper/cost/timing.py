@@ -30,7 +30,8 @@ def clock_of(layers: tuple[Layer, ...], chip: Chip, facts: Facts) -> Clock:
     return Clock(
         cycle=cycle,
         hop=up(facts.hop.ns / cycle) * cycle,
-        load=up(facts.buffer_read.ns / cycle) * cycle,
+        # A hierarchy has a buffer of its own.
+        load=0.0 if chip.hierarchy else up(facts.buffer_read.ns / cycle) * cycle,
         shift_add=up(facts.shift_add.ns / cycle) * cycle,
         multiply=up(facts.scale_multiply.ns / cycle) * cycle,
         add=up(facts.accumulate.ns / cycle) * cycle,
