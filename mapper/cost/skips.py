@@ -12,13 +12,9 @@ from math import prod
 from mapper.cost.flow import OUTSIDE, Flow, distance_from
 from mapper.cost.tally import bits_of
 from mapper.ir.core import Graph, Op, Value
-from mapper.ir.crossbar import CountActive
-from mapper.ir.readout import BitlineRead, ShiftAndAdd
+from mapper.ir.readout import ShiftAndAdd
 from mapper.ir.units import LayerOp
 from targets import Chip
-
-INSIDE = (LayerOp, CountActive, BitlineRead, ShiftAndAdd)
-"""Ops of a layer's crossbars: what they take is its input, or comes from each other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +46,7 @@ def skips_of(graph: Graph, flow: Flow, chip: Chip) -> tuple[Skips, ...]:
     trail = Trail(graph, flow)
     members: list[list[Op]] = [[] for _ in flow.starts]
     for op, home in zip(graph.ops, flow.homes, strict=True):
-        if op.results[0].name in trail.homes and not op.passes_on and not isinstance(op, INSIDE):
+        if op.results[0].name in trail.homes and not op.passes_on and not _of_crossbars(op):
             members[home].append(op)
     return tuple(_of_layer(index, ops, trail, flow, chip) for index, ops in enumerate(members))
 
@@ -118,3 +114,8 @@ class Trail:
             # A pool and a selection pass on fewer bits than they take, a repetition the same ones.
             kept = min(size, -(-size * bits // whole))
             yield from self._origins(operand.name, kept, carried=carried)
+
+
+def _of_crossbars(op: Op) -> bool:
+    """Whether what an op takes is its layer's input, or comes from the layer's crossbars."""
+    return op.inside_layer or isinstance(op, LayerOp) or isinstance(op, ShiftAndAdd)
