@@ -118,4 +118,4 @@ class Trail:
 
 def _of_crossbars(op: Op) -> bool:
     """Whether what an op takes is its layer's input, or comes from the layer's crossbars."""
-    return op.inside_layer or isinstance(op, LayerOp) or isinstance(op, ShiftAndAdd)
+    return op.inside_layer or isinstance(op, LayerOp | ShiftAndAdd)
