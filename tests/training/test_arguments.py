@@ -24,7 +24,7 @@ def code_of(call, *args, **options) -> str:
     return caught.value.diagnostics[0].code
 
 
-@pytest.mark.parametrize("wrong", WRONG, ids=repr)
+@pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: type(wrong).__name__)
 def test_no_call_takes_what_is_no_such_thing(wrong, tmp_path):
     for name in ("target", "scale", "input_bits", "assignment"):
         assert code_of(harden, model(), **{name: wrong})
@@ -95,7 +95,7 @@ def a_run(task, **other) -> Run:
     return Run(**{**parts, "task": task, **other})
 
 
-@pytest.mark.parametrize("wrong", WRONG, ids=repr)
+@pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: type(wrong).__name__)
 def test_the_parts_of_a_run_are_looked_at_before_it_starts(wrong):
     for name in ("model", "target", "options", "report"):
         assert code_of(a_run(Once(X), **{name: wrong}).train) == "bad-argument"
