@@ -86,6 +86,14 @@ def _go_on(aside: Path) -> None:
     begun.unlink()
 
 
+def resolved(path: Path) -> Path:
+    """Return a path without links; links in a circle stay, and whoever opens it says what they are.
+
+    ``Path.resolve`` raises ``RuntimeError`` for them, up to Python 3.12.
+    """
+    return Path(os.path.realpath(path))
+
+
 def flush_all(folder: Path) -> None:
     for path in folder.rglob("*"):
         if not path.is_symlink():
@@ -127,7 +135,7 @@ def is_leftover(name: str) -> bool:
 
 def recover(path: Path) -> None:
     """Bring an output into order, if a run was killed between two steps that put it in place."""
-    place = path.resolve()
+    place = resolved(path)
     with suppress(OSError):  # what cannot be listed or moved is told by whoever reads it
         for one in reversed((place, *place.parents)):
             if not os.path.lexists(one):

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from math import isfinite
 from pathlib import Path
 
-from mapper.renames import beside, flush, flush_all, is_leftover, put, put_all
+from mapper.renames import beside, flush, flush_all, is_leftover, put, put_all, resolved
 
 
 def json_text(data: object) -> str:
@@ -66,7 +66,7 @@ def written_aside(folder: Path) -> Iterator[Path]:
     Raises:
         OSError: It cannot be written or replaced; it is as it was.
     """
-    folder = folder.resolve()
+    folder = resolved(folder)
     check_renamable(folder)
     if is_mount_point(folder):  # with nothing in it
         with beside(folder / folder.name) as new:
@@ -103,7 +103,7 @@ def changed_folder(
         OSError: It cannot be written or replaced, or another run replaced it meanwhile; it is as
             it was, or what changed is whole.
     """
-    folder = folder.resolve()
+    folder = resolved(folder)
     if not folder.exists():
         with written_aside(folder) as new:
             yield new
@@ -200,7 +200,7 @@ def is_mount_point(folder: Path) -> bool:
     with suppress(OSError):
         table = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
         mounted = (re.sub(r"\\(\d{3})", _character, line.split()[4]) for line in table.splitlines())
-        return str(folder.resolve()) in mounted
+        return str(resolved(folder)) in mounted
     return False
 
 

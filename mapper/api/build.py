@@ -38,6 +38,7 @@ from mapper.frontend import NirOptions
 from mapper.ir.core import Graph
 from mapper.layout import Taken
 from mapper.recordings import IN_MEMORY, to_codes
+from mapper.renames import resolved
 from mapper.report import Evidence
 from mapper.threads import one_blas_thread
 from mapper.verify import Verification
@@ -387,7 +388,7 @@ class Build:
         """
         check_given({"folder": folder})
         folder = Path(folder)
-        place = folder.resolve()  # "." is another folder once it was exchanged
+        place = resolved(folder)  # "." is another folder once it was exchanged
         folders.write_build(self.mapped, folder)
         return replace(self, folder=folder, identity=folders.identity(place))
 

@@ -29,6 +29,7 @@ from mapper.compare.run import check_targets, compare_network, ready
 from mapper.cost.estimate import assumed, checked_density
 from mapper.diagnostics import refuse
 from mapper.frontend import Imported, NirOptions
+from mapper.renames import resolved
 from mapper.threads import one_blas_thread
 from mapper.verify.record import Verified, recall
 from targets import DEFAULT_PRESET, Target
@@ -202,14 +203,14 @@ def _with_groups(
 def _same(one: Build | str | Path, other: Build | str | Path) -> bool:
     if isinstance(one, Build) or isinstance(other, Build):
         return one is other
-    return Path(one).resolve() == Path(other).resolve()
+    return resolved(Path(one)) == resolved(Path(other))
 
 
 def _names(builds: Sequence[Build]) -> list[str]:
     """Name builds by folder or target; a number tells equal names apart."""
     names: list[str] = []
     for build in builds:
-        plain = build.target.name if build.folder is None else build.folder.resolve().name
+        plain = build.target.name if build.folder is None else resolved(build.folder).name
         known = sum(name == plain or name.startswith(f"{plain} (") for name in names)
         names.append(f"{plain} ({known + 1})" if known else plain)
     return names

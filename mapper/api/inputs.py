@@ -16,6 +16,7 @@ from mapper.arguments import Takes, check_arguments
 from mapper.build.make import source_of
 from mapper.diagnostics import refuse
 from mapper.frontend import Imported, NirOptions, import_model
+from mapper.frontend.onnx.load import check_file
 from mapper.inputs import check_unused
 from mapper.ir.core import Array, Value
 from mapper.layout import IN_STEPS, Presentation
@@ -55,9 +56,11 @@ def model_file(model: Model) -> Iterator[Path]:
     """Give the path of a model's file; one in memory is written to a temporary folder for it.
 
     Raises:
-        MappingError: ``not-a-model`` for anything else, such as a torch module.
+        MappingError: ``not-a-model`` for anything else, such as a torch module; ``no-such-file``
+            and ``model-too-large`` before a file is opened, or read to find its hash.
     """
     if isinstance(model, str | Path):
+        check_file(Path(model))
         yield Path(model)
         return
     if not isinstance(model, ModelProto):

@@ -24,7 +24,7 @@ from mapper.ir.verify import graph_problems
 from mapper.ir.weights import load_constants, save_constants
 from mapper.pipeline import PassRun
 from mapper.presented import presented_entry, read_presented
-from mapper.renames import is_leftover, recover
+from mapper.renames import is_leftover, recover, resolved
 from mapper.report import Evidence, render_report
 from mapper.writing import check_renamable, written_aside
 from passes.options import PassOptions, checked
@@ -205,13 +205,13 @@ def check_page(folder: Path, output: Path | None, *, asked: bool) -> None:
     """Refuse a page that would change the build's own, which its hashes fix."""
     if output is None and asked:
         raise _inside(folder, "a page without -o", "the page")
-    if output is not None and output.resolve().parent == folder.resolve():
+    if output is not None and resolved(output).parent == resolved(folder):
         raise _inside(folder, f"a page to '{output.name}' in the build folder", "the page")
 
 
 def check_outside(output: Path, what: str) -> None:
     """Refuse to write into a build folder, or below one."""
-    place = output.resolve()
+    place = resolved(output)
     for folder in (place, *place.parents):
         if _has_mark(folder, MANIFEST, MANIFEST_SCHEMA):
             raise _inside(folder, f"{what} to '{output}' in the build folder", what)

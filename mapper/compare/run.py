@@ -21,6 +21,7 @@ from mapper.ir.core import Value
 from mapper.ir.firing import firing_of
 from mapper.layout import Presentation
 from mapper.recordings import Recording
+from mapper.renames import resolved
 from mapper.report.comparison.designs import Kind
 from mapper.threads import one_blas_thread
 from mapper.verify.evidence import Given, read_activity
@@ -284,15 +285,15 @@ def _with_groups(
 ) -> tuple[list[Path], dict[str, list[int]]]:
     """Add the builds of groups to the others, each once; return where those of each group are."""
     found, places = list(folders), dict[str, list[int]]()
-    known = {folder.resolve(): place for place, folder in enumerate(folders)}
+    known = {resolved(folder): place for place, folder in enumerate(folders)}
     for name, members in groups:
         if name in places:
             raise refuse("compare-group", f"two groups are named {name!r:.80}", loc="--group")
         for folder in members:
-            if folder.resolve() not in known:
-                known[folder.resolve()] = len(found)
+            if resolved(folder) not in known:
+                known[resolved(folder)] = len(found)
                 found.append(folder)
-        places[name] = [known[folder.resolve()] for folder in members]
+        places[name] = [known[resolved(folder)] for folder in members]
     return found, places
 
 
@@ -345,7 +346,7 @@ def ready(
 
 def _names_of(folders: Sequence[Path]) -> tuple[str, ...]:
     """Name each folder by as many of its last parts as tell it from the others."""
-    parts = [folder.resolve().parts for folder in folders]
+    parts = [resolved(folder).parts for folder in folders]
     for place, own in enumerate(parts):
         if own in parts[:place]:
             raise refuse(

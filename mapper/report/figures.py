@@ -200,7 +200,10 @@ def write_figures(figures: tuple[Figure, ...], folder: Path, works: Iterable[Wor
 def _written_before(folder: Path) -> set[str]:
     """Return the names of figures in a folder that are as an earlier call wrote them."""
     try:
-        held = json.loads((folder / HASHES).read_text(encoding="utf-8"))
+        listed = folder / HASHES
+        if not listed.is_file() or listed.stat().st_size > _MOST_HASHES:
+            return set()
+        held = json.loads(listed.read_text(encoding="utf-8"))
         files = held["files"] if held["schema"] == SCHEMA else {}
         known = {str(name): digest for name, digest in files.items() if _FIGURE.fullmatch(name)}
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
@@ -208,12 +211,17 @@ def _written_before(folder: Path) -> set[str]:
     return {name for name, digest in known.items() if _is_still(folder / name, digest)}
 
 
+_MOST_HASHES = 1 << 20
+"""Bytes of a list of ours: a line a figure."""
+
 _FIGURE = re.compile(r"[a-z0-9-]+\.(svg|png|pdf)")
 
 
 def _is_still(path: Path, digest: object) -> bool:
-    whole = path.is_file() and not path.is_symlink()
-    return whole and hashlib.sha256(path.read_bytes()).hexdigest() == digest
+    if path.is_symlink() or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() == digest
 
 
 # --- captions ------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from mapper.build.files import sha256
 from mapper.build.model import Build
 from mapper.diagnostics import refuse
 from mapper.frontend import Imported, NirOptions, import_model
+from mapper.frontend.onnx.load import check_file
 from mapper.inputs import take_inputs
 from mapper.ir.core import SPIKE, Array, Graph
 from mapper.ir.firing import NETWORK, firing_of
@@ -165,8 +166,10 @@ def check_source(path: Path, build: Build) -> None:
     """Refuse a model that a build was not made from.
 
     Raises:
-        MappingError: ``other-model``.
+        MappingError: ``other-model``; ``no-such-file`` and ``model-too-large`` for what is no file
+            of a model.
     """
+    check_file(path)
     made_from, found = build.source.get("sha256", "?"), sha256(path)
     if found != made_from:
         raise refuse(

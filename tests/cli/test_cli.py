@@ -1,6 +1,7 @@
 """The command line, tried as a user would: output, exit codes, JSON, files."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -283,6 +284,25 @@ def test_another_model_than_the_builds_is_refused(folder, recording, tmp_path):
     (tmp_path / "other.onnx").write_bytes(DEMO_MODEL.read_bytes() + b" ")
     model = ("--model", tmp_path / "other.onnx")
     assert refused("verify", folder, "--input", recording, *model) == "other-model"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with a name")
+def test_what_is_no_file_of_a_model_is_not_read_to_find_its_hash(folder, recording, tmp_path):
+    os.mkfifo(tmp_path / "pipe.onnx")
+    with (tmp_path / "large.onnx").open("wb") as file:
+        file.truncate(1 << 40)  # of holes
+    on = ("verify", folder, "--input", recording, "--rings", "3", "--model")
+    assert refused(*on, tmp_path / "pipe.onnx") == "no-such-file"
+    assert refused(*on, tmp_path / "large.onnx") == "model-too-large"
+
+
+def test_links_in_a_circle_are_no_file_wherever_they_stand(folder, recording, tmp_path):
+    loop = tmp_path / "loop"
+    loop.symlink_to("loop")
+    assert refused("inspect", loop) == "no-such-file"
+    assert refused("cost", loop) == "not-a-build"
+    assert refused("run", folder, "--input", loop, "--output", tmp_path / "y.npz") != "internal"
+    assert refused("compile", loop, "--target", "ideal-128", "-o", tmp_path / "b") == "no-such-file"
 
 
 def test_a_place_that_cannot_be_written_is_the_users_to_mend(tmp_path):

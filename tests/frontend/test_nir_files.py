@@ -1,5 +1,6 @@
 """NIR files of every version, files that are none, and files made to do harm."""
 
+import os
 import sys
 from contextlib import suppress
 
@@ -305,6 +306,13 @@ def test_deep_nesting_is_refused(tmp_path):
         held = {"type": "NIRGraph", "nodes": inner, "edges": [["input", "g"], ["g", "output"]]}
     path = raw(tmp_path / "net.nir", {"version": "1.0.8", "node": held})
     assert code_of(path) == "model-too-large"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with a name")
+@pytest.mark.parametrize("name", ["pipe", "pipe.onnx", "pipe.nir"])
+def test_a_pipe_in_the_place_of_a_model_is_not_opened(name, tmp_path):
+    os.mkfifo(tmp_path / name)  # to open it would wait for someone who writes
+    assert code_of(tmp_path / name) == "no-such-file"
 
 
 def test_many_parts_are_refused(tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """Figures for a paper: the files, their captions, and what is refused."""
 
 import json
+import os
 import re
 import struct
 import sys
@@ -14,7 +15,7 @@ from mapper import api, cli
 from mapper.build.folder import write_build
 from mapper.report import draw_figures
 from mapper.report.charts.base import COLUMN, PAGE_WIDE, Bar, Chart, Table, for_paper, interval_bars
-from mapper.report.figures import captions_of, report_charts
+from mapper.report.figures import HASHES, captions_of, report_charts
 from tests.files import DEMO_RECORDING
 from tests.report.pages import HOSTILE, demo_build, demo_recording, hostile_build
 
@@ -197,3 +198,11 @@ def test_names_in_print_are_whole_on_several_lines():
     legends = [spec["layer"][0]["encoding"]["color"]["legend"] for spec in (narrow, wide)]
     assert [legend["columns"] for legend in legends] == [1, 4]
     assert chart.spec["data"]["values"][0]["label"] == long[0]  # the page has all of it
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with a name")
+def test_a_pipe_in_the_place_of_the_list_of_figures_is_not_waited_for(folder, library, tmp_path):
+    """No list of ours lies there, so nothing is taken for an earlier figure of ours."""
+    os.mkfifo(tmp_path / HASHES)
+    run("figures", folder, "-o", tmp_path)
+    assert (tmp_path / HASHES).is_file()

@@ -105,6 +105,8 @@ def is_nir(path: Path) -> bool:
 
 
 def _is_hdf5(path: Path) -> bool:
+    if not path.is_file():  # opening a pipe would wait for someone to write
+        return False
     try:
         with path.open("rb") as stream:
             return stream.read(len(HDF5_MAGIC)) == HDF5_MAGIC

@@ -55,13 +55,24 @@ def without_functions(model: ModelProto, path: Path) -> ModelProto:
     return model
 
 
-def _parse(path: Path) -> ModelProto:
-    name = path.name
+def check_file(path: Path) -> int:
+    """Return the size of a model's file; a pipe or a device is not opened, for that may wait.
+
+    Raises:
+        MappingError: ``no-such-file``, ``model-too-large``.
+    """
     if not path.is_file():
         raise refuse("no-such-file", "there is no such file", loc=str(path))
     size = path.stat().st_size
     if size > MAX_BYTES:
-        raise refuse("model-too-large", f"{size} bytes, at most {MAX_BYTES} are read", loc=name)
+        raise refuse(
+            "model-too-large", f"{size} bytes, at most {MAX_BYTES} are read", loc=path.name
+        )
+    return size
+
+
+def _parse(path: Path) -> ModelProto:
+    name, size = path.name, check_file(path)
     data = path.read_bytes()
     model = ModelProto()
     try:
@@ -160,7 +171,7 @@ def _external_file(location: str, path: Path) -> Path:
             f"the weights file {location[:200]!r} is not beside the model",
             loc=path.name,
         )
-    if not file.resolve().is_relative_to(folder) or not file.is_file():
+    if not file.is_file() or not file.resolve().is_relative_to(folder):
         raise outside
     return file
 
