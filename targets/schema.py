@@ -232,6 +232,9 @@ class Clock:
     """One clock as slow as the slowest readout, or logic with a clock of its own."""
     logic_ns: Positive
     """Clock period of the logic where nothing slower sets it."""
+    step_ns: Positive | None = None
+    """How long a time step lasts at least, on chips that work in physical time; None: as long as
+    its circuits take."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

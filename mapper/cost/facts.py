@@ -35,6 +35,7 @@ def chip_of(target: Target, preset: Preset = AS_BUILT, layers: tuple[Layer, ...]
     return Chip(
         policy=target.clock.policy if preset.clock == "as-built" else preset.clock,
         logic_ns=target.clock.logic_ns,
+        step_ns=target.clock.step_ns or 0.0,
         crossbars_per_tile=target.chip.crossbars_per_tile,
         buffer_word_bits=components.buffer_read.word_bits,
         hop_word_bits=components.hop.word_bits,

@@ -244,6 +244,8 @@ class Chip:
     """Time follows from how many circuits there are, as turns x circuits is the work; copies in a
     tile share the port of its buffer, memories are read in whole words, and a datum passes all
     stages of a layer before it is out. Without, timing and areas are those of the reference."""
+    step_ns: float = 0.0
+    """How long a time step lasts at least: physical time; 0: as long as its circuits take."""
     buffer_ports: int = 1
     """Words that a tile's buffer gives at the same time."""
     gated: bool = False

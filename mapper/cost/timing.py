@@ -3,7 +3,7 @@
 from math import ceil, log2
 from typing import NamedTuple
 
-from mapper.cost.arith import largest, smaller, total, up
+from mapper.cost.arith import larger, largest, smaller, total, up
 from mapper.cost.macro import channel_ns, driving_ns
 from mapper.cost.model import Chip, Facts, Hierarchy, Layer, moved_bits
 from mapper.cost.units import Sharing, sharing_of
@@ -209,21 +209,24 @@ def latencies(layers: tuple[Layer, ...], chip: Chip, facts: Facts, steps: int) -
     one after all pipeline stages: each takes that long, or as long as its layers need for one
     datum. ``inference_interval`` is the time between two inferences. In several rounds layers
     work one after the other, and an inference waits for its loads (``mapper.cost.writing``). No
-    step is faster than the words of all layers pass the busiest link between chips.
+    step is faster than the words of all layers pass the busiest link between chips, nor than the
+    physical time that the target gives it.
     """
     clock = clock_of(layers, chip, facts)
     times = [
         layer_times(layer, chip, layer_stages(layer, chip, facts, clock, steps), clock)
         for layer in layers
     ]
-    sequential = total(found.sequential for found in times)
-    step = largest([*(found.pace for found in times), shared_link_ns(layers, chip, clock)])
+    rounds = len(rounds_of(layers))
+    sequential = larger(total(found.sequential for found in times), rounds * chip.step_ns)
+    busiest = shared_link_ns(layers, chip, clock)
+    step = largest([*(found.pace for found in times), busiest, chip.step_ns])
     depth = 1 + max(layer.stage for layer in layers)
     inference = (steps + depth - 1) * step
     if chip.shared_units:
         inference = inference + _filling(layers, times, depth, step)
     alone, interval = steps * sequential, steps * step
-    if len(rounds_of(layers)) > 1:
+    if rounds > 1:
         alone = alone + loading_ns(layers, chip, facts, steps)
         step, interval, inference = alone / steps, alone, alone
     return {

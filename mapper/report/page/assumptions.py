@@ -64,7 +64,8 @@ def _target_rows(target: Target) -> Iterator[tuple[str, str]]:
         "events",
         f"crossbar reads without a driven wordline are {skips}; membranes updated: {reached}",
     )
-    yield "clock", f"{clock.policy}, logic {clock.logic_ns:g} ns"
+    lasts = "" if clock.step_ns is None else f", a time step lasts {clock.step_ns:g} ns or more"
+    yield "clock", f"{clock.policy}, logic {clock.logic_ns:g} ns{lasts}"
     yield "neuron unit", f"{neuron.membrane_bits}-bit membranes, leaks: {', '.join(neuron.leaks)}"
 
 
