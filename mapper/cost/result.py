@@ -124,7 +124,8 @@ class Cost:
     latency_ns: Parts
     """Clock period, then one time step and one inference, pipelined over layers and sequential."""
     limited_by: tuple[str, str]
-    """The layer that sets the pace, and its longest stage, at the nominal facts."""
+    """The layer that sets the pace, and its longest stage, at the nominal facts; an empty name, and
+    what it is, where something is slower than every layer."""
     area_um2: Parts
     total_um2: Range
     utilisation: float
@@ -300,7 +301,7 @@ def _lines(cost: Cost) -> Iterable[str]:
         yield f"  {slower}"
     yield _line("initiation interval", cost.latency_ns["inference_interval"], 1e-3, "us")
     layer, stage = cost.limited_by
-    yield f"  {'set by':<24} {_shown(layer)}, {stage}"
+    yield f"  {'set by':<24} {f'{_shown(layer)}, {stage}' if layer else stage}"
     if cost.gated:
         known = "counted" if cost.density is None else "at least, of random spikes"
         yield f"  {'silent reads skipped':<24} {100 * skipped_reads(cost):.3g} %, {known}"

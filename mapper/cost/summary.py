@@ -31,7 +31,14 @@ from mapper.cost.realtime import (
 )
 from mapper.cost.result import Cost, LayerCost, Parts, Programming, Range, RealTime, sum_of
 from mapper.cost.tested import silicon_behind
-from mapper.cost.timing import clock_of, latencies, layer_stages, layer_times, paced_stages
+from mapper.cost.timing import (
+    clock_of,
+    latencies,
+    layer_stages,
+    layer_times,
+    paced_stages,
+    shared_link_ns,
+)
 from mapper.cost.writing import (
     link_totals,
     loading_energy,
@@ -93,7 +100,7 @@ def cost_of(
         energy_pj=energy,
         total_pj=total_pj,
         latency_ns=latency,
-        limited_by=_limit(layers, costs, latency["cycle"].nominal),
+        limited_by=_limit(layers, costs, chip, corners[1]),
         area_um2=area,
         total_um2=total_um2,
         utilisation=used_cells(layers) / slots if slots else 0.0,
@@ -230,11 +237,20 @@ def _each(first: Range, second: Range, formula: Callable[[float, float], float])
 
 
 def _limit(
-    layers: tuple[Layer, ...], costs: tuple[LayerCost, ...], cycle: float
+    layers: tuple[Layer, ...], costs: tuple[LayerCost, ...], chip: Chip, facts: Facts
 ) -> tuple[str, str]:
+    """Name what sets the pace: a layer and its longest stage, or no layer and what it is then."""
     layer, slowest = max(zip(layers, costs, strict=True), key=lambda pair: pair[1].step_ns.nominal)
+    clock = clock_of(layers, chip, facts)
+    shared = {
+        "links between chips": shared_link_ns(layers, chip, clock),
+        "time step of the target": chip.step_ns,
+    }
+    longest = max(shared, key=lambda name: shared[name])
+    if shared[longest] > slowest.step_ns.nominal:
+        return "", longest
     stages = {name: ns.nominal for name, ns in slowest.stages_ns.items()}
-    paced = paced_stages(layer, stages, cycle)
+    paced = paced_stages(layer, stages, clock.cycle)
     return slowest.name, max(paced, key=lambda name: paced[name])
 
 

@@ -26,6 +26,13 @@ def test_a_step_lasts_as_long_as_the_chip_says():
     assert found["inference_interval"] == found["inference_sequential"] == 500.0
 
 
+def test_what_sets_the_pace_is_said():
+    cost = cost_on(replace(CHIP, step_ns=1200.0))
+    assert cost.limited_by == ("", "time step of the target")
+    assert "set by                   time step of the target\n" in str(cost)
+    assert cost_on(replace(CHIP, step_ns=1.0)).limited_by == cost_on(CHIP).limited_by
+
+
 def test_circuits_that_take_longer_set_the_pace():
     short = latencies(LAYERS, replace(CHIP, step_ns=1.0), FACTS, steps=5)
     assert short == latencies(LAYERS, CHIP, FACTS, steps=5)

@@ -176,14 +176,17 @@ def stage_chart(cost: Cost, *, overlap: bool) -> Chart:
 
 
 def limiting_layer(cost: Cost) -> int:
-    """Return the place of the layer that sets the pace."""
+    """Return the place of the slowest layer, which sets the pace unless something else does."""
     return max(range(len(cost.layers)), key=lambda i: cost.layers[i].step_ns.nominal)
 
 
 def pace_of(cost: Cost) -> str:
-    """Name the layer that sets the pace, and its longest stage."""
+    """Name the layer that sets the pace and its longest stage, or what is slower than any layer."""
+    layer, stage = cost.limited_by
+    if not layer:
+        return stage
     names = layer_names(layer.name for layer in cost.layers)
-    return f"{names[limiting_layer(cost)]}, {words(cost.limited_by[1])}"
+    return f"{names[limiting_layer(cost)]}, {words(stage)}"
 
 
 def stage_table(cost: Cost) -> Table:

@@ -75,9 +75,9 @@ def pipeline_chart(cost: Cost, stages: tuple[int, ...], rounds: int) -> Chart:
 
 def _marked(cost: Cost) -> tuple[str, ...]:
     """Return layer labels; the limiting one says so."""
-    slowest = limiting_layer(cost)
+    slowest, mark = limiting_layer(cost), "limits" if cost.limited_by[0] else "slowest"
     names = layer_names(layer.name for layer in cost.layers)
-    return tuple(f"{n} (limits)" if i == slowest else n for i, n in enumerate(names))
+    return tuple(f"{n} ({mark})" if i == slowest else n for i, n in enumerate(names))
 
 
 Span = tuple[int, int, float, float]
