@@ -15,7 +15,10 @@ from targets import Target
 
 TARGET = Takes(words="a target, its name or its file", types=(str, os.PathLike, Target))
 
+PICOJOULES = Takes(words="pJ, as a number", types=(Real,))
+
 TAKES = {
+    "ac_pj": PICOJOULES,
     "after": CALL,
     "assignment": Takes(words="a mapper.Assignment", types=(Assignment,)),
     "backend": Takes(words='"native" or "numpy"', types=(str,)),
@@ -25,6 +28,7 @@ TAKES = {
     "folder": PATH,
     "iso": Takes(words='"area", "throughput" or "mux"', types=(str,)),
     "layout": Takes(words='"steps" or "samples"', types=(str,)),
+    "mac_pj": PICOJOULES,
     "nir": Takes(words="mapper.NirOptions", types=(NirOptions,)),
     "output": PATH,
     "page": FLAG,

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from mapper.api.arguments import check_given
 from mapper.api.inputs import (
     Inputs,
     Model,
@@ -71,6 +72,18 @@ def energy_table(
         >>> table.targets[0].snn_pj.nominal < table.targets[0].ann_pj.nominal  # doctest: +SKIP
         True
     """
+    check_given(
+        {
+            "targets": targets,
+            "steps": steps,
+            "preset": preset,
+            "ac_pj": ac_pj,
+            "mac_pj": mac_pj,
+            "progress": progress,
+        },
+        density=density,
+        output=output,
+    )
     chosen, folder = assumed(preset), None if output is None else Path(output)
     facts = [read_target(target) for target in targets]
     check_targets(facts, None)

@@ -37,6 +37,7 @@ def calls() -> dict[str, tuple[Callable[..., Any], dict[str, object]]]:
         "load_target": (mapper.load_target, {"name_or_path": "adcless-64"}),
         "run_demo": (mapper.run_demo, {"output": "d"}),
         "compare_targets": (mapper.compare_targets, {"model": model, "targets": ["adcless-64"]}),
+        "energy_table": (mapper.energy_table, {"model": model, "targets": ["adcless-64"]}),
         "compare_mappings": (mapper.compare_mappings, {"builds": [build]}),
         "Build.run": (build.run, data),
         "Build.verify": (build.verify, data),

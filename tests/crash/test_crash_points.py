@@ -184,6 +184,7 @@ def test_a_killed_command_leaves_the_old_output_or_the_new_one(scene, children, 
     assert done.code == 0, done.output
     new = walk.state()
     assert new not in (None, old)
+    walk.laid = walk.read()
     for point in campaign(range(1, done.changes + 1), scene.sample):
         walk.kill(int(point), old, new)
 
@@ -194,6 +195,7 @@ class Walk:
     def __init__(self, scene: Scene, children: Children, fixed: dict[str, str]) -> None:
         self.scene, self.children = scene, children
         self.out = children.below / "place" / scene.output
+        self.laid: tuple[State, ...] = ()
         self.kept = children.below.parent / "kept"
         trace = self.out.with_suffix(".trace.npz")
         self.names = {**fixed, "out": str(self.out), "trace": str(trace)}
@@ -211,6 +213,18 @@ class Walk:
 
     def state(self) -> State:
         return state(self.out)
+
+    def read(self) -> tuple[State, ...]:
+        """Return old and new output as the next command leaves them: it may lay a page anew."""
+        if not self.scene.reads:
+            return ()
+        left = []
+        for ready in (self.state, self.prepare):
+            if ready() is not None:
+                done = self.run(self.scene.reads)
+                assert done.code == 0, done.output
+                left.append(self.state())
+        return tuple(left)
 
     def prepare(self) -> State:
         shutil.rmtree(self.out.parent)
@@ -230,8 +244,12 @@ class Walk:
         elif self.scene.pieces:
             assert_pieces(now or {}, old or {}, new or {}, where)
         else:
-            assert now in (old, new), (where, differences(now, old), differences(now, new))
-        if self.scene.once and now == new:
+            assert now in (old, new, *self.laid), (
+                where,
+                differences(now, old),
+                differences(now, new),
+            )
+        if self.scene.once and now in (new, *self.laid[:1]):
             return
         again = self.run(self.scene.command)
         assert again.code == 0, (where, again.output)

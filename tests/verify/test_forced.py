@@ -21,6 +21,7 @@ from mapper.ir.neurons import Neuron, Reset
 from mapper.ir.synapses import Synapse
 from mapper.verify import reference
 from mapper.verify.model import verify_model
+from mapper.verify.progress import silent
 from mapper.verify.reference import Given, reference_ring
 from mapper.verify.result import LISTED, Ring
 from tests.frontend.models import NUMBERS, leaky, model, node, saved
@@ -269,8 +270,8 @@ def forced(path: Path, change: Callable[[Graph], Graph] = lambda graph: graph) -
         n: np.repeat(a[:1], len(a), 0) if imported.port(n).shown else a for n, a in inputs.items()
     }
     given = Given(path=path, imported=imported, inputs=inputs, initial={})
-    whole = reference._whole_file(given)[2] if imported.readouts else None
-    return reference._layer_by_layer(given, Ring(name="3", status="mismatch"), whole)
+    whole = reference._whole_file(given, silent)[2] if imported.readouts else None
+    return reference._layer_by_layer(given, Ring(name="3", status="mismatch"), whole, silent)
 
 
 def changed_synapse(graph: Graph) -> Graph:
@@ -323,9 +324,9 @@ def test_the_terms_of_a_folded_offset_count_where_they_cancel(tmp_path):
     assert place.offset_terms.min() > 1000
     inputs = {"x": events() * (np.arange(STEPS) % 3 == 0)[:, None, None].astype(np.float32)}
     given = Given(path=path, imported=imported, inputs=inputs, initial={})
-    ring = reference._layer_by_layer(given, Ring(name="3", status="mismatch"), None)
+    ring = reference._layer_by_layer(given, Ring(name="3", status="mismatch"), None, silent)
     assert ring.status == "equal", ring
     bare = {n: replace(p, offset_terms=None) for n, p in imported.located.items()}
     unknown = replace(given, imported=replace(imported, located=bare))
-    ring = reference._layer_by_layer(unknown, Ring(name="3", status="mismatch"), None)
+    ring = reference._layer_by_layer(unknown, Ring(name="3", status="mismatch"), None, silent)
     assert ring.status == "mismatch"  # the offset alone says too little

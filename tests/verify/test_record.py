@@ -21,6 +21,7 @@ from mapper.recordings import read_arrays
 from mapper.report.headline import judged
 from mapper.verify import reference
 from mapper.verify.measured import _Change
+from mapper.verify.progress import silent
 from mapper.verify.read import read_verification
 from mapper.verify.record import Verified, recall, record_of, staying
 from mapper.verify.result import (
@@ -362,7 +363,9 @@ def test_where_nothing_was_compared_nothing_is_said_to_be_exact(tmp_path, monkey
     told = Ring(name=REFERENCE, status="skipped", reason="no engine takes it")
     whole = reference.reference_ring
     monkeypatch.setattr(
-        reference, "reference_ring", lambda given, keep=(): (told, whole(given, keep)[1])
+        reference,
+        "reference_ring",
+        lambda given, keep=(), progress=silent: (told, whole(given, keep)[1]),
     )
     text = run("verify", DEMO_MODEL, "--input", DEMO_RECORDING, code=1)
     assert "nothing was compared" in text
