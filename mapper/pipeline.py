@@ -70,7 +70,8 @@ def run_passes(
     runs: list[PassRun] = []
     for index, step in enumerate(passes):
         try:
-            graph = _checked(step, graph, target)
+            midway = step.name != stop_after and step is not passes[-1]
+            graph = _checked(step, graph, target, midway)
         except RefusedGraphError as error:
             raise MappingError(_reasons(error, target, passes[index + 1 :])) from None
         except MappingError:
@@ -108,7 +109,7 @@ def _reasons(
     return refused.diagnostics
 
 
-def _checked(step: Pass, graph: Graph, target: Target) -> Graph:
+def _checked(step: Pass, graph: Graph, target: Target, midway: bool) -> Graph:
     for fact in step.needs:
         if problem := next(fact.broken(graph, target), ""):
             raise InvalidIR(
@@ -116,7 +117,7 @@ def _checked(step: Pass, graph: Graph, target: Target) -> Graph:
                 f"run '{fact.by}' before it"
             )
     graph = step.run(graph, target)
-    check_graph(graph, made_by=f"pass '{step.name}'")
+    check_graph(graph, made_by=f"pass '{step.name}'", midway=midway)
     left = [op.mnemonic for op in graph.ops if type(op) in step.gone]
     if left:
         raise InvalidIR(f"pass '{step.name}' promised no {left[0]}, but {len(left)} are left")
