@@ -13,9 +13,9 @@ from mapper.compare.designs import (
     with_copies,
 )
 from mapper.cost import Counts
+from mapper.cost.actions import Activity
 from mapper.cost.estimate import activity_under
 from mapper.cost.facts import chip_of, facts_of
-from mapper.cost.model import Activity
 from mapper.cost.points import totals
 from targets import Preset
 

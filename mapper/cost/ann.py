@@ -9,8 +9,9 @@ activations between layers are not charged. Nothing is said of what accuracy it 
 from collections.abc import Iterator
 from dataclasses import replace
 
+from mapper.cost.actions import Activity, activity_of_density
 from mapper.cost.counts import Counts, count_actions
-from mapper.cost.model import Activity, Events, Layer, activity_of_density
+from mapper.cost.model import Events, Layer
 from mapper.ir.core import Graph, IntType, Op
 from mapper.ir.crossbar import CrossbarMvm, partial_sum_range
 from mapper.ir.infer import infer_types

@@ -4,19 +4,10 @@ No formula falls when a fact rises, so the facts at their low ends give a lower 
 high ends an upper bound.
 """
 
+from mapper.cost.actions import Activity, collected_results, extra_bits, moved_bits
 from mapper.cost.arith import larger, total
 from mapper.cost.macro import control_energy, conversions, macro_energy
-from mapper.cost.model import (
-    Activity,
-    Chip,
-    Events,
-    Facts,
-    Hierarchy,
-    Layer,
-    collected_results,
-    extra_bits,
-    moved_bits,
-)
+from mapper.cost.model import Chip, Events, Facts, Hierarchy, Layer
 from mapper.cost.units import Words, sharing_of
 
 

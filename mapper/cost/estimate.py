@@ -3,10 +3,11 @@
 from dataclasses import replace
 from math import isfinite
 
+from mapper.cost.actions import Activity, activity_of_density, random_density
 from mapper.cost.adders import as_added
 from mapper.cost.counts import Counts, count_actions
 from mapper.cost.facts import chip_of, corners_of
-from mapper.cost.model import Activity, Layer, activity_of_density, random_density
+from mapper.cost.model import Layer
 from mapper.cost.realtime import TooOftenError
 from mapper.cost.result import Cost
 from mapper.cost.summary import cost_of

@@ -20,6 +20,7 @@ EMBEDDED = (
     "arith.py",
     "sums.py",
     "model.py",
+    "actions.py",
     "adders.py",
     "macro.py",
     "units.py",

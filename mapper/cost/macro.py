@@ -4,8 +4,9 @@ Standard library only, as ``mapper.cost.model``. This is the part of the model t
 macros are compared with: ``benchmarks/silicon.py`` calls it as every estimate does.
 """
 
+from mapper.cost.actions import Activity
 from mapper.cost.arith import smaller, total
-from mapper.cost.model import Activity, Chip, Events, Facts, Layer, Macro, Part
+from mapper.cost.model import Chip, Events, Facts, Layer, Macro, Part
 
 MACRO_PARTS = ("cells", "wordline_drive", "inputs", "read_channel", "readout", "shift_add")
 """Actions inside of a macro; ``control`` is a share of all of them."""

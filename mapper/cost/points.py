@@ -7,10 +7,11 @@ from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any
 
+from mapper.cost.actions import Activity
 from mapper.cost.area import areas
 from mapper.cost.arith import total
 from mapper.cost.energy import layer_energy
-from mapper.cost.model import Activity, Channel, Chip, Facts, Layer, Part
+from mapper.cost.model import Channel, Chip, Facts, Layer, Part
 from mapper.cost.realtime import standing_energy
 from mapper.cost.scaling import (
     analogue_energy_factor,

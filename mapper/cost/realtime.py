@@ -7,10 +7,11 @@ their routers. Where its target gates what is idle, a share of that leakage stay
 from collections.abc import Iterator
 from math import ceil
 
+from mapper.cost.actions import slots_of
 from mapper.cost.area import crossbar_area
 from mapper.cost.arith import larger, smaller, total
 from mapper.cost.energy import leakage_energy
-from mapper.cost.model import Chip, Facts, Layer, slots_of
+from mapper.cost.model import Chip, Facts, Layer
 
 RETICLE_MM2 = 858.0
 """What a scanner exposes at once, 26 mm x 33 mm: the largest die there is."""

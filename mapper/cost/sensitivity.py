@@ -10,11 +10,12 @@ from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
+from mapper.cost.actions import Activity
 from mapper.cost.adders import as_added
 from mapper.cost.counts import Counts
 from mapper.cost.estimate import activity_under
 from mapper.cost.facts import chip_of, facts_of
-from mapper.cost.model import Activity, Chip, Facts, Layer
+from mapper.cost.model import Chip, Facts, Layer
 from mapper.cost.points import totals
 from mapper.cost.resolved import resolved
 from targets import Converter, Interval, Library, Preset, Target

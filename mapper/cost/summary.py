@@ -5,19 +5,11 @@ Standard library only: a generated ``cost.py`` carries this text too.
 
 from collections.abc import Callable
 
+from mapper.cost.actions import Activity, action_counts, slots_of, used_cells
 from mapper.cost.area import areas, layer_area
 from mapper.cost.arith import total
 from mapper.cost.energy import layer_energy
-from mapper.cost.model import (
-    Activity,
-    Chip,
-    Corners,
-    Facts,
-    Layer,
-    action_counts,
-    slots_of,
-    used_cells,
-)
+from mapper.cost.model import Chip, Corners, Facts, Layer
 from mapper.cost.realtime import (
     busy_ns,
     check_interval,

@@ -3,9 +3,10 @@
 from math import ceil, log2
 from typing import NamedTuple
 
+from mapper.cost.actions import moved_bits
 from mapper.cost.arith import larger, largest, smaller, total, up
 from mapper.cost.macro import channel_ns, driving_ns
-from mapper.cost.model import Chip, Facts, Hierarchy, Layer, moved_bits
+from mapper.cost.model import Chip, Facts, Hierarchy, Layer
 from mapper.cost.units import Sharing, sharing_of
 from mapper.cost.writing import loading_ns, rounds_of
 

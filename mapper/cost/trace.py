@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from math import prod
 from typing import IO, NamedTuple
 
-from mapper.cost.model import Activity, Events
+from mapper.cost.actions import Activity
+from mapper.cost.model import Events
 
 MAX_VALUES = 1 << 26
 """Integers of all arrays of a trace together; each takes at most eight bytes in memory."""

@@ -7,7 +7,8 @@ turns, and of every kind turns x circuits covers the work of a time step.
 from math import ceil, log2
 from typing import NamedTuple
 
-from mapper.cost.model import Chip, Layer, collected_results, extra_bits, slots_of
+from mapper.cost.actions import collected_results, extra_bits, slots_of
+from mapper.cost.model import Chip, Layer
 
 
 class Units(NamedTuple):

@@ -10,8 +10,9 @@ one is loaded: every round is loaded once an inference. Else every round is load
 
 from collections.abc import Iterator
 
+from mapper.cost.actions import crossbars_of
 from mapper.cost.arith import total
-from mapper.cost.model import Chip, Facts, Layer, crossbars_of
+from mapper.cost.model import Chip, Facts, Layer
 
 
 def rounds_of(layers: tuple[Layer, ...]) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 from mapper.cost import Activity
-from mapper.cost.model import random_density
+from mapper.cost.actions import random_density
 from mapper.cost.sensitivity import SPREAD
 from mapper.diagnostics import many, printable, refuse
 from mapper.renames import is_leftover

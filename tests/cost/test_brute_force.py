@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from mapper.cost import Events, count_layers, measure
+from mapper.cost.actions import action_counts
 from mapper.cost.flow import partial_sum_hops
-from mapper.cost.model import action_counts
 from mapper.cost.work import op_work, separate_op_work
 from mapper.executor import engine
 from mapper.ir.core import Array, Const, Graph, IntType, Op, Span

@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 
 from mapper.cost import Activity, Events, count_layers, estimate
+from mapper.cost.actions import action_counts, crossbars_of
 from mapper.cost.facts import chip_of, corners_of
-from mapper.cost.model import Work, action_counts, crossbars_of
+from mapper.cost.model import Work
 from mapper.cost.timing import clock_of, layer_stages
 from mapper.ir.core import SPIKE, Const, IntType, Op, Span, Value
 from mapper.ir.crossbar import Placement

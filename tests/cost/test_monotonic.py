@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mapper.cost import count_layers, estimate
+from mapper.cost.actions import activity_of_density
 from mapper.cost.facts import chip_of, corners_of
-from mapper.cost.model import activity_of_density
 from mapper.cost.points import changed, setting_keys, totals
 from mapper.cost.summary import cost_of
 from mapper.ir.core import SPIKE, Graph, IntType, Span, Value

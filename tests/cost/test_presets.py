@@ -14,19 +14,12 @@ from mapper.cost import (
     ratio_waterfall,
     steps_between,
 )
+from mapper.cost.actions import activity_of_density, random_density, slots_of, tiles_per_copy
 from mapper.cost.adders import as_added
 from mapper.cost.energy import layer_energy
 from mapper.cost.facts import chip_of
 from mapper.cost.macro import conducting_ns, conversion_pj
-from mapper.cost.model import (
-    Grid,
-    Hierarchy,
-    Part,
-    activity_of_density,
-    random_density,
-    slots_of,
-    tiles_per_copy,
-)
+from mapper.cost.model import Grid, Hierarchy, Part
 from mapper.cost.summary import cost_of
 from mapper.cost.timing import clock_of, layer_stages, pace
 from mapper.diagnostics import MappingError

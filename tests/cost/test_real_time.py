@@ -10,8 +10,9 @@ import pytest
 
 import mapper
 from mapper.cost import assumed, count_actions, estimate, generate_cost
+from mapper.cost.actions import activity_of_density
 from mapper.cost.facts import chip_of, corners_of
-from mapper.cost.model import Chip, Facts, activity_of_density
+from mapper.cost.model import Chip, Facts
 from mapper.cost.points import totals
 from mapper.cost.realtime import TooOftenError, chips_in_use, whole_area
 from mapper.cost.result import Cost

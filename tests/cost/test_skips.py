@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from mapper.cost import count_layers
+from mapper.cost.actions import activity_of_density
 from mapper.cost.area import layer_area
 from mapper.cost.energy import layer_energy
 from mapper.cost.facts import chip_of, corners_of
-from mapper.cost.model import activity_of_density
 from mapper.cost.timing import clock_of, layer_stages
 from mapper.cost.units import words_of
 from mapper.ir.core import Graph, Span, Value

@@ -10,8 +10,8 @@ import pytest
 
 import mapper
 from mapper.cost import Cost, Range, count_actions, estimate, generate_cost
+from mapper.cost.actions import activity_of_density
 from mapper.cost.facts import chip_of, corners_of
-from mapper.cost.model import activity_of_density
 from mapper.cost.points import totals
 from mapper.ir.core import SPIKE, Graph, Span, State, Value
 from mapper.ir.crossbar import Placement
