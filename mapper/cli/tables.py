@@ -19,7 +19,7 @@ from mapper.diagnostics import many, printable
 from mapper.exchange.export import Export
 from mapper.layout import Taken
 from mapper.listing import PartLists, Parts, PassList, TargetFacts, TargetList
-from mapper.report.answers import Answer
+from mapper.report.answer import Answer
 from mapper.report.headline import Headline, worth_of
 from mapper.report.numbers import firing_text, number, three_digits
 from mapper.verify.result import Ring, Verification

@@ -11,7 +11,8 @@ from mapper.cost import Activity, Cost, filling, priced_readouts, skipped_reads
 from mapper.diagnostics import many, printable
 from mapper.ir.firing import MAPPING, NETWORK
 from mapper.notebook import html_table
-from mapper.report.answers import Answer, answers
+from mapper.report.answer import Answer
+from mapper.report.answers import answers
 from mapper.report.charts.breakdown import words
 from mapper.report.data import Evidence, Report
 from mapper.report.numbers import between, nominal, number, percent
