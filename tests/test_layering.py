@@ -25,6 +25,7 @@ FLOORS = (
         "mapper.proportions",
         "mapper.renames",
         "mapper.rendering",
+        "mapper.report.answer",
         "mapper.report.markup",
         "mapper.threads",
     ),

@@ -13,7 +13,7 @@ from mapper.report.charts.breakdown import words
 from mapper.report.data import Report
 from mapper.report.names import layer_names
 from mapper.report.numbers import amount, nominal, percent, times_text
-from mapper.report.payoff import ternary
+from mapper.report.ternary import ternary_answer
 from mapper.report.waiting import waits
 from targets import CellKind
 
@@ -25,7 +25,7 @@ def answers(report: Report) -> tuple[Answer, ...]:
     return (
         _dominating(report.cost, layers, library.cell.kind),
         _limiting(report, layers),
-        ternary(report),
+        ternary_answer(report),
     )
 
 
