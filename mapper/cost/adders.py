@@ -1,6 +1,6 @@
 """Which adders and multipliers a chip has for a layer. Standard library only."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from mapper.cost.model import Chip, Layer
 
@@ -14,27 +14,6 @@ def as_added(layers: tuple[Layer, ...], chip: Chip) -> tuple[Layer, ...]:
     """
     if chip.merged_sums:
         return layers
-    return tuple(_separately(layer) for layer in layers)
-
-
-def _separately(layer: Layer) -> Layer:
-    sums = layer.separate
-    work = replace(
-        layer.work,
-        shift_adds=sums.shift_adds,
-        shift_add_bits=sums.shift_add_bits,
-        accumulations=sums.accumulations,
-        accumulate_bits=sums.accumulate_bits,
-        corrections=sums.corrections,
-        correction_bits=sums.correction_bits,
-        scale_multiplies=sums.scale_multiplies,
-        scale_multiply_bits=sums.scale_multiply_bits,
-        hop_bits=sums.hop_bits,
-    )
-    return replace(
-        layer,
-        work=work,
-        shift_add_width=sums.shift_add_width,
-        accumulate_width=sums.accumulate_width,
-        multiply_width=sums.multiply_width,
+    return tuple(
+        replace(layer, work=replace(layer.work, **asdict(layer.separate))) for layer in layers
     )

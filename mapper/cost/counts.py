@@ -1,7 +1,7 @@
 """Exact action counts: what the cost formulas need to know of each layer."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from math import prod
 from typing import Any
 
@@ -153,11 +153,8 @@ def _layer(
         digital_rows=start.digital_rows,
         input_bits=input_bits,
         stored_bits=tally["membrane_bits"] // 2 + 2 * input_bits + start.stored_bits,
-        shift_add_width=merged.shift_add_width,
-        accumulate_width=merged.accumulate_width,
-        multiply_width=merged.multiply_width,
         grid=start.grid,
-        work=_work(tally, skips),
+        work=_work(tally, merged, skips),
         skip_stored_bits=skips.stored_bits,
         separate=sums(alone, [separate_widths(add) for add in combines]),
         full=_full_events(op, levels, 0 if events is None else events.neurons),
@@ -192,6 +189,7 @@ def _sums(tally: Tally, widths: Sequence[Widths], plain: int) -> Sums:
 
 
 def _neurons_only(graph: Graph, tally: Tally, target: Target) -> Layer:
+    sums = _sums(tally, (), 0)
     return Layer(
         name=graph.name,
         macro=target.macros[0].name,
@@ -203,12 +201,9 @@ def _neurons_only(graph: Graph, tally: Tally, target: Target) -> Layer:
         digital_rows=0,
         input_bits=0,
         stored_bits=tally["membrane_bits"] // 2,
-        shift_add_width=0,
-        accumulate_width=0,
-        multiply_width=0,
         grid=NO_GRID,
-        work=_work(tally, Skips()),
-        separate=_sums(tally, (), 0),
+        work=_work(tally, sums, Skips()),
+        separate=sums,
         full=NOTHING,
     )
 
@@ -282,21 +277,14 @@ STARTS: OpTable[Callable[[Any, list[Op], Graph, Target], Start]] = OpTable(
 """What is known of a layer from the op that it begins with."""
 
 
-def _work(tally: Tally, skips: Skips) -> Work:
+def _work(tally: Tally, sums: Sums, skips: Skips) -> Work:
     return Work(
+        **asdict(sums),
         macs=tally["macs"],
         crossbar_reads=tally["crossbar_reads"],
         conversions=tally["conversions"],
         tree_sums=tally["tree_sums"],
         tree_additions=tally["tree_additions"],
-        shift_adds=tally["shift_adds"],
-        shift_add_bits=tally["shift_add_bits"],
-        accumulations=tally["accumulations"],
-        accumulate_bits=tally["accumulate_bits"],
-        corrections=tally["corrections"],
-        correction_bits=tally["correction_bits"],
-        scale_multiplies=tally["scale_multiplies"],
-        scale_multiply_bits=tally["scale_multiply_bits"],
         membrane_updates=tally["membrane_updates"],
         membrane_bits=tally["membrane_bits"],
         buffer_read_bits=tally["buffer_read_bits"],
@@ -305,5 +293,4 @@ def _work(tally: Tally, skips: Skips) -> Work:
         skip_write_bits=skips.write_bits,
         skip_read_bits=skips.read_bits,
         skip_hop_bits=skips.hop_bits,
-        hop_bits=tally["hop_bits"],
     )

@@ -4,32 +4,30 @@ from dataclasses import dataclass
 from typing import Any
 
 from mapper.cost.described import CONVERTERS, TREES, Description
-from mapper.cost.gates import cell, logic_list
-from mapper.cost.laws import at_area
-from mapper.cost.scaling import analogue_energy_factor, digital_area_factor, digital_energy_factor
+from mapper.cost.gates import ADDER_GATES, cell, logic_list
+from mapper.cost.laws import WIRE_FF, at_area
+from mapper.cost.scaling import (
+    DIGITAL_PARTS,
+    analogue_energy_factor,
+    digital_area_factor,
+    digital_energy_factor,
+)
 from targets import Component, Interval, Library, Neuron, Port, load_library
 from targets.toml import Comments
 
 REFERENCE = "reference-65nm"
-DIGITAL = (
-    "shift_add",
-    "accumulate",
-    "scale_multiply",
-    "membrane_update",
-    "buffer_read",
-    "buffer_write",
-    "hop",
-)
-"""Parts that are logic or memory, brought to the node by the tables of Stillmaker and Baas."""
-
-WIRE_FF = 0.35
 UNIT_CAPACITOR_FF = 2.0
+"""Of a charge cell, metal on metal; CiMLoop has it for two published charge-domain chips."""
 CAPACITOR_FF_PER_UM2 = 1.7
+"""Metal on metal (CiMLoop, sinangil_jssc_2021/arch.yaml)."""
 CELL_6T_UM2 = 0.32
+"""At 28 nm, with the cell's share of the array: CACTI, 256 bytes."""
 FEATURES_1T1R = (4.0, 30.0, 130.0)
+"""Squares of the node: a cell of a bare crossbar, with a transistor, by the rules of SRAM."""
 DAC_BIT_FF = 50.0
+"""What a bit of an input converter switches at 28 nm (ZigZag-IMC)."""
 CELL_CURRENT_UA = 20.0
-ADDER_GATES = 6
+"""Of a 6T cell that is read, at 1 V: a textbook magnitude, not measured on a named chip."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +71,7 @@ def library_of(given: Description) -> tuple[dict[str, Any], Comments]:
         "wordline_drive": _wordline(given, reference.wordline_drive),
         "sense_amp": _analogue(given, reference.sense_amp),
         **_converters(given),
-        **{name: _digital(given, getattr(reference, name)) for name in DIGITAL},
+        **{name: _digital(given, getattr(reference, name)) for name in DIGITAL_PARTS},
         "leakage": {
             "power_uw_per_mm2": _interval(reference.leakage.power_uw_per_mm2, 1.0),
             "node_nm": node,

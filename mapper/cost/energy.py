@@ -24,7 +24,7 @@ def layer_energy(
     shift_add_bits = (work.shift_add_bits + work.shift_adds * wider) * share
     if macro.tree:  # the adders put the bits of a weight together; bits of inputs are left
         results = layer.positions * layer.outputs
-        shift_add_bits = max(layer.grid.planes - 1, 0) * results * layer.accumulate_width
+        shift_add_bits = max(layer.grid.planes - 1, 0) * results * layer.work.accumulate_width
     shift_add_pj = facts.shift_add.pj + macro.code_bits * facts.code_bit_pj
     accumulate_bits = work.accumulate_bits - work.correction_bits
     accumulate_bits += (work.accumulations - work.corrections) * wider
@@ -89,7 +89,7 @@ def _traffic(
 
 def _collect(layer: Layer, chip: Chip, hierarchy: Hierarchy, steps: int) -> float:
     """Return pJ of moving the tiles' results, not yet spikes, to the chip's accumulator."""
-    width = layer.accumulate_width + extra_bits(chip, steps)
+    width = layer.work.accumulate_width + extra_bits(chip, steps)
     bits = collected_results(layer, chip, steps) * width
     return bits * steps * layer.grid.copies * hierarchy.collect_pj_per_bit
 

@@ -56,7 +56,7 @@ class Grid:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
+class Work(Sums):
     """How often a layer does what, in one time step of one sample, whatever the spikes."""
 
     macs: int
@@ -68,15 +68,6 @@ class Work:
     """Sums that adder trees make of the products of a column."""
     tree_additions: int = 0
     """Of these trees, each one less than its rows."""
-    shift_adds: int
-    shift_add_bits: int
-    accumulations: int
-    accumulate_bits: int
-    corrections: int
-    """Of the accumulations: counting active wordlines and adding the offset of the encoding."""
-    correction_bits: int
-    scale_multiplies: int
-    scale_multiply_bits: int
     membrane_updates: int
     membrane_bits: int
     buffer_read_bits: int
@@ -84,7 +75,6 @@ class Work:
     fresh_bits: int
     """With full im2col re-use: every input bit is read once a step."""
     buffer_write_bits: int
-    hop_bits: int
     skip_write_bits: int = 0
     """Residual operands, which reach a layer beside its input: moved and written."""
     skip_read_bits: int = 0
@@ -115,10 +105,6 @@ class Layer:
     input_bits: int
     stored_bits: int
     """Bits in memory: states, digital weights, and two time steps of the input."""
-    shift_add_width: int
-    accumulate_width: int
-    multiply_width: int
-    """Of a product with a scale."""
     grid: Grid
     work: Work
     separate: Sums

@@ -14,6 +14,7 @@ from mapper.cost.energy import layer_energy
 from mapper.cost.model import Channel, Chip, Facts, Layer, Part
 from mapper.cost.realtime import standing_energy
 from mapper.cost.scaling import (
+    DIGITAL_PARTS,
     analogue_energy_factor,
     digital_area_factor,
     digital_energy_factor,
@@ -41,16 +42,7 @@ PLAIN = {
 """Keys whose facts are one number."""
 
 READOUTS = ("adc", "sense_amp", "adder_tree")
-DIGITAL = (
-    "shift_add",
-    "accumulate",
-    "scale_multiply",
-    "membrane_update",
-    "buffer_read",
-    "buffer_write",
-    "hop",
-    "inputs",
-)
+DIGITAL = (*DIGITAL_PARTS, "inputs")
 
 CELLS = {
     "cell.read_voltage_v": ("resistive",),

@@ -12,6 +12,17 @@ outside its fit: both raise ``ScalingError``.
 
 from math import isfinite
 
+DIGITAL_PARTS = (
+    "shift_add",
+    "accumulate",
+    "scale_multiply",
+    "membrane_update",
+    "buffer_read",
+    "buffer_write",
+    "hop",
+)
+"""Components that are logic or memory, which the tables here bring to another node."""
+
 ENERGY_FITS = {
     130.0: (7.171, -6.709, 2.904),
     90.0: (4.762, -4.781, 2.092),

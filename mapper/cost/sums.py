@@ -12,6 +12,7 @@ class Sums:
     accumulations: int
     accumulate_bits: int
     corrections: int
+    """Of the accumulations: counting active wordlines and adding the offset of the encoding."""
     correction_bits: int
     scale_multiplies: int
     scale_multiply_bits: int

@@ -100,8 +100,8 @@ def _readouts(layer: Layer, chip: Chip, turns: int, wider: int) -> dict[str, Uni
     """Return the readouts of all crossbars, each with what shifts and adds a code in one turn."""
     grid, work, macro = layer.grid, layer.work, chip.macros[layer.macro]
     number = slots_of(layer, chip) * macro.readouts
-    width = layer.shift_add_width + wider
-    each = int(work.shift_adds > 0 and layer.shift_add_width > 0 and not macro.tree)
+    width = layer.work.shift_add_width + wider
+    each = int(work.shift_adds > 0 and layer.work.shift_add_width > 0 and not macro.tree)
     if chip.shared_units and each:
         of_planes = max(grid.planes - 1, 0) * layer.positions * layer.outputs
         each = ceil((work.shift_adds - of_planes) / max(work.conversions, 1))
@@ -136,7 +136,9 @@ def _shared_units(layer: Layer, chip: Chip, share: int, lanes: int, wider: int) 
         "adders": units(
             ceil(added / (ready * passes)), share * passes, _width(added_bits, added) + wider
         ),
-        "plane_adders": units(int(grid.planes > 1), share * passes, layer.accumulate_width + wider),
+        "plane_adders": units(
+            int(grid.planes > 1), share * passes, layer.work.accumulate_width + wider
+        ),
         "multipliers": units(
             ceil(work.scale_multiplies / (ready * scaled)),
             share * scaled,
@@ -155,7 +157,7 @@ def _reference_units(
     layer: Layer, chip: Chip, share: int, lanes: int, wider: int
 ) -> dict[str, Units]:
     """Return the circuits that the reference's simulator charges; it lets no output wait."""
-    grid, width = layer.grid, layer.accumulate_width
+    grid, width = layer.grid, layer.work.accumulate_width
     lanes = max(grid.copies, 1) * ceil(layer.outputs / chip.macros[layer.macro].columns_per_readout)
     added = 1 if layer.digital_rows else max(grid.row_blocks - 1, 0) + (grid.planes > 1)
     neurons = chip.neurons and bool(layer.work.membrane_updates)
@@ -163,7 +165,7 @@ def _reference_units(
         "adders": Units(lanes * added, share, width + wider),
         "plane_adders": Units(0, share),
         "multipliers": Units(
-            lanes * bool(layer.work.scale_multiplies), share, layer.multiply_width
+            lanes * bool(layer.work.scale_multiplies), share, layer.work.multiply_width
         ),
         "neurons": Units(lanes * neurons, share),
     }

@@ -39,8 +39,11 @@ def test_every_action_of_a_two_by_two_grid():
         conversions=12,  # 2 row blocks, 2 slices, 3 outputs: a pair converts once
         shift_adds=12,
         shift_add_bits=24,  # levels 0 and 1 times 1 and 2: 0..3
+        shift_add_width=2,
         accumulations=3,  # 3 outputs, 2 row blocks
         accumulate_bits=9,  # 0..3 of two row blocks: 0..6
+        accumulate_width=3,
+        multiply_width=3,  # the sum
         corrections=0,
         correction_bits=0,
         scale_multiplies=0,

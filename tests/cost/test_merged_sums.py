@@ -101,7 +101,7 @@ def test_merged_slices_add_nothing_and_a_shared_scale_is_multiplied_once():
     assert (work.accumulations, work.accumulate_bits) == (8 * 2, 8 * 2 * 9)
     # Two sums of -135..135, 9 bits, times 137, which takes 8 bits.
     assert (work.scale_multiplies, work.scale_multiply_bits) == (2, 2 * 9 * 8)
-    assert (layer.shift_add_width, layer.accumulate_width, layer.multiply_width) == (0, 9, 16)
+    assert (work.shift_add_width, work.accumulate_width, work.multiply_width) == (0, 9, 16)
 
 
 def test_the_graph_still_states_what_the_reference_adds():
@@ -149,7 +149,8 @@ def test_presets_say_whose_adders_are_priced():
     assert as_added(layers, chip_of(TARGET, AS_BUILT)) == layers
     (alone,) = as_added(layers, chip_of(TARGET, PAPER))
     assert alone.work.shift_adds == 72
-    assert (alone.shift_add_width, alone.accumulate_width, alone.multiply_width) == (6, 17, 17)
+    work = alone.work
+    assert (work.shift_add_width, work.accumulate_width, work.multiply_width) == (6, 17, 17)
     assert as_added((alone,), chip_of(TARGET, PAPER)) == (alone,)
 
 

@@ -158,7 +158,7 @@ def test_a_counterpart_counts_the_widths_of_its_levels(build):
                 assert len(graph.constants[op.thresholds.name]) == len(levels) - 1
                 assert list(op.verify(graph.constants)) == []
     narrow, wide = (
-        count_layers(graph, with_readout(build.target, levels))[0].shift_add_width
+        count_layers(graph, with_readout(build.target, levels))[0].work.shift_add_width
         for graph, levels in ((two_levels, (0, 1)), (three, TERNARY))
     )
     assert narrow < wide
