@@ -8,6 +8,7 @@ from mapper.build.make import make_build
 from mapper.compare.compared import Compared
 from mapper.compare.measure import build_on
 from mapper.cost import Activity, Cost, Counts, price, priced_readouts
+from mapper.cost.adders import as_added
 from mapper.cost.ann import (
     ann_activity,
     ann_layers,
@@ -58,9 +59,8 @@ class _Pair:
         target, spiking = self.counts.target, self.one.build.counts.layers
         activity = ann_activity(self.layers, spiking, rates, self.steps)
         chip = chip_of(target, self.preset, self.layers)
-        return cost_of(
-            self.layers, chip, corners_of(target, self.preset), activity, self.preset.name
-        )
+        layers = as_added(self.layers, chip)
+        return cost_of(layers, chip, corners_of(target, self.preset), activity, self.preset.name)
 
     def meets(self, end: int) -> Meets:
         """Find the rates at which both take the same energy, at one end of the facts."""
@@ -74,16 +74,18 @@ class _Pair:
         """Return by how much the ANN takes more, where all inputs have one rate."""
         spiking = self.one.build.counts
         preset = replace(self.preset, activity="given")
+        chips = chip_of(spiking.target, preset, spiking.layers)
         snn = totals(
-            spiking.layers,
-            chip_of(spiking.target, preset, spiking.layers),
+            as_added(spiking.layers, chips),
+            chips,
             mine,
             activity_under(preset, spiking.layers, rate, self.steps),
         )
         rates = (rate,) * len(self.layers)
+        chips = chip_of(self.counts.target, preset, self.layers)
         ann = totals(
-            self.layers,
-            chip_of(self.counts.target, preset, self.layers),
+            as_added(self.layers, chips),
+            chips,
             theirs,
             ann_activity(self.layers, spiking.layers, rates, self.steps),
         )

@@ -14,6 +14,7 @@ from mapper.compare.designs import (
 )
 from mapper.cost import Counts
 from mapper.cost.actions import Activity
+from mapper.cost.adders import as_added
 from mapper.cost.estimate import activity_under
 from mapper.cost.facts import chip_of, facts_of
 from mapper.cost.points import totals
@@ -35,6 +36,7 @@ class Point:
 
     @property
     def costs(self) -> tuple[float, float, float]:
+        """Energy of an inference in pJ, ns of a time step, um2: what a front compares."""
         return self.energy_pj, self.step_ns, self.area_um2
 
 
@@ -90,7 +92,7 @@ def _point(
     counts = copied if columns is None else with_columns(copied, columns)
     chip = chip_of(counts.target, preset, counts.layers)
     facts = facts_of(counts.target, preset, "nominal")
-    found = totals(counts.layers, chip, facts, activity)
+    found = totals(as_added(counts.layers, chip), chip, facts, activity)
     return Point(
         columns=columns,
         copies=copies,

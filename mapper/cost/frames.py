@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import inf
 
+from mapper.cost.adders import as_added
 from mapper.cost.area import areas
 from mapper.cost.arith import total
 from mapper.cost.counts import Counts
@@ -68,14 +69,15 @@ class Meeting:
 def lines_of(counts: Counts, cost: Cost, preset: Preset) -> Lines:
     """Return the lines of a mapping whose ``cost`` was priced under ``preset``."""
     chip = chip_of(counts.target, preset, counts.layers)
+    layers = as_added(counts.layers, chip)
     dynamic = [parts for action, parts in cost.energy_pj.items() if action != "leakage"]
 
     def line(end: int) -> Line:
         facts = corners[end]
-        occupied = areas(counts.layers, chip, facts, cost.steps)
+        occupied = areas(layers, chip, facts, cost.steps)
         return Line(
             dynamic_pj=total(part[end] for part in dynamic),
-            leakage_uw=leakage_uw(whole_area(counts.layers, chip, facts, occupied), facts),
+            leakage_uw=leakage_uw(whole_area(layers, chip, facts, occupied), facts),
             idle_leakage=chip.idle_leakage,
             interval_ns=cost.latency_ns["inference_interval"][end],
             latency_ns=cost.latency_ns["inference_pipelined"][end],

@@ -18,7 +18,7 @@ from mapper.cost.estimate import assumed
 from mapper.diagnostics import MappingError
 from mapper.report.comparison.data import SideBySide
 from mapper.report.comparison.page import comparison_charts
-from targets import Target, load_preset, load_target
+from targets import Target, list_presets, load_preset, load_target
 from tests.files import DEMO_MODEL
 from tests.frontend.models import one_neuron_layer, saved
 
@@ -142,6 +142,17 @@ def test_a_front_has_no_beaten_point_and_leaves_none_out(swept):
     assert all(
         any(beaten(point, other) for other in kept) for point in points if point.costs not in costs
     )
+
+
+@pytest.mark.parametrize("name", list_presets())
+def test_a_sweep_prices_what_a_cost_prices_under_every_preset(found, name):
+    """The reference's chip adds every bit-slice, a sweep of it as well."""
+    preset = load_preset(name)
+    for one in found:
+        cost, first = row_of(one, preset).cost, sweep(one, preset)[0]
+        assert first.energy_pj == cost.total_pj.nominal
+        assert first.area_um2 == cost.total_um2.nominal
+        assert first.step_ns == cost.latency_ns["inference_interval"].nominal / STEPS
 
 
 def test_every_pair_is_priced_once_and_the_build_itself_first(found, swept):

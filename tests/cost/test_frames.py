@@ -89,3 +89,13 @@ def test_a_line_is_what_cost_says_at_that_interval(name):
             # The parts of a cost are added up with one rounding, those of a line with two.
             assert line.energy_pj(every_ms * 1e6) == pytest.approx(energy, rel=1e-15, abs=0)
         assert lines_of(counts, cost, assumed("physical", every_ms)) == lines
+
+
+def test_a_line_leaks_over_the_adders_of_its_preset():
+    counts = mapper.compile(DEMO_MODEL, "adcless-64").mapped.counts
+    cost = price(counts, 0.1, 4, assumed("paper", 40.0))
+    for line, energy in zip(
+        lines_of(counts, cost, load_preset("paper")), cost.total_pj, strict=True
+    ):
+        # As above: sums in another order.
+        assert line.energy_pj(40e6) == pytest.approx(energy, rel=1e-15, abs=0)
