@@ -91,8 +91,9 @@ def _are_tables(value: object) -> bool:
 
 
 def _is_interval(value: Data) -> bool:
-    """Say whether a table goes on the line of its key: three numbers."""
-    return value.keys() == {"low", "nominal", "high"}
+    """Say whether a table goes on the line of its key: three numbers, and how they are known."""
+    ends = {"low", "nominal", "high"}
+    return ends <= value.keys() <= {*ends, "kind"}
 
 
 def _value(value: object) -> str:

@@ -1,16 +1,63 @@
 """Write a target from a few facts of a chip."""
 
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
+from mapper.arguments import PATH, TEXT, WHOLE, Takes, check_arguments
 from mapper.cost.describe import describe
 from mapper.cost.described import Description
-from mapper.diagnostics import refuse
+from mapper.diagnostics import nearest, refuse
 from mapper.writing import whole_file
 from targets import load_target
 
 SCHEMA = "spikeloom/new-target/1"
+
+_NUMBER = Takes(words="a number", types=(Real,))
+TAKES = {
+    "path": PATH,
+    "array": TEXT,
+    **dict.fromkeys(
+        ("name", "cell", "readout", "encoding", "input_form", "read_channel"),
+        TEXT,
+    ),
+    **dict.fromkeys(
+        (
+            "wordlines",
+            "bitlines",
+            "mux",
+            "cell_bits",
+            "weight_bits",
+            "input_bits",
+            "input_bits_per_read",
+            "rows_per_read",
+            "deep",
+            "membrane_bits",
+            "tiles",
+            "crossbars_per_tile",
+        ),
+        WHOLE,
+    ),
+    **dict.fromkeys(
+        (
+            "node_nm",
+            "voltage_v",
+            "unit_capacitors",
+            "settling_ns",
+            "wordline_ns",
+            "read_voltage_v",
+            "on_us",
+            "off_us",
+            "cell_ff",
+            "cell_um2",
+            "cell_gates",
+            "clock_ns",
+        ),
+        _NUMBER,
+    ),
+}
+"""What the arguments of ``new_target`` are: its own, and every field of a description."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,18 +95,28 @@ def new_target(
         node_nm: 7..130.
         array: Wordlines x bitlines of a crossbar: ``256x64``.
         cell: ``rram``, ``pcm``, ``charge``, ``discharge``, ``static`` or ``digital``.
-        readout: ``sense-amp``, ``ternary``, ``ideal``, or ``sar`` or ``flash`` with its bits.
+        readout: ``sense-amp``, ``ternary``, ``ideal``; ``sar``, ``flash`` or ``cco`` with its
+            bits, as ``sar4``; ``adder-tree``, ``word-tree`` or ``adder-chain``.
         name: Of the target; that of the file unless given.
-        given: Further fields of ``mapper.cost.described.Description``.
+        given: Further fields of ``mapper.cost.described.Description``, but for ``wordlines`` and
+            ``bitlines``.
 
     Raises:
-        MappingError: ``target-description`` with everything that makes no sense, ``target-value``
-            for what a target file cannot hold, ``output-exists``.
+        MappingError: ``bad-argument``, ``target-description`` with everything that makes no sense,
+            ``target-value`` for what a target file cannot hold, ``output-exists``.
 
     Example:
         >>> new_target("my.toml", node_nm=28, array="256x64", cell="charge", readout="sar4").name
         'my'
     """
+    for unknown in given.keys() - (TAKES.keys() - {"wordlines", "bitlines"}):
+        raise refuse(
+            "bad-argument",
+            f"new_target takes no {unknown!r}{nearest(unknown, TAKES)}",
+            loc=unknown,
+        )
+    needed = {"path": path, "node_nm": node_nm, "array": array, "cell": cell, "readout": readout}
+    check_arguments(TAKES, needed, {"name": name, **given})
     file = Path(path)
     wordlines, bitlines = _sizes(array)
     description = Description(

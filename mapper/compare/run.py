@@ -202,6 +202,10 @@ def compare_network(
         output: Folder for the builds, the page and the tables.
         progress: Called with what comes next.
         same: What is made equal, besides.
+
+    Raises:
+        MappingError: ``compare-iso`` where nothing can be held equal, ``cost-every`` where a chip
+            infers too seldom, and for anything wrong with a mapping or the recording.
     """
     found = []
     for target in targets:

@@ -111,7 +111,7 @@ def _data(given: Description) -> tuple[dict[str, Any], Comments]:
         "clock": {"policy": "decoupled", "logic_ns": given.clock_ns},
         "components": library,
     }
-    return data, {**_notes(given), **notes}
+    return data, {**NOTES, **notes}
 
 
 def _summary(given: Description) -> str:
@@ -150,16 +150,16 @@ def _macro(given: Description) -> dict[str, Any]:
     }
 
 
-def _notes(given: Description) -> Comments:
-    return {
-        ("", "name"): "Change what you know better; costs are under [components].",
-        ("macro", "max_input_bits"): "wider inputs are not taken",
-        ("macro", "weight_bits"): "unless the user asks for another width",
-        ("macro.readout", "columns_per_readout"): "columns (pairs) that take turns",
-        ("macro.readout", "reference"): "or half-active: half of what driven rows could give",
-        ("neuron", "membrane_bits"): "two's complement, saturating",
-        ("chip", "tiles"): "a smaller network leaves tiles empty",
-        ("chip", "max_rounds"): "weights stay as they were written",
-        ("clock", "policy"): "or sensing-set: one clock, as slow as the slowest readout",
-        ("clock", "logic_ns"): "an assumption",
-    }
+NOTES: Comments = {
+    ("", "name"): "Change what you know better; costs are under [components].",
+    ("macro", "max_input_bits"): "wider inputs are not taken",
+    ("macro", "weight_bits"): "unless the user asks for another width",
+    ("macro.readout", "columns_per_readout"): "columns (pairs) that take turns",
+    ("macro.readout", "reference"): "or half-active: half of what driven rows could give",
+    ("neuron", "membrane_bits"): "two's complement, saturating",
+    ("chip", "tiles"): "a smaller network leaves tiles empty",
+    ("chip", "max_rounds"): "weights stay as they were written",
+    ("clock", "policy"): "or sensing-set: one clock, as slow as the slowest readout",
+    ("clock", "logic_ns"): "an assumption",
+}
+"""What a new file says of its keys."""

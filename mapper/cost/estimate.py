@@ -103,12 +103,22 @@ def activity_under(
 
 
 def checked_density(density: float) -> float:
+    """Return a share of input bits as a float.
+
+    Raises:
+        MappingError: ``activity-density`` where it is not 0..1.
+    """
     if not isfinite(density) or not 0 <= density <= 1:
         raise refuse("activity-density", f"density must be 0..1, got {density:g}")
     return float(density)
 
 
 def checked_steps(steps: int) -> int:
+    """Return the time steps of an inference.
+
+    Raises:
+        MappingError: ``activity-steps`` for fewer than one.
+    """
     if steps < 1:
         raise refuse("activity-steps", f"an inference has 1 time step or more, got {steps}")
     return steps

@@ -84,7 +84,7 @@ def origins_of(target: Target, preset: Preset = AS_BUILT) -> dict[str, tuple[flo
         if macro.readout.is_adc:
             parts[macro.name] = converter_of(library, macro, preset)
         else:
-            parts[macro.name] = library.sense_amp
+            parts[macro.name] = tree_of(library, macro) or library.sense_amp
         if (channel := channel_of(library, macro)) is not None:
             parts["read_channel"] = channel
     return {name: (part.node_nm, part.voltage_v) for name, part in parts.items()}

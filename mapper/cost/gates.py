@@ -92,10 +92,22 @@ def tree_ns(terms: int, width: int, gates: Gates) -> float:
     return (levels - 1) * gates.total + gates.first_carry + carries * gates.carry
 
 
-def chain_ns(terms: int, width: int, gates: Gates) -> float:
-    """Return the longest path of adders in the cells: down the rows, then across the sum."""
+def chain_ns(
+    terms: int, width: int, gates: Gates, *, rows: int | None = None, multiplexed: bool = False
+) -> float:
+    """Return the longest path of adders in the cells: down the rows, then across the sum.
+
+    Args:
+        terms: Of the sum, one a row.
+        width: Bits of a term.
+        gates: At the node and supply of the macro.
+        rows: Between two pipeline registers; all of them where None.
+        multiplexed: Each step passes a multiplexer, as where cells can be configured.
+    """
+    step = gates.multiplexer if multiplexed else 0.0
     across = width + ceil(log2(terms)) - 1
-    return gates.register + gates.product + terms * gates.total + across * gates.carry
+    down = (rows or terms) * (gates.total + step)
+    return gates.register + gates.product + down + across * (gates.carry + step)
 
 
 def logic_list(node_nm: float) -> str:
@@ -113,9 +125,13 @@ def cell(cells: str, name: str) -> Part:
     return load_parts(cells).part(name)
 
 
-def gates_at(node_nm: float, voltage_v: float, cells: str | None = None) -> Gates:
-    """Return the gates of a macro; ``cells`` names a list that is not of the nearer node."""
-    cells = cells or logic_list(node_nm)
+def gates_at(node_nm: float, voltage_v: float) -> Gates:
+    """Return the gates of a macro, from the list of the nearer node.
+
+    Raises:
+        ScalingError: for a node outside of 7..130 nm.
+    """
+    cells = logic_list(node_nm)
     known = cell(cells, "full-adder")
     factor = delay_factor(known.node_nm, known.voltage_v, node_nm, voltage_v)
 

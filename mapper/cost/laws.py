@@ -122,7 +122,7 @@ def converter_by_law(law: ConverterLaw, rows: int) -> Converter:
         case "sar-simulated":
             known = ", ".join(map(str, SIMULATED_SAR_UW))
             if law.node_nm not in SIMULATED_SAR_UW:
-                raise _outside(law.law, "nm", law.node_nm, f"{known} nm")
+                raise _outside(law.law, law.node_nm, f"{known} nm")
             energy = _scattered(sar_simulated_pj(law.bits, int(law.node_nm)), (1.0, 1.0))
             time = _scattered(law.bits + 1.0, (1.0, 1.0))
             area = _scattered(sar_um2, (low, max(high, ratio)))
@@ -296,10 +296,10 @@ def _times(value: Interval, count: int) -> Interval:
 
 def _check_range(law: str, what: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
-        raise _outside(law, what, value, f"{low:g}..{high:g} {what}")
+        raise _outside(law, value, f"{low:g}..{high:g} {what}")
 
 
-def _outside(law: str, what: str, value: float, known: str) -> Exception:
+def _outside(law: str, value: float, known: str) -> Exception:
     return refuse(
         "law-range",
         f"law '{law}' holds for {known}, got {value:g}",

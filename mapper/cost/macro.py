@@ -24,7 +24,7 @@ def macro_energy(
     return {
         "cells": cells,
         "wordline_drive": driven_cells * facts.wordline_drive.pj,
-        "inputs": latched_bits(layer) * activity.steps * input_bit_pj(chip, facts),
+        "inputs": latched_bits(layer) * activity.steps * input_bit_pj(facts),
         "read_channel": heard / samples * channel_pj(layer, chip, facts)
         + channel_copies(layer, facts) * cells,
         "readout": summed_energy(layer, events, activity, chip, facts) / samples
@@ -50,7 +50,7 @@ def latched_bits(layer: Layer) -> int:
     return layer.work.buffer_read_bits * layer.grid.column_blocks
 
 
-def input_bit_pj(chip: Chip, facts: Facts) -> float:
+def input_bit_pj(facts: Facts) -> float:
     """Return pJ of one input bit: its register and, where there is one, its converter."""
     return facts.inputs.pj + facts.input_converter.pj
 

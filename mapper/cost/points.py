@@ -51,6 +51,7 @@ CELLS = {
     "cell.switched_ff": ("charge", "discharge"),
     "cell.current_ua": ("static",),
     "cell.product_pj": ("digital",),
+    "cell.supply_v": ("resistive", "charge", "discharge", "static"),
 }
 """Kinds of cells that a constant is of."""
 
@@ -105,6 +106,8 @@ def changed(facts: Facts, chip: Chip, key: str, value: float) -> Facts:
 
 def idle(chip: Chip, key: str) -> bool:
     """Say whether a constant is of a readout, or of a kind of cell, that the chip has none of."""
+    if key == "cell.supply_v" and chip.cell == "resistive":
+        return not chip.regulated  # it draws from its read voltage
     if key in CELLS:
         return chip.cell not in CELLS[key]
     part = key.partition(".")[0]
@@ -121,20 +124,21 @@ def supply_of(node_nm: float) -> float:
     return SUPPLIES_V[below] + share * (SUPPLIES_V[above] - SUPPLIES_V[below])
 
 
-def at_node(facts: Facts, origins: Origins, node_nm: float, voltage_v: float) -> Facts:
+def at_node(facts: Facts, chip: Chip, origins: Origins, node_nm: float, voltage_v: float) -> Facts:
     """Bring facts to another node and supply.
 
-    Digital parts scale in energy and area, readouts and wordline drivers in energy alone. Cells,
-    latencies and leakage stay: a resistive cell draws ``V^2 G t`` whatever the node.
+    Digital parts, adder trees among them, scale in energy and area, other readouts, read channels
+    and wordline drivers in energy alone. Cells of every kind, latencies and leakage stay: a
+    resistive cell draws ``V^2 G t`` whatever the node.
 
     Raises:
         ScalingError: where the node or the supply is outside of what is known.
     """
 
-    def digital(name: str) -> Part:
+    def digital(part: Part, name: str) -> Part:
         if name not in origins:  # a library need not have it
-            return Part(*getattr(facts, name))
-        part, (node, supply) = getattr(facts, name), origins[name]
+            return part
+        node, supply = origins[name]
         factor = digital_energy_factor(node, supply, node_nm, voltage_v)
         area = digital_area_factor(node, node_nm)
         return Part(part.pj * factor, part.ns, part.um2 * area, part.wordline_ns)
@@ -149,13 +153,17 @@ def at_node(facts: Facts, origins: Origins, node_nm: float, voltage_v: float) ->
 
     node, supply = origins["shift_add"]
     factor = digital_energy_factor(node, supply, node_nm, voltage_v)
-    scaled: dict[str, Any] = {name: digital(name) for name in DIGITAL}
+    scaled: dict[str, Any] = {name: digital(getattr(facts, name), name) for name in DIGITAL}
+
+    def readout(part: Part, name: str) -> Part:
+        return (digital if chip.macros[name].readout == "adder_tree" else analogue)(part, name)
+
     return replace(
         facts,
         **scaled,
         code_bit_pj=facts.code_bit_pj * factor,
         wordline_drive=analogue(facts.wordline_drive, "wordline_drive"),
-        readouts={name: analogue(part, name) for name, part in facts.readouts.items()},
+        readouts={name: readout(part, name) for name, part in facts.readouts.items()},
         channels={name: channel(part) for name, part in facts.channels.items()},
     )
 

@@ -25,6 +25,7 @@ End = Literal["low", "nominal", "high"]
 
 
 def part_of(component: Component, end: End) -> Part:
+    """Return pJ, ns and um2 of a component at one end of its intervals."""
     return Part(
         pj=getattr(component.energy_pj, end),
         ns=getattr(component.latency_ns, end),
@@ -34,6 +35,11 @@ def part_of(component: Component, end: End) -> Part:
 
 
 def readout_part(library: Library, macro: TargetMacro, preset: Preset, end: End) -> Part:
+    """Return what reads a column of a macro, at one end of its intervals; nothing where ideal.
+
+    Raises:
+        MappingError: ``preset-adc`` and ``law-range``, see ``converter_of``.
+    """
     readout = macro.readout
     tree = tree_of(library, macro)
     if tree is not None:
@@ -46,6 +52,12 @@ def readout_part(library: Library, macro: TargetMacro, preset: Preset, end: End)
 
 
 def converter_of(library: Library, macro: TargetMacro, preset: Preset) -> Converter:
+    """Return the ADC that a preset prices for a macro, at the rows that are read at once.
+
+    Raises:
+        MappingError: ``preset-adc`` where the library has none of its bits, ``law-range`` where its
+            law is not known to hold at the target's sizes.
+    """
     found = found_converter(library, macro.readout, preset)
     if found is None:
         raise refuse(

@@ -228,6 +228,7 @@ def skipped_reads(cost: Cost) -> float:
 
 
 def sum_of(parts: Iterable[Range]) -> Range:
+    """Add up intervals, each end with the same ends."""
     held = list(parts)
     return Range(
         total(part.low for part in held),
@@ -237,6 +238,7 @@ def sum_of(parts: Iterable[Range]) -> Range:
 
 
 def plain(parts: Parts) -> dict[str, dict[str, float]]:
+    """Return the JSON form of intervals by name."""
     return {name: value._asdict() for name, value in parts.items()}
 
 

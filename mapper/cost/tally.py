@@ -26,6 +26,7 @@ def additions(count: int, bits: int) -> Tally:
 
 
 def shift_additions(count: int, bits: int) -> Tally:
+    """Count shift-adds of so many bits each."""
     return Tally(shift_adds=count, shift_add_bits=count * bits)
 
 

@@ -77,6 +77,7 @@ def readout_work(op: BitlineRead, makers: Makers, constants: Constants) -> Tally
 
 
 def add_work(op: Add, makers: Makers, constants: Constants) -> Tally:
+    """Count one addition a result and term behind the first."""
     return additions(prod(op.result.shape) * (len(op.terms) - 1), bits_of(op.result))
 
 
@@ -91,6 +92,7 @@ def neuron_work(op: IntegerNeuron, makers: Makers, constants: Constants) -> Tall
 
 
 def scaled_add_work(op: ScaledAdd, makers: Makers, constants: Constants) -> Tally:
+    """Count the same, as wide as before the shift, and the products with scales that are not 1."""
     results = prod(op.result.shape)
     work = additions(results * (len(op.terms) - 1), bits_of(op.result) + op.shift)
     for term, scale in zip(op.terms, op.scales, strict=True):

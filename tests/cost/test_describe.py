@@ -2,11 +2,13 @@
 
 import json
 import tomllib
+from dataclasses import fields
 
 import pytest
 from typer.testing import CliRunner
 
 from mapper import api
+from mapper.api.new_target import TAKES
 from mapper.cli import app
 from mapper.cost import count_actions, price
 from mapper.cost.describe import describe, described
@@ -139,3 +141,32 @@ def test_a_page_says_what_cells_of_a_kind_do(tmp_path):
     assert said["charge"].startswith("the capacitors of all cells are charged in")
     assert "cells with a product that is not 0" in said["digital"]
     assert said["rram"].startswith("current through")
+
+
+def test_wrong_arguments_are_refused_by_their_name(tmp_path):
+    good = {"node_nm": 28, "array": "64x64", "cell": "charge", "readout": "sar4"}
+    for name, value in {
+        "node_nm": "28",
+        "array": 64,
+        "mux": 2.5,
+        "cell_ff": [1],
+        "muxx": 2,
+        "bitlines": 8,
+    }.items():
+        with pytest.raises(MappingError) as refused:
+            api.new_target(tmp_path / "t.toml", **{**good, name: value})
+        found = refused.value.diagnostics[0]
+        assert (found.code, found.loc) == ("bad-argument", name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_field_of_a_description_is_looked_at():
+    names = {field.name for field in fields(Description)}
+    assert TAKES.keys() == names | {"path", "array"}
+
+
+def test_numbers_and_how_they_are_known_are_on_one_line(tmp_path):
+    api.new_target(tmp_path / "t.toml", node_nm=28, array="64x64", cell="charge", readout="sar4")
+    text = (tmp_path / "t.toml").read_text()
+    assert "\nenergy_pj = { low = " in text
+    assert ".energy_pj]" not in text

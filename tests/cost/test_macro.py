@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 
 from benchmarks.chips import read_chips
+from benchmarks.one_layer import energy_parts
 from mapper.cost import Cost, estimate, macro_lines
 from mapper.cost.describe import described
 from mapper.cost.described import Description
 from mapper.cost.facts import chip_of, corners_of, origins_of
+from mapper.cost.points import CELLS as POINT_CELLS
 from mapper.cost.points import at_node, idle
+from mapper.cost.scaling import digital_area_factor, digital_energy_factor
 from mapper.cost.tested import TESTED_CELLS, TESTED_PARTS, TESTED_READOUTS
 from mapper.diagnostics import MappingError
 from mapper.ir.core import SPIKE, IntType, Span, Value
@@ -26,6 +29,7 @@ from targets import (
     target_from_data,
     target_to_data,
 )
+from targets.cells import CELL_FACTS, NEEDED, TAKEN
 from tests.cost.networks import OFFSET_4, activity_of, crossbar, layer, network
 
 TARGET = load_target("adcless-64")
@@ -182,15 +186,24 @@ def test_a_macro_is_what_chips_are_measured_as():
     assert f"{2 * 12 / expected:.4g} TOPS/W" in text
 
 
-def test_every_chip_that_tested_a_term_is_compared():
-    energies = {
-        chip.id: chip.blind
+def test_every_chip_that_tested_a_term_is_compared_and_has_it():
+    known = {
+        chip.id: (chip.blind.target(), energy_parts(chip.blind))
         for chip in read_chips()
-        if any(known.quantity == "energy" for known in chip.measured)
+        if any(measured.quantity == "energy" for measured in chip.measured)
     }
-    for table in (TESTED_CELLS, TESTED_READOUTS, TESTED_PARTS):
-        for chips in table.values():
-            assert set(chips) <= set(energies)
+    for kind, chips in TESTED_CELLS.items():
+        for name in chips:
+            target, parts = known[name]
+            assert (target.components.cell.kind, parts["cells"] > 0) == (kind, True), name
+    for kind, chips in TESTED_READOUTS.items():
+        circuit = "sense-amp" if kind == "ternary" else kind
+        for name in chips:
+            target, parts = known[name]
+            assert (target.macros[0].readout.kind, parts["readout"] > 0) == (circuit, True), name
+    for action, chips in TESTED_PARTS.items():
+        for name in chips:
+            assert known[name][1][action] > 0, (action, name)
 
 
 def test_adder_trees_convert_nothing_and_add_one_less_than_their_rows():
@@ -227,7 +240,7 @@ def test_what_is_around_cells_goes_to_another_node():
         )
     )  # fmt: skip
     facts, origins = corners_of(target)[1], origins_of(target)
-    smaller = at_node(facts, origins, 32.5, 0.5)
+    smaller = at_node(facts, chip_of(target), origins, 32.5, 0.5)
     switched = 1 / 2 * (1 / 2) ** 2  # C V^2
     for name, channel in facts.channels.items():
         assert smaller.channels[name].static_uw == pytest.approx(channel.static_uw * switched)
@@ -240,3 +253,29 @@ def test_a_constant_of_another_kind_of_cell_changes_nothing():
     assert idle(chip, "cell.switched_ff")
     assert not idle(chip, "cell.read_voltage_v")
     assert idle(replace(chip, cell="charge"), "cell.read_voltage_v")
+
+
+def test_constants_of_a_cell_are_told_from_those_of_other_kinds():
+    """The table that ``cost.py`` carries is what a component library says of each kind."""
+    for fact in CELL_FACTS:
+        kinds = {kind for kind in NEEDED if fact in (*NEEDED[kind], *TAKEN.get(kind, ()))}
+        assert set(POINT_CELLS[f"cell.{fact}"]) == kinds, fact
+
+
+def test_a_supply_says_nothing_where_cells_draw_from_their_read_voltage():
+    chip = chip_of(TARGET)
+    assert chip.cell == "resistive"
+    assert idle(replace(chip, regulated=False), "cell.supply_v")
+    assert not idle(replace(chip, regulated=True), "cell.supply_v")
+    assert idle(replace(chip, cell="digital"), "cell.supply_v")
+
+
+def test_an_adder_tree_goes_to_another_node_as_logic_does():
+    target = load_target("digital-cim-64")
+    facts, origins = corners_of(target)[1], origins_of(target)
+    ((name, tree),) = facts.readouts.items()
+    assert origins[name] == (28.0, 0.9)
+    there = at_node(facts, chip_of(target), origins, 45.0, 1.0).readouts[name]
+    assert there.pj == pytest.approx(tree.pj * digital_energy_factor(28.0, 0.9, 45.0, 1.0))
+    assert there.um2 == pytest.approx(tree.um2 * digital_area_factor(28.0, 45.0))
+    assert there.ns == tree.ns

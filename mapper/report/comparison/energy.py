@@ -97,18 +97,22 @@ class EnergyOf:
 
     @property
     def snn_proxy_pj(self) -> float:
+        """Synaptic operations of an inference, and MACs of codes, at the stated pJ."""
         return sum(row.snn_proxy_pj for row in self.rows)
 
     @property
     def ann_proxy_pj(self) -> float:
+        """MACs of one pass of the ANN at the stated pJ."""
         return sum(row.ann_proxy_pj for row in self.rows)
 
     @property
     def sops(self) -> float:
+        """Spikes that met a weight, in an inference."""
         return sum(row.sops for row in self.rows)
 
     @property
     def macs(self) -> int:
+        """Of one pass of the ANN."""
         return sum(row.macs for row in self.rows)
 
     def as_dict(self) -> dict[str, object]:

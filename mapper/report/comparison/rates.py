@@ -121,12 +121,12 @@ def pair_told(pair: RatePair) -> str:
                 f"{most}: there is no break-even"
             )
     else:
-        parts = (_piece_told(*piece, names, most) for piece in reversed(found))
+        parts = (_piece_told(*piece, names) for piece in reversed(found))
         said = "; ".join(parts)
     return f"{said}. {_ends_told(pair)}"
 
 
-def _piece_told(lower: int, start: float, stop: float, names: dict[int, str], most: str) -> str:
+def _piece_told(lower: int, start: float, stop: float, names: dict[int, str]) -> str:
     who = "both take the same" if lower == EQUAL else f"{names[lower]} takes less energy"
     if stop == inf:
         return f"{who} below {_rate(start)}"
