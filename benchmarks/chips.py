@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from mapper.cost.describe import described
-from mapper.cost.described import Description
+from mapper.cost.description import Description
+from mapper.cost.description_to_target import described
 from mapper.cost.resolved import resolved
 from mapper.cost.sensitivity import intervals, with_constant
 from mapper.diagnostics import Diagnostic, MappingError, nearest

@@ -14,10 +14,10 @@ import pytest
 from typer.testing import CliRunner
 
 from mapper import api, cli
-from mapper.cost.counts import count_actions
 from mapper.cost.estimate import price
 from mapper.cost.events import row_levels
 from mapper.cost.generate import generate_cost
+from mapper.cost.layer_counts import count_actions
 from mapper.cost.points import totals
 from mapper.executor.numpy.generate import generate_executor
 from mapper.executor.numpy.run import load_executor

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from mapper.arguments import PATH, TEXT, WHOLE, Takes, check_arguments
-from mapper.cost.describe import describe
-from mapper.cost.described import Description
+from mapper.cost.description import Description
+from mapper.cost.description_to_target import describe
 from mapper.diagnostics import nearest, refuse
 from mapper.writing import whole_file
 from targets import load_target
@@ -98,7 +98,7 @@ def new_target(
         readout: ``sense-amp``, ``ternary``, ``ideal``; ``sar``, ``flash`` or ``cco`` with its
             bits, as ``sar4``; ``adder-tree``, ``word-tree`` or ``adder-chain``.
         name: Of the target; that of the file unless given.
-        given: Further fields of ``mapper.cost.described.Description``, but for ``wordlines`` and
+        given: Further fields of ``mapper.cost.description.Description``, but for ``wordlines`` and
             ``bitlines``.
 
     Raises:

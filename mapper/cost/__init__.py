@@ -1,9 +1,9 @@
 """What a mapped network costs: exact action counts times published component facts."""
 
 from mapper.cost.actions import Activity
-from mapper.cost.counts import Counts, count_actions, count_layers
 from mapper.cost.estimate import DENSITY, assumed, estimate, price
 from mapper.cost.generate import generate_cost
+from mapper.cost.layer_counts import Counts, count_actions, count_layers
 from mapper.cost.measure import measure
 from mapper.cost.model import Events, Layer
 from mapper.cost.priced import priced_design, priced_readouts

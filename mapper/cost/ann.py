@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from mapper.cost.actions import Activity, activity_of_density
-from mapper.cost.counts import Counts, count_actions
+from mapper.cost.layer_counts import Counts, count_actions
 from mapper.cost.model import Events, Layer
 from mapper.ir.core import Graph, IntType, Op
 from mapper.ir.crossbar import CrossbarMvm, partial_sum_range

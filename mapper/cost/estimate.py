@@ -5,8 +5,8 @@ from math import isfinite
 
 from mapper.cost.actions import Activity, activity_of_density, random_density
 from mapper.cost.adders import as_added
-from mapper.cost.counts import Counts, count_actions
 from mapper.cost.facts import chip_of, corners_of
+from mapper.cost.layer_counts import Counts, count_actions
 from mapper.cost.model import Layer
 from mapper.cost.realtime import TooOftenError
 from mapper.cost.result import Cost

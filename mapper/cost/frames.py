@@ -14,9 +14,9 @@ from math import inf
 from mapper.cost.adders import as_added
 from mapper.cost.area import areas
 from mapper.cost.arith import total
-from mapper.cost.counts import Counts
 from mapper.cost.energy import leakage_uw
 from mapper.cost.facts import chip_of, corners_of
+from mapper.cost.layer_counts import Counts
 from mapper.cost.realtime import whole_area
 from mapper.cost.result import Cost
 from targets import Preset

@@ -8,9 +8,9 @@ from dataclasses import fields, is_dataclass
 from importlib.resources import files
 
 import mapper
-from mapper.cost.counts import Counts
 from mapper.cost.estimate import DENSITY, checked_steps
 from mapper.cost.facts import chip_of, corners_of, origins_of
+from mapper.cost.layer_counts import Counts
 from mapper.cost.measure import most_spikes, wirings_of
 from mapper.cost.priced import unpriced
 from mapper.rendering import body, standard_imports, templates

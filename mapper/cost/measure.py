@@ -6,9 +6,9 @@ from dataclasses import replace
 from math import prod
 
 from mapper.cost.actions import Activity
-from mapper.cost.counts import Levels, levels_of
 from mapper.cost.events import NOT_ON_CROSSBARS, wiring_of
 from mapper.cost.flow import follow
+from mapper.cost.layer_counts import Levels, levels_of
 from mapper.cost.trace import INTEGERS, Table, Wiring, activity_of_tables, trace_problems
 from mapper.cost.updates import Reached, reached
 from mapper.diagnostics import Diagnostic, MappingError

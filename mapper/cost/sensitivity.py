@@ -12,9 +12,9 @@ from typing import Any, Literal
 
 from mapper.cost.actions import Activity
 from mapper.cost.adders import as_added
-from mapper.cost.counts import Counts
 from mapper.cost.estimate import activity_under
 from mapper.cost.facts import chip_of, facts_of
+from mapper.cost.layer_counts import Counts
 from mapper.cost.model import Chip, Facts, Layer
 from mapper.cost.points import totals
 from mapper.cost.resolved import resolved

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 
+from mapper.cost.count_arithmetic import bits_of
 from mapper.cost.flow import OUTSIDE, Flow, distance_from
-from mapper.cost.tally import bits_of
 from mapper.ir.core import Graph, Op, Value
 from mapper.ir.readout import ShiftAndAdd
 from mapper.ir.units import LayerOp

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from mapper.cost.actions import Activity
-from mapper.cost.counts import Counts
 from mapper.cost.estimate import price
+from mapper.cost.layer_counts import Counts
 from mapper.cost.priced import unpriced
 from mapper.cost.result import Cost
 from targets import Preset, Target

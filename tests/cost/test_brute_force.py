@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mapper.cost import Events, count_layers, measure
 from mapper.cost.actions import action_counts
 from mapper.cost.flow import partial_sum_hops
-from mapper.cost.work import op_work, separate_op_work
+from mapper.cost.op_counts import op_work, separate_op_work
 from mapper.executor import engine
 from mapper.ir.core import Array, Const, Graph, IntType, Op, Span
 from mapper.ir.crossbar import CountActive, CrossbarMvm, Placement, driven_wordlines

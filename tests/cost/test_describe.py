@@ -11,8 +11,8 @@ from mapper import api
 from mapper.api.new_target import TAKES
 from mapper.cli import app
 from mapper.cost import count_actions, price
-from mapper.cost.describe import describe, described
-from mapper.cost.described import CELLS, Description
+from mapper.cost.description import CELLS, Description
+from mapper.cost.description_to_target import describe, described
 from mapper.cost.facts import corners_of
 from mapper.diagnostics import MappingError
 from mapper.report.answers import _cells

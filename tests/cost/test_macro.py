@@ -8,8 +8,8 @@ import pytest
 from benchmarks.chips import read_chips
 from benchmarks.one_layer import energy_parts
 from mapper.cost import Cost, estimate, macro_lines
-from mapper.cost.describe import described
-from mapper.cost.described import Description
+from mapper.cost.description import Description
+from mapper.cost.description_to_target import described
 from mapper.cost.facts import chip_of, corners_of, origins_of
 from mapper.cost.points import CELLS as POINT_CELLS
 from mapper.cost.points import at_node, idle

@@ -9,7 +9,7 @@ from mapper.cost import count_layers, estimate
 from mapper.cost.adders import as_added
 from mapper.cost.facts import chip_of
 from mapper.cost.model import Layer
-from mapper.cost.sum_work import separate_widths, sum_widths
+from mapper.cost.shift_add_counts import separate_widths, sum_widths
 from mapper.ir.core import INT64, SPIKE, Const, Graph, IntType, Op, Span, Value
 from mapper.ir.infer import infer_types
 from mapper.ir.readout import ShiftAndAdd

@@ -25,8 +25,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("mapper", "passes", "targets")
 
 TABLES = (
-    "mapper.cost.counts:STARTS",
-    "mapper.cost.work:WORK",
+    "mapper.cost.layer_counts:STARTS",
+    "mapper.cost.op_counts:WORK",
     "mapper.exchange.canonical.layers:FORMS",
     "mapper.exchange.nir_nodes:NODES",
     "mapper.executor.native.logic:PACKED",

@@ -7,8 +7,8 @@ node and the supply. ``Description`` says what may be given; ``describe`` writes
 from collections.abc import Iterator
 from typing import Any
 
-from mapper.cost.described import CELLS, CONVERTERS, TREES, Description
-from mapper.cost.described_library import library_of
+from mapper.cost.description import CELLS, CONVERTERS, TREES, Description
+from mapper.cost.description_to_library import library_of
 from mapper.cost.facts import corners_of
 from mapper.cost.scaling import LARGEST_NM, SMALLEST_NM, ScalingError
 from mapper.diagnostics import refuse

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from math import prod
 from typing import Any
 
+from mapper.cost.count_arithmetic import Makers, Tally, bits_of
 from mapper.cost.events import row_levels, wiring_of
 from mapper.cost.flow import (
     Flow,
@@ -16,13 +17,12 @@ from mapper.cost.flow import (
     waits_for_a_round,
 )
 from mapper.cost.model import Events, Grid, Layer, Work
+from mapper.cost.op_counts import op_work, separate_op_work, weight_bits
+from mapper.cost.shift_add_counts import Widths, separate_widths, sum_widths
 from mapper.cost.skips import Skips, skips_of
-from mapper.cost.sum_work import Widths, separate_widths, sum_widths
 from mapper.cost.sums import Sums
-from mapper.cost.tally import Makers, Tally, bits_of
 from mapper.cost.trace import NOTHING, most_events
 from mapper.cost.updates import check_update_on_event, reached
-from mapper.cost.work import op_work, separate_op_work, weight_bits
 from mapper.ir.core import Array, Constants, Graph, Op
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.readout import BitlineRead, ShiftAndAdd

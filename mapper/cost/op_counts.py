@@ -9,8 +9,15 @@ from collections.abc import Callable
 from math import prod
 from typing import Any
 
-from mapper.cost.sum_work import separate_work, sums_work
-from mapper.cost.tally import Makers, Tally, additions, bits_of, multiplications, width_of
+from mapper.cost.count_arithmetic import (
+    Makers,
+    Tally,
+    additions,
+    bits_of,
+    multiplications,
+    width_of,
+)
+from mapper.cost.shift_add_counts import separate_work, sums_work
 from mapper.ir.core import Constants, Op
 from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.hardware import ScaledAdd

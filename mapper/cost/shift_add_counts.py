@@ -10,7 +10,7 @@ from math import prod
 
 import numpy as np
 
-from mapper.cost.tally import (
+from mapper.cost.count_arithmetic import (
     Makers,
     Tally,
     additions,

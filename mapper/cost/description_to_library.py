@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from mapper.cost.described import CONVERTERS, TREES, Description
+from mapper.cost.description import CONVERTERS, TREES, Description
 from mapper.cost.gates import ADDER_GATES, cell, logic_list
 from mapper.cost.laws import WIRE_FF, at_area
 from mapper.cost.scaling import (
