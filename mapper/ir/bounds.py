@@ -47,6 +47,8 @@ class Products:
 
 def bitline_products(mvm: CrossbarMvm, constants: Constants) -> Products:
     """Bound a partial sum, and every sum on the way to it, whatever the inputs are."""
+    if mvm.cells is not None:
+        return Products(*mvm.sum_range(constants))
     tallest = max(len(rows) for rows in mvm.rows) * mvm.most_driven
     if mvm.encoding is not None:
         return Products(tallest * mvm.encoding.digit_min, tallest * mvm.encoding.digit_max)

@@ -12,6 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from mapper.ir.copies import copy_bands
 from mapper.ir.core import EXACT_DOUBLE, Array, Const, Constants, IntType, Op, Part, Span, Value
 from mapper.ir.encoding import Encoding
 from mapper.ir.windows import Window, wordline_inputs
@@ -41,11 +42,12 @@ class CrossbarMvm(Op):
 
     ``partial_sum[b, g, s, n] = sum_{r in rows[g]} digit_b(x[r]) * u_s[r, n]``, exact integers,
     where ``u_s`` are the digits of ``weight[K, N]`` under ``encoding`` (the weight itself
-    before ``slice-weights``). A digit of an input is one bit, or ``plane_bits`` of them where
-    wordlines have converters. Inputs are unsigned, or two's complement codes whose sign bit is a
-    plane of its own and counts negatively in ``ShiftAndAdd``. With groups, output ``n`` sees the
-    wordlines of group ``n // (N / groups)`` only. Turning partial sums into bits is the job of the
-    readout.
+    before ``slice-weights``), or the ``cells`` of a die. Each copy of the grid has its own of
+    these; ``mapper.ir.copies`` says which copy reads a position. A digit of an input is one bit,
+    or ``plane_bits`` of them where wordlines have converters. Inputs are unsigned, or two's
+    complement codes whose sign bit is a plane of its own and counts negatively in
+    ``ShiftAndAdd``. With groups, output ``n`` sees the wordlines of group ``n // (N / groups)``
+    only. Turning partial sums into bits is the job of the readout.
     """
 
     mnemonic: ClassVar[str] = "imc.crossbar_mvm"
@@ -67,6 +69,10 @@ class CrossbarMvm(Op):
     """Outputs whose bitlines share a crossbar; together they cover the N outputs."""
     encoding: Encoding | None = None
     placement: Placement = Placement()
+    cells: Const | None = None
+    """Of a die: what each cell adds to its bitline, ``[C | 1, S, K, N]``, signed integers."""
+    fraction: int = 0
+    """Of a die: cells and partial sums count in units of ``2**-fraction`` of a level step."""
     partial_sum: Value
 
     @property
@@ -121,7 +127,9 @@ class CrossbarMvm(Op):
         expected = (self.planes, len(self.rows), slices, weight.shape[1])
         if self.partial_sum.shape[:4] != expected:
             yield f"partial sums are {expected} per position, got {self.partial_sum.shape}"
-        yield from self._range_problems(weight)
+        yield from (unfit := list(self._cell_problems(constants, slices, *weight.shape)))
+        if not unfit:
+            yield from self._range_problems(constants)
 
     def _column_problems(self, outputs: int) -> Iterator[str]:
         if outputs % self.groups:
@@ -132,31 +140,65 @@ class CrossbarMvm(Op):
             if len(span) and span.start // width != (span.stop - 1) // width:
                 yield f"outputs {span} of one crossbar belong to more than one group of {width}"
 
-    def _range_problems(self, weight: Array) -> Iterator[str]:
-        low, high = partial_sum_range(weight, self.rows, self.encoding, self.most_driven)
+    def _cell_problems(
+        self, constants: Constants, slices: int, wordlines: int, outputs: int
+    ) -> Iterator[str]:
+        if self.cells is None:
+            if self.fraction:
+                yield f"a fraction of {self.fraction} bits, but no cells of a die"
+            return
+        cells = constants[self.cells.name]
+        expected = (slices, wordlines, outputs)
+        if cells.ndim != 4 or cells.shape[1:] != expected or cells.dtype.kind != "i":
+            sides = ", ".join(map(str, expected))
+            held = f"{cells.dtype} of shape {cells.shape}"
+            yield f"cells are signed integers [copies, {sides}], got {held}"
+        elif len(cells) not in (1, self.placement.copies):
+            yield f"cells of {len(cells)} copies, the layer has {self.placement.copies}"
+
+    def sum_range(self, constants: Constants) -> tuple[int, int]:
+        """Return bounds of a partial sum: of any digits, or of the known cells of a die."""
+        if self.cells is not None:
+            return cell_sum_range(constants[self.cells.name], self.rows, self.most_driven)
+        weight = constants[self.weight.name]
+        return partial_sum_range(weight, self.rows, self.encoding, self.most_driven)
+
+    def _range_problems(self, constants: Constants) -> Iterator[str]:
+        low, high = self.sum_range(constants)
         if max(-low, high) >= EXACT_DOUBLE:
             yield f"partial sum spans {low}..{high}, more than a double holds exactly"
         type = self.partial_sum.type
         if not isinstance(type, IntType) or not type.holds(low, high):
             yield f"partial sum spans {low}..{high}, too wide for {type}"
 
-    def evaluate(self, constants: Constants, *operands: Array) -> tuple[Array, ...]:
+    def digits(self, constants: Constants) -> Array:
+        """Return what each cell adds to its bitline, ``[C | 1, S, K, N]``, whole numbers."""
+        if self.cells is not None:
+            return constants[self.cells.name].astype(np.float64)
         weight = constants[self.weight.name]
         if self.encoding is None:
-            digits = weight[None].astype(np.float64)
-        else:
-            digits = self.encoding.digits(weight, np.float64)
+            return weight[None, None].astype(np.float64)
+        return self.encoding.digits(weight, np.float64)[None]
+
+    def evaluate(self, constants: Constants, *operands: Array) -> tuple[Array, ...]:
+        digits = self.digits(constants)
         driven = driven_wordlines(operands[0], self)  # [B, planes, groups, K, P]
-        batch, planes, groups, _, places = driven.shape
-        slices, outputs = len(digits), weight.shape[1]
-        sums = np.empty((batch, planes, len(self.rows), slices, outputs, places), np.int64)
-        for g, rows in enumerate(self.rows):
-            # Doubles hold these sums exactly (far below 2**53) and have a fast product.
-            inputs = driven[:, :, :, rows.slice].astype(np.float64)
-            cells = digits[:, rows.slice].transpose(2, 0, 1).reshape(groups, -1, len(rows))
-            found = (cells @ inputs).reshape(batch, planes, outputs, slices, -1)
-            sums[:, :, g] = found.transpose(0, 1, 3, 2, 4)
+        batch, planes, _, _, places = driven.shape
+        sums = np.empty((batch, planes, *self.partial_sum.shape[1:4], places), np.int64)
+        for cells, band in zip(digits, copy_bands(len(digits), places), strict=True):
+            for g, rows in enumerate(self.rows):
+                # Doubles hold these sums exactly (far below 2**53) and have a fast product.
+                inputs = driven[:, :, :, rows.slice, band.slice].astype(np.float64)
+                sums[:, :, g, ..., band.slice] = _bitline_sums(cells[:, rows.slice], inputs)
         return (sums.reshape(batch, *self.partial_sum.shape),)
+
+
+def _bitline_sums(cells: Array, inputs: Array) -> Array:
+    """Return ``[B, planes, S, N, P]`` of ``[S, R, N]`` driven by ``[B, planes, groups, R, P]``."""
+    slices, rows, outputs = cells.shape
+    batch, planes, groups, _, places = inputs.shape
+    found = cells.transpose(2, 0, 1).reshape(groups, -1, rows) @ inputs
+    return found.reshape(batch, planes, outputs, slices, places).transpose(0, 1, 3, 2, 4)
 
 
 def driven_wordlines(x: Array, op: "CrossbarMvm | CountActive") -> Array:
@@ -204,6 +246,20 @@ def partial_sum_range(
     if encoding is not None:
         return tallest * encoding.digit_min, tallest * encoding.digit_max
     return tallest * min(0, int(weight.min())), tallest * max(0, int(weight.max()))
+
+
+def cell_sum_range(cells: Array, rows: tuple[Span, ...], most_driven: int = 1) -> tuple[int, int]:
+    """Return bounds of one bitline's sum over known cells ``[C, S, K, N]``, over all row blocks.
+
+    >>> cell_sum_range(np.array([[[[250], [-6], [-2]]]]), (Span(0, 2), Span(2, 3)))
+    (-6, 250)
+    """
+    low = high = 0
+    for span in rows:
+        block = cells[:, :, span.slice]
+        low = min(low, int(np.minimum(block, 0).sum(axis=2, dtype=np.int64).min(initial=0)))
+        high = max(high, int(np.maximum(block, 0).sum(axis=2, dtype=np.int64).max(initial=0)))
+    return low * most_driven, high * most_driven
 
 
 def geometry_problems(

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any, TypeVar, cast
 
 from mapper.ir.core import Constants, Graph, IntType, Op, Value
-from mapper.ir.crossbar import CountActive, CrossbarMvm, input_planes, partial_sum_range
+from mapper.ir.crossbar import CountActive, CrossbarMvm, input_planes
 from mapper.ir.hardware import ScaledAdd
 from mapper.ir.network import (
     Add,
@@ -85,7 +85,7 @@ def _crossbar(op: CrossbarMvm, constants: Constants) -> Op:
     weight = constants[op.weight.name]
     slices = 1 if op.encoding is None else len(op.encoding.significances)
     shape = (op.planes, len(op.rows), slices, weight.shape[1], *op.positions)
-    type = IntType.spanning(*partial_sum_range(weight, op.rows, op.encoding, op.most_driven))
+    type = IntType.spanning(*op.sum_range(constants))
     return replace(op, partial_sum=replace(op.partial_sum, type=type, shape=shape))
 
 

@@ -30,6 +30,8 @@ MOST_LEVELS = 1 << 12
 """Thresholds of a bank of sense amplifiers."""
 MOST_CELL_BITS = 8
 """Of one memory cell: 256 levels."""
+MOST_FRACTION = 24
+"""Bits below a level step in which a die counts; a proof may ask for fewer."""
 MOST_PLANE_BITS = 8
 """Of an input code that a wordline carries in one read: 256 levels."""
 MOST_REAL = 3.4028234663852886e38

@@ -22,6 +22,7 @@ from mapper.ir.limits import (
     MOST_BITS,
     MOST_CELL_BITS,
     MOST_FACTOR,
+    MOST_FRACTION,
     MOST_LEVELS,
     MOST_PLANE_BITS,
     MOST_REAL,
@@ -102,6 +103,7 @@ _CELL: Mapping[str, Rule] = {
     "cell_bits": Whole(1, MOST_CELL_BITS),
     "cell_levels": Whole(0, 1 << MOST_CELL_BITS),
 }
+_NOISE: Mapping[str, Rule] = {"noise": _CODE, "stream": _INDEX}
 _ENCODING = Inside({"weight_bits": Whole(1, 16), **_CELL})
 _PLANE_BITS = Whole(1, MOST_PLANE_BITS)
 _PLACE = Whole(0, MOST_FACTOR)
@@ -172,6 +174,8 @@ RANGES: OpTable[Mapping[str, Rule]] = OpTable(
             "columns": _SPANS,
             "encoding": _ENCODING,
             "placement": _PLACEMENT,
+            "cells": _CODE,
+            "fraction": Whole(0, MOST_FRACTION),
         },
         CountActive: {
             "window": _WINDOW,
@@ -183,10 +187,13 @@ RANGES: OpTable[Mapping[str, Rule]] = OpTable(
             "thresholds": _PARAMETER,
             "levels": Many(_PARAMETER, 2, MOST_LEVELS + 1),
             **_CELL,
+            **_NOISE,
         },
         AdcRead: {
             "bits": Whole(1, 24),
+            **_NOISE,
             "first": _PARAMETER,
+            "width": Whole(1, MOST_WHOLE),
             "step": Whole(1, MOST_WHOLE),
             "base": _PARAMETER,
         },

@@ -2,65 +2,23 @@
 
 Axes are those of ``mapper.ir.crossbar``. Every readout is a bank of comparators: its code counts
 the thresholds that a sum reaches, and stands for a level. Sense amplifier, ternary and n-bit ADC
-differ in thresholds and levels only. ``sensed`` and ``converted`` are the one definition in Python.
+differ in thresholds and levels only; ``mapper.ir.comparators`` has the arithmetic.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
 
+from mapper.ir.comparators import converted, per_output, sensed
+from mapper.ir.copies import over_positions
 from mapper.ir.core import INT64, Array, Const, Constants, IntType, Op, Value, greatest_of, param
 from mapper.ir.encoding import cell_problems
 from mapper.ir.limits import MOST_BITS, MOST_SUM
+from mapper.ir.noise import noise_problems, noisy
 from mapper.ir.readout_kinds import READOUTS, ReadoutKind, sensed_kind
 from mapper.ir.readout_rules import active_problems, grid_problems, readout_problems
-
-
-def sensed(
-    sums: Array, thresholds: Iterable[Array], levels: Sequence[int], axis: int | None = None
-) -> Array:
-    """Return ``levels[number of thresholds reached]``; a tie counts as reached.
-
-    Args:
-        sums: What is compared, of any shape and dtype.
-        thresholds: One less than levels, ascending; each broadcasts to the sums.
-        levels: What the codes stand for, lowest first.
-        axis: Levels are added up over it; None keeps each.
-    """
-    shape, count = list(sums.shape), 1
-    if axis is not None:
-        count = shape.pop(axis)
-    total = np.full(shape, count * levels[0], np.int64)
-    narrow = np.int8 if count < 128 else np.int32  # bytes are counted several times faster
-    for threshold, rise in zip(thresholds, np.diff(levels), strict=True):
-        reached = (sums >= threshold).view(np.int8)
-        total += rise * (reached if axis is None else reached.sum(axis=axis, dtype=narrow))
-    return total
-
-
-def converted(
-    sums: Array, first: Array | int, step: Array | int, base: Array | int, bits: int
-) -> Array:
-    """Return ``base + step * code``; the code counts thresholds ``first + step * i`` reached.
-
-    There are ``2**bits - 1`` of them. Sums may be whole numbers in floats, far below the greatest
-    that they hold exactly: the quotient is then never rounded up to the next whole number.
-    """
-    above = sums - first
-    steps = above // step if above.dtype.kind == "i" else np.floor(above / step)
-    return np.asarray(base + step * np.clip(steps + 1, 0, (1 << bits) - 1))
-
-
-def per_output(active: Array, outputs: int) -> Array:
-    """Spread ``active[B, planes, G, groups, *P]`` over outputs: ``[B, planes, G, 1, N, *P]``."""
-    return np.repeat(active, outputs // active.shape[3], axis=3)[:, :, :, None]
-
-
-def over_positions(table: Array, positions: tuple[int, ...]) -> Array:
-    """Append an axis of 1 per position axis, so a per-column table broadcasts."""
-    return table.reshape(*table.shape, *(1 for _ in positions))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +27,8 @@ class SenseAmpRead(Op):
 
     ``code = sum_i [p >= t_i]`` and the result is ``levels[code]``: one threshold and two levels
     for a sense amplifier, two and three for a ternary one. A tie counts as reached.
-    ``thresholds`` has shape ``[L, G | 1, S | 1, N | 1]`` and ascends along its first axis.
+    ``thresholds`` has shape ``[L, G | 1, S | 1, N | 1]`` and ascends along its first axis; those
+    of a die differ from copy to copy, ``[L, C, G | 1, S | 1, N | 1]``.
     With ``active`` the reference follows the activity, ``2p >= n * full_level + 2t``.
     """
 
@@ -79,6 +38,10 @@ class SenseAmpRead(Op):
 
     partial_sum: Value
     active: Value | None = None
+    key: Value | None = None
+    noise: Const | None = None
+    stream: int = 0
+    """Noise of a die's reads, as ``mapper.ir.noise`` has it."""
     thresholds: Const
     levels: tuple[int, ...]
     cell_bits: int = 1
@@ -92,11 +55,11 @@ class SenseAmpRead(Op):
         if unread:
             return
         thresholds = constants[self.thresholds.name].astype(np.int64)
-        if thresholds.ndim != 4 or not 1 <= len(thresholds) == len(self.levels) - 1:
+        if not thresholds.ndim or not 1 <= len(thresholds) == len(self.levels) - 1:
             yield f"{len(self.levels)} levels, but thresholds have shape {thresholds.shape}"
             return
-        grid = (len(thresholds), *self.partial_sum.shape[1:4])
-        yield from grid_problems("thresholds", thresholds, grid)
+        yield from grid_problems("thresholds", thresholds[0], self.partial_sum.shape[1:4])
+        yield from noise_problems(self, constants)
         if (np.diff(thresholds, axis=0) < 0).any():
             yield "thresholds must ascend"
         yield from cell_problems(self.cell_bits, self.cell_levels)
@@ -111,12 +74,10 @@ class SenseAmpRead(Op):
             yield f"levels {self.levels} do not fit {codes}"
 
     def evaluate(self, constants: Constants, *operands: Array) -> tuple[Array, ...]:
-        p, scale = operands[0], 1
+        p, scale = noisy(self, constants, operands), 1
         if self.active is not None:
-            p, scale = (
-                2 * p - self.full_level * per_output(operands[1], self.partial_sum.shape[3]),
-                2,
-            )
+            active = per_output(operands[1], self.partial_sum.shape[3])
+            p, scale = 2 * p - self.full_level * active, 2
         thresholds = constants[self.thresholds.name].astype(np.int64)
         positions = self.result.shape[4:]
         compared = [scale * over_positions(threshold, positions) for threshold in thresholds]
@@ -153,10 +114,11 @@ class SenseAmpRead(Op):
 class AdcRead(Op):
     """Convert each partial sum with an ADC of ``2**bits - 1`` evenly spaced thresholds.
 
-    ``code = sum_i [p >= first + step * i]`` for ``i = 0 .. 2**bits - 2``, decoded as
-    ``base + step * code``. ``first``, ``step`` and ``base`` are numbers or constants of shape
-    ``[G | 1, S | 1, N | 1]``. ``ideal`` and ``adder-tree``, which is digital, are of step 1
-    and wide enough for every sum.
+    ``code = sum_i [p >= first + width * i]`` for ``i = 0 .. 2**bits - 2``, decoded as
+    ``base + step * code``. All four are numbers or constants of shape ``[G | 1, S | 1, N | 1]``;
+    ``width`` is ``step`` but in a die, where its ADC's steps and first threshold are
+    ``[C, G, S, N]`` and what a code stands for does not know. ``ideal`` and ``adder-tree``, which
+    is digital, are of step 1 and wide enough for every sum.
     """
 
     mnemonic: ClassVar[str] = "imc.adc_read"
@@ -166,17 +128,23 @@ class AdcRead(Op):
     kind: Literal["flash", "sar", "cco", "ideal", "adder-tree"]
     bits: int
     partial_sum: Value
+    key: Value | None = None
+    noise: Const | None = None
+    stream: int = 0
+    """Noise of a die's reads, as ``mapper.ir.noise`` has it."""
     first: int | Const
+    width: int | Const | None = None
     step: int | Const
     base: int | Const
     result: Value
 
     def verify(self, constants: Constants) -> Iterator[str]:
         unread = list(readout_problems(self.partial_sum, self.result))
-        for name in ("first", "step", "base"):
+        for name in ("first", "width", "step", "base"):
             held = getattr(self, name)
             if isinstance(held, Const):
                 unread += grid_problems(name, constants[held.name], self.partial_sum.shape[1:4])
+        unread += noise_problems(self, constants)
         yield from unread
         if unread:
             return
@@ -187,10 +155,17 @@ class AdcRead(Op):
             yield f"decoded values span {low}..{high}, too wide for {self.result.type}"
 
     def evaluate(self, constants: Constants, *operands: Array) -> tuple[Array, ...]:
-        first, step, base = (
-            _table(constants, table, self.result) for table in (self.first, self.step, self.base)
+        first, width, step, base = (
+            _table(constants, table, self.result)
+            for table in (self.first, self.spacing, self.step, self.base)
         )
-        return (converted(operands[0], first, step, base, self.bits),)
+        sums = noisy(self, constants, operands)
+        return (converted(sums, first, step, base, self.bits, width),)
+
+    @property
+    def spacing(self) -> int | Const:
+        """What sums rise by from one threshold to the next."""
+        return self.step if self.width is None else self.width
 
     def ends(self, constants: Constants) -> tuple[int, int]:
         """Return the least and the greatest decoded value."""
@@ -210,12 +185,13 @@ class AdcRead(Op):
 
         A bank of comparators with them decodes what the ADC does.
         """
-        first, step, base = (
+        first, width, step, base = (
             np.atleast_3d(param(constants, table, INT64))
-            for table in (self.first, self.step, self.base)
+            for table in (self.first, self.spacing, self.step, self.base)
         )
-        count = np.arange(1 << self.bits).reshape(-1, 1, 1, 1)
-        return first + step * count[:-1], base + step * count
+        codes = range(1 << self.bits)
+        thresholds = np.stack([first + width * code for code in codes[:-1]])
+        return thresholds, np.stack([base + step * code for code in codes])
 
     @property
     def words(self) -> str:
@@ -363,7 +339,9 @@ class ShiftAndAdd(Op):
         block = np.einsum("s,bpgsn...->bpgn...", slices, codes)
         if self.active is not None:
             block = block + self.offset * per_output(operands[1], self.codes.shape[3])[:, :, :, 0]
-        scale = over_positions(np.atleast_2d(param(constants, self.scale, INT64)), positions)
+        scale = over_positions(
+            np.atleast_2d(param(constants, self.scale, INT64)), positions, axes=2
+        )
         planes = np.asarray(self.plane_weights, np.int64)
         if self.shares_scale(constants):
             total = scale[0] * np.einsum("p,bpn...->bn...", planes, block.sum(axis=2))

@@ -23,9 +23,13 @@ def readout_problems(partial_sum: Value, result: Value) -> Iterator[str]:
 
 
 def grid_problems(name: str, table: Array, grid: tuple[int, ...]) -> Iterator[str]:
-    """Yield why a table has not one entry, or one for all, along every axis of a grid."""
-    fits = table.ndim == len(grid) and all(
-        own in (1, full) for own, full in zip(table.shape, grid, strict=True)
+    """Yield why a table has not one entry, or one for all, along every axis of a grid.
+
+    It may have an axis of copies in front.
+    """
+    own = table.shape[table.ndim - len(grid) :]
+    fits = table.ndim in (len(grid), len(grid) + 1) and all(
+        side in (1, full) for side, full in zip(own, grid, strict=True)
     )
     if not fits:
         yield f"{name} of shape {table.shape} do not broadcast to {grid}"

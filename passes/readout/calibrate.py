@@ -6,10 +6,10 @@ from math import ceil, floor, log2
 
 import numpy as np
 
+from mapper.ir.comparators import converted, sensed
 from mapper.ir.core import Array, Constants
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.encoding import Encoding
-from mapper.ir.readout import converted, sensed
 from targets import Readout
 
 _CHUNK = 1 << 23

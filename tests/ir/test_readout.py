@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mapper.ir.comparators import converted, sensed
 from mapper.ir.core import Const, IntType, Value
-from mapper.ir.readout import AdcRead, SenseAmpRead, converted, sensed
+from mapper.ir.readout import AdcRead, SenseAmpRead
 from mapper.ir.readout_kinds import READOUTS, ReadoutKind, sensed_kind
 
 WIDE = IntType(20, signed=True)
