@@ -32,10 +32,10 @@ from mapper.api.inspection import Inspection, inspect
 from mapper.api.make import check_backend, compile, export, load, passes_over, verify_model
 from mapper.api.new_target import NewTarget, new_target
 from mapper.api.page import ReportAnswer
+from mapper.api.paths import CompareOptions, compare_paths
 from mapper.api.run import Run
 from mapper.build.summary import CompileSummary
 from mapper.compare.result import ComparedBuild, Comparison
-from mapper.compare.run import CompareOptions, compare_paths
 from mapper.demo import Demo, DemoTarget, run_demo
 from mapper.exchange.export import Export
 from mapper.listing import (

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mapper.api import paths as typed
 from mapper.api.charts import figures_of
 from mapper.api.estimate import Estimate
 from mapper.api.inputs import Progress
 from mapper.api.inspection import inspect
 from mapper.api.make import check_backend, export, load, passes_over, verify_model
+from mapper.api.paths import DEFAULTS, CompareOptions, compare_paths
 from mapper.build.folder import check_replaceable
-from mapper.compare import run
-from mapper.compare.run import DEFAULTS, CompareOptions, compare_paths
 from mapper.cost import tornado_lines
 from mapper.demo import run_demo
 from mapper.frontend import NirOptions
@@ -244,7 +244,7 @@ def compare_model(
     model: Path, options: CompareOptions, progress: Progress = lambda text: None
 ) -> dict[str, Any]:
     """Compare a model on several targets; ``compare_targets`` takes its place."""
-    return run.compare_model(model, options, progress).as_dict()
+    return typed.compare_model(model, options, progress).as_dict()
 
 
 def compare_builds(
@@ -253,7 +253,7 @@ def compare_builds(
     progress: Progress = lambda text: None,
 ) -> dict[str, Any]:
     """Compare build folders; ``compare_mappings`` takes its place."""
-    return run.compare_builds(folders, options, progress).as_dict()
+    return typed.compare_builds(folders, options, progress).as_dict()
 
 
 def demo(output: Path, progress: Progress = lambda text: None) -> dict[str, Any]:

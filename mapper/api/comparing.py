@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from mapper.api.arguments import check_given
 from mapper.api.build import Build
@@ -12,21 +13,16 @@ from mapper.api.inputs import (
     Model,
     Progress,
     read_activity,
-    read_inputs_if,
     read_model,
     read_target,
+    recorded_by,
     silent,
 )
 from mapper.api.make import load
 from mapper.arguments import Takes, check_arguments
-from mapper.build.folder import check_outside
-from mapper.compare.folder import changed_comparison, write_comparison
-from mapper.compare.groups import averaged
-from mapper.compare.iso import iso_kind
-from mapper.compare.measure import side_by_side
 from mapper.compare.result import Comparison
-from mapper.compare.run import check_targets, compare_network, ready
-from mapper.cost.estimate import assumed, checked_density
+from mapper.compare.run import Mapped, Ready, asked, check_targets, compare_network, compare_ready
+from mapper.cost.estimate import checked_density
 from mapper.diagnostics import refuse
 from mapper.frontend import Imported, NirOptions
 from mapper.renames import resolved
@@ -82,24 +78,34 @@ def compare_targets(
         iso=iso,
         output=output,
     )
-    same = iso_kind(iso)
-    chosen, folder = assumed(preset, every_ms), None if output is None else Path(output)
+    wanted = asked(
+        recorded=recorded_by(inputs, layout),
+        steps=steps,
+        preset=preset,
+        every_ms=every_ms,
+        iso=iso,
+        output=output,
+        progress=progress,
+    )
+    mapped = read_mapped(model, targets, wanted.output, weight_bits, density, nir)
+    return compare_network(mapped, wanted)
+
+
+def read_mapped(
+    model: Model | Imported,
+    targets: Iterable[str | Path | Target],
+    output: Path | None,
+    weight_bits: int | None,
+    density: float | None,
+    nir: NirOptions | None,
+) -> Mapped:
+    """Read a network and the targets that it is mapped onto; see ``compare_targets``."""
     facts = [read_target(target) for target in targets]
-    check_targets(facts, folder)
+    check_targets(facts, output)
     share = None if density is None else checked_density(density)
     imported, source = read_model(model, nir)
-    return compare_network(
-        imported,
-        source,
-        facts,
-        weight_bits=weight_bits,
-        recording=read_inputs_if(inputs, imported.graph.inputs, imported.presented, layout),
-        density=share,
-        steps=steps,
-        preset=chosen,
-        same=same,
-        output=folder,
-        progress=progress,
+    return Mapped(
+        imported=imported, source=source, targets=facts, weight_bits=weight_bits, density=share
     )
 
 
@@ -147,35 +153,31 @@ def compare_mappings(
         output=output,
     )
     check_arguments(_TAKES, {"builds": builds}, {"groups": groups})
-    same = iso_kind(iso)
-    chosen, folder = assumed(preset, every_ms), None if output is None else Path(output)
-    if folder is not None:
-        check_outside(folder, "the comparison")
-    wanted, places = _with_groups(list(builds), groups or {})
-    given = [build if isinstance(build, Build) else load(build) for build in wanted]
-    names, activities = _names(given), _one_each(activity, len(given))
-    found = []
-    for build, name, active in zip(given, names, activities, strict=True):
-        progress(name)
-        found.append(
-            ready(
-                build.mapped,
-                name,
-                Verified(found=None) if build.folder is None else recall(build.folder),
-                activity=read_activity(active),
-                recording=read_inputs_if(
-                    inputs, build.hardware.inputs, build.mapped.presented, layout
-                ),
-                steps=steps,
-            )
+    wanted = asked(
+        recorded=recorded_by(inputs, layout),
+        steps=steps,
+        preset=preset,
+        every_ms=every_ms,
+        iso=iso,
+        output=output,
+        progress=progress,
+    )
+    listed, places = with_groups(list(builds), groups or {})
+    given = [build if isinstance(build, Build) else load(build) for build in listed]
+    named = zip(given, _names(given), _one_each(activity, len(given)), strict=True)
+    found = [
+        Ready(
+            build=build.mapped,
+            name=name,
+            verified=Verified(found=None) if build.folder is None else recall(build.folder),
+            activity=read_activity(active),
         )
-    answer = averaged(side_by_side(found, chosen, same=same), found, places)
-    if folder is not None:
-        with changed_comparison(folder) as new:
-            write_comparison(answer, new)
-    return answer
+        for build, name, active in named
+    ]
+    return compare_ready(found, places, wanted)
 
 
+_B = TypeVar("_B", bound=Build | str | Path)
 _BUILD = Takes(words="a build or its folder", types=(Build, str, os.PathLike))
 _BUILDS = Takes(words="several builds or their folders", types=(Iterable,), each=_BUILD)
 _TAKES = {
@@ -184,9 +186,9 @@ _TAKES = {
 }
 
 
-def _with_groups(
-    builds: list[Build | str | Path], groups: Mapping[str, Sequence[Build | str | Path]]
-) -> tuple[list[Build | str | Path], dict[str, list[int]]]:
+def with_groups(
+    builds: list[_B], groups: Mapping[str, Sequence[_B]]
+) -> tuple[list[_B], dict[str, list[int]]]:
     """Add the builds of groups to the others, each once; return where those of each group are."""
     places: dict[str, list[int]] = {}
     for name, members in groups.items():

@@ -4,19 +4,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mapper.api.arguments import check_given
-from mapper.api.inputs import (
-    Inputs,
-    Model,
-    Progress,
-    read_inputs_if,
-    read_model,
-    read_target,
-    silent,
-)
+from mapper.api.comparing import read_mapped
+from mapper.api.inputs import Inputs, Model, Progress, recorded_by, silent
 from mapper.build.folder import check_outside
 from mapper.compare.energy import energy_on
-from mapper.compare.run import check_targets
-from mapper.cost.estimate import assumed, checked_density
+from mapper.cost.estimate import assumed
 from mapper.frontend import Imported, NirOptions
 from mapper.report.comparison.energy import AC_PJ, MAC_PJ, EnergyTable
 from mapper.report.references import FILE as BIBLIOGRAPHY
@@ -85,19 +77,11 @@ def energy_table(
         output=output,
     )
     chosen, folder = assumed(preset), None if output is None else Path(output)
-    facts = [read_target(target) for target in targets]
-    check_targets(facts, None)
     if folder is not None:
         check_outside(folder, "an energy table")
-    share = None if density is None else checked_density(density)
-    imported, source = read_model(model, nir)
     table = energy_on(
-        imported,
-        source,
-        facts,
-        weight_bits=weight_bits,
-        recording=read_inputs_if(inputs, imported.graph.inputs, imported.presented, layout),
-        density=share,
+        read_mapped(model, targets, None, weight_bits, density, nir),
+        recorded_by(inputs, layout),
         steps=steps,
         preset=chosen,
         ac_pj=ac_pj,

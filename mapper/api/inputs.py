@@ -14,6 +14,7 @@ from mapper.api.arguments import check_given
 from mapper.api.run import Run
 from mapper.arguments import Takes, check_arguments
 from mapper.build.make import source_of
+from mapper.compare.run import Recorded
 from mapper.diagnostics import refuse
 from mapper.frontend import Imported, NirOptions, import_model
 from mapper.frontend.onnx.load import check_file
@@ -126,6 +127,11 @@ def read_inputs_if(
     check_given({}, layout=layout)
     check_unused(layout)
     return None
+
+
+def recorded_by(inputs: Inputs | None, layout: str | None) -> Recorded:
+    """Return what reads these recordings for any network; see ``read_inputs_if``."""
+    return lambda values, presented: read_inputs_if(inputs, values, presented, layout)
 
 
 def read_activity(activity: Activity) -> str | float | Mapping[str, Array] | None:

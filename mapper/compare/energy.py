@@ -1,12 +1,12 @@
 """The energy table of a network: operations counted, crossbars, and an ANN on these crossbars."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import isfinite
 
 from mapper.build.make import make_build
 from mapper.compare.compared import Compared
-from mapper.compare.measure import build_on
+from mapper.compare.run import Mapped, Progress, Recorded
 from mapper.cost import Activity, Cost, Counts, price, priced_readouts
 from mapper.cost.adders import as_added
 from mapper.cost.ann import (
@@ -22,8 +22,6 @@ from mapper.cost.model import Facts, Layer
 from mapper.cost.points import totals
 from mapper.cost.summary import cost_of
 from mapper.diagnostics import refuse
-from mapper.frontend import Imported
-from mapper.recordings import Recording
 from mapper.report.comparison.energy import (
     AC_PJ,
     MAC_PJ,
@@ -116,28 +114,20 @@ def _between(saved: Callable[[float], float], start: float, stop: float) -> floa
 
 
 def energy_on(
-    imported: Imported,
-    source: Mapping[str, str],
-    targets: Sequence[Target],
+    mapped: Mapped,
+    recorded: Recorded,
     *,
-    weight_bits: int | None,
-    recording: Recording | None,
-    density: float | None,
     steps: int,
     preset: Preset,
     ac_pj: float = AC_PJ,
     mac_pj: float = MAC_PJ,
-    progress: Callable[[str], None] = lambda text: None,
+    progress: Progress = lambda text: None,
 ) -> EnergyTable:
     """Make the energy table of a network on targets that ``check_targets`` accepted.
 
     Args:
-        imported: The network.
-        source: What is said of its file.
-        targets: One at least.
-        weight_bits: Width of a weight; that of each target where None.
-        recording: Calibrates, is run on every target, and its spikes are counted.
-        density: Share of input bits that are 1, in place of counted spikes.
+        mapped: The network, and what it is mapped onto.
+        recorded: Reads what calibrates, is run on every target, and whose spikes are counted.
         steps: Time steps of an inference, where nothing is counted.
         preset: What to assume of the chips.
         ac_pj: Energy of an accumulation, for the proxy.
@@ -151,12 +141,8 @@ def energy_on(
     _check(preset, ac_pj, mac_pj)
     found: list[tuple[Compared, EnergyOf]] = []
     works: dict[str, Work] = {}
-    for target in targets:
-        progress(target.name)
-        one = build_on(target, imported, weight_bits, recording, source=source, steps=steps)
-        if density is not None:
-            one = replace(one, activity=density)
-        pair = _pair(one, imported, weight_bits, preset)
+    for one in mapped.builds(recorded, steps, progress):
+        pair = _pair(one, mapped, preset)
         found.append((one, _energy(pair, ac_pj, mac_pj)))
         for made in (one.build.target, pair.counts.target):
             works |= {work.key: work for work in works_behind(made, preset)}
@@ -176,7 +162,7 @@ def energy_on(
         works=sources(tuple(works.values()), dict(shipped_works())),
         recording=first.taken,
         warnings=(
-            *imported.warnings,
+            *mapped.imported.warnings,
             *(f"{one.title}: {text}" for one, _ in found for text in one.warnings),
         ),
     )
@@ -197,11 +183,11 @@ def _check(preset: Preset, ac_pj: float, mac_pj: float) -> None:
             )
 
 
-def _pair(one: Compared, imported: Imported, weight_bits: int | None, preset: Preset) -> _Pair:
+def _pair(one: Compared, mapped: Mapped, preset: Preset) -> _Pair:
     activity = one.activity
     steps = activity.steps if isinstance(activity, Activity) else one.steps
     target = ann_target(one.build.counts, steps)
-    made = make_build(imported, target, weight_bits, None, source={})
+    made = make_build(mapped.imported, target, mapped.weight_bits, None, source={})
     assert made is not None  # nothing stopped the passes
     return _Pair(
         one=one,

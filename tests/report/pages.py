@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.paper_networks import dvsnet
+from mapper.api.paths import CompareOptions, compare_model
 from mapper.build.make import make_build
 from mapper.build.model import Build
 from mapper.compare.read import read_sides
-from mapper.compare.run import CompareOptions, compare_model
 from mapper.frontend import import_model
 from mapper.ir.core import Graph
 from mapper.recordings import Recording

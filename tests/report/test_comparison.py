@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from mapper.api.paths import CompareOptions, compare_model
 from mapper.compare.folder import read_comparison
 from mapper.compare.read import read_sides
-from mapper.compare.run import CompareOptions, compare_model
 from mapper.cost import Range
 from mapper.diagnostics import MappingError
 from mapper.report.comparison.data import Differences, SideBySide, difference_table
