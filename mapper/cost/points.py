@@ -3,9 +3,10 @@
 A value may be a number, or an array with one element a design point: the formulas take both.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, NamedTuple
 
 from mapper.cost.actions import Activity
 from mapper.cost.area import areas
@@ -73,21 +74,22 @@ Origins = dict[str, tuple[float, float]]
 """Node in nm and supply in V of each part; readouts by macro kind."""
 
 
-def setting_keys() -> tuple[str, ...]:
-    """List what ``changed`` takes, in the words of a component library."""
-    parts = ("wordline_drive", *READOUTS, *DIGITAL)
-    return (*PLAIN, *(f"{part}.{name}" for part in parts for name in FIELDS))
+SETTING_KEYS = (
+    *PLAIN,
+    *(f"{part}.{name}" for part in ("wordline_drive", *READOUTS, *DIGITAL) for name in FIELDS),
+)
+"""What ``changed`` takes, in the words of a component library."""
 
 
 def changed(facts: Facts, chip: Chip, key: str, value: float) -> Facts:
     """Return facts with one constant changed; ``adc`` and ``sense_amp`` mean all macros with one.
 
     Raises:
-        ValueError: for a key that ``setting_keys`` does not list.
+        ValueError: for a key that ``SETTING_KEYS`` does not list.
     """
-    if key not in setting_keys():
-        near = get_close_matches(key, setting_keys(), n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"they are {', '.join(setting_keys())}"
+    if key not in SETTING_KEYS:
+        near = get_close_matches(key, SETTING_KEYS, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"they are {', '.join(SETTING_KEYS)}"
         raise ValueError(f"no constant is named {key!r}; {hint}")
     if key in PLAIN:
         plain: dict[str, Any] = {PLAIN[key]: value}
@@ -168,23 +170,55 @@ def at_node(facts: Facts, chip: Chip, origins: Origins, node_nm: float, voltage_
     )
 
 
+class AtRest(NamedTuple):
+    """What design points share with the facts that are not changed; None where they do not."""
+
+    areas: dict[str, float] | None = None
+    """um2 by block."""
+    latencies: dict[str, float] | None = None
+
+
+ALL_MOVED = AtRest()
+
+
+def at_rest(
+    layers: tuple[Layer, ...], chip: Chip, facts: Facts, steps: int, keys: Iterable[str]
+) -> AtRest:
+    """Return the areas and the times that no change of these constants moves.
+
+    Areas follow from areas of parts and times from latencies, so an energy moves neither.
+    """
+    moved = {key.rpartition(".")[2] for key in keys}
+    return AtRest(
+        areas=None if "area_um2" in moved else areas(layers, chip, facts, steps),
+        latencies=None if "latency_ns" in moved else latencies(layers, chip, facts, steps),
+    )
+
+
 def totals(
-    layers: tuple[Layer, ...], chip: Chip, facts: Facts, activity: Activity
+    layers: tuple[Layer, ...],
+    chip: Chip,
+    facts: Facts,
+    activity: Activity,
+    known: AtRest = ALL_MOVED,
 ) -> dict[str, float]:
     """Return the totals of one inference, at one set of facts or at many at once.
 
-    At one set of facts they are those of ``cost_of`` to the last bit.
+    At one set of facts they are those of ``cost_of`` to the last bit. What is ``known`` of areas
+    and times is not worked out again.
     """
     steps = activity.steps
-    blocks = areas(layers, chip, facts, steps)
+    blocks = areas(layers, chip, facts, steps) if known.areas is None else known.areas
     area = total(blocks.values())
-    times = latencies(layers, chip, facts, steps)
+    times = known.latencies
+    if times is None:
+        times = latencies(layers, chip, facts, steps)
     side = area**0.5 * 1e-3
     energies = [
-        layer_energy(layer, events, activity, chip, facts, side)
+        layer_energy(layer, events, activity, chip, facts, side).values()
         for layer, events in zip(layers, activity.events, strict=True)
     ]
-    by_action = [total(part[action] for part in energies) for action in energies[0]]
+    by_action = [total(parts) for parts in zip(*energies, strict=True)]
     duration = times["inference_pipelined"]
     loading = loading_energy(layers, facts, steps)
     energy = total([*by_action, loading, standing_energy(layers, chip, facts, blocks, times)])

@@ -12,8 +12,11 @@ import numpy as np
 import pytest
 
 from mapper.cost import count_actions, estimate, generate_cost
+from mapper.cost.actions import activity_of_density
+from mapper.cost.facts import chip_of, facts_of
 from mapper.cost.generate import EMBEDDED, literal
-from mapper.cost.points import setting_keys
+from mapper.cost.points import ALL_MOVED, SETTING_KEYS, at_rest, changed, totals
+from mapper.cost.priced import unpriced
 from mapper.cost.scaling import analogue_energy_factor, digital_energy_factor
 from mapper.ir.core import Graph
 from targets import Target, list_presets, load_preset, load_target
@@ -271,7 +274,7 @@ def test_many_points_at_once_equal_one_by_one(tmp_path):
     path.write_text(generate_cost(count_actions(graph_for(target), target), steps=4))
     evaluate = runpy.run_path(str(path))["evaluate_points"]
     rng = np.random.default_rng(0)
-    settings = {key: rng.uniform(0.1, 10, 20) for key in setting_keys()}
+    settings = {key: rng.uniform(0.1, 10, 20) for key in SETTING_KEYS}
     settings["density"] = rng.choice([0.0, 1.0], 20)  # whole events: one point rounds to them
     for preset in list_presets():
         together = evaluate(settings, preset)
@@ -281,3 +284,21 @@ def test_many_points_at_once_equal_one_by_one(tmp_path):
                 found = np.broadcast_to(together[name], 20)[point]
                 # One point alone is summed with a single rounding.
                 assert found == pytest.approx(value, rel=1e-12), (preset, name)
+
+
+@pytest.mark.parametrize("name", ["adcless-64", "hpadc-sar5-64", "digital-cim-64"])
+def test_what_is_kept_in_a_sweep_does_not_depend_on_what_is_swept(name):
+    target = load_target(name)
+    layers = count_actions(graph_for(target), target).layers
+    for preset in map(load_preset, list_presets()):
+        if unpriced(target, preset):
+            continue
+        chip, facts = chip_of(target, preset, layers), facts_of(target, preset, "nominal")
+        activity = activity_of_density(layers, 0.3, 4)
+        for key in SETTING_KEYS:
+            moved = changed(facts, chip, key, 0.75)
+            kept = at_rest(layers, chip, facts, 4, [key])
+            assert kept != ALL_MOVED
+            assert totals(layers, chip, moved, activity, kept) == totals(
+                layers, chip, moved, activity
+            ), (preset.name, key)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mapper.cost import count_layers, estimate
 from mapper.cost.actions import activity_of_density
 from mapper.cost.facts import chip_of, corners_of
-from mapper.cost.points import changed, setting_keys, totals
+from mapper.cost.points import SETTING_KEYS, changed, totals
 from mapper.cost.summary import cost_of
 from mapper.ir.core import SPIKE, Graph, IntType, Span, Value
 from mapper.ir.crossbar import Placement
@@ -36,7 +36,7 @@ def found(graph: Graph, name: str, preset: str, density: float = 0.3, steps: int
 @given(
     name=st.sampled_from(NAMES),
     preset=st.sampled_from(list_presets()),
-    key=st.sampled_from(setting_keys()),
+    key=st.sampled_from(SETTING_KEYS),
     factor=st.floats(1.0, 100.0),
 )
 def test_no_total_falls_when_a_fact_rises(name, preset, key, factor):
@@ -219,7 +219,7 @@ PAPER_KEYS = {
 }
 
 
-@pytest.mark.parametrize("key", setting_keys())
+@pytest.mark.parametrize("key", SETTING_KEYS)
 @pytest.mark.parametrize(
     ("preset", "expected"), [("physical", PHYSICAL_KEYS), ("paper", PAPER_KEYS)]
 )
