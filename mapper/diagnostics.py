@@ -4,9 +4,11 @@ Mistakes of the user are ``Diagnostic``s: collected, then raised together in one
 ``MappingError``. Mistakes of ours are ``InvalidIR`` (see ``mapper.ir.verify``).
 """
 
+import copyreg
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Any
 
 _COMPARED = 64
 """Characters of an unknown name that are compared with known ones."""
@@ -49,6 +51,10 @@ class MappingError(Exception):
     def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
         self.diagnostics = tuple(diagnostics)
         super().__init__("\n".join(str(d) for d in self.diagnostics))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle it as it is: the text is no argument that makes it again."""
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
 
 def refuse(code: str, message: str, *, loc: str = "", help: str = "") -> MappingError:

@@ -1,9 +1,14 @@
 """Diagnostics: how they read, and that each code is documented, raised and tested."""
 
+import pickle
 import re
 from pathlib import Path
 
+import pytest
+
 from mapper.diagnostics import Diagnostic, MappingError, printable, refuse
+from passes.base import RefusedGraphError
+from tests.small_graphs import one_layer
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTED = set(
@@ -26,6 +31,16 @@ def test_an_error_carries_all_its_diagnostics():
     error = MappingError([Diagnostic(code="a", message="b"), Diagnostic(code="c", message="d")])
     assert str(error) == "error[a]: b\nerror[c]: d"
     assert refuse("x", "y").diagnostics == (Diagnostic(code="x", message="y"),)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [refuse("a", "b", loc="c"), RefusedGraphError(refuse("a", "b").diagnostics, one_layer(2, 2))],
+)
+def test_an_error_comes_whole_from_another_process(error):
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is type(error)
+    assert (str(again), again.diagnostics) == (str(error), error.diagnostics)
 
 
 def test_control_characters_of_a_model_are_shown_not_sent():

@@ -22,6 +22,7 @@ FLOORS = (
         "mapper.kernels",
         "mapper.layout",
         "mapper.npz",
+        "mapper.progress",
         "mapper.proportions",
         "mapper.renames",
         "mapper.rendering",
@@ -37,7 +38,7 @@ FLOORS = (
         "mapper.presented",
         "mapper.writing",
     ),
-    ("mapper.ir",),
+    ("mapper.ir", "mapper.study"),
     (
         "mapper.executor.base",
         "mapper.frontend.algebra",

@@ -9,11 +9,11 @@ from mapper.executor.engine import ENGINES
 from mapper.ir.core import Array, Graph, IntType
 from mapper.ir.verify import graph_problems
 from mapper.pipeline import make_passes, run_passes
+from mapper.progress import Progress, Ticks
 from mapper.recordings import Recording, to_codes
 from mapper.verify.answers import wanted_classes
 from mapper.verify.asked import Rings
 from mapper.verify.measured import Measured, inexact_passes
-from mapper.verify.progress import Progress, Ticks
 from mapper.verify.result import (
     INEXACT,
     PASSES,

@@ -9,9 +9,9 @@ import numpy as np
 from mapper.build.model import Build
 from mapper.ir.core import Array, Graph
 from mapper.ir.firing import MAPPING, NETWORK, firing_of
+from mapper.progress import Progress, Ticks
 from mapper.recordings import to_reals
 from mapper.verify.answers import score
-from mapper.verify.progress import Progress, Ticks
 from mapper.verify.result import INEXACT, InexactPass, Verification
 from mapper.verify.rings import few, spike_values
 from mapper.verify.stepped import Agreement, Record, counted, of_samples

@@ -16,10 +16,10 @@ from mapper.ir.core import SPIKE, Array, Graph
 from mapper.ir.firing import NETWORK, firing_of
 from mapper.ir.verify import graph_problems
 from mapper.layout import Taken
+from mapper.progress import Progress, silent
 from mapper.verify import reference, sequence
 from mapper.verify.answers import agreement, score, wanted_classes
 from mapper.verify.outputs import compare
-from mapper.verify.progress import Progress, silent
 from mapper.verify.reference import output_types
 from mapper.verify.result import RULES, Ring, Verification
 from mapper.verify.stepped import counted

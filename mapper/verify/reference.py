@@ -17,11 +17,11 @@ from mapper.frontend import Imported, Located, read_step
 from mapper.frontend.onnx.load import read_model
 from mapper.ir.core import Array, Graph, Type
 from mapper.ir.evaluate import initial_states
+from mapper.progress import Progress, Ticks, silent
 from mapper.verify import sequence
 from mapper.verify.forced import Held, Tally, compare_step
 from mapper.verify.original import Original, read_original, watching
 from mapper.verify.outputs import Outputs, compare, overflowing
-from mapper.verify.progress import Progress, Ticks, silent
 from mapper.verify.result import REFERENCE, Ring
 from mapper.verify.rings import is_integer
 from mapper.verify.stepped import Record

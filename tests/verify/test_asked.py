@@ -20,12 +20,12 @@ from mapper.diagnostics import MappingError
 from mapper.executor.engine import ENGINES
 from mapper.frontend import import_model
 from mapper.ir.core import Array, Graph
+from mapper.progress import Ticks, duration
 from mapper.recordings import read_arrays
 from mapper.verify import build as rings_of_a_build
 from mapper.verify import rings
 from mapper.verify.asked import Asked, Rings
 from mapper.verify.build import verify_build
-from mapper.verify.progress import Ticks, duration
 from mapper.verify.record import recall, record_of
 from mapper.verify.result import NOT_CHOSEN, RINGS, STOPPED, Verification
 from targets import load_target
@@ -306,7 +306,7 @@ def test_durations_are_told_as_people_do():
 
 
 def test_every_ring_with_a_long_way_to_go_says_how_far_it_is(build, monkeypatch):
-    monkeypatch.setattr("mapper.verify.progress._PAUSE", 0.0)
+    monkeypatch.setattr("mapper.progress._PAUSE", 0.0)
     lines: list[str] = []
     verify_build(build, codes(4), codes(4), progress=lines.append)
     told = {line.partition(":")[0] for line in lines if line.endswith(" left")}

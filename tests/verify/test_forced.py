@@ -19,9 +19,9 @@ from mapper.frontend import import_model
 from mapper.ir.core import Array, Const, Graph
 from mapper.ir.neurons import Neuron, Reset
 from mapper.ir.synapses import Synapse
+from mapper.progress import silent
 from mapper.verify import reference
 from mapper.verify.model import verify_model
-from mapper.verify.progress import silent
 from mapper.verify.reference import Given, reference_ring
 from mapper.verify.result import LISTED, Ring
 from tests.frontend.models import NUMBERS, leaky, model, node, saved
@@ -131,7 +131,7 @@ def test_ties_are_known_in_every_form_of_time(form, tmp_path):
 
 
 def test_progress_says_how_far_the_ring_is_freely_and_layer_by_layer(path, tmp_path, monkeypatch):
-    monkeypatch.setattr("mapper.verify.progress._PAUSE", 0.0)
+    monkeypatch.setattr("mapper.progress._PAUSE", 0.0)
     assert phases(path, events()) == ["side by side", "layer by layer"]
     proto = FORMS["sequence"](5, 0.0)
     replace_weights(proto)

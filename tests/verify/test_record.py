@@ -17,11 +17,11 @@ from mapper.build.files import sha256
 from mapper.build.folder import RECORD, identity, read_build
 from mapper.cli import tables
 from mapper.diagnostics import MappingError
+from mapper.progress import silent
 from mapper.recordings import read_arrays
 from mapper.report.headline import judged
 from mapper.verify import reference
 from mapper.verify.measured import _Change
-from mapper.verify.progress import silent
 from mapper.verify.read import read_verification
 from mapper.verify.record import Verified, recall, record_of, staying
 from mapper.verify.result import (

@@ -1,4 +1,4 @@
-"""Say how far a ring is and how long it may still take."""
+"""Say how far some work is and how long it may still take."""
 
 import time
 from collections.abc import Callable

@@ -1,0 +1,25 @@
+"""Studies: many runs of one thing, whose records outlive a run that is killed.
+
+``run_study`` runs the cases of some *work* and keeps a *record* of each. It knows nothing of what
+is run: dies of a build, points of an exploration. ``docs/how-to/study.md`` has an example.
+"""
+
+from mapper.study.case import Case, Record, Study
+from mapper.study.runner import Studied, run_study
+from mapper.study.schedulers import SCHEDULERS
+from mapper.study.store import RECORDS, read_records
+from mapper.study.work import CaseError, Run, Work
+
+__all__ = [
+    "RECORDS",
+    "SCHEDULERS",
+    "Case",
+    "CaseError",
+    "Record",
+    "Run",
+    "Studied",
+    "Study",
+    "Work",
+    "read_records",
+    "run_study",
+]

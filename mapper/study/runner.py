@@ -1,0 +1,111 @@
+"""Run the cases of a study: those that its folder does not have yet, by any scheduler."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from mapper import __version__
+from mapper.arguments import PATH, TEXT, Takes, check_arguments
+from mapper.progress import Progress, Ticks, silent
+from mapper.study.case import Case, Record, Study
+from mapper.study.schedulers import Finished, processors, scheduler_of
+from mapper.study.store import Store, open_store
+from mapper.study.work import Failed, Work
+from mapper.threads import one_blas_thread
+
+_TAKES = {
+    "folder": PATH,
+    "scheduler": TEXT,
+    "workers": Takes(words="a number of workers, 1..4096", types=(int,), low=1, high=4096),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Studied:
+    """What a study found."""
+
+    study: Study
+    cases: tuple[Case, ...]
+    records: tuple[Record, ...]
+    """One a case, in their order."""
+    reused: int
+    """Cases whose record was there."""
+    notes: tuple[str, ...]
+    """What was found in the folder that a user may want to know."""
+
+
+@one_blas_thread
+def run_study(
+    work: Work,
+    cases: Sequence[Case],
+    *,
+    folder: Path | None = None,
+    scheduler: str = "serial",
+    workers: int | None = None,
+    what: str = "cases",
+    progress: Progress = silent,
+) -> Studied:
+    """Run cases, and keep the record of each as soon as it is there.
+
+    A run that is stopped, killed or meets an error keeps what had finished; the same call goes on
+    from there. The records are the same whichever scheduler runs them, and so are the bytes of a
+    folder that was empty.
+
+    Args:
+        work: What is run for each case.
+        cases: What to run; each at most once.
+        folder: Where records are kept, in ``records.jsonl``; in memory alone where None.
+        scheduler: ``serial``, ``threads``, ``processes``, ``dask`` or ``dask:ADDRESS``.
+        workers: Threads or processes; as many as there are processors where None.
+        what: What cases are called in progress, such as ``dies``.
+        progress: Called with what is done and how long the rest may take.
+
+    Raises:
+        MappingError: ``other-study``, ``study-busy`` or ``bad-study`` of the folder;
+            ``unknown-scheduler``, ``missing-extra`` or ``worker-lost`` of the scheduler; and what
+            a case refuses, with the case in its place.
+        CaseError: A bug that one case met.
+    """
+    check_arguments(_TAKES, {"scheduler": scheduler}, {"folder": folder, "workers": workers})
+    run = scheduler_of(scheduler)
+    study = Study({**work.identity(), "version": __version__})
+    with open_store(study, None if folder is None else Path(folder)) as store:
+        for note in store.notes:
+            progress(note)
+        keys = [study.key(case) for case in cases]
+        by_key = dict(zip(keys, cases, strict=True))
+        missing = tuple(case for key, case in by_key.items() if key not in store.records)
+        reused = len(by_key) - len(missing)
+        if missing:
+            earlier = f", {reused:,} more from an earlier run" if reused else ""
+            ticks = Ticks(progress, f"{len(missing):,} {what}{earlier}", len(missing))
+            with _kept(store, what, progress):
+                finished = run(work, missing, workers or processors())
+                _fill(store, missing, finished, ticks)
+        store.finish()
+        records = tuple(store.records[key] for key in keys)
+    notes = tuple(store.notes)
+    return Studied(study=study, cases=tuple(cases), records=records, reused=reused, notes=notes)
+
+
+def _fill(store: Store, cases: Sequence[Case], finished: Finished, ticks: Ticks) -> None:
+    """Store what each case gives; the first that fails ends it."""
+    with closing(finished):
+        for place, outcome in finished:
+            if isinstance(outcome, Failed):
+                raise outcome.naming(cases[place]) from outcome.error
+            store.append(cases[place], outcome)
+            ticks.tick()
+
+
+@contextmanager
+def _kept(store: Store, what: str, progress: Progress) -> Iterator[None]:
+    """Say what a run that a user stops has kept."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if store.path is not None:
+            kept = f"{len(store.records):,} {what} are kept in {store.path.parent}"
+            progress(f"stopped: {kept}; the same call goes on from there")
+        raise
