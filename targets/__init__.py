@@ -27,7 +27,6 @@ from targets.load import (
     load_preset,
     load_target,
     read_works,
-    shipped_works,
     target_from_data,
     target_to_data,
     targets_with_membranes,
@@ -37,7 +36,7 @@ from targets.parts import Part, PartList
 from targets.preset import AS_BUILT, DEFAULT_PRESET, Hierarchy, Preset
 from targets.schema import Chip, Clock, EventGating, Macro, NeuronUnit, Readout, Target
 from targets.toml import to_toml, toml_of
-from targets.works import Work
+from targets.works import Work, shipped_works
 
 __all__ = [
     "AS_BUILT",

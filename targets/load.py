@@ -1,31 +1,26 @@
 """Find, read and check target files."""
 
 import os
-import tomllib
 from collections.abc import Iterable, Sequence
-from dataclasses import Field, fields, is_dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 from mapper.arguments import Takes, check_arguments
 from mapper.diagnostics import MappingError, nearest, printable, refuse
-from targets.cells import Interval
+from targets.files import is_plain_name, parse
 from targets.library import Library
 from targets.parts import PartList
+from targets.plain import to_plain
 from targets.preset import AS_BUILT, Preset
 from targets.reader import BAD, Reader, show
 from targets.schema import Target
-from targets.works import Work, Works
+from targets.works import Work, Works, shipped_works
 
 SHIPPED = Path(__file__).parent
 LIBRARIES = SHIPPED / "components"
 PRESETS = SHIPPED / "presets"
-WORKS = SHIPPED / "references" / "works.toml"
 T = TypeVar("T")
-
-MAX_FILE_BYTES = 1 << 20
-MAX_DOTS_IN_LINE = 64  # keys here have three parts; reading a key of thousands takes minutes
 
 
 def list_targets() -> tuple[str, ...]:
@@ -71,7 +66,7 @@ def load_parts(name_or_path: str | Path) -> PartList:
     path = Path(name_or_path)
     if is_plain_name(name_or_path):
         return _shipped_parts(path.name)
-    data = _parse(path, str(path), unknown="unknown-components")
+    data = parse(path, str(path), unknown="unknown-components")
     return _read_parts(data, path.name, str(path))
 
 
@@ -100,12 +95,6 @@ def shipped_text(name: str) -> str:
     return (SHIPPED / f"{name}.toml").read_text(encoding="utf-8")
 
 
-def is_plain_name(name_or_path: str | Path) -> bool:
-    """Say whether this names one of ours: a plain word, as ``./word`` and ``x.toml`` are paths."""
-    path = Path(name_or_path)
-    return name_or_path == path.name and path.suffix != ".toml"
-
-
 def list_presets() -> tuple[str, ...]:
     """List the names that ``load_preset`` knows."""
     return (*sorted(path.stem for path in PRESETS.glob("*.toml")), AS_BUILT.name)
@@ -130,7 +119,7 @@ def load_preset(name: str) -> Preset:
     path = PRESETS / f"{name}.toml"
     loc = f"presets/{path.name}"
     reader = Reader(file=path.name, loc=loc)
-    return _read(Preset, reader, _parse(path, loc, unknown="unknown-preset"), folder=None)
+    return _read(Preset, reader, parse(path, loc, unknown="unknown-preset"), folder=None)
 
 
 def target_from_data(data: object, *, loc: str) -> Target:
@@ -141,7 +130,7 @@ def target_from_data(data: object, *, loc: str) -> Target:
 
 def target_to_data(target: Target) -> dict[str, Any]:
     """Give a target as plain dicts, lists and scalars; ``target_from_data`` reads it back."""
-    data = _plain(target)
+    data = to_plain(target)
     assert isinstance(data, dict)
     return data
 
@@ -150,7 +139,7 @@ def target_to_data(target: Target) -> dict[str, Any]:
 def _shipped_components() -> dict[str, dict[str, Any]]:
     """Parse every shipped component file, libraries and part lists, by its name."""
     return {
-        path.stem: _parse(path, f"components/{path.name}", unknown="unknown-components")
+        path.stem: parse(path, f"components/{path.name}", unknown="unknown-components")
         for path in sorted(LIBRARIES.glob("*.toml"))
     }
 
@@ -188,7 +177,7 @@ def _load_shipped(name: str) -> Target:
 
 def _load_file(path: Path, loc: str) -> Target:
     reader = Reader(file=path.name, loc=loc)
-    return _read(Target, reader, _parse(path, loc, unknown="unknown-target"), folder=path.parent)
+    return _read(Target, reader, parse(path, loc, unknown="unknown-target"), folder=path.parent)
 
 
 def _read(cls: type[T], reader: Reader, data: object, folder: Path | None) -> T:
@@ -221,17 +210,6 @@ def _check_cited(reader: Reader, made: object) -> None:
                 )
 
 
-@cache
-def shipped_works() -> dict[str, Work]:
-    """Return the works that come with the compiler, by key."""
-    loc = f"references/{WORKS.name}"
-    reader = Reader(file=WORKS.name, loc=loc)
-    held = reader.table(Works, _parse(WORKS, loc, unknown="target-value"))
-    if held is None:
-        raise MappingError(reader.problems)
-    return {work.key: work for work in held.works}
-
-
 def read_works(data: Sequence[object], loc: str) -> tuple[Work, ...]:
     """Check works that are already parsed, say from JSON; ``loc`` says where they came from."""
     reader = Reader(file=Path(loc).name, loc=loc)
@@ -243,7 +221,7 @@ def read_works(data: Sequence[object], loc: str) -> tuple[Work, ...]:
 
 def work_to_data(work: Work) -> dict[str, Any]:
     """Give a work as plain data; ``read_works`` reads it back."""
-    data = _plain(work)
+    data = to_plain(work)
     assert isinstance(data, dict)
     return data
 
@@ -266,7 +244,7 @@ def _load_library(name: str, folder: Path | None) -> Library:
         path = _library_file(name, folder, known)
         loc = str(path)
     reader = Reader(file=path.name, loc=loc)
-    library = reader.table(Library, _parse(path, loc, unknown="target-value"))
+    library = reader.table(Library, parse(path, loc, unknown="target-value"))
     if library is None:
         raise MappingError(reader.problems)
     return library
@@ -291,50 +269,3 @@ def _is_there(path: Path) -> bool:
         return path.exists()
     except OSError:  # a name that no file system takes
         return False
-
-
-def _parse(path: Path, loc: str, unknown: str) -> dict[str, Any]:
-    try:
-        if not path.is_file():  # also keeps us from waiting on a pipe or reading a device
-            raise refuse(unknown, f"{path.name} is not a file", loc=loc)
-        with path.open("rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise refuse(unknown, f"{path.name} cannot be read: {error.strerror}", loc=loc) from error
-    if len(content) > MAX_FILE_BYTES:
-        text = f"{path.name} is larger than {MAX_FILE_BYTES} bytes"
-        raise refuse("target-syntax", text, loc=loc)
-    return _parse_text(content, path.name, loc)
-
-
-def _parse_text(content: bytes, file: str, loc: str) -> dict[str, Any]:
-    dots = max(line.count(b".") for line in content.splitlines() or [b""])
-    if dots > MAX_DOTS_IN_LINE:
-        text = f"{file}: a line has {dots} dots, at most {MAX_DOTS_IN_LINE} are read"
-        raise refuse("target-syntax", text, loc=loc)
-    try:
-        return tomllib.loads(content.decode())
-    except UnicodeDecodeError as error:
-        text = f"{file}: byte {error.start} is not UTF-8"
-        raise refuse("target-syntax", text, loc=loc) from error
-    except RecursionError as error:
-        raise refuse("target-syntax", f"{file}: nested too deep", loc=loc) from error
-    except ValueError as error:  # a TOMLDecodeError, or an integer of thousands of digits
-        raise refuse("target-syntax", f"{file}: {error}", loc=loc) from error
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    if not is_dataclass(value) or isinstance(value, type):
-        return value
-    return {
-        str(member.metadata.get("key", member.name)): _plain(held)
-        for member in fields(value)
-        if not _left_out(held := getattr(value, member.name), member)
-    }
-
-
-def _left_out(held: object, member: Field[Any]) -> bool:
-    """Say whether a file leaves a value out: nothing, or a fact that plays no part."""
-    return held is None or (isinstance(held, Interval) and held == member.default)

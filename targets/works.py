@@ -3,10 +3,16 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 from typing import Annotated, Literal
 
+from mapper.diagnostics import MappingError
 from targets.fields import Bounds, Name, Text
+from targets.files import parse
+from targets.reader import Reader
 
+WORKS = Path(__file__).parent / "references" / "works.toml"
 Year = Annotated[int, Bounds(1500, 2500)]
 
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
@@ -66,3 +72,14 @@ class Works:
         keys = [work.key for work in self.works]
         for key in sorted({key for key in keys if keys.count(key) > 1}):
             yield f"{keys.count(key)} works have the key {key!r}; keys are used once"
+
+
+@cache
+def shipped_works() -> dict[str, Work]:
+    """Return the works that come with the compiler, by key."""
+    loc = f"references/{WORKS.name}"
+    reader = Reader(file=WORKS.name, loc=loc)
+    held = reader.table(Works, parse(WORKS, loc, unknown="target-value"))
+    if held is None:
+        raise MappingError(reader.problems)
+    return {work.key: work for work in held.works}

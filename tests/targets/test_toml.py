@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 from mapper import api, cli
 from mapper.diagnostics import MappingError
 from targets import Target, list_targets, load_target, target_from_data, target_to_data
-from targets.load import LIBRARIES, MAX_FILE_BYTES
+from targets.files import MAX_FILE_BYTES
+from targets.load import LIBRARIES
 from targets.toml import to_toml
 
 SMALL = Path(__file__).with_name("small.toml")

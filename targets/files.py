@@ -1,0 +1,52 @@
+"""Read a file of facts as plain data: hostile files are refused before they cost anything."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from mapper.diagnostics import refuse
+
+MAX_FILE_BYTES = 1 << 20
+MAX_DOTS_IN_LINE = 64  # keys here have three parts; reading a key of thousands takes minutes
+
+
+def is_plain_name(name_or_path: str | Path) -> bool:
+    """Say whether this names one of ours: a plain word, as ``./word`` and ``x.toml`` are paths."""
+    path = Path(name_or_path)
+    return name_or_path == path.name and path.suffix != ".toml"
+
+
+def parse(path: Path, loc: str, unknown: str) -> dict[str, Any]:
+    """Return what a TOML file holds.
+
+    Raises:
+        MappingError: the code ``unknown`` where there is no such file, ``target-syntax`` where it
+            is no TOML, or too large.
+    """
+    try:
+        if not path.is_file():  # also keeps us from waiting on a pipe or reading a device
+            raise refuse(unknown, f"{path.name} is not a file", loc=loc)
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise refuse(unknown, f"{path.name} cannot be read: {error.strerror}", loc=loc) from error
+    if len(content) > MAX_FILE_BYTES:
+        text = f"{path.name} is larger than {MAX_FILE_BYTES} bytes"
+        raise refuse("target-syntax", text, loc=loc)
+    return _parse_text(content, path.name, loc)
+
+
+def _parse_text(content: bytes, file: str, loc: str) -> dict[str, Any]:
+    dots = max(line.count(b".") for line in content.splitlines() or [b""])
+    if dots > MAX_DOTS_IN_LINE:
+        text = f"{file}: a line has {dots} dots, at most {MAX_DOTS_IN_LINE} are read"
+        raise refuse("target-syntax", text, loc=loc)
+    try:
+        return tomllib.loads(content.decode())
+    except UnicodeDecodeError as error:
+        text = f"{file}: byte {error.start} is not UTF-8"
+        raise refuse("target-syntax", text, loc=loc) from error
+    except RecursionError as error:
+        raise refuse("target-syntax", f"{file}: nested too deep", loc=loc) from error
+    except ValueError as error:  # a TOMLDecodeError, or an integer of thousands of digits
+        raise refuse("target-syntax", f"{file}: {error}", loc=loc) from error
