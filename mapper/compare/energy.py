@@ -52,13 +52,20 @@ class _Pair:
     steps: int
     preset: Preset
 
-    def ann_cost(self, rates: tuple[float, ...]) -> Cost:
-        """Price the ANN where the spikes that its codes count have these rates."""
-        target, spiking = self.counts.target, self.one.build.counts.layers
-        activity = ann_activity(self.layers, spiking, rates, self.steps)
-        chip = chip_of(target, self.preset, self.layers)
-        layers = as_added(self.layers, chip)
-        return cost_of(layers, chip, corners_of(target, self.preset), activity, self.preset.name)
+    @property
+    def rates(self) -> tuple[float, ...]:
+        """Share of input bits of each layer that were 1."""
+        layers, one = self.one.build.counts.layers, self.one
+        return input_rates(layers, activity_under(self.preset, layers, one.activity, one.steps))
+
+    def costs(self) -> tuple[Cost, Cost]:
+        """Price the spiking network, and the ANN whose codes count its spikes."""
+        one, target, layers = self.one, self.counts.target, self.layers
+        activity = ann_activity(layers, one.build.counts.layers, self.rates, self.steps)
+        chip = chip_of(target, self.preset, layers)
+        corners = corners_of(target, self.preset)
+        ann = cost_of(as_added(layers, chip), chip, corners, activity, self.preset.name)
+        return price(one.build.counts, one.activity, one.steps, self.preset), ann
 
     def meets(self, end: int) -> Meets:
         """Find the rates at which both take the same energy, at one end of the facts."""
@@ -140,10 +147,14 @@ def energy_on(
     """
     _check(preset, ac_pj, mac_pj)
     found: list[tuple[Compared, EnergyOf]] = []
+    warnings: list[str] = []
     works: dict[str, Work] = {}
     for one in mapped.builds(recorded, steps, progress):
         pair = _pair(one, mapped, preset)
-        found.append((one, _energy(pair, ac_pj, mac_pj)))
+        cost, ann = pair.costs()
+        found.append((one, _energy(pair, cost, ann, (ac_pj, mac_pj))))
+        warnings += [f"{one.title}: {text}" for text in (*one.warnings, *cost.warnings)]
+        warnings += [f"{one.title}, the ANN: {text}" for text in ann.warnings]
         for made in (one.build.target, pair.counts.target):
             works |= {work.key: work for work in works_behind(made, preset)}
     first = found[0][0]
@@ -161,10 +172,7 @@ def energy_on(
         targets=tuple(energy for _, energy in found),
         works=sources(tuple(works.values()), dict(shipped_works())),
         recording=first.taken,
-        warnings=(
-            *mapped.imported.warnings,
-            *(f"{one.title}: {text}" for one, _ in found for text in one.warnings),
-        ),
+        warnings=(*mapped.imported.warnings, *warnings),
     )
 
 
@@ -246,16 +254,11 @@ def _with_adc(macro: Macro, bits: int, target: Target) -> Macro:
     return replace(macro, readout=changed)
 
 
-def _energy(pair: _Pair, ac_pj: float, mac_pj: float) -> EnergyOf:
-    one, preset = pair.one, pair.preset
+def _energy(pair: _Pair, cost: Cost, ann: Cost, proxy: tuple[float, float]) -> EnergyOf:
+    one, preset, rates = pair.one, pair.preset, pair.rates
     counts = one.build.counts
-    cost = price(counts, one.activity, one.steps, preset)
-    activity = activity_under(preset, counts.layers, one.activity, one.steps)
-    rates = input_rates(counts.layers, activity)
-    ann = pair.ann_cost(rates)
     rows = tuple(
-        _row(place, counts.layers, rates, cost, ann, (ac_pj, mac_pj))
-        for place in range(len(counts.layers))
+        _row(place, counts.layers, rates, cost, ann, proxy) for place in range(len(counts.layers))
     )
     low, nominal, high = (pair.meets(end) for end in range(3))
     return EnergyOf(
@@ -266,8 +269,10 @@ def _energy(pair: _Pair, ac_pj: float, mac_pj: float) -> EnergyOf:
         snn_pj=cost.total_pj,
         ann_pj=ann.total_pj,
         meets=(low, nominal, high),
-        proxy_meets=_proxy_meets(counts.layers, pair.steps, ac_pj, mac_pj),
+        proxy_meets=_proxy_meets(counts.layers, pair.steps, *proxy),
         incomparable=one.incomparable,
+        snn_loads_pj=cost.energy_pj.get("weight_loading"),
+        ann_loads_pj=ann.energy_pj.get("weight_loading"),
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from mapper.cost.actions import Activity, activity_of_density
+from mapper.cost.flow import follow, link_bits
 from mapper.cost.layer_counts import Counts, count_actions
 from mapper.cost.model import Events, Layer
 from mapper.ir.core import Graph, IntType, Op
@@ -66,14 +67,16 @@ def ann_layers(counts: Counts, steps: int) -> tuple[Layer, ...]:
     """
     graph = counts.graph
     inputs = {value.name for value in graph.inputs}
-    starts = [op for op in graph.ops if isinstance(op, LayerOp)]
+    flow, chip = follow(graph), counts.target.chip
     found = []
-    for op, layer, levels in zip(starts, counts.layers, counts.levels, strict=True):
+    for place, (op, layer) in enumerate(zip(flow.starts, counts.layers, strict=True)):
         alone = layer
         if isinstance(op, CrossbarMvm):
             own = _alone(graph, op, _wider(op, steps, op.x.name in inputs))
-            (alone,) = count_actions(own, counts.target, (levels,)).layers
-        found.append(_in_place(alone, layer))
+            (alone,) = count_actions(own, counts.target, (counts.levels[place],)).layers
+        sum_bits = alone.work.accumulate_width
+        links = tuple(link_bits(flow, place, chip, alone.input_bits, sum_bits).tolist())
+        found.append(_in_place(alone, layer, links))
     return tuple(found)
 
 
@@ -109,8 +112,8 @@ def _of(op: Op, known: set[str], x: str) -> bool:
     return bool(operands) and operands <= known and (counts_input or operands != {x})
 
 
-def _in_place(alone: Layer, layer: Layer) -> Layer:
-    """Put a layer where the spiking one is: its sources, its stage, its rectifiers."""
+def _in_place(alone: Layer, layer: Layer, links: tuple[int, ...]) -> Layer:
+    """Put a layer where the spiking one is: its sources, its stage, its round, its rectifiers."""
     moved = alone.input_bits * (layer.distance - alone.distance)
     work = replace(
         alone.work,
@@ -119,7 +122,16 @@ def _in_place(alone: Layer, layer: Layer) -> Layer:
         membrane_bits=0,
     )
     separate = replace(alone.separate, hop_bits=alone.separate.hop_bits + moved)
-    return replace(alone, stage=layer.stage, distance=layer.distance, work=work, separate=separate)
+    return replace(
+        alone,
+        stage=layer.stage,
+        distance=layer.distance,
+        work=work,
+        separate=separate,
+        links=links,
+        later=layer.later,
+        fed_back=layer.fed_back,
+    )
 
 
 def ann_activity(

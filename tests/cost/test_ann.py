@@ -8,6 +8,7 @@ import pytest
 import mapper
 from mapper.compare.compared import Compared
 from mapper.compare.energy import _pair, ann_target, meeting
+from mapper.compare.run import Mapped
 from mapper.cost import count_actions
 from mapper.cost.ann import ann_layers, code_bits, code_density, sum_levels
 from mapper.cost.model import Layer
@@ -95,7 +96,10 @@ def pair(tmp_path_factory):
     path = saved(one_neuron_layer(), tmp_path_factory.mktemp("ann"))
     build = mapper.compile(path, "adcless-64").mapped
     one = Compared(build=build, activity=1.0, steps=3)
-    return _pair(one, import_model(path), None, PHYSICAL)
+    mapped = Mapped(
+        imported=import_model(path), source={}, targets=(), weight_bits=None, density=None
+    )
+    return _pair(one, mapped, PHYSICAL)
 
 
 def test_one_layer_is_counted_by_hand(pair):
@@ -112,7 +116,7 @@ def test_one_layer_is_counted_by_hand(pair):
 
 
 def test_one_layer_is_priced_by_hand(pair):
-    cost = pair.ann_cost((1.0,))  # all three steps spike: both bits are 1
+    _, cost = pair.costs()  # all three steps spike: both bits are 1
     library = pair.counts.target.components
     adc, drive = library.converter("sar", 2), library.wordline_drive
     assert cost.steps == 1

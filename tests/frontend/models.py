@@ -66,13 +66,29 @@ def leaky(x: str, v: str, spike: str, after: str, tag: str = "") -> list[NodePro
 NUMBERS = {"half": 0.5, "one": 1.0}
 
 
-def one_neuron_layer(width: int = 4) -> ModelProto:
-    """``x[1, 3] -> Gemm -> neuron -> s[1, width]``."""
-    weights = {"w": np.ones((width, 3), np.float32), **NUMBERS}
+def one_neuron_layer(width: int = 4, inputs: int = 3) -> ModelProto:
+    """``x[1, inputs] -> Gemm -> neuron -> s[1, width]``."""
+    weights = {"w": np.ones((width, inputs), np.float32), **NUMBERS}
     return model(
         [node("Gemm", "x w", "current", transB=1), *leaky("current", "v", "s", "v_out")],
-        {"x": [1, 3], "v": [1, width]},
+        {"x": [1, inputs], "v": [1, width]},
         {"s": [1, width], "v_out": [1, width]},
+        weights,
+    )
+
+
+def two_neuron_layers() -> ModelProto:
+    """``x[1, 3] -> Gemm -> neuron -> [1, 4] -> Gemm -> neuron -> s[1, 2]``."""
+    weights = {"w": np.ones((4, 3), np.float32), "w2": np.ones((2, 4), np.float32), **NUMBERS}
+    return model(
+        [
+            node("Gemm", "x w", "current", transB=1),
+            *leaky("current", "v", "h", "v_out"),
+            node("Gemm", "h w2", "current2", transB=1),
+            *leaky("current2", "v2", "s", "v2_out", "second_"),
+        ],
+        {"x": [1, 3], "v": [1, 4], "v2": [1, 2]},
+        {"s": [1, 2], "v_out": [1, 4], "v2_out": [1, 2]},
         weights,
     )
 

@@ -94,6 +94,10 @@ class EnergyOf:
     proxy_meets: Meets
     incomparable: str = ""
     """Why its spikes say nothing: it is dead. Empty where they do."""
+    snn_loads_pj: Range | None = None
+    """Of loading the weights of several rounds, among ``snn_pj``; None where they stay, or where
+    nothing is known of writing."""
+    ann_loads_pj: Range | None = None
 
     @property
     def snn_proxy_pj(self) -> float:
@@ -129,6 +133,8 @@ class EnergyOf:
             "ann_proxy_pj": self.ann_proxy_pj,
             "snn_pj": self.snn_pj._asdict(),
             "ann_pj": self.ann_pj._asdict(),
+            "snn_loads_pj": None if self.snn_loads_pj is None else self.snn_loads_pj._asdict(),
+            "ann_loads_pj": None if self.ann_loads_pj is None else self.ann_loads_pj._asdict(),
             "proxy_meets": self.proxy_meets.as_dict(),
             "meets": {end: meets.as_dict() for end, meets in ends},
             "comparable": not self.incomparable,
@@ -240,7 +246,11 @@ class EnergyTable:
             *(f"SNN, ACs ({unit})", f"ANN, MACs ({unit})"),
             *(f"SNN on crossbars ({unit})", f"ANN on crossbars ({unit})"),
         )
-        return heads, [_layer(row, factor) for row in one.rows]
+        rows = [_layer(row, factor) for row in one.rows]
+        if one.snn_loads_pj is not None and one.ann_loads_pj is not None:
+            loads = (_told(one.snn_loads_pj, factor), _told(one.ann_loads_pj, factor))
+            rows.append(("(weight loading)", "", "", "", "", "", *loads))
+        return heads, rows
 
     def as_markdown(self) -> str:
         """Write pipe tables: totals, then the layers of each target, and what the numbers are."""
