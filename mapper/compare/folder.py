@@ -18,6 +18,7 @@ from mapper.report.comparison.written import (
     as_csv,
     as_latex,
     as_markdown,
+    designs_as_csv,
     groups_as_csv,
     pairs_as_csv,
 )
@@ -28,7 +29,7 @@ from mapper.writing import changed_folder, json_text
 DATA = "comparison.json"
 FILES = (
     *("compare.html", DATA, "comparison.csv", "comparison-groups.csv", "comparison-pairs.csv"),
-    *("comparison.md", "comparison.tex", BIBLIOGRAPHY),
+    *("comparison-designs.csv", "comparison.md", "comparison.tex", BIBLIOGRAPHY),
 )
 
 
@@ -85,6 +86,7 @@ def write_comparison(answer: Comparison, folder: Path) -> None:
         as_csv(sides),
         groups_as_csv(sides),
         pairs_as_csv(sides),
+        designs_as_csv(sides),
         as_markdown(sides),
         as_latex(sides),
         bibtex(sides.works),

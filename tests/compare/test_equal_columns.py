@@ -1,5 +1,6 @@
 """Beside the usual rows of a comparison stand those with equal columns a readout."""
 
+import csv
 import json
 
 import pytest
@@ -53,6 +54,18 @@ def test_the_builds_own_columns_are_among_them(answer):
     assert [design.compiled for design in eight.designs] == [False, True]
     assert one.designs[0].energy_pj == less.cost.total_pj
     assert eight.designs[1].area_um2 == high.cost.total_um2
+
+
+def test_a_csv_has_a_line_for_every_one(answer, folder):
+    with (folder / "comparison-designs.csv").open(encoding="utf-8", newline="") as file:
+        lines = list(csv.DictReader(file))
+    designs = [(equal, design) for equal in answer.equal_columns for design in equal.designs]
+    for line, (equal, design) in zip(lines, designs, strict=True):
+        assert line["set"] == "equal-columns"
+        assert (line["target"], line["wanted"]) == (design.side, str(equal.columns))
+        assert float(line["area_um2"]) == design.area_um2.nominal
+        times = design.area_um2.nominal / equal.designs[0].area_um2.nominal
+        assert float(line["area_ratio"]) == times
 
 
 def test_every_form_has_them_and_says_where_columns_are_ignored(answer, folder):

@@ -1,5 +1,6 @@
 """One thing is made equal: the area of the chip, the time per step, or the columns a readout."""
 
+import csv
 import json
 from dataclasses import replace
 
@@ -230,6 +231,28 @@ def test_every_form_of_a_comparison_has_what_is_held_equal(folder):
         assert "Best columns and copies in that area: the fastest" in held, file
         assert "as near as copies come" in held, file
     assert "fronts" in [chart.name for chart in comparison_charts(sides)]
+
+
+def test_a_csv_has_a_line_for_every_design(folder):
+    held = read_comparison(folder).iso
+    assert held is not None
+    with (folder / "comparison-designs.csv").open(encoding="utf-8", newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert {line["set"] for line in lines} == {"equal-columns", "equal", "best", "front"}
+    for name, designs in (("equal", held.equal), ("best", held.best)):
+        for line, design in zip([x for x in lines if x["set"] == name], designs, strict=True):
+            assert (line["held"], float(line["wanted"])) == ("area", held.wanted)
+            assert float(line["reached"]) == held.reached(design)
+            assert (line["target"], line["copies"]) == (design.side, str(design.copies))
+            assert line["as_compiled"] == ("yes" if design.compiled else "no")
+            assert float(line["latency_ns"]) == design.latency_ns.nominal
+            assert float(line["step_ns_high"]) == design.step_ns.high
+            times = design.energy_pj.nominal / designs[0].energy_pj.nominal
+            assert float(line["energy_ratio"]) == times
+    for line, point in zip([x for x in lines if x["set"] == "front"], held.front, strict=True):
+        costs = (line["energy_pJ"], line["step_ns"], line["area_um2"])
+        assert tuple(map(float, costs)) == point.costs
+        assert line["latency_ns"] == line["energy_ratio"] == line["wanted"] == ""
 
 
 def test_builds_are_held_equal_as_targets_are(folder):

@@ -6,15 +6,16 @@ Names may come from files of others: each language escapes them in its own way.
 import csv
 import io
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 from mapper.cost import Range
 from mapper.diagnostics import printable
-from mapper.report.comparison.changed import equal_rows, iso_tables, iso_told
+from mapper.report.comparison.changed import Measured, equal_rows, iso_tables, iso_told
 from mapper.report.comparison.data import MEASURES, Group, PairedSides, Side, SideBySide
-from mapper.report.comparison.designs import COLUMNS_TOLD
+from mapper.report.comparison.designs import COLUMNS_TOLD, Design, FrontPoint
 from mapper.report.comparison.rates import RATES_TOLD, pair_told
-from mapper.report.comparison.tables import RATIO, below, columns, ratio_of, rows
+from mapper.report.comparison.tables import RATIO, below, columns, ratio, ratio_of, rows
 from mapper.report.markup import latex, latex_table, markdown, markdown_table
 
 
@@ -88,6 +89,61 @@ def _pair(pair: PairedSides) -> list[object]:
     answers = [found.of, found.both, found.first_only, found.second_only, found.neither]
     share = [found.difference, *found.interval, found.p]
     return [_plain(pair.target), _plain(pair.over), *answers, *share]
+
+
+_DESIGN_COSTS: tuple[Measured, ...] = (
+    ("energy", "pJ", lambda design: design.energy_pj),
+    ("latency", "ns", lambda design: design.latency_ns),
+    ("step", "ns", lambda design: design.step_ns),
+    ("area", "um2", lambda design: design.area_um2),
+)
+"""Costs of a design, as the heads of a CSV name them."""
+
+
+def designs_as_csv(compared: SideBySide) -> str:
+    """Write one line a design of other columns or copies: equal columns, what is held equal, front.
+
+    ``set`` says which it is of: ``equal-columns``; ``equal`` or ``best`` under what ``held`` names
+    and ``wanted`` has; ``front``. Ratios are to the first of its set, of equal columns to the first
+    of their number; a front has nominal costs alone.
+    """
+    heads = ["set", "held", "wanted", "reached", compared.subject, "columns_per_readout"]
+    heads += ["copies", "positions", "as_compiled"]
+    for name, unit, _ in _DESIGN_COSTS:
+        ends = ("", "_low", "_high")
+        heads += [f"{name}_{unit}{end}" for end in ends] + [f"{name}_ratio{end}" for end in ends]
+    return _csv(heads, _designs(compared))
+
+
+def _designs(compared: SideBySide) -> Iterator[list[object]]:
+    for equal in compared.equal_columns:
+        for design in equal.designs:
+            held = ["equal-columns", "mux", equal.columns, equal.columns]
+            yield [*held, *_design(design, equal.designs[0])]
+    held_equal = compared.iso
+    if held_equal is None:
+        return
+    kind, wanted = held_equal.kind, held_equal.wanted
+    for name, designs in (("equal", held_equal.equal), ("best", held_equal.best)):
+        for design in designs:
+            yield [name, kind, wanted, held_equal.reached(design), *_design(design, designs[0])]
+    for point in held_equal.front:
+        costs = dict(zip(("energy", "step", "area"), point.costs, strict=True))
+        cells = [[costs.get(name, ""), *[""] * 5] for name, _, _ in _DESIGN_COSTS]
+        yield ["front", "", "", "", *_settings(point), "", *chain.from_iterable(cells)]
+
+
+def _design(design: Design, first: Design) -> list[object]:
+    cells: list[object] = [*_settings(design), "yes" if design.compiled else "no"]
+    for _, _, of in _DESIGN_COSTS:
+        cells += _ends(of(design)) + _ends(ratio(of(design), of(first)))
+    return cells
+
+
+def _settings(design: Design | FrontPoint) -> list[object]:
+    columns = " ".join(map(str, design.columns))
+    positions = "" if design.positions is None else design.positions
+    return [_plain(design.side), columns, design.copies, positions]
 
 
 def _csv(heads: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
