@@ -24,6 +24,8 @@ class Ticks:
     total: int
     """Pieces, such as time steps of all graphs that are evaluated."""
     clock: Callable[[], float] = time.monotonic
+    prepared: bool = True
+    """False where the first piece takes longer, as things are made ready in it."""
     done: int = 0
     _started: float = field(init=False)
     _told: float = field(init=False)
@@ -36,10 +38,14 @@ class Ticks:
         """Note that one more piece is done."""
         self.done += 1
         now = self.clock()
+        if not self.prepared and self.done == 1:
+            self._started = now
+            return
         if now - self._told < _PAUSE or self.done >= self.total:
             return
         self._told = now
-        left = (now - self._started) / self.done * (self.total - self.done)
+        timed = self.done if self.prepared else self.done - 1
+        left = (now - self._started) / timed * (self.total - self.done)
         share = 100 * self.done // self.total
         self.progress(f"{self.what}: {share} %, about {duration(left)} left")
 

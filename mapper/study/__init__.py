@@ -2,6 +2,7 @@
 
 ``run_study`` runs the cases of some *work* and keeps a *record* of each. It knows nothing of what
 is run: dies of a build, points of an exploration. ``docs/how-to/study.md`` has an example.
+``mapper.study.sweep`` reads what a user asks for, ``mapper.study.statistics`` says what was found.
 """
 
 from mapper.study.case import Case, Record, Study

@@ -79,7 +79,9 @@ def run_study(
         reused = len(by_key) - len(missing)
         if missing:
             earlier = f", {reused:,} more from an earlier run" if reused else ""
-            ticks = Ticks(progress, f"{len(missing):,} {what}{earlier}", len(missing))
+            ticks = Ticks(
+                progress, f"{len(missing):,} {what}{earlier}", len(missing), prepared=False
+            )
             with _kept(store, what, progress):
                 finished = run(work, missing, workers or processors())
                 _fill(store, missing, finished, ticks)

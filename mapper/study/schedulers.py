@@ -81,15 +81,14 @@ def _dask(work: Work, cases: Sequence[Case], workers: int, address: str = "") ->
     distributed = _import_distributed()
     with _client(distributed, workers, address) as client:
         packed = client.scatter(Packed.of(work), broadcast=True, hash=False)
-        places = {
-            client.submit(run_packed, packed, case, pure=False): place
-            for place, case in enumerate(cases)
-        }
+        futures = client.map(run_packed, [packed] * len(cases), cases, pure=False)
+        places = {future: place for place, future in enumerate(futures)}
         try:
-            for future in distributed.as_completed(list(places)):
+            ended = distributed.as_completed(futures, with_results=True, raise_errors=False)
+            for future, found in ended:  # gathered by the batch
                 if future.status != "finished":
                     raise _lost(future.exception())
-                yield places.pop(future), _ran(future.result())
+                yield places.pop(future), _ran(found)
         finally:
             client.cancel(list(places))
 

@@ -94,8 +94,8 @@ def test_progress_tells_how_long_the_rest_may_take(monkeypatch):
     told: list[str] = []
     run_study(Squares(), SEEDS, what="dies", progress=told.append)
     assert told[0] == "12 dies"
-    assert told[1] == "12 dies: 8 %, about 1 s left"
-    assert len(told) == 12
+    assert told[1] == "12 dies: 16 %, about 1 s left"
+    assert len(told) == 11
 
 
 # --- a case that fails -----------------------------------------------------------------------

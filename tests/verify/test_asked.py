@@ -20,7 +20,6 @@ from mapper.diagnostics import MappingError
 from mapper.executor.engine import ENGINES
 from mapper.frontend import import_model
 from mapper.ir.core import Array, Graph
-from mapper.progress import Ticks, duration
 from mapper.recordings import read_arrays
 from mapper.verify import build as rings_of_a_build
 from mapper.verify import rings
@@ -282,27 +281,6 @@ def test_memory_does_not_grow_with_time_steps(build, monkeypatch):
 
 
 # --- how long it takes -------------------------------------------------------------------------
-
-
-def test_progress_says_the_share_and_the_time_left_every_other_second():
-    now, lines = [0.0], list[str]()
-    ticks = Ticks(lines.append, "4-executor", 10, clock=lambda: now[0])
-    for _ in range(10):
-        now[0] += 1.5
-        ticks.tick()
-    assert lines == [
-        "4-executor",
-        "4-executor: 20 %, about 12 s left",
-        "4-executor: 40 %, about 9 s left",
-        "4-executor: 60 %, about 6 s left",
-        "4-executor: 80 %, about 3 s left",
-    ]
-
-
-def test_durations_are_told_as_people_do():
-    assert [duration(s) for s in (0.2, 59, 89, 91, 3000, 7200)] == [
-        "1 s", "59 s", "89 s", "2 min", "50 min", "2.0 h",
-    ]  # fmt: skip
 
 
 def test_every_ring_with_a_long_way_to_go_says_how_far_it_is(build, monkeypatch):
