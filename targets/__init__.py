@@ -16,6 +16,8 @@ from targets.library import (
     Neuron,
     Port,
     ReadChannel,
+    Write,
+    WriteLaw,
 )
 from targets.load import (
     list_libraries,
@@ -69,6 +71,8 @@ __all__ = [
     "Readout",
     "Target",
     "Work",
+    "Write",
+    "WriteLaw",
     "assignment_problems",
     "choose_macro",
     "list_libraries",

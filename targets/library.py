@@ -18,6 +18,7 @@ InputForm = Literal["bits", "dac", "pulses"]
 ConverterLawName = Literal["sar", "sar-simulated", "flash", "cco"]
 TreeLawName = Literal["adder-tree"]
 TreeOrder = Literal["columns", "words", "chain"]
+WriteLawName = Literal["sram"]
 ChannelLawName = Literal["buffer", "clamp", "tia"]
 AdcBits = Annotated[int, Bounds(2, 8)]
 
@@ -65,6 +66,17 @@ class Write(Component):
 
     endurance: Interval | None = None
     """How often a cell can be written; None: without an end, as SRAM."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteLaw:
+    """Writing by a law of ``mapper.cost.laws``, at the sizes of the macro."""
+
+    law: WriteLawName
+    node_nm: Positive
+    voltage_v: Positive
+    deep: Count = 1
+    """Memory cells on the bitline for each cell that computes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,7 +226,7 @@ class Library:
     """None: readouts are wired to their bitlines."""
     adder_tree: AdderTree | AdderTreeLaw | None = None
     """None: no macro sums digitally."""
-    write: Write | None = None
+    write: Write | WriteLaw | None = None
     """None: what writing weights takes is not known."""
     chip_link: Port | None = None
     """One bit from a chip to the next, and a word of them; None: a link is a hop like another."""
@@ -251,6 +263,8 @@ class Library:
                 yield from ((f"{member.name}.{adc.bits}", adc) for adc in converters)
 
     def problems(self) -> Iterator[str]:
+        if isinstance(self.write, WriteLaw) and self.cell.kind == "resistive":
+            yield f"write: law '{self.write.law}' is of SRAM cells, cell is '{self.cell.kind}'"
         for kind in ("flash", "sar", "cco"):
             widths = [adc.bits for adc in self.converters(kind)]
             if len(set(widths)) != len(widths):

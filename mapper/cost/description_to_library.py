@@ -12,7 +12,7 @@ from mapper.cost.scaling import (
     digital_area_factor,
     digital_energy_factor,
 )
-from targets import Component, Interval, Library, Neuron, Port, load_library
+from targets import Component, Interval, Library, Neuron, Port, Write, load_library
 from targets.toml import Comments
 
 REFERENCE = "reference-65nm"
@@ -79,6 +79,7 @@ def library_of(given: Description) -> tuple[dict[str, Any], Comments]:
             "cites": list(reference.leakage.cites),
         },
         "inputs": _inputs(given, reference),
+        **_write(given, reference),
         "control": {
             "share": {"low": 0.04, "nominal": 0.05, "high": 0.075},
             "area_share": {"low": 0.036, "nominal": 0.073, "high": 0.11},
@@ -98,6 +99,10 @@ control and registers of COLONNADE (high). Area: COLONNADE (low), WANG (high), t
         ("components.read_channel", "law"): "an amplifier that settles to half a level: textbook",
         ("components.read_channel", "settling_ns"): "an assumption unless given",
         ("components.wordline_drive", "latency_ns"): "the line settles; an assumption unless given",
+        (
+            "components.write",
+            "law",
+        ): "a swing of its bitline, its share of a wordline; no wear",
     }
 
 
@@ -110,6 +115,26 @@ def _converters(given: Description) -> dict[str, Any]:
         return {}
     law = {"law": kind, "bits": bits, "node_nm": given.node_nm, "voltage_v": given.supply}
     return {f"{kind}_adc": [law]}
+
+
+def _write(given: Description, reference: Library) -> dict[str, Any]:
+    """Return what writing takes: of SRAM by its law, of RRAM as of the reference, at any node.
+
+    Nobody gives what phase-change memory takes.
+    """
+    known = reference.write
+    if given.kind != "resistive":
+        deep = {"deep": given.deep} if given.deep > 1 else {}
+        law = {"law": "sram", "node_nm": given.node_nm, "voltage_v": given.supply}
+        return {"write": {**law, **deep}}
+    if given.cell != "rram" or not isinstance(known, Write):
+        return {}
+    made = _part(given, known, 1.0, 1.0)
+    made |= {"node_nm": known.node_nm, "voltage_v": known.voltage_v}
+    made["source"] = f"{REFERENCE}, not scaled: {known.source}"
+    if known.endurance is not None:
+        made["endurance"] = _interval(known.endurance, 1.0)
+    return {"write": made}
 
 
 def _cell(given: Description) -> dict[str, Any]:

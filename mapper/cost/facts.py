@@ -18,6 +18,7 @@ from mapper.cost.readouts import (
     active_rows,
     channel_of,
     converter_of,
+    dearest_write,
     input_bits,
     part_of,
     priced_kind,
@@ -25,7 +26,7 @@ from mapper.cost.readouts import (
     sums_digitally,
     tree_of,
 )
-from targets import AS_BUILT, Converter, Library, Preset, Readout, Target
+from targets import AS_BUILT, Converter, Library, Preset, Readout, Target, Write
 from targets import Macro as TargetMacro
 
 
@@ -144,7 +145,7 @@ def _readout_kind(readout: Readout) -> Literal["ideal", "sense_amp", "adc", "add
 def facts_of(target: Target, preset: Preset, end: End) -> Facts:
     """Return the component facts at one end; see ``corners_of``."""
     library = library_of(target, preset)
-    cell = library.cell
+    cell, write = library.cell, dearest_write(library, target.macros)
     return Facts(
         read_voltage_v=getattr(cell.read_voltage_v, end),
         on_conductance_us=getattr(cell.on_conductance_us, end),
@@ -162,8 +163,8 @@ def facts_of(target: Target, preset: Preset, end: End) -> Facts:
         hop=part_of(library.hop, end),
         leakage_uw_per_mm2=getattr(library.leakage.power_uw_per_mm2, end),
         neuron_leak_uw=_own_leakage(library, end),
-        write=NOTHING_THERE if library.write is None else part_of(library.write, end),
-        endurance=_endurance(library, end),
+        write=NOTHING_THERE if write is None else part_of(write, end),
+        endurance=_endurance(write, end),
         chip_link=NOTHING_THERE if library.chip_link is None else part_of(library.chip_link, end),
         cell_ff=getattr(cell.switched_ff, end),
         cell_ua=getattr(cell.current_ua, end),
@@ -199,8 +200,8 @@ def _around_cells(library: Library, target: Target, end: End) -> dict[str, Any]:
     }
 
 
-def _endurance(library: Library, end: End) -> float | None:
-    limit = None if library.write is None else library.write.endurance
+def _endurance(write: Write | None, end: End) -> float | None:
+    limit = None if write is None else write.endurance
     return None if limit is None else getattr(limit, end)
 
 

@@ -37,6 +37,9 @@ from targets import (
     Interval,
     Part,
     ReadChannel,
+    Write,
+    WriteLaw,
+    load_library,
     load_parts,
 )
 
@@ -280,6 +283,43 @@ def channel_by_law(law: ChannelLaw, rows: int, bits: int) -> ReadChannel:
         source=(
             f"settling of an amplifier to half a level of {bits} bits in {law.settling_ns:g} ns, "
             f"{load_ff:.4g} fF: textbook"
+        ),
+    )
+
+
+WRITE_SCATTER = (0.5, 2.0)
+"""Assumptions: bitlines that swing half of the way; cells twice as long, with their drivers."""
+
+
+def write_by_law(law: WriteLaw, rows: int, bits: int) -> Write:
+    """Return what writing a cell of SRAM takes: a swing of its bitline, and its wordline's share.
+
+    ``C V^2`` of the wire and the drain of every cell on the bitline, and of the wire and the gates
+    that one cell has on its wordline, each pair as large as the other. A wordline takes as long as
+    a word of a buffer, an SRAM too. Nothing wears out.
+
+    Args:
+        law: As a component library names it.
+        rows: Wordlines of the crossbar, all on the bitline.
+        bits: Memory cells that a cell consists of, each written.
+
+    Raises:
+        MappingError: ``law-range`` where the law is not known to hold.
+    """
+    _check_range(law.law, "wordlines", rows, *ROWS)
+    _check_range(law.law, "nm", law.node_nm, 7, 130)
+    buffer = load_library("reference-65nm").buffer_write
+    charge_ff = 2 * WIRE_FF * law.node_nm / 28 * (rows * law.deep + 1)
+    return Write(
+        per="cell; latency of a wordline, whose cells are written at once; area with its cells",
+        energy_pj=_scattered(bits * charge_ff * law.voltage_v**2 * 1e-3, WRITE_SCATTER),
+        latency_ns=buffer.latency_ns,
+        area_um2=Interval(low=0.0, nominal=0.0, high=0.0),
+        node_nm=law.node_nm,
+        voltage_v=law.voltage_v,
+        source=(
+            f"a bitline of {rows * law.deep} cells swings: 0.35 fF of wire and as much of a drain "
+            "or gate at 28 nm (ZigZag-IMC); latency of a buffer's word"
         ),
     )
 

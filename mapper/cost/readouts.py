@@ -1,10 +1,11 @@
 """What reads the bitlines of a macro: the part of its library, or of a law at its own sizes."""
 
+from collections.abc import Sequence
 from math import ceil, log2
 from typing import Literal
 
 from mapper.cost.gates import tree_bits
-from mapper.cost.laws import at_rows, channel_by_law, converter_by_law, tree_by_law
+from mapper.cost.laws import at_rows, channel_by_law, converter_by_law, tree_by_law, write_by_law
 from mapper.cost.model import Part
 from mapper.diagnostics import refuse
 from targets import (
@@ -18,6 +19,7 @@ from targets import (
     Preset,
     ReadChannel,
     Readout,
+    Write,
 )
 from targets import Macro as TargetMacro
 
@@ -102,6 +104,21 @@ def channel_of(library: Library, macro: TargetMacro) -> ReadChannel | None:
     if found is None or isinstance(found, ReadChannel):
         return found
     return channel_by_law(found, active_rows(macro), max(macro.readout.bits, 1))
+
+
+def write_of(library: Library, macro: TargetMacro) -> Write | None:
+    """Return what writing a cell of a macro takes."""
+    found = library.write
+    if found is None or isinstance(found, Write):
+        return found
+    levels = macro.written(macro.weight_bits).base
+    return write_by_law(found, macro.wordlines, (levels - 1).bit_length())
+
+
+def dearest_write(library: Library, macros: Sequence[TargetMacro]) -> Write | None:
+    """Return the same for a target: of macros of several sizes, that which takes most."""
+    found = [made for macro in macros if (made := write_of(library, macro)) is not None]
+    return max(found, key=lambda made: made.energy_pj.nominal, default=None)
 
 
 def sums_digitally(readout: Readout) -> bool:

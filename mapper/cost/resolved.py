@@ -4,8 +4,8 @@ from dataclasses import replace
 from typing import Any
 
 from mapper.cost.laws import at_rows, converter_by_law
-from mapper.cost.readouts import active_rows, channel_of, tree_of
-from targets import AdderTree, Converter, ConverterLaw, Library, Macro, ReadChannel, Target
+from mapper.cost.readouts import active_rows, channel_of, tree_of, write_of
+from targets import AdderTree, Converter, ConverterLaw, Library, Macro, ReadChannel, Target, Write
 
 
 def resolved(target: Target) -> Target:
@@ -35,9 +35,10 @@ def _numbers(library: Library, macro: Macro) -> dict[str, Any]:
         )
         if made != held:
             found[kind] = made
-    parts: tuple[tuple[str, ReadChannel | AdderTree | None], ...] = (
+    parts: tuple[tuple[str, ReadChannel | AdderTree | Write | None], ...] = (
         ("read_channel", channel_of(library, macro)),
         ("adder_tree", tree_of(library, macro)),
+        ("write", write_of(library, macro)),
     )
     for name, part in parts:
         if part is not None and part != getattr(library, name):

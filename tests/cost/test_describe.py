@@ -2,11 +2,12 @@
 
 import json
 import tomllib
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 from typer.testing import CliRunner
 
+import mapper
 from mapper import api
 from mapper.api.new_target import TAKES
 from mapper.cli import app
@@ -18,6 +19,7 @@ from mapper.diagnostics import MappingError
 from mapper.report.answers import _cells
 from targets import load_target, target_from_data, to_toml
 from tests.cost.networks import graph_for
+from tests.files import DEMO_MODEL
 
 
 def said(**more) -> Description:
@@ -170,3 +172,29 @@ def test_numbers_and_how_they_are_known_are_on_one_line(tmp_path):
     text = (tmp_path / "t.toml").read_text()
     assert "\nenergy_pj = { low = " in text
     assert ".energy_pj]" not in text
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_described_chips_know_what_writing_takes(cell):
+    readout = "adder-tree" if cell == "digital" else "sense-amp"
+    target = described(said(cell=cell, readout=readout, wordlines=64, voltage_v=1.0))
+    write, endurance = corners_of(target)[1].write, corners_of(target)[1].endurance
+    if cell == "pcm":  # nobody gives what it takes
+        assert target.components.write is None
+    elif cell == "rram":
+        assert (write.pj, write.ns, endurance) == (33.33, 50, 1e6)
+    else:
+        assert write.pj == pytest.approx(65 * 0.7e-3)  # 64 cells on the bitline, and the wordline
+        assert (write.ns, endurance) == (2, None)
+
+
+def test_a_chip_of_sram_in_rounds_pays_for_loading_weights():
+    target = described(said(readout="sense-amp", wordlines=64, voltage_v=1.0, tiles=2))
+    target = replace(target, chip=replace(target.chip, max_chips=1, max_rounds=4))
+    cost = mapper.compile(DEMO_MODEL, target).cost(0.1, steps=3).cost
+    assert cost.programming is not None
+    assert (cost.programming.rounds, cost.programming.loads) == (2, 1)
+    assert cost.energy_pj["weight_loading"] == cost.programming.energy_pj
+    each = cost.programming.energy_pj.nominal / cost.programming.cells
+    assert each == pytest.approx(65 * 0.7e-3)
+    assert not any("which is not charged" in text for text in cost.warnings)

@@ -7,10 +7,19 @@ import pytest
 
 from mapper.cost.facts import corners_of
 from mapper.cost.gates import DELAY_FITS, delay_factor, tree_bits
-from mapper.cost.laws import channel_by_law, converter_by_law, tree_by_law
+from mapper.cost.laws import channel_by_law, converter_by_law, tree_by_law, write_by_law
+from mapper.cost.readouts import dearest_write
 from mapper.cost.scaling import digital_energy_factor
 from mapper.diagnostics import MappingError
-from targets import AdderTreeLaw, ChannelLaw, ConverterLaw, load_target
+from targets import (
+    AdderTreeLaw,
+    ChannelLaw,
+    ConverterLaw,
+    WriteLaw,
+    load_target,
+    target_from_data,
+    target_to_data,
+)
 
 SAR = ConverterLaw(law="sar", bits=4, node_nm=28.0, voltage_v=0.9)
 
@@ -140,3 +149,46 @@ def test_a_shipped_target_of_128_wordlines_has_the_converter_of_128():
         macro = replace(target.macros[0], wordlines=rows)
         facts = corners_of(replace(target, macros=(macro,)))[1]
         assert facts.readouts[macro.name].ns == pytest.approx(5 * (0.00653 * rows + 0.640))
+
+
+WRITE = WriteLaw(law="sram", node_nm=56.0, voltage_v=1.2)
+
+
+def test_writing_a_cell_of_sram_by_hand():
+    """At 56 nm a cell adds 2 x 0.7 fF to its bitline, and 1.4 fF of it are on its wordline."""
+    made = write_by_law(WRITE, 100, 1)
+    charge = (100 + 1) * 1.4e-3 * 1.44  # pF V^2
+    assert made.energy_pj.nominal == pytest.approx(charge)
+    assert made.energy_pj.low == pytest.approx(0.5 * charge)
+    assert made.energy_pj.high == pytest.approx(2 * charge)
+    assert made.energy_pj.kind == "law"
+    assert made.latency_ns.nominal == 2  # of a word of a buffer
+    assert made.endurance is None
+    two_bits = write_by_law(WRITE, 100, 2)
+    assert two_bits.energy_pj.nominal == pytest.approx(2 * charge)
+    deep = write_by_law(replace(WRITE, deep=3), 100, 1)
+    assert deep.energy_pj.nominal == pytest.approx(charge * 301 / 101)
+
+
+def test_writing_is_refused_outside_of_its_range():
+    with pytest.raises(MappingError, match=r"\[law-range\].*1\.\.2304 wordlines, got 4096"):
+        write_by_law(WRITE, 4096, 1)
+
+
+def test_a_target_pays_for_writing_at_its_tallest_macro():
+    target = load_target("digital-cim-64")
+    (macro,) = target.macros
+    tall = replace(macro, name="tall", wordlines=128)
+    found = dearest_write(target.components, (macro, tall, macro))
+    assert found is not None
+    assert found.energy_pj.nominal == pytest.approx(129 * 0.7e-3 * 0.81)
+    both = replace(target, macros=(macro, tall))
+    assert corners_of(both)[1].write.pj == found.energy_pj.nominal
+    assert corners_of(both)[1].endurance is None
+
+
+def test_resistive_cells_are_not_written_as_sram():
+    facts = target_to_data(load_target("adcless-64"))
+    facts["components"]["write"] = {"law": "sram", "node_nm": 65.0, "voltage_v": 1.1}
+    with pytest.raises(MappingError, match="law 'sram' is of SRAM cells, cell is 'resistive'"):
+        target_from_data(facts, loc="test")
