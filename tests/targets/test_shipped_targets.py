@@ -23,6 +23,7 @@ SHIPPED = (
     "hpadc-sar5-64",
     "hpadc-sar5-64-m24",
     "ideal-128",
+    "memristive-snn-180nm",
     "mixed-64",
     "multibit-input-64",
     "ternary-diff-64",
@@ -30,6 +31,8 @@ SHIPPED = (
 )
 WEIGHT_BITS = {"ideal-128": 8, "binary-64": 1, "ternary-weights-64": 2}
 """Of targets whose weights have other than four bits."""
+OF_A_CHIP = {"memristive-snn-180nm": "memristive-180nm"}
+"""Targets of one published chip, each with a component library of its own in its file."""
 REFERENCE_CROSSBARS = 157_432  # 32x32 crossbars of the largest network of arXiv 2211.02167
 
 
@@ -47,7 +50,8 @@ def test_every_shipped_target_loads_under_its_name(name):
     target = load_target(name)
     assert target.name == name
     digital = all(macro.readout.form.adds for macro in target.macros)
-    assert target.components.name == ("digital-28nm" if digital else "reference-65nm")
+    shared = "digital-28nm" if digital else "reference-65nm"
+    assert target.components.name == OF_A_CHIP.get(name, shared)
     assert target.chip.max_rounds == 1
 
 
@@ -57,7 +61,9 @@ def test_a_target_survives_plain_data(name):
     assert target_from_data(target_to_data(target), loc="mapping.json") == target
 
 
-@pytest.mark.parametrize("name", [name for name in SHIPPED if name != "ideal-128"])
+@pytest.mark.parametrize(
+    "name", [name for name in SHIPPED if name not in ("ideal-128", *OF_A_CHIP)]
+)
 def test_real_targets_have_1_bit_cells_and_inputs_of_8_bits(name):
     macros = load_target(name).macros
     assert {macro.weight_bits for macro in macros} == {WEIGHT_BITS.get(name, 4)}
@@ -77,6 +83,7 @@ def test_real_targets_have_1_bit_cells_and_inputs_of_8_bits(name):
         ("ideal-128", 8, 16),
         ("binary-64", 1, 64),
         ("ternary-weights-64", 2, 32),
+        ("memristive-snn-180nm", 2, 12),  # a pair of 4-bit cells a weight, 12 neurons a crossbar
     ],
 )
 def test_outputs_per_crossbar(name, bitlines, outputs):
