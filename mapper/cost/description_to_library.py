@@ -1,11 +1,12 @@
 """The component library of a described target: laws, and published parts brought to its node."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from mapper.cost.description import CONVERTERS, TREES, Description
 from mapper.cost.gates import ADDER_GATES, cell, logic_list
-from mapper.cost.laws import WIRE_FF, at_area
+from mapper.cost.laws import WIRE_FF, WIRE_NM, at_area
 from mapper.cost.scaling import (
     DIGITAL_PARTS,
     analogue_energy_factor,
@@ -13,6 +14,7 @@ from mapper.cost.scaling import (
     digital_energy_factor,
 )
 from targets import Component, Interval, Library, Neuron, Port, Write, load_library
+from targets.cells import CellKind
 from targets.toml import Comments
 
 REFERENCE = "reference-65nm"
@@ -20,8 +22,8 @@ UNIT_CAPACITOR_FF = 2.0
 """Of a charge cell, metal on metal; CiMLoop has it for two published charge-domain chips."""
 CAPACITOR_FF_PER_UM2 = 1.7
 """Metal on metal (CiMLoop, sinangil_jssc_2021/arch.yaml)."""
-CELL_6T_UM2 = 0.32
-"""At 28 nm, with the cell's share of the array: CACTI, 256 bytes."""
+CELL_6T_UM2, CELL_6T_NM = 0.32, 28.0
+"""And its node: with the cell's share of the array, CACTI, 256 bytes."""
 FEATURES_1T1R = (4.0, 30.0, 130.0)
 """Squares of the node: a cell of a bare crossbar, with a transistor, by the rules of SRAM."""
 DAC_BIT_FF = 50.0
@@ -151,7 +153,7 @@ def _cell(given: Description) -> dict[str, Any]:
 
 def _cell_areas(given: Description) -> tuple[tuple[float, ...], str]:
     """Return low, nominal and high um2 of a cell with what multiplies in it, and the source."""
-    area = CELL_6T_UM2 * digital_area_factor(28.0, given.node_nm)
+    area = CELL_6T_UM2 * digital_area_factor(CELL_6T_NM, given.node_nm)
     bare: tuple[float, ...] = (0.7 * area, area, 2 * area)
     told = "6T cell with its share of the array by CACTI, 256 bytes at 28 nm"
     if given.kind == "resistive":
@@ -179,53 +181,82 @@ def _gate_um2(given: Description) -> float:
 
 def _cell_facts(given: Description) -> tuple[dict[str, Any], str]:
     """Return the facts that the kind of cell has, and their source."""
-    supply = _ends(given.supply, given.supply, given.supply)
-    wire, units = WIRE_FF * given.node_nm / 28, given.cells_per_bitline
-    match given.kind:
-        case "resistive":
-            device = DEVICES[given.cell]
-            facts = {
-                "read_voltage_v": _given(given.read_voltage_v, device.read_voltage_v),
-                "on_conductance_us": _given(given.on_us, device.on_us),
-                "off_conductance_us": _given(given.off_us, device.off_us),
-            }
-            if given.channel in ("clamp", "tia"):
-                facts["supply_v"] = supply
-            return facts, device.source
-        case "charge":
-            switched = units * (2 * wire + given.unit_capacitors * UNIT_CAPACITOR_FF)
-            facts = {
-                "switched_ff": _given(given.cell_ff, (0.6 * switched, switched, 2 * switched)),
-                "supply_v": supply,
-            }
-            return facts, (
-                "A metal capacitor of 2 fF (CiMLoop, of two chips), a gate and 0.35 fF of wire at "
-                "28 nm (ZigZag-IMC); the cells of JIA switch 1.6 times as much."
-            )
-        case "discharge":
-            switched = units * 2 * wire
-            facts = {
-                "switched_ff": _given(given.cell_ff, (0.5 * switched, switched, 2 * switched)),
-                "supply_v": supply,
-            }
-            return facts, "0.35 fF of wire and as much of a drain at 28 nm (ZigZag-IMC)."
-        case "static":
-            current = units * CELL_CURRENT_UA * given.supply
-            facts = {"current_ua": _ends(0.5 * current, current, 2 * current), "supply_v": supply}
-            return facts, "20 uA of a 6T cell at 1 V, growing with the supply: textbook."
-        case "digital":
-            adder = load_library(REFERENCE).scale_multiply.energy_pj.nominal
-            factor = digital_energy_factor(65.0, 1.1, given.node_nm, given.supply)
-            gate = units * adder * factor / ADDER_GATES / 2
-            return {"product_pj": _ends(0.5 * gate, gate, 2 * gate)}, (
-                "Half of a NAND2, of which a full adder has six (ZigZag-IMC), by Aladdin's adder."
-            )
+    return CELL_FACTS[given.kind](given)
+
+
+def _resistive(given: Description) -> tuple[dict[str, Any], str]:
+    device = DEVICES[given.cell]
+    facts = {
+        "read_voltage_v": _given(given.read_voltage_v, device.read_voltage_v),
+        "on_conductance_us": _given(given.on_us, device.on_us),
+        "off_conductance_us": _given(given.off_us, device.off_us),
+    }
+    if given.channel in ("clamp", "tia"):
+        facts |= _supply(given)
+    return facts, device.source
+
+
+def _charge(given: Description) -> tuple[dict[str, Any], str]:
+    held = given.unit_capacitors * UNIT_CAPACITOR_FF
+    switched = given.cells_per_bitline * (2 * _wire_ff(given) + held)
+    published = (0.6 * switched, switched, 2 * switched)
+    return {"switched_ff": _given(given.cell_ff, published), **_supply(given)}, (
+        "A metal capacitor of 2 fF (CiMLoop, of two chips), a gate and 0.35 fF of wire at "
+        "28 nm (ZigZag-IMC); the cells of JIA switch 1.6 times as much."
+    )
+
+
+def _discharge(given: Description) -> tuple[dict[str, Any], str]:
+    switched = given.cells_per_bitline * 2 * _wire_ff(given)
+    published = (0.5 * switched, switched, 2 * switched)
+    return (
+        {"switched_ff": _given(given.cell_ff, published), **_supply(given)},
+        "0.35 fF of wire and as much of a drain at 28 nm (ZigZag-IMC).",
+    )
+
+
+def _static(given: Description) -> tuple[dict[str, Any], str]:
+    current = given.cells_per_bitline * CELL_CURRENT_UA * given.supply
+    return (
+        {"current_ua": _ends(0.5 * current, current, 2 * current), **_supply(given)},
+        "20 uA of a 6T cell at 1 V, growing with the supply: textbook.",
+    )
+
+
+def _gate(given: Description) -> tuple[dict[str, Any], str]:
+    adder = load_library(REFERENCE).scale_multiply
+    factor = digital_energy_factor(adder.node_nm, adder.voltage_v, given.node_nm, given.supply)
+    gate = given.cells_per_bitline * adder.energy_pj.nominal * factor / ADDER_GATES / 2
+    return (
+        {"product_pj": _ends(0.5 * gate, gate, 2 * gate)},
+        "Half of a NAND2, of which a full adder has six (ZigZag-IMC), by Aladdin's adder.",
+    )
+
+
+CELL_FACTS: dict[CellKind, Callable[[Description], tuple[dict[str, Any], str]]] = {
+    "resistive": _resistive,
+    "charge": _charge,
+    "discharge": _discharge,
+    "static": _static,
+    "digital": _gate,
+}
+"""Facts that a cell of each kind has, and their source."""
+
+
+def _supply(given: Description) -> dict[str, Any]:
+    return {"supply_v": _ends(given.supply, given.supply, given.supply)}
+
+
+def _wire_ff(given: Description) -> float:
+    """Return fF that a cell adds to a line."""
+    return WIRE_FF * given.node_nm / WIRE_NM
 
 
 def _wordline(given: Description, reference: Component) -> dict[str, Any]:
-    factor = analogue_energy_factor(65.0, 1.1, given.node_nm, given.supply)
+    factor = _analogue_factor(given, reference)
     factor *= given.cells_per_bitline  # each is as wide as so many cells
-    made = _part(given, reference, factor, digital_area_factor(65.0, given.node_nm))
+    area = digital_area_factor(reference.node_nm, given.node_nm)
+    made = _part(given, reference, factor, area)
     wait = given.wordline_ns
     if wait is None:
         wait = 1.0 if given.kind == "resistive" else 0.1
@@ -234,13 +265,24 @@ def _wordline(given: Description, reference: Component) -> dict[str, Any]:
 
 
 def _analogue(given: Description, reference: Component) -> dict[str, Any]:
-    factor = analogue_energy_factor(65.0, 1.1, given.node_nm, given.supply)
-    return _part(given, reference, factor, given.node_nm / 65.0)
+    factor = _analogue_factor(given, reference)
+    return _part(given, reference, factor, given.node_nm / reference.node_nm)
+
+
+def _analogue_factor(given: Description, known: Component) -> float:
+    return analogue_energy_factor(known.node_nm, known.voltage_v, given.node_nm, given.supply)
+
+
+def _digital_factors(given: Description, known: Component) -> tuple[float, float]:
+    """Return the factors of energy and area from a part to the node and the supply."""
+    return (
+        digital_energy_factor(known.node_nm, known.voltage_v, given.node_nm, given.supply),
+        digital_area_factor(known.node_nm, given.node_nm),
+    )
 
 
 def _digital(given: Description, reference: Component) -> dict[str, Any]:
-    factor = digital_energy_factor(65.0, 1.1, given.node_nm, given.supply)
-    made = _part(given, reference, factor, digital_area_factor(65.0, given.node_nm))
+    made = _part(given, reference, *_digital_factors(given, reference))
     if isinstance(reference, Port):
         made["word_bits"] = reference.word_bits
     if isinstance(reference, Neuron):
@@ -250,10 +292,10 @@ def _digital(given: Description, reference: Component) -> dict[str, Any]:
 
 def _inputs(given: Description, reference: Library) -> dict[str, Any]:
     """Registers of inputs; a capacitor a bit where they are voltages."""
-    register = _digital(given, reference.buffer_read)
-    factor = digital_energy_factor(65.0, 1.1, given.node_nm, given.supply)
-    area = digital_area_factor(65.0, given.node_nm)
-    energy, bit_um2 = 0.01486 * factor, 9.061 * area
+    known = reference.inputs
+    assert known is not None  # the reference's registers
+    factor, area = _digital_factors(given, known)
+    energy, bit_um2 = known.energy_pj.nominal * factor, known.area_um2.nominal * area
     made: dict[str, Any] = {
         "per": "input bit, clocked once a read; area of one bit",
         "energy_pj": _ends(0.5 * energy, energy, 2 * energy),
@@ -262,13 +304,13 @@ def _inputs(given: Description, reference: Library) -> dict[str, Any]:
         "node_nm": given.node_nm,
         "voltage_v": given.supply,
         "source": "a register bit of Aladdin, 0.009 pJ at 40 nm; half and twice of it",
-        "cites": list(register["cites"]),
+        "cites": list(reference.buffer_read.cites),
     }
     form = given.form
     made["form"] = form
     if form == "dac":
         volts = given.supply
-        pj = DAC_BIT_FF * 1e-3 * given.node_nm / 28 * volts**2
+        pj = DAC_BIT_FF * 1e-3 * given.node_nm / WIRE_NM * volts**2
         made["converter_pj"] = _ends(0.5 * pj, pj, 2 * pj)
         um2 = DAC_BIT_FF / CAPACITOR_FF_PER_UM2
         made["converter_um2"] = _ends(0.5 * um2, um2, 2 * um2)
@@ -286,9 +328,13 @@ def _part(given: Description, reference: Component, energy: float, area: float) 
         "area_um2": _interval(reference.area_um2, area),
         "node_nm": given.node_nm,
         "voltage_v": given.supply,
-        "source": f"{REFERENCE} scaled from 65 nm and 1.1 V: {reference.source}",
+        "source": f"{REFERENCE} scaled from {_of(reference)}: {reference.source}",
         "cites": list(reference.cites),
     }
+
+
+def _of(part: Component) -> str:
+    return f"{part.node_nm:g} nm and {part.voltage_v:g} V"
 
 
 def _interval(known: Interval, factor: float) -> dict[str, Any]:

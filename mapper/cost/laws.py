@@ -9,6 +9,7 @@ from math import ceil, log, log2
 
 from mapper.cost.components import at_node
 from mapper.cost.converters import (
+    SAR_NODE_NM,
     SIMULATED_SAR_UW,
     sar_fitted_ns,
     sar_fitted_pj,
@@ -93,8 +94,8 @@ SETTLING_SCATTER = (0.5, 3.0)
 BRANCHES = 2
 """Of a differential pair."""
 
-WIRE_FF = 0.35
-"""What a cell adds to its bitline at 28 nm (ZigZag-IMC), proportional to the node."""
+WIRE_FF, WIRE_NM = 0.35, SAR_NODE_NM
+"""What a cell adds to its bitline, and at which node (ZigZag-IMC); proportional to the node."""
 
 AMPLIFIER_UM2 = Interval(low=40.0, nominal=350.0, high=750.0)
 """At its own node: TIMELY's comparator at 65 nm; the integrator and with it the comparator of a
@@ -261,7 +262,7 @@ def channel_by_law(law: ChannelLaw, rows: int, bits: int) -> ReadChannel:
     """
     _check_range(law.law, "wordlines", rows, *ROWS)
     _check_range(law.law, "nm", law.node_nm, 7, 130)
-    ratio = law.node_nm / 28
+    ratio = law.node_nm / WIRE_NM
     line_ff, converter_ff = WIRE_FF * rows * ratio, 100.0 * bits * ratio
     load_ff = {
         "buffer": converter_ff,
@@ -309,7 +310,7 @@ def write_by_law(law: WriteLaw, rows: int, bits: int) -> Write:
     _check_range(law.law, "wordlines", rows, *ROWS)
     _check_range(law.law, "nm", law.node_nm, 7, 130)
     buffer = load_library("reference-65nm").buffer_write
-    charge_ff = 2 * WIRE_FF * law.node_nm / 28 * (rows * law.deep + 1)
+    charge_ff = 2 * WIRE_FF * law.node_nm / WIRE_NM * (rows * law.deep + 1)
     return Write(
         per="cell; latency of a wordline, whose cells are written at once; area with its cells",
         energy_pj=_scattered(bits * charge_ff * law.voltage_v**2 * 1e-3, WRITE_SCATTER),

@@ -163,19 +163,58 @@ def cell_energy(
     - charge: ``C V^2`` of every cell of every read, as each read resets all capacitors
     - discharge: ``C V^2`` of the products that are 1; static: ``I V t``; digital: a gate
     """
-    if chip.cell == "resistive":
-        return resistive_energy(layer, events, chip, facts) * digit_share(layer, activity)
-    charge_pj = facts.cell_ff * facts.cell_supply_v**2 * 1e-3
-    if chip.cell == "charge":
-        return charged_cells(layer, events, activity, chip) * charge_pj
-    products = events.levels / chip.macros[layer.macro].top_level
-    if chip.cell == "digital":
-        return products * ones(layer, activity) * facts.cell_product_pj
-    products = products * digit_share(layer, activity)
-    if chip.cell == "discharge":
-        return products * charge_pj
-    microwatts = facts.cell_ua * facts.cell_supply_v
-    return products * microwatts * read_ns(layer, chip, facts) * 1e-3
+    return CELL_ENERGY[chip.cell](layer, events, activity, chip, facts)
+
+
+def _resistive_cells(
+    layer: Layer, events: Events, activity: Activity, chip: Chip, facts: Facts
+) -> float:
+    return resistive_energy(layer, events, chip, facts) * digit_share(layer, activity)
+
+
+def _charge_cells(
+    layer: Layer, events: Events, activity: Activity, chip: Chip, facts: Facts
+) -> float:
+    return charged_cells(layer, events, activity, chip) * _charge_pj(facts)
+
+
+def _discharge_cells(
+    layer: Layer, events: Events, activity: Activity, chip: Chip, facts: Facts
+) -> float:
+    return _products(layer, events, chip) * digit_share(layer, activity) * _charge_pj(facts)
+
+
+def _static_cells(
+    layer: Layer, events: Events, activity: Activity, chip: Chip, facts: Facts
+) -> float:
+    products = _products(layer, events, chip) * digit_share(layer, activity)
+    return products * (facts.cell_ua * facts.cell_supply_v) * read_ns(layer, chip, facts) * 1e-3
+
+
+def _digital_cells(
+    layer: Layer, events: Events, activity: Activity, chip: Chip, facts: Facts
+) -> float:
+    return _products(layer, events, chip) * ones(layer, activity) * facts.cell_product_pj
+
+
+CELL_ENERGY = {
+    "resistive": _resistive_cells,
+    "charge": _charge_cells,
+    "discharge": _discharge_cells,
+    "static": _static_cells,
+    "digital": _digital_cells,
+}
+"""pJ of all cells, by their kind."""
+
+
+def _charge_pj(facts: Facts) -> float:
+    """Return what one cell takes that is charged."""
+    return facts.cell_ff * facts.cell_supply_v**2 * 1e-3
+
+
+def _products(layer: Layer, events: Events, chip: Chip) -> float:
+    """Count the products that are 1, of bits that enter one by one."""
+    return events.levels / chip.macros[layer.macro].top_level
 
 
 def charged_cells(layer: Layer, events: Events, activity: Activity, chip: Chip) -> int:
