@@ -4,7 +4,7 @@ Compiled kernels (``mapper.training.backends.native``) against torch's own opera
 with the same weights: one thread, steps of the two in turn, processor time, the least of each
 (other work on the machine only adds). A step is forwards, backwards and Adam. Inputs are random
 spikes of a tenth of density. Before that the two are compared: outputs with ``==``, gradients by
-the norm of their difference.
+the norm of their difference. A third twin takes compiled steps with offsets and noise of reads.
 """
 
 import argparse
@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from benchmarks.accuracy_settings import SETTINGS
 from benchmarks.training_speed import TOLERANCE, path
 from mapper.training import Awareness, HardwareModel, harden
+from mapper.training.backends.noise import Noise
 
 SHAPES = {
     "nmnist": (6, 40, 2, 34, 34),
@@ -31,6 +32,8 @@ SHAPES = {
 """Inputs ``[T, B, C, H, W]`` of networks of ``accuracy_settings``."""
 
 TARGETS = ("adcless-diff-64", "adcless-64")
+
+NOISE = Noise(offset=1.0, read=1.0)
 
 
 def main() -> int:
@@ -69,15 +72,20 @@ def measure(task: str, target: str, shape: tuple[int, ...], steps: int) -> dict[
         with path(fused=compiled):
             outputs[compiled], gradients[compiled] = one_layer(twin, x)
     difference = (gradients[True] - gradients[False]).norm() / gradients[False].norm()
-    run = {compiled: stepper(copy.deepcopy(twin), x) for compiled in (True, False)}
-    seconds: dict[bool, list[float]] = {True: [], False: []}
+    ways = {"compiled": (True, None), "torch": (False, None), "noise": (True, NOISE)}
+    run = {}
+    for name, (_, noise) in ways.items():
+        own = copy.deepcopy(twin)
+        own.disturb(noise)
+        run[name] = stepper(own, x)
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(steps + 1):  # the first of each warms up
-        for compiled in (True, False):
+        for name, (compiled, _) in ways.items():
             with path(fused=compiled):
                 began = time.process_time()
-                run[compiled]()
-                seconds[compiled].append(time.process_time() - began)
-    least = {compiled: min(found[1:]) for compiled, found in seconds.items()}
+                run[name]()
+                seconds[name].append(time.process_time() - began)
+    least = {name: min(found[1:]) for name, found in seconds.items()}
     return {
         "task": task,
         "network": SETTINGS[task].network,
@@ -85,9 +93,11 @@ def measure(task: str, target: str, shape: tuple[int, ...], steps: int) -> dict[
         "shape": list(shape),
         "equal": bool((outputs[True] == outputs[False]).all()),
         "gradient_error": float(difference),
-        "torch_seconds": least[False],
-        "compiled_seconds": least[True],
-        "ratio": least[False] / least[True],
+        "torch_seconds": least["torch"],
+        "compiled_seconds": least["compiled"],
+        "ratio": least["torch"] / least["compiled"],
+        "noise_seconds": least["noise"],
+        "noise_ratio": least["noise"] / least["compiled"],
     }
 
 
@@ -127,6 +137,7 @@ def line(row: dict[str, Any]) -> str:
     times = f"{row['torch_seconds']:8.3f} -> {row['compiled_seconds']:.3f} s"
     same = "equal" if row["equal"] else "OUTPUTS DIFFER"
     named = f"{row['task']:<8} {row['target']:<16} {times}  {row['ratio']:.2f}x"
+    named += f", with noise {row['noise_ratio']:.2f} as long"
     return f"{named}  {same}, gradients within {row['gradient_error']:.1e}"
 
 

@@ -276,6 +276,14 @@ class Read:
     correction: int
     wants_x: bool = False
     wants_scale: bool = False
+    copies: int = 0
+    """Of the layer, whose sums are disturbed; 0 where none are."""
+    positions: int = 1
+    """Output positions of a sample, which the copies share."""
+    places: int = 0
+    """Where the noise of a read may begin in ``pool``, a power of two; 0 where there is none."""
+    key: int = 0
+    """What these places depend on, beside the number of a read."""
 
     x: Bytes
     starts: Int64s
@@ -294,6 +302,9 @@ class Read:
     gradient: Floats | None = None
     turned: Floats | None = None
     image: Floats | None = None
+    copy_of: Int32s | None = None
+    shifts: Floats | None = None
+    pool: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -11,7 +11,8 @@ from mapper.kernels import core
 from mapper.kernels.core import VARIANTS, supported_levels
 from mapper.training import LIF
 from mapper.training.backends import choose, native, sums
-from tests.training.small import a_macro, settled, spikes
+from mapper.training.backends.noise import Draw, Noise
+from tests.training.small import a_macro, defined_sums, settled, spikes
 from tests.training.test_partial_sums import LAYERS
 
 if core.unavailable():
@@ -70,6 +71,31 @@ def test_layers_are_what_torch_computes(monkeypatch, level, kind, encoding, read
     torch.nn.init.uniform_(hardened.block_scale, 0.5, 2.0)
     assert native.supports(x, hardened.weight, hardened.grid)
     compare(monkeypatch, lambda: with_gradients(hardened, hardened.sums, x))
+
+
+@pytest.mark.parametrize(("kind", "encoding", "readout", "cell_bits"), CASES)
+@pytest.mark.parametrize(
+    "noise", [Noise(offset=2.5), Noise(offset=0.7, read=1.0)], ids=["offsets", "reads too"]
+)
+def test_layers_with_noise_are_what_torch_computes(
+    monkeypatch, level, kind, encoding, readout, cell_bits, noise
+):
+    """To the bit, on copies that have offsets of their own."""
+    wide = (nn.Conv2d(11, 37, 3, padding=1), spikes(6, 11, 5, 7))
+    layer, x = wide if kind == "wide" else LAYERS[kind]()
+    macro = a_macro(readout, encoding=encoding, cell_bits=cell_bits)
+    hardened = settled(layer, macro, x, scale="block")
+    torch.nn.init.uniform_(hardened.block_scale, 0.5, 2.0)
+    hardened.noise, hardened.copies = noise, 4
+
+    def run() -> list[Tensor]:
+        torch.manual_seed(9)
+        return with_gradients(hardened, hardened.sums, x)
+
+    quiet = defined_sums(hardened.eval(), x)
+    hardened.train()
+    assert (run()[0].detach().numpy() != quiet).any()
+    compare(monkeypatch, run)
 
 
 @pytest.mark.parametrize("reset", ["subtract", "value", "none"])
@@ -133,19 +159,36 @@ def test_sums_beyond_16_bits_are_left_to_torch():
         ("V", 5, "starts"),
         ("pixels", 150, "x"),
         ("group_step", 0, "group_step"),
+        ("copies", 5, "shifts"),
+        ("positions", 3, "copy_of"),
+        ("places", 3, "places"),
+        ("places", 1 << 15, "pool"),
     ],
 )
 def test_what_does_not_fit_together_is_refused(name, value, problem):
     x = spikes(4, 40)
     hardened = settled(nn.Linear(40, 5), a_macro(), x)
-    sums = native.NativeSums(
-        hardened.grid, hardened.reading(), hardened.whole_weights().detach(), torch.ones(1)
-    )
+    hardened.copies = 2
+    draw = Draw.of(Noise(offset=1.0, read=1.0), replace(hardened._columns(x), positions=2))
+    weight = hardened.whole_weights().detach()
+    sums = native.NativeSums(hardened.grid, hardened.reading(), weight, torch.ones(1), draw)
     read = sums._with_levels(sums._read(x.to(torch.uint8)))
     read = replace(read, out=torch.empty(4, 5).numpy())
     native.in_shares(core.read_forward, 4, 1, read)
     with pytest.raises(ValueError, match=problem):
         native.in_shares(core.read_forward, 4, 1, replace(read, **{name: value}))
+
+
+def test_positions_of_no_copy_are_refused():
+    x = spikes(4, 40)
+    hardened = settled(nn.Linear(40, 5), a_macro(), x)
+    draw = Draw.of(Noise(offset=1.0), hardened._columns(x))
+    weight = hardened.whole_weights().detach()
+    sums = native.NativeSums(hardened.grid, hardened.reading(), weight, torch.ones(1), draw)
+    read = sums._with_levels(sums._read(x.to(torch.uint8)))
+    read = replace(read, out=torch.empty(4, 5).numpy(), copy_of=read.copy_of + 1)
+    with pytest.raises(ValueError, match="copy_of"):
+        native.in_shares(core.read_forward, 4, 1, read)
 
 
 def test_windows_beyond_the_image_are_refused():

@@ -3,20 +3,19 @@
 import json
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from mapper.proportions import Score
 from mapper.training import LIF, Awareness, harden
-from mapper.training.backends.noise import Draw, Noise
+from mapper.training.backends.noise import Noise
 from mapper.training.hardening.plots import draw_curves
 from mapper.training.hardening.stages import Stage, one_jump, staged
 from mapper.training.hardening.tasks import Classification
 from mapper.training.hardening.trainer import Options, Run, run_model
 from targets import load_target
-from tests.training.small import a_macro, settled, spikes
+from tests.training.small import spikes
 
 DIFFERENTIAL = load_target("adcless-diff-32")
 
@@ -75,6 +74,10 @@ def same(a: nn.Module, b: nn.Module) -> bool:
         if isinstance(held, torch.Tensor)
     ]
     return all(torch.equal(x, y) for x, y in tensors)
+
+
+def are_whole(numbers: torch.Tensor) -> bool:
+    return torch.equal(numbers, numbers.round())
 
 
 def without_time(rows):
@@ -159,6 +162,33 @@ def test_a_run_that_was_cut_off_goes_on_to_the_same_bits(tmp_path, stop):
     assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 8
 
 
+def test_a_stage_keeps_the_references_that_it_was_given(tmp_path):
+    """Also of a run that was cut off between the stages, and of a model that comes settled."""
+    target = replace(SHORT[3], epochs=1)
+    again = replace(target, name="again", epochs=0, noise=Noise(offset=1.0))
+    model = a_run(schedule=(target,)).train()
+    learned = [p.clone() for p in model.parameters()]
+    assert all(
+        not torch.equal(layer.thresholds, layer.thresholds.round()) for layer in model.layers()
+    )
+    folder = tmp_path / "run"
+    a_run(folder, schedule=(target, again), model=a_model()).train()
+    for later in (
+        a_run(schedule=(target, again)),
+        a_run(folder, schedule=(target, again)),
+        a_run(schedule=(again,), model=model),
+    ):
+        found = list(later.train().parameters())
+        assert all(map(torch.equal, found, learned))
+
+
+def test_a_stage_of_another_readout_sets_its_own_references():
+    adc, target = SHORT[2], replace(SHORT[3], epochs=0)
+    model = a_run(schedule=(adc, target)).train()
+    assert all(layer.awareness == Awareness() for layer in model.layers())
+    assert all(are_whole(layer.thresholds) for layer in model.layers())
+
+
 def test_the_folder_holds_what_was_asked_and_how_it_went(tmp_path):
     run = a_run(tmp_path / "run")
     run.train()
@@ -223,62 +253,8 @@ def test_schedules():
     ]
     assert [s.name for s in staged()] == ["float", "quantised", "target"]
     assert [s.kind for s in one_jump(3)] == ["target"]
-
-
-# --- noise ---------------------------------------------------------------------------------
-
-
-def test_noise_is_drawn_anew_and_only_in_training():
-    x = spikes(30, 40)
-    layer = settled(nn.Linear(40, 5), a_macro(), x)
-    quiet = layer(x)
-    layer.noise = Noise(cells=0.2, offset=1.0, read=1.0)
-    assert not torch.equal(layer(x), quiet)
-    assert not torch.equal(layer(x), layer(x))
-    assert torch.equal(layer.eval()(x), quiet)
-    layer.train().noise = Noise()
-    assert torch.equal(layer(x), quiet)
-
-
-def test_forward_and_backward_see_the_same_noise():
-    """Without readout errors the gradient of a weight is its input times the noisy cell's."""
-    x = spikes(30, 16)
-    layer = settled(nn.Linear(16, 3), a_macro(), x)
-    layer.noise = Noise(offset=2.0)
-    gradients = []
-    for _ in range(2):
-        torch.manual_seed(3)
-        (gradient,) = torch.autograd.grad(layer(x).square().sum(), layer.weight)
-        gradients.append(gradient)
-    assert torch.equal(*gradients)
-    torch.manual_seed(4)
-    (other,) = torch.autograd.grad(layer(x).square().sum(), layer.weight)
-    assert not torch.equal(other, gradients[0])
-
-
-def test_noise_has_the_spread_that_was_asked_for():
-    draw = Draw(Noise(cells=0.1, offset=2.0, read=0.5), seed=1)
-    cells = draw.cells(torch.ones(1, 10, 50, 40))
-    assert float(cells.std()) == pytest.approx(0.1, rel=0.05)
-    sums = draw.sums(torch.zeros(1, 40, 100, 3, 50), 0)
-    columns = sums.mean(dim=2)
-    assert float(columns.std()) == pytest.approx(2.0, rel=0.05)
-    assert float((sums - sums.mean(dim=2, keepdim=True)).std()) == pytest.approx(0.5, rel=0.05)
-    assert torch.equal(
-        draw.sums(torch.zeros(2, 3, 4, 1, 2), 1), draw.sums(torch.zeros(2, 3, 4, 1, 2), 1)
-    )
-
-
-def test_negative_noise_is_refused():
-    with pytest.raises(ValueError, match="zero or more"):
-        Noise(read=-1)
-
-
-def test_a_layer_with_noise_still_evaluates_in_integers():
-    x = spikes(4, 6, 1, 6, 6)
-    model = harden(a_model(), DIFFERENTIAL, example=x)
-    expected = model.eval()(x)
-    for layer in model.layers():
-        layer.noise = Noise(read=3.0)
-    assert (model.eval()(x) == expected).all()
-    assert np.isfinite(model.train()(x).detach().numpy()).all()
+    noise = Noise(offset=1.0)
+    assert [s.noise for s in staged(noise=noise)] == [None, None, noise]
+    *before, dies = staged(dies=8, noise=noise)
+    assert not any(stage.noise for stage in before)
+    assert (dies.name, dies.kind, dies.epochs, dies.noise) == ("dies", "target", 8, noise)

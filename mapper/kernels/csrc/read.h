@@ -12,6 +12,7 @@ typedef struct {
   int32_t *bounds;            /* [TILE][G + 1] where those of each row block begin */
   int16_t *sums;              /* [W] */
   float *up, *line;           /* [np] each */
+  float *shift;               /* [W] */
   float *slopes;              /* [TILE][W] */
   float *rows;                /* [TILE][G * R] */
 } Tile;
@@ -30,6 +31,7 @@ static Tile NAME(lay_out)(const Read *r, void *scratch) {
   t.sums = NAME(take)(&at, r->W * 2);
   t.up = NAME(take)(&at, r->np * 4);
   t.line = NAME(take)(&at, r->np * 4);
+  t.shift = NAME(take)(&at, r->W * 4);
   t.slopes = NAME(take)(&at, TILE * r->W * 4);
   t.rows = NAME(take)(&at, TILE * r->G * r->R * 4);
   return t;
@@ -93,11 +95,12 @@ static AI void NAME(add_rows)(const Read *r, const int16_t *cells, const int32_t
 static AI float32 NAME(floats)(const float *p) { float32 v; memcpy(&v, p, VECTOR); return v; }
 static AI void NAME(put)(float *p, float32 v) { memcpy(p, &v, VECTOR); }
 
-/* Partial sums as real numbers, relative to half of the active rows. */
-static AI float32 NAME(real)(const int16_t *p, float half) {
+/* Partial sums as real numbers, relative to half of the active rows, and disturbed if at all. */
+static AI float32 NAME(real)(const int16_t *p, float half, const float *shift) {
   few v;
   memcpy(&v, p, sizeof v);
-  return __builtin_convertvector(v, float32) - half;
+  const float32 found = __builtin_convertvector(v, float32) - half;
+  return shift ? found + NAME(floats)(shift) : found;
 }
 
 static AI float32 NAME(where)(lanes32 test, float32 v) { return (float32)(test & (lanes32)v); }
@@ -120,8 +123,45 @@ static AI void NAME(add_found)(float *restrict to, const float *restrict table, 
   for (int64_t i = 0; i < count; i++) to[i] += scale * table[sums[i]];
 }
 
+/* 64 bits that depend on a key and a counter (SplitMix64). */
+static AI uint64_t NAME(hash)(int64_t key, int64_t counter) {
+  uint64_t z = (uint64_t)key + ((uint64_t)counter + 1) * 0x9E3779B97F4A7C15u;
+  z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
+  z = (z ^ z >> 27) * 0x94D049BB133111EBu;
+  return z ^ z >> 31;
+}
+
+/* Return what is added to the sums of one vector and row block, [W]; NULL where nothing is. */
+static AI const float *NAME(disturb)(const Read *r, const Tile *t, int64_t a, int64_t g, int64_t v) {
+  if (!r->copies) return NULL;
+  const int64_t copy = r->copy_of[(uint32_t)v % (uint32_t)r->positions], n = r->n, np = r->np;
+  const float *own = r->shifts + ((copy * r->A + a) * r->G + g) * r->W;
+  if (!r->places) return own;
+  const uint64_t drawn = NAME(hash)(r->key, (v * r->A + a) * r->G + g) >> 48;
+  const float *from = r->pool + (drawn & (uint64_t)(r->places - 1));
+  float *to = t->shift;
+  for (int64_t s = 0; s < r->S; s++)
+    for (int64_t i = s * np; i < (s + 1) * np; i += LANES32)
+      NAME(put)(to + i, NAME(floats)(own + i) + NAME(floats)(from + s * n - s * np + i));
+  return to;
+}
+
+/* Bring disturbed sums to whole counts, within what the tables of an ADC are for. */
+static AI void NAME(to_counts)(const Read *r, int16_t *sums, const float *shift) {
+  const float32 none = {0}, low = none + (float)r->lowest, high = low + (float)(r->span - 1);
+  const int64_t wide = r->S * r->np;
+  for (int64_t i = 0; i < wide; i += LANES32) {
+    const float32 y = NAME(real)(sums + i, 0, shift + i) + 0.5f;
+    const float32 above = NAME(where)(y >= low, y) + NAME(where)(y < low, low);
+    const float32 inside = NAME(where)(above <= high, above) + NAME(where)(above > high, high);
+    const lanes32 whole = __builtin_convertvector(inside, lanes32);
+    const few found = __builtin_convertvector(whole + (__builtin_convertvector(whole, float32) > inside), few);
+    memcpy(sums + i, &found, sizeof found);
+  }
+}
+
 /* Decode the sums of a row block, shift and add: line[np]. */
-static AI void NAME(decode)(const Read *r, const int16_t *sums, float half, float more,
+static AI void NAME(decode)(const Read *r, const int16_t *sums, const float *shift, float half, float more,
                             const float *reached, float *restrict line) {
   const float32 none = {0};
   const int64_t S = r->S, np = r->np, L = r->L, W = r->W;  /* what is written may alias what `r` holds */
@@ -136,7 +176,7 @@ static AI void NAME(decode)(const Read *r, const int16_t *sums, float half, floa
   for (int64_t i = 0; i < np; i += LANES32) {
     float32 total = none + more;
     for (int64_t s = 0; s < S; s++) {
-      const float32 p = NAME(real)(sums + s * np + i, half);
+      const float32 p = NAME(real)(sums + s * np + i, half, shift ? shift + s * np + i : NULL);
       for (int64_t l = 0; l < L; l++)
         total += NAME(where)(p >= NAME(floats)(reached + l * W + s * np + i),
                              none + r->gaps[l] * r->significances[s]);
@@ -162,7 +202,9 @@ void NAME(read_forward)(const Read *r, int64_t first, int64_t last, void *scratc
           const float active = (float)(bounds[1] - bounds[0]), scale = r->scales[g];
           NAME(add_rows)(r, r->cells + a * r->G * r->R * r->W, t.list + j * (r->K + COPIED) + bounds[0],
                          bounds[1] - bounds[0], t.sums);
-          NAME(decode)(r, t.sums, active * (float)r->twice_half / 2, active * (float)r->correction,
+          const float *shift = NAME(disturb)(r, &t, a, g, v0 + j);
+          if (shift && r->span) NAME(to_counts)(r, t.sums, shift);
+          NAME(decode)(r, t.sums, shift, active * (float)r->twice_half / 2, active * (float)r->correction,
                        r->reached + (a * r->G + g) * r->L * r->W, t.line);
           NAME(add_scaled)(r->out + (v0 + j) * pitch + a * r->n, t.line, scale, r->n);
         }
@@ -186,14 +228,15 @@ static AI void NAME(slope_by_table)(const Read *r, const int16_t *restrict sums,
 }
 
 /* The slopes of sense amplifiers: triangles around their thresholds. */
-static AI void NAME(slope_by_level)(const Read *r, const int16_t *sums, float half, const float *thresholds,
-                                    float *learned, const float *up, float *slopes) {
+static AI void NAME(slope_by_level)(const Read *r, const int16_t *sums, const float *shift, float half,
+                                    const float *thresholds, float *learned, const float *up, float *slopes) {
   const lanes32 magnitude = (lanes32){0} + INT32_MAX;
   const int64_t S = r->S, np = r->np, L = r->L, W = r->W;  /* what is written may alias what `r` holds */
   for (int64_t i = 0; i < np; i += LANES32)
     for (int64_t s = 0; s < S; s++) {
       const int64_t at = s * np + i;
-      const float32 p = NAME(real)(sums + at, half), upstream = NAME(floats)(up + i) * r->significances[s];
+      const float32 p = NAME(real)(sums + at, half, shift ? shift + at : NULL);
+      const float32 upstream = NAME(floats)(up + i) * r->significances[s];
       float32 total = {0};
       for (int64_t l = 0; l < L; l++) {
         const float32 away = (float32)((lanes32)(p - NAME(floats)(thresholds + l * W + at)) & magnitude);
@@ -273,8 +316,10 @@ static AI float NAME(pass_back)(const Read *r, const Tile *t, int64_t a, int64_t
   const float *given = r->gradient + v * r->A * r->n + a * r->n, scale = r->scales[g];
   NAME(scaled)(up, given, scale, r->n);
   if (r->correction) for (int64_t i = 0; i < r->n; i++) above += up[i];
+  const float *shift = NAME(disturb)(r, t, a, g, v);
+  if (shift && r->span) NAME(to_counts)(r, t->sums, shift);
   if (r->span) NAME(slope_by_table)(r, t->sums, learned, t->up, slopes);
-  else NAME(slope_by_level)(r, t->sums, half, r->thresholds + block * r->L * r->W, learned, t->up, slopes);
+  else NAME(slope_by_level)(r, t->sums, shift, half, r->thresholds + block * r->L * r->W, learned, t->up, slopes);
   for (int64_t i = 0; i < np; i += LANES32) {
     float32 merged = {0};
     for (int64_t s = 0; s < r->S; s++) merged += r->significances[s] * NAME(floats)(slopes + s * np + i);
@@ -284,7 +329,7 @@ static AI float NAME(pass_back)(const Read *r, const Tile *t, int64_t a, int64_t
   }
   if (r->wants_scale) {
     float total = 0;
-    NAME(decode)(r, t->sums, half, more, r->reached + block * r->L * r->W, t->line);
+    NAME(decode)(r, t->sums, shift, half, more, r->reached + block * r->L * r->W, t->line);
     for (int64_t i = 0; i < r->n; i++) total += given[i] * t->line[i];
     r->scale_gradient[g] += total;
   }

@@ -17,6 +17,9 @@ static const char *check_read_sizes(const Read *r) {
   NEED(within(r->group_step, 1, MOST) && r->length % r->group_step == 0);
   NEED(within(r->pixels, 1, INT64_MAX / 8));
   NEED(within(r->span, 0, 1 << 16) && within(r->lowest, -INT16_MAX, 0));
+  NEED(r->lowest + r->span <= INT16_MAX + 1);
+  NEED(within(r->copies, 0, MOST) && within(r->positions, 1, INT32_MAX));
+  NEED(within(r->places, 0, 1 << 16) && !(r->places & (r->places - 1)) && (!r->places || r->copies));
   return NULL;
 }
 
@@ -45,6 +48,7 @@ static const char *check_read_tables(const Read *r, int64_t first, int64_t last)
   }
   NEED(r->R * least >= INT16_MIN && r->R * most <= INT16_MAX);
   NEED(!r->span || (r->lowest <= r->R * least && r->R * most < r->lowest + r->span));
+  for (int64_t p = 0; r->copies && p < r->positions; p++) NEED(within(r->copy_of[p], 0, r->copies - 1));
   return NULL;
 }
 
@@ -63,7 +67,9 @@ static int read_fields(PyObject *fields, PyObject *arrays, int back, Views *view
   const int64_t blocks = product(2, r->A, r->G), tall = product(3, blocks, r->R, r->W);
   const int64_t compared = product(3, blocks, r->L, r->W), outputs = product(3, r->V, r->A, r->n);
   const int64_t weights = product(3, blocks, r->R, r->np), decoded = !back || r->wants_scale;
-  if (blocks < 0 || tall < 0 || compared < 0 || outputs < 0 || weights < 0) return refuse("sizes");
+  const int64_t shifted = product(3, r->copies, blocks, r->W);
+  if (blocks < 0 || tall < 0 || compared < 0 || outputs < 0 || weights < 0 || shifted < 0)
+    return refuse("sizes");
   READ_ARRAYS(TAKE)
   return 1;
 }
@@ -72,7 +78,7 @@ static int read_fields(PyObject *fields, PyObject *arrays, int back, Views *view
 static int64_t scratch_of(const Read *r) {
   const int64_t lists = product(2, (int64_t)(TILE * 4), r->K + COPIED + r->G + 1);
   const int64_t rows = product(3, (int64_t)(TILE * 4), r->G, r->R);
-  const int64_t sums = product(2, (int64_t)(TILE * 4 + 2), r->W), lines = product(2, (int64_t)8, r->np);
+  const int64_t sums = product(2, (int64_t)(TILE * 4 + 6), r->W), lines = product(2, (int64_t)8, r->np);
   return lists < 0 || rows < 0 || sums < 0 || lines < 0 ? -1 : lists + rows + sums + lines + 8 * 64;
 }
 

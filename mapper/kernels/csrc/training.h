@@ -15,7 +15,8 @@ enum { TILE = 32, COPIED = 16 };
 
 #define READ_FIELDS(F)                                                                            \
   F(A) F(V) F(G) F(R) F(K) F(S) F(n) F(np) F(L) F(runs) F(length) F(group_step) F(pixels)         \
-  F(span) F(lowest) F(first) F(twice_half) F(correction) F(wants_x) F(wants_scale)
+  F(span) F(lowest) F(first) F(twice_half) F(correction) F(wants_x) F(wants_scale)                \
+  F(copies) F(positions) F(places) F(key)
 
 /* name, C type, elements, whether it is written; forwards and backwards take their own */
 #define READ_ARRAYS(A)                                                                            \
@@ -29,10 +30,13 @@ enum { TILE = 32, COPIED = 16 };
   A(gradient, float, back ? outputs : 0, 0) A(turned, float, back && r->wants_x ? tall : 0, 0)    \
   A(image, float, back && r->wants_x ? r->pixels : 0, 1) A(weights, float, back ? weights : 0, 1) \
   A(learned, float, back ? compared : 0, 1)                                                       \
-  A(scale_gradient, float, back && r->wants_scale ? r->G : 0, 1)
+  A(scale_gradient, float, back && r->wants_scale ? r->G : 0, 1)                                  \
+  A(copy_of, int32_t, r->copies ? r->positions : 0, 0) A(shifts, float, shifted, 0)               \
+  A(pool, float, r->places ? r->places + r->S * r->np : 0, 0)
 
 /* What training calls a reading: sense amplifiers where span is 0, else a table of an ADC, whose
- * entry k is for the partial sum lowest + k. */
+ * entry k is for the partial sum lowest + k. Where there are copies, each with its own offsets, all
+ * sums are disturbed before they are read; where the pool has places, by numbers from it as well. */
 typedef struct {
 #define F(name) int64_t name;
   READ_FIELDS(F)
@@ -50,6 +54,8 @@ typedef struct {
   const float *gradient;                /* [V][A * n] */
   float *image, *weights;               /* [pixels], [A][G * R][np] */
   float *learned, *scale_gradient;      /* [A][G][L][W], [G] */
+  const int32_t *copy_of;               /* [positions]: the copy of the layer that reads a position */
+  const float *shifts, *pool;           /* [copies][A][G][W], [places + S * np]: added to sums */
   int32_t *active, *before;             /* pixels that are 1, and how many come before each unit
                                          * of group_step pixels, from the origin on */
   float *steep;                         /* [L][S] */

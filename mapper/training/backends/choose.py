@@ -21,9 +21,9 @@ def sums_backend(
     x: Tensor, weight: Tensor, grid: Grid, draw: Draw | None = None
 ) -> type[LayerSums]:
     """Return what does a layer's arithmetic: our own programs where they can, else torch's."""
-    if not FUSED or draw is not None:
+    if not FUSED or (draw is not None and draw.noise.varies_cells):
         return LayerSums
-    if fused.supports(weight, grid):
+    if draw is None and fused.supports(weight, grid):
         return fused.FusedSums
     return native.NativeSums if native.supports(x, weight, grid) else LayerSums
 

@@ -58,7 +58,7 @@ class FusedSums(LayerSums):
         each = self.positions(x) * self.rows * self.grid.groups
         return torch.split(x, max(1, INPUT_ELEMENTS // each))
 
-    def outputs(self, x: Tensor, chunk: int = 0) -> Tensor:
+    def outputs(self, x: Tensor, first: int = 0) -> Tensor:
         from mapper.training.backends import kernels
 
         inputs = self._inputs(x)
@@ -69,7 +69,7 @@ class FusedSums(LayerSums):
         return outputs_image(found, len(x), self.grid.window, x.shape)
 
     def backward(
-        self, x: Tensor, gradient: Tensor, chunk: int, *, wants_x: bool, wants_scale: bool
+        self, x: Tensor, gradient: Tensor, first: int, *, wants_x: bool, wants_scale: bool
     ) -> Gradients:
         inputs = self._inputs(x)
         upstream = gradient.movedim(1, -1).reshape(-1, self.columns).float().contiguous()

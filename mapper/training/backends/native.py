@@ -6,10 +6,12 @@ active wordlines, few of which there are, and is read, shifted and added before 
 partial sums nor the inputs of wordlines reach memory.
 """
 
+import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,6 +20,7 @@ from torch.nn import functional
 from mapper.ir.windows import Window
 from mapper.kernels import core
 from mapper.kernels.structs import Arrays, Numbers, Read, ReadTotals, Walk, WalkTotals, as_read
+from mapper.training.backends.noise import POOL
 from mapper.training.backends.readout import Comparators
 from mapper.training.backends.sums import Gradients, Grid, LayerSums
 from mapper.training.backends.windows import laid_out, outputs_image, taken_back
@@ -82,14 +85,14 @@ class NativeSums(LayerSums):
     def chunks(self, x: Tensor) -> tuple[Tensor, ...]:
         return (x,)
 
-    def outputs(self, x: Tensor, chunk: int = 0) -> Tensor:
+    def outputs(self, x: Tensor, first: int = 0) -> Tensor:
         read = self._with_levels(self._read(self._image(x)))
         out = torch.empty(read.V, self.columns)
         in_shares(core.read_forward, len(x), read.V // len(x), replace(read, out=out.numpy()))
         return outputs_image(out, len(x), self.grid.window, x.shape)
 
     def backward(
-        self, x: Tensor, gradient: Tensor, chunk: int, *, wants_x: bool, wants_scale: bool
+        self, x: Tensor, gradient: Tensor, first: int, *, wants_x: bool, wants_scale: bool
     ) -> Gradients:
         image = self._image(x)
         upstream = gradient.movedim(1, -1).reshape(-1, self.columns).float().contiguous()
@@ -150,6 +153,7 @@ class NativeSums(LayerSums):
             cells=self._wide(self._per_slice(self.cells)).to(torch.int16).numpy(),
             significances=self.significances.numpy(),
             scales=self.block_scale.detach().float().expand(self.blocks).contiguous().numpy(),
+            **self._disturbance(),
         )
         if not isinstance(self.reading, Comparators):
             sums = self._possible_sums()
@@ -158,16 +162,35 @@ class NativeSums(LayerSums):
         first, levels = self.reading.levels[0], len(self.reading.thresholds)
         return replace(read, L=levels, first=first, gaps=gaps.numpy())
 
+    def _disturbance(self) -> dict[str, Any]:
+        """Return what is added to sums before they are read."""
+        if self.draw is None:
+            return {}
+        pool = self.draw.pool
+        found = {
+            "copies": len(self.draw.offsets),
+            "positions": len(self.draw.copy_of),
+            "copy_of": self.draw.copy_of.to(torch.int32).numpy(),
+            "shifts": self._wide(self.draw.offsets).numpy(),
+        }
+        if pool is None:
+            return found
+        padding = self.slices * (self._padded - self.per_group)
+        padded = functional.pad(pool, (0, padding)).numpy()
+        return found | {"places": POOL, "key": self.draw.key, "pool": padded}
+
     def _possible_sums(self) -> Tensor:
         """Return every sum that a column can have: the length of an ADC's tables."""
         encoding = self.grid.encoding
         low, high = (self.grid.wordlines * d for d in (encoding.digit_min, encoding.digit_max))
-        return torch.arange(min(low, 0), high + 1, dtype=torch.float32)
+        more = 0 if self.draw is None else math.ceil(self.draw.farthest)
+        low, high = max(min(low, 0) - more, -_GREATEST_SUM), min(high + more, _GREATEST_SUM)
+        return torch.arange(low, high + 1, dtype=torch.float32)
 
     def _with_levels(self, read: Read) -> Read:
         """Add what sums are decoded by."""
         if isinstance(self.reading, Comparators):
-            return replace(read, reached=self._compared(self.reading.thresholds.ceil()).numpy())
+            return replace(read, reached=self._compared(self.reading.references()).numpy())
         codes = self.reading.codes(self._possible_sums(), 1).detach()
         return replace(read, codes=codes.numpy())
 

@@ -23,12 +23,18 @@ class Comparators:
     levels: tuple[int, ...]
     half_width: Tensor
     """``[S]`` in counts: half of the window in which a gradient passes."""
+    below: float = 0.0
+    """How far below its threshold a reference lies: between two counts where sums are none."""
+
+    def references(self) -> Tensor:
+        """Return what sums are compared with, of the shape of the thresholds."""
+        return self.thresholds.ceil() - self.below
 
     def codes(self, sums: Tensor, groups: int) -> Tensor:
         """Decode ``sums[A, G, V, S, n]``, the axes of ``LayerSums``."""
         found = torch.full_like(sums, self.levels[0])
-        for threshold, gap in zip(self.thresholds, self.gaps(), strict=True):
-            found += gap * (sums >= _spread(threshold.ceil().to(sums.dtype), groups))
+        for reference, gap in zip(self.references(), self.gaps(), strict=True):
+            found += gap * (sums >= _spread(reference.to(sums.dtype), groups))
         return found
 
     def share(self, count: int) -> float:

@@ -6,8 +6,8 @@ precision have everything computed in it. ``native`` and ``fused`` compute the s
 their own.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import lru_cache, reduce
 
 import torch
@@ -17,7 +17,7 @@ from torch.nn import functional
 from mapper.ir.encoding import Encoding
 from mapper.ir.windows import Window
 from mapper.training.backends.noise import Draw
-from mapper.training.backends.readout import Converter, Reading
+from mapper.training.backends.readout import Comparators, Converter, Reading
 from mapper.training.backends.windows import outputs_image, wordline_inputs
 
 CHUNK_ELEMENTS = 1 << 22
@@ -37,6 +37,11 @@ class Grid:
     """The greatest number on a wordline: 1 where it carries a bit."""
     half_active: bool
     """Sums are compared relative to half of what the active rows could give at most."""
+
+    @property
+    def below(self) -> float:
+        """How far below a threshold the middle between it and the next lower sum is."""
+        return 0.25 if self.half_active else 0.5
 
     def cells(self, weight: Tensor) -> Tensor:
         """Return the digits of integer ``weight[K, N]``, cut into blocks: ``[G, R, S, N]``."""
@@ -107,8 +112,10 @@ class LayerSums:
         block_scale: Tensor,
         draw: Draw | None = None,
     ) -> None:
-        self.grid, self.reading, self.block_scale = grid, reading, block_scale
-        self.draw = draw
+        self.grid, self.block_scale, self.draw = grid, block_scale, draw
+        if draw is not None and isinstance(reading, Comparators):
+            reading = replace(reading, below=grid.below)
+        self.reading: Reading = reading
         self.rows, self.columns = weight.shape
         self.per_group = self.columns // grid.groups
         self.significances = grid.significances(weight)
@@ -116,16 +123,23 @@ class LayerSums:
         self.blocks, _, self.slices, _ = cells.shape
         split = cells.reshape(self.blocks, grid.wordlines, self.slices, grid.groups, -1)
         by_group = split.permute(3, 0, 1, 2, 4)
-        self.cells = by_group.reshape(grid.groups, self.blocks, grid.wordlines, -1)
+        if draw is not None and draw.noise.varies_cells:
+            by_group = draw.cells(by_group, grid.encoding, replica=grid.half_active)
+        self.cells = by_group.flatten(-2)
         self.type = sum_type(grid, reading, weight) if draw is None else torch.float32
         self.total_type = weight.dtype
-        if draw is not None:
-            self.cells = draw.cells(self.cells)
 
     def chunks(self, x: Tensor) -> tuple[Tensor, ...]:
         """Cut the batch so that the partial sums of a chunk stay within bounds."""
         budget = CHUNK_ELEMENTS * (16 if x.is_cuda else 1)
         return torch.split(x, max(1, budget // (self.count(x) // len(x))))
+
+    def parts(self, x: Tensor) -> Iterator[tuple[Tensor, int]]:
+        """Yield the chunks of a batch, each with how many vectors come before it."""
+        first = 0
+        for part in self.chunks(x):
+            yield part, first
+            first += len(part) * self.positions(x)
 
     def count(self, x: Tensor) -> int:
         """Return how many sums are read."""
@@ -140,12 +154,12 @@ class LayerSums:
 
     def all_outputs(self, x: Tensor) -> Tensor:
         """Return the layer's integers for a whole batch."""
-        return joined([self.outputs(part, i) for i, part in enumerate(self.chunks(x))])
+        return joined([self.outputs(part, first) for part, first in self.parts(x)])
 
-    def outputs(self, x: Tensor, chunk: int = 0) -> Tensor:
-        """Return the layer's integers for one chunk of the batch."""
+    def outputs(self, x: Tensor, first: int = 0) -> Tensor:
+        """Return the layer's integers for a chunk of the batch, ``first`` vectors into it."""
         driven = self._driven(x)
-        per_block = self._per_block(self._partial_sums(driven, chunk), driven)
+        per_block = self._per_block(self._partial_sums(driven, first), driven)
         total = (self._block_scale * per_block).sum(dim=1)  # [A, V, n]
         flat = total.transpose(0, 1).reshape(-1, self.columns)
         return outputs_image(flat, len(x), self.grid.window, x.shape)
@@ -172,13 +186,13 @@ class LayerSums:
         )
 
     def backward(
-        self, x: Tensor, gradient: Tensor, chunk: int, *, wants_x: bool, wants_scale: bool
+        self, x: Tensor, gradient: Tensor, first: int, *, wants_x: bool, wants_scale: bool
     ) -> Gradients:
         with torch.enable_grad():
             source = x.detach().requires_grad_(wants_x)
             driven = self._driven(source)
         rows = driven.detach()
-        sums = self._partial_sums(rows, chunk)
+        sums = self._partial_sums(rows, first)
         flat = gradient.movedim(1, -1).reshape(
             -1, self.grid.groups, 1, self.columns // self.grid.groups
         )
@@ -224,13 +238,30 @@ class LayerSums:
         """Return how many rows of each block are active, ``[A, G, V, 1]``."""
         return driven.sum(dim=-1, keepdim=True)
 
-    def _partial_sums(self, driven: Tensor, chunk: int = 0) -> Tensor:
+    def _partial_sums(self, driven: Tensor, first: int = 0) -> Tensor:
         """Return all sums, relative to half of the active rows where that is compared."""
-        product = driven @ self.cells.to(self.type)
+        product = self._by_copy(driven, self.cells.to(self.type))
         sums = product.reshape(*product.shape[:3], self.slices, -1)
         if self.grid.half_active:
             sums = sums - self.half * self._active(driven)[..., None]
-        return sums if self.draw is None else self.draw.sums(sums, chunk)
+        if self.draw is None:
+            return sums
+        sums = self.draw.disturbed(sums, first)
+        # References of an ADC lie between two counts: it tells apart what rounds to other counts.
+        return torch.floor(sums + 0.5) if isinstance(self.reading, Converter) else sums
+
+    def _by_copy(self, left: Tensor, cells: Tensor) -> Tensor:
+        """Return ``left[A, G, V, k] @ cells[A, G, k, m]``, of its own cells for every copy."""
+        if cells.dim() == 4:
+            return left @ cells
+        assert self.draw is not None
+        groups, blocks, _, inner = left.shape
+        apart = left.reshape(groups, blocks, -1, self.draw.columns.positions, inner)
+        bands = [
+            torch.einsum("agbpk,agkm->agbpm", apart[:, :, :, band], own)
+            for band, own in zip(self.draw.columns.bands, cells, strict=True)
+        ]
+        return torch.cat(bands, dim=3).flatten(2, 3)
 
     def _by_significance(self, per_slice: Tensor) -> Tensor:
         """Add slices up: ``[A, G, V, n]``."""
@@ -260,7 +291,7 @@ class LayerSums:
         Where the reference or a correction follows the active rows, each row counts there too.
         """
         cells = self.cells - self.half if self.grid.half_active else self.cells
-        gradient = for_sums.flatten(3) @ cells.to(self.type).transpose(2, 3)
+        gradient = self._by_copy(for_sums.flatten(3), cells.to(self.type).transpose(-1, -2))
         if not self.correction:
             return gradient
         each = self.correction * scaled.sum(dim=-1, keepdim=True)

@@ -11,6 +11,7 @@ from mapper.training.backends.readout import Comparators
 from mapper.training.backends.windows import wordline_inputs
 from mapper.training.hardening.crossbars import crossbars_of, whole_numbers
 from mapper.training.nets.layers import Awareness, Hardened, digits_of
+from mapper.training.nets.modules import evaluating
 from mapper.training.nets.partial_sums import spread_of_sums
 from mapper.training.nets.refused import refused
 from passes.readout.calibrate import Calibration, calibrate
@@ -45,6 +46,11 @@ def settle(layer: Hardened, awareness: Awareness, x: Tensor, seed: int = 0) -> N
         TrainingError: What reaches the layer is not a code of its width.
     """
     check_codes(x, layer.input_bits, f"this {layer.geometry.kind}")
+    with evaluating(layer):  # without noise
+        _settle(layer, awareness, x, seed)
+
+
+def _settle(layer: Hardened, awareness: Awareness, x: Tensor, seed: int) -> None:
     before = layer(x)
     layer.awareness = awareness
     if layer.is_exact:

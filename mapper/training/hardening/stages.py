@@ -11,7 +11,11 @@ Kind = Literal["float", "quantised", "converter", "target"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """A stretch of training at one awareness. Each stage starts from the weights before it."""
+    """A stretch of training at one awareness. Each stage starts from the weights before it.
+
+    Its readout is set from data where the stage before had another; else it goes on with the
+    references, scales and windows that it is given.
+    """
 
     name: str
     kind: Kind
@@ -22,7 +26,7 @@ class Stage:
     """Learning rate of weights; cosine to zero over the stage after a short warm-up."""
     bits: int = 5
     noise: Noise | None = None
-    """What disturbs columns in training; nothing where sums are exact."""
+    """What chips do to columns, in training alone; nothing where sums are exact."""
 
     @property
     def awareness(self) -> Awareness:
@@ -40,12 +44,14 @@ def staged(
     quantised: int = 6,
     converter: int = 0,
     target: int = 16,
+    dies: int = 0,
     noise: Noise | None = None,
 ) -> Schedule:
     """Return the schedule of the reference: float, quantised, fewer and fewer bits, one bit.
 
-    ``converter`` epochs are shared by 5, 3 and 2 bits; a third each, rounded down. ``noise`` comes
-    in with the target's readout.
+    ``converter`` epochs are shared by 5, 3 and 2 bits; a third each, rounded down. ``dies`` epochs
+    at the end are on chips as they come from the fab: ``noise`` comes in with them, or with the
+    target's readout where there are none.
     """
     each = converter // 3
     falling = tuple(
@@ -53,11 +59,14 @@ def staged(
         for bits in (5, 3, 2)
         if each
     )
+    own, late = (None, noise) if dies else (noise, None)
+    last = (Stage(name="dies", kind="target", epochs=dies, rate=4e-3, noise=late),) if dies else ()
     return (
         Stage(name="float", kind="float", epochs=float_epochs, rate=3e-3),
         Stage(name="quantised", kind="quantised", epochs=quantised, rate=1e-3),
         *falling,
-        Stage(name="target", kind="target", epochs=target, rate=4e-3, noise=noise),
+        Stage(name="target", kind="target", epochs=target, rate=4e-3, noise=own),
+        *last,
     )
 
 

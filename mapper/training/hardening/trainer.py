@@ -144,13 +144,12 @@ class Run:
             model = self._hardened(model, target_of(self.target)).to(self.options.device)
         if kept is not None:
             model.load_state_dict(kept["model"])
-        elif isinstance(model, HardwareModel):
+        elif isinstance(model, HardwareModel) and not model.feels(stage.awareness):
             x, _ = next(self.task.batches(0, self.options.seed))
             settling = x[:, :_SETTLING].to(self.options.device)
             model.raise_awareness(stage.awareness, settling)
         if isinstance(model, HardwareModel):
-            for layer in model.layers():
-                layer.noise = stage.noise
+            model.disturb(stage.noise)
         return model
 
     def _hardened(self, model: nn.Module, target: Target) -> HardwareModel:

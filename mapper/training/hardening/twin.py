@@ -11,8 +11,10 @@ from torch import Tensor, fx, nn
 from mapper.arguments import Takes, check_arguments
 from mapper.diagnostics import MappingError
 from mapper.ir.core import Graph, IntType
+from mapper.ir.crossbar import CrossbarMvm
 from mapper.pipeline import make_passes, run_passes
 from mapper.recordings import coding_tables
+from mapper.training.backends.noise import Noise
 from mapper.training.hardening.integer import engine_on
 from mapper.training.hardening.network import network_graph
 from mapper.training.hardening.settle import check_codes, set_window, settle
@@ -21,6 +23,7 @@ from mapper.training.nets.modules import evaluating
 from mapper.training.nets.norms import moments_of_the_batch
 from mapper.training.nets.refused import TrainingError, refused
 from mapper.training.nets.steps import as_numbers, check_fits, over_time
+from passes import Partition, Replicate
 from targets import Target
 
 _TAKES = {"awareness": Takes(words="mapper.training.Awareness", types=(Awareness,))}
@@ -39,6 +42,7 @@ class HardwareModel(nn.Module):
         self.register_buffer("settled", torch.tensor(False))
         self._known_settled = False  # asking a GPU for its buffer makes it wait
         self._known_codes = False
+        self._copies: dict[tuple[int, ...], dict[str, int]] = {}
 
     settled: Tensor
     """Whether references and scales have been set from data."""
@@ -50,6 +54,21 @@ class HardwareModel(nn.Module):
                 module = self.network.get_submodule(str(node.target))
                 if isinstance(module, Hardened):
                     yield module
+
+    def feels(self, awareness: Awareness) -> bool:
+        """Whether every layer feels just so much of the hardware, with references of its own."""
+        return bool(self.settled) and all(layer.awareness == awareness for layer in self.layers())
+
+    def disturb(self, noise: Noise | None) -> None:
+        """Let columns of every layer have noise in training; none where None.
+
+        Raises:
+            ValueError: It is by level, and the cells of a layer have other levels.
+        """
+        for layer in self.layers():
+            if noise is not None:
+                noise.check(layer.encoding.base)
+            layer.noise = noise
 
     def raise_awareness(self, awareness: Awareness, x: Tensor) -> None:
         """Let every layer feel more of the hardware, set from data, one layer after the other.
@@ -137,6 +156,18 @@ class HardwareModel(nn.Module):
         if not self._known_settled:
             self.raise_awareness(Awareness(), x)
 
+    def _set_copies(self, x: Tensor) -> None:
+        """Tell layers with noise how many copies of them there are: each has its own."""
+        layers = list(self.layers())
+        if all(layer.noise is None for layer in layers):
+            return
+        shape = tuple(x.shape[2:])
+        if shape not in self._copies:
+            self._copies[shape] = copies_of(self.graph(x), self.target)
+        for name, layer in self.network.named_modules():
+            if isinstance(layer, Hardened):
+                layer.copies = self._copies[shape].get(name, 1)
+
     def _load_from_state_dict(self, *given: Any, **named: Any) -> None:
         super()._load_from_state_dict(*given, **named)
         self._known_settled = False
@@ -163,6 +194,7 @@ class HardwareModel(nn.Module):
         x = self.checked(x)
         self._settle(x)
         if self.training:
+            self._set_copies(x)
             return over_time(self.network, x)
         return self.compiled(x)(x)
 
@@ -217,6 +249,15 @@ class HardwareModel(nn.Module):
 
 _LEARNED = ("membrane-too-narrow", "nan-weights")
 """Refusals that depend on numbers which training moves."""
+
+
+def copies_of(graph: Graph, target: Target) -> dict[str, int]:
+    """Return how many copies the compiler makes of each layer on crossbars, by name.
+
+    Of a network as it is trained; neurons need not fit the digital unit yet.
+    """
+    placed = Replicate().run(Partition().run(graph, target), target)
+    return {op.loc: op.placement.copies for op in placed.ops if isinstance(op, CrossbarMvm)}
 
 
 def _set_window(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from mapper.ir.core import IntType, Span, Value
 from mapper.ir.crossbar import greatest_digit, input_planes
 from mapper.ir.windows import Window
-from mapper.training.backends.noise import Noise
+from mapper.training.backends.noise import Columns, Draw, Noise
 from mapper.training.backends.readout import Comparators, Converter, Reading
 from mapper.training.backends.sums import Grid
 from mapper.training.backends.windows import convolved, outputs_image, wordline_inputs
@@ -84,6 +84,8 @@ class Hardened(nn.Module):
         self.encoding = macro.written(bits)
         self.awareness = Awareness(reading="exact")
         self.noise: Noise | None = None
+        """What columns have in training; ``copies`` of the layer differ from each other in it."""
+        self.copies = 1
         self.weight = nn.Parameter(layer.weight.detach().clone())
         self.log_step = nn.Parameter(self._start_step().log())
         outputs = self.geometry.matrix(self.weight.detach()).shape[1]
@@ -262,15 +264,29 @@ class Hardened(nn.Module):
         if not self._known_calibrated:
             raise RuntimeError("settle the layer on data before its columns are read")
         reading, scale = self.reading(), self.whole_block_scale()
-        noise = self.noise if self.training else None
+        draw = Draw.of(self.noise, self._columns(x)) if self.training else None
         if self.input_bits == 1:
-            return read_sums(x, weight, self.grid, reading, scale, noise)
-        pairs = zip(self.bit_planes, self.planes(x), strict=True)
-        parts = [
-            read_sums(plane, weight, self.grid, reading, scale, noise) * 2**bits.start
-            for bits, plane in pairs
-        ]
+            return read_sums(x, weight, self.grid, reading, scale, draw)
+        parts = []
+        for i, (bits, plane) in enumerate(zip(self.bit_planes, self.planes(x), strict=True)):
+            own = None if draw is None else draw.of_plane(i)
+            parts.append(read_sums(plane, weight, self.grid, reading, scale, own) * 2**bits.start)
         return torch.stack(parts).sum(dim=0)
+
+    def _columns(self, x: Tensor) -> Columns:
+        """Return the layer's columns and positions for inputs ``[B, ...]``."""
+        window, groups = self.geometry.window, self.geometry.groups
+        return Columns(
+            groups=groups,
+            blocks=self.blocks,
+            slices=len(self.encoding.significances),
+            outputs=self.thresholds.shape[-1] // groups,
+            positions=1 if window is None else math.prod(window.output_size(*x.shape[-2:])),
+            copies=self.copies,
+            turns=self.macro.turns,
+            outputs_per_crossbar=self.macro.outputs_per_crossbar(self.encoding.weight_bits),
+            columns_per_readout=self.macro.readout.columns_per_readout,
+        )
 
     def _start_step(self) -> Tensor:
         weight = self.weight.detach()

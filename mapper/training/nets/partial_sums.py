@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mapper.training.backends.choose import sums_backend
-from mapper.training.backends.noise import Draw, Noise
+from mapper.training.backends.noise import Draw
 from mapper.training.backends.readout import Comparators, Reading
 from mapper.training.backends.sums import Grid, LayerSums, joined, total
 
@@ -22,7 +22,7 @@ def read_sums(
     grid: Grid,
     reading: Reading,
     block_scale: Tensor | None = None,
-    noise: Noise | None = None,
+    draw: Draw | None = None,
 ) -> Tensor:
     """Return ``sum_g m[g] * sum_s significance_s * code[g, s]``, one bit plane of input.
 
@@ -33,7 +33,7 @@ def read_sums(
         grid: The crossbars.
         reading: What reads a column.
         block_scale: ``m``, a whole number per row block; 1 where None.
-        noise: What disturbs cells and sums, if anything.
+        draw: What disturbs cells and sums, if anything.
 
     Returns:
         ``[B, N, Ho, Wo]`` or ``[B, N]``, whole numbers.
@@ -42,7 +42,7 @@ def read_sums(
     if block_scale is None:
         block_scale = torch.ones(1, dtype=weight.dtype, device=weight.device)
     sums: Tensor = _ReadSums.apply(  # type: ignore[no-untyped-call]
-        x, weight, learned, block_scale, grid, reading, Draw.of(noise)
+        x, weight, learned, block_scale, grid, reading, draw
     )
     return sums
 
@@ -69,17 +69,17 @@ class _ReadSums(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, block_scale = ctx.saved_tensors
         layer = ctx.kind(ctx.grid, ctx.reading, weight, block_scale, ctx.draw)
-        parts = list(layer.chunks(x))
-        upstream = torch.split(gradients[0], [len(part) for part in parts])
+        parts = list(layer.parts(x))
+        upstream = torch.split(gradients[0], [len(part) for part, _ in parts])
         found = [
             layer.backward(
                 part,
                 gradient,
-                i,
+                first,
                 wants_x=ctx.needs_input_grad[0],
                 wants_scale=ctx.needs_input_grad[3],
             )
-            for i, (part, gradient) in enumerate(zip(parts, upstream, strict=True))
+            for (part, first), gradient in zip(parts, upstream, strict=True)
         ]
         pieces = [back.x for back in found if back.x is not None]
         scales = [back.block_scale for back in found if back.block_scale is not None]
