@@ -27,7 +27,6 @@ FLOORS = (
         "mapper.renames",
         "mapper.rendering",
         "mapper.report.answer",
-        "mapper.report.markup",
         "mapper.threads",
     ),
     (
@@ -36,6 +35,7 @@ FLOORS = (
         "mapper.executor.ports",
         "mapper.notebook",
         "mapper.presented",
+        "mapper.report.markup",
         "mapper.writing",
     ),
     ("mapper.ir", "mapper.study"),
@@ -81,6 +81,7 @@ FLOORS = (
         "mapper.frontend.time",
         "mapper.report.answers",
         "mapper.report.figures",
+        "mapper.report.study",
         "passes",
     ),
     (

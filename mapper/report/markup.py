@@ -1,9 +1,14 @@
-"""Tables for papers: Markdown and LaTeX, from cells of plain text.
+"""Tables for papers: Markdown and LaTeX, from cells of plain text; and CSV for programs.
 
 Names may come from files of others: each language escapes them in its own way.
 """
 
-from collections.abc import Sequence
+import csv
+import io
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+from mapper.diagnostics import printable
 
 
 def markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -50,3 +55,17 @@ _LATEX = str.maketrans(
 def latex(text: str) -> str:
     """Escape text for LaTeX."""
     return text.translate(_LATEX)
+
+
+def csv_table(heads: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
+    """Write comma-separated values, numbers in full; names of others go through ``csv_name``."""
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows([heads, *lines])
+    return out.getvalue()
+
+
+def csv_name(name: str) -> str:
+    """Write a name, and keep a spreadsheet from computing it; wide signs count there, too."""
+    text = printable(name)
+    begins = unicodedata.normalize("NFKC", text).lstrip()
+    return f"'{text}" if begins.startswith(("=", "+", "-", "@")) else text

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cache
 from math import cos, floor, pi, sin, sqrt, tan
 from typing import Any, Literal
@@ -198,8 +199,16 @@ def reach(points: Sequence[tuple[float, float]], share: float) -> Reach:
         return Reach("all of it", ordered[-1][0])
     if fallen == 0:
         return Reach("not reached", None)
-    (at, held), (beyond, lower) = ordered[fallen - 1], ordered[fallen]
-    return Reach("up to", between(at, beyond, (held - share) / (held - lower)))
+    (at, held), (beyond, lower) = (
+        map(_written, point) for point in ordered[fallen - 1 : fallen + 1]
+    )
+    way = (held - _written(share)) / (held - lower)
+    return Reach("up to", float(at + (beyond - at) * way))
+
+
+def _written(value: float) -> Fraction:
+    """Return the decimal fraction that a number is written as, so that results can be checked."""
+    return Fraction(repr(float(value)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

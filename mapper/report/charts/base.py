@@ -141,6 +141,7 @@ def interval_bars(
     limit: int = 40,
     notes: Mapping[str, str] | None = None,
     end: float | None = None,
+    linear: bool = False,
 ) -> Spec:
     """Draw horizontal bars at the nominal value with a whisker from low to high.
 
@@ -149,7 +150,8 @@ def interval_bars(
 
     Bars of one label are drawn beside each other by ``group``. ``unit`` and ``what`` name the axis.
     At most ``limit`` labels are drawn; the caller's table has them all. ``notes`` are short texts
-    by label, right of the bars. The axis reaches ``end`` where one is given.
+    by label, right of the bars. The axis reaches ``end`` where one is given. Differences, which may
+    have either sign, take a ``linear`` axis however far apart they are.
     """
     labels = tuple(dict.fromkeys(bar.label for bar in bars))[:limit]
     shown = [bar for bar in bars if bar.label in labels]
@@ -157,7 +159,7 @@ def interval_bars(
     groups = tuple(dict.fromkeys(bar.group for bar in shown))
     scale: Spec = {"zero": True} if end is None else {"domain": [0, end]}
     axis: Spec = {"title": axis_title(what, unit), "format": ",~r", "tickCount": _TICKS}
-    dots = end is None and has_dots(shown)
+    dots = end is None and not linear and has_dots(shown)
     if dots:
         scale, axis["values"] = log_axis([value for bar in shown for value in (bar.low, bar.high)])
     encoding: Spec = {

@@ -109,6 +109,17 @@ def shaded(groups: Sequence[str], *, rest: bool = False, written: bool = False) 
     return {"domain": list(groups), "range": f"{name}-{len(groups)}"}
 
 
+_SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
+
+
+def shaped(groups: Sequence[str]) -> Spec:
+    """Return a scale from groups to marks, for who sees no colours; more than six share them."""
+    return {
+        "domain": list(groups),
+        "range": [_SHAPES[place % len(_SHAPES)] for place in range(len(groups))],
+    }
+
+
 PAGE = Theme(
     ink="var(--ink)",
     muted="var(--muted)",

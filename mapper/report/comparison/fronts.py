@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from mapper.diagnostics import many, printable
 from mapper.report.charts.base import Chart, Spec, Table, axis_title
-from mapper.report.charts.themes import shaded
+from mapper.report.charts.themes import shaded, shaped
 from mapper.report.comparison.changed import columns_told, front_rows, front_told
 from mapper.report.comparison.data import SideBySide
 from mapper.report.comparison.designs import Design, FrontPoint, Iso
@@ -14,8 +14,6 @@ from mapper.report.numbers import number, scaled
 
 _HEIGHT = 320
 _LONGEST_NAME = 36
-_SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
-"""Marks of the sides, so that no colour is needed; more than six share them."""
 
 
 def front_charts(compared: SideBySide) -> tuple[Chart, ...]:
@@ -71,7 +69,6 @@ def _spec(held: Iso) -> Spec:
 
 
 def _marks(data: Spec, x: Scale, y: Scale, names: list[str], *, size: int) -> Spec:
-    shapes = [_SHAPES[place % len(_SHAPES)] for place in range(len(names))]
     legend = {"title": None, "orient": "top"}
     return {
         "data": data,
@@ -90,7 +87,7 @@ def _marks(data: Spec, x: Scale, y: Scale, names: list[str], *, size: int) -> Sp
                 "field": "group",
                 "type": "nominal",
                 "sort": None,
-                "scale": {"domain": names, "range": shapes},
+                "scale": shaped(names),
                 "legend": legend,
             },
             "tooltip": [{"field": "told", "title": "design"}],

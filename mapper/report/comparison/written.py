@@ -3,10 +3,7 @@
 Names may come from files of others: each language escapes them in its own way.
 """
 
-import csv
-import io
-import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from itertools import chain
 
 from mapper.cost import Range
@@ -16,7 +13,14 @@ from mapper.report.comparison.data import MEASURES, Group, PairedSides, Side, Si
 from mapper.report.comparison.designs import COLUMNS_TOLD, Design, FrontPoint
 from mapper.report.comparison.rates import RATES_TOLD, pair_told
 from mapper.report.comparison.tables import RATIO, below, columns, ratio, ratio_of, rows
-from mapper.report.markup import latex, latex_table, markdown, markdown_table
+from mapper.report.markup import (
+    csv_name,
+    csv_table,
+    latex,
+    latex_table,
+    markdown,
+    markdown_table,
+)
 
 
 def as_csv(compared: SideBySide) -> str:
@@ -29,21 +33,21 @@ def as_csv(compared: SideBySide) -> str:
     builds = compared.subject == "build"
     heads += ["accuracy", *(("target", "model", "verified") if builds else ())]
     heads += [*_COUNTED, "comparable", "incomparable_because", "readout_priced"]
-    return _csv(heads, (_side(side, compared.first) for side in compared.sides))
+    return csv_table(heads, (_side(side, compared.first) for side in compared.sides))
 
 
 def _side(side: Side, first: Side | None) -> list[object]:
-    cells: list[object] = [_plain(side.name)]
+    cells: list[object] = [csv_name(side.name)]
     for measure in MEASURES:
         cells += _ends(measure.of(side)) + _ends(ratio_of(side, first, measure))
     cells.append("" if side.accuracy is None else side.accuracy)
     if side.built is not None:
-        cells += [_plain(side.target), _plain(side.built.model), side.built.verdict.short]
+        cells += [csv_name(side.target), csv_name(side.built.model), side.built.verdict.short]
     right, why = side.score, side.incomparable
     counts = [""] * 4 if right is None else [right.right, right.of, *right.interval]
     rate = None if side.firing is None else side.firing.rate
     cells += [*counts, "" if rate is None else rate]
-    return [*cells, "no" if why else "yes", _plain(why), _plain(side.priced)]
+    return [*cells, "no" if why else "yes", csv_name(why), csv_name(side.priced)]
 
 
 _COUNTED = ("accuracy_right", "accuracy_of", "accuracy_low", "accuracy_high", "spike_rate")
@@ -60,16 +64,16 @@ def groups_as_csv(compared: SideBySide) -> str:
     for name in ("accuracy", "energy_pJ", "latency_ns"):
         heads += [f"{name}_mean", f"{name}_deviation"]
     heads += ["accuracy_of", "comparable", "incomparable_because"]
-    return _csv(heads, map(_group, compared.groups))
+    return csv_table(heads, map(_group, compared.groups))
 
 
 def _group(group: Group) -> list[object]:
-    cells: list[object] = [_plain(group.name), _plain(group.target), len(group.builds)]
-    cells.append(_plain("; ".join(group.builds)))
+    cells: list[object] = [csv_name(group.name), csv_name(group.target), len(group.builds)]
+    cells.append(csv_name("; ".join(group.builds)))
     for found in (group.accuracy, group.energy_pj, group.latency_ns):
         cells += ["", ""] if found is None else [found.mean, found.deviation]
     why = group.incomparable
-    return [*cells, " ".join(map(str, group.samples)), "no" if why else "yes", _plain(why)]
+    return [*cells, " ".join(map(str, group.samples)), "no" if why else "yes", csv_name(why)]
 
 
 def pairs_as_csv(compared: SideBySide) -> str:
@@ -81,14 +85,14 @@ def pairs_as_csv(compared: SideBySide) -> str:
     heads = [compared.subject, "over", "of", "both_right", "only_first_right"]
     heads += ["only_second_right", "neither_right", "difference"]
     heads += ["difference_low", "difference_high", "p"]
-    return _csv(heads, map(_pair, compared.pairs))
+    return csv_table(heads, map(_pair, compared.pairs))
 
 
 def _pair(pair: PairedSides) -> list[object]:
     found = pair.counts
     answers = [found.of, found.both, found.first_only, found.second_only, found.neither]
     share = [found.difference, *found.interval, found.p]
-    return [_plain(pair.target), _plain(pair.over), *answers, *share]
+    return [csv_name(pair.target), csv_name(pair.over), *answers, *share]
 
 
 _DESIGN_COSTS: tuple[Measured, ...] = (
@@ -112,7 +116,7 @@ def designs_as_csv(compared: SideBySide) -> str:
     for name, unit, _ in _DESIGN_COSTS:
         ends = ("", "_low", "_high")
         heads += [f"{name}_{unit}{end}" for end in ends] + [f"{name}_ratio{end}" for end in ends]
-    return _csv(heads, _designs(compared))
+    return csv_table(heads, _designs(compared))
 
 
 def _designs(compared: SideBySide) -> Iterator[list[object]]:
@@ -143,24 +147,11 @@ def _design(design: Design, first: Design) -> list[object]:
 def _settings(design: Design | FrontPoint) -> list[object]:
     columns = " ".join(map(str, design.columns))
     positions = "" if design.positions is None else design.positions
-    return [_plain(design.side), columns, design.copies, positions]
-
-
-def _csv(heads: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows([heads, *lines])
-    return out.getvalue()
+    return [csv_name(design.side), columns, design.copies, positions]
 
 
 def _ends(value: Range | None) -> list[object]:
     return [""] * 3 if value is None else [value.nominal, value.low, value.high]
-
-
-def _plain(name: str) -> str:
-    """Write a name, and keep a spreadsheet from computing it; wide signs count there, too."""
-    text = printable(name)
-    begins = unicodedata.normalize("NFKC", text).lstrip()
-    return f"'{text}" if begins.startswith(("=", "+", "-", "@")) else text
 
 
 _Cells = tuple[tuple[str, ...], list[tuple[str, ...]]]
