@@ -21,6 +21,14 @@ class Interval:
     """How the nominal value is known: measured on silicon, from a simulation, or by a law that
     scales or fits what was published; None where nobody says."""
 
+    def times(
+        self, low: float, nominal: float, high: float, kind: FactKind | None = None
+    ) -> "Interval":
+        """Return an interval whose ends are so many times these."""
+        return Interval(
+            low=self.low * low, nominal=self.nominal * nominal, high=self.high * high, kind=kind
+        )
+
     def problems(self) -> Iterator[str]:
         if not self.low <= self.nominal <= self.high:
             yield (

@@ -13,7 +13,7 @@ from targets.library import Library
 from targets.parts import PartList
 from targets.plain import to_plain
 from targets.preset import AS_BUILT, Preset
-from targets.reader import BAD, Reader, show
+from targets.reader import BAD, Reader, show, unknown_name
 from targets.schema import Target
 from targets.works import Work, Works, shipped_works
 
@@ -149,11 +149,7 @@ def _shipped_parts(name: str) -> PartList:
     known = list_parts()
     if name in known:
         return _read_parts(_shipped_components()[name], f"{name}.toml", f"components/{name}.toml")
-    raise refuse(
-        "unknown-components",
-        f"no list of parts is named {show(name)}{nearest(name, known)}",
-        help=f"use the path of a .toml file, or one of {', '.join(known)}",
-    )
+    raise unknown_name("unknown-components", "list of parts", name, known)
 
 
 def _read_parts(data: object, file: str, loc: str) -> PartList:
@@ -168,11 +164,7 @@ def _read_parts(data: object, file: str, loc: str) -> PartList:
 def _load_shipped(name: str) -> Target:
     if name in list_targets():
         return _load_file(SHIPPED / f"{name}.toml", loc=f"{name}.toml")
-    raise refuse(
-        "unknown-target",
-        f"no target is named {show(name)}{nearest(name, list_targets())}",
-        help=f"use the path of a .toml file, or one of {', '.join(list_targets())}",
-    )
+    raise unknown_name("unknown-target", "target", name, list_targets())
 
 
 def _load_file(path: Path, loc: str) -> Target:

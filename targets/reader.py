@@ -4,14 +4,14 @@ The data is not trusted. Every key, type, bound and rule is checked, every probl
 nothing is evaluated or guessed.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from math import isfinite
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Protocol, TypeVar, Union, cast, get_args, get_origin
 from typing import get_type_hints as hints_of
 
-from mapper.diagnostics import Diagnostic, nearest
+from mapper.diagnostics import Diagnostic, MappingError, nearest, refuse
 from targets.fields import Bounds, Longest
 
 MAX_ENTRIES = 64  # of one array: more is not a target
@@ -174,6 +174,15 @@ def show(raw: object) -> str:
     except ValueError:  # Python refuses to print integers of thousands of digits
         return "a very large integer"
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}..."
+
+
+def unknown_name(code: str, what: str, name: str, known: Collection[str]) -> MappingError:
+    """Return the refusal of a name that nothing has of what comes with the compiler."""
+    return refuse(
+        code,
+        f"no {what} is named {show(name)}{nearest(name, known)}",
+        help=f"use the path of a .toml file, or one of {', '.join(known)}",
+    )
 
 
 def _key(member: Field[Any]) -> str:

@@ -66,9 +66,4 @@ def _factors(part: Part, node_nm: float, voltage_v: float) -> tuple[float, Facto
 
 
 def _times(value: Interval | None, factors: Factors) -> Interval | None:
-    if value is None:
-        return None
-    low, nominal, high = factors
-    return Interval(
-        low=value.low * low, nominal=value.nominal * nominal, high=value.high * high, kind="law"
-    )
+    return None if value is None else value.times(*factors, kind="law")

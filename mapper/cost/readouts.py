@@ -14,7 +14,6 @@ from targets import (
     Component,
     Converter,
     ConverterLaw,
-    Interval,
     Library,
     Preset,
     ReadChannel,
@@ -156,18 +155,14 @@ def tree_of_bits(adder: Component, rows: int, width: int) -> AdderTree:
     bits, levels = tree_bits(rows, width), ceil(log2(rows))
     return AdderTree(
         per="evaluation with all products 1; area of one tree",
-        energy_pj=_times(adder.energy_pj, bits),
-        latency_ns=_times(adder.latency_ns, levels),
-        area_um2=_times(adder.area_um2, bits),
+        energy_pj=adder.energy_pj.times(bits, bits, bits),
+        latency_ns=adder.latency_ns.times(levels, levels, levels),
+        area_um2=adder.area_um2.times(bits, bits, bits),
         node_nm=adder.node_nm,
         voltage_v=adder.voltage_v,
         source=f"{bits} bits of adders: {rows} terms of {width} bits. {adder.source}",
         cites=adder.cites,
     )
-
-
-def _times(fact: Interval, count: int) -> Interval:
-    return Interval(low=fact.low * count, nominal=fact.nominal * count, high=fact.high * count)
 
 
 def active_rows(macro: TargetMacro) -> int:

@@ -34,6 +34,11 @@ def interval_text(low: float, nominal: float, high: float, unit: str) -> str:
     return f"{told} ({three_digits(low)} .. {three_digits(high)})"
 
 
+def range_text(value: Range, factor: float = 1.0) -> str:
+    """Write a range times a factor in the same way, without a unit."""
+    return interval_text(value.low * factor, value.nominal * factor, value.high * factor, "")
+
+
 def three_digits(value: float) -> str:
     """Write a result with three digits, zeros at the end among them: ``1.00``, ``0.0306``.
 

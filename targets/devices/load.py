@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from mapper.arguments import Takes, check_arguments
-from mapper.diagnostics import MappingError, nearest, refuse
+from mapper.diagnostics import MappingError, nearest
 from targets.devices.device import Device
 from targets.files import is_plain_name, parse
-from targets.reader import Reader, show
+from targets.reader import Reader, show, unknown_name
 from targets.works import shipped_works
 
 SHIPPED = Path(__file__).parent
@@ -61,11 +61,7 @@ def shipped_device_text(name: str) -> str:
 def _load_shipped(name: str) -> Device:
     if name in device_names():
         return _load_file(SHIPPED / f"{name}.toml", loc=f"devices/{name}.toml")
-    raise refuse(
-        "unknown-device",
-        f"no device is named {show(name)}{nearest(name, device_names())}",
-        help=f"use the path of a .toml file, or one of {', '.join(device_names())}",
-    )
+    raise unknown_name("unknown-device", "device", name, device_names())
 
 
 def _load_file(path: Path, loc: str) -> Device:

@@ -7,7 +7,7 @@ from mapper.diagnostics import many, printable
 from mapper.report.comparison.data import MEASURES, SideBySide
 from mapper.report.comparison.designs import BEST, SAME, UNITS, Design, FrontPoint, Iso
 from mapper.report.comparison.tables import Costs, lines_of, ratio
-from mapper.report.numbers import interval_text, nominal, number, scaled
+from mapper.report.numbers import nominal, number, range_text, scaled
 
 Measured = tuple[str, str, Callable[[Design], Range]]
 """A cost of a design: its name, the unit it is in, and its value."""
@@ -230,10 +230,6 @@ def cost_cells(
     cells: list[str] = []
     for (_, _, of), factor in zip(costs, factors, strict=True):
         times = ratio(of(design), of(first))
-        cells.append(_told(Range(*(factor * end for end in of(design)))))
-        cells.append("" if times is None else _told(times))
+        cells.append(range_text(of(design), factor))
+        cells.append("" if times is None else range_text(times))
     return tuple(cells)
-
-
-def _told(value: Range) -> str:
-    return interval_text(value.low, value.nominal, value.high, "")

@@ -9,7 +9,7 @@ from mapper.diagnostics import many, printable
 from mapper.layout import Taken
 from mapper.notebook import html_table
 from mapper.report.markup import latex, latex_table, markdown, markdown_table
-from mapper.report.numbers import interval_text, scaled, three_digits
+from mapper.report.numbers import range_text, scaled, three_digits
 from mapper.report.references import sources_in_words
 from targets import Work, work_to_data
 
@@ -231,8 +231,8 @@ class EnergyTable:
             three_digits(one.ann_proxy_pj * factor),
             _ratio(one.ann_proxy_pj, one.snn_proxy_pj),
             str(one.proxy_meets),
-            _told(one.snn_pj, factor),
-            _told(one.ann_pj, factor),
+            range_text(one.snn_pj, factor),
+            range_text(one.ann_pj, factor),
             _ratio(one.ann_pj.nominal, one.snn_pj.nominal),
             str(one.meets[1]),
         )
@@ -248,7 +248,7 @@ class EnergyTable:
         )
         rows = [_layer(row, factor) for row in one.rows]
         if one.snn_loads_pj is not None and one.ann_loads_pj is not None:
-            loads = (_told(one.snn_loads_pj, factor), _told(one.ann_loads_pj, factor))
+            loads = (range_text(one.snn_loads_pj, factor), range_text(one.ann_loads_pj, factor))
             rows.append(("(weight loading)", "", "", "", "", "", *loads))
         return heads, rows
 
@@ -288,8 +288,8 @@ def _layer(row: EnergyRow, factor: float) -> tuple[str, ...]:
         f"{row.macs:,}",
         three_digits(row.snn_proxy_pj * factor),
         three_digits(row.ann_proxy_pj * factor),
-        _told(row.snn_pj, factor),
-        _told(row.ann_pj, factor),
+        range_text(row.snn_pj, factor),
+        range_text(row.ann_pj, factor),
     )
 
 
@@ -300,11 +300,6 @@ def _count(mean: float) -> str:
 
 def _ratio(value: float, base: float) -> str:
     return three_digits(value / base) if base else ""
-
-
-def _told(value: Range, factor: float) -> str:
-    low, nominal, high = (end * factor for end in value)
-    return interval_text(low, nominal, high, "")
 
 
 def sources(works: Sequence[Work], known: dict[str, Work]) -> tuple[Work, ...]:

@@ -15,7 +15,7 @@ from mapper.report.comparison.data import (
     Side,
     SideBySide,
 )
-from mapper.report.numbers import interval_text, number, scaled, spread_text, three_digits
+from mapper.report.numbers import number, range_text, scaled, spread_text, three_digits
 
 RATIO = (
     "A ratio is of nominal values; its range is the smallest and largest of three ratios: with "
@@ -123,8 +123,8 @@ def _cells(
     for measure in MEASURES:
         value, factor = measure.of(side), shown[measure.name][0]
         times = ratio_of(side, first, measure)
-        cells.append(_told(Range(*(factor * end for end in value))))
-        cells.append("" if times is None else _told(times))
+        cells.append(range_text(value, factor))
+        cells.append("" if times is None else range_text(times))
     return (*cells, spikes_text(side.firing), accuracy_text(side.accuracy, side.score))
 
 
@@ -217,7 +217,3 @@ def _pair(pair: PairedSides) -> tuple[str, ...]:
     points = f"{100 * counts.difference:+.1f} points ({low:+.1f} .. {high:+.1f})"
     names = f"{printable(pair.target)} less {printable(pair.over)}, {many(counts.of, 'sample')}"
     return (names, points, str(counts.first_only), str(counts.second_only), f"{counts.p:.2g}")
-
-
-def _told(value: Range) -> str:
-    return interval_text(value.low, value.nominal, value.high, "")
