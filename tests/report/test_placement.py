@@ -3,9 +3,13 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.report.charts.base import COLUMN
+from mapper.report.charts.floorplan import tiling_of
+from mapper.report.charts.name_places import Tiling, name_place
 from mapper.report.charts.placement import floorplan_charts, utilisation_chart
 from tests.report.pages import demo_build
 
@@ -53,7 +57,46 @@ def test_small_crossbars_are_drawn_as_tiles_of_their_mean(held):
 
 
 def test_a_name_stands_on_its_own_crossbars_where_layers_share_a_tile(held):
-    """The first layer has one row of four in the first tile, and leaves the rest to others."""
+    """The first layer has two rows of four in the first tile, and leaves the rest to others."""
     (chart,) = floorplan_charts(held, COLUMN)
     first = chart.spec["layer"][2]["data"]["values"][0]
-    assert (first["middle"], first["line"], first["wide"]) == (2.0, 0.5, 4.0)
+    assert (first["middle"], first["line"], first["wide"]) == (2.0, 1.0, 4.0)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "middle", "line", "length"),
+    [
+        (4, 9, 2.0, 1.5, 4.0),  # the second row of the first tile; the third has two of six
+        (14, 35, 8.9, 0.5, 8.6),  # first rows of tiles 1 and 2; tile 0 has two, in its last row
+        (20, 47, 8.9, 2.5, 8.6),  # tiles 1 and 2, but for the first row, which tile 1 lacks
+        (0, 31, 4.3, 2.0, 8.6),  # two whole tiles
+        (3, 27, 4.3, 2.0, 8.6),  # rows 1 and 2; tile 0 lacks three of row 0, tile 1 all of row 3
+        (60, 70, 15.8, 3.5, 4.0),  # the last row of the last tile beside the others
+    ],
+)
+def test_a_name_stands_on_crossbars_that_are_all_of_its_own_layer(
+    first, last, middle, line, length
+):
+    """Four tiles of 4 by 4 crossbars beside each other, and the gap between tiles is 0.6."""
+    tiling = Tiling(tiles=16, across=4, per_tile=16, inner=4)
+    at = name_place(first, last, tiling)
+    assert (at.chip, at.line) == (0, line)
+    assert (at.middle, at.length) == (pytest.approx(middle), pytest.approx(length))
+
+
+@given(first=st.integers(0, 400), count=st.integers(1, 300), data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_no_crossbar_of_another_layer_lies_on_the_line_of_a_name(first, count, data):
+    per_tile, tiles = data.draw(st.integers(1, 9)), data.draw(st.integers(1, 9))
+    tiling = tiling_of(tiles, per_tile)
+    at = name_place(first, first + count - 1, tiling)
+    own, others = [], []
+    for slot in range(at.chip * tiles * per_tile, (at.chip + 1) * tiles * per_tile):
+        x, y = tiling.tile(slot // per_tile % tiles)
+        place = slot % per_tile
+        left, top = x + place % tiling.inner, y + place // tiling.inner
+        beside = abs(left + 0.5 - at.middle) >= (at.length + 1) / 2 - 1e-9
+        if not beside and top <= at.line <= top + 1:
+            (own if first <= slot < first + count else others).append(slot)
+    assert own
+    assert others == []

@@ -11,7 +11,7 @@ const key = document.getElementById("plan-key");
 const colour = document.getElementById("plan-colour");
 const round = document.getElementById("plan-round");
 
-const GAP = 0.6;        // between tiles, in crossbars
+const GAP = plan.gap;   // between tiles, in crossbars
 const CHIP_GAP = 3;     // between chips
 const LARGEST = 60;     // a crossbar, in pixels
 const EDGE = "#8888";   // seen on light and on dark
@@ -157,14 +157,15 @@ function draw() {
   drawChosen();
 }
 
-// Every layer's name in the middle of its longest row of tiles, where it has room.
+// Every layer's name on crossbars of its own, where it has room.
 function nameLayers(wide, high) {
   const look = { font: "12px system-ui, sans-serif", textAlign: "center", textBaseline: "middle" };
   Object.assign(pen, look, { lineWidth: 3, strokeStyle: "#fff", fillStyle: "#000" });
   const taken = [];
   for (const layer of layers) {
-    const { x, y, length } = longestRow(layer);
-    const px = (x - left) * scale, py = (y - top) * scale, room = length * scale;
+    const { chip, middle, line, length } = layer.nameAt;
+    const { x, y } = place(chip * perChip);
+    const px = (x + middle - left) * scale, py = (y + line - top) * scale, room = length * scale;
     const half = pen.measureText(layer.name).width / 2;
     if (room < 2 * half + 4 || px < half || py < 6 || px > wide - half || py > high - 6) continue;
     if (taken.some((other) => Math.abs(other.py - py) < 14
@@ -173,40 +174,6 @@ function nameLayers(wide, high) {
     pen.strokeText(layer.name, px, py);
     pen.fillText(layer.name, px, py);
   }
-}
-
-// The middle and the length of a layer's longest row of tiles, in crossbars.
-function longestRow(layer) {
-  const first = Math.floor(layer.start / plan.perTile);
-  const last = Math.floor((layer.start + grid(layer) * layer.copies - 1) / plan.perTile);
-  let best = { x: 0, y: 0, length: -1 };
-  for (let tile = first; tile <= last;) {
-    const inside = tile % plan.tiles;
-    const stop = Math.min(tile + Math.min(across - inside % across, plan.tiles - inside) - 1, last);
-    const from = place(tile * plan.perTile), to = place(stop * plan.perTile);
-    const length = to.x + inner - from.x;
-    const run = tile === stop ? ownRow(layer, tile)
-      : { x: from.x + length / 2, y: from.y + innerDown / 2, length };
-    if (run.length > best.length) best = run;
-    tile = stop + 1;
-  }
-  return best;
-}
-
-// The middle and the length of the row of a tile that has most of a layer's crossbars: others may
-// have the rest of the tile.
-function ownRow(layer, tile) {
-  const from = place(tile * plan.perTile), first = Math.max(layer.start - tile * plan.perTile, 0);
-  const last = layer.start + grid(layer) * layer.copies - 1 - tile * plan.perTile;
-  let best = { x: 0, y: 0, length: -1 };
-  for (let row = 0; row < innerDown; row++) {
-    const low = Math.max(first, row * inner), high = Math.min(last, (row + 1) * inner - 1);
-    const length = high - low + 1;
-    if (length > best.length) {
-      best = { x: from.x + low % inner + length / 2, y: from.y + row + 0.5, length };
-    }
-  }
-  return best;
 }
 
 function drawTiles(wide, high) {

@@ -6,6 +6,7 @@ grids and not with their copies.
 """
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from math import isqrt
 from typing import Any
 
@@ -16,6 +17,7 @@ from mapper.ir.activity import WORDLINES
 from mapper.ir.core import Array, Graph
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.report.charts.base import Table
+from mapper.report.charts.name_places import GAP, NamePlace, Tiling, name_place
 from mapper.report.data import bitlines_per_weight
 from targets import Target
 
@@ -30,21 +32,34 @@ def floorplan_data(
     ops = [op for op in graph.ops if isinstance(op, CrossbarMvm)]
     runs = _runs(graph, trace)
     room = MAX_BLOCKS
+    tiling = tiling_of(target.chip.tiles, target.chip.crossbars_per_tile)
     layers = []
     for op, name in zip(ops, names, strict=True):
         if not len(op.placement.slots):
             continue
         room -= op.crossbars
-        layers.append(_layer(op, name, graph, target, trace, runs if room >= 0 else 0))
+        shown = _layer(op, name, graph, target, trace, runs if room >= 0 else 0)
+        layers.append({**shown, "nameAt": asdict(_place(op, tiling))})
     return {
-        "tiles": target.chip.tiles,
-        "perTile": target.chip.crossbars_per_tile,
-        "tileColumns": _columns(target.chip.tiles),
-        "crossbarColumns": _columns(target.chip.crossbars_per_tile),
+        "tiles": tiling.tiles,
+        "perTile": tiling.per_tile,
+        "tileColumns": tiling.across,
+        "crossbarColumns": tiling.inner,
+        "gap": GAP,
         "rounds": 1 + max((op.placement.round for op in ops), default=0),
         "measured": runs > 0,
         "layers": layers,
     }
+
+
+def tiling_of(tiles: int, per_tile: int) -> Tiling:
+    """Return how a chip of so many tiles, of so many crossbars each, is drawn."""
+    return Tiling(tiles=tiles, across=_columns(tiles), per_tile=per_tile, inner=_columns(per_tile))
+
+
+def _place(op: CrossbarMvm, tiling: Tiling) -> NamePlace:
+    slots = op.placement.slots
+    return name_place(slots.start, slots.start + len(slots) - 1, tiling)
 
 
 def _columns(count: int) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 
 from mapper.report.charts.base import Bar, Chart, Spec, Table, interval_bars
 from mapper.report.charts.floorplan import floorplan_data, floorplan_table
+from mapper.report.charts.name_places import GAP
 from mapper.report.data import Report
 from mapper.report.names import labels
 
@@ -134,7 +135,7 @@ class _Sheet:
     @property
     def pitch(self) -> tuple[float, float]:
         """Return the distance from tile to tile."""
-        return self.inner + _GAP, self.inner_down + _GAP
+        return self.inner + GAP, self.inner_down + GAP
 
     @property
     def size(self) -> tuple[float, float]:
@@ -157,11 +158,15 @@ class _Sheet:
         per_chip = self.per_chip // self.per_tile
         chip, tile = divmod(number, per_chip)
         wide, high = self.pitch
-        x = chip * (self.across * wide + _CHIP_GAP) + tile % self.across * wide
-        return x, tile // self.across * high
+        return self.chip(chip) + tile % self.across * wide, tile // self.across * high
+
+    def chip(self, number: int) -> float:
+        """Return where a chip begins: they stand beside each other."""
+        return number * (self.across * self.pitch[0] + _CHIP_GAP)
 
 
-_GAP, _CHIP_GAP = 0.6, 3.0  # between tiles and between chips, in crossbars, as on the page
+_CHIP_GAP = 3.0
+"""Between chips, in crossbars."""
 
 
 def _sheet(data: Data, layers: list[Data], width: int) -> _Sheet:
@@ -171,7 +176,7 @@ def _sheet(data: Data, layers: list[Data], width: int) -> _Sheet:
     tiles = -(-end // per_tile) if chips == 1 else chips * data["tiles"]
     across = min(tiles, data["tileColumns"])
     inner = data["crossbarColumns"]
-    wide = chips * (across * (inner + _GAP) + _CHIP_GAP)
+    wide = chips * (across * (inner + GAP) + _CHIP_GAP)
     return _Sheet(
         tiles=tiles,
         per_tile=per_tile,
@@ -229,59 +234,20 @@ def _frames(layers: list[Data], sheet: _Sheet) -> Iterator[Spec]:
 
 
 def _edges(layers: list[Data], sheet: _Sheet) -> Iterator[Spec]:
-    """Yield where each layer begins, and its name where that has room."""
+    """Yield where each layer begins, and its name on crossbars of its own."""
     for layer in layers:
-        first, last = _first_and_last(layer)
-        x, y = sheet.tile(first // sheet.per_tile)
-        start = sheet.corner(first)[0] if sheet.fine else x
-        run = _longest_row(first // sheet.per_tile, last // sheet.per_tile, sheet)
-        left, line, right = _place_of_name(first, last, run, sheet)
-        name = labels([layer["name"]], _NAME)[0]
+        x, y = sheet.corner(layer["start"])
+        name, at = labels([layer["name"]], _NAME)[0], layer["nameAt"]
         yield {
-            "x": start,
+            "x": x,
             "y": y,
-            "y2": y + sheet.inner_down,
+            "y2": y + (1 if sheet.fine else sheet.inner_down),
             "name": name,
-            "middle": (left + right) / 2,
-            "line": line,
-            "wide": right - left,
+            "middle": sheet.chip(at["chip"]) + at["middle"],
+            "line": at["line"],
+            "wide": at["length"],
             "letters": len(name),
         }
-
-
-def _place_of_name(
-    first: int, last: int, run: tuple[int, int], sheet: _Sheet
-) -> tuple[float, float, float]:
-    """Return the left end, the line and the right end of where a layer's name may stand.
-
-    A tile may be shared: there it is the row that has most of the layer's own crossbars.
-    """
-    left, right = sheet.tile(run[0]), sheet.tile(run[1])
-    if run[0] != run[1]:
-        return left[0], left[1] + sheet.inner_down / 2, right[0] + sheet.inner
-    start = run[0] * sheet.per_tile
-    low, high = max(first - start, 0), min(last - start, sheet.per_tile - 1)
-    rows = range(low // sheet.inner, high // sheet.inner + 1)
-    ends = [
-        (max(low, row * sheet.inner), min(high, (row + 1) * sheet.inner - 1) + 1) for row in rows
-    ]
-    begin, end = max(ends, key=lambda pair: pair[1] - pair[0])
-    row = begin // sheet.inner
-    x = left[0] - row * sheet.inner
-    return x + begin, left[1] + row + 0.5, x + end
-
-
-def _longest_row(first: int, last: int, sheet: _Sheet) -> tuple[int, int]:
-    """Return the tiles at the ends of a layer's longest row."""
-    per_chip = sheet.per_chip // sheet.per_tile
-    runs = []
-    tile = first
-    while tile <= last:
-        chip, inside = divmod(tile, per_chip)
-        end = min(inside // sheet.across * sheet.across + sheet.across, per_chip) - 1
-        runs.append((tile, min(chip * per_chip + end, last)))
-        tile = runs[-1][1] + 1
-    return max(runs, key=lambda run: run[1] - run[0])
 
 
 def _with_room(edges: list[Spec], pixels: float) -> list[Spec]:
