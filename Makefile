@@ -28,10 +28,10 @@ demo: $(CORE)
 	$(BIN)/spikeloom demo -o build/demo
 
 test: lint
-	$(BIN)/python -m pytest -n $(WORKERS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 test-all: lint
-	$(BIN)/python -m pytest -n $(WORKERS) --all-cases
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --all-cases
 
 lint: $(DEV)
 	$(BIN)/ruff check .

@@ -1,11 +1,12 @@
 """Fixtures and options that all tests share."""
 
-import random
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from threadpoolctl import threadpool_limits
+
+from tests import campaigns
 
 TESTS = Path(__file__).parent
 SHARED = TESTS.parent.parent / "shared"
@@ -14,6 +15,18 @@ SHARED = TESTS.parent.parent / "shared"
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite golden files")
     parser.addoption("--all-cases", action="store_true", help="run long campaigns whole")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    campaigns.whole = config.getoption("--all-cases")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out cases of tests marked ``campaign``: the same ones in each process."""
+    if not campaigns.whole:
+        left_out = campaigns.left_out(items)
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -47,10 +60,7 @@ def campaign(request: pytest.FixtureRequest) -> Callable[[Sequence[object], int]
     """
 
     def choose(cases: Sequence[object], count: int) -> list[object]:
-        if request.config.getoption("--all-cases") or count >= len(cases):
-            return list(cases)
-        chosen = random.Random(request.node.nodeid).sample(range(len(cases)), count)
-        return [cases[index] for index in sorted(chosen)]
+        return campaigns.chosen(cases, count, request.node.nodeid)
 
     return choose
 

@@ -44,8 +44,10 @@ def test_onnx_runtime_reaches_the_trained_accuracy(recordings, predictions):
 
 
 @pytest.mark.parametrize("target", ["ideal-128", "hpadc-flash5-64", "adcless-64"])
-def test_the_mapping_is_bit_exact_on_every_target(recordings, predictions, target, record_property):
+def test_the_mapping_is_bit_exact_on_every_target(recordings, predictions, target, campaign):
     model, frames, labels = recordings
+    some = campaign(range(len(labels)), 8)
+    frames, labels = frames[:, some], labels[some]
     build = make_build(import_model(model), load_target(target), None, None, source={})
     assert build is not None
     codes = to_codes(build.hardware, {"x": frames}, "recordings")
@@ -56,7 +58,7 @@ def test_the_mapping_is_bit_exact_on_every_target(recordings, predictions, targe
     assert verdicts["4-executor"] == "equal"
     assert verdicts["6-lowered-onnx"] == "equal"
     print(target, checked.accuracy, dict(checked.layer_agreement))  # reported, whatever it is
-    assert checked.source_accuracy == (predictions == labels).mean()
+    assert checked.source_accuracy == (predictions[some] == labels).mean()
     if target == "ideal-128":
         assert checked.spike_agreement >= 0.995
 

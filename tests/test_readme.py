@@ -48,7 +48,7 @@ def test_the_python_it_shows_runs_and_gives_the_numbers_beside_it(tmp_path, monk
     ran = runpy.run_path("shown.py")
     assert (ran["x"].shape, ran["labels"].shape) == ((20, 18, 2, 32, 32), (18,))
     assert round(ran["run"].accuracy(ran["labels"]), 2) == 0.89
-    assert ran["build"].verify(ran["x"]).bit_exact
+    assert ran["build"].verify(ran["x"][:, :2]).bit_exact
     assert load(tmp_path / "build" / "gesture").hardware.name == "model"
 
 

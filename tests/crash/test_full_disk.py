@@ -87,7 +87,7 @@ def test_on_a_full_or_read_only_disk_old_outputs_stay(children, fixed, disk):
     with pytest.raises(OSError, match="No space left"):
         filler.write_bytes(bytes(4 << 20))
     for full in (True, False):
-        for line in run:
+        for line in run if full else run[:1]:
             done = children.run(*line.format(**names).split())
             told = "No space left on device" if full else "Read-only file system"
             assert refused(done, disk) == f"error[file-error]: {told}"

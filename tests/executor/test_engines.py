@@ -15,11 +15,14 @@ from mapper.ir.core import SPIKE, Graph, IntType, Value
 from mapper.ir.evaluate import defined_values, evaluate
 from mapper.verify.rings import ENGINE_RINGS
 from tests.builders import Builder, sense_amp
+from tests.campaigns import examples
 from tests.engines import AVAILABLE, assert_same_bits, assert_same_counts
 from tests.small_graphs import dvs_net, one_layer, random_spikes, random_weights
 from tests.strategies import Case, cases
 
-thorough = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+thorough = settings(
+    max_examples=examples(40), deadline=None, suppress_health_check=list(HealthCheck)
+)
 on_every_engine = pytest.mark.parametrize("name", AVAILABLE)
 
 

@@ -34,6 +34,7 @@ MODELS = (
 )
 
 
+@pytest.mark.campaign(4)
 @pytest.mark.parametrize("name", KINDS)
 @pytest.mark.parametrize("model", MODELS)
 def test_real_networks_are_the_same_on_every_engine(model: str, name: str, shared: Path):

@@ -13,10 +13,13 @@ from mapper.executor.onnx.run import run_lowered
 from mapper.ir import bounds
 from mapper.ir.core import Graph
 from mapper.ir.evaluate import defined_values, evaluate
+from tests.campaigns import examples
 from tests.engines import assert_same_bits
 from tests.strategies import Case, cases
 
-thorough = settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+thorough = settings(
+    max_examples=examples(80), deadline=None, suppress_health_check=list(HealthCheck)
+)
 
 
 @thorough

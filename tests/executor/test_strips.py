@@ -10,6 +10,7 @@ from mapper.executor.definition import DefinitionEngine
 from mapper.ir.core import Graph
 from mapper.ir.evaluate import evaluate
 from mapper.ir.windows import Window, sliding
+from tests.campaigns import examples
 from tests.strategies import codes, hardware_graphs
 
 
@@ -27,7 +28,7 @@ def assert_same(graph: Graph, seed: int, strip: int) -> None:
         assert found[name].dtype == array.dtype
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(graph=hardware_graphs(), seed=st.integers(0, 99), strip=st.sampled_from([1, 40, 300]))
 def test_strips_give_the_bits_of_the_definition(graph, seed, strip):
     assert_same(graph, seed, strip)

@@ -11,6 +11,7 @@ from mapper.pipeline import make_passes, run_passes
 from mapper.verify.rings import spike_values
 from passes import PIPELINE
 from targets import list_targets, load_target
+from tests.campaigns import examples
 from tests.networks import float_networks, small_conv_net, spikes
 
 
@@ -37,7 +38,7 @@ def test_exact_passes_keep_every_bit_of_a_small_network(target):
     assert_exact_passes_keep_bits(small_conv_net(), target)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(graph=float_networks(), target=st.sampled_from(list_targets()))
 def test_exact_passes_keep_every_bit_of_random_networks(graph, target):
     assert_exact_passes_keep_bits(graph, target)

@@ -19,6 +19,7 @@ from mapper.ir.windows import Window
 from passes import MergeSums
 from targets import load_target
 from tests.builders import Builder, Readout, adc, encoding, sense_amp, ternary
+from tests.campaigns import examples
 from tests.engines import AVAILABLE, assert_same_bits, assert_same_counts
 from tests.small_graphs import random_weights
 from tests.strategies import Case, cases, codes
@@ -55,7 +56,7 @@ def test_the_examples_of_the_rule_hold():
     assert doctest.testmod(merging).failed == 0
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
 @given(case=cases(steps=2))
 def test_random_graphs_keep_their_bits_and_traces_on_every_engine(case: Case):
     assert_everywhere_as(merged(case.graph), case.graph, case)

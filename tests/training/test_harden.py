@@ -16,6 +16,7 @@ from tests.training.small import a_macro, a_network, a_target, settled, spikes
 from tests.training.twins import VARIANTS, assert_same_as_compiled, branches, disordered
 
 
+@pytest.mark.campaign(9)
 @pytest.mark.parametrize(("readout", "macro", "options"), VARIANTS)
 def test_evaluation_is_what_is_compiled(readout, macro, options):
     x = spikes(4, 6, 2, 6, 6)

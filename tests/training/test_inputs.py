@@ -51,6 +51,7 @@ def assert_refused(call, code: str, said: str) -> None:
     assert [d.code for d in refused.value.diagnostics] == [code]
 
 
+@pytest.mark.campaign(16)
 @pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
 @pytest.mark.parametrize(("x", "code", "said"), WRONG.values(), ids=WRONG)
 def test_what_is_no_input_of_a_twin_is_refused(x, code, said, training):

@@ -86,6 +86,7 @@ SMALL = [
 ]
 
 
+@pytest.mark.campaign(3)
 @pytest.mark.parametrize(("make", "shape"), SMALL)
 def test_small_ones_are_hardened_and_compiled(make, shape):
     model, x = make(), spikes(3, 2, *shape)

@@ -36,6 +36,7 @@ LAYERS: dict[str, Any] = {
 }
 
 
+@pytest.mark.campaign(80)
 @pytest.mark.parametrize("cell_bits", [1, 2, 4])
 @pytest.mark.parametrize(("encoding", "readout"), POSSIBLE)
 @pytest.mark.parametrize("kind", LAYERS)

@@ -131,6 +131,7 @@ def test_norms_end_with_the_moments_of_all_batches(stages):
     torch.testing.assert_close(remembered[1].double(), variances, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.campaign(2)
 @pytest.mark.parametrize("stop", [1, 3, 4, 6])
 def test_a_run_that_was_cut_off_goes_on_to_the_same_bits(tmp_path, stop):
     noisy = (

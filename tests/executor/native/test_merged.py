@@ -33,6 +33,7 @@ def is_merged(executor: NativeExecutor) -> bool:
     return bool(held)
 
 
+@pytest.mark.campaign(48)
 @every_variant
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("outputs", [3, 16, 33, 64, 70, 130, 300])

@@ -7,10 +7,13 @@ from hypothesis import strategies as st
 from mapper.executor.native import NativeExecutor
 from mapper.ir.evaluate import defined_values, evaluate
 from mapper.kernels.core import VARIANTS, supported_levels
+from tests.campaigns import examples
 from tests.engines import assert_same_bits
 from tests.strategies import Case, cases
 
-thorough = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+thorough = settings(
+    max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck)
+)
 every_variant = pytest.mark.parametrize(
     "level", supported_levels(), ids=[VARIANTS[level] for level in supported_levels()]
 )

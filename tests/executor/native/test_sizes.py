@@ -17,6 +17,7 @@ from mapper.ir.windows import Window, transposed_window
 from mapper.kernels import core
 from mapper.kernels.core import VARIANTS, supported_levels, unavailable
 from tests.builders import Builder, adc, encoding, ideal, sense_amp, ternary
+from tests.campaigns import examples
 from tests.engines import assert_same_bits, assert_same_counts
 from tests.small_graphs import dvs_net, random_spikes
 from tests.strategies import Case, cases
@@ -50,6 +51,7 @@ def agrees(graph, inputs, level):
     return executor
 
 
+@pytest.mark.campaign(96)
 @every_variant
 @pytest.mark.parametrize("density", [0.0, 0.1, 0.5, 1.0])
 @pytest.mark.parametrize("kind", ["twos-complement", "offset-binary", "differential"])
@@ -93,6 +95,7 @@ def linear(rows, read, cell_bits=2, kind="offset-binary", bits=8, channels=150):
     return net.graph()
 
 
+@pytest.mark.campaign(120)
 @every_variant
 @pytest.mark.parametrize("density", [0.0, 0.2, 1.0])
 @pytest.mark.parametrize("rows", [20, 128])
@@ -149,6 +152,7 @@ def test_groups_and_tall_blocks_and_scales(level):
     agrees(layer(128, 24, 1000), inputs, level)
 
 
+@pytest.mark.campaign(160)
 @every_variant
 @pytest.mark.parametrize("read", [sense_amp(2, (-1, 1)), sense_amp(0, (0, 1)), ternary(-1, 2)])
 @pytest.mark.parametrize("channels", [2, 5, 32, 64, 70])
@@ -173,6 +177,7 @@ def test_transposed_convolutions(level, read, channels, rows, stride):
     agrees(net.graph(), {"x": random_spikes(1, 2, channels, 4, 5, density=0.4)}, level)
 
 
+@pytest.mark.campaign(24)
 @every_variant
 @pytest.mark.parametrize("cell_bits", [2, 4])
 @pytest.mark.parametrize("kind", ["twos-complement", "offset-binary", "differential"])
@@ -229,12 +234,13 @@ def traces_agree(graph, inputs, initial=None, **options):
 
 
 @every_variant
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=list(HealthCheck))
 @given(case=cases(), threads=st.integers(1, 3))
 def test_a_trace_counts_what_the_executor_counts(level: int, case: Case, threads: int):
     traces_agree(case.graph, case.inputs, case.initial, level=level, threads=threads)
 
 
+@pytest.mark.campaign(32)
 @every_variant
 @pytest.mark.parametrize("density", [0.0, 0.02, 1.0])
 @pytest.mark.parametrize(
