@@ -34,15 +34,20 @@ def _serial(work: Work, cases: Sequence[Case], workers: int) -> Finished:
 
 
 def _threads(work: Work, cases: Sequence[Case], workers: int) -> Finished:
-    yield from _pooled(ThreadPoolExecutor(workers), partial(attempt, work.prepare()), cases)
+    pool = ThreadPoolExecutor(workers)
+    try:
+        yield from _pooled(pool, partial(attempt, work.prepare()), cases)
+    finally:  # a case that runs cannot be stopped, and nobody waits for it
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _processes(work: Work, cases: Sequence[Case], workers: int) -> Finished:
+    listening, alive = multiprocessing.Pipe(duplex=False)
     pool = ProcessPoolExecutor(
         workers,
         mp_context=multiprocessing.get_context("spawn"),  # a fork would copy locks of threads
         initializer=start,
-        initargs=(Packed.of(work),),
+        initargs=(Packed.of(work), listening),
     )
     try:
         yield from _pooled(pool, run_held, cases)
@@ -54,18 +59,21 @@ def _processes(work: Work, cases: Sequence[Case], workers: int) -> Finished:
             help="run the same again with fewer workers; a script that starts one needs "
             "'if __name__ == \"__main__\":'",
         ) from error
+    except BaseException:  # stopped, or a case failed: what still runs ends at once
+        alive.close()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+        alive.close()
+        listening.close()
 
 
 def _pooled(
     pool: Executor, run: Callable[[Case], Outcome | Unprepared], cases: Sequence[Case]
 ) -> Finished:
-    """Run cases in a pool, which ends with them or with the caller's interest in them."""
-    try:
-        places = {pool.submit(run, case): place for place, case in enumerate(cases)}
-        for future in as_completed(places):
-            yield places.pop(future), _ran(future.result())
-    finally:
-        pool.shutdown(cancel_futures=True)
+    places = {pool.submit(run, case): place for place, case in enumerate(cases)}
+    for future in as_completed(places):
+        yield places.pop(future), _ran(future.result())
 
 
 def _ran(found: Outcome | Unprepared) -> Outcome:

@@ -1,13 +1,12 @@
 """What worker processes do: prepare once, then run case after case."""
 
 import hashlib
-import multiprocessing
 import os
 import pickle
 import signal
 import threading
 from dataclasses import dataclass
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection
 
 from threadpoolctl import threadpool_limits
 
@@ -75,20 +74,21 @@ def _prepared(packed: Packed) -> Run:
 _HELD: list[Packed] = []
 
 
-def start(packed: Packed) -> None:
-    """Make a process of a pool ready: once, before its first case."""
+def start(packed: Packed, listening: Connection) -> None:
+    """Make a process of a pool ready: once, before its first case.
+
+    It ends as soon as the other end of the connection is closed, by the process that started it or
+    by the end of that: nobody would read what is found.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started it decides
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_end_with, args=(listening,), daemon=True).start()
     threadpool_limits(limits=1, user_api="blas")
     _HELD[:] = [packed]
 
 
-def _end_with_parent() -> None:
-    """Wait until the process that started this one is gone: nobody would read what is found."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
+def _end_with(listening: Connection) -> None:
+    listening.poll(None)
+    os._exit(1)
 
 
 def run_held(case: Case) -> Outcome | Unprepared:

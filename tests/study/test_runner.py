@@ -13,7 +13,7 @@ import pytest
 from mapper.diagnostics import MappingError
 from mapper.study import RECORDS, CaseError, run_study
 from mapper.study.schedulers import scheduler_of
-from tests.study.works import Odd, Squares
+from tests.study.works import LONG, Odd, Squares
 
 ROOT = Path(__file__).resolve().parents[2]
 SEEDS = [{"seed": seed} for seed in range(12)]
@@ -164,6 +164,15 @@ def test_a_run_that_a_user_stops_says_what_it_kept(tmp_path):
         run_study(Squares(bad={5: "stopped"}), SEEDS, folder=tmp_path, progress=told.append)
     assert told[-1] == f"stopped: 5 cases are kept in {tmp_path}; the same call goes on from there"
     assert run_study(Squares(), SEEDS, folder=tmp_path).reused == 5
+
+
+@pytest.mark.parametrize(("scheduler", "long"), [("processes", "sleeps"), ("threads", "naps")])
+def test_a_failed_case_waits_for_no_other(scheduler, long):
+    work, cases = Squares(bad={1: long, 2: "fails_late"}), [{"seed": 1}, {"seed": 2}]
+    began = time.monotonic()
+    with pytest.raises(CaseError, match="case seed=2"):
+        run_study(work, cases, scheduler=scheduler, workers=2)
+    assert time.monotonic() - began < LONG[long]
 
 
 def test_a_killed_run_leaves_no_process_and_goes_on(tmp_path):

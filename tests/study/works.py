@@ -68,8 +68,21 @@ def is_stopped(seed: int) -> None:
     raise KeyboardInterrupt
 
 
+LONG = {"sleeps": 60, "naps": 5}
+"""Seconds that a case of long work takes; threads cannot be stopped."""
+
+
 def sleeps(seed: int) -> None:
-    time.sleep(60)
+    time.sleep(LONG["sleeps"])
+
+
+def naps(seed: int) -> None:
+    time.sleep(LONG["naps"])
+
+
+def fails_late(seed: int) -> None:
+    time.sleep(0.2)  # the other case has begun
+    has_a_bug(seed)
 
 
 BAD: dict[str, Any] = {
@@ -80,6 +93,8 @@ BAD: dict[str, Any] = {
     "killed": is_killed,
     "stopped": is_stopped,
     "sleeps": sleeps,
+    "naps": naps,
+    "fails_late": fails_late,
 }
 
 
