@@ -7,9 +7,10 @@ from pathlib import Path
 
 from mapper import __version__
 from mapper.arguments import PATH, TEXT, Takes, check_arguments
+from mapper.kernels.pool import usable_processors
 from mapper.progress import Progress, Ticks, silent
 from mapper.study.case import Case, Record, Study
-from mapper.study.schedulers import Finished, processors, scheduler_of
+from mapper.study.schedulers import Finished, scheduler_of
 from mapper.study.store import Store, open_store
 from mapper.study.work import Failed, Work
 from mapper.threads import one_blas_thread
@@ -83,7 +84,7 @@ def run_study(
                 progress, f"{len(missing):,} {what}{earlier}", len(missing), prepared=False
             )
             with _kept(store, what, progress):
-                finished = run(work, missing, workers or processors())
+                finished = run(work, missing, workers or usable_processors())
                 _fill(store, missing, finished, ticks)
         store.finish()
         records = tuple(store.records[key] for key in keys)

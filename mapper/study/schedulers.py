@@ -6,7 +6,6 @@ nothing: records are the same whichever it is.
 
 import logging
 import multiprocessing
-import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -180,8 +179,3 @@ def scheduler_of(name: str) -> Scheduler:
             help=f"schedulers: {', '.join(SCHEDULERS)}, dask:ADDRESS",
         )
     return SCHEDULERS[kind]
-
-
-def processors() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

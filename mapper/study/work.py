@@ -29,7 +29,8 @@ class Work(Protocol):
     def prepare(self) -> Run:
         """Do once what every case needs: load, plan, pack. Each process calls it once.
 
-        Its threads share what it returns, so nothing in there may change from case to case.
+        Its threads share what it returns, so nothing in there may change from case to case. An
+        engine that is prepared for a graph keeps states while it runs: prepare one in each case.
         """
         ...
 
