@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from mapper.ir.core import Graph
     from mapper.verify import Ring, Verification
     from targets import Target, list_targets, load_target
+    from targets.devices import Device, device_names, load_device
 
 __version__ = "0.3.0"
 
@@ -77,6 +78,7 @@ _HOMES = {
     "mapper.ir.core": ("Graph",),
     "mapper.verify": ("Ring", "Verification"),
     "targets": ("Target", "list_targets", "load_target"),
+    "targets.devices": ("Device", "device_names", "load_device"),
 }
 """What each module gives; a test compares it with what type checkers see above."""
 
@@ -89,6 +91,7 @@ __all__ = [
     "ComparedBuild",
     "Comparison",
     "CompileSummary",
+    "Device",
     "Diagnostic",
     "DrawnFigure",
     "EnergyTable",
@@ -109,12 +112,14 @@ __all__ = [
     "compare_mappings",
     "compare_targets",
     "compile",
+    "device_names",
     "energy_table",
     "export",
     "import_model",
     "inspect",
     "list_targets",
     "load",
+    "load_device",
     "load_target",
     "run_demo",
     "verify_model",

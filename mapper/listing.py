@@ -1,5 +1,6 @@
-"""What there is to choose from: targets, published parts, passes."""
+"""What there is to choose from: targets, devices, published parts, passes."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -18,8 +19,17 @@ from targets import (
     target_to_data,
     toml_of,
 )
+from targets.devices import (
+    Device,
+    Imperfections,
+    device_names,
+    is_shipped,
+    load_device,
+    shipped_device_text,
+)
 
 TARGETS_SCHEMA = "spikeloom/targets/1"
+DEVICES_SCHEMA = "spikeloom/devices/1"
 COMPONENTS_SCHEMA = "spikeloom/components/1"
 PASSES_SCHEMA = "spikeloom/passes/1"
 
@@ -55,6 +65,62 @@ class TargetFacts:
         """Return the JSON of ``spikeloom targets NAME``."""
         facts = {"schema": TARGETS_SCHEMA, "target": target_to_data(self.target)}
         return {**facts, "toml": self.toml} if self.toml else facts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceList:
+    """All devices that come with the compiler."""
+
+    devices: tuple[Device, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON of ``spikeloom devices``."""
+        return {"schema": DEVICES_SCHEMA, "devices": [_device_row(d) for d in self.devices]}
+
+    def __repr__(self) -> str:
+        return f"DeviceList({', '.join(device.name for device in self.devices)})"
+
+    def _repr_html_(self) -> str:
+        rows = ((d.name, d.kind, yes(d.verified), d.summary) for d in self.devices)
+        return html_table("devices", ("device", "kind", "verified", "what it is"), rows)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceFacts:
+    """Every fact of one device and, with a target, what it does there in counts."""
+
+    device: Device
+    counts: tuple[Imperfections, ...] = ()
+    """One for each macro of the target."""
+    toml: str = ""
+    """A file to start another device from; empty where not asked for."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON of ``spikeloom devices NAME``."""
+        answer = {
+            "schema": DEVICES_SCHEMA,
+            "device": self.device.to_data(),
+            "digest": self.device.digest,
+            **{key: held for key, held in _device_row(self.device).items() if key in COVERAGE},
+            "unverified": list(self.device.unverified),
+        }
+        if self.counts:
+            answer["counts"] = [asdict(found) for found in self.counts]
+        return {**answer, "toml": self.toml} if self.toml else answer
+
+
+COVERAGE = ("verified", "covered", "not_covered")
+
+
+def _device_row(device: Device) -> dict[str, Any]:
+    return {
+        "name": device.name,
+        "kind": device.kind,
+        "summary": device.summary,
+        "verified": device.verified,
+        "covered": list(device.covered),
+        "not_covered": list(device.not_covered),
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,8 +180,13 @@ class PassList:
         return f"PassList({', '.join(kind.name for kind in self.passes)})"
 
     def _repr_html_(self) -> str:
-        rows = ((k.name, "yes" if k.exact else "no", k.summary()) for k in self.passes)
+        rows = ((k.name, yes(k.exact), k.summary()) for k in self.passes)
         return html_table("passes", ("pass", "exact", "what it does"), rows)
+
+
+def yes(said: bool) -> str:
+    """Write a verdict in a table."""
+    return "yes" if said else "no"
 
 
 def targets_there_are() -> TargetList:
@@ -130,6 +201,41 @@ def facts_of_target(name: str, *, toml: bool = False) -> TargetFacts:
         MappingError: with everything that is wrong with the name or with the file.
     """
     return TargetFacts(target=load_target(name), toml=toml_of(name) if toml else "")
+
+
+def devices_there_are() -> DeviceList:
+    """Return all devices."""
+    return DeviceList(devices=tuple(map(load_device, device_names())))
+
+
+def facts_of_device(
+    name: str,
+    *,
+    target: str | None = None,
+    age: float | None = None,
+    settings: Mapping[str, float] | None = None,
+    toml: bool = False,
+) -> DeviceFacts:
+    """Return every fact of a device, by its name or the path of its file.
+
+    Args:
+        name: The device.
+        target: A target; what the device does in each of its macros is in the answer then.
+        age: Of the chip, in seconds; None: as programmed.
+        settings: Facts to replace, as ``{"cell.sigma": 0.1}``.
+        toml: Whether the answer has a file to start another device from.
+
+    Raises:
+        MappingError: with everything that is wrong with a name, a file or a setting.
+    """
+    device = load_device(name).with_set(settings or {})
+    macros = () if target is None else load_target(target).macros
+    text = device.text if toml else ""
+    if toml and is_shipped(device):
+        text = shipped_device_text(device.name)
+    return DeviceFacts(
+        device=device, counts=tuple(device.on(macro, age) for macro in macros), toml=text
+    )
 
 
 def parts_there_are() -> PartLists:

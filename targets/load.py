@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from mapper.arguments import Takes, check_arguments
 from mapper.diagnostics import MappingError, nearest, printable, refuse
+from targets.devices.load import load_device
 from targets.files import is_plain_name, parse
 from targets.library import Library
 from targets.parts import PartList
@@ -176,6 +177,8 @@ def _read(cls: type[T], reader: Reader, data: object, folder: Path | None) -> T:
     ready: dict[str, object] = {}
     if isinstance(data, dict) and isinstance(data.get("components"), str):
         ready["components"] = _named_library(reader, data["components"], folder)
+    if isinstance(data, dict) and isinstance(data.get("macro"), list):
+        data = {**data, "macro": [_with_device(reader, m, folder) for m in data["macro"]]}
     made = reader.table(cls, data, ready=ready)
     if made is not None:
         _check_cited(reader, made)
@@ -216,6 +219,22 @@ def work_to_data(work: Work) -> dict[str, Any]:
     data = to_plain(work)
     assert isinstance(data, dict)
     return data
+
+
+def _with_device(reader: Reader, macro: object, folder: Path | None) -> object:
+    """Give a macro that names a device the device: one of ours, or a file of the user's own."""
+    if not isinstance(macro, dict) or not isinstance(macro.get("device"), str):
+        return macro
+    name = macro["device"]
+    path = name if is_plain_name(name) or folder is None else folder / name
+    kept = {key: value for key, value in macro.items() if key != "device"}
+    try:
+        if folder is None and not is_plain_name(name):
+            raise refuse("unknown-device", f"no device is named {show(name)}", loc=reader.loc)
+        return {**kept, "device": load_device(path).to_data()}
+    except MappingError as error:
+        reader.problems.extend(error.diagnostics)
+        return kept
 
 
 def _named_library(reader: Reader, name: str, folder: Path | None) -> object:

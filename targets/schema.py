@@ -5,7 +5,7 @@ a single value are in its annotation, and ``targets.reader`` checks them.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
 from mapper.ir.assignment import DIGITAL
@@ -13,8 +13,10 @@ from mapper.ir.core import IntType, Value
 from mapper.ir.encoding import Encoding, Kind
 from mapper.ir.limits import MOST_CELL_BITS, MOST_PLANE_BITS
 from mapper.ir.readout_kinds import READOUTS, ReadoutForm, ReadoutKind
+from targets.devices.device import Device
 from targets.fields import Bits, Bounds, Count, Level, Lines, Name, Positive, Share, Text
 from targets.library import Library
+from targets.priced import device_disagrees, priced_by
 
 InputKind = Literal["spikes", "codes"]
 Reference = Literal["constant", "half-active"]
@@ -105,6 +107,9 @@ class Macro:
     converter."""
     accepts: tuple[InputKind, ...]
     readout: Readout
+    device: Device | None = None
+    """What its cells, amplifiers and wires do on chips as they are made, unless the user names
+    another device."""
 
     def takes(self, input_bits: int) -> bool:
         """Say whether it takes codes of so many bits on its wordlines; 1 for spikes."""
@@ -276,22 +281,44 @@ class Target:
         for macro in self.macros:
             yield from self._unpriced(macro)
             yield from self._cell_levels_disagree(macro)
+            if macro.device is not None:
+                yield from device_disagrees(macro.device, self.components.cell, macro.name)
 
     def macro(self, name: str) -> Macro:
         """Return the macro kind of that name; a missing one is a mistake of the caller."""
         return next(macro for macro in self.macros if macro.name == name)
 
-    def _cell_levels_disagree(self, macro: Macro) -> Iterator[str]:
-        """Yield where two sources say how many levels a cell has: there is one truth.
+    def with_device(self, device: Device) -> "Target":
+        """Return it with another device in every macro.
 
-        A device that is described beside target and library is one more source to compare here.
+        The conductances of the device's levels, where it has them, price the cells: the component
+        library has them in place of its own.
+
+        Raises:
+            MappingError: ``device-levels`` where a cell does not hold the levels of a macro.
         """
+        for macro in self.macros:
+            device.check_levels(macro)
+        return replace(
+            self,
+            macros=tuple(replace(macro, device=device) for macro in self.macros),
+            components=priced_by(device, self.components),
+        )
+
+    def _cell_levels_disagree(self, macro: Macro) -> Iterator[str]:
+        """Yield where two sources say how many levels a cell has: there is one truth."""
         said = self.components.cell.levels
         built = macro.written(macro.weight_bits).base
         if said and said != built:
             yield (
                 f"macro {macro.name!r} has cells of {built} levels, library "
                 f"{self.components.name!r} says {said}"
+            )
+        holds = None if macro.device is None else macro.device.cell.levels
+        if macro.device is not None and holds is not None and built > holds.number:
+            yield (
+                f"macro {macro.name!r} has cells of {built} levels, device "
+                f"{macro.device.name!r} holds {holds.number:g}"
             )
 
     def _unpriced(self, macro: Macro) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from targets.devices.load import is_shipped
 from targets.files import is_plain_name
 from targets.library import Library
 from targets.load import (
@@ -33,7 +34,8 @@ def toml_of(name_or_path: str | Path) -> str:
 def to_toml(target: Target) -> str:
     """Return the text of a file that has every fact of a target.
 
-    A component library that comes with the compiler is named, any other is written out.
+    A component library, or a device, that comes with the compiler is named, any other is written
+    out.
 
     Example:
         >>> print(to_toml(load_target("adcless-64")))
@@ -43,6 +45,9 @@ def to_toml(target: Target) -> str:
     data = target_to_data(target)
     if _is_shipped(target.components):
         data["components"] = target.components.name
+    for macro, written in zip(target.macros, data["macro"], strict=True):
+        if macro.device is not None and is_shipped(macro.device):
+            written["device"] = macro.device.name
     return toml_text(data)
 
 

@@ -8,7 +8,7 @@ __all__ = ["app", "build", "compare", "facts", "main", "model", "new_target"]
 # fmt: off
 _ORDER = (
     "demo", "inspect", "compile", "run", "verify", "cost", "report", "compare", "energy-table",
-    "figures", "export", "targets", "passes",
+    "figures", "export", "targets", "devices", "passes",
 )
 # fmt: on
 """As a user meets them, not as the modules are imported."""

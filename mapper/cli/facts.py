@@ -1,4 +1,4 @@
-"""Commands that list what there is: targets, passes."""
+"""Commands that list what there is: targets, devices, passes."""
 
 from typing import Annotated, Any
 
@@ -8,7 +8,8 @@ from typer.core import TyperGroup
 from mapper import api
 from mapper.cli import tables
 from mapper.cli.app import app, command, out
-from mapper.cli.options import Json
+from mapper.cli.options import Age, Json, Settings
+from targets.devices import parse_age, parse_set
 
 
 class _Targets(TyperGroup):
@@ -62,6 +63,43 @@ def targets(
     answer = api.targets_there_are() if name is None else api.facts_of_target(name)
     if not as_json:
         out.print(tables.targets(answer))
+    return answer
+
+
+@command("devices")
+def devices(
+    name: Annotated[
+        str | None, typer.Argument(help="Show one device: a name, or the path of a .toml file.")
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option(help="Say what it does on this target, in counts.")
+    ] = None,
+    age: Age = None,
+    settings: Settings = None,
+    toml: Annotated[
+        bool, typer.Option("--toml", help="Print the device as a file to start another one from.")
+    ] = False,
+    as_json: Json = False,
+) -> api.DeviceList | api.DeviceFacts:
+    """List the devices, or show all facts of one with their sources."""
+    if name is None:
+        if target or age or settings or toml:
+            raise typer.BadParameter("name a device to say more of", param_hint="NAME")
+        listed = api.devices_there_are()
+        if not as_json:
+            out.print(tables.devices(listed))
+        return listed
+    answer = api.facts_of_device(
+        name,
+        target=target,
+        age=None if age is None else parse_age(age),
+        settings=dict(map(parse_set, settings or [])),
+        toml=toml,
+    )
+    if toml and not as_json:
+        print(answer.toml, end="")
+    elif not as_json:
+        out.print(tables.device(answer))
     return answer
 
 

@@ -41,6 +41,18 @@ Every = Annotated[
     typer.Option(metavar="MS", help="Milliseconds from one inference to the next; back to back."),
 ]
 WeightBits = Annotated[int | None, typer.Option(help="Width of a weight, 1..8.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="Replace a fact of the device, as cell.sigma=0.1. May be repeated.",
+    ),
+]
+Age = Annotated[
+    str | None,
+    typer.Option(metavar="AGE", help="Age of the chip: 3600, 12h, 30d, 10y; as programmed."),
+]
 
 
 # --- what a NIR file leaves open -------------------------------------------------------------

@@ -18,7 +18,16 @@ from mapper.cost import Cost, Range, macro_lines
 from mapper.diagnostics import many, printable
 from mapper.exchange.export import Export
 from mapper.layout import Taken
-from mapper.listing import PartLists, Parts, PassList, TargetFacts, TargetList
+from mapper.listing import (
+    DeviceFacts,
+    DeviceList,
+    PartLists,
+    Parts,
+    PassList,
+    TargetFacts,
+    TargetList,
+    yes,
+)
 from mapper.report.answer import Answer
 from mapper.report.headline import Headline, worth_of
 from mapper.report.numbers import firing_text, number, three_digits
@@ -26,8 +35,12 @@ from mapper.verify.result import Ring, Verification
 from passes import Pass
 from passes.options import options_of
 from targets import Interval, Part, target_to_data
+from targets.devices import Imperfections, counts_of, said_of
 
-_PROSE = {"details", "readout", "readout priced", "value", "what it does", "what it is"}
+_PROSE = {
+    *("condition", "details", "readout", "readout priced", "says nothing of", "source"),
+    *("value", "what it does", "what it is"),
+}
 """Columns that hold words."""
 
 
@@ -201,6 +214,41 @@ def targets(answer: TargetList | TargetFacts) -> RenderableType:
     return table("", ["target", "what it is"], rows)
 
 
+def devices(answer: DeviceList) -> RenderableType:
+    """The devices: what each is, and what it does not speak of."""
+    rows = (
+        [d.name, d.kind, yes(d.verified), d.summary, "; ".join(d.not_covered) or "nothing"]
+        for d in answer.devices
+    )
+    return table("", ["device", "kind", "verified", "what it is", "says nothing of"], rows)
+
+
+def device(answer: DeviceFacts) -> RenderableType:
+    """All facts of one device; what it does on a target, where that was asked for."""
+    held = answer.device
+    head = Text(printable(f"{held.name} ({held.kind}): {held.summary}"))
+    where = Text(printable(" ".join(held.provenance.split())))
+    rows = (
+        [path, value, condition, yes(verified), " ".join(source.split())]
+        for path, value, condition, verified, source in said_of(held)
+    )
+    facts = table("", ["fact", "value", "condition", "verified", "source"], rows)
+    missing = Text(f"says nothing of: {'; '.join(held.not_covered) or 'nothing'}")
+    return Group(head, where, facts, missing, *map(_counts, answer.counts))
+
+
+def _counts(found: Imperfections) -> RenderableType:
+    """What a device does in one macro."""
+    rows = ([name, _number_or_list(value)] for name, value in counts_of(found).items())
+    return table(f"macro {found.macro}, in counts", ["what", "value"], rows)
+
+
+def _number_or_list(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(map(_number_or_list, value))
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
 def components(answer: PartLists | Parts) -> RenderableType:
     """The lists of published parts, or the parts of one with nominal (low..high)."""
     if isinstance(answer, PartLists):
@@ -215,7 +263,7 @@ def components(answer: PartLists | Parts) -> RenderableType:
 def _part(part: Part) -> list[object]:
     amounts = ((part.energy_pj, "pJ"), (part.latency_ns, "ns"), (part.area_um2, "µm²"))
     shown = (_published(value, unit) for value, unit in amounts)
-    verified = "yes" if part.verified else "no"
+    verified = yes(part.verified)
     return [part.name, *shown, f"{part.node_nm:g} nm", f"{part.voltage_v:g} V", verified]
 
 
@@ -246,7 +294,7 @@ def passes(answer: PassList) -> RenderableType:
         exact = "exact" if kind.exact else "inexact"
         needs = [Text(f"needs: {fact.text} ({fact.by})") for fact in kind.needs]
         return Group(Text(f"{kind.name} ({exact})"), Text(kind.text()), *needs, *_options(kind))
-    rows = ([k.name, "yes" if k.exact else "no", k.summary()] for k in answer.passes)
+    rows = ([k.name, yes(k.exact), k.summary()] for k in answer.passes)
     return table("", ["pass", "exact", "what it does"], rows)
 
 

@@ -2,8 +2,15 @@
 
 from targets.devices.counts import CellCounts, Imperfections, ReadoutCounts, WireCounts
 from targets.devices.device import Device
-from targets.devices.load import device_from_data, device_names, load_device, shipped_device_text
-from targets.devices.settings import SETTINGS, parse_set
+from targets.devices.load import (
+    device_from_data,
+    device_names,
+    is_shipped,
+    load_device,
+    shipped_device_text,
+)
+from targets.devices.settings import SETTINGS, parse_age, parse_set
+from targets.devices.words import counts_of, said_of
 
 __all__ = [
     "SETTINGS",
@@ -12,9 +19,13 @@ __all__ = [
     "Imperfections",
     "ReadoutCounts",
     "WireCounts",
+    "counts_of",
     "device_from_data",
     "device_names",
+    "is_shipped",
     "load_device",
+    "parse_age",
     "parse_set",
+    "said_of",
     "shipped_device_text",
 ]

@@ -9,11 +9,11 @@ from mapper.diagnostics import refuse
 from targets.devices.cell import Cell
 from targets.devices.circuit import Amplifier, Replica, Wire
 from targets.devices.counts import Imperfections
-from targets.devices.covered import not_covered, too_little
+from targets.devices.covered import COVERED, not_covered, too_little
 from targets.devices.resolve import cell_counts, readout_counts, wire_counts
 from targets.devices.settings import Parts, changed
 from targets.fields import Name, Text
-from targets.plain import to_plain
+from targets.plain import lean
 from targets.text import toml_text
 
 DeviceKind = Literal["ideal", "rram", "pcm", "fefet", "mram", "sram", "other"]
@@ -63,6 +63,11 @@ class Device:
         return not_covered(self.cell, self.amplifier, self.wire, self.replica)
 
     @property
+    def covered(self) -> tuple[str, ...]:
+        """Name the imperfections that it speaks of."""
+        return tuple(name for name in COVERED if name not in self.not_covered)
+
+    @property
     def unverified(self) -> tuple[str, ...]:
         """Name the facts that nobody read in a source, ``cell.stuck_on``."""
         return tuple(path for path, held in self.facts() if not held.verified)
@@ -84,9 +89,9 @@ class Device:
 
     def to_data(self) -> dict[str, Any]:
         """Give it as plain dicts, lists and scalars; ``device_from_data`` reads it back."""
-        data = to_plain(self)
+        data = lean(self)
         assert isinstance(data, dict)
-        return {key: value for key, value in data.items() if value not in ({}, [])}
+        return data
 
     def facts(self) -> Iterator[tuple[str, Any]]:
         """Walk through all that has a source, each with its path: ``cell.spread.1``."""
@@ -138,8 +143,7 @@ class Device:
         Raises:
             MappingError: ``device-levels`` where a cell does not hold so many levels.
         """
-        levels = macro.cell_levels or 1 << macro.cell_bits
-        self._check_levels(macro.name, levels)
+        levels = self.check_levels(macro)
         cell = cell_counts(self.cell, levels, age, temperature)
         readout = readout_counts(
             self.amplifier,
@@ -159,13 +163,19 @@ class Device:
             not_covered=(*self.not_covered, *too_little(self.amplifier, self.wire, readout, wire)),
         )
 
-    def _check_levels(self, macro: str, levels: int) -> None:
+    def check_levels(self, macro: Crossbar) -> int:
+        """Return how many levels a cell of a macro has.
+
+        Raises:
+            MappingError: ``device-levels`` where one of this device does not hold so many.
+        """
+        levels = macro.cell_levels or 1 << macro.cell_bits
         if self.cell.levels is None or levels <= self.cell.levels.number:
-            return
+            return levels
         raise refuse(
             "device-levels",
             f"a cell of device '{self.name}' holds {self.cell.levels.number:g} levels, "
-            f"one of macro '{macro}' has {levels}",
+            f"one of macro '{macro.name}' has {levels}",
             help="choose another device, or a target with cells of fewer levels",
         )
 

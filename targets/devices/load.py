@@ -47,6 +47,11 @@ def device_from_data(data: object, *, loc: str) -> Device:
     return device
 
 
+def is_shipped(device: Device) -> bool:
+    """Say whether it is, to the last fact, one that comes with the compiler."""
+    return device.name in device_names() and _load_shipped(device.name) == device
+
+
 def shipped_device_text(name: str) -> str:
     """Return the file of a device that comes with the compiler, comments and all.
 

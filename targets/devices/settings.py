@@ -8,7 +8,7 @@ from typing import Any
 from mapper.diagnostics import Diagnostic, MappingError, nearest, refuse
 from targets.devices.cell import Cell, Drift, Spread
 from targets.devices.circuit import Amplifier, Replica, Wire
-from targets.devices.fact import Fact
+from targets.devices.fact import MOST_SECONDS, Fact
 
 SET = "set by the user"
 """The source of a fact that a setting made."""
@@ -55,6 +55,32 @@ def parse_set(text: str) -> tuple[str, float]:
         )
     check({name.strip(): number})
     return name.strip(), number
+
+
+def parse_age(text: str) -> float:
+    """Read an age as the command line has it, ``3600``, ``12h``, ``30d``, ``10y``, as seconds.
+
+    Raises:
+        MappingError: ``device-age``.
+    """
+    unit = text[-1:] if text[-1:] in AGES else "s"
+    try:
+        seconds = float(text.removesuffix(unit)) * AGES[unit]
+    except ValueError:
+        seconds = float("nan")
+    if not YOUNGEST_S <= seconds <= MOST_SECONDS:
+        raise refuse(
+            "device-age",
+            f"an age is {YOUNGEST_S:g}..{MOST_SECONDS:g} s after programming, got {text!r:.80}",
+            loc="--age",
+            help="say 3600, 12h, 30d or 10y",
+        )
+    return seconds
+
+
+AGES = {"s": 1.0, "h": 3600.0, "d": 86400.0, "y": 365.25 * 86400}
+"""Seconds of what an age may be counted in."""
+YOUNGEST_S = 1e-6
 
 
 def check(values: Mapping[str, float]) -> None:

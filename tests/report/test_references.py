@@ -22,6 +22,7 @@ from targets import (
     target_to_data,
     work_to_data,
 )
+from targets.devices import device_names, load_device
 
 PHYSICAL = load_preset("physical")
 
@@ -29,6 +30,7 @@ PHYSICAL = load_preset("physical")
 def test_every_entry_of_the_libraries_names_works_and_every_work_is_named():
     used = {key for name in list_targets() for key in load_target(name).cites}
     used |= {key for name in list_presets() for key in load_preset(name).cites}
+    used |= {key for name in device_names() for key in load_device(name).cites}
     for library in map(load_library, list_libraries()):
         for name, cites in library.cited():
             assert cites, (library.name, name)

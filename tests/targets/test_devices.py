@@ -1,12 +1,15 @@
 """Devices: read strictly, and turned into the counts that hand calculations give."""
 
+import re
 from dataclasses import replace
 from math import log, sqrt
+from pathlib import Path
 
 import pytest
 
+from mapper.cost.facts import corners_of
 from mapper.diagnostics import MappingError
-from targets import load_target
+from targets import list_targets, load_target, target_from_data, target_to_data, to_toml
 from targets.devices import (
     SETTINGS,
     Device,
@@ -17,6 +20,7 @@ from targets.devices import (
     shipped_device_text,
 )
 
+SMALL = Path(__file__).with_name("small.toml")
 ROWS_64 = load_target("adcless-64").macros[0]
 ROWS_128 = load_target("adcless-128").macros[0]
 DAY = 86400.0
@@ -515,3 +519,108 @@ def test_a_setting_on_the_command_line():
         with pytest.raises(MappingError) as error:
             parse_set(text)
         assert problems(error)[0][0] == "device-setting"
+
+
+# --- targets ---------------------------------------------------------------------------------
+
+
+def a_target(tmp_path, device, **changes):
+    text = SMALL.read_text(encoding="utf-8")
+    text = text.replace("accepts =", f'device = "{device}"\naccepts =')
+    for key, value in changes.items():
+        text = re.sub(rf"^{key} = .*$", f"{key} = {value}", text, flags=re.MULTILINE)
+    file = tmp_path / "chip.toml"
+    file.write_text(text, encoding="utf-8")
+    return load_target(file)
+
+
+def test_every_shipped_target_names_a_device_that_does_something_on_it():
+    for name in list_targets():
+        for macro in load_target(name).macros:
+            assert macro.device in map(load_device, device_names())
+            macro.device.on(macro)
+
+
+def test_a_target_names_a_device_by_name_or_by_a_file_beside_it(tmp_path):
+    named = a_target(tmp_path, "rram-wan")
+    assert named.macros[0].device == load_device("rram-wan")
+    own = load_device("rram-wan").with_set({"cell.stuck_on": 0.01})
+    (tmp_path / "own.toml").write_text(own.text, encoding="utf-8")
+    target = a_target(tmp_path, "own.toml")
+    assert target.macros[0].device == own
+    assert target_from_data(target_to_data(target), loc="mapping.json") == target
+    for held, device in ((target, None), (named, "rram-wan")):
+        written = to_toml(held)
+        (tmp_path / "again.toml").write_text(written, encoding="utf-8")
+        assert load_target(tmp_path / "again.toml") == held
+        assert (f'device = "{device}"' in written) == (device is not None)
+
+
+@pytest.mark.parametrize(
+    ("device", "changes", "code", "message"),
+    [
+        ("rram-wam", {}, "unknown-device", "no device is named 'rram-wam'; did you mean"),
+        ("none.toml", {}, "unknown-device", "none.toml is not a file"),
+        (
+            "sram-charge",
+            {},
+            "target-value",
+            "chip.toml: macro 'sense-amp-8' has resistive cells by its library, "
+            "device 'sram-charge' is sram",
+        ),
+        (
+            "pcm",
+            {},
+            "target-value",
+            "chip.toml: macro 'sense-amp-8' has cells of 0.25 uS when off by device 'pcm', "
+            "of 0.3333..50 by its library",
+        ),
+        (
+            "mram",
+            {"cell_bits": 2},
+            "target-value",
+            "chip.toml: macro 'sense-amp-8' has cells of 4 levels, device 'mram' holds 2",
+        ),
+    ],
+)
+def test_what_a_target_and_its_device_may_not_disagree_on(tmp_path, device, changes, code, message):
+    with pytest.raises(MappingError) as error:
+        a_target(tmp_path, device, **changes)
+    ((found, text),) = problems(error)
+    assert found == code
+    assert message in text
+
+
+def test_a_device_that_is_chosen_prices_the_cells():
+    target = load_target("adcless-64")
+    chosen = target.with_device(load_device("pcm"))
+    cell = chosen.components.cell
+    on, off = cell.on_conductance_us, cell.off_conductance_us
+    assert (on.low, on.nominal, on.high) == (25, 25, 25)
+    assert (off.low, off.nominal, off.high) == (0.25, 0.25, 0.25)
+    assert cell.read_voltage_v == target.components.cell.read_voltage_v
+    assert chosen.macros[0].device == load_device("pcm")
+    assert cell.source.startswith("Conductances: device pcm, aihwkit")
+    known_on = target.with_device(load_device("rram-wan")).components.cell
+    assert known_on.on_conductance_us.nominal == 39
+    assert known_on.off_conductance_us == target.components.cell.off_conductance_us
+    without = target.with_device(load_device("sram-charge"))
+    assert without.components == target.components
+    digital = load_target("digital-cim-64")
+    assert digital.with_device(load_device("pcm")).components == digital.components
+
+
+def test_cells_that_conduct_less_cost_less(tmp_path):
+    facts = corners_of(load_target("adcless-64"))
+    (low, nominal, high) = corners_of(load_target("adcless-64").with_device(load_device("pcm")))
+    assert nominal.on_conductance_us == low.on_conductance_us == high.on_conductance_us == 25
+    assert nominal.on_conductance_us < facts[1].on_conductance_us
+    assert nominal.off_conductance_us == 0.25
+
+
+def test_a_device_that_is_chosen_must_hold_the_levels():
+    target = load_target("adcless-64")
+    wide = replace(target, macros=(with_cell_bits(2),))
+    with pytest.raises(MappingError) as error:
+        wide.with_device(load_device("mram"))
+    assert problems(error)[0][0] == "device-levels"

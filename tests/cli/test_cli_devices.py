@@ -1,0 +1,81 @@
+"""``spikeloom devices``: what there is, every fact with its source, counts on a target."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from mapper import api, cli
+from targets.devices import device_from_data, device_names, load_device, parse_age
+
+
+def run(*args, code=0):
+    done = CliRunner().invoke(cli.app, ["devices", *map(str, args)])
+    assert done.exit_code == code, done.output
+    return done.stdout
+
+
+def data(*args, code=0):
+    return json.loads(run(*args, "--json", code=code))
+
+
+def test_devices_are_listed_with_what_they_do_not_cover():
+    rows = {row["name"]: row for row in data()["devices"]}
+    assert tuple(rows) == device_names()
+    assert rows["ideal"]["not_covered"] == []
+    assert not rows["fefet"]["verified"]
+    assert "wires" in rows["pcm"]["not_covered"]
+    assert "spread of programmed cells" in rows["pcm"]["covered"]
+    assert all(name in run() for name in device_names())
+    assert repr(api.devices_there_are()) == f"DeviceList({', '.join(device_names())})"
+    assert "rram-milo" in api.devices_there_are()._repr_html_()
+
+
+def test_a_device_shows_its_facts_and_what_they_are_in_counts(tmp_path):
+    answer = data("rram-wan", "--target", "adcless-64", "--set", "cell.sigma=0.1", "--age", "1d")
+    (counts,) = answer["counts"]
+    assert counts["cell"]["sigma"] == [0.1, 0.1]
+    assert counts["cell"]["age_s"] == 86400
+    assert counts["readout"]["offset"] == pytest.approx(0.22016)
+    assert answer["unverified"] == ["amplifier.swing_v", "amplifier.parasitic"]
+    device = device_from_data(answer["device"], loc="a.json")
+    assert device.digest == answer["digest"]
+    shown = run("rram-wan", "--target", "adcless-128")
+    assert "3.44 mV" in shown
+    assert "readout.offset        0.4403" in shown
+    assert "says nothing of: leakage of cells that are off" in shown
+
+
+def test_a_device_is_printed_as_a_file_to_start_from(tmp_path):
+    file = tmp_path / "pcm.toml"
+    file.write_text(run("pcm", "--toml"), encoding="utf-8")
+    assert load_device(file) == load_device("pcm")
+    file.write_text(run("pcm", "--toml", "--set", "cell.stuck_on=0.01"), encoding="utf-8")
+    assert load_device(file).cell.stuck_on.number == 0.01
+    assert data("pcm", "--toml")["toml"] == run("pcm", "--toml")
+
+
+@pytest.mark.parametrize(
+    ("args", "code"),
+    [
+        (("rram-wam",), "unknown-device"),
+        (("pcm", "--set", "cell.sigma"), "device-setting"),
+        (("pcm", "--set", "cell.sgma=1"), "device-setting"),
+        (("pcm", "--age", "old"), "device-age"),
+        (("pcm", "--target", "adcles-64"), "unknown-target"),
+    ],
+)
+def test_what_is_refused(args, code):
+    assert [error["code"] for error in data(*args, code=1)["errors"]] == [code]
+
+
+def test_options_without_a_device_are_wrong_usage():
+    run("--set", "cell.sigma=0.1", code=2)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("3600", 3600), ("12h", 43_200), ("30d", 2_592_000), ("1.5s", 1.5), ("10y", 315_576_000)],
+)
+def test_ages(text, seconds):
+    assert parse_age(text) == seconds
