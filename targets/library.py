@@ -70,7 +70,7 @@ class Write(Component):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteLaw:
-    """Writing by a law of ``mapper.cost.laws``, at the sizes of the macro."""
+    """Writing by a law of ``mapper.cost.array_laws``, at the sizes of the macro."""
 
     law: WriteLawName
     node_nm: Positive
@@ -140,7 +140,7 @@ class AdderTree(Component):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdderTreeLaw:
-    """Adders by a law of ``mapper.cost.laws``, at the sizes of the macro that they are in."""
+    """Adders by a law of ``mapper.cost.array_laws``, at the sizes of the macro that they are in."""
 
     law: TreeLawName
     order: TreeOrder
@@ -178,7 +178,7 @@ class ConverterLaw:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelLaw:
-    """A read channel by a law of ``mapper.cost.laws``, at the sizes of the macro that it reads."""
+    """A read channel by a law of ``mapper.cost.array_laws``, at the sizes of its macro."""
 
     law: ChannelLawName
     settling_ns: Positive

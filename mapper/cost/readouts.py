@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from math import ceil, log2
 from typing import Literal
 
+from mapper.cost.array_laws import channel_by_law, tree_by_law, write_by_law
 from mapper.cost.gates import tree_bits
-from mapper.cost.laws import at_rows, channel_by_law, converter_by_law, tree_by_law, write_by_law
+from mapper.cost.laws import at_rows, converter_by_law
 from mapper.cost.model import Part
 from mapper.diagnostics import refuse
 from targets import (

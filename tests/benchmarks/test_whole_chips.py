@@ -20,7 +20,8 @@ from benchmarks.chip_networks import (
     threshold_at,
 )
 from benchmarks.whole_chips import MEMRISTIVE, Case
-from mapper.cost.laws import BRANCHES, SETTLING_SCATTER, SETTLING_V, WIRE_FF
+from mapper.cost.array_laws import BRANCHES, SETTLING_SCATTER, SETTLING_V
+from mapper.cost.laws import WIRE_FF
 from mapper.cost.scaling import analogue_energy_factor
 from targets import Interval, load_library, load_parts, load_target
 

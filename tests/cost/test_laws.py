@@ -5,9 +5,10 @@ from math import log
 
 import pytest
 
+from mapper.cost.array_laws import channel_by_law, tree_by_law, write_by_law
 from mapper.cost.facts import corners_of
 from mapper.cost.gates import DELAY_FITS, delay_factor, tree_bits
-from mapper.cost.laws import channel_by_law, converter_by_law, tree_by_law, write_by_law
+from mapper.cost.laws import converter_by_law
 from mapper.cost.readouts import dearest_write
 from mapper.cost.scaling import digital_energy_factor
 from mapper.diagnostics import MappingError
