@@ -33,7 +33,7 @@ MOST_BYTES = 1 << 26
 """Bytes of all of them: 65,000 records of a kilobyte. Parsed, hostile ones take 20 times that."""
 
 _PAUSE = 1.0
-"""Seconds between two waits for the disk: what a loss of power may take."""
+"""Seconds between two waits for the disk, at least; a loss of power may take what came since."""
 
 
 @dataclass(slots=True)
