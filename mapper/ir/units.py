@@ -34,7 +34,8 @@ class CrossbarLayer:
 
     @property
     def operands(self) -> tuple[Value, ...]:
-        return (self.mvm.x,)
+        key = self.read.key
+        return (self.mvm.x,) if key is None else (self.mvm.x, key)
 
     @property
     def results(self) -> tuple[Value, ...]:

@@ -106,8 +106,12 @@ class RowBlocks:
     significances: Int32s
     scales: Int32s
     """``[nclusters, Ng]``."""
+    copies: int = 1
+    """Of the crossbars, each for a band of the layer's positions; ``refcopies`` of them, or one for
+    all, have references of their own."""
+    refcopies: int = 1
     start: Int32s
-    """``[N]``."""
+    """``[refcopies, N]``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -115,6 +119,8 @@ class Cells:
     """Of a layer: how partial sums are made and read."""
 
     kind: Kind
+    cellcopies: int = 1
+    """Copies of the crossbars that have cells of their own; 1 where all are alike."""
     weights: Bytes | NDArray[np.int8] | Halves | Int32s
     L: int = 1
     """Thresholds."""
@@ -128,6 +134,8 @@ class Cells:
     NP: int = 0
     """Bit planes of a reference."""
     mode: Mode = "PLAIN"
+    parity: bool = False
+    """Whether half-active columns have references for even and for odd numbers of wordlines."""
     rise: int = 0
     """What each threshold adds to the decoded level."""
     depth: int = 0
@@ -153,11 +161,15 @@ class Cells:
     """What the lowest levels of all slices add up to."""
     rises: Int32s | None = None
     quick: Quick = "BY_FLOATS"
+    down: int = 0
+    """Bits by which products of ``quick`` are shifted."""
     top: int = 1
     """The greatest code of an ADC."""
     tables: Int32s | None = None
     halves: Halves | None = None
-    """In place of ``tables`` where ``quick`` is not ``BY_FLOATS``."""
+    """In place of ``tables`` where ``quick`` is not ``BY_FLOATS``, and where sums are not wide."""
+    rests: Halves | None = None
+    """What sums of 0 are read as, before scales: where sums are not wide."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

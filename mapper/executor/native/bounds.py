@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import TypedDict
 
 import numpy as np
 
-from mapper.ir.bounds import bitline_products, code_bounds, greatest, half_active_products
+from mapper.executor.native.grid import Grid
+from mapper.ir.bounds import greatest, half_active_products
 from mapper.ir.core import INT64, Array, Constants, IntType, param
-from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.readout import AdcRead, SenseAmpRead
 from mapper.ir.units import CrossbarLayer
 from mapper.kernels import core
@@ -47,12 +48,14 @@ class Arithmetic:
     nibbles: int = 0
     """Where two bit-slices share a byte: how many wordlines' sum fits half of it."""
     quick: Quick = "BY_FLOATS"
-    """How codes of an ADC are computed; see ``csrc/quick.h``."""
+    """How codes of an ADC are computed, and by how much products are shifted ``down``; see
+    ``csrc/quick.h``."""
+    down: int = 0
     wide: bool = True
-    """Whether sums of row blocks take 32 bits instead of 16."""
+    """Whether sums of row blocks take 32 bits instead of 16, and so what is compared."""
 
 
-def arithmetic(layer: CrossbarLayer, constants: Constants) -> Arithmetic:
+def arithmetic(layer: CrossbarLayer, constants: Constants, grid: Grid) -> Arithmetic:
     """Choose the kernel for a layer.
 
     Raises:
@@ -65,40 +68,54 @@ def arithmetic(layer: CrossbarLayer, constants: Constants) -> Arithmetic:
         raise NotNativeError(f"inputs are read {mvm.plane_bits} bits at a time")
     if mvm.planes > most:
         raise NotNativeError(f"inputs of {mvm.planes} bits, at most {most} are read bit by bit")
+    if len(grid.differing_copies) > 1:
+        raise NotNativeError(f"cells and tables are of {grid.differing_copies} copies")
+    if layer.read.noise is not None:
+        raise NotNativeError("reads are noisy")
     total = max(_output_bound(layer, constants), _greatest_held(layer, constants))
     if total >= WORD:
         raise NotNativeError(f"sums of row blocks may reach {total}, past 32 bits")
-    if _is_bit_sliced(layer, tallest):
+    if _is_bit_sliced(layer, grid, tallest):
         return Arithmetic(bits=True, wide=total >= HALF)
     if tallest > (most := core.number("MOST_LISTED")):
         raise NotNativeError(f"row blocks of {tallest} wordlines, at most {most}")
-    bits = _sum_bits(layer, constants)
+    bits = _sum_bits(layer, constants, grid)
     if bits == 32:
         return Arithmetic(bits=False)
-    digit = bitline_products(mvm, constants).bound // tallest
-    chunk = BYTE // max(1, digit)
-    nibbles = _nibbles(mvm) if chunk >= FEWEST else 0
+    chunk = BYTE // max(1, -grid.digits[0], grid.digits[1])
+    nibbles = _nibbles(grid) if chunk >= FEWEST else 0
     return Arithmetic(
         bits=False,
         cells=8 if chunk >= FEWEST else 16,
         chunk=chunk // nibbles * nibbles if nibbles else max(1, chunk),
         nibbles=nibbles,
-        quick=_quick(layer, constants),
+        wide=total >= HALF or not _is_narrow(layer, constants, grid),
+        **_quick(layer, grid),
     )
 
 
-def _is_bit_sliced(layer: CrossbarLayer, tallest: int) -> bool:
+def _is_narrow(layer: CrossbarLayer, constants: Constants, grid: Grid) -> bool:
+    """Say whether sums are compared in 16 bits, and levels added in as many if they fit."""
+    read, scale = layer.read, scale_table(layer, constants)
+    if not isinstance(read, SenseAmpRead) or grid.half_full or grid.bound + 1 >= HALF:
+        return False
+    if layer.add.offset or (scale != scale[:, :1]).any():
+        return False
+    return len(rises(read)) * len(layer.add.significances) <= core.number("MOST_NARROW")
+
+
+def _is_bit_sliced(layer: CrossbarLayer, grid: Grid, tallest: int) -> bool:
     """Say whether counts of cells' bits meet evenly spaced levels."""
-    read, encoding = layer.read, layer.mvm.encoding
-    if not isinstance(read, SenseAmpRead) or encoding is None or layer.add.offset:
+    read, (low, high) = layer.read, grid.digits
+    if not isinstance(read, SenseAmpRead) or layer.add.offset or read.noise is not None:
         return False
-    if layer.half_active and (read.full_level != 1 or encoding.digit_max != 1):
+    if layer.mvm.encoding is None and layer.mvm.cells is None:
         return False
-    if encoding.pairs and encoding.digit_max != 1:
+    if layer.half_active and grid.form != "HALVES":
         return False
-    if encoding.digit_max > MOST_DIGIT or tallest * encoding.digit_max > core.number(
-        "MANY_PLANES_SUM"
-    ):
+    if low < 0 and (low, high) != (-1, 1):
+        return False
+    if high > MOST_DIGIT or tallest * max(1, high) > core.number("MANY_PLANES_SUM"):
         return False
     if len(layer.mvm.rows) * (len(read.levels) - 1) >= 1 << _COUNTER_BITS:
         return False
@@ -110,59 +127,84 @@ def rises(read: SenseAmpRead) -> list[int]:
     return [b - a for a, b in zip(read.levels, read.levels[1:], strict=False)]
 
 
-def _nibbles(mvm: CrossbarMvm) -> int:
+def _nibbles(grid: Grid) -> int:
     """Return how many wordlines' digits are added in half a byte; 0 where they may be negative."""
-    encoding = mvm.encoding
-    if encoding is None or encoding.digit_min < 0 or len(encoding.significances) < 2:
+    mvm, (low, high) = grid.layer.mvm, grid.digits
+    if low < 0 or grid.shape[1] < 2:
         return 0
     outputs = mvm.outputs // mvm.groups
     if -(-outputs // 32) % 2:  # columns are stored by 32, and nibbles need 64
         return 0
-    return {1: 8, 3: 5}.get(encoding.digit_max, 0)
+    return {1: 8, 2: 5, 3: 5}.get(high, 0)
 
 
-def _sum_bits(layer: CrossbarLayer, constants: Constants) -> int:
-    bound = bitline_products(layer.mvm, constants).bound
+def _sum_bits(layer: CrossbarLayer, constants: Constants, grid: Grid) -> int:
+    bound = grid.bound
     if layer.half_active:
         tallest = max(len(rows) for rows in layer.mvm.rows)
         assert isinstance(layer.read, SenseAmpRead)
         bound = half_active_products(layer, constants).bound + 2 * bound
         bound += tallest * layer.read.full_level
     if not isinstance(layer.read, SenseAmpRead):
-        first = greatest(constants, layer.read.first)
-        if bound + first >= FLOAT_WHOLE:
-            raise NotNativeError(f"sums less thresholds may reach {bound + first}, past 2**24")
-        if code_bounds(layer, constants).step >= WORD or layer.read.bits > 24:
+        first, *_ = grid.converter()
+        most = bound + int(np.abs(first).max())
+        if most >= FLOAT_WHOLE:
+            raise NotNativeError(f"sums less thresholds may reach {most}, past 2**24")
+        if _greatest_code(layer.read, constants) >= WORD or layer.read.bits > 24:
             raise NotNativeError("decoded values may pass 32 bits")
-    if bound >= WORD:
+    if bound + 1 >= WORD:
         raise NotNativeError(f"partial sums may reach {bound}, past 32 bits")
     return 16 if bound < HALF else 32
 
 
-def _quick(layer: CrossbarLayer, constants: Constants) -> Quick:
+class _Quick(TypedDict):
+    quick: Quick
+    down: int
+
+
+def _quick(layer: CrossbarLayer, grid: Grid) -> _Quick:
     """Say whether an ADC's codes and values are exact in the 16 bits of ``csrc/quick.h``.
 
-    ``n / step`` is the high half of ``n * factor`` where ``n * (factor * step - 2**16) < 2**16``;
-    a difference past ``top`` steps is cut off there whatever its quotient.
+    ``n / width`` is the high half of ``n * factor``, shifted ``down``, where ``n * (factor * width
+    - 2**(16 + down)) < 2**(16 + down)``; a difference past ``top`` widths is cut off there whatever
+    its quotient.
     """
-    read = layer.read
+    read, by_floats = layer.read, _Quick(quick="BY_FLOATS", down=0)
     if not isinstance(read, AdcRead):
-        return "BY_FLOATS"
-    first, base = greatest(constants, read.first), greatest(constants, read.base)
-    steps, top = np.unique(param(constants, read.step, INT64)), (1 << read.bits) - 1
-    widest = int(steps.max())
-    most = bitline_products(layer.mvm, constants).bound + first + widest
+        return by_floats
+    first, widths, steps, base = grid.converter()
+    widths, top = np.unique(widths), (1 << read.bits) - 1
+    least, widest, steepest = int(widths[0]), int(widths[-1]), int(np.abs(steps).max())
+    most = grid.bound + int(np.abs(first).max()) + widest
+    lowest = int(np.abs(base).max())
     heaviest = max(abs(s) for s in layer.add.significances)
-    if max(most, base, top, heaviest) >= HALF:
-        return "BY_FLOATS"
-    factors = (1 << 16) // steps + 1
-    rest = np.minimum((top + 1) * steps, most) * (factors * steps - (1 << 16))
-    if not ((rest < 1 << 16) | (steps == 1)).all():
-        return "BY_FLOATS"
-    alike = all(isinstance(scalar, int) for scalar in (read.first, read.step, read.base))
-    if alike and heaviest * widest < HALF:
-        return "EVEN"
-    return "BY_COLUMN" if base + widest * top < HALF else "BY_FLOATS"
+    if max(most, lowest, top, heaviest, steepest) >= HALF or least < 1:
+        return by_floats
+    furthest = np.minimum((top + 1) * widths, most)
+    for down in dict.fromkeys((0, max(0, (least - 1).bit_length() - 1))):
+        unit = 1 << (16 + down)
+        rest = furthest * (quick_factors(widths, down) * widths - unit)
+        if ((rest < unit) | (widths == 1)).all():
+            break
+    else:
+        return by_floats
+    alike = all(isinstance(t, int) for t in (read.first, read.spacing, read.step, read.base))
+    if alike and not down and heaviest * steepest < HALF:
+        return _Quick(quick="EVEN", down=0)
+    if lowest + steepest * top < HALF:
+        return _Quick(quick="BY_COLUMN", down=down)
+    return by_floats
+
+
+def quick_factors(widths: Array, down: int) -> Array:
+    """Return what 16-bit numbers are multiplied with in place of a division."""
+    return (1 << (16 + down)) // widths + 1
+
+
+def _greatest_code(read: AdcRead, constants: Constants) -> int:
+    """Bound what codes of an ADC stand for."""
+    top = (1 << read.bits) - 1
+    return greatest(constants, read.base) + greatest(constants, read.step) * top
 
 
 def _output_bound(layer: CrossbarLayer, constants: Constants) -> int:
@@ -171,7 +213,7 @@ def _output_bound(layer: CrossbarLayer, constants: Constants) -> int:
     if isinstance(read, SenseAmpRead):  # levels are reached one rise at a time
         code = abs(read.levels[0]) + sum(abs(rise) for rise in rises(read))
     else:
-        code = code_bounds(layer, constants).step
+        code = _greatest_code(read, constants)
     block = code * sum(abs(s) for s in add.significances)
     block += abs(add.offset) * max(len(rows) for rows in layer.mvm.rows)
     scales = np.abs(scale_table(layer, constants)).sum(axis=0)

@@ -7,28 +7,35 @@ from itertools import pairwise
 
 import numpy as np
 
-from mapper.executor.native.bounds import Arithmetic, arithmetic, check_lists, scale_table
+from mapper.executor.native.bounds import (
+    Arithmetic,
+    arithmetic,
+    check_lists,
+    rises,
+    scale_table,
+)
 from mapper.executor.native.geometry import Geometry, geometries
+from mapper.executor.native.grid import Grid, grid_of
 from mapper.executor.native.held import Held, words
 from mapper.executor.native.neurons import NeuronTables
 from mapper.executor.native.pack import (
     Columns,
-    adc_tables,
     greatest_sum,
-    half_tables,
-    level_rises,
-    outputs_at_once,
     pack_bits,
     pack_references,
-    pack_sums,
-    resting,
-    sense_tables,
-    start_values,
     vectors,
 )
+from mapper.executor.native.pack_sums import (
+    adc_tables,
+    half_tables,
+    outputs_at_once,
+    pack_rests,
+    pack_sums,
+    sense_tables,
+)
+from mapper.executor.native.rest import at_rest, lowest_levels, start
 from mapper.executor.native.trace import Trace
 from mapper.ir.core import Array, Constants
-from mapper.ir.encoding import Encoding
 from mapper.ir.readout import AdcRead, SenseAmpRead
 from mapper.ir.units import CrossbarLayer
 from mapper.kernels import core
@@ -85,9 +92,10 @@ class NativeLayer:
         Raises:
             NotNativeError: where the kernels cannot compute it exactly.
         """
-        how = arithmetic(layer, constants)
-        places = geometries(layer.mvm, split=how.bits)
-        phases = tuple(_phase(layer, constants, level, how, where) for where in places)
+        grid = grid_of(layer, constants)
+        how = arithmetic(layer, constants, grid)
+        places = geometries(layer.mvm, split=True)
+        phases = tuple(_phase(grid, level, how, where) for where in places)
         return cls(layer, level, places[0].positions, phases)
 
     def run(
@@ -171,12 +179,11 @@ def _rows_of(positions: Positions, batch: int, threads: int) -> tuple[Positions,
     return rows, *as_read(rows)
 
 
-def _phase(
-    layer: CrossbarLayer, constants: Constants, level: int, how: Arithmetic, where: Geometry
-) -> Phase:
+def _phase(grid: Grid, level: int, how: Arithmetic, where: Geometry) -> Phase:
     """Pack what some output positions need of a layer."""
+    layer = grid.layer
     mvm, add = layer.mvm, layer.add
-    order, clusters, scales = _clusters(layer, constants, where.present)
+    order, clusters, scales = _clusters(layer, grid.constants, where.present)
     outputs = mvm.outputs // mvm.groups
     padded = 16 if outputs <= 16 and how.bits else -(-outputs // 32) * 32
     columns = Columns(outputs=outputs, padded=padded, slices=len(add.significances))
@@ -204,26 +211,17 @@ def _phase(
         clusters=clusters,
         significances=np.asarray(add.significances, np.int32),
         scales=scales,
-        start=_start(layer, constants, how, absent).astype(np.int32),
+        copies=grid.copies,
+        refcopies=grid.reference_copies,
+        start=start(grid, how, absent).astype(np.int32),
     )
     if how.bits:
-        cells = _bits(layer, constants, order, columns, level, clusters)
+        cells = _bits(grid, order, columns, level, clusters)
     else:
-        cells = _sums(layer, constants, order, columns, how)
+        cells = _sums(grid, order, columns, how)
     positions = _positions(layer, where)
     check_lists(positions.band_area if mvm.window else _SAMPLES, tall)
     return Phase(positions, *as_read(positions, row_blocks, cells), order)
-
-
-def _start(
-    layer: CrossbarLayer, constants: Constants, how: Arithmetic, absent: Sequence[int]
-) -> Array:
-    """Return what outputs begin with: lowest levels, and row blocks that see nothing."""
-    scales = scale_table(layer, constants)
-    if how.bits:
-        return start_values(layer, scales) + resting(layer, constants, scales, absent)
-    assert not absent  # only counts are split into phases
-    return np.zeros(layer.mvm.outputs, np.int64)
 
 
 def _positions(layer: CrossbarLayer, where: Geometry) -> Positions:
@@ -283,40 +281,34 @@ def _clusters(
     return order, np.asarray(clusters, np.int32), np.asarray(scales, np.int32)
 
 
-def _bits(
-    layer: CrossbarLayer,
-    constants: Constants,
-    order: Sequence[int],
-    columns: Columns,
-    level: int,
-    clusters: Array,
-) -> Cells:
+def _bits(grid: Grid, order: Sequence[int], columns: Columns, level: int, clusters: Array) -> Cells:
     """Return what the bit-sliced kernel reads."""
-    read, mvm = layer.read, layer.mvm
+    layer, read = grid.layer, grid.layer.read
     assert isinstance(read, SenseAmpRead)
-    assert mvm.encoding is not None
-    tallest = max(len(rows) for rows in mvm.rows)
-    way = vectors(mvm.encoding, columns.count, tallest, level)
-    mode = _mode(layer, mvm.encoding)
+    tallest = max(len(rows) for rows in layer.mvm.rows)
+    way = vectors(grid, columns.count, tallest, level)
+    mode = _mode(grid)
     signed = mode in ("DIFFERENTIAL", "HALF_ACTIVE")
-    few = greatest_sum(layer) <= core.number("FEW_PLANES_SUM")
+    few = greatest_sum(grid) <= core.number("FEW_PLANES_SUM")
     planes = core.number("FEW_PLANES" if few else "MANY_PLANES")
-    weights = pack_bits(layer, constants, order, columns, way)
     most = len(read.levels) - 1
+    refs = pack_references(grid, order, columns, way, planes, signed)
     return Cells(
         kind="BITS",
-        weights=weights,
+        cellcopies=grid.cell_copies,
+        weights=(weights := pack_bits(grid, order, columns, way)),
         L=most,
         width=way.width,
         folded=way.beside > 1,
-        colblks=weights.shape[1],
-        sets=weights.shape[2],
+        colblks=weights.shape[2],
+        sets=weights.shape[3],
         NP=planes,
         mode=mode,
-        rise=int(level_rises(read)[0]),
+        parity=refs.shape[3] > 1,
+        rise=rises(read)[0],
         depth=(depth := int(most * (clusters[:, 1] - clusters[:, 0]).max()).bit_length()),
         merged=_is_merged(layer, depth, level),
-        refs=pack_references(layer, constants, order, columns, way, planes, signed),
+        refs=refs,
     )
 
 
@@ -334,47 +326,44 @@ def _is_merged(layer: CrossbarLayer, depth: int, level: int) -> bool:
     return ordered and depth + times[-1].bit_length() <= core.number("MOST_MERGED")
 
 
-def _mode(layer: CrossbarLayer, encoding: Encoding) -> Mode:
-    if layer.half_active:
-        return "HALF_ACTIVE"
-    if encoding.pairs:
-        return "DIFFERENTIAL"
-    return "DIGITS" if encoding.digit_max > 1 else "PLAIN"
+def _mode(grid: Grid) -> Mode:
+    if grid.form == "DIGITS":
+        return "DIGITS" if grid.bits > 1 else "PLAIN"
+    return "HALF_ACTIVE" if grid.form == "HALVES" else "DIFFERENTIAL"
 
 
-def _sums(
-    layer: CrossbarLayer,
-    constants: Constants,
-    order: Sequence[int],
-    columns: Columns,
-    how: Arithmetic,
-) -> Cells:
+def _sums(grid: Grid, order: Sequence[int], columns: Columns, how: Arithmetic) -> Cells:
     """Return what the kernel that adds cells as numbers reads."""
-    read = layer.read
+    layer, read = grid.layer, grid.layer.read
     at_once = outputs_at_once(columns, max(len(rows) for rows in layer.mvm.rows), how)
     cells = Cells(
         kind=_KINDS[how.cells],
-        weights=pack_sums(layer, constants, order, columns, how, at_once),
+        cellcopies=grid.cell_copies,
+        weights=pack_sums(grid, order, columns, how, at_once),
         cols=columns.count,
         at_once=at_once,
         chunk=how.chunk,
         nibbles=how.nibbles,
         quick=how.quick,
+        down=how.down,
         offset=layer.add.offset,
     )
     if isinstance(read, AdcRead):
-        tables = adc_tables(layer, constants, order, columns)
+        tables = adc_tables(grid, order, columns)
         top = (1 << read.bits) - 1
         if how.quick == "BY_FLOATS":
             return replace(cells, readout="ADC", top=top, tables=tables)
-        halves = half_tables(tables, even=how.quick == "EVEN")
-        return replace(cells, readout="ADC", top=top, halves=halves)
-    return replace(
+        return replace(cells, readout="ADC", top=top, halves=half_tables(tables, how))
+    cells = replace(
         cells,
         readout="SENSE",
         L=len(read.levels) - 1,
-        half_full=read.full_level if layer.half_active else 0,
-        lowest=read.levels[0] * sum(layer.add.significances),
-        rises=level_rises(read),
-        tables=sense_tables(layer, constants, order, columns),
+        half_full=grid.half_full,
+        lowest=lowest_levels(grid),
+        rises=np.asarray(rises(read), np.int32),
     )
+    table = sense_tables(grid, order, columns, wide=how.wide)
+    if how.wide:
+        return replace(cells, tables=table)
+    rests = at_rest(grid, range(len(layer.mvm.rows))) - lowest_levels(grid)
+    return replace(cells, halves=table, rests=pack_rests(rests, order, layer.mvm.groups, columns))

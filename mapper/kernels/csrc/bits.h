@@ -152,6 +152,7 @@ static AI void FN(sense_signed)(const Layer *l, const uint16_t *ix, int n, const
     return;
   }
   const int half = (n + 1) >> 1;
+  if (mode == HALF_ACTIVE) r += (n & l->parity) * l->L * step;
 #define SIGNED(P)                                                              \
   do {                                                                         \
     if (mode == DIFFERENTIAL) {                                                \
@@ -229,9 +230,9 @@ static AI void FN(tile_of)(const Layer *l, const Scratch *s, int64_t b0, int64_t
                            const int single, const int folded) {
   const int64_t sets = l->sets;
   const int64_t wstep = l->colblks * sets * (l->rows + 1) * VB;
-  const int64_t rstep = l->colblks * l->L * l->refplanes * VB;
-  const uint8_t *w0 = l->weights + b0 * wstep + cb * sets * (l->rows + 1) * VB;
-  const uint8_t *r0 = l->refs + b0 * rstep + cb * l->L * l->refplanes * VB;
+  const int64_t refs = (1 + l->parity) * l->L * l->refplanes * VB, rstep = l->colblks * refs;
+  const uint8_t *w0 = s->weights + b0 * wstep + cb * sets * (l->rows + 1) * VB;
+  const uint8_t *r0 = s->refs + b0 * rstep + cb * refs;
   const int width = folded ? VB / 2 : VB;
   const int64_t area = s->band_rows * l->PW, row = l->colblks * width;
   const Entry *at[8];

@@ -10,7 +10,7 @@
 
 #include "check.h"
 
-enum { MOST_ARRAYS = 32 };
+enum { MOST_ARRAYS = 40 };
 
 typedef struct { Py_buffer views[MOST_ARRAYS]; int count; } Views;
 

@@ -43,6 +43,9 @@ const char *check_sizes(const Layer *l) {
   NEED(l->Npad == 16 || l->Npad % 32 == 0);
   NEED(between(l->shift, 0, 30) && between(l->L, 1, 1 << 12));
   NEED(between(l->tile_rows, 1, l->Ho));
+  NEED(between(l->copies, 1, most) && (l->cellcopies == 1 || l->cellcopies == l->copies));
+  NEED(l->refcopies == 1 || l->refcopies == l->copies);
+  NEED(l->parity == 0 || (l->parity == 1 && l->kind == BITS && l->mode == HALF_ACTIVE));
   if (l->kind == BITS) {
     NEED(l->width == 16 || l->width == 32 || l->width == 64);
     NEED(between(l->colblks, 1, most) && l->colblks * l->counted * 8 >= l->S * l->Npad);
@@ -54,12 +57,14 @@ const char *check_sizes(const Layer *l) {
     NEED(l->rows <= (l->NP == FEW_PLANES ? FEW_PLANES_SUM : MANY_PLANES_SUM));
     NEED(l->rows * l->width <= MOST_LISTED);
   } else {
-    NEED(l->wide && l->Npad % 32 == 0 && l->cols == l->S * l->Npad);
+    NEED(l->Npad % 32 == 0 && l->cols == l->S * l->Npad);
+    NEED(l->wide || (l->readout == SENSE && l->kind != SUMS32 && !l->half_full && l->L * l->S <= MOST_NARROW));
     NEED(between(l->at_once, 32, 2048) && l->at_once % 32 == 0 && l->Npad % l->at_once == 0);
     NEED((l->S + 1) * l->at_once <= 2048);
     NEED(l->nibbles == 0 || (l->kind == SUMS8 && (l->nibbles == 5 || l->nibbles == 8)));
     NEED(l->nibbles == 0 || (l->chunk % l->nibbles == 0 && l->at_once % 64 == 0));
     NEED(between(l->readout, SENSE, ADC) && between(l->top, 1, most));
+    NEED(between(l->down, 0, 15) && (l->down == 0 || l->quick == BY_COLUMN));
     NEED(between(l->chunk, 1, 127) && between(l->quick, BY_FLOATS, EVEN) &&
          (!l->quick || (l->readout == ADC && l->kind != SUMS32)));
   }
@@ -123,17 +128,17 @@ static const char *check_merged(const Layer *l) {
 static const char *check_cluster(const Layer *l, const Cluster *c) {
   NEED(between(c->first, 0, l->nblocks - 1) && between(c->last, c->first + 1, l->nblocks));
   NEED(c->y >= 0 && c->y + l->Ng <= l->N && c->y + l->Npad <= l->N + 32);
-  if (l->kind != BITS) return NULL;
   NEED(!c->by_column || l->wide);
+  if (l->kind != BITS) return NULL;
   NEED(l->L * (c->last - c->first) < (1LL << l->depth));
   return NULL;
 }
 
 static const char *check_steps(const Layer *l) {
   if (l->kind == BITS || l->readout != ADC || l->quick) return NULL;
-  for (int64_t b = 0; b < l->nblocks; b++)
+  for (int64_t b = 0; b < l->refcopies * l->nblocks; b++)
     for (int64_t c = 0; c < l->cols; c++) {
-      const int32_t *t = l->tables + b * 3 * l->cols + c;
+      const int32_t *t = l->tables + b * 4 * l->cols + c;
       NEED(between(t[0], -(1 << 24), 1 << 24) && t[l->cols] >= 1);
     }
   return NULL;

@@ -3,7 +3,7 @@
  * INTERFACE is raised whenever Python hands over something else: other names, or an array in
  * another layout. Python refuses kernels of another number; see mapper/kernels/core.py.
  */
-enum { INTERFACE = 2 };
+enum { INTERFACE = 3 };
 
 #define NEURON_FIELDS(F)                                                                        \
   F(fired) F(reset) F(phase) F(spike_next) F(has_current) F(has_floor) F(fraction) F(fast) F(simple)      \
@@ -13,9 +13,10 @@ enum { INTERFACE = 2 };
 #define LAYER_FIELDS(F)                                                                         \
   F(planes) F(T) F(B) F(H) F(W) F(Cw) F(pitch) F(signed_input) F(PH) F(PW) F(Ho) F(Wo) F(sy) F(sx)       \
   F(ncombos) F(nsegments) F(nblocks) F(nclusters) F(kind) F(N) F(Ng) F(Npad) F(S) F(rows)       \
-  F(cols) F(shift) F(width) F(folded) F(colblks) F(sets) F(L) F(NP) F(mode) F(rise) F(wide) F(depth) F(merged) F(readout) F(at_once) F(chunk) F(nibbles) F(quick)  \
+  F(cols) F(shift) F(width) F(folded) F(colblks) F(sets) F(L) F(NP) F(mode) F(parity) F(rise) F(wide) F(depth) F(merged) F(readout) F(at_once) F(chunk) F(nibbles) F(quick) F(down) \
   F(half_full) F(offset) F(top) F(lowest) F(tile_rows) F(has_neurons)   \
-  F(all_rows) F(all_columns) F(row0) F(column0) F(row_step) F(column_step)
+  F(all_rows) F(all_columns) F(row0) F(column0) F(row_step) F(column_step) \
+  F(copies) F(cellcopies) F(refcopies)
 
 /* name, C type, bytes it must have, whether it is written */
 #define NEURON_ARRAYS(A)                                                                        \
@@ -30,7 +31,8 @@ enum { INTERFACE = 2 };
   A(combos, Combo, combos, 0) A(segments, Segment, segments, 0) A(blocks, Block, blocks, 0)     \
   A(clusters, Cluster, clusters, 0) A(significances, int32_t, significances, 0)                 \
   A(scales, int32_t, scales, 0) A(start, int32_t, start, 0) A(weights, uint8_t, weights, 0)     \
-  A(refs, uint8_t, refs, 0) A(tables, int32_t, tables, 0) A(halves, int16_t, halves, 0) A(rises, int32_t, rises, 0)           \
+  A(refs, uint8_t, refs, 0) A(tables, int32_t, tables, 0) A(halves, int16_t, halves, 0) A(rests, int16_t, rests, 0)           \
+  A(rises, int32_t, rises, 0)                                                                   \
   A(y_out, int32_t, y_out, 1) A(driven, int64_t, driven, 1) A(heard, int64_t, heard, 1)
 
 /* Neurons on sums of their own. */

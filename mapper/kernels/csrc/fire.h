@@ -67,7 +67,7 @@ static AI void NAME(fire_some)(const Layer *l, const Scratch *s, int64_t t, int6
   for (int64_t c = 0; c < Npad; c += 32) {
     const NAME(Sixteen) f = NAME(sixteen)(n, N, c), g = NAME(sixteen)(n, N, c + 16);
     int16_t begin[32] = {0};
-    for (int64_t j = c; j < N && j < c + 32; j++) begin[j - c] = (int16_t)l->start[j];
+    for (int64_t j = c; j < N && j < c + 32; j++) begin[j - c] = (int16_t)s->begin[j];
     const __m512i start = _mm512_loadu_si512(begin);
     const uint8_t *planes = s->counters + c / 8;
     int32_t *const states = n->v + b * P * N + c;

@@ -46,14 +46,38 @@ static void NAME(bits_band)(const Layer *l, Scratch *s, int32_t plane, int64_t p
   }
 }
 
-static void NAME(start_tile)(const Layer *l, Scratch *s, int64_t count, int64_t pitch) {
+/* Take the cells and references of the copy that computes the position at p, and return where its
+ * band ends: at `last` at the latest. Copy c of C has positions from c * P / C, rounded up. */
+static int64_t NAME(take_copy)(const Layer *l, Scratch *s, int64_t p, int64_t last) {
+  const int64_t P = l->all_rows * l->all_columns, copy = s->placed[p] * l->copies / P;
+  const int64_t cells = l->cellcopies > 1 ? copy : 0, refs = l->refcopies > 1 ? copy : 0;
+  s->weights = l->weights + cells * l->cells_step;
+  s->refs = l->refs + refs * l->refs_step;
+  s->tables = l->tables + refs * l->tables_step;
+  s->halves = l->halves + refs * l->halves_step;
+  s->rests = l->rests + refs * l->rests_step;
+  s->begin = l->start + refs * l->N;
+  if (l->copies == 1) return last;
+  const int64_t beyond = ((copy + 1) * P + l->copies - 1) / l->copies;
+  while (s->placed[last - 1] >= beyond) last--; /* the one at p is not */
+  return last;
+}
+
+static void NAME(start_tile)(const Layer *l, Scratch *s, int64_t p0, int64_t p1, int64_t pitch) {
   if (!l->wide) {
-    for (int64_t j = 0; j < l->N; j++) s->start[j] = (int16_t)l->start[j];
-    for (int64_t p = 0; p < count; p++)
+    for (int64_t j = 0; j < l->N; j++) s->start[j] = (int16_t)s->begin[j];
+    for (int64_t p = p0; p < p1; p++)
       memcpy((int16_t *)s->y + p * pitch, s->start, (size_t)l->N * 2);
     return;
   }
-  for (int64_t p = 0; p < count; p++) memcpy(s->y + p * pitch, l->start, (size_t)l->N * 4);
+  for (int64_t p = p0; p < p1; p++) memcpy(s->y + p * pitch, s->begin, (size_t)l->N * 4);
+}
+
+static void NAME(start_band)(const Layer *l, Scratch *s, int64_t count, int64_t pitch) {
+  for (int64_t p0 = 0, p1; p0 < count; p0 = p1) {
+    p1 = NAME(take_copy)(l, s, p0, count);
+    NAME(start_tile)(l, s, p0, p1, pitch);
+  }
 }
 
 /* Make every y an int32, shifted; from the end, as halves become words in place. */
@@ -110,7 +134,7 @@ void NAME(run_job)(const Layer *l, Scratch *s, int64_t job) {
   const int64_t item = l->wide ? 4 : 2;
   const int direct = NAME(is_direct)(l);
   for (int64_t t = 0; t < l->T; t++) {
-    if (!direct) NAME(start_tile)(l, s, count, pitch);
+    if (!direct) NAME(start_band)(l, s, count, pitch);
     for (int64_t plane = 0; plane < l->planes; plane++) {
       const int top = plane == l->planes - 1 && l->signed_input;
       const int32_t weight = (int32_t)((top ? -1LL : 1LL) * (1LL << plane));
@@ -119,8 +143,8 @@ void NAME(run_job)(const Layer *l, Scratch *s, int64_t job) {
       if (l->heard)
         NAME(tally_band)(l, s, o0, o1, l->driven + (t * l->B + b) * l->all_rows,
                          l->heard + job * l->nblocks);
-      for (int64_t p0 = 0; p0 < count; p0 += AT_ONCE) {
-        const int64_t p1 = p0 + AT_ONCE < count ? p0 + AT_ONCE : count;
+      for (int64_t p0 = 0, p1; p0 < count; p0 = p1) {
+        p1 = NAME(take_copy)(l, s, p0, p0 + AT_ONCE < count ? p0 + AT_ONCE : count);
         s->y = (int32_t *)((uint8_t *)y + p0 * pitch * item);
         if (direct) {
           NAME(count_clusters)(l, s, l->clusters, p0, p1);

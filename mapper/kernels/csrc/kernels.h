@@ -41,6 +41,7 @@ static AI lanes32 NAME(load32)(const int32_t *p) { lanes32 v; memcpy(&v, p, size
 #include "quick.h"
 #define QUICK
 #endif
+#define NARROW
 #define NIBBLES
 #define SUMS bytes
 #define CELL int8_t
@@ -52,6 +53,7 @@ static AI lanes32 NAME(load32)(const int32_t *p) { lanes32 v; memcpy(&v, p, size
 #define NUM int16_t
 #include "sums.h"
 #undef QUICK
+#undef NARROW
 #define SUMS words
 #define CELL int32_t
 #define NUM int32_t

@@ -36,12 +36,13 @@ enum { PHASES(MEMBER) };
 /* Limits by which Python chooses kernels, and to which check.c and training.c hold it: bits of
  * inputs; what the 16 bits of a list of driven wordlines hold, for BITS a wordline times the bytes
  * of a vector; thresholds that BITS counts at once, and its greatest sums, one less than references
- * of so many planes, and the planes of its merged numbers; in training, the columns to which a slice is padded, and to twice as many all
+ * of so many planes, and the planes of its merged numbers; thresholds times slices
+ * that are compared and added in 16 bits; in training, the columns to which a slice is padded, and to twice as many all
  * slices together. */
 #define LIMITS(E)                                                                               \
   E(MOST_INPUT_BITS, 30) E(MOST_LISTED, 65535) E(MOST_COUNTS, 7)                                 \
   E(FEW_PLANES, 7) E(FEW_PLANES_SUM, 126) E(MANY_PLANES, 10) E(MANY_PLANES_SUM, 1022)           \
-  E(SLICE_LANES, 16) E(MOST_MERGED, 16)
+  E(SLICE_LANES, 16) E(MOST_MERGED, 16) E(MOST_NARROW, 64)
 #define LIMIT(name, number) name = number,
 enum { LIMITS(LIMIT) };
 
@@ -81,20 +82,25 @@ typedef struct {
   int64_t kind, N, Ng, Npad, S, rows, cols;
   const int32_t *significances;  /* [S] */
   const int32_t *scales;         /* [nclusters][Ng] */
-  const int32_t *start;          /* [N]: y before any row block */
+  const int32_t *start;          /* [refcopies][N]: y before any row block */
   int64_t shift;
+  /* Copies of the crossbars, each for a band of the layer's positions: `cellcopies` and `refcopies`
+   * are as many, or 1 where all have the same; so many bytes (numbers) lie from one to the next. */
+  int64_t copies, cellcopies, refcopies, cells_step, refs_step, tables_step, halves_step, rests_step;
   const uint8_t *weights;
   /* BITS: weights [block][colblk][sets][rows + 1][width], a set for each bit of a digit or for
-   * each of a differential pair; refs [block][colblk][L][NP + 3][width]. Folded: two sets side by
-   * side in each vector; then `counted` bytes, those of the columns, are half of it. */
-  int64_t width, folded, counted, colblks, sets, L, NP, refplanes, mode, rise, wide, depth;
+   * each of a differential pair; refs [block][colblk][1 + parity][L][NP + 3][width]. Folded: two sets
+   * side by side in each vector; then `counted` bytes, those of the columns, are half of it. Parity:
+   * half-active columns have references for even and for odd numbers of driven wordlines. */
+  int64_t width, folded, counted, colblks, sets, L, NP, refplanes, mode, parity, rise, wide, depth;
   int64_t merged; /* bit-slices are added as bits of one number, see merge.h */
   const uint8_t *refs;
   /* SUMS: weights [block][Npad / at_once][rows + 1][S][at_once]; with `nibbles`, that many rows
    * at a time, two bit-slices share a byte and S is half as many, rounded up */
-  int64_t readout, at_once, chunk, nibbles, quick, half_full, offset, top, lowest;
-  const int32_t *tables;         /* SENSE: [block][L][cols]; ADC: [block][3][cols] */
-  const int16_t *halves;         /* instead of them where quick, of quick.h */
+  int64_t readout, at_once, chunk, nibbles, quick, down, half_full, offset, top, lowest;
+  const int32_t *tables;         /* SENSE: [block][L][cols]; ADC: [block][4][cols] */
+  const int16_t *halves;         /* instead of them where quick, of quick.h, and where not wide */
+  const int16_t *rests;          /* SENSE, not wide: [block][Npad], what sums of 0 give before scale */
   const int32_t *rises;          /* [L] */
   int64_t tile_rows, jobs, bands;
   int32_t *y_out;                /* [T][B][P][N], where no neurons follow */
@@ -110,6 +116,8 @@ typedef struct { uint32_t start, n; } Entry;
 typedef struct {
   uint8_t *image; Entry *entries; uint16_t *pool; int32_t *posbase, *placed;
   uint8_t *counters, *merged; int32_t *y; int16_t *start; int32_t *block; uint8_t *fired;
+  /* Of the copy whose positions are computed. */
+  const uint8_t *weights, *refs; const int32_t *tables, *begin; const int16_t *halves, *rests;
   int64_t band_rows, row_bytes;
 } Scratch;
 

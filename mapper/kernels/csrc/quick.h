@@ -1,7 +1,8 @@
 /* ADC codes of 16-bit sums, two slices a multiply-add.
  *
- * code = min((p - first + step) / step, top), and 0 below `first`. The quotient is the high half of
- * a product with 2**16 / step, rounded up; a step of 1 has no such factor and is its own quotient.
+ * code = min((p - first + width) / width, top), and 0 below `first`. The quotient is the high half of
+ * a product with 2**(16 + down) / width, rounded up, shifted down; a width of 1 has no such factor and
+ * is its own quotient, of down 0.
  * Python proves that this is exact up to `top` and that what is weighed fits 16 bits (bounds.py).
  */
 #if LEVEL >= 2
@@ -28,15 +29,16 @@ static AI NAME(Adc) NAME(load_adc)(const int16_t *t, int64_t cols) {
                      NAME(load_q)(t + 3 * cols), NAME(load_q)(t + 4 * cols)};
 }
 
-static AI QV NAME(quick_code)(const NAME(Adc) *adc, QV sums, QV top) {
+static AI QV NAME(quick_code)(const NAME(Adc) *adc, QV sums, QV top, __m128i down) {
   const QV over = Q(max_epi16)(Q(sub_epi16)(sums, adc->lower), Q(set1_epi16)(0));
-  const QV code = Q(add_epi16)(Q(mulhi_epu16)(over, adc->factor), (QV)(adc->whole & over));
+  const QV whole = Q(srl_epi16)(Q(mulhi_epu16)(over, adc->factor), down);
+  const QV code = Q(add_epi16)(whole, (QV)(adc->whole & over));
   return Q(min_epi16)(code, top);
 }
 
 static AI QV NAME(quick_value)(const Layer *l, const int16_t *p, const int16_t *t, QV top) {
   const NAME(Adc) adc = NAME(load_adc)(t, l->cols);
-  const QV code = NAME(quick_code)(&adc, NAME(load_q)(p), top);
+  const QV code = NAME(quick_code)(&adc, NAME(load_q)(p), top, _mm_cvtsi32_si128((int)l->down));
   return Q(add_epi16)(adc.base, Q(mullo_epi16)(adc.step, code));
 }
 
@@ -64,6 +66,7 @@ static AI QV NAME(weigh_pair)(int32_t low, int32_t high) {
 static AI void NAME(convert_some)(const Layer *l, const int16_t *p, const int16_t *tables,
                                   int32_t *out, const int even) {
   const QV top = Q(set1_epi16)((short)l->top);
+  const __m128i none = _mm_setzero_si128(); /* down is 0 where all have the same ADC */
   const int64_t across = even ? 32 : l->cols;
   const NAME(Adc) adc = NAME(load_adc)(tables, across);
   const int64_t outputs = l->at_once, S = l->S, Npad = l->Npad;
@@ -77,8 +80,8 @@ static AI void NAME(convert_some)(const Layer *l, const int16_t *p, const int16_
       const int16_t *sums = p + s * outputs + c, *t = tables + s * Npad + c;
       QV x, y = Q(set1_epi16)(0);
       if (even) {
-        x = NAME(quick_code)(&adc, NAME(load_q)(sums), top);
-        if (two) y = NAME(quick_code)(&adc, NAME(load_q)(sums + outputs), top);
+        x = NAME(quick_code)(&adc, NAME(load_q)(sums), top, none);
+        if (two) y = NAME(quick_code)(&adc, NAME(load_q)(sums + outputs), top, none);
       } else {
         x = NAME(quick_value)(l, sums, t, top);
         if (two) y = NAME(quick_value)(l, sums + outputs, t + Npad, top);

@@ -2,6 +2,7 @@
  *
  * Included per pair of types: CELL of stored digits, NUM of sums; SUMS names the pair. Where cells
  * are narrower, `chunk` rows are added as cells before they are widened: they fit a byte so long.
+ * NARROW where sums are of 16 bits.
  */
 #define FN3(a, b, c) a##_##b##_##c
 #define FN2(a, b, c) FN3(a, b, c)
@@ -142,9 +143,51 @@ static AI void FN(sense_sums)(const Layer *l, const NUM *p, uint32_t n, const in
   }
 }
 
-/* Convert: base + step * clip((p - first) / step + 1, 0, top).
+/* The same in 16 bits, which hold thresholds, what is weighed and all that is added to y; `weights`
+ * [L][S] are of what is reached. Columns of sums of 0 add nothing: what they rest at is in y. */
+#ifdef NARROW
+typedef int16_t FN(narrow) __attribute__((vector_size(VECTOR)));
+static AI FN(narrow) FN(ldn)(const int16_t *p) { FN(narrow) v; memcpy(&v, p, VECTOR); return v; }
+
+static AI void FN(sense_narrow)(const Layer *l, const NUM *p, const int16_t *t, const int16_t *rests,
+                                const int16_t *weights, int16_t scale, int16_t *y) {
+  const int64_t L = l->L, S = l->S, cols = l->cols, Npad = l->Npad;
+  const int outputs = OUTPUTS;
+  for (int c = 0; c < outputs; c += VECTOR / 2) {
+    FN(narrow) found = FN(ldn)(y + c) - FN(ldn)(rests + c) * scale;
+    for (int64_t s = 0; s < S; s++) {
+      const FN(narrow) sums = FN(ldn)(p + s * outputs + c);
+      for (int64_t k = 0; k < L; k++)
+        found += (FN(narrow))(sums >= FN(ldn)(t + k * cols + s * Npad + c)) & weights[k * S + s];
+    }
+    memcpy(y + c, &found, VECTOR);
+  }
+}
+
+/* One row block and OUTPUTS outputs, as `sums_of` below; `weights` are scaled. */
+static void FN(narrow_of)(const Layer *l, const Scratch *s, const Cluster *k, int64_t b, int64_t c,
+                          const int16_t *weights, int16_t scale, int64_t p0, int64_t p1) {
+  const Block *block = l->blocks + b;
+  const Entry *at = s->entries + block->combo * s->band_rows * l->PW +
+                    (int64_t)block->ay * l->PW + block->ax;
+  const int64_t row = (l->nibbles ? (l->S + 1) / 2 : l->S) * OUTPUTS;
+  const int64_t piece = (l->rows + 1) * row, pieces = l->Npad / OUTPUTS, pitch = l->N + 32;
+  const CELL *w = (const CELL *)s->weights + (b * pieces + c / OUTPUTS) * piece;
+  const int16_t *tables = s->halves + b * l->L * l->cols + c, *rests = s->rests + b * l->Npad + c;
+  int16_t *y = (int16_t *)s->y + k->y + c;
+  NUM sums[MOST];
+  for (int64_t p = p0; p < p1; p++, y += pitch) {
+    const Entry e = at[s->posbase[p]];
+    if (!e.n) continue;
+    FN(some_sums)(l, s->pool + e.start, e.n, w, row, sums);
+    FN(sense_narrow)(l, sums, tables, rests, weights, scale, y);
+  }
+}
+#endif
+
+/* Convert: base + step * clip((p - first) / width + 1, 0, top); tables of first, width, step, base.
  *
- * `inverse` is 1 / step in single precision. Below 2**24 a product with it is off by less than one
+ * `inverse` is 1 / width in single precision. Below 2**24 a product with it is off by less than one
  * from the quotient, and the remainder says which way. */
 static AI void FN(convert_sums)(const Layer *l, const NUM *p, const int32_t *tables,
                                 const float *inverse, int32_t *out) {
@@ -155,17 +198,17 @@ static AI void FN(convert_sums)(const Layer *l, const NUM *p, const int32_t *tab
     lanes32 found = {0};
     for (int64_t s = 0; s < S; s++) {
       const int32_t *table = tables + s * Npad + c;
-      const lanes32 first = NAME(load32)(table), step = NAME(load32)(table + cols);
+      const lanes32 first = NAME(load32)(table), width = NAME(load32)(table + cols);
       const lanes32 over = FN(load_sums)(p + s * outputs + c) - first;
       float32 by;
       memcpy(&by, inverse + s * outputs + c, sizeof by);
       lanes32 code = __builtin_convertvector(__builtin_convertvector(over, float32) * by, lanes32);
-      const lanes32 left = over - code * step;
-      code += 1 + (left < 0) - (left >= step); /* a comparison is -1 where it holds */
+      const lanes32 left = over - code * width;
+      code += 1 + (left < 0) - (left >= width); /* a comparison is -1 where it holds */
       code &= over >= 0;
       const lanes32 above = code > top;
       code = (above & top) | (~above & code);
-      found += l->significances[s] * (NAME(load32)(table + 2 * cols) + step * code);
+      found += l->significances[s] * (NAME(load32)(table + 3 * cols) + NAME(load32)(table + 2 * cols) * code);
     }
     memcpy(out + c, &found, sizeof found);
   }
@@ -179,9 +222,9 @@ static void FN(sums_of)(const Layer *l, const Scratch *s, const Cluster *k, int6
                     (int64_t)block->ay * l->PW + block->ax;
   const int64_t row = (l->nibbles ? (l->S + 1) / 2 : l->S) * OUTPUTS;
   const int64_t piece = (l->rows + 1) * row, pieces = l->Npad / OUTPUTS;
-  const CELL *w = (const CELL *)l->weights + (b * pieces + c / OUTPUTS) * piece;
-  const int64_t tables_of = (l->readout == SENSE ? l->L : 3) * l->cols;
-  const int32_t *tables = l->tables + b * tables_of + c;
+  const CELL *w = (const CELL *)s->weights + (b * pieces + c / OUTPUTS) * piece;
+  const int64_t tables_of = (l->readout == SENSE ? l->L : 4) * l->cols;
+  const int32_t *tables = s->tables + b * tables_of + c;
   const int32_t count = (int32_t)(l->Ng - c < OUTPUTS ? l->Ng - c : OUTPUTS);
   const int64_t pitch = l->N + 32, offset = l->offset;
   const int outputs = OUTPUTS;
@@ -197,7 +240,7 @@ static void FN(sums_of)(const Layer *l, const Scratch *s, const Cluster *k, int6
     FN(some_sums)(l, s->pool + e.start, e.n, w, row, sums);
     if (l->readout == SENSE) FN(sense_sums)(l, sums, e.n, tables, found);
 #ifdef QUICK
-    else if (l->quick) NAME(convert_quick)(l, sums, l->halves + (l->quick == EVEN ? 0 : b * 5 * l->cols + c), found);
+    else if (l->quick) NAME(convert_quick)(l, sums, s->halves + (l->quick == EVEN ? 0 : b * 5 * l->cols + c), found);
 #endif
     else FN(convert_sums)(l, sums, tables, inverse, found);
     int32_t *y = s->y + (p - p0) * pitch + k->y + c;
@@ -216,6 +259,18 @@ static void FN(sums_of)(const Layer *l, const Scratch *s, const Cluster *k, int6
 
 static void FN(sums_tile)(const Layer *l, const Scratch *s, const Cluster *k, const int32_t *scale,
                           int32_t plane, int64_t p0, int64_t p1) {
+#ifdef NARROW
+  if (!l->wide) {
+    int16_t weights[MOST_NARROW];
+    const int32_t factor = scale[0] * plane;
+    for (int64_t i = 0; i < l->L * l->S; i++)
+      weights[i] = (int16_t)(l->rises[i / l->S] * l->significances[i % l->S] * factor);
+    for (int64_t c = 0; c < l->Ng; c += OUTPUTS)
+      for (int64_t b = k->first; b < k->last; b++)
+        FN(narrow_of)(l, s, k, b, c, weights, (int16_t)factor, p0, p1);
+    return;
+  }
+#endif
   for (int64_t c = 0; c < l->Ng; c += OUTPUTS)
     for (int64_t b = k->first; b < k->last; b++)
       FN(sums_of)(l, s, k, b, c, scale, plane, p0, p1);

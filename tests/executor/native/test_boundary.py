@@ -70,7 +70,23 @@ def test_a_table_that_points_elsewhere_is_refused(name, at, value):
 
 
 @pytest.mark.parametrize(
-    "name", ["planes", "T", "H", "Ho", "PH", "rows", "Npad", "depth", "kind", "merged"]
+    "name",
+    [
+        "planes",
+        "T",
+        "H",
+        "Ho",
+        "PH",
+        "rows",
+        "Npad",
+        "depth",
+        "kind",
+        "merged",
+        "parity",
+        "copies",
+        "cellcopies",
+        "refcopies",
+    ],
 )
 def test_a_number_that_does_not_fit_is_refused(name):
     fields, arrays = described()
@@ -115,6 +131,35 @@ def test_cells_as_numbers_are_checked_too():
     run_layer(0, fields, arrays, 0, 1)
     with pytest.raises(ValueError, match="weights"):
         run_layer(0, fields, arrays | {"weights": arrays["weights"][:-1].copy()}, 0, 1)
+
+
+def test_copies_need_cells_and_references_of_their_own():
+    fields, arrays = described()
+    fields |= {"copies": 2}
+    run_layer(0, fields, arrays, 0, 1)
+    twice = {name: np.concatenate([arrays[name]] * 2) for name in ("weights", "refs", "start")}
+    whole = arrays | twice
+    run_layer(0, fields | {"cellcopies": 2, "refcopies": 2}, whole, 0, 1)
+    for number, names in {"cellcopies": ["weights"], "refcopies": ["refs", "start"]}.items():
+        given = arrays | {name: twice[name] for name in names}
+        run_layer(0, fields | {number: 2}, given, 0, 1)
+        for name in names:
+            with pytest.raises(ValueError, match=name):
+                run_layer(0, fields | {number: 2}, given | {name: arrays[name]}, 0, 1)
+        with pytest.raises(ValueError, match=number):
+            run_layer(0, fields | {number: 3}, given, 0, 1)
+
+
+def test_sums_that_are_compared_in_halves_are_checked_too():
+    fields, arrays = described(read=sense_amp((1, 4, 9), (-3, 0, 3, 7)))
+    run_layer(0, fields, arrays, 0, 1)
+    assert not fields["wide"]
+    for name in ("halves", "rests"):
+        with pytest.raises(ValueError, match=name):
+            run_layer(0, fields, arrays | {name: arrays[name].reshape(-1)[:-1].copy()}, 0, 1)
+    for wrong in ({"half_full": 1}, {"kind": 3}, {"readout": 1}, {"L": 65}, {"down": 1}):
+        with pytest.raises(ValueError, match="does not fit together"):
+            run_layer(0, fields | wrong, arrays, 0, 1)
 
 
 def test_counts_of_a_trace_need_room_for_both():

@@ -1,0 +1,102 @@
+"""Cells as numbers and what their sums are compared with, in the layouts of the native kernels."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mapper.executor.native.bounds import Arithmetic, quick_factors
+from mapper.executor.native.grid import Grid
+from mapper.executor.native.pack import Columns, aligned, threshold_table
+from mapper.ir.core import Array
+
+_CACHED = 36 << 10
+"""Bytes of a row block's cells that stay in the nearest caches over all positions."""
+_WIDEST = 1 << 30
+"""A difference of sums is never as great, so nor need the step of an ADC be greater."""
+
+
+def outputs_at_once(columns: Columns, rows: int, how: Arithmetic) -> int:
+    """Return for how many outputs the kernel for numbers makes sums together."""
+    step, bits = (64, 4) if how.nibbles else (32, how.cells)
+    best = step
+    for some in range(step, columns.padded + 1, step):
+        held = (rows + 1) * columns.slices * some * bits // 8
+        if columns.padded % some == 0 and columns.slices * some <= 1024 and held <= _CACHED:
+            best = some
+    return best
+
+
+def pack_sums(
+    grid: Grid, order: Sequence[int], columns: Columns, how: Arithmetic, at_once: int
+) -> Array:
+    """Return cells as numbers, ``[C, groups * G, padded / at_once, rows + 1, S, at_once]``.
+
+    What a few outputs need lies together: it stays in cache over all positions. Nibbles hold two
+    bit-slices in a byte, the first of them in its lower half.
+    """
+    mvm, copies = grid.layer.mvm, grid.cell_copies
+    tallest = max(len(rows) for rows in mvm.rows)
+    dtype = {8: np.int8, 16: np.int16, 32: np.int32}[how.cells]
+    pieces = columns.padded // at_once
+    stored = -(-columns.slices // 2) if how.nibbles else columns.slices
+    shape = (copies, mvm.groups, len(order), pieces, tallest + 1, stored, at_once)
+    out = aligned(shape, dtype)
+    for at, g in enumerate(order):
+        rows = mvm.rows[g]
+        wide = (copies, mvm.groups, len(rows), columns.slices, columns.padded)
+        padded = np.zeros(wide, dtype)
+        padded[..., : columns.outputs] = grid.cells(rows).transpose(0, 2, 3, 1, 4)
+        if how.nibbles:
+            low, high = padded[:, :, :, ::2], padded[:, :, :, 1::2]
+            padded = low.copy()
+            padded[:, :, :, : high.shape[3]] |= high << 4
+        cut = padded.reshape(copies, mvm.groups, len(rows), stored, pieces, at_once)
+        out[:, :, at, :, : len(rows)] = cut.transpose(0, 1, 4, 2, 3, 5)
+    return out.reshape(copies, -1, *shape[3:])
+
+
+def sense_tables(grid: Grid, order: Sequence[int], columns: Columns, *, wide: bool) -> Array:
+    """Return thresholds of sums: ``[C, groups * G, L, columns]`` of ``int32``, or ``int16``.
+
+    Sums are less than the greatest number of the type, so a threshold beyond may be moved there.
+    """
+    dtype = np.int32 if wide else np.int16
+    most = np.iinfo(dtype).max
+    table = np.clip(threshold_table(grid, order, columns), -most, most).transpose(1, 2, 3, 0, 4, 5)
+    turned = table.reshape(len(table), -1, table.shape[3], columns.count)
+    return np.ascontiguousarray(turned, dtype=dtype)
+
+
+def adc_tables(grid: Grid, order: Sequence[int], columns: Columns) -> Array:
+    """Return first threshold, width, step and base: ``int32 [C, groups * G, 4, columns]``."""
+    groups, copies = grid.layer.mvm.groups, grid.reference_copies
+    out = np.zeros((copies, groups, len(order), 4, columns.slices, columns.padded), np.int32)
+    out[:, :, :, 1:3] = 1
+    for k, table in enumerate(grid.converter()):
+        grouped = table.reshape(*table.shape[:3], groups, -1).transpose(0, 3, 1, 2, 4)
+        out[:, :, :, k, :, : columns.outputs] = np.minimum(grouped[:, :, list(order)], _WIDEST)
+    return out.reshape(copies, -1, 4, columns.count)
+
+
+def half_tables(tables: Array, how: Arithmetic) -> Array:
+    """Return what ``csrc/quick.h`` takes of ``adc_tables``: ``int16 [C, groups * G, 5, columns]``.
+
+    Where all columns are alike, one block of 32 stands for all.
+    """
+    if how.quick == "EVEN":
+        tables = np.repeat(tables[:1, :1, :, :1], 32, axis=3)
+    first, width, step, base = np.moveaxis(tables, 2, 0)
+    whole = width == 1
+    factor = np.where(whole, 0, quick_factors(width.astype(np.int64), how.down))
+    parts = (first - width, factor, -whole.astype(np.int32), step, base)
+    out = aligned((*tables.shape[:2], len(parts), tables.shape[3]), np.int16)
+    out[:] = np.stack(parts, axis=2).astype(np.uint16).view(np.int16)
+    return out
+
+
+def pack_rests(rests: Array, order: Sequence[int], groups: int, columns: Columns) -> Array:
+    """Return what columns give at rest, ``int16 [C, groups * G, padded]`` of ``[C, G, N]``."""
+    grouped = rests[:, list(order)].reshape(len(rests), len(order), groups, -1)
+    out = np.zeros((len(rests), groups, len(order), columns.padded), np.int16)
+    out[..., : columns.outputs] = grouped.transpose(0, 2, 1, 3)
+    return out.reshape(len(rests), -1, columns.padded)
