@@ -19,6 +19,8 @@ from targets.fields import Name, Positive, Text
 from targets.reader import Reader
 
 CHIPS = Path(__file__).with_name("silicon_chips.toml")
+UNSEEN = Path(__file__).with_name("silicon_unseen.toml")
+"""A second set, that was not in view when laws were written."""
 Quantity = Literal["energy", "delay", "area"]
 
 

@@ -47,10 +47,10 @@ def area_parts(known: Known) -> dict[str, float]:
 
 
 def delay_ns(known: Known) -> float:
-    """Return how long one read of a macro takes."""
+    """Return how long one read of a macro takes, or a turn of it where columns share readouts."""
     layer = priced(known).layers[0]
     reads = known.description.input_bits // known.description.input_bits_per_read
-    return layer.stages_ns["read"].nominal / reads
+    return layer.stages_ns["read"].nominal / reads / known.description.mux
 
 
 def graph_of(known: Known, macro: Macro) -> Graph:

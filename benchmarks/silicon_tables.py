@@ -15,7 +15,14 @@ SCORES = {
 
 def markdown(found: dict[str, Any], nodes: dict[str, float]) -> Iterator[str]:
     """Give all tables, a blank line between them; ``nodes`` is nm by chip."""
-    for lines in (scores(found), energies(found, nodes), delays_and_areas(found), left_out(found)):
+    for lines in (
+        scores(found),
+        energies(found, nodes),
+        delays_and_areas(found),
+        left_out(found),
+        unseen(found["unseen"], nodes),
+        unseen_others(found["unseen"]),
+    ):
         yield from lines
         yield ""
 
@@ -77,6 +84,37 @@ def left_out(found: dict[str, Any]) -> Iterator[str]:
         names = ", ".join(row["id"] for row in rows)
         errors = ", ".join(_percent(row["error"]) for row in rows)
         yield f"| {constant} | {names} | {errors} |"
+
+
+def unseen(found: dict[str, Any], nodes: dict[str, float]) -> Iterator[str]:
+    yield "| chip | node | measured | blind | factor | informed |"
+    yield "|---|---|---|---|---|---|"
+    for row in _complete(found, "energy"):
+        informed = "-" if row["informed"] is None else f"{row['informed']:.4g}"
+        yield (
+            f"| {row['id']} | {nodes[row['id']]:g} | {row['measured']:.4g} | {row['blind']:.4g} | "
+            f"{row['blind_factor']:.2f} | {informed} |"
+        )
+
+
+def unseen_others(found: dict[str, Any]) -> Iterator[str]:
+    yield "| chip | delay | blind | area | blind |"
+    yield "|---|---|---|---|---|"
+    rows = {quantity: {row["id"]: row for row in _complete(found, quantity)} for quantity in UNITS}
+    names = dict.fromkeys(row["id"] for row in found["chips"])
+    for name in (name for name in names if any(name in rows[quantity] for quantity in UNITS)):
+        pairs = (_pair(rows[quantity].get(name), unit) for quantity, unit in UNITS.items())
+        yield f"| {name} | {' | '.join(pairs)} |"
+
+
+UNITS = {"delay": 1.0, "area": 1e-6}
+"""What a table has, in its own unit: ns of ns, mm2 of um2."""
+
+
+def _pair(row: dict[str, Any] | None, unit: float) -> str:
+    if row is None:
+        return "- | -"
+    return f"{row['measured'] * unit:.4g} | {row['blind'] * unit:.4g}"
 
 
 def _complete(found: dict[str, Any], quantity: str) -> Iterator[dict[str, Any]]:

@@ -15,7 +15,7 @@ from targets.fields import Amount, Bounds, Count, Name, Positive, Text
 from targets.works import Work
 
 InputForm = Literal["bits", "dac", "pulses"]
-ConverterLawName = Literal["sar", "sar-simulated", "flash", "cco"]
+ConverterLawName = Literal["sar", "sar-simulated", "sar-serial", "flash", "cco"]
 TreeLawName = Literal["adder-tree"]
 TreeOrder = Literal["columns", "words", "chain"]
 WriteLawName = Literal["sram"]

@@ -44,6 +44,7 @@ TAKES = {
             "node_nm",
             "voltage_v",
             "unit_capacitors",
+            "pulse_ns",
             "settling_ns",
             "wordline_ns",
             "read_voltage_v",
@@ -95,8 +96,8 @@ def new_target(
         node_nm: 7..130.
         array: Wordlines x bitlines of a crossbar: ``256x64``.
         cell: ``rram``, ``pcm``, ``charge``, ``discharge``, ``static`` or ``digital``.
-        readout: ``sense-amp``, ``ternary``, ``ideal``; ``sar``, ``flash`` or ``cco`` with its
-            bits, as ``sar4``; ``adder-tree``, ``word-tree`` or ``adder-chain``.
+        readout: ``sense-amp``, ``ternary``, ``ideal``; ``sar``, ``serial``, ``flash`` or ``cco``
+            with its bits, as ``sar4``; ``adder-tree``, ``word-tree`` or ``adder-chain``.
         name: Of the target; that of the file unless given.
         given: Further fields of ``mapper.cost.description.Description``, but for ``wordlines`` and
             ``bitlines``.

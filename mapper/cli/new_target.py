@@ -28,9 +28,11 @@ def new(
     readout: Annotated[
         str,
         Given(
-            help="sense-amp, ternary, ideal; sar, flash or cco (an oscillator that the current "
-            "controls) with its bits: sar4, flash3, cco8; of digital cells adder-tree (a tree a "
-            "bitline), word-tree (for the words of a weight) or adder-chain (an adder a cell)."
+            help="sense-amp, ternary, ideal; sar, serial (a sense amplifier that compares once a "
+            "bit, with references that columns share), flash or cco (an oscillator that the "
+            "current controls) with its bits: sar4, serial4, flash3, cco8; of digital cells "
+            "adder-tree (a tree a bitline), word-tree (for the words of a weight) or adder-chain "
+            "(an adder a cell)."
         ),
     ],
     output: Annotated[Path, Given("-o", "--output", help="TOML file to write.")],
@@ -60,6 +62,9 @@ def new(
             "time); dac unless given."
         ),
     ] = None,
+    pulse_ns: Annotated[
+        float | None, Given(help="Of one pulse, where inputs enter as pulses; 1 unless given.")
+    ] = None,
     rows_per_read: Annotated[
         int | None, Given(help="Wordlines of a crossbar that one read drives at most; all.")
     ] = None,
@@ -68,7 +73,7 @@ def new(
         Given(
             help="What stands before a readout: none, buffer, clamp (holds the bitline, mirrors "
             "its current), tia (transimpedance amplifier). Unless given: tia before a SAR and "
-            "clamp before flash and cco of rram or pcm, else none."
+            "clamp before serial, flash and cco of rram or pcm, else none."
         ),
     ] = None,
     settling_ns: Annotated[
@@ -118,6 +123,7 @@ def new(
         "input_bits": input_bits,
         "input_bits_per_read": input_bits_per_read,
         "input_form": input_form,
+        "pulse_ns": pulse_ns,
         "rows_per_read": rows_per_read,
         "unit_capacitors": unit_capacitors,
         "cell_gates": cell_gates,

@@ -7,11 +7,20 @@ from mapper.cost.points import supply_of
 from targets.cells import CellKind
 
 CELLS = ("rram", "pcm", "charge", "discharge", "static", "digital")
-READOUT_CHANNELS = {"sar": "tia", "flash": "clamp", "cco": "clamp"}
+READOUT_CHANNELS = {"sar": "tia", "serial": "clamp", "flash": "clamp", "cco": "clamp"}
 """What a bitline of resistive cells needs in front of a converter: a SAR takes a voltage, the
-comparators of a flash converter and an oscillator take a current. A sense amplifier compares
-currents itself."""
-CONVERTERS = ("sar", "flash", "cco")
+comparators of a serial or flash converter and an oscillator take a current. A sense amplifier
+compares currents itself."""
+CONVERTERS = {
+    "sar": ("sar", "sar"),
+    "serial": ("sar", "sar-serial"),
+    "flash": ("flash", "flash"),
+    "cco": ("cco", "cco"),
+}
+"""Readout with bits: its kind in a target, and its law. A serial one searches as a SAR does, with a
+sense amplifier and references that columns share."""
+CURRENT_READOUTS = ("sense-amp", "ternary", "serial", "flash", "cco")
+"""Readouts that feed the current that they compare or count, where nothing stands before them."""
 TREES = {"adder-tree": "columns", "word-tree": "words", "adder-chain": "chain"}
 """Readouts of digital macros: a tree a bitline, one for the words of a weight, an adder a cell."""
 
@@ -27,7 +36,7 @@ class Description:
     cell: str
     """One of ``CELLS``."""
     readout: str
-    """``sense-amp``, ``ternary``, ``ideal``; one of ``CONVERTERS`` with its bits: ``sar4``; one of
+    """``sense-amp``, ``ternary``, ``ideal``; one of ``CONVERTERS`` with its bits, ``sar4``; one of
     ``TREES``."""
     voltage_v: float | None = None
     mux: int = 1
@@ -38,6 +47,8 @@ class Description:
     input_bits_per_read: int = 1
     input_form: str | None = None
     """``bits``, ``dac`` or ``pulses``; where several bits enter in one read: dac, digital bits."""
+    pulse_ns: float | None = None
+    """Of one pulse, where inputs are pulses; 1 ns unless given."""
     rows_per_read: int | None = None
     unit_capacitors: float = 1.0
     """Of one charge cell and bit: 1, or 3 in a C-2C ladder."""
@@ -111,9 +122,14 @@ class Description:
             return "adder-tree", 0
         if self.readout in fixed:
             return self.readout, fixed[self.readout]
-        kind = self.readout.rstrip("0123456789")
-        digits = self.readout[len(kind) :]
+        digits = self.readout[len(self.named_readout) :]
+        kind, _ = CONVERTERS.get(self.named_readout, (self.named_readout, ""))
         return kind, int(digits) if digits else -1
+
+    @property
+    def named_readout(self) -> str:
+        """Return the readout as it is called, without its bits: ``serial`` of ``serial4``."""
+        return self.readout.rstrip("0123456789")
 
     @property
     def channel(self) -> str:
@@ -122,4 +138,11 @@ class Description:
             return self.read_channel
         if self.kind != "resistive":
             return "none"
-        return READOUT_CHANNELS.get(self.converter[0], "none")
+        return READOUT_CHANNELS.get(self.named_readout, "none")
+
+    @property
+    def feeds_current(self) -> bool:
+        """Say whether the supply feeds the cells' current, through a channel or the readout."""
+        if self.channel == "none":
+            return self.named_readout in CURRENT_READOUTS
+        return self.channel in ("clamp", "tia")

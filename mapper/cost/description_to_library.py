@@ -44,12 +44,13 @@ class Device:
 
 DEVICES = {
     "rram": Device(
-        read_voltage_v=(0.2, 0.3118, 0.5),
+        read_voltage_v=(0.15, 0.2, 0.5),
         on_us=(4.0, 50.0, 750.0),
         off_us=(0.3333, 1.111, 5.0),
-        source="""Voltage: 0.3118 V across the bitline while NeuroSim senses, 0.5 V of the
-reference and of CiMLoop's NeuRRAM (high). Conductance on: 4 uS of CiMLoop's NeuRRAM cell (low),
-750 uS of its RAELLA cell (high), 50 uS between; off: ISAAC (low), the reference, 5 uS (high).""",
+        source="""Voltage: 0.2 V of a measured chip at 130 nm (Liu et al., ISSCC 2020 33.2), 0.15 V
+of one at 28 nm (Yao et al., ESSERC 2024, low), 0.5 V of the reference and of CiMLoop's NeuRRAM
+(high). Conductance on: 4 uS of CiMLoop's NeuRRAM cell (low), 750 uS of its RAELLA cell (high),
+50 uS between; off: ISAAC (low), the reference, 5 uS (high).""",
     ),
     "pcm": Device(
         read_voltage_v=(0.1, 0.2, 0.3),
@@ -109,13 +110,14 @@ control and registers of COLONNADE (high). Area: COLONNADE (low), WANG (high), t
 
 
 def _converters(given: Description) -> dict[str, Any]:
-    kind, bits = given.converter
+    (kind, bits), named = given.converter, given.named_readout
     if given.readout in TREES:
         law = {"law": "adder-tree", "order": TREES[given.readout], "node_nm": given.node_nm}
         return {"adder_tree": {**law, "voltage_v": given.supply}}
-    if kind not in CONVERTERS:
+    if named not in CONVERTERS:
         return {}
-    law = {"law": kind, "bits": bits, "node_nm": given.node_nm, "voltage_v": given.supply}
+    _, law_name = CONVERTERS[named]
+    law = {"law": law_name, "bits": bits, "node_nm": given.node_nm, "voltage_v": given.supply}
     return {f"{kind}_adc": [law]}
 
 
@@ -191,7 +193,7 @@ def _resistive(given: Description) -> tuple[dict[str, Any], str]:
         "on_conductance_us": _given(given.on_us, device.on_us),
         "off_conductance_us": _given(given.off_us, device.off_us),
     }
-    if given.channel in ("clamp", "tia"):
+    if given.feeds_current:
         facts |= _supply(given)
     return facts, device.source
 
@@ -316,7 +318,7 @@ def _inputs(given: Description, reference: Library) -> dict[str, Any]:
         made["converter_um2"] = _ends(0.5 * um2, um2, 2 * um2)
         made["source"] += "; converter: 50 fF a bit at 28 nm (ZigZag-IMC)"
     if form == "pulses":
-        made["pulse_ns"] = 1.0
+        made["pulse_ns"] = 1.0 if given.pulse_ns is None else given.pulse_ns
     return made
 
 

@@ -46,13 +46,12 @@ def _nonsense(given: Description) -> Iterator[str]:
         yield f"a cell is {' or '.join(CELLS)}, got {given.cell!r}"
         return
     kind, bits = given.converter
-    if kind not in (*CONVERTERS, "sense-amp", "ternary", "ideal", "adder-tree"):
-        yield (
-            f"a readout is sense-amp, ternary, ideal, sar4, flash4, cco4, {', '.join(TREES)}, "
-            f"got {given.readout!r}"
-        )
-    elif kind in CONVERTERS and not 2 <= bits <= 8:
-        yield f"a converter has 2..8 bits, as in {kind}4, got {given.readout!r}"
+    named = given.named_readout
+    if named not in (*CONVERTERS, *TREES, "sense-amp", "ternary", "ideal"):
+        known = ", ".join((*(f"{name}4" for name in CONVERTERS), *TREES))
+        yield f"a readout is sense-amp, ternary, ideal, {known}, got {given.readout!r}"
+    elif named in CONVERTERS and not 2 <= bits <= 8:
+        yield f"a converter has 2..8 bits, as in {named}4, got {given.readout!r}"
     if (kind == "adder-tree") != (given.kind == "digital") and kind != "ideal":
         yield f"digital cells go with {', '.join(TREES)}, got {given.cell} with {given.readout!r}"
     if kind == "cco" and given.kind not in ("resistive", "static"):
@@ -61,6 +60,8 @@ def _nonsense(given: Description) -> Iterator[str]:
         yield f"inputs enter as bits, dac or pulses, got {given.input_form!r}"
     elif given.form == "bits" and given.input_bits_per_read > 1 and given.kind != "digital":
         yield f"{given.input_bits_per_read} bits of an input enter together as dac or pulses"
+    if given.pulse_ns is not None and (given.form != "pulses" or given.pulse_ns <= 0):
+        yield f"pulses last some ns where inputs are pulses, got {given.pulse_ns:g} of {given.form}"
     if given.unit_capacitors != 1 and given.kind != "charge":
         yield f"unit capacitors go with cells charge, got {given.cell!r}"
     resistive = given.kind == "resistive"

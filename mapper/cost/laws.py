@@ -17,7 +17,7 @@ from mapper.cost.converters import (
     sar_fitted_um2,
     sar_simulated_pj,
 )
-from mapper.cost.scaling import digital_area_factor
+from mapper.cost.scaling import analogue_energy_factor, digital_area_factor
 from mapper.diagnostics import refuse
 from targets import (
     Converter,
@@ -39,8 +39,15 @@ measured cycle is 0.81 of the law, three chips of its fit are up to 1.09."""
 SAR_AREA_SCATTER = (0.4, 1.25)
 """JIA's converters; the worst of three chips, each from the two others (docs/validation.md)."""
 
-FLASH_SCATTER = (0.2, 5.2)
-"""Of one comparator: NeuroSim's at 65 nm; the least of six flash ADCs there in Murmann's survey."""
+LEVEL_PJ, LEVEL_NM, LEVEL_V = 6.75 / 31, 65.0, 1.1
+"""Of one level of a flash converter, with its share of all around it: measured, the best of six
+ADCs of 5 bits in Murmann's survey, as ``reference-65nm`` has it."""
+
+FLASH_SCATTER = (0.0386, 9.48)
+"""NeuroSim's comparator, 8.41 uW for 1 ns; the worst of those six, 64 pJ."""
+
+DECISION_SCATTER = (0.2, 5.2)
+"""Of a lone comparator: NeuroSim's at 65 nm; a level of a flash converter as measured."""
 
 FLASH_NS = Interval(low=0.07, nominal=1.0, high=10.0)
 """A dynamic comparator after layout, NeuroSim's floor and its ceiling."""
@@ -143,23 +150,48 @@ def _oscillator(law: ConverterLaw, rows: int) -> _Made:
 
 
 def _flash(law: ConverterLaw, rows: int) -> _Made:
-    level = at_node(
+    factor = analogue_energy_factor(LEVEL_NM, LEVEL_V, law.node_nm, law.voltage_v)
+    count, (_, comparator_um2) = (1 << law.bits) - 1, _comparator(law)
+    return _Made(
+        scattered(count * LEVEL_PJ * factor, FLASH_SCATTER),
+        FLASH_NS,
+        scattered(count * comparator_um2, EXACT),
+        "levels of the best flash ADC of 5 bits in Murmann's survey, TIMELY's area",
+    )
+
+
+def _serial(law: ConverterLaw, rows: int) -> _Made:
+    comparator_pj, comparator_um2 = _comparator(law)
+    register_um2 = at_area(load_parts("aladdin-40nm").part("register-bit"), law.node_nm)
+    return _Made(
+        scattered(law.bits * (comparator_pj + _register_pj(law)), DECISION_SCATTER),
+        FLASH_NS.times(law.bits, law.bits, law.bits, kind="law"),
+        scattered(comparator_um2 + law.bits * register_um2, EXACT),
+        "TIMELY's charging comparator and a register, once a bit; references are shared",
+    )
+
+
+def _comparator(law: ConverterLaw) -> tuple[float, float]:
+    """Return pJ of a decision and um2 of TIMELY's charging comparator."""
+    found = at_node(
         load_parts("timely-65nm").part("charging-comparator"), law.node_nm, law.voltage_v
     )
-    assert level.energy_pj is not None
-    assert level.area_um2 is not None
-    count = (1 << law.bits) - 1
-    return _Made(
-        scattered(count * level.energy_pj.nominal, FLASH_SCATTER),
-        FLASH_NS,
-        level.area_um2.times(count, count, count, kind="law"),
-        "TIMELY's charging comparator, one a level",
-    )
+    assert found.energy_pj is not None
+    assert found.area_um2 is not None
+    return found.energy_pj.nominal, found.area_um2.nominal
+
+
+def _register_pj(law: ConverterLaw) -> float:
+    """Return pJ of an access to a bit of Aladdin's register."""
+    found = at_node(load_parts("aladdin-40nm").part("register-bit"), law.node_nm, law.voltage_v)
+    assert found.energy_pj is not None
+    return found.energy_pj.nominal
 
 
 CONVERTER_LAWS: dict[ConverterLawName, Callable[[ConverterLaw, int], _Made]] = {
     "sar": _sar,
     "sar-simulated": _simulated_sar,
+    "sar-serial": _serial,
     "cco": _oscillator,
     "flash": _flash,
 }
@@ -185,9 +217,7 @@ def oscillator_pj(law: ConverterLaw) -> float:
     A count switches every stage of the ring, a NAND2 each, and two bits of the counter on average.
     """
     stage = GATE_FF * 1e-3 * law.node_nm / WIRE_NM * law.voltage_v**2
-    register = at_node(load_parts("aladdin-40nm").part("register-bit"), law.node_nm, law.voltage_v)
-    assert register.energy_pj is not None
-    return 2.0 ** (law.bits - 1) * (RING_STAGES * stage + 2 * register.energy_pj.nominal)
+    return 2.0 ** (law.bits - 1) * (RING_STAGES * stage + 2 * _register_pj(law))
 
 
 def at_area(part: Part, node_nm: float) -> float:

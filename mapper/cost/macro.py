@@ -118,12 +118,29 @@ def conducting_ns(readout: Part, macro: Macro) -> float:
 
 
 def read_ns(layer: Layer, chip: Chip, facts: Facts) -> float:
-    """Return how long cells conduct in a read: lines settle, then they are read or sampled."""
+    """Return how long cells conduct in a read: lines settle, then they are read or sampled.
+
+    As pulses an input is on its wordline for as long as they last, and no current flows behind.
+    """
+    if chip.inputs == "pulses":
+        return driving_ns(layer, chip, facts)
+    return channel_on_ns(layer, chip, facts)
+
+
+def channel_on_ns(layer: Layer, chip: Chip, facts: Facts) -> float:
+    """Return how long a read channel works in a read: it samples, or holds until all is read."""
     macro, readout = chip.macros[layer.macro], facts.readouts[layer.macro]
     settling = driving_ns(layer, chip, facts) + channel_ns(layer, facts)
     if facts.channels and facts.channels[layer.macro].samples:
         return settling
-    return settling + conducting_ns(readout, macro)
+    return settling + conducting_ns(readout, macro) - overlapping_ns(layer, chip, facts)
+
+
+def overlapping_ns(layer: Layer, chip: Chip, facts: Facts) -> float:
+    """Return how long a readout works while pulses last: an oscillator counts what they bring."""
+    if chip.inputs != "pulses" or chip.macros[layer.macro].circuit != "cco":
+        return 0.0
+    return smaller(facts.readouts[layer.macro].ns, pulsed_ns(layer, chip))
 
 
 def driving_ns(layer: Layer, chip: Chip, facts: Facts) -> float:
@@ -142,11 +159,12 @@ def pulsed_ns(layer: Layer, chip: Chip) -> float:
 
 
 def channel_pj(layer: Layer, chip: Chip, facts: Facts) -> float:
-    """Return pJ of the read channel in one conversion: static power while cells conduct."""
+    """Return pJ of the read channel in one conversion: static power while it works."""
     if not facts.channels:
         return 0.0
     channel = facts.channels[layer.macro]
-    return channel.pj + channel.static_uw * read_ns(layer, chip, facts) * 1e-3  # uW ns = 0.001 pJ
+    lasting = channel_on_ns(layer, chip, facts)
+    return channel.pj + channel.static_uw * lasting * 1e-3  # uW ns = 0.001 pJ
 
 
 def channel_copies(layer: Layer, facts: Facts) -> float:

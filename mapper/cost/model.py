@@ -156,7 +156,8 @@ class Macro:
     active_rows: int = 0
     """Wordlines that take part in one read; 0: all."""
     circuit: str = ""
-    """Kind of readout whose facts are taken: "sense-amp", "sar"; a preset may price another ADC."""
+    """Readout whose facts are taken: "sense-amp", "sar", "sar-serial"; a preset may price another
+    ADC."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

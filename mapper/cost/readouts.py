@@ -89,6 +89,14 @@ def priced_kind(library: Library, readout: Readout, preset: Preset) -> str:
     return readout.kind
 
 
+def circuit_of(library: Library, readout: Readout, preset: Preset) -> str:
+    """Return the circuit whose facts are taken: the priced kind, or the law of a serial one."""
+    found = found_converter(library, readout, preset) if readout.is_adc else None
+    if isinstance(found, ConverterLaw) and found.law == "sar-serial":
+        return found.law
+    return priced_kind(library, readout, preset)
+
+
 def lacking(library: Library, readout: Readout, preset: Preset) -> str:
     """Say that a preset's library has no ADC for a readout."""
     known = [adc.bits for adc in library.converters(readout.kind)]
@@ -103,7 +111,7 @@ def channel_of(library: Library, macro: TargetMacro) -> ReadChannel | None:
     found = library.read_channel
     if found is None or isinstance(found, ReadChannel):
         return found
-    return channel_by_law(found, active_rows(macro), max(macro.readout.bits, 1))
+    return channel_by_law(found, macro.wordlines, max(macro.readout.bits, 1))
 
 
 def write_of(library: Library, macro: TargetMacro) -> Write | None:
@@ -143,7 +151,7 @@ def tree_of(library: Library, macro: TargetMacro) -> AdderTree | None:
     return tree_by_law(
         found,
         active_rows(macro),
-        taken + (macro.weight_bits if words else 0),
+        product_bits(macro) if words else taken,
         columns=1 if words else len(macro.written(macro.weight_bits).significances),
         accumulated=macro.weight_bits + widest + ceil(log2(active_rows(macro)))
         if widest > taken
@@ -169,6 +177,12 @@ def tree_of_bits(adder: Component, rows: int, width: int) -> AdderTree:
 def active_rows(macro: TargetMacro) -> int:
     """Return the wordlines that one read drives at most: what loads a bitline, terms of a sum."""
     return macro.block_rows
+
+
+def product_bits(macro: TargetMacro) -> int:
+    """Return the bits of a weight times an input of one read: a single bit selects the weight."""
+    taken = input_bits(macro)
+    return macro.weight_bits + (taken if taken > 1 else 0)
 
 
 def input_bits(macro: TargetMacro) -> int:

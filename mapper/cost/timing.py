@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from mapper.cost.actions import moved_bits
 from mapper.cost.arith import larger, largest, smaller, total, up
-from mapper.cost.macro import channel_ns, driving_ns
+from mapper.cost.macro import channel_ns, driving_ns, overlapping_ns
 from mapper.cost.model import Chip, Facts, Hierarchy, Layer
 from mapper.cost.units import Sharing, sharing_of
 from mapper.cost.writing import loading_ns, rounds_of
@@ -58,7 +58,7 @@ def layer_stages(
     """
     sharing = sharing_of(layer, chip, steps)
     settled = sharing.read_turns * (facts.readouts[layer.macro].ns + channel_ns(layer, facts))
-    read = settled + driving_ns(layer, chip, facts)
+    read = settled + driving_ns(layer, chip, facts) - overlapping_ns(layer, chip, facts)
     if chip.policy == "sensing-set":
         read = sharing.read_turns * clock.cycle
     if chip.hierarchy is None:

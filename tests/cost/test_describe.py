@@ -14,7 +14,7 @@ from mapper.cli import app
 from mapper.cost import count_actions, price
 from mapper.cost.description import CELLS, Description
 from mapper.cost.description_to_target import describe, described
-from mapper.cost.facts import corners_of
+from mapper.cost.facts import chip_of, corners_of
 from mapper.diagnostics import MappingError
 from mapper.report.answers import _cells
 from targets import load_target, target_from_data, to_toml
@@ -33,7 +33,7 @@ def said(**more) -> Description:
 ANALOGUE = [
     (cell, readout)
     for cell in CELLS
-    for readout in ("sense-amp", "ternary", "sar5", "flash3")
+    for readout in ("sense-amp", "ternary", "sar5", "serial5", "flash3")
     if cell != "digital"
 ]
 
@@ -48,10 +48,40 @@ def test_every_kind_of_cell_and_readout_is_written_and_read_back(cell, readout):
     assert target == described(given)
     assert target_from_data(tomllib.loads(to_toml(target)), loc="again.toml") == target
     supply = corners_of(target)[1].cell_supply_v
-    if cell in ("rram", "pcm"):  # through a clamp or an amplifier, where the readout needs one
-        assert supply == (0.9 if readout in ("sar5", "flash3", "cco6") else 0)
-    else:
-        assert supply == (0 if cell == "digital" else 0.9)
+    assert supply == (0 if cell == "digital" else 0.9)
+
+
+@pytest.mark.parametrize(
+    ("readout", "channel", "volts"),
+    [
+        ("sense-amp", None, 0.9),  # compares the current that it feeds
+        ("flash3", "none", 0.9),
+        ("serial3", None, 0.9),  # through a clamp
+        ("sar3", None, 0.9),  # through an amplifier
+        ("sar3", "none", 0),  # from what drives the wordlines, at the read voltage
+        ("sar3", "buffer", 0),
+        ("ideal", None, 0),
+    ],
+)
+def test_the_current_of_resistive_cells_comes_from_what_feeds_it(readout, channel, volts):
+    target = described(said(cell="rram", readout=readout, read_channel=channel))
+    assert corners_of(target)[1].cell_supply_v == volts
+
+
+def test_a_serial_readout_searches_as_a_sar_does_and_has_another_law():
+    made = described(said(cell="rram", readout="serial4"))
+    assert (made.macros[0].readout.kind, made.macros[0].readout.bits) == ("sar", 4)
+    assert [law.law for law in made.components.sar_adc] == ["sar-serial"]
+    assert chip_of(made).macros["main"].circuit == "sar-serial"  # which no chip has tested
+    assert chip_of(described(said(readout="sar4"))).macros["main"].circuit == "sar"
+
+
+def test_all_cells_of_a_bitline_load_it_however_many_are_read():
+    few, all_ = (
+        corners_of(described(said(cell="rram", rows_per_read=rows)))[1] for rows in (16, None)
+    )
+    assert few.channels["main"] == all_.channels["main"]
+    assert few.readouts["main"].ns < all_.readouts["main"].ns
 
 
 def test_costs_are_at_the_sizes_that_were_given():
@@ -81,6 +111,7 @@ def test_what_is_given_is_taken():
         ({"cell": "magnetic"}, "a cell is rram or pcm .* got 'magnetic'"),
         ({"readout": "sar9"}, "a converter has 2..8 bits, as in sar4, got 'sar9'"),
         ({"readout": "sar"}, "2..8 bits"),
+        ({"readout": "serial9"}, "a converter has 2..8 bits, as in serial4, got 'serial9'"),
         ({"readout": "tdc4"}, "a readout is .* got 'tdc4'"),
         ({"on_us": 4.0}, "goes with cells rram or pcm, got 'charge'"),
         ({"cell": "rram", "cell_ff": 4.0}, "goes with cells charge or discharge, got 'rram'"),
@@ -93,6 +124,8 @@ def test_what_is_given_is_taken():
         ({"readout": "cco4"}, "an oscillator takes a current, cells 'charge' give none"),
         ({"unit_capacitors": 3.0, "cell": "static"}, "unit capacitors go with cells charge"),
         ({"mux": 65}, "65 columns share a readout, the crossbar has 64"),
+        ({"pulse_ns": 0.5}, "where inputs are pulses, got 0.5 of bits"),
+        ({"pulse_ns": 0.0, "input_form": "pulses"}, "some ns where .* pulses, got 0 of pulses"),
     ],
 )  # fmt: skip
 def test_nonsense_is_refused_at_once(wrong, words):

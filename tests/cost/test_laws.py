@@ -6,11 +6,13 @@ from math import log
 import pytest
 
 from mapper.cost.array_laws import channel_by_law, tree_by_law, write_by_law
+from mapper.cost.description import Description
+from mapper.cost.description_to_target import described
 from mapper.cost.facts import corners_of
 from mapper.cost.gates import DELAY_FITS, delay_factor, tree_bits
 from mapper.cost.laws import converter_by_law
-from mapper.cost.readouts import dearest_write
-from mapper.cost.scaling import digital_energy_factor
+from mapper.cost.readouts import dearest_write, tree_of
+from mapper.cost.scaling import digital_area_factor, digital_energy_factor
 from mapper.diagnostics import MappingError
 from targets import (
     AdderTreeLaw,
@@ -40,6 +42,40 @@ def test_a_flash_converter_has_a_comparator_a_level():
     comparator = converter_by_law(replace(SAR, law="flash", bits=2, node_nm=65.0, voltage_v=1.0), 8)
     assert adc.energy_pj.nominal == pytest.approx(7 / 3 * comparator.energy_pj.nominal)
     assert adc.latency_ns.nominal == 1
+
+
+def test_a_serial_converter_compares_once_a_bit():
+    adc = converter_by_law(replace(SAR, law="sar-serial"), 64)
+    comparator = 0.0417 * 28 / 65 * (0.9 / 1.1) ** 2  # TIMELY's, C V^2
+    register = 0.009 * digital_energy_factor(40, 1.0, 28, 0.9)
+    assert adc.energy_pj.nominal == pytest.approx(4 * (comparator + register))
+    assert adc.latency_ns.nominal == 4  # a decision a ns
+    assert adc.area_um2.nominal == pytest.approx(
+        40 * 28 / 65 + 4 * 5.98 * digital_area_factor(40, 28)
+    )
+
+
+def test_a_word_times_one_bit_is_as_wide_as_the_word():
+    trees = {
+        bits: tree_of(made.components, made.macros[0]).energy_pj.nominal
+        for bits in (1, 2)
+        for made in [
+            described(
+                Description(
+                    name="mine", node_nm=28.0, voltage_v=0.9, wordlines=32, bitlines=32,
+                    cell="digital", readout="word-tree", weight_bits=4, input_bits=2,
+                    input_bits_per_read=bits,
+                )
+            )
+        ]
+    }  # fmt: skip
+    law = AdderTreeLaw(law="adder-tree", order="words", node_nm=28.0, voltage_v=0.9)
+    expected = {bits: tree_by_law(law, 32, width).energy_pj.nominal for bits, width in WIDTHS}
+    assert trees == pytest.approx(expected)
+
+
+WIDTHS = ((1, 4), (2, 6))
+"""Bits of an input that enter together, and of their product with a word of 4."""
 
 
 def test_a_simulated_converter_has_the_nodes_of_its_table():

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.chips import read_chips
-from benchmarks.one_layer import energy_parts
+from benchmarks.chips import Known, read_chips
+from benchmarks.one_layer import delay_ns, energy_parts
 from mapper.cost import Cost, estimate, macro_lines
 from mapper.cost.description import Description
 from mapper.cost.description_to_target import described
@@ -107,6 +107,31 @@ def test_a_read_channel_draws_static_power_and_copies_the_current():
     conversions = 2 * 8
     static = conversions * 10 * lasting * 1e-3
     assert found["read_channel"] == pytest.approx(static + found["cells"])
+
+
+def pulsed(readout: str, settling_ns: float, pulse_ns: float | None = None) -> Known:
+    """Two inputs of 3 bits as pulses, 50 uS in all cells at 0.2 V from 0.9 V."""
+    given = Description(
+        name="mine", node_nm=28.0, voltage_v=0.9, wordlines=2, bitlines=4, cell="rram",
+        weight_bits=1, input_bits=3, input_bits_per_read=3, input_form="pulses",
+        readout=readout, settling_ns=settling_ns, on_us=50.0, read_voltage_v=0.2,
+        pulse_ns=pulse_ns,
+    )  # fmt: skip
+    return Known(description=given, inputs=2, outputs=4, density=1.0, ones=1.0)
+
+
+@pytest.mark.parametrize("readout", ["cco3", "flash3"])
+def test_no_current_flows_behind_the_last_pulse(readout):
+    lasting = 1 + 7  # ns: the line settles, 7 pulses of 1 ns
+    expected = 8 * 0.9 * 0.2 * 50e-6 * lasting * 1e3  # pJ of 8 cells
+    for settling_ns in (10.0, 20.0):
+        assert energy_parts(pulsed(readout, settling_ns))["cells"] == pytest.approx(expected)
+
+
+def test_an_oscillator_counts_while_pulses_last():
+    assert delay_ns(pulsed("cco3", 10.0)) == pytest.approx(1 + 10 + 8)  # 8 counts, 7 with pulses
+    assert delay_ns(pulsed("cco3", 10.0, 2.0)) == pytest.approx(1 + 10 + 14)
+    assert delay_ns(pulsed("flash3", 10.0)) == pytest.approx(1 + 10 + 7 + 1)  # then compared
 
 
 def test_control_is_a_share_of_the_macro():
