@@ -1,6 +1,7 @@
 """The command that writes a target from a few facts of a chip."""
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any
 
 import typer
@@ -147,5 +148,5 @@ def new(
     )
     if not as_json:
         print(f"wrote {answer.file}: {answer.summary}")
-        print(f"spikeloom compile model.onnx --target {answer.file} -o build")
+        print(f"spikeloom compile model.onnx --target {quote(answer.file)} -o build")
     return answer

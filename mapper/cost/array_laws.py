@@ -153,6 +153,9 @@ def channel_by_law(law: ChannelLaw, rows: int, bits: int) -> ReadChannel:
     )
 
 
+WRITTEN_ROWS = (1, 4608)
+"""Wordlines of SRAM that computes, to those of Valavi et al. (JSSC 2019)."""
+
 WRITE_SCATTER = (0.5, 2.0)
 """Assumptions: bitlines that swing half of the way; cells twice as long, with their drivers."""
 
@@ -172,7 +175,7 @@ def write_by_law(law: WriteLaw, rows: int, bits: int) -> Write:
     Raises:
         MappingError: ``law-range`` where the law is not known to hold.
     """
-    check_range(law.law, "wordlines", rows, *ROWS)
+    check_range(law.law, "wordlines", rows, *WRITTEN_ROWS)
     check_range(law.law, "nm", law.node_nm, *NODES_NM)
     buffer = load_library("reference-65nm").buffer_write
     charge_ff = 2 * WIRE_FF * law.node_nm / WIRE_NM * (rows * law.deep + 1)

@@ -111,8 +111,10 @@ class Description:
 
     @property
     def supply(self) -> float:
-        """Return V: as given, else what is usual at the node."""
-        return supply_of(self.node_nm) if self.voltage_v is None else self.voltage_v
+        """Return V: as given, else what is usual at the node, with four digits."""
+        if self.voltage_v is not None:
+            return self.voltage_v
+        return float(f"{supply_of(self.node_nm):.4g}")
 
     @property
     def converter(self) -> tuple[str, int]:

@@ -11,7 +11,7 @@ from mapper.cost.description import CELLS, CONVERTERS, TREES, Description
 from mapper.cost.description_to_library import library_of
 from mapper.cost.facts import corners_of
 from mapper.cost.scaling import LARGEST_NM, SMALLEST_NM, ScalingError
-from mapper.diagnostics import refuse
+from mapper.diagnostics import nearest, refuse
 from targets import Target, target_from_data
 from targets.toml import Comments, commented
 
@@ -43,7 +43,11 @@ def _nonsense(given: Description) -> Iterator[str]:
     if not SMALLEST_NM <= given.node_nm <= LARGEST_NM:
         yield f"nodes are {SMALLEST_NM:g} to {LARGEST_NM:g} nm, got {given.node_nm:g}"
     if given.cell not in CELLS:
-        yield f"a cell is {' or '.join(CELLS)}, got {given.cell!r}"
+        near = nearest(given.cell, CELLS)
+        yield (
+            f"a cell is {', '.join(CELLS)}, got {given.cell!r}{near}; cells of SRAM are charge, "
+            "discharge, static or digital, by what multiplies in them"
+        )
         return
     kind, bits = given.converter
     named = given.named_readout

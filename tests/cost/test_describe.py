@@ -108,7 +108,8 @@ def test_what_is_given_is_taken():
     ("wrong", "words"),
     [
         ({"node_nm": 180.0}, "nodes are 7 to 130 nm, got 180"),
-        ({"cell": "magnetic"}, "a cell is rram or pcm .* got 'magnetic'"),
+        ({"cell": "magnetic"}, "a cell is rram, pcm, .* got 'magnetic'; cells of SRAM are charge"),
+        ({"cell": "reram"}, "got 'reram'; did you mean 'rram'"),
         ({"readout": "sar9"}, "a converter has 2..8 bits, as in sar4, got 'sar9'"),
         ({"readout": "sar"}, "2..8 bits"),
         ({"readout": "serial9"}, "a converter has 2..8 bits, as in serial4, got 'serial9'"),
@@ -144,6 +145,22 @@ def test_what_no_law_reaches_is_refused_before_anything_is_written(tmp_path):
     with pytest.raises(MappingError, match=r"holds from .* V, got 0\.1 V"):
         api.new_target(path, **{**given, "array": "64x64", "voltage_v": 0.1})
     assert not path.exists()
+
+
+def test_a_supply_that_is_not_given_has_four_digits(tmp_path):
+    told = api.new_target(
+        tmp_path / "mine.toml", node_nm=40, array="64x64", cell="charge", readout="sar4"
+    )
+    assert "40 nm, 0.9615 V" in told.summary
+    assert load_target(tmp_path / "mine.toml").components.sar_adc[0].voltage_v == 0.9615
+
+
+def test_the_next_command_can_be_typed_as_it_is_printed(tmp_path):
+    path = tmp_path / "my chip.toml"
+    args = ["targets", "new", "--node", "28", "--array", "64x32", "--cell", "charge"]
+    done = CliRunner().invoke(app, [*args, "--readout", "sar4", "-o", str(path)])
+    assert done.exit_code == 0, done.output
+    assert f"--target '{path}' -o build" in done.output
 
 
 def test_the_command_writes_a_target_that_loads(tmp_path):

@@ -208,8 +208,8 @@ def test_writing_a_cell_of_sram_by_hand():
 
 
 def test_writing_is_refused_outside_of_its_range():
-    with pytest.raises(MappingError, match=r"\[law-range\].*1\.\.2304 wordlines, got 4096"):
-        write_by_law(WRITE, 4096, 1)
+    with pytest.raises(MappingError, match=r"\[law-range\].*1\.\.4608 wordlines, got 8192"):
+        write_by_law(WRITE, 8192, 1)
 
 
 def test_a_target_pays_for_writing_at_its_tallest_macro():
