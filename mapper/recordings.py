@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike
 from mapper.diagnostics import Diagnostic, MappingError, refuse
 from mapper.inputs import check_labels, take_inputs
 from mapper.ir.core import SPIKE, Array, Coding, Const, Graph, IntType, Value
+from mapper.ir.counter import read_keys
+from mapper.ir.noise import key_inputs, recorded_inputs
 from mapper.layout import IN_STEPS, Presentation, Taken
 from mapper.npz import UNREADABLE, read_npz
 from passes import InputCode
@@ -168,15 +170,19 @@ def _no_code(name: str, reason: str, array: Array) -> MappingError:
     return refuse("input-range", f"input {name!r} spans {array.min():g}..{array.max():g}: {reason}")
 
 
-def to_codes(graph: Graph, inputs: Mapping[str, Array], where: str) -> dict[str, Array]:
+def to_codes(
+    graph: Graph, inputs: Mapping[str, Array], where: str, seed: int = 0
+) -> dict[str, Array]:
     """Return the integer codes of real inputs, as the graph's codings say.
+
+    A die whose reads have noise takes keys, too: those of ``seed``.
 
     Raises:
         MappingError: ``input-range`` where a value is outside the code's range, or is no integer
             though the input carries plain integers.
     """
     codes, problems = {}, []
-    for value in graph.inputs:
+    for value in recorded_inputs(graph):
         coding = graph.codings.get(value.name, Coding())
         assert not isinstance(coding.scale, Const)
         array = inputs[value.name]
@@ -186,7 +192,9 @@ def to_codes(graph: Graph, inputs: Mapping[str, Array], where: str) -> dict[str,
             codes[value.name] = _coded(array, coding.scale)
     if problems:
         raise MappingError(problems)
-    return codes
+    steps, samples = next(iter(inputs.values())).shape[:2]
+    keys = {value.name: read_keys(seed, steps, samples) for value in key_inputs(graph)}
+    return {**codes, **keys}
 
 
 def _coded(array: Array, step: float) -> Array:

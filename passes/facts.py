@@ -92,6 +92,13 @@ def _unread(graph: Graph, target: Target) -> Iterator[str]:
             yield f"%{op.partial_sum.name} is not"
 
 
+def _slotless(graph: Graph, target: Target) -> Iterator[str]:
+    for op in _grids(graph):
+        needed, given = op.crossbars * op.placement.copies, len(op.placement.slots)
+        if needed != given:
+            yield f"%{op.partial_sum.name} takes {needed} crossbars and has {given} slots"
+
+
 def _grids(graph: Graph) -> Iterator[CrossbarMvm]:
     return (op for op in graph.ops if isinstance(op, CrossbarMvm))
 
@@ -113,3 +120,4 @@ FITS_BITLINES = Fact(
 )
 SLICED = Fact(text="weights are written on cells", by="slice-weights", broken=_whole_weights)
 READ = Fact(text="every partial sum is read", by="lower-readout", broken=_unread)
+PLACED = Fact(text="every crossbar has a slot", by="place", broken=_slotless)

@@ -36,6 +36,7 @@ from mapper.cost import assumed
 from mapper.executor import engine
 from mapper.frontend import NirOptions
 from mapper.ir.core import Graph
+from mapper.ir.noise import recorded_inputs
 from mapper.layout import Taken
 from mapper.recordings import IN_MEMORY, to_codes
 from mapper.renames import resolved
@@ -150,7 +151,7 @@ class Build:
         needed = {"spikes": spikes, "trace": trace, "progress": progress}
         check_given(needed, threads=threads, backend=backend)
         graph = self.hardware
-        recorded = read_inputs(inputs, graph.inputs, self.mapped.presented, layout)
+        recorded = read_inputs(inputs, recorded_inputs(graph), self.mapped.presented, layout)
         codes = to_codes(graph, recorded.inputs, recorded.where)
         kept = trace and self.folder is not None and recorded.where != IN_MEMORY
 
@@ -220,7 +221,7 @@ class Build:
         """
         check_given({"progress": progress}, nir=nir, rings=rings)
         asked, how = Asked.of(rings, steps, samples), self.mapped.presented
-        whole = read_inputs(inputs, self.hardware.inputs, how, layout, labels)
+        whole = read_inputs(inputs, recorded_inputs(self.hardware), how, layout, labels)
         recorded, extent = asked.cut(whole)
         of_run = Rings(asked=asked, extent=extent)
         given = self.model if model is None else model
@@ -311,7 +312,8 @@ class Build:
         output = None if path is None else Path(path)
         asked = any(given is not None for given in (activity, inputs, steps, every_ms))
         check_place(self.folder, output, asked=asked)
-        recorded = read_inputs_if(inputs, self.hardware.inputs, self.mapped.presented, layout)
+        taken = recorded_inputs(self.hardware)
+        recorded = read_inputs_if(inputs, taken, self.mapped.presented, layout)
         given = self.model if model is None else model
         with ExitStack() as files:
             evidence = gather_evidence(

@@ -17,6 +17,7 @@ from mapper.diagnostics import refuse
 from mapper.frontend import Imported
 from mapper.ir.core import Value
 from mapper.ir.firing import firing_of
+from mapper.ir.noise import recorded_inputs
 from mapper.layout import Presentation
 from mapper.recordings import Recording
 from mapper.report.comparison.designs import Kind
@@ -192,7 +193,7 @@ def compare_ready(
 def _counted(one: Ready, asked: Asked) -> Compared:
     """Return a build with its spikes counted or assumed."""
     build = one.build
-    recording = asked.recorded(build.hardware.inputs, build.presented)
+    recording = asked.recorded(recorded_inputs(build.hardware), build.presented)
     told, trace = read_activity(build, one.activity)
     known = one.verified.found
     kept = None if known is None else known.firing

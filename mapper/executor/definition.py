@@ -150,11 +150,20 @@ class _Work:
         ops, mvm = self._ops(layer), layer.mvm
         if mvm.window is None:
             return self._evaluated(ops, env)
+        if layer.read.noise is not None or layer.copies(self._graph.constants) > 1:
+            return self._by_sample(layer, ops, env)
         rows = mvm.positions[0]
         held = len(env[mvm.x.name]) * max(1, prod(mvm.partial_sum.shape) // rows)
         cuts = strips(mvm.window, mvm.x.shape[1], rows, max(1, STRIP // held))
         parts = [self._evaluated([_cut(op, *cut) for op in ops], env) for cut in cuts]
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)
+
+    def _by_sample(self, layer: CrossbarLayer, ops: list[Op], env: Arrays) -> Array:
+        """Evaluate a layer whose positions are counted from the first on, a sample at a time."""
+        samples = range(len(env[layer.mvm.x.name]))
+        read = {v.name: env[v.name] for v in layer.operands}
+        one = ({name: array[b : b + 1] for name, array in read.items()} for b in samples)
+        return np.concatenate([self._evaluated(ops, part) for part in one])
 
     def _ops(self, layer: CrossbarLayer) -> list[Op]:
         """Return the ops of a layer in order, counts of active wordlines included."""

@@ -16,6 +16,7 @@ from mapper.ir.core import (
     param,
 )
 from mapper.ir.crossbar import CrossbarMvm
+from mapper.ir.noise import noise_reach
 from mapper.ir.readout import SenseAmpRead
 from mapper.ir.units import CrossbarLayer
 
@@ -66,6 +67,14 @@ def half_active_products(layer: CrossbarLayer, constants: Constants) -> Products
     return Products(2 * sums.low - full * tallest, max(0, 2 * sums.high))
 
 
+def compared_products(layer: CrossbarLayer, constants: Constants) -> Products:
+    """Bound what a layer's readout compares or converts."""
+    if layer.half_active:
+        return half_active_products(layer, constants)
+    sums, noise = bitline_products(layer.mvm, constants), noise_reach(layer.read, constants)
+    return Products(sums.low - noise, sums.high + noise)
+
+
 def matrix_products(matrix: Array, x: IntType) -> Products:
     """Bound a sum over all of ``matrix[K, N]``, and every sum on the way to it."""
     greatest = max(-int(matrix.min(initial=0)), int(matrix.max(initial=0)))
@@ -109,10 +118,11 @@ def _decoded(layer: CrossbarLayer, constants: Constants) -> tuple[int, int]:
     if isinstance(read, SenseAmpRead):
         code = max(abs(level) for level in read.levels)
         return code, code
-    sums = bitline_products(layer.mvm, constants)
-    first, step, base = (greatest(constants, t) for t in (read.first, read.step, read.base))
+    sums = compared_products(layer, constants)
+    tables = (read.first, read.spacing, read.step, read.base)
+    first, width, step, base = (greatest(constants, table) for table in tables)
     code = base + step * ((1 << read.bits) - 1)
-    return max(sums.bound + first + 1, code), code
+    return max(sums.bound + first + 1, width, code), code
 
 
 def greatest(constants: Constants, scalar: int | Const) -> int:

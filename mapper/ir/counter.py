@@ -33,6 +33,15 @@ def hashed(key: Array | int, counter: Array | int) -> Array:
     return mixed(keys + (counters + np.uint64(1)) * _GOLDEN)
 
 
+def read_keys(seed: int, steps: int, samples: int) -> Array:
+    """Return a key of noise for each time step and sample, ``[T, B]`` of 62 bits.
+
+    A sample's keys depend on the seed of the run and its number alone, however a batch is cut.
+    """
+    of_sample = hashed(hashed(0, seed), np.arange(samples))
+    return (hashed(of_sample, np.arange(steps)[:, None]) >> np.uint64(2)).astype(np.int64)
+
+
 def read_counters(planes: int, blocks: int, slices: int, outputs: int, positions: int) -> Array:
     """Return the counter of every four columns in a time step: ``[planes, G, S, N / 4, P]``."""
     grid = (positions, planes, blocks, slices, -(-outputs // LANES))

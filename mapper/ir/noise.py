@@ -12,13 +12,25 @@ from typing import Protocol
 
 import numpy as np
 
-from mapper.ir.core import Array, Const, Constants, IntType, Value
+from mapper.ir.core import Array, Const, Constants, Graph, IntType, Value
 from mapper.ir.counter import LANE_BITS, read_lanes
 
 KEY_TYPE = IntType(62, signed=False)
 """Of the key of a time step and sample."""
 NOISE_LEVELS = 1 << LANE_BITS
 _MOST_NOISE = (1 << 31) - 1
+
+
+def key_inputs(graph: Graph) -> tuple[Value, ...]:
+    """Return the inputs of a die that noise of reads follows from: no recording has them."""
+    keys = {key.name for op in graph.ops if (key := getattr(op, "key", None)) is not None}
+    return tuple(value for value in graph.inputs if value.name in keys)
+
+
+def recorded_inputs(graph: Graph) -> tuple[Value, ...]:
+    """Return the inputs that a recording has: all but keys of noise."""
+    keys = key_inputs(graph)
+    return tuple(value for value in graph.inputs if value not in keys)
 
 
 class NoisyRead(Protocol):

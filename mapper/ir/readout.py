@@ -70,6 +70,8 @@ class SenseAmpRead(Op):
             yield from active_problems(self.active, self.partial_sum)
             if sums.min < 0:
                 yield f"half of the active rows is a reference for unsigned sums, got {sums}"
+            if self.noise is not None:
+                yield "a reference that follows the activity is read without noise"
         if not codes.holds(*self.ends(constants)):
             yield f"levels {self.levels} do not fit {codes}"
 
@@ -86,6 +88,11 @@ class SenseAmpRead(Op):
     def ends(self, constants: Constants) -> tuple[int, int]:
         """Return the least and the greatest decoded value."""
         return min(self.levels), max(self.levels)
+
+    def copies(self, constants: Constants) -> int:
+        """Return how many copies of the grid have references of their own; 1 where they share."""
+        table = constants[self.thresholds.name]
+        return table.shape[1] if table.ndim == 5 else 1
 
     @property
     def full_level(self) -> int:
@@ -174,6 +181,12 @@ class AdcRead(Op):
         if greatest_of(step) * top + greatest_of(base) > MOST_SUM:  # where 64 bits might wrap
             step, base = step.astype(object), base.astype(object)
         return int(base.min()), int((base + step * top).max())
+
+    def copies(self, constants: Constants) -> int:
+        """Return how many copies of the grid have steps of their own; 1 where they share."""
+        tables = (self.first, self.spacing, self.step, self.base)
+        held = (constants[table.name] for table in tables if isinstance(table, Const))
+        return max((len(table) for table in held if table.ndim == 4), default=1)
 
     @property
     def follows_activity(self) -> bool:

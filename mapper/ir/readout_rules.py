@@ -25,7 +25,7 @@ def readout_problems(partial_sum: Value, result: Value) -> Iterator[str]:
 def grid_problems(name: str, table: Array, grid: tuple[int, ...]) -> Iterator[str]:
     """Yield why a table has not one entry, or one for all, along every axis of a grid.
 
-    It may have an axis of copies in front.
+    Where copies of the grid differ it has an axis of them in front, two or more.
     """
     own = table.shape[table.ndim - len(grid) :]
     fits = table.ndim in (len(grid), len(grid) + 1) and all(
@@ -33,6 +33,8 @@ def grid_problems(name: str, table: Array, grid: tuple[int, ...]) -> Iterator[st
     )
     if not fits:
         yield f"{name} of shape {table.shape} do not broadcast to {grid}"
+    elif table.ndim > len(grid) and len(table) < 2:
+        yield f"{name} of shape {table.shape} have an axis of one copy, which is left out"
 
 
 def active_problems(active: Value, grid: Value) -> Iterator[str]:

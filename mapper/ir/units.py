@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from mapper.ir.core import Graph, Op, Value
+from mapper.ir.core import Constants, Graph, Op, Value
 from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.readout import BitlineRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import Synapse
@@ -27,6 +27,11 @@ class CrossbarLayer:
     @property
     def half_active(self) -> bool:
         return self.read.follows_activity
+
+    def copies(self, constants: Constants) -> int:
+        """Return how many copies of the grid differ: 1 where all are alike, as on an ideal chip."""
+        cells = () if self.mvm.cells is None else (len(constants[self.mvm.cells.name]),)
+        return max(*cells, self.read.copies(constants), 1)
 
     @property
     def loc(self) -> str:

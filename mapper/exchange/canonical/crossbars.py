@@ -1,6 +1,6 @@
 """A layer on crossbars as standard operators, from the integers that the file carries.
 
-``mapper.executor.onnx.grids`` writes the same sums from arrays that are laid out beforehand, row
+``mapper.executor.onnx.layers`` writes the same sums from arrays that are laid out beforehand, row
 block by row block. Here weights, references and scales come as the network has them, so that
 whoever holds the file can look at them, and all row blocks are computed together.
 """
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mapper.executor.onnx import grids
+from mapper.executor.onnx import grids, layers, readouts
 from mapper.executor.onnx.nodes import Nodes
 from mapper.ir import bounds
 from mapper.ir.core import Const, Constants
@@ -36,18 +36,18 @@ def crossbar_body(
     sums = _arranged(n, mvm, n.op("MatMul", cells, inputs))
     active = _active(n, mvm, inputs) if layer.half_active or add.offset else ""
     if isinstance(read, AdcRead):
-        tables = [_table(n, t, tensors) for t in (read.first, read.step, read.base)]
-        codes = grids.converted(n, sums, read, tables)
+        tables = [_table(n, t, tensors) for t in readouts.adc_tables(read)]
+        codes = readouts.converted(n, sums, read, tables)
     else:
         codes = _compared(n, sums, read, tensors, active if layer.half_active else "")
-    total = grids.weighed(n, codes, add.significances, "int64")
+    total = readouts.weighed(n, codes, add.significances, "int64")
     if add.offset:
         total = n.op("Add", total, n.op("Mul", active, n.number(add.offset)))
     scale = _table(n, add.scale, tensors)
     if add.merged and add.shares_scale(constants):
-        return grids.planes_added(n, n.sum(total, 1), add, scale)
+        return layers.planes_added(n, n.sum(total, 1), add, scale)
     # Files from before merged sums have this form, and are read only if it is written again.
-    return grids.planes_added(n, n.sum(n.op("Mul", total, scale), 1), add)
+    return layers.planes_added(n, n.sum(n.op("Mul", total, scale), 1), add)
 
 
 def _height(mvm: CrossbarMvm) -> int:
@@ -116,7 +116,7 @@ def _compared(
     ]
     counted = n.unsqueeze(active, 2) if active else None
     levels = [np.array(level, np.int64) for level in read.levels]
-    return grids.compared(n, sums, read, references, counted, "int64", levels)
+    return readouts.compared(n, sums, read, references, counted, "int64", levels)
 
 
 def _table(n: Nodes, table: int | Const, tensors: Mapping[str, str]) -> str:

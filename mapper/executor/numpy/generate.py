@@ -14,6 +14,7 @@ from mapper.ir.activity import counted_shapes
 from mapper.ir.core import Const, Graph, State, Value, param
 from mapper.ir.evaluate import recorded_names
 from mapper.ir.identity import digest
+from mapper.ir.noise import key_inputs
 from mapper.ir.units import units
 from mapper.ir.weights import constant_keys, fingerprint, narrow
 from mapper.layout import IN_STEPS, Presentation
@@ -60,6 +61,8 @@ class Program:
     """Time steps that an image is shown for."""
     images: tuple[str, ...]
     """Inputs that are images."""
+    keys: tuple[str, ...]
+    """Inputs that noise of reads follows from."""
     samples_first: tuple[str, ...]
     batches_of_one: tuple[str, ...]
 
@@ -132,6 +135,7 @@ def describe(
         needs=frozenset(needs),
         steps=presented.steps,
         images=tuple(map(literal, presented.images)),
+        keys=tuple(literal(value.name) for value in key_inputs(graph)),
         samples_first=tuple(map(literal, presented.samples_first)),
         batches_of_one=tuple(map(literal, presented.batches_of_one)),
     )

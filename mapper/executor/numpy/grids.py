@@ -10,9 +10,10 @@ from mapper.executor.names import comment, literal
 from mapper.executor.numpy.readouts import (
     ONE_BY_ONE,
     MergedReadout,
+    NoiseCode,
     ReadoutCode,
     ScalingCode,
-    products_of,
+    noise_code,
     readout_code,
     scaling_code,
 )
@@ -48,6 +49,8 @@ class GridCode:
     dtype: str
     keep: bool
     tile: int
+    copies: int = 1
+    """Of the grid, where they differ from each other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +69,7 @@ class LayerCode:
     """The shape of the array that tiles are written into: ``shape`` with two position axes."""
     blocks: int = 1
     readout: ReadoutCode | None = None
+    noise: NoiseCode | None = None
     total_dtype: str = "int64"
     scaling: ScalingCode = ONE_BY_ONE
     offset: int = 0
@@ -92,12 +96,13 @@ def crossbar_code(
     layer: CrossbarLayer, name: str, constants: Constants, keys: Mapping[str, str], budget: Budget
 ) -> LayerCode:
     """Describe a fused layer: wordlines to integers."""
-    products = products_of(layer, constants)
+    products = bounds.compared_products(layer, constants)
     readout = readout_code(layer, constants, keys, products)
+    copies, noise = layer.copies(constants), noise_code(layer.read, keys)
     scaling = scaling_code(layer, constants, keys, readout)
-    grid = _mvm_grid(layer.mvm, products.dtype, keys, budget, _full_level(layer))
+    grid = _mvm_grid(layer.mvm, products.dtype, keys, budget, copies, _full_level(layer))
     shape = layer.add.result.shape
-    needs = {"grid", "window", readout.kind, *_digits_needed(layer.mvm.encoding)}
+    needs = {"grid", "window", readout.kind, *_digits_needed(layer.mvm)}
     return LayerCode(
         template="crossbars.py.j2",
         name=name,
@@ -108,6 +113,7 @@ def crossbar_code(
         trace=literal(layer.mvm.partial_sum.name),
         blocks=len(layer.mvm.rows),
         readout=readout,
+        noise=noise,
         total_dtype=(
             readout.scaled_dtype
             if isinstance(readout, MergedReadout)
@@ -117,7 +123,12 @@ def crossbar_code(
         offset=layer.add.offset,
         plane_weights=layer.add.plane_weights,
         shift=layer.add.shift,
-        needs=frozenset(needs | ({"active"} if layer.add.offset else set())),
+        needs=frozenset(
+            needs
+            | ({"active"} if layer.add.offset else set())
+            | ({"noise"} if noise is not None else set())
+            | ({"copies"} if copies > 1 else set())
+        ),
     )
 
 
@@ -148,12 +159,12 @@ def partial_sums_code(
         template="partial_sums.py.j2",
         name=name,
         remarks=comment(mvm.loc or name, _dimensions(mvm), products.proof),
-        grid=_mvm_grid(mvm, products.dtype, keys, budget),
+        grid=_mvm_grid(mvm, products.dtype, keys, budget, _own_copies(mvm, constants)),
         shape=shape,
         places=(*shape[:3], *_places(shape[3:])),
         trace=literal(mvm.partial_sum.name),
         blocks=len(mvm.rows),
-        needs=frozenset({"grid", "window", *_digits_needed(mvm.encoding)}),
+        needs=frozenset({"grid", "window", *_digits_needed(mvm)}),
     )
 
 
@@ -250,29 +261,50 @@ MATRICES: OpTable[str] = OpTable(
 """The weights of a layer as ``[K, N]``, from those that are stored."""
 
 
+def _own_copies(mvm: CrossbarMvm, constants: Constants) -> int:
+    return 1 if mvm.cells is None else len(constants[mvm.cells.name])
+
+
 def _mvm_grid(
-    mvm: CrossbarMvm, dtype: str, keys: Mapping[str, str], budget: Budget, full: int = 0
+    mvm: CrossbarMvm,
+    dtype: str,
+    keys: Mapping[str, str],
+    budget: Budget,
+    copies: int,
+    full: int = 0,
 ) -> GridCode:
     assert isinstance(mvm.x.type, IntType)
     slices = mvm.partial_sum.shape[2]
     itemsize = np.dtype(dtype).itemsize
     wordlines = mvm.rows[-1].stop * mvm.groups
     return GridCode(
-        matrix=f'weights["{keys[mvm.weight.name]}"]',
+        matrix=_cells_text(mvm, keys),
         window=window_fields(mvm.window, mvm.positions),
         linear=mvm.window is None,
         groups=mvm.groups,
         rows=_rows_text(mvm.rows),
-        digits=_digits_text(mvm.encoding, full),
+        digits=_digits_text(mvm, full),
         slices=slices,
         planes=_planes_text(mvm),
         dtype=f"np.{dtype}",
-        keep=budget.take(bounds.cell_bytes(mvm, slices, itemsize)),
+        keep=budget.take(copies * bounds.cell_bytes(mvm, slices, itemsize)),
         tile=bounds.tile_positions(wordlines, slices * mvm.outputs, itemsize),
+        copies=copies,
     )
 
 
-def _digits_text(encoding: Encoding | None, full: int) -> str:
+def _cells_text(mvm: CrossbarMvm, keys: Mapping[str, str]) -> str:
+    """Return weights ``[K, N]``, or the cells of a die as ``[C, K, N, S]``."""
+    if mvm.cells is None:
+        return f'weights["{keys[mvm.weight.name]}"]'
+    return f'weights["{keys[mvm.cells.name]}"].transpose(0, 2, 3, 1)'
+
+
+def _digits_text(mvm: CrossbarMvm, full: int) -> str:
+    encoding = mvm.encoding
+    if mvm.cells is not None:
+        cut = "as_they_are(w)"
+        return f"lambda w: 2 * {cut} - {full}" if full else "as_they_are"
     if encoding is None:
         return "whole"
     base, count = encoding.base, len(encoding.significances)
@@ -284,11 +316,13 @@ def _digits_text(encoding: Encoding | None, full: int) -> str:
     return f"lambda w: 2 * {cut} - {full}" if full else f"lambda w: {cut}"
 
 
-def _digits_needed(encoding: Encoding | None) -> set[str]:
-    if encoding is None:
+def _digits_needed(mvm: CrossbarMvm) -> set[str]:
+    if mvm.cells is not None:
+        return {"as-they-are"}
+    if mvm.encoding is None:
         return {"whole"}
     function = {"slice": "twos-complement", "offset": "raised", "pair": "differential"}
-    return {"digits", function[encoding.form.sign]}
+    return {"digits", function[mvm.encoding.form.sign]}
 
 
 def _planes_text(op: CrossbarMvm | CountActive) -> str:
@@ -325,6 +359,8 @@ def _dimensions(mvm: CrossbarMvm) -> str:
     slices = _many(mvm.partial_sum.shape[2], "bit-slice")
     places = _many(prod(mvm.positions), "position")
     kind = "plain weights" if mvm.encoding is None else _cells(mvm.encoding)
+    if mvm.cells is not None:
+        kind = f"{kind} of a die"
     wordlines = _many(mvm.rows[-1].stop, "wordline")
     return f"{wordlines} in {blocks}, {slices} of {kind}, {mvm.outputs} outputs at {places}."
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from mapper.ir import bounds
 from mapper.ir.core import INT64, Const, Constants, param
 from mapper.ir.merging import MergedCode, merged_code
-from mapper.ir.readout import AdcRead, SenseAmpRead
+from mapper.ir.readout import AdcRead, BitlineRead, SenseAmpRead
 from mapper.ir.units import CrossbarLayer
 
 _MOST = 1 << 62
@@ -53,6 +53,8 @@ class AdcCode:
     """A readout with an ADC."""
 
     first: str
+    width: str
+    """What sums rise by from code to code; empty where that is ``step``."""
     step: str
     base: str
     top: int
@@ -62,6 +64,25 @@ class AdcCode:
 
 
 ReadoutCode = SenseCode | MergedReadout | AdcCode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoiseCode:
+    """Noise of reads, as the arguments of ``Noise(...)``."""
+
+    table: str
+    stream: int
+    grid: tuple[int, int, int, int]
+    """Bit planes, row blocks, bit-slices, outputs."""
+
+
+def noise_code(read: BitlineRead, keys: Mapping[str, str]) -> NoiseCode | None:
+    """Describe the noise of a readout, if it has any."""
+    if read.noise is None:
+        return None
+    planes, blocks, slices, outputs = read.partial_sum.shape[:4]
+    table = f'weights["{keys[read.noise.name]}"]'
+    return NoiseCode(table=table, stream=read.stream, grid=(planes, blocks, slices, outputs))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,13 +99,6 @@ class ScalingCode:
 ONE_BY_ONE = ScalingCode()
 
 
-def products_of(layer: CrossbarLayer, constants: Constants) -> bounds.Products:
-    """Bound what is compared or converted in a layer."""
-    if layer.half_active:
-        return bounds.half_active_products(layer, constants)
-    return bounds.bitline_products(layer.mvm, constants)
-
-
 def readout_code(
     layer: CrossbarLayer, constants: Constants, keys: Mapping[str, str], sums: bounds.Products
 ) -> ReadoutCode:
@@ -94,6 +108,7 @@ def readout_code(
     if isinstance(read, AdcRead):
         return AdcCode(
             first=table_text(read.first, keys),
+            width="" if read.width is None else table_text(read.width, keys),
             step=table_text(read.step, keys),
             base=table_text(read.base, keys),
             top=(1 << read.bits) - 1,

@@ -9,7 +9,7 @@ from mapper.executor.names import literal, remark
 from mapper.executor.numpy import grids
 from mapper.executor.numpy.grids import Budget, LayerCode
 from mapper.executor.numpy.neurons import NeuronCode, neuron_code
-from mapper.executor.numpy.readouts import table_text
+from mapper.executor.numpy.readouts import noise_code, table_text
 from mapper.ir.core import Const, Graph, IntType, Value
 from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.evaluate import defined_values
@@ -257,12 +257,23 @@ def _sense_amp(op: SenseAmpRead, write: Writer) -> str:
     if op.active is not None:
         active = f"per_output({write.names[op.active.name]}, {op.partial_sum.shape[3]})"
         p, thresholds = f"2 * {p} - {op.full_level} * {active}[:, :, :, None]", f"2 * {thresholds}"
-    return f"sense_amp_read({p}, {thresholds}, {op.levels})"
+    return f"sense_amp_read({_noisy(op, p, write)}, {thresholds}, {op.levels})"
 
 
 def _adc(op: AdcRead, write: Writer) -> str:
-    tables = ", ".join(write.parameter(table) for table in (op.first, op.step, op.base))
-    return f"adc_read({write.names[op.partial_sum.name]}, {tables}, {(1 << op.bits) - 1})"
+    fields = (op.first, op.spacing, op.step, op.base)
+    tables = ", ".join(write.parameter(table) for table in fields)
+    p = _noisy(op, write.names[op.partial_sum.name], write)
+    return f"adc_read({p}, {tables}, {(1 << op.bits) - 1})"
+
+
+def _noisy(op: SenseAmpRead | AdcRead, p: str, write: Writer) -> str:
+    """Return the sums as they are read, in an expression."""
+    code = noise_code(op, write.keys)
+    if op.noise is None or op.key is None or code is None:
+        return p
+    noise = f"Noise({write.parameter(op.noise)}, {code.stream}, {code.grid})"
+    return f"read_with_noise({p}, {noise}, {write.names[op.key.name]})"
 
 
 def _shift_and_add(op: ShiftAndAdd, write: Writer) -> str:
@@ -275,7 +286,7 @@ def _shift_and_add(op: ShiftAndAdd, write: Writer) -> str:
 
 
 _POOLED = frozenset({"window", "pool"})
-_SEPARATE = frozenset({"separate"})
+_SEPARATE = frozenset({"separate", "separate-noise"})
 _REALS = "it is not computed in integers"
 
 FORMS: OpTable[Line | Class] = OpTable(
@@ -296,7 +307,7 @@ FORMS: OpTable[Line | Class] = OpTable(
         ScaledAdd: Line(_scaled_add),
         SenseAmpRead: Line(_sense_amp, _SEPARATE),
         AdcRead: Line(_adc, _SEPARATE),
-        ShiftAndAdd: Line(_shift_and_add, _SEPARATE),
+        ShiftAndAdd: Line(_shift_and_add, frozenset({"separate"})),
     },
     without={AvgPool2d: _REALS, FakeQuantize: _REALS, Neuron: _REALS, Scale: _REALS},
 )

@@ -1,4 +1,4 @@
-"""Crossbars in standard ONNX operators: unfolding, row blocks, readout, shift-and-add."""
+"""Crossbars in standard ONNX operators: unfolding, cells, row blocks one by one."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -7,12 +7,10 @@ import numpy as np
 from onnx import ValueInfoProto
 
 from mapper.executor.onnx.nodes import Nodes, elem_type, tensor_type
-from mapper.ir import bounds, core, crossbar
-from mapper.ir.core import Array, Const, Constants, IntType, Span, param
+from mapper.ir import crossbar
+from mapper.ir.core import Array, Constants, IntType, Span
 from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.encoding import Encoding
-from mapper.ir.readout import AdcRead, BitlineRead, SenseAmpRead, ShiftAndAdd
-from mapper.ir.units import CrossbarLayer
 from mapper.ir.windows import Window, sliding
 
 _ROWS_AT_ONCE = 32
@@ -123,6 +121,16 @@ def row_index(rows: tuple[Span, ...]) -> Array:
     return index
 
 
+def row_indices(op: CrossbarMvm | CountActive) -> list[Array | None]:
+    """Return the wordlines of each row block; None for all where there is one."""
+    return [None] if len(op.rows) == 1 else list(row_index(op.rows))
+
+
+def chosen(n: Nodes, x: str, index: Array | None) -> str:
+    """Return some rows, along the axis 2."""
+    return x if index is None else n.op("Gather", x, n.array(index), axis=2)
+
+
 def stored_weight(weight: Array, encoding: Encoding | None, groups: int, spare: bool) -> Array:
     """Return ``weight[K, N]`` as kept in the model: ``[groups, N / groups, K (+ 1)]``."""
     if encoding is not None and not encoding.pairs:
@@ -134,6 +142,23 @@ def stored_weight(weight: Array, encoding: Encoding | None, groups: int, spare: 
         rows = slice(start, min(start + _ROWS_AT_ONCE, len(weight)))
         matrix[:, rows] = weight[rows].T
     return matrix.reshape(groups, -1, matrix.shape[1])
+
+
+def stored_cells(mvm: CrossbarMvm, constants: Constants, spare: bool, copy: int) -> Array:
+    """Return what crossbars hold as kept in the model: ``[groups, ..., K (+ 1)]``.
+
+    Weights, from which ``cells`` derives bit-slices, or the cells of one copy of a die,
+    ``[groups, S * N / groups, K (+ 1)]``.
+    """
+    if mvm.cells is None:
+        return stored_weight(constants[mvm.weight.name], mvm.encoding, mvm.groups, spare)
+    drawn = constants[mvm.cells.name]
+    own = drawn[min(copy, len(drawn) - 1)]  # [S, K, N]
+    slices, wordlines, outputs = own.shape
+    grouped = own.reshape(slices, wordlines, mvm.groups, -1).transpose(2, 0, 3, 1)
+    matrix = np.zeros((mvm.groups, slices * outputs // mvm.groups, wordlines + spare), own.dtype)
+    matrix[..., :wordlines] = grouped.reshape(mvm.groups, -1, wordlines)
+    return matrix
 
 
 def cells(n: Nodes, weight: str, encoding: Encoding | None, dtype: str) -> str:
@@ -179,7 +204,11 @@ def bitline_sums(
     """Return the partial sums of one row block, ``[B * planes, S, N, P]``."""
     slices = mvm.partial_sum.shape[2]
     columns = mvm.outputs // mvm.groups
-    cut = n.reshape(cells(n, weight, mvm.encoding, dtype), mvm.groups, slices * columns, -1)
+    if mvm.cells is None:
+        held = cells(n, weight, mvm.encoding, dtype)
+        cut = n.reshape(held, mvm.groups, slices * columns, -1)
+    else:
+        cut = n.cast(weight, dtype)
     sums = n.op("MatMul", cut, inputs)
     if mvm.groups == 1:
         return n.reshape(sums, -1, slices, columns, places)
@@ -196,157 +225,20 @@ def active_rows(n: Nodes, inputs: str, outputs: int, groups: int, places: int) -
     return n.unsqueeze(counts, 1)
 
 
-def compared(
-    n: Nodes,
-    sums: str,
-    read: SenseAmpRead,
-    references: Sequence[str],
-    active: str | None,
-    of_sums: str,
-    levels: Sequence[Array],
-) -> str:
-    """Compare sums with references ``[..., S | 1, N | 1, 1]``, and give the level that is reached.
-
-    ``levels`` broadcast to the sums, the lowest first; ``of_sums`` is the type of sums.
-    """
-    if active is not None:
-        full = n.number(read.full_level, of_sums)
-        twice = n.op("Mul", sums, n.number(2, of_sums))
-        sums = n.op("Sub", twice, n.op("Mul", active, full))
-    decoded = n.array(levels[0])
-    for level, reference in zip(levels[1:], references, strict=True):
-        reached = n.op("GreaterOrEqual", sums, reference)
-        decoded = n.op("Where", reached, n.array(level), decoded)
-    return decoded
-
-
-def converted(n: Nodes, sums: str, read: AdcRead, tables: Sequence[str]) -> str:
-    """Convert int64 sums with an ADC and decode the codes."""
-    first, step, base = tables
-    steps = n.floor_divide(n.op("Sub", sums, first), step)
-    code = n.clip(n.op("Add", steps, n.number(1)), 0, (1 << read.bits) - 1)
-    return n.op("Add", base, n.op("Mul", step, code))
-
-
-def weighed(n: Nodes, codes: str, significances: Sequence[int], dtype: str) -> str:
-    """Add up bit-slices ``[..., S, N, P]`` by what they count: int64 ``[..., N, P]``."""
-    return _added(n, n.op("Mul", codes, n.array(_by_slice(significances, 1, dtype))))
-
-
-def _added(n: Nodes, weighed_codes: str) -> str:
-    return n.cast(n.sum(weighed_codes, -3), np.int64)
-
-
-def _by_slice(significances: Sequence[int], level: int, dtype: str) -> Array:
-    """Return what a level counts in each bit-slice, ``[S, 1, 1]``."""
-    counts: Array = np.array([level * s for s in significances], dtype)
-    return counts.reshape(-1, 1, 1)
-
-
-def code_type(read: BitlineRead, add: ShiftAndAdd) -> str:
-    """Return a type in which codes are weighed exactly."""
-    if isinstance(read, AdcRead):
-        return "int64"
-    largest = max(abs(level) for level in read.levels)
-    bound = largest * sum(abs(s) for s in add.significances)
-    return bounds.Products(-bound, bound).dtype
-
-
-def thresholds(read: SenseAmpRead, constants: Constants, bound: int) -> Array:
-    """Return references ``[G | 1, L, S | 1, N | 1, 1]``, within what sums can reach."""
-    table = constants[read.thresholds.name].astype(np.int64) * (1 if read.active is None else 2)
-    return np.clip(table, -bound, bound + 1).swapaxes(0, 1)[..., None]
-
-
-def per_column(constants: Constants, table: int | Const) -> Array:
-    """Return a number or a table ``[G | 1, ..., N | 1]`` with a position axis at its end."""
-    values = param(constants, table, core.INT64)
-    return values[..., None] if values.ndim else values.reshape(1, 1, 1)
-
-
-def crossbar_layer(n: Nodes, layer: CrossbarLayer, x: str, constants: Constants) -> str:
-    """Return the integers of a layer, ``[B, N, *positions]``."""
-    mvm, add = layer.mvm, layer.add
-    blocks = Blocks(len(mvm.rows))
-    products = (
-        bounds.half_active_products(layer, constants)
-        if layer.half_active
-        else bounds.bitline_products(mvm, constants)
-    )
-    inputs = driven(n, x, mvm, products.dtype)
-    weight = n.array(
-        stored_weight(constants[mvm.weight.name], mvm.encoding, mvm.groups, blocks.count > 1)
-    )
-
-    def block(inner: Nodes, part: str, column: str) -> str:
-        sums = bitline_sums(inner, mvm, column, part, _places(mvm), products.dtype)
-        active = None
-        if layer.half_active or add.offset:
-            active = active_rows(inner, part, mvm.outputs, mvm.groups, _places(mvm))
-        total = _block_total(inner, layer, constants, blocks, sums, active, products)
-        if not add.shares_scale(constants):
-            table = per_column(constants, add.scale)
-            total = inner.op("Mul", total, blocks.table(inner, table))
-        return total
-
-    total = over_blocks(n, mvm.rows, inputs, weight, blocks, block)
-    return planes_added(n, total, add, shared_scale(n, add, constants))
-
-
-def shared_scale(n: Nodes, add: ShiftAndAdd, constants: Constants) -> str:
-    """Return the scale of all row blocks, ``[1, N | 1, 1]``; empty where there is none to take."""
-    if add.scale == 1 or not add.shares_scale(constants):
-        return ""
-    return n.array(per_column(constants, add.scale))
-
-
-def _places(op: CrossbarMvm) -> int:
-    return int(np.prod(op.positions))
-
-
-def _block_total(
-    n: Nodes,
-    layer: CrossbarLayer,
-    constants: Constants,
-    blocks: Blocks,
-    sums: str,
-    active: str | None,
-    products: bounds.Products,
-) -> str:
-    """Read one row block and add up its bit-slices: int64 ``[B, N, P]``."""
-    read, add = layer.read, layer.add
-    dtype = code_type(read, add)
-    if isinstance(read, AdcRead):
-        scalars = (read.first, read.step, read.base)
-        tables = [blocks.table(n, per_column(constants, t)) for t in scalars]
-        codes = converted(n, n.cast(sums, np.int64), read, tables)
-        total = weighed(n, codes, add.significances, dtype)
-    else:
-        table = thresholds(read, constants, products.bound).astype(products.dtype)
-        references = [blocks.table(n, table[:, i]) for i in range(table.shape[1])]
-        counted = active if layer.half_active else None
-        levels = [_by_slice(add.significances, level, dtype) for level in read.levels]
-        total = _added(n, compared(n, sums, read, references, counted, products.dtype, levels))
-    if add.offset and active is not None:
-        counts = n.cast(n.op("Squeeze", active, n.integers(1)), np.int64)
-        total = n.op("Add", total, n.op("Mul", counts, n.number(add.offset)))
-    return total
-
-
 def over_blocks(
     n: Nodes,
-    rows: tuple[Span, ...],
+    mvm: CrossbarMvm,
     inputs: str,
     weight: str,
     blocks: Blocks,
     block: Callable[[Nodes, str, str], str],
 ) -> str:
     """Add up what ``block`` gives for the wordlines and cells of every row block."""
-    if len(rows) == 1:
+    if len(mvm.rows) == 1:
         return block(n, inputs, weight)
     body = n.subgraph()
     before = body.name()
-    index = blocks.table(body, row_index(rows))
+    index = blocks.table(body, row_index(mvm.rows))
     part = body.op("Gather", inputs, index, axis=2)
     column = body.op("Gather", weight, index, axis=2)
     after = body.op("Add", before, block(body, part, column))
@@ -355,18 +247,17 @@ def over_blocks(
         [tensor_type(before, None), *_table_types(blocks)],
         [tensor_type(after, None)],
     )
-    start = block_zeros(n, inputs, weight)
+    start = block_zeros(n, inputs, mvm.outputs)
     outer = [n.array(table) for table in blocks.tables]
     (total,) = n.ops("Scan", [start, *outer], [n.name()], body=graph, num_scan_inputs=len(outer))
     return total
 
 
-def block_zeros(n: Nodes, inputs: str, weight: str) -> str:
+def block_zeros(n: Nodes, inputs: str, outputs: int) -> str:
     """Return int64 zeros ``[B, N, P]`` for wordlines ``[B, groups, K, P]``."""
     batch = n.op("Shape", inputs, start=0, end=1)
     places = n.op("Shape", inputs, start=3, end=4)
-    outputs = n.op("ReduceProd", n.op("Shape", weight, start=0, end=2), n.integers(0))
-    shape = n.op("Concat", batch, outputs, places, axis=0)
+    shape = n.op("Concat", batch, n.integers(outputs), places, axis=0)
     return n.op("Expand", n.number(0), shape)
 
 
@@ -375,18 +266,3 @@ def _table_types(blocks: Blocks) -> list[ValueInfoProto]:
         tensor_type(name, table.shape[1:], elem_type(table.dtype))
         for name, table in zip(blocks.inner, blocks.tables, strict=True)
     ]
-
-
-def planes_added(n: Nodes, total: str, add: ShiftAndAdd, scale: str = "") -> str:
-    """Add bit planes ``[B * planes, N, P]`` by their weight, and shift: ``[B, N, *positions]``.
-
-    ``scale`` is what the sum is multiplied by before it is shifted: one that row blocks share.
-    """
-    outputs, positions = add.result.shape[0], add.result.shape[1:]
-    if add.plane_weights != (1,):
-        planes = n.array(np.array(add.plane_weights, np.int64).reshape(-1, 1, 1))
-        parts = n.reshape(total, -1, len(add.plane_weights), outputs, int(np.prod(positions)))
-        total = n.sum(n.op("Mul", parts, planes), 1)
-    if scale:
-        total = n.op("Mul", total, scale)
-    return n.shift_right(n.reshape(total, -1, outputs, *positions), add.shift)

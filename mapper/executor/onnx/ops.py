@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 
 from mapper.diagnostics import refuse
-from mapper.executor.onnx import grids
+from mapper.executor.onnx import grids, layers, readouts
 from mapper.executor.onnx.neurons import Levels, fire_and_reset
 from mapper.executor.onnx.nodes import Nodes
+from mapper.executor.onnx.noise import noisy
 from mapper.ir import bounds
-from mapper.ir.core import Constants, IntType, Scalar, Value, param
+from mapper.ir.copies import over_positions
+from mapper.ir.core import INT64, Const, Constants, IntType, Scalar, Span, Value, param
 from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.hardware import ScaledAdd
 from mapper.ir.network import (
@@ -28,7 +30,7 @@ from mapper.ir.network import (
     Transpose,
 )
 from mapper.ir.neurons import Decay, IntegerNeuron, Neuron
-from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
+from mapper.ir.readout import AdcRead, BitlineRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import Synapse
 from mapper.ir.tables import OpTable
 from mapper.ir.units import CrossbarLayer, Unit
@@ -46,8 +48,10 @@ class Lowering:
     def lower(self, unit: Unit) -> None:
         """Write the nodes of an op, or of a fused layer, and note its results."""
         if isinstance(unit, CrossbarLayer):
-            x = self.tensors[unit.mvm.x.name]
-            results: Sequence[str] = [grids.crossbar_layer(self.nodes, unit, x, self.constants)]
+            x, *key = (self.tensors[value.name] for value in unit.operands)
+            results: Sequence[str] = [
+                layers.crossbar_layer(self.nodes, unit, x, "".join(key), self.constants)
+            ]
         else:
             rule = OPERATORS.entry(type(unit))
             types = [value.type for value in (*unit.operands, *unit.results)]
@@ -145,36 +149,15 @@ def _synapse(at: Lowering, op: Synapse) -> list[str]:
 
 
 def _crossbar_mvm(at: Lowering, op: CrossbarMvm) -> list[str]:
-    """Keep the partial sums of every row block: ``[B, planes, G, S, N, *positions]``."""
-    n = at.nodes
-    dtype = bounds.bitline_products(op, at.constants).dtype
-    inputs = grids.driven(n, at.of(op.x), op, dtype)
-    weight = at.constants[op.weight.name]
-    stored = n.array(grids.stored_weight(weight, op.encoding, op.groups, len(op.rows) > 1))
-    places = int(np.prod(op.positions))
-    blocks = []
-    for index in _row_indices(op):
-        part, column = _chosen(n, inputs, index), _chosen(n, stored, index)
-        sums = grids.bitline_sums(n, op, column, part, places, dtype)
-        blocks.append(n.unsqueeze(n.cast(sums, np.int64), 1))
-    joined = n.op("Concat", *blocks, axis=1)
-    return [n.reshape(joined, -1, *op.partial_sum.shape)]
+    return [layers.partial_sums(at.nodes, op, at.of(op.x), at.constants)]
 
 
 def _count_active(at: Lowering, op: CountActive) -> list[str]:
     n = at.nodes
     inputs = grids.driven(n, at.of(op.x), op, "float32")
-    counts = [n.unsqueeze(n.sum(_chosen(n, inputs, i), 2), 1) for i in _row_indices(op)]
+    counts = [n.unsqueeze(n.sum(grids.chosen(n, inputs, i), 2), 1) for i in grids.row_indices(op)]
     joined = n.cast(n.op("Concat", *counts, axis=1), np.int64)
     return [n.reshape(joined, -1, *op.active.shape)]
-
-
-def _row_indices(op: CrossbarMvm | CountActive) -> list[np.ndarray[Any, Any] | None]:
-    return [None] if len(op.rows) == 1 else list(grids.row_index(op.rows))
-
-
-def _chosen(n: Nodes, x: str, index: np.ndarray[Any, Any] | None) -> str:
-    return x if index is None else n.op("Gather", x, n.array(index), axis=2)
 
 
 def _flat(at: Lowering, value: Value) -> str:
@@ -197,36 +180,59 @@ def _sense_amp(at: Lowering, op: SenseAmpRead) -> list[str]:
     active = None
     if op.active is not None:
         active = n.unsqueeze(_per_output(at, op.active, op.partial_sum.shape[3]), 2)
-    table = grids.thresholds(op, at.constants, 1 << 62)
-    references = [n.array(table[:, i]) for i in range(table.shape[1])]
-    sums = _flat(at, op.partial_sum)
+    references = [n.array(t) for t in _by_position(at, op.thresholds, op.result, axes=4)]
+    if op.active is not None:
+        references = [n.op("Mul", table, n.number(2)) for table in references]
+    sums = _read_sums(at, op)
     levels = [np.array(level, np.int64) for level in op.levels]
-    codes = grids.compared(n, sums, op, references, active, "int64", levels)
+    codes = readouts.compared(n, sums, op, references, active, "int64", levels)
     return [n.reshape(codes, -1, *op.result.shape)]
 
 
 def _adc(at: Lowering, op: AdcRead) -> list[str]:
     n = at.nodes
-    tables = [n.array(_table(at, t)) for t in (op.first, op.step, op.base)]
-    codes = grids.converted(n, _flat(at, op.partial_sum), op, tables)
+    tables = [n.array(_by_position(at, t, op.result)) for t in readouts.adc_tables(op)]
+    codes = readouts.converted(n, _read_sums(at, op), op, tables)
     return [n.reshape(codes, -1, *op.result.shape)]
 
 
+def _read_sums(at: Lowering, op: BitlineRead) -> str:
+    """Return partial sums as they are read, ``[B * planes, G, S, N, P]``."""
+    sums = _flat(at, op.partial_sum)
+    if op.key is None:
+        return sums
+    n, shape = at.nodes, op.partial_sum.shape
+    everywhere = Span(0, int(np.prod(shape[4:])))
+    blocks = n.array(np.arange(shape[1]))
+    return noisy(n, sums, op, at.of(op.key), at.constants, "int64", everywhere, blocks)
+
+
+def _by_position(at: Lowering, table: int | Const, result: Value, axes: int = 3) -> Any:
+    """Return a table of a readout so that it broadcasts to ``[..., G, S, N, P]``."""
+    values = param(at.constants, table, INT64)
+    if values.ndim < 2:
+        return values
+    places = (int(np.prod(result.shape[4:])),)
+    if axes == 3:
+        return over_positions(values, places)
+    return np.stack([over_positions(of_level, places) for of_level in values])
+
+
 def _table(at: Lowering, table: Any) -> np.ndarray[Any, Any]:
-    return grids.per_column(at.constants, table)
+    return readouts.per_column(at.constants, table)
 
 
 def _shift_and_add(at: Lowering, op: ShiftAndAdd) -> list[str]:
     n = at.nodes
-    total = grids.weighed(n, _flat(at, op.codes), op.significances, "int64")
+    total = readouts.weighed(n, _flat(at, op.codes), op.significances, "int64")
     if op.active is not None:
         counts = _per_output(at, op.active, op.codes.shape[3])
         total = n.op("Add", total, n.op("Mul", counts, n.number(op.offset)))
     scale = n.array(_table(at, op.scale))
     if op.merged and op.shares_scale(at.constants):
-        return [grids.planes_added(n, n.sum(total, 1), op, scale)]
+        return [layers.planes_added(n, n.sum(total, 1), op, scale)]
     # Files from before merged sums have this form; see mapper.exchange.canonical.crossbars.
-    return [grids.planes_added(n, n.sum(n.op("Mul", total, scale), 1), op)]
+    return [layers.planes_added(n, n.sum(n.op("Mul", total, scale), 1), op)]
 
 
 def _neuron(at: Lowering, op: IntegerNeuron) -> list[str]:

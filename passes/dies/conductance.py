@@ -1,0 +1,78 @@
+"""What cells conduct on a die, in counts: stuck, programmed, aged. A count is a step of levels.
+
+Everything is made of ``+ - * /`` and square roots, which give the same bits everywhere. Powers and
+exponentials go through tables of 65,536 whole numbers in units of ``2**-20`` counts.
+"""
+
+import numpy as np
+
+from mapper.ir.core import Array
+from passes.dies.draws import CellKind, normal, normal_quantiles, places, stream, uniform
+from targets.devices import CellCounts
+
+_UNIT = 1 << 20
+
+
+def conductances(
+    facts: CellCounts, level: Array, at: Array, seed: int, kind: CellKind, round: int = 0
+) -> Array:
+    """Return what cells conduct, in counts.
+
+    In this order: a stuck cell has the highest or the lowest level; a cell is programmed with an
+    error of its level; it drifts with an exponent of its own.
+
+    Args:
+        facts: Of the device, in counts.
+        level: Nominal levels, from 0 to ``facts.levels - 1``.
+        at: Sites; levels broadcast to them.
+        seed: Of the die.
+        kind: ``programming`` for cells, ``replica`` for those of references.
+        round: In which weights are programmed; faults stay from round to round.
+    """
+    level, at = np.broadcast_arrays(level, at)
+    level = _stuck(facts, level, at, stream(seed, "stuck"))
+    g = _programmed(facts, level, at, stream(seed, kind, round))
+    return _drifted(facts, level, g, at, stream(seed, "drift", round))
+
+
+def _stuck(facts: CellCounts, level: Array, at: Array, key: int) -> Array:
+    on, off = facts.stuck_on or 0.0, facts.stuck_off or 0.0
+    if not (on or off):
+        return level
+    drawn = uniform(key, at)
+    return np.where(drawn < on, facts.levels - 1, np.where(drawn >= 1 - off, 0, level))
+
+
+def _programmed(facts: CellCounts, level: Array, at: Array, key: int) -> Array:
+    mean = np.asarray(facts.level, np.float64)[level]
+    if facts.quantiles is not None:
+        table = np.asarray(facts.quantiles, np.float64)
+        return np.asarray(table[level, places(key, at) * table.shape[1] >> 16])
+    if facts.log_sigma is not None:
+        factor = np.rint(np.exp(facts.log_sigma * normal_quantiles()) * _UNIT) / _UNIT
+        return np.asarray(mean * factor[places(key, at)])
+    if facts.sigma is None or not any(facts.sigma):
+        return mean
+    sigma = np.asarray(facts.sigma, np.float64)[level]
+    return np.maximum(0.0, mean + sigma * normal(key, at))
+
+
+def _drifted(facts: CellCounts, level: Array, g: Array, at: Array, key: int) -> Array:
+    if facts.nu is None or facts.age_s is None or facts.t0_s is None:
+        return g
+    if facts.age_s <= facts.t0_s:
+        return g
+    left = drift_table(facts)  # [levels, 65536] or [levels, 1]
+    column = places(key, at) if left.shape[1] > 1 else 0
+    return np.asarray(g * left[level, column])
+
+
+def drift_table(facts: CellCounts) -> Array:
+    """Return the share that is left at an age, by level and quantile of the exponent."""
+    assert facts.nu is not None
+    assert facts.age_s is not None
+    assert facts.t0_s is not None
+    sigma = np.asarray(facts.nu_sigma or [0.0] * len(facts.nu), np.float64)[:, None]
+    drawn = normal_quantiles()[None] if sigma.any() else np.zeros((1, 1))
+    nu = np.maximum(0.0, np.asarray(facts.nu, np.float64)[:, None] + sigma * drawn)
+    return np.asarray(np.rint((facts.age_s / facts.t0_s) ** -nu * _UNIT) / _UNIT)

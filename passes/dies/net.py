@@ -1,0 +1,123 @@
+"""Net cells: what each wordline adds to each column of a die, in counts.
+
+Sums of a column are linear in its cells, so the two bitlines of a pair, or a bitline and its
+reference column, become one signed number.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mapper.ir.core import Array
+from mapper.ir.crossbar import CrossbarMvm
+from mapper.ir.readout import BitlineRead
+from passes.dies.conductance import conductances
+from passes.dies.crossbars import Bitlines, put_behind_wires
+from passes.dies.draws import CellKind
+from passes.dies.facts import has_wires
+from passes.dies.sites import Sites
+from targets.devices import Imperfections
+
+LEAST_FRACTION, MOST_FRACTION = 6, 8
+"""Bits below a count. Rounding adds a variance of ``2**(-2 * bits) / 12`` a driven cell: at 8 bits
+it changes some hundredths of the decisions that a spread of 10 % does (``docs/devices.md``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetCells:
+    """Of a layer, in counts."""
+
+    cells: Array
+    """``[C, S, K, N]``."""
+    constant: Array
+    """``[C, G, S, N]``: what a column has besides; references move by it."""
+
+
+def fraction_bits(op: CrossbarMvm) -> int:
+    """Return how many bits below a count keep a tall block's sums within 16 bits, 6 to 8.
+
+    ``14 - ceil(log2(rows * greatest digit))``: 8 for 64 rows of 1-bit cells, 7 for 128.
+    """
+    assert op.encoding is not None
+    most = max(map(len, op.rows)) * op.most_driven * op.encoding.digit_max
+    return min(MOST_FRACTION, max(LEAST_FRACTION, 14 - (most - 1).bit_length()))
+
+
+def keeps_digits(facts: Imperfections) -> bool:
+    """Say whether cells are whole numbers of counts, as on the ideal chip, stuck or not."""
+    cell = facts.cell
+    even = cell.level == tuple(u + (cell.off or 0.0) for u in range(cell.levels))
+    spread = bool(cell.log_sigma or cell.quantiles or any(cell.sigma or ()))
+    aged = cell.nu is not None and cell.t0_s is not None and (cell.age_s or 0.0) > cell.t0_s
+    stays = bool(cell.off) and facts.readout.leakage == "stays"
+    return even and not (spread or aged or has_wires(facts) or stays)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawing:
+    """One layer of a die, about to be drawn."""
+
+    op: CrossbarMvm
+    """Placed and written on cells."""
+    read: BitlineRead
+    facts: Imperfections
+    sites: Sites
+    seed: int
+    activity: Array | None = None
+    """``[groups, K]``, what each wordline carries on average; only wires ask for it."""
+
+    def net(self, weight: Array) -> NetCells:
+        """Draw the cells of weights ``[K, N]``; fold pairs, leakage and references in."""
+        assert self.op.encoding is not None
+        lines = self._bitlines(self.op.encoding.digits(weight)[None])
+        if has_wires(self.facts):
+            assert self.activity is not None
+            put_behind_wires(lines, self.op, self.facts, self.sites, self.activity)
+        if self.op.encoding.pairs:
+            on, minus = lines.cells
+            return NetCells(on - minus, lines.constant[0] - lines.constant[1])
+        if lines.replicas is None:
+            return NetCells(lines.cells[0] - self._reference(), lines.constant[0])
+        column = self.sites.column_block  # half of each replica column: one of half the range
+        half = lines.replicas.sum(axis=0)[..., column] / 2  # would vary less
+        constant = lines.replica_constant.sum(axis=0)[..., column] / 2
+        return NetCells(lines.cells[0] - half, lines.constant[0] - constant)
+
+    def _bitlines(self, digits: Array) -> Bitlines:
+        """Draw every bitline, and the replica columns where a reference is made of them."""
+        assert self.op.encoding is not None
+        levels = [digits]
+        if self.op.encoding.pairs:
+            levels = [np.maximum(digits, 0), np.maximum(-digits, 0)]
+        cells = np.stack(
+            [
+                self._cells(level, self.sites.cells(second=bool(member)), "programming")
+                for member, level in enumerate(levels)
+            ]
+        )
+        grid = (len(self.op.rows), cells.shape[2], cells.shape[4])
+        blocks = len(self.op.columns)
+        replicas = None
+        if self.read.follows_activity and self.facts.readout.replica != "dac":
+            ends = enumerate((self.facts.cell.levels - 1, 0))
+            replicas = np.stack(
+                [self._cells(np.asarray(u), self.sites.replicas(k), "replica") for k, u in ends]
+            )
+        return Bitlines(
+            cells=cells,
+            replicas=replicas,
+            constant=np.zeros((len(cells), cells.shape[1], *grid)),
+            replica_constant=np.zeros((2, cells.shape[1], len(self.op.rows), 1, blocks)),
+        )
+
+    def _cells(self, level: Array, at: Array, kind: CellKind) -> Array:
+        round = self.op.placement.round
+        return conductances(self.facts.cell, level, at, self.seed, kind, round)
+
+    def _reference(self) -> float:
+        """Return what is taken from each cell: leakage, or half of what it could give."""
+        cell, readout = self.facts.cell, self.facts.readout
+        off = cell.off or 0.0
+        if self.read.follows_activity:
+            return (cell.levels - 1) / 2 + off
+        return 0.0 if readout.leakage == "stays" else off

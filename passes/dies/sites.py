@@ -1,0 +1,119 @@
+"""Where the cells and the readouts of a layer are on the chip."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mapper.diagnostics import refuse
+from mapper.ir.core import Array
+from mapper.ir.crossbar import CrossbarMvm
+from passes.dies.draws import MOST_LINES, MOST_SLOTS, site
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sites:
+    """Places of a layer, as arrays that broadcast over copies, slices, wordlines and outputs."""
+
+    cell_slot: Array
+    """``[C, 1, K, N]``."""
+    wordline: Array
+    """``[K, 1]``."""
+    bitline: Array
+    """Of a digit's first cell, ``[C, S, K, N]``."""
+    read_slot: Array
+    """``[C, G, 1, N]``."""
+    read_bitline: Array
+    """``[C, G, S, N]``."""
+    pair: int
+    """Bitlines of a digit."""
+    column_block: Array
+    """``[N]``: which crossbar, side by side, has an output."""
+    first_output: Array
+    """``[column blocks]``."""
+
+    def cells(self, second: bool = False) -> Array:
+        """Return the sites of a digit's cells, ``[C, S, K, N]``; ``second`` of those of pairs."""
+        return site(self.cell_slot, self.wordline, self.bitline + second)
+
+    def replicas(self, column: int) -> Array:
+        """Return the sites of a column of replica cells, ``[C, 1, K, column blocks]``."""
+        return site(self.cell_slot[..., self.first_output], self.wordline, column)
+
+    def readouts(self, shared: int) -> Array:
+        """Return the sites of readouts, ``[C, G, S, N]``, each of ``shared`` columns or pairs."""
+        return site(self.read_slot, 0, self.read_bitline // (self.pair * shared))
+
+
+def sites_of(op: CrossbarMvm, where: Array | None = None) -> Sites:
+    """Return where a placed layer's cells and readouts are.
+
+    Copies come first, then column blocks, then row blocks, as the pass ``place`` counts slots. Row
+    blocks that take turns are below each other in one crossbar.
+
+    Args:
+        op: The layer, placed and written on cells.
+        where: ``[C, G, N]``, the place of each output within its crossbar, where outputs do not
+            lie in order.
+    """
+    assert op.encoding is not None
+    _check_size(op)
+    block, wordline = _rows(op)
+    column_block, place = _columns(op)
+    down = op.crossbars_down
+    copy = np.arange(op.placement.copies)[:, None, None]
+    crossbar = (np.arange(len(op.rows)) // op.turns)[:, None]
+    slot = op.placement.slots.start + (copy * len(op.columns) + column_block) * down + crossbar
+    places = np.broadcast_to(place, slot.shape) if where is None else where  # [C, G, N]
+    pair = op.encoding.bitlines_per_slice
+    slices = np.arange(len(op.encoding.significances))[:, None] * pair
+    bitline = places[:, :, None] * op.encoding.bitlines_per_weight + slices  # [C, G, S, N]
+    return Sites(
+        cell_slot=slot[:, block][:, None],
+        wordline=wordline[:, None],
+        bitline=bitline[:, block].swapaxes(1, 2),
+        read_slot=slot[:, :, None],
+        read_bitline=bitline,
+        pair=pair,
+        column_block=column_block,
+        first_output=np.array([span.start for span in op.columns]),
+    )
+
+
+def _rows(op: CrossbarMvm) -> tuple[Array, Array]:
+    """Return the row block of each wordline of a group, and where it is in its crossbar."""
+    block = np.empty(op.rows[-1].stop, np.int64)
+    wordline = np.empty_like(block)
+    for g, rows in enumerate(op.rows):
+        top = op.rows[g - g % op.turns].start
+        block[rows.slice] = g
+        wordline[rows.slice] = np.arange(rows.start, rows.stop) - top
+    return block, wordline
+
+
+def _columns(op: CrossbarMvm) -> tuple[Array, Array]:
+    """Return the column block of each output, and its place there."""
+    block = np.empty(op.outputs, np.int64)
+    place = np.empty_like(block)
+    for k, span in enumerate(op.columns):
+        block[span.slice], place[span.slice] = k, np.arange(len(span))
+    return block, place
+
+
+def _check_size(op: CrossbarMvm) -> None:
+    """Refuse what sites cannot tell apart: two places would draw the same."""
+    assert op.encoding is not None
+    lines = max(
+        max(map(len, op.rows)) * op.turns,
+        max(map(len, op.columns)) * op.encoding.bitlines_per_weight,
+    )
+    for found, most, what in (
+        (op.placement.slots.stop, MOST_SLOTS, "crossbars"),
+        (lines, MOST_LINES, "lines of a crossbar"),
+    ):
+        if found > most:
+            raise refuse(
+                "die-too-large",
+                f"{found} {what}, a die tells {most} apart",
+                loc=op.loc,
+                help="map the network onto smaller crossbars, or onto fewer of them",
+            )

@@ -1,0 +1,67 @@
+"""Currents behind the resistance of wires, linear about the mean activity of wordlines.
+
+The cells of a bitline share its segments, so what one of them loses depends on which others are
+driven. Each is taken with its own row driven and the others at their mean activity, and the tangent
+there is what a die adds: a net cell, and a constant that moves the reference. Running sums alone:
+no matrix is solved, and every machine gets the same bits. ``docs/devices.md`` has the error against
+exact solves of all nodes: some hundredths of a count where a bitline loses up to half.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mapper.ir.core import Array
+from targets.devices.circuit import WireSupply
+
+_ROUNDS = 12
+"""Of the two ladders feeding each other; each halves the distance to where they rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wired:
+    """What a crossbar adds to its bitlines behind its wires."""
+
+    cells: Array
+    """``[..., R, B]``, counts for a driven wordline."""
+    constant: Array
+    """``[..., B]``, counts whatever is driven."""
+
+
+def behind_wires(cells: Array, activity: Array, segment: float, supply: WireSupply) -> Wired:
+    """Return what is left of a crossbar's cells behind the resistance of its wires.
+
+    The sense end of bitlines is behind the last row. Where ``supply`` is ``rows``, wordlines carry
+    the current of their cells from the first bitline on, through segments like those of bitlines;
+    ``gates`` is an input without current.
+
+    Args:
+        cells: Conductances in counts, ``[..., R, B]``, as they lie in the crossbar.
+        activity: What each wordline carries on average, ``[R]`` or ``[..., R]``, from 0 on.
+        segment: Resistance from one cell to the next, in units of one over a count.
+        supply: What wordlines are.
+    """
+    mean = activity[..., None]
+    segments = np.arange(cells.shape[-2], 0, -1.0)[:, None]  # from each row to the sense end
+    wordline, bitline = np.ones_like(cells), np.zeros_like(cells)
+    others = np.zeros_like(cells)
+    for _ in range(_ROUNDS):
+        current = cells * np.maximum(wordline - bitline, 0.0)
+        if supply == "rows":
+            wordline = 0.5 * (wordline + 1.0 - segment * _along_row(current))
+        own = segments * current
+        others = segment * (_along_column(mean * current) - mean * own)
+        bitline = 0.5 * (bitline + others + segment * own)
+    carried = cells * (wordline - bitline)
+    lost = carried * others
+    return Wired(carried - lost, np.asarray((mean * lost).sum(axis=-2)))
+
+
+def _along_row(current: Array) -> Array:
+    """Return what a wordline has lost at each cell, in segments times counts."""
+    return np.cumsum(np.cumsum(current[..., ::-1], axis=-1)[..., ::-1], axis=-1)
+
+
+def _along_column(current: Array) -> Array:
+    """Return what a bitline has risen by at each cell, in segments times counts."""
+    return np.cumsum(np.cumsum(current, axis=-2)[..., ::-1, :], axis=-2)[..., ::-1, :]

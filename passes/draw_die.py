@@ -1,0 +1,178 @@
+"""Draw one chip as it comes from the fab."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Annotated, ClassVar
+
+import numpy as np
+
+from mapper.diagnostics import refuse
+from mapper.ir.core import Array, Const, Graph, Op, Value
+from mapper.ir.crossbar import CountActive, CrossbarMvm
+from mapper.ir.infer import infer_types
+from mapper.ir.noise import KEY_TYPE
+from mapper.ir.readout import BitlineRead, SenseAmpRead
+from passes.base import Pass
+from passes.dies.facts import digital_facts, has_wires, without_amplifier
+from passes.dies.net import Drawing, NetCells, fraction_bits, keeps_digits
+from passes.dies.references import (
+    DieRead,
+    converted_on_die,
+    exact_on_die,
+    noise_sigma,
+    sensed_on_die,
+    smallest,
+    with_noise,
+)
+from passes.dies.sites import sites_of
+from passes.facts import PLACED, READ, SLICED, Fact
+from passes.shared.rewrite import pruned, use_counts
+from targets import Target
+from targets.devices import Device, Imperfections
+from targets.fields import Bounds
+
+READ_KEY = "read_key"
+"""Name of the input that noise of reads follows from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawDie(Pass):
+    """Turn the graph of the ideal chip into that of one die of a device.
+
+    What is stuck, programmed with an error, aged or lost in wires becomes integers: cells with a
+    fraction of a count, references that lie between two counts and have the offset of their
+    readout, each copy of a layer with its own. Noise of reads follows from a key, which becomes an
+    input. The die of an ideal device gives the same bits as the ideal chip.
+    """
+
+    name: ClassVar[str] = "draw-die"
+    exact: ClassVar[bool] = False
+    needs: ClassVar[tuple[Fact, ...]] = (SLICED, READ, PLACED)
+
+    device: Device = field(compare=False)
+    seed: Annotated[int, Bounds(0, 2**63 - 1)] = 0
+    age: float | None = None
+    """Of the chip, in seconds since it was programmed; None: just programmed."""
+    temperature: float | None = None
+    """In degrees Celsius; None: that at which the facts of the device hold."""
+    activity: Mapping[str, Array] = field(default_factory=dict, compare=False)
+    """``[groups, K]`` by the name of a layer's partial sum: what wordlines carry on average."""
+    places: Mapping[str, Array] = field(default_factory=dict, compare=False)
+    """``[C, G, N]`` by the name of a layer's partial sum: where outputs lie in their crossbar."""
+
+    def run(self, graph: Graph, target: Target) -> Graph:
+        return _Die(self, graph, target).run()
+
+
+@dataclass
+class _Die:
+    """The walk over one graph, layer after layer."""
+
+    options: DrawDie
+    graph: Graph
+    target: Target
+    constants: dict[str, Array] = field(default_factory=dict)
+    noisy: bool = False
+    """Whether a read has noise, and so the graph a key."""
+
+    def run(self) -> Graph:
+        self.constants = dict(self.graph.constants)
+        self.key = Value(_free_name(self.graph), KEY_TYPE, ())
+        reads = {op.partial_sum.name: op for op in self.graph.ops if isinstance(op, BitlineRead)}
+        changed: dict[str, Op] = {}
+        layers = (op for op in self.graph.ops if isinstance(op, CrossbarMvm))
+        for number, op in enumerate(layers):
+            read = reads[op.partial_sum.name]
+            changed[op.partial_sum.name], changed[read.result.name] = self._layer(op, read, number)
+        ops = tuple(changed.get(op.results[0].name, op) for op in self.graph.ops)
+        inputs = (*self.graph.inputs, self.key) if self.noisy else self.graph.inputs
+        die = replace(self.graph, ops=ops, inputs=inputs, constants=self.constants)
+        return infer_types(pruned(_without_idle_counters(die)))
+
+    def _layer(self, op: CrossbarMvm, read: BitlineRead, number: int) -> tuple[Op, Op]:
+        facts = self._facts(op)
+        name = op.partial_sum.name
+        drawing = Drawing(
+            op=op,
+            read=read,
+            facts=facts,
+            sites=sites_of(op, self.options.places.get(name)),
+            seed=self.options.seed,
+            activity=self._activity(op, facts),
+        )
+        weight = self.graph.constants[op.weight.name]
+        net, sigma = drawing.net(weight), noise_sigma(drawing, weight)
+        f = self._fraction(op, read, facts, sigma)
+        cells = np.rint(net.cells * (1 << f)).astype(np.int64)
+        cells = smallest(cells[:1] if (cells == cells[:1]).all() else cells)
+        die = self._read(read, drawing, net, cells, f)
+        if sigma:
+            die, self.noisy = with_noise(die, sigma, self.key, number, f), True
+        self.constants.update(die.constants)
+        if f == 0 and not facts.cell.stuck_on and not facts.cell.stuck_off:
+            return op, die.op
+        self.constants[f"{name}.cells"] = cells
+        return replace(op, cells=Const(f"{name}.cells"), fraction=f), die.op
+
+    def _facts(self, op: CrossbarMvm) -> Imperfections:
+        """Return what the device does in the layer's macro; of digital cells, what is stuck."""
+        macro, options = self.target.macro(op.placement.macro), self.options
+        facts = options.device.on(
+            macro, options.age, options.temperature, plane_bits=max(map(len, op.bit_planes))
+        )
+        if macro.readout.form.adds:
+            return digital_facts(facts)
+        return replace(facts, readout=without_amplifier(facts)) if macro.readout.is_exact else facts
+
+    def _fraction(
+        self, op: CrossbarMvm, read: BitlineRead, facts: Imperfections, sigma: float
+    ) -> int:
+        """Whole counts, or halves of them, do where nothing is in between."""
+        if sigma or not keeps_digits(facts):
+            return fraction_bits(op)
+        return 1 if read.follows_activity else 0
+
+    def _read(
+        self, read: BitlineRead, drawing: Drawing, net: NetCells, cells: Array, f: int
+    ) -> DieRead:
+        readout = self.target.macro(drawing.op.placement.macro).readout
+        shared = readout.columns_per_readout
+        if isinstance(read, SenseAmpRead):
+            return sensed_on_die(read, drawing, net, shared, self.graph.constants, f)
+        if readout.is_exact:
+            return exact_on_die(read, cells, drawing, f)
+        return converted_on_die(read, drawing, net, shared, self.graph.constants, f)
+
+    def _activity(self, op: CrossbarMvm, facts: Imperfections) -> Array | None:
+        found = self.options.activity.get(op.partial_sum.name)
+        wires = has_wires(facts)
+        if found is None and (wires or any(facts.cell.read_noise or ())):
+            what, name = (
+                ("resistance of wires", "wire.share")
+                if wires
+                else ("noise of cells", "cell.read_noise")
+            )
+            raise refuse(
+                "die-activity",
+                f"device '{facts.device}' has {what}, which depends on how often wordlines are "
+                "driven, and no recordings say so",
+                loc=op.loc,
+                help=f"give recordings, or leave it out: --set {name}=0",
+            )
+        return found
+
+
+def _free_name(graph: Graph) -> str:
+    """Return a name for the key of noise that no value of the graph has."""
+    taken = {v.name for v in graph.inputs} | {v.name for op in graph.ops for v in op.results}
+    name = READ_KEY
+    while name in taken:
+        name += "_"
+    return name
+
+
+def _without_idle_counters(graph: Graph) -> Graph:
+    """Drop counts of driven wordlines that only references followed."""
+    used = use_counts(graph)
+    ops = (op for op in graph.ops if not isinstance(op, CountActive) or used[op.active.name])
+    return replace(graph, ops=tuple(ops))

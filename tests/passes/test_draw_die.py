@@ -1,0 +1,359 @@
+"""One die: what the ideal chip's is, and each imperfection by hand on two cells."""
+
+from dataclasses import replace
+from statistics import NormalDist
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mapper.diagnostics import MappingError
+from mapper.ir.core import Const, IntType, Span, Value
+from mapper.ir.counter import hashed
+from mapper.ir.crossbar import CrossbarMvm, Placement
+from mapper.ir.encoding import Encoding
+from mapper.ir.evaluate import evaluate
+from mapper.ir.readout import AdcRead, SenseAmpRead, exact_read
+from mapper.pipeline import run_passes
+from mapper.verify.rings import spike_values
+from passes.dies.draws import normal_quantiles
+from passes.dies.net import Drawing, fraction_bits
+from passes.dies.references import converted_on_die, exact_on_die, noise_sigma, sensed_on_die
+from passes.dies.sites import sites_of
+from passes.draw_die import DrawDie
+from targets import list_targets, load_target
+from targets.devices import Imperfections, load_device
+from targets.devices.counts import WireCounts
+from tests.drawn_dies import EVERYTHING, compiled, device, drawn, with_keys
+from tests.networks import float_networks, small_conv_net, spikes
+
+SPIKES = IntType(1, signed=False)
+SUM = IntType(16, signed=True)
+
+
+# --- the ideal device ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("target", list_targets())
+def test_the_die_of_an_ideal_device_is_the_compiled_network(target):
+    chip, network = load_target(target), small_conv_net()
+    graph = compiled(network, chip)
+    die = drawn(graph, chip, load_device("ideal"))
+    inputs, watch = spikes(network), spike_values(graph)
+    expected, found = (evaluate(g, inputs, watch=watch) for g in (graph, die))
+    assert all(np.array_equal(found[name], bits) for name, bits in expected.items())
+
+
+@settings(max_examples=20, deadline=None)
+@given(graph=float_networks(), target=st.sampled_from(list_targets()), fraction=st.booleans())
+def test_so_it_is_for_random_networks_and_with_fractions_of_a_count(graph, target, fraction):
+    """A resistance of wires that changes nothing makes cells of 6 to 8 bits below a count."""
+    chip, inputs = load_target(target), spikes(graph)
+    nominal = compiled(graph, chip)
+    die = drawn(nominal, chip, device(wire__share=1e-12) if fraction else device())
+    watch = spike_values(nominal)
+    expected, found = (evaluate(g, inputs, watch=watch) for g in (nominal, die))
+    assert all(np.array_equal(found[name], bits) for name, bits in expected.items())
+
+
+@pytest.mark.parametrize("target", ["adcless-64", "adcless-diff-64", "hpadc-sar5-64"])
+def test_a_die_differs_and_is_the_same_for_the_same_seed(target):
+    chip = load_target(target)
+    graph = compiled(small_conv_net(), chip)
+    a, again, b = (drawn(graph, chip, device(**_named(EVERYTHING)), seed) for seed in (1, 1, 2))
+    assert a == again
+    assert a != b
+    assert a != graph
+
+
+def _named(values):
+    return {name.replace(".", "__"): number for name, number in values.items()}
+
+
+def test_an_offset_that_is_smaller_than_half_a_gap_changes_no_bit():
+    """Quantiles reach 4.33 sigma: 0.1 counts are 0.43 at most, where half a gap is 0.5."""
+    chip, network = load_target("adcless-diff-64"), small_conv_net()
+    graph = compiled(network, chip)
+    die = drawn(graph, chip, device(amplifier__offset=0.115))
+    expected, found = (evaluate(g, spikes(network)) for g in (graph, die))
+    assert all(np.array_equal(found[name], bits) for name, bits in expected.items())
+
+
+# --- two cells, by hand ----------------------------------------------------------------------
+
+
+def layer(encoding: Encoding, rows: int = 2, outputs: int = 1, **fields: object) -> CrossbarMvm:
+    given = {
+        "x": Value("x", SPIKES, (rows,)),
+        "weight": Const("w"),
+        "rows": (Span(0, rows),),
+        "columns": (Span(0, outputs),),
+        "encoding": encoding,
+        "placement": Placement(macro="m", slots=Span(5, 6)),
+        "partial_sum": Value("p", SUM, (1, 1, len(encoding.significances), outputs)),
+    }
+    return CrossbarMvm(**(given | fields))
+
+
+ONE_BIT = Encoding(kind="binary", weight_bits=1, cell_bits=1)
+PAIR = Encoding(kind="differential", weight_bits=2, cell_bits=1)
+
+
+def reading(op: CrossbarMvm, **fields: object) -> SenseAmpRead:
+    codes = replace(op.partial_sum, name="codes")
+    given = {"partial_sum": op.partial_sum, "thresholds": Const("t"), "levels": (-1, 1)}
+    return SenseAmpRead(**(given | {"result": codes} | fields))
+
+
+def facts(target: str = "adcless-64", age: float | None = None, **settings_: float):
+    return device(**settings_).on(load_target(target).macros[0], age)
+
+
+def drawing(op: CrossbarMvm, of: Imperfections, read=None, **fields: object) -> Drawing:
+    return Drawing(op=op, read=read or reading(op), facts=of, sites=sites_of(op), seed=3, **fields)
+
+
+def z(kind: int, slot: int, wordline: int, bitline: int, round: int = 0) -> float:
+    """Draw by hand: kinds are stuck 0, programming 1, replica 2, offset 3, drift 4, gain 5."""
+    key = hashed(hashed(hashed(0, 3), kind), round)
+    word = int(hashed(key, slot << 40 | wordline << 20 | bitline))
+    return NormalDist().inv_cdf(((word >> 48) + 0.5) / 65536)
+
+
+def test_a_cell_of_one_bit_is_programmed_with_an_error_of_its_own():
+    op = layer(ONE_BIT)
+    net = drawing(op, facts(cell__sigma=0.1)).net(np.array([[1], [-1]]))
+    expected = [1 + 0.1 * z(1, 5, 0, 0), max(0, 0.1 * z(1, 5, 1, 0))]
+    assert net.cells.ravel() == pytest.approx(expected, rel=1e-12)  # of two ways to add
+
+
+def test_a_pair_is_two_cells_on_neighbouring_bitlines():
+    op = layer(PAIR)
+    net = drawing(op, facts(cell__sigma=0.1)).net(np.array([[1], [-1]]))
+    error = [[0.1 * z(1, 5, row, line) for line in (0, 1)] for row in (0, 1)]
+    expected = [1 + error[0][0] - max(0, error[0][1]), max(0, error[1][0]) - 1 - error[1][1]]
+    assert net.cells.ravel() == pytest.approx(expected, rel=1e-12)
+
+
+def test_leakage_is_taken_off_a_constant_reference():
+    """On over off of 5 is 0.25 counts of a cell that is off: spread follows what it conducts."""
+    op = layer(ONE_BIT)
+    plain = drawing(op, facts(cell__on_off=5)).net(np.array([[1], [-1]]))
+    assert plain.cells.ravel().tolist() == [1, 0]
+    of = facts(cell__on_off=5)
+    stays = replace(of, readout=replace(of.readout, leakage="stays"))
+    assert drawing(op, stays).net(np.array([[1], [-1]])).cells.ravel().tolist() == [1.25, 0.25]
+
+
+def test_cells_are_stuck_by_their_site():
+    op = layer(ONE_BIT, rows=200)
+    net = drawing(op, facts(cell__stuck_on=0.2, cell__stuck_off=0.1)).net(np.full((200, 1), -1))
+    key = hashed(hashed(hashed(0, 3), 0), 0)
+    drawn_ = [int(hashed(key, 5 << 40 | row << 20)) >> 11 for row in range(200)]
+    assert net.cells.ravel().tolist() == [float(word * 2.0**-53 < 0.2) for word in drawn_]
+    on = drawing(op, facts(cell__stuck_on=0.2, cell__stuck_off=0.1)).net(np.full((200, 1), 1))
+    assert on.cells.ravel().tolist() == [float(word * 2.0**-53 < 0.9) for word in drawn_]
+
+
+def test_a_cell_drifts_with_an_exponent_of_its_own():
+    op = layer(ONE_BIT)
+    of = facts(age=1000.0, cell__nu=0.1, cell__nu_sigma=0.02)
+    net = drawing(op, of).net(np.array([[1], [1]]))
+    expected = [1000 ** -(0.1 + 0.02 * z(4, 5, row, 0)) for row in (0, 1)]
+    assert net.cells.ravel() == pytest.approx(expected, abs=2**-20)  # the unit of the table
+
+
+def test_half_of_a_replica_pair_is_taken_from_a_cell_with_a_half_active_reference():
+    op = layer(ONE_BIT)
+    active = Value("n", IntType(2, signed=False), (1, 1, 1))
+    of = facts(cell__sigma=0.1)
+    of = replace(of, readout=replace(of.readout, replica="cells"))
+    net = drawing(op, of, reading(op, active=active)).net(np.array([[1], [-1]]))
+    for row, level in ((0, 1), (1, 0)):
+        cell = max(0, level + 0.1 * z(1, 5, row, 0))
+        half = (1 + 0.1 * z(2, 5, row, 0) + max(0, 0.1 * z(2, 5, row, 1))) / 2
+        assert net.cells[0, 0, row, 0] == pytest.approx(cell - half, rel=1e-12)
+
+
+def test_a_reference_lies_half_a_count_below_the_sum_that_it_tells_and_has_an_offset():
+    op = layer(PAIR)
+    one = drawing(op, facts(amplifier__offset=0.5))
+    net = one.net(np.array([[1], [1]]))
+    table = {"t": np.array([2]).reshape(1, 1, 1, 1)}
+    die = sensed_on_die(reading(op), one, net, 1, table, 8)
+    expected = np.ceil(256 * (2 - 0.5 + 0.5 * z(3, 5, 0, 0)))
+    assert die.constants["codes.references"].ravel().tolist() == [expected]
+    assert die.op.active is None
+
+
+def test_a_half_active_reference_lies_a_quarter_below():
+    op = layer(ONE_BIT)
+    active = Value("n", IntType(2, signed=False), (1, 1, 1))
+    read = reading(op, active=active)
+    one = drawing(op, facts(), read)
+    net = one.net(np.array([[1], [1]]))
+    die = sensed_on_die(read, one, net, 1, {"t": np.array([2]).reshape(1, 1, 1, 1)}, 2)
+    assert die.constants["codes.references"].item() == 4 * 2 - 1
+    assert net.cells.ravel().tolist() == [0.5, 0.5]
+
+
+def test_columns_that_share_a_readout_share_its_offset():
+    op = layer(PAIR, outputs=4)
+    one = drawing(op, facts(amplifier__offset=0.5))
+    net = one.net(np.ones((2, 4), int))
+    table = {"t": np.zeros((1, 1, 1, 1), int)}
+    each, shared = (
+        sensed_on_die(reading(op), one, net, columns, table, 8).constants["codes.references"]
+        for columns in (1, 2)
+    )
+    assert len(set(each.ravel().tolist())) == 4
+    assert shared[0, 0, 0, 0] == shared[0, 0, 0, 1] != shared[0, 0, 0, 2] == shared[0, 0, 0, 3]
+
+
+def test_an_adc_has_offset_and_gain_and_decodes_as_if_it_had_not():
+    op = layer(PAIR)
+    codes = replace(op.partial_sum, name="codes")
+    read = AdcRead(
+        kind="sar", bits=3, partial_sum=op.partial_sum, first=-2, step=2, base=-3, result=codes
+    )
+    one = drawing(op, facts(amplifier__offset=0.5, amplifier__gain=0.05), read)
+    die = converted_on_die(read, one, one.net(np.ones((2, 1), int)), 1, {}, 8)
+    first, width = (die.constants[f"codes.{name}"].item() for name in ("first", "width"))
+    assert first == np.ceil(256 * (-2.5 + 0.5 * z(3, 5, 0, 0)))
+    assert width == np.rint(256 * 2 * (1 + 0.05 * z(5, 5, 0, 0)))
+    assert (die.op.step, die.op.base) == (2, -3)
+
+
+@pytest.mark.parametrize("f", [0, 1, 8])
+def test_an_ideal_converter_gives_the_nearest_whole_count(f):
+    op = layer(PAIR)
+    read = exact_read("ideal", op.partial_sum, -2, 2, replace(op.partial_sum, name="codes"))
+    one = drawing(op, facts(), read)
+    cells = np.array([300 << f, -7 << f]).reshape(1, 1, 2, 1)
+    die = exact_on_die(read, cells, one, f).op
+    sums = np.array([-7, 0, 123, 300]) << f
+    if f:  # 0.49 counts below and above
+        sums = np.concatenate([sums, sums + (1 << (f - 1)) - 1])
+    (found,) = die.evaluate({}, sums.reshape(1, 1, 1, 1, -1))
+    assert (found.ravel() == np.tile([-7, 0, 123, 300], 2 if f else 1)).all()
+
+
+def test_noise_of_cells_adds_up_over_those_that_are_driven():
+    """Of 64 rows, half of them driven, cells with a noise of 0.1 counts: sqrt(32) tenths."""
+    op = layer(ONE_BIT, rows=64)
+    of = facts(amplifier__noise=0.3)
+    of = replace(of, cell=replace(of.cell, read_noise=(0.0, 0.1)))
+    one = drawing(op, of, activity=np.full((1, 64), 0.5))
+    sigma = noise_sigma(one, np.ones((64, 1), int))
+    assert sigma == pytest.approx(np.sqrt(0.3**2 + 32 * 0.01), rel=1e-12)
+
+
+def test_a_cell_behind_one_segment_of_wire_divides_the_voltage():
+    """One row: current g / (1 + g r) for a conductance of 1 count and segments of 0.05."""
+    op = layer(ONE_BIT, rows=1)
+    of = replace(facts(), wire=WireCounts(share=0.05, supply="gates"))
+    net = drawing(op, of, activity=np.array([[0.5]])).net(np.array([[1]]))
+    assert net.cells.item() == pytest.approx(1 / 1.05, abs=2e-4)  # of halving 12 times
+    assert net.constant.item() == 0
+
+
+def test_two_rows_lose_what_their_common_segment_drops():
+    """Tangent of both rows at half activity, from the two node equations solved by hand.
+
+    Rows 0 and 1 (at the sense end), segments r = 0.02. With row i driven and the other at half:
+    the common segment carries both, so the constant gives back what each was charged for twice.
+    """
+    r, op = 0.02, layer(ONE_BIT, rows=2)
+    of = replace(facts(), wire=WireCounts(share=r, supply="gates"))
+    net = drawing(op, of, activity=np.full((1, 2), 0.5)).net(np.array([[1], [1]]))
+    exact = {}
+    for driven in ((0, 0), (1, 0), (0, 1), (1, 1)):
+        a = np.array([[1 / r + driven[0], -1 / r], [-1 / r, 2 / r + driven[1]]])
+        exact[driven] = np.linalg.solve(a, np.array(driven, float))[1] / r
+    for driven, current in exact.items():
+        found = np.dot(driven, net.cells.ravel()) + net.constant.item()
+        assert found == pytest.approx(current, abs=0.011)  # second order: r / 2
+    assert exact[1, 1] == pytest.approx(
+        1.9, abs=0.02
+    )  # and ignoring wires is off by ten times that
+
+
+def test_the_fraction_keeps_sums_of_a_tall_block_within_16_bits():
+    for rows, bits in ((64, 8), (65, 7), (128, 7), (256, 6), (4096, 6)):
+        assert fraction_bits(layer(ONE_BIT, rows=rows)) == bits
+
+
+def test_quantiles_are_those_of_the_normal_distribution():
+    exact = NormalDist()
+    table = normal_quantiles()
+    assert len(table) == 65536
+    assert (table == -table[::-1]).all()
+    for j in (0, 1, 20000, 32768, 50000, 65535):
+        assert table[j] == pytest.approx(exact.inv_cdf((j + 0.5) / 65536), rel=1e-14)
+
+
+# --- where faults are, and refusals -------------------------------------------------------------
+
+
+def test_faults_stay_with_the_slot_and_programming_is_drawn_by_round():
+    first, second = (
+        drawing(layer(ONE_BIT, placement=Placement(macro="m", round=r, slots=Span(5, 6))), of)
+        for r, of in ((0, facts(cell__sigma=0.1)), (1, facts(cell__sigma=0.1)))
+    )
+    weight = np.array([[1], [1]])
+    assert (first.net(weight).cells != second.net(weight).cells).all()
+    rows = {"rows": 500}
+    stuck = [
+        drawing(
+            layer(ONE_BIT, **rows, placement=Placement(macro="m", round=r, slots=Span(5, 6))),
+            facts(cell__stuck_on=0.1),
+        )
+        for r in (0, 1)
+    ]
+    weight = np.full((500, 1), -1)
+    assert np.array_equal(stuck[0].net(weight).cells, stuck[1].net(weight).cells)
+
+
+def test_row_blocks_that_take_turns_are_below_each_other_in_one_crossbar():
+    op = layer(ONE_BIT, rows=4)
+    op = replace(op, rows=(Span(0, 2), Span(2, 4)), turns=2)
+    found = sites_of(op)
+    assert found.wordline.ravel().tolist() == [0, 1, 2, 3]
+    assert set(found.cell_slot.ravel().tolist()) == {5}
+    alone = sites_of(replace(op, turns=1, placement=replace(op.placement, slots=Span(5, 7))))
+    assert alone.wordline.ravel().tolist() == [0, 1, 0, 1]
+    assert alone.cell_slot.ravel().tolist() == [5, 5, 6, 6]
+
+
+def test_wires_need_to_know_what_is_driven():
+    chip = load_target("adcless-64")
+    graph = compiled(small_conv_net(), chip)
+    step = DrawDie(device=device(wire__share=1e-4))
+    with pytest.raises(MappingError, match="die-activity") as refused:
+        run_passes(graph, chip, [step])
+    assert "--set wire.share=0" in str(refused.value)
+
+
+def test_what_sites_cannot_tell_apart_is_refused():
+    op = layer(ONE_BIT, placement=Placement(macro="m", slots=Span(1 << 24, (1 << 24) + 1)))
+    with pytest.raises(MappingError, match=r"die-too-large.*\n?.*16777217 crossbars"):
+        sites_of(op)
+
+
+def test_read_noise_asks_for_a_key():
+    chip, network = load_target("adcless-diff-64"), small_conv_net()
+    die = drawn(compiled(network, chip), chip, device(amplifier__noise=0.5))
+    assert [str(value) for value in die.inputs][-1] == "%read_key: u62[]"
+    inputs = spikes(network)
+    one, other = (evaluate(die, with_keys(die, inputs, seed)) for seed in (0, 1))
+    assert any((one[name] != other[name]).any() for name in one)
+
+
+def test_noise_of_sigma_0_changes_nothing():
+    chip, network = load_target("adcless-diff-64"), small_conv_net()
+    graph = compiled(network, chip)
+    die = drawn(graph, chip, device(amplifier__noise=1e-9))
+    inputs = spikes(network)
+    expected, found = evaluate(graph, inputs), evaluate(die, with_keys(die, inputs))
+    assert all(np.array_equal(found[name], bits) for name, bits in expected.items())
