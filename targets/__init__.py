@@ -2,6 +2,7 @@
 
 from targets.cells import Cell, CellKind, Interval
 from targets.choose import assignment_problems, choose_macro, weight_bits
+from targets.chosen import chosen_device
 from targets.library import (
     AdderTree,
     AdderTreeLaw,
@@ -75,6 +76,7 @@ __all__ = [
     "WriteLaw",
     "assignment_problems",
     "choose_macro",
+    "chosen_device",
     "list_libraries",
     "list_parts",
     "list_presets",

@@ -12,6 +12,7 @@ from mapper.arguments import CALL, FLAG, PATH, TEXT, WHOLE, Takes, check_argumen
 from mapper.frontend import NirOptions
 from mapper.ir.assignment import Assignment
 from targets import Target
+from targets.devices import Device
 
 TARGET = Takes(words="a target, its name or its file", types=(str, os.PathLike, Target))
 
@@ -24,6 +25,7 @@ TAKES = {
     "backend": Takes(words='"native" or "numpy"', types=(str,)),
     "columns": Takes(words="1 or 2", types=(int,), low=1, high=2),
     "density": Takes(words="a share of input bits, 0..1", types=(Real,)),
+    "device": Takes(words="a device, its name or its file", types=(str, os.PathLike, Device)),
     "every_ms": Takes(words="milliseconds, as a number", types=(Real,)),
     "folder": PATH,
     "iso": Takes(words='"area", "throughput" or "mux"', types=(str,)),

@@ -22,7 +22,8 @@ from mapper.inputs import check_unused
 from mapper.ir.core import Array, Value
 from mapper.layout import IN_STEPS, Presentation
 from mapper.recordings import Recording, checked_arrays
-from targets import Target, load_target
+from targets import Target, chosen_device, load_target
+from targets.devices import Device
 
 Model = str | Path | ModelProto
 """A trained network: the path of an ONNX or NIR file, or an ONNX model in memory."""
@@ -89,10 +90,11 @@ def read_model(
         return import_model(path, nir), source_of(path)
 
 
-def read_target(target: str | Path | Target) -> Target:
-    """Return a target by its name, the path of its file, or as it is."""
-    check_given({"target": target})
-    return target if isinstance(target, Target) else load_target(str(target))
+def read_target(target: str | Path | Target, device: str | Path | Device | None = None) -> Target:
+    """Return a target by its name, the path of its file, or as it is; with another device in it."""
+    check_given({"target": target}, device=device)
+    found = target if isinstance(target, Target) else load_target(str(target))
+    return found if device is None else found.with_device(chosen_device(found, device))
 
 
 def read_inputs(

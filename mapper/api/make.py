@@ -29,12 +29,14 @@ from mapper.verify.known import check_own_page, known
 from mapper.verify.model import verify_model as rings_of_model
 from passes.options import NONE, PassOptions, Plain, checked
 from targets import Target
+from targets.devices import Device
 
 
 def compile(
     model: Model | Imported,
     target: str | Path | Target,
     *,
+    device: str | Path | Device | None = None,
     weight_bits: int | None = None,
     assignment: Assignment | None = None,
     calibrate: Inputs | None = None,
@@ -49,6 +51,8 @@ def compile(
         model: The path of an ONNX or NIR file, an ``onnx.ModelProto``, or what ``import_model``
             returns.
         target: The name of a target, the path of a ``.toml`` file, or a ``Target``.
+        device: What its chips are made of, in place of what the target names: a name, a file, or a
+            ``Device``. The conductances of its levels price the cells, where it says them.
         weight_bits: Width of a weight, 1..8, of all layers that have none of their own in
             ``assignment``, whose ``weight_bits`` it takes the place of; where both are None, what
             the target's crossbars have.
@@ -67,6 +71,7 @@ def compile(
     built = passes_over(
         model,
         target,
+        device=device,
         weight_bits=weight_bits,
         assignment=assignment,
         calibrate=calibrate,
@@ -84,6 +89,7 @@ def passes_over(
     model: Model | Imported,
     target: str | Path | Target,
     *,
+    device: str | Path | Device | None = None,
     weight_bits: int | None = None,
     assignment: Assignment | None = None,
     calibrate: Inputs | None = None,
@@ -96,7 +102,7 @@ def passes_over(
     """Run the passes as ``compile`` does; None where ``stop_after`` names one before the last."""
     if assignment is not None:
         assignment.check()
-    facts = read_target(target)
+    facts = read_target(target, device)
     imported, source = read_model(model, nir)
     recorded = read_inputs_if(calibrate, imported.graph.inputs, imported.presented, layout)
     reals = None if recorded is None else recorded.inputs

@@ -13,6 +13,7 @@ from mapper.cli.app import command, out, report_progress, warn
 from mapper.cli.inspection import InspectionText
 from mapper.cli.options import (
     Calibrate,
+    Device,
     Json,
     Layout,
     Model,
@@ -69,6 +70,7 @@ def compile_(
     model: Model,
     target: Target,
     output: Annotated[Path, typer.Option("-o", "--output", help="Build folder to write.")],
+    device: Device = None,
     weight_bits: WeightBits = None,
     calibrate: Calibrate = None,
     layout: Layout = None,
@@ -97,6 +99,7 @@ def compile_(
     build = api.passes_over(
         model,
         target,
+        device=device,
         weight_bits=weight_bits,
         calibrate=calibrate,
         layout=layout,

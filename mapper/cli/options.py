@@ -41,6 +41,10 @@ Every = Annotated[
     typer.Option(metavar="MS", help="Milliseconds from one inference to the next; back to back."),
 ]
 WeightBits = Annotated[int | None, typer.Option(help="Width of a weight, 1..8.")]
+Device = Annotated[
+    str | None,
+    typer.Option(help="Device name, or path of a .toml file; what the target names if not given."),
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option(

@@ -1,5 +1,6 @@
 """Devices: one TOML file of facts for each technology, and what it does in a macro, in counts."""
 
+from targets.devices.conditions import parse_age
 from targets.devices.counts import CellCounts, Imperfections, ReadoutCounts, WireCounts
 from targets.devices.device import Device
 from targets.devices.load import (
@@ -9,7 +10,7 @@ from targets.devices.load import (
     load_device,
     shipped_device_text,
 )
-from targets.devices.settings import SETTINGS, parse_age, parse_set
+from targets.devices.settings import SETTINGS, parse_set
 from targets.devices.words import counts_of, said_of
 
 __all__ = [

@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 from mapper.diagnostics import refuse
 from targets.devices.cell import Cell
 from targets.devices.circuit import Amplifier, Replica, Wire
+from targets.devices.conditions import check_conditions
 from targets.devices.counts import Imperfections
 from targets.devices.covered import COVERED, not_covered, too_little
 from targets.devices.resolve import cell_counts, readout_counts, wire_counts
@@ -141,8 +142,10 @@ class Device:
             plane_bits: Bits of an input that a wordline carries in one read, 1..8.
 
         Raises:
-            MappingError: ``device-levels`` where a cell does not hold so many levels.
+            MappingError: ``device-levels`` where a cell does not hold so many levels,
+                ``device-age`` where no chip is that old or that warm.
         """
+        check_conditions(age, temperature)
         levels = self.check_levels(macro)
         cell = cell_counts(self.cell, levels, age, temperature)
         readout = readout_counts(

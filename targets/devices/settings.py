@@ -8,7 +8,7 @@ from typing import Any
 from mapper.diagnostics import Diagnostic, MappingError, nearest, refuse
 from targets.devices.cell import Cell, Drift, Spread
 from targets.devices.circuit import Amplifier, Replica, Wire
-from targets.devices.fact import MOST_SECONDS, Fact
+from targets.devices.fact import Fact
 
 SET = "set by the user"
 """The source of a fact that a setting made."""
@@ -55,32 +55,6 @@ def parse_set(text: str) -> tuple[str, float]:
         )
     check({name.strip(): number})
     return name.strip(), number
-
-
-def parse_age(text: str) -> float:
-    """Read an age as the command line has it, ``3600``, ``12h``, ``30d``, ``10y``, as seconds.
-
-    Raises:
-        MappingError: ``device-age``.
-    """
-    unit = text[-1:] if text[-1:] in AGES else "s"
-    try:
-        seconds = float(text.removesuffix(unit)) * AGES[unit]
-    except ValueError:
-        seconds = float("nan")
-    if not YOUNGEST_S <= seconds <= MOST_SECONDS:
-        raise refuse(
-            "device-age",
-            f"an age is {YOUNGEST_S:g}..{MOST_SECONDS:g} s after programming, got {text!r:.80}",
-            loc="--age",
-            help="say 3600, 12h, 30d or 10y",
-        )
-    return seconds
-
-
-AGES = {"s": 1.0, "h": 3600.0, "d": 86400.0, "y": 365.25 * 86400}
-"""Seconds of what an age may be counted in."""
-YOUNGEST_S = 1e-6
 
 
 def check(values: Mapping[str, float]) -> None:
@@ -156,21 +130,26 @@ def _wire(name: str, other: str) -> Callable[[Parts, float], Parts]:
 
 def _sigma(parts: Parts, value: float) -> Parts:
     spread = Spread(step_share=value, source=SET)
-    return replace(parts, cell=replace(parts.cell, spread=(spread,), relaxation=None))
+    falls = parts.cell.relaxation
+    if falls is not None:
+        falls = replace(falls, sigma_us=0.0, sigma_per_log_us=0.0)
+    return replace(parts, cell=replace(parts.cell, spread=(spread,), relaxation=falls))
 
 
 def _nu(parts: Parts, value: float) -> Parts:
-    old = parts.cell.drift
-    t0, sigma = (1.0, 0.0) if old is None else (old.t0_s, max(0.0, old.sigma))
-    drift = Drift(t0_s=t0, nu=value, sigma=sigma, source=SET)
+    old = parts.cell.drift or NO_DRIFT
+    drift = replace(old, nu=value, nu_per_log=0.0, nu_range=(), source=SET)
     return replace(parts, cell=replace(parts.cell, drift=drift))
 
 
 def _nu_sigma(parts: Parts, value: float) -> Parts:
-    old = parts.cell.drift or Drift(t0_s=1.0, nu=0.0, source=SET)
+    old = parts.cell.drift or NO_DRIFT
     drift = replace(old, sigma=value, sigma_per_log=0.0, sigma_range=(), source=SET)
     return replace(parts, cell=replace(parts.cell, drift=drift))
 
+
+NO_DRIFT = Drift(t0_s=1.0, nu=0.0, source=SET)
+"""Where drift is set of a device that has none."""
 
 SETTINGS: dict[str, Setting] = {
     "cell.sigma": Setting(

@@ -34,6 +34,7 @@ def calls() -> dict[str, tuple[Callable[..., Any], dict[str, object]]]:
         "verify_model": (mapper.verify_model, {"model": DEMO_MODEL, **data}),
         "import_model": (mapper.import_model, {"path": DEMO_MODEL}),
         "load": (mapper.load, {"folder": "b"}),
+        "load_device": (mapper.load_device, {"name_or_path": "pcm"}),
         "load_target": (mapper.load_target, {"name_or_path": "adcless-64"}),
         "run_demo": (mapper.run_demo, {"output": "d"}),
         "compare_targets": (mapper.compare_targets, {"model": model, "targets": ["adcless-64"]}),

@@ -5,8 +5,10 @@ import json
 import pytest
 from typer.testing import CliRunner
 
+import mapper
 from mapper import api, cli
 from targets.devices import device_from_data, device_names, load_device, parse_age
+from tests.files import DEMO_MODEL
 
 
 def run(*args, code=0):
@@ -71,6 +73,25 @@ def test_what_is_refused(args, code):
 
 def test_options_without_a_device_are_wrong_usage():
     run("--set", "cell.sigma=0.1", code=2)
+
+
+def test_a_network_is_compiled_for_a_device_whose_levels_price_the_cells():
+    chosen = mapper.compile(DEMO_MODEL, "adcless-64", device="pcm")
+    own = mapper.compile(DEMO_MODEL, "adcless-64")
+    assert chosen.target.macros[0].device == load_device("pcm")
+    assert own.target.macros[0].device == load_device("rram-wan")
+    cells = [build.cost(0.2, steps=4).cost.energy_pj["cells"].nominal for build in (chosen, own)]
+    assert cells[0] < cells[1]
+
+
+def test_compile_takes_a_device(tmp_path):
+    build = tmp_path / "b"
+    args = ["compile", str(DEMO_MODEL), "--target", "adcless-64", "-o", str(build)]
+    done = CliRunner().invoke(cli.app, [*args, "--device", "pcm"])
+    assert done.exit_code == 0, done.output
+    assert mapper.load(build).target.macros[0].device == load_device("pcm")
+    done = CliRunner().invoke(cli.app, [*args, "--device", "pmc"])
+    assert (done.exit_code, "unknown-device" in done.output + done.stderr) == (1, True)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,14 @@ import pytest
 
 from mapper.cost.facts import corners_of
 from mapper.diagnostics import MappingError
-from targets import list_targets, load_target, target_from_data, target_to_data, to_toml
+from targets import (
+    chosen_device,
+    list_targets,
+    load_target,
+    target_from_data,
+    target_to_data,
+    to_toml,
+)
 from targets.devices import (
     SETTINGS,
     Device,
@@ -447,6 +454,20 @@ def test_a_cell_does_not_hold_more_levels_than_it_has():
     ]
 
 
+@pytest.mark.parametrize(
+    ("conditions", "message"),
+    [
+        ({"age": 0}, "an age of a chip is 1e-06..1e+10 s, got 0"),
+        ({"age": float("nan")}, "an age of a chip is 1e-06..1e+10 s, got nan"),
+        ({"temperature": -300}, "a temperature of a chip is -273..1000 degrees Celsius, got -300"),
+    ],
+)
+def test_conditions_that_no_chip_has(conditions, message):
+    with pytest.raises(MappingError) as error:
+        load_device("pcm").on(ROWS_64, **conditions)
+    assert problems(error) == [("device-age", message)]
+
+
 # --- settings --------------------------------------------------------------------------------
 
 
@@ -477,8 +498,17 @@ def test_every_setting_on_every_device(name, setting):
 def test_drift_that_is_set():
     cell = load_device("pcm").with_set({"cell.nu": 0.06, "cell.nu_sigma": 0.02}).on(ROWS_64).cell
     assert (cell.nu, cell.nu_sigma, cell.t0_s) == ((0.06, 0.06), (0.02, 0.02), 20)
+    cell = load_device("pcm").with_set({"cell.nu": 0.06}).on(ROWS_64).cell
+    assert (cell.nu, cell.nu_sigma) == ((0.06, 0.06), (0.045, 0.008))
     cell = load_device("mram").with_set({"cell.nu": 0.06}).on(ROWS_64).cell
     assert (cell.nu, cell.nu_sigma, cell.t0_s) == ((0.06, 0.06), (0, 0), 1)
+
+
+def test_spread_that_is_set_leaves_what_levels_fall_by():
+    device = load_device("rram-cmo-hfox")
+    old = device.with_set({"cell.sigma": 0.1}).on(ROWS_64, age=DAY).cell
+    assert old.sigma == (0.1, 0.1)
+    assert old.level == device.on(ROWS_64, age=DAY).cell.level
 
 
 def test_wires_that_are_set():
@@ -623,4 +653,36 @@ def test_a_device_that_is_chosen_must_hold_the_levels():
     wide = replace(target, macros=(with_cell_bits(2),))
     with pytest.raises(MappingError) as error:
         wide.with_device(load_device("mram"))
+    assert problems(error)[0][0] == "device-levels"
+
+
+def test_the_device_of_dies_is_the_users_or_the_targets():
+    target = load_target("adcless-64")
+    own, pcm = load_device("rram-wan"), load_device("pcm")
+    assert chosen_device(target) == own
+    assert chosen_device(target, "pcm") == chosen_device(target, pcm) == pcm
+    settings = {"cell.sigma": 0.1}
+    assert chosen_device(target, settings=settings) == own.with_set(settings)
+    assert chosen_device(load_target("mixed-64")) == own
+
+
+def test_a_target_that_names_no_device_or_several_needs_one():
+    mixed = load_target("mixed-64")
+    first, second = mixed.macros
+    for macros, said in (
+        ((replace(first, device=None), replace(second, device=None)), "none of its macros does"),
+        ((first, replace(second, device=None)), "its macros name rram-wan, and not all the same"),
+        (
+            (first, replace(second, device=load_device("ideal"))),
+            "its macros name rram-wan, ideal, and not all the same",
+        ),
+    ):
+        with pytest.raises(MappingError) as error:
+            chosen_device(replace(mixed, macros=macros))
+        ((code, text),) = problems(error)
+        assert code == "no-device"
+        assert text.endswith(said)
+        assert chosen_device(replace(mixed, macros=macros), "pcm").name == "pcm"
+    with pytest.raises(MappingError) as error:
+        chosen_device(replace(mixed, macros=(with_cell_bits(2),)), "mram")
     assert problems(error)[0][0] == "device-levels"
