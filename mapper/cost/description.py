@@ -6,7 +6,25 @@ from math import ceil, log2
 from mapper.cost.points import supply_of
 from targets.cells import CellKind
 
-CELLS = ("rram", "pcm", "charge", "discharge", "static", "digital")
+CELLS: dict[str, CellKind] = {
+    "rram": "resistive",
+    "pcm": "resistive",
+    "charge": "charge",
+    "discharge": "discharge",
+    "static": "static",
+    "digital": "digital",
+}
+"""Cells by the name that a person has for them: which formula prices them."""
+CELL_GATES: dict[CellKind, float] = {
+    "resistive": 0.0,
+    "charge": 1.0,
+    "discharge": 1.0,
+    "static": 0.0,
+    "digital": 1.0,
+}
+"""NAND2 beside every cell that takes part, by its kind: where it multiplies."""
+CURRENT_CELLS: tuple[CellKind, ...] = ("resistive", "static")
+"""Kinds of cells that give a current for as long as they are read."""
 READOUT_CHANNELS = {"sar": "tia", "serial": "clamp", "flash": "clamp", "cco": "clamp"}
 """What a bitline of resistive cells needs in front of a converter: a SAR takes a voltage, the
 comparators of a serial or flash converter and an oscillator take a current. A sense amplifier
@@ -19,6 +37,8 @@ CONVERTERS = {
 }
 """Readout with bits: its kind in a target, and its law. A serial one searches as a SAR does, with a
 sense amplifier and references that columns share."""
+FIXED_BITS = {"sense-amp": 1, "ternary": 2, "ideal": 0}
+"""Readouts that have their bits."""
 CURRENT_READOUTS = ("sense-amp", "ternary", "serial", "flash", "cco")
 """Readouts that feed the current that they compare or count, where nothing stands before them."""
 TREES = {"adder-tree": "columns", "word-tree": "words", "adder-chain": "chain"}
@@ -75,15 +95,7 @@ class Description:
     @property
     def kind(self) -> CellKind:
         """Which formula prices its cells."""
-        kinds: dict[str, CellKind] = {
-            "rram": "resistive",
-            "pcm": "resistive",
-            "charge": "charge",
-            "discharge": "discharge",
-            "static": "static",
-            "digital": "digital",
-        }
-        return kinds[self.cell]
+        return CELLS[self.cell]
 
     @property
     def form(self) -> str:
@@ -105,9 +117,7 @@ class Description:
     @property
     def gates(self) -> float:
         """Count the NAND2 beside every cell that takes part."""
-        if self.cell_gates is not None:
-            return self.cell_gates
-        return 1.0 if self.kind in ("charge", "discharge", "digital") else 0.0
+        return CELL_GATES[self.kind] if self.cell_gates is None else self.cell_gates
 
     @property
     def supply(self) -> float:
@@ -119,11 +129,10 @@ class Description:
     @property
     def converter(self) -> tuple[str, int]:
         """Return the kind of readout and its bits: ``("sar", 4)``, ``("sense-amp", 1)``."""
-        fixed = {"sense-amp": 1, "ternary": 2, "ideal": 0}
         if self.readout in TREES:
             return "adder-tree", 0
-        if self.readout in fixed:
-            return self.readout, fixed[self.readout]
+        if self.readout in FIXED_BITS:
+            return self.readout, FIXED_BITS[self.readout]
         digits = self.readout[len(self.named_readout) :]
         kind, _ = CONVERTERS.get(self.named_readout, (self.named_readout, ""))
         return kind, int(digits) if digits else -1

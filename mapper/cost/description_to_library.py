@@ -28,6 +28,8 @@ FEATURES_1T1R = (4.0, 30.0, 130.0)
 """Squares of the node: a cell of a bare crossbar, with a transistor, by the rules of SRAM."""
 DAC_BIT_FF = 50.0
 """What a bit of an input converter switches at 28 nm (ZigZag-IMC)."""
+CONTROL_AREA = (0.036, 0.073, 0.11)
+"""Share of a macro's area: COLONNADE, the mean, WANG."""
 CELL_CURRENT_UA = 20.0
 """Of a 6T cell that is read, at 1 V: a textbook magnitude, not measured on a named chip."""
 
@@ -84,8 +86,8 @@ def library_of(given: Description) -> tuple[dict[str, Any], Comments]:
         "inputs": _inputs(given, reference),
         **_write(given, reference),
         "control": {
-            "share": {"low": 0.04, "nominal": 0.05, "high": 0.075},
-            "area_share": {"low": 0.036, "nominal": 0.073, "high": 0.11},
+            "share": _ends(*_shares(reference)),
+            "area_share": _ends(*CONTROL_AREA),
             "source": """NeuroSim's validated block (nominal), what is left of WANG's energy (low),
 control and registers of COLONNADE (high). Area: COLONNADE (low), WANG (high), their mean.""",
         },
@@ -102,11 +104,15 @@ control and registers of COLONNADE (high). Area: COLONNADE (low), WANG (high), t
         ("components.read_channel", "law"): "an amplifier that settles to half a level: textbook",
         ("components.read_channel", "settling_ns"): "an assumption unless given",
         ("components.wordline_drive", "latency_ns"): "the line settles; an assumption unless given",
-        (
-            "components.write",
-            "law",
-        ): "a swing of its bitline, its share of a wordline; no wear",
+        ("components.write", "law"): "its bitline swings, and its share of a wordline; no wear",
     }
+
+
+def _shares(reference: Library) -> tuple[float, float, float]:
+    """Return the share of control in the energy of a macro, as the reference has it."""
+    assert reference.control is not None
+    share = reference.control.share
+    return share.low, share.nominal, share.high
 
 
 def _converters(given: Description) -> dict[str, Any]:
@@ -254,14 +260,22 @@ def _wire_ff(given: Description) -> float:
     return WIRE_FF * given.node_nm / WIRE_NM
 
 
+WORDLINE_NS: dict[CellKind, float] = {
+    "resistive": 1.0,
+    "charge": 0.1,
+    "discharge": 0.1,
+    "static": 0.1,
+    "digital": 0.1,
+}
+"""In which a wordline settles, an assumption: gates load it where cells are SRAM."""
+
+
 def _wordline(given: Description, reference: Component) -> dict[str, Any]:
     factor = _analogue_factor(given, reference)
     factor *= given.cells_per_bitline  # each is as wide as so many cells
     area = digital_area_factor(reference.node_nm, given.node_nm)
     made = _part(given, reference, factor, area)
-    wait = given.wordline_ns
-    if wait is None:
-        wait = 1.0 if given.kind == "resistive" else 0.1
+    wait = WORDLINE_NS[given.kind] if given.wordline_ns is None else given.wordline_ns
     made["latency_ns"] = _ends(min(0.1, wait), wait, max(10.0, wait))
     return made
 

@@ -5,14 +5,24 @@ node and the supply. ``Description`` says what may be given; ``describe`` writes
 """
 
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import fields
+from typing import Any, get_args
 
-from mapper.cost.description import CELLS, CONVERTERS, TREES, Description
+from mapper.cost.description import (
+    CELLS,
+    CONVERTERS,
+    CURRENT_CELLS,
+    FIXED_BITS,
+    TREES,
+    Description,
+)
 from mapper.cost.description_to_library import library_of
 from mapper.cost.facts import corners_of
 from mapper.cost.scaling import LARGEST_NM, SMALLEST_NM, ScalingError
 from mapper.diagnostics import nearest, refuse
 from targets import Target, target_from_data
+from targets.cells import CellKind
+from targets.library import ChannelLawName, InputForm
 from targets.toml import Comments, commented
 
 
@@ -49,39 +59,8 @@ def _nonsense(given: Description) -> Iterator[str]:
             "discharge, static or digital, by what multiplies in them"
         )
         return
-    kind, bits = given.converter
-    named = given.named_readout
-    if named not in (*CONVERTERS, *TREES, "sense-amp", "ternary", "ideal"):
-        known = ", ".join((*(f"{name}4" for name in CONVERTERS), *TREES))
-        yield f"a readout is sense-amp, ternary, ideal, {known}, got {given.readout!r}"
-    elif named in CONVERTERS and not 2 <= bits <= 8:
-        yield f"a converter has 2..8 bits, as in {named}4, got {given.readout!r}"
-    if (kind == "adder-tree") != (given.kind == "digital") and kind != "ideal":
-        yield f"digital cells go with {', '.join(TREES)}, got {given.cell} with {given.readout!r}"
-    if kind == "cco" and given.kind not in ("resistive", "static"):
-        yield f"an oscillator takes a current, cells {given.cell!r} give none"
-    if given.form not in ("bits", "dac", "pulses"):
-        yield f"inputs enter as bits, dac or pulses, got {given.input_form!r}"
-    elif given.form == "bits" and given.input_bits_per_read > 1 and given.kind != "digital":
-        yield f"{given.input_bits_per_read} bits of an input enter together as dac or pulses"
-    if given.pulse_ns is not None and (given.form != "pulses" or given.pulse_ns <= 0):
-        yield f"pulses last some ns where inputs are pulses, got {given.pulse_ns:g} of {given.form}"
-    if given.unit_capacitors != 1 and given.kind != "charge":
-        yield f"unit capacitors go with cells charge, got {given.cell!r}"
-    resistive = given.kind == "resistive"
-    for option, value in (
-        ("read voltage", given.read_voltage_v),
-        ("conductance of a cell that is on", given.on_us),
-        ("conductance of a cell that is off", given.off_us),
-    ):
-        if value is not None and not resistive:
-            yield f"a {option} goes with cells rram or pcm, got {given.cell!r}"
-    if given.cell_ff is not None and given.kind not in ("charge", "discharge"):
-        yield f"a capacitance of a cell goes with cells charge or discharge, got {given.cell!r}"
-    if given.channel not in ("none", "buffer", "clamp", "tia"):
-        yield f"a read channel is none, buffer, clamp or tia, got {given.read_channel!r}"
-    elif given.channel in ("clamp", "tia") and given.kind not in ("resistive", "static"):
-        yield f"a read channel {given.channel!r} takes a current, cells {given.cell!r} give none"
+    for problems in (_of_readout, _of_inputs, _of_options, _of_channel):
+        yield from problems(given)
     if given.read_voltage_v is not None and given.read_voltage_v > given.supply:
         yield f"the read voltage {given.read_voltage_v:g} V is above the supply {given.supply:g} V"
     if None not in (given.on_us, given.off_us) and (given.off_us or 0) >= (given.on_us or 0):
@@ -90,6 +69,53 @@ def _nonsense(given: Description) -> Iterator[str]:
         yield f"cells rram and pcm compute by themselves, got {given.deep} behind each"
     if given.mux > given.bitlines:
         yield f"{given.mux} columns share a readout, the crossbar has {given.bitlines}"
+
+
+def _of_readout(given: Description) -> Iterator[str]:
+    (kind, bits), named = given.converter, given.named_readout
+    if named not in (*CONVERTERS, *TREES, *FIXED_BITS):
+        known = ", ".join((*FIXED_BITS, *(f"{name}4" for name in CONVERTERS), *TREES))
+        yield f"a readout is {known}, got {given.readout!r}"
+    elif named in CONVERTERS and not 2 <= bits <= 8:
+        yield f"a converter has 2..8 bits, as in {named}4, got {given.readout!r}"
+    if (kind == "adder-tree") != (given.kind == "digital") and kind != "ideal":
+        yield f"digital cells go with {', '.join(TREES)}, got {given.cell} with {given.readout!r}"
+    if kind == "cco" and given.kind not in CURRENT_CELLS:
+        yield f"an oscillator takes a current, cells {given.cell!r} give none"
+
+
+def _of_inputs(given: Description) -> Iterator[str]:
+    if given.form not in get_args(InputForm):
+        yield f"inputs enter as bits, dac or pulses, got {given.input_form!r}"
+    elif given.form == "bits" and given.input_bits_per_read > 1 and given.kind != "digital":
+        yield f"{given.input_bits_per_read} bits of an input enter together as dac or pulses"
+    if given.pulse_ns is not None and (given.form != "pulses" or given.pulse_ns <= 0):
+        yield f"pulses last some ns where inputs are pulses, got {given.pulse_ns:g} of {given.form}"
+
+
+OPTIONS: tuple[tuple[str, str, tuple[CellKind, ...]], ...] = (
+    ("unit capacitors go", "unit_capacitors", ("charge",)),
+    ("a read voltage goes", "read_voltage_v", ("resistive",)),
+    ("a conductance of a cell that is on goes", "on_us", ("resistive",)),
+    ("a conductance of a cell that is off goes", "off_us", ("resistive",)),
+    ("a capacitance of a cell goes", "cell_ff", ("charge", "discharge")),
+)
+"""Fields of a description that some kinds of cells alone have, in words."""
+
+
+def _of_options(given: Description) -> Iterator[str]:
+    unless = {field.name: field.default for field in fields(Description)}
+    for words, name, kinds in OPTIONS:
+        if getattr(given, name) != unless[name] and given.kind not in kinds:
+            cells = " or ".join(cell for cell, kind in CELLS.items() if kind in kinds)
+            yield f"{words} with cells {cells}, got {given.cell!r}"
+
+
+def _of_channel(given: Description) -> Iterator[str]:
+    if given.channel not in ("none", *get_args(ChannelLawName)):
+        yield f"a read channel is none, buffer, clamp or tia, got {given.read_channel!r}"
+    elif given.channel in ("clamp", "tia") and given.kind not in CURRENT_CELLS:
+        yield f"a read channel {given.channel!r} takes a current, cells {given.cell!r} give none"
 
 
 def _data(given: Description) -> tuple[dict[str, Any], Comments]:
@@ -127,9 +153,12 @@ def _summary(given: Description) -> str:
     )
 
 
+LEVELS = {"sense-amp": [-1, 1], "ternary": [-1, 0, 1]}
+"""What readouts without bits decode to."""
+
+
 def _macro(given: Description) -> dict[str, Any]:
     kind, bits = given.converter
-    levels = {"sense-amp": [-1, 1], "ternary": [-1, 0, 1]}
     return {
         "name": "main",
         "wordlines": given.wordlines,
@@ -150,7 +179,7 @@ def _macro(given: Description) -> dict[str, Any]:
             "bits": bits,
             "columns_per_readout": given.mux,
             "reference": "constant",
-            **({"levels": levels[kind]} if kind in levels else {}),
+            **({"levels": LEVELS[kind]} if kind in LEVELS else {}),
         },
     }
 

@@ -24,6 +24,7 @@ from targets import (
     ConverterLaw,
     Interval,
     Part,
+    load_library,
     load_parts,
 )
 from targets.library import ConverterLawName
@@ -39,9 +40,9 @@ measured cycle is 0.81 of the law, three chips of its fit are up to 1.09."""
 SAR_AREA_SCATTER = (0.4, 1.25)
 """JIA's converters; the worst of three chips, each from the two others (docs/validation.md)."""
 
-LEVEL_PJ, LEVEL_NM, LEVEL_V = 6.75 / 31, 65.0, 1.1
-"""Of one level of a flash converter, with its share of all around it: measured, the best of six
-ADCs of 5 bits in Murmann's survey, as ``reference-65nm`` has it."""
+FLASH_BITS = 5
+"""Of the flash converter of ``reference-65nm``, the best of six in Murmann's survey: measured, and
+one level with its share of all around it is a level of any."""
 
 FLASH_SCATTER = (0.0386, 9.48)
 """NeuroSim's comparator, 8.41 uW for 1 ns; the worst of those six, 64 pJ."""
@@ -150,10 +151,13 @@ def _oscillator(law: ConverterLaw, rows: int) -> _Made:
 
 
 def _flash(law: ConverterLaw, rows: int) -> _Made:
-    factor = analogue_energy_factor(LEVEL_NM, LEVEL_V, law.node_nm, law.voltage_v)
+    known = load_library("reference-65nm").converter("flash", FLASH_BITS)
+    assert isinstance(known, Converter)
+    factor = analogue_energy_factor(known.node_nm, known.voltage_v, law.node_nm, law.voltage_v)
+    level_pj = known.energy_pj.nominal / ((1 << FLASH_BITS) - 1)
     count, (_, comparator_um2) = (1 << law.bits) - 1, _comparator(law)
     return _Made(
-        scattered(count * LEVEL_PJ * factor, FLASH_SCATTER),
+        scattered(count * level_pj * factor, FLASH_SCATTER),
         FLASH_NS,
         scattered(count * comparator_um2, EXACT),
         "levels of the best flash ADC of 5 bits in Murmann's survey, TIMELY's area",

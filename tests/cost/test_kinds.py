@@ -4,8 +4,8 @@ from typing import get_args
 
 import pytest
 
-from mapper.cost.description import CELLS, Description
-from mapper.cost.description_to_library import CELL_FACTS
+from mapper.cost.description import CELL_GATES, CELLS, CONVERTERS
+from mapper.cost.description_to_library import CELL_FACTS, WORDLINE_NS
 from mapper.cost.laws import CONVERTER_LAWS
 from mapper.cost.macro import CELL_ENERGY
 from mapper.cost.tested import TESTED_CELLS
@@ -15,7 +15,9 @@ from targets.library import ConverterLawName
 KINDS = set(get_args(CellKind))
 
 
-@pytest.mark.parametrize("table", [CELL_ENERGY, CELL_FACTS, NEEDED, TESTED_CELLS])
+@pytest.mark.parametrize(
+    "table", [CELL_ENERGY, CELL_FACTS, CELL_GATES, NEEDED, TESTED_CELLS, WORDLINE_NS]
+)
 def test_a_table_of_cells_has_every_kind(table):
     assert set(table) == KINDS
 
@@ -25,5 +27,8 @@ def test_every_law_of_converters_has_its_formula():
 
 
 def test_cells_of_descriptions_are_of_every_kind():
-    facts = {"name": "x", "node_nm": 28.0, "wordlines": 64, "bitlines": 64, "readout": "ideal"}
-    assert {Description(cell=cell, **facts).kind for cell in CELLS} == KINDS
+    assert set(CELLS.values()) == KINDS
+
+
+def test_converters_of_descriptions_have_laws():
+    assert {law for _, law in CONVERTERS.values()} <= set(CONVERTER_LAWS)
