@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 from targets.cells import Cell, CellKind, Interval
 from targets.devices.device import Device, DeviceKind
@@ -29,49 +30,45 @@ def device_disagrees(device: Device, cell: Cell, macro: str) -> Iterator[str]:
             f"device {device.name!r} is {device.kind}"
         )
         return
-    if cell.kind != "resistive":
-        return
-    on, off = conductances(device)
-    for name, held, priced in (
-        ("on", on, cell.on_conductance_us),
-        ("off", off, cell.off_conductance_us),
-    ):
-        if held is None or priced.high == 0:
-            continue
+    for name, held in conductances(device, cell).items():
+        priced: Interval = getattr(cell, name)
         if not priced.low <= held.nominal <= priced.high:
             yield (
-                f"macro {macro!r} has cells of {held.nominal:.4g} uS when {name} by device "
-                f"{device.name!r}, of {priced.low:g}..{priced.high:g} by its library"
+                f"macro {macro!r} has cells of {name} {held.nominal:.4g} by device "
+                f"{device.name!r}, {priced.low:.4g}..{priced.high:.4g} by its library"
             )
 
 
 def priced_by(device: Device, library: Library) -> Library:
     """Return a library whose cells conduct what the levels of a device do, where it has them."""
-    on, off = conductances(device)
-    if library.cell.kind != "resistive" or on is None:
+    found = conductances(device, library.cell)
+    if not found:
         return library
-    fact = device.cell.on_us
-    assert fact is not None
-    cell = replace(
-        library.cell,
-        on_conductance_us=on,
-        off_conductance_us=off or library.cell.off_conductance_us,
-        source=f"Conductances: device {device.name}, {fact.source}. Else: {library.cell.source}",
-    )
-    return replace(library, cell=cell) if cell != library.cell else library
+    names = " and ".join(found)
+    source = f"{names}: device {device.name}. Else: {library.cell.source}"
+    return replace(library, cell=replace(library.cell, source=source, **found))
 
 
-def conductances(device: Device) -> tuple[Interval | None, Interval | None]:
-    """Return the uS of its highest and of its lowest level, as far as it says."""
-    fact = device.cell.on_us
-    if fact is None:
-        return None, None
-    low, high = fact.ends
-    on = Interval(low=low, nominal=fact.number, high=high)
+def conductances(device: Device, cell: Cell) -> dict[str, Any]:
+    """Return the facts of a resistive cell that a device has, intervals in uS by their names.
+
+    Where it has the ratio of its levels alone, that of the lowest follows from the library's
+    highest.
+    """
+    if cell.kind != "resistive":
+        return {}
+    found: dict[str, Any] = {}
+    on = cell.on_conductance_us
+    if device.cell.on_us is not None:
+        low, high = device.cell.on_us.ends
+        on = Interval(low=low, nominal=device.cell.on_us.number, high=high)
+        found["on_conductance_us"] = on
+    leak = device.cell.leak
     if device.cell.off_us is not None:
         low, high = device.cell.off_us.ends
-        return on, Interval(low=low, nominal=device.cell.off_us.number, high=high)
-    leak = device.cell.leak
-    if leak is None:
-        return on, None
-    return on, Interval(low=low * leak, nominal=fact.number * leak, high=high * leak)
+        off = Interval(low=low, nominal=device.cell.off_us.number, high=high)
+        found["off_conductance_us"] = off
+    elif leak:
+        off = Interval(low=on.low * leak, nominal=on.nominal * leak, high=on.high * leak)
+        found["off_conductance_us"] = off
+    return found

@@ -19,6 +19,9 @@ Seconds = Annotated[float, Bounds(1e-12, MOST_SECONDS)]
 Celsius = Annotated[float, Bounds(-273.0, 1000.0)]
 Factor = Annotated[float, Bounds(0.0, 10.0)]
 
+MOST_COEFFICIENTS = 8
+"""Of a polynomial: what more of them make of large conductances no number holds."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quantiles:
@@ -103,6 +106,14 @@ class Spread:
                 "at_us and sigma_us go together, "
                 f"got {len(self.at_us)} and {len(self.sigma_us)} values"
             )
+        if len(self.polynomial_us) > MOST_COEFFICIENTS:
+            yield (
+                f"polynomial_us has at most {MOST_COEFFICIENTS} coefficients, "
+                f"got {len(self.polynomial_us)}"
+            )
+        counted = sorted({len(level.found_us) for level in self.level})
+        if len(counted) > 1:
+            yield f"every level has as many quantiles, got {counted[0]} and {counted[-1]}"
         at_us = self.at_us or tuple(level.at_us for level in self.level)
         if any(a >= b for a, b in pairwise(at_us)):
             yield f"at_us must rise, got {list(at_us)}"
