@@ -5,7 +5,7 @@ import copy
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from mapper.training import Awareness, HardwareModel, export_onnx, harden
 from mapper.training.hardening.stages import Schedule
 from mapper.training.hardening.trainer import Options, Run, Task
 from targets import load_target
+from targets.devices import load_device, parse_set
 
 SETTLING = 64
 """Training samples that the HP-ADC's references and scales are set from."""
@@ -52,6 +53,17 @@ def parser(text: str, data: str) -> argparse.ArgumentParser:
     options.add_argument("--tiny", action="store_true", help="seconds: only shows that it runs")
     options.add_argument("--data", type=Path, help=data)
     options.add_argument("--seed", type=int, default=0)
+    options.add_argument("--target", help="name of a target or its file")
+    options.add_argument("--device", help="train at the end for chips of a device, by name or file")
+    options.add_argument("--age", type=float, help="of these chips, in seconds")
+    options.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a fact of the device, as amplifier.offset=1; of the ideal one where none is named",
+    )
+    options.add_argument("--dies", type=int, help="epochs on such chips; as many as at one bit")
     options.add_argument("--threads", type=int, default=1, help="of torch; bits depend on it")
     return options
 
@@ -61,12 +73,24 @@ def main(options: argparse.Namespace, make: Callable[[argparse.Namespace], Examp
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     try:
-        summary = carry_out(make(options), options.out, _tell)
+        summary = carry_out(chosen(make(options), options), options.out, _tell)
     except (MappingError, ValueError, OSError) as error:
         print(error if isinstance(error, MappingError) else f"error: {error}", file=sys.stderr)
         return 1
     print(table(summary))
     return 0 if summary["bit_exact"] else 1
+
+
+def chosen(example: Example, options: argparse.Namespace) -> Example:
+    """Return an example on the target and for the chips that the command line names."""
+    target = options.target or example.target
+    if options.device is None and not options.set:
+        return replace(example, target=target)
+    device = load_device(options.device or "ideal").with_set(dict(map(parse_set, options.set)))
+    last = example.schedule[-1]
+    epochs = last.epochs if options.dies is None else options.dies
+    dies = replace(last, name="dies", epochs=epochs, device=device, age=options.age)
+    return replace(example, target=target, schedule=(*example.schedule, dies))
 
 
 def carry_out(example: Example, folder: Path, progress: Progress) -> dict[str, Any]:

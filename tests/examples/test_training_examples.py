@@ -1,5 +1,6 @@
 """The examples of training run to their end at sizes that learn nothing."""
 
+import argparse
 import importlib
 import json
 import re
@@ -10,7 +11,12 @@ import pytest
 
 pytest.importorskip("torch", reason="needs the extra 'train'")
 
+import torch
+
 from examples import pipeline
+from mapper.training.hardening.stages import staged
+from mapper.training.hardening.tasks import Classification
+from targets.devices import load_device
 from tests.training.test_event_files import nmnist_event
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -63,6 +69,47 @@ def test_the_readme_gives_commands_that_parse(name):
     assert len(commands) == 2
     for command in commands:
         assert pipeline.parser("", "").parse_args(command.split()).out
+
+
+def an_example(options: argparse.Namespace) -> pipeline.Example:
+    x = torch.zeros(2, 4, 1, 6, 6), torch.zeros(4, dtype=torch.int64)
+    return pipeline.Example(
+        model=torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(36, 3)),
+        task=Classification("none", x, x),
+        schedule=staged(1, 1, target=1),
+        metric="accuracy",
+    )
+
+
+def chosen(*arguments: str) -> pipeline.Example:
+    options = pipeline.parser("", "").parse_args(["-o", "x", *arguments])
+    return pipeline.chosen(an_example(options), options)
+
+
+def test_chips_of_a_device_are_a_last_stage():
+    assert [stage.name for stage in chosen().schedule] == ["float", "quantised", "target"]
+    example = chosen("--target", "adcless-64", "--device", "pcm", "--age", "60", "--dies", "7")
+    last = example.schedule[-1]
+    assert (example.target, last.name, last.kind) == ("adcless-64", "dies", "target")
+    assert (last.device, last.age, last.epochs) == (load_device("pcm"), 60, 7)
+    last = chosen("--set", "amplifier.offset=1", "--set", "cell.sigma=0.2").schedule[-1]
+    changed = {"amplifier.offset": 1.0, "cell.sigma": 0.2}
+    assert last.device == load_device("ideal").with_set(changed)
+    assert last.epochs == chosen().schedule[-1].epochs
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        (["--device", "rram-wam"], "unknown-device"),
+        (["--set", "amplifier.ofset=1"], "device-setting"),
+        (["--target", "adcless-63"], "unknown-target"),
+    ],
+)
+def test_chips_that_there_are_not_are_told_without_a_traceback(tmp_path, capsys, wrong, code):
+    options = pipeline.parser("", "").parse_args(["-o", str(tmp_path / "out"), *wrong])
+    assert pipeline.main(options, an_example) == 1
+    assert capsys.readouterr().err.startswith(f"error[{code}]: ")
 
 
 def test_a_table_names_what_it_shows():

@@ -233,6 +233,20 @@ def test_replicas_vary_too_and_one_serves_a_row():
     assert float((spread - spread.mean(dim=-1, keepdim=True)).std()) == pytest.approx(0.2, rel=0.02)
 
 
+def test_a_reference_without_cells_does_not_vary():
+    found = cells_of(Noise(stuck_off=1.0, replica=False), 3, ALONE, replica=True)
+    assert (found == 0).all()
+
+
+def test_levels_that_moved_are_where_cells_vary_around():
+    found = cells_of(Noise(levels=(0.0, 0.8, 1.6, 2.4), cells=(0.0, 0.0, 0.1, 0.0)), 2, ALONE)
+    assert float(found.mean()) == pytest.approx(1.6, abs=0.005)
+    assert float(found.std()) == pytest.approx(0.1, rel=0.02)
+    moved = Noise(levels=(0.0, 0.8))
+    assert moved.varies_cells
+    assert cells_of(moved, -1, ON_PAIRS).unique().tolist() == pytest.approx([-0.8])
+
+
 def test_cells_of_every_copy_meet_the_positions_of_its_band():
     """Against one product a copy, all digits 1: the sum is that of the cells that are driven."""
     layer, x = LAYERS["conv"]()
@@ -322,3 +336,5 @@ def test_spreads_by_level_are_those_of_the_cells():
     model = harden(a_network(), load_target("adcless-64"))
     with pytest.raises(ValueError, match="cells have 2 levels, and the noise has 3"):
         model.disturb(Noise(cells=(0.1, 0.2, 0.3)))
+    with pytest.raises(ValueError, match="cells have 2 levels, and the noise has 1 means"):
+        model.disturb(Noise(levels=(0.0,)))

@@ -37,7 +37,9 @@ class Noise:
         read: Of every single read.
         stuck_on: Share of cells that are full on, whatever was written.
         stuck_off: Share of cells that are off.
-        off: Conductance of a cell that is off; no cell has less than none.
+        off: Conductance of a cell that is off, which is taken off; no cell has less than none.
+        levels: Mean conductance of cells of every level, less ``off``; 0, 1, 2 ... where empty.
+        replica: Whether half of the active rows is made of cells, which vary as well.
 
     Raises:
         ValueError: A number below zero, or shares of more than 1.
@@ -49,6 +51,8 @@ class Noise:
     stuck_on: float = 0.0
     stuck_off: float = 0.0
     off: float = 0.0
+    levels: tuple[float, ...] = ()
+    replica: bool = True
 
     def __post_init__(self) -> None:
         if min(*self.spreads, self.offset, self.read, self.off) < 0:
@@ -64,7 +68,8 @@ class Noise:
     @property
     def varies_cells(self) -> bool:
         """Whether cells are anything but what was written."""
-        return any(self.spreads) or self.stuck_on > 0 or self.stuck_off > 0
+        moved = any(mean != level for level, mean in enumerate(self.levels))
+        return moved or any(self.spreads) or self.stuck_on > 0 or self.stuck_off > 0
 
     @property
     def is_none(self) -> bool:
@@ -73,11 +78,12 @@ class Noise:
 
     def check(self, levels: int) -> None:
         """Raise ``ValueError`` unless cells of so many levels can have this noise."""
-        if len(self.spreads) not in (1, levels):
-            raise ValueError(
-                f"cells have {levels} levels, and the noise has {len(self.spreads)} standard "
-                "deviations by level"
-            )
+        named = (("standard deviations", self.spreads, 1), ("means", self.levels, 0))
+        for words, given, none in named:
+            if len(given) not in (none, levels):
+                raise ValueError(
+                    f"cells have {levels} levels, and the noise has {len(given)} {words} by level"
+                )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,7 +217,7 @@ class Draw:
             found = self._conductances(many.clamp(min=0), top, 0)
             return found - self._conductances((-many).clamp(min=0), top, 1)
         found = self._conductances(many, top, 0)
-        if not replica:
+        if not replica or not self.noise.replica:
             return found
         off = torch.zeros_like(many[..., :1, :1])
         full, none = self._conductances(off + top, top, 2), self._conductances(off, top, 3)
@@ -224,12 +230,13 @@ class Draw:
             drawn = torch.rand(shape, generator=self._generator(_STUCK + which)).to(levels.device)
             levels = torch.where(drawn < noise.stuck_on, float(top), levels)
             levels = torch.where(drawn >= 1 - noise.stuck_off, 0.0, levels)
+        means = levels if not noise.levels else levels.new_tensor(noise.levels)[levels.long()]
         if not any(noise.spreads):
-            return levels
-        spreads = torch.tensor(noise.spreads, dtype=levels.dtype, device=levels.device)
-        sigma = spreads if len(spreads) == 1 else spreads[levels.round().long()]
+            return means
+        spreads = levels.new_tensor(noise.spreads)
+        sigma = spreads if len(spreads) == 1 else spreads[levels.long()]
         drawn = self._normal(shape, _PROGRAMMED + which).to(levels)
-        return (levels + sigma * drawn).clamp(min=-noise.off)
+        return (means + sigma * drawn).clamp(min=-noise.off)
 
     def _normal(self, shape: tuple[int, ...], stream: int) -> Tensor:
         """Draw on the CPU: the same numbers wherever they are used."""

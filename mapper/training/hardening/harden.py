@@ -23,6 +23,7 @@ from mapper.training.nets.neurons import LIF
 from mapper.training.nets.norms import factor_problems, keep_factors_positive
 from mapper.training.nets.refused import TrainingError, refused
 from targets import Macro, Target, assignment_problems, choose_macro, load_target
+from targets.devices import Device
 
 __all__ = ["HardwareModel", "harden", "target_of"]
 
@@ -37,6 +38,8 @@ def harden(
     digital: Iterable[str] | None = None,
     example: Tensor | None = None,
     assignment: Assignment = UNASSIGNED,
+    device: Device | str | Path | None = None,
+    age: float | None = None,
 ) -> "HardwareModel":
     """Return the hardware-aware twin of a float model; the model itself is left as it is.
 
@@ -58,10 +61,13 @@ def harden(
         example: Input codes ``[T, B, ...]`` to set references and scales from; a few dozen samples.
         assignment: What is decided for layers, by their names in the model: a macro, the digital
             unit, a width of weights in place of ``weight_bits``.
+        device: Its name, a path to its file, or the device whose chips the model meets in training;
+            ideal ones where None.
+        age: Of these chips, in seconds after programming; as programmed where None.
 
     Raises:
-        MappingError: The target cannot be read; everything in the model that the target's
-            hardware cannot compute, by the path of its module; options that are out of range.
+        MappingError: The target or the device cannot be read; everything in the model that the
+            target's hardware cannot compute, by the path of its module; options out of range.
 
     Example:
         >>> from torch import nn
@@ -101,6 +107,7 @@ def harden(
     if problems:
         raise TrainingError(dict.fromkeys(problems))
     twin = HardwareModel(network, plan.target, input_bits)
+    twin.disturb(device, age=age)
     if example is not None:
         twin.raise_awareness(Awareness(), example)
     return twin

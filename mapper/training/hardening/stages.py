@@ -1,10 +1,12 @@
 """Schedules: which parts of the hardware training feels, for how long."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from mapper.training.backends.noise import Noise
+from mapper.training.hardening.devices import Chips
 from mapper.training.nets.layers import Awareness
+from targets.devices import Device
 
 Kind = Literal["float", "quantised", "converter", "target"]
 
@@ -27,6 +29,19 @@ class Stage:
     bits: int = 5
     noise: Noise | None = None
     """What chips do to columns, in training alone; nothing where sums are exact."""
+    device: Device | str | None = None
+    """A device, its name or its file: training meets chips of it in place of ``noise``."""
+    age: float | None = None
+    """Of these chips, in seconds after programming; None: as programmed."""
+
+    def __post_init__(self) -> None:
+        if self.noise is not None and self.device is not None:
+            raise ValueError(f"stage {self.name!r} has a device and noise: it takes one of them")
+
+    @property
+    def chips(self) -> Chips | None:
+        """What training meets; None for ideal chips."""
+        return self.noise if self.device is None else self.device
 
     @property
     def awareness(self) -> Awareness:
@@ -46,12 +61,14 @@ def staged(
     target: int = 16,
     dies: int = 0,
     noise: Noise | None = None,
+    device: Device | str | None = None,
+    age: float | None = None,
 ) -> Schedule:
     """Return the schedule of the reference: float, quantised, fewer and fewer bits, one bit.
 
     ``converter`` epochs are shared by 5, 3 and 2 bits; a third each, rounded down. ``dies`` epochs
-    at the end are on chips as they come from the fab: ``noise`` comes in with them, or with the
-    target's readout where there are none.
+    at the end are on chips as they come from the fab: ``noise``, or the ``device``, comes in with
+    them, or with the target's readout where there are none.
     """
     each = converter // 3
     falling = tuple(
@@ -59,14 +76,14 @@ def staged(
         for bits in (5, 3, 2)
         if each
     )
-    own, late = (None, noise) if dies else (noise, None)
-    last = (Stage(name="dies", kind="target", epochs=dies, rate=4e-3, noise=late),) if dies else ()
+    last = Stage(name="target", kind="target", epochs=target, rate=4e-3)
+    named = replace(last, name="dies", epochs=dies) if dies else last
+    fab = replace(named, noise=noise, device=device, age=age)
     return (
         Stage(name="float", kind="float", epochs=float_epochs, rate=3e-3),
         Stage(name="quantised", kind="quantised", epochs=quantised, rate=1e-3),
         *falling,
-        Stage(name="target", kind="target", epochs=target, rate=4e-3, noise=own),
-        *last,
+        *((last, fab) if dies else (fab,)),
     )
 
 

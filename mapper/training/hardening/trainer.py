@@ -128,11 +128,16 @@ class Run:
         if isinstance(x, Tensor):
             x = x.to(next(self.model.parameters()).device)
         if isinstance(self.model, HardwareModel):
-            self.model.check(x)
+            self._check_chips(self.model, x)
         elif self._hardens:
-            self._hardened(self.model, target).check(x)
+            self._check_chips(self._hardened(self.model, target), x)
         else:
             check_fits(self.model, as_numbers(x, self.model))
+
+    def _check_chips(self, model: HardwareModel, x: Tensor) -> None:
+        model.check(x)
+        for stage in self.options.schedule:
+            model.disturb(stage.chips, age=stage.age)
 
     @property
     def _hardens(self) -> bool:
@@ -149,7 +154,7 @@ class Run:
             settling = x[:, :_SETTLING].to(self.options.device)
             model.raise_awareness(stage.awareness, settling)
         if isinstance(model, HardwareModel):
-            model.disturb(stage.noise)
+            model.disturb(stage.chips, age=stage.age)
         return model
 
     def _hardened(self, model: nn.Module, target: Target) -> HardwareModel:

@@ -14,7 +14,7 @@ from mapper.ir.core import Graph, IntType
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.pipeline import make_passes, run_passes
 from mapper.recordings import coding_tables
-from mapper.training.backends.noise import Noise
+from mapper.training.hardening.devices import Chips, noise_for
 from mapper.training.hardening.integer import engine_on
 from mapper.training.hardening.network import network_graph
 from mapper.training.hardening.settle import check_codes, set_window, settle
@@ -59,16 +59,20 @@ class HardwareModel(nn.Module):
         """Whether every layer feels just so much of the hardware, with references of its own."""
         return bool(self.settled) and all(layer.awareness == awareness for layer in self.layers())
 
-    def disturb(self, noise: Noise | None) -> None:
-        """Let columns of every layer have noise in training; none where None.
+    def disturb(self, chips: Chips | None, *, age: float | None = None) -> None:
+        """Let columns of every layer be those of chips as they come from the fab, in training.
+
+        Args:
+            chips: A device, its name or its file; ``Noise`` in counts; None for ideal chips.
+            age: Of chips of a device, in seconds after programming; None: as programmed.
 
         Raises:
-            ValueError: It is by level, and the cells of a layer have other levels.
+            MappingError: There is no such device, or its cells hold fewer levels than a layer's.
+            ValueError: Noise is by level, and the cells of a layer have other levels.
         """
-        for layer in self.layers():
-            if noise is not None:
-                noise.check(layer.encoding.base)
-            layer.noise = noise
+        noise = [noise_for(layer, chips, age) for layer in self.layers()]
+        for layer, own in zip(self.layers(), noise, strict=True):
+            layer.noise = own
 
     def raise_awareness(self, awareness: Awareness, x: Tensor) -> None:
         """Let every layer feel more of the hardware, set from data, one layer after the other.
