@@ -28,7 +28,7 @@ from passes.dies.sites import sites_of
 from passes.facts import PLACED, READ, SLICED, Fact
 from passes.shared.rewrite import pruned, use_counts
 from targets import Target
-from targets.devices import Device, Imperfections
+from targets.devices import Imperfections
 from targets.fields import Bounds
 
 READ_KEY = "read_key"
@@ -37,7 +37,7 @@ READ_KEY = "read_key"
 
 @dataclass(frozen=True, kw_only=True)
 class DrawDie(Pass):
-    """Turn the graph of the ideal chip into that of one die of a device.
+    """Turn the graph of the ideal chip into that of one die, of the devices of its macros.
 
     What is stuck, programmed with an error, aged or lost in wires becomes integers: cells with a
     fraction of a count, references that lie between two counts and have the offset of their
@@ -49,7 +49,6 @@ class DrawDie(Pass):
     exact: ClassVar[bool] = False
     needs: ClassVar[tuple[Fact, ...]] = (SLICED, READ, PLACED)
 
-    device: Device = field(compare=False)
     seed: Annotated[int, Bounds(0, 2**63 - 1)] = 0
     age: float | None = None
     """Of the chip, in seconds since it was programmed; None: just programmed."""
@@ -117,7 +116,14 @@ class _Die:
     def _facts(self, op: CrossbarMvm) -> Imperfections:
         """Return what the device does in the layer's macro; of digital cells, what is stuck."""
         macro, options = self.target.macro(op.placement.macro), self.options
-        facts = options.device.on(
+        if macro.device is None:
+            raise refuse(
+                "no-device",
+                f"macro '{macro.name}' of target '{self.target.name}' names no device",
+                loc=op.loc,
+                help="name one with --device, or device = in the target's file",
+            )
+        facts = macro.device.on(
             macro, options.age, options.temperature, plane_bits=max(map(len, op.bit_planes))
         )
         if macro.readout.form.adds:

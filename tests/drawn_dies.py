@@ -36,8 +36,8 @@ def drawn(graph: Graph, target: Target, device: Device, seed: int = 0, **options
     """Return a die whose wordlines are taken to be driven in one read of four."""
     layers = (op for op in graph.ops if isinstance(op, CrossbarMvm))
     activity = {op.partial_sum.name: np.full((op.groups, op.rows[-1].stop), 0.25) for op in layers}
-    step = DrawDie(device=device, seed=seed, activity=activity, **options)  # type: ignore[arg-type]
-    return run_passes(graph, target, [step])[0]
+    step = DrawDie(seed=seed, activity=activity, **options)  # type: ignore[arg-type]
+    return run_passes(graph, target.with_device(device), [step])[0]
 
 
 def with_keys(die: Graph, inputs: Mapping[str, Array], seed: int = 0) -> dict[str, Array]:

@@ -59,6 +59,7 @@ FLOORS = (
         "mapper.report.references",
         "mapper.training.nets",
         "mapper.verify.read",
+        "passes.dies",
         "passes.shared",
     ),
     (
@@ -93,6 +94,7 @@ FLOORS = (
         "mapper.report.headline",
     ),
     (
+        "mapper.dies",
         "mapper.frontend.arrays",
         "mapper.frontend.describe",
         "mapper.frontend.nir",

@@ -329,10 +329,16 @@ def test_row_blocks_that_take_turns_are_below_each_other_in_one_crossbar():
 def test_wires_need_to_know_what_is_driven():
     chip = load_target("adcless-64")
     graph = compiled(small_conv_net(), chip)
-    step = DrawDie(device=device(wire__share=1e-4))
     with pytest.raises(MappingError, match="die-activity") as refused:
-        run_passes(graph, chip, [step])
+        run_passes(graph, chip.with_device(device(wire__share=1e-4)), [DrawDie()])
     assert "--set wire.share=0" in str(refused.value)
+
+
+def test_a_target_without_a_device_has_no_dies():
+    chip = load_target("adcless-64")
+    bare = replace(chip, macros=tuple(replace(macro, device=None) for macro in chip.macros))
+    with pytest.raises(MappingError, match=r"no-device.*macro 'sense-amp-64'"):
+        run_passes(compiled(small_conv_net(), chip), bare, [DrawDie()])
 
 
 def test_what_sites_cannot_tell_apart_is_refused():
