@@ -5,7 +5,7 @@ from dataclasses import replace
 from mapper.cost.adders import as_added
 from mapper.cost.facts import chip_of, corners_of, library_of
 from mapper.cost.model import Chip, Corners, Layer
-from mapper.cost.readouts import found_converter, lacking, priced_kind
+from mapper.cost.readouts import circuit_of, found_converter, lacking, priced_kind
 from targets import Preset, Readout, Target
 
 
@@ -29,12 +29,13 @@ def priced_readouts(target: Target, preset: Preset) -> dict[str, str]:
 def _priced(readout: Readout, target: Target, preset: Preset) -> str:
     if not readout.is_adc:
         return readout.form.words
-    kind = priced_kind(library_of(target, preset), readout, preset)
-    built = "" if kind == readout.kind else f", built as {_KINDS[readout.kind]}"
-    return f"{readout.bits}-bit {_KINDS[kind]} ADC{built}"
+    library = library_of(target, preset)
+    kind, circuit = (found(library, readout, preset) for found in (priced_kind, circuit_of))
+    built = "" if kind == readout.kind else f", built as {_CIRCUITS[readout.kind]}"
+    return f"{readout.bits}-bit {_CIRCUITS[circuit]} ADC{built}"
 
 
-_KINDS = {"flash": "flash", "sar": "SAR", "cco": "CCO"}
+_CIRCUITS = {"flash": "flash", "sar": "SAR", "sar-serial": "serial", "cco": "CCO"}
 
 
 def priced_design(

@@ -15,9 +15,10 @@ from mapper.cost import count_actions, price
 from mapper.cost.description import CELLS, Description
 from mapper.cost.description_to_target import describe, described
 from mapper.cost.facts import chip_of, corners_of
+from mapper.cost.priced import priced_readouts
 from mapper.diagnostics import MappingError
 from mapper.report.answers import _cells
-from targets import load_target, target_from_data, to_toml
+from targets import AS_BUILT, load_target, target_from_data, to_toml
 from tests.cost.networks import graph_for
 from tests.files import DEMO_MODEL
 
@@ -73,6 +74,7 @@ def test_a_serial_readout_searches_as_a_sar_does_and_has_another_law():
     assert (made.macros[0].readout.kind, made.macros[0].readout.bits) == ("sar", 4)
     assert [law.law for law in made.components.sar_adc] == ["sar-serial"]
     assert chip_of(made).macros["main"].circuit == "sar-serial"  # which no chip has tested
+    assert priced_readouts(made, AS_BUILT) == {"main": "4-bit serial ADC"}
     assert chip_of(described(said(readout="sar4"))).macros["main"].circuit == "sar"
 
 
