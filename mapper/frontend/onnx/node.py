@@ -12,6 +12,7 @@ from mapper.frontend.algebra.forms import Form, Shape, of_array
 from mapper.frontend.onnx.comparisons import Comparisons
 from mapper.frontend.onnx.constants import MAX_ELEMENTS, Constant
 from mapper.ir.core import Array
+from mapper.ir.windows import Window
 
 Tensor = Constant | Form
 """What is known of a tensor of the model."""
@@ -98,6 +99,13 @@ class Node:
                 f"{self.op} gives {tuple(shape)}, at most {MAX_ELEMENTS} elements are computed",
                 loc=self.loc,
             )
+
+    def check_window(self, window: Window, plane: Shape) -> None:
+        """Refuse a window that cannot slide over ``[C, H, W]``, or would look at too much."""
+        if problems := window.problems():
+            raise self.unsupported(problems[0])
+        if problem := next(window.size_problems(plane), ""):
+            raise refuse("model-too-large", f"{self.op}: {problem}", loc=self.loc)
 
     def unsupported(self, reason: str, help: str = "") -> MappingError:
         return refuse("unsupported-op", f"{self.op}: {reason}", loc=self.loc, help=help)

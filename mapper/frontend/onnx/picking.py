@@ -3,11 +3,13 @@
 Each becomes ``net.take`` along the axes that it changes. Batch and time are no such axes.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import ceil, floor, prod
+from operator import eq
 
 import numpy as np
 
+from mapper.diagnostics import refuse
 from mapper.frontend.algebra import forms
 from mapper.frontend.algebra.forms import Form, Shape, of_atom
 from mapper.frontend.algebra.logic import type_of
@@ -18,6 +20,9 @@ from mapper.ir.core import Array, Value
 from mapper.ir.network import Take
 
 Numbers = tuple[int, ...]
+
+MOST_TAKEN = 1 << 22
+"""Elements of an axis that are listed one by one."""
 
 
 def sliced(node: Node) -> Form:
@@ -30,7 +35,7 @@ def sliced(node: Node) -> Form:
         place = axis_of(axis, len(x.shape))
         # an end before the first element is written as a number below every count
         last = None if step < 0 and end < -x.shape[place] else end
-        x = take(node, x, place, tuple(range(x.shape[place])[slice(start, last, step)]))
+        x = take(node, x, place, range(x.shape[place])[slice(start, last, step)])
     return x
 
 
@@ -39,7 +44,7 @@ def gathered(node: Node) -> Form:
     x, indices = node.form(0), node.constant(1).array
     axis = axis_of(int(node.attribute("axis", 0)), len(x.shape))
     shape = (*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])
-    return forms.reshape(take(node, x, axis, _numbers(indices, x.shape[axis])), shape)
+    return forms.reshape(take(node, x, axis, _numbers(node, indices, x.shape[axis])), shape)
 
 
 def gathered_elements(node: Node) -> Form:
@@ -48,6 +53,7 @@ def gathered_elements(node: Node) -> Form:
     axis = axis_of(int(node.attribute("axis", 0)), len(x.shape))
     if indices.ndim != len(x.shape):
         raise node.unsupported(f"indices of shape {indices.shape} pick of {x.shape}")
+    _check_count(node, indices.size)
     length = x.shape[axis]
     numbers = np.where(indices < 0, indices + length, indices)
     if numbers.size and not 0 <= numbers.min() <= numbers.max() < length:
@@ -56,7 +62,7 @@ def gathered_elements(node: Node) -> Form:
     places = np.arange(prod(x.shape)).reshape(x.shape)[tuple(slice(n) for n in sizes)]
     chosen = np.take_along_axis(places, numbers, axis).reshape(-1)
     flat = forms.reshape(x, (1, prod(x.shape)))
-    return forms.reshape(take(node, flat, 1, map(int, chosen)), indices.shape)
+    return forms.reshape(take(node, flat, 1, chosen.tolist()), indices.shape)
 
 
 def gathered_first(node: Node) -> Form:
@@ -65,10 +71,11 @@ def gathered_first(node: Node) -> Form:
     if node.attribute("batch_dims", 0) or indices.ndim == 0 or indices.shape[-1] != 1:
         raise node.unsupported("takes elements by several coordinates at once")
     shape = (*indices.shape[:-1], *x.shape[1:])
-    return forms.reshape(take(node, x, 0, _numbers(indices, x.shape[0])), shape)
+    return forms.reshape(take(node, x, 0, _numbers(node, indices, x.shape[0])), shape)
 
 
-def _numbers(indices: Array, length: int) -> Numbers:
+def _numbers(node: Node, indices: Array, length: int) -> Numbers:
+    _check_count(node, indices.size)
     return tuple(int(k) + length if k < 0 else int(k) for k in indices.reshape(-1))
 
 
@@ -85,7 +92,7 @@ def cut(node: Node) -> list[Form]:
         raise node.unsupported(f"{sizes} are not the parts of {length} elements")
     ends = np.cumsum(sizes).tolist()
     parts = zip(ends, sizes, strict=True)
-    return [take(node, x, axis, tuple(range(end - n, end)), k) for k, (end, n) in enumerate(parts)]
+    return [take(node, x, axis, range(end - n, end), k) for k, (end, n) in enumerate(parts)]
 
 
 def resized(node: Node) -> Form:
@@ -127,6 +134,7 @@ def _nearest(node: Node, length: int, size: int, scale: float) -> Numbers:
     rounding = _text(node, "nearest_mode", "round_prefer_floor")
     if way not in _COORDINATES or rounding not in _ROUNDINGS:
         raise node.unsupported(f"coordinates {way} with {rounding} are not supported")
+    _check_count(node, size)
     places = (_COORDINATES[way](k, scale, length, size) for k in range(size))
     return tuple(min(max(_ROUNDINGS[rounding](p), 0), length - 1) for p in places)
 
@@ -153,6 +161,9 @@ def rearranged(node: Node, x: Form, before: Numbers, after: Numbers) -> Form:
     """Take elements before and after the plane, as ``Pad`` does but for constants."""
     mode = _text(node, "mode", "constant")
     for axis, (first, last) in enumerate(zip(before, after, strict=True)):
+        if not first and not last:
+            continue
+        _check_count(node, x.shape[axis] + max(0, first) + max(0, last))
         line = np.arange(x.shape[axis])
         line = line[max(0, -first) : len(line) - max(0, -last)]
         places = np.arange(-max(0, first), len(line) + max(0, last))
@@ -179,12 +190,23 @@ def _text(node: Node, name: str, default: str) -> str:
     return bytes(node.attribute(name, default.encode())).decode("ascii", "replace")
 
 
-def take(node: Node, x: Form, axis: int, indices: Iterable[int], part: int = 0) -> Form:
+def _check_count(node: Node, count: int) -> None:
+    """Refuse a list of elements that would fill the memory, before it is made."""
+    if count > MOST_TAKEN:
+        raise refuse(
+            "model-too-large",
+            f"{node.op} takes {count} elements of an axis, at most {MOST_TAKEN} are listed",
+            loc=node.loc,
+        )
+
+
+def take(node: Node, x: Form, axis: int, indices: Sequence[int], part: int = 0) -> Form:
     """Return the elements of an axis with these numbers; all of them in order cost nothing."""
-    chosen = tuple(indices)
     length = x.shape[axis]
-    if chosen == tuple(range(length)):
+    if len(indices) == length and all(map(eq, indices, range(length))):
         return x
+    _check_count(node, len(indices))
+    chosen = tuple(indices)
     shape = (*x.shape[:axis], len(chosen), *x.shape[axis + 1 :])
     place = axis - (len(x.shape) - len(node.inner(x.shape)))
     if not chosen or place < 0:

@@ -196,6 +196,7 @@ def _window(node: Node) -> tuple[Window, Pair]:
     if min(positions) < 1:
         raise node.unsupported(f"window {kernel} does not fit into {node.form(0).shape}")
     node.check_size((node.form(0).shape[1], *positions, *kernel))
+    node.check_window(window, _plane(node.form(0).shape))
     return window, positions
 
 

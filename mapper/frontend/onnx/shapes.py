@@ -21,6 +21,9 @@ class Settings(Protocol):
         """Return what older opsets hold in an attribute and newer ones in input ``index``."""
 
 
+MAX_RANK = 32
+"""Axes of a tensor; NumPy broadcasts no more."""
+
 ShapeRule = Callable[[Settings, Shape], Shape]
 """Returns the shape of the result for that of the first input; ``ValueError`` for bad axes."""
 
@@ -60,7 +63,10 @@ def unsqueeze(node: Settings, shape: Shape) -> Shape:
 
 
 def expand(node: Settings, shape: Shape) -> Shape:
-    return np.broadcast_shapes(shape, tuple(node.integers("shape", 1) or ()))
+    wanted = tuple(node.integers("shape", 1) or ())
+    if len(wanted) > MAX_RANK:  # NumPy has an error of its own kind for them
+        return wanted
+    return np.broadcast_shapes(shape, wanted)
 
 
 def tile(node: Settings, shape: Shape) -> Shape:

@@ -13,7 +13,7 @@ from mapper.frontend.onnx.constants import Quantised
 from mapper.frontend.onnx.layers import Layer, Operand, PlainLayer, Writer
 from mapper.frontend.onnx.node import Node
 from mapper.frontend.onnx.picking import rearranged
-from mapper.frontend.onnx.shapes import ShapeRule, axis_of
+from mapper.frontend.onnx.shapes import MAX_RANK, ShapeRule, axis_of
 from mapper.frontend.onnx.synapses import sides_of
 from mapper.ir.core import FLOAT, IntType, Value
 from mapper.ir.network import Concat, Scale, SumPool2d, Transpose
@@ -26,6 +26,8 @@ def reshaped_to(shape_rule: ShapeRule) -> Callable[[Node], Form]:
     def reshaped(node: Node) -> Form:
         x = node.form(0)
         shape = shape_rule(node, x.shape)
+        if len(shape) > MAX_RANK:
+            raise node.unsupported(f"makes {len(shape)} axes, at most {MAX_RANK} are read")
         if prod(shape) != prod(x.shape):
             raise node.unsupported(f"makes {shape} of {x.shape}")
         return forms.reshape(x, shape)
@@ -160,7 +162,7 @@ def _padded(node: Node, x: Form, sides: Sides) -> Form:
     positions = window.output_size(plane[1], plane[2])
     if min(positions) < 1:
         raise node.unsupported(f"padding {sides} leaves nothing of {x.shape}")
-    node.check_size((plane[0], *positions))
+    node.check_window(window, plane)
     before, loc = type_of(x), node.loc
     type = before if not isinstance(before, IntType) else IntType.spanning(0, before.max)
 

@@ -76,6 +76,7 @@ def _spatial(
     if window.problems() or min(positions) < 1:
         raise node.unsupported(f"window {window.kernel} does not fit into {x.shape}")
     node.check_size((outputs, *positions))
+    node.check_window(window, (x.shape[1], *sizes))
     layer = SynapseLayer(
         name=node.name,
         shape=(outputs, *positions),
@@ -250,6 +251,9 @@ def plane_of(shape: Shape) -> Pair:
 
 def _geometry(node: Node, weight: Constant) -> tuple[Pair, Pair, Pair]:
     sizes = weight.shape[2:]
+    said = tuple(node.attribute("kernel_shape", sizes))
+    if said != sizes:
+        raise node.unsupported(f"kernel_shape {said} is not that of weights {weight.shape}")
     kernel = (sizes[0], sizes[1]) if len(sizes) == 2 else (1, sizes[0])
     return kernel, pair_of(node, "strides", 1), pair_of(node, "dilations", 1)
 

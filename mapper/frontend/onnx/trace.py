@@ -26,12 +26,13 @@ from mapper.diagnostics import MappingError, refuse
 from mapper.frontend.algebra import forms
 from mapper.frontend.algebra.forms import Form, Input, NotAffineError, Opaque, Shape
 from mapper.frontend.onnx.comparisons import Comparisons
-from mapper.frontend.onnx.constants import MAX_COMPUTED, Constant, Quantised
+from mapper.frontend.onnx.constants import MAX_COMPUTED, MAX_ELEMENTS, Constant, Quantised
 from mapper.frontend.onnx.fold import CannotFoldError, Folder
 from mapper.frontend.onnx.load import to_array
 from mapper.frontend.onnx.node import Node, Tensor
 from mapper.frontend.onnx.operators import Operator, operator_of
 from mapper.frontend.onnx.ports import fixed_shape
+from mapper.frontend.onnx.shapes import MAX_RANK
 from mapper.frontend.onnx.steps import refuse_loops
 from mapper.ir.core import FLOAT, Array, Type
 
@@ -314,5 +315,8 @@ def _inferred_shapes(node: Node, reason: str, help: str) -> list[Shape]:
         dims = port.type.tensor_type.shape.dim
         if not port.type.tensor_type.HasField("shape") or any(d.dim_value < 1 for d in dims):
             raise refuse("unsupported-op", reason, loc=node.loc, help=help)
-        found.append(tuple(int(d.dim_value) for d in dims))
+        shape = tuple(int(d.dim_value) for d in dims)
+        if prod(shape) > MAX_ELEMENTS or len(shape) > MAX_RANK:
+            raise refuse("unsupported-op", reason, loc=node.loc, help=help)
+        found.append(shape)
     return found

@@ -11,6 +11,7 @@ from mapper.frontend.time.parts import (
     Inputs,
     Settings,
     bundled,
+    check_parts,
     lifted,
     number,
     setting,
@@ -98,5 +99,6 @@ def repeated(tape: Tape, proto: NodeProto, inputs: Inputs) -> list[Single]:
     if not grown:
         return [part]
     if len(grown) == 1 and old[grown[0]] == 1:
+        check_parts(tape, new[grown[0]], proto)
         return [bundled(grown[0], [part] * new[grown[0]])]
     return list(tape.emit(proto, [tensor, inputs[1]] if not isinstance(inputs[1], Bundle) else []))

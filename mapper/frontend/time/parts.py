@@ -21,6 +21,9 @@ from mapper.ir.core import Array
 Inputs = Sequence[Single | None]
 Rule = Callable[[Tape, NodeProto, Inputs], list[Single]]
 
+MAX_PARTS = 1 << 16
+"""Elements of an axis that become parts of their own; recordings have fewer time steps."""
+
 MIXES = "it computes one time step from several"
 
 
@@ -65,6 +68,14 @@ def array_of(part: Single | None, proto: NodeProto) -> Array:
     return part.array
 
 
+def check_parts(tape: Tape, count: int, proto: NodeProto) -> None:
+    """Refuse a tensor of more parts than any recording has time steps, before they are made."""
+    if count > MAX_PARTS:
+        raise TimeFormError(
+            f"{proto.op_type}: {count} parts, at most {MAX_PARTS} are told apart", tape.place(proto)
+        )
+
+
 def bundled(axis: int, parts: Sequence[Part]) -> Single:
     """Return parts of one element on ``axis`` as one tensor."""
     return parts[0] if len(parts) == 1 else Bundle(axis, tuple(parts))
@@ -97,6 +108,7 @@ def pieces(tape: Tape, tensor: Single, axis: int, like: NodeProto) -> list[Part]
     """Split a tensor into parts of one element on ``axis``."""
     if isinstance(tensor, Bundle) and tensor.axis == axis:
         return list(tensor.parts)
+    check_parts(tape, tensor.shape[axis], like)
     if isinstance(tensor, Known):
         return [tape.known(tensor.array.take([k], axis)) for k in range(tensor.shape[axis])]
     part = whole(tape, tensor, like)
