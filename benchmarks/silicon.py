@@ -41,6 +41,14 @@ LIMITS = {
 }
 UNSEEN_LIMITS = {"geomean_factor": 2.0, "resistive_geomean_factor": 2.5}
 """Of the second set of chips, which nobody looked at who wrote laws."""
+UNSEEN_KINDS: dict[str, tuple[str, ...]] = {
+    "all": ("resistive", "charge", "discharge", "static", "digital"),
+    "resistive": ("resistive",),
+    "analogue SRAM": ("charge", "discharge", "static"),
+    "digital": ("digital",),
+}
+FIRST_PREDICTED = {"all": 3.36, "resistive": 4.56, "analogue SRAM": 2.28, "digital": 3.71}
+"""What the laws of 30 November 2026 gave, before a miss was looked at: a record, not computed."""
 MODELS: dict[str, Callable[[Known], float]] = {
     "energy": energy_fj_per_mac,
     "delay": delay_ns,
@@ -205,21 +213,28 @@ def unseen(chips: tuple[Chip, ...]) -> dict[str, Any]:
     kinds = {chip.id: chip.blind.description.kind for chip in chips}
     rows = [row for chip in chips for row in rows_of(chip)]
     energies = [row for row in rows if row.quantity == "energy"]
-
-    def over(*wanted: str) -> float | None:
-        return geomean(row.factor for row in energies if kinds[row.id] in wanted)
-
+    groups = {
+        name: [row for row in energies if kinds[row.id] in wanted]
+        for name, wanted in UNSEEN_KINDS.items()
+    }
+    by_kind = {
+        name: {
+            "chips": len(group),
+            "first_predicted": FIRST_PREDICTED[name],
+            "blind": geomean(row.factor for row in group),
+            "informed": geomean(
+                row.factor_of(row.blind if row.informed is None else row.informed) for row in group
+            ),
+        }
+        for name, group in groups.items()
+    }
     scores = {
-        "geomean_factor": geomean(row.factor for row in energies),
-        "resistive_geomean_factor": over("resistive"),
+        "geomean_factor": by_kind["all"]["blind"],
+        "resistive_geomean_factor": by_kind["resistive"]["blind"],
     }
     return {
         **scores,
-        "analogue_sram_geomean_factor": over("charge", "discharge", "static"),
-        "digital_geomean_factor": over("digital"),
-        "informed_geomean_factor": geomean(
-            row.factor_of(row.blind if row.informed is None else row.informed) for row in energies
-        ),
+        "by_kind": by_kind,
         "limits": UNSEEN_LIMITS,
         "met": {
             name: value is not None and value <= UNSEEN_LIMITS[name]

@@ -20,6 +20,7 @@ def markdown(found: dict[str, Any], nodes: dict[str, float]) -> Iterator[str]:
         energies(found, nodes),
         delays_and_areas(found),
         left_out(found),
+        unseen_scores(found["unseen"]),
         unseen(found["unseen"], nodes),
         unseen_others(found["unseen"]),
     ):
@@ -84,6 +85,19 @@ def left_out(found: dict[str, Any]) -> Iterator[str]:
         names = ", ".join(row["id"] for row in rows)
         errors = ", ".join(_percent(row["error"]) for row in rows)
         yield f"| {constant} | {names} | {errors} |"
+
+
+def unseen_scores(found: dict[str, Any]) -> Iterator[str]:
+    limits = {"all": "geomean_factor", "resistive": "resistive_geomean_factor"}
+    yield "| energies | wanted | first predicted | here | here, informed |"
+    yield "|---|---|---|---|---|"
+    for name, score in found["by_kind"].items():
+        limit = found["limits"].get(limits.get(name, ""))
+        missed = limit is not None and score["blind"] > limit
+        yield (
+            f"| {name}, {score['chips']} | {limit or ''} | {score['first_predicted']:.2f} | "
+            f"**{score['blind']:.2f}{': missed' if missed else ''}** | {score['informed']:.2f} |"
+        )
 
 
 def unseen(found: dict[str, Any], nodes: dict[str, float]) -> Iterator[str]:

@@ -324,7 +324,9 @@ def test_the_second_set_is_scored_by_itself():
     assert found["resistive_geomean_factor"] == pytest.approx(expected)
     for name, limit in silicon.UNSEEN_LIMITS.items():
         assert found["met"][name] == (found[name] <= limit)
-    assert found["informed_geomean_factor"] < found["geomean_factor"]
+    for name, score in found["by_kind"].items():
+        assert score["informed"] <= score["blind"], name
+    assert sum(found["by_kind"][name]["chips"] for name in ("resistive", "digital")) == 9
 
 
 def test_tables_for_people(capsys):
