@@ -257,7 +257,9 @@ class Cell:
         return self.off_us.number / self.on_us.number if self.on_us is not None else 0.0
 
     def problems(self) -> Iterator[str]:
-        yield from bounded(self, CELL_FACTS)
+        if beyond := list(bounded(self, CELL_FACTS)):
+            yield from beyond
+            return
         given = [k for k in ("off_us", "on_off", "off_share") if getattr(self, k) is not None]
         if len(given) > 1:
             yield f"off_us, on_off and off_share say the same thing: got {' and '.join(given)}"
