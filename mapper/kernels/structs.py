@@ -107,8 +107,7 @@ class RowBlocks:
     scales: Int32s
     """``[nclusters, Ng]``."""
     copies: int = 1
-    """Of the crossbars, each for a band of the layer's positions; ``refcopies`` of them, or one for
-    all, have references of their own."""
+    """Each for a band of positions; ``refcopies``, all or 1, have references of their own."""
     refcopies: int = 1
     start: Int32s
     """``[refcopies, N]``."""
@@ -120,7 +119,7 @@ class Cells:
 
     kind: Kind
     cellcopies: int = 1
-    """Copies of the crossbars that have cells of their own; 1 where all are alike."""
+    """Copies that have cells of their own; 1 where all are alike."""
     weights: Bytes | NDArray[np.int8] | Halves | Int32s
     L: int = 1
     """Thresholds."""
@@ -171,6 +170,20 @@ class Cells:
     rests: Halves | None = None
     """What sums of 0 are read as, before scales: where sums are not wide."""
 
+    # Of noisy reads.
+    noisy: bool = False
+    up: int = 0
+    """Bits by which sums are shifted; ``G`` row blocks in all, ``numbers`` of each here."""
+    G: int = 1
+    sampled: bool = False
+    """Whether positions are samples."""
+    noise_low: int = 0
+    """From it on, for each of ``reaches`` numbers how many of those of ``noise`` are less; ADCs are
+    given the numbers themselves."""
+    reaches: int = 0
+    numbers: Int32s | None = None
+    noise: Int32s | None = None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LayerCall:
@@ -186,6 +199,8 @@ class LayerCall:
     driven: Int64s | None = None
     """For a trace: driven wordlines ``[T, B, all_rows]``, read row blocks ``[jobs, nblocks]``."""
     heard: Int64s | None = None
+    keys: Words | None = None
+    """Of noisy reads, ``[T, B]``, or ``[T, positions]`` where those are samples."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -355,20 +370,8 @@ class WalkTotals:
     learned: Doubles
 
 
-Struct = (
-    Positions
-    | RowBlocks
-    | Cells
-    | LayerCall
-    | Neurons
-    | NeuronStates
-    | NeuronResults
-    | Sums
-    | Read
-    | ReadTotals
-    | Walk
-    | WalkTotals
-)
+Struct = (Positions | RowBlocks | Cells | LayerCall | Neurons | NeuronStates | NeuronResults
+          | Sums | Read | ReadTotals | Walk | WalkTotals)  # fmt: skip
 
 _NAMES = {struct: tuple(field.name for field in fields(struct)) for struct in get_args(Struct)}
 """Worked out once: every call of a kernel asks."""

@@ -10,6 +10,7 @@ import numpy as np
 from mapper.executor.native.grid import Grid
 from mapper.ir.bounds import greatest, half_active_products
 from mapper.ir.core import INT64, Array, Constants, IntType, param
+from mapper.ir.noise import noise_reach
 from mapper.ir.readout import AdcRead, SenseAmpRead
 from mapper.ir.units import CrossbarLayer
 from mapper.kernels import core
@@ -25,7 +26,8 @@ FLOAT_WHOLE = 1 << 24
 MOST_BYTES = 1 << 30
 """Of packed weights of one layer: more stays on NumPy."""
 
-
+_MOST_NOISE = 1 << 20
+"""Of a number that is added to a sum: there is a table with an entry for each less."""
 _MOST_ENTRIES = (1 << 32) - 1
 _COUNTER_BITS = 16
 """Of counters of reached references, over the row blocks of an output."""
@@ -70,8 +72,8 @@ def arithmetic(layer: CrossbarLayer, constants: Constants, grid: Grid) -> Arithm
         raise NotNativeError(f"inputs of {mvm.planes} bits, at most {most} are read bit by bit")
     if len(grid.differing_copies) > 1:
         raise NotNativeError(f"cells and tables are of {grid.differing_copies} copies")
-    if layer.read.noise is not None:
-        raise NotNativeError("reads are noisy")
+    if layer.half_active and grid.noisy:
+        raise NotNativeError("half-active columns are read with noise")
     total = max(_output_bound(layer, constants), _greatest_held(layer, constants))
     if total >= WORD:
         raise NotNativeError(f"sums of row blocks may reach {total}, past 32 bits")
@@ -99,6 +101,8 @@ def _is_narrow(layer: CrossbarLayer, constants: Constants, grid: Grid) -> bool:
     read, scale = layer.read, scale_table(layer, constants)
     if not isinstance(read, SenseAmpRead) or grid.half_full or grid.bound + 1 >= HALF:
         return False
+    if grid.noisy:
+        return False
     if layer.add.offset or (scale != scale[:, :1]).any():
         return False
     return len(rises(read)) * len(layer.add.significances) <= core.number("MOST_NARROW")
@@ -107,7 +111,7 @@ def _is_narrow(layer: CrossbarLayer, constants: Constants, grid: Grid) -> bool:
 def _is_bit_sliced(layer: CrossbarLayer, grid: Grid, tallest: int) -> bool:
     """Say whether counts of cells' bits meet evenly spaced levels."""
     read, (low, high) = layer.read, grid.digits
-    if not isinstance(read, SenseAmpRead) or layer.add.offset or read.noise is not None:
+    if not isinstance(read, SenseAmpRead) or layer.add.offset or grid.noisy:
         return False
     if layer.mvm.encoding is None and layer.mvm.cells is None:
         return False
@@ -145,16 +149,29 @@ def _sum_bits(layer: CrossbarLayer, constants: Constants, grid: Grid) -> int:
         assert isinstance(layer.read, SenseAmpRead)
         bound = half_active_products(layer, constants).bound + 2 * bound
         bound += tallest * layer.read.full_level
+    most = _read_bound(layer, constants, grid)
     if not isinstance(layer.read, SenseAmpRead):
         first, *_ = grid.converter()
-        most = bound + int(np.abs(first).max())
+        most += int(np.abs(first).max())
         if most >= FLOAT_WHOLE:
             raise NotNativeError(f"sums less thresholds may reach {most}, past 2**24")
         if _greatest_code(layer.read, constants) >= WORD or layer.read.bits > 24:
             raise NotNativeError("decoded values may pass 32 bits")
+    elif grid.noisy and 2 * most + 2 >= WORD:
+        raise NotNativeError(f"sums and noise may reach {most}, past 30 bits")
     if bound + 1 >= WORD:
         raise NotNativeError(f"partial sums may reach {bound}, past 32 bits")
     return 16 if bound < HALF else 32
+
+
+def _read_bound(layer: CrossbarLayer, constants: Constants, grid: Grid) -> int:
+    """Bound sums as they are read, with noise."""
+    if not grid.noisy:
+        return grid.bound
+    most = noise_reach(layer.read, constants)
+    if most > _MOST_NOISE:
+        raise NotNativeError(f"noise may reach {most}, at most {_MOST_NOISE} is looked up")
+    return (grid.bound << grid.shift) + most
 
 
 class _Quick(TypedDict):
@@ -170,7 +187,7 @@ def _quick(layer: CrossbarLayer, grid: Grid) -> _Quick:
     its quotient.
     """
     read, by_floats = layer.read, _Quick(quick="BY_FLOATS", down=0)
-    if not isinstance(read, AdcRead):
+    if not isinstance(read, AdcRead) or grid.noisy:
         return by_floats
     first, widths, steps, base = grid.converter()
     widths, top = np.unique(widths), (1 << read.bits) - 1

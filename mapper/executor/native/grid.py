@@ -127,7 +127,12 @@ class Grid:
         table = np.moveaxis(self.table("thresholds"), -1, 0)
         table = 2 * table if self.doubled else table
         full = np.broadcast_to(table, (*table.shape[:2], *self.shape))
-        return -(-full >> self.shift)
+        return full if self.noisy else -(-full >> self.shift)
+
+    @property
+    def noisy(self) -> bool:
+        """Whether sums are read with noise: in the layer's own units, as references are."""
+        return self.layer.read.noise is not None
 
     @property
     def doubled(self) -> bool:
@@ -147,6 +152,8 @@ class Grid:
         first, width, step, base = (
             np.broadcast_to(self.table(name), (copies, *self.shape)) for name in self._tables
         )
+        if self.noisy:
+            return first, width, step, base
         return -(-first >> self.shift), width >> self.shift, step, base
 
 
@@ -162,14 +169,13 @@ def grid_of(layer: CrossbarLayer, constants: Constants) -> Grid:
     cells = constants[mvm.cells.name]
     low, high = int(cells.min(initial=0)), int(cells.max(initial=0))
     held = int(np.bitwise_or.reduce(cells, axis=None))
-    if isinstance(read, AdcRead):
+    if isinstance(read, AdcRead) and read.noise is None:
         widths = np.atleast_1d(param(constants, read.spacing, INT64))
         held |= int(np.bitwise_or.reduce(widths, axis=None))
-    fine = layer.half_active or read.noise is not None
-    shift = 0 if fine or not held else (held & -held).bit_length() - 1
+    shift = 0 if layer.half_active or not held else (held & -held).bit_length() - 1
     low, high = low >> shift, high >> shift
     form: Form = "SIGNED" if low < 0 else "DIGITS"
-    if (low, high) == (-1, 1) and not fine and np.count_nonzero(cells) == cells.size:
+    if (low, high) == (-1, 1) and read.noise is None and np.count_nonzero(cells) == cells.size:
         form = "HALVES"
     return Grid(layer=layer, constants=constants, shift=shift, digits=(low, high), form=form)
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from itertools import pairwise
 
 import numpy as np
 
@@ -11,41 +10,24 @@ from mapper.executor.native.bounds import (
     Arithmetic,
     arithmetic,
     check_lists,
-    rises,
     scale_table,
 )
+from mapper.executor.native.cells import bits, sums
 from mapper.executor.native.geometry import Geometry, geometries
 from mapper.executor.native.grid import Grid, grid_of
 from mapper.executor.native.held import Held, words
 from mapper.executor.native.neurons import NeuronTables
-from mapper.executor.native.pack import (
-    Columns,
-    greatest_sum,
-    pack_bits,
-    pack_references,
-    vectors,
-)
-from mapper.executor.native.pack_sums import (
-    adc_tables,
-    half_tables,
-    outputs_at_once,
-    pack_rests,
-    pack_sums,
-    sense_tables,
-)
-from mapper.executor.native.rest import at_rest, lowest_levels, start
+from mapper.executor.native.pack import Columns
+from mapper.executor.native.rest import start
 from mapper.executor.native.trace import Trace
 from mapper.ir.core import Array, Constants
-from mapper.ir.readout import AdcRead, SenseAmpRead
+from mapper.ir.counter import hashed
 from mapper.ir.units import CrossbarLayer
 from mapper.kernels import core
 from mapper.kernels.pool import Pool
 from mapper.kernels.structs import (
     Arrays,
-    Cells,
-    Kind,
     LayerCall,
-    Mode,
     NeuronResults,
     NeuronStates,
     Numbers,
@@ -58,9 +40,6 @@ _BAND_BYTES = 96 << 10
 """Of the membranes of a band: they stay in cache through all time steps."""
 _SAMPLES = 64
 """Of a linear layer, in one job."""
-_MERGING_PAYS = 1
-"""The highest level of instructions at which slices are merged as bits; see ``csrc/kernels.h``."""
-_KINDS: dict[int, Kind] = {8: "SUMS8", 16: "SUMS16", 32: "SUMS32"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +73,7 @@ class NativeLayer:
         """
         grid = grid_of(layer, constants)
         how = arithmetic(layer, constants, grid)
-        places = geometries(layer.mvm, split=True)
+        places = geometries(layer.mvm, split=not grid.noisy)  # noise is read where nothing drives
         phases = tuple(_phase(grid, level, how, where) for where in places)
         return cls(layer, level, places[0].positions, phases)
 
@@ -105,11 +84,12 @@ class NativeLayer:
         states: NeuronStates | None,
         pool: Pool,
         trace: Trace | None = None,
+        key: Array | None = None,
     ) -> tuple[Array | None, NeuronResults]:
         """Run some time steps; neurons' ``states`` advance in place, ``trace`` gets what was read.
 
-        Returns the layer's result ``int32 [T, B, Ho, Wo, N]`` where no neurons follow, and what
-        the neurons give.
+        ``key [T, B]`` is that of noisy reads. Returns the layer's result
+        ``int32 [T, B, Ho, Wo, N]`` where no neurons follow, and what the neurons give.
         """
         mvm = self.layer.mvm
         held = x.flat() if mvm.window is None else x
@@ -131,6 +111,7 @@ class NativeLayer:
             x=packed,
             y_out=y,
             driven=driven,
+            keys=None if key is None else _own_keys(self.layer, key),
         )
         heard = np.zeros((mvm.groups, len(mvm.rows)), np.int64)
         for phase in self.phases:
@@ -157,6 +138,11 @@ class NativeLayer:
         numbers, arrays = phase.numbers | behind[0] | numbers, phase.arrays | behind[1] | arrays
         pool.run(jobs, partial(core.run_layer, self.level, numbers, arrays))
         return call.heard
+
+
+def _own_keys(layer: CrossbarLayer, key: Array) -> Array:
+    """Return the keys of a layer's reads, ``uint64 [T, B]``."""
+    return np.ascontiguousarray(hashed(key.view(np.uint64), layer.read.stream))
 
 
 def _samples_as_rows(phase: Phase, batch: int, threads: int) -> Phase:
@@ -216,9 +202,9 @@ def _phase(grid: Grid, level: int, how: Arithmetic, where: Geometry) -> Phase:
         start=start(grid, how, absent).astype(np.int32),
     )
     if how.bits:
-        cells = _bits(grid, order, columns, level, clusters)
+        cells = bits(grid, order, columns, level, clusters)
     else:
-        cells = _sums(grid, order, columns, how)
+        cells = sums(grid, order, columns, how)
     positions = _positions(layer, where)
     check_lists(positions.band_area if mvm.window else _SAMPLES, tall)
     return Phase(positions, *as_read(positions, row_blocks, cells), order)
@@ -279,91 +265,3 @@ def _clusters(
             scales.append(scale)
             first += len(blocks)
     return order, np.asarray(clusters, np.int32), np.asarray(scales, np.int32)
-
-
-def _bits(grid: Grid, order: Sequence[int], columns: Columns, level: int, clusters: Array) -> Cells:
-    """Return what the bit-sliced kernel reads."""
-    layer, read = grid.layer, grid.layer.read
-    assert isinstance(read, SenseAmpRead)
-    tallest = max(len(rows) for rows in layer.mvm.rows)
-    way = vectors(grid, columns.count, tallest, level)
-    mode = _mode(grid)
-    signed = mode in ("DIFFERENTIAL", "HALF_ACTIVE")
-    few = greatest_sum(grid) <= core.number("FEW_PLANES_SUM")
-    planes = core.number("FEW_PLANES" if few else "MANY_PLANES")
-    most = len(read.levels) - 1
-    refs = pack_references(grid, order, columns, way, planes, signed)
-    return Cells(
-        kind="BITS",
-        cellcopies=grid.cell_copies,
-        weights=(weights := pack_bits(grid, order, columns, way)),
-        L=most,
-        width=way.width,
-        folded=way.beside > 1,
-        colblks=weights.shape[2],
-        sets=weights.shape[3],
-        NP=planes,
-        mode=mode,
-        parity=refs.shape[3] > 1,
-        rise=rises(read)[0],
-        depth=(depth := int(most * (clusters[:, 1] - clusters[:, 0]).max()).bit_length()),
-        merged=_is_merged(layer, depth, level),
-        refs=refs,
-    )
-
-
-def _is_merged(layer: CrossbarLayer, depth: int, level: int) -> bool:
-    """Say whether bits of all slices are added before they become numbers.
-
-    It pays where numbers take a comparison for each bit: with AVX-512 bits are masks, and each is
-    one addition.
-    """
-    counts = layer.add.significances
-    if level > _MERGING_PAYS or not layer.add.merged or len(counts) < 2 or counts[0] < 1:
-        return False
-    times = [count // counts[0] for count in counts]
-    ordered = all(low < high for low, high in pairwise(times))  # powers of two, as codes are
-    return ordered and depth + times[-1].bit_length() <= core.number("MOST_MERGED")
-
-
-def _mode(grid: Grid) -> Mode:
-    if grid.form == "DIGITS":
-        return "DIGITS" if grid.bits > 1 else "PLAIN"
-    return "HALF_ACTIVE" if grid.form == "HALVES" else "DIFFERENTIAL"
-
-
-def _sums(grid: Grid, order: Sequence[int], columns: Columns, how: Arithmetic) -> Cells:
-    """Return what the kernel that adds cells as numbers reads."""
-    layer, read = grid.layer, grid.layer.read
-    at_once = outputs_at_once(columns, max(len(rows) for rows in layer.mvm.rows), how)
-    cells = Cells(
-        kind=_KINDS[how.cells],
-        cellcopies=grid.cell_copies,
-        weights=pack_sums(grid, order, columns, how, at_once),
-        cols=columns.count,
-        at_once=at_once,
-        chunk=how.chunk,
-        nibbles=how.nibbles,
-        quick=how.quick,
-        down=how.down,
-        offset=layer.add.offset,
-    )
-    if isinstance(read, AdcRead):
-        tables = adc_tables(grid, order, columns)
-        top = (1 << read.bits) - 1
-        if how.quick == "BY_FLOATS":
-            return replace(cells, readout="ADC", top=top, tables=tables)
-        return replace(cells, readout="ADC", top=top, halves=half_tables(tables, how))
-    cells = replace(
-        cells,
-        readout="SENSE",
-        L=len(read.levels) - 1,
-        half_full=grid.half_full,
-        lowest=lowest_levels(grid),
-        rises=np.asarray(rises(read), np.int32),
-    )
-    table = sense_tables(grid, order, columns, wide=how.wide)
-    if how.wide:
-        return replace(cells, tables=table)
-    rests = at_rest(grid, range(len(layer.mvm.rows))) - lowest_levels(grid)
-    return replace(cells, halves=table, rests=pack_rests(rests, order, layer.mvm.groups, columns))

@@ -55,13 +55,14 @@ def pack_sums(
     return out.reshape(copies, -1, *shape[3:])
 
 
-def sense_tables(grid: Grid, order: Sequence[int], columns: Columns, *, wide: bool) -> Array:
+def sense_tables(grid: Grid, order: Sequence[int], columns: Columns, how: Arithmetic) -> Array:
     """Return thresholds of sums: ``[C, groups * G, L, columns]`` of ``int32``, or ``int16``.
 
-    Sums are less than the greatest number of the type, so a threshold beyond may be moved there.
+    Sums are less than the greatest number of the type, so a threshold beyond may be moved there;
+    noisy sums are less than a half of it, as differences are looked up.
     """
-    dtype = np.int32 if wide else np.int16
-    most = np.iinfo(dtype).max
+    dtype = np.int32 if how.wide else np.int16
+    most = np.iinfo(dtype).max >> int(grid.noisy)
     table = np.clip(threshold_table(grid, order, columns), -most, most).transpose(1, 2, 3, 0, 4, 5)
     turned = table.reshape(len(table), -1, table.shape[3], columns.count)
     return np.ascontiguousarray(turned, dtype=dtype)

@@ -160,7 +160,10 @@ class NativeExecutor:
             if not _is_plain(codes) or codes.shape[2:] != shape or codes.ndim != len(shape) + 2:
                 return None
             if port.high - port.low >= 1 << MOST_PLANES:  # of more use as numbers
-                return None
+                if codes.min() < port.low or codes.max() > port.high:
+                    return None
+                held[value.name] = Held(value, dense=codes)
+                continue
             packed = pack(codes, value, port.low, port.high)
             if packed is None:
                 return None

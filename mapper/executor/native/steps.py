@@ -68,7 +68,9 @@ class LayerStep(Step):
     def run(self, env: Env, pool: Pool, trace: Trace | None) -> Env:
         layer = self.layer.layer
         x, counted = env[layer.mvm.x.name], None if self.digital else trace
-        y, made = self.layer.run(x, self.neurons, self._states, pool, counted)
+        key = layer.read.key
+        keys = None if key is None else env[key.name].as_dense()
+        y, made = self.layer.run(x, self.neurons, self._states, pool, counted, keys)
         if self.neurons is not None:
             return self.neurons.held(made)
         return {layer.add.result.name: Held(layer.add.result, last=y)}

@@ -55,9 +55,12 @@ const char *check_sizes(const Layer *l) {
     NEED(between(l->folded, 0, most_sets > 1) && between(l->sets, 1, l->folded ? most_sets / 2 : most_sets));
     NEED(l->mode != DIFFERENTIAL || l->folded || l->sets == 2);
     NEED(l->rows <= (l->NP == FEW_PLANES ? FEW_PLANES_SUM : MANY_PLANES_SUM));
-    NEED(l->rows * l->width <= MOST_LISTED);
+    NEED(l->rows * l->width <= MOST_LISTED && !l->noisy);
   } else {
     NEED(l->Npad % 32 == 0 && l->cols == l->S * l->Npad);
+    NEED(between(l->noisy, 0, 1) && between(l->up, 0, 30) && between(l->sampled, 0, 1));
+    NEED(!l->noisy || (l->wide && !l->quick && !l->half_full && between(l->G, 1, most)));
+    NEED(!l->noisy || l->readout == ADC || (between(l->reaches, 2, most) && between(l->noise_low, -most, most)));
     NEED(l->wide || (l->readout == SENSE && l->kind != SUMS32 && !l->half_full && l->L * l->S <= MOST_NARROW));
     NEED(between(l->at_once, 32, 2048) && l->at_once % 32 == 0 && l->Npad % l->at_once == 0);
     NEED((l->S + 1) * l->at_once <= 2048);

@@ -3,6 +3,7 @@
 
 enum { AT_ONCE = 64, AHEAD = 27 << 10 };
 
+
 static void NAME(sums_band)(const Layer *l, Scratch *s, int32_t plane, int64_t p0, int64_t p1) {
   for (int64_t k = 0; k < l->nclusters; k++) {
     const int32_t *scale = l->scales + k * l->Ng;
@@ -136,6 +137,8 @@ void NAME(run_job)(const Layer *l, Scratch *s, int64_t job) {
   for (int64_t t = 0; t < l->T; t++) {
     if (!direct) NAME(start_band)(l, s, count, pitch);
     for (int64_t plane = 0; plane < l->planes; plane++) {
+      s->plane = plane;
+      s->keys = l->keys + t * (l->sampled ? l->all_rows * l->all_columns : l->B) + (l->sampled ? 0 : b);
       const int top = plane == l->planes - 1 && l->signed_input;
       const int32_t weight = (int32_t)((top ? -1LL : 1LL) * (1LL << plane));
       const uint64_t *x = l->x + ((plane * l->T + t) * l->B + b) * image;

@@ -37,6 +37,8 @@ typedef int32_t lanes32 __attribute__((vector_size(VECTOR)));
 typedef float float32 __attribute__((vector_size(VECTOR)));
 static AI lanes32 NAME(load32)(const int32_t *p) { lanes32 v; memcpy(&v, p, sizeof v); return v; }
 
+#include "noise.h"
+
 #if LEVEL > 0 || defined(__SSE2__)
 #include "quick.h"
 #define QUICK

@@ -37,12 +37,13 @@ enum { PHASES(MEMBER) };
  * inputs; what the 16 bits of a list of driven wordlines hold, for BITS a wordline times the bytes
  * of a vector; thresholds that BITS counts at once, and its greatest sums, one less than references
  * of so many planes, and the planes of its merged numbers; thresholds times slices
- * that are compared and added in 16 bits; in training, the columns to which a slice is padded, and to twice as many all
+ * that are compared and added in 16 bits; numbers that noise is one of; in training, the columns to which a slice is padded, and to twice as many all
  * slices together. */
 #define LIMITS(E)                                                                               \
   E(MOST_INPUT_BITS, 30) E(MOST_LISTED, 65535) E(MOST_COUNTS, 7)                                 \
   E(FEW_PLANES, 7) E(FEW_PLANES_SUM, 126) E(MANY_PLANES, 10) E(MANY_PLANES_SUM, 1022)           \
-  E(SLICE_LANES, 16) E(MOST_MERGED, 16) E(MOST_NARROW, 64)
+  E(SLICE_LANES, 16) E(MOST_MERGED, 16) E(MOST_NARROW, 64) \
+  E(NOISE_NUMBERS, 65536)
 #define LIMIT(name, number) name = number,
 enum { LIMITS(LIMIT) };
 
@@ -102,6 +103,12 @@ typedef struct {
   const int16_t *halves;         /* instead of them where quick, of quick.h, and where not wide */
   const int16_t *rests;          /* SENSE, not wide: [block][Npad], what sums of 0 give before scale */
   const int32_t *rises;          /* [L] */
+  /* Noisy reads: numbers are shifted `up` before they are read. Row block `numbers[block]` of G of the
+   * layer; a key for each step and sample [T][B]; with `sampled`, positions are samples, [T][P]. SENSE:
+   * noise[reaches], for each distance from noise_low on how many of 65536 numbers are less; ADC: they. */
+  int64_t noisy, up, G, sampled, noise_low, reaches;
+  const int32_t *numbers, *noise;
+  const uint64_t *keys;
   int64_t tile_rows, jobs, bands;
   int32_t *y_out;                /* [T][B][P][N], where no neurons follow */
   /* For a trace, or NULL: driven wordlines [T][B][all_rows], read row blocks [jobs][nblocks] */
@@ -118,6 +125,8 @@ typedef struct {
   uint8_t *counters, *merged; int32_t *y; int16_t *start; int32_t *block; uint8_t *fired;
   /* Of the copy whose positions are computed. */
   const uint8_t *weights, *refs; const int32_t *tables, *begin; const int16_t *halves, *rests;
+  /* Of the time step and the bit of inputs. */
+  const uint64_t *keys; int64_t plane;
   int64_t band_rows, row_bytes;
 } Scratch;
 

@@ -64,6 +64,8 @@ static int read_layer(PyObject *fields, PyObject *arrays, Views *views, Layer *l
   const int64_t rests = product(3, l->refcopies, l->rests_step, (int64_t)2);
   const int64_t rises = bits || l->readout == ADC ? 0 : l->L * 4;
   const int64_t P = l->all_rows * l->all_columns;
+  const int64_t numbers = l->noisy ? l->nblocks * 4 : 0, keys = l->noisy ? product(3, l->T, l->sampled ? P : l->B, (int64_t)8) : 0;
+  const int64_t noise = !l->noisy ? 0 : l->readout == ADC ? NOISE_NUMBERS * 4 : l->reaches * 4;
   const int64_t y_out = l->has_neurons ? 0 : product(5, l->T, l->B, P, l->N, (int64_t)4);
   l->bands = (l->Ho + l->tile_rows - 1) / l->tile_rows;
   l->jobs = l->B * l->bands;

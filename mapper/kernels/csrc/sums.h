@@ -11,6 +11,7 @@
 #define LANES (VECTOR / (int)sizeof(CELL))
 #define OUTPUTS ((int)l->at_once)
 #define MOST 2048 /* of OUTPUTS x S, see check.c */
+#define HASHED (MOST / 4 + 2 * VECTOR / 8)
 typedef CELL FN(vec) __attribute__((vector_size(VECTOR)));
 typedef NUM FN(sum) __attribute__((vector_size(VECTOR)));
 typedef CELL FN(few) __attribute__((vector_size(VECTOR / (sizeof(NUM) / sizeof(CELL)))));
@@ -146,43 +147,117 @@ static AI void FN(sense_sums)(const Layer *l, const NUM *p, uint32_t n, const in
 /* The same in 16 bits, which hold thresholds, what is weighed and all that is added to y; `weights`
  * [L][S] are of what is reached. Columns of sums of 0 add nothing: what they rest at is in y. */
 #ifdef NARROW
+#define MANY (VECTOR == 64 ? 1 : 2) /* vectors of each slice at once: those of all stay in registers */
 typedef int16_t FN(narrow) __attribute__((vector_size(VECTOR)));
 static AI FN(narrow) FN(ldn)(const int16_t *p) { FN(narrow) v; memcpy(&v, p, VECTOR); return v; }
 
-static AI void FN(sense_narrow)(const Layer *l, const NUM *p, const int16_t *t, const int16_t *rests,
-                                const int16_t *weights, int16_t scale, int16_t *y) {
-  const int64_t L = l->L, S = l->S, cols = l->cols, Npad = l->Npad;
-  const int outputs = OUTPUTS;
-  for (int c = 0; c < outputs; c += VECTOR / 2) {
-    FN(narrow) found = FN(ldn)(y + c) - FN(ldn)(rests + c) * scale;
+/* What a row block at one position reads of some outputs. */
+typedef struct {
+  const uint16_t *ix;
+  uint32_t n;
+  const CELL *w;
+  int64_t row, outputs, cols, Npad;
+  const int16_t *thresholds, *rests;
+  const FN(narrow) *weights; /* [L][S], scaled */
+  int16_t scale;
+  int L;
+} FN(Narrow);
+
+/* Add `weight` where sums reach a threshold. */
+static AI FN(narrow) FN(add_reached)(FN(narrow) found, FN(narrow) sums, FN(narrow) threshold, FN(narrow) weight) {
+#if LEVEL >= 2
+  const __mmask32 on = _mm512_cmpge_epi16_mask((__m512i)sums, (__m512i)threshold);
+  return (FN(narrow))_mm512_mask_add_epi16((__m512i)found, on, (__m512i)found, (__m512i)weight);
+#else
+  return found + ((FN(narrow))(sums >= threshold) & weight);
+#endif
+}
+
+/* Sums of S slices that are in memory: [S][outputs]. */
+static AI void FN(sense_stored)(const FN(Narrow) *a, const NUM *p, int16_t *y, int64_t S) {
+  for (int64_t c = 0; c < a->outputs; c += VECTOR / 2) {
+    FN(narrow) found = FN(ldn)(y + c) - FN(ldn)(a->rests + c) * a->scale;
     for (int64_t s = 0; s < S; s++) {
-      const FN(narrow) sums = FN(ldn)(p + s * outputs + c);
-      for (int64_t k = 0; k < L; k++)
-        found += (FN(narrow))(sums >= FN(ldn)(t + k * cols + s * Npad + c)) & weights[k * S + s];
+      const FN(narrow) sums = FN(ldn)(p + s * a->outputs + c);
+      for (int k = 0; k < a->L; k++)
+        found = FN(add_reached)(found, sums, FN(ldn)(a->thresholds + k * a->cols + s * a->Npad + c),
+                                a->weights[k * S + s]);
     }
     memcpy(y + c, &found, VECTOR);
   }
 }
 
-/* One row block and OUTPUTS outputs, as `sums_of` below; `weights` are scaled. */
-static void FN(narrow_of)(const Layer *l, const Scratch *s, const Cluster *k, int64_t b, int64_t c,
-                          const int16_t *weights, int16_t scale, int64_t p0, int64_t p1) {
+/* Sums of S slices that stay in registers, if S is a constant. */
+static AI void FN(sense_added)(const FN(Narrow) *a, int16_t *y, const int S) {
+  for (int64_t c = 0; c < a->outputs; c += MANY * VECTOR / 2) {
+    FN(narrow) sums[8];
+#pragma GCC unroll 8
+    for (int j = 0; j < S * MANY; j++) sums[j] = (FN(narrow)){0};
+    for (uint32_t i = 0; i < a->n; i++) {
+      const CELL *from = a->w + a->ix[i] * a->row + c;
+#pragma GCC unroll 8
+      for (int s = 0; s < S; s++)
+#pragma GCC unroll 2
+        for (int j = 0; j < MANY; j++)
+          sums[s * MANY + j] += FN(ldn)((const int16_t *)from + s * a->outputs + j * (VECTOR / 2));
+    }
+#pragma GCC unroll 2
+    for (int j = 0; j < MANY; j++) {
+      const int64_t at = c + j * (VECTOR / 2);
+      FN(narrow) found = FN(ldn)(y + at) - FN(ldn)(a->rests + at) * a->scale;
+      for (int k = 0; k < a->L; k++)
+#pragma GCC unroll 8
+        for (int s = 0; s < S; s++)
+          found = FN(add_reached)(found, sums[s * MANY + j], FN(ldn)(a->thresholds + k * a->cols + s * a->Npad + at),
+                                  a->weights[k * S + s]);
+      memcpy(y + at, &found, VECTOR);
+    }
+  }
+}
+
+/* One row block and OUTPUTS outputs, as `sums_of` below. Positions that drive nothing rest. */
+static AI void FN(narrow_of)(const Layer *l, const Scratch *s, const Cluster *k, int64_t b, int64_t c,
+                             const FN(narrow) *weights, int16_t scale, int64_t p0, int64_t p1, const int S) {
   const Block *block = l->blocks + b;
   const Entry *at = s->entries + block->combo * s->band_rows * l->PW +
                     (int64_t)block->ay * l->PW + block->ax;
-  const int64_t row = (l->nibbles ? (l->S + 1) / 2 : l->S) * OUTPUTS;
-  const int64_t piece = (l->rows + 1) * row, pieces = l->Npad / OUTPUTS, pitch = l->N + 32;
-  const CELL *w = (const CELL *)s->weights + (b * pieces + c / OUTPUTS) * piece;
-  const int16_t *tables = s->halves + b * l->L * l->cols + c, *rests = s->rests + b * l->Npad + c;
+  const int64_t row = (l->nibbles ? (l->S + 1) / 2 : l->S) * OUTPUTS, pitch = l->N + 32;
+  const int64_t piece = (l->rows + 1) * row, pieces = l->Npad / OUTPUTS;
+  const uint16_t *const pool = s->pool;
+  const int32_t *const posbase = s->posbase;
   int16_t *y = (int16_t *)s->y + k->y + c;
-  NUM sums[MOST];
+  FN(Narrow) a = {NULL, 0, (const CELL *)s->weights + (b * pieces + c / OUTPUTS) * piece, row, OUTPUTS, l->cols, l->Npad,
+                  s->halves + b * l->L * l->cols + c, s->rests + b * l->Npad + c, weights, scale, (int)l->L};
   for (int64_t p = p0; p < p1; p++, y += pitch) {
-    const Entry e = at[s->posbase[p]];
+    const Entry e = at[posbase[p]];
     if (!e.n) continue;
-    FN(some_sums)(l, s->pool + e.start, e.n, w, row, sums);
-    FN(sense_narrow)(l, sums, tables, rests, weights, scale, y);
+    a.ix = pool + e.start;
+    a.n = e.n;
+    if (sizeof(CELL) == sizeof(NUM) && S) FN(sense_added)(&a, y, S);
+    else {
+      NUM sums[MOST] __attribute__((aligned(64)));
+      FN(some_sums)(l, a.ix, a.n, a.w, row, sums);
+      FN(sense_stored)(&a, sums, y, l->S);
+    }
   }
 }
+
+static void FN(narrow_tile)(const Layer *l, const Scratch *s, const Cluster *k, int32_t factor, int64_t p0, int64_t p1) {
+  FN(narrow) weights[MOST_NARROW];
+  for (int64_t i = 0; i < l->L * l->S; i++)
+    weights[i] = (FN(narrow)){0} + (int16_t)(l->rises[i / l->S] * l->significances[i % l->S] * factor);
+  for (int64_t c = 0; c < l->Ng; c += OUTPUTS)
+    for (int64_t b = k->first; b < k->last; b++) {
+#define OF(S) FN(narrow_of)(l, s, k, b, c, weights, (int16_t)factor, p0, p1, S)
+      if (l->S == 4) OF(4);
+      else if (l->S == 3) OF(3);
+      else if (l->S == 2) OF(2);
+      else if (l->S == 1) OF(1);
+      else OF(0);
+#undef OF
+    }
+}
+#undef MANY
 #endif
 
 /* Convert: base + step * clip((p - first) / width + 1, 0, top); tables of first, width, step, base.
@@ -190,16 +265,20 @@ static void FN(narrow_of)(const Layer *l, const Scratch *s, const Cluster *k, in
  * `inverse` is 1 / width in single precision. Below 2**24 a product with it is off by less than one
  * from the quotient, and the remainder says which way. */
 static AI void FN(convert_sums)(const Layer *l, const NUM *p, const int32_t *tables,
-                                const float *inverse, int32_t *out) {
+                                const float *inverse, const NAME(Reads) *reads, int64_t from, int32_t *out) {
   const lanes32 top = (lanes32){0} + (int32_t)l->top;
   const int64_t S = l->S, cols = l->cols, Npad = l->Npad;
-  const int outputs = OUTPUTS;
-  for (int c = 0; c < outputs; c += LANES32) {
-    lanes32 found = {0};
-    for (int64_t s = 0; s < S; s++) {
+  const int outputs = OUTPUTS, up = (int)l->up;
+  uint64_t hashes[HASHED];
+  for (int c = 0; c < outputs; c += LANES32) memset(out + c, 0, sizeof(lanes32));
+  for (int64_t s = 0; s < S; s++) {
+    const uint16_t *bits = reads ? NAME(bits_of)(l, *reads, s, from, outputs, hashes) : NULL;
+    for (int c = 0; c < outputs; c += LANES32) {
       const int32_t *table = tables + s * Npad + c;
       const lanes32 first = NAME(load32)(table), width = NAME(load32)(table + cols);
-      const lanes32 over = FN(load_sums)(p + s * outputs + c) - first;
+      lanes32 over = FN(load_sums)(p + s * outputs + c);
+      if (reads) over = (over << up) + NAME(gathered)(l->noise, NAME(widened)(bits + c));
+      over -= first;
       float32 by;
       memcpy(&by, inverse + s * outputs + c, sizeof by);
       lanes32 code = __builtin_convertvector(__builtin_convertvector(over, float32) * by, lanes32);
@@ -208,9 +287,31 @@ static AI void FN(convert_sums)(const Layer *l, const NUM *p, const int32_t *tab
       code &= over >= 0;
       const lanes32 above = code > top;
       code = (above & top) | (~above & code);
-      found += l->significances[s] * (NAME(load32)(table + 3 * cols) + NAME(load32)(table + 2 * cols) * code);
+      const lanes32 value = NAME(load32)(table + 3 * cols) + NAME(load32)(table + 2 * cols) * code;
+      const lanes32 found = NAME(load32)(out + c) + l->significances[s] * value;
+      memcpy(out + c, &found, sizeof found);
     }
-    memcpy(out + c, &found, sizeof found);
+  }
+}
+
+/* Compare noisy sums with thresholds, as `sense_sums`. */
+static AI void FN(sense_noisy)(const Layer *l, const NUM *p, const int32_t *tables, const NAME(Reads) *reads,
+                               int64_t from, int32_t *out) {
+  const int64_t L = l->L, S = l->S, cols = l->cols, Npad = l->Npad;
+  const int outputs = OUTPUTS, up = (int)l->up;
+  uint64_t hashes[HASHED];
+  for (int c = 0; c < outputs; c++) out[c] = (int32_t)l->lowest;
+  for (int64_t s = 0; s < S; s++) {
+    const uint16_t *bits = NAME(bits_of)(l, *reads, s, from, outputs, hashes);
+    for (int c = 0; c < outputs; c += LANES32) {
+      const lanes32 sums = FN(load_sums)(p + s * outputs + c) << up, own = NAME(widened)(bits + c);
+      lanes32 found = NAME(load32)(out + c);
+      for (int64_t k = 0; k < L; k++) {
+        const lanes32 away = NAME(load32)(tables + k * cols + s * Npad + c) - sums;
+        found += NAME(reached_by)(l, away, own) & (l->rises[k] * l->significances[s]);
+      }
+      memcpy(out + c, &found, sizeof found);
+    }
   }
 }
 
@@ -238,11 +339,15 @@ static void FN(sums_of)(const Layer *l, const Scratch *s, const Cluster *k, int6
   for (int64_t p = p0; p < p1; p++) {
     const Entry e = at[s->posbase[p]];
     FN(some_sums)(l, s->pool + e.start, e.n, w, row, sums);
-    if (l->readout == SENSE) FN(sense_sums)(l, sums, e.n, tables, found);
+    if (l->noisy) {
+      const NAME(Reads) reads = NAME(reads_of)(l, s, b, p);
+      if (l->readout == SENSE) FN(sense_noisy)(l, sums, tables, &reads, k->y + c, found);
+      else FN(convert_sums)(l, sums, tables, inverse, &reads, k->y + c, found);
+    } else if (l->readout == SENSE) FN(sense_sums)(l, sums, e.n, tables, found);
 #ifdef QUICK
     else if (l->quick) NAME(convert_quick)(l, sums, s->halves + (l->quick == EVEN ? 0 : b * 5 * l->cols + c), found);
 #endif
-    else FN(convert_sums)(l, sums, tables, inverse, found);
+    else FN(convert_sums)(l, sums, tables, inverse, NULL, 0, found);
     int32_t *y = s->y + (p - p0) * pitch + k->y + c;
     const int32_t more = (int32_t)(offset * (int64_t)e.n);
     if (count < outputs) {
@@ -261,13 +366,7 @@ static void FN(sums_tile)(const Layer *l, const Scratch *s, const Cluster *k, co
                           int32_t plane, int64_t p0, int64_t p1) {
 #ifdef NARROW
   if (!l->wide) {
-    int16_t weights[MOST_NARROW];
-    const int32_t factor = scale[0] * plane;
-    for (int64_t i = 0; i < l->L * l->S; i++)
-      weights[i] = (int16_t)(l->rises[i / l->S] * l->significances[i % l->S] * factor);
-    for (int64_t c = 0; c < l->Ng; c += OUTPUTS)
-      for (int64_t b = k->first; b < k->last; b++)
-        FN(narrow_of)(l, s, k, b, c, weights, (int16_t)factor, p0, p1);
+    FN(narrow_tile)(l, s, k, scale[0] * plane, p0, p1);
     return;
   }
 #endif
@@ -279,6 +378,7 @@ static void FN(sums_tile)(const Layer *l, const Scratch *s, const Cluster *k, co
 #undef LANES
 #undef OUTPUTS
 #undef MOST
+#undef HASHED
 #undef FN
 #undef FN2
 #undef FN3

@@ -6,21 +6,33 @@ import pytest
 from mapper.executor.native import NativeExecutor
 from mapper.executor.native.steps import LayerStep
 from mapper.ir.windows import Window
-from mapper.kernels.core import count_on, count_regions, pack, run_layer, unavailable, unpack
+from mapper.kernels.core import (
+    count_on,
+    count_regions,
+    number,
+    pack,
+    run_layer,
+    unavailable,
+    unpack,
+)
 from mapper.kernels.structs import LayerCall, as_read
 from tests.builders import Builder, adc, sense_amp
+from tests.dies import die_of
 from tests.small_graphs import random_weights
 
 pytestmark = pytest.mark.skipif(bool(unavailable()), reason=unavailable())
 
 
-def described(read=None, **grid):
+def described(read=None, *, noisy=False, **grid):
     """Return the fields and arrays of one small layer with room for its result."""
     net = Builder()
     x = net.input("x", (4, 5, 5))
     window = Window(kernel=(3, 3), padding=(1, 1, 1, 1))
     net.output(net.crossbars(x, random_weights(36, 6), read or sense_amp(1), window=window, **grid))
-    step = next(iter(NativeExecutor(net.graph(), level=0).plan.steps))
+    graph = net.graph()
+    if noisy:
+        graph = die_of(graph, np.random.default_rng(0), ["fine"], noisy=True)
+    (step,) = NativeExecutor(graph, level=0).plan.steps
     assert isinstance(step, LayerStep)
     (phase,) = step.layer.phases
     x, y = np.zeros((1, 1, 1, 5, 5, 1), np.uint64), np.zeros((1, 1, 5, 5, 6), np.int32)
@@ -140,14 +152,14 @@ def test_copies_need_cells_and_references_of_their_own():
     twice = {name: np.concatenate([arrays[name]] * 2) for name in ("weights", "refs", "start")}
     whole = arrays | twice
     run_layer(0, fields | {"cellcopies": 2, "refcopies": 2}, whole, 0, 1)
-    for number, names in {"cellcopies": ["weights"], "refcopies": ["refs", "start"]}.items():
+    for field, names in {"cellcopies": ["weights"], "refcopies": ["refs", "start"]}.items():
         given = arrays | {name: twice[name] for name in names}
-        run_layer(0, fields | {number: 2}, given, 0, 1)
+        run_layer(0, fields | {field: 2}, given, 0, 1)
         for name in names:
             with pytest.raises(ValueError, match=name):
-                run_layer(0, fields | {number: 2}, given | {name: arrays[name]}, 0, 1)
-        with pytest.raises(ValueError, match=number):
-            run_layer(0, fields | {number: 3}, given, 0, 1)
+                run_layer(0, fields | {field: 2}, given | {name: arrays[name]}, 0, 1)
+        with pytest.raises(ValueError, match=field):
+            run_layer(0, fields | {field: 3}, given, 0, 1)
 
 
 def test_sums_that_are_compared_in_halves_are_checked_too():
@@ -160,6 +172,24 @@ def test_sums_that_are_compared_in_halves_are_checked_too():
     for wrong in ({"half_full": 1}, {"kind": 3}, {"readout": 1}, {"L": 65}, {"down": 1}):
         with pytest.raises(ValueError, match="does not fit together"):
             run_layer(0, fields | wrong, arrays, 0, 1)
+
+
+@pytest.mark.parametrize("read", [sense_amp(1), adc("sar", 3, 1)])
+def test_noise_is_checked_too(read):
+    fields, arrays = described(read, noisy=True)
+    keys = np.zeros((1, 1), np.uint64)
+    run_layer(0, fields, arrays | {"keys": keys}, 0, 1)
+    for name in ("noise", "numbers", "keys"):
+        whole = arrays | {"keys": keys}
+        wrong = whole | {name: whole[name].reshape(-1)[:-1].copy()}
+        with pytest.raises(ValueError, match=name):
+            run_layer(0, fields, wrong, 0, 1)
+    wrong = [{"noisy": 2}, {"up": 31}, {"wide": 0}, {"quick": 1}, {"half_full": 1}, {"G": 0}]
+    if fields["readout"] == number("SENSE"):
+        wrong += [{"reaches": 1}, {"reaches": 1 << 40}, {"noise_low": 1 << 40}]
+    for numbers in [*wrong, {"sampled": 2}]:
+        with pytest.raises(ValueError, match="does not fit together"):
+            run_layer(0, fields | numbers, arrays | {"keys": keys}, 0, 1)
 
 
 def test_counts_of_a_trace_need_room_for_both():

@@ -7,14 +7,16 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from mapper.diagnostics import MappingError
 from mapper.executor.native import NativeExecutor
 from mapper.executor.native.bounds import NotNativeError
 from mapper.executor.native.layers import NativeLayer
 from mapper.executor.native.steps import LayerStep
-from mapper.ir.core import Const, Graph
+from mapper.ir.core import Array, Const, Graph, IntType
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.evaluate import evaluate
 from mapper.ir.infer import infer_types
+from mapper.ir.noise import KEY_TYPE
 from mapper.ir.readout import SenseAmpRead
 from mapper.ir.units import CrossbarLayer, units
 from mapper.ir.windows import Window
@@ -23,7 +25,7 @@ from tests.builders import Builder, Readout, adc, encoding, sense_amp, ternary
 from tests.dies import FRACTION, die_of
 from tests.engines import assert_same_bits
 from tests.small_graphs import random_spikes
-from tests.strategies import Case, cases
+from tests.strategies import Case, cases, codes
 
 pytestmark = pytest.mark.skipif(bool(unavailable()), reason=unavailable())
 some = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
@@ -34,14 +36,24 @@ UNIT = 1 << FRACTION
 
 
 @some
-@given(case=cases(), seed=st.integers(0, 2**32 - 1), threads=st.integers(1, 2))
-def test_dies_of_random_graphs_equal_the_definition(case: Case, seed: int, threads: int):
+@given(case=cases(), seed=st.integers(0, 2**32 - 1), threads=st.integers(1, 2), noisy=st.booleans())
+def test_dies_of_random_graphs_equal_the_definition(
+    case: Case, seed: int, threads: int, noisy: bool
+):
     assume(all(getattr(op, "plane_bits", 1) == 1 for op in case.graph.ops))
-    graph = die_of(case.graph, np.random.default_rng(seed))
-    expected = evaluate(graph, case.inputs, case.initial)
+    rng = np.random.default_rng(seed)
+    graph = die_of(case.graph, rng, noisy=noisy)
+    inputs = case.inputs | keys_of(graph, rng, case.inputs)
+    expected = evaluate(graph, inputs, case.initial)
     for level in supported_levels():
         executor = NativeExecutor(graph, level=level, threads=threads)
-        assert_same_bits(executor.run(case.inputs, case.initial), expected)
+        assert_same_bits(executor.run(inputs, case.initial), expected)
+
+
+def keys_of(graph: Graph, rng: np.random.Generator, inputs: dict[str, Array]) -> dict[str, Array]:
+    """Return keys of noise for as many steps and samples, if a graph takes any."""
+    leading = next(iter(inputs.values())).shape[:2]
+    return {v.name: codes(rng, v, *leading) for v in graph.inputs if v.type == KEY_TYPE}
 
 
 def a_row(own: list[int], thresholds: list[int]) -> Graph:
@@ -159,6 +171,50 @@ def test_adcs_whose_steps_differ_from_what_codes_stand_for(level, widths):
     executor = NativeExecutor(graph, level=level, threads=1)
     assert not executor.notes
     assert_same_bits(executor.run(inputs), evaluate(graph, inputs))
+
+
+@every_variant
+@pytest.mark.parametrize("outputs", [1, 3, 40, 130])
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("window", [None, Window(kernel=(3, 3), stride=(2, 2))])
+def test_noise_of_reads_is_counted_by_place(level, outputs, groups, window):
+    """Outputs of a group that begin within four columns; row blocks of two scales, put in order."""
+    net = Builder()
+    x = net.input("x", (4, 5, 7) if window else (72,), IntType(2, signed=True))
+    wordlines = (36 if window else 72) // groups
+    weight = np.random.default_rng(1).integers(-7, 8, (wordlines, groups * outputs))
+    scale = np.arange(-(-wordlines // 4))[:, None] % 2 + 1
+    more = {"window": window, "groups": groups, "scale": scale, "wordlines": 4}
+    net.output(net.crossbars(x, weight, ternary(-1, 2), **more))
+    rng = np.random.default_rng(outputs)
+    graph = die_of(net.graph(), rng, ["digits", "fine"], noisy=True)
+    inputs = {"x": codes(rng, graph.inputs[0], 2, 3)}
+    inputs |= keys_of(graph, rng, inputs)
+    executor = NativeExecutor(graph, level=level, threads=1)
+    assert not executor.notes
+    assert_same_bits(executor.run(inputs), evaluate(graph, inputs))
+
+
+def test_a_read_key_past_its_type_is_refused():
+    net = Builder()
+    net.output(net.crossbars(net.input("x", (4,)), np.ones((4, 2), int), sense_amp(1)))
+    graph = die_of(net.graph(), np.random.default_rng(0), noisy=True)
+    assert graph.inputs[-1].type == KEY_TYPE
+    inputs = {"x": np.ones((1, 1, 4), np.int64), "read_key": np.array([[1 << 62]])}
+    with pytest.raises(MappingError, match="read_key"):
+        NativeExecutor(graph).run(inputs)
+
+
+def test_half_active_columns_with_noise_are_left_to_numpy():
+    net = Builder()
+    read = sense_amp(1, half_active=True)
+    cells = encoding("twos-complement")
+    net.output(net.crossbars(net.input("x", (4,)), np.ones((4, 2), int), read, encoding=cells))
+    graph = die_of(net.graph(), np.random.default_rng(0), ["none"], noisy=True)
+    (layer,) = units(graph)
+    assert isinstance(layer, CrossbarLayer)
+    with pytest.raises(NotNativeError, match="half-active columns are read with noise"):
+        NativeLayer.make(layer, graph.constants, 0)
 
 
 def test_copies_that_do_not_belong_together_are_left_to_numpy():

@@ -1,0 +1,178 @@
+"""How fast dies run on the compiled kernels, against the chip as it should be.
+
+    python -m benchmarks.dies [--json] [--rounds 7] [--variant avx2] [--networks DVSNet,N-MNIST]
+                              [--kinds offsets,stuck,cells,noise]
+
+One thread, processor time. A die and the ideal chip run in turn within each round, as in
+``benchmarks.executor``, whose networks these are: DVSNet on one recording of 20 time steps, a
+network of the size of the N-MNIST example on 50 recordings of 6. The die has random imperfections
+of one kind: offsets of references (one count), stuck cells (2 %), cells that vary (10 %), or noise
+of reads (half a count). ``plan_ms`` is what a further die of the same build takes to plan and pack,
+``dies_a_second`` counts that and the run.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from statistics import median
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from benchmarks.executor import timed
+from benchmarks.networks import NETWORKS, Net, spikes, window
+from mapper.executor.native import NativeExecutor
+from mapper.ir.core import Array, Const, Graph, Op, Value
+from mapper.ir.crossbar import CrossbarMvm
+from mapper.ir.infer import infer_types
+from mapper.ir.noise import KEY_TYPE, NOISE_LEVELS
+from mapper.ir.readout import SenseAmpRead
+from mapper.kernels.core import VARIANT_VARIABLE, VARIANTS, best_level
+
+FRACTION = 8
+UNIT = 1 << FRACTION
+COPIES = 4
+KEY = Value("read_key", KEY_TYPE, ())
+KINDS = ("offsets", "stuck", "cells", "noise")
+DENSITY = 0.1
+
+
+def nmnist(net: Net) -> Graph:
+    s = net.pool(net._fire(net.sums(net.x, 12, window(5))))
+    s = net.pool(net._fire(net.sums(s, 32, window(5))))
+    return net.graph("N-MNIST", net.linear(s, 10))
+
+
+CASES: dict[str, tuple[Callable[[Net], Graph], tuple[int, ...], int, int]] = {
+    "DVSNet": (*NETWORKS["DVSNet"], 1),
+    "N-MNIST": (nmnist, (2, 34, 34), 6, 50),
+}
+"""Graph, input, time steps and recordings."""
+
+
+def die_of(graph: Graph, kind: str, seed: int) -> Graph:
+    """Return a graph with random imperfections of one kind in every crossbar layer."""
+    rng, constants = np.random.default_rng(seed), dict(graph.constants)
+    made: dict[str, CrossbarMvm] = {}
+    ops: list[Op] = []
+    for op in graph.ops:
+        if isinstance(op, CrossbarMvm):
+            made[op.partial_sum.name] = op
+            op = _crossbars(op, kind, rng, constants)
+        elif isinstance(op, SenseAmpRead):
+            op = _reads(op, made[op.partial_sum.name], kind, rng, constants)
+        ops.append(op)
+    inputs = (*graph.inputs, KEY) if kind == "noise" else graph.inputs
+    return infer_types(replace(graph, ops=tuple(ops), inputs=inputs, constants=constants))
+
+
+def _copies(op: CrossbarMvm) -> int:
+    return COPIES if op.window else 1
+
+
+def _crossbars(
+    op: CrossbarMvm, kind: str, rng: np.random.Generator, constants: dict[str, Array]
+) -> CrossbarMvm:
+    assert op.encoding is not None
+    placed = replace(op, placement=replace(op.placement, copies=_copies(op)))
+    digits = op.encoding.digits(constants[op.weight.name].astype(np.int64))
+    cells = np.repeat(digits[None], _copies(op), axis=0) * UNIT
+    if kind == "stuck":
+        cells = np.where(rng.random(cells.shape) < 0.02, rng.choice([0, UNIT], cells.shape), cells)
+    if kind == "cells":
+        cells = cells + np.rint(0.1 * cells * rng.standard_normal(cells.shape)).astype(np.int64)
+    name = f"{op.partial_sum.name}.cells"
+    constants[name] = cells.astype(np.int16)
+    return replace(placed, cells=Const(name), fraction=FRACTION)
+
+
+def _reads(
+    op: SenseAmpRead,
+    mvm: CrossbarMvm,
+    kind: str,
+    rng: np.random.Generator,
+    constants: dict[str, Array],
+) -> SenseAmpRead:
+    table = constants[op.thresholds.name].astype(float)
+    grid = (len(table), _copies(mvm), *op.partial_sum.shape[1:4])
+    drawn = rng.standard_normal(grid) if kind == "offsets" else np.zeros(grid)
+    name = f"{op.partial_sum.name}.references"
+    held = np.ceil(UNIT * (table[:, None] - 0.5 + drawn)).astype(np.int64)
+    constants[name] = held
+    op = replace(op, thresholds=Const(name), active=None)
+    if kind != "noise":
+        return op
+    constants["noise"] = np.rint(UNIT / 2 * _quantiles()).astype(np.int32)
+    return replace(op, key=KEY, noise=Const("noise"), stream=len(constants))
+
+
+def _quantiles() -> Array:
+    return np.sort(np.random.default_rng(0).standard_normal(NOISE_LEVELS))
+
+
+def rows(rounds: int, networks: list[str], kinds: list[str]) -> Iterator[dict[str, Any]]:
+    """Measure one die of each kind beside the ideal chip."""
+    for name in networks:
+        make, shape, steps, recordings = CASES[name]
+        net = Net(spikes(np.random.default_rng(0), DENSITY, steps, 1, *shape), DENSITY)
+        graph = make(net)
+        codes = spikes(np.random.default_rng(1), DENSITY, steps, recordings, *shape)
+        keys = np.random.default_rng(2).integers(0, KEY_TYPE.max, (steps, recordings))
+        ideal = NativeExecutor(graph, threads=1)
+        for kind in kinds:
+            die = die_of(graph, kind, 1)
+            executor = NativeExecutor(die, threads=1)
+            inputs = {"x": codes} | ({"read_key": keys} if kind == "noise" else {})
+            runs = {
+                "ideal": lambda ideal=ideal, codes=codes: ideal.run({"x": codes}),
+                "die": lambda executor=executor, inputs=inputs: executor.run(inputs),
+                "plan": lambda die=die: NativeExecutor(die, threads=1),
+            }
+            times = timed(runs, rounds)
+            cells = sum(
+                die.constants[op.cells.name].size
+                for op in die.ops
+                if isinstance(op, CrossbarMvm) and op.cells is not None
+            )
+            yield {
+                "network": name,
+                "kind": kind,
+                "variant": VARIANTS[best_level()],
+                "ideal_ms": round(1e3 * median(times["ideal"]), 2),
+                "die_ms": round(1e3 * median(times["die"]), 2),
+                "ratio": round(
+                    median(a / b for a, b in zip(times["die"], times["ideal"], strict=True)), 3
+                ),
+                "plan_ms": round(1e3 * median(times["plan"]), 2),
+                "cells": cells,
+                "plan_ns_a_cell": round(1e9 * median(times["plan"]) / cells, 1),
+                "dies_a_second": round(1 / (median(times["die"]) + median(times["plan"])), 1),
+                "notes": list(executor.notes),
+            }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--json", action="store_true", help="print data for machines")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--variant", choices=VARIANTS, help="a lower one than the processor has")
+    parser.add_argument("--networks", default=",".join(CASES))
+    parser.add_argument("--kinds", default=",".join(KINDS))
+    options = parser.parse_args()
+    if options.variant:
+        os.environ[VARIANT_VARIABLE] = options.variant
+    found = []
+    with threadpool_limits(limits=1):
+        for row in rows(options.rounds, options.networks.split(","), options.kinds.split(",")):
+            found.append(row)
+            print(*(f"{k} {v}" for k, v in row.items()), sep="  ", file=sys.stderr, flush=True)
+    if options.json:
+        print(json.dumps(found, indent=1))
+
+
+if __name__ == "__main__":
+    main()
