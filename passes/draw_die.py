@@ -11,7 +11,7 @@ from mapper.ir.core import Array, Const, Graph, Op, Value
 from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.infer import infer_types
 from mapper.ir.noise import KEY_TYPE
-from mapper.ir.readout import BitlineRead, SenseAmpRead
+from mapper.ir.readout import AdcRead, BitlineRead, SenseAmpRead
 from passes.base import Pass
 from passes.dies.facts import digital_facts, has_wires, without_amplifier
 from passes.dies.net import Drawing, NetCells, fraction_bits, keeps_digits
@@ -104,7 +104,7 @@ class _Die:
         f = self._fraction(op, read, facts, sigma)
         cells = np.rint(net.cells * (1 << f)).astype(np.int64)
         cells = smallest(cells[:1] if (cells == cells[:1]).all() else cells)
-        die = self._read(read, drawing, net, cells, f)
+        die = self._read(read, drawing, net, cells, sigma, f)
         if sigma:
             die, self.noisy = with_noise(die, sigma, self.key, number, f), True
         self.constants.update(die.constants)
@@ -134,19 +134,26 @@ class _Die:
         self, op: CrossbarMvm, read: BitlineRead, facts: Imperfections, sigma: float
     ) -> int:
         """Whole counts, or halves of them, do where nothing is in between."""
-        if sigma or not keeps_digits(facts):
+        uneven = isinstance(read, AdcRead) and facts.readout.gain
+        if sigma or uneven or not keeps_digits(facts):
             return fraction_bits(op)
         return 1 if read.follows_activity else 0
 
     def _read(
-        self, read: BitlineRead, drawing: Drawing, net: NetCells, cells: Array, f: int
+        self,
+        read: BitlineRead,
+        drawing: Drawing,
+        net: NetCells,
+        cells: Array,
+        sigma: float,
+        f: int,
     ) -> DieRead:
         readout = self.target.macro(drawing.op.placement.macro).readout
         shared = readout.columns_per_readout
         if isinstance(read, SenseAmpRead):
             return sensed_on_die(read, drawing, net, shared, self.graph.constants, f)
         if readout.is_exact:
-            return exact_on_die(read, cells, drawing, f)
+            return exact_on_die(read, drawing, net, cells, sigma, f)
         return converted_on_die(read, drawing, net, shared, self.graph.constants, f)
 
     def _activity(self, op: CrossbarMvm, facts: Imperfections) -> Array | None:

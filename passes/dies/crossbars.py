@@ -39,7 +39,8 @@ def put_behind_wires(
         activity: ``[groups, K]``, what each wordline carries on average.
     """
     assert facts.wire is not None
-    segment = facts.wire.share / facts.cell.level[-1]
+    on = facts.cell.levels - 1 + (facts.cell.off or 0.0)  # as programmed, whatever age made of it
+    segment = facts.wire.share / on
     for k, block, blocks in _crossbars(op):
         rows = Span(op.rows[blocks[0]].start, op.rows[blocks[-1]].stop)
         carried = activity[block.start // (op.outputs // op.groups), rows.slice]

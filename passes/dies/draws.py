@@ -23,6 +23,8 @@ QUANTILES = 1 << 16
 """Parts of a distribution that a draw chooses among: 16 bits of a hash."""
 MOST_SLOTS, MOST_LINES = 1 << 24, 1 << 20
 """Crossbar slots of a chip, and lines of a crossbar, that sites can tell apart."""
+REPLICAS = 2
+"""Columns of replica cells in a crossbar; the last of its lines are theirs."""
 
 
 @cache

@@ -20,7 +20,7 @@ from targets.devices import Imperfections
 
 LEAST_FRACTION, MOST_FRACTION = 6, 8
 """Bits below a count. Rounding adds a variance of ``2**(-2 * bits) / 12`` a driven cell: at 8 bits
-it changes some hundredths of the decisions that a spread of 10 % does (``docs/devices.md``)."""
+it changes some hundredths of the decisions that a spread of 10 % does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,12 @@ class Drawing:
     sites: Sites
     seed: int
     activity: Array | None = None
-    """``[groups, K]``, what each wordline carries on average; only wires ask for it."""
+    """``[groups, K]``, what wordlines carry on average: wires and noise of cells ask for it."""
+
+    @property
+    def has_replicas(self) -> bool:
+        """Whether the reference is made of columns of cells."""
+        return self.read.follows_activity and self.facts.readout.replica != "dac"
 
     def net(self, weight: Array) -> NetCells:
         """Draw the cells of weights ``[K, N]``; fold pairs, leakage and references in."""
@@ -98,7 +103,7 @@ class Drawing:
         grid = (len(self.op.rows), cells.shape[2], cells.shape[4])
         blocks = len(self.op.columns)
         replicas = None
-        if self.read.follows_activity and self.facts.readout.replica != "dac":
+        if self.has_replicas:
             ends = enumerate((self.facts.cell.levels - 1, 0))
             replicas = np.stack(
                 [self._cells(np.asarray(u), self.sites.replicas(k), "replica") for k, u in ends]

@@ -8,6 +8,7 @@ count apart if a full cell has an odd number of counts; else, and for constant r
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import ceil, floor
 
 import numpy as np
 
@@ -76,18 +77,34 @@ def converted_on_die(
     return DieRead(op, tables)
 
 
-def exact_on_die(read: AdcRead, cells: Array, drawing: Drawing, f: int) -> DieRead:
-    """Return a converter of step 1 that is wide enough for every sum of a die, to whole counts."""
+def exact_on_die(
+    read: AdcRead, drawing: Drawing, net: NetCells, cells: Array, sigma: float, f: int
+) -> DieRead:
+    """Return a converter of step 1 that is wide enough for every sum of a die, to whole counts.
+
+    Args:
+        read: Of the ideal chip.
+        drawing: Of the layer.
+        net: What its columns add; behind wires they have a constant, too.
+        cells: The same as integers, ``[C | 1, S, K, N]`` in units of ``2**-f`` counts.
+        sigma: Noise of a read, in counts.
+        f: Bits below a count.
+    """
     low, high = cell_sum_range(cells, drawing.op.rows, drawing.op.most_driven)
-    least, most = (low >> f) - 1, (high >> f) + 1
+    reach = sigma * float(normal_quantiles()[-1])
+    least = floor(low / (1 << f) + float(net.constant.min()) - reach) - 1
+    most = ceil(high / (1 << f) + float(net.constant.max()) + reach) + 1
+    name = f"{read.result.name}.first"
+    table = _by_copy(_raised(least + 0.5 - net.constant, f))  # half a count below least + 1
+    alike = bool((table == table.flat[0]).all())
     op = replace(
         read,
         bits=max(1, IntType.spanning(least, most).bits),
-        first=-((-(2 * least + 1) << f) >> 1),  # half a count below least + 1, rounded up
+        first=int(table.flat[0]) if alike else Const(name),
         width=1 << f,
         base=least,
     )
-    return DieRead(op, {})
+    return DieRead(op, {} if alike else {name: table})
 
 
 def with_noise(found: DieRead, sigma: float, key: Value, number: int, f: int) -> DieRead:
@@ -101,8 +118,10 @@ def with_noise(found: DieRead, sigma: float, key: Value, number: int, f: int) ->
 def noise_sigma(drawing: Drawing, weight: Array) -> float:
     """Return the noise of a read in counts: of the readout, and of cells at mean activity.
 
-    Cells that are driven add up their variances. A layer has one table of noise, so columns are
-    taken to have what they have on average.
+    Cells that are driven add up their variances, times the square of what drives them: inputs of
+    several bits are taken as ``activity_of`` takes them, their digits equally likely. Replica cells
+    are read, too. A layer has one table of noise, so columns are taken to have what they have on
+    average.
     """
     variance = (drawing.facts.readout.noise or 0.0) ** 2
     levels, op = drawing.facts.cell.read_noise, drawing.op
@@ -110,11 +129,12 @@ def noise_sigma(drawing: Drawing, weight: Array) -> float:
         assert drawing.activity is not None
         assert op.encoding is not None
         of_level = np.square(np.asarray(levels, np.float64))
-        digits = (
-            np.abs(op.encoding.digits(weight)) if op.encoding.pairs else op.encoding.digits(weight)
-        )
-        cells = of_level[digits] + (of_level[0] if op.encoding.pairs else 0.0)  # [S, K, N]
-        each = np.repeat(drawing.activity, op.outputs // op.groups, axis=0).T  # [K, N]
+        digits = np.abs(op.encoding.digits(weight))  # [S, K, N]
+        cells = of_level[digits] + (of_level[0] if op.encoding.pairs else 0.0)
+        if drawing.has_replicas:
+            cells = cells + (of_level[-1] + of_level[0]) / 4
+        squares = drawing.activity * (2 * op.most_driven + 1) / 3  # mean square of 1 .. most_driven
+        each = np.repeat(squares, op.outputs // op.groups, axis=0).T  # [K, N]
         variance += float((cells * each).sum() / (len(op.rows) * cells.shape[0] * op.outputs))
     return float(np.sqrt(variance))
 

@@ -7,7 +7,7 @@ import numpy as np
 from mapper.diagnostics import refuse
 from mapper.ir.core import Array
 from mapper.ir.crossbar import CrossbarMvm
-from passes.dies.draws import MOST_LINES, MOST_SLOTS, site
+from passes.dies.draws import MOST_LINES, MOST_SLOTS, REPLICAS, site
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +36,12 @@ class Sites:
         return site(self.cell_slot, self.wordline, self.bitline + second)
 
     def replicas(self, column: int) -> Array:
-        """Return the sites of a column of replica cells, ``[C, 1, K, column blocks]``."""
-        return site(self.cell_slot[..., self.first_output], self.wordline, column)
+        """Return the sites of a column of replica cells, ``[C, 1, K, column blocks]``.
+
+        They lie behind all bitlines that a crossbar may have: a fault of theirs is their own.
+        """
+        line = MOST_LINES - REPLICAS + column
+        return site(self.cell_slot[..., self.first_output], self.wordline, line)
 
     def readouts(self, shared: int) -> Array:
         """Return the sites of readouts, ``[C, G, S, N]``, each of ``shared`` columns or pairs."""
@@ -108,7 +112,7 @@ def _check_size(op: CrossbarMvm) -> None:
     )
     for found, most, what in (
         (op.placement.slots.stop, MOST_SLOTS, "crossbars"),
-        (lines, MOST_LINES, "lines of a crossbar"),
+        (lines, MOST_LINES - REPLICAS, "lines of a crossbar"),
     ):
         if found > most:
             raise refuse(

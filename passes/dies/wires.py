@@ -3,8 +3,8 @@
 The cells of a bitline share its segments, so what one of them loses depends on which others are
 driven. Each is taken with its own row driven and the others at their mean activity, and the tangent
 there is what a die adds: a net cell, and a constant that moves the reference. Running sums alone:
-no matrix is solved, and every machine gets the same bits. ``docs/devices.md`` has the error against
-exact solves of all nodes: some hundredths of a count where a bitline loses up to half.
+no matrix is solved, and every machine gets the same bits. ``docs/validation.md`` has the error
+against exact solves of all nodes: some hundredths of a count where a bitline loses up to half.
 """
 
 from dataclasses import dataclass

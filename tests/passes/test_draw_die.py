@@ -18,7 +18,7 @@ from mapper.ir.readout import AdcRead, SenseAmpRead, exact_read
 from mapper.pipeline import run_passes
 from mapper.verify.rings import spike_values
 from passes.dies.draws import normal_quantiles
-from passes.dies.net import Drawing, fraction_bits
+from passes.dies.net import Drawing, NetCells, fraction_bits
 from passes.dies.references import converted_on_die, exact_on_die, noise_sigma, sensed_on_die
 from passes.dies.sites import sites_of
 from passes.draw_die import DrawDie
@@ -30,6 +30,8 @@ from tests.networks import float_networks, small_conv_net, spikes
 
 SPIKES = IntType(1, signed=False)
 SUM = IntType(16, signed=True)
+REPLICA = (1 << 20) - 2
+"""The bitlines of replica cells are the last two that a site can name."""
 
 
 # --- the ideal device ------------------------------------------------------------------------
@@ -172,7 +174,7 @@ def test_half_of_a_replica_pair_is_taken_from_a_cell_with_a_half_active_referenc
     net = drawing(op, of, reading(op, active=active)).net(np.array([[1], [-1]]))
     for row, level in ((0, 1), (1, 0)):
         cell = max(0, level + 0.1 * z(1, 5, row, 0))
-        half = (1 + 0.1 * z(2, 5, row, 0) + max(0, 0.1 * z(2, 5, row, 1))) / 2
+        half = (1 + 0.1 * z(2, 5, row, REPLICA) + max(0, 0.1 * z(2, 5, row, REPLICA + 1))) / 2
         assert net.cells[0, 0, row, 0] == pytest.approx(cell - half, rel=1e-12)
 
 
@@ -231,12 +233,49 @@ def test_an_ideal_converter_gives_the_nearest_whole_count(f):
     read = exact_read("ideal", op.partial_sum, -2, 2, replace(op.partial_sum, name="codes"))
     one = drawing(op, facts(), read)
     cells = np.array([300 << f, -7 << f]).reshape(1, 1, 2, 1)
-    die = exact_on_die(read, cells, one, f).op
+    net = one.net(np.ones((2, 1), int))
+    die = exact_on_die(read, one, net, cells, 0.0, f).op
     sums = np.array([-7, 0, 123, 300]) << f
     if f:  # 0.49 counts below and above
         sums = np.concatenate([sums, sums + (1 << (f - 1)) - 1])
     (found,) = die.evaluate({}, sums.reshape(1, 1, 1, 1, -1))
     assert (found.ravel() == np.tile([-7, 0, 123, 300], 2 if f else 1)).all()
+
+
+def test_an_ideal_converter_counts_what_a_column_has_whatever_is_driven():
+    """A cell of 1.25 counts and a constant of 0.3 are 1.55: 2; nothing driven is 0.3: 0."""
+    op = layer(PAIR, rows=1)
+    read = exact_read("ideal", op.partial_sum, -1, 1, replace(op.partial_sum, name="codes"))
+    cells, constant = np.full((1, 1, 1, 1), 320), np.full((1, 1, 1, 1), 0.3)
+    net = NetCells(cells / 256, constant)
+    die = exact_on_die(read, drawing(op, facts(), read), net, cells, 0.0, 8).op
+    (found,) = die.evaluate({}, np.array([0, 320]).reshape(1, 1, 1, 1, 2))
+    assert found.ravel().tolist() == [0, 2]
+
+
+def test_an_ideal_converter_is_wide_enough_for_noise():
+    """One cell of a count and noise of half a count: quantiles reach 4.33 sigma, 2.16 counts."""
+    op = layer(PAIR, rows=1)
+    read = exact_read("ideal", op.partial_sum, -1, 1, replace(op.partial_sum, name="codes"))
+    cells, constant = np.full((1, 1, 1, 1), 256), np.zeros((1, 1, 1, 1))
+    one = drawing(op, facts(), read)
+    die = exact_on_die(read, one, NetCells(cells / 256, constant), cells, 0.5, 8).op
+    (found,) = die.evaluate({}, np.array([-554, 810]).reshape(1, 1, 1, 1, 2))  # -2.16, 1 + 2.16
+    assert found.ravel().tolist() == [-2, 3]
+
+
+def test_the_gain_of_an_adc_is_kept_where_cells_are_whole_counts():
+    """A step of one count that is a few hundredths wider is no whole number of counts."""
+    chip = load_target("hpadc-sar5-64")
+    die = drawn(compiled(small_conv_net(), chip), chip, device(amplifier__gain=0.05))
+    reads = [op for op in die.ops if isinstance(op, AdcRead)]
+    layers = [op for op in die.ops if isinstance(op, CrossbarMvm)]
+    widths = [
+        die.constants[r.width.name] / (1 << m.fraction) for r, m in zip(reads, layers, strict=True)
+    ]
+    share = np.concatenate([w.ravel() for w in widths])
+    assert (share % 1 != 0).mean() > 0.9
+    assert share.std() / share.mean() == pytest.approx(0.05, rel=0.3)
 
 
 def test_noise_of_cells_adds_up_over_those_that_are_driven():
@@ -247,6 +286,54 @@ def test_noise_of_cells_adds_up_over_those_that_are_driven():
     one = drawing(op, of, activity=np.full((1, 64), 0.5))
     sigma = noise_sigma(one, np.ones((64, 1), int))
     assert sigma == pytest.approx(np.sqrt(0.3**2 + 32 * 0.01), rel=1e-12)
+
+
+def test_replica_cells_are_read_with_noise_too():
+    """32 of 64 rows driven, 0.1 counts of cells that are on: a quarter more for half a replica."""
+    op = layer(ONE_BIT, rows=64)
+    of = facts()
+    of = replace(of, readout=replace(of.readout, replica="cells"))
+    of = replace(of, cell=replace(of.cell, read_noise=(0.0, 0.1)))
+    read = reading(op, active=Value("n", IntType(7, signed=False), (1, 1, 1)))
+    one = drawing(op, of, read, activity=np.full((1, 64), 0.5))
+    assert noise_sigma(one, np.ones((64, 1), int)) == pytest.approx(np.sqrt(32 * 0.0125), rel=1e-12)
+
+
+def test_a_wordline_that_carries_more_has_more_noise_of_its_cell():
+    """Digits 1, 2, 3 equally likely: mean 2, mean square 14 / 3."""
+    op = layer(ONE_BIT, rows=1, x=Value("x", IntType(2, signed=False), (1,)), plane_bits=2)
+    of = facts()
+    of = replace(of, cell=replace(of.cell, read_noise=(0.0, 0.1)))
+    one = drawing(op, of, activity=np.full((1, 1), 2.0))
+    assert noise_sigma(one, np.ones((1, 1), int)) == pytest.approx(0.1 * np.sqrt(14 / 3), rel=1e-12)
+
+
+def test_a_replica_cell_has_faults_of_its_own():
+    """Stuck on with the site of its own bitline, not with that of the weight on bitline 0."""
+    op = layer(ONE_BIT, rows=200)
+    of = facts(cell__stuck_on=0.3)
+    of = replace(of, readout=replace(of.readout, replica="cells"))
+    read = reading(op, active=Value("n", IntType(8, signed=False), (1, 1, 1)))
+    net = drawing(op, of, read).net(np.full((200, 1), -1))
+    key = hashed(hashed(hashed(0, 3), 0), 0)
+    stuck = {
+        line: np.array([int(hashed(key, 5 << 40 | k << 20 | line)) >> 11 for k in range(200)])
+        * 2.0**-53
+        < 0.3
+        for line in (0, REPLICA + 1)
+    }
+    off_replica = np.where(stuck[REPLICA + 1], 1, 0)
+    expected = np.where(stuck[0], 1, 0) - (1 + off_replica) / 2
+    assert net.cells.ravel().tolist() == expected.tolist()
+
+
+def test_age_takes_nothing_from_the_resistance_of_wires():
+    """A cell that fell to 0.8 counts: 0.8 / (1 + 0.8 r), with r of a count as programmed."""
+    op = layer(ONE_BIT, rows=1)
+    of = replace(facts(), wire=WireCounts(share=0.05, supply="gates"))
+    of = replace(of, cell=replace(of.cell, level=(0.0, 0.8)))
+    net = drawing(op, of, activity=np.array([[0.5]])).net(np.array([[1]]))
+    assert net.cells.item() == pytest.approx(0.8 / 1.04, abs=2e-4)  # of halving 12 times
 
 
 def test_a_cell_behind_one_segment_of_wire_divides_the_voltage():
