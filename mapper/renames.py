@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -52,23 +52,21 @@ _HERE, _EXCHANGE = -100, 2
 """``AT_FDCWD`` and ``RENAME_EXCHANGE`` of Linux."""
 
 
-def put_all(aside: Path, last: str) -> None:
+def put_all(aside: Path, last: str, gone: Collection[str] = ()) -> None:
     """Put every entry of a hidden folder into the folder that it is in.
 
-    Folders that take the place of others come first, each in a step of its own. Then come files and
-    new folders: all of them, or none, as whoever finds a run that was killed in between goes on.
+    All of them, or none, as whoever finds a run that was killed in between goes on.
 
     Args:
         aside: The hidden folder; all in it is on the disk.
         last: The entry that comes last.
+        gone: Files of the folder that go.
     """
     names = sorted(os.listdir(aside), key=lambda name: (name == last, name))
-    over = [name for name in names if (aside / name).is_dir() and (aside.parent / name).exists()]
-    for name in over:
-        put(aside / name, aside.parent / name)
-    rest = [name for name in names if name not in over]
-    (aside / _BEGUN).write_text(json.dumps(rest), encoding="utf-8")
+    note = {"put": {name: _number(aside / name) for name in names}, "gone": sorted(gone)}
+    (aside / _BEGUN).write_text(json.dumps(note), encoding="utf-8")
     flush(aside / _BEGUN)
+    flush(aside)
     _go_on(aside)
     flush(aside.parent)
 
@@ -78,12 +76,24 @@ def _go_on(aside: Path) -> None:
     begun = aside / _BEGUN
     if begun.is_symlink() or not begun.is_file():
         return
-    with suppress(ValueError, RecursionError):  # it was just being written: nothing is there yet
-        said, held = json.loads(begun.read_text(encoding="utf-8")), os.listdir(aside)
-        for name in said if isinstance(said, list) else ():
-            if name in held:
+    # A note that cannot be read was just being written: nothing is there yet.
+    with suppress(ValueError, RecursionError, LookupError, TypeError, AttributeError):
+        note = json.loads(begun.read_text(encoding="utf-8"))
+        numbers = {name: int(number) for name, number in note["put"].items()}
+        for name in note["gone"]:
+            if os.path.basename(name) == name and (aside.parent / name).is_file():
+                (aside.parent / name).unlink()
+        held = os.listdir(aside)
+        for name, number in numbers.items():
+            # A folder that changed places with another is that other now.
+            if name in held and _number(aside / name) == number:
                 put(aside / name, aside.parent / name)
     begun.unlink()
+
+
+def _number(path: Path) -> int:
+    """Return what a file system knows an entry by, whatever it is called."""
+    return path.lstat().st_ino
 
 
 def resolved(path: Path) -> Path:
@@ -140,8 +150,10 @@ def recover(path: Path) -> None:
         for one in reversed((place, *place.parents)):
             if not os.path.lexists(one):
                 _clear_those_with(one.parent, f"{_OLD}/{one.name}")
-        if place.is_dir():
-            _clear_those_with(place, _BEGUN)
+    for folder in (place.parent, place):  # a build may be one of several in a comparison
+        with suppress(OSError):
+            if folder.is_dir():
+                _clear_those_with(folder, _BEGUN)
 
 
 def clear_inside(folder: Path) -> None:

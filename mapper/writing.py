@@ -91,7 +91,8 @@ def changed_folder(
 
     Where ``folder`` is ours alone it is made anew, of links to what stays, and all changes in one
     step: a crash leaves all or nothing. Where others have files in it, who may be using it, or it
-    cannot be renamed, entries change one after the other; see ``put_all``.
+    cannot be renamed, entries change one after the other, and the next command that names the
+    folder ends what a crash cut off; see ``put_all``.
 
     Args:
         folder: The folder to change; it need not be there.
@@ -118,9 +119,7 @@ def changed_folder(
         with beside(folder / last) as aside:
             yield aside
             flush_all(aside)
-            for name in without:
-                (folder / name).unlink(missing_ok=True)
-            put_all(aside, last)
+            put_all(aside, last, gone=without)
 
 
 def replace_files(folder: Path, files: Mapping[str, bytes], *, last: str) -> None:

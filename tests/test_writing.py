@@ -296,9 +296,51 @@ def test_a_hidden_folder_of_someone_elses_moves_nothing_out_of_its_place(tmp_pat
     hidden.mkdir(parents=True)
     (hidden / "file").write_text("theirs")
     (tmp_path / "file").write_text("mine")
-    names = ["../file", "../../file", ".", "..", "", 7, None, [], str(tmp_path / "file")]
-    for text in (json.dumps(names), "[" * 100_000, "3", '{"file": 1}'):
+    names = ["../file", "../../file", ".", "..", "", str(tmp_path / "file")]
+    number = (tmp_path / "file").stat().st_ino
+    notes = [
+        *({"put": dict.fromkeys(names, number), "gone": gone} for gone in ([], names, [7], 7)),
+        *({"put": put, "gone": []} for put in (names, {"file": []}, {"file": number}, None)),
+        *({"gone": names}, names, 3),
+    ]
+    for text in (*map(json.dumps, notes), "[" * 100_000):
         hidden.mkdir(exist_ok=True)
         (hidden / ".begun.json").write_text(text)
         recover(folder)
         assert texts(tmp_path) == {"file": "mine"}
+
+
+@pytest.mark.parametrize("exchanges", [True, False])
+def test_a_folder_with_files_of_others_is_changed_in_all_its_places_or_none(
+    tmp_path, monkeypatch, exchanges
+):
+    """Killed before each of four steps; whoever names the folder, or what is in it, goes on."""
+    if not exchanges:
+        monkeypatch.setattr(renames, "exchange", lambda one, other: False)
+    for count in range(5):
+        folder = tmp_path / f"{exchanges}{count}"
+        write(folder / "build", held="old")
+        for name in ("gone", "notes", "table", "z"):
+            (folder / name).write_text("old")
+        steps: list[str] = []
+
+        def stop(new: Path, place: Path, steps=steps, count=count) -> Path:
+            if len(steps) == count:
+                os._exit(9)
+            steps.append(place.name)
+            return put(new, place)
+
+        if os.fork() == 0:
+            renames.put = stop
+            with changed_folder(folder, alone=False, last="table", without=["gone"]) as new:
+                (new / "build").mkdir()
+                (new / "build" / "held").write_text("new")
+                for name in ("new", "table", "z"):
+                    (new / name).write_text("new")
+            os._exit(0)
+        _, status = os.wait()
+        assert os.waitstatus_to_exitcode(status) == (9 if count < 4 else 0)
+        recover(folder / "build" if count % 2 else folder)
+        new = dict.fromkeys(("build/held", "new", "table", "z"), "new")
+        assert texts(folder) == {"notes": "old", **new}
+        assert sorted(os.listdir(folder)) == ["build", "new", "notes", "table", "z"]

@@ -118,6 +118,7 @@ SCENES = (
         f"{COMPARE} adcless-64,hpadc-flash5-64",
         (f"{COMPARE} hpadc-flash5-64,ideal-128",),
         "cost {out}/hpadc-flash5-64",
+        sample=0,
     ),
     Scene(
         "compare where folders cannot be exchanged",
@@ -131,8 +132,6 @@ SCENES = (
         f"{COMPARE} adcless-64,hpadc-flash5-64",
         (f"{COMPARE} hpadc-flash5-64,adcless-64", "note {out}"),
         "cost {out}/hpadc-flash5-64",
-        pieces=True,
-        sample=0,
     ),
     Scene(
         "compare builds",

@@ -19,6 +19,7 @@ from mapper.diagnostics import MappingError, refuse
 from mapper.frontend.nir.probe import MAX_PARTS, refuse_endless_texts, too_many_parts
 from mapper.frontend.onnx.constants import MAX_ELEMENTS
 from mapper.frontend.onnx.load import MAX_BYTES
+from mapper.frontend.onnx.shapes import MAX_RANK
 from mapper.ir.core import Array
 
 SUFFIXES = frozenset({".nir", ".h5", ".hdf5"})
@@ -32,8 +33,9 @@ MOST_UNPACKED = 100
 MAX_EDGES = 200_000
 MAX_TEXT = 4096
 """Characters of one text."""
-FILTERS = frozenset({1, 2, 3, 4, 5, 6, 32000})
-"""Deflate, shuffle, checksum, szip, nbit, scale-offset, lzf: what comes with h5py."""
+FILTERS = frozenset({1, 2, 3, 32000})
+"""Deflate, shuffle, checksum, lzf. Others of HDF5 (szip, nbit, scale-offset) unpack by settings of
+the file, no library writes them for NIR, and damaged ones have ended in memory of others."""
 
 Held = Array | str
 OLD_NAMES = {"weights": "weight", "theta": "v_threshold", "v_th": "v_threshold"}
@@ -293,9 +295,12 @@ class _Reader:
         texts = self.h5py.check_string_dtype(dataset.dtype) is not None
         if dataset.dtype.kind not in "fiub" and not texts:
             raise _broken(f"it holds {str(dataset.dtype)[:80]}, no numbers", loc)
-        if dataset.shape is None or max(dataset.shape, default=0) > MAX_ELEMENTS:
-            raise _broken(f"it has shape {dataset.shape}", loc)
-        elements = math.prod(dataset.shape)
+        if dataset.shape is None or dataset.ndim > MAX_RANK:
+            raise _broken(f"it has no shape, or more than {MAX_RANK} axes", loc)
+        if (longest := max(dataset.shape, default=0)) > MAX_ELEMENTS:
+            raise _broken(f"an axis has {longest} elements, at most {MAX_ELEMENTS} are read", loc)
+        # A packed dataset is unpacked by whole chunks, which may be larger than it is.
+        elements = max(math.prod(dataset.shape), math.prod(dataset.chunks or (0,)))
         self.bytes += elements * dataset.dtype.itemsize
         if elements > MAX_ELEMENTS or self.bytes > self.most_bytes:
             raise refuse(

@@ -164,8 +164,10 @@ class LayerWriter:
         if problems := window.problems():
             raise self._invalid(problems[0])
         size = window.output_size(*x.shape[1:])
-        if min(size) < 1 or max(size) > MAX_ELEMENTS:
+        if min(size) < 1:
             raise self._invalid(f"window {window.kernel} does not fit into {x.shape[1:]}")
+        if problem := next(window.size_problems(x.shape), ""):
+            raise refuse("model-too-large", problem, loc=self.node.loc)
         return size
 
     def _window(self, kernel: Pair, axes: int) -> Window:

@@ -13,6 +13,9 @@ from mapper.frontend.nir.neurons import Shape, without_batch
 from mapper.frontend.nir.order import NEURONS
 from mapper.frontend.onnx.constants import MAX_ELEMENTS
 
+MOST_AXES = 8
+"""Of an input."""
+
 RANKS = {"Affine": 1, "Linear": 1, "Conv1d": 2, "Conv2d": 3, "SumPool2d": 3, "AvgPool2d": 3}
 
 
@@ -124,8 +127,12 @@ def _shape(name: str, nodes: dict[str, Node], edges: list[Edge]) -> Shape:
     """Return an input's shape without the batch axis that some exporters write along."""
     node = nodes[name]
     shape = node.integers("shape")
-    if not shape or min(shape) < 1 or math.prod(shape) > MAX_ELEMENTS or len(shape) > 8:
-        raise refuse("invalid-model", f"an input of shape {shape[:8]}", loc=node.loc)
+    if not shape or min(shape) < 1 or len(shape) > MOST_AXES:
+        told = f"an input of shape {shape[:MOST_AXES]}: it has 1 to {MOST_AXES} axes, none empty"
+        raise refuse("invalid-model", told, loc=node.loc)
+    if (elements := math.prod(shape)) > MAX_ELEMENTS:
+        told = f"an input of {elements} elements, at most {MAX_ELEMENTS} are read"
+        raise refuse("model-too-large", told, loc=node.loc)
     ranks = list(_ranks(name, nodes, edges))
     return without_batch(shape, max(ranks)) if ranks else shape
 

@@ -157,7 +157,7 @@ class OpWriter(GraphBuilder):
 
 
 def _check_numbers(name: str, array: Array) -> None:
-    if not np.isfinite(array).all():
+    if np.isnan(array).any():
         raise refuse("nan-weights", f"{name!r} holds values that are no numbers", loc=name)
     greatest = max(float(array.max(initial=0)), -float(array.min(initial=0)))
     if greatest > LARGEST:
