@@ -9,7 +9,7 @@ from torch import nn
 
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.encoding import Encoding
-from mapper.training import harden
+from mapper.training import Awareness, Hardened, harden
 from mapper.training.backends import choose
 from mapper.training.backends.noise import POOL, Columns, Draw, Noise
 from mapper.training.backends.readout import Comparators, Converter
@@ -86,6 +86,15 @@ def test_a_comparison_by_hand(fused, half_active, share):
         assert read_sums(x, weight, grid, reading, draw=draw).flatten().tolist() == (
             expected.tolist()
         )
+
+
+@pytest.mark.parametrize(("cell_bits", "cell_levels", "below"), [(2, 4, 0.25), (2, 3, 0.5)])
+def test_half_of_an_even_number_is_a_whole_one(cell_bits, cell_levels, below):
+    """Cells of three levels count 0, 1, 2: half of the active rows leaves whole counts."""
+    cells = {"cell_bits": cell_bits, "cell_levels": cell_levels, "encoding": "offset-binary"}
+    layer = Hardened(nn.Linear(40, 5), a_macro("half-active", **cells))
+    layer.awareness = Awareness()
+    assert layer.grid.below == below
 
 
 def test_a_conversion_by_hand(fused):
@@ -193,9 +202,12 @@ ON_PAIRS = Encoding(kind="differential", weight_bits=4, cell_bits=1)
 ALONE = Encoding(kind="offset-binary", weight_bits=4, cell_bits=2)
 
 
-def cells_of(noise: Noise, digit: int, encoding: Encoding, *, replica: bool = False) -> Any:
+def cells_of(
+    noise: Noise, digit: int, encoding: Encoding, *, replica: bool = False, wide: int = 64
+) -> Any:
     digits = torch.full((1, 1, 200, 1, 200), float(digit))
-    return a_draw(noise, columns(200)).cells(digits, encoding, replica=replica)
+    draw = a_draw(noise, columns(200, outputs_per_crossbar=wide))
+    return draw.cells(digits, encoding, replica=replica)
 
 
 @pytest.mark.parametrize("digit", [-1, 0, 1])
@@ -223,11 +235,20 @@ def test_stuck_cells_are_full_on_or_off(digit):
     assert shares == pytest.approx(expected, abs=0.01)
 
 
+def test_each_crossbar_has_replicas_of_its_own():
+    draw = a_draw(Noise(cells=0.3, off=9.0), columns(200, outputs_per_crossbar=100))
+    found = draw.cells(torch.ones(1, 1, 400, 1, 200), ALONE, replica=True)
+    left, right = found[0, 0, 0, :, 0, :100].mean(dim=-1), found[0, 0, 0, :, 0, 100:].mean(dim=-1)
+    together = float(torch.corrcoef(torch.stack([left, right]))[0, 1])
+    assert together == pytest.approx(0, abs=0.2)
+    assert float(left.std()) == pytest.approx(0.3 / 2**0.5, rel=0.15)
+
+
 def test_replicas_vary_too_and_one_serves_a_row():
     """Half of a full and an off cell, which should be 3/2: what is missing is added everywhere."""
     found = cells_of(Noise(stuck_off=1.0), 3, ALONE, replica=True)
     assert (found == 1.5).all()  # the cell is off, and so are both of its replica
-    spread = cells_of(Noise(cells=0.2, off=9.0), 1, ALONE, replica=True)
+    spread = cells_of(Noise(cells=0.2, off=9.0), 1, ALONE, replica=True, wide=200)
     rows = spread.mean(dim=-1).flatten()
     assert float(rows.std()) == pytest.approx((0.04 / 2 + 0.04 / 200) ** 0.5, rel=0.15)
     assert float((spread - spread.mean(dim=-1, keepdim=True)).std()) == pytest.approx(0.2, rel=0.02)

@@ -207,8 +207,8 @@ class Draw:
         Args:
             digits: What was written, in counts; signed where a digit is on a pair of cells.
             encoding: Of the weights.
-            replica: Whether a column of a full and an off cell for each wordline is taken off,
-                half of it; what it should have is not.
+            replica: Whether a full and an off cell for each wordline of a crossbar are taken off,
+                half of them; what they should have is not.
         """
         self.noise.check(encoding.base)
         top = encoding.base - 1
@@ -219,9 +219,10 @@ class Draw:
         found = self._conductances(many, top, 0)
         if not replica or not self.noise.replica:
             return found
-        off = torch.zeros_like(many[..., :1, :1])
+        crossbar = torch.arange(self.columns.outputs) // self.columns.outputs_per_crossbar
+        off = torch.zeros_like(many[..., :1, : int(crossbar[-1]) + 1])
         full, none = self._conductances(off + top, top, 2), self._conductances(off, top, 3)
-        return found - ((full + none) / 2 - top / 2)
+        return found - ((full + none) / 2 - top / 2)[..., crossbar]
 
     def _conductances(self, levels: Tensor, top: int, which: int) -> Tensor:
         """Return what cells of whole levels ``0 .. top`` have, less that of a cell that is off."""

@@ -40,8 +40,11 @@ class Grid:
 
     @property
     def below(self) -> float:
-        """How far below a threshold the middle between it and the next lower sum is."""
-        return 0.25 if self.half_active else 0.5
+        """How far below a threshold the middle between it and the next lower sum is.
+
+        Relative to half of the active rows, sums are halves where a full cell counts an odd number.
+        """
+        return 0.25 if self.half_active and self.encoding.base % 2 == 0 else 0.5
 
     def cells(self, weight: Tensor) -> Tensor:
         """Return the digits of integer ``weight[K, N]``, cut into blocks: ``[G, R, S, N]``."""
