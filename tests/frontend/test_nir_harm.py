@@ -66,3 +66,28 @@ def test_a_weight_past_single_precision_is_no_other_fault(tmp_path):
         "nan-weights",
         "'w.weight' holds inf, at most 1e+30 is read",
     )
+
+
+@pytest.mark.parametrize(
+    ("edges", "said"),
+    [
+        ([["input", "n"], ["n", "output"], ["output", "input"]], "'output' -> 'input' leads out"),
+        ([["input", "n"], ["n", "output"], ["n", "input"]], "'n' -> 'input' leads out"),
+        ([[0.5, 1.0], [1.0, 2.0]], "a text is '0.5'"),
+        ([[np.nan, np.inf]], "a text is 'nan'"),
+    ],
+)
+def test_edges_that_no_graph_has(tmp_path, edges, said):
+    held = tree()
+    held["node"]["edges"] = edges if isinstance(edges[0][0], str) else np.asarray(edges)
+    found = refusal(raw(tmp_path / "net.nir", held))
+    assert found.code == "invalid-model"
+    assert said in found.message
+
+
+def test_a_delay_below_0_is_no_delay_that_differs(tmp_path):
+    held = tree()
+    held["node"]["nodes"]["d"] = {"type": "Delay", "delay": -5 * ONE}
+    held["node"]["edges"] = [["input", "d"], ["d", "n"], ["n", "output"]]
+    found = refusal(raw(tmp_path / "net.nir", held))
+    assert (found.code, found.message) == ("invalid-model", "a delay is -5, it must be 0 or more")

@@ -334,7 +334,10 @@ class _Builder:
         delay = node.array("delay")
         steps = delay / self.rules.dt
         whole = np.rint(steps)
-        if delay.size == 0 or (delay < 0).any() or (delay != delay.flat[0]).any():
+        if (least := delay.min(initial=0)) < 0:
+            told = f"a delay is {least:g}, it must be 0 or more"
+            raise refuse("invalid-model", told, loc=node.loc)
+        if delay.size == 0 or (delay != delay.flat[0]).any():
             raise refuse("unsupported-op", "delays differ from neuron to neuron", loc=node.loc)
         if (np.abs(steps - whole) > WHOLE * np.maximum(1, whole)).any() or whole.max() > MAX_DELAY:
             raise refuse(

@@ -316,7 +316,7 @@ class _Reader:
 def _text(held: object, loc: str) -> str:
     if isinstance(held, bytes):
         held = held.decode("utf-8", "replace")
-    if isinstance(held, int | float) and not isinstance(held, bool):
+    if isinstance(held, int | float) and not isinstance(held, bool) and held % 1 == 0:
         held = str(int(held))  # versions before 0.1 number their nodes
     if isinstance(held, np.ndarray):
         return _text(held.item(), loc)

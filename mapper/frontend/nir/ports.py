@@ -34,10 +34,16 @@ def with_ends(flat: Flat, where: str) -> Ends:
     """Find or make the inputs and outputs, and leave out what no output needs.
 
     Raises:
-        MappingError: ``invalid-model`` for no nodes, an input without a shape, or a node that
-            nothing reaches.
+        MappingError: ``invalid-model`` for no nodes, an input without a shape or with something
+            that feeds it, or a node that nothing reaches.
     """
     nodes, edges = dict(flat.nodes), list(flat.edges)
+    for source, target in edges:
+        if nodes[source].kind == "Output" or nodes[target].kind == "Input":
+            told = (
+                f"edge {source[:60]!r} -> {target[:60]!r} leads out of an output, or into an input"
+            )
+            raise refuse("invalid-model", told, loc=where)
     if not any(node.kind == "Input" for node in nodes.values()):
         _add_inputs(nodes, edges)
     if not any(node.kind == "Output" for node in nodes.values()):
