@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Annotated, ClassVar
 
 import numpy as np
@@ -13,7 +14,7 @@ from mapper.ir.infer import infer_types
 from mapper.ir.noise import KEY_TYPE
 from mapper.ir.readout import AdcRead, BitlineRead, SenseAmpRead
 from passes.base import Pass
-from passes.dies.facts import digital_facts, has_wires, without_amplifier
+from passes.dies.facts import Conditions, facts_of, has_wires
 from passes.dies.net import Drawing, NetCells, fraction_bits, keeps_digits
 from passes.dies.references import (
     DieRead,
@@ -58,6 +59,11 @@ class DrawDie(Pass):
     """``[groups, K]`` by the name of a layer's partial sum: what wordlines carry on average."""
     places: Mapping[str, Array] = field(default_factory=dict, compare=False)
     """``[C, G, N]`` by the name of a layer's partial sum: where outputs lie in their crossbar."""
+    without: tuple[str, ...] = ()
+    """Imperfections that the chip does not have, by ``passes.dies.facts.NAMES``."""
+    layers: tuple[str, ...] | None = None
+    """Names of the partial sums that are drawn, while the other layers stay as on the ideal chip;
+    None: all of them."""
 
     def run(self, graph: Graph, target: Target) -> Graph:
         return _Die(self, graph, target).run()
@@ -74,6 +80,11 @@ class _Die:
     noisy: bool = False
     """Whether a read has noise, and so the graph a key."""
 
+    @cached_property
+    def conditions(self) -> Conditions:
+        held = self.options
+        return Conditions(age=held.age, temperature=held.temperature, without=held.without)
+
     def run(self) -> Graph:
         self.constants = dict(self.graph.constants)
         self.key = Value(_free_name(self.graph), KEY_TYPE, ())
@@ -81,6 +92,8 @@ class _Die:
         changed: dict[str, Op] = {}
         layers = (op for op in self.graph.ops if isinstance(op, CrossbarMvm))
         for number, op in enumerate(layers):
+            if not self._is_drawn(op):
+                continue
             read = reads[op.partial_sum.name]
             changed[op.partial_sum.name], changed[read.result.name] = self._layer(op, read, number)
         ops = tuple(changed.get(op.results[0].name, op) for op in self.graph.ops)
@@ -89,7 +102,7 @@ class _Die:
         return infer_types(pruned(_without_idle_counters(die)))
 
     def _layer(self, op: CrossbarMvm, read: BitlineRead, number: int) -> tuple[Op, Op]:
-        facts = self._facts(op)
+        facts = facts_of(op, self.target, self.conditions)
         name = op.partial_sum.name
         drawing = Drawing(
             op=op,
@@ -113,22 +126,8 @@ class _Die:
         self.constants[f"{name}.cells"] = cells
         return replace(op, cells=Const(f"{name}.cells"), fraction=f), die.op
 
-    def _facts(self, op: CrossbarMvm) -> Imperfections:
-        """Return what the device does in the layer's macro; of digital cells, what is stuck."""
-        macro, options = self.target.macro(op.placement.macro), self.options
-        if macro.device is None:
-            raise refuse(
-                "no-device",
-                f"macro '{macro.name}' of target '{self.target.name}' names no device",
-                loc=op.loc,
-                help="name one with --device, or device = in the target's file",
-            )
-        facts = macro.device.on(
-            macro, options.age, options.temperature, plane_bits=max(map(len, op.bit_planes))
-        )
-        if macro.readout.form.adds:
-            return digital_facts(facts)
-        return replace(facts, readout=without_amplifier(facts)) if macro.readout.is_exact else facts
+    def _is_drawn(self, op: CrossbarMvm) -> bool:
+        return self.options.layers is None or op.partial_sum.name in self.options.layers
 
     def _fraction(
         self, op: CrossbarMvm, read: BitlineRead, facts: Imperfections, sigma: float

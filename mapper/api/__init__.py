@@ -25,6 +25,7 @@ from mapper.api.before import (
 from mapper.api.build import Build
 from mapper.api.charts import figures_of
 from mapper.api.comparing import compare_mappings, compare_targets
+from mapper.api.dies import Dies
 from mapper.api.energy import energy_table
 from mapper.api.estimate import Estimate
 from mapper.api.figures import DrawnFigure, Figures
@@ -67,6 +68,7 @@ __all__ = [
     "DemoTarget",
     "DeviceFacts",
     "DeviceList",
+    "Dies",
     "DrawnFigure",
     "EnergyTable",
     "Estimate",

@@ -11,6 +11,7 @@ from numbers import Real
 from mapper.arguments import CALL, FLAG, PATH, TEXT, WHOLE, Takes, check_arguments
 from mapper.frontend import NirOptions
 from mapper.ir.assignment import Assignment
+from mapper.study.sweep import Sweep
 from targets import Target
 from targets.devices import Device
 
@@ -21,11 +22,14 @@ PICOJOULES = Takes(words="pJ, as a number", types=(Real,))
 TAKES = {
     "ac_pj": PICOJOULES,
     "after": CALL,
+    "age": Takes(words="seconds, as a number", types=(Real,)),
     "assignment": Takes(words="a mapper.Assignment", types=(Assignment,)),
+    "attribute": FLAG,
     "backend": Takes(words='"native" or "numpy"', types=(str,)),
     "columns": Takes(words="1 or 2", types=(int,), low=1, high=2),
     "density": Takes(words="a share of input bits, 0..1", types=(Real,)),
     "device": Takes(words="a device, its name or its file", types=(str, os.PathLike, Device)),
+    "dies": WHOLE,
     "every_ms": Takes(words="milliseconds, as a number", types=(Real,)),
     "folder": PATH,
     "iso": Takes(words='"area", "throughput" or "mux"', types=(str,)),
@@ -42,20 +46,35 @@ TAKES = {
     "path": PATH,
     "preset": TEXT,
     "progress": CALL,
+    "require": Takes(words="a share, 0..1", types=(Real,)),
     "rings": Takes(
         words='rings by name or number, as "2,4" or [2, 4]',
         types=(str, int, Sequence, set, frozenset),
         each=Takes(words="a ring", types=(str, int)),
     ),
+    "run_seed": WHOLE,
+    "scheduler": TEXT,
+    "seed": WHOLE,
     "sensitivity": FLAG,
+    "settings": Takes(
+        words='facts of a device by name, as {"cell.sigma": 0.1}',
+        types=(Mapping,),
+        each=Takes(words="a number", types=(Real,)),
+    ),
     "spikes": FLAG,
     "steps": WHOLE,
+    "sweeps": Takes(
+        words="sweeps, as mapper.study.sweep.parse_sweep reads them",
+        types=(Sequence,),
+        each=Takes(words="a sweep", types=(Sweep,)),
+    ),
     "target": TARGET,
     "targets": Takes(
         words='several targets, as ["adcless-64", "ideal-128"]', types=(Iterable,), each=TARGET
     ),
     "threads": Takes(words="a number of threads, 1 or more", types=(int,), low=1),
     "trace": FLAG,
+    "workers": Takes(words="a number of workers, 1..4096", types=(int,), low=1, high=4096),
 }
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from numpy.typing import ArrayLike
 
 from mapper.api.arguments import check_given
+from mapper.api.dies import MakesDies
 from mapper.api.estimate import Estimate, notes_of
 from mapper.api.figures import Figures, check_drawing, draw_report
 from mapper.api.inputs import (
@@ -54,7 +55,7 @@ from targets import DEFAULT_PRESET, Target, load_preset
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class Build:
+class Build(MakesDies):
     """One network on one target: ``compile`` makes one and ``load`` reads one from a folder.
 
     Nothing is written before ``save``.

@@ -1,14 +1,14 @@
 """The ``spikeloom`` command: parse, call ``mapper.api``, print. No logic of its own."""
 
-from mapper.cli import build, compare, facts, model, new_target
+from mapper.cli import build, compare, facts, model, new_target, yields
 from mapper.cli.app import app
 
-__all__ = ["app", "build", "compare", "facts", "main", "model", "new_target"]
+__all__ = ["app", "build", "compare", "facts", "main", "model", "new_target", "yields"]
 
 # fmt: off
 _ORDER = (
-    "demo", "inspect", "compile", "run", "verify", "cost", "report", "compare", "energy-table",
-    "figures", "export", "targets", "devices", "passes",
+    "demo", "inspect", "compile", "run", "verify", "yield", "cost", "report", "compare",
+    "energy-table", "figures", "export", "targets", "devices", "passes",
 )
 # fmt: on
 """As a user meets them, not as the modules are imported."""

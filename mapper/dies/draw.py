@@ -12,6 +12,7 @@ from mapper.ir.core import Array, Graph
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.frozen import FrozenMap
 from mapper.pipeline import run_passes
+from passes.dies.facts import Conditions, imperfections_of
 from passes.draw_die import DrawDie
 from targets import Target
 from targets.devices import Device
@@ -34,6 +35,8 @@ class Lot:
     """Seconds since programming; None: as programmed."""
     temperature: float | None = None
     """In degrees Celsius; None: that at which the facts of a device hold."""
+    without: tuple[str, ...] = ()
+    """Imperfections that they do not have, of ``passes.dies.facts.NAMES``."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "settings", FrozenMap(self.settings))
@@ -62,10 +65,25 @@ class Lot:
             "devices": {name: None if held is None else held.digest for name, held in devices},
             "age_s": self.age,
             "temperature_c": self.temperature,
+            **({"without": list(self.without)} if self.without else {}),
         }
 
+    def imperfections(self, graph: Graph, target: Target) -> tuple[str, ...]:
+        """Name what goes wrong on its chips, of ``passes.dies.facts.NAMES``.
+
+        Raises:
+            MappingError: ``no-device``, ``device-levels``, ``device-age``, and as ``of``.
+        """
+        conditions = Conditions(age=self.age, temperature=self.temperature, without=self.without)
+        return imperfections_of(graph, self.of(target), conditions)
+
     def die(
-        self, graph: Graph, target: Target, seed: int, activity: Mapping[str, Array] | None = None
+        self,
+        graph: Graph,
+        target: Target,
+        seed: int,
+        activity: Mapping[str, Array] | None = None,
+        layers: tuple[str, ...] | None = None,
     ) -> Graph:
         """Draw one die of a hardware graph.
 
@@ -74,12 +92,19 @@ class Lot:
             target: Whose macros have devices, unless the lot has one.
             seed: Which die.
             activity: What wordlines carry, as ``activity_of`` returns it.
+            layers: Names of the partial sums that are drawn, while the other layers stay as on the
+                ideal chip; None: all of them.
 
         Raises:
             MappingError: ``no-device``, ``die-activity``, ``die-too-large``, and as ``of``.
         """
         step = DrawDie(
-            seed=seed, age=self.age, temperature=self.temperature, activity=activity or {}
+            seed=seed,
+            age=self.age,
+            temperature=self.temperature,
+            activity=activity or {},
+            without=self.without,
+            layers=layers,
         )
         return run_passes(graph, self.of(target), [step])[0]
 

@@ -93,6 +93,16 @@ def parse_share(text: str, option: str) -> float:
     return float(share)
 
 
+def check_share(share: float | None, option: str = "require") -> None:
+    """Refuse ``bad-share`` for a number that is no share; None is none.
+
+    Raises:
+        MappingError: ``bad-share``.
+    """
+    if share is not None and not 0 <= share <= 1:
+        raise refuse("bad-share", f"{share!r:.40} is no share of 0 to 1", loc=option)
+
+
 def _spaced(parts: list[str], name: str) -> list[float]:
     start, stop = (_exact(part, name) for part in parts[:2])
     count = int(parts[2]) if re.fullmatch(r"\d{1,9}", parts[2]) else None

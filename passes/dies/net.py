@@ -14,7 +14,7 @@ from mapper.ir.readout import BitlineRead
 from passes.dies.conductance import conductances
 from passes.dies.crossbars import Bitlines, put_behind_wires
 from passes.dies.draws import CellKind
-from passes.dies.facts import has_wires
+from passes.dies.facts import has_spread, has_wires
 from passes.dies.sites import Sites
 from targets.devices import Imperfections
 
@@ -47,10 +47,9 @@ def keeps_digits(facts: Imperfections) -> bool:
     """Say whether cells are whole numbers of counts, as on the ideal chip, stuck or not."""
     cell = facts.cell
     even = cell.level == tuple(u + (cell.off or 0.0) for u in range(cell.levels))
-    spread = bool(cell.log_sigma or cell.quantiles or any(cell.sigma or ()))
     aged = cell.nu is not None and cell.t0_s is not None and (cell.age_s or 0.0) > cell.t0_s
     stays = bool(cell.off) and facts.readout.leakage == "stays"
-    return even and not (spread or aged or has_wires(facts) or stays)
+    return even and not (has_spread(cell) or aged or has_wires(facts) or stays)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

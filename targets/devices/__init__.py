@@ -11,6 +11,7 @@ from targets.devices.load import (
     shipped_device_text,
 )
 from targets.devices.settings import SETTINGS, parse_set
+from targets.devices.settings import check as check_settings
 from targets.devices.words import counts_of, said_of
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Imperfections",
     "ReadoutCounts",
     "WireCounts",
+    "check_settings",
     "counts_of",
     "device_from_data",
     "device_names",

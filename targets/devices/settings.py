@@ -77,7 +77,7 @@ def _refuse(problems: list[str]) -> None:
 
 def _problem(name: str, value: float) -> str:
     if name not in SETTINGS:
-        return f"no setting is named {name!r}{nearest(name, SETTINGS)}"
+        return f"no setting is named {name!r}{nearest(str(name), SETTINGS)}"
     setting = SETTINGS[name]
     if isinstance(value, bool) or not isinstance(value, int | float):
         return f"{name} is a number, got {value!r}"

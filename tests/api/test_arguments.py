@@ -42,6 +42,7 @@ def calls() -> dict[str, tuple[Callable[..., Any], dict[str, object]]]:
         "compare_mappings": (mapper.compare_mappings, {"builds": [build]}),
         "Build.run": (build.run, data),
         "Build.verify": (build.verify, data),
+        "Build.dies": (build.dies, {**data, "dies": 1}),
         "Build.cost": (build.cost, {}),
         "Build.report": (build.report, {"path": "p.html"}),
         "Build.figures": (build.figures, {"folder": "f"}),
@@ -85,8 +86,8 @@ def test_all_calls_are_here(calls):
     methods = {
         f"{kind.__name__}.{name}"
         for kind in (mapper.Build, mapper.Run)
-        for name, held in vars(kind).items()
-        if inspect.isfunction(held) and not name.startswith("_") and name != "as_dict"
+        for name, _ in inspect.getmembers(kind, inspect.isfunction)
+        if not name.startswith("_") and name != "as_dict"
     }
     assert functions | methods == calls.keys()
 

@@ -1,0 +1,104 @@
+"""``spikeloom yield``: the command, and what it prints."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from mapper import api
+from mapper.cli.app import command, out, report_progress, warn
+from mapper.cli.options import Age, Device, Folder, Json, Layout, Settings
+from mapper.cli.tables import table
+from mapper.diagnostics import printable
+from mapper.report.dies.tables import answer_lines, cost_tables, spike_table, sweep_tables
+from mapper.study.sweep import parse_share, parse_sweeps
+from targets.devices import parse_age, parse_set
+
+
+@command("yield")
+def yield_(
+    folder: Folder,
+    recording: Annotated[Path, typer.Option("--input", help="Inputs (.npz); may hold 'labels'.")],
+    device: Device = None,
+    settings: Settings = None,
+    age: Age = None,
+    dies: Annotated[
+        int | None,
+        typer.Option(min=1, help="Dies, at every point; 200, and 20 for --attribute."),
+    ] = None,
+    require: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SHARE", help="Accuracy of a good die, as 90%; yield is null without."
+        ),
+    ] = None,
+    sweeps: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--sweep",
+            metavar="NAME=START:STOP:COUNT",
+            help="Sweep a setting, as cell.sigma=0:0.3:7, or age. May be repeated.",
+        ),
+    ] = None,
+    attribute: Annotated[
+        bool, typer.Option("--attribute", help="Say which imperfection and which layer costs what.")
+    ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Folder for records, page and tables; goes on there."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the first die.")] = 0,
+    run_seed: Annotated[
+        int, typer.Option("--run-seed", min=0, help="Seed of noise from read to read.")
+    ] = 0,
+    scheduler: Annotated[
+        str, typer.Option(help="serial, threads, processes, dask or dask:ADDRESS.")
+    ] = "serial",
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=4096, help="Of the scheduler; as many as processors.")
+    ] = None,
+    layout: Layout = None,
+    as_json: Json = False,
+) -> api.Dies:
+    """Draw chips as they come from the fab, run each, and say how many are good."""
+    bound = None if require is None else parse_share(require, "--require")
+    swept = parse_sweeps(sweeps or [])
+    replaced = dict(map(parse_set, settings or []))
+    seconds = None if age is None else parse_age(age)
+    report_progress("checking the folder")
+    answer = api.load(folder).dies(
+        recording,
+        device=device,
+        settings=replaced,
+        age=seconds,
+        dies=dies,
+        require=bound,
+        sweeps=swept,
+        attribute=attribute,
+        seed=seed,
+        run_seed=run_seed,
+        layout=layout,
+        folder=output,
+        scheduler=scheduler,
+        workers=workers,
+        progress=report_progress,
+    )
+    warn(answer.warnings)
+    if not as_json:
+        out.print(yielded(answer))
+    return answer
+
+
+def yielded(answer: api.Dies) -> Group:
+    """Write an answer for a terminal."""
+    told = answer.told
+    parts: list[RenderableType] = [Text(printable(line)) for line in answer_lines(told)]
+    for title, held in (
+        *sweep_tables(told),
+        *cost_tables(told),
+        ("spikes that differ from the ideal chip's", spike_table(told)),
+    ):
+        parts += [Text(""), table(title, held.columns, held.rows)]
+    return Group(*parts)

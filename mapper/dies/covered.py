@@ -1,0 +1,81 @@
+"""What devices of a chip do not say: imperfections that its dies do not have, facts nobody read."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from mapper.dies.draw import Lot
+from mapper.ir.core import Graph
+from mapper.ir.crossbar import CrossbarMvm
+from passes.dies.facts import Conditions, facts_of
+from targets import Target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceUsed:
+    """A device in the macros of a chip that a network takes."""
+
+    name: str
+    summary: str
+    digest: str
+    macros: tuple[str, ...]
+    not_covered: tuple[str, ...]
+    """Imperfections that it does not speak of, or too little of: dies do not have them."""
+    unverified: tuple[str, ...]
+    """Facts that nobody read in a source."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {
+            "device": self.name,
+            "digest": self.digest,
+            "macros": list(self.macros),
+            "not_covered": list(self.not_covered),
+            "unverified": list(self.unverified),
+        }
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What a reader has to know of yields with it, as sentences without an end."""
+        missing, unread = ", ".join(self.not_covered), ", ".join(self.unverified)
+        return (
+            *([f"device {self.name} does not cover {missing}"] if missing else []),
+            *([f"device {self.name} has facts that nobody verified: {unread}"] if unread else []),
+        )
+
+
+def devices_used(lot: Lot, graph: Graph, target: Target) -> tuple[DeviceUsed, ...]:
+    """Return the devices that layers of a network meet, in their order.
+
+    Raises:
+        MappingError: As ``Lot.imperfections``.
+    """
+    chip = lot.of(target)
+    conditions = Conditions(age=lot.age, temperature=lot.temperature, without=lot.without)
+    macros = dict[str, dict[str, None]]()
+    missing = dict[str, dict[str, None]]()
+    devices = {}
+    for op in graph.ops:
+        if not isinstance(op, CrossbarMvm):
+            continue
+        facts = facts_of(op, chip, conditions)
+        device = chip.macro(facts.macro).device
+        assert device is not None
+        devices[device.digest] = device
+        macros.setdefault(device.digest, {})[facts.macro] = None
+        missing.setdefault(device.digest, {}).update(dict.fromkeys(facts.not_covered))
+    return tuple(
+        DeviceUsed(
+            name=device.name,
+            summary=device.summary,
+            digest=key,
+            macros=tuple(macros[key]),
+            not_covered=_once(missing[key]),
+            unverified=device.unverified,
+        )
+        for key, device in devices.items()
+    )
+
+
+def _once(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))

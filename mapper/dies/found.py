@@ -1,0 +1,164 @@
+"""What dies of a build are like: how many are good, what a setting may reach, what costs what."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import Literal
+
+from mapper.dies.plan import Plan, with_seed
+from mapper.dies.trials import Ideal, Trials, spike_layers
+from mapper.progress import Progress, silent
+from mapper.proportions import Score
+from mapper.study import Case, Record, Studied, run_study
+from mapper.study.statistics import Difference, Distribution, Swept, difference
+
+Measured = Literal["accuracy", "same class", "same outputs"]
+"""What is found of each die, as a share of samples: whose class is their label or, without labels,
+whose class is that of the ideal chip or, of outputs that say no class, whose outputs all are."""
+
+COUNTED: dict[Measured, str] = {
+    "accuracy": "right",
+    "same class": "same_class",
+    "same outputs": "same_outputs",
+}
+"""Which count of a record has it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What an imperfection, or a real layer, costs on the same dies."""
+
+    name: str
+    alone: Difference
+    """Ideal chip less a chip that has nothing else."""
+    left_out: Difference
+    """A chip that has all but this, less one that has all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Costs:
+    """What costs what."""
+
+    dies: int
+    together: Difference
+    """Ideal chip less one that has it all."""
+    imperfections: tuple[Cost, ...]
+    layers: tuple[Cost, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """Dies of one lot of a build on one recording."""
+
+    plan: Plan
+    measured: Measured
+    ideal: Score
+    """Of the ideal chip."""
+    values: tuple[float, ...]
+    """What is measured of each die, 0..1, by seed."""
+    spikes: Mapping[str, Distribution]
+    """Share of spike positions, 0..1, that differ from the ideal chip's, by layer of neurons."""
+    sweeps: tuple[Swept, ...]
+    costs: Costs | None
+    studied: Studied
+
+    @property
+    def distribution(self) -> Distribution:
+        return Distribution.of(self.values)
+
+
+def study_dies(
+    trials: Trials,
+    plan: Plan,
+    run: Callable[..., Studied] = run_study,
+    progress: Progress = silent,
+) -> Found:
+    """Run every die that a plan asks for.
+
+    Args:
+        trials: The build, the lot and the recording.
+        plan: Which dies.
+        run: ``run_study``, perhaps with a folder and a scheduler.
+        progress: Called with what is done.
+
+    Raises:
+        MappingError: As ``run_study`` and ``Lot.die``.
+    """
+    progress("the ideal chip on the recording")
+    counted = Ideal(trials).counted()
+    cases = plan.cases()
+    studied = run(trials, cases, what="dies", progress=progress)
+    read = _Read(trials, plan, counted, studied)
+    return Found(
+        plan=plan,
+        measured=read.measured,
+        ideal=Score(counted[COUNTED[read.measured]], trials.shape[1]),
+        values=read.values({}, plan.seeds),
+        spikes=read.spikes(),
+        sweeps=tuple(
+            Swept.of(
+                s.name,
+                ((v, Distribution.of(read.values({s.name: v}, plan.seeds))) for v in s.values),
+            )
+            for s in plan.sweeps
+        ),
+        costs=read.costs() if plan.few else None,
+        studied=studied,
+    )
+
+
+class _Read:
+    """Records of a study, by what was changed."""
+
+    def __init__(
+        self, trials: Trials, plan: Plan, ideal: Mapping[str, int], studied: Studied
+    ) -> None:
+        self.trials, self.plan = trials, plan
+        self.measured = measured(trials)
+        self._records = {
+            repr(case): record for case, record in zip(studied.cases, studied.records, strict=True)
+        }
+        self.ideal = self._share(ideal)
+
+    def record(self, case: Case) -> Record:
+        return self._records[repr(case)]
+
+    def values(self, change: Mapping[str, object], seeds: Iterable[int]) -> tuple[float, ...]:
+        return tuple(self._share(self.record(with_seed(seed, change))) for seed in seeds)
+
+    def _share(self, record: Record) -> float:
+        return float(record[COUNTED[self.measured]] / self.trials.shape[1])
+
+    def spikes(self) -> dict[str, Distribution]:
+        runs = prod(self.trials.shape)
+        records = [self.record(with_seed(seed, {})) for seed in self.plan.seeds]
+        return {
+            name: Distribution.of(record["spikes"][name] / (runs * neurons) for record in records)
+            for name, neurons in spike_layers(self.trials.graph).items()
+        }
+
+    def costs(self) -> Costs:
+        plan = self.plan
+        seeds = plan.few_seeds
+        ideal, real = (self.ideal,) * len(seeds), self.values({}, seeds)
+
+        def cost(name: str, changes: tuple[Mapping[str, object], Mapping[str, object]]) -> Cost:
+            alone, left_out = (self.values(change, seeds) for change in changes)
+            return Cost(
+                name=name, alone=difference(ideal, alone), left_out=difference(left_out, real)
+            )
+
+        return Costs(
+            dies=len(seeds),
+            together=difference(ideal, real),
+            imperfections=tuple(cost(n, plan.of_imperfection(n)) for n in plan.imperfections),
+            layers=tuple(cost(n, plan.of_layer(n)) for n in plan.layers),
+        )
+
+
+def measured(trials: Trials) -> Measured:
+    """Say what is found of each die."""
+    if trials.labels is not None:
+        return "accuracy"
+    shape = trials.graph.outputs[0].shape
+    return "same class" if len(shape) == 1 and shape[0] > 1 else "same outputs"

@@ -1,0 +1,193 @@
+"""What dies of one build do on a recording: the work of a study, a record a die.
+
+Each die is drawn, prepared and run by itself; what it does is counted against the ideal chip, the
+graph as it was compiled.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from mapper.dies.draw import Lot, activity_of
+from mapper.executor.engine import engine_for
+from mapper.ir.activity import WORDLINES
+from mapper.ir.core import Array, Graph, Span
+from mapper.ir.counter import read_keys
+from mapper.ir.identity import digest, digest_of_arrays
+from mapper.ir.neurons import IntegerNeuron
+from mapper.ir.noise import key_inputs
+from mapper.recordings import to_reals
+from mapper.study import Case, Run
+from mapper.study.case import digest as data_digest
+from mapper.verify.answers import classes
+from targets import Target, target_to_data
+
+SEED, AGE, WITHOUT, LAYERS = "seed", "age", "without", "layers"
+"""What a case names beside settings of the device."""
+
+_CHUNK_BYTES = 1 << 26
+"""Of the spikes of so many samples as are run at once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trials:
+    """Dies of one build, run on one recording.
+
+    A case is ``{"seed": 3}`` and what differs from the lot: settings of the device and an ``age``
+    by name, imperfections that are left out (``without``), layers that are drawn alone
+    (``layers``). Noise of reads of die ``n`` follows from ``run_seed + n``.
+    """
+
+    graph: Graph
+    """Of the ideal chip, as it was compiled."""
+    target: Target
+    lot: Lot
+    codes: Mapping[str, Array]
+    """Input codes ``[T, B, *shape]`` by name."""
+    labels: Array | None = None
+    """The class of each sample, ``[B]``; None where nobody knows them."""
+    run_seed: int = 0
+
+    def identity(self) -> Mapping[str, Any]:
+        """Return what determines every record beside its case."""
+        return {
+            "what": "dies",
+            "build": digest(self.graph),
+            "target": data_digest(target_to_data(self.target)),
+            **self.lot.identity(self.target),
+            "inputs": digest_of_arrays(self.codes),
+            "labels": None
+            if self.labels is None
+            else digest_of_arrays({"labels": self.labels.astype(np.int64)}),
+            "run_seed": self.run_seed,
+        }
+
+    def prepare(self) -> Run:
+        """Run the ideal chip, once."""
+        return Ideal(self)
+
+    @cached_property
+    def shape(self) -> tuple[int, int]:
+        """Time steps and samples."""
+        steps, samples = next(iter(self.codes.values())).shape[:2]
+        return steps, samples
+
+
+class Ideal:
+    """The ideal chip on a recording: dies are counted against it."""
+
+    def __init__(self, trials: Trials) -> None:
+        self.trials = trials
+        self.target = trials.lot.of(trials.target)
+        self.spikes = spike_layers(trials.graph)
+        ideal = engine_for(None).prepare(trials.graph, watch=tuple(self.spikes), threads=1)
+        self.parts, counted = [], list[Mapping[str, Array]]()
+        for samples in self._chunks():
+            found = ideal.trace(self._inputs(trials.graph, samples, 0))
+            self.parts.append(
+                {
+                    k: found.outputs[k].astype(bool) if k in self.spikes else found.outputs[k]
+                    for k in (*self._outputs, *self.spikes)
+                }
+            )
+            counted.append(found.counts)
+        self.activity = activity_of(trials.graph, _added(counted), *trials.shape)
+
+    @cached_property
+    def _outputs(self) -> tuple[str, ...]:
+        return tuple(value.name for value in self.trials.graph.outputs)
+
+    def __call__(self, case: Case) -> Mapping[str, Any]:
+        """Draw a die, run it, and count what it does."""
+        die = self.die(case)
+        watch = tuple(self.spikes) if case.keys() == {SEED} else ()
+        prepared = engine_for(None).prepare(die, watch=watch, threads=1)
+        differing = dict.fromkeys(watch, 0)
+        answers = list[Mapping[str, Array]]()
+        for samples, part in zip(self._chunks(), self.parts, strict=True):
+            seed = self.trials.run_seed + case[SEED]
+            found = prepared.run(self._inputs(die, samples, seed))
+            answers.append({name: found[name] for name in self._outputs})
+            for name in watch:
+                differing[name] += int(np.count_nonzero(found[name].astype(bool) != part[name]))
+        counted = self._compared(answers)
+        return {**counted, "spikes": differing} if watch else counted
+
+    def die(self, case: Case) -> Graph:
+        """Draw the die of a case."""
+        known = (SEED, AGE, WITHOUT, LAYERS)
+        lot = Lot(
+            settings={name: value for name, value in case.items() if name not in known},
+            age=case.get(AGE, self.trials.lot.age),
+            temperature=self.trials.lot.temperature,
+            without=(*self.trials.lot.without, *case.get(WITHOUT, ())),
+        )
+        layers = case.get(LAYERS)
+        return lot.die(
+            self.trials.graph,
+            self.target,
+            case[SEED],
+            self.activity,
+            None if layers is None else tuple(layers),
+        )
+
+    def counted(self) -> Mapping[str, Any]:
+        """Return what a die of an ideal device would count."""
+        return self._compared([{name: part[name] for name in self._outputs} for part in self.parts])
+
+    @cached_property
+    def classes(self) -> Array:
+        """The class of each sample, ``[B]``."""
+        return np.concatenate([self._classes(part) for part in self.parts])
+
+    def _classes(self, outputs: Mapping[str, Array]) -> Array:
+        first = self._outputs[0]
+        return classes(to_reals(self.trials.graph, {first: outputs[first]})[first])
+
+    def _compared(self, answers: list[Mapping[str, Array]]) -> dict[str, int]:
+        found = np.concatenate([self._classes(answer) for answer in answers])
+        pairs = zip(self.parts, answers, strict=True)
+        counts = {
+            "same_outputs": sum(_same(part, answer, self._outputs) for part, answer in pairs),
+            "same_class": int((found == self.classes).sum()),
+        }
+        if self.trials.labels is not None:
+            counts["right"] = int((found == self.trials.labels).sum())
+        return counts
+
+    # --- samples -------------------------------------------------------------------------------
+
+    def _chunks(self) -> tuple[Span, ...]:
+        """Cut the samples up, so that spikes of all layers fit in memory."""
+        steps, samples = self.trials.shape
+        each = max(1, 8 * steps * sum(self.spikes.values()))
+        return Span(0, samples).split(max(1, _CHUNK_BYTES // each))
+
+    def _inputs(self, graph: Graph, samples: Span, seed: int) -> dict[str, Array]:
+        held = self.trials
+        keys = {value.name: read_keys(seed, *held.shape) for value in key_inputs(graph)}
+        cut = {**held.codes, **keys}
+        return {name: np.ascontiguousarray(array[:, samples.slice]) for name, array in cut.items()}
+
+
+def _same(one: Mapping[str, Array], other: Mapping[str, Array], names: tuple[str, ...]) -> int:
+    """Count the samples of ``[T, B, *shape]`` of which every number is the same."""
+    equal = [(one[name] == other[name]).swapaxes(0, 1) for name in names]
+    whole = [found.reshape(len(found), -1).all(axis=1) for found in equal]
+    return int(np.logical_and.reduce(whole).sum())
+
+
+def spike_layers(graph: Graph) -> dict[str, int]:
+    """Return how many neurons each layer has, by the name of its spikes."""
+    neurons = (op for op in graph.ops if isinstance(op, IntegerNeuron))
+    return {op.spike.name: prod(op.spike.shape) for op in neurons if op.spike is not None}
+
+
+def _added(parts: list[Mapping[str, Array]]) -> dict[str, Array]:
+    """Add up how often wordlines were driven in parts of a run."""
+    names = (name for name in parts[0] if name.endswith(WORDLINES))
+    return {name: np.sum([part[name] for part in parts], axis=0) for name in names}

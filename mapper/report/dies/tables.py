@@ -1,0 +1,83 @@
+"""A study of dies as lines and tables, for a terminal, a page and papers."""
+
+from collections.abc import Iterator, Sequence
+
+from mapper.dies.found import Cost
+from mapper.report.charts.base import Table
+from mapper.report.dies.data import DiesReport
+from mapper.report.numbers import percent
+from mapper.report.study.effects import Effect
+from mapper.report.study.tables import effect_table, sweep_table
+from mapper.study.statistics import HIGH, LOW
+
+ALONE, LEFT_OUT = "alone", "left out"
+
+COSTS = (
+    "Alone: what the ideal chip loses with it and nothing else. Left out: what real chips gain "
+    "without it."
+)
+"""What bars of costs are."""
+
+
+def answer_lines(told: DiesReport) -> Iterator[str]:
+    """Yield what is answered first, a line each."""
+    found, quantity, plan = told.found, told.quantity, told.found.plan
+    held = told.distribution
+    seeds = f"seed {plan.first}" if plan.dies == 1 else f"seeds {plan.seeds[0]} to {plan.seeds[-1]}"
+    yield f"{told.network} on {told.target}: {quantity.many(plan.dies)} of {told.chips} ({seeds})"
+    yield f"recording: {told.recording}; noise of reads of die n: seed {told.run_seed} + n"
+    low, least = quantity.digits(held.quantile(LOW)), quantity.digits(held.values[0])
+    yield (
+        f"{quantity.name}: {quantity.spread(held)} %, 5th percentile {low} %, least {least} %; "
+        f"ideal chip {found.ideal}"
+    )
+    if told.score is None:
+        yield "yield: nothing is required of a die (--require)"
+    else:
+        assert told.require is not None
+        yield f"yield: {told.score} at {quantity.text(told.require)} or more"
+    yield from (told.told(tolerance) for tolerance in told.tolerances)
+
+
+def sweep_tables(told: DiesReport) -> Iterator[tuple[str, Table]]:
+    """Yield a table for each sweep, with its title."""
+    for swept in told.found.sweeps:
+        yield f"sweep of {swept.name}", sweep_table(swept, told.quantity, told.require)
+
+
+def effects_of(costs: Sequence[Cost], names: dict[str, str] | None = None) -> list[Effect]:
+    """Return two bars for each cost."""
+    return [
+        Effect(label=(names or {}).get(cost.name, cost.name), difference=held, group=how)
+        for cost in costs
+        for how, held in ((ALONE, cost.alone), (LEFT_OUT, cost.left_out))
+    ]
+
+
+def layer_name(partial_sum: str) -> str:
+    """Return what a layer on crossbars is called."""
+    return partial_sum.removesuffix(".partial_sum")
+
+
+def cost_tables(told: DiesReport) -> Iterator[tuple[str, Table]]:
+    """Yield what costs what, with titles."""
+    costs, quantity = told.found.costs, told.quantity
+    if costs is None:
+        return
+    lost = f"{quantity.name} lost"
+    names = {cost.name: layer_name(cost.name) for cost in costs.layers}
+    for what, held in (("imperfection", costs.imperfections), ("layer", costs.layers)):
+        if held:
+            made = effect_table(effects_of(held, names), quantity, label=what, what=lost)
+            yield f"which {what} costs what, on {quantity.many(costs.dies)}", made
+
+
+def spike_table(told: DiesReport) -> Table:
+    """Write a row for each layer of neurons."""
+    return Table(
+        columns=("layer", "mean", "5th percentile", "95th percentile"),
+        rows=tuple(
+            (name, *map(percent, (held.mean, held.quantile(LOW), held.quantile(HIGH))))
+            for name, held in told.found.spikes.items()
+        ),
+    )
