@@ -25,7 +25,6 @@ from mapper.api.before import (
 from mapper.api.build import Build
 from mapper.api.charts import figures_of
 from mapper.api.comparing import compare_mappings, compare_targets
-from mapper.api.dies import Dies
 from mapper.api.energy import energy_table
 from mapper.api.estimate import Estimate
 from mapper.api.figures import DrawnFigure, Figures
@@ -35,6 +34,7 @@ from mapper.api.new_target import NewTarget, new_target
 from mapper.api.page import ReportAnswer
 from mapper.api.paths import CompareOptions, compare_paths
 from mapper.api.run import Run
+from mapper.api.yields import Dies
 from mapper.build.summary import CompileSummary
 from mapper.compare.result import ComparedBuild, Comparison
 from mapper.demo import Demo, DemoTarget, run_demo

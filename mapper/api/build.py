@@ -13,7 +13,6 @@ from pathlib import Path
 from numpy.typing import ArrayLike
 
 from mapper.api.arguments import check_given
-from mapper.api.dies import MakesDies
 from mapper.api.estimate import Estimate, notes_of
 from mapper.api.figures import Figures, check_drawing, draw_report
 from mapper.api.inputs import (
@@ -29,6 +28,7 @@ from mapper.api.inputs import (
 )
 from mapper.api.page import ReportAnswer, check_place, page_of, write_page
 from mapper.api.run import Run, run_of
+from mapper.api.yields import MakesDies
 from mapper.build import folder as folders
 from mapper.build import model as data
 from mapper.build.page import PAGE
