@@ -64,7 +64,7 @@ def test_a_weight_past_single_precision_is_no_other_fault(tmp_path):
     found = refusal(raw(tmp_path / "net.nir", held))
     assert (found.code, found.message) == (
         "nan-weights",
-        "'w.weight' holds inf, at most 1e+30 is read",
+        "'w.weight' holds inf, magnitudes of at most 1e+30 are read",
     )
 
 

@@ -93,3 +93,15 @@ def test_a_table_of_elements_that_is_too_long(tmp_path):
     assert f"Gather takes 8388608 {LIST}" in refused(
         tmp_path, "Gather", {"axis": 1}, {"n": indices}
     )
+
+
+def test_a_stored_array_of_too_many_axes(tmp_path):
+    held = np.ones((1,) * 50, np.float32)
+    proto = model(
+        [node("Add", "x n", "p"), *leaky("p", "v", "s", "v_out")],
+        {"x": [1, 4], "v": [1, 4]},
+        {"s": [1, 4], "v_out": [1, 4]},
+        {"n": held, **NUMBERS},
+    )
+    with pytest.raises(MappingError, match="'n' has 50 axes, at most 32 are read"):
+        import_model(saved(proto, tmp_path))

@@ -18,6 +18,7 @@ from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto,
 from mapper.diagnostics import refuse
 from mapper.exchange.canonical.bare import with_stand_ins
 from mapper.frontend.onnx.inline import MAX_NODES, inline_functions
+from mapper.frontend.onnx.shapes import MAX_RANK
 from mapper.frontend.onnx.types import type_problems
 from mapper.ir.core import Array
 
@@ -235,6 +236,8 @@ def to_array(tensor: TensorProto, path: Path) -> Array:
     """Return a stored tensor as an array, or refuse ``invalid-model``."""
     if min(tensor.dims, default=0) < 0 or math.prod(tensor.dims) > MAX_BYTES:
         raise _invalid(path, f"{tensor.name!r} has shape {list(tensor.dims)[:8]}")
+    if (axes := len(tensor.dims)) > MAX_RANK:
+        raise _invalid(path, f"{tensor.name!r} has {axes} axes, at most {MAX_RANK} are read")
     try:
         return np.asarray(numpy_helper.to_array(tensor))
     except (ValueError, TypeError, KeyError, OverflowError) as error:

@@ -159,11 +159,11 @@ class OpWriter(GraphBuilder):
 def _check_numbers(name: str, array: Array) -> None:
     if np.isnan(array).any():
         raise refuse("nan-weights", f"{name!r} holds values that are no numbers", loc=name)
-    greatest = max(float(array.max(initial=0)), -float(array.min(initial=0)))
-    if greatest > LARGEST:
+    greatest = max(array.max(initial=0), array.min(initial=0), key=abs)
+    if abs(greatest) > LARGEST:
         raise refuse(
             "nan-weights",
-            f"{name!r} holds {greatest:g}, at most {LARGEST:g} is read",
+            f"{name!r} holds {greatest:g}, magnitudes of at most {LARGEST:g} are read",
             loc=name,
             help="sums of such numbers overflow; the network was not trained to work with them",
         )
