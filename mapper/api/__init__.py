@@ -25,6 +25,7 @@ from mapper.api.before import (
 from mapper.api.build import Build
 from mapper.api.charts import figures_of
 from mapper.api.comparing import compare_mappings, compare_targets
+from mapper.api.dies import DieSummary
 from mapper.api.energy import energy_table
 from mapper.api.estimate import Estimate
 from mapper.api.figures import DrawnFigure, Figures
@@ -68,6 +69,7 @@ __all__ = [
     "DemoTarget",
     "DeviceFacts",
     "DeviceList",
+    "DieSummary",
     "Dies",
     "DrawnFigure",
     "EnergyTable",

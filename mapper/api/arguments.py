@@ -19,10 +19,12 @@ TARGET = Takes(words="a target, its name or its file", types=(str, os.PathLike, 
 
 PICOJOULES = Takes(words="pJ, as a number", types=(Real,))
 
+SEED = Takes(words="a seed, a whole number from 0 on", types=(int,), low=0, high=(1 << 63) - 1)
+
 TAKES = {
     "ac_pj": PICOJOULES,
     "after": CALL,
-    "age": Takes(words="seconds, as a number", types=(Real,)),
+    "age": Takes(words="seconds since programming, as a number", types=(Real,)),
     "assignment": Takes(words="a mapper.Assignment", types=(Assignment,)),
     "attribute": FLAG,
     "backend": Takes(words='"native" or "numpy"', types=(str,)),
@@ -52,9 +54,9 @@ TAKES = {
         types=(str, int, Sequence, set, frozenset),
         each=Takes(words="a ring", types=(str, int)),
     ),
-    "run_seed": WHOLE,
+    "run_seed": SEED,
     "scheduler": TEXT,
-    "seed": WHOLE,
+    "seed": SEED,
     "sensitivity": FLAG,
     "settings": Takes(
         words='facts of a device by name, as {"cell.sigma": 0.1}',
@@ -72,6 +74,7 @@ TAKES = {
     "targets": Takes(
         words='several targets, as ["adcless-64", "ideal-128"]', types=(Iterable,), each=TARGET
     ),
+    "temperature": Takes(words="degrees Celsius, as a number", types=(Real,)),
     "threads": Takes(words="a number of threads, 1 or more", types=(int,), low=1),
     "trace": FLAG,
     "workers": Takes(words="a number of workers, 1..4096", types=(int,), low=1, high=4096),

@@ -13,6 +13,7 @@ from pathlib import Path
 from numpy.typing import ArrayLike
 
 from mapper.api.arguments import check_given
+from mapper.api.dies import DrawsDie
 from mapper.api.estimate import Estimate, notes_of
 from mapper.api.figures import Figures, check_drawing, draw_report
 from mapper.api.inputs import (
@@ -30,7 +31,6 @@ from mapper.api.page import ReportAnswer, check_place, page_of, write_page
 from mapper.api.run import Run, run_of
 from mapper.api.yields import MakesDies
 from mapper.build import folder as folders
-from mapper.build import model as data
 from mapper.build.page import PAGE
 from mapper.build.summary import CompileSummary
 from mapper.cost import assumed
@@ -55,7 +55,7 @@ from targets import DEFAULT_PRESET, Target, load_preset
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class Build(MakesDies):
+class Build(DrawsDie, MakesDies):
     """One network on one target: ``compile`` makes one and ``load`` reads one from a folder.
 
     Nothing is written before ``save``.
@@ -71,16 +71,10 @@ class Build(MakesDies):
         PosixPath('gesture')
     """
 
-    mapped: data.Build
-    """Hardware graph, network, target and options: all that the files are made from."""
     model: Model | None = None
     """What it was compiled from, which ring 3 or ring 7 compares with; None where not known."""
     nir: NirOptions | None = None
     """What was said of a NIR file that it leaves open."""
-    folder: Path | None = None
-    """Where it is saved; None where it is not."""
-    identity: str = ""
-    """What the build in ``folder`` is known by, to its records; empty where it is in none."""
     warnings: tuple[str, ...] = ()
     """What was assumed in reading the model."""
     recording: Taken | None = None
@@ -125,6 +119,7 @@ class Build(MakesDies):
         threads: int | None = None,
         spikes: bool = False,
         trace: bool = False,
+        run_seed: int = 0,
         progress: Progress = silent,
     ) -> Run:
         """Compute every output bit on recordings.
@@ -143,17 +138,18 @@ class Build(MakesDies):
             threads: Of the native backend; every processor where None.
             spikes: Return the spikes of every layer of neurons, too.
             trace: Count spikes and driven wordlines, for ``cost``.
+            run_seed: What noise of reads follows from, on a die whose reads have noise.
             progress: Called with what is done.
 
         Raises:
             MappingError: ``input-name``, ``input-shape``, ``input-layout``, ``input-range``,
                 ``bad-recording``, ``unknown-backend``, ``backend-unavailable``.
         """
-        needed = {"spikes": spikes, "trace": trace, "progress": progress}
+        needed = {"spikes": spikes, "trace": trace, "run_seed": run_seed, "progress": progress}
         check_given(needed, threads=threads, backend=backend)
         graph = self.hardware
         recorded = read_inputs(inputs, recorded_inputs(graph), self.mapped.presented, layout)
-        codes = to_codes(graph, recorded.inputs, recorded.where)
+        codes = to_codes(graph, recorded.inputs, recorded.where, run_seed)
         kept = trace and self.folder is not None and recorded.where != IN_MEMORY
 
         def done(step: int) -> None:

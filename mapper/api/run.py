@@ -60,6 +60,8 @@ class Run:
     """A warning of the build where its readout was set without recordings."""
     recording: Taken | None = None
     """What the arrays of the inputs were taken for: samples, time steps, images that are shown."""
+    die: str = ""
+    """Which die it ran on, of what; empty of the ideal chip."""
     written: Mapping[str, str] | None = None
     """Files that ``save`` wrote: ``output``, and ``trace`` where there is one."""
 
@@ -140,6 +142,7 @@ class Run:
             "warnings": list(self.warnings),
             "steps": self.steps,
             "samples": self.samples,
+            **({"die": self.die} if self.die else {}),
             **({} if self.recording is None else {"recording": self.recording.as_dict()}),
             "outputs": {name: self._described(name) for name in self.outputs},
             "firing": self.firing.as_dict(),
@@ -205,6 +208,7 @@ def run_of(
         recording=recording.taken,
         variant=ran.variant,
         notes=(*ran.notes, *filter(None, (unused,))),
+        die="" if build.die is None else build.die.named,
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mapper.api.arguments import check_given
+from mapper.api.dies import ideal_chip
 from mapper.api.inputs import Inputs, Progress, read_inputs, silent
 from mapper.build.model import Build
 from mapper.dies.covered import devices_used
@@ -187,7 +188,7 @@ class MakesDies:
             workers=workers,
         )
         check_share(require)
-        build = self.mapped
+        build = ideal_chip(self.mapped)
         lot = Lot(
             device=device if device is None or isinstance(device, Device) else load_device(device),
             settings=settings or {},

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from mapper import __version__
+from mapper.build.die import PREFIX as _DIE_PREFIX
+from mapper.build.die import check_die, die_arrays, die_entry, read_die
 from mapper.build.files import changed, check_files, listed, read_json
 from mapper.build.model import Build
 from mapper.build.owned import others_in_build, told
@@ -19,6 +21,7 @@ from mapper.build.page import PAGE, identity_of, json_lines
 from mapper.build.rules import integer_problems, placement_problems, shared_problems
 from mapper.diagnostics import MappingError, refuse
 from mapper.ir.core import Array, Graph
+from mapper.ir.noise import recorded_inputs
 from mapper.ir.serialize import from_json, load, to_json
 from mapper.ir.verify import graph_problems
 from mapper.ir.weights import load_constants, save_constants
@@ -33,6 +36,8 @@ from targets import target_from_data, target_to_data
 SCHEMA = "spikeloom/mapping/1"
 WITH_OPTIONS = "spikeloom/mapping/2"
 """Of a build whose passes were not all left at their defaults."""
+OF_DIE = "spikeloom/mapping/3"
+"""Of a die, whatever its passes; the hardware graph is that of the die."""
 
 MANIFEST = "manifest.json"
 MANIFEST_SCHEMA = "spikeloom/manifest/1"
@@ -143,13 +148,14 @@ def _write_data(build: Build, folder: Path) -> None:
     (folder / "mapping.json").write_text(json_lines(_mapping(build)), encoding="utf-8")
     save_constants(build.hardware, folder / "weights.npz")
     samples = {f"{_SAMPLE_PREFIX}{name}": array for name, array in build.samples.items()}
-    source = replace(build.network, constants={**build.network.constants, **samples})
+    drawn = die_arrays(build.die, build.hardware)
+    source = replace(build.network, constants={**build.network.constants, **samples, **drawn})
     save_constants(source, folder / "source.npz")
 
 
 def _mapping(build: Build) -> dict[str, Any]:
     return {
-        "schema": WITH_OPTIONS if build.options else SCHEMA,
+        "schema": _schema(build),
         "hardware": to_json(build.hardware),
         "network": to_json(build.network),
         "target": target_to_data(build.target),
@@ -158,8 +164,15 @@ def _mapping(build: Build) -> dict[str, Any]:
         **_options(build),
         **presented_entry(build.presented),
         **_calibration(build),
+        **die_entry(build.die, build.hardware),
         "source": dict(build.source),
     }
+
+
+def _schema(build: Build) -> str:
+    if build.die is not None:
+        return OF_DIE
+    return WITH_OPTIONS if build.options else SCHEMA
 
 
 def _calibration(build: Build) -> dict[str, Any]:
@@ -289,14 +302,17 @@ def _read_data(folder: Path) -> Build:
     data = read_json(path)
     where = str(path)
     source = load_constants(folder / "source.npz")
-    samples = _without_prefix(source)
-    trained = {n: a for n, a in source.items() if not n.startswith(_SAMPLE_PREFIX)}
     try:
-        if data["schema"] not in (SCHEMA, WITH_OPTIONS):
-            known = f"{SCHEMA!r} or {WITH_OPTIONS!r}"
+        if data["schema"] not in (SCHEMA, WITH_OPTIONS, OF_DIE):
+            known = f"{SCHEMA!r}, {WITH_OPTIONS!r} or {OF_DIE!r}"
             raise ValueError(f"schema {data['schema']!r}, expected {known}")
+        of_die = data["schema"] == OF_DIE
+        if of_die != ("die" in data):
+            raise ValueError(f"schema {data['schema']!r} with{'out' * of_die} an entry 'die'")
+        samples, source = _apart(source, _SAMPLE_PREFIX)
+        drawn, trained = _apart(source, _DIE_PREFIX) if of_die else ({}, source)
         told, dead = _read_calibration(data.get("calibration"))
-        options = _read_options(data["options"] if data["schema"] == WITH_OPTIONS else {}, where)
+        options = _read_options(_held_options(data), where)
         hardware = from_json(data["hardware"], load_constants(folder / "weights.npz"), where)
         build = Build(
             hardware=hardware,
@@ -307,15 +323,25 @@ def _read_data(folder: Path) -> Build:
             samples=samples,
             source={name: load(str, text) for name, text in data["source"].items()},
             presented=read_presented(
-                data.get("presented"), [value.name for value in hardware.inputs]
+                data.get("presented"), [value.name for value in recorded_inputs(hardware)]
             ),
             told=told,
             dead=dead,
+            die=read_die(data["die"], drawn, hardware, where) if of_die else None,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise refuse("bad-mapping", f"cannot be read: {error}", loc=where) from error
     _check_graphs(build, where)
+    if build.die is not None:
+        check_die(build.die, hardware, build.target, folder)
     return build
+
+
+def _held_options(data: Mapping[str, Any]) -> Mapping[str, Mapping[str, object]]:
+    """Return the entry for options; a die may have none, what is no die is numbered by it."""
+    if data["schema"] == OF_DIE:
+        return data.get("options", {})  # type: ignore[no-any-return]  # checked by who reads it
+    return data["options"] if data["schema"] == WITH_OPTIONS else {}
 
 
 def _read_pass(run: Any, options: PassOptions) -> PassRun:
@@ -344,19 +370,24 @@ def _read_options(data: Mapping[str, Mapping[str, object]], where: str) -> PassO
         raise refuse("bad-mapping", f"cannot be read: {message}", loc=where) from error
 
 
-def _without_prefix(source: Mapping[str, Array]) -> dict[str, Array]:
-    size = len(_SAMPLE_PREFIX)
-    return {n[size:]: a for n, a in source.items() if n.startswith(_SAMPLE_PREFIX)}
+def _apart(source: Mapping[str, Array], prefix: str) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Return the arrays whose names start so, without that, and the others."""
+    named = {n.removeprefix(prefix): a for n, a in source.items() if n.startswith(prefix)}
+    return named, {n: a for n, a in source.items() if not n.startswith(prefix)}
 
 
 def _check_graphs(build: Build, where: str) -> None:
-    for graph, integers in ((build.hardware, True), (build.network, False)):
+    chips = [build.hardware] if build.die is None else [build.die.ideal, build.hardware]
+    for graph, integers in ((build.network, False), *((chip, True) for chip in chips)):
         if problem := graph_problem(graph, integers=integers):
             raise refuse("bad-mapping", f"the graph breaks a rule: {problem}", loc=where)
-    if problem := next(shared_problems(build.network, build.hardware, build.samples), ""):
-        raise refuse("bad-mapping", f"the mapping is not of its network: {problem}", loc=where)
-    if problem := next(placement_problems(build.hardware, build.target), ""):
-        raise refuse("bad-mapping", f"this is no mapping onto the target: {problem}", loc=where)
+    for chip in chips:
+        if problem := next(shared_problems(build.network, chip, build.samples), ""):
+            raise refuse("bad-mapping", f"the mapping is not of its network: {problem}", loc=where)
+        if problem := next(placement_problems(chip, build.target), ""):
+            raise refuse("bad-mapping", f"this is no mapping onto the target: {problem}", loc=where)
+    if build.die is not None and (problem := next(build.die.problems(build.target), "")):
+        raise refuse("bad-mapping", f"no die can be drawn from this: {problem}", loc=where)
 
 
 def graph_problem(graph: Graph, *, integers: bool) -> str:

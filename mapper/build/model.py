@@ -6,6 +6,7 @@ from functools import cached_property
 
 from mapper import __version__
 from mapper.cost import Counts, count_actions, generate_cost
+from mapper.dies.drawn import Drawn
 from mapper.executor.numpy.generate import generate_executor
 from mapper.executor.onnx.lowered import lowered_bytes
 from mapper.ir.core import Array, Graph
@@ -27,6 +28,7 @@ class Build:
     """
 
     hardware: Graph
+    """What the chip computes: the ideal one, or that of ``die``."""
     network: Graph
     target: Target
     weight_bits: int
@@ -42,6 +44,8 @@ class Build:
     """Warnings of what calibration recordings found: layers that never or always fire."""
     dead: str = ""
     """Why the mapping says nothing of these recordings, in a few words; empty where it does."""
+    die: Drawn | None = None
+    """What ``hardware`` was drawn from where it is one die; None of the ideal chip."""
 
     def telling(self, told: tuple[str, ...], dead: str) -> "Build":
         """Return the same build with what was found of it; what was generated is not anew."""
@@ -54,6 +58,11 @@ class Build:
         object.__setattr__(self, "samples", FrozenMap(self.samples))
 
     @property
+    def ideal(self) -> Graph:
+        """The graph of the ideal chip: what is counted and priced, as a die has the same parts."""
+        return self.hardware if self.die is None else self.die.ideal
+
+    @property
     def options(self) -> PassOptions:
         """Options of passes that were not left at their defaults."""
         return {run.name: run.options for run in self.passes if run.options}
@@ -61,17 +70,17 @@ class Build:
     @property
     def uncalibrated(self) -> tuple[str, ...]:
         """A warning where sense amplifiers were set without recordings; nothing elsewhere."""
-        return uncalibrated(self.hardware, self.source, calibrated=bool(self.samples))
+        return uncalibrated(self.ideal, self.source, calibrated=bool(self.samples))
 
     @cached_property
     def counts(self) -> Counts:
         """The actions of every layer: what each estimate starts from."""
-        return count_actions(self.hardware, self.target)
+        return count_actions(self.ideal, self.target)
 
     @cached_property
     def grids(self) -> tuple[LayerGrid, ...]:
         """The crossbars of each layer that is on crossbars."""
-        return layer_grids(self.hardware, self.target)
+        return layer_grids(self.ideal, self.target)
 
     @cached_property
     def page(self) -> Report:
@@ -95,6 +104,7 @@ class Build:
             told=self.told,
             preset=preset,
             every_ms=every_ms,
+            die="" if self.die is None else self.die.named,
         )
 
     @cached_property

@@ -1,12 +1,14 @@
 """What a hardware graph owes to its target: rules that passes keep and a file may break."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from mapper.diagnostics import MappingError
 from mapper.executor.base import ports_of
 from mapper.ir.core import Array, Graph, IntType, Value
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.evaluate import defined_values
+from mapper.ir.noise import recorded_inputs
 from mapper.ir.readout import BitlineRead
 from targets import Macro, Target
 
@@ -20,6 +22,7 @@ def integer_problems(graph: Graph) -> Iterator[str]:
 
 def shared_problems(network: Graph, hardware: Graph, samples: Mapping[str, Array]) -> Iterator[str]:
     """Yield where a mapping is not one of a network: ports, spikes, recordings for calibration."""
+    hardware = replace(hardware, inputs=recorded_inputs(hardware))
     for what in ("inputs", "outputs"):
         theirs, ours = ({v.name: v.shape for v in getattr(g, what)} for g in (network, hardware))
         if theirs != ours:

@@ -1,13 +1,13 @@
 """The ``spikeloom`` command: parse, call ``mapper.api``, print. No logic of its own."""
 
-from mapper.cli import build, compare, facts, model, new_target, yields
+from mapper.cli import build, compare, dies, facts, model, new_target, yields
 from mapper.cli.app import app
 
-__all__ = ["app", "build", "compare", "facts", "main", "model", "new_target", "yields"]
+__all__ = ["app", "build", "compare", "dies", "facts", "main", "model", "new_target", "yields"]
 
 # fmt: off
 _ORDER = (
-    "demo", "inspect", "compile", "run", "verify", "yield", "cost", "report", "compare",
+    "demo", "inspect", "compile", "run", "verify", "yield", "die", "cost", "report", "compare",
     "energy-table", "figures", "export", "targets", "devices", "passes",
 )
 # fmt: on

@@ -8,7 +8,20 @@ import typer
 from mapper import api
 from mapper.cli import comparing, tables
 from mapper.cli.app import command, out, report_progress, warn
-from mapper.cli.options import Every, Folder, Json, Layout, Nir, Preset, Steps, with_nir
+from mapper.cli.dies import OF_A_DIE, Temperature, lot_of
+from mapper.cli.options import (
+    Age,
+    Device,
+    Every,
+    Folder,
+    Json,
+    Layout,
+    Nir,
+    Preset,
+    Settings,
+    Steps,
+    with_nir,
+)
 from mapper.cost import assumed, tornado_lines
 from targets import DEFAULT_PRESET
 
@@ -42,6 +55,9 @@ def run(
     trace: Annotated[
         bool, typer.Option("--trace", help="Also write OUTPUT.trace.npz, for 'cost --activity'.")
     ] = False,
+    run_seed: Annotated[
+        int, typer.Option(min=0, help="Of the noise of reads, on a die that has some.")
+    ] = 0,
     as_json: Json = False,
 ) -> api.Run:
     """Run a build on recordings, bit-accurately."""
@@ -55,6 +71,7 @@ def run(
             backend=backend,
             threads=threads,
             trace=trace,
+            run_seed=run_seed,
             progress=report_progress,
         )
         .save(output)
@@ -74,6 +91,13 @@ def verify(
         Path | None, typer.Option(help="For a build folder: its model, for ring 3.")
     ] = None,
     layout: Layout = None,
+    die: Annotated[
+        int | None, typer.Option(min=0, help="For a build folder: verify the die of this seed.")
+    ] = None,
+    device: Device = None,
+    settings: Settings = None,
+    age: Age = None,
+    temperature: Temperature = None,
     rings: Annotated[
         str | None, typer.Option(help="For a build folder: rings to run, such as 2,4.")
     ] = None,
@@ -87,9 +111,16 @@ def verify(
     as_json: Json = False,
 ) -> api.Verification:
     """Check a model against ONNX Runtime, or the rings of a build."""
+    if die is None and any((device, settings, age, temperature is not None)):
+        raise typer.BadParameter("--device, --set, --age and --temperature need --die SEED")
     if path.is_dir():
         report_progress("checking the folder")
-        answer = api.load(path).verify(
+        build = api.load(path)
+        if die is not None:
+            lot = lot_of(device, settings, age, temperature)
+            build = build.die(die, **lot, inputs=recording, layout=layout, progress=report_progress)
+            rings = rings or OF_A_DIE
+        answer = build.verify(
             recording,
             layout=layout,
             model=model,
@@ -99,8 +130,8 @@ def verify(
             samples=samples,
             progress=report_progress,
         )
-    elif (rings, steps, samples) != (None, None, None):
-        raise typer.BadParameter("--rings, --steps and --samples are for build folders")
+    elif (rings, steps, samples, die) != (None,) * 4:
+        raise typer.BadParameter("--rings, --steps, --samples and --die are for build folders")
     else:
         answer = api.verify_model(path, recording, layout=layout, nir=nir, progress=report_progress)
     warn(answer.warnings)

@@ -10,6 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from mapper.api.dies import DieSummary
 from mapper.api.figures import Figures
 from mapper.api.page import ReportAnswer
 from mapper.api.run import Run
@@ -30,7 +31,7 @@ from mapper.listing import (
 )
 from mapper.report.answer import Answer
 from mapper.report.headline import Headline, worth_of
-from mapper.report.numbers import firing_text, number, three_digits
+from mapper.report.numbers import firing_text, number, percent, three_digits
 from mapper.verify.result import Ring, Verification
 from passes import Pass
 from passes.options import options_of
@@ -167,14 +168,41 @@ def ran(answer: Run) -> RenderableType:
         table("", ["output", "shape", "mean", "greatest"], rows),
         Text(printable(firing_text(answer.firing))),
         *recording(answer.recording),
+        *_of_die(answer.die),
         *notes,
         Text(printable(f"written: {written}")),
     )
 
 
+def drawn(answer: DieSummary) -> RenderableType:
+    """Which die it is, and what differs from the ideal chip in each layer."""
+    columns = ("layer", "copies", "cells off", "by", "references off", "by", "noise of a read")
+    rows = (
+        (
+            *(row.layer, row.copies, percent(row.cells_differ), three_digits(row.cell_error)),
+            *(percent(row.references_differ), three_digits(row.reference_error)),
+            three_digits(row.read_noise),
+        )
+        for row in answer.layers
+    )
+    return Group(
+        Text(printable(answer.die.named)),
+        table("", columns, rows),
+        Text("by: root mean square, in counts (steps between two levels of a cell)"),
+        *(Text(printable(f"note: {note}")) for note in answer.notes),
+        *([Text(printable(f"written: {answer.folder}"))] if answer.folder else []),
+    )
+
+
+def _of_die(die: str) -> Iterator[Text]:
+    """Which die it is, where it is none of the ideal chip."""
+    if die:
+        yield Text(printable(f"on {die}"))
+
+
 def verification(answer: Verification) -> RenderableType:
     """One line a ring, then what the answers are worth."""
-    parts = [*recording(answer.taken), *map(_ring, answer.rings)]
+    parts = [*recording(answer.taken), *_of_die(answer.die), *map(_ring, answer.rings)]
     if answer.extent is not None and not answer.extent.whole:
         parts.append(Text(f"on {answer.extent}"))
     rows = ([i.name, f"{i.spike_agreement:.4%}", i.error_text] for i in answer.inexact)

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from mapper.dies.drawn import Drawn
 from mapper.ir.activity import WORDLINES
 from mapper.ir.core import Array, Graph
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.frozen import FrozenMap
-from mapper.pipeline import run_passes
 from passes.dies.facts import Conditions, imperfections_of
 from passes.draw_die import DrawDie
 from targets import Target
@@ -85,7 +85,18 @@ class Lot:
         activity: Mapping[str, Array] | None = None,
         layers: tuple[str, ...] | None = None,
     ) -> Graph:
-        """Draw one die of a hardware graph.
+        """Draw one die of a hardware graph; see ``drawn``."""
+        return self.drawn(graph, target, seed, activity, layers).draw(target)
+
+    def drawn(
+        self,
+        graph: Graph,
+        target: Target,
+        seed: int,
+        activity: Mapping[str, Array] | None = None,
+        layers: tuple[str, ...] | None = None,
+    ) -> Drawn:
+        """Say what one die of a hardware graph is drawn from.
 
         Args:
             graph: Compiled for the target, of the ideal chip.
@@ -98,15 +109,19 @@ class Lot:
         Raises:
             MappingError: ``no-device``, ``die-activity``, ``die-too-large``, and as ``of``.
         """
-        step = DrawDie(
-            seed=seed,
-            age=self.age,
-            temperature=self.temperature,
-            activity=activity or {},
-            without=self.without,
-            layers=layers,
+        macros = self.of(target).macros
+        return Drawn(
+            ideal=graph,
+            devices={macro.name: macro.device for macro in macros if macro.device is not None},
+            step=DrawDie(
+                seed=seed,
+                age=None if self.age is None else float(self.age),
+                temperature=None if self.temperature is None else float(self.temperature),
+                activity=activity or {},
+                without=self.without,
+                layers=layers,
+            ),
         )
-        return run_passes(graph, self.of(target), [step])[0]
 
 
 def activity_of(

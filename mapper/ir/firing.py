@@ -15,6 +15,7 @@ from mapper.diagnostics import many, printable
 from mapper.ir.assignment import layer_name
 from mapper.ir.core import Array, Graph, Op, Value
 from mapper.ir.evaluate import initial_states, run_step
+from mapper.ir.noise import recorded_inputs
 from mapper.ir.units import LayerOp
 
 NETWORK = "the trained network"
@@ -217,10 +218,11 @@ def firing_of(
         )
         for op, spike in used_spikes(graph)
     )
-    steps, samples = counts[graph.inputs[0].name].shape
-    empty = not any(counts[value.name].any() for value in graph.inputs)
+    taken = recorded_inputs(graph)
+    steps, samples = counts[taken[0].name].shape
+    empty = not any(counts[value.name].any() for value in taken)
     found = Firing(steps=steps, samples=samples, layers=layers, no_input=empty)
-    given = {v.name: (counts if inputs is None else inputs)[v.name] for v in graph.inputs}
+    given = {v.name: (counts if inputs is None else inputs)[v.name] for v in taken}
     return replace(
         found,
         alike=outputs is not None and _alike(graph, given, outputs),
@@ -288,7 +290,7 @@ def _name_of(op: Op, graph: Graph) -> str:
 
 def _cut(graph: Graph, constant: frozenset[str]) -> bool:
     """Say whether no output can be reached from an input but through what is constant."""
-    live = {v.name for v in graph.inputs}
+    live = {v.name for v in recorded_inputs(graph)}
     follows = {state.read.name: state.next for state in graph.states}
     before = -1
     while len(live) != before:

@@ -159,6 +159,8 @@ class Report:
     told: tuple[str, ...]
     """What these recordings found: it counts until there is a run on others."""
     source: Mapping[str, str]
+    die: str = ""
+    """Which die it is, of what; empty of the ideal chip."""
 
     @property
     def graph(self) -> Graph:
@@ -252,6 +254,7 @@ def report_of(
     told: tuple[str, ...] = (),
     preset: str = DEFAULT_PRESET,
     every_ms: float | None = None,
+    die: str = "",
 ) -> Report:
     """Gather the report of a mapping, its cost under a preset; see ``assumed``."""
     evidence = evidence or Evidence()
@@ -269,6 +272,7 @@ def report_of(
         calibrated=calibrated,
         told=told,
         source=source,
+        die=die,
     )
 
 

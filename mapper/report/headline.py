@@ -91,6 +91,7 @@ def facts(report: Report) -> tuple[Fact, ...]:
     step = cost.latency_ns["step_pipelined"]
     found = verdict(report.evidence)
     return (
+        *_die(report),
         Fact(
             name="Energy of an inference",
             value=nominal(cost.total_pj.nominal, "pJ"),
@@ -142,6 +143,17 @@ def _writing(cost: Cost) -> Iterator[Fact]:
         interval=between(found.energy_pj, "pJ"),
         told=f"at most {nominal(found.time_ns.nominal, 'ns')}; {found.told}{worn}{lasts}",
     )
+
+
+def _die(report: Report) -> Iterator[Fact]:
+    """Say that it is a die; its cost is that of every other."""
+    if report.die:
+        yield Fact(
+            name="One chip",
+            value=report.die,
+            told="its bits are those of this chip, not of the ideal one; cost is that of every "
+            "chip of the design",
+        )
 
 
 def _gating(cost: Cost) -> Iterator[Fact]:

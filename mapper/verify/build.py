@@ -7,6 +7,7 @@ from math import prod
 from mapper.build.model import Build
 from mapper.executor.engine import ENGINES
 from mapper.ir.core import Array, Graph, IntType
+from mapper.ir.noise import recorded_inputs
 from mapper.ir.verify import graph_problems
 from mapper.pipeline import make_passes, run_passes
 from mapper.progress import Progress, Ticks
@@ -84,6 +85,7 @@ def verify_build(
         inexact = inexact_passes(build, stages, codes, reals, progress)
         rings.add(Ring(name=INEXACT, status="measured", reason=_costliest(inexact)))
     found = Verification(rings=rings.all, inexact=inexact, extent=rings.extent)
+    found = found if build.die is None else replace(found, die=build.die.named)
     return found if measured is None else measured.told(found, labels)
 
 
@@ -148,10 +150,13 @@ def _rules(build: Build) -> Ring:
 
 
 def rerun_passes(build: Build) -> list[tuple[str, bool, Graph]]:
-    """Run the passes of a build again and return each pass's name, exactness and graph."""
+    """Run the passes of a build again and return each pass's name, exactness and graph.
+
+    The last one of a die draws it.
+    """
     codes = {
         v.name: InputCode(type=v.type, step=_step(build.hardware, v.name))
-        for v in build.hardware.inputs
+        for v in recorded_inputs(build.hardware)
         if isinstance(v.type, IntType)
     }
     stages: list[tuple[str, bool, Graph]] = []
@@ -161,6 +166,9 @@ def rerun_passes(build: Build) -> list[tuple[str, bool, Graph]]:
         make_passes(codes=codes, samples=build.samples, options=build.options),
         after=lambda step, graph: stages.append((step.name, step.exact, graph)),
     )
+    if build.die is not None:
+        drawn = replace(build.die, ideal=stages[-1][2]).draw(build.target)
+        stages.append((build.die.step.name, build.die.step.exact, drawn))
     return stages
 
 

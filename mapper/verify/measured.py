@@ -13,7 +13,7 @@ from mapper.progress import Progress, Ticks
 from mapper.recordings import to_reals
 from mapper.verify.answers import score
 from mapper.verify.result import INEXACT, InexactPass, Verification
-from mapper.verify.rings import few, spike_values
+from mapper.verify.rings import few, inputs_of, spike_values
 from mapper.verify.stepped import Agreement, Record, counted, of_samples
 
 Arrays = Mapping[str, Array]
@@ -83,7 +83,8 @@ def inexact_passes(
         some = {True: of_samples(codes, samples), False: of_samples(reals, samples)}
         runs = [
             Record(change.graph).steps(
-                some[change.graph.inputs != build.network.inputs], watch=spikes
+                inputs_of(change.graph, some[change.graph.inputs != build.network.inputs]),
+                watch=spikes,
             )
             for change in changes
         ]

@@ -23,6 +23,9 @@ from mapper.verify.result import (
 MOST_WHOLE = 1 << 64
 """Of whole numbers in a record: no count and no integer of a network is greater."""
 
+_LONGEST = 1 << 10
+"""Of the words that say which die it was."""
+
 _STATUSES: tuple[Status, ...] = get_args(Status)
 _SHARES = ("accuracy", "source_accuracy", "spike_agreement")
 
@@ -66,7 +69,14 @@ def read_verification(found: object) -> Verification:
         extent=_extent(found.get("recording")),
         partial=found.get("partial") is True,
         taken=_taken(found.get("recording")),
+        die=_die(found.get("die", "")),
     )
+
+
+def _die(found: object) -> str:
+    if not isinstance(found, str) or len(found) > _LONGEST:
+        raise ValueError(f"die is {found!r:.80}")
+    return found
 
 
 def _ring(ring: Mapping[str, Any]) -> Ring:

@@ -249,6 +249,8 @@ class Verification:
     """It was stopped: the rings that had not ended are skipped."""
     taken: Taken | None = None
     """What the arrays of the recording were taken for; None where nobody said."""
+    die: str = ""
+    """Which die was verified, of what; empty of the ideal chip."""
 
     @property
     def coverage(self) -> str:
@@ -312,6 +314,7 @@ class Verification:
             "schema": SCHEMA,
             "bit_exact": self.bit_exact,
             "verdict": self.verdict,
+            **({"die": self.die} if self.die else {}),
             "rings": [ring.as_dict() for ring in self.rings],
         }
         shares = {"accuracy": self.accuracy, "source_accuracy": self.source_accuracy}

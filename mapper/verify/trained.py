@@ -15,6 +15,7 @@ from mapper.verify.rings import (
     UNTRAINED,
     difference,
     first_place,
+    inputs_of,
     is_integer,
     layer_results,
 )
@@ -22,6 +23,8 @@ from mapper.verify.rings import (
 
 def trained_ring(path: Path, build: Build, codes: Mapping[str, Array]) -> Ring:
     """Compare the executor with ONNX Runtime on the file that training wrote.
+
+    Of a die it is the ideal chip that is compared: what training meant.
 
     Spikes, membranes and the sums of layers are compared, at every time step.
 
@@ -37,8 +40,9 @@ def trained_ring(path: Path, build: Build, codes: Mapping[str, Array]) -> Ring:
     if from_trained(model) is None:
         return skipped
     tensors = tensors_of(model)
-    shown = tuple(v for v in layer_results(build.hardware) if v.name in tensors)
-    wide = replace(build.hardware, outputs=shown, codings={})
+    codes = inputs_of(build.ideal, codes)
+    shown = tuple(v for v in layer_results(build.ideal) if v.name in tensors)
+    wide = replace(build.ideal, outputs=shown, codings={})
     found = engine.run(wide, codes, "numpy").outputs
     expected = run_lowered(model, codes, watch={v.name: tensors[v.name] for v in shown})
     wrong = {v.name: difference(found[v.name], expected[v.name]) for v in shown}
@@ -46,5 +50,5 @@ def trained_ring(path: Path, build: Build, codes: Mapping[str, Array]) -> Ring:
     if not worst:
         reason = f"{len(shown)} layer results, ONNX Runtime on {path.name}"
         return Ring(name=TRAINED, status="equal", reason=reason, max_abs_diff=0.0)
-    first = first_place(build.hardware.ops, found, expected)
+    first = first_place(build.ideal.ops, found, expected)
     return Ring(name=TRAINED, status="mismatch", max_abs_diff=worst, first_mismatch=first)

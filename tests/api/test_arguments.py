@@ -43,6 +43,7 @@ def calls() -> dict[str, tuple[Callable[..., Any], dict[str, object]]]:
         "Build.run": (build.run, data),
         "Build.verify": (build.verify, data),
         "Build.dies": (build.dies, {**data, "dies": 1}),
+        "Build.die": (build.die, {"seed": 1}),
         "Build.cost": (build.cost, {}),
         "Build.report": (build.report, {"path": "p.html"}),
         "Build.figures": (build.figures, {"folder": "f"}),

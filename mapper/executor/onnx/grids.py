@@ -11,6 +11,7 @@ from mapper.ir import crossbar
 from mapper.ir.core import Array, Constants, IntType, Span
 from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.encoding import Encoding
+from mapper.ir.weights import narrow
 from mapper.ir.windows import Window, sliding
 
 _ROWS_AT_ONCE = 32
@@ -152,7 +153,7 @@ def stored_cells(mvm: CrossbarMvm, constants: Constants, spare: bool, copy: int)
     """
     if mvm.cells is None:
         return stored_weight(constants[mvm.weight.name], mvm.encoding, mvm.groups, spare)
-    drawn = constants[mvm.cells.name]
+    drawn = narrow(constants[mvm.cells.name])  # the same model from a folder, which keeps it so
     own = drawn[min(copy, len(drawn) - 1)]  # [S, K, N]
     slices, wordlines, outputs = own.shape
     grouped = own.reshape(slices, wordlines, mvm.groups, -1).transpose(2, 0, 3, 1)

@@ -1,0 +1,180 @@
+"""Dies of a build: which chip is drawn of it, and that chip as a build of its own."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+from mapper.api.arguments import check_given
+from mapper.api.inputs import Inputs, Progress, read_inputs_if, silent
+from mapper.build.model import Build as Mapped
+from mapper.diagnostics import refuse
+from mapper.dies.differences import LayerDifference, differences
+from mapper.dies.draw import Lot, activity_of
+from mapper.dies.drawn import Drawn
+from mapper.executor import engine
+from mapper.ir.core import Array
+from mapper.recordings import Recording, to_codes
+from mapper.threads import one_blas_thread
+from targets.devices import Device, load_device
+
+SCHEMA = "spikeloom/die/1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DieSummary:
+    """What one die is, and what differs from the chip that the network was compiled for."""
+
+    die: Drawn
+    layers: tuple[LayerDifference, ...]
+    folder: str
+    """Where it is saved; empty where it is not."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON of ``spikeloom die``."""
+        step = self.die.step
+        return {
+            "schema": SCHEMA,
+            "die": self.die.named,
+            "seed": step.seed,
+            "age_s": step.age,
+            "temperature_c": step.temperature,
+            "devices": {
+                macro: {
+                    "name": device.name,
+                    "digest": device.digest,
+                    "not_covered": list(device.not_covered),
+                    "unverified": list(device.unverified),
+                }
+                for macro, device in self.die.devices.items()
+            },
+            "layers": [asdict(layer) for layer in self.layers],
+            **({"folder": self.folder} if self.folder else {}),
+        }
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Which imperfections are not known, and which facts nobody verified."""
+        found = []
+        for device in dict.fromkeys(self.die.devices.values()):
+            if device.not_covered:
+                found.append(f"{device.name} says nothing of {', '.join(device.not_covered)}")
+            if device.unverified:
+                found.append(f"{device.name}: not verified: {', '.join(device.unverified)}")
+        return tuple(found)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class DrawsDie:
+    """What a ``Build`` says and does of chips as they come from the fab."""
+
+    mapped: Mapped
+    """Hardware graph, network, target and options: all that the files are made from."""
+    folder: Path | None = None
+    """Where it is saved; None where it is not."""
+    identity: str = ""
+    """What the build in ``folder`` is known by, to its records; empty where it is in none."""
+
+    @one_blas_thread
+    def die(
+        self,
+        seed: int,
+        *,
+        device: str | Path | Device | None = None,
+        settings: Mapping[str, float] | None = None,
+        age: float | None = None,
+        temperature: float | None = None,
+        inputs: Inputs | None = None,
+        layout: str | None = None,
+        progress: Progress = silent,
+    ) -> Self:
+        """Draw one chip as it comes from the fab; it is a build that does all that others do.
+
+        Example:
+            >>> build.die(3, device="rram-wan").verify(events).bit_exact
+            True
+
+        Args:
+            seed: Which die, from 0 to ``2**63 - 1``.
+            device: In every macro: a device, its name or its file; what the target names if None.
+            settings: Facts of the device to replace: ``{"cell.sigma": 0.1}``.
+            age: Of the chip, in seconds since it was programmed; as programmed if None.
+            temperature: In degrees Celsius; that at which facts hold if None.
+            inputs: Recordings that say how often wordlines are driven, which wires and noise of
+                cells depend on; as in ``run``.
+            layout: Of these recordings, as in ``run``.
+            progress: Called with what comes next.
+
+        Raises:
+            MappingError: ``of-a-die`` where it is a die already; ``no-device``,
+                ``device-setting``, ``device-levels``, ``device-age``, ``die-activity``,
+                ``die-too-large``; what is wrong with a device's file or the recordings.
+        """
+        check_given(
+            {"seed": seed, "progress": progress},
+            device=device,
+            settings=settings,
+            age=age,
+            temperature=temperature,
+        )
+        build = ideal_chip(self.mapped)
+        recorded = read_inputs_if(inputs, build.hardware.inputs, build.presented, layout)
+        lot = Lot(
+            device=device if isinstance(device, Device | None) else load_device(device),
+            settings=settings or {},
+            age=age,
+            temperature=temperature,
+        )
+        activity = {}
+        if recorded is not None:
+            progress("counting driven wordlines")
+            activity = driven(build, recorded)
+        progress("drawing the die")
+        drawn = lot.drawn(build.hardware, build.target, seed, activity)
+        made = replace(build, die=drawn, hardware=drawn.draw(build.target))
+        return replace(self, mapped=made, folder=None, identity="")
+
+    @property
+    def die_summary(self) -> DieSummary:
+        """What this die is: what ``spikeloom die`` says.
+
+        Raises:
+            MappingError: ``not-a-die`` of the ideal chip.
+        """
+        return DieSummary(
+            die=self._drawn(),
+            layers=differences(self._drawn(), self.mapped.hardware),
+            folder="" if self.folder is None else str(self.folder),
+        )
+
+    def _drawn(self) -> Drawn:
+        if self.mapped.die is not None:
+            return self.mapped.die
+        raise refuse(
+            "not-a-die",
+            "this is a build of the ideal chip, and no die",
+            loc="" if self.folder is None else str(self.folder),
+            help="draw one first: spikeloom die BUILD --seed N -o DIE",
+        )
+
+
+def ideal_chip(build: Mapped) -> Mapped:
+    """Return a build that dies can be drawn of.
+
+    Raises:
+        MappingError: ``of-a-die``.
+    """
+    if build.die is None:
+        return build
+    raise refuse(
+        "of-a-die",
+        f"this is {build.die.named}, and a die is drawn of the ideal chip",
+        help="name the build that it was drawn of",
+    )
+
+
+def driven(build: Mapped, recorded: Recording) -> dict[str, Array]:
+    """Return how often wordlines are driven on recordings; see ``activity_of``."""
+    codes = to_codes(build.hardware, recorded.inputs, recorded.where)
+    ran = engine.run(build.hardware, codes, trace=True, generated=build)
+    return activity_of(build.hardware, ran.counts, recorded.taken.steps, recorded.taken.samples)

@@ -1,0 +1,115 @@
+"""A die in a build folder: what it was drawn from, and that it is what that gives."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mapper.build.files import changed
+from mapper.dies.drawn import Drawn, activity_arrays
+from mapper.ir.core import Array, Graph
+from mapper.ir.frozen import exactly
+from mapper.ir.identity import digest
+from mapper.ir.serialize import from_json, load, to_json
+from mapper.ir.weights import narrow
+from passes.draw_die import DrawDie
+from targets import Target
+from targets.devices import Device, device_from_data
+
+PREFIX = "die/"
+"""Of the arrays of ``source.npz`` that a die was drawn from."""
+_IDEAL = "ideal/"
+_ACTIVITY = "activity/"
+_MOST_SEED = (1 << 63) - 1
+
+
+def die_entry(die: Drawn | None, hardware: Graph) -> dict[str, Any]:
+    """Return the entry ``die`` of ``mapping.json``; none of the ideal chip."""
+    if die is None:
+        return {}
+    return {
+        "die": {
+            "seed": die.step.seed,
+            "age_s": die.step.age,
+            "temperature_c": die.step.temperature,
+            "without": list(die.step.without),
+            "devices": {name: device.to_data() for name, device in die.devices.items()},
+            "ideal": to_json(die.ideal),
+            "shared": sorted(die.ideal.constants.keys() - _own(die.ideal, hardware).keys()),
+        }
+    }
+
+
+def die_arrays(die: Drawn | None, hardware: Graph) -> dict[str, Array]:
+    """Return the arrays beside it: constants that the die has not, and what its pass was given."""
+    if die is None:
+        return {}
+    own = {f"{_IDEAL}{name}": array for name, array in _own(die.ideal, hardware).items()}
+    return {
+        f"{PREFIX}{name}": array for name, array in {**own, **activity_arrays(die.step)}.items()
+    }
+
+
+def _own(ideal: Graph, hardware: Graph) -> dict[str, Array]:
+    """Return the constants of the ideal chip that are not those of the die."""
+    held = hardware.constants
+    return {
+        name: array
+        for name, array in ideal.constants.items()
+        if name not in held or not exactly(narrow(array), narrow(held[name]))
+    }
+
+
+def read_die(
+    data: Mapping[str, Any], arrays: Mapping[str, Array], hardware: Graph, where: str
+) -> Drawn:
+    """Read what ``die_entry`` and ``die_arrays`` wrote; whoever trusts it calls ``check_die``.
+
+    Raises:
+        MappingError: ``bad-mapping``; what is wrong with a device.
+        KeyError, TypeError, ValueError: Of an entry that is none of ours.
+    """
+    known = {"seed", "age_s", "temperature_c", "without", "devices", "ideal", "shared"}
+    if not isinstance(data, dict) or data.keys() != known:
+        raise ValueError(f"'die' is not what a die was drawn from: it has not just {sorted(known)}")
+    held = _by_kind(arrays)
+    shared = {name: hardware.constants[name] for name in load(tuple[str, ...], data["shared"])}
+    seed = load(int, data["seed"])
+    if not 0 <= seed <= _MOST_SEED:
+        raise ValueError(f"the seed of the die is {seed}, it is 0..{_MOST_SEED}")
+    return Drawn(
+        ideal=from_json(data["ideal"], {**shared, **held.get(_IDEAL, {})}, where),
+        devices={name: _device(each, where) for name, each in data["devices"].items()},
+        step=DrawDie(
+            seed=seed,
+            age=load(float | None, data["age_s"]),
+            temperature=load(float | None, data["temperature_c"]),
+            activity=held.get(_ACTIVITY, {}),
+            without=load(tuple[str, ...], data["without"]),
+        ),
+    )
+
+
+def _device(data: object, where: str) -> Device:
+    return device_from_data(data, loc=where)
+
+
+def _by_kind(arrays: Mapping[str, Array]) -> dict[str, dict[str, Array]]:
+    found: dict[str, dict[str, Array]] = {}
+    for name, array in arrays.items():
+        kind, slash, rest = name.partition("/")
+        if kind + slash not in (_IDEAL, _ACTIVITY):
+            raise ValueError(f"an array {PREFIX}{name!r} is nothing that a die is drawn from")
+        found.setdefault(kind + slash, {})[rest] = array
+    return found
+
+
+def check_die(die: Drawn, hardware: Graph, target: Target, folder: Path) -> None:
+    """Refuse a graph that is not the die that it says: it is drawn again and compared.
+
+    Raises:
+        MappingError: ``build-changed``, or what the pass refuses.
+    """
+    if digest(die.draw(target)) != digest(hardware):
+        raise changed(
+            folder, ["mapping.json"], f"does not hold {die.named}: drawn again, it differs"
+        )

@@ -1,0 +1,71 @@
+"""Commands on dies: chips as they come from the fab."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mapper import api
+from mapper.cli import tables
+from mapper.cli.app import command, out, report_progress
+from mapper.cli.options import Age, Device, Folder, Json, Layout, Settings
+from targets.devices import parse_age, parse_set
+
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Which die.")]
+Temperature = Annotated[
+    float | None, typer.Option(metavar="DEGC", help="Temperature; that of the device's facts.")
+]
+
+
+OF_A_DIE = "4,5,6"
+"""The rings of ``verify --die``: engines against the definition."""
+
+
+def lot_of(
+    device: str | None,
+    settings: list[str] | None,
+    age: str | None,
+    temperature: float | None,
+) -> dict[str, Any]:
+    """Return what a user said of a chip as ``Build.die`` takes it."""
+    return {
+        "device": device,
+        "settings": dict(map(parse_set, settings or [])),
+        "age": None if age is None else parse_age(age),
+        "temperature": temperature,
+    }
+
+
+@command("die")
+def die(
+    folder: Folder,
+    seed: Seed,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write the die to.")],
+    device: Device = None,
+    settings: Settings = None,
+    age: Age = None,
+    temperature: Temperature = None,
+    recording: Annotated[
+        Path | None,
+        typer.Option("--input", help="Inputs (.npz): how often wordlines are driven."),
+    ] = None,
+    layout: Layout = None,
+    as_json: Json = False,
+) -> api.DieSummary:
+    """Draw one chip as it comes from the fab: a build of its own, for run, verify and report."""
+    report_progress("checking the folder")
+    answer = (
+        api.load(folder)
+        .die(
+            seed,
+            **lot_of(device, settings, age, temperature),
+            inputs=recording,
+            layout=layout,
+            progress=report_progress,
+        )
+        .save(output)
+        .die_summary
+    )
+    if not as_json:
+        out.print(tables.drawn(answer))
+    return answer

@@ -1,0 +1,102 @@
+"""What differs between the chip that a network was compiled for and one die of it, by layer."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mapper.dies.drawn import Drawn
+from mapper.ir.assignment import layer_name
+from mapper.ir.core import INT64, Array, Graph, param
+from mapper.ir.crossbar import CrossbarMvm
+from mapper.ir.readout import AdcRead, BitlineRead, SenseAmpRead
+from passes.dies.references import reference_gap
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerDifference:
+    """Of one layer on crossbars; counts are steps between two levels of a cell."""
+
+    layer: str
+    copies: int
+    cells_differ: float
+    """Share of net cells that are not what they were programmed to, 0..1."""
+    cell_error: float
+    """Root mean square of their errors, in counts."""
+    references_differ: float
+    """Share of references that do not lie between the two sums that they tell apart, 0..1."""
+    reference_error: float
+    """Root mean square of what references are off, in counts."""
+    read_noise: float
+    """Standard deviation from read to read, in counts."""
+
+
+def differences(die: Drawn, hardware: Graph) -> tuple[LayerDifference, ...]:
+    """Return what differs in each layer of a die, in execution order.
+
+    Args:
+        die: What it was drawn from.
+        hardware: The die.
+    """
+    made = {op.results[0].name: op for op in hardware.ops}
+    reads = {op.partial_sum.name: op for op in die.ideal.ops if isinstance(op, BitlineRead)}
+    found = []
+    for op in die.ideal.ops:
+        if isinstance(op, CrossbarMvm):
+            read, chip = reads[op.partial_sum.name], made[op.partial_sum.name]
+            assert isinstance(chip, CrossbarMvm)
+            got = made[read.result.name]
+            assert isinstance(got, SenseAmpRead | AdcRead)
+            cells = _cell_errors(op, chip, read, die.ideal, hardware)
+            moved = _reference_errors(read, got, die.ideal, hardware, chip.fraction)
+            gap = reference_gap(read) / 2
+            noise = 0.0 if got.noise is None else float(hardware.constants[got.noise.name].std())
+            found.append(
+                LayerDifference(
+                    layer=layer_name(op.loc, op.partial_sum.name.removesuffix(".partial_sum")),
+                    copies=op.placement.copies,
+                    cells_differ=float(np.mean(cells != 0)),
+                    cell_error=_rms(cells),
+                    references_differ=float(np.mean((moved > gap) | (moved <= -gap))),
+                    reference_error=_rms(moved),
+                    read_noise=noise / 2**chip.fraction,
+                )
+            )
+    return tuple(found)
+
+
+def _rms(errors: Array) -> float:
+    return float(np.sqrt(np.mean(np.square(errors)))) if errors.size else 0.0
+
+
+def _cell_errors(
+    op: CrossbarMvm, chip: CrossbarMvm, read: BitlineRead, ideal: Graph, hardware: Graph
+) -> Array:
+    """Return how far net cells ``[C | 1, S, K, N]`` are off, in counts."""
+    if chip.cells is None or op.encoding is None:
+        return np.zeros(1)
+    meant = op.encoding.digits(ideal.constants[op.weight.name]).astype(np.float64)
+    if read.follows_activity:  # half of what a cell could give is taken off
+        meant -= op.encoding.digit_max / 2
+    return np.asarray(hardware.constants[chip.cells.name] / 2**chip.fraction - meant)
+
+
+def _reference_errors(
+    read: BitlineRead, got: BitlineRead, ideal: Graph, hardware: Graph, fraction: int
+) -> Array:
+    """Return how far references are above where they were meant, in counts; whole units count."""
+    if isinstance(read, SenseAmpRead) and isinstance(got, SenseAmpRead):
+        meant = ideal.constants[read.thresholds.name]
+        held = hardware.constants[got.thresholds.name]
+        meant = meant[:, None] if held.ndim > meant.ndim else meant
+    elif isinstance(read, AdcRead) and isinstance(got, AdcRead) and _converts(read, got):
+        meant = np.atleast_3d(param(ideal.constants, read.first, INT64))
+        held = np.atleast_3d(param(hardware.constants, got.first, INT64))
+    else:
+        return np.zeros(1)
+    least = np.ceil((meant - reference_gap(read) / 2) * 2**fraction)
+    return np.asarray((held - least) / 2**fraction)
+
+
+def _converts(read: AdcRead, got: AdcRead) -> bool:
+    """Say whether a die has the codes of the ideal chip; what takes sums as they are has not."""
+    return (read.bits, read.base) == (got.bits, got.base)

@@ -1,0 +1,228 @@
+"""A die as a build folder: what it is of, that it is drawn again, and forged ones."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import mapper as spikeloom
+from mapper.build.files import listed
+from mapper.build.folder import programs, read_build
+from mapper.diagnostics import MappingError
+from mapper.dies.differences import differences
+from mapper.ir.core import Array
+from mapper.ir.identity import digest
+from mapper.ir.noise import key_inputs
+from mapper.ir.weights import load_constants, narrow, write_arrays
+from mapper.verify.build import rerun_passes
+from tests.drawn_dies import device
+from tests.fuzz.onnx_seeds import two_layers
+
+RNG = np.random.default_rng(0)
+INPUTS = (RNG.random((5, 6, 4)) < 0.4).astype(np.uint8)
+NOISY = {"amplifier__noise": 0.5, "cell__sigma": 0.1}
+WIRED = {"wire__share": 1e-3, "amplifier__offset": 0.5, "cell__stuck_on": 0.1}
+
+
+@pytest.fixture(scope="module")
+def build() -> spikeloom.Build:
+    return spikeloom.compile(two_layers(), "adcless-64", calibrate=INPUTS)
+
+
+@pytest.fixture(scope="module")
+def folder(build: spikeloom.Build, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("die") / "die"
+    build.die(3, device=device(**WIRED), age=3600, inputs=INPUTS).save(out)
+    return out
+
+
+@pytest.mark.parametrize("target", ["adcless-64", "hpadc-flash5-64", "digital-cim-64", "ideal-128"])
+@pytest.mark.parametrize("facts", [NOISY, WIRED])
+def test_a_die_is_read_back_and_every_ring_agrees(target, facts, tmp_path):
+    build = spikeloom.compile(two_layers(), target, calibrate=INPUTS)
+    made = build.die(3, device=device(**facts), inputs=INPUTS).save(tmp_path / "die")
+    again = spikeloom.load(tmp_path / "die")
+    assert digest(again.hardware) == digest(made.hardware)
+    assert digest(again.mapped.ideal) == digest(made.mapped.ideal) == digest(build.hardware)
+    found = again.verify(INPUTS)
+    assert {ring.name[0] for ring in found.rings if ring.status == "equal"} >= {"1", "2", "4", "6"}
+    assert found.bit_exact
+    assert found.die == "die 3 of ideal"
+    assert found.as_dict()["die"] == found.die
+
+
+def test_a_die_costs_what_every_chip_of_the_design_does(build):
+    made = build.die(3, device=device(**NOISY))
+    assert key_inputs(made.hardware)
+    trace = made.run(INPUTS, trace=True)
+    assert made.cost(0.3).cost == build.cost(0.3).cost
+    assert made.cost(trace).energy_pj.nominal > 0
+
+
+def test_the_same_seeds_give_the_same_bits_and_others_do_not(build):
+    one, two = (build.die(seed, device=device(**WIRED), inputs=INPUTS) for seed in (3, 4))
+    again = build.die(3, device=device(**WIRED), inputs=INPUTS)
+    assert digest(one.hardware) == digest(again.hardware) != digest(two.hardware)
+    noisy = build.die(3, device=device(amplifier__noise=2.0))
+    runs = [noisy.run(INPUTS, spikes=True, run_seed=seed).spikes for seed in (0, 0, 1)]
+    same, other = (
+        all(np.array_equal(runs[0][name], run[name]) for name in run) for run in runs[1:]
+    )
+    assert same
+    assert not other
+
+
+def test_pages_runs_and_summaries_say_which_die_it_is(build, folder):
+    named = "die 3 of ideal, 3600 s after programming"
+    die = spikeloom.load(folder)
+    assert die.run(INPUTS).as_dict()["die"] == named
+    assert named in (folder / "report.html").read_text()
+    summary = die.die_summary
+    assert (summary.as_dict()["die"], summary.as_dict()["seed"]) == (named, 3)
+    assert summary.notes == ()  # an ideal device leaves nothing open
+    assert "die" not in build.run(INPUTS).as_dict()
+
+
+def test_what_differs_from_the_ideal_chip_is_counted(build):
+    """Nothing on the die of an ideal device; offsets alone move references, and no cells."""
+    perfect = build.die(0, device="ideal")
+    for row in differences(perfect.mapped.die, perfect.hardware):
+        assert (row.cells_differ, row.references_differ, row.read_noise) == (0.0, 0.0, 0.0)
+    offset = build.die(0, device=device(amplifier__offset=1.0, amplifier__noise=0.5))
+    for row in differences(offset.mapped.die, offset.hardware):
+        assert (row.cells_differ, row.cell_error) == (0.0, 0.0)
+        assert row.references_differ > 0.3
+        assert row.read_noise == pytest.approx(0.5, abs=0.01)
+
+
+def test_a_die_is_drawn_of_the_ideal_chip_alone(build, folder):
+    die = spikeloom.load(folder)
+    with pytest.raises(MappingError) as refused:
+        die.die(4)
+    assert refused.value.diagnostics[0].code == "of-a-die"
+    with pytest.raises(MappingError) as refused:
+        die.dies(INPUTS, dies=2)
+    assert refused.value.diagnostics[0].code == "of-a-die"
+    with pytest.raises(MappingError) as refused:
+        build.die_summary  # noqa: B018
+    assert refused.value.diagnostics[0].code == "not-a-die"
+
+
+def test_the_passes_of_a_die_end_with_the_draw(folder):
+    build = read_build(folder)
+    stages = rerun_passes(build)
+    assert stages[-1][:2] == ("draw-die", False)
+    assert digest(stages[-2][2]) == digest(build.ideal)
+    assert digest(stages[-1][2]) == digest(build.hardware)
+
+
+def test_a_die_that_the_passes_do_not_give_fails_its_ring(build):
+    """Its network is another's: the die is that of its ideal chip, the passes give another."""
+    made = build.die(3, device=device(**NOISY))
+    weight = next(n for n, a in made.network.constants.items() if a.ndim == 2)
+    constants = {**made.network.constants, weight: -made.network.constants[weight]}
+    other = replace(made.mapped, network=replace(made.network, constants=constants))
+    found = replace(made, mapped=other).verify(INPUTS, rings=[2])
+    assert found.ring("2-exact-passes").status == "mismatch"
+
+
+# --- forged folders ---------------------------------------------------------------------------
+
+
+def _drop(array: Array) -> Array:
+    return array[..., :-1]
+
+
+ENTRIES: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "another seed": lambda die: die.update(seed=4),
+    "no seed": lambda die: die.update(seed=-1),
+    "a seed past 63 bits": lambda die: die.update(seed=1 << 63),
+    "a seed that is true": lambda die: die.update(seed=True),
+    "another age": lambda die: die.update(age_s=1e30),
+    "an age before it was made": lambda die: die.update(age_s=-1.0),
+    "no device": lambda die: die.update(devices={}),
+    "a macro that there is not": lambda die: die["devices"].update(other={}),
+    "no facts": lambda die: die["devices"].update({next(iter(die["devices"])): {}}),
+    "other facts": lambda die: next(iter(die["devices"].values())).pop("wire"),
+    "without what there is not": lambda die: die.update(without=["nothing"]),
+    "without an imperfection": lambda die: die.update(without=["offset"]),
+    "a key more": lambda die: die.update(more=1),
+    "no ideal chip": lambda die: die.pop("ideal"),
+    "another ideal chip": lambda die: die["ideal"].update(name="other"),
+    "an ideal chip without ops": lambda die: die["ideal"].update(ops=[]),
+    "copies past all sense": lambda die: _copies(die, 1 << 40),
+    "constants that there are not": lambda die: die.update(shared=["nothing"]),
+    "no list of constants": lambda die: die.update(shared={}),
+}
+ARRAYS: dict[str, Callable[[dict[str, Array]], Any]] = {
+    "other activity": lambda held: _edit(held, "die/activity/", lambda a: a / 2),
+    "activity below zero": lambda held: _edit(held, "die/activity/", lambda a: a - 1),
+    "activity past a digit": lambda held: _edit(held, "die/activity/", lambda a: a + 256),
+    "activity that is no number": lambda held: _edit(held, "die/activity/", lambda a: a * np.nan),
+    "activity of another shape": lambda held: _edit(held, "die/activity/", _drop),
+    "activity in integers": lambda held: _edit(held, "die/activity/", lambda a: a.astype(int)),
+    "other references": lambda held: _edit(held, "die/ideal/", lambda a: a + 3),
+    "an array more": lambda held: held.update({"die/more/x": np.zeros(3)}),
+    "activity of no layer": lambda held: held.update({"die/activity/x": np.zeros((1, 3))}),
+}
+
+
+def _copies(die: dict[str, Any], copies: int) -> None:
+    for op in die["ideal"]["ops"]:
+        if "placement" in op:
+            op["placement"]["copies"] = copies
+
+
+def _edit(held: dict[str, Array], start: str, change: Callable[[Array], Array]) -> None:
+    names = [name for name in held if name.startswith(start)]
+    assert names
+    held[names[0]] = change(held[names[0]])
+
+
+@pytest.mark.parametrize("label", [*ENTRIES, *ARRAYS])
+def test_a_forged_die_is_refused(label, folder, tmp_path):
+    """Signed anew by its forger: the die is drawn again, and is not what the folder holds."""
+    for path in folder.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    if label in ENTRIES:
+        data = json.loads((tmp_path / "mapping.json").read_text())
+        ENTRIES[label](data["die"])
+        (tmp_path / "mapping.json").write_text(json.dumps(data))
+    else:
+        held = load_constants(tmp_path / "source.npz")
+        ARRAYS[label](held)
+        keyed = {f"c{i}": narrow(held[name]) for i, name in enumerate(sorted(held))}
+        names = np.frombuffer(json.dumps(sorted(held)).encode(), np.uint8)
+        write_arrays(tmp_path / "source.npz", {"names": names, **keyed})
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest | listed(tmp_path)))
+    with pytest.raises(MappingError) as refused:
+        read_build(tmp_path)
+    codes = {problem.code for problem in refused.value.diagnostics}
+    assert codes <= {"bad-mapping", "build-changed", "device-age", "no-device"} | TARGET_CODES
+
+
+TARGET_CODES = {"target-key", "target-value", "target-type"}
+
+
+@pytest.mark.parametrize("schema", ["spikeloom/mapping/1", "spikeloom/mapping/2"])
+def test_an_entry_of_a_die_is_in_no_other_mapping(schema, folder, tmp_path):
+    for path in folder.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    data = json.loads((tmp_path / "mapping.json").read_text())
+    assert data["schema"] == "spikeloom/mapping/3"
+    (tmp_path / "mapping.json").write_text(json.dumps({**data, "schema": schema}))
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest | listed(tmp_path)))
+    with pytest.raises(MappingError, match="entry 'die'"):
+        read_build(tmp_path)
+
+
+def test_programs_of_a_die_are_those_of_its_graph(folder):
+    build = read_build(folder)
+    for name, content in programs(build).items():
+        assert (folder / name).read_bytes() == content
