@@ -1,6 +1,6 @@
 """How fast dies run on the compiled kernels, against the chip as it should be.
 
-    python -m benchmarks.dies [--json] [--rounds 7] [--variant avx2] [--networks DVSNet,N-MNIST]
+    python -m benchmarks.dies [--json] [--rounds 7] [--variant avx2] [--networks DVSNet]
                               [--kinds offsets,stuck,cells,noise]
 
 One thread, processor time. A die and the ideal chip run in turn within each round, as in
@@ -18,7 +18,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from statistics import median
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -30,9 +30,10 @@ from mapper.ir.core import Array, Const, Graph, Op, Value
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.infer import infer_types
 from mapper.ir.noise import KEY_TYPE, NOISE_LEVELS
-from mapper.ir.readout import SenseAmpRead
+from mapper.ir.readout import AdcRead, SenseAmpRead
 from mapper.kernels.core import VARIANT_VARIABLE, VARIANTS, best_level
 
+Read = TypeVar("Read", AdcRead, SenseAmpRead)
 FRACTION = 8
 UNIT = 1 << FRACTION
 COPIES = 4
@@ -47,11 +48,12 @@ def nmnist(net: Net) -> Graph:
     return net.graph("N-MNIST", net.linear(s, 10))
 
 
-CASES: dict[str, tuple[Callable[[Net], Graph], tuple[int, ...], int, int]] = {
-    "DVSNet": (*NETWORKS["DVSNet"], 1),
-    "N-MNIST": (nmnist, (2, 34, 34), 6, 50),
+CASES: dict[str, tuple[Callable[[Net], Graph], tuple[int, ...], int, int, int]] = {
+    "DVSNet": (*NETWORKS["DVSNet"], 1, 0),
+    "N-MNIST": (nmnist, (2, 34, 34), 6, 50, 0),
+    "DVSNet-ADC": (*NETWORKS["DVSNet"], 1, 5),
 }
-"""Graph, input, time steps and recordings."""
+"""Graph, input, time steps, recordings and bits of ADCs."""
 
 
 def die_of(graph: Graph, kind: str, seed: int) -> Graph:
@@ -63,6 +65,8 @@ def die_of(graph: Graph, kind: str, seed: int) -> Graph:
         if isinstance(op, CrossbarMvm):
             made[op.partial_sum.name] = op
             op = _crossbars(op, kind, rng, constants)
+        elif isinstance(op, AdcRead):
+            op = _converts(op, made[op.partial_sum.name], kind, rng, constants)
         elif isinstance(op, SenseAmpRead):
             op = _reads(op, made[op.partial_sum.name], kind, rng, constants)
         ops.append(op)
@@ -103,7 +107,23 @@ def _reads(
     name = f"{op.partial_sum.name}.references"
     held = np.ceil(UNIT * (table[:, None] - 0.5 + drawn)).astype(np.int64)
     constants[name] = held
-    op = replace(op, thresholds=Const(name), active=None)
+    return _noisy(replace(op, thresholds=Const(name), active=None), kind, constants)
+
+
+def _converts(
+    op: AdcRead, mvm: CrossbarMvm, kind: str, rng: np.random.Generator, constants: dict[str, Array]
+) -> AdcRead:
+    assert isinstance(op.first, int)
+    assert isinstance(op.step, int)
+    grid = (_copies(mvm), *op.partial_sum.shape[1:4])
+    drawn = rng.standard_normal((2, *grid)) if kind == "offsets" else np.zeros((2, *grid))
+    names = [f"{op.partial_sum.name}.{field}" for field in ("first", "width")]
+    constants[names[0]] = np.ceil(UNIT * (op.first - 0.5 + drawn[0])).astype(np.int64)
+    constants[names[1]] = np.rint(UNIT * op.step * (1 + 0.05 * drawn[1])).astype(np.int64)
+    return _noisy(replace(op, first=Const(names[0]), width=Const(names[1])), kind, constants)
+
+
+def _noisy(op: Read, kind: str, constants: dict[str, Array]) -> Read:
     if kind != "noise":
         return op
     constants["noise"] = np.rint(UNIT / 2 * _quantiles()).astype(np.int32)
@@ -117,8 +137,9 @@ def _quantiles() -> Array:
 def rows(rounds: int, networks: list[str], kinds: list[str]) -> Iterator[dict[str, Any]]:
     """Measure one die of each kind beside the ideal chip."""
     for name in networks:
-        make, shape, steps, recordings = CASES[name]
-        net = Net(spikes(np.random.default_rng(0), DENSITY, steps, 1, *shape), DENSITY)
+        make, shape, steps, recordings, bits = CASES[name]
+        drawn = spikes(np.random.default_rng(0), DENSITY, steps, 1, *shape)
+        net = Net(drawn, DENSITY, adc_bits=bits)
         graph = make(net)
         codes = spikes(np.random.default_rng(1), DENSITY, steps, recordings, *shape)
         keys = np.random.default_rng(2).integers(0, KEY_TYPE.max, (steps, recordings))

@@ -97,8 +97,7 @@ class _Die:
         name = f"{op.partial_sum.name}.references"
         table = np.cumsum([np.broadcast_to(rise, full) for rise in rises], axis=0)
         self.constants[name] = table
-        if op.active is not None and mvm.cells is not None:
-            op = replace(op, active=None)
+        op = replace(op, active=None)  # half of what is driven is in the cells of a die
         return self._noise(replace(op, thresholds=Const(name)), self._scale(mvm))
 
     def _adc(self, op: AdcRead) -> AdcRead:

@@ -181,6 +181,8 @@ class Cells:
     """From it on, for each of ``reaches`` numbers how many of those of ``noise`` are less; ADCs are
     given the numbers themselves."""
     reaches: int = 0
+    steps: int = 0
+    """By how many units noise may lower a threshold: ``halves`` has a row for each."""
     numbers: Int32s | None = None
     noise: Int32s | None = None
 

@@ -99,9 +99,10 @@ def arithmetic(layer: CrossbarLayer, constants: Constants, grid: Grid) -> Arithm
 def _is_narrow(layer: CrossbarLayer, constants: Constants, grid: Grid) -> bool:
     """Say whether sums are compared in 16 bits, and levels added in as many if they fit."""
     read, scale = layer.read, scale_table(layer, constants)
-    if not isinstance(read, SenseAmpRead) or grid.half_full or grid.bound + 1 >= HALF:
+    steps = grid.noise_steps if grid.noisy else 0
+    if not isinstance(read, SenseAmpRead) or grid.half_full or grid.bound + steps + 1 >= HALF:
         return False
-    if grid.noisy:
+    if steps > core.number("MOST_STEPS"):
         return False
     if layer.add.offset or (scale != scale[:, :1]).any():
         return False

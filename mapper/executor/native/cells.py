@@ -19,10 +19,12 @@ from mapper.executor.native.pack import (
 from mapper.executor.native.pack_sums import (
     adc_tables,
     half_tables,
+    numbers_below,
     outputs_at_once,
     pack_rests,
     pack_sums,
     sense_tables,
+    step_tables,
 )
 from mapper.executor.native.rest import at_rest, lowest_levels
 from mapper.ir.core import Array
@@ -119,6 +121,9 @@ def sums(grid: Grid, order: Sequence[int], columns: Columns, how: Arithmetic) ->
         lowest=lowest_levels(grid),
         rises=np.asarray(rises(read), np.int32),
     )
+    if grid.noisy and not how.wide:
+        halves = step_tables(grid, order, columns)
+        return replace(cells, halves=halves, steps=grid.noise_steps, noise=None)
     table = sense_tables(grid, order, columns, how)
     if how.wide:
         return replace(cells, tables=table)
@@ -139,12 +144,10 @@ class _Noise(TypedDict):
 
 def _noise(grid: Grid, order: Sequence[int]) -> _Noise:
     """Return what noisy reads are counted by, and what they look up."""
-    layer = grid.layer
-    assert layer.read.noise is not None
-    table = grid.constants[layer.read.noise.name].astype(np.int32)
+    layer, table = grid.layer, grid.noise.astype(np.int32)
     low, high = int(table[0]), int(table[-1])
     if isinstance(layer.read, SenseAmpRead):
-        table = np.searchsorted(table, np.arange(low, high + 2)).astype(np.int32)
+        table = numbers_below(table)
     return _Noise(
         noisy=True,
         up=grid.shift,

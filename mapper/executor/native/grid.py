@@ -5,6 +5,7 @@ unit, sums are too, and ``P >= T`` is ``P / unit >= ceil(T / unit)``: a die whos
 digits is compared as digits are, and what its references lack of whole numbers is rounded up.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -67,17 +68,35 @@ class Grid:
         return 1 if self.layer.mvm.cells is None else len(self._cells)
 
     def cells(self, rows: Span) -> Array:
-        """Return the cells of a row block, ``[C | 1, S, groups, rows, N / groups]``."""
+        """Return the cells on some wordlines, ``[C | 1, S, rows, N]``."""
         mvm = self.layer.mvm
-        if mvm.cells is not None:
-            found = self._cells[:, :, rows.slice] >> self.shift
-            found = (found + 1) >> 1 if self.form == "HALVES" else found
-        else:
+        if mvm.cells is None:
             weight = self.constants[mvm.weight.name][rows.slice].astype(np.int64)
             digits = weight[None] if mvm.encoding is None else mvm.encoding.digits(weight)
-            found = digits[None]
-        grouped = found.reshape(*found.shape[:3], mvm.groups, -1)
-        return grouped.transpose(0, 1, 3, 2, 4)
+            return digits[None]
+        found = self._cells[:, :, rows.slice]
+        if self.form == "HALVES":
+            return np.asarray(found > 0)
+        return np.asarray(found >> self.shift) if self.shift else found
+
+    def blocks(self, order: Sequence[int]) -> Iterator[tuple[slice, Array]]:
+        """Yield the cells of row blocks, some at once: ``[C | 1, S, groups, blocks, rows, N]``.
+
+        ``order`` is that of the row blocks; ``N`` are the outputs of a group. Blocks are filled up
+        to the tallest with cells of 0.
+        """
+        mvm = self.layer.mvm
+        tallest, slices, outputs = max(map(len, mvm.rows)), self.shape[1], mvm.outputs
+        some = max(1, _AT_ONCE // (self.cell_copies * slices * tallest * outputs))
+        for first in range(0, len(order), some):
+            part = order[first : first + some]
+            found = [self.cells(mvm.rows[g]) for g in part]
+            shape = (self.cell_copies, slices, len(part), tallest, outputs)
+            cells = np.zeros(shape, found[0].dtype)
+            for at, block in enumerate(found):
+                cells[:, :, at, : block.shape[2]] = block
+            grouped = cells.reshape(*shape[:4], mvm.groups, -1).transpose(0, 1, 4, 2, 3, 5)
+            yield slice(first, first + len(part)), grouped
 
     @property
     def reference_copies(self) -> int:
@@ -92,7 +111,7 @@ class Grid:
         """Numbers of copies that cells and tables are of: at most one if they belong together."""
         return sorted({self.cell_copies, *self._by_table} - {1})
 
-    @property
+    @cached_property
     def _by_table(self) -> list[int]:
         return [len(self.table(name)) for name in self._tables]
 
@@ -130,6 +149,17 @@ class Grid:
         return full if self.noisy else -(-full >> self.shift)
 
     @property
+    def noise(self) -> Array:
+        """The ascending numbers of which each read adds one, in the layer's own units."""
+        assert self.layer.read.noise is not None
+        return self.constants[self.layer.read.noise.name]
+
+    @property
+    def noise_steps(self) -> int:
+        """By how many units of this grid noise may tell two reads of a sum apart."""
+        return -(-(int(self.noise[-1]) - int(self.noise[0])) >> self.shift)
+
+    @property
     def noisy(self) -> bool:
         """Whether sums are read with noise: in the layer's own units, as references are."""
         return self.layer.read.noise is not None
@@ -157,6 +187,8 @@ class Grid:
         return -(-first >> self.shift), width >> self.shift, step, base
 
 
+_AT_ONCE = 1 << 20
+"""Cells that are packed together."""
 _SURELY_HALF = 32_000
 """Below it a sum has 16 bits, however loose the bound is."""
 

@@ -91,18 +91,16 @@ def pack_bits(grid: Grid, order: Sequence[int], columns: Columns, way: Vectors) 
     colblks = -(-columns.count // (8 * part))
     shape = (copies, mvm.groups, len(order), colblks, way.sets, tallest + 1, way.width)
     out = aligned(shape, np.uint8)
-    for at, g in enumerate(order):
-        rows = mvm.rows[g]
-        digits = grid.cells(rows)
+    for some, digits in grid.blocks(order):
+        wide = (copies, mvm.groups, digits.shape[3], tallest, columns.slices, columns.padded)
         for k in range(way.sets * way.beside):
-            wide = (copies, mvm.groups, len(rows), columns.slices, columns.padded)
             on = np.zeros(wide, np.uint8)
             found = digits == (1, -1)[k] if signed else (digits >> k) & 1
-            on[..., : columns.outputs] = found.transpose(0, 2, 3, 1, 4)
-            packed = _in_vectors(on.reshape(*wide[:3], -1), part)
+            on[..., : columns.outputs] = found.transpose(0, 2, 3, 4, 1, 5)
+            packed = _in_vectors(on.reshape(*wide[:4], -1), part)
             first = k % way.beside * part
-            place = out[:, :, at, :, k // way.beside, : len(rows), first : first + part]
-            place[...] = packed.swapaxes(2, 3)
+            place = out[:, :, some, :, k // way.beside, :tallest, first : first + part]
+            place[...] = packed.swapaxes(3, 4)
     return out.reshape(copies, -1, *out.shape[3:])
 
 

@@ -41,17 +41,17 @@ def pack_sums(
     stored = -(-columns.slices // 2) if how.nibbles else columns.slices
     shape = (copies, mvm.groups, len(order), pieces, tallest + 1, stored, at_once)
     out = aligned(shape, dtype)
-    for at, g in enumerate(order):
-        rows = mvm.rows[g]
-        wide = (copies, mvm.groups, len(rows), columns.slices, columns.padded)
-        padded = np.zeros(wide, dtype)
-        padded[..., : columns.outputs] = grid.cells(rows).transpose(0, 2, 3, 1, 4)
-        if how.nibbles:
-            low, high = padded[:, :, :, ::2], padded[:, :, :, 1::2]
-            padded = low.copy()
-            padded[:, :, :, : high.shape[3]] |= high << 4
-        cut = padded.reshape(copies, mvm.groups, len(rows), stored, pieces, at_once)
-        out[:, :, at, :, : len(rows)] = cut.transpose(0, 1, 4, 2, 3, 5)
+    for some, digits in grid.blocks(order):
+        for piece in range(pieces):
+            cut = digits[..., piece * at_once : (piece + 1) * at_once]
+            place = out[:, :, some, piece, :tallest, :, : cut.shape[-1]]
+            own = cut.transpose(0, 2, 3, 4, 1, 5)
+            if not how.nibbles:
+                place[...] = own
+                continue
+            place[...] = own[..., ::2, :]
+            high = own[..., 1::2, :]
+            place[..., : high.shape[-2], :] |= high.astype(dtype) << 4
     return out.reshape(copies, -1, *shape[3:])
 
 
@@ -66,6 +66,37 @@ def sense_tables(grid: Grid, order: Sequence[int], columns: Columns, how: Arithm
     table = np.clip(threshold_table(grid, order, columns), -most, most).transpose(1, 2, 3, 0, 4, 5)
     turned = table.reshape(len(table), -1, table.shape[3], columns.count)
     return np.ascontiguousarray(turned, dtype=dtype)
+
+
+def numbers_below(noise: Array) -> Array:
+    """Return how many of ascending numbers are less than the least, one more, ... the greatest + 1.
+
+    >>> numbers_below(np.array([-1, 0, 0, 2])).tolist()
+    [0, 1, 3, 3, 4]
+    """
+    return np.searchsorted(noise, np.arange(noise[0], noise[-1] + 2)).astype(np.int32)
+
+
+def step_tables(grid: Grid, order: Sequence[int], columns: Columns) -> Array:
+    """Return what noise leaves of thresholds, ``int16 [C, groups * G, L * (1 + steps), columns]``.
+
+    First the least sum that every read takes to reach a threshold, in units of the grid; then for
+    one unit less, two units less, ... the greatest of 65,536 draws of noise that do not reach it.
+    Draws begin at -32768.
+    """
+    below, least, unit = numbers_below(grid.noise), int(grid.noise[0]), 1 << grid.shift
+    table = threshold_table(grid, order, columns)  # [L, C, groups, G, S, padded]
+    surely = -((least - table) >> grid.shift)
+    far = grid.bound + grid.noise_steps + 1
+    parts = [np.clip(surely, -far, far)]
+    for step in range(1, grid.noise_steps + 1):
+        away = table - (surely - step) * unit - least
+        parts.append(below[np.clip(away, 0, len(below) - 1)] - 1 - (1 << 15))
+    stacked = np.stack(parts, axis=1).astype(np.int16)  # [L, 1 + steps, C, groups, G, S, padded]
+    turned = np.moveaxis(stacked, (0, 1), (3, 4))
+    return np.ascontiguousarray(turned).reshape(
+        len(turned), -1, len(table) * len(parts), columns.count
+    )
 
 
 def adc_tables(grid: Grid, order: Sequence[int], columns: Columns) -> Array:

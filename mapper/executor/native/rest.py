@@ -34,17 +34,18 @@ def at_rest(grid: Grid, blocks: Sequence[int]) -> Array:
 def start(grid: Grid, how: Arithmetic, absent: Sequence[int]) -> Array:
     """Return what outputs begin with, ``[C, N]``: all that kernels do not add.
 
-    That is what row blocks give that see nothing; the lowest levels, where bits are counted; and
-    what every row block rests at, where kernels add what differs from it.
+    That is what row blocks give that see nothing; the lowest levels, where reached references are
+    counted; and what every row block rests at, where kernels add what differs from it.
     """
     layer = grid.layer
     scales, planes = scale_table(layer, grid.constants), sum(layer.add.plane_weights)
     every = range(len(layer.mvm.rows))
-    resting = every if not how.bits and not how.wide else absent
+    counted = how.bits or (grid.noisy and not how.wide)
+    resting = absent if counted or how.wide else every
     total = np.zeros((grid.reference_copies, layer.mvm.outputs), np.int64)
     if resting:
         total += (scales[list(resting)] * at_rest(grid, resting)).sum(axis=1)
-    if how.bits:
+    if counted:
         seen = [g for g in every if g not in set(absent)]
         total += scales[seen].sum(axis=0) * lowest_levels(grid)
     return total * planes

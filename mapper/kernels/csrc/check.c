@@ -59,8 +59,9 @@ const char *check_sizes(const Layer *l) {
   } else {
     NEED(l->Npad % 32 == 0 && l->cols == l->S * l->Npad);
     NEED(between(l->noisy, 0, 1) && between(l->up, 0, 30) && between(l->sampled, 0, 1));
-    NEED(!l->noisy || (l->wide && !l->quick && !l->half_full && between(l->G, 1, most)));
-    NEED(!l->noisy || l->readout == ADC || (between(l->reaches, 2, most) && between(l->noise_low, -most, most)));
+    NEED(!l->noisy || (!l->quick && !l->half_full && between(l->G, 1, most)));
+    NEED(l->steps == 0 || (between(l->steps, 1, MOST_STEPS) && l->noisy && !l->wide));
+    NEED(!l->noisy || l->readout == ADC || !l->wide || (between(l->reaches, 2, most) && between(l->noise_low, -most, most)));
     NEED(l->wide || (l->readout == SENSE && l->kind != SUMS32 && !l->half_full && l->L * l->S <= MOST_NARROW));
     NEED(between(l->at_once, 32, 2048) && l->at_once % 32 == 0 && l->Npad % l->at_once == 0);
     NEED((l->S + 1) * l->at_once <= 2048);

@@ -3,7 +3,7 @@
  * INTERFACE is raised whenever Python hands over something else: other names, or an array in
  * another layout. Python refuses kernels of another number; see mapper/kernels/core.py.
  */
-enum { INTERFACE = 4 };
+enum { INTERFACE = 5 };
 
 #define NEURON_FIELDS(F)                                                                        \
   F(fired) F(reset) F(phase) F(spike_next) F(has_current) F(has_floor) F(fraction) F(fast) F(simple)      \
@@ -16,7 +16,7 @@ enum { INTERFACE = 4 };
   F(cols) F(shift) F(width) F(folded) F(colblks) F(sets) F(L) F(NP) F(mode) F(parity) F(rise) F(wide) F(depth) F(merged) F(readout) F(at_once) F(chunk) F(nibbles) F(quick) F(down) \
   F(half_full) F(offset) F(top) F(lowest) F(tile_rows) F(has_neurons)   \
   F(all_rows) F(all_columns) F(row0) F(column0) F(row_step) F(column_step) \
-  F(copies) F(cellcopies) F(refcopies) F(noisy) F(up) F(G) F(sampled) F(noise_low) F(reaches)
+  F(copies) F(cellcopies) F(refcopies) F(noisy) F(up) F(G) F(sampled) F(noise_low) F(reaches) F(steps)
 
 /* name, C type, bytes it must have, whether it is written */
 #define NEURON_ARRAYS(A)                                                                        \

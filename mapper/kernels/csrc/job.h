@@ -134,6 +134,8 @@ void NAME(run_job)(const Layer *l, Scratch *s, int64_t job) {
   int32_t *const y = s->y;
   const int64_t item = l->wide ? 4 : 2;
   const int direct = NAME(is_direct)(l);
+  /* Cells of a row block come into the nearest cache once a tile, so it may be as large as it fits. */
+  const int64_t at_once = bits || l->wide ? AT_ONCE : 2 * AT_ONCE;
   for (int64_t t = 0; t < l->T; t++) {
     if (!direct) NAME(start_band)(l, s, count, pitch);
     for (int64_t plane = 0; plane < l->planes; plane++) {
@@ -147,7 +149,7 @@ void NAME(run_job)(const Layer *l, Scratch *s, int64_t job) {
         NAME(tally_band)(l, s, o0, o1, l->driven + (t * l->B + b) * l->all_rows,
                          l->heard + job * l->nblocks);
       for (int64_t p0 = 0, p1; p0 < count; p0 = p1) {
-        p1 = NAME(take_copy)(l, s, p0, p0 + AT_ONCE < count ? p0 + AT_ONCE : count);
+        p1 = NAME(take_copy)(l, s, p0, p0 + at_once < count ? p0 + at_once : count);
         s->y = (int32_t *)((uint8_t *)y + p0 * pitch * item);
         if (direct) {
           NAME(count_clusters)(l, s, l->clusters, p0, p1);

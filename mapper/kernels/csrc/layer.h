@@ -37,13 +37,14 @@ enum { PHASES(MEMBER) };
  * inputs; what the 16 bits of a list of driven wordlines hold, for BITS a wordline times the bytes
  * of a vector; thresholds that BITS counts at once, and its greatest sums, one less than references
  * of so many planes, and the planes of its merged numbers; thresholds times slices
- * that are compared and added in 16 bits; numbers that noise is one of; in training, the columns to which a slice is padded, and to twice as many all
+ * that are compared and added in 16 bits; numbers that noise is one of, and steps that
+ * it takes thresholds; in training, the columns to which a slice is padded, and to twice as many all
  * slices together. */
 #define LIMITS(E)                                                                               \
   E(MOST_INPUT_BITS, 30) E(MOST_LISTED, 65535) E(MOST_COUNTS, 7)                                 \
   E(FEW_PLANES, 7) E(FEW_PLANES_SUM, 126) E(MANY_PLANES, 10) E(MANY_PLANES_SUM, 1022)           \
   E(SLICE_LANES, 16) E(MOST_MERGED, 16) E(MOST_NARROW, 64) \
-  E(NOISE_NUMBERS, 65536)
+  E(NOISE_NUMBERS, 65536) E(MOST_STEPS, 64)
 #define LIMIT(name, number) name = number,
 enum { LIMITS(LIMIT) };
 
@@ -105,8 +106,9 @@ typedef struct {
   const int32_t *rises;          /* [L] */
   /* Noisy reads: numbers are shifted `up` before they are read. Row block `numbers[block]` of G of the
    * layer; a key for each step and sample [T][B]; with `sampled`, positions are samples, [T][P]. SENSE:
-   * noise[reaches], for each distance from noise_low on how many of 65536 numbers are less; ADC: they. */
-  int64_t noisy, up, G, sampled, noise_low, reaches;
+   * noise[reaches], for each distance from noise_low on how many of 65536 numbers are less; ADC: they;
+   * SENSE, not wide: halves [block][L][1 + steps][cols], see noise.h, and no rests. */
+  int64_t noisy, up, G, sampled, noise_low, reaches, steps;
   const int32_t *numbers, *noise;
   const uint64_t *keys;
   int64_t tile_rows, jobs, bands;

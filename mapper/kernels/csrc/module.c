@@ -53,11 +53,11 @@ static int read_layer(PyObject *fields, PyObject *arrays, Views *views, Layer *l
   l->cells_step = bits ? product(5, l->nblocks, l->colblks, l->sets, l->rows + 1, l->width)
                        : product(5, l->nblocks, l->rows + 1, l->Npad, stored, item);
   l->refs_step = bits ? product(6, l->nblocks, l->colblks, 1 + l->parity, l->L, l->refplanes, l->width) : 0;
-  const int64_t in_halves = l->quick || !l->wide, held = l->readout == SENSE ? l->L : l->quick ? 5 : 4;
+  const int64_t in_halves = l->quick || !l->wide, held = l->readout == SENSE ? l->L * (1 + l->steps) : l->quick ? 5 : 4;
   const int64_t read = bits ? 0 : product(3, l->nblocks, held, l->cols);
   l->tables_step = in_halves ? 0 : read;
   l->halves_step = in_halves && l->quick != EVEN ? read : 0;
-  l->rests_step = bits || l->wide ? 0 : product(2, l->nblocks, l->Npad);
+  l->rests_step = bits || l->wide || l->noisy ? 0 : product(2, l->nblocks, l->Npad);
   const int64_t weights = product(2, l->cellcopies, l->cells_step), refs = product(2, l->refcopies, l->refs_step);
   const int64_t tables = product(3, l->refcopies, l->tables_step, (int64_t)4);
   const int64_t halves = !bits && l->quick == EVEN ? 5 * 32 * 2 : product(3, l->refcopies, l->halves_step, (int64_t)2);
@@ -65,7 +65,7 @@ static int read_layer(PyObject *fields, PyObject *arrays, Views *views, Layer *l
   const int64_t rises = bits || l->readout == ADC ? 0 : l->L * 4;
   const int64_t P = l->all_rows * l->all_columns;
   const int64_t numbers = l->noisy ? l->nblocks * 4 : 0, keys = l->noisy ? product(3, l->T, l->sampled ? P : l->B, (int64_t)8) : 0;
-  const int64_t noise = !l->noisy ? 0 : l->readout == ADC ? NOISE_NUMBERS * 4 : l->reaches * 4;
+  const int64_t noise = !l->noisy || !l->wide ? 0 : l->readout == ADC ? NOISE_NUMBERS * 4 : l->reaches * 4;
   const int64_t y_out = l->has_neurons ? 0 : product(5, l->T, l->B, P, l->N, (int64_t)4);
   l->bands = (l->Ho + l->tile_rows - 1) / l->tile_rows;
   l->jobs = l->B * l->bands;

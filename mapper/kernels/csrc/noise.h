@@ -3,7 +3,9 @@
  * SplitMix64 from the key of a sample, at the place of the read among those of a time step. A hash of
  * 64 bits serves four neighbouring columns. They choose one of the ascending numbers N[65536]: what a
  * sum is read with. A sum reaches a threshold that is `d` above it where N[h] >= d, which is where the
- * 16 bits h are at least the count of numbers below d: a table, as short as noise is small.
+ * 16 bits h are at least the count of numbers below d: a table, as short as noise is small. Where sums
+ * are multiples of a unit, few counts of it lie within noise: a threshold is then the greatest sum that
+ * may not reach it, less one for each of some steps that h is beyond.
  */
 typedef uint64_t NAME(hashes) __attribute__((vector_size(VECTOR)));
 #define HASHES (VECTOR / 8)
@@ -12,7 +14,8 @@ typedef uint64_t NAME(hashes) __attribute__((vector_size(VECTOR)));
 static AI void NAME(hash_some)(uint64_t key, uint64_t counter, int64_t count, uint64_t *out) {
   const uint64_t golden = 0x9E3779B97F4A7C15ULL;
   NAME(hashes) state;
-  for (int k = 0; k < HASHES; k++) state[k] = key + (counter + 1 + (uint64_t)k) * golden;
+  for (int k = 0; k < HASHES; k++) state[k] = (uint64_t)k * golden;
+  state += key + (counter + 1) * golden;
   for (int64_t k = 0; k < count; k += HASHES, state += HASHES * golden) {
     NAME(hashes) z = state;
     z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9ULL;
@@ -44,13 +47,18 @@ static AI lanes32 NAME(widened)(const uint16_t *p) {
 }
 
 /* How often thresholds that are `away` above sums are reached: a comparison is -1 where it holds. */
-static AI lanes32 NAME(reached_by)(const Layer *l, lanes32 away, lanes32 bits) {
-  const lanes32 most = (lanes32){0} + (int32_t)(l->reaches - 1);
-  away -= (int32_t)l->noise_low;
+static AI lanes32 NAME(reached_by)(const int32_t *noise, lanes32 low, lanes32 most, lanes32 away, lanes32 bits) {
+  away -= low;
+#if LEVEL >= 2
+  away = (lanes32)_mm512_min_epi32(_mm512_max_epi32((__m512i)away, _mm512_setzero_si512()), (__m512i)most);
+#elif LEVEL == 1
+  away = (lanes32)_mm256_min_epi32(_mm256_max_epi32((__m256i)away, _mm256_setzero_si256()), (__m256i)most);
+#else
   away &= away > 0;
   const lanes32 beyond = away > most;
   away = (beyond & most) | (~beyond & away);
-  return bits >= NAME(gathered)(l->noise, away);
+#endif
+  return bits >= NAME(gathered)(noise, away);
 }
 
 /* Where a position's reads of a row block are counted from: its sample's key, its first slice. */

@@ -11,7 +11,7 @@
 #define LANES (VECTOR / (int)sizeof(CELL))
 #define OUTPUTS ((int)l->at_once)
 #define MOST 2048 /* of OUTPUTS x S, see check.c */
-#define HASHED (MOST / 4 + 2 * VECTOR / 8)
+#define HASHED (MOST / 4 + 33 * HASHES) /* of 32 slices at most, each filled up and a vector more */
 typedef CELL FN(vec) __attribute__((vector_size(VECTOR)));
 typedef NUM FN(sum) __attribute__((vector_size(VECTOR)));
 typedef CELL FN(few) __attribute__((vector_size(VECTOR / (sizeof(NUM) / sizeof(CELL)))));
@@ -187,6 +187,47 @@ static AI void FN(sense_stored)(const FN(Narrow) *a, const NUM *p, int16_t *y, i
   }
 }
 
+/* The same with noise, `steps` of which may lower a threshold: tables [L][1 + steps] of columns. Slices
+ * have `pitch` numbers of 16 bits each. */
+static AI void FN(steps_of)(const FN(Narrow) *a, const NUM *p, const uint16_t *bits, int64_t pitch, int16_t *y,
+                            int64_t S, const int steps) {
+  for (int64_t c = 0; c < a->outputs; c += VECTOR / 2) {
+    FN(narrow) found = FN(ldn)(y + c);
+    for (int64_t s = 0; s < S; s++) {
+      const FN(narrow) sums = FN(ldn)(p + s * a->outputs + c);
+      const FN(narrow) own = FN(ldn)((const int16_t *)bits + s * pitch + c) ^ INT16_MIN;
+      const int16_t *t = a->thresholds + s * a->Npad + c;
+      for (int k = 0; k < a->L; k++) {
+        FN(narrow) threshold = FN(ldn)(t);
+        t += a->cols;
+#pragma GCC unroll 10
+        for (int j = 0; j < steps; j++, t += a->cols)
+#if LEVEL >= 2
+          threshold = (FN(narrow))_mm512_mask_sub_epi16((__m512i)threshold,
+              _mm512_cmpgt_epi16_mask((__m512i)own, (__m512i)FN(ldn)(t)), (__m512i)threshold, _mm512_set1_epi16(1));
+#else
+          threshold += (FN(narrow))(own > FN(ldn)(t));
+#endif
+        found = FN(add_reached)(found, sums, threshold, a->weights[k * S + s]);
+      }
+    }
+    memcpy(y + c, &found, VECTOR);
+  }
+}
+
+static __attribute__((noinline)) void FN(sense_steps)(const Layer *l, const FN(Narrow) *a, const NUM *p,
+                                                      NAME(Reads) reads, int64_t from, int16_t *y) {
+  const int64_t pitch = (a->outputs / 4 + HASHES) * 4;
+  uint64_t hashes[HASHED];
+  for (int64_t s = 0; s < l->S; s++) NAME(bits_of)(l, reads, s, from, a->outputs, hashes + s * pitch / 4);
+  const uint16_t *bits = (const uint16_t *)hashes + from % 4;
+#define STEPS(n) case n: FN(steps_of)(a, p, bits, pitch, y, l->S, n); break
+  switch (l->steps) { STEPS(3); STEPS(4); STEPS(5); STEPS(6); STEPS(7); STEPS(9);
+    default: FN(steps_of)(a, p, bits, pitch, y, l->S, (int)l->steps);
+  }
+#undef STEPS
+}
+
 /* Sums of S slices that stay in registers, if S is a constant. */
 static AI void FN(sense_added)(const FN(Narrow) *a, int16_t *y, const int S) {
   for (int64_t c = 0; c < a->outputs; c += MANY * VECTOR / 2) {
@@ -225,19 +266,21 @@ static AI void FN(narrow_of)(const Layer *l, const Scratch *s, const Cluster *k,
   const int64_t piece = (l->rows + 1) * row, pieces = l->Npad / OUTPUTS;
   const uint16_t *const pool = s->pool;
   const int32_t *const posbase = s->posbase;
+  const int64_t tables = l->L * (1 + l->steps);
   int16_t *y = (int16_t *)s->y + k->y + c;
   FN(Narrow) a = {NULL, 0, (const CELL *)s->weights + (b * pieces + c / OUTPUTS) * piece, row, OUTPUTS, l->cols, l->Npad,
-                  s->halves + b * l->L * l->cols + c, s->rests + b * l->Npad + c, weights, scale, (int)l->L};
+                  s->halves + b * tables * l->cols + c, s->rests + b * l->Npad + c, weights, scale, (int)l->L};
   for (int64_t p = p0; p < p1; p++, y += pitch) {
     const Entry e = at[posbase[p]];
-    if (!e.n) continue;
+    if (!e.n && !l->noisy) continue;
     a.ix = pool + e.start;
     a.n = e.n;
-    if (sizeof(CELL) == sizeof(NUM) && S) FN(sense_added)(&a, y, S);
+    if (sizeof(CELL) == sizeof(NUM) && S && !l->noisy) FN(sense_added)(&a, y, S);
     else {
       NUM sums[MOST] __attribute__((aligned(64)));
       FN(some_sums)(l, a.ix, a.n, a.w, row, sums);
-      FN(sense_stored)(&a, sums, y, l->S);
+      if (l->noisy) FN(sense_steps)(l, &a, sums, NAME(reads_of)(l, s, b, p), k->y + c, y);
+      else FN(sense_stored)(&a, sums, y, l->S);
     }
   }
 }
@@ -300,6 +343,8 @@ static AI void FN(sense_noisy)(const Layer *l, const NUM *p, const int32_t *tabl
   const int64_t L = l->L, S = l->S, cols = l->cols, Npad = l->Npad;
   const int outputs = OUTPUTS, up = (int)l->up;
   uint64_t hashes[HASHED];
+  const lanes32 low = (lanes32){0} + (int32_t)l->noise_low, most = (lanes32){0} + (int32_t)(l->reaches - 1);
+  const int32_t *const noise = l->noise;
   for (int c = 0; c < outputs; c++) out[c] = (int32_t)l->lowest;
   for (int64_t s = 0; s < S; s++) {
     const uint16_t *bits = NAME(bits_of)(l, *reads, s, from, outputs, hashes);
@@ -308,7 +353,7 @@ static AI void FN(sense_noisy)(const Layer *l, const NUM *p, const int32_t *tabl
       lanes32 found = NAME(load32)(out + c);
       for (int64_t k = 0; k < L; k++) {
         const lanes32 away = NAME(load32)(tables + k * cols + s * Npad + c) - sums;
-        found += NAME(reached_by)(l, away, own) & (l->rises[k] * l->significances[s]);
+        found += NAME(reached_by)(noise, low, most, away, own) & (l->rises[k] * l->significances[s]);
       }
       memcpy(out + c, &found, sizeof found);
     }

@@ -22,7 +22,7 @@ from mapper.ir.units import CrossbarLayer, units
 from mapper.ir.windows import Window
 from mapper.kernels.core import VARIANTS, supported_levels, unavailable
 from tests.builders import Builder, Readout, adc, encoding, sense_amp, ternary
-from tests.dies import FRACTION, die_of
+from tests.dies import FRACTION, KEY, die_of
 from tests.engines import assert_same_bits
 from tests.small_graphs import random_spikes
 from tests.strategies import Case, cases, codes
@@ -210,11 +210,13 @@ def test_half_active_columns_with_noise_are_left_to_numpy():
     read = sense_amp(1, half_active=True)
     cells = encoding("twos-complement")
     net.output(net.crossbars(net.input("x", (4,)), np.ones((4, 2), int), read, encoding=cells))
-    graph = die_of(net.graph(), np.random.default_rng(0), ["none"], noisy=True)
+    graph = net.graph()
     (layer,) = units(graph)
     assert isinstance(layer, CrossbarLayer)
+    noise = {"noise": np.zeros(65536, np.int32)}
+    read_noisily = replace(layer.read, noise=Const("noise"), key=KEY)
     with pytest.raises(NotNativeError, match="half-active columns are read with noise"):
-        NativeLayer.make(layer, graph.constants, 0)
+        NativeLayer.make(replace(layer, read=read_noisily), {**graph.constants, **noise}, 0)
 
 
 def test_copies_that_do_not_belong_together_are_left_to_numpy():
