@@ -25,11 +25,13 @@ from mapper.ir.noise import recorded_inputs
 from mapper.proportions import Score
 from mapper.recordings import Recording, to_codes
 from mapper.report.dies.data import DiesReport
+from mapper.report.dies.written import DATA, dies_files
 from mapper.study import run_study
 from mapper.study.statistics import Distribution, Swept, Tolerance
 from mapper.study.sweep import Sweep, check_share
 from mapper.threads import one_blas_thread
 from mapper.verify.answers import wanted_classes
+from mapper.writing import changed_folder
 from targets.devices import Device, load_device
 
 
@@ -161,7 +163,8 @@ class MakesDies:
             run_seed: Of noise of reads.
             labels: As in ``verify``.
             layout: As in ``run``.
-            folder: Where records are kept, so that a run that was stopped goes on.
+            folder: Where records are kept, so that a run that was stopped goes on; page and tables
+                are written there.
             scheduler: ``serial``, ``threads``, ``processes``, ``dask`` or ``dask:ADDRESS``.
             workers: Of the scheduler; as many as there are processors where None.
             progress: Called with what is done, and how long the rest may take.
@@ -215,7 +218,8 @@ class MakesDies:
         )
         told = DiesReport(
             network=build.network.name,
-            target=target.name,
+            graph=graph,
+            chip=target,
             lot=lot,
             found=study_dies(trials_of(build, recording, lot, run_seed), plan, run, progress),
             require=require,
@@ -223,7 +227,17 @@ class MakesDies:
             recording=recording.taken,
             devices=devices,
         )
+        if folder is not None:
+            progress("laying the page out")
+            write_dies(told, Path(folder))
         return Dies(told=told)
+
+
+def write_dies(told: DiesReport, folder: Path) -> None:
+    """Write page, data and tables beside the records; other files in the folder stay."""
+    with changed_folder(folder, alone=False, last=DATA) as new:
+        for name, text in dies_files(told).items():
+            (new / name).write_text(text, encoding="utf-8")
 
 
 def trials_of(build: Build, recording: Recording, lot: Lot, run_seed: int = 0) -> Trials:

@@ -30,16 +30,17 @@ def conductances(
         round: In which weights are programmed; faults stay from round to round.
     """
     level, at = np.broadcast_arrays(level, at)
-    level = _stuck(facts, level, at, stream(seed, "stuck"))
+    level = stuck_levels(facts, level, at, seed)
     g = _programmed(facts, level, at, stream(seed, kind, round))
     return _drifted(facts, level, g, at, stream(seed, "drift", round))
 
 
-def _stuck(facts: CellCounts, level: Array, at: Array, key: int) -> Array:
+def stuck_levels(facts: CellCounts, level: Array, at: Array, seed: int) -> Array:
+    """Return the levels that cells have which may be stuck; arguments as of ``conductances``."""
     on, off = facts.stuck_on or 0.0, facts.stuck_off or 0.0
     if not (on or off):
         return level
-    drawn = uniform(key, at)
+    drawn = uniform(stream(seed, "stuck"), at)
     return np.where(drawn < on, facts.levels - 1, np.where(drawn >= 1 - off, 0, level))
 
 

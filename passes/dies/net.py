@@ -73,7 +73,7 @@ class Drawing:
     def net(self, weight: Array) -> NetCells:
         """Draw the cells of weights ``[K, N]``; fold pairs, leakage and references in."""
         assert self.op.encoding is not None
-        lines = self._bitlines(self.op.encoding.digits(weight)[None])
+        lines = self._bitlines(weight)
         if has_wires(self.facts):
             assert self.activity is not None
             put_behind_wires(lines, self.op, self.facts, self.sites, self.activity)
@@ -87,18 +87,25 @@ class Drawing:
         constant = lines.replica_constant.sum(axis=0)[..., column] / 2
         return NetCells(lines.cells[0] - half, lines.constant[0] - constant)
 
-    def _bitlines(self, digits: Array) -> Bitlines:
-        """Draw every bitline, and the replica columns where a reference is made of them."""
+    def levels(self, weight: Array) -> tuple[Array, ...]:
+        """Return the level of each cell, ``[1, S, K, N]``: one a digit, or two of a pair."""
         assert self.op.encoding is not None
-        levels = [digits]
+        digits = self.op.encoding.digits(weight)[None]
         if self.op.encoding.pairs:
-            levels = [np.maximum(digits, 0), np.maximum(-digits, 0)]
-        cells = np.stack(
-            [
-                self._cells(level, self.sites.cells(second=bool(member)), "programming")
-                for member, level in enumerate(levels)
-            ]
-        )
+            return np.maximum(digits, 0), np.maximum(-digits, 0)
+        return (digits,)
+
+    def cells(self, weight: Array) -> Array:
+        """Draw what cells of weights conduct, in counts: ``[pair, C, S, K, N]``."""
+        drawn = [
+            self._cells(level, self.sites.cells(second=bool(member)), "programming")
+            for member, level in enumerate(self.levels(weight))
+        ]
+        return np.stack(drawn)
+
+    def _bitlines(self, weight: Array) -> Bitlines:
+        """Draw every bitline, and the replica columns where a reference is made of them."""
+        cells = self.cells(weight)
         grid = (len(self.op.rows), cells.shape[2], cells.shape[4])
         blocks = len(self.op.columns)
         replicas = None

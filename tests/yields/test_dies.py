@@ -187,7 +187,7 @@ def test_age_is_swept_in_seconds(build, few):
         ({"sweeps": [parse_sweep("amplifier.gain=0,1.5")]}, "device-setting"),
         ({"sweeps": [parse_sweep("age=0,1")]}, "device-age"),
         ({"dies": 0}, "bad-dies"),
-        ({"seed": -1}, "bad-dies"),
+        ({"seed": 2**63 - 1}, "bad-dies"),
         ({"require": 1.5}, "bad-share"),
         ({"scheduler": "slurm"}, "unknown-scheduler"),
         ({"device": "rram"}, "unknown-device"),

@@ -3,7 +3,7 @@
 The page draws the floorplan on a canvas, for moving and zooming; this is the drawing for a paper.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,35 +75,45 @@ def floorplan_charts(report: Report, width: int) -> tuple[Chart, ...]:
     """
     names = labels(row.name for row in report.layers)
     data = floorplan_data(report.graph, report.target, report.evidence.trace, names)
-    kinds = ["occupancy", *(["activity"] if data["measured"] else [])]
+    kinds = [OCCUPANCY, *([ACTIVITY] if data["measured"] else [])]
+    return tuple(chart for kind in kinds for chart in floorplans(data, kind, width))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coloured:
+    """What the colour of a crossbar stands for."""
+
+    name: str
+    """Of the chart, after ``floorplan-``."""
+    legend: str
+    told: str
+    """What it is, as a sentence goes on with it."""
+    values: Callable[[Data], Sequence[float]]
+    """Of every crossbar of a layer, or of one copy, in the order in which they fill it."""
+    format: str = "~%"
+    most: float | None = None
+    """The end of the scale; the greatest value where None."""
+
+
+def floorplans(data: Data, kind: Coloured, width: int) -> Iterator[Chart]:
+    """Draw the placement, ``width`` pixels wide, one round after the other."""
     rounds = sorted({layer["round"] for layer in data["layers"]})
-    return tuple(
-        _floorplan(data, kind, turn, width, many=len(rounds) > 1)
-        for kind in kinds
-        for turn in rounds
-    )
+    return (_floorplan(data, kind, turn, width, many=len(rounds) > 1) for turn in rounds)
 
 
-_SHOWN = {
-    "occupancy": ("Cells used", "the share of its cells that hold weights"),
-    "activity": ("Wordlines driven", "the share of its wordlines that spikes drive in a read"),
-}
-
-
-def _floorplan(data: Data, kind: str, turn: int, width: int, *, many: bool) -> Chart:
+def _floorplan(data: Data, kind: Coloured, turn: int, width: int, *, many: bool) -> Chart:
     layers = [layer for layer in data["layers"] if layer["round"] == turn]
     sheet = _sheet(data, layers, width)
-    cells = list(_squares(data, layers, kind, sheet))
-    legend, told = _SHOWN[kind]
+    cells = list(_squares(layers, kind, sheet))
     square = "crossbar" if sheet.fine else "tile (mean of its crossbars)"
     return Chart(
-        name=f"floorplan-{kind}" + (f"-round-{turn + 1}" if many else ""),
-        title=f"Floorplan by {kind}" + (f", round {turn + 1}" if many else ""),
+        name=f"floorplan-{kind.name.replace(' ', '-')}" + (f"-round-{turn + 1}" if many else ""),
+        title=f"Floorplan by {kind.name}" + (f", round {turn + 1}" if many else ""),
         description=f"A square is a {square}, in the order in which layers are placed; its colour "
-        f"is {told}. A dark edge is where a layer begins, with its name if that fits; frames "
+        f"is {kind.told}. A dark edge is where a layer begins, with its name if that fits; frames "
         f"are empty tiles. {_drawn_part(data, sheet)}",
         spec=_spec(
-            cells, list(_frames(layers, sheet)), list(_edges(layers, sheet)), legend, sheet, width
+            cells, list(_frames(layers, sheet)), list(_edges(layers, sheet)), kind, sheet, width
         ),
         table=floorplan_table(data),
     )
@@ -194,27 +204,43 @@ def _first_and_last(layer: Data) -> tuple[int, int]:
     return layer["start"], layer["start"] + count - 1
 
 
-def _values(layer: Data, kind: str) -> list[float]:
-    """Return the value of every crossbar of a copy, in the order in which they fill it."""
-    if kind == "activity":
-        held = layer["activity"]
-        return [
-            0.0 if held is None else held[layer["group"][column]][row]
-            for column in range(len(layer["columns"]))
-            for row in range(len(layer["rows"]))
-        ]
+def _activity(layer: Data) -> list[float]:
+    held = layer["activity"]
+    return [
+        0.0 if held is None else held[layer["group"][column]][row]
+        for column in range(len(layer["columns"]))
+        for row in range(len(layer["rows"]))
+    ]
+
+
+def _occupancy(layer: Data) -> list[float]:
     whole = layer["wordlines"] * layer["bitlines"]
     return [rows * columns / whole for columns in layer["columns"] for rows in layer["rows"]]
 
 
-def _squares(data: Data, layers: list[Data], kind: str, sheet: _Sheet) -> Iterator[Spec]:
+OCCUPANCY = Coloured(
+    name="occupancy",
+    legend="Cells used",
+    told="the share of its cells that hold weights",
+    values=_occupancy,
+    most=1.0,
+)
+ACTIVITY = Coloured(
+    name="activity",
+    legend="Wordlines driven",
+    told="the share of its wordlines that spikes drive in a read",
+    values=_activity,
+)
+
+
+def _squares(layers: list[Data], kind: Coloured, sheet: _Sheet) -> Iterator[Spec]:
     """Yield what is drawn of every crossbar, or of every tile with the mean of its crossbars."""
     held: dict[int, list[float]] = {}
     wide = 1 if sheet.fine else sheet.inner
     high = 1 if sheet.fine else sheet.inner_down
     for layer in layers:
         first, last = _first_and_last(layer)
-        values = _values(layer, kind)
+        values = kind.values(layer)
         for slot in range(first, last + 1):
             key = slot if sheet.fine else slot // sheet.per_tile * sheet.per_tile
             held.setdefault(key, []).append(values[(slot - first) % len(values)])
@@ -268,7 +294,12 @@ def _with_room(edges: list[Spec], pixels: float) -> list[Spec]:
 
 
 def _spec(
-    cells: list[Spec], frames: list[Spec], edges: list[Spec], legend: str, sheet: _Sheet, width: int
+    cells: list[Spec],
+    frames: list[Spec],
+    edges: list[Spec],
+    kind: Coloured,
+    sheet: _Sheet,
+    width: int,
 ) -> Spec:
     wide, high = sheet.size
     pixels = width / wide
@@ -292,12 +323,12 @@ def _spec(
         "text": {"field": "name", "type": "nominal"},
     }
     text = {"type": "text", "baseline": "middle", "aria": False}
-    most = {"domainMax": 1} if legend == _SHOWN["occupancy"][0] else {}
+    most = {} if kind.most is None else {"domainMax": kind.most}
     colour = {
         "field": "value",
         "type": "quantitative",
         "scale": {"scheme": "viridis", "domainMin": 0, **most},
-        "legend": {"title": legend, "format": "~%", "orient": "top", "tickCount": 4},
+        "legend": {"title": kind.legend, "format": kind.format, "orient": "top", "tickCount": 4},
     }
     return {
         "height": max(40, round(high * pixels)),

@@ -6,10 +6,12 @@ from typing import Any
 from mapper.dies.covered import DeviceUsed
 from mapper.dies.draw import Lot
 from mapper.dies.found import Cost, Found, Measured
+from mapper.ir.core import Graph
 from mapper.layout import Taken
 from mapper.proportions import Score
 from mapper.report.study.quantity import Quantity
 from mapper.study.statistics import Distribution, Swept, Tolerance
+from targets import Target
 
 SCHEMA = "spikeloom/yield/1"
 
@@ -26,7 +28,9 @@ class DiesReport:
     """Dies of one lot of a build on one recording."""
 
     network: str
-    target: str
+    graph: Graph
+    """Of the ideal chip."""
+    chip: Target
     lot: Lot
     found: Found
     require: float | None
@@ -34,6 +38,11 @@ class DiesReport:
     run_seed: int
     recording: Taken
     devices: tuple[DeviceUsed, ...]
+
+    @property
+    def target(self) -> str:
+        """What the network was compiled for."""
+        return self.chip.name
 
     @property
     def distribution(self) -> Distribution:

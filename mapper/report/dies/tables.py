@@ -3,6 +3,9 @@
 from collections.abc import Iterator, Sequence
 
 from mapper.dies.found import Cost
+from mapper.ir.assignment import layer_name
+from mapper.ir.core import Graph
+from mapper.ir.crossbar import CrossbarMvm
 from mapper.report.charts.base import Table
 from mapper.report.dies.data import DiesReport
 from mapper.report.numbers import percent
@@ -54,9 +57,13 @@ def effects_of(costs: Sequence[Cost], names: dict[str, str] | None = None) -> li
     ]
 
 
-def layer_name(partial_sum: str) -> str:
-    """Return what a layer on crossbars is called."""
-    return partial_sum.removesuffix(".partial_sum")
+def layer_names(graph: Graph) -> dict[str, str]:
+    """Return what each layer on crossbars is called, by the name of its partial sum."""
+    return {
+        op.partial_sum.name: layer_name(op.loc, op.partial_sum.name.removesuffix(".partial_sum"))
+        for op in graph.ops
+        if isinstance(op, CrossbarMvm)
+    }
 
 
 def cost_tables(told: DiesReport) -> Iterator[tuple[str, Table]]:
@@ -65,7 +72,7 @@ def cost_tables(told: DiesReport) -> Iterator[tuple[str, Table]]:
     if costs is None:
         return
     lost = f"{quantity.name} lost"
-    names = {cost.name: layer_name(cost.name) for cost in costs.layers}
+    names = layer_names(told.graph)
     for what, held in (("imperfection", costs.imperfections), ("layer", costs.layers)):
         if held:
             made = effect_table(effects_of(held, names), quantity, label=what, what=lost)
@@ -79,5 +86,17 @@ def spike_table(told: DiesReport) -> Table:
         rows=tuple(
             (name, *map(percent, (held.mean, held.quantile(LOW), held.quantile(HIGH))))
             for name, held in told.found.spikes.items()
+        ),
+    )
+
+
+def die_table(told: DiesReport) -> Table:
+    """Write a row for each die."""
+    quantity = told.quantity
+    return Table(
+        columns=("seed", f"{quantity.name} ({quantity.unit})"),
+        rows=tuple(
+            (str(seed), quantity.digits(value))
+            for seed, value in zip(told.found.plan.seeds, told.found.values, strict=True)
         ),
     )
