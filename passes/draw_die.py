@@ -5,17 +5,16 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Annotated, ClassVar
 
-import numpy as np
-
 from mapper.diagnostics import refuse
 from mapper.ir.core import Array, Const, Graph, Op, Value
 from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.infer import infer_types
+from mapper.ir.merging import makes_code
 from mapper.ir.noise import KEY_TYPE
-from mapper.ir.readout import AdcRead, BitlineRead, SenseAmpRead
+from mapper.ir.readout import AdcRead, BitlineRead, SenseAmpRead, ShiftAndAdd
 from passes.base import Pass
 from passes.dies.facts import Conditions, facts_of, has_wires
-from passes.dies.net import Drawing, NetCells, fraction_bits, keeps_digits
+from passes.dies.net import Drawing, fraction_bits, keeps_digits
 from passes.dies.references import (
     DieRead,
     converted_on_die,
@@ -96,7 +95,10 @@ class _Die:
                 continue
             read = reads[op.partial_sum.name]
             changed[op.partial_sum.name], changed[read.result.name] = self._layer(op, read, number)
-        ops = tuple(changed.get(op.results[0].name, op) for op in self.graph.ops)
+        reads = {op.result.name: op for op in changed.values() if isinstance(op, BitlineRead)}
+        ops = tuple(
+            _merged_still(changed.get(op.results[0].name, op), reads) for op in self.graph.ops
+        )
         inputs = (*self.graph.inputs, self.key) if self.noisy else self.graph.inputs
         die = replace(self.graph, ops=ops, inputs=inputs, constants=self.constants)
         return infer_types(pruned(_without_idle_counters(die)))
@@ -113,11 +115,11 @@ class _Die:
             activity=self._activity(op, facts),
         )
         weight = self.graph.constants[op.weight.name]
-        net, sigma = drawing.net(weight), noise_sigma(drawing, weight)
+        sigma = noise_sigma(drawing, weight)
         f = self._fraction(op, read, facts, sigma)
-        cells = np.rint(net.cells * (1 << f)).astype(np.int64)
+        cells, constant = drawing.whole(weight, f)
         cells = smallest(cells[:1] if (cells == cells[:1]).all() else cells)
-        die = self._read(read, drawing, net, cells, sigma, f)
+        die = self._read(read, drawing, constant, cells, sigma, f)
         if sigma:
             die, self.noisy = with_noise(die, sigma, self.key, number, f), True
         self.constants.update(die.constants)
@@ -142,7 +144,7 @@ class _Die:
         self,
         read: BitlineRead,
         drawing: Drawing,
-        net: NetCells,
+        constant: Array,
         cells: Array,
         sigma: float,
         f: int,
@@ -150,10 +152,10 @@ class _Die:
         readout = self.target.macro(drawing.op.placement.macro).readout
         shared = readout.columns_per_readout
         if isinstance(read, SenseAmpRead):
-            return sensed_on_die(read, drawing, net, shared, self.graph.constants, f)
+            return sensed_on_die(read, drawing, constant, shared, self.graph.constants, f)
         if readout.is_exact:
-            return exact_on_die(read, drawing, net, cells, sigma, f)
-        return converted_on_die(read, drawing, net, shared, self.graph.constants, f)
+            return exact_on_die(read, drawing, constant, cells, sigma, f)
+        return converted_on_die(read, drawing, constant, shared, self.graph.constants, f)
 
     def _activity(self, op: CrossbarMvm, facts: Imperfections) -> Array | None:
         found = self.options.activity.get(op.partial_sum.name)
@@ -172,6 +174,15 @@ class _Die:
                 help=f"give recordings, or leave it out: --set {name}=0",
             )
         return found
+
+
+def _merged_still(op: Op, reads: Mapping[str, BitlineRead]) -> Op:
+    """Return a sum whose slices wires put together only where their codes still make one."""
+    read = reads.get(op.codes.name) if isinstance(op, ShiftAndAdd) and op.merged else None
+    if read is None:
+        return op
+    assert isinstance(op, ShiftAndAdd)
+    return replace(op, merged=makes_code(read, op.significances))
 
 
 def _free_name(graph: Graph) -> str:

@@ -98,6 +98,14 @@ def count_on(level: int, arrays: dict[str, Any], planes: int, images: int, words
     _core.count_on(level, arrays, planes, images, words)
 
 
+def draw_cells(fields: dict[str, int], arrays: dict[str, Any]) -> bool:
+    """Draw the cells of a layer of a die; see ``csrc/draw.h``.
+
+    Returns whether every digit is a level and every cell a number of 32 bits.
+    """
+    return bool(_core.draw_cells(fields, arrays))
+
+
 def read_forward(
     level: int, fields: dict[str, int], arrays: dict[str, Any], first: int, last: int
 ) -> None:

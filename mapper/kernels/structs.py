@@ -372,8 +372,55 @@ class WalkTotals:
     learned: Doubles
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Draw:
+    """The cells of a layer of a die, to be drawn; ``passes.dies`` has what they mean."""
+
+    C: int
+    """Copies; ``S`` slices, ``K`` wordlines of a group, ``N`` outputs, ``G`` row blocks."""
+    S: int
+    K: int
+    N: int
+    G: int
+    L: int
+    """Levels of a cell."""
+    Q: int
+    """Column blocks that have a reference of their own; 0 where one number is taken off all."""
+    pairs: bool
+    fraction: int
+    stuck: bool
+    spread: bool
+    drifts: int
+    """Quantiles of the exponent of drift in ``left``: 0 without drift, 1, or 65536."""
+
+    digits: Halves
+    """``[S, K, N]``, signed where they are on pairs."""
+    slot: Int64s
+    """``[C, G, N]``."""
+    bitline: Int64s
+    """``[C, G, S, N]``."""
+    block: Int32s
+    """``[K]``; ``wordline [K]``, ``column [N]`` is the column block."""
+    wordline: Int64s
+    column: Int32s | None = None
+    keys: Words
+    """Of what is stuck, of programming, of drift."""
+    mean: Doubles
+    """``[L]``, as ``sigma``."""
+    sigma: Doubles | None = None
+    ends: Doubles | None = None
+    """Below the first number a cell is stuck on, from the second on off."""
+    quantiles: Doubles | None = None
+    left: Doubles | None = None
+    """``[L, drifts]``."""
+    reference: Doubles | None = None
+    """``[C, K, Q]``, or one number; None for pairs."""
+    out: Int32s
+    """``[C, S, K, N]``."""
+
+
 Struct = (Positions | RowBlocks | Cells | LayerCall | Neurons | NeuronStates | NeuronResults
-          | Sums | Read | ReadTotals | Walk | WalkTotals)  # fmt: skip
+          | Sums | Read | ReadTotals | Walk | WalkTotals | Draw)  # fmt: skip
 
 _NAMES = {struct: tuple(field.name for field in fields(struct)) for struct in get_args(Struct)}
 """Worked out once: every call of a kernel asks."""

@@ -59,13 +59,18 @@ def _programmed(facts: CellCounts, level: Array, at: Array, key: int) -> Array:
 
 
 def _drifted(facts: CellCounts, level: Array, g: Array, at: Array, key: int) -> Array:
-    if facts.nu is None or facts.age_s is None or facts.t0_s is None:
-        return g
-    if facts.age_s <= facts.t0_s:
+    if not drifts(facts):
         return g
     left = drift_table(facts)  # [levels, 65536] or [levels, 1]
     column = places(key, at) if left.shape[1] > 1 else 0
     return np.asarray(g * left[level, column])
+
+
+def drifts(facts: CellCounts) -> bool:
+    """Say whether cells have drifted: their law is known, and the chip is older than its start."""
+    if facts.nu is None or facts.t0_s is None or facts.age_s is None:
+        return False
+    return facts.age_s > facts.t0_s
 
 
 def drift_table(facts: CellCounts) -> Array:

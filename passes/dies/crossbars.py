@@ -64,7 +64,7 @@ def _crossbars(op: CrossbarMvm) -> Iterator[tuple[int, Span, list[int]]]:
 
 def _places(lines: Bitlines, sites: Sites, block: Span, g: int) -> tuple[Array, Array]:
     """Return where bitlines of a crossbar lie, ``[pair, C, S, n]``, and the copy of each."""
-    first = sites.read_bitline[:, g, :, block.slice]
+    first = sites.bitline[:, g, :, block.slice]
     member = np.arange(len(lines.cells))[:, None, None, None]
     return first + member, np.arange(len(first))[:, None, None]
 

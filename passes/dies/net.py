@@ -11,7 +11,8 @@ import numpy as np
 from mapper.ir.core import Array
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.readout import BitlineRead
-from passes.dies.conductance import conductances
+from passes.dies.compiled import drawn_by_kernels
+from passes.dies.conductance import conductances, drifts
 from passes.dies.crossbars import Bitlines, put_behind_wires
 from passes.dies.draws import CellKind
 from passes.dies.facts import has_spread, has_wires
@@ -47,9 +48,8 @@ def keeps_digits(facts: Imperfections) -> bool:
     """Say whether cells are whole numbers of counts, as on the ideal chip, stuck or not."""
     cell = facts.cell
     even = cell.level == tuple(u + (cell.off or 0.0) for u in range(cell.levels))
-    aged = cell.nu is not None and cell.t0_s is not None and (cell.age_s or 0.0) > cell.t0_s
     stays = bool(cell.off) and facts.readout.leakage == "stays"
-    return even and not (has_spread(cell) or aged or has_wires(facts) or stays)
+    return even and not (has_spread(cell) or drifts(cell) or has_wires(facts) or stays)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +69,25 @@ class Drawing:
     def has_replicas(self) -> bool:
         """Whether the reference is made of columns of cells."""
         return self.read.follows_activity and self.facts.readout.replica != "dac"
+
+    def whole(self, weight: Array, f: int) -> tuple[Array, Array]:
+        """Draw the cells of weights ``[K, N]`` as integers in units of ``2**-f`` counts.
+
+        Returns:
+            Cells ``[C, S, K, N]`` and the constant of columns in counts, ``[C, G, S, N]``.
+        """
+        assert self.op.encoding is not None
+        digits = self.op.encoding.digits(weight, np.int16)
+        if has_wires(self.facts):
+            compiled = None
+        else:
+            facts, taken = self.facts.cell, self._taken()
+            compiled = drawn_by_kernels(self.op, facts, self.sites, self.seed, digits, taken, f)
+        if compiled is not None:
+            grid = (len(compiled), len(self.op.rows), compiled.shape[1], compiled.shape[3])
+            return compiled, np.zeros(grid)
+        net = self.net(weight)
+        return np.rint(net.cells * (1 << f)).astype(np.int64), net.constant
 
     def net(self, weight: Array) -> NetCells:
         """Draw the cells of weights ``[K, N]``; fold pairs, leakage and references in."""
@@ -108,17 +127,30 @@ class Drawing:
         cells = self.cells(weight)
         grid = (len(self.op.rows), cells.shape[2], cells.shape[4])
         blocks = len(self.op.columns)
-        replicas = None
-        if self.has_replicas:
-            ends = enumerate((self.facts.cell.levels - 1, 0))
-            replicas = np.stack(
-                [self._cells(np.asarray(u), self.sites.replicas(k), "replica") for k, u in ends]
-            )
         return Bitlines(
             cells=cells,
-            replicas=replicas,
+            replicas=self._replicas(),
             constant=np.zeros((len(cells), cells.shape[1], *grid)),
             replica_constant=np.zeros((2, cells.shape[1], len(self.op.rows), 1, blocks)),
+        )
+
+    def _taken(self) -> Array | None:
+        """Return what is taken from each cell, as ``drawn_by_kernels`` has it."""
+        assert self.op.encoding is not None
+        if self.op.encoding.pairs:
+            return None
+        replicas = self._replicas()
+        if replicas is None:
+            return np.array([self._reference()])
+        return np.asarray(replicas.sum(axis=0)[:, 0] / 2)
+
+    def _replicas(self) -> Array | None:
+        """Draw the columns that a reference is made of, ``[2, C, 1, K, column blocks]``."""
+        if not self.has_replicas:
+            return None
+        ends = enumerate((self.facts.cell.levels - 1, 0))
+        return np.stack(
+            [self._cells(np.asarray(u), self.sites.replicas(k), "replica") for k, u in ends]
         )
 
     def _cells(self, level: Array, at: Array, kind: CellKind) -> Array:

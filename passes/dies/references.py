@@ -16,7 +16,7 @@ from mapper.ir.core import INT64, Array, Const, Constants, IntType, Value, param
 from mapper.ir.crossbar import cell_sum_range
 from mapper.ir.readout import AdcRead, BitlineRead, SenseAmpRead
 from passes.dies.draws import normal, normal_quantiles, stream
-from passes.dies.net import Drawing, NetCells
+from passes.dies.net import Drawing
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,25 +44,25 @@ def offsets(drawing: Drawing, shared: int) -> Array | float:
 
 
 def sensed_on_die(
-    read: SenseAmpRead, drawing: Drawing, net: NetCells, shared: int, constants: Constants, f: int
+    read: SenseAmpRead, drawing: Drawing, constant: Array, shared: int, constants: Constants, f: int
 ) -> DieRead:
     """Return sense amplifiers with thresholds ``[L, C, G, S, N]`` in units of ``2**-f`` counts."""
     table = constants[read.thresholds.name].astype(np.float64)[:, None]
-    moved = offsets(drawing, shared) - net.constant - reference_gap(read) / 2
+    moved = offsets(drawing, shared) - constant - reference_gap(read) / 2
     name = f"{read.result.name}.references"
     op = replace(read, active=None, thresholds=Const(name))
     return DieRead(op, {name: _by_copy(_raised(table + moved, f))})
 
 
 def converted_on_die(
-    read: AdcRead, drawing: Drawing, net: NetCells, shared: int, constants: Constants, f: int
+    read: AdcRead, drawing: Drawing, constant: Array, shared: int, constants: Constants, f: int
 ) -> DieRead:
     """Return an ADC with first thresholds and steps ``[C, G, S, N]`` in units of ``2**-f`` counts.
 
     What a code stands for stays as it is: the digital side does not know the die.
     """
     first, step = (_grid(constants, table) for table in (read.first, read.step))
-    moved = offsets(drawing, shared) - net.constant - reference_gap(read) / 2
+    moved = offsets(drawing, shared) - constant - reference_gap(read) / 2
     factor: Array | float = 1.0
     if gain := drawing.facts.readout.gain:
         key = stream(drawing.seed, "gain")
@@ -71,31 +71,33 @@ def converted_on_die(
     name = read.result.name
     tables = {
         f"{name}.first": _by_copy(_raised(first + moved, f)),
-        f"{name}.width": _by_copy(np.broadcast_to(width, np.broadcast(width, net.constant).shape)),
+        f"{name}.width": _by_copy(np.broadcast_to(width, np.broadcast(width, constant).shape)),
     }
     op = replace(read, first=Const(f"{name}.first"), width=Const(f"{name}.width"))
     return DieRead(op, tables)
 
 
 def exact_on_die(
-    read: AdcRead, drawing: Drawing, net: NetCells, cells: Array, sigma: float, f: int
+    read: AdcRead, drawing: Drawing, constant: Array, cells: Array, sigma: float, f: int
 ) -> DieRead:
     """Return a converter of step 1 that is wide enough for every sum of a die, to whole counts.
 
     Args:
         read: Of the ideal chip.
         drawing: Of the layer.
-        net: What its columns add; behind wires they have a constant, too.
-        cells: The same as integers, ``[C | 1, S, K, N]`` in units of ``2**-f`` counts.
+        constant: Of its columns in counts, behind wires.
+        cells: What they add, ``[C | 1, S, K, N]`` in units of ``2**-f`` counts.
         sigma: Noise of a read, in counts.
         f: Bits below a count.
     """
+    if f == 0:  # sums of whole cells, stuck or not, are no more than those of any weights
+        return DieRead(read, {})
     low, high = cell_sum_range(cells, drawing.op.rows, drawing.op.most_driven)
     reach = sigma * float(normal_quantiles()[-1])
-    least = floor(low / (1 << f) + float(net.constant.min()) - reach) - 1
-    most = ceil(high / (1 << f) + float(net.constant.max()) + reach) + 1
+    least = floor(low / (1 << f) + float(constant.min()) - reach) - 1
+    most = ceil(high / (1 << f) + float(constant.max()) + reach) + 1
     name = f"{read.result.name}.first"
-    table = _by_copy(_raised(least + 0.5 - net.constant, f))  # half a count below least + 1
+    table = _by_copy(_raised(least + 0.5 - constant, f))  # half a count below least + 1
     alike = bool((table == table.flat[0]).all())
     op = replace(
         read,

@@ -12,18 +12,16 @@ from passes.dies.draws import MOST_LINES, MOST_SLOTS, REPLICAS, site
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sites:
-    """Places of a layer, as arrays that broadcast over copies, slices, wordlines and outputs."""
+    """Places of a layer: of its wordlines and columns, and from these of every cell."""
 
-    cell_slot: Array
-    """``[C, 1, K, N]``."""
-    wordline: Array
-    """``[K, 1]``."""
+    slot: Array
+    """``[C, G, N]``, the crossbar of an output in a row block."""
     bitline: Array
-    """Of a digit's first cell, ``[C, S, K, N]``."""
-    read_slot: Array
-    """``[C, G, 1, N]``."""
-    read_bitline: Array
-    """``[C, G, S, N]``."""
+    """``[C, G, S, N]``, that of a digit's first cell."""
+    block: Array
+    """``[K]``, the row block of a wordline."""
+    wordline: Array
+    """``[K]``, where it is in its crossbar."""
     pair: int
     """Bitlines of a digit."""
     column_block: Array
@@ -33,7 +31,8 @@ class Sites:
 
     def cells(self, second: bool = False) -> Array:
         """Return the sites of a digit's cells, ``[C, S, K, N]``; ``second`` of those of pairs."""
-        return site(self.cell_slot, self.wordline, self.bitline + second)
+        bitline = self.bitline[:, self.block].swapaxes(1, 2)
+        return site(self._cell_slot(), self.wordline[:, None], bitline + second)
 
     def replicas(self, column: int) -> Array:
         """Return the sites of a column of replica cells, ``[C, 1, K, column blocks]``.
@@ -41,11 +40,15 @@ class Sites:
         They lie behind all bitlines that a crossbar may have: a fault of theirs is their own.
         """
         line = MOST_LINES - REPLICAS + column
-        return site(self.cell_slot[..., self.first_output], self.wordline, line)
+        slot = self._cell_slot()[..., self.first_output]
+        return site(slot, self.wordline[:, None], line)
 
     def readouts(self, shared: int) -> Array:
         """Return the sites of readouts, ``[C, G, S, N]``, each of ``shared`` columns or pairs."""
-        return site(self.read_slot, 0, self.read_bitline // (self.pair * shared))
+        return site(self.slot[:, :, None], 0, self.bitline // (self.pair * shared))
+
+    def _cell_slot(self) -> Array:
+        return self.slot[:, self.block][:, None]
 
 
 def sites_of(op: CrossbarMvm, where: Array | None = None) -> Sites:
@@ -72,11 +75,10 @@ def sites_of(op: CrossbarMvm, where: Array | None = None) -> Sites:
     slices = np.arange(len(op.encoding.significances))[:, None] * pair
     bitline = places[:, :, None] * op.encoding.bitlines_per_weight + slices  # [C, G, S, N]
     return Sites(
-        cell_slot=slot[:, block][:, None],
-        wordline=wordline[:, None],
-        bitline=bitline[:, block].swapaxes(1, 2),
-        read_slot=slot[:, :, None],
-        read_bitline=bitline,
+        slot=slot,
+        bitline=bitline,
+        block=block,
+        wordline=wordline,
         pair=pair,
         column_block=column_block,
         first_output=np.array([span.start for span in op.columns]),

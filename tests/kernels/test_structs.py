@@ -24,6 +24,7 @@ STRUCTS = {
     "sums": (structs.Sums,),
     "read": (structs.Read, structs.ReadTotals),
     "walk": (structs.Walk, structs.WalkTotals),
+    "draw": (structs.Draw,),
 }
 WORDS = {
     "kind": structs.Kind,

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from statistics import NormalDist
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -14,11 +15,13 @@ from mapper.ir.counter import hashed
 from mapper.ir.crossbar import CrossbarMvm, Placement
 from mapper.ir.encoding import Encoding
 from mapper.ir.evaluate import evaluate
-from mapper.ir.readout import AdcRead, SenseAmpRead, exact_read
+from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd, exact_read
+from mapper.kernels import core
 from mapper.pipeline import run_passes
 from mapper.verify.rings import spike_values
+from passes.dies.compiled import drawn_by_kernels
 from passes.dies.draws import normal_quantiles
-from passes.dies.net import Drawing, NetCells, fraction_bits
+from passes.dies.net import Drawing, fraction_bits
 from passes.dies.references import converted_on_die, exact_on_die, noise_sigma, sensed_on_die
 from passes.dies.sites import sites_of
 from passes.draw_die import DrawDie
@@ -26,7 +29,7 @@ from targets import list_targets, load_target
 from targets.devices import Imperfections, load_device
 from targets.devices.counts import WireCounts
 from tests.drawn_dies import EVERYTHING, compiled, device, drawn, with_keys
-from tests.networks import float_networks, small_conv_net, spikes
+from tests.networks import NetworkBuilder, float_networks, small_conv_net, spikes
 
 SPIKES = IntType(1, signed=False)
 SUM = IntType(16, signed=True)
@@ -183,7 +186,7 @@ def test_a_reference_lies_half_a_count_below_the_sum_that_it_tells_and_has_an_of
     one = drawing(op, facts(amplifier__offset=0.5))
     net = one.net(np.array([[1], [1]]))
     table = {"t": np.array([2]).reshape(1, 1, 1, 1)}
-    die = sensed_on_die(reading(op), one, net, 1, table, 8)
+    die = sensed_on_die(reading(op), one, net.constant, 1, table, 8)
     expected = np.ceil(256 * (2 - 0.5 + 0.5 * z(3, 5, 0, 0)))
     assert die.constants["codes.references"].ravel().tolist() == [expected]
     assert die.op.active is None
@@ -195,7 +198,7 @@ def test_a_half_active_reference_lies_a_quarter_below():
     read = reading(op, active=active)
     one = drawing(op, facts(), read)
     net = one.net(np.array([[1], [1]]))
-    die = sensed_on_die(read, one, net, 1, {"t": np.array([2]).reshape(1, 1, 1, 1)}, 2)
+    die = sensed_on_die(read, one, net.constant, 1, {"t": np.array([2]).reshape(1, 1, 1, 1)}, 2)
     assert die.constants["codes.references"].item() == 4 * 2 - 1
     assert net.cells.ravel().tolist() == [0.5, 0.5]
 
@@ -206,7 +209,9 @@ def test_columns_that_share_a_readout_share_its_offset():
     net = one.net(np.ones((2, 4), int))
     table = {"t": np.zeros((1, 1, 1, 1), int)}
     each, shared = (
-        sensed_on_die(reading(op), one, net, columns, table, 8).constants["codes.references"]
+        sensed_on_die(reading(op), one, net.constant, columns, table, 8).constants[
+            "codes.references"
+        ]
         for columns in (1, 2)
     )
     assert len(set(each.ravel().tolist())) == 4
@@ -220,26 +225,36 @@ def test_an_adc_has_offset_and_gain_and_decodes_as_if_it_had_not():
         kind="sar", bits=3, partial_sum=op.partial_sum, first=-2, step=2, base=-3, result=codes
     )
     one = drawing(op, facts(amplifier__offset=0.5, amplifier__gain=0.05), read)
-    die = converted_on_die(read, one, one.net(np.ones((2, 1), int)), 1, {}, 8)
+    die = converted_on_die(read, one, one.net(np.ones((2, 1), int)).constant, 1, {}, 8)
     first, width = (die.constants[f"codes.{name}"].item() for name in ("first", "width"))
     assert first == np.ceil(256 * (-2.5 + 0.5 * z(3, 5, 0, 0)))
     assert width == np.rint(256 * 2 * (1 + 0.05 * z(5, 5, 0, 0)))
     assert (die.op.step, die.op.base) == (2, -3)
 
 
-@pytest.mark.parametrize("f", [0, 1, 8])
+@pytest.mark.parametrize("f", [1, 8])
 def test_an_ideal_converter_gives_the_nearest_whole_count(f):
     op = layer(PAIR)
     read = exact_read("ideal", op.partial_sum, -2, 2, replace(op.partial_sum, name="codes"))
     one = drawing(op, facts(), read)
     cells = np.array([300 << f, -7 << f]).reshape(1, 1, 2, 1)
     net = one.net(np.ones((2, 1), int))
-    die = exact_on_die(read, one, net, cells, 0.0, f).op
+    die = exact_on_die(read, one, net.constant, cells, 0.0, f).op
     sums = np.array([-7, 0, 123, 300]) << f
-    if f:  # 0.49 counts below and above
-        sums = np.concatenate([sums, sums + (1 << (f - 1)) - 1])
+    sums = np.concatenate([sums, sums + (1 << (f - 1)) - 1])  # and almost half a count above
     (found,) = die.evaluate({}, sums.reshape(1, 1, 1, 1, -1))
-    assert (found.ravel() == np.tile([-7, 0, 123, 300], 2 if f else 1)).all()
+    assert (found.ravel() == np.tile([-7, 0, 123, 300], 2)).all()
+
+
+def test_sums_of_one_row_are_a_code_no_more_once_their_cells_are_not_whole():
+    """On ideal-128 bit-slices of one row make a code: 1 bit each, 1, 2, 4 and -8."""
+    net = NetworkBuilder()
+    net.output(net.neuron(net.dense(net.entry(1), 3)))
+    network, chip = net.graph(), load_target("ideal-128")
+    nominal = compiled(network, chip)
+    die = drawn(nominal, chip, device(cell__sigma=0.1))
+    merged = [[op.merged for op in g.ops if isinstance(op, ShiftAndAdd)] for g in (nominal, die)]
+    assert merged == [[True], [False]]
 
 
 def test_an_ideal_converter_counts_what_a_column_has_whatever_is_driven():
@@ -247,8 +262,7 @@ def test_an_ideal_converter_counts_what_a_column_has_whatever_is_driven():
     op = layer(PAIR, rows=1)
     read = exact_read("ideal", op.partial_sum, -1, 1, replace(op.partial_sum, name="codes"))
     cells, constant = np.full((1, 1, 1, 1), 320), np.full((1, 1, 1, 1), 0.3)
-    net = NetCells(cells / 256, constant)
-    die = exact_on_die(read, drawing(op, facts(), read), net, cells, 0.0, 8).op
+    die = exact_on_die(read, drawing(op, facts(), read), constant, cells, 0.0, 8).op
     (found,) = die.evaluate({}, np.array([0, 320]).reshape(1, 1, 1, 1, 2))
     assert found.ravel().tolist() == [0, 2]
 
@@ -259,7 +273,7 @@ def test_an_ideal_converter_is_wide_enough_for_noise():
     read = exact_read("ideal", op.partial_sum, -1, 1, replace(op.partial_sum, name="codes"))
     cells, constant = np.full((1, 1, 1, 1), 256), np.zeros((1, 1, 1, 1))
     one = drawing(op, facts(), read)
-    die = exact_on_die(read, one, NetCells(cells / 256, constant), cells, 0.5, 8).op
+    die = exact_on_die(read, one, constant, cells, 0.5, 8).op
     (found,) = die.evaluate({}, np.array([-554, 810]).reshape(1, 1, 1, 1, 2))  # -2.16, 1 + 2.16
     assert found.ravel().tolist() == [-2, 3]
 
@@ -406,11 +420,11 @@ def test_row_blocks_that_take_turns_are_below_each_other_in_one_crossbar():
     op = layer(ONE_BIT, rows=4)
     op = replace(op, rows=(Span(0, 2), Span(2, 4)), turns=2)
     found = sites_of(op)
-    assert found.wordline.ravel().tolist() == [0, 1, 2, 3]
-    assert set(found.cell_slot.ravel().tolist()) == {5}
+    assert found.wordline.tolist() == [0, 1, 2, 3]
+    assert set(found.slot.ravel().tolist()) == {5}
     alone = sites_of(replace(op, turns=1, placement=replace(op.placement, slots=Span(5, 7))))
-    assert alone.wordline.ravel().tolist() == [0, 1, 0, 1]
-    assert alone.cell_slot.ravel().tolist() == [5, 5, 6, 6]
+    assert alone.wordline.tolist() == [0, 1, 0, 1]
+    assert alone.slot.ravel().tolist() == [5, 6]
 
 
 def test_wires_need_to_know_what_is_driven():
@@ -450,3 +464,40 @@ def test_noise_of_sigma_0_changes_nothing():
     inputs = spikes(network)
     expected, found = evaluate(graph, inputs), evaluate(die, with_keys(die, inputs))
     assert all(np.array_equal(found[name], bits) for name, bits in expected.items())
+
+
+# --- the kernels -------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(bool(core.unavailable()), reason=core.unavailable())
+@settings(max_examples=25, deadline=None)
+@given(
+    network=float_networks(),
+    target=st.sampled_from(list_targets()),
+    of=st.fixed_dictionaries(
+        {},
+        optional={
+            name: st.just(value)
+            for name, value in {**EVERYTHING, "cell.nu": 0.05, "cell.nu_sigma": 0.02}.items()
+            if name != "wire.share"
+        },
+    ),
+    replica=st.sampled_from(["cells", "dac"]),
+)
+def test_kernels_draw_the_cells_that_numpy_does(network, target, of, replica):
+    chip = load_target(target)
+    graph = compiled(network, chip)
+    made = device(**_named(of))
+    made = replace(made, replica=replace(made.replica, kind=replica))
+    fast = drawn(graph, chip, made, seed=5, age=1e4)
+    with patch("passes.dies.net.drawn_by_kernels", lambda *args: None):
+        slow = drawn(graph, chip, made, seed=5, age=1e4)
+    assert fast == slow
+
+
+@pytest.mark.skipif(bool(core.unavailable()), reason=core.unavailable())
+def test_kernels_refuse_digits_that_are_no_levels():
+    op, of = layer(ONE_BIT), facts()
+    wrong = np.full((1, 2, 1), 2, np.int16)
+    found = drawn_by_kernels(op, of.cell, sites_of(op), 0, wrong, np.zeros(1), 8)
+    assert found is None

@@ -90,4 +90,5 @@ PyObject *read_forward(PyObject *self, PyObject *args);
 PyObject *read_backward(PyObject *self, PyObject *args);
 PyObject *walk_forward(PyObject *self, PyObject *args);
 PyObject *walk_backward(PyObject *self, PyObject *args);
+PyObject *draw_cells(PyObject *self, PyObject *args);
 #endif

@@ -1,5 +1,6 @@
 /* What Python reads of the headers: their constants, and the names that descriptions must have. */
 #include "boundary.h"
+#include "draw.h"
 #include "fields.h"
 #include "training.h"
 
@@ -20,7 +21,7 @@ static const Group groups[] = {
 static const Described described[] = {
     DESCRIBED("layer", LAYER_FIELDS, LAYER_ARRAYS) DESCRIBED("neurons", NEURON_FIELDS, NEURON_ARRAYS)
     DESCRIBED("sums", SUMS_FIELDS, SUMS_ARRAYS) DESCRIBED("read", READ_FIELDS, READ_ARRAYS)
-    DESCRIBED("walk", WALK_FIELDS, WALK_ARRAYS)
+    DESCRIBED("walk", WALK_FIELDS, WALK_ARRAYS) DESCRIBED("draw", DRAW_FIELDS, DRAW_ARRAYS)
     {NULL, NULL, NULL}};
 
 /* Put a value into a dict, which takes a reference of its own, or fail with what made it NULL. */

@@ -310,6 +310,7 @@ static PyMethodDef methods[] = {
     {"read_backward", read_backward, METH_VARARGS, "Pass gradients through a layer's columns."},
     {"walk_forward", walk_forward, METH_VARARGS, "Run neurons in single precision."},
     {"walk_backward", walk_backward, METH_VARARGS, "Pass gradients through neurons."},
+    {"draw_cells", draw_cells, METH_VARARGS, "Draw the cells of a layer of a die."},
     {NULL, NULL, 0, NULL}};
 
 static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_core",
