@@ -9,13 +9,16 @@ from torch import nn
 
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.encoding import Encoding
+from mapper.ir.readout import AdcRead
 from mapper.training import Awareness, Hardened, harden
 from mapper.training.backends import choose
 from mapper.training.backends.noise import POOL, Columns, Draw, Noise
 from mapper.training.backends.readout import Comparators, Converter
 from mapper.training.backends.sums import LayerSums
 from mapper.training.nets.partial_sums import read_sums
+from passes.draw_die import DrawDie
 from targets import load_target
+from targets.devices import load_device
 from tests.training.small import a_macro, a_network, defined_sums, settled, spikes
 from tests.training.test_partial_sums import LAYERS, POSSIBLE, a_grid
 
@@ -160,6 +163,24 @@ def test_columns_that_share_a_readout_share_its_offset():
     for readout in range(5):
         assert len(offsets[0][of.readouts == readout].unique()) == 1
     assert len(offsets[0].unique()) == 5
+
+
+def test_readouts_are_shared_as_on_dies():
+    """Two columns of a model that share an offset in training share it on every die."""
+    x = spikes(3, 4, 2, 6, 6)
+    model = harden(a_network(20), "hpadc-sar5-64", example=x)
+    target = model.target.with_device(load_device("ideal").with_set({"amplifier.offset": 50.0}))
+    die = DrawDie().run(model.hardware(x), target)
+    firsts = [die.constants[op.first.name] for op in die.ops if isinstance(op, AdcRead)]
+    model.disturb(Noise(offset=1.0))
+    model.train()(x)
+    assert len(firsts) == len(list(model.layers())) == 3
+    for layer, first in zip(model.layers(), firsts, strict=True):
+        readouts = layer._columns(torch.zeros(1, 4, 6, 6)).readouts
+        assert len(first) == layer.copies
+        for own in first.reshape(-1, *readouts.shape):  # by copy and row block
+            pairs = {(int(r), int(t)) for r, t in zip(readouts.flatten(), own.flat, strict=True)}
+            assert len(pairs) == len(readouts.unique()) == len(np.unique(own))
 
 
 def test_planes_have_other_reads_on_the_same_cells_and_readouts():
