@@ -63,19 +63,31 @@ class NativeLayer:
     positions: tuple[int, int]
     phases: tuple["Phase", ...]
     """A call each."""
+    places: tuple[Geometry, ...]
+    """Of the phases."""
 
     @classmethod
-    def make(cls, layer: CrossbarLayer, constants: Constants, level: int) -> "NativeLayer":
-        """Pack a layer.
+    def make(
+        cls,
+        layer: CrossbarLayer,
+        constants: Constants,
+        level: int,
+        like: "NativeLayer | None" = None,
+    ) -> "NativeLayer":
+        """Pack a layer; one that is ``like`` it in all but cells and readout has its geometry.
 
         Raises:
             NotNativeError: where the kernels cannot compute it exactly.
         """
         grid = grid_of(layer, constants)
         how = arithmetic(layer, constants, grid)
-        places = geometries(layer.mvm, split=not grid.noisy)  # noise is read where nothing drives
+        split = not grid.noisy  # noise is read where nothing drives
+        if like is None or split == (like.layer.read.noise is not None):
+            places = tuple(geometries(layer.mvm, split=split))
+        else:
+            places = like.places
         phases = tuple(_phase(grid, level, how, where) for where in places)
-        return cls(layer, level, places[0].positions, phases)
+        return cls(layer, level, places[0].positions, phases, places)
 
     def run(
         self,

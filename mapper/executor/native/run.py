@@ -1,6 +1,7 @@
 """Run a hardware graph on the native kernels: the same integers as the definition."""
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from math import prod
 
@@ -9,6 +10,7 @@ import numpy as np
 from mapper.diagnostics import refuse
 from mapper.executor.base import Arrays, Generated, Progress, Traced, check_watched, ports_of
 from mapper.executor.names import check_distinct, check_names
+from mapper.executor.native.again import planned_again
 from mapper.executor.native.held import Held, joined, layout, pack, words
 from mapper.executor.native.logic import MOST_PLANES
 from mapper.executor.native.plan import Component, Plan, make_plan
@@ -58,10 +60,23 @@ class NativeExecutor:
         _check_values(graph, watch)
         self.level = core.best_level() if level is None else level
         self.plan: Plan = make_plan(graph, self.level, watch)
-        self.threads = threads
+        self.threads, self.watch = threads, tuple(watch)
         neurons = [op for op in graph.ops if isinstance(op, IntegerNeuron)]
         self._octets = _held_octets(graph)
         self._spikes = {op.spike.name for op in neurons if op.spike is not None}
+
+    def again(self, graph: Graph) -> "NativeExecutor":
+        """Return an executor of another die of the same build.
+
+        Only crossbars and readouts are packed anew where nothing else differs; any other graph is
+        planned by itself. Both executors may run at the same time.
+        """
+        plan = planned_again(self.plan, graph, self.level)
+        if plan is None:
+            return NativeExecutor(graph, watch=self.watch, threads=self.threads, level=self.level)
+        made = copy(self)
+        made.graph, made.plan = graph, plan
+        return made
 
     @property
     def variant(self) -> str:

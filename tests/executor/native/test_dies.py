@@ -56,6 +56,36 @@ def keys_of(graph: Graph, rng: np.random.Generator, inputs: dict[str, Array]) ->
     return {v.name: codes(rng, v, *leading) for v in graph.inputs if v.type == KEY_TYPE}
 
 
+@some
+@given(case=cases(), seeds=st.tuples(st.integers(0, 99), st.integers(0, 99)))
+def test_a_plan_serves_the_next_die(case: Case, seeds: tuple[int, int]):
+    assume(all(getattr(op, "plane_bits", 1) == 1 for op in case.graph.ops))
+    first, second = (die_of(case.graph, np.random.default_rng(seed), ["fine"]) for seed in seeds)
+    before = NativeExecutor(first, threads=1)
+    after = before.again(second)
+    for executor, graph in ((before, first), (after, second)):
+        expected = evaluate(graph, case.inputs, case.initial)
+        assert_same_bits(executor.run(case.inputs, case.initial), expected)
+
+
+def test_another_die_shares_all_but_its_layers():
+    """Dies of one network share neurons and geometry; another network is planned by itself."""
+    net = Builder()
+    x = net.input("x", (2, 6, 6))
+    sums = net.crossbars(x, np.ones((18, 4), int), sense_amp(1), window=Window(kernel=(3, 3)))
+    net.output(net.integer_neurons(sums, threshold=3))
+    graph = net.graph()
+    dies = [die_of(graph, np.random.default_rng(seed), ["fine"]) for seed in range(2)]
+    one = NativeExecutor(dies[0])
+    (before,), (after,) = one.plan.steps, one.again(dies[1]).plan.steps
+    assert after.neurons is before.neurons
+    assert after.layer.places is before.layer.places
+    assert after.layer.phases[0].arrays["weights"] is not before.layer.phases[0].arrays["weights"]
+    other = replace(dies[1], ops=(*dies[1].ops[:-1], replace(dies[1].ops[-1], loc="elsewhere")))
+    (planned,) = one.again(other).plan.steps
+    assert planned.neurons is not before.neurons
+
+
 def a_row(own: list[int], thresholds: list[int]) -> Graph:
     """Return a 1x1 convolution of one cell over four positions, on two copies."""
     net = Builder()
