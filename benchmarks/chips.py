@@ -21,6 +21,8 @@ from targets.reader import Reader
 CHIPS = Path(__file__).with_name("silicon_chips.toml")
 UNSEEN = Path(__file__).with_name("silicon_unseen.toml")
 """A second set, that was not in view when laws were written."""
+THIRD = Path(__file__).with_name("silicon_third.toml")
+"""A third, that was not in view when what the second had shown was mended."""
 Quantity = Literal["energy", "delay", "area"]
 
 

@@ -14,13 +14,14 @@ import json
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
+from itertools import chain
 from math import exp, fsum, log
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a script
 
-from benchmarks.chips import UNSEEN, Chip, Known, Measured, read_chips
+from benchmarks.chips import THIRD, UNSEEN, Chip, Known, Measured, read_chips
 from benchmarks.left_out import left_out
 from benchmarks.one_layer import (
     area_parts,
@@ -40,15 +41,19 @@ LIMITS = {
     "sa_geomean_factor": 3.0,
 }
 UNSEEN_LIMITS = {"geomean_factor": 2.0, "resistive_geomean_factor": 2.5}
-"""Of the second set of chips, which nobody looked at who wrote laws."""
+"""Of a set of chips, which nobody looked at who wrote laws."""
 UNSEEN_KINDS: dict[str, tuple[str, ...]] = {
     "all": ("resistive", "charge", "discharge", "static", "digital"),
     "resistive": ("resistive",),
     "analogue SRAM": ("charge", "discharge", "static"),
     "digital": ("digital",),
 }
-FIRST_PREDICTED = {"all": 3.36, "resistive": 4.56, "analogue SRAM": 2.28, "digital": 3.71}
-"""What the laws of 30 November 2026 gave, before a miss was looked at: a record, not computed."""
+UNSEEN_SETS = {"unseen": UNSEEN, "third": THIRD}
+FIRST_PREDICTED = {
+    "unseen": {"all": 3.36, "resistive": 4.56, "analogue SRAM": 2.28, "digital": 3.71},
+    "third": {"all": 2.72, "resistive": 2.99, "analogue SRAM": 2.06, "digital": 2.97},
+}
+"""What the laws gave before a miss of the set was looked at: a record, not computed."""
 MODELS: dict[str, Callable[[Known], float]] = {
     "energy": energy_fj_per_mac,
     "delay": delay_ns,
@@ -208,25 +213,27 @@ def summary(chips: tuple[Chip, ...]) -> dict[str, Any]:
     }
 
 
-def unseen(chips: tuple[Chip, ...]) -> dict[str, Any]:
-    """Score the blind energies of the second set; the JSON form."""
+def unseen(name: str) -> dict[str, Any]:
+    """Score the blind energies of one of ``UNSEEN_SETS``; the JSON form."""
+    chips = read_chips(UNSEEN_SETS[name])
     kinds = {chip.id: chip.blind.description.kind for chip in chips}
     rows = [row for chip in chips for row in rows_of(chip)]
     energies = [row for row in rows if row.quantity == "energy"]
     groups = {
-        name: [row for row in energies if kinds[row.id] in wanted]
-        for name, wanted in UNSEEN_KINDS.items()
+        group: [row for row in energies if kinds[row.id] in wanted]
+        for group, wanted in UNSEEN_KINDS.items()
     }
     by_kind = {
-        name: {
-            "chips": len(group),
-            "first_predicted": FIRST_PREDICTED[name],
-            "blind": geomean(row.factor for row in group),
+        group: {
+            "chips": len(rows_of_kind),
+            "first_predicted": FIRST_PREDICTED[name][group],
+            "blind": geomean(row.factor for row in rows_of_kind),
             "informed": geomean(
-                row.factor_of(row.blind if row.informed is None else row.informed) for row in group
+                row.factor_of(row.blind if row.informed is None else row.informed)
+                for row in rows_of_kind
             ),
         }
-        for name, group in groups.items()
+        for group, rows_of_kind in groups.items()
     }
     scores = {
         "geomean_factor": by_kind["all"]["blind"],
@@ -237,8 +244,8 @@ def unseen(chips: tuple[Chip, ...]) -> dict[str, Any]:
         "by_kind": by_kind,
         "limits": UNSEEN_LIMITS,
         "met": {
-            name: value is not None and value <= UNSEEN_LIMITS[name]
-            for name, value in scores.items()
+            score: value is not None and value <= UNSEEN_LIMITS[score]
+            for score, value in scores.items()
         },
         "chips": [row.as_dict() for row in rows],
     }
@@ -290,13 +297,14 @@ def main(arguments: list[str] | None = None) -> int:
     form.add_argument("--json", action="store_true", help="print data for machines")
     form.add_argument("--markdown", action="store_true", help="print tables of docs/validation.md")
     options = parser.parse_args(arguments)
-    chips, second = read_chips(), read_chips(UNSEEN)
-    found = {**summary(chips), "unseen": unseen(second)}
+    chips = read_chips()
+    found = {**summary(chips), **{name: unseen(name) for name in UNSEEN_SETS}}
     if options.json:
         print(json.dumps(found, indent=1))
         return 0
     if options.markdown:
-        nodes = {chip.id: chip.blind.description.node_nm for chip in (*chips, *second)}
+        every = chain(chips, *map(read_chips, UNSEEN_SETS.values()))
+        nodes = {chip.id: chip.blind.description.node_nm for chip in every}
         print("\n".join(markdown(found, nodes)))
         return 0
     print("\n".join(table(row for chip in chips for row in rows_of(chip))))
@@ -310,11 +318,12 @@ def main(arguments: list[str] | None = None) -> int:
         verdict = "met" if found["met"][name] else "MISSED"
         over = found["taken_over"][name]
         print(f"{name} {found[name]:.3g}, limit {limit:g}: {verdict}; over {over}")
-    print("chips not in view")
-    print("\n".join(table(row for chip in second for row in rows_of(chip))))
-    for name, limit in UNSEEN_LIMITS.items():
-        verdict = "met" if found["unseen"]["met"][name] else "MISSED"
-        print(f"{name} {found['unseen'][name]:.3g}, limit {limit:g}: {verdict}")
+    for name, path in UNSEEN_SETS.items():
+        print(f"chips not in view, {path.name}")
+        print("\n".join(table(row for chip in read_chips(path) for row in rows_of(chip))))
+        for score, limit in UNSEEN_LIMITS.items():
+            verdict = "met" if found[name]["met"][score] else "MISSED"
+            print(f"{score} {found[name][score]:.3g}, limit {limit:g}: {verdict}")
     return 0
 
 

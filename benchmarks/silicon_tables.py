@@ -20,9 +20,15 @@ def markdown(found: dict[str, Any], nodes: dict[str, float]) -> Iterator[str]:
         energies(found, nodes),
         delays_and_areas(found),
         left_out(found),
-        unseen_scores(found["unseen"]),
-        unseen(found["unseen"], nodes),
-        unseen_others(found["unseen"]),
+        *(
+            lines
+            for name in ("unseen", "third")
+            for lines in (
+                unseen_scores(found[name]),
+                unseen(found[name], nodes),
+                unseen_others(found[name]),
+            )
+        ),
     ):
         yield from lines
         yield ""

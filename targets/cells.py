@@ -58,6 +58,9 @@ class Cell:
     switched_ff: Interval = ZERO
     """What one cell charges: every cell in every read ("charge"), or those whose product is 1
     ("discharge")."""
+    product_ff: Interval = ZERO
+    """What a charge cell charges beside where its product is 1: a capacitor that the product is
+    put on, in place of one that every read charges."""
     current_ua: Interval = ZERO
     """Of a static cell whose product is 1."""
     product_pj: Interval = ZERO
@@ -93,7 +96,10 @@ NEEDED: dict[CellKind, tuple[str, ...]] = {
 }
 """Facts that a cell of each kind must have."""
 
-TAKEN: dict[CellKind, tuple[str, ...]] = {"resistive": ("off_conductance_us", "supply_v")}
+TAKEN: dict[CellKind, tuple[str, ...]] = {
+    "resistive": ("off_conductance_us", "supply_v"),
+    "charge": ("product_ff",),
+}
 """Facts that it may have beside them."""
 
 CELL_FACTS = (
@@ -101,6 +107,7 @@ CELL_FACTS = (
     "on_conductance_us",
     "off_conductance_us",
     "switched_ff",
+    "product_ff",
     "current_ua",
     "product_pj",
     "supply_v",

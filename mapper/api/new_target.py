@@ -19,7 +19,7 @@ TAKES = {
     "path": PATH,
     "array": TEXT,
     **dict.fromkeys(
-        ("name", "cell", "readout", "encoding", "input_form", "read_channel"),
+        ("name", "cell", "readout", "encoding", "input_form", "read_channel", "charging"),
         TEXT,
     ),
     **dict.fromkeys(

@@ -22,7 +22,7 @@ def new(
         str,
         Given(
             help="rram or pcm (a resistor for as long as it is read), charge (a capacitor that "
-            "every read charges), discharge (a precharged bitline), static (a transistor's "
+            "products charge), discharge (a precharged bitline), static (a transistor's "
             "current), digital (a gate)."
         ),
     ],
@@ -93,6 +93,13 @@ def new(
     unit_capacitors: Annotated[
         float, Given(help="Capacitors of a charge cell and bit: 1, or 3 in a C-2C ladder.")
     ] = 1.0,
+    charging: Annotated[
+        str | None,
+        Given(
+            help="When the capacitor of a charge cell is charged: product (where its product is "
+            "1) or every (in every read); product, and every where it is of a ladder."
+        ),
+    ] = None,
     cell_um2: Annotated[
         float | None, Given(help="Area of a memory cell with its share of the periphery, um2.")
     ] = None,
@@ -127,6 +134,7 @@ def new(
         "pulse_ns": pulse_ns,
         "rows_per_read": rows_per_read,
         "unit_capacitors": unit_capacitors,
+        "charging": charging,
         "cell_gates": cell_gates,
         "deep": deep,
         "read_channel": read_channel,

@@ -37,6 +37,8 @@ CONVERTERS = {
 }
 """Readout with bits: its kind in a target, and its law. A serial one searches as a SAR does, with a
 sense amplifier and references that columns share."""
+CHARGINGS = ("product", "every")
+"""When a capacitor is charged: where its product is 1, or in every read."""
 FIXED_BITS = {"sense-amp": 1, "ternary": 2, "ideal": 0}
 """Readouts that have their bits."""
 CURRENT_READOUTS = ("sense-amp", "ternary", "serial", "flash", "cco")
@@ -72,6 +74,9 @@ class Description:
     rows_per_read: int | None = None
     unit_capacitors: float = 1.0
     """Of one charge cell and bit: 1, or 3 in a C-2C ladder."""
+    charging: str | None = None
+    """When a charge cell's capacitor is charged, one of ``CHARGINGS``; None: where its product is
+    1, and in every read where it is one of a ladder, whose nodes move with every input."""
     read_channel: str | None = None
     """``none``, ``buffer``, ``clamp`` or ``tia``."""
     settling_ns: float = 10.0
@@ -113,6 +118,13 @@ class Description:
         if self.readout in TREES and TREES[self.readout] == "chain":
             return self.weight_bits + ceil(log2(self.rows_per_read or self.wordlines))
         return 1 if self.kind == "resistive" else self.cell_bits
+
+    @property
+    def charged(self) -> str:
+        """Return when the capacitors of charge cells are charged."""
+        if self.charging is not None:
+            return self.charging
+        return "every" if self.unit_capacitors > 1 else "product"
 
     @property
     def gates(self) -> float:

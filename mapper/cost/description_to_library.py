@@ -205,13 +205,26 @@ def _resistive(given: Description) -> tuple[dict[str, Any], str]:
 
 
 def _charge(given: Description) -> tuple[dict[str, Any], str]:
-    held = given.unit_capacitors * UNIT_CAPACITOR_FF
-    switched = given.cells_per_bitline * (2 * _wire_ff(given) + held)
-    published = (0.6 * switched, switched, 2 * switched)
-    return {"switched_ff": _given(given.cell_ff, published), **_supply(given)}, (
-        "A metal capacitor of 2 fF (CiMLoop, of two chips), a gate and 0.35 fF of wire at "
-        "28 nm (ZigZag-IMC); the cells of JIA switch 1.6 times as much."
+    units = given.cells_per_bitline
+    held = units * given.unit_capacitors * UNIT_CAPACITOR_FF
+    switch = units * 2 * _wire_ff(given)
+    told = (
+        "A metal capacitor of 2 fF (CiMLoop, of two chips); a switch is a gate and 0.35 fF of "
+        "wire at 28 nm (ZigZag-IMC)"
     )
+    if given.charged == "every":
+        facts = {"switched_ff": _given(given.cell_ff, _charged(switch + held))}
+        return {**facts, **_supply(given)}, f"{told}; the cells of JIA switch 1.6 times as much."
+    return {
+        "switched_ff": _ends(*_charged(2 * switch)),
+        "product_ff": _given(given.cell_ff, _charged(held)),
+        **_supply(given),
+    }, f"{told}: two a cell, to reset and to share, that every read switches."
+
+
+def _charged(femtofarads: float) -> tuple[float, float, float]:
+    """Return low, nominal and high of a capacitance by law."""
+    return 0.6 * femtofarads, femtofarads, 2 * femtofarads
 
 
 def _discharge(given: Description) -> tuple[dict[str, Any], str]:

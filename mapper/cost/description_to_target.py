@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 from mapper.cost.description import (
     CELLS,
+    CHARGINGS,
     CONVERTERS,
     CURRENT_CELLS,
     FIXED_BITS,
@@ -59,6 +60,8 @@ def _nonsense(given: Description) -> Iterator[str]:
             "discharge, static or digital, by what multiplies in them"
         )
         return
+    if given.charging not in (None, *CHARGINGS):
+        yield f"capacitors are charged by {' or '.join(CHARGINGS)}, got {given.charging!r}"
     for problems in (_of_readout, _of_inputs, _of_options, _of_channel):
         yield from problems(given)
     if given.read_voltage_v is not None and given.read_voltage_v > given.supply:
@@ -95,6 +98,7 @@ def _of_inputs(given: Description) -> Iterator[str]:
 
 OPTIONS: tuple[tuple[str, str, tuple[CellKind, ...]], ...] = (
     ("unit capacitors go", "unit_capacitors", ("charge",)),
+    ("a way of charging goes", "charging", ("charge",)),
     ("a read voltage goes", "read_voltage_v", ("resistive",)),
     ("a conductance of a cell that is on goes", "on_us", ("resistive",)),
     ("a conductance of a cell that is off goes", "off_us", ("resistive",)),

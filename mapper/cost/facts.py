@@ -167,6 +167,7 @@ def facts_of(target: Target, preset: Preset, end: End) -> Facts:
         endurance=_endurance(write, end),
         chip_link=NOTHING_THERE if library.chip_link is None else part_of(library.chip_link, end),
         cell_ff=getattr(cell.switched_ff, end),
+        cell_product_ff=getattr(cell.product_ff, end),
         cell_ua=getattr(cell.current_ua, end),
         cell_product_pj=getattr(cell.product_pj, end),
         cell_supply_v=getattr(cell.supply_v, end),

@@ -75,6 +75,30 @@ def tree_adders(terms: int, width: int) -> tuple[int, int]:
     return tree_bits(terms, width) - (terms - 1), terms - 1
 
 
+def random_adders(terms: int, width: int, half_adder: float) -> float:
+    """Count the additions of a bit with random operands that a tree of random products takes.
+
+    Weights stay and inputs are random: a product of two bits changes once in four reads, half as
+    often as a random bit, and the lowest bit of a sum of ``k`` of them, a parity, ``1 - 2^-k``
+    times as often. Higher bits are taken to go with it (Landman and Rabaey, TVLSI 1995, have
+    random bits in all but those of the sign).
+
+    Args:
+        terms: Products of one bit, or of ``width`` bits with as random a lowest bit.
+        width: Bits of a term.
+        half_adder: What a half adder takes of a full one.
+
+    >>> random_adders(4, 1, 0.5)  # 2 x 0.5 x 1/2, then (1 + 0.5) x 3/4
+    1.625
+    """
+    count, summed = 0.0, 1
+    while terms > 1:
+        pairs = terms // 2
+        count += pairs * (width - 1 + half_adder) * (1 - 2.0**-summed)
+        terms, width, summed = terms - pairs, width + 1, 2 * summed
+    return count
+
+
 def chain_adders(terms: int, width: int) -> int:
     """Count the full adders of a chain, one in every cell: each as wide as the whole sum."""
     return terms * (width + ceil(log2(terms)))

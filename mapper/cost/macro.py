@@ -178,7 +178,7 @@ def cell_energy(
     """Return pJ of all cells, over all time steps and samples, by the kind of cell.
 
     - resistive: ``V V G t`` of the cells on driven wordlines
-    - charge: ``C V^2`` of every cell of every read, as each read resets all capacitors
+    - charge: ``C V^2`` of every cell of every read, and of a capacitor where a product is 1
     - discharge: ``C V^2`` of the products that are 1; static: ``I V t``; digital: a gate
     """
     return CELL_ENERGY[chip.cell](layer, events, activity, chip, facts)
@@ -193,7 +193,9 @@ def _resistive_cells(
 def _charge_cells(
     layer: Layer, events: Events, activity: Activity, chip: Chip, facts: Facts
 ) -> float:
-    return charged_cells(layer, events, activity, chip) * _charge_pj(facts)
+    each = charged_cells(layer, events, activity, chip) * _charge_pj(facts)
+    products = _products(layer, events, chip) * digit_share(layer, activity)
+    return each + products * facts.cell_product_ff * facts.cell_supply_v**2 * 1e-3
 
 
 def _discharge_cells(

@@ -291,6 +291,8 @@ class Facts:
     """Of one neuron unit; None: its area leaks as the rest of the chip."""
     cell_ff: float = 0.0
     """What a cell of charge or discharge switches."""
+    cell_product_ff: float = 0.0
+    """What a cell of charge switches beside where its product is 1."""
     cell_ua: float = 0.0
     """Current of a static cell."""
     cell_product_pj: float = 0.0

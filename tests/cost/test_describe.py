@@ -125,6 +125,8 @@ def test_what_is_given_is_taken():
         ({"cell": "digital"}, "digital cells go with adder-tree, .* got digital with 'sar4'"),
         ({"readout": "word-tree"}, "digital cells go with .* got charge with 'word-tree'"),
         ({"readout": "cco4"}, "an oscillator takes a current, cells 'charge' give none"),
+        ({"charging": "product", "cell": "static"}, "a way of charging goes with cells charge"),
+        ({"charging": "twice"}, "charged by product or every, got 'twice'"),
         ({"unit_capacitors": 3.0, "cell": "static"}, "unit capacitors go with cells charge"),
         ({"mux": 65}, "65 columns share a readout, the crossbar has 64"),
         ({"pulse_ns": 0.5}, "where inputs are pulses, got 0.5 of bits"),
@@ -250,3 +252,18 @@ def test_a_chip_of_sram_in_rounds_pays_for_loading_weights():
     each = cost.programming.energy_pj.nominal / cost.programming.cells
     assert each == pytest.approx(65 * 0.7e-3)
     assert not any("which is not charged" in text for text in cost.warnings)
+
+
+def test_capacitors_of_a_cell_are_charged_where_products_are_one_or_in_every_read():
+    """At 28 nm a switch has 0.7 fF, a metal capacitor 2 fF; a ladder moves with every input."""
+    given = {"node_nm": 28.0, "wordlines": 64, "bitlines": 64, "cell": "charge", "readout": "sar4"}
+    for more, every, product in (
+        ({}, 1.4, 2.0),
+        ({"charging": "every"}, 2.7, 0.0),
+        ({"unit_capacitors": 3.0}, 6.7, 0.0),
+        ({"unit_capacitors": 3.0, "charging": "product"}, 1.4, 6.0),
+        ({"cell_ff": 1.0}, 1.4, 1.0),
+        ({"cell_ff": 1.0, "charging": "every"}, 1.0, 0.0),
+    ):
+        cell = described(Description(name="mine", **given, **more)).components.cell
+        assert (cell.switched_ff.nominal, cell.product_ff.nominal) == (every, product), more

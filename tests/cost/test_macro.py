@@ -70,6 +70,11 @@ def cell(kind: str, **facts: float) -> Cell:
     [
         # Every read charges all cells of the crossbar: 2 reads x 64 x 64 x 2 fF x 1 V^2.
         (cell("charge", switched_ff=2.0, supply_v=1.0), 2 * 64 * 64 * 2e-3),
+        # A capacitor of 3 fF beside where the product is 1: 13 of them.
+        (
+            cell("charge", switched_ff=2.0, product_ff=3.0, supply_v=1.0),
+            2 * 64 * 64 * 2e-3 + 13 * 3e-3,
+        ),
         (cell("discharge", switched_ff=2.0, supply_v=1.0), 13 * 2e-3),
         (cell("static", current_ua=20.0, supply_v=1.0), 13 * 20 * 1.0 * READ_NS * 1e-3),
         (cell("digital", product_pj=0.5), 13 * 0.5),
@@ -83,7 +88,7 @@ def cell(kind: str, **facts: float) -> Cell:
             13 * 0.1 * 0.1 * 100e-6 * READ_NS * 1e3,
         ),
     ],
-    ids=["charge", "discharge", "static", "digital", "regulated", "resistive"],
+    ids=["charge", "charge-product", "discharge", "static", "digital", "regulated", "resistive"],
 )
 def test_cells_of_every_kind(made, expected):
     assert energy(cell=made)["cells"] == pytest.approx(expected)

@@ -125,6 +125,7 @@ def _cell_facts(cell: Cell) -> Iterator[str]:
         (cell.on_conductance_us, "on", "µS"),
         (cell.off_conductance_us, "off", "µS"),
         (cell.switched_ff, "switches", "fF"),
+        (cell.product_ff, "a product switches", "fF"),
         (cell.current_ua, "draws", "µA"),
         (cell.product_pj, "product", "pJ"),
         (cell.supply_v, "supply", "V"),
