@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mapper.api import (
         Build,
+        CalibratedDie,
         ComparedBuild,
         Comparison,
         CompileSummary,
@@ -52,6 +53,7 @@ __version__ = "0.3.0"
 _HOMES = {
     "mapper.api": (
         "Build",
+        "CalibratedDie",
         "ComparedBuild",
         "Comparison",
         "CompileSummary",
@@ -89,6 +91,7 @@ _HOME = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [
     "Assignment",
     "Build",
+    "CalibratedDie",
     "Choice",
     "ComparedBuild",
     "Comparison",

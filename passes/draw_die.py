@@ -58,6 +58,12 @@ class DrawDie(Pass):
     """``[groups, K]`` by the name of a layer's partial sum: what wordlines carry on average."""
     places: Mapping[str, Array] = field(default_factory=dict, compare=False)
     """``[C, G, N]`` by the name of a layer's partial sum: where outputs lie in their crossbar."""
+    lines: Mapping[str, Array] = field(default_factory=dict, compare=False)
+    """``[C, column blocks, K]`` by the name of a layer's partial sum: on which wordline of its
+    crossbar each input lies."""
+    trims: Mapping[str, Array] = field(default_factory=dict, compare=False)
+    """``[C, G, S, N]`` by the name of a layer's partial sum: by how many counts its references were
+    moved after they were measured."""
     without: tuple[str, ...] = ()
     """Imperfections that the chip does not have, by ``passes.dies.facts.NAMES``."""
     layers: tuple[str, ...] | None = None
@@ -66,6 +72,20 @@ class DrawDie(Pass):
 
     def run(self, graph: Graph, target: Target) -> Graph:
         return _Die(self, graph, target).run()
+
+
+def layer_on_die(
+    step: DrawDie, graph: Graph, target: Target, op: CrossbarMvm
+) -> tuple[CrossbarMvm, BitlineRead, Mapping[str, Array]]:
+    """Return one layer as a die has it: its crossbars, its readout and their constants."""
+    reads = (o for o in graph.ops if isinstance(o, BitlineRead))
+    read = next(o for o in reads if o.partial_sum.name == op.partial_sum.name)
+    die = _Die(step, graph, target)
+    die.begin()
+    crossbars, drawn = die.layer(op, read, 0)
+    assert isinstance(crossbars, CrossbarMvm)
+    assert isinstance(drawn, BitlineRead)
+    return crossbars, drawn, die.constants
 
 
 @dataclass
@@ -84,9 +104,12 @@ class _Die:
         held = self.options
         return Conditions(age=held.age, temperature=held.temperature, without=held.without)
 
-    def run(self) -> Graph:
+    def begin(self) -> None:
         self.constants = dict(self.graph.constants)
         self.key = Value(_free_name(self.graph), KEY_TYPE, ())
+
+    def run(self) -> Graph:
+        self.begin()
         reads = {op.partial_sum.name: op for op in self.graph.ops if isinstance(op, BitlineRead)}
         changed: dict[str, Op] = {}
         layers = (op for op in self.graph.ops if isinstance(op, CrossbarMvm))
@@ -94,7 +117,7 @@ class _Die:
             if not self._is_drawn(op):
                 continue
             read = reads[op.partial_sum.name]
-            changed[op.partial_sum.name], changed[read.result.name] = self._layer(op, read, number)
+            changed[op.partial_sum.name], changed[read.result.name] = self.layer(op, read, number)
         reads = {op.result.name: op for op in changed.values() if isinstance(op, BitlineRead)}
         ops = tuple(
             _merged_still(changed.get(op.results[0].name, op), reads) for op in self.graph.ops
@@ -103,16 +126,17 @@ class _Die:
         die = replace(self.graph, ops=ops, inputs=inputs, constants=self.constants)
         return infer_types(pruned(_without_idle_counters(die)))
 
-    def _layer(self, op: CrossbarMvm, read: BitlineRead, number: int) -> tuple[Op, Op]:
+    def layer(self, op: CrossbarMvm, read: BitlineRead, number: int) -> tuple[Op, Op]:
         facts = facts_of(op, self.target, self.conditions)
         name = op.partial_sum.name
         drawing = Drawing(
             op=op,
             read=read,
             facts=facts,
-            sites=sites_of(op, self.options.places.get(name)),
+            sites=sites_of(op, self.options.places.get(name), self.options.lines.get(name)),
             seed=self.options.seed,
             activity=self._activity(op, facts),
+            trim=self.options.trims.get(name),
         )
         weight = self.graph.constants[op.weight.name]
         sigma = noise_sigma(drawing, weight)

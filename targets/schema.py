@@ -39,6 +39,9 @@ class Readout:
     """What a sum is compared with: a constant, or half of what the active rows could give."""
     levels: tuple[Level, ...] = ()
     """What the codes of sense amplifiers stand for, lowest first."""
+    trim_step: Annotated[float, Bounds(1e-6, 1e6)] | None = None
+    """Step in which the reference of a readout can be moved once it was measured, in counts; None
+    where it cannot be, or nobody says so."""
 
     @property
     def form(self) -> ReadoutForm:

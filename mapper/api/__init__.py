@@ -23,6 +23,7 @@ from mapper.api.before import (
     verify,
 )
 from mapper.api.build import Build
+from mapper.api.calibrated import CalibratedDie
 from mapper.api.charts import figures_of
 from mapper.api.comparing import compare_mappings, compare_targets
 from mapper.api.dies import DieSummary
@@ -61,6 +62,7 @@ from mapper.verify import Verification
 
 __all__ = [
     "Build",
+    "CalibratedDie",
     "CompareOptions",
     "ComparedBuild",
     "Comparison",

@@ -27,6 +27,7 @@ TAKES = {
     "age": Takes(words="seconds since programming, as a number", types=(Real,)),
     "assignment": Takes(words="a mapper.Assignment", types=(Assignment,)),
     "attribute": FLAG,
+    "biases": FLAG,
     "backend": Takes(words='"native" or "numpy"', types=(str,)),
     "columns": Takes(words="1 or 2", types=(int,), low=1, high=2),
     "density": Takes(words="a share of input bits, 0..1", types=(Real,)),
@@ -46,6 +47,7 @@ TAKES = {
         each=Takes(words="options by name", types=(Mapping,)),
     ),
     "path": PATH,
+    "place": FLAG,
     "preset": TEXT,
     "progress": CALL,
     "require": Takes(words="a share, 0..1", types=(Real,)),
@@ -74,6 +76,8 @@ TAKES = {
     "targets": Takes(
         words='several targets, as ["adcless-64", "ideal-128"]', types=(Iterable,), each=TARGET
     ),
+    "trim": FLAG,
+    "trim_step": Takes(words="counts, as a number", types=(Real,)),
     "temperature": Takes(words="degrees Celsius, as a number", types=(Real,)),
     "threads": Takes(words="a number of threads, 1 or more", types=(int,), low=1),
     "trace": FLAG,

@@ -5,15 +5,20 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
+from numpy.typing import ArrayLike
+
 from mapper.api.arguments import check_given
-from mapper.api.inputs import Inputs, Progress, read_inputs_if, silent
+from mapper.api.calibrated import CalibratedDie, chosen, overlap, worth_of
+from mapper.api.inputs import Inputs, Progress, read_inputs, read_inputs_if, silent
 from mapper.build.model import Build as Mapped
 from mapper.diagnostics import refuse
+from mapper.dies.calibrate import calibrate
 from mapper.dies.differences import LayerDifference, differences
 from mapper.dies.draw import Lot, activity_of
 from mapper.dies.drawn import Drawn
 from mapper.executor import engine
 from mapper.ir.core import Array
+from mapper.ir.noise import recorded_inputs
 from mapper.recordings import Recording, to_codes
 from mapper.threads import one_blas_thread
 from targets.devices import Device, load_device
@@ -133,6 +138,67 @@ class DrawsDie:
         drawn = lot.drawn(build.hardware, build.target, seed, activity)
         made = replace(build, die=drawn, hardware=drawn.draw(build.target))
         return replace(self, mapped=made, folder=None, identity="")
+
+    @one_blas_thread
+    def calibrate(
+        self,
+        samples: Inputs,
+        *,
+        trim: bool | None = None,
+        trim_step: float | None = None,
+        biases: bool | None = None,
+        place: bool | None = None,
+        inputs: Inputs | None = None,
+        labels: ArrayLike | None = None,
+        layout: str | None = None,
+        progress: Progress = silent,
+    ) -> "CalibratedDie":
+        """Trim the references of a known die, move its biases, place its rows and columns.
+
+        Where none of ``trim``, ``biases`` and ``place`` is given, all that the target can is done;
+        else those that are True.
+
+        Args:
+            samples: Recordings that it is calibrated on, as in ``run``.
+            trim: Move references by what was measured of them, in steps.
+            trim_step: These steps, in counts; what the target says if None.
+            biases: Move the bias of each channel and copy.
+            place: Put rows and columns round stuck cells and offsets.
+            inputs: Recordings that take no part, to say what the calibration is worth.
+            labels: The class of each sample of ``inputs``, where a file has none.
+            layout: Of all recordings, as in ``run``.
+            progress: Called with what comes next.
+
+        Raises:
+            MappingError: ``not-a-die``; ``trim-step`` where references are to be trimmed, and
+                neither the target nor ``trim_step`` says in which steps.
+        """
+        given = {"trim": trim, "biases": biases, "place": place, "trim_step": trim_step}
+        check_given({"progress": progress}, **given)
+        die, build = self._drawn(), self.mapped
+        taken = recorded_inputs(build.ideal)
+        recorded = read_inputs(samples, taken, build.presented, layout)
+        apart = read_inputs_if(inputs, taken, build.presented, layout)
+        if apart is not None and labels is not None:
+            apart = apart.labelled(labels)
+        what = chosen(build.target, trim, trim_step, biases, place)
+        codes = to_codes(build.ideal, recorded.inputs, recorded.where)
+        progress("calibrating")
+        found = calibrate(die, build.target, codes, what)
+        hardware = found.die.draw(build.target)
+        made = replace(build, die=found.die, hardware=hardware)
+        progress("comparing with the ideal chip")
+        graphs = {"ideal": build.ideal, "before": build.hardware, "after": hardware}
+        worth = (
+            {} if apart is None else {n: worth_of(g, build.ideal, apart) for n, g in graphs.items()}
+        )
+        return CalibratedDie(
+            build=replace(self, mapped=made, folder=None, identity=""),
+            what=what,
+            found=found,
+            worth=worth,
+            overlap=None if apart is None else overlap(recorded, apart),
+        )
 
     @property
     def die_summary(self) -> DieSummary:

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mapper.build.files import changed
-from mapper.dies.drawn import Drawn, activity_arrays
+from mapper.dies.drawn import FORMS, Drawn
 from mapper.ir.core import Array, Graph
 from mapper.ir.frozen import exactly
 from mapper.ir.identity import digest
@@ -17,8 +19,7 @@ from targets.devices import Device, device_from_data
 
 PREFIX = "die/"
 """Of the arrays of ``source.npz`` that a die was drawn from."""
-_IDEAL = "ideal/"
-_ACTIVITY = "activity/"
+_IDEAL = "ideal"
 _MOST_SEED = (1 << 63) - 1
 
 
@@ -43,9 +44,11 @@ def die_arrays(die: Drawn | None, hardware: Graph) -> dict[str, Array]:
     """Return the arrays beside it: constants that the die has not, and what its pass was given."""
     if die is None:
         return {}
-    own = {f"{_IDEAL}{name}": array for name, array in _own(die.ideal, hardware).items()}
+    kinds = {_IDEAL: _own(die.ideal, hardware), **die.arrays}
     return {
-        f"{PREFIX}{name}": array for name, array in {**own, **activity_arrays(die.step)}.items()
+        f"{PREFIX}{kind}/{name}": np.asarray(array)
+        for kind, held in kinds.items()
+        for name, array in held.items()
     }
 
 
@@ -77,15 +80,19 @@ def read_die(
     if not 0 <= seed <= _MOST_SEED:
         raise ValueError(f"the seed of the die is {seed}, it is 0..{_MOST_SEED}")
     return Drawn(
-        ideal=from_json(data["ideal"], {**shared, **held.get(_IDEAL, {})}, where),
+        ideal=from_json(data["ideal"], {**shared, **held[_IDEAL]}, where),
         devices={name: _device(each, where) for name, each in data["devices"].items()},
         step=DrawDie(
             seed=seed,
             age=load(float | None, data["age_s"]),
             temperature=load(float | None, data["temperature_c"]),
-            activity=held.get(_ACTIVITY, {}),
             without=load(tuple[str, ...], data["without"]),
+            activity=held["activity"],
+            places=held["places"],
+            lines=held["lines"],
+            trims=held["trims"],
         ),
+        biases=held["biases"],
     )
 
 
@@ -94,12 +101,13 @@ def _device(data: object, where: str) -> Device:
 
 
 def _by_kind(arrays: Mapping[str, Array]) -> dict[str, dict[str, Array]]:
-    found: dict[str, dict[str, Array]] = {}
+    found: dict[str, dict[str, Array]] = {kind: {} for kind in (_IDEAL, *FORMS)}
     for name, array in arrays.items():
-        kind, slash, rest = name.partition("/")
-        if kind + slash not in (_IDEAL, _ACTIVITY):
+        kind, _, rest = name.partition("/")
+        if kind not in found:
             raise ValueError(f"an array {PREFIX}{name!r} is nothing that a die is drawn from")
-        found.setdefault(kind + slash, {})[rest] = array
+        wide = kind != _IDEAL and array.dtype.kind == "i"  # stored as narrow as they fit
+        found[kind][rest] = array.astype(np.int64) if wide else array
     return found
 
 

@@ -7,8 +7,8 @@ __all__ = ["app", "build", "compare", "dies", "facts", "main", "model", "new_tar
 
 # fmt: off
 _ORDER = (
-    "demo", "inspect", "compile", "run", "verify", "yield", "die", "cost", "report", "compare",
-    "energy-table", "figures", "export", "targets", "devices", "passes",
+    "demo", "inspect", "compile", "run", "verify", "yield", "die", "calibrate", "cost", "report",
+    "compare", "energy-table", "figures", "export", "targets", "devices", "passes",
 )
 # fmt: on
 """As a user meets them, not as the modules are imported."""

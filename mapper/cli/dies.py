@@ -7,7 +7,7 @@ import typer
 
 from mapper import api
 from mapper.cli import tables
-from mapper.cli.app import command, out, report_progress
+from mapper.cli.app import command, out, report_progress, warn
 from mapper.cli.options import Age, Device, Folder, Json, Layout, Settings
 from targets.devices import parse_age, parse_set
 
@@ -68,4 +68,51 @@ def die(
     )
     if not as_json:
         out.print(tables.drawn(answer))
+    return answer
+
+
+@command("calibrate")
+def calibrate(
+    folder: Annotated[Path, typer.Argument(help="Folder that 'die' wrote.")],
+    samples: Annotated[Path, typer.Option("--samples", help="Recordings (.npz) to calibrate on.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write the die to.")],
+    trim: Annotated[
+        bool, typer.Option("--trim", help="Trim references by what was measured of them.")
+    ] = False,
+    trim_step: Annotated[
+        float | None,
+        typer.Option(metavar="COUNTS", help="Step of a trim; what the target says if not given."),
+    ] = None,
+    biases: Annotated[
+        bool, typer.Option("--biases", help="Move biases, by channel and copy.")
+    ] = False,
+    place: Annotated[
+        bool, typer.Option("--place", help="Put rows and columns round faults.")
+    ] = False,
+    recording: Annotated[
+        Path | None,
+        typer.Option("--input", help="Recordings (.npz) that take no part, to judge it by."),
+    ] = None,
+    layout: Layout = None,
+    as_json: Json = False,
+) -> api.CalibratedDie:
+    """Calibrate a known die; without --trim, --biases or --place all that its target can."""
+    report_progress("checking the folder")
+    answer = (
+        api.load(folder)
+        .calibrate(
+            samples,
+            trim=trim or None,
+            trim_step=trim_step,
+            biases=biases or None,
+            place=place or None,
+            inputs=recording,
+            layout=layout,
+            progress=report_progress,
+        )
+        .saved(output)
+    )
+    warn(answer.warnings)
+    if not as_json:
+        out.print(tables.calibrated(answer))
     return answer

@@ -10,6 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from mapper.api.calibrated import CalibratedDie
 from mapper.api.dies import DieSummary
 from mapper.api.figures import Figures
 from mapper.api.page import ReportAnswer
@@ -191,6 +192,21 @@ def drawn(answer: DieSummary) -> RenderableType:
         Text("by: root mean square, in counts (steps between two levels of a cell)"),
         *(Text(printable(f"note: {note}")) for note in answer.notes),
         *([Text(printable(f"written: {answer.folder}"))] if answer.folder else []),
+    )
+
+
+def calibrated(answer: CalibratedDie) -> RenderableType:
+    """What was changed, and what that is worth."""
+    rows = (
+        (name, "" if one.right is None else str(one.right), str(one.agree))
+        for name, one in answer.worth.items()
+    )
+    columns = ("chip", "right", "class as on the ideal chip")
+    return Group(
+        Text(printable(answer.found.die.named)),
+        *(Text(printable(line)) for line in answer.lines),
+        *([table("", columns, rows)] if answer.worth else []),
+        Text(printable(f"written: {answer.build.folder}")),
     )
 
 

@@ -1,23 +1,24 @@
 """A die with all that it was drawn from, so that anyone can draw it again."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
-import numpy as np
-
-from mapper.ir.core import Array, Graph
+from mapper.ir.core import Array, Graph, Op
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.frozen import FrozenMap
-from mapper.pipeline import run_passes
+from mapper.ir.neurons import IntegerNeuron
+from mapper.pipeline import After, run_passes
+from passes import Pass
+from passes.dies.draws import MOST_LINES
 from passes.dies.facts import NAMES
 from passes.draw_die import DrawDie
+from passes.move_biases import MoveBiases
 from targets import Target
 from targets.devices import Device
 
 _MOST_CELLS = 1 << 28
 """Cells of all copies of a layer of a die that a file names: 2 GiB for each array of them."""
-_MOST_DRIVEN = 255.0
-"""The greatest digit that a wordline carries in a read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,23 +30,29 @@ class Drawn:
     devices: Mapping[str, Device]
     """By the name of the macro that is made of it; a macro that is left out has none."""
     step: DrawDie
-    """The pass, with seed, age, temperature and activity."""
+    """The pass, with seed, age, temperature and activity, and where a calibration put things."""
+    biases: Mapping[str, Array] = FrozenMap({})
+    """``[C, N]``: what a calibration added to the biases of neurons; see ``MoveBiases``."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "devices", FrozenMap(self.devices))
+        object.__setattr__(self, "biases", FrozenMap(self.biases))
 
     def chip(self, target: Target) -> Target:
         """Return the target with these devices in its macros; prices stay."""
         macros = (replace(m, device=self.devices.get(m.name)) for m in target.macros)
         return replace(target, macros=tuple(macros))
 
-    def draw(self, target: Target) -> Graph:
-        """Return the die.
+    def draw(self, target: Target, after: After | None = None) -> Graph:
+        """Return the die; ``after`` is called with each pass and its result.
 
         Raises:
             MappingError: what ``DrawDie`` and ``Device.on`` refuse.
         """
-        return run_passes(self.ideal, self.chip(target), [self.step])[0]
+        steps: list[Pass] = [self.step]
+        if self.biases:
+            steps.append(MoveBiases(biases=self.biases))
+        return run_passes(self.ideal, self.chip(target), steps, after=after)[0]
 
     def problems(self, target: Target) -> Iterator[str]:
         """Yield why this is nothing that a die can be drawn from, before anything is allocated."""
@@ -60,16 +67,37 @@ class Drawn:
             cells = op.placement.copies * op.rows[-1].stop * op.outputs * wide
             if cells > _MOST_CELLS:
                 yield f"{name} has {cells} cells, at most {_MOST_CELLS} are drawn"
-        for name, array in self.step.activity.items():
-            if name not in layers:
-                yield f"activity is of {name!r}, which is no layer on crossbars"
-                continue
-            op = layers[name]
-            wanted = (op.groups, op.rows[-1].stop)
-            if array.shape != wanted or array.dtype.kind != "f":
-                yield f"activity of {name} is {array.dtype} {array.shape}, not reals {wanted}"
-            elif not (np.isfinite(array).all() and 0 <= array.min(initial=0) <= _MOST_DRIVEN):
-                yield f"activity of {name} is not within 0..{_MOST_DRIVEN:g}"
+        yield from self._array_problems(layers)
+
+    def _array_problems(self, layers: Mapping[str, CrossbarMvm]) -> Iterator[str]:
+        """Yield which arrays are not of a layer, or not of its shape, type and range."""
+        neurons = {
+            op.membrane_next.name: op for op in self.ideal.ops if isinstance(op, IntegerNeuron)
+        }
+        for kind, form in FORMS.items():
+            holders: Mapping[str, Op] = neurons if kind == "biases" else layers
+            for name, array in self.arrays[kind].items():
+                if name not in holders:
+                    yield f"{kind} are of {name!r}, which is no layer that has them"
+                elif problem := form.problem(array, form.shape(holders[name])):
+                    yield f"{kind} of {name}: {problem}"
+
+    @property
+    def arrays(self) -> dict[str, Mapping[str, Array]]:
+        """Everything that passes were given, by kind and by the name of a layer's value."""
+        step = self.step
+        return {
+            "activity": step.activity,
+            "places": step.places,
+            "lines": step.lines,
+            "trims": step.trims,
+            "biases": self.biases,
+        }
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether it is as a calibration left it."""
+        return any(held for kind, held in self.arrays.items() if kind != "activity")
 
     @property
     def named(self) -> str:
@@ -80,9 +108,46 @@ class Drawn:
             parts.append(f"{self.step.age:g} s after programming")
         if self.step.temperature is not None:
             parts.append(f"at {self.step.temperature:g} degC")
+        if self.calibrated:
+            parts.append("calibrated")
         return ", ".join(parts)
 
 
-def activity_arrays(step: DrawDie) -> dict[str, Array]:
-    """Return the arrays that a pass was given, as files name them."""
-    return {f"activity/{name}": np.asarray(array) for name, array in step.activity.items()}
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """What arrays of a kind are."""
+
+    numbers: str
+    """Kind of NumPy's types: ``f`` or ``i``."""
+    low: float
+    high: float
+    shape: Callable[[Any], tuple[int | None, ...]]
+    """Of an array of a layer; None where any length will do."""
+
+    def problem(self, array: Array, shape: tuple[int | None, ...]) -> str:
+        """Say why an array is none of this kind, or nothing."""
+        fits = len(shape) == array.ndim and all(
+            size in (None, held) for size, held in zip(shape, array.shape, strict=True)
+        )
+        if array.dtype.kind != self.numbers or not fits or not array.size:
+            words = {"f": "reals", "i": "integers"}[self.numbers]
+            return f"{array.dtype} {array.shape}, not {words} {shape}"
+        if not ((array >= self.low) & (array <= self.high)).all():  # NaN is neither
+            return f"{array.min():g}..{array.max():g} is not within {self.low:g}..{self.high:g}"
+        return ""
+
+
+def _grid(op: CrossbarMvm) -> tuple[int | None, ...]:
+    return (op.placement.copies, *op.partial_sum.shape[1:4])
+
+
+FORMS: Mapping[str, _Form] = {
+    "activity": _Form("f", 0, 255, lambda op: (op.groups, op.rows[-1].stop)),
+    "places": _Form("i", 0, MOST_LINES, lambda op: (op.placement.copies, len(op.rows), op.outputs)),
+    "lines": _Form(
+        "i", 0, MOST_LINES, lambda op: (op.placement.copies, len(op.columns), op.rows[-1].stop)
+    ),
+    "trims": _Form("f", -(2.0**20), 2.0**20, _grid),
+    "biases": _Form("i", -(2.0**40), 2.0**40, lambda op: (None, op.x.shape[0])),
+}
+"""Of all arrays that a die is made with. A wordline carries 255 at most; biases are ``[C, N]``."""

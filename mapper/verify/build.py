@@ -33,7 +33,7 @@ from mapper.verify.rings import (
     is_integer,
     passes_ring,
 )
-from passes import InputCode
+from passes import InputCode, Pass
 
 Later = Ring | Callable[[], Ring] | None
 """A ring that was run already, what runs it, or None where it cannot be."""
@@ -160,15 +160,18 @@ def rerun_passes(build: Build) -> list[tuple[str, bool, Graph]]:
         if isinstance(v.type, IntType)
     }
     stages: list[tuple[str, bool, Graph]] = []
+
+    def after(step: Pass, graph: Graph) -> None:
+        stages.append((step.name, step.exact, graph))
+
     run_passes(
         build.network,
         build.target,
         make_passes(codes=codes, samples=build.samples, options=build.options),
-        after=lambda step, graph: stages.append((step.name, step.exact, graph)),
+        after=after,
     )
     if build.die is not None:
-        drawn = replace(build.die, ideal=stages[-1][2]).draw(build.target)
-        stages.append((build.die.step.name, build.die.step.exact, drawn))
+        replace(build.die, ideal=stages[-1][2]).draw(build.target, after)
     return stages
 
 

@@ -37,11 +37,17 @@ def conductances(
 
 def stuck_levels(facts: CellCounts, level: Array, at: Array, seed: int) -> Array:
     """Return the levels that cells have which may be stuck; arguments as of ``conductances``."""
-    on, off = facts.stuck_on or 0.0, facts.stuck_off or 0.0
-    if not (on or off):
+    if not (facts.stuck_on or facts.stuck_off):
         return level
+    on, off = stuck_cells(facts, at, seed)
+    return np.where(on, facts.levels - 1, np.where(off, 0, level))
+
+
+def stuck_cells(facts: CellCounts, at: Array, seed: int) -> tuple[Array, Array]:
+    """Say of each site whether its cell is stuck on, and whether it is stuck off."""
     drawn = uniform(stream(seed, "stuck"), at)
-    return np.where(drawn < on, facts.levels - 1, np.where(drawn >= 1 - off, 0, level))
+    on = drawn < (facts.stuck_on or 0.0)
+    return on, ~on & (drawn >= 1 - (facts.stuck_off or 0.0))
 
 
 def _programmed(facts: CellCounts, level: Array, at: Array, key: int) -> Array:

@@ -64,6 +64,8 @@ class Drawing:
     seed: int
     activity: Array | None = None
     """``[groups, K]``, what wordlines carry on average: wires and noise of cells ask for it."""
+    trim: Array | None = None
+    """``[C, G, S, N]``: by how many counts references were moved after they were measured."""
 
     @property
     def has_replicas(self) -> bool:
@@ -78,7 +80,7 @@ class Drawing:
         """
         assert self.op.encoding is not None
         digits = self.op.encoding.digits(weight, np.int16)
-        if has_wires(self.facts):
+        if has_wires(self.facts) or self.sites.lines is not None:
             compiled = None
         else:
             facts, taken = self.facts.cell, self._taken()

@@ -35,12 +35,16 @@ def reference_gap(read: BitlineRead) -> float:
 
 
 def offsets(drawing: Drawing, shared: int) -> Array | float:
-    """Return the offset of each readout in counts, ``[C, G, S, N]``; 0 where none is drawn."""
+    """Return the offset of each readout in counts, ``[C, G, S, N]``; 0 where none is drawn.
+
+    A reference that was trimmed has what is left of it.
+    """
+    trim: Array | float = 0.0 if drawing.trim is None else drawing.trim
     sigma = drawing.facts.readout.offset
     if not sigma:
-        return 0.0
+        return trim
     key = stream(drawing.seed, "offset")
-    return np.asarray(sigma * normal(key, drawing.sites.readouts(shared)))
+    return np.asarray(sigma * normal(key, drawing.sites.readouts(shared)) + trim)
 
 
 def sensed_on_die(

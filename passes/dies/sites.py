@@ -21,7 +21,9 @@ class Sites:
     block: Array
     """``[K]``, the row block of a wordline."""
     wordline: Array
-    """``[K]``, where it is in its crossbar."""
+    """``[K]``, where it is in its crossbar, in order."""
+    lines: Array | None = None
+    """``[C, 1, K, N]``, the same where wordlines do not lie in order."""
     pair: int
     """Bitlines of a digit."""
     column_block: Array
@@ -32,7 +34,7 @@ class Sites:
     def cells(self, second: bool = False) -> Array:
         """Return the sites of a digit's cells, ``[C, S, K, N]``; ``second`` of those of pairs."""
         bitline = self.bitline[:, self.block].swapaxes(1, 2)
-        return site(self._cell_slot(), self.wordline[:, None], bitline + second)
+        return site(self._cell_slot(), self._wordlines(), bitline + second)
 
     def replicas(self, column: int) -> Array:
         """Return the sites of a column of replica cells, ``[C, 1, K, column blocks]``.
@@ -41,17 +43,22 @@ class Sites:
         """
         line = MOST_LINES - REPLICAS + column
         slot = self._cell_slot()[..., self.first_output]
-        return site(slot, self.wordline[:, None], line)
+        line_of = self._wordlines()
+        own = line_of if line_of.shape[-1] == 1 else line_of[..., self.first_output]
+        return site(slot, own, line)
 
     def readouts(self, shared: int) -> Array:
         """Return the sites of readouts, ``[C, G, S, N]``, each of ``shared`` columns or pairs."""
         return site(self.slot[:, :, None], 0, self.bitline // (self.pair * shared))
 
+    def _wordlines(self) -> Array:
+        return self.wordline[:, None] if self.lines is None else self.lines
+
     def _cell_slot(self) -> Array:
         return self.slot[:, self.block][:, None]
 
 
-def sites_of(op: CrossbarMvm, where: Array | None = None) -> Sites:
+def sites_of(op: CrossbarMvm, where: Array | None = None, lines: Array | None = None) -> Sites:
     """Return where a placed layer's cells and readouts are.
 
     Copies come first, then column blocks, then row blocks, as the pass ``place`` counts slots. Row
@@ -61,6 +68,7 @@ def sites_of(op: CrossbarMvm, where: Array | None = None) -> Sites:
         op: The layer, placed and written on cells.
         where: ``[C, G, N]``, the place of each output within its crossbar, where outputs do not
             lie in order.
+        lines: ``[C, column blocks, K]``, the wordline of each input within its crossbar, likewise.
     """
     assert op.encoding is not None
     _check_size(op)
@@ -79,6 +87,7 @@ def sites_of(op: CrossbarMvm, where: Array | None = None) -> Sites:
         bitline=bitline,
         block=block,
         wordline=wordline,
+        lines=None if lines is None else lines[:, column_block].swapaxes(1, 2)[:, None],
         pair=pair,
         column_block=column_block,
         first_output=np.array([span.start for span in op.columns]),

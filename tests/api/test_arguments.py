@@ -44,6 +44,7 @@ def calls() -> dict[str, tuple[Callable[..., Any], dict[str, object]]]:
         "Build.verify": (build.verify, data),
         "Build.dies": (build.dies, {**data, "dies": 1}),
         "Build.die": (build.die, {"seed": 1}),
+        "Build.calibrate": (build.calibrate, {"samples": X}),
         "Build.cost": (build.cost, {}),
         "Build.report": (build.report, {"path": "p.html"}),
         "Build.figures": (build.figures, {"folder": "f"}),

@@ -1,0 +1,177 @@
+"""What a calibration of a known die changed, and what that is worth."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mapper.diagnostics import many, refuse
+from mapper.dies.calibrate import Calibrated, Calibration
+from mapper.executor import engine
+from mapper.ir.core import Array, Graph
+from mapper.proportions import Score
+from mapper.recordings import Recording, to_codes, to_reals
+from mapper.verify.answers import classes, score, wanted_classes
+from targets import Target
+
+SCHEMA = "spikeloom/calibrate/1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worth:
+    """What a chip is worth on recordings that took no part in its calibration."""
+
+    right: Score | None
+    """Right answers; None without labels."""
+    agree: Score
+    """Samples whose class is the ideal chip's."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        right = {} if self.right is None else self.right.as_dict("accuracy")
+        return {**right, **self.agree.as_dict("agreement")}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class CalibratedDie:
+    """A die after its calibration.
+
+    Example:
+        >>> done = die.calibrate(samples, inputs=others)
+        >>> str(done.worth["before"].right), str(done.worth["after"].right)
+        >>> done.build.save("calibrated")
+    """
+
+    build: Any
+    """The die as it is now, a ``Build``."""
+    what: Calibration
+    """What was switched on."""
+    found: Calibrated
+    """What was known and what was changed."""
+    worth: Mapping[str, Worth]
+    """Of the ``ideal`` chip, of the die ``before`` and ``after``; empty without recordings."""
+    overlap: int | None
+    """Samples of these recordings that took part all the same; None without recordings."""
+
+    def saved(self, folder: str | Path) -> "CalibratedDie":
+        """Write the die as a build folder; return the same with its ``build`` in there."""
+        return replace(self, build=self.build.save(folder))
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What was done, a line each."""
+        found = self.found
+        trimmed = (
+            "references as they were"
+            if self.what.trim_step is None
+            else f"{found.trimmed} of {many(found.references, 'reference')} trimmed in steps of "
+            f"{self.what.trim_step:g} counts"
+        )
+        biases = f"{found.moved} of {many(found.channels, 'bias', 'biases')} moved"
+        placed = (
+            f"{found.columns_placed} of {many(found.columns, 'column')} and {found.rows_placed} "
+            f"of {many(found.rows, 'row')} placed elsewhere"
+        )
+        return (
+            f"known: {many(found.offsets, 'offset')}, {many(found.stuck, 'stuck cell')}",
+            trimmed,
+            biases if self.what.biases else "biases as they were",
+            placed if self.what.place else "rows and columns as they were",
+        )
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Say so where recordings that judge the calibration took part in it."""
+        if not self.overlap:
+            return ()
+        return (f"{many(self.overlap, 'sample')} of --input took part in the calibration",)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON of ``spikeloom calibrate``."""
+        found, what = self.found, self.what
+        return {
+            "schema": SCHEMA,
+            "die": found.die.named,
+            "known": {"offsets": found.offsets, "stuck_cells": found.stuck},
+            "trim_step": what.trim_step,
+            "references": {"all": found.references, "trimmed": found.trimmed},
+            "biases": {"all": found.channels, "moved": found.moved},
+            "columns": {"all": found.columns, "placed": found.columns_placed},
+            "rows": {"all": found.rows, "placed": found.rows_placed},
+            "worth": {name: one.as_dict() for name, one in self.worth.items()},
+            "overlap": self.overlap,
+            "warnings": list(self.warnings),
+            **({} if self.build.folder is None else {"folder": str(self.build.folder)}),
+        }
+
+    def __repr__(self) -> str:
+        return f"CalibratedDie({'; '.join(self.lines)})"
+
+
+def chosen(
+    target: Target,
+    trim: bool | None,
+    trim_step: float | None,
+    biases: bool | None,
+    place: bool | None,
+) -> Calibration:
+    """Return what is to be calibrated: what was asked for, or all that the target can.
+
+    Raises:
+        MappingError: ``trim-step``.
+    """
+    step = trim_step if trim_step is not None else target_step(target)
+    asked = (trim, biases, place)
+    if not any(asked):
+        return Calibration(
+            trim_step=None if trim is False else step,
+            biases=biases is None,
+            place=place is None,
+        )
+    if trim and step is None:
+        raise refuse(
+            "trim-step",
+            f"target '{target.name}' does not say in which steps its references can be trimmed",
+            loc=target.name,
+            help="say it in counts, as --trim-step 0.5 (in Python trim_step=), or leave --trim out",
+        )
+    return Calibration(trim_step=step if trim else None, biases=bool(biases), place=bool(place))
+
+
+def target_step(target: Target) -> float | None:
+    """Return the coarsest step that macros trim references in; None where one has none."""
+    steps = [m.readout.trim_step for m in target.macros if not m.readout.is_exact]
+    known = [step for step in steps if step is not None]
+    return max(known) if known and len(known) == len(steps) else None
+
+
+def worth_of(graph: Graph, ideal: Graph, recorded: Recording) -> Worth:
+    """Return what a chip is worth on recordings; noise of reads is that of the run seed 0."""
+    output = ideal.outputs[0]
+    found, meant = (_answers(each, recorded) for each in (graph, ideal))
+    number = prod(output.shape)
+    wanted = wanted_classes(recorded.arrays, output.name, recorded.samples, number, recorded.where)
+    same = int((classes(found) == classes(meant)).sum())
+    return Worth(
+        right=None if wanted is None else score(found, wanted),
+        agree=Score(same, recorded.samples),
+    )
+
+
+def _answers(graph: Graph, recorded: Recording) -> Array:
+    codes = to_codes(graph, recorded.inputs, recorded.where)
+    return to_reals(graph, engine.run(graph, codes).outputs)[graph.outputs[0].name]
+
+
+def overlap(one: Recording, other: Recording) -> int:
+    """Count the samples of another recording that are in one, to the last number."""
+    seen = {_content(one, b) for b in range(one.samples)}
+    return sum(_content(other, b) in seen for b in range(other.samples))
+
+
+def _content(recorded: Recording, b: int) -> tuple[bytes, ...]:
+    parts = (recorded.inputs[name][:, b] for name in sorted(recorded.inputs))
+    return tuple(np.ascontiguousarray(part, np.float64).tobytes() for part in parts)

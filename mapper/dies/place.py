@@ -1,0 +1,200 @@
+"""Place the rows and columns of crossbars round what is wrong with them for good.
+
+Each crossbar is an assignment problem: which wordline an input lies on, which bitlines an output
+has. Stuck cells, offsets and gains stay where they are; what programming does is not known before
+it is done, so it does not count.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mapper.dies.assign import cheapest
+from mapper.dies.drawn import Drawn
+from mapper.executor import engine
+from mapper.ir.core import INT64, Array, Const, param
+from mapper.ir.crossbar import CrossbarMvm, driven_wordlines
+from mapper.ir.readout import AdcRead, BitlineRead, SenseAmpRead
+from passes.dies.conductance import stuck_cells
+from passes.dies.draws import site
+from passes.dies.facts import Conditions, facts_of, has_wires
+from passes.dies.sites import sites_of
+from passes.draw_die import DrawDie, layer_on_die
+from targets import Target
+from targets.devices import CellCounts, load_device
+
+READS = 256
+"""Reads of a layer that the cost of a place is counted in."""
+_TIE = 1e-9
+"""What it costs to lie elsewhere than in order."""
+_LATER = ("programming", "drift", "read noise", "wires")
+"""What is not known before weights are programmed, or does not follow from a place alone."""
+
+
+def placed(die: Drawn, target: Target, codes: Mapping[str, Array], *, trims: bool = False) -> Drawn:
+    """Return a die whose rows and columns lie where its faults hurt least.
+
+    Args:
+        die: What is known.
+        target: Of the ideal chip.
+        codes: Recordings, input codes ``[T, B, *shape]`` of the ideal chip.
+        trims: Offsets will be trimmed, and do not count.
+    """
+    layers = [op for op in die.ideal.ops if isinstance(op, CrossbarMvm)]
+    seen = _seen(die, codes, layers)
+    known = {*die.step.without, *_LATER, *(["offset"] if trims else [])}
+    step = replace(die.step, without=tuple(sorted(known)), trims={}, places={}, lines={})
+    chip, lines, places = die.chip(target), dict[str, Array](), dict[str, Array]()
+    conditions = Conditions(age=step.age, temperature=step.temperature, without=step.without)
+    everything = replace(conditions, without=die.step.without)
+    for op in layers:
+        name = op.partial_sum.name
+        facts = facts_of(op, chip, conditions)
+        stuck = bool(facts.cell.stuck_on or facts.cell.stuck_off)
+        if not (stuck or facts.readout.offset or facts.readout.gain):
+            continue  # all places are alike
+        rows = _reads(seen[op.x.name], op)
+        here = step
+        if stuck and not has_wires(facts_of(op, chip, everything)):  # behind wires order counts
+            lines[name] = _lines(chip, step, op, facts.cell, _layer(die, op, rows))
+            here = replace(step, lines={name: lines[name]})
+        places[name] = _places(die, target, here, op, rows)
+    return replace(die, step=replace(die.step, lines=lines, places=places, trims={}))
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    levels: tuple[Array, ...]
+    """``[S, K, N]`` of reals: the nominal level of each cell, of both of a pair."""
+    worth: Array
+    """``[S, K, N]``: how often a cell is driven, times the square of what its slice counts."""
+
+
+def _layer(die: Drawn, op: CrossbarMvm, rows: Array) -> _Layer:
+    assert op.encoding is not None
+    digits = op.encoding.digits(die.ideal.constants[op.weight.name]).astype(np.float64)
+    pair = (np.maximum(digits, 0), np.maximum(-digits, 0))
+    share = np.repeat(np.square(rows.astype(np.float64)).mean(axis=0), op.outputs // op.groups, 0)
+    weight = np.square(np.asarray(op.encoding.significances, np.float64))
+    return _Layer(pair if op.encoding.pairs else (digits,), weight[:, None, None] * share.T)
+
+
+def _seen(die: Drawn, codes: Mapping[str, Array], layers: list[CrossbarMvm]) -> dict[str, Array]:
+    inputs = {value.name for value in die.ideal.inputs}
+    names = tuple(dict.fromkeys(op.x.name for op in layers if op.x.name not in inputs))
+    ran = engine.run(die.ideal, codes, watch=names).outputs if names else {}
+    return {**codes, **ran}
+
+
+def _reads(x: Array, op: CrossbarMvm) -> Array:
+    """Return what wordlines carry in some reads, ``[M, groups, K]``, evenly from all there are."""
+    steps = x.reshape(-1, *op.x.shape)
+    few = steps[np.linspace(0, len(steps) - 1, min(len(steps), 32)).astype(int)].astype(np.int64)
+    driven = np.moveaxis(driven_wordlines(few, op), -1, 1)  # [B, P, planes, groups, K]
+    flat = driven.reshape(-1, *driven.shape[3:])
+    busy = flat[flat.any(axis=(1, 2))]
+    if not len(busy):
+        return np.asarray(flat[:1])
+    return np.asarray(busy[np.linspace(0, len(busy) - 1, min(len(busy), READS)).astype(int)])
+
+
+# --- rows -------------------------------------------------------------------------------------
+
+
+def _lines(chip: Target, step: DrawDie, op: CrossbarMvm, cell: CellCounts, it: _Layer) -> Array:
+    """Return the wordline of each input, ``[C, column blocks, K]``.
+
+    A cell that is stuck at another level costs the square of the difference as often as its
+    wordline is driven, and as much as its slice counts.
+    """
+    copies, plain = op.placement.copies, sites_of(op)
+    found = np.empty((copies, len(op.columns), op.rows[-1].stop), np.int64)
+    for k, columns in enumerate(op.columns):
+        for g, rows in enumerate(op.rows):
+            own = plain.wordline[rows.slice]
+            free = own if op.turns > 1 else np.arange(chip.macro(op.placement.macro).wordlines)
+            scale = it.worth[:, rows.slice, columns.slice]  # [S, R, N]
+            for c in range(copies):
+                cost = (free != own[:, None]) * _TIE  # in their order, where it is all the same
+                slot = plain.slot[c, g, columns.start]
+                for second, level in enumerate(it.levels):
+                    u = level[:, rows.slice, columns.slice]
+                    bitline = plain.bitline[c, g, :, columns.slice] + second  # [S, N]
+                    at = site(slot, free[:, None, None], bitline)  # [lines, S, N]
+                    on, off = stuck_cells(cell, at, step.seed)
+                    cost += np.einsum("wsn,srn->rw", on, scale * np.square(cell.levels - 1 - u))
+                    cost += np.einsum("wsn,srn->rw", off, scale * np.square(u))
+                found[c, k, rows.slice] = free[cheapest(cost)]
+    return found
+
+
+# --- columns ----------------------------------------------------------------------------------
+
+
+def _places(die: Drawn, target: Target, step: DrawDie, op: CrossbarMvm, rows: Array) -> Array:
+    """Return the place of each output in its crossbar, ``[C, G, N]``.
+
+    A place costs the squared error of the weighted codes that are read there. Row blocks that take
+    turns in a crossbar share their bitlines.
+    """
+    assert op.encoding is not None
+    chip, name = die.chip(target), op.partial_sum.name
+    wide = op.encoding.bitlines_per_weight
+    room = chip.macro(op.placement.macro).bitlines // wide
+    grid = (op.placement.copies, len(op.rows), op.outputs)
+    perfect = target.with_device(load_device("ideal"))
+    wanted = _codes(*layer_on_die(DrawDie(), die.ideal, perfect, op), rows)
+    cost = np.empty((*grid, room))
+    for place in range(room):
+        there = replace(step, places={name: np.full(grid, place)})
+        got = _codes(*layer_on_die(there, die.ideal, chip, op), rows)
+        error = np.square(got - wanted).mean(axis=-1)  # [C, G, S, N]
+        weight = np.square(np.asarray(op.encoding.significances, np.float64))
+        cost[..., place] = np.einsum("s,cgsn->cgn", weight, error)
+    order = sites_of(op).bitline[:, :, 0] // wide
+    cost += (np.arange(room) != order[..., None]) * _TIE
+    found = np.empty(grid, np.int64)
+    for columns in op.columns:
+        for g in range(0, len(op.rows), op.turns):
+            together = cost[:, g : g + op.turns, columns.slice].sum(axis=1)
+            for c, one in enumerate(together):
+                found[c, g : g + op.turns, columns.slice] = cheapest(one)
+    return found
+
+
+def _codes(
+    op: CrossbarMvm, read: BitlineRead, constants: Mapping[str, Array], rows: Array
+) -> Array:
+    """Return what is read of a die's layer in some reads, ``[C | 1, G, S, N, M]``."""
+    assert op.encoding is not None
+    if op.cells is None:
+        cells = op.encoding.digits(constants[op.weight.name])[None] * (1 << op.fraction)
+    else:
+        cells = constants[op.cells.name]  # [C | 1, S, K, N]
+    width = op.outputs // op.groups
+    sums = np.empty((len(cells), len(op.rows), *cells.shape[1:2], op.outputs, len(rows)))
+    for group in range(op.groups):
+        own = slice(group * width, (group + 1) * width)
+        for g, span in enumerate(op.rows):
+            carried = rows[:, group, span.slice].astype(np.float64)
+            held = cells[:, :, span.slice, own].astype(np.float64)
+            sums[:, g, :, own] = np.einsum("csrn,mr->csnm", held, carried, optimize=True)
+    if isinstance(read, SenseAmpRead):
+        table = constants[read.thresholds.name]
+        table = table if table.ndim == 5 else table[:, None]
+        reached = np.zeros(np.broadcast_shapes(sums.shape, (*table.shape[1:], 1)), np.int64)
+        for references in table:
+            reached += sums >= references[..., None]
+        return reached
+    assert isinstance(read, AdcRead)
+    first, wide = (_by_copy(constants, held) for held in (read.first, read.spacing))
+    step, base = (_by_copy(constants, held) for held in (read.step, read.base))
+    code = np.clip((sums - first) // wide + 1, 0, (1 << read.bits) - 1)
+    return np.asarray(base + step * code)
+
+
+def _by_copy(constants: Mapping[str, Array], held: int | Const) -> Array:
+    """Return a table of a converter as ``[C | 1, G | 1, S | 1, N | 1, 1]``."""
+    table = np.atleast_3d(param(constants, held, INT64))
+    return (table if table.ndim == 4 else table[None])[..., None]
