@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 
 from mapper.dies.draw import Lot, activity_of
+from mapper.executor.base import Prepared
 from mapper.executor.engine import engine_for
+from mapper.executor.native import NativeExecutor
 from mapper.ir.activity import WORDLINES
 from mapper.ir.core import Array, Graph, Span
 from mapper.ir.counter import read_keys
@@ -84,6 +86,7 @@ class Ideal:
         self.trials = trials
         self.target = trials.lot.of(trials.target)
         self.spikes = spike_layers(trials.graph)
+        self._planned: dict[tuple[str, ...], Prepared] = {}
         ideal = engine_for(None).prepare(trials.graph, watch=tuple(self.spikes), threads=1)
         self.parts, counted = [], list[Mapping[str, Array]]()
         for samples in self._chunks():
@@ -105,7 +108,7 @@ class Ideal:
         """Draw a die, run it, and count what it does."""
         die = self.die(case)
         watch = tuple(self.spikes) if case.keys() == {SEED} else ()
-        prepared = engine_for(None).prepare(die, watch=watch, threads=1)
+        prepared = self._prepared(die, watch)
         differing = dict.fromkeys(watch, 0)
         answers = list[Mapping[str, Array]]()
         for samples, part in zip(self._chunks(), self.parts, strict=True):
@@ -116,6 +119,15 @@ class Ideal:
                 differing[name] += int(np.count_nonzero(found[name].astype(bool) != part[name]))
         counted = self._compared(answers)
         return {**counted, "spikes": differing} if watch else counted
+
+    def _prepared(self, die: Graph, watch: tuple[str, ...]) -> Prepared:
+        """Make a die ready, by the plan of the first one where the engine has such."""
+        first = self._planned.get(watch)
+        if isinstance(first, NativeExecutor):
+            return first.again(die)
+        prepared = engine_for(None).prepare(die, watch=watch, threads=1)
+        self._planned.setdefault(watch, prepared)
+        return prepared
 
     def die(self, case: Case) -> Graph:
         """Draw the die of a case."""
