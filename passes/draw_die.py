@@ -15,6 +15,7 @@ from mapper.ir.readout import AdcRead, BitlineRead, SenseAmpRead, ShiftAndAdd
 from passes.base import Pass
 from passes.dies.facts import Conditions, facts_of, has_wires
 from passes.dies.net import Drawing, fraction_bits, keeps_digits
+from passes.dies.portions import whole_cells
 from passes.dies.references import (
     DieRead,
     converted_on_die,
@@ -141,7 +142,7 @@ class _Die:
         weight = self.graph.constants[op.weight.name]
         sigma = noise_sigma(drawing, weight)
         f = self._fraction(op, read, facts, sigma)
-        cells, constant = drawing.whole(weight, f)
+        cells, constant = whole_cells(drawing, weight, f)
         cells = smallest(cells[:1] if (cells == cells[:1]).all() else cells)
         die = self._read(read, drawing, constant, cells, sigma, f)
         if sigma:
