@@ -151,7 +151,7 @@ def rows(rounds: int, networks: list[str], kinds: list[str]) -> Iterator[dict[st
             runs = {
                 "ideal": lambda ideal=ideal, codes=codes: ideal.run({"x": codes}),
                 "die": lambda executor=executor, inputs=inputs: executor.run(inputs),
-                "plan": lambda die=die: NativeExecutor(die, threads=1),
+                "plan": lambda executor=executor, die=die: executor.again(die),
             }
             times = timed(runs, rounds)
             cells = sum(
