@@ -14,6 +14,7 @@ from mapper.ir.noise import KEY_TYPE
 from mapper.ir.readout import AdcRead, BitlineRead, SenseAmpRead, ShiftAndAdd
 from passes.base import Pass
 from passes.dies.facts import Conditions, facts_of, has_wires
+from passes.dies.measured import Measured
 from passes.dies.net import Drawing, fraction_bits, keeps_digits
 from passes.dies.portions import whole_cells
 from passes.dies.references import (
@@ -65,6 +66,8 @@ class DrawDie(Pass):
     trims: Mapping[str, Array] = field(default_factory=dict, compare=False)
     """``[C, G, S, N]`` by the name of a layer's partial sum: by how many counts its references were
     moved after they were measured."""
+    measured: Measured | None = field(default=None, compare=False)
+    """What was measured of the chip, in place of what would be drawn there."""
     without: tuple[str, ...] = ()
     """Imperfections that the chip does not have, by ``passes.dies.facts.NAMES``."""
     layers: tuple[str, ...] | None = None
@@ -137,6 +140,7 @@ class _Die:
             sites=sites_of(op, self.options.places.get(name), self.options.lines.get(name)),
             seed=self.options.seed,
             activity=self._activity(op, facts),
+            measured=self.options.measured,
             trim=self.options.trims.get(name),
         )
         weight = self.graph.constants[op.weight.name]
@@ -148,7 +152,8 @@ class _Die:
         if sigma:
             die, self.noisy = with_noise(die, sigma, self.key, number, f), True
         self.constants.update(die.constants)
-        if f == 0 and not facts.cell.stuck_on and not facts.cell.stuck_off:
+        known = self.options.measured is not None and self.options.measured.has_cells
+        if not (f or facts.cell.stuck_on or facts.cell.stuck_off or known):
             return op, die.op
         self.constants[f"{name}.cells"] = cells
         return replace(op, cells=Const(f"{name}.cells"), fraction=f), die.op
@@ -161,7 +166,9 @@ class _Die:
     ) -> int:
         """Whole counts, or halves of them, do where nothing is in between."""
         uneven = isinstance(read, AdcRead) and facts.readout.gain
-        if sigma or uneven or not keeps_digits(facts):
+        held = self.options.measured
+        analogue = held is not None and len(held.conductance_sites)
+        if sigma or uneven or analogue or not keeps_digits(facts):
             return fraction_bits(op)
         return 1 if read.follows_activity else 0
 

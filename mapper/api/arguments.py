@@ -38,6 +38,11 @@ TAKES = {
     "iso": Takes(words='"area", "throughput" or "mux"', types=(str,)),
     "layout": Takes(words='"steps" or "samples"', types=(str,)),
     "mac_pj": PICOJOULES,
+    "measured": Takes(
+        words="a file of what was measured, or several",
+        types=(str, os.PathLike, Sequence),
+        each=Takes(words="a path", types=(str, os.PathLike)),
+    ),
     "nir": Takes(words="mapper.NirOptions", types=(NirOptions,)),
     "output": PATH,
     "page": FLAG,

@@ -1,6 +1,6 @@
 """Dies of a build: which chip is drawn of it, and that chip as a build of its own."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -16,11 +16,13 @@ from mapper.dies.calibrate import calibrate
 from mapper.dies.differences import LayerDifference, differences
 from mapper.dies.draw import Lot, activity_of
 from mapper.dies.drawn import Drawn
+from mapper.dies.measured import read_measured
 from mapper.executor import engine
 from mapper.ir.core import Array
 from mapper.ir.noise import recorded_inputs
 from mapper.recordings import Recording, to_codes
 from mapper.threads import one_blas_thread
+from passes.dies.facts import NAMES
 from targets.devices import Device, load_device
 
 SCHEMA = "spikeloom/die/1"
@@ -83,8 +85,9 @@ class DrawsDie:
     @one_blas_thread
     def die(
         self,
-        seed: int,
+        seed: int | None = None,
         *,
+        measured: str | Path | Sequence[str | Path] | None = None,
         device: str | Path | Device | None = None,
         settings: Mapping[str, float] | None = None,
         age: float | None = None,
@@ -100,7 +103,10 @@ class DrawsDie:
             True
 
         Args:
-            seed: Which die, from 0 to ``2**63 - 1``.
+            seed: Which die, from 0 to ``2**63 - 1``. With ``measured`` it may be None: what was
+                not measured is ideal then.
+            measured: Files of what was measured of the chip, ``.npz`` or ``.csv``; see
+                ``mapper.dies.measured``.
             device: In every macro: a device, its name or its file; what the target names if None.
             settings: Facts of the device to replace: ``{"cell.sigma": 0.1}``.
             age: Of the chip, in seconds since it was programmed; as programmed if None.
@@ -113,10 +119,12 @@ class DrawsDie:
         Raises:
             MappingError: ``of-a-die`` where it is a die already; ``no-device``,
                 ``device-setting``, ``device-levels``, ``device-age``, ``die-activity``,
-                ``die-too-large``; what is wrong with a device's file or the recordings.
+                ``die-too-large``, ``bad-measured``, ``measured-site``; what is wrong with a
+                device's file or the recordings.
         """
         check_given(
-            {"seed": seed, "progress": progress},
+            {"progress": progress} | ({} if measured is not None else {"seed": seed}),
+            measured=measured,
             device=device,
             settings=settings,
             age=age,
@@ -124,18 +132,25 @@ class DrawsDie:
         )
         build = ideal_chip(self.mapped)
         recorded = read_inputs_if(inputs, build.hardware.inputs, build.presented, layout)
+        if seed is not None:
+            check_given({"seed": seed})
         lot = Lot(
             device=device if isinstance(device, Device | None) else load_device(device),
             settings=settings or {},
             age=age,
             temperature=temperature,
+            without=NAMES if seed is None else (),
         )
+        known = None
+        if measured is not None:
+            files = [measured] if isinstance(measured, str | Path) else measured
+            known = read_measured([*map(Path, files)], build.hardware, lot.of(build.target))
         activity = {}
         if recorded is not None:
             progress("counting driven wordlines")
             activity = driven(build, recorded)
         progress("drawing the die")
-        drawn = lot.drawn(build.hardware, build.target, seed, activity)
+        drawn = lot.drawn(build.hardware, build.target, seed or 0, activity, measured=known)
         made = replace(build, die=drawn, hardware=drawn.draw(build.target))
         return replace(self, mapped=made, folder=None, identity="")
 

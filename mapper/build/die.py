@@ -13,13 +13,14 @@ from mapper.ir.frozen import exactly
 from mapper.ir.identity import digest
 from mapper.ir.serialize import from_json, load, to_json
 from mapper.ir.weights import narrow
+from passes.dies.measured import Measured
 from passes.draw_die import DrawDie
 from targets import Target
 from targets.devices import Device, device_from_data
 
 PREFIX = "die/"
 """Of the arrays of ``source.npz`` that a die was drawn from."""
-_IDEAL = "ideal"
+_IDEAL, _MEASURED = "ideal", "measured"
 _MOST_SEED = (1 << 63) - 1
 
 
@@ -44,7 +45,9 @@ def die_arrays(die: Drawn | None, hardware: Graph) -> dict[str, Array]:
     """Return the arrays beside it: constants that the die has not, and what its pass was given."""
     if die is None:
         return {}
-    kinds = {_IDEAL: _own(die.ideal, hardware), **die.arrays}
+    measured = die.step.measured
+    known = {} if measured is None else measured.arrays
+    kinds = {_IDEAL: _own(die.ideal, hardware), _MEASURED: known, **die.arrays}
     return {
         f"{PREFIX}{kind}/{name}": np.asarray(array)
         for kind, held in kinds.items()
@@ -91,6 +94,7 @@ def read_die(
             places=held["places"],
             lines=held["lines"],
             trims=held["trims"],
+            measured=Measured(**held[_MEASURED]) if held[_MEASURED] else None,
         ),
         biases=held["biases"],
     )
@@ -101,7 +105,7 @@ def _device(data: object, where: str) -> Device:
 
 
 def _by_kind(arrays: Mapping[str, Array]) -> dict[str, dict[str, Array]]:
-    found: dict[str, dict[str, Array]] = {kind: {} for kind in (_IDEAL, *FORMS)}
+    found: dict[str, dict[str, Array]] = {kind: {} for kind in (_IDEAL, _MEASURED, *FORMS)}
     for name, array in arrays.items():
         kind, _, rest = name.partition("/")
         if kind not in found:

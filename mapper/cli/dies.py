@@ -11,7 +11,6 @@ from mapper.cli.app import command, out, report_progress, warn
 from mapper.cli.options import Age, Device, Folder, Json, Layout, Settings
 from targets.devices import parse_age, parse_set
 
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Which die.")]
 Temperature = Annotated[
     float | None, typer.Option(metavar="DEGC", help="Temperature; that of the device's facts.")
 ]
@@ -39,8 +38,14 @@ def lot_of(
 @command("die")
 def die(
     folder: Folder,
-    seed: Seed,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write the die to.")],
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, help="Which die; of what was not measured.")
+    ] = None,
+    measured: Annotated[
+        list[Path] | None,
+        typer.Option("--measured", help="What was measured (.npz, .csv). May be repeated."),
+    ] = None,
     device: Device = None,
     settings: Settings = None,
     age: Age = None,
@@ -53,11 +58,14 @@ def die(
     as_json: Json = False,
 ) -> api.DieSummary:
     """Draw one chip as it comes from the fab: a build of its own, for run, verify and report."""
+    if seed is None and not measured:
+        raise typer.BadParameter("a die has a --seed, or was --measured")
     report_progress("checking the folder")
     answer = (
         api.load(folder)
         .die(
             seed,
+            measured=measured or None,
             **lot_of(device, settings, age, temperature),
             inputs=recording,
             layout=layout,

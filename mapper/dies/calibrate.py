@@ -23,8 +23,8 @@ from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.neurons import IntegerNeuron
 from mapper.ir.noise import key_inputs
 from passes.dies.conductance import stuck_cells
-from passes.dies.draws import normal, stream
 from passes.dies.facts import Conditions, facts_of
+from passes.dies.references import readout_offsets
 from passes.dies.sites import sites_of
 from passes.draw_die import DrawDie
 from targets import Target
@@ -122,12 +122,12 @@ def measured_offsets(die: Drawn, target: Target) -> list[tuple[CrossbarMvm, Arra
         if not isinstance(op, CrossbarMvm) or chip.macro(op.placement.macro).readout.is_exact:
             continue
         sigma = facts_of(op, chip, conditions).readout.offset
-        if not sigma:
-            continue
         name = op.partial_sum.name
         sites = sites_of(op, step.places.get(name), step.lines.get(name))
         at = sites.readouts(chip.macro(op.placement.macro).readout.columns_per_readout)
-        found.append((op, sigma * normal(stream(step.seed, "offset"), at)))
+        offset = readout_offsets(sigma, at, step.seed, step.measured)
+        if offset is not None:
+            found.append((op, offset))
     return found
 
 
@@ -221,12 +221,14 @@ def _stuck(op: CrossbarMvm, die: Drawn, chip: Target) -> int:
     """Count the cells of a layer that are stuck, of all copies."""
     step = die.step
     cell = facts_of(op, chip, conditions_of(step)).cell
-    if op.encoding is None or not (cell.stuck_on or cell.stuck_off):
+    if op.encoding is None or not (cell.stuck_on or cell.stuck_off or step.measured):
         return 0
     name = op.partial_sum.name
     sites = sites_of(op, step.places.get(name), step.lines.get(name))
     members = (sites.cells(second=bool(second)) for second in range(1 + op.encoding.pairs))
-    return sum(int(np.logical_or(*stuck_cells(cell, at, step.seed)).sum()) for at in members)
+    return sum(
+        int(np.logical_or(*stuck_cells(cell, at, step.seed, step.measured)).sum()) for at in members
+    )
 
 
 def _changed(tables: Mapping[str, Array]) -> int:

@@ -13,6 +13,7 @@ from mapper.ir.core import Array, Graph
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.frozen import FrozenMap
 from passes.dies.facts import Conditions, imperfections_of
+from passes.dies.measured import Measured
 from passes.draw_die import DrawDie
 from targets import Target
 from targets.devices import Device
@@ -95,6 +96,7 @@ class Lot:
         seed: int,
         activity: Mapping[str, Array] | None = None,
         layers: tuple[str, ...] | None = None,
+        measured: Measured | None = None,
     ) -> Drawn:
         """Say what one die of a hardware graph is drawn from.
 
@@ -105,6 +107,7 @@ class Lot:
             activity: What wordlines carry, as ``activity_of`` returns it.
             layers: Names of the partial sums that are drawn, while the other layers stay as on the
                 ideal chip; None: all of them.
+            measured: What is known of the chip, in place of what would be drawn there.
 
         Raises:
             MappingError: ``no-device``, ``die-activity``, ``die-too-large``, and as ``of``.
@@ -120,6 +123,7 @@ class Lot:
                 activity=activity or {},
                 without=self.without,
                 layers=layers,
+                measured=measured,
             ),
         )
 

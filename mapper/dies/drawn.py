@@ -67,6 +67,8 @@ class Drawn:
             cells = op.placement.copies * op.rows[-1].stop * op.outputs * wide
             if cells > _MOST_CELLS:
                 yield f"{name} has {cells} cells, at most {_MOST_CELLS} are drawn"
+        if self.step.measured is not None:
+            yield from self.step.measured.problems()
         yield from self._array_problems(layers)
 
     def _array_problems(self, layers: Mapping[str, CrossbarMvm]) -> Iterator[str]:
@@ -104,6 +106,10 @@ class Drawn:
         """Say which die it is, of what, in a few words: ``die 3 of rram-wan``."""
         devices = " and ".join(dict.fromkeys(device.name for device in self.devices.values()))
         parts = [f"die {self.step.seed} of {devices or 'no device'}"]
+        if self.step.measured is not None:
+            ideal = set(self.step.without) >= set(NAMES)
+            rest = "the rest ideal" if ideal else f"the rest {parts[0]}"
+            parts = [f"a measured chip, {rest}"]
         if self.step.age is not None:
             parts.append(f"{self.step.age:g} s after programming")
         if self.step.temperature is not None:

@@ -44,15 +44,19 @@ def placed(die: Drawn, target: Target, codes: Mapping[str, Array], *, trims: boo
     layers = [op for op in die.ideal.ops if isinstance(op, CrossbarMvm)]
     seen = _seen(die, codes, layers)
     known = {*die.step.without, *_LATER, *(["offset"] if trims else [])}
-    step = replace(die.step, without=tuple(sorted(known)), trims={}, places={}, lines={})
+    held = die.step.measured
+    if held is not None and trims:
+        held = replace(held, offset_sites=held.offset_sites[:0], offsets=held.offsets[:0])
+    step = replace(die.step, measured=held)
+    step = replace(step, without=tuple(sorted(known)), trims={}, places={}, lines={})
     chip, lines, places = die.chip(target), dict[str, Array](), dict[str, Array]()
     conditions = Conditions(age=step.age, temperature=step.temperature, without=step.without)
     everything = replace(conditions, without=die.step.without)
     for op in layers:
         name = op.partial_sum.name
         facts = facts_of(op, chip, conditions)
-        stuck = bool(facts.cell.stuck_on or facts.cell.stuck_off)
-        if not (stuck or facts.readout.offset or facts.readout.gain):
+        stuck = bool(facts.cell.stuck_on or facts.cell.stuck_off or (held and held.has_cells))
+        if not (stuck or held or facts.readout.offset or facts.readout.gain):
             continue  # all places are alike
         rows = _reads(seen[op.x.name], op)
         here = step
@@ -122,7 +126,7 @@ def _lines(chip: Target, step: DrawDie, op: CrossbarMvm, cell: CellCounts, it: _
                     u = level[:, rows.slice, columns.slice]
                     bitline = plain.bitline[c, g, :, columns.slice] + second  # [S, N]
                     at = site(slot, free[:, None, None], bitline)  # [lines, S, N]
-                    on, off = stuck_cells(cell, at, step.seed)
+                    on, off = stuck_cells(cell, at, step.seed, step.measured)
                     cost += np.einsum("wsn,srn->rw", on, scale * np.square(cell.levels - 1 - u))
                     cost += np.einsum("wsn,srn->rw", off, scale * np.square(u))
                 found[c, k, rows.slice] = free[cheapest(cost)]

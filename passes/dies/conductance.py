@@ -8,13 +8,20 @@ import numpy as np
 
 from mapper.ir.core import Array
 from passes.dies.draws import CellKind, normal, normal_quantiles, places, stream, uniform
+from passes.dies.measured import Measured
 from targets.devices import CellCounts
 
 _UNIT = 1 << 20
 
 
 def conductances(
-    facts: CellCounts, level: Array, at: Array, seed: int, kind: CellKind, round: int = 0
+    facts: CellCounts,
+    level: Array,
+    at: Array,
+    seed: int,
+    kind: CellKind,
+    round: int = 0,
+    measured: Measured | None = None,
 ) -> Array:
     """Return what cells conduct, in counts.
 
@@ -28,26 +35,33 @@ def conductances(
         seed: Of the die.
         kind: ``programming`` for cells, ``replica`` for those of references.
         round: In which weights are programmed; faults stay from round to round.
+        measured: What is known of the chip.
     """
     level, at = np.broadcast_arrays(level, at)
-    level = stuck_levels(facts, level, at, seed)
+    level = stuck_levels(facts, level, at, seed, measured)
     g = _programmed(facts, level, at, stream(seed, kind, round))
-    return _drifted(facts, level, g, at, stream(seed, "drift", round))
+    g = _drifted(facts, level, g, at, stream(seed, "drift", round))
+    return g if measured is None else measured.conductance(at, g)
 
 
-def stuck_levels(facts: CellCounts, level: Array, at: Array, seed: int) -> Array:
+def stuck_levels(
+    facts: CellCounts, level: Array, at: Array, seed: int, measured: Measured | None = None
+) -> Array:
     """Return the levels that cells have which may be stuck; arguments as of ``conductances``."""
-    if not (facts.stuck_on or facts.stuck_off):
+    if not (facts.stuck_on or facts.stuck_off or measured):
         return level
-    on, off = stuck_cells(facts, at, seed)
+    on, off = stuck_cells(facts, at, seed, measured)
     return np.where(on, facts.levels - 1, np.where(off, 0, level))
 
 
-def stuck_cells(facts: CellCounts, at: Array, seed: int) -> tuple[Array, Array]:
+def stuck_cells(
+    facts: CellCounts, at: Array, seed: int, measured: Measured | None = None
+) -> tuple[Array, Array]:
     """Say of each site whether its cell is stuck on, and whether it is stuck off."""
     drawn = uniform(stream(seed, "stuck"), at)
     on = drawn < (facts.stuck_on or 0.0)
-    return on, ~on & (drawn >= 1 - (facts.stuck_off or 0.0))
+    off = ~on & (drawn >= 1 - (facts.stuck_off or 0.0))
+    return (on, off) if measured is None else measured.faults(at, on, off)
 
 
 def _programmed(facts: CellCounts, level: Array, at: Array, key: int) -> Array:

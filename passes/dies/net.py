@@ -16,6 +16,7 @@ from passes.dies.conductance import conductances, drifts
 from passes.dies.crossbars import Bitlines, put_behind_wires
 from passes.dies.draws import CellKind
 from passes.dies.facts import has_spread, has_wires
+from passes.dies.measured import Measured
 from passes.dies.sites import Sites
 from targets.devices import Imperfections
 
@@ -64,6 +65,8 @@ class Drawing:
     seed: int
     activity: Array | None = None
     """``[groups, K]``, what wordlines carry on average: wires and noise of cells ask for it."""
+    measured: Measured | None = None
+    """What is known of the chip, in place of what would be drawn."""
     trim: Array | None = None
     """``[C, G, S, N]``: by how many counts references were moved after they were measured."""
 
@@ -80,7 +83,8 @@ class Drawing:
         """
         assert self.op.encoding is not None
         digits = self.op.encoding.digits(weight, np.int16)
-        if has_wires(self.facts) or self.sites.lines is not None:
+        known = self.measured is not None and self.measured.has_cells
+        if has_wires(self.facts) or self.sites.lines is not None or known:
             compiled = None
         else:
             facts, taken = self.facts.cell, self._taken()
@@ -157,7 +161,7 @@ class Drawing:
 
     def _cells(self, level: Array, at: Array, kind: CellKind) -> Array:
         round = self.op.placement.round
-        return conductances(self.facts.cell, level, at, self.seed, kind, round)
+        return conductances(self.facts.cell, level, at, self.seed, kind, round, self.measured)
 
     def _reference(self) -> float:
         """Return what is taken from each cell: leakage, or half of what it could give."""

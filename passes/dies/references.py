@@ -16,6 +16,7 @@ from mapper.ir.core import INT64, Array, Const, Constants, IntType, Value, param
 from mapper.ir.crossbar import cell_sum_range
 from mapper.ir.readout import AdcRead, BitlineRead, SenseAmpRead
 from passes.dies.draws import normal, normal_quantiles, stream
+from passes.dies.measured import Measured
 from passes.dies.net import Drawing
 
 
@@ -40,11 +41,20 @@ def offsets(drawing: Drawing, shared: int) -> Array | float:
     A reference that was trimmed has what is left of it.
     """
     trim: Array | float = 0.0 if drawing.trim is None else drawing.trim
-    sigma = drawing.facts.readout.offset
-    if not sigma:
-        return trim
-    key = stream(drawing.seed, "offset")
-    return np.asarray(sigma * normal(key, drawing.sites.readouts(shared)) + trim)
+    at = drawing.sites.readouts(shared)
+    found = readout_offsets(drawing.facts.readout.offset, at, drawing.seed, drawing.measured)
+    return trim if found is None else found + trim
+
+
+def readout_offsets(
+    sigma: float | None, at: Array, seed: int, measured: Measured | None = None
+) -> Array | None:
+    """Return offsets in counts at the sites of readouts; None where there are none."""
+    known = measured is not None and len(measured.offset_sites)
+    if not (sigma or known):
+        return None
+    drawn = (sigma or 0.0) * normal(stream(seed, "offset"), at)
+    return drawn if measured is None else measured.offset(at, drawn)
 
 
 def sensed_on_die(

@@ -167,6 +167,13 @@ ARRAYS: dict[str, Callable[[dict[str, Array]], Any]] = {
     "activity in integers": lambda held: _edit(held, "die/activity/", lambda a: a.astype(int)),
     "other references": lambda held: _edit(held, "die/ideal/", lambda a: a + 3),
     "an array more": lambda held: held.update({"die/more/x": np.zeros(3)}),
+    "something measured of no kind": lambda held: held.update({"die/measured/x": np.zeros(3)}),
+    "offsets of no place": lambda held: held.update({"die/measured/offsets": np.ones(3)}),
+    "places in no order": lambda held: held.update(
+        {"die/measured/offsets": np.ones(2), "die/measured/offset_sites": np.array([5, 5])}
+    ),
+    "places of no layer": lambda held: held.update({"die/places/x": np.zeros((1, 1, 3), int)}),
+    "biases of no layer": lambda held: held.update({"die/biases/x": np.zeros((1, 3), int)}),
     "activity of no layer": lambda held: held.update({"die/activity/x": np.zeros((1, 3))}),
 }
 

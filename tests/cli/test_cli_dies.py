@@ -73,6 +73,14 @@ def test_what_cannot_be_a_die_is_refused(args, code, message, work):
     assert message in run("verify", work / "build", "--input", work / "x.npz", *args, code=code)
 
 
+def test_a_die_is_a_seed_or_was_measured(work):
+    (work / "chip.csv").write_text("slot,readout,offset_counts\n0,0,2.5\n")
+    where = ("-o", work / "measured")
+    assert "--seed" in run("die", work / "build", *where, code=2)
+    text = run("die", work / "build", "--measured", work / "chip.csv", "--device", "ideal", *where)
+    assert "a measured chip, the rest ideal" in text
+
+
 def test_wires_ask_for_recordings(work):
     args = ("--seed", 1, "--device", "rram-wan", "-o", work / "none")
     assert "die-activity" in run("die", work / "build", *args, code=1)
