@@ -20,15 +20,20 @@ from mapper.api.inputs import (
 )
 from mapper.api.make import load
 from mapper.arguments import Takes, check_arguments
+from mapper.compare.dies import DiesWanted
 from mapper.compare.result import Comparison
 from mapper.compare.run import Mapped, Ready, asked, check_targets, compare_network, compare_ready
 from mapper.cost.estimate import checked_density
 from mapper.diagnostics import refuse
+from mapper.dies.draw import Lot
 from mapper.frontend import Imported, NirOptions
 from mapper.renames import resolved
+from mapper.study.sweep import check_share
 from mapper.threads import one_blas_thread
 from mapper.verify.record import Verified, recall
 from targets import DEFAULT_PRESET, Target
+from targets.devices import Device, check_settings, load_device
+from targets.devices.conditions import check_conditions
 
 
 @one_blas_thread
@@ -46,6 +51,11 @@ def compare_targets(
     iso: str | None = None,
     output: str | Path | None = None,
     nir: NirOptions | None = None,
+    device: str | Path | Device | None = None,
+    settings: Mapping[str, float] | None = None,
+    age: float | None = None,
+    dies: int | None = None,
+    require: float | None = None,
     progress: Progress = silent,
 ) -> Comparison:
     """Map one network onto several targets and put what they cost side by side.
@@ -66,6 +76,12 @@ def compare_targets(
             ``area`` of the chip, ``throughput`` (the time per step) or ``mux`` (the columns).
         output: Folder for the builds, a page and tables; nothing is written where None.
         nir: What a NIR file leaves open.
+        device: What chips are made of, in place of what targets name: the levels of its cells
+            price them, and dies are of it.
+        settings: Facts of the device to replace in dies, ``{"cell.sigma": 0.1}``.
+        age: Of the dies, in seconds since they were programmed.
+        dies: How many chips as they come from the fab are run of each build; none where None.
+        require: Share of samples, 0..1, that a good die answers right.
         progress: Called with what comes next.
 
     Raises:
@@ -86,8 +102,9 @@ def compare_targets(
         iso=iso,
         output=output,
         progress=progress,
+        dies=dies_wanted(device, settings, age, dies, require, compiled=True),
     )
-    mapped = read_mapped(model, targets, wanted.output, weight_bits, density, nir)
+    mapped = read_mapped(model, targets, wanted.output, weight_bits, density, nir, device)
     return compare_network(mapped, wanted)
 
 
@@ -98,9 +115,10 @@ def read_mapped(
     weight_bits: int | None,
     density: float | None,
     nir: NirOptions | None,
+    device: str | Path | Device | None = None,
 ) -> Mapped:
     """Read a network and the targets that it is mapped onto; see ``compare_targets``."""
-    facts = [read_target(target) for target in targets]
+    facts = [read_target(target, device) for target in targets]
     check_targets(facts, output)
     share = None if density is None else checked_density(density)
     imported, source = read_model(model, nir)
@@ -122,6 +140,11 @@ def compare_mappings(
     iso: str | None = None,
     output: str | Path | None = None,
     groups: Mapping[str, Sequence[Build | str | Path]] | None = None,
+    device: str | Path | Device | None = None,
+    settings: Mapping[str, float] | None = None,
+    age: float | None = None,
+    dies: int | None = None,
+    require: float | None = None,
     progress: Progress = silent,
 ) -> Comparison:
     """Put builds side by side: of one model or several, with any options, on any targets.
@@ -139,6 +162,11 @@ def compare_mappings(
         output: Folder for a page and tables; nothing is written where None.
         groups: Builds of one network on one target, such as seeds, that are averaged, by the
             group's name; those that are not among ``builds`` are added to them.
+        device: What dies are made of, in place of what targets name.
+        settings: As for ``compare_targets``; so are ``age``, ``dies`` and ``require``.
+        age: As ``settings``.
+        dies: As ``settings``.
+        require: As ``settings``.
         progress: Called with what comes next.
 
     Raises:
@@ -161,6 +189,7 @@ def compare_mappings(
         iso=iso,
         output=output,
         progress=progress,
+        dies=dies_wanted(device, settings, age, dies, require),
     )
     listed, places = with_groups(list(builds), groups or {})
     given = [build if isinstance(build, Build) else load(build) for build in listed]
@@ -175,6 +204,53 @@ def compare_mappings(
         for build, name, active in named
     ]
     return compare_ready(found, places, wanted)
+
+
+def dies_wanted(
+    device: str | Path | Device | None,
+    settings: Mapping[str, float] | None,
+    age: float | None,
+    dies: int | None,
+    require: float | None,
+    *,
+    compiled: bool = False,
+) -> DiesWanted | None:
+    """Return which dies are compared; None where none are.
+
+    Args:
+        device: As for ``compare_targets``, and so are the others.
+        settings: Of the device.
+        age: Of the dies.
+        dies: How many of each build.
+        require: Of a good die.
+        compiled: Builds are made here, for the device.
+
+    Raises:
+        MappingError: ``compare-inputs`` for what is of dies where there are none; ``bad-share``,
+            ``device-setting`` and ``device-age``; what is wrong with a device's file.
+    """
+    check_given({}, device=device, settings=settings, age=age, dies=dies, require=require)
+    check_share(require)
+    if dies is None:
+        of_dies = {
+            "--device": device is not None and not compiled,
+            "--set": bool(settings),
+            "--age": age is not None,
+            "--require": require is not None,
+        }
+        if given := [name for name, there in of_dies.items() if there]:
+            raise refuse(
+                "compare-inputs",
+                f"{', '.join(given)}: of dies, and none are asked for",
+                help="give --dies, how many of each build",
+            )
+        return None
+    check_settings(settings or {})
+    check_conditions(age, None)
+    held = device if device is None or isinstance(device, Device) else load_device(device)
+    return DiesWanted(
+        lot=Lot(device=held, settings=settings or {}, age=age), dies=dies, require=require
+    )
 
 
 _B = TypeVar("_B", bound=Build | str | Path)

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from mapper.api.arguments import check_given
 from mapper.api.calibrated import CalibratedDie, chosen, overlap, worth_of
 from mapper.api.inputs import Inputs, Progress, read_inputs, read_inputs_if, silent
+from mapper.build.die import ideal_chip
 from mapper.build.model import Build as Mapped
 from mapper.diagnostics import refuse
 from mapper.dies.calibrate import calibrate
@@ -237,21 +238,6 @@ class DrawsDie:
             loc="" if self.folder is None else str(self.folder),
             help="draw one first: spikeloom die BUILD --seed N -o DIE",
         )
-
-
-def ideal_chip(build: Mapped) -> Mapped:
-    """Return a build that dies can be drawn of.
-
-    Raises:
-        MappingError: ``of-a-die``.
-    """
-    if build.die is None:
-        return build
-    raise refuse(
-        "of-a-die",
-        f"this is {build.die.named}, and a die is drawn of the ideal chip",
-        help="name the build that it was drawn of",
-    )
 
 
 def driven(build: Mapped, recorded: Recording) -> dict[str, Array]:

@@ -3,11 +3,11 @@
 The steps are those of ``compare_targets`` and ``compare_mappings``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mapper.api.comparing import compare_targets, with_groups
+from mapper.api.comparing import compare_targets, dies_wanted, with_groups
 from mapper.api.inputs import Progress, recorded_by, silent
 from mapper.build.folder import read_build
 from mapper.compare.result import Comparison
@@ -47,6 +47,16 @@ class CompareOptions:
     paths."""
     output: Path | None = None
     """Folder for the page, the tables and the builds of a model."""
+    device: str | None = None
+    """What chips are made of; a model is compiled for it."""
+    settings: Mapping[str, float] | None = None
+    """Facts of the device that dies have replaced."""
+    age: float | None = None
+    """Of the dies, in seconds."""
+    dies: int | None = None
+    """Chips as they come from the fab, of each build; None: none."""
+    require: float | None = None
+    """Share of samples, 0..1, that a good die answers right."""
 
 
 DEFAULTS = CompareOptions()
@@ -125,6 +135,11 @@ def compare_model(model: Path, options: CompareOptions, progress: Progress = sil
         iso=options.iso,
         output=options.output,
         nir=options.nir,
+        device=options.device,
+        settings=options.settings,
+        age=options.age,
+        dies=options.dies,
+        require=options.require,
         progress=progress,
     )
 
@@ -159,6 +174,9 @@ def compare_builds(
         iso=options.iso,
         output=options.output,
         progress=progress,
+        dies=dies_wanted(
+            options.device, options.settings, options.age, options.dies, options.require
+        ),
     )
     given, groups = with_groups(list(folders), _by_name(options.groups))
     named = zip(given, _names_of(given), _activities(options.activity, len(given)), strict=True)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -11,26 +10,24 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mapper.api.arguments import check_given
-from mapper.api.dies import ideal_chip
 from mapper.api.inputs import Inputs, Progress, read_inputs, silent
+from mapper.build.die import ideal_chip
 from mapper.build.model import Build
 from mapper.dies.covered import devices_used
 from mapper.dies.draw import Lot
 from mapper.dies.found import Costs, study_dies
 from mapper.dies.plan import FEW_DIES, USUAL_DIES, Plan, check_plan
-from mapper.dies.trials import Trials
+from mapper.dies.trials import trials_on
 from mapper.ir.core import Array
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.noise import recorded_inputs
 from mapper.proportions import Score
-from mapper.recordings import Recording, to_codes
 from mapper.report.dies.data import DiesReport
 from mapper.report.dies.written import DATA, dies_files
 from mapper.study import run_study
 from mapper.study.statistics import Distribution, Swept, Tolerance
 from mapper.study.sweep import Sweep, check_share
 from mapper.threads import one_blas_thread
-from mapper.verify.answers import wanted_classes
 from mapper.writing import changed_folder
 from targets.devices import Device, load_device
 
@@ -170,8 +167,8 @@ class MakesDies:
             progress: Called with what is done, and how long the rest may take.
 
         Raises:
-            MappingError: ``bad-dies``, ``no-device``, ``device-setting``, ``device-age`` and what
-                ``run`` and ``mapper.study.run_study`` raise.
+            MappingError: ``bad-dies``, ``of-a-die``, ``no-device``, ``device-setting``,
+                ``device-age`` and what ``run`` and ``mapper.study.run_study`` raise.
         """
         check_given(
             {
@@ -216,12 +213,13 @@ class MakesDies:
             scheduler=scheduler,
             workers=workers,
         )
+        trials = trials_on(graph, target, recording, lot, run_seed)
         told = DiesReport(
             network=build.network.name,
             graph=graph,
             chip=target,
             lot=lot,
-            found=study_dies(trials_of(build, recording, lot, run_seed), plan, run, progress),
+            found=study_dies(trials, plan, run, progress),
             require=require,
             run_seed=run_seed,
             recording=recording.taken,
@@ -238,20 +236,3 @@ def write_dies(told: DiesReport, folder: Path) -> None:
     with changed_folder(folder, alone=False, last=DATA) as new:
         for name, text in dies_files(told).items():
             (new / name).write_text(text, encoding="utf-8")
-
-
-def trials_of(build: Build, recording: Recording, lot: Lot, run_seed: int = 0) -> Trials:
-    """Return the dies of a build on a recording, as the work of a study."""
-    graph = build.hardware
-    first = graph.outputs[0]
-    labels = wanted_classes(
-        recording.arrays, first.name, recording.samples, prod(first.shape), recording.where
-    )
-    return Trials(
-        graph=graph,
-        target=build.target,
-        lot=lot,
-        codes=to_codes(graph, recording.inputs, recording.where),
-        labels=labels,
-        run_seed=run_seed,
-    )

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from mapper.build.files import changed
+from mapper.build.model import Build
+from mapper.diagnostics import refuse
 from mapper.dies.drawn import FORMS, Drawn
 from mapper.ir.core import Array, Graph
 from mapper.ir.frozen import exactly
@@ -125,3 +127,18 @@ def check_die(die: Drawn, hardware: Graph, target: Target, folder: Path) -> None
         raise changed(
             folder, ["mapping.json"], f"does not hold {die.named}: drawn again, it differs"
         )
+
+
+def ideal_chip(build: Build) -> Build:
+    """Return a build that dies can be drawn of.
+
+    Raises:
+        MappingError: ``of-a-die``.
+    """
+    if build.die is None:
+        return build
+    raise refuse(
+        "of-a-die",
+        f"this is {build.die.named}, and a die is drawn of the ideal chip",
+        help="name the build that it was drawn of",
+    )

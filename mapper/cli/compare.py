@@ -8,10 +8,25 @@ import typer
 from mapper import api
 from mapper.cli import comparing, tables
 from mapper.cli.app import command, out, report_progress, warn
-from mapper.cli.options import Every, Json, Layout, Model, Nir, Preset, Steps, WeightBits, with_nir
+from mapper.cli.options import (
+    Age,
+    Device,
+    Every,
+    Json,
+    Layout,
+    Model,
+    Nir,
+    Preset,
+    Settings,
+    Steps,
+    WeightBits,
+    with_nir,
+)
 from mapper.compare.groups import parse_group
 from mapper.report.comparison.energy import AC_PJ, MAC_PJ
+from mapper.study.sweep import parse_share
 from targets import DEFAULT_PRESET
+from targets.devices import parse_age, parse_set
 
 
 @command("compare")
@@ -49,6 +64,16 @@ def compare(
             help="Average builds of one network on one target, such as seeds; may be given often.",
         ),
     ] = None,
+    dies: Annotated[
+        int | None,
+        typer.Option(min=1, help="Chips as they come from the fab, of each build, on --input."),
+    ] = None,
+    require: Annotated[
+        str | None, typer.Option(metavar="SHARE", help="With --dies: accuracy of a good one.")
+    ] = None,
+    device: Device = None,
+    settings: Settings = None,
+    age: Age = None,
     weight_bits: WeightBits = None,
     steps: Steps = 1,
     preset: Preset = DEFAULT_PRESET,
@@ -78,6 +103,11 @@ def compare(
             iso=iso,
             output=output,
             groups=tuple(map(parse_group, group or ())),
+            device=device,
+            settings=dict(map(parse_set, settings or [])),
+            age=None if age is None else parse_age(age),
+            dies=dies,
+            require=None if require is None else parse_share(require, "--require"),
         ),
         report_progress,
     )

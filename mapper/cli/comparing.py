@@ -42,6 +42,9 @@ def comparison(answer: Comparison) -> RenderableType:
     if sides.frame_rates is not None:
         parts.append(Text(RATES_TOLD, "bold"))
         parts += [Text(f"{pair_told(pair)}.") for pair in sides.frame_rates.pairs]
+    if answer.dies is not None:
+        parts.append(table(answer.dies.note, answer.dies.heads, answer.dies.rows()))
+        parts += [Text(printable(f"{text}.")) for text in answer.dies.told()]
     parts += recording(*(build.recording for build in answer.builds))
     parts += _dead(answer.builds)
     if sides.groups:

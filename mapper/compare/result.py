@@ -24,6 +24,7 @@ from mapper.report.comparison.data import (
     verdict_of,
 )
 from mapper.report.comparison.designs import EqualColumns, Iso
+from mapper.report.comparison.dies import ComparedDies
 from mapper.report.comparison.rates import FrameRates
 from mapper.report.comparison.tables import columns, rows
 from mapper.verify.record import Verified
@@ -167,6 +168,8 @@ class Comparison:
     """The builds with one thing made equal, where that was asked for."""
     pairs: tuple[PairedSides, ...] = ()
     """How the answers of every two builds to the same samples differ; none without labels."""
+    dies: ComparedDies | None = None
+    """Chips as they come from the fab, where these were asked for."""
     works: tuple[Work, ...] = ()
     """What the component facts come from."""
     groups: tuple[Group, ...] = ()
@@ -189,6 +192,7 @@ class Comparison:
             "frame_rates": None if self.frame_rates is None else self.frame_rates.as_dict(),
             **({} if self.iso is None else {"iso": self.iso.as_dict()}),
             "paired": [pair.as_dict() for pair in self.pairs],
+            **({} if self.dies is None else {"dies": self.dies.as_dict()}),
             **({"groups": [group.as_dict() for group in self.groups]} if self.groups else {}),
             "references": [work_to_data(work) for work in self.works],
         }
@@ -207,6 +211,7 @@ class Comparison:
             frame_rates=self.frame_rates,
             iso=self.iso,
             pairs=self.pairs,
+            dies=self.dies,
             groups=self.groups,
             works=self.works,
         )

@@ -7,6 +7,7 @@ from pathlib import Path
 from mapper.build.folder import check_outside, check_replaceable
 from mapper.build.model import Build
 from mapper.compare.compared import Compared
+from mapper.compare.dies import DiesWanted, dies_beside
 from mapper.compare.folder import changed_comparison, check_names, other_builds, write_comparison
 from mapper.compare.groups import averaged
 from mapper.compare.iso import iso_kind
@@ -45,6 +46,8 @@ class Asked:
     """Folder for the page, the tables and the builds of a network."""
     progress: Progress
     """Called with what comes next."""
+    dies: DiesWanted | None = None
+    """Chips as they come from the fab, of every build."""
 
 
 def asked(
@@ -56,6 +59,7 @@ def asked(
     iso: str | None,
     output: str | Path | None,
     progress: Progress,
+    dies: DiesWanted | None = None,
 ) -> Asked:
     """Check what is asked, before anything is read.
 
@@ -74,6 +78,7 @@ def asked(
         same=same,
         output=folder,
         progress=progress,
+        dies=dies,
     )
 
 
@@ -151,7 +156,17 @@ def _side_by_side(
 ) -> Comparison:
     if asked.same is not None:
         asked.progress("columns and copies")
-    return side_by_side(found, asked.preset, warnings, asked.same)
+    answer = side_by_side(found, asked.preset, warnings, asked.same)
+    if asked.dies is None:
+        return answer
+    energies = [row.cost.total_pj for row in answer.builds]
+    dies = dies_beside(found, energies, _recorded(asked), asked.dies, asked.progress)
+    return replace(answer, dies=dies, warnings=(*answer.warnings, *dies.warnings))
+
+
+def _recorded(asked: Asked) -> Callable[[Compared], Recording | None]:
+    """Return what reads the recording as a build takes it."""
+    return lambda one: asked.recorded(recorded_inputs(one.build.hardware), one.build.presented)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

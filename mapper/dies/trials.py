@@ -22,10 +22,10 @@ from mapper.ir.counter import read_keys
 from mapper.ir.identity import digest, digest_of_arrays
 from mapper.ir.neurons import IntegerNeuron
 from mapper.ir.noise import key_inputs
-from mapper.recordings import to_reals
+from mapper.recordings import Recording, to_codes, to_reals
 from mapper.study import Case, Run
 from mapper.study.case import digest as data_digest
-from mapper.verify.answers import classes
+from mapper.verify.answers import classes, wanted_classes
 from targets import Target, target_to_data
 
 SEED, AGE, WITHOUT, LAYERS = "seed", "age", "without", "layers"
@@ -203,3 +203,26 @@ def _added(parts: list[Mapping[str, Array]]) -> dict[str, Array]:
     """Add up how often wordlines were driven in parts of a run."""
     names = (name for name in parts[0] if name.endswith(WORDLINES))
     return {name: np.sum([part[name] for part in parts], axis=0) for name in names}
+
+
+def trials_on(
+    graph: Graph, target: Target, recording: Recording, lot: Lot, run_seed: int = 0
+) -> Trials:
+    """Return the dies of a hardware graph on a recording, as the work of a study.
+
+    Raises:
+        MappingError: ``input-range`` for what is no code, ``input-shape`` for labels of other
+            samples.
+    """
+    first = graph.outputs[0]
+    labels = wanted_classes(
+        recording.arrays, first.name, recording.samples, prod(first.shape), recording.where
+    )
+    return Trials(
+        graph=graph,
+        target=target,
+        lot=lot,
+        codes=to_codes(graph, recording.inputs, recording.where),
+        labels=labels,
+        run_seed=run_seed,
+    )

@@ -13,6 +13,7 @@ from mapper.diagnostics import printable
 from mapper.ir.firing import Firing
 from mapper.proportions import Paired, Score, Spread
 from mapper.report.comparison.designs import EqualColumns, Iso
+from mapper.report.comparison.dies import ComparedDies
 from mapper.report.comparison.rates import FrameRates
 from mapper.report.headline import Verdict, judged
 from mapper.report.numbers import percent
@@ -157,6 +158,8 @@ class SideBySide:
     """The sides with one thing made equal, where that was asked for."""
     ways: tuple[RatioWay, ...] = ()
     pairs: tuple[PairedSides, ...] = ()
+    dies: ComparedDies | None = None
+    """Chips as they come from the fab, where these were asked for."""
     groups: tuple[Group, ...] = ()
     works: tuple[Work, ...] = ()
     """What the component facts come from."""

@@ -81,6 +81,7 @@ def render_comparison(compared: SideBySide) -> str:
         compared=compared,
         table=cards(compared),
         ratio_told=RATIO,
+        dies=None if compared.dies is None else _table(compared.dies.heads, compared.dies.rows()),
         groups=_table(*averages(compared)) if compared.groups else None,
         references=Table(
             columns=("key", "work"),

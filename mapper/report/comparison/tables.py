@@ -167,8 +167,10 @@ def paired(compared: SideBySide) -> list[tuple[str, ...]]:
 
 
 def below(compared: SideBySide) -> list[tuple[tuple[str, ...], list[tuple[str, ...]]]]:
-    """Return heads and rows of what stands below the costs: averages of groups, and pairs."""
-    found = [averages(compared), (PAIRED, paired(compared))]
+    """Return heads and rows of what stands below the costs: dies, averages of groups, and pairs."""
+    dies = compared.dies
+    held = [] if dies is None else [(dies.heads, dies.rows())]
+    found = [*held, averages(compared), (PAIRED, paired(compared))]
     return [(heads, made) for heads, made in found if made]
 
 

@@ -197,6 +197,7 @@ def _note(compared: SideBySide) -> str:
         f"facts. {compared.base} {RATIO}{_dead(compared)} Intervals of accuracy: 95 %, Wilson."
         f"{_EQUAL if compared.equal_columns else ''}"
         f"{iso_told(compared)}{_rates(compared)}"
+        f"{_dies(compared)}"
         f"{_GROUPED if compared.groups else ''}{_PAIRED if compared.pairs else ''}"
     )
 
@@ -207,6 +208,14 @@ _PAIRED = (
     " Answers to the same samples: the difference of accuracies with its 95 % interval (Newcombe "
     "1998, paired, method 10), and p of McNemar's exact test."
 )
+
+
+def _dies(compared: SideBySide) -> str:
+    held = compared.dies
+    if held is None:
+        return ""
+    told = (held.note, *held.told(), *held.warnings)
+    return "".join(f" {printable(text)}." for text in told)
 
 
 def _rates(compared: SideBySide) -> str:

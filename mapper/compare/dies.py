@@ -1,0 +1,86 @@
+"""Dies of the builds of a comparison, all of the same device, seeds and recording."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from mapper.build.die import ideal_chip
+from mapper.compare.compared import Compared
+from mapper.cost import Range
+from mapper.diagnostics import refuse
+from mapper.dies.covered import devices_used
+from mapper.dies.draw import Lot
+from mapper.dies.found import study_dies
+from mapper.dies.plan import Plan, check_plan
+from mapper.dies.trials import trials_on
+from mapper.recordings import Recording
+from mapper.report.comparison.dies import ComparedDies, SideDies
+from targets import Target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiesWanted:
+    """Which dies of each build are run."""
+
+    lot: Lot
+    dies: int
+    require: float | None = None
+    """Share of samples, 0..1, from which on a die is good."""
+
+
+def dies_beside(
+    found: Sequence[Compared],
+    energies: Sequence[Range],
+    recorded: Callable[[Compared], Recording | None],
+    wanted: DiesWanted,
+    progress: Callable[[str], None],
+) -> ComparedDies:
+    """Draw and run dies of every build.
+
+    Args:
+        found: The builds.
+        energies: Of an inference of each, in pJ.
+        recorded: Reads the recording as a build takes it.
+        wanted: Which dies.
+        progress: Called with what comes next.
+
+    Raises:
+        MappingError: ``compare-inputs`` without recordings, ``of-a-die``, and what
+            ``study_dies`` raises.
+    """
+    plan = Plan(dies=wanted.dies)
+    check_plan(plan)
+    for one in found:  # before the first die of any is drawn
+        devices_used(wanted.lot, ideal_chip(one.build).hardware, one.build.target)
+    sides, warnings = [], dict[str, None]()
+    for one, energy in zip(found, energies, strict=True):
+        graph, target = one.build.hardware, one.build.target
+        recording = recorded(one)
+        if recording is None:
+            raise refuse("compare-inputs", "dies are run on recordings", help="give --input")
+        devices = devices_used(wanted.lot, graph, target)
+        warnings |= {text: None for device in devices for text in device.told}
+        progress(f"{one.title}: dies")
+        held = study_dies(trials_on(graph, target, recording, wanted.lot), plan, progress=progress)
+        sides.append(
+            SideDies(
+                name=one.title,
+                energy_pj=energy,
+                adcs=_kind(target),
+                device=", ".join(device.name for device in devices),
+                measured=held.measured,
+                ideal=held.ideal,
+                values=held.values,
+            )
+        )
+    return ComparedDies(
+        require=wanted.require,
+        first_seed=plan.first,
+        sides=tuple(sides),
+        warnings=tuple(warnings),
+    )
+
+
+def _kind(target: Target) -> bool | None:
+    """Say whether a target reads with ADCs alone; None where it reads with some of both."""
+    kinds = {macro.readout.is_adc for macro in target.macros if not macro.readout.is_exact}
+    return next(iter(kinds)) if len(kinds) == 1 else None
