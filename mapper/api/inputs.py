@@ -91,10 +91,25 @@ def read_model(
 
 
 def read_target(target: str | Path | Target, device: str | Path | Device | None = None) -> Target:
-    """Return a target by its name, the path of its file, or as it is; with another device in it."""
+    """Return a target by its name, the path of its file, or as it is; with another device in it.
+
+    Raises:
+        MappingError: ``device-kind`` where its library prices cells of another kind, and what
+            ``load_target``, ``chosen_device`` and ``Target.with_device`` raise.
+    """
     check_given({"target": target}, device=device)
     found = target if isinstance(target, Target) else load_target(str(target))
-    return found if device is None else found.with_device(chosen_device(found, device))
+    if device is None:
+        return found
+    made = found.with_device(chosen_device(found, device))
+    if problem := next(made.problems(), ""):
+        raise refuse(
+            "device-kind",
+            f"target '{found.name}' is not made of such a device: {problem}",
+            loc="--device",
+            help="choose a device of its kind of cells, or leave it out; 'yield' takes any",
+        )
+    return made
 
 
 def read_inputs(

@@ -8,6 +8,7 @@ from math import prod
 import numpy as np
 
 from mapper.ir.core import Coding, Const, Constants, Graph, Op, Scalar, State, Value
+from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.limits import MOST_ELEMENTS, MOST_FACTOR
 from mapper.ir.merging import merging_problems
 from mapper.ir.network import broadcast_problems
@@ -19,6 +20,7 @@ from mapper.ir.ranges import (
     state_range_problems,
     value_problems,
 )
+from mapper.ir.readout import BitlineRead
 from mapper.ir.text import print_op
 from mapper.ir.units import held_values
 
@@ -55,6 +57,20 @@ def graph_problems(graph: Graph, *, midway: bool = False) -> Iterator[str]:
     if not broken:  # what is held together is known of graphs that fit together alone
         yield from _size_problems(graph, midway)
         yield from merging_problems(graph)
+        yield from _copy_problems(graph)
+
+
+def _copy_problems(graph: Graph) -> Iterator[str]:
+    """Yield every readout with tables for another number of copies than its crossbars have."""
+    made_by = {op.partial_sum.name: op for op in graph.ops if isinstance(op, CrossbarMvm)}
+    for read in graph.ops:
+        mvm = made_by.get(read.partial_sum.name) if isinstance(read, BitlineRead) else None
+        if mvm is None:
+            continue
+        assert isinstance(read, BitlineRead)
+        own, copies = read.copies(graph.constants), mvm.placement.copies
+        if own not in (1, copies):
+            yield f"%{read.result.name} has references of {own} copies, its crossbars {copies}"
 
 
 def _rule_problems(graph: Graph) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What the kernels are given: one class for each struct of ``csrc/layer.h`` and ``training.h``.
+"""What the kernels are given: one class for each struct of ``csrc/layer.h`` and ``draw.h``.
 
 Names are those that C declares (``csrc/fields.h``, ``training.h``). Enumerations go by their names
 in C; a call reads their numbers from the compiled module. What does not apply keeps its default,
@@ -6,12 +6,24 @@ and an array that does not apply is None.
 """
 
 from dataclasses import dataclass, fields
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mapper.kernels import core
+from mapper.kernels.arrays import (
+    Arrays,
+    Bytes,
+    Doubles,
+    Halves,
+    Int32s,
+    Int64s,
+    Numbers,
+    Reset,
+    Words,
+)
+from mapper.kernels.training_structs import Read, ReadTotals, Walk, WalkTotals
 
 Kind = Literal["BITS", "SUMS8", "SUMS16", "SUMS32"]
 """How partial sums are made: bit by bit, or as numbers of so many bits."""
@@ -21,19 +33,7 @@ Readout = Literal["SENSE", "ADC"]
 Quick = Literal["BY_FLOATS", "BY_COLUMN", "EVEN"]
 """Codes of an ADC by divisions, by 16-bit products, by those where all columns have one ADC."""
 Leak = Literal["NO_LEAK", "SHIFT_LEAK", "FACTOR_LEAK"]
-Reset = Literal["NO_RESET", "SUBTRACT", "TO_VALUE"]
 Phase = Literal["SAME", "NEXT", "LATE", "GUARDED"]
-
-Bytes = NDArray[np.uint8]
-Words = NDArray[np.uint64]
-Halves = NDArray[np.int16]
-Int32s = NDArray[np.int32]
-Int64s = NDArray[np.int64]
-Floats = NDArray[np.float32]
-Doubles = NDArray[np.float64]
-
-Numbers = dict[str, int]
-Arrays = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -273,103 +273,6 @@ class Sums:
     P: int
     N: int
     y: Int32s
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Read:
-    """A reading of columns in training, in single precision; see ``csrc/training.h`` for axes."""
-
-    A: int
-    """Groups; ``V`` vectors, ``G`` row blocks of ``R`` wordlines, ``S`` slices of ``n`` columns."""
-    V: int
-    G: int
-    R: int
-    K: int
-    """Wordlines of a vector, in ``runs`` of some ``length``."""
-    S: int
-    n: int
-    np: int
-    """Columns of a slice, padded."""
-    L: int = 1
-    """Thresholds."""
-    runs: int
-    length: int
-    group_step: int
-    pixels: int
-    span: int = 0
-    """Partial sums an ADC's table is for, from ``lowest`` on; 0 for sense amplifiers."""
-    lowest: int = 0
-    first: int = 0
-    """The level below all thresholds."""
-    twice_half: int = 0
-    correction: int
-    wants_x: bool = False
-    wants_scale: bool = False
-    copies: int = 0
-    """Of the layer, whose sums are disturbed; 0 where none are."""
-    positions: int = 1
-    """Output positions of a sample, which the copies share."""
-    places: int = 0
-    """Where the noise of a read may begin in ``pool``, a power of two; 0 where there is none."""
-    key: int = 0
-    """What these places depend on, beside the number of a read."""
-
-    x: Bytes
-    starts: Int64s
-    offsets: Int64s
-    cells: Halves
-    significances: Floats
-    scales: Floats
-    gaps: Floats | None = None
-    reached: Floats | None = None
-    codes: Floats | None = None
-    out: Floats | None = None
-    halves: Floats | None = None
-    thresholds: Floats | None = None
-    within: Floats | None = None
-    drift: Floats | None = None
-    gradient: Floats | None = None
-    turned: Floats | None = None
-    image: Floats | None = None
-    copy_of: Int32s | None = None
-    shifts: Floats | None = None
-    pool: Floats | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ReadTotals:
-    """Gradients that a backward reading adds up over vectors."""
-
-    weights: Floats
-    learned: Floats
-    scale_gradient: Floats | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Walk:
-    """Neurons in training over all time steps, arrays ``[T, N]`` in single precision."""
-
-    T: int
-    N: int
-    reset: Reset
-    spiking: bool
-    has_current: bool
-
-    numbers: Floats
-    """Leak, threshold, leak of the current, pi times the surrogate's sharpness."""
-    x: Floats | None = None
-    spikes: Floats | None = None
-    membranes: Floats
-    currents: Floats | None = None
-    gradient: Floats | None = None
-    found: Floats | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class WalkTotals:
-    """Gradients of the first three ``numbers``, added up over neurons."""
-
-    learned: Doubles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -12,7 +12,7 @@ from typing import get_args, get_type_hints
 import numpy as np
 import pytest
 
-from mapper.kernels import core, structs
+from mapper.kernels import arrays, core, structs, training_structs
 
 ROOT = Path(__file__).parents[2]
 KERNELS = ROOT / "mapper/kernels"
@@ -22,8 +22,8 @@ STRUCTS = {
     "layer": (structs.Positions, structs.RowBlocks, structs.Cells, structs.LayerCall),
     "neurons": (structs.Neurons, structs.NeuronStates, structs.NeuronResults),
     "sums": (structs.Sums,),
-    "read": (structs.Read, structs.ReadTotals),
-    "walk": (structs.Walk, structs.WalkTotals),
+    "read": (training_structs.Read, training_structs.ReadTotals),
+    "walk": (training_structs.Walk, training_structs.WalkTotals),
     "draw": (structs.Draw,),
 }
 WORDS = {
@@ -32,7 +32,7 @@ WORDS = {
     "readout": structs.Readout,
     "quick": structs.Quick,
     "leak": structs.Leak,
-    "reset": structs.Reset,
+    "reset": arrays.Reset,
     "phase": structs.Phase,
 }
 
@@ -66,7 +66,7 @@ def test_words_are_the_members_of_enumerations_of_c():
 @compiled
 def test_words_become_the_numbers_of_c():
     numbers = np.zeros(4, np.float32)
-    walk = structs.Walk(
+    walk = training_structs.Walk(
         T=2,
         N=1,
         reset="TO_VALUE",

@@ -11,7 +11,7 @@ from mapper.ir.encoding import Encoding
 from passes.dies.portions import portions, whole_cells
 from targets import load_target
 from tests.drawn_dies import device
-from tests.passes.test_draw_die import ONE_BIT, PAIR, SPIKES, SUM, drawing, layer, reading
+from tests.passes.die_layers import ONE_BIT, PAIR, SPIKES, SUM, drawing, layer, reading
 
 MACRO = load_target("adcless-64").macros[0]
 

@@ -24,13 +24,12 @@ from mapper.ir.core import Array, Constants
 from mapper.ir.counter import hashed
 from mapper.ir.units import CrossbarLayer
 from mapper.kernels import core
+from mapper.kernels.arrays import Arrays, Numbers
 from mapper.kernels.pool import Pool
 from mapper.kernels.structs import (
-    Arrays,
     LayerCall,
     NeuronResults,
     NeuronStates,
-    Numbers,
     Positions,
     RowBlocks,
     as_read,

@@ -9,18 +9,8 @@ from mapper.executor.native.held import Held, layout, words
 from mapper.ir.core import INT64, Array, Constants, IntType, Scalar, Value, param
 from mapper.ir.neurons import IntegerNeuron
 from mapper.kernels import core
-from mapper.kernels.structs import (
-    Arrays,
-    Leak,
-    NeuronResults,
-    Neurons,
-    NeuronStates,
-    Numbers,
-    Phase,
-    Reset,
-    Sums,
-    as_read,
-)
+from mapper.kernels.arrays import Arrays, Numbers, Reset
+from mapper.kernels.structs import Leak, NeuronResults, Neurons, NeuronStates, Phase, Sums, as_read
 
 _LEAKS: dict[str, Leak] = {"none": "NO_LEAK", "shift": "SHIFT_LEAK", "multiply": "FACTOR_LEAK"}
 _RESETS: dict[str, Reset] = {"none": "NO_RESET", "subtract": "SUBTRACT", "value": "TO_VALUE"}

@@ -19,7 +19,9 @@ from torch.nn import functional
 
 from mapper.ir.windows import Window
 from mapper.kernels import core
-from mapper.kernels.structs import Arrays, Numbers, Read, ReadTotals, Walk, WalkTotals, as_read
+from mapper.kernels.arrays import Arrays, Numbers
+from mapper.kernels.structs import as_read
+from mapper.kernels.training_structs import Read, ReadTotals, Walk, WalkTotals
 from mapper.training.backends.noise import POOL
 from mapper.training.backends.readout import Comparators
 from mapper.training.backends.sums import Gradients, Grid, LayerSums

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from mapper.kernels import core
-from mapper.kernels.structs import Reset, Walk, WalkTotals
+from mapper.kernels.arrays import Reset
+from mapper.kernels.training_structs import Walk, WalkTotals
 from mapper.training.backends.native import in_shares
 
 _RESETS: dict[str, Reset] = {"subtract": "SUBTRACT", "value": "TO_VALUE", "none": "NO_RESET"}
