@@ -18,8 +18,10 @@ from mapper.dies.draw import Lot
 from mapper.dies.found import Costs, study_dies
 from mapper.dies.plan import FEW_DIES, USUAL_DIES, Plan, check_plan
 from mapper.dies.trials import trials_on
+from mapper.executor import engine
 from mapper.ir.core import Array
 from mapper.ir.crossbar import CrossbarMvm
+from mapper.ir.firing import firing_of
 from mapper.ir.noise import recorded_inputs
 from mapper.proportions import Score
 from mapper.report.dies.data import DiesReport
@@ -214,6 +216,7 @@ class MakesDies:
             workers=workers,
         )
         trials = trials_on(graph, target, recording, lot, run_seed)
+        ran = engine.run(graph, trials.codes, trace=True)
         told = DiesReport(
             network=build.network.name,
             graph=graph,
@@ -224,6 +227,7 @@ class MakesDies:
             run_seed=run_seed,
             recording=recording.taken,
             devices=devices,
+            firing=firing_of(graph, ran.counts, trials.codes, ran.outputs),
         )
         if folder is not None:
             progress("laying the page out")

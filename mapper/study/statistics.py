@@ -123,10 +123,13 @@ class Difference:
 def difference(changed: Sequence[float], unchanged: Sequence[float]) -> Difference:
     """Compare runs in pairs: place by place of the same die.
 
+    Differences are rounded to 12 decimals: shares of samples are quotients, and what their rounding
+    leaves, some 1e-16, is none.
+
     Raises:
         ValueError: They are not as many, or none.
     """
-    found = Distribution.of(a - b for a, b in zip(changed, unchanged, strict=True))
+    found = Distribution.of(round(a - b, 12) for a, b in zip(changed, unchanged, strict=True))
     return Difference(mean=found.mean, deviation=found.deviation, of=len(found.values))
 
 

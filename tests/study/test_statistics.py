@@ -199,3 +199,9 @@ def test_a_tolerance_reads_as_a_sentence():
 def test_few_dies_are_not_sure_of_anything():
     found = swept((0.0, [1.0] * 20), (1.0, [1.0] * 20)).tolerance(0.9)
     assert (found.reach.kind, found.sure.kind) == ("all of it", "not reached")
+
+
+def test_what_rounding_of_quotients_leaves_is_no_difference():
+    changed, unchanged = [10 / 18, 10 / 18, 12 / 18], [10 / 18, 11 / 18, 11 / 18]
+    assert sum(a - b for a, b in zip(changed, unchanged, strict=True)) != 0
+    assert difference(changed, unchanged).mean == 0

@@ -279,3 +279,10 @@ def test_wrong_words_are_told_without_a_traceback(build, tmp_path):
     done = CliRunner().invoke(cli.app, words)
     assert done.exit_code == 1
     assert "error[bad-share]" in done.stderr
+
+
+def test_a_dead_ideal_chip_is_said_to_be_dead(build):
+    """Inputs that are all 0: whatever dies give says nothing of them."""
+    nothing = {name: np.zeros_like(array) for name, array in X.items()}
+    found = build.dies(nothing, dies=2, **DIE)
+    assert found.warnings[0] == "the recordings are empty: every input is 0 in every step"

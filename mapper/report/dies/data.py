@@ -7,6 +7,7 @@ from mapper.dies.covered import DeviceUsed
 from mapper.dies.draw import Lot
 from mapper.dies.found import Cost, Found, Measured
 from mapper.ir.core import Graph
+from mapper.ir.firing import Firing
 from mapper.layout import Taken
 from mapper.proportions import Score
 from mapper.report.study.quantity import Quantity
@@ -38,6 +39,8 @@ class DiesReport:
     run_seed: int
     recording: Taken
     devices: tuple[DeviceUsed, ...]
+    firing: Firing | None = None
+    """Of the ideal chip on the recording."""
 
     @property
     def target(self) -> str:
@@ -69,8 +72,9 @@ class DiesReport:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What has to be known of the numbers: what devices do not say."""
-        return tuple(text for device in self.devices for text in device.told)
+        """What has to be known of the numbers: dead layers, what devices do not say."""
+        silent = () if self.firing is None else self.firing.warnings("the ideal chip")
+        return (*silent, *(text for device in self.devices for text in device.told))
 
     @property
     def chips(self) -> str:
