@@ -242,7 +242,8 @@ def _other_adc(report: Report) -> str:
 def verdict(evidence: Evidence) -> Verdict:
     """Say in two lines whether a mapping was verified, and whether that was just now."""
     if evidence.verification is None:
-        reason, worth, ran = "no recording was given", "", evidence.ran
+        counted, worth, ran = isinstance(evidence.activity, Activity), "", evidence.ran
+        reason = "its bits were not compared" if counted else "no recording was given"
         if ran is not None:
             reason = f"its bits were not compared; run on {printable(short_file(ran.file))}"
             worth = "" if ran.score is None else f"right on {ran.score}"
