@@ -45,7 +45,7 @@ def differences(die: Drawn, hardware: Graph) -> tuple[LayerDifference, ...]:
             read, chip = reads[op.partial_sum.name], made[op.partial_sum.name]
             assert isinstance(chip, CrossbarMvm)
             got = made[read.result.name]
-            assert isinstance(got, SenseAmpRead | AdcRead)
+            assert isinstance(got, BitlineRead)
             cells = _cell_errors(op, chip, read, die.ideal, hardware)
             moved = _reference_errors(read, got, die.ideal, hardware, chip.fraction)
             gap = reference_gap(read) / 2
