@@ -41,6 +41,7 @@ def same_bits(one: spikeloom.Build, other: spikeloom.Build) -> bool:
     return all(np.array_equal(array, arrays[1][name]) for name, array in arrays[0].items())
 
 
+@pytest.mark.campaign(5)
 @pytest.mark.parametrize("target", SENSED)
 def test_trimming_in_steps_of_the_margin_gives_the_bits_of_the_ideal_chip(target):
     """Its only fault is offsets: what is left of them is within half a gap between two sums."""

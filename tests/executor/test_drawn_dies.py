@@ -16,6 +16,7 @@ from mapper.ir.evaluate import evaluate
 from mapper.ir.noise import KEY_TYPE
 from mapper.verify.rings import spike_values
 from targets import list_targets, load_target
+from tests.campaigns import examples
 from tests.drawn_dies import EVERYTHING, compiled, device, drawn, with_keys
 from tests.engines import AVAILABLE, assert_same_bits
 from tests.networks import NetworkBuilder, float_networks, spikes
@@ -33,7 +34,7 @@ def assert_engines_agree(die: Graph, inputs, watch) -> None:
         assert_same_bits(found, expected)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(36), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     network=float_networks(),
     target=st.sampled_from(list_targets()),

@@ -27,6 +27,7 @@ from passes.draw_die import DrawDie
 from targets import list_targets, load_target
 from targets.devices import load_device
 from targets.devices.counts import WireCounts
+from tests.campaigns import examples
 from tests.drawn_dies import EVERYTHING, compiled, device, drawn, with_keys
 from tests.networks import float_networks, small_conv_net, spikes
 from tests.passes.die_layers import ONE_BIT, PAIR, REPLICA, drawing, facts, layer, reading, z
@@ -34,6 +35,7 @@ from tests.passes.die_layers import ONE_BIT, PAIR, REPLICA, drawing, facts, laye
 # --- the ideal device ------------------------------------------------------------------------
 
 
+@pytest.mark.campaign(10)
 @pytest.mark.parametrize("target", list_targets())
 def test_the_die_of_an_ideal_device_is_the_compiled_network(target):
     chip, network = load_target(target), small_conv_net()
@@ -44,7 +46,7 @@ def test_the_die_of_an_ideal_device_is_the_compiled_network(target):
     assert all(np.array_equal(found[name], bits) for name, bits in expected.items())
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(24), deadline=None)
 @given(graph=float_networks(), target=st.sampled_from(list_targets()), fraction=st.booleans())
 def test_so_it_is_for_random_networks_and_with_fractions_of_a_count(graph, target, fraction):
     """A resistance of wires that changes nothing makes cells of 6 to 8 bits below a count."""
@@ -257,7 +259,7 @@ def test_noise_of_sigma_0_changes_nothing():
 
 
 @pytest.mark.skipif(bool(core.unavailable()), reason=core.unavailable())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(24), deadline=None)
 @given(
     network=float_networks(),
     target=st.sampled_from(list_targets()),

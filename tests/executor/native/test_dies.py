@@ -22,13 +22,14 @@ from mapper.ir.units import CrossbarLayer, units
 from mapper.ir.windows import Window
 from mapper.kernels.core import VARIANTS, supported_levels, unavailable
 from tests.builders import Builder, Readout, adc, encoding, sense_amp, ternary
+from tests.campaigns import examples
 from tests.dies import FRACTION, KEY, die_of
 from tests.engines import assert_same_bits
 from tests.small_graphs import random_spikes
 from tests.strategies import Case, cases, codes
 
 pytestmark = pytest.mark.skipif(bool(unavailable()), reason=unavailable())
-some = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+some = settings(max_examples=examples(36), deadline=None, suppress_health_check=list(HealthCheck))
 every_variant = pytest.mark.parametrize(
     "level", supported_levels(), ids=[VARIANTS[level] for level in supported_levels()]
 )
