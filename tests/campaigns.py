@@ -1,7 +1,8 @@
 """Long campaigns: ``make test`` runs some of their cases, ``make test-all`` every one.
 
 Tests choose cases with the fixture ``campaign``; of a test of very many parameters,
-``@pytest.mark.campaign(20)`` runs 20 of them; of a property, ``examples(60)`` draws so many.
+``@pytest.mark.campaign(20)`` runs 20 of them, and 0 leaves a long one to ``make test-all``; of a
+property, ``examples(60)`` draws so many.
 """
 
 import random

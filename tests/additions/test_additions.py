@@ -54,6 +54,7 @@ def test_an_operator_adds_one_row_to_the_table(name):
     assert rows == ["+"]
 
 
+@pytest.mark.campaign(2)
 @pytest.mark.parametrize("name", MOST)
 def test_an_addition_works(name, tmp_path):
     for part in COPIED:

@@ -123,6 +123,7 @@ def test_a_stopped_run_goes_on_and_other_settings_are_refused(tmp_path):
         run(replace(place, settings={"nmnist": replace(SMALL, shift=1)}), "adcless-64")
 
 
+@pytest.mark.campaign(0)
 def test_a_run_out_of_time_keeps_what_is_done(tmp_path):
     place = a_place(tmp_path)
     lines: list[str] = []
@@ -143,6 +144,7 @@ def test_a_run_out_of_time_keeps_what_is_done(tmp_path):
     assert run(place, "adcless-64")[0]
 
 
+@pytest.mark.campaign(0)
 def test_a_failure_is_reported_and_does_not_stop_the_rest(tmp_path):
     place = a_place(tmp_path)
     finished, _, schedule = run(place, "no-such-64", "adcless-32")

@@ -19,6 +19,7 @@ def train(folder: Path, *arguments: str) -> int:
     return networks_for_dies.main(["--smoke", *place, *arguments])
 
 
+@pytest.mark.campaign(0)
 def test_three_networks_of_each_target_and_seed(tmp_path, capsys):
     data = Prepared(recordings(20, 0), recordings(10, 1), {})
     store(SMALL, data, tmp_path / "data")

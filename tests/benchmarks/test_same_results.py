@@ -131,6 +131,7 @@ def test_a_model_that_one_of_two_results_lacks_is_a_difference():
     assert differences({}, old) == ["mlp adcless-64 constants/fc.w: absent -> 1"]
 
 
+@pytest.mark.campaign(0)
 def test_the_bundled_network_is_measured_by_the_real_command_line(tmp_path):
     (model,) = models(tmp_path, "bundled")
     recording = tmp_path / "x.npz"

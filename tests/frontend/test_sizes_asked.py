@@ -88,6 +88,7 @@ def test_a_size_of_a_map_that_is_enlarged(tmp_path, more):
     assert LIST in refused(tmp_path, "Resize", {"mode": "nearest"}, held)
 
 
+@pytest.mark.campaign(0)
 def test_a_table_of_elements_that_is_too_long(tmp_path):
     indices = np.zeros(1 << 23, np.int64)
     assert f"Gather takes 8388608 {LIST}" in refused(
