@@ -170,6 +170,22 @@ def _no_code(name: str, reason: str, array: Array) -> MappingError:
     return refuse("input-range", f"input {name!r} spans {array.min():g}..{array.max():g}: {reason}")
 
 
+def check_no_keys(graph: Graph, recorded: Recording) -> None:
+    """Refuse keys of noise in a recording: they follow from the seed of the run.
+
+    Raises:
+        MappingError: ``input-name``.
+    """
+    for value in key_inputs(graph):
+        if value.name in recorded.arrays:
+            raise refuse(
+                "input-name",
+                f"array '{value.name}' is the key of this die's read noise, and of no recording",
+                loc=recorded.where,
+                help="leave it out; --run-seed (in Python run_seed=) says which noise it is",
+            )
+
+
 def to_codes(
     graph: Graph, inputs: Mapping[str, Array], where: str, seed: int = 0
 ) -> dict[str, Array]:

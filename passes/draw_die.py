@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Annotated, ClassVar
 
 from mapper.diagnostics import refuse
@@ -74,6 +73,11 @@ class DrawDie(Pass):
     """Names of the partial sums that are drawn, while the other layers stay as on the ideal chip;
     None: all of them."""
 
+    @property
+    def conditions(self) -> Conditions:
+        """Return what a die is drawn under."""
+        return Conditions(age=self.age, temperature=self.temperature, without=self.without)
+
     def run(self, graph: Graph, target: Target) -> Graph:
         return _Die(self, graph, target).run()
 
@@ -103,11 +107,6 @@ class _Die:
     noisy: bool = False
     """Whether a read has noise, and so the graph a key."""
 
-    @cached_property
-    def conditions(self) -> Conditions:
-        held = self.options
-        return Conditions(age=held.age, temperature=held.temperature, without=held.without)
-
     def begin(self) -> None:
         self.constants = dict(self.graph.constants)
         self.key = Value(_free_name(self.graph), KEY_TYPE, ())
@@ -131,7 +130,7 @@ class _Die:
         return infer_types(pruned(_without_idle_counters(die)))
 
     def layer(self, op: CrossbarMvm, read: BitlineRead, number: int) -> tuple[Op, Op]:
-        facts = facts_of(op, self.target, self.conditions)
+        facts = facts_of(op, self.target, self.options.conditions)
         name = op.partial_sum.name
         drawing = Drawing(
             op=op,

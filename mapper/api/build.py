@@ -39,7 +39,7 @@ from mapper.frontend import NirOptions
 from mapper.ir.core import Graph
 from mapper.ir.noise import recorded_inputs
 from mapper.layout import Taken
-from mapper.recordings import IN_MEMORY, to_codes
+from mapper.recordings import IN_MEMORY, check_no_keys, to_codes
 from mapper.renames import resolved
 from mapper.report import Evidence
 from mapper.threads import one_blas_thread
@@ -149,6 +149,7 @@ class Build(DrawsDie, MakesDies):
         check_given(needed, threads=threads, backend=backend)
         graph = self.hardware
         recorded = read_inputs(inputs, recorded_inputs(graph), self.mapped.presented, layout)
+        check_no_keys(graph, recorded)
         codes = to_codes(graph, recorded.inputs, recorded.where, run_seed)
         kept = trace and self.folder is not None and recorded.where != IN_MEMORY
 
@@ -219,6 +220,7 @@ class Build(DrawsDie, MakesDies):
         check_given({"progress": progress}, nir=nir, rings=rings)
         asked, how = Asked.of(rings, steps, samples), self.mapped.presented
         whole = read_inputs(inputs, recorded_inputs(self.hardware), how, layout, labels)
+        check_no_keys(self.hardware, whole)
         recorded, extent = asked.cut(whole)
         of_run = Rings(asked=asked, extent=extent)
         given = self.model if model is None else model

@@ -120,10 +120,14 @@ def chosen(
 ) -> Calibration:
     """Return what is to be calibrated: what was asked for, or all that the target can.
 
+    A step to trim in asks for trimming, too, unless ``trim`` is False.
+
     Raises:
         MappingError: ``trim-step``.
     """
     step = trim_step if trim_step is not None else target_step(target)
+    if trim is None and trim_step is not None and (biases or place):
+        trim = True
     asked = (trim, biases, place)
     if not any(asked):
         return Calibration(

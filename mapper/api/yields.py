@@ -204,7 +204,7 @@ class MakesDies:
             first=seed,
             dies=USUAL_DIES if dies is None else dies,
             sweeps=tuple(sweeps),
-            few=(min(FEW_DIES, USUAL_DIES) if dies is None else dies) if attribute else 0,
+            few=(FEW_DIES if dies is None else dies) if attribute else 0,
             imperfections=lot.imperfections(graph, target),
             layers=tuple(op.partial_sum.name for op in graph.ops if isinstance(op, CrossbarMvm)),
         )

@@ -17,13 +17,14 @@ from mapper.dies.drawn import Drawn
 from mapper.dies.place import placed
 from mapper.executor import engine
 from mapper.ir.copies import copy_of_positions
-from mapper.ir.core import Array, Graph, Op
+from mapper.ir.core import Array, Graph
 from mapper.ir.counter import read_keys
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.neurons import IntegerNeuron
 from mapper.ir.noise import key_inputs
 from passes.dies.conductance import stuck_cells
-from passes.dies.facts import Conditions, facts_of
+from passes.dies.facts import facts_of
+from passes.dies.measured import Measured
 from passes.dies.references import readout_offsets
 from passes.dies.sites import sites_of
 from passes.draw_die import DrawDie
@@ -78,15 +79,31 @@ def calibrate(
         what: Which parts of a calibration to do.
 
     Raises:
-        MappingError: what drawing the die and running it raise.
+        MappingError: ``calibrate-again`` where columns would be placed anew under references or
+            biases that an earlier calibration moved, and what drawing the die and running it raise.
     """
     if what.place:
+        _check_undone(die, what)
         die = placed(die, target, codes, trims=what.trim_step is not None)
     if what.trim_step is not None:
         die = replace(die, step=replace(die.step, trims=trims_of(die, target, what.trim_step)))
     if what.biases:
         die = replace(die, biases=biases_of(replace(die, biases={}), target, codes))
     return _told(die, target)
+
+
+def _check_undone(die: Drawn, what: Calibration) -> None:
+    """Refuse to move columns away from what was set for them where they were."""
+    held = {
+        "references": what.trim_step is None and bool(die.step.trims),
+        "biases": not what.biases and bool(die.biases),
+    }
+    if stale := [name for name, lost in held.items() if lost]:
+        raise refuse(
+            "calibrate-again",
+            f"{' and '.join(stale)} of {die.named} were moved for the columns as they lie",
+            help="ask for --trim and --biases along with --place, or calibrate the die as drawn",
+        )
 
 
 # --- references -------------------------------------------------------------------------------
@@ -103,32 +120,52 @@ def trims_of(die: Drawn, target: Target, step: float) -> dict[str, Array]:
             "trim-step", f"references are trimmed in steps of {step:g} counts, not above 0"
         )
     found = {}
-    for op, offset in measured_offsets(die, target):
-        found[op.partial_sum.name] = -step * np.ceil(offset / step - 0.5)
+    for offsets in measured_offsets(die, target):
+        found[offsets.op.partial_sum.name] = -step * np.ceil(offsets.counts / step - 0.5)
     return found
 
 
-def conditions_of(step: DrawDie) -> Conditions:
-    """Return what a die was drawn under."""
-    return Conditions(age=step.age, temperature=step.temperature, without=step.without)
+@dataclass(frozen=True, slots=True)
+class KnownOffsets:
+    """Of a layer's readouts, each of which may be that of several columns or row blocks."""
+
+    op: CrossbarMvm
+    sites: Array
+    """``[C, G, S, N]``: which readout a column has."""
+    counts: Array
+    """``[C, G, S, N]``: its offset."""
+    drawn: bool
+    """All are known, as they were drawn; else those that were measured."""
+
+    def known(self, measured: Measured | None) -> int:
+        """Count the readouts whose offset is known."""
+        at = np.unique(self.sites).view(np.int64)
+        if self.drawn or measured is None:
+            return len(at)
+        return int(np.isin(at, measured.offset_sites).sum())
 
 
-def measured_offsets(die: Drawn, target: Target) -> list[tuple[CrossbarMvm, Array]]:
-    """Return the offset of each readout of a die in counts, ``[C, G, S, N]`` by layer."""
+def measured_offsets(die: Drawn, target: Target) -> list[KnownOffsets]:
+    """Return the offsets of a die's readouts, by layer."""
     chip, step = die.chip(target), die.step
-    conditions = conditions_of(step)
+    conditions = step.conditions
     found = []
     for op in die.ideal.ops:
         if not isinstance(op, CrossbarMvm) or chip.macro(op.placement.macro).readout.is_exact:
             continue
         sigma = facts_of(op, chip, conditions).readout.offset
-        name = op.partial_sum.name
-        sites = sites_of(op, step.places.get(name), step.lines.get(name))
-        at = sites.readouts(chip.macro(op.placement.macro).readout.columns_per_readout)
+        at = readout_sites(op, step, chip)
         offset = readout_offsets(sigma, at, step.seed, step.measured)
         if offset is not None:
-            found.append((op, offset))
+            found.append(KnownOffsets(op, at, offset, drawn=bool(sigma)))
     return found
+
+
+def readout_sites(op: CrossbarMvm, step: DrawDie, chip: Target) -> Array:
+    """Return which readout each column of a layer has, ``[C, G, S, N]``."""
+    name = op.partial_sum.name
+    sites = sites_of(op, step.places.get(name), step.lines.get(name))
+    return sites.readouts(chip.macro(op.placement.macro).readout.columns_per_readout)
 
 
 # --- biases -----------------------------------------------------------------------------------
@@ -175,8 +212,11 @@ def _with_keys(graph: Graph, codes: Mapping[str, Array]) -> dict[str, Array]:
     return {**codes, **{key.name: read_keys(0, steps, samples) for key in key_inputs(graph)}}
 
 
-def _copies_before(op: Op, graph: Graph) -> int:
-    """Return how many copies has the layer on crossbars whose sums a neuron takes, 1 for none."""
+def _copies_before(op: IntegerNeuron, graph: Graph) -> int:
+    """Return how many copies has the layer on crossbars whose sums neurons take, 1 for none.
+
+    At most one for each of their positions.
+    """
     makers = {value.name: maker for maker in graph.ops for value in maker.results}
     left, most = [value.name for value in op.operands[:1]], 1
     seen = set(left)
@@ -185,7 +225,8 @@ def _copies_before(op: Op, graph: Graph) -> int:
         if maker is None or isinstance(maker, IntegerNeuron):
             continue
         if isinstance(maker, CrossbarMvm):
-            most = max(most, min(maker.placement.copies, prod(maker.positions)))
+            own = (maker.placement.copies, prod(maker.positions), prod(op.x.shape[1:]))
+            most = max(most, min(own))  # a pool may leave fewer positions than there are copies
             continue
         new = [value.name for value in maker.operands if value.name not in seen]
         seen |= set(new)
@@ -200,14 +241,13 @@ def _told(die: Drawn, target: Target) -> Calibrated:
     chip = die.chip(target)
     layers = [op for op in die.ideal.ops if isinstance(op, CrossbarMvm)]
     read = [op for op in layers if not chip.macro(op.placement.macro).readout.is_exact]
-    grids = (op.placement.copies * prod(op.partial_sum.shape[1:4]) for op in read)
     neurons = [op for op in die.ideal.ops if isinstance(op, IntegerNeuron)]
     return Calibrated(
         die=die,
-        offsets=sum(offset.size for _, offset in measured_offsets(die, target)),
+        offsets=sum(one.known(die.step.measured) for one in measured_offsets(die, target)),
         stuck=sum(_stuck(op, die, chip) for op in layers),
-        references=sum(grids),
-        trimmed=_changed(die.step.trims),
+        references=sum(len(np.unique(readout_sites(op, die.step, chip))) for op in read),
+        trimmed=sum(_trimmed(op, die.step, chip) for op in read),
         channels=sum(op.x.shape[0] * _copies_before(op, die.ideal) for op in neurons),
         moved=_changed(die.biases),
         columns=sum(op.placement.copies * len(op.rows) * op.outputs for op in layers),
@@ -220,7 +260,7 @@ def _told(die: Drawn, target: Target) -> Calibrated:
 def _stuck(op: CrossbarMvm, die: Drawn, chip: Target) -> int:
     """Count the cells of a layer that are stuck, of all copies."""
     step = die.step
-    cell = facts_of(op, chip, conditions_of(step)).cell
+    cell = facts_of(op, chip, step.conditions).cell
     if op.encoding is None or not (cell.stuck_on or cell.stuck_off or step.measured):
         return 0
     name = op.partial_sum.name
@@ -229,6 +269,12 @@ def _stuck(op: CrossbarMvm, die: Drawn, chip: Target) -> int:
     return sum(
         int(np.logical_or(*stuck_cells(cell, at, step.seed, step.measured)).sum()) for at in members
     )
+
+
+def _trimmed(op: CrossbarMvm, step: DrawDie, chip: Target) -> int:
+    """Count the readouts of a layer whose references were moved."""
+    trims = step.trims.get(op.partial_sum.name)
+    return 0 if trims is None else len(np.unique(readout_sites(op, step, chip)[trims != 0]))
 
 
 def _changed(tables: Mapping[str, Array]) -> int:

@@ -42,6 +42,11 @@ class Lot:
     def __post_init__(self) -> None:
         object.__setattr__(self, "settings", FrozenMap(self.settings))
 
+    @property
+    def conditions(self) -> Conditions:
+        """Return what its dies are drawn under."""
+        return Conditions(age=self.age, temperature=self.temperature, without=self.without)
+
     def of(self, target: Target) -> Target:
         """Return the target with the devices of this lot in its macros.
 
@@ -75,8 +80,7 @@ class Lot:
         Raises:
             MappingError: ``no-device``, ``device-levels``, ``device-age``, and as ``of``.
         """
-        conditions = Conditions(age=self.age, temperature=self.temperature, without=self.without)
-        return imperfections_of(graph, self.of(target), conditions)
+        return imperfections_of(graph, self.of(target), self.conditions)
 
     def die(
         self,

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from mapper.ir.core import Array, Graph, Op
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.frozen import FrozenMap
@@ -11,7 +13,7 @@ from mapper.ir.neurons import IntegerNeuron
 from mapper.pipeline import After, run_passes
 from passes import Pass
 from passes.dies.draws import MOST_LINES
-from passes.dies.facts import NAMES
+from passes.dies.facts import NAMES, facts_of, has_wires
 from passes.draw_die import DrawDie
 from passes.move_biases import MoveBiases
 from targets import Target
@@ -69,7 +71,34 @@ class Drawn:
                 yield f"{name} has {cells} cells, at most {_MOST_CELLS} are drawn"
         if self.step.measured is not None:
             yield from self.step.measured.problems()
-        yield from self._array_problems(layers)
+        yield from (unfit := list(self._array_problems(layers)))
+        if not unfit:
+            yield from self._placing_problems(layers, target)
+
+    def _placing_problems(self, layers: Mapping[str, CrossbarMvm], target: Target) -> Iterator[str]:
+        """Yield which rows and columns do not lie beside each other in a crossbar."""
+        for name, table in self.step.places.items():
+            op, macro = layers[name], target.macro(layers[name].placement.macro)
+            assert op.encoding is not None
+            room = macro.bitlines // op.encoding.bitlines_per_weight
+            for columns in op.columns:
+                own = table[:, :, columns.slice]  # [C, G, n]
+                if not _apart(own, room):
+                    yield f"places of {name} are not {own.shape[2]} different ones of 0..{room - 1}"
+                shared = np.arange(len(op.rows)) // op.turns * op.turns
+                if (own != own[:, shared]).any():
+                    yield f"places of {name} differ between row blocks that share a crossbar"
+        for name, table in self.step.lines.items():
+            op, macro = layers[name], target.macro(layers[name].placement.macro)
+            for first in range(0, len(op.rows), op.turns):
+                last = op.rows[min(first + op.turns, len(op.rows)) - 1]
+                own = table[:, :, op.rows[first].start : last.stop]
+                if not _apart(own, macro.wordlines):
+                    yield f"rows of {name} are not different ones of 0..{macro.wordlines - 1}"
+        for name in self.step.lines.keys() & layers.keys():
+            facts = facts_of(layers[name], self.chip(target), self.step.conditions)
+            if has_wires(facts):
+                yield f"rows of {name} are placed elsewhere, and lie in order behind wires"
 
     def _array_problems(self, layers: Mapping[str, CrossbarMvm]) -> Iterator[str]:
         """Yield which arrays are not of a layer, or not of its shape, type and range."""
@@ -117,6 +146,12 @@ class Drawn:
         if self.calibrated:
             parts.append("calibrated")
         return ", ".join(parts)
+
+
+def _apart(table: Array, room: int) -> bool:
+    """Say whether numbers along the last axis are below ``room``, and no two are the same."""
+    ordered = np.sort(table, axis=-1)
+    return bool((table < room).all() and (np.diff(ordered, axis=-1) > 0).all())
 
 
 @dataclass(frozen=True, slots=True)

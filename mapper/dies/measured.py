@@ -14,6 +14,7 @@ from mapper.npz import UNREADABLE, read_npz, regular_size
 from passes.dies.draws import site
 from passes.dies.measured import GOOD, OFF, ON, Measured
 from targets import Macro, Target
+from targets.devices.resolve import step_us
 
 _MOST_BYTES = 1 << 30
 _CELL = ("slot", "wordline", "bitline")
@@ -179,6 +180,8 @@ class _Chip:
             )
         for number, op in enumerate(self.layers):
             own = rows[self.owner[inside] == number]
+            if len(own):
+                self._check_has(name, op, own[0, 0])
             for at, (what, most) in enumerate(self._limits(name, op), start=1):
                 if len(own) and own[:, at].max() >= most:
                     raise _misplaced(
@@ -189,6 +192,23 @@ class _Chip:
         places = site(whole[0], 0, whole[1]) if name == "offsets" else site(*whole)
         _check_once(name, rows, places)
         return np.asarray(places.view(np.int64))
+
+    def _check_has(self, name: str, op: CrossbarMvm, slot: float) -> None:
+        """Refuse what does not count in a macro: it would be taken and left out."""
+        macro = self._macro(op)
+        if name == "offsets" and macro.readout.is_exact:
+            raise _misplaced(
+                f"{name} of slot {slot:g}, macro '{macro.name}' takes its sums as they are"
+            )
+        if name.startswith("conductances") and any(one.placement.round for one in self.layers):
+            rounds = 1 + max(one.placement.round for one in self.layers)
+            raise _misplaced(
+                f"{name} of slot {slot:g}, whose cells are programmed anew in {rounds} rounds"
+            )
+        if name.startswith("conductances") and macro.readout.form.adds:
+            raise _misplaced(
+                f"{name} of slot {slot:g}, macro '{macro.name}' adds the bits of its cells"
+            )
 
     def _limits(self, name: str, op: CrossbarMvm) -> Iterable[tuple[str, int]]:
         macro = self._macro(op)
@@ -212,16 +232,17 @@ class _Chip:
 
     def _step_us(self, op: CrossbarMvm) -> float:
         macro = self._macro(op)
-        cell = None if macro.device is None else macro.device.cell
-        leak = None if cell is None else cell.leak
-        if cell is None or cell.on_us is None or leak is None or leak >= 1:
+        device = macro.device
+        step = None
+        if device is not None and device.cell.leak is not None:
+            step = step_us(device.cell, device.check_levels(macro))
+        if not step:
             raise refuse(
                 "bad-measured",
                 f"the device of macro '{macro.name}' has no conductance of its levels in uS",
                 help="name one that has, or give conductances in counts",
             )
-        levels = macro.cell_levels or 1 << macro.cell_bits
-        return float(cell.on_us.number * (1 - leak) / (levels - 1))
+        return step
 
 
 def _check_once(name: str, rows: Array, at: Array) -> None:

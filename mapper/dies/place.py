@@ -13,12 +13,13 @@ import numpy as np
 from mapper.dies.assign import cheapest
 from mapper.dies.drawn import Drawn
 from mapper.executor import engine
+from mapper.ir.comparators import converted, sensed
 from mapper.ir.core import INT64, Array, Const, param
 from mapper.ir.crossbar import CrossbarMvm, driven_wordlines
 from mapper.ir.readout import AdcRead, BitlineRead, SenseAmpRead
 from passes.dies.conductance import stuck_cells
 from passes.dies.draws import site
-from passes.dies.facts import Conditions, facts_of, has_wires
+from passes.dies.facts import facts_of, has_wires
 from passes.dies.sites import sites_of
 from passes.draw_die import DrawDie, layer_on_die
 from targets import Target
@@ -50,8 +51,7 @@ def placed(die: Drawn, target: Target, codes: Mapping[str, Array], *, trims: boo
     step = replace(die.step, measured=held)
     step = replace(step, without=tuple(sorted(known)), trims={}, places={}, lines={})
     chip, lines, places = die.chip(target), dict[str, Array](), dict[str, Array]()
-    conditions = Conditions(age=step.age, temperature=step.temperature, without=step.without)
-    everything = replace(conditions, without=die.step.without)
+    conditions, everything = step.conditions, die.step.conditions
     for op in layers:
         name = op.partial_sum.name
         facts = facts_of(op, chip, conditions)
@@ -170,7 +170,7 @@ def _places(die: Drawn, target: Target, step: DrawDie, op: CrossbarMvm, rows: Ar
 def _codes(
     op: CrossbarMvm, read: BitlineRead, constants: Mapping[str, Array], rows: Array
 ) -> Array:
-    """Return what is read of a die's layer in some reads, ``[C | 1, G, S, N, M]``."""
+    """Return what the codes of a die's layer stand for in some reads, ``[C | 1, G, S, N, M]``."""
     assert op.encoding is not None
     if op.cells is None:
         cells = op.encoding.digits(constants[op.weight.name])[None] * (1 << op.fraction)
@@ -186,16 +186,13 @@ def _codes(
             sums[:, g, :, own] = np.einsum("csrn,mr->csnm", held, carried, optimize=True)
     if isinstance(read, SenseAmpRead):
         table = constants[read.thresholds.name]
-        table = table if table.ndim == 5 else table[:, None]
-        reached = np.zeros(np.broadcast_shapes(sums.shape, (*table.shape[1:], 1)), np.int64)
-        for references in table:
-            reached += sums >= references[..., None]
-        return reached
+        table = (table if table.ndim == 5 else table[:, None])[..., None]
+        whole = np.broadcast_shapes(sums.shape, table.shape[1:])
+        return sensed(np.broadcast_to(sums, whole), table, read.levels)
     assert isinstance(read, AdcRead)
-    first, wide = (_by_copy(constants, held) for held in (read.first, read.spacing))
-    step, base = (_by_copy(constants, held) for held in (read.step, read.base))
-    code = np.clip((sums - first) // wide + 1, 0, (1 << read.bits) - 1)
-    return np.asarray(base + step * code)
+    fields = (read.first, read.step, read.base, read.spacing)
+    first, step, base, wide = (_by_copy(constants, held) for held in fields)
+    return converted(sums, first, step, base, read.bits, wide)
 
 
 def _by_copy(constants: Mapping[str, Array], held: int | Const) -> Array:

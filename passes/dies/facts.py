@@ -117,12 +117,12 @@ IMPERFECTIONS = {
         "resistance of wires", has_wires, lambda facts: replace(facts, wire=None)
     ),
 }
-"""What a chip may be drawn without, beside its age: that is ``AGE``."""
+"""What a chip may be drawn without, beside its age: that is ``AGEING``."""
 
-AGE = "drift"
+AGEING = "drift"
 """What age does, to every fact that follows from it: drift, relaxation, a spread that grows."""
 
-NAMES = (*list(IMPERFECTIONS)[:3], AGE, *list(IMPERFECTIONS)[3:])
+NAMES = (*list(IMPERFECTIONS)[:3], AGEING, *list(IMPERFECTIONS)[3:])
 """Everything that a chip may be drawn without, cells first."""
 
 
@@ -146,7 +146,7 @@ def facts_of(op: CrossbarMvm, target: Target, conditions: Conditions) -> Facts:
     """
     facts = _of_macro(op, target, conditions)
     for name in conditions.without:
-        if name != AGE:
+        if name != AGEING:
             facts = IMPERFECTIONS[name].without(facts)
     return facts
 
@@ -160,7 +160,7 @@ def _of_macro(op: CrossbarMvm, target: Target, conditions: Conditions) -> Facts:
             loc=op.loc,
             help="name one with --device, or device = in the target's file",
         )
-    age = None if AGE in conditions.without else conditions.age
+    age = None if AGEING in conditions.without else conditions.age
     bits = max(map(len, op.bit_planes))
     facts = macro.device.on(macro, age, conditions.temperature, plane_bits=bits)
     if macro.readout.form.adds:
@@ -185,10 +185,10 @@ def imperfections_of(graph: Graph, target: Target, conditions: Conditions) -> tu
 
 def _names(op: CrossbarMvm, target: Target, conditions: Conditions) -> Iterator[str]:
     facts = facts_of(op, target, conditions)
-    fresh = facts_of(op, target, replace(conditions, without=(*conditions.without, AGE)))
+    fresh = facts_of(op, target, replace(conditions, without=(*conditions.without, AGEING)))
     yield from (name for name, one in IMPERFECTIONS.items() if one.there(facts))
     if _moving(facts) != _moving(fresh):
-        yield AGE
+        yield AGEING
 
 
 def _moving(facts: Facts) -> tuple[object, ...]:

@@ -38,7 +38,8 @@ class NetCells:
 def fraction_bits(op: CrossbarMvm) -> int:
     """Return how many bits below a count keep a tall block's sums within 16 bits, 6 to 8.
 
-    ``14 - ceil(log2(rows * greatest digit))``: 8 for 64 rows of 1-bit cells, 7 for 128.
+    ``14 - ceil(log2(rows * greatest input * greatest digit))``: 8 for 64 rows of 1-bit cells and
+    inputs, 7 for 128.
     """
     assert op.encoding is not None
     most = max(map(len, op.rows)) * op.most_driven * op.encoding.digit_max

@@ -87,6 +87,7 @@ def _sites(sites: Sites, portion: Portion, outputs: Span) -> Sites:
         sites,
         slot=sites.slot[copies, :, outputs.slice],
         bitline=sites.bitline[copies, :, :, outputs.slice],
+        lines=None if sites.lines is None else sites.lines[copies, :, :, outputs.slice],
         column_block=sites.column_block[outputs.slice] - blocks.start,
         first_output=sites.first_output[blocks.slice] - outputs.start,
     )

@@ -6,7 +6,7 @@ from math import isfinite
 from typing import Any
 
 from mapper.diagnostics import Diagnostic, MappingError, nearest, refuse
-from targets.devices.cell import Cell, Drift, Spread
+from targets.devices.cell import Cell, CellNoise, Drift, Spread
 from targets.devices.circuit import Amplifier, Replica, Wire
 from targets.devices.fact import Fact
 
@@ -136,6 +136,11 @@ def _sigma(parts: Parts, value: float) -> Parts:
     return replace(parts, cell=replace(parts.cell, spread=(spread,), relaxation=falls))
 
 
+def _read_noise(parts: Parts, value: float) -> Parts:
+    noise = CellNoise(share=value, source=SET)
+    return replace(parts, cell=replace(parts.cell, read_noise=noise))
+
+
 def _nu(parts: Parts, value: float) -> Parts:
     old = parts.cell.drift or NO_DRIFT
     drift = replace(old, nu=value, nu_per_log=0.0, nu_range=(), source=SET)
@@ -193,6 +198,13 @@ SETTINGS: dict[str, Setting] = {
         low=0.0,
         high=1.0,
         change=_nu_sigma,
+    ),
+    "cell.read_noise": Setting(
+        words="spread of cells from read to read, of their own conductance",
+        unit="",
+        low=0.0,
+        high=10.0,
+        change=_read_noise,
     ),
     "amplifier.offset": Setting(
         words="spread of offsets",

@@ -14,11 +14,15 @@ from mapper.build.files import listed
 from mapper.build.folder import programs, read_build
 from mapper.diagnostics import MappingError
 from mapper.dies.differences import differences
+from mapper.executor.numpy.generate import generate_executor
+from mapper.executor.numpy.run import load_executor
 from mapper.ir.core import Array
+from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.identity import digest
 from mapper.ir.noise import key_inputs
 from mapper.ir.weights import load_constants, narrow, write_arrays
 from mapper.verify.build import rerun_passes
+from passes.dies.sites import sites_of
 from tests.drawn_dies import device
 from tests.fuzz.onnx_seeds import two_layers
 
@@ -233,3 +237,59 @@ def test_programs_of_a_die_are_those_of_its_graph(folder):
     build = read_build(folder)
     for name, content in programs(build).items():
         assert (folder / name).read_bytes() == content
+
+
+HOSTILE = {
+    "places past the crossbar": ("places", lambda table: table + 64, "different ones of 0..15"),
+    "places that are one": ("places", lambda table: table * 0, "different ones of 0..15"),
+    "rows past the crossbar": ("lines", lambda table: table + 64, "different ones of 0..63"),
+    "rows that are one": ("lines", lambda table: table * 0, "different ones of 0..63"),
+}
+
+
+@pytest.mark.parametrize("label", HOSTILE)
+def test_rows_and_columns_of_a_die_lie_in_their_crossbar(label, build):
+    """A place is what arrays are as large as."""
+    kind, change, said = HOSTILE[label]
+    die = build.die(1, device=device(cell__stuck_on=0.1)).mapped.die
+    op = next(op for op in die.ideal.ops if isinstance(op, CrossbarMvm))
+    sites = sites_of(op)
+    order = {
+        "places": sites.bitline[:, :, 0] // op.encoding.bitlines_per_weight,
+        "lines": np.broadcast_to(
+            sites.wordline, (len(sites.slot), len(op.columns), op.rows[-1].stop)
+        ),
+    }
+    good = replace(die, step=replace(die.step, **{kind: {op.partial_sum.name: order[kind]}}))
+    assert not list(good.problems(build.target))
+    table = {op.partial_sum.name: change(order[kind])}
+    bad = replace(die, step=replace(die.step, **{kind: table}))
+    assert any(said in problem for problem in bad.problems(build.target))
+
+
+def test_rows_of_a_die_are_not_elsewhere_behind_wires(build):
+    die = build.die(1, device=device(cell__stuck_on=0.1)).mapped.die
+    op = next(op for op in die.ideal.ops if isinstance(op, CrossbarMvm))
+    sites = sites_of(op)
+    lines = np.broadcast_to(sites.wordline, (len(sites.slot), len(op.columns), op.rows[-1].stop))
+    wired = {name: held.with_set({"wire.share": 1e-4}) for name, held in die.devices.items()}
+    step = replace(die.step, lines={op.partial_sum.name: lines})
+    said = "lie in order behind wires"
+    assert any(said in one for one in replace(die, devices=wired, step=step).problems(build.target))
+
+
+def test_keys_of_noise_are_of_no_recording(build):
+    die = build.die(1, device=device(amplifier__noise=0.5))
+    given = {die.hardware.inputs[0].name: INPUTS, "read_key": np.zeros((5, 6), np.int64)}
+    for use in (die.run, die.verify):
+        with pytest.raises(MappingError, match=r"input-name.*read_key") as refused:
+            use(given)
+        assert "--run-seed" in str(refused.value)
+
+
+@pytest.mark.parametrize("seed", [-1, 1 << 63, 1.5])
+def test_a_program_takes_whole_seeds_alone(seed, build):
+    die = build.die(1, device=device(amplifier__noise=0.5)).hardware
+    program = load_executor(generate_executor(die), die.constants)
+    with pytest.raises(program.module["Refusal"], match="a seed is a whole number"):
+        program.module["run"]({die.inputs[0].name: INPUTS}, net=program.network, seed=seed)

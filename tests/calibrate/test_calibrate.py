@@ -12,7 +12,7 @@ import mapper as spikeloom
 from mapper import cli
 from mapper.diagnostics import MappingError
 from mapper.dies.assign import cheapest
-from mapper.dies.calibrate import measured_offsets, trims_of
+from mapper.dies.calibrate import Calibration, measured_offsets, trims_of
 from mapper.executor import engine
 from mapper.ir.core import INT64, param
 from mapper.ir.crossbar import CrossbarMvm
@@ -23,6 +23,7 @@ from passes.dies.references import reference_gap
 from targets import list_targets, load_target
 from tests.drawn_dies import device
 from tests.fuzz.onnx_seeds import two_layers
+from tests.networks import NetworkBuilder, spikes
 
 RNG = np.random.default_rng(0)
 SAMPLES = (RNG.random((6, 8, 4)) < 0.4).astype(np.uint8)
@@ -59,10 +60,11 @@ def test_what_a_trim_leaves_is_within_half_a_step(build):
     die = build.die(1, device=device(amplifier__offset=3.0)).mapped.die
     for step in (0.25, 1.0, 4.0):
         trims = trims_of(die, build.target, step)
-        for op, offset in measured_offsets(die, build.target):
-            left = offset + trims[op.partial_sum.name]
+        for held in measured_offsets(die, build.target):
+            trim = trims[held.op.partial_sum.name]
+            left = held.counts + trim
             assert ((-step / 2 < left) & (left <= step / 2)).all()
-            assert not (trims[op.partial_sum.name] % step).any()
+            assert not (trim % step).any()
 
 
 def test_a_half_on_its_edge_goes_to_the_side_that_keeps_the_bit():
@@ -206,3 +208,54 @@ def test_the_command_says_what_it_changed(build, tmp_path: Path):
     run = CliRunner().invoke(cli.app, [*args, str(tmp_path / "c")])
     assert run.exit_code == 1
     assert "not-a-die" in run.output
+
+
+def test_currents_that_are_pooled_have_no_more_copies_than_they_are():
+    """64 copies of a convolution, of whose 64 positions a pool leaves 4: one bias for each."""
+    net = NetworkBuilder()
+    x = net.entry(1, 8, 8)
+    s = net.neuron(net.pool(net.conv(x, 3, padding=(1,) * 4), "max", 4))
+    s = net.neuron(net.conv(s, 3, kernel=2))
+    net.output(net.neuron(net.dense(net.flatten(s), 5)))
+    network = net.graph()
+    shown = dict(spikes(network, steps=4, batch=4))
+    read = spikeloom.Imported(graph=network, time_form="step", producer="", opset=None, ports=())
+    build = spikeloom.compile(read, "adcless-diff-64", calibrate=shown)
+    copies = [op.placement.copies for op in build.hardware.ops if isinstance(op, CrossbarMvm)]
+    assert copies[0] == 64
+    die = build.die(1, device=device(amplifier__offset=0.5))
+    done = die.calibrate(shown, biases=True)
+    biases = done.build.mapped.die.biases
+    assert biases
+    assert all(len(table) <= 4 for table in biases.values())
+    assert done.found.channels == 3 * 4 + 3 + 5
+
+
+def test_readouts_are_counted_once_however_many_columns_they_have():
+    build = spikeloom.compile(two_layers(), "hpadc-flash5-64", calibrate=SAMPLES)
+    shared = build.target.macros[0].readout.columns_per_readout
+    assert shared > 1
+    die = build.die(1, device=device(amplifier__offset=3.0))
+    found = die.calibrate(SAMPLES, trim=True, trim_step=1.0).found
+    layers = [op for op in build.hardware.ops if isinstance(op, CrossbarMvm)]
+    bitlines = [op.outputs * op.encoding.bitlines_per_weight for op in layers]
+    assert found.references == found.offsets == sum(-(-lines // shared) for lines in bitlines)
+    assert 0 < found.trimmed <= found.references
+
+
+@pytest.mark.parametrize("first", ["trim", "biases"])
+def test_placing_does_not_throw_an_earlier_calibration_away(build, first):
+    die = build.die(1, device=device(amplifier__offset=1.0, cell__stuck_on=0.05))
+    done = die.calibrate(SAMPLES, trim_step=1.0, **{first: True}).build
+    with pytest.raises(MappingError, match="calibrate-again") as refused:
+        done.calibrate(SAMPLES, place=True)
+    moved = {"trim": "references", "biases": "references and biases"}[first]
+    assert f"{moved} of die 1 of ideal, calibrated were moved" in str(refused.value)
+    again = done.calibrate(SAMPLES, trim_step=1.0)
+    assert again.what == Calibration(trim_step=1.0, biases=True, place=True)
+
+
+def test_a_step_asks_for_trimming_beside_what_else_is_asked_for(build):
+    die = build.die(1, device=device(amplifier__offset=3.0))
+    assert die.calibrate(SAMPLES, biases=True, trim_step=1.0).found.trimmed > 0
+    assert die.calibrate(SAMPLES, biases=True, trim=False, trim_step=1.0).found.trimmed == 0

@@ -1,5 +1,6 @@
 """Dies of what was measured: each value in its place, the rest drawn or ideal, hostile files."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from mapper.dies.calibrate import measured_offsets
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.identity import digest
 from passes.dies.sites import sites_of
+from targets import load_target
 from tests.drawn_dies import device
 from tests.fuzz.onnx_seeds import two_layers
 
@@ -43,8 +45,8 @@ def test_all_offsets_of_a_die_make_that_die(build, tmp_path):
     """What is drawn of a die, measured and read back, is the same chip."""
     die = build.die(3, device=device(amplifier__offset=2.0))
     rows = []
-    for op, offset in measured_offsets(die.mapped.die, build.target):
-        sites = sites_of(op)
+    for held in measured_offsets(die.mapped.die, build.target):
+        sites, offset = sites_of(held.op), held.counts
         slot = np.broadcast_to(sites.slot[:, :, None], offset.shape)
         readout = sites.bitline // sites.pair
         rows += list(zip(slot.ravel(), readout.ravel(), offset.ravel(), strict=True))
@@ -160,3 +162,35 @@ def test_one_kind_is_in_one_file(build, tmp_path):
         (tmp_path / name).write_text(HEAD)
     with pytest.raises(MappingError, match="two files"):
         build.die(measured=[tmp_path / "a.csv", tmp_path / "b.csv"], device="ideal")
+
+
+@pytest.mark.parametrize(
+    ("target", "text", "said"),
+    [
+        (
+            "ideal-128",
+            "slot,readout,offset_counts\n0,0,7\n",
+            "offsets of slot 0, macro 'ideal-128' takes its sums as they are",
+        ),
+        (
+            "digital-cim-64",
+            "slot,wordline,bitline,conductance_counts\n0,0,0,0.5\n",
+            "macro 'digital-64' adds the bits of its cells",
+        ),
+    ],
+)
+def test_what_a_macro_makes_nothing_of_is_refused(target, text, said, tmp_path):
+    build = spikeloom.compile(two_layers(), target, calibrate=SAMPLES)
+    with pytest.raises(MappingError, match="measured-site") as refused:
+        made(build, tmp_path, text, device="ideal")
+    assert said in str(refused.value)
+
+
+def test_a_cell_of_several_rounds_has_no_one_conductance(tmp_path):
+    target = load_target("adcless-64")
+    chip = replace(target.chip, tiles=1, crossbars_per_tile=1, max_chips=1, max_rounds=4)
+    build = spikeloom.compile(two_layers(), replace(target, chip=chip), calibrate=SAMPLES)
+    text = "slot,wordline,bitline,conductance_counts\n0,1,1,0.3\n"
+    with pytest.raises(MappingError, match="programmed anew in 2 rounds"):
+        made(build, tmp_path, text, device="ideal")
+    assert made(build, tmp_path, f"{HEAD}0,1,1,on\n", device="ideal").mapped.die is not None

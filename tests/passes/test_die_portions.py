@@ -9,6 +9,7 @@ from mapper.ir.core import IntType, Span, Value
 from mapper.ir.crossbar import Placement
 from mapper.ir.encoding import Encoding
 from passes.dies.portions import portions, whole_cells
+from passes.dies.sites import sites_of
 from targets import load_target
 from tests.drawn_dies import device
 from tests.passes.die_layers import ONE_BIT, PAIR, SPIKES, SUM, drawing, layer, reading
@@ -62,3 +63,14 @@ def test_a_layer_in_portions_is_the_layer(encoding, wires, turns, most):
     assert np.array_equal(found, cells)
     assert np.array_equal(moved, constant)
     assert (constant != 0).any() == bool(wires)
+
+
+@pytest.mark.parametrize("most", [1, 59, 130])
+def test_so_it_is_where_wordlines_do_not_lie_in_order(most):
+    op = big(PAIR)
+    order = np.random.default_rng(1).permuted(np.tile(np.arange(3), (3, 3, 2, 1)), axis=3)
+    made = device(cell__sigma=0.1, cell__stuck_on=0.1).on(MACRO)
+    whole = drawing(op, made)
+    whole = replace(whole, sites=sites_of(op, lines=order.reshape(3, 3, 6)))
+    weight = np.random.default_rng(0).choice([-1, 1], (6, 10))
+    assert np.array_equal(whole_cells(whole, weight, 8, most)[0], whole.whole(weight, 8)[0])

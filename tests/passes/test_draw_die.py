@@ -25,7 +25,7 @@ from passes.dies.net import fraction_bits
 from passes.dies.sites import sites_of
 from passes.draw_die import DrawDie
 from targets import list_targets, load_target
-from targets.devices import load_device
+from targets.devices import SETTINGS, load_device
 from targets.devices.counts import WireCounts
 from tests.campaigns import examples
 from tests.drawn_dies import EVERYTHING, compiled, device, drawn, with_keys
@@ -302,3 +302,15 @@ def test_references_of_other_copies_than_the_crossbars_have_are_an_invalid_graph
     wrong = replace(die, constants={**die.constants, name: table})
     problem = f"%{first.result.name} has references of {2 * copies} copies, its crossbars {copies}"
     assert problem in broken_rules(wrong)
+
+
+@pytest.mark.parametrize(("name", "what"), [("wire.share", "wires"), ("cell.read_noise", "noise")])
+def test_what_asks_for_recordings_can_be_left_out_as_its_refusal_says(name, what):
+    chip = load_target("adcless-64").with_device(device(**_named({name: 1e-3})))
+    graph = compiled(small_conv_net(), chip)
+    with pytest.raises(MappingError, match=rf"die-activity.*{what}") as refused:
+        run_passes(graph, chip, [DrawDie()])
+    assert f"--set {name}=0" in str(refused.value)
+    assert name in SETTINGS
+    without = chip.macros[0].device.with_set({name: 0.0})
+    assert run_passes(graph, chip.with_device(without), [DrawDie()])

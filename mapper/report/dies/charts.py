@@ -15,7 +15,6 @@ from mapper.report.study.bands import sweep_chart, yield_chart
 from mapper.report.study.effects import effect_chart
 from mapper.report.study.histogram import histogram_chart
 from mapper.study.statistics import HIGH, LOW
-from passes.dies.facts import Conditions
 from passes.dies.faults import CrossbarFaults, faults_of
 from targets.devices import SETTINGS
 
@@ -83,9 +82,7 @@ def spike_chart(told: DiesReport) -> Chart:
 def fault_charts(told: DiesReport, width: int = WIDE) -> Iterator[Chart]:
     """Draw the faults of the first die on its floorplan."""
     seed = told.found.plan.first
-    lot = told.lot
-    conditions = Conditions(age=lot.age, temperature=lot.temperature, without=lot.without)
-    found = faults_of(told.graph, lot.of(told.chip), seed, conditions)
+    found = faults_of(told.graph, told.lot.of(told.chip), seed, told.lot.conditions)
     known = layer_names(told.graph)
     names = labels(known[one.name] for one in found)
     by_layer = dict(zip(names, found, strict=True))

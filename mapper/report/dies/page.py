@@ -59,8 +59,3 @@ def render_dies(told: DiesReport) -> str:
         ),
         dies=die_table(told),
     )
-
-
-def caption_of(told: DiesReport) -> str:
-    """Say in a caption what is drawn."""
-    return " ".join(f"{line}." for line in answer_lines(told))
