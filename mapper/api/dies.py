@@ -14,6 +14,7 @@ from mapper.build.die import ideal_chip
 from mapper.build.model import Build as Mapped
 from mapper.diagnostics import refuse
 from mapper.dies.calibrate import calibrate
+from mapper.dies.covered import DeviceUsed, devices_used
 from mapper.dies.differences import LayerDifference, differences
 from mapper.dies.draw import Lot, activity_of
 from mapper.dies.drawn import Drawn
@@ -34,6 +35,8 @@ class DieSummary:
     """What one die is, and what differs from the chip that the network was compiled for."""
 
     die: Drawn
+    devices: tuple[DeviceUsed, ...]
+    """In the macros that the network takes."""
     layers: tuple[LayerDifference, ...]
     folder: str
     """Where it is saved; empty where it is not."""
@@ -54,7 +57,8 @@ class DieSummary:
                     "not_covered": list(device.not_covered),
                     "unverified": list(device.unverified),
                 }
-                for macro, device in self.die.devices.items()
+                for device in self.devices
+                for macro in device.macros
             },
             "layers": [asdict(layer) for layer in self.layers],
             **({"folder": self.folder} if self.folder else {}),
@@ -63,13 +67,7 @@ class DieSummary:
     @property
     def notes(self) -> tuple[str, ...]:
         """Which imperfections are not known, and which facts nobody verified."""
-        found = []
-        for device in dict.fromkeys(self.die.devices.values()):
-            if device.not_covered:
-                found.append(f"{device.name} says nothing of {', '.join(device.not_covered)}")
-            if device.unverified:
-                found.append(f"{device.name}: not verified: {', '.join(device.unverified)}")
-        return tuple(found)
+        return tuple(text for device in self.devices for text in device.told)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -223,9 +221,11 @@ class DrawsDie:
         Raises:
             MappingError: ``not-a-die`` of the ideal chip.
         """
+        die, target = self._drawn(), self.mapped.target
         return DieSummary(
-            die=self._drawn(),
-            layers=differences(self._drawn(), self.mapped.hardware),
+            die=die,
+            devices=devices_used(die.ideal, die.chip(target), die.step.conditions),
+            layers=differences(die, self.mapped.hardware, target),
             folder="" if self.folder is None else str(self.folder),
         )
 

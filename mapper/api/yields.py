@@ -18,10 +18,8 @@ from mapper.dies.draw import Lot
 from mapper.dies.found import Costs, study_dies
 from mapper.dies.plan import FEW_DIES, USUAL_DIES, Plan, check_plan
 from mapper.dies.trials import trials_on
-from mapper.executor import engine
 from mapper.ir.core import Array
 from mapper.ir.crossbar import CrossbarMvm
-from mapper.ir.firing import firing_of
 from mapper.ir.noise import recorded_inputs
 from mapper.proportions import Score
 from mapper.report.dies.data import DiesReport
@@ -199,7 +197,7 @@ class MakesDies:
         recorded = recorded_inputs(build.hardware)
         recording = read_inputs(inputs, recorded, build.presented, layout, labels)
         graph, target = build.hardware, build.target
-        devices = devices_used(lot, graph, target)
+        devices = devices_used(graph, lot.of(target), lot.conditions)
         plan = Plan(
             first=seed,
             dies=USUAL_DIES if dies is None else dies,
@@ -216,7 +214,6 @@ class MakesDies:
             workers=workers,
         )
         trials = trials_on(graph, target, recording, lot, run_seed)
-        ran = engine.run(graph, trials.codes, trace=True)
         told = DiesReport(
             network=build.network.name,
             graph=graph,
@@ -227,7 +224,7 @@ class MakesDies:
             run_seed=run_seed,
             recording=recording.taken,
             devices=devices,
-            firing=firing_of(graph, ran.counts, trials.codes, ran.outputs),
+            firing=trials.prepare().firing,
         )
         if folder is not None:
             progress("laying the page out")

@@ -37,7 +37,7 @@ from mapper.verify.result import Ring, Verification
 from passes import Pass
 from passes.options import options_of
 from targets import Interval, Part, target_to_data
-from targets.devices import Imperfections, counts_of, said_of
+from targets.devices import Device, Imperfections, counts_of, said_of
 
 _PROSE = {
     *("condition", "details", "readout", "readout priced", "says nothing of", "source"),
@@ -278,13 +278,15 @@ def device(answer: DeviceFacts) -> RenderableType:
     )
     facts = table("", ["fact", "value", "condition", "verified", "source"], rows)
     missing = Text(f"says nothing of: {'; '.join(held.not_covered) or 'nothing'}")
-    return Group(head, where, facts, missing, *map(_counts, answer.counts))
+    return Group(head, where, facts, missing, *(_counts(held, found) for found in answer.counts))
 
 
-def _counts(found: Imperfections) -> RenderableType:
-    """What a device does in one macro."""
+def _counts(held: Device, found: Imperfections) -> RenderableType:
+    """What a device does in one macro, and what it says too little of to know."""
     rows = ([name, _number_or_list(value)] for name, value in counts_of(found).items())
-    return table(f"macro {found.macro}, in counts", ["what", "value"], rows)
+    counts = table(f"macro {found.macro}, in counts", ["what", "value"], rows)
+    lacking = [text for text in found.not_covered if text not in held.not_covered]
+    return Group(counts, *(Text(printable(f"not known in counts: {text}")) for text in lacking))
 
 
 def _number_or_list(value: object) -> str:

@@ -7,7 +7,7 @@ from mapper.build.die import ideal_chip
 from mapper.compare.compared import Compared
 from mapper.cost import Range
 from mapper.diagnostics import refuse
-from mapper.dies.covered import devices_used
+from mapper.dies.covered import DeviceUsed, devices_used
 from mapper.dies.draw import Lot
 from mapper.dies.found import study_dies
 from mapper.dies.plan import Plan, check_plan
@@ -25,6 +25,15 @@ class DiesWanted:
     dies: int
     require: float | None = None
     """Share of samples, 0..1, from which on a die is good."""
+
+    def devices(self, one: Compared) -> tuple[DeviceUsed, ...]:
+        """Return the devices that layers of a build meet.
+
+        Raises:
+            MappingError: ``of-a-die``, and what ``devices_used`` raises.
+        """
+        build = ideal_chip(one.build)
+        return devices_used(build.hardware, self.lot.of(build.target), self.lot.conditions)
 
 
 def dies_beside(
@@ -49,15 +58,13 @@ def dies_beside(
     """
     plan = Plan(dies=wanted.dies)
     check_plan(plan)
-    for one in found:  # before the first die of any is drawn
-        devices_used(wanted.lot, ideal_chip(one.build).hardware, one.build.target)
+    used = [wanted.devices(one) for one in found]  # before the first die of any is drawn
     sides, warnings = [], dict[str, None]()
-    for one, energy in zip(found, energies, strict=True):
+    for one, energy, devices in zip(found, energies, used, strict=True):
         graph, target = one.build.hardware, one.build.target
         recording = recorded(one)
         if recording is None:
             raise refuse("compare-inputs", "dies are run on recordings", help="give --input")
-        devices = devices_used(wanted.lot, graph, target)
         warnings |= {text: None for device in devices for text in device.told}
         progress(f"{one.title}: dies")
         held = study_dies(trials_on(graph, target, recording, wanted.lot), plan, progress=progress)

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from mapper.dies.draw import Lot
 from mapper.ir.core import Graph
 from mapper.ir.crossbar import CrossbarMvm
 from passes.dies.facts import Conditions, facts_of
@@ -44,14 +43,17 @@ class DeviceUsed:
         )
 
 
-def devices_used(lot: Lot, graph: Graph, target: Target) -> tuple[DeviceUsed, ...]:
+def devices_used(graph: Graph, chip: Target, conditions: Conditions) -> tuple[DeviceUsed, ...]:
     """Return the devices that layers of a network meet, in their order.
 
+    Args:
+        graph: Of the ideal chip, placed.
+        chip: The target, with its devices in its macros: ``Lot.of``, ``Drawn.chip``.
+        conditions: Of the chips.
+
     Raises:
-        MappingError: As ``Lot.imperfections``.
+        MappingError: As ``passes.dies.facts.facts_of``.
     """
-    chip = lot.of(target)
-    conditions = Conditions(age=lot.age, temperature=lot.temperature, without=lot.without)
     macros = dict[str, dict[str, None]]()
     missing = dict[str, dict[str, None]]()
     devices = {}

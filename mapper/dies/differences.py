@@ -10,6 +10,7 @@ from mapper.ir.core import INT64, Array, Graph, param
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.readout import AdcRead, BitlineRead, SenseAmpRead
 from passes.dies.references import reference_gap
+from targets import Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,12 +31,13 @@ class LayerDifference:
     """Standard deviation from read to read, in counts."""
 
 
-def differences(die: Drawn, hardware: Graph) -> tuple[LayerDifference, ...]:
+def differences(die: Drawn, hardware: Graph, target: Target) -> tuple[LayerDifference, ...]:
     """Return what differs in each layer of a die, in execution order.
 
     Args:
         die: What it was drawn from.
         hardware: The die.
+        target: Of the ideal chip.
     """
     made = {op.results[0].name: op for op in hardware.ops}
     reads = {op.partial_sum.name: op for op in die.ideal.ops if isinstance(op, BitlineRead)}
@@ -47,7 +49,9 @@ def differences(die: Drawn, hardware: Graph) -> tuple[LayerDifference, ...]:
             got = made[read.result.name]
             assert isinstance(got, BitlineRead)
             cells = _cell_errors(op, chip, read, die.ideal, hardware)
-            moved = _reference_errors(read, got, die.ideal, hardware, chip.fraction)
+            moved = np.zeros(1)  # what takes sums as they are has no references
+            if not target.macro(op.placement.macro).readout.is_exact:
+                moved = _reference_errors(read, got, die.ideal, hardware, chip.fraction)
             gap = reference_gap(read) / 2
             noise = 0.0 if got.noise is None else float(hardware.constants[got.noise.name].std())
             found.append(
@@ -88,15 +92,10 @@ def _reference_errors(
         meant = ideal.constants[read.thresholds.name]
         held = hardware.constants[got.thresholds.name]
         meant = meant[:, None] if held.ndim > meant.ndim else meant
-    elif isinstance(read, AdcRead) and isinstance(got, AdcRead) and _converts(read, got):
+    else:
+        assert isinstance(read, AdcRead)
+        assert isinstance(got, AdcRead)
         meant = np.atleast_3d(param(ideal.constants, read.first, INT64))
         held = np.atleast_3d(param(hardware.constants, got.first, INT64))
-    else:
-        return np.zeros(1)
     least = np.ceil((meant - reference_gap(read) / 2) * 2**fraction)
     return np.asarray((held - least) / 2**fraction)
-
-
-def _converts(read: AdcRead, got: AdcRead) -> bool:
-    """Say whether a die has the codes of the ideal chip; what takes sums as they are has not."""
-    return (read.bits, read.base) == (got.bits, got.base)

@@ -6,7 +6,7 @@ from math import prod
 from typing import Literal
 
 from mapper.dies.plan import Plan, with_seed
-from mapper.dies.trials import Ideal, Trials, spike_layers
+from mapper.dies.trials import Trials, spike_layers
 from mapper.progress import Progress, silent
 from mapper.proportions import Score
 from mapper.study import Case, Record, Studied, run_study
@@ -85,7 +85,7 @@ def study_dies(
         MappingError: As ``run_study`` and ``Lot.die``.
     """
     progress("the ideal chip on the recording")
-    counted = Ideal(trials).counted()
+    counted = trials.prepare().counted()
     cases = plan.cases()
     studied = run(trials, cases, what="dies", progress=progress)
     read = _Read(trials, plan, counted, studied)

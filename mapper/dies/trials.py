@@ -5,7 +5,7 @@ graph as it was compiled.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from math import prod
 from typing import Any
@@ -16,14 +16,15 @@ from mapper.dies.draw import Lot, activity_of
 from mapper.executor.base import Prepared
 from mapper.executor.engine import engine_for
 from mapper.executor.native import NativeExecutor
-from mapper.ir.activity import WORDLINES
+from mapper.ir.activity import WORDLINES, counted_shapes
 from mapper.ir.core import Array, Graph, Span
 from mapper.ir.counter import read_keys
+from mapper.ir.firing import Firing, firing_of
 from mapper.ir.identity import digest, digest_of_arrays
 from mapper.ir.neurons import IntegerNeuron
 from mapper.ir.noise import key_inputs
 from mapper.recordings import Recording, to_codes, to_reals
-from mapper.study import Case, Run
+from mapper.study import Case
 from mapper.study.case import digest as data_digest
 from mapper.verify.answers import classes, wanted_classes
 from targets import Target, target_to_data
@@ -68,9 +69,17 @@ class Trials:
             "run_seed": self.run_seed,
         }
 
-    def prepare(self) -> Run:
-        """Run the ideal chip, once."""
+    def prepare(self) -> "Ideal":
+        """Run the ideal chip, once in a process."""
+        return self._ideal
+
+    @cached_property
+    def _ideal(self) -> "Ideal":
         return Ideal(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what was found: other processes find it for themselves."""
+        return {held.name: getattr(self, held.name) for held in fields(self)}
 
     @cached_property
     def shape(self) -> tuple[int, int]:
@@ -99,6 +108,8 @@ class Ideal:
             )
             counted.append(found.counts)
         self.activity = activity_of(trials.graph, _added(counted), *trials.shape)
+        each = [name for name, shape in counted_shapes(trials.graph) if shape is None]
+        self._counts = {name: np.concatenate([c[name] for c in counted], axis=1) for name in each}
 
     @cached_property
     def _outputs(self) -> tuple[str, ...]:
@@ -146,6 +157,15 @@ class Ideal:
             self.activity,
             None if layers is None else tuple(layers),
         )
+
+    @cached_property
+    def firing(self) -> Firing:
+        """Whether it works on the recording at all."""
+        outputs = {
+            name: np.concatenate([part[name] for part in self.parts], axis=1)
+            for name in self._outputs
+        }
+        return firing_of(self.trials.graph, self._counts, self.trials.codes, outputs)
 
     def counted(self) -> Mapping[str, Any]:
         """Return what a die of an ideal device would count."""

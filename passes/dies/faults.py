@@ -21,6 +21,10 @@ class CrossbarFaults:
 
     name: str
     """Of the layer's partial sum."""
+    cells: Array
+    """Cells in use, of all bit-slices and both cells of a pair."""
+    reads: Array
+    """Columns in use, times the row blocks that they are read for."""
     stuck: Array
     """Cells that are stuck on another level than theirs."""
     cell_error: Array
@@ -69,16 +73,19 @@ def _faults(
         at = drawing.sites.cells(second=bool(member))
         stuck[member] = stuck_levels(facts.cell, level, at, seed) != level
     error = cells - (meant + (facts.cell.off or 0.0))
+    first, firsts = _first_rows(op), list(range(0, len(op.rows), op.turns))
     shared = target.macro(op.placement.macro).readout.columns_per_readout
     grid = (cells.shape[1], len(op.rows), cells.shape[2], op.outputs)
     return CrossbarFaults(
         name=op.partial_sum.name,
-        stuck=_by_crossbar(op, stuck.sum(axis=(0, 2)), _first_rows(op)),
-        cell_error=_rms(op, np.square(error).mean(axis=(0, 2)), _first_rows(op)),
+        cells=_by_crossbar(op, np.ones(cells.shape, np.int64).sum(axis=(0, 2)), first),
+        reads=_by_crossbar(op, np.ones(grid, np.int64).sum(axis=2), firsts),
+        stuck=_by_crossbar(op, stuck.sum(axis=(0, 2)), first),
+        cell_error=_rms(op, np.square(error).mean(axis=(0, 2)), first),
         offset=_rms(
             op,
             np.square(np.broadcast_to(offsets(drawing, shared), grid)).mean(axis=2),
-            list(range(0, len(op.rows), op.turns)),
+            firsts,
         ),
     )
 

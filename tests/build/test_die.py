@@ -23,6 +23,8 @@ from mapper.ir.noise import key_inputs
 from mapper.ir.weights import load_constants, narrow, write_arrays
 from mapper.verify.build import rerun_passes
 from passes.dies.sites import sites_of
+from targets.devices.circuit import Amplifier
+from targets.devices.fact import Fact
 from tests.drawn_dies import device
 from tests.fuzz.onnx_seeds import two_layers
 
@@ -94,13 +96,40 @@ def test_pages_runs_and_summaries_say_which_die_it_is(build, folder):
 def test_what_differs_from_the_ideal_chip_is_counted(build):
     """Nothing on the die of an ideal device; offsets alone move references, and no cells."""
     perfect = build.die(0, device="ideal")
-    for row in differences(perfect.mapped.die, perfect.hardware):
+    for row in differences(perfect.mapped.die, perfect.hardware, build.target):
         assert (row.cells_differ, row.references_differ, row.read_noise) == (0.0, 0.0, 0.0)
     offset = build.die(0, device=device(amplifier__offset=1.0, amplifier__noise=0.5))
-    for row in differences(offset.mapped.die, offset.hardware):
+    for row in differences(offset.mapped.die, offset.hardware, build.target):
         assert (row.cells_differ, row.cell_error) == (0.0, 0.0)
         assert row.references_differ > 0.3
         assert row.read_noise == pytest.approx(0.5, abs=0.01)
+
+
+def test_what_takes_sums_as_they_are_has_no_references_that_differ():
+    """Leakage moves where its codes begin, and so does the width that a die's sums need."""
+    build = spikeloom.compile(two_layers(), "ideal-128", calibrate=INPUTS)
+    made = build.die(1, device=device(cell__sigma=0.1, cell__on_off=5.0))
+    for row in differences(made.mapped.die, made.hardware, build.target):
+        assert row.cell_error > 0
+        assert (row.references_differ, row.reference_error) == (0.0, 0.0)
+
+
+def test_a_die_says_what_its_device_says_too_little_of_in_the_macros_in_use():
+    """3 mV are no counts where nobody says what a count is in mV; the first macro is not used."""
+    build = spikeloom.compile(two_layers(), "mixed-64", calibrate=INPUTS)
+    ideal = device()
+    held = replace(
+        ideal, name="half-known", amplifier=Amplifier(offset_mv=Fact(value=3.0, source="a test"))
+    )
+    summary = build.die(0, device=held).die_summary
+    devices = summary.as_dict()["devices"]
+    lacking = "offset of amplifiers: what a count is in mV is not known"
+    assert {macro.name for macro in build.target.macros} > devices.keys() == {"sense-amp-64"}
+    assert lacking in devices["sense-amp-64"]["not_covered"]
+    assert lacking not in held.not_covered
+    (note,) = summary.notes
+    assert note.startswith("device half-known does not cover ")
+    assert lacking in note
 
 
 def test_a_die_is_drawn_of_the_ideal_chip_alone(build, folder):

@@ -49,6 +49,17 @@ def test_a_device_shows_its_facts_and_what_they_are_in_counts(tmp_path):
     assert "says nothing of: leakage of cells that are off" in shown
 
 
+def test_what_is_not_known_in_counts_is_said_where_counts_are(tmp_path):
+    """An offset in mV, of amplifiers of which nobody says what a count is in mV."""
+    file = tmp_path / "half.toml"
+    text = run("ideal", "--toml").replace('name = "ideal"', 'name = "half"')
+    file.write_text(text.replace("offset_counts = { value = 0", "offset_mv = { value = 3"))
+    lacking = "not known in counts: offset of amplifiers: what a count is in mV is not known"
+    assert lacking in " ".join(run(file, "--target", "adcless-64").split())
+    assert "not known in counts" not in run(file)
+    assert "not known in counts" not in run("rram-wan", "--target", "adcless-64")
+
+
 def test_a_device_is_printed_as_a_file_to_start_from(tmp_path):
     file = tmp_path / "pcm.toml"
     file.write_text(run("pcm", "--toml"), encoding="utf-8")

@@ -33,7 +33,7 @@ def test_a_die_is_written_and_runs(work):
     settings = ("--device", "rram-typical", "--set", "amplifier.offset=1")
     text = run("die", work / "build", "--seed", 5, *settings, "-o", where)
     assert "die 5 of rram-typical" in text
-    assert "rram-typical says nothing of age" in text
+    assert "rram-typical does not cover age" in text
     answer = json.loads(run("die", work / "build", "--seed", 5, *settings, "-o", where, "--json"))
     assert (answer["schema"], answer["seed"], answer["folder"]) == (
         "spikeloom/die/1",

@@ -1,5 +1,6 @@
 """Devices by name in training: what chips of them do to columns, in counts, by hand."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 from math import exp, sqrt
 
@@ -15,7 +16,7 @@ from targets.devices import Device, load_device
 from targets.devices.cell import Cell, Quantiles, Spread
 from targets.devices.fact import Fact
 from tests.training.small import a_macro, a_network, spikes
-from tests.training.test_trainer import SHORT, a_run
+from tests.training.test_trainer import DIFFERENTIAL, SHORT, a_model, a_run
 
 DAY = 86_400.0
 
@@ -118,6 +119,24 @@ def test_a_run_refuses_a_device_before_its_first_epoch():
     with pytest.raises(MappingError, match="unknown-device"):
         run.train()
     assert not run.history
+
+
+def test_a_twin_keeps_its_own_chips_in_stages_that_name_none():
+    twin = harden(a_model(), DIFFERENTIAL, device=load_device("rram-wan"))
+    own, other = twin.noise, Noise(offset=2.0)
+    assert all(noise.offset > 0.1 for noise in own)
+    quick = replace(SHORT[-1], epochs=1)
+    schedule = (quick, replace(quick, name="dies", noise=other), replace(quick, name="own"))
+    seen = []
+    run = a_run(model=twin, schedule=schedule)
+    run.report = lambda line: seen.append(twin.noise)
+    run.train()
+    assert seen == [own, (other, other), own]
+    late = replace(quick, device="rram-wam")
+    for last, fails in ((schedule[1], False), (late, True)):
+        with pytest.raises(MappingError) if fails else nullcontext():
+            a_run(model=twin, schedule=(last,)).train()
+        assert twin.noise == own
 
 
 def test_a_run_ends_on_chips_of_a_device(tmp_path):

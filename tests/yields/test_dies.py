@@ -1,6 +1,7 @@
 """Yield: the same numbers from every scheduler and every run, and what they are made of."""
 
 import json
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +18,7 @@ from mapper.dies.trials import Ideal, Trials
 from mapper.executor import engine
 from mapper.ir.counter import read_keys
 from mapper.ir.crossbar import CrossbarMvm
+from mapper.ir.firing import firing_of
 from mapper.recordings import to_reals
 from mapper.study import RECORDS
 from mapper.study.sweep import parse_sweep
@@ -82,7 +84,29 @@ def test_a_record_is_what_a_run_of_the_die_counts(build, trials):
 def test_samples_are_run_in_parts_where_spikes_take_much_memory(trials, monkeypatch):
     whole = trials.prepare()({"seed": 1})
     monkeypatch.setattr("mapper.dies.trials._CHUNK_BYTES", 1)
-    assert trials.prepare()({"seed": 1}) == whole
+    parts = replace(trials).prepare()
+    assert len(parts.parts) > 1
+    assert parts({"seed": 1}) == whole
+    ran = engine.run(trials.graph, trials.codes, trace=True)
+    assert parts.firing == firing_of(trials.graph, ran.counts, trials.codes, ran.outputs)
+    assert parts.firing == trials.prepare().firing
+
+
+@pytest.mark.parametrize("scheduler", ["serial", "threads"])
+def test_the_ideal_chip_runs_once_in_a_process(build, few, scheduler, monkeypatch):
+    begun, begin = [], Ideal.__init__
+    monkeypatch.setattr(Ideal, "__init__", lambda self, held: begun.append(begin(self, held)))
+    monkeypatch.setattr(engine, "run", None)
+    build.dies(few, dies=2, scheduler=scheduler, workers=1, **DIE)
+    assert len(begun) == 1
+
+
+def test_other_processes_get_no_run_of_the_ideal_chip(trials):
+    """What a process has prepared is known by the digest of what it was sent."""
+    fresh = replace(trials)
+    before = pickle.dumps(fresh)
+    assert fresh.prepare() is fresh.prepare()
+    assert pickle.dumps(fresh) == before
 
 
 def test_a_die_of_an_ideal_device_is_the_ideal_chip(trials):

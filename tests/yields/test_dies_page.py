@@ -10,11 +10,12 @@ import pytest
 import mapper
 from mapper.dies.draw import Lot
 from mapper.ir.crossbar import CrossbarMvm
+from mapper.report.dies.charts import _fault_table
 from mapper.report.dies.page import dies_charts
 from mapper.study import RECORDS
 from mapper.study.sweep import parse_sweep
 from passes.dies.facts import Conditions
-from passes.dies.faults import faults_of
+from passes.dies.faults import CrossbarFaults, faults_of
 from targets.devices import load_device
 from tests.networks import small_conv_net, spikes
 
@@ -108,8 +109,23 @@ def test_faults_by_crossbar_are_those_of_the_die(build):
             assert one.stuck.tolist() == off.sum(axis=(1, 2, 3)).tolist()
         assert one.stuck.sum() == off.sum()
         assert not one.offset.any()
+        assert one.cells.sum() == 2 * op.placement.copies * meant.size
+        assert one.reads.sum() == op.placement.copies * len(op.rows) * meant.shape[1] * op.outputs
         squares = one.cell_error**2
         assert (squares > 0).tolist() == (one.stuck > 0).tolist()
+
+
+def test_crossbars_that_are_filled_in_part_count_less_in_a_table():
+    """A full crossbar and a tenth of one: the root of 10/11 of 1.1, and of 1/11 of 99."""
+    full_and_part = CrossbarFaults(
+        name="a",
+        cells=np.array([40, 4]),
+        reads=np.array([20, 2]),
+        stuck=np.array([1, 2]),
+        cell_error=np.sqrt([1.1, 0.0]),
+        offset=np.sqrt([0.0, 99.0]),
+    )
+    assert _fault_table({"a": full_and_part}).rows == (("a", "2", "3", "3", "1"),)
 
 
 def test_offsets_of_crossbars_are_as_spread_as_the_device_says(build):

@@ -6,6 +6,7 @@ import numpy as np
 
 from mapper.executor.native.bounds import Arithmetic, rises, scale_table
 from mapper.executor.native.grid import Grid
+from mapper.ir.comparators import converted
 from mapper.ir.core import Array
 from mapper.ir.readout import SenseAmpRead
 
@@ -26,7 +27,7 @@ def at_rest(grid: Grid, blocks: Sequence[int]) -> Array:
         found = read.levels[0] + reached
     else:
         first, width, step, base = (table[:, list(blocks)] for table in grid.converter())
-        found = base + step * np.clip(-first // width + 1, 0, (1 << read.bits) - 1)
+        found = converted(np.zeros_like(first), first, step, base, read.bits, width)
     weighed: Array = np.einsum("s,cgsn->cgn", np.asarray(add.significances, np.int64), found)
     return weighed
 

@@ -4,6 +4,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from math import sqrt
 
+import numpy as np
+
+from mapper.ir.core import Array
 from mapper.report.charts.base import Bar, Chart, Table, bar_table, interval_bars
 from mapper.report.charts.floorplan import floorplan_data
 from mapper.report.charts.placement import Coloured, Data, floorplans
@@ -101,11 +104,17 @@ def _fault_table(found: Mapping[str, CrossbarFaults]) -> Table:
                 name,
                 f"{len(one.stuck):,}",
                 f"{one.stuck.sum():,}",
-                *(number(sqrt((held**2).mean())) for held in (one.offset, one.cell_error)),
+                number(_whole(one.offset, one.reads)),
+                number(_whole(one.cell_error, one.cells)),
             )
             for name, one in found.items()
         ),
     )
+
+
+def _whole(rms: Array, counts: Array) -> float:
+    """Return the root mean square over all crossbars of a layer, which are not all as full."""
+    return sqrt(float(np.average(np.square(rms), weights=counts)))
 
 
 def _kinds(found: Mapping[str, CrossbarFaults], seed: int) -> Iterator[Coloured]:

@@ -62,7 +62,7 @@ def harden(
         assignment: What is decided for layers, by their names in the model: a macro, the digital
             unit, a width of weights in place of ``weight_bits``.
         device: Its name, a path to its file, or the device whose chips the model meets in training;
-            ideal ones where None.
+            ideal ones where None. A ``Run`` keeps them in stages that name no chips of their own.
         age: Of these chips, in seconds after programming; as programmed where None.
 
     Raises:

@@ -40,7 +40,7 @@ class Stage:
 
     @property
     def chips(self) -> Chips | None:
-        """What training meets; None for ideal chips."""
+        """What training meets; None for the model's own chips, which are ideal if it has none."""
         return self.noise if self.device is None else self.device
 
     @property

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from mapper.arguments import Takes, check_arguments
 from mapper.proportions import Score
+from mapper.training.backends.noise import Noise
 from mapper.training.hardening.folder import RunFolder, configuration
 from mapper.training.hardening.harden import HardwareModel, harden, target_of
 from mapper.training.hardening.settle import check_codes
@@ -32,6 +33,9 @@ _REFERENCE_RATE = 10.0
 """References are counts, hundreds of times as large as weights: they learn that much faster."""
 
 _SCALE_RATE = 2.0
+
+_Own = tuple[Noise | None, ...] | None
+"""What chips did to each layer of a model before a run; None where it was not hardened yet."""
 
 
 @runtime_checkable
@@ -94,11 +98,24 @@ class Run:
     def train(self) -> nn.Module:
         """Go through all stages; the first that is not ``float`` hardens the model.
 
+        A model that is hardened already meets its own chips (``harden``, ``disturb``) in stages
+        that name none, and again after the run. One that is hardened here has none of its own; it
+        is left with those of its last stage.
+
         Raises:
             MappingError: The model, or the first batch, is none that the hardware computes, or a
                 part of the run is no such thing. This is found before anything is trained.
             ValueError: The folder is of a run with other options.
         """
+        if not isinstance(self.model, HardwareModel):
+            return self._train(None)
+        own = self.model.noise
+        try:
+            return self._train(own)
+        finally:
+            self.model.meet(own)
+
+    def _train(self, own: _Own) -> nn.Module:
         parts = {"task": self.task, "options": self.options}
         check_given({"model": self.model, "report": self.report}, folder=self.folder)
         check_arguments(_TAKES, parts, {})
@@ -117,7 +134,7 @@ class Run:
         for index, stage in enumerate(self.options.schedule):
             if kept is not None and index < kept["stage"]:
                 continue
-            model = self._enter(stage, model, kept)
+            model = self._enter(stage, model, kept, own)
             self._stage(index, stage, model, kept)
             kept = None
         return model
@@ -143,7 +160,9 @@ class Run:
     def _hardens(self) -> bool:
         return any(stage.kind != "float" for stage in self.options.schedule)
 
-    def _enter(self, stage: Stage, model: nn.Module, kept: dict[str, Any] | None) -> nn.Module:
+    def _enter(
+        self, stage: Stage, model: nn.Module, kept: dict[str, Any] | None, own: _Own
+    ) -> nn.Module:
         """Return the model as a stage starts, or as it was stored in the middle of one."""
         if stage.kind != "float" and not isinstance(model, HardwareModel):
             model = self._hardened(model, target_of(self.target)).to(self.options.device)
@@ -154,7 +173,10 @@ class Run:
             settling = x[:, :_SETTLING].to(self.options.device)
             model.raise_awareness(stage.awareness, settling)
         if isinstance(model, HardwareModel):
-            model.disturb(stage.chips, age=stage.age)
+            if stage.chips is None and own is not None:
+                model.meet(own)
+            else:
+                model.disturb(stage.chips, age=stage.age)
         return model
 
     def _hardened(self, model: nn.Module, target: Target) -> HardwareModel:

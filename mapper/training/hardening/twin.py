@@ -1,6 +1,6 @@
 """A network on crossbars: what trains, and the integers it computes in evaluation."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -14,6 +14,7 @@ from mapper.ir.core import Graph, IntType
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.pipeline import make_passes, run_passes
 from mapper.recordings import coding_tables
+from mapper.training.backends.noise import Noise
 from mapper.training.hardening.devices import Chips, noise_for
 from mapper.training.hardening.integer import engine_on
 from mapper.training.hardening.network import network_graph
@@ -70,7 +71,15 @@ class HardwareModel(nn.Module):
             MappingError: There is no such device, or its cells hold fewer levels than a layer's.
             ValueError: Noise is by level, and the cells of a layer have other levels.
         """
-        noise = [noise_for(layer, chips, age) for layer in self.layers()]
+        self.meet([noise_for(layer, chips, age) for layer in self.layers()])
+
+    @property
+    def noise(self) -> tuple[Noise | None, ...]:
+        """What chips do to each layer in training, in the order of ``layers``."""
+        return tuple(layer.noise for layer in self.layers())
+
+    def meet(self, noise: Sequence[Noise | None]) -> None:
+        """Let chips do to each layer what ``noise`` said of them earlier."""
         for layer, own in zip(self.layers(), noise, strict=True):
             layer.noise = own
 
