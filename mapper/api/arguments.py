@@ -82,6 +82,7 @@ TAKES = {
         words='several targets, as ["adcless-64", "ideal-128"]', types=(Iterable,), each=TARGET
     ),
     "trim": FLAG,
+    "trim_range": Takes(words="counts, as a number", types=(Real,)),
     "trim_step": Takes(words="counts, as a number", types=(Real,)),
     "temperature": Takes(words="degrees Celsius, as a number", types=(Real,)),
     "threads": Takes(words="a number of threads, 1 or more", types=(int,), low=1),

@@ -1,6 +1,6 @@
 """What a calibration of a known die changed, and what that is worth."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
@@ -10,6 +10,7 @@ import numpy as np
 
 from mapper.diagnostics import many, refuse
 from mapper.dies.calibrate import Calibrated, Calibration
+from mapper.dies.trims import Trim
 from mapper.executor import engine
 from mapper.ir.core import Array, Graph
 from mapper.proportions import Score
@@ -64,12 +65,6 @@ class CalibratedDie:
     def lines(self) -> tuple[str, ...]:
         """What was done, a line each."""
         found = self.found
-        trimmed = (
-            "references as they were"
-            if self.what.trim_step is None
-            else f"{found.trimmed} of {many(found.references, 'reference')} trimmed in steps of "
-            f"{self.what.trim_step:g} counts"
-        )
         biases = f"{found.moved} of {many(found.channels, 'bias', 'biases')} moved"
         placed = (
             f"{found.columns_placed} of {many(found.columns, 'column')} and {found.rows_placed} "
@@ -77,10 +72,31 @@ class CalibratedDie:
         )
         return (
             f"known: {many(found.offsets, 'offset')}, {many(found.stuck, 'stuck cell')}",
-            trimmed,
+            *self._trimmed,
             biases if self.what.biases else "biases as they were",
             placed if self.what.place else "rows and columns as they were",
         )
+
+    @property
+    def _trimmed(self) -> Iterator[str]:
+        found, trim = self.found, self.what.trim
+        if trim is None:
+            yield "references as they were"
+            return
+        yield (
+            f"{found.trimmed} of {many(found.references, 'reference')} trimmed in steps of "
+            f"{trim.step:g} counts"
+        )
+        if found.reaches:
+            ranges = " and ".join(f"{reach:g}" for reach in found.reaches)
+            ended = many(found.ranged, "readout")
+            are = "is" if found.beyond == 1 else "are"
+            yield f"{found.beyond} of {ended} {are} beyond the trim's range of {ranges} counts"
+        if found.endless:
+            yield (
+                f"the trim's range is not known of {many(found.endless, 'readout')}: references "
+                "were moved as far as it takes"
+            )
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -96,8 +112,14 @@ class CalibratedDie:
             "schema": SCHEMA,
             "die": found.die.named,
             "known": {"offsets": found.offsets, "stuck_cells": found.stuck},
-            "trim_step": what.trim_step,
-            "references": {"all": found.references, "trimmed": found.trimmed},
+            "trim_step": None if what.trim is None else what.trim.step,
+            "trim_ranges": list(found.reaches),
+            "references": {
+                "all": found.references,
+                "trimmed": found.trimmed,
+                "beyond_range": found.beyond,
+                "range_not_known": found.endless,
+            },
             "biases": {"all": found.channels, "moved": found.moved},
             "columns": {"all": found.columns, "placed": found.columns_placed},
             "rows": {"all": found.rows, "placed": found.rows_placed},
@@ -115,34 +137,33 @@ def chosen(
     target: Target,
     trim: bool | None,
     trim_step: float | None,
+    trim_range: float | None,
     biases: bool | None,
     place: bool | None,
 ) -> Calibration:
     """Return what is to be calibrated: what was asked for, or all that the target can.
 
-    A step to trim in asks for trimming, too, unless ``trim`` is False.
+    A step to trim in, or a range, asks for trimming, too, unless ``trim`` is False.
 
     Raises:
-        MappingError: ``trim-step``.
+        MappingError: ``trim-step``, ``trim-range``.
     """
     step = trim_step if trim_step is not None else target_step(target)
-    if trim is None and trim_step is not None and (biases or place):
-        trim = True
-    asked = (trim, biases, place)
-    if not any(asked):
-        return Calibration(
-            trim_step=None if trim is False else step,
-            biases=biases is None,
-            place=place is None,
-        )
-    if trim and step is None:
+    said = trim is None and not (trim_step is None and trim_range is None)
+    if (trim or said) and step is None:
         raise refuse(
             "trim-step",
             f"target '{target.name}' does not say in which steps its references can be trimmed",
             loc=target.name,
             help="say it in counts, as --trim-step 0.5 (in Python trim_step=), or leave --trim out",
         )
-    return Calibration(trim_step=step if trim else None, biases=bool(biases), place=bool(place))
+    whole = not (trim or biases or place)
+    trims = trim or said or (whole and trim is None)
+    return Calibration(
+        trim=Trim(step=step, reach=trim_range) if trims and step is not None else None,
+        biases=biases is None if whole else bool(biases),
+        place=place is None if whole else bool(place),
+    )
 
 
 def target_step(target: Target) -> float | None:

@@ -160,6 +160,7 @@ class DrawsDie:
         *,
         trim: bool | None = None,
         trim_step: float | None = None,
+        trim_range: float | None = None,
         biases: bool | None = None,
         place: bool | None = None,
         inputs: Inputs | None = None,
@@ -176,6 +177,8 @@ class DrawsDie:
             samples: Recordings that it is calibrated on, as in ``run``.
             trim: Move references by what was measured of them, in steps.
             trim_step: These steps, in counts; what the target says if None.
+            trim_range: How far a reference moves, up or down, in counts; what the device says if
+                None.
             biases: Move the bias of each channel and copy.
             place: Put rows and columns round stuck cells and offsets.
             inputs: Recordings that take no part, to say what the calibration is worth.
@@ -185,17 +188,23 @@ class DrawsDie:
 
         Raises:
             MappingError: ``not-a-die``; ``trim-step`` where references are to be trimmed, and
-                neither the target nor ``trim_step`` says in which steps.
+                neither the target nor ``trim_step`` says in which steps; ``trim-range``.
         """
-        given = {"trim": trim, "biases": biases, "place": place, "trim_step": trim_step}
-        check_given({"progress": progress}, **given)
+        check_given(
+            {"progress": progress},
+            trim=trim,
+            trim_step=trim_step,
+            trim_range=trim_range,
+            biases=biases,
+            place=place,
+        )
         die, build = self._drawn(), self.mapped
         taken = recorded_inputs(build.ideal)
         recorded = read_inputs(samples, taken, build.presented, layout)
         apart = read_inputs_if(inputs, taken, build.presented, layout)
         if apart is not None and labels is not None:
             apart = apart.labelled(labels)
-        what = chosen(build.target, trim, trim_step, biases, place)
+        what = chosen(build.target, trim, trim_step, trim_range, biases, place)
         codes = to_codes(build.ideal, recorded.inputs, recorded.where)
         progress("calibrating")
         found = calibrate(die, build.target, codes, what)

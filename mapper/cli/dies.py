@@ -91,6 +91,12 @@ def calibrate(
         float | None,
         typer.Option(metavar="COUNTS", help="Step of a trim; what the target says if not given."),
     ] = None,
+    trim_range: Annotated[
+        float | None,
+        typer.Option(
+            metavar="COUNTS", help="Most that it moves, up or down; what the device says."
+        ),
+    ] = None,
     biases: Annotated[
         bool, typer.Option("--biases", help="Move biases, by channel and copy.")
     ] = False,
@@ -112,6 +118,7 @@ def calibrate(
             samples,
             trim=trim or None,
             trim_step=trim_step,
+            trim_range=trim_range,
             biases=biases or None,
             place=place or None,
             inputs=recording,

@@ -6,7 +6,7 @@ stays as it is: stuck cells, offsets and gains. References are trimmed by what w
 Biases are digital and come last, as they take back what is left.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 
@@ -15,6 +15,7 @@ import numpy as np
 from mapper.diagnostics import refuse
 from mapper.dies.drawn import Drawn
 from mapper.dies.place import placed
+from mapper.dies.trims import Trim, Trimmed, measured_offsets, readout_sites, trimmed
 from mapper.executor import engine
 from mapper.ir.copies import copy_of_positions
 from mapper.ir.core import Array, Graph
@@ -24,8 +25,6 @@ from mapper.ir.neurons import IntegerNeuron
 from mapper.ir.noise import key_inputs
 from passes.dies.conductance import stuck_cells
 from passes.dies.facts import facts_of
-from passes.dies.measured import Measured
-from passes.dies.references import readout_offsets
 from passes.dies.sites import sites_of
 from passes.draw_die import DrawDie
 from targets import Target
@@ -35,8 +34,8 @@ from targets import Target
 class Calibration:
     """What to calibrate."""
 
-    trim_step: float | None = None
-    """Trim references in steps of so many counts; None leaves them."""
+    trim: Trim | None = None
+    """How references are trimmed; None leaves them."""
     biases: bool = True
     place: bool = True
 
@@ -54,6 +53,14 @@ class Calibrated:
     """Readouts that there are."""
     trimmed: int
     """Readouts whose references were moved."""
+    beyond: int
+    """Readouts whose offset is beyond the range of the trim."""
+    reaches: tuple[float, ...]
+    """Ranges of the trims of macros, in counts, as far as they are known."""
+    ranged: int
+    """Readouts whose range is known."""
+    endless: int
+    """Readouts whose range is not known: their references were moved as far as it takes."""
     channels: int
     """Biases that there are, by channel and copy."""
     moved: int
@@ -84,18 +91,20 @@ def calibrate(
     """
     if what.place:
         _check_undone(die, what)
-        die = placed(die, target, codes, trims=what.trim_step is not None)
-    if what.trim_step is not None:
-        die = replace(die, step=replace(die.step, trims=trims_of(die, target, what.trim_step)))
+        die = placed(die, target, codes, what.trim)
+    trims = trimmed(die, target, what.trim) if what.trim is not None else []
+    if what.trim is not None:
+        moved = {layer.name: layer.moved for layer in trims}
+        die = replace(die, step=replace(die.step, trims=moved))
     if what.biases:
         die = replace(die, biases=biases_of(replace(die, biases={}), target, codes))
-    return _told(die, target)
+    return _told(die, target, trims)
 
 
 def _check_undone(die: Drawn, what: Calibration) -> None:
     """Refuse to move columns away from what was set for them where they were."""
     held = {
-        "references": what.trim_step is None and bool(die.step.trims),
+        "references": what.trim is None and bool(die.step.trims),
         "biases": not what.biases and bool(die.biases),
     }
     if stale := [name for name, lost in held.items() if lost]:
@@ -104,68 +113,6 @@ def _check_undone(die: Drawn, what: Calibration) -> None:
             f"{' and '.join(stale)} of {die.named} were moved for the columns as they lie",
             help="ask for --trim and --biases along with --place, or calibrate the die as drawn",
         )
-
-
-# --- references -------------------------------------------------------------------------------
-
-
-def trims_of(die: Drawn, target: Target, step: float) -> dict[str, Array]:
-    """Return by how many counts each reference is moved, ``[C, G, S, N]`` by layer.
-
-    What is left of an offset is above minus half a step, and at most half a step. Readouts that
-    take sums as they are have no references.
-    """
-    if not 0 < step < np.inf:
-        raise refuse(
-            "trim-step", f"references are trimmed in steps of {step:g} counts, not above 0"
-        )
-    found = {}
-    for offsets in measured_offsets(die, target):
-        found[offsets.op.partial_sum.name] = -step * np.ceil(offsets.counts / step - 0.5)
-    return found
-
-
-@dataclass(frozen=True, slots=True)
-class KnownOffsets:
-    """Of a layer's readouts, each of which may be that of several columns or row blocks."""
-
-    op: CrossbarMvm
-    sites: Array
-    """``[C, G, S, N]``: which readout a column has."""
-    counts: Array
-    """``[C, G, S, N]``: its offset."""
-    drawn: bool
-    """All are known, as they were drawn; else those that were measured."""
-
-    def known(self, measured: Measured | None) -> int:
-        """Count the readouts whose offset is known."""
-        at = np.unique(self.sites).view(np.int64)
-        if self.drawn or measured is None:
-            return len(at)
-        return int(np.isin(at, measured.offset_sites).sum())
-
-
-def measured_offsets(die: Drawn, target: Target) -> list[KnownOffsets]:
-    """Return the offsets of a die's readouts, by layer."""
-    chip, step = die.chip(target), die.step
-    conditions = step.conditions
-    found = []
-    for op in die.ideal.ops:
-        if not isinstance(op, CrossbarMvm) or chip.macro(op.placement.macro).readout.is_exact:
-            continue
-        sigma = facts_of(op, chip, conditions).readout.offset
-        at = readout_sites(op, step, chip)
-        offset = readout_offsets(sigma, at, step.seed, step.measured)
-        if offset is not None:
-            found.append(KnownOffsets(op, at, offset, drawn=bool(sigma)))
-    return found
-
-
-def readout_sites(op: CrossbarMvm, step: DrawDie, chip: Target) -> Array:
-    """Return which readout each column of a layer has, ``[C, G, S, N]``."""
-    name = op.partial_sum.name
-    sites = sites_of(op, step.places.get(name), step.lines.get(name))
-    return sites.readouts(chip.macro(op.placement.macro).readout.columns_per_readout)
 
 
 # --- biases -----------------------------------------------------------------------------------
@@ -237,7 +184,7 @@ def _copies_before(op: IntegerNeuron, graph: Graph) -> int:
 # --- what was done ----------------------------------------------------------------------------
 
 
-def _told(die: Drawn, target: Target) -> Calibrated:
+def _told(die: Drawn, target: Target, trims: Sequence[Trimmed]) -> Calibrated:
     chip = die.chip(target)
     layers = [op for op in die.ideal.ops if isinstance(op, CrossbarMvm)]
     read = [op for op in layers if not chip.macro(op.placement.macro).readout.is_exact]
@@ -248,6 +195,10 @@ def _told(die: Drawn, target: Target) -> Calibrated:
         stuck=sum(_stuck(op, die, chip) for op in layers),
         references=sum(len(np.unique(readout_sites(op, die.step, chip))) for op in read),
         trimmed=sum(_trimmed(op, die.step, chip) for op in read),
+        beyond=sum(layer.beyond for layer in trims),
+        reaches=tuple(sorted({layer.reach for layer in trims if layer.reach is not None})),
+        ranged=sum(layer.readouts for layer in trims if layer.reach is not None),
+        endless=sum(layer.readouts for layer in trims if layer.reach is None),
         channels=sum(op.x.shape[0] * _copies_before(op, die.ideal) for op in neurons),
         moved=_changed(die.biases),
         columns=sum(op.placement.copies * len(op.rows) * op.outputs for op in layers),

@@ -12,6 +12,7 @@ import numpy as np
 
 from mapper.dies.assign import cheapest
 from mapper.dies.drawn import Drawn
+from mapper.dies.trims import Trim, known_offsets
 from mapper.executor import engine
 from mapper.ir.comparators import converted, sensed
 from mapper.ir.core import INT64, Array, Const, param
@@ -23,7 +24,7 @@ from passes.dies.facts import facts_of, has_wires
 from passes.dies.sites import sites_of
 from passes.draw_die import DrawDie, layer_on_die
 from targets import Target
-from targets.devices import CellCounts, load_device
+from targets.devices import CellCounts, Imperfections, load_device
 
 READS = 256
 """Reads of a layer that the cost of a place is counted in."""
@@ -33,28 +34,26 @@ _LATER = ("programming", "drift", "read noise", "wires")
 """What is not known before weights are programmed, or does not follow from a place alone."""
 
 
-def placed(die: Drawn, target: Target, codes: Mapping[str, Array], *, trims: bool = False) -> Drawn:
+def placed(
+    die: Drawn, target: Target, codes: Mapping[str, Array], trim: Trim | None = None
+) -> Drawn:
     """Return a die whose rows and columns lie where its faults hurt least.
 
     Args:
         die: What is known.
         target: Of the ideal chip.
         codes: Recordings, input codes ``[T, B, *shape]`` of the ideal chip.
-        trims: Offsets will be trimmed, and do not count.
+        trim: References will be trimmed: of offsets counts what is beyond its range, and none
+            where that is not known.
     """
     layers = [op for op in die.ideal.ops if isinstance(op, CrossbarMvm)]
     seen = _seen(die, codes, layers)
-    known = {*die.step.without, *_LATER, *(["offset"] if trims else [])}
-    held = die.step.measured
-    if held is not None and trims:
-        held = replace(held, offset_sites=held.offset_sites[:0], offsets=held.offsets[:0])
-    step = replace(die.step, measured=held)
-    step = replace(step, without=tuple(sorted(known)), trims={}, places={}, lines={})
     chip, lines, places = die.chip(target), dict[str, Array](), dict[str, Array]()
-    conditions, everything = step.conditions, die.step.conditions
+    everything = die.step.conditions
     for op in layers:
         name = op.partial_sum.name
-        facts = facts_of(op, chip, conditions)
+        step = _before_programming(die.step, trim, facts_of(op, chip, everything))
+        held, facts = step.measured, facts_of(op, chip, step.conditions)
         stuck = bool(facts.cell.stuck_on or facts.cell.stuck_off or (held and held.has_cells))
         if not (stuck or held or facts.readout.offset or facts.readout.gain):
             continue  # all places are alike
@@ -63,8 +62,19 @@ def placed(die: Drawn, target: Target, codes: Mapping[str, Array], *, trims: boo
         if stuck and not has_wires(facts_of(op, chip, everything)):  # behind wires order counts
             lines[name] = _lines(chip, step, op, facts.cell, _layer(die, op, rows))
             here = replace(step, lines={name: lines[name]})
-        places[name] = _places(die, target, here, op, rows)
+        places[name] = _places(die, target, here, op, rows, trim)
     return replace(die, step=replace(die.step, lines=lines, places=places, trims={}))
+
+
+def _before_programming(step: DrawDie, trim: Trim | None, facts: Imperfections) -> DrawDie:
+    """Return what is known of a layer before its weights are programmed, and stays."""
+    held, without = step.measured, {*step.without, *_LATER}
+    if trim is not None and trim.reach_of(facts) is None:
+        without.add("offset")
+        if held is not None:
+            held = replace(held, offset_sites=held.offset_sites[:0], offsets=held.offsets[:0])
+    known = replace(step, measured=held, without=tuple(sorted(without)))
+    return replace(known, trims={}, places={}, lines={})
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +146,9 @@ def _lines(chip: Target, step: DrawDie, op: CrossbarMvm, cell: CellCounts, it: _
 # --- columns ----------------------------------------------------------------------------------
 
 
-def _places(die: Drawn, target: Target, step: DrawDie, op: CrossbarMvm, rows: Array) -> Array:
+def _places(
+    die: Drawn, target: Target, step: DrawDie, op: CrossbarMvm, rows: Array, trim: Trim | None
+) -> Array:
     """Return the place of each output in its crossbar, ``[C, G, N]``.
 
     A place costs the squared error of the weighted codes that are read there. Row blocks that take
@@ -152,6 +164,10 @@ def _places(die: Drawn, target: Target, step: DrawDie, op: CrossbarMvm, rows: Ar
     cost = np.empty((*grid, room))
     for place in range(room):
         there = replace(step, places={name: np.full(grid, place)})
+        offsets = None if trim is None else known_offsets(op, there, chip)
+        if trim is not None and offsets is not None:
+            reach = trim.reach_of(facts_of(op, chip, step.conditions))
+            there = replace(there, trims={name: trim.of(offsets.counts, reach)[0]})
         got = _codes(*layer_on_die(there, die.ideal, chip, op), rows)
         error = np.square(got - wanted).mean(axis=-1)  # [C, G, S, N]
         weight = np.square(np.asarray(op.encoding.significances, np.float64))

@@ -20,6 +20,8 @@ AMPLIFIER_FACTS = {
     "gain": About("spread of the gain", "", 0, 1),
     "read_noise_mv": About("spread from read to read", "mV", 0, 1e4),
     "read_noise_counts": About("the same, in counts", "counts", 0, 1e4),
+    "trim_range_mv": About("how far a trim moves a reference, up or down", "mV", 0, 1e6),
+    "trim_range_counts": About("the same, in counts", "counts", 0, 1e6),
     "mv_per_count": About("step between two levels of a cell", "mV", 1e-6, 1e6),
     "swing_v": About("voltage that all rows share: one that is on, over", "V", 0.001, 1e3),
     "parasitic": About("capacitance of the bitline over that of a cell", "", 0, 1e6),
@@ -45,6 +47,8 @@ class Amplifier:
     gain: Fact | None = None
     read_noise_mv: Fact | None = None
     read_noise_counts: Fact | None = None
+    trim_range_mv: Fact | None = None
+    trim_range_counts: Fact | None = None
     mv_per_count: Fact | None = None
     swing_v: Fact | None = None
     parasitic: Fact | None = None
@@ -77,6 +81,7 @@ _STEPS = (
 ONE_OF: dict[str, tuple[tuple[str, ...], ...]] = {
     "the offset": (("offset_mv",), ("offset_counts",), ("mismatch_mv_um", "input_um2")),
     "the read noise": (("read_noise_mv",), ("read_noise_counts",)),
+    "the range of a trim": (("trim_range_mv",), ("trim_range_counts",)),
     "a count in mV": _STEPS,
 }
 """Ways to say one thing, of which a file has one."""

@@ -56,6 +56,8 @@ class ReadoutCounts:
     """What a half-active reference is made of."""
     leakage: Leakage | None
     """Whether leakage of cells is taken off a constant reference."""
+    trim_range: float | None = None
+    """How far a calibration can move a reference, up or down, in counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

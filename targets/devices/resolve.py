@@ -111,6 +111,7 @@ def readout_counts(
     return ReadoutCounts(
         mv_per_count=mv,
         offset=None if amplifier is None else _offset(amplifier, mv),
+        trim_range=None if amplifier is None else _trim_range(amplifier, mv),
         gain=None if amplifier is None else number(amplifier.gain),
         noise=None if amplifier is None else _noise(amplifier, mv),
         replica=None if replica is None else replica.kind,
@@ -162,6 +163,12 @@ def _noise(amplifier: Amplifier, mv: float | None) -> float | None:
     if amplifier.read_noise_counts is not None:
         return amplifier.read_noise_counts.number
     return _counts(number(amplifier.read_noise_mv), mv)
+
+
+def _trim_range(amplifier: Amplifier, mv: float | None) -> float | None:
+    if amplifier.trim_range_counts is not None:
+        return amplifier.trim_range_counts.number
+    return _counts(number(amplifier.trim_range_mv), mv)
 
 
 def _counts(millivolts: float | None, mv: float | None) -> float | None:

@@ -227,6 +227,13 @@ SETTINGS: dict[str, Setting] = {
         high=1e4,
         change=_amplifier("read_noise_counts", "read_noise_mv"),
     ),
+    "amplifier.trim_range": Setting(
+        words="how far a trim moves a reference, up or down",
+        unit="counts",
+        low=0.0,
+        high=1e6,
+        change=_amplifier("trim_range_counts", "trim_range_mv"),
+    ),
     "wire.ohm_per_cell": Setting(
         words="resistance from one cell to the next",
         unit="Ohm",

@@ -12,7 +12,8 @@ import mapper as spikeloom
 from mapper import cli
 from mapper.diagnostics import MappingError
 from mapper.dies.assign import cheapest
-from mapper.dies.calibrate import Calibration, measured_offsets, trims_of
+from mapper.dies.calibrate import Calibration
+from mapper.dies.trims import Trim, measured_offsets, trimmed
 from mapper.executor import engine
 from mapper.ir.core import INT64, param
 from mapper.ir.crossbar import CrossbarMvm
@@ -59,7 +60,7 @@ def test_trimming_in_steps_of_the_margin_gives_the_bits_of_the_ideal_chip(target
 def test_what_a_trim_leaves_is_within_half_a_step(build):
     die = build.die(1, device=device(amplifier__offset=3.0)).mapped.die
     for step in (0.25, 1.0, 4.0):
-        trims = trims_of(die, build.target, step)
+        trims = {layer.name: layer.moved for layer in trimmed(die, build.target, Trim(step=step))}
         for held in measured_offsets(die, build.target):
             trim = trims[held.op.partial_sum.name]
             left = held.counts + trim
@@ -70,8 +71,9 @@ def test_what_a_trim_leaves_is_within_half_a_step(build):
 def test_a_half_on_its_edge_goes_to_the_side_that_keeps_the_bit():
     """Half a step below is a reference on the sum below it: that one has to stay out."""
     offset = np.array([-0.5, 0.5, 1.5, -1.5])
-    trim = -1.0 * np.ceil(offset / 1.0 - 0.5)
+    trim, beyond = Trim(step=1.0).of(offset, None)
     assert (offset + trim).tolist() == [0.5, 0.5, 0.5, 0.5]
+    assert not beyond.any()
 
 
 def test_biases_give_every_channel_the_mean_sum_of_the_ideal_chip(build):
@@ -139,7 +141,7 @@ def test_a_calibrated_die_is_a_build_whose_rings_agree(target, tmp_path):
     facts = device(amplifier__offset=1.0, cell__stuck_on=0.05, cell__sigma=0.1)
     build = spikeloom.compile(two_layers(), target, calibrate=SAMPLES)
     done = build.die(3, device=facts).calibrate(SAMPLES, trim_step=0.5).saved(tmp_path / "die")
-    assert (done.what.trim_step, done.what.biases, done.what.place) == (0.5, True, True)
+    assert done.what == Calibration(trim=Trim(step=0.5), biases=True, place=True)
     again = spikeloom.load(tmp_path / "die")
     assert digest(again.hardware) == digest(done.build.hardware)
     found = again.verify(OTHERS)
@@ -164,7 +166,7 @@ def test_a_target_that_does_not_say_its_step_is_not_trimmed(build):
     with pytest.raises(MappingError) as refused:
         die.calibrate(SAMPLES, trim=True)
     assert refused.value.diagnostics[0].code == "trim-step"
-    assert die.calibrate(SAMPLES).what.trim_step is None
+    assert die.calibrate(SAMPLES).what.trim is None
     for step in (0, -1.0, float("nan")):
         with pytest.raises(MappingError) as refused:
             die.calibrate(SAMPLES, trim=True, trim_step=step)
@@ -174,7 +176,7 @@ def test_a_target_that_does_not_say_its_step_is_not_trimmed(build):
     trims = replace(target, macros=(replace(target.macros[0], readout=readout),))
     known = spikeloom.compile(two_layers(), trims, calibrate=SAMPLES)
     die = known.die(0, device="rram-typical")
-    assert die.calibrate(SAMPLES, place=False).what.trim_step == 0.5
+    assert die.calibrate(SAMPLES, place=False).what.trim == Trim(step=0.5)
 
 
 def test_the_cheapest_assignment_is_found():
@@ -252,7 +254,7 @@ def test_placing_does_not_throw_an_earlier_calibration_away(build, first):
     moved = {"trim": "references", "biases": "references and biases"}[first]
     assert f"{moved} of die 1 of ideal, calibrated were moved" in str(refused.value)
     again = done.calibrate(SAMPLES, trim_step=1.0)
-    assert again.what == Calibration(trim_step=1.0, biases=True, place=True)
+    assert again.what == Calibration(trim=Trim(step=1.0), biases=True, place=True)
 
 
 def test_a_step_asks_for_trimming_beside_what_else_is_asked_for(build):

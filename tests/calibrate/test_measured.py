@@ -8,7 +8,7 @@ import pytest
 
 import mapper as spikeloom
 from mapper.diagnostics import MappingError
-from mapper.dies.calibrate import measured_offsets
+from mapper.dies.trims import measured_offsets
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.identity import digest
 from passes.dies.sites import sites_of
