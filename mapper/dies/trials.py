@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mapper.dies.draw import Lot, activity_of
-from mapper.executor.base import Prepared
+from mapper.executor.base import Prepared, Traced
 from mapper.executor.engine import engine_for
 from mapper.executor.native import NativeExecutor
 from mapper.ir.activity import WORDLINES, counted_shapes
@@ -33,7 +33,7 @@ SEED, AGE, WITHOUT, LAYERS = "seed", "age", "without", "layers"
 """What a case names beside settings of the device."""
 
 _CHUNK_BYTES = 1 << 26
-"""Of the spikes of so many samples as are run at once."""
+"""Of the spikes of so many samples as are run at once, were they numbers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,15 +97,10 @@ class Ideal:
         self.spikes = spike_layers(trials.graph)
         self._planned: dict[tuple[str, ...], Prepared] = {}
         ideal = engine_for(None).prepare(trials.graph, watch=tuple(self.spikes), threads=1)
-        self.parts, counted = [], list[Mapping[str, Array]]()
+        self.parts, counted = list[Part](), list[Mapping[str, Array]]()
         for samples in self._chunks():
             found = ideal.trace(self._inputs(trials.graph, samples, 0))
-            self.parts.append(
-                {
-                    k: found.outputs[k].astype(bool) if k in self.spikes else found.outputs[k]
-                    for k in (*self._outputs, *self.spikes)
-                }
-            )
+            self.parts.append(_part(found, self._outputs, tuple(self.spikes)))
             counted.append(found.counts)
         self.activity = activity_of(trials.graph, _added(counted), *trials.shape)
         each = [name for name, shape in counted_shapes(trials.graph) if shape is None]
@@ -117,17 +112,17 @@ class Ideal:
 
     def __call__(self, case: Case) -> Mapping[str, Any]:
         """Draw a die, run it, and count what it does."""
-        die = self.die(case)
         watch = tuple(self.spikes) if case.keys() == {SEED} else ()
+        die = self.die(case, checked=watch not in self._planned)
         prepared = self._prepared(die, watch)
         differing = dict.fromkeys(watch, 0)
         answers = list[Mapping[str, Array]]()
-        for samples, part in zip(self._chunks(), self.parts, strict=True):
+        for samples, ideal in zip(self._chunks(), self.parts, strict=True):
             seed = self.trials.run_seed + case[SEED]
-            found = prepared.run(self._inputs(die, samples, seed))
-            answers.append({name: found[name] for name in self._outputs})
+            part = _part(_ran(prepared, self._inputs(die, samples, seed)), self._outputs, watch)
+            answers.append(part.outputs)
             for name in watch:
-                differing[name] += int(np.count_nonzero(found[name].astype(bool) != part[name]))
+                differing[name] += _bits_that_differ(part.spikes[name], ideal.spikes[name])
         counted = self._compared(answers)
         return {**counted, "spikes": differing} if watch else counted
 
@@ -140,8 +135,8 @@ class Ideal:
         self._planned.setdefault(watch, prepared)
         return prepared
 
-    def die(self, case: Case) -> Graph:
-        """Draw the die of a case."""
+    def die(self, case: Case, *, checked: bool = True) -> Graph:
+        """Draw the die of a case; unless it is ``checked`` its graph is known to be valid."""
         known = (SEED, AGE, WITHOUT, LAYERS)
         lot = Lot(
             settings={name: value for name, value in case.items() if name not in known},
@@ -150,31 +145,32 @@ class Ideal:
             without=(*self.trials.lot.without, *case.get(WITHOUT, ())),
         )
         layers = case.get(LAYERS)
-        return lot.die(
+        drawn = lot.drawn(
             self.trials.graph,
             self.target,
             case[SEED],
             self.activity,
             None if layers is None else tuple(layers),
         )
+        return drawn.draw(self.target) if checked else drawn.draw_unchecked(self.target)
 
     @cached_property
     def firing(self) -> Firing:
         """Whether it works on the recording at all."""
         outputs = {
-            name: np.concatenate([part[name] for part in self.parts], axis=1)
+            name: np.concatenate([part.outputs[name] for part in self.parts], axis=1)
             for name in self._outputs
         }
         return firing_of(self.trials.graph, self._counts, self.trials.codes, outputs)
 
     def counted(self) -> Mapping[str, Any]:
         """Return what a die of an ideal device would count."""
-        return self._compared([{name: part[name] for name in self._outputs} for part in self.parts])
+        return self._compared([part.outputs for part in self.parts])
 
     @cached_property
     def classes(self) -> Array:
         """The class of each sample, ``[B]``."""
-        return np.concatenate([self._classes(part) for part in self.parts])
+        return np.concatenate([self._classes(part.outputs) for part in self.parts])
 
     def _classes(self, outputs: Mapping[str, Array]) -> Array:
         first = self._outputs[0]
@@ -184,7 +180,7 @@ class Ideal:
         found = np.concatenate([self._classes(answer) for answer in answers])
         pairs = zip(self.parts, answers, strict=True)
         counts = {
-            "same_outputs": sum(_same(part, answer, self._outputs) for part, answer in pairs),
+            "same_outputs": sum(_same(part.outputs, answer) for part, answer in pairs),
             "same_class": int((found == self.classes).sum()),
         }
         if self.trials.labels is not None:
@@ -206,9 +202,40 @@ class Ideal:
         return {name: np.ascontiguousarray(array[:, samples.slice]) for name, array in cut.items()}
 
 
-def _same(one: Mapping[str, Array], other: Mapping[str, Array], names: tuple[str, ...]) -> int:
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What some samples gave."""
+
+    outputs: Mapping[str, Array]
+    """``[T, B, *shape]`` by name."""
+    spikes: Mapping[str, Array]
+    """Of each layer as bits, in an order of the engine's own, with zeros behind them."""
+
+
+def _part(found: Traced, outputs: tuple[str, ...], layers: tuple[str, ...]) -> Part:
+    """Take what is counted of a run; spikes are packed here where the engine holds none so."""
+    packed = (
+        found.spikes[name] if found.spikes else np.packbits(found.outputs[name] != 0)
+        for name in layers
+    )
+    return Part(
+        {name: found.outputs[name] for name in outputs}, dict(zip(layers, packed, strict=True))
+    )
+
+
+def _ran(prepared: Prepared, inputs: Mapping[str, Array]) -> Traced:
+    if isinstance(prepared, NativeExecutor):
+        return prepared.run_packed(inputs)
+    return Traced(outputs=prepared.run(inputs))
+
+
+def _bits_that_differ(one: Array, other: Array) -> int:
+    return int(np.bitwise_count(one ^ other).sum(dtype=np.int64))
+
+
+def _same(one: Mapping[str, Array], other: Mapping[str, Array]) -> int:
     """Count the samples of ``[T, B, *shape]`` of which every number is the same."""
-    equal = [(one[name] == other[name]).swapaxes(0, 1) for name in names]
+    equal = [(one[name] == other[name]).swapaxes(0, 1) for name in one]
     whole = [found.reshape(len(found), -1).all(axis=1) for found in equal]
     return int(np.logical_and.reduce(whole).sum())
 

@@ -1,6 +1,6 @@
 """Run a hardware graph on the native kernels: the same integers as the definition."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from math import prod
@@ -15,13 +15,15 @@ from mapper.executor.native.held import Held, joined, layout, pack, words
 from mapper.executor.native.logic import MOST_PLANES
 from mapper.executor.native.plan import Component, Plan, make_plan
 from mapper.executor.native.steps import DelayStep, Env, LayerStep, NumpyStep
-from mapper.executor.native.trace import Trace
+from mapper.executor.native.trace import Trace, joined_parts, packed_spikes
 from mapper.ir.activity import counted_shapes
 from mapper.ir.core import SPIKE, Array, Graph, IntType, State, param
 from mapper.ir.evaluate import recorded_names
 from mapper.ir.neurons import IntegerNeuron
 from mapper.kernels import core
 from mapper.kernels.pool import Pool
+
+_Record = dict[str, list[Array]]
 
 CHUNK_BYTES = 48 << 20
 """Of a network's packed values: so many time steps are run layer by layer at once."""
@@ -97,6 +99,18 @@ class NativeExecutor:
         """Run as every engine does."""
         return self._run(inputs, initial, progress, None)
 
+    def run_packed(self, inputs: Mapping[str, Array]) -> Traced:
+        """Run, and keep watched spikes as they are packed between layers: nothing is counted."""
+        own, values = {value.name for value in self.graph.outputs}, self.plan.outputs
+        spikes: _Record = {name: [] for name in self.watch if name in self._spikes}
+        outputs: _Record = {name: [] for name in values if name in own or name not in spikes}
+        for env in self._parts(inputs, {}, None, None):
+            for name, parts in spikes.items():
+                parts.append(packed_spikes(env[values[name]]))
+            for name, parts in outputs.items():
+                parts.append(env[values[name]].as_dense())
+        return Traced(outputs=joined_parts(outputs), spikes=joined_parts(spikes))
+
     def prepared(self, inputs: Mapping[str, Array]) -> Callable[[], Env]:
         """Return a call that runs all time steps at once from packed inputs: for benchmarks.
 
@@ -129,28 +143,35 @@ class NativeExecutor:
         progress: Progress | None,
         trace: Trace | None,
     ) -> Arrays:
-        given, states = self._checked(inputs, initial or {})
+        record: _Record = {name: [] for name in self.plan.outputs}
+        for env in self._parts(inputs, initial or {}, progress, trace):
+            for name, value in self.plan.outputs.items():
+                record[name].append(env[value].as_dense())
+        return joined_parts(record)
+
+    def _parts(
+        self,
+        inputs: Mapping[str, Array],
+        initial: Mapping[str, Array],
+        progress: Progress | None,
+        trace: Trace | None,
+    ) -> Iterator[Env]:
+        """Yield what is recorded of some time steps after the other."""
+        given, states = self._checked(inputs, initial)
         steps, batch = next(iter(given.values())).leading
         for step in self.plan.steps:
             step.start(states)
-        record: dict[str, list[Array]] = {name: [] for name in self.plan.outputs}
         pool = Pool(self.threads)
         try:
             size = self._chunk(batch)
             for first in range(0, steps, size):
                 last = min(first + size, steps)
                 part = {name: held.steps(first, last) for name, held in given.items()}
-                env = self._advanced(part, pool, trace)
-                for name, value in self.plan.outputs.items():
-                    record[name].append(env[value].as_dense())
+                yield self._advanced(part, pool, trace)
                 if progress is not None:
                     progress(last)
         finally:
             pool.close()
-        return {
-            name: parts[0] if len(parts) == 1 else np.concatenate(parts)
-            for name, parts in record.items()
-        }
 
     def _checked(
         self, inputs: Mapping[str, Array], initial: Mapping[str, Array]

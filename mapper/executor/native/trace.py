@@ -1,5 +1,6 @@
 """What was active: spikes, driven wordlines and reads, counted from packed values."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -36,8 +37,8 @@ class Trace:
         added = {name: np.sum(parts, axis=0) for name, parts in self._sums.items()}
         return Traced(
             outputs=outputs,
-            counts=_joined(self._parts) | added,
-            spikes=_joined(self._packed),
+            counts=joined_parts(self._parts) | added,
+            spikes=joined_parts(self._packed),
         )
 
     def note_spikes(self, held: Held) -> None:
@@ -67,7 +68,7 @@ class Trace:
         self._sums.setdefault(mvm.partial_sum.name + WORDLINES, []).append(wordlines)
 
 
-def _joined(parts: dict[str, list[Array]]) -> dict[str, Array]:
+def joined_parts(parts: Mapping[str, list[Array]]) -> dict[str, Array]:
     """Put time steps one after the other."""
     return {
         name: arrays[0] if len(arrays) == 1 else np.concatenate(arrays)

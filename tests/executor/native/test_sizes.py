@@ -13,6 +13,7 @@ from mapper.executor.native.held import layout, pack, unpack
 from mapper.ir.core import IntType, Value
 from mapper.ir.evaluate import evaluate
 from mapper.ir.neurons import Decay, Reset
+from mapper.ir.readout import ShiftAndAdd
 from mapper.ir.windows import Window, transposed_window
 from mapper.kernels import core
 from mapper.kernels.core import VARIANTS, supported_levels, unavailable
@@ -290,6 +291,20 @@ def test_a_trace_holds_packed_spikes():
     assert octets.shape == (4, 1, 16, 16, 1)
     unpacked = np.unpackbits(octets, axis=-1, count=4, bitorder="little")
     assert np.array_equal(unpacked.transpose(0, 1, 4, 2, 3), spikes)
+
+
+def test_watched_spikes_may_stay_packed(monkeypatch):
+    """Over any number of time steps at once; what is no spike is a number, as are outputs."""
+    monkeypatch.setattr("mapper.executor.native.run.CHUNK_BYTES", 1)
+    graph = dvs_net()
+    inputs = {"events": random_spikes(4, 2, 2, 16, 16)}
+    summed = next(op for op in graph.ops if isinstance(op, ShiftAndAdd)).result.name
+    ready = NativeExecutor(graph, watch=("lif1", summed))
+    whole, packed = ready.run(inputs), ready.run_packed(inputs)
+    assert packed.spikes.keys() == {"lif1"}
+    assert packed.outputs.keys() == whole.keys() - {"lif1"}
+    assert all(np.array_equal(found, whole[name]) for name, found in packed.outputs.items())
+    assert np.array_equal(packed.spikes["lif1"], ready.trace(inputs).spikes["lif1"])
 
 
 def test_without_kernels_the_default_is_numpy_and_says_so(monkeypatch):
