@@ -48,7 +48,7 @@ from mapper.verify.activity import recorded_on
 from mapper.verify.asked import Asked, Rings
 from mapper.verify.every import every_ring
 from mapper.verify.evidence import gather_evidence, verified
-from mapper.verify.known import check_own_page, store, store_part
+from mapper.verify.known import check_own_page, shown_if_stopped, store, store_part
 from mapper.verify.record import described_file
 from mapper.verify.rings import spike_values
 from targets import DEFAULT_PRESET, Target, load_preset
@@ -223,21 +223,21 @@ class Build(DrawsDie, MakesDies):
         check_no_keys(self.hardware, whole)
         recorded, extent = asked.cut(whole)
         of_run = Rings(asked=asked, extent=extent)
-        given = self.model if model is None else model
         kept = self.folder is not None and recorded.where != IN_MEMORY
         with ExitStack() as files:
+            given = self.model if model is None else model
             path = None if given is None else files.enter_context(model_file(given))
             nir = nir or self.nir
             if not kept:
                 return every_ring(self.mapped, recorded, path, nir, progress, rings=of_run)
             named = {"input": Path(recorded.where), "model": path}
             described = {what: described_file(file) for what, file in named.items() if file}
-            of_run.ended = lambda part: store_part(
-                self._in_folder(), self.identity, part, described
-            )
+            place = self._in_folder(), self.identity
+            of_run.ended = lambda part: store_part(*place, part, described)
+            files.enter_context(shown_if_stopped(self.mapped, *place))
             found, ran = verified(self.mapped, recorded, path, nir, progress, of_run)
         progress("laying the page out")
-        warning = store(self.mapped, self._in_folder(), self.identity, ran, found, described)
+        warning = store(self.mapped, *place, ran, found, described)
         return replace(found, warnings=(*found.warnings, warning)) if warning else found
 
     def cost(

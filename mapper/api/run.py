@@ -19,7 +19,7 @@ from mapper.layout import Taken
 from mapper.notebook import html_table
 from mapper.proportions import Score
 from mapper.recordings import IN_MEMORY, Recording, checked_arrays, coding_tables, to_reals
-from mapper.verify.answers import classes, score, wanted_classes
+from mapper.verify.answers import classes, judged, score, wanted_classes
 from mapper.writing import whole_file
 
 SCHEMA = "spikeloom/run/1"
@@ -203,13 +203,23 @@ def run_of(
         spikes={name: ran.outputs[name] for name in spikes},
         uncalibrated=build.uncalibrated,
         trace=ran.trace if traced else None,
-        firing=firing_of(graph, ran.counts, codes, ran.outputs),
+        firing=_firing(graph, ran, codes, recording),
         backend=ran.engine,
         recording=recording.taken,
         variant=ran.variant,
         notes=(*ran.notes, *filter(None, (unused,))),
         die="" if build.die is None else build.die.named,
     )
+
+
+def _firing(graph: Graph, ran: Ran, codes: Mapping[str, Array], recording: Recording) -> Firing:
+    """Say what the run shows of its layers, and of its answers where samples have labels."""
+    found, output = firing_of(graph, ran.counts, codes, ran.outputs), graph.outputs[0]
+    samples, number = recording.samples, prod(output.shape)
+    arrays, where = recording.arrays, recording.where
+    labels = wanted_classes(arrays, output.name, samples, number, where)
+    reals = to_reals(graph, {output.name: ran.outputs[output.name]})
+    return judged(found, classes(reals[output.name]), labels)
 
 
 def _write(path: Path, arrays: Mapping[str, Array]) -> None:

@@ -41,7 +41,7 @@ from mapper.report.comparison.data import PairedSides, RatioWay, difference_tabl
 from mapper.report.comparison.designs import Kind
 from mapper.report.references import works_behind
 from mapper.verify.activity import recorded_on
-from mapper.verify.answers import right_answers, score_of, wanted_classes
+from mapper.verify.answers import classes, judged, right_answers, score_of, wanted_classes
 from mapper.verify.known import write_known
 from mapper.verify.result import Verification
 from targets import Preset, Target, Work, load_preset, target_to_data
@@ -74,6 +74,7 @@ def measured(compared: Compared, recording: Recording) -> Compared:
     labels = wanted_classes(recording.arrays, output, recording.samples, number, recording.where)
     answers = to_reals(graph, ran.outputs)[output]
     firing = firing_of(graph, ran.counts, codes, ran.outputs)
+    firing = judged(firing, classes(answers), labels)
     return replace(
         compared,
         activity=measure(graph, ran.counts, build.counts.levels),

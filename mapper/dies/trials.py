@@ -26,7 +26,7 @@ from mapper.ir.noise import key_inputs
 from mapper.recordings import Recording, to_codes, to_reals
 from mapper.study import Case
 from mapper.study.case import digest as data_digest
-from mapper.verify.answers import classes, wanted_classes
+from mapper.verify.answers import classes, judged, wanted_classes
 from targets import Target, target_to_data
 
 SEED, AGE, WITHOUT, LAYERS = "seed", "age", "without", "layers"
@@ -161,7 +161,8 @@ class Ideal:
             name: np.concatenate([part.outputs[name] for part in self.parts], axis=1)
             for name in self._outputs
         }
-        return firing_of(self.trials.graph, self._counts, self.trials.codes, outputs)
+        found = firing_of(self.trials.graph, self._counts, self.trials.codes, outputs)
+        return judged(found, self.classes, self.trials.labels)
 
     def counted(self) -> Mapping[str, Any]:
         """Return what a die of an ideal device would count."""

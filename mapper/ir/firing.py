@@ -43,13 +43,15 @@ class LayerFiring:
 class Finding:
     """Something that makes a network say less than it seems to, or nothing."""
 
-    kind: Literal["no-input", "silent", "always", "alike"]
+    kind: Literal["no-input", "silent", "always", "alike", "one-class"]
     layers: tuple[str, ...] = ()
     """Those that never fire, or always do; none where it is about inputs or outputs."""
     onward: bool = False
     """They are the last of the network: nothing behind the first of them does otherwise."""
     of: int = 0
-    """Layers that fire or may fire; of ``alike``, samples."""
+    """Layers that fire or may fire; of ``alike`` and ``one-class``, samples."""
+    answer: int = 0
+    """The one class, of ``one-class``."""
 
     @property
     def short(self) -> str:
@@ -59,6 +61,8 @@ class Finding:
         if self.kind == "alike":
             alike = f"all {self.of} samples answered alike"
             return "all outputs are one number" if self.of == 1 else alike
+        if self.kind == "one-class":
+            return f"all {self.of} samples are class {self.answer} to it"
         first = printable(self.layers[0])
         silent = self.kind == "silent"
         if self.onward:
@@ -75,6 +79,11 @@ class Finding:
         if self.kind == "alike":
             told = "one number everywhere" if self.of == 1 else f"alike for all {self.of} samples"
             return f"{what}: its outputs are {told}"
+        if self.kind == "one-class":
+            return (
+                f"{what}: it answers class {self.answer} for all {self.of} samples, whose labels "
+                "differ"
+            )
         count, one = f"{len(self.layers)} of {many(self.of, 'layer')}", len(self.layers) == 1
         never, always = ("never fires", "fires") if one else ("never fire", "fire")
         does = never if self.kind == "silent" else f"{always} in every neuron and step"
@@ -99,6 +108,9 @@ class Firing:
     """Samples differ and no output does; of one sample, all outputs are one number."""
     cut: bool = False
     """Every way from an input to an output leads through a layer that never or always fires."""
+    one_class: int | None = None
+    """The class that every sample was given, where their labels differ; None where answers differ,
+    or nobody knows labels. Outputs do depend on the inputs then, and yet say nothing."""
 
     @property
     def rate(self) -> float | None:
@@ -136,6 +148,8 @@ class Firing:
         yield from self._about("always", [self._ever(layer) for layer in self.layers])
         if self.alike and not self.cut:  # where it is cut off, that is the cause
             yield Finding(kind="alike", of=self.samples)
+        if self.one_class is not None and not self.dead:  # of a dead one that is no wonder
+            yield Finding(kind="one-class", of=self.samples, answer=self.one_class)
 
     def _chances(self, layer: LayerFiring) -> int:
         """Return how often a layer may fire; of one chance nobody can say never or always."""
@@ -188,6 +202,7 @@ class Firing:
             "no_input": self.no_input,
             "outputs_alike": self.alike,
             "outputs_cut_off": self.cut,
+            **({} if self.one_class is None else {"one_class": self.one_class}),
         }
 
 

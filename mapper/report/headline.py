@@ -297,7 +297,8 @@ MUCH_LOST = 0.05
 
 def _style(found: Verification) -> str:
     """Say how answers look that are computed to the bit."""
-    if any(firing.dead for firing in (found.firing, found.source_firing) if firing is not None):
+    ran = [firing for firing in (found.firing, found.source_firing) if firing is not None]
+    if any(firing.dead or firing.one_class is not None for firing in ran):
         return "bad"
     if found.coverage:  # some rings were left out, or never ended
         return "warn"
@@ -312,6 +313,8 @@ def worth_of(found: Verification) -> str:
     for what, firing in ((NETWORK, found.source_firing), (MAPPING, found.firing)):
         if firing is not None and firing.dead:
             told.append(f"{what} is dead ({firing.reason})")
+        elif firing is not None and firing.one_class is not None:
+            told.append(f"{what} answers class {firing.one_class} for all samples")
     if found.accuracy is not None:
         told.append(f"right on {found.score or percent(found.accuracy)}")
         if found.source_accuracy is not None:

@@ -1,11 +1,13 @@
 """What a network's outputs are worth: classes, accuracy, agreement."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from mapper.inputs import check_classes, check_labels
 from mapper.ir.core import Array
+from mapper.ir.firing import Firing
 from mapper.proportions import Score
 
 
@@ -28,6 +30,13 @@ def score(output: Array, labels: Array) -> Score:
 def score_of(right: Array) -> Score:
     """Count what ``right_answers`` gave."""
     return Score(int(np.count_nonzero(right)), right.size)
+
+
+def judged(firing: Firing, given: Array, labels: Array | None) -> Firing:
+    """Say of a run where all samples were given one class, ``[B]``, and their labels differ."""
+    if labels is None or (labels == labels[0]).all():
+        return firing
+    return replace(firing, one_class=int(given[0])) if (given == given[0]).all() else firing
 
 
 def wanted_classes(

@@ -6,7 +6,7 @@ that laid it out. So anyone can lay it out again and compare: it calls records b
 
 import errno
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -123,6 +123,28 @@ def store_part(folder: Path, own: str, found: Verification, files: Mapping[str, 
     with suppress(OSError, MappingError), changed_files(folder, record, last=RECORD):
         if identity(folder) != own:
             raise OSError(errno.ESTALE, "another build has taken its place", str(folder))
+
+
+@contextmanager
+def shown_if_stopped(build: Build, folder: Path, own: str) -> Iterator[None]:
+    """Lay the page out before Ctrl-C ends a run: rings that had ended are shown, too.
+
+    Of a run that is killed only the record is left; the page is laid out with it when it is asked
+    for.
+
+    Args:
+        build: What runs.
+        folder: Its folder.
+        own: Its identity: another build may have taken its place meanwhile.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        with suppress(OSError, MappingError):
+            _replace_page(
+                folder, own, render_report(build.report(known(build, folder))).encode(), {}
+            )
+        raise
 
 
 def write_known(

@@ -11,7 +11,7 @@ from mapper.ir.core import Array, Graph
 from mapper.ir.firing import MAPPING, NETWORK, firing_of
 from mapper.progress import Progress, Ticks
 from mapper.recordings import to_reals
-from mapper.verify.answers import score
+from mapper.verify.answers import classes, judged, score
 from mapper.verify.result import INEXACT, InexactPass, Verification
 from mapper.verify.rings import few, inputs_of, spike_values
 from mapper.verify.stepped import Agreement, Record, counted, of_samples
@@ -49,6 +49,8 @@ class Measured:
             for each, inputs in ((mapping, self._codes), (source, self._reals))
         )
         first = source.graph.outputs[0].name
+        firing = judged(firing, classes(outputs[first]), labels)
+        source_firing = judged(source_firing, classes(theirs[first]), labels)
         return replace(
             found,
             accuracy=None if labels is None else score(outputs[first], labels).share,

@@ -18,7 +18,7 @@ from mapper.ir.verify import graph_problems
 from mapper.layout import Taken
 from mapper.progress import Progress, silent
 from mapper.verify import reference, sequence
-from mapper.verify.answers import agreement, score, wanted_classes
+from mapper.verify.answers import agreement, classes, judged, score, wanted_classes
 from mapper.verify.outputs import compare
 from mapper.verify.reference import output_types
 from mapper.verify.result import RULES, Ring, Verification
@@ -73,6 +73,7 @@ def verify_model(
         prod(found[output].shape[2:]),
         where,
     )
+    firing = judged(firing, classes(found[output]), labels)
     return Verification(
         rings=tuple(rings),
         accuracy=None if labels is None else score(found[output], labels).share,

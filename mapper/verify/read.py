@@ -195,6 +195,7 @@ def read_firing(found: Mapping[str, Any], name: str) -> Firing | None:
     if not isinstance(layers, list) or not all(type(one) is bool for one in (no_input, alike, cut)):
         raise ValueError(f"{name} is no count of spikes")
     steps, samples = (_count(held, key, name) for key in ("steps", "samples"))
+    one = _count(held, "one_class", name, least=0) if "one_class" in held else None
     return Firing(
         steps=steps,
         samples=samples,
@@ -202,6 +203,7 @@ def read_firing(found: Mapping[str, Any], name: str) -> Firing | None:
         no_input=no_input is True,
         alike=alike is True,
         cut=cut is True,
+        one_class=one,
     )
 
 

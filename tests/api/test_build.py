@@ -62,7 +62,7 @@ def test_answers_are_the_json_of_the_commands(build, recording, tmp_path):
     made = api.compile_model(DEMO_MODEL, "adcless-64", tmp_path / "b", calibrate=recording)
     assert json_text(saved.summary.as_dict()) == json_text(made)
     ran = api.run_build(tmp_path / "b", recording, tmp_path / "y.npz", trace=True)
-    mine = build.run(X, trace=True).save(tmp_path / "y.npz")
+    mine = build.run({"x": X, "labels": LABELS}, trace=True).save(tmp_path / "y.npz")
     assert json_text(mine.as_dict()) == json_text(ran)
     cost, _ = api.cost_build(tmp_path / "b", ran["trace"], 1, swings=True)
     assert json_text(build.cost(mine, sensitivity=True).as_dict()) == json_text(cost)

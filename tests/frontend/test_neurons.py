@@ -2,7 +2,10 @@
 
 from functools import partial
 
+import numpy as np
+import onnx
 import pytest
+from onnx import numpy_helper
 
 from mapper.diagnostics import MappingError
 from mapper.frontend import import_model
@@ -166,6 +169,20 @@ REFUSED = {
     "adaptive": (zoo.Adaptive, "its threshold depends on 's1' (adaptive or refractory)"),
     "noise": (zoo.Noisy, "it adds random noise (RandomNormalLike)"),
 }
+
+
+@pytest.mark.parametrize("leak", [np.inf, -np.inf, np.nan])
+def test_a_leak_that_is_no_finite_number_is_said_to_be(leak, tmp_path):
+    path = exported(mlp(zoo.Spyx), "legacy", tmp_path)
+    model = onnx.load(path)
+    constants = [node.attribute[0].t for node in model.graph.node if node.op_type == "Constant"]
+    (factor,) = (t for t in constants if numpy_helper.to_array(t) == np.float32(0.9))
+    factor.CopyFrom(numpy_helper.from_array(np.float32(leak)))
+    onnx.save(model, path)
+    with pytest.raises(MappingError) as caught:
+        import_model(path)
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.message.endswith(f"cannot be mapped: its leak is {leak:g}")
 
 
 @pytest.mark.parametrize(("neuron", "reason"), REFUSED.values(), ids=REFUSED)

@@ -15,6 +15,7 @@ from mapper.ir.firing import (
     firing_along,
     firing_of,
 )
+from mapper.verify.answers import classes, judged
 
 STEPS, SAMPLES = 3, 2
 INPUT = np.array([[[0, 2], [3, 1]]] * STEPS) / 3.0
@@ -100,6 +101,25 @@ def test_outputs_that_no_layer_explains_are_found_where_all_samples_are_alike():
     assert found.warnings(MAPPING) == ("the mapping: its outputs are alike for all 2 samples",)
     other = {graph.outputs[0].name: np.arange(STEPS * SAMPLES * 2).reshape(STEPS, SAMPLES, 2)}
     assert not firing_of(graph, counts, values, other).dead
+
+
+def test_one_answer_for_samples_whose_labels_differ_is_named():
+    graph = chain(0.5, membrane=True)
+    counts = {name: np.full((STEPS, SAMPLES), 1) for name in ("x", graph.ops[1].spike.name)}
+    outputs = {graph.outputs[0].name: np.arange(STEPS * SAMPLES * 2).reshape(STEPS, SAMPLES, 2)}
+    found = firing_of(graph, counts, {"x": INPUT, "spikes": None}, outputs)
+    given = classes(outputs[graph.outputs[0].name])
+    assert given.tolist() == [1, 1]
+    one = judged(found, given, np.array([0, 1]))
+    assert one.warnings(MAPPING) == (
+        "the mapping: it answers class 1 for all 2 samples, whose labels differ",
+    )
+    assert not one.dead
+    assert one.as_dict()["one_class"] == 1
+    assert one.findings[0].short == "all 2 samples are class 1 to it"
+    for labels in (None, np.array([1, 1]), np.array([0, 0])):
+        assert judged(found, given, labels) == found
+    assert judged(found, np.array([1, 0]), np.array([0, 1])) == found
 
 
 def test_alike_outputs_of_equal_samples_are_no_finding():

@@ -16,6 +16,7 @@ from mapper import cli
 from mapper.build.folder import RECORD
 from mapper.build.make import make_build
 from mapper.build.model import Build
+from mapper.build.page import PAGE
 from mapper.diagnostics import MappingError
 from mapper.executor.engine import ENGINES
 from mapper.frontend import import_model
@@ -159,6 +160,8 @@ def test_rings_that_ended_are_kept_when_a_run_is_stopped(folder, monkeypatch, tm
     assert found.coverage == "rings 1-7 of 8"
     assert [ring.reason for ring in found.rings if ring.reason == STOPPED] == [STOPPED]
     assert [ring.status for ring in found.rings[:2]] == ["equal"] * 2
+    shown = (folder / PAGE).read_text()
+    assert "(rings 1-7 of 8, then stopped)" in shown  # without asking for a report
     page = tmp_path / "page.html"
     assert RUNNER.invoke(cli.app, ["report", str(folder), "-o", str(page)]).exit_code == 0
     assert "(rings 1-7 of 8, then stopped)" in page.read_text()

@@ -105,6 +105,7 @@ def fit(
     reads = [pair.read for pair in pairs]
     own = [c for c in comparisons if _touches(c.level, reads)]
     _refuse_opaque([pair.form for pair in pairs] + [c.level for c in own], reads)
+    _refuse_infinite(pairs)
     membrane, current = _roles(pairs, own)
     update, floor = _without_clamp(membrane.form)
     levels = {c: _without_clamps(forms.reshape(c.level, shape)) for c in own}
@@ -147,6 +148,15 @@ def _refuse_opaque(all_forms: Sequence[Form], reads: Sequence[Input]) -> None:
     if own:
         first = min(own, key=lambda atom: (not atom.telling, atom.order))
         raise UnfitError(first.in_neuron or first.reason, first.loc, first.instead or first.help)
+
+
+def _refuse_infinite(pairs: Sequence[Pair]) -> None:
+    """Refuse a leak that is no finite number: beside it nothing else can be read."""
+    for pair in pairs:
+        leak = np.asarray(pair.form.coefficient(pair.read))
+        wrong = leak[~np.isfinite(leak)]
+        if wrong.size:
+            raise UnfitError(f"its leak is {wrong.flat[0]:g}", pair.read.loc)
 
 
 def _roles(pairs: Sequence[Pair], own: Sequence[Fires]) -> tuple[Pair, Pair | None]:
