@@ -20,6 +20,7 @@ FLOORS = (
         "mapper.exchange",
         "mapper.executor",
         "mapper.kernels",
+        "mapper.json_values",
         "mapper.layout",
         "mapper.npz",
         "mapper.progress",

@@ -1,11 +1,12 @@
-"""Figures of a folder: a build's report, or a comparison."""
+"""Figures of a folder: a build's report, a comparison, or a study of dies."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from mapper.api.figures import Figures, check_drawing, draw_into
+from mapper.api.figures import Figures, check_drawing, draw_dies, draw_into
 from mapper.api.inputs import Progress
 from mapper.api.make import load
+from mapper.api.yields import is_yield, read_yield
 from mapper.compare.folder import is_comparison, read_comparison
 from mapper.diagnostics import refuse
 from mapper.report.comparison.page import caption_of, comparison_charts
@@ -25,7 +26,7 @@ def figures_of(
     """Write the charts of a folder as SVG, PNG and PDF, with captions.
 
     Args:
-        folder: Of a build, or of a comparison, whose numbers are fixed.
+        folder: Of a build; or of a comparison or a study of dies, whose numbers are fixed.
         output: Where to write the figures; not in a build folder.
         activity: Of a build: the path of a trace, or a density.
         steps: Of a build: time steps of an inference, with a density.
@@ -35,18 +36,25 @@ def figures_of(
 
     Raises:
         MappingError: ``missing-extra`` without vl-convert, ``report-output`` where figures would
-            change a build, ``compare-inputs`` for an option that a comparison cannot follow, and
-            for anything wrong with the files. Nothing is written then.
+            change a build, ``compare-inputs`` and ``yield-inputs`` for an option that a
+            comparison or a study of dies cannot follow, and for anything wrong with the files.
+            Nothing is written then.
     """
     check_drawing(output)
     progress("checking the folder")
+    options = {"--activity": activity, "--steps": steps, "--preset": preset}
+    given = [name for name, value in options.items() if value is not None]
     if is_comparison(folder):
-        given = {"--activity": activity, "--steps": steps, "--preset": preset}
-        _refuse_options([name for name, value in given.items() if value is not None])
+        _refuse(given, "compare-inputs", "a comparison", "compare")
         sides = read_comparison(folder)
         progress("drawing")
         charts, said = comparison_charts(sides), caption_of(sides)
         return draw_into(output, charts, said, sides.preset, columns, sides.warnings, sides.works)
+    if is_yield(folder):
+        _refuse(given, "yield-inputs", "a study of dies", "yield")
+        told = read_yield(folder)
+        progress("drawing")
+        return draw_dies(output, told, columns)
     return load(folder).figures(
         output,
         activity=activity,
@@ -57,10 +65,10 @@ def figures_of(
     )
 
 
-def _refuse_options(options: Sequence[str]) -> None:
+def _refuse(options: Sequence[str], code: str, what: str, command: str) -> None:
     if options:
         raise refuse(
-            "compare-inputs",
-            f"the numbers of a comparison are fixed: {', '.join(options)} would change nothing",
-            help="give it to 'spikeloom compare' and draw what that writes",
+            code,
+            f"the numbers of {what} are fixed: {', '.join(options)} would change nothing",
+            help=f"draw what 'spikeloom {command} -o' writes with other options",
         )

@@ -1,4 +1,4 @@
-"""Figures for a paper: the charts of a report or of a comparison, as files."""
+"""Figures for a paper: the charts of a report, a comparison or a study of dies, as files."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,6 +10,8 @@ from mapper.notebook import html_table
 from mapper.report import import_vl_convert, write_figures
 from mapper.report.charts.base import Chart
 from mapper.report.data import Report
+from mapper.report.dies.data import DiesReport
+from mapper.report.dies.page import dies_caption, dies_charts
 from mapper.report.figures import CAPTIONS, draw, figure_charts, report_caption
 from mapper.report.references import FILE as BIBLIOGRAPHY
 from mapper.report.references import works_behind
@@ -33,8 +35,8 @@ class Figures:
     """The figures that were written into a folder."""
 
     folder: str
-    preset: str
-    """What is assumed of the chip."""
+    preset: str | None
+    """What is assumed of the chip; None of dies, which cost nothing."""
     figures: tuple[DrawnFigure, ...]
     captions: str = CAPTIONS
     """File of all captions, in the folder."""
@@ -84,11 +86,17 @@ def draw_report(folder: Path, page: Report, preset: str, columns: int) -> Figure
     return draw_into(folder, charts, said, preset, columns, page.warnings, works)
 
 
+def draw_dies(folder: Path, told: DiesReport, columns: int) -> Figures:
+    """Draw the charts of a study of dies and write them, with the works its devices come from."""
+    charts, said = dies_charts(told), dies_caption(told)
+    return draw_into(folder, charts, said, None, columns, told.warnings, told.works)
+
+
 def draw_into(
     folder: Path,
     charts: Iterable[Chart],
     said: str,
-    preset: str,
+    preset: str | None,
     columns: int,
     warnings: tuple[str, ...] = (),
     works: tuple[Work, ...] = (),

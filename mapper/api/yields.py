@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mapper.api.arguments import check_given
+from mapper.api.figures import Figures, check_drawing, draw_dies
 from mapper.api.inputs import Inputs, Progress, read_inputs, silent
 from mapper.build.die import ideal_chip
+from mapper.build.files import read_charted
 from mapper.build.model import Build
 from mapper.dies.covered import devices_used
 from mapper.dies.draw import Lot
@@ -22,8 +24,11 @@ from mapper.ir.core import Array
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.noise import recorded_inputs
 from mapper.proportions import Score
-from mapper.report.dies.data import DiesReport
-from mapper.report.dies.written import DATA, dies_files
+from mapper.report.dies.data import DATA, DiesReport, FirstDie
+from mapper.report.dies.page import dies_charts
+from mapper.report.dies.read import read_dies
+from mapper.report.dies.written import dies_files
+from mapper.report.references import works_cited
 from mapper.study import run_study
 from mapper.study.statistics import Distribution, Swept, Tolerance
 from mapper.study.sweep import Sweep, check_share
@@ -105,6 +110,27 @@ class Dies:
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON of ``spikeloom yield``."""
         return self.told.as_dict()
+
+    def figures(
+        self, folder: str | Path, *, columns: int = 1, progress: Progress = silent
+    ) -> Figures:
+        """Write the charts of the page as SVG, PNG and PDF, with captions; see ``Build.figures``.
+
+        The faults of one die are among the figures of that die: ``build.die(seed).figures(...)``.
+
+        Args:
+            folder: Where to write them; not in a build folder.
+            columns: Columns of a paper that a figure is wide, 1 or 2.
+            progress: Called with what comes next.
+
+        Raises:
+            MappingError: ``missing-extra`` without vl-convert, ``report-output`` where figures
+                would change a build. Nothing is written then.
+        """
+        check_given({"folder": folder, "columns": columns, "progress": progress})
+        check_drawing(Path(folder))
+        progress("drawing")
+        return draw_dies(Path(folder), self.told, columns)
 
     def __repr__(self) -> str:
         found = self.distribution
@@ -214,26 +240,45 @@ class MakesDies:
             workers=workers,
         )
         trials = trials_on(graph, target, recording, lot, run_seed)
+        found = study_dies(trials, plan, run, progress)
         told = DiesReport(
             network=build.network.name,
-            graph=graph,
-            chip=target,
-            lot=lot,
-            found=study_dies(trials, plan, run, progress),
+            target=target.name,
+            settings=lot.settings,
+            age=lot.age,
+            found=found,
             require=require,
             run_seed=run_seed,
             recording=recording.taken,
             devices=devices,
-            firing=trials.prepare().firing,
+            warnings=(
+                *trials.prepare().firing.warnings("the ideal chip"),
+                *(text for device in devices for text in device.told),
+            ),
+            works=works_cited(key for device in devices for key in device.cites),
         )
         if folder is not None:
             progress("laying the page out")
-            write_dies(told, Path(folder))
+            write_dies(told, FirstDie(graph=graph, chip=target, lot=lot, seed=seed), Path(folder))
         return Dies(told=told)
 
 
-def write_dies(told: DiesReport, folder: Path) -> None:
+def write_dies(told: DiesReport, die: FirstDie, folder: Path) -> None:
     """Write page, data and tables beside the records; other files in the folder stay."""
     with changed_folder(folder, alone=False, last=DATA) as new:
-        for name, text in dies_files(told).items():
+        for name, text in dies_files(told, die).items():
             (new / name).write_text(text, encoding="utf-8")
+
+
+def is_yield(folder: Path) -> bool:
+    """Say whether a folder looks like one that ``yield -o`` wrote, and is no build."""
+    return (folder / DATA).is_file() and not (folder / "manifest.json").exists()
+
+
+def read_yield(folder: Path) -> DiesReport:
+    """Read the answer that ``yield -o`` wrote; it may come from someone else.
+
+    Raises:
+        MappingError: ``bad-yield`` where it cannot be charted.
+    """
+    return read_charted(folder / DATA, read_dies, dies_charts, code="bad-yield", command="yield")

@@ -8,11 +8,12 @@ the content.
 import hashlib
 import json
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from mapper.diagnostics import Diagnostic, MappingError, refuse
+from mapper.report.charts.base import Chart
 
 MOST_TEXT = 32 << 20
 """Bytes of a JSON file or a program: parsed, it takes thirty times as many."""
@@ -78,6 +79,44 @@ def read_json(
     except (OSError, ValueError, RecursionError) as error:
         raise refuse(code, f"not {wrote} wrote: {error}", loc=str(path), help=help) from error
     return data
+
+
+_T = TypeVar("_T")
+
+
+def read_charted(
+    path: Path,
+    read: Callable[[dict[str, Any]], _T],
+    charts: Callable[[_T], Iterable[Chart]],
+    *,
+    code: str,
+    command: str,
+) -> _T:
+    """Read the JSON answer of a command, to draw its charts; it may come from someone else.
+
+    Args:
+        path: The file.
+        read: Makes the answer of the JSON.
+        charts: Draws it.
+        code: Of the refusal.
+        command: Whose ``-o`` wrote it.
+
+    Raises:
+        MappingError: ``code`` where it cannot be charted.
+    """
+    help = f"run 'spikeloom {command} ... -o' again"
+    held = read_json(path, code=code, wrote=f"a file that 'spikeloom {command}'", help=help)
+    try:
+        found = read(held)
+        json.dumps([chart.spec for chart in charts(found)], allow_nan=False)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise refuse(
+            code,
+            f"cannot be charted: {type(error).__name__}: {error}",
+            loc=str(path),
+            help=help,
+        ) from error
+    return found
 
 
 def check_files(folder: Path, manifest: Mapping[str, Any], beside: set[str]) -> None:

@@ -167,7 +167,7 @@ def energy_table(
 
 @command("figures")
 def figures(
-    folder: Annotated[Path, typer.Argument(help="Folder of 'compile', or of 'compare -o'.")],
+    folder: Annotated[Path, typer.Argument(help="Of 'compile', 'compare -o' or 'yield -o'.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the figures.")],
     activity: Annotated[
         str | None, typer.Option(help="Of a build: trace (.npz) of 'run --trace', or a density.")
@@ -183,7 +183,7 @@ def figures(
     ] = 1,
     as_json: Json = False,
 ) -> api.Figures:
-    """Draw the charts of a report or a comparison for a paper: SVG, PNG, PDF and captions."""
+    """Draw the charts of a report, a comparison or dies for a paper: SVG, PNG, PDF, captions."""
     answer = api.figures_of(
         folder,
         output,

@@ -1,11 +1,10 @@
 """The folder that ``compare -o`` writes: a page, data and tables beside its builds."""
 
-import json
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from mapper.build.files import read_json
+from mapper.build.files import read_charted
 from mapper.build.folder import others_in
 from mapper.build.owned import is_plain_file
 from mapper.compare.read import read_sides
@@ -113,19 +112,6 @@ def read_comparison(folder: Path) -> SideBySide:
     Raises:
         MappingError: ``bad-comparison`` where it cannot be charted.
     """
-    path = folder / DATA
-    help = "run 'spikeloom compare ... -o' again"
-    wrote = "a file that 'spikeloom compare'"
-    answer = read_json(path, code="bad-comparison", wrote=wrote, help=help)
-    try:
-        sides = read_sides(answer)
-        charts = comparison_charts(sides)
-        json.dumps([chart.spec for chart in charts], allow_nan=False)
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        raise refuse(
-            "bad-comparison",
-            f"cannot be charted: {type(error).__name__}: {error}",
-            loc=str(path),
-            help=help,
-        ) from error
-    return sides
+    return read_charted(
+        folder / DATA, read_sides, comparison_charts, code="bad-comparison", command="compare"
+    )

@@ -1,6 +1,6 @@
 """Read what ``compare -o`` wrote as ``comparison.json``, which may come from anyone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from math import inf
 from typing import Any
 
@@ -8,7 +8,7 @@ from mapper.compare.result import SCHEMA
 from mapper.cost import Range
 from mapper.cost.frames import Line
 from mapper.cost.waterfall import RatioStep, WaterfallStep
-from mapper.diagnostics import MappingError
+from mapper.json_values import number, text, texts, whole
 from mapper.proportions import Paired, Spread, read_score
 from mapper.report.comparison.data import (
     Built,
@@ -22,9 +22,9 @@ from mapper.report.comparison.data import (
 )
 from mapper.report.comparison.designs import UNITS, Design, EqualColumns, FrontPoint, Iso
 from mapper.report.comparison.rates import ENDS, FrameRates, Rated, rate_pair
+from mapper.report.references import works_of
 from mapper.verify.read import read_firing, read_verification
 from mapper.verify.result import Verification
-from targets import Work, read_works
 
 Json = Mapping[str, Any]
 
@@ -42,50 +42,41 @@ def read_sides(answer: Json) -> SideBySide:
         raise ValueError("no targets")
     different = answer["differences"]
     return SideBySide(
-        network=_text(answer["network"]),
-        activity=_text(answer["activity"]),
-        preset=_text(answer["preset"]),
+        network=text(answer["network"]),
+        activity=text(answer["activity"]),
+        preset=text(answer["preset"]),
         sides=sides,
         differences=Differences(
-            columns=_texts(different["columns"]), rows=tuple(map(_texts, different["rows"]))
+            columns=texts(different["columns"]), rows=tuple(map(texts, different["rows"]))
         ),
-        warnings=_texts(answer["warnings"]),
+        warnings=texts(answer["warnings"]),
         ways=tuple(map(_way, answer["waterfalls"])),
         equal_columns=tuple(map(_equal_columns, answer.get("equal_columns", ()))),
         frame_rates=_frame_rates(answer.get("frame_rates")),
         iso=_iso(answer["iso"]) if "iso" in answer else None,
         pairs=tuple(map(_pair, answer.get("paired", ()))),
         groups=tuple(map(_group, answer.get("groups", ()))),
-        works=_works(answer.get("references", [])),
+        works=works_of(answer.get("references", []), "comparison.json"),
     )
 
 
-def _works(held: object) -> tuple[Work, ...]:
-    if not isinstance(held, list):
-        raise TypeError("references are no list")
-    try:
-        return read_works(held, "comparison.json")
-    except MappingError as error:
-        raise ValueError(error.diagnostics[0].message) from error
-
-
 def _side(row: Json) -> Side:
-    cost, target = row["cost"], _text(row["target"])
+    cost, target = row["cost"], text(row["target"])
     found = _verification(row)
     accuracy = None if found is None else found.accuracy
     return Side(
-        name=_text(row.get("build", target)),
+        name=text(row.get("build", target)),
         target=target,
         energy_pj=_range(cost["energy_pj"]["total"]),
         latency_ns=_range(cost["latency_ns"]["inference_pipelined"]),
         area_um2=_range(cost["area_um2"]["total"]),
         way=tuple(map(_step, row["waterfall"])),
-        accuracy=_number(row["accuracy"]) if "accuracy" in row else accuracy,
+        accuracy=number(row["accuracy"]) if "accuracy" in row else accuracy,
         score=read_score(row),
         firing=read_firing(row, "firing"),
-        incomparable=_text(row.get("incomparable_because", "")),
-        priced="; ".join(dict.fromkeys(map(_text, row.get("priced_readouts", {}).values()))),
-        silicon=_number(cost["silicon"]["share"]) if "silicon" in cost else None,
+        incomparable=text(row.get("incomparable_because", "")),
+        priced="; ".join(dict.fromkeys(map(text, row.get("priced_readouts", {}).values()))),
+        silicon=number(cost["silicon"]["share"]) if "silicon" in cost else None,
         spike_agreement=None if found is None else found.spike_agreement,
         built=_built(row, found) if "build" in row else None,
     )
@@ -97,27 +88,27 @@ def _verification(row: Json) -> Verification | None:
 
 
 def _built(row: Json, found: Verification | None) -> Built:
-    files = {_text(what): _text(file) for what, file in row["verified_on"].items()}
+    files = {text(what): text(file) for what, file in row["verified_on"].items()}
     return Built(
-        model=_text(row["source"].get("file", "")),
+        model=text(row["source"].get("file", "")),
         weight_bits=int(row["weight_bits"]),
-        verdict=verdict_of(found, files, _text(row["unverified"])),
+        verdict=verdict_of(found, files, text(row["unverified"])),
     )
 
 
 def _range(ends: Json) -> Range:
-    return Range(_number(ends["low"]), _number(ends["nominal"]), _number(ends["high"]))
+    return Range(number(ends["low"]), number(ends["nominal"]), number(ends["high"]))
 
 
 def _step(step: Json) -> WaterfallStep:
     return WaterfallStep(
-        assumption=_text(step["assumption"]),
-        before=_text(step["from"]),
-        after=_text(step["to"]),
-        energy_pj=_number(step["energy_pj"]),
-        interval_ns=_number(step["interval_ns"]),
-        energy_factor=_number(step["energy_factor"]),
-        latency_factor=_number(step["latency_factor"]),
+        assumption=text(step["assumption"]),
+        before=text(step["from"]),
+        after=text(step["to"]),
+        energy_pj=number(step["energy_pj"]),
+        interval_ns=number(step["interval_ns"]),
+        energy_factor=number(step["energy_factor"]),
+        latency_factor=number(step["latency_factor"]),
     )
 
 
@@ -128,8 +119,8 @@ def _pair(pair: Json) -> PairedSides:
         raise ValueError(f"a pair of {pair['target']!r:.80} has counts {counts}")
     both, first, second, neither = counts
     return PairedSides(
-        target=_text(pair["target"]),
-        over=_text(pair["over"]),
+        target=text(pair["target"]),
+        over=text(pair["over"]),
         counts=Paired(both=both, first_only=first, second_only=second, neither=neither),
     )
 
@@ -143,7 +134,7 @@ def _equal_columns(held: Json) -> EqualColumns:
 def _design(held: Json) -> Design:
     positions = held["positions"]
     return Design(
-        side=_text(held["target"]),
+        side=text(held["target"]),
         columns=tuple(map(int, held["columns_per_readout"])),
         copies=int(held["copies"]),
         positions=None if positions is None else int(positions),
@@ -158,7 +149,7 @@ def _design(held: Json) -> Design:
 def _frame_rates(held: Json | None) -> FrameRates | None:
     if held is None:
         return None
-    sides = {_text(side["target"]): _rated(side) for side in held["sides"]}
+    sides = {text(side["target"]): _rated(side) for side in held["sides"]}
     pairs = ((sides[pair["target"]], sides[pair["over"]]) for pair in held["pairs"])
     return FrameRates(
         sides=tuple(sides.values()), pairs=tuple(rate_pair(one, over) for one, over in pairs)
@@ -168,19 +159,19 @@ def _frame_rates(held: Json | None) -> FrameRates | None:
 def _rated(held: Json) -> Rated:
     low, nominal, high = (
         Line(
-            dynamic_pj=_number(held["dynamic_pj"][end]),
-            leakage_uw=_number(held["leakage_uw"][end]),
-            idle_leakage=_number(held["idle_leakage"]),
+            dynamic_pj=number(held["dynamic_pj"][end]),
+            leakage_uw=number(held["leakage_uw"][end]),
+            idle_leakage=number(held["idle_leakage"]),
             interval_ns=_positive(held["interval_ns"][end]),
             latency_ns=_positive(held["latency_ns"][end]),
         )
         for end in ENDS
     )
-    return Rated(side=_text(held["target"]), lines=(low, nominal, high))
+    return Rated(side=text(held["target"]), lines=(low, nominal, high))
 
 
 def _positive(value: object) -> float:
-    if not 0 < (found := _number(value)) < inf:
+    if not 0 < (found := number(value)) < inf:
         raise ValueError(f"{found!r} is no time between inferences")
     return found
 
@@ -188,89 +179,67 @@ def _positive(value: object) -> float:
 def _iso(held: Json) -> Iso:
     return Iso(
         kind=next(kind for kind in UNITS if kind == held["kind"]),
-        over=_text(held["over"]),
-        wanted=_number(held["wanted"]),
+        over=text(held["over"]),
+        wanted=number(held["wanted"]),
         equal=tuple(map(_design, held["equal"])),
         best=tuple(map(_design, held["best"])),
         front=tuple(map(_front_point, held["front"])),
         swept=tuple(map(int, held["swept"])),
-        told=_texts(held["told"]),
+        told=texts(held["told"]),
     )
 
 
 def _front_point(held: Json) -> FrontPoint:
     positions = held["positions"]
     return FrontPoint(
-        side=_text(held["target"]),
+        side=text(held["target"]),
         columns=tuple(map(int, held["columns_per_readout"])),
         copies=int(held["copies"]),
         positions=None if positions is None else int(positions),
-        energy_pj=_number(held["energy_pj"]),
-        step_ns=_number(held["step_ns"]),
-        area_um2=_number(held["area_um2"]),
+        energy_pj=number(held["energy_pj"]),
+        step_ns=number(held["step_ns"]),
+        area_um2=number(held["area_um2"]),
     )
 
 
 def _group(group: Json) -> Group:
-    right, builds = group["accuracy"], _texts(group["builds"])
-    samples = tuple(map(_count, group.get("accuracy_of", ())))
+    right, builds = group["accuracy"], texts(group["builds"])
+    samples = tuple(whole(n, "count of samples") for n in group.get("accuracy_of", ()))
     if samples and len(samples) != len(builds):
         raise ValueError(f"{len(builds)} builds of a group have {len(samples)} counts of samples")
     return Group(
-        name=_text(group["name"]),
-        target=_text(group["target"]),
+        name=text(group["name"]),
+        target=text(group["target"]),
         builds=builds,
         accuracy=None if right is None else _spread(right),
         samples=samples,
         energy_pj=_spread(group["energy_pj"]),
         latency_ns=_spread(group["latency_ns"]),
-        incomparable=_text(group["incomparable_because"]),
+        incomparable=text(group["incomparable_because"]),
     )
 
 
 def _spread(held: Json) -> Spread:
     return Spread(
-        mean=_number(held["mean"]), deviation=_number(held["deviation"]), of=int(held["of"])
+        mean=number(held["mean"]), deviation=number(held["deviation"]), of=int(held["of"])
     )
 
 
 def _way(way: Json) -> RatioWay:
     return RatioWay(
-        target=_text(way["target"]),
-        over=_text(way["over"]),
+        target=text(way["target"]),
+        over=text(way["over"]),
         steps=tuple(map(_ratio_step, way["steps"])),
     )
 
 
 def _ratio_step(step: Json) -> RatioStep:
     return RatioStep(
-        assumption=_text(step["assumption"]),
-        before=_text(step["from"]),
-        after=_text(step["to"]),
-        energy_ratio=_number(step["energy_ratio"]),
-        latency_ratio=_number(step["latency_ratio"]),
-        energy_factor=_number(step["energy_factor"]),
-        latency_factor=_number(step["latency_factor"]),
+        assumption=text(step["assumption"]),
+        before=text(step["from"]),
+        after=text(step["to"]),
+        energy_ratio=number(step["energy_ratio"]),
+        latency_ratio=number(step["latency_ratio"]),
+        energy_factor=number(step["energy_factor"]),
+        latency_factor=number(step["latency_factor"]),
     )
-
-
-def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"{value!r:.80} is no number")
-    return float(value)
-
-
-def _count(value: object) -> int:
-    if type(value) is not int or not 0 < value < 1 << 53:
-        raise ValueError(f"{value!r:.80} is no count of samples")
-    return value
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r:.80} is no text")
-    return value
-
-
-def _texts(values: Sequence[object]) -> tuple[str, ...]:
-    return tuple(map(_text, values))

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from mapper.ir.core import Graph
 from mapper.ir.crossbar import CrossbarMvm
 from passes.dies.facts import Conditions, facts_of
 from targets import Target
+from targets.devices import Device
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,11 +24,18 @@ class DeviceUsed:
     """Imperfections that it does not speak of, or too little of: dies do not have them."""
     unverified: tuple[str, ...]
     """Facts that nobody read in a source."""
+    provenance: str = ""
+    """Where it comes from, in words."""
+    cites: tuple[str, ...] = ()
+    """Keys of the works that it and its facts follow, each once."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
         return {
             "device": self.name,
+            "summary": self.summary,
+            "provenance": self.provenance,
+            "cites": list(self.cites),
             "digest": self.digest,
             "macros": list(self.macros),
             "not_covered": list(self.not_covered),
@@ -74,9 +83,16 @@ def devices_used(graph: Graph, chip: Target, conditions: Conditions) -> tuple[De
             macros=tuple(macros[key]),
             not_covered=_once(missing[key]),
             unverified=device.unverified,
+            provenance=" ".join(device.provenance.split()),
+            cites=_cited(device),
         )
         for key, device in devices.items()
     )
+
+
+def _cited(device: Device) -> tuple[str, ...]:
+    facts = (getattr(held, "cites", ()) for _, held in device.facts())
+    return _once(chain(device.cites, *facts))
 
 
 def _once(names: Iterable[str]) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mapper.dies.drawn import Drawn
-from mapper.ir.assignment import layer_name
+from mapper.dies.layers import crossbar_layer
 from mapper.ir.core import INT64, Array, Graph, param
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.readout import AdcRead, BitlineRead, SenseAmpRead
@@ -56,7 +56,7 @@ def differences(die: Drawn, hardware: Graph, target: Target) -> tuple[LayerDiffe
             noise = 0.0 if got.noise is None else float(hardware.constants[got.noise.name].std())
             found.append(
                 LayerDifference(
-                    layer=layer_name(op.loc, op.partial_sum.name.removesuffix(".partial_sum")),
+                    layer=crossbar_layer(op),
                     copies=op.placement.copies,
                     cells_differ=float(np.mean(cells != 0)),
                     cell_error=_rms(cells),

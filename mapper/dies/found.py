@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Literal
 
+from mapper.dies.layers import crossbar_layers
 from mapper.dies.plan import Plan, with_seed
 from mapper.dies.trials import Trials, spike_layers
 from mapper.progress import Progress, silent
@@ -29,6 +30,9 @@ class Cost:
     """What an imperfection, or a real layer, costs on the same dies."""
 
     name: str
+    """Of the imperfection, or of the layer's partial sum."""
+    label: str
+    """What it is called."""
     alone: Difference
     """Ideal chip less a chip that has nothing else."""
     left_out: Difference
@@ -60,7 +64,6 @@ class Found:
     """Share of spike positions, 0..1, that differ from the ideal chip's, by layer of neurons."""
     sweeps: tuple[Swept, ...]
     costs: Costs | None
-    studied: Studied
 
     @property
     def distribution(self) -> Distribution:
@@ -103,7 +106,6 @@ def study_dies(
             for s in plan.sweeps
         ),
         costs=read.costs() if plan.few else None,
-        studied=studied,
     )
 
 
@@ -138,14 +140,17 @@ class _Read:
         }
 
     def costs(self) -> Costs:
-        plan = self.plan
+        plan, layers = self.plan, crossbar_layers(self.trials.graph)
         seeds = plan.few_seeds
         ideal, real = (self.ideal,) * len(seeds), self.values({}, seeds)
 
         def cost(name: str, changes: tuple[Mapping[str, object], Mapping[str, object]]) -> Cost:
             alone, left_out = (self.values(change, seeds) for change in changes)
             return Cost(
-                name=name, alone=difference(ideal, alone), left_out=difference(left_out, real)
+                name=name,
+                label=layers.get(name, name),
+                alone=difference(ideal, alone),
+                left_out=difference(left_out, real),
             )
 
         return Costs(

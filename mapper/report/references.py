@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator
 
 from mapper import __version__
-from targets import Preset, Target, Work, shipped_works
+from mapper.diagnostics import MappingError
+from targets import Preset, Target, Work, read_works, shipped_works
 
 OURS = "spikeloom"
 """BibTeX key of this program."""
@@ -26,6 +27,26 @@ def works_behind(target: Target, preset: Preset) -> tuple[Work, ...]:
     return tuple(known[key] for key in sorted(keys) if key in known)
 
 
+def works_cited(keys: Iterable[str]) -> tuple[Work, ...]:
+    """Return the works that come with the compiler and have these keys, by key."""
+    known = shipped_works()
+    return tuple(known[key] for key in sorted(set(keys)) if key in known)
+
+
+def works_of(held: object, file: str) -> tuple[Work, ...]:
+    """Return the works that a JSON file, which may come from anyone, lists.
+
+    Raises:
+        TypeError, ValueError: It is not what ``work_to_data`` gives.
+    """
+    if not isinstance(held, list):
+        raise TypeError("references are no list")
+    try:
+        return read_works(held, file)
+    except MappingError as error:
+        raise ValueError(error.diagnostics[0].message) from error
+
+
 def usable(name: str, target: Target) -> bool:
     """Say whether a part can be in this target: its sense amplifiers, ADCs of its widths."""
     reads = [macro.readout for macro in target.macros]
@@ -43,10 +64,10 @@ def in_words(works: Iterable[Work]) -> str:
     return "; ".join(f"{work.short} [{work.key}]" for work in works)
 
 
-def sources_in_words(works: Iterable[Work]) -> str:
-    """Say in a caption where component facts are from; empty where no work is known."""
+def sources_in_words(works: Iterable[Work], facts: str = "Component facts") -> str:
+    """Say in a caption where facts are from; empty where no work is known."""
     named = in_words(works)
-    return f"Component facts ({FILE}): {named}." if named else ""
+    return f"{facts} ({FILE}): {named}." if named else ""
 
 
 def entry_in_words(work: Work) -> str:

@@ -68,7 +68,7 @@ def read_verification(found: object) -> Verification:
         warnings=tuple(map(str, warnings)),
         extent=_extent(found.get("recording")),
         partial=found.get("partial") is True,
-        taken=_taken(found.get("recording")),
+        taken=read_taken(found.get("recording")),
         die=_die(found.get("die", "")),
     )
 
@@ -223,8 +223,12 @@ def _count(held: Mapping[str, Any], key: str, name: str, least: int = 1) -> int:
     return count
 
 
-def _taken(found: object) -> Taken | None:
-    """Return what arrays were taken for; None where that is not said."""
+def read_taken(found: object) -> Taken | None:
+    """Return what arrays were taken for; None where that is not said.
+
+    Raises:
+        ValueError: It is not what ``Taken.as_dict`` gives.
+    """
     if found is not None and not isinstance(found, dict):
         raise ValueError(f"recording is {found!r:.80}")
     if found is None or "shown" not in found:

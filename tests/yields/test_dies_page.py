@@ -48,12 +48,10 @@ def studied(build, tmp_path_factory):
 def test_a_page_has_every_chart_and_fetches_nothing(studied):
     dies, folder = studied
     page = (folder / "index.html").read_text(encoding="utf-8")
-    names = [chart.name for chart in dies_charts(dies.told)]
-    assert names == [
-        *("distribution", "sweep-1", "yield-1", "costs-imperfection", "costs-layer", "spikes"),
-        *("floorplan-offset", "floorplan-stuck-cells", "floorplan-cell-error"),
-    ]
-    assert all(f'data-chart="{name}"' in page for name in names)
+    names = ["distribution", "sweep-1", "yield-1", "costs-imperfection", "costs-layer", "spikes"]
+    assert [chart.name for chart in dies_charts(dies.told)] == names
+    faults = ["floorplan-offset", "floorplan-stuck-cells", "floorplan-cell-error"]
+    assert re.findall(r'data-chart="([^"]+)"', page) == [*names, *faults]
     assert "default-src &#39;none&#39;" in page
     assert not re.search(r'(src|href)="(?!#|data:)', page.partition("<script")[0])
     assert "does not cover age" in page

@@ -6,12 +6,13 @@ from math import sqrt
 
 import numpy as np
 
+from mapper.dies.layers import crossbar_layers
 from mapper.ir.core import Array
 from mapper.report.charts.base import Bar, Chart, Table, bar_table, interval_bars
 from mapper.report.charts.floorplan import floorplan_data
 from mapper.report.charts.placement import Coloured, Data, floorplans
-from mapper.report.dies.data import DiesReport
-from mapper.report.dies.tables import COSTS, effects_of, layer_names
+from mapper.report.dies.data import DiesReport, FirstDie
+from mapper.report.dies.tables import COSTS, effects_of
 from mapper.report.names import labels
 from mapper.report.numbers import number
 from mapper.report.study.bands import sweep_chart, yield_chart
@@ -45,12 +46,11 @@ def cost_charts(told: DiesReport) -> Iterator[Chart]:
     costs, quantity = told.found.costs, told.quantity
     if costs is None:
         return
-    names = layer_names(told.graph)
     rows = (("imperfection", costs.imperfections), ("layer", costs.layers))
     for what, held in rows:
         if held:
             yield effect_chart(
-                effects_of(held, names),
+                effects_of(held),
                 quantity,
                 name=f"costs-{what}",
                 title=f"Which {what} costs what",
@@ -82,14 +82,14 @@ def spike_chart(told: DiesReport) -> Chart:
     )
 
 
-def fault_charts(told: DiesReport, width: int = WIDE) -> Iterator[Chart]:
+def fault_charts(die: FirstDie, width: int = WIDE) -> Iterator[Chart]:
     """Draw the faults of the first die on its floorplan."""
-    seed = told.found.plan.first
-    found = faults_of(told.graph, told.lot.of(told.chip), seed, told.lot.conditions)
-    known = layer_names(told.graph)
+    seed = die.seed
+    found = faults_of(die.graph, die.lot.of(die.chip), seed, die.lot.conditions)
+    known = crossbar_layers(die.graph)
     names = labels(known[one.name] for one in found)
     by_layer = dict(zip(names, found, strict=True))
-    data = floorplan_data(told.graph, told.chip, {}, names)
+    data = floorplan_data(die.graph, die.chip, {}, names)
     for kind in _kinds(by_layer, seed):
         for chart in floorplans(data, kind, width):
             yield replace(chart, table=_fault_table(by_layer))

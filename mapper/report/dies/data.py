@@ -1,5 +1,6 @@
 """What a study of dies says, before it is laid out."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,14 +8,15 @@ from mapper.dies.covered import DeviceUsed
 from mapper.dies.draw import Lot
 from mapper.dies.found import Cost, Found, Measured
 from mapper.ir.core import Graph
-from mapper.ir.firing import Firing
 from mapper.layout import Taken
 from mapper.proportions import Score
 from mapper.report.study.quantity import Quantity
 from mapper.study.statistics import Distribution, Swept, Tolerance
-from targets import Target
+from targets import Target, Work, work_to_data
 
 SCHEMA = "spikeloom/yield/1"
+DATA = "yield.json"
+"""File of it in a folder of ``yield -o``."""
 
 MEASURED: dict[Measured, tuple[str, str]] = {
     "accuracy": ("accuracy", "right"),
@@ -25,27 +27,40 @@ MEASURED: dict[Measured, tuple[str, str]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DiesReport:
-    """Dies of one lot of a build on one recording."""
+class FirstDie:
+    """What the first die is drawn from, whose faults a page shows on its floorplan."""
 
-    network: str
     graph: Graph
     """Of the ideal chip."""
     chip: Target
     lot: Lot
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiesReport:
+    """Dies of one lot of a build on one recording: what ``yield.json`` says, and no more.
+
+    ``mapper.report.dies.read`` makes it of that again.
+    """
+
+    network: str
+    target: str
+    """What the network was compiled for."""
+    settings: Mapping[str, float]
+    """Facts of the devices that were replaced, by name."""
+    age: float | None
+    """Of the chips, in seconds; None: just programmed."""
     found: Found
     require: float | None
     """Share of samples, 0..1, from which on a die is good; None: nothing is asked."""
     run_seed: int
     recording: Taken
     devices: tuple[DeviceUsed, ...]
-    firing: Firing | None = None
-    """Of the ideal chip on the recording."""
-
-    @property
-    def target(self) -> str:
-        """What the network was compiled for."""
-        return self.chip.name
+    warnings: tuple[str, ...]
+    """What has to be known of the numbers: dead layers, what devices do not say."""
+    works: tuple[Work, ...]
+    """What devices come from."""
 
     @property
     def distribution(self) -> Distribution:
@@ -71,17 +86,11 @@ class DiesReport:
         return tuple(swept.tolerance(self.require) for swept in self.found.sweeps)
 
     @property
-    def warnings(self) -> tuple[str, ...]:
-        """What has to be known of the numbers: dead layers, what devices do not say."""
-        silent = () if self.firing is None else self.firing.warnings("the ideal chip")
-        return (*silent, *(text for device in self.devices for text in device.told))
-
-    @property
     def chips(self) -> str:
         """Write what chips are of: ``rram-typical, cell.sigma=0.2, 86400 s old``."""
         names = ", ".join(device.name for device in self.devices)
-        settings = [f"{name}={value:g}" for name, value in self.lot.settings.items()]
-        age = [] if self.lot.age is None else [f"{self.lot.age:g} s old"]
+        settings = [f"{name}={value:g}" for name, value in self.settings.items()]
+        age = [] if self.age is None else [f"{self.age:g} s old"]
         return ", ".join([names, *settings, *age])
 
     def told(self, tolerance: Tolerance) -> str:
@@ -93,10 +102,11 @@ class DiesReport:
         found = self.found
         return {
             "schema": SCHEMA,
+            "network": self.network,
             "target": self.target,
             "devices": [device.as_dict() for device in self.devices],
-            "settings": dict(self.lot.settings),
-            "age_s": self.lot.age,
+            "settings": dict(self.settings),
+            "age_s": self.age,
             "recording": self.recording.as_dict(),
             "first_seed": found.plan.first,
             "run_seed": self.run_seed,
@@ -105,11 +115,12 @@ class DiesReport:
             "dies": {**self.distribution.as_dict(), "values": list(found.values)},
             "require": self.require,
             "yield": self._yield(self.distribution),
-            "spikes_differing": {name: held.as_dict() for name, held in found.spikes.items()},
+            "spikes_differing": {name: _all(held) for name, held in found.spikes.items()},
             "sweeps": [self._swept(swept) for swept in found.sweeps],
             "tolerances": [{**one.as_dict(), "told": self.told(one)} for one in self.tolerances],
             "costs": self._costs(),
             "warnings": list(self.warnings),
+            "references": [work_to_data(work) for work in self.works],
         }
 
     def _yield(self, held: Distribution) -> dict[str, Any] | None:
@@ -117,7 +128,7 @@ class DiesReport:
 
     def _swept(self, swept: Swept) -> dict[str, Any]:
         points = (
-            {"value": value, **held.as_dict(), "yield": self._yield(held)}
+            {"value": value, **_all(held), "yield": self._yield(held)}
             for value, held in swept.points
         )
         return {"setting": swept.name, "points": list(points)}
@@ -134,9 +145,15 @@ class DiesReport:
         }
 
 
+def _all(held: Distribution) -> dict[str, Any]:
+    """Return a distribution with its values, in ascending order."""
+    return {**held.as_dict(), "values": list(held.values)}
+
+
 def _cost(cost: Cost) -> dict[str, Any]:
     return {
         "name": cost.name,
+        "label": cost.label,
         "alone": cost.alone.as_dict(),
         "left_out": cost.left_out.as_dict(),
     }

@@ -1,5 +1,6 @@
 """The page of ``yield -o``: one file, nothing to fetch."""
 
+from mapper.diagnostics import printable
 from mapper.report.charts.base import Chart, Table
 from mapper.report.dies.charts import (
     cost_charts,
@@ -8,28 +9,33 @@ from mapper.report.dies.charts import (
     spike_chart,
     sweep_charts,
 )
-from mapper.report.dies.data import DiesReport
-from mapper.report.dies.tables import answer_lines, die_table
+from mapper.report.dies.data import MEASURED, DiesReport, FirstDie
+from mapper.report.dies.tables import answer_lines, die_table, subject_lines
 from mapper.report.page.frame import render_page
+from mapper.report.references import sources_in_words
 from mapper.report.study.tables import SURE, tolerance_table
 from mapper.study.statistics import QUANTILES
 
 
 def dies_charts(told: DiesReport) -> tuple[Chart, ...]:
-    """Return every chart of a study of dies, in the order of its page."""
+    """Return the charts of a study of dies in the order of its page, whose faults come after."""
     spikes = (spike_chart(told),) if told.found.spikes else ()
-    return (
-        distribution(told),
-        *sweep_charts(told),
-        *cost_charts(told),
-        *spikes,
-        *fault_charts(told),
-    )
+    return (distribution(told), *sweep_charts(told), *cost_charts(told), *spikes)
 
 
-def render_dies(told: DiesReport) -> str:
-    """Lay a study of dies out as one self-contained page."""
-    charts = dies_charts(told)
+def dies_caption(told: DiesReport) -> str:
+    """Say in a caption which dies are drawn, on what they are run, and where facts are from."""
+    dies, recording = map(printable, subject_lines(told))
+    ideal = f"ideal chip: {told.found.ideal} {MEASURED[told.found.measured][1]}"
+    devices = (f"device {device.name}: {device.provenance}" for device in told.devices)
+    said = [f"network {dies}", recording, ideal, *map(printable, devices)]
+    sources = sources_in_words(told.works, "Device facts")
+    return " ".join((*(f"{text[0].upper()}{text[1:].rstrip('.')}." for text in said), sources))
+
+
+def render_dies(told: DiesReport, die: FirstDie) -> str:
+    """Lay a study of dies out as one self-contained page, with the faults of the first die."""
+    charts = (*dies_charts(told), *fault_charts(die))
 
     def named(*begin: str) -> list[str]:
         return [chart.name for chart in charts if chart.name.startswith(begin)]

@@ -3,9 +3,6 @@
 from collections.abc import Iterator, Sequence
 
 from mapper.dies.found import Cost
-from mapper.ir.assignment import layer_name
-from mapper.ir.core import Graph
-from mapper.ir.crossbar import CrossbarMvm
 from mapper.report.charts.base import Table
 from mapper.report.dies.data import DiesReport
 from mapper.report.numbers import percent
@@ -22,13 +19,21 @@ COSTS = (
 """What bars of costs are."""
 
 
+def subject_lines(told: DiesReport) -> tuple[str, str]:
+    """Say which dies of what were run, and on what."""
+    quantity, plan = told.quantity, told.found.plan
+    seeds = f"seed {plan.first}" if plan.dies == 1 else f"seeds {plan.seeds[0]} to {plan.seeds[-1]}"
+    dies = f"{quantity.many(plan.dies)} of {told.chips} ({seeds})"
+    return (
+        f"{told.network} on {told.target}: {dies}",
+        f"recording: {told.recording}; noise of reads of die n: seed {told.run_seed} + n",
+    )
+
+
 def answer_lines(told: DiesReport) -> Iterator[str]:
     """Yield what is answered first, a line each."""
-    found, quantity, plan = told.found, told.quantity, told.found.plan
-    held = told.distribution
-    seeds = f"seed {plan.first}" if plan.dies == 1 else f"seeds {plan.seeds[0]} to {plan.seeds[-1]}"
-    yield f"{told.network} on {told.target}: {quantity.many(plan.dies)} of {told.chips} ({seeds})"
-    yield f"recording: {told.recording}; noise of reads of die n: seed {told.run_seed} + n"
+    found, quantity, held = told.found, told.quantity, told.distribution
+    yield from subject_lines(told)
     low, least = quantity.digits(held.quantile(LOW)), quantity.digits(held.values[0])
     yield (
         f"{quantity.name}: {quantity.spread(held)} %, 5th percentile {low} %, least {least} %; "
@@ -48,22 +53,13 @@ def sweep_tables(told: DiesReport) -> Iterator[tuple[str, Table]]:
         yield f"sweep of {swept.name}", sweep_table(swept, told.quantity, told.require)
 
 
-def effects_of(costs: Sequence[Cost], names: dict[str, str] | None = None) -> list[Effect]:
+def effects_of(costs: Sequence[Cost]) -> list[Effect]:
     """Return two bars for each cost."""
     return [
-        Effect(label=(names or {}).get(cost.name, cost.name), difference=held, group=how)
+        Effect(label=cost.label, difference=held, group=how)
         for cost in costs
         for how, held in ((ALONE, cost.alone), (LEFT_OUT, cost.left_out))
     ]
-
-
-def layer_names(graph: Graph) -> dict[str, str]:
-    """Return what each layer on crossbars is called, by the name of its partial sum."""
-    return {
-        op.partial_sum.name: layer_name(op.loc, op.partial_sum.name.removesuffix(".partial_sum"))
-        for op in graph.ops
-        if isinstance(op, CrossbarMvm)
-    }
 
 
 def cost_tables(told: DiesReport) -> Iterator[tuple[str, Table]]:
@@ -72,10 +68,9 @@ def cost_tables(told: DiesReport) -> Iterator[tuple[str, Table]]:
     if costs is None:
         return
     lost = f"{quantity.name} lost"
-    names = layer_names(told.graph)
     for what, held in (("imperfection", costs.imperfections), ("layer", costs.layers)):
         if held:
-            made = effect_table(effects_of(held, names), quantity, label=what, what=lost)
+            made = effect_table(effects_of(held), quantity, label=what, what=lost)
             yield f"which {what} costs what, on {quantity.many(costs.dies)}", made
 
 

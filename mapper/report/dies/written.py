@@ -3,13 +3,12 @@
 from collections.abc import Iterator
 
 from mapper.report.charts.base import Table
-from mapper.report.dies.data import DiesReport
+from mapper.report.dies.data import DATA, DiesReport, FirstDie
 from mapper.report.dies.page import render_dies
 from mapper.report.dies.tables import (
     answer_lines,
     cost_tables,
     effects_of,
-    layer_names,
     spike_table,
     sweep_tables,
 )
@@ -31,13 +30,11 @@ from mapper.report.study.tables import (
 from mapper.study.statistics import Distribution
 from mapper.writing import json_text
 
-DATA = "yield.json"
 
-
-def dies_files(told: DiesReport) -> dict[str, str]:
+def dies_files(told: DiesReport, die: FirstDie) -> dict[str, str]:
     """Return the text of every file, by its name."""
     return {
-        "index.html": render_dies(told),
+        "index.html": render_dies(told, die),
         DATA: json_text(told.as_dict()) + "\n",
         "yield.csv": _distributions(told),
         "yield-dies.csv": _dies(told),
@@ -64,7 +61,7 @@ def _dies(told: DiesReport) -> str:
 def _costs(told: DiesReport) -> str:
     costs = told.found.costs
     held = [] if costs is None else [*costs.imperfections, *costs.layers]
-    return effects_as_csv(effects_of(held, layer_names(told.graph)), "what")
+    return effects_as_csv(effects_of(held), "what")
 
 
 def _tables(told: DiesReport) -> Iterator[Table]:

@@ -1,0 +1,35 @@
+"""Values of a JSON file that may come from anyone."""
+
+import math
+
+import pytest
+
+from mapper.json_values import finite, number, share, text, texts, whole
+
+
+def test_what_is_meant_is_returned():
+    assert [number(2), finite(2.5), share(1), text("a")] == [2.0, 2.5, 1.0, "a"]
+    assert whole(3, "count", most=3) == 3
+    assert texts(["a", "b"]) == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("read", "value", "error"),
+    [
+        (number, True, TypeError),
+        (number, "2", TypeError),
+        (finite, math.inf, ValueError),
+        (finite, math.nan, ValueError),
+        (share, 1.01, ValueError),
+        (share, math.nan, ValueError),
+        (text, 2, TypeError),
+        (texts, ["a", None], TypeError),
+        (lambda value: whole(value, "count"), 0, ValueError),
+        (lambda value: whole(value, "count", most=3), 4, ValueError),
+        (lambda value: whole(value, "count"), True, ValueError),
+        (lambda value: whole(value, "count"), 2.0, ValueError),
+    ],
+)
+def test_anything_else_is_an_error(read, value, error):
+    with pytest.raises(error):
+        read(value)
