@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-INTERFACE = 5
+INTERFACE = 6
 """What Python and kernels agree on: they are refused where ``csrc/fields.h`` has another number."""
 
 
@@ -104,6 +104,11 @@ def draw_cells(fields: dict[str, int], arrays: dict[str, Any]) -> bool:
     Returns whether every digit is a level and every cell a number of 32 bits.
     """
     return bool(_core.draw_cells(fields, arrays))
+
+
+def behind_wires(fields: dict[str, int], arrays: dict[str, Any]) -> None:
+    """Find what the cells of some crossbars carry behind their wires; see ``csrc/wires.h``."""
+    _core.behind_wires(fields, arrays)
 
 
 def read_forward(

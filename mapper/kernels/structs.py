@@ -1,4 +1,4 @@
-"""What the kernels are given: one class for each struct of ``csrc/layer.h`` and ``draw.h``.
+"""What the kernels are given: one class for each struct of ``layer.h``, ``draw.h`` and ``wires.h``.
 
 Names are those that C declares (``csrc/fields.h``, ``training.h``). Enumerations go by their names
 in C; a call reads their numbers from the compiled module. What does not apply keeps its default,
@@ -322,8 +322,36 @@ class Draw:
     """``[C, S, K, N]``."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Wires:
+    """Crossbars behind the resistance of their wires; ``passes.dies.wires`` has what they mean."""
+
+    C: int
+    """Crossbars of ``R`` rows and ``B`` bitlines each."""
+    R: int
+    B: int
+    rounds: int
+    supplied: bool
+    """Whether wordlines carry the current of their cells."""
+
+    cells: Doubles
+    """``[C, R, B]``."""
+    mean: Doubles
+    """``[R]``, what each wordline carries."""
+    segment: Doubles
+    """``[1]``, the resistance from one cell to the next."""
+    behind: Doubles
+    """``[B]``, for what comes up on the way, as ``wordline`` and ``bitline``, ``[R, B]``."""
+    wordline: Doubles
+    bitline: Doubles
+    carried: Doubles
+    """``[C, R, B]``, found: the current of each cell."""
+    others: Doubles
+    """``[C, R, B]``, found: what the other rows raise its bitline by."""
+
+
 Struct = (Positions | RowBlocks | Cells | LayerCall | Neurons | NeuronStates | NeuronResults
-          | Sums | Read | ReadTotals | Walk | WalkTotals | Draw)  # fmt: skip
+          | Sums | Read | ReadTotals | Walk | WalkTotals | Draw | Wires)  # fmt: skip
 
 _NAMES = {struct: tuple(field.name for field in fields(struct)) for struct in get_args(Struct)}
 """Worked out once: every call of a kernel asks."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mapper.ir.core import Array
+from mapper.kernels import core, structs
 from targets.devices.circuit import WireSupply
 
 _ROUNDS = 12
@@ -42,6 +43,18 @@ def behind_wires(cells: Array, activity: Array, segment: float, supply: WireSupp
         supply: What wordlines are.
     """
     mean = activity[..., None]
+    carried, others = ladders(cells, activity, segment, supply)
+    lost = carried * others
+    return Wired(carried - lost, np.asarray((mean * lost).sum(axis=-2)))
+
+
+def ladders(
+    cells: Array, activity: Array, segment: float, supply: WireSupply
+) -> tuple[Array, Array]:
+    """Return what each cell carries, and what the others raise its bitline by, ``[..., R, B]``."""
+    if not core.unavailable() and activity.ndim == 1 and cells.size:
+        return _ladders_by_kernels(cells, activity, segment, supply)
+    mean = activity[..., None]
     segments = np.arange(cells.shape[-2], 0, -1.0)[:, None]  # from each row to the sense end
     wordline, bitline = np.ones_like(cells), np.zeros_like(cells)
     others = np.zeros_like(cells)
@@ -52,9 +65,33 @@ def behind_wires(cells: Array, activity: Array, segment: float, supply: WireSupp
         own = segments * current
         others = segment * (_along_column(mean * current) - mean * own)
         bitline = 0.5 * (bitline + others + segment * own)
-    carried = cells * (wordline - bitline)
-    lost = carried * others
-    return Wired(carried - lost, np.asarray((mean * lost).sum(axis=-2)))
+    return cells * (wordline - bitline), others
+
+
+def _ladders_by_kernels(
+    cells: Array, activity: Array, segment: float, supply: WireSupply
+) -> tuple[Array, Array]:
+    """Return the same bits, several times faster."""
+    rows, bitlines = cells.shape[-2:]
+    held = np.ascontiguousarray(cells, np.float64)
+    carried, others = np.empty_like(held), np.empty_like(held)
+    call = structs.Wires(
+        C=held.size // (rows * bitlines),
+        R=rows,
+        B=bitlines,
+        rounds=_ROUNDS,
+        supplied=supply == "rows",
+        cells=held,
+        mean=np.ascontiguousarray(activity, np.float64),
+        segment=np.array([segment], np.float64),
+        behind=np.empty(bitlines),
+        wordline=np.empty((rows, bitlines)),
+        bitline=np.empty((rows, bitlines)),
+        carried=carried,
+        others=others,
+    )
+    core.behind_wires(*structs.as_read(call))
+    return carried, others
 
 
 def _along_row(current: Array) -> Array:

@@ -25,6 +25,7 @@ STRUCTS = {
     "read": (training_structs.Read, training_structs.ReadTotals),
     "walk": (training_structs.Walk, training_structs.WalkTotals),
     "draw": (structs.Draw,),
+    "wires": (structs.Wires,),
 }
 WORDS = {
     "kind": structs.Kind,

@@ -91,4 +91,5 @@ PyObject *read_backward(PyObject *self, PyObject *args);
 PyObject *walk_forward(PyObject *self, PyObject *args);
 PyObject *walk_backward(PyObject *self, PyObject *args);
 PyObject *draw_cells(PyObject *self, PyObject *args);
+PyObject *behind_wires(PyObject *self, PyObject *args);
 #endif

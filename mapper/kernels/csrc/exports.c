@@ -3,6 +3,7 @@
 #include "draw.h"
 #include "fields.h"
 #include "training.h"
+#include "wires.h"
 
 typedef struct { const char *name; long long number; } Constant;
 typedef struct { const char *name; const Constant *members; } Group;
@@ -22,6 +23,7 @@ static const Described described[] = {
     DESCRIBED("layer", LAYER_FIELDS, LAYER_ARRAYS) DESCRIBED("neurons", NEURON_FIELDS, NEURON_ARRAYS)
     DESCRIBED("sums", SUMS_FIELDS, SUMS_ARRAYS) DESCRIBED("read", READ_FIELDS, READ_ARRAYS)
     DESCRIBED("walk", WALK_FIELDS, WALK_ARRAYS) DESCRIBED("draw", DRAW_FIELDS, DRAW_ARRAYS)
+    DESCRIBED("wires", WIRES_FIELDS, WIRES_ARRAYS)
     {NULL, NULL, NULL}};
 
 /* Put a value into a dict, which takes a reference of its own, or fail with what made it NULL. */

@@ -311,6 +311,7 @@ static PyMethodDef methods[] = {
     {"walk_forward", walk_forward, METH_VARARGS, "Run neurons in single precision."},
     {"walk_backward", walk_backward, METH_VARARGS, "Pass gradients through neurons."},
     {"draw_cells", draw_cells, METH_VARARGS, "Draw the cells of a layer of a die."},
+    {"behind_wires", behind_wires, METH_VARARGS, "Find what crossbars carry behind their wires."},
     {NULL, NULL, 0, NULL}};
 
 static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_core",
