@@ -39,6 +39,18 @@ def share(value: object) -> float:
     return found
 
 
+def shares(values: object, most: int) -> tuple[float, ...]:
+    """Return a list of 1 to ``most`` shares.
+
+    Raises:
+        TypeError: One is no number.
+        ValueError: It is no list of so many, or one is no share.
+    """
+    if not isinstance(values, list) or not 1 <= len(values) <= most:
+        raise ValueError(f"{values!r:.80} is no list of 1 to {most:,} shares")
+    return tuple(map(share, values))
+
+
 def whole(value: object, what: str, *, least: int = 1, most: int = (1 << 53) - 1) -> int:
     """Return a whole number within bounds.
 

@@ -28,6 +28,7 @@ from mapper.diagnostics import refuse
 from mapper.dies.draw import Lot
 from mapper.frontend import Imported, NirOptions
 from mapper.renames import resolved
+from mapper.study.schedulers import SERIAL, scheduler_of
 from mapper.study.sweep import check_share
 from mapper.threads import one_blas_thread
 from mapper.verify.record import Verified, recall
@@ -56,6 +57,8 @@ def compare_targets(
     age: float | None = None,
     dies: int | None = None,
     require: float | None = None,
+    scheduler: str = SERIAL,
+    workers: int | None = None,
     progress: Progress = silent,
 ) -> Comparison:
     """Map one network onto several targets and put what they cost side by side.
@@ -81,7 +84,10 @@ def compare_targets(
         settings: Facts of the device to replace in dies, ``{"cell.sigma": 0.1}``.
         age: Of the dies, in seconds since they were programmed.
         dies: How many chips as they come from the fab are run of each build; none where None.
+            Where there is an ``output`` it keeps a record of each: what was run is not run again.
         require: Share of samples, 0..1, that a good die answers right.
+        scheduler: Who runs dies, as in ``Build.dies``.
+        workers: Of the scheduler.
         progress: Called with what comes next.
 
     Raises:
@@ -102,7 +108,7 @@ def compare_targets(
         iso=iso,
         output=output,
         progress=progress,
-        dies=dies_wanted(device, settings, age, dies, require, compiled=True),
+        dies=dies_wanted(device, settings, age, dies, require, scheduler, workers, compiled=True),
     )
     mapped = read_mapped(model, targets, wanted.output, weight_bits, density, nir, device)
     return compare_network(mapped, wanted)
@@ -145,6 +151,8 @@ def compare_mappings(
     age: float | None = None,
     dies: int | None = None,
     require: float | None = None,
+    scheduler: str = SERIAL,
+    workers: int | None = None,
     progress: Progress = silent,
 ) -> Comparison:
     """Put builds side by side: of one model or several, with any options, on any targets.
@@ -163,10 +171,12 @@ def compare_mappings(
         groups: Builds of one network on one target, such as seeds, that are averaged, by the
             group's name; those that are not among ``builds`` are added to them.
         device: What dies are made of, in place of what targets name.
-        settings: As for ``compare_targets``; so are ``age``, ``dies`` and ``require``.
+        settings: As for ``compare_targets``; so is all that follows.
         age: As ``settings``.
         dies: As ``settings``.
         require: As ``settings``.
+        scheduler: As ``settings``.
+        workers: As ``settings``.
         progress: Called with what comes next.
 
     Raises:
@@ -189,7 +199,7 @@ def compare_mappings(
         iso=iso,
         output=output,
         progress=progress,
-        dies=dies_wanted(device, settings, age, dies, require),
+        dies=dies_wanted(device, settings, age, dies, require, scheduler, workers),
     )
     listed, places = with_groups(list(builds), groups or {})
     given = [build if isinstance(build, Build) else load(build) for build in listed]
@@ -212,6 +222,8 @@ def dies_wanted(
     age: float | None,
     dies: int | None,
     require: float | None,
+    scheduler: str,
+    workers: int | None,
     *,
     compiled: bool = False,
 ) -> DiesWanted | None:
@@ -223,20 +235,34 @@ def dies_wanted(
         age: Of the dies.
         dies: How many of each build.
         require: Of a good die.
+        scheduler: Who runs them.
+        workers: Of the scheduler.
         compiled: Builds are made here, for the device.
 
     Raises:
         MappingError: ``compare-inputs`` for what is of dies where there are none; ``bad-share``,
-            ``device-setting`` and ``device-age``; what is wrong with a device's file.
+            ``unknown-scheduler``, ``device-setting`` and ``device-age``; what is wrong with a
+            device's file.
     """
-    check_given({}, device=device, settings=settings, age=age, dies=dies, require=require)
+    check_given(
+        {"scheduler": scheduler},
+        device=device,
+        settings=settings,
+        age=age,
+        dies=dies,
+        require=require,
+        workers=workers,
+    )
     check_share(require)
+    scheduler_of(scheduler)
     if dies is None:
         of_dies = {
             "--device": device is not None and not compiled,
             "--set": bool(settings),
             "--age": age is not None,
             "--require": require is not None,
+            "--scheduler": scheduler != SERIAL,
+            "--workers": workers is not None,
         }
         if given := [name for name, there in of_dies.items() if there]:
             raise refuse(
@@ -249,7 +275,11 @@ def dies_wanted(
     check_conditions(age, None)
     held = device if device is None or isinstance(device, Device) else load_device(device)
     return DiesWanted(
-        lot=Lot(device=held, settings=settings or {}, age=age), dies=dies, require=require
+        lot=Lot(device=held, settings=settings or {}, age=age),
+        dies=dies,
+        require=require,
+        scheduler=scheduler,
+        workers=workers,
     )
 
 

@@ -16,6 +16,7 @@ from mapper.cost.estimate import checked_density
 from mapper.diagnostics import many, refuse
 from mapper.frontend import NirOptions
 from mapper.renames import resolved
+from mapper.study.schedulers import SERIAL
 from mapper.threads import one_blas_thread
 from mapper.verify.record import recall
 from targets import DEFAULT_PRESET
@@ -57,6 +58,10 @@ class CompareOptions:
     """Chips as they come from the fab, of each build; None: none."""
     require: float | None = None
     """Share of samples, 0..1, that a good die answers right."""
+    scheduler: str = SERIAL
+    """Who runs dies."""
+    workers: int | None = None
+    """Of the scheduler; as many as there are processors where None."""
 
 
 DEFAULTS = CompareOptions()
@@ -140,6 +145,8 @@ def compare_model(model: Path, options: CompareOptions, progress: Progress = sil
         age=options.age,
         dies=options.dies,
         require=options.require,
+        scheduler=options.scheduler,
+        workers=options.workers,
         progress=progress,
     )
 
@@ -175,7 +182,13 @@ def compare_builds(
         output=options.output,
         progress=progress,
         dies=dies_wanted(
-            options.device, options.settings, options.age, options.dies, options.require
+            options.device,
+            options.settings,
+            options.age,
+            options.dies,
+            options.require,
+            options.scheduler,
+            options.workers,
         ),
     )
     given, groups = with_groups(list(folders), _by_name(options.groups))

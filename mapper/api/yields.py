@@ -30,6 +30,7 @@ from mapper.report.dies.read import read_dies
 from mapper.report.dies.written import dies_files
 from mapper.report.references import works_cited
 from mapper.study import run_study
+from mapper.study.schedulers import SERIAL
 from mapper.study.statistics import Distribution, Swept, Tolerance
 from mapper.study.sweep import Sweep, check_share
 from mapper.threads import one_blas_thread
@@ -160,7 +161,7 @@ class MakesDies:
         labels: ArrayLike | None = None,
         layout: str | None = None,
         folder: str | Path | None = None,
-        scheduler: str = "serial",
+        scheduler: str = SERIAL,
         workers: int | None = None,
         progress: Progress = silent,
     ) -> Dies:

@@ -17,13 +17,16 @@ from mapper.cli.options import (
     Model,
     Nir,
     Preset,
+    Scheduler,
     Settings,
     Steps,
     WeightBits,
+    Workers,
     with_nir,
 )
 from mapper.compare.groups import parse_group
 from mapper.report.comparison.energy import AC_PJ, MAC_PJ
+from mapper.study.schedulers import SERIAL
 from mapper.study.sweep import parse_share
 from targets import DEFAULT_PRESET
 from targets.devices import parse_age, parse_set
@@ -74,6 +77,8 @@ def compare(
     device: Device = None,
     settings: Settings = None,
     age: Age = None,
+    scheduler: Scheduler = SERIAL,
+    workers: Workers = None,
     weight_bits: WeightBits = None,
     steps: Steps = 1,
     preset: Preset = DEFAULT_PRESET,
@@ -108,6 +113,8 @@ def compare(
             age=None if age is None else parse_age(age),
             dies=dies,
             require=None if require is None else parse_share(require, "--require"),
+            scheduler=scheduler,
+            workers=workers,
         ),
         report_progress,
     )

@@ -53,6 +53,12 @@ Settings = Annotated[
         help="Replace a fact of the device, as cell.sigma=0.1. May be repeated.",
     ),
 ]
+Scheduler = Annotated[
+    str, typer.Option(help="Who runs dies: serial, threads, processes, dask or dask:ADDRESS.")
+]
+Workers = Annotated[
+    int | None, typer.Option(min=1, max=4096, help="Of the scheduler; as many as processors.")
+]
 Age = Annotated[
     str | None,
     typer.Option(metavar="AGE", help="Age of the chip: 3600, 12h, 30d, 10y; as programmed."),

@@ -9,10 +9,20 @@ from rich.text import Text
 
 from mapper import api
 from mapper.cli.app import command, out, report_progress, warn
-from mapper.cli.options import Age, Device, Folder, Json, Layout, Settings
+from mapper.cli.options import (
+    Age,
+    Device,
+    Folder,
+    Json,
+    Layout,
+    Scheduler,
+    Settings,
+    Workers,
+)
 from mapper.cli.tables import table
 from mapper.diagnostics import printable
 from mapper.report.dies.tables import answer_lines, cost_tables, spike_table, sweep_tables
+from mapper.study.schedulers import SERIAL
 from mapper.study.sweep import parse_share, parse_sweeps
 from targets.devices import parse_age, parse_set
 
@@ -53,12 +63,8 @@ def yield_(
     run_seed: Annotated[
         int, typer.Option("--run-seed", min=0, help="Seed of noise from read to read.")
     ] = 0,
-    scheduler: Annotated[
-        str, typer.Option(help="serial, threads, processes, dask or dask:ADDRESS.")
-    ] = "serial",
-    workers: Annotated[
-        int | None, typer.Option(min=1, max=4096, help="Of the scheduler; as many as processors.")
-    ] = None,
+    scheduler: Scheduler = SERIAL,
+    workers: Workers = None,
     layout: Layout = None,
     as_json: Json = False,
 ) -> api.Dies:

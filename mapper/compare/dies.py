@@ -2,9 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 from mapper.build.die import ideal_chip
 from mapper.compare.compared import Compared
+from mapper.compare.folder import records_of
 from mapper.cost import Range
 from mapper.diagnostics import refuse
 from mapper.dies.covered import DeviceUsed, devices_used
@@ -14,6 +17,8 @@ from mapper.dies.plan import Plan, check_plan
 from mapper.dies.trials import trials_on
 from mapper.recordings import Recording
 from mapper.report.comparison.dies import ComparedDies, SideDies
+from mapper.study import run_study, study_of
+from mapper.study.schedulers import SERIAL
 from targets import Target
 
 
@@ -25,6 +30,10 @@ class DiesWanted:
     dies: int
     require: float | None = None
     """Share of samples, 0..1, from which on a die is good."""
+    scheduler: str = SERIAL
+    """Who runs them; the numbers are the same."""
+    workers: int | None = None
+    """Of the scheduler; as many as there are processors where None."""
 
     def devices(self, one: Compared) -> tuple[DeviceUsed, ...]:
         """Return the devices that layers of a build meet.
@@ -41,6 +50,7 @@ def dies_beside(
     energies: Sequence[Range],
     recorded: Callable[[Compared], Recording | None],
     wanted: DiesWanted,
+    folder: Path | None,
     progress: Callable[[str], None],
 ) -> ComparedDies:
     """Draw and run dies of every build.
@@ -50,24 +60,29 @@ def dies_beside(
         energies: Of an inference of each, in pJ.
         recorded: Reads the recording as a build takes it.
         wanted: Which dies.
+        folder: Of the comparison, where records of dies are kept; None keeps none.
         progress: Called with what comes next.
 
     Raises:
         MappingError: ``compare-inputs`` without recordings, ``of-a-die``, and what
             ``study_dies`` raises.
     """
+    run = partial(run_study, scheduler=wanted.scheduler, workers=wanted.workers)
     plan = Plan(dies=wanted.dies)
     check_plan(plan)
     used = [wanted.devices(one) for one in found]  # before the first die of any is drawn
-    sides, warnings = [], dict[str, None]()
+    sides, warnings, cites = [], dict[str, None](), dict[str, None]()
     for one, energy, devices in zip(found, energies, used, strict=True):
         graph, target = one.build.hardware, one.build.target
         recording = recorded(one)
         if recording is None:
             raise refuse("compare-inputs", "dies are run on recordings", help="give --input")
         warnings |= {text: None for device in devices for text in device.told}
+        cites |= {key: None for device in devices for key in device.cites}
         progress(f"{one.title}: dies")
-        held = study_dies(trials_on(graph, target, recording, wanted.lot), plan, progress=progress)
+        trials = trials_on(graph, target, recording, wanted.lot)
+        kept = partial(run, folder=records_of(study_of(trials), folder))
+        held = study_dies(trials, plan, kept, progress)
         sides.append(
             SideDies(
                 name=one.title,
@@ -84,6 +99,7 @@ def dies_beside(
         first_seed=plan.first,
         sides=tuple(sides),
         warnings=tuple(warnings),
+        cites=tuple(cites),
     )
 
 

@@ -23,6 +23,7 @@ from mapper.report.comparison.written import (
 )
 from mapper.report.references import FILE as BIBLIOGRAPHY
 from mapper.report.references import bibtex
+from mapper.study import RECORDS, Study
 from mapper.writing import changed_folder, json_text
 
 DATA = "comparison.json"
@@ -30,6 +31,21 @@ FILES = (
     *("compare.html", DATA, "comparison.csv", "comparison-groups.csv", "comparison-pairs.csv"),
     *("comparison-designs.csv", "comparison.md", "comparison.tex", BIBLIOGRAPHY),
 )
+
+DIES = "dies"
+"""Folder of records of dies: one in it for each study, whose digest begins with its name."""
+
+
+def records_of(study: Study, folder: Path | None) -> Path | None:
+    """Return where a comparison keeps the records of a study; None where it keeps none.
+
+    Who compares again, with other builds or other dies, finds what was run before.
+    """
+    return None if folder is None else folder / DIES / study.digest[:_NAMED]
+
+
+_NAMED = 16
+"""Hexadecimal digits of a study's digest that name its folder."""
 
 
 def check_names(names: list[str]) -> None:
@@ -49,8 +65,8 @@ def _name_problem(name: str, before: Iterable[str]) -> str:
     if not plain:
         return f"a target named {name[:80]!r} cannot be the name of a folder"
     # Some file systems take both cases for the same name.
-    if name.casefold() in {file.casefold() for file in FILES}:
-        return f"a target named {name!r} would have the name of a file that compare writes"
+    if name.casefold() in {file.casefold() for file in (*FILES, DIES)}:
+        return f"a target named {name!r} would have the name of what compare writes"
     if name.casefold() in {other.casefold() for other in before}:
         return f"two targets are named {name[:80]!r}: one build would replace the other"
     return ""
@@ -70,10 +86,19 @@ def _is_ours(folder: Path) -> bool:
         return False
     names = [path for path in folder.iterdir() if not is_leftover(path.name)]
     files = {path.name for path in names if path.name in FILES and is_plain_file(path)}
-    return DATA in files and all(
-        path.name in files or (path.is_dir() and not path.is_symlink() and others_in(path) == [])
-        for path in names
-    )
+    return DATA in files and all(path.name in files or _is_kept(path) for path in names)
+
+
+def _is_kept(path: Path) -> bool:
+    """Say whether a path is a build, or the records of dies, and holds nothing else."""
+    if path.is_symlink() or not path.is_dir():
+        return False
+    return others_in(path) == [] or (path.name == DIES and all(map(_has_records, path.iterdir())))
+
+
+def _has_records(path: Path) -> bool:
+    plain = path.is_dir() and not path.is_symlink()
+    return plain and all(file.name == RECORDS and is_plain_file(file) for file in path.iterdir())
 
 
 def write_comparison(answer: Comparison, folder: Path) -> None:

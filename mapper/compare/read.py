@@ -1,6 +1,6 @@
 """Read what ``compare -o`` wrote as ``comparison.json``, which may come from anyone."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import inf
 from typing import Any
 
@@ -8,7 +8,8 @@ from mapper.compare.result import SCHEMA
 from mapper.cost import Range
 from mapper.cost.frames import Line
 from mapper.cost.waterfall import RatioStep, WaterfallStep
-from mapper.json_values import number, text, texts, whole
+from mapper.dies.plan import MOST_DIES
+from mapper.json_values import number, share, shares, text, texts, whole
 from mapper.proportions import Paired, Spread, read_score
 from mapper.report.comparison.data import (
     Built,
@@ -21,6 +22,7 @@ from mapper.report.comparison.data import (
     verdict_of,
 )
 from mapper.report.comparison.designs import UNITS, Design, EqualColumns, FrontPoint, Iso
+from mapper.report.comparison.dies import ComparedDies, SideDies
 from mapper.report.comparison.rates import ENDS, FrameRates, Rated, rate_pair
 from mapper.report.references import works_of
 from mapper.verify.read import read_firing, read_verification
@@ -55,6 +57,7 @@ def read_sides(answer: Json) -> SideBySide:
         frame_rates=_frame_rates(answer.get("frame_rates")),
         iso=_iso(answer["iso"]) if "iso" in answer else None,
         pairs=tuple(map(_pair, answer.get("paired", ()))),
+        dies=_dies(answer["dies"], sides) if "dies" in answer else None,
         groups=tuple(map(_group, answer.get("groups", ()))),
         works=works_of(answer.get("references", []), "comparison.json"),
     )
@@ -199,6 +202,36 @@ def _front_point(held: Json) -> FrontPoint:
         energy_pj=number(held["energy_pj"]),
         step_ns=number(held["step_ns"]),
         area_um2=number(held["area_um2"]),
+    )
+
+
+def _dies(held: Json, beside: Sequence[Side]) -> ComparedDies:
+    require, sides = held["require"], tuple(map(_side_dies, held["sides"]))
+    names = [side.name for side in sides]
+    if names != [side.name for side in beside]:
+        raise ValueError(f"dies are of {names!r:.80}, which are not the targets")
+    return ComparedDies(
+        require=None if require is None else share(require),
+        share=share(held["share"]),
+        first_seed=whole(held["first_seed"], "seed", least=0),
+        sides=sides,
+        warnings=texts(held["warnings"]),
+    )
+
+
+def _side_dies(held: Json) -> SideDies:
+    low, nominal, high = map(number, held["energy_pj"])
+    adcs, ideal = held["adcs"], read_score(held["ideal"], "share")
+    if ideal is None or not (adcs is None or isinstance(adcs, bool)):
+        raise ValueError(f"dies have ADCs {adcs!r:.80}, and of the ideal chip {ideal}")
+    return SideDies(
+        name=text(held["name"]),
+        energy_pj=Range(low, nominal, high),
+        adcs=adcs,
+        device=text(held["device"]),
+        measured=text(held["measured"]),
+        ideal=ideal,
+        values=shares(held["values"], MOST_DIES),
     )
 
 

@@ -171,7 +171,7 @@ class Comparison:
     dies: ComparedDies | None = None
     """Chips as they come from the fab, where these were asked for."""
     works: tuple[Work, ...] = ()
-    """What the component facts come from."""
+    """What the component facts and, of dies, devices come from."""
     groups: tuple[Group, ...] = ()
     """Averages over builds of one network, where some were asked for."""
     warnings: tuple[str, ...] = ()

@@ -22,6 +22,7 @@ from mapper.ir.noise import recorded_inputs
 from mapper.layout import Presentation
 from mapper.recordings import Recording
 from mapper.report.comparison.designs import Kind
+from mapper.report.references import works_cited
 from mapper.verify.evidence import Given, read_activity
 from mapper.verify.record import Verified
 from targets import Preset, Target
@@ -160,8 +161,14 @@ def _side_by_side(
     if asked.dies is None:
         return answer
     energies = [row.cost.total_pj for row in answer.builds]
-    dies = dies_beside(found, energies, _recorded(asked), asked.dies, asked.progress)
-    return replace(answer, dies=dies, warnings=(*answer.warnings, *dies.warnings))
+    dies = dies_beside(found, energies, _recorded(asked), asked.dies, asked.output, asked.progress)
+    works = {work.key: work for work in (*works_cited(dies.cites), *answer.works)}
+    return replace(
+        answer,
+        dies=dies,
+        warnings=(*answer.warnings, *dies.warnings),
+        works=tuple(works[key] for key in sorted(works)),
+    )
 
 
 def _recorded(asked: Asked) -> Callable[[Compared], Recording | None]:

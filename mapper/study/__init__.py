@@ -6,7 +6,7 @@ is run: dies of a build, points of an exploration. ``docs/how-to/study.md`` has 
 """
 
 from mapper.study.case import Case, Record, Study
-from mapper.study.runner import Studied, run_study
+from mapper.study.runner import Studied, run_study, study_of
 from mapper.study.schedulers import SCHEDULERS
 from mapper.study.store import RECORDS, read_records
 from mapper.study.work import CaseError, Run, Work
@@ -23,4 +23,5 @@ __all__ = [
     "Work",
     "read_records",
     "run_study",
+    "study_of",
 ]

@@ -10,7 +10,7 @@ from mapper.arguments import PATH, TEXT, Takes, check_arguments
 from mapper.kernels.pool import usable_processors
 from mapper.progress import Progress, Ticks, silent
 from mapper.study.case import Case, Record, Study
-from mapper.study.schedulers import Finished, scheduler_of
+from mapper.study.schedulers import SERIAL, Finished, scheduler_of
 from mapper.study.store import Store, open_store
 from mapper.study.work import Failed, Work
 from mapper.threads import one_blas_thread
@@ -42,7 +42,7 @@ def run_study(
     cases: Sequence[Case],
     *,
     folder: Path | None = None,
-    scheduler: str = "serial",
+    scheduler: str = SERIAL,
     workers: int | None = None,
     what: str = "cases",
     progress: Progress = silent,
@@ -70,7 +70,7 @@ def run_study(
     """
     check_arguments(_TAKES, {"scheduler": scheduler}, {"folder": folder, "workers": workers})
     run = scheduler_of(scheduler)
-    study = Study({**work.identity(), "version": __version__})
+    study = study_of(work)
     with open_store(study, None if folder is None else Path(folder)) as store:
         for note in store.notes:
             progress(note)
@@ -90,6 +90,11 @@ def run_study(
         records = tuple(store.records[key] for key in keys)
     notes = tuple(store.notes)
     return Studied(study=study, cases=tuple(cases), records=records, reused=reused, notes=notes)
+
+
+def study_of(work: Work) -> Study:
+    """Return the study that the records of some work are of."""
+    return Study({**work.identity(), "version": __version__})
 
 
 def _fill(store: Store, cases: Sequence[Case], finished: Finished, ticks: Ticks) -> None:

@@ -155,8 +155,11 @@ def _import_distributed() -> ModuleType:
 
 # --- by name -----------------------------------------------------------------------------------
 
+SERIAL = "serial"
+"""The scheduler of this process alone, which runs where no other is named."""
+
 SCHEDULERS: dict[str, Scheduler] = {
-    "serial": _serial,
+    SERIAL: _serial,
     "threads": _threads,
     "processes": _processes,
     "dask": _dask,

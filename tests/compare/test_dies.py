@@ -1,6 +1,9 @@
 """Dies of builds side by side: accuracy with its spread beside energy, energy at equal yield."""
 
 import json
+from dataclasses import replace
+from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import pytest
@@ -8,11 +11,15 @@ from typer.testing import CliRunner
 
 import mapper
 from mapper import cli
+from mapper.compare.folder import DIES as FOLDER
 from mapper.compare.folder import read_comparison
 from mapper.cost import Range
 from mapper.diagnostics import MappingError
+from mapper.dies.trials import Ideal
 from mapper.proportions import Score
 from mapper.report.comparison.dies import ComparedDies, SideDies
+from mapper.report.comparison.page import comparison_charts
+from mapper.study import RECORDS
 from tests.networks import small_conv_net, spikes
 
 NETWORK = small_conv_net()
@@ -92,8 +99,110 @@ def test_dies_stand_beside_costs_as_builds_say_them_alone(compared):
     for told in answer.dies.told():
         assert told in page
     assert "Chips as they come from the fab" in page
+    assert 'data-chart="dies"' in page
     assert "dies of" in (folder / "comparison.md").read_text()
-    assert read_comparison(folder).network == answer.network
+
+
+def test_dies_are_read_again_for_figures(compared):
+    answer, folder = compared
+    read = read_comparison(folder)
+    assert read.dies == replace(answer.dies, cites=())  # their works are among the references
+    assert comparison_charts(read) == comparison_charts(answer.side_by_side())
+    alive = replace(read, sides=tuple(replace(one, incomparable="") for one in read.sides))
+    charts = {chart.name: chart for chart in comparison_charts(alive)}
+    bars, scatter = charts["dies"], charts["pareto-dies"]
+    means = [f"{100 * np.mean(one.values):.4g}" for one in answer.dies.sides]
+    rows = [row for row in bars.table.rows if row[1] == "dies"]
+    assert [(row[0], row[2]) for row in rows] == list(zip(TARGETS, means, strict=True))
+    assert [row[1] for row in scatter.table.rows] == means
+    assert "Of 3 dies (rram-typical) the mean" in bars.description
+    assert "Required of a die: 50 %." in bars.description
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("require", 2),
+        ("share", "95%"),
+        ("first_seed", -1),
+        ("sides", []),
+        ("name", "another"),
+        ("adcs", "yes"),
+        ("energy_pj", [1.0]),
+        ("values", []),
+        ("values", [0.5, 1.5]),
+        ("ideal", {}),
+    ],
+)
+def test_dies_that_compare_does_not_write_are_refused(compared, tmp_path, name, value):
+    held = json.loads((compared[1] / "comparison.json").read_text())
+    dies = held["dies"]
+    (dies if name in dies else dies["sides"][0])[name] = value
+    (tmp_path / "comparison.json").write_text(json.dumps(held))
+    with pytest.raises(MappingError, match="bad-comparison"):
+        read_comparison(tmp_path)
+
+
+# --- records -----------------------------------------------------------------------------------
+
+
+def records(folder: Path) -> dict[str, bytes]:
+    return {path.parent.name: path.read_bytes() for path in folder.glob(f"{FOLDER}/*/{RECORDS}")}
+
+
+def test_a_comparison_goes_on_where_it_was_killed(compared, tmp_path, monkeypatch):
+    answer, folder = compared
+    ran, compare = [], Ideal._compared
+
+    def killed_in_the_second(self, answers):
+        ran.append(answers)
+        if len(ran) == 7:  # two ideal chips, three dies of the first, one of the second
+            raise KeyboardInterrupt
+        return compare(self, answers)
+
+    place = tmp_path / "compared"
+    with monkeypatch.context() as patched:
+        patched.setattr(Ideal, "_compared", killed_in_the_second)
+        with pytest.raises(KeyboardInterrupt):
+            mapper.compare_targets(net(), TARGETS, inputs=X, output=place, **DIES)
+    assert sorted(len(held.splitlines()) - 1 for held in records(place).values()) == [1, 3]
+    told: list[str] = []
+    asked = {"progress": told.append, **DIES}
+    again = mapper.compare_targets(net(), TARGETS, inputs=X, output=place, **asked)
+    assert [t for t in told if "earlier run" in t] == ["2 dies, 1 more from an earlier run"]
+    assert again.as_dict() == answer.as_dict()
+    assert records(place) == records(folder)
+
+
+def test_a_comparison_with_records_changes_in_one_step_and_runs_nothing_twice(
+    compared, tmp_path, monkeypatch
+):
+    answer, folder = compared
+    place = tmp_path / "compared"
+    copytree(folder, place)
+    before = place.stat().st_ino
+    monkeypatch.setattr(Ideal, "__call__", None)  # no die is run
+    again = mapper.compare_targets(net(), TARGETS, inputs=X, output=place, **DIES)
+    assert again.as_dict() == answer.as_dict()
+    assert place.stat().st_ino != before  # exchanged
+    assert records(place) == records(folder)
+    (place / FOLDER / "mine.txt").write_text("mine")
+    mapper.compare_targets(net(), TARGETS, inputs=X, output=place, **DIES)
+    assert (place / FOLDER / "mine.txt").read_text() == "mine"
+
+
+def test_every_scheduler_gives_the_same_dies(compared):
+    answer, _ = compared
+    threads = mapper.compare_targets(
+        net(), TARGETS, inputs=X, scheduler="threads", workers=2, **DIES
+    )
+    assert threads.dies == answer.dies
+
+
+def test_a_target_has_no_name_of_the_records(tmp_path):
+    target = replace(mapper.load_target(TARGETS[0]), name="Dies")
+    with pytest.raises(MappingError, match="would have the name of what compare writes"):
+        mapper.compare_targets(net(), [target], inputs=X, output=tmp_path, **DIES)
 
 
 def test_builds_that_are_there_are_compared_by_the_command(compared, tmp_path):
@@ -101,6 +210,7 @@ def test_builds_that_are_there_are_compared_by_the_command(compared, tmp_path):
     np.savez(tmp_path / "x.npz", **X)
     words = ["compare", *(str(folder / name) for name in TARGETS), "--input", tmp_path / "x.npz"]
     asked = ["--dies", "3", "--require", "50%", "--set", "amplifier.offset=0.3"]
+    asked += ["--scheduler", "threads", "--workers", "1"]
     done = CliRunner().invoke(cli.app, [*map(str, words), *asked])
     assert done.exit_code == 0, done.output
     assert "3 dies of each" in done.stdout
@@ -114,6 +224,10 @@ def test_builds_that_are_there_are_compared_by_the_command(compared, tmp_path):
         ({"settings": {"cell.sigma": 0.1}}, "compare-inputs"),
         ({"age": 10.0}, "compare-inputs"),
         ({"dies": 3}, "compare-inputs"),  # without recordings
+        ({"scheduler": "threads"}, "compare-inputs"),
+        ({"workers": 2}, "compare-inputs"),
+        ({"dies": 3, "scheduler": "luck"}, "unknown-scheduler"),
+        ({"dies": 3, "workers": 0}, "bad-argument"),
         ({"dies": 3, "require": 2.0}, "bad-share"),
         ({"dies": 3, "age": -1.0}, "device-age"),
         ({"dies": 3, "settings": {"cell.sigm": 1.0}}, "device-setting"),

@@ -49,6 +49,8 @@ class ComparedDies:
     sides: tuple[SideDies, ...]
     warnings: tuple[str, ...]
     """What devices do not say."""
+    cites: tuple[str, ...] = ()
+    """Keys of the works that devices come from."""
     share: float = HIGH
     """Of dies that have to be good, 0..1, for a design to count at equal yield."""
 

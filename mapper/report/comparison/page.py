@@ -19,6 +19,7 @@ from mapper.report.charts.breakdown import words
 from mapper.report.comparison.changed import equal_cards, held_cards
 from mapper.report.comparison.data import MEASURES, Measure, RatioWay, SideBySide
 from mapper.report.comparison.designs import COLUMNS_TOLD
+from mapper.report.comparison.die_charts import die_charts
 from mapper.report.comparison.fronts import front_charts
 from mapper.report.comparison.pareto import accuracy_told, pareto_charts
 from mapper.report.comparison.rates import rate_charts
@@ -39,6 +40,8 @@ from mapper.report.references import entry_in_words, sources_in_words
 class Charts:
     """The charts of a comparison, by the sections of its page."""
 
+    dies: tuple[Chart, ...]
+    """None where no dies were run."""
     costs: tuple[Chart, ...]
     ratios: tuple[Chart, ...]
     """None where nothing can be compared."""
@@ -50,7 +53,8 @@ class Charts:
     ways: tuple[Chart, ...]
 
     def all(self) -> tuple[Chart, ...]:
-        return (*self.costs, *self.ratios, *self.pareto, *self.rates, *self.fronts, *self.ways)
+        first = (*self.dies, *self.costs, *self.ratios, *self.pareto)
+        return (*first, *self.rates, *self.fronts, *self.ways)
 
 
 def comparison_charts(compared: SideBySide) -> tuple[Chart, ...]:
@@ -63,6 +67,7 @@ def _charts(compared: SideBySide) -> Charts:
     interval = _own_way(compared, "initiation interval", "ns", lambda step: step.interval_ns)
     between = (_way_of(index, way) for index, way in enumerate(compared.ways))
     return Charts(
+        dies=die_charts(compared),
         costs=tuple(_cost(compared, measure) for measure in MEASURES),
         ratios=_ratios(compared),
         pareto=pareto_charts(compared),

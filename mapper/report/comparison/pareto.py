@@ -3,7 +3,7 @@
 Marks have their names beside them, so no legend takes room from the plot.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from mapper.diagnostics import printable
@@ -14,6 +14,7 @@ from mapper.report.comparison.scatter import Point, Scale, scale_of, scatter_spe
 from mapper.report.comparison.tables import units
 from mapper.report.names import labels
 from mapper.report.numbers import interval_text, number, three_digits
+from mapper.study.statistics import HIGH, LOW
 
 LONGEST_NAME = 36
 """Characters of a name in the drawing; the table has all of it."""
@@ -70,7 +71,32 @@ def pareto_charts(compared: SideBySide) -> tuple[Chart, ...]:
             reaches=reaches,
         )
         charts.append(_chart(compared, known, second))
-    return tuple(charts)
+    return (*charts, *_of_dies(compared, y))
+
+
+def _of_dies(compared: SideBySide, y: Scale) -> Iterator[Chart]:
+    """Yield energy against what is measured of dies, where these were run."""
+    held = compared.dies
+    if held is None:
+        return
+    pairs = zip(compared.sides, held.sides, strict=True)
+    found = [(side, dies.found) for side, dies in pairs if not side.incomparable]
+    means = tuple(100 * dies.mean for _, dies in found)
+    reaches = tuple((100 * dies.quantile(LOW), 100 * dies.quantile(HIGH)) for _, dies in found)
+    measured = held.sides[0].measured
+    ends = [end for reach in reaches for end in reach]
+    plot = Plot(
+        name="pareto-dies",
+        title=f"Energy against {measured} of dies",
+        better="down and right is better; means over dies, lines from their 5th to their 95th "
+        "percentile",
+        x=scale_of((*means, *ends), axis_title(f"{measured} of dies", "%"), "x", log=False),
+        y=y,
+        across=means,
+        more_is_better=True,
+        reaches=reaches,
+    )
+    yield _chart(compared, [side for side, _ in found], plot)
 
 
 def _reach(side: Side) -> tuple[float, float] | None:

@@ -6,7 +6,7 @@ from typing import Any
 from mapper.dies.covered import DeviceUsed
 from mapper.dies.found import COUNTED, Cost, Costs, Found
 from mapper.dies.plan import MOST_DIES, Plan
-from mapper.json_values import finite, share, text, texts, whole
+from mapper.json_values import finite, share, shares, text, texts, whole
 from mapper.proportions import read_score
 from mapper.report.dies.data import DATA, SCHEMA, DiesReport
 from mapper.report.references import works_of
@@ -46,7 +46,7 @@ _MOST_SEED = (1 << 63) - 1
 
 
 def _found(answer: Json) -> Found:
-    values = _shares(answer["dies"]["values"])
+    values = shares(answer["dies"]["values"], MOST_DIES)
     few = answer["costs"]
     costs = None if few is None else _costs(few, len(values))
     measured = next((name for name in COUNTED if name == answer["measured"]), None)
@@ -67,14 +67,8 @@ def _found(answer: Json) -> Found:
     )
 
 
-def _shares(values: object) -> tuple[float, ...]:
-    if not isinstance(values, list) or not 1 <= len(values) <= MOST_DIES:
-        raise ValueError(f"values of dies are {values!r:.80}")
-    return tuple(map(share, values))
-
-
 def _distribution(held: Json) -> Distribution:
-    return Distribution.of(_shares(held["values"]))
+    return Distribution.of(shares(held["values"], MOST_DIES))
 
 
 def _swept(held: Json) -> Swept:
