@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-INTERFACE = 6
+INTERFACE = 7
 """What Python and kernels agree on: they are refused where ``csrc/fields.h`` has another number."""
 
 
@@ -96,6 +96,16 @@ def unpack(level: int, arrays: dict[str, Any], *sizes: int) -> None:
 def count_on(level: int, arrays: dict[str, Any], planes: int, images: int, words: int) -> None:
     """Count what is not zero in each of some images of packed planes."""
     _core.count_on(level, arrays, planes, images, words)
+
+
+def pack_cells(fields: dict[str, int], arrays: dict[str, Any]) -> None:
+    """Put the cells of a layer into the layout that kernels read; see ``csrc/layout.h``."""
+    _core.pack_cells(fields, arrays)
+
+
+def pack_references(fields: dict[str, int], arrays: dict[str, Any]) -> None:
+    """Put thresholds of counted bits into the layout that kernels read."""
+    _core.pack_references(fields, arrays)
 
 
 def draw_cells(fields: dict[str, int], arrays: dict[str, Any]) -> bool:

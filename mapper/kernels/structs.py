@@ -23,6 +23,7 @@ from mapper.kernels.arrays import (
     Reset,
     Words,
 )
+from mapper.kernels.layout_structs import Packing, References
 from mapper.kernels.training_structs import Read, ReadTotals, Walk, WalkTotals
 
 Kind = Literal["BITS", "SUMS8", "SUMS16", "SUMS32"]
@@ -351,7 +352,8 @@ class Wires:
 
 
 Struct = (Positions | RowBlocks | Cells | LayerCall | Neurons | NeuronStates | NeuronResults
-          | Sums | Read | ReadTotals | Walk | WalkTotals | Draw | Wires)  # fmt: skip
+          | Sums | Read | ReadTotals | Walk | WalkTotals | Draw | Wires | Packing
+          | References)  # fmt: skip
 
 _NAMES = {struct: tuple(field.name for field in fields(struct)) for struct in get_args(Struct)}
 """Worked out once: every call of a kernel asks."""

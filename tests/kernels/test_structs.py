@@ -12,7 +12,7 @@ from typing import get_args, get_type_hints
 import numpy as np
 import pytest
 
-from mapper.kernels import arrays, core, structs, training_structs
+from mapper.kernels import arrays, core, layout_structs, structs, training_structs
 
 ROOT = Path(__file__).parents[2]
 KERNELS = ROOT / "mapper/kernels"
@@ -26,6 +26,8 @@ STRUCTS = {
     "walk": (training_structs.Walk, training_structs.WalkTotals),
     "draw": (structs.Draw,),
     "wires": (structs.Wires,),
+    "packing": (layout_structs.Packing,),
+    "references": (layout_structs.References,),
 }
 WORDS = {
     "kind": structs.Kind,

@@ -5,7 +5,6 @@ unit, sums are too, and ``P >= T`` is ``P / unit >= ceil(T / unit)``: a die whos
 digits is compared as digits are, and what its references lack of whole numbers is rounded up.
 """
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -14,7 +13,7 @@ import numpy as np
 
 from mapper.ir.bounds import bitline_products
 from mapper.ir.copies import by_copy
-from mapper.ir.core import INT64, Array, Const, Constants, Span, param
+from mapper.ir.core import INT64, Array, Const, Constants, param
 from mapper.ir.crossbar import cell_sum_range
 from mapper.ir.readout import AdcRead, SenseAmpRead
 from mapper.ir.units import CrossbarLayer
@@ -67,36 +66,18 @@ class Grid:
     def cell_copies(self) -> int:
         return 1 if self.layer.mvm.cells is None else len(self._cells)
 
-    def cells(self, rows: Span) -> Array:
-        """Return the cells on some wordlines, ``[C | 1, S, rows, N]``."""
+    @property
+    def stored(self) -> Array:
+        """The cells as they are, ``int16`` or ``int32 [C | 1, S, K, N]``: of a die, or digits."""
         mvm = self.layer.mvm
-        if mvm.cells is None:
-            weight = self.constants[mvm.weight.name][rows.slice].astype(np.int64)
-            digits = weight[None] if mvm.encoding is None else mvm.encoding.digits(weight)
-            return digits[None]
-        found = self._cells[:, :, rows.slice]
-        if self.form == "HALVES":
-            return np.asarray(found > 0)
-        return np.asarray(found >> self.shift) if self.shift else found
-
-    def blocks(self, order: Sequence[int]) -> Iterator[tuple[slice, Array]]:
-        """Yield the cells of row blocks, some at once: ``[C | 1, S, groups, blocks, rows, N]``.
-
-        ``order`` is that of the row blocks; ``N`` are the outputs of a group. Blocks are filled up
-        to the tallest with cells of 0.
-        """
-        mvm = self.layer.mvm
-        tallest, slices, outputs = max(map(len, mvm.rows)), self.shape[1], mvm.outputs
-        some = max(1, _AT_ONCE // (self.cell_copies * slices * tallest * outputs))
-        for first in range(0, len(order), some):
-            part = order[first : first + some]
-            found = [self.cells(mvm.rows[g]) for g in part]
-            shape = (self.cell_copies, slices, len(part), tallest, outputs)
-            cells = np.zeros(shape, found[0].dtype)
-            for at, block in enumerate(found):
-                cells[:, :, at, : block.shape[2]] = block
-            grouped = cells.reshape(*shape[:4], mvm.groups, -1).transpose(0, 1, 4, 2, 3, 5)
-            yield slice(first, first + len(part)), grouped
+        if mvm.cells is not None:
+            held = self._cells
+        elif mvm.encoding is None:
+            held = self.constants[mvm.weight.name][None, None]
+        else:
+            held = mvm.encoding.digits(self.constants[mvm.weight.name], np.int16)[None]
+        kind = np.int16 if held.dtype.itemsize < 2 or held.dtype == np.int16 else np.int32
+        return np.ascontiguousarray(held, dtype=kind)
 
     @property
     def reference_copies(self) -> int:
@@ -187,8 +168,6 @@ class Grid:
         return -(-first >> self.shift), width >> self.shift, step, base
 
 
-_AT_ONCE = 1 << 20
-"""Cells that are packed together."""
 _SURELY_HALF = 32_000
 """Below it a sum has 16 bits, however loose the bound is."""
 

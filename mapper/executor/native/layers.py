@@ -42,6 +42,18 @@ _SAMPLES = 64
 
 
 @dataclass(frozen=True, slots=True)
+class Shape:
+    """Of a phase, what all dies of a build have alike."""
+
+    positions: Positions
+    row_blocks: RowBlocks
+    """But for what follows from cells and references."""
+    order: Sequence[int]
+    absent: Sequence[int]
+    """Row blocks that see nothing."""
+
+
+@dataclass(frozen=True, slots=True)
 class Phase:
     """Output positions that see the same kernel elements."""
 
@@ -49,8 +61,12 @@ class Phase:
     numbers: Numbers
     """Of positions, row blocks and cells, as the kernels read them; ``arrays`` too."""
     arrays: Arrays
-    order: Sequence[int]
-    """Of the row blocks that see anything."""
+    shape: Shape
+
+    @property
+    def order(self) -> Sequence[int]:
+        """That of the row blocks that see anything."""
+        return self.shape.order
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +99,10 @@ class NativeLayer:
         split = not grid.noisy  # noise is read where nothing drives
         if like is None or split == (like.layer.read.noise is not None):
             places = tuple(geometries(layer.mvm, split=split))
+            shapes = tuple(_shape(layer, constants, where) for where in places)
         else:
-            places = like.places
-        phases = tuple(_phase(grid, level, how, where) for where in places)
+            places, shapes = like.places, tuple(phase.shape for phase in like.phases)
+        phases = tuple(_phase(grid, level, how, shape) for shape in shapes)
         return cls(layer, level, places[0].positions, phases, places)
 
     def run(
@@ -159,7 +176,7 @@ def _own_keys(layer: CrossbarLayer, key: Array) -> Array:
 def _samples_as_rows(phase: Phase, batch: int, threads: int) -> Phase:
     """Make the samples of a linear layer the rows of one image: cells stay in cache over them."""
     positions, numbers, arrays = _rows_of(phase.positions, batch, threads)
-    return Phase(positions, phase.numbers | numbers, phase.arrays | arrays, phase.order)
+    return Phase(positions, phase.numbers | numbers, phase.arrays | arrays, phase.shape)
 
 
 @lru_cache(maxsize=256)
@@ -176,49 +193,61 @@ def _rows_of(positions: Positions, batch: int, threads: int) -> tuple[Positions,
     return rows, *as_read(rows)
 
 
-def _phase(grid: Grid, level: int, how: Arithmetic, where: Geometry) -> Phase:
+def _phase(grid: Grid, level: int, how: Arithmetic, shape: Shape) -> Phase:
     """Pack what some output positions need of a layer."""
-    layer = grid.layer
+    blocks, clusters = shape.row_blocks, shape.row_blocks.clusters
+    padded = 16 if blocks.Ng <= 16 and how.bits else -(-blocks.Ng // 32) * 32
+    columns = Columns(outputs=blocks.Ng, padded=padded, slices=blocks.S)
+    blocks = replace(
+        blocks,
+        Npad=padded,
+        wide=how.wide or bool(clusters[:, 3].any()),
+        copies=grid.copies,
+        refcopies=grid.reference_copies,
+        start=start(grid, how, shape.absent).astype(np.int32),
+    )
+    if how.bits:
+        cells = bits(grid, shape.order, columns, level, clusters)
+    else:
+        cells = sums(grid, shape.order, columns, how)
+    return Phase(shape.positions, *as_read(shape.positions, blocks, cells), shape)
+
+
+def _shape(layer: CrossbarLayer, constants: Constants, where: Geometry) -> Shape:
+    """Return what some output positions see, and in which order."""
     mvm, add = layer.mvm, layer.add
-    order, clusters, scales = _clusters(layer, grid.constants, where.present)
-    outputs = mvm.outputs // mvm.groups
-    padded = 16 if outputs <= 16 and how.bits else -(-outputs // 32) * 32
-    columns = Columns(outputs=outputs, padded=padded, slices=len(add.significances))
+    order, clusters, scales = _clusters(layer, constants, where.present)
     at = [where.present.index(g) for g in order]
     blocks = np.asarray(where.blocks, np.int32).reshape(mvm.groups, -1, 3)[:, at]
     segments = [segment for combo in where.combos for segment in combo]
     ends = np.cumsum([0, *(len(combo) for combo in where.combos)])
     tall = [max(base + count for *_, count, base in combo) for combo in where.combos]
-    absent = sorted(set(range(len(mvm.rows))) - set(order))
+    positions = _positions(layer, where)
+    check_lists(positions.band_area if mvm.window else _SAMPLES, tall)
     row_blocks = RowBlocks(
         ncombos=len(where.combos),
         nsegments=len(segments),
         nblocks=len(where.blocks),
         nclusters=len(clusters),
         N=mvm.outputs,
-        Ng=outputs,
-        Npad=padded,
+        Ng=mvm.outputs // mvm.groups,
+        Npad=0,
         S=len(add.significances),
         rows=max(len(rows) for rows in mvm.rows),
         shift=add.shift,
-        wide=how.wide or bool(clusters[:, 3].any()),
+        wide=True,
         combos=np.stack([ends[:-1], ends[1:], tall], axis=1).astype(np.int32),
         segments=np.asarray(segments, np.int32),
         blocks=np.ascontiguousarray(blocks),
         clusters=clusters,
         significances=np.asarray(add.significances, np.int32),
         scales=scales,
-        copies=grid.copies,
-        refcopies=grid.reference_copies,
-        start=start(grid, how, absent).astype(np.int32),
+        copies=1,
+        refcopies=1,
+        start=np.zeros((1, mvm.outputs), np.int32),
     )
-    if how.bits:
-        cells = bits(grid, order, columns, level, clusters)
-    else:
-        cells = sums(grid, order, columns, how)
-    positions = _positions(layer, where)
-    check_lists(positions.band_area if mvm.window else _SAMPLES, tall)
-    return Phase(positions, *as_read(positions, row_blocks, cells), order)
+    absent = sorted(set(range(len(mvm.rows))) - set(order))
+    return Shape(positions, row_blocks, order, absent)
 
 
 def _positions(layer: CrossbarLayer, where: Geometry) -> Positions:

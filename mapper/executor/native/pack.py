@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypedDict, Unpack
 
 import numpy as np
 
@@ -9,6 +10,8 @@ from mapper.executor.native.bounds import held_bytes
 from mapper.executor.native.grid import Grid
 from mapper.ir.core import Array
 from mapper.kernels import core
+from mapper.kernels.layout_structs import Packing, References
+from mapper.kernels.structs import as_read
 
 _BEYOND = (1 << 31) - 1
 """A threshold that columns without an output never reach."""
@@ -69,16 +72,6 @@ def vectors(grid: Grid, columns: int, tallest: int, level: int) -> Vectors:
     return min(found, key=work)
 
 
-def _in_vectors(bits: Array, width: int) -> Array:
-    """Pack ``[..., columns]`` of 0 and 1: ``[..., colblks, width]`` bytes."""
-    columns = bits.shape[-1]
-    colblks = -(-columns // (8 * width))
-    padded = np.zeros((*bits.shape[:-1], colblks * width * 8), np.uint8)
-    padded[..., :columns] = bits
-    packed = np.packbits(padded, axis=-1, bitorder="little")
-    return packed.reshape(*bits.shape[:-1], colblks, width)
-
-
 def pack_bits(grid: Grid, order: Sequence[int], columns: Columns, way: Vectors) -> Array:
     """Return bits of cells: ``uint8 [C, groups * G, colblks, sets, rows + 1, width]``.
 
@@ -86,28 +79,65 @@ def pack_bits(grid: Grid, order: Sequence[int], columns: Columns, way: Vectors) 
     digits, others a set for each bit of a digit.
     """
     mvm = grid.layer.mvm
-    tallest, copies = max(len(rows) for rows in mvm.rows), grid.cell_copies
-    signed, part = grid.form == "SIGNED", way.part
-    colblks = -(-columns.count // (8 * part))
-    shape = (copies, mvm.groups, len(order), colblks, way.sets, tallest + 1, way.width)
-    out = aligned(shape, np.uint8)
-    for some, digits in grid.blocks(order):
-        wide = (copies, mvm.groups, digits.shape[3], tallest, columns.slices, columns.padded)
-        for k in range(way.sets * way.beside):
-            on = np.zeros(wide, np.uint8)
-            found = digits == (1, -1)[k] if signed else (digits >> k) & 1
-            on[..., : columns.outputs] = found.transpose(0, 2, 3, 4, 1, 5)
-            packed = _in_vectors(on.reshape(*wide[:4], -1), part)
-            first = k % way.beside * part
-            place = out[:, :, some, :, k // way.beside, :tallest, first : first + part]
-            place[...] = packed.swapaxes(3, 4)
-    return out.reshape(copies, -1, *out.shape[3:])
+    colblks = -(-columns.count // (8 * way.part))
+    shape = (colblks, way.sets, max(map(len, mvm.rows)) + 1, way.width)
+    signed = grid.form == "SIGNED"
+    return packed_cells(
+        grid, order, columns, shape, np.uint8,
+        width=way.width, folded=way.beside > 1, sets=way.sets, signed_digits=signed,
+    )  # fmt: skip
+
+
+class Layout(TypedDict, total=False):
+    """What ``Packing`` has of one layout; see there."""
+
+    octets: int
+    at_once: int
+    nibbles: bool
+    width: int
+    folded: bool
+    sets: int
+    signed_digits: bool
+
+
+def packed_cells(
+    grid: Grid,
+    order: Sequence[int],
+    columns: Columns,
+    shape: tuple[int, ...],
+    dtype: type,
+    **layout: Unpack[Layout],
+) -> Array:
+    """Return the cells of row blocks in a layout: ``[C, groups * G, *shape]``."""
+    mvm, cells = grid.layer.mvm, grid.stored
+    copies, slices, wordlines, outputs = cells.shape
+    out = aligned((copies, mvm.groups * len(order), *shape), dtype)
+    rows = [mvm.rows[g] for g in order]
+    call = Packing(
+        C=copies,
+        S=slices,
+        K=wordlines,
+        N=outputs,
+        groups=mvm.groups,
+        G=len(order),
+        rows=max(map(len, mvm.rows)),
+        Npad=columns.padded,
+        item=cells.dtype.itemsize,
+        shift=grid.shift,
+        positive=grid.form == "HALVES",
+        cells=cells,
+        spans=np.array([(span.start, len(span)) for span in rows], np.int64),
+        out=out,
+        **layout,
+    )
+    core.pack_cells(*as_read(call))
+    return out
 
 
 def threshold_table(grid: Grid, order: Sequence[int], columns: Columns) -> Array:
-    """Return thresholds ``[L, C, groups, G, S, padded]``; those of padding are never reached."""
+    """Return thresholds ``[C, groups, G, L, S, padded]``; those of padding are never reached."""
     table = grid.thresholds[:, :, list(order)]
-    full = table.reshape(*table.shape[:4], grid.layer.mvm.groups, -1).transpose(0, 1, 4, 2, 3, 5)
+    full = table.reshape(*table.shape[:4], grid.layer.mvm.groups, -1).transpose(1, 4, 2, 0, 3, 5)
     out = np.full((*full.shape[:5], columns.padded), _BEYOND, np.int64)
     out[..., : columns.outputs] = full
     return out
@@ -131,25 +161,26 @@ def pack_references(
     compared as ``c - ceil(n / 2)``: with half of ``t`` rounded up where ``n`` is even, and rounded
     down where it is odd; ``parity`` is 2 where that differs.
     """
-    greatest = greatest_sum(grid)
     table = threshold_table(grid, order, columns)
-    ways = [table]
-    if grid.form == "HALVES":
-        ways = [-(-table >> 1), table >> 1]
-        inside = table[..., : columns.outputs]
-        ways = ways if (inside & 1).any() else ways[:1]
-    # No sum is farther from 0, so a threshold that is may be moved next to them.
-    table = np.clip(np.stack(ways), -greatest if signed else 0, greatest + 1)
-    table = table.reshape(*table.shape[:5], -1)  # [parity, L, C, groups, G, columns]
-    parts: list[Array] = [(table >> plane) & 1 for plane in range(planes)]
-    if signed:
-        parts += [table < 0, np.zeros_like(table)]
-    else:
-        parts += [table >> 4 > 0, table >> 7 > 0]
-    parts.append(table <= 0)
-    stacked = np.stack(parts).astype(np.uint8)  # [planes + 3, parity, L, C, groups, G, columns]
-    packed = _in_vectors(stacked, way.part)  # [planes + 3, parity, L, C, groups, G, colblks, part]
-    turned = packed.transpose(3, 4, 5, 6, 1, 2, 0, 7)
-    out = aligned((*turned.shape[:-1], way.width), np.uint8)
-    out[..., : turned.shape[-1]] = turned
-    return out.reshape(turned.shape[0], -1, *out.shape[3:])
+    halved = grid.form == "HALVES"
+    differ = halved and bool((table[..., : columns.outputs] & 1).any())
+    copies, groups, blocks, levels = table.shape[:4]
+    colblks = -(-columns.count // (8 * way.part))
+    shape = (copies, groups * blocks, colblks, 1 + differ, levels, planes + 3, way.width)
+    out = aligned(shape, np.uint8)
+    call = References(
+        L=levels,
+        blocks=copies * groups * blocks,
+        columns=columns.count,
+        width=way.width,
+        folded=way.beside > 1,
+        planes=planes,
+        parity=1 + differ,
+        halved=halved,
+        signed_sums=signed,
+        greatest=greatest_sum(grid),
+        table=table,
+        out=out,
+    )
+    core.pack_references(*as_read(call))
+    return out

@@ -6,7 +6,7 @@ import numpy as np
 
 from mapper.executor.native.bounds import Arithmetic, quick_factors
 from mapper.executor.native.grid import Grid
-from mapper.executor.native.pack import Columns, aligned, threshold_table
+from mapper.executor.native.pack import Columns, aligned, packed_cells, threshold_table
 from mapper.ir.core import Array
 
 _CACHED = 36 << 10
@@ -34,25 +34,14 @@ def pack_sums(
     What a few outputs need lies together: it stays in cache over all positions. Nibbles hold two
     bit-slices in a byte, the first of them in its lower half.
     """
-    mvm, copies = grid.layer.mvm, grid.cell_copies
-    tallest = max(len(rows) for rows in mvm.rows)
-    dtype = {8: np.int8, 16: np.int16, 32: np.int32}[how.cells]
-    pieces = columns.padded // at_once
     stored = -(-columns.slices // 2) if how.nibbles else columns.slices
-    shape = (copies, mvm.groups, len(order), pieces, tallest + 1, stored, at_once)
-    out = aligned(shape, dtype)
-    for some, digits in grid.blocks(order):
-        for piece in range(pieces):
-            cut = digits[..., piece * at_once : (piece + 1) * at_once]
-            place = out[:, :, some, piece, :tallest, :, : cut.shape[-1]]
-            own = cut.transpose(0, 2, 3, 4, 1, 5)
-            if not how.nibbles:
-                place[...] = own
-                continue
-            place[...] = own[..., ::2, :]
-            high = own[..., 1::2, :]
-            place[..., : high.shape[-2], :] |= high.astype(dtype) << 4
-    return out.reshape(copies, -1, *shape[3:])
+    tallest = max(len(rows) for rows in grid.layer.mvm.rows)
+    shape = (columns.padded // at_once, tallest + 1, stored, at_once)
+    dtype = {8: np.int8, 16: np.int16, 32: np.int32}[how.cells]
+    return packed_cells(
+        grid, order, columns, shape, dtype,
+        octets=how.cells // 8, at_once=at_once, nibbles=how.nibbles > 0,
+    )  # fmt: skip
 
 
 def sense_tables(grid: Grid, order: Sequence[int], columns: Columns, how: Arithmetic) -> Array:
@@ -63,9 +52,8 @@ def sense_tables(grid: Grid, order: Sequence[int], columns: Columns, how: Arithm
     """
     dtype = np.int32 if how.wide else np.int16
     most = np.iinfo(dtype).max >> int(grid.noisy)
-    table = np.clip(threshold_table(grid, order, columns), -most, most).transpose(1, 2, 3, 0, 4, 5)
-    turned = table.reshape(len(table), -1, table.shape[3], columns.count)
-    return np.ascontiguousarray(turned, dtype=dtype)
+    table = np.clip(threshold_table(grid, order, columns), -most, most).astype(dtype)
+    return table.reshape(len(table), -1, table.shape[3], columns.count)
 
 
 def numbers_below(noise: Array) -> Array:
@@ -85,18 +73,15 @@ def step_tables(grid: Grid, order: Sequence[int], columns: Columns) -> Array:
     Draws begin at -32768.
     """
     below, least, unit = numbers_below(grid.noise), int(grid.noise[0]), 1 << grid.shift
-    table = threshold_table(grid, order, columns)  # [L, C, groups, G, S, padded]
+    table = threshold_table(grid, order, columns)  # [C, groups, G, L, S, padded]
     surely = -((least - table) >> grid.shift)
     far = grid.bound + grid.noise_steps + 1
     parts = [np.clip(surely, -far, far)]
     for step in range(1, grid.noise_steps + 1):
         away = table - (surely - step) * unit - least
         parts.append(below[np.clip(away, 0, len(below) - 1)] - 1 - (1 << 15))
-    stacked = np.stack(parts, axis=1).astype(np.int16)  # [L, 1 + steps, C, groups, G, S, padded]
-    turned = np.moveaxis(stacked, (0, 1), (3, 4))
-    return np.ascontiguousarray(turned).reshape(
-        len(turned), -1, len(table) * len(parts), columns.count
-    )
+    stacked = np.stack(parts, axis=4).astype(np.int16)  # [C, groups, G, L, 1 + steps, S, padded]
+    return stacked.reshape(len(table), -1, table.shape[3] * len(parts), columns.count)
 
 
 def adc_tables(grid: Grid, order: Sequence[int], columns: Columns) -> Array:

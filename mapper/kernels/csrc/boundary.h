@@ -90,6 +90,8 @@ PyObject *read_forward(PyObject *self, PyObject *args);
 PyObject *read_backward(PyObject *self, PyObject *args);
 PyObject *walk_forward(PyObject *self, PyObject *args);
 PyObject *walk_backward(PyObject *self, PyObject *args);
+PyObject *pack_cells(PyObject *self, PyObject *args);
+PyObject *pack_references(PyObject *self, PyObject *args);
 PyObject *draw_cells(PyObject *self, PyObject *args);
 PyObject *behind_wires(PyObject *self, PyObject *args);
 #endif

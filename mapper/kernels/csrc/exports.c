@@ -2,6 +2,7 @@
 #include "boundary.h"
 #include "draw.h"
 #include "fields.h"
+#include "layout.h"
 #include "training.h"
 #include "wires.h"
 
@@ -24,6 +25,8 @@ static const Described described[] = {
     DESCRIBED("sums", SUMS_FIELDS, SUMS_ARRAYS) DESCRIBED("read", READ_FIELDS, READ_ARRAYS)
     DESCRIBED("walk", WALK_FIELDS, WALK_ARRAYS) DESCRIBED("draw", DRAW_FIELDS, DRAW_ARRAYS)
     DESCRIBED("wires", WIRES_FIELDS, WIRES_ARRAYS)
+    DESCRIBED("packing", PACKING_FIELDS, PACKING_ARRAYS)
+    DESCRIBED("references", REFERENCE_FIELDS, REFERENCE_ARRAYS)
     {NULL, NULL, NULL}};
 
 /* Put a value into a dict, which takes a reference of its own, or fail with what made it NULL. */

@@ -310,6 +310,8 @@ static PyMethodDef methods[] = {
     {"read_backward", read_backward, METH_VARARGS, "Pass gradients through a layer's columns."},
     {"walk_forward", walk_forward, METH_VARARGS, "Run neurons in single precision."},
     {"walk_backward", walk_backward, METH_VARARGS, "Pass gradients through neurons."},
+    {"pack_cells", pack_cells, METH_VARARGS, "Put a layer's cells into the kernels' layout."},
+    {"pack_references", pack_references, METH_VARARGS, "Put thresholds into the kernels' layout."},
     {"draw_cells", draw_cells, METH_VARARGS, "Draw the cells of a layer of a die."},
     {"behind_wires", behind_wires, METH_VARARGS, "Find what crossbars carry behind their wires."},
     {NULL, NULL, 0, NULL}};
