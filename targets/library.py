@@ -15,11 +15,11 @@ from targets.fields import Amount, Bounds, Count, Name, Positive, Text
 from targets.works import Work
 
 InputForm = Literal["bits", "dac", "pulses"]
-ConverterLawName = Literal["sar", "sar-simulated", "sar-serial", "flash", "cco"]
+ConverterLawName = Literal["sar", "sar-decisions", "sar-simulated", "sar-serial", "flash", "cco"]
 TreeLawName = Literal["adder-tree"]
 TreeOrder = Literal["columns", "words", "chain"]
 WriteLawName = Literal["sram"]
-ChannelLawName = Literal["buffer", "clamp", "tia"]
+ChannelLawName = Literal["buffer", "clamp", "regulated", "tia"]
 AdcBits = Annotated[int, Bounds(2, 8)]
 
 

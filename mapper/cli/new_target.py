@@ -72,14 +72,15 @@ def new(
     read_channel: Annotated[
         str | None,
         Given(
-            help="What stands before a readout: none, buffer, clamp (holds the bitline, mirrors "
-            "its current), tia (transimpedance amplifier). Unless given: tia before a SAR and "
+            help="What stands before a readout: none, buffer, clamp (a transistor that holds "
+            "the bitline and mirrors its current), regulated (the same with an amplifier), tia "
+            "(transimpedance amplifier). Unless given: tia before a SAR and "
             "clamp before serial, flash and cco of rram or pcm, else none."
         ),
     ] = None,
     settling_ns: Annotated[
-        float, Given(help="In which a read channel settles; an assumption unless given.")
-    ] = 10.0,
+        float, Given(help="In which a read channel settles; as in memories of RRAM.")
+    ] = 5.0,
     wordline_ns: Annotated[
         float | None,
         Given(help="In which a wordline settles; 1 ns for rram and pcm, else 0.1: assumptions."),

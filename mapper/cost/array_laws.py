@@ -6,6 +6,7 @@ As the laws of converters they are evaluated at the sizes of the macro that they
 from math import ceil, log, log2
 
 from mapper.cost.components import at_node
+from mapper.cost.converters import sampled_ff
 from mapper.cost.gates import (
     ADDER_GATES,
     HALF_ADDER_GATES,
@@ -14,7 +15,10 @@ from mapper.cost.gates import (
     chain_ns,
     gates_at,
     logic_list,
+    multiplier_adders,
+    multiplier_rows,
     random_adders,
+    random_multiplier,
     tree_adders,
     tree_ns,
 )
@@ -36,7 +40,7 @@ RANDOM_PRODUCTS, RANDOM_INPUTS = 0.25, 0.5
 """Share of products, or of inputs of a chain, that are 1 among random bits: a published addition
 has random operands, and the energy of a tree is that of all products 1."""
 
-TREE_SCATTER = (0.43, 2.0)
+TREE_SCATTER = (0.29, 2.0)
 """DIMC1 and COLONNADE over what they are estimated at with these adders."""
 
 TREE_TIME_SCATTER = (0.47, 1.6)
@@ -61,7 +65,12 @@ NeuRRAM neuron at 130 nm."""
 
 
 def tree_by_law(
-    law: AdderTreeLaw, rows: int, width: int, columns: int = 1, accumulated: int = 0
+    law: AdderTreeLaw,
+    rows: int,
+    width: int,
+    columns: int = 1,
+    accumulated: int = 0,
+    multiplied: tuple[int, int] = (1, 1),
 ) -> AdderTree:
     """Return the adders of one column, or of one weight, at the sizes of a macro.
 
@@ -71,6 +80,8 @@ def tree_by_law(
         width: Bits of one product.
         columns: Of a weight, whose sums a further tree puts together, where they are summed apart.
         accumulated: Bits of the sum over the reads of an input; 0 where one read takes all.
+
+        multiplied: Bits of a word and of an input that are multiplied before they are summed.
 
     Raises:
         MappingError: ``law-range`` where the law is not known to hold.
@@ -85,8 +96,10 @@ def tree_by_law(
         ns = chain_ns(rows, width, gates)
     else:
         full, half = tree_adders(rows, width)
-        added = random_adders(rows, width, half_adder) / RANDOM_PRODUCTS
-        ns = gates.product + tree_ns(rows, width, gates)
+        full += rows * multiplier_adders(*multiplied)
+        added = random_adders(rows, width, half_adder) + rows * random_multiplier(*multiplied)
+        added /= RANDOM_PRODUCTS
+        ns = gates.product + tree_ns(rows, width, gates) + multiplier_rows(multiplied[1]) * gates.total
         arrived = width + ceil(log2(rows))
         if columns > 1:
             summed = arrived + columns - 1
@@ -124,11 +137,13 @@ def _tree_um2(node_nm: float, full: float, half: float) -> float:
 
 
 def channel_by_law(law: ChannelLaw, rows: int, bits: int) -> ReadChannel:
-    """Return a read channel whose amplifier settles to half a level of its readout.
+    """Return a read channel that settles to half a level of its readout.
 
-    ``I = C (n + 1) ln 2 / t / (gm / I)`` in each branch. A clamp holds the bitline and mirrors its
-    current; a transimpedance amplifier drives the converter too, and its output stage takes the
-    bitline's current; a buffer drives the converter alone.
+    A clamp is a transistor in common gate that holds the bitline, as bitline clamps of memories are:
+    it works with the current of the cells, which is mirrored, and takes none of its own. Where an
+    amplifier holds the bitline through it, the channel is ``regulated``. Amplifiers take ``I = C (n
+    + 1) ln 2 / t / (gm / I)`` in each branch. A transimpedance amplifier drives the converter too,
+    and its output stage takes the bitline's current; a buffer drives the converter alone.
 
     Raises:
         MappingError: ``law-range`` where the law is not known to hold.
@@ -136,10 +151,11 @@ def channel_by_law(law: ChannelLaw, rows: int, bits: int) -> ReadChannel:
     check_range(law.law, "wordlines", rows, *ROWS)
     check_range(law.law, "nm", law.node_nm, *NODES_NM)
     ratio = law.node_nm / WIRE_NM
-    line_ff, converter_ff = WIRE_FF * rows * ratio, 100.0 * bits * ratio
+    line_ff, converter_ff = WIRE_FF * rows * ratio, sampled_ff(bits) * ratio
     load_ff = {
         "buffer": converter_ff,
-        "clamp": line_ff,
+        "clamp": 0.0,
+        "regulated": line_ff,
         "tia": line_ff + converter_ff,
     }[law.law]
     siemens = load_ff * 1e-15 * (bits + 1) * log(2) / (law.settling_ns * 1e-9)
@@ -150,7 +166,7 @@ def channel_by_law(law: ChannelLaw, rows: int, bits: int) -> ReadChannel:
         latency_ns=Interval(low=law.settling_ns, nominal=law.settling_ns, high=law.settling_ns),
         area_um2=AMPLIFIER_UM2,
         static_uw=scattered(microwatts, SETTLING_SCATTER),
-        samples=law.law != "clamp",
+        samples=law.law not in ("clamp", "regulated"),
         copies=0.0 if law.law == "buffer" else 1.0,
         node_nm=law.node_nm,
         voltage_v=law.voltage_v,

@@ -29,8 +29,10 @@ READOUT_CHANNELS = {"sar": "tia", "serial": "clamp", "flash": "clamp", "cco": "c
 """What a bitline of resistive cells needs in front of a converter: a SAR takes a voltage, the
 comparators of a serial or flash converter and an oscillator take a current. A sense amplifier
 compares currents itself."""
+CURRENT_CHANNELS = ("clamp", "regulated", "tia")
+"""Read channels that feed the cells' current from the supply."""
 CONVERTERS = {
-    "sar": ("sar", "sar"),
+    "sar": ("sar", "sar-decisions"),
     "serial": ("sar", "sar-serial"),
     "flash": ("flash", "flash"),
     "cco": ("cco", "cco"),
@@ -78,8 +80,9 @@ class Description:
     """When a charge cell's capacitor is charged, one of ``CHARGINGS``; None: where its product is
     1, and in every read where it is one of a ladder, whose nodes move with every input."""
     read_channel: str | None = None
-    """``none``, ``buffer``, ``clamp`` or ``tia``."""
-    settling_ns: float = 10.0
+    """``none``, ``buffer``, ``clamp``, ``regulated`` or ``tia``."""
+    settling_ns: float = 5.0
+    """A cell of RRAM is sensed in 5 ns (Jain et al., ISSCC 2019 13.2: 22 nm, 0.7 V)."""
     wordline_ns: float | None = None
     """1 ns for resistive cells, 0.1 ns for others unless given."""
     read_voltage_v: float | None = None
@@ -168,4 +171,4 @@ class Description:
         """Say whether the supply feeds the cells' current, through a channel or the readout."""
         if self.channel == "none":
             return self.named_readout in CURRENT_READOUTS
-        return self.channel in ("clamp", "tia")
+        return self.channel in CURRENT_CHANNELS

@@ -101,8 +101,8 @@ control and registers of COLONNADE (high). Area: COLONNADE (low), WANG (high), t
             "voltage_v": volts,
         }
     return found, {
-        ("components.read_channel", "law"): "an amplifier that settles to half a level: textbook",
-        ("components.read_channel", "settling_ns"): "an assumption unless given",
+        ("components.read_channel", "law"): "settles to half a level; amplifiers by textbook",
+        ("components.read_channel", "settling_ns"): "5 ns unless given, as memories of RRAM",
         ("components.wordline_drive", "latency_ns"): "the line settles; an assumption unless given",
         ("components.write", "law"): "its bitline swings, and its share of a wordline; no wear",
     }

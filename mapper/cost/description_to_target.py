@@ -13,6 +13,7 @@ from mapper.cost.description import (
     CHARGINGS,
     CONVERTERS,
     CURRENT_CELLS,
+    CURRENT_CHANNELS,
     FIXED_BITS,
     TREES,
     Description,
@@ -116,9 +117,10 @@ def _of_options(given: Description) -> Iterator[str]:
 
 
 def _of_channel(given: Description) -> Iterator[str]:
+    known = ", ".join(("none", *get_args(ChannelLawName)))
     if given.channel not in ("none", *get_args(ChannelLawName)):
-        yield f"a read channel is none, buffer, clamp or tia, got {given.read_channel!r}"
-    elif given.channel in ("clamp", "tia") and given.kind not in CURRENT_CELLS:
+        yield f"a read channel is {known}, got {given.read_channel!r}"
+    elif given.channel in CURRENT_CHANNELS and given.kind not in CURRENT_CELLS:
         yield f"a read channel {given.channel!r} takes a current, cells {given.cell!r} give none"
 
 

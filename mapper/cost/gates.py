@@ -19,6 +19,9 @@ LOGIC = {28.0: "zigzag-28nm", 45.0: "nangate-45nm"}
 ADDER_GATES = 6.0  # a full adder as NAND2: three, and two XOR2 of 1.5 (ZigZag-IMC)
 HALF_ADDER_GATES = 2.5  # an XOR2 and a NAND2
 
+BOOTH_BITS = 2
+"""Bits of a digit that selects a multiple of a word, without an adder."""
+
 DELAY_FITS = {
     130.0: (-76.65, 334.9, -493.4, 275.8),
     90.0: (-60.34, 262.5, -384.2, 210.9),
@@ -97,6 +100,33 @@ def random_adders(terms: int, width: int, half_adder: float) -> float:
         count += pairs * (width - 1 + half_adder) * (1 - 2.0**-summed)
         terms, width, summed = terms - pairs, width + 1, 2 * summed
     return count
+
+
+def multiplier_adders(width: int, taken: int) -> int:
+    """Count the full adders that multiply a word by bits of an input: a row for each but the first.
+
+    One bit selects the word. Two bits select a multiple of it, as in Booth's recoding to radix 4.
+
+    >>> multiplier_adders(8, 2)
+    0
+    >>> multiplier_adders(8, 8) * 0.03 / 8  # Horowitz has 0.2 pJ for 8 x 8 bits
+    0.21
+    """
+    return width * multiplier_rows(taken)
+
+
+def multiplier_rows(taken: int) -> int:
+    """Count the rows of adders that so many bits of an input take."""
+    return taken - 1 if taken > BOOTH_BITS else 0
+
+
+def random_multiplier(width: int, taken: int) -> float:
+    """Count the additions of a bit with random operands that it takes: row by row as in a tree.
+
+    >>> random_multiplier(4, 3)  # 4 x (1/2 + 3/4)
+    5.0
+    """
+    return sum(width * (1 - 2.0**-summed) for summed in range(1, multiplier_rows(taken) + 1))
 
 
 def chain_adders(terms: int, width: int) -> int:

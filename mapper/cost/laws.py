@@ -12,6 +12,7 @@ from mapper.cost.components import at_node
 from mapper.cost.converters import (
     SAR_NODE_NM,
     SIMULATED_SAR_UW,
+    sar_decided_pj,
     sar_fitted_ns,
     sar_fitted_pj,
     sar_fitted_um2,
@@ -32,6 +33,10 @@ from targets.library import ConverterLawName
 SAR_SCATTER = (0.57, 3.9)
 """Measured over the fitted law: FORMS (4 bits, 32 nm) and the converters of WANG (8 bits, 22 nm).
 Between them lie JIA (1.23 at both supplies), NeuRRAM (0.66 of 3 bits) and ISAAC (2.1)."""
+
+SAR_DECIDED_SCATTER = (0.65, 3.7)
+"""Measured over the law of decisions: NeuRRAM (3 bits, 130 nm) and the converters of WANG (8 bits,
+22 nm). Between them lie Harpe et al. (0.89), FORMS (1.0, 4 bits, 32 nm) and JIA (1.18)."""
 
 SAR_TIME_SCATTER = (0.24, 1.3)
 """The fastest SAR of Murmann's survey at 65 nm and 5 bits, 1.25 ns where the law has 5.29; WANG's
@@ -122,6 +127,15 @@ def _sar(law: ConverterLaw, rows: int) -> _Made:
     )
 
 
+def _decided_sar(law: ConverterLaw, rows: int) -> _Made:
+    return _Made(
+        scattered(sar_decided_pj(law.bits, law.node_nm, law.voltage_v), SAR_DECIDED_SCATTER),
+        scattered(sar_fitted_ns(law.bits, rows), SAR_TIME_SCATTER),
+        _sar_area(law),
+        "a published comparator and its logic once a bit, 2^n capacitors; ZigZag-IMC's time",
+    )
+
+
 def _simulated_sar(law: ConverterLaw, rows: int) -> _Made:
     if law.node_nm not in SIMULATED_SAR_UW:
         known = ", ".join(map(str, SIMULATED_SAR_UW))
@@ -194,6 +208,7 @@ def _register_pj(law: ConverterLaw) -> float:
 
 CONVERTER_LAWS: dict[ConverterLawName, Callable[[ConverterLaw, int], _Made]] = {
     "sar": _sar,
+    "sar-decisions": _decided_sar,
     "sar-simulated": _simulated_sar,
     "sar-serial": _serial,
     "cco": _oscillator,

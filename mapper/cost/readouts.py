@@ -156,6 +156,7 @@ def tree_of(library: Library, macro: TargetMacro) -> AdderTree | None:
         accumulated=macro.weight_bits + widest + ceil(log2(active_rows(macro)))
         if widest > taken
         else 0,
+        multiplied=(macro.weight_bits, taken) if words else (1, 1),
     )
 
 

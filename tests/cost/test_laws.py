@@ -37,6 +37,32 @@ def test_a_sar_converter_by_hand():
     assert adc.area_um2.nominal == pytest.approx(10 ** (1.206 - 0.0369 * 4) * 16)
 
 
+def test_a_sar_converter_of_decisions_by_hand():
+    adc = converter_by_law(replace(SAR, law="sar-decisions"), 64)
+    comparator = 113 / 1.2**2 * 28 / 90  # fF at 28 nm: 113 fJ at 90 nm and 1.2 V
+    charge = (4 * 2 * comparator + 2 * 2**4) * 0.81 * 1e-3
+    assert adc.energy_pj.nominal == pytest.approx(charge, rel=1e-3)  # 48.8 fF has three digits
+    assert adc.energy_pj.low == pytest.approx(0.65 * adc.energy_pj.nominal)
+    old = converter_by_law(SAR, 64)
+    assert (adc.latency_ns, adc.area_um2) == (old.latency_ns, old.area_um2)
+
+
+@pytest.mark.parametrize(
+    ("bits", "node", "volts", "measured"),
+    [
+        (3, 130, 1.8, 1.6),  # NeuRRAM: the low end of the scatter
+        (4, 32, 1.0, 0.57 * 0.4003 * 32 / 28),  # FORMS, as SAR_SCATTER has it
+        (8, 90, 1.0, 26.3e-6 / 10.24e6 * 1e12),  # Harpe et al., JSSC 2011
+        (8, 65, 0.85, 1.79),  # JIA
+    ],
+)
+def test_converters_that_were_measured_are_inside_of_the_scatter(bits, node, volts, measured):
+    law = ConverterLaw(law="sar-decisions", bits=bits, node_nm=float(node), voltage_v=volts)
+    energy = converter_by_law(law, 64).energy_pj
+    assert 0.99 * energy.low <= measured <= energy.high
+    assert measured == pytest.approx(energy.nominal, rel=0.36)
+
+
 def test_a_flash_converter_has_a_comparator_a_level():
     adc = converter_by_law(replace(SAR, law="flash", bits=3, node_nm=65.0, voltage_v=1.0), 64)
     comparator = converter_by_law(replace(SAR, law="flash", bits=2, node_nm=65.0, voltage_v=1.0), 8)
@@ -58,24 +84,42 @@ def test_a_serial_converter_compares_once_a_bit():
 def test_a_word_times_one_bit_is_as_wide_as_the_word():
     trees = {
         bits: tree_of(made.components, made.macros[0]).energy_pj.nominal
-        for bits in (1, 2)
+        for bits in (1, 2, 3)
         for made in [
             described(
                 Description(
                     name="mine", node_nm=28.0, voltage_v=0.9, wordlines=32, bitlines=32,
-                    cell="digital", readout="word-tree", weight_bits=4, input_bits=2,
+                    cell="digital", readout="word-tree", weight_bits=4, input_bits=3 if bits == 3 else 2,
                     input_bits_per_read=bits,
                 )
             )
         ]
     }  # fmt: skip
     law = AdderTreeLaw(law="adder-tree", order="words", node_nm=28.0, voltage_v=0.9)
-    expected = {bits: tree_by_law(law, 32, width).energy_pj.nominal for bits, width in WIDTHS}
+    expected = {
+        bits: tree_by_law(law, 32, width, multiplied=(4, bits)).energy_pj.nominal
+        for bits, width in WIDTHS
+    }
     assert trees == pytest.approx(expected)
 
 
-WIDTHS = ((1, 4), (2, 6))
+WIDTHS = ((1, 4), (2, 6), (3, 7))
 """Bits of an input that enter together, and of their product with a word of 4."""
+
+
+def test_a_product_of_several_bits_has_a_row_of_adders_for_each_but_the_first():
+    law = AdderTreeLaw(law="adder-tree", order="words", node_nm=28.0, voltage_v=0.9)
+    plain, made = (tree_by_law(law, 32, 8, multiplied=(4, taken)) for taken in (1, 4))
+    assert tree_by_law(law, 32, 8, multiplied=(4, 2)) == plain  # a digit of Booth's selects
+    adder = 0.03 / 8 * digital_energy_factor(45, 0.9, 28, 0.9)
+    # Three rows of 4 bits, whose operands are parities of 1, 2 and 3 products.
+    random = 32 * 4 * (1 / 2 + 3 / 4 + 7 / 8)
+    more = made.energy_pj.nominal - plain.energy_pj.nominal
+    assert more == pytest.approx(random / (1 / 4) * adder)
+    assert made.area_um2.nominal - plain.area_um2.nominal == pytest.approx(32 * 3 * 4 * 4.7892)
+    assert made.latency_ns.nominal - plain.latency_ns.nominal == pytest.approx(
+        3 * 2 * 0.0478 * 2.4
+    )
 
 
 def test_a_simulated_converter_has_the_nodes_of_its_table():
@@ -99,7 +143,7 @@ def test_a_law_is_refused_outside_of_its_range(law, rows, words):
 
 
 def test_the_amplifier_of_a_read_channel_by_hand():
-    law = ChannelLaw(law="clamp", settling_ns=10.0, node_nm=56.0, voltage_v=1.2)
+    law = ChannelLaw(law="regulated", settling_ns=10.0, node_nm=56.0, voltage_v=1.2)
     channel = channel_by_law(law, 128, 5)
     siemens = 0.35e-15 * 2 * 128 * 6 * log(2) / 10e-9  # C (n + 1) ln 2 / t
     assert channel.static_uw.nominal == pytest.approx(2 * siemens * 0.1 * 1.2 * 1e6)
@@ -109,6 +153,16 @@ def test_the_amplifier_of_a_read_channel_by_hand():
     alone = channel_by_law(replace(law, law="buffer"), 128, 5)
     assert both == pytest.approx(channel.static_uw.nominal + alone.static_uw.nominal)
     assert alone.copies == 0
+    capacitors = 2 * 2**5 * 1e-15 * 2  # of a converter of 5 bits, 2 fF each at 28 nm
+    siemens = capacitors * 6 * log(2) / 10e-9
+    assert alone.static_uw.nominal == pytest.approx(2 * siemens * 0.1 * 1.2 * 1e6)
+
+
+def test_a_clamp_works_with_the_current_that_it_mirrors():
+    law = ChannelLaw(law="clamp", settling_ns=5.0, node_nm=56.0, voltage_v=1.2)
+    channel = channel_by_law(law, 128, 5)
+    assert channel.static_uw.high == 0
+    assert (channel.copies, channel.samples, channel.latency_ns.nominal) == (1, False, 5)
 
 
 def test_a_law_follows_the_wordlines_of_the_target():
