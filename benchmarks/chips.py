@@ -23,6 +23,8 @@ UNSEEN = Path(__file__).with_name("silicon_unseen.toml")
 """A second set, that was not in view when laws were written."""
 THIRD = Path(__file__).with_name("silicon_third.toml")
 """A third, that was not in view when what the second had shown was mended."""
+FOURTH = Path(__file__).with_name("silicon_fourth.toml")
+"""A fourth, that was not in view when what these had shown was mended."""
 Quantity = Literal["energy", "delay", "area"]
 
 
