@@ -21,7 +21,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a script
 
-from benchmarks.chips import THIRD, UNSEEN, Chip, Known, Measured, read_chips
+from benchmarks.chips import FOURTH, THIRD, UNSEEN, Chip, Known, Measured, read_chips
 from benchmarks.left_out import left_out
 from benchmarks.one_layer import (
     area_parts,
@@ -48,10 +48,11 @@ UNSEEN_KINDS: dict[str, tuple[str, ...]] = {
     "analogue SRAM": ("charge", "discharge", "static"),
     "digital": ("digital",),
 }
-UNSEEN_SETS = {"unseen": UNSEEN, "third": THIRD}
+UNSEEN_SETS = {"unseen": UNSEEN, "third": THIRD, "fourth": FOURTH}
 FIRST_PREDICTED = {
     "unseen": {"all": 3.36, "resistive": 4.56, "analogue SRAM": 2.28, "digital": 3.71},
     "third": {"all": 2.72, "resistive": 2.99, "analogue SRAM": 2.06, "digital": 2.97},
+    "fourth": {"all": 4.61, "resistive": 6.22, "analogue SRAM": 2.80},
 }
 """What the laws gave before a miss of the set was looked at: a record, not computed."""
 MODELS: dict[str, Callable[[Known], float]] = {
@@ -234,6 +235,7 @@ def unseen(name: str) -> dict[str, Any]:
             ),
         }
         for group, rows_of_kind in groups.items()
+        if rows_of_kind
     }
     scores = {
         "geomean_factor": by_kind["all"]["blind"],

@@ -22,7 +22,7 @@ def markdown(found: dict[str, Any], nodes: dict[str, float]) -> Iterator[str]:
         left_out(found),
         *(
             lines
-            for name in ("unseen", "third")
+            for name in ("unseen", "third", "fourth")
             for lines in (
                 unseen_scores(found[name]),
                 unseen(found[name], nodes),
@@ -118,11 +118,14 @@ def unseen(found: dict[str, Any], nodes: dict[str, float]) -> Iterator[str]:
 
 
 def unseen_others(found: dict[str, Any]) -> Iterator[str]:
-    yield "| chip | delay | blind | area | blind |"
-    yield "|---|---|---|---|---|"
     rows = {quantity: {row["id"]: row for row in _complete(found, quantity)} for quantity in UNITS}
     names = dict.fromkeys(row["id"] for row in found["chips"])
-    for name in (name for name in names if any(name in rows[quantity] for quantity in UNITS)):
+    known = [name for name in names if any(name in rows[quantity] for quantity in UNITS)]
+    if not known:
+        return
+    yield "| chip | delay | blind | area | blind |"
+    yield "|---|---|---|---|---|"
+    for name in known:
         pairs = (_pair(rows[quantity].get(name), unit) for quantity, unit in UNITS.items())
         yield f"| {name} | {' | '.join(pairs)} |"
 

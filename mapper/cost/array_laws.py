@@ -99,7 +99,11 @@ def tree_by_law(
         full += rows * multiplier_adders(*multiplied)
         added = random_adders(rows, width, half_adder) + rows * random_multiplier(*multiplied)
         added /= RANDOM_PRODUCTS
-        ns = gates.product + tree_ns(rows, width, gates) + multiplier_rows(multiplied[1]) * gates.total
+        ns = (
+            gates.product
+            + tree_ns(rows, width, gates)
+            + multiplier_rows(multiplied[1]) * gates.total
+        )
         arrived = width + ceil(log2(rows))
         if columns > 1:
             summed = arrived + columns - 1
@@ -139,11 +143,12 @@ def _tree_um2(node_nm: float, full: float, half: float) -> float:
 def channel_by_law(law: ChannelLaw, rows: int, bits: int) -> ReadChannel:
     """Return a read channel that settles to half a level of its readout.
 
-    A clamp is a transistor in common gate that holds the bitline, as bitline clamps of memories are:
-    it works with the current of the cells, which is mirrored, and takes none of its own. Where an
-    amplifier holds the bitline through it, the channel is ``regulated``. Amplifiers take ``I = C (n
-    + 1) ln 2 / t / (gm / I)`` in each branch. A transimpedance amplifier drives the converter too,
-    and its output stage takes the bitline's current; a buffer drives the converter alone.
+    A clamp is a transistor in common gate that holds the bitline, as in memories: it works with
+    the current of the cells, which is mirrored, and takes none of its own. Where an amplifier
+    holds the bitline through it, the channel is ``regulated``. Amplifiers take
+    ``I = C (n + 1) ln 2 / t / (gm / I)`` in each branch. A transimpedance amplifier drives the
+    converter too, and its output stage takes the bitline's current; a buffer drives the converter
+    alone.
 
     Raises:
         MappingError: ``law-range`` where the law is not known to hold.

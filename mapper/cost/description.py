@@ -82,7 +82,8 @@ class Description:
     read_channel: str | None = None
     """``none``, ``buffer``, ``clamp``, ``regulated`` or ``tia``."""
     settling_ns: float = 5.0
-    """A cell of RRAM is sensed in 5 ns (Jain et al., ISSCC 2019 13.2: 22 nm, 0.7 V)."""
+    """Of the bitline of resistive cells, by itself or in a read channel: a cell of RRAM is sensed
+    in 5 ns (Jain et al., ISSCC 2019 13.2: 22 nm, 0.7 V)."""
     wordline_ns: float | None = None
     """1 ns for resistive cells, 0.1 ns for others unless given."""
     read_voltage_v: float | None = None

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from mapper.cost.converters import sampled_ff
 from mapper.cost.description import CONVERTERS, TREES, Description
 from mapper.cost.gates import ADDER_GATES, cell, logic_list
 from mapper.cost.laws import WIRE_FF, WIRE_NM, at_area
@@ -26,8 +27,6 @@ CELL_6T_UM2, CELL_6T_NM = 0.32, 28.0
 """And its node: with the cell's share of the array, CACTI, 256 bytes."""
 FEATURES_1T1R = (4.0, 30.0, 130.0)
 """Squares of the node: a cell of a bare crossbar, with a transistor, by the rules of SRAM."""
-DAC_BIT_FF = 50.0
-"""What a bit of an input converter switches at 28 nm (ZigZag-IMC)."""
 CONTROL_AREA = (0.036, 0.073, 0.11)
 """Share of a macro's area: COLONNADE, the mean, WANG."""
 CELL_CURRENT_UA = 20.0
@@ -280,7 +279,8 @@ WORDLINE_NS: dict[CellKind, float] = {
     "static": 0.1,
     "digital": 0.1,
 }
-"""In which a wordline settles, an assumption: gates load it where cells are SRAM."""
+"""In which a wordline settles, an assumption: gates load it where cells are SRAM. The bitline of
+resistive cells settles afterwards, in a read channel or, where there is none, by itself."""
 
 
 def _wordline(given: Description, reference: Component) -> dict[str, Any]:
@@ -289,6 +289,8 @@ def _wordline(given: Description, reference: Component) -> dict[str, Any]:
     area = digital_area_factor(reference.node_nm, given.node_nm)
     made = _part(given, reference, factor, area)
     wait = WORDLINE_NS[given.kind] if given.wordline_ns is None else given.wordline_ns
+    if given.kind == "resistive" and given.channel == "none":
+        wait += given.settling_ns
     made["latency_ns"] = _ends(min(0.1, wait), wait, max(10.0, wait))
     return made
 
@@ -338,12 +340,13 @@ def _inputs(given: Description, reference: Library) -> dict[str, Any]:
     form = given.form
     made["form"] = form
     if form == "dac":
-        volts = given.supply
-        pj = DAC_BIT_FF * 1e-3 * given.node_nm / WIRE_NM * volts**2
+        bits = given.input_bits_per_read
+        held_ff = sampled_ff(bits) / bits
+        pj = held_ff * 1e-3 * given.node_nm / WIRE_NM * given.supply**2
         made["converter_pj"] = _ends(0.5 * pj, pj, 2 * pj)
-        um2 = DAC_BIT_FF / CAPACITOR_FF_PER_UM2
+        um2 = held_ff / CAPACITOR_FF_PER_UM2
         made["converter_um2"] = _ends(0.5 * um2, um2, 2 * um2)
-        made["source"] += "; converter: 50 fF a bit at 28 nm (ZigZag-IMC)"
+        made["source"] += f"; converter: the {1 << bits} capacitors of a SAR of {bits} bits"
     if form == "pulses":
         made["pulse_ns"] = 1.0 if given.pulse_ns is None else given.pulse_ns
     return made

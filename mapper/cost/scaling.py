@@ -1,9 +1,10 @@
 """Bring a published cost from one technology node and supply voltage to another.
 
 Standard library only. Digital logic down to 32 nm follows the fits of Stillmaker and Baas
-(Integration 58, 2017): a quadratic in the supply for the energy of a gate at each node. Below, their
-models of transistors promise far more than chips got, so ``C V^2`` leads from their 32 nm to what
-additions take at 7 nm in a product (``ENERGY_FITS``). One area factor a node is theirs. Analogue blocks follow ``C V^2`` with capacitances proportional to the node. A resistive cell draws
+(Integration 58, 2017): a quadratic in the supply for the energy of a gate at each node. Below,
+their models of transistors promise far more than chips got, so ``C V^2`` leads from their 32 nm to
+what additions take at 7 nm in a product (``ENERGY_FITS``). Areas have their factor a node. Analogue
+blocks follow ``C V^2`` with capacitances proportional to the node. A resistive cell draws
 ``V^2 G t`` whatever the node, so nothing here applies to it.
 
 Between two nodes of the table, the energy at that supply and the area are interpolated linearly in
@@ -38,15 +39,15 @@ ENERGY_FITS = {
 }
 """Node in nm: ``a``, ``b``, ``c`` of the energy ``a V^2 + b V + c`` of the same gate.
 
-From 130 to 32 nm by Stillmaker and Baas. At 7 nm and 0.7 V an addition takes 1/3.78 of that at 45 nm
-and 0.9 V: 0.007 of 0.03 pJ (8 bits), 0.03 of 0.1 pJ (32 bits), in geometric mean (Jouppi et al., Ten
-Lessons From Three Generations Shaped Google's TPUv4i, ISCA 2021, table 2, which has Horowitz' numbers
-for 45 nm); its supply is not stated, 0.7 V is usual. Between 32 nm at 0.9 V and there, capacitance is
-a power of the node. Stillmaker and Baas would have 1/17.7.
+From 130 to 32 nm by Stillmaker and Baas. At 7 nm and 0.7 V an addition takes 1/3.78 of that at 45
+nm and 0.9 V: 0.007 of 0.03 pJ (8 bits), 0.03 of 0.1 pJ (32 bits), in geometric mean (Jouppi et al.,
+Ten Lessons From Three Generations Shaped Google's TPUv4i, ISCA 2021, table 2, with Horowitz'
+numbers at 45 nm; not read in the primary text). Its supply is not stated, 0.7 V is usual. Between
+32 nm at 0.9 V and there, capacitance is a power of the node. Stillmaker and Baas would have 1/17.7.
 """
 
 LOWEST_V = 0.4
-"""Below 32 nm: an assumption. Nearer the threshold leakage tells, which ``C V^2`` knows nothing of."""
+"""Below 32 nm: an assumption. Nearer the threshold leakage tells, which ``C V^2`` does not know."""
 
 AREAS = {
     130.0: 4.3,
