@@ -28,6 +28,7 @@ FLOORS = (
         "mapper.renames",
         "mapper.rendering",
         "mapper.report.answer",
+        "mapper.report.one_chip",
         "mapper.threads",
     ),
     (

@@ -14,8 +14,8 @@ from mapper.build.die import ideal_chip
 from mapper.build.model import Build as Mapped
 from mapper.diagnostics import refuse
 from mapper.dies.calibrate import calibrate
-from mapper.dies.covered import DeviceUsed, devices_used
-from mapper.dies.differences import LayerDifference, differences
+from mapper.dies.covered import DeviceUsed
+from mapper.dies.differences import DieFacts
 from mapper.dies.draw import Lot, activity_of
 from mapper.dies.drawn import Drawn
 from mapper.dies.measured import read_measured
@@ -23,6 +23,7 @@ from mapper.executor import engine
 from mapper.ir.core import Array
 from mapper.ir.noise import recorded_inputs
 from mapper.recordings import Recording, to_codes
+from mapper.report.one_chip import LayerDifference
 from mapper.threads import one_blas_thread
 from passes.dies.facts import NAMES
 from targets.devices import Device, load_device
@@ -34,12 +35,24 @@ SCHEMA = "spikeloom/die/1"
 class DieSummary:
     """What one die is, and what differs from the chip that the network was compiled for."""
 
-    die: Drawn
-    devices: tuple[DeviceUsed, ...]
-    """In the macros that the network takes."""
-    layers: tuple[LayerDifference, ...]
+    facts: DieFacts
     folder: str
     """Where it is saved; empty where it is not."""
+
+    @property
+    def die(self) -> Drawn:
+        """What it was drawn from."""
+        return self.facts.die
+
+    @property
+    def devices(self) -> tuple[DeviceUsed, ...]:
+        """In the macros that the network takes."""
+        return self.facts.devices
+
+    @property
+    def layers(self) -> tuple[LayerDifference, ...]:
+        """What differs in each layer, in execution order."""
+        return self.facts.layers
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON of ``spikeloom die``."""
@@ -67,7 +80,7 @@ class DieSummary:
     @property
     def notes(self) -> tuple[str, ...]:
         """Which imperfections are not known, and which facts nobody verified."""
-        return tuple(text for device in self.devices for text in device.told)
+        return self.facts.notes
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -230,13 +243,10 @@ class DrawsDie:
         Raises:
             MappingError: ``not-a-die`` of the ideal chip.
         """
-        die, target = self._drawn(), self.mapped.target
-        return DieSummary(
-            die=die,
-            devices=devices_used(die.ideal, die.chip(target), die.step.conditions),
-            layers=differences(die, self.mapped.hardware, target),
-            folder="" if self.folder is None else str(self.folder),
-        )
+        self._drawn()
+        facts = self.mapped.die_facts
+        assert facts is not None
+        return DieSummary(facts=facts, folder="" if self.folder is None else str(self.folder))
 
     def _drawn(self) -> Drawn:
         if self.mapped.die is not None:

@@ -12,9 +12,8 @@ from mapper.report.charts.base import Chart
 from mapper.report.data import Report
 from mapper.report.dies.data import DiesReport
 from mapper.report.dies.page import dies_caption, dies_charts
-from mapper.report.figures import CAPTIONS, draw, figure_charts, report_caption
+from mapper.report.figures import CAPTIONS, draw, figure_charts, report_caption, report_works
 from mapper.report.references import FILE as BIBLIOGRAPHY
-from mapper.report.references import works_behind
 from targets import Work
 
 SCHEMA = "spikeloom/figures/1"
@@ -82,8 +81,7 @@ def check_drawing(folder: Path) -> None:
 def draw_report(folder: Path, page: Report, preset: str, columns: int) -> Figures:
     """Draw the charts of a report and write them, with the works that its numbers come from."""
     charts, said = figure_charts(page, columns), report_caption(page)
-    works = works_behind(page.target, page.preset)
-    return draw_into(folder, charts, said, preset, columns, page.warnings, works)
+    return draw_into(folder, charts, said, preset, columns, page.warnings, report_works(page))
 
 
 def draw_dies(folder: Path, told: DiesReport, columns: int) -> Figures:

@@ -117,7 +117,7 @@ class Dies:
     ) -> Figures:
         """Write the charts of the page as SVG, PNG and PDF, with captions; see ``Build.figures``.
 
-        The faults of one die are among the figures of that die: ``build.die(seed).figures(...)``.
+        The faults of the first die are on the page alone.
 
         Args:
             folder: Where to write them; not in a build folder.

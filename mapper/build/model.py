@@ -6,6 +6,7 @@ from functools import cached_property
 
 from mapper import __version__
 from mapper.cost import Counts, count_actions, generate_cost
+from mapper.dies.differences import DieFacts
 from mapper.dies.drawn import Drawn
 from mapper.executor.numpy.generate import generate_executor
 from mapper.executor.onnx.lowered import lowered_bytes
@@ -83,6 +84,13 @@ class Build:
         return layer_grids(self.ideal, self.target)
 
     @cached_property
+    def die_facts(self) -> DieFacts | None:
+        """What is said of the die; None of the ideal chip."""
+        if self.die is None:
+            return None
+        return DieFacts(die=self.die, hardware=self.hardware, target=self.target)
+
+    @cached_property
     def page(self) -> Report:
         """The report as compiled, before anything was recorded."""
         return self.report()
@@ -104,7 +112,7 @@ class Build:
             told=self.told,
             preset=preset,
             every_ms=every_ms,
-            die="" if self.die is None else self.die.named,
+            die=self.die_facts,
         )
 
     @cached_property

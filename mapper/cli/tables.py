@@ -31,8 +31,9 @@ from mapper.listing import (
     yes,
 )
 from mapper.report.answer import Answer
+from mapper.report.charts.die import BY, difference_table
 from mapper.report.headline import Headline, worth_of
-from mapper.report.numbers import firing_text, number, percent, three_digits
+from mapper.report.numbers import firing_text, number, three_digits
 from mapper.verify.result import Ring, Verification
 from passes import Pass
 from passes.options import options_of
@@ -177,19 +178,11 @@ def ran(answer: Run) -> RenderableType:
 
 def drawn(answer: DieSummary) -> RenderableType:
     """Which die it is, and what differs from the ideal chip in each layer."""
-    columns = ("layer", "copies", "cells off", "by", "references off", "by", "noise of a read")
-    rows = (
-        (
-            *(row.layer, row.copies, percent(row.cells_differ), three_digits(row.cell_error)),
-            *(percent(row.references_differ), three_digits(row.reference_error)),
-            three_digits(row.read_noise),
-        )
-        for row in answer.layers
-    )
+    made = difference_table(answer.layers)
     return Group(
         Text(printable(answer.die.named)),
-        table("", columns, rows),
-        Text("by: root mean square, in counts (steps between two levels of a cell)"),
+        table("", made.columns, made.rows),
+        Text(BY),
         *(Text(printable(f"note: {note}")) for note in answer.notes),
         *([Text(printable(f"written: {answer.folder}"))] if answer.folder else []),
     )

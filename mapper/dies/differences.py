@@ -1,34 +1,56 @@
 """What differs between the chip that a network was compiled for and one die of it, by layer."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
+from mapper.dies.covered import DeviceUsed, devices_used
 from mapper.dies.drawn import Drawn
 from mapper.dies.layers import crossbar_layer
 from mapper.ir.core import INT64, Array, Graph, param
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.readout import AdcRead, BitlineRead, SenseAmpRead
+from mapper.report.one_chip import LayerDifference
 from passes.dies.references import reference_gap
 from targets import Target
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LayerDifference:
-    """Of one layer on crossbars; counts are steps between two levels of a cell."""
+@dataclass(frozen=True, kw_only=True)
+class DieFacts:
+    """What is said of a die, each worked out when it is first asked for."""
 
-    layer: str
-    copies: int
-    cells_differ: float
-    """Share of net cells that are not what they were programmed to, 0..1."""
-    cell_error: float
-    """Root mean square of their errors, in counts."""
-    references_differ: float
-    """Share of references that do not lie between the two sums that they tell apart, 0..1."""
-    reference_error: float
-    """Root mean square of what references are off, in counts."""
-    read_noise: float
-    """Standard deviation from read to read, in counts."""
+    die: Drawn
+    """What it was drawn from."""
+    hardware: Graph
+    """The die."""
+    target: Target
+    """Of the ideal chip."""
+
+    @property
+    def named(self) -> str:
+        """Which die it is, of what."""
+        return self.die.named
+
+    @cached_property
+    def layers(self) -> tuple[LayerDifference, ...]:
+        """What differs in each layer, in execution order."""
+        return differences(self.die, self.hardware, self.target)
+
+    @cached_property
+    def devices(self) -> tuple[DeviceUsed, ...]:
+        """The devices that layers meet."""
+        return devices_used(self.die.ideal, self.die.chip(self.target), self.die.step.conditions)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Which imperfections are not known, and which facts nobody verified."""
+        return tuple(text for device in self.devices for text in device.told)
+
+    @property
+    def cites(self) -> tuple[str, ...]:
+        """Keys of the works that its devices come from."""
+        return tuple(key for device in self.devices for key in device.cites)
 
 
 def differences(die: Drawn, hardware: Graph, target: Target) -> tuple[LayerDifference, ...]:

@@ -30,6 +30,7 @@ from mapper.ir.identity import digest
 from mapper.ir.readout import BitlineRead, SenseAmpRead
 from mapper.ir.units import LayerOp
 from mapper.proportions import Score
+from mapper.report.one_chip import OneChip
 from mapper.verify.result import Verification
 from targets import DEFAULT_PRESET, Preset, Target, load_preset
 
@@ -159,8 +160,8 @@ class Report:
     told: tuple[str, ...]
     """What these recordings found: it counts until there is a run on others."""
     source: Mapping[str, str]
-    die: str = ""
-    """Which die it is, of what; empty of the ideal chip."""
+    die: OneChip | None = None
+    """The die that it is of; None of the ideal chip."""
 
     @property
     def graph(self) -> Graph:
@@ -254,7 +255,7 @@ def report_of(
     told: tuple[str, ...] = (),
     preset: str = DEFAULT_PRESET,
     every_ms: float | None = None,
-    die: str = "",
+    die: OneChip | None = None,
 ) -> Report:
     """Gather the report of a mapping, its cost under a preset; see ``assumed``."""
     evidence = evidence or Evidence()

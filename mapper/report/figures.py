@@ -18,12 +18,13 @@ from mapper.diagnostics import many, printable, refuse
 from mapper.renames import is_leftover
 from mapper.report.charts.base import COLUMN, PAGE_WIDE, Chart, for_paper
 from mapper.report.charts.breakdown import breakdown_charts, stage_chart, swing_charts
+from mapper.report.charts.die import die_chart
 from mapper.report.charts.network import Node, network_nodes
 from mapper.report.charts.placement import floorplan_charts, utilisation_chart
 from mapper.report.charts.timeline import pipeline_chart, spike_chart
 from mapper.report.data import Report
 from mapper.report.references import FILE as BIBLIOGRAPHY
-from mapper.report.references import bibtex, sources_in_words, works_behind
+from mapper.report.references import bibtex, sources_in_words, works_behind, works_cited
 from mapper.writing import changed_folder
 from targets import Work
 
@@ -47,6 +48,7 @@ def report_charts(report: Report, nodes: Sequence[Node] | None = None) -> tuple[
     return (
         *breakdown_charts(report.cost),
         *(() if used is None else (used,)),
+        *(() if report.die is None else (die_chart(report.die),)),
         pipeline_chart(report.cost, stages, rounds),
         stage_chart(report.cost, overlap=report.preset.overlap),
         *(() if spikes is None else (spikes,)),
@@ -85,8 +87,15 @@ def draw_figures(report: Report, columns: int = 1) -> tuple[Figure, ...]:
 
 def report_caption(report: Report) -> str:
     """Say in a caption what is drawn, and under which assumptions."""
-    sources = sources_in_words(works_behind(report.target, report.preset))
+    sources = sources_in_words(report_works(report))
     return f"{_mapped(report)} {_assumed(report)} {_intervals(report)} {sources}"
+
+
+def report_works(report: Report) -> tuple[Work, ...]:
+    """Return the works that the numbers of a report come from, by key: of a die devices, too."""
+    cited = () if report.die is None else works_cited(report.die.cites)
+    works = {work.key: work for work in (*cited, *works_behind(report.target, report.preset))}
+    return tuple(works[key] for key in sorted(works))
 
 
 def draw(charts: Iterable[Chart], said: str, columns: int = 1) -> tuple[Figure, ...]:
@@ -242,7 +251,8 @@ def _escaped(text: str) -> str:
 
 
 def _mapped(report: Report) -> str:
-    return f"Network {printable(report.network)} on target {printable(report.target.name)}."
+    die = "" if report.die is None else f", {printable(report.die.named)}"
+    return f"Network {printable(report.network)} on target {printable(report.target.name)}{die}."
 
 
 def _assumed(report: Report) -> str:

@@ -147,10 +147,10 @@ def _writing(cost: Cost) -> Iterator[Fact]:
 
 def _die(report: Report) -> Iterator[Fact]:
     """Say that it is a die; its cost is that of every other."""
-    if report.die:
+    if report.die is not None:
         yield Fact(
             name="One chip",
-            value=report.die,
+            value=report.die.named,
             told="its bits are those of this chip, not of the ideal one; cost is that of every "
             "chip of the design",
         )

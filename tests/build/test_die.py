@@ -21,6 +21,9 @@ from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.identity import digest
 from mapper.ir.noise import key_inputs
 from mapper.ir.weights import load_constants, narrow, write_arrays
+from mapper.report import render_report
+from mapper.report.charts.die import difference_table
+from mapper.report.figures import report_caption, report_charts, report_works
 from mapper.verify.build import rerun_passes
 from passes.dies.sites import sites_of
 from targets.devices.circuit import Amplifier
@@ -86,11 +89,30 @@ def test_pages_runs_and_summaries_say_which_die_it_is(build, folder):
     named = "die 3 of ideal, 3600 s after programming"
     die = spikeloom.load(folder)
     assert die.run(INPUTS).as_dict()["die"] == named
-    assert named in (folder / "report.html").read_text()
+    page = (folder / "report.html").read_text()
+    assert named in page
     summary = die.die_summary
+    for row in difference_table(summary.layers).rows:
+        cells = "".join(f"<td>{cell}</td>" for cell in row[1:])
+        assert f'<tr><th scope="row">{row[0]}</th>{cells}</tr>' in page
+    assert "What differs on this chip" not in render_report(build.mapped.page)
     assert (summary.as_dict()["die"], summary.as_dict()["seed"]) == (named, 3)
     assert summary.notes == ()  # an ideal device leaves nothing open
     assert "die" not in build.run(INPUTS).as_dict()
+
+
+def test_figures_of_a_die_say_which_it_is_and_where_its_device_is_from(build):
+    die = build.die(0, device="rram-milo").mapped
+    page = die.report()
+    chart = next(chart for chart in report_charts(page) if chart.name == "die")
+    assert chart.title == "How far off layers are on die 0 of rram-milo"
+    errors = [f"{row.cell_error:.4g}" for row in die.die_facts.layers]
+    assert [row[2] for row in chart.table.rows if row[1] == "cells"] == errors
+    assert "on target adcless-64, die 0 of rram-milo." in report_caption(page)
+    assert "[milo2021rram]" in report_caption(page)
+    ideal = build.mapped.page
+    assert "die" not in {chart.name for chart in report_charts(ideal)}
+    assert {work.key for work in report_works(page)} > {work.key for work in report_works(ideal)}
 
 
 def test_what_differs_from_the_ideal_chip_is_counted(build):

@@ -6,6 +6,7 @@ from mapper.cost import filling
 from mapper.diagnostics import many
 from mapper.ir.text import print_op
 from mapper.report.charts.breakdown import pace_of, stage_table, words
+from mapper.report.charts.die import BY, difference_table
 from mapper.report.charts.floorplan import floorplan_data, floorplan_table
 from mapper.report.charts.network import Edge, Node, edges_in_lanes, network_nodes
 from mapper.report.charts.timeline import mean_rate
@@ -60,6 +61,8 @@ def render_report(report: Report, first: Headline | None = None) -> str:
         plan=floorplan_table(plan),
         cells=cells,
         rate=mean_rate(nodes),
+        differences=None if report.die is None else difference_table(report.die.layers),
+        by=BY,
         stages=stage_table(report.cost),
         swings=[name for name in (chart.name for chart in charts) if name.endswith("-hangs-on")],
         preset=report.preset,
