@@ -102,15 +102,15 @@ class Drawn:
                     yield f"places of {name} differ between row blocks that share a crossbar"
         for name, table in self.step.lines.items():
             op, macro = layers[name], target.macro(layers[name].placement.macro)
+            facts = facts_of(op, self.chip(target), self.step.conditions)
             for first in range(0, len(op.rows), op.turns):
                 last = op.rows[min(first + op.turns, len(op.rows)) - 1]
                 own = table[:, :, op.rows[first].start : last.stop]
                 if not _apart(own, macro.wordlines):
                     yield f"rows of {name} are not different ones of 0..{macro.wordlines - 1}"
-        for name in self.step.lines.keys() & layers.keys():
-            facts = facts_of(layers[name], self.chip(target), self.step.conditions)
-            if has_wires(facts):
-                yield f"rows of {name} are placed elsewhere, and lie in order behind wires"
+                within = last.stop - op.rows[first].start
+                if has_wires(facts) and not _apart(own, within):
+                    yield f"rows of {name} behind wires are not different ones of 0..{within - 1}"
 
     def _array_problems(self, layers: Mapping[str, CrossbarMvm]) -> Iterator[str]:
         """Yield which arrays are not of a layer, or not of its shape, type and range."""

@@ -23,7 +23,7 @@ from passes.dies.draws import site
 from passes.dies.facts import facts_of, has_wires
 from passes.dies.sites import sites_of
 from passes.draw_die import DrawDie, layer_on_die
-from targets import Target
+from targets import Macro, Target
 from targets.devices import CellCounts, Imperfections, load_device
 
 READS = 256
@@ -59,8 +59,9 @@ def placed(
             continue  # all places are alike
         rows = _reads(seen[op.x.name], op)
         here = step
-        if stuck and not has_wires(facts_of(op, chip, everything)):  # behind wires order counts
-            lines[name] = _lines(chip, step, op, facts.cell, _layer(die, op, rows))
+        if stuck:
+            room = _wordlines(op, chip.macro(op.placement.macro), facts_of(op, chip, everything))
+            lines[name] = _lines(room, step, op, facts.cell, _layer(die, op, rows))
             here = replace(step, lines={name: lines[name]})
         places[name] = _places(die, target, here, op, rows, trim)
     return replace(die, step=replace(die.step, lines=lines, places=places, trims={}))
@@ -116,7 +117,16 @@ def _reads(x: Array, op: CrossbarMvm) -> Array:
 # --- rows -------------------------------------------------------------------------------------
 
 
-def _lines(chip: Target, step: DrawDie, op: CrossbarMvm, cell: CellCounts, it: _Layer) -> Array:
+def _wordlines(op: CrossbarMvm, macro: Macro, facts: Imperfections) -> int | None:
+    """Return the wordlines that rows of a block may lie on: all of a crossbar, or None: their own.
+
+    Row blocks that take turns have wordlines of their own; and behind wires those that nobody
+    uses would make bitlines longer.
+    """
+    return None if op.turns > 1 or has_wires(facts) else macro.wordlines
+
+
+def _lines(room: int | None, step: DrawDie, op: CrossbarMvm, cell: CellCounts, it: _Layer) -> Array:
     """Return the wordline of each input, ``[C, column blocks, K]``.
 
     A cell that is stuck at another level costs the square of the difference as often as its
@@ -127,7 +137,7 @@ def _lines(chip: Target, step: DrawDie, op: CrossbarMvm, cell: CellCounts, it: _
     for k, columns in enumerate(op.columns):
         for g, rows in enumerate(op.rows):
             own = plain.wordline[rows.slice]
-            free = own if op.turns > 1 else np.arange(chip.macro(op.placement.macro).wordlines)
+            free = own if room is None else np.arange(room)
             scale = it.worth[:, rows.slice, columns.slice]  # [S, R, N]
             for c in range(copies):
                 cost = (free != own[:, None]) * _TIE  # in their order, where it is all the same

@@ -8,8 +8,9 @@ import numpy as np
 from mapper.ir.core import Array, Span
 from mapper.ir.crossbar import CrossbarMvm
 from passes.dies.sites import Sites
-from passes.dies.wires import behind_wires
+from passes.dies.wires import Wired, behind_wires
 from targets.devices import Imperfections
+from targets.devices.circuit import WireSupply
 
 
 @dataclass(slots=True)
@@ -45,14 +46,27 @@ def put_behind_wires(
         rows = Span(op.rows[blocks[0]].start, op.rows[blocks[-1]].stop)
         carried = activity[block.start // (op.outputs // op.groups), rows.slice]
         crossbar = _gathered(lines, sites, k, block, blocks[0], rows)
+        held = sites.held(rows, block)
         for g in blocks:
             driven = np.zeros_like(carried)
             own = Span(op.rows[g].start - rows.start, op.rows[g].stop - rows.start)
             driven[own.slice] = carried[own.slice]  # those of other blocks have turns of their own
-            wired = behind_wires(crossbar, driven, segment, facts.wire.supply)
+            wired = _wired(crossbar, driven, held, segment, facts.wire.supply)
             _scatter(
                 lines, sites, (k, block, g), op.rows[g], wired.cells[:, own.slice], wired.constant
             )
+
+
+def _wired(
+    cells: Array, driven: Array, held: Array | None, segment: float, supply: WireSupply
+) -> Wired:
+    """Return what is left of rows, in their order, that lie on wordlines as ``held`` says."""
+    if held is None:
+        return behind_wires(cells, driven, segment, supply)
+    there = np.take_along_axis(cells, held[..., None], axis=1)
+    wired = behind_wires(there, driven[held], segment, supply)
+    line_of = np.argsort(held, axis=1)
+    return Wired(np.take_along_axis(wired.cells, line_of[..., None], axis=1), wired.constant)
 
 
 def _crossbars(op: CrossbarMvm) -> Iterator[tuple[int, Span, list[int]]]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mapper.diagnostics import refuse
-from mapper.ir.core import Array
+from mapper.ir.core import Array, Span
 from mapper.ir.crossbar import CrossbarMvm
 from passes.dies.draws import MOST_LINES, MOST_SLOTS, REPLICAS, site
 
@@ -50,6 +50,12 @@ class Sites:
     def readouts(self, shared: int) -> Array:
         """Return the sites of readouts, ``[C, G, S, N]``, each of ``shared`` columns or pairs."""
         return site(self.slot[:, :, None], 0, self.bitline // (self.pair * shared))
+
+    def held(self, rows: Span, block: Span) -> Array | None:
+        """Return which row of a crossbar each wordline has, ``[C, R]``; None: in order."""
+        if self.lines is None:
+            return None
+        return np.argsort(self.lines[:, 0, rows.slice, block.start], axis=-1)
 
     def _wordlines(self) -> Array:
         return self.wordline[:, None] if self.lines is None else self.lines

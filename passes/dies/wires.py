@@ -38,7 +38,8 @@ def behind_wires(cells: Array, activity: Array, segment: float, supply: WireSupp
 
     Args:
         cells: Conductances in counts, ``[..., R, B]``, as they lie in the crossbar.
-        activity: What each wordline carries on average, ``[R]`` or ``[..., R]``, from 0 on.
+        activity: What each wordline carries on average, ``[R]``, or ``[C, R]`` for each of
+            ``cells [C, R, B]``; from 0 on.
         segment: Resistance from one cell to the next, in units of one over a count.
         supply: What wordlines are.
     """
@@ -52,8 +53,14 @@ def ladders(
     cells: Array, activity: Array, segment: float, supply: WireSupply
 ) -> tuple[Array, Array]:
     """Return what each cell carries, and what the others raise its bitline by, ``[..., R, B]``."""
-    if not core.unavailable() and activity.ndim == 1 and cells.size:
-        return _ladders_by_kernels(cells, activity, segment, supply)
+    if not core.unavailable() and cells.size:
+        if activity.ndim == 1:
+            return _ladders_by_kernels(cells, activity, segment, supply)
+        found = [
+            _ladders_by_kernels(one, mean, segment, supply)
+            for one, mean in zip(cells, activity, strict=True)
+        ]
+        return np.stack([carried for carried, _ in found]), np.stack([by for _, by in found])
     mean = activity[..., None]
     segments = np.arange(cells.shape[-2], 0, -1.0)[:, None]  # from each row to the sense end
     wordline, bitline = np.ones_like(cells), np.zeros_like(cells)

@@ -318,15 +318,24 @@ def test_rows_and_columns_of_a_die_lie_in_their_crossbar(label, build):
     assert any(said in problem for problem in bad.problems(build.target))
 
 
-def test_rows_of_a_die_are_not_elsewhere_behind_wires(build):
+def test_rows_of_a_die_have_wordlines_of_each_other_behind_wires(build):
+    """Where a crossbar has wordlines to spare, none of them is taken: bitlines would be longer."""
     die = build.die(1, device=device(cell__stuck_on=0.1)).mapped.die
     op = next(op for op in die.ideal.ops if isinstance(op, CrossbarMvm))
     sites = sites_of(op)
     lines = np.broadcast_to(sites.wordline, (len(sites.slot), len(op.columns), op.rows[-1].stop))
     wired = {name: held.with_set({"wire.share": 1e-4}) for name, held in die.devices.items()}
-    step = replace(die.step, lines={op.partial_sum.name: lines})
-    said = "lie in order behind wires"
-    assert any(said in one for one in replace(die, devices=wired, step=step).problems(build.target))
+    rows = op.rows[-1].stop
+    assert rows < build.target.macros[0].wordlines
+    for moved, fits in ((lines[..., ::-1], True), (lines + 1, False)):
+        step = replace(die.step, lines={op.partial_sum.name: moved})
+        assert not list(replace(die, step=step).problems(build.target))
+        found = list(replace(die, devices=wired, step=step).problems(build.target))
+        said = [
+            one for one in found if f"behind wires are not different ones of 0..{rows - 1}" in one
+        ]
+        assert bool(said) != fits
+        assert bool(found) != fits
 
 
 def test_keys_of_noise_are_of_no_recording(build):

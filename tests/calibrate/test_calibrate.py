@@ -150,6 +150,43 @@ def test_a_calibrated_die_is_a_build_whose_rings_agree(target, tmp_path):
     assert found.die == "die 3 of ideal, calibrated"
 
 
+def test_rows_find_the_faults_that_do_not_matter_behind_wires(build):
+    """Among their own wordlines; what wires take comes back as it was drawn, on every engine."""
+    faults = device(cell__stuck_on=0.08, cell__stuck_off=0.08, wire__share=1e-3)
+    cost = {}
+    for seed in range(3):
+        done = build.die(seed, device=faults, inputs=SAMPLES).calibrate(SAMPLES, place=True)
+        assert done.found.rows_placed > 0
+        for op in done.build.mapped.ideal.ops:
+            if isinstance(op, CrossbarMvm):
+                held = np.sort(done.build.mapped.die.step.lines[op.partial_sum.name])
+                assert (held == np.arange(op.rows[-1].stop)).all()
+        for name, lines in (("placed", done.build.mapped.die.step.lines), ("in order", {})):
+            die = done.build.mapped.die
+            hardware = replace(die, step=replace(die.step, lines=lines)).draw(build.target)
+            cost[name] = cost.get(name, 0.0) + _cell_error(build.hardware, hardware)
+        assert done.build.verify(OTHERS, rings="4,5").bit_exact
+    assert cost["placed"] < cost["in order"] / 2
+
+
+def _cell_error(ideal, die) -> float:
+    """Return the squares of what driven wordlines add too much or too little, all added up."""
+    codes = {ideal.inputs[0].name: SAMPLES.astype(np.int64)}
+    layers = [op for op in ideal.ops if isinstance(op, CrossbarMvm)]
+    seen = {**codes, **engine.run(ideal, codes, watch=[op.x.name for op in layers[1:]]).outputs}
+    total = 0.0
+    for op in die.ops:
+        if isinstance(op, CrossbarMvm):
+            meant = next(o for o in layers if o.partial_sum.name == op.partial_sum.name)
+            digits = meant.encoding.digits(ideal.constants[meant.weight.name])
+            cells = die.constants[op.cells.name] / (1 << op.fraction)
+            weight = np.square(np.asarray(op.encoding.significances, float))[:, None, None]
+            driven = np.square(seen[meant.x.name].astype(float)).mean(axis=(0, 1))
+            off = np.square(cells + (0.5 if meant.encoding.kind != "differential" else 0) - digits)
+            total += float((off * weight * driven[:, None]).sum())
+    return total
+
+
 def test_samples_that_judge_and_took_part_are_named(build):
     die = build.die(0, device=device(amplifier__offset=1.0))
     mixed = np.concatenate([OTHERS[:, :3], SAMPLES[:, :2]], axis=1)

@@ -169,6 +169,21 @@ def test_two_rows_lose_what_their_common_segment_drops():
     )  # and ignoring wires is off by ten times that
 
 
+def test_rows_that_lie_elsewhere_lose_what_their_wordlines_lose():
+    """Three rows turned round are three other rows in order, each on the wordline that it has."""
+    op = layer(PAIR, rows=3, outputs=2)
+    of = replace(facts(), wire=WireCounts(share=0.05, supply="rows"))
+    weight, activity = np.array([[1, -1], [0, 1], [1, 1]]), np.array([[0.9, 0.1, 0.4]])
+    lines = np.array([[[2, 0, 1]]])  # row 0 at the sense end
+    held = [1, 2, 0]  # which row each wordline has
+    placed = replace(drawing(op, of, activity=activity), sites=sites_of(op, lines=lines))
+    found = placed.net(weight)
+    there = drawing(op, of, activity=activity[:, held]).net(weight[held])
+    assert np.array_equal(found.cells[..., held, :], there.cells)
+    assert np.array_equal(found.constant, there.constant)
+    assert not np.array_equal(found.cells, drawing(op, of, activity=activity).net(weight).cells)
+
+
 def test_the_fraction_keeps_sums_of_a_tall_block_within_16_bits():
     for rows, bits in ((64, 8), (65, 7), (128, 7), (256, 6), (4096, 6)):
         assert fraction_bits(layer(ONE_BIT, rows=rows)) == bits
