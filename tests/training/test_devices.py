@@ -12,11 +12,11 @@ from mapper.training import Hardened, harden
 from mapper.training.backends.noise import Noise
 from mapper.training.hardening.devices import noise_for
 from mapper.training.hardening.stages import Stage, staged
-from targets.devices import Device, load_device
+from targets.devices import Device, load_device, shipped_device_text
 from targets.devices.cell import Cell, Quantiles, Spread
 from targets.devices.fact import Fact
 from tests.training.small import a_macro, a_network, spikes
-from tests.training.test_trainer import DIFFERENTIAL, SHORT, a_model, a_run
+from tests.training.test_trainer import DIFFERENTIAL, SHORT, a_model, a_run, same
 
 DAY = 86_400.0
 
@@ -137,6 +137,54 @@ def test_a_twin_keeps_its_own_chips_in_stages_that_name_none():
         with pytest.raises(MappingError) if fails else nullcontext():
             a_run(model=twin, schedule=(last,)).train()
         assert twin.noise == own
+
+
+def test_a_run_that_was_cut_off_goes_on_with_the_twins_own_chips_to_the_same_bits(tmp_path):
+    """On one that is made in the same way; any other is refused: no checkpoint has its chips."""
+    quick = replace(SHORT[-1], epochs=1)
+    dies = replace(quick, name="dies", noise=Noise(offset=2.0))
+    schedule = (quick, dies, replace(quick, name="own", epochs=2))
+
+    def run(folder=None, **options):
+        asked = {"device": load_device("rram-wan"), **options}
+        return a_run(folder, model=harden(a_model(), DIFFERENTIAL, **asked), schedule=schedule)
+
+    lines = []
+
+    def report(line):
+        lines.append(line)
+        if len(lines) == 4:  # the last stage, on its own chips again, has one whole epoch
+            raise KeyboardInterrupt
+
+    whole = run()
+    expected = whole.train()
+    broken = run(tmp_path)
+    broken.report = report
+    with pytest.raises(KeyboardInterrupt):
+        broken.train()
+    resumed = run(tmp_path)
+    assert same(resumed.train(), expected)
+    assert [row["loss"] for row in resumed.history] == [row["loss"] for row in whole.history]
+    assert resumed.model.noise == whole.model.noise
+    for options, where in (
+        ({"device": None}, r"twin\.layers\.0\.chips {'cells': .*\.\.\., not None"),
+        ({"device": "rram-milo"}, r"twin\.layers\.0\.chips\.cells\.0 0\.\d+, not "),
+        ({"weight_bits": 3}, r"twin\.layers\.0\.encoding\.\w+ "),
+        ({"scale": "column"}, r"twin\.layers\.0\.scale 'layer', not 'column'"),
+    ):
+        with pytest.raises(ValueError, match=f"is of a run with {where}"):
+            run(tmp_path, **options).train()
+
+
+def test_a_run_knows_the_file_of_a_device_by_its_content(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text(shipped_device_text("rram-wan"), encoding="utf-8")
+    schedule = (replace(SHORT[-1], epochs=1, device=str(file)),)
+    a_run(tmp_path / "run", schedule=schedule).train()
+    changed = load_device(file).with_set({"amplifier.offset": 0.9})
+    file.write_text(changed.text, encoding="utf-8")
+    with pytest.raises(ValueError, match="is of a run with devices"):
+        a_run(tmp_path / "run", schedule=schedule).train()
 
 
 def test_a_run_ends_on_chips_of_a_device(tmp_path):

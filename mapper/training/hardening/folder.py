@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from mapper.training.hardening.plots import draw_curves
 from mapper.training.hardening.stages import Stage
 from mapper.writing import whole_file
 from targets import Target, target_to_data
+from targets.devices import load_device
 
 SCHEMA = "spikeloom/training/1"
 
@@ -41,12 +43,11 @@ class RunFolder:
             self._write("config.json", json.dumps(wanted, indent=1, sort_keys=True) + "\n")
             return
         held = json.loads(file.read_text(encoding="utf-8"))
-        for key in sorted({*held, *wanted}):
-            if held.get(key) != wanted.get(key):
-                raise ValueError(
-                    f"{self.path} is of a run with {key} {held.get(key)!r}, not "
-                    f"{wanted.get(key)!r}: use another folder"
-                )
+        for path, one, other in _differences(held, wanted):
+            raise ValueError(
+                f"{self.path} is of a run with {path} {_short(one)}, not {_short(other)}: "
+                "use another folder"
+            )
 
     def checkpoint(self) -> dict[str, Any] | None:
         """Return where the run stands; None before the first epoch."""
@@ -76,9 +77,35 @@ class RunFolder:
             temporary.write_bytes(content.getbuffer())
 
 
+def _differences(one: Any, other: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Yield what differs between two configurations, each by where it stands: ``schedule.2.bits``.
+
+    What one of them does not have is None.
+    """
+    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        one, other = dict(enumerate(one)), dict(enumerate(other))
+    if isinstance(one, dict) and isinstance(other, dict):
+        for key in sorted({*one, *other}):
+            yield from _differences(one.get(key), other.get(key), f"{path}.{key}".lstrip("."))
+    elif one != other:
+        yield path, one, other
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
+_LONGEST = 80
+"""Characters of a value that a message shows."""
+
+
 def configuration(model: str, task: str, target: Target, options: Any) -> dict[str, Any]:
-    """Return everything that a run depends on as plain data."""
+    """Return everything that a run depends on as plain data; a device's file by its digest."""
+    named = {stage.device for stage in options.schedule if isinstance(stage.device, str)}
+    devices = {name: load_device(name).digest for name in sorted(named)}
     return {
+        **({"devices": devices} if devices else {}),
         "model": model,
         "task": task,
         "target": target_to_data(target),

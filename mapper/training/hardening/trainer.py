@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -21,7 +21,7 @@ from mapper.training.hardening.stages import Schedule, Stage
 from mapper.training.nets.arguments import check_given
 from mapper.training.nets.layers import Granularity, Hardened
 from mapper.training.nets.steps import as_numbers, check_fits, over_time
-from targets import Target
+from targets import Target, target_to_data
 
 _WARM_UP = 10
 """Steps over which the learning rate rises at the start of a stage."""
@@ -123,9 +123,9 @@ class Run:
         self._check(target)
         kept = None
         if self.folder is not None:
-            name = type(self.model).__name__
             files = RunFolder(Path(self.folder))
-            files.start(configuration(name, self.task.name, target, self.options))
+            asked = configuration(type(self.model).__name__, self.task.name, target, self.options)
+            files.start({**asked, **self._twin(own)})
             kept = files.checkpoint()
         torch.manual_seed(self.options.seed)
         model = self.model.to(self.options.device)
@@ -138,6 +138,27 @@ class Run:
             self._stage(index, stage, model, kept)
             kept = None
         return model
+
+    def _twin(self, own: _Own) -> dict[str, Any]:
+        """Return what a run on a model that is hardened already depends on, too: how it is made.
+
+        No checkpoint has it, and a run that goes on with another twin gives other bits.
+        """
+        if not isinstance(self.model, HardwareModel) or own is None:
+            return {}
+        layers = [
+            {
+                "macro": layer.macro.name,
+                "encoding": asdict(layer.encoding),
+                "input_bits": layer.input_bits,
+                "digital": layer.digital,
+                "scale": layer.granularity,
+                "chips": None if chips is None else asdict(chips),
+            }
+            for layer, chips in zip(self.model.layers(), own, strict=True)
+        ]
+        target = target_to_data(self.model.target)
+        return {"twin": {"target": target, "input_bits": self.model.input_bits, "layers": layers}}
 
     def _check(self, target: Target) -> None:
         """Refuse at once what a later stage, evaluation or export would refuse."""
