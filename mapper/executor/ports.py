@@ -20,6 +20,9 @@ from mapper.layout import (
     with_time,
 )
 
+EXACT = 1 << 53
+"""Up to here a float has every whole number, in the widest type that is taken."""
+
 
 class Refusal(Exception):
     """What is wrong with the user's data, with a stable code."""
@@ -86,6 +89,12 @@ def check_codes(port: Port, codes: np.ndarray, where: str) -> None:
     """Refuse an array that holds anything but integers from ``port.low`` to ``port.high``."""
     if codes.dtype.kind not in "biuf":
         raise Refusal("input-type", f"{port.name!a} holds {codes.dtype}, not numbers")
+    if codes.dtype.kind == "f" and max(-port.low, port.high) > EXACT:
+        raise Refusal(
+            "input-type",
+            f"{port.name!a} holds {codes.dtype}, which rounds whole numbers beyond {EXACT};"
+            f" expected integers from {port.low} to {port.high}, as integers",
+        )
     whole: bool | np.ndarray = True
     if codes.dtype.kind == "f":
         codes = codes.astype(np.float64)  # from narrower floats, whose range is too small

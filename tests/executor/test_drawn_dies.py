@@ -1,14 +1,18 @@
 """Every engine computes a die to the bits of the definition, on random networks and devices."""
 
+from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mapper.executor.engine import ENGINES
 from mapper.executor.numpy.generate import generate_executor
 from mapper.executor.numpy.run import load_executor
+from mapper.executor.ports import Port, Refusal, check_codes
 from mapper.ir.core import Graph
 from mapper.ir.counter import read_keys
 from mapper.ir.crossbar import CrossbarMvm
@@ -95,6 +99,34 @@ def test_a_generated_program_makes_its_keys_from_a_seed():
     assert_same_bits(program.module["run"](inputs, net=program.network, seed=7), expected)
     other = program.module["run"](inputs, net=program.network)
     assert any((other[name] != expected[name]).any() for name in expected)
+
+
+@pytest.mark.parametrize("kind", ["float64", "float32", "longdouble"])
+def test_keys_of_noise_are_no_floats_which_round_them(kind):
+    """Of 62 bits a float has 53; one that rounds up to 2**62 was no key either, and was taken."""
+    net = NetworkBuilder()
+    net.output(net.neuron(net.dense(net.entry(9), 5)))
+    network, chip = net.graph(), load_target("adcless-diff-64")
+    die = drawn(compiled(network, chip), chip, device(amplifier__noise=5.0))
+    inputs = dict(spikes(network, steps=2, batch=3))
+    floats = {**inputs, "read_key": read_keys(7, 2, 3).astype(kind)}
+    program = load_executor(generate_executor(die, watch=["fc0.sum"]), die.constants)
+    runs = [ENGINES[name].prepare(die, watch=["fc0.sum"]).run for name in AVAILABLE]
+    for run in (partial(program.module["run"], net=program.network), *runs):
+        with pytest.raises(
+            Exception, match="rounds whole numbers beyond 9007199254740992"
+        ) as caught:
+            run(floats)
+        assert "input-type" in str(caught.value)
+
+
+@pytest.mark.parametrize(("high", "taken"), [(1 << 53, True), ((1 << 53) + 1, False)])
+def test_floats_are_codes_where_they_have_every_one(high, taken):
+    codes = np.array([3.0, 2.0**53])
+    refused = pytest.raises(Refusal, match="input-type")
+    with nullcontext() if taken else refused:
+        check_codes(Port("x", (2,), 0, high), codes, "the start")
+    check_codes(Port("x", (2,), 0, high), codes.astype(np.int64), "the start")
 
 
 def test_a_sample_has_the_same_keys_wherever_a_batch_is_cut():
