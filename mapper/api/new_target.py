@@ -28,6 +28,7 @@ TAKES = {
             "bitlines",
             "mux",
             "cell_bits",
+            "cell_columns",
             "weight_bits",
             "input_bits",
             "input_bits_per_read",

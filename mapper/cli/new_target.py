@@ -42,6 +42,13 @@ def new(
     ] = None,
     mux: Annotated[int, Given(help="Bitlines (pairs) that share a readout, in turn.")] = 1,
     cell_bits: Annotated[int, Given(help="Bits of one cell.")] = 1,
+    cell_columns: Annotated[
+        int,
+        Given(
+            help="Columns of rram or pcm whose currents, weighted as bits, one readout takes "
+            "together: up to the bits of the cell that they make."
+        ),
+    ] = 1,
     weight_bits: Annotated[int, Given(help="Bits of a weight.")] = 4,
     encoding: Annotated[
         str | None,
@@ -127,6 +134,7 @@ def new(
     given: dict[str, Any] = {
         "mux": mux,
         "cell_bits": cell_bits,
+        "cell_columns": cell_columns,
         "weight_bits": weight_bits,
         "encoding": encoding,
         "input_bits": input_bits,

@@ -65,6 +65,8 @@ class Description:
     voltage_v: float | None = None
     mux: int = 1
     cell_bits: int = 1
+    cell_columns: int = 1
+    """Columns of resistive cells whose currents, weighted as bits, one readout takes together."""
     encoding: str | None = None
     weight_bits: int = 4
     input_bits: int = 1
@@ -117,11 +119,11 @@ class Description:
     def cells_per_bitline(self) -> int:
         """Count the unit cells that a cell consists of: SRAM holds a bit, and sums bits itself.
 
-        A chain of adders has a cell for every bit of its sum.
+        A chain of adders has a cell for every bit of its sum; resistive ones may be some columns.
         """
         if self.readout in TREES and TREES[self.readout] == "chain":
             return self.weight_bits + ceil(log2(self.rows_per_read or self.wordlines))
-        return 1 if self.kind == "resistive" else self.cell_bits
+        return self.cell_columns if self.kind == "resistive" else self.cell_bits
 
     @property
     def charged(self) -> str:

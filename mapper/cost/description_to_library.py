@@ -192,15 +192,21 @@ def _cell_facts(given: Description) -> tuple[dict[str, Any], str]:
 
 
 def _resistive(given: Description) -> tuple[dict[str, Any], str]:
-    device = DEVICES[given.cell]
+    device, columns = DEVICES[given.cell], given.cells_per_bitline
     facts = {
         "read_voltage_v": _given(given.read_voltage_v, device.read_voltage_v),
-        "on_conductance_us": _given(given.on_us, device.on_us),
-        "off_conductance_us": _given(given.off_us, device.off_us),
+        "on_conductance_us": _together(columns, _given(given.on_us, device.on_us)),
+        "off_conductance_us": _together(columns, _given(given.off_us, device.off_us)),
     }
     if given.feeds_current:
         facts |= _supply(given)
-    return facts, device.source
+    told = f" {columns} of them, a column each, are read together." if columns > 1 else ""
+    return facts, device.source + told
+
+
+def _together(columns: int, ends: dict[str, float]) -> dict[str, float]:
+    """Return uS of the cells of several columns, each of which draws its own current."""
+    return {end: float(f"{columns * siemens:.4g}") for end, siemens in ends.items()}
 
 
 def _charge(given: Description) -> tuple[dict[str, Any], str]:

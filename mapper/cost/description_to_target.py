@@ -71,6 +71,11 @@ def _nonsense(given: Description) -> Iterator[str]:
         yield f"a cell that is off has {given.off_us:g} uS, one that is on {given.on_us:g} uS"
     if given.deep > 1 and given.kind == "resistive":
         yield f"cells rram and pcm compute by themselves, got {given.deep} behind each"
+    if not 1 <= given.cell_columns <= given.cell_bits:
+        yield (
+            f"a cell of {given.cell_bits} bits is 1 to {given.cell_bits} columns that are read "
+            f"together, got {given.cell_columns}"
+        )
     if given.mux > given.bitlines:
         yield f"{given.mux} columns share a readout, the crossbar has {given.bitlines}"
 
@@ -100,6 +105,7 @@ def _of_inputs(given: Description) -> Iterator[str]:
 OPTIONS: tuple[tuple[str, str, tuple[CellKind, ...]], ...] = (
     ("unit capacitors go", "unit_capacitors", ("charge",)),
     ("a way of charging goes", "charging", ("charge",)),
+    ("columns that are read together go", "cell_columns", ("resistive",)),
     ("a read voltage goes", "read_voltage_v", ("resistive",)),
     ("a conductance of a cell that is on goes", "on_us", ("resistive",)),
     ("a conductance of a cell that is off goes", "off_us", ("resistive",)),

@@ -127,6 +127,14 @@ def test_what_is_given_is_taken():
         ({"readout": "cco4"}, "an oscillator takes a current, cells 'charge' give none"),
         ({"charging": "product", "cell": "static"}, "a way of charging goes with cells charge"),
         ({"charging": "twice"}, "charged by product or every, got 'twice'"),
+        (
+            {"cell_columns": 2, "cell_bits": 2},
+            "columns that are read together go with cells rram or pcm, got 'charge'",
+        ),
+        (
+            {"cell": "rram", "cell_columns": 3, "cell_bits": 2},
+            "a cell of 2 bits is 1 to 2 columns that are read together, got 3",
+        ),
         ({"unit_capacitors": 3.0, "cell": "static"}, "unit capacitors go with cells charge"),
         ({"mux": 65}, "65 columns share a readout, the crossbar has 64"),
         ({"pulse_ns": 0.5}, "where inputs are pulses, got 0.5 of bits"),
@@ -267,3 +275,16 @@ def test_capacitors_of_a_cell_are_charged_where_products_are_one_or_in_every_rea
     ):
         cell = described(Description(name="mine", **given, **more)).components.cell
         assert (cell.switched_ff.nominal, cell.product_ff.nominal) == (every, product), more
+
+
+def test_columns_that_are_read_together_are_cells_of_their_own_and_one_conversion():
+    given = {"cell": "rram", "cell_bits": 4, "on_us": 40.0, "off_us": 1.0}
+    one, four = (described(said(**given, cell_columns=columns)) for columns in (1, 4))
+    assert four.components.cell.on_conductance_us.nominal == 160
+    assert four.components.cell.off_conductance_us.high == 4
+    for part, fact in (("cell", "area_um2"), ("wordline_drive", "energy_pj")):
+        alone, together = (
+            getattr(getattr(made.components, part), fact).nominal for made in (one, four)
+        )
+        assert together == pytest.approx(4 * alone, rel=1e-3), part
+    assert four.macros == one.macros
