@@ -12,6 +12,7 @@ from mapper.ir.merging import makes_code
 from mapper.ir.noise import KEY_TYPE
 from mapper.ir.readout import AdcRead, BitlineRead, SenseAmpRead, ShiftAndAdd
 from passes.base import Pass
+from passes.dies.bounds import check_readout
 from passes.dies.facts import Conditions, facts_of, has_wires
 from passes.dies.measured import Measured
 from passes.dies.net import Drawing, fraction_bits, keeps_digits
@@ -145,6 +146,7 @@ class _Die:
         weight = self.graph.constants[op.weight.name]
         sigma = noise_sigma(drawing, weight)
         f = self._fraction(op, read, facts, sigma)
+        check_readout(op, facts, sigma, f)
         cells, constant = whole_cells(drawing, weight, f)
         cells = smallest(cells[:1] if (cells == cells[:1]).all() else cells)
         die = self._read(read, drawing, constant, cells, sigma, f)

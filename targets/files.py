@@ -1,6 +1,8 @@
 """Read a file of facts as plain data: hostile files are refused before they cost anything."""
 
+import re
 import tomllib
+from codecs import BOM_UTF8
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ from mapper.diagnostics import refuse
 
 MAX_FILE_BYTES = 1 << 20
 MAX_DOTS_IN_LINE = 64  # keys here have three parts; reading a key of thousands takes minutes
+_LONG_NUMBER = re.compile(rb"[0-9_]{1000,}")
 
 
 def is_plain_name(name_or_path: str | Path) -> bool:
@@ -37,16 +40,22 @@ def parse(path: Path, loc: str, unknown: str) -> dict[str, Any]:
 
 
 def _parse_text(content: bytes, file: str, loc: str) -> dict[str, Any]:
-    dots = max(line.count(b".") for line in content.splitlines() or [b""])
-    if dots > MAX_DOTS_IN_LINE:
-        text = f"{file}: a line has {dots} dots, at most {MAX_DOTS_IN_LINE} are read"
-        raise refuse("target-syntax", text, loc=loc)
+    content = content.removeprefix(BOM_UTF8)  # as some editors begin a file
+    for number, line in enumerate(content.split(b"\n"), start=1):
+        if (dots := line.count(b".")) > MAX_DOTS_IN_LINE:
+            text = f"{file}: line {number} has {dots} dots, at most {MAX_DOTS_IN_LINE} are read"
+            raise refuse("target-syntax", text, loc=loc, help="write a long array on several lines")
+        digits = max(map(len, _LONG_NUMBER.findall(line)), default=0)
+        if digits:
+            text = f"{file}: line {number} has a number of {digits} digits"
+            raise refuse("target-syntax", text, loc=loc)
     try:
         return tomllib.loads(content.decode())
     except UnicodeDecodeError as error:
-        text = f"{file}: byte {error.start} is not UTF-8"
+        line_number = content.count(b"\n", 0, error.start) + 1
+        text = f"{file}: line {line_number} is not UTF-8: byte 0x{content[error.start]:02x}"
         raise refuse("target-syntax", text, loc=loc) from error
     except RecursionError as error:
         raise refuse("target-syntax", f"{file}: nested too deep", loc=loc) from error
-    except ValueError as error:  # a TOMLDecodeError, or an integer of thousands of digits
+    except ValueError as error:  # a TOMLDecodeError
         raise refuse("target-syntax", f"{file}: {error}", loc=loc) from error

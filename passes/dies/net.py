@@ -11,6 +11,7 @@ import numpy as np
 from mapper.ir.core import Array
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.readout import BitlineRead
+from passes.dies.bounds import MOST_UNITS, check_counts
 from passes.dies.compiled import drawn_by_kernels
 from passes.dies.conductance import conductances, drifts
 from passes.dies.crossbars import Bitlines, put_behind_wires
@@ -94,6 +95,8 @@ class Drawing:
             grid = (len(compiled), len(self.op.rows), compiled.shape[1], compiled.shape[3])
             return compiled, np.zeros(grid)
         net = self.net(weight)
+        most = float(np.abs(net.cells).max(initial=0.0))
+        check_counts("cells", most, MOST_UNITS / (1 << f), self.op, self.facts)
         return np.rint(net.cells * (1 << f)).astype(np.int64), net.constant
 
     def net(self, weight: Array) -> NetCells:

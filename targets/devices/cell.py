@@ -35,8 +35,10 @@ class Quantiles:
     def problems(self) -> Iterator[str]:
         if len(self.found_us) < 2:
             yield f"found_us needs two quantiles or more, got {len(self.found_us)}"
-        if list(self.found_us) != sorted(self.found_us):
-            yield "found_us must rise"
+        for before, after in pairwise(self.found_us):
+            if before > after:
+                yield f"found_us must rise, got {before:g} and then {after:g}"
+                break
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,6 +262,8 @@ class Cell:
         if beyond := list(bounded(self, CELL_FACTS)):
             yield from beyond
             return
+        if self.levels is not None and (parts := [n for n in self.levels.ends if n % 1]):
+            yield f"levels must be a whole number, got {parts[0]:g}"
         given = [k for k in ("off_us", "on_off", "off_share") if getattr(self, k) is not None]
         if len(given) > 1:
             yield f"off_us, on_off and off_share say the same thing: got {' and '.join(given)}"

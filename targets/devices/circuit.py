@@ -117,7 +117,8 @@ class Wire:
     def problems(self) -> Iterator[str]:
         yield from bounded(self, WIRE_FACTS)
         if (self.ohm_per_cell is None) == (self.share is None):
-            yield "needs one of ohm_per_cell and share"
+            got = "neither" if self.share is None else "both"
+            yield f"needs one of ohm_per_cell and share, got {got}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,7 +26,10 @@ from passes.dies.sites import sites_of
 from passes.draw_die import DrawDie
 from targets import list_targets, load_target
 from targets.devices import SETTINGS, load_device
+from targets.devices.cell import Spread
+from targets.devices.circuit import Amplifier
 from targets.devices.counts import WireCounts
+from targets.devices.fact import Fact
 from tests.campaigns import examples
 from tests.drawn_dies import EVERYTHING, compiled, device, drawn, with_keys
 from tests.networks import float_networks, small_conv_net, spikes
@@ -305,6 +308,35 @@ def test_kernels_refuse_digits_that_are_no_levels():
     wrong = np.full((1, 2, 1), 2, np.int16)
     found = drawn_by_kernels(op, of.cell, sites_of(op), 0, wrong, np.zeros(1), 8)
     assert found is None
+
+
+@pytest.mark.parametrize(
+    ("spread", "amplifier", "said"),
+    [
+        ({"log_sigma": 10.0}, {}, "cells of device 'ideal' reach"),
+        ({"step_share": 1.0}, {"offset_counts": 1e4, "mv_per_count": 1.0}, ""),
+        ({}, {"offset_mv": 1e4, "mv_per_count": 1e-3}, "offsets of device 'ideal' reach 4.325e+07"),
+        (
+            {},
+            {"read_noise_mv": 1e4, "mv_per_count": 1e-3},
+            "reads of device 'ideal' reach 4.325e+07",
+        ),
+    ],
+)
+def test_counts_past_what_a_die_holds_are_refused(spread, amplifier, said):
+    """The widest draw is 4.325 sigmas: 1e4 mV of 1e-3 mV a count are 4.3e7 counts."""
+    chip, made = load_target("adcless-diff-64"), load_device("ideal")
+    held = Amplifier(**{k: Fact(value=v, source="x") for k, v in amplifier.items()})
+    cell = replace(made.cell, spread=(Spread(source="x", **spread),) if spread else ())
+    made = replace(made, cell=cell, amplifier=held)
+    graph = compiled(small_conv_net(), chip)
+    if not said:
+        assert drawn(graph, chip, made).constants
+        return
+    with pytest.raises(MappingError, match="die-range") as refused:
+        drawn(graph, chip, made)
+    assert said in str(refused.value)
+    assert "counts in macro 'sense-amp-64', a die holds " in str(refused.value)
 
 
 def test_references_of_other_copies_than_the_crossbars_have_are_an_invalid_graph():

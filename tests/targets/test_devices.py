@@ -144,7 +144,7 @@ def test_an_unknown_key_suggests_the_nearest():
         ),
         (
             {"cell": {"spread": [{"source": "x", "level": [{"at_us": 1, "found_us": [2, 1]}]}]}},
-            "[cell.spread.level] found_us must rise",
+            "[cell.spread.level] found_us must rise, got 2 and then 1",
         ),
         (
             {"cell": {"spread": [{"source": "x", "level": [{"at_us": 1, "found_us": [2]}]}]}},
@@ -207,8 +207,13 @@ def test_an_unknown_key_suggests_the_nearest():
         ),
         (
             {"wire": {"supply": "rows"}},
-            "[wire] needs one of ohm_per_cell and share",
+            "[wire] needs one of ohm_per_cell and share, got neither",
         ),
+        (
+            {"wire": {"supply": "rows", "share": fact(0), "ohm_per_cell": fact(1)}},
+            "[wire] needs one of ohm_per_cell and share, got both",
+        ),
+        ({"cell": {"levels": fact(2.5)}}, "[cell] levels must be a whole number, got 2.5"),
         ({"wire": {"share": fact(0)}}, "[wire] misses key 'supply'"),
         ({"replica": {"source": "x"}}, "[replica] needs one of kind and leakage"),
         (

@@ -1,5 +1,6 @@
 """Reading target files: strict, complete about problems, and safe with hostile files."""
 
+from codecs import BOM_UTF8
 from pathlib import Path
 
 import pytest
@@ -71,10 +72,11 @@ def test_broken_toml_names_its_line(edited):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"name = '\xff'", "adc.toml: byte 8 is not UTF-8"),
+        (b"name = '\xff'", "adc.toml: line 1 is not UTF-8: byte 0xff"),
+        (b"# a\r\n\n# \xe9", "adc.toml: line 3 is not UTF-8: byte 0xe9"),
         (b"x = " + b"[" * 5000, "adc.toml: nested too deep"),
         (b"#" * (1 << 20) + b"\n", "adc.toml is larger than 1048576 bytes"),
-        (b"a" + b".a" * 65 + b" = 1", "adc.toml: a line has 65 dots, at most 64 are read"),
+        (b"a" + b".a" * 65 + b" = 1", "adc.toml: line 1 has 65 dots, at most 64 are read"),
     ],
 )
 def test_hostile_files_are_refused(tmp_path, content, message):
@@ -90,7 +92,12 @@ def test_an_integer_of_thousands_of_digits_is_refused(edited):
         edited("wordlines = 8", f"wordlines = {'9' * 5000}")
     ((code, message),) = problems(error)
     assert code == "target-syntax"
-    assert message.startswith("adc.toml: Exceeds the limit")
+    assert message == "adc.toml: line 8 has a number of 5000 digits"
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path):
+    (tmp_path / "mine.toml").write_bytes(BOM_UTF8 + SMALL.read_bytes())
+    assert load_target(tmp_path / "mine.toml") == load_target(SMALL)
 
 
 def test_an_unknown_key_suggests_the_nearest(edited):
