@@ -99,6 +99,7 @@ def test_settings_are_chosen_without_the_test_set(tmp_path):
     assert len(reported.train[1]) == 16
 
 
+@pytest.mark.campaign(0)
 def test_a_stopped_run_goes_on_and_other_settings_are_refused(tmp_path):
     place = a_place(tmp_path)
     finished, lines, _ = run(place, "adcless-64")

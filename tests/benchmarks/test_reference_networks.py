@@ -13,6 +13,7 @@ pytest.importorskip("torch", reason="needs the extra 'train'")
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.mark.campaign(0)
 def test_a_network_is_exported_and_compiled_at_full_size():
     command = [sys.executable, "-m", "benchmarks.reference_networks", "--json"]
     done = subprocess.run(

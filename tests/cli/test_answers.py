@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from mapper import cli
+from mapper import cli, load
+from mapper.build.folder import check_replaceable
+from mapper.demo import DEMO_TARGETS
 from mapper.kernels.core import unavailable
+from mapper.verify.record import recall
 from tests.files import DEMO_MODEL, DEMO_RECORDING
 
 ANSWERS = Path(__file__).parents[1] / "golden" / "answers"
@@ -100,5 +103,14 @@ def test_answers_about_what_there_is(check):
     check("passes-one", ["passes", "tile-rows"])
 
 
-def test_the_answer_of_the_demo(check):
+def test_the_answer_of_the_demo_and_what_it_leaves(check):
     check("demo", ["demo", "-o", "demo"])
+    for name in DEMO_TARGETS:
+        assert Path("demo", name, "report.html").is_file()
+    check_replaceable(Path("demo"))  # as the second of the two runs found
+    assert recall(Path("demo/adcless-64")).files.keys() == {"input", "model"}
+    folder = Path("demo/hpadc-sar5-64")
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "Nothing was" not in page
+    assert "18 samples of 20 time steps, of which the mapping is right on 100.0 % (18 of" in page
+    load(folder, page=True)

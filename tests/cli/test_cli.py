@@ -9,8 +9,6 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from mapper import api, cli
-from mapper.build.folder import check_replaceable
-from mapper.demo import DEMO_TARGETS
 from mapper.kernels.core import unavailable
 from mapper.recordings import read_arrays
 from passes import PIPELINE
@@ -236,17 +234,6 @@ def test_options_of_passes_are_set_and_refused(tmp_path):
     assert refused(*compile_to, "--pass", "replicate{max-copie=2}") == "unknown-option"
     assert refused(*compile_to, "--pass", "replicate{max-copies=two}") == "bad-option"
     assert refused(*compile_to, "--pass", "replicates{max-copies=2}") == "unknown-pass"
-
-
-def test_demo_maps_verifies_and_compares(tmp_path):
-    answer = data("demo", "-o", tmp_path / "demo")
-    assert answer["bit_exact"] is True
-    ideal = answer["targets"][0]
-    assert ideal["target"] == "ideal-128"
-    assert ideal["verification"]["accuracy"] == ideal["verification"]["source_accuracy"] == 1.0
-    for name in DEMO_TARGETS:
-        assert (tmp_path / "demo" / name / "report.html").is_file()
-    check_replaceable(tmp_path / "demo")  # the next demo may write over it
 
 
 def test_wrong_usage_exits_2():

@@ -21,6 +21,7 @@ from mapper.ir.neurons import IntegerNeuron
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import Synapse
 from passes import MergeSums
+from tests.campaigns import examples
 from tests.cost.networks import small_target, two_by_two_grid
 from tests.strategies import Case, cases
 
@@ -56,7 +57,11 @@ def crossbar_events(op: CrossbarMvm, x: Array, graph: Graph) -> Counter:
     return found
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(
+    max_examples=examples(40),
+    deadline=None,
+    suppress_health_check=[HealthCheck.filter_too_much],
+)
 @given(case=cases(steps=2))
 def test_formulas_count_what_happens(case: Case):
     graph = case.graph
@@ -192,7 +197,11 @@ def add_up(
     return found
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(
+    max_examples=examples(25),
+    deadline=None,
+    suppress_health_check=[HealthCheck.filter_too_much],
+)
 @given(case=cases(steps=1), merged=st.booleans())
 def test_sums_added_one_by_one_take_as_many_additions(case: Case, merged: bool):
     graph = MergeSums().run(case.graph, small_target()) if merged else case.graph

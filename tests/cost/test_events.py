@@ -10,6 +10,7 @@ from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.encoding import Encoding
 from mapper.ir.evaluate import evaluate
 from mapper.ir.windows import Window
+from tests.campaigns import examples
 from tests.cost.networks import (
     DIFFERENTIAL_3,
     OFFSET_4,
@@ -60,7 +61,7 @@ def random_layers(draw: st.DrawFn) -> tuple[Graph, Array]:
     return graph, random_codes(rng, x, steps=2, batch=2)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(case=random_layers())
 def test_measured_events_equal_those_counted_one_by_one(case: tuple[Graph, Array]):
     graph, inputs = case
@@ -69,7 +70,7 @@ def test_measured_events_equal_those_counted_one_by_one(case: tuple[Graph, Array
     assert (activity.steps, activity.samples) == (2, 2)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(case=random_layers())
 def test_counts_equal_the_sizes_of_what_evaluate_computes(case: tuple[Graph, Array]):
     graph, inputs = case
@@ -85,7 +86,7 @@ def test_counts_equal_the_sizes_of_what_evaluate_computes(case: tuple[Graph, Arr
     assert counted.work.crossbar_reads * runs == reads
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(case=random_layers())
 def test_every_input_bit_set_gives_the_full_events(case: tuple[Graph, Array]):
     graph, _ = case

@@ -17,6 +17,7 @@ from mapper.ir.crossbar import Placement
 from mapper.ir.encoding import Encoding
 from mapper.ir.windows import Window
 from targets import list_presets, load_preset, load_target
+from tests.campaigns import examples
 from tests.cost.networks import crossbar, graph_for, layer, network
 
 NAMES = ("adcless-64", "hpadc-flash5-64", "hpadc-sar5-64", "adcless-diff-64", "ternary-diff-64")
@@ -32,7 +33,7 @@ def found(graph: Graph, name: str, preset: str, density: float = 0.3, steps: int
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     name=st.sampled_from(NAMES),
     preset=st.sampled_from(list_presets()),
@@ -53,7 +54,7 @@ def test_no_total_falls_when_a_fact_rises(name, preset, key, factor):
         assert after[measure] >= before[measure] * (1 - 1e-12), measure  # a rounding apart
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(
     name=st.sampled_from(NAMES),
     preset=st.sampled_from(list_presets()),

@@ -16,13 +16,14 @@ from mapper.cost.units import sharing_of, tile_words, words_of
 from mapper.ir.core import Graph
 from mapper.ir.crossbar import CrossbarMvm
 from targets import load_preset, load_target
+from tests.campaigns import examples
 from tests.cost.networks import graph_for, small_target
 from tests.cost.test_monotonic import lowered
 from tests.strategies import hardware_graphs
 
 PHYSICAL = load_preset("physical")
 DRAWN = settings(
-    max_examples=40,
+    max_examples=examples(40),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )

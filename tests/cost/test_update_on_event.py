@@ -19,6 +19,7 @@ from mapper.ir.evaluate import evaluate
 from mapper.ir.neurons import Decay, IntegerNeuron, Reset
 from mapper.ir.windows import Window
 from targets import EventGating, Target, load_target
+from tests.campaigns import examples
 from tests.cost.networks import (
     DIFFERENTIAL_3,
     FIVE_BY_THREE,
@@ -93,21 +94,21 @@ def updates(graph: Graph, inputs: Array) -> int:
     return events.updates
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(inputs=recordings((5,)))
 def test_a_linear_layer_is_updated_where_any_wordline_is_driven(inputs):
     graph = linear()
     assert updates(graph, inputs) == touched(graph, inputs).sum()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(inputs=recordings((1, 4, 4)))
 def test_a_convolution_of_one_row_block_is_updated_where_its_window_hears(inputs):
     graph = convolution((Span(0, 4),))
     assert updates(graph, inputs) == touched(graph, inputs).sum()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(
     inputs=recordings((1, 4, 4)), reset=st.sampled_from([TO_ZERO, Reset(kind="subtract", amount=2)])
 )

@@ -40,7 +40,9 @@ def some_digits(folder: Path) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["nmnist", "gesture", "optical_flow"])
+@pytest.mark.parametrize(
+    "name", ["nmnist", pytest.param("gesture", marks=pytest.mark.campaign(0)), "optical_flow"]
+)
 def test_an_example_ends_in_equal_rings(tmp_path, capsys, name):
     data = ["--data", str(some_digits(tmp_path / "digits"))] if name == "nmnist" else []
     out = tmp_path / "out"

@@ -16,6 +16,7 @@ from mapper.ir.neurons import Neuron
 from mapper.ir.synapses import Conv2d, Linear
 from mapper.ir.windows import Window
 from mapper.verify.model import verify_model
+from tests.campaigns import examples
 from tests.exchange.canonical import (
     assert_round_trip,
     assert_runs_as_defined,
@@ -49,7 +50,7 @@ def test_a_real_model_comes_back_equal_and_runs(name, shared, tmp_path):
 
 
 @given(float_networks())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_random_networks_come_back_equal_and_run(graph):
     assert_round_trip(graph)
 

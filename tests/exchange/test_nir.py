@@ -13,6 +13,7 @@ from mapper.ir.evaluate import evaluate
 from mapper.ir.identity import first_difference
 from mapper.ir.neurons import Neuron, Reset
 from mapper.ir.synapses import Linear
+from tests.campaigns import examples
 from tests.files import DEMO_MODEL
 from tests.frontend.nir_models import chain, cuba, end, full, iaf, lif, net, port, saved
 from tests.frontend.test_nir_graphs import networks
@@ -145,7 +146,9 @@ def test_what_was_read_is_written_and_read_again(graph, tmp_path):
 
 
 @settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(30),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(drawn=networks())
 def test_random_nir_networks_come_back(drawn, tmp_path):
@@ -154,7 +157,9 @@ def test_random_nir_networks_come_back(drawn, tmp_path):
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(40),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(graph=float_networks())
 def test_any_network_comes_back_or_is_refused(graph, tmp_path):

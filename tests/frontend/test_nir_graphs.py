@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from mapper.diagnostics import MappingError
 from mapper.frontend import NirOptions, import_model
 from mapper.ir.evaluate import evaluate
+from tests.campaigns import examples
 from tests.frontend.nir_models import (
     Simulator,
     answer,
@@ -289,7 +290,9 @@ def networks(draw):
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(60),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(drawn=networks(), reset=st.sampled_from(["value", "zero", "subtract"]), data=st.data())
 def test_random_networks_spike_as_their_equations_say(drawn, reset, data, tmp_path):

@@ -15,6 +15,7 @@ from mapper.ir.evaluate import evaluate
 from mapper.verify.model import verify_model
 from mapper.verify.original import run_whole
 from mapper.verify.sequence import read_out
+from tests.campaigns import examples
 from tests.frontend.models import NUMBERS, leaky, model, node, saved
 
 F, I64, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
@@ -136,7 +137,7 @@ def layered(steps: int = 5, v0: float = 0.0, seed: int = 0) -> ModelProto:
 FORMS = {"unrolled": unrolled, "loop": looped, "scan": scanned, "sequence": layered}
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(12), deadline=None)
 @given(seed=st.integers(0, 99), v0=st.sampled_from([0.0, 0.25, -0.75]), steps=st.integers(4, 9))
 def test_every_form_becomes_the_same_step_network(seed, v0, steps, tmp_path_factory):
     folder = tmp_path_factory.mktemp("forms")

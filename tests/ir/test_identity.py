@@ -26,6 +26,7 @@ from mapper.ir.serialize import OPS, from_json, to_json
 from mapper.ir.weights import narrow
 from mapper.pipeline import make_passes, run_passes
 from targets import list_targets, load_target
+from tests.campaigns import examples
 from tests.every_op import graphs_of_every_op
 from tests.files import DEMO_MODEL
 from tests.networks import float_networks, small_conv_net
@@ -177,7 +178,7 @@ def test_any_single_change_makes_another_graph(mnemonic):
     assert len(seen) > 20
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(graph=st.one_of(float_networks(), hardware_graphs()), data=st.data())
 def test_any_single_change_of_a_random_graph_makes_another(graph, data):
     for other in data.draw(st.lists(st.sampled_from(list(changes(graph))), min_size=1, max_size=5)):

@@ -19,6 +19,7 @@ from mapper.ir.parse import parse_graph
 from mapper.ir.serialize import OPS
 from mapper.pipeline import make_passes, run_passes
 from targets import list_targets, load_target
+from tests.campaigns import examples
 from tests.every_op import graphs_of_every_op
 from tests.networks import float_networks, small_conv_net
 from tests.strategies import hardware_graphs
@@ -40,7 +41,7 @@ def test_every_op_comes_back(mnemonic):
     assert_comes_back(replace(graph, codings=coded))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(hardware_graphs())
 def test_hardware_graphs_come_back(graph):
     assert_comes_back(graph)
@@ -272,7 +273,7 @@ def test_spans_that_cannot_be_are_refused_at_once(spans, message):
 CUTS = re.compile(r"\w+|\s+|.", re.DOTALL)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.data())
 def test_a_text_that_was_changed_is_a_graph_or_refused(data):
     """Pieces of texts are left out, put in twice, swapped or replaced by pieces of another."""

@@ -12,6 +12,7 @@ from mapper.ir.core import Graph, Op
 from mapper.ir.serialize import OPS, from_json, to_json
 from mapper.pipeline import make_passes, run_passes
 from targets import list_targets, load_target
+from tests.campaigns import examples
 from tests.networks import assigned, float_networks, small_conv_net
 
 
@@ -24,7 +25,7 @@ def through_text(graph: Graph) -> Graph:
     return from_json(json.loads(json.dumps(to_json(graph))), graph.constants, "mapping.json")
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(graph=float_networks(), target=st.sampled_from(list_targets()))
 def test_networks_and_mappings_come_back_equal(graph, target):
     assert through_text(graph) == graph

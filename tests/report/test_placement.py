@@ -11,6 +11,7 @@ from mapper.report.charts.base import COLUMN
 from mapper.report.charts.floorplan import tiling_of
 from mapper.report.charts.name_places import Tiling, name_place
 from mapper.report.charts.placement import floorplan_charts, utilisation_chart
+from tests.campaigns import examples
 from tests.report.pages import demo_build
 
 
@@ -85,7 +86,7 @@ def test_a_name_stands_on_crossbars_that_are_all_of_its_own_layer(
 
 
 @given(first=st.integers(0, 400), count=st.integers(1, 300), data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_no_crossbar_of_another_layer_lies_on_the_line_of_a_name(first, count, data):
     per_tile, tiles = data.draw(st.integers(1, 9)), data.draw(st.integers(1, 9))
     tiling = tiling_of(tiles, per_tile)

@@ -23,6 +23,7 @@ from mapper.report.study.tables import (
     tolerances_as_csv,
 )
 from mapper.study.statistics import Distribution, Swept, difference
+from tests.campaigns import examples
 
 ACCURACY = accuracy_of(20)
 ENERGY = Quantity(name="energy", unit="nJ", run="point", runs="points")
@@ -58,7 +59,7 @@ def test_values_that_are_all_the_same_are_one_bar(value):
     assert bins.ends(0)[0] <= value <= bins.ends(0)[1]
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=50).map(sorted))
 def test_every_value_is_counted_where_it_lies(values):
     bins = bins_of(values)

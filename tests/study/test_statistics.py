@@ -19,6 +19,7 @@ from mapper.study.statistics import (
     reach,
     student_t,
 )
+from tests.campaigns import examples
 
 VALUES = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=30)
 
@@ -59,7 +60,7 @@ def test_a_quantile_is_of_a_share(share):
         Distribution.of([1.0]).quantile(share)
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(values=VALUES, share=st.floats(0, 1))
 def test_quantiles_are_those_of_numpy(values, share):
     found = Distribution.of(values).quantile(share)
@@ -150,7 +151,7 @@ def test_the_first_fall_counts():
     assert reach(again, 0.95) == Reach("up to", 0.5)
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(
     shares=st.lists(st.floats(0, 1), min_size=1, max_size=8),
     asked=st.tuples(st.floats(0, 1), st.floats(0, 1)),

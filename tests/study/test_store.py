@@ -12,6 +12,7 @@ from mapper.diagnostics import MappingError
 from mapper.study import RECORDS, Study, read_records, run_study
 from mapper.study.case import canonical, digest, order, told
 from mapper.study.store import MOST_BYTES, MOST_LINE, SCHEMA, open_store
+from tests.campaigns import examples
 from tests.study.works import Squares
 
 STUDY = Study({"build": "b1", "version": "1"})
@@ -272,7 +273,7 @@ DATA = st.recursive(
 CASES = st.dictionaries(st.text(), DATA, max_size=3)
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(cases=st.lists(CASES, max_size=6, unique_by=canonical))
 def test_any_cases_have_one_order(cases):
     ordered = sorted(cases, key=order)

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from mapper.diagnostics import MappingError
 from mapper.study.sweep import Sweep, parse_share, parse_sweep, parse_sweeps
+from tests.campaigns import examples
 
 
 def test_both_ends_and_what_is_between():
@@ -16,7 +17,7 @@ def test_both_ends_and_what_is_between():
     assert parse_sweep("offset=3").values == (3,)
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(start=st.integers(-99, 99), width=st.integers(1, 99), count=st.integers(2, 30))
 def test_spaced_values_are_the_nearest_to_the_exact_ones(start, width, count):
     found = parse_sweep(f"x={start}:{start + width}:{count}").values

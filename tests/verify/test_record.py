@@ -262,16 +262,6 @@ def test_a_record_that_is_no_json_is_refused_until_verify_writes_it_again(build,
     assert recall(build).found.bit_exact
 
 
-def test_the_demo_keeps_what_it_verified(tmp_path):
-    run("demo", "-o", tmp_path / "demo")
-    assert recall(tmp_path / "demo" / "adcless-64").files.keys() == {"input", "model"}
-    folder = tmp_path / "demo" / "hpadc-sar5-64"
-    page = (folder / "report.html").read_text()
-    assert "Nothing was" not in page
-    assert "18 samples of 20 time steps, of which the mapping is right on 100.0 % (18 of" in page
-    api.load(folder, page=True)
-
-
 def tied_rings(count: int) -> Verification:
     """Eight rings, the third equal but for ties."""
     tie = Tie(step=3, sample=0, layer="s2", position=(4, 7, 7), distance=1.5e-7, bound=4e-7)

@@ -71,6 +71,7 @@ def aliases(base: Path, left_out: Sequence[str]) -> list[str]:
     return [f"-Wl,--defsym={name}_{level}={name}_base" for name in kernels for level in left_out]
 
 
+@pytest.mark.campaign(0)
 def test_kernels_stay_inside_their_arrays(tmp_path, request):
     command = compiler()
     best = len(supported_levels()) - 1
