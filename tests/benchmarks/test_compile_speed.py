@@ -2,6 +2,8 @@
 
 import sys
 
+import pytest
+
 from benchmarks.compile_speed import convolutions, lines, usage
 from benchmarks.same_results import ROOT
 from mapper.frontend import import_model
@@ -23,6 +25,7 @@ def test_each_convolution_is_read_with_its_integrate_and_fire_neuron(tmp_path):
     assert shapes == {(64, 64, 3, 3)}
 
 
+@pytest.mark.campaign(0)
 def test_processor_time_and_peak_memory_are_those_of_the_process(tmp_path):
     used = usage(sys.executable, ROOT, ["targets", "--json"], tmp_path)
     assert 0.05 < used.seconds < 60

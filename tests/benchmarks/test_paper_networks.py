@@ -17,6 +17,7 @@ CROSSBARS = [
 ]
 
 
+@pytest.mark.campaign(1)
 @pytest.mark.parametrize(("name", "size", "weights", "crossbars"), CROSSBARS)
 def test_weights_and_crossbars_are_those_published(name, size, weights, crossbars):
     graph = REFERENCES[name].graph(size)

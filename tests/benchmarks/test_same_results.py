@@ -91,6 +91,7 @@ def measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     return run
 
 
+@pytest.mark.campaign(3)
 @pytest.mark.parametrize(
     ("facts", "what"),
     [

@@ -123,6 +123,7 @@ def test_layers_compute_what_the_legacy_export_computes(case, tmp_path):
     assert_equal_to_reference(exported(case, "legacy", tmp_path))
 
 
+@pytest.mark.campaign(12)
 @pytest.mark.slow
 @pytest.mark.parametrize("case", LAYERS.values(), ids=LAYERS)
 def test_layers_compute_what_the_dynamo_export_computes(case, tmp_path):

@@ -74,6 +74,7 @@ def test_a_neuron_computes_what_the_legacy_export_computes(case, tmp_path):
     assert sum(isinstance(op, Neuron) for op in imported.graph.ops) == 2
 
 
+@pytest.mark.campaign(14)
 @pytest.mark.slow
 @pytest.mark.parametrize("case", NEURONS.values(), ids=NEURONS)
 def test_a_neuron_computes_what_the_dynamo_export_computes(case, tmp_path):

@@ -333,6 +333,7 @@ def test_parts_are_counted_before_any_is_read(hostile, monkeypatch):
         import_model(path)
 
 
+@pytest.mark.campaign(2)
 @pytest.mark.parametrize("at", [0.1, 0.3, 0.5, 0.7, 0.9])
 def test_damaged_bytes_end_in_a_diagnostic_or_a_network(at, tmp_path):
     good = saved(tmp_path, chain([1], iaf())).read_bytes()

@@ -124,6 +124,7 @@ def test_kernels_of_another_version_are_refused(kernels):
     assert core._reason(kernels) == "the native kernels are of another version: build them again"
 
 
+@pytest.mark.campaign(0)
 def test_a_run_beside_kernels_of_another_version_is_on_numpy():
     source = """
 import sys, types

@@ -3,6 +3,7 @@
 from math import prod
 
 import numpy as np
+import pytest
 
 from mapper.ir.core import Graph
 from mapper.ir.crossbar import CrossbarMvm
@@ -16,6 +17,7 @@ WIDTHS = (64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0, 512, 512, 
 """Convolutions of the published SNN_VGG (arXiv 2211.02167); 0 is a max pool."""
 
 
+@pytest.mark.campaign(0)
 def test_157_432_crossbars_are_sixteen_layers_on_one_screen():
     net = NetworkBuilder()
     net.rng = np.random.Generator(np.random.SFC64(0))  # fast: the numbers do not matter

@@ -103,6 +103,7 @@ SCALES = {
 }
 
 
+@pytest.mark.campaign(16)
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("read", READS)
 @pytest.mark.parametrize("code", ["offset-binary", "twos-complement"])

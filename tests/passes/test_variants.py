@@ -53,6 +53,7 @@ def variant(readout: str, encoding: str, cell_bits: int, **changes: Any) -> Targ
     return replace(target, macros=(changed,))
 
 
+@pytest.mark.campaign(24)
 @pytest.mark.parametrize("cell_bits", [1, 2, 4])
 @pytest.mark.parametrize("encoding", ENCODINGS)
 @pytest.mark.parametrize("readout", READOUTS)
@@ -64,6 +65,7 @@ def test_every_readout_of_every_encoding_is_bit_exact(readout, encoding, cell_bi
     run_everywhere(mapped, inputs)
 
 
+@pytest.mark.campaign(18)
 @pytest.mark.parametrize("written", FEW)
 @pytest.mark.parametrize("readout", READOUTS)
 def test_weights_of_few_levels_and_cells_of_any_number_are_bit_exact(readout, written):

@@ -94,6 +94,7 @@ def visit(browser: Any, files: dict[str, Path]) -> Iterator[Any]:
         page.close()
 
 
+@pytest.mark.campaign(4)
 @pytest.mark.parametrize("name", ["demo", "hostile", "compared"])
 @pytest.mark.parametrize(("width", "scheme"), [(PHONE, "light"), (DESKTOP, "dark")])
 def test_a_page_is_quiet_fits_and_can_be_used_by_everyone(visit, files, name, width, scheme):
