@@ -212,6 +212,7 @@ def facts_of_device(
     name: str,
     *,
     target: str | None = None,
+    corner: str = "nominal",
     age: float | None = None,
     settings: Mapping[str, float] | None = None,
     toml: bool = False,
@@ -221,6 +222,7 @@ def facts_of_device(
     Args:
         name: The device.
         target: A target; what the device does in each of its macros is in the answer then.
+        corner: At which ends of its facts: ``best``, ``nominal`` or ``worst``.
         age: Of the chip, in seconds; None: as programmed.
         settings: Facts to replace, as ``{"cell.sigma": 0.1}``.
         toml: Whether the answer has a file to start another device from.
@@ -228,7 +230,7 @@ def facts_of_device(
     Raises:
         MappingError: with everything that is wrong with a name, a file or a setting.
     """
-    device = load_device(name).with_set(settings or {})
+    device = load_device(name).at(corner).with_set(settings or {})
     macros = () if target is None else load_target(target).macros
     text = device.text if toml else ""
     if toml and is_shipped(device):

@@ -11,6 +11,7 @@ from mapper.cli.app import command, out, report_progress, warn
 from mapper.cli.dies import OF_A_DIE, Temperature, lot_of
 from mapper.cli.options import (
     Age,
+    Corner,
     Device,
     Every,
     Folder,
@@ -95,6 +96,7 @@ def verify(
         int | None, typer.Option(min=0, help="For a build folder: verify the die of this seed.")
     ] = None,
     device: Device = None,
+    corner: Corner = None,
     settings: Settings = None,
     age: Age = None,
     temperature: Temperature = None,
@@ -111,13 +113,14 @@ def verify(
     as_json: Json = False,
 ) -> api.Verification:
     """Check a model against ONNX Runtime, or the rings of a build."""
-    if die is None and any((device, settings, age, temperature is not None)):
-        raise typer.BadParameter("--device, --set, --age and --temperature need --die SEED")
+    if die is None and any((device, corner, settings, age, temperature is not None)):
+        names = "--device, --corner, --set, --age and --temperature"
+        raise typer.BadParameter(f"{names} need --die SEED")
     if path.is_dir():
         report_progress("checking the folder")
         build = api.load(path)
         if die is not None:
-            lot = lot_of(device, settings, age, temperature)
+            lot = lot_of(device, settings, age, temperature, corner)
             build = build.die(die, **lot, inputs=recording, layout=layout, progress=report_progress)
             rings = rings or OF_A_DIE
         answer = build.verify(

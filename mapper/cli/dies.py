@@ -8,8 +8,9 @@ import typer
 from mapper import api
 from mapper.cli import tables
 from mapper.cli.app import command, out, report_progress, warn
-from mapper.cli.options import Age, Device, Folder, Json, Layout, Settings
-from targets.devices import parse_age, parse_set
+from mapper.cli.options import Age, Corner, Folder, Json, Layout, Settings
+from mapper.cli.options import Device as DeviceName
+from targets.devices import Device, load_device, parse_age, parse_set
 
 Temperature = Annotated[
     float | None, typer.Option(metavar="DEGC", help="Temperature; that of the device's facts.")
@@ -20,15 +21,25 @@ OF_A_DIE = "4,5,6"
 """The rings of ``verify --die``: engines against the definition."""
 
 
+def device_at(device: str | None, corner: str | None) -> Device | str | None:
+    """Return the device that a user named, at a corner of its facts where one is asked for."""
+    if corner is None:
+        return device
+    if device is None:
+        raise typer.BadParameter("--corner goes with --device")
+    return load_device(device).at(corner)
+
+
 def lot_of(
     device: str | None,
     settings: list[str] | None,
     age: str | None,
     temperature: float | None,
+    corner: str | None,
 ) -> dict[str, Any]:
     """Return what a user said of a chip as ``Build.die`` takes it."""
     return {
-        "device": device,
+        "device": device_at(device, corner),
         "settings": dict(map(parse_set, settings or [])),
         "age": None if age is None else parse_age(age),
         "temperature": temperature,
@@ -46,7 +57,8 @@ def die(
         list[Path] | None,
         typer.Option("--measured", help="What was measured (.npz, .csv). May be repeated."),
     ] = None,
-    device: Device = None,
+    device: DeviceName = None,
+    corner: Corner = None,
     settings: Settings = None,
     age: Age = None,
     temperature: Temperature = None,
@@ -60,13 +72,14 @@ def die(
     """Draw one chip as it comes from the fab: a build of its own, for run, verify and report."""
     if seed is None and not measured:
         raise typer.BadParameter("a die has a --seed, or was --measured")
+    lot = lot_of(device, settings, age, temperature, corner)
     report_progress("checking the folder")
     answer = (
         api.load(folder)
         .die(
             seed,
             measured=measured or None,
-            **lot_of(device, settings, age, temperature),
+            **lot,
             inputs=recording,
             layout=layout,
             progress=report_progress,

@@ -8,7 +8,7 @@ from typer.core import TyperGroup
 from mapper import api
 from mapper.cli import tables
 from mapper.cli.app import app, command, out
-from mapper.cli.options import Age, Json, Settings
+from mapper.cli.options import Age, Corner, Json, Settings
 from targets.devices import parse_age, parse_set
 
 
@@ -74,6 +74,7 @@ def devices(
     target: Annotated[
         str | None, typer.Option(help="Say what it does on this target, in counts.")
     ] = None,
+    corner: Corner = None,
     age: Age = None,
     settings: Settings = None,
     toml: Annotated[
@@ -83,7 +84,7 @@ def devices(
 ) -> api.DeviceList | api.DeviceFacts:
     """List the devices, or show all facts of one with their sources."""
     if name is None:
-        if target or age or settings or toml:
+        if target or corner or age or settings or toml:
             raise typer.BadParameter("name a device to say more of", param_hint="NAME")
         listed = api.devices_there_are()
         if not as_json:
@@ -92,6 +93,7 @@ def devices(
     answer = api.facts_of_device(
         name,
         target=target,
+        corner=corner or "nominal",
         age=None if age is None else parse_age(age),
         settings=dict(map(parse_set, settings or [])),
         toml=toml,

@@ -59,6 +59,13 @@ Scheduler = Annotated[
 Workers = Annotated[
     int | None, typer.Option(min=1, max=4096, help="Of the scheduler; as many as processors.")
 ]
+Corner = Annotated[
+    str | None,
+    typer.Option(
+        metavar="best|nominal|worst",
+        help="Facts of --device at the ends of what is published; nominal if not given.",
+    ),
+]
 Age = Annotated[
     str | None,
     typer.Option(metavar="AGE", help="Age of the chip: 3600, 12h, 30d, 10y; as programmed."),

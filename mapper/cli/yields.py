@@ -9,8 +9,10 @@ from rich.text import Text
 
 from mapper import api
 from mapper.cli.app import command, out, report_progress, warn
+from mapper.cli.dies import device_at
 from mapper.cli.options import (
     Age,
+    Corner,
     Device,
     Folder,
     Json,
@@ -32,6 +34,7 @@ def yield_(
     folder: Folder,
     recording: Annotated[Path, typer.Option("--input", help="Inputs (.npz); may hold 'labels'.")],
     device: Device = None,
+    corner: Corner = None,
     settings: Settings = None,
     age: Age = None,
     dies: Annotated[
@@ -73,10 +76,11 @@ def yield_(
     swept = parse_sweeps(sweeps or [])
     replaced = dict(map(parse_set, settings or []))
     seconds = None if age is None else parse_age(age)
+    made_of = device_at(device, corner)
     report_progress("checking the folder")
     answer = api.load(folder).dies(
         recording,
-        device=device,
+        device=made_of,
         settings=replaced,
         age=seconds,
         dies=dies,

@@ -221,11 +221,11 @@ class Temperature:
 CELL_FACTS = {
     "levels": About("most levels that it holds", "", 2, 256),
     "on_us": About("conductance of its highest level", "uS", 1e-6, MOST_MICROSIEMENS),
-    "off_us": About("conductance of its lowest level", "uS", 0, MOST_MICROSIEMENS),
-    "on_off": About("highest over lowest conductance", "", 1.001, 1e12),
-    "off_share": About("what a cell that is off adds, of one that is on", "", 0, 0.999),
-    "stuck_on": About("share of cells that are always on", "", 0, 1),
-    "stuck_off": About("share of cells that are always off", "", 0, 1),
+    "off_us": About("conductance of its lowest level", "uS", 0, MOST_MICROSIEMENS, "high"),
+    "on_off": About("highest over lowest conductance", "", 1.001, 1e12, "low"),
+    "off_share": About("what a cell that is off adds, of one that is on", "", 0, 0.999, "high"),
+    "stuck_on": About("share of cells that are always on", "", 0, 1, "high"),
+    "stuck_off": About("share of cells that are always off", "", 0, 1, "high"),
 }
 
 

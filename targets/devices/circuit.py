@@ -13,22 +13,22 @@ Leakage = Literal["taken-off", "stays"]
 
 
 AMPLIFIER_FACTS = {
-    "offset_mv": About("spread of the offset", "mV", 0, 1e4),
-    "offset_counts": About("the same, in counts", "counts", 0, 1e4),
-    "mismatch_mv_um": About("of the input pair: over sqrt(W L)", "mV um", 0, 1e4),
-    "input_um2": About("gate area W L of an input device", "um2", 1e-6, 1e6),
-    "gain": About("spread of the gain", "", 0, 1),
-    "read_noise_mv": About("spread from read to read", "mV", 0, 1e4),
-    "read_noise_counts": About("the same, in counts", "counts", 0, 1e4),
-    "trim_range_mv": About("how far a trim moves a reference, up or down", "mV", 0, 1e6),
-    "trim_range_counts": About("the same, in counts", "counts", 0, 1e6),
-    "mv_per_count": About("step between two levels of a cell", "mV", 1e-6, 1e6),
-    "swing_v": About("voltage that all rows share: one that is on, over", "V", 0.001, 1e3),
-    "parasitic": About("capacitance of the bitline over that of a cell", "", 0, 1e6),
-    "read_v": About("voltage across a cell", "V", 1e-4, 1e3),
-    "load_ohm": About("load that its current flows through", "Ohm", 1e-3, 1e12),
-    "read_ns": About("time for which its current charges the bitline", "ns", 1e-3, 1e9),
-    "bitline_ff": About("capacitance of the bitline", "fF", 1e-3, 1e9),
+    "offset_mv": About("spread of the offset", "mV", 0, 1e4, "high"),
+    "offset_counts": About("the same, in counts", "counts", 0, 1e4, "high"),
+    "mismatch_mv_um": About("of the input pair: over sqrt(W L)", "mV um", 0, 1e4, "high"),
+    "input_um2": About("gate area W L of an input device", "um2", 1e-6, 1e6, "low"),
+    "gain": About("spread of the gain", "", 0, 1, "high"),
+    "read_noise_mv": About("spread from read to read", "mV", 0, 1e4, "high"),
+    "read_noise_counts": About("the same, in counts", "counts", 0, 1e4, "high"),
+    "trim_range_mv": About("how far a trim moves a reference, up or down", "mV", 0, 1e6, "low"),
+    "trim_range_counts": About("the same, in counts", "counts", 0, 1e6, "low"),
+    "mv_per_count": About("step between two levels of a cell", "mV", 1e-6, 1e6, "low"),
+    "swing_v": About("voltage that all rows share: one that is on, over", "V", 0.001, 1e3, "low"),
+    "parasitic": About("capacitance of the bitline over that of a cell", "", 0, 1e6, "high"),
+    "read_v": About("voltage across a cell", "V", 1e-4, 1e3, "low"),
+    "load_ohm": About("load that its current flows through", "Ohm", 1e-3, 1e12, "low"),
+    "read_ns": About("time for which its current charges the bitline", "ns", 1e-3, 1e9, "low"),
+    "bitline_ff": About("capacitance of the bitline", "fF", 1e-3, 1e9, "high"),
 }
 
 
@@ -100,8 +100,8 @@ NEEDS: dict[tuple[tuple[str, ...], ...], tuple[str, ...]] = {
 
 
 WIRE_FACTS = {
-    "ohm_per_cell": About("resistance from one cell to the next", "Ohm", 0, 1e6),
-    "share": About("the same, over the resistance of a cell that is on", "", 0, 1),
+    "ohm_per_cell": About("resistance from one cell to the next", "Ohm", 0, 1e6, "high"),
+    "share": About("the same, over the resistance of a cell that is on", "", 0, 1, "high"),
 }
 
 

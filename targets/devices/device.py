@@ -6,9 +6,10 @@ from hashlib import sha256
 from typing import Any, Literal, Protocol
 
 from mapper.diagnostics import refuse
-from targets.devices.cell import Cell
-from targets.devices.circuit import Amplifier, Replica, Wire
+from targets.devices.cell import CELL_FACTS, Cell
+from targets.devices.circuit import AMPLIFIER_FACTS, WIRE_FACTS, Amplifier, Replica, Wire
 from targets.devices.conditions import check_conditions
+from targets.devices.corner import at_corner, check_corner
 from targets.devices.counts import Imperfections
 from targets.devices.covered import COVERED, not_covered, too_little
 from targets.devices.resolve import cell_counts, readout_counts, wire_counts
@@ -124,6 +125,36 @@ class Device:
         new = changed(old, values)
         amplifier = None if new.amplifier == Amplifier() else new.amplifier
         return replace(self, cell=new.cell, amplifier=amplifier, wire=new.wire)
+
+    def at(self, corner: str) -> "Device":
+        """Return it with its facts at the ends of what is published: ``best`` or ``worst``.
+
+        Each fact that has a low and a high value is taken at the end where less or more goes wrong
+        on a chip; ``nominal`` leaves all as they are. The name of the device says the corner. Facts
+        that go both ways, as the conductance of a cell that is on, stay nominal.
+
+        Raises:
+            MappingError: ``device-corner`` for what is no corner, or where facts do not go together
+                at their ends.
+        """
+        check_corner(corner)
+        if corner == "nominal":
+            return self
+        made = replace(
+            self,
+            name=f"{self.name:.56}-{corner}",
+            summary=f"{self.summary:.1900}; at the {corner} ends of its facts",
+            cell=at_corner(self.cell, CELL_FACTS, corner),
+            amplifier=self.amplifier and at_corner(self.amplifier, AMPLIFIER_FACTS, corner),
+            wire=self.wire and at_corner(self.wire, WIRE_FACTS, corner),
+        )
+        for problem in made.cell.problems():
+            raise refuse(
+                "device-corner",
+                f"device '{self.name}' has no {corner} corner: {problem}",
+                loc="--corner",
+            )
+        return made
 
     def on(
         self,

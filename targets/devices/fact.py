@@ -2,8 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from targets.fields import Amount, Name, Text
+
+End = Literal["low", "high"]
 
 MOST_MICROSIEMENS = 1e6
 MOST_SECONDS = 1e10
@@ -61,6 +64,8 @@ class About:
     unit: str
     low: float
     high: float
+    worst: End | None = None
+    """At which end more goes wrong; None where it is both, or neither."""
 
 
 def bounded(table: object, keys: Mapping[str, About]) -> Iterator[str]:
