@@ -90,6 +90,6 @@ def check_plan(plan: Plan) -> None:
     for sweep in plan.sweeps:
         for value in sweep.values:
             if sweep.name == AGE:
-                check_conditions(value, None)
+                check_conditions(value, None, loc="--sweep")
             else:
-                check_settings({sweep.name: value})
+                check_settings({sweep.name: value}, loc="--sweep")

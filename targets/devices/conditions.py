@@ -23,22 +23,36 @@ def parse_age(text: str) -> float:
     return _checked(seconds, f"{text!r:.80}", YOUNGEST_S, MOST_SECONDS, "an age", "s")
 
 
-def check_conditions(age: float | None, temperature: float | None) -> None:
-    """Refuse ``device-age``: seconds and degrees Celsius that no chip has."""
+def check_conditions(age: float | None, temperature: float | None, loc: str | None = None) -> None:
+    """Refuse ``device-age``: seconds and degrees that no chip has; ``loc`` says who asked."""
     if age is not None:
-        _checked(age, f"{age}", YOUNGEST_S, MOST_SECONDS, "an age", "s")
+        _checked(age, f"{age}", YOUNGEST_S, MOST_SECONDS, "an age", "s", loc)
     if temperature is not None:
         _checked(
-            temperature, f"{temperature}", COLDEST_C, HOTTEST_C, "a temperature", "degrees Celsius"
+            temperature,
+            f"{temperature}",
+            COLDEST_C,
+            HOTTEST_C,
+            "a temperature",
+            "degrees Celsius",
+            loc,
         )
 
 
-def _checked(value: float, said: str, low: float, high: float, what: str, unit: str) -> float:
+def _checked(
+    value: float,
+    said: str,
+    low: float,
+    high: float,
+    what: str,
+    unit: str,
+    loc: str | None = None,
+) -> float:
     if low <= value <= high:
         return value
     raise refuse(
         "device-age",
         f"{what} of a chip is {low:g}..{high:g} {unit}, got {said}",
-        loc="--age" if unit == "s" else "--temperature",
+        loc=loc or ("--age" if unit == "s" else "--temperature"),
         help="say 3600, 12h, 30d or 10y after programming" if unit == "s" else "",
     )

@@ -57,20 +57,20 @@ def parse_set(text: str) -> tuple[str, float]:
     return name.strip(), number
 
 
-def check(values: Mapping[str, float]) -> None:
-    """Refuse settings that there are not, or that are out of range.
+def check(values: Mapping[str, float], loc: str = "--set") -> None:
+    """Refuse settings that there are not, or that are out of range; ``loc`` says who asked.
 
     Raises:
         MappingError: ``device-setting``, all of them.
     """
-    _refuse([text for name, value in values.items() if (text := _problem(name, value))])
+    _refuse([text for name, value in values.items() if (text := _problem(name, value))], loc)
 
 
-def _refuse(problems: list[str]) -> None:
+def _refuse(problems: list[str], loc: str = "--set") -> None:
     if problems:
         known = ", ".join(SETTINGS)
         raise MappingError(
-            Diagnostic(code="device-setting", message=text, loc="--set", help=f"names are {known}")
+            Diagnostic(code="device-setting", message=text, loc=loc, help=f"names are {known}")
             for text in problems
         )
 

@@ -13,7 +13,7 @@ from mapper import cli
 from mapper.diagnostics import MappingError
 from mapper.dies.draw import Lot
 from mapper.dies.found import measured, study_dies
-from mapper.dies.plan import Plan
+from mapper.dies.plan import Plan, check_plan
 from mapper.dies.trials import Ideal, Trials
 from mapper.executor import engine
 from mapper.ir.counter import read_keys
@@ -220,6 +220,13 @@ def test_age_is_swept_in_seconds(build, few):
 def test_what_cannot_be_is_refused_before_a_die_is_drawn(build, few, options, code, monkeypatch):
     monkeypatch.setattr(Lot, "die", None)
     assert refused(build.dies, few, **options) == code
+
+
+def test_a_sweep_of_what_cannot_be_is_said_to_be_of_the_sweep():
+    for text in ("cell.sigm=0,1", "age=0,1"):
+        with pytest.raises(MappingError) as refused:
+            check_plan(Plan(sweeps=(parse_sweep(text),)))
+        assert {str(one.loc) for one in refused.value.diagnostics} == {"--sweep"}
 
 
 # --- what costs what ---------------------------------------------------------------------------
