@@ -30,11 +30,17 @@ class Trim:
     def __post_init__(self) -> None:
         if not 0 < self.step < np.inf:
             raise refuse(
-                "trim-step", f"references are trimmed in steps of {self.step:g} counts, not above 0"
+                "trim-step",
+                f"references are trimmed in steps of {self.step:g} counts, not above 0",
+                loc="--trim-step",
+                help="say a step in counts, such as 0.5",
             )
         if self.reach is not None and not 0 <= self.reach < np.inf:
             raise refuse(
-                "trim-range", f"a trim reaches {self.reach:g} counts, not a number from 0 on"
+                "trim-range",
+                f"a trim reaches {self.reach:g} counts, not a number from 0 on",
+                loc="--trim-range",
+                help="say how far a reference moves in counts, or leave it to the device",
             )
 
     def reach_of(self, facts: Imperfections) -> float | None:
