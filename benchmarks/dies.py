@@ -1,14 +1,15 @@
 """How fast dies run on the compiled kernels, against the chip as it should be.
 
     python -m benchmarks.dies [--json] [--rounds 7] [--variant avx2] [--networks DVSNet]
-                              [--kinds offsets,stuck,cells,noise]
+                              [--kinds offsets,stuck,cells,noise,yield]
 
 One thread, processor time. A die and the ideal chip run in turn within each round, as in
 ``benchmarks.executor``, whose networks these are: DVSNet on one recording of 20 time steps, a
 network of the size of the N-MNIST example on 50 recordings of 6. The die has random imperfections
 of one kind: offsets of references (one count), stuck cells (2 %), cells that vary (10 %), or noise
 of reads (half a count). ``plan_ms`` is what a further die of the same build takes to plan and pack,
-``dies_a_second`` counts that and the run.
+``dies_a_second`` counts that and the run. ``yield`` is a study as ``spikeloom yield`` runs it, of
+typical imperfections together: a die is drawn, packed and run, and what differs is counted.
 """
 
 import argparse
@@ -25,20 +26,34 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.executor import timed
 from benchmarks.networks import NETWORKS, Net, spikes, window
+from mapper.dies.draw import Lot
+from mapper.dies.trials import Trials, spike_layers
 from mapper.executor.native import NativeExecutor
-from mapper.ir.core import Array, Const, Graph, Op, Value
+from mapper.ir.core import Array, Const, Graph, Op, Span, Value
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.infer import infer_types
 from mapper.ir.noise import KEY_TYPE, NOISE_LEVELS
 from mapper.ir.readout import AdcRead, SenseAmpRead
 from mapper.kernels.core import VARIANT_VARIABLE, VARIANTS, best_level
+from mapper.pipeline import run_passes
+from passes.place import Place
+from targets import Target, load_target
+from targets.devices import load_device
 
 Read = TypeVar("Read", AdcRead, SenseAmpRead)
 FRACTION = 8
 UNIT = 1 << FRACTION
 COPIES = 4
 KEY = Value("read_key", KEY_TYPE, ())
-KINDS = ("offsets", "stuck", "cells", "noise")
+KINDS = ("offsets", "stuck", "cells", "noise", "yield")
+TYPICAL = {
+    "cell.sigma": 0.1,
+    "cell.on_off": 20.0,
+    "cell.stuck_on": 0.002,
+    "cell.stuck_off": 0.005,
+    "amplifier.offset": 0.5,
+}
+"""Of the dies of a study."""
 DENSITY = 0.1
 
 
@@ -134,6 +149,20 @@ def _quantiles() -> Array:
     return np.sort(np.random.default_rng(0).standard_normal(NOISE_LEVELS))
 
 
+def placed(graph: Graph, target: Target) -> Graph:
+    """Return a graph on the crossbars of a target, one copy of each layer."""
+    (macro,) = target.macros
+    ops = []
+    for op in graph.ops:
+        if isinstance(op, CrossbarMvm):
+            assert op.encoding is not None
+            each = macro.bitlines // op.encoding.bitlines_per_weight
+            columns = tuple(Span(0, op.outputs).split(each))
+            op = replace(op, columns=columns, placement=replace(op.placement, macro=macro.name))
+        ops.append(op)
+    return run_passes(replace(graph, ops=tuple(ops)), target, [Place()])[0]
+
+
 def rows(rounds: int, networks: list[str], kinds: list[str]) -> Iterator[dict[str, Any]]:
     """Measure one die of each kind beside the ideal chip."""
     for name in networks:
@@ -142,38 +171,79 @@ def rows(rounds: int, networks: list[str], kinds: list[str]) -> Iterator[dict[st
         net = Net(drawn, DENSITY, adc_bits=bits)
         graph = make(net)
         codes = spikes(np.random.default_rng(1), DENSITY, steps, recordings, *shape)
-        keys = np.random.default_rng(2).integers(0, KEY_TYPE.max, (steps, recordings))
-        ideal = NativeExecutor(graph, threads=1)
         for kind in kinds:
-            die = die_of(graph, kind, 1)
-            executor = NativeExecutor(die, threads=1)
-            inputs = {"x": codes} | ({"read_key": keys} if kind == "noise" else {})
-            runs = {
-                "ideal": lambda ideal=ideal, codes=codes: ideal.run({"x": codes}),
-                "die": lambda executor=executor, inputs=inputs: executor.run(inputs),
-                "plan": lambda executor=executor, die=die: executor.again(die),
-            }
-            times = timed(runs, rounds)
-            cells = sum(
-                die.constants[op.cells.name].size
-                for op in die.ops
-                if isinstance(op, CrossbarMvm) and op.cells is not None
-            )
-            yield {
-                "network": name,
-                "kind": kind,
-                "variant": VARIANTS[best_level()],
-                "ideal_ms": round(1e3 * median(times["ideal"]), 2),
-                "die_ms": round(1e3 * median(times["die"]), 2),
-                "ratio": round(
-                    median(a / b for a, b in zip(times["die"], times["ideal"], strict=True)), 3
-                ),
-                "plan_ms": round(1e3 * median(times["plan"]), 2),
-                "cells": cells,
-                "plan_ns_a_cell": round(1e9 * median(times["plan"]) / cells, 1),
-                "dies_a_second": round(1 / (median(times["die"]) + median(times["plan"])), 1),
-                "notes": list(executor.notes),
-            }
+            found = _study if kind == "yield" else _die
+            row = {"network": name, "kind": kind, "variant": VARIANTS[best_level()]}
+            yield row | found(graph, codes, kind, rounds)
+
+
+def _die(graph: Graph, codes: Array, kind: str, rounds: int) -> dict[str, Any]:
+    """Measure the run of a die, and planning one like it."""
+    keys = np.random.default_rng(2).integers(0, KEY_TYPE.max, codes.shape[:2])
+    ideal, die = NativeExecutor(graph, threads=1), die_of(graph, kind, 1)
+    executor = NativeExecutor(die, threads=1)
+    inputs = {"x": codes} | ({"read_key": keys} if kind == "noise" else {})
+    runs = {
+        "ideal": lambda: ideal.run({"x": codes}),
+        "die": lambda: executor.run(inputs),
+        "plan": lambda: executor.again(die),
+    }
+    times = timed(runs, rounds)
+    return {
+        **_told(times),
+        **_a_cell("plan", times["plan"], die),
+        "dies_a_second": round(1 / (median(times["die"]) + median(times["plan"])), 1),
+        "notes": list(executor.notes),
+    }
+
+
+def _study(graph: Graph, codes: Array, kind: str, rounds: int) -> dict[str, Any]:
+    """Measure what a study does for each die, and its parts."""
+    exact = any(isinstance(op, AdcRead) for op in graph.ops)
+    target = load_target("hpadc-sar5-64" if exact else "adcless-64")
+    lot = Lot(device=load_device("ideal"), settings=TYPICAL)
+    held = placed(graph, target)
+    dies = Trials(graph=held, target=target, lot=lot, codes={"x": codes}).prepare()
+    die = dies.die({"seed": 0})
+    executor = NativeExecutor(die, watch=tuple(spike_layers(held)), threads=1)
+    ideal = NativeExecutor(held, threads=1)
+    runs = {
+        "ideal": lambda: ideal.run({"x": codes}),
+        "die": lambda: executor.run_packed({"x": codes}),
+        "draw": lambda: dies.die({"seed": 1}, checked=False),
+        "plan": lambda: executor.again(die),
+        "whole": lambda: dies({"seed": 2}),
+    }
+    times = timed(runs, rounds)
+    return {
+        **_told(times),
+        **_a_cell("draw", times["draw"], die),
+        **_a_cell("plan", times["plan"], die),
+        "dies_a_second": round(1 / median(times["whole"]), 1),
+        "notes": list(executor.notes),
+    }
+
+
+def _told(times: dict[str, list[float]]) -> dict[str, Any]:
+    ratios = (a / b for a, b in zip(times["die"], times["ideal"], strict=True))
+    return {
+        "ideal_ms": round(1e3 * median(times["ideal"]), 2),
+        "die_ms": round(1e3 * median(times["die"]), 2),
+        "ratio": round(median(ratios), 3),
+    }
+
+
+def _a_cell(what: str, times: list[float], die: Graph) -> dict[str, Any]:
+    cells = sum(
+        die.constants[op.cells.name].size
+        for op in die.ops
+        if isinstance(op, CrossbarMvm) and op.cells is not None
+    )
+    return {
+        f"{what}_ms": round(1e3 * median(times), 2),
+        "cells": cells,
+        f"{what}_ns_a_cell": round(1e9 * median(times) / cells, 1),
+    }
 
 
 def main() -> None:

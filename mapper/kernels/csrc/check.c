@@ -69,6 +69,7 @@ const char *check_sizes(const Layer *l) {
     NEED(l->nibbles == 0 || (l->chunk % l->nibbles == 0 && l->at_once % 64 == 0));
     NEED(between(l->readout, SENSE, ADC) && between(l->top, 1, most));
     NEED(between(l->down, 0, 15) && (l->down == 0 || l->quick == BY_COLUMN));
+    NEED(l->kind != SUMS8 || l->chunk >= 4);
     NEED(between(l->chunk, 1, 127) && between(l->quick, BY_FLOATS, EVEN) &&
          (!l->quick || (l->readout == ADC && l->kind != SUMS32)));
   }

@@ -9,18 +9,31 @@
  */
 typedef uint64_t NAME(hashes) __attribute__((vector_size(VECTOR)));
 #define HASHES (VECTOR / 8)
+#define GOLDEN UINT64_C(0x9E3779B97F4A7C15)
+
+/* States of SplitMix64 for neighbouring counters from one on. */
+static AI NAME(hashes) NAME(states_from)(uint64_t key, uint64_t counter) {
+  NAME(hashes) state;
+  for (int k = 0; k < HASHES; k++) state[k] = (uint64_t)k * GOLDEN;
+  return state + (key + (counter + 1) * GOLDEN);
+}
+
+/* What SplitMix64 makes of some vectors of states at once: each takes long, and none waits for another. */
+static AI void NAME(mix)(NAME(hashes) *z, const int count) {
+#pragma GCC unroll 8
+  for (int k = 0; k < count; k++) z[k] = (z[k] ^ z[k] >> 30) * 0xBF58476D1CE4E5B9ULL;
+#pragma GCC unroll 8
+  for (int k = 0; k < count; k++) z[k] = (z[k] ^ z[k] >> 27) * 0x94D049BB133111EBULL;
+#pragma GCC unroll 8
+  for (int k = 0; k < count; k++) z[k] ^= z[k] >> 31;
+}
 
 /* The hashes of `count` neighbouring counters, and up to HASHES - 1 behind them. */
 static AI void NAME(hash_some)(uint64_t key, uint64_t counter, int64_t count, uint64_t *out) {
-  const uint64_t golden = 0x9E3779B97F4A7C15ULL;
-  NAME(hashes) state;
-  for (int k = 0; k < HASHES; k++) state[k] = (uint64_t)k * golden;
-  state += key + (counter + 1) * golden;
-  for (int64_t k = 0; k < count; k += HASHES, state += HASHES * golden) {
+  NAME(hashes) state = NAME(states_from)(key, counter);
+  for (int64_t k = 0; k < count; k += HASHES, state += HASHES * GOLDEN) {
     NAME(hashes) z = state;
-    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9ULL;
-    z = (z ^ z >> 27) * 0x94D049BB133111EBULL;
-    z ^= z >> 31;
+    NAME(mix)(&z, 1);
     memcpy(out + k, &z, VECTOR);
   }
 }

@@ -10,7 +10,9 @@
 
 #define LANES (VECTOR / (int)sizeof(CELL))
 #define OUTPUTS ((int)l->at_once)
+#define FOUR 4u
 #define MOST 2048 /* of OUTPUTS x S, see check.c */
+#define MOST_FEW 8 /* positions whose noisy sums are made before any is compared */
 #define HASHED (MOST / 4 + 33 * HASHES) /* of 32 slices at most, each filled up and a vector more */
 typedef CELL FN(vec) __attribute__((vector_size(VECTOR)));
 typedef NUM FN(sum) __attribute__((vector_size(VECTOR)));
@@ -19,26 +21,39 @@ typedef NUM FN(part) __attribute__((vector_size(LANES32 * sizeof(NUM))));
 
 static AI FN(vec) FN(ldv)(const CELL *p) { FN(vec) v; memcpy(&v, p, VECTOR); return v; }
 
+/* Cells as numbers; GCC widens bytes a quarter of a vector at a time. */
+static AI FN(sum) FN(widen)(FN(few) part) {
+#if LEVEL >= 2
+  if (sizeof(CELL) == 1) { __m256i in; memcpy(&in, &part, 32); return (FN(sum))_mm512_cvtepi8_epi16(in); }
+#elif LEVEL == 1
+  if (sizeof(CELL) == 1) { __m128i in; memcpy(&in, &part, 16); return (FN(sum))_mm256_cvtepi8_epi16(in); }
+#endif
+  return __builtin_convertvector(part, FN(sum));
+}
+
 static AI void FN(keep)(NUM *p, FN(vec) v, int first) {
   FN(few) part[sizeof(NUM) / sizeof(CELL)];
   memcpy(part, &v, sizeof v);
   for (int k = 0; k < (int)(sizeof(NUM) / sizeof(CELL)); k++, p += VECTOR / sizeof(NUM)) {
-    FN(sum) sum = __builtin_convertvector(part[k], FN(sum)), before;
+    FN(sum) sum = FN(widen)(part[k]), before;
     if (!first) { memcpy(&before, p, sizeof before); sum += before; }
     memcpy(p, &sum, sizeof sum);
   }
 }
 
-/* Add `wide` vectors of each driven row; `wide` is a constant where this is inlined. */
+/* Add `wide` vectors of each driven row; `wide` is a constant where this is inlined. Four rows at a time: a list
+ * is followed by eight rows of zeros, and how many fours it has is easier to foresee than how many rows. */
 static AI void FN(add_rows)(const uint16_t *ix, uint32_t n, const CELL *w, int64_t row, NUM *out,
                             int wide, int first) {
   FN(vec) acc[8];
   for (int j = 0; j < wide; j++) acc[j] = (FN(vec)){0};
-  for (uint32_t i = 0; i < n; i++) {
-    const CELL *from = w + ix[i] * row;
+  for (uint32_t i = 0; i < n; i += FOUR)
+#pragma GCC unroll 4
+    for (uint32_t k = 0; k < FOUR; k++) {
+      const CELL *from = w + ix[i + k] * row;
 #pragma GCC unroll 8
-    for (int j = 0; j < wide; j++) acc[j] += FN(ldv)(from + j * LANES);
-  }
+      for (int j = 0; j < wide; j++) acc[j] += FN(ldv)(from + j * LANES);
+    }
   for (int j = 0; j < wide; j++) FN(keep)(out + j * LANES, acc[j], first);
 }
 
@@ -111,7 +126,8 @@ static AI void FN(some_sums)(const Layer *l, const uint16_t *ix, uint32_t n, con
 #ifdef NIBBLES
   if (l->nibbles) { FN(nibble_sums)(l, ix, n, w, row, out); return; }
 #endif
-  const uint32_t chunk = sizeof(CELL) == sizeof(NUM) || n < l->chunk ? n : (uint32_t)l->chunk;
+  const uint32_t fit = (uint32_t)l->chunk / FOUR * FOUR; /* more than the last rows would be added twice */
+  const uint32_t chunk = sizeof(CELL) == sizeof(NUM) || n < fit ? n : fit;
   FN(chunk_sums)(ix, chunk, w, row, out, 1);
   for (uint32_t done = chunk; done < n; done += chunk)
     FN(chunk_sums)(ix + done, n - done < chunk ? n - done : chunk, w, row, out, 0);
@@ -187,45 +203,97 @@ static AI void FN(sense_stored)(const FN(Narrow) *a, const NUM *p, int16_t *y, i
   }
 }
 
-/* The same with noise, `steps` of which may lower a threshold: tables [L][1 + steps] of columns. Slices
- * have `pitch` numbers of 16 bits each. */
-static AI void FN(steps_of)(const FN(Narrow) *a, const NUM *p, const uint16_t *bits, int64_t pitch, int16_t *y,
-                            int64_t S, const int steps) {
+/* Lower a threshold by one for each of the `steps` numbers under it that the bits of a read are beyond. */
+static AI FN(narrow) FN(lowered)(FN(narrow) threshold, const int16_t *t, int64_t cols, FN(narrow) own, const int steps) {
+#pragma GCC unroll 10
+  for (int j = 0; j < steps; j++, t += cols)
+#if LEVEL >= 2
+    threshold = (FN(narrow))_mm512_mask_sub_epi16((__m512i)threshold,
+        _mm512_cmpgt_epi16_mask((__m512i)own, (__m512i)FN(ldn)(t)), (__m512i)threshold, _mm512_set1_epi16(1));
+#else
+    threshold += (FN(narrow))(own > FN(ldn)(t));
+#endif
+  return threshold;
+}
+
+/* What a slice adds to y at column c, whose reads have the bits `own`: tables [L][1 + steps] of columns. */
+static AI FN(narrow) FN(step_slice)(const FN(Narrow) *a, const NUM *p, FN(narrow) own, FN(narrow) found, int64_t c,
+                                    int64_t s, int64_t S, const int steps) {
+  const FN(narrow) sums = FN(ldn)(p + s * a->outputs + c);
+  const int16_t *t = a->thresholds + s * a->Npad + c;
+  own ^= INT16_MIN;
+  for (int k = 0; k < a->L; k++, t += (1 + steps) * a->cols) {
+    const FN(narrow) threshold = FN(lowered)(FN(ldn)(t), t + a->cols, a->cols, own, steps);
+    found = FN(add_reached)(found, sums, threshold, a->weights[k * S + s]);
+  }
+  return found;
+}
+
+/* Noisy sums of S slices, whose bits are in memory: `pitch` numbers of 16 bits a slice. */
+static AI void FN(steps_stored)(const FN(Narrow) *a, const NUM *p, const uint16_t *bits, int64_t pitch, int16_t *y,
+                                int64_t S, const int steps) {
   for (int64_t c = 0; c < a->outputs; c += VECTOR / 2) {
     FN(narrow) found = FN(ldn)(y + c);
-    for (int64_t s = 0; s < S; s++) {
-      const FN(narrow) sums = FN(ldn)(p + s * a->outputs + c);
-      const FN(narrow) own = FN(ldn)((const int16_t *)bits + s * pitch + c) ^ INT16_MIN;
-      const int16_t *t = a->thresholds + s * a->Npad + c;
-      for (int k = 0; k < a->L; k++) {
-        FN(narrow) threshold = FN(ldn)(t);
-        t += a->cols;
-#pragma GCC unroll 10
-        for (int j = 0; j < steps; j++, t += a->cols)
-#if LEVEL >= 2
-          threshold = (FN(narrow))_mm512_mask_sub_epi16((__m512i)threshold,
-              _mm512_cmpgt_epi16_mask((__m512i)own, (__m512i)FN(ldn)(t)), (__m512i)threshold, _mm512_set1_epi16(1));
-#else
-          threshold += (FN(narrow))(own > FN(ldn)(t));
-#endif
-        found = FN(add_reached)(found, sums, threshold, a->weights[k * S + s]);
-      }
-    }
+    for (int64_t s = 0; s < S; s++)
+      found = FN(step_slice)(a, p, FN(ldn)((const int16_t *)bits + s * pitch + c), found, c, s, S, steps);
     memcpy(y + c, &found, VECTOR);
   }
 }
 
-static __attribute__((noinline)) void FN(sense_steps)(const Layer *l, const FN(Narrow) *a, const NUM *p,
-                                                      NAME(Reads) reads, int64_t from, int16_t *y) {
-  const int64_t pitch = (a->outputs / 4 + HASHES) * 4;
+/* The same where outputs begin with a hash: a vector of hashes has the bits of a vector of columns. If S is a
+ * constant, those of all slices are made at once. */
+static AI void FN(steps_hashed)(const FN(Narrow) *a, const NUM *p, uint64_t key, uint64_t counter, uint64_t fours,
+                                int16_t *y, const int S, const int steps) {
+  NAME(hashes) state = NAME(states_from)(key, counter);
+  for (int64_t c = 0; c < a->outputs; c += VECTOR / 2, state += HASHES * GOLDEN) {
+    NAME(hashes) z[4];
+    FN(narrow) found = FN(ldn)(y + c);
+#pragma GCC unroll 4
+    for (int s = 0; s < S; s++) z[s] = state + (uint64_t)s * fours * GOLDEN;
+    NAME(mix)(z, S);
+#pragma GCC unroll 4
+    for (int s = 0; s < S; s++) found = FN(step_slice)(a, p, (FN(narrow))z[s], found, c, s, S, steps);
+    memcpy(y + c, &found, VECTOR);
+  }
+}
+
+/* Positions of a row block, whose sums lie one after the other. */
+typedef struct {
+  const Layer *l;
+  const Scratch *s;
+  int64_t block, first, count, from; /* the first of them, and the first output */
+} FN(Few);
+
+/* Four slices whose outputs begin with a hash, as is usual; any others. */
+static AI void FN(steps_of_four)(const FN(Few) *f, const FN(Narrow) *a, const NUM *p, int16_t *y, const int steps) {
+  const uint64_t fours = (uint64_t)(f->l->N + 3) / 4;
+  for (int64_t q = 0; q < f->count; q++, p += 4 * a->outputs, y += f->l->N + 32) {
+    const NAME(Reads) reads = NAME(reads_of)(f->l, f->s, f->block, f->first + q);
+    FN(steps_hashed)(a, p, reads.key, reads.place * fours + (uint64_t)f->from / 4, fours, y, 4, steps);
+  }
+}
+
+static AI void FN(steps_of)(const FN(Few) *f, const FN(Narrow) *a, const NUM *p, int16_t *y, const int steps) {
+  const int64_t S = f->l->S, pitch = (a->outputs / 4 + HASHES) * 4;
   uint64_t hashes[HASHED];
-  for (int64_t s = 0; s < l->S; s++) NAME(bits_of)(l, reads, s, from, a->outputs, hashes + s * pitch / 4);
-  const uint16_t *bits = (const uint16_t *)hashes + from % 4;
-#define STEPS(n) case n: FN(steps_of)(a, p, bits, pitch, y, l->S, n); break
-  switch (l->steps) { STEPS(3); STEPS(4); STEPS(5); STEPS(6); STEPS(7); STEPS(9);
-    default: FN(steps_of)(a, p, bits, pitch, y, l->S, (int)l->steps);
+  for (int64_t q = 0; q < f->count; q++, p += S * a->outputs, y += f->l->N + 32) {
+    const NAME(Reads) reads = NAME(reads_of)(f->l, f->s, f->block, f->first + q);
+    for (int64_t s = 0; s < S; s++) NAME(bits_of)(f->l, reads, s, f->from, a->outputs, hashes + s * pitch / 4);
+    FN(steps_stored)(a, p, (const uint16_t *)hashes + f->from % 4, pitch, y, S, steps);
+  }
+}
+
+/* Steps are few: the usual numbers of them are constants. */
+static __attribute__((noinline)) void FN(sense_steps)(const FN(Few) *f, const FN(Narrow) *a, const NUM *p, int16_t *y) {
+#define FOURS(n) case n: FN(steps_of_four)(f, a, p, y, n); return
+#define STEPS(n) case n: FN(steps_of)(f, a, p, y, n); return
+  if (f->l->S == 4 && f->from % 4 == 0)
+    switch (f->l->steps) { FOURS(3); FOURS(4); FOURS(5); FOURS(6); default: break; }
+  switch (f->l->steps) { STEPS(3); STEPS(4); STEPS(5); STEPS(7); STEPS(9);
+    default: FN(steps_of)(f, a, p, y, (int)f->l->steps);
   }
 #undef STEPS
+#undef FOURS
 }
 
 /* Sums of S slices that stay in registers, if S is a constant. */
@@ -234,14 +302,16 @@ static AI void FN(sense_added)(const FN(Narrow) *a, int16_t *y, const int S) {
     FN(narrow) sums[8];
 #pragma GCC unroll 8
     for (int j = 0; j < S * MANY; j++) sums[j] = (FN(narrow)){0};
-    for (uint32_t i = 0; i < a->n; i++) {
-      const CELL *from = a->w + a->ix[i] * a->row + c;
+    for (uint32_t i = 0; i < a->n; i += FOUR)
+#pragma GCC unroll 4
+      for (uint32_t k = 0; k < FOUR; k++) {
+        const CELL *from = a->w + a->ix[i + k] * a->row + c;
 #pragma GCC unroll 8
-      for (int s = 0; s < S; s++)
+        for (int s = 0; s < S; s++)
 #pragma GCC unroll 2
-        for (int j = 0; j < MANY; j++)
-          sums[s * MANY + j] += FN(ldn)((const int16_t *)from + s * a->outputs + j * (VECTOR / 2));
-    }
+          for (int j = 0; j < MANY; j++)
+            sums[s * MANY + j] += FN(ldn)((const int16_t *)from + s * a->outputs + j * (VECTOR / 2));
+      }
 #pragma GCC unroll 2
     for (int j = 0; j < MANY; j++) {
       const int64_t at = c + j * (VECTOR / 2);
@@ -270,17 +340,28 @@ static AI void FN(narrow_of)(const Layer *l, const Scratch *s, const Cluster *k,
   int16_t *y = (int16_t *)s->y + k->y + c;
   FN(Narrow) a = {NULL, 0, (const CELL *)s->weights + (b * pieces + c / OUTPUTS) * piece, row, OUTPUTS, l->cols, l->Npad,
                   s->halves + b * tables * l->cols + c, s->rests + b * l->Npad + c, weights, scale, (int)l->L};
+  NUM sums[MOST] __attribute__((aligned(64)));
+  if (l->noisy) {
+    const int64_t each = l->S * OUTPUTS, room = MOST / each < MOST_FEW ? MOST / each : MOST_FEW;
+    for (int64_t p = p0; p < p1; p += room, y += room * pitch) {
+      const FN(Few) few = {l, s, b, p, p1 - p < room ? p1 - p : room, k->y + c};
+      for (int64_t q = 0; q < few.count; q++) {
+        const Entry e = at[posbase[p + q]];
+        FN(some_sums)(l, pool + e.start, e.n, a.w, row, sums + q * each);
+      }
+      FN(sense_steps)(&few, &a, sums, y);
+    }
+    return;
+  }
   for (int64_t p = p0; p < p1; p++, y += pitch) {
     const Entry e = at[posbase[p]];
-    if (!e.n && !l->noisy) continue;
+    if (!e.n) continue;
     a.ix = pool + e.start;
     a.n = e.n;
-    if (sizeof(CELL) == sizeof(NUM) && S && !l->noisy) FN(sense_added)(&a, y, S);
+    if (sizeof(CELL) == sizeof(NUM) && S) FN(sense_added)(&a, y, S);
     else {
-      NUM sums[MOST] __attribute__((aligned(64)));
       FN(some_sums)(l, a.ix, a.n, a.w, row, sums);
-      if (l->noisy) FN(sense_steps)(l, &a, sums, NAME(reads_of)(l, s, b, p), k->y + c, y);
-      else FN(sense_stored)(&a, sums, y, l->S);
+      FN(sense_stored)(&a, sums, y, l->S);
     }
   }
 }
@@ -422,7 +503,9 @@ static void FN(sums_tile)(const Layer *l, const Scratch *s, const Cluster *k, co
 
 #undef LANES
 #undef OUTPUTS
+#undef FOUR
 #undef MOST
+#undef MOST_FEW
 #undef HASHED
 #undef FN
 #undef FN2

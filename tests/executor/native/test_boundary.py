@@ -141,6 +141,9 @@ def test_jobs_that_are_not_there_are_refused():
 def test_cells_as_numbers_are_checked_too():
     fields, arrays = described(read=adc("sar", 3, 1))
     run_layer(0, fields, arrays, 0, 1)
+    assert fields["kind"] == number("SUMS8")
+    with pytest.raises(ValueError, match="chunk"):  # four wordlines are added at once
+        run_layer(0, fields | {"chunk": 3}, arrays, 0, 1)
     with pytest.raises(ValueError, match="weights"):
         run_layer(0, fields, arrays | {"weights": arrays["weights"][:-1].copy()}, 0, 1)
 
