@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from math import prod
 from typing import Literal
 
+from mapper.diagnostics import refuse
 from mapper.dies.layers import crossbar_layers
 from mapper.dies.plan import Plan, with_seed
-from mapper.dies.trials import Trials, spike_layers
+from mapper.dies.trials import SEED, Trials, spike_layers
+from mapper.json_values import whole
 from mapper.progress import Progress, silent
 from mapper.proportions import Score
-from mapper.study import Case, Record, Studied, run_study
+from mapper.study import RECORDS, Case, Record, Studied, run_study
 from mapper.study.statistics import Difference, Distribution, Swept, difference
 
 Measured = Literal["accuracy", "same class", "same outputs"]
@@ -85,7 +87,8 @@ def study_dies(
         progress: Called with what is done.
 
     Raises:
-        MappingError: As ``run_study`` and ``Lot.die``.
+        MappingError: As ``run_study`` and ``Lot.die``; ``bad-study`` for records, which may come
+            from anyone, of more samples or spikes than there are.
     """
     progress("the ideal chip on the recording")
     counted = trials.prepare().counted()
@@ -121,6 +124,27 @@ class _Read:
             repr(case): record for case, record in zip(studied.cases, studied.records, strict=True)
         }
         self.ideal = self._share(ideal)
+        for case, record in zip(studied.cases, studied.records, strict=True):
+            self._check(case, record)
+
+    def _check(self, case: Case, record: Record) -> None:
+        """Refuse counts that no die can have: the file of records may come from anyone."""
+        runs = prod(self.trials.shape)
+        try:
+            name = COUNTED[self.measured]
+            whole(record[name], f"count {name!r}", least=0, most=self.trials.shape[1])
+            if case.keys() == {SEED}:
+                for layer, neurons in spike_layers(self.trials.graph).items():
+                    count = record["spikes"][layer]
+                    whole(count, f"count of spikes of {layer!r}", least=0, most=runs * neurons)
+        except (LookupError, TypeError, ValueError) as error:
+            said = f"has no {error}" if isinstance(error, LookupError) else f"says: {error}"
+            raise refuse(
+                "bad-study",
+                f"no usable records: that of case {case} {said}",
+                loc=RECORDS,
+                help="remove the file, or give another folder, and run again",
+            ) from error
 
     def record(self, case: Case) -> Record:
         return self._records[repr(case)]

@@ -17,6 +17,9 @@ from passes.draw_die import DrawDie
 from targets import Target
 from targets.devices import Imperfections
 
+LEAST_STEP = 1e-6
+"""In counts: no reference is told apart by less, and offsets are no countless steps."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trim:
@@ -28,10 +31,11 @@ class Trim:
     """How far it goes, up or down, in counts; None: what the device of a macro says."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.step < np.inf:
+        if not LEAST_STEP <= self.step < np.inf:
             raise refuse(
                 "trim-step",
-                f"references are trimmed in steps of {self.step:g} counts, not above 0",
+                f"references are trimmed in steps of {self.step:g} counts, not {LEAST_STEP:g} or "
+                "more",
                 loc="--trim-step",
                 help="say a step in counts, such as 0.5",
             )

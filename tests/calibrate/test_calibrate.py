@@ -204,7 +204,7 @@ def test_a_target_that_does_not_say_its_step_is_not_trimmed(build):
         die.calibrate(SAMPLES, trim=True)
     assert refused.value.diagnostics[0].code == "trim-step"
     assert die.calibrate(SAMPLES).what.trim is None
-    for step in (0, -1.0, float("nan")):
+    for step in (0, -1.0, 1e-320, float("nan")):
         with pytest.raises(MappingError) as refused:
             die.calibrate(SAMPLES, trim=True, trim_step=step)
         assert refused.value.diagnostics[0].code == "trim-step"

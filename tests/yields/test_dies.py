@@ -145,6 +145,22 @@ def test_a_run_goes_on_where_it_was_stopped(build, few, tmp_path, monkeypatch):
     assert refused(build.dies, few, dies=4, folder=tmp_path, **DIE) == "bad-study"
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("right", 9), ("right", -1), ("right", 0.5), ("right", None),
+     ("spikes", {}), ("spikes", 3)],
+)  # fmt: skip
+def test_counts_that_no_die_can_have_are_refused(build, few, tmp_path, name, value):
+    build.dies(few, dies=1, folder=tmp_path, **DIE)
+    header, line = (tmp_path / RECORDS).read_text().splitlines()
+    held = json.loads(line)
+    held["record"][name] = value
+    (tmp_path / RECORDS).write_text(f"{header}\n{json.dumps(held)}\n")
+    with pytest.raises(MappingError, match=r"that of case \{'seed': 0\} (has no|says:)") as caught:
+        build.dies(few, dies=1, folder=tmp_path, **DIE)
+    assert caught.value.diagnostics[0].code == "bad-study"
+
+
 def test_yield_counts_dies_that_reach_what_is_required(build, few):
     dies = build.dies(few, dies=5, seed=10, require=0.75, **DIE)
     assert dies.seeds.tolist() == [10, 11, 12, 13, 14]

@@ -13,6 +13,7 @@ from mapper.api.yields import Dies, read_yield
 from mapper.diagnostics import MappingError
 from mapper.report.dies.data import DATA
 from mapper.report.dies.page import dies_caption, dies_charts
+from mapper.study.statistics import difference
 from mapper.study.sweep import parse_sweep
 from tests.networks import small_conv_net, spikes
 
@@ -88,6 +89,16 @@ def test_options_of_a_build_are_refused(studied, tmp_path):
     assert not (tmp_path / "figs").exists()
 
 
+def test_differences_may_deviate_by_more_than_all_samples(studied, tmp_path):
+    """One die gains all samples by what another loses them by: 1 and -1 deviate by sqrt(2)."""
+    _, folder = studied
+    answer = json.loads((folder / DATA).read_text())
+    gained = difference((1.0, 0.0), (0.0, 1.0)).as_dict()
+    answer["costs"]["layers"][0]["left_out"] = gained
+    (tmp_path / DATA).write_text(json.dumps(answer))
+    assert read_yield(tmp_path).as_dict()["costs"]["layers"][0]["left_out"] == gained
+
+
 DELETED = object()
 
 
@@ -113,6 +124,9 @@ DELETED = object()
         (("costs", "layers", 0, "alone", "of"), 10**15),
         (("costs", "layers", 0, "alone", "difference"), 2),
         (("costs", "layers", 0, "alone", "deviation"), None),
+        (("costs", "layers", 0, "alone", "deviation"), 1.5),
+        (("settings", "cell.luck"), 1),
+        (("sweeps", 0, "setting"), "\ud800"),
         (("devices", 0, "cites"), [1]),
         (("references",), {}),
         (("references", 0, "key"), "a b"),

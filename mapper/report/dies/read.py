@@ -1,17 +1,20 @@
 """Read what ``yield -o`` wrote as ``yield.json``, which may come from anyone."""
 
 from collections.abc import Mapping
+from math import sqrt
 from typing import Any
 
 from mapper.dies.covered import DeviceUsed
 from mapper.dies.found import COUNTED, Cost, Costs, Found
 from mapper.dies.plan import MOST_DIES, Plan
+from mapper.dies.trials import AGE
 from mapper.json_values import finite, share, shares, text, texts, whole
 from mapper.proportions import read_score
 from mapper.report.dies.data import DATA, SCHEMA, DiesReport
 from mapper.report.references import works_of
 from mapper.study.statistics import Difference, Distribution, Swept
 from mapper.verify.read import read_taken
+from targets.devices import SETTINGS
 
 Json = Mapping[str, Any]
 
@@ -30,7 +33,7 @@ def read_dies(answer: Json) -> DiesReport:
     return DiesReport(
         network=text(answer["network"]),
         target=text(answer["target"]),
-        settings={text(name): finite(value) for name, value in answer["settings"].items()},
+        settings={_setting(name): finite(value) for name, value in answer["settings"].items()},
         age=None if age is None else finite(age),
         found=_found(answer),
         require=None if require is None else share(require),
@@ -75,7 +78,14 @@ def _swept(held: Json) -> Swept:
     points = {finite(point["value"]): _distribution(point) for point in held["points"]}
     if not points:
         raise ValueError(f"a sweep of {held['setting']!r:.80} has no points")
-    return Swept.of(text(held["setting"]), points.items())
+    name = held["setting"]
+    return Swept.of(AGE if name == AGE else _setting(name), points.items())
+
+
+def _setting(name: object) -> str:
+    if text(name) not in SETTINGS:
+        raise ValueError(f"{name!r:.80} is no setting of a device")
+    return text(name)
 
 
 def _costs(held: Json, dies: int) -> Costs:
@@ -101,7 +111,13 @@ def _difference(held: Json, dies: int) -> Difference:
     mean, deviation = finite(held["difference"]), held["deviation"]
     if not -1 <= mean <= 1 or held["of"] != dies or (deviation is None) != (dies == 1):
         raise ValueError(f"a difference on {dies} dies is {held!r:.80}")
-    return Difference(mean=mean, deviation=None if dies == 1 else share(deviation), of=dies)
+    if deviation is not None and not 0 <= finite(deviation) <= _MOST_DEVIATION:
+        raise ValueError(f"differences of shares deviate by {deviation!r:.80}")
+    return Difference(mean=mean, deviation=deviation, of=dies)
+
+
+_MOST_DEVIATION = sqrt(2) + 1e-9
+"""Of two differences, 1 and -1: squares are over one less than there are."""
 
 
 def _device(held: Json) -> DeviceUsed:
