@@ -1,7 +1,10 @@
 """Values of a JSON file that may come from anyone: what is meant, or an error that shows it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from math import isfinite
+from typing import TypeVar
+
+_Text = TypeVar("_Text", bound=str)
 
 
 def number(value: object) -> float:
@@ -86,3 +89,15 @@ def texts(values: Sequence[object]) -> tuple[str, ...]:
         TypeError: One is no text.
     """
     return tuple(map(text, values))
+
+
+def one_of(value: object, known: Collection[_Text]) -> _Text:
+    """Return which of some texts a value is.
+
+    Raises:
+        ValueError: It is none of them.
+    """
+    for one in known:
+        if one == value:
+            return one
+    raise ValueError(f"{value!r:.80} is none of {', '.join(known)}")

@@ -8,8 +8,9 @@ from mapper.compare.result import SCHEMA
 from mapper.cost import Range
 from mapper.cost.frames import Line
 from mapper.cost.waterfall import RatioStep, WaterfallStep
+from mapper.dies.found import COUNTED
 from mapper.dies.plan import MOST_DIES
-from mapper.json_values import number, share, shares, text, texts, whole
+from mapper.json_values import number, one_of, share, shares, text, texts, whole
 from mapper.proportions import Paired, Spread, read_score
 from mapper.report.comparison.data import (
     Built,
@@ -181,7 +182,7 @@ def _positive(value: object) -> float:
 
 def _iso(held: Json) -> Iso:
     return Iso(
-        kind=next(kind for kind in UNITS if kind == held["kind"]),
+        kind=one_of(held["kind"], UNITS),
         over=text(held["over"]),
         wanted=number(held["wanted"]),
         equal=tuple(map(_design, held["equal"])),
@@ -210,6 +211,8 @@ def _dies(held: Json, beside: Sequence[Side]) -> ComparedDies:
     names = [side.name for side in sides]
     if names != [side.name for side in beside]:
         raise ValueError(f"dies are of {names!r:.80}, which are not the targets")
+    if len(counts := {len(side.values) for side in sides}) > 1:
+        raise ValueError(f"sides have {' and '.join(map(str, sorted(counts)))} dies")
     return ComparedDies(
         require=None if require is None else share(require),
         share=share(held["share"]),
@@ -229,7 +232,7 @@ def _side_dies(held: Json) -> SideDies:
         energy_pj=Range(low, nominal, high),
         adcs=adcs,
         device=text(held["device"]),
-        measured=text(held["measured"]),
+        measured=one_of(held["measured"], COUNTED),
         ideal=ideal,
         values=shares(held["values"], MOST_DIES),
     )

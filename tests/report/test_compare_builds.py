@@ -238,6 +238,7 @@ def test_the_numbers_of_a_comparison_are_fixed(builds, tmp_path):
         lambda held: held["targets"][0]["cost"]["energy_pj"]["total"].update(high=float("nan")),
         lambda held: held["targets"][0].update(waterfall=[{}]),
         lambda held: held["waterfalls"][0].update(steps=5),
+        lambda held: held.update(iso={"kind": "luck"}),
     ],
 )
 def test_data_that_compare_would_not_write_is_refused(builds, tmp_path, change):

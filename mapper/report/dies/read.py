@@ -8,7 +8,7 @@ from mapper.dies.covered import DeviceUsed
 from mapper.dies.found import COUNTED, Cost, Costs, Found
 from mapper.dies.plan import MOST_DIES, Plan
 from mapper.dies.trials import AGE
-from mapper.json_values import finite, share, shares, text, texts, whole
+from mapper.json_values import finite, one_of, share, shares, text, texts, whole
 from mapper.proportions import read_score
 from mapper.report.dies.data import DATA, SCHEMA, DiesReport
 from mapper.report.references import works_of
@@ -52,14 +52,13 @@ def _found(answer: Json) -> Found:
     values = shares(answer["dies"]["values"], MOST_DIES)
     few = answer["costs"]
     costs = None if few is None else _costs(few, len(values))
-    measured = next((name for name in COUNTED if name == answer["measured"]), None)
     ideal = read_score(answer["ideal"], "share")
-    if measured is None or ideal is None:
-        raise ValueError(f"measured is {answer['measured']!r:.80}, of the ideal chip {ideal}")
+    if ideal is None:
+        raise ValueError("nothing is said of the ideal chip")
     first = whole(answer["first_seed"], "seed", least=0, most=_MOST_SEED)
     return Found(
         plan=Plan(first=first, dies=len(values), few=0 if costs is None else costs.dies),
-        measured=measured,
+        measured=one_of(answer["measured"], COUNTED),
         ideal=ideal,
         values=values,
         spikes={
