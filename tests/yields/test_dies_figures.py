@@ -99,6 +99,20 @@ def test_differences_may_deviate_by_more_than_all_samples(studied, tmp_path):
     assert read_yield(tmp_path).as_dict()["costs"]["layers"][0]["left_out"] == gained
 
 
+def test_layers_that_are_called_the_same_keep_bars_of_their_own(studied, tmp_path):
+    """Names come of a model: one that no terminal should see is escaped."""
+    _, folder = studied
+    answer = json.loads((folder / DATA).read_text())
+    for layer in answer["costs"]["layers"]:
+        layer["label"] = "a\x1b"
+    (tmp_path / DATA).write_text(json.dumps(answer))
+    (chart,) = (c for c in dies_charts(read_yield(tmp_path)) if c.name == "costs-layer")
+    count = len(answer["costs"]["layers"])
+    assert count > 1
+    names = dict.fromkeys(row[0] for row in chart.table.rows)
+    assert list(names) == [rf"a\x1b #{place}" for place in range(1, count + 1)]
+
+
 DELETED = object()
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from mapper.dies.found import Cost
 from mapper.report.charts.base import Table
 from mapper.report.dies.data import DiesReport
+from mapper.report.names import labels
 from mapper.report.numbers import percent
 from mapper.report.study.effects import Effect
 from mapper.report.study.tables import effect_table, sweep_table
@@ -54,10 +55,10 @@ def sweep_tables(told: DiesReport) -> Iterator[tuple[str, Table]]:
 
 
 def effects_of(costs: Sequence[Cost]) -> list[Effect]:
-    """Return two bars for each cost."""
+    """Return two bars for each cost; layers that are called the same get a number."""
     return [
-        Effect(label=cost.label, difference=held, group=how)
-        for cost in costs
+        Effect(label=label, difference=held, group=how)
+        for label, cost in zip(labels(cost.label for cost in costs), costs, strict=True)
         for how, held in ((ALONE, cost.alone), (LEFT_OUT, cost.left_out))
     ]
 
