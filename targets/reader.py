@@ -139,6 +139,8 @@ class Reader:
             return self._refuse(path, "must be a text", raw)
         if not 1 <= len(raw) <= rule.length:
             return self._refuse(path, f"must have 1..{rule.length} characters", len(raw))
+        if any("\ud800" <= character <= "\udfff" for character in raw):  # of JSON, not of TOML
+            return self._refuse(path, "must be text that UTF-8 can hold", raw)
         return raw
 
     def _number(self, base: type, rule: Bounds, raw: object, path: tuple[str, ...]) -> object:

@@ -108,3 +108,6 @@ def test_works_are_read_back_and_a_key_is_used_once():
         read_works([work_to_data(works[0])] * 2, "x")
     with pytest.raises(MappingError, match="key must be letters, digits and dashes"):
         read_works([{"key": "a}b", "kind": "misc", "title": "t"}], "x")
+    with pytest.raises(MappingError, match="title must be text that UTF-8 can hold") as refused:
+        read_works([{"key": "a", "kind": "misc", "title": "t\ud800"}], "x")
+    str(refused.value).encode()
