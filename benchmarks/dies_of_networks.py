@@ -9,7 +9,6 @@ is kept as Markdown, as docs/dies.md has it.
 import argparse
 import json
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,8 +18,10 @@ import numpy as np
 
 import mapper
 from mapper.progress import Progress
+from mapper.writing import whole_file
 
-RESULTS = Path(__file__).parent / "results" / "dies_of_networks.json"
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results" / "dies_of_networks.json"
 SCHEMA = "spikeloom/dies-of-networks/1"
 NETWORKS = ("staged", "long", "dies")
 MONTH = 30 * 86400.0
@@ -100,8 +101,8 @@ class Case:
 
 def cases(folder: Path) -> Iterator[Case]:
     """Yield what ``benchmarks.networks_for_dies`` left in a folder, in the order of names."""
-    for place in sorted(path for path in folder.iterdir() if path.is_dir()):
-        task, target, seed = place.name.rsplit("_", 2) if place.name.count("_") > 1 else ("",) * 3
+    for place in sorted(path.parent for path in folder.glob("*_*_*/staged.onnx")):
+        task, target, seed = place.name.rsplit("_", 2)
         for network in NETWORKS:
             path = place / f"{network}.onnx"
             if path.exists():
@@ -173,9 +174,8 @@ def kept(results: Path) -> list[dict[str, Any]]:
 def keep(results: Path, rows: list[dict[str, Any]]) -> None:
     """Replace the file in one step."""
     text = ",\n".join(json.dumps(row) for row in rows)
-    with tempfile.NamedTemporaryFile("w", dir=results.parent, delete=False) as new:
-        new.write(f'{{"schema": "{SCHEMA}", "rows": [\n{text}\n]}}\n')
-    Path(new.name).replace(results)
+    with whole_file(results) as new:
+        new.write_text(f'{{"schema": "{SCHEMA}", "rows": [\n{text}\n]}}\n', encoding="utf-8")
 
 
 def table(rows: list[dict[str, Any]]) -> Iterator[str]:

@@ -204,7 +204,7 @@ class _Die:
                 f"device '{facts.device}' has {what}, which depends on how often wordlines are "
                 "driven, and no recordings say so",
                 loc=op.loc,
-                help=f"give recordings, or leave it out: --set {name}=0",
+                help=f"give recordings (--input), or leave it out: --set {name}=0",
             )
         return found
 

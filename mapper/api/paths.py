@@ -20,6 +20,7 @@ from mapper.study.schedulers import SERIAL
 from mapper.threads import one_blas_thread
 from mapper.verify.record import recall
 from targets import DEFAULT_PRESET
+from targets.devices import Device
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +49,7 @@ class CompareOptions:
     paths."""
     output: Path | None = None
     """Folder for the page, the tables and the builds of a model."""
-    device: str | None = None
+    device: str | Device | None = None
     """What chips are made of; a model is compiled for it."""
     settings: Mapping[str, float] | None = None
     """Facts of the device that dies have replaced."""

@@ -8,8 +8,10 @@ import typer
 from mapper import api
 from mapper.cli import comparing, tables
 from mapper.cli.app import command, out, report_progress, warn
+from mapper.cli.dies import device_at
 from mapper.cli.options import (
     Age,
+    Corner,
     Device,
     Every,
     Json,
@@ -75,6 +77,7 @@ def compare(
         str | None, typer.Option(metavar="SHARE", help="With --dies: accuracy of a good one.")
     ] = None,
     device: Device = None,
+    corner: Corner = None,
     settings: Settings = None,
     age: Age = None,
     scheduler: Scheduler = SERIAL,
@@ -108,7 +111,7 @@ def compare(
             iso=iso,
             output=output,
             groups=tuple(map(parse_group, group or ())),
-            device=device,
+            device=device_at(device, corner),
             settings=dict(map(parse_set, settings or [])),
             age=None if age is None else parse_age(age),
             dies=dies,

@@ -93,7 +93,7 @@ def devices(
     answer = api.facts_of_device(
         name,
         target=target,
-        corner=corner or "nominal",
+        corner="nominal" if corner is None else corner,
         age=None if age is None else parse_age(age),
         settings=dict(map(parse_set, settings or [])),
         toml=toml,

@@ -9,12 +9,12 @@ from mapper.build.die import ideal_chip
 from mapper.compare.compared import Compared
 from mapper.compare.folder import records_of
 from mapper.cost import Range
-from mapper.diagnostics import refuse
+from mapper.diagnostics import printable, refuse
 from mapper.dies.covered import DeviceUsed, devices_used
 from mapper.dies.draw import Lot
-from mapper.dies.found import study_dies
+from mapper.dies.found import measured, study_dies
 from mapper.dies.plan import Plan, check_plan
-from mapper.dies.trials import trials_on
+from mapper.dies.trials import Trials, trials_on
 from mapper.recordings import Recording
 from mapper.report.comparison.dies import ComparedDies, SideDies
 from mapper.study import run_study, study_of
@@ -71,23 +71,20 @@ def dies_beside(
     plan = Plan(dies=wanted.dies)
     check_plan(plan)
     used = [wanted.devices(one) for one in found]  # before the first die of any is drawn
+    work = [_trials(one, recorded(one), wanted.lot) for one in found]
+    _check_alike(found, work)
     sides, warnings, cites = [], dict[str, None](), dict[str, None]()
-    for one, energy, devices in zip(found, energies, used, strict=True):
-        graph, target = one.build.hardware, one.build.target
-        recording = recorded(one)
-        if recording is None:
-            raise refuse("compare-inputs", "dies are run on recordings", help="give --input")
+    for one, energy, devices, trials in zip(found, energies, used, work, strict=True):
         warnings |= {text: None for device in devices for text in device.told}
         cites |= {key: None for device in devices for key in device.cites}
         progress(f"{one.title}: dies")
-        trials = trials_on(graph, target, recording, wanted.lot)
         kept = partial(run, folder=records_of(study_of(trials), folder))
         held = study_dies(trials, plan, kept, progress)
         sides.append(
             SideDies(
                 name=one.title,
                 energy_pj=energy,
-                adcs=_kind(target),
+                adcs=_kind(one.build.target),
                 device=", ".join(device.name for device in devices),
                 measured=held.measured,
                 ideal=held.ideal,
@@ -101,6 +98,24 @@ def dies_beside(
         warnings=tuple(warnings),
         cites=tuple(cites),
     )
+
+
+def _trials(one: Compared, recording: Recording | None, lot: Lot) -> Trials:
+    if recording is None:
+        raise refuse("compare-inputs", "dies are run on recordings", help="give --input")
+    return trials_on(one.build.hardware, one.build.target, recording, lot)
+
+
+def _check_alike(found: Sequence[Compared], work: Sequence[Trials]) -> None:
+    """Refuse to put side by side what is not measured by the same thing."""
+    kinds = {measured(trials): one.title for one, trials in zip(found, work, strict=True)}
+    if len(kinds) > 1:
+        told = ", ".join(f"{kind} of {printable(title)}" for kind, title in kinds.items())
+        raise refuse(
+            "compare-inputs",
+            f"dies are measured by different things: {told}",
+            help="give recordings with labels, or compare builds whose outputs are of one kind",
+        )
 
 
 def _kind(target: Target) -> bool | None:

@@ -33,8 +33,11 @@ def score_of(right: Array) -> Score:
 
 
 def judged(firing: Firing, given: Array, labels: Array | None) -> Firing:
-    """Say of a run where all samples were given one class, ``[B]``, and their labels differ."""
-    if labels is None or (labels == labels[0]).all():
+    """Say of a run where all samples were given one class, ``[B]``, and their labels differ.
+
+    A single wrong answer says nothing.
+    """
+    if labels is None or (labels == labels[0]).all() or np.count_nonzero(labels != given) < 2:
         return firing
     return replace(firing, one_class=int(given[0])) if (given == given[0]).all() else firing
 

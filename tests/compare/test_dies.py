@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 
 import mapper
 from mapper import cli
+from mapper.compare.dies import _check_alike
 from mapper.compare.folder import DIES as FOLDER
 from mapper.compare.folder import read_comparison
 from mapper.cost import Range
@@ -212,11 +214,24 @@ def test_builds_that_are_there_are_compared_by_the_command(compared, tmp_path):
     np.savez(tmp_path / "x.npz", **X)
     words = ["compare", *(str(folder / name) for name in TARGETS), "--input", tmp_path / "x.npz"]
     asked = ["--dies", "3", "--require", "50%", "--set", "amplifier.offset=0.3"]
+    asked += ["--device", "rram-typical", "--corner", "worst"]
     asked += ["--scheduler", "threads", "--workers", "1"]
     done = CliRunner().invoke(cli.app, [*map(str, words), *asked])
     assert done.exit_code == 0, done.output
     assert "3 dies of each" in done.stdout
+    assert "rram-typical-worst" in done.stdout
     assert "with ADCs" in done.stdout
+
+
+def test_dies_that_are_measured_by_different_things_do_not_stand_side_by_side():
+    work = [
+        SimpleNamespace(labels=None, graph=SimpleNamespace(outputs=(SimpleNamespace(shape=s),)))
+        for s in ((3,), (2, 4, 4), (5,))
+    ]
+    found = [SimpleNamespace(title=name) for name in "abc"]
+    _check_alike(found[::2], work[::2])
+    with pytest.raises(MappingError, match="things: same class of a, same outputs of b"):
+        _check_alike(found[:2], work[:2])
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,9 @@ def fixed(children: Children) -> dict[str, str]:
     small_network(Path(made["other"]))
     args = ("--target", "ideal-128", "-o", made["build"])
     assert children.run("compile", DEMO_MODEL, *args).code == 0
+    made["die"] = f"{place}/die"
+    stuck = ("--device", "ideal", "--set", "cell.stuck_on=0.1", "--seed", "4")
+    assert children.run("die", made["build"], *stuck, "-o", made["die"]).code == 0
     return made
 
 

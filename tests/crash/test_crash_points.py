@@ -27,8 +27,8 @@ State = Held | None
 class Scene:
     """A command that writes ``out``, and what was there before.
 
-    In arguments ``{out}`` is the output, ``{build}`` a build that stays, ``{one}`` and ``{two}``
-    recordings.
+    In arguments ``{out}`` is the output, ``{build}`` a build that stays, ``{die}`` a die of
+    it, ``{one}`` and ``{two}`` recordings.
     """
 
     name: str
@@ -51,6 +51,10 @@ class Scene:
 
 COMPILE = f"compile {DEMO_MODEL} --calibrate {{one}} -o {{out}} --target"
 COMPARE = f"compare {DEMO_MODEL} -o {{out}} --targets"
+STUCK = "--device ideal --set cell.stuck_on=0.1"
+DIE = f"die {{build}} {STUCK} --seed 1 -o {{out}}"
+YIELD = f"yield {{build}} --input {{one}} {STUCK} -o {{out}}"
+NEW_TARGET = "targets new -o {out} --node 28 --cell charge --readout sar4 --array"
 
 SCENES = (
     Scene("compile", f"{COMPILE} adcless-64", (), "cost {out}", sample=0),
@@ -140,6 +144,16 @@ SCENES = (
         sample=0,
     ),
     Scene("figures", "few-figures {build} -o {out} --columns 2", ("few-figures {build} -o {out}",)),
+    Scene("die", f"die {{build}} {STUCK} --seed 2 -o {{out}}", (DIE,), "cost {out}", sample=0),
+    Scene("calibrate", "calibrate {die} --samples {one} --place -o {out}", (DIE,), "cost {out}"),
+    Scene("yield", f"{YIELD} --dies 3", (f"{YIELD} --dies 1",), often=True),
+    Scene(
+        "compare dies",
+        f"compare {{build}} --input {{one}} {STUCK} --dies 2 -o {{out}}",
+        (f"compare {{build}} --input {{one}} {STUCK} --dies 1 -o {{out}}",),
+        often=True,
+    ),
+    Scene("targets new", f"{NEW_TARGET} 256x64", (f"{NEW_TARGET} 128x64",), "", "my.toml"),
     Scene("demo", "quick-demo {out}", (f"{COMPILE} ideal-128",), ""),
     Scene("train", "train {out}", often=True),
 )

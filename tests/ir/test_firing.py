@@ -108,18 +108,19 @@ def test_one_answer_for_samples_whose_labels_differ_is_named():
     counts = {name: np.full((STEPS, SAMPLES), 1) for name in ("x", graph.ops[1].spike.name)}
     outputs = {graph.outputs[0].name: np.arange(STEPS * SAMPLES * 2).reshape(STEPS, SAMPLES, 2)}
     found = firing_of(graph, counts, {"x": INPUT, "spikes": None}, outputs)
-    given = classes(outputs[graph.outputs[0].name])
-    assert given.tolist() == [1, 1]
-    one = judged(found, given, np.array([0, 1]))
+    assert classes(outputs[graph.outputs[0].name]).tolist() == [1, 1]
+    given = np.ones(4, int)
+    found = replace(found, samples=4)
+    one = judged(found, given, np.array([0, 1, 2, 1]))
     assert one.warnings(MAPPING) == (
-        "the mapping: it answers class 1 for all 2 samples, whose labels differ",
+        "the mapping: it answers class 1 for all 4 samples, whose labels differ",
     )
     assert not one.dead
     assert one.as_dict()["one_class"] == 1
-    assert one.findings[0].short == "all 2 samples are class 1 to it"
-    for labels in (None, np.array([1, 1]), np.array([0, 0])):
+    assert one.findings[0].short == "all 4 samples are class 1 to it"
+    for labels in (None, np.ones(4, int), np.zeros(4, int), np.array([1, 1, 0, 1])):
         assert judged(found, given, labels) == found
-    assert judged(found, np.array([1, 0]), np.array([0, 1])) == found
+    assert judged(found, np.array([1, 0, 1, 1]), np.array([0, 1, 0, 0])) == found
 
 
 def test_alike_outputs_of_equal_samples_are_no_finding():

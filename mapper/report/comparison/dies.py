@@ -110,7 +110,8 @@ class ComparedDies:
                 yield f"no design with {KINDS[adcs]} that was compared has {asked}"
             else:
                 energy = nominal(side.energy_pj.nominal, "pJ")
-                yield f"least energy with {KINDS[adcs]} and {asked}: {side.name}, {energy}"
+                name = printable(side.name)
+                yield f"least energy with {KINDS[adcs]} and {asked}: {name}, {energy}"
         with_adcs, without = held.get(True), held.get(False)
         if with_adcs is not None and without is not None:
             times = with_adcs.energy_pj.nominal / without.energy_pj.nominal
