@@ -80,7 +80,6 @@ def tree_by_law(
         width: Bits of one product.
         columns: Of a weight, whose sums a further tree puts together, where they are summed apart.
         accumulated: Bits of the sum over the reads of an input; 0 where one read takes all.
-
         multiplied: Bits of a word and of an input that are multiplied before they are summed.
 
     Raises:
