@@ -153,7 +153,7 @@ SCENES = (
         (f"compare {{build}} --input {{one}} {STUCK} --dies 1 -o {{out}}",),
         often=True,
     ),
-    Scene("targets new", f"{NEW_TARGET} 256x64", (f"{NEW_TARGET} 128x64",), "", "my.toml"),
+    Scene("targets new", f"{NEW_TARGET} 256x64", (), "targets {out}", "my.toml", once=True),
     Scene("demo", "quick-demo {out}", (f"{COMPILE} ideal-128",), ""),
     Scene("train", "train {out}", often=True),
 )
