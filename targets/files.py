@@ -47,7 +47,7 @@ def _parse_text(content: bytes, file: str, loc: str) -> dict[str, Any]:
             raise refuse("target-syntax", text, loc=loc, help="write a long array on several lines")
         digits = max(map(len, _LONG_NUMBER.findall(line)), default=0)
         if digits:
-            text = f"{file}: line {number} has a number of {digits} digits"
+            text = f"{file}: line {number} has {digits} digits in a row, fewer than 1000 are read"
             raise refuse("target-syntax", text, loc=loc)
     try:
         return tomllib.loads(content.decode())

@@ -92,7 +92,7 @@ def test_an_integer_of_thousands_of_digits_is_refused(edited):
         edited("wordlines = 8", f"wordlines = {'9' * 5000}")
     ((code, message),) = problems(error)
     assert code == "target-syntax"
-    assert message == "adc.toml: line 8 has a number of 5000 digits"
+    assert message == "adc.toml: line 8 has 5000 digits in a row, fewer than 1000 are read"
 
 
 def test_a_file_may_begin_with_a_byte_order_mark(tmp_path):

@@ -3,6 +3,7 @@
 from contextlib import nullcontext
 from dataclasses import replace
 from math import exp, sqrt
+from pathlib import Path
 
 import pytest
 from torch import nn
@@ -207,3 +208,5 @@ def test_stages_for_chips():
     assert staged(noise=Noise(read=1.0))[-1].chips == Noise(read=1.0)
     with pytest.raises(ValueError, match="stage 'dies' has a device and noise"):
         staged(dies=8, device="pcm", noise=Noise(read=1.0))
+    with pytest.raises(ValueError, match=r"stage 'dies' has device .*Path.*its file as text"):
+        staged(dies=8, device=Path("pcm.toml"))

@@ -30,11 +30,16 @@ class Stage:
     noise: Noise | None = None
     """What chips do to columns, in training alone; nothing where sums are exact."""
     device: Device | str | None = None
-    """A device, its name or its file: training meets chips of it in place of ``noise``."""
+    """A device, its name or its file as text: training meets chips of it in place of ``noise``."""
     age: float | None = None
     """Of these chips, in seconds after programming; None: as programmed."""
 
     def __post_init__(self) -> None:
+        if not isinstance(self.device, Device | str | None):
+            raise ValueError(
+                f"stage {self.name!r} has device {self.device!r:.80}: a device, its name or its "
+                "file as text"
+            )
         if self.noise is not None and self.device is not None:
             raise ValueError(f"stage {self.name!r} has a device and noise: it takes one of them")
 
