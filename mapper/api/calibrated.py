@@ -10,7 +10,7 @@ import numpy as np
 
 from mapper.diagnostics import many, refuse
 from mapper.dies.calibrate import Calibrated, Calibration
-from mapper.dies.trims import Trim
+from mapper.dies.trims import Trim, check_trim
 from mapper.executor import engine
 from mapper.ir.core import Array, Graph
 from mapper.proportions import Score
@@ -148,6 +148,7 @@ def chosen(
     Raises:
         MappingError: ``trim-step``, ``trim-range``.
     """
+    check_trim(trim_step, trim_range)  # also where nothing is trimmed
     step = trim_step if trim_step is not None else target_step(target)
     said = trim is None and not (trim_step is None and trim_range is None)
     if (trim or said) and step is None:

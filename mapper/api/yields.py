@@ -85,8 +85,11 @@ class Dies:
 
     @property
     def spikes(self) -> Mapping[str, Distribution]:
-        """Share of spike positions, 0..1, that differ from the ideal chip's, by layer."""
-        return self.told.found.spikes
+        """Share of spike positions, 0..1, that differ from the ideal chip's, by layer.
+
+        A layer is named by its spikes in the graph.
+        """
+        return {name: held.differing for name, held in self.told.found.spikes.items()}
 
     @property
     def sweeps(self) -> Mapping[str, Swept]:

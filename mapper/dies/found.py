@@ -8,7 +8,7 @@ from typing import Literal
 from mapper.diagnostics import refuse
 from mapper.dies.layers import crossbar_layers
 from mapper.dies.plan import Plan, with_seed
-from mapper.dies.trials import SEED, Trials, spike_layers
+from mapper.dies.trials import SEED, Trials, spike_labels, spike_layers
 from mapper.json_values import whole
 from mapper.progress import Progress, silent
 from mapper.proportions import Score
@@ -53,6 +53,16 @@ class Costs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LayerSpikes:
+    """The spikes of a layer on dies, beside those of the ideal chip."""
+
+    label: str
+    """What the layer is called: by the node of its weights."""
+    differing: Distribution
+    """Share of spike positions, 0..1, over all time steps and samples."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
     """Dies of one lot of a build on one recording."""
 
@@ -62,8 +72,8 @@ class Found:
     """Of the ideal chip."""
     values: tuple[float, ...]
     """What is measured of each die, 0..1, by seed."""
-    spikes: Mapping[str, Distribution]
-    """Share of spike positions, 0..1, that differ from the ideal chip's, by layer of neurons."""
+    spikes: Mapping[str, LayerSpikes]
+    """How far those of each layer of neurons are the ideal chip's, by the name of its spikes."""
     sweeps: tuple[Swept, ...]
     costs: Costs | None
 
@@ -155,11 +165,14 @@ class _Read:
     def _share(self, record: Record) -> float:
         return float(record[COUNTED[self.measured]] / self.trials.shape[1])
 
-    def spikes(self) -> dict[str, Distribution]:
-        runs = prod(self.trials.shape)
+    def spikes(self) -> dict[str, LayerSpikes]:
+        runs, labels = prod(self.trials.shape), spike_labels(self.trials.graph)
         records = [self.record(with_seed(seed, {})) for seed in self.plan.seeds]
         return {
-            name: Distribution.of(record["spikes"][name] / (runs * neurons) for record in records)
+            name: LayerSpikes(
+                label=labels[name],
+                differing=Distribution.of(r["spikes"][name] / (runs * neurons) for r in records),
+            )
             for name, neurons in spike_layers(self.trials.graph).items()
         }
 

@@ -19,7 +19,7 @@ from mapper.executor.native import NativeExecutor
 from mapper.ir.activity import WORDLINES, counted_shapes
 from mapper.ir.core import Array, Graph, Span
 from mapper.ir.counter import read_keys
-from mapper.ir.firing import Firing, firing_of
+from mapper.ir.firing import Firing, firing_of, layer_of
 from mapper.ir.identity import digest, digest_of_arrays
 from mapper.ir.neurons import IntegerNeuron
 from mapper.ir.noise import key_inputs
@@ -245,6 +245,12 @@ def spike_layers(graph: Graph) -> dict[str, int]:
     """Return how many neurons each layer has, by the name of its spikes."""
     neurons = (op for op in graph.ops if isinstance(op, IntegerNeuron))
     return {op.spike.name: prod(op.spike.shape) for op in neurons if op.spike is not None}
+
+
+def spike_labels(graph: Graph) -> dict[str, str]:
+    """Return what each of these layers is called: by the node of its weights."""
+    neurons = (op for op in graph.ops if isinstance(op, IntegerNeuron))
+    return {op.spike.name: layer_of(op, graph) for op in neurons if op.spike is not None}
 
 
 def _added(parts: list[Mapping[str, Array]]) -> dict[str, Array]:

@@ -31,21 +31,7 @@ class Trim:
     """How far it goes, up or down, in counts; None: what the device of a macro says."""
 
     def __post_init__(self) -> None:
-        if not LEAST_STEP <= self.step < np.inf:
-            raise refuse(
-                "trim-step",
-                f"references are trimmed in steps of {self.step:g} counts, not {LEAST_STEP:g} or "
-                "more",
-                loc="--trim-step",
-                help="say a step in counts, such as 0.5",
-            )
-        if self.reach is not None and not 0 <= self.reach < np.inf:
-            raise refuse(
-                "trim-range",
-                f"a trim reaches {self.reach:g} counts, not a number from 0 on",
-                loc="--trim-range",
-                help="say how far a reference moves in counts, or leave it to the device",
-            )
+        check_trim(self.step, self.reach)
 
     def reach_of(self, facts: Imperfections) -> float | None:
         """Return how far it goes in a macro, in counts; None where nobody says so."""
@@ -66,6 +52,28 @@ class Trim:
             return self.step * wanted, np.zeros(offsets.shape, bool)
         most = np.floor(reach / self.step + 1e-9)  # 0.3 has three steps of 0.1
         return self.step * np.clip(wanted, -most, most), np.abs(wanted) > most
+
+
+def check_trim(step: float | None, reach: float | None) -> None:
+    """Refuse a step, or a range, in counts, that no trim has.
+
+    Raises:
+        MappingError: ``trim-step``, ``trim-range``.
+    """
+    if step is not None and not LEAST_STEP <= step < np.inf:
+        raise refuse(
+            "trim-step",
+            f"references are trimmed in steps of {step:g} counts, not {LEAST_STEP:g} or more",
+            loc="--trim-step",
+            help="say a step in counts, such as 0.5",
+        )
+    if reach is not None and not 0 <= reach < np.inf:
+        raise refuse(
+            "trim-range",
+            f"a trim reaches {reach:g} counts, not a number from 0 on",
+            loc="--trim-range",
+            help="say how far a reference moves in counts, or leave it to the device",
+        )
 
 
 @dataclass(frozen=True, slots=True)

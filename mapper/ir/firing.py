@@ -226,7 +226,7 @@ def firing_of(
     """
     layers = tuple(
         LayerFiring(
-            layer=_name_of(op, graph),
+            layer=layer_of(op, graph),
             value=spike.name,
             neurons=prod(spike.shape),
             spikes=int(counts[spike.name].sum()),
@@ -284,7 +284,7 @@ def _fires(op: Op) -> bool:
     return "spike" in op.RESULTS
 
 
-def _name_of(op: Op, graph: Graph) -> str:
+def layer_of(op: Op, graph: Graph) -> str:
     """Return the node of the weights in front of neurons, or else their own."""
     makers = {v.name: maker for maker in graph.ops for v in maker.results}
     found: dict[str, None] = {}

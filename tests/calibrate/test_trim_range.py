@@ -135,6 +135,9 @@ def test_a_range_that_is_none_is_refused(build, reach):
     with pytest.raises(MappingError) as refused:
         die.calibrate(SAMPLES, trim_step=1.0, trim_range=reach)
     assert refused.value.diagnostics[0].code == "trim-range"
+    with pytest.raises(MappingError) as untrimmed:
+        die.calibrate(SAMPLES, trim=False, trim_range=reach)
+    assert untrimmed.value.diagnostics == refused.value.diagnostics
 
 
 def test_a_range_alone_asks_for_a_step(build):

@@ -12,7 +12,7 @@ from mapper.report.charts.base import Bar, Chart, Table, bar_table, interval_bar
 from mapper.report.charts.floorplan import floorplan_data
 from mapper.report.charts.placement import Coloured, Data, floorplans
 from mapper.report.dies.data import DiesReport, FirstDie
-from mapper.report.dies.tables import COSTS, effects_of
+from mapper.report.dies.tables import COSTS, effects_of, spikes_of
 from mapper.report.names import labels
 from mapper.report.numbers import number
 from mapper.report.study.bands import sweep_chart, yield_chart
@@ -62,7 +62,6 @@ def cost_charts(told: DiesReport) -> Iterator[Chart]:
 
 def spike_chart(told: DiesReport) -> Chart:
     """Draw which share of spikes differs, by layer of neurons."""
-    names = labels(told.found.spikes)
     bars = [
         Bar(
             label=name,
@@ -70,7 +69,7 @@ def spike_chart(told: DiesReport) -> Chart:
             nominal=100 * held.mean,
             high=100 * held.quantile(HIGH),
         )
-        for name, held in zip(names, told.found.spikes.values(), strict=True)
+        for name, held in spikes_of(told)
     ]
     return Chart(
         name="spikes",

@@ -115,7 +115,10 @@ class DiesReport:
             "dies": {**self.distribution.as_dict(), "values": list(found.values)},
             "require": self.require,
             "yield": self._yield(self.distribution),
-            "spikes_differing": {name: _all(held) for name, held in found.spikes.items()},
+            "spikes_differing": {
+                name: {"label": held.label, **_all(held.differing)}
+                for name, held in found.spikes.items()
+            },
             "sweeps": [self._swept(swept) for swept in found.sweeps],
             "tolerances": [{**one.as_dict(), "told": self.told(one)} for one in self.tolerances],
             "costs": self._costs(),

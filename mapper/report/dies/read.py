@@ -5,7 +5,7 @@ from math import sqrt
 from typing import Any
 
 from mapper.dies.covered import DeviceUsed
-from mapper.dies.found import COUNTED, Cost, Costs, Found
+from mapper.dies.found import COUNTED, Cost, Costs, Found, LayerSpikes
 from mapper.dies.plan import MOST_DIES, Plan
 from mapper.dies.trials import AGE
 from mapper.json_values import finite, one_of, share, shares, text, texts, whole
@@ -62,7 +62,8 @@ def _found(answer: Json) -> Found:
         ideal=ideal,
         values=values,
         spikes={
-            text(name): _distribution(held) for name, held in answer["spikes_differing"].items()
+            text(name): LayerSpikes(label=text(held["label"]), differing=_distribution(held))
+            for name, held in answer["spikes_differing"].items()
         },
         sweeps=tuple(map(_swept, answer["sweeps"])),
         costs=costs,

@@ -9,7 +9,7 @@ from mapper.report.names import labels
 from mapper.report.numbers import percent
 from mapper.report.study.effects import Effect
 from mapper.report.study.tables import effect_table, sweep_table
-from mapper.study.statistics import HIGH, LOW
+from mapper.study.statistics import HIGH, LOW, Distribution
 
 ALONE, LEFT_OUT = "alone", "left out"
 
@@ -81,9 +81,16 @@ def spike_table(told: DiesReport) -> Table:
         columns=("layer", "mean", "5th percentile", "95th percentile"),
         rows=tuple(
             (name, *map(percent, (held.mean, held.quantile(LOW), held.quantile(HIGH))))
-            for name, held in told.found.spikes.items()
+            for name, held in spikes_of(told)
         ),
     )
+
+
+def spikes_of(told: DiesReport) -> list[tuple[str, Distribution]]:
+    """Return the share of spikes that differ by layer; those called the same get a number."""
+    found = told.found.spikes.values()
+    names = labels(held.label for held in found)
+    return [(name, held.differing) for name, held in zip(names, found, strict=True)]
 
 
 def die_table(told: DiesReport) -> Table:
