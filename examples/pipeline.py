@@ -3,6 +3,7 @@
 import argparse
 import copy
 import json
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -13,9 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from examples.rows import Rows, answering, ratios
 from mapper import api
 from mapper.diagnostics import MappingError
 from mapper.training import Awareness, HardwareModel, export_onnx, harden
+from mapper.training.data.published import DataSet
 from mapper.training.hardening.stages import Schedule
 from mapper.training.hardening.trainer import Options, Run, Task
 from targets import load_target
@@ -23,6 +26,8 @@ from targets.devices import load_device, parse_set
 
 SETTLING = 64
 """Training samples that the HP-ADC's references and scales are set from."""
+
+_STOPPED = 128 + signal.SIGINT
 
 Progress = Callable[[str], None]
 
@@ -43,6 +48,10 @@ class Example:
     verified: int = 4
     """Held-out samples that the rings compare."""
     seed: int = 0
+    rows: Rows | None = None
+    """Of real recordings: the published test set, and what others score on it."""
+    real: DataSet | None = None
+    """Of synthetic recordings: what they stand for."""
 
 
 def parser(text: str, data: str) -> argparse.ArgumentParser:
@@ -73,11 +82,16 @@ def main(options: argparse.Namespace, make: Callable[[argparse.Namespace], Examp
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     try:
-        summary = carry_out(chosen(make(options), options), options.out, _tell)
+        example = chosen(make(options), options)
+        summary = carry_out(example, options.out, _tell)
     except (MappingError, ValueError, OSError) as error:
         print(error if isinstance(error, MappingError) else f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("stopped: the same command goes on after the last whole epoch", file=sys.stderr)
+        return _STOPPED
     print(table(summary))
+    print(published(example, summary), end="")
     return 0 if summary["bit_exact"] else 1
 
 
@@ -112,7 +126,9 @@ def carry_out(example: Example, folder: Path, progress: Progress) -> dict[str, A
     recording = _recording(example, folder)
     mapped = _mapped(twin, example.target, folder, recording, progress)
     progress(f"{example.rival}: the float network, not retrained")
-    rival = _mapped(_settled(example, folder), example.rival, folder, recording, progress)
+    untaught = _float(example, folder)
+    rival = _mapped(_settled(example, untaught), example.rival, folder, recording, progress)
+    trained = {"float": untaught, f"{example.schedule[-1].name}, {example.target}": twin}
     summary = {
         "schema": "spikeloom/example/1",
         "task": example.task.name,
@@ -125,6 +141,11 @@ def carry_out(example: Example, folder: Path, progress: Progress) -> dict[str, A
             name: rival[name] / mapped[name] for name in ("energy_uj", "latency_us", "area_mm2")
         },
     }
+    if example.rows is not None:
+        progress("the published test set")
+        summary["published"] = {
+            name: example.rows.measure(answering(model)) for name, model in trained.items()
+        }
     (folder / "summary.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     return summary
 
@@ -145,6 +166,18 @@ def table(summary: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def published(example: Example, summary: dict[str, Any]) -> str:
+    """Return how a run stands beside published ones, or what it would need to."""
+    if example.rows is not None:
+        return f"{example.rows.text(summary['published'])}\n{ratios(summary['ratio'])}\n"
+    if example.real is not None:
+        return (
+            "These recordings are synthetic and have no row in a published table. For one:\n"
+            f"  {example.real}; then --data FOLDER\n"
+        )
+    return ""
+
+
 def _recording(example: Example, folder: Path) -> Path:
     """Write the first held-out samples, which the rings compare and the activity is measured on."""
     x, wanted = next(iter(example.task.held_out()))
@@ -156,12 +189,17 @@ def _recording(example: Example, folder: Path) -> Path:
     return path
 
 
-def _settled(example: Example, folder: Path) -> HardwareModel:
-    """Return the float network as the HP-ADC's chip reads it, references set from data."""
+def _float(example: Example, folder: Path) -> nn.Module:
+    """Return the float network as its stage left it."""
     held = torch.load(folder / "run" / "float.pt", weights_only=True)
     model = copy.deepcopy(example.model)
     model.load_state_dict(held["model"])
-    twin = harden(model, example.rival, input_bits=example.input_bits)
+    return model
+
+
+def _settled(example: Example, model: nn.Module) -> HardwareModel:
+    """Return the float network as the HP-ADC's chip reads it, references set from data."""
+    twin = harden(copy.deepcopy(model), example.rival, input_bits=example.input_bits)
     x, _ = next(example.task.batches(0, example.seed))
     twin.raise_awareness(Awareness(), x[:, :SETTLING])
     return twin

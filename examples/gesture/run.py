@@ -6,11 +6,15 @@ python -m examples.gesture.run --data DvsGesture -o build/gesture-full
 
 import argparse
 import sys
+from pathlib import Path
 
 import torch
 
 from examples.pipeline import Example, main, parser
+from examples.rows import GestureRows
+from mapper.ir.core import Array
 from mapper.training.data import dvs_gesture, gestures
+from mapper.training.data.published import GESTURE
 from mapper.training.hardening.stages import staged
 from mapper.training.hardening.tasks import Classification
 from mapper.training.nets.models import DvsNet
@@ -27,11 +31,11 @@ def make(options: argparse.Namespace) -> Example:
     size, width = (32, 8 if options.reduced else 4) if small else (64, 32)
     classes = REDUCED if options.reduced and options.data is None else gestures.CLASSES
     steps = STEPS // 2 if options.reduced else STEPS
+    rows = None
     if options.data is not None:
-        train, test = (
-            dvs_gesture.read_set(options.data, part, size=size, steps=steps)
-            for part in ("train", "test")
-        )
+        train = dvs_gesture.read_set(options.data, "train", size=size, steps=steps)
+        *test, sections = dvs_gesture.read_windows(options.data, "test", size=size, steps=steps)
+        rows = _rows(options.data, test, sections)
     else:
         counts = (11, 11) if options.tiny else (400, 100) if small else (1100, 440)
         train, test = (
@@ -44,7 +48,7 @@ def make(options: argparse.Namespace) -> Example:
     return Example(
         model=DvsNet(size, width, len(classes)),
         task=Classification(
-            f"gesture-{size}",
+            f"{'gesture' if rows is None else 'dvs128-gesture'}-{size}",
             *((torch.from_numpy(x), torch.from_numpy(labels)) for x, labels in (train, test)),
             batch=10 if small else 16,
             shift=2 if options.reduced else 0,
@@ -53,8 +57,24 @@ def make(options: argparse.Namespace) -> Example:
         metric="accuracy",
         verified=1 if options.tiny else 4,
         seed=options.seed,
+        rows=rows,
+        real=None if rows else GESTURE,
     )
 
 
+def _rows(folder: Path, test: list[Array], sections: Array) -> GestureRows:
+    root = dvs_gesture.find(folder)
+    train, held = (len(dvs_gesture.listed(root, part)) for part in ("train", "test"))
+    x, labels = map(torch.from_numpy, test)
+    return GestureRows(
+        x=x, labels=labels, sections=torch.from_numpy(sections), trials=(train, held)
+    )
+
+
+def options() -> argparse.ArgumentParser:
+    """Return the options of this example."""
+    return parser(__doc__, "folder of DVS128 Gesture, as published: the row of the tables")
+
+
 if __name__ == "__main__":
-    sys.exit(main(parser(__doc__, "folder of DVS128 Gesture").parse_args(), make))
+    sys.exit(main(options().parse_args(), make))

@@ -56,10 +56,9 @@ def make(options: argparse.Namespace) -> Example:
 
 def _read(folder: Path, steps: int) -> tuple[Labelled, Labelled]:
     """Return training and held-out recordings of either layout."""
-    if (folder / "Train").is_dir():
-        return nmnist.read_folder(folder / "Train", steps), nmnist.read_folder(
-            folder / "Test", steps
-        )
+    root = nmnist.find(folder)
+    if root is not None:
+        return nmnist.read_folder(root / "Train", steps), nmnist.read_folder(root / "Test", steps)
     (x, labels), (other, theirs) = (
         nmnist.read_set(folder, f"{name}.txt", steps) for name in ("train", "test")
     )
@@ -68,7 +67,12 @@ def _read(folder: Path, steps: int) -> tuple[Labelled, Labelled]:
     return (x[:, :cut], labels[:cut]), held_out
 
 
+def options() -> argparse.ArgumentParser:
+    """Return the options of this example."""
+    own = parser(__doc__, "folder of N-MNIST")
+    own.set_defaults(data=Path("../shared/events/nmnist"))
+    return own
+
+
 if __name__ == "__main__":
-    options = parser(__doc__, "folder of N-MNIST")
-    options.set_defaults(data=Path("../shared/events/nmnist"))
-    sys.exit(main(options.parse_args(), make))
+    sys.exit(main(options().parse_args(), make))

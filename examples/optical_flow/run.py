@@ -11,8 +11,11 @@ import torch
 from torch import Tensor
 
 from examples.pipeline import Example, main, parser
+from examples.rows import FlowRows
 from mapper.ir.core import Array
 from mapper.training.data import flow, mvsec
+from mapper.training.data.published import MVSEC
+from mapper.training.hardening.recorded import RecordedFlow
 from mapper.training.hardening.stages import staged
 from mapper.training.hardening.tasks import Flow
 from mapper.training.nets.models import FireFlowNet
@@ -29,29 +32,61 @@ def make(options: argparse.Namespace) -> Example:
     size, width = (
         (32 if options.reduced else 16, 8 if options.reduced else 4) if small else (64, 32)
     )
+    task, rows = None, None
     if options.data is not None:
-        size = 256
-        train, test = (
-            mvsec.read_flow(options.data / f"{name}_data.hdf5", options.data / f"{name}_gt.hdf5")
-            for name in ("outdoor_day2", "outdoor_day1")
-        )
+        size = size if small else 256
+        task, rows = _recorded(options, size)
     else:
         counts = (8, 4) if options.tiny else (240, 48) if small else (512, 128)
         train, test = (
             flow.make(count, size, 2 * options.seed + part) for part, count in enumerate(counts)
         )
+        task = Flow(f"flow-{size}", _tensors(train), _tensors(test))
     schedule = staged(1, 1, target=1) if options.tiny else staged(30, 10, target=20)
     if options.reduced:
         schedule = staged(24, 3, target=20)
     return Example(
         model=FireFlowNet(width),
-        task=Flow(f"flow-{size}", _tensors(train), _tensors(test)),
+        task=task,
         schedule=schedule,
         metric="average endpoint error, pixels",
         input_bits=INPUT_BITS,
         verified=2,
         seed=options.seed,
+        rows=rows,
+        real=None if rows else MVSEC,
     )
+
+
+def _recorded(options: argparse.Namespace, size: int) -> tuple[RecordedFlow, FlowRows]:
+    """Return the published split: outdoor_day2 to train, four other sequences to test."""
+    names = (mvsec.TRAINED, *mvsec.TESTED)
+    train, *tests = mvsec.published(options.data, names, size, options.apart)
+    task = RecordedFlow(
+        f"mvsec-dt{options.apart}-{size}",
+        train,
+        tuple(tests),
+        most=2**INPUT_BITS - 1,
+        each_epoch=16 if options.tiny else 800,
+        held=4 if options.tiny else 100,
+    )
+    return task, FlowRows(
+        task=task,
+        tests=dict(zip(mvsec.TESTED, tests, strict=True)),
+        frames=options.frames,
+        size=size,
+        apart=options.apart,
+    )
+
+
+def options() -> argparse.ArgumentParser:
+    """Return the options of this example."""
+    own = parser(__doc__, "folder of MVSEC files, as published: the row of the tables")
+    own.add_argument(
+        "--apart", type=int, default=1, help="images between start and end: dt=1, dt=4"
+    )
+    own.add_argument("--frames", type=int, default=10**6, help="most of a sequence in the row")
+    return own
 
 
 def _tensors(scenes: Scenes) -> tuple[Tensor, Tensor, Tensor]:
@@ -60,4 +95,4 @@ def _tensors(scenes: Scenes) -> tuple[Tensor, Tensor, Tensor]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(parser(__doc__, "folder of MVSEC files").parse_args(), make))
+    sys.exit(main(options().parse_args(), make))

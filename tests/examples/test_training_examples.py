@@ -17,15 +17,15 @@ from examples import pipeline
 from mapper.training.hardening.stages import staged
 from mapper.training.hardening.tasks import Classification
 from targets.devices import load_device
-from tests.training.test_event_files import nmnist_event
+from tests.training import layouts
+from tests.training.layouts import nmnist_event
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def run(name: str, *arguments: str) -> int:
     module = importlib.import_module(f"examples.{name}.run")
-    options = pipeline.parser(module.__doc__, "")
-    return pipeline.main(options.parse_args(arguments), module.make)
+    return pipeline.main(module.options().parse_args(arguments), module.make)
 
 
 def some_digits(folder: Path) -> Path:
@@ -39,14 +39,22 @@ def some_digits(folder: Path) -> Path:
     return folder
 
 
+def recordings(name: str, folder: Path) -> Path:
+    """Write small files in the layout that the data set of an example is published in."""
+    if name == "optical_flow":
+        h5py = pytest.importorskip("h5py", reason="needs the extra 'train'")
+        return layouts.mvsec_folder(folder, h5py)
+    return some_digits(folder) if name == "nmnist" else layouts.gesture_folder(folder)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["nmnist", pytest.param("gesture", marks=pytest.mark.campaign(0)), "optical_flow"]
 )
-def test_an_example_ends_in_equal_rings(tmp_path, capsys, name):
-    data = ["--data", str(some_digits(tmp_path / "digits"))] if name == "nmnist" else []
+def test_an_example_on_published_layouts_ends_in_equal_rings(tmp_path, capsys, name):
+    data = recordings(name, tmp_path / "data")
     out = tmp_path / "out"
-    assert run(name, "--tiny", "-o", str(out), *data) == 0
+    assert run(name, "--tiny", "-o", str(out), "--data", str(data)) == 0
     summary = json.loads((out / "summary.json").read_text())
     assert list(summary["scores"]) == ["float", "quantised", "target"]
     assert summary["bit_exact"]
@@ -54,14 +62,41 @@ def test_an_example_ends_in_equal_rings(tmp_path, capsys, name):
         assert row["rings"]["7-trained-export"] == "equal"
         assert row["energy_uj"] > 0
         assert (out / f"{target}.html").is_file()
-    assert "HP-ADC over ADC-less" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "HP-ADC over ADC-less" in printed
+    if name == "nmnist":
+        return
+    assert list(summary["published"]) == ["float", "target, adcless-diff-64"]
+    assert "here, target, adcless-diff-64" in printed
+    assert "8.9 to 24.6" in printed
 
 
 @pytest.mark.parametrize("name", ["nmnist", "gesture", "optical_flow"])
 def test_a_wrong_folder_is_told_without_a_traceback(tmp_path, capsys, name):
     assert run(name, "--data", str(tmp_path), "-o", str(tmp_path / "out")) == 1
-    assert capsys.readouterr().err.startswith("error[bad-events]: ")
+    told = capsys.readouterr().err
+    assert told.startswith("error[no-data-set]: ")
+    assert "help: " in told
     assert not (tmp_path / "out").exists()
+
+
+def test_a_run_that_is_stopped_says_how_to_go_on(tmp_path, capsys):
+    def stopped(options: argparse.Namespace) -> pipeline.Example:
+        raise KeyboardInterrupt
+
+    options = pipeline.parser("", "").parse_args(["-o", str(tmp_path / "out")])
+    assert pipeline.main(options, stopped) == 130
+    assert capsys.readouterr().err.startswith("stopped: the same command goes on after")
+
+
+@pytest.mark.parametrize("name", ["gesture", "optical_flow"])
+def test_synthetic_recordings_have_no_published_row(name):
+    module = importlib.import_module(f"examples.{name}.run")
+    example = module.make(module.options().parse_args(["--tiny", "-o", "x"]))
+    text = pipeline.published(example, {})
+    assert text.startswith("These recordings are synthetic and have no row in a published table.")
+    assert str(example.real) in text
+    assert text.endswith("; then --data FOLDER\n")
 
 
 @pytest.mark.parametrize("name", ["nmnist", "gesture", "optical_flow"])

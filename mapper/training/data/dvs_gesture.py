@@ -14,6 +14,7 @@ from mapper.ir.core import Array
 from mapper.training.data.camera import EVENT
 from mapper.training.data.files import check_on_sensor, damaged, read_lines, read_whole, room_for
 from mapper.training.data.frames import on_fewer_pixels, polarity_frames
+from mapper.training.data.published import GESTURE, absent, check_there, first_with
 
 SENSOR = 128
 CLASSES = 11
@@ -21,6 +22,7 @@ WINDOW_US = 1_000_000
 """20 steps of 50 ms; a labelled section of some 6 s gives as many windows as fit in."""
 
 _LISTS = {"train": "trials_to_train.txt", "test": "trials_to_test.txt"}
+_ARCHIVE = "DvsGesture.tar.gz"
 _VERSION, _END = b"#!AER-DAT3.1", b"#!END-HEADER"
 _PACKET = struct.Struct("<hhiiiiii")
 _POLARITY, _POLARITY_BYTES = 1, 8
@@ -51,7 +53,8 @@ def read_set(
     ``*.aedat``, each with ``*_labels.csv``. Every whole window of a labelled section is a sample.
 
     Args:
-        folder: Where the lists and recordings are; nothing is ever downloaded.
+        folder: Where the lists and recordings are, or what it was unpacked in; nothing is ever
+            downloaded.
         part: Which list.
         size: 128, or a half, a quarter or an eighth of it.
         steps: Frames a window.
@@ -59,26 +62,83 @@ def read_set(
         binary: 1 where there is an event, or counts up to 255.
 
     Raises:
-        MappingError: ``bad-events`` or ``bad-labels``; the message says what and where.
+        MappingError: ``no-data-set`` for files that are not there, with what to download;
+            ``bad-events`` or ``bad-labels``; the message says what and where.
+    """
+    x, labels, _ = read_windows(folder, part, size, steps, window_us=window_us, binary=binary)
+    return x, labels
+
+
+def read_windows(
+    folder: Path,
+    part: Literal["train", "test"],
+    size: int = 64,
+    steps: int = 20,
+    *,
+    window_us: int = WINDOW_US,
+    binary: bool = True,
+) -> tuple[Array, Array, Array]:
+    """Return what ``read_set`` does, and the number of the section of each window, ``int64 [B]``.
+
+    Published accuracies are of sections. Their windows follow one another; a section that is
+    shorter than a window has a number and no window. Arguments and errors are those of
+    ``read_set``.
     """
     if size not in (128, 64, 32, 16):
         raise ValueError(f"size is 128, 64, 32 or 16, got {size}")
-    listing = folder / _LISTS[part]
-    files = [folder / _plain_name(listing, line) for line in read_lines(listing) if line.strip()]
-    sections = [read_labels(path.with_name(f"{path.stem}_labels.csv")) for path in files]
+    root = find(folder)
+    files = listed(root, part)
+    trials = [read_labels(_labels_of(path)) for path in files]
     # Counted before they are made: a label may claim a section of any length.
-    count = sum((s.end_us - s.start_us) // window_us for held in sections for s in held)
-    room_for(listing, count, (steps, 2, size, size))
-    windows = [[w for s in held for w in _windows(s, window_us)] for held in sections]
+    count = sum((s.end_us - s.start_us) // window_us for held in trials for s in held)
+    room_for(root / _LISTS[part], count, (steps, 2, size, size))
     x = np.empty((steps, count, 2, size, size), np.uint8)
-    index = 0
-    for path, cut in zip(files, windows, strict=True):
+    labels, numbers = np.empty(count, np.int64), np.empty(count, np.int64)
+    index = section = 0
+    for path, held in zip(files, trials, strict=True):
         events = on_fewer_pixels(read_aedat(path), SENSOR // size)
-        for window in cut:
-            span = (window.start_us, window.end_us)
-            x[:, index] = polarity_frames(events, size, steps, span, binary=binary)
-            index += 1
-    return x, np.array([window.label for cut in windows for window in cut], np.int64)
+        for number, gesture in enumerate(held, section):
+            for span in _windows(gesture, window_us):
+                x[:, index] = polarity_frames(events, size, steps, span, binary=binary)
+                labels[index], numbers[index] = gesture.label, number
+                index += 1
+        section += len(held)
+    return x, labels, numbers
+
+
+def find(folder: Path) -> Path:
+    """Return the published folder: this one, or ``DvsGesture`` in it.
+
+    Raises:
+        MappingError: ``no-data-set``, with what to download or to unpack.
+    """
+    if not folder.is_dir():
+        raise absent(folder, "there is no such folder", GESTURE)
+    found = first_with(folder, _LISTS["train"], ("DvsGesture", "extract/DvsGesture"))
+    if found is not None:
+        return found
+    packed = first_with(folder, _ARCHIVE, ("download",))
+    reason = f"no {_LISTS['train']} in it"
+    raise absent(folder, reason if packed is None else f"{_ARCHIVE} is not unpacked", GESTURE)
+
+
+def listed(root: Path, part: Literal["train", "test"]) -> list[Path]:
+    """Return the recordings of a list, of the folder that ``find`` gives.
+
+    Raises:
+        MappingError: ``no-data-set`` for recordings or labels that are not there, ``bad-labels``
+            for lines that name none, twice the same, or one that the other list names, too.
+    """
+    names = _names(root, part)
+    lists = [root / listing for listing in _LISTS.values()]
+    check_there(root, [*lists, *names, *map(_labels_of, names)], GESTURE)
+    other: Literal["train", "test"] = "test" if part == "train" else "train"
+    seen = set(_names(root, other))
+    for path in names:
+        if path in seen:
+            raise _mislabelled(root / _LISTS[part], f"{path.name} stands in it twice, or in both")
+        seen.add(path)
+    return names
 
 
 def read_labels(path: Path) -> list[Section]:
@@ -165,6 +225,17 @@ def _events(path: Path, words: Array, overflow: int) -> Array:
     return events
 
 
+def _names(root: Path, part: Literal["train", "test"]) -> list[Path]:
+    listing = root / _LISTS[part]
+    if not listing.is_file():
+        raise absent(root, f"no {listing.name} in it", GESTURE)
+    return [root / _plain_name(listing, line) for line in read_lines(listing) if line.strip()]
+
+
+def _labels_of(path: Path) -> Path:
+    return path.with_name(f"{path.stem}_labels.csv")
+
+
 def _plain_name(listing: Path, line: str) -> str:
     name = line.strip()
     if Path(name).name != name or not name.endswith(".aedat"):
@@ -184,9 +255,9 @@ def _section(path: Path, number: int, row: list[str]) -> Section:
     return Section(label - 1, start, end)
 
 
-def _windows(section: Section, length: int) -> Iterator[Section]:
+def _windows(section: Section, length: int) -> Iterator[tuple[int, int]]:
     for start in range(section.start_us, section.end_us - length + 1, length):
-        yield Section(section.label, start, start + length)
+        yield start, start + length
 
 
 def _mislabelled(path: Path, reason: str) -> MappingError:

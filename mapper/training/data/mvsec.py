@@ -1,193 +1,226 @@
-"""MVSEC (Zhu et al. 2018): events, grey images' times and flow from the published HDF5 files."""
+"""MVSEC (Zhu et al. 2018): events between grey images, and their true flow, as published.
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+Files are of 6 to 42 GB. What is read at a time is one interval: its events, and the images of the
+truth that it meets.
+"""
+
+from collections.abc import Sequence as Ordered
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from mapper.diagnostics import refuse
 from mapper.ir.core import Array
 from mapper.training.data.camera import EVENT
 from mapper.training.data.files import check_on_sensor, damaged, room_for
 from mapper.training.data.frames import FLOW_STEPS, flow_frames
+from mapper.training.data.hdf5 import dataset, numbers, opened
+from mapper.training.data.mvsec_truth import HEIGHT, WIDTH, flow_between, opened_truth
+from mapper.training.data.published import MVSEC, absent, check_there, first_with
 
-WIDTH, HEIGHT = 346, 260
+TRAINED = "outdoor_day2"
+TESTED = ("outdoor_day1", "indoor_flying1", "indoor_flying2", "indoor_flying3")
+"""The split of Zhu et al. 2018 (EV-FlowNet) and Lee et al. 2020 (Spike-FlowNet)."""
 
-_LEFT = "davis/left"
+PARTS: dict[str, tuple[float, float]] = {
+    "outdoor_day1": (222.4, 240.4),
+    "indoor_flying1": (4.0, np.inf),
+    "indoor_flying2": (9.0, np.inf),
+    "indoor_flying3": (7.0, np.inf),
+    "outdoor_day2": (45.0, np.inf),
+}
+"""Seconds after its first image that a sequence is used from and to: EV-FlowNet's evaluation on
+outdoor_day1, its data/extract_all_bags.sh for the others (before, the drone is not in the air)."""
+
+_BONNET = 192
+"""Row of the sensor from which a car's bonnet covers outdoor images: EV-FlowNet's eval_utils.py
+evaluates the upper 190 rows of 256, which begin at row 2."""
+
+_EVENTS = "davis/left/events"
+_TIMES, _INDICES = "davis/left/image_raw_ts", "davis/left/image_raw_event_inds"
 _MOST_EVENTS = 5_000_000
 """Between two grey images: ten times what the sensor can send in 1/30 s (12 million a second)."""
 
-_LARGEST_S = 1e12
-"""Seconds since 1970, with room: microseconds of it fit 63 bits."""
+
+@dataclass(frozen=True)
+class Sequence:
+    """The intervals of a sequence of which the flow is known; ``read`` gives some of them.
+
+    Args:
+        data: ``*_data.hdf5``: ``davis/left/{events, image_raw_ts, image_raw_event_inds}``.
+        truth: ``*_gt.hdf5`` with ``davis/left/{flow_dist, flow_dist_ts}``, or
+            ``*_gt_flow_dist.npz`` with ``timestamps``, ``x_flow_dist`` and ``y_flow_dist``.
+        size: Pixels a side of the central crop, up to 256.
+        apart: Grey images from the start to the end of an interval: 1, or 4 for ``dt=4``.
+        part: Seconds after the first image that intervals start from and end before.
+        bonnet: Whether flow from the sensor's row 192 on is left out, as on outdoor scenes.
+        binary: Whether an event cell is 0 or 1, or a count.
+
+    Raises:
+        MappingError: ``bad-events`` for files that are no such thing, ``missing-extra`` for h5py.
+    """
+
+    data: Path
+    truth: Path
+    size: int = 256
+    apart: int = 1
+    part: tuple[float, float] = (0.0, np.inf)
+    bonnet: bool = False
+    binary: bool = False
+    starts: Array = field(init=False, repr=False, compare=False)
+    """Number of the image that each interval starts at."""
+    _spans: Array = field(init=False, repr=False, compare=False)
+    _rows: Array = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.size <= 256:
+            raise ValueError(f"size is 1..256, got {self.size}")
+        if self.apart < 1:
+            raise ValueError(f"images are 1 or more apart, got {self.apart}")
+        with opened(self.data) as held, opened_truth(self.truth) as truth:
+            images = numbers(self.data, held, _TIMES)
+            indices = numbers(self.data, held, _INDICES)
+            events = len(dataset(self.data, held, _EVENTS, (None, 4)))
+            known = truth.times[[0, -1]]
+        self._check_order(images, indices, events)
+        begin, end = images[: -self.apart], images[self.apart :]
+        since = images[0] + np.array(self.part)
+        used = (end > begin) & (begin >= max(known[0], since[0])) & (end <= min(known[1], since[1]))
+        starts = np.flatnonzero(used)
+        # Before the first event an index is -1; it is that of the nearest event, so one more is
+        # read at the end, and times decide.
+        rows = np.clip(indices.astype(np.int64), 0, events)
+        over = np.minimum(rows[self.apart :] + 1, events)
+        object.__setattr__(self, "starts", starts)
+        object.__setattr__(self, "_spans", np.stack([begin, end], axis=1)[starts])
+        object.__setattr__(self, "_rows", np.stack([rows[: -self.apart], over], axis=1)[starts])
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def spread(self, most: int) -> Array:
+        """Return the numbers of up to ``most`` intervals, evenly spread."""
+        return np.linspace(0, len(self) - 1, min(most, len(self))).astype(np.int64)
+
+    def read(self, chosen: Ordered[int] | Array) -> tuple[Array, Array, Array]:
+        """Return intervals by their numbers, 0 to ``len(self) - 1``.
+
+        Returns:
+            As ``flow.make``: ``x uint8 [5, N, 4, size, size]``, ``flow float32 [N, 2, size, size]``
+            in pixels an interval, ``mask [N, size, size]``: an event, and a true flow that is
+            known.
+
+        Raises:
+            MappingError: ``bad-events`` for events or flow that are none.
+        """
+        size, count = self.size, len(chosen)
+        # Flow of 8 bytes and a mask beside the frames.
+        room_for(self.data, count, (4 * FLOW_STEPS + 9, size, size))
+        x = np.empty((FLOW_STEPS, count, 4, size, size), np.uint8)
+        flow = np.empty((count, 2, size, size), np.float32)
+        mask = np.empty((count, size, size), bool)
+        with opened(self.data) as held, opened_truth(self.truth) as truth:
+            events = dataset(self.data, held, _EVENTS, (None, 4))
+            for n, number in enumerate(chosen):
+                first, over = self._rows[number]
+                if over - first > _MOST_EVENTS * self.apart:
+                    raise damaged(
+                        self.data,
+                        f"{over - first} events in an interval, at most "
+                        f"{_MOST_EVENTS * self.apart} are read",
+                    )
+                span = (float(self._spans[number, 0]), float(self._spans[number, 1]))
+                x[:, n] = self._frames(events[first:over], span)
+                moved, valid = flow_between(truth, span)
+                if self.bonnet:
+                    valid[_BONNET:] = False
+                flow[n], mask[n] = self._cropped(moved), self._cropped(valid)
+        mask &= x.max(axis=(0, 2)) > 0
+        return x, flow, mask
+
+    def _check_order(self, images: Array, indices: Array, events: int) -> None:
+        if len(images) != len(indices):
+            raise damaged(
+                self.data, f"{len(images)} times of images, {len(indices)} indices of events"
+            )
+        if len(images) <= self.apart or (np.diff(images) < 0).any():
+            raise damaged(
+                self.data,
+                f"{len(images)} times of images, {self.apart + 1} or more are needed, none before "
+                "another",
+            )
+        if indices.max() > events or (np.diff(indices.astype(np.int64)) < 0).any():
+            raise damaged(
+                self.data,
+                f"indices {indices.min():.0f}..{indices.max():.0f} of events must rise within "
+                f"0..{events}",
+            )
+
+    def _frames(self, rows: Array, span: tuple[float, float]) -> Array:
+        """Return the frames of events ``[N, 4]``: x, y, seconds, polarity above 0 or not."""
+        if not np.isfinite(rows).all():
+            raise damaged(self.data, f"{_EVENTS} holds NaN or infinity")
+        check_on_sensor(self.data, rows[:, 0], rows[:, 1], WIDTH, HEIGHT)
+        size, left, top = self.size, (WIDTH - self.size) // 2, (HEIGHT - self.size) // 2
+        x, y = rows[:, 0].astype(np.int64) - left, rows[:, 1].astype(np.int64) - top
+        since = np.rint((rows[:, 2] - span[0]) * 1e6)
+        length = max(round((span[1] - span[0]) * 1e6), 1)
+        inside = (x >= 0) & (x < size) & (y >= 0) & (y < size) & (since >= 0) & (since < length)
+        events = np.empty(int(inside.sum()), EVENT)
+        events["t_us"], events["x"], events["y"] = since[inside], x[inside], y[inside]
+        events["polarity"] = rows[inside, 3] > 0
+        return flow_frames(events, size, (0, length), binary=self.binary)
+
+    def _cropped(self, image: Array) -> Array:
+        top, left = (HEIGHT - self.size) // 2, (WIDTH - self.size) // 2
+        return image[..., top : top + self.size, left : left + self.size]
 
 
 def read_flow(
     data: Path, truth: Path, size: int = 256, *, most: int = 500, binary: bool = False
 ) -> tuple[Array, Array, Array]:
-    """Return the central ``size x size`` pixels of intervals between consecutive grey images.
-
-    Args:
-        data: ``*_data.hdf5``: ``davis/left/{events, image_raw_ts, image_raw_event_inds}``.
-        truth: ``*_gt.hdf5``: ``davis/left/{flow_dist, flow_dist_ts}``.
-        size: Pixels a side, up to 256.
-        most: Intervals, evenly spread over those that the truth covers.
-        binary: Whether an event cell is 0 or 1, or a count.
-
-    Returns:
-        As ``flow.make``: ``x uint8 [5, N, 4, size, size]``, ``flow float32 [N, 2, size, size]`` in
-        pixels an interval, ``mask [N, size, size]``: an event, and a true flow that is known.
+    """Return up to ``most`` intervals of a ``Sequence`` at once, evenly spread.
 
     Raises:
-        MappingError: ``bad-events`` for files that are no such HDF5, ``missing-extra`` for h5py.
+        MappingError: As ``Sequence``; where the truth covers no interval, too.
     """
-    if not 1 <= size <= 256:
-        raise ValueError(f"size is 1..256, got {size}")
-    with opened(data) as held, opened(truth) as true:
-        images = _numbers(data, held, "image_raw_ts", (None,))
-        indices = _numbers(data, held, "image_raw_event_inds", (None,))
-        events = _dataset(data, held, "events", (None, 4))
-        times = _numbers(truth, true, "flow_dist_ts", (None,))
-        flows = _dataset(truth, true, "flow_dist", (len(times), 2, HEIGHT, WIDTH))
-        _check_order(data, images, indices, len(events))
-        if len(times) < 2 or not (np.diff(times) > 0).all():
-            raise damaged(truth, f"{len(times)} times of flow, 2 or more that rise are needed")
-        known = np.flatnonzero((images[:-1] >= times[0]) & (images[1:] <= times[-1]))
-        spread = np.linspace(0, len(known) - 1, min(most, len(known))).astype(int)
-        chosen = known[spread]
-        each = (4 * FLOW_STEPS + 9, size, size)  # flow of 8 bytes and a mask beside the frames
-        room_for(data, len(chosen), each)
-        x = np.empty((FLOW_STEPS, len(chosen), 4, size, size), np.uint8)
-        flow = np.empty((len(chosen), 2, size, size), np.float32)
-        mask = np.empty((len(chosen), size, size), bool)
-        for n, i in enumerate(chosen):
-            span = (float(images[i]), float(images[i + 1]))
-            rows = events[int(indices[i]) : int(indices[i + 1])]
-            x[:, n] = _frames(data, rows, span, size, binary)
-            moved, valid = flow_between(times, flows, span)
-            flow[n], mask[n] = _cropped(moved, size), _cropped(valid, size)
-        mask &= x.max(axis=(0, 2)) > 0
-    return x, flow, mask
+    sequence = Sequence(data, truth, size, binary=binary)
+    return sequence.read(sequence.spread(most))
 
 
-def flow_between(times: Array, flows: Any, span: tuple[float, float]) -> tuple[Array, Array]:
-    """Return the flow ``[2, H, W]`` over a span of seconds, and where it is known ``[H, W]``.
+def published(folder: Path, names: Ordered[str], size: int, apart: int = 1) -> list[Sequence]:
+    """Return sequences of a folder by their published names, each in its published part.
 
-    Pixels are followed through the intervals of the truth that the span meets, each by its share
-    of that interval (as Zhu et al. 2018, EV-FlowNet). Flow is unknown where a pixel passes what is
-    0 (how MVSEC marks it) or not finite, or leaves the image.
+    Files lie in the folder itself, or below it as they are published: ``outdoor_day/``,
+    ``indoor_flying/`` (or ``outdoor_day1/``, as others sort them). Of a sequence with both
+    ``*_gt.hdf5`` and ``*_gt_flow_dist.npz`` the latter is read.
 
-    Args:
-        times: When each true flow begins, seconds, ``[K]``; it lasts until the next.
-        flows: ``[K, 2, H, W]``, pixels an interval; read one at a time.
-        span: Start and end, within ``times``.
+    Raises:
+        MappingError: ``no-data-set`` for files that are not there, all at once, with what to
+            download; ``bad-events`` where no flow is known in a part; and as ``Sequence``.
     """
-    start, end = span
-    height, width = flows.shape[2:]
-    rows, columns = np.mgrid[:height, :width].astype(np.float64)
-    x, y = columns.copy(), rows.copy()
-    valid = np.ones((height, width), bool)
-    first = max(int(np.searchsorted(times, start, "right")) - 1, 0)
-    for k in range(first, len(times) - 1):
-        begun, over = max(start, times[k]), min(end, times[k + 1])
-        if over <= begun:
-            break
-        share = (over - begun) / (times[k + 1] - times[k])
-        true = np.asarray(flows[k], np.float64)
-        at_x, at_y = np.rint(x).astype(int), np.rint(y).astype(int)
-        valid &= (at_x >= 0) & (at_x < width) & (at_y >= 0) & (at_y < height)
-        u, v = true[:, np.clip(at_y, 0, height - 1), np.clip(at_x, 0, width - 1)]
-        # No pixel crosses the image many times in an interval; what says so is damaged.
-        seen = (np.abs(u) < 10 * width) & (np.abs(v) < 10 * height) & ((u != 0) | (v != 0))
-        valid &= seen
-        x += np.where(seen, u, 0.0) * share
-        y += np.where(seen, v, 0.0) * share
-    return np.where(valid, np.stack([x - columns, y - rows]), 0.0), valid
+    if not folder.is_dir():
+        raise absent(folder, "there is no such folder", MVSEC)
+    pairs = {name: (_found(folder, name, "_data.hdf5"), _truth(folder, name)) for name in names}
+    check_there(folder, [path for pair in pairs.values() for path in pair], MVSEC)
+    sequences = []
+    for name, pair in pairs.items():
+        part, outdoors = PARTS.get(name, (0.0, np.inf)), name.startswith("outdoor")
+        found = Sequence(*pair, size=size, apart=apart, part=part, bonnet=outdoors)
+        if not len(found):
+            raise damaged(
+                found.data,
+                f"no interval of known flow {part[0]:g} to {part[1]:g} s after its first image",
+            )
+        sequences.append(found)
+    return sequences
 
 
-@contextmanager
-def opened(path: Path) -> Iterator[Any]:
-    """Open an HDF5 file; what goes wrong within is reported as ``bad-events``."""
-    try:
-        import h5py
-    except ImportError as error:
-        raise refuse(
-            "missing-extra", "MVSEC files need h5py", loc=str(path), help="install h5py"
-        ) from error
-    try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except (OSError, KeyError, RuntimeError, TypeError) as error:
-        raise damaged(path, f"not a readable HDF5 file: {error}") from error
+def _truth(folder: Path, name: str) -> Path:
+    saved = _found(folder, name, "_gt_flow_dist.npz")
+    return saved if saved.is_file() else _found(folder, name, "_gt.hdf5")
 
 
-def _dataset(path: Path, file: Any, name: str, shape: tuple[int | None, ...]) -> Any:
-    """Return a dataset of numbers of the file itself, of a shape where None is any length."""
-    import h5py
-
-    place = file
-    for part in (*_LEFT.split("/"), name):
-        link = place.get(part, getlink=True) if isinstance(place, h5py.Group) else None
-        if not isinstance(link, h5py.HardLink):
-            raise damaged(path, f"no {_LEFT}/{name} in the file itself")
-        place = place[part]
-    if not isinstance(place, h5py.Dataset) or place.dtype.kind not in "iuf":
-        raise damaged(path, f"{_LEFT}/{name} is no array of numbers")
-    if place.external or place.is_virtual:
-        raise damaged(path, f"{_LEFT}/{name} is in another file")
-    fits = place.ndim == len(shape) and all(
-        wanted in (None, held) for wanted, held in zip(shape, place.shape, strict=True)
-    )
-    if not fits:
-        wanted = ", ".join("any" if side is None else str(side) for side in shape)
-        raise damaged(path, f"{_LEFT}/{name} has shape {place.shape}, expected ({wanted})")
-    return place
-
-
-def _numbers(path: Path, file: Any, name: str, shape: tuple[int | None, ...]) -> Array:
-    """Return a whole dataset of finite numbers."""
-    held = _dataset(path, file, name, shape)
-    room_for(path, len(held), shape[1:], held.dtype.itemsize)  # type: ignore[arg-type]
-    values: Array = held[()]
-    if not np.isfinite(values).all() or (np.abs(values) > _LARGEST_S).any():
-        raise damaged(path, f"{_LEFT}/{name} holds what is no number below {_LARGEST_S:g}")
-    return values
-
-
-def _check_order(path: Path, images: Array, indices: Array, events: int) -> None:
-    if len(images) != len(indices):
-        raise damaged(path, f"{len(images)} times of images, {len(indices)} indices of events")
-    if not (np.diff(images) > 0).all():
-        raise damaged(path, "times of images do not rise")
-    steps = np.diff(indices.astype(np.int64))
-    if indices.min() < 0 or indices.max() > events or (len(steps) and steps.min() < 0):
-        raise damaged(
-            path,
-            f"indices {indices.min()}..{indices.max()} of events must rise within 0..{events}",
-        )
-    if len(steps) and steps.max() > _MOST_EVENTS:
-        raise damaged(
-            path, f"{steps.max()} events between two images, at most {_MOST_EVENTS} are read"
-        )
-
-
-def _frames(path: Path, rows: Array, span: tuple[float, float], size: int, binary: bool) -> Array:
-    """Return the frames of events ``[N, 4]``: x, y, seconds, polarity above 0 or not."""
-    if not np.isfinite(rows).all():
-        raise damaged(path, f"{_LEFT}/events holds NaN or infinity")
-    check_on_sensor(path, rows[:, 0], rows[:, 1], WIDTH, HEIGHT)
-    left, top = (WIDTH - size) // 2, (HEIGHT - size) // 2
-    x, y = rows[:, 0].astype(np.int64) - left, rows[:, 1].astype(np.int64) - top
-    since = np.rint((rows[:, 2] - span[0]) * 1e6)
-    length = max(round((span[1] - span[0]) * 1e6), 1)
-    inside = (x >= 0) & (x < size) & (y >= 0) & (y < size) & (since >= 0) & (since < length)
-    events = np.empty(int(inside.sum()), EVENT)
-    events["t_us"], events["x"], events["y"] = since[inside], x[inside], y[inside]
-    events["polarity"] = rows[inside, 3] > 0
-    return flow_frames(events, size, (0, length), binary=binary)
-
-
-def _cropped(image: Array, size: int) -> Array:
-    top, left = (HEIGHT - size) // 2, (WIDTH - size) // 2
-    return image[..., top : top + size, left : left + size]
+def _found(folder: Path, name: str, end: str) -> Path:
+    file = f"{name}{end}"
+    return (first_with(folder, file, (name.rstrip("0123456789"), name)) or folder) / file

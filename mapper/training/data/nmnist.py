@@ -9,18 +9,22 @@ from torch import Tensor
 from mapper.diagnostics import refuse
 from mapper.ir.core import Array
 from mapper.training.data.files import check_on_sensor, damaged, read_lines, read_whole, room_for
+from mapper.training.data.published import NMNIST, absent
 
 SIZE = 34
 DURATION_US = 300_000
 CLASSES = 10
 
 _EVENT_BYTES = 5
+_OVERFLOW_ROW, _OVERFLOW_US = 240, 1 << 13
 
 
 def read_events(path: Path) -> Array:
     """Return the events of a ``.bs2`` or ``.bin`` file as ``[N, 4]``: x, y, polarity, time in us.
 
-    Five bytes an event, big endian: x, y, then one bit of polarity and 23 bits of time.
+    Five bytes an event, big endian: x, y, then one bit of polarity and 23 bits of time. Row 240 is
+    no event: it says that the clock went over, and that times from it on are 2^13 us later (Orchard
+    et al., read_dataset of the data set's page).
 
     Raises:
         MappingError: ``bad-events`` where the file ends within an event or leaves the sensor.
@@ -31,7 +35,10 @@ def read_events(path: Path) -> Array:
             path, f"{len(held)} bytes are no whole number of events of {_EVENT_BYTES} bytes"
         )
     raw = np.frombuffer(held, np.uint8).reshape(-1, _EVENT_BYTES).astype(np.int64)
+    over = raw[:, 1] == _OVERFLOW_ROW
     stamp = (raw[:, 2] << 16 | raw[:, 3] << 8 | raw[:, 4]) & 0x7FFFFF
+    stamp = (stamp + _OVERFLOW_US * np.cumsum(over))[~over]
+    raw = raw[~over]
     check_on_sensor(path, raw[:, 0], raw[:, 1], SIZE, SIZE)
     return np.stack([raw[:, 0], raw[:, 1], raw[:, 2] >> 7, stamp], axis=1)
 
@@ -63,14 +70,35 @@ def read_folder(folder: Path, steps: int) -> tuple[Tensor, Tensor]:
     """Return all recordings of ``Train`` or ``Test`` as published: ``0/00002.bin`` to ``9/...``.
 
     Raises:
-        MappingError: ``bad-events`` for a file, or where there is none.
+        MappingError: ``bad-events`` for a file, ``no-data-set`` where a class has none.
     """
-    listed = [
-        (path, label)
-        for label in range(CLASSES)
-        for path in sorted((folder / str(label)).glob("*.bin"))
-    ]
+    classes = [sorted((folder / str(label)).glob("*.bin")) for label in range(CLASSES)]
+    empty = [str(label) for label, files in enumerate(classes) if not files]
+    if empty:
+        raise absent(folder, f"no .bin file of class {', '.join(empty)}", NMNIST)
+    listed = [(path, label) for label, files in enumerate(classes) for path in files]
     return _read(folder, listed, steps)
+
+
+def find(folder: Path) -> Path | None:
+    """Return the folder that has ``Train`` and ``Test``; None where lists are in it instead.
+
+    Raises:
+        MappingError: ``no-data-set``, with what to download or to unpack.
+    """
+    if not folder.is_dir():
+        raise absent(folder, "there is no such folder", NMNIST)
+    parts = [folder / part for part in ("Train", "Test")]
+    missing = [part.name for part in parts if not part.is_dir()]
+    if not missing:
+        return folder
+    if len(missing) == len(parts) and (folder / "train.txt").is_file():
+        return None
+    packed = [name for name in missing if (folder / f"{name}.zip").is_file()]
+    reason = (
+        f"{packed[0]}.zip is not unpacked" if packed else f"no {' and no '.join(missing)} in it"
+    )
+    raise absent(folder, reason, NMNIST)
 
 
 def _listed(path: Path, number: int, line: str) -> tuple[str, int]:

@@ -81,8 +81,20 @@ class Classification:
         return float(right.sum()), len(wanted)
 
 
+class FlowErrors:
+    """Loss and score of flow: endpoint errors of what a task yields, ``(flow, mask)`` by batch."""
+
+    def loss(self, output: Tensor, wanted: tuple[Tensor, Tensor]) -> Tensor:
+        errors = endpoint_errors(output, *wanted)
+        return errors.sum() / max(len(errors), 1)
+
+    def score(self, output: Tensor, wanted: tuple[Tensor, Tensor]) -> tuple[float, int]:
+        errors = endpoint_errors(output, *wanted)
+        return float(errors.double().sum()), len(errors)
+
+
 @dataclass
-class Flow:
+class Flow(FlowErrors):
     """Scenes with their optical flow; the flow is the output summed over time, in pixels.
 
     ``train`` and ``test`` are ``(x[T, B, 4, H, W], flow[B, 2, H, W], mask[B, H, W])``, flow in
@@ -114,14 +126,6 @@ class Flow:
         x, flow, mask = self.test
         for chosen in torch.split(torch.arange(len(flow)), self.batch):
             yield x[:, chosen].float(), (flow[chosen], mask[chosen])
-
-    def loss(self, output: Tensor, wanted: tuple[Tensor, Tensor]) -> Tensor:
-        errors = endpoint_errors(output, *wanted)
-        return errors.sum() / max(len(errors), 1)
-
-    def score(self, output: Tensor, wanted: tuple[Tensor, Tensor]) -> tuple[float, int]:
-        errors = endpoint_errors(output, *wanted)
-        return float(errors.double().sum()), len(errors)
 
 
 def endpoint_errors(output: Tensor, flow: Tensor, mask: Tensor) -> Tensor:
