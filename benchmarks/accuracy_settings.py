@@ -58,6 +58,11 @@ class Setting:
         )
 
     @property
+    def whole_epochs(self) -> int:
+        """Epochs of the taught path, float and one bit together, and of its controls."""
+        return 2 * self.all_epochs
+
+    @property
     def rest_epochs(self) -> int:
         """Epochs that the staged path spends after quantised weights."""
         return self.converter_epochs + self.target_epochs
@@ -186,20 +191,23 @@ class Step:
     kind: Kind
     epochs: str | int
     """A number, or the field of ``Setting`` that has it."""
-    rate: str = "target_rate"
+    rate: str | float = "target_rate"
+    """Likewise."""
     shared: bool = False
     """Whether it is the same for every target."""
+    teacher: str | None = None
+    """The step whose network teaches it."""
 
     def stage(self, setting: Setting) -> Stage:
         """Return it as a stage of training."""
         epochs = self.epochs if isinstance(self.epochs, int) else getattr(setting, self.epochs)
-        return Stage(
-            name=self.name,
-            kind=self.kind,
-            epochs=epochs,
-            rate=getattr(setting, self.rate),
-        )
+        rate = getattr(setting, self.rate) if isinstance(self.rate, str) else self.rate
+        return Stage(name=self.name, kind=self.kind, epochs=epochs, rate=rate)
 
+
+TAUGHT_RATE = 4e-3
+"""At one bit, from a float network that was trained long; on validation recordings twice the rate
+was better on flow and N-MNIST (``docs/accuracy.md``)."""
 
 STEPS = {
     step.name: step
@@ -252,6 +260,31 @@ STEPS = {
             rate="quantised_rate",
             shared=True,
         ),
+        Step(
+            name="taught",
+            before="float-long",
+            kind="target",
+            epochs="all_epochs",
+            rate=TAUGHT_RATE,
+            teacher="float-long",
+        ),
+        Step(
+            name="quantised-taught",
+            before="float-long",
+            kind="quantised",
+            epochs="all_epochs",
+            rate=TAUGHT_RATE,
+            shared=True,
+            teacher="float-long",
+        ),
+        Step(
+            name="float-whole",
+            before=None,
+            kind="float",
+            epochs="whole_epochs",
+            rate="float_rate",
+            shared=True,
+        ),
     )
 }
 
@@ -278,7 +311,7 @@ class Job:
         return f"{self.task}, {self.target}, seed {self.seed}: {' -> '.join(self.steps)}"
 
 
-CHAINS = ("base", "staged", "jump", "controls")
+CHAINS = ("base", "staged", "jump", "controls", "taught", "taught-controls")
 
 
 def jobs(
@@ -286,25 +319,37 @@ def jobs(
 ) -> Iterator[Job]:
     """Yield all jobs, those first that others start from or that matter most."""
     every = [(task, seed) for seed in seeds for task in tasks]
-    base = {
-        (task, seed): Job(task=task, target=SHARED, seed=seed, steps=("float", "quantised"))
+    on_targets = [
+        (target, task, seed)
+        for target in targets
         for task, seed in every
-    }
+        if SETTINGS[task].runs_on(target)
+    ]
+
+    def shared(task: str, seed: int, *steps: str, after: Job | None = None) -> Job:
+        return Job(task=task, target=SHARED, seed=seed, steps=steps, after=after)
+
+    base = {(task, seed): shared(task, seed, "float", "quantised") for task, seed in every}
+    long = {(task, seed): shared(task, seed, "float-long") for task, seed in every}
     if "base" in chains:
         yield from base.values()
     if "staged" in chains:
         names = ("converter", "untrained", "staged")
-        for target in targets:
-            for task, seed in every:
-                if SETTINGS[task].runs_on(target):
-                    first = base[task, seed]
-                    yield Job(task=task, target=target, seed=seed, steps=names, after=first)
+        for target, task, seed in on_targets:
+            yield Job(task=task, target=target, seed=seed, steps=names, after=base[task, seed])
+    if {"controls", "taught", "taught-controls"} & set(chains):
+        yield from long.values()
     if "controls" in chains:
-        for (task, seed), first in base.items():
-            yield Job(task=task, target=SHARED, seed=seed, steps=("quantised-long",), after=first)
-            yield Job(task=task, target=SHARED, seed=seed, steps=("float-long",))
+        for task, seed in every:
+            yield shared(task, seed, "quantised-long", after=base[task, seed])
+    if "taught" in chains:
+        for target, task, seed in on_targets:
+            first = long[task, seed]
+            yield Job(task=task, target=target, seed=seed, steps=("taught",), after=first)
+    if "taught-controls" in chains:
+        for task, seed in every:
+            yield shared(task, seed, "quantised-taught", after=long[task, seed])
+            yield shared(task, seed, "float-whole")
     if "jump" in chains:
-        for target in targets:
-            for task, seed in every:
-                if SETTINGS[task].runs_on(target):
-                    yield Job(task=task, target=target, seed=seed, steps=("jump",))
+        for target, task, seed in on_targets:
+            yield Job(task=task, target=target, seed=seed, steps=("jump",))

@@ -20,12 +20,19 @@ COLUMNS = {
     "jump": "1 bit, one jump",
     "quantised-long": "4-bit weights, as long",
     "float-long": "float, as long",
+    "taught": "1 bit, taught",
+    "quantised-taught": "4-bit weights, taught",
+    "float-whole": "float, as long as taught",
 }
 
 COMPARISONS = {
     ("staged", "float"): "1 bit, staged, against float",
     ("staged", "float-long"): "1 bit, staged, against float trained as long",
     ("jump", "staged"): "One jump against the stages",
+    ("taught", "float-whole"): "1 bit, taught, against float of as many epochs",
+    ("taught", "quantised-taught"): "1 bit, taught, against 4-bit weights, taught",
+    ("taught", "float-long"): "1 bit, taught, against its teacher",
+    ("taught", "staged"): "1 bit, taught, against staged",
 }
 """Steps that are set side by side, target by target, and how the page calls that."""
 

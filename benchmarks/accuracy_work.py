@@ -23,7 +23,7 @@ from benchmarks.accuracy_settings import (
 )
 from mapper.training import HardwareModel, harden
 from mapper.training.hardening.trainer import Options, Run
-from targets import load_target
+from targets import Target, load_target
 
 SCHEMA = "spikeloom/accuracy/1"
 
@@ -132,6 +132,8 @@ class _Worker:
             "seed": self.job.seed,
             "step": step.name,
             "from": step.before,
+            "teacher": step.teacher,
+            "rate": run.options.schedule[0].rate,
             "metric_name": self.setting.metric,
             "metric": metric,
             "parts": parts,
@@ -151,8 +153,11 @@ class _Worker:
         setting = self.setting
         stage = step.stage(setting)
         torch.manual_seed(self.job.seed)
-        run = Run(
-            model=setting.model(),
+        model = setting.model() if step.before is None else self._network(step.before, target)
+        if step.teacher is not None:
+            stage = replace(stage, teacher=self._network(step.teacher, target))
+        return Run(
+            model=model,
             task=self.data.whole,
             target=target,
             options=Options(
@@ -165,20 +170,18 @@ class _Worker:
             folder=self.place.folder(self.job, step.name) if stage.epochs else None,
             report=lambda line: None,
         )
-        if step.before is not None:
-            run.model = self._weights_of(STEPS[step.before], run)
-        return run
 
-    def _weights_of(self, before: Step, run: Run) -> torch.nn.Module:
-        """Return the model as the step before left it, on the crossbars of this step's target."""
+    def _network(self, step: str, target: Target) -> torch.nn.Module:
+        """Return the network as a step left it, on the crossbars of a target if it has any."""
+        before, setting = STEPS[step], self.setting
         job = replace(self.job, target=SHARED) if before.shared else self.job
         path = self.place.folder(job, before.name) / f"{before.name}.pt"
         held = torch.load(path, map_location="cpu", weights_only=True)["model"]
+        model = setting.model()
         if before.kind == "float":
-            run.model.load_state_dict(held)
-            return run.model
-        setting = self.setting
-        twin = harden(run.model, run.target, scale=setting.scale, input_bits=setting.input_bits)
+            model.load_state_dict(held)
+            return model
+        twin = harden(model, target, scale=setting.scale, input_bits=setting.input_bits)
         if before.shared:
             _take_over(twin, held)
         else:

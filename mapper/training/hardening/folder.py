@@ -3,16 +3,18 @@
 import io
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from mapper import __version__
 from mapper.renames import clear_inside
 from mapper.training.hardening.plots import draw_curves
-from mapper.training.hardening.stages import Stage
+from mapper.training.hardening.stages import Schedule, Stage
+from mapper.training.hardening.teaching import digest_of
 from mapper.writing import whole_file
 from targets import Target, target_to_data
 from targets.devices import load_device
@@ -55,6 +57,18 @@ class RunFolder:
         if not file.exists():
             return None
         held: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+        return held
+
+    def network(self, stage: str) -> dict[str, Any]:
+        """Return the numbers of the network as a stage left it.
+
+        Raises:
+            ValueError: They are gone.
+        """
+        file = self.path / f"{stage}.pt"
+        if not file.exists():
+            raise ValueError(f"{file} is gone, which a later stage is taught by: start anew")
+        held: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)["model"]
         return held
 
     def keep(self, checkpoint: dict[str, Any], stage: Stage, finished: bool) -> None:
@@ -101,7 +115,7 @@ _LONGEST = 80
 
 
 def configuration(model: str, task: str, target: Target, options: Any) -> dict[str, Any]:
-    """Return everything that a run depends on as plain data; a device's file by its digest."""
+    """Return everything that a run depends on as plain data; files and teachers by digest."""
     named = {stage.device for stage in options.schedule if isinstance(stage.device, str)}
     devices = {name: load_device(name).digest for name in sorted(named)}
     return {
@@ -110,5 +124,15 @@ def configuration(model: str, task: str, target: Target, options: Any) -> dict[s
         "task": task,
         "target": target_to_data(target),
         "torch": torch.__version__,
-        **asdict(options),
+        **asdict(replace(options, schedule=_by_digest(options.schedule))),
     }
+
+
+def _by_digest(schedule: Schedule) -> Schedule:
+    """Return stages whose teachers are the digests of the given networks."""
+    return tuple(
+        replace(stage, teacher=f"sha256:{digest_of(stage.teacher)}")
+        if isinstance(stage.teacher, nn.Module)
+        else stage
+        for stage in schedule
+    )

@@ -1,7 +1,10 @@
 """Schedules: which parts of the hardware training feels, for how long."""
 
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Literal
+
+from torch import nn
 
 from mapper.training.backends.noise import Noise
 from mapper.training.hardening.devices import Chips
@@ -33,8 +36,22 @@ class Stage:
     """A device, its name or its file as text: training meets chips of it in place of ``noise``."""
     age: float | None = None
     """Of these chips, in seconds after programming; None: as programmed."""
+    teacher: nn.Module | str | None = None
+    """A network, float or hardened, whose answers the stage is drawn to; a name is that of an
+    earlier stage: the network as that one ended."""
+    teaching: float = 1.0
+    """Weight of the distance to the teacher's answers in the loss, above 0."""
 
     def __post_init__(self) -> None:
+        if not isinstance(self.teacher, nn.Module | str | None):
+            raise ValueError(
+                f"stage {self.name!r} has teacher {self.teacher!r:.80}: a torch.nn.Module or the "
+                "name of an earlier stage"
+            )
+        if type(self.teaching) not in (int, float) or not 0 < self.teaching < inf:
+            raise ValueError(
+                f"stage {self.name!r} has teaching {self.teaching!r:.80}: a weight above 0"
+            )
         if not isinstance(self.device, Device | str | None):
             raise ValueError(
                 f"stage {self.name!r} has device {self.device!r:.80}: a device, its name or its "

@@ -2,13 +2,37 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from mapper.training.nets.refused import refused
+
+
+@runtime_checkable
+class Task(Protocol):
+    """What is trained for: data, a loss, and the number that is reported.
+
+    A task may have ``distance(output, answers)``, too: how far outputs ``[T, B, ...]`` are from
+    those of a teacher, in the units of its loss. ``teaching.relative_distance`` stands in for it.
+    """
+
+    name: str
+    greater_is_better: bool
+
+    def batches(self, epoch: int, seed: int) -> Iterator[tuple[Tensor, Any]]:
+        """Yield training inputs ``[T, B, ...]`` with what they should give."""
+
+    def held_out(self) -> Iterator[tuple[Tensor, Any]]:
+        """Yield the samples the metric is measured on."""
+
+    def loss(self, output: Tensor, wanted: Any) -> Tensor:
+        """Return the loss of an output ``[T, B, ...]``."""
+
+    def score(self, output: Tensor, wanted: Any) -> tuple[float, int]:
+        """Return a sum over samples and how many there were; the metric is their ratio."""
 
 
 @dataclass
@@ -76,17 +100,33 @@ class Classification:
     def loss(self, output: Tensor, wanted: Tensor) -> Tensor:
         return functional.cross_entropy(output.sum(dim=0), wanted.to(output.device).long())
 
+    def distance(self, output: Tensor, answers: Tensor) -> Tensor:
+        """Return the Kullback-Leibler divergence from a teacher's classes, summed over time."""
+        y, wanted = output.sum(dim=0), answers.sum(dim=0)
+        return functional.kl_div(
+            functional.log_softmax(y, dim=1),
+            functional.log_softmax(wanted, dim=1),
+            reduction="batchmean",
+            log_target=True,
+        )
+
     def score(self, output: Tensor, wanted: Tensor) -> tuple[float, int]:
         right = output.sum(dim=0).argmax(dim=1) == wanted.to(output.device)
         return float(right.sum()), len(wanted)
 
 
 class FlowErrors:
-    """Loss and score of flow: endpoint errors of what a task yields, ``(flow, mask)`` by batch."""
+    """Loss, distance and score of flow: endpoint errors of ``(flow, mask)`` by batch."""
 
     def loss(self, output: Tensor, wanted: tuple[Tensor, Tensor]) -> Tensor:
         errors = endpoint_errors(output, *wanted)
         return errors.sum() / max(len(errors), 1)
+
+    def distance(self, output: Tensor, answers: Tensor) -> Tensor:
+        """Return the mean endpoint distance from a teacher's flow, in pixels, masked or not."""
+        flow = answers.sum(dim=0)
+        everywhere = torch.ones_like(flow[:, 0], dtype=torch.bool)
+        return endpoint_errors(output, flow, everywhere).mean()
 
     def score(self, output: Tensor, wanted: tuple[Tensor, Tensor]) -> tuple[float, int]:
         errors = endpoint_errors(output, *wanted)

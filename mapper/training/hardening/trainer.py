@@ -1,61 +1,40 @@
 """Train a model through the stages of a schedule, keeping what is needed to go on or to look."""
 
+import copy
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
-from functools import partial
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from mapper.arguments import Takes, check_arguments
-from mapper.proportions import Score
-from mapper.training.backends.noise import Noise
+from mapper.training.hardening.checks import OwnChips, check_model, twin_data
 from mapper.training.hardening.folder import RunFolder, configuration
 from mapper.training.hardening.harden import HardwareModel, harden, target_of
+from mapper.training.hardening.learning import Learning, random_state, set_random_state
+from mapper.training.hardening.measuring import (
+    held_out,
+    measured,
+    placed,
+    remember_moments,
+    run_model,
+)
 from mapper.training.hardening.settle import check_codes
 from mapper.training.hardening.stages import Schedule, Stage
+from mapper.training.hardening.tasks import Task
+from mapper.training.hardening.teaching import Teacher, Teachers, check_teachers
 from mapper.training.nets.arguments import check_given
-from mapper.training.nets.layers import Granularity, Hardened
-from mapper.training.nets.steps import as_numbers, check_fits, over_time
-from targets import Target, target_to_data
+from mapper.training.nets.layers import Granularity
+from targets import Target
 
-_WARM_UP = 10
-"""Steps over which the learning rate rises at the start of a stage."""
+__all__ = ["Options", "Run", "Task", "run_model"]
 
 _SETTLING = 64
 """Samples that references and scales are set from when a readout comes in."""
-
-_REFERENCE_RATE = 10.0
-"""References are counts, hundreds of times as large as weights: they learn that much faster."""
-
-_SCALE_RATE = 2.0
-
-_Own = tuple[Noise | None, ...] | None
-"""What chips did to each layer of a model before a run; None where it was not hardened yet."""
-
-
-@runtime_checkable
-class Task(Protocol):
-    """What is trained for: data, a loss, and the number that is reported."""
-
-    name: str
-    greater_is_better: bool
-
-    def batches(self, epoch: int, seed: int) -> Iterator[tuple[Tensor, Any]]:
-        """Yield training inputs ``[T, B, ...]`` with what they should give."""
-
-    def held_out(self) -> Iterator[tuple[Tensor, Any]]:
-        """Yield the samples the metric is measured on."""
-
-    def loss(self, output: Tensor, wanted: Any) -> Tensor:
-        """Return the loss of an output ``[T, B, ...]``."""
-
-    def score(self, output: Tensor, wanted: Any) -> tuple[float, int]:
-        """Return a sum over samples and how many there were; the metric is their ratio."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +54,23 @@ _TAKES = {
     "options": Takes(words="the Options of a run", types=(Options,)),
     "task": Takes(words="a task: batches, held_out, loss and score", types=(Task,)),
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class _UnderWay:
+    """A stage under way."""
+
+    index: int
+    stage: Stage
+    before: int
+    """Epochs of the stages before it."""
+    model: nn.Module
+    learning: Learning
+    teacher: Teacher | None
+
+    @property
+    def digest(self) -> str | None:
+        return None if self.teacher is None else self.teacher.digest
 
 
 @dataclass
@@ -105,7 +101,7 @@ class Run:
         Raises:
             MappingError: The model, or the first batch, is none that the hardware computes, or a
                 part of the run is no such thing. This is found before anything is trained.
-            ValueError: The folder is of a run with other options.
+            ValueError: The folder is of a run with other options, or another teacher.
         """
         if not isinstance(self.model, HardwareModel):
             return self._train(None)
@@ -115,74 +111,69 @@ class Run:
         finally:
             self.model.meet(own)
 
-    def _train(self, own: _Own) -> nn.Module:
+    def _train(self, own: OwnChips) -> nn.Module:
         parts = {"task": self.task, "options": self.options}
         check_given({"model": self.model, "report": self.report}, folder=self.folder)
         check_arguments(_TAKES, parts, {})
         target = target_of(self.target)
         self._check(target)
-        kept = None
+        files, kept = None, None
         if self.folder is not None:
             files = RunFolder(Path(self.folder))
             asked = configuration(type(self.model).__name__, self.task.name, target, self.options)
-            files.start({**asked, **self._twin(own)})
+            files.start({**asked, **twin_data(self.model, own)})
             kept = files.checkpoint()
+        schedule, device = self.options.schedule, self.options.device
         torch.manual_seed(self.options.seed)
-        model = self.model.to(self.options.device)
-        if self.options.device == "cpu":  # convolutions of few channels are faster so
-            model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        for index, stage in enumerate(self.options.schedule):
+        teachers = Teachers(schedule, self.task, device)
+        model = placed(self.model, device)
+        batches = sum(1 for _ in self.task.batches(0, self.options.seed))
+        for index, stage in enumerate(schedule):
             if kept is not None and index < kept["stage"]:
+                if files is not None and teachers.awaits(stage):
+                    teachers.ended(stage, self._as_it_ended(index, target, files))
                 continue
             model = self._enter(stage, model, kept, own)
-            self._stage(index, stage, model, kept)
+            self._stage(
+                _UnderWay(
+                    index=index,
+                    stage=stage,
+                    before=sum(earlier.epochs for earlier in schedule[:index]),
+                    model=model,
+                    learning=Learning(model, stage, batches),
+                    teacher=teachers.of(stage),
+                ),
+                kept,
+            )
+            teachers.ended(stage, model)
             kept = None
         return model
-
-    def _twin(self, own: _Own) -> dict[str, Any]:
-        """Return what a run on a model that is hardened already depends on, too: how it is made.
-
-        No checkpoint has it, and a run that goes on with another twin gives other bits.
-        """
-        if not isinstance(self.model, HardwareModel) or own is None:
-            return {}
-        layers = [
-            {
-                "macro": layer.macro.name,
-                "encoding": asdict(layer.encoding),
-                "input_bits": layer.input_bits,
-                "digital": layer.digital,
-                "scale": layer.granularity,
-                "chips": None if chips is None else asdict(chips),
-            }
-            for layer, chips in zip(self.model.layers(), own, strict=True)
-        ]
-        target = target_to_data(self.model.target)
-        return {"twin": {"target": target, "input_bits": self.model.input_bits, "layers": layers}}
 
     def _check(self, target: Target) -> None:
         """Refuse at once what a later stage, evaluation or export would refuse."""
         x, _ = next(iter(self.task.batches(0, self.options.seed)))
         if isinstance(x, Tensor):
             x = x.to(next(self.model.parameters()).device)
-        if isinstance(self.model, HardwareModel):
-            self._check_chips(self.model, x)
-        elif self._hardens:
-            self._check_chips(self._hardened(self.model, target), x)
-        else:
-            check_fits(self.model, as_numbers(x, self.model))
-
-    def _check_chips(self, model: HardwareModel, x: Tensor) -> None:
-        model.check(x)
-        for stage in self.options.schedule:
-            model.disturb(stage.chips, age=stage.age)
+        hardens = self._is_aware and not isinstance(self.model, HardwareModel)
+        model = self._hardened(self.model, target) if hardens else self.model
+        check_model(model, self.options.schedule, x)
+        check_teachers(self.options.schedule, self.model, x)
 
     @property
-    def _hardens(self) -> bool:
+    def _is_aware(self) -> bool:
         return any(stage.kind != "float" for stage in self.options.schedule)
 
+    def _as_it_ended(self, index: int, target: Target, files: RunFolder) -> nn.Module:
+        """Return the network as a stage of an earlier try left it."""
+        model = copy.deepcopy(self.model)
+        kinds = {stage.kind for stage in self.options.schedule[: index + 1]}
+        if kinds != {"float"} and not isinstance(model, HardwareModel):
+            model = self._hardened(model, target)
+        model.load_state_dict(files.network(self.options.schedule[index].name))
+        return model
+
     def _enter(
-        self, stage: Stage, model: nn.Module, kept: dict[str, Any] | None, own: _Own
+        self, stage: Stage, model: nn.Module, kept: dict[str, Any] | None, own: OwnChips
     ) -> nn.Module:
         """Return the model as a stage starts, or as it was stored in the middle of one."""
         if stage.kind != "float" and not isinstance(model, HardwareModel):
@@ -210,130 +201,79 @@ class Run:
             input_bits=chosen.input_bits,
         )
 
-    def _stage(
-        self, index: int, stage: Stage, model: nn.Module, kept: dict[str, Any] | None
-    ) -> None:
-        optimiser = torch.optim.Adam(_groups(model, stage.rate))
-        batches = sum(1 for _ in self.task.batches(0, self.options.seed))
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimiser, lambda step: _share(step, stage.epochs * batches)
-        )
-        done = 0
-        if kept is not None:
-            done = kept["epoch"]
-            optimiser.load_state_dict(kept["optimiser"])
-            schedule.load_state_dict(kept["schedule"])
-            self.history[:] = kept["history"]
-            _set_random_state(kept["random"])
-        before = sum(earlier.epochs for earlier in self.options.schedule[:index])
+    def _stage(self, under_way: _UnderWay, kept: dict[str, Any] | None) -> None:
+        stage = under_way.stage
+        done = 0 if kept is None else self._go_on(under_way, kept)
+        if stage.epochs == 0:
+            self._keep(under_way, 0)
         for epoch in range(done, stage.epochs):
             started = time.perf_counter()
-            loss = self._epoch(before + epoch, model, optimiser, schedule)
-            if not math.isfinite(loss):
-                raise FloatingPointError(
-                    f"the loss is {loss} in epoch {epoch + 1} of stage {stage.name!r}: lower its "
-                    f"rate, {stage.rate:g}"
-                )
+            means = self._epoch(under_way, epoch)
+            _check_finite(means, stage, epoch)
             seconds = time.perf_counter() - started
-            row = {"stage": stage.name, "epoch": epoch + 1, "loss": loss, "seconds": seconds}
+            row = {"stage": stage.name, "epoch": epoch + 1, **means, "seconds": seconds}
             if epoch + 1 == stage.epochs:
-                self._remember_moments(before + epoch, model)
-                row |= self._measured(model)
+                remember_moments(under_way.model, self._inputs(under_way.before + epoch))
+                row |= measured(under_way.model, self.task, self.options.device)
             self._tell(row, stage)
-            self._keep(index, stage, epoch + 1, model, optimiser, schedule)
+            self._keep(under_way, epoch + 1)
 
-    def _keep(
-        self,
-        index: int,
-        stage: Stage,
-        epoch: int,
-        model: nn.Module,
-        optimiser: torch.optim.Optimizer,
-        schedule: torch.optim.lr_scheduler.LRScheduler,
-    ) -> None:
+    def _go_on(self, under_way: _UnderWay, kept: dict[str, Any]) -> int:
+        """Stand where a checkpoint says; return how many epochs of the stage are done."""
+        if kept["teacher"] != under_way.digest:
+            raise ValueError(
+                f"{self.folder} is of a run whose stage {under_way.stage.name!r} was taught by "
+                f"{kept['teacher']}, not {under_way.digest}: use another folder"
+            )
+        under_way.learning.go_on(kept)
+        self.history[:] = kept["history"]
+        set_random_state(kept["random"])
+        return int(kept["epoch"])
+
+    def _keep(self, under_way: _UnderWay, epoch: int) -> None:
         if self.folder is None:
             return
         checkpoint = {
-            "stage": index,
+            "stage": under_way.index,
             "epoch": epoch,
-            "model": model.state_dict(),
-            "optimiser": optimiser.state_dict(),
-            "schedule": schedule.state_dict(),
+            "teacher": under_way.digest,
+            "model": under_way.model.state_dict(),
+            **under_way.learning.state(),
             "history": self.history,
-            "random": _random_state(),
+            "random": random_state(),
         }
+        stage = under_way.stage
         RunFolder(Path(self.folder)).keep(checkpoint, stage, finished=epoch == stage.epochs)
 
-    def _epoch(
-        self,
-        epoch: int,
-        model: nn.Module,
-        optimiser: torch.optim.Optimizer,
-        schedule: torch.optim.lr_scheduler.LRScheduler,
-    ) -> float:
-        model.train()
-        losses: list[tuple[Tensor, int]] = []  # read at the end: a GPU need not wait each step
-        for x, wanted in self.task.batches(epoch, self.options.seed):
-            if self._hardens:
-                check_codes(x, self.options.input_bits, "the first")
-            optimiser.zero_grad()
-            loss = self.task.loss(run_model(model, x.to(self.options.device)), wanted)
-            torch.autograd.backward(loss)
-            optimiser.step()
-            schedule.step()
-            losses.append((loss.detach(), x.shape[1]))
-        return sum(float(loss) * n for loss, n in losses) / sum(n for _, n in losses)
-
-    @torch.no_grad()
-    def _remember_moments(self, epoch: int, model: nn.Module) -> None:
-        """Set the moments that batch norms are folded with from one more pass over all batches.
-
-        Those of training are of its last ten batches or so, while weights still moved. What is
-        computed in integers depends on them, training does not (arXiv 2105.07576, section 3).
-        """
-        norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
-        momenta = [norm.momentum for norm in norms]
-        for norm in norms:
-            norm.reset_running_stats()
-        model.train()
-        seen = 0
+    def _inputs(self, epoch: int) -> Iterator[Tensor]:
         for x, _ in self.task.batches(epoch, self.options.seed):
-            seen += x.shape[1]
-            for norm in norms:
-                norm.momentum = x.shape[1] / seen  # a mean over samples: the last batch is short
-            run_model(model, x.to(self.options.device))
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
+            yield x.to(self.options.device)
+
+    def _epoch(self, under_way: _UnderWay, epoch: int) -> dict[str, float]:
+        """Learn from every batch once; return the mean loss, and that distance to a teacher."""
+        under_way.model.train()
+        seen: list[tuple[int, dict[str, Tensor]]] = []  # read at the end: a GPU need not wait
+        for x, wanted in self.task.batches(under_way.before + epoch, self.options.seed):
+            if self._is_aware:
+                check_codes(x, self.options.input_bits, "the first")
+            inputs = x.to(self.options.device)
+            output = run_model(under_way.model, inputs)
+            total = self.task.loss(output, wanted)
+            parts = {"loss": total}
+            if under_way.teacher is not None:
+                parts["distance"] = under_way.teacher.distance(output, inputs)
+                total = total + under_way.stage.teaching * parts["distance"]
+            under_way.learning.step(total)
+            seen.append((x.shape[1], {name: part.detach() for name, part in parts.items()}))
+        samples = sum(n for n, _ in seen)
+        return {
+            name: sum(float(parts[name]) * n for n, parts in seen) / samples for name in seen[0][1]
+        }
 
     def evaluate(self, model: nn.Module) -> float:
         """Return the metric on the held-out samples; a hardened model computes in integers."""
-        total, count = self._held_out(model)
+        total, count = held_out(model, self.task, self.options.device)
         return total / count
-
-    def _measured(self, model: nn.Module) -> dict[str, Any]:
-        """Return what a row of the history says of the held-out samples.
-
-        Of a task that counts right answers these are ``metric``, ``metric_right``, ``metric_of``
-        and its 95 % interval, ``metric_interval``; of others the metric alone.
-        """
-        total, count = self._held_out(model)
-        if not getattr(self.task, "counts_right", False):
-            return {"metric": total / count}
-        return Score(round(total), count).as_dict("metric")
-
-    @torch.no_grad()
-    def _held_out(self, model: nn.Module) -> tuple[float, int]:
-        """Return the sum of the scores of all held-out samples, and how many there are."""
-        model.eval()
-        total, count = 0.0, 0
-        run: Callable[[Tensor], Tensor] | None = None
-        for x, wanted in self.task.held_out():
-            x = x.to(self.options.device)
-            if run is None:
-                run = _evaluation(model, x)
-            score, samples = self.task.score(run(x), wanted)
-            total, count = total + score, count + samples
-        return total, count
 
     def _tell(self, row: dict[str, Any], stage: Stage) -> None:
         self.history.append(row)
@@ -341,59 +281,17 @@ class Run:
         if "metric_interval" in row:
             low, high = row["metric_interval"]
             shown += f" ({row['metric_right']} of {row['metric_of']}, 95 %: {low:.4f}..{high:.4f})"
+        taught = f"  to the teacher {row['distance']:.4f}" if "distance" in row else ""
         self.report(
-            f"{row['stage']:>10} {row['epoch']:3d}/{stage.epochs}  loss {row['loss']:.4f}  "
+            f"{row['stage']:>10} {row['epoch']:3d}/{stage.epochs}  loss {row['loss']:.4f}{taught}  "
             f"{row['seconds']:.1f} s  {shown}".rstrip()
         )
 
 
-def _evaluation(model: nn.Module, example: Tensor) -> Callable[[Tensor], Tensor]:
-    """Return what computes a model's answers, a twin's compiled once for all batches."""
-    if isinstance(model, HardwareModel):
-        return model.compiled(example)
-    return partial(over_time, model)
-
-
-def _random_state() -> dict[str, Any]:
-    """Return the state of torch's generators: dropout and noise draw from them."""
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-    return {"cpu": torch.get_rng_state(), "cuda": cuda}
-
-
-def _set_random_state(held: dict[str, Any]) -> None:
-    torch.set_rng_state(held["cpu"])
-    if torch.cuda.is_available() and held["cuda"]:
-        torch.cuda.set_rng_state_all(held["cuda"])
-
-
-def run_model(model: nn.Module, x: Tensor) -> Tensor:
-    """Run a float or hardened model over ``x[T, B, ...]``."""
-    if isinstance(model, HardwareModel):
-        result: Tensor = model(x)
-        return result
-    return over_time(model, x)
-
-
-def _groups(model: nn.Module, rate: float) -> list[dict[str, Any]]:
-    """Sort parameters by how fast they learn."""
-    references: list[nn.Parameter] = []
-    scales: list[nn.Parameter] = []
-    for module in model.modules():
-        if isinstance(module, Hardened):
-            references += [module.thresholds, module.converter_step]
-            scales += [module.log_scale, module.bias, module.block_scale, module.log_step]
-        elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-            scales += list(module.parameters())
-    sorted_out = {id(p) for p in (*references, *scales)}
-    weights = [p for p in model.parameters() if id(p) not in sorted_out]
-    return [
-        {"params": weights, "lr": rate},
-        {"params": scales, "lr": rate * _SCALE_RATE},
-        {"params": references, "lr": rate * _REFERENCE_RATE},
-    ]
-
-
-def _share(step: int, total: int) -> float:
-    """Return the learning rate's share at a step: a short rise, then a cosine to zero."""
-    rise = min(1.0, (step + 1) / _WARM_UP)
-    return rise * 0.5 * (1 + math.cos(math.pi * min(step / max(total, 1), 1.0)))
+def _check_finite(means: dict[str, float], stage: Stage, epoch: int) -> None:
+    for name, mean in means.items():
+        if not math.isfinite(mean):
+            raise FloatingPointError(
+                f"the {name} is {mean} in epoch {epoch + 1} of stage {stage.name!r}: lower its "
+                f"rate, {stage.rate:g}"
+            )

@@ -1,0 +1,268 @@
+"""Teachers: what they answer, how far a stage is from it, and which are refused."""
+
+import copy
+from dataclasses import replace
+from math import log
+
+import pytest
+import torch
+from torch import nn
+
+from mapper.diagnostics import MappingError
+from mapper.training import harden
+from mapper.training.hardening.stages import Stage
+from mapper.training.hardening.tasks import Classification, Flow
+from mapper.training.hardening.teaching import Teacher, digest_of, relative_distance
+from tests.training.small import spikes
+from tests.training.test_trainer import DIFFERENTIAL, a_model, a_run, a_task, same, without_time
+
+FLOAT = Stage(name="float", kind="float", epochs=1, rate=1e-2)
+TARGET = Stage(name="target", kind="target", epochs=2, rate=5e-3)
+BY_FLOAT = (FLOAT, replace(TARGET, teacher="float"))
+
+
+def taught_by(teacher: nn.Module | str, weight: float = 1.0) -> tuple[Stage, Stage]:
+    return FLOAT, replace(TARGET, teacher=teacher, teaching=weight)
+
+
+def settled(model: nn.Module) -> nn.Module:
+    return harden(model, DIFFERENTIAL, example=a_task().train[0][:, :20])
+
+
+# --- distances -----------------------------------------------------------------------------------
+
+
+def test_classes_are_as_far_apart_as_their_shares_diverge():
+    task = a_task()
+    output = torch.zeros(2, 1, 2)  # a half each
+    answers = torch.tensor([[[log(3) / 2, 0.0]], [[log(3) / 2, 0.0]]])  # 3/4 and 1/4
+    wanted = 0.75 * log(0.75 / 0.5) + 0.25 * log(0.25 / 0.5)
+    assert float(task.distance(output, answers)) == pytest.approx(wanted, rel=1e-5)
+    assert float(task.distance(answers, answers)) == pytest.approx(0, abs=1e-7)
+
+
+def test_flows_are_as_far_apart_as_their_ends_also_where_the_truth_is_unknown():
+    scenes = torch.zeros(2, 1, 4, 1, 2), torch.zeros(1, 2, 1, 2), torch.zeros(1, 1, 2) > 0
+    task = Flow("flow", scenes, scenes)
+    output = torch.zeros(2, 1, 2, 1, 2)
+    answers = torch.zeros(2, 1, 2, 1, 2)
+    answers[0, 0, :, 0, 0] = torch.tensor([3.0, 1.0])
+    answers[1, 0, :, 0, 0] = torch.tensor([0.0, 3.0])
+    assert float(task.distance(output, answers)) == pytest.approx((5 + 0) / 2, abs=1e-5)
+
+
+@pytest.mark.parametrize("factor", [1.0, 1000.0])
+def test_other_answers_are_as_far_as_a_share_of_their_variance(factor):
+    answers = factor * torch.tensor([[[0.0, 1.0]], [[0.0, 1.0]]])  # 0 and 2 over time
+    output = factor * torch.tensor([[[1.0, 1.0]], [[0.0, 0.0]]])  # their mean, 1
+    assert float(relative_distance(output, answers)) == pytest.approx(1)
+    assert float(relative_distance(answers, answers)) == 0
+    assert torch.isfinite(relative_distance(output, torch.zeros_like(answers)))
+
+
+def test_a_float_teacher_answers_in_evaluation_and_does_not_learn():
+    model, task = a_model(), a_task()
+    x, output = task.train[0][:, :7], torch.zeros(4, 7, 3, requires_grad=True)
+    model(x[0])  # the norm remembers something
+    teacher = Teacher(copy.deepcopy(model), task, "cpu")
+    torch.autograd.backward(teacher.distance(output, x))
+    assert output.grad is not None
+    assert all(p.grad is None for p in teacher._model.parameters())
+    assert same(teacher._model, model)
+    evaluated = copy.deepcopy(model).eval()
+    again = Teacher(evaluated, task, "cpu")
+    assert teacher.distance(output, x) == again.distance(output, x)
+    assert teacher.digest == digest_of(model)
+
+
+def test_a_hardened_teacher_answers_in_the_integers_of_its_target():
+    twin, task = settled(a_model()), a_task()
+    x, output = task.train[0][:, :7], spikes(4, 7, 3)
+    teacher = Teacher(copy.deepcopy(twin), task, "cpu")
+    wanted = task.distance(output, twin.eval()(x))
+    assert teacher.distance(output, x) == wanted
+    few = x[:, :2]  # a last batch may be short
+    assert teacher.distance(output[:, :2], few) == task.distance(output[:, :2], twin(few))
+
+
+def test_digests_tell_numbers_and_modules_apart():
+    model = a_model()
+    found = digest_of(model)
+    assert found == digest_of(a_model()) == digest_of(model.to(memory_format=torch.channels_last))
+    other = copy.deepcopy(model)
+    with torch.no_grad():
+        other[5].bias[2] += 1e-3
+    assert digest_of(other) != found
+    pooled = copy.deepcopy(model)
+    pooled[3] = nn.AvgPool2d(2)
+    assert digest_of(pooled) != found
+    assert digest_of(settled(model)) != digest_of(settled(other))
+
+
+# --- runs ----------------------------------------------------------------------------------------
+
+
+def test_a_stage_is_drawn_to_the_network_of_an_earlier_stage():
+    run, untaught = a_run(schedule=BY_FLOAT), a_run(schedule=(FLOAT, TARGET))
+    twin = run.train()
+    assert ["distance" in row for row in run.history] == [False, True, True]
+    assert not same(twin, untaught.train())
+    # the float stage is the same, and the loss that is told is that of the task alone
+    assert run.history[0]["loss"] == untaught.history[0]["loss"]
+
+
+class Bare:
+    """A task with what every task must have."""
+
+    def __init__(self, task: Classification) -> None:
+        self.name, self.greater_is_better = task.name, task.greater_is_better
+        self.batches, self.held_out, self.score = task.batches, task.held_out, task.score
+        self.task = task
+
+    def loss(self, output, wanted):
+        return self.task.loss(output, wanted)
+
+
+def test_a_task_without_a_distance_is_taught_too():
+    run = a_run(schedule=BY_FLOAT)
+    run.task = Bare(run.task)
+    run.train()
+    assert 0 < run.history[-1]["distance"] < 10
+
+
+class Indifferent(Bare):
+    """A task that likes every output."""
+
+    def loss(self, output, wanted):
+        return 0 * output.sum()
+
+
+def test_a_stage_without_a_task_learns_from_its_teacher_alone():
+    run = a_run(schedule=(replace(FLOAT, epochs=6, teacher=a_model(seed=3)),))
+    run.task = Indifferent(run.task)
+    run.train()
+    assert run.history[-1]["distance"] < 0.8 * run.history[0]["distance"]
+    assert [row["loss"] for row in run.history] == [0.0] * 6
+
+
+def test_a_network_may_teach_itself_as_it_was_given():
+    """It is copied before it is trained, and keeps its mode."""
+    model = a_model()
+    given, before = copy.deepcopy(model), digest_of(model)
+    first = a_run(model=model, schedule=taught_by(model)).train()
+    assert same(first, a_run(model=copy.deepcopy(given), schedule=taught_by(given)).train())
+    assert digest_of(given) == before
+    assert given.training
+    assert digest_of(model) != before  # its float stage trained it
+
+
+NOT_TRAINED = (replace(FLOAT, epochs=0), BY_FLOAT[1])
+
+
+@pytest.mark.campaign(2)
+@pytest.mark.parametrize(
+    ("schedule", "stop"),
+    [
+        (BY_FLOAT, 1),
+        (BY_FLOAT, 2),
+        (taught_by(a_model(seed=3)), 2),
+        (NOT_TRAINED, 1),
+        ((*BY_FLOAT, replace(TARGET, name="again", epochs=1, teacher="target")), 3),
+    ],
+)
+def test_a_taught_run_that_was_cut_off_goes_on_to_the_same_bits(tmp_path, schedule, stop):
+    whole = a_run(schedule=schedule)
+    expected = whole.train()
+    broken = a_run(tmp_path, schedule=schedule)
+    lines = []
+
+    def report(line: str) -> None:
+        lines.append(line)
+        if len(lines) == stop + 1:
+            raise KeyboardInterrupt
+
+    broken.report = report
+    with pytest.raises(KeyboardInterrupt):
+        broken.train()
+    resumed = a_run(tmp_path, schedule=schedule)
+    assert same(resumed.train(), expected)
+    assert without_time(resumed.history) == without_time(whole.history)
+
+
+def test_another_teacher_is_refused_by_name_and_none_is_kept_with_the_student(tmp_path):
+    schedule = taught_by(a_model(seed=3))
+    trained = a_run(tmp_path / "run", schedule=schedule).train()
+    held = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
+    assert held["teacher"] == digest_of(a_model(seed=3))
+    assert held["model"].keys() == trained.state_dict().keys()
+    said = r"is of a run with schedule\.1\.teacher 'sha256:\w{64}', not 'sha256:\w{64}': use"
+    with pytest.raises(ValueError, match=said):
+        a_run(tmp_path / "run", schedule=taught_by(a_model(seed=4))).train()
+    with pytest.raises(ValueError, match=r"schedule\.1\.teacher 'sha256:\w*', not 'float'"):
+        a_run(tmp_path / "run", schedule=BY_FLOAT).train()
+    with pytest.raises(ValueError, match=r"schedule\.1\.teaching 1\.0, not 2\.0"):
+        a_run(tmp_path / "run", schedule=taught_by(a_model(seed=3), 2.0)).train()
+
+
+def test_a_stage_that_taught_must_be_there_as_it_was(tmp_path):
+    a_run(tmp_path, schedule=BY_FLOAT).train()
+    kept = tmp_path / "float.pt"
+    other = {"model": {**a_model(seed=9).state_dict()}}
+    torch.save(other, kept)
+    with pytest.raises(ValueError, match=r"stage 'target' was taught by \w{64}, not \w{64}: use"):
+        a_run(tmp_path, schedule=BY_FLOAT).train()
+    kept.unlink()
+    with pytest.raises(ValueError, match=r"float\.pt is gone, which a later stage is taught by"):
+        a_run(tmp_path, schedule=BY_FLOAT).train()
+
+
+# --- refusals ------------------------------------------------------------------------------------
+
+
+class TwoAnswers(nn.Module):
+    def forward(self, x):
+        return x.flatten(1), x
+
+
+@pytest.mark.parametrize(
+    ("schedule", "said"),
+    [
+        (
+            taught_by(nn.Sequential(nn.Flatten(), nn.Linear(36, 5))),
+            r"teacher of stage 'target' answers \[4, 1, 5\] to inputs \[4, 1, 1, 6, 6\], the model "
+            r"\[4, 1, 3\]",
+        ),
+        (
+            taught_by(nn.Sequential(nn.Conv2d(2, 3, 6), nn.Flatten())),
+            "teacher of stage 'target': a layer of 2 input channels cannot take",
+        ),
+        (taught_by(TwoAnswers()), "teacher of stage 'target'.*tuple"),
+        (taught_by(harden(a_model(), DIFFERENTIAL)), "'target' has references from no data"),
+        (taught_by("flot"), r"'target' is taught by 'flot', the name of no stage before it\n.*"),
+        ((TARGET, replace(FLOAT, teacher="float")), "'float' is taught by 'float', the name of no"),
+        ((FLOAT, FLOAT, BY_FLOAT[1]), "taught by 'float', the name of 2 stages"),
+    ],
+)
+def test_teachers_that_cannot_teach_are_refused_before_anything_is_trained(
+    tmp_path, schedule, said
+):
+    run = a_run(tmp_path / "run", schedule=schedule)
+    with pytest.raises(MappingError, match=said) as refused:
+        run.train()
+    assert {d.code for d in refused.value.diagnostics} == {"bad-teacher"}
+    assert run.history == []
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"teacher": 5}, "stage 'target' has teacher 5: a torch.nn.Module or the name of"),
+        ({"teacher": "float", "teaching": 0.0}, "has teaching 0.0: a weight above 0"),
+        ({"teacher": "float", "teaching": float("nan")}, "has teaching nan: a weight above 0"),
+        ({"teacher": "float", "teaching": "1"}, "has teaching '1': a weight above 0"),
+    ],
+)
+def test_a_stage_takes_a_network_or_the_name_of_a_stage(wrong, said):
+    with pytest.raises(ValueError, match=said):
+        replace(TARGET, **wrong)
