@@ -4,7 +4,8 @@ Compiled kernels (``mapper.training.backends.native``) against torch's own opera
 with the same weights: one thread, steps of the two in turn, processor time, the least of each
 (other work on the machine only adds). A step is forwards, backwards and Adam. Inputs are random
 spikes of a tenth of density. Before that the two are compared: outputs with ``==``, gradients by
-the norm of their difference. A third twin takes compiled steps with offsets and noise of reads.
+the norm of their difference. A third twin takes compiled steps with offsets and noise of reads, a
+fourth is taught by the float network.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from benchmarks.accuracy_settings import SETTINGS
 from benchmarks.training_speed import TOLERANCE, path
 from mapper.training import Awareness, HardwareModel, harden
 from mapper.training.backends.noise import Noise
+from mapper.training.nets.steps import over_time
 
 SHAPES = {
     "nmnist": (6, 40, 2, 34, 34),
@@ -34,6 +36,8 @@ SHAPES = {
 TARGETS = ("adcless-diff-64", "adcless-64")
 
 NOISE = Noise(offset=1.0, read=1.0)
+
+WAYS = ("compiled", "torch", "noise", "taught")
 
 
 def main() -> int:
@@ -65,23 +69,24 @@ def measure(task: str, target: str, shape: tuple[int, ...], steps: int) -> dict[
     """Compare both ways on one twin, then time them in turn."""
     torch.manual_seed(0)
     x = (torch.rand(shape) < 0.1).float()
-    twin = harden(SETTINGS[task].model(), target)
+    model = SETTINGS[task].model()
+    twin = harden(model, target)
     twin.raise_awareness(Awareness(), x[:, :8])
     outputs, gradients = {}, {}
     for compiled in (True, False):
         with path(fused=compiled):
             outputs[compiled], gradients[compiled] = one_layer(twin, x)
     difference = (gradients[True] - gradients[False]).norm() / gradients[False].norm()
-    ways = {"compiled": (True, None), "torch": (False, None), "noise": (True, NOISE)}
+    noise, teacher = {"noise": NOISE}, {"taught": model.eval()}
     run = {}
-    for name, (_, noise) in ways.items():
+    for name in WAYS:
         own = copy.deepcopy(twin)
-        own.disturb(noise)
-        run[name] = stepper(own, x)
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
+        own.disturb(noise.get(name))
+        run[name] = stepper(own, x, teacher.get(name))
+    seconds: dict[str, list[float]] = {name: [] for name in WAYS}
     for _ in range(steps + 1):  # the first of each warms up
-        for name, (compiled, _) in ways.items():
-            with path(fused=compiled):
+        for name in WAYS:
+            with path(fused=name != "torch"):
                 began = time.process_time()
                 run[name]()
                 seconds[name].append(time.process_time() - began)
@@ -98,6 +103,8 @@ def measure(task: str, target: str, shape: tuple[int, ...], steps: int) -> dict[
         "ratio": least["torch"] / least["compiled"],
         "noise_seconds": least["noise"],
         "noise_ratio": least["noise"] / least["compiled"],
+        "taught_seconds": least["taught"],
+        "taught_ratio": least["taught"] / least["compiled"],
     }
 
 
@@ -113,12 +120,18 @@ def one_layer(twin: HardwareModel, x: Tensor) -> tuple[Tensor, Tensor]:
     return sums.detach(), gradient
 
 
-def stepper(twin: nn.Module, x: Tensor) -> Callable[[], None]:
+def stepper(twin: nn.Module, x: Tensor, teacher: nn.Module | None = None) -> Callable[[], None]:
     optimiser = torch.optim.Adam(twin.parameters(), 1e-4)
 
     def step() -> None:
         optimiser.zero_grad()
-        torch.autograd.backward(twin(x).square().mean())
+        output = twin(x)
+        loss = output.square().mean()
+        if teacher is not None:
+            with torch.no_grad():
+                answers = over_time(teacher, x)
+            loss = loss + (output - answers).square().mean()
+        torch.autograd.backward(loss)
         optimiser.step()
 
     return step
@@ -137,7 +150,7 @@ def line(row: dict[str, Any]) -> str:
     times = f"{row['torch_seconds']:8.3f} -> {row['compiled_seconds']:.3f} s"
     same = "equal" if row["equal"] else "OUTPUTS DIFFER"
     named = f"{row['task']:<8} {row['target']:<16} {times}  {row['ratio']:.2f}x"
-    named += f", with noise {row['noise_ratio']:.2f} as long"
+    named += f", with noise {row['noise_ratio']:.2f} as long, taught {row['taught_ratio']:.2f}"
     return f"{named}  {same}, gradients within {row['gradient_error']:.1e}"
 
 

@@ -42,9 +42,9 @@ def make(options: argparse.Namespace) -> Example:
             gestures.make(count, size, steps, 2 * options.seed + part, classes=classes)
             for part, count in enumerate(counts)
         )
-    schedule = staged(1, 1, target=1) if options.tiny else staged(30, 10, target=20)
+    schedule = staged(target=1) if options.tiny else staged(target=30)
     if options.reduced:
-        schedule = staged(24, 2, target=12)
+        schedule = staged(24, target=12)
     return Example(
         model=DvsNet(size, width, len(classes)),
         task=Classification(

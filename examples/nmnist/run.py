@@ -41,9 +41,9 @@ def make(options: argparse.Namespace) -> Example:
     if options.tiny:
         train, test = ((x[:, :40], labels[:40]) for x, labels in (train, test))
     if options.tiny:
-        schedule = staged(1, 1, target=1)
+        schedule = staged(target=1)
     else:
-        schedule = staged(10, 3, target=8) if options.reduced else staged(20, 6, target=16)
+        schedule = staged(target=12) if options.reduced else staged()
     return Example(
         model=a_network(),
         task=Classification("nmnist", train, test, shift=2),

@@ -42,9 +42,9 @@ def make(options: argparse.Namespace) -> Example:
             flow.make(count, size, 2 * options.seed + part) for part, count in enumerate(counts)
         )
         task = Flow(f"flow-{size}", _tensors(train), _tensors(test))
-    schedule = staged(1, 1, target=1) if options.tiny else staged(30, 10, target=20)
+    schedule = staged(target=1) if options.tiny else staged(target=30)
     if options.reduced:
-        schedule = staged(24, 3, target=20)
+        schedule = staged(24, target=20)
     return Example(
         model=FireFlowNet(width),
         task=task,

@@ -56,7 +56,7 @@ def test_an_example_on_published_layouts_ends_in_equal_rings(tmp_path, capsys, n
     out = tmp_path / "out"
     assert run(name, "--tiny", "-o", str(out), "--data", str(data)) == 0
     summary = json.loads((out / "summary.json").read_text())
-    assert list(summary["scores"]) == ["float", "quantised", "target"]
+    assert list(summary["scores"]) == ["float", "target"]
     assert summary["bit_exact"]
     for target, row in summary["targets"].items():
         assert row["rings"]["7-trained-export"] == "equal"

@@ -203,7 +203,7 @@ def test_a_run_ends_on_chips_of_a_device(tmp_path):
 
 def test_stages_for_chips():
     *before, dies = staged(dies=8, device="pcm", age=DAY)
-    assert [stage.chips for stage in before] == [None] * 3
+    assert [stage.chips for stage in before] == [None] * 2
     assert (dies.name, dies.chips, dies.age) == ("dies", "pcm", DAY)
     assert staged(noise=Noise(read=1.0))[-1].chips == Noise(read=1.0)
     with pytest.raises(ValueError, match="stage 'dies' has a device and noise"):

@@ -167,6 +167,7 @@ NOT_TRAINED = (replace(FLOAT, epochs=0), BY_FLOAT[1])
         (BY_FLOAT, 2),
         (taught_by(a_model(seed=3)), 2),
         (NOT_TRAINED, 1),
+        ((FLOAT, replace(BY_FLOAT[1], epochs=3, averaged=3)), 2),
         ((*BY_FLOAT, replace(TARGET, name="again", epochs=1, teacher="target")), 3),
     ],
 )
@@ -261,6 +262,8 @@ def test_teachers_that_cannot_teach_are_refused_before_anything_is_trained(
         ({"teacher": "float", "teaching": 0.0}, "has teaching 0.0: a weight above 0"),
         ({"teacher": "float", "teaching": float("nan")}, "has teaching nan: a weight above 0"),
         ({"teacher": "float", "teaching": "1"}, "has teaching '1': a weight above 0"),
+        ({"averaged": -1}, "stage 'target' has averaged -1: a number of epochs"),
+        ({"averaged": 0.5}, r"stage 'target' has averaged 0\.5: a number of epochs"),
     ],
 )
 def test_a_stage_takes_a_network_or_the_name_of_a_stage(wrong, said):

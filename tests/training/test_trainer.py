@@ -110,9 +110,10 @@ def test_a_run_is_repeated_to_the_bit():
     assert not same(trained, a_run(seed=1).train())
 
 
-@pytest.mark.parametrize("stages", [1, 4])
-def test_norms_end_with_the_moments_of_all_batches(stages):
-    run = a_run(schedule=SHORT[:stages])
+@pytest.mark.parametrize(("stages", "averaged"), [(1, 0), (4, 0), (1, 2)])
+def test_norms_end_with_the_moments_of_all_batches(stages, averaged):
+    *before, last = SHORT[:stages]
+    run = a_run(schedule=(*before, replace(last, averaged=averaged)))
     trained = run.train()
     norm = next(m for m in trained.modules() if isinstance(m, nn.BatchNorm2d))
     remembered = norm.running_mean.clone(), norm.running_var.clone()
@@ -252,10 +253,20 @@ def test_schedules():
         ("adc2", 2),
         ("target", 5),
     ]
-    assert [s.name for s in staged()] == ["float", "quantised", "target"]
+    assert [(s.name, s.epochs) for s in staged()] == [("float", 20), ("target", 20)]
+    assert staged(converter=3, target=5, dies=4)[0].epochs == 3 + 5 + 4
+    assert [s.teacher for s in staged(quantised=2)] == [None, "float", "float"]
+    model = a_model()
+    assert [s.teacher for s in staged(0, teacher=model, teaching=2.0, dies=1)] == [
+        None,
+        model,
+        model,
+    ]
+    assert [s.teaching for s in staged(0, teacher=model, teaching=2.0)] == [1.0, 2.0]
+    assert [s.teacher for s in staged(teacher=None)] == [None, None]
     assert [s.kind for s in one_jump(3)] == ["target"]
     noise = Noise(offset=1.0)
-    assert [s.noise for s in staged(noise=noise)] == [None, None, noise]
+    assert [s.noise for s in staged(noise=noise)] == [None, noise]
     *before, dies = staged(dies=8, noise=noise)
     assert not any(stage.noise for stage in before)
     assert (dies.name, dies.kind, dies.epochs, dies.noise) == ("dies", "target", 8, noise)

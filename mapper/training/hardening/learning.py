@@ -22,6 +22,9 @@ class Learning:
     """The optimiser of one stage of ``batches`` steps an epoch, and where it stands."""
 
     def __init__(self, model: nn.Module, stage: Stage, batches: int) -> None:
+        self._stage = stage
+        self._parameters = list(model.parameters())
+        self._means: list[Tensor] = []
         self.optimiser = torch.optim.Adam(_groups(model, stage.rate))
         self.rates = torch.optim.lr_scheduler.LambdaLR(
             self.optimiser, lambda step: _share(step, stage.epochs * batches)
@@ -34,14 +37,36 @@ class Learning:
         self.optimiser.step()
         self.rates.step()
 
+    @torch.no_grad()
+    def end_epoch(self, done: int) -> None:
+        """Take the weights after so many epochs into their mean, which the last one sets them to.
+
+        Only where the stage is averaged, over its last epochs (arXiv 1803.05407).
+        """
+        first = max(self._stage.epochs - self._stage.averaged, 0)
+        if done <= first:
+            return
+        if not self._means:
+            self._means = [torch.zeros_like(parameter) for parameter in self._parameters]
+        for mean, parameter in zip(self._means, self._parameters, strict=True):
+            mean += (parameter - mean) / (done - first)
+            if done == self._stage.epochs:
+                parameter.copy_(mean)
+
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint holds of it."""
-        return {"optimiser": self.optimiser.state_dict(), "schedule": self.rates.state_dict()}
+        return {
+            "optimiser": self.optimiser.state_dict(),
+            "schedule": self.rates.state_dict(),
+            "means": self._means,
+        }
 
     def go_on(self, kept: dict[str, Any]) -> None:
         """Stand where a checkpoint says."""
         self.optimiser.load_state_dict(kept["optimiser"])
         self.rates.load_state_dict(kept["schedule"])
+        pairs = zip(kept["means"], self._parameters, strict=False)  # none before the last epochs
+        self._means = [mean.to(parameter.device) for mean, parameter in pairs]
 
 
 def _groups(model: nn.Module, rate: float) -> list[dict[str, Any]]:

@@ -41,6 +41,9 @@ class Stage:
     earlier stage: the network as that one ended."""
     teaching: float = 1.0
     """Weight of the distance to the teacher's answers in the loss, above 0."""
+    averaged: int = 0
+    """Epochs at the end whose weights are averaged: the stage ends with the mean of what they were
+    after each; 0 or 1 leaves them as the last epoch does."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.teacher, nn.Module | str | None):
@@ -51,6 +54,10 @@ class Stage:
         if type(self.teaching) not in (int, float) or not 0 < self.teaching < inf:
             raise ValueError(
                 f"stage {self.name!r} has teaching {self.teaching!r:.80}: a weight above 0"
+            )
+        if type(self.averaged) is not int or self.averaged < 0:
+            raise ValueError(
+                f"stage {self.name!r} has averaged {self.averaged!r:.80}: a number of epochs"
             )
         if not isinstance(self.device, Device | str | None):
             raise ValueError(
@@ -77,20 +84,33 @@ Schedule = tuple[Stage, ...]
 
 
 def staged(
-    float_epochs: int = 20,
-    quantised: int = 6,
+    float_epochs: int | None = None,
+    quantised: int = 0,
     converter: int = 0,
-    target: int = 16,
+    target: int = 20,
     dies: int = 0,
     noise: Noise | None = None,
     device: Device | str | None = None,
     age: float | None = None,
+    *,
+    teacher: nn.Module | str | None = "float",
+    teaching: float = 1.0,
 ) -> Schedule:
-    """Return the schedule of the reference: float, quantised, fewer and fewer bits, one bit.
+    """Return a schedule that feels more and more: float for long, then one bit taught by it.
 
-    ``converter`` epochs are shared by 5, 3 and 2 bits; a third each, rounded down. ``dies`` epochs
-    at the end are on chips as they come from the fab: ``noise``, or the ``device``, comes in with
-    them, or with the target's readout where there are none.
+    Args:
+        float_epochs: Of single precision; None for as many as all other stages have together.
+        quantised: Epochs of quantised weights with exact sums.
+        converter: Epochs that ADCs of 5, 3 and 2 bits share; a third each, rounded down.
+        target: Epochs at the target's readout.
+        dies: Epochs at the end on chips as they come from the fab: ``noise``, or the ``device``,
+            comes in with them, or with the target's readout where there are none.
+        noise: What these chips do, in counts.
+        device: A device in its place, its name or its file as text.
+        age: Of its chips, in seconds after programming.
+        teacher: Of every stage after float: a network, or the name of a stage, such as the float
+            one as it ended; None for none.
+        teaching: Weight of the distance to the teacher's answers, above 0.
     """
     each = converter // 3
     falling = tuple(
@@ -101,11 +121,13 @@ def staged(
     last = Stage(name="target", kind="target", epochs=target, rate=4e-3)
     named = replace(last, name="dies", epochs=dies) if dies else last
     fab = replace(named, noise=noise, device=device, age=age)
+    exact = Stage(name="quantised", kind="quantised", epochs=quantised, rate=1e-3)
+    rest = (*((exact,) if quantised else ()), *falling, *((last, fab) if dies else (fab,)))
+    if float_epochs is None:
+        float_epochs = sum(stage.epochs for stage in rest)
     return (
         Stage(name="float", kind="float", epochs=float_epochs, rate=3e-3),
-        Stage(name="quantised", kind="quantised", epochs=quantised, rate=1e-3),
-        *falling,
-        *((last, fab) if dies else (fab,)),
+        *(replace(stage, teacher=teacher, teaching=teaching) for stage in rest),
     )
 
 

@@ -210,6 +210,7 @@ class Run:
             started = time.perf_counter()
             means = self._epoch(under_way, epoch)
             _check_finite(means, stage, epoch)
+            under_way.learning.end_epoch(epoch + 1)
             seconds = time.perf_counter() - started
             row = {"stage": stage.name, "epoch": epoch + 1, **means, "seconds": seconds}
             if epoch + 1 == stage.epochs:
