@@ -1,7 +1,8 @@
 """Run one case in a process of its own, under limits that the kernel enforces.
 
-The child is a fork, so nothing a case does reaches the next one. Its address space ends at
-``MEMORY_BYTES`` (``RLIMIT_AS``): an allocation beyond fails, whoever asks for it. A timer of the
+The child is a fork, so nothing a case does reaches the next one. Its address space ends
+``MEMORY_BYTES`` above what its parent left it (``RLIMIT_AS``): an allocation beyond fails, whoever
+asks for it, and what else ran in the parent before takes nothing from a case. A timer of the
 kernel kills it after ``SECONDS`` of processor time, in C code too, and however busy the machine is;
 the parent kills a child that waits for something instead of working.
 """
@@ -15,6 +16,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 MEMORY_BYTES = 4 << 30
@@ -42,7 +44,8 @@ def isolated(work: Callable[[], Answer]) -> Answer:
 
 
 def _in_child(work: Callable[[], Answer], writes: int) -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    limit = _mapped_bytes() + MEMORY_BYTES
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.setitimer(signal.ITIMER_PROF, SECONDS)  # SIGPROF ends a process that has no handler
     try:
@@ -54,6 +57,11 @@ def _in_child(work: Callable[[], Answer], writes: int) -> None:
     with os.fdopen(writes, "w") as pipe:
         json.dump(answer, pipe)
     os._exit(0)
+
+
+def _mapped_bytes() -> int:
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    return pages * resource.getpagesize()
 
 
 def _answer_of(child: int, reads: int) -> Answer:
