@@ -41,6 +41,7 @@ TABLES = (
     "mapper.ir.ranges:RANGES",
     "mapper.report.charts.network:NODES",
     "mapper.training.hardening.integer:INTEGERS",
+    "mapper.training.importing.operators:COUNTERPARTS",
     "mapper.verify.rounding:ROUNDED",
     "passes.integers.meaning:FORMS",
     "passes.readout.offsets:CARRIED",

@@ -252,8 +252,6 @@ def _digital(net: IntegerNetwork, op: Synapse, operands: list[Tensor]) -> list[T
 
 
 def _neuron(net: IntegerNetwork, op: IntegerNeuron, operands: list[Tensor]) -> list[Tensor]:
-    if op.reset.phase != "same" or op.spike_phase != "same" or op.floor is not None:
-        raise TypeError("a neuron that resets late or has a floor is not part of training")
     x, v = operands[:2]
     drive = (x << op.fraction_bits) + net.number(op.bias)
     currents: list[Tensor] = []
@@ -261,16 +259,38 @@ def _neuron(net: IntegerNetwork, op: IntegerNeuron, operands: list[Tensor]) -> l
         current = _leaked(net, op.current_decay, operands[2]) + drive
         currents = [_saturated(current, op.current)]
         drive = _leaked(net, op.input_decay, currents[0])
-    u = _saturated(_leaked(net, op.decay, v) + drive, op.membrane)
-    if op.spike is None:
-        return [u, *currents]
-    spike = (u >= net.number(op.threshold) + int(op.strict)).to(torch.int64)
-    amount = net.number(op.reset.amount)
-    if op.reset.kind == "subtract":
-        u = u - spike * amount
-    elif op.reset.kind == "value":
+    spike, after = _fire_and_reset(net, op, v, drive)
+    return [*([] if spike is None else [spike]), after, *currents]
+
+
+def _fire_and_reset(
+    net: IntegerNetwork, op: IntegerNeuron, v: Tensor, drive: Tensor
+) -> tuple[Tensor | None, Tensor]:
+    """Compute ``mapper.ir.neurons.fire_and_reset``: the output spike, if any, and the membrane."""
+    amount, resets = net.number(op.reset.amount), (op.reset.kind, op.reset.phase)
+    delayed = _fires(net, op, v)
+    if resets == ("value", "next"):
+        v = torch.where(delayed == 1, amount, v)
+    u = _leaked(net, op.decay, v) + drive
+    if resets == ("subtract", "next"):
+        u = u - delayed * amount
+    elif resets == ("value", "late"):
+        u = torch.where(delayed == 1, amount, u)
+    u = _saturated(u, op.membrane)
+    guarded = resets == ("subtract", "guarded")
+    spike = _fires(net, op, u - delayed * amount if guarded else u)
+    if resets == ("value", "same"):
         u = torch.where(spike == 1, amount, u)
-    return [spike, _saturated(u, op.membrane), *currents]
+    elif guarded or resets == ("subtract", "same"):
+        u = u - spike * amount
+    if op.floor is not None:
+        u = torch.maximum(u, net.number(op.floor))
+    fired = delayed if op.spike_phase == "next" else spike
+    return None if op.spike is None else fired, _saturated(u, op.membrane)
+
+
+def _fires(net: IntegerNetwork, op: IntegerNeuron, u: Tensor) -> Tensor:
+    return (u >= net.number(op.threshold) + int(op.strict)).to(torch.int64)
 
 
 def _leaked(net: IntegerNetwork, decay: Decay, v: Tensor) -> Tensor:

@@ -35,8 +35,9 @@ from mapper.ir.windows import Window
 from mapper.training.hardening import rules
 from mapper.training.hardening.crossbars import digital_layer, read_layer, synapse
 from mapper.training.nets.geometry import Geometry, Weighted, pair
+from mapper.training.nets.imported import Rearranged
 from mapper.training.nets.layers import Hardened
-from mapper.training.nets.modules import Iand, flatten_help, place_of, shapes_of, traced, words_for
+from mapper.training.nets.modules import Gate, flatten_help, place_of, shapes_of, traced, words_for
 from mapper.training.nets.neurons import LIF
 from mapper.training.nets.refused import TrainingError, refused
 
@@ -176,15 +177,20 @@ class _Writer:
         self.net.ops.append(Concat(parts=tuple(operands), result=result, loc=node.name))
         return result
 
-    def iand(self, module: Iand, operands: list[Value], node: fx.Node) -> Value:
+    def gate(self, module: Gate, operands: list[Value], node: fx.Node) -> Value:
         self._check_shapes(operands, self._result(node, SPIKE), node)
-        return self.net.merge("iand", *operands, name=node.name, loc=node.name)
+        return self.net.merge(module.kind, *operands, name=node.name, loc=node.name)
 
     def same(self, called: Any, operands: list[Value], node: fx.Node) -> Value:
         return operands[0]
 
     def flatten(self, called: Any, operands: list[Value], node: fx.Node) -> Value:
         return self.net.reshape(operands[0], self.shapes[node.name], name=node.name, loc=node.name)
+
+    def rearranged(self, module: Rearranged, operands: list[Value], node: fx.Node) -> Value:
+        (x,), result = operands, self._result(node, self._type(node))
+        self.net.ops.append(replace(module.written(x, result), loc=str(node.target)))
+        return result
 
     def _check_shapes(self, operands: list[Value], result: Value, node: fx.Node) -> None:
         """Refuse what torch would repeat along an axis: each element has an adder of its own."""
@@ -203,6 +209,8 @@ class _Writer:
         window = Window(kernel=kernel, stride=stride, padding=(down, across, down, across))
         if isinstance(module, nn.MaxPool2d):
             return self.net.max_pool2d(x, window, name=node.name, loc=str(node.target))
+        if rules.sums_windows(module):
+            return self.net.sum_pool2d(x, window, name=node.name, loc=str(node.target))
         return self.net.avg_pool2d(x, window, name=node.name, loc=str(node.target))
 
     def norm(
@@ -234,39 +242,43 @@ class _Writer:
 
     def neuron(self, module: LIF, operands: list[Value], node: fx.Node) -> Value:
         (x,) = operands
-        leak, threshold = (float(t.detach()) for t in module.bounded())
-        membrane = Value(f"{node.name}.membrane", FLOAT, x.shape)
-        after = replace(membrane, name=f"{node.name}.membrane_next")
-        self.net.states.append(State(read=membrane, next=after.name))
+        numbers = {
+            name: self._number(f"{node.name}.{name}", number)
+            for name, number in module.numbers().items()
+        }
+        membrane, after = self._state(node, "membrane", x)
+        current = current_next = None
+        if module.current_leak is not None:
+            current, current_next = self._state(node, "current", x)
         spike = self._result(node, SPIKE) if module.spiking else None
         op = Neuron(
             x=x,
             membrane=membrane,
-            membrane_next=after,
+            current=current,
             spike=spike,
-            leak=leak,
-            threshold=threshold,
-            reset=_reset(module, threshold),
+            membrane_next=after,
+            current_next=current_next,
+            strict=module.strict,
+            spike_phase=module.spike_phase,
+            reset=self._reset(module, node),
             loc=str(node.target),
+            **numbers,
         )
-        current_leak = module.bounded_current_leak()
-        if current_leak is not None:
-            op = self._with_current(op, float(current_leak.detach()))
         self.net.ops.append(op)
         return after if spike is None else spike
 
-    def _with_current(self, op: Neuron, leak: float) -> Neuron:
-        current = replace(op.membrane, name=op.membrane.name.replace("membrane", "current"))
-        after = replace(current, name=f"{current.name}_next")
-        self.net.states.append(State(read=current, next=after.name))
-        return replace(
-            op,
-            current=current,
-            current_next=after,
-            current_leak=leak,
-            current_input=1.0,
-            current_gain=leak,
-        )
+    def _state(self, node: fx.Node, what: str, x: Value) -> tuple[Value, Value]:
+        """Return a state of neurons as a step finds it, and as it leaves it."""
+        before = Value(f"{node.name}.{what}", FLOAT, x.shape)
+        after = replace(before, name=f"{before.name}_next")
+        self.net.states.append(State(read=before, next=after.name))
+        return before, after
+
+    def _reset(self, module: LIF, node: fx.Node) -> Reset:
+        if module.reset == "none":
+            return Reset()
+        amount = self._number(f"{node.name}.reset", module.reset_amount())
+        return Reset(kind=module.reset, amount=amount, phase=module.phase)
 
     # --- layers --------------------------------------------------------------------------------
 
@@ -362,7 +374,8 @@ COUNTERPARTS: tuple[Counterpart, ...] = (
         rule=rules.flatten,
         write=_Writer.flatten,
     ),
-    Counterpart(modules=(Iand,), rule=rules.iand, write=_Writer.iand),
+    Counterpart(modules=(Gate,), rule=rules.gate, write=_Writer.gate),
+    Counterpart(modules=(Rearranged,), rule=rules.same, write=_Writer.rearranged),
     Counterpart(
         functions=(operator.add, operator.iadd, torch.add, "add"),
         rule=rules.add,
@@ -371,10 +384,3 @@ COUNTERPARTS: tuple[Counterpart, ...] = (
     Counterpart(functions=(torch.cat, torch.concat), rule=rules.concat, write=_Writer.concat),
 )
 """All that a model may call; anything else is refused, in training, evaluation and export."""
-
-
-def _reset(module: LIF, threshold: float) -> Reset:
-    if module.reset == "none":
-        return Reset()
-    amount = threshold if module.reset == "subtract" else 0.0
-    return Reset(kind=module.reset, amount=amount)

@@ -6,6 +6,7 @@ None where an operand has been refused already. The table of rules is in ``netwo
 """
 
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import Any
 
 from torch import fx, nn
@@ -14,8 +15,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from mapper.ir.core import FLOAT, SPIKE, IntType, Type
 from mapper.training.nets.geometry import Geometry, Weighted, pair
 from mapper.training.nets.layers import Hardened
-from mapper.training.nets.modules import Iand
-from mapper.training.nets.neurons import LIF
+from mapper.training.nets.modules import Gate
+from mapper.training.nets.neurons import LIF, ends
 from mapper.training.nets.refused import refused
 
 Carried = Type | None
@@ -50,7 +51,7 @@ def crossbars(module: Hardened, node: fx.Node, operands: Sequence[Carried]) -> C
 def neurons(module: LIF, node: fx.Node, operands: Sequence[Carried]) -> Carried:
     """Fire, with the leaks that the digital unit has."""
     for name, leak in (("leak", module.leak), ("current_leak", module.current_leak)):
-        value = 1.0 if leak is None else float(leak.detach())
+        value = 1.0 if leak is None else ends(leak)[0]
         leaks = () if module.unit is None else module.unit.leaks
         needs = ("multiply",) if value <= 0 else ("shift", "multiply")
         if leaks and value < 1 and not set(needs) & set(leaks):
@@ -78,14 +79,22 @@ def max_pool(module: nn.MaxPool2d, node: fx.Node, operands: Sequence[Carried]) -
 
 
 def avg_pool(module: nn.AvgPool2d, node: fx.Node, operands: Sequence[Carried]) -> Carried:
-    """Give reals, which no wordline takes."""
+    """Give reals, which no wordline takes; sums of a window, where they are divided by 1."""
     _check_window(module)
-    down, across = pair(module.kernel_size)
-    if module.divisor_override not in (None, down * across):
+    area = prod(pair(module.kernel_size))
+    if module.divisor_override not in (None, 1, area):
         raise refused(_OP, f"an average that is divided by {module.divisor_override}")
-    if not module.count_include_pad and any(pair(module.padding)):
+    if not sums_windows(module) and not module.count_include_pad and any(pair(module.padding)):
         raise refused(_OP, "an average that leaves its padding out (count_include_pad=False)")
-    return FLOAT
+    (x,) = operands
+    if not sums_windows(module) or not isinstance(x, IntType):
+        return FLOAT
+    return IntType.spanning(min(0, area * x.min), area * x.max)
+
+
+def sums_windows(module: nn.Module) -> bool:
+    """Say whether an average is none, and divided by 1."""
+    return isinstance(module, nn.AvgPool2d) and module.divisor_override == 1
 
 
 def _check_window(module: nn.MaxPool2d | nn.AvgPool2d) -> None:
@@ -110,11 +119,11 @@ def flatten(called: Any, node: fx.Node, operands: Sequence[Carried]) -> Carried:
     )
 
 
-def iand(module: Iand, node: fx.Node, operands: Sequence[Carried]) -> Carried:
+def gate(module: Gate, node: fx.Node, operands: Sequence[Carried]) -> Carried:
     """Join spikes."""
     for x in operands:
         if x is not None and x != SPIKE:
-            raise refused(_OP, f"Iand joins spikes, not {_named(x)}")
+            raise refused(_OP, f"{type(module).__name__} joins spikes, not {_named(x)}")
     return SPIKE
 
 

@@ -78,21 +78,22 @@ class _Fire(torch.autograd.Function):
     """1 where the level reaches zero; backwards ``1 / (1 + (pi * level * sharpness)**2)``."""
 
     @staticmethod
-    def forward(ctx: Any, level: Tensor, sharpness: float) -> Tensor:
+    def forward(ctx: Any, level: Tensor, sharpness: float, strict: bool) -> Tensor:
         ctx.save_for_backward(level)
         ctx.sharpness = sharpness
-        return (level >= 0).to(level.dtype)
+        return (level > 0 if strict else level >= 0).to(level.dtype)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         (level,) = ctx.saved_tensors
-        return gradients[0] / (1 + (torch.pi * ctx.sharpness * level) ** 2), None
+        return gradients[0] / (1 + (torch.pi * ctx.sharpness * level) ** 2), None, None
 
 
-def fire(level: Tensor, sharpness: float = 1.0) -> Tensor:
+def fire(level: Tensor, sharpness: float = 1.0, *, strict: bool = False) -> Tensor:
     """Return spikes: 1 where ``level`` (membrane potential minus threshold) is zero or more.
 
-    The surrogate gradient is that of an arctangent (Fang et al., ICCV 2021, arXiv 2007.05785).
+    Where ``strict``, only where it is more. The surrogate gradient is that of an arctangent (Fang
+    et al., ICCV 2021, arXiv 2007.05785).
     """
-    spikes: Tensor = _Fire.apply(level, sharpness)  # type: ignore[no-untyped-call]
+    spikes: Tensor = _Fire.apply(level, sharpness, strict)  # type: ignore[no-untyped-call]
     return spikes

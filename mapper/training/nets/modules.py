@@ -9,23 +9,45 @@ import torch
 from torch import Tensor, fx, nn
 
 from mapper.diagnostics import MappingError
+from mapper.ir.network import MergeKind
 from mapper.training.nets.geometry import Weighted, cannot_take, inputs_of
+from mapper.training.nets.imported import FrozenNorm, Rearranged
 from mapper.training.nets.layers import Hardened
 from mapper.training.nets.neurons import LIF
 from mapper.training.nets.refused import TrainingError, refused
 
 
-class Iand(nn.Module):
+class Gate(nn.Module):
+    """Join spikes ``a`` and ``b``: ``and``, ``or``, ``xor``, or ``iand``, which is ``(1 - a) * b``.
+
+    Each is a sum of products of the two, so that gradients pass.
+    """
+
+    def __init__(self, kind: MergeKind) -> None:
+        super().__init__()
+        self.kind: MergeKind = kind
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        if self.kind == "iand":
+            return (1 - a) * b
+        both = a * b
+        return both if self.kind == "and" else a + b - (both if self.kind == "or" else 2 * both)
+
+    def extra_repr(self) -> str:
+        return self.kind
+
+
+class Iand(Gate):
     """Join spikes: 1 where the second argument spikes and the first does not.
 
     ``(1 - a) * b``, the join of the residual blocks of DVSNet (Fang et al., arXiv 2102.04159).
     """
 
-    def forward(self, a: Tensor, b: Tensor) -> Tensor:
-        return (1 - a) * b
+    def __init__(self) -> None:
+        super().__init__("iand")
 
 
-LEAVES = (Hardened, Iand, LIF)
+LEAVES = (FrozenNorm, Gate, Hardened, LIF, Rearranged)
 
 TORCH_FAILS = (RuntimeError, ValueError, TypeError, IndexError, AttributeError)
 """What torch raises where a tensor is not one that a module can take."""

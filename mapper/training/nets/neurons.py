@@ -8,12 +8,18 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from mapper.ir.neurons import Phase, ResetPhase
 from mapper.training.backends.choose import neurons_backend
 from mapper.training.backends.sums import constants
 from mapper.training.nets.gradients import fire, held
 from targets import NeuronUnit
 
 ResetKind = Literal["subtract", "value", "none"]
+Number = float | Tensor
+"""One for a layer of neurons, or some that broadcast to those of a sample."""
+
+LEAST_THRESHOLD = 1e-3
+"""Below it a threshold learns back."""
 
 _steps: ContextVar[int | None] = ContextVar("steps", default=None)
 
@@ -36,6 +42,8 @@ class LIF(nn.Module):
 
     Args:
         leak: Share of the membrane potential that stays, 0..1; 1 is an integrate-and-fire neuron.
+            Like the other numbers it is one for all neurons, or a tensor that broadcasts to
+            those of a sample: ``[C, 1, 1]`` for one a channel.
         threshold: Above 0.
         reset: ``subtract`` takes the threshold away (soft), ``value`` sets the membrane to zero
             (hard), ``none`` leaves it.
@@ -46,15 +54,21 @@ class LIF(nn.Module):
         spiking: False for an integrator that never fires and returns its membrane potential.
 
     ``unit`` is the digital unit of a target, set by ``harden``: leaks are then those that it has.
+    ``ImportedLIF`` has the other forms that files hold.
     """
+
+    strict: bool = False
+    """Whether a membrane has to pass its threshold, and reaching it is not enough."""
+    phase: ResetPhase = "same"
+    spike_phase: Phase = "same"
 
     def __init__(
         self,
-        leak: float = 0.9,
-        threshold: float = 1.0,
+        leak: Number = 0.9,
+        threshold: Number = 1.0,
         reset: ResetKind = "subtract",
         *,
-        current_leak: float | None = None,
+        current_leak: Number | None = None,
         learn: tuple[str, ...] = (),
         sharpness: float = 1.0,
         spiking: bool = True,
@@ -74,12 +88,17 @@ class LIF(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         steps = _steps.get()
         per_step = x if steps is None else x.reshape(steps, -1, *x.shape[1:])
-        walk = neurons_backend(per_step)
+        walk = neurons_backend(per_step) if self._has_program else None
         if walk is None:
             results = torch.stack(list(self._walk(per_step)))
         else:
             results = self._at_once(walk, per_step)
         return results if steps is None else results.flatten(0, 1)
+
+    @property
+    def _has_program(self) -> bool:
+        """Whether backends know such neurons: those of a layer are alike."""
+        return all(number.ndim == 0 for number in self.parameters())
 
     def _at_once(self, walk: Callable[..., Tensor], x: Tensor) -> Tensor:
         """Run all time steps in one program."""
@@ -112,11 +131,27 @@ class LIF(nn.Module):
 
     def bounded(self) -> tuple[Tensor, Tensor]:
         """Return leak and threshold as they are used: 0..1, and at least a tiny number."""
-        return self._available(self.leak), held(self.threshold, 1e-3)
+        return self._available(self.leak), held(self.threshold, LEAST_THRESHOLD)
 
     def bounded_current_leak(self) -> Tensor | None:
         """Return the leak of the synaptic current as it is used, if there is one."""
         return None if self.current_leak is None else self._available(self.current_leak)
+
+    def numbers(self) -> dict[str, Tensor]:
+        """Return what ``mapper.ir.neurons`` has as numbers of such neurons, by its names."""
+        leak, threshold = self.bounded()
+        found = {"leak": leak, "threshold": threshold}
+        current_leak = self.bounded_current_leak()
+        if current_leak is not None:
+            one = torch.ones_like(current_leak)
+            found |= {"current_leak": current_leak, "current_input": one}
+            found |= {"current_gain": current_leak}
+        return found
+
+    def reset_amount(self) -> Tensor:
+        """Return what a reset takes away, or sets the membrane to."""
+        threshold = self.bounded()[1]
+        return threshold if self.reset == "subtract" else torch.zeros_like(threshold)
 
     def _available(self, leak: Tensor) -> Tensor:
         """Return a leak that the hardware has; its gradient passes as if it were the wanted one."""
@@ -127,8 +162,14 @@ class LIF(nn.Module):
         return nearest + (leak - leak.detach())
 
     def extra_repr(self) -> str:
-        leak, threshold = (float(x.detach()) for x in self.bounded())
-        return f"leak={leak:.4g}, threshold={threshold:.4g}, reset={self.reset!r}"
+        leak, threshold = map(shown, self.bounded())
+        return f"leak={leak}, threshold={threshold}, reset={self.reset!r}"
+
+
+def shown(number: Number) -> str:
+    """Say a number, or the least and the greatest of several."""
+    least, greatest = (f"{end:.4g}" for end in ends(number))
+    return least if least == greatest else f"{least}..{greatest}"
 
 
 def nearest_leak(leak: Tensor, unit: NeuronUnit) -> Tensor:
@@ -139,28 +180,37 @@ def nearest_leak(leak: Tensor, unit: NeuronUnit) -> Tensor:
     if "shift" not in unit.leaks:
         return wide
     table = constants(tuple(1 - 2.0**-k for k in range(1, 16)), torch.float64, leak.device)
-    nearest = table.take((table - wide).abs().argmin())
+    nearest = table.take((table - wide.unsqueeze(-1)).abs().argmin(dim=-1))
     return torch.where((wide > 0) & (wide < 1), nearest, wide)
 
 
-def _number(value: float, learned: bool) -> nn.Parameter:
-    return nn.Parameter(torch.tensor(float(value)), requires_grad=learned)
+def _number(value: Number, learned: bool) -> nn.Parameter:
+    number = torch.as_tensor(value, dtype=torch.get_default_dtype())
+    return nn.Parameter(number.detach().clone(), requires_grad=learned)
 
 
 def _check(
-    leak: float,
-    threshold: float,
+    leak: Number,
+    threshold: Number,
     reset: str,
-    current_leak: float | None,
+    current_leak: Number | None,
     learn: tuple[str, ...],
 ) -> None:
     for name, share in (("leak", leak), ("current_leak", current_leak)):
-        if share is not None and not 0 <= share <= 1:
+        if share is not None and not all(0 <= end <= 1 for end in ends(share)):
             raise ValueError(f"{name} is a share from 0 to 1, got {share}")
-    if threshold <= 0:
+    if not ends(threshold)[0] > 0:
         raise ValueError(f"threshold must be above 0, got {threshold}")
     if reset not in ("subtract", "value", "none"):
         raise ValueError(f"reset is 'subtract', 'value' or 'none', got {reset!r}")
     unknown = set(learn) - {"leak", "threshold", "current_leak"}
     if unknown:
         raise ValueError(f"learn names {sorted(unknown)}, which no neuron has")
+
+
+def ends(number: Number) -> tuple[float, float]:
+    """Return the least and the greatest of the numbers of a layer; NaN where one is."""
+    if not isinstance(number, Tensor):
+        return float(number), float(number)
+    numbers = number.detach().double()
+    return float(numbers.min()), float(numbers.max())

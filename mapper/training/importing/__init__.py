@@ -1,0 +1,1 @@
+"""Networks that were trained elsewhere, as modules to go on with."""
