@@ -83,7 +83,7 @@ def main(options: argparse.Namespace, make: Callable[[argparse.Namespace], Examp
     torch.manual_seed(options.seed)
     try:
         example = chosen(make(options), options)
-        summary = carry_out(example, options.out, _tell)
+        summary = carry_out(example, options.out, tell)
     except (MappingError, ValueError, OSError) as error:
         print(error if isinstance(error, MappingError) else f"error: {error}", file=sys.stderr)
         return 1
@@ -169,7 +169,9 @@ def table(summary: dict[str, Any]) -> str:
 def published(example: Example, summary: dict[str, Any]) -> str:
     """Return how a run stands beside published ones, or what it would need to."""
     if example.rows is not None:
-        return f"{example.rows.text(summary['published'])}\n{ratios(summary['ratio'])}\n"
+        targets = (example.target, example.rival)
+        beside = ratios(summary["ratio"], example.rows.network, targets)
+        return f"{example.rows.text(summary['published'])}\n{beside}\n"
     if example.real is not None:
         return (
             "These recordings are synthetic and have no row in a published table. For one:\n"
@@ -231,5 +233,6 @@ def _mapped(
     }
 
 
-def _tell(text: str) -> None:
+def tell(text: str) -> None:
+    """Write a line of progress."""
     print(text, file=sys.stderr, flush=True)

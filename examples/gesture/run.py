@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from examples.pipeline import Example, main, parser
+from examples.pipeline import Example, main, parser, tell
 from examples.rows import GestureRows
 from mapper.ir.core import Array
 from mapper.training.data import dvs_gesture, gestures
@@ -18,6 +18,8 @@ from mapper.training.data.published import GESTURE
 from mapper.training.hardening.stages import staged
 from mapper.training.hardening.tasks import Classification
 from mapper.training.nets.models import DvsNet
+
+Labelled = tuple[Array, Array]
 
 STEPS = 20
 
@@ -33,9 +35,7 @@ def make(options: argparse.Namespace) -> Example:
     steps = STEPS // 2 if options.reduced else STEPS
     rows = None
     if options.data is not None:
-        train = dvs_gesture.read_set(options.data, "train", size=size, steps=steps)
-        *test, sections = dvs_gesture.read_windows(options.data, "test", size=size, steps=steps)
-        rows = _rows(options.data, test, sections)
+        train, test, rows = _recorded(options.data, size, steps)
     else:
         counts = (11, 11) if options.tiny else (400, 100) if small else (1100, 440)
         train, test = (
@@ -62,13 +62,20 @@ def make(options: argparse.Namespace) -> Example:
     )
 
 
-def _rows(folder: Path, test: list[Array], sections: Array) -> GestureRows:
+def _recorded(folder: Path, size: int, steps: int) -> tuple[Labelled, Labelled, GestureRows]:
+    """Return the published lists of DVS128 Gesture; both are looked through before any is read."""
     root = dvs_gesture.find(folder)
-    train, held = (len(dvs_gesture.listed(root, part)) for part in ("train", "test"))
-    x, labels = map(torch.from_numpy, test)
-    return GestureRows(
-        x=x, labels=labels, sections=torch.from_numpy(sections), trials=(train, held)
+    trials = len(dvs_gesture.listed(root, "train")), len(dvs_gesture.listed(root, "test"))
+    tell(f"reading {sum(trials)} trials of DVS128 Gesture")
+    train = dvs_gesture.read_set(root, "train", size, steps)
+    x, labels, sections = dvs_gesture.read_windows(root, "test", size, steps)
+    rows = GestureRows(
+        x=torch.from_numpy(x),
+        labels=torch.from_numpy(labels),
+        sections=torch.from_numpy(sections),
+        trials=trials,
     )
+    return train, (x, labels), rows
 
 
 def options() -> argparse.ArgumentParser:

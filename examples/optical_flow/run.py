@@ -1,4 +1,4 @@
-"""Optical flow with FireFlowNet: train, export, compile, verify, cost, report.
+"""Optical flow with FireFlowNet or SFN: train, export, compile, verify, cost, report.
 
 python -m examples.optical_flow.run --reduced -o build/flow
 python -m examples.optical_flow.run --data mvsec -o build/flow-full
@@ -18,10 +18,13 @@ from mapper.training.data.published import MVSEC
 from mapper.training.hardening.recorded import RecordedFlow
 from mapper.training.hardening.stages import staged
 from mapper.training.hardening.tasks import Flow
-from mapper.training.nets.models import FireFlowNet
+from mapper.training.nets.models import FireFlowNet, SpikeFlowNet
 
 INPUT_BITS = 2
 """Events counted in a cell: up to 3."""
+
+NETWORKS = {"FireFlowNet": (FireFlowNet, 32), "SFN": (SpikeFlowNet, 64)}
+"""The flow networks of the reference as it calls them, with their width."""
 
 Scenes = tuple[Array, Array, Array]
 
@@ -29,8 +32,9 @@ Scenes = tuple[Array, Array, Array]
 def make(options: argparse.Namespace) -> Example:
     """Return the example at the size that was asked for; synthetic scenes without ``--data``."""
     small = options.reduced or options.tiny
+    network, full = NETWORKS[options.network]
     size, width = (
-        (32 if options.reduced else 16, 8 if options.reduced else 4) if small else (64, 32)
+        (32 if options.reduced else 16, 8 if options.reduced else 4) if small else (64, full)
     )
     task, rows = None, None
     if options.data is not None:
@@ -46,7 +50,7 @@ def make(options: argparse.Namespace) -> Example:
     if options.reduced:
         schedule = staged(24, target=20)
     return Example(
-        model=FireFlowNet(width),
+        model=network(width),
         task=task,
         schedule=schedule,
         metric="average endpoint error, pixels",
@@ -76,6 +80,7 @@ def _recorded(options: argparse.Namespace, size: int) -> tuple[RecordedFlow, Flo
         frames=options.frames,
         size=size,
         apart=options.apart,
+        network=options.network,
     )
 
 
@@ -85,6 +90,7 @@ def options() -> argparse.ArgumentParser:
     own.add_argument(
         "--apart", type=int, default=1, help="images between start and end: dt=1, dt=4"
     )
+    own.add_argument("--network", choices=NETWORKS, default="FireFlowNet", help="of the reference")
     own.add_argument("--frames", type=int, default=10**6, help="most of a sequence in the row")
     return own
 

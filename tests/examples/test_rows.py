@@ -10,6 +10,7 @@ pytest.importorskip("torch", reason="needs the extra 'train'")
 import torch
 
 from examples.rows import FlowRows, GestureRows, ratios
+from mapper.training import over_time
 from mapper.training.hardening.recorded import RecordedFlow, frame_errors
 from tests.training import layouts
 
@@ -89,7 +90,7 @@ def test_an_epoch_draws_intervals_and_none_twice():
 def test_a_sequence_has_its_own_error():
     tests = {"outdoor_day1": Still(3, 2.0), "indoor_flying1": Still(9, 4.0)}
     task = RecordedFlow("a", Still(7, 1.0), tuple(tests.values()), 3, batch=2)
-    rows = FlowRows(task=task, tests=tests, frames=4, size=256, apart=4)
+    rows = FlowRows(task=task, tests=tests, frames=4, size=256, apart=4, network="sfn")
     found = rows.measure(lambda x: torch.zeros(5, x.shape[1], 2, 2, 2))
     assert found["outdoor_day1"] == {"aee": pytest.approx(2.0), "outliers": 0.0, "frames": 3}
     assert found["indoor_flying1"] == {"aee": pytest.approx(4.0), "outliers": 1.0, "frames": 4}
@@ -108,14 +109,18 @@ def test_the_recordings_of_both_examples_become_tables(tmp_path):
         importlib.import_module(f"examples.{name}.run") for name in ("optical_flow", "gesture")
     )
     data = layouts.mvsec_folder(tmp_path / "mvsec", h5py)
-    example = flow.make(flow.options().parse_args(["--tiny", "-o", "x", "--data", str(data)]))
+    command = ["--tiny", "-o", "x", "--data", str(data)]
+    example = flow.make(flow.options().parse_args([*command, "--network", "SFN"]))
+    x, (wanted, _) = next(example.task.batches(0, 0))
+    assert over_time(example.model, x).shape == (5, *wanted.shape)
+    example = flow.make(flow.options().parse_args(command))
     zero = example.rows.measure(lambda x: torch.zeros(5, x.shape[1], 2, 16, 16))
     # 1.6 right and 0.8 up in 40 ms, on all pixels with events.
     assert [cell["aee"] for cell in zero.values()] == pytest.approx(
         [np.hypot(1.6, 0.8)] * 4, rel=1e-5
     )
     text = example.rows.text({"float": zero})
-    assert "dt=1, central 16x16" in text
+    assert "of FireFlowNet, dt=1, central 16x16" in text
     assert "not to be compared" in text
     assert "Spike-FlowNet" in text
 
@@ -127,5 +132,10 @@ def test_the_recordings_of_both_examples_become_tables(tmp_path):
 
 
 def test_ratios_stand_beside_those_of_the_reference():
-    text = ratios({"energy_uj": 1.5, "latency_us": 9.0, "area_mm2": 1.0})
-    assert text.endswith("energy 1.50 here, 2 to 7; latency 9.00 here, 8.9 to 24.6")
+    found = {"energy_uj": 1.5, "latency_us": 9.0, "area_mm2": 1.0}
+    lines = ratios(found, "DVSNet", ("mine", "theirs")).splitlines()
+    assert [" ".join(line.split()) for line in lines[2:]] == [
+        "here, measured activity 1.50 9.00 mine against theirs",
+        "reference, DVSNet 4.48 12.8 its simulator, half of the inputs active (docs/cost.md)",
+        "reference, all networks 2 to 7 8.9 to 24.6 arXiv 2211.02167, abstract",
+    ]

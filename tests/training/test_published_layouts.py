@@ -94,7 +94,7 @@ def test_a_bonnet_covers_the_lower_rows_outdoors(tmp_path, h5py):
     assert [sequence.read([0])[2].sum() for sequence in (outdoor, indoor)] == [3, 4]
 
 
-def test_four_images_apart(tmp_path, h5py):
+def test_four_images_apart(tmp_path, h5py, monkeypatch):
     layouts.mvsec_sequence(tmp_path, "a", h5py, since=1.0)
     paths = tmp_path / "a_data.hdf5", tmp_path / "a_gt.hdf5"
     sequence = mvsec.Sequence(*paths, apart=3, part=(0.5, np.inf))
@@ -102,6 +102,11 @@ def test_four_images_apart(tmp_path, h5py):
     assert (len(sequence), int(x.sum())) == (1, 12)
     assert np.allclose(flow[0, :, 120, 120], [4.8, -2.4], rtol=1e-5)
     assert len(mvsec.Sequence(*paths, part=(0.0, 1.05))) == 1  # the first ends at 1.04 s
+    # The first three images apart have 11 indices between them, and one event more is read.
+    monkeypatch.setattr(mvsec, "_MOST_EVENTS", 4)
+    assert len(mvsec.Sequence(*paths, apart=3, part=(0.5, np.inf))) == 1
+    monkeypatch.setattr(mvsec, "_MOST_EVENTS", 3)
+    assert len(mvsec.Sequence(*paths, apart=3, part=(0.5, np.inf))) == 0
     with pytest.raises(ValueError, match="images are 1 or more apart, got 0"):
         mvsec.Sequence(*paths, apart=0)
 

@@ -30,7 +30,7 @@ GESTURE = DataSet(
     name="DVS128 Gesture (Amir et al. 2017)",
     page="https://ibm.ent.box.com/s/3hiq58ww1pbbjrinh367ykfdf60xsfm8/folder/50167556794",
     files="DvsGesture.tar.gz (3 GB, 5 GB unpacked)",
-    then="unpack it (tar -xzf) and name the folder DvsGesture",
+    then="unpack it (tar -xzf) and give the folder DvsGesture",
 )
 
 MVSEC = DataSet(
@@ -47,7 +47,7 @@ NMNIST = DataSet(
     name="N-MNIST (Orchard et al. 2015)",
     page="https://www.garrickorchard.com/datasets/n-mnist (DOI 10.17632/468j46mzdv.1)",
     files="Train.zip (60,000 recordings) and Test.zip (10,000)",
-    then="unpack both in one folder and name that",
+    then="unpack both in one folder and give that",
 )
 
 
