@@ -1,5 +1,6 @@
 """Data sets in their published layouts: the published split, and what is said where one is not."""
 
+import struct
 import tracemalloc
 import zipfile
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from mapper.diagnostics import MappingError
-from mapper.training.data import dvs_gesture, mvsec, nmnist
+from mapper.training.data import dvs_gesture, mvsec, mvsec_truth, nmnist
 from mapper.training.data.mvsec_truth import Truth, flow_between, opened_truth
 from tests.training import layouts
 
@@ -186,11 +187,39 @@ def test_truths_that_are_cut_or_packed_are_refused(tmp_path):
     claimed = whole.replace(b"(3, 260, 346)", b"(9, 260, 346)")
     path.write_bytes(claimed)
     assert "x_flow_dist takes 6477248 bytes, its member has 2159168" in complaint(opened, path)
+    sizes = struct.pack("<I", 2159168), struct.pack("<I", 6477248)
+    path.write_bytes(claimed.replace(*sizes))  # the archive claims as much
+    assert "x_flow_dist ends at byte 6477" in complaint(opened, path)
     at = whole.index(b"x_flow_dist.npy") - 30
     path.write_bytes(whole[:at] + b"nope" + whole[at + 4 :])
     assert "no member begins at byte" in complaint(opened, path)
     path.write_bytes(whole.replace(b"\x93NUMPY\1", b"\x93NUMPY\7"))
     assert "of .npy" in complaint(opened, path)
+
+
+def test_a_truth_that_shrinks_while_it_is_read_is_refused(tmp_path):
+    path = rewritten(tmp_path / "t.npz")
+    with opened_truth(path) as truth:
+        path.write_bytes(path.read_bytes()[:1_000_000])
+        assert "x_flow_dist ends within row 2 of 3" in complaint(truth.image, 2)
+
+
+def test_any_byte_of_a_truth_may_be_another(tmp_path, monkeypatch):
+    monkeypatch.setattr(mvsec_truth, "HEIGHT", 2)
+    monkeypatch.setattr(mvsec_truth, "WIDTH", 3)
+    flow = np.ones((3, 2, 3))
+    path = rewritten(tmp_path / "t.npz", x_flow_dist=flow, y_flow_dist=flow)
+    whole, drawn = path.read_bytes(), np.random.default_rng(0)
+    refused = 0
+    for _ in range(200):
+        held = bytearray(whole)
+        held[drawn.integers(len(whole))] ^= 1 << drawn.integers(8)
+        path.write_bytes(held)
+        try:
+            opened(path)
+        except MappingError:
+            refused += 1
+    assert 50 < refused < 150  # numbers and what nothing reads may be any
 
 
 def test_what_is_not_there_of_mvsec_is_said(tmp_path):

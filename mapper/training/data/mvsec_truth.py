@@ -13,6 +13,7 @@ from typing import IO, Any
 import numpy as np
 
 from mapper.ir.core import Array
+from mapper.npz import UNREADABLE, regular_size
 from mapper.training.data.files import damaged, room_for
 from mapper.training.data.hdf5 import AGAIN, check_finite, check_shape, dataset, numbers, opened
 
@@ -106,6 +107,7 @@ def _opened_npz(path: Path) -> Iterator[Truth]:
     """
     with ExitStack() as stack:
         try:
+            size = regular_size(path)
             file = stack.enter_context(path.open("rb"))
             archive = stack.enter_context(zipfile.ZipFile(file))
             stamps = _member(path, file, archive, "timestamps", (None,))
@@ -113,8 +115,13 @@ def _opened_npz(path: Path) -> Iterator[Truth]:
                 _member(path, file, archive, f"{side}_flow_dist", (None, HEIGHT, WIDTH))
                 for side in "xy"
             )
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile, NotImplementedError) as error:
+        except UNREADABLE as error:
             raise damaged(path, f"not a readable .npz file: {error}", AGAIN) from error
+        for member in (stamps, x, y):
+            if member.end > size:
+                raise damaged(
+                    path, f"{member.name} ends at byte {member.end}, the file has {size}", AGAIN
+                )
         (count,) = stamps.shape
         room_for(path, count, (), stamps.dtype.itemsize)
         times = check_finite(path, "timestamps", stamps.read(0, count))
@@ -134,6 +141,11 @@ class _Member:
     """Where its numbers begin in the file."""
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
+
+    @property
+    def end(self) -> int:
+        """Where they end."""
+        return self.start + math.prod(self.shape) * self.dtype.itemsize
 
     def read(self, first: int, count: int) -> Array:
         """Return rows as ``float64``."""
