@@ -1,5 +1,6 @@
 """Loaders of real data sets, on small files in the real formats that these tests write."""
 
+import os
 import struct
 from pathlib import Path
 
@@ -116,6 +117,14 @@ def test_a_missing_list_and_too_many_windows_are_refused(tmp_path):
     short = "class,startTime_usec,endTime_usec\n1,0,9\n"
     a_gesture_folder(tmp_path, short)
     assert "0 recordings, at least 1" in complaint(dvs_gesture.read_set, folder, "train")
+
+
+def test_a_pipe_is_not_waited_for(tmp_path, h5py):
+    path = tmp_path / "a.aedat"
+    os.mkfifo(path)
+    said = "cannot be read: this is no regular file"
+    assert said in complaint(dvs_gesture.read_aedat, path)
+    assert "this is no regular file" in complaint(mvsec.read_flow, path, path)
 
 
 def test_a_file_past_the_limit_is_not_read(tmp_path, monkeypatch):

@@ -6,6 +6,7 @@ import numpy as np
 
 from mapper.diagnostics import MappingError, refuse
 from mapper.ir.core import Array
+from mapper.npz import regular_size
 
 MAX_BYTES = 4 << 30
 """Of one file of events, or of the frames of one set: more is refused before it is allocated."""
@@ -23,11 +24,13 @@ def read_whole(path: Path) -> bytes:
         MappingError: ``bad-events`` where it cannot be read or is larger than ``MAX_BYTES``.
     """
     try:
-        if (size := path.stat().st_size) > MAX_BYTES:
+        if (size := regular_size(path)) > MAX_BYTES:
             raise damaged(path, f"the file has {size} bytes, at most {MAX_BYTES} are read")
         return path.read_bytes()
     except OSError as error:
         raise damaged(path, f"cannot be read: {error.strerror}") from error
+    except ValueError as error:  # a pipe would wait for ever
+        raise damaged(path, f"cannot be read: {error}") from error
 
 
 def read_lines(path: Path) -> list[str]:

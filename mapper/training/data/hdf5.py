@@ -9,6 +9,7 @@ import numpy as np
 
 from mapper.diagnostics import refuse
 from mapper.ir.core import Array
+from mapper.npz import regular_size
 from mapper.training.data.files import damaged, room_for
 
 LARGEST = 1e12
@@ -30,6 +31,10 @@ def opened(path: Path) -> Iterator[Any]:
         raise refuse(
             "missing-extra", "MVSEC files need h5py", loc=str(path), help="install h5py"
         ) from error
+    try:
+        regular_size(path)  # a pipe would wait for ever
+    except (OSError, ValueError) as error:
+        raise damaged(path, f"not a readable HDF5 file: {error}") from error
     try:
         with h5py.File(path, "r") as file:
             yield file
