@@ -27,6 +27,7 @@ from mapper.ir.network import FakeQuantize
 from mapper.ir.neurons import Neuron, Reset
 from mapper.ir.windows import Window
 from mapper.training import LIF, ImportedLIF, export_onnx, from_onnx, harden, over_time
+from mapper.training.hardening.stages import staged
 from mapper.training.hardening.tasks import Classification
 from mapper.training.hardening.trainer import Options, Run
 from mapper.training.importing import names
@@ -454,9 +455,10 @@ def follow_the_recipe(file: Path, folder: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.chdir(folder)
     x, labels = spikes(4, 6, *source.shape), torch.arange(6) % result.shape[0]
     task = Classification("six", train=(x, labels), test=(x, labels), batch=3)
-    held = {"over_time": over_time, "Run": Run, "Options": Options, "export_onnx": export_onnx}
+    held = {"over_time": over_time, "export_onnx": export_onnx, "staged": staged}
+    held |= {"Run": Run, "Options": Options}
     space = {**held, "task": task, "x": x}
-    exec(re.sub(r"epochs=\d", "epochs=1", recipe), space)
+    exec(re.sub(r"target=\d", "target=1", recipe), space)
     start = from_onnx(file)
     assert_equal(answers(start, x.numpy()), defined(graph, x.numpy()))
     hardened = import_model(folder / "hardened.onnx")
