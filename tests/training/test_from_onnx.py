@@ -23,7 +23,7 @@ from mapper.ir.assignment import layer_name
 from mapper.ir.core import SPIKE, Const, Graph
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.evaluate import evaluate
-from mapper.ir.network import FakeQuantize
+from mapper.ir.network import FakeQuantize, SumPool2d
 from mapper.ir.neurons import Neuron, Reset
 from mapper.ir.windows import Window
 from mapper.training import LIF, ImportedLIF, export_onnx, from_onnx, harden, over_time
@@ -151,6 +151,32 @@ def test_gates_are_those_of_the_definition(tmp_path, kind):
     model = from_onnx(written(graph, tmp_path))
     assert (answers(model, inputs) == defined(graph, inputs)).all()
     assert 0 < answers(model, inputs).mean() < 1
+
+
+def test_elements_at_other_places_are_the_same_to_the_bit(tmp_path):
+    net = NetworkBuilder()
+    s = net.neuron(net.conv(net.transpose(net.entry(5, 6, 2), (2, 0, 1)), 3))
+    s = net.take(net.reshape(s, (4, 3, 3)), (2, 0, 0, 1), axis=1)
+    graph = net.graph(net.neuron(net.dense(net.flatten(s), 40)))
+    (x,) = spikes_for(graph).values()
+    model = from_onnx(written(graph, tmp_path))
+    assert (answers(model, x) == defined(graph, x)).all()
+    assert 0 < answers(model, x).mean() < 1
+    twin = harden(model, a_target(), example=torch.from_numpy(x).float())
+    assert_same_as_compiled(twin, torch.from_numpy(x).float())
+    with pytest.raises(MappingError, match=r"\[5, 6, 2\] are rearranged, not \[4, 6, 2\]"):
+        over_time(model, spikes(2, 1, 4, 6, 2))
+
+
+def test_sums_of_windows_train_and_harden(tmp_path):
+    layers = [nn.Conv2d(2, 4, 3), nn.AvgPool2d(2, divisor_override=1), LIF(), nn.Flatten()]
+    model, x = nn.Sequential(*layers, nn.Linear(16, 3)), spikes(4, 3, 2, 6, 6)
+    export_onnx(model, tmp_path / "m.onnx", x)
+    graph = import_model(tmp_path / "m.onnx").graph
+    assert any(isinstance(op, SumPool2d) for op in graph.ops)
+    again = from_onnx(tmp_path / "m.onnx")
+    assert_equal(answers(again, x.numpy()), answers(model, x.numpy()))
+    assert_same_as_compiled(harden(again, a_target(), example=x), x)
 
 
 # --- what it is ----------------------------------------------------------------------------------
@@ -338,6 +364,13 @@ def test_what_is_rounded_to_a_grid_is_refused(tmp_path):
     y = net.neuron(net.dense(net.add(grid), 2))
     (found,) = problems(written(net.graph(y), tmp_path))
     assert found[1].startswith("round to grid: values that are rounded to a grid are not trained")
+
+
+def test_a_transposed_convolution_that_torch_has_not_is_refused(tmp_path):
+    net = NetworkBuilder()
+    y = net.conv_transpose(net.entry(2, 4, 4), 2, 3, output_padding=(1, 0))
+    (found,) = problems(written(net.graph(net.neuron(y)), tmp_path))
+    assert found[1].startswith("output padding is (1, 0), torch has less than stride or dilation")
 
 
 def test_factors_within_a_channel_are_refused(tmp_path):

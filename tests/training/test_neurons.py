@@ -107,6 +107,21 @@ def test_a_twin_has_the_leaks_of_its_hardware():
     assert float(LIF(leak=1.0).bounded()[0]) == 1
 
 
+def test_neurons_may_differ_by_channel():
+    leaks, thresholds = torch.tensor([0.5, 1.0, 0.9]), torch.tensor([0.4, 1.0, 0.7])
+    neuron = LIF(leaks[:, None, None], thresholds[:, None, None], learn=("leak", "threshold"))
+    x = torch.rand(6, 2, 3, 2, 2)
+    found = neuron(x)
+    for channel, (leak, threshold) in enumerate(zip(leaks, thresholds, strict=True)):
+        own = LIF(float(leak), float(threshold))(x[:, :, channel])
+        assert (found[:, :, channel] == own).all()
+    found.sum().backward()
+    assert neuron.leak.grad.shape == (3, 1, 1)
+    assert "leak=0.5..1, threshold=0.4..1" in str(neuron)
+    with pytest.raises(ValueError, match="leak is a share from 0 to 1"):
+        LIF(torch.tensor([0.5, 1.5]))
+
+
 def test_steps_and_samples_do_not_mix():
     model = nn.Sequential(nn.Conv2d(1, 2, 3), LIF(), nn.Flatten(), nn.Linear(8, 3), LIF())
     x = torch.rand(5, 4, 1, 4, 4) * 3
