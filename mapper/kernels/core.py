@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-INTERFACE = 7
+INTERFACE = 8
 """What Python and kernels agree on: they are refused where ``csrc/fields.h`` has another number."""
 
 
@@ -119,6 +119,11 @@ def draw_cells(fields: dict[str, int], arrays: dict[str, Any]) -> bool:
 def behind_wires(fields: dict[str, int], arrays: dict[str, Any]) -> None:
     """Find what the cells of some crossbars carry behind their wires; see ``csrc/wires.h``."""
     _core.behind_wires(fields, arrays)
+
+
+def lay_spikes(level: int, fields: dict[str, int], arrays: dict[str, Any]) -> bool:
+    """Turn spikes into bytes of an image; return whether all numbers were 0 or 1."""
+    return bool(_core.lay_spikes(level, fields, arrays))
 
 
 def read_forward(

@@ -24,7 +24,7 @@ from mapper.kernels.arrays import (
     Words,
 )
 from mapper.kernels.layout_structs import Packing, References
-from mapper.kernels.training_structs import Read, ReadTotals, Walk, WalkTotals
+from mapper.kernels.training_structs import Read, ReadTotals, Spikes, Walk, WalkTotals
 
 Kind = Literal["BITS", "SUMS8", "SUMS16", "SUMS32"]
 """How partial sums are made: bit by bit, or as numbers of so many bits."""
@@ -352,7 +352,7 @@ class Wires:
 
 
 Struct = (Positions | RowBlocks | Cells | LayerCall | Neurons | NeuronStates | NeuronResults
-          | Sums | Read | ReadTotals | Walk | WalkTotals | Draw | Wires | Packing
+          | Sums | Spikes | Read | ReadTotals | Walk | WalkTotals | Draw | Wires | Packing
           | References)  # fmt: skip
 
 _NAMES = {struct: tuple(field.name for field in fields(struct)) for struct in get_args(Struct)}

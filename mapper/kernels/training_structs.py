@@ -6,6 +6,29 @@ from mapper.kernels.arrays import Bytes, Doubles, Floats, Halves, Int32s, Int64s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Spikes:
+    """Spikes in single precision, which become the bytes of an image ``[B, tall, wide, C]``."""
+
+    B: int
+    C: int
+    H: int
+    W: int
+    last: bool
+    """Whether channels come last in memory: ``[B, H, W, C]``, else ``[B, C, H, W]``."""
+    top: int
+    """Row of the image that the first row of pixels goes to; the next is ``fy`` below."""
+    left: int
+    fy: int
+    fx: int
+    tall: int
+    wide: int
+
+    x: Floats
+    image: Bytes
+    """Zeros, but for what is written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Read:
     """A reading of columns in training, in single precision; see ``csrc/training.h`` for axes."""
 
@@ -43,6 +66,8 @@ class Read:
     """Where the noise of a read may begin in ``pool``, a power of two; 0 where there is none."""
     key: int = 0
     """What these places depend on, beside the number of a read."""
+    affine: bool = False
+    """Whether integers are multiplied by ``gains``, and ``biases`` added."""
 
     x: Bytes
     starts: Int64s
@@ -64,6 +89,9 @@ class Read:
     copy_of: Int32s | None = None
     shifts: Floats | None = None
     pool: Floats | None = None
+    gains: Floats | None = None
+    biases: Floats | None = None
+    outputs: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -73,6 +101,8 @@ class ReadTotals:
     weights: Floats
     learned: Floats
     scale_gradient: Floats | None = None
+    columns: Floats | None = None
+    """Of ``gains`` and of ``biases``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

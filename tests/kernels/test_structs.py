@@ -22,6 +22,7 @@ STRUCTS = {
     "layer": (structs.Positions, structs.RowBlocks, structs.Cells, structs.LayerCall),
     "neurons": (structs.Neurons, structs.NeuronStates, structs.NeuronResults),
     "sums": (structs.Sums,),
+    "spikes": (training_structs.Spikes,),
     "read": (training_structs.Read, training_structs.ReadTotals),
     "walk": (training_structs.Walk, training_structs.WalkTotals),
     "draw": (structs.Draw,),

@@ -86,6 +86,7 @@ static inline int usable(int level) {
 /* Add what Python reads of the headers: constants, and the names of numbers and arrays. */
 int add_exports(PyObject *module);
 
+PyObject *lay_spikes(PyObject *self, PyObject *args);
 PyObject *read_forward(PyObject *self, PyObject *args);
 PyObject *read_backward(PyObject *self, PyObject *args);
 PyObject *walk_forward(PyObject *self, PyObject *args);

@@ -1,23 +1,6 @@
-/* All kernels for one instruction set; VARIANT names it and LEVEL says what it has:
- * 0 plain vectors of 16 bytes, 1 AVX2 and FMA, 2 AVX-512 (F, BW, VL, DQ), 3 that and VBMI2. */
+/* All kernels that execute networks, for one instruction set: see vectors.h. */
 #include "layer.h"
-
-#if LEVEL >= 2
-#include <immintrin.h>
-#define VECTOR 64
-#elif LEVEL == 1
-#include <immintrin.h>
-#define VECTOR 32
-#else
-#define VECTOR 16
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
-#endif
-#define AI inline __attribute__((always_inline))
-#define NAME3(a, b) a##_##b
-#define NAME2(a, b) NAME3(a, b)
-#define NAME(name) NAME2(name, VARIANT)
+#include "vectors.h"
 
 #include "lists.h"
 
@@ -31,11 +14,6 @@
 #define VB 64
 #include "bits.h"
 #endif
-
-#define LANES32 (VECTOR / 4)
-typedef int32_t lanes32 __attribute__((vector_size(VECTOR)));
-typedef float float32 __attribute__((vector_size(VECTOR)));
-static AI lanes32 NAME(load32)(const int32_t *p) { lanes32 v; memcpy(&v, p, sizeof v); return v; }
 
 #include "noise.h"
 
@@ -68,6 +46,3 @@ static AI lanes32 NAME(load32)(const int32_t *p) { lanes32 v; memcpy(&v, p, size
 #include "neurons.h"
 #include "fire.h"
 #include "job.h"
-#include "training.h"
-#include "read.h"
-#include "walk.h"

@@ -43,7 +43,7 @@ enum { PHASES(MEMBER) };
 #define LIMITS(E)                                                                               \
   E(MOST_INPUT_BITS, 30) E(MOST_LISTED, 65535) E(MOST_COUNTS, 7)                                 \
   E(FEW_PLANES, 7) E(FEW_PLANES_SUM, 126) E(MANY_PLANES, 10) E(MANY_PLANES_SUM, 1022)           \
-  E(SLICE_LANES, 16) E(MOST_MERGED, 16) E(MOST_NARROW, 64) \
+  E(SLICE_LANES, 16) E(SPARE_ROWS, 4) E(MOST_MERGED, 16) E(MOST_NARROW, 64) \
   E(NOISE_NUMBERS, 65536) E(MOST_STEPS, 64)
 #define LIMIT(name, number) name = number,
 enum { LIMITS(LIMIT) };

@@ -306,6 +306,7 @@ static PyMethodDef methods[] = {
     {"count_on", count_on, METH_VARARGS, "Count what is not zero, by image."},
     {"pack", pack, METH_VARARGS, "Turn numbers into packed values."},
     {"unpack", unpack, METH_VARARGS, "Turn packed values into numbers."},
+    {"lay_spikes", lay_spikes, METH_VARARGS, "Turn spikes into the bytes that training reads."},
     {"read_forward", read_forward, METH_VARARGS, "Read a layer's columns, for training."},
     {"read_backward", read_backward, METH_VARARGS, "Pass gradients through a layer's columns."},
     {"walk_forward", walk_forward, METH_VARARGS, "Run neurons in single precision."},

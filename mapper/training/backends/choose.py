@@ -19,13 +19,17 @@ Walk = Callable[..., Tensor]
 
 def sums_backend(
     x: Tensor, weight: Tensor, grid: Grid, draw: Draw | None = None
-) -> type[LayerSums]:
-    """Return what does a layer's arithmetic: our own programs where they can, else torch's."""
+) -> tuple[type[LayerSums], Tensor]:
+    """Return what does a layer's arithmetic, our own programs where they can, else torch's.
+
+    With it comes the input as it takes it: what its methods are given for ``x``.
+    """
     if not FUSED or (draw is not None and draw.noise.varies_cells):
-        return LayerSums
+        return LayerSums, x
     if draw is None and fused.supports(weight, grid):
-        return fused.FusedSums
-    return native.NativeSums if native.supports(x, weight, grid) else LayerSums
+        return fused.FusedSums, x
+    driven = native.driven(x, weight, grid)
+    return (LayerSums, x) if driven is None else (native.NativeSums, driven)
 
 
 def neurons_backend(x: Tensor) -> Walk | None:

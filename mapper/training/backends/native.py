@@ -21,11 +21,11 @@ from mapper.ir.windows import Window
 from mapper.kernels import core
 from mapper.kernels.arrays import Arrays, Numbers
 from mapper.kernels.structs import as_read
-from mapper.kernels.training_structs import Read, ReadTotals, Walk, WalkTotals
+from mapper.kernels.training_structs import Read, ReadTotals, Spikes, Walk, WalkTotals
 from mapper.training.backends.noise import POOL
 from mapper.training.backends.readout import Comparators
 from mapper.training.backends.sums import Gradients, Grid, LayerSums
-from mapper.training.backends.windows import laid_out, outputs_image, taken_back
+from mapper.training.backends.windows import outputs_image, taken_back
 
 _SHARE = 4096
 """Vectors or neurons whose gradients are added up one after the other."""
@@ -36,15 +36,46 @@ _SHARE_BYTES = 64 << 20
 _GREATEST_SUM = (1 << 15) - 1
 
 
-def supports(x: Tensor, weight: Tensor, grid: Grid) -> bool:
-    """Return whether the kernels were built, hold this layer's sums, and ``x`` is of 0 and 1."""
-    single = weight.device.type == "cpu" and weight.dtype == torch.float32
+def driven(x: Tensor, weight: Tensor, grid: Grid) -> Tensor | None:
+    """Return what drives wordlines, for ``NativeSums``: bytes ``[B, H, W, C]`` or ``[B, K]``.
+
+    None where kernels were not built or do not hold the sums, or ``x`` is not of 0 and 1.
+    """
+    single = weight.device.type == "cpu" and weight.dtype == x.dtype == torch.float32
     fits = grid.wordlines * grid.encoding.digit_max <= _GREATEST_SUM
-    if not single or not fits or core.unavailable():
-        return False
-    held = x.detach()
-    others = torch.addcmul(held, held, held, value=-1)  # x - x * x is zero for 0 and 1 alone
-    return not others.count_nonzero()
+    if not single or not fits or core.unavailable() or x.dim() != (2 if grid.window is None else 4):
+        return None
+    return spikes_image(x.detach(), grid.window)
+
+
+def spikes_image(x: Tensor, window: Window | None) -> Tensor | None:
+    """Return ``laid_out(x, window)`` as bytes; None where ``x`` is not of 0 and 1."""
+    pixels = x[:, :, None, None] if window is None else x
+    batch, channels, height, width = pixels.shape
+    fy, fx = (1, 1) if window is None else window.stuffing
+    top, left, bottom, right = (0, 0, 0, 0) if window is None else window.padding
+    tall, wide = (height - 1) * fy + 1 + top + bottom, (width - 1) * fx + 1 + left + right
+    image = torch.zeros(batch, tall, wide, channels, dtype=torch.uint8)
+    by_pixel = pixels.permute(0, 2, 3, 1)
+    last = by_pixel.is_contiguous()
+    spikes = Spikes(
+        B=batch,
+        C=channels,
+        H=height,
+        W=width,
+        last=last,
+        top=top,
+        left=left,
+        fy=fy,
+        fx=fx,
+        tall=tall,
+        wide=wide,
+        x=(by_pixel if last else pixels.contiguous()).numpy(),
+        image=image.numpy(),
+    )
+    if not core.lay_spikes(core.best_level(), *as_read(spikes)):
+        return None
+    return image.flatten(1) if window is None else image
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -84,23 +115,60 @@ def windows(window: Window | None, groups: int, shape: tuple[int, ...]) -> Windo
 class NativeSums(LayerSums):
     """One layer's arithmetic on a whole batch."""
 
-    def chunks(self, x: Tensor) -> tuple[Tensor, ...]:
-        return (x,)
+    def chunks(self, image: Tensor) -> tuple[Tensor, ...]:
+        return (image,)
 
-    def outputs(self, x: Tensor, first: int = 0) -> Tensor:
-        read = self._with_levels(self._read(self._image(x)))
-        out = torch.empty(read.V, self.columns)
-        in_shares(core.read_forward, len(x), read.V // len(x), replace(read, out=out.numpy()))
-        return outputs_image(out, len(x), self.grid.window, x.shape)
+    def positions(self, image: Tensor) -> int:
+        window = self.grid.window
+        return 1 if window is None else math.prod(window.output_size(*self._shape(image)[-2:]))
+
+    def outputs(self, image: Tensor, first: int = 0) -> Tensor:
+        return self._forward(image, self._read(image))
+
+    def worth(self, image: Tensor, gain: Tensor, bias: Tensor) -> Tensor:
+        """Return ``gain * integers + bias``, for gains ``[N]`` or ``[1]`` and biases ``[N]``."""
+        return self._forward(image, self._worth_read(image, gain, bias))
 
     def backward(
-        self, x: Tensor, gradient: Tensor, first: int, *, wants_x: bool, wants_scale: bool
+        self, image: Tensor, gradient: Tensor, first: int, *, wants_x: bool, wants_scale: bool
     ) -> Gradients:
-        image = self._image(x)
-        upstream = gradient.movedim(1, -1).reshape(-1, self.columns).float().contiguous()
+        read = self._read(image)
+        return self._backward(image, read, gradient, wants_x=wants_x, wants_scale=wants_scale)[0]
+
+    def backward_worth(
+        self,
+        image: Tensor,
+        gradient: Tensor,
+        worth: tuple[Tensor, Tensor, Tensor],
+        *,
+        wants_x: bool,
+        wants_scale: bool,
+    ) -> tuple[Gradients, Tensor, Tensor]:
+        """Return the gradients, and those of gain and bias; ``worth`` has both and the result."""
+        gain, bias, result = worth
+        read = replace(self._worth_read(image, gain, bias), outputs=self._by_vector(result).numpy())
+        found, columns = self._backward(
+            image, read, gradient, wants_x=wants_x, wants_scale=wants_scale
+        )
+        by_number = columns[..., : self.per_group].transpose(0, 1).reshape(2, -1)
+        for_gain, for_bias = by_number[0] / gain, by_number[1]
+        return found, for_gain.sum().reshape(1) if gain.numel() == 1 else for_gain, for_bias
+
+    # --- both directions -----------------------------------------------------------------------
+
+    def _forward(self, image: Tensor, read: Read) -> Tensor:
+        out = torch.empty(read.V, self.columns)
+        read = replace(self._with_levels(read), out=out.numpy())
+        in_shares(core.read_forward, len(image), read.V // len(image), read)
+        return outputs_image(out, len(image), self.grid.window, self._shape(image))
+
+    def _backward(
+        self, image: Tensor, read: Read, gradient: Tensor, *, wants_x: bool, wants_scale: bool
+    ) -> tuple[Gradients, Tensor]:
+        """Return gradients, and those of gains and biases, ``[A, 2, np]``."""
         read = replace(
-            self._with_slopes(self._read(image)),
-            gradient=upstream.numpy(),
+            self._with_slopes(read),
+            gradient=self._by_vector(gradient).numpy(),
             wants_x=wants_x,
             wants_scale=wants_scale,
         )
@@ -109,15 +177,29 @@ class NativeSums(LayerSums):
             read = replace(read, image=for_image.numpy(), turned=self._turned().numpy())
         if wants_scale:
             read = self._with_levels(read)
-        totals = self._totals(wants_scale=wants_scale)
-        found = in_shares(core.read_backward, len(x), read.V // len(x), read, totals)
-        tall = found["weights"][:, : self.rows, : self.per_group].transpose(0, 1)
-        weight = tall.reshape(self.rows, -1) / self.significances.square().sum()
+        totals = self._totals(read)
+        found = in_shares(core.read_backward, len(image), read.V // len(image), read, totals)
+        weight = self._tall(found["weights"]) / self.significances.square().sum()
         scale = found.get("scale_gradient")
         if scale is not None and self.block_scale.numel() == 1:
             scale = scale.sum()[None]
-        for_x = taken_back(for_image, self.grid.window, x.shape) if wants_x else None
-        return Gradients(for_x, weight, self._for_reading(found["learned"]), scale)
+        for_x = taken_back(for_image, self.grid.window, self._shape(image)) if wants_x else None
+        gradients = Gradients(for_x, weight, self._for_reading(found["learned"]), scale)
+        return gradients, found.get("columns", torch.zeros(0))
+
+    def _by_vector(self, outputs: Tensor) -> Tensor:
+        """Bring ``[B, N, ...]`` to ``[V, N]``."""
+        return outputs.movedim(1, -1).reshape(-1, self.columns).float().contiguous()
+
+    def _shape(self, image: Tensor) -> tuple[int, ...]:
+        """Return the shape of the input that an image was made of."""
+        if self.grid.window is None:
+            return tuple(image.shape)
+        batch, tall, wide, channels = image.shape
+        top, left, bottom, right = self.grid.window.padding
+        fy, fx = self.grid.window.stuffing
+        height, width = (tall - 1 - top - bottom) // fy + 1, (wide - 1 - left - right) // fx + 1
+        return batch, channels, height, width
 
     # --- what kernels are given ----------------------------------------------------------------
 
@@ -127,12 +209,15 @@ class NativeSums(LayerSums):
         lanes = core.number("SLICE_LANES")
         return -(-self.per_group // lanes) * lanes
 
-    def _image(self, x: Tensor) -> Tensor:
-        """Return what drives wordlines, ``uint8 [B, H, W, C]`` or ``[B, K]``."""
-        return laid_out(x.detach().to(torch.uint8), self.grid.window)
+    @property
+    def _width(self) -> int:
+        """Columns of all slices in whole vectors, a multiple of those of a slice."""
+        each = self._padded
+        more = self.slices * each % (2 * core.number("SLICE_LANES")) != 0
+        return (self.slices + more) * each
 
     def _read(self, image: Tensor) -> Read:
-        """Return what both directions need."""
+        """Return what both directions need of ``uint8 [B, H, W, C]`` or ``[B, K]``."""
         where = windows(self.grid.window, self.grid.groups, tuple(image.shape))
         read = Read(
             A=self.grid.groups,
@@ -152,7 +237,7 @@ class NativeSums(LayerSums):
             x=image.numpy(),
             starts=where.starts.numpy(),
             offsets=where.offsets.numpy(),
-            cells=self._wide(self._per_slice(self.cells)).to(torch.int16).numpy(),
+            cells=self._cells().numpy(),
             significances=self.significances.numpy(),
             scales=self.block_scale.detach().float().expand(self.blocks).contiguous().numpy(),
             **self._disturbance(),
@@ -163,6 +248,12 @@ class NativeSums(LayerSums):
         gaps = torch.tensor(self.reading.gaps(), dtype=torch.float32)
         first, levels = self.reading.levels[0], len(self.reading.thresholds)
         return replace(read, L=levels, first=first, gaps=gaps.numpy())
+
+    def _worth_read(self, image: Tensor, gain: Tensor, bias: Tensor) -> Read:
+        """Return the same where integers are multiplied and a bias is added."""
+        gains = gain.detach().float().expand(self.columns).contiguous()
+        biases = bias.detach().float().contiguous()
+        return replace(self._read(image), affine=True, gains=gains.numpy(), biases=biases.numpy())
 
     def _disturbance(self) -> dict[str, Any]:
         """Return what is added to sums before they are read."""
@@ -215,8 +306,12 @@ class NativeSums(LayerSums):
     def _wide(self, per_slice: Tensor) -> Tensor:
         """Pad ``[..., S, n]`` with zeros to ``[..., W]``."""
         flat = functional.pad(per_slice, (0, self._padded - self.per_group)).flatten(-2)
-        whole = 2 * core.number("SLICE_LANES")
-        return functional.pad(flat, (0, -flat.shape[-1] % whole)).contiguous()
+        return functional.pad(flat, (0, self._width - flat.shape[-1])).contiguous()
+
+    def _cells(self) -> Tensor:
+        """Return ``int16 [A * G * R + spare, W]``: wordlines without cells follow all others."""
+        rows = self._wide(self._per_slice(self.cells)).flatten(0, 2)
+        return functional.pad(rows, (0, 0, 0, core.number("SPARE_ROWS"))).to(torch.int16)
 
     def _turned(self) -> Tensor:
         """Return ``[A, G, W, R]``: what a slope of a column gives each wordline."""
@@ -227,17 +322,23 @@ class NativeSums(LayerSums):
         """Take ``[..., S * n]`` apart: ``[..., S, n]``."""
         return columns.reshape(*columns.shape[:-1], self.slices, -1)
 
-    def _totals(self, *, wants_scale: bool) -> ReadTotals:
+    def _totals(self, read: Read) -> ReadTotals:
         """Return what is added up over vectors, as zeros."""
-        groups, rows = self.grid.groups, self.blocks * self.grid.wordlines
+        groups = self.grid.groups
+        rows = groups * self.blocks * self.grid.wordlines + core.number("SPARE_ROWS")
         levels = len(self.reading.thresholds) if isinstance(self.reading, Comparators) else 1
-        whole = 2 * core.number("SLICE_LANES")
-        wide = -(-self.slices * self._padded // whole) * whole
         return ReadTotals(
-            weights=torch.zeros(groups, rows, self._padded).numpy(),
-            learned=torch.zeros(groups, self.blocks, levels, wide).numpy(),
-            scale_gradient=torch.zeros(self.blocks).numpy() if wants_scale else None,
+            weights=torch.zeros(rows, self._padded).numpy(),
+            learned=torch.zeros(groups, self.blocks, levels, self._width).numpy(),
+            scale_gradient=torch.zeros(self.blocks).numpy() if read.wants_scale else None,
+            columns=torch.zeros(groups, 2, self._padded).numpy() if read.affine else None,
         )
+
+    def _tall(self, weights: Tensor) -> Tensor:
+        """Bring ``[A * G * R + spare, np]`` to the layer's ``[K, N]``."""
+        held = weights[: -core.number("SPARE_ROWS")]
+        by_group = held.reshape(self.grid.groups, -1, self._padded)
+        return by_group[:, : self.rows, : self.per_group].transpose(0, 1).reshape(self.rows, -1)
 
     def _for_reading(self, learned: Tensor) -> Tensor:
         """Sum ``[A, G, L, W]`` over what thresholds or a step serve."""

@@ -185,8 +185,8 @@ class IntegerNetwork:
         )
         scale = self.number(1 if op.shares_scale(self.graph.constants) else op.scale)
         scale = scale.reshape(-1).to(exact)
-        layer = sums_backend(plane, weight, grid)(grid, self._reading(reader), weight, scale)
-        return layer.all_outputs(plane)
+        kind, driven = sums_backend(plane, weight, grid)
+        return kind(grid, self._reading(reader), weight, scale).all_outputs(driven)
 
     def _exact_type(self, op: ShiftAndAdd) -> torch.dtype:
         """Return the type that holds a layer's sum of one plane exactly, and all on the way."""

@@ -22,7 +22,7 @@ from mapper.training.backends.sums import Grid
 from mapper.training.backends.windows import convolved, outputs_image, wordline_inputs
 from mapper.training.nets.geometry import Geometry, Weighted, inputs_of
 from mapper.training.nets.gradients import held, limited_step, quantised, rounded
-from mapper.training.nets.partial_sums import read_sums
+from mapper.training.nets.partial_sums import Worth, read_sums
 from targets import Macro
 
 Granularity = Literal["layer", "column", "block"]
@@ -242,9 +242,10 @@ class Hardened(nn.Module):
     # --- forward -----------------------------------------------------------------------------
 
     def forward(self, x: Tensor) -> Tensor:
-        sums = self.sums(x)
-        shape = (1, -1) + (1,) * (sums.dim() - 2)
-        return (self.real_scale().reshape(shape) * sums).add_(self.bias.reshape(shape))
+        worth = Worth(self.real_scale(), self.bias)
+        if self.is_exact or self.input_bits > 1:
+            return worth.of(self.sums(x))
+        return self._read(x, self.whole_weights(), worth)
 
     def result_like(self, x: Tensor) -> Tensor:
         """Return zeros of the shape that ``forward`` has, which reads no column for it.
@@ -260,13 +261,17 @@ class Hardened(nn.Module):
         weight = self.whole_weights()
         if self.is_exact:
             return exact_sums(x, weight, self.geometry.window, self.geometry.groups)
+        return self._read(x, weight)
+
+    def _read(self, x: Tensor, weight: Tensor, worth: Worth | None = None) -> Tensor:
+        """Return what columns are read as, or what that is worth (of codes of one bit)."""
         self._known_calibrated = self._known_calibrated or bool(self.calibrated)
         if not self._known_calibrated:
             raise RuntimeError("settle the layer on data before its columns are read")
         reading, scale = self.reading(), self.whole_block_scale()
         draw = Draw.of(self.noise, self._columns(x)) if self.training else None
         if self.input_bits == 1:
-            return read_sums(x, weight, self.grid, reading, scale, draw)
+            return read_sums(x, weight, self.grid, reading, scale, draw, worth)
         parts = []
         for i, (bits, plane) in enumerate(zip(self.bit_planes, self.planes(x), strict=True)):
             own = None if draw is None else draw.of_plane(i)

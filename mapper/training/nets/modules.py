@@ -29,7 +29,8 @@ class Gate(nn.Module):
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         if self.kind == "iand":
-            return (1 - a) * b
+            joined: Tensor = _Join.apply(*torch.broadcast_tensors(a, b))  # type: ignore[no-untyped-call]
+            return joined
         both = a * b
         return both if self.kind == "and" else a + b - (both if self.kind == "or" else 2 * both)
 
@@ -45,6 +46,21 @@ class Iand(Gate):
 
     def __init__(self) -> None:
         super().__init__("iand")
+
+
+class _Join(torch.autograd.Function):
+    """``(1 - a) * b`` in one pass over memory: ``b - a * b`` is the same of 0 and 1."""
+
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
+        ctx.save_for_backward(a, b)
+        return torch.addcmul(b, a, b, value=-1)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
+        a, b = ctx.saved_tensors
+        (gradient,) = gradients
+        return (gradient * b).neg_(), torch.addcmul(gradient, gradient, a, value=-1)
 
 
 LEAVES = (FrozenNorm, Gate, Hardened, LIF, Rearranged)
