@@ -2,13 +2,14 @@
 
 import os
 import struct
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mapper.diagnostics import MappingError
-from mapper.training.data import dvs_gesture, files, mvsec, nmnist
+from mapper.training.data import dvs_gesture, mvsec, nmnist
 from mapper.training.data.mvsec_truth import Truth, flow_between
 from tests.training.layouts import nmnist_event, packet
 
@@ -95,6 +96,7 @@ def test_labelled_sections_are_cut_into_whole_windows(tmp_path):
         (LABELS + "1,-2,2\n", "line 4 is '1,-2,2', not three integers"),
         (LABELS + "1,2\n", "not three integers"),
         (LABELS + f"1,2,{'9' * 5000}\n", "not three integers"),
+        (LABELS + f"\n1,2,{'9' * 200_000}\n", "line 5 is '1,2,999"),
     ],
 )
 def test_broken_labels_are_refused(tmp_path, labels, said):
@@ -127,10 +129,30 @@ def test_a_pipe_is_not_waited_for(tmp_path, h5py):
     assert "this is no regular file" in complaint(mvsec.read_flow, path, path)
 
 
-def test_a_file_past_the_limit_is_not_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "MAX_BYTES", 10)
-    path = written(tmp_path / "a.aedat", HEADER)
-    assert "has 61 bytes, at most 10 are read" in complaint(dvs_gesture.read_aedat, path)
+@pytest.mark.parametrize(
+    ("read", "most"),
+    [
+        (dvs_gesture.read_aedat, 512 << 20),
+        (nmnist.read_events, 1 << 20),
+        (dvs_gesture.read_labels, 1 << 20),
+    ],
+)
+def test_a_file_past_the_limit_of_its_kind_is_not_read(tmp_path, read, most):
+    path = tmp_path / "a"
+    with path.open("wb") as file:
+        file.truncate(most + 1)  # nothing of it is written
+    assert f"has {most + 1} bytes, at most {most} are read" in complaint(read, path)
+
+
+def test_packets_of_one_event_or_none_take_no_more_than_their_events(tmp_path):
+    packets = packet([(1, 1, 0, 0, 0)]) * 10_000 + packet([]) * 10_000 + packet([(0, 1, 0, 0, 0)])
+    path = written(tmp_path / "a.aedat", HEADER + packets)
+    tracemalloc.start()
+    events = dvs_gesture.read_aedat(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(events) == 10_000
+    assert peak < 1_000_000  # the file has 640 KB, the events 130
 
 
 def test_nmnist_in_its_original_folders(tmp_path):
@@ -147,7 +169,7 @@ def test_broken_nmnist_files_are_refused(tmp_path):
     assert "7 bytes are no whole number of events of 5" in complaint(nmnist.read_events, short)
     beside = written(tmp_path / "b.bs2", nmnist_event(34, 0, 0, 0))
     assert "column 34, the sensor has 0..33" in complaint(nmnist.read_events, beside)
-    for line in ("a 10", "../a 1", "a", "a b"):
+    for line in ("a 10", "../a 1", "a", "a b", "a \u0663", f"a {'9' * 5000}"):
         (tmp_path / "list.txt").write_text(f"#sample #class\n{line}\n")
         assert "error[bad-labels]: line 2" in complaint(nmnist.read_set, tmp_path, "list.txt", 10)
 

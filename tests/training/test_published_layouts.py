@@ -55,6 +55,16 @@ def test_what_is_not_there_of_the_gestures_is_said(tmp_path):
     assert "no trials_to_test.txt in it" in complaint(dvs_gesture.read_set, tmp_path, "test")
 
 
+def test_what_cannot_be_looked_for_is_said(tmp_path):
+    root = dvs_gesture.find(layouts.gesture_folder(tmp_path))
+    (root / "trials_to_train.txt").write_text(f"{'a' * 300}.aedat\n")
+    text = complaint(dvs_gesture.read_set, root, "train")
+    assert text.startswith(f"error[no-data-set]: '{'a' * 40}' cannot be looked for: File name too")
+    for find in (dvs_gesture.find, nmnist.find, lambda at: mvsec.published(at, ("a",), 256)):
+        text = complaint(find, tmp_path / ("b" * 300))
+        assert text.startswith(f"error[no-data-set]: '{'b' * 40}' cannot be looked for: File name")
+
+
 def test_a_trial_is_in_one_list(tmp_path):
     root = dvs_gesture.find(layouts.gesture_folder(tmp_path))
     (root / "trials_to_test.txt").write_text("user24_led.aedat\nuser02_lab.aedat\n")

@@ -1,6 +1,5 @@
 """DVS128 Gesture (Amir et al. 2017): AEDAT 3.1 recordings with labels, read from a local folder."""
 
-import csv
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +13,13 @@ from mapper.ir.core import Array
 from mapper.training.data.camera import EVENT
 from mapper.training.data.files import check_on_sensor, damaged, read_lines, read_whole, room_for
 from mapper.training.data.frames import on_fewer_pixels, polarity_frames
-from mapper.training.data.published import GESTURE, absent, check_there, first_with
+from mapper.training.data.published import (
+    GESTURE,
+    absent,
+    check_there,
+    first_with,
+    is_there,
+)
 
 SENSOR = 128
 CLASSES = 11
@@ -26,6 +31,8 @@ _ARCHIVE = "DvsGesture.tar.gz"
 _VERSION, _END = b"#!AER-DAT3.1", b"#!END-HEADER"
 _PACKET = struct.Struct("<hhiiiiii")
 _POLARITY, _POLARITY_BYTES = 1, 8
+_MOST_BYTES = 512 << 20
+"""Of a trial; a published one has some 40 MB."""
 _HEADINGS = ["class", "startTime_usec", "endTime_usec"]
 
 
@@ -112,12 +119,12 @@ def find(folder: Path) -> Path:
     Raises:
         MappingError: ``no-data-set``, with what to download or to unpack.
     """
-    if not folder.is_dir():
+    if not is_there(folder, GESTURE, Path.is_dir):
         raise absent(folder, "there is no such folder", GESTURE)
-    found = first_with(folder, _LISTS["train"], ("DvsGesture", "extract/DvsGesture"))
+    found = first_with(folder, _LISTS["train"], GESTURE, ("DvsGesture", "extract/DvsGesture"))
     if found is not None:
         return found
-    packed = first_with(folder, _ARCHIVE, ("download",))
+    packed = first_with(folder, _ARCHIVE, GESTURE, ("download",))
     reason = f"no {_LISTS['train']} in it"
     raise absent(folder, reason if packed is None else f"{_ARCHIVE} is not unpacked", GESTURE)
 
@@ -147,12 +154,11 @@ def read_labels(path: Path) -> list[Section]:
     Raises:
         MappingError: ``bad-labels`` for headings or a line that are something else.
     """
-    lines = read_lines(path)
-    rows = [row for row in csv.reader(lines) if row]
-    if not rows or [cell.strip() for cell in rows[0]] != _HEADINGS:
-        found = ",".join(rows[0])[:60] if rows else "nothing"
+    lines = [(n, line) for n, line in enumerate(read_lines(path), 1) if line.strip()]
+    if not lines or [cell.strip() for cell in lines[0][1].split(",")] != _HEADINGS:
+        found = lines[0][1][:60] if lines else "nothing"
         raise _mislabelled(path, f"the headings are {found!r}, expected {','.join(_HEADINGS)!r}")
-    return [_section(path, number, row) for number, row in enumerate(rows[1:], 2)]
+    return [_section(path, number, line) for number, line in lines[1:]]
 
 
 def read_aedat(path: Path) -> Array:
@@ -163,9 +169,15 @@ def read_aedat(path: Path) -> Array:
     Raises:
         MappingError: ``bad-events`` where a packet claims what the file does not hold.
     """
-    held = read_whole(path)
-    parts = [_events(path, *packet) for packet in _packets(path, held)]
-    return np.concatenate([np.empty(0, EVENT), *parts])
+    held = read_whole(path, _MOST_BYTES)
+    # A packet of one event has a header of 28 bytes: counted first, no list of packets is kept.
+    events = np.empty(sum(len(words) for words, _ in _packets(path, held)), EVENT)
+    filled = 0
+    for words, overflow in _packets(path, held):
+        part = _events(path, words, overflow)
+        events[filled : filled + len(part)] = part
+        filled += len(part)
+    return events[:filled]
 
 
 def _packets(path: Path, held: bytes) -> Iterator[tuple[Array, int]]:
@@ -193,7 +205,8 @@ def _packets(path: Path, held: bytes) -> Iterator[tuple[Array, int]]:
                 f"polarity events of {size} bytes and overflow {overflow}, expected "
                 f"{_POLARITY_BYTES} and 0 or more",
             )
-        yield np.frombuffer(held, "<u4", 2 * number, start).reshape(-1, 2), overflow
+        if number:
+            yield np.frombuffer(held, "<u4", 2 * number, start).reshape(-1, 2), overflow
 
 
 def _after_header(path: Path, held: bytes) -> int:
@@ -227,7 +240,7 @@ def _events(path: Path, words: Array, overflow: int) -> Array:
 
 def _names(root: Path, part: Literal["train", "test"]) -> list[Path]:
     listing = root / _LISTS[part]
-    if not listing.is_file():
+    if not is_there(listing, GESTURE):
         raise absent(root, f"no {listing.name} in it", GESTURE)
     return [root / _plain_name(listing, line) for line in read_lines(listing) if line.strip()]
 
@@ -243,10 +256,10 @@ def _plain_name(listing: Path, line: str) -> str:
     return name
 
 
-def _section(path: Path, number: int, row: list[str]) -> Section:
-    cells = [cell.strip() for cell in row]
+def _section(path: Path, number: int, line: str) -> Section:
+    cells = [cell.strip() for cell in line.split(",", len(_HEADINGS))]
     if len(cells) != len(_HEADINGS) or not all(c.isdecimal() and len(c) < 19 for c in cells):
-        raise _mislabelled(path, f"line {number} is {','.join(row)[:60]!r}, not three integers")
+        raise _mislabelled(path, f"line {number} is {line[:60]!r}, not three integers")
     label, start, end = map(int, cells)
     if not 1 <= label <= CLASSES:
         raise _mislabelled(path, f"line {number} has class {label}, classes are 1..{CLASSES}")

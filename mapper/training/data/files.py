@@ -9,7 +9,10 @@ from mapper.ir.core import Array
 from mapper.npz import regular_size
 
 MAX_BYTES = 4 << 30
-"""Of one file of events, or of the frames of one set: more is refused before it is allocated."""
+"""Of what is made of files, as the frames of one set: more is refused before it is allocated."""
+
+TEXT_BYTES = 1 << 20
+"""Of a list or of labels; published ones have some kilobytes."""
 
 
 def damaged(path: Path, reason: str, advice: str = "") -> MappingError:
@@ -17,15 +20,15 @@ def damaged(path: Path, reason: str, advice: str = "") -> MappingError:
     return refuse("bad-events", reason, loc=str(path), help=advice)
 
 
-def read_whole(path: Path) -> bytes:
-    """Return a file's bytes.
+def read_whole(path: Path, most: int) -> bytes:
+    """Return a file's bytes, ``most`` of which are as many as its kind can have.
 
     Raises:
-        MappingError: ``bad-events`` where it cannot be read or is larger than ``MAX_BYTES``.
+        MappingError: ``bad-events`` where it cannot be read or is larger than that.
     """
     try:
-        if (size := regular_size(path)) > MAX_BYTES:
-            raise damaged(path, f"the file has {size} bytes, at most {MAX_BYTES} are read")
+        if (size := regular_size(path)) > most:
+            raise damaged(path, f"the file has {size} bytes, at most {most} are read")
         return path.read_bytes()
     except OSError as error:
         raise damaged(path, f"cannot be read: {error.strerror}") from error
@@ -34,9 +37,9 @@ def read_whole(path: Path) -> bytes:
 
 
 def read_lines(path: Path) -> list[str]:
-    """Return the lines of a text file; see ``read_whole``."""
+    """Return the lines of a text file of up to ``TEXT_BYTES``; see ``read_whole``."""
     try:
-        return read_whole(path).decode("utf-8").splitlines()
+        return read_whole(path, TEXT_BYTES).decode("utf-8").splitlines()
     except UnicodeDecodeError as error:
         raise damaged(path, f"not text: byte {error.start} is no UTF-8") from error
 

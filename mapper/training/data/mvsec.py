@@ -16,7 +16,7 @@ from mapper.training.data.files import check_on_sensor, damaged, room_for
 from mapper.training.data.frames import FLOW_STEPS, flow_frames
 from mapper.training.data.hdf5 import dataset, numbers, opened
 from mapper.training.data.mvsec_truth import HEIGHT, WIDTH, flow_between, opened_truth
-from mapper.training.data.published import MVSEC, absent, check_there, first_with
+from mapper.training.data.published import MVSEC, absent, check_there, first_with, is_there
 
 TRAINED = "outdoor_day2"
 TESTED = ("outdoor_day1", "indoor_flying1", "indoor_flying2", "indoor_flying3")
@@ -195,7 +195,7 @@ def published(folder: Path, names: Ordered[str], size: int, apart: int = 1) -> l
         MappingError: ``no-data-set`` for files that are not there, all at once, with what to
             download; ``bad-events`` where no flow is known in a part; and as ``Sequence``.
     """
-    if not folder.is_dir():
+    if not is_there(folder, MVSEC, Path.is_dir):
         raise absent(folder, "there is no such folder", MVSEC)
     pairs = {name: (_found(folder, name, "_data.hdf5"), _truth(folder, name)) for name in names}
     check_there(folder, [path for pair in pairs.values() for path in pair], MVSEC)
@@ -214,9 +214,10 @@ def published(folder: Path, names: Ordered[str], size: int, apart: int = 1) -> l
 
 def _truth(folder: Path, name: str) -> Path:
     saved = _found(folder, name, "_gt_flow_dist.npz")
-    return saved if saved.is_file() else _found(folder, name, "_gt.hdf5")
+    return saved if is_there(saved, MVSEC) else _found(folder, name, "_gt.hdf5")
 
 
 def _found(folder: Path, name: str, end: str) -> Path:
     file = f"{name}{end}"
-    return (first_with(folder, file, (name.rstrip("0123456789"), name)) or folder) / file
+    below = name.rstrip("0123456789"), name
+    return (first_with(folder, file, MVSEC, below) or folder) / file

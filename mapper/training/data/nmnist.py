@@ -9,13 +9,16 @@ from torch import Tensor
 from mapper.diagnostics import refuse
 from mapper.ir.core import Array
 from mapper.training.data.files import check_on_sensor, damaged, read_lines, read_whole, room_for
-from mapper.training.data.published import NMNIST, absent
+from mapper.training.data.published import NMNIST, absent, is_there
 
 SIZE = 34
 DURATION_US = 300_000
 CLASSES = 10
+_LABELS = "0123456789"
 
 _EVENT_BYTES = 5
+_MOST_BYTES = 1 << 20
+"""Of a recording; a published one has some 20 KB."""
 _OVERFLOW_ROW, _OVERFLOW_US = 240, 1 << 13
 
 
@@ -29,7 +32,7 @@ def read_events(path: Path) -> Array:
     Raises:
         MappingError: ``bad-events`` where the file ends within an event or leaves the sensor.
     """
-    held = read_whole(path)
+    held = read_whole(path, _MOST_BYTES)
     if len(held) % _EVENT_BYTES:
         raise damaged(
             path, f"{len(held)} bytes are no whole number of events of {_EVENT_BYTES} bytes"
@@ -86,15 +89,15 @@ def find(folder: Path) -> Path | None:
     Raises:
         MappingError: ``no-data-set``, with what to download or to unpack.
     """
-    if not folder.is_dir():
+    if not is_there(folder, NMNIST, Path.is_dir):
         raise absent(folder, "there is no such folder", NMNIST)
     parts = [folder / part for part in ("Train", "Test")]
-    missing = [part.name for part in parts if not part.is_dir()]
+    missing = [part.name for part in parts if not is_there(part, NMNIST, Path.is_dir)]
     if not missing:
         return folder
-    if len(missing) == len(parts) and (folder / "train.txt").is_file():
+    if len(missing) == len(parts) and is_there(folder / "train.txt", NMNIST):
         return None
-    packed = [name for name in missing if (folder / f"{name}.zip").is_file()]
+    packed = [name for name in missing if is_there(folder / f"{name}.zip", NMNIST)]
     reason = (
         f"{packed[0]}.zip is not unpacked" if packed else f"no {' and no '.join(missing)} in it"
     )
@@ -103,7 +106,8 @@ def find(folder: Path) -> Path | None:
 
 def _listed(path: Path, number: int, line: str) -> tuple[str, int]:
     name, _, label = line.strip().partition("\t") if "\t" in line else line.strip().partition(" ")
-    if not label.strip().isdecimal() or int(label) >= CLASSES or Path(name).name != name:
+    label = label.strip()
+    if len(label) != 1 or label not in _LABELS or Path(name).name != name:
         raise refuse(
             "bad-labels",
             f"line {number} is {line.strip()[:40]!r}, not a file's name and a class 0..9",

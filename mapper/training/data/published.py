@@ -1,6 +1,6 @@
 """Data sets as they are published: where they are, which files, and where they lie in a folder."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,20 +56,39 @@ def absent(folder: Path, reason: str, wanted: DataSet) -> MappingError:
     return refuse("no-data-set", reason, loc=str(folder), help=str(wanted))
 
 
-def first_with(folder: Path, name: str, below: Iterable[str] = ()) -> Path | None:
-    """Return the first of a folder and named folders below it that has something of that name."""
+def is_there(path: Path, wanted: DataSet, looked: Callable[[Path], bool] = Path.is_file) -> bool:
+    """Return whether there is a file, or what ``looked`` looks for.
+
+    Raises:
+        MappingError: ``no-data-set`` where the system does not tell: a name that is too long, a
+            folder that may not be entered.
+    """
+    try:
+        return looked(path)
+    except OSError as error:
+        reason = f"{path.name[:40]!r} cannot be looked for: {error.strerror}"
+        raise absent(path.parent, reason, wanted) from error
+
+
+def first_with(folder: Path, name: str, wanted: DataSet, below: Iterable[str] = ()) -> Path | None:
+    """Return the first of a folder and named folders below it that has something of that name.
+
+    Raises:
+        MappingError: As ``is_there``.
+    """
     places = (folder, *(folder / inner for inner in below))
-    return next((place for place in places if (place / name).exists()), None)
+    return next((at for at in places if is_there(at / name, wanted, Path.exists)), None)
 
 
 def check_there(folder: Path, files: Iterable[Path], wanted: DataSet) -> None:
     """Refuse files of a list that are not there, all at once.
 
     Raises:
-        MappingError: ``no-data-set``: how many of how many are missing, and the first of them.
+        MappingError: ``no-data-set``: how many of how many are missing, and the first of them;
+            and as ``is_there``.
     """
     listed = list(files)
-    missing = [path.name for path in listed if not path.is_file()]
+    missing = [path.name for path in listed if not is_there(path, wanted)]
     if missing:
         more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
         raise absent(
