@@ -255,6 +255,95 @@ def test_teachers_that_cannot_teach_are_refused_before_anything_is_trained(
     assert not (tmp_path / "run").exists()
 
 
+class Remembering(nn.Module):
+    """Neurons as other libraries have them: one step a call, the membrane is kept."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.m = nn.Linear(36, 3), torch.zeros(())
+
+    def forward(self, x):
+        self.m = 0.5 * self.m + self.layer(x.flatten(1))
+        return self.m
+
+
+class Recurrent(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.memory = nn.RNN(36, 3)
+
+    def forward(self, x):
+        return self.memory(x.flatten(1))[0]
+
+
+class OverAll(nn.Module):
+    """Something that looks at the whole of its first axis, without a memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(36, 3)
+
+    def forward(self, x):
+        return self.layer(x.flatten(1)).cumsum(dim=0)
+
+
+class Untraceable(Remembering):
+    """The same, where torch's tracer gives up before it has stored anything."""
+
+    def forward(self, x):
+        return super().forward(x) if float(x.sum()) >= 0 else x
+
+
+class Fixed(nn.Module):
+    """A network with a number that is not one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(36, 3)
+        nn.init.constant_(self.layer.bias, float("inf"))
+
+    def forward(self, x):
+        return self.layer(x.flatten(1))
+
+
+class Kept(Fixed):
+    """A network that holds what torch does not copy."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = self.layer.weight * 2
+
+
+@pytest.mark.parametrize(
+    ("teacher", "said"),
+    [
+        (Recurrent(), "'target': RNN 'memory' has a memory of its own"),
+        (Remembering(), "'target': Remembering keeps 'm' from one call to the next"),
+        (Untraceable(), "answers otherwise when it is asked again"),
+        (OverAll(), "'target' to a recording depends on the others of the batch"),
+        (Fixed(), "answers numbers that are not finite"),
+        (Kept(), "cannot be copied: Only Tensors created explicitly"),
+    ],
+)
+def test_teachers_with_a_memory_of_their_own_are_refused_and_left_as_they_are(teacher, said):
+    held = dict(vars(teacher))
+    with pytest.raises(MappingError, match=said) as refused:
+        a_run(schedule=taught_by(teacher)).train()
+    assert {d.code for d in refused.value.diagnostics} == {"bad-teacher"}
+    assert all(vars(teacher)[name] is value for name, value in held.items())
+    assert all(not p.requires_grad or p.grad is None for p in teacher.parameters())
+
+
+def test_a_hardened_teacher_of_other_codes_is_refused_before_the_first_epoch():
+    run = a_run(schedule=taught_by(settled(a_model())), input_bits=2)
+    x, labels = run.task.train
+    run.task.train = (x * 3 * (torch.arange(60) % 7 == 1)[:, None, None, None], labels)
+    with pytest.raises(MappingError, match=r"teacher of stage 'target': .*3") as refused:
+        run.train()
+    assert {d.code for d in refused.value.diagnostics} == {"bad-teacher"}
+    assert run.history == []
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [

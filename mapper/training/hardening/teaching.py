@@ -2,18 +2,19 @@
 
 import copy
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from mapper.diagnostics import Diagnostic, MappingError
 from mapper.training.hardening.harden import HardwareModel
 from mapper.training.hardening.measuring import evaluation, placed
 from mapper.training.hardening.stages import Schedule, Stage
 from mapper.training.hardening.tasks import Task
-from mapper.training.nets.modules import TORCH_FAILS, evaluating
+from mapper.training.nets.modules import TORCH_FAILS, evaluating, traced
 from mapper.training.nets.refused import TrainingError, refused
 from mapper.training.nets.steps import over_time
 from targets import target_to_data
@@ -104,10 +105,15 @@ def digest_of(model: nn.Module) -> str:
 def check_teachers(schedule: Schedule, model: nn.Module, x: Tensor) -> None:
     """Refuse teachers that there will not be, or whose answers are none to the model's.
 
+    A teacher is run as it will teach, on a copy. Its answer to a recording has to be the same
+    whatever shares the batch and at a second call: ``over_time`` merges time with the batch, which
+    a network with a memory that is not our neurons' takes for something else. Batches of one shape
+    are compared, so that sums are added in one order and answers are the same to the bit.
+
     Args:
         schedule: The stages with their teachers.
         model: What is trained, float or hardened.
-        x: A batch ``[T, B, ...]``; its first sample is run.
+        x: A batch ``[T, B, ...]``; its sample with the greatest number is run.
 
     Raises:
         TrainingError: ``bad-teacher``.
@@ -115,17 +121,18 @@ def check_teachers(schedule: Schedule, model: nn.Module, x: Tensor) -> None:
     for index, stage in enumerate(schedule):
         if isinstance(stage.teacher, str):
             _check_name(schedule, index)
-    taught = [stage for stage in schedule if isinstance(stage.teacher, nn.Module)]
+    taught = {id(module): stage for stage in schedule for module in _module_of(stage)}
     if not taught:
         return
-    wanted = _answer(model, x)
-    for stage in taught:
-        answer = _answer_of_teacher(stage, x)
+    one = x[:, [int(x.transpose(0, 1).flatten(1).amax(dim=1).double().argmax())]]
+    wanted = _shape(model, one)
+    for stage in taught.values():
+        answer = _answer_of_teacher(stage, one)
         if answer != wanted:
             raise refused(
                 "bad-teacher",
                 f"the teacher of stage {stage.name!r} answers {list(answer)} to inputs "
-                f"{list(x[:, :1].shape)}, the model {list(wanted)}",
+                f"{list(one.shape)}, the model {list(wanted)}",
             )
 
 
@@ -147,16 +154,24 @@ def _check_name(schedule: Schedule, index: int) -> None:
         )
 
 
+def _module_of(stage: Stage) -> list[nn.Module]:
+    return [stage.teacher] if isinstance(stage.teacher, nn.Module) else []
+
+
 @torch.no_grad()
-def _answer(model: nn.Module, x: Tensor) -> tuple[int, ...]:
-    """Return the shape of what a model answers to one sample, whatever its columns are read as."""
+def _shape(model: nn.Module, one: Tensor) -> tuple[int, ...]:
+    """Return the shape of what a model answers to a sample, whatever its columns are read as."""
     network = model.network if isinstance(model, HardwareModel) else model
-    one = x[:, :1].to(next((p.device for p in network.parameters()), x.device))
     with evaluating(network):
-        return tuple(over_time(network, one).shape)
+        return tuple(over_time(network, _beside(network, one)).shape)
 
 
-def _answer_of_teacher(stage: Stage, x: Tensor) -> tuple[int, ...]:
+def _beside(model: nn.Module, x: Tensor) -> Tensor:
+    return x.to(next((p.device for p in model.parameters()), x.device))
+
+
+def _answer_of_teacher(stage: Stage, one: Tensor) -> tuple[int, ...]:
+    """Return the shape of what a teacher answers to one sample ``[T, 1, ...]``."""
     assert isinstance(stage.teacher, nn.Module)
     says = f"the teacher of stage {stage.name!r}"
     if isinstance(stage.teacher, HardwareModel) and not bool(stage.teacher.settled):
@@ -166,13 +181,72 @@ def _answer_of_teacher(stage: Stage, x: Tensor) -> tuple[int, ...]:
             help="train it, or harden(..., example=x)",
         )
     try:
-        return _answer(stage.teacher, x)
+        teacher = copy.deepcopy(stage.teacher)
+    except (*TORCH_FAILS, copy.Error) as error:
+        raise refused("bad-teacher", f"{says} cannot be copied: {_said(error)}") from error
+    if found := next(_memories(teacher), None):
+        raise refused("bad-teacher", f"{says}: {found}", help=_WITH_MEMORY)
+    try:
+        return _steady_answer(teacher, says, _beside(teacher, one))
     except MappingError as error:
         raise TrainingError(_said_of(says, d) for d in error.diagnostics) from error
     except TORCH_FAILS as error:
-        said = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise refused("bad-teacher", f"{says} cannot be run over time: {said}") from error
+        message = f"{says} cannot be run over time: {_said(error)}"
+        raise refused("bad-teacher", message, help=_WITH_MEMORY) from error
+
+
+_WITH_MEMORY = (
+    "a network whose neurons are those of another library: export it (docs/exporting.md), and take "
+    "mapper.training.from_onnx of the file"
+)
+
+
+def _memories(model: nn.Module) -> Iterator[str]:
+    """Yield what a model keeps from step to step outside our neurons, as far as that is seen.
+
+    It is followed by torch's tracer, whose stand-ins for tensors stay in what is kept.
+    """
+    with suppress(TrainingError):
+        traced(model)
+    for name, module in model.named_modules():
+        words = f"{type(module).__name__}{f' {name!r}' if name else ''}"
+        if isinstance(module, nn.RNNBase):
+            yield f"{words} has a memory of its own"
+        for kept, value in vars(module).items():
+            if isinstance(value, fx.Proxy):
+                yield f"{words} keeps {kept!r} from one call to the next"
+
+
+@torch.no_grad()
+def _steady_answer(teacher: nn.Module, says: str, one: Tensor) -> tuple[int, ...]:
+    """Return the shape of an answer that hangs on the sample alone."""
+    other = (one == 0).to(one.dtype)
+    batch = torch.cat([one, other], dim=1)
+    answers = evaluation(teacher, batch)
+    first: object = answers(batch)
+    if not isinstance(first, Tensor) or first.dim() < 2:
+        kind = type(first).__name__
+        raise refused(
+            "bad-teacher", f"{says} answers no tensor [T, B, ...] but a {kind}", help=_WITH_MEMORY
+        )
+    if not bool(first.isfinite().all()):
+        raise refused("bad-teacher", f"{says} answers numbers that are not finite")
+    if not torch.equal(first, answers(batch)):
+        message = f"{says} answers otherwise when it is asked again"
+        raise refused("bad-teacher", message, help=_WITH_MEMORY)
+    for place, sample in enumerate((one, other)):
+        alone = answers(torch.cat([sample, sample], dim=1))
+        if not torch.equal(first[:, place], alone[:, place]):
+            message = f"the answer of {says} to a recording depends on the others of the batch"
+            raise refused("bad-teacher", message, help=_WITH_MEMORY)
+    return (*first.shape[:1], 1, *first.shape[2:])
+
+
+def _said(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _said_of(says: str, found: Diagnostic) -> Diagnostic:
+    if found.code == "bad-teacher":
+        return found
     return replace(found, code="bad-teacher", message=f"{says}: {found.message}")
