@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mapper.diagnostics import MappingError
-from mapper.training.data import dvs_gesture, mvsec, nmnist
+from mapper.training.data import dvs_gesture, hdf5, mvsec, nmnist
 from mapper.training.data.mvsec_truth import Truth, flow_between
 from tests.training.layouts import nmnist_event, packet
 
@@ -145,14 +145,14 @@ def test_a_file_past_the_limit_of_its_kind_is_not_read(tmp_path, read, most):
 
 
 def test_packets_of_one_event_or_none_take_no_more_than_their_events(tmp_path):
-    packets = packet([(1, 1, 0, 0, 0)]) * 10_000 + packet([]) * 10_000 + packet([(0, 1, 0, 0, 0)])
+    packets = packet([(1, 1, 0, 0, 0)]) * 2000 + packet([]) * 2000 + packet([(0, 1, 0, 0, 0)])
     path = written(tmp_path / "a.aedat", HEADER + packets)
     tracemalloc.start()
     events = dvs_gesture.read_aedat(path)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert len(events) == 10_000
-    assert peak < 1_000_000  # the file has 640 KB, the events 130
+    assert len(events) == 2000
+    assert peak < 300_000  # the file has 128 KB, the events 26
 
 
 def test_nmnist_in_its_original_folders(tmp_path):
@@ -262,6 +262,13 @@ def test_broken_mvsec_files_are_refused(tmp_path, h5py, changes, said):
     assert said in text
 
 
+def replaced(path: Path, h5py, name: str, make) -> None:
+    """Put what ``make`` makes of the group and the name in place of a list of a file."""
+    with h5py.File(path, "a") as file:
+        del file["davis/left"][name]
+        make(file["davis/left"], name)
+
+
 def test_mvsec_files_that_lead_elsewhere_or_are_none(tmp_path, h5py):
     data, truth = a_scene(tmp_path, h5py)
     assert "not a readable HDF5 file" in complaint(mvsec.read_flow, tmp_path / "none", truth)
@@ -269,6 +276,100 @@ def test_mvsec_files_that_lead_elsewhere_or_are_none(tmp_path, h5py):
         mvsec.read_flow, written(tmp_path / "x.hdf5", b"x"), truth
     )
     with h5py.File(data, "a") as file:
-        del file["davis/left/events"]
-        file["davis/left/events"] = h5py.ExternalLink("other.hdf5", "/events")
-    assert "no davis/left/events in the file itself" in complaint(mvsec.read_flow, data, truth)
+        file["kept"] = file["davis/left/events"]
+    for link in (h5py.ExternalLink("other.hdf5", "/events"), h5py.SoftLink("/kept")):
+        replaced(data, h5py, "events", lambda left, name, link=link: left.update({name: link}))
+        assert "no davis/left/events in the file itself" in complaint(mvsec.read_flow, data, truth)
+
+
+def test_mvsec_numbers_in_other_files_are_not_read(tmp_path, h5py):
+    data, truth = a_scene(tmp_path, h5py)
+    times = np.array([10.0, 10.04, 10.08])
+    written(tmp_path / "secret.bin", times.tobytes())
+    with h5py.File(tmp_path / "secret.h5", "w") as file:
+        file["times"] = times
+    virtual = h5py.VirtualLayout((3,), "f8")
+    virtual[:] = h5py.VirtualSource(str(tmp_path / "secret.h5"), "times", (3,))
+    outside = [(str(tmp_path / "secret.bin"), 0, 24)]
+    for make in (
+        lambda left, name: left.create_dataset(name, (3,), "f8", external=outside),
+        lambda left, name: left.create_virtual_dataset(name, virtual),
+    ):
+        replaced(data, h5py, "image_raw_ts", make)
+        text = complaint(mvsec.read_flow, data, truth)
+        assert "davis/left/image_raw_ts is in another file" in text
+
+
+def test_mvsec_numbers_of_a_type_that_numpy_has_not_are_refused(tmp_path, h5py):
+    def quadruple(left, name):
+        kind = h5py.h5t.IEEE_F64LE.copy()
+        kind.set_size(16)
+        kind.set_precision(128)
+        kind.set_fields(127, 112, 15, 0, 112)
+        h5py.h5d.create(left.id, name.encode(), kind, h5py.h5s.create_simple((3,)))
+
+    data, truth = a_scene(tmp_path, h5py)
+    replaced(data, h5py, "image_raw_ts", quadruple)
+    assert "Insufficient precision" in complaint(mvsec.read_flow, data, truth)
+
+
+@pytest.mark.parametrize("error", [MemoryError, ValueError, OSError])
+def test_what_h5py_raises_is_of_the_file_that_is_read(error, tmp_path, h5py, monkeypatch):
+    class Broken:
+        shape, dtype = (9, 4), np.dtype("f8")
+
+        def __getitem__(self, _):
+            raise error("a reason")
+
+    text = complaint(hdf5.rows, tmp_path / "b", Broken(), 0, 9)
+    assert text.startswith("error[bad-events]: not a readable HDF5 file: a reason")
+
+    def flow(*_):
+        raise error("of the truth")
+
+    monkeypatch.setattr(mvsec, "flow_between", flow)
+    with pytest.raises(error, match="of the truth"):
+        mvsec.read_flow(*a_scene(tmp_path, h5py))
+
+
+def test_small_files_of_mvsec_do_not_become_gigabytes(tmp_path, h5py):
+    data, truth = a_scene(tmp_path, h5py)
+    replaced(
+        data,
+        h5py,
+        "image_raw_ts",
+        lambda left, name: left.create_dataset(name, (500_000_000,), "f8", chunks=(1000,)),
+    )
+    text = complaint(mvsec.read_flow, data, truth)
+    assert "image_raw_ts has 500000000 numbers, at most 10000000 are read" in text
+    replaced(
+        data,
+        h5py,
+        "events",
+        lambda left, name: left.create_dataset(name, (1 << 30, 4), "f8", chunks=(1 << 22, 4)),
+    )
+    replaced(data, h5py, "image_raw_ts", lambda left, name: left.create_dataset(name, data=[1.0]))
+    text = complaint(mvsec.read_flow, data, truth)
+    assert "events is in chunks of 134217728 bytes, at most 67108864 are read" in text
+    with h5py.File(tmp_path / "c.h5", "w") as file:
+        held = file.create_dataset("a", (1 << 30, 4), "f8", chunks=(1000, 4))
+        text = complaint(hdf5.rows, tmp_path / "c.h5", held, 0, 1 << 28)
+    assert "take 8589934592 bytes, at most 4294967296 are made" in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"image_raw_ts": np.array([10, 9, 11], np.uint64)}, "none before another"),
+        ({"flow_dist_ts": np.array([3, 2, 1], np.uint8)}, "3 times of flow, 2 or more"),
+        (
+            {"image_raw_event_inds": np.array([3, 0, 4], np.uint32)},
+            "indices 0..4 of events must rise",
+        ),
+        ({"image_raw_ts": np.full(3, -(1 << 63))}, "holds what is no number below 1e+12"),
+        ({"image_raw_ts": np.array([1, 2, 1e300], np.longdouble)}, "no number below 1e+12"),
+    ],
+)
+def test_order_and_magnitude_of_integers_are_seen(tmp_path, h5py, changes, said):
+    text = complaint(mvsec.read_flow, *a_scene(tmp_path, h5py, **changes))
+    assert said in text

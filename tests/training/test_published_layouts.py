@@ -117,9 +117,15 @@ def test_four_images_apart(tmp_path, h5py, monkeypatch):
     monkeypatch.setattr(mvsec, "_MOST_EVENTS", 4)
     assert len(mvsec.Sequence(*paths, apart=3, part=(0.5, np.inf))) == 1
     monkeypatch.setattr(mvsec, "_MOST_EVENTS", 3)
-    assert len(mvsec.Sequence(*paths, apart=3, part=(0.5, np.inf))) == 0
-    with pytest.raises(ValueError, match="images are 1 or more apart, got 0"):
+    sequence = mvsec.Sequence(*paths, apart=3, part=(0.5, np.inf))
+    assert (len(sequence), sequence.crowded) == (0, 1)
+    monkeypatch.setitem(mvsec.PARTS, "a", (0.5, np.inf))
+    text = complaint(mvsec.published, tmp_path, ("a",), 256, 3)
+    assert "0.5 to inf s after its first image; 1 with too many events\n" in text
+    with pytest.raises(ValueError, match=r"images are 1\.\.8 apart, got 0"):
         mvsec.Sequence(*paths, apart=0)
+    with pytest.raises(ValueError, match=r"images are 1\.\.8 apart, got 9"):
+        mvsec.Sequence(*paths, apart=9)
 
 
 def test_a_truth_in_either_layout_is_the_same(tmp_path, h5py):

@@ -14,7 +14,7 @@ from mapper.ir.core import Array
 from mapper.training.data.camera import EVENT
 from mapper.training.data.files import check_on_sensor, damaged, room_for
 from mapper.training.data.frames import FLOW_STEPS, flow_frames
-from mapper.training.data.hdf5 import dataset, numbers, opened
+from mapper.training.data.hdf5 import dataset, numbers, opened, rows
 from mapper.training.data.mvsec_truth import HEIGHT, WIDTH, flow_between, opened_truth
 from mapper.training.data.published import MVSEC, absent, check_there, first_with, is_there
 
@@ -42,6 +42,9 @@ _MOST_EVENTS = 5_000_000
 """Between two grey images: ten times what the sensor can send in 1/30 s (12 million a second).
 Where images are missing there may be more, and such an interval is left out."""
 
+MOST_APART = 8
+"""Images; published errors are of 1 and 4. Events of an interval are read at once."""
+
 
 @dataclass(frozen=True)
 class Sequence:
@@ -52,7 +55,8 @@ class Sequence:
         truth: ``*_gt.hdf5`` with ``davis/left/{flow_dist, flow_dist_ts}``, or
             ``*_gt_flow_dist.npz`` with ``timestamps``, ``x_flow_dist`` and ``y_flow_dist``.
         size: Pixels a side of the central crop, up to 256.
-        apart: Grey images from the start to the end of an interval: 1, or 4 for ``dt=4``.
+        apart: Grey images from the start to the end of an interval: 1, or 4 for ``dt=4``; 8 at
+            most.
         part: Seconds after the first image that intervals start from and end before.
         bonnet: Whether flow from the sensor's row 192 on is left out, as on outdoor scenes.
         binary: Whether an event cell is 0 or 1, or a count.
@@ -70,14 +74,16 @@ class Sequence:
     binary: bool = False
     starts: Array = field(init=False, repr=False, compare=False)
     """Number of the image that each interval starts at."""
+    crowded: int = field(init=False, compare=False)
+    """Intervals of the part that are left out: 5 million events or more an image."""
     _spans: Array = field(init=False, repr=False, compare=False)
     _rows: Array = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not 1 <= self.size <= 256:
             raise ValueError(f"size is 1..256, got {self.size}")
-        if self.apart < 1:
-            raise ValueError(f"images are 1 or more apart, got {self.apart}")
+        if not 1 <= self.apart <= MOST_APART:
+            raise ValueError(f"images are 1..{MOST_APART} apart, got {self.apart}")
         with opened(self.data) as held, opened_truth(self.truth) as truth:
             images = numbers(self.data, held, _TIMES)
             indices = numbers(self.data, held, _INDICES)
@@ -89,13 +95,14 @@ class Sequence:
         used = (end > begin) & (begin >= max(known[0], since[0])) & (end <= min(known[1], since[1]))
         # Before the first event an index is -1; it is that of the nearest event, so one more is
         # read at the end, and times decide.
-        rows = np.clip(indices.astype(np.int64), 0, events)
-        over = np.minimum(rows[self.apart :] + 1, events)
-        used &= over - rows[: -self.apart] <= _MOST_EVENTS * self.apart
-        starts = np.flatnonzero(used)
+        at = np.clip(indices.astype(np.int64), 0, events)
+        first, over = at[: -self.apart], np.minimum(at[self.apart :] + 1, events)
+        few = over - first <= _MOST_EVENTS * self.apart
+        starts = np.flatnonzero(used & few)
         object.__setattr__(self, "starts", starts)
+        object.__setattr__(self, "crowded", int((used & ~few).sum()))
         object.__setattr__(self, "_spans", np.stack([begin, end], axis=1)[starts])
-        object.__setattr__(self, "_rows", np.stack([rows[: -self.apart], over], axis=1)[starts])
+        object.__setattr__(self, "_rows", np.stack([first, over], axis=1)[starts])
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -126,7 +133,7 @@ class Sequence:
             for n, number in enumerate(chosen):
                 first, over = self._rows[number]
                 span = (float(self._spans[number, 0]), float(self._spans[number, 1]))
-                x[:, n] = self._frames(events[first:over], span)
+                x[:, n] = self._frames(rows(self.data, events, first, over), span)
                 moved, valid = flow_between(truth, span)
                 if self.bonnet:
                     valid[_BONNET:] = False
@@ -145,26 +152,26 @@ class Sequence:
                 f"{len(images)} times of images, {self.apart + 1} or more are needed, none before "
                 "another",
             )
-        if indices.max() > events or (np.diff(indices.astype(np.int64)) < 0).any():
+        if indices.max() > events or (np.diff(indices) < 0).any():
             raise damaged(
                 self.data,
                 f"indices {indices.min():.0f}..{indices.max():.0f} of events must rise within "
                 f"0..{events}",
             )
 
-    def _frames(self, rows: Array, span: tuple[float, float]) -> Array:
+    def _frames(self, held: Array, span: tuple[float, float]) -> Array:
         """Return the frames of events ``[N, 4]``: x, y, seconds, polarity above 0 or not."""
-        if not np.isfinite(rows).all():
+        if not np.isfinite(held).all():
             raise damaged(self.data, f"{_EVENTS} holds NaN or infinity")
-        check_on_sensor(self.data, rows[:, 0], rows[:, 1], WIDTH, HEIGHT)
+        check_on_sensor(self.data, held[:, 0], held[:, 1], WIDTH, HEIGHT)
         size, left, top = self.size, (WIDTH - self.size) // 2, (HEIGHT - self.size) // 2
-        x, y = rows[:, 0].astype(np.int64) - left, rows[:, 1].astype(np.int64) - top
-        since = np.rint((rows[:, 2] - span[0]) * 1e6)
+        x, y = held[:, 0].astype(np.int64) - left, held[:, 1].astype(np.int64) - top
+        since = np.rint((held[:, 2] - span[0]) * 1e6)
         length = max(round((span[1] - span[0]) * 1e6), 1)
         inside = (x >= 0) & (x < size) & (y >= 0) & (y < size) & (since >= 0) & (since < length)
         events = np.empty(int(inside.sum()), EVENT)
         events["t_us"], events["x"], events["y"] = since[inside], x[inside], y[inside]
-        events["polarity"] = rows[inside, 3] > 0
+        events["polarity"] = held[inside, 3] > 0
         return flow_frames(events, size, (0, length), binary=self.binary)
 
     def _cropped(self, image: Array) -> Array:
@@ -206,7 +213,8 @@ def published(folder: Path, names: Ordered[str], size: int, apart: int = 1) -> l
         if not len(found):
             raise damaged(
                 found.data,
-                f"no interval of known flow {part[0]:g} to {part[1]:g} s after its first image",
+                f"no interval of known flow {part[0]:g} to {part[1]:g} s after its first image"
+                + (f"; {found.crowded} with too many events" if found.crowded else ""),
             )
         sequences.append(found)
     return sequences

@@ -14,8 +14,17 @@ import numpy as np
 
 from mapper.ir.core import Array
 from mapper.npz import UNREADABLE, regular_size
-from mapper.training.data.files import damaged, room_for
-from mapper.training.data.hdf5 import AGAIN, check_finite, check_shape, dataset, numbers, opened
+from mapper.training.data.files import damaged
+from mapper.training.data.hdf5 import (
+    AGAIN,
+    check_count,
+    check_finite,
+    check_shape,
+    dataset,
+    numbers,
+    opened,
+    rows,
+)
 
 WIDTH, HEIGHT = 346, 260
 
@@ -96,7 +105,7 @@ def _opened_hdf5(path: Path) -> Iterator[Truth]:
         times = numbers(path, file, f"{_LEFT}/flow_dist_ts")
         shape = (len(times), 2, HEIGHT, WIDTH)
         flows = dataset(path, file, f"{_LEFT}/flow_dist", shape, _ELSEWHERE)
-        yield Truth(times, lambda k: np.asarray(flows[k], np.float64))
+        yield Truth(times, lambda k: rows(path, flows, k, k + 1)[0])
 
 
 @contextmanager
@@ -123,7 +132,7 @@ def _opened_npz(path: Path) -> Iterator[Truth]:
                     path, f"{member.name} ends at byte {member.end}, the file has {size}", AGAIN
                 )
         (count,) = stamps.shape
-        room_for(path, count, (), stamps.dtype.itemsize)
+        check_count(path, "timestamps", count)
         times = check_finite(path, "timestamps", stamps.read(0, count))
         for side in (x, y):
             check_shape(path, side.name, side.shape, (count, HEIGHT, WIDTH))
@@ -150,8 +159,11 @@ class _Member:
     def read(self, first: int, count: int) -> Array:
         """Return rows as ``float64``."""
         size = count * int(np.prod(self.shape[1:], dtype=np.int64)) * self.dtype.itemsize
-        self.file.seek(self.start + first * (size // count))
-        held = self.file.read(size)
+        try:
+            self.file.seek(self.start + first * (size // count))
+            held = self.file.read(size)
+        except OSError as error:
+            raise damaged(self.path, f"{self.name} cannot be read: {error.strerror}") from error
         if len(held) < size:
             raise damaged(
                 self.path,
