@@ -29,6 +29,9 @@ SETTLING = 64
 
 _STOPPED = 128 + signal.SIGINT
 
+MANY = 10**6
+"""Of what is counted on the command line, as epochs: more is a slip."""
+
 Progress = Callable[[str], None]
 
 
@@ -54,6 +57,18 @@ class Example:
     """Of synthetic recordings: what they stand for."""
 
 
+def within(least: float, most: float, kind: Callable[[str], float] = int) -> Callable[[str], float]:
+    """Return what argparse reads a number with; both ends are allowed."""
+
+    def number(text: str) -> float:
+        value = kind(text)
+        if not least <= value <= most:  # so is NaN
+            raise argparse.ArgumentTypeError(f"{text[:40]} is not within {least:,} to {most:,}")
+        return value
+
+    return number
+
+
 def parser(text: str, data: str) -> argparse.ArgumentParser:
     """Return the options that all examples have; ``data`` says what ``--data`` takes."""
     options = argparse.ArgumentParser(description=text)
@@ -61,10 +76,10 @@ def parser(text: str, data: str) -> argparse.ArgumentParser:
     options.add_argument("--reduced", action="store_true", help="small: minutes on two cores")
     options.add_argument("--tiny", action="store_true", help="seconds: only shows that it runs")
     options.add_argument("--data", type=Path, help=data)
-    options.add_argument("--seed", type=int, default=0)
+    options.add_argument("--seed", type=within(0, 2**31 - 1), default=0)
     options.add_argument("--target", help="name of a target or its file")
     options.add_argument("--device", help="train at the end for chips of a device, by name or file")
-    options.add_argument("--age", type=float, help="of these chips, in seconds")
+    options.add_argument("--age", type=within(0, 10**12, float), help="of these chips, in seconds")
     options.add_argument(
         "--set",
         action="append",
@@ -72,8 +87,12 @@ def parser(text: str, data: str) -> argparse.ArgumentParser:
         metavar="NAME=VALUE",
         help="a fact of the device, as amplifier.offset=1; of the ideal one where none is named",
     )
-    options.add_argument("--dies", type=int, help="epochs on such chips; as many as at one bit")
-    options.add_argument("--threads", type=int, default=1, help="of torch; bits depend on it")
+    options.add_argument(
+        "--dies", type=within(1, MANY), help="epochs on such chips; as many as at one bit"
+    )
+    options.add_argument(
+        "--threads", type=within(1, 1024), default=1, help="of torch; bits depend on it"
+    )
     return options
 
 
@@ -170,7 +189,7 @@ def published(example: Example, summary: dict[str, Any]) -> str:
     """Return how a run stands beside published ones, or what it would need to."""
     if example.rows is not None:
         targets = (example.target, example.rival)
-        beside = ratios(summary["ratio"], example.rows.network, targets)
+        beside = ratios(summary["ratio"], example.rows, targets)
         return f"{example.rows.text(summary['published'])}\n{beside}\n"
     if example.real is not None:
         return (

@@ -74,6 +74,7 @@ def _recorded(folder: Path, size: int, steps: int) -> tuple[Labelled, Labelled, 
         labels=torch.from_numpy(labels),
         sections=torch.from_numpy(sections),
         trials=trials,
+        listed=dvs_gesture.count_sections(root, "test"),
     )
     return train, (x, labels), rows
 

@@ -10,7 +10,7 @@ import sys
 import torch
 from torch import Tensor
 
-from examples.pipeline import Example, main, parser
+from examples.pipeline import MANY, Example, main, parser, tell, within
 from examples.rows import FlowRows
 from mapper.ir.core import Array
 from mapper.training.data import flow, mvsec
@@ -66,6 +66,12 @@ def _recorded(options: argparse.Namespace, size: int) -> tuple[RecordedFlow, Flo
     """Return the published split: outdoor_day2 to train, four other sequences to test."""
     names = (mvsec.TRAINED, *mvsec.TESTED)
     train, *tests = mvsec.published(options.data, names, size, options.apart)
+    for name, sequence in zip(names, (train, *tests), strict=True):
+        if sequence.crowded:
+            tell(
+                f"{name}: {sequence.crowded} intervals with over {mvsec.MOST_EVENTS:,} events an "
+                f"image are left out, {len(sequence)} are used"
+            )
     task = RecordedFlow(
         f"mvsec-dt{options.apart}-{size}",
         train,
@@ -88,10 +94,15 @@ def options() -> argparse.ArgumentParser:
     """Return the options of this example."""
     own = parser(__doc__, "folder of MVSEC files, as published: the row of the tables")
     own.add_argument(
-        "--apart", type=int, default=1, help="images between start and end: dt=1, dt=4"
+        "--apart",
+        type=within(1, mvsec.MOST_APART),
+        default=1,
+        help="images between start and end: dt=1, dt=4",
     )
     own.add_argument("--network", choices=NETWORKS, default="FireFlowNet", help="of the reference")
-    own.add_argument("--frames", type=int, default=10**6, help="most of a sequence in the row")
+    own.add_argument(
+        "--frames", type=within(1, MANY), default=MANY, help="most of a sequence in the row"
+    )
     return own
 
 

@@ -149,6 +149,28 @@ def test_chips_that_there_are_not_are_told_without_a_traceback(tmp_path, capsys,
     assert capsys.readouterr().err.startswith(f"error[{code}]: ")
 
 
+@pytest.mark.parametrize(
+    ("option", "wrong"),
+    [
+        ("--frames", ("0", "-1", "1.5", "9" * 5000)),
+        ("--apart", ("0", "-1", "9")),
+        ("--dies", ("0", "1000001")),
+        ("--threads", ("0", "1025")),
+        ("--seed", ("-1", str(2**31))),
+        ("--age", ("-1", "nan", "inf")),
+    ],
+)
+def test_numbers_of_the_command_line_have_ends(capsys, option, wrong):
+    options = importlib.import_module("examples.optical_flow.run").options()
+    for text in wrong:
+        with pytest.raises(SystemExit):
+            options.parse_args(["-o", "x", f"{option}={text}"])
+        assert f"argument {option}: " in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        options.parse_args(["-o", "x", "--apart=9"])
+    assert "argument --apart: 9 is not within 1 to 8" in capsys.readouterr().err
+
+
 def test_a_table_names_what_it_shows():
     row = {
         "crossbars": 7,

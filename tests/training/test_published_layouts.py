@@ -114,9 +114,9 @@ def test_four_images_apart(tmp_path, h5py, monkeypatch):
     assert np.allclose(flow[0, :, 120, 120], [4.8, -2.4], rtol=1e-5)
     assert len(mvsec.Sequence(*paths, part=(0.0, 1.05))) == 1  # the first ends at 1.04 s
     # The first three images apart have 11 indices between them, and one event more is read.
-    monkeypatch.setattr(mvsec, "_MOST_EVENTS", 4)
+    monkeypatch.setattr(mvsec, "MOST_EVENTS", 4)
     assert len(mvsec.Sequence(*paths, apart=3, part=(0.5, np.inf))) == 1
-    monkeypatch.setattr(mvsec, "_MOST_EVENTS", 3)
+    monkeypatch.setattr(mvsec, "MOST_EVENTS", 3)
     sequence = mvsec.Sequence(*paths, apart=3, part=(0.5, np.inf))
     assert (len(sequence), sequence.crowded) == (0, 1)
     monkeypatch.setitem(mvsec.PARTS, "a", (0.5, np.inf))

@@ -113,6 +113,14 @@ def read_windows(
     return x, labels, numbers
 
 
+def count_sections(root: Path, part: Literal["train", "test"]) -> int:
+    """Return how many sections a list has, of the folder that ``find`` gives.
+
+    ``read_windows`` gives no window of those that are shorter than one. Raises what it raises.
+    """
+    return sum(len(read_labels(_labels_of(path))) for path in listed(root, part))
+
+
 def find(folder: Path) -> Path:
     """Return the published folder: this one, or ``DvsGesture`` in it.
 

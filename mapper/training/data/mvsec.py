@@ -38,7 +38,7 @@ evaluates the upper 190 rows of 256, which begin at row 2."""
 
 _EVENTS = "davis/left/events"
 _TIMES, _INDICES = "davis/left/image_raw_ts", "davis/left/image_raw_event_inds"
-_MOST_EVENTS = 5_000_000
+MOST_EVENTS = 5_000_000
 """Between two grey images: ten times what the sensor can send in 1/30 s (12 million a second).
 Where images are missing there may be more, and such an interval is left out."""
 
@@ -97,7 +97,7 @@ class Sequence:
         # read at the end, and times decide.
         at = np.clip(indices.astype(np.int64), 0, events)
         first, over = at[: -self.apart], np.minimum(at[self.apart :] + 1, events)
-        few = over - first <= _MOST_EVENTS * self.apart
+        few = over - first <= MOST_EVENTS * self.apart
         starts = np.flatnonzero(used & few)
         object.__setattr__(self, "starts", starts)
         object.__setattr__(self, "crowded", int((used & ~few).sum()))

@@ -75,8 +75,9 @@ def frame_errors(output: Tensor, flow: Tensor, mask: Tensor) -> tuple[list[float
     """Return the mean endpoint error of each frame of an output ``[T, B, 2, H, W]``, and outliers.
 
     As published on MVSEC: an average endpoint error (AEE) is the mean over frames of their means,
-    and outliers are the share of a frame's pixels with an error above 3 pixels, 0..1 (EV-FlowNet's
-    ``flow_error_dense``). A frame without a masked pixel has none and is left out.
+    and outliers are the share of a frame's pixels with an error of 3 pixels or more, 0..1: what
+    EV-FlowNet's ``flow_error_dense`` does not count as below 3. A frame without a masked pixel has
+    none and is left out.
     """
     errors, outliers = [], []
     for n in range(len(flow)):
@@ -84,7 +85,7 @@ def frame_errors(output: Tensor, flow: Tensor, mask: Tensor) -> tuple[list[float
         found = endpoint_errors(output[:, frame], flow[frame], mask[frame]).double()
         if len(found):
             errors.append(float(found.mean()))
-            outliers.append(float((found > _OUTLIER).double().mean()))
+            outliers.append(float((found >= _OUTLIER).double().mean()))
     return errors, outliers
 
 
