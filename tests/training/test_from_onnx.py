@@ -4,6 +4,8 @@ import doctest
 import random
 import re
 import shutil
+import sys
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,10 +22,10 @@ from mapper.exchange.canonical import to_model
 from mapper.exchange.canonical.functions import named_neuron
 from mapper.frontend import import_model
 from mapper.ir.assignment import layer_name
-from mapper.ir.core import SPIKE, Const, Graph
+from mapper.ir.core import SPIKE, Const, Graph, Value
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.evaluate import evaluate
-from mapper.ir.network import FakeQuantize, SumPool2d
+from mapper.ir.network import FakeQuantize, SumPool2d, Transpose
 from mapper.ir.neurons import Neuron, Reset
 from mapper.ir.windows import Window
 from mapper.training import LIF, ImportedLIF, export_onnx, from_onnx, harden, over_time
@@ -31,8 +33,9 @@ from mapper.training.hardening.stages import staged
 from mapper.training.hardening.tasks import Classification
 from mapper.training.hardening.trainer import Options, Run
 from mapper.training.importing import names
+from mapper.training.importing.neurons import Wishes, neurons
 from mapper.training.nets.geometry import Weighted
-from mapper.training.nets.imported import FrozenNorm
+from mapper.training.nets.imported import FrozenNorm, Rearranged
 from mapper.training.nets.modules import Gate
 from tests.campaigns import examples
 from tests.exchange.test_canonical_neurons import neuron_names, one_neuron
@@ -195,6 +198,71 @@ def test_small_factors_move_into_the_layer_as_a_power_of_two(tmp_path):
     assert all((tensor == before[name]).all() for name, tensor in model.state_dict().items())
 
 
+def scaled(factors: list[float], folder: Path) -> nn.Module:
+    """Return a network of one layer with a factor for each of its neurons, as of a file."""
+    net = NetworkBuilder()
+    weight = net.constant("w", [[7.0, 7.0]] * len(factors))
+    sums = net.linear(net.entry(2), weight, name="fc")
+    factor = net.constant("f", factors)
+    y = net.neuron(net.scale(sums, factor, 0.1, name="fc.scale"), threshold=0.01)
+    return from_onnx(written(net.graph(y), folder))
+
+
+@pytest.mark.parametrize(
+    ("factors", "power"),
+    [
+        ([0.003, 0.003], -8),
+        ([0.001, 50.0, 60.0], -4),  # the middle one would not do: 0.001 * 16 is above 0.01
+        ([0.02, 1.0, 1.0], 0),
+        ([0.02, 100.0, 100.0], 0),  # not made smaller still
+    ],
+)
+def test_factors_that_move_are_never_below_what_training_keeps(tmp_path, factors, power):
+    model = scaled(factors, tmp_path)
+    (norm,) = (module for module in model.modules() if isinstance(module, FrozenNorm))
+    assert norm.weight.tolist() == [np.float32(f) * 2.0**-power for f in factors]
+    assert set(model.get_submodule("fc").weight.flatten().tolist()) == {7 * 2.0**power}
+    twin = harden(model, a_target())
+    (held,) = (module for module in twin.modules() if isinstance(module, FrozenNorm))
+    assert (held.weight == norm.weight).all()
+
+
+def test_a_factor_that_hardening_would_change_is_refused(tmp_path):
+    for factors in ([0.0, 1.0], [1.0, -0.0]):
+        with pytest.raises(MappingError) as caught:
+            harden(scaled(factors, tmp_path), a_target())
+        (found,) = caught.value.diagnostics
+        assert found.code == "small-scale"
+        assert "have sizes from 0, training keeps them at 0.01 or more" in found.message
+
+
+def test_many_layers_of_one_name_take_no_longer_each():
+    tried = 0
+
+    def count(frame, event, argument):
+        nonlocal tried
+        tried += event == "call" and frame.f_code.co_name == "clashes"
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        found = names.module_paths(dict.fromkeys(range(300), "net.0.conv"))
+    finally:
+        sys.setprofile(before)
+    assert list(found.values())[:3] == ["net.0.conv", "net_0_conv", "net_0_conv_2"]
+    assert len(set(found.values())) == 300
+    assert 300 <= tried < 4 * 300
+
+
+def test_a_threshold_that_is_no_number_is_refused():
+    net = NetworkBuilder()
+    y = net.neuron(net.dense(net.entry(2), 2), threshold=float("nan"))
+    graph = net.graph(y, checked=False)
+    (op,) = (op for op in graph.ops if isinstance(op, Neuron))
+    with pytest.raises(MappingError, match="threshold is nan, training keeps it at"):
+        neurons(op, graph.constants, Wishes())
+
+
 def test_names_of_layers_are_those_of_inspect(tmp_path):
     model, x = branches(), spikes(4, 3, 2, 6, 6)
     export_onnx(model, tmp_path / "m.onnx", x)
@@ -248,6 +316,26 @@ def test_numbers_of_neurons_learn_when_asked(tmp_path):
     over_time(model, torch.rand(12, 4, 6) * 2).sum().backward()
     learned = {name.rpartition(".")[2] for name, p in model.named_parameters() if p.grad.any()}
     assert learned == {"leak", "threshold", "current_leak"}
+
+
+def test_a_current_that_leaks_at_once_has_a_gradient(tmp_path):
+    current = torch.tensor([0.0, 0.5])
+    own = ImportedLIF(current_leak=current, current_gain=1.0, learn=("current_leak",))
+    over_time(nn.Sequential(own), torch.rand(6, 2, 2) * 2).sum().backward()
+    assert own.current_leak.grad.isfinite().all()
+    assert own.current_leak.grad[1] != 0
+    assert own.numbers()["current_gain"].tolist() == [1, 1]
+
+
+def test_tables_of_elements_are_made_where_they_are_used():
+    big = Value(name="x", type=SPIKE, shape=(1 << 12, 1 << 12))
+    op = Transpose(loc="", x=big, order=(1, 0), result=replace(big, name="y"))
+    tracemalloc.start()
+    modules = [Rearranged(op) for _ in range(100)]
+    held = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert held < 1 << 20  # a table alone has 128 MiB
+    assert not any(True for module in modules for _ in module.buffers())
 
 
 def test_a_state_dict_goes_into_another_of_the_same_file(tmp_path):

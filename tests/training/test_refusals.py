@@ -277,6 +277,27 @@ def test_leaks_are_those_of_the_digital_unit(leaks, leak, accepted):
         assert problems(harden, model, target) == [("unsupported-leak", "1")]
 
 
+@pytest.mark.parametrize(
+    ("leak", "learn", "accepted"),
+    [
+        ([0.5, 0.75, 0.5, 0.75], (), False),
+        ([1.0, 1.0, 1.0, 1.0], (), True),
+        ([1.0, 1.0, 1.0, 1.0], ("leak",), False),
+    ],
+)
+def test_leaks_that_differ_by_channel_need_a_multiplier(leak, learn, accepted):
+    shifting = replace(a_target().neuron, leaks=("none", "shift"), leak_bits=0)
+    target = replace(a_target(), neuron=shifting)
+    own, x = LIF(leak=torch.tensor(leak), learn=learn), spikes(3, 2, 6)
+    model = nn.Sequential(nn.Linear(6, 4), own, nn.Linear(4, 2))
+    if accepted:
+        assert_same_as_compiled(harden(model, target, example=x), x)
+    else:
+        assert problems(harden, model, target) == [("unsupported-leak", "1")]
+        multiplying = replace(shifting, leaks=("multiply",), leak_bits=12)
+        harden(model, replace(target, neuron=multiplying))
+
+
 def test_a_network_that_the_chip_has_no_room_for_is_refused_on_the_first_batch():
     chip = replace(a_target().chip, tiles=1, crossbars_per_tile=1, max_chips=1, max_rounds=1)
     small, x = replace(a_target(), chip=chip), spikes(2, 2, 2, 6, 6)

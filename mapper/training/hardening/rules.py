@@ -53,6 +53,14 @@ def neurons(module: LIF, node: fx.Node, operands: Sequence[Carried]) -> Carried:
     for name, leak in (("leak", module.leak), ("current_leak", module.current_leak)):
         value = 1.0 if leak is None else ends(leak)[0]
         leaks = () if module.unit is None else module.unit.leaks
+        several = leak is not None and leak.ndim > 0 and (value < 1 or leak.requires_grad)
+        if leaks and several and "multiply" not in leaks:
+            raise refused(
+                "unsupported-leak",
+                f"{name} is one for each of several neurons, which needs a multiplier, the "
+                f"digital unit has leaks {', '.join(leaks)} alone",
+                help="choose a target whose digital unit multiplies, or one leak for all neurons",
+            )
         needs = ("multiply",) if value <= 0 else ("shift", "multiply")
         if leaks and value < 1 and not set(needs) & set(leaks):
             raise refused(

@@ -241,7 +241,7 @@ def _put(root: nn.Module, path: str, module: nn.Module) -> None:
     """Add a module at a path, with plain modules around it."""
     *around, last = path.split(".")
     for part in around:
-        if part not in dict(root.named_children()):
+        if part not in root._modules:  # named_children() walks all of them
             root.add_module(part, nn.Module())
         root = root.get_submodule(part)
     root.add_module(last, module)

@@ -29,8 +29,9 @@ def module_paths(wanted: Mapping[str, str]) -> dict[str, str]:
     paths: dict[str, str] = {}
     layers: set[str] = set()
     around: set[str] = set()
+    numbers: dict[str, int] = {}
     for key, name in wanted.items():
-        paths[key] = path = _free(_path(name), layers, around)
+        paths[key] = path = _free(_path(name), layers, around, numbers)
         layers.add(path)
         around |= _around(path)
     return paths
@@ -46,18 +47,22 @@ def _part(part: str) -> str:
     return f"{part}_" if keyword.iskeyword(part) or part in _TAKEN else part
 
 
-def _free(path: str, layers: set[str], around: set[str]) -> str:
-    """Return a path that is not taken, nor inside a layer, nor around one."""
+def _free(path: str, layers: set[str], around: set[str], numbers: dict[str, int]) -> str:
+    """Return a path that is not taken, nor inside a layer, nor around one.
+
+    ``numbers`` has the last number that was given to a path: many names may be alike.
+    """
 
     def clashes(path: str) -> bool:
-        return path in layers | around or bool(_around(path) & layers)
+        return path in layers or path in around or not _around(path).isdisjoint(layers)
 
     if clashes(path):
         path = path.replace(".", "_")
-    number, free = 1, path
+    number, free = numbers.get(path, 1), path
     while clashes(free):
         number += 1
         free = f"{path}_{number}"
+    numbers[path] = number
     return free
 
 

@@ -80,7 +80,7 @@ def _problems(name: str, array: Array) -> list[str]:
     least, greatest = float(array.min()), float(array.max())
     if name in ("leak", "current_leak") and not 0 <= least <= greatest <= 1:
         return [f"{name} is {_ends(least, greatest)}, training keeps it in 0..1"]
-    if name == "threshold" and least < LEAST_THRESHOLD:
+    if name == "threshold" and not least >= LEAST_THRESHOLD:  # nor NaN
         said = f"{name} is {_ends(least, greatest)}"
         return [f"{said}, training keeps it at {LEAST_THRESHOLD:g} or more"]
     return []

@@ -9,6 +9,7 @@ from mapper.ir.core import Array, Const, Graph, Op
 from mapper.ir.network import Scale
 from mapper.ir.synapses import Synapse
 from mapper.training.importing.neurons import numbers_of
+from mapper.training.nets.norms import LEAST_FACTOR
 from passes.shared.rewrite import use_counts
 
 _SMALL = 2.0**-4
@@ -38,11 +39,16 @@ def with_near_factors(graph: Graph) -> Graph:
 
 
 def _power(factor: Array) -> int:
-    """Return which power of two is a factor's share that its layer takes over."""
+    """Return which power of two is a factor's share that its layer takes over; 0 for none.
+
+    It makes factors larger alone, the least of them at least ``LEAST_FACTOR``.
+    """
     sizes = np.abs(factor[np.isfinite(factor) & (factor != 0)])
     if not sizes.size or sizes.min() >= _SMALL:
         return 0
-    return int(np.rint(np.log2(np.median(sizes))))
+    middle = np.rint(np.log2(np.median(sizes)))
+    enough = np.floor(np.log2(sizes.min()) - np.log2(LEAST_FACTOR))
+    return min(0, int(middle), int(enough))
 
 
 def _multiplied(layer: Synapse, power: int, constants: dict[str, Array]) -> Op:

@@ -79,7 +79,9 @@ class ImportedLIF(LIF):
             found["floor"] = self.floor
         if "current_leak" in found:
             current_leak, start = found["current_leak"], self.current_start
-            changed = torch.where(start == 0, 1.0, current_leak / start)  # exactly 1 at first
+            one = torch.ones_like(start)  # no gradient passes a division by zero
+            divided = current_leak / torch.where(start == 0, one, start)
+            changed = torch.where(start == 0, one, divided)  # exactly 1 at first
             taken, given = self.current_input, self.current_gain
             after = torch.equal(taken, start)  # the current leaks after its input, as in Norse
             found["current_input"] = taken * changed if after else taken
@@ -161,26 +163,29 @@ class FrozenNorm(nn.BatchNorm2d):
 class Rearranged(nn.Module):
     """The elements of each sample ``[B, ...]`` at other places: wires and nothing else."""
 
-    source: Tensor | None
-    """Which element of a flat sample each one of the result is; None where they stay in order."""
+    _source: Tensor | None = None
+    """Which element of a flat sample each one of the result is, once one has been seen: a file may
+    have any number of such modules, and a table takes 8 bytes an element."""
 
     def __init__(self, op: Move) -> None:
         super().__init__()
         (x,), (result,) = op.operands, op.results
         self.op, self.given, self.wanted = op, x.shape, result.shape
-        source = None
-        if not isinstance(op, Reshape):
-            numbers = np.arange(math.prod(x.shape)).reshape(1, *x.shape)
-            source = torch.from_numpy(op.moved(numbers).reshape(-1).copy())
-        self.register_buffer("source", source, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         if tuple(x.shape[1:]) != self.given:
             given = list(x.shape[1:])
             raise refused("input-shape", f"{list(self.given)} are rearranged, not {given}")
-        if self.source is not None:
-            x = x.flatten(1).index_select(1, self.source)
+        if not isinstance(self.op, Reshape):
+            x = x.flatten(1).index_select(1, self._source_on(x.device))
         return x.reshape(len(x), *self.wanted)
+
+    def _source_on(self, device: torch.device) -> Tensor:
+        if self._source is None or self._source.device != device:
+            numbers = np.arange(math.prod(self.given)).reshape(1, *self.given)
+            moved = np.ascontiguousarray(self.op.moved(numbers).reshape(-1))
+            self._source = torch.from_numpy(moved).to(device)
+        return self._source
 
     def written(self, x: Value, result: Value) -> Move:
         """Return the op on other values."""

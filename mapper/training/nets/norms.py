@@ -10,6 +10,7 @@ from torch.nn.utils import parametrize
 from mapper.diagnostics import Diagnostic
 from mapper.training.nets.geometry import Weighted
 from mapper.training.nets.gradients import held
+from mapper.training.nets.imported import FrozenNorm
 from mapper.training.nets.refused import TrainingError
 
 Norm = nn.BatchNorm1d | nn.BatchNorm2d
@@ -27,7 +28,8 @@ def keep_factors_positive(network: fx.GraphModule) -> None:
     and one below it learns the way back.
 
     Raises:
-        TrainingError: A factor is below zero after something else than one layer of weights.
+        TrainingError: A factor is below zero after something else than one layer of weights, or
+            one of a file is too near to zero.
     """
     if problems := list(factor_problems(network)):
         raise TrainingError(problems)
@@ -39,10 +41,22 @@ def keep_factors_positive(network: fx.GraphModule) -> None:
 
 
 def factor_problems(network: fx.GraphModule) -> Iterator[Diagnostic]:
-    """Yield the batch norms of a traced model whose factors below zero cannot be turned."""
+    """Yield the batch norms of a traced model whose factors training would have to change.
+
+    Those below zero cannot be turned; those of a file (``FrozenNorm``) are too near to zero.
+    """
     for node, norm in _free_norms(network):
+        path, least = str(node.target), float(norm.weight.detach().abs().min())
+        if isinstance(norm, FrozenNorm) and not least >= LEAST_FACTOR:  # it was trained with it
+            yield Diagnostic(
+                code="small-scale",
+                message=f"the factors of {path!r} have sizes from {least:g}, training keeps them "
+                f"at {LEAST_FACTOR:g} or more",
+                loc=path,
+                help="multiply the weights before it and divide the factors; for one of 0 take "
+                "weights of 0",
+            )
         if bool((norm.weight < 0).any()) and _layer_before(network, node) is None:
-            path = str(node.target)
             yield Diagnostic(
                 code="negative-scale",
                 message=f"batch norm {path!r} scales a channel by a factor below zero",
