@@ -238,6 +238,41 @@ def test_a_flow_follows_its_pixel():
 
 
 @pytest.mark.parametrize(
+    ("span", "right"),
+    [
+        # 21.9 ms, shorter than 50: the first flow alone, though 11.9 ms are of the next.
+        ((0.040, 0.0619), 2 * 21.9 / 50),
+        ((0.050, 0.099), 8 * 49 / 50),
+        # 60 ms: followed, 10 ms of the first and all of the second.
+        ((0.040, 0.100), 2 * 10 / 50 + 8),
+        ((0.000, 0.050), 2.0),  # as long: followed
+    ],
+)
+def test_a_span_within_one_interval_of_the_truth_takes_its_first_flow(span, right):
+    flows = np.zeros((3, 2, 1, 30))
+    flows[0, 0], flows[1, 0], flows[2, 0] = 2.0, 8.0, 100.0
+    truth = Truth(np.array([0.0, 0.05, 0.10]), flows.__getitem__)
+    moved, known = flow_between(truth, span)
+    assert moved[0, 0, :10] == pytest.approx(right, rel=1e-12)
+    assert known[0, :10].all()
+
+
+def test_a_component_of_zero_on_the_way_is_zero():
+    flows = np.zeros((2, 2, 1, 9))
+    flows[0, :, 0], flows[1, :, 0] = [[2.0], [0.25]], [[1.0], [0.0]]
+    flows[:, :, 0, 5] = [[0.0, 0.25], [1.0, 0.25]]
+    flows[1, :, 0, 3] = 0.0  # where pixel 1 comes to
+    truth = Truth(np.array([0.0, 1.0, 2.0]), flows.__getitem__)
+    moved, known = flow_between(truth, (0.0, 2.0))
+    assert moved[:, 0, 0].tolist() == [3.0, 0.0]
+    assert moved[:, 0, 5].tolist() == [0.0, 0.5]
+    assert known[0, [0, 1, 5]].tolist() == [True, False, True]
+    moved, known = flow_between(truth, (0.0, 0.5))  # not followed
+    assert moved[:, 0, 0].tolist() == [1.0, 0.125]
+    assert moved[:, 0, 5].tolist() == [0.0, 0.125]
+
+
+@pytest.mark.parametrize(
     ("changes", "said"),
     [
         ({"events": None}, "no davis/left/events in the file itself"),
@@ -321,7 +356,7 @@ def test_what_h5py_raises_is_of_the_file_that_is_read(error, tmp_path, h5py, mon
         def __getitem__(self, _):
             raise error("a reason")
 
-    text = complaint(hdf5.rows, tmp_path / "b", Broken(), 0, 9)
+    text = complaint(hdf5.read_rows, tmp_path / "b", Broken(), 0, 9)
     assert text.startswith("error[bad-events]: not a readable HDF5 file: a reason")
 
     def flow(*_):
@@ -353,7 +388,7 @@ def test_small_files_of_mvsec_do_not_become_gigabytes(tmp_path, h5py):
     assert "events is in chunks of 134217728 bytes, at most 67108864 are read" in text
     with h5py.File(tmp_path / "c.h5", "w") as file:
         held = file.create_dataset("a", (1 << 30, 4), "f8", chunks=(1000, 4))
-        text = complaint(hdf5.rows, tmp_path / "c.h5", held, 0, 1 << 28)
+        text = complaint(hdf5.read_rows, tmp_path / "c.h5", held, 0, 1 << 28)
     assert "take 8589934592 bytes, at most 4294967296 are made" in text
 
 

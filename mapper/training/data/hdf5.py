@@ -30,7 +30,7 @@ _BROKEN = (OSError, KeyError, RuntimeError, TypeError, ValueError, MemoryError)
 
 @contextmanager
 def opened(path: Path) -> Iterator[Any]:
-    """Open an HDF5 file, of which ``dataset``, ``numbers`` and ``rows`` read.
+    """Open an HDF5 file, of which ``dataset``, ``numbers`` and ``read_rows`` read.
 
     Raises:
         MappingError: ``bad-events`` where it is none, ``missing-extra`` without h5py.
@@ -98,7 +98,7 @@ def dataset(
     return place
 
 
-def rows(path: Path, held: Any, first: int, over: int) -> Array:
+def read_rows(path: Path, held: Any, first: int, over: int) -> Array:
     """Return rows ``first`` to ``over - 1`` of what ``dataset`` gives, as ``float64``."""
     if over > first:
         room_for(path, over - first, held.shape[1:], max(held.dtype.itemsize, 8))
@@ -114,7 +114,7 @@ def numbers(path: Path, file: Any, name: str) -> Array:
     """
     held = dataset(path, file, name, (None,))
     check_count(path, name, len(held))
-    return check_finite(path, name, rows(path, held, 0, len(held)))
+    return check_finite(path, name, read_rows(path, held, 0, len(held)))
 
 
 def check_count(path: Path, name: str, count: int) -> None:

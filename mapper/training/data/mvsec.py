@@ -14,7 +14,7 @@ from mapper.ir.core import Array
 from mapper.training.data.camera import EVENT
 from mapper.training.data.files import check_on_sensor, damaged, room_for
 from mapper.training.data.frames import FLOW_STEPS, flow_frames
-from mapper.training.data.hdf5 import dataset, numbers, opened, rows
+from mapper.training.data.hdf5 import dataset, numbers, opened, read_rows
 from mapper.training.data.mvsec_truth import HEIGHT, WIDTH, flow_between, opened_truth
 from mapper.training.data.published import MVSEC, absent, check_there, first_with, is_there
 
@@ -29,12 +29,14 @@ PARTS: dict[str, tuple[float, float]] = {
     "indoor_flying3": (7.0, np.inf),
     "outdoor_day2": (45.0, np.inf),
 }
-"""Seconds after its first image that a sequence is used from and to: EV-FlowNet's evaluation on
-outdoor_day1, its data/extract_all_bags.sh for the others (before, the drone is not in the air)."""
+"""Seconds that a sequence is used from and to, counted from its first image of the left camera.
+They are EV-FlowNet's: its data/extract_all_bags.sh (before, the drone is not in the air), but for
+outdoor_day1. Its 222.4 to 240.4 are quoted from memory of Zhu et al. 2018; no source was at hand
+to check them. Spike-FlowNet evaluates on other images, by their indices."""
 
 _BONNET = 192
 """Row of the sensor from which a car's bonnet covers outdoor images: EV-FlowNet's eval_utils.py
-evaluates the upper 190 rows of 256, which begin at row 2."""
+evaluates the upper 190 rows of 256, which begin at row 2. Spike-FlowNet leaves out none."""
 
 _EVENTS = "davis/left/events"
 _TIMES, _INDICES = "davis/left/image_raw_ts", "davis/left/image_raw_event_inds"
@@ -133,7 +135,7 @@ class Sequence:
             for n, number in enumerate(chosen):
                 first, over = self._rows[number]
                 span = (float(self._spans[number, 0]), float(self._spans[number, 1]))
-                x[:, n] = self._frames(rows(self.data, events, first, over), span)
+                x[:, n] = self._frames(read_rows(self.data, events, first, over), span)
                 moved, valid = flow_between(truth, span)
                 if self.bonnet:
                     valid[_BONNET:] = False

@@ -23,7 +23,7 @@ from mapper.training.data.hdf5 import (
     dataset,
     numbers,
     opened,
-    rows,
+    read_rows,
 )
 
 WIDTH, HEIGHT = 346, 260
@@ -63,11 +63,14 @@ def opened_truth(path: Path) -> Iterator[Truth]:
 
 
 def flow_between(truth: Truth, span: tuple[float, float]) -> tuple[Array, Array]:
-    """Return the flow ``[2, H, W]`` over a span of seconds, and where it is known ``[H, W]``.
+    """Return the flow ``[2, H, W]`` over a span of seconds, 0 where unknown, and where it is known.
 
-    Pixels are followed through the intervals of the truth that the span meets, each by its share
-    of that interval (as Zhu et al. 2018, EV-FlowNet). Flow is unknown where a pixel passes what is
-    0 (how MVSEC marks it) or not finite, or leaves the image.
+    As EV-FlowNet evaluates it (Zhu et al. 2018, its estimate_corresponding_gt_flow). Where the
+    interval of the truth that the span starts in is longer than the span, it is that flow times
+    their ratio, even where the span goes on into the next interval. Else pixels are followed
+    through the intervals that the span meets, each by its share of them, and a component that is
+    0 on the way is 0. Flow is unknown where both components are 0 (how MVSEC marks it), not finite
+    or absurd, and where a pixel that is followed leaves the image.
 
     Args:
         truth: What ``opened_truth`` gives.
@@ -75,11 +78,21 @@ def flow_between(truth: Truth, span: tuple[float, float]) -> tuple[Array, Array]
     """
     times, (start, end) = truth.times, span
     first = max(int(np.searchsorted(times, start, "right")) - 1, 0)
-    flow = truth.image(first)
+    flow, lasts = truth.image(first), times[first + 1] - times[first]
+    if lasts > end - start:
+        moved = np.where(_plausible(flow), flow, 0.0) * ((end - start) / lasts)
+    else:
+        moved = _followed(truth, first, flow, span)
+    return moved, (moved != 0).any(axis=0)
+
+
+def _followed(truth: Truth, first: int, flow: Array, span: tuple[float, float]) -> Array:
+    """Return how far pixels move when they are followed from the interval ``first`` on."""
+    times, (start, end) = truth.times, span
     height, width = flow.shape[1:]
     rows, columns = np.mgrid[:height, :width].astype(np.float64)
     x, y = columns.copy(), rows.copy()
-    valid = np.ones((height, width), bool)
+    known = np.ones(flow.shape, bool)
     for k in range(first, len(times) - 1):
         begun, over = max(start, times[k]), min(end, times[k + 1])
         if times[k] >= end:
@@ -88,15 +101,21 @@ def flow_between(truth: Truth, span: tuple[float, float]) -> tuple[Array, Array]
             continue
         flow = flow if k == first else truth.image(k)
         at_x, at_y = np.rint(x).astype(int), np.rint(y).astype(int)
-        valid &= (at_x >= 0) & (at_x < width) & (at_y >= 0) & (at_y < height)
-        u, v = flow[:, np.clip(at_y, 0, height - 1), np.clip(at_x, 0, width - 1)]
-        # No pixel crosses the image many times in an interval; what says so is damaged.
-        seen = (np.abs(u) < 10 * width) & (np.abs(v) < 10 * height) & ((u != 0) | (v != 0))
-        valid &= seen
+        inside = (at_x >= 0) & (at_x < width) & (at_y >= 0) & (at_y < height)
+        here = flow[:, np.clip(at_y, 0, height - 1), np.clip(at_x, 0, width - 1)]
+        here = np.where(inside & _plausible(here), here, 0.0)
+        known &= here != 0
         share = (over - begun) / (times[k + 1] - times[k])
-        x += np.where(seen, u, 0.0) * share
-        y += np.where(seen, v, 0.0) * share
-    return np.where(valid, np.stack([x - columns, y - rows]), 0.0), valid
+        x += here[0] * share
+        y += here[1] * share
+    return np.where(known, np.stack([x - columns, y - rows]), 0.0)
+
+
+def _plausible(flow: Array) -> Array:
+    """Return where a flow ``[2, H, W]`` is finite and crosses the image less than ten times."""
+    height, width = flow.shape[1:]
+    plausible: Array = (np.abs(flow[0]) < 10 * width) & (np.abs(flow[1]) < 10 * height)
+    return plausible
 
 
 @contextmanager
@@ -105,7 +124,7 @@ def _opened_hdf5(path: Path) -> Iterator[Truth]:
         times = numbers(path, file, f"{_LEFT}/flow_dist_ts")
         shape = (len(times), 2, HEIGHT, WIDTH)
         flows = dataset(path, file, f"{_LEFT}/flow_dist", shape, _ELSEWHERE)
-        yield Truth(times, lambda k: rows(path, flows, k, k + 1)[0])
+        yield Truth(times, lambda k: read_rows(path, flows, k, k + 1)[0])
 
 
 @contextmanager
