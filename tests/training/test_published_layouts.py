@@ -33,7 +33,18 @@ def test_gestures_by_section_from_the_folder_they_were_unpacked_in(tmp_path):
     # Class 11 is a dot in column 88 of 128, row 64, ON in odd steps; 4.0 s is an even one.
     assert np.argwhere(x[:2, 2]).tolist() == [[0, 0, 32, 44], [1, 1, 32, 44]]
     train, classes = dvs_gesture.read_set(folder / "DvsGesture", "train", size=32, steps=10)
-    assert (train.shape, classes.tolist()) == ((10, 22, 2, 32, 32), [*range(11)] * 2)
+    assert train.shape == (10, 23, 2, 32, 32)
+    assert classes.tolist() == [*range(11), *range(8), *range(7, 11)]
+
+
+def test_sections_that_overlap_are_windows_of_their_own(tmp_path):
+    folder = layouts.gesture_folder(tmp_path)
+    x, labels, sections = dvs_gesture.read_windows(folder, "train", binary=False)
+    # The second trial's class 8 is from 16 to 17 s, and from 16.5 to 17.5 s.
+    assert (labels[18:20].tolist(), sections[18:20].tolist()) == ([7, 7], [18, 19])
+    assert x[:, 18].sum(axis=(1, 2, 3)).tolist() == [1] * 10 + [2] * 10
+    assert x[:, 19].sum(axis=(1, 2, 3)).tolist() == [2] * 10 + [1] * 10
+    assert dvs_gesture.count_sections(folder / "DvsGesture", "train") == 23
 
 
 def test_what_is_not_there_of_the_gestures_is_said(tmp_path):
