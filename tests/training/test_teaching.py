@@ -10,7 +10,7 @@ from torch import nn
 
 from mapper.diagnostics import MappingError
 from mapper.training import harden
-from mapper.training.hardening.stages import Stage
+from mapper.training.hardening.stages import Stage, staged
 from mapper.training.hardening.tasks import Classification, Flow
 from mapper.training.hardening.teaching import Teacher, digest_of, relative_distance
 from tests.training.small import spikes
@@ -156,6 +156,39 @@ def test_a_network_may_teach_itself_as_it_was_given():
     assert digest_of(model) != before  # its float stage trained it
 
 
+def test_without_a_float_stage_the_network_teaches_as_it_was_given(tmp_path):
+    model = a_model(seed=3)
+    model(a_task().train[0][0])  # its norm remembers something
+    schedule = staged(0, target=2)
+    started = a_run(tmp_path, model=copy.deepcopy(model), schedule=schedule)
+    twin = started.train()
+    assert [row["stage"] for row in started.history] == ["target"] * 2
+    assert same(twin, a_run(model=model, schedule=staged(0, target=2, teacher=model)).train())
+    other = a_run(tmp_path, model=a_model(seed=4), schedule=schedule)
+    with pytest.raises(ValueError, match="stage 'target' was taught by"):
+        other.train()
+
+
+def test_a_trained_twin_goes_on_from_its_references_and_is_its_teacher():
+    twin = settled(a_model())
+    with torch.no_grad():
+        for number in twin.parameters():
+            number.add_(0.0625)  # as if it had been trained
+    before = copy.deepcopy(twin)
+    a_run(model=twin, schedule=staged(0, target=0)).train()
+    assert same(twin, before)
+    with pytest.raises(MappingError, match="teacher of stage 'target' has references from no data"):
+        a_run(model=harden(a_model(), DIFFERENTIAL), schedule=staged(0, target=0)).train()
+
+
+def test_teachers_of_stages_that_are_over_need_not_be_there(tmp_path):
+    schedule = (*BY_FLOAT, replace(TARGET, name="last_one", epochs=1))
+    run = a_run(tmp_path, schedule=schedule)
+    wanted = run.train()
+    (tmp_path / "float.pt").unlink()
+    assert same(a_run(tmp_path, schedule=schedule).train(), wanted)
+
+
 NOT_TRAINED = (replace(FLOAT, epochs=0), BY_FLOAT[1])
 
 
@@ -239,6 +272,10 @@ class TwoAnswers(nn.Module):
         ),
         (taught_by(TwoAnswers()), "teacher of stage 'target'.*tuple"),
         (taught_by(harden(a_model(), DIFFERENTIAL)), "'target' has references from no data"),
+        (
+            (replace(TARGET, teacher="float"),),
+            "taught by 'float', the name of no.*\n.*: none; 'start' is the network",
+        ),
         (taught_by("flot"), r"'target' is taught by 'flot', the name of no stage before it\n.*"),
         ((TARGET, replace(FLOAT, teacher="float")), "'float' is taught by 'float', the name of no"),
         ((FLOAT, FLOAT, BY_FLOAT[1]), "taught by 'float', the name of 2 stages"),
@@ -351,6 +388,12 @@ def test_a_hardened_teacher_of_other_codes_is_refused_before_the_first_epoch():
         ({"teacher": "float", "teaching": 0.0}, "has teaching 0.0: a weight above 0"),
         ({"teacher": "float", "teaching": float("nan")}, "has teaching nan: a weight above 0"),
         ({"teacher": "float", "teaching": "1"}, "has teaching '1': a weight above 0"),
+        ({"name": "last"}, "stage 'last' has no name for its file: .*, and none of last, start"),
+        ({"name": "start"}, "stage 'start' has no name for its file"),
+        ({"name": "a/b"}, "stage 'a/b' has no name for its file"),
+        ({"name": "../b"}, r"stage '\.\./b' has no name for its file"),
+        ({"name": ""}, "stage '' has no name for its file"),
+        ({"name": 5}, "stage 5 has no name for its file"),
         ({"averaged": -1}, "stage 'target' has averaged -1: a number of epochs"),
         ({"averaged": 0.5}, r"stage 'target' has averaged 0\.5: a number of epochs"),
     ],

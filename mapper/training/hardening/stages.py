@@ -1,5 +1,6 @@
 """Schedules: which parts of the hardware training feels, for how long."""
 
+import re
 from dataclasses import dataclass, replace
 from math import inf
 from typing import Literal
@@ -10,6 +11,9 @@ from mapper.training.backends.noise import Noise
 from mapper.training.hardening.devices import Chips
 from mapper.training.nets.layers import Awareness
 from targets.devices import Device
+
+START = "start"
+"""Names the network that a run was given, as it was, where a stage says who teaches it."""
 
 Kind = Literal["float", "quantised", "converter", "target"]
 
@@ -38,7 +42,7 @@ class Stage:
     """Of these chips, in seconds after programming; None: as programmed."""
     teacher: nn.Module | str | None = None
     """A network, float or hardened, whose answers the stage is drawn to; a name is that of an
-    earlier stage: the network as that one ended."""
+    earlier stage, the network as that one ended, or ``start``: as the run was given it."""
     teaching: float = 1.0
     """Weight of the distance to the teacher's answers in the loss, above 0."""
     averaged: int = 0
@@ -46,6 +50,11 @@ class Stage:
     after each; 0 or 1 leaves them as the last epoch does."""
 
     def __post_init__(self) -> None:
+        if not _is_file_name(self.name) or self.name in _TAKEN:
+            raise ValueError(
+                f"stage {self.name!r:.80} has no name for its file: letters, digits and '_. -' "
+                f"alone, from a letter or digit on, and none of {', '.join(sorted(_TAKEN))}"
+            )
         if not isinstance(self.teacher, nn.Module | str | None):
             raise ValueError(
                 f"stage {self.name!r} has teacher {self.teacher!r:.80}: a torch.nn.Module or the "
@@ -80,6 +89,14 @@ class Stage:
         return Awareness(reading="target" if self.kind == "target" else "exact")
 
 
+_TAKEN = frozenset({"last", START})
+"""``last.pt`` is that of the run itself."""
+
+
+def _is_file_name(name: object) -> bool:
+    return isinstance(name, str) and re.fullmatch(r"[^\W_][\w. -]{0,99}", name) is not None
+
+
 Schedule = tuple[Stage, ...]
 
 
@@ -99,7 +116,8 @@ def staged(
     """Return a schedule that feels more and more: float for long, then one bit taught by it.
 
     Args:
-        float_epochs: Of single precision; None for as many as all other stages have together.
+        float_epochs: Of single precision; None for as many as all other stages have together. With
+            0 there is no such stage, and the network as the run was given it is the teacher.
         quantised: Epochs of quantised weights with exact sums.
         converter: Epochs that ADCs of 5, 3 and 2 bits share; a third each, rounded down.
         target: Epochs at the target's readout.
@@ -125,10 +143,12 @@ def staged(
     rest = (*((exact,) if quantised else ()), *falling, *((last, fab) if dies else (fab,)))
     if float_epochs is None:
         float_epochs = sum(stage.epochs for stage in rest)
-    return (
-        Stage(name="float", kind="float", epochs=float_epochs, rate=3e-3),
-        *(replace(stage, teacher=teacher, teaching=teaching) for stage in rest),
-    )
+    if float_epochs == 0 and teacher == "float":
+        teacher = START
+    taught = tuple(replace(stage, teacher=teacher, teaching=teaching) for stage in rest)
+    if float_epochs == 0:
+        return taught
+    return (Stage(name="float", kind="float", epochs=float_epochs, rate=3e-3), *taught)
 
 
 def one_jump(epochs: int = 42) -> Schedule:

@@ -12,7 +12,7 @@ from torch import Tensor, fx, nn
 from mapper.diagnostics import Diagnostic, MappingError
 from mapper.training.hardening.harden import HardwareModel
 from mapper.training.hardening.measuring import evaluation, placed
-from mapper.training.hardening.stages import Schedule, Stage
+from mapper.training.hardening.stages import START, Schedule, Stage
 from mapper.training.hardening.tasks import Task
 from mapper.training.nets.modules import TORCH_FAILS, evaluating, traced
 from mapper.training.nets.refused import TrainingError, refused
@@ -54,14 +54,19 @@ def relative_distance(output: Tensor, answers: Tensor) -> Tensor:
 
 
 class Teachers:
-    """The teachers of a schedule: modules as they were given, and stages as they ended."""
+    """The teachers of stages to run: modules as they were given, and stages as they ended."""
 
-    def __init__(self, schedule: Schedule, task: Task, device: str) -> None:
+    def __init__(self, schedule: Schedule, task: Task, device: str, start: nn.Module) -> None:
         self._task, self._device = task, device
         self._known: dict[int | str, Teacher] = {}
-        for module in given(schedule):  # a copy: what is trained may be the same object
-            self._known[id(module)] = Teacher(copy.deepcopy(module), task, device)
         self._awaited = {stage.teacher for stage in schedule if isinstance(stage.teacher, str)}
+        for module in given(schedule):  # a copy: what is trained may be the same object
+            self._known[id(module)] = self._as_it_is(module)
+        if START in self._awaited:
+            self._known[START] = self._as_it_is(start)
+
+    def _as_it_is(self, model: nn.Module) -> Teacher:
+        return Teacher(copy.deepcopy(model), self._task, self._device)
 
     def awaits(self, stage: Stage) -> bool:
         """Whether a later stage is taught by this one."""
@@ -70,7 +75,7 @@ class Teachers:
     def ended(self, stage: Stage, model: nn.Module) -> None:
         """Keep a network as a stage left it, where a later stage is taught by it."""
         if self.awaits(stage):
-            self._known[stage.name] = Teacher(copy.deepcopy(model), self._task, self._device)
+            self._known[stage.name] = self._as_it_is(model)
 
     def of(self, stage: Stage) -> Teacher | None:
         """Return who teaches a stage that is about to start."""
@@ -119,15 +124,15 @@ def check_teachers(schedule: Schedule, model: nn.Module, x: Tensor) -> None:
         TrainingError: ``bad-teacher``.
     """
     for index, stage in enumerate(schedule):
-        if isinstance(stage.teacher, str):
+        if isinstance(stage.teacher, str) and stage.teacher != START:
             _check_name(schedule, index)
-    taught = {id(module): stage for stage in schedule for module in _module_of(stage)}
+    taught = {id(module): (stage, module) for stage in schedule for module in _given(stage, model)}
     if not taught:
         return
     one = x[:, [int(x.transpose(0, 1).flatten(1).amax(dim=1).double().argmax())]]
     wanted = _shape(model, one)
-    for stage in taught.values():
-        answer = _answer_of_teacher(stage, one)
+    for stage, module in taught.values():
+        answer = _answer_of_teacher(stage, module, one)
         if answer != wanted:
             raise refused(
                 "bad-teacher",
@@ -143,7 +148,8 @@ def _check_name(schedule: Schedule, index: int) -> None:
         raise refused(
             "bad-teacher",
             f"stage {stage.name!r} is taught by {stage.teacher!r}, the name of no stage before it",
-            help=f"stages before it: {', '.join(map(repr, before)) or 'none'}",
+            help=f"stages before it: {', '.join(map(repr, before)) or 'none'}; {START!r} is the "
+            "network that the run is given",
         )
     if names.count(stage.teacher) > 1:
         raise refused(
@@ -154,7 +160,10 @@ def _check_name(schedule: Schedule, index: int) -> None:
         )
 
 
-def _module_of(stage: Stage) -> list[nn.Module]:
+def _given(stage: Stage, start: nn.Module) -> list[nn.Module]:
+    """Return the module that teaches a stage, where it is there before the run."""
+    if stage.teacher == START:
+        return [start]
     return [stage.teacher] if isinstance(stage.teacher, nn.Module) else []
 
 
@@ -170,18 +179,17 @@ def _beside(model: nn.Module, x: Tensor) -> Tensor:
     return x.to(next((p.device for p in model.parameters()), x.device))
 
 
-def _answer_of_teacher(stage: Stage, one: Tensor) -> tuple[int, ...]:
+def _answer_of_teacher(stage: Stage, module: nn.Module, one: Tensor) -> tuple[int, ...]:
     """Return the shape of what a teacher answers to one sample ``[T, 1, ...]``."""
-    assert isinstance(stage.teacher, nn.Module)
     says = f"the teacher of stage {stage.name!r}"
-    if isinstance(stage.teacher, HardwareModel) and not bool(stage.teacher.settled):
+    if isinstance(module, HardwareModel) and not bool(module.settled):
         raise refused(
             "bad-teacher",
             f"{says} has references from no data",
             help="train it, or harden(..., example=x)",
         )
     try:
-        teacher = copy.deepcopy(stage.teacher)
+        teacher = copy.deepcopy(module)
     except (*TORCH_FAILS, copy.Error) as error:
         raise refused("bad-teacher", f"{says} cannot be copied: {_said(error)}") from error
     if found := next(_memories(teacher), None):

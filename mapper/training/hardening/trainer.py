@@ -125,7 +125,8 @@ class Run:
             kept = files.checkpoint()
         schedule, device = self.options.schedule, self.options.device
         torch.manual_seed(self.options.seed)
-        teachers = Teachers(schedule, self.task, device)
+        to_run = schedule if kept is None else schedule[kept["stage"] :]
+        teachers = Teachers(to_run, self.task, device, self.model)
         model = placed(self.model, device)
         batches = sum(1 for _ in self.task.batches(0, self.options.seed))
         for index, stage in enumerate(schedule):
