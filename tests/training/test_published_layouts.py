@@ -71,6 +71,8 @@ def test_what_cannot_be_looked_for_is_said(tmp_path):
     (root / "trials_to_train.txt").write_text(f"{'a' * 300}.aedat\n")
     text = complaint(dvs_gesture.read_set, root, "train")
     assert text.startswith(f"error[no-data-set]: '{'a' * 40}' cannot be looked for: File name too")
+    (root / "trials_to_train.txt").write_text("a\0.aedat\n")
+    assert "2 of 4 files are missing" in complaint(dvs_gesture.read_set, root, "train")
     for find in (dvs_gesture.find, nmnist.find, lambda at: mvsec.published(at, ("a",), 256)):
         text = complaint(find, tmp_path / ("b" * 300))
         assert text.startswith(f"error[no-data-set]: '{'b' * 40}' cannot be looked for: File name")
@@ -189,6 +191,7 @@ def opened(path):
         ({"timestamps": None}, "There is no item named 'timestamps.npy'"),
         ({"timestamps": np.array([3.0, 2.0, 1.0])}, "3 times of flow, 2 or more are needed"),
         ({"timestamps": np.full(3, np.inf)}, "timestamps holds what is no number"),
+        ({"timestamps": np.full(3, np.finfo("g").max)}, "timestamps holds what is no number"),
         ({"timestamps": np.array(["a"])}, "timestamps is no array of numbers"),
         ({"timestamps": np.arange(4.0)}, "shape (3, 260, 346), expected (4, 260, 346)"),
         ({"y_flow_dist": np.zeros((3, 4, 4))}, "has shape (3, 4, 4), expected (any, 260, 346)"),

@@ -4,6 +4,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISDIR
 from typing import Literal
 
 import numpy as np
@@ -127,7 +128,7 @@ def find(folder: Path) -> Path:
     Raises:
         MappingError: ``no-data-set``, with what to download or to unpack.
     """
-    if not is_there(folder, GESTURE, Path.is_dir):
+    if not is_there(folder, GESTURE, S_ISDIR):
         raise absent(folder, "there is no such folder", GESTURE)
     found = first_with(folder, _LISTS["train"], GESTURE, ("DvsGesture", "extract/DvsGesture"))
     if found is not None:

@@ -7,6 +7,7 @@ truth that it meets.
 from collections.abc import Sequence as Ordered
 from dataclasses import dataclass, field
 from pathlib import Path
+from stat import S_ISDIR
 
 import numpy as np
 
@@ -204,7 +205,7 @@ def published(folder: Path, names: Ordered[str], size: int, apart: int = 1) -> l
         MappingError: ``no-data-set`` for files that are not there, all at once, with what to
             download; ``bad-events`` where no flow is known in a part; and as ``Sequence``.
     """
-    if not is_there(folder, MVSEC, Path.is_dir):
+    if not is_there(folder, MVSEC, S_ISDIR):
         raise absent(folder, "there is no such folder", MVSEC)
     pairs = {name: (_found(folder, name, "_data.hdf5"), _truth(folder, name)) for name in names}
     check_there(folder, [path for pair in pairs.values() for path in pair], MVSEC)

@@ -190,7 +190,8 @@ class _Member:
                 AGAIN,
             )
         shape = (count, *self.shape[1:])
-        return np.frombuffer(held, self.dtype).reshape(shape).astype(np.float64)
+        with np.errstate(over="ignore"):  # what is beyond float64 becomes infinite
+            return np.frombuffer(held, self.dtype).reshape(shape).astype(np.float64)
 
 
 def _member(

@@ -1,6 +1,7 @@
 """N-MNIST (Orchard et al. 2015, CC BY-SA 4.0): read where the user has it, never shipped."""
 
 from pathlib import Path
+from stat import S_ISDIR
 
 import numpy as np
 import torch
@@ -89,10 +90,10 @@ def find(folder: Path) -> Path | None:
     Raises:
         MappingError: ``no-data-set``, with what to download or to unpack.
     """
-    if not is_there(folder, NMNIST, Path.is_dir):
+    if not is_there(folder, NMNIST, S_ISDIR):
         raise absent(folder, "there is no such folder", NMNIST)
     parts = [folder / part for part in ("Train", "Test")]
-    missing = [part.name for part in parts if not is_there(part, NMNIST, Path.is_dir)]
+    missing = [part.name for part in parts if not is_there(part, NMNIST, S_ISDIR)]
     if not missing:
         return folder
     if len(missing) == len(parts) and is_there(folder / "train.txt", NMNIST):

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 
 from mapper.diagnostics import MappingError, refuse
 
@@ -56,15 +57,17 @@ def absent(folder: Path, reason: str, wanted: DataSet) -> MappingError:
     return refuse("no-data-set", reason, loc=str(folder), help=str(wanted))
 
 
-def is_there(path: Path, wanted: DataSet, looked: Callable[[Path], bool] = Path.is_file) -> bool:
-    """Return whether there is a file, or what ``looked`` looks for.
+def is_there(path: Path, wanted: DataSet, kind: Callable[[int], bool] = S_ISREG) -> bool:
+    """Return whether there is a file, or something of another kind by its ``st_mode``.
 
     Raises:
         MappingError: ``no-data-set`` where the system does not tell: a name that is too long, a
             folder that may not be entered.
     """
     try:
-        return looked(path)
+        return kind(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # no name has a byte of 0
+        return False
     except OSError as error:
         reason = f"{path.name[:40]!r} cannot be looked for: {error.strerror}"
         raise absent(path.parent, reason, wanted) from error
@@ -77,7 +80,7 @@ def first_with(folder: Path, name: str, wanted: DataSet, below: Iterable[str] = 
         MappingError: As ``is_there``.
     """
     places = (folder, *(folder / inner for inner in below))
-    return next((at for at in places if is_there(at / name, wanted, Path.exists)), None)
+    return next((at for at in places if is_there(at / name, wanted, bool)), None)
 
 
 def check_there(folder: Path, files: Iterable[Path], wanted: DataSet) -> None:
