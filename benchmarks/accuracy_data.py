@@ -109,8 +109,9 @@ class Split:
 
 def split(setting: Setting, data: Prepared, validate: bool) -> Split:
     """Return the task of a setting; with ``validate`` on a share of the training recordings."""
-    train, test = data.train.chosen(slice(setting.train)), data.test.chosen(slice(setting.test))
+    train = data.train.chosen(slice(setting.train))
     if not validate:
+        test = data.test.chosen(slice(setting.test))
         named = {name: test.chosen(part) for name, part in data.parts.items()}
         parts = {name: _task(setting, train, p) for name, p in named.items() if len(p.wanted)}
         return Split(_task(setting, train, test), parts)

@@ -31,7 +31,7 @@ RESULTS = Path(__file__).resolve().parent / "results" / "one_bit_trials.json"
 SCHEMA = "spikeloom/one-bit-trials/1"
 
 FLOAT = STEPS["float-long"]
-"""What ideas start from, are taught by and are compared with."""
+"""What ideas start from, are taught by and are compared with; one bit has its epochs and more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +134,7 @@ class Trials:
             self.work
             / setting.task
             / ("shared" if shared else self.target)
-            / f"{self.seed}-{name}",
+            / f"{self.seed}-{name}{'' if sharpest == 1 else f'-{sharpest:g}'}",
             report=_tell,
             sharpest=sharpest,
         )
@@ -185,20 +185,23 @@ def keep(path: Path, row: dict[str, Any]) -> None:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Return rows as Markdown, each with its distance from float; below 0 it is worse."""
+    """Return rows as Markdown, each against the float network that it starts from, its teacher.
+
+    Below 0 it is worse. Float has the first number of epochs, one bit both.
+    """
     lines = [
-        "| task, target, seed | idea | epochs | score | float | better by |",
+        "| task, target, seed | idea | epochs | score | float | against its teacher |",
         "|---|---|---|---|---|---|",
     ]
     for row in rows:
         named = f"{row['task']}, `{row['target']}`, {row['seed']}"
         epochs = " + ".join(map(str, row["epochs"]))
-        shown = f"{row['metric']:.3f} | {row['float']:.3f} | {_better(row)}"
+        shown = f"{row['metric']:.3f} | {row['float']:.3f} | {_against(row)}"
         lines.append(f"| {named} | {row['idea']} | {epochs} | {shown} |")
     return "\n".join(lines)
 
 
-def _better(row: dict[str, Any]) -> str:
+def _against(row: dict[str, Any]) -> str:
     if row["metric_name"] == "accuracy":
         return f"{100 * (row['metric'] - row['float']):+.1f} points"
     return f"{100 * (row['float'] - row['metric']) / row['float']:+.1f} %"
@@ -206,7 +209,8 @@ def _better(row: dict[str, Any]) -> str:
 
 def line(row: dict[str, Any]) -> str:
     named = f"{row['task']} {row['target']} seed {row['seed']} {row['idea']}"
-    return f"{named}: {row['metric']:.4f}, float {row['float']:.4f}, better by {_better(row)}"
+    scores = f"{row['metric']:.4f}, float {row['float']:.4f}"
+    return f"{named}: {scores}, against its teacher {_against(row)}"
 
 
 def _tell(text: str) -> None:

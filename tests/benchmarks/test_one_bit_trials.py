@@ -7,6 +7,8 @@ import pytest
 
 pytest.importorskip("torch", reason="needs the extra 'train'")
 
+import torch
+
 from benchmarks import one_bit_trials
 from benchmarks.accuracy_settings import SETTINGS
 from tests.benchmarks.test_accuracy import a_place
@@ -38,6 +40,7 @@ def test_the_table_says_how_far_a_row_is_from_float():
     counted = {**ROW, "metric_name": "accuracy", "metric": 0.956, "float": 0.944}
     lines = one_bit_trials.table([ROW, counted]).splitlines()
     named = "| flow-narrow, `adcless-diff-64`, 0 | taught | 45 + 18 |"
+    assert lines[0].endswith("| epochs | score | float | against its teacher |")
     assert lines[2:] == [
         f"{named} 0.900 | 0.800 | -12.5 % |",
         f"{named} 0.956 | 0.944 | +1.2 points |",
@@ -54,9 +57,43 @@ def test_ideas_are_stages_of_the_same_length_that_say_what_they_decide():
     assert all(idea.decides.startswith("whether ") for idea in one_bit_trials.IDEAS.values())
 
 
-@pytest.mark.campaign(0)
-def test_trials_run_on_held_back_training_recordings(tmp_path, capsys):
+def without_test_set(monkeypatch) -> None:
+    """Leave no test part in what is loaded: whatever touches it fails."""
+    whole = one_bit_trials.load
+    monkeypatch.setattr(one_bit_trials, "load", lambda *args: replace(whole(*args), test=None))
+
+
+def test_what_trials_are_given_has_nothing_of_the_test_set(tmp_path, monkeypatch):
     place = a_place(tmp_path)
+    without_test_set(monkeypatch)
+    setting = place.settings["nmnist"]
+    data = one_bit_trials.load(setting, place.data)
+    task = one_bit_trials.split(setting, data, validate=True).whole
+    given = torch.cat([task.train[0], task.test[0]], dim=1)
+    assert torch.equal(given, torch.from_numpy(data.train.x))
+
+
+def test_settings_of_the_gradient_have_folders_of_their_own(tmp_path, monkeypatch):
+    kept = []
+    monkeypatch.setattr(one_bit_trials.Sharpening, "train", lambda run: kept.append(run.folder))
+    place = a_place(tmp_path)
+    trials = one_bit_trials.Trials(
+        setting=place.settings["nmnist"],
+        task=None,
+        target="adcless-diff-64",
+        seed=0,
+        work=tmp_path,
+    )
+    stage = one_bit_trials.FLOAT.stage(trials.setting)
+    for sharpest in (1.0, 0.3, 0.5):
+        trials._trained(stage, "sharper", sharpest)
+    assert [folder.name for folder in kept] == ["0-sharper", "0-sharper-0.3", "0-sharper-0.5"]
+
+
+@pytest.mark.campaign(0)
+def test_trials_run_on_held_back_training_recordings(tmp_path, capsys, monkeypatch):
+    place = a_place(tmp_path)
+    without_test_set(monkeypatch)
     asked = ["--task", "nmnist", "--smoke", "--data", str(place.data)]
     asked += ["--work", str(tmp_path / "work"), "-o", str(tmp_path / "rows.json")]
     assert one_bit_trials.main([*asked, "--idea", "taught", "--idea", "sharper"]) == 0
