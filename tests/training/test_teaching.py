@@ -159,7 +159,7 @@ def test_a_network_may_teach_itself_as_it_was_given():
 def test_without_a_float_stage_the_network_teaches_as_it_was_given(tmp_path):
     model = a_model(seed=3)
     model(a_task().train[0][0])  # its norm remembers something
-    schedule = staged(0, target=2)
+    schedule = staged(0, target=2, teacher="float")
     started = a_run(tmp_path, model=copy.deepcopy(model), schedule=schedule)
     twin = started.train()
     assert [row["stage"] for row in started.history] == ["target"] * 2
@@ -175,10 +175,13 @@ def test_a_trained_twin_goes_on_from_its_references_and_is_its_teacher():
         for number in twin.parameters():
             number.add_(0.0625)  # as if it had been trained
     before = copy.deepcopy(twin)
-    a_run(model=twin, schedule=staged(0, target=0)).train()
+    schedule = staged(0, target=0, teacher="float")
+    a_run(model=twin, schedule=schedule).train()
     assert same(twin, before)
     with pytest.raises(MappingError, match="teacher of stage 'target' has references from no data"):
-        a_run(model=harden(a_model(), DIFFERENTIAL), schedule=staged(0, target=0)).train()
+        a_run(
+            model=harden(a_model(), DIFFERENTIAL), schedule=staged(0, target=0, teacher="float")
+        ).train()
 
 
 def test_teachers_of_stages_that_are_over_need_not_be_there(tmp_path):

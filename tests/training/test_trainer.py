@@ -255,16 +255,17 @@ def test_schedules():
     ]
     assert [(s.name, s.epochs) for s in staged()] == [("float", 20), ("target", 20)]
     assert staged(converter=3, target=5, dies=4)[0].epochs == 3 + 5 + 4
-    assert [s.teacher for s in staged(quantised=2)] == [None, "float", "float"]
+    by_float = staged(quantised=2, teacher="float")
+    assert [s.teacher for s in by_float] == [None, "float", "float"]
     model = a_model()
     assert [s.teacher for s in staged(0, teacher=model, teaching=2.0, dies=1)] == [model, model]
     assert [s.teaching for s in staged(1, teacher=model, teaching=2.0)] == [1.0, 2.0]
-    assert [(s.name, s.teacher) for s in staged(0, dies=1)] == [
+    assert [(s.name, s.teacher) for s in staged(0, dies=1, teacher="float")] == [
         ("target", "start"),
         ("dies", "start"),
     ]
-    assert [s.teacher for s in staged(0, teacher=None)] == [None]
-    assert [s.teacher for s in staged(teacher=None)] == [None, None]
+    assert [s.teacher for s in staged(0)] == [None]
+    assert [s.teacher for s in staged()] == [None, None]
     assert [s.kind for s in one_jump(3)] == ["target"]
     noise = Noise(offset=1.0)
     assert [s.noise for s in staged(noise=noise)] == [None, noise]

@@ -110,14 +110,14 @@ def staged(
     device: Device | str | None = None,
     age: float | None = None,
     *,
-    teacher: nn.Module | str | None = "float",
+    teacher: nn.Module | str | None = None,
     teaching: float = 1.0,
 ) -> Schedule:
-    """Return a schedule that feels more and more: float for long, then one bit taught by it.
+    """Return a schedule that feels more and more: float for long, then the target's readout.
 
     Args:
         float_epochs: Of single precision; None for as many as all other stages have together. With
-            0 there is no such stage, and the network as the run was given it is the teacher.
+            0 there is no such stage: the run starts from a network that is trained already.
         quantised: Epochs of quantised weights with exact sums.
         converter: Epochs that ADCs of 5, 3 and 2 bits share; a third each, rounded down.
         target: Epochs at the target's readout.
@@ -126,8 +126,8 @@ def staged(
         noise: What these chips do, in counts.
         device: A device in its place, its name or its file as text.
         age: Of its chips, in seconds after programming.
-        teacher: Of every stage after float: a network, or the name of a stage, such as the float
-            one as it ended; None for none.
+        teacher: Of every stage after float: a network, or the name of a stage. ``"float"`` is the
+            float network as it ended or, where there is no such stage, as the run was given it.
         teaching: Weight of the distance to the teacher's answers, above 0.
     """
     each = converter // 3
