@@ -338,6 +338,16 @@ def test_tables_of_elements_are_made_where_they_are_used():
     assert not any(True for module in modules for _ in module.buffers())
 
 
+def test_elements_that_were_moved_without_gradients_first_have_them_later():
+    x = Value(name="x", type=SPIKE, shape=(2, 3))
+    op = Transpose(loc="", x=x, order=(1, 0), result=replace(x, name="y", shape=(3, 2)))
+    module, given = Rearranged(op), torch.arange(6.0).reshape(1, 2, 3).requires_grad_()
+    with torch.inference_mode():
+        assert module(given).tolist() == [[[0, 3], [1, 4], [2, 5]]]
+    (module(given) * torch.arange(6.0).reshape(3, 2)).sum().backward()
+    assert given.grad.tolist() == [[[0, 2, 4], [1, 3, 5]]]
+
+
 def test_a_state_dict_goes_into_another_of_the_same_file(tmp_path):
     path = written(one_neuron(named_neuron("Neuron_value_late_floor"), per_neuron=True), tmp_path)
     model, other = from_onnx(path), from_onnx(path)

@@ -1,18 +1,22 @@
 """Teachers: what they answer, how far a stage is from it, and which are refused."""
 
 import copy
+import operator
 from dataclasses import replace
 from math import log
 
 import pytest
 import torch
-from torch import nn
+from torch import fx, nn
 
 from mapper.diagnostics import MappingError
-from mapper.training import harden
+from mapper.ir.core import SPIKE, Value
+from mapper.ir.network import Take
+from mapper.training import LIF, ImportedLIF, harden
 from mapper.training.hardening.stages import Stage, staged
 from mapper.training.hardening.tasks import Classification, Flow
-from mapper.training.hardening.teaching import Teacher, digest_of, relative_distance
+from mapper.training.hardening.teaching import Teacher, digest_of, relative_distance, structure_of
+from mapper.training.nets.imported import Rearranged
 from tests.training.small import spikes
 from tests.training.test_trainer import DIFFERENTIAL, a_model, a_run, a_task, same, without_time
 
@@ -97,6 +101,47 @@ def test_digests_tell_numbers_and_modules_apart():
     pooled[3] = nn.AvgPool2d(2)
     assert digest_of(pooled) != found
     assert digest_of(settled(model)) != digest_of(settled(other))
+
+
+def a_graph(function, neurons: nn.Module, moved: nn.Module) -> nn.Module:
+    root, graph = nn.Module(), fx.Graph()
+    root.add_module("neurons", neurons)
+    root.add_module("moved", moved)
+    x = graph.call_module("moved", (graph.placeholder("x"),))
+    graph.output(graph.call_function(function, (graph.call_module("neurons", (x,)), x)))
+    return fx.GraphModule(root, graph)
+
+
+def taken(*indices: int) -> Rearranged:
+    x = Value(name="x", type=SPIKE, shape=(3,))
+    return Rearranged(Take(loc="", x=x, indices=indices, result=replace(x, name="y")))
+
+
+def test_digests_tell_programs_and_forms_apart_that_have_the_same_numbers():
+    def late(phase):
+        return ImportedLIF(spike_phase=phase)
+
+    models = [
+        a_graph(operator.add, late("same"), taken(0, 1, 2)),
+        a_graph(operator.mul, late("same"), taken(0, 1, 2)),
+        a_graph(operator.add, late("next"), taken(0, 1, 2)),
+        a_graph(operator.add, late("same"), taken(0, 2, 1)),
+        a_graph(operator.add, LIF(), taken(0, 1, 2)),
+        a_graph(operator.add, LIF(spiking=False, reset="none"), taken(0, 1, 2)),
+        a_graph(operator.add, LIF(reset="none"), taken(0, 1, 2)),
+    ]
+    for found in (digest_of, structure_of):
+        assert len({found(model) for model in models}) == len(models)
+        assert [found(copy.deepcopy(model)) for model in models] == [found(m) for m in models]
+
+
+def test_a_folder_is_of_one_structure_whatever_its_numbers(tmp_path):
+    a_run(tmp_path, schedule=(FLOAT,)).train()
+    a_run(tmp_path, model=a_model(seed=4), schedule=(FLOAT,)).train()
+    other = a_model()
+    other[3] = nn.MaxPool2d(2, stride=2, padding=0, dilation=1, ceil_mode=True)
+    with pytest.raises(ValueError, match=r"is of a run with structure '\w{64}', not '\w{64}': use"):
+        a_run(tmp_path, model=other, schedule=(FLOAT,)).train()
 
 
 # --- runs ----------------------------------------------------------------------------------------

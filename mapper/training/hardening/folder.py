@@ -14,7 +14,7 @@ from mapper import __version__
 from mapper.renames import clear_inside
 from mapper.training.hardening.plots import draw_curves
 from mapper.training.hardening.stages import Schedule, Stage
-from mapper.training.hardening.teaching import digest_of
+from mapper.training.hardening.teaching import digest_of, structure_of
 from mapper.writing import whole_file
 from targets import Target, target_to_data
 from targets.devices import load_device
@@ -114,13 +114,17 @@ _LONGEST = 80
 """Characters of a value that a message shows."""
 
 
-def configuration(model: str, task: str, target: Target, options: Any) -> dict[str, Any]:
-    """Return everything that a run depends on as plain data; files and teachers by digest."""
+def configuration(model: nn.Module, task: str, target: Target, options: Any) -> dict[str, Any]:
+    """Return everything that a run depends on as plain data; files and teachers by digest.
+
+    Of the model that is what it is made of. Its numbers are in checkpoints.
+    """
     named = {stage.device for stage in options.schedule if isinstance(stage.device, str)}
     devices = {name: load_device(name).digest for name in sorted(named)}
     return {
         **({"devices": devices} if devices else {}),
-        "model": model,
+        "model": type(model).__name__,
+        "structure": structure_of(model),
         "task": task,
         "target": target_to_data(target),
         "torch": torch.__version__,

@@ -14,7 +14,9 @@ from mapper.training.hardening.harden import HardwareModel
 from mapper.training.hardening.measuring import evaluation, placed
 from mapper.training.hardening.stages import START, Schedule, Stage
 from mapper.training.hardening.tasks import Task
-from mapper.training.nets.modules import TORCH_FAILS, evaluating, traced
+from mapper.training.nets.imported import FrozenNorm, Rearranged
+from mapper.training.nets.modules import TORCH_FAILS, Gate, evaluating, traced
+from mapper.training.nets.neurons import LIF
 from mapper.training.nets.refused import TrainingError, refused
 from mapper.training.nets.steps import over_time
 from targets import target_to_data
@@ -92,9 +94,9 @@ def given(schedule: Schedule) -> list[nn.Module]:
 
 def digest_of(model: nn.Module) -> str:
     """Return the SHA-256 of a model's numbers, of its modules and of its target if it has one."""
-    found = hashlib.sha256()
+    found = hashlib.sha256(structure_of(model).encode())
     for name, module in model.named_modules():
-        found.update(f"{name} {type(module).__qualname__} {module.extra_repr()}\n".encode())
+        found.update(f"{name} {module.extra_repr()}\n".encode())
         if isinstance(module, HardwareModel):
             found.update(f"{target_to_data(module.target)} {module.input_bits}\n".encode())
     for name, held in model.state_dict().items():
@@ -105,6 +107,27 @@ def digest_of(model: nn.Module) -> str:
         else:
             found.update(f"{name} {held}\n".encode())
     return found.hexdigest()
+
+
+def structure_of(model: nn.Module) -> str:
+    """Return the SHA-256 of what a model is made of, which training does not change.
+
+    That is its modules by name, with what those of torch and of files say of themselves, and the
+    programs that call them, where they are known (``fx.GraphModule``).
+    """
+    found = hashlib.sha256()
+    for name, module in model.named_modules():
+        found.update(f"{name} {type(module).__qualname__} {_form(module)}\n".encode())
+        if isinstance(module, fx.GraphModule):
+            found.update(f"{module.code}\n".encode())
+    return found.hexdigest()
+
+
+def _form(module: nn.Module) -> str:
+    if isinstance(module, LIF):
+        return module.form()
+    own = isinstance(module, FrozenNorm | Rearranged | Gate)
+    return module.extra_repr() if own or type(module).__module__.startswith("torch.nn.") else ""
 
 
 def check_teachers(schedule: Schedule, model: nn.Module, x: Tensor) -> None:

@@ -120,7 +120,7 @@ class Run:
         files, kept = None, None
         if self.folder is not None:
             files = RunFolder(Path(self.folder))
-            asked = configuration(type(self.model).__name__, self.task.name, target, self.options)
+            asked = configuration(self.model, self.task.name, target, self.options)
             files.start({**asked, **twin_data(self.model, own)})
             kept = files.checkpoint()
         schedule, device = self.options.schedule, self.options.device

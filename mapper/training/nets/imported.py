@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -137,8 +137,11 @@ class ImportedLIF(LIF):
         return fire(u - threshold, self.sharpness, strict=self.strict)
 
     def extra_repr(self) -> str:
-        said = [super().extra_repr(), f"strict={self.strict}", f"phase={self.phase!r}"]
-        return ", ".join([*said, f"gain={shown(self.gain)}"])
+        return f"{super().extra_repr()}, gain={shown(self.gain)}"
+
+    def form(self) -> str:
+        said = [super().form(), f"strict={self.strict}", f"phase={self.phase!r}"]
+        return ", ".join([*said, f"spike_phase={self.spike_phase!r}"])
 
 
 class FrozenNorm(nn.BatchNorm2d):
@@ -184,7 +187,8 @@ class Rearranged(nn.Module):
         if self._source is None or self._source.device != device:
             numbers = np.arange(math.prod(self.given)).reshape(1, *self.given)
             moved = np.ascontiguousarray(self.op.moved(numbers).reshape(-1))
-            self._source = torch.from_numpy(moved).to(device)
+            with torch.inference_mode(False):  # it may be of use in training later
+                self._source = torch.from_numpy(moved).to(device)
         return self._source
 
     def written(self, x: Value, result: Value) -> Move:
@@ -192,4 +196,8 @@ class Rearranged(nn.Module):
         return replace(self.op, x=x, result=result)  # type: ignore[call-arg]  # all moves have them
 
     def extra_repr(self) -> str:
-        return f"{self.op.mnemonic}, {list(self.given)} -> {list(self.wanted)}"
+        told = [f"{list(self.given)} -> {list(self.wanted)}"]
+        for field in fields(self.op):  # how elements are moved: an order, indices of an axis
+            if field.name not in ("x", "result", "loc"):
+                told.append(f"{field.name}={getattr(self.op, field.name)}")
+        return ", ".join([self.op.mnemonic, *told])

@@ -163,7 +163,11 @@ class LIF(nn.Module):
 
     def extra_repr(self) -> str:
         leak, threshold = map(shown, self.bounded())
-        return f"leak={leak}, threshold={threshold}, reset={self.reset!r}"
+        return f"leak={leak}, threshold={threshold}, {self.form()}"
+
+    def form(self) -> str:
+        """Say what neurons do with their numbers, which training does not change."""
+        return f"reset={self.reset!r}" + ("" if self.spiking else ", spiking=False")
 
 
 def shown(number: Number) -> str:
