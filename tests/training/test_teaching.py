@@ -248,7 +248,7 @@ NOT_TRAINED = (replace(FLOAT, epochs=0), BY_FLOAT[1])
         (BY_FLOAT, 2),
         (taught_by(a_model(seed=3)), 2),
         (NOT_TRAINED, 1),
-        (staged(0, target=3), 1),
+        (staged(0, target=3, teacher="float"), 1),
         ((FLOAT, replace(BY_FLOAT[1], epochs=3, averaged=3)), 2),
         ((*BY_FLOAT, replace(TARGET, name="again", epochs=1, teacher="target")), 3),
     ],
