@@ -39,12 +39,12 @@ class Answer(Protocol):
 
 def command(
     name: str, to: typer.Typer = app
-) -> Callable[[Callable[P, Answer | None]], Callable[P, None]]:
+) -> Callable[[Callable[P, Answer | None]], Callable[P, Answer | None]]:
     """Register a command that returns its answer, and turn errors into exit codes."""
 
-    def register(function: Callable[P, Answer | None]) -> Callable[P, None]:
+    def register(function: Callable[P, Answer | None]) -> Callable[P, Answer | None]:
         @wraps(function)
-        def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        def run(*args: P.args, **kwargs: P.kwargs) -> Answer | None:
             as_json = bool(kwargs.get("as_json"))
             try:
                 _recover(kwargs.values())
@@ -69,6 +69,7 @@ def command(
             looked = getattr(answer, "bit_exact", None)  # of those answers that did
             if getattr(answer, "failed", looked is False):
                 raise typer.Exit(1)
+            return answer
 
         to.command(name)(run)
         return run

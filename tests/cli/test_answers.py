@@ -13,6 +13,7 @@ from mapper.build.folder import check_replaceable
 from mapper.demo import DEMO_TARGETS
 from mapper.kernels.core import unavailable
 from mapper.verify.record import recall
+from mapper.writing import json_text
 from tests.files import DEMO_MODEL, DEMO_RECORDING
 
 ANSWERS = Path(__file__).parents[1] / "golden" / "answers"
@@ -23,17 +24,21 @@ Check = Callable[[str, list[str]], None]
 
 @pytest.fixture
 def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Check:
-    """Run a command with and without ``--json`` and compare what it prints with what is stored."""
+    """Run a command; compare what it prints, and its answer as ``--json`` has it, with the files.
+
+    That ``--json`` prints the answer of the same call is the frame's (``test_json_is_the_answer``).
+    """
     monkeypatch.chdir(tmp_path)
     shutil.copy(DEMO_MODEL, "model.onnx")
     shutil.copy(DEMO_RECORDING, "recording.npz")
     update = request.config.getoption("--update-golden")
 
     def run(name: str, args: list[str]) -> None:
-        for ending, more in (("json", ["--json"]), ("txt", [])):
-            done = CliRunner().invoke(cli.app, [*args, *more])
-            assert done.exit_code == 0, (args, done.output)
-            text, path = _of_any_machine(done.stdout), ANSWERS / f"{name}.{ending}"
+        done = CliRunner().invoke(cli.app, args, standalone_mode=False)
+        assert done.exit_code == 0, (args, done.output)
+        answer = json_text(done.return_value.as_dict()) + "\n"
+        for ending, found in (("json", answer), ("txt", done.stdout)):
+            text, path = _of_any_machine(found), ANSWERS / f"{name}.{ending}"
             if update:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(text, encoding="utf-8")
@@ -46,6 +51,14 @@ def _of_any_machine(text: str) -> str:
     """Leave out which instructions the processor has, and what hashes are of: bytes of files."""
     text = re.sub(r'"variant": "\w+"', '"variant": "any"', text)
     return re.sub(r"\b[0-9a-f]{64}\b", "SHA-256", text)
+
+
+def test_json_is_the_answer(tmp_path):
+    shutil.copy(DEMO_MODEL, tmp_path / "model.onnx")
+    args = ["inspect", str(tmp_path / "model.onnx"), "--target", "adcless-64"]
+    answer = CliRunner().invoke(cli.app, args, standalone_mode=False).return_value
+    printed = CliRunner().invoke(cli.app, [*args, "--json"]).stdout
+    assert printed == json_text(answer.as_dict()) + "\n"
 
 
 def test_answers_about_a_model(check):
@@ -107,7 +120,7 @@ def test_the_answer_of_the_demo_and_what_it_leaves(check):
     check("demo", ["demo", "-o", "demo"])
     for name in DEMO_TARGETS:
         assert Path("demo", name, "report.html").is_file()
-    check_replaceable(Path("demo"))  # as the second of the two runs found
+    check_replaceable(Path("demo"))  # a second run would put its own in their place
     assert recall(Path("demo/adcless-64")).files.keys() == {"input", "model"}
     folder = Path("demo/hpadc-sar5-64")
     page = (folder / "report.html").read_text(encoding="utf-8")
