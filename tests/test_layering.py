@@ -19,6 +19,7 @@ FLOORS = (
         "mapper.diagnostics",
         "mapper.exchange",
         "mapper.executor",
+        "mapper.hdf5",
         "mapper.kernels",
         "mapper.json_values",
         "mapper.layout",

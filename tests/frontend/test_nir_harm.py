@@ -1,5 +1,7 @@
 """Sizes and numbers of NIR files that are made to do harm: each is refused for its own reason."""
 
+import zlib
+
 import h5py
 import numpy as np
 import pytest
@@ -24,6 +26,13 @@ def test_a_chunk_that_is_larger_than_its_dataset_is_counted(tmp_path):
     found = refusal(packed(tmp_path, (1,), **large))
     assert found.code == "model-too-large"
     assert found.message.startswith("16777216 elements bring it to 134")
+
+
+def test_a_chunk_that_unpacks_to_more_than_its_numbers_is_refused(tmp_path):
+    path = packed(tmp_path, (1,), chunks=(1,), compression="gzip")
+    with h5py.File(path, "r+") as file:
+        file["node/nodes/n/tau"].id.write_direct_chunk((0,), zlib.compress(bytes(1 << 25), 9))
+    assert refusal(path).message == "a chunk of 8 bytes unpacks to more"
 
 
 def test_filters_that_unpack_by_settings_of_the_file_are_refused(tmp_path):

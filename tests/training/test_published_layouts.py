@@ -3,12 +3,13 @@
 import struct
 import tracemalloc
 import zipfile
+import zlib
 
 import numpy as np
 import pytest
 
 from mapper.diagnostics import MappingError
-from mapper.training.data import dvs_gesture, mvsec, mvsec_truth, nmnist
+from mapper.training.data import dvs_gesture, hdf5, mvsec, mvsec_truth, nmnist
 from mapper.training.data.mvsec_truth import Truth, flow_between, opened_truth
 from tests.training import layouts
 
@@ -291,6 +292,18 @@ def test_a_download_that_was_cut_off_is_refused(tmp_path, h5py):
     assert text.startswith("error[bad-events]: not a readable HDF5 file")
     assert "truncated file" in text
     assert "outdoor_day1_data.hdf5" in text
+
+
+def test_times_that_unpack_to_more_than_they_are_are_refused(tmp_path, h5py):
+    path = tmp_path / "x.hdf5"
+    with h5py.File(path, "w") as file:
+        held = file.create_dataset("ts", (3,), np.float64, chunks=(3,), compression="gzip")
+        held.id.write_direct_chunk((0,), zlib.compress(bytes(1 << 25), 9))
+    with hdf5.opened(path) as file, pytest.raises(MappingError) as caught:
+        hdf5.numbers(path, file, "ts")
+    (found,) = caught.value.diagnostics
+    assert found.code == "bad-events"
+    assert "a chunk of 24 bytes unpacks to more" in found.message
 
 
 def test_memory_holds_one_interval_of_files_that_are_larger_than_it(tmp_path, h5py):

@@ -20,6 +20,7 @@ from mapper.frontend.nir.probe import MAX_PARTS, refuse_endless_texts, too_many_
 from mapper.frontend.onnx.constants import MAX_ELEMENTS
 from mapper.frontend.onnx.load import MAX_BYTES
 from mapper.frontend.onnx.shapes import MAX_RANK
+from mapper.hdf5 import DEFLATE, FLETCHER32, LZF, SHUFFLE, check_chunks, filters_of
 from mapper.ir.core import Array
 
 SUFFIXES = frozenset({".nir", ".h5", ".hdf5"})
@@ -33,8 +34,8 @@ MOST_UNPACKED = 100
 MAX_EDGES = 200_000
 MAX_TEXT = 4096
 """Characters of one text."""
-FILTERS = frozenset({1, 2, 3, 32000})
-"""Deflate, shuffle, checksum, lzf. Others of HDF5 (szip, nbit, scale-offset) unpack by settings of
+FILTERS = frozenset({DEFLATE, SHUFFLE, FLETCHER32, LZF})
+"""Others of HDF5 (szip, nbit, scale-offset) unpack by settings of
 the file, no library writes them for NIR, and damaged ones have ended in memory of others."""
 
 Held = Array | str
@@ -288,9 +289,7 @@ class _Reader:
         """Read a dataset after looking at what reading it would touch and take."""
         if dataset.is_virtual or dataset.external:
             raise _broken("its numbers lie in another file", loc)
-        plan = dataset.id.get_create_plist()
-        filters = [plan.get_filter(k)[0] for k in range(plan.get_nfilters())]
-        if unknown := [code for code in filters if code not in FILTERS]:
+        if unknown := [code for code in filters_of(dataset) if code not in FILTERS]:
             raise _broken(f"it is packed with filter {unknown[0]}, which is not supported", loc)
         texts = self.h5py.check_string_dtype(dataset.dtype) is not None
         if dataset.dtype.kind not in "fiub" and not texts:
@@ -310,6 +309,10 @@ class _Reader:
                 loc=loc,
                 help="write large arrays uncompressed",
             )
+        try:
+            check_chunks(dataset)
+        except ValueError as error:
+            raise _broken(str(error), loc) from error
         return np.asarray(dataset[()])
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mapper.diagnostics import refuse
+from mapper.hdf5 import check_chunks
 from mapper.ir.core import Array
 from mapper.npz import regular_size
 from mapper.training.data.files import damaged, room_for
@@ -103,6 +104,7 @@ def read_rows(path: Path, held: Any, first: int, over: int) -> Array:
     if over > first:
         room_for(path, over - first, held.shape[1:], max(held.dtype.itemsize, 8))
     with reading(path), np.errstate(over="ignore"):  # what is beyond float64 becomes infinite
+        check_chunks(held, first, over)
         return np.asarray(held[first:over], np.float64)
 
 
