@@ -59,7 +59,7 @@ class Setting:
 
     @property
     def whole_epochs(self) -> int:
-        """Epochs of the taught path, float and one bit together, and of its controls."""
+        """Epochs of one bit after long float, both together, and of its controls."""
         return 2 * self.all_epochs
 
     @property
@@ -195,8 +195,6 @@ class Step:
     """Likewise."""
     shared: bool = False
     """Whether it is the same for every target."""
-    teacher: str | None = None
-    """The step whose network teaches it."""
 
     def stage(self, setting: Setting) -> Stage:
         """Return it as a stage of training."""
@@ -205,7 +203,7 @@ class Step:
         return Stage(name=self.name, kind=self.kind, epochs=epochs, rate=rate)
 
 
-TAUGHT_RATE = 4e-3
+LONG_RATE = 4e-3
 """At one bit, from a float network that was trained long; on validation recordings twice the rate
 was better on flow and N-MNIST (``docs/accuracy.md``)."""
 
@@ -261,21 +259,19 @@ STEPS = {
             shared=True,
         ),
         Step(
-            name="taught",
+            name="long",
             before="float-long",
             kind="target",
             epochs="all_epochs",
-            rate=TAUGHT_RATE,
-            teacher="float-long",
+            rate=LONG_RATE,
         ),
         Step(
-            name="quantised-taught",
+            name="quantised-whole",
             before="float-long",
             kind="quantised",
             epochs="all_epochs",
-            rate=TAUGHT_RATE,
+            rate=LONG_RATE,
             shared=True,
-            teacher="float-long",
         ),
         Step(
             name="float-whole",
@@ -311,7 +307,7 @@ class Job:
         return f"{self.task}, {self.target}, seed {self.seed}: {' -> '.join(self.steps)}"
 
 
-CHAINS = ("base", "staged", "jump", "controls", "taught", "taught-controls")
+CHAINS = ("base", "staged", "jump", "controls", "long", "long-controls")
 
 
 def jobs(
@@ -330,25 +326,25 @@ def jobs(
         return Job(task=task, target=SHARED, seed=seed, steps=steps, after=after)
 
     base = {(task, seed): shared(task, seed, "float", "quantised") for task, seed in every}
-    long = {(task, seed): shared(task, seed, "float-long") for task, seed in every}
+    starts = {(task, seed): shared(task, seed, "float-long") for task, seed in every}
     if "base" in chains:
         yield from base.values()
     if "staged" in chains:
         names = ("converter", "untrained", "staged")
         for target, task, seed in on_targets:
             yield Job(task=task, target=target, seed=seed, steps=names, after=base[task, seed])
-    if {"controls", "taught", "taught-controls"} & set(chains):
-        yield from long.values()
+    if {"controls", "long", "long-controls"} & set(chains):
+        yield from starts.values()
     if "controls" in chains:
         for task, seed in every:
             yield shared(task, seed, "quantised-long", after=base[task, seed])
-    if "taught" in chains:
+    if "long" in chains:
         for target, task, seed in on_targets:
-            first = long[task, seed]
-            yield Job(task=task, target=target, seed=seed, steps=("taught",), after=first)
-    if "taught-controls" in chains:
+            first = starts[task, seed]
+            yield Job(task=task, target=target, seed=seed, steps=("long",), after=first)
+    if "long-controls" in chains:
         for task, seed in every:
-            yield shared(task, seed, "quantised-taught", after=long[task, seed])
+            yield shared(task, seed, "quantised-whole", after=starts[task, seed])
             yield shared(task, seed, "float-whole")
     if "jump" in chains:
         for target, task, seed in on_targets:

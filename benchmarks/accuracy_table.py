@@ -20,19 +20,19 @@ COLUMNS = {
     "jump": "1 bit, one jump",
     "quantised-long": "4-bit weights, as long",
     "float-long": "float, as long",
-    "taught": "1 bit, taught",
-    "quantised-taught": "4-bit weights, taught",
-    "float-whole": "float, as long as taught",
+    "long": "1 bit, after long float",
+    "quantised-whole": "4-bit weights, after long float",
+    "float-whole": "float, as long as both",
 }
 
 COMPARISONS = {
     ("staged", "float"): "1 bit, staged, against float",
     ("staged", "float-long"): "1 bit, staged, against float trained as long",
     ("jump", "staged"): "One jump against the stages",
-    ("taught", "float-whole"): "1 bit, taught, against float of as many epochs",
-    ("taught", "quantised-taught"): "1 bit, taught, against 4-bit weights, taught",
-    ("taught", "float-long"): "1 bit, taught, against its teacher",
-    ("taught", "staged"): "1 bit, taught, against staged",
+    ("long", "float-whole"): "1 bit after long float, against float of as many epochs",
+    ("long", "quantised-whole"): "1 bit after long float, against 4-bit weights of as many epochs",
+    ("long", "float-long"): "1 bit after long float, against the float that it starts from",
+    ("long", "staged"): "1 bit after long float, against staged",
 }
 """Steps that are set side by side, target by target, and how the page calls that."""
 

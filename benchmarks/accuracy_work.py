@@ -132,7 +132,6 @@ class _Worker:
             "seed": self.job.seed,
             "step": step.name,
             "from": step.before,
-            "teacher": step.teacher,
             "rate": run.options.schedule[0].rate,
             "metric_name": self.setting.metric,
             "metric": metric,
@@ -154,8 +153,6 @@ class _Worker:
         stage = step.stage(setting)
         torch.manual_seed(self.job.seed)
         model = setting.model() if step.before is None else self._network(step.before, target)
-        if step.teacher is not None:
-            stage = replace(stage, teacher=self._network(step.teacher, target))
         return Run(
             model=model,
             task=self.data.whole,

@@ -60,8 +60,9 @@ IDEAS = {
     "slow": Idea(decides="whether long float alone is enough, at the rate of before", rate=2e-3),
     "long": Idea(decides="whether twice the rate is better"),
     "taught": Idea(decides="whether one bit has a teacher by default", teaching=1.0),
-    "averaged": Idea(decides="whether weights are averaged by default", teaching=1.0, averaged=5),
-    "sharper": Idea(decides="whether windows of gradients shrink", teaching=1.0, sharpest=0.3),
+    "averaged": Idea(decides="whether weights are averaged by default", averaged=5),
+    "sharper": Idea(decides="whether windows of gradients shrink", sharpest=0.3),
+    "faster": Idea(decides="whether four times the rate is better", rate=8e-3),
 }
 
 

@@ -68,7 +68,7 @@ def test_all_paths_are_equally_long():
     for setting in SETTINGS.values():
         ends = ("staged", "jump", "float-long", "quantised-long")
         assert {epochs_until(STEPS[name], setting) for name in ends} == {setting.all_epochs}
-        ends = ("taught", "quantised-taught", "float-whole")
+        ends = ("long", "quantised-whole", "float-whole")
         assert {epochs_until(STEPS[name], setting) for name in ends} == {2 * setting.all_epochs}
 
 
@@ -90,9 +90,9 @@ def test_what_matters_comes_first_and_nothing_twice():
     assert all(job.after in found for job in found if job.after)
     everything = list(jobs(["nmnist"], list(TARGETS), [0, 1, 2], list(CHAINS)))
     assert len(everything) == len(set(everything)) == len(found) + 3 * (len(TARGETS) + 2)
-    taught = list(jobs(["nmnist"], ["adcless-64"], [0], ["taught"]))
-    assert [job.steps for job in taught] == [("float-long",), ("taught",)]
-    assert taught[1].after == taught[0]
+    long = list(jobs(["nmnist"], ["adcless-64"], [0], ["long"]))
+    assert [job.steps for job in long] == [("float-long",), ("long",)]
+    assert long[1].after == long[0]
 
 
 def test_data_comes_back_as_it_was(tmp_path):
@@ -141,19 +141,17 @@ def test_a_stopped_run_goes_on_and_other_settings_are_refused(tmp_path):
 
 
 @pytest.mark.campaign(0)
-def test_one_bit_is_taught_by_float_that_was_trained_as_long(tmp_path):
-    """Its start and its teacher are that network; the controls go beside it."""
+def test_one_bit_starts_from_float_that_was_trained_as_long(tmp_path):
+    """The controls go beside it."""
     place = a_place(tmp_path)
-    finished, lines, _ = run(place, "adcless-64", chains=("taught", "taught-controls"))
+    finished, lines, _ = run(place, "adcless-64", chains=("long", "long-controls"))
     assert finished
     steps = [line.split()[5] for line in lines]
-    assert steps == ["float-long", "taught", "quantised-taught", "float-whole"]
-    todo = list(jobs(["nmnist"], ["adcless-64"], [0], ["taught"]))[-1]
-    held = json.loads(place.result(todo, "taught").read_text())
-    assert (held["from"], held["teacher"], held["rate"]) == ("float-long", "float-long", 4e-3)
+    assert steps == ["float-long", "long", "quantised-whole", "float-whole"]
+    todo = list(jobs(["nmnist"], ["adcless-64"], [0], ["long"]))[-1]
+    held = json.loads(place.result(todo, "long").read_text())
+    assert (held["from"], held["rate"]) == ("float-long", 4e-3)
     assert (held["epochs"], held["epochs_in_all"]) == (4, 8)
-    rows = (place.folder(todo, "taught") / "metrics.jsonl").read_text().splitlines()
-    assert all(json.loads(row)["distance"] > 0 for row in rows)
 
 
 @pytest.mark.campaign(0)

@@ -53,7 +53,7 @@ def test_ideas_are_stages_of_the_same_length_that_say_what_they_decide():
     assert {(s.kind, s.epochs) for s in stages.values()} == {("target", 18)}
     assert stages["slow"] == replace(stages["long"], rate=2e-3)
     assert stages["taught"] == replace(stages["long"], teacher=teacher)
-    assert stages["averaged"] == replace(stages["taught"], averaged=5)
+    assert stages["averaged"] == replace(stages["long"], averaged=5)
     assert all(idea.decides.startswith("whether ") for idea in one_bit_trials.IDEAS.values())
 
 
