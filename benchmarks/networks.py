@@ -15,7 +15,8 @@ from mapper.ir.core import INT64, SPIKE, Array, Const, Graph, IntType, Span, Sta
 from mapper.ir.crossbar import CrossbarMvm, partial_sum_range
 from mapper.ir.encoding import Encoding
 from mapper.ir.hardware import UpdateMembrane
-from mapper.ir.neurons import Decay, Reset
+from mapper.ir.leaks import Decay
+from mapper.ir.neurons import Reset
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.windows import Window, transposed_window
 

@@ -20,8 +20,9 @@ from mapper.ir.core import (
     Value,
 )
 from mapper.ir.infer import substitute
+from mapper.ir.leaks import Decay
 from mapper.ir.network import FakeQuantize, Reshape, Scale
-from mapper.ir.neurons import Decay, IntegerNeuron, Neuron
+from mapper.ir.neurons import IntegerNeuron, Neuron
 from passes.base import Pass, RefusedGraphError
 from passes.facts import CODED_INPUTS, INTEGER_WEIGHTS, NO_MEANS, Fact
 from passes.integers import meaning

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from mapper.ir.assignment import DIGITAL
 from mapper.ir.core import IntType, Value
 from mapper.ir.encoding import Encoding, Kind
+from mapper.ir.leaks import Rounding
 from mapper.ir.limits import MOST_CELL_BITS, MOST_PLANE_BITS
 from mapper.ir.readout_kinds import READOUTS, ReadoutForm, ReadoutKind
 from targets.devices.device import Device
@@ -200,6 +201,10 @@ class NeuronUnit:
     leaks: tuple[LeakKind, ...]
     leak_bits: Annotated[int, Bounds(0, 16)]
     """Fraction bits of a multiplied leak; 0 where it cannot multiply."""
+    leak_rounding: Rounding = "floor"
+    """Of the bits that the shift of a leak drops."""
+    fraction_bits: Annotated[int, Bounds(0, 12)] | None = None
+    """Bits of a membrane below one step of its input; None: as many as its width has room for."""
 
     def problems(self) -> Iterator[str]:
         if not self.leaks or len(set(self.leaks)) != len(self.leaks):

@@ -9,8 +9,9 @@ import numpy as np
 from mapper.ir.core import FLOAT, SPIKE, Coding, Const, Graph, IntType, Op, Value
 from mapper.ir.encoding import Kind
 from mapper.ir.evaluate import defined_values
+from mapper.ir.leaks import Decay
 from mapper.ir.network import AvgPool2d, FakeQuantize, MaxPool2d, Scale, SumPool2d
-from mapper.ir.neurons import Decay, Reset
+from mapper.ir.neurons import Reset
 from mapper.ir.readout import ShiftAndAdd
 from mapper.ir.serialize import OPS
 from mapper.ir.synapses import Conv2d, ConvTranspose2d, Linear
@@ -91,8 +92,9 @@ def _integer_neuron(on_chip: bool) -> Graph:
             bias=-1,
             floor=-7,
             strict=not on_chip,
-            decay=Decay(kind="shift", shift=2),
+            decay=Decay(kind="shift", shift=2, rounding="nearest"),
             current_decay=Decay(kind="multiply", shift=4, multiplier=net.constant("d", [9, 8, 7])),
+            input_decay=Decay(kind="shift", shift=1, rounding="toward-zero"),
             reset=Reset(kind="subtract", amount=3, phase="guarded"),
             initial=np.array([1, 0, -1]),
             output="v_out",

@@ -10,14 +10,15 @@ Choices are drawn one by one, so they shrink; the numbers in arrays come from a 
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from hypothesis import strategies as st
 
 from mapper.ir.core import SPIKE, Array, Graph, IntType, Span, Value
 from mapper.ir.encoding import ENCODINGS, Encoding
-from mapper.ir.neurons import Decay, Reset
+from mapper.ir.leaks import Decay, Rounding
+from mapper.ir.neurons import Reset
 from mapper.ir.synapses import Conv2d, ConvTranspose2d, Linear
 from mapper.ir.windows import Window, transposed_window
 from tests.builders import Builder, Readout, adc, ideal, sense_amp
@@ -275,7 +276,10 @@ def _decay(net: Builder, draw: Draw, parameter: Callable[[int, int], Any]) -> De
     if kind == "multiply":
         factor = net.scalar(f"factor{len(net.constants)}", parameter(-3, 15))
     return Decay(
-        kind=kind, shift=0 if kind == "none" else draw(st.integers(1, 4)), multiplier=factor
+        kind=kind,
+        shift=0 if kind == "none" else draw(st.integers(1, 4)),
+        multiplier=factor,
+        rounding=draw(st.sampled_from(get_args(Rounding))),
     )
 
 

@@ -34,6 +34,7 @@ from mapper.ir.core import Const, Constants, Graph, IntType, Op, Scalar, State, 
 from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.edges import ANALOGUE, Edge, carries, edges
 from mapper.ir.hardware import ScaledAdd
+from mapper.ir.leaks import Decay
 from mapper.ir.network import (
     Add,
     AvgPool2d,
@@ -45,7 +46,7 @@ from mapper.ir.network import (
     Scale,
     SumPool2d,
 )
-from mapper.ir.neurons import Decay, IntegerNeuron, Neuron
+from mapper.ir.neurons import IntegerNeuron, Neuron
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import Conv2d, ConvTranspose2d, Linear, Synapse
 from mapper.ir.tables import OpTable

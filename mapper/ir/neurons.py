@@ -33,9 +33,9 @@ from mapper.ir.core import (
     Scalar,
     Type,
     Value,
-    greatest_of,
     param,
 )
+from mapper.ir.leaks import NO_DECAY, Decay
 from mapper.ir.network import broadcast_problems
 
 ResetKind = Literal["none", "subtract", "value"]
@@ -119,36 +119,6 @@ class Neuron(Op):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decay(Part):
-    """An integer leak: ``v``, ``v - (v >> shift)`` or ``(v * multiplier) >> shift`` (floor)."""
-
-    kind: Literal["none", "shift", "multiply"] = "none"
-    shift: int = 0
-    multiplier: int | Const = 0
-
-    def apply(self, constants: Constants, v: Array) -> Array:
-        if self.kind == "none":
-            return v
-        if self.kind == "shift":
-            kept: Array = v - (v >> self.shift)
-            return kept
-        multiplier = param(constants, self.multiplier, INT64)
-        leaked: Array = (v * multiplier) >> self.shift
-        return leaked
-
-    def problems(self, constants: Constants, state: IntType) -> Iterator[str]:
-        """Yield why the leak is impossible for a state of this width."""
-        if self.kind == "none":
-            return
-        if not 1 <= self.shift <= 30:
-            yield f"leak shift {self.shift} is outside 1..30"
-        if self.kind == "multiply":
-            greatest = greatest_of(param(constants, self.multiplier, INT64))
-            if greatest >= 1 << (62 - state.bits):
-                yield f"leak multiplier {greatest} on {state} may pass 63 bits"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class IntegerNeuron(Op):
     """A layer of integer neurons, saturating at the width of their state.
 
@@ -169,10 +139,10 @@ class IntegerNeuron(Op):
     current_next: Value | None = None
 
     fraction_bits: int = 0
-    decay: Decay = Decay()
+    decay: Decay = NO_DECAY
     bias: int | Const = 0
-    current_decay: Decay = Decay()
-    input_decay: Decay = Decay()
+    current_decay: Decay = NO_DECAY
+    input_decay: Decay = NO_DECAY
     threshold: int | Const = 1
     strict: bool = False
     reset: Reset = Reset()

@@ -34,6 +34,7 @@ Readout = Literal["SENSE", "ADC"]
 Quick = Literal["BY_FLOATS", "BY_COLUMN", "EVEN"]
 """Codes of an ADC by divisions, by 16-bit products, by those where all columns have one ADC."""
 Leak = Literal["NO_LEAK", "SHIFT_LEAK", "FACTOR_LEAK"]
+Rounding = Literal["FLOOR", "TOWARD_ZERO", "NEAREST"]
 Phase = Literal["SAME", "NEXT", "LATE", "GUARDED"]
 
 
@@ -224,10 +225,13 @@ class Neurons:
     """Whether a reset of it can neither set the membrane nor leave its type."""
     leak: Leak
     leak_shift: int
+    leak_rounding: Rounding
     current_leak: Leak
     current_shift: int
+    current_rounding: Rounding
     input_leak: Leak
     input_shift: int
+    input_rounding: Rounding
     vmin: int
     vmax: int
     imin: int

@@ -8,7 +8,8 @@ import numpy as np
 
 from mapper.diagnostics import Diagnostic, MappingError, refuse
 from mapper.ir.core import Array, Graph
-from mapper.ir.neurons import Decay, Neuron
+from mapper.ir.leaks import NO_DECAY, Decay
+from mapper.ir.neurons import Neuron
 from passes.integers.meaning import Meaning
 from passes.shared.rewrite import number, simplest
 from targets import NeuronUnit, targets_with_membranes
@@ -21,8 +22,6 @@ _MAX_FRACTION_BITS = 12
 
 _WIDEST_DRIVE = 60
 """Bits of a neuron's input with its fraction bits; 64-bit integers hold their sums."""
-
-NO_DECAY = Decay()
 
 _SNAP = 1e-6
 """A threshold this near an integer number of steps is that integer: the rest is rounding noise
@@ -146,8 +145,18 @@ def _fraction_bits(graph: Graph, op: Neuron, x: Meaning, gain: Array, unit: Neur
     if x.type.bits > _WIDEST_DRIVE:
         raise _refuse(op, "membrane-too-narrow", f"its input takes {x.type.bits} bits")
     spare = floor(log2(room / (_HEADROOM * max(highest, 1.0))))
-    wanted = min(max(spare, 0), _MAX_FRACTION_BITS, _WIDEST_DRIVE - x.type.bits)
-    return min(wanted, _bits_that_fit(graph, op, gain, room))
+    most = min(_WIDEST_DRIVE - x.type.bits, _bits_that_fit(graph, op, gain, room))
+    if unit.fraction_bits is None:
+        return min(max(spare, 0), _MAX_FRACTION_BITS, most)
+    if unit.fraction_bits > most:
+        raise _refuse(
+            op,
+            "membrane-too-narrow",
+            f"with the {unit.fraction_bits} fraction bits of the target its threshold or reset is "
+            f"too wide for membranes of {unit.membrane_bits} bits, {most} would fit",
+            help=_wider(room * 2.0 ** (unit.fraction_bits - most)),
+        )
+    return unit.fraction_bits
 
 
 def _bits_that_fit(graph: Graph, op: Neuron, gain: Array, room: int) -> int:
@@ -186,12 +195,12 @@ def _leak(op: Neuron, leak: Array, unit: NeuronUnit) -> Leak:
     if shift is not None and "shift" in unit.leaks:
         exact = abs(1 - 2.0**-shift - float(leak)) < _EXACT_LEAK
         if exact or not multiplies:
-            return Leak(decay=Decay(kind="shift", shift=shift))
+            return Leak(decay=Decay(kind="shift", shift=shift, rounding=unit.leak_rounding))
     if not multiplies:
         raise _refuse(op, "unsupported-leak", f"its leak of {leak} needs a multiplier")
     if float(np.abs(leak).max()) * (1 << unit.leak_bits) >= 1 << (62 - unit.membrane_bits):
         raise _refuse(op, "unsupported-leak", f"its leak of {np.abs(leak).max():g} is no leak")
-    decay = Decay(kind="multiply", shift=unit.leak_bits)
+    decay = Decay(kind="multiply", shift=unit.leak_bits, rounding=unit.leak_rounding)
     return Leak(decay=decay, multiplier=np.rint(leak * (1 << unit.leak_bits)))
 
 

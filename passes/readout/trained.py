@@ -7,7 +7,8 @@ from mapper.diagnostics import Diagnostic, MappingError
 from mapper.ir.assignment import DIGITAL, Choice
 from mapper.ir.core import Graph, IntType, Op, Span
 from mapper.ir.crossbar import CrossbarMvm
-from mapper.ir.neurons import Decay, IntegerNeuron
+from mapper.ir.leaks import SAID, Decay
+from mapper.ir.neurons import IntegerNeuron
 from mapper.ir.readout import BitlineRead, SenseAmpRead
 from mapper.ir.readout_kinds import READOUTS
 from mapper.ir.synapses import Synapse
@@ -165,5 +166,10 @@ def _neuron(op: IntegerNeuron, target: Target) -> str:
             return (
                 f"trained with a leak of {decay.shift} fraction bits, "
                 f"'{target.name}' has {unit.leak_bits}"
+            )
+        if decay.kind != "none" and decay.rounding != unit.leak_rounding:
+            return (
+                f"trained with a leak that rounds {SAID[decay.rounding]}, that of "
+                f"'{target.name}' rounds {SAID[unit.leak_rounding]}"
             )
     return ""

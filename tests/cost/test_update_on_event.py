@@ -16,7 +16,8 @@ from mapper.diagnostics import MappingError
 from mapper.ir.core import SPIKE, Array, Graph, Span, Value
 from mapper.ir.crossbar import CrossbarMvm, driven_wordlines
 from mapper.ir.evaluate import evaluate
-from mapper.ir.neurons import Decay, IntegerNeuron, Reset
+from mapper.ir.leaks import Decay
+from mapper.ir.neurons import IntegerNeuron, Reset
 from mapper.ir.windows import Window
 from targets import EventGating, Target, load_target
 from tests.campaigns import examples

@@ -18,7 +18,7 @@ from mapper.build.folder import graph_problem
 from mapper.diagnostics import MappingError
 from mapper.executor.engine import ENGINES
 from mapper.ir.core import Array, Graph, IntType
-from mapper.ir.neurons import Decay
+from mapper.ir.leaks import Decay
 from mapper.ir.serialize import from_json
 from mapper.ir.weights import narrow
 from tests.engines import AVAILABLE

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from mapper.ir.core import IntType
-from mapper.ir.neurons import Decay, Reset
+from mapper.ir.leaks import Decay
+from mapper.ir.neurons import Reset
 from tests.builders import Builder
 from tests.engines import run_everywhere
 
@@ -76,6 +77,28 @@ def test_leaks_round_down():
     assert traces([-5, 0], spiking=False, decay=Decay(kind="shift", shift=1)) == ([-5, -2],) * 2
     times = Decay(kind="multiply", shift=2, multiplier=3)
     assert traces([-5, 0], spiking=False, decay=times) == ([-5, -4],) * 2
+
+
+@pytest.mark.parametrize(
+    ("rounding", "shift", "multiply"),
+    [
+        # v/4: -1.75 -1.5 -1.25 -0.5 0.5 1.25 1.5 1.75; the shift takes it away, 1/4 keeps it
+        ("floor", [-5, -4, -3, -1, 2, 4, 5, 6], [-2, -2, -2, -1, 0, 1, 1, 1]),
+        ("toward-zero", [-6, -5, -4, -2, 2, 4, 5, 6], [-1, -1, -1, 0, 0, 1, 1, 1]),
+        ("nearest", [-5, -4, -4, -2, 2, 4, 4, 5], [-2, -2, -1, 0, 0, 1, 2, 2]),
+    ],
+)
+def test_leaks_round_as_they_say(rounding, shift, multiply):
+    starts = np.array([-7, -6, -5, -2, 2, 5, 6, 7])
+    kinds = {"shift": shift, "multiply": multiply}
+    for kind, kept in kinds.items():
+        net = Builder()
+        x = net.input("x", (8,), IntType(6, signed=True))
+        decay = Decay(kind=kind, shift=2, multiplier=1, rounding=rounding)
+        out = net.integer_neurons(x, spiking=False, membrane=I8, decay=decay, initial=starts)
+        net.output(out)
+        (found,) = run_everywhere(net.graph(), {"x": np.zeros((1, 1, 8), np.int64)}).values()
+        assert found.ravel().tolist() == kept
 
 
 def test_a_membrane_of_4_bits_saturates_at_7_and_minus_8():

@@ -5,7 +5,8 @@ import pytest
 
 from mapper.ir.core import FLOAT, SPIKE, Graph, IntType, State, Value
 from mapper.ir.evaluate import evaluate
-from mapper.ir.neurons import Decay, IntegerNeuron, Neuron, Reset
+from mapper.ir.leaks import Decay
+from mapper.ir.neurons import IntegerNeuron, Neuron, Reset
 from mapper.ir.verify import check_graph
 
 I8 = IntType(8, signed=True)

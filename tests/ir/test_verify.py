@@ -9,8 +9,9 @@ from mapper.ir.core import FLOAT, SPIKE, Coding, Const, Graph, IntType, Op, Span
 from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.encoding import Encoding
 from mapper.ir.hardware import ScaledAdd
+from mapper.ir.leaks import Decay
 from mapper.ir.network import Add, Concat, Merge, Reshape, Take
-from mapper.ir.neurons import Decay, IntegerNeuron, Neuron
+from mapper.ir.neurons import IntegerNeuron, Neuron
 from mapper.ir.ranges import op_range_problems
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import Linear

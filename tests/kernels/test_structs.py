@@ -36,6 +36,7 @@ WORDS = {
     "readout": structs.Readout,
     "quick": structs.Quick,
     "leak": structs.Leak,
+    "rounding": structs.Rounding,
     "reset": arrays.Reset,
     "phase": structs.Phase,
 }

@@ -1,6 +1,7 @@
 """Quantisation, on weights and thresholds whose integers can be worked out by hand."""
 
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from mapper.diagnostics import MappingError
 from mapper.ir.core import FLOAT, SPIKE, Const, Graph, IntType, State, Value
 from mapper.ir.evaluate import evaluate
 from mapper.ir.hardware import ScaledAdd
+from mapper.ir.leaks import Rounding
 from mapper.ir.network import Scale
 from mapper.ir.neurons import IntegerNeuron, Neuron, Reset
 from mapper.ir.synapses import Linear
@@ -17,7 +19,7 @@ from mapper.pipeline import make_passes, run_passes
 from passes import QuantizeWeights
 from passes.integers.rounding import nearest
 from passes.quantize_weights import best_scales
-from targets import load_target
+from targets import Target, load_target
 from tests.networks import NetworkBuilder, assigned
 
 IDEAL = load_target("ideal-128")
@@ -49,8 +51,9 @@ def one_neuron(weights: list[float], threshold: float, **options: object) -> Gra
     return graph
 
 
-def integers(graph: Graph, target: str = "ideal-128") -> Graph:
-    return run_passes(graph, load_target(target), make_passes(), stop_after="quantize-neurons")[0]
+def integers(graph: Graph, target: str | Target = "ideal-128") -> Graph:
+    facts = load_target(target) if isinstance(target, str) else target
+    return run_passes(graph, facts, make_passes(), stop_after="quantize-neurons")[0]
 
 
 def neuron_of(graph: Graph) -> IntegerNeuron:
@@ -151,6 +154,23 @@ def test_a_leak_of_seven_eighths_is_a_shift():
 def test_any_other_leak_is_multiplied():
     neuron = neuron_of(integers(one_neuron([1.0], 1.0, leak=0.8)))
     assert neuron.decay.multiplier == round(0.8 * 2**16)
+
+
+@pytest.mark.parametrize("leak", [0.875, 0.8])
+@pytest.mark.parametrize("rounding", get_args(Rounding))
+def test_leaks_round_and_membranes_are_as_fine_as_the_target_has_them(leak, rounding):
+    unit = replace(IDEAL.neuron, leak_rounding=rounding, fraction_bits=5)
+    graph = one_neuron([1.0], 1.0, leak=leak)
+    neuron = neuron_of(integers(graph, replace(IDEAL, neuron=unit)))
+    assert (neuron.decay.rounding, neuron.fraction_bits) == (rounding, 5)
+
+
+def test_fraction_bits_of_a_target_that_leave_no_room_are_refused():
+    unit = replace(load_target("adcless-64").neuron, fraction_bits=12)
+    graph = one_neuron([1.0], threshold=2.0)  # 14 steps, of 2**15
+    with pytest.raises(MappingError, match="the 12 fraction bits of the target") as refused:
+        integers(graph, replace(load_target("adcless-64"), neuron=unit))
+    assert refused.value.diagnostics[0].code == "membrane-too-narrow"
 
 
 def refusal(graph: Graph, target: str = "adcless-64") -> str:

@@ -302,6 +302,14 @@ TABLES = [
         ["[neuron] leak_bits is 3, but leaks does not name 'multiply'"],
     ),
     (
+        "leak_bits = 0",
+        'leak_bits = 0\nleak_rounding = "up"\nfraction_bits = 13',
+        [
+            "[neuron] leak_rounding must be 'floor' or 'toward-zero' or 'nearest', got 'up'",
+            "[neuron] fraction_bits must be 0..12, got 13",
+        ],
+    ),
+    (
         'kind = "sense-amp"\nbits = 1\ncolumns_per_readout = 1\nreference = "constant"\n'
         "levels = [0, 1]",
         'kind = "flash"\nbits = 7\ncolumns_per_readout = 1\nreference = "constant"',

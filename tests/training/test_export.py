@@ -209,6 +209,9 @@ def test_other_options_and_readouts_are_refused(tmp_path):
     target.write_text(text.replace("leak_bits = 12", "leak_bits = 8"))
     with pytest.raises(MappingError, match="leak of 12 fraction bits, 'edited' has 8"):
         api.compile_model(path, str(target), tmp_path / "build")
+    target.write_text(text.replace("leak_bits = 12", 'leak_bits = 12\nleak_rounding = "nearest"'))
+    with pytest.raises(MappingError, match="a leak that rounds down, that of 'edited' rounds to t"):
+        api.compile_model(path, str(target), tmp_path / "build")
     counts = harden(a_network(), "adcless-64", input_bits=4)
     export_onnx(counts, path, x)
     narrow = tmp_path / "narrow.toml"

@@ -10,9 +10,23 @@ from mapper.ir.core import INT64, Array, Constants, IntType, Scalar, Value, para
 from mapper.ir.neurons import IntegerNeuron
 from mapper.kernels import core
 from mapper.kernels.arrays import Arrays, Numbers, Reset
-from mapper.kernels.structs import Leak, NeuronResults, Neurons, NeuronStates, Phase, Sums, as_read
+from mapper.kernels.structs import (
+    Leak,
+    NeuronResults,
+    Neurons,
+    NeuronStates,
+    Phase,
+    Rounding,
+    Sums,
+    as_read,
+)
 
 _LEAKS: dict[str, Leak] = {"none": "NO_LEAK", "shift": "SHIFT_LEAK", "multiply": "FACTOR_LEAK"}
+_ROUNDINGS: dict[str, Rounding] = {
+    "floor": "FLOOR",
+    "toward-zero": "TOWARD_ZERO",
+    "nearest": "NEAREST",
+}
 _RESETS: dict[str, Reset] = {"none": "NO_RESET", "subtract": "SUBTRACT", "value": "TO_VALUE"}
 _PHASES: dict[str, Phase] = {"same": "SAME", "next": "NEXT", "late": "LATE", "guarded": "GUARDED"}
 
@@ -159,10 +173,13 @@ def _neurons(
         simple=fast is not None and _is_simple(op, fast),
         leak=_LEAKS[op.decay.kind],
         leak_shift=op.decay.shift,
+        leak_rounding=_ROUNDINGS[op.decay.rounding],
         current_leak=_LEAKS[op.current_decay.kind],
         current_shift=op.current_decay.shift,
+        current_rounding=_ROUNDINGS[op.current_decay.rounding],
         input_leak=_LEAKS[op.input_decay.kind],
         input_shift=op.input_decay.shift,
+        input_rounding=_ROUNDINGS[op.input_decay.rounding],
         vmin=membrane.min,
         vmax=membrane.max,
         imin=current.min,
@@ -182,7 +199,8 @@ def _neurons(
 
 def _fast_tables(op: IntegerNeuron, tables: dict[str, Array]) -> Array | None:
     """Return the tables of the 32-bit neuron, ``int32 [5, N]``; None where it is not exact."""
-    plain = op.current is None and op.decay.kind != "multiply" and op.spike_phase == "same"
+    shifts = op.decay.kind == "none" or (op.decay.kind, op.decay.rounding) == ("shift", "floor")
+    plain = op.current is None and shifts and op.spike_phase == "same"
     if not plain or (op.reset.kind != "none" and op.reset.phase != "same"):
         return None
     assert isinstance(op.membrane.type, IntType)

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from mapper.executor.names import comment
 from mapper.executor.numpy.readouts import table_text
 from mapper.ir.core import Const, Constants, IntType, Scalar, param
-from mapper.ir.neurons import Decay, IntegerNeuron
+from mapper.ir.leaks import Decay
+from mapper.ir.neurons import IntegerNeuron
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +46,22 @@ class _Writer:
         if decay.kind == "none":
             return variable
         if decay.kind == "shift":
-            return f"{variable} - ({variable} >> {decay.shift})"
-        return f"({variable} * {self.number(name, decay.multiplier)} >> {decay.shift})"
+            return f"{variable} - {self.shifted(variable, decay)}"
+        product = f"{variable} * {self.number(name, decay.multiplier)}"
+        if decay.rounding != "floor":
+            self.lines.append(f"product = {product}")
+            product = "product"
+        return self.shifted(product, decay)
+
+    def shifted(self, x: str, decay: Decay) -> str:
+        """Return ``mapper.ir.leaks.shifted`` of an expression, a name where it is used twice."""
+        bits = decay.shift
+        more = {
+            "floor": "",
+            "toward-zero": f" + ({x} < 0) * {(1 << bits) - 1}",
+            "nearest": f" + {(1 << (bits - 1)) - 1} + ({x} >> {bits} & 1)",
+        }
+        return f"({x}{more[decay.rounding]} >> {bits})"
 
     def saturate(self, variable: str, type: IntType) -> None:
         self.lines.append(f"{variable} = np.clip({variable}, {type.min}, {type.max})")

@@ -16,6 +16,7 @@ from mapper.ir.copies import over_positions
 from mapper.ir.core import INT64, Const, Constants, IntType, Scalar, Span, Value, param
 from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.hardware import ScaledAdd
+from mapper.ir.leaks import Decay
 from mapper.ir.network import (
     Add,
     AvgPool2d,
@@ -29,7 +30,7 @@ from mapper.ir.network import (
     Take,
     Transpose,
 )
-from mapper.ir.neurons import Decay, IntegerNeuron, Neuron
+from mapper.ir.neurons import IntegerNeuron, Neuron
 from mapper.ir.readout import AdcRead, BitlineRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import Synapse
 from mapper.ir.tables import OpTable
@@ -272,8 +273,18 @@ def _decayed(at: Lowering, decay: Decay, v: str) -> str:
     if decay.kind == "none":
         return v
     if decay.kind == "shift":
-        return n.op("Sub", v, n.shift_right(v, decay.shift))
-    return n.shift_right(n.op("Mul", v, at.parameter(decay.multiplier, _WIDE)), decay.shift)
+        return n.op("Sub", v, _shifted(n, v, decay))
+    return _shifted(n, n.op("Mul", v, at.parameter(decay.multiplier, _WIDE)), decay)
+
+
+def _shifted(n: Nodes, x: str, decay: Decay) -> str:
+    """Write ``mapper.ir.leaks.shifted``."""
+    if decay.rounding == "toward-zero":
+        return n.op("Div", x, n.number(1 << decay.shift))  # as ONNX divides integers
+    if decay.rounding == "nearest":
+        odd = n.op("Mod", n.shift_right(x, decay.shift), n.number(2))
+        x = n.op("Add", n.op("Add", x, n.number((1 << (decay.shift - 1)) - 1)), odd)
+    return n.shift_right(x, decay.shift)
 
 
 _REALS = "it is not computed in integers"

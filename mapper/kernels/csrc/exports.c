@@ -14,7 +14,7 @@ typedef struct { const char *name; const char *const *numbers, *const *arrays; }
 #define GROUP(name, members) {name, (const Constant[]){members(CONSTANT){NULL, 0}}},
 static const Group groups[] = {
     GROUP("kind", KINDS) GROUP("mode", MODES) GROUP("readout", READOUTS) GROUP("quick", QUICKS)
-    GROUP("leak", LEAKS) GROUP("reset", RESETS) GROUP("phase", PHASES) GROUP("limit", LIMITS)
+    GROUP("leak", LEAKS) GROUP("rounding", ROUNDINGS) GROUP("reset", RESETS) GROUP("phase", PHASES) GROUP("limit", LIMITS)
     {NULL, NULL}};
 
 #define NAMED(name, ...) #name,

@@ -3,11 +3,12 @@
  * INTERFACE is raised whenever Python hands over something else: other names, or an array in
  * another layout. Python refuses kernels of another number; see mapper/kernels/core.py.
  */
-enum { INTERFACE = 8 };
+enum { INTERFACE = 9 };
 
 #define NEURON_FIELDS(F)                                                                        \
   F(fired) F(reset) F(phase) F(spike_next) F(has_current) F(has_floor) F(fraction) F(fast) F(simple)      \
-  F(leak) F(leak_shift) F(current_leak) F(current_shift) F(input_leak) F(input_shift)           \
+  F(leak) F(leak_shift) F(leak_rounding) F(current_leak) F(current_shift) F(current_rounding)   \
+  F(input_leak) F(input_shift) F(input_rounding)                                                \
   F(vmin) F(vmax) F(imin) F(imax) F(per_position) F(Nw)
 
 #define LAYER_FIELDS(F)                                                                         \

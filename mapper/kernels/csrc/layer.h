@@ -23,6 +23,7 @@
  * has the same ADC; see quick.h. */
 #define QUICKS(E) E(BY_FLOATS) E(BY_COLUMN) E(EVEN)
 #define LEAKS(E) E(NO_LEAK) E(SHIFT_LEAK) E(FACTOR_LEAK)
+#define ROUNDINGS(E) E(FLOOR) E(TOWARD_ZERO) E(NEAREST)
 #define RESETS(E) E(NO_RESET) E(SUBTRACT) E(TO_VALUE)
 #define PHASES(E) E(SAME) E(NEXT) E(LATE) E(GUARDED)
 enum { KINDS(MEMBER) };
@@ -30,6 +31,7 @@ enum { MODES(MEMBER) };
 enum { READOUTS(MEMBER) };
 enum { QUICKS(MEMBER) };
 enum { LEAKS(MEMBER) };
+enum { ROUNDINGS(MEMBER) };
 enum { RESETS(MEMBER) };
 enum { PHASES(MEMBER) };
 
@@ -61,7 +63,8 @@ typedef struct { int32_t ylo, yhi, ystep, xlo, xhi, xstep, reach_y, reach_x; } R
 typedef struct {
   int64_t fired; /* spikes leave */
   int64_t reset, phase, spike_next, has_current, has_floor, fraction, fast, simple;
-  int64_t leak, leak_shift, current_leak, current_shift, input_leak, input_shift;
+  int64_t leak, leak_shift, leak_rounding, current_leak, current_shift, current_rounding;
+  int64_t input_leak, input_shift, input_rounding;
   int64_t vmin, vmax, imin, imax, per_position;
   /* [P or 1][N] each; 64-bit so that every verified parameter fits */
   const int64_t *bias, *threshold, *amount, *floor, *factor, *current_factor, *input_factor;

@@ -1,8 +1,15 @@
 /* Integer neurons, in the order of mapper/ir/neurons.py. */
 
-static AI int64_t leaked(int64_t v, int64_t kind, int64_t shift, int64_t factor) {
-  if (kind == SHIFT_LEAK) return v - (v >> shift);
-  return kind == FACTOR_LEAK ? (v * factor) >> shift : v;
+/* x / 2**bits as an integer, as mapper/ir/leaks.py rounds it */
+static AI int64_t shifted(int64_t x, int64_t bits, int64_t rounding) {
+  const int64_t whole = x >> bits, step = (int64_t)1 << bits;
+  if (rounding == TOWARD_ZERO) return (x + (x < 0 ? step - 1 : 0)) >> bits;
+  return rounding == NEAREST ? (x + (step >> 1) - 1 + (whole & 1)) >> bits : whole;
+}
+
+static AI int64_t leaked(int64_t v, int64_t kind, int64_t shift, int64_t rounding, int64_t factor) {
+  if (kind == SHIFT_LEAK) return v - shifted(v, shift, rounding);
+  return kind == FACTOR_LEAK ? shifted(v * factor, shift, rounding) : v;
 }
 
 static AI int64_t clipped(int64_t v, int64_t low, int64_t high) {
@@ -13,16 +20,17 @@ static AI int64_t clipped(int64_t v, int64_t low, int64_t high) {
 static AI int NAME(update_one)(const Neurons *n, int64_t j, int64_t x, int32_t *v, int32_t *i) {
   int64_t drive = (int64_t)((uint64_t)x << n->fraction) + n->bias[j];
   if (n->has_current) {
-    int64_t c = leaked(*i, n->current_leak, n->current_shift, n->current_factor[j]) + drive;
+    int64_t c = leaked(*i, n->current_leak, n->current_shift, n->current_rounding,
+                       n->current_factor[j]) + drive;
     c = clipped(c, n->imin, n->imax);
     *i = (int32_t)c;
-    drive = leaked(c, n->input_leak, n->input_shift, n->input_factor[j]);
+    drive = leaked(c, n->input_leak, n->input_shift, n->input_rounding, n->input_factor[j]);
   }
   const int64_t threshold = n->threshold[j], amount = n->amount[j];
   int64_t u = *v;
   const int late = n->fired && u >= threshold && (n->phase != SAME || n->spike_next);
   if (n->reset == TO_VALUE && n->phase == NEXT && late) u = amount;
-  u = leaked(u, n->leak, n->leak_shift, n->factor[j]) + drive;
+  u = leaked(u, n->leak, n->leak_shift, n->leak_rounding, n->factor[j]) + drive;
   if (n->reset == SUBTRACT && n->phase == NEXT && late) u -= amount;
   if (n->reset == TO_VALUE && n->phase == LATE && late) u = amount;
   u = clipped(u, n->vmin, n->vmax);

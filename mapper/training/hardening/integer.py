@@ -30,6 +30,7 @@ from mapper.ir.core import EXACT_SINGLE, Array, Const, Graph, IntType, Op, Scala
 from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.evaluate import recorded_names
 from mapper.ir.hardware import ScaledAdd
+from mapper.ir.leaks import Decay, shifted
 from mapper.ir.network import (
     Add,
     AvgPool2d,
@@ -42,7 +43,7 @@ from mapper.ir.network import (
     Scale,
     SumPool2d,
 )
-from mapper.ir.neurons import Decay, IntegerNeuron, Neuron
+from mapper.ir.neurons import IntegerNeuron, Neuron
 from mapper.ir.readout import AdcRead, BitlineRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.readout_kinds import READOUTS
 from mapper.ir.synapses import Synapse
@@ -297,8 +298,13 @@ def _leaked(net: IntegerNetwork, decay: Decay, v: Tensor) -> Tensor:
     if decay.kind == "none":
         return v
     if decay.kind == "shift":
-        return v - (v >> decay.shift)
-    return (v * net.number(decay.multiplier)) >> decay.shift
+        return v - _shifted(v, decay)
+    return _shifted(v * net.number(decay.multiplier), decay)
+
+
+def _shifted(v: Tensor, decay: Decay) -> Tensor:
+    kept: Tensor = shifted(v, decay.shift, decay.rounding)
+    return kept
 
 
 def _saturated(u: Tensor, held: Value) -> Tensor:

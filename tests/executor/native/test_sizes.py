@@ -12,7 +12,8 @@ from mapper.executor.native import NativeExecutor
 from mapper.executor.native.held import layout, pack, unpack
 from mapper.ir.core import IntType, Value
 from mapper.ir.evaluate import evaluate
-from mapper.ir.neurons import Decay, Reset
+from mapper.ir.leaks import Decay
+from mapper.ir.neurons import Reset
 from mapper.ir.readout import ShiftAndAdd
 from mapper.ir.windows import Window, transposed_window
 from mapper.kernels import core
