@@ -138,7 +138,7 @@ class _Rewriter:
         except MappingError as error:
             self.refused += error.diagnostics
             form = self._integer_form(op, [meaning.plain(m.value) for m in known])
-        self.ops += [] if form.op is None else [form.op]
+        self.ops += [*form.before, *([] if form.op is None else [form.op])]
         self.constants.update(form.tables)
         self.meanings[op.results[0].name] = form.meaning
 

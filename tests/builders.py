@@ -263,12 +263,15 @@ class Builder(GraphBuilder):
         result = Value(name, IntType.spanning(low, high), shape)
         return self.add(replace(draft, result=result))
 
-    def scaled_add(self, terms: Sequence[Value], scales: Sequence[Any], shift: int = 0) -> Value:
+    def scaled_add(
+        self, terms: Sequence[Value], scales: Sequence[Any], offset: Any = 0, shift: int = 0
+    ) -> Value:
         name = self.numbered("scaled")
         consts = tuple(self.scalar(f"{name}.scale{i}", m) for i, m in enumerate(scales))
         op = ScaledAdd(
             terms=tuple(terms),
             scales=consts,
+            offset=self.scalar(f"{name}.offset", offset),
             shift=shift,
             result=Value(name, INT64, terms[0].shape),
         )

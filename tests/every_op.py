@@ -161,6 +161,12 @@ _GRAPHS: dict[str, Callable[[], Graph]] = {
     "net.fake_quantize": lambda: float_op((3,), _fake_quantize, step=[0.1, 0.2, 0.3]),
     "net.add": lambda: _integer_op((3,), lambda net, x: net.sum(x, x, x)),
     "net.merge": lambda: _integer_op((3,), lambda net, x: net.merge("iand", x, _twice(net, x))),
+    "net.multiply": lambda: _integer_op(
+        (2, 2, 3), lambda net, x: net.multiply(net.sum(x, x), _twice(net, x))
+    ),
+    "net.matmul": lambda: _integer_op(
+        (2, 2, 3), lambda net, x: net.matmul(net.sum(x, x), net.transpose(x, (0, 2, 1)))
+    ),
     "net.reshape": lambda: _integer_op((2, 3), lambda net, x: net.reshape(x, (6,))),
     "net.transpose": lambda: _integer_op((2, 3, 4), lambda net, x: net.transpose(x, (2, 0, 1))),
     "net.take": lambda: _integer_op((2, 3), lambda net, x: net.take(x, (2, 0, 0), axis=1)),
@@ -221,6 +227,14 @@ _MORE: dict[str, Callable[[], Graph]] = {
     ),
     "convolution of codes": lambda: _codes_op(
         lambda net, x: net.digital(Conv2d, x, np.ones((2, 1, 3, 3), np.int8), groups=2), I5
+    ),
+    "product of signed codes": lambda: _codes_op(lambda net, x: net.multiply(x, net.sum(x, x)), I5),
+    "signed codes behind a mask": lambda: _codes_op(
+        lambda net, x: net.multiply(net.integer_neurons(x, threshold=2), x), I5
+    ),
+    "matrices of signed codes": lambda: _codes_op(lambda net, x: net.matmul(x, net.sum(x, x)), I5),
+    "a sum with an offset": lambda: _codes_op(
+        lambda net, x: net.scaled_add((x,), (np.array([[[3]], [[5]]]),), -7, shift=1), I5
     ),
     "ternary": lambda: _codes_op(
         lambda net, x: net.crossbars(x, random_weights(8, 3), ternary(-1, 2), window=PAIRS)

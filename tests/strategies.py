@@ -100,9 +100,10 @@ def _layer(net: Builder, draw: Draw, rng: np.random.Generator, x: Value) -> Valu
         "scaled_add",
         "add",
         "reshape",
+        "multiply",
     ]
     if len(x.shape) == 3:
-        kinds += ["conv", "conv_transpose", "pool", "transpose"]
+        kinds += ["conv", "conv_transpose", "pool", "transpose", "matmul"]
     assert isinstance(x.type, IntType)
     if x.type.bits > 8:
         kinds = ["neurons"]  # wide sums become spikes before they drive wordlines again
@@ -356,7 +357,21 @@ def _add(net: Builder, draw: Draw, rng: np.random.Generator, x: Value) -> Value:
 def _scaled_add(net: Builder, draw: Draw, rng: np.random.Generator, x: Value) -> Value:
     per_channel = rng.integers(-5, 6, (x.shape[0], *(1 for _ in x.shape[1:])))
     spikes = net.integer_neurons(x, threshold=2)
-    return net.scaled_add([x, spikes], [3, per_channel], shift=draw(st.integers(0, 2)))
+    offset = draw(st.sampled_from([0, -3, per_channel]))
+    return net.scaled_add([x, spikes], [3, per_channel], offset, draw(st.integers(0, 2)))
+
+
+def _multiply(net: Builder, draw: Draw, rng: np.random.Generator, x: Value) -> Value:
+    spikes = net.integer_neurons(x, threshold=1)
+    factors = draw(st.permutations([x, draw(st.sampled_from([spikes, net.sum(x, spikes)]))]))
+    return net.multiply(*factors)
+
+
+def _matmul(net: Builder, draw: Draw, rng: np.random.Generator, x: Value) -> Value:
+    """Multiply the maps of every channel by each other, or by those of spikes."""
+    other = draw(st.sampled_from([x, net.integer_neurons(x, threshold=1)]))
+    turned = net.transpose(other, (0, 2, 1))
+    return net.matmul(*draw(st.permutations([x, turned])))
 
 
 _LAYERS: dict[str, Callable[[Builder, Draw, np.random.Generator, Value], Value]] = {
@@ -369,5 +384,7 @@ _LAYERS: dict[str, Callable[[Builder, Draw, np.random.Generator, Value], Value]]
     "transpose": _transpose,
     "reshape": _reshape,
     "add": _add,
+    "matmul": _matmul,
+    "multiply": _multiply,
     "scaled_add": _scaled_add,
 }

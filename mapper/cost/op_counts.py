@@ -33,6 +33,7 @@ from mapper.ir.network import (
     SumPool2d,
 )
 from mapper.ir.neurons import IntegerNeuron, Neuron
+from mapper.ir.products import MatMul, Multiply
 from mapper.ir.readout import AdcRead, BitlineRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.readout_kinds import READOUTS
 from mapper.ir.synapses import Synapse
@@ -99,9 +100,13 @@ def neuron_work(op: IntegerNeuron, makers: Makers, constants: Constants) -> Tall
 
 
 def scaled_add_work(op: ScaledAdd, makers: Makers, constants: Constants) -> Tally:
-    """Count the same, as wide as before the shift, and the products with scales that are not 1."""
+    """Count the same, as wide as before the shift, and the products with scales that are not 1.
+
+    An offset other than 0 is a term.
+    """
     results = prod(op.result.shape)
-    work = additions(results * (len(op.terms) - 1), bits_of(op.result) + op.shift)
+    terms = len(op.terms) + (op.offset != 0)
+    work = additions(results * (terms - 1), bits_of(op.result) + op.shift)
     for term, scale in zip(op.terms, op.scales, strict=True):
         work += multiplications(results, bits_of(term), scale, constants)
     return work
@@ -113,6 +118,33 @@ def pool_work(op: SumPool2d | MaxPool2d, makers: Makers, constants: Constants) -
         return Tally()
     each = prod(op.window.kernel) - 1
     return additions(prod(op.result.shape) * each, bits_of(op.result))
+
+
+def multiply_work(op: Multiply, makers: Makers, constants: Constants) -> Tally:
+    """Count products of numbers; a mask of spikes is a gate for each bit."""
+    return _products(prod(op.result.shape), op)
+
+
+def matmul_work(op: MatMul, makers: Makers, constants: Constants) -> Tally:
+    """Count the products and sums of a matrix product, and the traffic of its right factor.
+
+    The right factor is written to a buffer, and read once for each row of the left one.
+    """
+    results = prod(op.result.shape)
+    products = results * op.length
+    work = _products(products, op) + additions(products - results, bits_of(op.result))
+    read = products * bits_of(op.b)
+    return work + Tally(
+        buffer_write_bits=bits_of(op.b) * prod(op.b.shape), buffer_read_bits=read, fresh_bits=read
+    )
+
+
+def _products(count: int, op: Multiply | MatMul) -> Tally:
+    """Count products of two numbers of several bits; with a spike they are ANDs."""
+    a, b = bits_of(op.a), bits_of(op.b)
+    if min(a, b) < 2:
+        return Tally()
+    return Tally(scale_multiplies=count, scale_multiply_bits=count * a * b)
 
 
 def digital_layer_work(op: Synapse, makers: Makers, constants: Constants) -> Tally:
@@ -157,6 +189,8 @@ WORK: OpTable[Callable[[Any, Makers, Constants], Tally]] = OpTable(
         Synapse: digital_layer_work,
         ScaledAdd: scaled_add_work,
         Add: add_work,
+        Multiply: multiply_work,
+        MatMul: matmul_work,
         SumPool2d: pool_work,
         MaxPool2d: pool_work,
     },

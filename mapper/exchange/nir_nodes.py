@@ -22,6 +22,7 @@ from mapper.ir.network import (
     SumPool2d,
 )
 from mapper.ir.neurons import IntegerNeuron, Neuron
+from mapper.ir.products import MatMul, Multiply
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import Conv2d, ConvTranspose2d, Linear, Synapse
 from mapper.ir.tables import OpTable
@@ -254,9 +255,11 @@ NODES: OpTable[Callable[[NodeWriter, Any], list[Data]]] = OpTable(
         Concat: _NO_NODE,
         ConvTranspose2d: _NO_NODE,
         FakeQuantize: _NO_NODE,
+        MatMul: _NO_NODE,
         MaxPool2d: _NO_NODE,
         Merge: _NO_NODE,
         Move: _NO_NODE,
+        Multiply: _NO_NODE,
         IntegerNeuron: _HARDWARE,
         CrossbarMvm: _HARDWARE,
         CountActive: _HARDWARE,

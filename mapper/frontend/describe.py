@@ -47,6 +47,7 @@ from mapper.ir.network import (
     SumPool2d,
 )
 from mapper.ir.neurons import IntegerNeuron, Neuron
+from mapper.ir.products import MatMul, Multiply
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import Conv2d, ConvTranspose2d, Linear, Synapse
 from mapper.ir.tables import OpTable
@@ -71,8 +72,10 @@ PLACES: OpTable[str] = OpTable(
         Add: DIGITAL,
         AvgPool2d: DIGITAL,
         IntegerNeuron: DIGITAL,
+        MatMul: DIGITAL,
         MaxPool2d: DIGITAL,
         Merge: DIGITAL,
+        Multiply: DIGITAL,
         Neuron: DIGITAL,
         ScaledAdd: DIGITAL,
         ShiftAndAdd: DIGITAL,
@@ -370,7 +373,9 @@ FACTS: OpTable[Callable[[Any, Constants], Facts]] = OpTable(
     without={
         Add: _PORTS_SAY_IT,
         Concat: _PORTS_SAY_IT,
+        MatMul: _PORTS_SAY_IT,
         Move: _PORTS_SAY_IT,
+        Multiply: _PORTS_SAY_IT,
         Scale: "its factors are folded into what follows",
         AdcRead: "its numbers belong to the layer it is part of",
         CountActive: "its numbers belong to the layer it is part of",

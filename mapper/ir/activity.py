@@ -24,6 +24,7 @@ from mapper.ir.network import (
     SumPool2d,
 )
 from mapper.ir.neurons import IntegerNeuron, Neuron
+from mapper.ir.products import MatMul, Multiply
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import Synapse
 from mapper.ir.tables import OpTable
@@ -159,9 +160,11 @@ COUNTED: OpTable[Counted] = OpTable(
         Add: _ALIKE,
         AdcRead: _ALIKE,
         Concat: _ALIKE,
+        MatMul: _ALIKE,
         MaxPool2d: _ALIKE,
         Merge: _ALIKE,
         Move: _ALIKE,
+        Multiply: _ALIKE,
         ScaledAdd: _ALIKE,
         SenseAmpRead: _ALIKE,
         ShiftAndAdd: _ALIKE,

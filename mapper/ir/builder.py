@@ -49,6 +49,7 @@ from mapper.ir.network import (
     Transpose,
 )
 from mapper.ir.neurons import Neuron, Reset
+from mapper.ir.products import MatMul, Multiply
 from mapper.ir.synapses import Conv2d, ConvTranspose2d, Linear
 from mapper.ir.verify import InvalidIR, broken_rules
 from mapper.ir.windows import Window
@@ -327,6 +328,17 @@ class GraphBuilder:
         """Combine spikes by a gate: ``and``, ``or``, ``xor`` or ``iand`` (not ``a``, but ``b``)."""
         result = Value(name or self.numbered(kind), SPIKE, a.shape)
         return self.add(Merge(kind=kind, a=a, b=b, result=result, loc=loc))
+
+    def multiply(self, a: Value, b: Value, *, name: str = "", loc: str = "") -> Value:
+        """Multiply values of one shape: integers where both are, else reals."""
+        result = Value(name or self.numbered("product"), _common((a, b)), a.shape)
+        return self.add(Multiply(a=a, b=b, result=result, loc=loc))
+
+    def matmul(self, a: Value, b: Value, *, name: str = "", loc: str = "") -> Value:
+        """Multiply matrices ``a[.., n, k]`` and ``b[.., k, m]``."""
+        shape = (*a.shape[:-1], b.shape[-1])
+        result = Value(name or self.numbered("product"), _common((a, b)), shape)
+        return self.add(MatMul(a=a, b=b, result=result, loc=loc))
 
     def max_pool2d(self, x: Value, window: Window, *, name: str = "", loc: str = "") -> Value:
         result = self._pooled(x, window, x.type, name or self.numbered("max"))

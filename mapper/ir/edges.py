@@ -20,6 +20,7 @@ from mapper.ir.network import (
     SumPool2d,
 )
 from mapper.ir.neurons import IntegerNeuron, Neuron
+from mapper.ir.products import MatMul, Multiply
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import Synapse
 from mapper.ir.tables import OpTable
@@ -111,6 +112,8 @@ REALS: OpTable[_Rule] = OpTable(
         MaxPool2d: _same,
         Move: _same,
         Add: _computed,
+        MatMul: _computed,
+        Multiply: _computed,
         Neuron: _computed,
         Scale: _computed,
         SumPool2d: _computed,

@@ -31,17 +31,20 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScaledAdd(Op):
-    """Add integers of different units: ``(sum_k scales[k] * terms[k]) >> shift`` (floor)."""
+    """Add integers of different units: ``(sum scales[k] * terms[k] + offset) >> shift`` (floor)."""
 
     mnemonic: ClassVar[str] = "imc.scaled_add"
 
     terms: tuple[Value, ...]
     scales: tuple[int | Const, ...]
     """A multiplier per term: one number, or a constant that broadcasts to the term's shape."""
+    offset: int | Const = 0
+    """One number, or a constant that broadcasts to the result's shape."""
     shift: int = 0
     result: Value
 
     def verify(self, constants: Constants) -> Iterator[str]:
+        yield from broadcast_problems("offset", self.offset, self.result.shape, constants)
         if len(self.scales) != len(self.terms):
             yield f"{len(self.scales)} scales for {len(self.terms)} terms"
             return
@@ -58,7 +61,7 @@ class ScaledAdd(Op):
 
     def _reach(self, constants: Constants) -> int:
         """Return the greatest magnitude of any number on the way, before the shift."""
-        return sum(
+        return greatest_of(param(constants, self.offset, INT64)) + sum(
             greatest_of(param(constants, scale, INT64)) * max(map(abs, _ends(term.type)))
             for term, scale in zip(self.terms, self.scales, strict=True)
             if isinstance(term.type, IntType)
@@ -66,7 +69,8 @@ class ScaledAdd(Op):
 
     def range(self, constants: Constants) -> tuple[int, int]:
         """Return bounds of the result, from the types of the terms."""
-        low = high = 0
+        held = param(constants, self.offset, INT64)
+        low, high = int(held.min()), int(held.max())
         for term, scale in zip(self.terms, self.scales, strict=True):
             values = param(constants, scale, INT64)
             assert isinstance(term.type, IntType)
@@ -79,7 +83,7 @@ class ScaledAdd(Op):
             param(constants, scale, INT64) * term
             for scale, term in zip(self.scales, operands, strict=True)
         )
-        return (np.asarray(total) >> self.shift,)
+        return ((np.asarray(total) + param(constants, self.offset, INT64)) >> self.shift,)
 
 
 def _ends(type: IntType) -> tuple[int, int]:

@@ -24,6 +24,7 @@ from mapper.ir.network import (
     SumPool2d,
 )
 from mapper.ir.neurons import IntegerNeuron, Neuron
+from mapper.ir.products import MatMul, Multiply
 from mapper.ir.readout import AdcRead, BitlineRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import Synapse, matrix_range
 from mapper.ir.tables import OpTable
@@ -112,7 +113,7 @@ def _passed(op: Op, constants: Constants) -> Op:
     return substitute(op, {result.name: replace(result, type=x.type)})
 
 
-def _summed(op: Add | SumPool2d, constants: Constants) -> Op:
+def _summed(op: Add | SumPool2d | Multiply | MatMul, constants: Constants) -> Op:
     if not all(isinstance(value.type, IntType) for value in op.operands):
         return op
     return replace(op, result=replace(op.result, type=IntType.spanning(*op.range())))
@@ -149,6 +150,8 @@ TYPES: OpTable[Callable[[Any, Constants], Op]] = OpTable(
         Move: _passed,
         SumPool2d: _summed,
         Add: _summed,
+        Multiply: _summed,
+        MatMul: _summed,
         Concat: _concat,
         Synapse: _synapse,
     },

@@ -43,6 +43,7 @@ from mapper.ir.network import (
     SumPool2d,
 )
 from mapper.ir.neurons import IntegerNeuron, Neuron
+from mapper.ir.products import MatMul, Multiply
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import Conv2d, ConvTranspose2d, Linear
 from mapper.ir.tables import OpTable
@@ -207,10 +208,15 @@ RANGES: OpTable[Mapping[str, Rule]] = OpTable(
         ScaledAdd: {
             "terms": _OPERANDS,
             "scales": Many(_PARAMETER, 1),
+            "offset": _PARAMETER,
             "shift": Whole(0, 62),
         },
     },
-    without={Merge: "it has values and a word"},
+    without={
+        MatMul: "it has values alone",
+        Merge: "it has values and a word",
+        Multiply: "it has values alone",
+    },
 )
 """The range of every number in an op, by field; ops under one base class have those they have."""
 

@@ -11,7 +11,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from mapper.diagnostics import refuse
-from mapper.ir import hardware, network, neurons, synapses
+from mapper.ir import hardware, network, neurons, products, synapses
 from mapper.ir.assignment import UNASSIGNED, Assignment, Choice
 from mapper.ir.core import (
     FLOAT,
@@ -33,7 +33,7 @@ FORMAT = 1
 ASSIGNED = 2
 """Version that also says what is decided for layers. A reader refuses any other."""
 
-_MODULES = (synapses, network, neurons, hardware)
+_MODULES = (synapses, network, products, neurons, hardware)
 OPS: Mapping[str, type[Op]] = {
     kind.mnemonic: kind
     for module in _MODULES

@@ -31,6 +31,7 @@ from mapper.ir.network import (
     SumPool2d,
 )
 from mapper.ir.neurons import IntegerNeuron, Neuron
+from mapper.ir.products import MatMul, Multiply
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import Synapse, group_products
 from mapper.ir.tables import OpTable
@@ -132,6 +133,19 @@ def _add(op: Add, given: Given) -> tuple[Terms, ...]:
     return (Terms(total, given.most_here + len(given.terms) + OWN),)
 
 
+def _multiply(op: Multiply, given: Given) -> tuple[Terms, ...]:
+    """A product passes what both its factors have passed."""
+    a, b = given.terms
+    return (Terms(a.magnitude * b.magnitude, a.roundings + b.roundings + OWN),)
+
+
+def _matmul(op: MatMul, given: Given) -> tuple[Terms, ...]:
+    a, b = given.terms
+    total = np.matmul(a.magnitude, b.magnitude)
+    active = np.matmul(*((t.magnitude != 0).astype(np.float64) for t in given.terms))
+    return (Terms(total, 2 * given.most + active + OWN),)
+
+
 def _sum_pool(op: SumPool2d, given: Given) -> tuple[Terms, ...]:
     total = _windows(given, op.window).sum(axis=(4, 5))
     return (Terms(total, given.most + prod(op.window.kernel) + OWN),)
@@ -205,8 +219,10 @@ ROUNDED: OpTable[Callable[[Any, Given], tuple[Terms, ...]]] = OpTable(
         AvgPool2d: _mean_pool,
         Concat: _concat,
         FakeQuantize: _grid,
+        MatMul: _matmul,
         MaxPool2d: _max_pool,
         Move: _move,
+        Multiply: _multiply,
         Neuron: _neuron,
         Scale: _scale,
         SumPool2d: _sum_pool,

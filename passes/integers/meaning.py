@@ -13,6 +13,7 @@ from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.edges import ANALOGUE, edges
 from mapper.ir.hardware import ScaledAdd
 from mapper.ir.infer import settled, substitute
+from mapper.ir.limits import MOST_WHOLE
 from mapper.ir.network import (
     Add,
     AvgPool2d,
@@ -25,6 +26,7 @@ from mapper.ir.network import (
     SumPool2d,
 )
 from mapper.ir.neurons import IntegerNeuron, Neuron
+from mapper.ir.products import MatMul, Multiply
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import Synapse, group_products
 from mapper.ir.tables import OpTable
@@ -86,6 +88,8 @@ class Form:
     meaning: Meaning
     tables: Constants = field(default_factory=dict)
     """Constants that the op brings along."""
+    before: tuple[Op, ...] = ()
+    """Ops that make its operands ready."""
 
 
 def scale(op: Scale, read: list[Meaning], graph: Graph) -> Form:
@@ -189,6 +193,63 @@ def _aligned_add(op: Add, terms: list[Meaning], offset: Array) -> Form:
     return Form(added, Meaning(value=added.result, scale=unit, offset=offset), tables)
 
 
+def multiply(op: Multiply, read: list[Meaning], graph: Graph) -> Form:
+    """A product of codes stands for the product of the reals, once no factor has an offset."""
+    a, b = (
+        _ready(x, f"{op.result.name}.{side}", None, op) for side, x in zip("ab", read, strict=True)
+    )
+    product = settled(replace(op, a=a.meaning.value, b=b.meaning.value), {})
+    scale = simplest(np.asarray(a.meaning.scale * b.meaning.scale))
+    return _product(product, scale, a, b)
+
+
+def matmul(op: MatMul, read: list[Meaning], graph: Graph) -> Form:
+    """The same of a matrix product, once what is added up counts in one step."""
+    sides = zip("ab", read, (-1, -2), strict=True)
+    a, b = (_ready(x, f"{op.result.name}.{side}", axis, op) for side, x, axis in sides)
+    product = settled(replace(op, a=a.meaning.value, b=b.meaning.value), {})
+    rows, columns = (x.full(x.scale)[0] for x in (a.meaning, b.meaning))
+    return _product(product, simplest(rows[..., :1] * columns[..., :1, :]), a, b)
+
+
+def _product(op: Multiply | MatMul, scale: Array, a: Form, b: Form) -> Form:
+    meaning = Meaning(value=op.result, scale=scale, offset=np.asarray(0.0))
+    before = tuple(form.op for form in (a, b) if form.op is not None)
+    return Form(op, meaning, {**a.tables, **b.tables}, before)
+
+
+def _ready(x: Meaning, name: str, axis: int | None, op: Op) -> Form:
+    """Return a factor without an offset and, along an axis that is added up, with one scale.
+
+    Codes of other meanings are brought to a quarter of the finest step by integer multipliers, as
+    terms of a sum are: inexact.
+    """
+    scale = x.full(x.scale)[0]
+    alike = axis is None or bool((scale == scale.take([0], axis)).all())
+    if alike and not x.offset.any():
+        return Form(None, x)
+    finest = np.abs(scale) if axis is None else np.abs(scale).min(axis, keepdims=True)
+    if (np.abs(scale) > _LARGEST_RATIO * finest).any():
+        raise unscalable(op, f"it adds values whose scales are over {_LARGEST_RATIO} apart")
+    grid, unit = finest / (1 << _ALIGN_BITS), simplest(finest / (1 << _KEPT_BITS))
+    tables = {
+        f"{name}.{what}": np.rint(simplest(np.asarray(table / grid))).astype(np.int64)
+        for what, table in (("scale", scale), ("offset", x.full(x.offset)[0]))
+    }
+    if np.abs(tables[f"{name}.offset"]).max() > MOST_WHOLE:
+        raise unscalable(op, "a factor has an offset that is too far from its steps")
+    aligned = ScaledAdd(
+        terms=(x.value,),
+        scales=(Const(f"{name}.scale"),),
+        offset=Const(f"{name}.offset"),
+        shift=_ALIGN_BITS - _KEPT_BITS,
+        result=replace(x.value, name=name),
+        loc=op.loc,
+    )
+    aligned = settled(aligned, tables)
+    return Form(aligned, Meaning(value=aligned.result, scale=unit, offset=np.asarray(0.0)), tables)
+
+
 def as_it_is(op: Op, read: list[Meaning], graph: Graph) -> Form:
     """Leave integers as they are: merged spikes, a layer that was trained with its readout."""
     return Form(op, plain(op.results[0]))
@@ -233,6 +294,8 @@ FORMS: OpTable[Callable[[Any, list[Meaning], Graph], Form]] = OpTable(
         Concat: concat,
         Add: add,
         Merge: as_it_is,
+        Multiply: multiply,
+        MatMul: matmul,
         CrossbarMvm: as_it_is,
         CountActive: as_it_is,
         SenseAmpRead: as_it_is,

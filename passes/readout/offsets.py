@@ -22,6 +22,7 @@ from mapper.ir.network import (
     SumPool2d,
 )
 from mapper.ir.neurons import IntegerNeuron, Neuron
+from mapper.ir.products import MatMul, Multiply
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import Synapse
 from mapper.ir.tables import OpTable
@@ -66,6 +67,7 @@ def _scaled_add(op: ScaledAdd, known: list[Array], constants: Constants) -> Arra
     return np.asarray(total) / (1 << op.shift)
 
 
+_PRODUCT = "its part of a product depends on the other factor"
 _LAYER = "an offset is not followed through weights"
 _REALS = "real numbers are gone by then"
 
@@ -82,6 +84,8 @@ CARRIED: OpTable[Callable[[Any, list[Array], Constants], Array | None]] = OpTabl
         Concat: "an offset is not followed into one part of a value",
         IntegerNeuron: "it absorbs the offset into its bias",
         Merge: "spikes have no offset",
+        MatMul: _PRODUCT,
+        Multiply: _PRODUCT,
         Synapse: _LAYER,
         CrossbarMvm: _LAYER,
         CountActive: _LAYER,

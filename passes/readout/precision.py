@@ -20,6 +20,7 @@ from mapper.ir.network import (
     SumPool2d,
 )
 from mapper.ir.neurons import IntegerNeuron, Neuron
+from mapper.ir.products import MatMul, Multiply
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import Synapse
 from mapper.ir.tables import OpTable
@@ -89,6 +90,7 @@ def refined(op: ShiftAndAdd, bits: int) -> ShiftAndAdd:
 
 
 _COMPUTES = "it computes a sum of its own"
+_PRODUCT = "the product of finer factors is finer by more"
 _REALS = "real numbers are gone by then"
 
 CARRIERS: OpTable[str] = OpTable(
@@ -104,6 +106,8 @@ CARRIERS: OpTable[str] = OpTable(
         Concat: "its parts would all have to be finer, and by the same",
         Merge: "spikes are not finer",
         IntegerNeuron: "its spikes are not finer, nor is its membrane",
+        MatMul: _PRODUCT,
+        Multiply: _PRODUCT,
         CrossbarMvm: _COMPUTES,
         CountActive: _COMPUTES,
         SenseAmpRead: _COMPUTES,

@@ -12,7 +12,8 @@ from mapper.cost.timing import clock_of, layer_stages
 from mapper.ir.core import SPIKE, Const, IntType, Op, Span, Value
 from mapper.ir.crossbar import Placement
 from mapper.ir.hardware import ScaledAdd
-from mapper.ir.network import Add, MaxPool2d, SumPool2d
+from mapper.ir.network import Add, MaxPool2d, SumPool2d, Transpose
+from mapper.ir.products import MatMul, Multiply
 from mapper.ir.synapses import Conv2d, Linear
 from mapper.ir.windows import Window
 from targets import load_target
@@ -262,6 +263,32 @@ def test_digital_ops_between_layers():
     assert work.accumulations == 4 * (3 + 3 + 1 + 1)
     assert work.accumulate_bits == 4 * (3 * 4 + 3 * 2 + 5 + 9)
     assert (work.scale_multiplies, work.scale_multiply_bits) == (4, 4 * 5 * 3)
+
+
+def test_products_of_spikes_and_counts():
+    """Two heads of 3 tokens of 4 numbers: ``k^T v``, then ``q`` times it, then behind a mask."""
+    turned, spikes = Value("x", SPIKE, (2, 4, 3)), Value("q", SPIKE, (2, 3, 4))
+    pairs = Value("pairs", IntType(2, signed=False), (2, 4, 4))
+    sums = Value("sums", IntType(4, signed=False), (2, 3, 4))
+    masked = replace(sums, name="masked")
+    squares = Value("squares", IntType(8, signed=False), (2, 3, 4))
+    ops: list[Op] = [
+        Transpose(x=turned, order=(0, 2, 1), result=spikes),
+        MatMul(a=turned, b=spikes, result=pairs),
+        MatMul(a=spikes, b=pairs, result=sums),
+        Multiply(a=spikes, b=sums, result=masked),
+        Multiply(a=sums, b=masked, result=squares),
+        neurons(squares),
+    ]
+    work = count_layers(network(ops, {}, turned), small_target())[0].work
+    # 32 pairs of 2 additions of 2 bits, 24 sums of 3 of 4 bits; a mask is an AND of bits
+    assert work.accumulations == 32 * 2 + 24 * 3
+    assert work.accumulate_bits == 32 * 2 * 2 + 24 * 3 * 4
+    assert (work.scale_multiplies, work.scale_multiply_bits) == (24, 24 * 4 * 4)
+    # v is written once and read for each of the 4 rows of k^T, the pairs for each of 3 tokens
+    assert work.buffer_write_bits == 24 + 32 * 2
+    assert work.buffer_read_bits == work.fresh_bits == 24 * 4 + 32 * 2 * 3
+    assert work.macs == 0
 
 
 def test_row_blocks_in_turns_take_fewer_crossbars_and_the_same_reads():

@@ -1,4 +1,4 @@
-"""Layers of weights on tokens, and what attention around them is refused for."""
+"""Layers of weights on tokens, and what is refused of several samples or steps at once."""
 
 import numpy as np
 import pytest
@@ -65,12 +65,6 @@ def attention(steps: int) -> tuple[list, dict, dict, dict]:
     return nodes, {"x": [steps, 1, 6, 4]}, {"y": [steps, 1, 6, 6]}, stored
 
 
-def test_attention_is_refused_as_attention_and_not_for_mixing_time_steps(tmp_path):
-    message, help = refused(*attention(5), tmp_path)
-    assert message == "MatMul: neither side is a constant matrix"
-    assert "products of two computed tensors (attention)" in help
-
-
 def test_steps_of_a_file_without_state_are_no_samples(tmp_path):
     """With the input added to the output, nothing tells time but that there is no state."""
     nodes, ports, _, stored = attention(5)
@@ -82,19 +76,6 @@ def test_steps_of_a_file_without_state_are_no_samples(tmp_path):
     message, _ = refused(nodes, ports, {"y": [5, 1, 6, 4]}, stored, tmp_path)
     assert "samples" not in message
     assert "Tanh" in message
-
-
-def test_a_value_that_gates_many_is_refused_with_a_way_out(tmp_path):
-    nodes = [
-        *leaky("x", "v", "s", "v_out", "a."),
-        node("ReduceMax", "s", "any", axes=[1], keepdims=1),
-        node("Mul", "s any", "y"),
-    ]
-    ports = {"x": [1, TOKENS, CHANNELS], "v": [1, TOKENS, CHANNELS]}
-    outputs = {"y": ports["x"], "v_out": ports["v"]}
-    message, help = refused(nodes, ports, outputs, NUMBERS, tmp_path)
-    assert message == "Mul: repeats a computed tensor from (1, 1, 4) to (1, 6, 4)"
-    assert "masks or gates many (attention)" in help
 
 
 def test_several_samples_of_one_vector_each_are_told_from_tokens(tmp_path):

@@ -16,7 +16,7 @@ from mapper.exchange.canonical.functions import (
     neuron_name,
     neuron_numbers,
 )
-from mapper.ir.core import Op, Scalar
+from mapper.ir.core import EXACT_SINGLE, IntType, Op, Scalar
 from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.hardware import ScaledAdd
 from mapper.ir.network import (
@@ -33,6 +33,7 @@ from mapper.ir.network import (
     Transpose,
 )
 from mapper.ir.neurons import IntegerNeuron, Neuron
+from mapper.ir.products import MatMul, Multiply
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import Conv2d, ConvTranspose2d, Linear
 from mapper.ir.tables import OpTable
@@ -97,6 +98,26 @@ def _write_add(to: Writing, op: Add) -> None:
 def _read_add(at: Reading, node: NodeProto) -> Add:
     terms = tuple(at.values[name] for name in node.input)
     return Add(loc=node.doc_string, terms=terms, result=at.values[node.output[0]])
+
+
+def _write_product(kind: str) -> Callable[[Writing, Any], None]:
+    def write(to: Writing, op: Multiply | MatMul) -> None:
+        whole = isinstance(op.result.type, IntType)
+        if whole and max(-op.range()[0], op.range()[1]) > EXACT_SINGLE:
+            raise to.refused(
+                op, f"its products span {op.range()}, single precision holds {EXACT_SINGLE}"
+            )
+        to.op(kind, op, to.of(op.a), to.of(op.b))
+
+    return write
+
+
+def _read_product(made: type[Multiply | MatMul]) -> Read:
+    def read(at: Reading, node: NodeProto) -> Op:
+        a, b = (at.values[name] for name in node.input)
+        return made(loc=node.doc_string, a=a, b=b, result=at.values[node.output[0]])
+
+    return read
 
 
 # --- shape ---------------------------------------------------------------------------------
@@ -206,6 +227,8 @@ FORMS: OpTable[Form] = OpTable(
         FakeQuantize: Form(_write_fake_quantize, ours={"FakeQuantize": _read_fake_quantize}),
         Merge: Form(_write_merge, ours={MERGES[kind]: _read_merge(kind) for kind in MERGES}),
         Add: Form(_write_add, {"Sum": _read_add}),
+        Multiply: Form(_write_product("Mul"), {"Mul": _read_product(Multiply)}),
+        MatMul: Form(_write_product("MatMul"), {"MatMul": _read_product(MatMul)}),
         Reshape: Form(_write_reshape, {"Reshape": _read_reshape}),
         Transpose: Form(_write_transpose, {"Transpose": _read_transpose}),
         Take: Form(_write_take, {"Gather": _read_take}),

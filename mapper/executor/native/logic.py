@@ -11,6 +11,7 @@ import numpy as np
 from mapper.executor.native.bounds import NotNativeError
 from mapper.executor.native.geometry import padded_to_input
 from mapper.executor.native.held import Held, layout
+from mapper.ir.bounds import Products
 from mapper.ir.core import SPIKE, Array, IntType, Op, Value
 from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.hardware import ScaledAdd
@@ -27,6 +28,7 @@ from mapper.ir.network import (
     SumPool2d,
 )
 from mapper.ir.neurons import IntegerNeuron, Neuron
+from mapper.ir.products import MatMul, Multiply
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import Synapse
 from mapper.ir.tables import OpTable
@@ -128,6 +130,34 @@ def _windows(packed: Array, window: Window, result: Value) -> Any:
         yield packed[:, :, :, y : y + (down - 1) * sy + 1 : sy, x : x + (across - 1) * sx + 1 : sx]
 
 
+def _multiply(op: Multiply) -> Logic:
+    """A mask of spikes is an AND with every bit; other products are of numbers."""
+    masked = op.a.type == SPIKE or op.b.type == SPIKE
+
+    def run(operands: Sequence[Held]) -> Held:
+        if not masked:
+            a, b = (held.as_dense() for held in operands)
+            return Held(op.result, dense=a * b)
+        # one of the two has a single plane, which goes along all of the other's
+        both = np.bitwise_and(*(held.as_packed() for held in operands))
+        bits = _bits(op.b if op.a.type == SPIKE else op.a)
+        signed = _signed(op.a) or _signed(op.b)
+        return Held(op.result, packed=widen(both[:bits], _bits(op.result), signed))
+
+    return run
+
+
+def _matmul(op: MatMul) -> Logic:
+    """Multiply numbers, in the narrowest type in which all sums are exact."""
+    dtype = Products(*op.range()).dtype
+
+    def run(operands: Sequence[Held]) -> Held:
+        a, b = (held.as_dense().astype(dtype) for held in operands)
+        return Held(op.result, dense=np.matmul(a, b).astype(np.int64))
+
+    return run
+
+
 def _concat(op: Concat) -> Logic:
     channels = op.axis == 0 and len(op.result.shape) in (1, 3)
     whole = all(layout(part.shape)[0] % 64 == 0 for part in op.parts[:-1])
@@ -223,6 +253,8 @@ PACKED: OpTable[Callable[[Any], Logic]] = OpTable(
     what="ops on packed values",
     entries={
         Merge: _merge,
+        Multiply: _multiply,
+        MatMul: _matmul,
         Add: _add,
         SumPool2d: _sum_pool,
         MaxPool2d: _max_pool,

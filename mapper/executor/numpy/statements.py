@@ -10,6 +10,7 @@ from mapper.executor.numpy import grids
 from mapper.executor.numpy.grids import Budget, LayerCode
 from mapper.executor.numpy.neurons import NeuronCode, neuron_code
 from mapper.executor.numpy.readouts import noise_code, table_text
+from mapper.ir import bounds
 from mapper.ir.core import Const, Graph, IntType, Value
 from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.evaluate import defined_values
@@ -28,6 +29,7 @@ from mapper.ir.network import (
     Transpose,
 )
 from mapper.ir.neurons import IntegerNeuron, Neuron
+from mapper.ir.products import MatMul, Multiply
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import Synapse
 from mapper.ir.tables import OpTable
@@ -228,6 +230,19 @@ def _merge(op: Merge, write: Writer) -> str:
     return f"{a} {'&' if op.kind == 'and' else '|' if op.kind == 'or' else '^'} {b}"
 
 
+def _multiply(op: Multiply, write: Writer) -> str:
+    return f"{write.of([op.a])} * {write.of([op.b])}"
+
+
+def _matmul(op: MatMul, write: Writer) -> str:
+    dtype = bounds.Products(*op.range()).dtype
+    a, b = write.of([op.a]), write.of([op.b])
+    if dtype == "int64":
+        return f"np.matmul({a}, {b})"
+    floats = ", ".join(f"{x}.astype(np.{dtype})" for x in (a, b))
+    return f"np.matmul({floats}).astype(np.int64)"
+
+
 def _reshape(op: Reshape, write: Writer) -> str:
     x = write.of([op.x])
     return f"{x}.reshape(len({x}), {', '.join(map(str, op.result.shape))})"
@@ -248,6 +263,8 @@ def _concat(op: Concat, write: Writer) -> str:
 def _scaled_add(op: ScaledAdd, write: Writer) -> str:
     terms = zip(op.scales, op.terms, strict=True)
     total = " + ".join(f"{write.parameter(m)} * {write.names[term.name]}" for m, term in terms)
+    if op.offset != 0:
+        total = f"{total} + {write.parameter(op.offset)}"
     return f"({total}) >> {op.shift}" if op.shift else total
 
 
@@ -300,6 +317,8 @@ FORMS: OpTable[Line | Class] = OpTable(
         SumPool2d: Line(_sum_pool, _POOLED),
         Add: Line(_add),
         Merge: Line(_merge),
+        Multiply: Line(_multiply),
+        MatMul: Line(_matmul),
         Reshape: Line(_reshape),
         Take: Line(_take),
         Transpose: Line(_transpose),

@@ -31,6 +31,7 @@ from mapper.ir.network import (
     Transpose,
 )
 from mapper.ir.neurons import IntegerNeuron, Neuron
+from mapper.ir.products import MatMul, Multiply
 from mapper.ir.readout import AdcRead, BitlineRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import Synapse
 from mapper.ir.tables import OpTable
@@ -110,6 +111,16 @@ def _merge(at: Lowering, op: Merge) -> list[str]:
     return [at.nodes.op("Min" if op.kind == "and" else "Max", a, b)]
 
 
+def _multiply(at: Lowering, op: Multiply) -> list[str]:
+    return [at.nodes.op("Mul", at.of(op.a), at.of(op.b))]
+
+
+def _matmul(at: Lowering, op: MatMul) -> list[str]:
+    n, dtype = at.nodes, bounds.Products(*op.range()).dtype
+    total = n.op("MatMul", n.cast(at.of(op.a), dtype), n.cast(at.of(op.b), dtype))
+    return [n.cast(total, np.int64)]
+
+
 def _reshape(at: Lowering, op: Reshape) -> list[str]:
     return [at.nodes.reshape(at.of(op.x), -1, *op.result.shape)]
 
@@ -132,6 +143,8 @@ def _scaled_add(at: Lowering, op: ScaledAdd) -> list[str]:
         at.nodes.op("Mul", at.parameter(scale, _WIDE), at.of(term))
         for scale, term in zip(op.scales, op.terms, strict=True)
     ]
+    if op.offset != 0:
+        terms.append(at.parameter(op.offset, _WIDE))
     return [at.nodes.shift_right(at.chain("Add", *terms), op.shift)]
 
 
@@ -296,6 +309,8 @@ OPERATORS: OpTable[Callable[[Lowering, Any], list[str]]] = OpTable(
         SumPool2d: _sum_pool,
         Add: _add,
         Merge: _merge,
+        Multiply: _multiply,
+        MatMul: _matmul,
         Reshape: _reshape,
         Take: _take,
         Transpose: _transpose,

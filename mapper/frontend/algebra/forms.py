@@ -193,8 +193,7 @@ def joint_shape(*forms: Form) -> Shape:
         if not form.is_constant and prod(form.shape) != prod(shape):
             raise NotAffineError(
                 f"repeats a computed tensor from {form.shape} to {shape}",
-                help="a layer before it may give a value for each element; one computed value "
-                "that masks or gates many (attention) has no place on a crossbar",
+                help="add or multiply it in a node of its own, which may broadcast",
             )
     return shape
 

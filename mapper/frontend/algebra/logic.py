@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 
 from mapper.frontend.algebra import forms
-from mapper.frontend.algebra.forms import Atom, Form, of_array
+from mapper.frontend.algebra.forms import ONE, Atom, Form, Monomial, of_array
 from mapper.ir.core import FLOAT, SPIKE, IntType, Type
 
 GateKind = Literal["and", "or", "xor", "iand"]
@@ -34,22 +34,35 @@ def type_of(form: Form) -> Type:
     if gates_of(form) is not None:
         return SPIKE
     if (total := count_of(form)) is not None:
-        return IntType.spanning(
-            sum(atom.type.min for atom in total if isinstance(atom.type, IntType)),
-            sum(atom.type.max for atom in total if isinstance(atom.type, IntType)),
-        )
+        ends = [_range(monomial) for monomial in total]
+        return IntType.spanning(sum(low for low, _ in ends), sum(high for _, high in ends))
     return FLOAT
 
 
-def count_of(form: Form) -> list[Atom] | None:
-    """Return the integer atoms whose plain sum a form is, or None."""
-    monomials = list(form.terms)
-    if len(monomials) < 2 or any(len(monomial) != 1 for monomial in monomials):
+def count_of(form: Form) -> list[Monomial] | None:
+    """Return the products of integer atoms, oldest first, whose plain sum a form is, or None."""
+    if not form.terms or form.is_constant or ONE in form.terms:
         return None
     if not all(np.all(c == 1) for c in form.terms.values()):
         return None
-    atoms = form.atoms()
-    return atoms if all(isinstance(atom.type, IntType) for atom in atoms) else None
+    if not all(isinstance(atom.type, IntType) for atom in form.atoms()):
+        return None
+    return sorted(form.terms, key=age)
+
+
+def age(monomial: Monomial) -> tuple[int, ...]:
+    """Return what products are ordered by: how old their atoms are."""
+    return tuple(sorted(atom.order for atom in monomial))
+
+
+def _range(monomial: Monomial) -> tuple[int, int]:
+    """Return bounds of a product of integer atoms."""
+    low = high = 1
+    for atom in monomial:
+        assert isinstance(atom.type, IntType)
+        ends = [end * other for end in (low, high) for other in (atom.type.min, atom.type.max)]
+        low, high = min(ends), max(ends)
+    return low, high
 
 
 def gates_of(form: Form) -> Logic | None:

@@ -64,8 +64,10 @@ def _components(trace: Trace, echoes: Sequence[Echo]) -> list[Candidates]:
         held = {o: [i] for o, i in trace.fed_back.items() if i not in taken}
         return [held] if held else []
     groups: list[dict[str, list[str]]] = []
-    for output in trace.outputs:
-        inputs = [name for name in candidates(output, trace) if name not in taken]
+    found = {output: candidates(output, trace) for output in trace.outputs}
+    taken |= _data({name for inputs in found.values() for name in inputs} | taken, trace)
+    for output, every in found.items():
+        inputs = [name for name in every if name not in taken]
         if not inputs:
             continue
         joined = [g for g in groups if any(set(inputs) & set(held) for held in g.values())]
@@ -73,6 +75,17 @@ def _components(trace: Trace, echoes: Sequence[Echo]) -> list[Candidates]:
         groups = [g for g in groups if g not in joined]
         groups.append({**merged, output: inputs})
     return list(groups)
+
+
+def _data(held: set[str], trace: Trace) -> set[str]:
+    """Return the input that is taken for data where every input might be a state.
+
+    It is the first for whose name no output is called: a residual block hands on its input.
+    """
+    if set(trace.inputs) - held:
+        return set()
+    named = (n for n in trace.inputs if not any(same_name(n, o) for o in trace.outputs))
+    return {next(named, next(iter(trace.inputs)))}
 
 
 def _choices(component: Candidates, trace: Trace) -> list[Choice]:
@@ -87,21 +100,12 @@ def _choices(component: Candidates, trace: Trace) -> list[Choice]:
     ranked = sorted(every, key=lambda choice: _merit(choice, trace), reverse=True)
     best = max(_same_names(choice) for choice in ranked)
     ranked = [choice for choice in ranked if _same_names(choice) == best]
-    data = _likely_data(component, trace)
-    if any(data.isdisjoint(choice.values()) for choice in ranked):
-        ranked = [choice for choice in ranked if data.isdisjoint(choice.values())]
     longest = max(map(len, ranked))
     return [choice for choice in ranked if len(choice) == longest]
 
 
 def _same_names(choice: Choice) -> int:
     return sum(same_name(i, o) for o, i in choice.items())
-
-
-def _likely_data(component: Candidates, trace: Trace) -> set[str]:
-    """Return the input that is taken for data where every input might be a state: the first."""
-    states = {name for inputs in component.values() for name in inputs}
-    return set() if set(trace.inputs) - states else {next(iter(trace.inputs))}
 
 
 def _assignments(items: Sequence[tuple[str, list[str]]]) -> Iterator[Choice]:

@@ -4,8 +4,10 @@ Each becomes ``net.take`` along the axes that it changes. Batch and time are no 
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from math import ceil, floor, prod
 from operator import eq
+from typing import TypeGuard
 
 import numpy as np
 
@@ -14,7 +16,7 @@ from mapper.frontend.algebra import forms
 from mapper.frontend.algebra.forms import Form, Shape, of_atom
 from mapper.frontend.algebra.logic import type_of
 from mapper.frontend.onnx.layers import Operand, PlainLayer, Writer
-from mapper.frontend.onnx.node import Node
+from mapper.frontend.onnx.node import Node, Tensor
 from mapper.frontend.onnx.shapes import axis_of
 from mapper.ir.core import Array, Value
 from mapper.ir.network import Take
@@ -200,8 +202,43 @@ def _check_count(node: Node, count: int) -> None:
         )
 
 
-def take(node: Node, x: Form, axis: int, indices: Sequence[int], part: int = 0) -> Form:
-    """Return the elements of an axis with these numbers; all of them in order cost nothing."""
+def together(node: Node) -> Node:
+    """Return a node whose computed inputs have one shape: what is broadcast is repeated."""
+    given = [tensor for tensor in node.inputs if tensor is not None]
+    try:
+        shape = np.broadcast_shapes(*(tensor.shape for tensor in given))
+    except ValueError:
+        return node  # its rule says what does not fit
+    inputs = tuple(
+        repeated(node, tensor, shape, operand) if _is_short(tensor, shape) else tensor
+        for operand, tensor in enumerate(node.inputs)
+    )
+    return node if inputs == node.inputs else replace(node, inputs=inputs)
+
+
+def _is_short(tensor: Tensor | None, shape: Shape) -> TypeGuard[Form]:
+    if not isinstance(tensor, Form) or tensor.is_constant:
+        return False
+    return prod(tensor.shape) != prod(shape)
+
+
+def repeated(node: Node, x: Form, shape: Shape, operand: int = 0) -> Form:
+    """Return a form under the greater shape that it broadcasts to, or is laid side by side to."""
+    x = forms.reshape(x, (*(1,) * (len(shape) - len(x.shape)), *x.shape))
+    for axis, (old, new) in enumerate(zip(x.shape, shape, strict=True)):
+        if old != new:
+            _check_count(node, new)
+            x = take(node, x, axis, [k % old for k in range(new)], operand=operand)
+    return x
+
+
+def take(
+    node: Node, x: Form, axis: int, indices: Sequence[int], part: int = 0, operand: int = 0
+) -> Form:
+    """Return the elements of an axis with these numbers; all of them in order cost nothing.
+
+    The result is ``part`` of those of the node, ``x`` the ``operand`` of its inputs.
+    """
     length = x.shape[axis]
     if len(indices) == length and all(map(eq, indices, range(length))):
         return x
@@ -225,7 +262,7 @@ def take(node: Node, x: Form, axis: int, indices: Sequence[int], part: int = 0) 
         type=type_of(x),
         loc=node.loc,
         nonnegative=forms.is_at_least_zero(x),
-        operands=(Operand(form=x, shape=inner, name=node.proto.input[0]),),
+        operands=(Operand(form=x, shape=inner, name=node.proto.input[operand]),),
         how=write,
     )
     assert prod(layer.shape) == prod(shape)

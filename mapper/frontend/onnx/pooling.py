@@ -1,15 +1,19 @@
 """Pooling and reductions of the model as windows."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from math import prod
 
 import numpy as np
+from onnx import NodeProto, helper
 
+from mapper.frontend.algebra import forms
 from mapper.frontend.algebra.forms import Form, Shape, is_at_least_zero, of_atom, reshape
 from mapper.frontend.algebra.logic import type_of
 from mapper.frontend.onnx.layers import Operand, PlainLayer, Writer
 from mapper.frontend.onnx.node import Node
 from mapper.frontend.onnx.shapes import axis_of
+from mapper.frontend.onnx.shaping import turned
 from mapper.frontend.onnx.synapses import padding_of, pair_of, plane_of
 from mapper.ir.core import FLOAT, Array, IntType, Type, Value
 from mapper.ir.network import AvgPool2d, MaxPool2d, Scale, SumPool2d
@@ -19,13 +23,39 @@ Plane = tuple[int, int, int]
 
 
 def max_pool(node: Node) -> Form:
-    """``MaxPool`` over one or two axes."""
+    """``MaxPool`` over one or two axes, or over three with windows of one along the first."""
+    if len(node.form(0).shape) == 5:
+        return _max_pool_of_maps(node)
     _check_plane(node)
     if len(node.proto.output) > 1 and node.proto.output[1]:
         raise node.unsupported("the positions of the greatest elements are used")
     window, positions = _window(node)
     x = node.form(0)
     return _pooled(node, x, _plane(x.shape), window, positions, "max", _result(x.shape, positions))
+
+
+def _max_pool_of_maps(node: Node) -> Form:
+    """Pool each map of ``[1, C, D, H, W]``: to a window of one ``D`` is an axis as channels are."""
+    x = node.form(0)
+    flat = forms.reshape(x, (x.shape[0], prod(x.shape[1:3]), *x.shape[3:]))
+    settings = {name: list(node.attribute(name, ())) for name in _ALONG}
+    pads = settings["pads"] or [0] * 6
+    along = [held[0] for held in settings.values() if held] + [pads[3]]
+    if along != [1 if name != "pads" else 0 for name, held in settings.items() if held] + [0]:
+        raise node.unsupported(f"its window goes along three axes of {x.shape}")
+    plane = {name: held[1:] for name, held in settings.items() if held and name != "pads"}
+    proto = NodeProto()
+    proto.CopyFrom(node.proto)
+    del proto.attribute[:]
+    proto.attribute.extend(a for a in node.proto.attribute if a.name not in _ALONG)
+    for name, held in {**plane, "pads": [*pads[1:3], *pads[4:]]}.items():
+        proto.attribute.append(helper.make_attribute(name, held))
+    pooled = max_pool(replace(node, proto=proto, inputs=(flat, *node.inputs[1:])))
+    return forms.reshape(pooled, (*x.shape[:3], *pooled.shape[2:]))
+
+
+_ALONG = ("kernel_shape", "strides", "dilations", "pads")
+"""Attributes with a number for each axis of a window, or two."""
 
 
 def average_pool(node: Node) -> Form:
@@ -81,7 +111,9 @@ def _reduced(node: Node, kind: str) -> Form:
     first, last = wide[0], wide[-1]
     between = [k for k in range(first, last) if k not in chosen and x.shape[k] > 1]
     if between:
-        raise node.unsupported(f"axes {axes} of {x.shape} are not neighbours")
+        kept = [k for k in range(len(x.shape)) if k not in chosen]
+        x = turned(node, x, (*kept, *sorted(chosen)))
+        first, last = len(kept), len(x.shape) - 1
     block, tail = prod(x.shape[first : last + 1]), prod(x.shape[last + 1 :])
     plane = (prod(x.shape[:first]), block, tail)
     window = Window(kernel=(block, 1))

@@ -12,7 +12,7 @@ from mapper.frontend.algebra.logic import type_of
 from mapper.frontend.onnx.constants import Quantised
 from mapper.frontend.onnx.layers import Layer, Operand, PlainLayer, Writer
 from mapper.frontend.onnx.node import Node
-from mapper.frontend.onnx.picking import rearranged
+from mapper.frontend.onnx.picking import rearranged, repeated
 from mapper.frontend.onnx.shapes import MAX_RANK, ShapeRule, axis_of
 from mapper.frontend.onnx.synapses import sides_of
 from mapper.ir.core import FLOAT, IntType, Value
@@ -33,6 +33,20 @@ def reshaped_to(shape_rule: ShapeRule) -> Callable[[Node], Form]:
         return forms.reshape(x, shape)
 
     return reshaped
+
+
+def repeated_to(shape_rule: ShapeRule) -> Callable[[Node], Form]:
+    """Return the rule of a node that lays its elements side by side several times."""
+
+    def rule(node: Node) -> Form:
+        x = node.form(0)
+        shape = shape_rule(node, x.shape)
+        if len(shape) > MAX_RANK:
+            raise node.unsupported(f"makes {len(shape)} axes, at most {MAX_RANK} are read")
+        node.check_size(shape)
+        return repeated(node, x, shape)
+
+    return rule
 
 
 @dataclass(frozen=True, eq=False, repr=False, slots=True, kw_only=True)

@@ -105,8 +105,8 @@ def matrix_product(node: Node) -> Form:
         ends = (left.shape[0],) if len(x.shape) == 1 else (*x.shape[:-2], left.shape[0], 1)
         return _linear(node, x, oriented(node, left, transposed=False), ends, operand=1)
     raise node.unsupported(
-        "neither side is a constant matrix",
-        "products of two computed tensors (attention) have no place on a crossbar",
+        "its weights are no matrix, and not computed from the network's input",
+        "multiply by a matrix of weights, or by a computed tensor (attention)",
     )
 
 

@@ -1,4 +1,4 @@
-"""One matrix of weights on each of several tokens, which is a convolution of one element.
+"""``MatMul``: one matrix of weights on each of several tokens is a convolution of one element.
 
 Tokens are all axes but the last, ``[1, N, C]``: channels are turned to the front, every token is a
 position of a plane one element high, and the result is turned back.
@@ -14,13 +14,14 @@ from mapper.frontend.algebra.forms import Form, of_atom
 from mapper.frontend.onnx.constants import Constant
 from mapper.frontend.onnx.layers import Operand, SynapseLayer, Weights
 from mapper.frontend.onnx.node import Node, Tensor
+from mapper.frontend.onnx.products import computed_product
 from mapper.frontend.onnx.shaping import turned
 from mapper.frontend.onnx.synapses import input_name, matrix_product, oriented
 from mapper.ir.synapses import Conv2d
 
 
 def product(node: Node) -> Form:
-    """``MatMul`` of one vector, or of each of several tokens, with known weights."""
+    """``MatMul`` of one vector or of several tokens with known weights, or of computed tensors."""
     left, right = node.input(0), node.input(1)
     if _is_matrix(right):
         x = node.form(0)
@@ -30,6 +31,8 @@ def product(node: Node) -> Form:
         x = node.form(1)
         if len(x.shape) == 3 and x.shape[0] == 1 < x.shape[2]:
             return _convolved(node, x, oriented(node, left, transposed=False), operand=1)
+    elif isinstance(left, Form) and isinstance(right, Form):
+        return computed_product(node, left, right)
     return matrix_product(node)
 
 

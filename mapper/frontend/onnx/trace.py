@@ -31,6 +31,7 @@ from mapper.frontend.onnx.fold import CannotFoldError, Folder
 from mapper.frontend.onnx.load import to_array
 from mapper.frontend.onnx.node import Node, Tensor
 from mapper.frontend.onnx.operators import Operator, operator_of
+from mapper.frontend.onnx.picking import together
 from mapper.frontend.onnx.ports import fixed_shape
 from mapper.frontend.onnx.shapes import MAX_RANK
 from mapper.frontend.onnx.steps import refuse_loops
@@ -227,8 +228,11 @@ def _computed(node: Node, operator: Operator, state: Trace) -> Sequence[Tensor]:
         raise NotAffineError("the hardware has no such operation")
     if operator.in_layer is not None and (layer := operator.in_layer(node)) is not None:
         return [layer]
+    given = node
+    if operator.kind == "elementwise":
+        node = together(node)
     results = operator.rule(node)
-    if operator.is_checked:
+    if operator.is_checked and node is given:
         state.interior[node.name] = node.proto
     return [results] if isinstance(results, Constant | Form) else results
 

@@ -7,10 +7,12 @@ import numpy as np
 from mapper.diagnostics import refuse
 from mapper.frontend.algebra import forms
 from mapper.frontend.algebra.forms import ONE, Atom, Clamp, Form, Monomial, Opaque, Shape
-from mapper.frontend.algebra.logic import Gate, Logic, count_of, gates_of, type_of
+from mapper.frontend.algebra.logic import Gate, Logic, age, count_of, gates_of, type_of
 from mapper.ir.builder import GraphBuilder
 from mapper.ir.core import FLOAT, SPIKE, Array, Const, Op, Scalar, Value
+from mapper.ir.infer import settled
 from mapper.ir.network import Add, Merge, Reshape, Scale
+from mapper.ir.products import Multiply
 
 LARGEST = 1e30
 """Magnitude of a parameter: sums beyond overflow, and a reset makes NaN of infinity or not."""
@@ -71,8 +73,10 @@ class OpWriter(GraphBuilder):
             return self.shaped(self.values[atom], work, name, loc)
         if (logic := gates_of(form)) is not None:
             return self._gates(logic, work, name, loc)
-        if count_of(form) is not None:
-            terms = tuple(self.shaped(self.values[a], work, name, loc) for a in form.atoms())
+        if (count := count_of(form)) is not None:
+            if len(count) == 1:
+                return self._product(count[0], work, name, loc)
+            terms = tuple(self._product(m, work, f"{name}.term", loc) for m in count)
             total = self.fresh(name, type_of(form), work)
             self.add(Add(loc=loc, terms=terms, result=total))
             return total
@@ -108,14 +112,14 @@ class OpWriter(GraphBuilder):
     def _sum(self, form: Form, work: Shape, name: str, loc: str) -> Value:
         """Write ``sum(coefficient * term) + offset`` in single precision."""
         offset = _in(form, ONE, work)
-        ordered = sorted((m for m in form.terms if m != ONE), key=_age)
+        ordered = sorted((m for m in form.terms if m != ONE), key=age)
         scaled = []
         for position, monomial in enumerate(ordered):
             factor = _in(form, monomial, work)
-            term = self._product(monomial, work, name, loc)
             here = offset if position == 0 else np.zeros(())
-            last = len(ordered) == 1
-            scaled.append(self._scaled(term, factor, here, name if last else f"{name}.term", loc))
+            own = name if len(ordered) == 1 else f"{name}.term"
+            term = self._product(monomial, work, own, loc)
+            scaled.append(self._scaled(term, factor, here, own, loc))
         if len(scaled) == 1:
             return scaled[0]
         total = self.fresh(name, FLOAT, work)
@@ -138,22 +142,23 @@ class OpWriter(GraphBuilder):
         return result
 
     def _product(self, monomial: Monomial, work: Shape, name: str, loc: str) -> Value:
-        """Return the value of one product: an atom, or spikes that must all be there."""
-        atoms = sorted(monomial, key=lambda atom: atom.order)
-        if len(atoms) > 1 and not all(self.values[atom].type == SPIKE for atom in atoms):
-            raise refuse(
-                "unsupported-op",
-                "a computed value is multiplied by another one",
-                loc=loc,
-                help="gates of spikes by spikes are supported, gates of analogue values are not",
-            )
+        """Return the value of one product: spikes that must all be there, times numbers."""
+        atoms = sorted(monomial, key=lambda atom: (not self._is_spike(atom), atom.order))
         value = self.shaped(self.values[atoms[0]], work, name, loc)
         for atom in atoms[1:]:
             other = self.shaped(self.values[atom], work, name, loc)
-            result = self.fresh(f"{name}.and", SPIKE, work)
-            self.add(Merge(loc=loc, kind="and", a=value, b=other, result=result))
-            value = result
+            value = self._times(value, other, work, name, loc)
         return value
+
+    def _is_spike(self, atom: Atom) -> bool:
+        return self.values[atom].type == SPIKE
+
+    def _times(self, a: Value, b: Value, work: Shape, name: str, loc: str) -> Value:
+        if a.type == b.type == SPIKE:
+            both = self.fresh(f"{name}.and", SPIKE, work)
+            return self.add(Merge(loc=loc, kind="and", a=a, b=b, result=both))
+        product = self.fresh(f"{name}.product", FLOAT, work)
+        return self.add(settled(Multiply(loc=loc, a=a, b=b, result=product), {}))
 
 
 def _check_numbers(name: str, array: Array) -> None:
@@ -187,7 +192,3 @@ def _in(form: Form, monomial: Monomial, work: Shape) -> Array:
     """Return a coefficient under the shape the ops are written in."""
     held: Mapping[Monomial, Array] = form.terms
     return forms.view(held.get(monomial, np.zeros(())), form.shape, work)
-
-
-def _age(monomial: Monomial) -> tuple[int, ...]:
-    return tuple(sorted(atom.order for atom in monomial))

@@ -21,6 +21,7 @@ from mapper.ir.network import (
     SumPool2d,
 )
 from mapper.ir.neurons import IntegerNeuron, Neuron
+from mapper.ir.products import MatMul, Multiply
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import Synapse
 from mapper.ir.tables import OpTable
@@ -118,6 +119,10 @@ def _merge(made: _Builder, op: Merge, trace: Mapping[str, Array]) -> None:
     _join(made, op, f"merge ({op.kind})")
 
 
+def _product(made: _Builder, op: Multiply | MatMul, trace: Mapping[str, Array]) -> None:
+    _join(made, op, op.label)
+
+
 def _concat(made: _Builder, op: Concat, trace: Mapping[str, Array]) -> None:
     _join(made, op, "join channels")
 
@@ -209,6 +214,8 @@ NODES: OpTable[Callable[[_Builder, Any, Mapping[str, Array]], None]] = OpTable(
         MaxPool2d: _max_pool,
         SumPool2d: _sum_pool,
         Merge: _merge,
+        Multiply: _product,
+        MatMul: _product,
         Concat: _concat,
     },
     without={

@@ -26,6 +26,7 @@ from mapper.executor.base import (
     traced_by_values,
 )
 from mapper.executor.engine import ENGINES
+from mapper.ir.bounds import Products
 from mapper.ir.core import EXACT_SINGLE, Array, Const, Graph, IntType, Op, Scalar, Value
 from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.evaluate import recorded_names
@@ -44,6 +45,7 @@ from mapper.ir.network import (
     SumPool2d,
 )
 from mapper.ir.neurons import IntegerNeuron, Neuron
+from mapper.ir.products import MatMul, Multiply
 from mapper.ir.readout import AdcRead, BitlineRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.readout_kinds import READOUTS
 from mapper.ir.synapses import Synapse
@@ -318,12 +320,24 @@ def _add(net: IntegerNetwork, op: Add, operands: list[Tensor]) -> list[Tensor]:
 
 def _scaled_add(net: IntegerNetwork, op: ScaledAdd, operands: list[Tensor]) -> list[Tensor]:
     scaled = [net.number(s) * term for s, term in zip(op.scales, operands, strict=True)]
-    return [torch.stack(scaled).sum(dim=0) >> op.shift]
+    return [(torch.stack(scaled).sum(dim=0) + net.number(op.offset)) >> op.shift]
 
 
 def _merge(net: IntegerNetwork, op: Merge, operands: list[Tensor]) -> list[Tensor]:
     a, b = operands
     return [{"and": a & b, "or": a | b, "xor": a ^ b, "iand": (1 - a) & b}[op.kind]]
+
+
+def _multiply(net: IntegerNetwork, op: Multiply, operands: list[Tensor]) -> list[Tensor]:
+    a, b = operands
+    return [a * b]
+
+
+def _matmul(net: IntegerNetwork, op: MatMul, operands: list[Tensor]) -> list[Tensor]:
+    """Multiply numbers of a type in which all sums are exact; a GPU has no whole ones."""
+    dtype = getattr(torch, Products(*op.range()).dtype)
+    a, b = (x.to(dtype) for x in operands)
+    return [torch.matmul(a, b).to(torch.int64)]
 
 
 def _max_pool(net: IntegerNetwork, op: MaxPool2d, operands: list[Tensor]) -> list[Tensor]:
@@ -367,6 +381,8 @@ INTEGERS: OpTable[Callable[[IntegerNetwork, Any, list[Tensor]], list[Tensor]]] =
         Add: _add,
         ScaledAdd: _scaled_add,
         Merge: _merge,
+        Multiply: _multiply,
+        MatMul: _matmul,
         MaxPool2d: _max_pool,
         SumPool2d: _sum_pool,
         Concat: _concat,

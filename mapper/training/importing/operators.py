@@ -26,6 +26,7 @@ from mapper.ir.network import (
     SumPool2d,
 )
 from mapper.ir.neurons import IntegerNeuron, Neuron
+from mapper.ir.products import MatMul, Multiply
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import Conv2d, ConvTranspose2d, Linear, Synapse
 from mapper.ir.tables import OpTable
@@ -184,6 +185,14 @@ def _reshaped(op: Reshape, constants: Constants, wishes: Wishes) -> nn.Module:
     return _moved(op, constants, wishes)
 
 
+def _multiply(op: Multiply, constants: Constants, wishes: Wishes) -> Function:
+    return Function(function=operator.mul)
+
+
+def _matmul(op: MatMul, constants: Constants, wishes: Wishes) -> Function:
+    return Function(function=torch.matmul)
+
+
 _INTEGERS = "it is of integers, and no longer of the network that was trained"
 
 COUNTERPARTS: OpTable[_Make] = OpTable(
@@ -200,6 +209,8 @@ COUNTERPARTS: OpTable[_Make] = OpTable(
         Add: _add,
         Concat: _concat,
         Merge: _gate,
+        Multiply: _multiply,
+        MatMul: _matmul,
         Move: _moved,
         Reshape: _reshaped,
     },

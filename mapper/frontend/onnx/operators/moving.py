@@ -9,11 +9,11 @@ from mapper.frontend.onnx.sizes import SizeRule, as_given
 def _reshape(
     name: str, shape: ShapeRule, through: Through, folds: SizeRule, *, moves: bool = False
 ) -> Operator:
-    """Return the row of an operator that keeps elements and gives them another shape."""
+    """Return the row of an operator that keeps elements, or repeats them, under another shape."""
     return Operator(
         name,
         "reshape",
-        shaping.reshaped_to(shape),
+        (shaping.repeated_to if through == "repeat" else shaping.reshaped_to)(shape),
         folds=folds,
         names_result=True,
         codes=shaping.reshaped_codes,
