@@ -1,7 +1,7 @@
 """Run a tuple of passes, checking every step."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mapper.diagnostics import Diagnostic, MappingError
 from mapper.ir.core import Array, Graph
@@ -23,6 +23,8 @@ class PassRun:
     ops: int
     options: Mapping[str, Plain] = FrozenMap({})
     """Those that were not left at their defaults, by name."""
+    warnings: tuple[str, ...] = field(default=(), compare=False)
+    """What it says of the graph that it was given; a build folder does not keep it."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "options", FrozenMap(self.options))
@@ -71,6 +73,7 @@ def run_passes(
     for index, step in enumerate(passes):
         try:
             midway = step.name != stop_after and step is not passes[-1]
+            given = graph
             graph = _checked(step, graph, target, midway)
         except RefusedGraphError as error:
             raise MappingError(_reasons(error, target, passes[index + 1 :])) from None
@@ -86,6 +89,7 @@ def run_passes(
                 exact=step.exact,
                 ops=len(graph.ops),
                 options=given_options(step),
+                warnings=step.warnings(given, target),
             )
         )
         if after is not None:

@@ -44,6 +44,10 @@ class Pass:
         """Return the new graph; raise ``MappingError`` for what the user can mend."""
         raise NotImplementedError  # every pass does something
 
+    def warnings(self, graph: Graph, target: Target) -> tuple[str, ...]:
+        """Return what a user should know of what it does to a graph that it does not refuse."""
+        return ()
+
     @classmethod
     def summary(cls) -> str:
         """Return the first line of the docstring."""

@@ -32,6 +32,7 @@ from passes.integers.neuron_units import (
     Leak,
     NeuronUnits,
     fit_neuron,
+    leak_differences,
     neuron_problems,
 )
 from passes.shared.rewrite import number, pruned, simplest
@@ -59,6 +60,14 @@ class QuantizeNeurons(Pass):
             return graph  # trained in integers
         return _Rewriter(graph=graph, target=target).run()
 
+    def warnings(self, graph: Graph, target: Target) -> tuple[str, ...]:
+        """Return how leaks that the model rounds come out otherwise on the target."""
+        if not any(isinstance(op, Neuron) and op.leak_rounding.unit for op in graph.ops):
+            return ()
+        rewriter = _Rewriter(graph=graph, target=target)
+        rewriter.run()
+        return tuple(rewriter.told)
+
 
 @dataclass
 class _Rewriter:
@@ -72,6 +81,8 @@ class _Rewriter:
     constants: dict[str, Array] = field(default_factory=dict)
     refused: list[Diagnostic] = field(default_factory=list)
     """What does not fit; stand-ins are in its place, so that all of it is found."""
+    told: list[str] = field(default_factory=list)
+    """How leaks that the model rounds come out otherwise."""
 
     def run(self) -> Graph:
         graph = self.graph
@@ -159,6 +170,10 @@ class _Rewriter:
         problems = neuron_problems(self.graph, op, x, self.target.neuron)
         self.refused += problems
         units = STAND_IN if problems else fit_neuron(self.graph, op, x, self.target.neuron)
+        self.told += [
+            f"{op.loc or op.results[0].name}: {text}"
+            for text in leak_differences(self.graph, op, units)
+        ]
         held = IntType(self.target.neuron.membrane_bits, signed=True)
         values = (op.membrane, op.membrane_next, op.current, op.current_next)
         typed = {v.name: replace(v, type=held) for v in values if v is not None}

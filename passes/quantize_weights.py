@@ -14,9 +14,11 @@ from mapper.ir.core import FLOAT, Array, Const, Constants, Graph, Op
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.encoding import greatest_weight
 from mapper.ir.network import Add, Scale
+from mapper.ir.neurons import Neuron
 from mapper.ir.synapses import Synapse
 from mapper.ir.units import LayerOp
 from passes.base import Pass
+from passes.integers.grids import GRID, binary_step, column_steps, common_step
 from passes.integers.rounding import round_window
 from passes.shared.rewrite import pruned
 from targets import Target, assignment_problems, weight_bits
@@ -39,10 +41,11 @@ _TILE_WEIGHTS = 1 << 17
 class QuantizeWeights(Pass):
     """Turn trained weights into signed integers and one scale per output channel or layer.
 
-    Rounds to integers in ``-(2**(bits-1) - 1) .. 2**(bits-1) - 1``, or to -1 and 1, with the
-    scale of least squared error; errors of neighbouring taps of a kernel cancel
-    (``passes.integers.rounding``). ``bits`` are those the graph's assignment has for the layer,
-    else the target's. Layers of one width that meet in one sum share a scale when it is per layer.
+    Rounds to integers in ``-(2**(bits-1) - 1) .. 2**(bits-1) - 1``, or to -1 and 1. The scale is
+    the step that all weights of a layer or channel are multiples of, else that of least squared
+    error; errors of neighbouring taps of a kernel cancel (``passes.integers.rounding``). ``bits``
+    are those the graph's assignment has for the layer, else the target's. Layers of one width that
+    meet in one sum share a scale when it is per layer.
     Weights that are integers of at most ``bits`` bits already (a quantised model) stay as they
     are, and any integers of a network that comes with its crossbars. The scale and the bias become
     a ``net.scale`` after the layer.
@@ -70,16 +73,17 @@ class QuantizeWeights(Pass):
     def _scales(self, graph: Graph, widths: Mapping[str, int]) -> dict[str, Array]:
         """Map each layer to quantise to its scale per output channel."""
         layers = {op.result.name: op for op in graph.ops if isinstance(op, Synapse)}
+        rounds = any(isinstance(op, Neuron) and op.leak_rounding.unit for op in graph.ops)
         if self.granularity == "channel":
             return {
-                name: best_scales(_matrix(layers[name], graph.constants), bits)
+                name: kept_scales(_matrix(layers[name], graph.constants), bits, rounds)
                 for name, bits in widths.items()
             }
         matrices = {name: _matrix(layers[name], graph.constants) for name in widths}
         found = {}
         for group in _meeting(graph, widths):
             together = np.concatenate([matrices[name].reshape(-1, 1) for name in group])
-            scale = best_scales(together, widths[group[0]])[0]
+            scale = kept_scales(together, widths[group[0]], rounds)[0]
             found.update({n: np.full(matrices[n].shape[1], scale) for n in group})
         return found
 
@@ -127,6 +131,36 @@ def _meeting(graph: Graph, widths: Mapping[str, int]) -> list[list[str]]:
                 nx.add_path(together, [v.name for v in op.terms if widths.get(v.name) == bits])
     order = {name: i for i, name in enumerate(widths)}
     return [sorted(group, key=order.__getitem__) for group in nx.connected_components(together)]
+
+
+def kept_scales(matrix: Array, bits: int, rounds: bool = False) -> Array:
+    """Return the scale of each column of ``matrix[K, N]``: its own grid, or that of least error.
+
+    Weights that are whole multiples of one step, of the layer or of a channel, keep their integers.
+
+    Args:
+        matrix: The layer's.
+        bits: Of its integers.
+        rounds: The network rounds membranes to a unit of its own: the step has no odd factor that
+            can be avoided, so that units of layers and membranes are powers of two apart.
+    """
+    if bits == 1:
+        return best_scales(matrix, bits)
+    step = common_step(matrix.reshape(-1), bits)
+    if step > 0 and rounds:
+        return np.full(matrix.shape[1], binary_step(step, matrix, bits))
+    best = best_scales(matrix, bits)
+    steps = np.full(matrix.shape[1], step) if step > 0 else column_steps(matrix, bits)
+    kept = np.flatnonzero(steps >= _LEAST_SCALE * best.max())  # NaN is not
+    kept = kept[~_are_exact(matrix[:, kept], best[kept])]
+    best[kept] = steps[kept]
+    return best
+
+
+def _are_exact(matrix: Array, scales: Array) -> Array:
+    """Say which columns are whole multiples of their scales already."""
+    codes = matrix / scales
+    return np.asarray((np.abs(codes - np.rint(codes)) <= GRID * np.abs(codes)).all(axis=0))
 
 
 def best_scales(matrix: Array, bits: int) -> Array:

@@ -121,7 +121,8 @@ def passes_over(
         return None
     known = None if isinstance(model, Imported) else model
     mapped = looked_at(mapped, reals)
-    warnings = (*imported.warnings, *mapped.told, *mapped.uncalibrated)
+    of_passes = (text for run in mapped.passes for text in run.warnings)
+    warnings = (*imported.warnings, *of_passes, *mapped.told, *mapped.uncalibrated)
     return Build(
         mapped=mapped,
         model=known,

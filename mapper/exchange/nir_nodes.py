@@ -129,6 +129,8 @@ class NodeWriter:
     # --- neurons ---------------------------------------------------------------------------
 
     def neuron(self, op: Neuron) -> list[Data]:
+        if op.leak_rounding.unit:
+            raise NotInNirError("a leak that is rounded", op.loc)
         fires = op.spike is not None
         resets = op.reset.kind != "none"
         metadata: Data = {"names": self._neuron_names(op)}

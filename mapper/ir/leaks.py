@@ -1,8 +1,10 @@
-"""Integer leaks: what a membrane keeps from one time step to the next, and how that is rounded."""
+"""Leaks: what a membrane keeps from one time step to the next, and how that is rounded."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
+
+import numpy as np
 
 from mapper.ir.core import INT64, Array, Const, Constants, IntType, Part, greatest_of, param
 
@@ -16,6 +18,52 @@ SAID: Mapping[Rounding, str] = {
     "nearest": "to the nearest",
 }
 """A rounding in words: "it rounds down"."""
+
+
+def whole(x: Array, rounding: Rounding) -> Array:
+    """Return reals rounded to integers so."""
+    if rounding == "nearest":
+        return np.asarray(np.rint(x))
+    return np.asarray(np.floor(x) if rounding == "floor" else np.trunc(x))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeakRounding(Part):
+    """How a trained neuron rounds its leak: to multiples of ``unit``; 0 leaves it as it is.
+
+    Rounded is what is ``kept``, ``unit * R(leak * v / unit)``, or what is ``taken`` away,
+    ``v - unit * R((1 - leak) * v / unit)``: ``Decay`` has both. Products are in double precision,
+    where those of membranes and leaks of 24 bits are exact.
+    """
+
+    unit: float = 0.0
+    rounding: Rounding = "floor"
+    part: Literal["kept", "taken"] = "kept"
+
+    def apply(self, leak: Array, v: Array) -> Array:
+        """Return what is left of single-precision membranes."""
+        if not self.unit:
+            left: Array = leak * v
+            return left
+        rounded = whole(self.steps(leak, v), self.rounding) * self.unit
+        return (rounded if self.part == "kept" else v - rounded).astype(np.float32)
+
+    def steps(self, leak: Array, v: Array) -> Array:
+        """Return what is rounded, in units."""
+        wide = leak.astype(np.float64)
+        share = wide if self.part == "kept" else 1.0 - wide
+        return np.asarray(share * v.astype(np.float64) / self.unit)
+
+    def problems(self) -> Iterator[str]:
+        """Yield why no neuron rounds so."""
+        if not 0 <= self.unit <= MOST_UNIT:  # nor NaN
+            yield f"a leak is rounded to multiples of 0..{MOST_UNIT:g}, got {self.unit:g}"
+        if not self.unit and (self.rounding, self.part) != ("floor", "kept"):
+            yield f"a leak without a unit is not rounded, but says {self.rounding} of {self.part}"
+
+
+MOST_UNIT = 2.0**24
+NOT_ROUNDED = LeakRounding()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,7 +35,7 @@ from mapper.ir.core import (
     Value,
     param,
 )
-from mapper.ir.leaks import NO_DECAY, Decay
+from mapper.ir.leaks import NO_DECAY, NOT_ROUNDED, Decay, LeakRounding
 from mapper.ir.network import broadcast_problems
 
 ResetKind = Literal["none", "subtract", "value"]
@@ -67,7 +67,7 @@ class Neuron(Op):
     ``u = leak * v + (current_gain * i + gain * x) + bias`` and, where there is a synaptic
     current, ``i' = current_leak * i + current_input * x``. Fires where ``u > threshold``
     (``strict``) or ``u >= threshold``. Without ``spike`` it integrates and never fires.
-    Single precision, in the order written.
+    Single precision, in the order written. ``leak * v`` is rounded where ``leak_rounding`` says so.
     """
 
     mnemonic: ClassVar[str] = "net.neuron"
@@ -81,6 +81,7 @@ class Neuron(Op):
     current_next: Value | None = None
 
     leak: Scalar = 1.0
+    leak_rounding: LeakRounding = NOT_ROUNDED
     gain: Scalar = 1.0
     bias: Scalar = 0.0
     current_leak: Scalar = 0.0
@@ -94,6 +95,7 @@ class Neuron(Op):
 
     def verify(self, constants: Constants) -> Iterator[str]:
         yield from _state_problems(self, constants)
+        yield from self.leak_rounding.problems()
         for value in (self.membrane, self.membrane_next, self.current, self.current_next):
             if value is not None and value.type != FLOAT:
                 yield f"a trained neuron's state is {FLOAT}, got {value.type}"
@@ -111,7 +113,8 @@ class Neuron(Op):
             results = [number(self.current_leak) * i + number(self.current_input) * x]
 
         def integrate(membrane: Array) -> Array:
-            driven: Array = (number(self.leak) * membrane + drive) + number(self.bias)
+            left = self.leak_rounding.apply(number(self.leak), membrane)
+            driven: Array = (left + drive) + number(self.bias)
             return driven
 
         spike, v = fire_and_reset(self, constants, v, integrate)

@@ -155,6 +155,7 @@ RANGES: OpTable[Mapping[str, Rule]] = OpTable(
         Concat: {"parts": _OPERANDS, "axis": _AXIS},
         Neuron: {
             "leak": _REAL,
+            "leak_rounding": Inside({"unit": _REAL}),
             "gain": _REAL,
             "bias": _REAL,
             "current_leak": _REAL,

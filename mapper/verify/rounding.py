@@ -195,7 +195,7 @@ def _neuron(op: Neuron, given: Given) -> tuple[Terms, ...]:
     held = {value.name: t for value, t in zip(op.operands, given.terms, strict=True)}
     x, v = held[op.x.name], held[op.membrane.name]
     total = given.size(op.gain) * x.magnitude + given.size(op.bias)
-    total = total + _leaked(op.leak, given) * v.magnitude
+    total = total + _leaked(op.leak, given) * v.magnitude + _cut(op, given, v) / UNIT
     if op.reset.phase != "same":  # taken of the membrane before this step's comparison
         total = total + given.size(op.reset.amount)
     roundings = given.most_here + 2 * OWN
@@ -205,6 +205,18 @@ def _neuron(op: Neuron, given: Given) -> tuple[Terms, ...]:
     total = total + given.size(op.current_gain) * current
     fed = given.size(op.current_input) * x.magnitude + _leaked(op.current_leak, given) * current
     return (Terms(total, roundings), Terms(fed, roundings))
+
+
+def _cut(op: Neuron, given: Given, v: Terms) -> Array:
+    """Return a unit where rounding may take a leak over the edge to the next one, else 0."""
+    how = op.leak_rounding
+    if not how.unit:
+        return np.zeros(())
+    steps = how.steps(param(given.constants, op.leak, FLOAT), given.operands[1])
+    reach = Terms(np.abs(steps), v.roundings + OWN).bound
+    edge = steps - 0.5 if how.rounding == "nearest" else steps
+    apart = np.abs(edge - np.rint(edge))
+    return np.where((apart <= reach) & (apart > 0), how.unit, 0.0)
 
 
 def _leaked(leak: Scalar, given: Given) -> Array:

@@ -1,6 +1,6 @@
 """Choose the membrane unit of a layer of neurons, and its integers in that unit."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import ceil, floor, log2
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from mapper.diagnostics import Diagnostic, MappingError, refuse
 from mapper.ir.core import Array, Graph
-from mapper.ir.leaks import NO_DECAY, Decay
+from mapper.ir.leaks import NO_DECAY, NOT_ROUNDED, SAID, Decay, LeakRounding
 from mapper.ir.neurons import Neuron
 from passes.integers.meaning import Meaning
 from passes.shared.rewrite import number, simplest
@@ -116,7 +116,7 @@ def fit_neuron(graph: Graph, op: Neuron, x: Meaning, unit: NeuronUnit) -> Neuron
         unit=step,
         current_unit=_current_unit(graph, op, step),
         fraction_bits=fraction,
-        decay=_leak(op, number(graph, op.leak), unit),
+        decay=_leak(op, number(graph, op.leak), unit, op.leak_rounding),
         current_decay=(
             Leak() if op.current is None else _leak(op, number(graph, op.current_leak), unit)
         ),
@@ -146,6 +146,9 @@ def _fraction_bits(graph: Graph, op: Neuron, x: Meaning, gain: Array, unit: Neur
         raise _refuse(op, "membrane-too-narrow", f"its input takes {x.type.bits} bits")
     spare = floor(log2(room / (_HEADROOM * max(highest, 1.0))))
     most = min(_WIDEST_DRIVE - x.type.bits, _bits_that_fit(graph, op, gain, room))
+    own = _own_fraction(op, gain)
+    if unit.fraction_bits is None and own is not None and own <= most:
+        return own
     if unit.fraction_bits is None:
         return min(max(spare, 0), _MAX_FRACTION_BITS, most)
     if unit.fraction_bits > most:
@@ -157,6 +160,18 @@ def _fraction_bits(graph: Graph, op: Neuron, x: Meaning, gain: Array, unit: Neur
             help=_wider(room * 2.0 ** (unit.fraction_bits - most)),
         )
     return unit.fraction_bits
+
+
+def _own_fraction(op: Neuron, gain: Array) -> int | None:
+    """Return the fraction bits with which membranes count in the unit that the leak rounds to."""
+    if not op.leak_rounding.unit:
+        return None
+    bits = np.log2(gain / op.leak_rounding.unit)
+    own = np.rint(bits)
+    exact = np.abs(bits - own) <= _SNAP
+    if not exact.all() or np.ptp(own) or not 0 <= own.flat[0] <= _MAX_FRACTION_BITS:
+        return None
+    return int(own.flat[0])
 
 
 def _bits_that_fit(graph: Graph, op: Neuron, gain: Array, room: int) -> int:
@@ -186,13 +201,14 @@ def _threshold(graph: Graph, op: Neuron, step: Array) -> Array:
     return np.where(snapped, nearest, np.floor(steps) if op.strict else np.ceil(steps))
 
 
-def _leak(op: Neuron, leak: Array, unit: NeuronUnit) -> Leak:
+def _leak(op: Neuron, leak: Array, unit: NeuronUnit, rounding: LeakRounding = NOT_ROUNDED) -> Leak:
     """Return the nearest leak that the digital unit has."""
     if (leak == 1).all():
         return Leak()
     shift = _nearest_shift(float(leak)) if leak.ndim == 0 else None
     multiplies = "multiply" in unit.leaks
-    if shift is not None and "shift" in unit.leaks:
+    kept = rounding.unit > 0 and rounding.part == "kept"  # a shift rounds what it takes
+    if shift is not None and "shift" in unit.leaks and not (kept and multiplies):
         exact = abs(1 - 2.0**-shift - float(leak)) < _EXACT_LEAK
         if exact or not multiplies:
             return Leak(decay=Decay(kind="shift", shift=shift, rounding=unit.leak_rounding))
@@ -202,6 +218,29 @@ def _leak(op: Neuron, leak: Array, unit: NeuronUnit) -> Leak:
         raise _refuse(op, "unsupported-leak", f"its leak of {np.abs(leak).max():g} is no leak")
     decay = Decay(kind="multiply", shift=unit.leak_bits, rounding=unit.leak_rounding)
     return Leak(decay=decay, multiplier=np.rint(leak * (1 << unit.leak_bits)))
+
+
+def leak_differences(graph: Graph, op: Neuron, units: NeuronUnits) -> Iterator[str]:
+    """Yield how a leak that the model rounds comes out otherwise on the target."""
+    how, decay = op.leak_rounding, units.decay.decay
+    if not how.unit or decay.kind == "none":
+        return
+    if decay.rounding != how.rounding:
+        yield (
+            f"the model rounds its leak {SAID[how.rounding]}, the target's neuron unit "
+            f"{SAID[decay.rounding]}"
+        )
+    part = "kept" if decay.kind == "multiply" else "taken"
+    if part != how.part:
+        yield f"the model rounds what is {how.part}, the neuron unit what is {part}"
+    if not np.allclose(units.unit, how.unit, rtol=_SNAP, atol=0):
+        steps = f"{units.unit.min():g}" if units.unit.ndim else f"{float(units.unit):g}"
+        yield f"the model rounds to multiples of {how.unit:g}, its membranes have steps of {steps}"
+    leak, multiplier = number(graph, op.leak), units.decay.multiplier
+    share = 2.0**-decay.shift
+    held = np.asarray(1 - share) if multiplier is None else multiplier * share
+    if not (np.abs(held - leak) <= _EXACT_LEAK * leak).all():
+        yield f"its leak of {leak.flat[0]:g} becomes {held.flat[0]:g}"
 
 
 def _nearest_shift(leak: float) -> int | None:

@@ -1,6 +1,7 @@
 """Neurons of canonical ONNX: functions whose names say what they are."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -29,7 +30,11 @@ def neuron_names():
         )
     ]
     ends = [f"Neuron{middle}{end}" for middle in ("", "_current") for end in ends]
-    return [*ends, "Integrator", "Integrator_floor", "Integrator_current"]
+    leaks = [f"{part}{word}" for part in ("kept", "taken") for word in ("down", "cut", "near")]
+    ends += [
+        f"Neuron_value_same_strict{floor}_{leak}" for floor in ("", "_floor") for leak in leaks
+    ]
+    return [*ends, "Integrator", "Integrator_floor", "Integrator_current", "Integrator_keptcut"]
 
 
 @pytest.mark.parametrize("per_neuron", [False, True])
@@ -72,6 +77,7 @@ def one_neuron(kind: Neuron, per_neuron: bool) -> Graph:
         strict=kind.strict,
         spike_phase=kind.spike_phase,
         reset=Reset(kind=kind.reset.kind, amount=0.4, phase=kind.reset.phase),
+        leak_rounding=replace(kind.leak_rounding, unit=0.125 * kind.leak_rounding.unit),
         **fields,
     )
     return net.graph(y)

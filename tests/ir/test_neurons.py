@@ -5,7 +5,7 @@ import pytest
 
 from mapper.ir.core import FLOAT, SPIKE, Graph, IntType, State, Value
 from mapper.ir.evaluate import evaluate
-from mapper.ir.leaks import Decay
+from mapper.ir.leaks import Decay, LeakRounding
 from mapper.ir.neurons import IntegerNeuron, Neuron, Reset
 from mapper.ir.verify import check_graph
 
@@ -145,3 +145,28 @@ def test_float_neuron_follows_its_formula(strict):
     (spike, membrane) = neuron.evaluate({}, np.array([[0.5]]), np.array([[0.0]], np.float32))
     assert membrane.tolist() == [[1.25]]
     assert spike.tolist() == [[0 if strict else 1]]
+
+
+@pytest.mark.parametrize(
+    ("rounding", "kept", "taken"),
+    [
+        # 3/4 of them: -5.25 -3.75 -1.5 1.5 3.75 5.25; a quarter: -1.75 -1.25 -0.5 0.5 1.25 1.75
+        ("floor", [-6, -4, -2, 1, 3, 5], [-5, -3, -1, 2, 4, 6]),
+        ("toward-zero", [-5, -3, -1, 1, 3, 5], [-6, -4, -2, 2, 4, 6]),
+        ("nearest", [-5, -4, -2, 2, 4, 5], [-5, -4, -2, 2, 4, 5]),
+    ],
+)
+@pytest.mark.parametrize("unit", [1.0, 0.5])
+def test_trained_neurons_round_what_is_kept_or_taken_to_a_unit(rounding, kept, taken, unit):
+    v = (np.array([-7, -5, -2, 2, 5, 7]) * unit).astype(np.float32)
+    for part, expected in (("kept", kept), ("taken", taken)):
+        how = LeakRounding(unit=unit, rounding=rounding, part=part)
+        left = how.apply(np.float32(0.75), v)
+        assert left.dtype == np.float32
+        assert (left / unit).tolist() == expected
+
+
+def test_a_leak_is_rounded_to_a_unit_of_0_or_more():
+    assert next(LeakRounding(unit=-1.0).problems()).endswith("got -1")
+    assert next(LeakRounding(unit=float("nan")).problems()).endswith("got nan")
+    assert "is not rounded, but says nearest" in next(LeakRounding(rounding="nearest").problems())

@@ -10,22 +10,23 @@ from mapper.diagnostics import MappingError
 from mapper.ir.core import FLOAT, SPIKE, Const, Graph, IntType, State, Value
 from mapper.ir.evaluate import evaluate
 from mapper.ir.hardware import ScaledAdd
-from mapper.ir.leaks import Rounding
+from mapper.ir.leaks import LeakRounding, Rounding
 from mapper.ir.network import Scale
 from mapper.ir.neurons import IntegerNeuron, Neuron, Reset
 from mapper.ir.synapses import Linear
 from mapper.ir.verify import check_graph
 from mapper.pipeline import make_passes, run_passes
 from passes import QuantizeWeights
+from passes.integers.grids import binary_step
 from passes.integers.rounding import nearest
-from passes.quantize_weights import best_scales
+from passes.quantize_weights import best_scales, kept_scales
 from targets import Target, load_target
 from tests.networks import NetworkBuilder, assigned
 
 IDEAL = load_target("ideal-128")
 
 
-def one_neuron(weights: list[float], threshold: float, **options: object) -> Graph:
+def one_neuron(weights: list[float], threshold: float = 1.0, **options: object) -> Graph:
     """One neuron behind a linear layer, its weights on a grid of 1/8."""
     x, y = Value("x", FLOAT, (len(weights),)), Value("y", FLOAT, (1,))
     v, after, spike = Value("v", FLOAT, (1,)), Value("after", FLOAT, (1,)), Value("s", SPIKE, (1,))
@@ -163,6 +164,75 @@ def test_leaks_round_and_membranes_are_as_fine_as_the_target_has_them(leak, roun
     graph = one_neuron([1.0], 1.0, leak=leak)
     neuron = neuron_of(integers(graph, replace(IDEAL, neuron=unit)))
     assert (neuron.decay.rounding, neuron.fraction_bits) == (rounding, 5)
+
+
+def loihi(weights: list[float], **options: object) -> Graph:
+    """One neuron that rounds its leak to whole numbers and fires above 130, to 0."""
+    fields = {"threshold": 130.0, "strict": True, "reset": Reset(kind="value"), "leak": 0.75}
+    return one_neuron(weights, **(fields | options))
+
+
+ROUNDS = {how: LeakRounding(unit=1.0, rounding=how) for how in get_args(Rounding)}
+
+
+@pytest.mark.parametrize("rounding", get_args(Rounding))
+def test_a_network_that_rounds_its_leak_keeps_its_integers_where_the_target_rounds_so(rounding):
+    """Weights are multiples of 2: their codes with one fraction bit count in the model's unit."""
+    target = replace(IDEAL, neuron=replace(IDEAL.neuron, leak_rounding=rounding))
+    graph = loihi([64.0, -96.0, 34.0, 0.0], leak_rounding=ROUNDS[rounding])
+    neuron = neuron_of(integers(graph, target))
+    assert (neuron.fraction_bits, neuron.threshold, neuron.decay.kind) == (1, 130, "multiply")
+    spikes = np.random.default_rng(0).integers(0, 2, (60, 3, 4))
+    reals, codes = (evaluate(g, {"x": spikes}) for g in (graph, integers(graph, target)))
+    assert reals["s"].any()
+    assert np.array_equal(reals["s"], codes["s"])
+
+
+def told(graph: Graph, target: Target = IDEAL) -> str:
+    runs = run_passes(graph, target, make_passes(), stop_after="quantize-neurons")[1]
+    return " ".join(text for run in runs for text in run.warnings)
+
+
+def test_a_target_that_rounds_leaks_otherwise_says_so():
+    kept = loihi([64.0, 34.0], leak_rounding=ROUNDS["floor"])
+    assert told(kept) == ""
+    cut = loihi([64.0, 34.0], leak_rounding=ROUNDS["toward-zero"])
+    assert "the model rounds its leak toward zero, the target's neuron unit down" in told(cut)
+    taken = loihi([64.0, 34.0], leak=0.7, leak_rounding=replace(ROUNDS["floor"], part="taken"))
+    assert "the model rounds what is taken, the neuron unit what is kept" in told(taken)
+    assert "its leak of 0.7 becomes 0.699997" in told(taken)
+    thirds = loihi([64.0, 34.0], leak_rounding=replace(ROUNDS["floor"], unit=3.0))
+    assert "rounds to multiples of 3, its membranes have steps of" in told(thirds)
+
+
+def test_what_a_leak_takes_is_rounded_by_a_shift():
+    neuron = neuron_of(
+        integers(loihi([64.0, 34.0], leak_rounding=replace(ROUNDS["floor"], part="taken")))
+    )
+    assert (neuron.decay.kind, neuron.decay.shift, neuron.fraction_bits) == ("shift", 2, 1)
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+def test_weights_on_a_grid_keep_their_integers(bits):
+    """A step of a layer, and one a channel; a column off the grid is fitted, and none else."""
+    rng, most = np.random.default_rng(0), 2 ** (bits - 1) - 2
+    codes = rng.integers(-most, most + 1, (40, 6))
+    codes[0] = most
+    layer = codes.astype(np.float32) * np.float32(0.013)
+    assert kept_scales(layer, bits) == pytest.approx(np.full(6, 0.013), rel=1e-6)
+    steps = rng.uniform(0.01, 0.02, 6).astype(np.float32)
+    channels = codes.astype(np.float32) * steps
+    assert kept_scales(channels, bits) == pytest.approx(steps, rel=1e-6)
+    channels[:, 2] = rng.normal(size=40)
+    found = kept_scales(channels, bits)
+    assert np.delete(found, 2) == pytest.approx(np.delete(steps, 2), rel=1e-6)
+    assert found[2] == best_scales(channels, bits)[2]
+
+
+def test_a_grid_without_an_odd_factor_where_that_fits():
+    assert [binary_step(step, np.array([5 * step]), 8) for step in (3.0, 96.0)] == [1.0, 32.0]
+    assert binary_step(0.3, np.array([1.5]), 8) == 0.3
+    assert binary_step(3.0, np.array([60.0]), 6) == 3.0  # codes of 60 need 7 bits
 
 
 def test_fraction_bits_of_a_target_that_leave_no_room_are_refused():

@@ -13,6 +13,7 @@ from onnx import AttributeProto, FunctionProto, NodeProto, TensorProto, helper
 from mapper.executor.onnx.neurons import Levels, fire_and_reset
 from mapper.executor.onnx.nodes import Nodes
 from mapper.ir.core import FLOAT, SPIKE, Value
+from mapper.ir.leaks import NOT_ROUNDED, SAID, LeakRounding
 from mapper.ir.network import Merge
 from mapper.ir.neurons import Neuron, Reset, ResetKind, ResetPhase
 
@@ -42,7 +43,24 @@ def neuron_name(op: Neuron) -> str:
     words += ["strict"] if op.strict and op.spike is not None else []
     words += ["delayed"] if op.spike_phase == "next" else []
     words += ["floor"] if op.floor is not None else []
+    words += [_LEAK_WORDS[_how(op.leak_rounding)]] if op.leak_rounding.unit else []
     return "_".join(words)
+
+
+def _how(leak: LeakRounding) -> tuple[str, str]:
+    return leak.part, leak.rounding
+
+
+_LEAK_WORDS = {
+    (part, rounding): f"{part}{word}"
+    for part in ("kept", "taken")
+    for rounding, word in {"floor": "down", "toward-zero": "cut", "nearest": "near"}.items()
+}
+"""What a leak that rounds is called: ``keptcut`` where what is left is cut toward zero."""
+_LEAKS = {
+    word: LeakRounding(unit=1.0, part=part, rounding=rounding)  # type: ignore[arg-type]
+    for (part, rounding), word in _LEAK_WORDS.items()
+}
 
 
 def named_neuron(name: str) -> Neuron:
@@ -67,6 +85,7 @@ def named_neuron(name: str) -> Neuron:
         strict="strict" in words,
         reset=reset,
         spike_phase="next" if "delayed" in words else "same",
+        leak_rounding=_LEAKS.get(words[-1] if words else "", NOT_ROUNDED),
         floor=0.0 if "floor" in words else None,
     )
     if neuron_name(op) != name:
@@ -77,7 +96,7 @@ def named_neuron(name: str) -> Neuron:
 def neuron_numbers(op: Neuron) -> tuple[str, ...]:
     """Return the fields of a neuron that are inputs of its function, in order."""
     return (
-        *("leak", "gain", "bias"),
+        *("leak", *(("leak_unit",) if op.leak_rounding.unit else ()), "gain", "bias"),
         *(("current_leak", "current_input", "current_gain") if op.current is not None else ()),
         *(("threshold",) if op.spike is not None else ()),
         *(("reset",) if op.reset.kind != "none" else ()),
@@ -99,7 +118,7 @@ def neuron_function(op: Neuron) -> FunctionProto:
         n.op("Add", kept, n.op("Mul", "current_input", "x"), result="current_next")
 
     def integrate(membrane: str) -> str:
-        return n.op("Add", n.op("Add", n.op("Mul", "leak", membrane), drive), "bias")
+        return n.op("Add", n.op("Add", _left(n, op.leak_rounding, membrane), drive), "bias")
 
     zero = n.op("Constant", value_float=0.0) if op.reset.kind == "subtract" else ""
     levels = Levels(threshold="threshold", amount="reset", zero=zero, floor="floor")
@@ -108,6 +127,27 @@ def neuron_function(op: Neuron) -> FunctionProto:
         n.op("Cast", spike, result="spike", to=TensorProto.FLOAT)
     n.op("Identity", after, result="membrane_next")
     return _function(neuron_name(op), inputs, outputs, n.nodes, _told(op), _facts(op))
+
+
+def _left(n: Nodes, how: LeakRounding, membrane: str) -> str:
+    """Write ``LeakRounding.apply``."""
+    if not how.unit:
+        return n.op("Mul", "leak", membrane)
+
+    def wide(x: str) -> str:
+        return n.op("Cast", x, to=TensorProto.DOUBLE)
+
+    leak, v, unit = wide("leak"), wide(membrane), wide("leak_unit")
+    if how.part == "taken":
+        leak = n.op("Sub", wide(n.op("Constant", value_float=1.0)), leak)
+    steps = n.op("Div", n.op("Mul", leak, v), unit)
+    if how.rounding == "toward-zero":
+        steps = n.op("Mul", n.op("Sign", steps), n.op("Floor", n.op("Abs", steps)))
+    else:
+        steps = n.op("Floor" if how.rounding == "floor" else "Round", steps)
+    rounded = n.op("Mul", steps, unit)
+    left = rounded if how.part == "kept" else n.op("Sub", v, rounded)
+    return n.op("Cast", left, to=TensorProto.FLOAT)
 
 
 def _facts(op: Neuron) -> dict[str, int | str]:
@@ -123,7 +163,12 @@ def _facts(op: Neuron) -> dict[str, int | str]:
 
 def _told(op: Neuron) -> str:
     drive = "gain * x" if op.current is None else "(current_gain * current + gain * x)"
-    told = [f"u = (leak * membrane + {drive}) + bias."]
+    left = "leak * membrane"
+    if op.leak_rounding.unit:
+        part = {"kept": left, "taken": "what the leak takes"}[op.leak_rounding.part]
+        left = f"left of the membrane: {part} rounded {SAID[op.leak_rounding.rounding]}"
+        left = f"({left}, to multiples of leak_unit)"
+    told = [f"u = ({left} + {drive}) + bias."]
     if op.current is not None:
         told += ["current_next = current_leak * current + current_input * x."]
     if op.spike is not None:

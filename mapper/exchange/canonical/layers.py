@@ -179,7 +179,8 @@ def _write_neuron(to: Writing, op: Neuron) -> None:
 
 
 def _number(op: Neuron, name: str) -> Scalar:
-    held: Scalar = op.reset.amount if name == "reset" else getattr(op, name)
+    inside = {"reset": op.reset.amount, "leak_unit": op.leak_rounding.unit}
+    held: Scalar = inside[name] if name in inside else getattr(op, name)
     return held
 
 
@@ -196,6 +197,11 @@ def _read_neuron(at: Reading, node: NodeProto) -> Neuron:
     numbers: dict[str, Any] = {n: at.number(t) for n, t in zip(names, tensors, strict=True)}
     if "reset" in numbers:
         held["reset"] = replace(op.reset, amount=numbers.pop("reset"))
+    if "leak_unit" in numbers:
+        unit = numbers.pop("leak_unit")
+        if not isinstance(unit, float):
+            raise ValueError("the unit that a leak is rounded to is one number")
+        held["leak_rounding"] = replace(op.leak_rounding, unit=unit)
     return replace(op, loc=node.doc_string, **held, **numbers)
 
 

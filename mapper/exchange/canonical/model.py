@@ -119,7 +119,8 @@ def _plain_neuron(op: Neuron) -> Neuron:
     amount = 0 if op.reset.kind == "none" else _single(op.reset.amount)
     reset = replace(op.reset, amount=amount) if fires else Reset()
     unset: dict[str, Any] = {name: defaults[name].default for name in idle}
-    return replace(op, reset=reset, **unset)
+    unit = float(np.float32(op.leak_rounding.unit))
+    return replace(op, reset=reset, leak_rounding=replace(op.leak_rounding, unit=unit), **unset)
 
 
 def _single(scalar: Scalar) -> Scalar:

@@ -242,7 +242,7 @@ class _Writer:
 
     def neuron(self, module: LIF, operands: list[Value], node: fx.Node) -> Value:
         (x,) = operands
-        numbers = {
+        numbers: dict[str, Any] = {
             name: self._number(f"{node.name}.{name}", number)
             for name, number in module.numbers().items()
         }

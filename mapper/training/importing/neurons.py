@@ -36,6 +36,8 @@ def neurons(op: Neuron, constants: Constants, wishes: Wishes) -> nn.Module:
     """
     held = {name: numbers_of(getattr(op, name), constants) for name in _numbers(op)}
     problems = [problem for name, array in held.items() for problem in _problems(name, array)]
+    if op.leak_rounding.unit:
+        problems.append("its leak is rounded, which training has no gradient for")
     if problems:
         raise untrainable("; ".join(problems))
     if op.reset.kind != "none":
