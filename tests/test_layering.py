@@ -29,7 +29,9 @@ FLOORS = (
         "mapper.renames",
         "mapper.rendering",
         "mapper.report.answer",
+        "mapper.report.on_host",
         "mapper.report.one_chip",
+        "mapper.runtime",
         "mapper.threads",
     ),
     (
@@ -43,6 +45,7 @@ FLOORS = (
     ),
     ("mapper.ir", "mapper.study"),
     (
+        "mapper.epilogue",
         "mapper.executor.base",
         "mapper.frontend.algebra",
         "mapper.frontend.info",
@@ -83,6 +86,7 @@ FLOORS = (
     ),
     (
         "mapper.frontend.neurons",
+        "mapper.frontend.tail",
         "mapper.frontend.time",
         "mapper.report.answers",
         "mapper.report.figures",
@@ -98,7 +102,7 @@ FLOORS = (
         "mapper.report.headline",
     ),
     (
-        "mapper.dies",
+        "mapper.decided",
         "mapper.frontend.arrays",
         "mapper.frontend.describe",
         "mapper.frontend.nir",
@@ -106,13 +110,13 @@ FLOORS = (
         "mapper.training.hardening",
     ),
     (
+        "mapper.dies",
         "mapper.exchange.nir_nodes",
         "mapper.frontend.recognise",
         "mapper.report",
         "mapper.report.comparison",
-        "mapper.report.dies",
     ),
-    ("mapper.frontend.imported",),
+    ("mapper.frontend.imported", "mapper.report.dies"),
     ("mapper.frontend",),
     (
         "mapper.build",

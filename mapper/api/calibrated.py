@@ -2,20 +2,21 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mapper.decided import Deciding
 from mapper.diagnostics import many, refuse
 from mapper.dies.calibrate import Calibrated, Calibration
 from mapper.dies.trims import Trim, check_trim
+from mapper.epilogue.model import Epilogue
 from mapper.executor import engine
 from mapper.ir.core import Array, Graph
 from mapper.proportions import Score
-from mapper.recordings import Recording, to_codes, to_reals
-from mapper.verify.answers import classes, score, wanted_classes
+from mapper.recordings import Recording, to_codes
+from mapper.verify.answers import classes, score
 from targets import Target
 
 SCHEMA = "spikeloom/calibrate/1"
@@ -174,12 +175,12 @@ def target_step(target: Target) -> float | None:
     return max(known) if known and len(known) == len(steps) else None
 
 
-def worth_of(graph: Graph, ideal: Graph, recorded: Recording) -> Worth:
+def worth_of(
+    graph: Graph, ideal: Graph, recorded: Recording, epilogue: Epilogue | None = None
+) -> Worth:
     """Return what a chip is worth on recordings; noise of reads is that of the run seed 0."""
-    output = ideal.outputs[0]
-    found, meant = (_answers(each, recorded) for each in (graph, ideal))
-    number = prod(output.shape)
-    wanted = wanted_classes(recorded.arrays, output.name, recorded.samples, number, recorded.where)
+    found, meant = (_answers(each, recorded, epilogue) for each in (graph, ideal))
+    wanted = Deciding(graph=ideal, epilogue=epilogue).wanted(recorded.arrays, recorded)
     same = int((classes(found) == classes(meant)).sum())
     return Worth(
         right=None if wanted is None else score(found, wanted),
@@ -187,9 +188,9 @@ def worth_of(graph: Graph, ideal: Graph, recorded: Recording) -> Worth:
     )
 
 
-def _answers(graph: Graph, recorded: Recording) -> Array:
+def _answers(graph: Graph, recorded: Recording, epilogue: Epilogue | None) -> Array:
     codes = to_codes(graph, recorded.inputs, recorded.where)
-    return to_reals(graph, engine.run(graph, codes).outputs)[graph.outputs[0].name]
+    return Deciding(graph=graph, epilogue=epilogue).of(engine.run(graph, codes).outputs)
 
 
 def overlap(one: Recording, other: Recording) -> int:

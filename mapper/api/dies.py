@@ -225,9 +225,11 @@ class DrawsDie:
         made = replace(build, die=found.die, hardware=hardware)
         progress("comparing with the ideal chip")
         graphs = {"ideal": build.ideal, "before": build.hardware, "after": hardware}
-        worth = (
-            {} if apart is None else {n: worth_of(g, build.ideal, apart) for n, g in graphs.items()}
-        )
+        worth = {
+            name: worth_of(graph, build.ideal, apart, build.epilogue)
+            for name, graph in graphs.items()
+            if apart is not None
+        }
         return CalibratedDie(
             build=replace(self, mapped=made, folder=None, identity=""),
             what=what,

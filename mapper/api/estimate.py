@@ -72,6 +72,7 @@ class Estimate:
             **self.cost.as_dict(),
             **({} if firing is None else {"firing": firing.as_dict()}),
             "warnings": list(self.warnings),
+            **({} if self.page.host is None else {"on_host": self.page.host.as_dict()}),
             **({} if self.sensitivity is None else {"sensitivity": moved}),
         }
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,8 @@ from numpy.typing import ArrayLike
 
 from mapper.api.arguments import check_given
 from mapper.build.model import Build
+from mapper.decided import Deciding
+from mapper.epilogue.model import codes_of, host_of
 from mapper.executor.engine import Ran
 from mapper.executor.ports import unused_starts
 from mapper.ir.core import Array, Graph
@@ -39,10 +40,13 @@ class Run:
         75.0 % (6 of 8, 95 %: 40.9 .. 92.9)
     """
 
-    graph: Graph
-    """The hardware graph that was run."""
+    deciding: Deciding
+    """The hardware graph that was run, with what the host computes of its outputs."""
     outputs: Mapping[str, Array]
-    """Integers ``[T, B, *shape]`` by output; ``reals`` has what they stand for."""
+    """Integers ``[T, B, *shape]`` by output of the chip; ``reals`` has what they stand for."""
+    answers: Mapping[str, Array]
+    """The outputs of the model: what the host computed of the reals where the build has an
+    epilogue, ``[T, B, *shape]``, or ``[B, *shape]`` of the whole sequence; else the reals."""
     spikes: Mapping[str, Array]
     """Spikes ``[T, B, *shape]``, 0 or 1, of every layer of neurons by the name of its value; empty
     where they were not asked for."""
@@ -83,14 +87,22 @@ class Run:
         return int(next(iter(self.outputs.values())).shape[1])
 
     @property
+    def graph(self) -> Graph:
+        """The hardware graph."""
+        return self.deciding.graph
+
+    @property
     def reals(self) -> dict[str, Array]:
         """The real numbers ``[T, B, *shape]`` that the outputs stand for."""
         return to_reals(self.graph, self.outputs)
 
     @property
     def predictions(self) -> Array:
-        """The class of each sample ``[B]``: where the first output sums to most over time."""
-        return classes(self.reals[self._first])
+        """The class of each sample ``[B]``.
+
+        That is where the first answer sums to most over time, or the one that it names most often.
+        """
+        return classes(self._deciding)
 
     def accuracy(self, labels: ArrayLike) -> float:
         """Return the share of samples, 0..1, whose class is their label ``[B]``; see ``score``.
@@ -106,18 +118,27 @@ class Run:
         Raises:
             MappingError: ``input-shape`` where there is not one label for each sample.
         """
-        first = self._first
-        given, number = checked_arrays({"labels": labels}), prod(self.reals[first].shape[2:])
-        wanted = wanted_classes(given, first, self.samples, number, IN_MEMORY)
+        given, one = checked_arrays({"labels": labels}), self.deciding
+        wanted = wanted_classes(given, one.name, self.samples, one.classes, IN_MEMORY)
         assert wanted is not None  # labels were given
-        return score(self.reals[first], wanted)
+        return score(self._deciding, wanted)
 
     @property
-    def _first(self) -> str:
-        return self.graph.outputs[0].name
+    def _deciding(self) -> Array:
+        return self.deciding.votes(self.answers)
+
+    @property
+    def arrays(self) -> Mapping[str, Array]:
+        """What ``save`` writes: ``outputs`` by name.
+
+        Of a build with an epilogue ``answers`` by name, and ``outputs`` with ``.codes`` behind.
+        """
+        if self.deciding.epilogue is None:
+            return self.outputs
+        return {**self.answers, **{codes_of(n): array for n, array in self.outputs.items()}}
 
     def save(self, path: str | Path) -> "Run":
-        """Write the outputs as ``.npz`` and, of a traced run, ``NAME.trace.npz`` beside them.
+        """Write ``arrays`` as ``.npz`` and, of a traced run, ``NAME.trace.npz`` beside them.
 
         Returns:
             The same run, with the names of the files in ``written``.
@@ -129,7 +150,7 @@ class Run:
             counts = path.with_suffix(".trace.npz")
             _write(counts, self.trace)
             written["trace"] = str(counts)
-        _write(path, self.outputs)
+        _write(path, self.arrays)
         return replace(self, written=written)
 
     def as_dict(self) -> dict[str, Any]:
@@ -145,9 +166,17 @@ class Run:
             **({"die": self.die} if self.die else {}),
             **({} if self.recording is None else {"recording": self.recording.as_dict()}),
             "outputs": {name: self._described(name) for name in self.outputs},
+            **self._answered(),
             "firing": self.firing.as_dict(),
             **(self.written or {}),
         }
+
+    def _answered(self) -> dict[str, Any]:
+        """Describe what the host computed; nothing where there is no epilogue."""
+        if self.deciding.epilogue is None:
+            return {}
+        told = {name: {"shape": list(array.shape)} for name, array in self.answers.items()}
+        return {"answers": told, "on_host": host_of(self.deciding.epilogue).as_dict()}
 
     def _described(self, name: str) -> dict[str, Any]:
         """Describe an integer output, and the reals it stands for: ``scale * code + offset``."""
@@ -161,7 +190,7 @@ class Run:
         }
 
     def __repr__(self) -> str:
-        arrays = ", ".join(f"{name} {list(array.shape)}" for name, array in self.outputs.items())
+        arrays = ", ".join(f"{name} {list(array.shape)}" for name, array in self.arrays.items())
         return f"Run({arrays}; {self.backend})"
 
     def _repr_html_(self) -> str:
@@ -170,7 +199,7 @@ class Run:
             ("output", "shape", "mean", "greatest"),
             (
                 (name, list(array.shape), f"{array.mean():.4g}", array.max())
-                for name, array in self.outputs.items()
+                for name, array in self.arrays.items()
             ),
             (*self.warnings, *self.notes),
         )
@@ -195,15 +224,18 @@ def run_of(
         spikes: Names of watched values that the answer has, too.
         traced: Keep the trace.
     """
-    graph = build.hardware
+    graph, deciding = build.hardware, build.deciding
+    outputs = {value.name: ran.outputs[value.name] for value in graph.outputs}
+    answers = deciding.answers(outputs)
     unused = unused_starts([state.read.name for state in graph.states], recording.arrays)
     return Run(
-        graph=graph,
-        outputs={value.name: ran.outputs[value.name] for value in graph.outputs},
+        deciding=deciding,
+        outputs=outputs,
+        answers=answers,
         spikes={name: ran.outputs[name] for name in spikes},
         uncalibrated=build.uncalibrated,
         trace=ran.trace if traced else None,
-        firing=_firing(graph, ran, codes, recording),
+        firing=_firing(deciding, answers, ran, codes, recording),
         backend=ran.engine,
         recording=recording.taken,
         variant=ran.variant,
@@ -212,14 +244,17 @@ def run_of(
     )
 
 
-def _firing(graph: Graph, ran: Ran, codes: Mapping[str, Array], recording: Recording) -> Firing:
+def _firing(
+    deciding: Deciding,
+    answers: Mapping[str, Array],
+    ran: Ran,
+    codes: Mapping[str, Array],
+    recording: Recording,
+) -> Firing:
     """Say what the run shows of its layers, and of its answers where samples have labels."""
-    found, output = firing_of(graph, ran.counts, codes, ran.outputs), graph.outputs[0]
-    samples, number = recording.samples, prod(output.shape)
-    arrays, where = recording.arrays, recording.where
-    labels = wanted_classes(arrays, output.name, samples, number, where)
-    reals = to_reals(graph, {output.name: ran.outputs[output.name]})
-    return judged(found, classes(reals[output.name]), labels)
+    found = firing_of(deciding.graph, ran.counts, codes, ran.outputs)
+    labels = deciding.wanted(recording.arrays, recording)
+    return judged(found, classes(deciding.votes(answers)), labels)
 
 
 def _write(path: Path, arrays: Mapping[str, Array]) -> None:

@@ -243,7 +243,7 @@ class MakesDies:
             scheduler=scheduler,
             workers=workers,
         )
-        trials = trials_on(graph, target, recording, lot, run_seed)
+        trials = trials_on(graph, target, recording, lot, run_seed, build.epilogue)
         found = study_dies(trials, plan, run, progress)
         told = DiesReport(
             network=build.network.name,

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mapper.diagnostics import Diagnostic, MappingError, refuse
+from mapper.epilogue.file import MOST_BYTES
+from mapper.epilogue.model import FILE as EPILOGUE
 from mapper.report.charts.base import Chart
 
 MOST_TEXT = 32 << 20
@@ -31,6 +33,11 @@ LISTED: Mapping[str, int] = {
 }
 """The files of a build that its manifest lists, and how large they may be."""
 
+OPTIONAL: Mapping[str, int] = {EPILOGUE: MOST_BYTES}
+"""Those that only some builds have."""
+
+_MOST = {**LISTED, **OPTIONAL}
+
 _BYTE_CODE = "__pycache__"
 _CHANGED = "the folder was changed after it was compiled; compile the model again"
 _REMOVE = (
@@ -41,7 +48,7 @@ _REMOVE = (
 
 def listed(folder: Path) -> dict[str, dict[str, Any]]:
     """Return what a manifest says of the files in a folder: their hashes and their sizes."""
-    names = sorted(LISTED)
+    names = sorted([*LISTED, *(name for name in OPTIONAL if (folder / name).exists())])
     return {
         "files": {name: sha256(folder / name) for name in names},
         "sizes": {name: (folder / name).stat().st_size for name in names},
@@ -144,8 +151,8 @@ def check_files(folder: Path, manifest: Mapping[str, Any], beside: set[str]) -> 
         if found.st_size != sizes[name]:
             told = f"has {found.st_size} bytes, in manifest.json {sizes[name]}"
             raise changed(folder, [name], told)
-        if found.st_size > LISTED[name]:
-            raise changed(folder, [name], f"has {found.st_size} bytes, at most {LISTED[name]}")
+        if found.st_size > _MOST[name]:
+            raise changed(folder, [name], f"has {found.st_size} bytes, at most {_MOST[name]}")
     apart = [name for name in sorted(names) if sha256(folder / name) != hashes[name]]
     if apart:
         raise changed(folder, apart, "does not have the hash in manifest.json")
@@ -159,11 +166,13 @@ def _listed_in(
     for what, table, kind in (("hashes", hashes, str), ("sizes", sizes, int)):
         if not isinstance(table, dict) or not all(type(held) is kind for held in table.values()):
             raise _no_build(folder, f"it has no {what} of files")
-        if others := sorted(table.keys() ^ LISTED.keys()):
+        if others := sorted(table.keys() ^ LISTED.keys() ^ (table.keys() & OPTIONAL.keys())):
             known = "a file of every build" if others[0] in LISTED else "no file of a build"
             raise _no_build(folder, f"{others[0]!r} is {known}: see its {what}")
     assert isinstance(hashes, dict)
     assert isinstance(sizes, dict)
+    if others := sorted(hashes.keys() ^ sizes.keys()):
+        raise _no_build(folder, f"{others[0]!r} has no hash, or no size")
     return hashes, sizes
 
 

@@ -88,6 +88,7 @@ def make_build(
         samples=samples,
         source=source,
         presented=imported.presented,
+        epilogue=imported.epilogue,
     )
 
 

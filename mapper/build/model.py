@@ -6,8 +6,10 @@ from functools import cached_property
 
 from mapper import __version__
 from mapper.cost import Counts, count_actions, generate_cost
+from mapper.decided import Deciding
 from mapper.dies.differences import DieFacts
 from mapper.dies.drawn import Drawn
+from mapper.epilogue.model import Epilogue, host_of
 from mapper.executor.numpy.generate import generate_executor
 from mapper.executor.onnx.lowered import lowered_bytes
 from mapper.ir.core import Array, Graph
@@ -16,6 +18,7 @@ from mapper.layout import IN_STEPS, Presentation
 from mapper.pipeline import PassRun
 from mapper.report import Evidence, Report, report_of
 from mapper.report.data import LayerGrid, layer_grids, uncalibrated
+from mapper.report.on_host import OnHost
 from passes.options import PassOptions
 from targets import DEFAULT_PRESET, Target
 
@@ -45,6 +48,8 @@ class Build:
     """Warnings of what calibration recordings found: layers that never or always fire."""
     dead: str = ""
     """Why the mapping says nothing of these recordings, in a few words; empty where it does."""
+    epilogue: Epilogue | None = None
+    """What the host computes of the outputs; None where these are the model's own."""
     die: Drawn | None = None
     """What ``hardware`` was drawn from where it is one die; None of the ideal chip."""
 
@@ -72,6 +77,16 @@ class Build:
     def uncalibrated(self) -> tuple[str, ...]:
         """A warning where sense amplifiers were set without recordings; nothing elsewhere."""
         return uncalibrated(self.ideal, self.source, calibrated=bool(self.samples))
+
+    @property
+    def deciding(self) -> Deciding:
+        """The output that says a class of each sample."""
+        return Deciding(graph=self.hardware, epilogue=self.epilogue)
+
+    @property
+    def host(self) -> OnHost | None:
+        """What is said of the epilogue; None where there is none."""
+        return None if self.epilogue is None else host_of(self.epilogue)
 
     @cached_property
     def counts(self) -> Counts:
@@ -113,6 +128,7 @@ class Build:
             preset=preset,
             every_ms=every_ms,
             die=self.die_facts,
+            host=self.host,
         )
 
     @cached_property

@@ -99,6 +99,7 @@ class CompileSummary:
             "layers": [layer_dict(row) for row in self.layers],
             "cost": self.cost.as_dict(),
             "passes": [_pass_dict(run) for run in self.passes],
+            **({} if self.build.host is None else {"on_host": self.build.host.as_dict()}),
             **self._time(),
         }
         if not self.folder:

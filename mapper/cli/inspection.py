@@ -96,6 +96,8 @@ class InspectionText:
         if reduced:
             shown = (f"{row.name} is {of_time(row.over_time, row.step)}" for row in reduced)
             yield f"over time: {', '.join(shown)}"
+        if model.host is not None:
+            yield model.host.line
         yield (
             f"{totals.weights:,} weights, {totals.neurons:,} neurons, "
             f"{totals.parameters:,} parameters ({_size(totals.bytes)})"

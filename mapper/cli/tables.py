@@ -75,6 +75,7 @@ def compiled(answer: CompileSummary) -> RenderableType:
         Text(printable(answer.head())),
         table("", COLUMNS, answer.cells()),
         Text(foot),
+        *([] if answer.build.host is None else [Text(printable(answer.build.host.line))]),
         *_time(answer),
         Text(printable(f"report: {answer.folder}/report.html")),
     )
@@ -162,7 +163,7 @@ def ran(answer: Run) -> RenderableType:
     """What a run wrote."""
     rows = (
         [name, dims(array.shape), f"{array.mean():.4g}", array.max()]
-        for name, array in answer.outputs.items()
+        for name, array in answer.arrays.items()
     )
     notes = [Text(printable(f"note: {note}")) for note in answer.notes]
     written = (answer.written or {}).get("output", "nothing")

@@ -103,7 +103,7 @@ def dies_beside(
 def _trials(one: Compared, recording: Recording | None, lot: Lot) -> Trials:
     if recording is None:
         raise refuse("compare-inputs", "dies are run on recordings", help="give --input")
-    return trials_on(one.build.hardware, one.build.target, recording, lot)
+    return trials_on(one.build.hardware, one.build.target, recording, lot, 0, one.build.epilogue)
 
 
 def _check_alike(found: Sequence[Compared], work: Sequence[Trials]) -> None:

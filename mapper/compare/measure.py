@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from itertools import combinations
-from math import prod
 from pathlib import Path
 
 from mapper.build.folder import write_build
@@ -36,12 +35,12 @@ from mapper.ir.core import Array
 from mapper.ir.firing import firing_of
 from mapper.ir.identity import digest, digest_of_arrays
 from mapper.proportions import Paired
-from mapper.recordings import Recording, to_codes, to_reals
+from mapper.recordings import Recording, to_codes
 from mapper.report.comparison.data import PairedSides, RatioWay, difference_table
 from mapper.report.comparison.designs import Kind
 from mapper.report.references import works_behind
 from mapper.verify.activity import recorded_on
-from mapper.verify.answers import classes, judged, right_answers, score_of, wanted_classes
+from mapper.verify.answers import classes, judged, right_answers, score_of
 from mapper.verify.known import write_known
 from mapper.verify.result import Verification
 from targets import Preset, Target, Work, load_preset, target_to_data
@@ -70,9 +69,8 @@ def measured(compared: Compared, recording: Recording) -> Compared:
     graph = build.hardware
     codes = to_codes(graph, recording.inputs, recording.where)
     ran = engine.run(graph, codes, trace=True, generated=build)
-    output, number = graph.outputs[0].name, prod(graph.outputs[0].shape)
-    labels = wanted_classes(recording.arrays, output, recording.samples, number, recording.where)
-    answers = to_reals(graph, ran.outputs)[output]
+    labels = build.deciding.wanted(recording.arrays, recording)
+    answers = build.deciding.of(ran.outputs)
     firing = firing_of(graph, ran.counts, codes, ran.outputs)
     firing = judged(firing, classes(answers), labels)
     return replace(

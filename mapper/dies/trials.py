@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from mapper.decided import Deciding
 from mapper.dies.draw import Lot, activity_of
+from mapper.epilogue.model import Epilogue
 from mapper.executor.base import Prepared, Traced
 from mapper.executor.engine import engine_for
 from mapper.executor.native import NativeExecutor
@@ -23,10 +25,10 @@ from mapper.ir.firing import Firing, firing_of, layer_of
 from mapper.ir.identity import digest, digest_of_arrays
 from mapper.ir.neurons import IntegerNeuron
 from mapper.ir.noise import key_inputs
-from mapper.recordings import Recording, to_codes, to_reals
+from mapper.recordings import Recording, to_codes
 from mapper.study import Case
 from mapper.study.case import digest as data_digest
-from mapper.verify.answers import classes, judged, wanted_classes
+from mapper.verify.answers import classes, judged
 from targets import Target, target_to_data
 
 SEED, AGE, WITHOUT, LAYERS = "seed", "age", "without", "layers"
@@ -54,6 +56,13 @@ class Trials:
     labels: Array | None = None
     """The class of each sample, ``[B]``; None where nobody knows them."""
     run_seed: int = 0
+    epilogue: Epilogue | None = None
+    """What the host computes of the outputs."""
+
+    @property
+    def deciding(self) -> Deciding:
+        """The output that says a class of each sample."""
+        return Deciding(graph=self.graph, epilogue=self.epilogue)
 
     def identity(self) -> Mapping[str, Any]:
         """Return what determines every record beside its case."""
@@ -67,6 +76,7 @@ class Trials:
             if self.labels is None
             else digest_of_arrays({"labels": self.labels.astype(np.int64)}),
             "run_seed": self.run_seed,
+            **({} if self.epilogue is None else {"epilogue": self.epilogue.digest}),
         }
 
     def prepare(self) -> "Ideal":
@@ -174,8 +184,7 @@ class Ideal:
         return np.concatenate([self._classes(part.outputs) for part in self.parts])
 
     def _classes(self, outputs: Mapping[str, Array]) -> Array:
-        first = self._outputs[0]
-        return classes(to_reals(self.trials.graph, {first: outputs[first]})[first])
+        return classes(self.trials.deciding.of(outputs))
 
     def _compared(self, answers: list[Mapping[str, Array]]) -> dict[str, int]:
         found = np.concatenate([self._classes(answer) for answer in answers])
@@ -260,7 +269,12 @@ def _added(parts: list[Mapping[str, Array]]) -> dict[str, Array]:
 
 
 def trials_on(
-    graph: Graph, target: Target, recording: Recording, lot: Lot, run_seed: int = 0
+    graph: Graph,
+    target: Target,
+    recording: Recording,
+    lot: Lot,
+    run_seed: int = 0,
+    epilogue: Epilogue | None = None,
 ) -> Trials:
     """Return the dies of a hardware graph on a recording, as the work of a study.
 
@@ -268,15 +282,13 @@ def trials_on(
         MappingError: ``input-range`` for what is no code, ``input-shape`` for labels of other
             samples.
     """
-    first = graph.outputs[0]
-    labels = wanted_classes(
-        recording.arrays, first.name, recording.samples, prod(first.shape), recording.where
-    )
+    deciding = Deciding(graph=graph, epilogue=epilogue)
     return Trials(
         graph=graph,
         target=target,
         lot=lot,
         codes=to_codes(graph, recording.inputs, recording.where),
-        labels=labels,
+        labels=deciding.wanted(recording.arrays, recording),
         run_seed=run_seed,
+        epilogue=epilogue,
     )

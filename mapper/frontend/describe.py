@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mapper.epilogue.model import host_of
 from mapper.frontend.info import (
     CrossbarInfo,
     Facts,
@@ -121,6 +122,7 @@ def describe(imported: Imported) -> ModelInfo:
         ),
         warnings=(*imported.warnings, *_analogue_layers(graph, carried)),
         notes=imported.notes,
+        host=None if imported.epilogue is None else host_of(imported.epilogue),
         presented=imported.presented,
     )
 

@@ -10,6 +10,7 @@ from typing import Any
 from mapper.diagnostics import many
 from mapper.ir.edges import Edge
 from mapper.layout import IN_STEPS, Presentation
+from mapper.report.on_host import OnHost
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -332,6 +333,8 @@ class ModelInfo:
     warnings: tuple[str, ...]
     """What was assumed in reading it."""
     notes: tuple[str, ...]
+    host: OnHost | None = None
+    """What a host computes of the outputs, which are then not yet those of the file."""
     presented: Presentation = IN_STEPS
     """How it takes its inputs: which are images, and for how many steps they are shown."""
 
@@ -348,6 +351,7 @@ class ModelInfo:
             "outputs": [port.as_dict() for port in self.outputs],
             "states": [state.as_dict() for state in self.states],
             "readout": [readout.as_dict() for readout in self.readout],
+            **({} if self.host is None else {"on_host": self.host.as_dict()}),
             "layers": [layer.as_dict() for layer in self.layers],
             "totals": self.totals.as_dict(),
             "warnings": list(self.warnings),

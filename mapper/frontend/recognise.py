@@ -23,9 +23,11 @@ from mapper.frontend.neurons.echoes import (
 )
 from mapper.frontend.neurons.states import Dynamics, find_dynamics, missing_state
 from mapper.frontend.onnx.load import nodes_of
+from mapper.frontend.onnx.located import Located
 from mapper.frontend.onnx.steps import other_form
 from mapper.frontend.onnx.trace import Trace, trace
 from mapper.frontend.result import Imported, Port
+from mapper.frontend.tail import Tail, cut_off, ending_at, epilogue_of
 from mapper.frontend.time.sequence import (
     Sequence,
     has_fixed_batch,
@@ -89,6 +91,46 @@ def _telling(errors: list[MappingError], model: ModelProto) -> MappingError:
 
 
 def _import_step(model: ModelProto, path: Path) -> Imported:
+    return _with_host(model, lambda: _import_network(model, path), lambda: _typed(model, path))
+
+
+def _typed(model: ModelProto, path: Path) -> Trace:
+    """Walk a model of one time step with those inputs as spikes that are spikes of its own."""
+    first = trace(model, path)
+    first = _with_lines(first, lambda types: trace(model, path, types, before=first))
+    types = {echo.read: type_of(first.form(echo.output)) for echo in likely_echoes(first)}
+    return trace(model, path, types, before=first) if types else first
+
+
+def _with_host(
+    model: ModelProto, read: Callable[[], Imported], walk: Callable[[], Trace]
+) -> Imported:
+    """Read a step model, or else what is left of it without what only its outputs depend on."""
+    try:
+        return read()
+    except MappingError as error:
+        told = error
+    try:
+        walked = walk()
+    except MappingError:
+        raise told from None
+    outputs = [port.name for port in model.graph.output]
+    for cut in cut_off(walked, model):
+        try:
+            if (tail := cut()) is None:
+                continue
+            with ending_at(model, tail, outputs):
+                found = read()
+            returned = [value.name for value in found.graph.outputs]
+            if {tail.returned(name) for name in tail.cut}.issubset(returned):
+                return _with_epilogue(found, tail, outputs)
+        except MappingError as error:
+            if told.diagnostics[0].code == "unsupported-op":  # of what is cut off; this is not
+                told = error
+    raise told
+
+
+def _import_network(model: ModelProto, path: Path) -> Imported:
     first = _trace(model, path)
     first = _with_lines(first, lambda types: trace(model, path, types, before=first))
     echoes = likely_echoes(first)
@@ -113,6 +155,31 @@ def _imported(model: ModelProto, walked: Trace, dynamics: Dynamics) -> Imported:
         warnings=(*walked.warnings, *_fine_grids(graph)),
         notes=tuple(_notes(dynamics, graph)),
         located=located,
+    )
+
+
+def _with_epilogue(found: Imported, tail: Tail, outputs: list[str]) -> Imported:
+    """Return an imported network with what was cut off of it, and the ports of its outputs."""
+    ports = {port.name: port for port in found.ports}
+    returned = {v.name: ports[v.name].model_shape for v in found.graph.outputs}
+    batched = any(port.batch_axis is not None for port in found.ports)
+    epilogue = epilogue_of(tail, outputs, returned, batched=batched, loc=found.graph.name)
+    more = (
+        Port(
+            name=answer.name,
+            model_shape=epilogue.model_shape(answer.name),
+            graph_shape=epilogue.shape(answer.name),
+            batch_axis=answer.batch_axis,
+        )
+        for answer in epilogue.answers
+        if answer.name not in ports
+    )
+    located = {a: Located(tensor=name) for name, a in tail.aliases.items()}
+    return replace(
+        found,
+        ports=(*found.ports, *more),
+        epilogue=epilogue,
+        located={**found.located, **located},
     )
 
 
@@ -153,17 +220,24 @@ def _first_reading(model: ModelProto, path: Path) -> tuple[Imported, Sequence]:
 def _import_reading(model: ModelProto, path: Path, reading: Sequence) -> Imported:
     step = reading.step
     fed_back = {output: name for name, output in step.states.items()}
-    first = trace(step.proto, path, fed_back=fed_back)
 
-    def again(types: Mapping[str, Type]) -> Trace:
-        return trace(step.proto, path, types, fed_back, before=first)
+    def walk() -> tuple[Trace, list[Echo]]:
+        first = trace(step.proto, path, fed_back=fed_back)
 
-    walked = _with_lines(first, again, step.starts)
-    echoes = likely_echoes(walked)
-    if echoes:
-        walked = again({echo.read: type_of(walked.form(echo.output)) for echo in echoes})
-    found = _imported(model, walked, find_dynamics(walked, echoes))
-    return in_time(found, reading)
+        def again(types: Mapping[str, Type]) -> Trace:
+            return trace(step.proto, path, types, fed_back, before=first)
+
+        walked = _with_lines(first, again, step.starts)
+        echoes = likely_echoes(walked)
+        if echoes:
+            walked = again({echo.read: type_of(walked.form(echo.output)) for echo in echoes})
+        return walked, echoes
+
+    def read() -> Imported:
+        walked, echoes = walk()
+        return _imported(model, walked, find_dynamics(walked, echoes))
+
+    return in_time(_with_host(step.proto, read, lambda: walk()[0]), reading)
 
 
 def _with_lines(

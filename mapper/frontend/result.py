@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from mapper.epilogue.model import Epilogue
 from mapper.frontend.onnx.located import Located
 from mapper.frontend.time.step import Readout
 from mapper.ir.core import Array, Graph
@@ -90,6 +91,9 @@ class Imported:
     """Which tensor of the file, or of one step of it, holds which value of the graph."""
     presented: Presentation = IN_STEPS
     """How the model takes its inputs, which decides what the arrays of a recording mean."""
+    epilogue: Epilogue | None = None
+    """What the host computes of the graph's outputs to give those of the model; None where they
+    are the same."""
     trained_for: str = ""
     """The target that the network was trained for, where it was: then it holds integers, and layers
     come with their crossbars and references."""

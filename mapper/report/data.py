@@ -30,6 +30,7 @@ from mapper.ir.identity import digest
 from mapper.ir.readout import BitlineRead, SenseAmpRead
 from mapper.ir.units import LayerOp
 from mapper.proportions import Score
+from mapper.report.on_host import OnHost
 from mapper.report.one_chip import OneChip
 from mapper.verify.result import Verification
 from targets import DEFAULT_PRESET, Preset, Target, load_preset
@@ -162,6 +163,8 @@ class Report:
     source: Mapping[str, str]
     die: OneChip | None = None
     """The die that it is of; None of the ideal chip."""
+    host: OnHost | None = None
+    """What a host computes of the outputs; None where these are the model's own."""
 
     @property
     def graph(self) -> Graph:
@@ -256,6 +259,7 @@ def report_of(
     preset: str = DEFAULT_PRESET,
     every_ms: float | None = None,
     die: OneChip | None = None,
+    host: OnHost | None = None,
 ) -> Report:
     """Gather the report of a mapping, its cost under a preset; see ``assumed``."""
     evidence = evidence or Evidence()
@@ -274,6 +278,7 @@ def report_of(
         told=told,
         source=source,
         die=die,
+        host=host,
     )
 
 

@@ -122,8 +122,15 @@ def facts(report: Report) -> tuple[Fact, ...]:
             f"{many(report.chips, 'chip')}",
         ),
         *_writing(cost),
+        *_host(report),
         Fact(name="Verified", value=found.line, told=found.told, style=found.style),
     )
+
+
+def _host(report: Report) -> Iterator[Fact]:
+    """Name what is computed of the outputs elsewhere, and counted nowhere."""
+    if report.host is not None:
+        yield Fact(name="On the host", value=report.host.value, told=report.host.told)
 
 
 def _writing(cost: Cost) -> Iterator[Fact]:

@@ -10,7 +10,6 @@ import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +23,9 @@ from mapper.diagnostics import MappingError, refuse
 from mapper.executor.engine import Ran
 from mapper.ir.core import Array
 from mapper.ir.weights import write_arrays
-from mapper.recordings import IN_MEMORY, Recording, read_arrays, to_reals
+from mapper.recordings import IN_MEMORY, Recording, read_arrays
 from mapper.report.data import Counted
-from mapper.verify.answers import classes, wanted_classes
+from mapper.verify.answers import classes
 from mapper.verify.record import described_file
 
 ABOUT = "spikeloom/activity/1"
@@ -51,13 +50,12 @@ def recorded_on(build: Build, ran: Ran, recording: Recording) -> Recorded:
     Raises:
         MappingError: ``input-shape`` where there is not one label for each sample.
     """
-    where, output = recording.where, build.hardware.outputs[0]
-    first, number = output.name, prod(output.shape)
+    where, deciding = recording.where, build.deciding
     file = IN_MEMORY if where == IN_MEMORY else described_file(Path(where))
-    labels = wanted_classes(recording.arrays, first, recording.samples, number, where)
+    labels = deciding.wanted(recording.arrays, recording)
     if labels is None:
         return Recorded(trace=ran.counts, counted=Counted(file=file))
-    given = classes(to_reals(build.hardware, {first: ran.outputs[first]})[first])
+    given = classes(deciding.of(ran.outputs))
     right = int((given == labels).sum())
     return Recorded(trace=ran.counts, counted=Counted(file=file, right=right, labelled=len(labels)))
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from math import prod
 
 from mapper.build.model import Build
 from mapper.executor.engine import ENGINES
@@ -12,7 +11,6 @@ from mapper.ir.verify import graph_problems
 from mapper.pipeline import make_passes, run_passes
 from mapper.progress import Progress, Ticks
 from mapper.recordings import Recording, to_codes
-from mapper.verify.answers import wanted_classes
 from mapper.verify.asked import Rings
 from mapper.verify.measured import Measured, inexact_passes
 from mapper.verify.result import (
@@ -121,13 +119,12 @@ def verify_recorded(
 
     ``codes`` are the recording's, where they are known.
     """
-    output, where = build.hardware.outputs[0], recording.where
-    number = prod(output.shape)
+    where = recording.where
     found = verify_build(
         build,
         to_codes(build.hardware, recording.inputs, where) if codes is None else codes,
         recording.inputs,
-        labels=wanted_classes(recording.arrays, output.name, recording.samples, number, where),
+        labels=build.deciding.wanted(recording.arrays, recording),
         reference=reference,
         trained=trained,
         progress=progress,

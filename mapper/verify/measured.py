@@ -7,6 +7,7 @@ from math import isfinite
 import numpy as np
 
 from mapper.build.model import Build
+from mapper.decided import Deciding
 from mapper.ir.core import Array, Graph
 from mapper.ir.firing import MAPPING, NETWORK, firing_of
 from mapper.progress import Progress, Ticks
@@ -43,18 +44,21 @@ class Measured:
     def told(self, found: Verification, labels: Array | None) -> Verification:
         """Return a verification that also says what the answers are worth."""
         mapping, source = self._mapping, self._source
-        outputs, theirs = (to_reals(each.graph, each.outputs) for each in (mapping, source))
         firing, source_firing = (
             firing_of(each.graph, {**counted(inputs), **each.counts}, inputs, each.outputs)
             for each, inputs in ((mapping, self._codes), (source, self._reals))
         )
-        first = source.graph.outputs[0].name
-        firing = judged(firing, classes(outputs[first]), labels)
-        source_firing = judged(source_firing, classes(theirs[first]), labels)
+        epilogue = self._build.epilogue
+        answers, theirs = (
+            Deciding(graph=each.graph, epilogue=epilogue).of(each.outputs)
+            for each in (mapping, source)
+        )
+        firing = judged(firing, classes(answers), labels)
+        source_firing = judged(source_firing, classes(theirs), labels)
         return replace(
             found,
-            accuracy=None if labels is None else score(outputs[first], labels).share,
-            source_accuracy=None if labels is None else score(theirs[first], labels).share,
+            accuracy=None if labels is None else score(answers, labels).share,
+            source_accuracy=None if labels is None else score(theirs, labels).share,
             accuracy_of=None if labels is None else labels.size,
             spike_agreement=self._agreement.share,
             layer_agreement=self._agreement.by_name,

@@ -58,25 +58,26 @@ def verify_model(
     given = reference.Given(path=path, imported=imported, inputs=inputs, initial=initial)
     ring, ran = reference.reference_ring(given, keep=asked, progress=progress)
     firing = firing_of(graph, {**counted(inputs), **ran.counts}, inputs, ran.outputs)
-    found = sequence.read_out(imported, ran.outputs) if imported.readouts else ran.outputs
+    found = sequence.read_out(imported, ran.outputs)
     rings = [_rules(graph), ring]
     expected = _expected(imported, arrays, found, where)
     if expected:
         rings.append(compare(EXPECTED, types, found, expected))
     spikes = [name for name in expected if types[name] == SPIKE]
-    output = next(iter(found)) if imported.readouts else graph.outputs[0].name
+    output = next(iter(found))
     wanted = {f"expected_{name}": array for name, array in expected.items()}
+    answers = imported.epilogue.votes(found[output]) if imported.epilogue else found[output]
     labels = wanted_classes(
         {**arrays, **wanted} if imported.readouts else arrays,
         output,
         taken.samples,
-        prod(found[output].shape[2:]),
+        prod(answers.shape[2:]),
         where,
     )
-    firing = judged(firing, classes(found[output]), labels)
+    firing = judged(firing, classes(answers), labels)
     return Verification(
         rings=tuple(rings),
-        accuracy=None if labels is None else score(found[output], labels).share,
+        accuracy=None if labels is None else score(answers, labels).share,
         accuracy_of=None if labels is None else labels.size,
         spike_agreement=agreement(found, expected, spikes) if spikes else None,
         firing=firing,

@@ -6,7 +6,7 @@ are then compared layer by layer, each step from the reference's own states
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
 
@@ -27,6 +27,9 @@ from mapper.verify.rings import is_integer
 from mapper.verify.stepped import Record
 
 Arrays = Mapping[str, Array]
+
+_NOT_STEPS = "the file as a whole is not its own steps one by one"
+_NOT_CUT = "what the host computes of the file's own tensors is not what the file returns"
 
 LOOKED_AT = 1 << 24
 """Values of a network, over steps and samples, that are compared layer by layer where free runs
@@ -90,10 +93,10 @@ def output_types(imported: Imported) -> dict[str, Type]:
     """Map each output of a model to its type."""
     if imported.readouts:
         return sequence.output_types(imported)
-    graph = imported.graph
-    types = {v.name: v.type for v in graph.outputs}
-    types.update({s.output: s.read.type for s in graph.states if s.output})
-    return types
+    graph, epilogue = imported.graph, imported.epilogue
+    returned = {v.name: v.type for v in graph.outputs}
+    types = returned if epilogue is None else epilogue.types()
+    return types | {s.output: s.read.type for s in graph.states if s.output}
 
 
 # --- run freely ------------------------------------------------------------------------------
@@ -106,8 +109,7 @@ def _whole_file(given: Given, progress: Progress) -> tuple[Ring, Record, Arrays]
         The ring, what the network gives, and what the file returns.
     """
     imported, inputs = given.imported, given.inputs
-    sources = (readout.source for readout in imported.readouts.values())
-    ran = Record(given.graph, tuple(sources))
+    ran = Record(given.graph, _sources(imported))
     ticks = Ticks(progress, f"{REFERENCE}, the imported network", given.steps)
     for _ in ran.steps(inputs, given.initial):
         ticks.tick()
@@ -131,18 +133,27 @@ def _fed(given: Given) -> dict[str, Array]:
 def _one_step(given: Given, keep: Collection[str], progress: Progress) -> tuple[Ring, Record]:
     """Run a file of one step and the network side by side; one step of each is in memory."""
     types = output_types(given.imported)
-    record = Record(given.graph, [name for name in types if name in keep])
+    states = {state.output for state in given.graph.states}
+    record = Record(given.graph, [name for name in types if name in keep and name in states])
     other, outputs = _Other(given, types), Outputs(types)
     finite, ticks = 0, Ticks(progress, f"{REFERENCE}, side by side", given.steps)
     for t, mine in enumerate(record.steps(given.inputs, given.initial)):
         expected = other.step()
         if finite == t and expected and all(np.isfinite(a).all() for a in expected.values()):
-            outputs.add(t, mine, expected)
+            outputs.add(t, _ended(given.imported, mine), expected)
             finite += 1
         ticks.tick()
     if other.reason:
         return _skipped(other.reason), record
     return overflowing(finite, given.steps, outputs.ring(REFERENCE)), record
+
+
+def _ended(imported: Imported, step: Arrays) -> Arrays:
+    """Return what one step of the network gave, ``[B, *shape]``, with the model's outputs."""
+    if imported.epilogue is None:
+        return step
+    reals = {name: step[name][None] for name in imported.epilogue.reads}
+    return {**step, **{name: array[0] for name, array in imported.epilogue.of(reals).items()}}
 
 
 class _Other:
@@ -261,11 +272,12 @@ def _layer_by_layer(given: Given, plain: Ring, whole: Arrays | None, progress: P
     if tally.mismatch is not None:
         found = replace(plain, max_abs_diff=tally.worst, first_mismatch=tally.mismatch)
         return replace(found, reason=tally.beyond)
-    if whole is not None:
+    if whole is not None or given.imported.epilogue is not None:
         theirs = sequence.read_out(given.imported, walk.returned)
-        steps = compare(REFERENCE, output_types(given.imported), theirs, whole)
+        types = {n: t for n, t in output_types(given.imported).items() if n in theirs}
+        steps = compare(REFERENCE, types, theirs, walk.answers if whole is None else whole)
         if steps.status != "equal":
-            return replace(steps, reason="the file as a whole is not its own steps one by one")
+            return replace(steps, reason=_NOT_STEPS if whole is not None else _NOT_CUT)
     return Ring(
         name=REFERENCE,
         status="equal",
@@ -314,14 +326,20 @@ class _Walk:
     steps: int
     """In which the reference's numbers are finite."""
     returned: Arrays
-    """What the steps of a file of many returned, ``[T, B, *shape]``, by their own names."""
+    """What the steps of a file of many returned, ``[T, B, *shape]``, by their own names; of one
+    step what its epilogue reads."""
+    answers: Arrays = field(default_factory=dict)
+    """What a file of one step returned that its epilogue computes, ``[T, B, *shape]``."""
 
 
 def _walked(given: Given, inside: _Inside, progress: Progress) -> _Walk:
     tally, starts = Tally(), given.starts()
     shapes = {s.output: s.read.shape for s in given.graph.states if s.output}
     shapes |= {v.name: v.shape for v in given.graph.outputs}
-    record: dict[str, list[Array]] = {r.source: [] for r in given.imported.readouts.values()}
+    imported = given.imported
+    record: dict[str, list[Array]] = {name: [] for name in _sources(imported)}
+    answers = () if imported.readouts or not imported.epilogue else imported.epilogue.answers
+    answered: dict[str, list[Array]] = {answer.name: [] for answer in answers}
     runs = [inside.steps(given, b) for b in range(given.samples)]
     first = [{n: a[b : b + 1] for n, a in starts.items()} for b in range(given.samples)]
     held = [Held(reference=states, own={}) for states in first]
@@ -337,10 +355,24 @@ def _walked(given: Given, inside: _Inside, progress: Progress) -> _Walk:
                 return _Walk(tally=tally, steps=t, returned={})
             ticks.tick()
         for name, arrays in record.items():
-            arrays.append(np.concatenate([s[name].reshape(1, *shapes[name]) for s in samples]))
+            tensor = inside.located[name].tensor if answers else name
+            arrays.append(np.concatenate([s[tensor].reshape(1, *shapes[name]) for s in samples]))
+        for answer in answers:
+            rows = [answer.arranged(s[answer.name]) for s in samples]
+            answered[answer.name].append(np.concatenate(rows))
         finite = t + 1
-    returned = {name: np.stack(arrays) for name, arrays in record.items()}
-    return _Walk(tally=tally, steps=finite, returned=returned)
+    return _Walk(tally=tally, steps=finite, returned=_stacked(record), answers=_stacked(answered))
+
+
+def _stacked(record: Mapping[str, list[Array]]) -> dict[str, Array]:
+    return {name: np.stack(arrays) for name, arrays in record.items()}
+
+
+def _sources(imported: Imported) -> tuple[str, ...]:
+    """Return what of the graph the outputs of a model are made of, that are not the graph's own."""
+    if imported.readouts:
+        return tuple(readout.source for readout in imported.readouts.values())
+    return () if imported.epilogue is None else imported.epilogue.reads
 
 
 def _what(graph: Graph, located: Mapping[str, Located]) -> str:

@@ -57,11 +57,18 @@ def read_out(imported: Imported, found: Mapping[str, Array]) -> dict[str, Array]
         found: ``[T, B, *shape]`` by name, as ``evaluate`` returns them.
 
     Returns:
-        ``[T, B, *shape]`` per output that holds every step, ``[1, B, *shape]`` per other.
+        ``[T, B, *shape]`` per output that holds every step, ``[1, B, *shape]`` per other. The
+        outputs of a model of one step come first, then what else was found.
 
     Raises:
         MappingError: ``input-shape``, where there are too few steps for an output of one.
     """
+    if imported.epilogue is not None:
+        reads = {name: found[name] for name in imported.epilogue.reads}
+        others = {name: array for name, array in found.items() if name not in reads}
+        return imported.epilogue.of(reads) | others
+    if not imported.readouts:
+        return dict(found)
     return {name: _read_out(imported, name, found) for name in imported.readouts}
 
 

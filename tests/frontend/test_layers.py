@@ -16,6 +16,7 @@ from tests.frontend.zoo import nn
 LEAKY, JELLY = zoo.SnnTorchLeaky, zoo.SpikingJelly
 CONV = partial(nn.Conv2d, 2, 4, 3)
 MIX = partial(nn.Conv2d, 4, 2, 1)
+UNMIX = partial(nn.Conv2d, 2, 4, 1)
 
 
 def wide(*parts, size=3):
@@ -176,7 +177,7 @@ def test_a_batch_norm_is_a_factor_and_an_offset_per_channel(tmp_path):
     ],
 )
 def test_what_the_hardware_cannot_do_is_refused_at_its_node(part, node, tmp_path):
-    path = exported(cnn(CONV, LEAKY, MIX, part), "legacy", tmp_path)
+    path = exported(cnn(CONV, LEAKY, MIX, part, UNMIX, LEAKY), "legacy", tmp_path)
     with pytest.raises(MappingError) as caught:
         import_model(path)
     (diagnostic,) = caught.value.diagnostics

@@ -23,6 +23,7 @@ from mapper.executor.onnx.lowered import Interface, to_lowered_onnx
 from mapper.executor.onnx.nodes import tensor_type
 from mapper.ir.core import Array, Graph
 from mapper.ir.evaluate import defined_values, recorded_names
+from mapper.runtime import session_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,17 +91,12 @@ def run_lowered(
 
 def load_lowered(model: onnx.ModelProto, watch: Mapping[str, str] | None = None) -> Session:
     """Make a model of integers ready for ONNX Runtime; see ``run_lowered``."""
-    import onnxruntime  # takes a while to load: only where a model is run
-
     interface = Interface.of(model)
     model = _watched(model, watch or {})
-    session = onnxruntime.InferenceSession(
-        model.SerializeToString(), _session_options(), providers=["CPUExecutionProvider"]
-    )
     returned = {port.name: port.tensor for port in interface.outputs}
     returned |= {state.output: state.following for state in interface.states if state.output}
     return Session(
-        session=session,
+        session=session_of(model.SerializeToString()),
         interface=interface,
         returned=returned | dict(watch or {}),
         shapes={
@@ -121,17 +117,6 @@ def _watched(model: onnx.ModelProto, watch: Mapping[str, str]) -> onnx.ModelProt
     wide.CopyFrom(model)
     wide.graph.output.extend(tensor_type(tensor, None) for tensor in more)
     return wide
-
-
-def _session_options() -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    # Folding constants would write out every bit-slice of every weight as a float.
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.log_severity_level = 3
-    return options
 
 
 def _starts(model: onnx.ModelProto, interface: Interface) -> dict[str, Array]:

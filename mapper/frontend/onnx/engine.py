@@ -11,6 +11,7 @@ from mapper.diagnostics import MappingError, refuse
 from mapper.frontend.onnx.load import nodes_of
 from mapper.frontend.onnx.operators import operator_of
 from mapper.ir.core import Array
+from mapper.runtime import session_of
 
 Step = Callable[[Mapping[str, Array]], dict[str, Array]]
 """One run of a model: arrays by input name in, by output name out."""
@@ -49,16 +50,8 @@ def engine_for(model: ModelProto, path: Path) -> Step:
 
 
 def _started(source: str | bytes, model: ModelProto, path: Path) -> Step:
-    import onnxruntime  # takes a while to load; most commands never run a model file
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    # Fused quantised kernels round once where the file says twice; the file is the reference.
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.log_severity_level = 4  # its complaints come back as exceptions
     try:
-        session = onnxruntime.InferenceSession(source, options, ["CPUExecutionProvider"])
+        session = session_of(source)
     except Exception:  # it raises classes of its own that have no common base
         return _reference(model, path)
     return _Runtime(session, model, path).step

@@ -1,0 +1,304 @@
+"""An epilogue, and what it makes of the reals that a network's outputs stand for."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
+from functools import cached_property
+from hashlib import sha256
+from math import prod
+from typing import Any, Literal
+
+import numpy as np
+from onnx import ModelProto, NodeProto
+
+from mapper.diagnostics import refuse
+from mapper.epilogue.file import EpilogueError, Facts, parsed, sized
+from mapper.epilogue.operators import FLOATS, Shape
+from mapper.ir.core import FLOAT, Array, Type, Value
+from mapper.ir.serialize import load
+from mapper.ir.values import INT64
+from mapper.report.on_host import OnHost
+from mapper.runtime import session_of
+
+FILE = "epilogue.onnx"
+"""In a build folder."""
+_MOST_OUTPUTS = 1 << 10
+_Run = Callable[[dict[str, Array]], list[Array]]
+"""One run: arrays by input in, outputs in their order out."""
+
+_HANDS_ON = ("Cast", "Identity", "Reshape", "Squeeze", "Unsqueeze")
+
+
+def codes_of(name: str) -> str:
+    """Return what the integers of an output of the graph are called beside the model's outputs."""
+    return f"{name}.codes"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """An output of the model, as the epilogue gives it."""
+
+    name: str
+    time_axis: int | None
+    """Which axis is time, of a function of the whole sequence that gives every step."""
+    batch_axis: int | None
+    """Which axis is that of samples, of one; None where the model has none."""
+
+    def arranged(self, array: Array) -> Array:
+        """Return one sample's array as ``[T, *shape]``, T = 1 without a time axis."""
+        if self.batch_axis is not None:
+            array = array.take(0, axis=self.batch_axis)
+        if self.time_axis is None:
+            return array[None]
+        late = self.batch_axis is not None and self.batch_axis < self.time_axis
+        return np.moveaxis(array, self.time_axis - late, 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epilogue:
+    """A function of what a network returns: of each time step, or of the whole sequence.
+
+    Example:
+        >>> build.epilogue.of({"flow_sum": reals})["flow"].shape  # [T, B, *shape]
+        (20, 8, 2, 12, 12)
+    """
+
+    content: bytes
+    """Of ``epilogue.onnx``. Its inputs have the shapes that the model has itself for one sample:
+    of one step, or ``[T, *shape of a step]`` of the whole sequence."""
+    whole: bool
+    """It is a function of the whole sequence, not of each time step."""
+    reads: tuple[str, ...]
+    """Which outputs of the graph its inputs are, in their order."""
+    answers: tuple[Answer, ...]
+    """The outputs of the model, in its order."""
+
+    @cached_property
+    def model(self) -> ModelProto:
+        return parsed(self.content)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the file."""
+        return sha256(self.content).hexdigest()
+
+    @property
+    def operators(self) -> tuple[str, ...]:
+        """The operators that compute something, each once, in order of execution."""
+        names = (node.op_type for node in self.model.graph.node)
+        return tuple(dict.fromkeys(name for name in names if name not in _HANDS_ON))
+
+    @cached_property
+    def steps(self) -> int:
+        """How many time steps it takes; 0 where that is open, or it is a function of each."""
+        first = self.model.graph.input[0].type.tensor_type.shape.dim
+        return int(first[0].dim_value) if self.whole else 0
+
+    @cached_property
+    def _facts(self) -> Mapping[str, Facts]:
+        return sized(self.model, self.steps or 1)
+
+    def types(self) -> dict[str, Type]:
+        """Return what each output of the model holds: reals, or whole numbers."""
+        kinds = {one.name: self._facts[one.name].kind for one in self.answers}
+        return {name: FLOAT if kind in FLOATS else INT64 for name, kind in kinds.items()}
+
+    def shape(self, name: str) -> Shape:
+        """Return the shape of one sample's output, without time; see ``Answer.arranged``."""
+        answer = next(one for one in self.answers if one.name == name)
+        shape = self._facts[name].shape
+        return tuple(answer.arranged(np.broadcast_to(np.float32(0), shape)).shape[1:])
+
+    def model_shape(self, name: str) -> Shape:
+        """Return the shape of an output as the model says it."""
+        return self._facts[name].shape
+
+    def classes(self, name: str) -> int:
+        """Return among how many an output names one, for a sample; 0 where it is no such name."""
+        makers = {out: node for node in self.model.graph.node for out in node.output}
+        node: NodeProto | None = makers.get(name)
+        while node is not None and node.op_type in _HANDS_ON:
+            node = makers.get(node.input[0])
+        if node is None or node.op_type != "ArgMax" or prod(self.shape(name)) != 1:
+            return 0
+        axis = next((held.i for held in node.attribute if held.name == "axis"), 0)
+        return int(self._facts[node.input[0]].shape[axis])
+
+    @property
+    def first(self) -> str:
+        """The output that says a class of each sample."""
+        return self.answers[0].name
+
+    def sums_up(self, name: str) -> bool:
+        """Say whether an output is one of the whole sequence, not one of every step."""
+        return self.whole and next(a for a in self.answers if a.name == name).time_axis is None
+
+    def votes(self, output: Array) -> Array:
+        """Return ``[T, B, ...]`` whose greatest sum over time is the class of a sample.
+
+        That is the first output ``[T, B, *shape]``, as ``of`` gives it, or, where it names a class,
+        a vote for the one that it names.
+        """
+        number = self.classes(self.first)
+        if not number:
+            return output
+        return np.eye(number, dtype=np.int64)[output.reshape(output.shape[:2]).astype(np.int64)]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {spec.name: getattr(self, spec.name) for spec in fields(self)}
+
+    # --- running it ------------------------------------------------------------------------
+
+    def of(self, reals: Mapping[str, Array]) -> dict[str, Array]:
+        """Compute the outputs of the model, sample by sample.
+
+        Args:
+            reals: What the graph's outputs stand for, ``[T, B, *shape]`` by name.
+
+        Returns:
+            By name ``[T, B, *shape]`` where the model has the output in every step, else
+            ``[1, B, *shape]``.
+
+        Raises:
+            MappingError: ``input-shape`` for a number of time steps that it does not take,
+                ``bad-epilogue`` where ONNX Runtime refuses it.
+        """
+        steps, samples = next(iter(reals.values())).shape[:2]
+        if self.steps not in (0, steps):
+            raise refuse(
+                "input-shape",
+                f"the model's outputs are computed from {self.steps} time steps, the recording has "
+                f"{steps}",
+                help=f"give recordings of {self.steps} time steps, as the model's file has them",
+            )
+        run = self._runner(steps)
+        columns = [
+            self._column(run, {n: a[:, b] for n, a in reals.items()}) for b in range(samples)
+        ]
+        return {one.name: np.stack([c[one.name] for c in columns], axis=1) for one in self.answers}
+
+    def _column(self, run: _Run, arrays: Mapping[str, Array]) -> dict[str, Array]:
+        """Return what one sample ``[T, *shape]`` gives, by name."""
+        if self.whole:
+            return self._once(run, arrays)
+        steps = range(len(next(iter(arrays.values()))))
+        rows = [self._once(run, {n: array[t] for n, array in arrays.items()}) for t in steps]
+        return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+
+    def _once(self, run: _Run, arrays: Mapping[str, Array]) -> dict[str, Array]:
+        fed = {
+            port.name: arrays[name]
+            .astype(np.float32)
+            .reshape([d.dim_value or -1 for d in port.type.tensor_type.shape.dim])
+            for port, name in zip(self.model.graph.input, self.reads, strict=True)
+        }
+        found = zip(self.answers, run(fed), strict=True)
+        return {one.name: one.arranged(array) for one, array in found}
+
+    def _runner(self, steps: int) -> _Run:
+        """Return what runs it; whatever sizes it has for so many steps were checked."""
+        key = steps if self.whole else 0
+        runners = self.__dict__.setdefault("_runners", {})
+        if key not in runners:
+            try:
+                sized(self.model, steps)
+                runners[key] = _session(self.content)
+            except EpilogueError as error:
+                raise refuse("bad-epilogue", str(error), loc=FILE) from error
+        return runners[key]  # type: ignore[no-any-return]
+
+    # --- in mapping.json -------------------------------------------------------------------
+
+    def entry(self) -> dict[str, Any]:
+        """Return what ``mapping.json`` says of it."""
+        return {
+            "sha256": self.digest,
+            "of": "sequence" if self.whole else "step",
+            "reads": list(self.reads),
+            "outputs": [asdict(answer) for answer in self.answers],
+        }
+
+
+def read_epilogue(content: bytes, entry: Mapping[str, Any], outputs: tuple[Value, ...]) -> Epilogue:
+    """Return an epilogue that may come from anyone, of a graph with these outputs.
+
+    Raises:
+        EpilogueError: It is none, or not that of the entry, or not of such outputs.
+        KeyError, TypeError, ValueError: The entry is none.
+    """
+    of = load(Literal["sequence", "step"], entry["of"])
+    found = Epilogue(
+        content=content,
+        whole=of == "sequence",
+        reads=load(tuple[str, ...], entry["reads"]),
+        answers=load(tuple[Answer, ...], entry["outputs"]),
+    )
+    if found.digest != entry["sha256"]:
+        raise EpilogueError("it is not the one that mapping.json is of")
+    if found.reads != tuple(value.name for value in outputs):
+        raise EpilogueError("it does not read the outputs of the network")
+    _check_ports(found, outputs)
+    return found
+
+
+def _check_ports(found: Epilogue, outputs: tuple[Value, ...]) -> None:
+    graph, facts = found.model.graph, found._facts
+    names = tuple(port.name for port in graph.output)
+    if not 0 < len(names) <= _MOST_OUTPUTS or names != tuple(a.name for a in found.answers):
+        raise EpilogueError("its outputs are not those that mapping.json lists")
+    if len(graph.input) != len(outputs):
+        told = f"{len(graph.input)} tensors, the network gives {len(outputs)}"
+        raise EpilogueError(f"it reads {told}")
+    for port, value in zip(graph.input, outputs, strict=True):
+        dims = port.type.tensor_type.shape.dim
+        inner = dims[1:] if found.whole else dims
+        if prod(d.dim_value for d in inner) != prod(value.shape) or (found.whole and not dims):
+            raise EpilogueError(f"its input {port.name!r} has not the shape of {value.name!r}")
+        if found.whole and (dims[0].dim_value or 0) != found.steps:
+            raise EpilogueError("its inputs have different numbers of time steps")
+    _check_apart(found)
+    for answer in found.answers:
+        shape = facts[answer.name].shape
+        axes = [a for a in (answer.time_axis, answer.batch_axis) if a is not None]
+        if len(set(axes)) < len(axes) or any(not 0 <= axis < len(shape) for axis in axes):
+            raise EpilogueError(f"output {answer.name!r} has no such axes")
+        if answer.batch_axis is not None and shape[answer.batch_axis] != 1:
+            raise EpilogueError(f"output {answer.name!r} is of several samples")
+        if answer.time_axis is not None and not found.whole:
+            raise EpilogueError(f"output {answer.name!r} is of one step, with a time axis")
+
+
+def host_of(epilogue: Epilogue) -> OnHost:
+    """Return what a report says of an epilogue."""
+    return OnHost(
+        file=FILE,
+        operators=epilogue.operators,
+        outputs=tuple(answer.name for answer in epilogue.answers),
+        whole=epilogue.whole,
+    )
+
+
+def _check_apart(found: Epilogue) -> None:
+    """See that answers and codes have names of their own in a file of both."""
+    answers, codes = {a.name for a in found.answers}, {codes_of(name) for name in found.reads}
+    if both := sorted(answers & codes):
+        raise EpilogueError(f"its output {both[0]!r} is called like integers of the network")
+
+
+def _session(content: bytes) -> _Run:
+    try:
+        session = session_of(content)
+    except Exception as error:  # it raises classes of its own that have no common base
+        raise _refused(error) from error
+
+    def guarded(fed: dict[str, Array]) -> list[Array]:
+        try:
+            return session.run(None, fed)  # type: ignore[no-any-return]
+        except Exception as error:  # it raises classes of its own that have no common base
+            raise _refused(error) from error
+
+    return guarded
+
+
+def _refused(error: Exception) -> Exception:
+    reason = str(error).strip().splitlines() or ["?"]
+    return refuse("bad-epilogue", f"ONNX Runtime refuses it: {reason[0][:200]}", loc=FILE)
