@@ -63,7 +63,7 @@ def recognise(model: ModelProto, path: Path) -> Imported:
             return reader(model, path)
         except MappingError as error:
             if error.diagnostics[0].code == TOO_LARGE:  # another reading would take as long
-                raise
+                raise errors[0] if errors else error from None
             errors.append(error)
     raise _with_modules(_telling(errors, model), model, path)
 
@@ -309,7 +309,7 @@ def _without_state(walked: Trace, model: ModelProto) -> MappingError:
     if other := other_form(model, walked.path, lengths):
         return other
     if walked.comparisons.all:
-        return missing_state(walked.comparisons.all[0])
+        return missing_state(walked.comparisons.all[0], walked)
     return refuse("no-neurons", "no spiking neuron was recognised", loc=walked.path.name)
 
 

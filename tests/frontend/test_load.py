@@ -115,14 +115,25 @@ def test_constants_that_are_small_each_and_large_together(tmp_path):
     """Two of 2**24 elements are allowed, the third is not."""
     proto = one_neuron_layer()
     size = numpy_helper.from_array(np.array([1 << 12, 1 << 12], np.int64), "size")
-    proto.graph.initializer.append(size)
-    made = [node("ConstantOfShape", "size", f"big{k}") for k in range(3)]
+    ramp = numpy_helper.from_array(np.arange(1 << 12, dtype=np.float32), "ramp")
+    proto.graph.initializer.extend([size, ramp])
+    made = [node("Expand", "ramp size", f"big{k}") for k in range(3)]
     made += [node("Add", "big0 big1", "two"), node("Add", "two big2", "all")]
     proto.graph.node.extend(made)
     proto.graph.output.append(
         helper.make_tensor_value_info("all", TensorProto.FLOAT, [1 << 12, 1 << 12])
     )
     assert code_of(proto, tmp_path) == "model-too-large"
+
+
+def test_a_large_constant_of_one_number_is_held_once(tmp_path):
+    """Membranes of zeros that a file makes inside: 40 of 2**22 elements would be 640 MB."""
+    nodes = [node("ConstantOfShape", "size", "z0")]
+    nodes += [node("Exp" if k % 2 else "Neg", f"z{k}", f"z{k + 1}") for k in range(40)]
+    nodes.append(node("ReduceMax", "z40", "total", axes=[0, 1], keepdims=0))
+    size = {"size": np.array([1 << 11, 1 << 11], np.int64)}
+    path = saved(added_to_x(nodes, size), tmp_path)
+    assert import_model(path).graph.ops
 
 
 def added_to_x(nodes, arrays, name="total"):

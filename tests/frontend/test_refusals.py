@@ -54,13 +54,15 @@ def test_a_step_whose_state_is_not_passed_is_refused(tmp_path):
     proto.graph.initializer.append(zeros)
     diagnostic = refusal(proto, tmp_path)
     assert (diagnostic.code, diagnostic.loc) == ("missing-state", "model.onnx:/fires")
+    assert "whose state is a constant of zeros inside the file" in diagnostic.message
 
 
 def test_weights_on_a_state_that_starts_inside_are_refused_for_that(tmp_path):
-    """A recurrent convolution whose state the network makes itself reads constants alone."""
+    """A recurrent convolution whose state the network makes itself reads zeros in every step."""
     nodes = [
         node("Conv", "state k", "fed_back"),
-        node("Add", "x fed_back", "current"),
+        node("Conv", "x k", "fed_in"),
+        node("Add", "fed_in fed_back", "current"),
         *leaky("current", "v", "s", "v_out"),
     ]
     stored = {"state": np.zeros((1, 2, 3, 3), np.float32), "k": np.ones((2, 2, 1, 1), np.float32)}
@@ -69,8 +71,9 @@ def test_weights_on_a_state_that_starts_inside_are_refused_for_that(tmp_path):
         nodes, {"x": shape, "v": shape}, {"s": shape, "v_out": shape}, {**stored, **NUMBERS}
     )
     diagnostic = refusal(proto, tmp_path)
-    assert (diagnostic.code, diagnostic.loc) == ("unsupported-op", "model.onnx:/fed_back")
-    assert "a state that starts inside the network" in diagnostic.message
+    assert (diagnostic.code, diagnostic.loc) == ("missing-state", "model.onnx:/fed_back")
+    assert "Conv: what its weights read is a constant of zeros" in diagnostic.message
+    assert "init_hidden=False" in diagnostic.help
 
 
 def test_a_second_neuron_without_state_is_refused(tmp_path):

@@ -17,7 +17,9 @@ from mapper.frontend.algebra.forms import Atom, Clamp, Fires, Form, Input, Monom
 from mapper.frontend.neurons.echoes import Echo, candidates, same_name
 from mapper.frontend.neurons.fit import Fitted, Pair, fit
 from mapper.frontend.neurons.resets import UnfitError
+from mapper.frontend.onnx.constants import Constant
 from mapper.frontend.onnx.layers import Layer, PlainLayer
+from mapper.frontend.onnx.refusals import STATE_HELP, lost_state
 from mapper.frontend.onnx.trace import Trace
 
 MAX_ATTEMPTS = 64
@@ -279,10 +281,10 @@ def _refuse_loose_comparisons(trace: Trace, neurons: Sequence[Fitted]) -> None:
     for form in read:
         for atom in form.atoms():
             if isinstance(atom, Fires) and atom not in explained:
-                raise missing_state(atom)
+                raise missing_state(atom, trace)
 
 
-def missing_state(event: Fires) -> MappingError:
+def missing_state(event: Fires, trace: Trace) -> MappingError:
     """Return the refusal of a comparison that no state explains."""
     rounded = [
         atom
@@ -296,11 +298,20 @@ def missing_state(event: Fires) -> MappingError:
             loc=rounded[0].loc,
             help="quantise the layers of weights only, and leave the neurons in floats",
         )
+    inside = any(
+        isinstance(tensor, Constant)
+        and tensor.shape == event.level.shape
+        and tensor.array.size > 1
+        and not tensor.array.any()
+        for tensor in trace.tensors.values()
+    )
+    if inside:
+        return lost_state("a neuron fires here whose state is", event.loc)
     return refuse(
         "missing-state",
         "a neuron fires here, but no input and output of the model hold its state",
         loc=event.loc,
-        help="pass the neuron's state as an input and return it as an output",
+        help=STATE_HELP,
     )
 
 

@@ -7,7 +7,7 @@ hundred bytes of a file may ask for hours.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -17,6 +17,7 @@ from onnx import NodeProto, TensorProto, helper
 
 from mapper.diagnostics import refuse
 from mapper.frontend.onnx.constants import MAX_ELEMENTS
+from mapper.frontend.onnx.engine import engine
 from mapper.frontend.onnx.operators import operator_of
 from mapper.frontend.onnx.sizes import SizeRule
 from mapper.ir.core import Array
@@ -46,6 +47,9 @@ WORK_OF_MAC = {"f4": 1 / 16, "f8": 1 / 16}
 
 WORK_OF_SLOW_MAC = 16
 """... and of all others."""
+
+SPREAD_ELEMENTS = 1 << 12
+"""Of an array that is looked through for one number that fills it."""
 
 CACHED_BYTES = 1 << 12
 """Of the attributes of a node whose evaluator is kept for the next one like it."""
@@ -79,9 +83,15 @@ class Folder:
         elements = result_elements(node, there)
         if elements > max(MAX_ELEMENTS, sum(array.size for array in there)):
             raise CannotFoldError(f"its result has more than {MAX_ELEMENTS} elements")
+        if operator_of(node).kind == "elementwise" and there and all(map(_is_one_number, there)):
+            shape = np.broadcast_shapes(*(array.shape for array in there))
+            ones = [None if array is None else np.asarray(array.flat[0]) for array in arrays]
+            return [np.broadcast_to(result, shape) for result in self.fold(node, ones, loc)]
         self._count(node, there, elements, loc)
         known = {name: a for name, a in zip(node.input, arrays, strict=True) if a is not None}
-        return _computed(node, known, self.opset)
+        results = [_of_one_number(array) for array in _computed(node, known, self.opset)]
+        self.made -= sum(array.size for array in results if _is_one_number(array))
+        return results
 
     def _count(self, node: NodeProto, arrays: Sequence[Array], elements: float, loc: str) -> None:
         """Refuse constants that grow without end, or take for ever: not one alone, but all."""
@@ -97,6 +107,19 @@ class Folder:
                 f"{(WORK + WORK_OF_STORED * self.stored) / 1e9:.3g} s are spent on them",
                 loc,
             )
+
+
+def _of_one_number(array: Array) -> Array:
+    """Hold a large array of one number once: states of zeros are as large as activations."""
+    if array.size <= SPREAD_ELEMENTS or array.dtype.kind not in "biuf":
+        return array
+    one = array.reshape(-1)[:1]
+    return np.broadcast_to(one.reshape(()).copy(), array.shape) if (array == one).all() else array
+
+
+def _is_one_number(array: Array) -> bool:
+    """Say whether a large array is one number that is held once."""
+    return array.size > SPREAD_ELEMENTS and not any(array.strides)
 
 
 def _too_large(message: str, loc: str) -> Exception:
@@ -129,8 +152,8 @@ def work_of(node: NodeProto, arrays: Sequence[Array], elements: float) -> float:
     touched = elements + sum(array.size for array in arrays)
     each = WORK_OF_SLOW_ELEMENT if operator.is_slow else WORK_OF_ELEMENT
     work = WORK_OF_NODE + each * touched
-    if operator.multiplies:
-        macs = elements * max(arrays[0].shape, default=1)
+    if operator.terms is not None:
+        macs = elements * operator.terms(arrays)
         work += macs * WORK_OF_MAC.get(arrays[0].dtype.str[1:], WORK_OF_SLOW_MAC)
     return work
 
@@ -149,16 +172,14 @@ def _computed(node: NodeProto, known: dict[str, Array], opset: int) -> list[Arra
     start = _evaluator if len(text) <= CACHED_BYTES else _evaluator.__wrapped__
     try:
         with np.errstate(all="ignore"):
-            results = start(text, opset).run(
-                None, dict(zip(names.values(), known.values(), strict=True))
-            )
+            results = start(text, opset)(dict(zip(names.values(), known.values(), strict=True)))
     except Exception as error:  # the reference raises whatever its NumPy code meets
         raise CannotFoldError(f"it cannot be computed: {str(error)[:200]}") from error
     return [np.asarray(result) for result in results]
 
 
 @lru_cache(maxsize=256)
-def _evaluator(text: bytes, opset: int) -> Any:
+def _evaluator(text: bytes, opset: int) -> Callable[[Mapping[str, Array]], Iterable[Array]]:
     """Return what runs a node: making it takes longer than most nodes of constants do."""
     from onnx.reference import ReferenceEvaluator  # takes a while to load; few models need it
 
@@ -168,6 +189,9 @@ def _evaluator(text: bytes, opset: int) -> Any:
         for names in (dict.fromkeys(filter(None, node.input)), filter(None, node.output))
     )
     graph = helper.make_graph([node], "node", ports, outputs)
-    return ReferenceEvaluator(
-        helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
-    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
+    if operator_of(node).is_run:
+        run = engine(model)
+        return lambda known: run(known).values()
+    reference: Any = ReferenceEvaluator(model)
+    return lambda known: reference.run(None, dict(known))

@@ -10,6 +10,23 @@ ONE_SPIKE_HELP = (
 )
 
 
+STATE_HELP = (
+    "make states arguments of forward and return them (snnTorch: init_hidden=False, membranes in "
+    "and out), or export the loop over time steps (docs/exporting.md)"
+)
+
+
+def lost_state(what: str, loc: str) -> MappingError:
+    """Return the refusal of a step whose state starts inside the file and is never handed on."""
+    return refuse(
+        "missing-state",
+        f"{what} a constant of zeros inside the file: the state was lost in the export, and every "
+        "step would start from nothing",
+        loc=loc,
+        help=STATE_HELP,
+    )
+
+
 def many_steps(what: str, loc: str) -> MappingError:
     """Return the refusal of a model that holds more than one time step."""
     return refuse(

@@ -13,6 +13,7 @@ from onnx import NodeProto
 from mapper.ir.core import Array
 
 SizeRule = Callable[[NodeProto, Sequence[Array]], float]
+TermRule = Callable[[Sequence[Array]], float]
 
 
 def broadcast(node: NodeProto, arrays: Sequence[Array]) -> float:
@@ -28,6 +29,34 @@ def as_given(node: NodeProto, arrays: Sequence[Array]) -> float:
 def product(node: NodeProto, arrays: Sequence[Array]) -> float:
     inner = max(1, min(arrays[0].shape[-1:], default=1))
     return float(arrays[0].size) * arrays[1].size / inner**2
+
+
+def convolved(node: NodeProto, arrays: Sequence[Array]) -> float:
+    """Of a convolution: at most one element a place of the padded input and output channel."""
+    source, kernel = arrays[0].shape, arrays[1].shape
+    settings = {a.name: list(a.ints) for a in node.attribute}
+    rank = len(kernel) - 2
+    strides = settings.get("strides") or [1] * rank
+    pads = settings.get("pads") or [0] * (2 * rank)
+    if len(source) != len(kernel) or len(strides) != rank or len(pads) != 2 * rank:
+        raise ValueError(f"an input of shape {source} under a kernel of shape {kernel}")
+    places = (
+        float(math.ceil((n + abs(before) + abs(after)) / max(1, stride)))
+        for n, before, after, stride in zip(
+            source[2:], pads[:rank], pads[rank:], strides, strict=True
+        )
+    )
+    return float(source[0] * kernel[0] * math.prod(places))
+
+
+def matrix_terms(arrays: Sequence[Array]) -> float:
+    """Return how many products an element of a matrix product adds up, at most."""
+    return float(max(arrays[0].shape, default=1))
+
+
+def kernel_terms(arrays: Sequence[Array]) -> float:
+    """Return how many products an element of a convolution adds up."""
+    return float(math.prod(arrays[1].shape[1:]))
 
 
 def filled(node: NodeProto, arrays: Sequence[Array]) -> float:

@@ -33,6 +33,7 @@ from mapper.frontend.onnx.node import Node, Tensor
 from mapper.frontend.onnx.operators import Operator, operator_of
 from mapper.frontend.onnx.picking import together
 from mapper.frontend.onnx.ports import fixed_shape
+from mapper.frontend.onnx.refusals import lost_state
 from mapper.frontend.onnx.shapes import MAX_RANK
 from mapper.frontend.onnx.steps import refuse_loops
 from mapper.ir.core import FLOAT, Array, Type
@@ -246,6 +247,9 @@ def _is_known(node: Node, operator: Operator) -> bool:
 
 def _folded(node: Node, operator: Operator, folder: Folder) -> list[Tensor]:
     arrays: list[Array | None] = [None if t is None else _array_of(t) for t in node.inputs]
+    read = arrays[0] if operator.has_weights and arrays else None
+    if read is not None and read.dtype.kind == "f" and not read.any():
+        raise lost_state(f"{node.op}: what its weights read is", node.loc)
     try:
         results = folder.fold(node.proto, arrays, node.loc)
     except CannotFoldError as error:

@@ -139,7 +139,7 @@ class Past:
     def pinned(self, state: Sequence[Slot]) -> frozenset[Slot]:
         """Return spikes that a layer behind the cut reads: fed back through weights."""
         behind = self._behind(set(state))
-        fed: set[Slot] = set()
+        fed = self._joined()
         for step in behind:
             if step.operator.time.again == "layer":
                 fed.update(step.slots)
@@ -148,6 +148,22 @@ class Past:
                 fed.update(step.slots)
         made = {slot for step in behind for slot in step.outputs}
         return frozenset(fed & self.spiking & made)
+
+    def _joined(self) -> set[Slot]:
+        """Return spikes that a layer of the next step reads, moved beside its input or as they are.
+
+        A layer of both (the input and the spikes of the step before, side by side) is of the
+        next step, where one of the spikes alone lies behind the cut.
+        """
+        moved: dict[Slot, set[Slot]] = {slot: {slot} for slot in self.spiking}
+        fed: set[Slot] = set()
+        for step in self.after:
+            origins = set[Slot]().union(*(moved.get(slot, set()) for slot in step.slots))
+            if step.operator.time.again == "layer":
+                fed |= origins
+            elif step.operator.time.through == "concat" or step.operator.time.linear == "moves":
+                moved.update(dict.fromkeys(step.outputs, origins))
+        return fed
 
     def _behind(self, state: set[Slot]) -> list[Step]:
         needed = {slot for step in self.after for slot in step.slots} - state

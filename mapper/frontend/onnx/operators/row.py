@@ -13,7 +13,7 @@ from mapper.frontend.algebra.forms import Form, Shape
 from mapper.frontend.onnx.constants import Quantised
 from mapper.frontend.onnx.node import Node, Tensor
 from mapper.frontend.onnx.shapes import ShapeRule
-from mapper.frontend.onnx.sizes import SizeRule
+from mapper.frontend.onnx.sizes import SizeRule, TermRule
 
 Rule = Callable[[Node], Tensor | Sequence[Tensor]]
 """Returns the result of a node, or all of them where it has several.
@@ -128,8 +128,10 @@ class Operator:
     """How many elements it gives of known inputs; None where it is not computed of them."""
     is_slow: bool = False
     """What computes it of known inputs walks through their elements in Python."""
-    multiplies: bool = False
-    """It is a matrix product: its work is not that of the elements that it reads and gives."""
+    terms: TermRule | None = None
+    """How many products one of its elements adds up: more work than reading and writing it."""
+    is_run: bool = False
+    """ONNX Runtime computes it of known inputs; the reference takes far longer."""
     names_result: bool = False
     """A constant that it gives is still called after the stored one that it reads."""
     codes: Callable[[Node, Quantised, Shape], Quantised | None] | None = None
