@@ -117,6 +117,7 @@ COMPUTED = {
     "layer": "layers",
     "quantiser": "grids",
     "reshape": "elements in their order",
+    "write": "known numbers written into a tensor",
 }
 
 

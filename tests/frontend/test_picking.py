@@ -5,7 +5,7 @@ import pytest
 
 from mapper.diagnostics import MappingError
 from mapper.frontend import import_model
-from mapper.ir.network import Take, Transpose
+from mapper.ir.network import Scale, Take, Transpose
 from tests.frontend.models import NUMBERS, assert_equal_to_reference, leaky, model, node, saved
 
 PLANE = (1, 4, 4, 6)
@@ -55,6 +55,16 @@ PICKS = {
         [node("Slice", "s from to axes steps", "picked")],
         {"from": integers(-1), "to": integers(-99), "axes": integers(2), "steps": integers(-1)},
         PLANE,
+    ),
+    "rows of channels by coordinates": (
+        [node("GatherND", "s which", "picked")],
+        {"which": integers(0, 3, 0, -4, 0, 1).reshape(3, 1, 2)},
+        (3, 1, 4, 6),
+    ),
+    "elements by coordinates behind the first axis": (
+        [node("GatherND", "s which", "picked", batch_dims=1)],
+        {"which": integers(0, 0, 3, 3, 2, 5).reshape(1, 2, 3)},
+        (1, 2),
     ),
     "a corner": (
         [node("Slice", "s from to axes", "picked")],
@@ -137,6 +147,33 @@ def test_borders_go_round(tmp_path):
     assert_equal_to_reference(path)
 
 
+WRITES = {
+    "a border of known numbers": (
+        [node("ScatterND", "s where what", "picked")],
+        {
+            "where": integers(*(n for c in range(4) for n in (0, c, 0))).reshape(1, 4, 1, 3),
+            "what": np.linspace(-1, 2, 24, dtype=np.float32).reshape(1, 4, 1, 6),
+        },
+        PLANE,
+    ),
+    "known numbers along an axis": (
+        [node("ScatterElements", "s where what", "picked", axis=2)],
+        {
+            "where": integers(*([-1] * 12)).reshape(1, 4, 1, 3),
+            "what": np.linspace(0, 2, 12, dtype=np.float32).reshape(1, 4, 1, 3),
+        },
+        PLANE,
+    ),
+}
+
+
+@pytest.mark.parametrize("write", WRITES)
+def test_known_numbers_are_written_into_a_tensor(write, tmp_path):
+    """What is written over is a factor of 0 and an offset."""
+    imported = assert_equal_to_reference(saved(around(*WRITES[write]), tmp_path))
+    assert any(isinstance(op, Scale) for op in imported.graph.ops)
+
+
 @pytest.mark.parametrize("mode", ["DCR", "CRD"])
 def test_channels_become_positions(mode, tmp_path):
     nodes = [node("DepthToSpace", "s", "picked", blocksize=2, mode=mode)]
@@ -168,9 +205,9 @@ def test_parts_of_a_current_are_taken_too(tmp_path):
 
 REFUSED = {
     "interpolates (linear)": resize((1, 1, 2, 2), mode="linear"),
-    "several coordinates": (
+    "takes element 4 of 4": (
         [node("GatherND", "s which", "picked")],
-        {"which": integers(0, 1, 0, 2).reshape(2, 2)},
+        {"which": integers(0, 1, 0, 4).reshape(2, 2)},
         (2, 4, 6),
     ),
     "coordinates tf_crop_and_resize": (
@@ -188,10 +225,20 @@ REFUSED = {
         },
         (1, 4, 8, 12),
     ),
-    "takes element 4 of 4": (
+    "takes element 5 of 4": (
         [node("Gather", "s which", "picked", axis=1)],
-        {"which": integers(0, 4)},
+        {"which": integers(0, 5)},
         (1, 2, 4, 6),
+    ),
+    "writes at 6 of 6": (
+        [node("ScatterND", "s where what", "picked")],
+        {"where": integers(0, 1, 0, 6).reshape(1, 4), "what": np.ones(1, np.float32)},
+        PLANE,
+    ),
+    "adds where it writes": (
+        [node("ScatterND", "s where what", "picked", reduction="add")],
+        {"where": integers(0, 1, 0, 2).reshape(1, 4), "what": np.ones(1, np.float32)},
+        PLANE,
     ),
     "(1, 2) are not the parts of 4 elements": (
         [node("Split", "s sizes", "picked rest", axis=1)],

@@ -67,13 +67,25 @@ def gathered_elements(node: Node) -> Form:
     return forms.reshape(take(node, flat, 1, chosen.tolist()), indices.shape)
 
 
-def gathered_first(node: Node) -> Form:
-    """``GatherND`` along the first axis: ``x[[0, 2, 5]]``."""
+def gathered_at(node: Node) -> Form:
+    """``GatherND``: rows of the first axis (``x[[0, 2, 5]]``), or elements by coordinates."""
     x, indices = node.form(0), node.constant(1).array
-    if node.attribute("batch_dims", 0) or indices.ndim == 0 or indices.shape[-1] != 1:
-        raise node.unsupported("takes elements by several coordinates at once")
-    shape = (*indices.shape[:-1], *x.shape[1:])
-    return forms.reshape(take(node, x, 0, _numbers(node, indices, x.shape[0])), shape)
+    alike, depth = int(node.attribute("batch_dims", 0)), indices.shape[-1] if indices.ndim else 0
+    if depth == 1 and not alike:
+        shape = (*indices.shape[:-1], *x.shape[1:])
+        return forms.reshape(take(node, x, 0, _numbers(node, indices, x.shape[0])), shape)
+    if not 0 < depth <= len(x.shape) - alike or indices.shape[:alike] != x.shape[:alike]:
+        raise node.unsupported(f"indices of shape {indices.shape} pick of {x.shape}")
+    shape = (*indices.shape[:-1], *x.shape[alike + depth :])
+    _check_count(node, prod(shape))
+    for axis, numbers in enumerate(np.moveaxis(indices, -1, 0), alike):
+        if numbers.size and not -x.shape[axis] <= numbers.min() <= numbers.max() < x.shape[axis]:
+            raise node.unsupported(f"takes element {int(numbers.max())} of {x.shape[axis]}")
+    own = np.indices(indices.shape[:-1], sparse=True)[:alike]
+    places = np.arange(prod(x.shape)).reshape(x.shape)
+    chosen = places[(*own, *np.moveaxis(indices, -1, 0))].reshape(-1)
+    flat = forms.reshape(x, (1, prod(x.shape)))
+    return forms.reshape(take(node, flat, 1, chosen.tolist()), shape)
 
 
 def _numbers(node: Node, indices: Array, length: int) -> Numbers:

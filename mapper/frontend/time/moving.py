@@ -14,11 +14,14 @@ from mapper.frontend.time.parts import (
     check_parts,
     lifted,
     number,
+    numbers,
     setting,
     whole,
+    whole_inputs,
 )
 from mapper.frontend.time.tensors import (
     Bundle,
+    Known,
     Shape,
     Single,
     Tape,
@@ -32,6 +35,30 @@ def shape_of(tape: Tape, proto: NodeProto, inputs: Inputs) -> list[Single]:
     dims = list(tensor.shape)
     start, end = number(proto, "start", 0), number(proto, "end", len(dims))
     return [tape.known(np.asarray(dims[start:end], np.int64))]
+
+
+def padded(tape: Tape, proto: NodeProto, inputs: Inputs) -> list[Single]:
+    """Pad every step alone, where nothing is added before the first step or behind the last."""
+    tensor = inputs[0]
+    held = numbers(proto, inputs, "pads", 1)
+    if isinstance(tensor, Bundle) and held is not None:
+        rank = len(tensor.shape)
+        axes = numbers(proto, inputs, "axes", 3) or list(range(rank))
+        on_time = [k for k, axis in enumerate(axes) if axis % rank == tensor.axis]
+        if not any(held[k] or held[k + len(axes)] for k in on_time):
+            return lifted(tape, proto, inputs, tensor.axis)
+    return list(tape.emit(proto, whole_inputs(tape, proto, inputs)))
+
+
+def gathered_at(tape: Tape, proto: NodeProto, inputs: Inputs) -> list[Single]:
+    """Take elements by coordinates from every step alone, where none of them is of time."""
+    tensor, places = inputs[0], inputs[1]
+    if isinstance(tensor, Bundle) and isinstance(places, Known) and places.shape:
+        alike, depth = number(proto, "batch_dims", 0), places.shape[-1]
+        if tensor.axis >= alike + depth:
+            axis = tensor.axis - alike - depth + len(places.shape) - 1
+            return lifted(tape, proto, inputs, axis)
+    return list(tape.emit(proto, whole_inputs(tape, proto, inputs)))
 
 
 def size_of(tape: Tape, proto: NodeProto, inputs: Inputs) -> list[Single]:

@@ -22,8 +22,10 @@ from mapper.frontend.time.parts import (
 from mapper.frontend.time.tensors import (
     Bundle,
     Known,
+    Part,
     Shape,
     Single,
+    Slot,
     Tape,
     TimeFormError,
 )
@@ -137,12 +139,35 @@ def scattered(tape: Tape, proto: NodeProto, inputs: Inputs) -> list[Single]:
     node.attribute.extend(proto.attribute)
     arrays = [np.zeros(data.shape, np.int64), places, written]
     (origin,) = tape.folder.fold(node, arrays, tape.place(proto))
-    axes = [data.axis] if isinstance(data, Bundle) else range(len(data.shape))
-    for axis in axes:
+    over = [] if isinstance(data, Slot) and isinstance(update, Known) else range(len(data.shape))
+    for axis in [data.axis] if isinstance(data, Bundle) else over:
         rows = [origin.take([k], axis) for k in range(data.shape[axis])]
         if all(row.all() or not row.any() for row in rows) and _in_order(rows, update.shape):
             return [_written(tape, data, axis, rows, update, proto)]
+    if isinstance(update, Known) and isinstance(data, Bundle | Slot):
+        return [_overwritten(tape, data, origin, update.array, proto)]
     return list(tape.emit(proto, whole_inputs(tape, proto, inputs)))
+
+
+def _overwritten(
+    tape: Tape, data: Bundle | Slot, origin: Array, update: Array, proto: NodeProto
+) -> Single:
+    """Write known numbers into every step alone: each element stays, or is one of them."""
+    values = np.where(origin > 0, update.reshape(-1)[origin - 1], 0).astype(update.dtype)
+
+    def chosen(part: Part, kept: Array, value: Array) -> Part:
+        return tape.one("Where", [tape.known(kept), part, tape.known(value)], proto)
+
+    if isinstance(data, Slot):
+        return chosen(data, origin == 0, values)
+    cut = [
+        (origin.take([k], data.axis) == 0, values.take([k], data.axis))
+        for k in range(len(data.parts))
+    ]
+    return bundled(
+        data.axis,
+        [chosen(part, kept, value) for part, (kept, value) in zip(data.parts, cut, strict=True)],
+    )
 
 
 def _in_order(rows: Sequence[Array], shape: Shape) -> bool:

@@ -1,6 +1,6 @@
 """Rows of operators that move, take, repeat and join elements, or write into a tensor."""
 
-from mapper.frontend.onnx import picking, shapes, shaping, sizes
+from mapper.frontend.onnx import picking, shapes, shaping, sizes, writing
 from mapper.frontend.onnx.operators.row import InTime, Operator, Through
 from mapper.frontend.onnx.shapes import ShapeRule
 from mapper.frontend.onnx.sizes import SizeRule, as_given
@@ -38,17 +38,27 @@ MOVING = (
         time=InTime(through="gather", picks_steps=True),
     ),
     Operator("GatherElements", "layer", picking.gathered_elements, folds=as_given),
-    Operator(
-        "GatherND", "layer", picking.gathered_first, folds=sizes.gathered_by_table, is_slow=True
-    ),
-    Operator("Pad", "layer", shaping.padded, folds=sizes.padded),
+    Operator("GatherND", "layer", picking.gathered_at, folds=sizes.gathered_by_table, is_slow=True),
+    Operator("Pad", "layer", shaping.padded, folds=sizes.padded, time=InTime(through="pad")),
     _reshape("Reshape", shapes.reshape, "reshape", as_given, moves=True),
     Operator("Resize", "layer", picking.resized, time=InTime(through="each sample")),
     Operator("Scatter", "write"),
     Operator(
-        "ScatterElements", "write", folds=as_given, is_slow=True, time=InTime(through="scatter")
+        "ScatterElements",
+        "write",
+        writing.written_elements,
+        folds=as_given,
+        is_slow=True,
+        time=InTime(through="scatter"),
     ),
-    Operator("ScatterND", "write", folds=as_given, is_slow=True, time=InTime(through="scatter")),
+    Operator(
+        "ScatterND",
+        "write",
+        writing.written,
+        folds=as_given,
+        is_slow=True,
+        time=InTime(through="scatter"),
+    ),
     Operator(
         "Slice",
         "reshape",

@@ -44,9 +44,11 @@ Through = Literal[
     "concat",
     "constant",
     "gather",
+    "gather at",
     "general product",
     "matrix product",
     "neuron",
+    "pad",
     "reduce",
     "repeat",
     "reshape",
@@ -149,4 +151,4 @@ class Operator:
     @property
     def is_checked(self) -> bool:
         """Its nodes are run again, beside the neuron that was fitted to them."""
-        return self.kind in ("elementwise", "reshape", "quantiser")
+        return self.kind in ("elementwise", "reshape", "quantiser", "write")
