@@ -6,10 +6,11 @@ time steps as it is ahead.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 from mapper.cost.count_arithmetic import bits_of
+from mapper.cost.delays import delayed_bits
 from mapper.cost.flow import OUTSIDE, Flow, distance_from
 from mapper.ir.core import Graph, Op, Value
 from mapper.ir.readout import ShiftAndAdd
@@ -26,7 +27,8 @@ class Skips:
     read_bits: int = 0
     hop_bits: int = 0
     stored_bits: int = 0
-    """Of residual operands, and of inputs beyond the two time steps that every input has."""
+    """Of residual operands, of inputs beyond the two time steps that every input has, and of what
+    waits in states."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,12 @@ def skips_of(graph: Graph, flow: Flow, chip: Chip) -> tuple[Skips, ...]:
     for op, home in zip(graph.ops, flow.homes, strict=True):
         if op.results[0].name in trail.homes and not op.passes_on and not _of_crossbars(op):
             members[home].append(op)
-    return tuple(_of_layer(index, ops, trail, flow, chip) for index, ops in enumerate(members))
+    delayed = delayed_bits(graph, flow)
+    found = (_of_layer(index, ops, trail, flow, chip) for index, ops in enumerate(members))
+    return tuple(
+        replace(skips, stored_bits=skips.stored_bits + delayed.get(index, 0))
+        for index, skips in enumerate(found)
+    )
 
 
 def _of_layer(index: int, ops: list[Op], trail: "Trail", flow: Flow, chip: Chip) -> Skips:
