@@ -48,7 +48,8 @@ def finer_sums(graph: Graph, rescaled: set[str]) -> dict[str, int]:
         members = set(_behind(graph, flow, i))
         names = {graph.ops[k].results[0].name for k in members}
         sums = {graph.ops[k].results[0].name for k in members if _is_source(graph.ops[k])}
-        if sums <= rescaled and _leads_only_to(graph, flow, members, i, names):
+        finer_all = sums <= rescaled and all(_from(names, graph.ops[k]) for k in members)
+        if finer_all and _leads_only_to(graph, flow, members, i, names):
             bits = min(op.fraction_bits, _MOST)
             finer |= dict.fromkeys([*sums, op.membrane.name], bits)
     return finer
@@ -56,6 +57,13 @@ def finer_sums(graph: Graph, rescaled: set[str]) -> dict[str, int]:
 
 def _is_source(op: Op) -> bool:
     return CARRIERS.entry(type(op)) is None
+
+
+def _from(sums: set[str], op: Op) -> bool:
+    """Say whether all that an op carries comes from sums: inputs and numbers are not finer."""
+    if isinstance(op, ScaledAdd) and op.offset != 0:
+        return False
+    return _is_source(op) or all(value.name in sums for value in op.operands)
 
 
 def _behind(graph: Graph, flow: "nx.DiGraph[int]", neuron: int) -> Iterator[int]:

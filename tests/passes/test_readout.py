@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mapper.ir.core import Graph
+from mapper.ir.builder import GraphBuilder
+from mapper.ir.core import FLOAT, Graph
 from mapper.ir.evaluate import evaluate
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
 from mapper.pipeline import make_passes, run_passes
@@ -106,6 +107,26 @@ def test_finer_sums_come_out_of_the_membrane_not_on_top_of_it():
     before = [op for op in graphs["slice-weights"].ops if hasattr(op, "fraction_bits")]
     after = [op for op in graphs["lower-readout"].ops if hasattr(op, "fraction_bits")]
     assert [a.fraction_bits + 4 for a in after] == [b.fraction_bits for b in before]
+
+
+@pytest.mark.parametrize("with_sums", [False, True])
+def test_neurons_on_inputs_keep_their_fraction_bits(with_sums):
+    """Spikes of an input are not finer, alone and beside sums that are."""
+    net = GraphBuilder("on an input")
+    x = net.input("x", (4, 1, 1), FLOAT)
+    drive = net.flatten(x)
+    if with_sums:
+        drive = net.sum(net.linear(net.flatten(x), np.eye(4, dtype=np.float32)), drive)
+    spikes = net.neurons(drive, leak=0.5, threshold=0.7, name="lif")
+    net.output(net.linear(spikes, np.eye(4, dtype=np.float32)))
+    graphs: dict[str, Graph] = {}
+    target = load_target("adcless-diff-64")
+    run_passes(net.graph(), target, make_passes(), after=lambda p, g: graphs.setdefault(p.name, g))
+    before, after = (
+        next(op for op in graphs[name].ops if op.loc == "lif")
+        for name in ("slice-weights", "lower-readout")
+    )
+    assert (before.fraction_bits, before.threshold) == (after.fraction_bits, after.threshold)
 
 
 def test_a_silent_network_still_compiles():
