@@ -63,7 +63,7 @@ def _tall_blocks(graph: Graph, target: Target) -> Iterator[str]:
     macros = {macro.name: macro for macro in target.macros}
     for op in _grids(graph):
         macro = macros.get(op.placement.macro)
-        tallest, held = max(map(len, op.rows)), macro.block_rows if macro else 0
+        tallest, held = max(map(len, op.shared_rows)), macro.block_rows if macro else 0
         if tallest > held:
             yield f"%{op.partial_sum.name} drives {tallest} wordlines of {held}"
         elif macro and op.turns > macro.turns:

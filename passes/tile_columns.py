@@ -7,7 +7,7 @@ from mapper.ir.core import Graph, Op
 from mapper.ir.crossbar import CrossbarMvm
 from passes.base import Pass
 from passes.facts import ON_MACROS, Fact
-from passes.shared.grid import layer_spans, outputs_per_crossbar
+from passes.shared.grid import column_blocks
 from targets import Target
 
 
@@ -16,7 +16,9 @@ class TileColumns(Pass):
     """Give each crossbar as many outputs as their bit-slices leave room for on its bitlines.
 
     All bit-slices of a weight lie side by side on one wordline: 64 bitlines hold 16 outputs of
-    4-bit weights in 1-bit cells. Which crossbar a column is on changes no number.
+    4-bit weights in 1-bit cells. Small groups lie on the block diagonal of one crossbar, as many as
+    have room: 7 of a 3x3 depthwise layer on 64 wordlines. Which crossbar a column is on changes no
+    number.
     """
 
     name: ClassVar[str] = "tile-columns"
@@ -30,6 +32,4 @@ class TileColumns(Pass):
 def _tile(op: Op, graph: Graph, target: Target) -> Op:
     if not isinstance(op, CrossbarMvm):
         return op
-    width = outputs_per_crossbar(op, graph, target)
-    outputs = graph.constants[op.weight.name].shape[1]
-    return replace(op, columns=layer_spans(outputs, op.groups, width))
+    return replace(op, columns=column_blocks(op, graph, target))

@@ -35,6 +35,7 @@ from targets.load import (
     targets_with_membranes,
     work_to_data,
 )
+from targets.packing import group_form, groups_together
 from targets.parts import Part, PartList
 from targets.preset import AS_BUILT, DEFAULT_PRESET, Hierarchy, Preset
 from targets.schema import Chip, Clock, EventGating, Macro, NeuronUnit, Readout, Target
@@ -77,6 +78,8 @@ __all__ = [
     "assignment_problems",
     "choose_macro",
     "chosen_device",
+    "group_form",
+    "groups_together",
     "list_libraries",
     "list_parts",
     "list_presets",

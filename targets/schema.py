@@ -38,6 +38,10 @@ class Readout:
     """Bitlines (pairs, where differential) that share one readout, one after the other."""
     reference: Reference
     """What a sum is compared with: a constant, or half of what the active rows could give."""
+    shared_reference: bool | None = None
+    """Whether a crossbar makes one half-active reference for all of its columns, whichever rows
+    they have. Groups of inputs cannot share a crossbar then; else, and where it is left out, each
+    has a reference of its own rows."""
     levels: tuple[Level, ...] = ()
     """What the codes of sense amplifiers stand for, lowest first."""
     trim_step: Annotated[float, Bounds(1e-6, 1e6)] | None = None
@@ -86,6 +90,8 @@ class Readout:
         if self.reference == "half-active" and not self.is_sensed:
             sensed = " or ".join(f"'{kind}'" for kind, form in READOUTS.items() if form.senses)
             yield f"reference 'half-active' needs kind {sensed}, got kind '{self.kind}'"
+        if self.shared_reference and self.reference != "half-active":
+            yield f"shared_reference needs reference 'half-active', got '{self.reference}'"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

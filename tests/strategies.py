@@ -130,6 +130,7 @@ def _crossbars(net: Builder, draw: Draw, rng: np.random.Generator, x: Value) -> 
         groups=groups,
         plane_bits=draw(st.sampled_from([1, 1, 2, 3])),
         turns=draw(st.sampled_from([1, 1, 2, 3])),
+        packed=draw(st.integers(1, groups)) if len(rows) == 1 else 1,
         blocks=rows,
         scale=scale,
         shift=draw(st.sampled_from([0, 0, 1, 3])),

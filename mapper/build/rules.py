@@ -64,8 +64,9 @@ def placement_problems(graph: Graph, target: Target) -> Iterator[str]:
 
 
 def _size_problems(op: CrossbarMvm, macro: Macro) -> Iterator[str]:
-    tallest = max(len(span) for span in op.rows)
-    inside = [op.rows[at : at + op.turns] for at in range(0, len(op.rows), op.turns)]
+    rows = op.shared_rows
+    tallest = max(len(span) for span in rows)
+    inside = [rows[at : at + op.turns] for at in range(0, len(rows), op.turns)]
     held = max(sum(map(len, blocks)) for blocks in inside)
     widest = max(len(span) for span in op.columns)
     width = 1 if op.encoding is None else op.encoding.bitlines_per_weight

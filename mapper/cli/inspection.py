@@ -71,6 +71,7 @@ class InspectionText:
         self.model, self.mapping = answer.model, answer.mapping
         rows = () if self.mapping is None else self.mapping.grids
         self.crossbars = {row.name: row.crossbars for row in rows}
+        self.packed = {row.name: row.packed for row in rows if row.packed > 1}
         self.layers = [layer for layer in self.model.layers if layer.op != "net.reshape"]
         found = (layer.neuron for layer in self.layers)
         kinds = dict.fromkeys(_neuron(neuron) for neuron in found if neuron is not None)
@@ -160,7 +161,9 @@ class InspectionText:
             return f"{layer.runs_on} {matrix}"
         if layer.name not in self.crossbars:
             return f"digital unit {matrix}"
-        return f"{many(self.crossbars[layer.name], 'crossbar')} {matrix}"
+        packed = self.packed.get(layer.name)
+        groups = f", {packed} groups on each" if packed else ""
+        return f"{many(self.crossbars[layer.name], 'crossbar')} {matrix}{groups}"
 
 
 def _lines(texts: Iterable[str]) -> Iterator[Text]:

@@ -35,7 +35,7 @@ def activity_of_density(layers: tuple[Layer, ...], density: float, steps: int) -
         reached = 1 - (1 - density) ** (grid.block_wordlines * grid.row_blocks)
         if layer.repeats:  # how often neurons fire is not known
             reached = density > 0
-        shares = (driven, driven, driven, heard, heard, reached)
+        shares = (driven, driven, driven, heard, heard, reached, driven)
         pairs = zip(shares, full, strict=True)
         return Events(*(_nearest(share * count * steps) for share, count in pairs))
 

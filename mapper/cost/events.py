@@ -41,6 +41,7 @@ def wiring_of(op: CrossbarMvm, levels: Array) -> Wiring:
         cells_per_weight=op.encoding.bitlines_per_weight,
         slices=len(op.encoding.significances),
         levels=levels.tolist(),
+        packed=op.packed,
         most_driven=full_drive(op).tolist(),
         most_reads=full_reads(op).tolist(),
     )
@@ -48,6 +49,8 @@ def wiring_of(op: CrossbarMvm, levels: Array) -> Wiring:
 
 def blocks_by_group(op: CrossbarMvm) -> Array:
     """Return ``[groups]``: the crossbars side by side that a wordline of each group drives."""
+    if op.packed > 1:
+        return np.ones(op.groups, np.int64)
     width = op.outputs // op.groups
     return np.bincount([span.start // width for span in op.columns], minlength=op.groups)
 
@@ -78,7 +81,7 @@ def full_drive(op: CrossbarMvm) -> Array:
 
 
 def full_reads(op: CrossbarMvm) -> Array:
-    """Return ``[row blocks]``, of each group: reads of a time step that can drive a wordline."""
+    """Return ``[row blocks]``, of each pack: reads of a time step that can drive a wordline."""
     if op.window is None:
         return np.full(len(op.rows), op.planes)
     taps, channels = _taps(op), op.x.shape[0] // op.groups

@@ -248,11 +248,12 @@ def _crossbars(op: CrossbarMvm, members: list[Op], graph: Graph, target: Target)
             row_blocks=op.crossbars_down,
             turns=op.turns,
             column_blocks=len(op.columns),
-            block_wordlines=max(map(len, op.rows)),
+            block_wordlines=max(map(len, op.shared_rows)),
             block_conversions=max(map(len, op.columns)) * op.partial_sum.shape[2],
             half_active=any(isinstance(m, BitlineRead) and m.follows_activity for m in members),
             cells_per_weight=1 if op.encoding is None else op.encoding.bitlines_per_weight,
             groups=op.groups,
+            packed=op.packed,
         ),
     )
 

@@ -249,13 +249,18 @@ def resistive_energy(layer: Layer, events: Events, chip: Chip, facts: Facts) -> 
     """Return V V G t of all cells on driven wordlines: while the line settles and is read.
 
     A cell at level ``u`` has the conductance between off and on at ``u / top_level``. A replica
-    column has one cell a wordline, half as conductive as a cell that is on. The first V is that
-    across the cell or, where a regulator holds it, the supply that the current is drawn from.
+    column has one cell a wordline, half as conductive as a cell that is on. On the wordlines of the
+    other groups of its crossbar the cells of a group, and of its replica column, are off. The first
+    V is that across the cell or, where a regulator holds it, the supply that the current is drawn
+    from.
     """
     on = events.levels / chip.macros[layer.macro].top_level
     off = events.cells - on
+    if layer.grid.packed > 1:
+        off += events.crossed * layer.outputs // layer.grid.groups * layer.grid.cells_per_weight
     if layer.grid.half_active and chip.corrections:
         on += events.wordlines / 2
+        off += events.crossed
     siemens = (on * facts.on_conductance_us + off * facts.off_conductance_us) * 1e-6
     if chip.regulated:
         watts = facts.cell_supply_v * facts.read_voltage_v * siemens

@@ -26,6 +26,9 @@ class Events(NamedTuple):
     """Conversions of these reads."""
     updates: int = 0
     """Membranes that events reach, at most: what is updated where a chip updates on event."""
+    crossed: int = 0
+    """Groups that driven wordlines pass, beside their own: those packed in the same crossbar. Their
+    cells on these wordlines are off."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,11 +51,13 @@ class Grid:
     block_conversions: int
     """Conversions of one read of the widest crossbar."""
     half_active: bool
-    """A replica column in each crossbar gives the reference."""
+    """A replica column in each crossbar gives the reference, or one for each group packed there."""
     cells_per_weight: int
     """Bitlines that one weight occupies."""
     groups: int = 1
     """Of inputs: each has row blocks of its own."""
+    packed: int = 1
+    """Groups on the block diagonal of one crossbar."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

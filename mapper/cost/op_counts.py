@@ -80,7 +80,7 @@ def readout_work(op: BitlineRead, makers: Makers, constants: Constants) -> Tally
         return Tally(conversions=sums)
     layer = makers[op.partial_sum.name]
     assert isinstance(layer, CrossbarMvm)
-    adders = sum(len(rows) - 1 for rows in layer.rows)
+    adders = sum(len(rows) - 1 for rows in layer.shared_rows)
     return Tally(tree_sums=sums, tree_additions=sums // len(layer.rows) * adders)
 
 

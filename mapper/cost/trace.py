@@ -46,6 +46,8 @@ class Wiring:
     """``[wordlines]``: how often one time step can drive each of them, the same in all groups."""
     most_reads: list[int]
     """``[row blocks]``: reads of a time step that can have a driven wordline."""
+    packed: int = 1
+    """Groups that share a crossbar, and so are read together: a pack."""
     positions: int = 1
     neurons: int = 0
     """That its events alone reach; 0: all are updated in every step."""
@@ -170,7 +172,8 @@ def _updates(wiring: Wiring, heard: Sequence[int], tables: Mapping[str, Table]) 
     """Count the membranes that events reach, at most; see ``mapper.cost.updates``.
 
     Exact for one row block, and for one output position: else a position counts once for each row
-    block that hears something. A neuron that may fire again counts once more for each spike.
+    block that hears something. Groups that share crossbars count as one. A neuron that may fire
+    again counts once more for each spike.
     """
     if not wiring.neurons:
         return 0
@@ -179,9 +182,10 @@ def _updates(wiring: Wiring, heard: Sequence[int], tables: Mapping[str, Table]) 
     if wiring.positions == 1 and wiring.groups == 1:
         reached = sum(count > 0 for count in totals) * wiring.outputs_per_group
     else:
-        by_group = [sum(heard[g * blocks : (g + 1) * blocks]) for g in range(wiring.groups)]
+        by_pack = [sum(heard[g * blocks : (g + 1) * blocks]) for g in range(len(members(wiring)))]
         most = wiring.positions * runs
-        reached = sum(min(count, most) for count in by_group) * wiring.outputs_per_group
+        counted = zip(by_pack, members(wiring), strict=True)
+        reached = sum(min(count, most) * many for count, many in counted) * wiring.outputs_per_group
     again = sum(tables[wiring.spike].values or ()) if wiring.spike else 0
     return min(reached + again, wiring.neurons * runs)
 
@@ -195,23 +199,38 @@ def weighed(wiring: Wiring, driven: Sequence[int], heard: Sequence[int]) -> Even
     Args:
         wiring: The layer's crossbars.
         driven: ``[groups * wordlines]``, how often each was driven.
-        heard: ``[groups * row blocks]``, how many reads of each had a driven wordline.
+        heard: ``[packs * row blocks]``, how many reads of each had a driven wordline.
     """
     flat = [level for group in wiring.levels for level in group]
+    blocks, lines = len(wiring.row_blocks), len(wiring.most_driven)
+    together = [many for many in members(wiring) for _ in range(many * lines)]
+    read = [many for many in members(wiring) for _ in range(blocks)]
     return Events(
         wordlines=_by_group(wiring, driven),
         cells=sum(driven) * wiring.outputs_per_group * wiring.cells_per_weight,
         levels=sum(count * level for count, level in zip(driven, flat, strict=True)),
         reads=_by_group(wiring, heard),
-        conversions=sum(heard) * wiring.outputs_per_group * wiring.slices,
+        conversions=sum(count * many for count, many in zip(heard, read, strict=True))
+        * wiring.outputs_per_group
+        * wiring.slices,
         updates=wiring.neurons,
+        crossed=sum(count * (many - 1) for count, many in zip(driven, together, strict=True)),
     )
+
+
+def members(wiring: Wiring) -> list[int]:
+    """Return the groups of each pack; the last may have fewer.
+
+    With groups packed by 7, 16 of them are 7, 7 and 2.
+    """
+    starts = range(0, wiring.groups, wiring.packed)
+    return [min(wiring.packed, wiring.groups - start) for start in starts]
 
 
 def most_events(wiring: Wiring) -> Events:
     """Return the events of one time step in which every input bit is 1."""
-    groups = wiring.groups
-    return weighed(wiring, wiring.most_driven * groups, wiring.most_reads * groups)
+    packs = len(members(wiring))
+    return weighed(wiring, wiring.most_driven * wiring.groups, wiring.most_reads * packs)
 
 
 def _integers(tables: Mapping[str, Table], wiring: Wiring, ending: str) -> Sequence[int]:
@@ -221,9 +240,13 @@ def _integers(tables: Mapping[str, Table], wiring: Wiring, ending: str) -> Seque
 
 
 def _by_group(wiring: Wiring, counts: Sequence[int]) -> int:
-    """Add up ``[groups, any]`` counts, each as often as its group has crossbars side by side."""
-    each = len(counts) // wiring.groups
-    spread = (block for block in wiring.blocks for _ in range(each))
+    """Add up ``[groups, any]`` counts, each as often as its group has crossbars side by side.
+
+    Counts may also be of packs, which have one.
+    """
+    blocks = wiring.blocks if wiring.packed == 1 else [1]
+    each = len(counts) // len(blocks)
+    spread = (block for block in blocks for _ in range(each))
     return sum(count * block for count, block in zip(counts, spread, strict=True))
 
 
@@ -258,10 +281,13 @@ def _array_problems(
         elif table is not None and table.values and (high := max(table.values)) > count:
             yield f"array {name!r} counts {high} in one time step, at most {count} are possible"
     for wiring in wirings:
-        shapes = {".wordlines": len(wiring.most_driven), ".reads": len(wiring.most_reads)}
-        for ending, size in shapes.items():
+        shapes = {
+            ".wordlines": (wiring.groups, len(wiring.most_driven)),
+            ".reads": (len(members(wiring)), len(wiring.most_reads)),
+        }
+        for ending, shape in shapes.items():
             name = wiring.name + ending
-            if problem := _misfit(name, tables.get(name), (wiring.groups, size)):
+            if problem := _misfit(name, tables.get(name), shape):
                 yield problem
 
 
@@ -317,15 +343,25 @@ def _read_problems(
 ) -> Iterator[str]:
     """Compare the reads of each row block with its driven wordlines, and with what can be."""
     driven, heard = _integers(tables, wiring, ".wordlines"), _integers(tables, wiring, ".reads")
-    width, blocks = len(wiring.most_driven), len(wiring.row_blocks)
+    blocks = len(wiring.row_blocks)
     for at, reads in enumerate(heard):
-        group, block = divmod(at, blocks)
-        first, end = wiring.row_blocks[block]
-        counts = driven[group * width + first : group * width + end]
+        pack, block = divmod(at, blocks)
+        counts = _driven_in(wiring, driven, pack, block)
         most = min(steps * samples * wiring.most_reads[block], sum(counts))
         if not max(counts) <= reads <= most:
             yield (
-                f"array {wiring.name + '.reads'!r} counts {reads} at [{group}, {block}], "
+                f"array {wiring.name + '.reads'!r} counts {reads} at [{pack}, {block}], "
                 f"its wordlines allow {max(counts)}..{most}"
             )
             return
+
+
+def _driven_in(wiring: Wiring, driven: Sequence[int], pack: int, block: int) -> list[int]:
+    """Return how often each wordline of a row block was driven, of all groups of a pack."""
+    width, (first, end) = len(wiring.most_driven), wiring.row_blocks[block]
+    group = pack * wiring.packed
+    return [
+        count
+        for member in range(group, min(group + wiring.packed, wiring.groups))
+        for count in driven[member * width + first : member * width + end]
+    ]

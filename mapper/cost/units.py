@@ -197,7 +197,8 @@ def tile_words(layer: Layer, chip: Chip) -> int:
     grid = layer.grid
     bits = ceil(layer.work.buffer_read_bits / layer.positions)
     if grid.row_blocks:
-        inputs = min(grid.groups * grid.row_blocks, chip.crossbars_per_tile)
+        packs = ceil(grid.groups / grid.packed)
+        inputs = min(packs * grid.row_blocks, chip.crossbars_per_tile)
         once = grid.planes * grid.plane_bits * grid.turns * grid.block_wordlines
         bits = min(bits, once * inputs)
     return ceil(bits / chip.buffer_word_bits)

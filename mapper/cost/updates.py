@@ -30,7 +30,8 @@ class Reached:
     repeats: bool
     """A neuron that fired may fire again without an event."""
     exact: bool
-    """A trace tells how many: of one row block, or of one output position, and none repeats."""
+    """A trace tells how many: of one row block, or of one output position, and none repeats; groups
+    that share crossbars are read together."""
 
 
 def reached(flow: Flow, graph: Graph) -> tuple[Reached | None, ...]:
@@ -62,6 +63,7 @@ def _reached(start: Op, members: Sequence[Op]) -> Reached | None:
     spike = neurons[0].spike
     repeats = neurons[0].reset.kind != "value" and spike is not None
     one = len(start.rows) == 1 or (prod(start.positions) == 1 and start.groups == 1)
+    one = one and start.packed == 1
     return Reached(
         neurons=prod(neurons[0].membrane.shape),
         spike="" if spike is None else spike.name,

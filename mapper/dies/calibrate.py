@@ -203,7 +203,7 @@ def _told(die: Drawn, target: Target, trims: Sequence[Trimmed]) -> Calibrated:
         moved=_changed(die.biases),
         columns=sum(op.placement.copies * len(op.rows) * op.outputs for op in layers),
         columns_placed=_moved_in(layers, die.step.places, rows=False),
-        rows=sum(op.placement.copies * len(op.columns) * op.rows[-1].stop for op in layers),
+        rows=sum(op.placement.copies * len(op.columns) * op.shared_rows[-1].stop for op in layers),
         rows_placed=_moved_in(layers, die.step.lines, rows=True),
     )
 
@@ -217,9 +217,8 @@ def _stuck(op: CrossbarMvm, die: Drawn, chip: Target) -> int:
     name = op.partial_sum.name
     sites = sites_of(op, step.places.get(name), step.lines.get(name))
     members = (sites.cells(second=bool(second)) for second in range(1 + op.encoding.pairs))
-    return sum(
-        int(np.logical_or(*stuck_cells(cell, at, step.seed, step.measured)).sum()) for at in members
-    )
+    stuck = (np.logical_or(*stuck_cells(cell, at, step.seed, step.measured)) for at in members)
+    return sum(int((here & op.there).sum()) for here in stuck)
 
 
 def _trimmed(op: CrossbarMvm, step: DrawDie, chip: Target) -> int:

@@ -10,6 +10,7 @@ from mapper.dies.drawn import Drawn
 from mapper.dies.layers import crossbar_layer
 from mapper.ir.core import INT64, Array, Graph, param
 from mapper.ir.crossbar import CrossbarMvm
+from mapper.ir.packing import on_diagonal
 from mapper.ir.readout import AdcRead, BitlineRead, SenseAmpRead
 from mapper.report.one_chip import LayerDifference
 from passes.dies.references import reference_gap
@@ -97,13 +98,15 @@ def _rms(errors: Array) -> float:
 def _cell_errors(
     op: CrossbarMvm, chip: CrossbarMvm, read: BitlineRead, ideal: Graph, hardware: Graph
 ) -> Array:
-    """Return how far net cells ``[C | 1, S, K, N]`` are off, in counts."""
+    """Return how far net cells ``[C | 1, S, ...]`` are off, in counts."""
     if chip.cells is None or op.encoding is None:
         return np.zeros(1)
     meant = op.encoding.digits(ideal.constants[op.weight.name]).astype(np.float64)
     if read.follows_activity:  # half of what a cell could give is taken off
         meant -= op.encoding.digit_max / 2
-    return np.asarray(hardware.constants[chip.cells.name] / 2**chip.fraction - meant)
+    meant = on_diagonal(meant, op.groups, op.packed)
+    found = hardware.constants[chip.cells.name] / 2**chip.fraction - meant
+    return np.asarray(found[..., op.there] if op.groups % op.packed else found)
 
 
 def _reference_errors(

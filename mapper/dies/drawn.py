@@ -78,7 +78,7 @@ class Drawn:
         layers = {op.partial_sum.name: op for op in self.ideal.ops if isinstance(op, CrossbarMvm)}
         for name, op in layers.items():
             wide = 1 if op.encoding is None else op.encoding.bitlines_per_weight
-            cells = op.placement.copies * op.rows[-1].stop * op.outputs * wide
+            cells = op.placement.copies * op.shared_rows[-1].stop * op.outputs * wide
             if cells > _MOST_CELLS:
                 yield f"{name} has {cells} cells, at most {_MOST_CELLS} are drawn"
         if self.step.measured is not None:
@@ -103,12 +103,13 @@ class Drawn:
         for name, table in self.step.lines.items():
             op, macro = layers[name], target.macro(layers[name].placement.macro)
             facts = facts_of(op, self.chip(target), self.step.conditions)
-            for first in range(0, len(op.rows), op.turns):
-                last = op.rows[min(first + op.turns, len(op.rows)) - 1]
-                own = table[:, :, op.rows[first].start : last.stop]
+            rows = op.shared_rows
+            for first in range(0, len(rows), op.turns):
+                last = rows[min(first + op.turns, len(rows)) - 1]
+                own = table[:, :, rows[first].start : last.stop]
                 if not _apart(own, macro.wordlines):
                     yield f"rows of {name} are not different ones of 0..{macro.wordlines - 1}"
-                within = last.stop - op.rows[first].start
+                within = last.stop - rows[first].start
                 if has_wires(facts) and not _apart(own, within):
                     yield f"rows of {name} behind wires are not different ones of 0..{within - 1}"
 
@@ -198,7 +199,10 @@ FORMS: Mapping[str, _Form] = {
     "activity": _Form("f", 0, 255, lambda op: (op.groups, op.rows[-1].stop)),
     "places": _Form("i", 0, MOST_LINES, lambda op: (op.placement.copies, len(op.rows), op.outputs)),
     "lines": _Form(
-        "i", 0, MOST_LINES, lambda op: (op.placement.copies, len(op.columns), op.rows[-1].stop)
+        "i",
+        0,
+        MOST_LINES,
+        lambda op: (op.placement.copies, len(op.columns), op.shared_rows[-1].stop),
     ),
     "trims": _Form("f", -(2.0**20), 2.0**20, _grid),
     "biases": _Form("i", -(2.0**40), 2.0**40, lambda op: (None, op.x.shape[0])),

@@ -17,6 +17,7 @@ from mapper.executor import engine
 from mapper.ir.comparators import converted, sensed
 from mapper.ir.core import INT64, Array, Const, param
 from mapper.ir.crossbar import CrossbarMvm, driven_wordlines
+from mapper.ir.packing import on_diagonal, shared_wordlines
 from mapper.ir.readout import AdcRead, BitlineRead, SenseAmpRead
 from passes.dies.conductance import stuck_cells
 from passes.dies.draws import site
@@ -88,11 +89,17 @@ class _Layer:
 
 def _layer(die: Drawn, op: CrossbarMvm, rows: Array) -> _Layer:
     assert op.encoding is not None
-    digits = op.encoding.digits(die.ideal.constants[op.weight.name]).astype(np.float64)
+    digits = _digits(op, die.ideal.constants[op.weight.name]).astype(np.float64)
     pair = (np.maximum(digits, 0), np.maximum(-digits, 0))
     share = np.repeat(np.square(rows.astype(np.float64)).mean(axis=0), op.outputs // op.groups, 0)
     weight = np.square(np.asarray(op.encoding.significances, np.float64))
     return _Layer(pair if op.encoding.pairs else (digits,), weight[:, None, None] * share.T)
+
+
+def _digits(op: CrossbarMvm, weight: Array) -> Array:
+    """Return the digits that wordlines add, ``[S, K, N]``, with those of other packed groups: 0."""
+    assert op.encoding is not None
+    return on_diagonal(op.encoding.digits(weight), op.groups, op.packed)
 
 
 def _seen(die: Drawn, codes: Mapping[str, Array], layers: list[CrossbarMvm]) -> dict[str, Array]:
@@ -103,10 +110,14 @@ def _seen(die: Drawn, codes: Mapping[str, Array], layers: list[CrossbarMvm]) -> 
 
 
 def _reads(x: Array, op: CrossbarMvm) -> Array:
-    """Return what wordlines carry in some reads, ``[M, groups, K]``, evenly from all there are."""
+    """Return what wordlines carry in some reads, ``[M, groups, K]``, evenly from all there are.
+
+    Of packed groups they are all of their crossbar.
+    """
     steps = x.reshape(-1, *op.x.shape)
     few = steps[np.linspace(0, len(steps) - 1, min(len(steps), 32)).astype(int)].astype(np.int64)
-    driven = np.moveaxis(driven_wordlines(few, op), -1, 1)  # [B, P, planes, groups, K]
+    every = shared_wordlines(driven_wordlines(few, op), op.packed)
+    driven = np.moveaxis(every, -1, 1)  # [B, P, planes, groups, K]
     flat = driven.reshape(-1, *driven.shape[3:])
     busy = flat[flat.any(axis=(1, 2))]
     if not len(busy):
@@ -133,9 +144,9 @@ def _lines(room: int | None, step: DrawDie, op: CrossbarMvm, cell: CellCounts, i
     wordline is driven, and as much as its slice counts.
     """
     copies, plain = op.placement.copies, sites_of(op)
-    found = np.empty((copies, len(op.columns), op.rows[-1].stop), np.int64)
+    found = np.empty((copies, len(op.columns), op.shared_rows[-1].stop), np.int64)
     for k, columns in enumerate(op.columns):
-        for g, rows in enumerate(op.rows):
+        for g, rows in enumerate(op.shared_rows):
             own = plain.wordline[rows.slice]
             free = own if room is None else np.arange(room)
             scale = it.worth[:, rows.slice, columns.slice]  # [S, R, N]
@@ -199,14 +210,14 @@ def _codes(
     """Return what the codes of a die's layer stand for in some reads, ``[C | 1, G, S, N, M]``."""
     assert op.encoding is not None
     if op.cells is None:
-        cells = op.encoding.digits(constants[op.weight.name])[None] * (1 << op.fraction)
+        cells = _digits(op, constants[op.weight.name])[None] * (1 << op.fraction)
     else:
         cells = constants[op.cells.name]  # [C | 1, S, K, N]
     width = op.outputs // op.groups
     sums = np.empty((len(cells), len(op.rows), *cells.shape[1:2], op.outputs, len(rows)))
     for group in range(op.groups):
         own = slice(group * width, (group + 1) * width)
-        for g, span in enumerate(op.rows):
+        for g, span in enumerate(op.shared_rows):
             carried = rows[:, group, span.slice].astype(np.float64)
             held = cells[:, :, span.slice, own].astype(np.float64)
             sums[:, g, :, own] = np.einsum("csrn,mr->csnm", held, carried, optimize=True)

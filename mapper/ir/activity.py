@@ -33,7 +33,9 @@ WORDLINES = ".wordlines"
 """Ends the name of ``[groups, K]``: how often each wordline was driven, over the whole run."""
 
 READS = ".reads"
-"""Ends the name of ``[groups, row blocks]``: reads in which any of them was, over the whole run."""
+"""Ends the name of ``[packs, row blocks]``: reads in which any of them was, over the whole run.
+
+A pack is a group, or several that share crossbars and so are read together."""
 
 
 def counted_shapes(graph: Graph) -> Iterator[tuple[str, tuple[int, int] | None]]:
@@ -94,17 +96,20 @@ def count_driven(op: CrossbarMvm, x: Array) -> tuple[Array, Array, Array]:
 
     Returns:
         Driven wordlines by step and sample ``[T, B]``, by wordline ``[groups, K]``, and the reads
-        of each row block in which one was driven, ``[groups, row blocks]``.
+        of each row block in which one was driven, ``[packs, row blocks]``.
     """
     totals = np.zeros(x.shape[:2], np.int64)
     wordlines = np.zeros((op.groups, op.rows[-1].stop), np.int64)
-    reads = np.zeros((op.groups, len(op.rows)), np.int64)
+    reads = np.zeros((op.packs, len(op.rows)), np.int64)
+    packs = np.arange(0, op.groups, op.packed)
     for t, codes in enumerate(x):
         driven = driven_wordlines(codes, op) > 0  # [B, planes, groups, K, positions]
         totals[t] = driven.sum(axis=(1, 2, 3, 4))
         wordlines += driven.sum(axis=(0, 1, 4))
         for g, rows in enumerate(op.rows):
-            reads[:, g] += driven[:, :, :, rows.slice].any(axis=3).sum(axis=(0, 1, 3))
+            heard = driven[:, :, :, rows.slice].any(axis=3)
+            together = np.logical_or.reduceat(heard, packs, axis=2)
+            reads[:, g] += together.sum(axis=(0, 1, 3))
     return totals, wordlines, reads
 
 
@@ -122,7 +127,7 @@ class Counted:
 
 def _crossbar_shapes(op: CrossbarMvm) -> list[tuple[str, tuple[int, int] | None]]:
     name = op.partial_sum.name
-    wordlines, reads = (op.groups, op.rows[-1].stop), (op.groups, len(op.rows))
+    wordlines, reads = (op.groups, op.rows[-1].stop), (op.packs, len(op.rows))
     return [(name, None), (name + WORDLINES, wordlines), (name + READS, reads)]
 
 

@@ -1,9 +1,9 @@
 """Where layers of weights run and how wide their weights are, as a person or a search decided."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
-from mapper.arguments import TEXT, WHOLE, Takes, check_arguments
+from mapper.arguments import FLAG, TEXT, WHOLE, Takes, check_arguments
 from mapper.ir.frozen import FrozenMap
 
 DIGITAL = "digital"
@@ -18,10 +18,14 @@ class Choice:
     """A macro kind of the target, or ``DIGITAL``; empty for the first that takes its inputs."""
     weight_bits: int | None = None
     """Width of its weights, 1..8; as the other layers have it where None."""
+    packing: bool | None = None
+    """Whether several of its groups share a crossbar; as costs less where None."""
 
     def __str__(self) -> str:
         bits = "" if self.weight_bits is None else f"{self.weight_bits}-bit weights"
-        return ", ".join(word for word in (self.macro, bits) if word) or "left to the compiler"
+        packed = {None: "", True: "groups packed", False: "groups apart"}[self.packing]
+        words = (self.macro, bits, packed)
+        return ", ".join(word for word in words if word) or "left to the compiler"
 
 
 UNDECIDED = Choice()
@@ -32,6 +36,7 @@ _TAKES = {
     "layers": Takes(words="choices by the names of layers", types=(Mapping,)),
     "macro": TEXT,
     "weight_bits": WHOLE,
+    "packing": FLAG,
 }
 
 
@@ -60,8 +65,7 @@ class Assignment:
         check_arguments(_TAKES, {}, {"weight_bits": self.weight_bits})
         for name, choice in self.layers.items():
             check_arguments({name: _CHOICE}, {name: choice}, {})
-            given = {"macro": choice.macro, "weight_bits": choice.weight_bits}
-            check_arguments(_TAKES, {}, given)
+            check_arguments(_TAKES, {}, asdict(choice))
 
     def of(self, location: str) -> Choice:
         """Return what is decided for the layer that comes from a node, ``model.onnx:/fc/Gemm``."""

@@ -155,4 +155,4 @@ def tile_positions(wordlines: int, bitlines: int, itemsize: int) -> int:
 
 def cell_bytes(mvm: CrossbarMvm, slices: int, itemsize: int) -> int:
     """Return the memory that all cells of a layer take as numbers of ``itemsize``."""
-    return prod((mvm.outputs, slices, mvm.rows[-1].stop, itemsize))
+    return prod((mvm.outputs, slices, mvm.cell_rows[-1].stop, itemsize))

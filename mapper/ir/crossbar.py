@@ -15,6 +15,7 @@ import numpy as np
 from mapper.ir.copies import copy_bands
 from mapper.ir.core import EXACT_DOUBLE, Array, Const, Constants, IntType, Op, Part, Span, Value
 from mapper.ir.encoding import Encoding
+from mapper.ir.packing import cells_there, packing_problems, shared_wordlines
 from mapper.ir.windows import Window, wordline_inputs
 
 NO_SLOTS = Span(0, 0)
@@ -47,7 +48,9 @@ class CrossbarMvm(Op):
     or ``plane_bits`` of them where wordlines have converters. Inputs are unsigned, or two's
     complement codes whose sign bit is a plane of its own and counts negatively in
     ``ShiftAndAdd``. With groups, output ``n`` sees the wordlines of group ``n // (N / groups)``
-    only. Turning partial sums into bits is the job of the readout.
+    only. Groups that are packed share a crossbar, each with wordlines and bitlines of its own; on a
+    die the other wordlines of its crossbar add to a column what their cells leak. Turning partial
+    sums into bits is the job of the readout.
     """
 
     mnemonic: ClassVar[str] = "imc.crossbar_mvm"
@@ -66,11 +69,13 @@ class CrossbarMvm(Op):
     turns: int = 1
     """Row blocks that share a crossbar, one below the other: it is read once for each of them."""
     columns: tuple[Span, ...]
-    """Outputs whose bitlines share a crossbar; together they cover the N outputs."""
+    """Outputs whose bitlines share a crossbar; together they cover the N outputs. Those of several
+    groups are packed: see ``packed``."""
     encoding: Encoding | None = None
     placement: Placement = Placement()
     cells: Const | None = None
-    """Of a die: what each cell adds to its bitline, ``[C | 1, S, K, N]``, signed integers."""
+    """Of a die: what each cell adds to its bitline, ``[C | 1, S, K, N]``, signed integers; of
+    packed groups ``[C | 1, S, packed * K, N]``: all wordlines of their crossbar, group by group."""
     fraction: int = 0
     """Of a die: cells and partial sums count in units of ``2**-fraction`` of a level step."""
     partial_sum: Value
@@ -84,6 +89,34 @@ class CrossbarMvm(Op):
     def crossbars(self) -> int:
         """Number of crossbars in one copy of the grid."""
         return self.crossbars_down * len(self.columns)
+
+    @property
+    def packed(self) -> int:
+        """Groups on the block diagonal of one crossbar; 1 where each has crossbars of its own.
+
+        A packed group has wordlines and bitlines of its own; its other cells hold the digit 0, so
+        that sums are those of its own wordlines. All are driven in the same read. The last crossbar
+        may hold fewer groups.
+        """
+        first = len(self.columns[0]) if self.columns else 0
+        return max(1, first * self.groups // max(1, self.outputs))
+
+    @property
+    def packs(self) -> int:
+        """Sets of groups that are driven in the same read: as many as groups where none share."""
+        return -(-self.groups // self.packed)
+
+    @property
+    def shared_rows(self) -> tuple[Span, ...]:
+        """Wordlines of the crossbars by row block: of packed groups, those of all of them."""
+        if self.packed == 1:
+            return self.rows
+        return (Span(0, self.packed * self.rows[-1].stop),)
+
+    @property
+    def cell_rows(self) -> tuple[Span, ...]:
+        """Wordlines that add to a column by row block: on a die those of other groups do, too."""
+        return self.rows if self.cells is None else self.shared_rows
 
     @property
     def planes(self) -> int:
@@ -136,6 +169,9 @@ class CrossbarMvm(Op):
             yield f"{outputs} outputs in {self.groups} groups"
             return
         width = outputs // self.groups
+        if self.packed > 1:
+            yield from packing_problems(self.rows, self.columns, width, self.packed)
+            return
         for span in self.columns:
             if len(span) and span.start // width != (span.stop - 1) // width:
                 yield f"outputs {span} of one crossbar belong to more than one group of {width}"
@@ -148,18 +184,25 @@ class CrossbarMvm(Op):
                 yield f"a fraction of {self.fraction} bits, but no cells of a die"
             return
         cells = constants[self.cells.name]
-        expected = (slices, wordlines, outputs)
+        expected = (slices, wordlines * self.packed, outputs)
         if cells.ndim != 4 or cells.shape[1:] != expected or cells.dtype.kind != "i":
             sides = ", ".join(map(str, expected))
             held = f"{cells.dtype} of shape {cells.shape}"
             yield f"cells are signed integers [copies, {sides}], got {held}"
         elif len(cells) not in (1, self.placement.copies):
             yield f"cells of {len(cells)} copies, the layer has {self.placement.copies}"
+        elif self.groups % self.packed and cells[..., ~self.there].any():
+            yield f"cells of groups that the last of {self.packs} crossbars does not have"
+
+    @property
+    def there(self) -> Array:
+        """Which cells there are, ``[packed * K, N]``: the last crossbar may hold fewer groups."""
+        return cells_there(self.rows[-1].stop, self.outputs, self.groups, self.packed)
 
     def sum_range(self, constants: Constants) -> tuple[int, int]:
         """Return bounds of a partial sum: of any digits, or of the known cells of a die."""
         if self.cells is not None:
-            return cell_sum_range(constants[self.cells.name], self.rows, self.most_driven)
+            return cell_sum_range(constants[self.cells.name], self.cell_rows, self.most_driven)
         weight = constants[self.weight.name]
         return partial_sum_range(weight, self.rows, self.encoding, self.most_driven)
 
@@ -183,10 +226,12 @@ class CrossbarMvm(Op):
     def evaluate(self, constants: Constants, *operands: Array) -> tuple[Array, ...]:
         digits = self.digits(constants)
         driven = driven_wordlines(operands[0], self)  # [B, planes, groups, K, P]
+        if self.cells is not None:
+            driven = shared_wordlines(driven, self.packed)
         batch, planes, _, _, places = driven.shape
         sums = np.empty((batch, planes, *self.partial_sum.shape[1:4], places), np.int64)
         for cells, band in zip(digits, copy_bands(len(digits), places), strict=True):
-            for g, rows in enumerate(self.rows):
+            for g, rows in enumerate(self.cell_rows):
                 # Doubles hold these sums exactly (far below 2**53) and have a fast product.
                 inputs = driven[:, :, :, rows.slice, band.slice].astype(np.float64)
                 sums[:, :, g, ..., band.slice] = _bitline_sums(cells[:, rows.slice], inputs)

@@ -66,7 +66,8 @@ def units(graph: Graph, watch: Sequence[str] = ()) -> tuple[Unit, ...]:
     """Return the graph's work in order, with crossbars joined to their readout where possible.
 
     That is where partial sums and codes go nowhere else: no other op, output, state or watched
-    name reads them. Counts of active wordlines that only such layers read are left out.
+    name reads them; nor are columns joined that other wordlines reach than those that are counted.
+    Counts of active wordlines that only such layers read are left out.
     """
     uses = Counter(
         [value.name for op in graph.ops for value in op.operands]
@@ -97,6 +98,8 @@ def _layers(graph: Graph, uses: Counter[str]) -> Iterator[CrossbarLayer]:
         if not isinstance(mvm, CrossbarMvm) or uses[mvm.partial_sum.name] != 1:
             continue
         layer = CrossbarLayer(mvm=mvm, read=read, add=add)
+        if layer.half_active and mvm.cell_rows != mvm.rows:
+            continue  # what is compared with is half of the group's own wordlines, not of all
         if all(_counts_wordlines_of(mvm, made_by.get(name)) for name in _counts(layer)):
             yield layer
 

@@ -52,6 +52,8 @@ class LayerGrid:
     """Output positions of one time step."""
     row_blocks: int
     column_blocks: int
+    packed: int
+    """Groups of inputs on the block diagonal of one crossbar; 1 where none share one."""
     slices: int
     """Bit-slices of a weight."""
     encoding: str
@@ -376,11 +378,12 @@ def _grid(
         positions=prod(op.positions),
         row_blocks=op.crossbars_down,
         column_blocks=len(op.columns),
+        packed=op.packed,
         slices=op.partial_sum.shape[2],
         encoding="" if op.encoding is None else op.encoding.kind,
         copies=op.placement.copies,
         crossbars=op.crossbars * op.placement.copies,
-        rows_used=wordlines / (macro.wordlines * op.crossbars_down),
+        rows_used=wordlines * (op.groups / op.packs) / (macro.wordlines * op.crossbars_down),
         columns_used=columns / (macro.bitlines * len(op.columns)),
         utilisation=wordlines * columns / (macro.wordlines * macro.bitlines * op.crossbars),
         chips=_chips(op, target),

@@ -31,8 +31,7 @@ def drawn_by_kernels(
         sites: Of the layer.
         seed: Of the die.
         digits: ``[S, K, N]`` of ``int16``, signed where they are on pairs.
-        reference: What is taken from each cell, ``[C, K, column blocks]`` or ``[1]``; None for
-            pairs.
+        reference: What is taken from each cell, ``[C, K, references]`` or ``[1]``; None for pairs.
         f: Fraction bits.
     """
     if core.unavailable() or facts.quantiles is not None or facts.log_sigma is not None:
@@ -65,7 +64,7 @@ def drawn_by_kernels(
         bitline=np.ascontiguousarray(sites.bitline),
         block=sites.block.astype(np.int32),
         wordline=np.ascontiguousarray(sites.wordline),
-        column=sites.column_block.astype(np.int32) if replicas else None,
+        column=sites.reference.astype(np.int32) if replicas else None,
         keys=np.array(keys, np.uint64),
         mean=np.array(facts.level),
         sigma=np.array(facts.sigma) if spread else None,

@@ -20,11 +20,11 @@ class Bitlines:
     cells: Array
     """``[pair, C, S, K, N]``: one bitline of each digit, or two."""
     replicas: Array | None
-    """``[2, C, 1, K, column blocks]``: a column of cells that are on, one of cells that are off."""
+    """``[2, C, 1, K, references]``: a column of cells that are on, one of cells that are off."""
     constant: Array
     """``[pair, C, G, S, N]``: what bitlines have whatever is driven."""
     replica_constant: Array
-    """``[2, C, G, 1, column blocks]``."""
+    """``[2, C, G, 1, references]``."""
 
 
 def put_behind_wires(
@@ -37,23 +37,25 @@ def put_behind_wires(
         op: The layer.
         facts: Of its device, which has wires.
         sites: Where the layer's cells are.
-        activity: ``[groups, K]``, what each wordline carries on average.
+        activity: ``[groups, K]``, what each wordline carries on average: of packed groups all of
+            their crossbar.
     """
     assert facts.wire is not None
     on = facts.cell.levels - 1 + (facts.cell.off or 0.0)  # as programmed, whatever age made of it
     segment = facts.wire.share / on
-    for k, block, blocks in _crossbars(op):
-        rows = Span(op.rows[blocks[0]].start, op.rows[blocks[-1]].stop)
+    for block, blocks in _crossbars(op):
+        rows = Span(op.shared_rows[blocks[0]].start, op.shared_rows[blocks[-1]].stop)
         carried = activity[block.start // (op.outputs // op.groups), rows.slice]
-        crossbar = _gathered(lines, sites, k, block, blocks[0], rows)
+        crossbar = _gathered(lines, sites, block, blocks[0], rows)
         held = sites.held(rows, block)
         for g in blocks:
             driven = np.zeros_like(carried)
-            own = Span(op.rows[g].start - rows.start, op.rows[g].stop - rows.start)
+            block_rows = op.shared_rows[g]
+            own = Span(block_rows.start - rows.start, block_rows.stop - rows.start)
             driven[own.slice] = carried[own.slice]  # those of other blocks have turns of their own
             wired = _wired(crossbar, driven, held, segment, facts.wire.supply)
             _scatter(
-                lines, sites, (k, block, g), op.rows[g], wired.cells[:, own.slice], wired.constant
+                lines, sites, (block, g), block_rows, wired.cells[:, own.slice], wired.constant
             )
 
 
@@ -69,11 +71,11 @@ def _wired(
     return Wired(np.take_along_axis(wired.cells, line_of[..., None], axis=1), wired.constant)
 
 
-def _crossbars(op: CrossbarMvm) -> Iterator[tuple[int, Span, list[int]]]:
+def _crossbars(op: CrossbarMvm) -> Iterator[tuple[Span, list[int]]]:
     """Yield column blocks and the row blocks that each of their crossbars has."""
-    for k, block in enumerate(op.columns):
+    for block in op.columns:
         for first in range(0, len(op.rows), op.turns):
-            yield k, block, list(range(first, min(first + op.turns, len(op.rows))))
+            yield block, list(range(first, min(first + op.turns, len(op.rows))))
 
 
 def _places(lines: Bitlines, sites: Sites, block: Span, g: int) -> tuple[Array, Array]:
@@ -83,30 +85,36 @@ def _places(lines: Bitlines, sites: Sites, block: Span, g: int) -> tuple[Array, 
     return first + member, np.arange(len(first))[:, None, None]
 
 
-def _gathered(lines: Bitlines, sites: Sites, k: int, block: Span, g: int, rows: Span) -> Array:
-    """Return the cells of one crossbar of each copy, ``[C, R, B]``; replicas are the last two."""
+def _own_references(sites: Sites, block: Span) -> Span:
+    """Return the references of one crossbar."""
+    return Span(int(sites.reference[block.start]), int(sites.reference[block.stop - 1]) + 1)
+
+
+def _gathered(lines: Bitlines, sites: Sites, block: Span, g: int, rows: Span) -> Array:
+    """Return the cells of one crossbar of each copy, ``[C, R, B]``; replicas are the last."""
     place, copy = _places(lines, sites, block, g)
-    width = int(place.max()) + 1
-    out = np.zeros((place.shape[1], len(rows), width + 2))
+    width, own = int(place.max()) + 1, _own_references(sites, block)
+    out = np.zeros((place.shape[1], len(rows), width + 2 * len(own)))
     out.swapaxes(1, 2)[np.broadcast_to(copy, place.shape), place] = lines.cells[
         :, :, :, rows.slice, block.slice
     ].swapaxes(3, 4)
     if lines.replicas is None:
         return out[..., :width]
-    out[..., width:] = np.moveaxis(lines.replicas[:, :, 0, rows.slice, k], 0, -1)
+    replicas = np.moveaxis(lines.replicas[:, :, 0, rows.slice, own.slice], 0, -2)  # [C, R, 2, own]
+    out[..., width:] = replicas.reshape(*out.shape[:2], -1)
     return out
 
 
 def _scatter(
     lines: Bitlines,
     sites: Sites,
-    where: tuple[int, Span, int],
+    where: tuple[Span, int],
     rows: Span,
     cells: Array,
     constant: Array,
 ) -> None:
     """Put one row block of a crossbar back where ``_gathered`` took it from."""
-    k, block, g = where
+    block, g = where
     place, copy = _places(lines, sites, block, g)
     copies = np.broadcast_to(copy, place.shape)
     lines.cells[:, :, :, rows.slice, block.slice] = cells.swapaxes(1, 2)[copies, place].swapaxes(
@@ -114,5 +122,8 @@ def _scatter(
     )
     lines.constant[:, :, g, :, block.slice] = constant[copies, place]
     if lines.replicas is not None:
-        lines.replicas[:, :, 0, rows.slice, k] = np.moveaxis(cells[..., -2:], -1, 0)
-        lines.replica_constant[:, :, g, 0, k] = np.moveaxis(constant[..., -2:], -1, 0)
+        own = _own_references(sites, block)
+        last = cells[..., -2 * len(own) :].reshape(*cells.shape[:2], 2, -1)
+        lines.replicas[:, :, 0, rows.slice, own.slice] = np.moveaxis(last, 2, 0)
+        last = constant[..., -2 * len(own) :].reshape(len(constant), 2, -1)
+        lines.replica_constant[:, :, g, 0, own.slice] = np.moveaxis(last, 1, 0)

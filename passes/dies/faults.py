@@ -67,6 +67,7 @@ def _faults(
     facts, weight = facts_of(op, target, conditions), graph.constants[op.weight.name]
     drawing = Drawing(op=op, read=read, facts=facts, sites=sites_of(op), seed=seed)
     cells, levels = drawing.cells(weight), drawing.levels(weight)
+    there = op.there.astype(np.int64)
     meant = np.stack(levels)  # [pair, 1, S, K, N]
     stuck = np.zeros(cells.shape, bool)
     for member, level in enumerate(levels):
@@ -78,10 +79,10 @@ def _faults(
     grid = (cells.shape[1], len(op.rows), cells.shape[2], op.outputs)
     return CrossbarFaults(
         name=op.partial_sum.name,
-        cells=_by_crossbar(op, np.ones(cells.shape, np.int64).sum(axis=(0, 2)), first),
+        cells=_by_crossbar(op, (np.ones(cells.shape, np.int64) * there).sum(axis=(0, 2)), first),
         reads=_by_crossbar(op, np.ones(grid, np.int64).sum(axis=2), firsts),
-        stuck=_by_crossbar(op, stuck.sum(axis=(0, 2)), first),
-        cell_error=_rms(op, np.square(error).mean(axis=(0, 2)), first),
+        stuck=_by_crossbar(op, (stuck * there).sum(axis=(0, 2)), first),
+        cell_error=_rms(op, np.square(error).mean(axis=(0, 2)), first, there),
         offset=_rms(
             op,
             np.square(np.broadcast_to(offsets(drawing, shared), grid)).mean(axis=2),
@@ -92,7 +93,7 @@ def _faults(
 
 def _first_rows(op: CrossbarMvm) -> list[int]:
     """Return the first row of each crossbar down a column of them."""
-    return [op.rows[g].start for g in range(0, len(op.rows), op.turns)]
+    return [op.shared_rows[g].start for g in range(0, len(op.rows), op.turns)]
 
 
 def _by_crossbar(op: CrossbarMvm, found: Array, first: list[int]) -> Array:
@@ -102,7 +103,7 @@ def _by_crossbar(op: CrossbarMvm, found: Array, first: list[int]) -> Array:
     return np.asarray(added.swapaxes(1, 2).reshape(-1))
 
 
-def _rms(op: CrossbarMvm, squares: Array, first: list[int]) -> Array:
-    """Return the root of the mean of ``[C, rows, N]`` by crossbar."""
-    count = _by_crossbar(op, np.ones_like(squares), first)
-    return np.asarray(np.sqrt(_by_crossbar(op, squares, first) / count))
+def _rms(op: CrossbarMvm, squares: Array, first: list[int], there: Array | int = 1) -> Array:
+    """Return the root of the mean of ``[C, rows, N]`` by crossbar, of what is there."""
+    count = _by_crossbar(op, np.ones_like(squares) * there, first)
+    return np.asarray(np.sqrt(_by_crossbar(op, squares * there, first) / count))

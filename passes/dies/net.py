@@ -7,9 +7,11 @@ reference column, become one signed number.
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from mapper.ir.core import Array
 from mapper.ir.crossbar import CrossbarMvm
+from mapper.ir.packing import on_diagonal, shared_wordlines
 from mapper.ir.readout import BitlineRead
 from passes.dies.bounds import MOST_UNITS, check_counts
 from passes.dies.compiled import drawn_by_kernels
@@ -43,7 +45,7 @@ def fraction_bits(op: CrossbarMvm) -> int:
     inputs, 7 for 128.
     """
     assert op.encoding is not None
-    most = max(map(len, op.rows)) * op.most_driven * op.encoding.digit_max
+    most = max(map(len, op.shared_rows)) * op.most_driven * op.encoding.digit_max
     return min(MOST_FRACTION, max(LEAST_FRACTION, 14 - (most - 1).bit_length()))
 
 
@@ -66,7 +68,8 @@ class Drawing:
     sites: Sites
     seed: int
     activity: Array | None = None
-    """``[groups, K]``, what wordlines carry on average: wires and noise of cells ask for it."""
+    """``[groups, K]``, what wordlines carry on average: wires and noise of cells ask for it. Those
+    of the other groups of a crossbar count, too: see ``shared_activity``."""
     measured: Measured | None = None
     """What is known of the chip, in place of what would be drawn."""
     trim: Array | None = None
@@ -81,10 +84,16 @@ class Drawing:
         """Draw the cells of weights ``[K, N]`` as integers in units of ``2**-f`` counts.
 
         Returns:
-            Cells ``[C, S, K, N]`` and the constant of columns in counts, ``[C, G, S, N]``.
+            Cells ``[C, S, K, N]``, of packed groups on all wordlines of their crossbar, and the
+            constant of columns in counts, ``[C, G, S, N]``.
         """
-        assert self.op.encoding is not None
-        digits = self.op.encoding.digits(weight, np.int16)
+        cells, constant = self._whole(weight, f)
+        if self.op.groups % self.op.packed:
+            cells[..., ~self.op.there] = 0
+        return cells, constant
+
+    def _whole(self, weight: Array, f: int) -> tuple[Array, Array]:
+        digits = self.digits(weight, np.int16)
         known = self.measured is not None and self.measured.has_cells
         if has_wires(self.facts) or self.sites.lines is not None or known:
             compiled = None
@@ -104,22 +113,42 @@ class Drawing:
         assert self.op.encoding is not None
         lines = self._bitlines(weight)
         if has_wires(self.facts):
-            assert self.activity is not None
-            put_behind_wires(lines, self.op, self.facts, self.sites, self.activity)
+            put_behind_wires(lines, self.op, self.facts, self.sites, self.shared_activity)
         if self.op.encoding.pairs:
             on, minus = lines.cells
             return NetCells(on - minus, lines.constant[0] - lines.constant[1])
         if lines.replicas is None:
-            return NetCells(lines.cells[0] - self._reference(), lines.constant[0])
-        column = self.sites.column_block  # half of each replica column: one of half the range
+            taken = self._reference()
+            if not self._is_reference_even:
+                taken = np.asarray(taken)[:, self.sites.reference]
+            return NetCells(lines.cells[0] - taken, lines.constant[0])
+        column = self.sites.reference  # half of each replica column: one of half the range
         half = lines.replicas.sum(axis=0)[..., column] / 2  # would vary less
         constant = lines.replica_constant.sum(axis=0)[..., column] / 2
         return NetCells(lines.cells[0] - half, lines.constant[0] - constant)
 
+    def digits(self, weight: Array, dtype: npt.DTypeLike) -> Array:
+        """Return the digits of weights ``[K, N]``, ``[S, K, N]``; 0 outside of packed groups."""
+        assert self.op.encoding is not None
+        written = self.op.encoding.digits(weight, dtype)
+        return on_diagonal(written, self.op.groups, self.op.packed)
+
+    @property
+    def own_rows(self) -> Array:
+        """Whether a wordline is of the group that a reference is for, ``[K, references]``."""
+        own = np.ones((self.op.rows[-1].stop, self.op.outputs), bool)
+        return on_diagonal(own, self.op.groups, self.op.packed)[:, self.sites.first_output]
+
+    @property
+    def shared_activity(self) -> Array:
+        """What wordlines carry that add to a group's columns, ``[groups, K]``."""
+        assert self.activity is not None
+        return shared_wordlines(self.activity[..., None], self.op.packed)[..., 0]
+
     def levels(self, weight: Array) -> tuple[Array, ...]:
         """Return the level of each cell, ``[1, S, K, N]``: one a digit, or two of a pair."""
         assert self.op.encoding is not None
-        digits = self.op.encoding.digits(weight)[None]
+        digits = self.digits(weight, np.int64)[None]
         if self.op.encoding.pairs:
             return np.maximum(digits, 0), np.maximum(-digits, 0)
         return (digits,)
@@ -136,10 +165,14 @@ class Drawing:
         """Draw every bitline, and the replica columns where a reference is made of them."""
         cells = self.cells(weight)
         grid = (len(self.op.rows), cells.shape[2], cells.shape[4])
-        blocks = len(self.op.columns)
+        blocks, replicas = len(self.sites.first_output), self._replicas()
+        if self.op.groups % self.op.packed:
+            cells[..., ~self.op.there] = 0.0
+            if replicas is not None:
+                replicas[..., ~self.op.there[:, self.sites.first_output]] = 0.0
         return Bitlines(
             cells=cells,
-            replicas=self._replicas(),
+            replicas=replicas,
             constant=np.zeros((len(cells), cells.shape[1], *grid)),
             replica_constant=np.zeros((2, cells.shape[1], len(self.op.rows), 1, blocks)),
         )
@@ -150,27 +183,42 @@ class Drawing:
         if self.op.encoding.pairs:
             return None
         replicas = self._replicas()
+        if replicas is None and self._is_reference_even:
+            return np.array([float(self._reference())])
         if replicas is None:
-            return np.array([self._reference()])
+            copies = len(self.sites.slot)
+            return np.broadcast_to(self._reference(), (copies, *self.own_rows.shape)).copy()
         return np.asarray(replicas.sum(axis=0)[:, 0] / 2)
 
     def _replicas(self) -> Array | None:
-        """Draw the columns that a reference is made of, ``[2, C, 1, K, column blocks]``."""
+        """Draw the columns that a reference is made of, ``[2, C, 1, K, references]``.
+
+        Cells on the wordlines of other groups are off.
+        """
         if not self.has_replicas:
             return None
+        own = self.own_rows.astype(np.int64)
         ends = enumerate((self.facts.cell.levels - 1, 0))
-        return np.stack(
-            [self._cells(np.asarray(u), self.sites.replicas(k), "replica") for k, u in ends]
-        )
+        return np.stack([self._cells(u * own, self.sites.replicas(k), "replica") for k, u in ends])
 
     def _cells(self, level: Array, at: Array, kind: CellKind) -> Array:
         round = self.op.placement.round
         return conductances(self.facts.cell, level, at, self.seed, kind, round, self.measured)
 
-    def _reference(self) -> float:
-        """Return what is taken from each cell: leakage, or half of what it could give."""
+    @property
+    def _is_reference_even(self) -> bool:
+        """Whether the same is taken from each cell: there are no wordlines of other groups."""
+        return self.op.packed == 1 or not self.read.follows_activity
+
+    def _reference(self) -> Array | float:
+        """Return what is taken from each cell: leakage, or half of what it could give.
+
+        On the wordlines of other groups it could give no more than it leaks, so that this is a
+        table ``[K, references]`` where groups are packed.
+        """
         cell, readout = self.facts.cell, self.facts.readout
         off = cell.off or 0.0
         if self.read.follows_activity:
-            return (cell.levels - 1) / 2 + off
+            half = (cell.levels - 1) / 2
+            return half + off if self._is_reference_even else half * self.own_rows + off
         return 0.0 if readout.leakage == "stays" else off

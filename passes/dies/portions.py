@@ -53,7 +53,7 @@ def portions(op: CrossbarMvm, most: int) -> Iterator[Portion]:
 
     Column blocks of a layer with groups stay together: their wordlines are others.
     """
-    slices, wordlines, outputs = op.partial_sum.shape[2], op.rows[-1].stop, op.outputs
+    slices, wordlines, outputs = op.partial_sum.shape[2], op.shared_rows[-1].stop, op.outputs
     blocks = len(op.columns)
     each = slices * wordlines * outputs
     if each > most and op.groups == 1:
@@ -82,20 +82,22 @@ def _part(drawing: Drawing, portion: Portion) -> Drawing:
 
 
 def _sites(sites: Sites, portion: Portion, outputs: Span) -> Sites:
-    copies, blocks = portion.copies.slice, portion.blocks
+    copies, own = portion.copies.slice, sites.reference[outputs.slice]
+    references = Span(int(own[0]), int(own[-1]) + 1)
     return replace(
         sites,
         slot=sites.slot[copies, :, outputs.slice],
         bitline=sites.bitline[copies, :, :, outputs.slice],
         lines=None if sites.lines is None else sites.lines[copies, :, :, outputs.slice],
-        column_block=sites.column_block[outputs.slice] - blocks.start,
-        first_output=sites.first_output[blocks.slice] - outputs.start,
+        reference=sites.reference[outputs.slice] - references.start,
+        first_output=sites.first_output[references.slice] - outputs.start,
+        within=sites.within[references.slice],
     )
 
 
 def _joined(op: CrossbarMvm, found: list[tuple[Span, Span, Array, Array]]) -> tuple[Array, Array]:
     _, blocks, slices, outputs, *_ = op.partial_sum.shape
-    copies, wordlines = op.placement.copies, op.rows[-1].stop
+    copies, wordlines = op.placement.copies, op.shared_rows[-1].stop
     kind = np.result_type(*(cells for _, _, cells, _ in found))
     whole = np.empty((copies, slices, wordlines, outputs), kind)
     constants = np.empty((copies, blocks, slices, outputs))

@@ -106,7 +106,7 @@ def exact_on_die(
     """
     if f == 0:  # sums of whole cells, stuck or not, are no more than those of any weights
         return DieRead(read, {})
-    low, high = cell_sum_range(cells, drawing.op.rows, drawing.op.most_driven)
+    low, high = cell_sum_range(cells, drawing.op.shared_rows, drawing.op.most_driven)
     reach = sigma * float(normal_quantiles()[-1])
     least = floor(low / (1 << f) + float(constant.min()) - reach) - 1
     most = ceil(high / (1 << f) + float(constant.max()) + reach) + 1
@@ -142,14 +142,16 @@ def noise_sigma(drawing: Drawing, weight: Array) -> float:
     variance = (drawing.facts.readout.noise or 0.0) ** 2
     levels, op = drawing.facts.cell.read_noise, drawing.op
     if levels is not None and any(levels):
-        assert drawing.activity is not None
         assert op.encoding is not None
         of_level = np.square(np.asarray(levels, np.float64))
-        digits = np.abs(op.encoding.digits(weight))  # [S, K, N]
+        digits = np.abs(drawing.digits(weight, np.int64))  # [S, K, N]
         cells = of_level[digits] + (of_level[0] if op.encoding.pairs else 0.0)
         if drawing.has_replicas:
-            cells = cells + (of_level[-1] + of_level[0]) / 4
-        squares = drawing.activity * (2 * op.most_driven + 1) / 3  # mean square of 1 .. most_driven
+            half = drawing.own_rows[:, drawing.sites.reference]  # of these one of two cells is on
+            cells = cells + np.where(half, (of_level[-1] + of_level[0]) / 4, of_level[0] / 2)
+        squares = (
+            drawing.shared_activity * (2 * op.most_driven + 1) / 3
+        )  # mean square of 1 .. most_driven
         each = np.repeat(squares, op.outputs // op.groups, axis=0).T  # [K, N]
         variance += float((cells * each).sum() / (len(op.rows) * cells.shape[0] * op.outputs))
     return float(np.sqrt(variance))

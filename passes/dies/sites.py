@@ -19,17 +19,20 @@ class Sites:
     bitline: Array
     """``[C, G, S, N]``, that of a digit's first cell."""
     block: Array
-    """``[K]``, the row block of a wordline."""
+    """``[K]``, the row block of a wordline: of packed groups all wordlines of their crossbar."""
     wordline: Array
     """``[K]``, where it is in its crossbar, in order."""
     lines: Array | None = None
     """``[C, 1, K, N]``, the same where wordlines do not lie in order."""
     pair: int
     """Bitlines of a digit."""
-    column_block: Array
-    """``[N]``: which crossbar, side by side, has an output."""
+    reference: Array
+    """``[N]``: which reference an output has: that of its crossbar, of those side by side, or of
+    its group where several are packed in a crossbar."""
     first_output: Array
-    """``[column blocks]``."""
+    """``[references]``: the first output that each is for."""
+    within: Array
+    """``[references]``: which of its crossbar each is."""
 
     def cells(self, second: bool = False) -> Array:
         """Return the sites of a digit's cells, ``[C, S, K, N]``; ``second`` of those of pairs."""
@@ -37,11 +40,11 @@ class Sites:
         return site(self._cell_slot(), self._wordlines(), bitline + second)
 
     def replicas(self, column: int) -> Array:
-        """Return the sites of a column of replica cells, ``[C, 1, K, column blocks]``.
+        """Return the sites of columns of replica cells, ``[C, 1, K, references]``.
 
         They lie behind all bitlines that a crossbar may have: a fault of theirs is their own.
         """
-        line = MOST_LINES - REPLICAS + column
+        line = MOST_LINES - REPLICAS * (self.within + 1) + column
         slot = self._cell_slot()[..., self.first_output]
         line_of = self._wordlines()
         own = line_of if line_of.shape[-1] == 1 else line_of[..., self.first_output]
@@ -87,6 +90,7 @@ def sites_of(op: CrossbarMvm, where: Array | None = None, lines: Array | None = 
     places = np.broadcast_to(place, slot.shape) if where is None else where  # [C, G, N]
     pair = op.encoding.bitlines_per_slice
     slices = np.arange(len(op.encoding.significances))[:, None] * pair
+    reference, first_output, within = _references(op, column_block)
     bitline = places[:, :, None] * op.encoding.bitlines_per_weight + slices  # [C, G, S, N]
     return Sites(
         slot=slot,
@@ -95,17 +99,27 @@ def sites_of(op: CrossbarMvm, where: Array | None = None, lines: Array | None = 
         wordline=wordline,
         lines=None if lines is None else lines[:, column_block].swapaxes(1, 2)[:, None],
         pair=pair,
-        column_block=column_block,
-        first_output=np.array([span.start for span in op.columns]),
+        reference=reference,
+        first_output=first_output,
+        within=within,
     )
+
+
+def _references(op: CrossbarMvm, column_block: Array) -> tuple[Array, Array, Array]:
+    """Return which reference outputs have, the first of each, and which of its crossbar it is."""
+    if op.packed == 1:
+        first = np.array([span.start for span in op.columns])
+        return column_block, first, np.zeros_like(first)
+    width, groups = op.outputs // op.groups, np.arange(op.groups)
+    return groups.repeat(width), groups * width, groups % op.packed
 
 
 def _rows(op: CrossbarMvm) -> tuple[Array, Array]:
     """Return the row block of each wordline of a group, and where it is in its crossbar."""
-    block = np.empty(op.rows[-1].stop, np.int64)
+    block = np.empty(op.shared_rows[-1].stop, np.int64)
     wordline = np.empty_like(block)
-    for g, rows in enumerate(op.rows):
-        top = op.rows[g - g % op.turns].start
+    for g, rows in enumerate(op.shared_rows):
+        top = op.shared_rows[g - g % op.turns].start
         block[rows.slice] = g
         wordline[rows.slice] = np.arange(rows.start, rows.stop) - top
     return block, wordline
@@ -124,12 +138,12 @@ def _check_size(op: CrossbarMvm) -> None:
     """Refuse what sites cannot tell apart: two places would draw the same."""
     assert op.encoding is not None
     lines = max(
-        max(map(len, op.rows)) * op.turns,
+        max(map(len, op.shared_rows)) * op.turns,
         max(map(len, op.columns)) * op.encoding.bitlines_per_weight,
     )
     for found, most, what in (
         (op.placement.slots.stop, MOST_SLOTS, "crossbars"),
-        (lines, MOST_LINES - REPLICAS, "lines of a crossbar"),
+        (lines, MOST_LINES - REPLICAS * op.packed, "lines of a crossbar"),
     ):
         if found > most:
             raise refuse(

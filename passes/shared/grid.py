@@ -6,7 +6,7 @@ from mapper.diagnostics import refuse
 from mapper.ir.core import Graph, IntType, Span, Value
 from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.encoding import Encoding
-from targets import Target, weight_bits
+from targets import Target, group_form, groups_together, weight_bits
 
 
 def encoding_of(op: CrossbarMvm, graph: Graph, target: Target) -> Encoding:
@@ -31,10 +31,27 @@ def encoding_of(op: CrossbarMvm, graph: Graph, target: Target) -> Encoding:
 
 def grid_size(op: CrossbarMvm, graph: Graph, target: Target) -> int:
     """Count the crossbars of one copy of a layer."""
-    wordlines, outputs = (int(size) for size in graph.constants[op.weight.name].shape)
-    columns = ceil(outputs // op.groups / outputs_per_crossbar(op, graph, target)) * op.groups
+    wordlines = int(graph.constants[op.weight.name].shape[0])
     macro = target.macro(op.placement.macro)
-    return ceil(ceil(wordlines / macro.block_rows) / macro.turns) * columns
+    down = ceil(ceil(wordlines / macro.block_rows) / macro.turns)
+    return down * len(column_blocks(op, graph, target))
+
+
+def column_blocks(op: CrossbarMvm, graph: Graph, target: Target) -> tuple[Span, ...]:
+    """Cut the outputs of a layer into those whose bitlines share a crossbar.
+
+    Several whole groups share one where that is decided for the layer, or else costs less: see
+    ``targets.packing``.
+
+    Raises:
+        MappingError: ``weight-too-wide``; ``packing`` where groups are to share crossbars and
+            cannot.
+    """
+    wordlines, outputs = (int(size) for size in graph.constants[op.weight.name].shape)
+    width = outputs_per_crossbar(op, graph, target)
+    macro, wanted = target.macro(op.placement.macro), graph.assignment.of(op.loc).packing
+    form = group_form(wordlines, outputs, op.groups, encoding_of(op, graph, target))
+    return layer_spans(outputs, op.groups, width, groups_together(form, macro, wanted, op.loc))
 
 
 def outputs_per_crossbar(op: CrossbarMvm, graph: Graph, target: Target) -> int:
@@ -69,8 +86,10 @@ def count_active(op: CrossbarMvm) -> CountActive:
     )
 
 
-def layer_spans(outputs: int, groups: int, width: int) -> tuple[Span, ...]:
-    """Cut the outputs into spans of ``width`` that stay within one group each."""
+def layer_spans(outputs: int, groups: int, width: int, together: int = 1) -> tuple[Span, ...]:
+    """Cut the outputs into spans of ``width`` within one group each, or of ``together`` groups."""
     group = outputs // groups
+    if together > 1:
+        return tuple(Span(0, outputs).split(together * group))
     starts = range(0, outputs, group)
     return tuple(span for start in starts for span in Span(start, start + group).split(width))

@@ -36,20 +36,24 @@ def crossbar_events(op: CrossbarMvm, x: Array, graph: Graph) -> Counter:
     for b, plane, place in product(*(range(driven.shape[axis]) for axis in (0, 1, 4))):
         found["buffer_read_bits"] += driven[b, plane, :, :, place].size * len(op.bit_planes[plane])
         for rows, columns in product(op.rows, op.columns):
-            bits = driven[b, plane, columns.start // width, :, place]
+            groups = range(columns.start // width, -(-columns.stop // width))  # packed: several
+            bits = driven[b, plane, groups.start : groups.stop, :, place]
             found["crossbar_reads"] += 1
             conversions = len(columns) * len(digits)
             found["conversions"] += conversions
-            if any(bits[row] for row in range(rows.start, rows.stop)):
+            if any(own[row] for own in bits for row in range(rows.start, rows.stop)):
                 found["gated_crossbar_reads"] += 1
                 found["gated_conversions"] += conversions
-            for row in range(rows.start, rows.stop):
+            for group, row in product(groups, range(rows.start, rows.stop)):
+                first = max(columns.start, group * width)
+                outputs = slice(first, min(columns.stop, (group + 1) * width))
                 if plane == 0:
-                    found["macs"] += len(columns)
-                if bits[row]:
-                    here = digits[:, row, columns.slice]
+                    found["macs"] += outputs.stop - first
+                if bits[group - groups.start, row]:
+                    here = digits[:, row, outputs]
                     found["wordline_events"] += 1
-                    found["synaptic_operations"] += len(columns)
+                    found["crossed"] += len(groups) - 1
+                    found["synaptic_operations"] += outputs.stop - first
                     found["cells"] += here.size * op.encoding.bitlines_per_slice
                     found["on_cells"] += int(np.abs(here).sum())
     assert isinstance(op.x.type, IntType)
@@ -89,7 +93,7 @@ def test_formulas_count_what_happens(case: Case):
         if op.partial_sum.name in digital:  # adder trees sum what others convert
             sums, trees = found["conversions"], len(op.rows)
             assert layer.work.tree_sums * activity.steps * activity.samples == sums
-            additions = sum(len(rows) - 1 for rows in op.rows)
+            additions = sum(op.packed * len(rows) - 1 for rows in op.rows)
             assert counts["tree_additions"] * trees == sums * additions
             assert (counts["conversions"], counts["gated_conversions"]) == (0, 0)
             counts |= {name: found[name] for name in ("conversions", "gated_conversions")}
@@ -110,6 +114,7 @@ def test_formulas_count_what_happens(case: Case):
             found["on_cells"],
             found["gated_crossbar_reads"],
             found["gated_conversions"],
+            crossed=found["crossed"],
         )
         runs = activity.steps * activity.samples
         assert layer.work.buffer_read_bits * runs == found["buffer_read_bits"]

@@ -92,7 +92,7 @@ def test_crossbars_check_spans_weights_and_ranges():
     assert "partial sums are (1, 2, 2, 2) per position" in grid(
         partial_sum=replace(SUMS, shape=(1, 1, 2, 2))
     )
-    assert "more than one group of 1" in grid(groups=2)
+    assert "groups of 2 row blocks share a crossbar, only those of 1 can" in grid(groups=2)
     assert "4 inputs a position drive 1 groups of 5 wordlines" in of_op(
         GRID, w=np.ones((5, 2), int)
     )

@@ -91,12 +91,12 @@ def test_64_bitlines_hold_16_outputs_of_four_slices_or_10_of_three_pairs(target,
     assert [len(columns) for columns in layer.columns] == widths
 
 
-def test_a_crossbar_serves_one_group_only():
+def test_a_crossbar_serves_one_group_only_where_two_have_no_room():
     net = NetworkBuilder()
-    y = net.conv(net.entry(4, 5, 5), 6, groups=2)
+    y = net.conv(net.entry(8, 5, 5), 6, groups=2)
     (layer,) = grids(mapped(net.graph(net.neuron(y)), "adcless-64"))
     assert [str(span) for span in layer.columns] == ["0:3", "3:6"]
-    assert layer.rows[-1].stop == 2 * 9
+    assert layer.rows[-1].stop == 4 * 9
 
 
 DVSNET = {"adcless-32": 372, "adcless-64": 104, "adcless-128": 32}

@@ -10,7 +10,7 @@ from torch import nn
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.encoding import Encoding
 from mapper.ir.readout import AdcRead
-from mapper.training import Awareness, Hardened, harden
+from mapper.training import LIF, Awareness, Hardened, harden
 from mapper.training.backends import choose
 from mapper.training.backends.noise import POOL, Columns, Draw, Noise
 from mapper.training.backends.readout import Comparators, Converter
@@ -156,12 +156,12 @@ def test_a_model_has_the_copies_that_the_compiler_makes():
 def test_columns_that_share_a_readout_share_its_offset():
     """Three slices and two outputs a crossbar, four columns a readout: 0..3 and 4, 5."""
     of = columns(5, blocks=3, slices=3, outputs_per_crossbar=2, columns_per_readout=4, turns=2)
-    assert of.readouts.tolist() == [[0, 0, 2, 2, 4], [0, 1, 2, 3, 4], [0, 1, 2, 3, 4]]
+    assert of.readouts[0].tolist() == [[0, 0, 2, 2, 4], [0, 1, 2, 3, 4], [0, 1, 2, 3, 4]]
     offsets = a_draw(Noise(offset=1.0), of).offsets[0, 0]
     assert torch.equal(offsets[0], offsets[1])  # row blocks 0 and 1 are read in turns
     assert not torch.equal(offsets[0], offsets[2])
     for readout in range(5):
-        assert len(offsets[0][of.readouts == readout].unique()) == 1
+        assert len(offsets[0][of.readouts[0] == readout].unique()) == 1
     assert len(offsets[0].unique()) == 5
 
 
@@ -176,11 +176,36 @@ def test_readouts_are_shared_as_on_dies():
     model.train()(x)
     assert len(firsts) == len(list(model.layers())) == 3
     for layer, first in zip(model.layers(), firsts, strict=True):
-        readouts = layer._columns(torch.zeros(1, 4, 6, 6)).readouts
+        readouts = layer._columns(torch.zeros(1, 4, 6, 6)).readouts[0]
         assert len(first) == layer.copies
         for own in first.reshape(-1, *readouts.shape):  # by copy and row block
             pairs = {(int(r), int(t)) for r, t in zip(readouts.flatten(), own.flat, strict=True)}
             assert len(pairs) == len(readouts.unique()) == len(np.unique(own))
+
+
+def test_groups_that_share_a_crossbar_share_readouts_as_on_dies():
+    """16 groups of 4 columns, 7 on a crossbar, 8 columns an ADC: two groups an offset."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(16, 16, 3, padding=1, groups=16), LIF())
+    x = spikes(2, 2, 16, 4, 4)
+    model = harden(net, "hpadc-sar5-64", example=x)
+    (layer,) = model.layers()
+    (op,) = (op for op in model.hardware(x).ops if isinstance(op, CrossbarMvm))
+    assert (layer.packed, op.packed, op.crossbars) == (7, 7, 3)
+    offsets = Draw(noise=Noise(offset=1.0), seed=1, columns=layer._columns(x[0])).offsets
+    assert offsets.shape == (op.placement.copies, 16, 1, 4, 1)
+    assert [
+        len(offsets[0, start:stop].unique()) for start, stop in ((0, 7), (7, 14), (14, 16))
+    ] == [4, 4, 1]
+    target = model.target.with_device(load_device("ideal").with_set({"amplifier.offset": 50.0}))
+    die = DrawDie().run(model.hardware(x), target)
+    (first,) = (die.constants[op.first.name] for op in die.ops if isinstance(op, AdcRead))
+    for own in first.reshape(-1, 4, 16):  # by copy
+        pairs = {
+            (float(d), int(t))
+            for d, t in zip(offsets[0, :, 0, :, 0].T.flatten(), own.flat, strict=True)
+        }
+        assert len(pairs) == 9
 
 
 def test_planes_have_other_reads_on_the_same_cells_and_readouts():

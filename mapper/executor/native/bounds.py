@@ -64,7 +64,7 @@ def arithmetic(layer: CrossbarLayer, constants: Constants, grid: Grid) -> Arithm
         NotNativeError: where no kernel is exact for every input.
     """
     mvm = layer.mvm
-    tallest = max(len(rows) for rows in mvm.rows)
+    tallest = max(len(rows) for rows in mvm.cell_rows)
     most = core.number("MOST_INPUT_BITS")
     if mvm.plane_bits > 1:
         raise NotNativeError(f"inputs are read {mvm.plane_bits} bits at a time")
@@ -72,6 +72,8 @@ def arithmetic(layer: CrossbarLayer, constants: Constants, grid: Grid) -> Arithm
         raise NotNativeError(f"inputs of {mvm.planes} bits, at most {most} are read bit by bit")
     if len(grid.differing_copies) > 1:
         raise NotNativeError(f"cells and tables are of {grid.differing_copies} copies")
+    if layer.add.offset and mvm.cell_rows != mvm.rows:
+        raise NotNativeError("of the driven wordlines that add up some are not counted")
     if layer.half_active and grid.noisy:
         raise NotNativeError("half-active columns are read with noise")
     total = max(_output_bound(layer, constants), _greatest_held(layer, constants))

@@ -42,7 +42,7 @@ def bits(grid: Grid, order: Sequence[int], columns: Columns, level: int, cluster
     """Return what the bit-sliced kernel reads."""
     layer, read = grid.layer, grid.layer.read
     assert isinstance(read, SenseAmpRead)
-    tallest = max(len(rows) for rows in layer.mvm.rows)
+    tallest = max(len(rows) for rows in layer.mvm.cell_rows)
     way = vectors(grid, columns.count, tallest, level)
     mode = _mode(grid)
     signed = mode in ("DIFFERENTIAL", "HALF_ACTIVE")
@@ -92,7 +92,7 @@ def _mode(grid: Grid) -> Mode:
 def sums(grid: Grid, order: Sequence[int], columns: Columns, how: Arithmetic) -> Cells:
     """Return what the kernel that adds cells as numbers reads."""
     layer, read = grid.layer, grid.layer.read
-    at_once = outputs_at_once(columns, max(len(rows) for rows in layer.mvm.rows), how)
+    at_once = outputs_at_once(columns, max(len(rows) for rows in layer.mvm.cell_rows), how)
     cells = Cells(
         kind=_KINDS[how.cells],
         cellcopies=grid.cell_copies,

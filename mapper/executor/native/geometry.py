@@ -136,7 +136,13 @@ def _phase(
     present: dict[int, None] = {}
     for group in range(mvm.groups):
         for g, span in enumerate(mvm.rows):
-            segments = list(_segments(span, window, channels // mvm.groups, group, rows, columns))
+            segments = [
+                (y, x, c, n, base + k * len(span))
+                for k, member in enumerate(_adding(mvm, group))
+                for y, x, c, n, base in _segments(
+                    span, window, channels // mvm.groups, member, rows, columns
+                )
+            ]
             if not segments:
                 continue
             if channels == pitch:
@@ -154,6 +160,14 @@ def _phase(
         present=tuple(present),
         pitch=pitch,
     )
+
+
+def _adding(mvm: CrossbarMvm, group: int) -> range:
+    """Return the groups whose wordlines add to the columns of one: on a die all of its crossbar."""
+    if mvm.cell_rows == mvm.rows:
+        return range(group, group + 1)
+    first = group - group % mvm.packed
+    return range(first, min(first + mvm.packed, mvm.groups))
 
 
 def _segments(

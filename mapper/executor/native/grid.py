@@ -48,11 +48,11 @@ class Grid:
         mvm = self.layer.mvm
         if mvm.cells is None:
             return bitline_products(mvm, self.constants).bound
-        tallest = max(len(rows) for rows in mvm.rows)
+        tallest = max(len(rows) for rows in mvm.cell_rows)
         most = tallest * max(-self.digits[0], self.digits[1])
         if most < _SURELY_HALF:
             return most
-        ends = cell_sum_range(self._cells, mvm.rows, mvm.most_driven)
+        ends = cell_sum_range(self._cells, mvm.cell_rows, mvm.most_driven)
         return max(-ends[0], ends[1]) >> self.shift
 
     @property

@@ -147,7 +147,7 @@ class NativeLayer:
             read = self._run_phase(own, call, behind, pool)
             if read is not None:
                 heard[:, phase.order] += read.sum(axis=0)
-        if trace is not None and driven is not None:
+        if trace is not None and driven is not None and mvm.packed == 1:
             trace.note_reads(mvm, driven.sum(axis=2), heard)
         return y, made
 
@@ -233,7 +233,7 @@ def _shape(layer: CrossbarLayer, constants: Constants, where: Geometry) -> Shape
         Ng=mvm.outputs // mvm.groups,
         Npad=0,
         S=len(add.significances),
-        rows=max(len(rows) for rows in mvm.rows),
+        rows=max(len(rows) for rows in mvm.cell_rows),
         shift=add.shift,
         wide=True,
         combos=np.stack([ends[:-1], ends[1:], tall], axis=1).astype(np.int32),

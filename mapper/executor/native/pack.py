@@ -80,7 +80,7 @@ def pack_bits(grid: Grid, order: Sequence[int], columns: Columns, way: Vectors) 
     """
     mvm = grid.layer.mvm
     colblks = -(-columns.count // (8 * way.part))
-    shape = (colblks, way.sets, max(map(len, mvm.rows)) + 1, way.width)
+    shape = (colblks, way.sets, max(map(len, mvm.cell_rows)) + 1, way.width)
     signed = grid.form == "SIGNED"
     return packed_cells(
         grid, order, columns, shape, np.uint8,
@@ -112,7 +112,7 @@ def packed_cells(
     mvm, cells = grid.layer.mvm, grid.stored
     copies, slices, wordlines, outputs = cells.shape
     out = aligned((copies, mvm.groups * len(order), *shape), dtype)
-    rows = [mvm.rows[g] for g in order]
+    rows = [mvm.cell_rows[g] for g in order]
     call = Packing(
         C=copies,
         S=slices,
@@ -120,7 +120,7 @@ def packed_cells(
         N=outputs,
         groups=mvm.groups,
         G=len(order),
-        rows=max(map(len, mvm.rows)),
+        rows=max(map(len, mvm.cell_rows)),
         Npad=columns.padded,
         item=cells.dtype.itemsize,
         shift=grid.shift,
@@ -145,7 +145,7 @@ def threshold_table(grid: Grid, order: Sequence[int], columns: Columns) -> Array
 
 def greatest_sum(grid: Grid) -> int:
     """Return the greatest count that bits of cells add up to."""
-    return max(len(rows) for rows in grid.layer.mvm.rows) * max(1, grid.digits[1])
+    return max(len(rows) for rows in grid.layer.mvm.cell_rows) * max(1, grid.digits[1])
 
 
 def pack_references(

@@ -35,7 +35,7 @@ def pack_sums(
     bit-slices in a byte, the first of them in its lower half.
     """
     stored = -(-columns.slices // 2) if how.nibbles else columns.slices
-    tallest = max(len(rows) for rows in grid.layer.mvm.rows)
+    tallest = max(len(rows) for rows in grid.layer.mvm.cell_rows)
     shape = (columns.padded // at_once, tallest + 1, stored, at_once)
     dtype = {8: np.int8, 16: np.int16, 32: np.int32}[how.cells]
     return packed_cells(

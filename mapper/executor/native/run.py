@@ -275,8 +275,11 @@ def _length(env: Env) -> int:
 def _note_component(trace: Trace, component: Component, env: Env, spikes: set[str]) -> None:
     for step in component.steps:
         if isinstance(step, LayerStep) and not step.digital:
-            mvm = step.layer.layer.mvm  # whose reads it counted itself
-            trace.note_wordlines(mvm, env[mvm.x.name])
+            mvm = step.layer.layer.mvm
+            if mvm.packed > 1:  # kernels count the reads of groups, not of crossbars
+                trace.note_crossbars(mvm, env[mvm.x.name])
+            else:  # reads were counted as it ran
+                trace.note_wordlines(mvm, env[mvm.x.name])
         elif isinstance(step, NumpyStep) and step.crossbars is not None:
             trace.note_crossbars(step.crossbars, env[step.crossbars.x.name])
         for name in spikes.intersection(step.makes):

@@ -51,6 +51,8 @@ class GridCode:
     tile: int
     copies: int = 1
     """Of the grid, where they differ from each other."""
+    packed: int = 1
+    """Groups that share a crossbar."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -282,7 +284,7 @@ def _mvm_grid(
         window=window_fields(mvm.window, mvm.positions),
         linear=mvm.window is None,
         groups=mvm.groups,
-        rows=_rows_text(mvm.rows),
+        rows=_rows_text(mvm.cell_rows),
         digits=_digits_text(mvm, full),
         slices=slices,
         planes=_planes_text(mvm),
@@ -290,6 +292,7 @@ def _mvm_grid(
         keep=budget.take(copies * bounds.cell_bytes(mvm, slices, itemsize)),
         tile=bounds.tile_positions(wordlines, slices * mvm.outputs, itemsize),
         copies=copies,
+        packed=mvm.packed,
     )
 
 
@@ -317,12 +320,13 @@ def _digits_text(mvm: CrossbarMvm, full: int) -> str:
 
 
 def _digits_needed(mvm: CrossbarMvm) -> set[str]:
+    packed = {"packed"} if mvm.packed > 1 else set[str]()
     if mvm.cells is not None:
-        return {"as-they-are"}
+        return packed | {"as-they-are"}
     if mvm.encoding is None:
-        return {"whole"}
+        return packed | {"whole"}
     function = {"slice": "twos-complement", "offset": "raised", "pair": "differential"}
-    return {"digits", function[mvm.encoding.form.sign]}
+    return packed | {"digits", function[mvm.encoding.form.sign]}
 
 
 def _planes_text(op: CrossbarMvm | CountActive) -> str:

@@ -210,11 +210,26 @@ def bitline_sums(
         cut = n.reshape(held, mvm.groups, slices * columns, -1)
     else:
         cut = n.cast(weight, dtype)
+        inputs = together(n, inputs, mvm, places)
     sums = n.op("MatMul", cut, inputs)
     if mvm.groups == 1:
         return n.reshape(sums, -1, slices, columns, places)
     parts = n.reshape(sums, -1, mvm.groups, slices, columns, places)
     return n.reshape(n.transpose(parts, 0, 2, 1, 3, 4), -1, slices, mvm.outputs, places)
+
+
+def together(n: Nodes, inputs: str, mvm: CrossbarMvm, places: int) -> str:
+    """Give each group the wordlines of all groups in its crossbar: ``[B, groups, all, P]``.
+
+    Where the last crossbar has fewer, the last group stands in: its cells there hold 0.
+    """
+    if mvm.packed == 1:
+        return inputs
+    group = np.arange(mvm.groups)[:, None]
+    others = group - group % mvm.packed + np.arange(mvm.packed)
+    index = n.array(np.minimum(others, mvm.groups - 1).reshape(-1))
+    every = n.op("Gather", inputs, index, axis=1)
+    return n.reshape(every, -1, mvm.groups, mvm.shared_rows[-1].stop, places)
 
 
 def active_rows(n: Nodes, inputs: str, outputs: int, groups: int, places: int) -> str:

@@ -99,7 +99,8 @@ function holder(slot) {
 }
 
 function usedCells(layer, rowBlock, columnBlock) {
-  return layer.rows[rowBlock] * layer.columns[columnBlock] / (layer.wordlines * layer.bitlines);
+  const own = layer.rows[rowBlock] / layer.packed;  // of a column: those of its group
+  return own * layer.columns[columnBlock] / (layer.wordlines * layer.bitlines);
 }
 
 function activity(layer, rowBlock, columnBlock) {

@@ -122,7 +122,10 @@ if (held.kept > 0) {
     const [r0] = layer.rows[crossbar.row], [c0] = layer.columns[crossbar.column];
     const what = bitline ? `bitline ${column} holds ${level(row, column)}`
       : `slice ${slice()} holds ${digit(row, output, slice())}`;
-    return `wordline ${r0 + row}, output ${c0 + output}: ${what}; the weight is ${weight(row, output)}`;
+    const own = layer.group, place = own && [Math.floor(row / own.rows), Math.floor(output / own.outputs)];
+    const told = own && place[0] !== place[1] ? "the wordline is of another group"
+      : `the weight is ${weight(row, output)}`;
+    return `wordline ${r0 + row}, output ${c0 + output}: ${what}; ${told}`;
   }
 
   function point(column, row) {

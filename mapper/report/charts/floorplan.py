@@ -81,7 +81,7 @@ def _layer(
     runs: int,
 ) -> dict[str, Any]:
     macro, place = target.macro(op.placement.macro), op.placement
-    rows = [len(span) for span in op.rows]
+    rows = [len(span) for span in op.shared_rows]
     columns = [len(span) * bitlines_per_weight(op) for span in op.columns]
     return {
         "name": name,
@@ -92,18 +92,29 @@ def _layer(
         "columns": columns,
         "wordlines": macro.wordlines,
         "bitlines": macro.bitlines,
-        "group": [span.start * op.groups // max(1, op.outputs) for span in op.columns],
+        "packed": op.packed,
+        "group": _packs(op),
         "activity": block_activity(op, trace, runs) if runs else None,
         "stage": place.stage,
     }
 
 
+def _packs(op: CrossbarMvm) -> list[int]:
+    """Return, for each column block, which of the sets of groups that are read together it has."""
+    if op.packed > 1:
+        return list(range(len(op.columns)))
+    return [span.start * op.groups // max(1, op.outputs) for span in op.columns]
+
+
 def block_activity(op: CrossbarMvm, trace: Mapping[str, Array], runs: int) -> list[list[float]]:
-    """Return ``[groups][row blocks]``: driven wordlines over those that reads could drive, 0..1."""
+    """Return ``[packs][row blocks]``: driven wordlines over those that reads could drive, 0..1."""
     driven = trace[op.partial_sum.name + WORDLINES].astype(np.float64)
     starts = [span.start for span in op.rows]
     found = np.add.reduceat(driven, starts, axis=1)
     most = np.add.reduceat(full_drive(op).astype(np.float64), starts) * runs
+    packs = np.arange(0, op.groups, op.packed)
+    found = np.add.reduceat(found, packs, axis=0)
+    most = np.diff([*packs, op.groups])[:, None] * most
     shares = np.divide(found, most, out=np.zeros_like(found), where=most > 0)
     return [[round(float(share), 4) for share in row] for row in shares]
 
@@ -124,7 +135,7 @@ def _table_row(layer: Mapping[str, Any], data: Mapping[str, Any]) -> tuple[str, 
     last = first + count - 1
     per_tile, per_chip = data["perTile"], data["perTile"] * data["tiles"]
     cells = layer["wordlines"] * layer["bitlines"] * grid
-    used = sum(layer["rows"]) * sum(layer["columns"]) / cells
+    used = sum(layer["rows"]) * sum(layer["columns"]) / (layer["packed"] * cells)
     active = layer["activity"]
     shares = [share for row in active or () for share in row]
     tail = (f"{100 * sum(shares) / max(1, len(shares)):.3g} %",) if data["measured"] else ()

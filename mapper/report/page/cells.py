@@ -14,6 +14,7 @@ import numpy as np
 
 from mapper.ir.core import INT64, Array, Const, Graph, Span, param
 from mapper.ir.crossbar import CrossbarMvm
+from mapper.ir.packing import on_diagonal
 from mapper.ir.readout import BitlineRead, SenseAmpRead
 from mapper.ir.readout_kinds import READOUTS
 from mapper.report.data import readouts
@@ -60,7 +61,7 @@ def _blocks(op: CrossbarMvm) -> int:
 def _size(op: CrossbarMvm, read: BitlineRead) -> int:
     """Return about how many characters the largest crossbar of a layer takes."""
     assert op.encoding is not None
-    rows, columns = max(map(len, op.rows)), max(map(len, op.columns))
+    rows, columns = max(map(len, op.shared_rows)), max(map(len, op.columns))
     bits = rows * columns * op.encoding.bitlines_per_weight * op.encoding.cell_bits
     thresholds = len(read.levels) - 1 if isinstance(read, SenseAmpRead) else 3
     references = 6 * thresholds * columns * len(op.encoding.significances)
@@ -94,13 +95,21 @@ def _layer(
         "cells": encoding.cells,
         "top": encoding.base - 1,
         "pairs": encoding.pairs,
-        "rows": [[span.start, span.stop] for span in op.rows],
+        "rows": [[span.start, span.stop] for span in op.shared_rows],
         "turns": op.turns,
         "columns": [[span.start, span.stop] for span in op.columns],
+        "group": _group(op),
         "readout": read.words,
         "halfActive": read.follows_activity,
         "crossbars": [_crossbar(op, index, read, graph) for index in chosen],
     }
+
+
+def _group(op: CrossbarMvm) -> dict[str, int] | None:
+    """Return the wordlines and outputs of each group that shares a crossbar; None where none do."""
+    if op.packed == 1:
+        return None
+    return {"rows": op.rows[-1].stop, "outputs": op.outputs // op.groups}
 
 
 def _spread(total: int, count: int) -> list[int]:
@@ -113,7 +122,7 @@ def _spread(total: int, count: int) -> list[int]:
 def _crossbar(op: CrossbarMvm, index: int, read: BitlineRead, graph: Graph) -> dict[str, Any]:
     """Return one crossbar; ``index`` counts column blocks, and row blocks within them."""
     column_block, row_block = divmod(index, len(op.rows))
-    rows, columns = op.rows[row_block], op.columns[column_block]
+    rows, columns = op.shared_rows[row_block], op.columns[column_block]
     return {
         "row": row_block,
         "column": column_block,
@@ -130,8 +139,11 @@ def _cell_bits(op: CrossbarMvm) -> int:
 def stored_levels(op: CrossbarMvm, graph: Graph, rows: Span, columns: Span) -> Array:
     """Return the conductance level of every used cell, ``[wordlines, bitlines]``."""
     assert op.encoding is not None
-    weight = graph.constants[op.weight.name][rows.slice, columns.slice]
-    digits = np.moveaxis(op.encoding.digits(weight), 0, -1)  # [rows, outputs, slices]
+    own = rows if op.packed == 1 else op.rows[0]
+    weight = graph.constants[op.weight.name][own.slice, columns.slice]
+    here = len(columns) * op.groups // op.outputs  # groups, where they are packed
+    written = on_diagonal(op.encoding.digits(weight), max(1, here), op.packed)
+    digits = np.moveaxis(written, 0, -1)  # [rows, outputs, slices]
     if op.encoding.pairs:
         digits = np.stack([np.maximum(digits, 0), np.maximum(-digits, 0)], axis=-1)
     return digits.reshape(len(rows), -1).astype(np.uint8)

@@ -103,6 +103,8 @@ class Columns:
     outputs_per_crossbar: int
     columns_per_readout: int = 1
     """Of slices and outputs beside each other; a pair counts as one."""
+    packed: int = 1
+    """Groups that share a crossbar, and the readouts of columns beside each other."""
 
     @property
     def bands(self) -> tuple[slice, ...]:
@@ -111,9 +113,9 @@ class Columns:
 
     @property
     def readouts(self) -> Tensor:
-        """Return which readout of a group's crossbars beside each other reads, ``[S, n]``."""
+        """Return which readout of the crossbars beside each other reads, ``[packed, S, n]``."""
         wide, shared = self.outputs_per_crossbar, self.columns_per_readout
-        output = torch.arange(self.outputs)
+        output = torch.arange(self.packed * self.outputs).reshape(self.packed, 1, self.outputs)
         column = output % wide * self.slices + torch.arange(self.slices)[:, None]
         return output // wide * -(-wide * self.slices // shared) + column // shared
 
@@ -145,9 +147,11 @@ class Draw:
     def offsets(self) -> Tensor:
         """What readouts add to sums, ``[C, A, G, S, n]``."""
         of, readouts = self.columns, self.columns.readouts
-        down = -(-of.blocks // of.turns)
-        drawn = self._normal((of.copies, of.groups, down, int(readouts.max()) + 1), _OFFSETS)
-        return -self.noise.offset * drawn[:, :, torch.arange(of.blocks) // of.turns][..., readouts]
+        down, packs = -(-of.blocks // of.turns), -(-of.groups // of.packed)
+        drawn = self._normal((of.copies, packs, down, int(readouts.max()) + 1), _OFFSETS)
+        by_pack = drawn[:, :, torch.arange(of.blocks) // of.turns][..., readouts]
+        by_group = by_pack.movedim(3, 2).flatten(1, 2)[:, : of.groups]  # [C, A, G, S, n]
+        return -self.noise.offset * by_group
 
     @cached_property
     def pool(self) -> Tensor | None:

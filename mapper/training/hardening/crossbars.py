@@ -107,7 +107,7 @@ def crossbars_of(module: Hardened, x: Value, sums: Value, weight: Const, loc: st
         plane_bits=plane_bits,
         rows=rows,
         turns=min(module.macro.turns, len(rows)),
-        columns=layer_spans(outputs, module.geometry.groups, width),
+        columns=layer_spans(outputs, module.geometry.groups, width, module.packed),
         encoding=module.encoding,
         placement=Placement(macro=module.macro.name),
         partial_sum=Value(f"{sums.name}.partial_sum", INT64, (*grid, *sums.shape[1:])),

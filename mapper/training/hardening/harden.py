@@ -182,6 +182,7 @@ class _Plan:
                 scale=self.scale,
                 input_bits=bits,
                 digital=name in self.beside,
+                packing=self.assignment.of(name).packing,
             )
             network.set_submodule(name, twin)
 

@@ -23,7 +23,7 @@ from mapper.training.backends.windows import convolved, outputs_image, wordline_
 from mapper.training.nets.geometry import Geometry, Weighted, inputs_of
 from mapper.training.nets.gradients import held, limited_step, quantised, rounded
 from mapper.training.nets.partial_sums import Worth, read_sums
-from targets import Macro
+from targets import Macro, group_form, groups_together
 
 Granularity = Literal["layer", "column", "block"]
 
@@ -63,6 +63,10 @@ class Hardened(nn.Module):
         scale: One for the layer, one per column (output), or one per row block and the layer.
         input_bits: Width of the unsigned input codes; 1 for spikes.
         digital: Whether the digital unit computes it instead: weights as for the macro, exact sums.
+        packing: Whether groups share crossbars; as costs less where None.
+
+    Raises:
+        MappingError: ``packing`` where groups are to share crossbars and cannot.
     """
 
     def __init__(
@@ -74,6 +78,7 @@ class Hardened(nn.Module):
         scale: Granularity = "layer",
         input_bits: int = 1,
         digital: bool = False,
+        packing: bool | None = None,
     ) -> None:
         super().__init__()
         self.geometry = Geometry.of(layer)
@@ -82,13 +87,16 @@ class Hardened(nn.Module):
         bits = weight_bits or macro.weight_bits
         self.macro, self.input_bits, self.digital = macro, input_bits, digital
         self.encoding = macro.written(bits)
+        rows, outputs = self.geometry.matrix(layer.weight.detach()).shape
+        form = group_form(rows, outputs, self.geometry.groups, self.encoding)
+        self.packed = 1 if digital else groups_together(form, macro, packing, "")
+        """Groups that share a crossbar."""
         self.awareness = Awareness(reading="exact")
         self.noise: Noise | None = None
         """What columns have in training; ``copies`` of the layer differ from each other in it."""
         self.copies = 1
         self.weight = nn.Parameter(layer.weight.detach().clone())
         self.log_step = nn.Parameter(self._start_step().log())
-        outputs = self.geometry.matrix(self.weight.detach()).shape[1]
         bias = torch.zeros(outputs) if layer.bias is None else layer.bias.detach().clone()
         self.bias = nn.Parameter(bias)
         self.granularity: Granularity = scale
@@ -291,6 +299,7 @@ class Hardened(nn.Module):
             turns=self.macro.turns,
             outputs_per_crossbar=self.macro.outputs_per_crossbar(self.encoding.weight_bits),
             columns_per_readout=self.macro.readout.columns_per_readout,
+            packed=self.packed,
         )
 
     def _start_step(self) -> Tensor:
