@@ -178,6 +178,8 @@ class _Rewriter:
         values = (op.membrane, op.membrane_next, op.current, op.current_next)
         typed = {v.name: replace(v, type=held) for v in values if v is not None}
 
+        spike = None if op.spike is None else replace(op.spike, type=units.levels.type)
+
         def integer(value: Value | None) -> Value | None:
             return None if value is None else typed[value.name]
 
@@ -188,21 +190,22 @@ class _Rewriter:
                 membrane_next=typed[op.membrane_next.name],
                 current=integer(op.current),
                 current_next=integer(op.current_next),
-                spike=op.spike,
+                spike=spike,
                 fraction_bits=units.fraction_bits,
                 decay=self._decay(op, "leak", units.decay),
                 current_decay=self._decay(op, "current_leak", units.current_decay),
                 bias=self._integers(op, "bias", units.bias),
-                threshold=self._integers(op, "threshold", units.threshold),
-                strict=op.strict,
+                threshold=self._thresholds(op, units),
+                strict=op.strict and units.levels.is_spike,
+                levels=units.levels,
                 reset=replace(op.reset, amount=self._integers(op, "reset", units.reset_amount)),
                 spike_phase=op.spike_phase,
                 floor=None if units.floor is None else self._integers(op, "floor", units.floor),
                 loc=op.loc,
             )
         )
-        if op.spike is not None:
-            self.meanings[op.spike.name] = meaning.plain(op.spike)
+        if spike is not None:
+            self.meanings[spike.name] = meaning.plain(spike)
         self._neuron_states(op, typed, units)
 
     def _neuron_states(self, op: Neuron, typed: dict[str, Value], units: NeuronUnits) -> None:
@@ -237,6 +240,14 @@ class _Rewriter:
         if leak.multiplier is None:
             return leak.decay
         return replace(leak.decay, multiplier=self._integers(op, what, leak.multiplier))
+
+    def _thresholds(self, op: Neuron, units: NeuronUnits) -> int | Const:
+        """Return one threshold, or a table where neurons differ or have several levels."""
+        if units.levels.is_spike:
+            return self._integers(op, "threshold", units.threshold)
+        name = f"{op.results[0].name}.threshold"
+        self.constants[name] = units.threshold.astype(np.int64)
+        return Const(name)
 
     def _integers(self, op: Op, what: str, table: Array) -> int | Const:
         """Return one integer, or a new constant where neurons differ."""

@@ -18,7 +18,6 @@ import numpy as np
 from mapper.ir.builder import GraphBuilder
 from mapper.ir.core import (
     INT64,
-    SPIKE,
     IntType,
     Op,
     Span,
@@ -34,6 +33,7 @@ from mapper.ir.crossbar import (
 from mapper.ir.encoding import Encoding, Kind
 from mapper.ir.hardware import ScaledAdd, UpdateMembrane
 from mapper.ir.infer import planes_of
+from mapper.ir.levels import Levels
 from mapper.ir.neurons import IntegerNeuron
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import ConvTranspose2d, Linear, Synapse, matrix_range
@@ -234,7 +234,7 @@ class Builder(GraphBuilder):
             x=x,
             membrane=v,
             current=i,
-            spike=Value(name, SPIKE, x.shape) if spiking else None,
+            spike=Value(name, fields.get("levels", Levels()).type, x.shape) if spiking else None,
             membrane_next=v_next,
             current_next=i_next,
             loc=f"/{name}/Greater",

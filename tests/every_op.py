@@ -10,6 +10,7 @@ from mapper.ir.core import FLOAT, SPIKE, Coding, Const, Graph, IntType, Op, Valu
 from mapper.ir.encoding import Kind
 from mapper.ir.evaluate import defined_values
 from mapper.ir.leaks import Decay
+from mapper.ir.levels import Levels
 from mapper.ir.network import AvgPool2d, FakeQuantize, MaxPool2d, Scale, SumPool2d
 from mapper.ir.neurons import Reset
 from mapper.ir.readout import ShiftAndAdd
@@ -270,6 +271,17 @@ _MORE: dict[str, Callable[[], Graph]] = {
         fraction_bits=2,
         decay=Decay(kind="multiply", shift=3, multiplier=7),
         reset=Reset(kind="value", amount=2, phase="late"),
+    ),
+    "several spikes a step": lambda: _neurons(
+        threshold=np.array([2, 5, 5, 11]),
+        levels=Levels(high=4),
+        reset=Reset(kind="subtract", amount=3),
+    ),
+    "ternary spikes": lambda: _neurons(
+        threshold=np.array([[[[-3]], [[-4]]], [[[4]], [[5]]]]),
+        levels=Levels(low=-1),
+        reset=Reset(kind="value", phase="next"),
+        spike_phase="next",
     ),
     "accumulators": lambda: _neurons(spiking=False, bias=np.ones((2, 2, 3), int), floor=-4),
 }

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from mapper.ir.assignment import Assignment, Choice
 from mapper.ir.builder import GraphBuilder
-from mapper.ir.core import FLOAT, Array, Const, Graph, Value
+from mapper.ir.core import FLOAT, SPIKE, Array, Const, Graph, Value
+from mapper.ir.levels import RoundedLevels
 from mapper.ir.neurons import Reset
 from mapper.ir.windows import Window
 
@@ -106,7 +107,8 @@ def _block(draw: st.DrawFn, net: NetworkBuilder, x: Value, like: Value | None = 
 
 
 def _joined(draw: st.DrawFn, net: NetworkBuilder, a: Value, b: Value) -> Value:
-    how = draw(st.sampled_from(["and", "or", "xor", "iand", "concat", "current"]))
+    gates = ["and", "or", "xor", "iand"] if a.type == b.type == SPIKE else []
+    how = draw(st.sampled_from([*gates, "concat", "current"]))
     if how == "concat":
         return net.concat(a, b)
     if how == "current":
@@ -127,12 +129,27 @@ def _neuron_options() -> st.SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries(
         {
             "leak": st.sampled_from([1.0, 0.875, 0.8, 0.5]),
-            "strict": st.booleans(),
             "reset": resets,
             "spike_phase": st.sampled_from(["same", "next"]),
             "current": st.booleans(),
+            "how": st.sampled_from(
+                [
+                    (False, RoundedLevels()),
+                    (True, RoundedLevels()),
+                    (True, RoundedLevels()),
+                    (False, RoundedLevels(low=-1)),
+                    (True, RoundedLevels(high=3)),
+                    (False, RoundedLevels(high=4, rounding="half-even")),
+                ]
+            ),
         }
-    )
+    ).map(_with_levels)
+
+
+def _with_levels(options: dict[str, Any]) -> dict[str, Any]:
+    """Return options with strictness and levels that go together."""
+    strict, levels = options.pop("how")
+    return {**options, "strict": strict, "levels": levels}
 
 
 def spikes(graph: Graph, steps: int = 4, batch: int = 2, seed: int = 0) -> Mapping[str, Array]:

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from mapper.ir.core import SPIKE, Array, Graph, IntType, Span, Value
 from mapper.ir.encoding import ENCODINGS, Encoding
 from mapper.ir.leaks import Decay, Rounding
+from mapper.ir.levels import Levels
 from mapper.ir.neurons import Reset
 from mapper.ir.synapses import Conv2d, ConvTranspose2d, Linear
 from mapper.ir.windows import Window, transposed_window
@@ -246,6 +247,9 @@ def _neurons(net: Builder, draw: Draw, rng: np.random.Generator, x: Value) -> Va
     fields: dict[str, Any] = {}
     if spiking:
         fields["threshold"] = parameter(-1, largest)
+        if draw(st.sampled_from([False, False, True])):
+            fields["levels"] = draw(st.sampled_from(LEVELS))
+            fields["threshold"] = _rising(draw, rng, fields["levels"], x.shape, membrane)
         fields["strict"] = draw(st.booleans())
         fields["spike_phase"] = draw(st.sampled_from(["same", "next"]))
         kind = draw(st.sampled_from(["none", "subtract", "value"]))
@@ -270,6 +274,19 @@ def _neurons(net: Builder, draw: Draw, rng: np.random.Generator, x: Value) -> Va
         input_decay=_decay(net, draw, parameter) if current else Decay(),
         **fields,
     )
+
+
+LEVELS = [Levels(low=-1), Levels(high=4), Levels(high=2), Levels(low=-2, high=3), Levels(low=-1)]
+
+
+def _rising(
+    draw: Draw, rng: np.random.Generator, levels: Levels, shape: tuple[int, ...], held: IntType
+) -> Any:
+    """Return thresholds of several levels, alike for all neurons or not."""
+    per_channel = (shape[0], *(1 for _ in shape[1:]))
+    spread = draw(st.sampled_from([(), per_channel, shape]))
+    table = rng.integers(held.min, held.max, (levels.thresholds, *spread), endpoint=True)
+    return np.sort(table // draw(st.sampled_from([1, 4])), axis=0)
 
 
 def _decay(net: Builder, draw: Draw, parameter: Callable[[int, int], Any]) -> Decay:

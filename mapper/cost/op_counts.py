@@ -90,13 +90,18 @@ def add_work(op: Add, makers: Makers, constants: Constants) -> Tally:
 
 
 def neuron_work(op: IntegerNeuron, makers: Makers, constants: Constants) -> Tally:
-    """Count updates, and the bits of all states read and written."""
+    """Count updates, and the bits of all states read and written.
+
+    An update compares once and takes a reset off once. A neuron of several levels also compares
+    with each threshold behind the first, and adds up what its reset takes, bit by bit of a level.
+    """
     states = [value for value in (op.membrane, op.current) if value is not None]
     neurons = prod(op.membrane.shape)
+    taken = op.levels.type.bits - 1 if op.reset.kind == "subtract" else 0
     return Tally(
         membrane_updates=neurons,
         membrane_bits=2 * neurons * sum(bits_of(value) for value in states),
-    )
+    ) + additions(neurons * (op.levels.thresholds - 1 + taken), bits_of(op.membrane))
 
 
 def scaled_add_work(op: ScaledAdd, makers: Makers, constants: Constants) -> Tally:

@@ -17,7 +17,7 @@ from mapper.diagnostics import refuse
 from mapper.ir.core import INT64, Graph, Op, param
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.evaluate import evaluate
-from mapper.ir.neurons import IntegerNeuron
+from mapper.ir.neurons import IntegerNeuron, fires
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,8 +99,8 @@ def _changes(op: IntegerNeuron, graph: Graph) -> Iterator[str]:
         yield "a bias changes it in every step"
     if op.reset.phase != "same" or op.spike_phase != "same":
         yield "its reset or its spike comes a step late"
-    least = int(np.min(param(graph.constants, op.threshold, INT64)))
-    if op.spike is not None and least <= 0:
+    if op.spike is not None and fires(op, graph.constants, np.zeros(op.x.shape, np.int64)).any():
+        least = int(np.min(param(graph.constants, op.threshold, INT64)))
         yield f"its threshold is {least}, so it fires without input"
 
 

@@ -19,8 +19,9 @@ from mapper.executor.base import Prepared, Traced
 from mapper.executor.engine import engine_for
 from mapper.executor.native import NativeExecutor
 from mapper.ir.activity import WORDLINES, counted_shapes
-from mapper.ir.core import Array, Graph, Span
+from mapper.ir.core import SPIKE, Array, Graph, Span
 from mapper.ir.counter import read_keys
+from mapper.ir.evaluate import defined_values
 from mapper.ir.firing import Firing, firing_of, layer_of
 from mapper.ir.identity import digest, digest_of_arrays
 from mapper.ir.neurons import IntegerNeuron
@@ -105,12 +106,14 @@ class Ideal:
         self.trials = trials
         self.target = trials.lot.of(trials.target)
         self.spikes = spike_layers(trials.graph)
+        types = {value.name: value.type for value in defined_values(trials.graph)}
+        self._layers = {name: types[name] == SPIKE for name in self.spikes}
         self._planned: dict[tuple[str, ...], Prepared] = {}
         ideal = engine_for(None).prepare(trials.graph, watch=tuple(self.spikes), threads=1)
         self.parts, counted = list[Part](), list[Mapping[str, Array]]()
         for samples in self._chunks():
             found = ideal.trace(self._inputs(trials.graph, samples, 0))
-            self.parts.append(_part(found, self._outputs, tuple(self.spikes)))
+            self.parts.append(_part(found, self._outputs, self._layers))
             counted.append(found.counts)
         self.activity = activity_of(trials.graph, _added(counted), *trials.shape)
         each = [name for name, shape in counted_shapes(trials.graph) if shape is None]
@@ -129,10 +132,11 @@ class Ideal:
         answers = list[Mapping[str, Array]]()
         for samples, ideal in zip(self._chunks(), self.parts, strict=True):
             seed = self.trials.run_seed + case[SEED]
-            part = _part(_ran(prepared, self._inputs(die, samples, seed)), self._outputs, watch)
+            ran = _ran(prepared, self._inputs(die, samples, seed))
+            part = _part(ran, self._outputs, {name: self._layers[name] for name in watch})
             answers.append(part.outputs)
             for name in watch:
-                differing[name] += _bits_that_differ(part.spikes[name], ideal.spikes[name])
+                differing[name] += _that_differ(part.spikes[name], ideal.spikes[name])
         counted = self._compared(answers)
         return {**counted, "spikes": differing} if watch else counted
 
@@ -219,18 +223,23 @@ class Part:
     outputs: Mapping[str, Array]
     """``[T, B, *shape]`` by name."""
     spikes: Mapping[str, Array]
-    """Of each layer as bits, in an order of the engine's own, with zeros behind them."""
+    """Of each layer as bits, in an order of the engine's own, with zeros behind them; numbers
+    ``[T, B, *shape]`` of one that gives several levels."""
 
 
-def _part(found: Traced, outputs: tuple[str, ...], layers: tuple[str, ...]) -> Part:
+def _part(found: Traced, outputs: tuple[str, ...], layers: Mapping[str, bool]) -> Part:
     """Take what is counted of a run; spikes are packed here where the engine holds none so."""
-    packed = (
-        found.spikes[name] if found.spikes else np.packbits(found.outputs[name] != 0)
-        for name in layers
-    )
     return Part(
-        {name: found.outputs[name] for name in outputs}, dict(zip(layers, packed, strict=True))
+        {name: found.outputs[name] for name in outputs},
+        {name: _spikes(found, name, is_spike) for name, is_spike in layers.items()},
     )
+
+
+def _spikes(found: Traced, name: str, is_spike: bool) -> Array:
+    if name in found.spikes:
+        return found.spikes[name]
+    given = found.outputs[name]
+    return np.packbits(given != 0) if is_spike else given.astype(np.int16)
 
 
 def _ran(prepared: Prepared, inputs: Mapping[str, Array]) -> Traced:
@@ -239,7 +248,10 @@ def _ran(prepared: Prepared, inputs: Mapping[str, Array]) -> Traced:
     return Traced(outputs=prepared.run(inputs))
 
 
-def _bits_that_differ(one: Array, other: Array) -> int:
+def _that_differ(one: Array, other: Array) -> int:
+    """Count bits of packed spikes, or numbers, that are not the same."""
+    if one.dtype != np.uint8:
+        return int(np.count_nonzero(one != other))
     return int(np.bitwise_count(one ^ other).sum(dtype=np.int64))
 
 

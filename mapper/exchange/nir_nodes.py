@@ -131,6 +131,9 @@ class NodeWriter:
     def neuron(self, op: Neuron) -> list[Data]:
         if op.leak_rounding.unit:
             raise NotInNirError("a leak that is rounded", op.loc)
+        if not op.levels.is_spike:
+            told = f"{op.levels.low}..{op.levels.high}"
+            raise NotInNirError(f"a neuron gives several levels a step ({told})", op.loc)
         fires = op.spike is not None
         resets = op.reset.kind != "none"
         metadata: Data = {"names": self._neuron_names(op)}

@@ -36,6 +36,7 @@ from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.edges import ANALOGUE, Edge, carries, edges
 from mapper.ir.hardware import ScaledAdd
 from mapper.ir.leaks import Decay
+from mapper.ir.levels import RoundedLevels
 from mapper.ir.network import (
     Add,
     AvgPool2d,
@@ -300,7 +301,15 @@ def kind_of(op: Neuron | IntegerNeuron) -> str:
 def _fires_at(op: Neuron | IntegerNeuron) -> str:
     if op.spike is None:
         return "never"
-    return "membrane > threshold" if op.strict else "membrane >= threshold"
+    compare, levels = ">" if op.strict else ">=", op.levels
+    if levels.is_spike:
+        return f"membrane {compare} threshold"
+    told = f"{levels.low}..{levels.high} a step"
+    if not isinstance(levels, RoundedLevels):
+        return f"{told}: thresholds that the membrane {'passes' if op.strict else 'reaches'}"
+    if levels.rounding == "half-even":
+        return f"{told}: membrane / threshold to the nearest, ties to even"
+    return f"{told}: level k where membrane {compare} k * threshold"
 
 
 def _parameters(op: Neuron, constants: Constants) -> Iterator[tuple[str, Parameter]]:

@@ -35,6 +35,7 @@ from mapper.ir.core import (
     Value,
 )
 from mapper.ir.infer import settled
+from mapper.ir.levels import ONE_TRAINED_SPIKE
 from mapper.ir.network import (
     Add,
     AvgPool2d,
@@ -283,11 +284,12 @@ class GraphBuilder:
                 "current_gain": current_leak,
                 **fields,
             }
+        given = fields.get("levels", ONE_TRAINED_SPIKE)
         op = Neuron(
             x=x,
             membrane=membrane,
             membrane_next=after,
-            spike=Value(f"{name}.s", SPIKE, x.shape) if fires else None,
+            spike=Value(f"{name}.s", given.type, x.shape) if fires else None,
             leak=leak,
             threshold=threshold,
             reset=reset,

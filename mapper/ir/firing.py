@@ -36,7 +36,7 @@ class LayerFiring:
     """Name of its spikes in the graph."""
     neurons: int
     spikes: int
-    """Of all neurons, steps and samples."""
+    """Of all neurons, steps and samples; one of any level counts once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +114,10 @@ class Firing:
 
     @property
     def rate(self) -> float | None:
-        """Spikes per neuron and time step over all layers, 0..1; None without layers."""
+        """Spikes per neuron and time step over all layers, 0..1; None without layers.
+
+        Where a neuron may give several in a step, this is how often it gives any.
+        """
         neurons = sum(layer.neurons for layer in self.layers)
         return self._share(sum(layer.spikes for layer in self.layers), neurons)
 

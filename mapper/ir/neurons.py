@@ -10,7 +10,9 @@ current, ``x`` input, ``r`` a delayed reset):
 4. Where the reset is immediate or guarded: subtract ``amount``, or set to the value, where ``s``.
 5. Floor, where there is one: ``v = max(v, floor)``.
 
-The output spike is ``s``, or ``r`` where ``spike_phase`` is ``next`` (one step late).
+The output spike is ``s``, or ``r`` where ``spike_phase`` is ``next`` (one step late). Where a
+neuron has several levels (``mapper.ir.levels``), ``s`` and ``r`` are whole numbers: subtractions
+take ``amount`` as often as they say, values are set where they are not 0.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,7 +24,6 @@ import numpy as np
 from mapper.ir.core import (
     FLOAT,
     INT64,
-    SPIKE,
     Array,
     Const,
     Constants,
@@ -36,6 +37,13 @@ from mapper.ir.core import (
     param,
 )
 from mapper.ir.leaks import NO_DECAY, NOT_ROUNDED, Decay, LeakRounding
+from mapper.ir.levels import (
+    ONE_SPIKE,
+    ONE_TRAINED_SPIKE,
+    Levels,
+    RoundedLevels,
+    level_problems,
+)
 from mapper.ir.network import broadcast_problems
 
 ResetKind = Literal["none", "subtract", "value"]
@@ -66,8 +74,9 @@ class Neuron(Op):
 
     ``u = leak * v + (current_gain * i + gain * x) + bias`` and, where there is a synaptic
     current, ``i' = current_leak * i + current_input * x``. Fires where ``u > threshold``
-    (``strict``) or ``u >= threshold``. Without ``spike`` it integrates and never fires.
-    Single precision, in the order written. ``leak * v`` is rounded where ``leak_rounding`` says so.
+    (``strict``) or ``u >= threshold``; with several ``levels`` the level of ``u / threshold`` is
+    given. Without ``spike`` it integrates and never fires. Single precision, in the order written.
+    ``leak * v`` is rounded where ``leak_rounding`` says so.
     """
 
     mnemonic: ClassVar[str] = "net.neuron"
@@ -89,6 +98,7 @@ class Neuron(Op):
     current_gain: Scalar = 0.0
     threshold: Scalar = 1.0
     strict: bool = False
+    levels: RoundedLevels = ONE_TRAINED_SPIKE
     reset: Reset = Reset()
     spike_phase: Phase = "same"
     floor: Scalar | None = None
@@ -99,6 +109,10 @@ class Neuron(Op):
         for value in (self.membrane, self.membrane_next, self.current, self.current_next):
             if value is not None and value.type != FLOAT:
                 yield f"a trained neuron's state is {FLOAT}, got {value.type}"
+        if not self.levels.is_spike and not (param(constants, self.threshold, FLOAT) > 0).all():
+            yield "a neuron of several levels measures in thresholds, which are above 0"
+        if self.strict and self.levels.rounding == "half-even":
+            yield "the nearest level is neither reached nor passed: 'strict' has no meaning"
 
     def evaluate(self, constants: Constants, *operands: Array) -> tuple[Array, ...]:
         def number(scalar: Scalar) -> Array:
@@ -128,7 +142,9 @@ class IntegerNeuron(Op):
     With a synaptic current ``i' = sat(current_decay(i) + (x << fraction_bits) + bias)`` and
     ``u = sat(decay(v) + input_decay(i'))``; without, ``u = sat(decay(v) + (x <<
     fraction_bits) + bias)``. Thresholds and resets are integers in membrane units
-    (``2**-fraction_bits`` of an input unit).
+    (``2**-fraction_bits`` of an input unit). With several ``levels``, ``threshold`` is a table with
+    a leading axis, of one threshold for each level above the lowest; the level is
+    ``low + sum_k [u >= threshold[k]]``.
     """
 
     mnemonic: ClassVar[str] = "net.integer_neuron"
@@ -148,6 +164,7 @@ class IntegerNeuron(Op):
     input_decay: Decay = NO_DECAY
     threshold: int | Const = 1
     strict: bool = False
+    levels: Levels = ONE_SPIKE
     reset: Reset = Reset()
     spike_phase: Phase = "same"
     floor: int | Const | None = None
@@ -155,6 +172,8 @@ class IntegerNeuron(Op):
     def verify(self, constants: Constants) -> Iterator[str]:
         yield from _state_problems(self, constants)
         yield from integer_state_problems(self, constants)
+        if not self.levels.is_spike:
+            yield from level_problems(self.levels, self.threshold, self.x.shape, constants)
 
     def evaluate(self, constants: Constants, *operands: Array) -> tuple[Array, ...]:
         return evaluate_integer_neuron(self, constants, *operands)
@@ -194,34 +213,48 @@ def fire_and_reset(
     taken = np.zeros_like(amount)
     if reset.phase != "same" or op.spike_phase == "next":
         delayed = fires(op, constants, v)
-        taken = np.where(delayed == 1, amount, taken)
+        taken = taken_by(delayed, amount)
     if reset.kind == "value" and reset.phase == "next":
-        v = np.where(delayed == 1, amount, v)
+        v = np.where(delayed != 0, amount, v)
 
     u = integrate(v)
     if reset.kind == "subtract" and reset.phase == "next":
         u = u - taken
     elif reset.kind == "value" and reset.phase == "late":
-        u = np.where(delayed == 1, amount, u)
+        u = np.where(delayed != 0, amount, u)
     u = saturate(u, type)
 
     firing = u - taken if reset.phase == "guarded" else u
     spike = None if op.spike is None else fires(op, constants, firing)
     if reset.kind == "value" and reset.phase == "same":
-        u = np.where(spike == 1, amount, u)
+        u = np.where(spike != 0, amount, u)
     elif reset.kind == "subtract" and reset.phase in ("same", "guarded"):
-        u = u - np.where(spike == 1, amount, np.zeros_like(amount))
+        assert spike is not None  # what never fires does not reset
+        u = u - taken_by(spike, amount)
     if op.floor is not None:
         u = np.maximum(u, param(constants, op.floor, type))
     u = saturate(u, type)
     return (delayed if op.spike_phase == "next" else spike), u
 
 
+def taken_by(spike: Array, amount: Array) -> Array:
+    """Return what spikes subtract: ``amount`` for each, in the precision of the membrane."""
+    taken: Array = np.where(spike != 0, spike.astype(amount.dtype) * amount, np.zeros_like(amount))
+    return taken
+
+
 def fires(op: "Neuron | IntegerNeuron", constants: Constants, u: Array) -> Array:
-    """Return 1 where the membrane reaches (``strict``: passes) the threshold, else 0."""
+    """Return 1 where the membrane reaches (``strict``: passes) the threshold, else 0.
+
+    With several levels, return that of the membrane.
+    """
     threshold = param(constants, op.threshold, op.membrane.type)
-    reached = u > threshold if op.strict else u >= threshold
-    return reached.astype(np.int64)
+    if op.levels.is_spike:
+        reached = u > threshold if op.strict else u >= threshold
+        return reached.astype(np.int64)
+    if isinstance(op.levels, RoundedLevels):
+        return op.levels.of(u / threshold, op.strict).astype(np.int64)
+    return op.levels.reached(threshold, u, op.strict)
 
 
 def saturate(u: Array, type: Type) -> Array:
@@ -239,15 +272,20 @@ def _state_problems(op: "Neuron | IntegerNeuron", constants: Constants) -> Itera
                 yield f"state is {before} before, {after} after"
             if before.shape != op.x.shape:
                 yield f"input has shape {op.x.shape}, but the state has {before.shape}"
-    if op.spike is not None and (op.spike.type != SPIKE or op.spike.shape != op.x.shape):
-        yield f"spikes are {SPIKE} {op.x.shape}, got {op.spike.type} {op.spike.shape}"
+    yield from op.levels.problems()
+    given = op.levels.type
+    if op.spike is not None and (op.spike.type != given or op.spike.shape != op.x.shape):
+        yield f"spikes are {given} {op.x.shape}, got {op.spike.type} {op.spike.shape}"
+    if op.spike is None and not op.levels.is_spike:
+        yield "a neuron that never fires has no levels"
     if op.spike is None and (op.reset.kind != "none" or op.spike_phase == "next"):
         yield "a neuron that never fires cannot reset"
     needed = {"late": "value", "guarded": "subtract"}.get(op.reset.phase, op.reset.kind)
     if op.reset.kind != needed:
         yield f"a {op.reset.phase} reset is to '{needed}', got '{op.reset.kind}'"
     currents = ("current_leak", "current_input", "current_gain")
-    for name in ("threshold", "bias", "floor", "leak", "gain", *currents):
+    compared = () if isinstance(op, IntegerNeuron) and not op.levels.is_spike else ("threshold",)
+    for name in (*compared, "bias", "floor", "leak", "gain", *currents):
         scalar = getattr(op, name, None)
         if scalar is not None:
             yield from broadcast_problems(name, scalar, op.x.shape, constants)

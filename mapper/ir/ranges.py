@@ -17,6 +17,7 @@ import numpy as np
 from mapper.ir.core import Const, Constants, IntType, Op, Span, State, Value
 from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.hardware import ScaledAdd
+from mapper.ir.levels import MOST_SPIKES
 from mapper.ir.limits import (
     MOST_AXES,
     MOST_BITS,
@@ -119,6 +120,7 @@ _PLACEMENT = Inside(
 
 _WEIGHTS: Mapping[str, Rule] = {"weight": _REAL, "bias": _REAL}
 _SLIDING: Mapping[str, Rule] = {**_WEIGHTS, **_GEOMETRY, "groups": _COUNT}
+_LEVELS = Inside({"low": Whole(-MOST_SPIKES, 0), "high": Whole(1, MOST_SPIKES)})
 _INTEGERS: Mapping[str, Rule] = {
     "fraction_bits": Whole(0, 60),
     "decay": _DECAY,
@@ -126,6 +128,7 @@ _INTEGERS: Mapping[str, Rule] = {
     "current_decay": _DECAY,
     "input_decay": _DECAY,
     "threshold": _PARAMETER,
+    "levels": _LEVELS,
     "reset": Inside({"amount": _PARAMETER}),
     "floor": _PARAMETER,
 }
@@ -162,6 +165,7 @@ RANGES: OpTable[Mapping[str, Rule]] = OpTable(
             "current_input": _REAL,
             "current_gain": _REAL,
             "threshold": _REAL,
+            "levels": _LEVELS,
             "reset": Inside({"amount": _REAL}),
             "floor": _REAL,
         },

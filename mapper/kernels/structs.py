@@ -240,9 +240,14 @@ class Neurons:
     """Whether parameters differ within a channel: arrays are ``[P, N]`` then, else ``[N]``."""
     Nw: int
     """Words of ``N`` spikes."""
+    levels: int
+    """Thresholds of a neuron."""
+    least_level: int
+    """The level where none of them is reached."""
 
     bias: Int64s
     threshold: Int64s
+    """``[levels, P or 1, N]``."""
     amount: Int64s
     floor: Int64s
     factor: Int64s
@@ -262,9 +267,10 @@ class NeuronStates:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class NeuronResults:
-    """``[T, B, P, ...]``: spikes in words; membranes and currents after each step."""
+    """``[T, B, P, ...]``: spikes in words, or levels; membranes and currents after each step."""
 
     spikes: Words | None = None
+    levels_out: Int32s | None = None
     v_out: Int32s | None = None
     i_out: Int32s | None = None
 

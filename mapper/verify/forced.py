@@ -284,8 +284,11 @@ def _after_firing(
     """Return the terms of the next membrane: what a reset takes and a floor compares are added."""
     magnitude = terms.magnitude
     if op.spike is not None and op.reset.phase == "same":
-        fired = (results[0] == 1) | (False if theirs[0] is None else theirs[0] == 1)
-        magnitude = magnitude + np.where(fired, given.size(op.reset.amount), 0.0)
+        most = [np.abs(spikes) for spikes in (results[0], theirs[0]) if spikes is not None]
+        fired = np.maximum.reduce(most)
+        if op.reset.kind == "value":
+            fired = np.minimum(fired, 1)
+        magnitude = magnitude + fired * given.size(op.reset.amount)
     if op.floor is not None:  # it may be written as Relu(v - floor) + floor
         magnitude = magnitude + given.size(op.floor)
     return Terms(magnitude, terms.roundings)
@@ -306,12 +309,15 @@ def _margin(op: Neuron, given: Given) -> _Margin:
     A neuron that also asks the membrane it finds, for a delayed reset or a delayed spike, is as
     near as the nearer of the two.
     """
-    threshold = _threshold(op, given)
-    distance = np.abs(_driven(op, given.constants, given.operands) - threshold)
+    driven = _driven(op, given.constants, given.operands)
+    threshold = _threshold(op, given, driven)
+    distance = np.abs(driven - threshold)
     reach = terms_of(op, given)[0].beside(threshold).bound
     if op.reset.phase != "same" or op.spike_phase != "same":
         place = _place_of_membrane(op)
-        before = np.abs(given.operands[place].astype(np.float64) - threshold)
+        found = given.operands[place].astype(np.float64)
+        threshold = _threshold(op, given, found)
+        before = np.abs(found - threshold)
         other = given.terms[place].beside(threshold).bound
         late = (before <= other) & (distance > reach)
         distance, reach = np.where(late, before, distance), np.where(late, other, reach)
@@ -324,17 +330,26 @@ def _drift(op: Neuron, given: Given, own: Results) -> _Margin:
     Given the reference's numbers they fire as it does, so the threshold lies between what they
     compare of their own and of the reference's: the two differ by more than the distance to it.
     """
-    threshold = _threshold(op, given)
     if op.spike_phase == "next":
         place = _place_of_membrane(op)
         mine, theirs = own[place].astype(np.float64), given.operands[place].astype(np.float64)
     else:
         mine, theirs = (_driven(op, given.constants, each) for each in (own, given.operands))
+    threshold = _threshold(op, given, mine)
     return _Margin(np.abs(mine - threshold), np.abs(mine - theirs) + _margin(op, given).reach)
 
 
-def _threshold(op: Neuron, given: Given) -> Array:
-    return param(given.constants, op.threshold, op.membrane.type).astype(np.float64)
+def _threshold(op: Neuron, given: Given, membrane: Array) -> Array:
+    """Return the threshold that a membrane is compared with; of several levels the nearest."""
+    one = param(given.constants, op.threshold, op.membrane.type).astype(np.float64)
+    return one if op.levels.is_spike else one * _nearest_start(op, membrane / one)
+
+
+def _nearest_start(op: Neuron, q: Array) -> Array:
+    """Return where the level begins that is nearest to a membrane, both in thresholds."""
+    starts = np.array([start for start, _ in op.levels.starts(op.strict)])
+    middles = (starts[1:] + starts[:-1]) / 2
+    return np.asarray(starts[np.searchsorted(middles, q)])
 
 
 def _place_of_membrane(op: Neuron) -> int:
@@ -358,7 +373,13 @@ def _before_firing(op: Neuron) -> Neuron:
 
 
 def _fired_at(op: Neuron, given: Given, moves: Array) -> Results:
-    """Return what neurons give whose thresholds are moved, each by its own ``moves``."""
+    """Return what neurons give whose thresholds are moved, each by its own ``moves``.
+
+    Of several levels the nearest one is moved so far, and the others in proportion.
+    """
+    if not op.levels.is_spike:
+        one = param(given.constants, op.threshold, op.membrane.type).astype(np.float64)
+        moves = moves / _nearest_start(op, _driven(op, given.constants, given.operands) / one)
     name = max(given.constants, key=len, default="") + "'"  # of no constant that there is
     moved = param(given.constants, op.threshold, op.membrane.type) + moves
     there = {**given.constants, name: moved.astype(np.float32)}

@@ -9,6 +9,7 @@ import numpy as np
 from mapper.diagnostics import Diagnostic, MappingError, refuse
 from mapper.ir.core import Array, Graph
 from mapper.ir.leaks import NO_DECAY, NOT_ROUNDED, SAID, Decay, LeakRounding
+from mapper.ir.levels import Levels
 from mapper.ir.neurons import Neuron
 from passes.integers.meaning import Meaning
 from passes.shared.rewrite import number, simplest
@@ -51,6 +52,8 @@ class NeuronUnits:
     current_decay: Leak
     bias: Array
     threshold: Array
+    """Of several levels, each behind the other along a leading axis; reached at ``>=`` then."""
+    levels: Levels
     reset_amount: Array
     floor: Array | None
 
@@ -63,6 +66,7 @@ STAND_IN = NeuronUnits(
     current_decay=Leak(),
     bias=np.asarray(0.0),
     threshold=np.asarray(1.0),
+    levels=Levels(),
     reset_amount=np.asarray(0.0),
     floor=None,
 )
@@ -112,6 +116,7 @@ def fit_neuron(graph: Graph, op: Neuron, x: Meaning, unit: NeuronUnit) -> Neuron
     bias = number(graph, op.gain) * x.offset + number(graph, op.bias)
     amount = number(graph, op.reset.amount) / step
     bottom = None if op.floor is None else np.rint(number(graph, op.floor) / step)
+    threshold, levels = _thresholds(graph, op, step, unit)
     return NeuronUnits(
         unit=step,
         current_unit=_current_unit(graph, op, step),
@@ -121,7 +126,8 @@ def fit_neuron(graph: Graph, op: Neuron, x: Meaning, unit: NeuronUnit) -> Neuron
             Leak() if op.current is None else _leak(op, number(graph, op.current_leak), unit)
         ),
         bias=np.rint(bias / step),
-        threshold=_threshold(graph, op, step),
+        threshold=threshold,
+        levels=levels,
         reset_amount=np.rint(amount),
         floor=bottom,
     )
@@ -144,7 +150,8 @@ def _fraction_bits(graph: Graph, op: Neuron, x: Meaning, gain: Array, unit: Neur
         )
     if x.type.bits > _WIDEST_DRIVE:
         raise _refuse(op, "membrane-too-narrow", f"its input takes {x.type.bits} bits")
-    spare = floor(log2(room / (_HEADROOM * max(highest, 1.0))))
+    headroom = max(_HEADROOM, op.levels.high + 1, 1 - op.levels.low)
+    spare = floor(log2(room / (headroom * max(highest, 1.0))))
     most = min(_WIDEST_DRIVE - x.type.bits, _bits_that_fit(graph, op, gain, room))
     own = _own_fraction(op, gain)
     if unit.fraction_bits is None and own is not None and own <= most:
@@ -191,14 +198,33 @@ def _bits_that_fit(graph: Graph, op: Neuron, gain: Array, room: int) -> int:
     return floor(log2((room - 1) / max(farthest, 1.0)))
 
 
-def _threshold(graph: Graph, op: Neuron, step: Array) -> Array:
-    """Round so that an integer membrane fires exactly where the real one would."""
+def _thresholds(graph: Graph, op: Neuron, step: Array, unit: NeuronUnit) -> tuple[Array, Levels]:
+    """Round so that an integer membrane fires exactly where the real one would.
+
+    Several levels begin at numbers of their own, each reached or passed; in integers what is
+    passed is reached one higher. Levels that no membrane of the target reaches are left out.
+    """
     if op.spike is None:
-        return np.asarray(1.0)  # never looked at
-    steps = number(graph, op.threshold) / step
+        return np.asarray(1.0), Levels()  # never looked at
+    one = number(graph, op.threshold) / step
+    if op.levels.is_spike:
+        return _rounded(one, op.strict), Levels()
+    lowest, highest = -(1 << (unit.membrane_bits - 1)), (1 << (unit.membrane_bits - 1)) - 1
+    starts = op.levels.starts(op.strict)
+    table = np.stack([_rounded(one * start, past) + past for start, past in starts])
+    table = np.clip(table, lowest, highest + 1)
+    each = table.reshape(len(table), -1)
+    always, never = (each == lowest).all(axis=1), (each == highest + 1).all(axis=1)
+    levels = Levels(low=op.levels.low + int(always.sum()), high=op.levels.high - int(never.sum()))
+    left = table[~(always | never)]
+    return (left[0] - op.strict, Levels()) if levels.is_spike else (left, levels)
+
+
+def _rounded(steps: Array, past: bool) -> Array:
+    """Return the integer at which steps are reached, or past which they are passed."""
     nearest = np.rint(steps)
     snapped = np.abs(steps - nearest) <= _SNAP * np.maximum(1.0, np.abs(steps))
-    return np.where(snapped, nearest, np.floor(steps) if op.strict else np.ceil(steps))
+    return np.where(snapped, nearest, np.floor(steps) if past else np.ceil(steps))
 
 
 def _leak(op: Neuron, leak: Array, unit: NeuronUnit, rounding: LeakRounding = NOT_ROUNDED) -> Leak:

@@ -34,6 +34,10 @@ def neuron_names():
     ends += [
         f"Neuron_value_same_strict{floor}_{leak}" for floor in ("", "_floor") for leak in leaks
     ]
+    ends += [
+        *("Neuron_subtract_same_0to4even", "Neuron_value_next_m1to1down_delayed"),
+        *("Neuron_subtract_guarded_strict_m2to3down_floor", "Neuron_none_same_strict_0to255down"),
+    ]
     return [*ends, "Integrator", "Integrator_floor", "Integrator_current", "Integrator_keptcut"]
 
 
@@ -75,6 +79,7 @@ def one_neuron(kind: Neuron, per_neuron: bool) -> Graph:
         current=kind.current is not None,
         fires=kind.spike is not None,
         strict=kind.strict,
+        levels=kind.levels,
         spike_phase=kind.spike_phase,
         reset=Reset(kind=kind.reset.kind, amount=0.4, phase=kind.reset.phase),
         leak_rounding=replace(kind.leak_rounding, unit=0.125 * kind.leak_rounding.unit),
@@ -83,7 +88,10 @@ def one_neuron(kind: Neuron, per_neuron: bool) -> Graph:
     return net.graph(y)
 
 
-@pytest.mark.parametrize("name", ["Neuron", "Neuron_late_same", "Integrator_strict", "Gemm", ""])
+@pytest.mark.parametrize(
+    "name",
+    ["Neuron_none_same_0to999even", "Neuron", "Neuron_late_same", "Integrator_strict", "Gemm", ""],
+)
 def test_no_function_has_another_name(name):
     with pytest.raises(ValueError, match="no neuron is named"):
         function_named(name)

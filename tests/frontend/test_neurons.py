@@ -166,7 +166,6 @@ def test_what_a_reading_takes_for_granted_is_noted(tmp_path):
 REFUSED = {
     "quadratic": (zoo.Quadratic, "it multiplies two computed values (Mul)"),
     "exponential": (zoo.Exponential, "it computes an exponential (Exp) of its state"),
-    "many-spikes": (zoo.ManySpikes, "it fires more than once a step (Floor)"),
     "adaptive": (zoo.Adaptive, "its threshold depends on 's1' (adaptive or refractory)"),
     "noise": (zoo.Noisy, "it adds random noise (RandomNormalLike)"),
 }

@@ -99,19 +99,6 @@ def test_spikes_of_both_signs_are_refused_by_name(tmp_path):
         import_model(saved(spelled(*nodes), tmp_path))
 
 
-@pytest.mark.parametrize(
-    "nodes",
-    [
-        [node("Floor", "u", "whole"), node("Relu", "whole", "s")],
-        [node("Cast", "u", "whole", to=TensorProto.INT64), cast("whole", "s")],
-    ],
-    ids=["floor", "cast"],
-)
-def test_several_spikes_a_step_are_refused_by_name(nodes, tmp_path):
-    with pytest.raises(MappingError, match=r"more than once a step|several spikes a step"):
-        import_model(saved(spelled(*nodes), tmp_path))
-
-
 def test_a_neuron_in_double_precision_is_read_in_single(tmp_path):
     """Half precision has another grid, double precision only more digits."""
     proto = model(

@@ -5,15 +5,17 @@ a file that carries them. ``docs/canonical-onnx.md`` is the reference for people
 were trained for hardware have functions of their own in the same domain: ``trained`` writes them.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, get_args
 
 from onnx import AttributeProto, FunctionProto, NodeProto, TensorProto, helper
 
-from mapper.executor.onnx.neurons import Levels, fire_and_reset
+from mapper.executor.onnx.neurons import Compared, fire_and_reset
 from mapper.executor.onnx.nodes import Nodes
-from mapper.ir.core import FLOAT, SPIKE, Value
+from mapper.ir.core import FLOAT, Value
 from mapper.ir.leaks import NOT_ROUNDED, SAID, LeakRounding
+from mapper.ir.levels import RoundedLevels, Rounding
 from mapper.ir.network import Merge
 from mapper.ir.neurons import Neuron, Reset, ResetKind, ResetPhase
 
@@ -41,6 +43,7 @@ def neuron_name(op: Neuron) -> str:
     words += ["current"] if op.current is not None else []
     words += [] if op.spike is None else [op.reset.kind, op.reset.phase]
     words += ["strict"] if op.strict and op.spike is not None else []
+    words += [] if op.levels.is_spike else [_levels_word(op.levels)]
     words += ["delayed"] if op.spike_phase == "next" else []
     words += ["floor"] if op.floor is not None else []
     words += [_LEAK_WORDS[_how(op.leak_rounding)]] if op.leak_rounding.unit else []
@@ -75,22 +78,44 @@ def named_neuron(name: str) -> Neuron:
     if head == "Neuron":
         reset = _RESETS.get("_".join(after[:2]), reset)
     has_current = "current" in words
+    levels = next((held for word in words if (held := _levels_named(word))), RoundedLevels())
     op = Neuron(
         x=_ANY,
         membrane=_ANY,
         membrane_next=_ANY,
         current=_ANY if has_current else None,
         current_next=_ANY if has_current else None,
-        spike=Value("spike", SPIKE, ()) if head == "Neuron" else None,
+        spike=Value("spike", levels.type, ()) if head == "Neuron" else None,
         strict="strict" in words,
+        levels=levels,
         reset=reset,
         spike_phase="next" if "delayed" in words else "same",
         leak_rounding=_LEAKS.get(words[-1] if words else "", NOT_ROUNDED),
         floor=0.0 if "floor" in words else None,
     )
-    if neuron_name(op) != name:
+    if neuron_name(op) != name or list(levels.problems()):
         raise ValueError(f"no neuron is named {name!r}")
     return op
+
+
+_ROUNDINGS: Mapping[str, Rounding] = {"down": "toward-zero", "even": "half-even"}
+_LEVELS = re.compile(r"(m?)(\d{1,3})to(\d{1,3})(down|even)")
+
+
+def _levels_word(levels: RoundedLevels) -> str:
+    """Return ``0to4even``, or ``m1to1down`` where the lowest is below 0."""
+    told = next(word for word, held in _ROUNDINGS.items() if held == levels.rounding)
+    return f"{'m' if levels.low < 0 else ''}{abs(levels.low)}to{levels.high}{told}"
+
+
+def _levels_named(word: str) -> RoundedLevels | None:
+    """Undo ``_levels_word``; None where the word says something else."""
+    found = _LEVELS.fullmatch(word)
+    if found is None:
+        return None
+    minus, low, high, told = found.groups()
+    rounding = _ROUNDINGS[told]
+    return RoundedLevels(low=-int(low) if minus else int(low), high=int(high), rounding=rounding)
 
 
 def neuron_numbers(op: Neuron) -> tuple[str, ...]:
@@ -121,8 +146,8 @@ def neuron_function(op: Neuron) -> FunctionProto:
         return n.op("Add", n.op("Add", _left(n, op.leak_rounding, membrane), drive), "bias")
 
     zero = n.op("Constant", value_float=0.0) if op.reset.kind == "subtract" else ""
-    levels = Levels(threshold="threshold", amount="reset", zero=zero, floor="floor")
-    spike, after = fire_and_reset(n, op, "membrane", integrate, lambda u: u, levels)
+    compared = Compared(threshold="threshold", amount="reset", zero=zero, floor="floor")
+    spike, after = fire_and_reset(n, op, "membrane", integrate, lambda u: u, compared)
     if op.spike is not None:
         n.op("Cast", spike, result="spike", to=TensorProto.FLOAT)
     n.op("Identity", after, result="membrane_next")
@@ -172,13 +197,24 @@ def _told(op: Neuron) -> str:
     if op.current is not None:
         told += ["current_next = current_leak * current + current_input * x."]
     if op.spike is not None:
-        told += [f"Fires where u {'>' if op.strict else '>='} threshold."]
+        told += [_told_firing(op)]
         told += [f"Reset: {op.reset.kind}, phase {op.reset.phase}."]
     if op.spike_phase == "next":
         told += ["The spike returned is the one of the membrane before the step."]
     if op.floor is not None:
         told += ["The membrane stays at or above floor."]
     return " ".join(told)
+
+
+def _told_firing(op: Neuron) -> str:
+    compare, levels = ">" if op.strict else ">=", op.levels
+    if levels.is_spike:
+        return f"Fires where u {compare} threshold."
+    if levels.rounding == "half-even":
+        rule = "the whole number nearest to u / threshold, of two the even one"
+    else:
+        rule = f"k where u / threshold {compare} k, -k where -u / threshold {compare} k"
+    return f"Gives {levels.low}..{levels.high} a step: {rule}."
 
 
 # --- what lies between neurons -------------------------------------------------------------

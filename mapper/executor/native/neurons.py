@@ -75,8 +75,10 @@ class NeuronTables:
         """Return arrays for the results of steps, samples, rows and columns ``leading``."""
         channels = layout(self.op.x.shape)[0]
         shape, fires = (*leading, channels), self.op.spike is not None
+        packed = fires and self.op.levels.is_spike
         return NeuronResults(
-            spikes=np.zeros((*leading, words(channels)), np.uint64) if fires else None,
+            spikes=np.zeros((*leading, words(channels)), np.uint64) if packed else None,
+            levels_out=np.empty(shape, np.int32) if fires and not packed else None,
             v_out=np.empty(shape, np.int32) if self.gives_membranes else None,
             i_out=np.empty(shape, np.int32) if self.gives_currents else None,
         )
@@ -117,14 +119,18 @@ class NeuronTables:
         found = {}
         if op.spike is not None and made.spikes is not None:
             found[op.spike.name] = Held(op.spike, packed=made.spikes[None])
-        for value, array in ((op.membrane_next, made.v_out), (op.current_next, made.i_out)):
+        more = (op.membrane_next, made.v_out), (op.current_next, made.i_out)
+        for value, array in ((op.spike, made.levels_out), *more):
             if value is not None and array is not None:
                 found[value.name] = Held(value, last=array)
         return found
 
 
 def _tables(op: IntegerNeuron, constants: Constants) -> tuple[dict[str, Array], bool]:
-    """Return every parameter for each channel, or for each neuron where one differs within."""
+    """Return every parameter for each channel, or for each neuron where one differs within.
+
+    Thresholds of several levels follow one another.
+    """
     wide = np.iinfo(np.int64)
     scalars: dict[str, Scalar] = {
         "bias": op.bias,
@@ -136,22 +142,23 @@ def _tables(op: IntegerNeuron, constants: Constants) -> tuple[dict[str, Array], 
         "input_factor": op.input_decay.multiplier,
     }
     values = {name: param(constants, scalar, INT64) for name, scalar in scalars.items()}
-    if op.strict and op.spike is not None:
-        values["threshold"] = values["threshold"] + 1
-    channels = layout(op.x.shape)[0]
+    thresholds = values.pop("threshold") + int(op.strict and op.spike is not None)
+    levels = [thresholds] if op.levels.is_spike else list(thresholds)
     per_position = len(op.x.shape) == 3 and any(
-        max(array.shape[-2:], default=1) > 1 for array in values.values() if array.ndim
+        max(array.shape[-2:], default=1) > 1 for array in (*values.values(), *levels) if array.ndim
     )
-    spread = {}
-    for name, array in values.items():
+
+    def spread(array: Array) -> Array:
+        channels = layout(op.x.shape)[0]
         if per_position:
-            full = np.broadcast_to(array, op.x.shape).transpose(1, 2, 0)
-        elif len(op.x.shape) == 3:
-            full = np.broadcast_to(array, (channels, 1, 1)).reshape(channels)
-        else:
-            full = np.broadcast_to(array, op.x.shape).reshape(channels)
-        spread[name] = np.ascontiguousarray(full)
-    return spread, per_position
+            return np.broadcast_to(array, op.x.shape).transpose(1, 2, 0)
+        full = (channels, 1, 1) if len(op.x.shape) == 3 else op.x.shape
+        return np.broadcast_to(array, full).reshape(channels)
+
+    tables = {name: np.ascontiguousarray(spread(array)) for name, array in values.items()}
+    thresholds = np.concatenate([spread(array) for array in levels])
+    tables["threshold"] = np.ascontiguousarray(thresholds)
+    return tables, per_position
 
 
 def _neurons(
@@ -186,6 +193,8 @@ def _neurons(
         imax=current.max,
         per_position=per_position,
         Nw=words(layout(op.x.shape)[0]),
+        levels=op.levels.thresholds,
+        least_level=op.levels.low,
         bias=tables["bias"],
         threshold=tables["threshold"],
         amount=tables["amount"],
@@ -201,6 +210,7 @@ def _fast_tables(op: IntegerNeuron, tables: dict[str, Array]) -> Array | None:
     """Return the tables of the 32-bit neuron, ``int32 [5, N]``; None where it is not exact."""
     shifts = op.decay.kind == "none" or (op.decay.kind, op.decay.rounding) == ("shift", "floor")
     plain = op.current is None and shifts and op.spike_phase == "same"
+    plain = plain and op.levels.is_spike
     if not plain or (op.reset.kind != "none" and op.reset.phase != "same"):
         return None
     assert isinstance(op.membrane.type, IntType)

@@ -66,6 +66,7 @@ class NativeExecutor:
         neurons = [op for op in graph.ops if isinstance(op, IntegerNeuron)]
         self._octets = _held_octets(graph)
         self._spikes = {op.spike.name for op in neurons if op.spike is not None}
+        self._kept_packed = {op.spike.name for op in neurons if op.spike and op.levels.is_spike}
 
     def again(self, graph: Graph) -> "NativeExecutor":
         """Return an executor of another die of the same build.
@@ -102,7 +103,7 @@ class NativeExecutor:
     def run_packed(self, inputs: Mapping[str, Array]) -> Traced:
         """Run, and keep watched spikes as they are packed between layers: nothing is counted."""
         own, values = {value.name for value in self.graph.outputs}, self.plan.outputs
-        spikes: _Record = {name: [] for name in self.watch if name in self._spikes}
+        spikes: _Record = {name: [] for name in self.watch if name in self._kept_packed}
         outputs: _Record = {name: [] for name in values if name in own or name not in spikes}
         for env in self._parts(inputs, {}, None, None):
             for name, parts in spikes.items():

@@ -74,10 +74,10 @@ def neuron_code(
     assert isinstance(op.membrane.type, IntType)
     write = _Writer(constants, keys, op.membrane.type)
     _drive(op, write)
-    reached = f"{'>' if op.strict else '>='} {write.number('threshold', op.threshold)}"
+    threshold = write.number("threshold", op.threshold)
     amount = write.number("amount", op.reset.amount) if op.reset.kind != "none" else ""
-    _integrate(op, write, reached, amount)
-    _fire(op, write, reached, amount)
+    _integrate(op, write, threshold, amount)
+    _fire(op, write, threshold, amount)
 
     spike = "late" if op.spike_phase == "next" else "spike"
     given = ((op.spike, f"{spike}.astype(np.int64)"), (op.membrane_next, "u"), (op.current, "i"))
@@ -104,28 +104,41 @@ def _drive(op: IntegerNeuron, write: _Writer) -> None:
     write.lines.append(f"drive = {write.leaked('input_factor', op.input_decay, 'i')}")
 
 
-def _integrate(op: IntegerNeuron, write: _Writer, reached: str, amount: str) -> None:
+def _fired(op: IntegerNeuron, membrane: str, threshold: str) -> str:
+    """Return whether a membrane fires, or its level where a neuron has several."""
+    compare = ">" if op.strict else ">="
+    if op.levels.is_spike:
+        return f"{membrane} {compare} {threshold}"
+    return f"sum((({membrane}) {compare} t for t in {threshold}), start={op.levels.low})"
+
+
+def _taken(op: IntegerNeuron, spike: str, amount: str) -> str:
+    """Return what spikes subtract."""
+    return f"np.where({spike}, {amount}, 0)" if op.levels.is_spike else f"{spike} * {amount}"
+
+
+def _integrate(op: IntegerNeuron, write: _Writer, threshold: str, amount: str) -> None:
     if op.reset.phase != "same" or op.spike_phase == "next":
-        write.lines.append(f"late = v {reached}")
+        write.lines.append(f"late = {_fired(op, 'v', threshold)}")
     if op.reset.kind == "value" and op.reset.phase == "next":
         write.lines.append(f"v = np.where(late, {amount}, v)")
     write.lines.append(f"u = {write.leaked('factor', op.decay, 'v')} + drive")
     if op.reset.kind == "subtract" and op.reset.phase == "next":
-        write.lines.append(f"u = u - np.where(late, {amount}, 0)")
+        write.lines.append(f"u = u - {_taken(op, 'late', amount)}")
     if op.reset.phase == "late":
         write.lines.append(f"u = np.where(late, {amount}, u)")
     write.saturate("u", write.state)
 
 
-def _fire(op: IntegerNeuron, write: _Writer, reached: str, amount: str) -> None:
+def _fire(op: IntegerNeuron, write: _Writer, threshold: str, amount: str) -> None:
     resets_now = op.reset.kind != "none" and op.reset.phase in ("same", "guarded")
     if op.spike is not None and (resets_now or op.spike_phase == "same"):
-        firing = f"u - np.where(late, {amount}, 0)" if op.reset.phase == "guarded" else "u"
-        write.lines.append(f"spike = {firing} {reached}")
+        firing = f"u - {_taken(op, 'late', amount)}" if op.reset.phase == "guarded" else "u"
+        write.lines.append(f"spike = {_fired(op, firing, threshold)}")
     if op.reset.kind == "value" and op.reset.phase == "same":
         write.lines.append(f"u = np.where(spike, {amount}, u)")
     if op.reset.kind == "subtract" and resets_now:
-        write.lines.append(f"u = u - np.where(spike, {amount}, 0)")
+        write.lines.append(f"u = u - {_taken(op, 'spike', amount)}")
     if op.floor is not None:
         write.lines.append(f"u = np.maximum(u, {write.number('floor', op.floor)})")
     if op.floor is not None or resets_now:
@@ -137,4 +150,5 @@ def _summary(op: IntegerNeuron, state: IntType) -> str:
     fraction = f" with {op.fraction_bits} fraction bits" if op.fraction_bits else ""
     reset = "" if op.reset.kind == "none" else f", reset: {op.reset.kind}"
     when = f" ({op.reset.phase})" if reset and op.reset.phase != "same" else ""
-    return f"{kind} of {state}{fraction}{reset}{when}."
+    levels = "" if op.levels.is_spike else f", {op.levels.low}..{op.levels.high} a step"
+    return f"{kind} of {state}{fraction}{levels}{reset}{when}."

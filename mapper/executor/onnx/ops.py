@@ -8,7 +8,7 @@ import numpy as np
 
 from mapper.diagnostics import refuse
 from mapper.executor.onnx import grids, layers, readouts
-from mapper.executor.onnx.neurons import Levels, fire_and_reset
+from mapper.executor.onnx.neurons import Compared, fire_and_reset
 from mapper.executor.onnx.nodes import Nodes
 from mapper.executor.onnx.noise import noisy
 from mapper.ir import bounds
@@ -271,14 +271,24 @@ def _neuron(at: Lowering, op: IntegerNeuron) -> list[str]:
     def saturate(u: str) -> str:
         return n.clip(u, state.min, state.max)
 
-    levels = Levels(
-        threshold=at.parameter(op.threshold, state),
+    compared = Compared(
+        threshold=_threshold(at, op, state),
         amount=at.parameter(op.reset.amount, state),
         zero=n.number(0),
         floor="" if op.floor is None else at.parameter(op.floor, state),
     )
-    spike, u = fire_and_reset(n, op, v, integrate, saturate, levels)
+    spike, u = fire_and_reset(n, op, v, integrate, saturate, compared)
     return [*([] if op.spike is None else [n.cast(spike, np.int64)]), u, *results]
+
+
+def _threshold(at: Lowering, op: IntegerNeuron, state: IntType) -> str:
+    """Return what a membrane is compared with; of levels ``[levels - 1, 1, ...]``."""
+    if op.levels.is_spike:
+        return at.parameter(op.threshold, state)
+    table = param(at.constants, op.threshold, state)
+    missing = len(op.x.shape) - (table.ndim - 1)
+    lead = (len(table), *(1 for _ in range(missing + 1)))  # the batch axis, and what broadcasts
+    return at.nodes.array(table.reshape(*lead, *table.shape[1:]))
 
 
 def _decayed(at: Lowering, decay: Decay, v: str) -> str:

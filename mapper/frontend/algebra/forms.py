@@ -82,6 +82,17 @@ class Fires(Atom):
 
 
 @dataclass(frozen=True, eq=False, repr=False, slots=True, kw_only=True)
+class Counts(Fires):
+    """``level`` rounded toward zero, or to the ``nearest`` (ties to even), in ``low .. high``."""
+
+    low: int
+    high: int
+    nearest: bool
+    above: Fires | None = None
+    """The same from 0 on, where numbers below it are counted."""
+
+
+@dataclass(frozen=True, eq=False, repr=False, slots=True, kw_only=True)
 class Clamp(Atom):
     """``max(inside, bound)``."""
 
@@ -246,9 +257,24 @@ def _without_implied(product: Monomial) -> Monomial:
     fires = [atom for atom in product if isinstance(atom, Fires)]
     if len(fires) < 2:
         return product
+    for counted in (atom for atom in fires if isinstance(atom, Counts)):
+        told = {atom for atom in fires if atom.is_spike and _tells_sign(atom, counted)}
+        kept = counted if counted.low == 0 else counted.above
+        if told and kept is not None:
+            return _without_implied(product - told - {counted} | {kept})
     passed = {key_of(atom.level) for atom in fires if atom.strict}
     implied = [a for a in fires if not a.strict and key_of(a.level) in passed]
     return product.difference(implied)
+
+
+def _tells_sign(event: Fires, count: Counts) -> bool:
+    """Say whether an event is on where a count is above 0, and off where it is below."""
+    pivot = next((m for m in count.level.terms if m != ONE), ONE)
+    if pivot not in event.level.terms or event.level.shape != count.level.shape:
+        return False
+    factor = event.level.terms[pivot] / count.level.terms[pivot]
+    rest = subtract(event.level, scale(count.level, factor))
+    return bool(np.all(factor > 0)) and rest.is_constant and not np.any(rest.constant)
 
 
 def choose(condition: Form, yes: Form, no: Form) -> Form:
@@ -335,7 +361,7 @@ def substitute(form: Form, replacements: Mapping[Atom, Form]) -> Form:
 
 
 def evaluate(form: Form, values: Mapping[Atom, Array]) -> Array:
-    """Compute a form in double precision from an array per atom (any shape of its size)."""
+    """Compute a form in double precision from an array for each atom, of any shape."""
     total = np.zeros(form.shape)
     for monomial, coefficient in form.terms.items():
         term = np.broadcast_to(coefficient, form.shape)

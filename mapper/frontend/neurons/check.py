@@ -15,6 +15,7 @@ from mapper.diagnostics import MappingError, refuse
 from mapper.frontend.algebra import forms
 from mapper.frontend.algebra.forms import Atom, Fires, Form
 from mapper.frontend.neurons.fit import Fitted
+from mapper.frontend.neurons.resets import Firing
 from mapper.frontend.neurons.states import Dynamics
 from mapper.frontend.onnx.constants import Constant
 from mapper.frontend.onnx.operators import operator_of
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from onnx.reference import ReferenceEvaluator
 
 ROUNDS = 3
+_LEVELS = 8
+"""Levels above 0 that random membranes reach."""
 POINTS = 1000
 """At least as many as this, over all rounds."""
 TOLERANCE = 2e-5
@@ -58,10 +61,11 @@ def _check(
     if neuron.firing is not None:  # a comparison the other way round says "does not fire"
         event = neuron.firing.event
         spike = {**point.values, event: actual.pop(event.tensor)}
-        for tensor in _telling(event, trace):
-            actual[tensor] = forms.evaluate(trace.form(tensor), spike).reshape(neuron.shape)
-    unsure = np.zeros(neuron.shape, dtype=bool)
-    if not point.tie:
+        for tensor in _telling(neuron, trace):
+            told = neuron.heard(trace.form(tensor))
+            actual[tensor] = forms.evaluate(told, spike).reshape(neuron.shape)
+    unsure = point.unsure
+    if unsure is None:
         unsure = _unsure(neuron, op, constants, point)
     for name, value in actual.items():
         reference = expected[name].astype(np.float64).reshape(neuron.shape)
@@ -70,14 +74,19 @@ def _check(
             raise _disagreement(neuron)
 
 
-def _telling(event: Fires, trace: Trace) -> list[str]:
+def _telling(neuron: Fitted, trace: Trace) -> list[str]:
     """Return a tensor of the model that depends on a comparison alone, where there is one."""
+    assert neuron.firing is not None
+    event = neuron.firing.event
     names = (event.tensor, *trace.interior)
-    return next(([n] for n in names if n in trace.tensors and _is_of(trace.form(n), event)), [])
+    return next(([n] for n in names if n in trace.tensors and _tells(neuron, trace.form(n))), [])
 
 
-def _is_of(form: Form, event: Fires) -> bool:
-    return form.atoms() == [event]
+def _tells(neuron: Fitted, form: Form) -> bool:
+    assert neuron.firing is not None
+    if not neuron.events.issuperset(form.atoms()):
+        return False
+    return neuron.heard(form).atoms() == [neuron.firing.event]
 
 
 def _disagreement(neuron: Fitted) -> MappingError:
@@ -108,7 +117,8 @@ def _unsure(neuron: Fitted, op: Neuron, constants: Constants, point: "_Point") -
     if neuron.firing is None:
         return unsure
     threshold = param(constants, op.threshold, FLOAT)
-    margin = 1e-5 * (1.0 + np.abs(threshold))
+    margin = np.asarray(1e-5 * (1.0 + np.abs(threshold)), np.float64)
+    margin = margin / max(1, op.levels.high)  # it moves the highest level as often
     results = []
     for near in (threshold - margin, threshold + margin):
         moved = replace(op, threshold=Const("near"))
@@ -125,7 +135,8 @@ def _unsure(neuron: Fitted, op: Neuron, constants: Constants, point: "_Point") -
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
 class _Point:
     values: Values
-    tie: bool = False
+    unsure: Array | None = None
+    """Where rounding decides, ``[*shape]``; to be found out where None. Of ties it is known."""
 
 
 def _points(neuron: Fitted, atoms: tuple[Atom, ...]) -> Iterator[_Point]:
@@ -133,20 +144,36 @@ def _points(neuron: Fitted, atoms: tuple[Atom, ...]) -> Iterator[_Point]:
     threshold = np.ones(()) if neuron.firing is None else neuron.firing.threshold
     size = int(np.prod(neuron.shape))
     reach = 2.0 * max(float(np.abs(threshold).max()), float(np.abs(neuron.amount).max()), 0.1)
+    if neuron.firing is not None:
+        reach *= (1 + min(neuron.firing.levels.high, _LEVELS)) / 2
     for _ in range(max(ROUNDS, -(-POINTS // size))):
         values = {atom: _random(atom, size, reach, rng) for atom in atoms}
         yield _Point(values=_possible(values, neuron))
     if neuron.firing is None:
         return
-    at = np.broadcast_to(threshold, neuron.shape).astype(np.float32).reshape(-1)
-    values = {atom: np.zeros(size) for atom in atoms}
+    for start in _starts(neuron.firing):
+        yield from _ties(neuron, threshold, start, {atom: np.zeros(size) for atom in atoms})
+
+
+def _starts(firing: Firing) -> list[float]:
+    """Return where levels begin, in thresholds; of many the lowest and the highest."""
+    starts = [start for start, _ in firing.levels.starts(firing.strict)]
+    return starts if len(starts) <= 2 * _LEVELS else [*starts[:_LEVELS], *starts[-_LEVELS:]]
+
+
+def _ties(neuron: Fitted, threshold: Array, start: float, values: Values) -> Iterator[_Point]:
+    """Yield membranes exactly where a level begins, where single precision has such a number."""
+    wanted = np.broadcast_to(threshold.astype(np.float32), neuron.shape).astype(np.float64) * start
+    at = wanted.astype(np.float32)
+    unsure = at.astype(np.float64) != wanted
+    at = at.reshape(-1)
     if neuron.reset_phase != "same" or neuron.spike_phase == "next":
         tied = _possible({**values, neuron.membrane.read: at}, neuron)
-        yield _Point(values=tied, tie=True)
+        yield _Point(values=tied, unsure=unsure)
     only, gains = neuron.drive.alias, neuron.gains
     plain = np.all(gains.gain == 1) and np.all(gains.bias == 0) and neuron.current is None
     if only is not None and plain and neuron.spike_phase == "same":
-        yield _Point(values=_possible({**values, only: at}, neuron), tie=True)
+        yield _Point(values=_possible({**values, only: at}, neuron), unsure=unsure)
 
 
 def _possible(values: Values, neuron: Fitted) -> Values:
@@ -159,8 +186,8 @@ def _possible(values: Values, neuron: Fitted) -> Values:
     for echo, firing in neuron.echoes.items():
         threshold = np.broadcast_to(firing.threshold, neuron.shape).reshape(-1)
         v = values[membrane].astype(np.float32)
-        level = v - threshold.astype(np.float32)
-        values = {**values, echo: (level > 0 if firing.strict else level >= 0).astype(np.float64)}
+        held = replace(firing, threshold=threshold.astype(np.float32))
+        values = {**values, echo: held.fired_at(v).astype(np.float64)}
     return values
 
 
@@ -205,7 +232,7 @@ def _region_of(neuron: Fitted, trace: Trace) -> _Region:
 
     outputs = [pair.output for pair in neuron.pairs]
     if neuron.firing is not None:
-        outputs.extend(_telling(neuron.firing.event, trace))
+        outputs.extend(_telling(neuron, trace))
     nodes, leaves, constants = _cut(outputs, neuron, trace)
     ports = [helper.make_tensor_value_info(n, TensorProto.FLOAT, None) for n in leaves]
     results = [helper.make_tensor_value_info(n, TensorProto.FLOAT, None) for n in outputs]

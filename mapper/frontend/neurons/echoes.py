@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mapper.frontend.algebra import forms
-from mapper.frontend.algebra.forms import Form, Input
+from mapper.frontend.algebra.forms import Counts, Form, Input
 from mapper.frontend.onnx.layers import Layer
 from mapper.frontend.onnx.trace import Trace
 
@@ -26,11 +26,17 @@ class Echo:
 def candidates(output: str, trace: Trace) -> list[str]:
     """Return the inputs from which elementwise nodes compute an output of the same shape."""
     form = trace.form(output)
-    if forms.of_spikes(form):
+    if is_spiking(form) or form.is_constant:
         return []
     if trace.fed_back:
         return [trace.fed_back[output]] if output in trace.fed_back else []
-    reached = {atom.name for atom in forms.depends_on(form) if isinstance(atom, Input)}
+    rounded = [atom.level for atom in form.atoms() if isinstance(atom, Counts)]
+    reached = {
+        atom.name
+        for each in (form, *rounded)
+        for atom in forms.depends_on(each)
+        if isinstance(atom, Input)
+    }
     return [n for n in trace.inputs if n in reached and trace.shapes[n] == form.shape]
 
 
@@ -127,6 +133,9 @@ def _spikes(trace: Trace) -> list[str]:
 
 
 def is_spiking(form: Form) -> bool:
+    """Say whether a form is what neurons give: spikes, or how many of them."""
+    if isinstance(form.alias, Counts):
+        return True
     return not form.is_constant and forms.of_spikes(form)
 
 

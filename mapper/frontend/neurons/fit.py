@@ -23,6 +23,7 @@ from mapper.frontend.algebra.forms import (
     Opaque,
     Shape,
 )
+from mapper.frontend.neurons.levels import joint_of
 from mapper.frontend.neurons.resets import (
     Firing,
     UnfitError,
@@ -76,11 +77,19 @@ class Fitted:
     floor: Array | None
     events: frozenset[Fires]
     """Comparisons that are this neuron's."""
+    told: Mapping[Atom, Form]
+    """Some of them in terms of others, which say more."""
     echoes: Mapping[Atom, Firing]
     """Inputs that hold its own spike of the step before, read off the old membrane instead."""
     starts_below: bool
     """Read for membranes that do not start where they would fire."""
     loc: str
+
+    def heard(self, form: Form) -> Form:
+        """Return a form of this neuron's comparisons in terms of what it gives."""
+        return forms.substitute(
+            form, {a: forms.reshape(f, form.shape) for a, f in self.told.items()}
+        )
 
     @property
     def pairs(self) -> list[Pair]:
@@ -110,12 +119,17 @@ def fit(
     update, floor = _without_clamp(membrane.form)
     levels = {c: _without_clamps(forms.reshape(c.level, shape)) for c in own}
     seen = read_comparisons(update, membrane.read, levels, echoes, used)
-    rule = reset_of(seen.update, membrane.read, seen.levels)
-    firings = all_firings(seen.levels, rule, membrane.read)
+    joint = joint_of(seen.update, membrane.read, seen.levels)
+    if joint is None:
+        rule = reset_of(seen.update, membrane.read, seen.levels)
+        firings = all_firings(seen.levels, rule, membrane.read)
+        spoken = [f for f in firings if f.event in used]
+    else:
+        rule, firings = joint.rule, [joint.firing]
+        spoken = firings if used.intersection(own) else []
     drive, gains = _drive(rule.rest, membrane, current)
     if not drive.terms:
         raise UnfitError("nothing drives it")
-    spoken = [f for f in firings if f.event in used]
     firing = next(iter(spoken or firings), None)
     return Fitted(
         shape=shape,
@@ -130,7 +144,8 @@ def fit(
         reset_phase=rule.phase,
         spike_phase=spike_phase(spoken),
         floor=floor,
-        events=frozenset(own),
+        events=frozenset([*own, *(f.event for f in spoken)]),
+        told={} if joint is None else joint.told,
         echoes=seen.echoes,
         starts_below=seen.starts_below,
         loc=firing.event.loc if firing else membrane.read.loc,

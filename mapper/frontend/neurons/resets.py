@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mapper.frontend.algebra import forms
-from mapper.frontend.algebra.forms import ONE, Atom, Fires, Form, Input, Monomial
+from mapper.frontend.algebra.forms import ONE, Atom, Counts, Fires, Form, Input, Monomial
 from mapper.frontend.onnx.refusals import ONE_SPIKE_HELP
 from mapper.ir.core import Array
+from mapper.ir.levels import MOST_SPIKES, ONE_TRAINED_SPIKE, RoundedLevels, Rounding
 from mapper.ir.neurons import Phase, ResetKind, ResetPhase
 
 TOLERANCE = 1e-6
@@ -34,14 +35,28 @@ class Firing:
     threshold: Array
     strict: bool
     phase: Phase
+    levels: RoundedLevels = ONE_TRAINED_SPIKE
 
     def same_as(self, other: "Firing") -> bool:
-        return self.strict == other.strict and _close(self.threshold, other.threshold)
+        alike = (self.strict, self.levels) == (other.strict, other.levels)
+        return alike and close(self.threshold, other.threshold)
+
+    def fired_at(self, membrane: Array) -> Array:
+        """Return what neurons give at this membrane, which broadcasts to the threshold."""
+        if not self.levels.is_spike:
+            return self.levels.of(membrane / self.threshold, self.strict)
+        reached = membrane > self.threshold if self.strict else membrane >= self.threshold
+        return np.asarray(reached).astype(np.int64)
 
     def is_quiet_at(self, membrane: Array) -> bool:
         """Say whether no neuron fires at this membrane."""
-        quiet = membrane <= self.threshold if self.strict else membrane < self.threshold
-        return bool(np.all(quiet))
+        return not np.any(self.fired_at(membrane))
+
+    def compared(self, membrane: Form) -> Form:
+        """Return what its event compares with zero, or rounds, of another membrane."""
+        if self.levels.is_spike:
+            return forms.subtract(membrane, forms.of_array(self.threshold))
+        return forms.scale(membrane, 1.0 / self.threshold)
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -56,6 +71,9 @@ class ResetRule:
     rest: Form
     """The membrane where no reset happens."""
     phase: ResetPhase = "same"
+
+    def changed(self, kind: ResetKind, amount: Array) -> "ResetRule":
+        return replace(self, kind=kind, amount=amount)
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -92,7 +110,7 @@ def _heard(update: Form, read: Input, levels: Levels, echoes: Mapping[Atom, Fire
         firing = read_firing(event, levels[event], update, read, "same")
         if firing is None or not (gates or takes):
             continue
-        old = forms.subtract(forms.of_atom(read, update.shape), forms.of_array(firing.threshold))
+        old = firing.compared(forms.of_atom(read, update.shape))
         again = replace(event, level=old, order=forms.next_order())
         replacement: dict[Atom, Form] = {echo: forms.of_atom(again, update.shape)}
         seen = {e: forms.substitute(level, replacement) for e, level in levels.items()}
@@ -183,7 +201,7 @@ def _guarded_reset(
     if before is None or now is None or harder is None or not now.same_as(before):
         return None
     rule = _immediate_reset(rest, fired, now)
-    if rule.kind != "subtract" or not _close(harder.threshold - now.threshold, rule.amount):
+    if rule.kind != "subtract" or not close(harder.threshold - now.threshold, rule.amount):
         return None
     return replace(rule, phase="guarded")
 
@@ -225,7 +243,10 @@ def all_firings(levels: Levels, rule: ResetRule, read: Input) -> list[Firing]:
 def read_firing(
     event: Fires, level: Form, target: Form, read: Input, phase: Phase
 ) -> Firing | None:
-    """Read ``level > 0`` as a threshold on ``target``, where one is a multiple of the other."""
+    """Read ``level > 0`` as a threshold on ``target``, where one is a multiple of the other.
+
+    What a count rounds has to be such a multiple, with nothing beside it.
+    """
     pivot: Monomial = frozenset([read])
     if pivot not in target.terms:
         pivot = next((m for m in target.terms if m != ONE), ONE)
@@ -236,8 +257,27 @@ def read_firing(
     rest = forms.subtract(level, forms.scale(target, factor))
     if not np.all(factor > 0) or not is_constant(rest, level):
         return None
+    if isinstance(event, Counts):
+        if np.any(np.abs(rest.constant) > TOLERANCE):
+            return None  # rounded with a fraction of a spike before it
+        return Firing(
+            event=event,
+            threshold=forms.compress(np.asarray(1.0 / factor)),
+            strict=event.strict,
+            phase=phase,
+            levels=levels_of(event),
+        )
     threshold = forms.compress(np.asarray(-rest.constant / factor))
     return Firing(event=event, threshold=threshold, strict=event.strict, phase=phase)
+
+
+def levels_of(count: Counts) -> RoundedLevels:
+    """Return the levels of a count; one without limits has as many as a neuron may have."""
+    low, high = count.low, count.high
+    if high - low > MOST_SPIKES:
+        low, high = -(MOST_SPIKES // 2), MOST_SPIKES // 2
+    rounding: Rounding = "half-even" if count.nearest else "toward-zero"
+    return RoundedLevels(low=low, high=high, rounding=rounding)
 
 
 def spike_phase(spoken: Iterable[Firing]) -> Phase:
@@ -256,6 +296,8 @@ def _other_level(level: Form, membrane: Form, read: Input) -> str:
         return f"what it compares is a sum of states ({', '.join(foreign)}), not one membrane"
     if foreign:
         return f"its threshold depends on {foreign[0]!r} (adaptive or refractory)"
+    if any(isinstance(a, Counts) for a in (*extra, *membrane.atoms())):
+        return "what it rounds is not its membrane potential"
     if any(isinstance(a, Fires) for a in extra):
         return "it fires after a delayed reset, but resets at once"
     return "what it compares is not its membrane potential"
@@ -276,6 +318,7 @@ def is_constant(form: Form, like: Form) -> bool:
     )
 
 
-def _close(a: Array, b: Array) -> bool:
+def close(a: Array, b: Array) -> bool:
+    """Say whether parameters are the same but for rounding."""
     scale = np.maximum(np.abs(a), np.abs(b))
     return bool(np.all(np.abs(a - b) <= TOLERANCE * np.maximum(scale, 1e-12)))

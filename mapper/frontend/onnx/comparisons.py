@@ -3,8 +3,18 @@
 import numpy as np
 
 from mapper.frontend.algebra import forms
-from mapper.frontend.algebra.forms import Fires, Form, Input, Shape, of_array
-from mapper.ir.core import SPIKE
+from mapper.frontend.algebra.forms import (
+    Atom,
+    Counts,
+    Fires,
+    Form,
+    Input,
+    NotAffineError,
+    Shape,
+    of_array,
+)
+from mapper.ir.core import SPIKE, IntType
+from mapper.ir.levels import Rounding, start_of
 
 
 class Comparisons:
@@ -26,6 +36,8 @@ class Comparisons:
         """
         if forms.of_spikes(level):
             return forms.of_function(lambda v: v > 0 if strict else v >= 0, [level])
+        if isinstance(count := _count_in(level), Counts):
+            return self._count_above(count, level, strict, loc)
         if _falls(level):
             above = self.above_zero(
                 forms.negate(level), not strict, name=name, shape=shape, loc=loc
@@ -46,6 +58,82 @@ class Comparisons:
             self._by_key[key] = fires
             self.all.append(fires)
         return forms.of_atom(fires, level.shape)
+
+    def _count_above(self, count: Counts, level: Form, strict: bool, loc: str) -> Form:
+        """Compare a count with a number: its level reaches, or passes, where the count begins."""
+        factor, offset = level.coefficient(count), level.constant
+        if np.all(factor < 0):
+            above = self._count_above(count, forms.negate(level), not strict, loc)
+            return forms.subtract(of_array(np.ones(())), above)
+        bound = -offset / factor
+        least = np.floor(bound) + 1 if strict else np.ceil(bound)
+        if least.ndim or not np.all(factor > 0):
+            raise NotAffineError("compares counts with a number for each neuron")
+        if not count.low < least <= count.high:
+            return Form(level.shape, {forms.ONE: np.asarray(float(least <= count.low))})
+        rounding: Rounding = "half-even" if count.nearest else "toward-zero"
+        start, past = start_of(int(least), rounding, strict=False)
+        reached = forms.subtract(
+            forms.reshape(count.level, level.shape), of_array(np.asarray(start))
+        )
+        name = f"{count.tensor}.reaches.{int(least)}"  # of no tensor that there is
+        return self.above_zero(reached, past, name=name, shape=count.shape, loc=loc)
+
+    def counted(
+        self,
+        level: Form,
+        ends: tuple[int, int],
+        nearest: bool,
+        *,
+        name: str,
+        shape: Shape,
+        loc: str,
+    ) -> Form:
+        """Return the form of ``level`` rounded to a whole number, within ``ends``.
+
+        Args:
+            level: What is rounded.
+            ends: The lowest and the highest number.
+            nearest: To the nearest, of two to the even one; toward zero else.
+            name: The model's tensor that holds the number.
+            shape: Of ``level``, without the batch axis.
+            loc: The node that rounds.
+        """
+        low, high = ends
+        if low == high == 0:
+            return Form(level.shape, {})
+        if ends == (0, 1):
+            half = forms.subtract(level, of_array(np.asarray(0.5 if nearest else 1.0)))
+            return self.above_zero(half, nearest, name=name, shape=shape, loc=loc)
+        key = (forms.key_of(level), *ends, nearest)
+        count = self._by_key.get(key)
+        if not isinstance(count, Counts):
+            above = None
+            if low < 0 < high:
+                held = self.counted(level, (0, high), nearest, name=name, shape=shape, loc=loc)
+                above = held.alias if isinstance(held.alias, Fires) else None
+            count = Counts(
+                name=name,
+                shape=shape,
+                type=IntType.spanning(*ends),
+                loc=loc,
+                level=level,
+                strict=False,
+                tensor=name,
+                low=low,
+                high=high,
+                nearest=nearest,
+                above=above,
+            )
+            self._by_key[key] = count
+            self.all.append(count)
+        return forms.of_atom(count, level.shape)
+
+
+def _count_in(level: Form) -> Atom | None:
+    """Return the count that a level is a multiple of, but for a constant."""
+    (monomial, *more) = [m for m in level.terms if m != forms.ONE] or [forms.ONE]
+    return next(iter(monomial)) if not more and len(monomial) == 1 else None
 
 
 def _falls(level: Form) -> bool:

@@ -11,10 +11,10 @@ import numpy as np
 from onnx import TensorProto
 
 from mapper.frontend.algebra import forms
-from mapper.frontend.algebra.forms import Clamp, Fires, Form, NotAffineError, of_array
+from mapper.frontend.algebra.forms import Clamp, Counts, Fires, Form, NotAffineError, of_array
+from mapper.frontend.onnx import counting
 from mapper.frontend.onnx.constants import Constant
 from mapper.frontend.onnx.node import Node, Tensor
-from mapper.frontend.onnx.refusals import ONE_SPIKE_HELP
 from mapper.ir.core import Array
 
 FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE)
@@ -154,17 +154,23 @@ def _is_sign_of(factor: Form, size: Form) -> bool:
 
 def absolute(node: Node) -> Form:
     x = node.form(0)
-    return x if forms.is_at_least_zero(x) else forms.of_function(np.abs, [x])
+    if forms.is_at_least_zero(x):
+        return x
+    return forms.of_function(np.abs, [x]) if forms.of_spikes(x) else counting.magnitude(node, x)
 
 
-def rounded(function: Callable[..., Array]) -> ElementRule:
+def rounded(
+    function: Callable[..., Array], of_analogue: Callable[[Node, Form], Form] | None = None
+) -> ElementRule:
     def rule(node: Node) -> Form:
         x = node.form(0)
         if forms.is_whole(x):
             return x
         if forms.of_spikes(x):
             return forms.of_function(function, [x])
-        raise NotAffineError("rounds an analogue value")
+        if of_analogue is None:
+            raise NotAffineError("rounds an analogue value")
+        return of_analogue(node, x)
 
     return rule
 
@@ -178,16 +184,21 @@ def cast(node: Node) -> Form:
     if target in HALVES and not forms.is_whole(x):
         raise NotAffineError("rounds to half precision")
     if target in FLOATS or forms.is_whole(x):
-        if target == TensorProto.BOOL and not forms.is_binary(x):
-            return forms.of_function(lambda v: v != 0, [x])
-        return x
+        return _not_zero(node, x) if target == TensorProto.BOOL else x
     if target == TensorProto.BOOL:
-        return forms.of_function(lambda v: v != 0, [x])
+        return _not_zero(node, x)
     if not forms.of_spikes(x):
-        raise NotAffineError(
-            "makes an integer of an analogue value (several spikes a step)", help=ONE_SPIKE_HELP
-        )
+        return counting.toward_zero(node, x)
     return forms.of_function(np.trunc, [x])
+
+
+def _not_zero(node: Node, x: Form) -> Form:
+    if forms.is_binary(x):
+        return x
+    if forms.of_spikes(x) or not isinstance(x.alias, Counts):
+        return forms.of_function(lambda v: v != 0, [x])
+    below = forms.subtract(of_array(np.ones(())), node.above_zero(x, False))
+    return forms.add(node.above_zero(x, True), below)
 
 
 def cast_like(node: Node) -> Tensor:
@@ -243,6 +254,8 @@ def at_least(x: Form, bound: Form, node: Node) -> Form:
         return forms.of_function(np.maximum, [x, bound])
     if forms.is_at_least_zero(x) and np.all(bound.constant <= 0):
         return x
+    if (count := counting.narrowed(node, x, bound.constant)) is not None:
+        return count
     shape = forms.joint_shape(x, bound)
     clamp = Clamp(
         name=node.name,

@@ -15,7 +15,8 @@ from mapper.frontend.onnx.trace import Trace
 from mapper.frontend.write.names import unit_names, unused, with_weights_named
 from mapper.frontend.write.plan import Plan
 from mapper.frontend.write.writer import OpWriter
-from mapper.ir.core import FLOAT, SPIKE, Array, Graph, Scalar, State, Type, Value
+from mapper.ir.core import FLOAT, Array, Graph, Scalar, State, Type, Value
+from mapper.ir.levels import RoundedLevels
 from mapper.ir.network import Scale
 from mapper.ir.neurons import Neuron, Reset
 
@@ -132,7 +133,7 @@ class _Builder:
         for neuron in self.dynamics.neurons:
             if neuron in self.plan.remembered:
                 spike = self.plan.spikes[neuron]
-                self.out.values[spike] = self.out.fresh(spike.name, SPIKE, spike.shape)
+                self.out.values[spike] = self.out.fresh(spike.name, spike.type, spike.shape)
 
     # --- ops -------------------------------------------------------------------------------
 
@@ -184,6 +185,7 @@ class _Builder:
                 current_gain=number("current_gain", gains.current_gain),
                 threshold=1.0 if firing is None else number("threshold", firing.threshold),
                 strict=False if firing is None else firing.strict,
+                levels=RoundedLevels() if firing is None else firing.levels,
                 reset=Reset(
                     kind=neuron.reset,
                     amount=number("reset", neuron.amount) if neuron.reset != "none" else 0,
@@ -202,12 +204,12 @@ class _Builder:
         atom, place = self.plan.spikes[neuron], self.readable.get(neuron.firing.event)
         if neuron not in self.plan.remembered:
             name = self.called[neuron].of_value("", atom.name)
-            spike = self._new(atom, SPIKE, atom.shape, name)
+            spike = self._new(atom, atom.type, atom.shape, name)
             self.located |= {} if place is None else {spike.name: place}
             return spike
         read = self.out.values[atom]
         self.located |= {} if place is None else {read.name: place}
-        spike = self.out.fresh(f"{read.name}.next", SPIKE, read.shape)
+        spike = self.out.fresh(f"{read.name}.next", read.type, read.shape)
         self.memories.append(State(read=read, next=spike.name))
         return spike
 

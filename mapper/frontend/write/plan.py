@@ -5,13 +5,12 @@ from graphlib import CycleError, TopologicalSorter
 
 from mapper.diagnostics import MappingError, refuse
 from mapper.frontend.algebra import forms
-from mapper.frontend.algebra.forms import Atom, Form
+from mapper.frontend.algebra.forms import Atom, Fires, Form
 from mapper.frontend.neurons.fit import Fitted
 from mapper.frontend.neurons.states import Dynamics, expressed
 from mapper.frontend.onnx.layers import Layer
 from mapper.frontend.onnx.trace import Trace
 from mapper.frontend.write.writer import refuse_nameless
-from mapper.ir.core import SPIKE
 
 Unit = Layer | Fitted
 
@@ -24,8 +23,8 @@ class Plan:
         self.dynamics = dynamics
         self.pairs = dynamics.pairs
         self.spikes = {n: _spike_of(n) for n in dynamics.neurons if n.firing is not None}
-        self._events: dict[Atom, Atom] = {
-            event: spike for neuron, spike in self.spikes.items() for event in neuron.events
+        self._events: dict[Atom, Fitted] = {
+            event: neuron for neuron in self.spikes for event in neuron.events
         }
         self.written_by = {
             atom: neuron for neuron in dynamics.neurons for atom in self._results(neuron)
@@ -60,12 +59,18 @@ class Plan:
     def rewritten(self, form: Form) -> Form:
         """Say a form in terms of what neurons write: their spikes and next states."""
         known = expressed(form, self.pairs)
-        seen: dict[Atom, Form] = {
-            event: forms.of_atom(spike, form.shape)
-            for event in known.atoms()
-            if (spike := self._events.get(event)) is not None
-        }
-        return forms.substitute(known, seen)
+        for neuron in {self._events[a]: None for a in known.atoms() if a in self._events}:
+            assert neuron.firing is not None  # it has spikes
+            spike = forms.of_atom(self.spikes[neuron], form.shape)
+            known = neuron.heard(known)
+            if neuron.firing.levels.is_spike:
+                known = forms.substitute(known, dict.fromkeys(neuron.events, spike))
+                continue
+            known = forms.substitute(known, {neuron.firing.event: spike})
+            left = neuron.events.intersection(known.atoms())
+            if left:
+                raise _split(neuron, min(left, key=lambda atom: atom.order))
+        return known
 
     def _results(self, neuron: Fitted) -> Iterator[Atom]:
         if neuron in self.spikes:
@@ -118,7 +123,18 @@ class Plan:
 def _spike_of(neuron: Fitted) -> Atom:
     assert neuron.firing is not None
     event = neuron.firing.event
-    return Atom(name=event.tensor, shape=neuron.membrane.read.shape, type=SPIKE, loc=event.loc)
+    type = neuron.firing.levels.type
+    return Atom(name=event.tensor, shape=neuron.membrane.read.shape, type=type, loc=event.loc)
+
+
+def _split(neuron: Fitted, event: Fires) -> MappingError:
+    return refuse(
+        "unsupported-neuron",
+        f"the neuron with state {neuron.membrane.read.name!r} gives several spikes a step, and one "
+        "threshold of it is read alone",
+        loc=event.loc,
+        help="let other layers read how many spikes it gives",
+    )
 
 
 def _age(unit: Unit) -> int:

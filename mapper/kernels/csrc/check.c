@@ -167,6 +167,7 @@ const char *check_neurons(const Neurons *n, int64_t N) {
   NEED(INT32_MIN <= n->imin && n->imin <= n->imax && n->imax <= INT32_MAX);
   NEED(!n->fast || (n->fraction <= 30 && !n->per_position && !n->has_current));
   NEED(n->Nw == (N + 63) / 64);
+  NEED(between(n->levels, 1, 255) && between(n->least_level, -255, 0) && (!n->fast || (n->levels == 1 && !n->least_level)));
   return NULL;
 }
 

@@ -3,13 +3,13 @@
  * INTERFACE is raised whenever Python hands over something else: other names, or an array in
  * another layout. Python refuses kernels of another number; see mapper/kernels/core.py.
  */
-enum { INTERFACE = 9 };
+enum { INTERFACE = 10 };
 
 #define NEURON_FIELDS(F)                                                                        \
   F(fired) F(reset) F(phase) F(spike_next) F(has_current) F(has_floor) F(fraction) F(fast) F(simple)      \
   F(leak) F(leak_shift) F(leak_rounding) F(current_leak) F(current_shift) F(current_rounding)   \
   F(input_leak) F(input_shift) F(input_rounding)                                                \
-  F(vmin) F(vmax) F(imin) F(imax) F(per_position) F(Nw)
+  F(vmin) F(vmax) F(imin) F(imax) F(per_position) F(Nw) F(levels) F(least_level)
 
 #define LAYER_FIELDS(F)                                                                         \
   F(planes) F(T) F(B) F(H) F(W) F(Cw) F(pitch) F(signed_input) F(PH) F(PW) F(Ho) F(Wo) F(sy) F(sx)       \
@@ -21,11 +21,12 @@ enum { INTERFACE = 9 };
 
 /* name, C type, bytes it must have, whether it is written */
 #define NEURON_ARRAYS(A)                                                                        \
-  A(bias, int64_t, tables, 0) A(threshold, int64_t, tables, 0) A(amount, int64_t, tables, 0)    \
+  A(bias, int64_t, tables, 0) A(threshold, int64_t, thresholds, 0) A(amount, int64_t, tables, 0)    \
   A(floor, int64_t, tables, 0) A(factor, int64_t, tables, 0)                                    \
   A(current_factor, int64_t, tables, 0) A(input_factor, int64_t, tables, 0)                     \
   A(fast_tables, int32_t, fast, 0) A(v, int32_t, state, 1) A(i, int32_t, current, 1)            \
-  A(spikes, uint64_t, spikes, 1) A(v_out, int32_t, outputs, 1) A(i_out, int32_t, outputs, 1)
+  A(spikes, uint64_t, spikes, 1) A(v_out, int32_t, outputs, 1) A(i_out, int32_t, outputs, 1)    \
+  A(levels_out, int32_t, outputs, 1)
 
 #define LAYER_ARRAYS(A)                                                                         \
   A(x, uint64_t, x, 0) A(rowmap, int32_t, rowmap, 0) A(colmap, int32_t, colmap, 0)              \

@@ -66,12 +66,14 @@ typedef struct {
   int64_t leak, leak_shift, leak_rounding, current_leak, current_shift, current_rounding;
   int64_t input_leak, input_shift, input_rounding;
   int64_t vmin, vmax, imin, imax, per_position;
+  int64_t levels, least_level; /* thresholds, and the level where none is reached */
+  int64_t level_step;     /* from one level's thresholds to the next */
   /* [P or 1][N] each; 64-bit so that every verified parameter fits */
-  const int64_t *bias, *threshold, *amount, *floor, *factor, *current_factor, *input_factor;
+  const int64_t *bias, *threshold /* [levels][P or 1][N] */, *amount, *floor, *factor, *current_factor, *input_factor;
   const int32_t *fast_tables; /* [5][N], see neurons.h */
   int32_t *v, *i;                                    /* [B][P][N] */
   uint64_t *spikes; int64_t Nw;                      /* [T][B][P][Nw] */
-  int32_t *v_out, *i_out;                            /* [T][B][P][N], or NULL */
+  int32_t *v_out, *i_out, *levels_out;               /* [T][B][P][N], or NULL */
 } Neurons;
 
 typedef struct {

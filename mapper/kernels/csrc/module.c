@@ -14,6 +14,7 @@ static int read_neurons(PyObject *fields, PyObject *arrays, int64_t T, int64_t B
   const char *problem = check_neurons(n, N);
   if (problem) return refuse(problem);
   const int64_t tables = product(3, n->per_position ? P : (int64_t)1, N, (int64_t)8);
+  const int64_t thresholds = product(2, tables, n->levels);
   const int64_t state = product(4, B, P, N, (int64_t)4), current = n->has_current ? state : 0;
   const int64_t fast = n->fast ? product(2, (int64_t)20, N) : 0;
   const int64_t all = product(5, T, B, P, N, (int64_t)4);
@@ -27,7 +28,11 @@ static int read_neurons(PyObject *fields, PyObject *arrays, int64_t T, int64_t B
   NEURON_ARRAYS(A)
 #undef A
   if (n->i_out && !n->has_current) return refuse("i_out");
-  if (n->fired && !n->spikes) return refuse("spikes");
+  n->level_step = (n->per_position ? P : (int64_t)1) * N;
+  const int binary = n->levels == 1 && n->least_level == 0;
+  if (n->fired && binary && !n->spikes) return refuse("spikes");
+  if (n->fired && !binary && !n->levels_out) return refuse("levels_out");
+  if (!binary && n->spikes) return refuse("spikes");
   return 1;
 }
 

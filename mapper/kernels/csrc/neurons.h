@@ -16,7 +16,16 @@ static AI int64_t clipped(int64_t v, int64_t low, int64_t high) {
   return v < low ? low : v > high ? high : v;
 }
 
-/* One neuron with every option, in 64 bits. Returns whether it fires. */
+/* How many thresholds a membrane reaches: of one, whether it fires. */
+static AI int reached(const Neurons *n, int64_t j, int64_t u) {
+  const int64_t *threshold = n->threshold + j;
+  int count = u >= *threshold;
+  for (int64_t k = 1; k < n->levels; k++) count += u >= threshold[k * n->level_step];
+  return count;
+}
+
+/* One neuron with every option, in 64 bits. Returns how many thresholds it reaches; its level is
+ * that and the lowest one. */
 static AI int NAME(update_one)(const Neurons *n, int64_t j, int64_t x, int32_t *v, int32_t *i) {
   int64_t drive = (int64_t)((uint64_t)x << n->fraction) + n->bias[j];
   if (n->has_current) {
@@ -26,21 +35,24 @@ static AI int NAME(update_one)(const Neurons *n, int64_t j, int64_t x, int32_t *
     *i = (int32_t)c;
     drive = leaked(c, n->input_leak, n->input_shift, n->input_rounding, n->input_factor[j]);
   }
-  const int64_t threshold = n->threshold[j], amount = n->amount[j];
+  const int64_t amount = n->amount[j], lowest = n->least_level;
   int64_t u = *v;
-  const int late = n->fired && u >= threshold && (n->phase != SAME || n->spike_next);
+  const int asked = n->fired && (n->phase != SAME || n->spike_next);
+  const int counted = asked ? reached(n, j, u) : 0;
+  const int64_t late = asked ? counted + lowest : 0;
   if (n->reset == TO_VALUE && n->phase == NEXT && late) u = amount;
   u = leaked(u, n->leak, n->leak_shift, n->leak_rounding, n->factor[j]) + drive;
-  if (n->reset == SUBTRACT && n->phase == NEXT && late) u -= amount;
+  if (n->reset == SUBTRACT && n->phase == NEXT) u -= late * amount;
   if (n->reset == TO_VALUE && n->phase == LATE && late) u = amount;
   u = clipped(u, n->vmin, n->vmax);
-  const int64_t firing = n->phase == GUARDED && late ? u - amount : u;
-  const int fires = n->fired && firing >= threshold;
-  if (fires && n->reset == TO_VALUE && n->phase == SAME) u = amount;
-  if (fires && n->reset == SUBTRACT && (n->phase == SAME || n->phase == GUARDED)) u -= amount;
+  const int64_t firing = n->phase == GUARDED ? u - late * amount : u;
+  const int fires = n->fired ? reached(n, j, firing) : 0;
+  const int64_t level = n->fired ? fires + lowest : 0;
+  if (level && n->reset == TO_VALUE && n->phase == SAME) u = amount;
+  if (n->reset == SUBTRACT && (n->phase == SAME || n->phase == GUARDED)) u -= level * amount;
   if (n->has_floor && u < n->floor[j]) u = n->floor[j];
   *v = (int32_t)clipped(u, n->vmin, n->vmax);
-  return n->spike_next ? late : fires;
+  return n->spike_next ? counted : fires;
 }
 
 static AI void NAME(pack_fired)(const uint8_t *fired, int64_t N, uint64_t *out) {
@@ -128,6 +140,8 @@ void NAME(run_neurons)(const Neurons *n, const int32_t *y, int64_t y_pitch, int6
     int32_t *v = n->v + state, *i = n->has_current ? n->i + state : NULL;
     if (n->fast) NAME(update_fast)(n, y + k * y_pitch, 1, 0, N, v, spikes, fired);
     else NAME(update_any)(n, y + k * y_pitch, N, p, v, i, spikes, fired);
+    if (n->levels_out)
+      for (int64_t j = 0; j < N; j++) n->levels_out[at * N + j] = (int32_t)n->least_level + fired[j];
     if (n->v_out) memcpy(n->v_out + at * N, v, (size_t)N * 4);
     if (n->i_out) memcpy(n->i_out + at * N, i, (size_t)N * 4);
   }

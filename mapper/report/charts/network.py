@@ -182,6 +182,8 @@ def neuron_words(op: IntegerNeuron) -> str:
     if op.spike is None:
         return f"{words[0]}, accumulates without firing"
     resets = {"subtract": "reset by subtraction", "value": "reset to a value", "none": "no reset"}
+    if not op.levels.is_spike:
+        words.append(f"{op.levels.low}..{op.levels.high} a step")
     return ", ".join([*words, resets[op.reset.kind]])
 
 

@@ -273,17 +273,17 @@ def _fire_and_reset(
     amount, resets = net.number(op.reset.amount), (op.reset.kind, op.reset.phase)
     delayed = _fires(net, op, v)
     if resets == ("value", "next"):
-        v = torch.where(delayed == 1, amount, v)
+        v = torch.where(delayed != 0, amount, v)
     u = _leaked(net, op.decay, v) + drive
     if resets == ("subtract", "next"):
         u = u - delayed * amount
     elif resets == ("value", "late"):
-        u = torch.where(delayed == 1, amount, u)
+        u = torch.where(delayed != 0, amount, u)
     u = _saturated(u, op.membrane)
     guarded = resets == ("subtract", "guarded")
     spike = _fires(net, op, u - delayed * amount if guarded else u)
     if resets == ("value", "same"):
-        u = torch.where(spike == 1, amount, u)
+        u = torch.where(spike != 0, amount, u)
     elif guarded or resets == ("subtract", "same"):
         u = u - spike * amount
     if op.floor is not None:
@@ -293,7 +293,13 @@ def _fire_and_reset(
 
 
 def _fires(net: IntegerNetwork, op: IntegerNeuron, u: Tensor) -> Tensor:
-    return (u >= net.number(op.threshold) + int(op.strict)).to(torch.int64)
+    thresholds = net.number(op.threshold) + int(op.strict)
+    if op.levels.is_spike:
+        return (u >= thresholds).to(torch.int64)
+    level = torch.full_like(u, op.levels.low)
+    for threshold in thresholds:
+        level = level + (u >= threshold)
+    return level
 
 
 def _leaked(net: IntegerNetwork, decay: Decay, v: Tensor) -> Tensor:

@@ -38,6 +38,8 @@ def neurons(op: Neuron, constants: Constants, wishes: Wishes) -> nn.Module:
     problems = [problem for name, array in held.items() for problem in _problems(name, array)]
     if op.leak_rounding.unit:
         problems.append("its leak is rounded, which training has no gradient for")
+    if not op.levels.is_spike:
+        problems += [f"a step gives {op.levels.low}..{op.levels.high}, training knows one spike"]
     if problems:
         raise untrainable("; ".join(problems))
     if op.reset.kind != "none":

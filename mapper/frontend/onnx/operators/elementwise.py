@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mapper.frontend.onnx import elementwise, scaling, shaping, synapses
+from mapper.frontend.onnx import counting, elementwise, scaling, shaping, synapses
 from mapper.frontend.onnx.elementwise import rounded, tabulated
 from mapper.frontend.onnx.operators.row import InTime, Operator
 from mapper.frontend.onnx.refusals import ONE_SPIKE_HELP
@@ -81,7 +81,7 @@ ELEMENTWISE = (
     Operator(
         "Floor",
         "elementwise",
-        rounded(np.floor),
+        rounded(np.floor, counting.rounded_down),
         folds=broadcast,
         time=EACH,
         in_neuron="it fires more than once a step (Floor)",
@@ -161,7 +161,7 @@ ELEMENTWISE = (
     Operator(
         "Round",
         "elementwise",
-        rounded(np.rint),
+        rounded(np.rint, counting.nearest),
         folds=broadcast,
         time=EACH,
         in_neuron="it rounds its state (Round)",

@@ -1,0 +1,131 @@
+"""Rounding of analogue values: how neurons that give several spikes a step are written.
+
+What is rounded becomes one atom, a count (``forms.Counts``), with the bounds that stand around it,
+inside and outside. A neuron has to explain it, as it has to explain every comparison.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mapper.frontend.algebra import forms
+from mapper.frontend.algebra.forms import Clamp, Counts, Form, NotAffineError, Opaque
+from mapper.frontend.onnx.node import Node
+from mapper.frontend.onnx.refusals import ONE_SPIKE_HELP
+from mapper.ir.core import Array
+from mapper.ir.levels import MOST_SPIKES
+
+
+@dataclass(frozen=True, eq=False, repr=False, slots=True, kw_only=True)
+class Magnitude(Opaque):
+    """How far its one operand is from 0: only rounding it down leads on to a count."""
+
+
+@dataclass(frozen=True, eq=False, repr=False, slots=True, kw_only=True)
+class Floored(Opaque):
+    """Its one operand rounded down: only bounding it at 0 leads on to a count."""
+
+
+def magnitude(node: Node, x: Form) -> Form:
+    atom = Magnitude(
+        name=node.name,
+        shape=node.inner(x.shape),
+        loc=node.loc,
+        operands=(x,),
+        reason=f"{node.op}: computes more than sums and products with constants",
+    )
+    return forms.of_atom(atom, x.shape)
+
+
+def nearest(node: Node, x: Form) -> Form:
+    """``Round``: to the nearest whole number, of two to the even one."""
+    inside, low, high = _unbounded(x)
+    return _counted(node, inside, np.rint(low), np.rint(high), nearest=True)
+
+
+def rounded_down(node: Node, x: Form) -> Form:
+    """``Floor``, of what is 0 or more: rounded toward zero."""
+    (atom, factor) = _alone(x)
+    if isinstance(atom, Magnitude):
+        (inside,) = atom.operands
+        whole = toward_zero(node, forms.scale(inside, factor))
+        (count, _) = _alone(whole)
+        if isinstance(count, Counts) and count.above is not None:
+            positive = forms.of_atom(count.above, x.shape)
+            return forms.subtract(forms.scale(positive, 2.0), whole)
+    inside, low, high = _unbounded(x)
+    if low >= 0:
+        return _counted(node, inside, np.floor(low), np.floor(high), nearest=False)
+    floored = Floored(
+        name=node.name,
+        shape=node.inner(x.shape),
+        loc=node.loc,
+        operands=(x,),
+        reason=f"{node.op}: rounds an analogue value down, below zero as well",
+        in_neuron=f"it rounds its state down, below zero as well ({node.op})",
+        instead=ONE_SPIKE_HELP,
+        telling=True,
+    )
+    return forms.of_atom(floored, x.shape)
+
+
+def toward_zero(node: Node, x: Form) -> Form:
+    """Leave the fraction out: ``Cast`` to integers."""
+    inside, low, high = _unbounded(x)
+    return _counted(node, inside, np.trunc(low), np.trunc(high), nearest=False)
+
+
+def _counted(node: Node, inside: Form, low: float, high: float, *, nearest: bool) -> Form:
+    ends = int(max(low, -MOST_SPIKES)), int(min(high, MOST_SPIKES))
+    if not ends[0] <= 0 <= ends[1]:
+        raise NotAffineError(f"gives whole numbers of {low:g} to {high:g}, and never 0")
+    shape = node.inner(inside.shape)
+    return node.comparisons.counted(
+        inside, ends, nearest, name=node.name, shape=shape, loc=node.loc
+    )
+
+
+def narrowed(node: Node, x: Form, bound: Array) -> Form | None:
+    """Return ``max(x, bound)`` of a count; None where ``x`` is none."""
+    (count, factor) = _alone(x)
+    if isinstance(count, Floored) and np.all(factor == 1) and np.all(bound == 0):
+        inside, low, high = _unbounded(count.operands[0])
+        inside = forms.reshape(inside, x.shape)
+        return _counted(node, inside, max(np.floor(low), 0.0), np.floor(high), nearest=False)
+    if not isinstance(count, Counts) or factor.ndim or bound.ndim:
+        return None
+    low, high = float(count.low), float(count.high)
+    if factor > 0:
+        low = max(low, float(np.ceil(bound / factor)))
+    else:
+        high = min(high, float(np.floor(bound / factor)))
+    level = forms.reshape(count.level, x.shape)
+    return forms.scale(_counted(node, level, low, high, nearest=count.nearest), factor)
+
+
+def _alone(x: Form) -> tuple[forms.Atom | None, Array]:
+    """Return the one atom that a form is a multiple of, with the factor; None else."""
+    if len(x.terms) == 1:
+        ((monomial, factor),) = x.terms.items()
+        if len(monomial) == 1 and np.all(factor != 0):
+            return next(iter(monomial)), factor
+    return None, np.ones(())
+
+
+def _unbounded(x: Form) -> tuple[Form, float, float]:
+    """Take the bounds off a form: what is inside, the lowest and the highest."""
+    low, high = -np.inf, np.inf
+    while True:
+        (clamp, factor) = _alone(x)
+        if not isinstance(clamp, Clamp):
+            return x, low, high
+        bounds = np.unique(factor * clamp.bound)
+        if len(bounds) != 1:
+            raise NotAffineError("rounds what is bounded otherwise from neuron to neuron")
+        if np.all(factor > 0):
+            low = min(max(low, float(bounds[0])), high)
+        elif np.all(factor < 0):
+            high = max(min(high, float(bounds[0])), low)
+        else:
+            raise NotAffineError("rounds what is bounded from above here and from below there")
+        x = forms.scale(forms.reshape(clamp.inside, x.shape), factor)

@@ -1,0 +1,214 @@
+"""Neurons that give several spikes a step, spelled in every way that libraries spell them."""
+
+import numpy as np
+import pytest
+from onnx import TensorProto
+
+from mapper.diagnostics import MappingError
+from mapper.frontend import import_model
+from mapper.ir.core import SPIKE
+from mapper.ir.levels import RoundedLevels
+from mapper.ir.neurons import Neuron
+from tests.frontend.models import assert_equal_to_reference, model, node, saved
+
+NUMBERS = {
+    **{"half": 0.5, "one": 1.0, "zero": 0.0, "two": 2.0, "three": 3.0, "four": 4.0},
+    **{"quarter": 0.25, "part": 0.75, "minus": -1.0, "middle": 1.5, "late": 2.5},
+}
+SOFT = [node("Sub", "u s", "v_out")]
+HARD = [
+    node("Greater", "s zero", "any"),
+    node("Where", "any zero u", "v_out"),
+]
+
+
+def cast(read, written):
+    return node("Cast", read, written, to=TensorProto.FLOAT)
+
+
+def reached(threshold, written, op="GreaterOrEqual"):
+    return [node(op, f"u {threshold}", f"{written}_on"), cast(f"{written}_on", written)]
+
+
+def spelled(*nodes):
+    """``x -> Gemm -> u = v/2 + current``; the nodes make ``s`` and ``v_out`` of ``u``.
+
+    Weights are multiples of 1/4, so that membranes meet thresholds and middles exactly.
+    """
+    rng = np.random.default_rng(0)
+    weight = rng.integers(-4, 12, (6, 4)).astype(np.float32) / 4
+    return model(
+        [
+            node("Gemm", "x w", "current", transB=1),
+            node("Mul", "v half", "less"),
+            node("Add", "less current", "u"),
+            *nodes,
+            node("Gemm", "s w2", "y", transB=1),
+        ],
+        {"x": [1, 4], "v": [1, 6]},
+        {"y": [1, 3], "v_out": [1, 6]},
+        {"w": weight, "w2": rng.standard_normal((3, 6)).astype(np.float32), **NUMBERS},
+    )
+
+
+NEAREST = RoundedLevels(high=4, rounding="half-even")
+WHOLE = [node("Abs", "u", "size"), node("Floor", "size", "down"), node("Sign", "u", "sign")]
+TRUNCATED = [*WHOLE, node("Mul", "sign down", "whole")]
+POSITIVE = [*reached("zero", "up", "Greater"), node("Mul", "up whole", "s")]
+
+FAMILIES = {
+    "clip, then round": (NEAREST, [node("Clip", "u zero four", "c"), node("Round", "c", "s")]),
+    "round, then clip": (NEAREST, [node("Round", "u", "c"), node("Clip", "c zero four", "s")]),
+    "round of a scaled clip": (
+        NEAREST,
+        [
+            *(node("Clip", "u zero three", "c"), node("Div", "c part", "q")),
+            *(node("Round", "q", "s"), node("Mul", "s part", "taken")),
+            node("Sub", "u taken", "v_out"),
+        ],
+    ),
+    "straight through": (
+        NEAREST,
+        [
+            *(node("Clip", "u zero four", "c"), node("Round", "c", "r")),
+            *(node("Sub", "u u", "none"), *reached("zero", "mask")),
+            *(node("Mul", "u zero", "gone"), node("Add", "mask gone", "grad")),
+            *(node("Mul", "grad none", "rest"), node("Add", "r rest", "s")),
+        ],
+    ),
+    "truncated above 0": (RoundedLevels(high=255), [*TRUNCATED, *POSITIVE]),
+    "truncated, at most 3": (
+        RoundedLevels(high=3),
+        [*TRUNCATED, *POSITIVE[:-1], node("Mul", "up whole", "m"), node("Min", "m three", "s")],
+    ),
+    "rounded down": (RoundedLevels(high=255), [node("Floor", "u", "c"), node("Relu", "c", "s")]),
+    "bounded, then down": (
+        RoundedLevels(high=2),
+        [node("Clip", "u zero two", "c"), node("Floor", "c", "s")],
+    ),
+    "a cast of both signs": (
+        RoundedLevels(low=-127, high=127),
+        [node("Cast", "u", "whole", to=TensorProto.INT64), cast("whole", "s")],
+    ),
+    "thresholds in a row": (
+        RoundedLevels(high=3),
+        [
+            *(*reached("one", "a"), *reached("two", "b"), *reached("three", "c")),
+            *(node("Add", "a b", "ab"), node("Add", "ab c", "s")),
+        ],
+    ),
+    "middles in a row": (
+        RoundedLevels(high=3, rounding="half-even"),
+        [
+            *reached("half", "a", "Greater"),
+            *reached("middle", "b"),
+            *reached("late", "c", "Greater"),
+            *(node("Add", "a b", "ab"), node("Add", "ab c", "s")),
+        ],
+    ),
+    "ternary": (
+        RoundedLevels(low=-1),
+        [
+            *(*reached("one", "a"), node("Neg", "u", "turned")),
+            *(node("Sub", "turned one", "level"), node("GreaterOrEqual", "level zero", "b_on")),
+            *(cast("b_on", "b"), node("Sub", "a b", "s")),
+        ],
+    ),
+    "ternary, strictly": (
+        RoundedLevels(low=-1),
+        [
+            *reached("one", "a", "Greater"),
+            *reached("minus", "b", "Less"),
+            node("Sub", "a b", "s"),
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize(("levels", "nodes"), FAMILIES.values(), ids=FAMILIES)
+def test_levels_are_read_however_they_are_written(levels, nodes, tmp_path):
+    ends = [] if any("v_out" in n.output for n in nodes) else SOFT
+    imported = assert_equal_to_reference(saved(spelled(*nodes, *ends), tmp_path), steps=24)
+    (neuron,) = (op for op in imported.graph.ops if isinstance(op, Neuron))
+    assert neuron.levels == levels
+    assert neuron.reset.kind == "subtract"
+    assert neuron.spike.type == levels.type
+
+
+@pytest.mark.parametrize("family", ["clip, then round", "thresholds in a row"])
+def test_a_hard_reset_follows_any_level(family, tmp_path):
+    levels, nodes = FAMILIES[family]
+    imported = assert_equal_to_reference(saved(spelled(*nodes, *HARD), tmp_path), steps=24)
+    (neuron,) = (op for op in imported.graph.ops if isinstance(op, Neuron))
+    assert (neuron.levels, neuron.reset.kind, neuron.reset.amount) == (levels, "value", 0.0)
+
+
+def test_ternary_spikes_reset_where_either_is_there(tmp_path):
+    levels, nodes = FAMILIES["ternary"]
+    ends = [
+        *(node("Add", "a b", "any"), node("Sub", "one any", "kept")),
+        node("Mul", "kept u", "v_out"),
+    ]
+    imported = assert_equal_to_reference(saved(spelled(*nodes, *ends), tmp_path), steps=24)
+    (neuron,) = (op for op in imported.graph.ops if isinstance(op, Neuron))
+    assert (neuron.levels, neuron.reset.kind) == (levels, "value")
+
+
+def test_decay_and_reset_may_come_in_the_next_step(tmp_path):
+    """As integer training writes it: ``h' = (h - c) / 4 + x``, and ``c`` of ``h`` is handed on."""
+    rng = np.random.default_rng(0)
+    weight = rng.integers(-4, 12, (6, 4)).astype(np.float32) / 4
+    proto = model(
+        [
+            node("Gemm", "x w", "current", transB=1),
+            *(node("Sub", "mem spike", "rest"), node("Mul", "rest quarter", "less")),
+            node("Add", "less current", "mem_out"),
+            *(node("Clip", "mem_out zero four", "c"), node("Round", "c", "spike_out")),
+            node("Gemm", "spike_out w2", "y", transB=1),
+        ],
+        {"x": [1, 4], "mem": [1, 6], "spike": [1, 6]},
+        {"y": [1, 3], "mem_out": [1, 6], "spike_out": [1, 6]},
+        {"w": weight, "w2": rng.standard_normal((3, 6)).astype(np.float32), **NUMBERS},
+    )
+    imported = assert_equal_to_reference(saved(proto, tmp_path), steps=24)
+    (neuron,) = (op for op in imported.graph.ops if isinstance(op, Neuron))
+    assert (neuron.levels, neuron.reset.phase, neuron.reset.amount) == (NEAREST, "next", 0.25)
+
+
+def test_one_level_is_a_spike_at_half_a_threshold(tmp_path):
+    nodes = [node("Clip", "u zero one", "c"), node("Round", "c", "s"), *SOFT]
+    imported = assert_equal_to_reference(saved(spelled(*nodes), tmp_path), steps=24)
+    (neuron,) = (op for op in imported.graph.ops if isinstance(op, Neuron))
+    assert (neuron.threshold, neuron.strict, neuron.spike.type) == (0.5, True, SPIKE)
+
+
+REFUSED = {
+    "rounded down below 0": (
+        [node("Floor", "u", "s"), *SOFT],
+        "it rounds its state down, below zero as well",
+    ),
+    "a fraction before it": (
+        [node("Add", "u quarter", "q"), node("Round", "q", "c"), node("Relu", "c", "s"), *SOFT],
+        "what it rounds is not its membrane potential",
+    ),
+    "uneven thresholds": (
+        [
+            *(*reached("one", "a"), *reached("middle", "b"), node("Add", "a b", "s")),
+            *SOFT,
+        ],
+        "several spikes a step, or of both signs",
+    ),
+    "one threshold alone": (
+        [
+            *(*reached("one", "a"), *reached("two", "b")),
+            *(node("Add", "a b", "c"), node("Sub", "u c", "v_out"), node("Mul", "b one", "s")),
+        ],
+        "one threshold of it is read alone",
+    ),
+}
+
+
+@pytest.mark.parametrize(("nodes", "reason"), REFUSED.values(), ids=REFUSED)
+def test_what_gives_no_levels_is_refused_by_name(nodes, reason, tmp_path):
+    with pytest.raises(MappingError, match=reason):
+        import_model(saved(spelled(*nodes), tmp_path))
