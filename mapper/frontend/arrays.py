@@ -21,11 +21,23 @@ def in_time(found: Imported, reading: Sequence) -> Imported:
         graph=_started(found.graph, reading.step.starts),
         time_form=reading.form,
         ports=ports,
+        warnings=(*found.warnings, *_left_behind(reading.step.starts)),
         notes=(*found.notes, *(_shown_note(name, reading) for name in sorted(reading.clock.shown))),
         readouts=reading.step.readouts,
         steps=steps,
         presented=_presented(found.graph, ports, steps),
     )
+
+
+def _left_behind(starts: Mapping[str, Array]) -> Iterator[str]:
+    """Warn of states that start from numbers of their own, which no design asks for."""
+    for name, array in starts.items():
+        if array.min() < array.max():
+            yield (
+                f"{name!r} starts from numbers that the file holds ({array.min():g} to "
+                f"{array.max():g}) and runs as the file does: an earlier run has left them there; "
+                "reset the network before the export, or take the newer exporter"
+            )
 
 
 def _presented(graph: Graph, ports: Iterable[Port], steps: int) -> Presentation:

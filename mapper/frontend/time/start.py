@@ -13,7 +13,7 @@ import numpy as np
 
 from mapper.diagnostics import MappingError
 from mapper.frontend.onnx.engine import engine
-from mapper.frontend.time.cut import live_steps
+from mapper.frontend.time.cut import levels_of, live_steps
 from mapper.frontend.time.flatten import Clock
 from mapper.frontend.time.reroll import Rolled
 from mapper.frontend.time.step import StepModel, Writer
@@ -21,9 +21,17 @@ from mapper.frontend.time.tensors import Known, NoStartError, Part, Shape, Slot,
 from mapper.ir.core import Array
 
 TOLERANCE = 2e-6
-"""Relative to the greatest value: a product that was folded was rounded once more or less."""
+"""Relative to the greatest value in any trial: a folded product is rounded once more or less."""
 _DENSITIES = (0.0, 0.2, 0.6)
 _BUMP = 2.0**-6
+_LOW = -8.0
+"""A membrane at which no neuron fires, whatever one step adds."""
+_ROUNDED = 1e-5
+"""Of a start that is worked out far below itself: what rounding leaves, and no spike."""
+_STORED = 16
+"""Constants of a state's size that are tried as its start."""
+_SWEEPS = 2
+"""Through all states: a membrane may be solved for before the current that it adds."""
 Arrays = dict[str, Array]
 
 
@@ -66,6 +74,12 @@ class _Search:
                 if name not in step.states
             }
             self.trials.append(_Trial(inputs, first(inputs)))
+        greatest = {
+            name: max(float(np.abs(trial.expected[name]).max(initial=0.0)) for trial in self.trials)
+            for name in self.trials[0].expected
+        }
+        self.allowed = {name: TOLERANCE * value for name, value in greatest.items()}
+        self.constants = _read_at_first(rolled)
 
     def _first_step(self) -> "_Runner":
         """Return what computes the states after the first step of the model."""
@@ -89,24 +103,80 @@ class _Search:
 
     def start(self) -> Arrays:
         zeros = {name: np.zeros(self.step.opened[name], np.float32) for name in self.names}
-        if self._fits(zeros):
-            return zeros
-        found = self._solved(zeros)
-        if not self._fits(found):
-            raise NoStartError(
-                "its first step is computed in another way than the others, and no state to start "
-                "from explains it (such as a bias of recurrent weights that it leaves out)",
-                help="run the first step like the others: start from a state of zeros",
-            )
-        return found
+        ways = (lambda: zeros, lambda: self._stored(zeros), lambda: self._silent(zeros))
+        for found in (*ways, lambda: self._solved(zeros)):
+            if self._fits(start := found()):
+                return start
+        raise NoStartError(
+            "its first step is computed in another way than the others, and no state to start "
+            "from explains it (such as a bias of recurrent weights that it leaves out)",
+            help="run the first step like the others: start from a state of zeros",
+        )
 
     def _fits(self, start: Arrays) -> bool:
         return all(
-            _close(found, trial.expected[name])
+            _close(found, trial.expected[name], self.allowed[name])
             for trial in self.trials
             for name, found in self.run({**trial.inputs, **start}).items()
             if name in trial.expected
         )
+
+    def _stored(self, start: Arrays) -> Arrays:
+        """Try numbers that the first step reads: a run before the export left its states there.
+
+        An exporter multiplies them by the leak where it can.
+        """
+        for name in self.names:
+            chosen = self._misses(name, start)
+            leak = self._leak(name, start)
+            for array in self.constants.get(start[name].size, [])[:_STORED]:
+                for divisor in (1.0, leak):
+                    other = (array.reshape(start[name].shape) / divisor).astype(np.float32)
+                    misses = self._misses(name, {**start, name: other})
+                    if misses < chosen:
+                        chosen, start = misses, {**start, name: other}
+        return start
+
+    def _misses(self, name: str, start: Arrays) -> int:
+        """Count the numbers of a state that another start would give in the first step."""
+        off = 0
+        for trial in self.trials:
+            differ = np.abs(self._next(trial, start)[name] - self._target(trial, name))
+            off += int((differ > self.allowed[self.step.states[name]]).sum())
+        return off
+
+    def _leak(self, name: str, start: Arrays) -> float:
+        """Return what a state far below every threshold keeps of itself, or 1."""
+        low = np.full_like(start[name], _LOW)
+        base, lower = (
+            self._next(self.trials[0], {**start, name: at})[name] for at in (low, 2 * low)
+        )
+        slope = float(np.median((lower - base) / _LOW))
+        return slope if slope > 0 else 1.0
+
+    def _silent(self, start: Arrays) -> Arrays:
+        """Solve for the start of one state after the other, as if no neuron fired.
+
+        A neuron that fires is lower afterwards: had it not fired, its start would have been lower
+        still. So the greatest of what the trials give is the start, where it is silent in one.
+        """
+        for name in self.names * _SWEEPS:
+            found = [self._start_in(trial, name, start) for trial in self.trials]
+            start = {**start, name: np.max(found, axis=0).astype(np.float32)}
+        return start
+
+    def _start_in(self, trial: _Trial, name: str, start: Arrays) -> Array:
+        low = np.full_like(start[name], _LOW)
+        base, lower = (
+            self._next(trial, {**start, name: at})[name].astype(float) for at in (low, 2 * low)
+        )
+        slope = (lower - base) / _LOW
+        target = self._target(trial, name)
+        found = _LOW + (target - base) / np.where(slope, slope, 1.0)
+        near = self._next(trial, {**start, name: found.astype(np.float32)})[name].astype(float)
+        left = np.where(np.abs(target - near) < _ROUNDED, target - near, 0.0)
+        found = found.astype(np.float32) + left / np.where(slope, slope, 1.0)
+        return np.where(slope, found, start[name])
 
     def _solved(self, start: Arrays) -> Arrays:
         """Solve per element for the start of the states that others of their shape depend on."""
@@ -143,6 +213,19 @@ class _Search:
         }
 
 
+def _read_at_first(rolled: Rolled) -> dict[int, list[Array]]:
+    """Return the numbers that nodes of the first step read, by how many they are, in order."""
+    levels = levels_of(rolled.tape)
+    found: dict[int, list[Array]] = {}
+    for step in rolled.tape.steps:
+        if levels[step.outputs[0]] > 0:
+            continue
+        for part in step.inputs:
+            if isinstance(part, Known) and part.array.dtype.kind == "f" and part.array.any():
+                found.setdefault(part.array.size, []).append(part.array)
+    return found
+
+
 def _reads_more(writer: Writer, parts: Iterable[Part]) -> bool:
     """Say whether parts hang on anything that the writer does not read, such as a later input."""
     slots = [part for part in parts if isinstance(part, Slot)]
@@ -169,9 +252,8 @@ class _Runner:
         return {**self.known, **dict(zip(self.names, found.values(), strict=True))}
 
 
-def _close(found: Array, expected: Array) -> bool:
+def _close(found: Array, expected: Array, allowed: float) -> bool:
     if found.size != expected.size:
         return False
     mine, theirs = found.reshape(-1).astype(float), expected.reshape(-1).astype(float)
-    allowed = TOLERANCE * float(np.abs(theirs).max(initial=0.0))
     return bool(np.all(np.abs(mine - theirs) <= allowed))
