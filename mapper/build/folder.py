@@ -15,14 +15,12 @@ from mapper import __version__
 from mapper.build.die import PREFIX as _DIE_PREFIX
 from mapper.build.die import check_die, die_arrays, die_entry, read_die
 from mapper.build.files import changed, check_files, listed, read_json
+from mapper.build.host import host_entry, read_host, write_host
 from mapper.build.model import Build
 from mapper.build.owned import others_in_build, told
 from mapper.build.page import PAGE, identity_of, json_lines
 from mapper.build.rules import integer_problems, placement_problems, shared_problems
 from mapper.diagnostics import MappingError, refuse
-from mapper.epilogue.file import EpilogueError
-from mapper.epilogue.model import FILE as EPILOGUE
-from mapper.epilogue.model import Epilogue, read_epilogue
 from mapper.ir.core import Array, Graph
 from mapper.ir.noise import recorded_inputs
 from mapper.ir.serialize import from_json, load, to_json
@@ -154,8 +152,7 @@ def _write_data(build: Build, folder: Path) -> None:
     drawn = die_arrays(build.die, build.hardware)
     source = replace(build.network, constants={**build.network.constants, **samples, **drawn})
     save_constants(source, folder / "source.npz")
-    if build.epilogue is not None:
-        (folder / EPILOGUE).write_bytes(build.epilogue.content)
+    write_host(build.epilogue, folder)
 
 
 def _mapping(build: Build) -> dict[str, Any]:
@@ -169,7 +166,7 @@ def _mapping(build: Build) -> dict[str, Any]:
         **_options(build),
         **presented_entry(build.presented),
         **_calibration(build),
-        **({} if build.epilogue is None else {"epilogue": build.epilogue.entry()}),
+        **host_entry(build.epilogue),
         **die_entry(build.die, build.hardware),
         "source": dict(build.source),
     }
@@ -333,28 +330,15 @@ def _read_data(folder: Path) -> Build:
             ),
             told=told,
             dead=dead,
-            epilogue=_read_epilogue(data.get("epilogue"), folder, hardware),
+            epilogue=read_host(data, folder, hardware),
             die=read_die(data["die"], drawn, hardware, where) if of_die else None,
         )
-    except EpilogueError as error:
-        raise refuse("bad-epilogue", str(error), loc=str(folder / EPILOGUE)) from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise refuse("bad-mapping", f"cannot be read: {error}", loc=where) from error
     _check_graphs(build, where)
     if build.die is not None:
         check_die(build.die, hardware, build.target, folder)
     return build
-
-
-def _read_epilogue(entry: Any, folder: Path, hardware: Graph) -> Epilogue | None:
-    """Read what the host computes, where mapping.json says that there is something."""
-    path = folder / EPILOGUE
-    if (entry is None) == path.exists():
-        held = "has" if entry is None else "lacks"
-        raise EpilogueError(f"the folder {held} it, and mapping.json does not say so")
-    if entry is None:
-        return None
-    return read_epilogue(path.read_bytes(), load(dict, entry), hardware.outputs)
 
 
 def _held_options(data: Mapping[str, Any]) -> Mapping[str, Mapping[str, object]]:

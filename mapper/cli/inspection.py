@@ -61,7 +61,9 @@ def _time(model: ModelInfo) -> str:
     """Say how the file holds time."""
     form = _TIME.get(model.time_form, model.time_form)
     steps = model.steps
-    return f"{form}; {steps} steps in the file, any number when run" if steps else form
+    fixed = model.host is not None and model.host.whole
+    told = "in the file and when run" if fixed else "in the file, any number when run"
+    return f"{form}; {steps} steps {told}" if steps else form
 
 
 class InspectionText:

@@ -157,7 +157,7 @@ def _graph(held: GraphProto) -> GraphProto:
 
 
 def _node(held: NodeProto) -> NodeProto:
-    node = NodeProto(op_type=held.op_type, input=held.input, output=held.output, name=held.name)
+    node = NodeProto(op_type=held.op_type, input=held.input, output=held.output)
     for attribute in sorted(held.attribute, key=lambda one: str(one.name)):
         kept = node.attribute.add()
         kept.CopyFrom(attribute)
@@ -216,8 +216,7 @@ def _check_names(graph: GraphProto, known: set[str]) -> None:
     made = {name for node in graph.node for name in node.output}
     if unmade := [port.name for port in graph.output if port.name not in made]:
         raise EpilogueError(f"no node gives its output {unmade[0]!r}")
-    names = (*known, *(node.name for node in graph.node))
-    if not all(isinstance(name, str) for name in names) or max(map(len, names)) > MOST_NAME:
+    if not all(isinstance(name, str) for name in known) or max(map(len, known)) > MOST_NAME:
         raise EpilogueError(f"a name is no text, or longer than {MOST_NAME} characters")
 
 

@@ -42,6 +42,13 @@ class Answer:
     """Which axis is time, of a function of the whole sequence that gives every step."""
     batch_axis: int | None
     """Which axis is that of samples, of one; None where the model has none."""
+    over_time: Literal["each", "sum", "mean", "max", "min", "last", "one"] = "each"
+    """What the output is of what a function of each step gives: ``one`` is a step before the
+    last."""
+    scale: float = 1.0
+    """What a sum or mean over time is multiplied with."""
+    step: int | None = None
+    """Which step, from 0, where it is ``one``."""
 
     def arranged(self, array: Array) -> Array:
         """Return one sample's array as ``[T, *shape]``, T = 1 without a time axis."""
@@ -51,6 +58,67 @@ class Answer:
             return array[None]
         late = self.batch_axis is not None and self.batch_axis < self.time_axis
         return np.moveaxis(array, self.time_axis - late, 0)
+
+    def over(self, array: Array) -> Array:
+        """Return of ``[T, ...]`` what the output is of all steps, ``[1, ...]``.
+
+        Raises:
+            MappingError: ``input-shape`` where there are fewer steps than the one that is asked
+                for.
+        """
+        match self.over_time:
+            case "each":
+                return array
+            case "last":
+                return array[-1:]
+            case "one":
+                return one_step(array, self.step or 0, self.name)
+            case reduction:
+                return reduced(array, reduction, self.scale)
+
+    def in_graph(self, array: Array, shape: Shape) -> Array:
+        """Return the model's array of an output as ``Epilogue.of`` does, of any number of samples.
+
+        Args:
+            array: In the shape of the model, with any size of its axes of time and samples.
+            shape: Of one sample, without time.
+        """
+        if self.time_axis is None:
+            return array.reshape(1, -1, *shape)
+        array = np.moveaxis(array, self.time_axis, 0)
+        if self.batch_axis is not None:
+            array = np.moveaxis(array, self.batch_axis + (self.batch_axis < self.time_axis), 1)
+        return array.reshape(len(array), -1, *shape)
+
+
+_REDUCED: Mapping[str, Callable[[Array], Array]] = {
+    "sum": lambda array: np.asarray(array.sum(axis=0)),
+    "mean": lambda array: np.asarray(array.mean(axis=0)),
+    "max": lambda array: np.asarray(array.max(axis=0)),
+    "min": lambda array: np.asarray(array.min(axis=0)),
+}
+
+
+def reduced(array: Array, reduction: str, scale: float) -> Array:
+    """Return ``[1, ...]`` of ``[T, ...]``: the sum, mean, max or min over time, times a number."""
+    found = _REDUCED[reduction](array.astype(np.float64))
+    return np.asarray(found[None] * scale, dtype=np.float32)
+
+
+def one_step(array: Array, step: int, name: str) -> Array:
+    """Return ``[1, ...]`` of ``[T, ...]``: a step, counted from 0.
+
+    Raises:
+        MappingError: ``input-shape`` where there are fewer.
+    """
+    if step >= len(array):
+        raise refuse(
+            "input-shape",
+            f"the output {name!r} is of time step {step + 1}, the recording has {len(array)} time "
+            "steps",
+            help=f"give recordings of {step + 1} time steps or more",
+        )
+    return array[step : step + 1]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,14 +167,18 @@ class Epilogue:
 
     def types(self) -> dict[str, Type]:
         """Return what each output of the model holds: reals, or whole numbers."""
-        kinds = {one.name: self._facts[one.name].kind for one in self.answers}
-        return {name: FLOAT if kind in FLOATS else INT64 for name, kind in kinds.items()}
+        kinds = {
+            one.name: self._facts[one.name].kind
+            for one in self.answers
+            if one.over_time not in ("sum", "mean")
+        }
+        whole = {name: INT64 for name, kind in kinds.items() if kind not in FLOATS}
+        return {one.name: whole.get(one.name, FLOAT) for one in self.answers}
 
     def shape(self, name: str) -> Shape:
         """Return the shape of one sample's output, without time; see ``Answer.arranged``."""
-        answer = next(one for one in self.answers if one.name == name)
         shape = self._facts[name].shape
-        return tuple(answer.arranged(np.broadcast_to(np.float32(0), shape)).shape[1:])
+        return tuple(self.answer(name).arranged(np.broadcast_to(np.float32(0), shape)).shape[1:])
 
     def model_shape(self, name: str) -> Shape:
         """Return the shape of an output as the model says it."""
@@ -118,7 +190,8 @@ class Epilogue:
         node: NodeProto | None = makers.get(name)
         while node is not None and node.op_type in _HANDS_ON:
             node = makers.get(node.input[0])
-        if node is None or node.op_type != "ArgMax" or prod(self.shape(name)) != 1:
+        summed = self.answer(name).over_time in ("sum", "mean")
+        if summed or node is None or node.op_type != "ArgMax" or prod(self.shape(name)) != 1:
             return 0
         axis = next((held.i for held in node.attribute if held.name == "axis"), 0)
         return int(self._facts[node.input[0]].shape[axis])
@@ -128,9 +201,13 @@ class Epilogue:
         """The output that says a class of each sample."""
         return self.answers[0].name
 
+    def answer(self, name: str) -> Answer:
+        return next(one for one in self.answers if one.name == name)
+
     def sums_up(self, name: str) -> bool:
         """Say whether an output is one of the whole sequence, not one of every step."""
-        return self.whole and next(a for a in self.answers if a.name == name).time_axis is None
+        answer = self.answer(name)
+        return answer.time_axis is None if self.whole else answer.over_time != "each"
 
     def votes(self, output: Array) -> Array:
         """Return ``[T, B, ...]`` whose greatest sum over time is the class of a sample.
@@ -174,7 +251,8 @@ class Epilogue:
         columns = [
             self._column(run, {n: a[:, b] for n, a in reals.items()}) for b in range(samples)
         ]
-        return {one.name: np.stack([c[one.name] for c in columns], axis=1) for one in self.answers}
+        found = {a.name: np.stack([c[a.name] for c in columns], axis=1) for a in self.answers}
+        return {answer.name: answer.over(found[answer.name]) for answer in self.answers}
 
     def _column(self, run: _Run, arrays: Mapping[str, Array]) -> dict[str, Array]:
         """Return what one sample ``[T, *shape]`` gives, by name."""

@@ -4,10 +4,13 @@ The list is closed: a build may come from a stranger. None of these runs a graph
 file, gives random numbers, or gives a tensor whose size depends on numbers that are computed.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import prod
 
+import numpy as np
 from onnx import AttributeProto, NodeProto, TensorProto, helper
+
+from mapper.ir.core import Array
 
 Shape = tuple[int, ...]
 Work = Callable[[NodeProto, Sequence[Shape], Sequence[Shape]], int]
@@ -76,6 +79,16 @@ OPERATORS: Mapping[str, Work] = {
     "MaxPool": _window,
 }
 """By name, with how much work a node is."""
+
+
+MOST_DECODED = 1 << 12
+"""Weights of a layer on the host, all of them whole numbers: such as 0..n-1, by which bins are
+counted. Others were trained, and belong on a crossbar."""
+
+
+def is_decoded(weights: Iterable[Array]) -> bool:
+    """Say whether the constants of a layer are such numbers."""
+    return all(w.size <= MOST_DECODED and bool(np.all(w == np.rint(w))) for w in weights)
 
 
 def node_problem(node: NodeProto) -> str:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from mapper.epilogue.model import Epilogue
 from mapper.frontend.result import Imported, Port
 from mapper.frontend.time.flatten import step_shape
 from mapper.frontend.time.sequence import Sequence
@@ -26,6 +27,26 @@ def in_time(found: Imported, reading: Sequence) -> Imported:
         readouts=reading.step.readouts,
         steps=steps,
         presented=_presented(found.graph, ports, steps),
+        epilogue=None if found.epilogue is None else _over_time(found.epilogue, reading),
+    )
+
+
+def _over_time(epilogue: Epilogue, reading: Sequence) -> Epilogue:
+    """Return an epilogue of one step that says what the model's outputs are of all steps."""
+    if epilogue.whole:
+        return epilogue
+    readouts = reading.step.readouts
+    return replace(
+        epilogue,
+        answers=tuple(
+            replace(
+                answer,
+                over_time=readouts[answer.name].reduction,
+                scale=readouts[answer.name].scale,
+                step=readouts[answer.name].step,
+            )
+            for answer in epilogue.answers
+        ),
     )
 
 

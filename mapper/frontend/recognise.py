@@ -8,6 +8,7 @@ import numpy as np
 from onnx import ModelProto
 
 from mapper.diagnostics import MappingError, refuse
+from mapper.epilogue.file import EpilogueError
 from mapper.frontend.algebra.logic import type_of
 from mapper.frontend.arrays import in_time
 from mapper.frontend.limits import check_limits
@@ -37,6 +38,7 @@ from mapper.frontend.time.sequence import (
     too_few_steps,
 )
 from mapper.frontend.time.step import StepModel
+from mapper.frontend.time.tail import SequenceTail
 from mapper.frontend.write.build import build_graph
 from mapper.frontend.write.names import origin_of
 from mapper.ir.core import SPIKE, Array, Graph, Type
@@ -237,7 +239,21 @@ def _import_reading(model: ModelProto, path: Path, reading: Sequence) -> Importe
         walked, echoes = walk()
         return _imported(model, walked, find_dynamics(walked, echoes))
 
+    if reading.tail is not None:
+        return in_time(_before_tail(read(), reading.tail), reading)
     return in_time(_with_host(step.proto, read, lambda: walk()[0]), reading)
+
+
+def _before_tail(found: Imported, tail: SequenceTail) -> Imported:
+    """Return an imported step with what the host computes of all steps."""
+    try:
+        return replace(found, epilogue=tail.epilogue([v.name for v in found.graph.outputs]))
+    except EpilogueError as error:
+        raise refuse(
+            "unsupported-op",
+            f"its outputs cannot be left to the host: {error}",
+            loc=found.graph.name,
+        ) from error
 
 
 def _with_lines(

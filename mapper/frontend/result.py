@@ -104,6 +104,13 @@ class Imported:
         returned = {s.read.name: s.output for s in self.graph.states if s.output}
         return {**returned, **self.unreturned}
 
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The outputs of a model of many time steps, in its order."""
+        if self.epilogue is not None and self.epilogue.whole:
+            return tuple(answer.name for answer in self.epilogue.answers)
+        return tuple(self.readouts)
+
     def port(self, name: str) -> Port:
         """Return the port of an input, an output, a state input or a state output."""
         return next(port for port in self.ports if port.name == name)

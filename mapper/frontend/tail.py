@@ -9,24 +9,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import numpy as np
 import onnx
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper
 
 from mapper.diagnostics import MappingError, refuse
 from mapper.epilogue.file import EpilogueError, written
 from mapper.epilogue.model import Answer, Epilogue
-from mapper.epilogue.operators import node_problem
+from mapper.epilogue.operators import is_decoded, node_problem
 from mapper.frontend.algebra.forms import Atom, Clamp, Fires, Form, Input, Opaque, Shape
 from mapper.frontend.onnx.constants import Constant
 from mapper.frontend.onnx.layers import Layer
 from mapper.frontend.onnx.operators import operator_of
 from mapper.frontend.onnx.trace import Trace
 from mapper.ir.core import Array
-
-MOST_DECODED = 1 << 12
-"""Weights of a layer on the host, all of them whole numbers: such as 0..n-1, by which bins are
-counted. Others were trained, and belong on a crossbar."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,9 +236,7 @@ class _Cutter:
             MappingError: ``unsupported-op``, of one that was trained.
         """
         weights = [self.stored[name] for name in node.input if name in self.stored]
-        trained = any(
-            array.size > MOST_DECODED or not np.all(array == np.rint(array)) for array in weights
-        )
+        trained = not is_decoded(weights)
         layer, problem = operator_of(node).has_weights, node_problem(node)
         read = [t for name in node.input if isinstance(t := self.walked.tensors.get(name), Form)]
         behind = [form for form in read if self.reach.hosts(form)]

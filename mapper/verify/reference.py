@@ -355,7 +355,7 @@ def _walked(given: Given, inside: _Inside, progress: Progress) -> _Walk:
                 return _Walk(tally=tally, steps=t, returned={})
             ticks.tick()
         for name, arrays in record.items():
-            tensor = inside.located[name].tensor if answers else name
+            tensor = inside.located.get(name, Located(tensor=name)).tensor
             arrays.append(np.concatenate([s[tensor].reshape(1, *shapes[name]) for s in samples]))
         for answer in answers:
             rows = [answer.arranged(s[answer.name]) for s in samples]
@@ -370,9 +370,11 @@ def _stacked(record: Mapping[str, list[Array]]) -> dict[str, Array]:
 
 def _sources(imported: Imported) -> tuple[str, ...]:
     """Return what of the graph the outputs of a model are made of, that are not the graph's own."""
-    if imported.readouts:
-        return tuple(readout.source for readout in imported.readouts.values())
-    return () if imported.epilogue is None else imported.epilogue.reads
+    epilogue = imported.epilogue
+    reads = () if epilogue is None else epilogue.reads
+    answers = () if epilogue is None else {answer.name for answer in epilogue.answers}
+    sources = (readout.source for readout in imported.readouts.values())
+    return tuple(dict.fromkeys((*reads, *(name for name in sources if name not in answers))))
 
 
 def _what(graph: Graph, located: Mapping[str, Located]) -> str:

@@ -4,18 +4,11 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from mapper.diagnostics import refuse
+from mapper.epilogue.model import one_step, reduced
 from mapper.frontend import Imported, Port
 from mapper.inputs import named
 from mapper.ir.core import FLOAT, Array, Type
 from mapper.verify.original import Original
-
-_REDUCED: dict[str, Callable[[Array], Array]] = {
-    "sum": lambda array: np.asarray(array.sum(axis=0)),
-    "mean": lambda array: np.asarray(array.mean(axis=0)),
-    "max": lambda array: np.asarray(array.max(axis=0)),
-    "min": lambda array: np.asarray(array.min(axis=0)),
-}
 
 
 def own_inputs(imported: Imported, arrays: Mapping[str, Array]) -> dict[str, Array]:
@@ -63,13 +56,17 @@ def read_out(imported: Imported, found: Mapping[str, Array]) -> dict[str, Array]
     Raises:
         MappingError: ``input-shape``, where there are too few steps for an output of one.
     """
-    if imported.epilogue is not None:
-        reads = {name: found[name] for name in imported.epilogue.reads}
-        others = {name: array for name, array in found.items() if name not in reads}
-        return imported.epilogue.of(reads) | others
-    if not imported.readouts:
+    if not imported.readouts and imported.epilogue is None:
         return dict(found)
-    return {name: _read_out(imported, name, found) for name in imported.readouts}
+    answers: dict[str, Array] = {}
+    reads: tuple[str, ...] = ()
+    if imported.epilogue is not None:
+        reads = imported.epilogue.reads
+        answers = imported.epilogue.of({name: found[name] for name in reads})
+    if not imported.readouts:
+        return answers | {name: array for name, array in found.items() if name not in reads}
+    outputs = imported.outputs
+    return {n: answers[n] if n in answers else _read_out(imported, n, found) for n in outputs}
 
 
 def _read_out(imported: Imported, name: str, found: Mapping[str, Array]) -> Array:
@@ -78,31 +75,29 @@ def _read_out(imported: Imported, name: str, found: Mapping[str, Array]) -> Arra
     if readout.reduction == "each":
         return array
     if (step := readout.alone(len(array))) is not None:
-        if step >= len(array):
-            raise refuse(
-                "input-shape",
-                f"the output {name!r} is of time step {step + 1}, "
-                f"the recording has {len(array)} time steps",
-                help=f"give recordings of {step + 1} time steps or more",
-            )
-        return array[step : step + 1]
-    reduced = _REDUCED[readout.reduction](array.astype(np.float64))
-    return np.asarray(reduced[None] * readout.scale, dtype=np.float32)
+        return one_step(array, step, name)
+    return reduced(array, readout.reduction, readout.scale)
 
 
 def output_types(imported: Imported) -> dict[str, Type]:
     """Map the model's outputs to what they hold: spikes are counted as numbers once summed."""
-    graph = imported.graph
-    types: dict[str, Type] = {v.name: v.type for v in graph.outputs}
-    types |= {s.output: s.read.type for s in graph.states if s.output}
-    return {
-        name: FLOAT if readout.reduction in ("sum", "mean") else types[readout.source]
-        for name, readout in imported.readouts.items()
-    }
+    graph, epilogue = imported.graph, imported.epilogue
+    held: dict[str, Type] = {v.name: v.type for v in graph.outputs}
+    held |= {s.output: s.read.type for s in graph.states if s.output}
+    types = {} if epilogue is None else epilogue.types()
+    for name in imported.outputs:
+        if name not in types:
+            readout = imported.readouts[name]
+            sums = readout.reduction in ("sum", "mean")
+            types[name] = FLOAT if sums else held[readout.source]
+    return types
 
 
 def in_graph(imported: Imported, name: str, array: Array) -> Array:
     """Return an array of a model's output as ``read_out`` shapes it."""
+    epilogue = imported.epilogue
+    if epilogue is not None and epilogue.whole:
+        return epilogue.answer(name).in_graph(array, epilogue.shape(name))
     readout = imported.readouts[name]
     port = imported.port(readout.source)
     if readout.reduction == "each":

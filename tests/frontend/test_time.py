@@ -271,6 +271,14 @@ def test_parameters_of_each_step_are_refused(tmp_path):
     assert "'w" in message
 
 
+def with_layer(proto: ModelProto, read: str) -> ModelProto:
+    """Return a model with one more layer that was trained, which no host computes."""
+    proto.graph.node.append(node("MatMul", f"{read} behind", "y"))
+    trained = weights(9) @ weights(8).T
+    proto.graph.initializer.append(numpy_helper.from_array(trained, "behind"))
+    return proto
+
+
 def test_a_sum_over_time_inside_the_network_is_refused(tmp_path):
     proto = unrolled()
     proto.graph.node.pop()  # y
@@ -278,17 +286,17 @@ def test_a_sum_over_time_inside_the_network_is_refused(tmp_path):
         [
             node("ReduceSum", "all time", "total", keepdims=1),
             node("Greater", "total one", "more"),
-            node("Cast", "more", "y", to=F),
+            node("Cast", "more", "often", to=F),
         ]
     )
-    assert "mixes time steps" in refusal(proto, tmp_path)
+    assert "mixes time steps" in refusal(with_layer(proto, "often"), tmp_path)
 
 
 def test_what_is_computed_of_a_sum_over_time_is_refused_by_its_name(tmp_path):
     proto = unrolled(reading="sum")
     proto.graph.node[-1].output[0] = "total"
-    proto.graph.node.append(node("LogSoftmax", "total", "y"))
-    message = refusal(proto, tmp_path)
+    proto.graph.node.append(node("LogSoftmax", "total", "p"))
+    message = refusal(with_layer(proto, "p"), tmp_path)
     assert "output 'y': it mixes time steps: LogSoftmax is computed from all" in message
 
 

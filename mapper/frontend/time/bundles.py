@@ -139,11 +139,9 @@ def _reduced(tape: Tape, proto: NodeProto, inputs: Inputs) -> list[Single]:
     tensor = inputs[0]
     if not isinstance(tensor, Bundle):
         return _whole(tape, proto, inputs)
-    rank = len(tensor.shape)
-    given = numbers(proto, inputs, "axes", 1)
-    if not given and number(proto, "noop_with_empty_axes", 0):
+    axes = _axes_of(proto, inputs, tensor)
+    if not axes:
         return [tensor]
-    axes = {axis % rank for axis in given or range(rank)}
     keeps = bool(number(proto, "keepdims", 1))
     if tensor.axis not in axes:
         gone = 0 if keeps else sum(axis < tensor.axis for axis in axes)
@@ -156,6 +154,35 @@ def _reduced(tape: Tape, proto: NodeProto, inputs: Inputs) -> list[Single]:
     return [tape.reshaped(total, shape, proto)]
 
 
+def _axes_of(proto: NodeProto, inputs: Inputs, tensor: Bundle) -> set[int]:
+    """Return the axes that a node reduces; none where it does nothing."""
+    rank, given = len(tensor.shape), numbers(proto, inputs, "axes", 1)
+    if not given and number(proto, "noop_with_empty_axes", 0):
+        return set()
+    return {axis % rank for axis in given or range(rank)}
+
+
+def _reduced_step(tape: Tape, proto: NodeProto, inputs: Inputs) -> list[Single]:
+    """Reduce every step alone; over time there is no node for tensors side by side."""
+    tensor = inputs[0]
+    if isinstance(tensor, Bundle) and tensor.axis not in _axes_of(proto, inputs, tensor):
+        return _reduced(tape, proto, inputs)
+    return _whole(tape, proto, inputs)
+
+
+def _along_axis(tape: Tape, proto: NodeProto, inputs: Inputs) -> list[Single]:
+    """Apply a node along one axis to every step, where that is not the time axis."""
+    tensor = inputs[0]
+    if not isinstance(tensor, Bundle) or tape.opset < 13:  # it flattened what is behind its axis
+        return _whole(tape, proto, inputs)
+    known = onnx.defs.get_schema(proto.op_type, tape.opset, "").attributes
+    axis = number(proto, "axis", known["axis"].default_value.i) % len(tensor.shape)
+    if axis == tensor.axis:
+        return _whole(tape, proto, inputs)
+    keeps = "keepdims" not in known or bool(number(proto, "keepdims", 1))
+    return lifted(tape, proto, inputs, tensor.axis - (not keeps and axis < tensor.axis))
+
+
 def _reduced_part(tape: Tape, proto: NodeProto, part: Part, axes: list[int]) -> Part:
     if len(onnx.defs.get_schema(proto.op_type, tape.opset, "").inputs) > 1:
         return tape.one(proto.op_type, [part, tape.known(np.asarray(axes, np.int64))], proto)
@@ -166,6 +193,7 @@ RULES: Mapping[Through, Rule] = {
     "whole": _whole,
     "each step": _each_step,
     "each sample": _each_sample,
+    "along axis": _along_axis,
     "cast": _cast,
     "concat": picking.concatenated,
     "gather": picking.gathered,
@@ -175,6 +203,7 @@ RULES: Mapping[Through, Rule] = {
     "neuron": neurons.stepped,
     "reduce": _reduced,
     "pad": moving.padded,
+    "reduce step": _reduced_step,
     "repeat": moving.repeated,
     "reshape": moving.reshaped,
     "scatter": picking.scattered,

@@ -174,11 +174,11 @@ def _reduced(
     reduction = step.operator.time.reduces
     if reduction and len(step.inputs) == length > 2:
         return tuple(part for part in step.inputs if part is not None), reduction
-    terms = _terms(tape, slot, length, levels) if step.proto.op_type == "Add" else None
+    terms = terms_of(tape, slot, length, levels) if step.proto.op_type == "Add" else None
     return ((slot,), "last") if terms is None else (terms, "sum")
 
 
-def _terms(tape: Tape, slot: Slot, length: int, levels: Levels) -> tuple[Part, ...] | None:
+def terms_of(tape: Tape, slot: Slot, length: int, levels: Levels) -> tuple[Part, ...] | None:
     """Return what a chain of additions adds up, one term a step."""
     terms: list[Part] = []
     total: Part = slot

@@ -1,6 +1,7 @@
 """Try where time may be in a model, and return the step networks that explain it."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,12 +12,13 @@ from mapper.frontend.onnx.load import nodes_of
 from mapper.frontend.onnx.operators import operator_of
 from mapper.frontend.onnx.ports import fixed_shape
 from mapper.frontend.onnx.refusals import many_steps
-from mapper.frontend.time.flatten import Clock, lay_out
+from mapper.frontend.time.flatten import Clock, Laid, lay_out
 from mapper.frontend.time.readouts import ONE_STEP_HELP
 from mapper.frontend.time.reroll import FOUR_STEPS, LAST_OF_THREE, rolled
 from mapper.frontend.time.shown import shown
 from mapper.frontend.time.start import started
 from mapper.frontend.time.step import Readout, StepModel, one_step
+from mapper.frontend.time.tail import SequenceTail, tails
 from mapper.frontend.time.tensors import NoStartError, NotShownError, Shape, TimeFormError
 
 OPEN_LENGTH = 7
@@ -38,6 +40,8 @@ class Sequence:
     """Of the model's inputs."""
     open: bool
     """The model leaves the number of time steps open."""
+    tail: SequenceTail | None = None
+    """What its outputs are of the step's outputs in all steps, where that is not in ``step``."""
 
 
 def sequences(model: ModelProto, path: Path) -> Iterator[Sequence]:
@@ -58,6 +62,9 @@ def sequences(model: ModelProto, path: Path) -> Iterator[Sequence]:
         except TimeFormError as error:
             known_image = not clock.axes and not isinstance(error, NotShownError)
             first = error if known_image else first or error
+    for clock, shapes in _clocks(model, path):
+        with suppress(TimeFormError):
+            yield from _without_tails(model, path, clock, shapes)
     if not found or isinstance(first, NoStartError):
         raise _refusal(first, path)
 
@@ -97,10 +104,8 @@ def _refusal(error: TimeFormError | None, path: Path) -> MappingError:
 def _readings(
     model: ModelProto, path: Path, clock: Clock, shapes: Mapping[str, Shape]
 ) -> Iterator[Sequence]:
-    laid = lay_out(model, path, shapes, clock)
-    if not clock.axes:
-        laid = shown(laid)
-        clock = laid.clock
+    laid = _laid(model, path, clock, shapes)
+    clock = laid.clock
     outputs = [port.name for port in model.graph.output]
     first: TimeFormError | None = None
     found = False
@@ -114,10 +119,35 @@ def _readings(
         if is_open(model, clock):
             _refuse_one_of_any(step)
             step = replace(step, readouts=_of_any_length(step.readouts, clock))
-        form = "-".join(sorted(laid.tape.forms)) or _form(model, clock)
+        form = _form(model, laid)
         yield Sequence(step=step, form=form, clock=clock, shapes=shapes, open=is_open(model, clock))
     if first is not None and (not found or isinstance(first, NoStartError)):
         raise first
+
+
+def _laid(model: ModelProto, path: Path, clock: Clock, shapes: Mapping[str, Shape]) -> Laid:
+    laid = lay_out(model, path, shapes, clock)
+    return laid if clock.axes else shown(laid)
+
+
+def _without_tails(
+    model: ModelProto, path: Path, clock: Clock, shapes: Mapping[str, Shape]
+) -> Iterator[Sequence]:
+    """Yield readings whose outputs are the host's function of the whole sequence."""
+    if is_open(model, clock):  # numbers in it may be made of how many steps there are
+        return
+    for laid, tail in tails(_laid(model, path, clock, shapes)):
+        with suppress(TimeFormError):
+            for one in rolled(laid):
+                step = started(one, laid.clock, one_step(one, laid.clock, list(laid.outputs)))
+                yield Sequence(
+                    step=step,
+                    form=_form(model, laid),
+                    clock=laid.clock,
+                    shapes=shapes,
+                    open=False,
+                    tail=tail,
+                )
 
 
 def _refuse_one_of_any(step: StepModel) -> None:
@@ -132,9 +162,11 @@ def _refuse_one_of_any(step: StepModel) -> None:
             )
 
 
-def _form(model: ModelProto, clock: Clock) -> str:
-    """Name the form of a model without loops: written out, or with a time axis throughout."""
-    inputs = set(clock.axes)
+def _form(model: ModelProto, laid: Laid) -> str:
+    """Name the form of a model: its loops, or written out, or with a time axis throughout."""
+    if laid.tape.forms:
+        return "-".join(sorted(laid.tape.forms))
+    inputs = set(laid.clock.axes)
     if not inputs:
         return "unrolled"
     picked = any(_picks(n) and inputs.intersection(n.input) for n in model.graph.node)

@@ -84,13 +84,13 @@ class Writer:
         for step in reversed(chosen):
             node = NodeProto()
             node.CopyFrom(step.proto)
-            node.name = _of_any_step(node.name, self.scopes)
+            node.name = of_any_step(node.name, self.scopes)
             del node.input[:], node.output[:]
             node.input.extend("" if i is None else self._name(i) for i in step.inputs)
             hints = step.proto.output
             for slot, hint in zip(step.outputs, hints, strict=True):
                 if slot not in self.names:
-                    self.names[slot] = self.fresh(_of_any_step(hint, self.scopes) or slot.name)
+                    self.names[slot] = self.fresh(of_any_step(hint, self.scopes) or slot.name)
                 node.output.append(self.names[slot])
             self.nodes.append(node)
 
@@ -145,7 +145,7 @@ def _scopes(names: Iterable[str]) -> set[str]:
     return found
 
 
-def _of_any_step(name: str, scopes: Set[str]) -> str:
+def of_any_step(name: str, scopes: Set[str]) -> str:
     """Leave out of ``/net/lif1_8/Add`` that it is the ninth call of ``/net/lif1``.
 
     The older exporter of torch counts the calls of a module, which are time steps here. A module

@@ -40,6 +40,7 @@ Through = Literal[
     "whole",  # on the tensor as it is, time axis and all
     "each step",  # on every step alone, wherever the time axis is
     "each sample",  # on every step alone, where time is the axis of the samples
+    "along axis",  # on every step alone, unless it is along the time axis
     "cast",
     "concat",
     "constant",
@@ -50,6 +51,7 @@ Through = Literal[
     "neuron",
     "pad",
     "reduce",
+    "reduce step",
     "repeat",
     "reshape",
     "scatter",

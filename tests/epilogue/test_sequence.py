@@ -1,0 +1,190 @@
+"""Heads of whole sequences, in every form of time: equal to what the file gives as a whole."""
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper, numpy_helper
+
+import mapper
+from mapper.diagnostics import MappingError
+from mapper.frontend import import_model
+from mapper.frontend.onnx.engine import engine
+from tests.frontend.models import node, saved
+from tests.frontend.test_time import FORMS, F, unrolled
+
+AXES = {"unrolled": 0, "loop": 0, "scan": 0, "sequence": 1}
+STEPS = 5
+
+
+def reduced(op, read, result, axis, keepdims=0):
+    if op == "ReduceSum":
+        return node(op, f"{read} axis", result, keepdims=keepdims)
+    return node(op, read, result, axes=[axis], keepdims=keepdims)
+
+
+def softmax(read, result):
+    return node("Softmax", read, result, axis=-1)
+
+
+HEADS = {
+    "greatest, log-softmax": lambda a: [
+        reduced("ReduceMax", "S", "m", a),
+        node("LogSoftmax", "m", "y", axis=-1),
+    ],
+    "softmax of the mean": lambda a: [reduced("ReduceMean", "S", "m", a), softmax("m", "y")],
+    "mean of the softmax": lambda a: [softmax("S", "p"), reduced("ReduceMean", "p", "y", a)],
+    "log of the mean of the softmax": lambda a: [
+        softmax("S", "p"),
+        reduced("ReduceMean", "p", "m", a),
+        node("Log", "m", "y"),
+    ],
+    "class beside counts": lambda a: [
+        reduced("ReduceSum", "S", "y", a),
+        node("ArgMax", "y", "i", axis=-1, keepdims=0),
+        node("Cast", "i", "best", to=F),
+    ],
+    "first spike time by sums": lambda a: [
+        node("CumSum", "S place", "c"),
+        node("Clip", "c zero one", "seen"),
+        node("Sub", "one seen", "unseen"),
+        reduced("ReduceSum", "unseen", "y", a),
+    ],
+    "first spike time by places": lambda a: [
+        node("ArgMax", "S", "at", axis=a, keepdims=0),
+        reduced("ReduceMax", "S", "any", a),
+        node("Equal", "any zero", "none"),
+        node("Where", "none late at", "when"),
+        node("Cast", "when", "y", to=F),
+    ],
+    "softmax of each step": lambda a: [softmax("S", "y")],
+    "softmax of the last step": lambda a: [
+        node("Gather", "S end", "last", axis=a),
+        softmax("last", "y"),
+    ],
+    "most of two, step after step": lambda a: [
+        reduced("ReduceMax", "S", "m", a),
+        reduced("ReduceMean", "S", "n", a),
+        node("Mul", "m n", "y"),
+    ],
+}
+WHOLE = set(HEADS) - {
+    "mean of the softmax",
+    "softmax of each step",
+    "softmax of the last step",
+}
+"""Those that mix time steps; others are a function of each step."""
+
+
+def ending(form, head):
+    """Return a model whose spikes of every step ``S`` go through a head to ``y``."""
+    proto, axis = FORMS[form](steps=STEPS), AXES[form]
+    graph = proto.graph
+    for held in graph.node:
+        held.output[:] = ["S" if name == "y" else name for name in held.output]
+    stored = {
+        "axis": np.array([axis]),
+        "place": np.array(axis),
+        "zero": np.float32(0),
+        "one": np.float32(1),
+        "late": np.array(STEPS),
+        "end": np.array(STEPS - 1),
+    }
+    known = {tensor.name for tensor in graph.initializer}
+    for name, array in stored.items():
+        if name not in known:
+            graph.initializer.append(numpy_helper.from_array(np.asarray(array), name))
+    graph.node.extend(HEADS[head](axis))
+    del graph.output[:]
+    made = {name for held in graph.node for name in held.output}
+    names = [name for name in ("y", "best") if name in made]
+    graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
+    shapes = {name: array.shape for name, array in engine(proto)({"x": x_of(proto)}).items()}
+    del graph.output[:]
+    graph.output.extend(helper.make_tensor_value_info(n, F, shapes[n]) for n in names)
+    return proto
+
+
+def x_of(proto):
+    shape = [d.dim_value for d in proto.graph.input[0].type.tensor_type.shape.dim]
+    return (np.random.default_rng(3).random(shape) < 0.6).astype(np.float32)
+
+
+@pytest.mark.campaign(12)
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("form", FORMS)
+def test_heads_of_sequences_are_the_host_s_in_every_form(form, head, tmp_path):
+    proto = ending(form, head)
+    path, x = saved(proto, tmp_path), x_of(proto)
+    found = import_model(path)
+    assert found.epilogue is not None
+    assert found.epilogue.whole == (head in WHOLE)
+    answer = mapper.verify_model(path, {"x": x})
+    assert {ring.status for ring in answer.rings} == {"equal"}, answer
+    if form == "unrolled":
+        theirs = engine(proto)({"x": x})
+        expected = {f"expected_{name}": array for name, array in theirs.items()}
+        rings = mapper.verify_model(path, {"x": x, **expected}).rings
+        assert [ring.status for ring in rings] == ["equal"] * 3
+
+
+def test_sums_and_means_that_graphs_read_out_need_no_host(tmp_path):
+    for reading in ("sum", "mean", "last", "max", "each"):
+        assert import_model(saved(unrolled(reading=reading), tmp_path)).epilogue is None
+
+
+@pytest.mark.parametrize(
+    "head", ["softmax of the mean", "mean of the softmax", "class beside counts"]
+)
+def test_a_build_gives_what_the_model_s_outputs_are(head, tmp_path):
+    proto = ending("sequence", head)
+    path = saved(proto, tmp_path)
+    rng = np.random.default_rng(4)
+    x = {"x": (rng.random((STEPS, 3, 3)) < 0.6).astype(np.float32)}
+    build = mapper.compile(path, "ideal-128", calibrate=x)
+    build.save(tmp_path / "build")
+    run = mapper.load(tmp_path / "build").run(x)
+    spikes = run.reals[run.graph.outputs[0].name]  # [T, B, 4]
+    power = np.exp(spikes - spikes.max(axis=-1, keepdims=True))
+    mean = np.exp(spikes.mean(axis=0))
+    expected = {
+        "softmax of the mean": mean / mean.sum(axis=-1, keepdims=True),
+        "mean of the softmax": (power / power.sum(axis=-1, keepdims=True)).mean(axis=0),
+        "class beside counts": spikes.sum(axis=0),
+    }[head]
+    assert run.answers["y"].shape == (3, 4)
+    assert np.allclose(run.answers["y"], expected, atol=1e-6)
+    assert np.array_equal(run.predictions, expected.argmax(axis=-1))
+    if "best" in run.answers:
+        assert np.array_equal(run.answers["best"], expected.argmax(axis=-1))
+    assert build.verify(x, model=path).bit_exact
+
+
+def test_another_number_of_steps_than_the_file_s_is_refused(tmp_path):
+    path = saved(ending("unrolled", "softmax of the mean"), tmp_path)
+    x = {"x": np.zeros((STEPS + 1, 1, 3), np.float32)}
+    build = mapper.compile(path, "ideal-128")
+    with pytest.raises(MappingError, match="from 5 time steps, the recording has 6") as caught:
+        build.run(x)
+    assert caught.value.diagnostics[0].code == "input-shape"
+
+
+def test_an_open_number_of_steps_leaves_nothing_to_the_host_but_steps(tmp_path):
+    """Numbers of the file may be made of how many steps it was exported with."""
+    proto = ending("loop", "softmax of the mean")
+    dim = proto.graph.input[0].type.tensor_type.shape.dim[0]
+    dim.ClearField("dim_value")
+    dim.dim_param = "T"
+    with pytest.raises(MappingError, match="mixes time steps"):
+        import_model(saved(proto, tmp_path))
+
+
+def test_time_steps_that_mix_before_a_neuron_are_not_the_host_s(tmp_path):
+    """The sum of all steps drives another layer: no head, but a network that mixes time."""
+    proto = ending("unrolled", "softmax of the mean")
+    proto.graph.node[-1].output[0] = "p"
+    proto.graph.node.append(node("MatMul", "p w3", "y"))
+    proto.graph.output[0].CopyFrom(helper.make_tensor_value_info("y", F, [3]))
+    trained = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
+    proto.graph.initializer.append(numpy_helper.from_array(trained, "w3"))
+    with pytest.raises(MappingError, match="mixes time steps"):
+        import_model(saved(proto, tmp_path))
