@@ -1,5 +1,6 @@
 """Attention between spikes: masks, sums over channels and tokens, products of computed tensors."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from onnx import ModelProto, TensorProto, helper
 
 from mapper.diagnostics import MappingError
 from mapper.frontend import import_model
+from mapper.frontend.onnx.einsum import equation_of
 from mapper.ir.evaluate import evaluate
 from mapper.ir.network import SumPool2d
 from mapper.ir.neurons import Neuron
@@ -119,6 +121,35 @@ FORMS = {
         shape=HEADS,
         stored={"scale": 1 / np.sqrt(8)},
     ),
+    "scores by an equation": qkv(
+        node("Einsum", "q k", "scores", equation="bhnd,bhmd->bhnm"),
+        node("Einsum", "scores v", "a", equation="...nm, ...md -> ...nd"),
+        *mask_neuron("a", "y", "m."),
+        shape=HEADS,
+    ),
+    "keys and values by an equation, tokens first": qkv(
+        node("Einsum", "k v", "pairs", equation="bhnd,bhne->hbde"),
+        node("Einsum", "pairs q", "a", equation="hbde,bhnd->bnhe"),
+        *mask_neuron("a", "y", "m."),
+        shape=(1, N, H, D),
+    ),
+    "sums and weights by an equation": qkv(
+        node("Einsum", "q", "count", equation="bhnd->bdh"),
+        node("Einsum", "count w", "a", equation="bdh,he->bde"),
+        *mask_neuron("a", "y", "m."),
+        shape=(1, D, 3),
+        stored={"w": np.arange(6, dtype=np.float32).reshape(2, 3) / 8},
+    ),
+    "products element by element, by an equation": qkv(
+        node("Einsum", "q k", "a", equation="bhnd,bhnd->bhnd"),
+        *mask_neuron("a", "y", "m."),
+        shape=HEADS,
+    ),
+    "a sum of one side before the product": qkv(
+        node("Einsum", "q k", "a", equation="bhnd,bhme->bhm"),
+        *mask_neuron("a", "y", "m."),
+        shape=(1, H, N),
+    ),
     "heads as samples": qkv(
         node("Reshape", "q folded", "q3"),
         node("Reshape", "v folded", "v3"),
@@ -218,13 +249,20 @@ def test_a_head_of_two_tokens_by_hand(tmp_path):
 # --- time --------------------------------------------------------------------------------------
 
 
-def over_time(steps: int, tokens: int, channels: int) -> tuple[list, dict, dict, dict]:
+def over_time(
+    steps: int, tokens: int, channels: int, by_equation: bool = False
+) -> tuple[list, dict, dict, dict]:
     """Tokens times themselves, and neurons, over time: ``x[T, 1, N, C]``."""
     nodes, stored, spikes = [], dict(NUMBERS), []
-    nodes.append(node("Transpose", "x", "turned", perm=[0, 1, 3, 2]))
-    nodes.append(node("MatMul", "x turned", "scores"))
+    if by_equation:
+        nodes.append(node("Einsum", "x x", "scores", equation="tbnc,tbmc->tbnm"))
+    else:
+        nodes.append(node("Transpose", "x", "turned", perm=[0, 1, 3, 2]))
+        nodes.append(node("MatMul", "x turned", "scores"))
     nodes.append(node("ReduceMax", "scores", "any", axes=[3], keepdims=1))
-    nodes.append(node("Mul", "any x", "masked"))
+    nodes.append(node("Expand", "any size", "spread"))
+    nodes.append(node("Mul", "spread x", "masked"))
+    stored["size"] = integers(1, 1, tokens, channels)
     for t in range(steps):
         stored[f"t{t}"] = np.array(t, np.int64)
         nodes.append(node("Gather", f"masked t{t}", f"c{t}", axis=0))
@@ -237,7 +275,7 @@ def over_time(steps: int, tokens: int, channels: int) -> tuple[list, dict, dict,
     return nodes, ports, {"y": [steps, 1, tokens, channels]}, stored
 
 
-@pytest.mark.parametrize("sizes", [(5, 3, 4), (4, 4, 4), (4, 4, 3), (4, 3, 4)])
+@pytest.mark.parametrize("sizes", [(5, 3, 4), (4, 4, 4), (4, 4, 3), (4, 3, 4), (4, 4, 4, True)])
 def test_time_stays_out_of_attention_whatever_the_sizes(sizes, tmp_path):
     nodes, inputs, outputs, stored = over_time(*sizes)
     path = saved(model(nodes, inputs, outputs, stored), tmp_path)
@@ -303,3 +341,31 @@ def test_matrices_that_do_not_line_up_are_refused(product, reason, tmp_path):
     )
     proto.graph.output.append(helper.make_tensor_value_info("z", TensorProto.FLOAT, [1, 1, 1, 1]))
     assert refused(proto, tmp_path).endswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("equation", "reason"),
+    [
+        ("bhnd,bhmd,bhmd->bhnd", "has 3 operands, not 2"),
+        ("bhnn,bhmd->bhmd", "'bhnn' in 'bhnn,bhmd->bhmd' is no list of axes"),
+        ("bhnd,bhmd->bhx", "has axes in its result alone"),
+        ("bnd,bhmd->bhn", "'bnd' does not name 4 axes"),
+    ],
+)
+def test_an_equation_that_says_no_product_is_none(equation, reason):
+    with pytest.raises(ValueError, match=re.escape(reason)):
+        equation_of(equation, (4, 4))
+
+
+def test_an_equation_without_a_result_gives_the_axes_that_are_there_once():
+    assert equation_of("ij,jk", (2, 2)).result == "ik"
+    assert equation_of("...ij,...kj", (4, 4)).result == "YZik"
+
+
+def test_an_equation_of_three_tensors_is_refused(tmp_path):
+    proto = qkv(
+        node("Einsum", "q k v", "a", equation="bhnd,bhmd,bhme->bhne"),
+        *mask_neuron("a", "y", "m."),
+        shape=HEADS,
+    )
+    assert "multiplies 3 tensors, at most 2 are read" in refused(proto, tmp_path)

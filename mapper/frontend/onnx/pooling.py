@@ -103,8 +103,16 @@ def _reduced(node: Node, kind: str) -> Form:
     if axes is None:
         axes = () if node.attribute("noop_with_empty_axes", 0) else tuple(range(len(x.shape)))
     chosen = {axis_of(axis, len(x.shape)) for axis in axes}
+    return _reduced_over(node, x, chosen, kind, keep=bool(node.attribute("keepdims", 1)))
+
+
+def summed_over(node: Node, x: Form, axes: tuple[int, ...]) -> Form:
+    """Return the sum of a tensor over axes, which are gone afterwards."""
+    return _reduced_over(node, x, set(axes), "sum", keep=False)
+
+
+def _reduced_over(node: Node, x: Form, chosen: set[int], kind: str, *, keep: bool) -> Form:
     wide = sorted(axis for axis in chosen if x.shape[axis] > 1)
-    keep = bool(node.attribute("keepdims", 1))
     shape = tuple(1 if k in chosen else n for k, n in enumerate(x.shape) if keep or k not in chosen)
     if not wide:
         return reshape(x, shape)

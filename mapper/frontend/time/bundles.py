@@ -10,6 +10,7 @@ import numpy as np
 import onnx.defs
 from onnx import NodeProto
 
+from mapper.frontend.onnx.einsum import equation_of
 from mapper.frontend.onnx.operators import operator_of
 from mapper.frontend.onnx.operators.row import Through
 from mapper.frontend.time import moving, neurons, picking
@@ -22,6 +23,7 @@ from mapper.frontend.time.parts import (
     number,
     numbers,
     pieces,
+    setting,
     whole_inputs,
 )
 from mapper.frontend.time.tensors import (
@@ -135,6 +137,20 @@ def _weighed(tape: Tape, proto: NodeProto, inputs: Inputs) -> list[Single]:
     return _whole(tape, proto, inputs)
 
 
+def _einsum(tape: Tape, proto: NodeProto, inputs: Inputs) -> list[Single]:
+    """Take an equation step by step, where all time axes have one letter that the result has."""
+    text = setting(proto, "equation", b"")
+    assert isinstance(text, bytes)
+    equation = equation_of(text.decode("ascii", "replace"), [len(i.shape) for i in inputs if i])
+    tensors = list(zip(inputs, equation.operands, strict=True))
+    letters = {axes[i.axis] for i, axes in tensors if isinstance(i, Bundle)}
+    time = letters.pop() if len(letters) == 1 else ""
+    whole = any(time in axes for i, axes in tensors if not isinstance(i, Bundle))
+    if not time or time not in equation.result or whole:
+        return _whole(tape, proto, inputs)
+    return lifted(tape, proto, inputs, equation.result.index(time))
+
+
 def _reduced(tape: Tape, proto: NodeProto, inputs: Inputs) -> list[Single]:
     tensor = inputs[0]
     if not isinstance(tensor, Bundle):
@@ -196,6 +212,7 @@ RULES: Mapping[Through, Rule] = {
     "along axis": _along_axis,
     "cast": _cast,
     "concat": picking.concatenated,
+    "einsum": _einsum,
     "gather": picking.gathered,
     "gather at": moving.gathered_at,
     "general product": _general_product,

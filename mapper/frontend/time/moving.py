@@ -119,9 +119,10 @@ def repeated(tape: Tape, proto: NodeProto, inputs: Inputs) -> list[Single]:
         parts = [tape.reshaped(p, (*(1,) * lead, *p.shape), proto) for p in tensor.parts]
         if not grown:
             return [bundled(axis, parts)]
-        raise TimeFormError(
-            f"{proto.op_type}: repeats a tensor with a time axis", tape.place(proto)
-        )
+        if axis in grown:
+            raise TimeFormError(f"{proto.op_type}: repeats time steps", tape.place(proto))
+        times = tape.known(np.asarray([n // o for n, o in zip(new, old, strict=True)], np.int64))
+        return [bundled(axis, [tape.one("Tile", [part, times], proto) for part in parts])]
     part = tape.reshaped(tensor, old, proto)
     if not grown:
         return [part]

@@ -1,6 +1,6 @@
 """Rows of operators that become layers: weights, pools, norms, grids, whole neurons."""
 
-from mapper.frontend.onnx import custom, pooling, qonnx, scaling, sizes, synapses, tokens
+from mapper.frontend.onnx import custom, einsum, pooling, qonnx, scaling, sizes, synapses, tokens
 from mapper.frontend.onnx.operators.row import InTime, Operator
 from mapper.frontend.onnx.refusals import QDQ_HELP
 from mapper.frontend.onnx.sizes import as_given
@@ -37,6 +37,12 @@ LAYERS = (
     ),
     Operator(
         "ConvTranspose", "layer", synapses.transposed_convolution, time=LAYER, has_weights=True
+    ),
+    Operator(
+        "Einsum",
+        "layer",
+        einsum.einsum,
+        time=InTime(through="einsum", again="layer"),
     ),
     Operator(
         "Gemm",

@@ -44,6 +44,7 @@ Through = Literal[
     "cast",
     "concat",
     "constant",
+    "einsum",
     "gather",
     "gather at",
     "general product",
