@@ -129,8 +129,21 @@ class _Rewriter:
         return named
 
     def _meaning(self, value: Value, loc: str) -> Meaning:
-        """Return what an operand means; only a membrane from before its neuron has none."""
+        """Return what an operand means.
+
+        Reals from before this step have no meaning: a membrane before its neuron, and what waits.
+        """
         if value.name not in self.meanings:
+            neurons = (op for op in self.graph.ops if isinstance(op, Neuron))
+            if value.name not in {v.name for op in neurons for v in (op.membrane, op.current) if v}:
+                raise refuse(
+                    "unsupported-on-hardware",
+                    f"the reals in {value.name!r} wait from step to step (a delay behind the "
+                    "weights), where the digital unit has spikes wait",
+                    loc=loc,
+                    help="delay the spikes before the weights: the sums are the same where a layer "
+                    "reads spikes that wait as long as its sums did",
+                )
             raise refuse(
                 "unsupported-on-hardware",
                 f"the membrane {value.name!r} of the step before is used outside its neuron",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from mapper.frontend.algebra import forms
 from mapper.frontend.algebra.forms import Counts, Form, Input
-from mapper.frontend.onnx.layers import Layer
+from mapper.frontend.onnx.layers import Layer, PlainLayer
 from mapper.frontend.onnx.trace import Trace
 
 
@@ -46,14 +46,20 @@ def has_states(trace: Trace) -> bool:
 
 
 def likely_echoes(trace: Trace) -> list[Echo]:
-    """Return echoes with matching names, then those of inputs that no membrane adds up."""
+    """Return echoes with matching names, then those of inputs that no membrane adds up.
+
+    What waits need not be spikes: a line of currents is handed on, too.
+    """
+    lines = _lines(trace)
     if trace.fed_back:
         return [
             Echo(read=read, output=output)
             for output, read in trace.fed_back.items()
-            if is_spiking(trace.form(output))
+            if is_spiking(trace.form(output)) or output in lines
         ]
-    spikes, free = _spikes(trace), list(trace.inputs)
+    spikes = _spikes(trace)
+    waits = [Echo(read=read, output=o) for o, read in lines.items() if o not in spikes]
+    free = [name for name in trace.inputs if name not in {echo.read for echo in waits}]
     found = [
         _take(matching[0], output, free, spikes)
         for output in list(spikes)
@@ -61,7 +67,40 @@ def likely_echoes(trace: Trace) -> list[Echo]:
         and (matching := [n for n in _fitting(output, free, trace) if same_name(n, output)])
     ]
     summed = {name for output in trace.outputs for name in candidates(output, trace)}
-    return [*found, *_leftovers(trace, spikes, free, [n for n in free if n not in summed])]
+    rest = _leftovers(trace, spikes, free, [n for n in free if n not in summed])
+    return [*waits, *found, *rest]
+
+
+def _lines(trace: Trace) -> dict[str, str]:
+    """Return inputs whose next value is moved along, by output: their own or another one's.
+
+    So is an input whose value is handed on to another one, whatever its own next value is.
+    """
+    named = {
+        output: read
+        for output in trace.outputs
+        if (read := trace.fed_back.get(output) or _named_like(output, trace)) is not None
+        and read not in candidates(output, trace)
+    }
+    found, handed = {}, set()
+    for output, read in named.items():
+        moved = _moved(trace.form(output)) & {trace.inputs[name] for name in named.values()}
+        if trace.form(output).alias is not trace.inputs[read] and moved:
+            found[output] = read
+            handed |= {atom.name for atom in moved}
+    return found | {output: read for output, read in named.items() if read in handed}
+
+
+def _moved(form: Form) -> set[Input]:
+    """Return the inputs whose elements a form holds, behind layers without weights."""
+    waiting, seen = [form.alias], {form.alias}
+    while waiting:
+        atom = waiting.pop()
+        if isinstance(atom, PlainLayer) and not atom.rounds:
+            fresh = {operand.form.alias for operand in atom.operands} - seen
+            seen |= fresh
+            waiting.extend(fresh)
+    return {atom for atom in seen if isinstance(atom, Input)}
 
 
 def waiting(trace: Trace) -> dict[str, str]:
