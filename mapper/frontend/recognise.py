@@ -369,6 +369,8 @@ def _notes(dynamics: Dynamics, graph: Graph) -> Iterator[str]:
         name = neuron.membrane.read.name
         if neuron.starts_below:
             yield f"{name!r} must not start above its threshold; from zero it never does"
+        if neuron.cuts:
+            yield f"{name!r} must start as whole numbers, and inputs be whole: it is cut to them"
         for echo in neuron.echoes:
             yield f"{echo.name!r} must start as 1 where {name!r} starts above its threshold, else 0"
 

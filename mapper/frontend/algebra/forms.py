@@ -90,6 +90,8 @@ class Counts(Fires):
     nearest: bool
     above: Fires | None = None
     """The same from 0 on, where numbers below it are counted."""
+    operands: tuple["Form", ...] = ()
+    """The level, where it is a share of one state alone: of a leak that is rounded."""
 
 
 @dataclass(frozen=True, eq=False, repr=False, slots=True, kw_only=True)
@@ -381,7 +383,7 @@ def depends_on(form: Form) -> Iterator[Atom]:
         inner: tuple[Form, ...] = ()
         if isinstance(atom, Clamp):
             inner = (atom.inside,)
-        elif isinstance(atom, Opaque):
+        elif isinstance(atom, Opaque | Counts):
             inner = atom.operands
         fresh = [a for form in inner for a in form.atoms() if a not in seen]
         seen.update(fresh)

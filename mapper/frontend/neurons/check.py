@@ -15,6 +15,7 @@ from mapper.diagnostics import MappingError, refuse
 from mapper.frontend.algebra import forms
 from mapper.frontend.algebra.forms import Atom, Fires, Form
 from mapper.frontend.neurons.fit import Fitted
+from mapper.frontend.neurons.leaks import edges_of
 from mapper.frontend.neurons.resets import Firing
 from mapper.frontend.neurons.states import Dynamics
 from mapper.frontend.onnx.constants import Constant
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 ROUNDS = 3
 _LEVELS = 8
 """Levels above 0 that random membranes reach."""
+_UNITS = 64
+"""Units of a rounded leak that they reach at least."""
 POINTS = 1000
 """At least as many as this, over all rounds."""
 TOLERANCE = 2e-5
@@ -112,8 +115,8 @@ def _results(neuron: Fitted, op: Neuron, constants: Constants, values: Values) -
 
 
 def _unsure(neuron: Fitted, op: Neuron, constants: Constants, point: "_Point") -> Array:
-    """Say where the threshold is so near that rounding decides."""
-    unsure = np.zeros(neuron.shape, dtype=bool)
+    """Say where a threshold, or the edge of a leak's unit, is so near that rounding decides."""
+    unsure = edges_of(op, constants, point.values[neuron.membrane.read], neuron.shape)
     if neuron.firing is None:
         return unsure
     threshold = param(constants, op.threshold, FLOAT)
@@ -146,8 +149,12 @@ def _points(neuron: Fitted, atoms: tuple[Atom, ...]) -> Iterator[_Point]:
     reach = 2.0 * max(float(np.abs(threshold).max()), float(np.abs(neuron.amount).max()), 0.1)
     if neuron.firing is not None:
         reach *= (1 + min(neuron.firing.levels.high, _LEVELS)) / 2
-    for _ in range(max(ROUNDS, -(-POINTS // size))):
+    unit, membrane = neuron.rounding.unit, neuron.membrane.read
+    reach = max(reach, _UNITS * unit)
+    for turn in range(max(ROUNDS, -(-POINTS // size))):
         values = {atom: _random(atom, size, reach, rng) for atom in atoms}
+        if unit and (neuron.cuts or turn % 2 == 0):
+            values[membrane] = np.rint(values[membrane] / unit) * unit
         yield _Point(values=_possible(values, neuron))
     if neuron.firing is None:
         return

@@ -6,7 +6,7 @@ whether the old or the new membrane fires; ``B`` says the reset. Whatever is lef
 reason to refuse.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +23,7 @@ from mapper.frontend.algebra.forms import (
     Opaque,
     Shape,
 )
+from mapper.frontend.neurons.leaks import check_whole, read_rounding, rounded_shares, unrounded
 from mapper.frontend.neurons.levels import joint_of
 from mapper.frontend.neurons.resets import (
     Firing,
@@ -34,6 +35,7 @@ from mapper.frontend.neurons.resets import (
     spike_phase,
 )
 from mapper.ir.core import Array
+from mapper.ir.leaks import LeakRounding
 from mapper.ir.neurons import Phase, ResetKind, ResetPhase
 
 
@@ -68,6 +70,11 @@ class Fitted:
     current: Pair | None
     drive: Form
     leak: Array
+    rounding: LeakRounding
+    rounds: frozenset[Atom]
+    """Atoms that round a share of the membrane: part of its leak."""
+    cuts: bool
+    """The membrane is cut to a whole number before, which it is already."""
     gains: Gains
     firing: Firing | None
     reset: ResetKind
@@ -112,12 +119,19 @@ def fit(
     """
     shape = pairs[0].form.shape
     reads = [pair.read for pair in pairs]
-    own = [c for c in comparisons if _touches(c.level, reads)]
-    _refuse_opaque([pair.form for pair in pairs] + [c.level for c in own], reads)
+    touching = [c for c in comparisons if _touches(c.level, reads)]
+    read_in = [pair.form for pair in pairs] + [c.level for c in touching]
+    shares = {a: s for a, s in rounded_shares(read_in, reads).items() if a not in used}
+    own = [c for c in touching if c not in shares]
+    _refuse_opaque(read_in, reads, known=shares)
     _refuse_infinite(pairs)
     membrane, current = _roles(pairs, own)
     update, floor = _without_clamp(membrane.form)
-    levels = {c: _without_clamps(forms.reshape(c.level, shape)) for c in own}
+    update, rounding, cuts = read_rounding(update, membrane.read, shares)
+    levels = {
+        c: unrounded(_without_clamps(forms.reshape(c.level, shape)), membrane.read, shares)
+        for c in own
+    }
     seen = read_comparisons(update, membrane.read, levels, echoes, used)
     joint = joint_of(seen.update, membrane.read, seen.levels)
     if joint is None:
@@ -130,6 +144,8 @@ def fit(
     drive, gains = _drive(rule.rest, membrane, current)
     if not drive.terms:
         raise UnfitError("nothing drives it")
+    if cuts:
+        check_whole(drive, gains.gain, gains.bias, rounding.unit, membrane.read.loc)
     firing = next(iter(spoken or firings), None)
     return Fitted(
         shape=shape,
@@ -137,6 +153,9 @@ def fit(
         current=current,
         drive=drive,
         leak=rule.rest.coefficient(membrane.read),
+        rounding=rounding,
+        rounds=frozenset(shares),
+        cuts=cuts,
         gains=gains,
         firing=firing,
         reset=rule.kind,
@@ -156,9 +175,12 @@ def _touches(form: Form, reads: Sequence[Input]) -> bool:
     return any(atom in reads for atom in forms.depends_on(form))
 
 
-def _refuse_opaque(all_forms: Sequence[Form], reads: Sequence[Input]) -> None:
+def _refuse_opaque(
+    all_forms: Sequence[Form], reads: Sequence[Input], known: Collection[Atom]
+) -> None:
     """Refuse the most telling node of an update that no form can say."""
     found = {a for form in all_forms for a in forms.depends_on(form) if isinstance(a, Opaque)}
+    found -= set(known)
     own = [a for a in found if not a.operands or any(_touches(f, reads) for f in a.operands)]
     if own:
         first = min(own, key=lambda atom: (not atom.telling, atom.order))

@@ -13,11 +13,12 @@ import numpy as np
 
 from mapper.diagnostics import MappingError, refuse
 from mapper.frontend.algebra import forms
-from mapper.frontend.algebra.forms import Atom, Clamp, Fires, Form, Input, Monomial
+from mapper.frontend.algebra.forms import Atom, Clamp, Counts, Fires, Form, Input, Monomial
 from mapper.frontend.neurons.echoes import Echo, candidates, same_name
 from mapper.frontend.neurons.fit import Fitted, Pair, fit
 from mapper.frontend.neurons.resets import UnfitError
 from mapper.frontend.onnx.constants import Constant
+from mapper.frontend.onnx.counting import Floored
 from mapper.frontend.onnx.layers import Layer, PlainLayer
 from mapper.frontend.onnx.refusals import STATE_HELP, lost_state
 from mapper.frontend.onnx.trace import Trace
@@ -170,7 +171,7 @@ def _fit_all(
     groups = _groups([pair for pair in pairs if pair not in kept])
     live = _live_comparisons(trace)
     neurons = [fit(group, live, used, heard) for group in groups]
-    explained = {event for neuron in neurons for event in neuron.events}
+    explained = {event for neuron in neurons for event in neuron.events | neuron.rounds}
     reads = {pair.read for pair in pairs}
     for event in live:
         touched = [a.name for a in forms.depends_on(event.level) if a in reads]
@@ -268,14 +269,23 @@ def expressed(form: Form, pairs: Sequence[Pair]) -> Form:
 
 
 def _hallmark(pair: Pair) -> Monomial:
-    """Return the term that nothing but a next state has: the state, or the bound on it."""
-    bounds = (a for a in pair.form.atoms() if isinstance(a, Clamp))
-    return frozenset([next(bounds, pair.read)])
+    """Return the term that nothing but a next state has: the state, its bound, its rounded leak."""
+    atoms = pair.form.atoms()
+    bounds = (a for a in atoms if isinstance(a, Clamp))
+    shares = (a for a in atoms if pair.read not in atoms and _is_share(a, pair.read))
+    return frozenset([next(bounds, next(shares, pair.read))])
+
+
+def _is_share(atom: Atom, read: Input) -> bool:
+    """Say whether an atom rounds what a leak leaves of a state."""
+    return isinstance(atom, Counts | Floored) and any(
+        read in forms.depends_on(form) for form in atom.operands
+    )
 
 
 def _refuse_loose_comparisons(trace: Trace, neurons: Sequence[Fitted]) -> None:
     """Refuse a comparison that decides something and belongs to no neuron."""
-    explained = {event for neuron in neurons for event in neuron.events}
+    explained = {event for neuron in neurons for event in neuron.events | neuron.rounds}
     read = [trace.form(name) for name in trace.outputs]
     read += [operand.form for layer in needed_layers(trace) for operand in layer.operands]
     for form in read:

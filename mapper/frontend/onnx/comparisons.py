@@ -14,7 +14,7 @@ from mapper.frontend.algebra.forms import (
     of_array,
 )
 from mapper.ir.core import SPIKE, IntType
-from mapper.ir.levels import Rounding, start_of
+from mapper.ir.levels import MOST_SPIKES, Rounding, start_of
 
 
 class Comparisons:
@@ -124,6 +124,7 @@ class Comparisons:
                 high=high,
                 nearest=nearest,
                 above=above,
+                operands=(level,) if _is_share(level, ends) else (),
             )
             self._by_key[key] = count
             self.all.append(count)
@@ -134,6 +135,13 @@ def _count_in(level: Form) -> Atom | None:
     """Return the count that a level is a multiple of, but for a constant."""
     (monomial, *more) = [m for m in level.terms if m != forms.ONE] or [forms.ONE]
     return next(iter(monomial)) if not more and len(monomial) == 1 else None
+
+
+def _is_share(level: Form, ends: tuple[int, int]) -> bool:
+    """Say whether a level is one state times a number, or that rounded, and has no bounds."""
+    of = _count_in(level)
+    whole = isinstance(of, Input) or (isinstance(of, Counts) and bool(of.operands))
+    return whole and forms.ONE not in level.terms and ends == (-MOST_SPIKES, MOST_SPIKES)
 
 
 def _falls(level: Form) -> bool:

@@ -120,7 +120,13 @@ def divided(node: Node) -> Form:
     if np.any(divisor.constant == 0):
         raise NotAffineError("divides by zero")
     inverse = Form(divisor.shape, {forms.ONE: 1.0 / divisor.constant})
-    return forms.multiply(node.form(0), inverse)
+    quotient = forms.multiply(node.form(0), inverse)
+    given = node.inputs[1]
+    if not isinstance(given, Constant) or given.array.dtype.kind not in "iu":
+        return quotient
+    if forms.of_spikes(quotient):  # integers are divided toward zero
+        return forms.of_function(np.trunc, [quotient])
+    return counting.toward_zero(node, quotient)
 
 
 def raised(node: Node) -> Form:

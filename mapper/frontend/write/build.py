@@ -178,6 +178,7 @@ class _Builder:
                 membrane_next=after(neuron.membrane),
                 current_next=None if current is None else after(current),
                 leak=number("leak", neuron.leak),
+                leak_rounding=neuron.rounding,
                 gain=number("gain", gains.gain),
                 bias=number("bias", gains.bias),
                 current_leak=number("current_leak", gains.current_leak),

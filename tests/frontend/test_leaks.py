@@ -1,0 +1,147 @@
+"""Leaks that a model rounds, however it spells that: read, and equal to the last bit."""
+
+import numpy as np
+import pytest
+from onnx import TensorProto
+
+from mapper.diagnostics import MappingError
+from mapper.frontend import import_model
+from mapper.ir.core import Graph
+from mapper.ir.leaks import LeakRounding
+from mapper.ir.neurons import Neuron
+from tests.frontend.models import assert_equal_to_reference, model, node, saved
+
+WHOLE = np.random.default_rng(0).integers(-60, 61, (6, 5)).astype(np.float32)
+CUT, INT = "toward-zero", TensorProto.INT32
+
+
+def cast(source: str, result: str, to: int = INT):
+    return node("Cast", source, result, to=to)
+
+
+SIGNS = [
+    node("Mul", "v share", "p"),
+    node("Sign", "p", "sign"),
+    node("Abs", "p", "size"),
+    node("Floor", "size", "down"),
+    node("Mul", "sign down", "left"),
+]
+INTEGERS = [
+    cast("v", "i"),
+    node("Mul", "i m", "p"),
+    node("Div", "p d", "q"),
+    cast("q", "q64", TensorProto.INT64),
+    cast("q64", "left", TensorProto.FLOAT),
+]
+FLOATS = [
+    cast("v", "i"),
+    node("Mul", "i m", "p"),
+    cast("p", "r", TensorProto.FLOAT),
+    node("Div", "r dr", "q"),
+    cast("q", "c"),
+    cast("c", "left", TensorProto.FLOAT),
+]
+SPELLINGS = {
+    "signs": (SIGNS, LeakRounding(unit=1.0, rounding=CUT)),
+    "integers": (INTEGERS, LeakRounding(unit=1.0, rounding=CUT)),
+    "divided as reals": (FLOATS, LeakRounding(unit=1.0, rounding=CUT)),
+    "cast": (
+        [node("Mul", "v share", "p"), cast("p", "c"), cast("c", "left", TensorProto.FLOAT)],
+        LeakRounding(unit=1.0, rounding=CUT),
+    ),
+    "down": (
+        [node("Mul", "v share", "p"), node("Floor", "p", "left")],
+        LeakRounding(unit=1.0, rounding="floor"),
+    ),
+    "nearest": (
+        [node("Mul", "v share", "p"), node("Round", "p", "left")],
+        LeakRounding(unit=1.0, rounding="nearest"),
+    ),
+    "halves": (
+        [
+            node("Mul", "v twice", "p"),
+            node("Floor", "p", "whole"),
+            node("Div", "whole two", "left"),
+        ],
+        LeakRounding(unit=0.5, rounding="floor"),
+    ),
+    "taken": (
+        [node("Mul", "v rest", "p"), node("Floor", "p", "lost"), node("Sub", "v lost", "left")],
+        LeakRounding(unit=1.0, rounding="floor", part="taken"),
+    ),
+}
+
+
+def rounding(leak: list, weight: np.ndarray = WHOLE, resets: bool = True):
+    """``u = left + W x``, fires above 40, to 0; ``left`` is what the leak leaves of ``v``."""
+    ends = [node("Sub", "one s", "keep"), node("Mul", "u keep", "v_out")]
+    nodes = [
+        *leak,
+        node("Gemm", "x w", "current", transB=1),
+        node("Add", "left current", "u"),
+        node("Greater", "u limit", "fires"),
+        cast("fires", "s", TensorProto.FLOAT),
+        *(ends if resets else [node("Identity", "u", "v_out")]),
+    ]
+    numbers = {"share": 0.75, "twice": 1.5, "rest": 0.25, "two": 2.0, "dr": 4.0, "one": 1.0}
+    numbers |= {"m": np.array(3, np.int32), "d": np.array(4, np.int32), "limit": 40.0, "w": weight}
+    return model(nodes, {"x": [1, 5], "v": [1, 6]}, {"s": [1, 6], "v_out": [1, 6]}, numbers)
+
+
+def neuron_of(graph: Graph) -> Neuron:
+    return next(op for op in graph.ops if isinstance(op, Neuron))
+
+
+@pytest.mark.parametrize("name", SPELLINGS)
+def test_every_spelling_of_a_rounded_leak(name, tmp_path):
+    leak, expected = SPELLINGS[name]
+    graph = assert_equal_to_reference(saved(rounding(leak), tmp_path), steps=40).graph
+    neuron = neuron_of(graph)
+    assert (neuron.leak, neuron.leak_rounding, neuron.threshold) == (0.75, expected, 40.0)
+
+
+def test_a_membrane_that_is_cut_must_start_whole(tmp_path):
+    imported = import_model(saved(rounding(INTEGERS), tmp_path))
+    assert imported.notes == (
+        "'v' must start as whole numbers, and inputs be whole: it is cut to them",
+    )
+
+
+def test_a_membrane_that_never_resets_may_round_its_leak(tmp_path):
+    graph = assert_equal_to_reference(saved(rounding(SIGNS, resets=False), tmp_path)).graph
+    assert neuron_of(graph).leak_rounding.unit == 1.0
+
+
+def refusal(proto, folder) -> str:
+    with pytest.raises(MappingError) as refused:
+        import_model(saved(proto, folder))
+    return str(refused.value)
+
+
+def test_a_membrane_that_is_cut_and_not_whole_is_refused(tmp_path):
+    told = refusal(rounding(INTEGERS, WHOLE / 3), tmp_path)
+    assert "its membrane is cut to a whole number, but what is added to it is none" in told
+
+
+def test_a_membrane_that_is_rounded_with_its_input_is_refused(tmp_path):
+    """Of ``floor(0.75 v + W x)`` no leak is rounded: it is the whole membrane."""
+    nodes = [
+        node("Gemm", "x w", "current", transB=1),
+        node("Mul", "v share", "p"),
+        node("Add", "p current", "sum"),
+        node("Floor", "sum", "u"),
+        node("Greater", "u limit", "fires"),
+        cast("fires", "s", TensorProto.FLOAT),
+        node("Sub", "one s", "keep"),
+        node("Mul", "u keep", "v_out"),
+    ]
+    proto = rounding(SIGNS)
+    del proto.graph.node[:]
+    proto.graph.node.extend(nodes)
+    assert "unsupported-neuron" in refusal(proto, tmp_path)
+
+
+def test_a_share_that_is_added_to_the_whole_membrane_is_refused(tmp_path):
+    """``v + floor(0.25 v)`` grows: no leak does."""
+    grows = [node("Mul", "v rest", "p"), node("Floor", "p", "more"), node("Add", "v more", "left")]
+    assert "it rounds its membrane otherwise than a leak does" in refusal(rounding(grows), tmp_path)
