@@ -7,10 +7,8 @@ from typing import Any
 import numpy as np
 
 from mapper.diagnostics import MappingError, refuse
-from mapper.ir.assignment import layer_name
 from mapper.ir.core import FLOAT, INT64, Array, Const, Constants, Graph, IntType, Op, Value
 from mapper.ir.crossbar import CountActive, CrossbarMvm
-from mapper.ir.edges import ANALOGUE, edges
 from mapper.ir.hardware import ScaledAdd
 from mapper.ir.infer import settled, substitute
 from mapper.ir.limits import MOST_WHOLE
@@ -38,6 +36,13 @@ _ALIGN_BITS = 8
 
 _KEPT_BITS = 2
 """Fraction bits of the aligned sum: a quarter of the finest step."""
+
+_READ_BITS = 12
+"""Of codes that stand for real numbers which weights read: a membrane of 16 bits holds a threshold
+on their products."""
+
+_WHOLE = 1e-6
+"""How near an integer a quotient of two steps is taken to be that integer."""
 
 _LARGEST_RATIO = 1 << 20
 """Between the scales of values that are added; beside the coarsest the finest has no effect."""
@@ -104,10 +109,17 @@ def grid(op: FakeQuantize, read: list[Meaning], graph: Graph) -> Form:
 
 
 def synapse(op: Synapse, read: list[Meaning], graph: Graph) -> Form:
-    """Make a layer of integer weights an integer layer; its input's offset becomes the result's."""
+    """Make a layer of integer weights an integer layer; its input's offset becomes the result's.
+
+    What reads real numbers of another layer (the shortcut of an MS-ResNet), or parts of different
+    scales side by side, reads them in one step.
+    """
     (x,) = read
+    ready = Form(None, x)
     if x.scale.ndim:
-        raise _unlike_inputs(op, graph)
+        every = tuple(range(len(x.value.shape)))
+        ready = _ready(x, f"{op.result.name}.x", every, op, most_bits=_READ_BITS)
+        x = ready.meaning
     offset = np.asarray(0.0)
     if x.offset.any():
         matrix = op.matrix(graph.constants[op.weight.name])
@@ -118,7 +130,8 @@ def synapse(op: Synapse, read: list[Meaning], graph: Graph) -> Form:
         offset = offset + bias.reshape(-1, *(1 for _ in op.result.shape[1:]))
     layer = replace(op, x=x.value, bias=None, result=replace(op.result, type=INT64))
     layer = settled(layer, graph.constants)
-    return Form(layer, Meaning(value=layer.result, scale=x.scale, offset=simplest(offset)))
+    meaning = Meaning(value=layer.result, scale=x.scale, offset=simplest(offset))
+    return Form(layer, meaning, ready.tables, () if ready.op is None else (ready.op,))
 
 
 def max_pool(op: MaxPool2d, read: list[Meaning], graph: Graph) -> Form:
@@ -173,8 +186,8 @@ def add(op: Add, terms: list[Meaning], graph: Graph) -> Form:
 
 
 def _aligned_add(op: Add, terms: list[Meaning], offset: Array) -> Form:
-    finest = np.min([np.broadcast_to(np.abs(t.scale), op.result.shape) for t in terms], axis=0)
-    coarsest = np.max([np.broadcast_to(np.abs(t.scale), op.result.shape) for t in terms], axis=0)
+    scales = np.stack([np.broadcast_to(np.abs(t.scale), op.result.shape) for t in terms])
+    finest, coarsest = _finest(scales, 0)[0], scales.max(axis=0)
     if (coarsest > _LARGEST_RATIO * finest).any():
         raise unscalable(op, f"it adds values whose scales are over {_LARGEST_RATIO} apart")
     grid, unit = finest / (1 << _ALIGN_BITS), simplest(finest / (1 << _KEPT_BITS))
@@ -218,20 +231,29 @@ def _product(op: Multiply | MatMul, scale: Array, a: Form, b: Form) -> Form:
     return Form(op, meaning, {**a.tables, **b.tables}, before)
 
 
-def _ready(x: Meaning, name: str, axis: int | None, op: Op) -> Form:
-    """Return a factor without an offset and, along an axis that is added up, with one scale.
+def _ready(
+    x: Meaning,
+    name: str,
+    axis: int | tuple[int, ...] | None,
+    op: Op,
+    most_bits: int = 63,
+) -> Form:
+    """Return an operand without an offset and, along axes that are added up, with one scale.
 
     Codes of other meanings are brought to a quarter of the finest step by integer multipliers, as
-    terms of a sum are: inexact.
+    terms of a sum are: inexact. Where all are multiples of the finest step, it is that step: exact.
+    What would be wider than ``most_bits`` is rounded to a coarser step.
     """
     scale = x.full(x.scale)[0]
-    alike = axis is None or bool((scale == scale.take([0], axis)).all())
-    if alike and not x.offset.any():
+    finest = _finest(np.abs(scale), () if axis is None else axis)
+    if not x.offset.any() and (scale == finest).all():
         return Form(None, x)
-    finest = np.abs(scale) if axis is None else np.abs(scale).min(axis, keepdims=True)
     if (np.abs(scale) > _LARGEST_RATIO * finest).any():
         raise unscalable(op, f"it adds values whose scales are over {_LARGEST_RATIO} apart")
-    grid, unit = finest / (1 << _ALIGN_BITS), simplest(finest / (1 << _KEPT_BITS))
+    bits, kept = (_ALIGN_BITS, _KEPT_BITS)
+    if all(_is_whole(table / finest) for table in (scale, x.full(x.offset)[0])):
+        bits, kept = 0, 0
+    grid = finest / (1 << bits)
     tables = {
         f"{name}.{what}": np.rint(simplest(np.asarray(table / grid))).astype(np.int64)
         for what, table in (("scale", scale), ("offset", x.full(x.offset)[0]))
@@ -242,12 +264,29 @@ def _ready(x: Meaning, name: str, axis: int | None, op: Op) -> Form:
         terms=(x.value,),
         scales=(Const(f"{name}.scale"),),
         offset=Const(f"{name}.offset"),
-        shift=_ALIGN_BITS - _KEPT_BITS,
+        shift=bits - kept,
         result=replace(x.value, name=name),
         loc=op.loc,
     )
-    aligned = settled(aligned, tables)
+    wider = max(0, _bits_of(settled(aligned, tables).result) - most_bits)
+    aligned = settled(replace(aligned, shift=bits - kept + wider), tables)
+    unit = simplest(finest * 2.0 ** (wider - kept))
     return Form(aligned, Meaning(value=aligned.result, scale=unit, offset=np.asarray(0.0)), tables)
+
+
+def _bits_of(value: Value) -> int:
+    assert isinstance(value.type, IntType)
+    return value.type.bits
+
+
+def _finest(scales: Array, axis: int | tuple[int, ...]) -> Array:
+    """Return the smallest scale along axes, but for those of nothing (written over, masked): 0."""
+    finest = np.where(scales > 0, scales, np.inf).min(axis, keepdims=True)
+    return np.where(np.isfinite(finest), finest, 1.0)
+
+
+def _is_whole(ratio: Array) -> bool:
+    return bool((np.abs(ratio - np.rint(ratio)) <= _WHOLE).all())
 
 
 def as_it_is(op: Op, read: list[Meaning], graph: Graph) -> Form:
@@ -262,21 +301,6 @@ def unscalable(op: Op, reason: str) -> MappingError:
         f"cannot turn this into integers: {reason}",
         loc=op.loc,
         help="fold the scaling into weights, or move it behind a neuron, before exporting",
-    )
-
-
-def _unlike_inputs(op: Synapse, graph: Graph) -> MappingError:
-    """Make the error for a layer whose inputs count in different steps."""
-    if edges(graph)[op.x.name] != ANALOGUE:
-        return unscalable(op, "inputs of one layer have different scales")
-    writer = next(other for other in graph.ops if op.x in other.results)
-    return refuse(
-        "unsupported-scaling",
-        f"its input is analogue: '{layer_name(writer.loc, op.x.name)}' gives it real numbers in "
-        "steps that differ from channel to channel, where wordlines take spikes or codes",
-        loc=op.loc,
-        help="let neurons fire before this layer and read their spikes (as the shortcuts of "
-        "SEW-ResNet do), or leave the weights out: a shortcut without any is added to the membrane",
     )
 
 

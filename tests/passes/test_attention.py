@@ -92,21 +92,21 @@ def test_factors_of_one_scale_are_multiplied_as_they_are():
 
 
 def test_scales_that_are_added_up_are_brought_to_one_step():
-    """Steps of 0.25 and 0.75, an offset of 0.5: multipliers 256 and 768, 512, in quarter steps."""
+    """Steps of 0.25 and 0.75, an offset of 0.5: all multiples of 0.25, 1 and 3 and 2."""
     graph = analogue([0.25, 0.75], 0.5).graph()
     made = integers(graph)
     (aligned,) = (op for op in made.ops if isinstance(op, ScaledAdd))
     (scale,), offset = aligned.scales, aligned.offset
-    assert made.constants[scale.name].ravel().tolist() == [256, 768]
-    assert made.constants[offset.name].ravel().tolist() == [512]
-    assert aligned.shift == 6
+    assert made.constants[scale.name].ravel().tolist() == [1, 3]
+    assert made.constants[offset.name].ravel().tolist() == [2]
+    assert aligned.shift == 0
     x = np.array([[[[1, 0, 1], [1, 1, 0]]]])
     s = np.array([[[[1, 1, 0], [0, 1, 1]]]])
     found = evaluate(made, {"x": x, "s": s})
     expected = evaluate(graph, {"x": x, "s": s})
     coding = made.codings[made.outputs[0].name]
-    assert coding.scale == 0.0625
-    assert np.array_equal(found[made.outputs[0].name] * 0.0625, expected[graph.outputs[0].name])
+    assert coding.scale == 0.25
+    assert np.array_equal(found[made.outputs[0].name] * 0.25, expected[graph.outputs[0].name])
 
 
 def test_a_masked_analogue_value_has_no_offset_where_the_mask_is_silent():

@@ -258,12 +258,48 @@ def test_what_integers_cannot_follow_is_refused_by_name():
     assert refusal(graph) in {"unsupported-neuron", "negative-scale"}
 
 
-def test_a_scale_per_input_channel_is_refused():
-    """Spikes scaled channel by channel cannot drive wordlines of one matrix."""
+def test_inputs_of_different_scales_are_brought_to_one_step():
+    """Spikes scaled channel by channel, and shifted: codes on the wordlines of one matrix."""
     net = NetworkBuilder()
     s = net.neuron(net.dense(net.entry(3), 4))
     graph = net.graph(net.neuron(net.dense(net.norm(s), 2)))
-    assert refusal(graph) == "unsupported-scaling"
+    inputs = {"x0": (np.random.default_rng(1).random((40, 4, 3)) < 0.5).astype(np.int64)}
+    expected = evaluate(graph, inputs)[graph.outputs[0].name]
+    found = evaluate(integers(graph), inputs)[graph.outputs[0].name]
+    assert expected.any()
+    assert (found == expected).mean() > 0.98
+
+
+def read_with(scales: list[float], offsets: list[float]) -> tuple[Graph, ScaledAdd]:
+    """Return spikes with a scale and an offset each, read by weights, as integers."""
+    net = NetworkBuilder()
+    factor = net.constant("f", np.asarray(scales, np.float32))
+    offset = net.constant("o", np.asarray(offsets, np.float32))
+    x = net.entry(len(scales))
+    graph = net.graph(net.neuron(net.dense(net.scale(x, factor, offset), 2)))
+    made = integers(graph)
+    (aligned,) = (op for op in made.ops if isinstance(op, ScaledAdd))
+    return made, aligned
+
+
+def test_inputs_that_count_in_multiples_of_one_step_are_read_exactly():
+    """0.5, 1.5 and 2 are 1, 3 and 4 steps; one that is written over is none, and 1 is two."""
+    made, aligned = read_with([0.5, 1.5, 2.0, 0.0], [0.0, 0.0, 0.5, 1.0])
+    (scale,), offset = aligned.scales, aligned.offset
+    assert made.constants[scale.name].tolist() == [1, 3, 4, 0]
+    assert made.constants[offset.name].tolist() == [0, 0, 1, 2]
+    assert aligned.shift == 0
+    x = np.array([[1, 1, 1, 1], [0, 0, 0, 0]])
+    assert aligned.evaluate(made.constants, x)[0].tolist() == [[1, 3, 5, 2], [0, 0, 1, 2]]
+
+
+def test_codes_of_real_inputs_have_at_most_twelve_bits():
+    """1000 and 0.3 have no step in common; a quarter of 0.3 would take 15 bits."""
+    _, aligned = read_with([0.3, 1000.0], [0.0, 0.0])
+    assert aligned.result.type.bits <= 12
+    made, aligned = read_with([0.3, 0.7], [0.0, 0.0])
+    (scale,) = aligned.scales
+    assert (made.constants[scale.name].tolist(), aligned.shift) == ([256, 597], 6)
 
 
 def test_a_leak_that_no_shift_gives_needs_a_multiplier():
