@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 
 from mapper.ir.core import FLOAT, SPIKE, Coding, Const, Graph, IntType, Op, Value
+from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.encoding import Kind
 from mapper.ir.evaluate import defined_values
+from mapper.ir.infer import infer_types
 from mapper.ir.leaks import Decay
 from mapper.ir.levels import Levels
 from mapper.ir.network import AvgPool2d, FakeQuantize, MaxPool2d, Scale, SumPool2d
@@ -196,6 +198,24 @@ def _codes_op(make: Callable[[Builder, Value], Value], type: IntType = U3) -> Gr
     return net.graph()
 
 
+def _packed_die() -> Graph:
+    """Return three groups on crossbars of two, whose cells leak into each other's columns."""
+    net = Builder("die")
+    x = net.input("x", (3, 4, 4), SPIKE)
+    net.output(
+        net.crossbars(x, random_weights(4, 3), sense_amp(1), window=PAIRS, groups=3, packed=2)
+    )
+    graph = net.graph()
+    (mvm,) = (op for op in graph.ops if isinstance(op, CrossbarMvm))
+    slices = mvm.partial_sum.shape[2]
+    cells = random_weights(slices * 8, 3, seed=1, largest=90).reshape(1, slices, 8, 3)
+    cells[..., ~mvm.there] = 0
+    die = replace(mvm, cells=Const("cells"), fraction=5)
+    ops = tuple(die if op is mvm else op for op in graph.ops)
+    constants = {**graph.constants, "cells": cells.astype(np.int16)}
+    return infer_types(replace(graph, ops=ops, constants=constants))
+
+
 def _merged(read: Readout, code: Kind, scale: Any) -> Graph:
     """Return a layer whose bit-slices make one code, and whose row blocks share a scale."""
     graph = _codes_op(
@@ -254,6 +274,12 @@ _MORE: dict[str, Callable[[], Graph]] = {
         ),
         I5,
     ),
+    "packed groups": lambda: _codes_op(
+        lambda net, x: net.crossbars(
+            x, random_weights(4, 4), sense_amp(1), window=PAIRS, groups=2, packed=2
+        )
+    ),
+    "packed groups of a die": lambda: _packed_die(),
     "transposed": lambda: _codes_op(
         lambda net, x: net.crossbars(
             x,

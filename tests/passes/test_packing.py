@@ -1,10 +1,14 @@
 """Groups that share crossbars: how many, that nothing else changes, and what dies of them do."""
 
 from dataclasses import replace
+from io import StringIO
 
 import numpy as np
 import pytest
+from rich.console import Console
 
+from mapper import Imported, inspect
+from mapper.cli.inspection import InspectionText
 from mapper.diagnostics import MappingError
 from mapper.executor.engine import ENGINES
 from mapper.ir.assignment import Choice, layer_name
@@ -288,3 +292,16 @@ def test_a_target_file_says_that_columns_share_a_reference():
     readout = replace(load_target("hpadc-sar5-64").macros[0].readout, shared_reference=True)
     (problem,) = readout.problems()
     assert problem == "shared_reference needs reference 'half-active', got 'constant'"
+
+
+def test_inspection_says_how_many_groups_are_on_a_crossbar():
+    read = Imported(graph=depthwise(16), time_form="step", producer="", opset=None, ports=())
+    answer = inspect(read, "adcless-64")
+    console = Console(file=StringIO(), width=200)
+    console.print(InspectionText(answer))
+    told = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "3 crossbars 9x16, 7 groups on each" in told
+    (layer,) = answer.as_dict()["mapping"]["layers"]
+    assert (layer["packed"], layer["column_blocks"]) == (7, 3)
+    assert layer["rows_used"] == pytest.approx(16 * 9 / (3 * 64))
+    assert layer["utilisation"] == pytest.approx(16 * 9 * 4 / (3 * 64 * 64))

@@ -19,7 +19,7 @@ from mapper.executor.native.held import Held, words
 from mapper.executor.native.neurons import NeuronTables
 from mapper.executor.native.pack import Columns
 from mapper.executor.native.rest import start
-from mapper.executor.native.trace import Trace
+from mapper.executor.native.trace import Trace, heard_by_pack
 from mapper.ir.core import Array, Constants
 from mapper.ir.counter import hashed
 from mapper.ir.units import CrossbarLayer
@@ -147,7 +147,8 @@ class NativeLayer:
             read = self._run_phase(own, call, behind, pool)
             if read is not None:
                 heard[:, phase.order] += read.sum(axis=0)
-        if trace is not None and driven is not None and mvm.packed == 1:
+        if trace is not None and driven is not None and mvm.cell_rows == mvm.rows:
+            heard = heard if mvm.packed == 1 else heard_by_pack(mvm, x)
             trace.note_reads(mvm, driven.sum(axis=2), heard)
         return y, made
 

@@ -277,10 +277,10 @@ def _note_component(trace: Trace, component: Component, env: Env, spikes: set[st
     for step in component.steps:
         if isinstance(step, LayerStep) and not step.digital:
             mvm = step.layer.layer.mvm
-            if mvm.packed > 1:  # kernels count the reads of groups, not of crossbars
-                trace.note_crossbars(mvm, env[mvm.x.name])
-            else:  # reads were counted as it ran
+            if mvm.cell_rows == mvm.rows:  # reads were counted as it ran
                 trace.note_wordlines(mvm, env[mvm.x.name])
+            else:  # kernels count what other groups drive, too
+                trace.note_crossbars(mvm, env[mvm.x.name])
         elif isinstance(step, NumpyStep) and step.crossbars is not None:
             trace.note_crossbars(step.crossbars, env[step.crossbars.x.name])
         for name in spikes.intersection(step.makes):

@@ -11,8 +11,8 @@ from mapper.executor.native.geometry import POINT, padded_to_input
 from mapper.executor.native.held import Held, layout
 from mapper.ir.activity import READS, WORDLINES, count_driven
 from mapper.ir.core import SPIKE, Array
-from mapper.ir.crossbar import CrossbarMvm
-from mapper.ir.windows import Window
+from mapper.ir.crossbar import CrossbarMvm, digit_of
+from mapper.ir.windows import Window, sliding
 from mapper.kernels import core
 
 _MOST_CLASSES = 256
@@ -94,6 +94,22 @@ def packed_spikes(held: Held) -> Array:
         return low
     octets = np.ascontiguousarray(packed).view(np.uint8)
     return np.ascontiguousarray(octets[..., :size])
+
+
+def heard_by_pack(mvm: CrossbarMvm, x: Held) -> Array:
+    """Count the reads of crossbars in which a wordline of any of their groups is driven.
+
+    Returns ``[packs, 1]``. A step at a time, as images are unpacked for it.
+    """
+    window, found = mvm.window or POINT, np.zeros(mvm.packs, np.int64)
+    for t in range(x.leading[0]):
+        codes = x.steps(t, t + 1).as_dense()[0]
+        codes = codes if mvm.window else codes.reshape(len(codes), -1, 1, 1)
+        starts = np.arange(0, codes.shape[1], codes.shape[1] // mvm.groups * mvm.packed)
+        for plane in mvm.bit_planes:
+            driven = np.logical_or.reduceat(digit_of(codes, plane) > 0, starts, axis=1)
+            found += sliding(driven, window).any(axis=(4, 5)).sum(axis=(0, 2, 3))
+    return found[:, None]
 
 
 def _by_regions(mvm: CrossbarMvm, x: Held, level: int) -> Array | None:
