@@ -41,7 +41,7 @@ if TYPE_CHECKING:
         verify_model,
     )
     from mapper.diagnostics import Diagnostic, MappingError
-    from mapper.frontend import Imported, NirOptions, import_model
+    from mapper.frontend import Imported, NirOptions, import_model, with_functions
     from mapper.ir.assignment import Assignment, Choice
     from mapper.ir.core import Graph
     from mapper.verify import Ring, Verification
@@ -77,7 +77,7 @@ _HOMES = {
         "verify_model",
     ),
     "mapper.diagnostics": ("Diagnostic", "MappingError"),
-    "mapper.frontend": ("Imported", "NirOptions", "import_model"),
+    "mapper.frontend": ("Imported", "NirOptions", "import_model", "with_functions"),
     "mapper.ir.assignment": ("Assignment", "Choice"),
     "mapper.ir.core": ("Graph",),
     "mapper.verify": ("Ring", "Verification"),
@@ -129,6 +129,7 @@ __all__ = [
     "load_target",
     "run_demo",
     "verify_model",
+    "with_functions",
 ]
 
 

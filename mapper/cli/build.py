@@ -21,6 +21,7 @@ from mapper.cli.options import (
     Preset,
     Settings,
     Steps,
+    with_functions,
     with_nir,
 )
 from mapper.cost import assumed, tornado_lines
@@ -84,6 +85,7 @@ def run(
 
 
 @command("verify")
+@with_functions("path", "model")
 @with_nir
 def verify(
     path: Annotated[Path, typer.Argument(help="A model (.onnx, .nir) or a build folder.")],
@@ -180,6 +182,7 @@ def cost(
 
 
 @command("report")
+@with_functions("model")
 @with_nir
 def report(
     folder: Folder,

@@ -24,6 +24,7 @@ from mapper.cli.options import (
     Steps,
     WeightBits,
     Workers,
+    with_functions,
     with_nir,
 )
 from mapper.compare.groups import parse_group
@@ -35,6 +36,7 @@ from targets.devices import parse_age, parse_set
 
 
 @command("compare")
+@with_functions("paths")
 @with_nir
 def compare(
     paths: Annotated[
@@ -128,6 +130,7 @@ def compare(
 
 
 @command("energy-table")
+@with_functions("model")
 @with_nir
 def energy_table(
     model: Model,

@@ -21,6 +21,7 @@ from mapper.cli.options import (
     PassSettings,
     Target,
     WeightBits,
+    with_functions,
     with_nir,
 )
 from mapper.listing import check_pass
@@ -29,6 +30,7 @@ from passes.options import parse
 
 
 @command("inspect")
+@with_functions("model")
 @with_nir
 def inspect(
     model: Model,
@@ -65,6 +67,7 @@ def inspect(
 
 
 @command("compile")
+@with_functions("model")
 @with_nir
 def compile_(
     model: Model,
@@ -118,6 +121,7 @@ def compile_(
 
 
 @command("export")
+@with_functions("model")
 @with_nir
 def export(
     model: Model,

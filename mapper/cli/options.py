@@ -1,7 +1,9 @@
 """Arguments and options that several commands share."""
 
 import inspect
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -9,6 +11,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from mapper.frontend import LIBRARIES, NirOptions
+from mapper.frontend.onnx.functions import with_functions as link
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -93,6 +96,66 @@ _NIR = {
         str | None, typer.Option(help=f"NIR: whose conventions hold: {', '.join(LIBRARIES)}.")
     ],
 }
+
+
+# --- bodies of a user's own operators --------------------------------------------------------
+
+_FUNCTIONS = Annotated[
+    Path | None,
+    typer.Option(help="ONNX file with bodies of the model's own operators (functions)."),
+]
+
+
+def with_functions(*names: str) -> Callable[[F], F]:
+    """Give a command the option ``--functions``.
+
+    The first of its parameters ``names`` that holds a model's file is then one with functions.
+    """
+
+    def given(function: F) -> F:
+        @wraps(function)
+        def run(functions: Path | None = None, **held: Any) -> Any:
+            if functions is None:
+                return function(**held)
+            name = next((name for name in names if _model_of(held[name])), None)
+            if name is None:
+                raise typer.BadParameter("it needs one model to be of", param_hint="--functions")
+            with linked(_model_of(held[name]), functions) as path:
+                found = [path] if isinstance(held[name], list) else path
+                return function(**{**held, name: found})
+
+        signature = inspect.signature(function)
+        kept = list(signature.parameters.values())
+        option = inspect.Parameter(
+            "functions", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_FUNCTIONS
+        )
+        parameters = [*kept[:-1], option, kept[-1]]  # before --json
+        run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {p.name: p.annotation for p in parameters}
+        return run  # type: ignore[return-value]  # typer calls it by name
+
+    return given
+
+
+def _model_of(given: Path | list[Path] | None) -> Path | None:
+    """Return the one model that an argument names; None where it names folders, or none."""
+    paths = given if isinstance(given, list) else [given]
+    return None if len(paths) != 1 or paths[0] is None or paths[0].is_dir() else paths[0]
+
+
+@contextmanager
+def linked(model: Path | None, functions: Path) -> Iterator[Path]:
+    """Give a model's file with functions, under its own name.
+
+    Raises:
+        MappingError: what ``mapper.with_functions`` raises.
+    """
+    assert model is not None
+    made = link(model, functions)
+    with tempfile.TemporaryDirectory(prefix="spikeloom.") as folder:
+        path = Path(folder) / model.name
+        path.write_bytes(made.SerializeToString(deterministic=True))
+        yield path
 
 
 def with_nir(function: F) -> F:

@@ -9,6 +9,7 @@ from mapper.frontend.describe import describe
 from mapper.frontend.imported import import_model, read_step
 from mapper.frontend.info import ModelInfo
 from mapper.frontend.nir import LIBRARIES, NirOptions
+from mapper.frontend.onnx.functions import with_functions
 from mapper.frontend.onnx.located import Located
 from mapper.frontend.result import Imported, Port
 
@@ -22,4 +23,5 @@ __all__ = [
     "describe",
     "import_model",
     "read_step",
+    "with_functions",
 ]

@@ -20,7 +20,10 @@ MAX_NODES = 200_000
 
 FUSED = re.compile("QLinear|QGemm|QAttention|(Conv|MatMul)Integer|DynamicQuantize")
 """How the names of integer operators begin that engines add to the standard."""
-_SPELL_OUT = "export the neuron as ordinary operators, not as an opaque one of its own"
+_SPELL_OUT = (
+    "export the neuron as ordinary operators, or give a file with the body of its own one: "
+    "--functions FILE.onnx (in Python mapper.with_functions)"
+)
 
 Key = tuple[str, str]
 
@@ -39,14 +42,14 @@ def inline_functions(model: ModelProto, path: Path) -> ModelProto:
         del inlined.graph.initializer[:]
         inlined.graph.initializer.extend(model.graph.initializer)
         model = inlined
-    for index, node in enumerate(_nested(list(model.graph.node))):
+    for index, node in enumerate(nested(list(model.graph.node))):
         _check_known(node, index, path)
     return model
 
 
 def _check_calls(model: ModelProto, functions: dict[Key, FunctionProto], path: Path) -> None:
     calls = {
-        key: Counter((n.domain, n.op_type) for n in _nested(list(f.node)))
+        key: Counter((n.domain, n.op_type) for n in nested(list(f.node)))
         for key, f in functions.items()
     }
     graph = {key: set(callees) & set(calls) for key, callees in calls.items()}
@@ -57,14 +60,14 @@ def _check_calls(model: ModelProto, functions: dict[Key, FunctionProto], path: P
     sizes: dict[Key, int] = {}
     for key in order:
         sizes[key] = sum(times * sizes.get(callee, 1) for callee, times in calls[key].items())
-    total = sum(sizes.get((n.domain, n.op_type), 1) for n in _nested(list(model.graph.node)))
+    total = sum(sizes.get((n.domain, n.op_type), 1) for n in nested(list(model.graph.node)))
     if total > MAX_NODES:
         raise refuse(
             "model-too-large", f"{total} nodes, at most {MAX_NODES} are read", loc=path.name
         )
 
 
-def _nested(nodes: list[NodeProto]) -> list[NodeProto]:
+def nested(nodes: list[NodeProto]) -> list[NodeProto]:
     """Return nodes with those of their subgraphs."""
     found: list[NodeProto] = []
     waiting = list(reversed(nodes))

@@ -48,6 +48,14 @@ def read_stored(path: Path) -> ModelProto:
     return model
 
 
+def read_definitions(path: Path) -> ModelProto:
+    """Return a file of functions as it is stored, checked likewise; it may have no graph."""
+    model = _parse(path, graph=False)
+    _check_names(model, path)
+    _load_external_data(model, path)
+    return model
+
+
 def without_functions(model: ModelProto, path: Path) -> ModelProto:
     """Return a stored model with functions inlined, and its structure and weights checked."""
     model = inline_functions(model, path)
@@ -72,7 +80,7 @@ def check_file(path: Path) -> int:
     return size
 
 
-def _parse(path: Path) -> ModelProto:
+def _parse(path: Path, *, graph: bool = True) -> ModelProto:
     name, size = path.name, check_file(path)
     data = path.read_bytes()
     model = ModelProto()
@@ -87,7 +95,7 @@ def _parse(path: Path) -> ModelProto:
                 help="copy or export it again",
             ) from error
         raise refuse("not-onnx", "this is no ONNX model", loc=name) from error
-    if not model.ir_version or not model.graph.node:
+    if not model.ir_version or (graph and not model.graph.node):
         raise refuse("not-onnx", "this is no ONNX model: it has no version or no nodes", loc=name)
     _check_count(model, path)
     return model

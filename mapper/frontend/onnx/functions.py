@@ -1,0 +1,114 @@
+"""Give a model bodies for operators of its user's own: functions that another file defines.
+
+The result is an ordinary model with functions of its own, which is read as any other.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import onnx.defs
+from onnx import FunctionProto, ModelProto, NodeProto, helper
+
+from mapper.diagnostics import MappingError, refuse
+from mapper.frontend.onnx.inline import nested
+from mapper.frontend.onnx.load import nodes_of, read_definitions, read_stored
+
+Key = tuple[str, str]
+_STANDARD = ("", "ai.onnx")
+
+
+def with_functions(model: ModelProto | Path | str, functions: Path | str) -> ModelProto:
+    """Return a model whose operators of other domains have the bodies that a file defines.
+
+    Args:
+        model: A model, or the path of an ONNX file.
+        functions: The path of an ONNX file with functions; it needs no graph.
+
+    Raises:
+        MappingError: ``bad-functions`` where the file defines nothing that the model needs, or
+            what it must not, and what reading the files raises.
+
+    Example:
+        >>> model = mapper.with_functions("net.onnx", "neurons.onnx")
+        >>> build = mapper.compile(model, "adcless-64")
+    """
+    path = Path(functions)
+    linked = ModelProto()
+    linked.CopyFrom(model if isinstance(model, ModelProto) else read_stored(Path(model)))
+    known = _defined(read_definitions(path), linked, path)
+    needed = list(_needed(linked, known))
+    if not needed:
+        names = ", ".join(sorted(f"{domain}::{name}" for domain, name in known))
+        raise _bad(path, f"the model has no operator that it defines: {names[:200]}")
+    for function in needed:
+        _fit(function, linked, path)
+        linked.functions.append(function)
+    return linked
+
+
+def _defined(file: ModelProto, model: ModelProto, path: Path) -> dict[Key, FunctionProto]:
+    """Return the functions of a file by domain and name."""
+    own = {(f.domain, f.name) for f in model.functions}
+    found: dict[Key, FunctionProto] = {}
+    for function in file.functions:
+        key = (function.domain, function.name)
+        shown = f"{function.domain}::{function.name}"
+        if function.domain in _STANDARD and onnx.defs.has(function.name, ""):
+            raise _bad(path, f"{function.name} is an operator of ONNX, which has its own meaning")
+        if key in found or key in own:
+            raise _bad(path, f"{shown} is defined twice" + ", the model has it, too" * (key in own))
+        found[key] = function
+    if not found:
+        raise _bad(path, "it defines no function")
+    return found
+
+
+def _needed(model: ModelProto, known: Mapping[Key, FunctionProto]) -> Iterator[FunctionProto]:
+    """Yield the functions that a model calls, and those that these call, each once."""
+    waiting, seen = list(nodes_of(model)), set[Key]()
+    while waiting:
+        node = waiting.pop()
+        key = (node.domain, node.op_type)
+        if key in known and key not in seen:
+            seen.add(key)
+            yield known[key]
+            waiting += nested(list(known[key].node))
+
+
+def _fit(function: FunctionProto, model: ModelProto, path: Path) -> None:
+    """Bring a function to the model's version of the standard operators, where they are alike."""
+    versions = {o.domain: o.version for o in model.opset_import}
+    theirs = next((versions[d] for d in _STANDARD if d in versions), 1)
+    for held in function.opset_import:
+        if held.domain not in _STANDARD:
+            if held.domain not in versions:
+                model.opset_import.append(helper.make_opsetid(held.domain, held.version))
+                versions[held.domain] = held.version
+            continue
+        for node in nested(list(function.node)):
+            if _since(node, held.version) != _since(node, theirs):
+                raise _bad(
+                    path,
+                    f"{function.domain}::{function.name} is of opset {held.version}, the model of "
+                    f"{theirs}: {node.op_type} is not the same in both",
+                )
+        held.version = theirs
+
+
+def _since(node: NodeProto, version: int) -> int:
+    """Return the version that defined a standard operator as a version has it; 0 for others."""
+    if node.domain not in _STANDARD:
+        return 0
+    try:
+        return int(onnx.defs.get_schema(node.op_type, version, "").since_version)
+    except onnx.defs.SchemaError:
+        return 0
+
+
+def _bad(path: Path, message: str) -> MappingError:
+    return refuse(
+        "bad-functions",
+        message,
+        loc=path.name,
+        help="give an ONNX file whose functions are the bodies of the model's own operators",
+    )
