@@ -171,6 +171,25 @@ def test_elements_at_other_places_are_the_same_to_the_bit(tmp_path):
         over_time(model, spikes(2, 1, 4, 6, 2))
 
 
+def test_attention_trains_and_hardens(tmp_path):
+    """Two heads of ``q (k^T v)``, a sum over tokens, and a mask: products of computed tensors."""
+    net = NetworkBuilder()
+    x = net.entry(2, 3, 4)
+    q, k, v = (net.neuron(net.conv(x, 4, 1)) for _ in range(3))
+    heads = [net.reshape(s, (2, 2, 12)) for s in (q, k, v)]
+    pairs = net.matmul(heads[1], net.transpose(heads[2], (0, 2, 1)))
+    sums = net.neuron(net.scale(net.matmul(pairs, heads[0]), 0.125))
+    counts = net.sum_pool2d(net.reshape(q, (4, 12, 1)), Window(kernel=(12, 1)))
+    masked = net.multiply(net.take(counts, (0,) * 12, axis=1), net.reshape(sums, (4, 12, 1)))
+    graph = net.graph(net.dense(net.flatten(net.neuron(masked)), 3))
+    (x,) = spikes_for(graph).values()
+    model, given = from_onnx(written(graph, tmp_path)), torch.from_numpy(x).float()
+    assert np.abs(answers(model, x) - defined(graph, x)).max() < CLOSE
+    over_time(model, given).sum().backward()
+    assert model.get_parameter("conv0.weight").grad.abs().sum() > 0
+    assert_same_as_compiled(harden(model, a_target(), example=given), given)
+
+
 def test_sums_of_windows_train_and_harden(tmp_path):
     layers = [nn.Conv2d(2, 4, 3), nn.AvgPool2d(2, divisor_override=1), LIF(), nn.Flatten()]
     model, x = nn.Sequential(*layers, nn.Linear(16, 3)), spikes(4, 3, 2, 6, 6)

@@ -23,6 +23,7 @@ from mapper.ir.core import (
     Array,
     Const,
     Graph,
+    Op,
     Scalar,
     State,
     Type,
@@ -31,13 +32,22 @@ from mapper.ir.core import (
 from mapper.ir.infer import infer_types
 from mapper.ir.network import Add, Concat, Scale
 from mapper.ir.neurons import Neuron, Reset
+from mapper.ir.products import MatMul, Multiply
 from mapper.ir.windows import Window
 from mapper.training.hardening import rules
 from mapper.training.hardening.crossbars import digital_layer, read_layer, synapse
 from mapper.training.nets.geometry import Geometry, Weighted, pair
 from mapper.training.nets.imported import Rearranged
 from mapper.training.nets.layers import Hardened
-from mapper.training.nets.modules import Gate, flatten_help, place_of, shapes_of, traced, words_for
+from mapper.training.nets.modules import (
+    Gate,
+    flatten_help,
+    is_about_shapes,
+    place_of,
+    shapes_of,
+    traced,
+    words_for,
+)
 from mapper.training.nets.neurons import LIF
 from mapper.training.nets.refused import TrainingError, refused
 
@@ -76,7 +86,7 @@ def judged(
             types[node.name] = input
         elif node.op == "get_attr":
             problems.append(_used_directly(node))
-        elif node.op != "output" and not _is_about_shapes(node):
+        elif node.op != "output" and not is_about_shapes(node):
             types[node.name] = None
             try:
                 called, row = _row(network, node)
@@ -116,15 +126,6 @@ def _row(network: fx.GraphModule, node: fx.Node) -> "tuple[Any, Counterpart]":
     )
 
 
-def _is_about_shapes(node: fx.Node) -> bool:
-    """Whether a node asks for sizes; what uses them is refused itself."""
-    if node.target is getattr and len(node.args) > 1:
-        return node.args[1] in ("shape", "ndim")
-    if node.target is operator.getitem and isinstance(node.args[0], fx.Node):
-        return _is_about_shapes(node.args[0])
-    return node.op == "call_method" and node.target in ("size", "dim")
-
-
 def _inputs(node: fx.Node) -> list[fx.Node]:
     """Return the operands of a node in their order, one that is used twice twice."""
     found: list[fx.Node] = []
@@ -152,14 +153,12 @@ class _Writer:
                 x = self.net.input("x", self.shapes[node.name], self._type(node))
                 self.values[node.name] = x
             elif node.op == "output":
-                outputs = (self._output(self._operands(node)[0]),)
+                value = self._operands(node)[0]
+                outputs = (self.net.reshape(value, value.shape, name="y", loc="output"),)
             elif node.name in self.types:
                 called, row = _row(self.network, node)
                 self.values[node.name] = row.write(self, called, self._operands(node), node)
         return infer_types(self.net.graph(*outputs, checked=False))
-
-    def _output(self, value: Value) -> Value:
-        return self.net.reshape(value, value.shape, name="y", loc="output")
 
     def _operands(self, node: fx.Node) -> list[Value]:
         return [self.values[n.name] for n in _inputs(node)]
@@ -169,13 +168,20 @@ class _Writer:
     def add(self, called: Any, operands: list[Value], node: fx.Node) -> Value:
         result = self._result(node, self._type(node))
         self._check_shapes(operands, result, node)
-        self.net.ops.append(Add(terms=tuple(operands), result=result, loc=node.name))
-        return result
+        return self._put(Add(terms=tuple(operands), result=result, loc=node.name))
+
+    def multiply(self, called: Any, operands: list[Value], node: fx.Node) -> Value:
+        (a, b), result = operands, self._result(node, self._type(node))
+        self._check_shapes(operands, result, node)
+        return self._put(Multiply(a=a, b=b, result=result, loc=node.name))
+
+    def matmul(self, called: Any, operands: list[Value], node: fx.Node) -> Value:
+        (a, b), result = operands, self._result(node, self._type(node))
+        return self._put(MatMul(a=a, b=b, result=result, loc=node.name))
 
     def concat(self, called: Any, operands: list[Value], node: fx.Node) -> Value:
         result = self._result(node, self._type(node))
-        self.net.ops.append(Concat(parts=tuple(operands), result=result, loc=node.name))
-        return result
+        return self._put(Concat(parts=tuple(operands), result=result, loc=node.name))
 
     def gate(self, module: Gate, operands: list[Value], node: fx.Node) -> Value:
         self._check_shapes(operands, self._result(node, SPIKE), node)
@@ -189,8 +195,11 @@ class _Writer:
 
     def rearranged(self, module: Rearranged, operands: list[Value], node: fx.Node) -> Value:
         (x,), result = operands, self._result(node, self._type(node))
-        self.net.ops.append(replace(module.written(x, result), loc=str(node.target)))
-        return result
+        return self._put(replace(module.written(x, result), loc=str(node.target)))
+
+    def _put(self, op: Op) -> Value:
+        self.net.ops.append(op)
+        return op.results[0]
 
     def _check_shapes(self, operands: list[Value], result: Value, node: fx.Node) -> None:
         """Refuse what torch would repeat along an axis: each element has an adder of its own."""
@@ -226,17 +235,15 @@ class _Writer:
 
     def _scaled(self, x: Value, factor: Tensor, offset: Tensor, node: fx.Node) -> Value:
         shape = (-1,) + (1,) * (len(x.shape) - 1)
-        result = self._result(node, FLOAT)
-        self.net.ops.append(
+        return self._put(
             Scale(
                 x=x,
                 factor=self._number(f"{node.name}.factor", factor.reshape(shape)),
                 offset=self._number(f"{node.name}.offset", offset.reshape(shape)),
-                result=result,
+                result=self._result(node, FLOAT),
                 loc=str(node.target),
             )
         )
-        return result
 
     # --- neurons -------------------------------------------------------------------------------
 
@@ -287,9 +294,7 @@ class _Writer:
         weight = self._constant(f"{node.name}.weight", module.weight)
         result = self._result(node, FLOAT)
         geometry = Geometry.of(module)
-        op = synapse(geometry, operands[0], weight, bias, result, str(node.target))
-        self.net.ops.append(op)
-        return result
+        return self._put(synapse(geometry, operands[0], weight, bias, result, str(node.target)))
 
     def hardened(self, module: Hardened, operands: list[Value], node: fx.Node) -> Value:
         """Write the crossbars and the readout of the layer's awareness."""
@@ -380,6 +385,14 @@ COUNTERPARTS: tuple[Counterpart, ...] = (
         functions=(operator.add, operator.iadd, torch.add, "add"),
         rule=rules.add,
         write=_Writer.add,
+    ),
+    Counterpart(
+        functions=(operator.mul, torch.mul, "mul"), rule=rules.multiply, write=_Writer.multiply
+    ),
+    Counterpart(
+        functions=(operator.matmul, torch.matmul, "matmul"),
+        rule=rules.matmul,
+        write=_Writer.matmul,
     ),
     Counterpart(functions=(torch.cat, torch.concat), rule=rules.concat, write=_Writer.concat),
 )

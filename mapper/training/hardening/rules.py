@@ -13,6 +13,7 @@ from torch import fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mapper.ir.core import FLOAT, SPIKE, IntType, Type
+from mapper.ir.products import product_range
 from mapper.training.nets.geometry import Geometry, Weighted, pair
 from mapper.training.nets.layers import Hardened
 from mapper.training.nets.modules import Gate
@@ -144,6 +145,25 @@ def add(called: Any, node: fx.Node, operands: Sequence[Carried]) -> Carried:
         return None
     if isinstance(a, IntType) and isinstance(b, IntType):
         return IntType.spanning(a.min + b.min, a.max + b.max)
+    return FLOAT
+
+
+def multiply(called: Any, node: fx.Node, operands: Sequence[Carried]) -> Carried:
+    """Product of two, element by element: spikes that mask counts, or reals."""
+    if len(operands) != 2:
+        raise refused(_OP, "only two different tensors are multiplied; a number goes into weights")
+    a, b = operands
+    if a is None or b is None:
+        return None
+    if isinstance(a, IntType) and isinstance(b, IntType):
+        return IntType.spanning(*product_range(a, b))
+    return FLOAT
+
+
+def matmul(called: Any, node: fx.Node, operands: Sequence[Carried]) -> Carried:
+    """Products of matrices of each sample; how many are added up is not known here."""
+    if len(operands) != 2:
+        raise refused(_OP, "only two different tensors are multiplied")
     return FLOAT
 
 

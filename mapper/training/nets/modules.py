@@ -1,5 +1,6 @@
 """Modules that a trained network may have, and how torch's tracer walks through them."""
 
+import operator
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -129,6 +130,15 @@ def _check_numbers(model: nn.Module) -> None:
                     loc=name.rpartition(".")[0],
                     help="bring the whole model to one with model.to(...)",
                 )
+
+
+def is_about_shapes(node: fx.Node) -> bool:
+    """Whether a node asks for sizes; what uses them is refused itself."""
+    if node.target is getattr and len(node.args) > 1:
+        return node.args[1] in ("shape", "ndim")
+    if node.target is operator.getitem and isinstance(node.args[0], fx.Node):
+        return is_about_shapes(node.args[0])
+    return node.op == "call_method" and node.target in ("size", "dim")
 
 
 def place_of(node: fx.Node) -> str:
