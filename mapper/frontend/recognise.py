@@ -22,6 +22,7 @@ from mapper.frontend.neurons.echoes import (
     placed_echoes,
     waiting,
 )
+from mapper.frontend.neurons.stateless import keeping_nothing
 from mapper.frontend.neurons.states import Dynamics, find_dynamics, missing_state
 from mapper.frontend.onnx.load import nodes_of
 from mapper.frontend.onnx.located import Located
@@ -137,7 +138,10 @@ def _import_network(model: ModelProto, path: Path) -> Imported:
     first = _with_lines(first, lambda types: trace(model, path, types, before=first))
     echoes = likely_echoes(first)
     if not echoes and not has_states(first):
-        raise _without_state(first, model)
+        if (unkept := keeping_nothing(first)) is None:
+            raise _without_state(first, model)
+        _refuse_fixed_batch(first)
+        return _imported(model, first, unkept)
     _refuse_fixed_batch(first)
     walked, dynamics = _recognised(model, path, first, echoes)
     return _imported(model, walked, dynamics)
@@ -362,8 +366,11 @@ def _fine_grids(graph: Graph) -> Iterator[str]:
 
 def _notes(dynamics: Dynamics, graph: Graph) -> Iterator[str]:
     """Say what a reading takes for granted, where it does."""
+    unkept = {n.membrane.read.name for n in dynamics.neurons if n.keeps_nothing}
+    for name in sorted(unkept):
+        yield f"{name.removesuffix('.membrane')!r} is rounded and nothing of it kept: no state"
     for state in graph.states:
-        if not state.output:
+        if not state.output and state.read.name not in unkept:
             yield f"{state.read.name!r} starts as 0: no membrane may start above its threshold"
     for neuron in dynamics.neurons:
         name = neuron.membrane.read.name

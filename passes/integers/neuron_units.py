@@ -231,6 +231,8 @@ def _leak(op: Neuron, leak: Array, unit: NeuronUnit, rounding: LeakRounding = NO
     """Return the nearest leak that the digital unit has."""
     if (leak == 1).all():
         return Leak()
+    if (leak == 0).all():  # a membrane that is cleared takes no multiplier
+        return Leak(decay=Decay(kind="multiply", shift=1), multiplier=np.zeros(()))
     shift = _nearest_shift(float(leak)) if leak.ndim == 0 else None
     multiplies = "multiply" in unit.leaks
     kept = rounding.unit > 0 and rounding.part == "kept"  # a shift rounds what it takes

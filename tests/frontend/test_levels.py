@@ -182,6 +182,46 @@ def test_one_level_is_a_spike_at_half_a_threshold(tmp_path):
     assert (neuron.threshold, neuron.strict, neuron.spike.type) == (0.5, True, SPIKE)
 
 
+def rounding_net(*nodes):
+    """``x -> Gemm -> Round(Clip) / 4 -> Gemm -> Round(Clip) -> Gemm``: one step, and no state."""
+    rng = np.random.default_rng(0)
+    weights = {f"w{k}": rng.integers(-4, 8, (6, 6)).astype(np.float32) / 2 for k in range(3)}
+    return model(
+        [
+            node("Gemm", "x w0", "a", transB=1),
+            *(node("Clip", "a zero four", "ac"), node("Round", "ac", "as")),
+            *(node("Div", "as four", "ad"), node("Gemm", "ad w1", "b", transB=1)),
+            *(node("Div", "b part", "bq"), node("Clip", "bq zero four", "bc")),
+            *(node("Round", "bc", "bs"), node("Gemm", "bs w2", "y", transB=1)),
+            *nodes,
+        ],
+        {"x": [1, 6]},
+        {"y": [1, 6]},
+        {**weights, **NUMBERS},
+    )
+
+
+def test_what_is_rounded_without_a_state_is_a_neuron_that_keeps_nothing(tmp_path):
+    imported = assert_equal_to_reference(saved(rounding_net(), tmp_path), steps=24)
+    neurons = [op for op in imported.graph.ops if isinstance(op, Neuron)]
+    assert [(op.levels, op.leak, op.threshold) for op in neurons] == [
+        (NEAREST, 0.0, 1.0),
+        (NEAREST, 0.0, 0.75),
+    ]
+    assert imported.notes == tuple(
+        f"{name!r} is rounded and nothing of it kept: no state" for name in ("as", "bs")
+    )
+
+
+def test_what_is_rounded_again_without_a_layer_between_lost_its_state(tmp_path):
+    proto = rounding_net()
+    proto.graph.node[-1].CopyFrom(node("Sub", "b bs", "rest"))
+    proto.graph.node.extend([node("Add", "rest ad", "later"), node("Clip", "later zero four", "l")])
+    proto.graph.node.append(node("Round", "l", "y"))
+    with pytest.raises(MappingError, match="missing-state"):
+        import_model(saved(proto, tmp_path))
+
+
 REFUSED = {
     "rounded down below 0": (
         [node("Floor", "u", "s"), *SOFT],

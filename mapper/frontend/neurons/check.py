@@ -104,14 +104,15 @@ def _disagreement(neuron: Fitted) -> MappingError:
 def _results(neuron: Fitted, op: Neuron, constants: Constants, values: Values) -> dict[str, Array]:
     """Return next states by output name and the comparison's outcome by tensor name."""
     x = forms.evaluate(neuron.drive, values)
-    states = [values[pair.read] for pair in neuron.pairs]
+    states = [values[pair.read] for pair in neuron.pairs] or [np.zeros(x.shape)]
     operands = [a.astype(np.float32).reshape(1, *op.x.shape) for a in (x, *states)]
     results = [r.reshape(neuron.shape) for r in op.evaluate(constants, *operands)]
     names = [pair.output for pair in neuron.pairs]
     if neuron.firing is None:
         return dict(zip(names, results, strict=True))
     event = neuron.firing.event
-    return {event.tensor: results[0], **dict(zip(names, results[1:], strict=True))}
+    kept = results[1:] if names else []
+    return {event.tensor: results[0], **dict(zip(names, kept, strict=True))}
 
 
 def _unsure(neuron: Fitted, op: Neuron, constants: Constants, point: "_Point") -> Array:
@@ -252,7 +253,7 @@ def _region_of(neuron: Fitted, trace: Trace) -> _Region:
     model = helper.make_model(graph, opset_imports=versions)
     atoms = {atom: None for name in leaves for atom in trace.form(name).atoms()}
     atoms.update((atom, None) for atom in neuron.drive.atoms())
-    atoms.update((pair.read, None) for pair in neuron.pairs)
+    atoms.update((pair.read, None) for pair in (neuron.membrane, *neuron.pairs))
     return _Region(
         evaluator=ReferenceEvaluator(model, new_ops=ROUNDING),
         leaves=tuple(leaves),

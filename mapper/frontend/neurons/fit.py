@@ -41,7 +41,10 @@ from mapper.ir.neurons import Phase, ResetKind, ResetPhase
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
 class Pair:
-    """A state: its value at the start, its output of the model, and the form of that output."""
+    """A state: its value at the start, its output of the model, and the form of that output.
+
+    A membrane that nothing is kept of has no output: it is the hardware's alone.
+    """
 
     read: Input
     output: str
@@ -99,7 +102,15 @@ class Fitted:
         )
 
     @property
+    def keeps_nothing(self) -> bool:
+        """Whether the model has no state of it."""
+        return not self.membrane.output
+
+    @property
     def pairs(self) -> list[Pair]:
+        """Return its states in the model."""
+        if self.keeps_nothing:
+            return []
         return [self.membrane, *([] if self.current is None else [self.current])]
 
 
@@ -242,14 +253,14 @@ def _drive(rest: Form, membrane: Pair, current: Pair | None) -> tuple[Form, Gain
     into_v = _others(rest, states, membrane)
     zero = np.zeros(())
     if current is None:
-        gain = _common_factor(into_v)
+        gain = common_factor(into_v)
         gains = Gains(
             gain=gain, bias=rest.constant, current_leak=zero, current_input=zero, current_gain=zero
         )
         return forms.scale(into_v, 1.0 / gain), gains
     into_i = _others(current.form, states, current)
     source = into_i if into_i.terms else into_v
-    factor = _common_factor(source)
+    factor = common_factor(source)
     drive = forms.scale(source, 1.0 / factor)
     if into_i.terms and np.any(current.form.constant != 0):
         drive = forms.add(drive, forms.of_array(np.asarray(current.form.constant / factor)))
@@ -278,7 +289,7 @@ def _others(form: Form, states: set[Input], pair: Pair) -> Form:
     return Form(form.shape, kept)
 
 
-def _common_factor(form: Form) -> Array:
+def common_factor(form: Form) -> Array:
     """Return the factor that leaves most terms with 1: that of the oldest single atom."""
     singles = [m for m in form.terms if len(m) == 1]
     for monomial in sorted(singles, key=lambda m: next(iter(m)).order):

@@ -169,7 +169,7 @@ def _fit_all(
     used = _used_comparisons(trace, pairs)
     heard = _heard(trace, echoes)
     groups = _groups([pair for pair in pairs if pair not in kept])
-    live = _live_comparisons(trace)
+    live = live_comparisons(trace)
     neurons = [fit(group, live, used, heard) for group in groups]
     explained = {event for neuron in neurons for event in neuron.events | neuron.rounds}
     reads = {pair.read for pair in pairs}
@@ -222,7 +222,7 @@ def _used_comparisons(trace: Trace, pairs: Sequence[Pair]) -> set[Fires]:
     return used
 
 
-def _live_comparisons(trace: Trace) -> list[Fires]:
+def live_comparisons(trace: Trace) -> list[Fires]:
     """Return the comparisons that anything still depends on, in the model's order."""
     waiting = [trace.form(name) for name in trace.outputs]
     waiting += [operand.form for layer in needed_layers(trace) for operand in layer.operands]

@@ -75,7 +75,7 @@ class Plan:
     def _results(self, neuron: Fitted) -> Iterator[Atom]:
         if neuron in self.spikes:
             yield self.spikes[neuron]
-        yield from (pair.after for pair in neuron.pairs)
+        yield from (pair.after for pair in neuron.pairs or [neuron.membrane])
 
     def _ordered(self) -> list[Unit]:
         """Order units so that each finds its inputs written.
