@@ -15,12 +15,14 @@ from mapper.ir.assignment import Choice, layer_name
 from mapper.ir.core import Graph
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.evaluate import evaluate
+from mapper.ir.readout import SenseAmpRead
 from mapper.ir.synapses import Synapse
 from mapper.pipeline import make_passes, run_passes
-from passes.dies.facts import Conditions
+from passes.dies.facts import Conditions, facts_of
 from passes.dies.faults import faults_of
 from targets import Target, load_target, target_from_data, target_to_data
-from targets.devices import load_device
+from targets.devices import Device, load_device
+from targets.devices.circuit import ReplicaKind
 from tests.drawn_dies import EVERYTHING, device, drawn, with_keys
 from tests.engines import AVAILABLE, assert_same_bits, assert_same_counts, run_everywhere
 from tests.networks import NetworkBuilder, assigned, spikes
@@ -242,11 +244,17 @@ def test_cells_of_other_groups_leak_into_a_column():
         assert not others[:, :, there - 9 :].any()
 
 
-def test_half_of_what_a_group_could_give_is_taken_on_its_own_wordlines_alone():
+def with_replicas(kind: ReplicaKind, **settings: float) -> Device:
+    made = device(**settings)
+    return replace(made, replica=replace(made.replica, kind=kind))
+
+
+@pytest.mark.parametrize("replica", ["cells", "dac"])
+def test_half_of_what_a_group_could_give_is_taken_on_its_own_wordlines_alone(replica):
     """Of cells of levels 0 and 1 that leak nothing: +-1/2 there, and 0 on those of other groups."""
     target = load_target("adcless-64")
     graph = mapped(depthwise(9), target)
-    cells = cells_of(drawn(graph, target, device(cell__stuck_on=1e-9)))
+    cells = cells_of(drawn(graph, target, with_replicas(replica, cell__stuck_on=1e-9)))
     (op,) = layers(graph)
     for group in range(9):
         own = slice(group % 7 * 9, group % 7 * 9 + 9)
@@ -255,13 +263,14 @@ def test_half_of_what_a_group_could_give_is_taken_on_its_own_wordlines_alone():
     assert op.packed == 7
 
 
-def test_a_die_drawn_by_numpy_has_the_cells_that_kernels_draw(monkeypatch):
+@pytest.mark.parametrize("replica", ["cells", "dac"])
+def test_a_die_drawn_by_numpy_has_the_cells_that_kernels_draw(monkeypatch, replica):
     target = load_target("adcless-64")
     graph = mapped(depthwise(9), target)
-    settings = {"cell__sigma": 0.1, "cell__on_off": 5.0, "cell__stuck_off": 0.05}
-    dies = [drawn(graph, target, device(**settings))]
+    made = with_replicas(replica, cell__sigma=0.1, cell__on_off=5.0, cell__stuck_off=0.05)
+    dies = [drawn(graph, target, made)]
     monkeypatch.setattr("passes.dies.net.drawn_by_kernels", lambda *given: None)
-    dies.append(drawn(graph, target, device(**settings)))
+    dies.append(drawn(graph, target, made))
     assert (cells_of(dies[0]) == cells_of(dies[1])).all()
 
 
@@ -305,3 +314,21 @@ def test_inspection_says_how_many_groups_are_on_a_crossbar():
     assert (layer["packed"], layer["column_blocks"]) == (7, 3)
     assert layer["rows_used"] == pytest.approx(16 * 9 / (3 * 64))
     assert layer["utilisation"] == pytest.approx(16 * 9 * 4 / (3 * 64 * 64))
+
+
+def test_cells_of_other_groups_add_to_the_noise_of_a_read():
+    """Of pairs, each wordline driven in one read of four: 7 columns have 63, the last two 18."""
+    target = load_target("adcless-diff-64")
+    graph, made = mapped(depthwise(9), target), device(cell__read_noise=0.1, cell__on_off=2.0)
+    die = drawn(graph, target, made)
+    (read,) = (op for op in die.ops if isinstance(op, SenseAmpRead))
+    (op,) = layers(die)
+    assert read.noise is not None
+    assert op.encoding is not None
+    found = die.constants[read.noise.name].std() / 2**op.fraction
+    off, on = facts_of(op, target.with_device(made), Conditions()).cell.read_noise or (0, 0)
+    assert 0 < off < on
+    digits = np.abs(op.encoding.digits(graph.constants[op.weight.name]))  # one of a pair is on
+    pairs = (7 * 63 + 2 * 18) * len(digits)
+    variance = (pairs * 2 * off**2 + digits.sum() * (on**2 - off**2)) / 4 / (9 * len(digits))
+    assert found == pytest.approx(variance**0.5, rel=0.02)
