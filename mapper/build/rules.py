@@ -70,6 +70,11 @@ def _size_problems(op: CrossbarMvm, macro: Macro) -> Iterator[str]:
     held = max(sum(map(len, blocks)) for blocks in inside)
     widest = max(len(span) for span in op.columns)
     width = 1 if op.encoding is None else op.encoding.bitlines_per_weight
+    if op.packed > 1 and macro.readout.shared_reference:
+        yield (
+            f"{op.packed} groups of {op.loc} share a crossbar, "
+            f"'{macro.name}' makes one reference for all of its columns"
+        )
     if tallest > macro.block_rows:
         yield f"{op.loc} drives {tallest} wordlines at once, '{macro.name}' {macro.block_rows}"
     if held > macro.wordlines or widest * width > macro.bitlines:

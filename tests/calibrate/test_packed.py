@@ -50,3 +50,4 @@ def test_a_die_of_packed_groups_is_read_back_as_it_was_written(shown, tmp_path):
     page = (tmp_path / "report.html").read_text().replace(" ", "")
     assert '"group":{"rows":9,"outputs":1}' in page
     assert '"packed":7' in page
+    assert "7groupsoneach" in page

@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from mapper import Imported, inspect
+from mapper.build.rules import placement_problems
 from mapper.cli.inspection import InspectionText
 from mapper.diagnostics import MappingError
 from mapper.executor.engine import ENGINES
@@ -156,6 +157,13 @@ def one_reference() -> Target:
 def test_a_reference_that_all_columns_share_keeps_groups_apart():
     (op,) = layers(mapped(depthwise(16), one_reference()))
     assert (op.packed, op.crossbars) == (1, 16)
+
+
+def test_a_mapping_that_packs_where_all_columns_share_a_reference_is_none_of_its_target():
+    graph = mapped(depthwise(16), "adcless-64")
+    assert not list(placement_problems(graph, load_target("adcless-64")))
+    (problem,) = placement_problems(graph, one_reference())
+    assert problem.startswith("7 groups of conv0 share a crossbar, 'sense-amp-64' makes one")
 
 
 # --- nothing else changes -------------------------------------------------------------------------

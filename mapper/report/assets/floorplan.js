@@ -260,6 +260,7 @@ function describe(slot) {
     `${layer.rows[rowBlock]} of ${layer.wordlines} wordlines, ${layer.columns[columnBlock]} of `
       + `${layer.bitlines} bitlines: ${percent(usedCells(layer, rowBlock, columnBlock))} of the cells`,
   ];
+  if (layer.packed > 1) lines.push(`${layer.packed} groups on its block diagonal, or what is left`);
   if (layer.activity) {
     lines.push(`${percent(activity(layer, rowBlock, columnBlock))} of its wordlines active`);
   }

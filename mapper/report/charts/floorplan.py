@@ -145,7 +145,7 @@ def _table_row(layer: Mapping[str, Any], data: Mapping[str, Any]) -> tuple[str, 
         _range(first, last),
         _range(first // per_chip, last // per_chip),
         _range(first // per_tile, last // per_tile),
-        f"{count:,}",
+        f"{count:,}" + (f", {layer['packed']} groups on each" if layer["packed"] > 1 else ""),
         f"{100 * used:.0f} %",
         *(tail if active is not None else ("",) * len(tail)),
     )
