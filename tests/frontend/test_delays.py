@@ -1,12 +1,16 @@
 """Axonal delays: spikes that wait in states before a layer reads them."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from onnx import ModelProto
 
+from mapper.api import verify_model
+from mapper.cost import count_actions
 from mapper.diagnostics import MappingError
 from mapper.frontend import import_model
-from mapper.ir.core import FLOAT, SPIKE
+from mapper.ir.core import FLOAT, SPIKE, Graph
 from mapper.pipeline import make_passes, run_passes
 from targets import load_target
 from tests.frontend.models import NUMBERS, assert_equal_to_reference, leaky, model, node, saved
@@ -150,3 +154,110 @@ def test_currents_that_wait_have_no_place_on_hardware(tmp_path):
     with pytest.raises(MappingError, match="the reals in 'ring' wait from step to step") as refused:
         run_passes(graph, load_target("ideal-128"), make_passes(), stop_after="quantize-neurons")
     assert refused.value.diagnostics[0].code == "unsupported-on-hardware"
+
+
+def sequence(late: list, steps: int = 9, taps: np.ndarray | None = None) -> ModelProto:
+    """``steps`` time steps of two layers; ``late`` makes ``arrived`` of the spikes ``sent``.
+
+    Both are ``[T, 1, 3]``. ``taps`` is a kernel ``[3, 1, K]``.
+    """
+
+    def neurons(current: str, result: str, width: int, tag: str) -> list:
+        nodes, before = [], "still"
+        for t in range(steps):
+            name = f"{tag}{t}"
+            nodes.append(node("Gather", f"{current} at{t}", f"{name}c", axis=0))
+            nodes += leaky(f"{name}c", before, f"{name}s", f"{name}v", f"{name}.")
+            nodes.append(node("Unsqueeze", f"{name}s first", f"{name}row"))
+            before = f"{name}v"
+        rows = " ".join(f"{tag}{t}row" for t in range(steps))
+        return [*nodes, node("Concat", rows, result, axis=0)]
+
+    nodes = [
+        node("MatMul", "x w1", "c1"),
+        *neurons("c1", "sent", 3, "a"),
+        *late,
+        node("MatMul", "arrived w2", "c2"),
+        *neurons("c2", "y", 3, "b"),
+    ]
+    rng = np.random.default_rng(1)
+    stored = {
+        "w1": rng.normal(size=(3, 3)).astype(np.float32) * 2,
+        "w2": rng.normal(size=(3, 3)).astype(np.float32) * 2,
+        "still": np.zeros((1, 3), np.float32),
+        "none": np.zeros((2, 1, 3), np.float32),
+        "first": np.array([0], np.int64),
+        "second": np.array([-2], np.int64),
+        "pads": np.array([0, 0, 3, 0, 0, 0], np.int64),
+        "behind": np.array([0, 0, 2, 0, 0, 1], np.int64),
+        "taps": np.zeros((3, 1, 4), np.float32) if taps is None else taps.astype(np.float32),
+        **{f"at{t}": np.array(t, np.int64) for t in range(steps)},
+        **NUMBERS,
+    }
+    shape = [steps, 1, 3]
+    return model(nodes, {"x": shape}, {"y": shape}, stored)
+
+
+SHIFTED = [
+    node("Slice", "sent first second first", "kept"),
+    node("Concat", "none kept", "arrived", axis=0),
+]
+
+
+def over_time(pads: str = "pads") -> list:
+    """Channels first, time last: a depthwise convolution of what was sent."""
+    return [
+        node("Transpose", "sent", "columns", perm=[1, 2, 0]),
+        node("Pad", f"columns {pads}", "padded"),
+        node("Conv", "padded taps", "late", group=3),
+        node("Transpose", "late", "arrived", perm=[2, 0, 1]),
+    ]
+
+
+def kernel(delays: list[int]) -> np.ndarray:
+    taps = np.zeros((3, 1, 4))
+    taps[range(3), 0, [3 - d for d in delays]] = 1
+    return taps
+
+
+def assert_steps_equal(proto: ModelProto, folder: Path) -> Graph:
+    path = saved(proto, folder)
+    x = (np.random.default_rng(0).random((9, 1, 3)) < 0.6).astype(np.float32)
+    found = verify_model(path, {"x": x})
+    assert [ring.status for ring in found.rings] == ["equal"] * 2
+    return import_model(path).graph
+
+
+def test_steps_shifted_behind_zeros_wait_in_states_of_spikes(tmp_path):
+    graph = assert_steps_equal(sequence(SHIFTED), tmp_path)
+    waiting = [state for state in graph.states if state.read.type == SPIKE]
+    assert len(waiting) == 2
+    assert compile_counts(graph)[1].skip_stored_bits == 2 * 3
+
+
+def test_kernels_of_one_tap_over_time_are_delays_of_their_channels(tmp_path):
+    graph = assert_steps_equal(sequence(over_time(), taps=kernel([3, 0, 1])), tmp_path)
+    assert {s.read.type for s in graph.states} == {SPIKE, FLOAT}
+    assert compile_counts(graph)[1].skip_stored_bits == 3 + 0 + 1
+
+
+def compile_counts(graph: Graph):
+    target = load_target("ideal-128")
+    return count_actions(run_passes(graph, target, make_passes())[0], target).layers
+
+
+def test_kernels_of_several_taps_over_time_weigh_what_waits(tmp_path):
+    taps = 0.75 * kernel([3, 0, 1]) + 0.25 * kernel([2, 1, 0])
+    assert_steps_equal(sequence(over_time(), taps=taps), tmp_path)
+
+
+def test_a_kernel_that_looks_ahead_is_no_delay(tmp_path):
+    taps = kernel([2, 0, 1])  # with a step less before it, 0 becomes a step ahead
+    with pytest.raises(MappingError) as refused:
+        import_model(saved(sequence(over_time("behind"), taps=taps), tmp_path))
+    assert refused.value.diagnostics[0].code == "unsupported-time-form"
+
+
+def test_a_delay_as_long_as_the_file_tells_too_little(tmp_path):
+    with pytest.raises(MappingError, match="a delay of 2 steps takes all of its 4 time steps"):
+        import_model(saved(sequence(SHIFTED, steps=4), tmp_path))

@@ -80,7 +80,7 @@ def _lines(trace: Trace) -> dict[str, str]:
         output: read
         for output in trace.outputs
         if (read := trace.fed_back.get(output) or _named_like(output, trace)) is not None
-        and read not in candidates(output, trace)
+        and trace.inputs[read] not in forms.depends_on(trace.form(output))
     }
     found, handed = {}, set()
     for output, read in named.items():

@@ -14,6 +14,7 @@ from mapper.frontend.onnx.einsum import equation_of
 from mapper.frontend.onnx.operators import operator_of
 from mapper.frontend.onnx.operators.row import Through
 from mapper.frontend.time import moving, neurons, picking
+from mapper.frontend.time.delays import convolved
 from mapper.frontend.time.graded import simplified
 from mapper.frontend.time.parts import (
     Inputs,
@@ -61,6 +62,12 @@ def _each_sample(tape: Tape, proto: NodeProto, inputs: Inputs) -> list[Single]:
     if axes[0] == 0 and not any(axes[1:]):
         return lifted(tape, proto, inputs, 0)
     return _whole(tape, proto, inputs)
+
+
+def _convolution(tape: Tape, proto: NodeProto, inputs: Inputs) -> list[Single]:
+    """Convolve every step alone; what slides over the time axis itself may be delays."""
+    late = convolved(tape, proto, inputs)
+    return _each_sample(tape, proto, inputs) if late is None else [late]
 
 
 def _keeps_type(proto: NodeProto, tensor: Single) -> bool:
@@ -212,6 +219,7 @@ RULES: Mapping[Through, Rule] = {
     "along axis": _along_axis,
     "cast": _cast,
     "concat": picking.concatenated,
+    "convolution": _convolution,
     "einsum": _einsum,
     "gather": picking.gathered,
     "gather at": moving.gathered_at,

@@ -44,7 +44,8 @@ def levels_of(tape: Tape) -> dict[Slot, int]:
     levels = dict.fromkeys((*tape.starts, *tape.given), -1)
     levels |= {slot: t for slot, (_, t) in tape.times.items()}
     for step in tape.steps:
-        level = max((levels[slot] for slot in step.slots), default=-1)
+        waits = [tape.waits[slot] for slot in step.outputs if slot in tape.waits]
+        level = max((*waits, *(levels[slot] for slot in step.slots)), default=-1)
         levels.update(dict.fromkeys(step.outputs, level))
     return levels
 
@@ -148,6 +149,16 @@ class Past:
                 fed.update(step.slots)
         made = {slot for step in behind for slot in step.outputs}
         return frozenset(fed & self.spiking & made)
+
+    def handed_on(self, tape: Tape) -> frozenset[Slot]:
+        """Return what waits for a step behind the cut: a delay keeps it as it is."""
+        return frozenset(
+            slot
+            for step in self.after
+            if not tape.waits.keys().isdisjoint(step.outputs)
+            for slot in step.slots
+            if self.levels[slot] == self.boundary - 1
+        )
 
     def _joined(self) -> set[Slot]:
         """Return spikes that a layer of the next step reads, moved beside its input or as they are.

@@ -7,6 +7,7 @@ import numpy as np
 from onnx import NodeProto
 
 from mapper.frontend.onnx.operators import operator_of
+from mapper.frontend.time import delays
 from mapper.frontend.time.parts import (
     Inputs,
     Settings,
@@ -45,9 +46,21 @@ def padded(tape: Tape, proto: NodeProto, inputs: Inputs) -> list[Single]:
         rank = len(tensor.shape)
         axes = numbers(proto, inputs, "axes", 3) or list(range(rank))
         on_time = [k for k, axis in enumerate(axes) if axis % rank == tensor.axis]
-        if not any(held[k] or held[k + len(axes)] for k in on_time):
+        ends = [(held[k], held[k + len(axes)]) for k in on_time]
+        if not any(map(any, ends)):
             return lifted(tape, proto, inputs, tensor.axis)
+        if _is_of_zeros(proto, inputs) and min(ends[0]) >= 0 and len(axes) == rank:
+            rest = [0 if k % rank == tensor.axis else n for k, n in enumerate(held)]
+            if not any(rest):
+                check_parts(tape, len(tensor.parts) + sum(ends[0]), proto)
+                return [delays.padded(tape, tensor, *ends[0], proto)]
     return list(tape.emit(proto, whole_inputs(tape, proto, inputs)))
+
+
+def _is_of_zeros(proto: NodeProto, inputs: Inputs) -> bool:
+    value = inputs[2] if len(inputs) > 2 else None
+    constant = setting(proto, "mode", b"constant") in (b"constant", "constant")
+    return constant and (value is None or (isinstance(value, Known) and not value.array.any()))
 
 
 def gathered_at(tape: Tape, proto: NodeProto, inputs: Inputs) -> list[Single]:

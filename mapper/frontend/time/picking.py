@@ -6,6 +6,7 @@ from math import prod
 import numpy as np
 from onnx import NodeProto, helper
 
+from mapper.frontend.time.delays import settled
 from mapper.frontend.time.parts import (
     MIXES,
     Inputs,
@@ -80,7 +81,7 @@ def sliced(tape: Tape, proto: NodeProto, inputs: Inputs) -> list[Single]:
         rest = [tape.known(np.asarray(column, np.int64)) for column in zip(*others, strict=True)]
         cut = helper.make_node("Slice", [], [""], name=proto.name)
         parts = [tape.emit(cut, [part, *rest])[0] for part in parts]
-    return [bundled(tensor.axis, parts)]
+    return [bundled(tensor.axis, settled(tape, parts, proto))]
 
 
 def split(tape: Tape, proto: NodeProto, inputs: Inputs) -> list[Single]:
@@ -108,7 +109,9 @@ def joined(tape: Tape, tensors: Sequence[Single], axis: int, proto: NodeProto) -
     if others:
         return _joined_per_step(tape, tensors, axis, proto)
     if singles:
-        return bundled(axis, [p for t in tensors for p in pieces(tape, t, axis, proto)])
+        parts = [p for t in tensors for p in pieces(tape, t, axis, proto)]
+        stacked = not isinstance(tensors[-1], Bundle)
+        return bundled(axis, parts if stacked else settled(tape, parts, proto))
     return tape.one("Concat", whole_inputs(tape, proto, tensors), proto, axis=axis)
 
 

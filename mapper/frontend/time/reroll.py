@@ -105,6 +105,8 @@ def _boundaries(
         return
     roots = [part for want in wants for part in want.parts if isinstance(part, Slot)]
     steps = live_steps(tape, roots)
+    if tape.deepest:
+        yield from _before_delays(tape, steps, wants, length)
     if length == 3:
         yield from _compared(tape, steps, wants, length)
     yield from _cuts(tape, steps, wants, length - 2)
@@ -116,6 +118,31 @@ def _boundaries(
             onward = Translation(tape, dict(zip(early, late, strict=False)), length - 3, 1)
             last = [onward.of(slot) for slot in late]
             yield late, [slot for slot in last if isinstance(slot, Slot)]
+
+
+def _before_delays(
+    tape: Tape, steps: Sequence[Step], wants: Sequence[Wanted], length: int
+) -> Iterator[tuple[list[Slot], list[Slot]]]:
+    """Yield states where all that waits still arrives, brought to the last steps.
+
+    Of what is sent in the last steps nothing arrives, so their own states do not have it.
+    """
+    start = length - 2 - tape.deepest
+    if start < 1:
+        raise TimeFormError(
+            f"a delay of {tape.deepest} steps takes all of its {length} time steps",
+            help=f"export {tape.deepest + 4} time steps or more",
+        )
+    levels = levels_of(tape)
+    pasts = [Past(steps, levels, boundary) for boundary in (start, start + 1)]
+    cuts = [past.cut(past.handed_on(tape)) for past in pasts]
+    if cuts[0] is not None and cuts[1] is not None:
+        early, late = cuts[0], cuts[1]
+        for time in range(start, length - 2):
+            onward = Translation(tape, dict(zip(early, late, strict=False)), time, 1)
+            last = [onward.of(slot) for slot in late]
+            early, late = late, [slot for slot in last if isinstance(slot, Slot)]
+        yield early, late
 
 
 def _depths(boundary: int) -> tuple[int, ...]:

@@ -87,6 +87,8 @@ class _Search:
         for slot, (name, t) in self.rolled.tape.times.items():
             if t == 0:
                 writer.read(slot, name, self.clock.step_shape(name, slot.shape))
+        for slot in self.rolled.tape.nothing.values():
+            writer.hold(slot, self.rolled.tape.starts[slot])
         wanted = {
             self.step.states[name]: memory.first
             for name, memory in zip(self.names, self.rolled.memories, strict=True)

@@ -72,6 +72,10 @@ class Writer:
         if shape != slot.shape:
             self.names[slot] = self._reshaped(name, slot.shape)
 
+    def hold(self, slot: Slot, array: Array) -> None:
+        """Make a slot a stored array."""
+        self.names[slot] = self._stored(array, slot.name)
+
     def compute(self, roots: Sequence[Part]) -> None:
         """Write the nodes that roots need and no input gives."""
         slots = [root for root in roots if isinstance(root, Slot)]

@@ -124,6 +124,12 @@ class Tape:
     maker: dict[Slot, Step] = field(default_factory=dict)
     times: dict[Slot, tuple[str, int]] = field(default_factory=dict)
     """Parts of inputs with a time axis: which input, which time step."""
+    waits: dict[Slot, int] = field(default_factory=dict)
+    """Slots of delays: the time step in which they are read."""
+    deepest: int = 0
+    """Steps of the longest delay."""
+    nothing: dict[Shape, Slot] = field(default_factory=dict)
+    """By shape: what delays hold before the first step."""
     starts: dict[Slot, Array] = field(default_factory=dict)
     """Slots that stand for what a state holds before the first step."""
     given: dict[Slot, str] = field(default_factory=dict)
@@ -136,12 +142,28 @@ class Tape:
     _digests: dict[int, tuple[Array, bytes]] = field(default_factory=dict)
     _seen: dict[object, tuple[Part, ...]] = field(default_factory=dict)
     _inferred: dict[object, list[tuple[Shape, int]]] = field(default_factory=dict)
+    _levels: dict[Slot, int] = field(default_factory=dict)
     _count: int = 0
 
     @property
     def opset(self) -> int:
         """The version of the standard operators."""
         return self.folder.opset
+
+    @property
+    def length(self) -> int:
+        """The time steps that inputs have."""
+        return 1 + max((t for _, t in self.times.values()), default=-1)
+
+    def level(self, part: Part) -> int:
+        """Return the latest time step of the inputs that a part depends on; -1 where it is none."""
+        if not isinstance(part, Slot):
+            return -1
+        if part in self.times:
+            return self.times[part][1]
+        if part in self.waits:
+            return self.waits[part]
+        return self._levels.get(part, -1)
 
     @property
     def known_starts(self) -> set[Slot]:
@@ -240,6 +262,8 @@ class Tape:
         step = Step(proto, tuple(inputs), slots, mark)
         self.steps.append(step)
         self.maker.update(dict.fromkeys(slots, step))
+        level = max((self.level(slot) for slot in step.slots), default=-1)
+        self._levels.update(dict.fromkeys(slots, level))
         yield from slots
 
     def _computed(self, proto: NodeProto, inputs: Sequence[Part | None]) -> Iterator[Part]:

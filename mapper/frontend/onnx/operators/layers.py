@@ -32,7 +32,7 @@ LAYERS = (
         folds=sizes.convolved,
         terms=sizes.kernel_terms,
         is_run=True,
-        time=LAYER,
+        time=InTime(through="convolution", again="layer"),
         has_weights=True,
     ),
     Operator(

@@ -44,6 +44,7 @@ Through = Literal[
     "cast",
     "concat",
     "constant",
+    "convolution",  # on every step alone, or over the time axis, where it is a delay
     "einsum",
     "gather",
     "gather at",
