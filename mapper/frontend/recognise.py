@@ -11,7 +11,7 @@ from mapper.diagnostics import MappingError, refuse
 from mapper.epilogue.file import EpilogueError
 from mapper.frontend.algebra.logic import type_of
 from mapper.frontend.arrays import in_time
-from mapper.frontend.limits import check_limits
+from mapper.frontend.limits import check_limits, fine_grids
 from mapper.frontend.neurons.check import check_neurons
 from mapper.frontend.neurons.echoes import (
     Echo,
@@ -26,6 +26,13 @@ from mapper.frontend.neurons.stateless import keeping_nothing
 from mapper.frontend.neurons.states import Dynamics, find_dynamics, missing_state
 from mapper.frontend.onnx.load import nodes_of
 from mapper.frontend.onnx.located import Located
+from mapper.frontend.onnx.samples import (
+    FIXED_BATCH,
+    fixed_batch,
+    has_steps_and_samples,
+    one_sample,
+    refuse_fixed_batch,
+)
 from mapper.frontend.onnx.steps import other_form
 from mapper.frontend.onnx.trace import Trace, trace
 from mapper.frontend.result import Imported, Port
@@ -44,7 +51,6 @@ from mapper.frontend.write.build import build_graph
 from mapper.frontend.write.names import origin_of
 from mapper.ir.core import SPIKE, Array, Graph, Type
 from mapper.ir.frozen import FrozenMap
-from mapper.ir.network import FakeQuantize
 from mapper.ir.verify import check_graph
 
 TOO_LARGE = "model-too-large"
@@ -57,6 +63,22 @@ def recognise(model: ModelProto, path: Path) -> Imported:
     Raises:
         MappingError: ``docs/frontend.md`` lists the codes.
     """
+    alone = one_sample(model, path, first_too=True) if has_steps_and_samples(model) else None
+    try:
+        if alone is None:
+            return _read(model, path)
+    except MappingError as error:
+        code = error.diagnostics[0].code
+        alone = None if code == TOO_LARGE else one_sample(model, path, code == FIXED_BATCH)
+        if alone is None:
+            raise
+    found = _read(alone.model, path)
+    note = f"the file takes {alone.count} samples at once, independent of each other: one is read"
+    return replace(found, at_once=alone.count, notes=(*found.notes, note))
+
+
+def _read(model: ModelProto, path: Path) -> Imported:
+    """Read a model in the first form that fits."""
     readers = [_import_step, _import_sequence]
     if is_likely(model):
         readers.reverse()
@@ -68,6 +90,8 @@ def recognise(model: ModelProto, path: Path) -> Imported:
             if error.diagnostics[0].code == TOO_LARGE:  # another reading would take as long
                 raise errors[0] if errors else error from None
             errors.append(error)
+            if error.diagnostics[0].code == FIXED_BATCH and len(_data_inputs(model)) > 1:
+                break  # states beside the data: the axis that all have is no time
     raise _with_modules(_telling(errors, model), model, path)
 
 
@@ -83,11 +107,13 @@ def _with_modules(error: MappingError, model: ModelProto, path: Path) -> Mapping
 
 def _telling(errors: list[MappingError], model: ModelProto) -> MappingError:
     """Return the refusal that says more: that of the form the model is in."""
+    if len(errors) == 1:
+        return errors[0]
     step, sequence = errors[::-1] if is_likely(model) else errors
     if is_likely(model) or step.diagnostics[0].code == "unsupported-time-form":
         return sequence
     code = step.diagnostics[0].code
-    if code == "fixed-batch" and len(_data_inputs(model)) == 1:  # nothing is a state: it is time
+    if code == FIXED_BATCH and len(_data_inputs(model)) == 1:  # nothing is a state: it is time
         return sequence
     in_time = sequence.diagnostics[0].code != "unsupported-time-form"
     return sequence if in_time and code == "missing-state" else step
@@ -140,9 +166,9 @@ def _import_network(model: ModelProto, path: Path) -> Imported:
     if not echoes and not has_states(first):
         if (unkept := keeping_nothing(first)) is None:
             raise _without_state(first, model)
-        _refuse_fixed_batch(first)
+        refuse_fixed_batch(first.shapes.values(), path)
         return _imported(model, first, unkept)
-    _refuse_fixed_batch(first)
+    refuse_fixed_batch(first.shapes.values(), path)
     walked, dynamics = _recognised(model, path, first, echoes)
     return _imported(model, walked, dynamics)
 
@@ -158,7 +184,7 @@ def _imported(model: ModelProto, walked: Trace, dynamics: Dynamics) -> Imported:
         producer=" ".join(part for part in (model.producer_name, model.producer_version) if part),
         opset=walked.folder.opset,
         ports=tuple(_ports(walked)),
-        warnings=(*walked.warnings, *_fine_grids(graph)),
+        warnings=(*walked.warnings, *fine_grids(graph)),
         notes=tuple(_notes(dynamics, graph)),
         located=located,
     )
@@ -219,7 +245,7 @@ def _first_reading(model: ModelProto, path: Path) -> tuple[Imported, Sequence]:
             batch = batch or has_fixed_batch(reading)
     assert first is not None
     if batch and first.diagnostics[0].code in ("missing-state", "unsupported-op"):
-        raise _fixed_batch("several", path) from first
+        raise fixed_batch("several", path) from first
     raise first
 
 
@@ -331,37 +357,6 @@ def _without_state(walked: Trace, model: ModelProto) -> MappingError:
     if walked.comparisons.all:
         return missing_state(walked.comparisons.all[0], walked)
     return refuse("no-neurons", "no spiking neuron was recognised", loc=walked.path.name)
-
-
-def _refuse_fixed_batch(walked: Trace) -> None:
-    sizes = {shape[0] for shape in walked.shapes.values() if shape}
-    if len(sizes) == 1 and max(sizes) > 1:
-        raise _fixed_batch(str(max(sizes)), walked.path)
-
-
-def _fixed_batch(samples: str, path: Path) -> MappingError:
-    return refuse(
-        "fixed-batch",
-        f"the model was exported for {samples} samples at once",
-        loc=path.name,
-        help="export it for one sample, or leave the batch axis open",
-    )
-
-
-def _fine_grids(graph: Graph) -> Iterator[str]:
-    """Warn of grids so fine that the order of a sum decides which step it is rounded to.
-
-    A sum in single precision is known to about ``2**-22`` of its range. One that lies that near
-    the middle between two steps may be rounded either way. On a grid of 8 bits that hardly ever
-    happens; of 16 bits it has been seen in 3 sums of 9216.
-    """
-    fine = [op for op in graph.ops if isinstance(op, FakeQuantize) and op.high - op.low > 1 << 12]
-    if fine:
-        bits = max((op.high - op.low).bit_length() for op in fine)
-        yield (
-            f"{fine[0].result.name!r} is rounded to {bits} bits: engines that add in another order "
-            "may round a sum to the neighbouring step"
-        )
 
 
 def _notes(dynamics: Dynamics, graph: Graph) -> Iterator[str]:

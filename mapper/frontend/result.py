@@ -85,6 +85,8 @@ class Imported:
     """How each output of a model of many time steps follows from the graph's; empty for a step."""
     steps: int = 0
     """Time steps that the file holds; 0 where that is open, or the file holds one step."""
+    at_once: int = 1
+    """Samples that the file itself takes at once, none less and none more; one of them is read."""
     unreturned: Mapping[str, str] = field(default_factory=dict)
     """States that the file returns and the network does not: output by name of the state."""
     located: Mapping[str, Located] = field(default_factory=dict)

@@ -1,7 +1,7 @@
 """Run the original model file, step by step, with an independent engine."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,8 @@ from mapper.frontend.imported import import_model
 from mapper.frontend.nir import is_nir
 from mapper.frontend.onnx.engine import Step, engine, engine_for
 from mapper.frontend.onnx.load import read_model
+from mapper.frontend.onnx.samples import in_batches
+from mapper.frontend.result import Imported, Port
 from mapper.ir.core import Array
 
 
@@ -54,8 +56,12 @@ class Original:
         return self._step(fed)
 
 
-def read_original(path: Path | str) -> Original:
+def read_original(path: Path | str, imported: Imported | None = None) -> Original:
     """Read a model file and start the engine that runs it: ONNX Runtime, or the ONNX reference.
+
+    Args:
+        path: The file.
+        imported: What was read of it: a file of several samples at once runs in batches of them.
 
     Raises:
         MappingError: The file cannot be read, or ``no-reference``: no engine here can run it.
@@ -68,7 +74,23 @@ def read_original(path: Path | str) -> Original:
             loc=path.name,
         )
     model = read_model(path)
-    return Original(model, engine_for(model, path), _ports(model))
+    step, ports = engine_for(model, path), _ports(model)
+    if imported is None or imported.at_once == 1:
+        return Original(model, step, ports)
+    axes = {port.name: _sample_axis(port) for port in imported.ports}
+    opened = {n: replace(p, shape=_opened(p.shape, axes[n])) for n, p in ports.items()}
+    return Original(model, in_batches(step, imported.at_once, axes), opened)
+
+
+def _sample_axis(port: Port) -> int:
+    """Return the axis of the samples in the file's own shape of a port."""
+    if port.batch_axis is not None:
+        return port.batch_axis
+    return next(k for k, n in enumerate(port.model_shape) if n == 1 and k != port.time_axis)
+
+
+def _opened(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
+    return (*shape[:axis], 0, *shape[axis + 1 :])
 
 
 def watching(model: ModelProto, tensors: Iterable[str], where: Path) -> Original:
@@ -109,8 +131,9 @@ def run_reference(
     Raises:
         MappingError: The file cannot be read, or ``no-reference``: no engine here can run it.
     """
-    original = read_original(path)
-    fed_back = import_model(path).fed_back if states is None else states
+    imported = import_model(path) if states is None else None
+    original = read_original(path, imported)
+    fed_back = imported.fed_back if imported is not None else states or {}
     return original.over_time(inputs, initial or {}, fed_back)
 
 

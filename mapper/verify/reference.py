@@ -82,7 +82,8 @@ def reference_ring(
         ring, ran, whole = _whole_file(given, progress)
     else:
         ring, ran = _one_step(given, keep, progress)
-    if ring.status == "skipped" or not ring.max_abs_diff or is_integer(given.graph):
+    plain = is_integer(given.graph) or given.imported.at_once > 1  # no layers to look at alone
+    if ring.status == "skipped" or not ring.max_abs_diff or plain:
         return ring, ran
     if ring.status == "equal":
         return _looked_closer(given, ring, progress), ran
@@ -117,7 +118,7 @@ def _whole_file(given: Given, progress: Progress) -> tuple[Ring, Record, Arrays]
         return _skipped(reason), ran, {}
     ticks = Ticks(progress, f"{REFERENCE}, the file as a whole", given.samples)
     try:
-        original = read_original(given.path)
+        original = read_original(given.path, given.imported)
         theirs = sequence.by_runtime(original, imported, inputs, _fed(given), ticks.tick)
     except MappingError as error:
         return _skipped(_told(error)), ran, {}
@@ -165,7 +166,7 @@ class _Other:
         self._imported, self._names = given.imported, list(types)
         self._runs: list[Iterator[dict[str, Array]]] = []
         try:
-            original = read_original(given.path)
+            original = read_original(given.path, given.imported)
         except MappingError as error:
             self.reason = _told(error)
             return

@@ -43,8 +43,12 @@ def test_half_precision_is_refused(tmp_path):
     assert "FLOAT16" in diagnostic.message
 
 
-def test_a_model_for_several_samples_is_refused(tmp_path):
-    assert refusal(with_shapes([2, 3], [2, 4]), tmp_path).code == "fixed-batch"
+def test_a_model_whose_samples_depend_on_each_other_is_refused(tmp_path):
+    proto = with_shapes([2, 3], [2, 4])
+    proto.graph.node.insert(0, node("ReduceSum", "x", "both", keepdims=1))
+    proto.graph.node.insert(1, node("Add", "x both", "mixed"))
+    proto.graph.node[2].input[0] = "mixed"
+    assert refusal(proto, tmp_path).code == "fixed-batch"
 
 
 def test_a_step_whose_state_is_not_passed_is_refused(tmp_path):

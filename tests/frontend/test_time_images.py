@@ -116,10 +116,11 @@ def test_a_start_that_is_not_zero_is_kept_by_a_build(target, tmp_path):
     assert sum(status == "equal" for status in statuses.values()) >= 4
 
 
-def test_a_batch_in_the_file_is_named(tmp_path):
-    with pytest.raises(MappingError, match="several samples at once") as caught:
-        import_model(saved(shown(reading="last", batch=2), tmp_path))
-    assert caught.value.diagnostics[0].code == "fixed-batch"
+def test_one_image_of_a_batch_in_the_file_is_read(tmp_path):
+    path = saved(shown(reading="last", batch=2), tmp_path)
+    assert import_model(path).at_once == 2
+    x = np.array([[[1, 0, 1], [0, 1, 1]]], np.float32)
+    assert {r.status for r in verify_model(path, {"x": np.repeat(x, 5, 0)}, "x").rings} == {"equal"}
 
 
 def folded(steps: int, gain: float = 1.0) -> ModelProto:

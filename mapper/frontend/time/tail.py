@@ -57,6 +57,8 @@ def tails(laid: Laid) -> Iterator[tuple[Laid, SequenceTail]]:
     found = 0
     while peeled is not None and found < _MOST_CUTS:
         families = _families(front, levels, length)
+        if families and any(not tape.maker.keys() >= set(family) for family in families):
+            return  # an input itself: nothing of the network is left
         moves = families is not None and all(_only_moves(tape, family) for family in families)
         if peeled and families is not None and not moves:
             named = _named(families, outputs, tape)

@@ -1,0 +1,121 @@
+"""Files that were exported for several samples at once: one of them is read."""
+
+import numpy as np
+import pytest
+
+from mapper.diagnostics import MappingError
+from mapper.frontend import import_model
+from mapper.frontend.onnx.samples import in_batches, one_sample
+from mapper.verify.model import verify_model
+from tests.frontend.models import NUMBERS, leaky, model, node, saved
+
+STEPS, SAMPLES, INPUTS, WIDTH = 5, 3, 4, 6
+EQUAL = {"1-graph-rules": "equal", "3-onnxruntime": "equal"}
+RNG = np.random.default_rng(0)
+WEIGHTS = RNG.normal(0, 1, (INPUTS, WIDTH)).astype(np.float32)
+
+
+def one_step(*extra):
+    """``x[SAMPLES, INPUTS]`` through a layer, a reshape that says the samples, and a neuron."""
+    return model(
+        [
+            node("MatMul", "x w", "wide"),
+            node("Reshape", "wide target", "current"),
+            *leaky("current", "v", "spikes", "v_out"),
+            *extra,
+            node("Identity", "last" if extra else "spikes", "s"),
+        ],
+        {"x": [SAMPLES, INPUTS], "v": [SAMPLES, 2, 3]},
+        {"s": [SAMPLES, 2, 3], "v_out": [SAMPLES, 2, 3]},
+        {"w": WEIGHTS, "target": np.array([SAMPLES, 2, 3], np.int64), **NUMBERS},
+    )
+
+
+def unrolled(first: bool):
+    """Steps written out from membranes of zeros, layers on all steps at once: ``[T*N, ...]``.
+
+    Args:
+        first: Samples before time, ``[N, T, C]``, turned inside.
+    """
+    stored = {"w": WEIGHTS, "zeros": np.zeros((SAMPLES, WIDTH), np.float32), **NUMBERS}
+    stored |= {
+        "flat": np.array([STEPS * SAMPLES, INPUTS], np.int64),
+        "unflat": np.array([STEPS, SAMPLES, WIDTH], np.int64),
+    }
+    turn = [node("Transpose", "x", "turned", perm=[1, 0, 2])] if first else []
+    nodes = [
+        *turn,
+        node("Reshape", f"{'turned' if first else 'x'} flat", "rows"),
+        node("MatMul", "rows w", "weighed"),
+        node("Reshape", "weighed unflat", "currents"),
+    ]
+    for t in range(STEPS):
+        stored[f"t{t}"] = np.array(t, np.int64)
+        before = f"{t - 1}.v" if t else "zeros"
+        nodes.append(node("Gather", f"currents t{t}", f"{t}.in", axis=0))
+        nodes += leaky(f"{t}.in", before, f"{t}.s", f"{t}.v", f"{t}.")
+        nodes.append(node("Unsqueeze", f"{t}.s zero", f"{t}.y"))
+    stored["zero"] = np.array([0], np.int64)
+    every = " ".join(f"{t}.y" for t in range(STEPS))
+    nodes.append(node("Concat", every, "all" if first else "y", axis=0))
+    if first:
+        nodes.append(node("Transpose", "all", "y", perm=[1, 0, 2]))
+    lead = [SAMPLES, STEPS] if first else [STEPS, SAMPLES]
+    return model(nodes, {"x": [*lead, INPUTS]}, {"y": [*lead, WIDTH]}, stored)
+
+
+def rings(path, x):
+    return {ring.name: ring.status for ring in verify_model(path, {"x": x}, "x").rings}
+
+
+@pytest.mark.parametrize("samples", [1, 3, 5])
+def test_one_step_of_several_samples(samples, tmp_path):
+    """Recordings may have fewer samples or more: the file runs in batches of its own."""
+    path = saved(one_step(), tmp_path)
+    imported = import_model(path)
+    assert imported.at_once == SAMPLES
+    assert imported.graph.inputs[0].shape == (INPUTS,)
+    assert any("3 samples at once" in note for note in imported.notes)
+    x = (np.random.default_rng(1).random((8, samples, INPUTS)) < 0.5).astype(np.float32)
+    assert rings(path, x) == EQUAL
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_steps_of_several_samples(first, tmp_path):
+    path = saved(unrolled(first), tmp_path)
+    imported = import_model(path)
+    assert (imported.at_once, imported.steps) == (SAMPLES, STEPS)
+    shape = (SAMPLES, STEPS, INPUTS) if first else (STEPS, SAMPLES, INPUTS)
+    x = (np.random.default_rng(1).random(shape) < 0.5).astype(np.float32)
+    assert rings(path, x) == EQUAL
+
+
+def test_samples_that_are_mixed_are_refused(tmp_path):
+    """Each sample less the mean of all: one alone says nothing."""
+    mixed = [node("ReduceMean", "wide", "mean", axes=[0], keepdims=1)]
+    proto = one_step()
+    proto.graph.node.insert(1, mixed[0])
+    proto.graph.node.insert(2, node("Sub", "wide mean", "apart"))
+    proto.graph.node[3].input[0] = "apart"
+    with pytest.raises(MappingError) as caught:
+        import_model(saved(proto, tmp_path))
+    assert caught.value.diagnostics[0].code == "fixed-batch"
+    assert one_sample(proto, tmp_path / "model.onnx", first_too=True) is None
+
+
+def test_states_that_differ_from_sample_to_sample_are_refused(tmp_path):
+    proto = unrolled(first=False)
+    (zeros,) = (tensor for tensor in proto.graph.initializer if tensor.name == "zeros")
+    start = np.arange(SAMPLES * WIDTH, dtype=np.float32).reshape(SAMPLES, WIDTH)
+    zeros.raw_data = start.tobytes()
+    assert one_sample(proto, tmp_path / "model.onnx", first_too=True) is None
+
+
+def test_batches_are_filled_up_and_cut():
+    def step(arrays):
+        assert arrays["x"].shape == (2, 3, 1)
+        return {"y": arrays["x"] * 10}
+
+    x = np.arange(10).reshape(2, 5, 1)
+    found = in_batches(step, 3, {"x": 1, "y": 1})({"x": x})
+    assert np.array_equal(found["y"], 10 * x)
