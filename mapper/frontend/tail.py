@@ -184,6 +184,9 @@ class _Cutter:
     ) -> None:
         self.walked, self.reach, self.outputs = walked, reach, outputs
         self.model = model
+        plain = [name for name in walked.outputs if name not in outputs]
+        self.claims = _claims(walked, reach, plain)
+        self.states = set(self.claims.values())
         self.nodes: dict[int, NodeProto] = {}
         """By the place of their first result among the tensors."""
         self.cut: dict[str, None] = {}
@@ -194,9 +197,7 @@ class _Cutter:
         nodes = [self.nodes[place] for place in sorted(self.nodes)]
         if not all(map(self._is_run, nodes)):
             return None
-        plain = [name for name in self.walked.outputs if name not in self.outputs]
-        states = _claims(self.walked, self.reach, plain)
-        odd = [name for name in self.cut if name in self.walked.inputs or name in states]
+        odd = [name for name in self.cut if name in self.walked.inputs or name in self.claims]
         return Tail(
             nodes=tuple(nodes),
             stored=self.stored,
@@ -217,11 +218,16 @@ class _Cutter:
                 tensor = self.walked.tensors[name]
                 if isinstance(tensor, Constant):
                     self.stored[name] = tensor.array
-                elif not self.reach.hosts(tensor) and not self._moves(name):
+                elif not (self.reach.hosts(tensor) or self._moves(name) or self._compares(tensor)):
                     self.cut[name] = None
                 elif name not in seen:
                     seen.add(name)
                     waiting.append(name)
+
+    def _compares(self, form: Form) -> bool:
+        """Say whether a tensor is of a comparison that is no neuron's: nothing in it is a state."""
+        events = [atom for atom in form.atoms() if isinstance(atom, Fires)]
+        return any(self.states.isdisjoint(self.reach.inputs(event.level)) for event in events)
 
     def _moves(self, name: str) -> bool:
         """Say whether a tensor is another one in another order, that only the host needs."""

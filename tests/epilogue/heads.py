@@ -25,6 +25,17 @@ HEADS: dict[str, tuple[list[NodeProto], dict[str, object], list[int | str]]] = {
     "softmax": ([node("Softmax", "z", "y", axis=-1)], {}, [1, CLASSES]),
     "log-softmax": ([node("LogSoftmax", "z", "y", axis=-1)], {}, [1, CLASSES]),
     "argmax": ([node("ArgMax", "z", "best", axis=-1, keepdims=0), to_float("best", "y")], {}, [1]),
+    "softplus": (  # as an exporter writes it, with a comparison that is no neuron's
+        [
+            node("Greater", "z limit", "large"),
+            node("Exp", "z", "e"),
+            node("Add", "e unit", "e1"),
+            node("Log", "e1", "soft"),
+            node("Where", "large z soft", "y"),
+        ],
+        {"limit": 0.3, "unit": 1.0},
+        [1, CLASSES],
+    ),
     "bounds": ([node("Clip", "z low high", "y")], {"low": -0.5, "high": 0.25}, [1, CLASSES]),
     "unit length": (
         [
