@@ -26,6 +26,7 @@ from mapper.frontend.neurons.stateless import keeping_nothing
 from mapper.frontend.neurons.states import Dynamics, find_dynamics, missing_state
 from mapper.frontend.onnx.load import nodes_of
 from mapper.frontend.onnx.located import Located
+from mapper.frontend.onnx.refusals import many_steps
 from mapper.frontend.onnx.samples import (
     FIXED_BATCH,
     fixed_batch,
@@ -267,7 +268,10 @@ def _import_reading(model: ModelProto, path: Path, reading: Sequence) -> Importe
 
     def read() -> Imported:
         walked, echoes = walk()
-        return _imported(model, walked, find_dynamics(walked, echoes))
+        dynamics = find_dynamics(walked, echoes)
+        if not fed_back.keys() >= {pair.output for pair in dynamics.pairs}:
+            raise many_steps("a state that is given anew in every time step", path.name)
+        return _imported(model, walked, dynamics)
 
     if reading.tail is not None:
         return in_time(_before_tail(read(), reading.tail), reading)

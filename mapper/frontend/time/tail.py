@@ -12,7 +12,7 @@ import numpy as np
 import onnx.defs
 from onnx import NodeProto, helper, numpy_helper
 
-from mapper.epilogue.file import written
+from mapper.epilogue.file import EpilogueError, written
 from mapper.epilogue.model import Answer, Epilogue
 from mapper.epilogue.operators import is_decoded, node_problem
 from mapper.frontend.onnx.operators import OPERATORS
@@ -60,7 +60,8 @@ def tails(laid: Laid) -> Iterator[tuple[Laid, SequenceTail]]:
         if families and any(not tape.maker.keys() >= set(family) for family in families):
             return  # an input itself: nothing of the network is left
         moves = families is not None and all(_only_moves(tape, family) for family in families)
-        if peeled and families is not None and not moves:
+        made = all(slot in tape.maker for family in families or () for slot in family)
+        if peeled and families is not None and made and not moves:
             named = _named(families, outputs, tape)
             if all(1 in parts[0].shape for parts in named.values()):
                 found += 1
@@ -187,6 +188,9 @@ class _Tail:
         roots = sorted(_slots(self.outputs.values()) or (), key=lambda slot: slot.order)
         cut = {slot for parts in self.families.values() for slot in parts}
         steps = _between(self.tape, roots, cut)
+        given = cut.union(*(step.outputs for step in steps))
+        if not given.issuperset(roots) or not all(given.issuperset(s.slots) for s in steps):
+            raise EpilogueError("they read more than the network before them gives")
         for parts in self.families.values():
             self._reshape(steps, parts)
         for step in steps:
