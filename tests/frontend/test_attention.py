@@ -362,10 +362,15 @@ def test_an_equation_without_a_result_gives_the_axes_that_are_there_once():
     assert equation_of("...ij,...kj", (4, 4)).result == "YZik"
 
 
-def test_an_equation_of_three_tensors_is_refused(tmp_path):
-    proto = qkv(
-        node("Einsum", "q k v", "a", equation="bhnd,bhmd,bhme->bhne"),
-        *mask_neuron("a", "y", "m."),
-        shape=HEADS,
-    )
-    assert "multiplies 3 tensors, at most 2 are read" in refused(proto, tmp_path)
+@pytest.mark.parametrize(
+    ("reads", "equation", "shape", "reason"),
+    [
+        ("q k v", "bhnd,bhmd,bhme->bhne", HEADS, "multiplies 3 tensors, at most 2 are read"),
+        ("q k", "bhnd,bhde->bhne", HEADS, "axis 'd' has 4 elements on one side and 3 on the other"),
+    ],
+)
+def test_an_equation_that_is_no_product_of_matrices_is_refused(
+    reads, equation, shape, reason, tmp_path
+):
+    nodes = [node("Einsum", reads, "a", equation=equation), *mask_neuron("a", "y", "m.")]
+    assert reason in refused(qkv(*nodes, shape=shape), tmp_path)

@@ -55,7 +55,14 @@ _ATTRIBUTES = (
     *("axis", "axes", "perm", "pads", "strides", "dilations", "kernel_shape", "group", "alpha"),
     *("beta", "transA", "transB", "epsilon", "to", "keepdims", "auto_pad", "ceil_mode", "mode"),
     *("count_include_pad", "output_padding", "output_shape", "allowzero", "value", "body", "fmod"),
-    *("num_scan_inputs", "block_size", "training_mode", "storage_order", "noop_with_empty_axes"),
+    *(
+        "equation",
+        "num_scan_inputs",
+        "block_size",
+        "training_mode",
+        "storage_order",
+        "noop_with_empty_axes",
+    ),
 )
 
 

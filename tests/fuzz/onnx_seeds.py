@@ -137,6 +137,23 @@ def quantised() -> ModelProto:
     return model(nodes, {"x": [1, 3], "v": [1, 4]}, {"s": [1, 4], "v_out": [1, 4]}, held)
 
 
+def attention() -> ModelProto:
+    """Two heads of a mask, of ``q (k^T v)`` and of an equation."""
+    nodes = [
+        *leaky("x", "v", "s", "v_out"),
+        node("Transpose", "s", "turned", perm=[0, 1, 3, 2]),
+        node("MatMul", "turned x", "pairs"),
+        node("Einsum", "s pairs", "sums", equation="bhnd,bhde->bhne"),
+        node("ReduceSum", "s over", "count", keepdims=1),
+        node("Mul", "count sums", "masked"),
+        *leaky("masked", "w", "z", "w_out", "o"),
+    ]
+    heads = [1, 2, 3, 4]
+    held = {"over": np.array([2], np.int64), **NUMBERS}
+    after = {"z": heads, "v_out": heads, "w_out": heads}
+    return model(nodes, dict.fromkeys("xvw", heads), after, held)
+
+
 def with_function() -> ModelProto:
     proto = one_neuron_layer()
     body = [
@@ -234,5 +251,15 @@ def demo() -> ModelProto:
 
 SEEDS: tuple[Callable[[], ModelProto], ...] = (
     *(one_neuron_layer, two_layers, convolution, shapes_and_pools, synaptic, delayed, recurrent),
-    *(quantised, with_function, operator, chosen_branch, scanned, looped, unrolled, demo),
+    *(
+        quantised,
+        attention,
+        with_function,
+        operator,
+        chosen_branch,
+        scanned,
+        looped,
+        unrolled,
+        demo,
+    ),
 )

@@ -81,7 +81,11 @@ def _of_two(node: Node, equation: Equation) -> Form:
     left = [c for c in equation.result if c in first and c not in second]
     right = [c for c in equation.result if c not in first]
     inner = [c for c in first if c in second and c not in equation.result]
-    sizes = dict(zip(first, a.shape, strict=True)) | dict(zip(second, b.shape, strict=True))
+    sizes, others = (dict(zip(x, t.shape, strict=True)) for x, t in ((first, a), (second, b)))
+    if unlike := [c for c in first if others.get(c, sizes[c]) != sizes[c]]:
+        sides = f"{sizes[unlike[0]]} elements on one side and {others[unlike[0]]} on the other"
+        raise node.unsupported(f"axis {unlike[0]!r} has {sides}")
+    sizes |= others
 
     def shaped(tensor: Tensor, axes: str, *groups: list[str]) -> Tensor:
         order = tuple(axes.index(c) for group in (batch, *groups) for c in group)

@@ -159,7 +159,9 @@ def _named(
 
 
 def _hint(tape: Tape, family: tuple[Slot, ...]) -> str:
-    step = tape.maker[family[-1]]
+    step = tape.maker.get(family[-1])
+    if step is None:  # parts of an input, which no node makes
+        return tape.times.get(family[-1], (family[-1].name, 0))[0]
     scopes = {one.proto.name for one in tape.steps}
     hints = dict(zip(step.outputs, step.proto.output, strict=False))
     return of_any_step(hints.get(family[-1], ""), scopes) or family[-1].name
