@@ -299,8 +299,9 @@ def test_attention_between_time_steps_is_refused(tmp_path):
         nodes.extend(leaky(f"c{t}", f"v{t}", f"s{t}", f"v{t + 1}", f"{t}."))
         nodes.append(node("Unsqueeze", f"s{t} zero", f"u{t}"))
         spikes.append(f"u{t}")
-    nodes.append(node("Concat", " ".join(spikes), "y", axis=0))
-    path = saved(model(nodes, {"x": [5, 1, 3]}, {"y": [5, 1, 3]}, stored), tmp_path)
+    nodes += [node("Concat", " ".join(spikes), "spikes", axis=0), node("MatMul", "spikes w", "y")]
+    stored["w"] = np.float32([[0.3, -0.7], [0.2, 0.9], [-0.4, 0.6]])  # no host has such a layer
+    path = saved(model(nodes, {"x": [5, 1, 3]}, {"y": [5, 1, 2]}, stored), tmp_path)
     with pytest.raises(MappingError) as caught:
         import_model(path)
     assert caught.value.diagnostics[0].code == "unsupported-time-form"
