@@ -33,6 +33,10 @@ def calls() -> dict[str, tuple[Callable[..., Any], dict[str, object]]]:
         "export": (mapper.export, {"model": model, "path": "e.onnx"}),
         "verify_model": (mapper.verify_model, {"model": DEMO_MODEL, **data}),
         "import_model": (mapper.import_model, {"path": DEMO_MODEL}),
+        "with_functions": (
+            mapper.with_functions,
+            {"model": DEMO_MODEL, "functions": DEMO_MODEL},
+        ),
         "load": (mapper.load, {"folder": "b"}),
         "load_device": (mapper.load_device, {"name_or_path": "pcm"}),
         "load_target": (mapper.load_target, {"name_or_path": "adcless-64"}),

@@ -3,17 +3,23 @@
 The result is an ordinary model with functions of its own, which is read as any other.
 """
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import onnx.defs
 from onnx import FunctionProto, ModelProto, NodeProto, helper
 
+from mapper.arguments import PATH, Takes, check_arguments
 from mapper.diagnostics import MappingError, refuse
 from mapper.frontend.onnx.inline import nested
 from mapper.frontend.onnx.load import nodes_of, read_definitions, read_stored
 
 Key = tuple[str, str]
+_TAKES = {
+    "model": Takes(words="a model or the path of one", types=(str, os.PathLike, ModelProto)),
+    "functions": PATH,
+}
 _STANDARD = ("", "ai.onnx")
 
 
@@ -26,12 +32,13 @@ def with_functions(model: ModelProto | Path | str, functions: Path | str) -> Mod
 
     Raises:
         MappingError: ``bad-functions`` where the file defines nothing that the model needs, or
-            what it must not, and what reading the files raises.
+            what it must not, ``bad-argument``, and what reading the files raises.
 
     Example:
         >>> model = mapper.with_functions("net.onnx", "neurons.onnx")
         >>> build = mapper.compile(model, "adcless-64")
     """
+    check_arguments(_TAKES, {"model": model, "functions": functions}, {})
     path = Path(functions)
     linked = ModelProto()
     linked.CopyFrom(model if isinstance(model, ModelProto) else read_stored(Path(model)))
