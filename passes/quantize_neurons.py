@@ -31,6 +31,7 @@ from passes.integers.neuron_units import (
     STAND_IN,
     Leak,
     NeuronUnits,
+    excess_bits,
     fit_neuron,
     leak_differences,
     neuron_problems,
@@ -45,8 +46,9 @@ class QuantizeNeurons(Pass):
 
     A value's scale and offset are followed to the neuron that reads it, which takes a membrane
     unit per channel, so that its threshold, reset and bias are integers. Inexact: those integers
-    are rounded, a leak becomes one the target has, sums of different scales are aligned by integer
-    multipliers, and the rounding of quantised activations (``net.fake_quantize``) is left out.
+    are rounded, inputs that count finer than a membrane can are brought to a coarser step, a leak
+    becomes one the target has, sums of different scales are aligned by integer multipliers, and
+    the rounding of quantised activations (``net.fake_quantize``) is left out.
     """
 
     name: ClassVar[str] = "quantize-neurons"
@@ -61,8 +63,8 @@ class QuantizeNeurons(Pass):
         return _Rewriter(graph=graph, target=target).run()
 
     def warnings(self, graph: Graph, target: Target) -> tuple[str, ...]:
-        """Return how leaks that the model rounds come out otherwise on the target."""
-        if not any(isinstance(op, Neuron) and op.leak_rounding.unit for op in graph.ops):
+        """Return which inputs are rounded, and which leaks that the model rounds differ."""
+        if not any(isinstance(op, Neuron) for op in graph.ops):
             return ()
         rewriter = _Rewriter(graph=graph, target=target)
         rewriter.run()
@@ -82,7 +84,7 @@ class _Rewriter:
     refused: list[Diagnostic] = field(default_factory=list)
     """What does not fit; stand-ins are in its place, so that all of it is found."""
     told: list[str] = field(default_factory=list)
-    """How leaks that the model rounds come out otherwise."""
+    """What is rounded, and how leaks that the model rounds come out otherwise."""
 
     def run(self) -> Graph:
         graph = self.graph
@@ -179,7 +181,7 @@ class _Rewriter:
         return rule(op, known, self.graph)
 
     def _neuron(self, op: Neuron) -> None:
-        x = self._meaning(op.x, op.loc)
+        x = self._as_coarse_as_needed(op, self._meaning(op.x, op.loc))
         problems = neuron_problems(self.graph, op, x, self.target.neuron)
         self.refused += problems
         units = STAND_IN if problems else fit_neuron(self.graph, op, x, self.target.neuron)
@@ -220,6 +222,21 @@ class _Rewriter:
         if spike is not None:
             self.meanings[spike.name] = meaning.plain(spike)
         self._neuron_states(op, typed, units)
+
+    def _as_coarse_as_needed(self, op: Neuron, x: Meaning) -> Meaning:
+        """Round the input of a neuron that counts finer than the target's membranes can."""
+        bits = excess_bits(self.graph, op, x, self.target.neuron)
+        if not bits:
+            return x
+        form = meaning.coarser(x, bits, f"{op.results[0].name}.x", op.loc)
+        assert form.op is not None
+        self.ops.append(form.op)
+        self.told.append(
+            f"{op.loc or op.results[0].name}: its input of {x.type.bits} bits is rounded to "
+            f"multiples of {1 << bits} steps, for membranes of {self.target.neuron.membrane_bits} "
+            "bits cannot count in its steps"
+        )
+        return form.meaning
 
     def _neuron_states(self, op: Neuron, typed: dict[str, Value], units: NeuronUnits) -> None:
         """States keep their names; what they hold before the first step changes its unit."""

@@ -274,6 +274,20 @@ def _ready(
     return Form(aligned, Meaning(value=aligned.result, scale=unit, offset=np.asarray(0.0)), tables)
 
 
+def coarser(x: Meaning, bits: int, name: str, loc: str) -> Form:
+    """Return codes in steps of ``2**bits`` of theirs, rounded to the nearest (a half upwards)."""
+    rounded = ScaledAdd(
+        terms=(x.value,),
+        scales=(1,),
+        offset=1 << (bits - 1),
+        shift=bits,
+        result=replace(x.value, name=name),
+        loc=loc,
+    )
+    rounded = settled(rounded, {})
+    return Form(rounded, replace(x, value=rounded.result, scale=x.scale * 2.0**bits))
+
+
 def _bits_of(value: Value) -> int:
     assert isinstance(value.type, IntType)
     return value.type.bits

@@ -133,13 +133,47 @@ def fit_neuron(graph: Graph, op: Neuron, x: Meaning, unit: NeuronUnit) -> Neuron
     )
 
 
+def excess_bits(graph: Graph, op: Neuron, x: Meaning, unit: NeuronUnit) -> int:
+    """Return by how many bits ``x`` counts finer than a membrane can; 0 where it fits or is small.
+
+    Only what reaches the threshold and the reset within a step can do without them: a sum of many
+    values that stand for reals. Of smaller inputs nothing would be left.
+    """
+    gain = number(graph, op.gain) * x.scale
+    if (gain <= 0).any() or x.type.bits > _WIDEST_DRIVE:
+        return 0
+    try:
+        _fraction_bits(graph, op, x, gain, unit)
+    except MappingError:
+        farthest = _reach(x) if op.spike is None else _farthest(graph, op, gain)
+        if farthest > _reach(x):
+            return 0
+        steps = farthest * 2.0 ** (unit.fraction_bits or 0)
+        return ceil(log2(_headroom(op) * steps / (1 << (unit.membrane_bits - 1))))
+    return 0
+
+
+def _reach(x: Meaning) -> float:
+    return float(max(-x.type.min, x.type.max))
+
+
+def _farthest(graph: Graph, op: Neuron, gain: Array) -> float:
+    """Return how many steps of its input the threshold or reset is away from zero."""
+    numbers = (number(graph, op.threshold), number(graph, op.reset.amount))
+    return max(float(np.abs(n / gain).max()) for n in numbers)
+
+
+def _headroom(op: Neuron) -> int:
+    return max(_HEADROOM, op.levels.high + 1, 1 - op.levels.low)
+
+
 def _fraction_bits(graph: Graph, op: Neuron, x: Meaning, gain: Array, unit: NeuronUnit) -> int:
     """Return the finest membrane unit that leaves headroom below saturation."""
     room = 1 << (unit.membrane_bits - 1)
     if op.spike is not None:
         highest = float((number(graph, op.threshold) / gain).max())
     else:
-        highest = float(max(-x.type.min, x.type.max))
+        highest = _reach(x)
     if highest >= room:
         raise _refuse(
             op,
@@ -150,8 +184,7 @@ def _fraction_bits(graph: Graph, op: Neuron, x: Meaning, gain: Array, unit: Neur
         )
     if x.type.bits > _WIDEST_DRIVE:
         raise _refuse(op, "membrane-too-narrow", f"its input takes {x.type.bits} bits")
-    headroom = max(_HEADROOM, op.levels.high + 1, 1 - op.levels.low)
-    spare = floor(log2(room / (headroom * max(highest, 1.0))))
+    spare = floor(log2(room / (_headroom(op) * max(highest, 1.0))))
     most = min(_WIDEST_DRIVE - x.type.bits, _bits_that_fit(graph, op, gain, room))
     own = _own_fraction(op, gain)
     if unit.fraction_bits is None and own is not None and own <= most:
@@ -185,8 +218,7 @@ def _bits_that_fit(graph: Graph, op: Neuron, gain: Array, room: int) -> int:
     """Return the fraction bits with which every threshold and reset is below ``room``."""
     if op.spike is None:
         return _MAX_FRACTION_BITS
-    numbers = (number(graph, op.threshold), number(graph, op.reset.amount))
-    farthest = max(float(np.abs(n / gain).max()) for n in numbers)
+    farthest = _farthest(graph, op, gain)
     if farthest >= room - 1:
         raise _refuse(
             op,

@@ -249,6 +249,55 @@ def refusal(graph: Graph, target: str = "adcless-64") -> str:
     return refused.value.diagnostics[0].code
 
 
+def mean_of_two_scales() -> Graph:
+    """The mean over 16 places of two layers, one of numbers 4000 times finer, and its neurons."""
+    net = NetworkBuilder()
+    x = net.entry(2, 4, 4)
+    coarse, fine = net.conv(x, 8, kernel=1), net.conv(x, 8, kernel=1)
+    for name in ("conv1.w", "conv0.b", "conv1.b"):
+        net.constants[name] = net.constants[name] / np.float32(4000)
+    mean = net.flatten(net.pool(net.sum(coarse, fine), "avg", 4))
+    return net.graph(net.neuron(mean, threshold=0.5, reset=Reset(kind="subtract", amount=0.5)))
+
+
+def rounded_inputs(graph: Graph) -> list[ScaledAdd]:
+    return [op for op in graph.ops if isinstance(op, ScaledAdd) and op.scales == (1,)]
+
+
+def test_a_sum_that_counts_finer_than_a_membrane_is_brought_to_a_coarser_step():
+    """Membranes of 16 bits hold eight thresholds of it; those of 32 count in steps of the sum."""
+    graph = mean_of_two_scales()
+    target = load_target("adcless-64")
+    wider = replace(target, neuron=replace(target.neuron, membrane_bits=32))
+    made, wide = integers(graph, target), integers(graph, wider)
+    (rounded,) = rounded_inputs(made)
+    assert not rounded_inputs(wide)
+    neuron = neuron_of(made)
+    assert neuron.x == rounded.result
+    assert 1 << 11 <= made.constants[neuron.threshold.name].max() <= 1 << 12
+    rng = np.random.default_rng(1)
+    drawn = rng.random((40, 6, 2, 4, 4)) < rng.random((40, 1, 2, 1, 1))
+    inputs = {"x0": drawn.astype(np.int64)}
+    expected, found = (evaluate(g, inputs)[graph.outputs[0].name] for g in (wide, made))
+    assert 0.1 < expected.mean() < 0.9
+    assert (found == expected).mean() > 0.99
+
+
+def test_a_coarser_step_is_rounded_to_the_nearest_a_half_upwards():
+    (rounded,) = rounded_inputs(integers(mean_of_two_scales(), "adcless-64"))
+    half = 1 << (rounded.shift - 1)
+    sums = np.array([[half - 1, half, 3 * half - 1], [-half - 1, -half, 0]])
+    assert rounded.evaluate({}, sums)[0].tolist() == [[0, 1, 1], [-1, 0, 0]]
+
+
+def test_what_is_rounded_for_a_membrane_is_told():
+    target, graph = load_target("adcless-64"), mean_of_two_scales()
+    _, runs = run_passes(graph, target, make_passes(), stop_after="quantize-neurons")
+    (told,) = runs[-1].warnings
+    assert "bits is rounded to multiples of" in told
+    assert "for membranes of 16 bits" in told
+
+
 def test_what_integers_cannot_follow_is_refused_by_name():
     assert refusal(one_neuron([1.0], threshold=1e6)) == "membrane-too-narrow"
     assert refusal(one_neuron([1.0], threshold=1.0, gain=-1.0)) == "negative-scale"

@@ -11,6 +11,9 @@ MAX_ELEMENTS = 1 << 26
 MAX_COMPUTED = 1 << 25
 """Elements that all constants of a file may grow by, beside eight for each that it stores."""
 
+SPREAD_ELEMENTS = 1 << 12
+"""Of an array that is looked through for one number that fills it."""
+
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
 class Quantised:

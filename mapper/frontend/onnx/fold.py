@@ -16,7 +16,7 @@ import numpy as np
 from onnx import NodeProto, TensorProto, helper
 
 from mapper.diagnostics import refuse
-from mapper.frontend.onnx.constants import MAX_ELEMENTS
+from mapper.frontend.onnx.constants import MAX_ELEMENTS, SPREAD_ELEMENTS
 from mapper.frontend.onnx.engine import engine
 from mapper.frontend.onnx.operators import operator_of
 from mapper.frontend.onnx.sizes import SizeRule
@@ -47,9 +47,6 @@ WORK_OF_MAC = {"f4": 1 / 16, "f8": 1 / 16}
 
 WORK_OF_SLOW_MAC = 16
 """... and of all others."""
-
-SPREAD_ELEMENTS = 1 << 12
-"""Of an array that is looked through for one number that fills it."""
 
 CACHED_BYTES = 1 << 12
 """Of the attributes of a node whose evaluator is kept for the next one like it."""
@@ -83,14 +80,14 @@ class Folder:
         elements = result_elements(node, there)
         if elements > max(MAX_ELEMENTS, sum(array.size for array in there)):
             raise CannotFoldError(f"its result has more than {MAX_ELEMENTS} elements")
-        if operator_of(node).kind == "elementwise" and there and all(map(_is_one_number, there)):
+        if operator_of(node).kind == "elementwise" and there and all(map(is_one_number, there)):
             shape = np.broadcast_shapes(*(array.shape for array in there))
             ones = [None if array is None else np.asarray(array.flat[0]) for array in arrays]
             return [np.broadcast_to(result, shape) for result in self.fold(node, ones, loc)]
         self._count(node, there, elements, loc)
         known = {name: a for name, a in zip(node.input, arrays, strict=True) if a is not None}
-        results = [_of_one_number(array) for array in _computed(node, known, self.opset)]
-        self.made -= sum(array.size for array in results if _is_one_number(array))
+        results = [of_one_number(array) for array in _computed(node, known, self.opset)]
+        self.made -= sum(array.size for array in results if is_one_number(array))
         return results
 
     def _count(self, node: NodeProto, arrays: Sequence[Array], elements: float, loc: str) -> None:
@@ -109,15 +106,18 @@ class Folder:
             )
 
 
-def _of_one_number(array: Array) -> Array:
+def of_one_number(array: Array) -> Array:
     """Hold a large array of one number once: states of zeros are as large as activations."""
-    if array.size <= SPREAD_ELEMENTS or array.dtype.kind not in "biuf":
+    if array.size <= SPREAD_ELEMENTS or array.dtype.kind not in "biuf" or is_one_number(array):
         return array
-    one = array.reshape(-1)[:1]
-    return np.broadcast_to(one.reshape(()).copy(), array.shape) if (array == one).all() else array
+    bits = array.view(f"u{array.itemsize}")  # 0 is not -0
+    one = bits.flat[0]
+    if bits.flat[-1] != one or (bits != one).any():
+        return array
+    return np.broadcast_to(array[(0,) * array.ndim].copy(), array.shape)
 
 
-def _is_one_number(array: Array) -> bool:
+def is_one_number(array: Array) -> bool:
     """Say whether a large array is one number that is held once."""
     return array.size > SPREAD_ELEMENTS and not any(array.strides)
 

@@ -19,6 +19,7 @@ from mapper.diagnostics import refuse
 from mapper.exchange.canonical.bare import with_stand_ins
 from mapper.frontend.onnx.inline import MAX_NODES, inline_functions
 from mapper.frontend.onnx.shapes import MAX_RANK
+from mapper.frontend.onnx.spread import spread_constants
 from mapper.frontend.onnx.types import type_problems
 from mapper.ir.core import Array
 
@@ -57,8 +58,11 @@ def read_definitions(path: Path) -> ModelProto:
 
 
 def without_functions(model: ModelProto, path: Path) -> ModelProto:
-    """Return a stored model with functions inlined, and its structure and weights checked."""
-    model = inline_functions(model, path)
+    """Return a stored model with functions inlined, and its structure and weights checked.
+
+    The stored model is used up.
+    """
+    model = inline_functions(spread_constants(model), path)
     _check_structure(model, path)
     _check_weights(model, path)
     return model

@@ -109,10 +109,12 @@ class Writer:
         self.outputs.append(helper.make_tensor_value_info(name, kind, shape))
 
     def model(self) -> ModelProto:
-        graph = helper.make_graph(self.nodes, "step", self.inputs, self.outputs, self.stored)
-        return helper.make_model(
+        graph = helper.make_graph(self.nodes, "step", self.inputs, self.outputs)
+        model = helper.make_model(
             graph, opset_imports=[helper.make_opsetid("", self.tape.opset)], ir_version=10
         )
+        model.graph.initializer.extend(self.stored)  # once, where both above would copy weights
+        return model
 
     def fresh(self, hint: str) -> str:
         name, count = hint, 1

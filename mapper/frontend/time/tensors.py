@@ -16,7 +16,7 @@ import onnx
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from mapper.diagnostics import refuse
-from mapper.frontend.onnx.fold import CannotFoldError, Folder
+from mapper.frontend.onnx.fold import CannotFoldError, Folder, is_one_number, of_one_number
 from mapper.frontend.onnx.inline import MAX_NODES
 from mapper.frontend.onnx.operators import Operator, operator_of
 from mapper.ir.core import Array
@@ -114,6 +114,12 @@ class NotShownError(TimeFormError):
     """No image without a time axis is used by one time step after the other."""
 
 
+def _digest(array: Array) -> bytes:
+    """Return bytes that only arrays of one type, shape and value share."""
+    told = array.reshape(-1)[:1] if is_one_number(array) else np.ascontiguousarray(array)
+    return told.tobytes() if told.nbytes <= 64 else hashlib.sha256(told.tobytes()).digest()
+
+
 @dataclass(eq=False)
 class Tape:
     """Nodes in order of execution; every one is there once."""
@@ -139,7 +145,8 @@ class Tape:
     forms: set[str] = field(default_factory=set)
     """Names of the forms of time that the model has."""
     _constants: dict[object, Known] = field(default_factory=dict)
-    _digests: dict[int, tuple[Array, bytes]] = field(default_factory=dict)
+    _held: dict[int, Known] = field(default_factory=dict)
+    """Constants by the ``id`` of the array that each keeps."""
     _seen: dict[object, tuple[Part, ...]] = field(default_factory=dict)
     _inferred: dict[object, list[tuple[Shape, int]]] = field(default_factory=dict)
     _levels: dict[Slot, int] = field(default_factory=dict)
@@ -173,18 +180,13 @@ class Tape:
     def known(self, array: Array, name: str = "") -> Known:
         """Return the one object that stands for an array of this value."""
         array = np.asarray(array)
-        key = (array.dtype.str, array.shape, self._digest(array))
+        if (held := self._held.get(id(array))) is not None:
+            return held
+        array = of_one_number(array)
+        key = (array.dtype.str, array.shape, _digest(array))
         if key not in self._constants:
-            self._constants[key] = Known(array, name)
+            self._constants[key] = self._held[id(array)] = Known(array, name)
         return self._constants[key]
-
-    def _digest(self, array: Array) -> bytes:
-        held = self._digests.get(id(array))
-        if held is None:
-            text = np.ascontiguousarray(array).tobytes()
-            held = (array, text if len(text) <= 64 else hashlib.sha256(text).digest())
-            self._digests[id(array)] = held
-        return held[1]
 
     def slot(self, shape: Shape, kind: int = TensorProto.FLOAT, name: str = "") -> Slot:
         self._count += 1
