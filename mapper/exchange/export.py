@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mapper.diagnostics import many, refuse
+from mapper.epilogue.model import host_of
 from mapper.frontend import Imported
 from mapper.frontend.info import of_time
 from mapper.notebook import html_table
@@ -86,7 +87,12 @@ def export(imported: Imported, path: Path) -> Export:
         format=format_of(path).removeprefix("."),
         sha256=digest,
         ops=dict(sorted(Counter(op.mnemonic for op in imported.graph.ops).items())),
-        notes=(*notes, *_readouts(imported), *_images(imported, format_of(path))),
+        notes=(
+            *notes,
+            *_readouts(imported),
+            *_host(imported),
+            *_images(imported, format_of(path)),
+        ),
     )
 
 
@@ -101,10 +107,24 @@ def _images(imported: Imported, format: str) -> Iterator[str]:
         )
 
 
+def _host(imported: Imported) -> Iterator[str]:
+    """Say what a host computes of what the file returns."""
+    if imported.epilogue is not None:
+        told = host_of(imported.epilogue)
+        of = "the whole sequence" if told.whole else "each time step"
+        read = ", ".join(map(repr, imported.epilogue.reads))
+        yield (
+            f"the model's outputs {', '.join(map(repr, told.outputs))} are {told.value} of {of}, "
+            f"which a host computes; the file returns {read}"
+        )
+
+
 def _readouts(imported: Imported) -> Iterator[str]:
     """Say of outputs that the model reduces over time that the file returns every step."""
+    epilogue = imported.epilogue
+    host = set[str]() if epilogue is None else {answer.name for answer in epilogue.answers}
     for name, readout in imported.readouts.items():
-        if readout.reduction != "each":
+        if readout.reduction != "each" and name not in host:
             yield (
                 f"the model's output {name!r} is {of_time(readout.reduction, readout.step)} "
                 f"of {readout.source!r} over time; the file returns it at every step"

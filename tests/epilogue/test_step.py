@@ -90,6 +90,15 @@ def test_costs_and_reports_name_what_they_leave_out(tmp_path):
     assert mapper.inspect(path).as_dict()["on_host"] == told
 
 
+def test_an_export_says_what_it_has_not(tmp_path):
+    path = saved(step_model("softmax"), tmp_path)
+    notes = mapper.export(path, tmp_path / "canonical.onnx").notes
+    assert notes[-1] == (
+        "the model's outputs 'y' are Softmax of each time step, which a host computes; "
+        "the file returns 'z'"
+    )
+
+
 def test_a_class_that_is_named_is_a_vote_of_its_time_step(tmp_path):
     path, arrays = saved(step_model("argmax"), tmp_path), recording()
     build = mapper.compile(path, "ideal-128", calibrate=arrays)
