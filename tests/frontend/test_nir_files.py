@@ -105,7 +105,7 @@ def test_a_file_that_is_not_there(tmp_path):
     assert code_of(tmp_path / "net.nir") == "no-such-file"
 
 
-@pytest.mark.parametrize("data", [b"", b"\x08\x07", b"text" * 100])
+@pytest.mark.parametrize("data", [b"\x08\x07", b"text" * 100])
 def test_a_file_that_is_no_hdf5(data, tmp_path):
     path = tmp_path / "net.nir"
     path.write_bytes(data)
@@ -114,6 +114,34 @@ def test_a_file_that_is_no_hdf5(data, tmp_path):
 
 def test_hdf5_that_holds_no_network(tmp_path):
     assert code_of(raw(tmp_path / "data.h5", {"data": ONE})) == "not-nir"
+
+
+HALF = {
+    "it has a version and nothing else": {"version": "1.0"},
+    "a node has no type": {"version": "1.0", "node": {}},
+    "its graph has no nodes": {"version": "1.0", "node": {"type": "NIRGraph"}},
+    "its graph has no edges": {
+        "version": "1.0",
+        "node": {"type": "NIRGraph", "nodes": {"input": {"type": "Input", "shape": ONE}}},
+    },
+}
+"""What stands in a file whose writer stopped at an error, by what is said of it."""
+
+
+@pytest.mark.parametrize("reason", HALF)
+def test_a_half_written_file_says_so(reason, tmp_path):
+    with pytest.raises(MappingError) as caught:
+        import_model(raw(tmp_path / "net.nir", HALF[reason]))
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.code == "truncated-model"
+    assert f"the file is half-written: {reason}" in diagnostic.message
+    assert "nir.write" in diagnostic.help
+
+
+def test_an_empty_file_is_half_written(tmp_path):
+    path = tmp_path / "net.nir"
+    path.write_bytes(b"")
+    assert code_of(path) == "truncated-model"
 
 
 def test_a_cut_file(tmp_path):

@@ -60,7 +60,12 @@ class Node:
         held = self.fields.get(name)
         if held is None or isinstance(held, str):
             kept = "has no" if held is None else "has a text as"
-            raise refuse("invalid-model", f"{self.kind} {kept} '{name}'", loc=self.loc)
+            told = (
+                "write the file again: nir.write stops at what it cannot write"
+                if held is None
+                else ""
+            )
+            raise refuse("invalid-model", f"{self.kind} {kept} '{name}'", loc=self.loc, help=told)
         if held.dtype.kind not in "fiub":
             raise refuse("invalid-model", f"'{name}' holds {held.dtype}, no numbers", loc=self.loc)
         array = held.astype(np.float64)
@@ -127,6 +132,8 @@ def read_file(path: Path) -> NirFile:
     if not path.is_file():
         raise refuse("no-such-file", "there is no such file", loc=str(path))
     h5py = import_h5py(path)
+    if not path.stat().st_size:
+        raise _half_written("it is empty", path.name)
     if not _is_hdf5(path):
         raise _not_nir(path)
     refuse_endless_texts(path)
@@ -181,6 +188,8 @@ class _Reader:
         version = self.text(held, "version") if self._is_dataset(held) else "unknown"
         if not isinstance(top.get("node"), self.h5py.Group):
             if not {"nodes", "edges"} <= set(top):
+                if set(top) == {"version"}:
+                    raise _half_written("it has a version and nothing else", self.path.name)
                 raise _not_nir(self.path)
             return NirFile(version=version, net=self.net(top, self.path.name, 0))
         members = self.members(top["node"], self.path.name)
@@ -220,7 +229,9 @@ class _Reader:
             raise refuse(
                 "model-too-large", f"graphs are nested more than {MAX_DEPTH} deep", loc=loc
             )
-        kind = self.text(members.get("type"), loc)
+        if "type" not in members:
+            raise _half_written("a node has no type", loc)
+        kind = self.text(members["type"], loc)
         if kind == "NIRGraph":
             return self.net(members, loc, depth)
         fields: dict[str, Held] = {}
@@ -235,7 +246,8 @@ class _Reader:
     def net(self, members: dict[str, Any], loc: str, depth: int) -> Net:
         nodes, edges = members.get("nodes"), members.get("edges")
         if not isinstance(nodes, self.h5py.Group) or not self._is_dataset(edges):
-            raise _broken("a graph has no nodes or no edges", loc)
+            lacks = "nodes" if not isinstance(nodes, self.h5py.Group) else "edges"
+            raise _half_written(f"its graph has no {lacks}", loc)
         found: dict[str, Node | Net] = {}
         for name, item in self.members(nodes, loc).items():
             where = f"{loc}:{name}" if depth == 0 else f"{loc}.{name}"
@@ -334,6 +346,16 @@ def _not_nir(path: Path) -> MappingError:
         "this is no NIR file: it has no graph of nodes and edges",
         loc=path.name,
         help="write it with nir.write",
+    )
+
+
+def _half_written(what: str, loc: str) -> MappingError:
+    """Return the refusal of a file whose writer stopped on the way, as nir.write does at errors."""
+    return refuse(
+        "truncated-model",
+        f"the file is half-written: {what}, so the program that wrote it stopped before its end",
+        loc=loc,
+        help="write it again, and look at the error that nir.write ended with",
     )
 
 
