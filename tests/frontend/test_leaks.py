@@ -41,13 +41,43 @@ FLOATS = [
     cast("q", "c"),
     cast("c", "left", TensorProto.FLOAT),
 ]
+SIGNS_OF_INTEGERS = [
+    cast("v", "i"),
+    node("Mul", "i m", "p"),
+    cast("p", "r", TensorProto.FLOAT),
+    node("Div", "r dr", "q"),
+    node("Sign", "q", "sign"),
+    node("Abs", "q", "size"),
+    node("Floor", "size", "down"),
+    node("Mul", "down sign", "left"),
+]
 SPELLINGS = {
+    "integers by signs": (SIGNS_OF_INTEGERS, LeakRounding(unit=1.0, rounding=CUT)),
     "signs": (SIGNS, LeakRounding(unit=1.0, rounding=CUT)),
     "integers": (INTEGERS, LeakRounding(unit=1.0, rounding=CUT)),
     "divided as reals": (FLOATS, LeakRounding(unit=1.0, rounding=CUT)),
     "cast": (
         [node("Mul", "v share", "p"), cast("p", "c"), cast("c", "left", TensorProto.FLOAT)],
         LeakRounding(unit=1.0, rounding=CUT),
+    ),
+    "chosen by sign": (
+        [
+            node("GreaterOrEqual", "v nought", "above"),
+            node("Mul", "v share", "p"),
+            node("Floor", "p", "down"),
+            node("Ceil", "p", "up"),
+            node("Where", "above down up", "left"),
+        ],
+        LeakRounding(unit=1.0, rounding=CUT),
+    ),
+    "taken of integers": (
+        [
+            cast("v", "i"),
+            node("Div", "i d", "q"),
+            node("Sub", "i q", "r"),
+            cast("r", "left", TensorProto.FLOAT),
+        ],
+        LeakRounding(unit=1.0, rounding=CUT, part="taken"),
     ),
     "down": (
         [node("Mul", "v share", "p"), node("Floor", "p", "left")],
@@ -84,7 +114,8 @@ def rounding(leak: list, weight: np.ndarray = WHOLE, resets: bool = True):
         *(ends if resets else [node("Identity", "u", "v_out")]),
     ]
     numbers = {"share": 0.75, "twice": 1.5, "rest": 0.25, "two": 2.0, "dr": 4.0, "one": 1.0}
-    numbers |= {"m": np.array(3, np.int32), "d": np.array(4, np.int32), "limit": 40.0, "w": weight}
+    numbers |= {"m": np.array(3, np.int32), "d": np.array(4, np.int32), "limit": 40.0}
+    numbers |= {"w": weight, "nought": 0.0}
     return model(nodes, {"x": [1, 5], "v": [1, 6]}, {"s": [1, 6], "v_out": [1, 6]}, numbers)
 
 

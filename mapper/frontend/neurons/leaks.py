@@ -71,6 +71,12 @@ def read_rounding(
     own = [atom for atom in update.atoms() if atom in shares]
     if not own:
         return update, NOT_ROUNDED, False
+    whole = [atom for atom in own if np.all(shares[atom].share == 1) and not shares[atom].cuts]
+    cut = bool(whole) and len(own) > len(whole)  # an integer, and what its leak takes of it
+    if cut:
+        state = forms.of_atom(read, update.shape)
+        update = forms.substitute(update, dict.fromkeys(whole, state))
+        own = [atom for atom in own if atom not in whole]
     (atom, *more) = own
     rounded = shares[atom]
     beside, factor = (forms.compress(update.coefficient(a)) for a in (read, atom))
@@ -87,7 +93,7 @@ def read_rounding(
     part = "kept" if kept else "taken"
     unit = abs(float(factor))
     how = LeakRounding(unit=unit, rounding=rounded.rounding, part=part)  # type: ignore[arg-type]
-    return plain, how, rounded.cuts
+    return plain, how, rounded.cuts or cut
 
 
 def unrounded(form: Form, read: Input, shares: Mapping[Atom, Rounded]) -> Form:

@@ -36,7 +36,7 @@ class Comparisons:
         """
         if forms.of_spikes(level):
             return forms.of_function(lambda v: v > 0 if strict else v >= 0, [level])
-        if isinstance(count := _count_in(level), Counts):
+        if isinstance(count := _count_in(level), Counts) and not count.operands:
             return self._count_above(count, level, strict, loc)
         if _falls(level):
             above = self.above_zero(
@@ -140,8 +140,17 @@ def _count_in(level: Form) -> Atom | None:
 def _is_share(level: Form, ends: tuple[int, int]) -> bool:
     """Say whether a level is one state times a number, or that rounded, and has no bounds."""
     of = _count_in(level)
-    whole = isinstance(of, Input) or (isinstance(of, Counts) and bool(of.operands))
-    return whole and forms.ONE not in level.terms and ends == (-MOST_SPIKES, MOST_SPIKES)
+    return (
+        of is not None
+        and _is_of_state(of)
+        and forms.ONE not in level.terms
+        and ends == (-MOST_SPIKES, MOST_SPIKES)
+    )
+
+
+def _is_of_state(atom: Atom) -> bool:
+    """Say whether an atom is a state, or a share of one that is rounded."""
+    return isinstance(atom, Input) or (isinstance(atom, Counts) and bool(atom.operands))
 
 
 def _falls(level: Form) -> bool:
@@ -149,6 +158,6 @@ def _falls(level: Form) -> bool:
     direct = [
         float(np.mean(coefficient))
         for monomial, coefficient in level.terms.items()
-        if len(monomial) == 1 and isinstance(next(iter(monomial)), Input)
+        if len(monomial) == 1 and _is_of_state(next(iter(monomial)))
     ]
     return sum(direct) < 0

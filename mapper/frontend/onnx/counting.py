@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mapper.frontend.algebra import forms
-from mapper.frontend.algebra.forms import Clamp, Counts, Form, NotAffineError, Opaque
+from mapper.frontend.algebra.forms import Clamp, Counts, Fires, Form, NotAffineError, Opaque
 from mapper.frontend.onnx.node import Node
 from mapper.frontend.onnx.refusals import ONE_SPIKE_HELP
 from mapper.ir.core import Array
@@ -56,17 +56,48 @@ def rounded_down(node: Node, x: Form) -> Form:
     inside, low, high = _unbounded(x)
     if low >= 0:
         return _counted(node, inside, np.floor(low), np.floor(high), nearest=False)
+    way = "up" if node.op == "Ceil" else "down"
     floored = Floored(
         name=node.name,
         shape=node.inner(x.shape),
         loc=node.loc,
         operands=(x,),
-        reason=f"{node.op}: rounds an analogue value down, below zero as well",
-        in_neuron=f"it rounds its state down, below zero as well ({node.op})",
+        reason=f"{node.op}: rounds an analogue value {way}, below zero as well",
+        in_neuron=f"it rounds its state {way}, below zero as well ({node.op})",
         instead=ONE_SPIKE_HELP,
         telling=True,
     )
     return forms.of_atom(floored, x.shape)
+
+
+def rounded_up(node: Node, x: Form) -> Form:
+    """``Ceil``: rounded down on the other side of 0."""
+    return forms.negate(rounded_down(node, forms.negate(x)))
+
+
+def chosen_by_sign(node: Node) -> Form | None:
+    """``Where(x >= 0, Floor(x), Ceil(x))``, or the other way round: rounded toward zero."""
+    condition, *ends = (node.form(k) for k in range(3))
+    (down, one), (up, other) = map(_alone, ends)
+    if isinstance(up, Floored) and np.all(one == -1):
+        (down, one), (up, other) = (up, other), (down, one)
+        condition = forms.subtract(forms.of_array(np.ones(())), condition)
+    if not (isinstance(down, Floored) and isinstance(up, Floored)):
+        return None
+    (x,), (negated,) = down.operands, up.operands
+    alike = forms.key_of(forms.negate(negated)) == forms.key_of(x)
+    if not alike or not (np.all(one == 1) and np.all(other == -1)):
+        return None
+    return toward_zero(node, x) if _tells_sign(condition, x) else None
+
+
+def _tells_sign(condition: Form, x: Form) -> bool:
+    """Say whether a condition is on above 0 and off below: it compares some multiple of ``x``."""
+    (event, factor) = _alone(condition)
+    if not isinstance(event, Fires) or not np.all(factor == 1):
+        return False
+    (state, share), (other, part) = _alone(event.level), _alone(x)
+    return state is other and state is not None and bool(np.all(share * part > 0))
 
 
 def toward_zero(node: Node, x: Form) -> Form:

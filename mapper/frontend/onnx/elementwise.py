@@ -87,7 +87,8 @@ def inverted(node: Node) -> Form:
 
 
 def where(node: Node) -> Form:
-    return forms.choose(node.form(0), node.form(1), node.form(2))
+    cut = counting.chosen_by_sign(node)
+    return forms.choose(node.form(0), node.form(1), node.form(2)) if cut is None else cut
 
 
 # --- arithmetic ----------------------------------------------------------------------------

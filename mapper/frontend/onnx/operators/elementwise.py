@@ -41,7 +41,7 @@ ELEMENTWISE = (
     Operator(
         "Ceil",
         "elementwise",
-        rounded(np.ceil),
+        rounded(np.ceil, counting.rounded_up),
         folds=broadcast,
         time=EACH,
         in_neuron="it fires more than once a step (Ceil)",
