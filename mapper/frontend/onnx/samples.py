@@ -99,7 +99,7 @@ class _Walk:
 
     def _narrow(self, node: NodeProto) -> None:
         source = next(self.computed[name] for name in node.input if name in self.computed)
-        if node.op_type in ("Reshape", "Expand"):
+        if node.op_type == "Reshape" or node.op_type == "Expand":
             self._retarget(node, source)
         elif operator_of(node).kind == "elementwise" or node.op_type == "Concat":
             for index, name in enumerate(node.input):
@@ -117,7 +117,7 @@ class _Walk:
         outer = source.outer if many[axis] == source.many[source.axis] else 1
         if many[axis] != self.count * one[axis]:
             raise _OtherwiseError
-        if node.op_type in ("Reshape", "Flatten", "Squeeze", "Unsqueeze"):
+        if operator_of(node).time.through == "reshape":
             outer = self._reshaped(source, many)[1]
         return _Tensor(many, one, axis, outer)
 
