@@ -81,7 +81,7 @@ def _result(node: NodeProto, formal: "defs.OpSchema.FormalParameter", bound: Typ
         return bound[formal.type_str]
     if node.op_type == "Cast":
         return next((_name(a.i) for a in node.attribute if a.name == "to"), "")
-    if node.op_type in ("Constant", "ConstantOfShape"):
+    if node.op_type == "Constant" or node.op_type == "ConstantOfShape":
         stored = (a.t for a in node.attribute if a.type == AttributeProto.TENSOR)
         return next((_name(tensor.data_type) for tensor in stored), "")
     return next(iter(formal.types)) if len(formal.types) == 1 else ""
