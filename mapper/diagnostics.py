@@ -8,6 +8,7 @@ import copyreg
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from traceback import clear_frames
 from typing import Any
 
 _COMPARED = 64
@@ -76,3 +77,11 @@ def many(count: int, what: str, several: str = "") -> str:
 def printable(text: str) -> str:
     """Show control characters as escapes, so names from a model file cannot drive a terminal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def forget_frames(error: BaseException) -> None:
+    """Let go of what the calls that an error ended have read: all weights, before others start."""
+    cause: BaseException | None = error
+    while cause is not None:
+        clear_frames(cause.__traceback__)
+        cause = cause.__context__

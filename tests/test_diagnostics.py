@@ -2,11 +2,13 @@
 
 import pickle
 import re
+import weakref
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from mapper.diagnostics import Diagnostic, MappingError, printable, refuse
+from mapper.diagnostics import Diagnostic, MappingError, forget_frames, printable, refuse
 from passes.base import RefusedGraphError
 from tests.small_graphs import one_layer
 
@@ -66,3 +68,27 @@ def test_every_documented_code_is_tested_by_name():
     tests = text_of("tests")
     untested = [code for code in sorted(DOCUMENTED) if code not in tests]
     assert untested == []
+
+
+def test_an_error_lets_go_of_what_was_read():
+    """Also that it was raised from another one, and the frames of calls around it."""
+
+    def read() -> None:
+        weights = np.zeros(10)
+        held.append(weakref.ref(weights))
+        raise ValueError
+
+    def outer() -> None:
+        weights = np.zeros(10)
+        held.append(weakref.ref(weights))
+        try:
+            read()
+        except ValueError:
+            raise KeyError from None
+
+    held: list[weakref.ref] = []
+    with pytest.raises(KeyError) as caught:
+        outer()
+    assert all(one() is not None for one in held)
+    forget_frames(caught.value)
+    assert [one() for one in held] == [None, None]

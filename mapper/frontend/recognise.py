@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from onnx import ModelProto
 
-from mapper.diagnostics import MappingError, refuse
+from mapper.diagnostics import MappingError, forget_frames, refuse
 from mapper.epilogue.file import EpilogueError
 from mapper.frontend.algebra.logic import type_of
 from mapper.frontend.arrays import in_time
@@ -91,6 +91,7 @@ def _read(model: ModelProto, path: Path) -> Imported:
             if error.diagnostics[0].code == TOO_LARGE:  # another reading would take as long
                 raise errors[0] if errors else error from None
             errors.append(error)
+            forget_frames(error)
             if error.diagnostics[0].code == FIXED_BATCH and len(_data_inputs(model)) > 1:
                 break  # states beside the data: the axis that all have is no time
     raise _with_modules(_telling(errors, model), model, path)
@@ -244,6 +245,7 @@ def _first_reading(model: ModelProto, path: Path) -> tuple[Imported, Sequence]:
             unfit = error.diagnostics[0].code == "unsupported-neuron"
             first = first or (too_few_steps(path) if unfit and tells_too_little(reading) else error)
             batch = batch or has_fixed_batch(reading)
+            forget_frames(error)
     assert first is not None
     if batch and first.diagnostics[0].code in ("missing-state", "unsupported-op"):
         raise fixed_batch("several", path) from first

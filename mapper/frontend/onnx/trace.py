@@ -26,7 +26,13 @@ from mapper.diagnostics import MappingError, refuse
 from mapper.frontend.algebra import forms
 from mapper.frontend.algebra.forms import Form, Input, NotAffineError, Opaque, Shape
 from mapper.frontend.onnx.comparisons import Comparisons
-from mapper.frontend.onnx.constants import MAX_COMPUTED, MAX_ELEMENTS, Constant, Quantised
+from mapper.frontend.onnx.constants import (
+    MAX_COMPUTED,
+    MAX_ELEMENTS,
+    SPREAD_ELEMENTS,
+    Constant,
+    Quantised,
+)
 from mapper.frontend.onnx.fold import CannotFoldError, Folder
 from mapper.frontend.onnx.load import to_array
 from mapper.frontend.onnx.node import Node, Tensor
@@ -307,7 +313,10 @@ def _opaque(node: Node, operator: Operator, reason: str, help: str) -> list[Tens
 def _inferred_shapes(node: Node, reason: str, help: str) -> list[Shape]:
     ports, known = [], []
     for name, tensor in zip(node.proto.input, node.inputs, strict=True):
-        if isinstance(tensor, Constant):
+        if isinstance(tensor, Constant) and tensor.array.size > SPREAD_ELEMENTS:  # says no shape
+            kind = helper.np_dtype_to_tensor_dtype(tensor.array.dtype)
+            ports.append(helper.make_tensor_value_info(name, kind, tensor.shape))
+        elif isinstance(tensor, Constant):
             known.append(numpy_helper.from_array(tensor.array, name))
         elif tensor is not None:
             ports.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, tensor.shape))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from onnx import ModelProto, NodeProto, ValueInfoProto
 
-from mapper.diagnostics import MappingError, refuse
+from mapper.diagnostics import MappingError, forget_frames, refuse
 from mapper.frontend.onnx.load import nodes_of
 from mapper.frontend.onnx.operators import operator_of
 from mapper.frontend.onnx.ports import fixed_shape
@@ -62,6 +62,7 @@ def sequences(model: ModelProto, path: Path) -> Iterator[Sequence]:
         except TimeFormError as error:
             known_image = not clock.axes and not isinstance(error, NotShownError)
             first = error if known_image else first or error
+            forget_frames(error)
     for clock, shapes in _clocks(model, path):
         with suppress(TimeFormError):
             yield from _without_tails(model, path, clock, shapes)
@@ -114,6 +115,7 @@ def _readings(
             step = started(one, clock, one_step(one, clock, outputs))
         except TimeFormError as error:
             first = first or error
+            forget_frames(error)
             continue
         found = True
         if is_open(model, clock):

@@ -117,7 +117,9 @@ class NotShownError(TimeFormError):
 def _digest(array: Array) -> bytes:
     """Return bytes that only arrays of one type, shape and value share."""
     told = array.reshape(-1)[:1] if is_one_number(array) else np.ascontiguousarray(array)
-    return told.tobytes() if told.nbytes <= 64 else hashlib.sha256(told.tobytes()).digest()
+    if told.nbytes <= 64 or told.dtype.hasobject:
+        return told.tobytes()
+    return hashlib.sha256(told.reshape(-1).view(np.uint8).data).digest()
 
 
 @dataclass(eq=False)
