@@ -77,7 +77,7 @@ class Trials:
             if self.labels is None
             else digest_of_arrays({"labels": self.labels.astype(np.int64)}),
             "run_seed": self.run_seed,
-            **({} if self.epilogue is None else {"epilogue": self.epilogue.digest}),
+            **({} if self.epilogue is None else {"epilogue": self.epilogue.entry()}),
         }
 
     def prepare(self) -> "Ideal":

@@ -230,13 +230,13 @@ def _facts(port: ValueInfoProto) -> Facts | None:
 
 def _check_sizes(model: ModelProto, found: Mapping[str, Facts]) -> None:
     held, work = 0, 0
-    nonzero = {t.name for t in model.graph.initializer if numpy_helper.to_array(t).all()}
+    above = {t.name for t in model.graph.initializer if (numpy_helper.to_array(t) > 0).all()}
     for node in model.graph.node:
         for name in filter(None, (*node.input, *node.output)):
             _check_size(node, name, found.get(name))
         whole = node.op_type == "Div" and found[node.output[0]].kind not in FLOATS
-        if whole and node.input[1] not in nonzero:
-            raise EpilogueError("Div: integers are divided by what may be zero")
+        if whole and node.input[1] not in above:  # the least integer by -1 is none either
+            raise EpilogueError("Div: integers are divided by others than constants above 0")
         gives = [found[name].shape for name in node.output if name]
         reads = [found[name].shape for name in node.input if name]
         held += sum(map(prod, gives))

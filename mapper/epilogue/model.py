@@ -343,6 +343,18 @@ def _check_ports(found: Epilogue, outputs: tuple[Value, ...]) -> None:
             raise EpilogueError(f"output {answer.name!r} is of several samples")
         if answer.time_axis is not None and not found.whole:
             raise EpilogueError(f"output {answer.name!r} is of one step, with a time axis")
+        _check_over_time(answer, found.whole)
+
+
+def _check_over_time(answer: Answer, whole: bool) -> None:
+    if whole and answer.over_time != "each":
+        told = f"the {answer.over_time} over time of a function of the whole sequence"
+        raise EpilogueError(f"output {answer.name!r} is {told}")
+    if (answer.step is not None) != (answer.over_time == "one") or (answer.step or 0) < 0:
+        told = f"step {answer.step} of {answer.over_time!r} over time"
+        raise EpilogueError(f"output {answer.name!r} is {told}, a step from 0 is of 'one' alone")
+    if not abs(answer.scale) <= float(np.finfo(np.float32).max):
+        raise EpilogueError(f"output {answer.name!r} has scale {answer.scale}")
 
 
 def host_of(epilogue: Epilogue) -> OnHost:

@@ -102,6 +102,8 @@ def node_problem(node: NodeProto) -> str:
             return f"{node.op_type}: attribute {held.name!r} is neither numbers nor text"
         if held.name == "to" and held.i not in TYPES:
             return f"{node.op_type}: to {_type(held.i)}"
+        if held.name == "batch_dims" and helper.get_attribute_value(held) != 0:
+            return f"{node.op_type}: batch_dims is not 0"
     mode = next((helper.get_attribute_value(a) for a in node.attribute if a.name == "mode"), b"")
     if node.op_type == "Pad" and mode not in (b"", b"constant"):
         return "Pad: of other numbers than a constant"

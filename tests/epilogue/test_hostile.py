@@ -70,6 +70,16 @@ REFUSED_NODES = {
         [("zero", np.array([3, 0, 1, 2]))],
         "integers are divided",
     ),
+    "an integer division that may overflow": (
+        [node("Cast", "x", "i", to=7), node("Div", "i minus", "y")],
+        [("minus", np.array([-1]))],
+        "others than constants above 0",
+    ),
+    "batches that are looked up": (
+        [node("Cast", "x", "i", to=7), node("GatherND", "q i", "y", batch_dims=-5)],
+        [("q", np.ones(3, np.float32))],
+        "GatherND: batch_dims is not 0",
+    ),
     "half precision": ([node("Cast", "x", "y", to=10)], (), "Cast: to FLOAT16"),
     "a tensor that nothing gives": ([node("Tanh", "z", "y")], (), "reads 'z', which nothing"),
     "a tensor made twice": ([*GOOD, *GOOD], (), "two of its tensors are called 'y'"),
@@ -209,6 +219,23 @@ ENTRIES = {
         "bad-epilogue",
         "of one step, with a time axis",
     ),
+    **{
+        f"over time, {k}": (
+            {"outputs": [{"name": "y", "time_axis": None, "batch_axis": 0, **over}]},
+            "bad-epilogue",
+            reason,
+        )
+        for k, (over, reason) in enumerate(
+            [
+                ({"over_time": "one", "step": -5}, "step -5 of 'one'"),
+                ({"over_time": "one"}, "step None of 'one'"),
+                ({"over_time": "last", "step": 2}, "step 2 of 'last'"),
+                ({"over_time": "sum", "scale": float("nan")}, "has scale nan"),
+                ({"over_time": "mean", "scale": 1e300}, "has scale 1e"),
+                ({"over_time": "sum", "scale": -float("inf")}, "has scale -inf"),
+            ]
+        )
+    },
     "text for an axis": (
         {"outputs": [{"name": "y", "time_axis": "1", "batch_axis": 0}]},
         "bad-mapping",
@@ -234,6 +261,14 @@ def test_another_epilogue_with_its_own_digest_is_checked_like_the_first(build, t
     made = forged(build, tmp_path, {"sha256": digest_of(loops)}, loops)
     with pytest.raises(MappingError, match="Loop is not among"):
         mapper.load(made)
+
+
+def test_what_is_of_the_whole_sequence_has_no_sum_over_time(build, tmp_path):
+    content = of_nodes(GOOD, reads=[("x", ("T", 1, 4))])
+    of_all = {"name": "y", "time_axis": 0, "batch_axis": 1, "over_time": "sum"}
+    entry = {"sha256": digest_of(content), "of": "sequence", "outputs": [of_all]}
+    with pytest.raises(MappingError, match="the sum over time of a function of the whole"):
+        mapper.load(forged(build, tmp_path, entry, content))
 
 
 def test_a_file_that_no_mapping_tells_of_is_refused(build, tmp_path):

@@ -9,9 +9,12 @@ from onnx import numpy_helper
 
 import mapper
 from mapper.diagnostics import MappingError
+from mapper.dies.draw import Lot
+from mapper.dies.trials import Trials
 from mapper.frontend import import_model
 from mapper.verify.original import run_reference
 from mapper.verify.reference import Given, reference_ring
+from targets import load_target
 from tests.epilogue.heads import CLASSES, HEADS, WIDTH, recording, step_model, to_float, weights
 from tests.frontend.models import NUMBERS, leaky, model, node, saved
 
@@ -88,6 +91,24 @@ def test_costs_and_reports_name_what_they_leave_out(tmp_path):
     assert fact.value == "Tanh, Mul"
     assert fact.told == "of each time step, for y (epilogue.onnx); in none of these costs"
     assert mapper.inspect(path).as_dict()["on_host"] == told
+
+
+def test_studies_of_dies_tell_apart_what_heads_do_over_time(tmp_path):
+    found = import_model(saved(step_model("softmax"), tmp_path))
+
+    def identity(over_time):
+        (answer,) = found.epilogue.answers
+        ended = replace(found.epilogue, answers=(replace(answer, over_time=over_time),))
+        return Trials(
+            graph=found.graph,
+            target=load_target("ideal-128"),
+            lot=Lot(),
+            codes=recording(),
+            epilogue=ended,
+        ).identity()
+
+    assert identity("mean") == identity("mean")
+    assert identity("mean") != identity("min")
 
 
 def test_an_export_says_what_it_has_not(tmp_path):
