@@ -48,7 +48,7 @@ class Run:
     """The outputs of the model: what the host computed of the reals where the build has an
     epilogue, ``[T, B, *shape]``, or ``[B, *shape]`` of the whole sequence; else the reals."""
     spikes: Mapping[str, Array]
-    """Spikes ``[T, B, *shape]``, 0 or 1, of every layer of neurons by the name of its value; empty
+    """Spikes ``[T, B, *shape]`` of every layer of neurons by the name of its value; empty
     where they were not asked for."""
     trace: Mapping[str, Array] | None
     """What ``Build.cost`` counts: spikes and driven wordlines; None where it was not asked for."""

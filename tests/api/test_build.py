@@ -1,6 +1,7 @@
 """A build in Python: without files, with the same bits and the same JSON as the commands."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -254,9 +255,7 @@ def test_every_answer_has_a_line_and_a_table(build, run, tmp_path):
 
 def test_names_of_others_are_escaped_in_tables(run):
     outputs = {"<script>\x1b": run.outputs["spk"]}
-    shown = mapper.Run(
-        graph=run.graph, outputs=outputs, spikes={}, trace=None, firing=run.firing, backend="numpy"
-    )._repr_html_()
+    shown = replace(run, outputs=outputs, answers=outputs)._repr_html_()
     assert "&lt;script&gt;\\x1b" in shown
     assert "<script>" not in shown
 

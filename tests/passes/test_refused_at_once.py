@@ -67,7 +67,10 @@ def test_compile_and_inspect_refuse_for_the_same_reasons(tmp_path):
 
 
 def test_a_membrane_that_is_too_narrow_names_targets_that_have_the_width(tmp_path):
-    """A threshold of 1 is 700,000 steps of 1e-5/7: 21 bits hold it. 1e-8 takes 31, 1e-10 39."""
+    """A threshold of 1 is 700,000 steps of 1e-5/7: 21 bits hold it. 1e-8 takes 31, 1e-10 38.
+
+    The weights of one output are 1, 3 and 5 steps of 1e-10/11, so 1 is 1.1e11 of these.
+    """
     path = saved(faint(second=1.0), tmp_path)
     (found,) = reasons(mapper.inspect, path, "adcless-64")
     assert "'adcless-64-m24', 'hpadc-sar5-64-m24'" in found.help
@@ -76,7 +79,7 @@ def test_a_membrane_that_is_too_narrow_names_targets_that_have_the_width(tmp_pat
     assert "m24" not in found.help
     assert "'ideal-128'" in found.help
     (found,) = reasons(mapper.inspect, saved(faint(1e-10, 1.0), tmp_path), "adcless-64")
-    assert "no target that comes with the compiler has membranes of 39 bits" in found.help
+    assert "no target that comes with the compiler has membranes of 38 bits" in found.help
 
 
 def test_a_layer_that_reads_analogue_values_is_compiled(tmp_path):
