@@ -22,6 +22,7 @@ from mapper.frontend.neurons.echoes import (
     placed_echoes,
     waiting,
 )
+from mapper.frontend.neurons.levels import unlimited
 from mapper.frontend.neurons.stateless import keeping_nothing
 from mapper.frontend.neurons.states import Dynamics, find_dynamics, missing_state
 from mapper.frontend.onnx.load import nodes_of
@@ -375,6 +376,7 @@ def _notes(dynamics: Dynamics, graph: Graph) -> Iterator[str]:
             yield f"{state.read.name!r} starts as 0: no membrane may start above its threshold"
     for neuron in dynamics.neurons:
         name = neuron.membrane.read.name
+        yield from unlimited(neuron.firing)
         if neuron.starts_below:
             yield f"{name!r} must not start above its threshold; from zero it never does"
         if neuron.cuts:

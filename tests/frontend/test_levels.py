@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from onnx import TensorProto
+from onnx import TensorProto, numpy_helper
 
 from mapper.diagnostics import MappingError
 from mapper.frontend import import_model
+from mapper.frontend.neurons import stateless as stateless_neurons
 from mapper.ir.core import SPIKE
 from mapper.ir.levels import RoundedLevels
 from mapper.ir.neurons import Neuron
@@ -220,6 +221,88 @@ def test_what_is_rounded_again_without_a_layer_between_lost_its_state(tmp_path):
     proto.graph.node.append(node("Round", "l", "y"))
     with pytest.raises(MappingError, match="missing-state"):
         import_model(saved(proto, tmp_path))
+
+
+SPELLED_WITHOUT_A_STATE = {
+    "round, then clip": (NEAREST, [node("Round", "u", "c"), node("Clip", "c zero four", "s")]),
+    "bounds one by one": (
+        NEAREST,
+        [node("Relu", "u", "r"), node("Min", "r four", "c"), node("Round", "c", "s")],
+    ),
+    "round between bounds": (
+        NEAREST,
+        [node("Relu", "u", "r"), node("Round", "r", "c"), node("Min", "c four", "s")],
+    ),
+    "half, then down": (
+        RoundedLevels(high=4),
+        [node("Add", "u half", "h"), node("Floor", "h", "c"), node("Clip", "c zero four", "s")],
+    ),
+    "no limit above": (
+        RoundedLevels(high=255, rounding="half-even"),
+        [node("Round", "u", "c"), node("Relu", "c", "s")],
+    ),
+    "a limit on one side": (
+        RoundedLevels(low=-251, high=4, rounding="half-even"),
+        [node("Round", "u", "c"), node("Min", "c four", "s")],
+    ),
+    "no limit": (
+        RoundedLevels(low=-127, high=127, rounding="half-even"),
+        [node("Round", "u", "s")],
+    ),
+}
+
+
+def stateless(*nodes, **stored):
+    """``x -> u -> s``: rounded in one step between two layers, in quarters before."""
+    rng = np.random.default_rng(1)
+    weights = {k: rng.integers(-4, 8, (6, 6)).astype(np.float32) / 4 for k in ("w", "w2")}
+    ends = node("Gemm", "x w", "u", transB=1), node("Gemm", "s w2", "y", transB=1)
+    stored = {**weights, **NUMBERS, **stored}
+    return model([ends[0], *nodes, ends[1]], {"x": [1, 6]}, {"y": [1, 6]}, stored)
+
+
+@pytest.mark.parametrize(
+    ("levels", "nodes"), SPELLED_WITHOUT_A_STATE.values(), ids=SPELLED_WITHOUT_A_STATE
+)
+def test_what_keeps_nothing_is_read_however_it_is_written(levels, nodes, tmp_path):
+    imported = assert_equal_to_reference(saved(stateless(*nodes), tmp_path), steps=24)
+    (neuron,) = (op for op in imported.graph.ops if isinstance(op, Neuron))
+    assert neuron.levels == levels
+    told = f"{levels.low} to {levels.high} spikes a step are held"
+    assert any(told in note for note in imported.notes) == (levels.thresholds > 4)
+
+
+LIMITS = {
+    "clip, then round": [node("Clip", "u zero D", "c"), node("Round", "c", "s")],
+    "round, then clip": [node("Round", "u", "c"), node("Clip", "c zero D", "s")],
+    "down, then clip": [node("Relu", "u", "r"), node("Floor", "r", "c"), node("Min", "c D", "s")],
+}
+
+
+@pytest.mark.parametrize("nodes", LIMITS.values(), ids=LIMITS)
+@pytest.mark.parametrize("kept", [False, True], ids=["no state", "a state"])
+def test_limits_beyond_what_a_neuron_gives_are_refused_with_both_numbers(nodes, kept, tmp_path):
+    proto = spelled(*nodes, *SOFT) if kept else stateless(*nodes)
+    proto.graph.initializer.append(numpy_helper.from_array(np.float32(300), "D"))
+    with pytest.raises(MappingError, match=r"0 to 300 spikes a step, .* at most 255"):
+        import_model(saved(proto, tmp_path))
+
+
+def test_a_limit_of_255_is_held(tmp_path):
+    proto = stateless(*LIMITS["round, then clip"], D=np.float32(255))
+    imported = import_model(saved(proto, tmp_path))
+    (neuron,) = (op for op in imported.graph.ops if isinstance(op, Neuron))
+    assert (neuron.levels.high, len(imported.notes)) == (255, 1)
+
+
+def test_the_check_looks_beyond_the_last_level(tmp_path, monkeypatch):
+    """A neuron that holds fewer levels than the model gives is found out beyond its last."""
+    nodes = LIMITS["clip, then round"]
+    monkeypatch.setattr(
+        stateless_neurons, "levels_of", lambda count: RoundedLevels(high=200, rounding="half-even")
+    )
+    with pytest.raises(MappingError, match="none of the known kinds"):
+        import_model(saved(stateless(*nodes, D=np.float32(250)), tmp_path))
 
 
 REFUSED = {

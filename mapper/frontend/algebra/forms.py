@@ -87,6 +87,8 @@ class Counts(Fires):
 
     low: int
     high: int
+    wanted: tuple[float, float]
+    """The ends that the model gives: infinite where it has no limit, and beyond what is held."""
     nearest: bool
     above: Fires | None = None
     """The same from 0 on, where numbers below it are counted."""

@@ -13,7 +13,7 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from mapper.diagnostics import MappingError, refuse
 from mapper.frontend.algebra import forms
-from mapper.frontend.algebra.forms import Atom, Fires, Form
+from mapper.frontend.algebra.forms import Atom, Counts, Fires, Form
 from mapper.frontend.neurons.fit import Fitted
 from mapper.frontend.neurons.leaks import edges_of
 from mapper.frontend.neurons.resets import Firing
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 ROUNDS = 3
 _LEVELS = 8
 """Levels above 0 that random membranes reach."""
+_FAR = 4.0
+"""How far beyond the last level: farther than a reset by the step before takes back."""
 _UNITS = 64
 """Units of a rounded leak that they reach at least."""
 POINTS = 1000
@@ -161,6 +163,36 @@ def _points(neuron: Fitted, atoms: tuple[Atom, ...]) -> Iterator[_Point]:
         return
     for start in _starts(neuron.firing):
         yield from _ties(neuron, threshold, start, {atom: np.zeros(size) for atom in atoms})
+    yield from _beyond(neuron, threshold, {atom: np.zeros(size) for atom in atoms})
+
+
+def _beyond(neuron: Fitted, threshold: Array, values: Values) -> Iterator[_Point]:
+    """Yield what lies beyond the highest level, and below the lowest, where the model has such.
+
+    A model without a limit goes on there; that is said when it is read.
+    """
+    assert neuron.firing is not None
+    event, levels = neuron.firing.event, neuron.firing.levels
+    if not isinstance(event, Counts):
+        return
+    atom, share = _moved_by(neuron)
+    for end, wanted in ((levels.low - 1, event.wanted[0]), (levels.high + 1, event.wanted[1])):
+        if atom is not None and np.isfinite(wanted):
+            far = np.broadcast_to(_FAR * end * threshold / share, neuron.shape)
+            moved = {**values, atom: far.astype(np.float32).astype(np.float64).reshape(-1)}
+            yield _Point(values=_possible(moved, neuron))
+
+
+def _moved_by(neuron: Fitted) -> tuple[Atom | None, Array]:
+    """Return what moves the membrane without a limit, and how far a unit of it does; or None."""
+    if np.all(neuron.leak != 0):
+        return neuron.membrane.read, neuron.leak
+    for monomial, factor in neuron.drive.terms.items():
+        (atom, *more) = monomial or [None]
+        share = neuron.gains.gain * factor
+        if atom is not None and not more and not atom.is_spike and np.all(share != 0):
+            return atom, share
+    return None, np.ones(())
 
 
 def _starts(firing: Firing) -> list[float]:
@@ -307,6 +339,8 @@ def _single_cast(node: NodeProto) -> NodeProto:
 def _is_leaf(form: Form, neuron: Fitted, node: NodeProto) -> bool:
     """Say whether a tensor comes from outside a neuron: layers, data, spikes of others."""
     reads: set[Atom] = {pair.read for pair in neuron.pairs}
+    if neuron.keeps_nothing:  # all that it reads comes from outside
+        reads = set(neuron.drive.atoms())
     atoms = list(forms.depends_on(form))
     if any(atom in reads | neuron.events or _asks(atom, reads) for atom in atoms):
         return form.alias in reads

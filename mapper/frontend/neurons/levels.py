@@ -4,7 +4,7 @@ A neuron that gives several spikes a step compares its membrane with a row of th
 it. Which of these are on follows from the level alone, so an update is looked at level by level.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,6 +77,18 @@ def joint_of(update: Form, read: Input, levels: Levels) -> Joint | None:
         return None
     rule = _reset(row, update, rest, firing)
     return None if rule is None else Joint(rule=rule, firing=firing, told=_told(row, update.shape))
+
+
+def unlimited(firing: Firing | None) -> Iterator[str]:
+    """Say which limits a neuron gets that the model has none of."""
+    if firing is None or not isinstance(firing.event, Counts):
+        return
+    event, levels = firing.event, firing.levels
+    if not np.isfinite(event.wanted).all():
+        yield (
+            f"{event.tensor!r} is rounded without a limit: {levels.low} to {levels.high} spikes a "
+            "step are held, and results differ where the model gives more"
+        )
 
 
 def _row(shape: forms.Shape, levels: Levels, read: Input) -> _Row | None:
@@ -155,6 +167,7 @@ def _event(
         tensor=first.tensor,
         low=levels.low,
         high=levels.high,
+        wanted=(levels.low, levels.high),
         nearest=levels.rounding == "half-even",
     )
 

@@ -272,12 +272,36 @@ def read_firing(
 
 
 def levels_of(count: Counts) -> RoundedLevels:
-    """Return the levels of a count; one without limits has as many as a neuron may have."""
-    low, high = count.low, count.high
-    if high - low > MOST_SPIKES:
+    """Return the levels of a count; one without limits has as many as a neuron may have.
+
+    Raises:
+        UnfitError: for limits beyond what a neuron may have.
+    """
+    low, high = (min(max(end, -MOST_SPIKES - 1), MOST_SPIKES + 1) for end in count.wanted)
+    if np.isinf(count.wanted).all():
         low, high = -(MOST_SPIKES // 2), MOST_SPIKES // 2
+    elif np.isinf(count.wanted[0]):
+        low = high - MOST_SPIKES
+    elif np.isinf(count.wanted[1]):
+        high = low + MOST_SPIKES
+    if high - low > MOST_SPIKES or not low <= 0 < high:
+        raise UnfitError(_not_held(count), count.loc, _LIMIT_HELP)
     rounding: Rounding = "half-even" if count.nearest else "toward-zero"
-    return RoundedLevels(low=low, high=high, rounding=rounding)
+    return RoundedLevels(low=int(low), high=int(high), rounding=rounding)
+
+
+_LIMIT_HELP = f"bound what is rounded, such as Clip(u, 0, D) with D of 1 to {MOST_SPIKES}"
+
+
+def _not_held(count: Counts) -> str:
+    """Say why no neuron has the levels of a count."""
+    low, high = (f"{end:.0f}" for end in count.wanted)
+    if count.wanted[1] <= 0:
+        return f"it gives {low} to {high} spikes a step, and none above 0"
+    return (
+        f"it gives {low} to {high} spikes a step, highest less lowest is at most {MOST_SPIKES} "
+        "in a neuron"
+    )
 
 
 def spike_phase(spoken: Iterable[Firing]) -> Phase:

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from mapper.diagnostics import refuse
 from mapper.frontend.algebra import forms
 from mapper.frontend.algebra.forms import Atom, Counts, Fires, Form, Input
 from mapper.frontend.neurons.fit import Fitted, Gains, Pair, common_factor
-from mapper.frontend.neurons.resets import Firing, levels_of
+from mapper.frontend.neurons.resets import Firing, UnfitError, levels_of
 from mapper.frontend.neurons.states import Dynamics, live_comparisons
 from mapper.frontend.onnx.trace import Trace
 from mapper.ir.leaks import NOT_ROUNDED
@@ -23,6 +24,9 @@ def keeping_nothing(trace: Trace) -> Dynamics | None:
     Something compared with a threshold fires, and has a membrane that the file does not hand on. So
     has what is rounded of a number that was rounded before, without a layer between them: a later
     step of the same neuron.
+
+    Raises:
+        MappingError: ``unsupported-neuron`` for more levels than a neuron has.
     """
     live = live_comparisons(trace)
     counts = [event for event in live if isinstance(event, Counts)]
@@ -33,7 +37,15 @@ def keeping_nothing(trace: Trace) -> Dynamics | None:
             return None
     found: list[Fitted] = []
     for count, name in zip(counts, _names(counts, trace), strict=True):
-        found.append(_neuron(count, name))
+        try:
+            found.append(_neuron(count, name))
+        except UnfitError as error:
+            raise refuse(
+                "unsupported-neuron",
+                f"what is rounded at {count.tensor!r} is no neuron: {error}",
+                loc=error.loc,
+                help=error.help,
+            ) from error
     return Dynamics(neurons=tuple(found), echoes=(), kept=())
 
 

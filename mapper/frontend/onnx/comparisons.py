@@ -69,8 +69,9 @@ class Comparisons:
         least = np.floor(bound) + 1 if strict else np.ceil(bound)
         if least.ndim or not np.all(factor > 0):
             raise NotAffineError("compares counts with a number for each neuron")
-        if not count.low < least <= count.high:
-            return Form(level.shape, {forms.ONE: np.asarray(float(least <= count.low))})
+        low, high = count.wanted
+        if not low < least <= high:
+            return Form(level.shape, {forms.ONE: np.asarray(float(least <= low))})
         rounding: Rounding = "half-even" if count.nearest else "toward-zero"
         start, past = start_of(int(least), rounding, strict=False)
         reached = forms.subtract(
@@ -82,7 +83,7 @@ class Comparisons:
     def counted(
         self,
         level: Form,
-        ends: tuple[int, int],
+        ends: tuple[float, float],
         nearest: bool,
         *,
         name: str,
@@ -93,7 +94,7 @@ class Comparisons:
 
         Args:
             level: What is rounded.
-            ends: The lowest and the highest number.
+            ends: The lowest and the highest number; infinite where there is none.
             nearest: To the nearest, of two to the even one; toward zero else.
             name: The model's tensor that holds the number.
             shape: Of ``level``, without the batch axis.
@@ -102,12 +103,13 @@ class Comparisons:
         low, high = ends
         if low == high == 0:
             return Form(level.shape, {})
-        if ends == (0, 1):
+        if low == 0 and high == 1:
             half = forms.subtract(level, of_array(np.asarray(0.5 if nearest else 1.0)))
             return self.above_zero(half, nearest, name=name, shape=shape, loc=loc)
         key = (forms.key_of(level), *ends, nearest)
         count = self._by_key.get(key)
         if not isinstance(count, Counts):
+            whole = int(max(low, -MOST_SPIKES)), int(min(high, MOST_SPIKES))
             above = None
             if low < 0 < high:
                 held = self.counted(level, (0, high), nearest, name=name, shape=shape, loc=loc)
@@ -115,13 +117,14 @@ class Comparisons:
             count = Counts(
                 name=name,
                 shape=shape,
-                type=IntType.spanning(*ends),
+                type=IntType.spanning(*whole),
                 loc=loc,
                 level=level,
                 strict=False,
                 tensor=name,
-                low=low,
-                high=high,
+                low=whole[0],
+                high=whole[1],
+                wanted=ends,
                 nearest=nearest,
                 above=above,
                 operands=(level,) if _is_share(level, ends) else (),
@@ -137,14 +140,14 @@ def _count_in(level: Form) -> Atom | None:
     return next(iter(monomial)) if not more and len(monomial) == 1 else None
 
 
-def _is_share(level: Form, ends: tuple[int, int]) -> bool:
+def _is_share(level: Form, ends: tuple[float, float]) -> bool:
     """Say whether a level is one state times a number, or that rounded, and has no bounds."""
     of = _count_in(level)
     return (
         of is not None
         and _is_of_state(of)
         and forms.ONE not in level.terms
-        and ends == (-MOST_SPIKES, MOST_SPIKES)
+        and ends == (-np.inf, np.inf)
     )
 
 

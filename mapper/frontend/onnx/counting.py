@@ -13,7 +13,6 @@ from mapper.frontend.algebra.forms import Clamp, Counts, Fires, Form, NotAffineE
 from mapper.frontend.onnx.node import Node
 from mapper.frontend.onnx.refusals import ONE_SPIKE_HELP
 from mapper.ir.core import Array
-from mapper.ir.levels import MOST_SPIKES
 
 
 @dataclass(frozen=True, eq=False, repr=False, slots=True, kw_only=True)
@@ -107,12 +106,11 @@ def toward_zero(node: Node, x: Form) -> Form:
 
 
 def _counted(node: Node, inside: Form, low: float, high: float, *, nearest: bool) -> Form:
-    ends = int(max(low, -MOST_SPIKES)), int(min(high, MOST_SPIKES))
-    if not ends[0] <= 0 <= ends[1]:
+    if not low <= 0 <= high:
         raise NotAffineError(f"gives whole numbers of {low:g} to {high:g}, and never 0")
     shape = node.inner(inside.shape)
     return node.comparisons.counted(
-        inside, ends, nearest, name=node.name, shape=shape, loc=node.loc
+        inside, (low, high), nearest, name=node.name, shape=shape, loc=node.loc
     )
 
 
@@ -125,7 +123,7 @@ def narrowed(node: Node, x: Form, bound: Array) -> Form | None:
         return _counted(node, inside, max(np.floor(low), 0.0), np.floor(high), nearest=False)
     if not isinstance(count, Counts) or factor.ndim or bound.ndim:
         return None
-    low, high = float(count.low), float(count.high)
+    low, high = count.wanted
     if factor > 0:
         low = max(low, float(np.ceil(bound / factor)))
     else:
