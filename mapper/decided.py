@@ -5,8 +5,10 @@ The one place that decides it: accuracy is counted of this everywhere.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 
+from mapper.diagnostics import refuse
 from mapper.epilogue.model import Epilogue
 from mapper.ir.core import Array, Graph
 from mapper.recordings import Recording, to_reals
@@ -76,4 +78,32 @@ class Deciding:
 
     def wanted(self, arrays: Mapping[str, Array], recording: Recording) -> Array | None:
         """Return the classes that arrays of a recording ask for; see ``wanted_classes``."""
-        return wanted_classes(arrays, self.name, recording.samples, self.classes, recording.where)
+        return wanted_classes(
+            arrays,
+            self.name,
+            recording.samples,
+            self.classes,
+            recording.where,
+            None if self.epilogue is None else partial(self._expected, recording=recording),
+        )
+
+    def _expected(self, array: Array, recording: Recording) -> Array:
+        """Return votes from a reference output in the shape of ``answers``.
+
+        Raises:
+            MappingError: ``input-shape`` where it is in another, ``input-range`` where it names no
+                class.
+        """
+        assert self.epilogue is not None
+        shape, samples = self.epilogue.shape(self.name), recording.samples
+        whole = self.epilogue.sums_up(self.name)
+        given = array[None] if whole and array.shape[:1] == (samples,) else array
+        if given.shape[1:2] != (samples,) or prod(given.shape[2:]) != prod(shape):
+            time = () if whole else ("T",)
+            raise refuse(
+                "input-shape",
+                f"array 'expected_{self.name}' has shape {list(array.shape)}, the output has "
+                f"[{', '.join(map(str, (*time, samples, *shape)))}]",
+                loc=recording.where,
+            )
+        return self.epilogue.votes(given.reshape(len(given), samples, *shape))

@@ -116,6 +116,14 @@ def check_classes(labels: Array, number: int, where: str) -> None:
     good = (labels >= 0) & (labels < number) & (labels == np.floor(labels))
     if not good.all():
         sample = int(np.argmin(good))
+        if number == 1:
+            raise refuse(
+                "input-range",
+                f"sample {sample} has the label {labels[sample]}, but no class can be read of an "
+                "output of one element that names none",
+                loc=where,
+                help="let the model return a sum of each class, or ArgMax of them",
+            )
         raise refuse(
             "input-range",
             f"sample {sample} has the label {labels[sample]}, "

@@ -6,7 +6,8 @@ from typing import Any
 
 from mapper.diagnostics import refuse
 from mapper.epilogue.file import EpilogueError
-from mapper.epilogue.model import FILE, Epilogue, read_epilogue
+from mapper.epilogue.model import FILE, Epilogue
+from mapper.epilogue.read import read_epilogue
 from mapper.ir.core import Graph
 from mapper.ir.serialize import load
 

@@ -8,23 +8,23 @@ from math import prod
 from typing import Any, Literal
 
 import numpy as np
-from onnx import ModelProto, NodeProto
+from onnx import ModelProto
 
 from mapper.diagnostics import refuse
 from mapper.epilogue.file import EpilogueError, Facts, parsed, sized
 from mapper.epilogue.operators import FLOATS, Shape
-from mapper.ir.core import FLOAT, Array, Type, Value
-from mapper.ir.serialize import load
+from mapper.ir.core import FLOAT, Array, Type
 from mapper.ir.values import INT64
 from mapper.report.on_host import OnHost
 from mapper.runtime import session_of
 
 FILE = "epilogue.onnx"
 """In a build folder."""
-_MOST_OUTPUTS = 1 << 10
 _Run = Callable[[dict[str, Array]], list[Array]]
 """One run: arrays by input in, outputs in their order out."""
 
+_NAMING = {"ArgMax": (0, 0), "ArgMin": (0, 0), "TopK": (1, -1)}
+"""What gives places of elements: as which of its results, and along which axis if it says none."""
 _HANDS_ON = ("Cast", "Identity", "Reshape", "Squeeze", "Unsqueeze")
 
 
@@ -187,13 +187,17 @@ class Epilogue:
     def classes(self, name: str) -> int:
         """Return among how many an output names one, for a sample; 0 where it is no such name."""
         makers = {out: node for node in self.model.graph.node for out in node.output}
-        node: NodeProto | None = makers.get(name)
-        while node is not None and node.op_type in _HANDS_ON:
-            node = makers.get(node.input[0])
+        made = name
+        while made in makers and makers[made].op_type in _HANDS_ON:
+            made = makers[made].input[0]
         summed = self.answer(name).over_time in ("sum", "mean")
-        if summed or node is None or node.op_type != "ArgMax" or prod(self.shape(name)) != 1:
+        if summed or made not in makers or prod(self.shape(name)) != 1:
             return 0
-        axis = next((held.i for held in node.attribute if held.name == "axis"), 0)
+        node = makers[made]
+        place, axis = _NAMING.get(node.op_type, (-1, 0))
+        if made not in node.output[place : place + 1]:
+            return 0
+        axis = next((held.i for held in node.attribute if held.name == "axis"), axis)
         return int(self._facts[node.input[0]].shape[axis])
 
     @property
@@ -214,11 +218,20 @@ class Epilogue:
 
         That is the first output ``[T, B, *shape]``, as ``of`` gives it, or, where it names a class,
         a vote for the one that it names.
+
+        Raises:
+            MappingError: ``input-range`` for one that names no class: it is not of ``of``.
         """
         number = self.classes(self.first)
         if not number:
             return output
-        return np.eye(number, dtype=np.int64)[output.reshape(output.shape[:2]).astype(np.int64)]
+        named = output.reshape(output.shape[:2])
+        if (other := named[~np.isin(named, np.arange(number))]).size:
+            raise refuse(
+                "input-range",
+                f"an output {self.first!r} names the class {other[0]}, there are {number} from 0",
+            )
+        return np.eye(number, dtype=np.int64)[named.astype(np.int64)]
 
     def __getstate__(self) -> dict[str, Any]:
         return {spec.name: getattr(self, spec.name) for spec in fields(self)}
@@ -296,67 +309,6 @@ class Epilogue:
         }
 
 
-def read_epilogue(content: bytes, entry: Mapping[str, Any], outputs: tuple[Value, ...]) -> Epilogue:
-    """Return an epilogue that may come from anyone, of a graph with these outputs.
-
-    Raises:
-        EpilogueError: It is none, or not that of the entry, or not of such outputs.
-        KeyError, TypeError, ValueError: The entry is none.
-    """
-    of = load(Literal["sequence", "step"], entry["of"])
-    found = Epilogue(
-        content=content,
-        whole=of == "sequence",
-        reads=load(tuple[str, ...], entry["reads"]),
-        answers=load(tuple[Answer, ...], entry["outputs"]),
-    )
-    if found.digest != entry["sha256"]:
-        raise EpilogueError("it is not the one that mapping.json is of")
-    if found.reads != tuple(value.name for value in outputs):
-        raise EpilogueError("it does not read the outputs of the network")
-    _check_ports(found, outputs)
-    return found
-
-
-def _check_ports(found: Epilogue, outputs: tuple[Value, ...]) -> None:
-    graph, facts = found.model.graph, found._facts
-    names = tuple(port.name for port in graph.output)
-    if not 0 < len(names) <= _MOST_OUTPUTS or names != tuple(a.name for a in found.answers):
-        raise EpilogueError("its outputs are not those that mapping.json lists")
-    if len(graph.input) != len(outputs):
-        told = f"{len(graph.input)} tensors, the network gives {len(outputs)}"
-        raise EpilogueError(f"it reads {told}")
-    for port, value in zip(graph.input, outputs, strict=True):
-        dims = port.type.tensor_type.shape.dim
-        inner = dims[1:] if found.whole else dims
-        if prod(d.dim_value for d in inner) != prod(value.shape) or (found.whole and not dims):
-            raise EpilogueError(f"its input {port.name!r} has not the shape of {value.name!r}")
-        if found.whole and (dims[0].dim_value or 0) != found.steps:
-            raise EpilogueError("its inputs have different numbers of time steps")
-    _check_apart(found)
-    for answer in found.answers:
-        shape = facts[answer.name].shape
-        axes = [a for a in (answer.time_axis, answer.batch_axis) if a is not None]
-        if len(set(axes)) < len(axes) or any(not 0 <= axis < len(shape) for axis in axes):
-            raise EpilogueError(f"output {answer.name!r} has no such axes")
-        if answer.batch_axis is not None and shape[answer.batch_axis] != 1:
-            raise EpilogueError(f"output {answer.name!r} is of several samples")
-        if answer.time_axis is not None and not found.whole:
-            raise EpilogueError(f"output {answer.name!r} is of one step, with a time axis")
-        _check_over_time(answer, found.whole)
-
-
-def _check_over_time(answer: Answer, whole: bool) -> None:
-    if whole and answer.over_time != "each":
-        told = f"the {answer.over_time} over time of a function of the whole sequence"
-        raise EpilogueError(f"output {answer.name!r} is {told}")
-    if (answer.step is not None) != (answer.over_time == "one") or (answer.step or 0) < 0:
-        told = f"step {answer.step} of {answer.over_time!r} over time"
-        raise EpilogueError(f"output {answer.name!r} is {told}, a step from 0 is of 'one' alone")
-    if not abs(answer.scale) <= float(np.finfo(np.float32).max):
-        raise EpilogueError(f"output {answer.name!r} has scale {answer.scale}")
-
-
 def host_of(epilogue: Epilogue) -> OnHost:
     """Return what a report says of an epilogue."""
     return OnHost(
@@ -365,13 +317,6 @@ def host_of(epilogue: Epilogue) -> OnHost:
         outputs=tuple(answer.name for answer in epilogue.answers),
         whole=epilogue.whole,
     )
-
-
-def _check_apart(found: Epilogue) -> None:
-    """See that answers and codes have names of their own in a file of both."""
-    answers, codes = {a.name for a in found.answers}, {codes_of(name) for name in found.reads}
-    if both := sorted(answers & codes):
-        raise EpilogueError(f"its output {both[0]!r} is called like integers of the network")
 
 
 def _session(content: bytes) -> _Run:

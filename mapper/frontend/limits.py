@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
-from mapper.diagnostics import refuse
+from mapper.diagnostics import MappingError, refuse
 from mapper.ir.core import Graph, Op
 from mapper.ir.network import FakeQuantize
+from mapper.ir.neurons import Neuron
 from mapper.ir.ranges import op_range_problems
 from mapper.ir.windows import Window
 
@@ -46,3 +47,18 @@ def fine_grids(graph: Graph) -> Iterator[str]:
             f"{fine[0].result.name!r} is rounded to {bits} bits: engines that add in another order "
             "may round a sum to the neighbouring step"
         )
+
+
+def check_spiking(graph: Graph) -> None:
+    """Refuse a network that outputs were cut off of and no neuron is left of: it is all host's.
+
+    Raises:
+        MappingError: ``no-neurons``.
+    """
+    if not any(isinstance(op, Neuron) for op in graph.ops):
+        raise no_neurons(graph.name)
+
+
+def no_neurons(loc: str) -> MappingError:
+    """Return the refusal of a model without neurons."""
+    return refuse("no-neurons", "no spiking neuron was recognised", loc=loc)

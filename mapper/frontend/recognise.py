@@ -11,7 +11,7 @@ from mapper.diagnostics import MappingError, forget_frames, refuse
 from mapper.epilogue.file import EpilogueError
 from mapper.frontend.algebra.logic import type_of
 from mapper.frontend.arrays import in_time
-from mapper.frontend.limits import check_limits, fine_grids
+from mapper.frontend.limits import check_limits, check_spiking, fine_grids, no_neurons
 from mapper.frontend.neurons.check import check_neurons
 from mapper.frontend.neurons.echoes import (
     Echo,
@@ -153,6 +153,7 @@ def _with_host(
                 continue
             with ending_at(model, tail, outputs):
                 found = read()
+                check_spiking(found.graph)
             returned = [value.name for value in found.graph.outputs]
             if {tail.returned(name) for name in tail.cut}.issubset(returned):
                 return _with_epilogue(found, tail, outputs)
@@ -283,6 +284,7 @@ def _import_reading(model: ModelProto, path: Path, reading: Sequence) -> Importe
 
 def _before_tail(found: Imported, tail: SequenceTail) -> Imported:
     """Return an imported step with what the host computes of all steps."""
+    check_spiking(found.graph)
     try:
         return replace(found, epilogue=tail.epilogue([v.name for v in found.graph.outputs]))
     except EpilogueError as error:
@@ -363,7 +365,7 @@ def _without_state(walked: Trace, model: ModelProto) -> MappingError:
         return other
     if walked.comparisons.all:
         return missing_state(walked.comparisons.all[0], walked)
-    return refuse("no-neurons", "no spiking neuron was recognised", loc=walked.path.name)
+    return no_neurons(walked.path.name)
 
 
 def _notes(dynamics: Dynamics, graph: Graph) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """What a network's outputs are worth: classes, accuracy, agreement."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -43,7 +43,12 @@ def judged(firing: Firing, given: Array, labels: Array | None) -> Firing:
 
 
 def wanted_classes(
-    arrays: Mapping[str, Array], output: str, samples: int, number: int, where: str
+    arrays: Mapping[str, Array],
+    output: str,
+    samples: int,
+    number: int,
+    where: str,
+    votes: Callable[[Array], Array] | None = None,
 ) -> Array | None:
     """Return the classes a recording asks for: its ``labels``, or those of its reference output.
 
@@ -51,8 +56,10 @@ def wanted_classes(
         arrays: Of the recording, by name.
         output: The output that says a class of each sample.
         samples: How many there are.
-        number: Of classes: the elements of the output.
+        number: Of classes: the elements of the output, or those that it names one of.
         where: The recording's file.
+        votes: Returns ``[T, B, ...]`` whose greatest sum over time is the class from a reference
+            output; None: that is what the reference output is.
 
     Raises:
         MappingError: ``input-shape`` where there is not one for each sample, ``input-range`` where
@@ -60,8 +67,9 @@ def wanted_classes(
     """
     labels = arrays.get("labels")
     expected = arrays.get(f"expected_{output}")
-    if labels is None and expected is not None and expected.ndim >= 3:
-        labels = classes(expected)
+    if labels is None and expected is not None and number > 1:
+        expected = expected if votes is None else votes(expected)
+        labels = classes(expected) if expected.ndim >= 3 else None
     if labels is not None:
         check_labels(labels, samples, where)
         check_classes(labels, number, where)

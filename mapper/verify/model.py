@@ -66,13 +66,15 @@ def verify_model(
     spikes = [name for name in expected if types[name] == SPIKE]
     output = next(iter(found))
     wanted = {f"expected_{name}": array for name, array in expected.items()}
-    answers = imported.epilogue.votes(found[output]) if imported.epilogue else found[output]
+    votes = imported.epilogue.votes if imported.epilogue else None
+    answers = votes(found[output]) if votes else found[output]
     labels = wanted_classes(
-        {**arrays, **wanted} if imported.readouts else arrays,
+        {**arrays, **wanted} if imported.readouts or votes else arrays,
         output,
         taken.samples,
         prod(answers.shape[2:]),
         where,
+        votes,
     )
     firing = judged(firing, classes(answers), labels)
     return Verification(

@@ -133,6 +133,61 @@ def test_a_class_that_is_named_is_a_vote_of_its_time_step(tmp_path):
         run.accuracy([0, 1, CLASSES])
 
 
+NAMING = {
+    "ArgMax, without the axis": (
+        [node("ArgMax", "z", "best", axis=-1, keepdims=0), to_float("best", "y")],
+        [1],
+        np.argmax,
+    ),
+    "ArgMax, with the axis": (
+        [node("ArgMax", "z", "best", axis=-1, keepdims=1), to_float("best", "y")],
+        [1, 1],
+        np.argmax,
+    ),
+    "ArgMin": (
+        [node("ArgMin", "z", "best", axis=-1, keepdims=0), to_float("best", "y")],
+        [1],
+        np.argmin,
+    ),
+    "the place of the most": (
+        [node("TopK", "z k", "most best"), to_float("best", "y")],
+        [1, 1],
+        np.argmax,
+    ),
+}
+
+
+@pytest.mark.parametrize("head", NAMING)
+def test_named_classes_are_counted_of_labels_and_of_reference_outputs(head, tmp_path):
+    nodes, shape, best = NAMING[head]
+    path = saved(step_model(nodes, {"k": np.array([1])}, {"y": shape}), tmp_path)
+    arrays = recording()
+    build = mapper.compile(path, "ideal-128", calibrate=arrays)
+    run = build.run(arrays)
+    named = best(run.reals["z"], axis=-1)
+    wanted = [np.bincount(named[:, b], minlength=CLASSES).argmax() for b in range(3)]
+    assert run.predictions.tolist() == wanted
+    assert len(set(wanted)) > 1
+    mine, others = run.answers["y"], (run.answers["y"] + 1) % CLASSES
+    for check in (build.verify, lambda given: mapper.verify_model(path, given)):
+        assert check({**arrays, "expected_y": mine}).accuracy == 1
+        assert check({**arrays, "expected_y": others}).accuracy == 0
+    with pytest.raises(MappingError, match=rf"names the class {CLASSES}.0, there are {CLASSES}"):
+        build.run({**arrays, "expected_y": mine * 0 + CLASSES})
+    with pytest.raises(MappingError, match="'expected_y' has shape"):
+        build.run({**arrays, "expected_y": mine[:, :2]})
+
+
+def test_no_class_is_read_of_one_element_that_names_none(tmp_path):
+    head = [node("TopK", "z k", "y best")]
+    path = saved(step_model(head, {"k": np.array([1])}, {"y": [1, 1]}), tmp_path)
+    build, arrays = mapper.compile(path, "ideal-128", calibrate=recording()), recording()
+    with pytest.raises(MappingError, match="no class can be read of an output of one element"):
+        build.run({**arrays, "labels": np.array([0, 1, 2])})
+    expected = build.run(arrays).answers["y"]
+    assert build.verify({**arrays, "expected_y": expected}).accuracy is None
+
+
 def test_outputs_beside_those_of_the_host_keep_their_names(tmp_path):
     head = [node("ArgMax", "z", "best", axis=-1, keepdims=0), to_float("best", "y")]
     outputs = {"z": [1, CLASSES], "y": [1], "s": [1, WIDTH]}
@@ -207,6 +262,24 @@ def test_what_a_neuron_reads_is_not_the_host_s(tmp_path):
     code, told = refusal(proto, tmp_path)
     assert code == "unsupported-op"
     assert told.startswith("Tanh")
+
+
+def test_a_network_without_neurons_is_not_the_host_s(tmp_path):
+    nodes = [node("Gemm", "x w", "z", transB=1), node("Softmax", "z", "y", axis=-1)]
+    weights = {"w": np.ones((CLASSES, 5), np.float32)}
+    proto = model(nodes, {"x": ["T", 5]}, {"y": ["T", CLASSES]}, weights)
+    assert refusal(proto, tmp_path)[0] == "no-neurons"
+
+
+def test_a_sequence_without_neurons_is_not_the_host_s(tmp_path):
+    nodes = [
+        node("MatMul", "x w", "z"),
+        node("ReduceMean", "z", "mean", axes=[0]),
+        node("Softmax", "mean", "y", axis=-1),
+    ]
+    weights = {"w": np.ones((5, CLASSES), np.float32)}
+    proto = model(nodes, {"x": [7, 1, 5]}, {"y": [1, 1, CLASSES]}, weights)
+    assert refusal(proto, tmp_path)[0] == "unsupported-time-form"
 
 
 def test_a_state_that_no_op_computes_is_not_the_host_s(tmp_path):
