@@ -31,7 +31,7 @@ COMPARISONS = {
     ("jump", "staged"): "One jump against the stages",
     ("long", "float-whole"): "1 bit after long float, against float of as many epochs",
     ("long", "quantised-whole"): "1 bit after long float, against 4-bit weights of as many epochs",
-    ("long", "float-long"): "1 bit after long float, against the float that it starts from",
+    ("long", "float-long"): "1 bit after long float, against float of half as many epochs",
     ("long", "staged"): "1 bit after long float, against staged",
 }
 """Steps that are set side by side, target by target, and how the page calls that."""
