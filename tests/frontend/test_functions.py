@@ -35,7 +35,9 @@ def network(opset=17, op="LIF") -> ModelProto:
     return model([gemm, neuron], *ports, weights, opset, [OWN])
 
 
-def body(name="LIF", opset=17, extra=(), domain=OWN):
+def body(
+    name="LIF", opset=17, extra=(), domain=OWN, overload="", imports=None, gives=("spike", "after")
+):
     """A leaky neuron that fires at its threshold and goes to zero in the same step."""
     nodes = [
         node("Mul", "mem beta", "decayed"),
@@ -46,9 +48,10 @@ def body(name="LIF", opset=17, extra=(), domain=OWN):
         node("Sub", "u lost", "after"),
         *extra,
     ]
-    imports = [helper.make_opsetid("", opset), helper.make_opsetid(OWN, 1)]
-    reads, gives = ["x", "mem", "beta", "thr"], ["spike", "after"]
-    return helper.make_function(domain, name, reads, gives, nodes, imports)
+    if imports is None:
+        imports = [helper.make_opsetid("", opset), helper.make_opsetid(OWN, 1)]
+    reads = ["x", "mem", "beta", "thr"]
+    return helper.make_function(domain, name, reads, gives, nodes, imports, overload=overload)
 
 
 def library(*functions):
@@ -82,6 +85,16 @@ def test_functions_of_the_file_may_call_each_other(tmp_path):
     outer = body(extra=[helper.make_node("Twice", ["u"], ["unused"], domain=OWN)])
     linked = mapper.with_functions(network(), written(tmp_path, outer, twice, body("Other")))
     assert [function.name for function in linked.functions] == ["LIF", "Twice"]
+    assert import_model(saved(linked, tmp_path)).graph.states
+
+
+def test_overloads_are_functions_of_their_own(tmp_path):
+    proto = network()
+    proto.ir_version = 10
+    proto.graph.node[1].overload = "b"
+    with_two = [body(overload="a", extra=[node("Add", "u u", "unused")]), body(overload="b")]
+    linked = mapper.with_functions(proto, written(tmp_path, *with_two))
+    assert [function.overload for function in linked.functions] == ["b"]
     assert import_model(saved(linked, tmp_path)).graph.states
 
 
@@ -125,6 +138,27 @@ REFUSED = {
         [body("Relu", domain="")],
         "bad-functions",
         "Relu is an operator of ONNX",
+    ),
+    "a standard one of another domain": (
+        [body("Scaler", domain="ai.onnx.ml")],
+        "bad-functions",
+        "ai.onnx.ml::Scaler is an operator of ONNX",
+    ),
+    "another overload": (
+        [body(overload="a")],
+        "bad-functions",
+        "has no operator that it defines: own.neurons::LIF:a",
+    ),
+    "no version": ([body(imports=[])], "bad-functions", "does not say of which opset"),
+    "another version of its own domain": (
+        [body(imports=[helper.make_opsetid("", 17), helper.make_opsetid(OWN, 7)])],
+        "bad-functions",
+        "LIF is of version 7 of 'own.neurons', the model or another function of 1",
+    ),
+    "fewer results": (
+        [body(gives=["spike"])],
+        "invalid-model",
+        "own.neurons::LIF is called with 2 results, it has 1",
     ),
     "one twice": ([body(), body()], "bad-functions", "own.neurons::LIF is defined twice"),
     "a body that calls itself": (

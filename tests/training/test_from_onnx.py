@@ -38,7 +38,9 @@ from mapper.training.nets.geometry import Weighted
 from mapper.training.nets.imported import FrozenNorm, Rearranged
 from mapper.training.nets.modules import Gate
 from tests.campaigns import examples
+from tests.epilogue.heads import step_model
 from tests.exchange.test_canonical_neurons import neuron_names, one_neuron
+from tests.frontend.models import saved
 from tests.networks import NetworkBuilder, float_networks
 from tests.networks import spikes as spikes_for
 from tests.training.small import a_network, a_target, spikes
@@ -616,3 +618,12 @@ def follow_the_recipe(file: Path, folder: Path, monkeypatch: pytest.MonkeyPatch)
     weights = {name for name, module in start.named_modules() if isinstance(module, Weighted)}
     crossbars = [op for op in hardened.graph.ops if isinstance(op, CrossbarMvm)]
     assert {layer_name(op.loc) for op in crossbars} == weights
+
+
+def test_an_output_of_the_host_is_not_trained(tmp_path):
+    path = saved(step_model("softmax"), tmp_path)
+    assert from_onnx(path, output="z")
+    told = r"'y' is computed on the host \(Softmax\), of \['z'\]"
+    with pytest.raises(MappingError, match=told) as caught:
+        from_onnx(path, output="y")
+    assert caught.value.diagnostics[0].code == "not-trainable"

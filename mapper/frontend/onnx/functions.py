@@ -12,10 +12,9 @@ from onnx import FunctionProto, ModelProto, NodeProto, helper
 
 from mapper.arguments import PATH, Takes, check_arguments
 from mapper.diagnostics import MappingError, refuse
-from mapper.frontend.onnx.inline import nested
+from mapper.frontend.onnx.inline import Key, called, key_of, nested, shown
 from mapper.frontend.onnx.load import nodes_of, read_definitions, read_stored
 
-Key = tuple[str, str]
 _TAKES = {
     "model": Takes(words="a model or the path of one", types=(str, os.PathLike, ModelProto)),
     "functions": PATH,
@@ -45,7 +44,7 @@ def with_functions(model: ModelProto | Path | str, functions: Path | str) -> Mod
     known = _defined(read_definitions(path), linked, path)
     needed = list(_needed(linked, known))
     if not needed:
-        names = ", ".join(sorted(f"{domain}::{name}" for domain, name in known))
+        names = ", ".join(sorted(map(shown, known)))
         raise _bad(path, f"the model has no operator that it defines: {names[:200]}")
     for function in needed:
         _fit(function, linked, path)
@@ -54,16 +53,17 @@ def with_functions(model: ModelProto | Path | str, functions: Path | str) -> Mod
 
 
 def _defined(file: ModelProto, model: ModelProto, path: Path) -> dict[Key, FunctionProto]:
-    """Return the functions of a file by domain and name."""
-    own = {(f.domain, f.name) for f in model.functions}
+    """Return the functions of a file by what they are called by."""
+    own = set(map(key_of, model.functions))
     found: dict[Key, FunctionProto] = {}
     for function in file.functions:
-        key = (function.domain, function.name)
-        shown = f"{function.domain}::{function.name}"
-        if function.domain in _STANDARD and onnx.defs.has(function.name, ""):
-            raise _bad(path, f"{function.name} is an operator of ONNX, which has its own meaning")
+        key, domain = key_of(function), function.domain
+        if onnx.defs.has(function.name, "" if domain in _STANDARD else domain):
+            name = function.name if domain in _STANDARD else shown(key)
+            raise _bad(path, f"{name} is an operator of ONNX, which has its own meaning")
         if key in found or key in own:
-            raise _bad(path, f"{shown} is defined twice" + ", the model has it, too" * (key in own))
+            again = ", the model has it, too" * (key in own)
+            raise _bad(path, f"{shown(key)} is defined twice{again}")
         found[key] = function
     if not found:
         raise _bad(path, "it defines no function")
@@ -75,7 +75,7 @@ def _needed(model: ModelProto, known: Mapping[Key, FunctionProto]) -> Iterator[F
     waiting, seen = list(nodes_of(model)), set[Key]()
     while waiting:
         node = waiting.pop()
-        key = (node.domain, node.op_type)
+        key = called(node)
         if key in known and key not in seen:
             seen.add(key)
             yield known[key]
@@ -86,17 +86,27 @@ def _fit(function: FunctionProto, model: ModelProto, path: Path) -> None:
     """Bring a function to the model's version of the standard operators, where they are alike."""
     versions = {o.domain: o.version for o in model.opset_import}
     theirs = next((versions[d] for d in _STANDARD if d in versions), 1)
+    nodes, name = nested(list(function.node)), shown(key_of(function))
+    domains = {held.domain for held in function.opset_import}
+    if domains.isdisjoint(_STANDARD) and any(node.domain in _STANDARD for node in nodes):
+        raise _bad(path, f"{name} does not say of which opset its operators are")
     for held in function.opset_import:
         if held.domain not in _STANDARD:
             if held.domain not in versions:
                 model.opset_import.append(helper.make_opsetid(held.domain, held.version))
                 versions[held.domain] = held.version
+            if versions[held.domain] != held.version:
+                raise _bad(
+                    path,
+                    f"{name} is of version {held.version} of {held.domain!r}, the model or another "
+                    f"function of {versions[held.domain]}",
+                )
             continue
-        for node in nested(list(function.node)):
+        for node in nodes:
             if _since(node, held.version) != _since(node, theirs):
                 raise _bad(
                     path,
-                    f"{function.domain}::{function.name} is of opset {held.version}, the model of "
+                    f"{name} is of opset {held.version}, the model of "
                     f"{theirs}: {node.op_type} is not the same in both",
                 )
         held.version = theirs

@@ -25,19 +25,24 @@ _SPELL_OUT = (
     "--functions FILE.onnx (in Python mapper.with_functions)"
 )
 
-Key = tuple[str, str]
+Key = tuple[str, str, str]
+"""Domain, name and overload: what a function is called by."""
+_PLACE = re.compile(r"\S+\.(?:cc|h):\d+: (?:.* failed: )?")
+"""Where in another's source something was found."""
 
 
 def inline_functions(model: ModelProto, path: Path) -> ModelProto:
     """Return the model without functions; refuse recursion and undefined operators."""
-    functions = {(f.domain, f.name): f for f in model.functions}
+    functions = {key_of(f): f for f in model.functions}
     _check_calls(model, functions, path)
     if functions:
         try:
             inlined = onnx.inliner.inline_local_functions(with_stand_ins(model))
         except (RuntimeError, ValueError, onnx.checker.ValidationError) as error:
             raise refuse(
-                "invalid-model", f"a function cannot be inlined: {error}", loc=path.name
+                "invalid-model",
+                f"a function cannot be inlined: {_PLACE.sub('', str(error))}",
+                loc=path.name,
             ) from error
         del inlined.graph.initializer[:]
         inlined.graph.initializer.extend(model.graph.initializer)
@@ -48,10 +53,7 @@ def inline_functions(model: ModelProto, path: Path) -> ModelProto:
 
 
 def _check_calls(model: ModelProto, functions: dict[Key, FunctionProto], path: Path) -> None:
-    calls = {
-        key: Counter((n.domain, n.op_type) for n in nested(list(f.node)))
-        for key, f in functions.items()
-    }
+    calls = {key: Counter(map(called, nested(list(f.node)))) for key, f in functions.items()}
     graph = {key: set(callees) & set(calls) for key, callees in calls.items()}
     try:
         order = list(TopologicalSorter(graph).static_order())
@@ -60,11 +62,43 @@ def _check_calls(model: ModelProto, functions: dict[Key, FunctionProto], path: P
     sizes: dict[Key, int] = {}
     for key in order:
         sizes[key] = sum(times * sizes.get(callee, 1) for callee, times in calls[key].items())
-    total = sum(sizes.get((n.domain, n.op_type), 1) for n in nested(list(model.graph.node)))
+    total = sum(sizes.get(called(n), 1) for n in nested(list(model.graph.node)))
     if total > MAX_NODES:
         raise refuse(
             "model-too-large", f"{total} nodes, at most {MAX_NODES} are read", loc=path.name
         )
+    for node in nested([*model.graph.node, *(n for f in functions.values() for n in f.node)]):
+        if (function := functions.get(called(node))) is not None:
+            _check_call(node, function, path)
+
+
+def _check_call(node: NodeProto, function: FunctionProto, path: Path) -> None:
+    for what, given, has in (
+        ("inputs", node.input, function.input),
+        ("results", node.output, function.output),
+    ):
+        if len(given) > len(has):
+            raise refuse(
+                "invalid-model",
+                f"{shown(called(node))} is called with {len(given)} {what}, it has {len(has)}",
+                loc=f"{path.name}:{node.name}" if node.name else path.name,
+            )
+
+
+def key_of(function: FunctionProto) -> Key:
+    """Return what calls a function."""
+    return function.domain, function.name, function.overload
+
+
+def called(node: NodeProto) -> Key:
+    """Return what a node calls, if that is a function."""
+    return node.domain, node.op_type, node.overload
+
+
+def shown(key: Key) -> str:
+    """Return the name of a function as messages have it."""
+    domain, name, overload = key
+    return f"{domain}::{name}:{overload}" if overload else f"{domain}::{name}"
 
 
 def nested(nodes: list[NodeProto]) -> list[NodeProto]:

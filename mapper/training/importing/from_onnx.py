@@ -9,6 +9,7 @@ from torch import fx, nn
 
 from mapper.arguments import PATH, TEXT, Takes, check_arguments
 from mapper.diagnostics import Diagnostic, MappingError
+from mapper.epilogue.model import Epilogue, host_of
 from mapper.frontend import NirOptions, import_model
 from mapper.ir.assignment import layer_name
 from mapper.ir.core import FLOAT, Array, Graph, Op, State, Value, param
@@ -47,7 +48,8 @@ def from_onnx(
     ``over_time(module, x)`` takes ``x[T, B, ...]``, shaped like the input of the graph that
     ``import_model`` returns, and gives what the file does in single precision: spikes are the same
     but where a membrane is within rounding of its threshold. It is of one time step: what a file
-    of many makes of its outputs over time (their sum, the last one) is left to the loss.
+    of many makes of its outputs over time (their sum, the last one) is left to the loss, and so is
+    what a host computes of them (``Imported.epilogue``: a softmax, a class).
 
     Layers and neurons are called as ``spikeloom inspect`` has them, dots are modules within
     modules. Weights and biases learn, as do factors and offsets of batch norms (their moments are
@@ -57,7 +59,7 @@ def from_onnx(
     Args:
         path: What ``spikeloom inspect`` reads: an ONNX model, or a NIR file.
         options: What a NIR file leaves open.
-        output: The one to train, where the file has several.
+        output: The one to train, where the file has several: of the network, not of the host.
         learn: Which of ``leak``, ``threshold`` and ``current_leak`` of neurons learn, too.
         sharpness: Of the surrogate gradient of neurons, as for ``LIF``.
 
@@ -81,7 +83,7 @@ def from_onnx(
             help="export the float model, or keep the state dict of its run",
         )
     graph = with_near_factors(imported.graph)
-    problems = list(_port_problems(graph, output, Path(path).name))
+    problems = list(_port_problems(graph, output, Path(path).name, imported.epilogue))
     if problems:
         raise TrainingError(problems)
     wishes = Wishes(learn=tuple(learn), sharpness=float(sharpness))
@@ -96,13 +98,25 @@ def _check_options(learn: Sequence[str], sharpness: float) -> None:
         raise refused("bad-argument", f"sharpness is above 0, got {sharpness}")
 
 
-def _port_problems(graph: Graph, output: str | None, file: str) -> Iterator[Diagnostic]:
+def _port_problems(
+    graph: Graph, output: str | None, file: str, epilogue: Epilogue | None
+) -> Iterator[Diagnostic]:
     """Yield what is wrong with the number of inputs and outputs: a module has one of each."""
     inputs, outputs = ([v.name for v in ports] for ports in (graph.inputs, graph.outputs))
     if len(inputs) != 1:
         message = f"a network that is trained has one input, the file has {len(inputs)}: {inputs}"
         yield Diagnostic(code="not-trainable", message=message, loc=file)
-    if output is not None and output not in outputs:
+    hosted = () if epilogue is None else host_of(epilogue).outputs
+    if output in hosted and output not in outputs:
+        assert epilogue is not None
+        yield Diagnostic(
+            code="not-trainable",
+            message=f"the output {output!r} is computed on the host ({host_of(epilogue).value}), "
+            f"of {outputs}",
+            loc=file,
+            help=f"train what it is computed of: output={outputs[0]!r}",
+        )
+    elif output is not None and output not in outputs:
         message = f"the file has no output {output!r}, it has {outputs}"
         yield Diagnostic(code="bad-argument", message=message, loc="output")
     if output is None and len(outputs) != 1:
