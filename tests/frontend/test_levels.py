@@ -305,6 +305,47 @@ def test_the_check_looks_beyond_the_last_level(tmp_path, monkeypatch):
         import_model(saved(stateless(*nodes, D=np.float32(250)), tmp_path))
 
 
+SIGNED_READERS = {
+    "pooled": (node("MaxPool", "s", "p", kernel_shape=[2, 2], strides=[2, 2]), 4),
+    "turned": (node("Transpose", "s", "p", perm=[0, 1, 3, 2]), 16),
+    "cut": (node("Slice", "s start end axis", "p"), 8),
+    "padded": (node("Pad", "s pads", "p"), 36),
+    "joined": (node("Concat", "s s", "p", axis=1), 32),
+    "multiplied": (node("MatMul", "s s", "p"), 16),
+}
+
+
+@pytest.mark.parametrize("levels", ["ternary", "clip of both signs, then round"])
+@pytest.mark.parametrize(("reader", "count"), SIGNED_READERS.values(), ids=SIGNED_READERS)
+def test_layers_carry_levels_of_both_signs(reader, count, levels, tmp_path):
+    """Comparisons that are one neuron together have its type, whatever layer reads them."""
+    nodes = [node("Clip", "u minus one", "c"), node("Round", "c", "s")]
+    if levels == "ternary":
+        nodes = FAMILIES[levels][1]
+    rng = np.random.default_rng(2)
+    stored = {
+        "w": rng.integers(-4, 12, (1, 1, 3, 3)).astype(np.float32) / 4,
+        "w2": rng.integers(-4, 4, (3, count)).astype(np.float32),
+        "flat": np.array([1, count]),
+        "pads": np.array([0, 0, 1, 1, 0, 0, 1, 1]),
+        **{"start": np.array([1]), "end": np.array([3]), "axis": np.array([2])},
+    }
+    proto = model(
+        [
+            node("Conv", "x w", "current", pads=[1, 1, 1, 1]),
+            *(node("Mul", "v half", "less"), node("Add", "less current", "u")),
+            *(*nodes, *SOFT, reader),
+            *(node("Reshape", "p flat", "q"), node("Gemm", "q w2", "y", transB=1)),
+        ],
+        {"x": [1, 1, 4, 4], "v": [1, 1, 4, 4]},
+        {"y": [1, 3], "v_out": [1, 1, 4, 4]},
+        {**stored, **NUMBERS},
+    )
+    imported = assert_equal_to_reference(saved(proto, tmp_path), steps=4)
+    (neuron,) = (op for op in imported.graph.ops if isinstance(op, Neuron))
+    assert neuron.levels.type == RoundedLevels(low=-1).type
+
+
 REFUSED = {
     "rounded down below 0": (
         [node("Floor", "u", "s"), *SOFT],

@@ -109,8 +109,21 @@ def test_a_model_that_takes_its_batch_axis_away_is_read(tmp_path):
     assert [ring.status for ring in verify_model(path, {"x": x}, "x").rings] == ["equal"] * 2
 
 
-@pytest.mark.parametrize("op", ["Floor", "Ceil", "Round"])
-def test_several_spikes_a_step_are_refused_with_a_remedy(op, tmp_path):
+REMEDY = "fire at most once a step: sinabs with spike_fn=SingleSpike"
+ROUNDED = {
+    "Floor": ("it rounds its state down, below zero as well (Floor)", REMEDY),
+    "Ceil": ("it rounds its state up, below zero as well (Ceil)", REMEDY),
+    "Round": (
+        "it rounds its membrane, and compares what its reset leaves of it as well",
+        "neurons may leak, add, fire at a threshold and reset",
+    ),
+}
+
+
+@pytest.mark.parametrize("op", ROUNDED)
+def test_several_spikes_a_step_are_refused_with_the_reason_and_a_remedy(op, tmp_path):
+    """Rounding to the nearest alone is read; what is compared of the rest beside it is not."""
+    reason, remedy = ROUNDED[op]
     nodes = [
         node("Add", "v x", "u"),
         node(op, "u", "y"),
@@ -120,5 +133,6 @@ def test_several_spikes_a_step_are_refused_with_a_remedy(op, tmp_path):
     ]
     ports = {"x": [1, 3], "v": [1, 3]}
     outputs = {"y": [1, 3], "v_out": [1, 3], "z": [1, 3]}
-    _, help = refused(nodes, ports, outputs, {"one": 1.0}, tmp_path)
-    assert "fire at most once a step: sinabs with spike_fn=SingleSpike" in help
+    message, help = refused(nodes, ports, outputs, {"one": 1.0}, tmp_path)
+    assert reason in message
+    assert remedy in help

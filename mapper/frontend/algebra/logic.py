@@ -1,6 +1,8 @@
 """Functions of spikes as gates, and the type that a form has in the graph."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Literal
 
 import numpy as np
@@ -28,7 +30,11 @@ _ONE = of_array(np.ones(()))
 
 
 def type_of(form: Form) -> Type:
-    """Return what carries a form: spikes, small integers or floats."""
+    """Return what carries a form: spikes, small integers or floats.
+
+    What is known while a model is walked: a row of comparisons that turns out to be one neuron is
+    floats here. Written values have the last word (``write/``).
+    """
     if (atom := form.alias) is not None:
         return atom.type
     if gates_of(form) is not None:
@@ -39,13 +45,20 @@ def type_of(form: Form) -> Type:
     return FLOAT
 
 
-def count_of(form: Form) -> list[Monomial] | None:
-    """Return the products of integer atoms, oldest first, whose plain sum a form is, or None."""
+def count_of(
+    form: Form, carrier: Callable[[Atom], Type] = attrgetter("type")
+) -> list[Monomial] | None:
+    """Return the products of integer atoms, oldest first, whose plain sum a form is, or None.
+
+    Args:
+        form: Any form.
+        carrier: The type of an atom.
+    """
     if not form.terms or form.is_constant or ONE in form.terms:
         return None
     if not all(np.all(c == 1) for c in form.terms.values()):
         return None
-    if not all(isinstance(atom.type, IntType) for atom in form.atoms()):
+    if not all(isinstance(carrier(atom), IntType) for atom in form.atoms()):
         return None
     return sorted(form.terms, key=age)
 

@@ -320,6 +320,8 @@ def _other_level(level: Form, membrane: Form, read: Input) -> str:
         return f"what it compares is a sum of states ({', '.join(foreign)}), not one membrane"
     if foreign:
         return f"its threshold depends on {foreign[0]!r} (adaptive or refractory)"
+    if any(isinstance(a, Counts) and read in a.level.atoms() for a in extra):
+        return "it rounds its membrane, and compares what its reset leaves of it as well"
     if any(isinstance(a, Counts) for a in (*extra, *membrane.atoms())):
         return "what it rounds is not its membrane potential"
     if any(isinstance(a, Fires) for a in extra):

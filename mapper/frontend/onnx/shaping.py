@@ -178,7 +178,9 @@ def _padded(node: Node, x: Form, sides: Sides) -> Form:
         raise node.unsupported(f"padding {sides} leaves nothing of {x.shape}")
     node.check_window(window, plane)
     before, loc = type_of(x), node.loc
-    type = before if not isinstance(before, IntType) else IntType.spanning(0, before.max)
+    type = before
+    if isinstance(before, IntType):
+        type = IntType.spanning(min(0, before.min), before.max)
 
     def write(values: tuple[Value, ...], result: Value, out: Writer) -> None:
         out.add(SumPool2d(loc=loc, x=values[0], window=window, result=result))

@@ -9,13 +9,14 @@ from mapper.frontend.algebra import forms
 from mapper.frontend.algebra.forms import Atom, Form, Shape
 from mapper.frontend.neurons.fit import Fitted, Pair
 from mapper.frontend.neurons.states import Dynamics
-from mapper.frontend.onnx.layers import Layer, PlainLayer
+from mapper.frontend.onnx.layers import Layer, PlainLayer, SynapseLayer
 from mapper.frontend.onnx.located import Located, readable
 from mapper.frontend.onnx.trace import Trace
 from mapper.frontend.write.names import unit_names, unused, with_weights_named
 from mapper.frontend.write.plan import Plan
 from mapper.frontend.write.writer import OpWriter
 from mapper.ir.core import FLOAT, Array, Graph, Scalar, State, Type, Value
+from mapper.ir.infer import settled, substitute
 from mapper.ir.levels import RoundedLevels
 from mapper.ir.network import Scale
 from mapper.ir.neurons import Neuron, Reset
@@ -153,10 +154,26 @@ class _Builder:
         own = len(self.out.ops)
         result = self._new(layer, layer.type, layer.shape, name.of_value("", layer.name))
         with_weights_named(layer, name).write(operands, result, self.out)
+        if not isinstance(layer, SynapseLayer):
+            result = self._settle(layer, own)
         if layer in self.readable:
             terms = layer.offset_terms if isinstance(layer, PlainLayer) else None
             self.located[result.name] = replace(self.readable[layer], offset_terms=terms)
         return own
+
+    def _settle(self, layer: Layer, own: int) -> Value:
+        """Give a layer's ops the types that follow from the values that they read.
+
+        Those that it has from the walk may be others: several comparisons were read as one neuron.
+        """
+        known: dict[str, Value] = {}
+        for index, op in enumerate(self.out.ops[own:], own):
+            op = settled(substitute(op, known), {})
+            self.out.ops[index] = op
+            known |= {value.name: value for value in op.results}
+        name = self.out.values[layer].name
+        self.out.values[layer] = known.get(name, self.out.values[layer])
+        return self.out.values[layer]
 
     def _write_neuron(self, neuron: Fitted) -> int:
         """Write a neuron, what it adds up first; return where it stands."""

@@ -7,9 +7,9 @@ import numpy as np
 from mapper.diagnostics import refuse
 from mapper.frontend.algebra import forms
 from mapper.frontend.algebra.forms import ONE, Atom, Clamp, Form, Monomial, Opaque, Shape
-from mapper.frontend.algebra.logic import Gate, Logic, age, count_of, gates_of, type_of
+from mapper.frontend.algebra.logic import Gate, Logic, age, count_of, gates_of
 from mapper.ir.builder import GraphBuilder
-from mapper.ir.core import FLOAT, SPIKE, Array, Const, Op, Scalar, Value
+from mapper.ir.core import FLOAT, INT64, SPIKE, Array, Const, Op, Scalar, Type, Value
 from mapper.ir.infer import settled
 from mapper.ir.network import Add, Merge, Reshape, Scale
 from mapper.ir.products import Multiply
@@ -73,13 +73,12 @@ class OpWriter(GraphBuilder):
             return self.shaped(self.values[atom], work, name, loc)
         if (logic := gates_of(form)) is not None:
             return self._gates(logic, work, name, loc)
-        if (count := count_of(form)) is not None:
+        if (count := count_of(form, self._type)) is not None:
             if len(count) == 1:
                 return self._product(count[0], work, name, loc)
             terms = tuple(self._product(m, work, f"{name}.term", loc) for m in count)
-            total = self.fresh(name, type_of(form), work)
-            self.add(Add(loc=loc, terms=terms, result=total))
-            return total
+            total = self.fresh(name, INT64, work)
+            return self.add(settled(Add(loc=loc, terms=terms, result=total), {}))
         return self._sum(form, work, name, loc)
 
     def shaped(self, value: Value, shape: Shape, name: str, loc: str) -> Value:
@@ -151,7 +150,10 @@ class OpWriter(GraphBuilder):
         return value
 
     def _is_spike(self, atom: Atom) -> bool:
-        return self.values[atom].type == SPIKE
+        return self._type(atom) == SPIKE
+
+    def _type(self, atom: Atom) -> Type:
+        return self.values[atom].type
 
     def _times(self, a: Value, b: Value, work: Shape, name: str, loc: str) -> Value:
         if a.type == b.type == SPIKE:
