@@ -34,6 +34,7 @@ from passes.integers.neuron_units import (
     excess_bits,
     fit_neuron,
     leak_differences,
+    lost_levels,
     neuron_problems,
 )
 from passes.shared.rewrite import number, pruned, simplest
@@ -63,7 +64,7 @@ class QuantizeNeurons(Pass):
         return _Rewriter(graph=graph, target=target).run()
 
     def warnings(self, graph: Graph, target: Target) -> tuple[str, ...]:
-        """Return which inputs are rounded, and which leaks that the model rounds differ."""
+        """Return which inputs are rounded, which rounded leaks differ, which levels are lost."""
         if not any(isinstance(op, Neuron) for op in graph.ops):
             return ()
         rewriter = _Rewriter(graph=graph, target=target)
@@ -84,7 +85,7 @@ class _Rewriter:
     refused: list[Diagnostic] = field(default_factory=list)
     """What does not fit; stand-ins are in its place, so that all of it is found."""
     told: list[str] = field(default_factory=list)
-    """What is rounded, and how leaks that the model rounds come out otherwise."""
+    """What is rounded, how leaks that the model rounds come out otherwise, and levels lost."""
 
     def run(self) -> Graph:
         graph = self.graph
@@ -187,7 +188,10 @@ class _Rewriter:
         units = STAND_IN if problems else fit_neuron(self.graph, op, x, self.target.neuron)
         self.told += [
             f"{op.loc or op.results[0].name}: {text}"
-            for text in leak_differences(self.graph, op, units)
+            for text in (
+                *leak_differences(self.graph, op, units),
+                *lost_levels(self.graph, op, units, self.target.neuron),
+            )
         ]
         held = IntType(self.target.neuron.membrane_bits, signed=True)
         values = (op.membrane, op.membrane_next, op.current, op.current_next)

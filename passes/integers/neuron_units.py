@@ -238,18 +238,42 @@ def _thresholds(graph: Graph, op: Neuron, step: Array, unit: NeuronUnit) -> tupl
     """
     if op.spike is None:
         return np.asarray(1.0), Levels()  # never looked at
-    one = number(graph, op.threshold) / step
     if op.levels.is_spike:
-        return _rounded(one, op.strict), Levels()
-    lowest, highest = -(1 << (unit.membrane_bits - 1)), (1 << (unit.membrane_bits - 1)) - 1
-    starts = op.levels.starts(op.strict)
-    table = np.stack([_rounded(one * start, past) + past for start, past in starts])
-    table = np.clip(table, lowest, highest + 1)
+        return _rounded(number(graph, op.threshold) / step, op.strict), Levels()
+    lowest, highest = _ends(unit)
+    table = np.clip(_level_starts(graph, op, step), lowest, highest + 1)
     each = table.reshape(len(table), -1)
     always, never = (each == lowest).all(axis=1), (each == highest + 1).all(axis=1)
     levels = Levels(low=op.levels.low + int(always.sum()), high=op.levels.high - int(never.sum()))
     left = table[~(always | never)]
     return (left[0] - op.strict, Levels()) if levels.is_spike else (left, levels)
+
+
+def _ends(unit: NeuronUnit) -> tuple[int, int]:
+    """Return the lowest and the highest membrane."""
+    return -(1 << (unit.membrane_bits - 1)), (1 << (unit.membrane_bits - 1)) - 1
+
+
+def _level_starts(graph: Graph, op: Neuron, step: Array) -> Array:
+    """Return the membrane at which each level above the lowest begins, however far away."""
+    one = number(graph, op.threshold) / step
+    starts = op.levels.starts(op.strict)
+    return np.stack([_rounded(one * start, past) + past for start, past in starts])
+
+
+def lost_levels(graph: Graph, op: Neuron, units: NeuronUnits, unit: NeuronUnit) -> Iterator[str]:
+    """Yield that membranes are too narrow for some levels of a neuron, where they are."""
+    if op.spike is None or op.levels.is_spike:
+        return
+    starts, (lowest, highest) = _level_starts(graph, op, units.unit), _ends(unit)
+    if ((starts > lowest) & (starts <= highest)).all():
+        return
+    had, has = op.levels, units.levels
+    yield (
+        f"levels {had.low}..{had.high} begin at membranes of {starts.min():.0f} to "
+        f"{starts.max():.0f} steps, the target holds {lowest}..{highest}: levels beyond "
+        f"{has.low}..{has.high} are never given"
+    )
 
 
 def _rounded(steps: Array, past: bool) -> Array:

@@ -55,17 +55,28 @@ def test_layers_read_codes_of_neurons_on_every_engine(name):
         assert (spikes_of_all == expected).all()
 
 
-def quantised(target="ideal-128", **options):
-    """Return the integer neuron of ``x -> weight 1 -> neuron`` and its graph."""
+def before_quantising(target, options):
+    """Return ``x -> weight 1 -> neuron`` as the pass finds it, the target, and the passes."""
     net = NetworkBuilder()
     y = net.linear(net.entry(1), np.array([[1.0]], np.float32))
     trained = net.graph(net.neurons(y, reset=Reset(kind="none"), **options))
-    facts = load_target(target)
-    passes = make_passes()
-    upto = [p.name for p in passes].index("quantize-neurons") + 1
-    graph, _ = run_passes(trained, facts, passes[:upto])
+    facts, passes = load_target(target), make_passes()
+    place = [p.name for p in passes].index("quantize-neurons")
+    graph, _ = run_passes(trained, facts, passes[:place])
+    return graph, facts, passes[place]
+
+
+def quantised(target="ideal-128", **options):
+    """Return its integer neuron, and the thresholds."""
+    graph, facts, quantize = before_quantising(target, options)
+    graph = quantize.run(graph, facts)
     (op,) = (op for op in graph.ops if isinstance(op, IntegerNeuron))
     return op, param(graph.constants, op.threshold, op.membrane.type)
+
+
+def warned(target, **options):
+    graph, facts, quantize = before_quantising(target, options)
+    return quantize.warnings(graph, facts)
 
 
 def test_every_level_becomes_a_threshold_with_its_tie():
@@ -88,9 +99,15 @@ def test_ternary_thresholds_keep_their_ties():
     assert (thresholds.tolist(), op.strict) == ([-one, one + 1], False)
 
 
-def test_levels_that_no_membrane_reaches_are_left_out():
-    op, thresholds = quantised("adcless-64", levels=RoundedLevels(high=255), threshold=100.0)
+def test_levels_that_no_membrane_reaches_are_left_out_and_a_warning_says_so():
+    options = {"levels": RoundedLevels(high=255), "threshold": 100.0}
+    op, thresholds = quantised("adcless-64", **options)
     assert isinstance(op.membrane.type, IntType)
     assert op.levels.high == len(thresholds) < 255
     assert op.spike.type == op.levels.type
     assert thresholds[-1] <= op.membrane.type.max < thresholds[-1] + thresholds[0]
+    (told,) = warned("adcless-64", **options)
+    assert f"levels 0..255 begin at membranes of {thresholds[0]} to {255 * thresholds[0]} " in told
+    assert f"holds {op.membrane.type.min}..{op.membrane.type.max}: " in told
+    assert f"levels beyond 0..{op.levels.high} are never given" in told
+    assert not any("levels" in told for told in warned("adcless-64", levels=NEAREST))
