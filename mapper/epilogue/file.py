@@ -35,6 +35,8 @@ MOST_HELD = 1 << 27
 """Elements of all tensors of one run together."""
 MOST_WORK = 1 << 33
 """Operations of one run."""
+MOST_WORK_IN_ALL = 1 << 42
+"""Operations of all time steps and samples of a recording: an hour."""
 TIME = "T"
 """What the size of a time axis is called that is left open."""
 
@@ -130,6 +132,17 @@ def sized(model: ModelProto, steps: int) -> Mapping[str, Facts]:
     found |= {port.name: facts for port in ports if (facts := _facts(port)) is not None}
     _check_sizes(model, found)
     return found
+
+
+def work_of(model: ModelProto, found: Mapping[str, Facts]) -> int:
+    """Return how many operations a run is, from what ``sized`` returns."""
+    return sum(_work(node, found) for node in model.graph.node)
+
+
+def _work(node: NodeProto, found: Mapping[str, Facts]) -> int:
+    gives = [found[name].shape for name in node.output if name]
+    reads = [found[name].shape for name in node.input if name]
+    return OPERATORS[node.op_type](node, reads, gives)
 
 
 def _bytes(graph: GraphProto, opset: int) -> bytes:
@@ -237,10 +250,8 @@ def _check_sizes(model: ModelProto, found: Mapping[str, Facts]) -> None:
         whole = node.op_type == "Div" and found[node.output[0]].kind not in FLOATS
         if whole and node.input[1] not in above:  # the least integer by -1 is none either
             raise EpilogueError("Div: integers are divided by others than constants above 0")
-        gives = [found[name].shape for name in node.output if name]
-        reads = [found[name].shape for name in node.input if name]
-        held += sum(map(prod, gives))
-        work += OPERATORS[node.op_type](node, reads, gives)
+        held += sum(prod(found[name].shape) for name in node.output if name)
+        work += _work(node, found)
     if held > MOST_HELD or work > MOST_WORK:
         raise EpilogueError(
             f"one run holds {held} elements in {work} operations, at most {MOST_HELD} and "

@@ -11,7 +11,14 @@ import numpy as np
 from onnx import ModelProto
 
 from mapper.diagnostics import refuse
-from mapper.epilogue.file import EpilogueError, Facts, parsed, sized
+from mapper.epilogue.file import (
+    MOST_WORK_IN_ALL,
+    EpilogueError,
+    Facts,
+    parsed,
+    sized,
+    work_of,
+)
 from mapper.epilogue.operators import FLOATS, Shape
 from mapper.ir.core import FLOAT, Array, Type
 from mapper.ir.values import INT64
@@ -250,7 +257,8 @@ class Epilogue:
 
         Raises:
             MappingError: ``input-shape`` for a number of time steps that it does not take,
-                ``bad-epilogue`` where ONNX Runtime refuses it.
+                ``bad-epilogue`` where ONNX Runtime refuses it or gives other shapes, or where so
+                many samples and steps take too long.
         """
         steps, samples = next(iter(reals.values())).shape[:2]
         if self.steps not in (0, steps):
@@ -261,11 +269,24 @@ class Epilogue:
                 help=f"give recordings of {self.steps} time steps, as the model's file has them",
             )
         run = self._runner(steps)
+        self._check_work(steps, samples)
         columns = [
             self._column(run, {n: a[:, b] for n, a in reals.items()}) for b in range(samples)
         ]
         found = {a.name: np.stack([c[a.name] for c in columns], axis=1) for a in self.answers}
         return {answer.name: answer.over(found[answer.name]) for answer in self.answers}
+
+    def _check_work(self, steps: int, samples: int) -> None:
+        runs = samples if self.whole else samples * steps
+        work = runs * work_of(self.model, sized(self.model, steps) if self.whole else self._facts)
+        if work > MOST_WORK_IN_ALL:
+            told = f"{samples} samples of {steps} time steps take {work} operations on the host"
+            raise refuse(
+                "bad-epilogue",
+                f"{told}, at most {MOST_WORK_IN_ALL} are computed",
+                loc=FILE,
+                help="give fewer samples at once",
+            )
 
     def _column(self, run: _Run, arrays: Mapping[str, Array]) -> dict[str, Array]:
         """Return what one sample ``[T, *shape]`` gives, by name."""
@@ -291,8 +312,9 @@ class Epilogue:
         runners = self.__dict__.setdefault("_runners", {})
         if key not in runners:
             try:
-                sized(self.model, steps)
-                runners[key] = _session(self.content)
+                facts = sized(self.model, steps)
+                shapes = {answer.name: facts[answer.name].shape for answer in self.answers}
+                runners[key] = _session(self.content, shapes)
             except EpilogueError as error:
                 raise refuse("bad-epilogue", str(error), loc=FILE) from error
         return runners[key]  # type: ignore[no-any-return]
@@ -319,7 +341,8 @@ def host_of(epilogue: Epilogue) -> OnHost:
     )
 
 
-def _session(content: bytes) -> _Run:
+def _session(content: bytes, shapes: Mapping[str, Shape]) -> _Run:
+    """Return what runs an epilogue whose outputs have such shapes, by name in their order."""
     try:
         session = session_of(content)
     except Exception as error:  # it raises classes of its own that have no common base
@@ -327,9 +350,15 @@ def _session(content: bytes) -> _Run:
 
     def guarded(fed: dict[str, Array]) -> list[Array]:
         try:
-            return session.run(None, fed)  # type: ignore[no-any-return]
+            found: list[Array] = session.run(None, fed)
         except Exception as error:  # it raises classes of its own that have no common base
             raise _refused(error) from error
+        for array, (name, shape) in zip(found, shapes.items(), strict=True):
+            if array.shape != shape:
+                given, said = list(array.shape), list(shape)
+                told = f"ONNX Runtime gives output {name!r} as {given}, by its file it is {said}"
+                raise refuse("bad-epilogue", told, loc=FILE)
+        return found
 
     return guarded
 

@@ -295,6 +295,43 @@ def test_what_onnx_runtime_refuses_is_told_with_its_reason(build, tmp_path):
     assert caught.value.diagnostics[0].code == "bad-epilogue"
 
 
+def test_outputs_of_other_shapes_than_the_file_says_are_refused(build, tmp_path):
+    """A last window that begins behind the end: ONNX Runtime leaves it out, ONNX does not."""
+    late = [
+        node("Reshape", "x row", "r"),
+        node("AveragePool", "r", "y", kernel_shape=[2], strides=[3], ceil_mode=1),
+    ]
+    content = of_nodes(late, [("row", np.array([1, 1, 4]))])
+    short = of_nodes(
+        [
+            node("Slice", "x from to axes", "three"),
+            node("Reshape", "three row", "r"),
+            node("AveragePool", "r", "y", kernel_shape=[2], strides=[3], ceil_mode=1),
+        ],
+        [
+            ("from", np.array([0])),
+            ("to", np.array([3])),
+            ("axes", np.array([1])),
+            ("row", np.array([1, 1, 3])),
+        ],
+    )
+    mapper.load(forged(build, tmp_path / "a", {"sha256": digest_of(content)}, content)).run(
+        recording()
+    )
+    made = forged(build, tmp_path / "b", {"sha256": digest_of(short)}, short)
+    with pytest.raises(MappingError, match=r"gives output 'y' as \[1, 1, 1\], by its file it is"):
+        mapper.load(made).run(recording())
+
+
+def test_work_is_counted_of_all_steps_and_samples(build, monkeypatch):
+    """A softmax of 4 numbers reads and gives 8, the one before it as many: 16 a step."""
+    held = mapper.load(build.folder)
+    monkeypatch.setattr("mapper.epilogue.model.MOST_WORK_IN_ALL", 7 * 3 * 16)
+    held.run(recording(steps=7, samples=3))
+    with pytest.raises(MappingError, match="take 352 operations on the host, at most 336"):
+        held.run(recording(steps=11, samples=2))
+
+
 def test_constants_of_every_type_come_back(tmp_path):
     stored = [("one", np.ones(4)), ("two", np.array([1, 2], np.int32)), ("on", np.array(True))]
     held = parsed(of_nodes(GOOD, stored)).graph.initializer
