@@ -288,6 +288,12 @@ def test_limits_beyond_what_a_neuron_gives_are_refused_with_both_numbers(nodes, 
         import_model(saved(proto, tmp_path))
 
 
+def test_levels_of_one_sign_below_0_are_refused(tmp_path):
+    nodes = [node("Clip", "u minus zero", "c"), node("Round", "c", "s")]
+    with pytest.raises(MappingError, match="it gives -1 to 0 spikes a step, and none above 0"):
+        import_model(saved(stateless(*nodes), tmp_path))
+
+
 def test_a_limit_of_255_is_held(tmp_path):
     proto = stateless(*LIMITS["round, then clip"], D=np.float32(255))
     imported = import_model(saved(proto, tmp_path))
@@ -315,13 +321,15 @@ SIGNED_READERS = {
 }
 
 
-@pytest.mark.parametrize("levels", ["ternary", "clip of both signs, then round"])
+@pytest.mark.parametrize("levels", ["ternary", "bounded on both sides", "no limit"])
 @pytest.mark.parametrize(("reader", "count"), SIGNED_READERS.values(), ids=SIGNED_READERS)
 def test_layers_carry_levels_of_both_signs(reader, count, levels, tmp_path):
     """Comparisons that are one neuron together have its type, whatever layer reads them."""
     nodes = [node("Clip", "u minus one", "c"), node("Round", "c", "s")]
     if levels == "ternary":
         nodes = FAMILIES[levels][1]
+    elif levels == "no limit":
+        nodes = [node("Round", "u", "s")]
     rng = np.random.default_rng(2)
     stored = {
         "w": rng.integers(-4, 12, (1, 1, 3, 3)).astype(np.float32) / 4,
@@ -343,7 +351,7 @@ def test_layers_carry_levels_of_both_signs(reader, count, levels, tmp_path):
     )
     imported = assert_equal_to_reference(saved(proto, tmp_path), steps=4)
     (neuron,) = (op for op in imported.graph.ops if isinstance(op, Neuron))
-    assert neuron.levels.type == RoundedLevels(low=-1).type
+    assert neuron.levels.low == (-127 if levels == "no limit" else -1)
 
 
 REFUSED = {

@@ -295,7 +295,7 @@ _LIMIT_HELP = f"bound what is rounded, such as Clip(u, 0, D) with D of 1 to {MOS
 
 def _not_held(count: Counts) -> str:
     """Say why no neuron has the levels of a count."""
-    low, high = (f"{end:.0f}" for end in count.wanted)
+    low, high = (f"{end + 0.0:.0f}" for end in count.wanted)  # no -0
     if count.wanted[1] <= 0:
         return f"it gives {low} to {high} spikes a step, and none above 0"
     return (

@@ -139,7 +139,7 @@ def joined(node: Node) -> Form:
 def _write_join(loc: str, axis: int, values: tuple[Value, ...], result: Value, out: Writer) -> None:
     parts = []
     for value in values:
-        if value.type != result.type:
+        if result.type == FLOAT != value.type:
             real = out.fresh(f"{value.name}.real", FLOAT, value.shape)
             out.add(Scale(loc=loc, x=value, result=real))
             value = real
