@@ -225,8 +225,8 @@ def test_builds_that_are_there_are_compared_by_the_command(compared, tmp_path):
 
 def test_dies_that_are_measured_by_different_things_do_not_stand_side_by_side():
     work = [
-        SimpleNamespace(labels=None, graph=SimpleNamespace(outputs=(SimpleNamespace(shape=s),)))
-        for s in ((3,), (2, 4, 4), (5,))
+        SimpleNamespace(labels=None, deciding=SimpleNamespace(names_classes=classes))
+        for classes in (True, False, True)
     ]
     found = [SimpleNamespace(title=name) for name in "abc"]
     _check_alike(found[::2], work[::2])
