@@ -351,7 +351,7 @@ def test_mvsec_numbers_of_a_type_that_numpy_has_not_are_refused(tmp_path, h5py):
 @pytest.mark.parametrize("error", [MemoryError, ValueError, OSError])
 def test_what_h5py_raises_is_of_the_file_that_is_read(error, tmp_path, h5py, monkeypatch):
     class Broken:
-        shape, dtype = (9, 4), np.dtype("f8")
+        shape, dtype, chunks = (9, 4), np.dtype("f8"), None
 
         def __getitem__(self, _):
             raise error("a reason")
