@@ -101,7 +101,8 @@ def test_a_small_network_by_hand(tmp_path):
 def test_every_form_of_neurons_is_the_same_to_the_bit(tmp_path, campaign):
     rng = np.random.default_rng(0)
     x = rng.choice([0.0, 0.5, 0.7, -0.3], (12, 2, 6)).astype(np.float32)
-    for name in campaign(neuron_names(), 20):
+    trained = [name for name in neuron_names() if knows(named_neuron(name))]
+    for name in campaign(trained, 20):
         for per_neuron in (False, True):
             graph = one_neuron(named_neuron(name), per_neuron)
             model = from_onnx(written(graph, tmp_path))
@@ -111,10 +112,30 @@ def test_every_form_of_neurons_is_the_same_to_the_bit(tmp_path, campaign):
             assert (answers(from_onnx(tmp_path / "again.onnx"), x) == wanted).all(), name
 
 
+UNKNOWN = r"leak is rounded|training knows one spike"
+
+
+def knows(kind: Neuron) -> bool:
+    """Say whether training has gradients for a form of neurons."""
+    return kind.levels.is_spike and not kind.leak_rounding.unit
+
+
+def test_forms_of_neurons_that_training_does_not_know_are_refused(tmp_path):
+    unknown = [name for name in neuron_names() if not knows(named_neuron(name))]
+    assert len(unknown) == 17
+    for name in unknown:
+        with pytest.raises(MappingError, match=UNKNOWN):
+            from_onnx(written(one_neuron(named_neuron(name), per_neuron=False), tmp_path))
+
+
 @settings(max_examples=examples(60), deadline=None, derandomize=True)  # no membrane on an edge
 @given(float_networks(), st.integers(0, 99))
 def test_random_networks_are_the_same(tmp_path_factory, graph, seed):
     path = written(graph, tmp_path_factory.mktemp("random"))
+    if not all(knows(op) for op in graph.ops if isinstance(op, Neuron)):
+        with pytest.raises(MappingError, match=UNKNOWN):
+            from_onnx(path)
+        return
     (x,) = spikes_for(graph, seed=seed).values()
     assert_equal(answers(from_onnx(path), x), defined(graph, x))
 
@@ -136,6 +157,23 @@ def test_a_random_model_goes_to_a_file_and_back(tmp_path, seed):
     assert (
         answers(from_onnx(tmp_path / "again.onnx"), x.numpy()) == answers(again, x.numpy())
     ).all()
+
+
+def test_modules_may_be_called_as_the_ports_are(tmp_path):
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.x, self.y = nn.Linear(2, 3), LIF()
+
+        def forward(self, data):
+            return self.y(self.x(data))
+
+    torch.manual_seed(0)
+    model, x = Net(), torch.ones(3, 1, 2)
+    export_onnx(model, tmp_path / "m.onnx", x)
+    graph = import_model(tmp_path / "m.onnx").graph
+    assert ([v.name for v in graph.inputs], [v.name for v in graph.outputs]) == (["x"], ["y"])
+    assert (answers(from_onnx(tmp_path / "m.onnx"), x.numpy()) == answers(model, x.numpy())).all()
 
 
 def test_branches_gates_and_currents(tmp_path):
@@ -533,7 +571,14 @@ REFUSED = {
     "models/snntorch_rleaky_step_legacy": "feeds back",
     "models/spyx_conv_step": "padding at top, left, bottom and right is (0, 0, 1, 1)",
     "models2/ann_sj2_channel_thresholds_image_dynamo": "starts at 0.5",
+    "models2/int_ilif_sj2_conv_step_dynamo": "training knows one spike",
+    "models2/int_ternary_sj2_step_dynamo": "training knows one spike",
+    "models2/q_loihi_trunc_lif_step_dynamo": "leak is rounded",
+    "models2/real_firenet_weights_step_legacy": "feeds back",
+    "models2/real_lava_oxford_layer_step_legacy": "leak is rounded",
+    "models2/real_lava_pilotnet_conv_step_legacy": "leak is rounded",
     "models2/rec_delay_axon_gather_step_dynamo": "feeds back",
+    "models2/rec_firenet_step_legacy": "feeds back",
 }
 
 

@@ -46,6 +46,8 @@ from mapper.training.nets.modules import (
     place_of,
     shapes_of,
     traced,
+    used_directly,
+    value_of,
     words_for,
 )
 from mapper.training.nets.neurons import LIF
@@ -85,7 +87,7 @@ def judged(
         if node.op == "placeholder":
             types[node.name] = input
         elif node.op == "get_attr":
-            problems.append(_used_directly(node))
+            problems.append(used_directly(node))
         elif node.op != "output" and not is_about_shapes(node):
             types[node.name] = None
             try:
@@ -96,12 +98,6 @@ def judged(
             except MappingError as error:
                 problems += [_at(d, node) for d in error.diagnostics]
     return types, problems
-
-
-def _used_directly(node: fx.Node) -> Diagnostic:
-    message = f"a forward uses the parameter or buffer {str(node.target)!r} itself"
-    help = "only modules have counterparts on the hardware"
-    return Diagnostic(code="unsupported-op", message=message, loc=str(node.target), help=help)
 
 
 def _at(problem: Diagnostic, node: fx.Node) -> Diagnostic:
@@ -171,9 +167,9 @@ class _Writer:
         return self._put(Add(terms=tuple(operands), result=result, loc=node.name))
 
     def multiply(self, called: Any, operands: list[Value], node: fx.Node) -> Value:
-        (a, b), result = operands, self._result(node, self._type(node))
+        result = self._result(node, self._type(node))
         self._check_shapes(operands, result, node)
-        return self._put(Multiply(a=a, b=b, result=result, loc=node.name))
+        return self._put(Multiply(a=operands[0], b=operands[1], result=result, loc=node.name))
 
     def matmul(self, called: Any, operands: list[Value], node: fx.Node) -> Value:
         (a, b), result = operands, self._result(node, self._type(node))
@@ -185,13 +181,15 @@ class _Writer:
 
     def gate(self, module: Gate, operands: list[Value], node: fx.Node) -> Value:
         self._check_shapes(operands, self._result(node, SPIKE), node)
-        return self.net.merge(module.kind, *operands, name=node.name, loc=node.name)
+        return self.net.merge(module.kind, *operands, name=value_of(node), loc=node.name)
 
     def same(self, called: Any, operands: list[Value], node: fx.Node) -> Value:
         return operands[0]
 
     def flatten(self, called: Any, operands: list[Value], node: fx.Node) -> Value:
-        return self.net.reshape(operands[0], self.shapes[node.name], name=node.name, loc=node.name)
+        return self.net.reshape(
+            operands[0], self.shapes[node.name], name=value_of(node), loc=node.name
+        )
 
     def rearranged(self, module: Rearranged, operands: list[Value], node: fx.Node) -> Value:
         (x,), result = operands, self._result(node, self._type(node))
@@ -212,15 +210,15 @@ class _Writer:
     def pool(
         self, module: nn.MaxPool2d | nn.AvgPool2d, operands: list[Value], node: fx.Node
     ) -> Value:
-        (x,) = operands
+        x, told = operands[0], {"name": value_of(node), "loc": str(node.target)}
         kernel, stride = pair(module.kernel_size), pair(module.stride or module.kernel_size)
         down, across = pair(module.padding)
         window = Window(kernel=kernel, stride=stride, padding=(down, across, down, across))
         if isinstance(module, nn.MaxPool2d):
-            return self.net.max_pool2d(x, window, name=node.name, loc=str(node.target))
+            return self.net.max_pool2d(x, window, **told)
         if rules.sums_windows(module):
-            return self.net.sum_pool2d(x, window, name=node.name, loc=str(node.target))
-        return self.net.avg_pool2d(x, window, name=node.name, loc=str(node.target))
+            return self.net.sum_pool2d(x, window, **told)
+        return self.net.avg_pool2d(x, window, **told)
 
     def norm(
         self, module: nn.BatchNorm2d | nn.BatchNorm1d, operands: list[Value], node: fx.Node
@@ -317,7 +315,7 @@ class _Writer:
         return type
 
     def _result(self, node: fx.Node, type: Type) -> Value:
-        return Value(node.name, type, self.shapes[node.name])
+        return Value(value_of(node), type, self.shapes[node.name])
 
     def _constant(self, name: str, tensor: Tensor) -> Const:
         self.net.constants[name] = np.ascontiguousarray(tensor.detach().cpu().numpy())

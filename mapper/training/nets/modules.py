@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from mapper.diagnostics import MappingError
+from mapper.diagnostics import Diagnostic, MappingError
 from mapper.ir.network import MergeKind
 from mapper.training.nets.geometry import Weighted, cannot_take, inputs_of
 from mapper.training.nets.imported import FrozenNorm, Rearranged
@@ -147,6 +147,18 @@ def place_of(node: fx.Node) -> str:
         return str(node.target)
     around = list(node.meta.get("nn_module_stack", {}).values())
     return str(around[-1][0]) if around else ""
+
+
+def used_directly(node: fx.Node) -> Diagnostic:
+    """Return the refusal of a node that reads a parameter or buffer of the model."""
+    message = f"a forward uses the parameter or buffer {str(node.target)!r} itself"
+    help = "only modules have counterparts on the hardware"
+    return Diagnostic(code="unsupported-op", message=message, loc=str(node.target), help=help)
+
+
+def value_of(node: fx.Node) -> str:
+    """Return what a node's result is called in a graph, whose ports are ``x`` and ``y``."""
+    return f"{node.name}.value" if node.name in ("x", "y") else str(node.name)
 
 
 def words_for(node: fx.Node) -> str:
