@@ -55,9 +55,10 @@ class _Die:
         if kind == "none":
             return placed
         own = int(self.rng.choice([1, copies]))
-        slices, wordlines, outputs = op.partial_sum.shape[2], op.rows[-1].stop, op.outputs
+        slices, outputs = op.partial_sum.shape[2], op.outputs
+        wordlines = op.packed * op.rows[-1].stop
         name = f"{op.partial_sum.name}.cells"
-        self.constants[name] = self._cells(kind, (own, slices, wordlines, outputs))
+        self.constants[name] = self._cells(kind, (own, slices, wordlines, outputs)) * op.there
         return replace(placed, cells=Const(name), fraction=FRACTION)
 
     def _cells(self, kind: str, shape: tuple[int, ...]) -> Array:

@@ -18,6 +18,7 @@ from mapper.ir.core import Array, Const, Graph, IntType, Op, Span
 from mapper.ir.crossbar import CountActive, CrossbarMvm, Placement, driven_wordlines
 from mapper.ir.evaluate import evaluate
 from mapper.ir.neurons import IntegerNeuron
+from mapper.ir.products import MatMul
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import Synapse
 from passes import MergeSums
@@ -84,6 +85,7 @@ def test_formulas_count_what_happens(case: Case):
         if isinstance(op, AdcRead) and op.kind == "adder-tree"
     }
     pairs = list(zip(layers, counted, activity.events, strict=True))
+    moved: Counter = Counter()
     for op, layer, events in pairs:
         assert isinstance(op, CrossbarMvm)
         found = Counter()
@@ -116,11 +118,23 @@ def test_formulas_count_what_happens(case: Case):
             found["gated_conversions"],
             crossed=found["crossed"],
         )
-        runs = activity.steps * activity.samples
-        assert layer.work.buffer_read_bits * runs == found["buffer_read_bits"]
-        assert layer.work.fresh_bits * runs == found["input_bits"]
-        assert layer.work.buffer_write_bits * runs == found["input_bits"]
-    _check_neurons(graph, counted, values, activity.steps * activity.samples)
+        moved += found
+    runs = activity.steps * activity.samples
+    products = [op for op in graph.ops if isinstance(op, MatMul)]
+    read, written = (sum(bits) * runs for bits in zip((0, 0), *map(traffic, products), strict=True))
+    work = [layer.work for layer in counted]
+    assert sum(w.buffer_read_bits for w in work) * runs == moved["buffer_read_bits"] + read
+    assert sum(w.fresh_bits for w in work) * runs == moved["input_bits"] + read
+    assert sum(w.buffer_write_bits for w in work) * runs == moved["input_bits"] + written
+    _check_neurons(graph, counted, values, runs)
+
+
+def traffic(op: MatMul) -> tuple[int, int]:
+    """Return bits of the right factor that are read, once a row of the left one, and written."""
+    assert isinstance(op.b.type, IntType)
+    matrix, rows = prod(op.b.shape[-2:]) * op.b.type.bits, op.a.shape[-2]
+    matrices = prod(op.b.shape[:-2])
+    return matrices * rows * matrix, matrices * matrix
 
 
 def _check_neurons(graph: Graph, counted, values: dict[str, Array], runs: int) -> None:

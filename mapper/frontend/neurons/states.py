@@ -13,7 +13,7 @@ import numpy as np
 
 from mapper.diagnostics import MappingError, refuse
 from mapper.frontend.algebra import forms
-from mapper.frontend.algebra.forms import Atom, Clamp, Counts, Fires, Form, Input, Monomial
+from mapper.frontend.algebra.forms import Atom, Clamp, Counts, Fires, Form, Input, Monomial, Opaque
 from mapper.frontend.neurons.echoes import Echo, candidates, same_name
 from mapper.frontend.neurons.fit import Fitted, Pair, fit
 from mapper.frontend.neurons.resets import UnfitError
@@ -24,6 +24,7 @@ from mapper.frontend.onnx.refusals import STATE_HELP, lost_state
 from mapper.frontend.onnx.trace import Trace
 
 MAX_ATTEMPTS = 64
+NEURON_HELP = "neurons may leak, add, fire at a threshold and reset (docs/frontend.md)"
 
 Candidates = Mapping[str, list[str]]
 """Inputs that may be the state of each output."""
@@ -156,8 +157,7 @@ def _solve(
         "unsupported-neuron",
         f"the neuron with state {names} cannot be mapped: {first}",
         loc=first.loc or trace.path.name,
-        help=first.help
-        or "neurons may leak, add, fire at a threshold and reset (docs/frontend.md)",
+        help=first.help or NEURON_HELP,
     )
 
 
@@ -308,6 +308,14 @@ def missing_state(event: Fires, trace: Trace) -> MappingError:
             loc=rounded[0].loc,
             help="quantise the layers of weights only, and leave the neurons in floats",
         )
+    if (unread := _next_value(event, trace)) is not None:
+        name, atom = unread
+        return refuse(
+            "unsupported-neuron",
+            f"the neuron with state {name!r} cannot be mapped: {atom.in_neuron or atom.reason}",
+            loc=atom.loc,
+            help=atom.instead or NEURON_HELP,
+        )
     inside = any(
         isinstance(tensor, Constant)
         and tensor.shape == event.level.shape
@@ -323,6 +331,19 @@ def missing_state(event: Fires, trace: Trace) -> MappingError:
         loc=event.loc,
         help=STATE_HELP,
     )
+
+
+def _next_value(event: Fires, trace: Trace) -> tuple[str, Opaque] | None:
+    """Return an input that is compared and is a state by its name, and what makes its next value.
+
+    None where no output is called like it, or ops of ours compute that.
+    """
+    held = [atom.name for atom in event.level.atoms() if isinstance(atom, Input)]
+    for name, output in ((n, o) for n in held for o in trace.outputs if same_name(n, o)):
+        found = [a for a in forms.depends_on(trace.form(output)) if isinstance(a, Opaque)]
+        if found:
+            return name, min(found, key=lambda atom: (not atom.telling, atom.order))
+    return None
 
 
 def _reads_input(layer: Layer) -> bool:
