@@ -78,7 +78,7 @@ class _Die:
         """Return random integers for a grid, each axis whole or of length 1."""
         grid = op.partial_sum.shape[1:4]
         shape = tuple(int(self.rng.choice([1, full])) for full in grid)
-        leading = (copies,) if copies > 1 or self.rng.random() < 0.5 else ()
+        leading = (copies,) if copies > 1 else ()
         return self.rng.integers(-spread, spread + 1, (*leading, *shape))
 
     def _scale(self, mvm: CrossbarMvm) -> int:
