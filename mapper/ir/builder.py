@@ -34,6 +34,7 @@ from mapper.ir.core import (
     Type,
     Value,
 )
+from mapper.ir.frozen import exactly
 from mapper.ir.infer import settled
 from mapper.ir.levels import ONE_TRAINED_SPIKE
 from mapper.ir.network import (
@@ -131,7 +132,7 @@ class GraphBuilder:
         for k in count():
             tried = f"{name}.{k}" if k else name
             stored = self.constants.setdefault(tried, array)
-            if stored is array or _same(stored, array):
+            if stored is array or exactly(stored, array):
                 return Const(tried)
         raise AssertionError  # count() does not end
 
@@ -397,7 +398,3 @@ def _common(values: Sequence[Value]) -> Type:
 def _joined(parts: Sequence[Value]) -> Type:
     kinds = {part.type for part in parts}
     return kinds.pop() if len(kinds) == 1 else _common(parts)
-
-
-def _same(a: Array, b: Array) -> bool:
-    return a is b or (a.dtype == b.dtype and np.array_equal(a, b))

@@ -18,6 +18,7 @@ from math import prod
 
 import numpy as np
 
+from mapper.frontend.algebra.coefficients import compress, view
 from mapper.ir.core import FLOAT, SPIKE, Array, IntType, Type
 
 Shape = tuple[int, ...]
@@ -173,29 +174,9 @@ def _form(shape: Shape, terms: Mapping[Monomial, Array]) -> Form:
     return Form(shape, kept)
 
 
-def compress(array: Array) -> Array:
-    """Make every axis along which nothing changes 1 wide; one number becomes a scalar."""
-    if array.ndim == 0:
-        return array
-    if array.size == 0 or np.all(array == array.flat[0]):
-        return array.reshape(-1)[:1].reshape(()) if array.size else array
-    for axis in range(array.ndim):
-        first = array.take([0], axis)
-        if np.array_equal(np.broadcast_to(first, array.shape), array):
-            array = first
-    return array
-
-
 def reshape(form: Form, shape: Shape) -> Form:
     """Return the same elements in the same order under another shape."""
     return Form(shape, {m: view(c, form.shape, shape) for m, c in form.terms.items()})
-
-
-def view(coefficient: Array, old: Shape, new: Shape) -> Array:
-    """Reshape a coefficient that broadcasts to ``old`` into one that broadcasts to ``new``."""
-    if coefficient.size == 1:
-        return coefficient.reshape(())
-    return compress(np.broadcast_to(coefficient, old).reshape(new))
 
 
 def joint_shape(*forms: Form) -> Shape:

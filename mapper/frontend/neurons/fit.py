@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mapper.frontend.algebra import forms
+from mapper.frontend.algebra.coefficients import compress
 from mapper.frontend.algebra.forms import (
     ONE,
     Atom,
@@ -269,7 +270,7 @@ def _drive(rest: Form, membrane: Pair, current: Pair | None) -> tuple[Form, Gain
     gain = _ratio(into_v, drive)
     return drive, Gains(
         gain=gain,
-        bias=forms.compress(np.asarray(rest.constant - gain * drive.constant)),
+        bias=compress(np.asarray(rest.constant - gain * drive.constant)),
         current_leak=current.form.coefficient(current.read),
         current_input=factor if into_i.terms else zero,
         current_gain=rest.coefficient(current.read),
@@ -307,7 +308,7 @@ def _ratio(form: Form, drive: Form) -> Array:
     other = drive.terms.get(monomial)
     if other is None or np.any(other == 0):
         raise UnfitError("its membrane and its current are driven by different inputs")
-    gain = forms.compress(np.asarray(form.terms[monomial] / other))
+    gain = compress(np.asarray(form.terms[monomial] / other))
     left = forms.subtract(form, forms.scale(drive, gain))
     if not is_constant(left, form):
         raise UnfitError("its membrane and its current are driven by different inputs")

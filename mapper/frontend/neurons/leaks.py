@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mapper.frontend.algebra import forms
+from mapper.frontend.algebra.coefficients import compress
 from mapper.frontend.algebra.forms import ONE, Atom, Counts, Form, Input, Shape
 from mapper.frontend.neurons.resets import UnfitError
 from mapper.frontend.onnx.counting import Floored
@@ -79,7 +80,7 @@ def read_rounding(
         own = [atom for atom in own if atom not in whole]
     (atom, *more) = own
     rounded = shares[atom]
-    beside, factor = (forms.compress(update.coefficient(a)) for a in (read, atom))
+    beside, factor = (compress(update.coefficient(a)) for a in (read, atom))
     plain = unrounded(update, read, shares)
     kept, taken = bool(np.all(beside == 0)), bool(np.all(beside == 1))
     positive = factor > 0 if kept else factor < 0

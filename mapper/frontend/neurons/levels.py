@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mapper.frontend.algebra import forms
+from mapper.frontend.algebra.coefficients import compress
 from mapper.frontend.algebra.forms import ONE, Atom, Counts, Fires, Form, Input, Monomial
 from mapper.frontend.neurons.resets import (
     Firing,
@@ -108,7 +109,7 @@ def _row(shape: forms.Shape, levels: Levels, read: Input) -> _Row | None:
         rest = forms.subtract(level, forms.scale(ref, factor))
         if not np.all(factor > 0) or not is_constant(rest, level):
             return None
-        starts[event] = (forms.compress(np.asarray(-rest.constant / factor)), event.strict)
+        starts[event] = (compress(np.asarray(-rest.constant / factor)), event.strict)
     if counts:
         return _row_of_count(counts[0], starts)
     return _row_of_thresholds(ref, starts)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mapper.frontend.algebra import forms
+from mapper.frontend.algebra.coefficients import compress
 from mapper.frontend.algebra.forms import ONE, Atom, Counts, Fires, Form, Input, Monomial
 from mapper.frontend.onnx.refusals import ONE_SPIKE_HELP
 from mapper.ir.core import Array
@@ -262,12 +263,12 @@ def read_firing(
             return None  # rounded with a fraction of a spike before it
         return Firing(
             event=event,
-            threshold=forms.compress(np.asarray(1.0 / factor)),
+            threshold=compress(np.asarray(1.0 / factor)),
             strict=event.strict,
             phase=phase,
             levels=levels_of(event),
         )
-    threshold = forms.compress(np.asarray(-rest.constant / factor))
+    threshold = compress(np.asarray(-rest.constant / factor))
     return Firing(event=event, threshold=threshold, strict=event.strict, phase=phase)
 
 

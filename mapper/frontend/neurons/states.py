@@ -13,6 +13,7 @@ import numpy as np
 
 from mapper.diagnostics import MappingError, refuse
 from mapper.frontend.algebra import forms
+from mapper.frontend.algebra.coefficients import compress
 from mapper.frontend.algebra.forms import Atom, Clamp, Counts, Fires, Form, Input, Monomial, Opaque
 from mapper.frontend.neurons.echoes import Echo, candidates, same_name
 from mapper.frontend.neurons.fit import Fitted, Pair, fit
@@ -260,7 +261,7 @@ def expressed(form: Form, pairs: Sequence[Pair]) -> Form:
         mentioned = own in form.terms and own in pair.form.terms
         if not mentioned or np.any(pair.form.terms[own] == 0) or pair.form.alias is pair.read:
             continue
-        factor = forms.compress(np.asarray(form.terms[own] / pair.form.terms[own]))
+        factor = compress(np.asarray(form.terms[own] / pair.form.terms[own]))
         whole = forms.scale(forms.reshape(pair.form, form.shape), factor)
         rest = forms.subtract(form, whole)
         if len(rest.terms) < len(form.terms) and own not in rest.terms:

@@ -8,6 +8,7 @@ from onnx import TensorProto
 
 from mapper.diagnostics import refuse
 from mapper.frontend.algebra import forms
+from mapper.frontend.algebra.coefficients import compress, view
 from mapper.frontend.algebra.forms import Form, Shape, of_array, of_atom
 from mapper.frontend.onnx.constants import Constant, Quantised
 from mapper.frontend.onnx.layers import Operand, PlainLayer, Writer
@@ -173,7 +174,7 @@ def snapped(form: Form) -> Form:
     greatest = max((float(np.abs(c).max()) for m, c in terms.items() if m != forms.ONE), default=0)
     if np.all(np.abs(form.constant) <= 1e-7 * greatest):
         terms.pop(forms.ONE, None)
-    return Form(form.shape, {m: forms.compress(c) for m, c in terms.items()})
+    return Form(form.shape, {m: compress(c) for m, c in terms.items()})
 
 
 def narrowest(codes: Array) -> Array:
@@ -190,7 +191,7 @@ def rounded(node: Node, x: Form, step: Array, zero: Array, ends: tuple[int, int]
     shape, loc = node.inner(x.shape), node.loc
 
     def narrow(part: Array) -> Array:
-        return forms.view(forms.compress(part), x.shape, shape)
+        return view(compress(part), x.shape, shape)
 
     def write(values: tuple[Value, ...], result: Value, out: Writer) -> None:
         out.add(

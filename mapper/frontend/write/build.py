@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from mapper.diagnostics import refuse
-from mapper.frontend.algebra import forms
+from mapper.frontend.algebra.coefficients import view
 from mapper.frontend.algebra.forms import Atom, Form, Shape
 from mapper.frontend.neurons.fit import Fitted, Pair
 from mapper.frontend.neurons.states import Dynamics
@@ -182,7 +182,7 @@ class _Builder:
         drive = self.plan.rewritten(neuron.drive)
 
         def number(field: str, array: Array) -> Scalar:
-            return self.out.parameter(f"{name}.{field}", forms.view(array, neuron.shape, shape))
+            return self.out.parameter(f"{name}.{field}", view(array, neuron.shape, shape))
 
         def after(pair: Pair) -> Value:
             return self._new(pair.after, FLOAT, shape, pair.after.name)

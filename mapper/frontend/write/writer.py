@@ -6,6 +6,7 @@ import numpy as np
 
 from mapper.diagnostics import refuse
 from mapper.frontend.algebra import forms
+from mapper.frontend.algebra.coefficients import compress, view
 from mapper.frontend.algebra.forms import ONE, Atom, Clamp, Form, Monomial, Opaque, Shape
 from mapper.frontend.algebra.logic import Gate, Logic, age, count_of, gates_of
 from mapper.ir.builder import GraphBuilder
@@ -44,7 +45,7 @@ class OpWriter(GraphBuilder):
 
     def parameter(self, name: str, array: Array) -> Scalar:
         """Return one number as itself, several as a constant."""
-        array = forms.compress(np.asarray(array, dtype=np.float32))
+        array = compress(np.asarray(array, dtype=np.float32))
         if array.size == 1:
             _check_numbers(name, array)
             return float(array.reshape(()))
@@ -193,4 +194,4 @@ def refuse_nameless(atoms: Iterable[Atom]) -> None:
 def _in(form: Form, monomial: Monomial, work: Shape) -> Array:
     """Return a coefficient under the shape the ops are written in."""
     held: Mapping[Monomial, Array] = form.terms
-    return forms.view(held.get(monomial, np.zeros(())), form.shape, work)
+    return view(held.get(monomial, np.zeros(())), form.shape, work)

@@ -27,11 +27,10 @@ from mapper.executor.base import (
 )
 from mapper.executor.engine import ENGINES
 from mapper.ir.bounds import Products
-from mapper.ir.core import EXACT_SINGLE, Array, Const, Graph, IntType, Op, Scalar, Value
+from mapper.ir.core import EXACT_SINGLE, Array, Const, Graph, Op, Scalar
 from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.evaluate import recorded_names
 from mapper.ir.hardware import ScaledAdd
-from mapper.ir.leaks import Decay, shifted
 from mapper.ir.network import (
     Add,
     AvgPool2d,
@@ -54,6 +53,7 @@ from mapper.ir.windows import Window
 from mapper.training.backends.choose import sums_backend
 from mapper.training.backends.readout import Comparators, Converter, Reading
 from mapper.training.backends.sums import Grid
+from mapper.training.hardening.integer_neurons import integer_neuron
 from mapper.training.nets.layers import exact_sums
 
 
@@ -255,69 +255,7 @@ def _digital(net: IntegerNetwork, op: Synapse, operands: list[Tensor]) -> list[T
 
 
 def _neuron(net: IntegerNetwork, op: IntegerNeuron, operands: list[Tensor]) -> list[Tensor]:
-    x, v = operands[:2]
-    drive = (x << op.fraction_bits) + net.number(op.bias)
-    currents: list[Tensor] = []
-    if op.current is not None:
-        current = _leaked(net, op.current_decay, operands[2]) + drive
-        currents = [_saturated(current, op.current)]
-        drive = _leaked(net, op.input_decay, currents[0])
-    spike, after = _fire_and_reset(net, op, v, drive)
-    return [*([] if spike is None else [spike]), after, *currents]
-
-
-def _fire_and_reset(
-    net: IntegerNetwork, op: IntegerNeuron, v: Tensor, drive: Tensor
-) -> tuple[Tensor | None, Tensor]:
-    """Compute ``mapper.ir.neurons.fire_and_reset``: the output spike, if any, and the membrane."""
-    amount, resets = net.number(op.reset.amount), (op.reset.kind, op.reset.phase)
-    delayed = _fires(net, op, v)
-    if resets == ("value", "next"):
-        v = torch.where(delayed != 0, amount, v)
-    u = _leaked(net, op.decay, v) + drive
-    if resets == ("subtract", "next"):
-        u = u - delayed * amount
-    elif resets == ("value", "late"):
-        u = torch.where(delayed != 0, amount, u)
-    u = _saturated(u, op.membrane)
-    guarded = resets == ("subtract", "guarded")
-    spike = _fires(net, op, u - delayed * amount if guarded else u)
-    if resets == ("value", "same"):
-        u = torch.where(spike != 0, amount, u)
-    elif guarded or resets == ("subtract", "same"):
-        u = u - spike * amount
-    if op.floor is not None:
-        u = torch.maximum(u, net.number(op.floor))
-    fired = delayed if op.spike_phase == "next" else spike
-    return None if op.spike is None else fired, _saturated(u, op.membrane)
-
-
-def _fires(net: IntegerNetwork, op: IntegerNeuron, u: Tensor) -> Tensor:
-    thresholds = net.number(op.threshold) + int(op.strict)
-    if op.levels.is_spike:
-        return (u >= thresholds).to(torch.int64)
-    level = torch.full_like(u, op.levels.low)
-    for threshold in thresholds:
-        level = level + (u >= threshold)
-    return level
-
-
-def _leaked(net: IntegerNetwork, decay: Decay, v: Tensor) -> Tensor:
-    if decay.kind == "none":
-        return v
-    if decay.kind == "shift":
-        return v - _shifted(v, decay)
-    return _shifted(v * net.number(decay.multiplier), decay)
-
-
-def _shifted(v: Tensor, decay: Decay) -> Tensor:
-    kept: Tensor = shifted(v, decay.shift, decay.rounding)
-    return kept
-
-
-def _saturated(u: Tensor, held: Value) -> Tensor:
-    assert isinstance(held.type, IntType)
-    return u.clamp(held.type.min, held.type.max)
+    return integer_neuron(net.number, op, operands)
 
 
 def _add(net: IntegerNetwork, op: Add, operands: list[Tensor]) -> list[Tensor]:
