@@ -47,6 +47,7 @@ FLOORS = (
     (
         "mapper.epilogue",
         "mapper.executor.base",
+        "mapper.explore",
         "mapper.frontend.algebra",
         "mapper.frontend.info",
         "mapper.frontend.limits",

@@ -6,7 +6,7 @@ is run: dies of a build, points of an exploration. ``docs/how-to/study.md`` has 
 """
 
 from mapper.study.case import Case, Record, Study
-from mapper.study.runner import Studied, run_study, study_of
+from mapper.study.runner import Running, Studied, open_study, run_study, study_of
 from mapper.study.schedulers import SCHEDULERS
 from mapper.study.store import RECORDS, read_records
 from mapper.study.work import CaseError, Run, Work
@@ -18,9 +18,11 @@ __all__ = [
     "CaseError",
     "Record",
     "Run",
+    "Running",
     "Studied",
     "Study",
     "Work",
+    "open_study",
     "read_records",
     "run_study",
     "study_of",

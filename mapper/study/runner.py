@@ -1,7 +1,7 @@
 """Run the cases of a study: those that its folder does not have yet, by any scheduler."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from mapper.arguments import PATH, TEXT, Takes, check_arguments
 from mapper.kernels.pool import usable_processors
 from mapper.progress import Progress, Ticks, silent
 from mapper.study.case import Case, Record, Study
-from mapper.study.schedulers import SERIAL, Finished, scheduler_of
+from mapper.study.schedulers import SERIAL, Pool, Scheduler, scheduler_of
 from mapper.study.store import Store, open_store
 from mapper.study.work import Failed, Work
 from mapper.threads import one_blas_thread
@@ -68,43 +68,110 @@ def run_study(
             a case refuses, with the case in its place.
         CaseError: A bug that one case met.
     """
+    with open_study(
+        work, folder=folder, scheduler=scheduler, workers=workers, what=what, progress=progress
+    ) as running:
+        keys = [running.study.key(case) for case in cases]
+        by_key = dict(zip(keys, cases, strict=True))
+        missing = tuple(case for key, case in by_key.items() if key not in running.records)
+        reused = len(by_key) - len(missing)
+        if missing:
+            earlier = f", {reused:,} more from an earlier run" if reused else ""
+            title = f"{len(missing):,} {what}{earlier}"
+            running.run(missing, Ticks(progress, title, len(missing), prepared=False))
+        records = tuple(running.records[key] for key in keys)
+    return Studied(
+        study=running.study,
+        cases=tuple(cases),
+        records=records,
+        reused=reused,
+        notes=running.notes,
+    )
+
+
+@dataclass(slots=True)
+class Running:
+    """A study whose cases are not all known yet: they are run as they come.
+
+    Its scheduler starts with the first case that has no record, and stays for the others.
+    """
+
+    work: Work
+    _store: Store
+    _scheduler: Scheduler
+    _workers: int
+    _opened: ExitStack
+    _pool: Pool | None = None
+
+    @property
+    def study(self) -> Study:
+        """What determines its records, beside their cases."""
+        return self._store.study
+
+    @property
+    def records(self) -> Mapping[str, Record]:
+        """What is known, by the key of the case."""
+        return self._store.records
+
+    @property
+    def cases(self) -> Mapping[str, Case]:
+        """The cases of these records, by their key."""
+        return self._store.cases
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was found in the folder that a user may want to know."""
+        return tuple(self._store.notes)
+
+    def run(self, cases: Sequence[Case], ticks: Ticks) -> None:
+        """Run cases that have no record, and store what each gives; the first that fails ends it.
+
+        Raises:
+            MappingError, CaseError: As ``run_study``.
+        """
+        if self._pool is None and cases:
+            self._pool = self._opened.enter_context(self._scheduler(self.work, self._workers))
+        if self._pool is None:
+            return
+        with closing(self._pool(cases)) as finished:
+            for place, outcome in finished:
+                if isinstance(outcome, Failed):
+                    raise outcome.naming(cases[place]) from outcome.error
+                self._store.append(cases[place], outcome)
+                ticks.tick()
+
+
+@contextmanager
+def open_study(
+    work: Work,
+    *,
+    folder: Path | None = None,
+    scheduler: str = SERIAL,
+    workers: int | None = None,
+    what: str = "cases",
+    progress: Progress = silent,
+) -> Iterator[Running]:
+    """Open a study whose cases depend on the records of others; arguments as in ``run_study``.
+
+    Where it is left without an error, records are in order.
+
+    Raises:
+        MappingError: As ``run_study``.
+    """
     check_arguments(_TAKES, {"scheduler": scheduler}, {"folder": folder, "workers": workers})
     run = scheduler_of(scheduler)
     study = study_of(work)
     with open_store(study, None if folder is None else Path(folder)) as store:
         for note in store.notes:
             progress(note)
-        keys = [study.key(case) for case in cases]
-        by_key = dict(zip(keys, cases, strict=True))
-        missing = tuple(case for key, case in by_key.items() if key not in store.records)
-        reused = len(by_key) - len(missing)
-        if missing:
-            earlier = f", {reused:,} more from an earlier run" if reused else ""
-            ticks = Ticks(
-                progress, f"{len(missing):,} {what}{earlier}", len(missing), prepared=False
-            )
-            with _kept(store, what, progress):
-                finished = run(work, missing, workers or usable_processors())
-                _fill(store, missing, finished, ticks)
+        with _kept(store, what, progress), ExitStack() as opened:
+            yield Running(work, store, run, workers or usable_processors(), opened)
         store.finish()
-        records = tuple(store.records[key] for key in keys)
-    notes = tuple(store.notes)
-    return Studied(study=study, cases=tuple(cases), records=records, reused=reused, notes=notes)
 
 
 def study_of(work: Work) -> Study:
     """Return the study that the records of some work are of."""
     return Study({**work.identity(), "version": __version__})
-
-
-def _fill(store: Store, cases: Sequence[Case], finished: Finished, ticks: Ticks) -> None:
-    """Store what each case gives; the first that fails ends it."""
-    with closing(finished):
-        for place, outcome in finished:
-            if isinstance(outcome, Failed):
-                raise outcome.naming(cases[place]) from outcome.error
-            store.append(cases[place], outcome)
-            ticks.tick()
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import multiprocessing
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -22,25 +22,35 @@ from mapper.study.workers import Packed, Unprepared, run_held, run_packed, start
 Finished = Generator[tuple[int, Outcome], None, None]
 """The place of a case, and what it gave."""
 
-Scheduler = Callable[[Work, Sequence[Case], int], Finished]
-"""Takes the work, cases and a number of workers."""
+Pool = Callable[[Sequence[Case]], Finished]
+"""Runs cases; it may be called again, when all of the cases before have finished."""
+
+Scheduler = Callable[[Work, int], AbstractContextManager[Pool]]
+"""Takes the work and a number of workers, and makes the work ready in each once."""
 
 
-def _serial(work: Work, cases: Sequence[Case], workers: int) -> Finished:
+@contextmanager
+def _serial(work: Work, workers: int) -> Iterator[Pool]:
     run = work.prepare()
-    for place, case in enumerate(cases):
-        yield place, attempt(run, case)
+
+    def run_all(cases: Sequence[Case]) -> Finished:
+        for place, case in enumerate(cases):
+            yield place, attempt(run, case)
+
+    yield run_all
 
 
-def _threads(work: Work, cases: Sequence[Case], workers: int) -> Finished:
+@contextmanager
+def _threads(work: Work, workers: int) -> Iterator[Pool]:
     pool = ThreadPoolExecutor(workers)
     try:
-        yield from _pooled(pool, partial(attempt, work.prepare()), cases)
+        yield partial(_pooled, pool, partial(attempt, work.prepare()))
     finally:  # a case that runs cannot be stopped, and nobody waits for it
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _processes(work: Work, cases: Sequence[Case], workers: int) -> Finished:
+@contextmanager
+def _processes(work: Work, workers: int) -> Iterator[Pool]:
     listening, alive = multiprocessing.Pipe(duplex=False)
     pool = ProcessPoolExecutor(
         workers,
@@ -49,7 +59,7 @@ def _processes(work: Work, cases: Sequence[Case], workers: int) -> Finished:
         initargs=(Packed.of(work), listening),
     )
     try:
-        yield from _pooled(pool, run_held, cases)
+        yield partial(_pooled, pool, run_held)
     except BrokenProcessPool as error:
         raise refuse(
             "worker-lost",
@@ -84,20 +94,39 @@ def _ran(found: Outcome | Unprepared) -> Outcome:
 # --- Dask --------------------------------------------------------------------------------------
 
 
-def _dask(work: Work, cases: Sequence[Case], workers: int, address: str = "") -> Finished:
+@contextmanager
+def _dask(work: Work, workers: int, address: str = "") -> Iterator[Pool]:
     distributed = _import_distributed()
-    with _client(distributed, workers, address) as client:
-        packed = client.scatter(Packed.of(work), broadcast=True, hash=False)
-        futures = client.map(run_packed, [packed] * len(cases), cases, pure=False)
-        places = {future: place for place, future in enumerate(futures)}
-        try:
-            ended = distributed.as_completed(futures, with_results=True, raise_errors=False)
-            for future, found in ended:  # gathered by the batch
-                if future.status != "finished":
-                    raise _lost(future.exception())
-                yield places.pop(future), _ran(found)
-        finally:
-            client.cancel(list(places))
+    with _client(distributed, workers, address) as client, _of_any_size():
+        # A task, not data that is scattered: it is made again where the workers that had it end.
+        packed = client.submit(_itself, Packed.of(work), pure=False)
+
+        def run_all(cases: Sequence[Case]) -> Finished:
+            futures = client.map(run_packed, [packed] * len(cases), cases, pure=False)
+            places = {future: place for place, future in enumerate(futures)}
+            try:
+                ended = distributed.as_completed(futures, with_results=True, raise_errors=False)
+                for future, found in ended:  # gathered by the batch
+                    if future.status != "finished":
+                        raise _lost(future.exception())
+                    yield places.pop(future), _ran(found)
+            finally:
+                client.cancel(list(places))
+
+        yield run_all
+
+
+def _itself(packed: Packed) -> Packed:
+    return packed
+
+
+@contextmanager
+def _of_any_size() -> Iterator[None]:
+    """Let Dask take work of many megabytes without a warning: it is sent once."""
+    from dask import config
+
+    with config.set({"distributed.admin.large-graph-warning-threshold": "1 TiB"}):
+        yield
 
 
 def _lost(error: BaseException | None) -> MappingError:
@@ -167,7 +196,9 @@ SCHEDULERS: dict[str, Scheduler] = {
 
 
 def scheduler_of(name: str) -> Scheduler:
-    """Return a scheduler by its name; ``dask:tcp://host:8786`` is one of a cluster that runs.
+    """Return a scheduler by its name.
+
+    ``dask:tcp://host:8786``, or its address alone, is one of a cluster that runs.
 
     Raises:
         MappingError: ``unknown-scheduler``.
@@ -175,6 +206,8 @@ def scheduler_of(name: str) -> Scheduler:
     kind, colon, address = name.partition(":")
     if kind == "dask" and address:
         return partial(_dask, address=address)
+    if colon and address.startswith("//"):
+        return partial(_dask, address=name)
     if kind not in SCHEDULERS or colon:
         raise refuse(
             "unknown-scheduler",

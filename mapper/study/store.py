@@ -44,6 +44,7 @@ class Store:
         study: What it is the store of.
         records: What is known, by the key of the case (``Study.key``).
         notes: What was found that a user may want to know.
+        cases: Of the records, by the same keys.
     """
 
     study: Study
@@ -51,7 +52,7 @@ class Store:
     """``FOLDER/records.jsonl``; None where records are kept in memory alone."""
     records: dict[str, Record] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-    _cases: dict[str, Case] = field(default_factory=dict)
+    cases: dict[str, Case] = field(default_factory=dict)
     _file: int = -1
     _end: int = 0
     """Bytes of whole lines in the file."""
@@ -100,16 +101,16 @@ class Store:
 
     def _lines(self) -> Iterator[bytes]:
         yield _header(self.study)
-        for key in sorted(self._cases, key=lambda key: order(self._cases[key])):
-            held = {"case": self._cases[key], "key": key, "record": self.records[key]}
+        for key in sorted(self.cases, key=lambda key: order(self.cases[key])):
+            held = {"case": self.cases[key], "key": key, "record": self.records[key]}
             yield f"{canonical(held)}\n".encode()
 
     def _take(self, key: str, case: Case, record: Record) -> None:
         """Note a record, and whether it stands where it would in the end."""
-        if self._cases:
-            last = next(reversed(self._cases.values()))
-            self._in_order &= key not in self._cases and order(last) < order(case)
-        self._cases[key], self.records[key] = case, record
+        if self.cases:
+            last = next(reversed(self.cases.values()))
+            self._in_order &= key not in self.cases and order(last) < order(case)
+        self.cases[key], self.records[key] = case, record
 
     def _write(self, line: bytes) -> None:
         assert self.path is not None
