@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from mapper.ir.assignment import Assignment, Choice
     from mapper.ir.core import Graph
     from mapper.verify import Ring, Verification
-    from targets import Target, list_targets, load_target
+    from targets import Target, list_targets, load_assignment, load_target, save_assignment
     from targets.devices import Device, device_names, load_device
 
 __version__ = "0.3.0"
@@ -81,7 +81,7 @@ _HOMES = {
     "mapper.ir.assignment": ("Assignment", "Choice"),
     "mapper.ir.core": ("Graph",),
     "mapper.verify": ("Ring", "Verification"),
-    "targets": ("Target", "list_targets", "load_target"),
+    "targets": ("Target", "list_targets", "load_assignment", "load_target", "save_assignment"),
     "targets.devices": ("Device", "device_names", "load_device"),
 }
 """What each module gives; a test compares it with what type checkers see above."""
@@ -125,9 +125,11 @@ __all__ = [
     "inspect",
     "list_targets",
     "load",
+    "load_assignment",
     "load_device",
     "load_target",
     "run_demo",
+    "save_assignment",
     "verify_model",
     "with_functions",
 ]

@@ -18,6 +18,7 @@ from mapper.ir.units import LayerOp
 from passes.base import Pass
 from passes.facts import INTEGERS, Fact
 from passes.shared.chips import capacity_of, enough, held, rounds_of, without_room
+from passes.shared.copies import copies_decided
 from passes.shared.grid import grid_size, layer_spans
 from passes.shared.rewrite import dataflow, pruned
 from targets import Target, choose_macro
@@ -31,7 +32,8 @@ class Partition(Pass):
     first macro kind that accepts its inputs, spikes or codes of so many bits, and to the digital
     unit where there is none. A network
     that comes with its crossbars was divided in training: its other layers stay on the digital
-    unit. Layers that feed each other back stay in one round; rounds are filled in execution order.
+    unit. Layers that feed each other back stay in one round; rounds are filled in execution order,
+    with the copies of layers that were decided.
     """
 
     name: ClassVar[str] = "partition"
@@ -58,7 +60,12 @@ class Partition(Pass):
         layers = {i: op for i, op in enumerate(graph.ops) if isinstance(op, CrossbarMvm)}
         loops = ([i for i in group if i in layers] for group in _loops(graph))
         groups = [group for group in loops if group]
-        needed = [sum(grid_size(layers[i], graph, target) for i in group) for group in groups]
+        copies = copies_decided(graph)
+        each = {
+            i: copies.get(op.partial_sum.name, 1) * grid_size(op, graph, target)
+            for i, op in layers.items()
+        }
+        needed = [sum(each[i] for i in group) for group in groups]
         rounds = rounds_of(needed, capacity_of(target.chip))
         if (place := without_room(needed, target)) is not None:
             raise _too_many(needed, target, place, [layers[i] for i in groups[place]])

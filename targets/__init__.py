@@ -1,5 +1,13 @@
 """Targets: one TOML file of facts for each chip, read strictly into frozen dataclasses."""
 
+from targets.assigned import (
+    assignment_from_data,
+    assignment_to_data,
+    assignment_toml,
+    given_assignment,
+    load_assignment,
+    save_assignment,
+)
 from targets.cells import Cell, CellKind, Interval
 from targets.choose import assignment_problems, choose_macro, weight_bits
 from targets.chosen import chosen_device
@@ -75,20 +83,26 @@ __all__ = [
     "Work",
     "Write",
     "WriteLaw",
+    "assignment_from_data",
     "assignment_problems",
+    "assignment_to_data",
+    "assignment_toml",
     "choose_macro",
     "chosen_device",
+    "given_assignment",
     "group_form",
     "groups_together",
     "list_libraries",
     "list_parts",
     "list_presets",
     "list_targets",
+    "load_assignment",
     "load_library",
     "load_parts",
     "load_preset",
     "load_target",
     "read_works",
+    "save_assignment",
     "shipped_works",
     "target_from_data",
     "target_to_data",

@@ -74,6 +74,9 @@ def assignment_problems(
         if choice.weight_bits is not None:
             there = [macro for macro in target.macros if choice.macro in ("", macro.name)]
             yield from _width_problems(choice.weight_bits, there, name)
+        if choice.copies is not None and choice.copies < 1:
+            message = f"{many(choice.copies, 'copy', 'copies')}, but a layer has 1 or more"
+            yield Diagnostic(code="copies", message=message, loc=name)
 
 
 def _width_problems(bits: int, macros: Sequence[Macro], where: str) -> Iterator[Diagnostic]:

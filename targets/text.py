@@ -1,6 +1,7 @@
 """Write plain data as the text of a TOML file."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -19,11 +20,12 @@ def _table(path: tuple[str, ...], data: Data) -> Iterator[str]:
     """Yield the lines of a table: what is no table first, as TOML has it."""
     for key, value in data.items():
         if not _is_table(value) and not _are_tables(value):
-            yield f"{key} = {_value(value)}"
+            yield f"{_key(key)} = {_value(value)}"
     for key, value in data.items():
-        inner = (*path, key)
+        inner = (*path, _key(key))
         if _is_table(value):
-            yield from ("", f"[{'.'.join(inner)}]")
+            if not value or not all(map(_is_table, value.values())):  # else its tables name it
+                yield from ("", f"[{'.'.join(inner)}]")
             yield from _table(inner, value)
         for item in value if _are_tables(value) else ():
             yield from ("", f"[[{'.'.join(inner)}]]")
@@ -44,9 +46,13 @@ def _is_interval(value: Data) -> bool:
     return ends <= value.keys() <= {*ends, "kind"}
 
 
+def _key(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else f'"{_escaped(key)}"'
+
+
 def _value(value: object) -> str:
     if isinstance(value, dict):
-        return f"{{ {', '.join(f'{key} = {_value(held)}' for key, held in value.items())} }}"
+        return f"{{ {', '.join(f'{_key(key)} = {_value(held)}' for key, held in value.items())} }}"
     if isinstance(value, list):
         return f"[{', '.join(map(_value, value))}]"
     if isinstance(value, str):

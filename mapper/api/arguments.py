@@ -25,7 +25,9 @@ TAKES = {
     "ac_pj": PICOJOULES,
     "after": CALL,
     "age": Takes(words="seconds since programming, as a number", types=(Real,)),
-    "assignment": Takes(words="a mapper.Assignment", types=(Assignment,)),
+    "assignment": Takes(
+        words="a mapper.Assignment or its file", types=(Assignment, str, os.PathLike)
+    ),
     "attribute": FLAG,
     "biases": FLAG,
     "backend": Takes(words='"native" or "numpy"', types=(str,)),

@@ -27,12 +27,13 @@ from mapper.cost.estimate import checked_density
 from mapper.diagnostics import refuse
 from mapper.dies.draw import Lot
 from mapper.frontend import Imported, NirOptions
+from mapper.ir.assignment import Assignment
 from mapper.renames import resolved
 from mapper.study.schedulers import SERIAL, scheduler_of
 from mapper.study.sweep import check_share
 from mapper.threads import one_blas_thread
 from mapper.verify.record import Verified, recall
-from targets import DEFAULT_PRESET, Target
+from targets import DEFAULT_PRESET, Target, given_assignment
 from targets.devices import Device, check_settings, load_device
 from targets.devices.conditions import check_conditions
 
@@ -45,6 +46,7 @@ def compare_targets(
     inputs: Inputs | None = None,
     layout: str | None = None,
     weight_bits: int | None = None,
+    assignment: Assignment | str | Path | None = None,
     density: float | None = None,
     steps: int = 1,
     preset: str = DEFAULT_PRESET,
@@ -71,6 +73,7 @@ def compare_targets(
             counted; ``labels`` among them give accuracy.
         layout: Of these recordings, as ``Build.run`` takes it.
         weight_bits: Width of a weight, 1..8; that of each target where None.
+        assignment: What is decided for layers on every target, as ``compile`` takes it.
         density: Share of input bits that are 1, 0..1, in place of counted spikes.
         steps: Time steps of an inference, where nothing is counted.
         preset: What to assume of the chips: ``paper``, ``physical``, ``as-built``.
@@ -110,7 +113,9 @@ def compare_targets(
         progress=progress,
         dies=dies_wanted(device, settings, age, dies, require, scheduler, workers, compiled=True),
     )
-    mapped = read_mapped(model, targets, wanted.output, weight_bits, density, nir, device)
+    mapped = read_mapped(
+        model, targets, wanted.output, weight_bits, density, nir, device, assignment
+    )
     return compare_network(mapped, wanted)
 
 
@@ -122,14 +127,22 @@ def read_mapped(
     density: float | None,
     nir: NirOptions | None,
     device: str | Path | Device | None = None,
+    assignment: Assignment | str | Path | None = None,
 ) -> Mapped:
     """Read a network and the targets that it is mapped onto; see ``compare_targets``."""
+    check_given({}, assignment=assignment)
+    decided = given_assignment(assignment)
     facts = [read_target(target, device) for target in targets]
     check_targets(facts, output)
     share = None if density is None else checked_density(density)
     imported, source = read_model(model, nir)
     return Mapped(
-        imported=imported, source=source, targets=facts, weight_bits=weight_bits, density=share
+        imported=imported,
+        source=source,
+        targets=facts,
+        weight_bits=weight_bits,
+        assignment=decided,
+        density=share,
     )
 
 

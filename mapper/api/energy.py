@@ -10,6 +10,7 @@ from mapper.build.folder import check_outside
 from mapper.compare.energy import energy_on
 from mapper.cost.estimate import assumed
 from mapper.frontend import Imported, NirOptions
+from mapper.ir.assignment import Assignment
 from mapper.report.comparison.energy import AC_PJ, MAC_PJ, EnergyTable
 from mapper.report.references import FILE as BIBLIOGRAPHY
 from mapper.report.references import bibtex
@@ -26,6 +27,7 @@ def energy_table(
     inputs: Inputs | None = None,
     layout: str | None = None,
     weight_bits: int | None = None,
+    assignment: Assignment | str | Path | None = None,
     density: float | None = None,
     steps: int = 1,
     preset: str = DEFAULT_PRESET,
@@ -44,6 +46,7 @@ def energy_table(
             counted.
         layout: Of these recordings, as ``Build.run`` takes it.
         weight_bits: Width of a weight; that of each target where None.
+        assignment: What is decided for layers on every target, as ``compile`` takes it.
         density: Share of input bits that are 1, 0..1, in place of counted spikes.
         steps: Time steps of an inference, where nothing is counted.
         preset: What to assume of the chips: ``physical`` or ``as-built``.
@@ -80,7 +83,7 @@ def energy_table(
     if folder is not None:
         check_outside(folder, "an energy table")
     table = energy_on(
-        read_mapped(model, targets, None, weight_bits, density, nir),
+        read_mapped(model, targets, None, weight_bits, density, nir, assignment=assignment),
         recorded_by(inputs, layout),
         steps=steps,
         preset=chosen,

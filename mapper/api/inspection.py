@@ -9,6 +9,7 @@ from mapper.api.inputs import Inputs, Model, read_model, read_target
 from mapper.api.make import passes_over
 from mapper.build.summary import CompileSummary, layer_dict
 from mapper.frontend import Imported, ModelInfo, NirOptions, describe
+from mapper.ir.assignment import Assignment
 from mapper.notebook import html_table
 from mapper.pipeline import After
 from mapper.threads import one_blas_thread
@@ -70,6 +71,7 @@ def inspect(
     target: str | Path | Target | None = None,
     *,
     weight_bits: int | None = None,
+    assignment: Assignment | str | Path | None = None,
     calibrate: Inputs | None = None,
     layout: str | None = None,
     nir: NirOptions | None = None,
@@ -84,6 +86,7 @@ def inspect(
             returns.
         target: The name of a target, the path of a ``.toml`` file, or a ``Target``.
         weight_bits: Width of a weight on the target, as ``compile`` takes it.
+        assignment: What is decided for layers on the target, as ``compile`` takes it.
         calibrate: Recordings for the target, as ``compile`` takes them: they set how many bits
             codes of an input have, and with them how far a threshold is from zero.
         layout: Of these recordings, as ``Build.run`` takes it.
@@ -100,7 +103,7 @@ def inspect(
         /lif1/GreaterOrEqual digital unit
         /conv2/Conv crossbars
     """
-    check_given({}, after=after)
+    check_given({}, after=after, assignment=assignment)
     facts = None if target is None else read_target(target)
     imported, _ = read_model(model, nir)
     found = describe(imported)
@@ -110,6 +113,7 @@ def inspect(
         imported,
         facts,
         weight_bits=weight_bits,
+        assignment=assignment,
         calibrate=calibrate,
         layout=layout,
         after=after,

@@ -28,7 +28,7 @@ from mapper.verify import Verification
 from mapper.verify.known import check_own_page, known
 from mapper.verify.model import verify_model as rings_of_model
 from passes.options import NONE, PassOptions, Plain, checked
-from targets import Target
+from targets import Target, given_assignment
 from targets.devices import Device
 
 
@@ -38,7 +38,7 @@ def compile(
     *,
     device: str | Path | Device | None = None,
     weight_bits: int | None = None,
-    assignment: Assignment | None = None,
+    assignment: Assignment | str | Path | None = None,
     calibrate: Inputs | None = None,
     layout: str | None = None,
     passes: Mapping[str, Mapping[str, Plain]] | None = None,
@@ -56,7 +56,8 @@ def compile(
         weight_bits: Width of a weight, 1..8, of all layers that have none of their own in
             ``assignment``, whose ``weight_bits`` it takes the place of; where both are None, what
             the target's crossbars have.
-        assignment: What is decided for layers: a macro or the digital unit, a width of their own.
+        assignment: What is decided for layers, or a file of it: a macro or the digital unit, a
+            width of weights of their own, packing, copies.
         calibrate: Recordings that set input codes and readout, as ``Build.run`` takes them.
         layout: Of these recordings, as ``Build.run`` takes it.
         passes: Options of passes, ``{"replicate": {"max_copies": 4}}``; the command
@@ -91,7 +92,7 @@ def passes_over(
     *,
     device: str | Path | Device | None = None,
     weight_bits: int | None = None,
-    assignment: Assignment | None = None,
+    assignment: Assignment | str | Path | None = None,
     calibrate: Inputs | None = None,
     layout: str | None = None,
     options: PassOptions = NONE,
@@ -100,8 +101,8 @@ def passes_over(
     stop_after: str | None = None,
 ) -> Build | None:
     """Run the passes as ``compile`` does; None where ``stop_after`` names one before the last."""
-    if assignment is not None:
-        assignment.check()
+    check_given({}, assignment=assignment)
+    decided = given_assignment(assignment)
     facts = read_target(target, device)
     imported, source = read_model(model, nir)
     recorded = read_inputs_if(calibrate, imported.graph.inputs, imported.presented, layout)
@@ -112,7 +113,7 @@ def passes_over(
         weight_bits,
         reals,
         source=source,
-        assignment=assignment,
+        assignment=decided,
         options=options,
         after=after,
         stop_after=stop_after,

@@ -25,11 +25,12 @@ from targets.devices import Device
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompareOptions:
-    """What is compared under; the first three are of a model, whose builds are made here."""
+    """What is compared under; the first four are of a model, whose builds are made here."""
 
     targets: tuple[str, ...] | None = None
     """Names, or paths of target files."""
     weight_bits: int | None = None
+    assignment: Path | None = None
     nir: NirOptions | None = None
     recording: Path | None = None
     """Run on every build; a model is calibrated with it."""
@@ -99,6 +100,7 @@ def _refuse_compiling(options: CompareOptions) -> None:
     compiling = {
         "--targets": options.targets is not None,
         "--weight-bits": options.weight_bits is not None,
+        "--assign": options.assignment is not None,
         "an option for NIR": options.nir is not None and options.nir != NirOptions(),
     }
     if given := [name for name, there in compiling.items() if there]:
@@ -134,6 +136,7 @@ def compare_model(model: Path, options: CompareOptions, progress: Progress = sil
         inputs=options.recording,
         layout=options.layout,
         weight_bits=options.weight_bits,
+        assignment=options.assignment,
         density=_density(options.activity),
         steps=options.steps,
         preset=options.preset,

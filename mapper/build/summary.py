@@ -13,7 +13,10 @@ from mapper.pipeline import PassRun
 from mapper.report.data import LayerGrid, LayerRow, chips_of, weights_in_words
 
 SCHEMA = "spikeloom/compile/1"
-COLUMNS = ("layer", "readout", "wordlines", "outputs", "blocks", "copies", "crossbars")
+COLUMNS = (
+    *("layer", "macro", "readout", "wordlines", "outputs", "weight bits", "blocks"),
+    *("copies", "crossbars"),
+)
 """Heads of the table of layers."""
 
 
@@ -127,9 +130,10 @@ class CompileSummary:
         """Yield what a table says of each layer, in the order of ``COLUMNS``."""
         for row in self.grids:
             blocks = f"{row.row_blocks} x {row.column_blocks}"
+            packed = f", {row.packed} groups on each" if row.packed > 1 else ""
             yield (
-                *(row.name, row.readout, row.wordlines, row.outputs),
-                *(blocks, row.copies, row.crossbars),
+                *(row.name, row.macro, row.readout, row.wordlines, row.outputs),
+                *(row.weight_bits, f"{blocks}{packed}", row.copies, row.crossbars),
             )
 
     def _repr_html_(self) -> str:

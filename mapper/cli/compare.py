@@ -11,6 +11,7 @@ from mapper.cli.app import command, out, report_progress, warn
 from mapper.cli.dies import device_at
 from mapper.cli.options import (
     Age,
+    Assign,
     Corner,
     Device,
     Every,
@@ -85,6 +86,7 @@ def compare(
     scheduler: Scheduler = SERIAL,
     workers: Workers = None,
     weight_bits: WeightBits = None,
+    assign: Assign = None,
     steps: Steps = 1,
     preset: Preset = DEFAULT_PRESET,
     every: Every = None,
@@ -103,6 +105,7 @@ def compare(
         api.CompareOptions(
             targets=None if targets is None else tuple(name for name in targets.split(",") if name),
             weight_bits=weight_bits,
+            assignment=assign,
             nir=nir,
             recording=recording,
             layout=layout,
@@ -150,6 +153,7 @@ def energy_table(
         typer.Option("-o", "--output", help="Folder for Markdown, LaTeX, JSON and references."),
     ] = None,
     weight_bits: WeightBits = None,
+    assign: Assign = None,
     steps: Steps = 1,
     preset: Preset = DEFAULT_PRESET,
     layout: Layout = None,
@@ -163,6 +167,7 @@ def energy_table(
         inputs=recording,
         layout=layout,
         weight_bits=weight_bits,
+        assignment=assign,
         density=activity,
         steps=steps,
         preset=preset,

@@ -72,8 +72,10 @@ class InspectionText:
     def __init__(self, answer: Inspection) -> None:
         self.model, self.mapping = answer.model, answer.mapping
         rows = () if self.mapping is None else self.mapping.grids
-        self.crossbars = {row.name: row.crossbars for row in rows}
-        self.packed = {row.name: row.packed for row in rows if row.packed > 1}
+        self.grids = {row.name: row for row in rows}
+        macros = () if self.mapping is None else self.mapping.build.target.macros
+        self.says_macro = len(macros) > 1
+        self.says_bits = len({row.weight_bits for row in rows}) > 1
         self.layers = [layer for layer in self.model.layers if layer.op != "net.reshape"]
         found = (layer.neuron for layer in self.layers)
         kinds = dict.fromkeys(_neuron(neuron) for neuron in found if neuron is not None)
@@ -161,11 +163,15 @@ class InspectionText:
         matrix = f"{layer.matrix.wordlines}x{layer.matrix.columns}"
         if self.mapping is None:
             return f"{layer.runs_on} {matrix}"
-        if layer.name not in self.crossbars:
+        grid = self.grids.get(layer.name)
+        if grid is None:
             return f"digital unit {matrix}"
-        packed = self.packed.get(layer.name)
-        groups = f", {packed} groups on each" if packed else ""
-        return f"{many(self.crossbars[layer.name], 'crossbar')} {matrix}{groups}"
+        words = [f"{many(grid.crossbars, 'crossbar')} {matrix}"]
+        words += [grid.macro] if self.says_macro else []
+        words += [f"{grid.weight_bits}-bit weights"] if self.says_bits else []
+        words += [f"{grid.packed} groups on each"] if grid.packed > 1 else []
+        words += [f"{grid.copies} copies"] if grid.copies > 1 else []
+        return ", ".join(words)
 
 
 def _lines(texts: Iterable[str]) -> Iterator[Text]:

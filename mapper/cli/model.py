@@ -12,6 +12,7 @@ from mapper.cli import tables
 from mapper.cli.app import command, out, report_progress, warn
 from mapper.cli.inspection import InspectionText
 from mapper.cli.options import (
+    Assign,
     Calibrate,
     Device,
     Json,
@@ -39,6 +40,7 @@ def inspect(
         typer.Option(help="Also show how many crossbars of this target it takes, or why none."),
     ] = None,
     weight_bits: WeightBits = None,
+    assign: Assign = None,
     calibrate: Calibrate = None,
     layout: Layout = None,
     nir: Nir = None,
@@ -48,14 +50,17 @@ def inspect(
 
     With a target, what compile would refuse is refused, with every reason at once.
     """
-    if target is None and (weight_bits, calibrate, layout) != (None, None, None):
+    if target is None and any(
+        given is not None for given in (weight_bits, assign, calibrate, layout)
+    ):
         raise typer.BadParameter(
-            "--weight-bits, --calibrate and --layout need one", param_hint="--target"
+            "--weight-bits, --assign, --calibrate and --layout need one", param_hint="--target"
         )
     answer = api.inspect(
         model,
         target,
         weight_bits=weight_bits,
+        assignment=assign,
         calibrate=calibrate,
         layout=layout,
         nir=nir,
@@ -75,6 +80,7 @@ def compile_(
     output: Annotated[Path, typer.Option("-o", "--output", help="Build folder to write.")],
     device: Device = None,
     weight_bits: WeightBits = None,
+    assign: Assign = None,
     calibrate: Calibrate = None,
     layout: Layout = None,
     settings: PassSettings = None,
@@ -104,6 +110,7 @@ def compile_(
         target,
         device=device,
         weight_bits=weight_bits,
+        assignment=assign,
         calibrate=calibrate,
         layout=layout,
         options=options,

@@ -44,6 +44,10 @@ Every = Annotated[
     typer.Option(metavar="MS", help="Milliseconds from one inference to the next; back to back."),
 ]
 WeightBits = Annotated[int | None, typer.Option(help="Width of a weight, 1..8.")]
+Assign = Annotated[
+    Path | None,
+    typer.Option(help="File (.toml) of what is decided for layers: macro, bits, packing, copies."),
+]
 Device = Annotated[
     str | None,
     typer.Option(help="Device name, or path of a .toml file; what the target names if not given."),

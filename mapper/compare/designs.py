@@ -89,7 +89,7 @@ def all_copies(counts: Counts) -> Iterator[Copies]:
     layers = [op for op in counts.graph.ops if isinstance(op, CrossbarMvm)]
     positions = max((prod(op.positions) for op in layers), default=1)
     for pace in _paces(positions):
-        if pace < positions and not fits(layers, counts.target, pace):
+        if pace < positions and not fits(counts.graph, counts.target, pace):
             return
         yield Copies(positions=pace, most=-(-positions // pace))
 

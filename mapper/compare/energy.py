@@ -195,7 +195,14 @@ def _pair(one: Compared, mapped: Mapped, preset: Preset) -> _Pair:
     activity = one.activity
     steps = activity.steps if isinstance(activity, Activity) else one.steps
     target = ann_target(one.build.counts, steps)
-    made = make_build(mapped.imported, target, mapped.weight_bits, None, source={})
+    made = make_build(
+        mapped.imported,
+        target,
+        mapped.weight_bits,
+        None,
+        source={},
+        assignment=mapped.assignment,
+    )
     assert made is not None  # nothing stopped the passes
     return _Pair(
         one=one,

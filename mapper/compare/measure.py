@@ -30,7 +30,7 @@ from mapper.cost import (
 from mapper.cost.estimate import checked_steps
 from mapper.executor import engine
 from mapper.frontend import Imported
-from mapper.ir.assignment import UNASSIGNED
+from mapper.ir.assignment import UNASSIGNED, Assignment
 from mapper.ir.core import Array
 from mapper.ir.firing import firing_of
 from mapper.ir.identity import digest, digest_of_arrays
@@ -53,11 +53,12 @@ def build_on(
     recording: Recording | None,
     *,
     source: Mapping[str, str],
+    assignment: Assignment | None = None,
     steps: int = 1,
 ) -> Compared:
     """Compile a network for a target and, with recordings, run it and count its spikes."""
     reals = None if recording is None else recording.inputs
-    build = make_build(imported, target, weight_bits, reals, source=source)
+    build = make_build(imported, target, weight_bits, reals, source=source, assignment=assignment)
     assert build is not None  # nothing stopped the passes
     compared = Compared(build=build, steps=checked_steps(steps))
     return compared if recording is None else measured(compared, recording)

@@ -16,6 +16,7 @@ from mapper.compare.result import Comparison
 from mapper.cost.estimate import assumed, checked_steps
 from mapper.diagnostics import refuse
 from mapper.frontend import Imported
+from mapper.ir.assignment import Assignment
 from mapper.ir.core import Value
 from mapper.ir.firing import firing_of
 from mapper.ir.noise import recorded_inputs
@@ -116,6 +117,8 @@ class Mapped:
     """One at least, that ``check_targets`` accepted; ratios are to the first."""
     weight_bits: int | None
     """Width of a weight; that of each target where None."""
+    assignment: Assignment | None
+    """What is decided for layers; what the network came with where None."""
     density: float | None
     """Share of input bits that are 1, in place of counted spikes."""
 
@@ -125,7 +128,13 @@ class Mapped:
         for target in self.targets:
             progress(target.name)
             found = build_on(
-                target, self.imported, self.weight_bits, recording, source=self.source, steps=steps
+                target,
+                self.imported,
+                self.weight_bits,
+                recording,
+                source=self.source,
+                assignment=self.assignment,
+                steps=steps,
             )
             yield found if self.density is None else replace(found, activity=self.density)
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from mapper.arguments import FLAG, TEXT, WHOLE, Takes, check_arguments
+from mapper.diagnostics import many
 from mapper.ir.frozen import FrozenMap
 
 DIGITAL = "digital"
@@ -20,11 +21,14 @@ class Choice:
     """Width of its weights, 1..8; as the other layers have it where None."""
     packing: bool | None = None
     """Whether several of its groups share a crossbar; as costs less where None."""
+    copies: int | None = None
+    """Copies that share its output positions; as ``replicate`` takes them where None."""
 
     def __str__(self) -> str:
         bits = "" if self.weight_bits is None else f"{self.weight_bits}-bit weights"
         packed = {None: "", True: "groups packed", False: "groups apart"}[self.packing]
-        words = (self.macro, bits, packed)
+        copied = "" if self.copies is None else many(self.copies, "copy", "copies")
+        words = (self.macro, bits, packed, copied)
         return ", ".join(word for word in words if word) or "left to the compiler"
 
 
@@ -37,6 +41,7 @@ _TAKES = {
     "macro": TEXT,
     "weight_bits": WHOLE,
     "packing": FLAG,
+    "copies": WHOLE,
 }
 
 

@@ -57,6 +57,8 @@ class LayerGrid:
     slices: int
     """Bit-slices of a weight."""
     encoding: str
+    weight_bits: int
+    """Width of its weights; 0 where they are not written on cells yet."""
     copies: int
     crossbars: int
     """All copies."""
@@ -381,6 +383,7 @@ def _grid(
         packed=op.packed,
         slices=op.partial_sum.shape[2],
         encoding="" if op.encoding is None else op.encoding.kind,
+        weight_bits=0 if op.encoding is None else op.encoding.weight_bits,
         copies=op.placement.copies,
         crossbars=op.crossbars * op.placement.copies,
         rows_used=wordlines * (op.groups / op.packs) / (macro.wordlines * op.crossbars_down),

@@ -38,6 +38,11 @@ def calls() -> dict[str, tuple[Callable[..., Any], dict[str, object]]]:
             {"model": DEMO_MODEL, "functions": DEMO_MODEL},
         ),
         "load": (mapper.load, {"folder": "b"}),
+        "load_assignment": (mapper.load_assignment, {"path": "a.toml"}),
+        "save_assignment": (
+            mapper.save_assignment,
+            {"assignment": mapper.Assignment(), "path": "a.toml"},
+        ),
         "load_device": (mapper.load_device, {"name_or_path": "pcm"}),
         "load_target": (mapper.load_target, {"name_or_path": "adcless-64"}),
         "run_demo": (mapper.run_demo, {"output": "d"}),

@@ -1,6 +1,7 @@
 """Layers that are not left to the compiler: their macro, the digital unit, their weights' width."""
 
 from dataclasses import replace
+from math import prod
 
 import numpy as np
 import pytest
@@ -177,6 +178,62 @@ def test_a_layers_weight_wider_than_a_crossbar_is_refused_with_both_numbers():
     assert refused(graph, narrow) == [
         ("weight-too-wide", "a 8-bit weight takes 8 bitlines, macro 'sense-amp-64' has 7")
     ]
+
+
+# --- copies ----------------------------------------------------------------------------------
+
+
+def test_decided_copies_outweigh_the_pace_of_the_others():
+    left = {name: op.placement.copies for name, op in grids(mapped(small_conv_net())).items()}
+    graph = mapped(assigned(small_conv_net(), conv3=Choice(copies=3)))
+    layers = grids(graph)
+    assert {name: op.placement.copies for name, op in layers.items()} == {**left, "conv3": 3}
+    slots = layers["conv3"].placement.slots
+    assert len(slots) == 3 * layers["conv3"].crossbars
+    assert_every_engine_agrees(graph)
+
+
+def test_copies_that_cannot_be_are_refused_with_both_numbers():
+    graph = assigned(
+        small_conv_net(),
+        conv0=Choice(macro=DIGITAL, copies=2),
+        conv3=Choice(copies=10_000),
+        fc7=Choice(copies=2),
+    )
+    assert refused(graph, "adcless-64") == [
+        (
+            "copies",
+            "layer 'conv0' runs on the digital unit, 2 copies on crossbars are assigned",
+        ),
+        (
+            "copies",
+            f"layer 'conv3' has {positions(graph, 'conv3')} output positions in a step, "
+            "10,000 copies are assigned",
+        ),
+        ("copies", "layer 'fc7' has 1 output position in a step, 2 copies are assigned"),
+    ]
+
+
+def positions(graph: Graph, name: str) -> int:
+    layer = grids(mapped(replace(graph, assignment=Assignment())))[name]
+    return prod(layer.positions)
+
+
+def test_decided_copies_count_where_crossbars_are_short():
+    target = load_target("adcless-64")
+    graph = assigned(small_conv_net(), conv0=Choice(copies=4))
+    held = {name: op.crossbars for name, op in grids(mapped(graph, target)).items()}
+    needed = 4 * held["conv0"] + held["conv3"] + held["fc7"]
+
+    def chip(crossbars: int) -> Target:
+        size = replace(target.chip, tiles=crossbars, crossbars_per_tile=1, max_chips=1)
+        return replace(target, chip=size)
+
+    layers = grids(mapped(graph, chip(needed)))
+    assert [layers[name].placement.copies for name in LAYERS] == [4, 1, 1]
+    ((code, message),) = refused(graph, chip(needed - 1))
+    assert code == "too-many-crossbars"
+    assert f"network needs {needed} crossbars, 'adcless-64' has {needed - 1}" in message
 
 
 # --- the one function -----------------------------------------------------------------------

@@ -26,6 +26,7 @@ SHIPPED = (
     "memristive-snn-180nm",
     "mixed-64",
     "multibit-input-64",
+    "readouts-64",
     "ternary-diff-64",
     "ternary-weights-64",
 )
@@ -111,6 +112,17 @@ def test_mixed_macros_split_codes_from_spikes():
     codes, spikes = load_target("mixed-64").macros
     assert (codes.readout.kind, codes.accepts, codes.max_input_bits) == ("flash", ("codes",), 8)
     assert (spikes.readout.kind, spikes.accepts) == ("sense-amp", ("spikes",))
+
+
+def test_any_layer_may_have_any_readout_of_the_target_that_holds_them_all():
+    macros = load_target("readouts-64").macros
+    readouts = [(macro.readout.kind, macro.readout.bits) for macro in macros]
+    assert readouts == [
+        *(("sar", bits) for bits in (6, 5, 4, 3, 2)),
+        ("ternary", 2),
+        ("sense-amp", 1),
+    ]
+    assert all(macro.takes(bits) for macro in macros for bits in range(1, 9))
 
 
 def test_a_loaded_target_can_be_a_key():

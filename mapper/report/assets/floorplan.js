@@ -257,6 +257,7 @@ function describe(slot) {
     `${layer.name}: row block ${rowBlock} of ${layer.rows.length}, `
       + `column block ${columnBlock} of ${layer.columns.length}`,
     `copy ${copy + 1} of ${layer.copies}; ${where}`,
+    `macro ${layer.macro}, ${layer.weightBits}-bit weights`,
     `${layer.rows[rowBlock]} of ${layer.wordlines} wordlines, ${layer.columns[columnBlock]} of `
       + `${layer.bitlines} bitlines: ${percent(usedCells(layer, rowBlock, columnBlock))} of the cells`,
   ];

@@ -88,6 +88,8 @@ def _layer(
         "round": place.round,
         "start": place.slots.start,
         "copies": place.copies,
+        "macro": macro.name,
+        "weightBits": 0 if op.encoding is None else op.encoding.weight_bits,
         "rows": rows,
         "columns": columns,
         "wordlines": macro.wordlines,
@@ -121,7 +123,10 @@ def block_activity(op: CrossbarMvm, trace: Mapping[str, Array], runs: int) -> li
 
 def floorplan_table(data: Mapping[str, Any]) -> Table:
     """Write the same by layer: the alternative to the drawing."""
-    heads = ("layer", "round", "slots", "chips", "tiles", "crossbars", "cells used")
+    heads = (
+        *("layer", "macro", "weight bits", "round", "slots", "chips", "tiles", "crossbars"),
+        *("copies", "cells used"),
+    )
     tail = ("active wordlines",) if data["measured"] else ()
     return Table(
         columns=(*heads, *tail),
@@ -141,11 +146,14 @@ def _table_row(layer: Mapping[str, Any], data: Mapping[str, Any]) -> tuple[str, 
     tail = (f"{100 * sum(shares) / max(1, len(shares)):.3g} %",) if data["measured"] else ()
     return (
         layer["name"],
+        layer["macro"],
+        str(layer["weightBits"]),
         str(layer["round"]),
         _range(first, last),
         _range(first // per_chip, last // per_chip),
         _range(first // per_tile, last // per_tile),
         f"{count:,}" + (f", {layer['packed']} groups on each" if layer["packed"] > 1 else ""),
+        str(layer["copies"]),
         f"{100 * used:.0f} %",
         *(tail if active is not None else ("",) * len(tail)),
     )

@@ -1,5 +1,6 @@
 """Lay the report out as one self-contained HTML page."""
 
+from dataclasses import replace
 from typing import Any
 
 from mapper.cost import filling
@@ -24,6 +25,7 @@ from mapper.report.page.assumptions import (
 from mapper.report.page.cells import inspector_data
 from mapper.report.page.frame import render_page
 from mapper.report.page.table import COLUMNS, layer_table
+from targets import assignment_toml
 
 SCRIPTS = ("table.js", "floorplan.js", "inspector.js")
 ROW = 44
@@ -71,6 +73,7 @@ def render_report(report: Report, first: Headline | None = None) -> str:
         constants=constants_table(report.target),
         references=references_table(report.target, report.preset),
         options=_options(report),
+        assigned=_assigned(report),
         text=[print_op(op) for op in report.graph.ops[:MAX_OPS]],
         amount=amount,
         many=many,
@@ -87,8 +90,14 @@ def _options(report: Report) -> str:
     decided = report.graph.assignment
     bits = decided.weight_bits if decided.layers else report.weight_bits
     given = [] if bits is None else [f"--weight-bits {bits}"]
+    given += ["--assign assigned.toml"] if decided.layers else []
     given += [f"--pass '{name}'" for name, _ in report.passes if "{" in name]
     return "".join(f" {option}" for option in given)
+
+
+def _assigned(report: Report) -> list[str]:
+    """Return the lines of the file of what is decided for single layers."""
+    return assignment_toml(replace(report.graph.assignment, weight_bits=None)).splitlines()
 
 
 # --- network -------------------------------------------------------------------------------

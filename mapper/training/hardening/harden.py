@@ -11,7 +11,7 @@ from typing import get_args
 from torch import Tensor, fx, nn
 
 from mapper.diagnostics import Diagnostic, MappingError
-from mapper.ir.assignment import DIGITAL, UNASSIGNED, Assignment
+from mapper.ir.assignment import DIGITAL, UNASSIGNED, Assignment, Choice
 from mapper.ir.core import IntType
 from mapper.training.hardening.network import judged
 from mapper.training.hardening.twin import HardwareModel
@@ -22,7 +22,14 @@ from mapper.training.nets.modules import traced
 from mapper.training.nets.neurons import LIF
 from mapper.training.nets.norms import factor_problems, keep_factors_positive
 from mapper.training.nets.refused import TrainingError, refused
-from targets import Macro, Target, assignment_problems, choose_macro, load_target
+from targets import (
+    Macro,
+    Target,
+    assignment_problems,
+    choose_macro,
+    given_assignment,
+    load_target,
+)
 from targets.devices import Device
 
 __all__ = ["HardwareModel", "harden", "target_of"]
@@ -37,7 +44,7 @@ def harden(
     input_bits: int = 1,
     digital: Iterable[str] | None = None,
     example: Tensor | None = None,
-    assignment: Assignment = UNASSIGNED,
+    assignment: Assignment | str | Path = UNASSIGNED,
     device: Device | str | Path | None = None,
     age: float | None = None,
 ) -> "HardwareModel":
@@ -59,8 +66,8 @@ def harden(
         digital: Names of layers that the digital unit computes, with exact sums; where None, what
             the model's own ``digital`` names: the predictions of the flow networks.
         example: Input codes ``[T, B, ...]`` to set references and scales from; a few dozen samples.
-        assignment: What is decided for layers, by their names in the model: a macro, the digital
-            unit, a width of weights in place of ``weight_bits``.
+        assignment: What is decided for layers, by their names in the model, or a file of it: a
+            macro, the digital unit, a width of weights in place of ``weight_bits``.
         device: Its name, a path to its file, or the device whose chips the model meets in training;
             ideal ones where None. A ``Run`` keeps them in stages that name no chips of their own.
         age: Of these chips, in seconds after programming; as programmed where None.
@@ -79,7 +86,7 @@ def harden(
         mapper.training.nets.refused.TrainingError: error[unsupported-op]: GroupNorm has no ...
     """
     check_given({"assignment": assignment}, digital=digital)
-    assignment.check()
+    decided = given_assignment(assignment) or UNASSIGNED
     network = traced(copy.deepcopy(model))
     called = [str(node.target) for node in network.graph.nodes if node.op == "call_module"]
     layers = [name for name in called if isinstance(network.get_submodule(name), Weighted)]
@@ -88,7 +95,7 @@ def harden(
         weight_bits, scale, input_bits = None, "layer", 1
     plan = _Plan(
         target=target_of(target),
-        assignment=replace(assignment, weight_bits=weight_bits or assignment.weight_bits),
+        assignment=replace(decided, weight_bits=weight_bits or decided.weight_bits),
         digital=None if digital is None else frozenset(digital),
         own=frozenset(getattr(model, "digital", ())),
         layers=tuple(dict.fromkeys(layers)),
@@ -106,7 +113,7 @@ def harden(
     problems += judged(network, IntType(input_bits, signed=False))[1]
     if problems:
         raise TrainingError(dict.fromkeys(problems))
-    twin = HardwareModel(network, plan.target, input_bits)
+    twin = HardwareModel(network, plan.target, input_bits, plan.copying)
     twin.disturb(device, age=age)
     if example is not None:
         twin.raise_awareness(Awareness(), example)
@@ -140,6 +147,14 @@ class _Plan:
         """The macro of each layer that is assigned to one, or to the digital unit."""
         choices = {name: self.assignment.of(name).macro for name in self.layers}
         return {name: macro for name, macro in choices.items() if macro}
+
+    @property
+    def copying(self) -> Assignment:
+        """The copies that are decided, and nothing else: they change no sum of an ideal chip."""
+        copies = {name: self.assignment.of(name).copies for name in self.layers}
+        return Assignment(
+            layers={name: Choice(copies=held) for name, held in copies.items() if held is not None}
+        )
 
     @property
     def beside(self) -> frozenset[str]:

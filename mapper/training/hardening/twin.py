@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from torch import Tensor, fx, nn
 
 from mapper.arguments import Takes, check_arguments
 from mapper.diagnostics import MappingError
+from mapper.ir.assignment import UNASSIGNED, Assignment
 from mapper.ir.core import Graph, IntType
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.pipeline import make_passes, run_passes
@@ -37,13 +39,23 @@ class HardwareModel(nn.Module):
     evaluation (``.eval()``) it computes the integers of the compiled network, bit for bit.
     """
 
-    def __init__(self, network: fx.GraphModule, target: Target, input_bits: int) -> None:
+    def __init__(
+        self,
+        network: fx.GraphModule,
+        target: Target,
+        input_bits: int,
+        copying: Assignment = UNASSIGNED,
+    ) -> None:
         super().__init__()
         self.network, self.target, self.input_bits = network, target, input_bits
+        self.copying = copying
         self.register_buffer("settled", torch.tensor(False))
         self._known_settled = False  # asking a GPU for its buffer makes it wait
         self._known_codes = False
         self._copies: dict[tuple[int, ...], dict[str, int]] = {}
+
+    copying: Assignment
+    """Copies of layers that are decided: each has noise of its own."""
 
     settled: Tensor
     """Whether references and scales have been set from data."""
@@ -176,7 +188,8 @@ class HardwareModel(nn.Module):
             return
         shape = tuple(x.shape[2:])
         if shape not in self._copies:
-            self._copies[shape] = copies_of(self.graph(x), self.target)
+            graph = replace(self.graph(x), assignment=self.copying)
+            self._copies[shape] = copies_of(graph, self.target)
         for name, layer in self.network.named_modules():
             if isinstance(layer, Hardened):
                 layer.copies = self._copies[shape].get(name, 1)

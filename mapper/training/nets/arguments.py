@@ -4,6 +4,7 @@ Targets, inputs and options of a layer are not here: what reads them refuses all
 be.
 """
 
+import os
 from collections.abc import Iterable
 
 from torch import nn
@@ -12,7 +13,9 @@ from mapper.arguments import CALL, PATH, Takes, check_arguments
 from mapper.ir.assignment import Assignment
 
 TAKES = {
-    "assignment": Takes(words="a mapper.Assignment", types=(Assignment,)),
+    "assignment": Takes(
+        words="a mapper.Assignment or its file", types=(Assignment, str, os.PathLike)
+    ),
     "digital": Takes(
         words='names of layers, as ["head"]',
         types=(Iterable,),
