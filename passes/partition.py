@@ -42,6 +42,10 @@ class Partition(Pass):
     refuses: ClassVar[bool] = True
 
     def run(self, graph: Graph, target: Target) -> Graph:
+        return self.in_rounds(self.on_macros(graph, target), target)
+
+    def on_macros(self, graph: Graph, target: Target) -> Graph:
+        """Put layers on macros; what does not depend on how many crossbars there are."""
         constants = dict(graph.constants)
         ops = graph.ops
         if not any(isinstance(op, CrossbarMvm) for op in ops):
@@ -53,10 +57,10 @@ class Partition(Pass):
                 loc=graph.name,
                 help="crossbars compute sums of weighted inputs; there is nothing for them to do",
             )
-        graph = infer_types(pruned(replace(graph, ops=ops, constants=constants)))
-        return self._fill_rounds(graph, target)
+        return infer_types(pruned(replace(graph, ops=ops, constants=constants)))
 
-    def _fill_rounds(self, graph: Graph, target: Target) -> Graph:
+    def in_rounds(self, graph: Graph, target: Target) -> Graph:
+        """Fill rounds with layers that are on macros."""
         layers = {i: op for i, op in enumerate(graph.ops) if isinstance(op, CrossbarMvm)}
         loops = ([i for i in group if i in layers] for group in _loops(graph))
         groups = [group for group in loops if group]

@@ -33,14 +33,21 @@ class Checked(Protocol):
 class Reader:
     """Collects what is wrong with one file while it reads it."""
 
-    def __init__(self, file: str, loc: str) -> None:
+    def __init__(self, file: str, loc: str, code: str = "") -> None:
+        """Begin; ``code`` is that of every problem where a file is no target."""
         self.file = file
         self.loc = loc
+        self.code = code
         self.problems: list[Diagnostic] = []
 
     def note(self, code: str, text: str, help: str = "") -> None:
         message = f"{self.file}: {text}"
-        self.problems.append(Diagnostic(code=code, message=message, loc=self.loc, help=help))
+        problem = Diagnostic(code=self.code or code, message=message, loc=self.loc, help=help)
+        self.problems.append(problem)
+
+    def value(self, hint: object, raw: object, path: tuple[str, ...]) -> object:
+        """Read one value of an annotation; ``BAD`` where it was refused."""
+        return self._value(hint, raw, path)
 
     def table(
         self,

@@ -47,7 +47,6 @@ FLOORS = (
     (
         "mapper.epilogue",
         "mapper.executor.base",
-        "mapper.explore",
         "mapper.frontend.algebra",
         "mapper.frontend.info",
         "mapper.frontend.limits",
@@ -126,7 +125,7 @@ FLOORS = (
         "mapper.exchange.onnx",
         "mapper.training.importing",
     ),
-    ("mapper.training", "mapper.verify"),
+    ("mapper.explore", "mapper.training", "mapper.verify"),
     ("mapper.compare",),
     ("mapper.demo",),
     ("mapper.api",),

@@ -22,6 +22,7 @@ from mapper.ir.firing import (
 )
 from mapper.pipeline import After, make_passes, run_passes
 from mapper.recordings import measure_codes
+from passes import InputCode
 from passes.options import NONE, PassOptions
 from passes.readout.trained import fitted, widest
 from targets import Target
@@ -68,13 +69,7 @@ def make_build(
     if imported.trained_for:
         source = {**source, "trained for": imported.trained_for}
         network = fitted(network, target)
-    codes, samples = {}, {}
-    if recordings is not None:
-        codes = measure_codes(recordings)
-        few = {name: array[:, :CALIBRATION_SAMPLES] for name, array in recordings.items()}
-        samples = {
-            name: np.rint(array / codes[name].step).astype(np.int64) for name, array in few.items()
-        }
+    codes, samples = measured(recordings)
     steps = make_passes(codes=codes, samples=samples, options=options)
     graph, runs = run_passes(network, target, steps, after=after, stop_after=stop_after)
     if stop_after is not None and stop_after != steps[-1].name:
@@ -90,6 +85,19 @@ def make_build(
         presented=imported.presented,
         epilogue=imported.epilogue,
     )
+
+
+def measured(
+    recordings: Mapping[str, Array] | None,
+) -> tuple[dict[str, InputCode], dict[str, Array]]:
+    """Return how inputs are coded, and the codes that readouts are set from; none without any."""
+    if recordings is None:
+        return {}, {}
+    codes = measure_codes(recordings)
+    few = {name: array[:, :CALIBRATION_SAMPLES] for name, array in recordings.items()}
+    return codes, {
+        name: np.rint(array / codes[name].step).astype(np.int64) for name, array in few.items()
+    }
 
 
 _FIRST_LOOK = 2

@@ -137,7 +137,7 @@ def _data(given: Description) -> tuple[dict[str, Any], Comments]:
         raise refuse("scaling-range", str(error), loc="--voltage") from error
     data = {
         "name": given.name,
-        "summary": _summary(given),
+        "summary": summary_of(given),
         "provenance": "described by its sizes; costs by laws and published parts, none measured",
         "macro": [_macro(given)],
         "neuron": {
@@ -157,7 +157,8 @@ def _data(given: Description) -> tuple[dict[str, Any], Comments]:
     return data, {**NOTES, **notes}
 
 
-def _summary(given: Description) -> str:
+def summary_of(given: Description) -> str:
+    """Say in a line what a description is of."""
     cells = f"{given.cell_bits}-bit {given.cell}"
     return (
         f"{given.wordlines}x{given.bitlines} crossbars of {cells} cells at {given.node_nm:g} nm, "

@@ -7,11 +7,11 @@ from mapper.cost.actions import Activity, activity_of_density, random_density
 from mapper.cost.adders import as_added
 from mapper.cost.facts import chip_of, corners_of
 from mapper.cost.layer_counts import Counts, count_actions
-from mapper.cost.model import Layer
-from mapper.cost.realtime import TooOftenError
+from mapper.cost.model import Chip, Layer
+from mapper.cost.realtime import TooOftenError, check_interval
 from mapper.cost.result import Cost
 from mapper.cost.summary import cost_of
-from mapper.diagnostics import refuse
+from mapper.diagnostics import MappingError, refuse
 from mapper.ir.core import Graph
 from targets import AS_BUILT, Preset, Target, load_preset
 
@@ -56,13 +56,31 @@ def price(
     try:
         return cost_of(as_added(layers, chip), chip, corners_of(target, preset), found, preset.name)
     except TooOftenError as error:
-        raise refuse(
-            "cost-every",
-            f"target '{target.name}': {error}",
-            loc="--every",
-            help="ask for a longer interval, or compile with more copies of the slowest layers "
-            "(--pass 'replicate{max-copies=N}')",
-        ) from error
+        raise _too_often(target, error) from error
+
+
+def check_often(chip: Chip, interval_ns: float, target: Target) -> None:
+    """Refuse inferences that are asked for more often than the chip begins one: ``cost-every``.
+
+    Args:
+        chip: With the interval that is asked for, if there is one.
+        interval_ns: In which it begins one, nominal.
+        target: Of the chip.
+    """
+    try:
+        check_interval(chip, interval_ns)
+    except TooOftenError as error:
+        raise _too_often(target, error) from error
+
+
+def _too_often(target: Target, error: TooOftenError) -> MappingError:
+    return refuse(
+        "cost-every",
+        f"target '{target.name}': {error}",
+        loc="--every",
+        help="ask for a longer interval, or compile with more copies of the slowest layers "
+        "(--pass 'replicate{max-copies=N}')",
+    )
 
 
 def assumed(preset: str, every_ms: float | None = None) -> Preset:

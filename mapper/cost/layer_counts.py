@@ -22,7 +22,7 @@ from mapper.cost.shift_add_counts import Widths, separate_widths, sum_widths
 from mapper.cost.skips import Skips, skips_of
 from mapper.cost.sums import Sums
 from mapper.cost.trace import NOTHING, most_events
-from mapper.cost.updates import check_update_on_event, reached
+from mapper.cost.updates import Reached, check_update_on_event, reached
 from mapper.ir.core import Array, Constants, Graph, Op
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.readout import BitlineRead, ShiftAndAdd
@@ -99,8 +99,19 @@ def _layers(graph: Graph, flow: Flow, levels: Levels, target: Target) -> tuple[L
     skips = skips_of(graph, flow, target.chip)
     if not flow.starts:
         return (_neurons_only(graph, _tally(graph.ops, makers, graph.constants, op_work), target),)
+    touched = reached(flow, graph)
     return tuple(
-        _layer(graph, flow, index, members[index], makers, levels[index], skips[index], target)
+        _layer(
+            graph,
+            flow,
+            index,
+            members[index],
+            makers,
+            levels[index],
+            skips[index],
+            touched[index],
+            target,
+        )
         for index in range(layers)
     )
 
@@ -122,9 +133,10 @@ def _layer(
     makers: Makers,
     levels: Array | None,
     skips: Skips,
+    events: Reached | None,
     target: Target,
 ) -> Layer:
-    op, events = flow.starts[index], reached(flow, graph)[index]
+    op = flow.starts[index]
     begins = STARTS.entry(type(op))
     assert begins is not None, STARTS.reason(type(op))
     start = begins(op, members, graph, target)

@@ -1,0 +1,293 @@
+"""The way of a point from a network to counts, in stages that are done again where facts differ.
+
+A stage is some passes, and the facts of a design that these read. Its result follows from them and
+from the result of the stage before, and is kept with them: a point does again what its own facts
+reach, and finds everything else. Passes run in an order that lets the slow ones come first: those
+that cut columns and fill rounds look at nothing that readouts are set from, and touch nothing of
+it. ``tests/explore/test_stages.py`` holds what each stage reads, and that the graph is the one that
+``mapper.pipeline`` makes.
+"""
+
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import Any
+
+from mapper.cost.layer_counts import Counts, Levels, count_actions, levels_of
+from mapper.diagnostics import MappingError
+from mapper.explore.axes import STAGES, Stage
+from mapper.explore.base import Design
+from mapper.explore.held import Held
+from mapper.ir.core import Array, Graph
+from mapper.ir.synapses import Synapse
+from mapper.ir.units import LayerOp
+from mapper.pipeline import make_passes, run_passes
+from passes import (
+    EncodeInputs,
+    FoldBatchNorm,
+    FoldPooling,
+    InputCode,
+    LowerNeurons,
+    LowerReadout,
+    MergeSums,
+    Partition,
+    Pass,
+    Place,
+    QuantizeNeurons,
+    QuantizeWeights,
+    Replicate,
+    Schedule,
+    SliceWeights,
+    TileColumns,
+    TileRows,
+)
+from passes.readout.trained import fitted
+from targets import Macro, Target, assignment_problems, weight_bits
+
+Step = Callable[[Graph, Target], Graph]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """What all points are made from: a network, and what was measured on recordings."""
+
+    graph: Graph
+    trained: bool = False
+    """It comes with its crossbars, as it was trained."""
+    codes: Mapping[str, InputCode]
+    samples: Mapping[str, Array]
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Where its layers of weights come from."""
+        return tuple(op.loc for op in self.graph.ops if isinstance(op, LayerOp))
+
+    @property
+    def grouped(self) -> bool:
+        """Whether groups of inputs may share crossbars."""
+        return any(
+            (op.group_count if isinstance(op, Synapse) else getattr(op, "groups", 1)) > 1
+            for op in self.graph.ops
+            if isinstance(op, LayerOp)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """A stage: its passes, and all that they read of a design."""
+
+    passes: tuple[type[Pass], ...]
+    """In the order in which they run."""
+    reads: Callable[[Design, Network], Hashable]
+
+
+def _reads_weights(design: Design, network: Network) -> Hashable:
+    target, decided = design.target, design.assignment
+    wrong = any(True for _ in assignment_problems(target, decided, network.layers))
+    widths = tuple(weight_bits(target, decided, layer) for layer in network.layers)
+    trained = (target.macros, target.neuron) if network.trained else None
+    return wrong, widths, trained
+
+
+def _reads_neurons(design: Design, network: Network) -> Hashable:
+    return design.target.neuron
+
+
+def _reads_macros(design: Design, network: Network) -> Hashable:
+    wanted = tuple(design.assignment.of(layer).macro for layer in network.layers)
+    return wanted, tuple(
+        (macro.name, macro.accepts, macro.max_input_bits, macro.input_bits_per_read)
+        for macro in design.target.macros
+    )
+
+
+def _reads_rows(design: Design, network: Network) -> Hashable:
+    return tuple(
+        (macro.name, macro.wordlines, macro.rows_per_read, *_cells(macro))
+        for macro in design.target.macros
+    )
+
+
+def _cells(macro: Macro) -> tuple[Hashable, ...]:
+    return macro.encoding, macro.cell_bits, macro.cell_levels, macro.weight_bits
+
+
+def _reads_readouts(design: Design, network: Network) -> Hashable:
+    return tuple(
+        (
+            macro.name,
+            macro.readout.kind,
+            macro.readout.bits,
+            macro.readout.reference,
+            macro.readout.levels,
+        )
+        for macro in design.target.macros
+    )
+
+
+def _reads_columns(design: Design, network: Network) -> Hashable:
+    packed = tuple(design.assignment.of(layer).packing for layer in network.layers)
+    return packed, tuple(
+        (macro.name, macro.bitlines, *((macro.readout,) if network.grouped else ()))
+        for macro in design.target.macros
+    )
+
+
+def _reads_chips(design: Design, network: Network) -> Hashable:
+    chip = design.target.chip
+    decided = tuple(design.assignment.of(layer) for layer in network.layers)
+    options = tuple(design.options.get(Replicate.name, {}).items())
+    return decided, options, chip.tiles, chip.crossbars_per_tile, chip.max_chips, chip.max_rounds
+
+
+def _reads_counts(design: Design, network: Network) -> Hashable:
+    return design.target.events.update_on_event
+
+
+WORK: Mapping[Stage, Work] = {
+    "weights": Work(
+        passes=(EncodeInputs, FoldBatchNorm, FoldPooling, QuantizeWeights), reads=_reads_weights
+    ),
+    "neurons": Work(passes=(QuantizeNeurons,), reads=_reads_neurons),
+    "macros": Work(passes=(Partition,), reads=_reads_macros),
+    "rows": Work(passes=(TileRows, SliceWeights), reads=_reads_rows),
+    "readouts": Work(passes=(LowerReadout, MergeSums, LowerNeurons), reads=_reads_readouts),
+    "columns": Work(passes=(TileColumns,), reads=_reads_columns),
+    "chips": Work(passes=(Replicate, Place, Schedule), reads=_reads_chips),
+    "counts": Work(passes=(), reads=_reads_counts),
+}
+"""The stages before prices are put to counts; ``chips`` begins with what fills rounds."""
+
+MOST_BYTES = 1 << 28
+"""That a stage keeps."""
+
+_GRAPH_BYTES = 1 << 16
+"""Of a graph without its constants, about."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    number: int
+    """Of this result among all, so that later stages are kept with it."""
+    graph: Graph
+    levels: Levels | None = None
+    """What counting needs of weights on cells, once they are."""
+
+
+class Mapped:
+    """Maps points of one network, and keeps what stages gave. Threads may share it."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self._steps = {
+            type(step): step for step in make_passes(codes=network.codes, samples=network.samples)
+        }
+        self._numbers = count(1)
+        self._held: dict[Stage, Held[_Result]] = {
+            stage: Held(MOST_BYTES) for stage in STAGES if stage in WORK
+        }
+        self._counts: Held[Counts] = Held(MOST_BYTES)
+        self._refused: Held[MappingError] = Held(MOST_BYTES)
+
+    def hardware(self, design: Design) -> Graph:
+        """Return the hardware graph of a design: ``==`` to that of a build.
+
+        Raises:
+            MappingError: What compiling it raises.
+        """
+        return self._result(design).graph
+
+    def counts(self, design: Design) -> Counts:
+        """Return the counts of its actions.
+
+        Raises:
+            MappingError: What compiling and counting raise.
+        """
+        result = self._result(design)
+        key = result.number, WORK["counts"].reads(design, self.network)
+        found = self._counts.get(key)
+        if found is None:
+            found = count_actions(result.graph, design.target, result.levels)
+            self._counts.put(key, found, _GRAPH_BYTES)
+        return replace(found, graph=result.graph, target=design.target)
+
+    def done(self) -> Mapping[str, tuple[int, int]]:
+        """Return how often each stage was found, and was worked out."""
+        held: dict[Stage, Held[Any]] = {}
+        held.update(self._held)
+        held["counts"] = self._counts
+        return {stage: (kept.found, kept.missed) for stage, kept in held.items()}
+
+    def _result(self, design: Design) -> _Result:
+        keys = [work.reads(design, self.network) for work in WORK.values()]
+        whole = (tuple(keys), design.target.name)
+        if (refused := self._refused.get(whole)) is not None:
+            raise refused
+        result = _Result(0, replace(self.network.graph, assignment=design.assignment))
+        try:
+            for stage, key in zip(self._held, keys, strict=True):
+                result = self._stage(stage, (result.number, key), result, design)
+        except MappingError:
+            found = self._refusal(design)
+            self._refused.put(whole, found, 1 << 12)
+            raise found from None
+        return result
+
+    def _stage(self, stage: Stage, key: Hashable, before: _Result, design: Design) -> _Result:
+        found = self._held[stage].get(key)
+        if found is None:
+            graph = self._ran(stage, before.graph, design)
+            levels = before.levels
+            if stage == "rows":
+                layers = [op for op in graph.ops if isinstance(op, LayerOp)]
+                levels = levels_of(layers, graph)
+            found = _Result(next(self._numbers), graph, levels)
+            self._held[stage].put(key, found, _new_bytes(graph, before.graph))
+        if found.graph.assignment is design.assignment:
+            return found
+        return replace(found, graph=replace(found.graph, assignment=design.assignment))
+
+    def _ran(self, stage: Stage, graph: Graph, design: Design) -> Graph:
+        target = design.target
+        if stage == "weights" and self.network.trained:
+            graph = fitted(graph, target)
+        partition = self._steps[Partition]
+        assert isinstance(partition, Partition)
+        if stage == "chips":
+            graph = partition.in_rounds(graph, target)
+        for kind in WORK[stage].passes:
+            if kind is Partition:
+                graph = partition.on_macros(graph, target)
+            else:
+                graph = self._step(kind, design).run(graph, target)
+        return graph
+
+    def _step(self, kind: type[Pass], design: Design) -> Pass:
+        own: dict[str, Any] = {
+            name.replace("-", "_"): value
+            for name, value in design.options.get(kind.name, {}).items()
+        }
+        step = self._steps[kind]
+        return replace(step, **own) if own else step
+
+    def _refusal(self, design: Design) -> MappingError:
+        """Return what compiling a design raises, with every reason that passes find."""
+        network, target = self.network, design.target
+        graph = replace(network.graph, assignment=design.assignment)
+        steps = make_passes(codes=network.codes, samples=network.samples, options=design.options)
+        try:
+            run_passes(fitted(graph, target) if network.trained else graph, target, steps)
+        except MappingError as error:
+            return error
+        raise AssertionError("a stage refused what the passes take")
+
+
+def _new_bytes(graph: Graph, before: Graph) -> int:
+    """Return the bytes of constants that are not those of the graph before."""
+    known = {id(_owner(array)) for array in before.constants.values()}
+    new = (array for array in graph.constants.values() if id(_owner(array)) not in known)
+    return _GRAPH_BYTES + sum(array.nbytes for array in new)
+
+
+def _owner(array: Array) -> object:
+    return array if array.base is None else array.base

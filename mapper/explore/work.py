@@ -1,0 +1,173 @@
+"""What an exploration does for each point: the work of a study, a record a point."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import Any
+
+from mapper.build.make import measured
+from mapper.cost.description import Description
+from mapper.cost.estimate import assumed
+from mapper.diagnostics import MappingError
+from mapper.explore.axes import Value
+from mapper.explore.base import Base, Design
+from mapper.explore.credible import not_credible
+from mapper.explore.priced import price_of
+from mapper.explore.space import Space
+from mapper.explore.stages import Mapped, Network
+from mapper.frontend import Imported
+from mapper.ir.assignment import Assignment
+from mapper.ir.identity import digest, digest_of_arrays
+from mapper.recordings import Recording
+from mapper.study import Case
+from mapper.study.case import digest as data_digest
+from targets import Preset, Target, target_to_data, to_toml
+
+POINT = "point"
+"""What a case has its point under; what is beside it is not looked at."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExploreWork:
+    """Points of a space, evaluated for one network; as the work of a study it makes records.
+
+    A case is ``{"point": {"array": 64, ...}}``; anything else in it is for others. A record says
+    ``{"state": "done", "energy_uj": [low, nominal, high], ...}``, or ``{"state": "refused",
+    "code": ..., "why": ...}`` of a point that the compiler refuses.
+    """
+
+    imported: Imported
+    """The network, with the assignment that it came with."""
+    base: Base
+    space: Space
+    recording: Recording | None = None
+    """Inputs that set codes and readouts, and that points are run on."""
+
+    def check(self) -> "ExploreWork":
+        """Return it where its axes are credible.
+
+        Raises:
+            MappingError: ``not-credible`` for every axis whose facts would not follow.
+        """
+        if problems := not_credible(self.base, self.space.axes):
+            raise MappingError(problems)
+        return self
+
+    def identity(self) -> Mapping[str, Any]:
+        """Return what determines every record beside its case."""
+        given = self.recording
+        return {
+            "what": "explore",
+            "model": digest(self.imported.graph),
+            "target": data_digest(target_to_data(self.base.target)),
+            "assignment": data_digest(str(self.base.assignment)),
+            "inputs": None if given is None else digest_of_arrays(given.inputs),
+            "labels": None
+            if given is None or "labels" not in given.arrays
+            else digest_of_arrays({"labels": given.arrays["labels"]}),
+            "space": {
+                name: held for name, held in self.space.as_dict().items() if name != "sampler"
+            },
+        }
+
+    def prepare(self) -> "Points":
+        """Import nothing again: plan what points share, once in a process."""
+        return self._points
+
+    @cached_property
+    def _points(self) -> "Points":
+        return Points(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what was worked out: other processes do it for themselves."""
+        return {held.name: getattr(self, held.name) for held in fields(self)}
+
+    def design(self, point: Mapping[str, Value]) -> dict[str, str]:
+        """Return the files that a point is compiled from, by name: ``target.toml``.
+
+        Raises:
+            MappingError: Its values do not go together.
+        """
+        return {"target.toml": to_toml(self.base.design(point).priced)}
+
+    def compile_options(self, point: Mapping[str, Value]) -> tuple[str, ...]:
+        """Return the options of ``spikeloom compile`` beside ``--target`` that make a point."""
+        design = self.base.design(point)
+        bits = design.assignment.weight_bits
+        widths = () if bits is None else ("--weight-bits", str(bits))
+        settings = (
+            ("--pass", f"{name}{{{','.join(f'{key}={value}' for key, value in own.items())}}}")
+            for name, own in design.options.items()
+        )
+        return (*widths, *(word for pair in settings for word in pair))
+
+
+class Points:
+    """Evaluates points of a space; keeps what they share."""
+
+    def __init__(self, work: ExploreWork) -> None:
+        self.work = work
+        recording = work.recording
+        codes, samples = measured(None if recording is None else recording.inputs)
+        self.mapped = Mapped(
+            Network(
+                graph=work.imported.graph,
+                trained=bool(work.imported.trained_for),
+                codes=codes,
+                samples=samples,
+            )
+        )
+
+    @cached_property
+    def preset(self) -> Preset:
+        """What is assumed of chips beyond their targets."""
+        how = self.work.space.evaluation
+        return assumed(how.preset, how.every_ms)
+
+    def __call__(self, case: Case) -> Mapping[str, Any]:
+        """Return the record of a case."""
+        return self.record(case[POINT])
+
+    def record(self, point: Mapping[str, Value]) -> dict[str, Any]:
+        """Return the record of a point."""
+        try:
+            return self._record(self.work.base.design(point))
+        except MappingError as error:
+            first = error.diagnostics[0]
+            why = "; ".join(problem.message for problem in error.diagnostics)
+            return {"state": "refused", "code": first.code, "why": why}
+
+    def _record(self, design: Design) -> dict[str, Any]:
+        how = self.work.space.evaluation
+        counts = self.mapped.counts(design)
+        price = price_of(counts, design.priced, how.density, how.steps, self.preset)
+        return {"state": "done", **price.as_record()}
+
+
+def explore_work(
+    imported: Imported,
+    start: Target | Description,
+    space: Space,
+    *,
+    recording: Recording | None = None,
+    assignment: Assignment | None = None,
+    weight_bits: int | None = None,
+) -> ExploreWork:
+    """Return the work of exploring a space.
+
+    Args:
+        imported: The network.
+        start: What points are made from.
+        space: What varies, and what is wanted.
+        recording: Inputs, as a user brings them.
+        assignment: What is decided for layers, in place of what the network came with.
+        weight_bits: Of layers that have no width of their own.
+
+    Raises:
+        MappingError: ``not-credible`` for every axis whose facts would not follow.
+    """
+    decided = assignment or imported.graph.assignment
+    if weight_bits is not None:
+        decided = replace(decided, weight_bits=weight_bits)
+    base = Base(start=start, assignment=decided)
+    return ExploreWork(imported=imported, base=base, space=space, recording=recording).check()
