@@ -139,6 +139,23 @@ def work_of(model: ModelProto, found: Mapping[str, Facts]) -> int:
     return sum(_work(node, found) for node in model.graph.node)
 
 
+def is_same(one: ModelProto, other: ModelProto) -> bool:
+    """Say whether two epilogues compute the same, whatever their tensors are called."""
+    return _told(one) == _told(other)
+
+
+def _told(model: ModelProto) -> list[object]:
+    """Return what an epilogue computes, tensors by where they are made."""
+    order: dict[str, object] = {port.name: k for k, port in enumerate(model.graph.input)}
+    order |= {t.name: (t.data_type, *t.dims, t.raw_data) for t in model.graph.initializer}
+    told: list[object] = []
+    for place, node in enumerate(model.graph.node):
+        settings = [a.SerializeToString(deterministic=True) for a in node.attribute]
+        told.append((node.op_type, settings, [order.get(name) for name in node.input]))
+        order.update((name, (place, k)) for k, name in enumerate(node.output))
+    return [*told, *(order[port.name] for port in model.graph.output)]
+
+
 def _work(node: NodeProto, found: Mapping[str, Facts]) -> int:
     gives = [found[name].shape for name in node.output if name]
     reads = [found[name].shape for name in node.input if name]

@@ -266,7 +266,8 @@ class Epilogue:
                 "input-shape",
                 f"the model's outputs are computed from {self.steps} time steps, the recording has "
                 f"{steps}",
-                help=f"give recordings of {self.steps} time steps, as the model's file has them",
+                help=f"what they are depends on that number: give recordings of {self.steps} time "
+                f"steps, as the model's file has them, or export the model for {steps}",
             )
         run = self._runner(steps)
         self._check_work(steps, samples)

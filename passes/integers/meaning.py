@@ -131,30 +131,46 @@ def synapse(op: Synapse, read: list[Meaning], graph: Graph) -> Form:
     layer = replace(op, x=x.value, bias=None, result=replace(op.result, type=INT64))
     layer = settled(layer, graph.constants)
     meaning = Meaning(value=layer.result, scale=x.scale, offset=simplest(offset))
-    return Form(layer, meaning, ready.tables, () if ready.op is None else (ready.op,))
+    return _behind(ready, Form(layer, meaning))
 
 
 def max_pool(op: MaxPool2d, read: list[Meaning], graph: Graph) -> Form:
     """The greatest code stands for the greatest real where each channel has one scale above 0."""
     (x,) = read
-    if (x.scale <= 0).any():
-        raise unscalable(op, "a maximum of values with a negative scale")
-    for name, table in (("scale", x.scale), ("offset", x.offset)):
-        if table.ndim and table.shape[-2:] != (1, 1):
-            raise unscalable(op, f"a maximum over values with more than one {name}")
+    tables = (x.scale, x.offset)
+    plain_codes = (x.scale > 0).all() and all(map(is_of_channels, tables))
+    ready = Form(None, x) if plain_codes else _of_channels(x, op)
+    x = ready.meaning
     pooled = settled(replace(op, x=x.value), {})
-    return Form(pooled, replace(x, value=pooled.result))
+    return _behind(ready, Form(pooled, replace(x, value=pooled.result)))
 
 
 def sum_pool(op: SumPool2d, read: list[Meaning], graph: Graph) -> Form:
-    """A sum of codes stands for the sum of the reals."""
+    """A sum of codes stands for the sum of the reals, once each channel has one scale."""
     (x,) = read
-    if x.scale.ndim and x.scale.shape[-2:] != (1, 1):
-        raise unscalable(op, "a sum over values of different scales")
+    ready = Form(None, x) if is_of_channels(x.scale) else _of_channels(x, op)
+    x = ready.meaning
     pooled = settled(replace(op, x=x.value), {})
     reals = replace(op, result=replace(op.result, type=FLOAT))
     (offset,) = reals.evaluate({}, x.full(x.offset))
-    return Form(pooled, Meaning(value=pooled.result, scale=x.scale, offset=simplest(offset[0])))
+    meaning = Meaning(value=pooled.result, scale=x.scale, offset=simplest(offset[0]))
+    return _behind(ready, Form(pooled, meaning))
+
+
+def is_of_channels(table: Array) -> bool:
+    """Say whether a table is one number for each channel of a plane."""
+    return not table.ndim or table.shape[-2:] == (1, 1)
+
+
+def _of_channels(x: Meaning, op: MaxPool2d | SumPool2d) -> Form:
+    """Bring codes to one scale above 0 and no offset for each channel of a plane."""
+    return _ready(x, f"{op.result.name}.x", (-2, -1), op)
+
+
+def _behind(ready: Form, form: Form) -> Form:
+    """Return a form whose operand is made ready first."""
+    before = () if ready.op is None else (ready.op,)
+    return replace(form, tables={**ready.tables, **form.tables}, before=before)
 
 
 def moved(op: Move, read: list[Meaning], graph: Graph) -> Form:

@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from math import prod
 from typing import Any
 
 import numpy as np
 
-from mapper.ir.core import INT64, Array, Coding, Const, Constants, Graph, Op, param
+from mapper.ir.core import FLOAT, INT64, Array, Coding, Const, Constants, Graph, Op, param
 from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.hardware import ScaledAdd
 from mapper.ir.network import (
@@ -26,7 +25,7 @@ from mapper.ir.products import MatMul, Multiply
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import Synapse
 from mapper.ir.tables import OpTable
-from passes.integers.meaning import spread
+from passes.integers.meaning import is_of_channels, spread
 from passes.shared.rewrite import number, simplest
 
 Offsets = dict[str, Array]
@@ -45,12 +44,12 @@ def carry(op: Op, offsets: Offsets, constants: Constants) -> None:
 
 
 def _max_pool(op: MaxPool2d, known: list[Array], constants: Constants) -> Array | None:
-    return known[0]
+    return known[0] if is_of_channels(known[0]) else None
 
 
 def _sum_pool(op: SumPool2d, known: list[Array], constants: Constants) -> Array | None:
-    padded = any(op.window.padding)
-    return None if padded else known[0] * prod(op.window.kernel)
+    reals = replace(op, result=replace(op.result, type=FLOAT))
+    return np.asarray(reals.evaluate({}, np.broadcast_to(known[0], (1, *op.x.shape)))[0][0])
 
 
 def _moved(op: Move, known: list[Array], constants: Constants) -> Array | None:

@@ -27,41 +27,82 @@ def softmax(read, result):
 
 
 HEADS = {
-    "greatest, log-softmax": lambda a: [
+    "greatest, log-softmax": lambda a, n: [
         reduced("ReduceMax", "S", "m", a),
         node("LogSoftmax", "m", "y", axis=-1),
     ],
-    "softmax of the mean": lambda a: [reduced("ReduceMean", "S", "m", a), softmax("m", "y")],
-    "mean of the softmax": lambda a: [softmax("S", "p"), reduced("ReduceMean", "p", "y", a)],
-    "log of the mean of the softmax": lambda a: [
+    "softmax of the mean": lambda a, n: [reduced("ReduceMean", "S", "m", a), softmax("m", "y")],
+    "mean of the softmax": lambda a, n: [softmax("S", "p"), reduced("ReduceMean", "p", "y", a)],
+    "log of the mean of the softmax": lambda a, n: [
         softmax("S", "p"),
         reduced("ReduceMean", "p", "m", a),
         node("Log", "m", "y"),
     ],
-    "class beside counts": lambda a: [
+    "class beside counts": lambda a, n: [
         reduced("ReduceSum", "S", "y", a),
         node("ArgMax", "y", "i", axis=-1, keepdims=0),
         node("Cast", "i", "best", to=F),
     ],
-    "first spike time by sums": lambda a: [
+    "first spike time by sums": lambda a, n: [
         node("CumSum", "S place", "c"),
         node("Clip", "c zero one", "seen"),
         node("Sub", "one seen", "unseen"),
         reduced("ReduceSum", "unseen", "y", a),
     ],
-    "first spike time by places": lambda a: [
+    "first spike time by places": lambda a, n: [
         node("ArgMax", "S", "at", axis=a, keepdims=0),
         reduced("ReduceMax", "S", "any", a),
         node("Equal", "any zero", "none"),
         node("Where", "none late at", "when"),
         node("Cast", "when", "y", to=F),
     ],
-    "softmax of each step": lambda a: [softmax("S", "y")],
-    "softmax of the last step": lambda a: [
+    "sum divided by the steps": lambda a, n: [
+        reduced("ReduceSum", "S", "m", a),
+        node("Div", "m count", "n"),
+        softmax("n", "y"),
+    ],
+    "sum, one step after the other": lambda a, n: [
+        softmax("S", "p"),
+        *(node("Gather", f"p at{t}", f"p{t}", axis=a) for t in range(n)),
+        *(node("Add", f"{'p' if t == 1 else 'q'}{t - 1} p{t}", f"q{t}") for t in range(1, n)),
+        node("Log", f"q{n - 1}", "y"),
+    ],
+    "greatest beside every step": lambda a, n: [
+        reduced("ReduceMax", "S", "m", a),
+        softmax("m", "y"),
+        node("Sigmoid", "S", "best"),
+    ],
+    "steps without a spike": lambda a, n: [
+        reduced("ReduceSum", "S", "m", a),
+        node("Sub", "count m", "n"),
+        softmax("n", "y"),
+    ],
+    "softmax over time": lambda a, n: [
+        node("Softmax", "S", "p", axis=a),
+        node("Mul", "p S", "q"),
+        reduced("ReduceSum", "q", "y", a),
+    ],
+    "first and greatest": lambda a, n: [
+        reduced("ReduceMax", "S", "m", a),
+        node("Gather", "S first", "n", axis=a),
+        node("Mul", "m n", "o"),
+        softmax("o", "y"),
+    ],
+    "counts above the logarithm of the steps": lambda a, n: [
+        reduced("ReduceSum", "S", "m", a),
+        node("Shape", "S", "sizes"),
+        node("Gather", "sizes place", "size"),
+        node("Cast", "size", "real", to=F),
+        node("Log", "real", "log"),
+        node("Div", "m log", "n"),
+        softmax("n", "y"),
+    ],
+    "softmax of each step": lambda a, n: [softmax("S", "y")],
+    "softmax of the last step": lambda a, n: [
         node("Gather", "S end", "last", axis=a),
         softmax("last", "y"),
     ],
-    "most of two, step after step": lambda a: [
+    "most of two, step after step": lambda a, n: [
         reduced("ReduceMax", "S", "m", a),
         reduced("ReduceMean", "S", "n", a),
         node("Mul", "m n", "y"),
@@ -75,9 +116,9 @@ WHOLE = set(HEADS) - {
 """Those that mix time steps; others are a function of each step."""
 
 
-def ending(form, head):
+def ending(form, head, steps=STEPS):
     """Return a model whose spikes of every step ``S`` go through a head to ``y``."""
-    proto, axis = FORMS[form](steps=STEPS), AXES[form]
+    proto, axis = FORMS[form](steps=steps), AXES[form]
     graph = proto.graph
     for held in graph.node:
         held.output[:] = ["S" if name == "y" else name for name in held.output]
@@ -86,14 +127,17 @@ def ending(form, head):
         "place": np.array(axis),
         "zero": np.float32(0),
         "one": np.float32(1),
-        "late": np.array(STEPS),
-        "end": np.array(STEPS - 1),
+        "late": np.array(steps),
+        "end": np.array(steps - 1),
+        "count": np.float32(steps),
+        "first": np.array(0),
+        **{f"at{t}": np.array(t) for t in range(steps)},
     }
     known = {tensor.name for tensor in graph.initializer}
     for name, array in stored.items():
         if name not in known:
             graph.initializer.append(numpy_helper.from_array(np.asarray(array), name))
-    graph.node.extend(HEADS[head](axis))
+    graph.node.extend(HEADS[head](axis, steps))
     del graph.output[:]
     made = {name for held in graph.node for name in held.output}
     names = [name for name in ("y", "best") if name in made]
@@ -159,23 +203,75 @@ def test_a_build_gives_what_the_model_s_outputs_are(head, tmp_path):
     assert build.verify(x, model=path).bit_exact
 
 
-def test_another_number_of_steps_than_the_file_s_is_refused(tmp_path):
-    path = saved(ending("unrolled", "softmax of the mean"), tmp_path)
+OPEN = [
+    "greatest, log-softmax",
+    "softmax of the mean",
+    "log of the mean of the softmax",
+    "class beside counts",
+    "most of two, step after step",
+    "sum divided by the steps",
+    "sum, one step after the other",
+    "greatest beside every step",
+]
+"""Heads of the whole sequence that say the same of any number of time steps."""
+
+
+@pytest.mark.parametrize("head", OPEN)
+def test_heads_that_take_any_number_of_steps_give_what_a_longer_file_gives(head, tmp_path):
+    short, long = (ending("unrolled", head, steps) for steps in (STEPS, STEPS + 3))
+    build = mapper.compile(saved(short, tmp_path), "ideal-128")
+    x = x_of(long)
+    run = build.run({"x": x[:, None]})
+    theirs = mapper.compile(saved(long, tmp_path), "ideal-128").run({"x": x[:, None]})
+    assert import_model(tmp_path / "model.onnx").epilogue.steps == 0
+    assert {n: a.shape for n, a in run.answers.items()} == {
+        n: a.shape for n, a in theirs.answers.items()
+    }
+    for name, array in theirs.answers.items():
+        assert np.allclose(run.answers[name], array, atol=1e-6), name
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "first spike time by sums",
+        "first spike time by places",
+        "steps without a spike",
+        "softmax over time",
+        "first and greatest",
+    ],
+)
+def test_another_number_of_steps_than_the_file_s_is_refused_where_it_counts(head, tmp_path):
+    path = saved(ending("unrolled", head), tmp_path)
     x = {"x": np.zeros((STEPS + 1, 1, 3), np.float32)}
     build = mapper.compile(path, "ideal-128")
     with pytest.raises(MappingError, match="from 5 time steps, the recording has 6") as caught:
         build.run(x)
-    assert caught.value.diagnostics[0].code == "input-shape"
+    (told,) = caught.value.diagnostics
+    assert told.code == "input-shape"
+    assert "export the model for 6" in told.help
 
 
-def test_an_open_number_of_steps_leaves_nothing_to_the_host_but_steps(tmp_path):
+def test_where_the_number_of_steps_is_open_heads_are_the_host_s_if_they_take_any(tmp_path):
     """Numbers of the file may be made of how many steps it was exported with."""
-    proto = ending("loop", "softmax of the mean")
+    found = import_model(saved(opened(ending("loop", "softmax of the mean")), tmp_path))
+    assert found.steps == 0
+    assert found.epilogue.steps == 0
+    path = saved(opened(ending("loop", "greatest, log-softmax")), tmp_path)
+    x = (np.random.default_rng(5).random((9, 1, 3)) < 0.6).astype(np.float32)
+    rings = mapper.verify_model(path, {"x": x}).rings
+    assert [ring.status for ring in rings] == ["equal", "equal"]
+    for head in ("first spike time by sums", "counts above the logarithm of the steps"):
+        with pytest.raises(MappingError, match="mixes time steps"):
+            import_model(saved(opened(ending("loop", head)), tmp_path))
+
+
+def opened(proto):
+    """Return a model that leaves open how many time steps there are."""
     dim = proto.graph.input[0].type.tensor_type.shape.dim[0]
     dim.ClearField("dim_value")
     dim.dim_param = "T"
-    with pytest.raises(MappingError, match="mixes time steps"):
-        import_model(saved(proto, tmp_path))
+    return proto
 
 
 def test_time_steps_that_mix_before_a_neuron_are_not_the_host_s(tmp_path):

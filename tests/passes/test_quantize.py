@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from mapper.diagnostics import MappingError
+from mapper.ir.builder import GraphBuilder
 from mapper.ir.core import FLOAT, SPIKE, Const, Graph, IntType, State, Value
 from mapper.ir.evaluate import evaluate
 from mapper.ir.hardware import ScaledAdd
@@ -15,6 +16,7 @@ from mapper.ir.network import Scale
 from mapper.ir.neurons import IntegerNeuron, Neuron, Reset
 from mapper.ir.synapses import Linear
 from mapper.ir.verify import check_graph
+from mapper.ir.windows import Window
 from mapper.pipeline import make_passes, run_passes
 from passes import QuantizeWeights
 from passes.integers.grids import binary_step
@@ -431,6 +433,43 @@ def test_values_whose_scales_are_worlds_apart_cannot_be_added():
     a, b = net.dense(x, 2), net.dense(x, 2)
     net.constants["fc1.w"] = net.constants["fc1.w"] * np.float32(1e-30)
     assert code_of(net.graph(net.neuron(net.sum(a, b)))) == "unsupported-scaling"
+
+
+def over_channels(pool: str, weights: list[list[float]]) -> tuple[Graph, Graph]:
+    """Return a layer whose channels are pooled together, in reals and in integers."""
+    net = GraphBuilder()
+    x = net.input("x", (len(weights[0]),), FLOAT)
+    sums = net.linear(x, net.constant("w", np.asarray(weights, np.float32)))
+    plane = net.reshape(sums, (1, len(weights), 1))
+    window = Window(kernel=(len(weights), 1), stride=(len(weights), 1))
+    graph = net.graph(getattr(net, pool)(plane, window))
+    return graph, integers(graph, "adcless-64")
+
+
+def test_channels_of_different_scales_are_pooled_in_one_step():
+    """Of 1/7 and 1/14: 5/7 and 6/14 are 10 and 6 steps of the finer one."""
+    weights = [[1.0, -2 / 7], [0.5, -1 / 14]]
+    for pool, real, code in (("max_pool2d", 5 / 7, 10), ("sum_pool2d", 8 / 7, 16)):
+        graph, found = over_channels(pool, weights)
+        (y,) = found.outputs
+        assert np.allclose(evaluate(graph, {"x": np.ones((1, 1, 2))})[graph.outputs[0].name], real)
+        assert any(isinstance(op, ScaledAdd) for op in found.ops)
+        given = evaluate(found, {"x": np.ones((1, 1, 2), np.int64)})[y.name]
+        assert given.reshape(-1).tolist() == [code]
+        assert abs(code * found.codings[y.name].scale - real) < 1e-6
+
+
+@pytest.mark.parametrize("pool", ["max_pool2d", "avg_pool2d", "sum_pool2d"])
+def test_pools_over_channels_are_within_a_quarter_of_the_finest_step_of_each(pool):
+    rng = np.random.default_rng(0)
+    weights = rng.normal(size=(5, 6)) * np.array([[1], [3], [0.2], [1], [0.7]])
+    x = (rng.random((1, 64, 6)) < 0.5).astype(np.float32)
+    graph, found = over_channels(pool, np.round(weights, 2).tolist())
+    (real,), (y,) = evaluate(graph, {"x": x}).values(), found.outputs
+    coding = found.codings[y.name]
+    given = evaluate(found, {"x": x.astype(np.int64)})[y.name] * coding.scale
+    ends = np.abs(weights).max(axis=1) / 7  # a step of each channel's weights, six of which err
+    assert np.abs(given - real).max() < {"sum_pool2d": 5}.get(pool, 1) * 6 * ends.max() / 2
 
 
 def test_a_membrane_that_others_read_before_its_neuron_is_refused():

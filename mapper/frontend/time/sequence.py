@@ -136,9 +136,7 @@ def _without_tails(
     model: ModelProto, path: Path, clock: Clock, shapes: Mapping[str, Shape]
 ) -> Iterator[Sequence]:
     """Yield readings whose outputs are the host's function of the whole sequence."""
-    if is_open(model, clock):  # numbers in it may be made of how many steps there are
-        return
-    for laid, tail in tails(_laid(model, path, clock, shapes)):
+    for laid, tail in _tails(model, path, clock, shapes):
         with suppress(TimeFormError):
             for one in rolled(laid):
                 step = started(one, laid.clock, one_step(one, laid.clock, list(laid.outputs)))
@@ -147,9 +145,27 @@ def _without_tails(
                     form=_form(model, laid),
                     clock=laid.clock,
                     shapes=shapes,
-                    open=False,
+                    open=is_open(model, clock),
                     tail=tail,
                 )
+
+
+def _tails(
+    model: ModelProto, path: Path, clock: Clock, shapes: Mapping[str, Shape]
+) -> Iterator[tuple[Laid, SequenceTail]]:
+    found = tails(_laid(model, path, clock, shapes))
+    if not is_open(model, clock):
+        yield from found
+        return
+    # Numbers in it may be made of how many steps there are: another number of them tells.
+    length = clock.length + 1
+    longer = {
+        name: tuple(length if k == clock.axes.get(name) else n for k, n in enumerate(shape))
+        for name, shape in shapes.items()
+    }
+    others = tails(_laid(model, path, replace(clock, length=length), longer))
+    for (laid, tail), (_, other) in zip(found, others, strict=False):
+        yield laid, replace(tail, longer=other)
 
 
 def _refuse_one_of_any(step: StepModel) -> None:
