@@ -125,7 +125,7 @@ FLOORS = (
         "mapper.exchange.onnx",
         "mapper.training.importing",
     ),
-    ("mapper.explore", "mapper.training", "mapper.verify"),
+    ("mapper.exploration", "mapper.training", "mapper.verify"),
     ("mapper.compare",),
     ("mapper.demo",),
     ("mapper.api",),

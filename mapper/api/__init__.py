@@ -29,6 +29,7 @@ from mapper.api.comparing import compare_mappings, compare_targets
 from mapper.api.dies import DieSummary
 from mapper.api.energy import energy_table
 from mapper.api.estimate import Estimate
+from mapper.api.exploring import Exploration, explore
 from mapper.api.figures import DrawnFigure, Figures
 from mapper.api.inspection import Inspection, inspect
 from mapper.api.make import check_backend, compile, export, load, passes_over, verify_model
@@ -76,6 +77,7 @@ __all__ = [
     "DrawnFigure",
     "EnergyTable",
     "Estimate",
+    "Exploration",
     "Export",
     "Figures",
     "Inspection",
@@ -102,6 +104,7 @@ __all__ = [
     "devices_there_are",
     "draw_figures",
     "energy_table",
+    "explore",
     "export",
     "export_model",
     "facts_of_device",

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from numbers import Real
 
 from mapper.arguments import CALL, FLAG, PATH, TEXT, WHOLE, Takes, check_arguments
+from mapper.exploration.space import Space
 from mapper.frontend import NirOptions
 from mapper.ir.assignment import Assignment
 from mapper.study.sweep import Sweep
@@ -31,6 +32,10 @@ TAKES = {
     "attribute": FLAG,
     "biases": FLAG,
     "backend": Takes(words='"native" or "numpy"', types=(str,)),
+    "batch": WHOLE,
+    "build": Takes(
+        words="numbers of points", types=(Sequence,), each=Takes(words="a number", types=(int,))
+    ),
     "columns": Takes(words="1 or 2", types=(int,), low=1, high=2),
     "density": Takes(words="a share of input bits, 0..1", types=(Real,)),
     "device": Takes(words="a device, its name or its file", types=(str, os.PathLike, Device)),
@@ -55,6 +60,7 @@ TAKES = {
     ),
     "path": PATH,
     "place": FLAG,
+    "points": WHOLE,
     "preset": TEXT,
     "progress": CALL,
     "require": Takes(words="a share, 0..1", types=(Real,)),
@@ -64,6 +70,7 @@ TAKES = {
         each=Takes(words="a ring", types=(str, int)),
     ),
     "run_seed": SEED,
+    "sampler": TEXT,
     "scheduler": TEXT,
     "seed": SEED,
     "sensitivity": FLAG,
@@ -71,6 +78,10 @@ TAKES = {
         words='facts of a device by name, as {"cell.sigma": 0.1}',
         types=(Mapping,),
         each=Takes(words="a number", types=(Real,)),
+    ),
+    "space": Takes(
+        words="a mapper.exploration.space.Space, its tables or its file",
+        types=(str, os.PathLike, Mapping, Space),
     ),
     "spikes": FLAG,
     "steps": WHOLE,
@@ -89,6 +100,7 @@ TAKES = {
     "temperature": Takes(words="degrees Celsius, as a number", types=(Real,)),
     "threads": Takes(words="a number of threads, 1 or more", types=(int,), low=1),
     "trace": FLAG,
+    "wait": FLAG,
     "workers": Takes(words="a number of workers, 1..4096", types=(int,), low=1, high=4096),
 }
 

@@ -1,14 +1,25 @@
 """The ``spikeloom`` command: parse, call ``mapper.api``, print. No logic of its own."""
 
-from mapper.cli import build, compare, dies, facts, model, new_target, yields
+from mapper.cli import build, compare, dies, explore, facts, model, new_target, yields
 from mapper.cli.app import app
 
-__all__ = ["app", "build", "compare", "dies", "facts", "main", "model", "new_target", "yields"]
+__all__ = [
+    "app",
+    "build",
+    "compare",
+    "dies",
+    "explore",
+    "facts",
+    "main",
+    "model",
+    "new_target",
+    "yields",
+]
 
 # fmt: off
 _ORDER = (
     "demo", "inspect", "compile", "run", "verify", "yield", "die", "calibrate", "cost", "report",
-    "compare", "energy-table", "figures", "export", "targets", "devices", "passes",
+    "compare", "explore", "energy-table", "figures", "export", "targets", "devices", "passes",
 )
 # fmt: on
 """As a user meets them, not as the modules are imported."""

@@ -61,7 +61,7 @@ Settings = Annotated[
     ),
 ]
 Scheduler = Annotated[
-    str, typer.Option(help="Who runs dies: serial, threads, processes, dask or dask:ADDRESS.")
+    str, typer.Option(help="Who runs them: serial, threads, processes, dask or dask:ADDRESS.")
 ]
 Workers = Annotated[
     int | None, typer.Option(min=1, max=4096, help="Of the scheduler; as many as processors.")

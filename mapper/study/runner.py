@@ -1,6 +1,6 @@
 """Run the cases of a study: those that its folder does not have yet, by any scheduler."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,7 +78,8 @@ def run_study(
         if missing:
             earlier = f", {reused:,} more from an earlier run" if reused else ""
             title = f"{len(missing):,} {what}{earlier}"
-            running.run(missing, Ticks(progress, title, len(missing), prepared=False))
+            ticks = Ticks(progress, title, len(missing), prepared=False)
+            running.run(missing, lambda case, record: ticks.tick())
         records = tuple(running.records[key] for key in keys)
     return Studied(
         study=running.study,
@@ -123,22 +124,27 @@ class Running:
         """What was found in the folder that a user may want to know."""
         return tuple(self._store.notes)
 
-    def run(self, cases: Sequence[Case], ticks: Ticks) -> None:
+    def run(self, cases: Sequence[Case], done: Callable[[Case, Record], None]) -> None:
         """Run cases that have no record, and store what each gives; the first that fails ends it.
+
+        Args:
+            cases: What to run, each once.
+            done: Called with each case and its record, when it is stored.
 
         Raises:
             MappingError, CaseError: As ``run_study``.
         """
-        if self._pool is None and cases:
-            self._pool = self._opened.enter_context(self._scheduler(self.work, self._workers))
-        if self._pool is None:
+        if not cases:
             return
+        if self._pool is None:
+            self._pool = self._opened.enter_context(self._scheduler(self.work, self._workers))
         with closing(self._pool(cases)) as finished:
             for place, outcome in finished:
+                case = cases[place]
                 if isinstance(outcome, Failed):
-                    raise outcome.naming(cases[place]) from outcome.error
-                self._store.append(cases[place], outcome)
-                ticks.tick()
+                    raise outcome.naming(case) from outcome.error
+                self._store.append(case, outcome)
+                done(case, self.records[self.study.key(case)])
 
 
 @contextmanager

@@ -156,7 +156,8 @@ def _client(distributed: ModuleType, workers: int, address: str) -> Iterator[Any
         distributed.LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",  # any port, and no warning where 8787 is taken
+            scheduler_kwargs={"dashboard": False},
             silence_logs=logging.ERROR,
         ) as cluster,
         distributed.Client(cluster) as client,

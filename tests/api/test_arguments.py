@@ -17,6 +17,9 @@ X = read_arrays(DEMO_RECORDING)["x"][:2, :1]
 LABELS = np.zeros(1, int)
 
 
+SPACE = {"axes": {"weight_bits": [2]}, "objectives": {"energy": "min"}}
+
+
 WRONG = (object(), -1.5, b"bytes", [None], {1: 2}, np.zeros(3, object))
 
 
@@ -36,6 +39,10 @@ def calls() -> dict[str, tuple[Callable[..., Any], dict[str, object]]]:
         "with_functions": (
             mapper.with_functions,
             {"model": DEMO_MODEL, "functions": DEMO_MODEL},
+        ),
+        "explore": (
+            mapper.explore,
+            {"model": model, "space": SPACE, "target": "adcless-64", "points": 1},
         ),
         "load": (mapper.load, {"folder": "b"}),
         "load_assignment": (mapper.load_assignment, {"path": "a.toml"}),

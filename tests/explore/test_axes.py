@@ -6,11 +6,11 @@ import pytest
 
 from mapper.cost.points import SETTING_KEYS
 from mapper.diagnostics import MappingError
-from mapper.explore.axes import AXES, FACT_STAGES, STAGES, axis_of
-from mapper.explore.base import Base
-from mapper.explore.credible import FOLLOWS, UNRELATED, not_credible
-from mapper.explore.facts import FACTS, TABLES, WITHOUT, fact_of, plain_name, with_facts
-from mapper.explore.stages import WORK, Network
+from mapper.exploration.axes import AXES, FACT_STAGES, STAGES, axis_of
+from mapper.exploration.base import Base
+from mapper.exploration.credible import FOLLOWS, UNRELATED, not_credible
+from mapper.exploration.facts import FACTS, TABLES, WITHOUT, fact_of, plain_name, with_facts
+from mapper.exploration.stages import WORK, Network
 from targets import load_target, target_from_data, target_to_data
 from tests.networks import NetworkBuilder
 

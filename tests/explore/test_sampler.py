@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import pytest
 
 from mapper.diagnostics import MappingError
-from mapper.explore.grid import Axes, Point, drawn, point_at, size_of
-from mapper.explore.sampler import Batch, Told, ask
-from mapper.explore.sampling import ADAPTIVE, SAMPLERS, Sampling
+from mapper.exploration.batch import Batch, Told
+from mapper.exploration.grid import Axes, Point, drawn, point_at, size_of
+from mapper.exploration.sampler import ask
+from mapper.exploration.sampling import ADAPTIVE, SAMPLERS, Sampling
 from mapper.study.case import canonical
 
 AXES: Axes = {

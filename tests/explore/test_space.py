@@ -3,8 +3,8 @@
 import pytest
 
 from mapper.diagnostics import MappingError
-from mapper.explore.sampling import Sampling
-from mapper.explore.space import Limit, Space, load_space, spread
+from mapper.exploration.sampling import Sampling
+from mapper.exploration.space import Limit, Space, load_space, spread
 
 WANTED = {"objectives": {"energy": "min"}}
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from mapper.cost.estimate import estimate, price
 from mapper.cost.layer_counts import count_actions
 from mapper.diagnostics import MappingError
-from mapper.explore.base import Base
-from mapper.explore.priced import price_of
-from mapper.explore.stages import WORK, Mapped, Network
+from mapper.exploration.base import Base
+from mapper.exploration.priced import price_of
+from mapper.exploration.stages import WORK, Mapped, Network
 from mapper.pipeline import make_passes, run_passes
 from passes import PIPELINE
 from targets import load_preset, load_target

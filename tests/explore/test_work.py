@@ -6,8 +6,8 @@ import pytest
 
 import mapper
 from mapper.diagnostics import MappingError
-from mapper.explore.space import Space
-from mapper.explore.work import explore_work
+from mapper.exploration.space import Space
+from mapper.exploration.work import explore_work
 from mapper.study import run_study
 from passes.options import parse
 from targets import load_target

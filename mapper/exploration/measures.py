@@ -64,3 +64,15 @@ MEASURES: Mapping[str, Measure] = {
 
 BY_KEY: Mapping[str, Measure] = {measure.key: measure for measure in MEASURES.values()}
 """By the name of the constraint."""
+
+
+def entry(record: Mapping[str, Any], key: str) -> float | None:
+    """Return an entry of a record, the nominal value of a range; None where it was not measured.
+
+    Raises:
+        TypeError, ValueError: The record has no such number.
+    """
+    if key in BY_KEY:
+        return BY_KEY[key].of(record)
+    held = record.get(key)
+    return None if held is None else finite(held)

@@ -7,9 +7,9 @@ from types import ModuleType
 from typing import Any
 
 from mapper.diagnostics import refuse
-from mapper.explore.grid import Axes, Value
-from mapper.explore.sampler import Batch, Told
-from mapper.explore.sampling import NSGA2
+from mapper.exploration.batch import Batch, Told
+from mapper.exploration.grid import Axes, Value
+from mapper.exploration.sampling import NSGA2
 
 _DIRECTIONS = {"min": "minimize", "max": "maximize"}
 

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from mapper.cost.description import READOUT_CHANNELS
 from mapper.cost.readouts import sums_digitally
 from mapper.diagnostics import Diagnostic
-from mapper.explore.axes import CONSTANT, Value, axis_of
-from mapper.explore.base import Base
-from mapper.explore.constants import unused
-from mapper.explore.facts import READOUT, ReadoutWord, fact_of, plain_name, word_of
+from mapper.exploration.axes import CONSTANT, Value, axis_of
+from mapper.exploration.base import Base
+from mapper.exploration.constants import unused
+from mapper.exploration.facts import READOUT, ReadoutWord, fact_of, plain_name, word_of
 from mapper.ir.readout_kinds import READOUTS
 from targets import (
     AdderTree,

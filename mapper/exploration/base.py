@@ -7,9 +7,9 @@ from typing import Any
 
 from mapper.cost.description import TREES, Description
 from mapper.cost.description_to_target import described, summary_of
-from mapper.explore.axes import Edits, Value, axis_of
-from mapper.explore.constants import with_constants
-from mapper.explore.facts import with_facts
+from mapper.exploration.axes import Edits, Value, axis_of
+from mapper.exploration.constants import with_constants
+from mapper.exploration.facts import with_facts
 from mapper.ir.assignment import UNASSIGNED, Assignment
 from passes.options import NONE, PassOptions
 from targets import Target

@@ -9,11 +9,11 @@ from typing import Annotated, Any, Literal, get_args
 
 from mapper.cost.description import CONVERTERS, FIXED_BITS, TREES
 from mapper.diagnostics import MappingError, nearest
-from mapper.explore.axes import Array, ReadoutKindAndBits, Value, axis_of, no_axis
-from mapper.explore.facts import ReadoutWord
-from mapper.explore.grid import size_of
-from mapper.explore.measures import BY_KEY, MEASURES
-from mapper.explore.sampling import Sampling
+from mapper.exploration.axes import Array, ReadoutKindAndBits, Value, axis_of, no_axis
+from mapper.exploration.facts import ReadoutWord
+from mapper.exploration.grid import size_of
+from mapper.exploration.measures import BY_KEY, MEASURES
+from mapper.exploration.sampling import Sampling
 from mapper.ir.readout_kinds import READOUTS
 from targets import DEFAULT_PRESET, list_presets
 from targets.fields import Bounds, Count, Name, Share

@@ -15,9 +15,9 @@ from typing import Any
 
 from mapper.cost.layer_counts import Counts, Levels, count_actions, levels_of
 from mapper.diagnostics import MappingError
-from mapper.explore.axes import STAGES, Stage
-from mapper.explore.base import Design
-from mapper.explore.held import Held
+from mapper.exploration.axes import STAGES, Stage
+from mapper.exploration.base import Design
+from mapper.exploration.held import Held
 from mapper.ir.core import Array, Graph
 from mapper.ir.synapses import Synapse
 from mapper.ir.units import LayerOp

@@ -1,7 +1,7 @@
 """What a space may vary: a closed table of axes, with what each takes, changes and leaves as it is.
 
-An axis is a row of ``AXES``, a fact of a target by its dotted name (``mapper.explore.facts``), or
-``component.`` and a constant of a component library, as ``cost.py --set`` names it. Its values
+An axis is a row of ``AXES``, a fact of a target by its dotted name (``mapper.exploration.facts``),
+or ``component.`` and a constant of a component library, as ``cost.py --set`` names it. Its values
 become *edits*: facts of the target, fields of the description that the target is written from,
 widths and places of layers, options of passes, constants.
 """
@@ -14,14 +14,14 @@ from mapper.cost.description import CELLS, CHARGINGS
 from mapper.cost.points import SETTING_KEYS
 from mapper.cost.scaling import LARGEST_NM, SMALLEST_NM
 from mapper.diagnostics import nearest
-from mapper.explore.facts import FACTS, READOUT, WITHOUT, plain_name
+from mapper.exploration.facts import FACTS, READOUT, WITHOUT, plain_name
 from targets.fields import Amount, Bounds, Count, Lines, Positive
 from targets.library import ChannelLawName, InputForm
 
 Stage = Literal[
     "weights", "neurons", "macros", "rows", "readouts", "columns", "chips", "counts", "prices"
 ]
-"""What is done for a point, in order; ``mapper.explore.stages`` does it."""
+"""What is done for a point, in order; ``mapper.exploration.stages`` does it."""
 
 STAGES: tuple[Stage, ...] = get_args(Stage)
 

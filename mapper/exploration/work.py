@@ -9,12 +9,12 @@ from mapper.build.make import measured
 from mapper.cost.description import Description
 from mapper.cost.estimate import assumed
 from mapper.diagnostics import MappingError
-from mapper.explore.axes import Value
-from mapper.explore.base import Base, Design
-from mapper.explore.credible import not_credible
-from mapper.explore.priced import price_of
-from mapper.explore.space import Space
-from mapper.explore.stages import Mapped, Network
+from mapper.exploration.axes import Value
+from mapper.exploration.base import Base, Design
+from mapper.exploration.credible import not_credible
+from mapper.exploration.priced import price_of
+from mapper.exploration.space import Space
+from mapper.exploration.stages import Mapped, Network
 from mapper.frontend import Imported
 from mapper.ir.assignment import Assignment
 from mapper.ir.identity import digest, digest_of_arrays

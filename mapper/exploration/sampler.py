@@ -5,47 +5,13 @@ batches before it gave, and from nothing else: who ran the points, in which orde
 how often a run was killed change nothing.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 
-from mapper.explore.grid import Axes, Point, Value, drawn, in_drawn_order, point_at, size_of
-from mapper.explore.sampling import GRID, NSGA2, RANDOM, TPE, Sampling
+from mapper.exploration.batch import Batch
+from mapper.exploration.by_optuna import proposals
+from mapper.exploration.grid import Point, Value, drawn, in_drawn_order, point_at, size_of
+from mapper.exploration.sampling import GRID, NSGA2, RANDOM, TPE
 from mapper.study.case import canonical
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """A point that was looked at, as samplers are told of it."""
-
-    point: Point
-    values: tuple[float, ...]
-    """Of each objective; those of a point without one are the worst there are."""
-    violations: tuple[float, ...]
-    """How far each bound is missed, 0..1, and 0 where it holds; all 0: the point is feasible."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
-    """A batch that is asked for."""
-
-    axes: Axes
-    best: tuple[str, ...]
-    """``min`` or ``max`` of each objective."""
-    sampling: Sampling
-    number: int
-    """From 0 on."""
-    told: Sequence[Told]
-    """Every point of the batches before, in the order of their numbers."""
-
-    @property
-    def first(self) -> int:
-        """The number of its first point."""
-        return self.number * self.sampling.batch
-
-    @property
-    def count(self) -> int:
-        """How many points it has; the space may not have more."""
-        return min(self.sampling.batch, size_of(self.axes) - self.first)
 
 
 def ask(batch: Batch) -> tuple[Point, ...]:
@@ -74,8 +40,6 @@ _TRIES = 8
 
 def _adaptive(batch: Batch) -> Iterator[Point]:
     """Yield what Optuna proposes, or points in the drawn order where it repeats itself."""
-    from mapper.explore.by_optuna import proposals
-
     known = {canonical(told.point) for told in batch.told}
     others = in_drawn_order(batch.axes, batch.sampling.seed)
     proposed = proposals(batch)

@@ -1,0 +1,113 @@
+"""What an exploration found, in words and as tables: for a terminal, a notebook and a page."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from mapper.diagnostics import many
+from mapper.exploration.found import Evaluated, Explored
+from mapper.exploration.measures import MEASURES, Measure
+from mapper.report.charts.base import Table
+from mapper.report.numbers import interval_text, number, percent
+
+
+def answer_lines(found: Explored) -> list[str]:
+    """Say how many points there are, how many may be chosen, and what was not evaluated."""
+    looked, left = len(found.points), found.asked - len(found.points)
+    refused = sum(found.refusals.values())
+    missing = looked - refused - len(found.feasible)
+    lines = [
+        f"{many(looked, 'point')} of {found.space.size:,} in the space, by {_sampler(found)}",
+        f"{len(found.feasible):,} feasible, {missing:,} beyond a constraint, {refused:,} refused "
+        "by the compiler",
+        f"{many(len(found.front), 'point')} on the front of {', '.join(found.space.objectives)}",
+    ]
+    if left:
+        lines.append(f"{many(left, 'point')} not looked at yet: the same call goes on")
+    lines += [f"not evaluated: {', '.join(found.unmeasured)}"] if found.unmeasured else []
+    if missing and not found.space.constraints:
+        lines[1] = lines[1].replace("beyond a constraint", "without a value of an objective")
+    return lines
+
+
+def _sampler(found: Explored) -> str:
+    how = found.sampling
+    if how.kind == "grid":
+        return "grid"
+    return f"{how.kind} in batches of {how.batch:,}, seed {how.seed}"
+
+
+def front_table(found: Explored) -> Table:
+    """Write a row a point of the front, from the best of the first objective on."""
+    return point_table(found, found.front)
+
+
+def point_table(found: Explored, points: Sequence[Evaluated]) -> Table:
+    """Write a row a point: its number, its place in the space, what was measured."""
+    shown = [measure for name, measure in MEASURES.items() if name not in found.unmeasured]
+    return Table(
+        columns=("point", *found.space.axes, *map(_head, shown)),
+        rows=tuple(
+            (
+                str(point.number),
+                *map(_setting, point.point.values()),
+                *(_cell(measure, point.record) for measure in shown),
+            )
+            for point in points
+        ),
+    )
+
+
+def refusal_table(found: Explored) -> Table:
+    """Write a row for each code that the compiler refused points with, with the first reason."""
+    first = {point.refused: point for point in reversed(found.points) if point.refused}
+    return Table(
+        columns=("refused", "points", "as", "why"),
+        rows=tuple(
+            (code, f"{count:,}", f"point {first[code].number}", str(first[code].record["why"]))
+            for code, count in found.refusals.items()
+        ),
+    )
+
+
+def importance_table(found: Explored) -> Table:
+    """Write a row an axis: the share of the variance of each objective that it explains."""
+    return Table(
+        columns=("axis", *found.space.objectives),
+        rows=tuple(
+            (axis, *(_share(found.importance[name][axis]) for name in found.space.objectives))
+            for axis in found.space.axes
+        ),
+    )
+
+
+def tables(found: Explored) -> Iterator[tuple[str, Table]]:
+    """Yield the tables of an answer that have rows, with their titles."""
+    for title, table in (
+        ("the front", front_table(found)),
+        ("what each axis explains of the variance", importance_table(found)),
+        ("refused points", refusal_table(found)),
+    ):
+        if table.rows:
+            yield title, table
+
+
+def _head(measure: Measure) -> str:
+    return f"{measure.name} ({measure.unit})" if measure.unit else measure.name
+
+
+def _cell(measure: Measure, record: Mapping[str, Any]) -> str:
+    held = record.get(measure.key)
+    if held is None:
+        return "-"
+    if not measure.ranged:
+        return percent(held)
+    low, nominal, high = held
+    return interval_text(low, nominal, high, "")
+
+
+def _setting(value: object) -> str:
+    return number(value, 4) if isinstance(value, int | float) else str(value)
+
+
+def _share(share: float | None) -> str:
+    return "-" if share is None else percent(share) if share else "0 %"
