@@ -84,4 +84,5 @@ def forget_frames(error: BaseException) -> None:
     cause: BaseException | None = error
     while cause is not None:
         clear_frames(cause.__traceback__)
+        cause.__traceback__ = None  # calls that go on keep their errors, which kept the calls
         cause = cause.__context__

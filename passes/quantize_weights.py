@@ -146,21 +146,24 @@ def kept_scales(matrix: Array, bits: int, rounds: bool = False) -> Array:
     """
     if bits == 1:
         return best_scales(matrix, bits)
-    step = common_step(matrix.reshape(-1), bits)
+    step = common_step(matrix.ravel(order="K"), bits)  # in the order of memory: no copy
     if step > 0 and rounds:
         return np.full(matrix.shape[1], binary_step(step, matrix, bits))
     best = best_scales(matrix, bits)
     steps = np.full(matrix.shape[1], step) if step > 0 else column_steps(matrix, bits)
     kept = np.flatnonzero(steps >= _LEAST_SCALE * best.max())  # NaN is not
-    kept = kept[~_are_exact(matrix[:, kept], best[kept])]
+    kept = kept[~_are_exact(matrix, kept, best[kept])]
     best[kept] = steps[kept]
     return best
 
 
-def _are_exact(matrix: Array, scales: Array) -> Array:
-    """Say which columns are whole multiples of their scales already."""
-    codes = matrix / scales
-    return np.asarray((np.abs(codes - np.rint(codes)) <= GRID * np.abs(codes)).all(axis=0))
+def _are_exact(matrix: Array, columns: Array, scales: Array) -> Array:
+    """Say which of some columns are whole multiples of their scales already."""
+    exact = np.empty(len(columns), bool)
+    for place, (column, scale) in enumerate(zip(columns, scales, strict=True)):
+        codes = matrix[:, column].astype(np.float64) / scale
+        exact[place] = (np.abs(codes - np.rint(codes)) <= GRID * np.abs(codes)).all()
+    return exact
 
 
 def best_scales(matrix: Array, bits: int) -> Array:

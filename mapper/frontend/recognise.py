@@ -259,7 +259,7 @@ def _import_reading(model: ModelProto, path: Path, reading: Sequence) -> Importe
     fed_back = {output: name for name, output in step.states.items()}
 
     def walk() -> tuple[Trace, list[Echo]]:
-        first = trace(step.proto, path, fed_back=fed_back)
+        first = trace(step.proto, path, fed_back=fed_back, arrays=step.arrays)
 
         def again(types: Mapping[str, Type]) -> Trace:
             return trace(step.proto, path, types, fed_back, before=first)

@@ -16,6 +16,7 @@ from mapper.diagnostics import MappingError, refuse
 from mapper.epilogue.file import EpilogueError, written
 from mapper.epilogue.model import Answer, Epilogue
 from mapper.epilogue.operators import is_decoded, node_problem
+from mapper.exchange.canonical.bare import without_large
 from mapper.frontend.algebra.forms import Atom, Clamp, Fires, Form, Input, Opaque, Shape
 from mapper.frontend.onnx.constants import Constant
 from mapper.frontend.onnx.layers import Layer
@@ -282,7 +283,7 @@ def _unfit(form: Form, node: NodeProto) -> MappingError:
 
 def _kinds(model: ModelProto, names: Mapping[str, None]) -> dict[str, int]:
     """Return the element types of tensors that are not of single precision."""
-    known = onnx.shape_inference.infer_shapes(model)
+    known = onnx.shape_inference.infer_shapes(without_large(model))
     ports = (*known.graph.value_info, *known.graph.output, *known.graph.input)
     kinds = {port.name: port.type.tensor_type.elem_type for port in ports}
     found = {name: kinds.get(name, TensorProto.FLOAT) for name in names}

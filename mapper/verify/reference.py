@@ -243,7 +243,7 @@ def _inside(given: Given) -> _Inside:
     ports = [*given.graph.inputs, *(s.read for s in given.graph.states)]
     if imported.readouts:
         step = read_step(given.path)
-        model, shapes, states = step.proto, step.opened, step.states
+        model, shapes, states = step.whole(), step.opened, step.states
     else:
         model, states = read_model(given.path), imported.fed_back
         shapes = {v.name: imported.port(v.name).model_shape for v in ports if v.name in states}

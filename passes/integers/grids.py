@@ -16,6 +16,9 @@ single precision, and so was the step that is found."""
 _LOOK = 8
 """Weights of a column that a step is tried on before it is tried on all."""
 
+_PIECE = 1 << 16
+"""Weights of a layer that are worked on at once."""
+
 _COLUMNS = 1 << 10
 """Columns that are looked at together."""
 
@@ -30,11 +33,12 @@ def common_step(weights: Array, bits: int) -> float:
     >>> common_step(np.float32([0.1, -0.3, 0.71]), bits=4)
     nan
     """
-    there = np.flatnonzero(weights)
-    few = weights[there[:: max(1, len(there) // _LOOK)], None]
+    some = weights[:: max(1, len(weights) // _PIECE)]
+    there = some[some != 0]
+    few = there[:: max(1, len(there) // _LOOK), None]
     if not _fitting(few, _peaks(weights[:, None]), bits).any():
         return float("nan")
-    sizes = np.unique(np.abs(weights[there]))
+    sizes = _sizes(weights)
     steps = sizes[-1] / np.arange(1.0, greatest_weight(bits) + 1)
     return next((_shortest(step) for step in steps if _are_multiples(sizes, step)), float("nan"))
 
@@ -60,8 +64,16 @@ def binary_step(step: float, weights: Array, bits: int) -> float:
     return step / odd
 
 
+def _sizes(weights: Array) -> Array:
+    """Return the magnitudes of weights that are not 0, each once: few where they are on a grid."""
+    pieces = (weights[at : at + _PIECE] for at in range(0, len(weights), _PIECE))
+    sizes = np.unique(np.concatenate([np.unique(np.abs(piece)) for piece in pieces]))
+    return sizes[sizes > 0]
+
+
 def _peaks(matrix: Array) -> Array:
-    return np.asarray(np.abs(matrix).max(axis=0), np.float64)
+    highest, lowest = matrix.max(axis=0), matrix.min(axis=0)
+    return np.asarray(np.maximum(highest.astype(np.float64), -lowest.astype(np.float64)))
 
 
 def _fitting(few: Array, peaks: Array, bits: int) -> Array:

@@ -10,8 +10,8 @@ from google.protobuf.field_mask_pb2 import FieldMask  # type: ignore[import-unty
 from google.protobuf.unknown_fields import UnknownFieldSet  # type: ignore[import-untyped]
 from onnx import ModelProto, TensorProto
 
-_LARGE = 1 << 10
-"""Elements of a tensor above which a stand-in takes its place."""
+LARGE = 1 << 10
+"""Elements of a tensor above which copies leave its numbers out."""
 
 
 def without_numbers(model: ModelProto) -> ModelProto:
@@ -37,9 +37,21 @@ def with_stand_ins(model: ModelProto) -> ModelProto:
     """
     copy = _with_initializers(model)
     for tensor in model.graph.initializer:
-        large = tensor.HasField("raw_data") and prod(tensor.dims) > _LARGE
-        copy.graph.initializer.append(_stand_in(tensor) if large else tensor)
+        copy.graph.initializer.append(_stand_in(tensor) if is_large(tensor) else tensor)
     return copy
+
+
+def without_large(model: ModelProto) -> ModelProto:
+    """Return a copy of a model whose large constants have a name, a type and sizes alone."""
+    copy = _with_initializers(model)
+    for tensor in model.graph.initializer:
+        copy.graph.initializer.append(_without(tensor, "raw_data") if is_large(tensor) else tensor)
+    return copy
+
+
+def is_large(tensor: TensorProto) -> bool:
+    """Say whether a constant has so many numbers that copies leave them out."""
+    return bool(tensor.HasField("raw_data")) and prod(tensor.dims) > LARGE
 
 
 def _with_initializers(model: ModelProto) -> ModelProto:

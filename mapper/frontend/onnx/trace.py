@@ -43,6 +43,7 @@ from mapper.frontend.onnx.refusals import lost_state
 from mapper.frontend.onnx.shapes import MAX_RANK
 from mapper.frontend.onnx.steps import refuse_loops
 from mapper.ir.core import FLOAT, Array, Type
+from mapper.ir.frozen import FrozenMap
 
 T = TypeVar("T")
 
@@ -86,6 +87,7 @@ def trace(
     types: Mapping[str, Type] | None = None,
     fed_back: Mapping[str, str] | None = None,
     before: Trace | None = None,
+    arrays: Mapping[str, Array] = FrozenMap({}),
 ) -> Trace:
     """Return what every tensor of a model is.
 
@@ -95,6 +97,7 @@ def trace(
         types: Of inputs that are known to hold spikes.
         fed_back: Inputs that are known to be states, by the outputs that are their next values.
         before: An earlier walk of the same model, which has read the stored arrays.
+        arrays: Stored arrays that are known by name, and are not read from the model.
 
     Raises:
         MappingError: ``dynamic-shape``, ``unsupported-time-form`` (a loop),
@@ -113,9 +116,11 @@ def trace(
     )
     for tensor in model.graph.initializer:
         name = tensor.name
-        result.tensors[name] = (
-            before.tensors[name] if before else Constant(array=to_array(tensor, path), name=name)
-        )
+        if before is not None:
+            result.tensors[name] = before.tensors[name]
+            continue
+        array = arrays[name] if name in arrays else to_array(tensor, path)
+        result.tensors[name] = Constant(array=array, name=name)
     stored = sum(prod(tensor.shape) for tensor in result.tensors.values())
     result.folder.stored, result.folder.made = stored, 0
     result.folder.most_made = MAX_COMPUTED + 8 * stored

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from mapper.diagnostics import forget_frames
 from mapper.frontend.time.cut import Past, levels_of, live_steps
 from mapper.frontend.time.flatten import Laid
 from mapper.frontend.time.forward import stepped_back
@@ -80,6 +81,7 @@ def _rolled(tape: Tape, wants: Sequence[Wanted], length: int) -> Iterator[Rolled
             found = True
         except TimeFormError as error:
             first = first or error
+            forget_frames(error)
     if not found and length == 3 and all(want.reduction in ALONE for want in wants):
         raise TimeFormError(LAST_OF_THREE, help=FOUR_STEPS)
     if not found:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import onnx.defs
-from onnx import NodeProto, helper, numpy_helper
+from onnx import NodeProto, helper
 
 from mapper.epilogue.file import TIME, EpilogueError, written
 from mapper.epilogue.model import Answer, Epilogue
@@ -98,14 +98,13 @@ class _Tail:
         return self._written(nodes, self._is_of_any_length(nodes, own, steps))
 
     def _written(self, nodes: Sequence[NodeProto], is_open: bool) -> Epilogue:
-        stored = [(t.name, numpy_helper.to_array(t)) for t in self.writer.stored]
         used = {name for node in nodes for name in node.input}
         time = TIME if is_open else self.length
         content = written(
             nodes,
             [(self.stacks[n], (time, *p[0].shape)) for n, p in self.families.items()],
             list(self.outputs),
-            [(name, array) for name, array in stored if name in used],
+            [(name, array) for name, array in self.writer.stored.items() if name in used],
             self.tape.opset,
         )
         return Epilogue(
@@ -273,7 +272,7 @@ class _Tail:
 
     def _stored(self, array: np.ndarray) -> str:
         name = self.writer.fresh("place")
-        self.writer.stored.append(numpy_helper.from_array(np.asarray(array, order="C"), name))
+        self.writer.stored[name] = array
         return name
 
     # --- outputs --------------------------------------------------------------------------

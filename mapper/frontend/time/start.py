@@ -62,7 +62,7 @@ class _Trial:
 class _Search:
     def __init__(self, rolled: Rolled, clock: Clock, step: StepModel) -> None:
         self.rolled, self.clock, self.step = rolled, clock, step
-        self.run = engine(step.proto)
+        self.run = engine(step.whole())
         self.names = list(step.states)
         first = self._first_step()
         rng = np.random.default_rng(0)

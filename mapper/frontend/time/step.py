@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
+from mapper.exchange.canonical.bare import LARGE
 from mapper.frontend.time.cut import live_steps
 from mapper.frontend.time.flatten import Clock, step_shape
 from mapper.frontend.time.readouts import ALONE, Reduction, Wanted
@@ -41,6 +42,9 @@ class StepModel:
     """One time step of a model."""
 
     proto: ModelProto
+    """Its large stored tensors have a name, a type and sizes; their numbers are ``arrays``."""
+    arrays: Mapping[str, Array]
+    """The stored tensors, by name."""
     states: Mapping[str, str]
     """Which output is fed back to which input, by input name."""
     starts: Mapping[str, Array]
@@ -49,6 +53,10 @@ class StepModel:
     """By the model's output."""
     opened: Mapping[str, Shape]
     """Shapes of the step's inputs."""
+
+    def whole(self) -> ModelProto:
+        """Return the model with all its numbers."""
+        return _with_numbers(self.proto, self.arrays)
 
 
 class Writer:
@@ -62,7 +70,7 @@ class Writer:
         self.nodes: list[NodeProto] = []
         self.inputs: list[ValueInfoProto] = []
         self.outputs: list[ValueInfoProto] = []
-        self.stored: list[TensorProto] = []
+        self.stored: dict[str, Array] = {}
 
     def read(self, slot: Slot, name: str, shape: Shape) -> None:
         """Make a slot an input; a shape of its own is brought to the slot's first."""
@@ -108,13 +116,17 @@ class Writer:
         kind = part.kind if isinstance(part, Slot) else TensorProto.FLOAT
         self.outputs.append(helper.make_tensor_value_info(name, kind, shape))
 
-    def model(self) -> ModelProto:
-        graph = helper.make_graph(self.nodes, "step", self.inputs, self.outputs)
-        model = helper.make_model(
+    def bare(self) -> ModelProto:
+        """Return what was written; large stored tensors have a name, a type and sizes alone."""
+        stored = [_described(name, array) for name, array in self.stored.items()]
+        graph = helper.make_graph(self.nodes, "step", self.inputs, self.outputs, stored)
+        return helper.make_model(
             graph, opset_imports=[helper.make_opsetid("", self.tape.opset)], ir_version=10
         )
-        model.graph.initializer.extend(self.stored)  # once, where both above would copy weights
-        return model
+
+    def model(self) -> ModelProto:
+        """Return what was written, with all its numbers."""
+        return _with_numbers(self.bare(), self.stored)
 
     def fresh(self, hint: str) -> str:
         name, count = hint, 1
@@ -132,7 +144,7 @@ class Writer:
 
     def _stored(self, array: Array, hint: str) -> str:
         name = self.fresh(hint)
-        self.stored.append(numpy_helper.from_array(np.asarray(array, order="C"), name))
+        self.stored[name] = array
         return name
 
     def _reshaped(self, source: str, shape: Shape, name: str = "") -> str:
@@ -140,6 +152,23 @@ class Writer:
         result = name or self.fresh(f"{source}.step")
         self.nodes.append(helper.make_node("Reshape", [source, target], [result], name=result))
         return result
+
+
+def _described(name: str, array: Array) -> TensorProto:
+    if array.size <= LARGE:
+        return numpy_helper.from_array(np.asarray(array, order="C"), name)
+    kind = helper.np_dtype_to_tensor_dtype(array.dtype)
+    return TensorProto(name=name, data_type=kind, dims=array.shape)
+
+
+def _with_numbers(bare: ModelProto, arrays: Mapping[str, Array]) -> ModelProto:
+    """Return a copy of a model in which each stored tensor has its numbers, held once."""
+    model = ModelProto()
+    model.CopyFrom(bare)
+    for tensor in model.graph.initializer:
+        array = np.asarray(arrays[tensor.name], order="C")
+        tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
+    return model
 
 
 def _scopes(names: Iterable[str]) -> set[str]:
@@ -200,7 +229,8 @@ def one_step(rolled: Rolled, clock: Clock, outputs: Sequence[str]) -> StepModel:
         states[name] = returned.get(name) or writer.fresh(f"{name}_out")
         writer.write(memory.written, states[name], opened[name])
     return StepModel(
-        proto=writer.model(),
+        proto=writer.bare(),
+        arrays=writer.stored,
         states=states,
         starts=dict(_starts(rolled, names)),
         readouts=readouts,
