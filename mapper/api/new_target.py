@@ -1,65 +1,17 @@
 """Write a target from a few facts of a chip."""
 
 from dataclasses import dataclass
-from numbers import Real
 from pathlib import Path
 from typing import Any
 
-from mapper.arguments import PATH, TEXT, WHOLE, Takes, check_arguments
-from mapper.cost.description import Description
+from mapper.arguments import PATH, check_arguments
+from mapper.cost.description_given import description_of
 from mapper.cost.description_to_target import describe
-from mapper.diagnostics import nearest, refuse
+from mapper.diagnostics import refuse
 from mapper.writing import whole_file
 from targets import load_target
 
 SCHEMA = "spikeloom/new-target/1"
-
-_NUMBER = Takes(words="a number", types=(Real,))
-TAKES = {
-    "path": PATH,
-    "array": TEXT,
-    **dict.fromkeys(
-        ("name", "cell", "readout", "encoding", "input_form", "read_channel", "charging"),
-        TEXT,
-    ),
-    **dict.fromkeys(
-        (
-            "wordlines",
-            "bitlines",
-            "mux",
-            "cell_bits",
-            "cell_columns",
-            "weight_bits",
-            "input_bits",
-            "input_bits_per_read",
-            "rows_per_read",
-            "deep",
-            "membrane_bits",
-            "tiles",
-            "crossbars_per_tile",
-        ),
-        WHOLE,
-    ),
-    **dict.fromkeys(
-        (
-            "node_nm",
-            "voltage_v",
-            "unit_capacitors",
-            "pulse_ns",
-            "settling_ns",
-            "wordline_ns",
-            "read_voltage_v",
-            "on_us",
-            "off_us",
-            "cell_ff",
-            "cell_um2",
-            "cell_gates",
-            "clock_ns",
-        ),
-        _NUMBER,
-    ),
-}
-"""What the arguments of ``new_target`` are: its own, and every field of a description."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,25 +63,10 @@ def new_target(
         >>> new_target("my.toml", node_nm=28, array="256x64", cell="charge", readout="sar4").name
         'my'
     """
-    for unknown in given.keys() - (TAKES.keys() - {"wordlines", "bitlines"}):
-        raise refuse(
-            "bad-argument",
-            f"new_target takes no {unknown!r}{nearest(unknown, TAKES)}",
-            loc=unknown,
-        )
-    needed = {"path": path, "node_nm": node_nm, "array": array, "cell": cell, "readout": readout}
-    check_arguments(TAKES, needed, {"name": name, **given})
+    check_arguments({"path": PATH}, {"path": path}, {})
     file = Path(path)
-    wordlines, bitlines = _sizes(array)
-    description = Description(
-        name=file.stem if name is None else name,
-        node_nm=node_nm,
-        wordlines=wordlines,
-        bitlines=bitlines,
-        cell=cell,
-        readout=readout,
-        **given,
-    )
+    known = {"node_nm": node_nm, "array": array, "cell": cell, "readout": readout}
+    description = description_of(file.stem, {**known, "name": name, **given})
     text = describe(description)
     if file.exists():
         raise refuse(
@@ -139,15 +76,3 @@ def new_target(
         unfinished.write_text(text, encoding="utf-8")
     made = load_target(file.absolute())
     return NewTarget(file=str(file), name=made.name, summary=made.summary)
-
-
-def _sizes(array: str) -> tuple[int, int]:
-    """Read ``256x64``."""
-    first, _, second = array.partition("x")
-    if not (first.isdecimal() and second.isdecimal() and len(array) < 16):
-        raise refuse(
-            "target-description",
-            f"an array is WORDLINESxBITLINES, as 256x64, got {array!r}",
-            loc="--array",
-        )
-    return int(first), int(second)

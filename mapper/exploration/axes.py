@@ -15,7 +15,7 @@ from mapper.cost.points import SETTING_KEYS
 from mapper.cost.scaling import LARGEST_NM, SMALLEST_NM
 from mapper.diagnostics import nearest
 from mapper.exploration.facts import FACTS, READOUT, WITHOUT, plain_name
-from targets.fields import Amount, Bounds, Count, Lines, Positive
+from targets.fields import Amount, Bounds, Count, Lines, Longest, Positive
 from targets.library import ChannelLawName, InputForm
 
 Stage = Literal[
@@ -150,6 +150,12 @@ AXES: Mapping[str, Axis] = {
         words="bits of a weight, as --weight-bits",
         stage="weights",
         edits=lambda value: Edits(weight_bits=value),
+    ),
+    "assignment": Axis(
+        takes=Annotated[str, Longest(1000)],
+        words="what is decided for layers, a file, as --assign; from the folder of the space",
+        stage="weights",
+        edits=lambda value: Edits(assignment=value),
     ),
     "copies": Axis(
         takes=Count,

@@ -9,7 +9,7 @@ from mapper.cost.description import TREES, Description
 from mapper.cost.description_to_target import described, summary_of
 from mapper.exploration.axes import Edits, Value, axis_of
 from mapper.exploration.constants import with_constants
-from mapper.exploration.facts import with_facts
+from mapper.exploration.facts import plain_name, with_facts
 from mapper.ir.assignment import UNASSIGNED, Assignment
 from passes.options import NONE, PassOptions
 from targets import Target
@@ -104,10 +104,9 @@ class Base:
     def _target(self, edits: Edits) -> Target:
         if isinstance(self.start, Target):
             return with_facts(self.start, edits.facts)
-        inside = {
-            DESCRIBED[name]: value for name, value in edits.facts.items() if name in DESCRIBED
-        }
-        beside = {name: value for name, value in edits.facts.items() if name not in DESCRIBED}
+        facts = {plain_name(name)[0]: value for name, value in edits.facts.items()}  # of one macro
+        inside = {DESCRIBED[name]: value for name, value in facts.items() if name in DESCRIBED}
+        beside = {name: value for name, value in facts.items() if name not in DESCRIBED}
         if edits.weight_bits is not None:
             inside.setdefault("weight_bits", edits.weight_bits)
         changes: dict[str, Any] = {**inside, **edits.described}

@@ -11,7 +11,7 @@ from mapper.cost.description import READOUT_CHANNELS
 from mapper.cost.readouts import sums_digitally
 from mapper.diagnostics import Diagnostic
 from mapper.exploration.axes import CONSTANT, Value, axis_of
-from mapper.exploration.base import Base
+from mapper.exploration.base import DESCRIBED, Base
 from mapper.exploration.constants import unused
 from mapper.exploration.facts import READOUT, ReadoutWord, fact_of, plain_name, word_of
 from mapper.ir.readout_kinds import READOUTS
@@ -69,19 +69,19 @@ def _reasons(name: str, values: Values, base: Base, target: Target) -> list[str]
             f"{library.cell.node_nm:g} nm, and all else that is given there"
         ]
     reasons: list[str] = []
-    for fact in axis.edits(values[0]).facts:
-        moved = tuple(axis.edits(value).facts[fact] for value in values)
-        reasons += _of_fact(fact, moved, target)
+    for name in axis.edits(values[0]).facts:
+        fact, only = plain_name(name)
+        known = [macro.name for macro in target.macros]
+        if only not in ("", *known):
+            reasons.append(f"it has no macro '{only}', only {', '.join(known)}")
+        elif isinstance(base.start, Target) or fact not in DESCRIBED:
+            moved = tuple(axis.edits(value).facts[name] for value in values)
+            reasons += _of_fact(fact, only, moved, target)
     return list(dict.fromkeys(reasons))
 
 
-def _of_fact(name: str, values: Values, target: Target) -> Iterator[str]:
+def _of_fact(fact: str, only: str, values: Values, target: Target) -> Iterator[str]:
     """Yield which entries of the library would not follow a fact to these values."""
-    fact, only = plain_name(name)
-    known = [macro.name for macro in target.macros]
-    if fact.startswith("macro.") and only not in ("", *known):
-        yield f"it has no macro '{only}', only {', '.join(known)}"
-        return
     follows = FOLLOWS.get(fact)
     if follows is None:
         return

@@ -1,13 +1,15 @@
 """A space of designs: what varies, what is wanted, what is not allowed; read strictly from TOML."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from math import exp, isfinite, log
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from mapper.cost.description import CONVERTERS, FIXED_BITS, TREES
+from mapper.cost.description import CONVERTERS, FIXED_BITS, TREES, Description
+from mapper.cost.description_given import description_of
+from mapper.cost.description_to_target import described
 from mapper.diagnostics import MappingError, nearest
 from mapper.exploration.axes import Array, ReadoutKindAndBits, Value, axis_of, no_axis
 from mapper.exploration.facts import ReadoutWord
@@ -48,6 +50,9 @@ class Evaluation:
     """Share of input bits that are 1, where a point is not run."""
     steps: Count = 1
     """Time steps of an inference, where a point is not run."""
+    activity: Literal["assumed", "recorded"] = "recorded"
+    """Whether a point is run on the recording, where there is one, or takes ``density``, which is
+    all there is without; a point whose accuracy, agreement or yield is asked for is always run."""
     every_ms: Annotated[float, Bounds(1e-6, 1e12)] | None = None
     """From one inference to the next; back to back where None."""
 
@@ -74,8 +79,8 @@ class Space:
     """By entries of a record, ``LIMITED``."""
     sampling: Sampling = field(default_factory=Sampling)
     evaluation: Evaluation = Evaluation()
-    described: Mapping[str, Value] = field(default_factory=dict)
-    """What ``targets new`` is told of the base target; empty where a target is named."""
+    described: Description | None = None
+    """What points start from, as ``targets new`` is told; None where a target is named."""
     folder: str = ""
     """From where files that it names are looked for: that of the file."""
 
@@ -83,6 +88,11 @@ class Space:
     def size(self) -> int:
         """Count the points."""
         return size_of(self.axes)
+
+    @property
+    def files(self) -> tuple[Value, ...]:
+        """Assignments that it names."""
+        return self.axes.get("assignment", ())
 
     @property
     def asked(self) -> frozenset[str]:
@@ -110,7 +120,7 @@ class Space:
             "constraints": limits,
             "sampler": asdict(self.sampling),
             "evaluation": self.evaluated,
-            **({"describe": dict(self.described)} if self.described else {}),
+            **({} if self.described is None else {"describe": _given(self.described)}),
         }
 
     @property
@@ -302,13 +312,23 @@ class _Reading:
             self.reader.problems.extend(error.diagnostics)
             return None
 
-    def _described(self, data: object) -> dict[str, Value]:
-        """Take a description as plain values; what makes no sense is said where it is made."""
+    def _described(self, data: object) -> Description | None:
         found = self._table("describe", data)
-        for name, value in found.items():
-            if not isinstance(value, str | int | float):
-                self._note(f"[describe] {name} is a number or a text, got {show(value)}")
-        return dict(found)
+        if not found:
+            return None
+        try:
+            given = {_FIELDS.get(name, name): value for name, value in found.items()}
+            made = description_of("described", given)
+            described(made)
+        except MappingError as error:
+            for problem in error.diagnostics:
+                self._note(f"[describe] {problem.message}", problem.help)
+            return None
+        return made
+
+
+_FIELDS = {"node": "node_nm", "voltage": "voltage_v", "read_voltage": "read_voltage_v"}
+"""Fields of a description that the command line, and a space, call otherwise."""
 
 
 def spread(low: float, high: float, steps: int, by_factors: bool) -> list[int | float]:
@@ -328,6 +348,16 @@ def spread(low: float, high: float, steps: int, by_factors: bool) -> list[int | 
         values = [low + (high - low) * share for share in shares]
     values = [float(low), *values[1:-1], float(high)]
     return list(dict.fromkeys(map(round, values))) if whole else values
+
+
+def _given(described: Description) -> dict[str, Value]:
+    """Return what a description was given, as ``[describe]`` has it."""
+    names = {field: name for name, field in _FIELDS.items()}
+    held = {member.name: getattr(described, member.name) for member in fields(Description)}
+    unless = {member.name: member.default for member in fields(Description)}
+    array = f"{held.pop('wordlines')}x{held.pop('bitlines')}"
+    changed = {name: value for name, value in held.items() if value != unless[name]}
+    return {"array": array, **{names.get(name, name): value for name, value in changed.items()}}
 
 
 def _is_number(value: object) -> bool:

@@ -3,17 +3,20 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from mapper.build.make import measured
 from mapper.cost.description import Description
 from mapper.cost.estimate import assumed
-from mapper.diagnostics import MappingError
+from mapper.diagnostics import MappingError, refuse
 from mapper.exploration.axes import Value
 from mapper.exploration.base import Base, Design
 from mapper.exploration.credible import not_credible
+from mapper.exploration.digests import target_digest
 from mapper.exploration.priced import price_of
-from mapper.exploration.space import Space
+from mapper.exploration.ran import Found, Trial
+from mapper.exploration.space import RUN, Space
 from mapper.exploration.stages import Mapped, Network
 from mapper.frontend import Imported
 from mapper.ir.assignment import Assignment
@@ -21,7 +24,14 @@ from mapper.ir.identity import digest, digest_of_arrays
 from mapper.recordings import Recording
 from mapper.study import Case
 from mapper.study.case import digest as data_digest
-from targets import Preset, Target, target_to_data, to_toml
+from targets import (
+    Preset,
+    Target,
+    assignment_to_data,
+    assignment_toml,
+    load_assignment,
+    to_toml,
+)
 
 POINT = "point"
 """What a case has its point under; what is beside it is not looked at."""
@@ -44,13 +54,23 @@ class ExploreWork:
     """Inputs that set codes and readouts, and that points are run on."""
 
     def check(self) -> "ExploreWork":
-        """Return it where its axes are credible.
+        """Return it where its axes are credible, and what is asked for can be measured.
 
         Raises:
-            MappingError: ``not-credible`` for every axis whose facts would not follow.
+            MappingError: ``not-credible`` for every axis whose facts would not follow,
+                ``bad-space`` for what needs recordings, or labels.
         """
         if problems := not_credible(self.base, self.space.axes):
             raise MappingError(problems)
+        asked = ", ".join(sorted(self.space.asked & set(RUN)))
+        if asked and self.recording is None:
+            raise refuse(
+                "bad-space",
+                f"{asked} is asked for, and there are no recordings",
+                help="give some with --input, or ask for energy, latency and area alone",
+            )
+        if self.recording is not None:
+            Trial(self.imported, self.recording).check(self.space.asked)
         return self
 
     def identity(self) -> Mapping[str, Any]:
@@ -59,8 +79,12 @@ class ExploreWork:
         return {
             "what": "explore",
             "model": digest(self.imported.graph),
-            "target": data_digest(target_to_data(self.base.target)),
-            "assignment": data_digest(str(self.base.assignment)),
+            "target": target_digest(self.base.target),
+            "assignment": data_digest(assignment_to_data(self.base.assignment)),
+            "assignments": {
+                name: data_digest(assignment_to_data(held))
+                for name, held in self.base.files.items()
+            },
             "inputs": None if given is None else digest_of_arrays(given.inputs),
             "labels": None
             if given is None or "labels" not in given.arrays
@@ -83,12 +107,18 @@ class ExploreWork:
         return {held.name: getattr(self, held.name) for held in fields(self)}
 
     def design(self, point: Mapping[str, Value]) -> dict[str, str]:
-        """Return the files that a point is compiled from, by name: ``target.toml``.
+        """Return the files that a point is compiled from, by name.
+
+        They are ``target.toml`` and, where anything is decided for layers, ``assignment.toml``.
 
         Raises:
             MappingError: Its values do not go together.
         """
-        return {"target.toml": to_toml(self.base.design(point).priced)}
+        design = self.base.design(point)
+        files = {"target.toml": to_toml(design.priced)}
+        if design.assignment.layers:
+            files["assignment.toml"] = assignment_toml(design.assignment)
+        return files
 
     def compile_options(self, point: Mapping[str, Value]) -> tuple[str, ...]:
         """Return the options of ``spikeloom compile`` beside ``--target`` that make a point."""
@@ -137,11 +167,27 @@ class Points:
             why = "; ".join(problem.message for problem in error.diagnostics)
             return {"state": "refused", "code": first.code, "why": why}
 
+    @cached_property
+    def trial(self) -> Trial | None:
+        """What runs points on the recording; None where they are not run."""
+        space, recording = self.work.space, self.work.recording
+        if recording is None or not (space.runs or space.evaluation.activity == "recorded"):
+            return None
+        return Trial(self.work.imported, recording)
+
     def _record(self, design: Design) -> dict[str, Any]:
-        how = self.work.space.evaluation
+        how, asked = self.work.space.evaluation, self.work.space.asked
         counts = self.mapped.counts(design)
-        price = price_of(counts, design.priced, how.density, how.steps, self.preset)
-        return {"state": "done", **price.as_record()}
+        found: Found | None = None
+        if self.trial is not None:
+            found = self.trial.run(counts.graph, counts, agrees="agreement" in asked)
+        activity = how.density if found is None else found.activity
+        price = price_of(counts, design.priced, activity, how.steps, self.preset)
+        record = {"state": "done", **price.as_record(), "target": target_digest(design.priced)}
+        if found is not None:
+            record |= {"accuracy": found.accuracy, "spikes": found.spikes}
+            record |= {} if found.agreement is None else {"agreement": found.agreement}
+        return record
 
 
 def explore_work(
@@ -164,10 +210,12 @@ def explore_work(
         weight_bits: Of layers that have no width of their own.
 
     Raises:
-        MappingError: ``not-credible`` for every axis whose facts would not follow.
+        MappingError: What ``ExploreWork.check`` and ``targets.load_assignment`` raise.
     """
     decided = assignment or imported.graph.assignment
     if weight_bits is not None:
         decided = replace(decided, weight_bits=weight_bits)
-    base = Base(start=start, assignment=decided)
+    folder = Path(space.folder)
+    files = {str(name): load_assignment(folder / str(name)) for name in space.files}
+    base = Base(start=start, assignment=decided, files=files)
     return ExploreWork(imported=imported, base=base, space=space, recording=recording).check()

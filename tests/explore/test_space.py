@@ -111,7 +111,7 @@ def test_everything_is_said_at_once():
                 "constraints": {"area": {"at_most": 1}, "area_mm2": {"below": 1}, "chips": {}},
                 "sampler": {"kind": "best"},
                 "evaluation": {"preset": "real", "density": 2},
-                "describe": {"node": [28]},
+                "describe": {"node": [28], "array": "64x64", "cell": "rram", "readout": "sar4"},
             }
         )
     text = str(error.value)
@@ -125,9 +125,28 @@ def test_everything_is_said_at_once():
         "[constraints] chips has at_most",
         "no sampler is called 'best'",
         "[evaluation] density must be 0..1, got 2",
-        "[describe] node is a number or a text, got [28]",
+        "[describe] node_nm is [28], a list: it takes a number",
     ):
         assert words in text, words
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"node": 28}, "[describe] a new target needs 'array'"),
+        ({"nodes": 28}, "[describe] a new target takes no 'nodes'"),
+        (
+            {"node": 28, "array": "64", "cell": "rram", "readout": "sar4"},
+            "[describe] an array is WORDLINESxBITLINES",
+        ),
+        (
+            {"node": 3, "array": "64x64", "cell": "rram", "readout": "sar4"},
+            "[describe] nodes are 7 to 130 nm, got 3",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_description_is_said(given, words):
+    assert words in refused(describe=given)
 
 
 def test_a_file_that_is_not_there_or_no_toml_is_refused(tmp_path):
