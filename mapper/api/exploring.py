@@ -19,6 +19,7 @@ from mapper.api.inputs import (
     read_target,
     silent,
 )
+from mapper.cost.description import Description
 from mapper.diagnostics import MappingError, refuse
 from mapper.exploration.designs import DESIGNS, Asked, command_of, files_of
 from mapper.exploration.found import Evaluated, Explored
@@ -214,7 +215,7 @@ class _StoppedError(Exception):
 def explore(
     model: Model | Imported,
     space: str | Path | Mapping[str, Any] | Space,
-    target: str | Path | Target,
+    target: str | Path | Target | None = None,
     *,
     inputs: Inputs | None = None,
     layout: str | None = None,
@@ -239,7 +240,8 @@ def explore(
         model: As in ``compile``.
         space: What may vary, what is wanted, what is not allowed: the path of a ``.toml`` file, its
             tables, or a ``Space``.
-        target: What points are made from: a name, the path of a ``.toml`` file, or a ``Target``.
+        target: What points are made from: a name, the path of a ``.toml`` file, or a ``Target``;
+            None where the space describes it.
         inputs: Recordings that set input codes and readout, and that points are run on where an
             objective asks for it; may have ``labels``.
         layout: Of these recordings, as ``Build.run`` takes it.
@@ -282,7 +284,7 @@ def explore(
     progress("importing the model")
     imported, _ = read_model(model, nir)
     recorded = read_inputs_if(inputs, imported.graph.inputs, imported.presented, layout)
-    work = explore_work(imported, read_target(target), read, recording=recorded)
+    work = explore_work(imported, _start(target, read), read, recording=recorded)
     going = Exploration(work, _asked(model, inputs, layout, nir), sampling)
     run = partial(
         going._run,
@@ -303,6 +305,21 @@ def explore(
     else:
         going._start(run_and_write)
     return going
+
+
+def _start(target: str | Path | Target | None, space: Space) -> Target | Description:
+    """Return what points are made from: the target that is named, or described by the space."""
+    if (target is None) == (space.described is None):
+        said = "neither is there" if target is None else "both are there"
+        raise refuse(
+            "bad-space",
+            f"points are made from a target that is named or from [describe] of the space: {said}",
+            loc="--target",
+        )
+    if space.described is not None:
+        return space.described
+    assert target is not None
+    return read_target(target)
 
 
 def _read_space(space: str | Path | Mapping[str, Any] | Space) -> Space:

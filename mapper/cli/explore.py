@@ -15,7 +15,6 @@ from mapper.cli.options import (
     Model,
     Nir,
     Scheduler,
-    Target,
     Workers,
     with_functions,
     with_nir,
@@ -31,8 +30,13 @@ from mapper.study.schedulers import SERIAL
 @with_nir
 def explore(
     model: Model,
-    target: Target,
     space: Annotated[Path, typer.Option(help="Space of designs (.toml): axes, objectives.")],
+    target: Annotated[
+        str | None,
+        typer.Option(
+            help="Target name, or path of a .toml file; none where the space describes it."
+        ),
+    ] = None,
     recording: Annotated[
         Path | None,
         typer.Option("--input", help="Inputs (.npz) that set codes and that points are run on."),

@@ -114,3 +114,16 @@ def test_a_point_of_another_node_is_what_its_target_costs(tmp_path):
 def test_the_digest_of_a_target_is_that_of_its_data():
     for target in map(load_target, list_targets()):
         assert target_digest(target) == digest(target_to_data(target))
+
+
+def test_a_target_is_named_or_described_and_not_both():
+    for target in (None, "adcless-64"):
+        space = SPACE if target else Space.of_data({"axes": {"array": [64]}, **WANTED})
+        with pytest.raises(MappingError, match="named or from \\[describe\\]") as refused:
+            mapper.explore(READ, space, target)
+        assert refused.value.diagnostics[0].code == "bad-space"
+    found = mapper.explore(READ, SPACE, points=2)
+    assert {point.record["state"] for point in found.points} == {"done"}
+
+
+WANTED = {"objectives": {"energy": "min"}}

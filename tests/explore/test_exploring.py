@@ -60,7 +60,8 @@ def test_a_point_is_what_compiling_its_design_costs(model, tmp_path):
             file = tmp_path / "target.toml"
             file.write_text(going.design(point.number)["target.toml"])
             bits = point.point["weight_bits"]
-            cost = spikeloom.compile(model, file, weight_bits=bits, calibrate=inputs).cost()
+            build = spikeloom.compile(model, file, weight_bits=bits, calibrate=inputs)
+            cost = build.cost(build.run(inputs, trace=True) if inputs else None)
             assert point.record["energy_uj"] == [end / 1e6 for end in cost.energy_pj]
             assert point.record["latency_us"] == [end / 1e3 for end in cost.latency_ns]
             assert point.record["area_mm2"] == [end / 1e6 for end in cost.area_um2]
