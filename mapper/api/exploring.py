@@ -1,7 +1,8 @@
 """Explore: which design to build, asked of many points of a space."""
 
+import os
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -48,7 +49,9 @@ class Exploration:
         {'array': 64, 'weight_bits': 2}
     """
 
-    def __init__(self, work: ExploreWork, asked: Asked, sampling: Sampling) -> None:
+    def __init__(
+        self, work: ExploreWork, asked: Callable[[Path], Asked], sampling: Sampling
+    ) -> None:
         self._work, self._asked, self._sampling = work, asked, sampling
         self._known: list[Evaluated] = []
         self._done: Explored | None = None
@@ -159,8 +162,7 @@ class Exploration:
         told = replace(
             found,
             commands={
-                point.number: command_of(self._work, point, self._asked, str(folder))
-                for point in points
+                point.number: command_of(self._work, point, self._asked(folder)) for point in points
             },
         )
         with changed_folder(folder, alone=False, last=DATA) as new:
@@ -285,7 +287,7 @@ def explore(
     imported, _ = read_model(model, nir)
     recorded = read_inputs_if(inputs, imported.graph.inputs, imported.presented, layout)
     work = explore_work(imported, _start(target, read), read, recording=recorded)
-    going = Exploration(work, _asked(model, inputs, layout, nir), sampling)
+    going = Exploration(work, partial(_asked, model, inputs, layout, nir), sampling)
     run = partial(
         going._run,
         folder=None if folder is None else Path(folder),
@@ -329,21 +331,32 @@ def _read_space(space: str | Path | Mapping[str, Any] | Space) -> Space:
 
 
 def _asked(
-    model: Model | Imported, inputs: Inputs | None, layout: str | None, nir: NirOptions | None
+    model: Model | Imported,
+    inputs: Inputs | None,
+    layout: str | None,
+    nir: NirOptions | None,
+    folder: Path,
 ) -> Asked:
-    """Return what was asked in words of the command line; capitals for what has no file."""
+    """Return what was asked in words of the command line; capitals for what has no file.
+
+    Paths are from a folder, as commands in it take them.
+    """
     named = {
         "--layout": layout,
         **({} if nir is None else {f"--{name}": held for name, held in _nir(nir)}),
     }
-    recording = str(inputs) if isinstance(inputs, str | Path) else "RECORDING.npz"
+    recording = _seen(inputs, folder) if isinstance(inputs, str | Path) else "RECORDING.npz"
     return Asked(
-        model=str(model) if isinstance(model, str | Path) else "MODEL.onnx",
+        model=_seen(model, folder) if isinstance(model, str | Path) else "MODEL.onnx",
         calibrate="" if inputs is None else recording,
         options=tuple(
             word for name, held in named.items() if held is not None for word in (name, str(held))
         ),
     )
+
+
+def _seen(path: str | Path, folder: Path) -> str:
+    return str(path) if Path(path).is_absolute() else os.path.relpath(path, folder)
 
 
 def _nir(nir: NirOptions) -> Iterable[tuple[str, object]]:

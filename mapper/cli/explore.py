@@ -95,9 +95,9 @@ def explored(answer: api.Exploration, folder: Path | None, build: list[int] | tu
     for title, held in tables(found):
         parts += [Text(""), table(title, held.columns, held.rows)]
     if folder is not None:
-        parts += [
-            Text(""),
-            Text(printable(f"what builds each point of the front: {folder}/designs")),
-        ]
+        told = f"what builds each point of the front: {folder}/designs; --json has the commands"
+        parts += [Text(""), Text(printable(told))]
+    if build:
+        parts.append(Text(printable(f"in {folder}:")))
     parts += [Text(printable(found.commands[number])) for number in build]
     return Group(*parts)

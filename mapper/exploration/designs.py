@@ -29,7 +29,7 @@ class Designs(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What an exploration was asked with, as a person writes it."""
+    """What an exploration was asked with, as a person writes it in its folder."""
 
     model: str
     calibrate: str = ""
@@ -47,9 +47,12 @@ def files_of(designs: Designs, points: Iterable[Evaluated]) -> dict[str, str]:
     }
 
 
-def command_of(designs: Designs, point: Evaluated, asked: Asked, folder: str) -> str:
-    """Return the command that builds a point from its files in the folder of an exploration."""
-    place = f"{folder}/{DESIGNS}/{point.number}"
+def command_of(designs: Designs, point: Evaluated, asked: Asked) -> str:
+    """Return the command that builds a point, run in the folder of the exploration.
+
+    What is called like the folder is nowhere in there: the same exploration gives the same files.
+    """
+    place = f"{DESIGNS}/{point.number}"
     files = ((_OPTIONS[name], f"{place}/{name}") for name in designs.design(point.point))
     calibrate = ("--calibrate", asked.calibrate) if asked.calibrate else ()
     words: Sequence[str] = (

@@ -121,7 +121,8 @@ class Explored:
     identity: Mapping[str, Any]
     """What determines every record: digests of model, target and inputs, the version."""
     commands: Mapping[int, str] = field(default_factory=dict)
-    """What builds points, by their number: of the front, and of those that someone asked for."""
+    """What builds points, by their number, run in the folder of the exploration: of the front, and
+    of those that someone asked for."""
 
     @cached_property
     def feasible(self) -> tuple[Evaluated, ...]:

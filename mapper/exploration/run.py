@@ -7,7 +7,7 @@ from typing import Any
 
 from mapper.diagnostics import MappingError, refuse
 from mapper.exploration import by_optuna
-from mapper.exploration.batch import Batch
+from mapper.exploration.batch import Batch, Told
 from mapper.exploration.found import Evaluated, Explored, wanted
 from mapper.exploration.grid import Point
 from mapper.exploration.sampler import ask
@@ -65,6 +65,8 @@ def explore_space(
 ) -> Explored:
     """Ask points, look at each, and tell the sampler, until there are as many as were asked for.
 
+    A sampler that looks at what was found is told by the batch; others ask all points at once.
+
     A run that is stopped or killed keeps every point that had finished; the same call goes on from
     there with the same points. More points may be asked for later.
 
@@ -105,7 +107,7 @@ def explore_space(
             ticks.tick()
 
         while len(found) < count:
-            cases = held.batch(found, count)
+            cases = held.next(found, count)
             new = [case for case in cases if case["number"] not in held.cases]
             for case in cases:
                 if case["number"] in held.cases:
@@ -135,6 +137,7 @@ class _Held:
     def __init__(self, running: Running, sampled: Sampled, path: str) -> None:
         self.running, self.sampled, self.path = running, sampled, path
         self.cases: dict[int, Case] = {}
+        self._told: list[Told] = []
         for case in list(running.cases.values()):
             number = self._number(case)
             if number in self.cases:
@@ -154,11 +157,23 @@ class _Held:
                 raise self._bad(f"point {number} has {value!r:.80} on the axis {name}")
         return number
 
-    def batch(self, found: Sequence[Evaluated], count: int) -> list[Case]:
-        """Return the cases of the next batch: those that are held, and those that are asked."""
+    def next(self, found: Sequence[Evaluated], count: int) -> list[Case]:
+        """Return the cases that come next: those that are held, and those that are asked.
+
+        They are a batch, and all that is left where the sampler does not look at what was found.
+        """
+        sampling = self.sampled.sampling
+        first = len(found) // sampling.batch
+        if sampling.kind in ADAPTIVE:
+            self._told += [point.told(self.sampled.space) for point in found[len(self._told) :]]
+            return self._batch(first, count)
+        batches = range(first, -(-count // sampling.batch))
+        return [case for batch in batches for case in self._batch(batch, count)]
+
+    def _batch(self, number: int, count: int) -> list[Case]:
         sampling, space = self.sampled.sampling, self.sampled.space
-        number = len(found) // sampling.batch
-        numbers = range(len(found), min(len(found) + sampling.batch, count))
+        first = number * sampling.batch
+        numbers = range(first, min(first + sampling.batch, count))
         if all(place in self.cases for place in numbers):
             return [self.cases[place] for place in numbers]
         batch = Batch(
@@ -166,7 +181,7 @@ class _Held:
             best=tuple(measure.best for measure in wanted(space)),
             sampling=sampling,
             number=number,
-            told=[point.told(space) for point in found],
+            told=tuple(self._told),
         )
         return [
             self._agreed(place, number, point)

@@ -161,10 +161,25 @@ def test_the_front_comes_with_commands_that_build_it(space, tmp_path, monkeypatc
     number = answer["front"][-1]
     program, *words = shlex.split(answer["commands"][str(number)])
     assert program == "spikeloom"
+    monkeypatch.chdir("found")
     run(*words)
     costs = json.loads(run("cost", f"point-{number}", "--json"))
     held = [costs["energy_pj"]["total"][end] for end in ("low", "nominal", "high")]
     assert answer["points"][number]["energy_uj"] == [end / 1e6 for end in held]
+
+
+def test_files_are_the_same_wherever_they_are(space, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.onnx").write_bytes(DEMO_MODEL.read_bytes())
+    for folder in ("one", "other"):
+        run("explore", "net.onnx", "--target", "adcless-64", "--space", space, "-o", folder)
+    one, other = (
+        {file.relative_to(folder): file.read_bytes() for file in folder.rglob("*.*")}
+        for folder in (tmp_path / "one", tmp_path / "other")
+    )
+    assert one == other
+    assert {"explore.json", "records.jsonl", "target.toml"} == {file.name for file in one}
+    assert b"spikeloom compile ../net.onnx --target designs/" in one[Path(DATA)]
 
 
 def test_the_design_of_any_point_is_written_for_who_asks(space, tmp_path):
