@@ -3,6 +3,7 @@
 from passes.base import Pass, RefusedGraphError
 from passes.encode_inputs import EncodeInputs, InputCode
 from passes.fold_batch_norm import FoldBatchNorm
+from passes.fold_layers import FoldLayers
 from passes.fold_pooling import FoldPooling
 from passes.lower_neurons import LowerNeurons
 from passes.lower_readout import LowerReadout
@@ -19,6 +20,7 @@ from passes.tile_rows import TileRows
 
 PIPELINE: tuple[type[Pass], ...] = (
     EncodeInputs,
+    FoldLayers,  # once the bits of inputs are known, and while weights are floats
     FoldBatchNorm,  # before weights are quantised: a quantised weight cannot take a factor
     FoldPooling,
     QuantizeWeights,
@@ -39,6 +41,7 @@ __all__ = [
     "PIPELINE",
     "EncodeInputs",
     "FoldBatchNorm",
+    "FoldLayers",
     "FoldPooling",
     "InputCode",
     "LowerNeurons",

@@ -82,6 +82,7 @@ FLOORS = (
         "mapper.frontend.onnx",
         "mapper.report.charts",
         "mapper.report.ternary",
+        "passes.folding",
         "passes.readout",
     ),
     (

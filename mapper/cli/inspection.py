@@ -13,6 +13,7 @@ from rich.text import Text
 from mapper.api.inspection import Inspection
 from mapper.cli.tables import dims
 from mapper.diagnostics import many, printable
+from mapper.frontend.describe import FOLDED
 from mapper.frontend.info import (
     CrossbarInfo,
     Geometry,
@@ -30,8 +31,13 @@ from mapper.frontend.info import (
     SynapseInfo,
     of_time,
 )
+from mapper.ir.assignment import layer_name
+from mapper.ir.core import Graph
+from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.edges import Edge
 from mapper.ir.serialize import OPS
+from mapper.ir.synapses import Synapse
+from mapper.report.data import LayerGrid
 
 _ANY_WIDTH = 10_000
 
@@ -76,6 +82,7 @@ class InspectionText:
         macros = () if self.mapping is None else self.mapping.build.target.macros
         self.says_macro = len(macros) > 1
         self.says_bits = len({row.weight_bits for row in rows}) > 1
+        self.beside = set() if self.mapping is None else _beside(self.mapping.build.hardware)
         self.layers = [layer for layer in self.model.layers if layer.op != "net.reshape"]
         found = (layer.neuron for layer in self.layers)
         kinds = dict.fromkeys(_neuron(neuron) for neuron in found if neuron is not None)
@@ -165,13 +172,27 @@ class InspectionText:
             return f"{layer.runs_on} {matrix}"
         grid = self.grids.get(layer.name)
         if grid is None:
-            return f"digital unit {matrix}"
-        words = [f"{many(grid.crossbars, 'crossbar')} {matrix}"]
+            return f"digital unit {matrix}" if layer.name in self.beside else FOLDED
+        words = [f"{many(grid.crossbars, 'crossbar')} {self._matrix(grid)}"]
         words += [grid.macro] if self.says_macro else []
         words += [f"{grid.weight_bits}-bit weights"] if self.says_bits else []
         words += [f"{grid.packed} groups on each"] if grid.packed > 1 else []
         words += [f"{grid.copies} copies"] if grid.copies > 1 else []
         return ", ".join(words)
+
+    def _matrix(self, grid: LayerGrid) -> str:
+        """Return what a layer's crossbars hold of a group: others may be folded into it."""
+        assert self.mapping is not None  # grids are its own
+        hardware = self.mapping.build.hardware
+        held = next(op for op in hardware.ops if f"{grid.value}.partial_sum" == op.results[0].name)
+        assert isinstance(held, CrossbarMvm)
+        return dims(hardware.constants[held.weight.name].shape)
+
+
+def _beside(graph: Graph) -> set[str]:
+    """Return the names of layers on the digital unit."""
+    layers = [op for op in graph.ops if isinstance(op, Synapse)]
+    return {layer_name(op.loc, op.result.name.removesuffix(".sum")) for op in layers}
 
 
 def _lines(texts: Iterable[str]) -> Iterator[Text]:

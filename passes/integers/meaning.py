@@ -37,7 +37,7 @@ _ALIGN_BITS = 8
 _KEPT_BITS = 2
 """Fraction bits of the aligned sum: a quarter of the finest step."""
 
-_READ_BITS = 12
+READ_BITS = 12
 """Of codes that stand for real numbers which weights read: a membrane of 16 bits holds a threshold
 on their products."""
 
@@ -118,7 +118,7 @@ def synapse(op: Synapse, read: list[Meaning], graph: Graph) -> Form:
     ready = Form(None, x)
     if x.scale.ndim:
         every = tuple(range(len(x.value.shape)))
-        ready = _ready(x, f"{op.result.name}.x", every, op, most_bits=_READ_BITS)
+        ready = _ready(x, f"{op.result.name}.x", every, op, most_bits=READ_BITS)
         x = ready.meaning
     offset = np.asarray(0.0)
     if x.offset.any():

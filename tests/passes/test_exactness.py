@@ -61,7 +61,7 @@ def test_an_ideal_readout_loses_nothing_after_the_weights():
 
 def test_the_pipeline_lists_each_pass_once():
     names = [kind.name for kind in PIPELINE]
-    assert len(set(names)) == len(names) == 15
+    assert len(set(names)) == len(names) == 16
 
 
 def test_calibrating_with_data_is_deterministic():

@@ -28,6 +28,7 @@ def test_the_options_that_there_are():
     """A field of a pass that takes a plain value is one."""
     found = {kind.name: [option.name for option in options_of(kind)] for kind in PIPELINE}
     assert {name: own for name, own in found.items() if own} == {
+        "fold-layers": ["when"],
         "quantize-weights": ["granularity"],
         "lower-readout": ["density", "seed"],
         "replicate": ["max-copies", "positions"],

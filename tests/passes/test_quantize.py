@@ -54,9 +54,13 @@ def one_neuron(weights: list[float], threshold: float = 1.0, **options: object) 
     return graph
 
 
+APART = make_passes(options={"fold-layers": {"when": "never"}})
+"""Layers stay as they are written, whatever that costs."""
+
+
 def integers(graph: Graph, target: str | Target = "ideal-128") -> Graph:
     facts = load_target(target) if isinstance(target, str) else target
-    return run_passes(graph, facts, make_passes(), stop_after="quantize-neurons")[0]
+    return run_passes(graph, facts, APART, stop_after="quantize-neurons")[0]
 
 
 def neuron_of(graph: Graph) -> IntegerNeuron:
@@ -294,7 +298,7 @@ def test_a_coarser_step_is_rounded_to_the_nearest_a_half_upwards():
 
 def test_what_is_rounded_for_a_membrane_is_told():
     target, graph = load_target("adcless-64"), mean_of_two_scales()
-    _, runs = run_passes(graph, target, make_passes(), stop_after="quantize-neurons")
+    _, runs = run_passes(graph, target, APART, stop_after="quantize-neurons")
     (told,) = runs[-1].warnings
     assert "bits is rounded to multiples of" in told
     assert "for membranes of 16 bits" in told

@@ -1,0 +1,1 @@
+"""Layers of weights that one convolution computes: which, whether that costs less, and that one."""
