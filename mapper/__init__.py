@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mapper.api import (
+        Assigned,
         Build,
         CalibratedDie,
         ComparedBuild,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
         Inspection,
         ReportAnswer,
         Run,
+        assign,
         compare_mappings,
         compare_targets,
         compile,
@@ -54,6 +56,7 @@ __version__ = "0.3.0"
 
 _HOMES = {
     "mapper.api": (
+        "Assigned",
         "Build",
         "CalibratedDie",
         "ComparedBuild",
@@ -69,6 +72,7 @@ _HOMES = {
         "Inspection",
         "ReportAnswer",
         "Run",
+        "assign",
         "compare_mappings",
         "compare_targets",
         "compile",
@@ -93,6 +97,7 @@ _HOMES = {
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "Assigned",
     "Assignment",
     "Build",
     "CalibratedDie",
@@ -120,6 +125,7 @@ __all__ = [
     "Target",
     "Verification",
     "__version__",
+    "assign",
     "compare_mappings",
     "compare_targets",
     "compile",

@@ -126,7 +126,7 @@ FLOORS = (
         "mapper.exchange.onnx",
         "mapper.training.importing",
     ),
-    ("mapper.training", "mapper.verify"),
+    ("mapper.assigning", "mapper.training", "mapper.verify"),
     ("mapper.compare", "mapper.exploration"),
     ("mapper.demo",),
     ("mapper.api",),

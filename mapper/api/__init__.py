@@ -5,6 +5,7 @@ return are frozen classes whose ``as_dict`` is the JSON of the command. The othe
 of one release ago (``mapper.api.before``).
 """
 
+from mapper.api.assigning import assign
 from mapper.api.before import (
     compare,
     compare_builds,
@@ -38,6 +39,7 @@ from mapper.api.page import ReportAnswer
 from mapper.api.paths import CompareOptions, compare_paths
 from mapper.api.run import Run
 from mapper.api.yields import Dies
+from mapper.assigning import Assigned
 from mapper.build.summary import CompileSummary
 from mapper.compare.result import ComparedBuild, Comparison
 from mapper.demo import Demo, DemoTarget, run_demo
@@ -62,6 +64,7 @@ from mapper.report.comparison.energy import EnergyTable
 from mapper.verify import Verification
 
 __all__ = [
+    "Assigned",
     "Build",
     "CalibratedDie",
     "CompareOptions",
@@ -90,6 +93,7 @@ __all__ = [
     "TargetFacts",
     "TargetList",
     "Verification",
+    "assign",
     "check_backend",
     "compare",
     "compare_builds",

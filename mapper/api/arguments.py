@@ -24,6 +24,8 @@ SEED = Takes(words="a seed, a whole number from 0 on", types=(int,), low=0, high
 
 TAKES = {
     "ac_pj": PICOJOULES,
+    "by": Takes(words='"energy", "latency" or "area"', types=(str,)),
+    "keep": Takes(words="a share, 0..1", types=(Real,)),
     "after": CALL,
     "age": Takes(words="seconds since programming, as a number", types=(Real,)),
     "assignment": Takes(

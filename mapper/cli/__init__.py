@@ -1,10 +1,21 @@
 """The ``spikeloom`` command: parse, call ``mapper.api``, print. No logic of its own."""
 
-from mapper.cli import build, compare, dies, explore, facts, model, new_target, yields
+from mapper.cli import (
+    assign,
+    build,
+    compare,
+    dies,
+    explore,
+    facts,
+    model,
+    new_target,
+    yields,
+)
 from mapper.cli.app import app
 
 __all__ = [
     "app",
+    "assign",
     "build",
     "compare",
     "dies",
@@ -19,7 +30,8 @@ __all__ = [
 # fmt: off
 _ORDER = (
     "demo", "inspect", "compile", "run", "verify", "yield", "die", "calibrate", "cost", "report",
-    "compare", "explore", "energy-table", "figures", "export", "targets", "devices", "passes",
+    "assign", "compare", "explore", "energy-table", "figures", "export", "targets", "devices",
+    "passes",
 )
 # fmt: on
 """As a user meets them, not as the modules are imported."""

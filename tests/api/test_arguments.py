@@ -45,6 +45,7 @@ def calls() -> dict[str, tuple[Callable[..., Any], dict[str, object]]]:
             {"model": model, "space": SPACE, "target": "adcless-64", "points": 1},
         ),
         "load": (mapper.load, {"folder": "b"}),
+        "assign": (mapper.assign, {"model": model, "target": "readouts-64", **data}),
         "load_assignment": (mapper.load_assignment, {"path": "a.toml"}),
         "save_assignment": (
             mapper.save_assignment,
