@@ -88,12 +88,19 @@ def explore(
     return answer
 
 
+_MOST_ROWS = 40
+"""Rows of a table that a terminal shows."""
+
+
 def explored(answer: api.Exploration, folder: Path | None, build: list[int] | tuple[()]) -> Group:
     """Write an answer for a terminal."""
     found = answer.found
     parts: list[RenderableType] = [Text(printable(line)) for line in answer_lines(found)]
     for title, held in tables(found):
-        parts += [Text(""), table(title, held.columns, held.rows)]
+        parts += [Text(""), table(title, held.columns, held.rows[:_MOST_ROWS])]
+        more = len(held.rows) - _MOST_ROWS
+        if more > 0:
+            parts.append(Text(f"and {more:,} more, in --json"))
     if folder is not None:
         told = f"what builds each point of the front: {folder}/designs; --json has the commands"
         parts += [Text(""), Text(printable(told))]

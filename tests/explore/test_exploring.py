@@ -1,16 +1,20 @@
 """``mapper.explore`` and ``spikeloom explore``: points of a real network, while it runs too."""
 
+import io
 import json
 import shlex
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
+from rich.console import Console, RenderableType
 from typer.testing import CliRunner
 
 import mapper as spikeloom
 from mapper import cli
 from mapper.api.exploring import DATA, Exploration
+from mapper.cli.explore import explored as explored_text
 from mapper.diagnostics import MappingError
 from mapper.study import RECORDS
 from tests.files import DEMO_MODEL, DEMO_RECORDING
@@ -61,7 +65,10 @@ def test_a_point_is_what_compiling_its_design_costs(model, tmp_path):
             file.write_text(going.design(point.number)["target.toml"])
             bits = point.point["weight_bits"]
             build = spikeloom.compile(model, file, weight_bits=bits, calibrate=inputs)
-            cost = build.cost(build.run(inputs, trace=True) if inputs else None)
+            run = build.run(inputs, trace=True) if inputs else None
+            cost = build.cost(run)
+            if run is not None:
+                assert point.record["accuracy"] == run.accuracy(np.load(inputs)["labels"])
             assert point.record["energy_uj"] == [end / 1e6 for end in cost.energy_pj]
             assert point.record["latency_us"] == [end / 1e3 for end in cost.latency_ns]
             assert point.record["area_mm2"] == [end / 1e6 for end in cost.area_um2]
@@ -196,6 +203,22 @@ def test_the_design_of_any_point_is_written_for_who_asks(space, tmp_path):
     assert (tmp_path / "designs" / str(off) / "target.toml").is_file()
     assert (tmp_path / RECORDS).read_bytes() == before
     assert "unknown-point" in run(*args, "--build", 99, code=1)
+
+
+def test_a_terminal_shows_the_first_rows_of_a_long_front(model, monkeypatch):
+    going = explored(model)
+    lines = rich_text(explored_text(going, None, ()))
+    monkeypatch.setattr("mapper.cli.explore._MOST_ROWS", 1)
+    assert len(going.front) == 2
+    short = rich_text(explored_text(going, None, ()))
+    assert short.count("and 1 more, in --json") == 1
+    assert "more, in --json" not in lines
+
+
+def rich_text(shown: RenderableType) -> str:
+    console = Console(width=140, file=io.StringIO(), record=True)
+    console.print(shown)
+    return console.export_text()
 
 
 def test_wrong_words_are_refused(space, tmp_path):
