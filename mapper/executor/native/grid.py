@@ -66,16 +66,19 @@ class Grid:
     def cell_copies(self) -> int:
         return 1 if self.layer.mvm.cells is None else len(self._cells)
 
-    @property
-    def stored(self) -> Array:
-        """The cells as they are, ``int16`` or ``int32 [C | 1, S, K, N]``: of a die, or digits."""
+    def stored(self, wordlines: slice) -> Array:
+        """Return cells of some wordlines as they are: of a die, or digits.
+
+        They are ``int16`` or ``int32 [C | 1, S, K, N]``.
+        """
         mvm = self.layer.mvm
         if mvm.cells is not None:
-            held = self._cells
+            held = self._cells[:, :, wordlines]
         elif mvm.encoding is None:
-            held = self.constants[mvm.weight.name][None, None]
+            held = self.constants[mvm.weight.name][None, None, wordlines]
         else:
-            held = mvm.encoding.digits(self.constants[mvm.weight.name], np.int16)[None]
+            weight = self.constants[mvm.weight.name][wordlines]
+            held = mvm.encoding.digits(weight, np.int16)[None]
         kind = np.int16 if held.dtype.itemsize < 2 or held.dtype == np.int16 else np.int32
         return np.ascontiguousarray(held, dtype=kind)
 

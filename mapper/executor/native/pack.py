@@ -13,6 +13,9 @@ from mapper.kernels import core
 from mapper.kernels.layout_structs import Packing, References
 from mapper.kernels.structs import as_read
 
+MOST_CELLS = 1 << 23
+"""Cells of a layer that are worked out at once: those of a large one are many times its weights."""
+
 _BEYOND = (1 << 31) - 1
 """A threshold that columns without an output never reach."""
 
@@ -109,29 +112,49 @@ def packed_cells(
     **layout: Unpack[Layout],
 ) -> Array:
     """Return the cells of row blocks in a layout: ``[C, groups * G, *shape]``."""
-    mvm, cells = grid.layer.mvm, grid.stored
+    mvm, copies = grid.layer.mvm, grid.cell_copies
+    held = copies * max(map(len, mvm.cell_rows)) * columns.slices * mvm.outputs
+    size = max(1, MOST_CELLS // held)
+    pieces = [order[at : at + size] for at in range(0, len(order), size)]
+    if len(pieces) == 1:
+        out = aligned((copies, mvm.groups * len(order), *shape), dtype)
+        _pack_blocks(grid, order, columns, out, layout)
+        return out
+    out = aligned((copies, mvm.groups, len(order), *shape), dtype)
+    for at, blocks in zip(range(0, len(order), size), pieces, strict=True):
+        part = aligned((copies, mvm.groups * len(blocks), *shape), dtype)
+        _pack_blocks(grid, blocks, columns, part, layout)
+        out[:, :, at : at + size] = part.reshape(copies, mvm.groups, len(blocks), *shape)
+    return out.reshape(copies, -1, *shape)
+
+
+def _pack_blocks(
+    grid: Grid, blocks: Sequence[int], columns: Columns, out: Array, layout: Layout
+) -> None:
+    """Pack the cells of some row blocks into zeros: ``[C, groups * blocks, ...]``."""
+    mvm = grid.layer.mvm
+    rows = [mvm.cell_rows[g] for g in blocks]
+    first, stop = min(span.start for span in rows), max(span.stop for span in rows)
+    cells = grid.stored(slice(first, stop))
     copies, slices, wordlines, outputs = cells.shape
-    out = aligned((copies, mvm.groups * len(order), *shape), dtype)
-    rows = [mvm.cell_rows[g] for g in order]
     call = Packing(
         C=copies,
         S=slices,
         K=wordlines,
         N=outputs,
         groups=mvm.groups,
-        G=len(order),
+        G=len(blocks),
         rows=max(map(len, mvm.cell_rows)),
         Npad=columns.padded,
         item=cells.dtype.itemsize,
         shift=grid.shift,
         positive=grid.form == "HALVES",
         cells=cells,
-        spans=np.array([(span.start, len(span)) for span in rows], np.int64),
+        spans=np.array([(span.start - first, len(span)) for span in rows], np.int64),
         out=out,
         **layout,
     )
     core.pack_cells(*as_read(call))
-    return out
 
 
 def threshold_table(grid: Grid, order: Sequence[int], columns: Columns) -> Array:

@@ -1,6 +1,7 @@
 """Dies on the native kernels: every variant gives the bits of the definition."""
 
 from dataclasses import replace
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from mapper.diagnostics import MappingError
-from mapper.executor.native import NativeExecutor
+from mapper.executor.native import NativeExecutor, pack
 from mapper.executor.native.bounds import NotNativeError
 from mapper.executor.native.layers import NativeLayer
 from mapper.executor.native.steps import LayerStep
@@ -37,9 +38,15 @@ UNIT = 1 << FRACTION
 
 
 @some
-@given(case=cases(), seed=st.integers(0, 2**32 - 1), threads=st.integers(1, 2), noisy=st.booleans())
+@given(
+    case=cases(),
+    seed=st.integers(0, 2**32 - 1),
+    threads=st.integers(1, 2),
+    noisy=st.booleans(),
+    cells=st.sampled_from([1, pack.MOST_CELLS]),
+)
 def test_dies_of_random_graphs_equal_the_definition(
-    case: Case, seed: int, threads: int, noisy: bool
+    case: Case, seed: int, threads: int, noisy: bool, cells: int
 ):
     assume(all(getattr(op, "plane_bits", 1) == 1 for op in case.graph.ops))
     rng = np.random.default_rng(seed)
@@ -47,7 +54,8 @@ def test_dies_of_random_graphs_equal_the_definition(
     inputs = case.inputs | keys_of(graph, rng, case.inputs)
     expected = evaluate(graph, inputs, case.initial)
     for level in supported_levels():
-        executor = NativeExecutor(graph, level=level, threads=threads)
+        with patch.object(pack, "MOST_CELLS", cells):
+            executor = NativeExecutor(graph, level=level, threads=threads)
         assert_same_bits(executor.run(inputs, case.initial), expected)
 
 

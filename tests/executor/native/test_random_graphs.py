@@ -1,10 +1,12 @@
 """Ring 5 on random graphs: every variant of the kernels gives the bits of the definition."""
 
+from unittest.mock import patch
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mapper.executor.native import NativeExecutor
+from mapper.executor.native import NativeExecutor, pack
 from mapper.ir.evaluate import defined_values, evaluate
 from mapper.kernels.core import VARIANTS, supported_levels
 from tests.campaigns import examples
@@ -14,6 +16,8 @@ from tests.strategies import Case, cases
 thorough = settings(
     max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck)
 )
+cells_at_once = st.sampled_from([1, pack.MOST_CELLS])
+"""Row blocks of a large layer are packed some at a time: here one after the other, or all."""
 every_variant = pytest.mark.parametrize(
     "level", supported_levels(), ids=[VARIANTS[level] for level in supported_levels()]
 )
@@ -21,9 +25,10 @@ every_variant = pytest.mark.parametrize(
 
 @every_variant
 @thorough
-@given(case=cases(), threads=st.integers(1, 3))
-def test_native_equals_the_definition(level: int, case: Case, threads: int):
-    executor = NativeExecutor(case.graph, level=level, threads=threads)
+@given(case=cases(), threads=st.integers(1, 3), cells=cells_at_once)
+def test_native_equals_the_definition(level: int, case: Case, threads: int, cells: int):
+    with patch.object(pack, "MOST_CELLS", cells):
+        executor = NativeExecutor(case.graph, level=level, threads=threads)
     expected = evaluate(case.graph, case.inputs, case.initial)
     assert_same_bits(executor.run(case.inputs, case.initial), expected)
 
