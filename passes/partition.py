@@ -1,6 +1,6 @@
 """Decide where each layer runs: on which macro kind or the digital unit, and in which round."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -9,10 +9,13 @@ import numpy as np
 
 from mapper.diagnostics import MappingError, refuse
 from mapper.ir.assignment import layer_name
-from mapper.ir.core import Array, Const, Graph, IntType, Op, Span, Value
+from mapper.ir.core import SPIKE, Array, Const, Graph, IntType, Op, Span, Value
 from mapper.ir.crossbar import CrossbarMvm, Placement
 from mapper.ir.infer import infer_types
+from mapper.ir.levels import Levels
+from mapper.ir.limits import MOST_BITS
 from mapper.ir.readout import ShiftAndAdd
+from mapper.ir.spike_counts import spike_counts
 from mapper.ir.synapses import Synapse
 from mapper.ir.units import LayerOp
 from passes.base import Pass
@@ -30,7 +33,8 @@ class Partition(Pass):
 
     A layer goes where the graph's assignment says. One that is left to the compiler goes to the
     first macro kind that accepts its inputs, spikes or codes of so many bits, and to the digital
-    unit where there is none. A network
+    unit where there is none. Where the assignment has ``spread_steps``, counts of spikes are read
+    in binary steps, which are spikes to a macro. A network
     that comes with its crossbars was divided in training: its other layers stay on the digital
     unit. Layers that feed each other back stay in one round; rounds are filled in execution order,
     with the copies of layers that were decided.
@@ -49,7 +53,8 @@ class Partition(Pass):
         constants = dict(graph.constants)
         ops = graph.ops
         if not any(isinstance(op, CrossbarMvm) for op in ops):
-            ops = tuple(new for op in ops for new in _assign(op, graph, target, constants))
+            counts = spike_counts(graph)
+            ops = tuple(new for op in ops for new in _assign(op, graph, target, counts, constants))
         if not any(isinstance(op, LayerOp) for op in ops):
             raise refuse(
                 "unsupported-on-hardware",
@@ -58,6 +63,15 @@ class Partition(Pass):
                 help="crossbars compute sums of weighted inputs; there is nothing for them to do",
             )
         return infer_types(pruned(replace(graph, ops=ops, constants=constants)))
+
+    def warnings(self, graph: Graph, target: Target) -> tuple[str, ...]:
+        """Say which layers are to read counts in steps and do not, and why."""
+        layers = [op for op in graph.ops if isinstance(op, Synapse) and op.x.type != SPIKE]
+        asked = [op for op in layers if graph.assignment.spreads(op.loc)]
+        counts = spike_counts(graph) if asked else {}
+        reasons = {layer_name(op.loc): _kept_in_planes(op, graph, counts) for op in asked}
+        kept = [f"{name}: {reason}" for name, reason in reasons.items() if reason]
+        return (f"read in bit planes, not in steps: {'; '.join(kept)}",) if kept else ()
 
     def in_rounds(self, graph: Graph, target: Target) -> Graph:
         """Fill rounds with layers that are on macros."""
@@ -98,6 +112,17 @@ def _too_many(
     )
 
 
+def _kept_in_planes(op: Synapse, graph: Graph, counts: Mapping[str, Levels]) -> str:
+    """Return why a layer does not read its input in binary steps; empty where it does."""
+    if not graph.assignment.spreads(op.loc) or op.x.type == SPIKE:
+        return "nobody asked for it"
+    if op.x.name not in counts:
+        return f"its inputs ({op.x.type}) are codes, and no counts of spikes"
+    if (steps := counts[op.x.name].thresholds) > MOST_BITS:
+        return f"its inputs count {steps} steps, at most {MOST_BITS} are read"
+    return ""
+
+
 def _in_round(op: Op, round: int | None) -> Op:
     if not isinstance(op, CrossbarMvm) or round is None:
         return op
@@ -110,12 +135,15 @@ def _loops(graph: Graph) -> list[list[int]]:
     return sorted((sorted(group) for group in groups), key=lambda group: group[0])
 
 
-def _assign(op: Op, graph: Graph, target: Target, constants: dict[str, Array]) -> Iterator[Op]:
+def _assign(
+    op: Op, graph: Graph, target: Target, counts: Mapping[str, Levels], constants: dict[str, Array]
+) -> Iterator[Op]:
     if not isinstance(op, Synapse):
         yield op
         return
     assert isinstance(op.x.type, IntType)
-    macro = choose_macro(target, graph.assignment, op.loc, op.x.type.bits)
+    steps = None if _kept_in_planes(op, graph, counts) else counts[op.x.name]
+    macro = choose_macro(target, graph.assignment, op.loc, 1 if steps else op.x.type.bits)
     if macro is None:
         yield op
         return
@@ -129,7 +157,8 @@ def _assign(op: Op, graph: Graph, target: Target, constants: dict[str, Array]) -
         weight=Const(f"{name}.matrix"),
         window=op.window,
         groups=groups,
-        plane_bits=macro.plane_bits(op.x),
+        plane_bits=1 if steps else macro.plane_bits(op.x),
+        steps=steps,
         rows=(Span(0, matrix.shape[0]),),
         columns=layer_spans(outputs, groups, outputs // groups),
         placement=Placement(macro=macro.name),

@@ -15,7 +15,7 @@ from typing import Any
 
 from mapper.arguments import PATH, Takes, check_arguments
 from mapper.diagnostics import MappingError
-from mapper.ir.assignment import Assignment, Choice
+from mapper.ir.assignment import FOR_ALL, Assignment, Choice
 from mapper.writing import whole_file
 from targets.fields import Count, Name
 from targets.files import parse
@@ -29,6 +29,9 @@ _TAKES = {
 }
 
 
+_FLAGS = ("packing", "spread_steps")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Layer:
     """A table ``[layer.NAME]``; what it leaves out is left to the compiler."""
@@ -37,6 +40,7 @@ class _Layer:
     weight_bits: WeightBits | None = None
     packing: bool | None = None
     copies: Count | None = None
+    spread_steps: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +48,7 @@ class _File:
     """The whole file."""
 
     weight_bits: WeightBits | None = None
+    spread_steps: bool | None = None
     layer: Mapping[str, Choice]
 
 
@@ -71,7 +76,9 @@ def assignment_from_data(data: object, *, loc: str) -> Assignment:
     made = reader.table(_File, data, ready={"layer": choices})
     if made is None or reader.problems:
         raise MappingError(reader.problems)
-    return Assignment(layers=made.layer, weight_bits=made.weight_bits)
+    return Assignment(
+        layers=made.layer, weight_bits=made.weight_bits, spread_steps=made.spread_steps
+    )
 
 
 def _choice(reader: Reader, name: str, data: object) -> Choice:
@@ -81,6 +88,7 @@ def _choice(reader: Reader, name: str, data: object) -> Choice:
         weight_bits=held.weight_bits,
         packing=held.packing,
         copies=held.copies,
+        spread_steps=held.spread_steps,
     )
 
 
@@ -89,16 +97,17 @@ def assignment_to_data(assignment: Assignment) -> dict[str, Any]:
 
     Layers come in the order of their names.
     """
-    bits = {} if assignment.weight_bits is None else {"weight_bits": assignment.weight_bits}
+    every = {name: getattr(assignment, name) for name in FOR_ALL}
+    of_all = {name: held for name, held in every.items() if held is not None}
     layers = {
         name: {
-            key: bool(held) if key == "packing" else held  # which may be NumPy's
+            key: bool(held) if key in _FLAGS else held  # which may be NumPy's
             for key, held in asdict(choice).items()
             if held not in (None, "")
         }
         for name, choice in sorted(assignment.layers.items())
     }
-    return {**bits, **({"layer": layers} if layers else {})}
+    return {**of_all, **({"layer": layers} if layers else {})}
 
 
 def assignment_toml(assignment: Assignment) -> str:

@@ -26,8 +26,6 @@ from mapper.ir.core import (
 from mapper.ir.crossbar import (
     CountActive,
     CrossbarMvm,
-    greatest_digit,
-    input_planes,
     partial_sum_range,
 )
 from mapper.ir.encoding import Encoding, Kind
@@ -35,6 +33,7 @@ from mapper.ir.hardware import ScaledAdd, UpdateMembrane
 from mapper.ir.infer import planes_of
 from mapper.ir.levels import Levels
 from mapper.ir.neurons import IntegerNeuron
+from mapper.ir.planes import greatest_digit, input_planes
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import ConvTranspose2d, Linear, Synapse, matrix_range
 from mapper.ir.windows import Window
@@ -136,6 +135,7 @@ class Builder(GraphBuilder):
         window: Window | None = None,
         groups: int = 1,
         plane_bits: int = 1,
+        steps: Levels | None = None,
         turns: int = 1,
         packed: int = 1,
         wordlines: int | None = None,
@@ -157,7 +157,7 @@ class Builder(GraphBuilder):
         positions = () if window is None else window.output_size(*x.shape[1:])
         assert isinstance(x.type, IntType)
         slices = 1 if encoding is None else len(encoding.significances)
-        planes = input_planes(x, plane_bits)
+        planes = input_planes(x, plane_bits, steps)
         low, high = partial_sum_range(weight, rows, encoding, greatest_digit(planes))
         shape = (len(planes), len(rows), slices, outputs, *positions)
         p = Value(f"{name}.sum", IntType.spanning(low, high), shape)
@@ -167,6 +167,7 @@ class Builder(GraphBuilder):
             window=window,
             groups=groups,
             plane_bits=plane_bits,
+            steps=steps,
             rows=rows,
             turns=turns,
             columns=Span(0, outputs).split(packed * outputs // groups),
@@ -199,6 +200,7 @@ class Builder(GraphBuilder):
             window=mvm.window,
             groups=mvm.groups,
             plane_bits=mvm.plane_bits,
+            steps=mvm.steps,
             rows=mvm.rows,
             active=Value(f"{mvm.partial_sum.name}.active", IntType.spanning(0, most), shape),
         )

@@ -279,6 +279,21 @@ _MORE: dict[str, Callable[[], Graph]] = {
             x, random_weights(4, 4), sense_amp(1), window=PAIRS, groups=2, packed=2
         )
     ),
+    "counts in steps": lambda: _codes_op(
+        lambda net, x: net.crossbars(
+            x, random_weights(8, 3), sense_amp(1), window=PAIRS, steps=Levels(low=-2, high=4)
+        ),
+        I5,
+    ),
+    "counts in steps, counted": lambda: _codes_op(
+        lambda net, x: net.crossbars(
+            x,
+            random_weights(32, 3),
+            adc("sar", 3, 1),
+            steps=Levels(high=3),
+            encoding=encoding("offset-binary"),
+        )
+    ),
     "packed groups of a die": lambda: _packed_die(),
     "transposed": lambda: _codes_op(
         lambda net, x: net.crossbars(

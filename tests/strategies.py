@@ -129,7 +129,7 @@ def _crossbars(net: Builder, draw: Draw, rng: np.random.Generator, x: Value) -> 
         encoding=encoding,
         window=window,
         groups=groups,
-        plane_bits=draw(st.sampled_from([1, 1, 2, 3])),
+        **draw(ways_of_reading(x.type)),
         turns=draw(st.sampled_from([1, 1, 2, 3])),
         packed=draw(st.integers(1, groups)) if len(rows) == 1 else 1,
         blocks=rows,
@@ -137,6 +137,15 @@ def _crossbars(net: Builder, draw: Draw, rng: np.random.Generator, x: Value) -> 
         shift=draw(st.sampled_from([0, 0, 1, 3])),
         correct=draw(st.booleans()),
     )
+
+
+@st.composite
+def ways_of_reading(draw: Draw, x: IntType) -> dict[str, Any]:
+    """Return bits of a plane, or steps of counts that the type holds, some of them or all."""
+    if x.bits > 4 or not draw(st.sampled_from([False, False, True])):
+        return {"plane_bits": draw(st.sampled_from([1, 1, 2, 3]))}
+    low, high = draw(st.integers(x.min, 0)), draw(st.integers(1, max(1, x.max)))
+    return {"steps": Levels(low=low, high=high)} if x.max else {}
 
 
 def _window(net: Builder, draw: Draw, x: Value) -> tuple[Value, Window | None, int, int]:

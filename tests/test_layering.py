@@ -81,6 +81,7 @@ FLOORS = (
         "mapper.executor.engine",
         "mapper.frontend.onnx",
         "mapper.report.charts",
+        "mapper.report.steps",
         "mapper.report.ternary",
         "passes.folding",
         "passes.readout",

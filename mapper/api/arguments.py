@@ -86,6 +86,7 @@ TAKES = {
         types=(str, os.PathLike, Mapping, Space),
     ),
     "spikes": FLAG,
+    "spread_steps": FLAG,
     "steps": WHOLE,
     "sweeps": Takes(
         words="sweeps, as mapper.study.sweep.parse_sweep reads them",

@@ -47,6 +47,7 @@ def compare_targets(
     layout: str | None = None,
     weight_bits: int | None = None,
     assignment: Assignment | str | Path | None = None,
+    spread_steps: bool | None = None,
     density: float | None = None,
     steps: int = 1,
     preset: str = DEFAULT_PRESET,
@@ -74,6 +75,8 @@ def compare_targets(
         layout: Of these recordings, as ``Build.run`` takes it.
         weight_bits: Width of a weight, 1..8; that of each target where None.
         assignment: What is decided for layers on every target, as ``compile`` takes it.
+        spread_steps: True: every target stands twice, with counts of spikes read in bit planes and
+            in binary steps.
         density: Share of input bits that are 1, 0..1, in place of counted spikes.
         steps: Time steps of an inference, where nothing is counted.
         preset: What to assume of the chips: ``paper``, ``physical``, ``as-built``.
@@ -102,6 +105,7 @@ def compare_targets(
         every_ms=every_ms,
         iso=iso,
         output=output,
+        spread_steps=spread_steps,
     )
     wanted = asked(
         recorded=recorded_by(inputs, layout),
@@ -113,8 +117,9 @@ def compare_targets(
         progress=progress,
         dies=dies_wanted(device, settings, age, dies, require, scheduler, workers, compiled=True),
     )
+    ways = (False, True) if spread_steps else (None,)
     mapped = read_mapped(
-        model, targets, wanted.output, weight_bits, density, nir, device, assignment
+        model, targets, weight_bits, density, nir, ways, device=device, assignment=assignment
     )
     return compare_network(mapped, wanted)
 
@@ -122,10 +127,10 @@ def compare_targets(
 def read_mapped(
     model: Model | Imported,
     targets: Iterable[str | Path | Target],
-    output: Path | None,
     weight_bits: int | None,
     density: float | None,
     nir: NirOptions | None,
+    spread_steps: tuple[bool | None, ...],
     device: str | Path | Device | None = None,
     assignment: Assignment | str | Path | None = None,
 ) -> Mapped:
@@ -133,7 +138,7 @@ def read_mapped(
     check_given({}, assignment=assignment)
     decided = given_assignment(assignment)
     facts = [read_target(target, device) for target in targets]
-    check_targets(facts, output)
+    check_targets(facts)
     share = None if density is None else checked_density(density)
     imported, source = read_model(model, nir)
     return Mapped(
@@ -143,6 +148,7 @@ def read_mapped(
         weight_bits=weight_bits,
         assignment=decided,
         density=share,
+        spread_steps=spread_steps,
     )
 
 

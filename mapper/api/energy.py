@@ -28,6 +28,7 @@ def energy_table(
     layout: str | None = None,
     weight_bits: int | None = None,
     assignment: Assignment | str | Path | None = None,
+    spread_steps: bool | None = None,
     density: float | None = None,
     steps: int = 1,
     preset: str = DEFAULT_PRESET,
@@ -47,6 +48,7 @@ def energy_table(
         layout: Of these recordings, as ``Build.run`` takes it.
         weight_bits: Width of a weight; that of each target where None.
         assignment: What is decided for layers on every target, as ``compile`` takes it.
+        spread_steps: Whether counts of spikes are read in binary steps, as ``compile`` takes it.
         density: Share of input bits that are 1, 0..1, in place of counted spikes.
         steps: Time steps of an inference, where nothing is counted.
         preset: What to assume of the chips: ``physical`` or ``as-built``.
@@ -78,12 +80,15 @@ def energy_table(
         },
         density=density,
         output=output,
+        spread_steps=spread_steps,
     )
     chosen, folder = assumed(preset), None if output is None else Path(output)
     if folder is not None:
         check_outside(folder, "an energy table")
     table = energy_on(
-        read_mapped(model, targets, None, weight_bits, density, nir, assignment=assignment),
+        read_mapped(
+            model, targets, weight_bits, density, nir, (spread_steps,), assignment=assignment
+        ),
         recorded_by(inputs, layout),
         steps=steps,
         preset=chosen,

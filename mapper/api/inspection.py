@@ -72,6 +72,7 @@ def inspect(
     *,
     weight_bits: int | None = None,
     assignment: Assignment | str | Path | None = None,
+    spread_steps: bool | None = None,
     calibrate: Inputs | None = None,
     layout: str | None = None,
     nir: NirOptions | None = None,
@@ -87,6 +88,7 @@ def inspect(
         target: The name of a target, the path of a ``.toml`` file, or a ``Target``.
         weight_bits: Width of a weight on the target, as ``compile`` takes it.
         assignment: What is decided for layers on the target, as ``compile`` takes it.
+        spread_steps: As ``compile`` takes it.
         calibrate: Recordings for the target, as ``compile`` takes them: they set how many bits
             codes of an input have, and with them how far a threshold is from zero.
         layout: Of these recordings, as ``Build.run`` takes it.
@@ -103,7 +105,7 @@ def inspect(
         /lif1/GreaterOrEqual digital unit
         /conv2/Conv crossbars
     """
-    check_given({}, after=after, assignment=assignment)
+    check_given({}, after=after, assignment=assignment, spread_steps=spread_steps)
     facts = None if target is None else read_target(target)
     imported, _ = read_model(model, nir)
     found = describe(imported)
@@ -114,6 +116,7 @@ def inspect(
         facts,
         weight_bits=weight_bits,
         assignment=assignment,
+        spread_steps=spread_steps,
         calibrate=calibrate,
         layout=layout,
         after=after,

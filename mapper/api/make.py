@@ -39,6 +39,7 @@ def compile(
     device: str | Path | Device | None = None,
     weight_bits: int | None = None,
     assignment: Assignment | str | Path | None = None,
+    spread_steps: bool | None = None,
     calibrate: Inputs | None = None,
     layout: str | None = None,
     passes: Mapping[str, Mapping[str, Plain]] | None = None,
@@ -58,6 +59,8 @@ def compile(
             the target's crossbars have.
         assignment: What is decided for layers, or a file of it: a macro or the digital unit, a
             width of weights of their own, packing, copies.
+        spread_steps: Whether layers that read counts of spikes, ``0 .. D``, read them in ``D``
+            binary steps and not in bit planes, unless ``assignment`` decides it for a layer.
         calibrate: Recordings that set input codes and readout, as ``Build.run`` takes them.
         layout: Of these recordings, as ``Build.run`` takes it.
         passes: Options of passes, ``{"replicate": {"max_copies": 4}}``; the command
@@ -68,13 +71,14 @@ def compile(
     Raises:
         MappingError: for anything wrong with the model, the target, the recordings or the options.
     """
-    check_given({}, assignment=assignment, passes=passes, after=after)
+    check_given({}, assignment=assignment, spread_steps=spread_steps, passes=passes, after=after)
     built = passes_over(
         model,
         target,
         device=device,
         weight_bits=weight_bits,
         assignment=assignment,
+        spread_steps=spread_steps,
         calibrate=calibrate,
         layout=layout,
         options=checked(passes or {}),
@@ -93,6 +97,7 @@ def passes_over(
     device: str | Path | Device | None = None,
     weight_bits: int | None = None,
     assignment: Assignment | str | Path | None = None,
+    spread_steps: bool | None = None,
     calibrate: Inputs | None = None,
     layout: str | None = None,
     options: PassOptions = NONE,
@@ -114,6 +119,7 @@ def passes_over(
         reals,
         source=source,
         assignment=decided,
+        spread_steps=spread_steps,
         options=options,
         after=after,
         stop_after=stop_after,
@@ -123,7 +129,13 @@ def passes_over(
     known = None if isinstance(model, Imported) else model
     mapped = looked_at(mapped, reals)
     of_passes = (text for run in mapped.passes for text in run.warnings)
-    warnings = (*imported.warnings, *of_passes, *mapped.told, *mapped.uncalibrated)
+    warnings = (
+        *imported.warnings,
+        *of_passes,
+        *mapped.told,
+        *mapped.read_otherwise,
+        *mapped.uncalibrated,
+    )
     return Build(
         mapped=mapped,
         model=known,
@@ -155,7 +167,7 @@ def load(folder: str | Path, *, page: bool = False) -> Build:
     if page:
         told = known(mapped, folder)
         check_own_page(mapped, folder, own, told, render_report(mapped.report(told)))
-    warnings = (*mapped.told, *mapped.uncalibrated)
+    warnings = (*mapped.told, *mapped.read_otherwise, *mapped.uncalibrated)
     return Build(mapped=mapped, folder=folder, identity=own, warnings=warnings)
 
 

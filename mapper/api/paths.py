@@ -31,6 +31,8 @@ class CompareOptions:
     """Names, or paths of target files."""
     weight_bits: int | None = None
     assignment: Path | None = None
+    spread_steps: bool | None = None
+    """Whether every target stands twice, with counts in bit planes and in binary steps."""
     nir: NirOptions | None = None
     recording: Path | None = None
     """Run on every build; a model is calibrated with it."""
@@ -101,6 +103,7 @@ def _refuse_compiling(options: CompareOptions) -> None:
         "--targets": options.targets is not None,
         "--weight-bits": options.weight_bits is not None,
         "--assign": options.assignment is not None,
+        "--spread-steps": bool(options.spread_steps),
         "an option for NIR": options.nir is not None and options.nir != NirOptions(),
     }
     if given := [name for name, there in compiling.items() if there]:
@@ -137,6 +140,7 @@ def compare_model(model: Path, options: CompareOptions, progress: Progress = sil
         layout=options.layout,
         weight_bits=options.weight_bits,
         assignment=options.assignment,
+        spread_steps=options.spread_steps,
         density=_density(options.activity),
         steps=options.steps,
         preset=options.preset,

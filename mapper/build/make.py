@@ -39,6 +39,7 @@ def make_build(
     *,
     source: Mapping[str, str],
     assignment: Assignment | None = None,
+    spread_steps: bool | None = None,
     options: PassOptions = NONE,
     after: After | None = None,
     stop_after: str | None = None,
@@ -53,6 +54,8 @@ def make_build(
         recordings: Inputs ``[T, B, *shape]`` that set input codes and readouts.
         source: What the build says of the model's file.
         assignment: What is decided for layers, in place of what the network came with.
+        spread_steps: Whether layers for which ``assignment`` does not say it read counts of spikes
+            in binary steps; as it has it for all layers where None.
         options: Options of passes, as ``passes.options`` read or checked them.
         after: Called with each pass and its result.
         stop_after: Name of the last pass to run.
@@ -65,6 +68,8 @@ def make_build(
         raise refuse("weight-bits", f"weights have 1 to 8 bits, got {weight_bits!r}")
     if weight_bits is not None:
         decided = replace(decided, weight_bits=weight_bits)
+    if spread_steps is not None:
+        decided = replace(decided, spread_steps=spread_steps)
     network = replace(imported.graph, assignment=decided)
     if imported.trained_for:
         source = {**source, "trained for": imported.trained_for}

@@ -6,6 +6,7 @@ from functools import cached_property
 
 from mapper import __version__
 from mapper.cost import Counts, count_actions, generate_cost
+from mapper.cost.counts_read import other_integers
 from mapper.decided import Deciding
 from mapper.dies.differences import DieFacts
 from mapper.dies.drawn import Drawn
@@ -77,6 +78,11 @@ class Build:
     def uncalibrated(self) -> tuple[str, ...]:
         """A warning where sense amplifiers were set without recordings; nothing elsewhere."""
         return uncalibrated(self.ideal, self.source, calibrated=bool(self.samples))
+
+    @cached_property
+    def read_otherwise(self) -> tuple[str, ...]:
+        """A warning where counts are read in steps and their integers depend on it."""
+        return other_integers(self.ideal, self.target)
 
     @property
     def deciding(self) -> Deciding:

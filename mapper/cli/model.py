@@ -20,6 +20,7 @@ from mapper.cli.options import (
     Model,
     Nir,
     PassSettings,
+    SpreadSteps,
     Target,
     WeightBits,
     with_functions,
@@ -41,6 +42,7 @@ def inspect(
     ] = None,
     weight_bits: WeightBits = None,
     assign: Assign = None,
+    spread_steps: SpreadSteps = False,
     calibrate: Calibrate = None,
     layout: Layout = None,
     nir: Nir = None,
@@ -50,17 +52,18 @@ def inspect(
 
     With a target, what compile would refuse is refused, with every reason at once.
     """
-    if target is None and any(
-        given is not None for given in (weight_bits, assign, calibrate, layout)
-    ):
+    settings = (weight_bits, assign, spread_steps or None, calibrate, layout)
+    if target is None and any(given is not None for given in settings):
         raise typer.BadParameter(
-            "--weight-bits, --assign, --calibrate and --layout need one", param_hint="--target"
+            "--weight-bits, --assign, --spread-steps, --calibrate and --layout need one",
+            param_hint="--target",
         )
     answer = api.inspect(
         model,
         target,
         weight_bits=weight_bits,
         assignment=assign,
+        spread_steps=spread_steps or None,
         calibrate=calibrate,
         layout=layout,
         nir=nir,
@@ -81,6 +84,7 @@ def compile_(
     device: Device = None,
     weight_bits: WeightBits = None,
     assign: Assign = None,
+    spread_steps: SpreadSteps = False,
     calibrate: Calibrate = None,
     layout: Layout = None,
     settings: PassSettings = None,
@@ -111,6 +115,7 @@ def compile_(
         device=device,
         weight_bits=weight_bits,
         assignment=assign,
+        spread_steps=spread_steps or None,
         calibrate=calibrate,
         layout=layout,
         options=options,

@@ -43,6 +43,13 @@ Every = Annotated[
     float | None,
     typer.Option(metavar="MS", help="Milliseconds from one inference to the next; back to back."),
 ]
+SpreadSteps = Annotated[
+    bool,
+    typer.Option(
+        "--spread-steps",
+        help="Read counts of spikes, 0 .. D, in D binary steps instead of bit planes.",
+    ),
+]
 WeightBits = Annotated[int | None, typer.Option(help="Width of a weight, 1..8.")]
 Assign = Annotated[
     Path | None,

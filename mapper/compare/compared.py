@@ -28,7 +28,7 @@ class Compared:
     taken: Taken | None = None
     """What the recordings of this comparison were taken for; None where there are none."""
     name: str = ""
-    """Name of a build that was compiled before; others are named by their target."""
+    """Of a build that was compiled before, or where its target stands twice; else its target's."""
     verified: Verified | None = None
     ran: Recorded | None = None
     """The run that ``activity`` was counted in; None where there was none."""
@@ -48,4 +48,4 @@ class Compared:
         pairs = ((NETWORK, self.source_firing), (MAPPING, self.firing))
         seen = [text for what, one in pairs if one is not None for text in one.warnings(what)]
         told = self.build.told if self.firing is None else seen
-        return (*told, *self.build.uncalibrated)
+        return (*told, *self.build.read_otherwise, *self.build.uncalibrated)

@@ -55,10 +55,19 @@ def build_on(
     source: Mapping[str, str],
     assignment: Assignment | None = None,
     steps: int = 1,
+    spread_steps: bool | None = None,
 ) -> Compared:
     """Compile a network for a target and, with recordings, run it and count its spikes."""
     reals = None if recording is None else recording.inputs
-    build = make_build(imported, target, weight_bits, reals, source=source, assignment=assignment)
+    build = make_build(
+        imported,
+        target,
+        weight_bits,
+        reals,
+        source=source,
+        assignment=assignment,
+        spread_steps=spread_steps,
+    )
     assert build is not None  # nothing stopped the passes
     compared = Compared(build=build, steps=checked_steps(steps))
     return compared if recording is None else measured(compared, recording)
@@ -243,6 +252,7 @@ def _facts(build: Build) -> dict[str, object]:
         "network SHA-256": digest(replace(build.network, assignment=UNASSIGNED)),
         "weight bits": build.weight_bits,
         "passes": " ".join(str(run) for run in build.passes if run.options) or "defaults",
+        "counts": "steps" if build.network.assignment.spread_steps else "planes",
         "layers": {n: asdict(choice) for n, choice in build.network.assignment.layers.items()},
         "calibration": digest_of_arrays(build.samples) if build.samples else "none",
         "mapping SHA-256": digest(build.hardware),

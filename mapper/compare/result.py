@@ -61,7 +61,7 @@ class ComparedBuild:
     priced: Mapping[str, str] = FrozenMap({})
     """By macro kind which readout the cost is of, in words: a preset may price another ADC."""
     name: str = ""
-    """Of a build that was there; one that was made here has the name of its target."""
+    """Of a build that was there, or where its target stands twice; else it has that one's name."""
     verified: Verified | None = None
     """What is stored with a build that was there; None for one that was made here."""
 
@@ -83,9 +83,10 @@ class ComparedBuild:
     def as_dict(self) -> dict[str, Any]:
         """Return its part of the JSON of ``spikeloom compare``."""
         row = {**self.summary.as_dict(), "cost": self.cost.as_dict()}
+        if self.name:
+            row["build"] = self.name
         if self.verified is not None:
             found = self.verified.found
-            row["build"] = self.name
             row["source"] = dict(self.summary.build.source)
             row["activity"] = self.activity
             row["verification"] = None if found is None else found.as_dict()

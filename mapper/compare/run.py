@@ -84,8 +84,8 @@ def asked(
     )
 
 
-def check_targets(targets: Sequence[Target], output: Path | None) -> None:
-    """Refuse no targets, and an output that a comparison of them cannot be written to."""
+def check_targets(targets: Sequence[Target]) -> None:
+    """Refuse no targets, and two of one name."""
     if not targets:
         raise refuse("unknown-target", "no targets to compare", loc="--targets")
     names = [target.name for target in targets]
@@ -96,14 +96,11 @@ def check_targets(targets: Sequence[Target], output: Path | None) -> None:
             loc="--targets",
             help="change 'name' in its file",
         )
-    if output is not None:
-        check_names(names)
-        _check_builds(output, targets)
 
 
-def _check_builds(output: Path, targets: Sequence[Target]) -> None:
-    for target in targets:
-        check_replaceable(output / target.name)
+def _check_builds(output: Path, names: Sequence[str]) -> None:
+    for name in names:
+        check_replaceable(output / name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,12 +118,24 @@ class Mapped:
     """What is decided for layers; what the network came with where None."""
     density: float | None
     """Share of input bits that are 1, in place of counted spikes."""
+    spread_steps: tuple[bool | None, ...] = (None,)
+    """Ways in which layers read counts, as ``make_build`` takes them: a build for each."""
+
+    @property
+    def wanted(self) -> tuple[tuple[str, Target, bool | None], ...]:
+        """A build each: its name, its target and how it reads counts."""
+        several = len(self.spread_steps) > 1
+        return tuple(
+            (f"{target.name}-steps" if several and spread else target.name, target, spread)
+            for target in self.targets
+            for spread in self.spread_steps
+        )
 
     def builds(self, recorded: Recorded, steps: int, progress: Progress) -> Iterator[Compared]:
-        """Yield a build for each target, its spikes counted or assumed."""
+        """Yield the builds, their spikes counted or assumed."""
         recording = recorded(self.imported.graph.inputs, self.imported.presented)
-        for target in self.targets:
-            progress(target.name)
+        for name, target, spread in self.wanted:
+            progress(name)
             found = build_on(
                 target,
                 self.imported,
@@ -135,7 +144,9 @@ class Mapped:
                 source=self.source,
                 assignment=self.assignment,
                 steps=steps,
+                spread_steps=spread,
             )
+            found = found if name == target.name else replace(found, name=name)
             yield found if self.density is None else replace(found, activity=self.density)
 
 
@@ -148,16 +159,20 @@ def compare_network(mapped: Mapped, asked: Asked) -> Comparison:
         MappingError: ``compare-iso`` where nothing can be held equal, ``cost-every`` where a chip
             infers too seldom, and for anything wrong with a mapping or the recording.
     """
+    names = [name for name, _, _ in mapped.wanted]
+    if asked.output is not None:
+        check_names(names)
+        _check_builds(asked.output, names)
     found = list(mapped.builds(asked.recorded, asked.steps, asked.progress))
     answer = _side_by_side(found, asked, mapped.imported.warnings)
     if asked.output is None:
         return answer
     with changed_comparison(asked.output) as new:
         for compared in found:
-            write_compared(compared, new / compared.build.target.name)
+            write_compared(compared, new / compared.title)
         write_comparison(answer, new)
-        _check_builds(asked.output, mapped.targets)  # minutes later, it may hold the user's files
-    others = other_builds(asked.output, [target.name for target in mapped.targets])
+        _check_builds(asked.output, names)  # minutes later, it may hold the user's files
+    others = other_builds(asked.output, names)
     return replace(answer, warnings=(*answer.warnings, *others))
 
 

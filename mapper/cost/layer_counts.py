@@ -255,7 +255,7 @@ def _crossbars(op: CrossbarMvm, members: list[Op], graph: Graph, target: Target)
         weights=op.rows[-1].stop * op.outputs,
         grid=Grid(
             planes=op.planes,
-            plane_bits=max(map(len, op.bit_planes)),
+            plane_bits=max(plane.bits for plane in op.bit_planes),
             copies=op.placement.copies,
             row_blocks=op.crossbars_down,
             turns=op.turns,

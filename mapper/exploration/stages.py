@@ -94,7 +94,8 @@ def _reads_neurons(design: Design, network: Network) -> Hashable:
 
 
 def _reads_macros(design: Design, network: Network) -> Hashable:
-    wanted = tuple(design.assignment.of(layer).macro for layer in network.layers)
+    decided = design.assignment
+    wanted = tuple((decided.of(layer).macro, decided.spreads(layer)) for layer in network.layers)
     return wanted, tuple(
         (macro.name, macro.accepts, macro.max_input_bits, macro.input_bits_per_read)
         for macro in design.target.macros

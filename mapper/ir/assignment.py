@@ -23,12 +23,16 @@ class Choice:
     """Whether several of its groups share a crossbar; as costs less where None."""
     copies: int | None = None
     """Copies that share its output positions; as ``replicate`` takes them where None."""
+    spread_steps: bool | None = None
+    """Whether counts of spikes on its wordlines are read in binary steps; as in other layers where
+    None."""
 
     def __str__(self) -> str:
         bits = "" if self.weight_bits is None else f"{self.weight_bits}-bit weights"
         packed = {None: "", True: "groups packed", False: "groups apart"}[self.packing]
         copied = "" if self.copies is None else many(self.copies, "copy", "copies")
-        words = (self.macro, bits, packed, copied)
+        read = {None: "", True: "counts in steps", False: "counts in bit planes"}[self.spread_steps]
+        words = (self.macro, bits, packed, copied, read)
         return ", ".join(word for word in words if word) or "left to the compiler"
 
 
@@ -42,6 +46,7 @@ _TAKES = {
     "weight_bits": WHOLE,
     "packing": FLAG,
     "copies": WHOLE,
+    "spread_steps": FLAG,
 }
 
 
@@ -60,6 +65,9 @@ class Assignment:
     """By the name that ``spikeloom inspect --json`` has for it; those not listed are undecided."""
     weight_bits: int | None = None
     """Of layers that have no width of their own; their macro's where None."""
+    spread_steps: bool | None = None
+    """Whether layers for which nothing is decided read counts in binary steps; in bit planes where
+    None."""
 
     def __post_init__(self) -> None:
         check_arguments(_TAKES, {"layers": self.layers}, {})
@@ -67,7 +75,8 @@ class Assignment:
 
     def check(self) -> None:
         """Refuse ``bad-argument`` for what no layer can be given."""
-        check_arguments(_TAKES, {}, {"weight_bits": self.weight_bits})
+        own = {"weight_bits": self.weight_bits, "spread_steps": self.spread_steps}
+        check_arguments(_TAKES, {}, own)
         for name, choice in self.layers.items():
             check_arguments({name: _CHOICE}, {name: choice}, {})
             check_arguments(_TAKES, {}, asdict(choice))
@@ -80,6 +89,14 @@ class Assignment:
         """Return the width decided for a layer's weights: its own, or that of all layers."""
         return self.of(location).weight_bits or self.weight_bits
 
+    def spreads(self, location: str) -> bool:
+        """Return whether a layer reads counts in binary steps."""
+        own = self.of(location).spread_steps
+        return bool(self.spread_steps if own is None else own)
+
+
+FOR_ALL: Mapping[str, type] = FrozenMap({"weight_bits": int, "spread_steps": bool})
+"""What is decided of all layers that have nothing of their own: fields of ``Assignment``."""
 
 UNASSIGNED = Assignment()
 

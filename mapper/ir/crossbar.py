@@ -15,7 +15,9 @@ import numpy as np
 from mapper.ir.copies import copy_bands
 from mapper.ir.core import EXACT_DOUBLE, Array, Const, Constants, IntType, Op, Part, Span, Value
 from mapper.ir.encoding import Encoding
+from mapper.ir.levels import Levels
 from mapper.ir.packing import cells_there, packing_problems, shared_wordlines
+from mapper.ir.planes import Plane, greatest_digit, input_planes, planes_problems
 from mapper.ir.windows import Window, wordline_inputs
 
 NO_SLOTS = Span(0, 0)
@@ -45,9 +47,10 @@ class CrossbarMvm(Op):
     where ``u_s`` are the digits of ``weight[K, N]`` under ``encoding`` (the weight itself
     before ``slice-weights``), or the ``cells`` of a die. Each copy of the grid has its own of
     these; ``mapper.ir.copies`` says which copy reads a position. A digit of an input is one bit,
-    or ``plane_bits`` of them where wordlines have converters. Inputs are unsigned, or two's
-    complement codes whose sign bit is a plane of its own and counts negatively in
-    ``ShiftAndAdd``. With groups, output ``n`` sees the wordlines of group ``n // (N / groups)``
+    or ``plane_bits`` of them where wordlines have converters; or, where the input counts ``steps``,
+    whether it is above one of them. Inputs are unsigned, or two's complement codes whose sign bit
+    is a plane of its own and counts negatively in ``ShiftAndAdd``, as steps below 0 do. With
+    groups, output ``n`` sees the wordlines of group ``n // (N / groups)``
     only. Groups that are packed share a crossbar, each with wordlines and bitlines of its own; on a
     die the other wordlines of its crossbar add to a column what their cells leak. Turning partial
     sums into bits is the job of the readout.
@@ -64,6 +67,8 @@ class CrossbarMvm(Op):
     groups: int = 1
     plane_bits: int = 1
     """Bits of an input code that a wordline carries in one read."""
+    steps: Levels | None = None
+    """Inputs are read in binary steps of these levels (``mapper.ir.planes``); None: bit by bit."""
     rows: tuple[Span, ...]
     """Wordlines of each row block; together they cover the K wordlines of a group."""
     turns: int = 1
@@ -120,13 +125,13 @@ class CrossbarMvm(Op):
 
     @property
     def planes(self) -> int:
-        """Number of bit planes of the input: reads of the grid per output position."""
+        """Number of bit planes, or steps, of the input: reads of the grid per output position."""
         return len(self.bit_planes)
 
     @property
-    def bit_planes(self) -> tuple[Span, ...]:
-        """Bits of the input in each plane, lowest first."""
-        return input_planes(self.x, self.plane_bits)
+    def bit_planes(self) -> tuple[Plane, ...]:
+        """What each read takes of the input."""
+        return input_planes(self.x, self.plane_bits, self.steps)
 
     @property
     def most_driven(self) -> int:
@@ -148,6 +153,9 @@ class CrossbarMvm(Op):
             return
         if weight.ndim != 2 or weight.dtype.kind not in "iu":
             yield f"weights are an integer matrix, got {weight.dtype} of shape {weight.shape}"
+            return
+        yield from (unread := list(planes_problems(self.x, self.plane_bits, self.steps)))
+        if unread:
             return
         yield from geometry_problems(self, weight.shape[0], self.positions)
         yield from _cover_problems("wordlines", self.rows, weight.shape[0])
@@ -250,37 +258,7 @@ def driven_wordlines(x: Array, op: "CrossbarMvm | CountActive") -> Array:
     """Return the digit on every wordline, ``[B, planes, groups, K, positions]``, 0 or more."""
     inputs = wordline_inputs(x, op.window, op.groups)
     flat = inputs.reshape(*inputs.shape[:3], -1)
-    planes = input_planes(op.x, op.plane_bits)
-    return np.stack([digit_of(flat, plane) for plane in planes], axis=1)
-
-
-def input_planes(x: Value, plane_bits: int) -> tuple[Span, ...]:
-    """Return the bits of an input that are read together, lowest first.
-
-    The sign bit is read alone: it counts negatively.
-
-        >>> five = Value("x", IntType(5, signed=False), (4,))
-        >>> [str(plane) for plane in input_planes(five, 2)]
-        ['0:2', '2:4', '4:5']
-        >>> signed = Value("x", IntType(5, signed=True), (4,))
-        >>> [str(plane) for plane in input_planes(signed, 2)]
-        ['0:2', '2:4', '4:5']
-    """
-    if not isinstance(x.type, IntType):
-        return ()
-    plain = x.type.bits - x.type.signed
-    planes = tuple(Span(0, plain).split(plane_bits)) if plain else ()
-    return (*planes, Span(plain, x.type.bits)) if x.type.signed else planes
-
-
-def greatest_digit(planes: tuple[Span, ...]) -> int:
-    """Return the greatest number that one read puts on a wordline."""
-    return (1 << max(map(len, planes), default=0)) - 1
-
-
-def digit_of(codes: Array, plane: Span) -> Array:
-    """Return the bits of codes that one read puts on wordlines, as numbers from 0."""
-    return np.asarray((codes >> plane.start) & ((1 << len(plane)) - 1))
+    return np.stack([plane.digit(flat) for plane in op.bit_planes], axis=1)
 
 
 def partial_sum_range(
@@ -354,27 +332,34 @@ class CountActive(Op):
     window: Window | None = None
     groups: int = 1
     plane_bits: int = 1
-    """As that of the crossbars beside it."""
+    steps: Levels | None = None
+    """As those of the crossbars beside it."""
     rows: tuple[Span, ...]
     active: Value
 
     @property
+    def bit_planes(self) -> tuple[Plane, ...]:
+        """What each read takes of the input."""
+        return input_planes(self.x, self.plane_bits, self.steps)
+
+    @property
     def most_active(self) -> int:
         """The greatest count: every wordline of the tallest row block carries all it can."""
-        planes = input_planes(self.x, self.plane_bits)
-        return max(len(span) for span in self.rows) * greatest_digit(planes)
+        return max(len(span) for span in self.rows) * greatest_digit(self.bit_planes)
 
     def verify(self, constants: Constants) -> Iterator[str]:
         if not isinstance(self.x.type, IntType):
             yield f"wordlines are driven by integer codes, got {self.x.type}"
+            return
+        yield from (unread := list(planes_problems(self.x, self.plane_bits, self.steps)))
+        if unread:
             return
         yield from geometry_problems(self, self.rows[-1].stop, self.active.shape[3:])
         yield from _cover_problems("wordlines", self.rows, self.rows[-1].stop)
         most = self.most_active
         if not isinstance(self.active.type, IntType) or not self.active.type.holds(0, most):
             yield f"up to {most} active wordlines, too many for {self.active.type}"
-        planes = input_planes(self.x, self.plane_bits)
-        expected = (len(planes), len(self.rows), self.groups)
+        expected = (len(self.bit_planes), len(self.rows), self.groups)
         if self.active.shape[:3] != expected:
             yield f"counts are {expected} per position, got {self.active.shape}"
 

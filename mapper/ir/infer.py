@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any, TypeVar, cast
 
 from mapper.ir.core import Constants, Graph, IntType, Op, Value
-from mapper.ir.crossbar import CountActive, CrossbarMvm, input_planes
+from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.hardware import ScaledAdd
 from mapper.ir.network import (
     Add,
@@ -76,10 +76,8 @@ def _settle(op: Op, constants: Constants, layers: dict[str, CrossbarMvm]) -> Op:
 
 def planes_of(layer: CrossbarMvm) -> dict[str, Any]:
     """Return the fields of a shift-and-add that follow from what drives the crossbars."""
-    assert isinstance(layer.x.type, IntType)
-    shifts = tuple(plane.start for plane in layer.bit_planes)
-    plain = shifts == tuple(range(len(shifts)))
-    return {"signed_input": layer.x.type.signed, "plane_shifts": () if plain else shifts}
+    weights = tuple(plane.weight for plane in layer.bit_planes)
+    return {"planes": () if weights == tuple(1 << b for b in range(len(weights))) else weights}
 
 
 def _crossbar(op: CrossbarMvm, constants: Constants) -> Op:
@@ -91,8 +89,7 @@ def _crossbar(op: CrossbarMvm, constants: Constants) -> Op:
 
 
 def _count_active(op: CountActive, constants: Constants) -> Op:
-    planes = input_planes(op.x, op.plane_bits)
-    shape = (len(planes), len(op.rows), op.groups, *op.active.shape[3:])
+    shape = (len(op.bit_planes), len(op.rows), op.groups, *op.active.shape[3:])
     type = IntType.spanning(0, op.most_active)
     return replace(op, active=replace(op.active, type=type, shape=shape))
 

@@ -34,5 +34,7 @@ MOST_FRACTION = 24
 """Bits below a level step in which a die counts; a proof may ask for fewer."""
 MOST_PLANE_BITS = 8
 """Of an input code that a wordline carries in one read: 256 levels."""
+MOST_PLANE = 1 << (MOST_BITS - 1)
+"""What the highest plane of a code stands for, in magnitude."""
 MOST_REAL = 3.4028234663852886e38
 """The greatest number of single precision."""

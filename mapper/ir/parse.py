@@ -9,7 +9,7 @@ from dataclasses import MISSING, fields
 from typing import Any, get_args, get_origin, get_type_hints
 
 from mapper.diagnostics import MappingError, refuse
-from mapper.ir.assignment import Assignment, Choice
+from mapper.ir.assignment import FOR_ALL, Assignment, Choice
 from mapper.ir.core import Array, Coding, Graph, Op, Scalar, State, Type, Value, holds_values
 from mapper.ir.literals import DTYPES, Literals, array_of, typed_shape
 from mapper.ir.serialize import OPS, load
@@ -65,7 +65,8 @@ class _Reader:
         """Next values of states, likewise."""
         self.literals = Literals()
         self.layers: dict[str, Choice] = {}
-        self.weight_bits: int | None = None
+        self.decided: dict[str, Any] = {}
+        """Of all layers."""
 
     def graph(self) -> Graph:
         """Return the graph, once its last line is read."""
@@ -88,7 +89,7 @@ class _Reader:
             ops=tuple(self.ops),
             constants=constants,
             codings=self.codings,
-            assignment=Assignment(layers=self.layers, weight_bits=self.weight_bits),
+            assignment=Assignment(layers=self.layers, **self.decided),
         )
 
     def read(self, text: str) -> None:
@@ -138,12 +139,14 @@ class _Reader:
 
     def _layers(self, line: Line) -> None:
         at = line.ahead
-        if self.weight_bits is not None:
+        if self.decided:
             raise line.problem("layers are decided twice", at)
         given = self.literals.data(line)
-        if list(given) != ["weight_bits"]:
-            raise line.problem(f"of all layers only weight_bits is decided, got {list(given)}", at)
-        self.weight_bits = _loaded(int, given["weight_bits"], at)
+        if not given or not set(given) <= set(FOR_ALL):
+            raise line.problem(
+                f"of all layers only {' and '.join(FOR_ALL)} are decided, got {list(given)}", at
+            )
+        self.decided = {name: _loaded(FOR_ALL[name], held, at) for name, held in given.items()}
 
     def _layer(self, line: Line) -> None:
         at = line.ahead

@@ -25,6 +25,7 @@ from mapper.ir.limits import (
     MOST_FACTOR,
     MOST_FRACTION,
     MOST_LEVELS,
+    MOST_PLANE,
     MOST_PLANE_BITS,
     MOST_REAL,
     MOST_SIDE,
@@ -175,6 +176,7 @@ RANGES: OpTable[Mapping[str, Rule]] = OpTable(
             "window": _WINDOW,
             "groups": _COUNT,
             "plane_bits": _PLANE_BITS,
+            "steps": _LEVELS,
             "rows": _SPANS,
             "turns": _COUNT,
             "columns": _SPANS,
@@ -187,6 +189,7 @@ RANGES: OpTable[Mapping[str, Rule]] = OpTable(
             "window": _WINDOW,
             "groups": _COUNT,
             "plane_bits": _PLANE_BITS,
+            "steps": _LEVELS,
             "rows": _SPANS,
         },
         SenseAmpRead: {
@@ -205,7 +208,7 @@ RANGES: OpTable[Mapping[str, Rule]] = OpTable(
         },
         ShiftAndAdd: {
             "significances": Many(_FACTOR, 1, 32),
-            "plane_shifts": Many(Whole(0, MOST_BITS - 1), 0, MOST_BITS),
+            "planes": Many(Whole(-MOST_PLANE, MOST_PLANE), 0, MOST_BITS),
             "offset": _FACTOR,
             "scale": _PARAMETER,
             "shift": _SHIFT,

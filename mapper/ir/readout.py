@@ -246,8 +246,8 @@ class ShiftAndAdd(Op):
     """Combine planes, row blocks and bit-slices into one integer per output.
 
     ``y[n] = (sum_b plane_b * sum_g m[g, n] * (sum_s significances[s] * code[b, g, s, n]
-    + offset * active[b, g])) >> shift`` (floor), with ``plane_b = 2**b``, or ``2**plane_shifts[b]``
-    where planes have several bits, negative for the top plane of signed inputs. ``scale`` holds
+    + offset * active[b, g])) >> shift`` (floor), with ``plane_b = 2**b`` or as ``planes`` has it:
+    negative for the top plane of signed inputs, 1 or -1 for steps. ``scale`` holds
     ``m``, shape ``[G | 1, N | 1]``; one that row blocks share is multiplied once, after their sum.
     ``merged`` says that the codes of the bit-slices make one code, so that wires put them together
     where adders would; see ``mapper.ir.merging``.
@@ -259,9 +259,8 @@ class ShiftAndAdd(Op):
     codes: Value
     active: Value | None = None
     significances: tuple[int, ...]
-    signed_input: bool = False
-    plane_shifts: tuple[int, ...] = ()
-    """The lowest bit of each plane; empty where each is one bit."""
+    planes: tuple[int, ...] = ()
+    """What the digit 1 of each plane stands for; empty for 1, 2, 4 and so on."""
     offset: int = 0
     scale: int | Const = 1
     shift: int = 0
@@ -270,10 +269,8 @@ class ShiftAndAdd(Op):
 
     @property
     def plane_weights(self) -> tuple[int, ...]:
-        planes = self.codes.shape[0]
-        top = -1 if self.signed_input else 1
-        shifts = self.plane_shifts or tuple(range(planes))
-        return tuple((top if b == planes - 1 else 1) << shift for b, shift in enumerate(shifts))
+        """What the digit 1 of each plane stands for."""
+        return self.planes or tuple(1 << b for b in range(self.codes.shape[0]))
 
     def verify(self, constants: Constants) -> Iterator[str]:
         yield from (unread := list(self._shape_problems(constants)))
@@ -295,8 +292,8 @@ class ShiftAndAdd(Op):
             return
         if self.codes.shape[0] > MOST_BITS:
             yield f"{self.codes.shape[0]} planes, at most {MOST_BITS}"
-        if self.plane_shifts and len(self.plane_shifts) != self.codes.shape[0]:
-            yield f"{len(self.plane_shifts)} shifts for {self.codes.shape[0]} planes"
+        if self.planes and len(self.planes) != self.codes.shape[0]:
+            yield f"{len(self.planes)} weights for {self.codes.shape[0]} planes"
         if len(self.significances) != self.codes.shape[2]:
             yield f"{len(self.significances)} significances for {self.codes.shape[2]} slices"
         if self.result.shape != self.codes.shape[3:]:

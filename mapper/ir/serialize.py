@@ -92,13 +92,16 @@ def _graph(data: Mapping[str, Any], constants: Mapping[str, Array]) -> Graph:
 
 def _dump_assignment(assignment: Assignment) -> dict[str, Any]:
     layers = {name: _dump(choice) for name, choice in sorted(assignment.layers.items())}
-    return {"weight_bits": assignment.weight_bits, "layers": layers}
+    spread = assignment.spread_steps
+    spreads = {} if spread is None else {"spread_steps": spread}
+    return {"weight_bits": assignment.weight_bits, **spreads, "layers": layers}
 
 
 def _load_assignment(data: Mapping[str, Any]) -> Assignment:
     return Assignment(
         layers={str(name): load(Choice, choice) for name, choice in data["layers"].items()},
         weight_bits=load(int | None, data["weight_bits"]),
+        spread_steps=load(bool | None, data.get("spread_steps")),
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from typing import Any
 
-from mapper.ir.assignment import Assignment, Choice
+from mapper.ir.assignment import FOR_ALL, Assignment, Choice
 from mapper.ir.frozen import exactly, is_default
 from mapper.ir.literals import DTYPES
 from mapper.ir.tokens import quoted_name, quoted_text
@@ -24,8 +24,9 @@ def print_port(value: Value, coding: Coding | None) -> str:
 
 def print_assignment(assignment: Assignment) -> Iterator[str]:
     """Yield what is decided: ``layers {weight_bits=4}`` for all, ``layer name {...}`` for one."""
-    if assignment.weight_bits is not None:
-        yield f"layers {{weight_bits={assignment.weight_bits}}}"
+    all_layers = {name: getattr(assignment, name) for name in FOR_ALL}
+    if decided := [f"{name}={held}" for name, held in all_layers.items() if held is not None]:
+        yield f"layers {{{', '.join(decided)}}}"
     for name, choice in assignment.layers.items():
         attributes = ", ".join(_attributes(choice))
         yield f"layer {quoted_text(name)}" + (f" {{{attributes}}}" if attributes else "")

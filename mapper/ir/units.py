@@ -114,7 +114,7 @@ def _counts_wordlines_of(mvm: CrossbarMvm, count: Op | None) -> bool:
         isinstance(count, CountActive)
         and (count.x, count.window) == (mvm.x, mvm.window)
         and (count.groups, count.rows) == (mvm.groups, mvm.rows)
-        and count.plane_bits == mvm.plane_bits
+        and (count.plane_bits, count.steps) == (mvm.plane_bits, mvm.steps)
     )
 
 

@@ -43,8 +43,9 @@ class Positions:
     """Of a layer: output positions that see the same kernel elements, and the input they see."""
 
     planes: int
-    """Bits of an input, of which the last has a negative weight if ``signed_input``."""
-    signed_input: bool
+    """Bits of an input, or steps."""
+    plane_weights: Int32s
+    """What a bit of each stands for."""
     H: int
     """Rows of the input; ``W`` columns, ``Cw`` words of channels, ``pitch`` bits a pixel."""
     W: int

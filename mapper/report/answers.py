@@ -13,19 +13,21 @@ from mapper.report.charts.breakdown import words
 from mapper.report.data import Report
 from mapper.report.names import layer_names
 from mapper.report.numbers import amount, nominal, percent, times_text
+from mapper.report.steps import steps_answer
 from mapper.report.ternary import ternary_answer
 from mapper.report.waiting import waits
 from targets import CellKind
 
 
 def answers(report: Report) -> tuple[Answer, ...]:
-    """Answer the three questions of a newcomer from the estimate."""
+    """Answer the three questions of a newcomer from the estimate, and one of layers that count."""
     layers = report.counts.layers
     library = report.preset.components or report.target.components
     return (
         _dominating(report.cost, layers, library.cell.kind),
         _limiting(report, layers),
         ternary_answer(report),
+        *steps_answer(report),
     )
 
 

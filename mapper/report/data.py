@@ -20,6 +20,7 @@ from mapper.cost import (
     swings_of,
     waterfall,
 )
+from mapper.cost.counts_read import other_integers
 from mapper.cost.sensitivity import Tornado
 from mapper.cost.waterfall import Step, WaterfallStep
 from mapper.ir.assignment import layer_name
@@ -220,14 +221,15 @@ class Report:
     def warnings(self) -> tuple[str, ...]:
         """What has to be known before a number is used.
 
-        Layers that never or always fire, readout that was set without recordings, and limits of
-        silicon that the mapping is beyond.
+        Layers that never or always fire, readout that was set without recordings, counts whose
+        integers depend on how they are read, and limits of silicon that the mapping is beyond.
         """
         pairs = ((NETWORK, self.evidence.source_firing), (MAPPING, self.evidence.firing))
         seen = [text for what, one in pairs if one is not None for text in one.warnings(what)]
         told = self.told if self.evidence.firing is None else seen
         readout = uncalibrated(self.graph, self.source, calibrated=self.calibrated)
-        return (*told, *readout, *self.cost.warnings)
+        otherwise = other_integers(self.graph, self.target)
+        return (*told, *readout, *otherwise, *self.cost.warnings)
 
     @property
     def measured(self) -> bool:

@@ -161,7 +161,7 @@ def _of_macro(op: CrossbarMvm, target: Target, conditions: Conditions) -> Facts:
             help="name one with --device, or device = in the target's file",
         )
     age = None if AGEING in conditions.without else conditions.age
-    bits = max(map(len, op.bit_planes))
+    bits = max(plane.bits for plane in op.bit_planes)
     facts = macro.device.on(macro, age, conditions.temperature, plane_bits=bits)
     if macro.readout.form.adds:
         return digital_facts(facts)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mapper.ir.core import Array, Constants, Graph, Op
-from mapper.ir.crossbar import CrossbarMvm, digit_of
+from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.evaluate import evaluate, initial_states
 from mapper.ir.windows import wordline_inputs
 
@@ -37,7 +37,7 @@ def drawn_bits(op: CrossbarMvm, frames: Array, seed: int) -> Array:
     each = -(-_VECTORS // len(chosen))
     vectors = [_vectors(op, frames[f : f + 1], each, rng) for f in chosen]
     codes = np.concatenate(vectors)
-    planes = [digit_of(codes, plane) for plane in op.bit_planes]
+    planes = [plane.digit(codes) for plane in op.bit_planes]
     return np.concatenate(planes).astype(np.uint8)
 
 

@@ -80,6 +80,7 @@ def count_active(op: CrossbarMvm) -> CountActive:
         window=op.window,
         groups=op.groups,
         plane_bits=op.plane_bits,
+        steps=op.steps,
         rows=op.rows,
         active=active,
         loc=op.loc,

@@ -20,6 +20,7 @@ from mapper.ir.crossbar import (
 from mapper.ir.encoding import Encoding
 from mapper.ir.evaluate import evaluate
 from mapper.ir.hardware import UpdateMembrane
+from mapper.ir.infer import planes_of
 from mapper.ir.neurons import Reset
 from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.verify import check_graph
@@ -87,12 +88,11 @@ def layer(mvm: CrossbarMvm, half_active: bool = False, name: str = "fc") -> tupl
         )
     )
     y = Value(f"{name}.y", I12, codes.shape[3:])
-    assert isinstance(mvm.x.type, IntType)
     ops.append(
         ShiftAndAdd(
             codes=codes,
             significances=mvm.encoding.significances,
-            signed_input=mvm.x.type.signed,
+            **planes_of(mvm),
             result=y,
         )
     )

@@ -35,7 +35,8 @@ def crossbar_events(op: CrossbarMvm, x: Array, graph: Graph) -> Counter:
     driven = driven_wordlines(x, op)  # [B, planes, groups, K, P]
     found: Counter = Counter()
     for b, plane, place in product(*(range(driven.shape[axis]) for axis in (0, 1, 4))):
-        found["buffer_read_bits"] += driven[b, plane, :, :, place].size * len(op.bit_planes[plane])
+        bits = op.bit_planes[plane].bits if op.steps is None else op.x.type.bits * (plane == 0)
+        found["buffer_read_bits"] += driven[b, plane, :, :, place].size * bits  # codes, once
         for rows, columns in product(op.rows, op.columns):
             groups = range(columns.start // width, -(-columns.stop // width))  # packed: several
             bits = driven[b, plane, groups.start : groups.stop, :, place]

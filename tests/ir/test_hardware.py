@@ -156,7 +156,7 @@ def test_the_top_plane_of_a_signed_input_counts_negatively():
     """Planes of ones: 1 + 2 - 4 = -1, which is 111 in two's complement."""
     codes = Value("c", IntType(2, signed=True), (3, 1, 1, 1))
     op = ShiftAndAdd(
-        codes=codes, significances=(1,), signed_input=True, result=Value("y", WIDE, (1,))
+        codes=codes, significances=(1,), planes=(1, 2, -4), result=Value("y", WIDE, (1,))
     )
     assert only(op, {}, np.ones((3, 1, 1, 1), int)).tolist() == [-1]
 

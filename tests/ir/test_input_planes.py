@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from mapper.executor import engine
-from mapper.ir import crossbar
-from mapper.ir.core import IntType, Span
+from mapper.ir import planes
+from mapper.ir.core import IntType
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.evaluate import evaluate
+from mapper.ir.planes import BitPlane
 from tests.builders import Builder, adc, encoding, ideal, sense_amp
 from tests.engines import AVAILABLE, answer, assert_same_counts
 
@@ -22,14 +23,14 @@ def a_layer(bits, plane_bits, *, signed=False, weight=((1,), (1,)), read=None, *
 
 
 def test_the_examples_are_true():
-    assert doctest.testmod(crossbar).failed == 0
+    assert doctest.testmod(planes).failed == 0
 
 
 def test_a_code_of_five_bits_takes_three_reads_of_two_bits():
     """29 = 1 + 3 * 4 + 1 * 16 and 6 = 2 + 1 * 4: reads of 3, 4 and 1 in a column of ones."""
     graph = a_layer(5, 2, encoding=None)
     (layer,) = (op for op in graph.ops if isinstance(op, CrossbarMvm))
-    assert layer.bit_planes == (Span(0, 2), Span(2, 4), Span(4, 5))
+    assert layer.bit_planes == (BitPlane(0, 2), BitPlane(2, 2), BitPlane(4, 1))
     found = evaluate(graph, {"x": np.array([[[29, 6]]])}, watch=["layer0.sum"])["layer0.sum"]
     assert found.ravel().tolist() == [3, 4, 1]
     assert answer(graph, [29, 6]) == [35]
@@ -39,7 +40,7 @@ def test_a_sign_bit_is_read_alone():
     """-3 is 101: the lower bits are 01, the sign counts -4. Three bits at once read no more."""
     graph = a_layer(3, 3, signed=True, weight=((1,),), encoding=None)
     (layer,) = (op for op in graph.ops if isinstance(op, CrossbarMvm))
-    assert layer.bit_planes == (Span(0, 2), Span(2, 3))
+    assert layer.bit_planes == (BitPlane(0, 2), BitPlane(2, 1, sign=True))
     assert [answer(graph, [x]) for x in (-3, -4, 3)] == [[-3], [-4], [3]]
 
 

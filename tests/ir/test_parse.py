@@ -179,7 +179,12 @@ def test_spans_are_written_short():
         ("graph net\n", "", "3:3", "input has no place here: the order is graph, layers, layer"),
         (TEXT, "", "1:1", "there is no line 'graph NAME'"),
         ("graph net\n", "graph net\ngraph net\n", "2:1", "graph has no place here"),
-        ("graph net\n", "graph net\nlayers {macro=a}\n", "2:8", "only weight_bits is decided"),
+        (
+            "graph net\n",
+            "graph net\nlayers {macro=a}\n",
+            "2:8",
+            "only weight_bits and spread_steps are decided",
+        ),
         ("graph net\n", "graph net\nlayers {weight_bits=a}\n", "2:8", "expected int, got 'a'"),
         (
             "graph net\n",

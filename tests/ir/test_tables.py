@@ -39,6 +39,7 @@ TABLES = (
     "mapper.ir.edges:REALS",
     "mapper.ir.infer:TYPES",
     "mapper.ir.ranges:RANGES",
+    "mapper.ir.spike_counts:COUNTED",
     "mapper.report.charts.network:NODES",
     "mapper.training.hardening.integer:INTEGERS",
     "mapper.training.importing.operators:COUNTERPARTS",

@@ -69,7 +69,7 @@ def arithmetic(layer: CrossbarLayer, constants: Constants, grid: Grid) -> Arithm
     if mvm.plane_bits > 1:
         raise NotNativeError(f"inputs are read {mvm.plane_bits} bits at a time")
     if mvm.planes > most:
-        raise NotNativeError(f"inputs of {mvm.planes} bits, at most {most} are read bit by bit")
+        raise NotNativeError(f"inputs are read {mvm.planes} times, at most {most} times")
     if len(grid.differing_copies) > 1:
         raise NotNativeError(f"cells and tables are of {grid.differing_copies} copies")
     if layer.add.offset and mvm.cell_rows != mvm.rows:

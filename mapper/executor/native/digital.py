@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from mapper.executor.native.bounds import NotNativeError
 from mapper.ir.core import Array, Const, Constants, IntType, Span, Value
 from mapper.ir.crossbar import CrossbarMvm, partial_sum_range
+from mapper.ir.infer import planes_of
 from mapper.ir.readout import ShiftAndAdd, exact_read
 from mapper.ir.synapses import Synapse
 from mapper.ir.units import CrossbarLayer
@@ -48,7 +49,7 @@ def as_crossbars(op: Synapse, constants: Constants) -> tuple[CrossbarLayer, Mapp
         loc=op.loc,
         codes=read.result,
         significances=(1,),
-        signed_input=op.x.type.signed,
+        **planes_of(mvm),
         result=op.result,
     )
     return CrossbarLayer(mvm=mvm, read=read, add=add), {_MATRIX: matrix}

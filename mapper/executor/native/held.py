@@ -13,6 +13,7 @@ from math import prod
 import numpy as np
 
 from mapper.ir.core import Array, IntType, Value
+from mapper.ir.planes import Plane, UnaryStep
 from mapper.kernels import core
 
 Layout = tuple[int, int, int]
@@ -55,6 +56,14 @@ class Held:
             self.packed = pack(np.ascontiguousarray(self.as_dense()), self.value)
             assert self.packed is not None
         return self.packed
+
+    def as_read(self, planes: Sequence[Plane]) -> Array:
+        """Return what each read takes, ``uint64 [planes, T, B, H, W, words]``: bits, or steps."""
+        packed = self.as_packed()
+        if not isinstance(planes[0], UnaryStep):
+            return np.ascontiguousarray(packed)
+        steps = (plane.level for plane in planes if isinstance(plane, UnaryStep))
+        return np.stack([_climbed(packed, self.type.signed, level) for level in steps])
 
     def as_channels_last(self) -> Array:
         """Return ``[T, B, H, W, C]`` of any integer type."""
@@ -124,6 +133,18 @@ def pack(
     bounds = (value.type.min if low is None else low, value.type.max if high is None else high)
     arrays = {"numbers": codes, "bits": packed}
     return packed if core.pack(core.best_level(), arrays, *sizes, *bounds) else None
+
+
+def _climbed(packed: Array, signed: bool, level: int) -> Array:
+    """Return which packed codes are above a level, from 0, or at most one below 0.
+
+    Bits are compared from the lowest to the highest; of two negative codes they rise alike.
+    """
+    *bits, sign = packed if signed else (*packed, np.zeros_like(packed[0]))
+    above = np.zeros_like(sign)
+    for place, bit in enumerate(bits):
+        above = bit & above if level >> place & 1 else bit | above
+    return np.asarray(above & ~sign if level >= 0 else sign & ~above)
 
 
 def unpack(packed: Array, value: Value) -> Array:

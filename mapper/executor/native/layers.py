@@ -121,7 +121,7 @@ class NativeLayer:
         """
         mvm = self.layer.mvm
         held = x.flat() if mvm.window is None else x
-        packed = np.ascontiguousarray(held.as_packed())
+        packed = held.as_read(mvm.bit_planes)
         steps, batch = packed.shape[1:3]
         leading = (steps, batch, *self.positions)
         y, made = None, NeuronResults()
@@ -258,7 +258,7 @@ def _positions(layer: CrossbarLayer, where: Geometry) -> Positions:
     band = max(1, _BAND_BYTES // (4 * columns.positions * mvm.outputs))
     return Positions(
         planes=mvm.planes,
-        signed_input=layer.add.signed_input,
+        plane_weights=np.asarray(layer.add.plane_weights, np.int32),
         H=rows.size,
         W=columns.size,
         Cw=words(channels),

@@ -11,7 +11,7 @@ from mapper.executor.native.geometry import POINT, padded_to_input
 from mapper.executor.native.held import Held, layout
 from mapper.ir.activity import READS, WORDLINES, count_driven
 from mapper.ir.core import SPIKE, Array
-from mapper.ir.crossbar import CrossbarMvm, digit_of
+from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.windows import Window, sliding
 from mapper.kernels import core
 
@@ -107,7 +107,7 @@ def heard_by_pack(mvm: CrossbarMvm, x: Held) -> Array:
         codes = codes if mvm.window else codes.reshape(len(codes), -1, 1, 1)
         starts = np.arange(0, codes.shape[1], codes.shape[1] // mvm.groups * mvm.packed)
         for plane in mvm.bit_planes:
-            driven = np.logical_or.reduceat(digit_of(codes, plane) > 0, starts, axis=1)
+            driven = np.logical_or.reduceat(plane.digit(codes) > 0, starts, axis=1)
             found += sliding(driven, window).any(axis=(4, 5)).sum(axis=(0, 2, 3))
     return found[:, None]
 
@@ -119,7 +119,7 @@ def _by_regions(mvm: CrossbarMvm, x: Held, level: int) -> Array | None:
     """
     window = mvm.window or POINT
     held = x if mvm.window else x.flat()
-    packed = np.ascontiguousarray(held.as_packed())
+    packed = held.as_read(mvm.bit_planes)
     planes, steps, batch, height, width, size = packed.shape
     positions = mvm.positions or (1, 1)
     seen_rows, rows = _classes(window, 0, height, positions[0])

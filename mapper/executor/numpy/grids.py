@@ -19,8 +19,9 @@ from mapper.executor.numpy.readouts import (
 )
 from mapper.ir import bounds
 from mapper.ir.core import Constants, IntType, Span
-from mapper.ir.crossbar import CountActive, CrossbarMvm, input_planes
+from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.encoding import Encoding
+from mapper.ir.planes import BitPlane
 from mapper.ir.readout import SenseAmpRead
 from mapper.ir.synapses import Conv2d, ConvTranspose2d, Linear, Synapse
 from mapper.ir.tables import OpTable
@@ -199,7 +200,7 @@ def count_code(count: CountActive, name: str) -> LayerCode:
         places=(*shape[:2], 1, *_places(shape[2:])),
         trace="",
         blocks=len(count.rows),
-        needs=frozenset({"grid", "window", "whole"}),
+        needs=frozenset({"grid", "window", "whole", *_planes_needed(count)}),
     )
 
 
@@ -320,21 +321,27 @@ def _digits_text(mvm: CrossbarMvm, full: int) -> str:
 
 
 def _digits_needed(mvm: CrossbarMvm) -> set[str]:
-    packed = {"packed"} if mvm.packed > 1 else set[str]()
+    more = _planes_needed(mvm) | ({"packed"} if mvm.packed > 1 else set())
     if mvm.cells is not None:
-        return packed | {"as-they-are"}
+        return more | {"as-they-are"}
     if mvm.encoding is None:
-        return packed | {"whole"}
+        return more | {"whole"}
     function = {"slice": "twos-complement", "offset": "raised", "pair": "differential"}
-    return packed | {"digits", function[mvm.encoding.form.sign]}
+    return more | {"digits", function[mvm.encoding.form.sign]}
 
 
 def _planes_text(op: CrossbarMvm | CountActive) -> str:
-    """Spikes drive their wordline as they are; codes drive it by some of their bits at a time."""
-    planes = input_planes(op.x, op.plane_bits)
-    if op.x.type == IntType(len(planes[0]), signed=False):
+    """Spikes drive their wordline as they are; codes by some bits at a time, or by steps."""
+    if op.steps is None and op.x.type == IntType(op.bit_planes[0].bits, signed=False):
         return "(None,)"
-    return repr(tuple((plane.start, (1 << len(plane)) - 1) for plane in planes))
+    planes = op.bit_planes
+    return repr(
+        tuple((p.start, p.greatest) if isinstance(p, BitPlane) else p.level for p in planes)
+    )
+
+
+def _planes_needed(op: CrossbarMvm | CountActive) -> set[str]:
+    return set() if op.steps is None else {"steps"}
 
 
 def _rows_text(rows: tuple[Span, ...]) -> str:

@@ -7,10 +7,10 @@ import numpy as np
 from onnx import ValueInfoProto
 
 from mapper.executor.onnx.nodes import Nodes, elem_type, tensor_type
-from mapper.ir import crossbar
 from mapper.ir.core import Array, Constants, IntType, Span
 from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.encoding import Encoding
+from mapper.ir.planes import BitPlane, Plane, UnaryStep
 from mapper.ir.weights import narrow
 from mapper.ir.windows import Window, sliding
 
@@ -93,24 +93,43 @@ def wordlines(
 
 def driven(n: Nodes, x: str, op: CrossbarMvm | CountActive, dtype: str) -> str:
     """Return what wordlines carry, planes within the batch: ``[B * planes, groups, K, P]``."""
-    planes = crossbar.input_planes(op.x, op.plane_bits)
-    if op.x.type != IntType(len(planes[0]), signed=False):
-        x = cut(n, x, planes, op.x.shape)
+    if op.steps is not None:
+        x = climbed(n, x, op.bit_planes, op.x.shape)
+    elif op.x.type != IntType(op.bit_planes[0].bits, signed=False):
+        x = cut(n, x, op.bit_planes, op.x.shape)
     spare = len(op.rows) > 1
     return wordlines(n, x, op.x.shape, op.window, op.groups, dtype, spare)
 
 
-def cut(n: Nodes, x: str, planes: Sequence[Span], shape: Sequence[int]) -> str:
+def cut(n: Nodes, x: str, planes: Sequence[Plane], shape: Sequence[int]) -> str:
     """Cut codes ``[B, *shape]`` into some of their bits each: ``[B * planes, *shape]``."""
 
     def powers(exponents: Sequence[int]) -> str:
         column = np.array(exponents, np.int64).reshape(-1, *(1 for _ in shape))
         return n.array(1 << column)
 
-    shifted = n.floor_divide(n.unsqueeze(x, 1), powers([plane.start for plane in planes]))
-    widths = sorted({len(plane) for plane in planes})
-    tops = n.number(1 << widths[0]) if len(widths) == 1 else powers(list(map(len, planes)))
+    shifted = n.floor_divide(
+        n.unsqueeze(x, 1), powers([plane.start for plane in planes if isinstance(plane, BitPlane)])
+    )
+    bits = [plane.bits for plane in planes]
+    widths = sorted(set(bits))
+    tops = n.number(1 << widths[0]) if len(widths) == 1 else powers(bits)
     return n.reshape(n.op("Mod", shifted, tops), -1, *shape)
+
+
+def climbed(n: Nodes, x: str, steps: Sequence[Plane], shape: Sequence[int]) -> str:
+    """Return which steps codes ``[B, *shape]`` have climbed: ``[B * steps, *shape]``.
+
+    Of numbers of one sign or of both: ``x > k``, or ``-x > -1 - k`` for steps below 0.
+    """
+
+    def column(numbers: Sequence[int]) -> str:
+        return n.array(np.array(numbers, np.int64).reshape(-1, *(1 for _ in shape)))
+
+    signed = n.op("Mul", n.unsqueeze(x, 1), column([step.weight for step in steps]))
+    levels = [step.level for step in steps if isinstance(step, UnaryStep)]
+    over = n.op("Greater", signed, column([max(level, -1 - level) for level in levels]))
+    return n.reshape(n.cast(over, np.int64), -1, *shape)
 
 
 def row_index(rows: tuple[Span, ...]) -> Array:

@@ -149,12 +149,18 @@ static const char *check_steps(const Layer *l) {
   return NULL;
 }
 
+static const char *check_planes(const Layer *l) {
+  for (int64_t k = 0; k < l->planes; k++) NEED(between(l->plane_weights[k], -(1LL << 30), 1LL << 30));
+  return NULL;
+}
+
 const char *check_tables(Layer *l) {
   const char *problem = check_map(l->rowmap, l->PH, l->H);
   if (!problem) problem = check_map(l->colmap, l->PW, l->W);
   for (int64_t k = 0; k < l->ncombos && !problem; k++) problem = check_combo(l, k);
   for (int64_t k = 0; k < l->nblocks && !problem; k++) problem = check_block(l, l->blocks + k);
   for (int64_t k = 0; k < l->nclusters && !problem; k++) problem = check_cluster(l, l->clusters + k);
+  if (!problem) problem = check_planes(l);
   if (!problem) problem = check_steps(l);
   if (!problem) problem = check_merged(l);
   return problem;

@@ -3,7 +3,7 @@
  * INTERFACE is raised whenever Python hands over something else: other names, or an array in
  * another layout. Python refuses kernels of another number; see mapper/kernels/core.py.
  */
-enum { INTERFACE = 10 };
+enum { INTERFACE = 11 };
 
 #define NEURON_FIELDS(F)                                                                        \
   F(fired) F(reset) F(phase) F(spike_next) F(has_current) F(has_floor) F(fraction) F(fast) F(simple)      \
@@ -12,7 +12,7 @@ enum { INTERFACE = 10 };
   F(vmin) F(vmax) F(imin) F(imax) F(per_position) F(Nw) F(levels) F(least_level)
 
 #define LAYER_FIELDS(F)                                                                         \
-  F(planes) F(T) F(B) F(H) F(W) F(Cw) F(pitch) F(signed_input) F(PH) F(PW) F(Ho) F(Wo) F(sy) F(sx)       \
+  F(planes) F(T) F(B) F(H) F(W) F(Cw) F(pitch) F(PH) F(PW) F(Ho) F(Wo) F(sy) F(sx)       \
   F(ncombos) F(nsegments) F(nblocks) F(nclusters) F(kind) F(N) F(Ng) F(Npad) F(S) F(rows)       \
   F(cols) F(shift) F(width) F(folded) F(colblks) F(sets) F(L) F(NP) F(mode) F(parity) F(rise) F(wide) F(depth) F(merged) F(readout) F(at_once) F(chunk) F(nibbles) F(quick) F(down) \
   F(half_full) F(offset) F(top) F(lowest) F(tile_rows) F(has_neurons)   \
@@ -29,7 +29,7 @@ enum { INTERFACE = 10 };
   A(levels_out, int32_t, outputs, 1)
 
 #define LAYER_ARRAYS(A)                                                                         \
-  A(x, uint64_t, x, 0) A(rowmap, int32_t, rowmap, 0) A(colmap, int32_t, colmap, 0)              \
+  A(x, uint64_t, x, 0) A(plane_weights, int32_t, plane_weights, 0) A(rowmap, int32_t, rowmap, 0) A(colmap, int32_t, colmap, 0)              \
   A(combos, Combo, combos, 0) A(segments, Segment, segments, 0) A(blocks, Block, blocks, 0)     \
   A(clusters, Cluster, clusters, 0) A(significances, int32_t, significances, 0)                 \
   A(scales, int32_t, scales, 0) A(start, int32_t, start, 0) A(weights, uint8_t, weights, 0)     \

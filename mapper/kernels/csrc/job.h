@@ -141,8 +141,7 @@ void NAME(run_job)(const Layer *l, Scratch *s, int64_t job) {
     for (int64_t plane = 0; plane < l->planes; plane++) {
       s->plane = plane;
       s->keys = l->keys + t * (l->sampled ? l->all_rows * l->all_columns : l->B) + (l->sampled ? 0 : b);
-      const int top = plane == l->planes - 1 && l->signed_input;
-      const int32_t weight = (int32_t)((top ? -1LL : 1LL) * (1LL << plane));
+      const int32_t weight = l->plane_weights[plane];
       const uint64_t *x = l->x + ((plane * l->T + t) * l->B + b) * image;
       list_band(l, s, x, o0, o1, scale);
       if (l->heard)

@@ -78,7 +78,8 @@ typedef struct {
 
 typedef struct {
   const uint64_t *x; /* [planes][T][B][H][W][Cw], channels in the bits of Cw words */
-  int64_t planes, T, B, H, W, Cw, pitch, signed_input;
+  int64_t planes, T, B, H, W, Cw, pitch;
+  const int32_t *plane_weights;   /* [planes]: what a bit of each stands for */
   const int32_t *rowmap, *colmap; /* padded coordinate -> input coordinate, or -1 */
   int64_t PH, PW, Ho, Wo, sy, sx;
   /* Where positions go among all_rows x all_columns: row0, row0 + row_step, ... */

@@ -48,7 +48,7 @@ static int read_layer(PyObject *fields, PyObject *arrays, Views *views, Layer *l
   const int64_t stored = l->nibbles ? (l->S + 1) / 2 : l->S;
   const int64_t item = l->kind == SUMS8 ? 1 : l->kind == SUMS16 ? 2 : 4;
   const int64_t x = product(7, l->planes, l->T, l->B, l->H, l->W, l->Cw, (int64_t)8);
-  const int64_t rowmap = l->PH * 4, colmap = l->PW * 4;
+  const int64_t plane_weights = l->planes * 4, rowmap = l->PH * 4, colmap = l->PW * 4;
   const int64_t combos = l->ncombos * (int64_t)sizeof(Combo);
   const int64_t segments = l->nsegments * (int64_t)sizeof(Segment);
   const int64_t blocks = l->nblocks * (int64_t)sizeof(Block);

@@ -6,8 +6,9 @@ from typing import Any
 import torch
 
 from mapper.ir.core import INT64, Array, Const, Op, Span, Value
-from mapper.ir.crossbar import CrossbarMvm, Placement, input_planes, partial_sum_range
+from mapper.ir.crossbar import CrossbarMvm, Placement, partial_sum_range
 from mapper.ir.infer import planes_of
+from mapper.ir.planes import input_planes
 from mapper.ir.readout import AdcRead, ExactKind, SenseAmpRead, ShiftAndAdd, exact_read
 from mapper.ir.synapses import Conv2d, ConvTranspose2d, Linear, Synapse
 from mapper.training.backends.readout import Comparators, Converter

@@ -33,7 +33,7 @@ def noise_for(layer: Hardened, chips: Chips | None, age: float | None = None) ->
         chips.check(layer.encoding.base)
         return chips
     device = chips if isinstance(chips, Device) else load_device(chips)
-    widest = max(map(len, layer.bit_planes))
+    widest = max(plane.bits for plane in layer.bit_planes)
     found = device.on(layer.macro, age, plane_bits=widest)
     moments = [_moments(found.cell, level) for level in range(found.cell.levels)]
     stays = found.readout.leakage == "stays" and not layer.encoding.pairs

@@ -155,9 +155,9 @@ class IntegerNetwork:
         reader = self.readers[op.codes.name]
         mvm = self.layers[reader.partial_sum.name]
         x, total = env[mvm.x.name], torch.zeros((), dtype=torch.int64, device=self.device)
-        for bits, weight in zip(mvm.bit_planes, op.plane_weights, strict=True):
-            plane = (x >> bits.start) & ((1 << len(bits)) - 1)
-            total = total + weight * self._plane(op, reader, mvm, plane).round().to(torch.int64)
+        for plane, weight in zip(mvm.bit_planes, op.plane_weights, strict=True):
+            sums = self._plane(op, reader, mvm, plane.digit(x)).round().to(torch.int64)
+            total = total + weight * sums
         if op.shares_scale(self.graph.constants):  # of all row blocks, so it is multiplied once
             total = self._columns(op) * total
         return total >> op.shift

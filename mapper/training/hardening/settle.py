@@ -10,7 +10,7 @@ from mapper.ir.core import INT64, Array, Const, IntType, Value
 from mapper.training.backends.readout import Comparators
 from mapper.training.backends.windows import wordline_inputs
 from mapper.training.hardening.crossbars import crossbars_of, whole_numbers
-from mapper.training.nets.layers import Awareness, Hardened, digits_of
+from mapper.training.nets.layers import Awareness, Hardened
 from mapper.training.nets.modules import evaluating
 from mapper.training.nets.partial_sums import spread_of_sums
 from mapper.training.nets.refused import refused
@@ -121,7 +121,7 @@ def _vectors(layer: Hardened, x: Tensor, seed: int) -> Array:
     inputs = wordline_inputs(codes[frames], layer.geometry.window, layer.geometry.groups)
     chosen = torch.from_numpy(rng.integers(0, inputs.shape[1], _VECTORS)).to(codes.device)
     drawn = inputs[:, chosen].transpose(0, 1)
-    planes = torch.cat([digits_of(drawn, plane) for plane in layer.bit_planes])
+    planes = torch.cat([plane.digit(drawn) for plane in layer.bit_planes])
     return planes.to(torch.uint8).cpu().numpy()
 
 

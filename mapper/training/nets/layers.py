@@ -13,8 +13,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from mapper.ir.core import IntType, Span, Value
-from mapper.ir.crossbar import greatest_digit, input_planes
+from mapper.ir.core import IntType, Value
+from mapper.ir.planes import Plane, greatest_digit, input_planes
 from mapper.ir.windows import Window
 from mapper.training.backends.noise import Columns, Draw, Noise
 from mapper.training.backends.readout import Comparators, Converter, Reading
@@ -124,7 +124,7 @@ class Hardened(nn.Module):
         return -(-rows // self.macro.block_rows)
 
     @property
-    def bit_planes(self) -> tuple[Span, ...]:
+    def bit_planes(self) -> tuple[Plane, ...]:
         """Bits of the input codes that a read takes, lowest first."""
         codes = Value("x", IntType(self.input_bits, signed=False), ())
         return input_planes(codes, self.macro.plane_bits(codes))
@@ -281,9 +281,9 @@ class Hardened(nn.Module):
         if self.input_bits == 1:
             return read_sums(x, weight, self.grid, reading, scale, draw, worth)
         parts = []
-        for i, (bits, plane) in enumerate(zip(self.bit_planes, self.planes(x), strict=True)):
+        for i, (plane, digits) in enumerate(zip(self.bit_planes, self.planes(x), strict=True)):
             own = None if draw is None else draw.of_plane(i)
-            parts.append(read_sums(plane, weight, self.grid, reading, scale, own) * 2**bits.start)
+            parts.append(read_sums(digits, weight, self.grid, reading, scale, own) * plane.weight)
         return torch.stack(parts).sum(dim=0)
 
     def _columns(self, x: Tensor) -> Columns:
@@ -335,23 +335,19 @@ def exact_sums(x: Tensor, weight: Tensor, window: Window | None, groups: int) ->
     return torch.cat([part(few) for few in torch.split(x, max(1, EXACT_ELEMENTS // each))])
 
 
-def cut_codes(x: Tensor, planes: Sequence[Span]) -> list[Tensor]:
+def cut_codes(x: Tensor, planes: Sequence[Plane]) -> list[Tensor]:
     """Return some bits each of unsigned codes, as numbers; each passes its share of the gradient.
 
     Planes are in order, from the lowest bit to the highest.
     """
-    codes = x.detach().round().clamp(0, (1 << planes[-1].stop) - 1).to(torch.int64)
-    total = sum(4**plane.start for plane in planes)
+    most = sum(plane.weight * plane.greatest for plane in planes)
+    codes = x.detach().round().clamp(0, most).to(torch.int64)
+    total = sum(plane.weight**2 for plane in planes)
     parts = []
     for plane in planes:
-        share = x * (2**plane.start / total)  # the least-squares share of a change of the code
-        parts.append(digits_of(codes, plane).to(x.dtype) + (share - share.detach()))
+        share = x * (plane.weight / total)  # the least-squares share of a change of the code
+        parts.append(plane.digit(codes).to(x.dtype) + (share - share.detach()))
     return parts
-
-
-def digits_of(codes: Tensor, plane: Span) -> Tensor:
-    """Return some bits of whole codes, as numbers from 0."""
-    return (codes >> plane.start) & ((1 << len(plane)) - 1)
 
 
 def best_step(weight: Tensor, greatest: int) -> Tensor:
