@@ -129,7 +129,7 @@ FLOORS = (
     ),
     ("mapper.assigning", "mapper.training", "mapper.verify"),
     ("mapper.compare", "mapper.exploration"),
-    ("mapper.demo",),
+    ("mapper.demo", "mapper.report.exploration"),
     ("mapper.api",),
     ("mapper.cli",),
     ("mapper.__main__",),

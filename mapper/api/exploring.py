@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,20 +23,24 @@ from mapper.api.inputs import (
 )
 from mapper.cost.description import Description
 from mapper.diagnostics import MappingError, refuse
+from mapper.exploration.closer import closer_look
 from mapper.exploration.designs import DESIGNS, Asked, command_of, files_of
 from mapper.exploration.found import Evaluated, Explored
 from mapper.exploration.run import explore_space, sampled_points
 from mapper.exploration.sampling import Sampling
 from mapper.exploration.space import Space, load_space
-from mapper.exploration.told import answer_lines, front_table
 from mapper.exploration.work import ExploreWork, explore_work
 from mapper.frontend import Imported, NirOptions
 from mapper.notebook import html_table
+from mapper.report.exploration.data import DATA, ExplorationReport
+from mapper.report.exploration.told import answer_lines, front_table
+from mapper.report.exploration.written import exploration_files
 from mapper.study.schedulers import SERIAL
-from mapper.writing import changed_folder, json_text
+from mapper.writing import changed_folder
 from targets import Target
 
-DATA = "explore.json"
+MOST_CLOSER = 32
+"""Points that are looked at more closely for a page, the first of those that have a command."""
 
 
 class Exploration:
@@ -170,9 +175,24 @@ class Exploration:
             for name, text in files_of(self._work, points).items():
                 (new / name).parent.mkdir(exist_ok=True)
                 (new / name).write_text(text, encoding="utf-8")
-            (new / DATA).write_text(json_text(told.as_dict()) + "\n", encoding="utf-8")
+            for name, text in exploration_files(self._report(told, folder)).items():
+                (new / name).write_text(text, encoding="utf-8")
         self._done = told if self._done is not None else None
         return told
+
+    def _report(self, found: Explored, folder: Path) -> ExplorationReport:
+        """Look closer at the points that have a command, and return what a page is made from."""
+        points = self._work.prepare()
+        return ExplorationReport(
+            found=found,
+            network=Path(self._asked(folder).model).name,
+            target=self._work.base.target.name,
+            built={
+                number: closer_look(points, _point(found, number).point)
+                for number in islice(found.commands, MOST_CLOSER)
+                if not _point(found, number).refused
+            },
+        )
 
     def __repr__(self) -> str:
         state = "running" if self.running else "done" if self._done is not None else "ended early"

@@ -21,7 +21,7 @@ from mapper.cli.options import (
 )
 from mapper.cli.tables import table
 from mapper.diagnostics import printable
-from mapper.exploration.told import answer_lines, tables
+from mapper.report.exploration.told import answer_lines, tables
 from mapper.study.schedulers import SERIAL
 
 

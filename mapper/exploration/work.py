@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from mapper.build.make import measured
+from mapper.cost.actions import Activity
 from mapper.cost.description import Description
 from mapper.cost.estimate import assumed
+from mapper.cost.layer_counts import Counts
 from mapper.diagnostics import MappingError, refuse
 from mapper.exploration.axes import Value
 from mapper.exploration.base import Base, Design
@@ -175,14 +177,20 @@ class Points:
             return None
         return Trial(self.work.imported, recording)
 
+    def ran(self, counts: Counts) -> Found | None:
+        """Run a mapping on the recording; None where points are not run."""
+        if self.trial is None:
+            return None
+        return self.trial.run(counts.graph, counts, agrees="agreement" in self.work.space.asked)
+
+    def activity(self, found: Found | None) -> Activity | float:
+        """Return what a point is priced at: the spikes of its run, else random ones."""
+        return self.work.space.evaluation.density if found is None else found.activity
+
     def _record(self, design: Design) -> dict[str, Any]:
-        how, asked = self.work.space.evaluation, self.work.space.asked
         counts = self.mapped.counts(design)
-        found: Found | None = None
-        if self.trial is not None:
-            found = self.trial.run(counts.graph, counts, agrees="agreement" in asked)
-        activity = how.density if found is None else found.activity
-        price = price_of(counts, design.priced, activity, how.steps, self.preset)
+        found, steps = self.ran(counts), self.work.space.evaluation.steps
+        price = price_of(counts, design.priced, self.activity(found), steps, self.preset)
         record = {"state": "done", **price.as_record(), "target": target_digest(design.priced)}
         if found is not None:
             record |= {"accuracy": found.accuracy, "spikes": found.spikes}

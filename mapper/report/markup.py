@@ -13,7 +13,8 @@ from mapper.diagnostics import printable
 
 def markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Write a pipe table; cells keep their columns whatever is in them."""
-    lines = [heads, ["---"] * len(heads), *([markdown(cell) for cell in row] for row in rows)]
+    cells = ([markdown(cell) for cell in row] for row in (heads, *rows))
+    lines = [next(cells), ["---"] * len(heads), *cells]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

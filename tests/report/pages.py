@@ -10,13 +10,19 @@ from mapper.api.paths import CompareOptions, compare_model
 from mapper.build.make import make_build
 from mapper.build.model import Build
 from mapper.compare.read import read_sides
+from mapper.exploration.closer import Closer
+from mapper.exploration.run import explore_space
+from mapper.exploration.sampling import Sampling
 from mapper.frontend import import_model
 from mapper.ir.core import Graph
 from mapper.recordings import Recording
 from mapper.report import render_report
 from mapper.report.comparison.page import render_comparison
+from mapper.report.exploration.data import ExplorationReport
+from mapper.report.exploration.page import render_exploration
 from mapper.verify.evidence import gather_evidence
 from targets import load_target
+from tests.explore.works import SPACE, Formulas
 from tests.files import DEMO
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'`${1}{{1}}&amp;\x1b[2J"
@@ -94,3 +100,21 @@ def crowded_page() -> str:
 
 def comparison_page(name: str) -> str:
     return render_comparison(read_sides(hostile_comparison(name)))
+
+
+def exploration_report() -> ExplorationReport:
+    """An exploration of 288 points by formulas, its front with commands and a closer look."""
+    found = explore_space(Formulas(), SPACE, Sampling(kind="grid"))
+    front = [point.number for point in found.front]
+    commands = {number: f"spikeloom compile net.onnx -o point-{number}" for number in front}
+    target = load_target("adcless-64")
+    return ExplorationReport(
+        found=replace(found, commands=commands),
+        network="net.onnx",
+        target=target.name,
+        built={number: Closer(target=target, fj_per_bit=(1.0, 2.0, 4.0)) for number in front},
+    )
+
+
+def exploration_page() -> str:
+    return render_exploration(exploration_report())

@@ -19,6 +19,7 @@ from tests.report.pages import (
     comparison_page,
     crowded_page,
     demo_build,
+    exploration_page,
     hostile_build,
     recorded_page,
     written,
@@ -68,6 +69,7 @@ def files(build: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pat
         "hostile": written(folder, "hostile", hostile),
         "compared": written(folder, "compared", comparison_page(HOSTILE)),
         "crowded": written(folder, "crowded", crowded_page()),
+        "explored": written(folder, "explored", exploration_page()),
     }
 
 
@@ -95,7 +97,7 @@ def visit(browser: Any, files: dict[str, Path]) -> Iterator[Any]:
 
 
 @pytest.mark.campaign(4)
-@pytest.mark.parametrize("name", ["demo", "hostile", "compared"])
+@pytest.mark.parametrize("name", ["demo", "hostile", "compared", "explored"])
 @pytest.mark.parametrize(("width", "scheme"), [(PHONE, "light"), (DESKTOP, "dark")])
 def test_a_page_is_quiet_fits_and_can_be_used_by_everyone(visit, files, name, width, scheme):
     found = visit(name, width, scheme)
@@ -364,3 +366,30 @@ def test_names_beside_an_axis_keep_what_tells_them_apart_on_a_phone(visit):
     assert len(names) == 3
     assert len(set(names)) == 3
     assert not any(name.endswith("\u2026") for name in names)
+
+
+def test_points_of_an_exploration_are_chosen_and_followed(visit):
+    opened = visit("explored")
+    page = opened.page
+    first = opened.text("#point-state")
+    assert "on the front" in first
+    assert opened.text("#point-command").startswith("spikeloom compile net.onnx")
+    assert page.locator("#point-chip li").count() == 4
+    page.select_option("#point-choice", "0")
+    assert opened.text("#point-state").startswith("Point 0: ")
+    page.locator("#point-moves button").first.click()
+    assert not opened.text("#point-state").startswith("Point 0: ")
+
+    plot = page.locator("#chart-front-latency svg")
+    plot.scroll_into_view_if_needed()
+    box = plot.bounding_box()
+    page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.3 * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 0.8 * box["height"], steps=4)
+    page.mouse.up()
+    told = re.fullmatch(r"(\d+) of 252 points are followed\.", opened.text("#brush-told"))
+    assert told is not None
+    assert 0 < int(told[1]) < 252
+    page.click("#brush-clear")
+    assert opened.text("#brush-told") == ""
+    assert not opened.complaints

@@ -79,8 +79,12 @@ function wrapped(name, letters) {
   return lines.join("\n");
 }
 
-const drawn = [...document.querySelectorAll("[data-chart]")].map((place) =>
-  window.vegaEmbed(place, fitted(place), options));
+const drawn = [...document.querySelectorAll("[data-chart]")].map(async (place) => {
+  place.view = (await window.vegaEmbed(place, fitted(place), options)).view;
+});
 
-// Tests wait for this, and so does printing.
-Promise.all(drawn).then(() => { document.documentElement.dataset.charts = "drawn"; });
+// Other scripts of a page wait for this; so do tests, and printing.
+Promise.all(drawn).then(() => {
+  document.documentElement.dataset.charts = "drawn";
+  document.dispatchEvent(new Event("charts-drawn"));
+});

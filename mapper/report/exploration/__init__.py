@@ -1,0 +1,1 @@
+"""An exploration as a page, data for programs and tables for papers."""

@@ -1,0 +1,62 @@
+"""An exploration as files: a page, data for programs, tables for papers."""
+
+from collections.abc import Iterator
+
+from mapper.report.charts.base import Table
+from mapper.report.exploration.data import DATA, ExplorationReport
+from mapper.report.exploration.page import render_exploration
+from mapper.report.exploration.told import answer_lines, tables
+from mapper.report.markup import (
+    csv_name,
+    csv_table,
+    latex,
+    latex_table,
+    markdown,
+    markdown_table,
+)
+from mapper.writing import json_text
+
+
+def exploration_files(report: ExplorationReport) -> dict[str, str]:
+    """Return the text of every file, by its name."""
+    return {
+        "index.html": render_exploration(report),
+        DATA: json_text(report.found.as_dict()) + "\n",
+        "explore.csv": _csv(report),
+        "explore.md": _markdown(report),
+        "explore.tex": _latex(report),
+    }
+
+
+def _csv(report: ExplorationReport) -> str:
+    """Write a row a point, numbers in full; what was not measured is empty."""
+    columns = report.found.table
+    rows = zip(*(column.tolist() for column in columns.values()), strict=True)
+    return csv_table(
+        [csv_name(name) for name in columns], ([_cell(v) for v in row] for row in rows)
+    )
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, str):
+        return csv_name(value)
+    return "" if value != value else value  # a number that is none was not measured
+
+
+def _tables(report: ExplorationReport) -> Iterator[Table]:
+    yield from (held for _, held in tables(report.found))
+
+
+def _note(report: ExplorationReport) -> str:
+    about = f"{report.network} on designs made from {report.target}"
+    return " ".join(f"{line}." for line in (about, *answer_lines(report.found)))
+
+
+def _markdown(report: ExplorationReport) -> str:
+    made = (markdown_table(held.columns, held.rows) for held in _tables(report))
+    return "\n\n".join((*made, markdown(_note(report)))) + "\n"
+
+
+def _latex(report: ExplorationReport) -> str:
+    tabulars = "\n".join(latex_table(held.columns, held.rows) for held in _tables(report))
+    return f"% {latex(_note(report))}\n% Needs \\usepackage{{booktabs}}.\n{tabulars}"
