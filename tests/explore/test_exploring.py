@@ -185,7 +185,9 @@ def test_files_are_the_same_wherever_they_are(space, tmp_path, monkeypatch):
         for folder in (tmp_path / "one", tmp_path / "other")
     )
     assert one == other
-    assert {"explore.json", "records.jsonl", "target.toml"} == {file.name for file in one}
+    written = {f"explore.{kind}" for kind in ("json", "csv", "md", "tex")}
+    assert {*written, "index.html", "records.jsonl", "target.toml"} == {f.name for f in one}
+    assert b"net.onnx" in one[Path("index.html")]
     assert b"spikeloom compile ../net.onnx --target designs/" in one[Path(DATA)]
 
 
