@@ -2,14 +2,20 @@
 
 They have the published topologies, so the crossbars they take and the time and energy they need are
 those of the trained networks; what they compute means nothing. NumPy alone: no training framework.
+
+``python -m benchmarks.paper_networks DVSNet dvsnet.onnx`` writes one of them as a file.
 """
 
-from collections.abc import Callable, Mapping
+import argparse
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 
+from mapper.exchange.export import export
+from mapper.frontend import Imported
 from mapper.ir.builder import GraphBuilder
 from mapper.ir.core import SPIKE, Const, Graph, Value
 from mapper.ir.windows import Window
@@ -146,3 +152,18 @@ REFERENCES: Mapping[str, Reference] = MappingProxyType(
         "SNN_VGG": Reference(make=spiking_vgg, size=32, steps=10),
     }
 )
+
+
+def write(arguments: Sequence[str] | None = None) -> None:
+    """Write a network at its published size, in canonical form."""
+    parser = argparse.ArgumentParser(description="Write a network of the reference design.")
+    parser.add_argument("network", choices=REFERENCES)
+    parser.add_argument("output", type=Path, help="file, .onnx")
+    given = parser.parse_args(arguments)
+    graph = REFERENCES[given.network].graph()
+    made = Imported(graph=graph, time_form="step", producer="", opset=None, ports=())
+    export(made, given.output)
+
+
+if __name__ == "__main__":
+    write()

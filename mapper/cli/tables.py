@@ -42,7 +42,7 @@ from targets.devices import Device, Imperfections, counts_of, said_of
 
 _PROSE = {
     *("condition", "details", "readout", "readout priced", "says nothing of", "source"),
-    *("value", "what it does", "what it is"),
+    *("value", "what it does", "what it is", "why"),
 }
 """Columns that hold words."""
 

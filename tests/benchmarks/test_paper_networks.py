@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from benchmarks.paper_networks import REFERENCES, dvsnet
+from benchmarks.paper_networks import REFERENCES, dvsnet, write
+from mapper.frontend import import_model
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.synapses import Synapse
 from mapper.ir.verify import check_graph
@@ -53,3 +54,14 @@ def test_weights_are_4_bit_numbers_of_a_seed():
         assert len(np.unique(weight)) <= 16
         assert (weight == again.constants[name]).all()
     assert any((first.constants[n] != other.constants[n]).any() for n in first.constants)
+
+
+def test_a_network_is_written_as_a_file_that_is_read_again(tmp_path):
+    write(["DVSNet", str(tmp_path / "dvsnet.onnx")])
+    read, made = import_model(tmp_path / "dvsnet.onnx").graph, dvsnet()
+    assert [op.mnemonic for op in read.ops] == [op.mnemonic for op in made.ops]
+    weights = [
+        [graph.constants[op.weight.name] for op in graph.ops if isinstance(op, Synapse)]
+        for graph in (read, made)
+    ]
+    assert all(map(np.array_equal, *weights))

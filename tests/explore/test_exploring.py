@@ -16,8 +16,11 @@ from mapper import cli
 from mapper.api.exploring import DATA, Exploration
 from mapper.cli.explore import explored as explored_text
 from mapper.diagnostics import MappingError
+from mapper.exploration.space import load_space
 from mapper.study import RECORDS
 from tests.files import DEMO_MODEL, DEMO_RECORDING
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "explore"
 
 TABLES = {
     "axes": {"array": [32, 64], "weight_bits": [2, 4], "columns_per_readout": [1, 4]},
@@ -146,6 +149,11 @@ def test_a_space_is_a_file_tables_or_a_space(model, tmp_path):
     other = explored(model).found
     assert (one.points, one.identity) == (other.points, other.identity)
     assert explored(model, space=other.space, points=3).found.points == other.points[:3]
+
+
+@pytest.mark.parametrize(("name", "size"), [("dvsnet", 480), ("nmnist", 48)])
+def test_the_spaces_of_the_docs_are_as_large_as_they_say(name, size):
+    assert load_space(EXAMPLES / f"{name}.toml").size == size
 
 
 # --- the command ---------------------------------------------------------------------------------
