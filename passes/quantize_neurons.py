@@ -26,6 +26,7 @@ from mapper.ir.neurons import IntegerNeuron, Neuron
 from passes.base import Pass, RefusedGraphError
 from passes.facts import CODED_INPUTS, INTEGER_WEIGHTS, NO_MEANS, Fact
 from passes.integers import meaning
+from passes.integers.differences import differences
 from passes.integers.meaning import FORMS, Form, Meaning
 from passes.integers.neuron_units import (
     STAND_IN,
@@ -33,8 +34,6 @@ from passes.integers.neuron_units import (
     NeuronUnits,
     excess_bits,
     fit_neuron,
-    leak_differences,
-    lost_levels,
     neuron_problems,
 )
 from passes.shared.rewrite import number, pruned, simplest
@@ -64,7 +63,7 @@ class QuantizeNeurons(Pass):
         return _Rewriter(graph=graph, target=target).run()
 
     def warnings(self, graph: Graph, target: Target) -> tuple[str, ...]:
-        """Return which inputs are rounded, which rounded leaks differ, which levels are lost."""
+        """Return which inputs and leaks are rounded, which levels are lost, what saturates."""
         if not any(isinstance(op, Neuron) for op in graph.ops):
             return ()
         rewriter = _Rewriter(graph=graph, target=target)
@@ -85,7 +84,7 @@ class _Rewriter:
     refused: list[Diagnostic] = field(default_factory=list)
     """What does not fit; stand-ins are in its place, so that all of it is found."""
     told: list[str] = field(default_factory=list)
-    """What is rounded, how leaks that the model rounds come out otherwise, and levels lost."""
+    """What is rounded, and how neurons come out otherwise than the model's."""
 
     def run(self) -> Graph:
         graph = self.graph
@@ -188,10 +187,7 @@ class _Rewriter:
         units = STAND_IN if problems else fit_neuron(self.graph, op, x, self.target.neuron)
         self.told += [
             f"{op.loc or op.results[0].name}: {text}"
-            for text in (
-                *leak_differences(self.graph, op, units),
-                *lost_levels(self.graph, op, units, self.target.neuron),
-            )
+            for text in differences(self.graph, op, units, self.target.neuron)
         ]
         held = IntType(self.target.neuron.membrane_bits, signed=True)
         values = (op.membrane, op.membrane_next, op.current, op.current_next)
@@ -238,7 +234,7 @@ class _Rewriter:
         self.told.append(
             f"{op.loc or op.results[0].name}: its input of {x.type.bits} bits is rounded to "
             f"multiples of {1 << bits} steps, for membranes of {self.target.neuron.membrane_bits} "
-            "bits cannot count in its steps"
+            "bits do not hold twice its threshold in its steps"
         )
         return form.meaning
 

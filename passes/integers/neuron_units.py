@@ -1,6 +1,6 @@
 """Choose the membrane unit of a layer of neurons, and its integers in that unit."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil, floor, log2
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from mapper.diagnostics import Diagnostic, MappingError, refuse
 from mapper.ir.core import Array, Graph
-from mapper.ir.leaks import NO_DECAY, NOT_ROUNDED, SAID, Decay, LeakRounding
+from mapper.ir.leaks import NO_DECAY, NOT_ROUNDED, Decay, LeakRounding
 from mapper.ir.levels import Levels
 from mapper.ir.neurons import Neuron
 from passes.integers.meaning import Meaning
@@ -18,17 +18,20 @@ from targets import NeuronUnit, targets_with_membranes
 _HEADROOM = 8
 """How many thresholds a membrane may hold before it saturates."""
 
+LEAST_ROOM = 2
+"""Where it holds fewer, coarser steps cost less than what saturates."""
+
 _MAX_FRACTION_BITS = 12
 """Finer than 2**-12 of a synapse's step, leaks and thresholds round below what data can tell."""
 
 _WIDEST_DRIVE = 60
 """Bits of a neuron's input with its fraction bits; 64-bit integers hold their sums."""
 
-_SNAP = 1e-6
+SNAP = 1e-6
 """A threshold this near an integer number of steps is that integer: the rest is rounding noise
 of the single-precision scale, and would turn ties around."""
 
-_EXACT_LEAK = 1e-7
+EXACT_LEAK = 1e-7
 """A single-precision leak this near ``1 - 2**-k`` was meant as that."""
 
 
@@ -142,15 +145,13 @@ def excess_bits(graph: Graph, op: Neuron, x: Meaning, unit: NeuronUnit) -> int:
     gain = number(graph, op.gain) * x.scale
     if (gain <= 0).any() or x.type.bits > _WIDEST_DRIVE:
         return 0
-    try:
-        _fraction_bits(graph, op, x, gain, unit)
-    except MappingError:
-        farthest = _reach(x) if op.spike is None else _farthest(graph, op, gain)
-        if farthest > _reach(x):
-            return 0
-        steps = farthest * 2.0 ** (unit.fraction_bits or 0)
-        return ceil(log2(_headroom(op) * steps / (1 << (unit.membrane_bits - 1))))
-    return 0
+    farthest = _reach(x) if op.spike is None else _farthest(graph, op, gain)
+    if farthest > _reach(x):
+        return 0
+    steps = farthest * 2.0 ** (unit.fraction_bits or 0)
+    held = (1 << (unit.membrane_bits - 1)) / steps
+    least = 1 if op.spike is None else LEAST_ROOM
+    return 0 if held > least else ceil(log2(_headroom(op) / held))
 
 
 def _reach(x: Meaning) -> float:
@@ -208,7 +209,7 @@ def _own_fraction(op: Neuron, gain: Array) -> int | None:
         return None
     bits = np.log2(gain / op.leak_rounding.unit)
     own = np.rint(bits)
-    exact = np.abs(bits - own) <= _SNAP
+    exact = np.abs(bits - own) <= SNAP
     if not exact.all() or np.ptp(own) or not 0 <= own.flat[0] <= _MAX_FRACTION_BITS:
         return None
     return int(own.flat[0])
@@ -240,8 +241,8 @@ def _thresholds(graph: Graph, op: Neuron, step: Array, unit: NeuronUnit) -> tupl
         return np.asarray(1.0), Levels()  # never looked at
     if op.levels.is_spike:
         return _rounded(number(graph, op.threshold) / step, op.strict), Levels()
-    lowest, highest = _ends(unit)
-    table = np.clip(_level_starts(graph, op, step), lowest, highest + 1)
+    lowest, highest = ends_of(unit)
+    table = np.clip(level_starts(graph, op, step), lowest, highest + 1)
     each = table.reshape(len(table), -1)
     always, never = (each == lowest).all(axis=1), (each == highest + 1).all(axis=1)
     levels = Levels(low=op.levels.low + int(always.sum()), high=op.levels.high - int(never.sum()))
@@ -249,37 +250,22 @@ def _thresholds(graph: Graph, op: Neuron, step: Array, unit: NeuronUnit) -> tupl
     return (left[0] - op.strict, Levels()) if levels.is_spike else (left, levels)
 
 
-def _ends(unit: NeuronUnit) -> tuple[int, int]:
+def ends_of(unit: NeuronUnit) -> tuple[int, int]:
     """Return the lowest and the highest membrane."""
     return -(1 << (unit.membrane_bits - 1)), (1 << (unit.membrane_bits - 1)) - 1
 
 
-def _level_starts(graph: Graph, op: Neuron, step: Array) -> Array:
+def level_starts(graph: Graph, op: Neuron, step: Array) -> Array:
     """Return the membrane at which each level above the lowest begins, however far away."""
     one = number(graph, op.threshold) / step
     starts = op.levels.starts(op.strict)
     return np.stack([_rounded(one * start, past) + past for start, past in starts])
 
 
-def lost_levels(graph: Graph, op: Neuron, units: NeuronUnits, unit: NeuronUnit) -> Iterator[str]:
-    """Yield that membranes are too narrow for some levels of a neuron, where they are."""
-    if op.spike is None or op.levels.is_spike:
-        return
-    starts, (lowest, highest) = _level_starts(graph, op, units.unit), _ends(unit)
-    if ((starts > lowest) & (starts <= highest)).all():
-        return
-    had, has = op.levels, units.levels
-    yield (
-        f"levels {had.low}..{had.high} begin at membranes of {starts.min():.0f} to "
-        f"{starts.max():.0f} steps, the target holds {lowest}..{highest}: levels beyond "
-        f"{has.low}..{has.high} are never given"
-    )
-
-
 def _rounded(steps: Array, past: bool) -> Array:
     """Return the integer at which steps are reached, or past which they are passed."""
     nearest = np.rint(steps)
-    snapped = np.abs(steps - nearest) <= _SNAP * np.maximum(1.0, np.abs(steps))
+    snapped = np.abs(steps - nearest) <= SNAP * np.maximum(1.0, np.abs(steps))
     return np.where(snapped, nearest, np.floor(steps) if past else np.ceil(steps))
 
 
@@ -293,7 +279,7 @@ def _leak(op: Neuron, leak: Array, unit: NeuronUnit, rounding: LeakRounding = NO
     multiplies = "multiply" in unit.leaks
     kept = rounding.unit > 0 and rounding.part == "kept"  # a shift rounds what it takes
     if shift is not None and "shift" in unit.leaks and not (kept and multiplies):
-        exact = abs(1 - 2.0**-shift - float(leak)) < _EXACT_LEAK
+        exact = abs(1 - 2.0**-shift - float(leak)) < EXACT_LEAK
         if exact or not multiplies:
             return Leak(decay=Decay(kind="shift", shift=shift, rounding=unit.leak_rounding))
     if not multiplies:
@@ -302,29 +288,6 @@ def _leak(op: Neuron, leak: Array, unit: NeuronUnit, rounding: LeakRounding = NO
         raise _refuse(op, "unsupported-leak", f"its leak of {np.abs(leak).max():g} is no leak")
     decay = Decay(kind="multiply", shift=unit.leak_bits, rounding=unit.leak_rounding)
     return Leak(decay=decay, multiplier=np.rint(leak * (1 << unit.leak_bits)))
-
-
-def leak_differences(graph: Graph, op: Neuron, units: NeuronUnits) -> Iterator[str]:
-    """Yield how a leak that the model rounds comes out otherwise on the target."""
-    how, decay = op.leak_rounding, units.decay.decay
-    if not how.unit or decay.kind == "none":
-        return
-    if decay.rounding != how.rounding:
-        yield (
-            f"the model rounds its leak {SAID[how.rounding]}, the target's neuron unit "
-            f"{SAID[decay.rounding]}"
-        )
-    part = "kept" if decay.kind == "multiply" else "taken"
-    if part != how.part:
-        yield f"the model rounds what is {how.part}, the neuron unit what is {part}"
-    if not np.allclose(units.unit, how.unit, rtol=_SNAP, atol=0):
-        steps = f"{units.unit.min():g}" if units.unit.ndim else f"{float(units.unit):g}"
-        yield f"the model rounds to multiples of {how.unit:g}, its membranes have steps of {steps}"
-    leak, multiplier = number(graph, op.leak), units.decay.multiplier
-    share = 2.0**-decay.shift
-    held = np.asarray(1 - share) if multiplier is None else multiplier * share
-    if not (np.abs(held - leak) <= _EXACT_LEAK * leak).all():
-        yield f"its leak of {leak.flat[0]:g} becomes {held.flat[0]:g}"
 
 
 def _nearest_shift(leak: float) -> int | None:

@@ -304,6 +304,28 @@ def test_what_is_rounded_for_a_membrane_is_told():
     assert "for membranes of 16 bits" in told
 
 
+@pytest.mark.parametrize("bits", [22, 23, 24])
+def test_membranes_hold_twice_their_threshold_where_inputs_may_count_coarser(bits):
+    """Of 23 bits a membrane holds the threshold 1.8 times in steps of its input."""
+    target = load_target("adcless-64")
+    target = replace(target, neuron=replace(target.neuron, membrane_bits=bits))
+    made = integers(mean_of_two_scales(), target)
+    thresholds = made.constants[neuron_of(made).threshold.name]
+    assert 2 * thresholds.max() < 1 << (bits - 1)
+    assert bool(rounded_inputs(made)) == (bits < 24)
+
+
+def test_membranes_that_saturate_near_their_threshold_are_told():
+    """Of inputs that take many steps to the threshold, coarser steps would leave nothing."""
+    graph = one_neuron([1.0], threshold=3000.0)
+    _, runs = run_passes(graph, load_target("adcless-64"), APART, stop_after="quantize-neurons")
+    (told,) = runs[-1].warnings
+    assert told.endswith(
+        "its membranes of 16 bits hold 1.6 times its threshold of 21000 steps, and saturate there: "
+        "spikes may differ"
+    )
+
+
 def test_what_integers_cannot_follow_is_refused_by_name():
     assert refusal(one_neuron([1.0], threshold=1e6)) == "membrane-too-narrow"
     assert refusal(one_neuron([1.0], threshold=1.0, gain=-1.0)) == "negative-scale"
