@@ -1,10 +1,10 @@
 """Read every bitline the way the target does: sense amplifier, ternary, ADC or ideal."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, ClassVar
 
-from mapper.ir.core import INT64, Array, Const, Graph, IntType, Op, Value
+from mapper.ir.core import INT64, Array, Const, Constants, Graph, IntType, Op, Value
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.infer import infer_types
 from mapper.ir.neurons import IntegerNeuron
@@ -17,8 +17,11 @@ from passes.readout.offsets import Offsets, absorb, carry, corrected_codings
 from passes.readout.precision import finer_sums, refined
 from passes.shared.grid import count_active
 from passes.shared.rewrite import pruned, use_counts
-from targets import Macro, Target
+from targets import Macro, Readout, Target
 from targets.fields import Bounds, Share
+
+Settings = Callable[[CrossbarMvm, Constants, Readout, Array], Calibration]
+"""As ``calibrate``: a layer, the constants of its graph, its readout, what its wordlines carry."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +42,8 @@ class LowerReadout(Pass):
 
     samples: Mapping[str, Array] = field(default_factory=dict, compare=False)
     """Input codes ``[T, B, *shape]`` by input name."""
+    settings: Settings = field(default=calibrate, compare=False, repr=False)
+    """Sets the readout of a layer; who maps many designs keeps what was found."""
     density: Share = 0.1
     seed: Annotated[int, Bounds(0, 2**32 - 1)] = 0
 
@@ -111,7 +116,7 @@ class _Lowering:
         if macro.readout.is_exact:
             return list(_exact(op, sums, macro))
         bits = self._bits(op)
-        settings = calibrate(op, self.constants, macro.readout, bits)
+        settings = self.options.settings(op, self.constants, macro.readout, bits)
         if settings.offset.any():
             shape = (-1,) + (1,) * len(op.positions)
             total = settings.offset * sum(sums.plane_weights)

@@ -1,11 +1,13 @@
 """Driven wordlines, and the cells on them: what the energy of a crossbar read depends on."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from mapper.cost.trace import Wiring
 from mapper.ir.core import Array, Constants
 from mapper.ir.crossbar import CrossbarMvm
-from mapper.ir.windows import sliding
+from mapper.ir.windows import Window, sliding
 
 ROWS_AT_ONCE = 64  # of a weight matrix: its bit-slices take S bytes a weight, and fit in a cache
 
@@ -93,5 +95,12 @@ def full_reads(op: CrossbarMvm) -> Array:
 def _taps(op: CrossbarMvm) -> Array:
     """Return ``[positions, kh * kw]``: which elements of a window are inputs, not padding."""
     assert op.window is not None
-    inside = sliding(np.ones((1, 1, *op.x.shape[1:]), np.int64), op.window)
-    return inside.reshape(-1, op.window.kernel[0] * op.window.kernel[1])
+    return _inside(op.window, *op.x.shape[1:])
+
+
+@lru_cache(maxsize=16)
+def _inside(window: Window, height: int, width: int) -> Array:
+    inside = sliding(np.ones((1, 1, height, width), np.int64), window)
+    found = inside.reshape(-1, window.kernel[0] * window.kernel[1])
+    found.flags.writeable = False
+    return found

@@ -2,8 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from math import prod
 from typing import Any
+
+import numpy as np
 
 from mapper.cost.count_arithmetic import Makers, Tally, bits_of
 from mapper.cost.events import row_levels, wiring_of
@@ -23,8 +26,8 @@ from mapper.cost.skips import Skips, skips_of
 from mapper.cost.sums import Sums
 from mapper.cost.trace import NOTHING, most_events
 from mapper.cost.updates import Reached, check_update_on_event, reached
-from mapper.ir.core import Array, Constants, Graph, Op
-from mapper.ir.crossbar import CrossbarMvm
+from mapper.ir.core import INT64, Array, Const, Constants, Graph, Op
+from mapper.ir.crossbar import CrossbarMvm, Placement
 from mapper.ir.readout import BitlineRead, ShiftAndAdd
 from mapper.ir.synapses import Synapse
 from mapper.ir.tables import OpTable
@@ -98,7 +101,8 @@ def _layers(graph: Graph, flow: Flow, levels: Levels, target: Target) -> tuple[L
         members[home].append(op)
     skips = skips_of(graph, flow, target.chip)
     if not flow.starts:
-        return (_neurons_only(graph, _tally(graph.ops, makers, graph.constants, op_work), target),)
+        tally, _ = _tallies(graph.ops, makers, graph.constants)
+        return (_neurons_only(graph, tally, target),)
     touched = reached(flow, graph)
     return tuple(
         _layer(
@@ -116,13 +120,14 @@ def _layers(graph: Graph, flow: Flow, levels: Levels, target: Target) -> tuple[L
     )
 
 
-def _tally(
-    ops: Sequence[Op],
-    makers: Makers,
-    constants: Constants,
-    count: Callable[[Op, Makers, Constants], Tally],
-) -> Tally:
-    return sum((count(op, makers, constants) for op in ops), Tally())
+def _tallies(ops: Sequence[Op], makers: Makers, constants: Constants) -> tuple[Tally, Tally]:
+    """Count the actions of ops, and those where every bit-slice is added by itself."""
+    merged, alone = Tally(), Tally()
+    for op in ops:
+        work = op_work(op, makers, constants)
+        merged.update(work)
+        alone.update(separate_op_work(op, makers, constants, work))
+    return merged, alone
 
 
 def _layer(
@@ -151,9 +156,8 @@ def _layer(
         return _sums(tally, widths, plain)
 
     constants = graph.constants
-    tally = _tally(members, makers, constants, op_work)
+    tally, alone = _tallies(members, makers, constants)
     merged = sums(tally, [sum_widths(add, makers, constants) for add in combines])
-    alone = _tally(members, makers, constants, separate_op_work)
     return Layer(
         name=op.loc or op.results[0].name,
         macro=start.macro or target.macros[0].name,
@@ -223,7 +227,21 @@ def _neurons_only(graph: Graph, tally: Tally, target: Target) -> Layer:
 def _full_events(op: LayerOp, levels: Array | None, neurons: int) -> Events:
     if levels is None or not isinstance(op, CrossbarMvm):
         return NOTHING
-    return most_events(replace(wiring_of(op, levels), neurons=neurons))
+    wired = replace(
+        op,
+        x=replace(op.x, name=""),
+        partial_sum=replace(op.partial_sum, name="", type=INT64),
+        weight=Const(""),
+        placement=Placement(),
+        loc="",
+    )
+    return _most(wired, levels.shape, levels.tobytes())._replace(updates=neurons)
+
+
+@lru_cache(maxsize=128)
+def _most(op: CrossbarMvm, shape: tuple[int, ...], levels: bytes) -> Events:
+    """Return the events of one time step in which every input bit is 1, whatever op it is of."""
+    return most_events(wiring_of(op, np.frombuffer(levels, np.int64).reshape(shape)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,11 +46,16 @@ def op_work(op: Op, makers: Makers, constants: Constants) -> Tally:
     return Tally() if count is None else count(op, makers, constants)
 
 
-def separate_op_work(op: Op, makers: Makers, constants: Constants) -> Tally:
-    """Count the actions of one op where every bit-slice is added and every row block scaled."""
+def separate_op_work(
+    op: Op, makers: Makers, constants: Constants, known: Tally | None = None
+) -> Tally:
+    """Count the actions of one op where every bit-slice is added and every row block scaled.
+
+    ``known`` is what ``op_work`` counts, where that was asked before.
+    """
     if isinstance(op, ShiftAndAdd):
         return separate_work(op, makers, constants)
-    return op_work(op, makers, constants)
+    return op_work(op, makers, constants) if known is None else known
 
 
 def crossbar_work(op: CrossbarMvm, makers: Makers, constants: Constants) -> Tally:

@@ -10,15 +10,19 @@ it. ``tests/explore/test_stages.py`` holds what each stage reads, and that the g
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 from itertools import count
 from typing import Any
+
+import numpy as np
 
 from mapper.cost.layer_counts import Counts, Levels, count_actions, levels_of
 from mapper.diagnostics import MappingError
 from mapper.exploration.axes import STAGES, Stage
 from mapper.exploration.base import Design
 from mapper.exploration.held import Held
-from mapper.ir.core import Array, Graph
+from mapper.ir.core import Array, Constants, Graph
+from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.synapses import Synapse
 from mapper.ir.units import LayerOp
 from mapper.pipeline import make_passes, run_passes
@@ -41,8 +45,9 @@ from passes import (
     TileColumns,
     TileRows,
 )
+from passes.readout.calibrate import Calibration, calibrate
 from passes.readout.trained import fitted
-from targets import Macro, Target, assignment_problems, weight_bits
+from targets import Macro, Readout, Target, assignment_problems, weight_bits
 
 Step = Callable[[Graph, Target], Graph]
 
@@ -175,14 +180,51 @@ class _Result:
     """What counting needs of weights on cells, once they are."""
 
 
+class Settings:
+    """Sets readouts of layers as ``calibrate`` does, and keeps what it found.
+
+    That follows from a layer's weights, how they are cut and written, and what its wordlines carry,
+    and so may be the same for designs that differ elsewhere.
+    """
+
+    def __init__(self) -> None:
+        self._held: Held[Calibration] = Held(MOST_BYTES)
+
+    def __call__(
+        self, op: CrossbarMvm, constants: Constants, readout: Readout, bits: Array
+    ) -> Calibration:
+        """Return the settings of a layer; see ``calibrate``."""
+        weight = constants[op.weight.name]
+        key = (
+            *(op.groups, op.rows, op.encoding, op.most_driven, readout.kind, readout.bits),
+            *(readout.reference, readout.levels, weight.shape, bits.shape),
+            *(_digest(array) for array in (weight, bits)),
+        )
+        found = self._held.get(key)
+        if found is None:
+            found = calibrate(op, constants, readout, bits)
+            self._held.put(key, found, found.thresholds.nbytes + found.offset.nbytes + 1024)
+        return found
+
+
+def _digest(array: Array) -> bytes:
+    return (
+        blake2b(np.ascontiguousarray(array).data, digest_size=16).digest()
+        + array.dtype.char.encode()
+    )
+
+
 class Mapped:
     """Maps points of one network, and keeps what stages gave. Threads may share it."""
 
     def __init__(self, network: Network) -> None:
         self.network = network
-        self._steps = {
-            type(step): step for step in make_passes(codes=network.codes, samples=network.samples)
-        }
+        steps = make_passes(codes=network.codes, samples=network.samples)
+        self._steps: dict[type[Pass], Pass] = {type(step): step for step in steps}
+        self._steps[LowerReadout] = replace(
+            self._steps[LowerReadout],
+            settings=Settings(),  # type: ignore[call-arg]  # of this pass
+        )
         self._numbers = count(1)
         self._held: dict[Stage, Held[_Result]] = {
             stage: Held(MOST_BYTES) for stage in STAGES if stage in WORK

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -99,10 +100,7 @@ class Encoding(Part):
     @property
     def places(self) -> tuple[int, ...]:
         """What the digits of a code count, lowest first: powers of ``base``."""
-        found = [1]
-        while found[-1] * self.base < self.codes:
-            found.append(found[-1] * self.base)
-        return tuple(found)
+        return _places(self.base, self.codes)
 
     @property
     def significances(self) -> tuple[int, ...]:
@@ -229,6 +227,14 @@ class Encoding(Part):
                 yield (code >> (place.bit_length() - 1)) & full
         if self.form.sign == "slice":
             yield weight < 0
+
+
+@cache
+def _places(base: int, codes: int) -> tuple[int, ...]:
+    found = [1]
+    while found[-1] * base < codes:
+        found.append(found[-1] * base)
+    return tuple(found)
 
 
 def cell_problems(cell_bits: int, cell_levels: int) -> Iterator[str]:

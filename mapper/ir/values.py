@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import Field, dataclass, fields
-from typing import Any, ClassVar, get_args
+from functools import cache
+from typing import Any, ClassVar, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -169,27 +170,20 @@ class Op:
     loc: str = ""
     """The node of the source model that the op comes from."""
 
-    def _values(self, *, results: bool) -> Iterator[Value]:
-        for spec in fields(self):
-            if (spec.name in self.RESULTS) is not results:
-                continue
-            held = getattr(self, spec.name)
-            for item in held if isinstance(held, tuple) else (held,):
-                if isinstance(item, Value):
-                    yield item
-
     @property
     def operands(self) -> tuple[Value, ...]:
-        return tuple(self._values(results=False))
+        return _held(self, _value_fields(cast(Any, type(self)), False))
 
     @property
     def results(self) -> tuple[Value, ...]:
-        return tuple(self._values(results=True))
+        return _held(self, _value_fields(cast(Any, type(self)), True))
 
     @property
     def constants(self) -> tuple[Const, ...]:
         """Every constant the op refers to, also inside nested parts such as ``Decay``."""
-        return tuple(_constants_in(getattr(self, spec.name) for spec in fields(self)))
+        return tuple(
+            _constants_in(getattr(self, name) for name in _constant_fields(cast(Any, type(self))))
+        )
 
     def verify(self, constants: Constants) -> Iterator[str]:
         """Yield every broken rule, with both numbers. Never raises, never repairs."""
@@ -205,6 +199,25 @@ def holds_values(spec: Field[Any]) -> bool:
     return Value in (spec.type, *get_args(spec.type))
 
 
+@cache
+def _value_fields(kind: type[Any], results: bool) -> tuple[str, ...]:
+    """Name the fields of a kind of op that hold its results, or its operands, in their order."""
+    named = (spec.name for spec in fields(kind) if holds_values(spec))
+    return tuple(name for name in named if (name in kind.RESULTS) is results)
+
+
+def _held(op: Op, names: tuple[str, ...]) -> tuple[Value, ...]:
+    """Return the values in some fields of an op: alone, in tuples, or left out."""
+    found: list[Value] = []
+    for name in names:
+        held = getattr(op, name)
+        if isinstance(held, Value):
+            found.append(held)
+        elif isinstance(held, tuple):
+            found.extend(held)
+    return tuple(found)
+
+
 def _constants_in(items: Iterable[object]) -> Iterator[Const]:
     for item in items:
         if isinstance(item, Const):
@@ -212,7 +225,23 @@ def _constants_in(items: Iterable[object]) -> Iterator[Const]:
         elif isinstance(item, tuple):
             yield from _constants_in(item)
         elif isinstance(item, Part):
-            yield from _constants_in(getattr(item, spec.name) for spec in fields(item))
+            yield from _constants_in(
+                getattr(item, name) for name in _constant_fields(cast(Any, type(item)))
+            )
+
+
+@cache
+def _constant_fields(kind: type[Any]) -> tuple[str, ...]:
+    """Name the fields of a kind of op or part that may hold constants, at any depth."""
+    return tuple(spec.name for spec in fields(kind) if _may_hold_constants(spec.type))
+
+
+def _may_hold_constants(hint: Any) -> bool:
+    if hint is Const or hint is Any:
+        return True
+    if isinstance(hint, type) and issubclass(hint, Part):
+        return bool(_constant_fields(cast(Any, hint)))
+    return any(map(_may_hold_constants, get_args(hint)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

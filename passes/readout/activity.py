@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 
@@ -22,12 +23,19 @@ def made_up_bits(op: CrossbarMvm, wordlines: int, density: float, seed: int) -> 
 
     Every bit that a wordline carries is 1 with probability ``density``.
     """
+    return _made_up(op.groups, wordlines, op.most_driven.bit_length(), density, seed)
+
+
+@lru_cache(maxsize=16)
+def _made_up(groups: int, wordlines: int, bits: int, density: float, seed: int) -> Array:
     rng = np.random.default_rng(seed)
-    shape = (_VECTORS // 4, op.groups, wordlines)
-    bits = [rng.random(shape) < density for _ in range(op.most_driven.bit_length())]
-    return sum(
-        (bit.astype(np.uint8) << at for at, bit in enumerate(bits)), np.zeros(shape, np.uint8)
+    shape = (_VECTORS // 4, groups, wordlines)
+    drawn = [rng.random(shape) < density for _ in range(bits)]
+    found = sum(
+        (bit.astype(np.uint8) << at for at, bit in enumerate(drawn)), np.zeros(shape, np.uint8)
     )
+    found.flags.writeable = False
+    return found
 
 
 def drawn_bits(op: CrossbarMvm, frames: Array, seed: int) -> Array:
