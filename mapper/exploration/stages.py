@@ -21,6 +21,7 @@ from mapper.diagnostics import MappingError
 from mapper.exploration.axes import STAGES, Stage
 from mapper.exploration.base import Design
 from mapper.exploration.held import Held
+from mapper.ir.assignment import layer_name
 from mapper.ir.core import Array, Constants, Graph
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.synapses import Synapse
@@ -29,6 +30,7 @@ from mapper.pipeline import make_passes, run_passes
 from passes import (
     EncodeInputs,
     FoldBatchNorm,
+    FoldLayers,
     FoldPooling,
     InputCode,
     LowerNeurons,
@@ -90,8 +92,10 @@ def _reads_weights(design: Design, network: Network) -> Hashable:
     target, decided = design.target, design.assignment
     wrong = any(True for _ in assignment_problems(target, decided, network.layers))
     widths = tuple(weight_bits(target, decided, layer) for layer in network.layers)
+    named = tuple(layer_name(layer) in decided.layers for layer in network.layers)
+    usual = decided.weight_bits, tuple(macro.weight_bits for macro in target.macros)
     trained = (target.macros, target.neuron) if network.trained else None
-    return wrong, widths, trained
+    return wrong, widths, named, usual, trained
 
 
 def _reads_neurons(design: Design, network: Network) -> Hashable:
@@ -152,7 +156,8 @@ def _reads_counts(design: Design, network: Network) -> Hashable:
 
 WORK: Mapping[Stage, Work] = {
     "weights": Work(
-        passes=(EncodeInputs, FoldBatchNorm, FoldPooling, QuantizeWeights), reads=_reads_weights
+        passes=(EncodeInputs, FoldLayers, FoldBatchNorm, FoldPooling, QuantizeWeights),
+        reads=_reads_weights,
     ),
     "neurons": Work(passes=(QuantizeNeurons,), reads=_reads_neurons),
     "macros": Work(passes=(Partition,), reads=_reads_macros),
