@@ -15,13 +15,22 @@ from mapper.cost.layer_counts import Counts
 from mapper.cost.measure import most_spikes
 from mapper.decided import Deciding
 from mapper.diagnostics import refuse
+from mapper.dies.draw import Lot
+from mapper.dies.found import study_dies
+from mapper.dies.plan import Plan, check_plan
+from mapper.dies.trials import trials_on
 from mapper.executor.engine import engine_for
+from mapper.exploration.space import Evaluation
 from mapper.frontend import Imported
 from mapper.ir.core import Array, Graph
+from mapper.ir.crossbar import CrossbarMvm
 from mapper.recordings import Recording, to_codes
+from mapper.study.statistics import Distribution
 from mapper.verify.answers import agreement, score
 from mapper.verify.rings import spike_values
 from mapper.verify.stepped import Record
+from targets import Target
+from targets.devices import load_device
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +101,36 @@ class Trial:
             agreement=equal,
             spikes=spikes / self.recording.samples,
         )
+
+    def share_of_good_dies(self, graph: Graph, target: Target, how: Evaluation) -> float:
+        """Return the yield: the share of imperfect chips that are good, 0..1.
+
+        Dies have the seeds from 0 on, the same for every point. A good one answers ``how.require``
+        of the samples right; without labels, as the ideal chip does.
+
+        Args:
+            graph: Of the point.
+            target: Of the point.
+            how: Which chips, how many, and what is required.
+
+        Raises:
+            MappingError: ``no-device``, ``device-levels`` and what drawing a die raises.
+        """
+        assert how.require is not None, "a space that asks for a yield says what is required"
+        lot = Lot(device=None if how.device is None else load_device(how.device), age=how.age_s)
+        epilogue = self.imported.epilogue
+        trials = trials_on(graph, target, self.recording, lot, epilogue=epilogue)
+        plan = Plan(
+            first=0,
+            dies=how.dies,
+            sweeps=(),
+            few=0,
+            imperfections=lot.imperfections(graph, target),
+            layers=tuple(op.partial_sum.name for op in graph.ops if isinstance(op, CrossbarMvm)),
+        )
+        check_plan(plan)
+        values = Distribution.of(study_dies(trials, plan).values)
+        return values.reaching(how.require).share
 
     def check(self, asked: frozenset[str]) -> None:
         """Refuse what the recording says nothing of.

@@ -18,6 +18,7 @@ from mapper.exploration.measures import BY_KEY, MEASURES
 from mapper.exploration.sampling import Sampling
 from mapper.ir.readout_kinds import READOUTS
 from targets import DEFAULT_PRESET, list_presets
+from targets.devices import device_names
 from targets.fields import Bounds, Count, Name, Share
 from targets.files import parse
 from targets.reader import Reader, show
@@ -55,10 +56,21 @@ class Evaluation:
     all there is without; a point whose accuracy, agreement or yield is asked for is always run."""
     every_ms: Annotated[float, Bounds(1e-6, 1e12)] | None = None
     """From one inference to the next; back to back where None."""
+    dies: Annotated[int, Bounds(1, 10_000)] = 20
+    """Imperfect chips of each point, where its yield is asked for."""
+    require: Share | None = None
+    """Share of samples that a good die answers right; without labels, as the ideal chip does."""
+    device: Name | None = None
+    """What chips are made of: one that comes with the compiler; what the target names where
+    None."""
+    age_s: Annotated[float, Bounds(0.0, 1e12)] | None = None
+    """Of the chips, in seconds since they were programmed; just programmed where None."""
 
     def problems(self) -> Iterator[str]:
         if self.preset not in list_presets():
             yield f"preset is {', '.join(list_presets())}, got {self.preset!r:.40}"
+        if self.device is not None and self.device not in device_names():
+            yield f"device is {', '.join(device_names())}, got {self.device!r:.40}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,6 +186,8 @@ class _Reading:
         evaluation = self.reader.table(Evaluation, tables.get("evaluation", {}), ("evaluation",))
         sampling = self._sampling(tables.get("sampler", {}))
         described = self._described(tables.get("describe", {}))
+        if "yield" in {*objectives, *constraints} and evaluation and evaluation.require is None:
+            self._note("a yield needs require in [evaluation]: what a good die answers right, 0..1")
         if self.reader.problems or evaluation is None or sampling is None:
             raise MappingError(self.reader.problems)
         return Space(

@@ -31,6 +31,7 @@ from targets import (
     Target,
     assignment_to_data,
     assignment_toml,
+    chosen_device,
     load_assignment,
     to_toml,
 )
@@ -60,7 +61,8 @@ class ExploreWork:
 
         Raises:
             MappingError: ``not-credible`` for every axis whose facts would not follow,
-                ``bad-space`` for what needs recordings, or labels.
+                ``bad-space`` for what needs recordings, or labels,
+                ``no-device`` for a yield of chips that nothing is said of.
         """
         if problems := not_credible(self.base, self.space.axes):
             raise MappingError(problems)
@@ -73,6 +75,8 @@ class ExploreWork:
             )
         if self.recording is not None:
             Trial(self.imported, self.recording).check(self.space.asked)
+        if "yield" in self.space.asked:
+            chosen_device(self.base.target, self.space.evaluation.device)
         return self
 
     def identity(self) -> Mapping[str, Any]:
@@ -189,12 +193,14 @@ class Points:
 
     def _record(self, design: Design) -> dict[str, Any]:
         counts = self.mapped.counts(design)
-        found, steps = self.ran(counts), self.work.space.evaluation.steps
-        price = price_of(counts, design.priced, self.activity(found), steps, self.preset)
+        found, how = self.ran(counts), self.work.space.evaluation
+        price = price_of(counts, design.priced, self.activity(found), how.steps, self.preset)
         record = {"state": "done", **price.as_record(), "target": target_digest(design.priced)}
         if found is not None:
             record |= {"accuracy": found.accuracy, "spikes": found.spikes}
             record |= {} if found.agreement is None else {"agreement": found.agreement}
+        if self.trial is not None and "yield" in self.work.space.asked:
+            record["yield"] = self.trial.share_of_good_dies(counts.graph, design.target, how)
         return record
 
 

@@ -86,3 +86,31 @@ def test_an_assignment_is_a_file_from_the_folder_of_the_space(tmp_path):
     (tmp_path / "first.toml").write_text("weight_bits = 1\n", encoding="utf-8")
     again = explore_work(READ, load_target("hpadc-sar5-64"), load_space(tmp_path / "space.toml"))
     assert again.identity() != work.identity()
+
+
+def test_a_yield_is_that_of_the_dies_of_the_build():
+    target = load_target("hpadc-sar5-64")
+    how = {"dies": 4, "require": 0.8}
+    asked = Space.of_data(
+        {
+            "axes": {"readout": ["sense-amp"]},
+            "objectives": {"yield": "max"},
+            "evaluation": how,
+        }
+    )
+    work = explore_work(READ, target, asked, recording=recording())
+    record = work.prepare()({"point": {"readout": "sense-amp"}})
+    made = work.base.design({"readout": "sense-amp"}).target
+    build = mapper.compile(READ, made, calibrate=INPUTS)
+    expected = build.dies(INPUTS, dies=how["dies"], require=how["require"]).score
+    assert record["yield"] == expected.share
+
+
+def test_a_yield_needs_what_is_required_and_a_device():
+    data = {"axes": {"readout": ["sar4"]}, "objectives": {"yield": "max"}}
+    with pytest.raises(MappingError, match="a yield needs require"):
+        Space.of_data(data)
+    plain = {**data, "axes": {"chip.tiles": [4]}}
+    needed = Space.of_data({**plain, "evaluation": {"require": 0.9}})
+    with pytest.raises(MappingError, match="no-device"):
+        explore_work(READ, load_target("digital-cim-64"), needed, recording=recording())
