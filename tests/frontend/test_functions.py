@@ -11,6 +11,7 @@ import mapper
 from mapper import cli
 from mapper.diagnostics import MappingError
 from mapper.frontend import import_model
+from mapper.frontend.onnx import inline
 from tests.frontend.models import model, node, saved
 
 OWN = "own.neurons"
@@ -86,6 +87,49 @@ def test_functions_of_the_file_may_call_each_other(tmp_path):
     linked = mapper.with_functions(network(), written(tmp_path, outer, twice, body("Other")))
     assert [function.name for function in linked.functions] == ["LIF", "Twice"]
     assert import_model(saved(linked, tmp_path)).graph.states
+
+
+def parametric(**given: float) -> ModelProto:
+    """A neuron whose leak is an operator with an attribute: ``Decay``, by 0.75 or what is given."""
+    decay = helper.make_function(
+        OWN,
+        "Decay",
+        ["mem"],
+        ["left"],
+        [
+            helper.make_node("Constant", [], ["factor"]),
+            node("Mul", "mem factor", "left"),
+        ],
+        [helper.make_opsetid("", 17)],
+        attribute_protos=[helper.make_attribute("factor", 0.75)],
+    )
+    decay.node[0].attribute.add(name="value_float", ref_attr_name="factor", type=1)
+    call = helper.make_node("Decay", ["v"], ["left"], domain=OWN, **given)
+    nodes = [
+        node("Gemm", "x w", "i", transB=1),
+        call,
+        node("Add", "left i", "u"),
+        node("Greater", "u one", "f"),
+        node("Cast", "f", "s", to=1),
+        node("Sub", "u s", "v_out"),
+    ]
+    weights = {"w": np.ones((4, 3), np.float32), "one": 1.0}
+    ports = {"x": [1, 3], "v": [1, 4]}, {"s": [1, 4], "v_out": [1, 4]}
+    proto = model(nodes, *ports, weights, 17, [OWN])
+    proto.functions.append(decay)
+    return proto
+
+
+@pytest.mark.parametrize(("given", "leak"), [({}, 0.75), ({"factor": 0.5}, 0.5)])
+def test_an_attribute_has_the_value_of_its_function_where_a_call_gives_none(given, leak, tmp_path):
+    graph = import_model(saved(parametric(**given), tmp_path)).graph
+    assert graph.ops[1].leak == leak
+
+
+def test_bodies_may_not_grow_to_more_bytes_than_are_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(inline, "MAX_HELD", 100)
+    with pytest.raises(MappingError, match=r"\d+ bytes in bodies of functions, at most 100"):
+        import_model(saved(parametric(), tmp_path))
 
 
 def test_overloads_are_functions_of_their_own(tmp_path):

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from mapper.frontend.onnx.refusals import QDQ_HELP
 
 MAX_NODES = 200_000
 """After inlining; functions that call functions can multiply without end."""
+MAX_HELD = 1 << 30
+"""Bytes of all bodies after inlining: constants in them, and values of attributes."""
 
 FUSED = re.compile("QLinear|QGemm|QAttention|(Conv|MatMul)Integer|DynamicQuantize")
 """How the names of integer operators begin that engines add to the standard."""
@@ -37,7 +40,7 @@ def inline_functions(model: ModelProto, path: Path) -> ModelProto:
     _check_calls(model, functions, path)
     if functions:
         try:
-            inlined = onnx.inliner.inline_local_functions(with_stand_ins(model))
+            inlined = onnx.inliner.inline_local_functions(_with_defaults(model, functions))
         except (RuntimeError, ValueError, onnx.checker.ValidationError) as error:
             raise refuse(
                 "invalid-model",
@@ -52,6 +55,19 @@ def inline_functions(model: ModelProto, path: Path) -> ModelProto:
     return model
 
 
+def _with_defaults(model: ModelProto, functions: Mapping[Key, FunctionProto]) -> ModelProto:
+    """Return a copy whose calls give every attribute that their function has a default for.
+
+    The inliner of ONNX takes such an attribute for one that is not there.
+    """
+    copy = with_stand_ins(model)
+    for node in nested([*copy.graph.node, *(n for f in copy.functions for n in f.node)]):
+        if (function := functions.get(called(node))) is not None:
+            given = {attribute.name for attribute in node.attribute}
+            node.attribute.extend(a for a in function.attribute_proto if a.name not in given)
+    return copy
+
+
 def _check_calls(model: ModelProto, functions: dict[Key, FunctionProto], path: Path) -> None:
     calls = {key: Counter(map(called, nested(list(f.node)))) for key, f in functions.items()}
     graph = {key: set(callees) & set(calls) for key, callees in calls.items()}
@@ -59,17 +75,34 @@ def _check_calls(model: ModelProto, functions: dict[Key, FunctionProto], path: P
         order = list(TopologicalSorter(graph).static_order())
     except CycleError as error:
         raise refuse("invalid-model", "a function calls itself", loc=path.name) from error
-    sizes: dict[Key, int] = {}
-    for key in order:
-        sizes[key] = sum(times * sizes.get(callee, 1) for callee, times in calls[key].items())
-    total = sum(sizes.get(called(n), 1) for n in nested(list(model.graph.node)))
-    if total > MAX_NODES:
-        raise refuse(
-            "model-too-large", f"{total} nodes, at most {MAX_NODES} are read", loc=path.name
-        )
+    _check_growth(model, functions, {key: calls[key] for key in order}, path)
     for node in nested([*model.graph.node, *(n for f in functions.values() for n in f.node)]):
         if (function := functions.get(called(node))) is not None:
             _check_call(node, function, path)
+
+
+def _check_growth(
+    model: ModelProto,
+    functions: Mapping[Key, FunctionProto],
+    calls: Mapping[Key, Counter[Key]],
+    path: Path,
+) -> None:
+    """Refuse functions that grow too far; ``calls`` has each behind those that it calls."""
+    sizes: dict[Key, int] = {}
+    held: dict[Key, int] = {}  # by a body with all in it
+    for key, callees in calls.items():
+        sizes[key] = sum(times * sizes.get(callee, 1) for callee, times in callees.items())
+        inside = sum(times * held.get(callee, 0) for callee, times in callees.items())
+        held[key] = functions[key].ByteSize() + inside
+    outside = [called(node) for node in nested(list(model.graph.node))]
+    for what, total, most in (
+        ("nodes", sum(sizes.get(key, 1) for key in outside), MAX_NODES),
+        ("bytes in bodies of functions", sum(held.get(key, 0) for key in outside), MAX_HELD),
+    ):
+        if total > most:
+            raise refuse(
+                "model-too-large", f"{total} {what}, at most {most} are read", loc=path.name
+            )
 
 
 def _check_call(node: NodeProto, function: FunctionProto, path: Path) -> None:
