@@ -261,6 +261,23 @@ def stateless(*nodes, **stored):
     return model([ends[0], *nodes, ends[1]], {"x": [1, 6]}, {"y": [1, 6]}, stored)
 
 
+def test_what_cannot_be_negative_has_no_levels_below_zero(tmp_path):
+    """Scores of attention are sums of products of counts: a bound at 0 bounds nothing there."""
+    nodes = [
+        *(node("Clip", "u zero four", "c"), node("Round", "c", "r"), node("Div", "r four", "q")),
+        *(node("Reshape", "q rows", "a"), node("Reshape", "q columns", "b")),
+        *(node("MatMul", "a b", "scores"), node("Clip", "scores zero four", "sc")),
+        *(node("Round", "sc", "sr"), node("MatMul", "sr a", "found"), node("Relu", "found", "f")),
+        *(node("Round", "f", "fr"), node("Min", "fr four", "fm"), node("Reshape", "fm flat", "s")),
+    ]
+    shapes = {"rows": [1, 2, 3], "columns": [1, 3, 2], "flat": [1, 6]}
+    stored = {name: np.array(shape, np.int64) for name, shape in shapes.items()}
+    made = stateless(*nodes, **stored)
+    imported = assert_equal_to_reference(saved(made, tmp_path), steps=24)
+    found = [op.levels for op in imported.graph.ops if isinstance(op, Neuron)]
+    assert found == [NEAREST] * 3
+
+
 @pytest.mark.parametrize(
     ("levels", "nodes"), SPELLED_WITHOUT_A_STATE.values(), ids=SPELLED_WITHOUT_A_STATE
 )

@@ -180,7 +180,7 @@ def _beyond(neuron: Fitted, threshold: Array, values: Values) -> Iterator[_Point
         return
     atom, share = _moved_by(neuron)
     for end, wanted in ((levels.low - 1, event.wanted[0]), (levels.high + 1, event.wanted[1])):
-        if atom is not None and np.isfinite(wanted):
+        if atom is not None and np.isfinite(wanted) and (end > 0 or not atom.is_at_least_zero):
             far = np.broadcast_to(_FAR * end * threshold / share, neuron.shape)
             moved = {**values, atom: far.astype(np.float32).astype(np.float64).reshape(-1)}
             yield _Point(values=_possible(moved, neuron))
@@ -237,7 +237,8 @@ def _possible(values: Values, neuron: Fitted) -> Values:
 def _random(atom: Atom, size: int, reach: float, rng: np.random.Generator) -> Array:
     if atom.is_spike:
         return rng.integers(0, 2, size).astype(np.float64)
-    return rng.uniform(-reach, reach, size).astype(np.float32).astype(np.float64)
+    least = 0.0 if atom.is_at_least_zero else -reach
+    return rng.uniform(least, reach, size).astype(np.float32).astype(np.float64)
 
 
 # --- the model's own nodes -----------------------------------------------------------------

@@ -106,6 +106,8 @@ def toward_zero(node: Node, x: Form) -> Form:
 
 
 def _counted(node: Node, inside: Form, low: float, high: float, *, nearest: bool) -> Form:
+    if forms.is_at_least_zero(inside):  # a bound at 0 was left out, for it bounds nothing
+        low = max(low, 0.0)
     if not low <= 0 <= high:
         raise NotAffineError(f"gives whole numbers of {low:g} to {high:g}, and never 0")
     shape = node.inner(inside.shape)
