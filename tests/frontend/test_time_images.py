@@ -16,8 +16,17 @@ from tests.frontend.models import NUMBERS, leaky, model, node, saved
 from tests.frontend.test_time import readout, refusal, step_nodes, unrolled, weights
 
 
-def shown(steps: int = 5, reading: str = "each", folded: bool = True, batch: int = 1) -> ModelProto:
-    """Return two layers that read ``x[batch, 3]`` in every step; the first is computed once."""
+def shown(
+    steps: int = 5,
+    reading: str = "each",
+    folded: bool = True,
+    batch: int = 1,
+    shortcut: bool = False,
+) -> ModelProto:
+    """Return two layers that read ``x[batch, 3]`` in every step; the first is computed once.
+
+    With a shortcut its current is added to that of the second layer as well.
+    """
     nodes, spikes = [node("Gemm", "x w", "current", transB=1)], []
     for t in range(steps):
         if t == 0 and folded:
@@ -29,7 +38,9 @@ def shown(steps: int = 5, reading: str = "each", folded: bool = True, batch: int
         else:
             nodes += leaky("current", f"v{t}", f"h{t}", f"v{t + 1}", f"{t}.")
         nodes.append(node("Gemm", f"h{t} w2", f"current{t}", transB=1))
-        nodes += leaky(f"current{t}", f"u{t}", f"s{t}", f"u{t + 1}", f"{t}.second.")
+        added = f"sum{t}" if shortcut else f"current{t}"
+        nodes += [node("Add", f"current{t} current", added)] * shortcut
+        nodes += leaky(added, f"u{t}", f"s{t}", f"u{t + 1}", f"{t}.second.")
         spikes.append(f"s{t}")
     nodes.extend(readout(spikes, reading))
     zeros = np.zeros((batch, 4), np.float32)
@@ -62,6 +73,15 @@ def test_an_image_is_read_in_every_step(steps, folded, reading, tmp_path):
     expected = run_whole(path, {"x": image})["y"]
     assert expected.any()
     np.testing.assert_array_equal(read_out(imported, found)["y"].reshape(expected.shape), expected)
+
+
+@pytest.mark.parametrize("folded", [True, False])
+def test_a_shortcut_around_the_first_neurons_reads_the_image_in_its_own_step(folded, tmp_path):
+    path = saved(shown(4, folded=folded, shortcut=True), tmp_path)
+    assert import_model(path).steps == 4
+    image = np.array([[0.5, 1.0, 0.25]], np.float32)
+    found = verify_model(path, {"x": image}, "x.npz")
+    assert [ring.status for ring in found.rings] == ["equal"] * 2
 
 
 def test_an_image_is_noted_and_verified_as_it_is(tmp_path):

@@ -101,7 +101,7 @@ def _narrow(shape: Shape) -> Shape:
 
 
 def joined(node: Node) -> Form:
-    """``Concat`` along any axis but that of the samples."""
+    """``Concat`` along any axis; along that of the samples, of which there is one, it makes another."""
     parts = node.forms()
     rank = len(parts[0].shape)
     axis = axis_of(int(node.attribute("axis", 0)), rank)
@@ -112,8 +112,6 @@ def joined(node: Node) -> Form:
     if any(part.is_constant for part in parts):
         raise node.unsupported("joins a constant to a computed tensor")
     lead = prod(shape[:axis])
-    if axis == 0 and node.batched and rank > 1:
-        raise node.unsupported("joins along the axis of the samples")
     types = {type_of(part) for part in parts}
     inner = node.inner(shape)
     place = axis - (len(shape) - len(inner))

@@ -6,7 +6,7 @@ before. Whatever step a reader is put in, the model computes the same, for the i
 change; a wrong guess only makes steps that are not alike, which is refused.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from mapper.frontend.time.cut import live_steps
@@ -60,7 +60,7 @@ class _Shared:
 
     def __init__(self, tape: Tape, steps: Sequence[Step]) -> None:
         self.steps = steps
-        self.chains = self._longest_chains(_readers_of(steps))
+        self.chains = self._longest_chains(_readers_of(steps), tape)
         self.still = self._behind([slot for slot, _ in self.chains])
         """What depends on the image alone: tensors that the chains use, and their inputs."""
         chained = {step for _, chain in self.chains for step in chain}
@@ -70,12 +70,22 @@ class _Shared:
         self.when: dict[Step, int] = {}
         for _, chain in self.chains:
             self.when |= {step: self.length - len(chain) + k for k, step in enumerate(chain)}
+        self._place_others()
 
-    def _longest_chains(self, readers: Readers) -> list[tuple[Slot, list[Step]]]:
+    def _place_others(self) -> None:
+        """Put what else reads the image into the step of what it reads beside: shortcuts do."""
+        at: dict[Slot, int] = {}
+        for step in self.steps:
+            latest = max((at.get(slot, 0) for slot in step.slots), default=0)
+            latest = max(self.when.get(step, 0), latest)
+            self.when[step] = latest
+            at.update(dict.fromkeys(step.outputs, latest))
+
+    def _longest_chains(self, readers: Readers, tape: Tape) -> list[tuple[Slot, list[Step]]]:
         """Return tensors with the most equal readers that depend on each other one by one."""
         groups: dict[int, list[tuple[Slot, list[Step]]]] = {}
         for slot, steps in readers.items():
-            for group in _alike(slot, steps):
+            for group in _alike(slot, steps, tape):
                 groups.setdefault(len(group), []).append((slot, group))
         for length in sorted(groups, reverse=True):
             near = [*groups[length], *groups.get(length - 1, [])] if length > 1 else []
@@ -130,12 +140,30 @@ def _readers_of(steps: Sequence[Step]) -> Readers:
     return readers
 
 
-def _alike(slot: Slot, readers: Sequence[Step]) -> Iterable[list[Step]]:
-    """Group the readers of a tensor that do the same with it."""
+def _alike(slot: Slot, readers: Sequence[Step], tape: Tape) -> Iterator[list[Step]]:
+    """Yield groups of readers of a tensor that do the same with it.
+
+    Where they read it beside what different nodes computed (a membrane that it drives and a
+    shortcut around it are both sums), each of these is a group, too.
+    """
+
+    def places(step: Step) -> object:
+        return tuple(part if isinstance(part, Known) else part is slot for part in step.inputs)
+
+    def beside(step: Step) -> object:
+        makers = (tape.maker.get(part) for part in step.slots if part is not slot)
+        return tuple(None if maker is None else maker.mark for maker in makers)
+
+    for group in _grouped(readers, lambda step: (step.mark, places(step))):
+        yield group
+        yield from (part for part in _grouped(group, beside) if len(part) < len(group))
+
+
+def _grouped(steps: Sequence[Step], key: Callable[[Step], object]) -> Iterator[list[Step]]:
+    """Yield those of two or more that have the same key."""
     groups: dict[object, list[Step]] = {}
-    for step in readers:
-        places = tuple(part if isinstance(part, Known) else part is slot for part in step.inputs)
-        groups.setdefault((step.mark, places), []).append(step)
+    for step in steps:
+        groups.setdefault(key(step), []).append(step)
     return (group for group in groups.values() if len(group) > 1)
 
 
@@ -160,7 +188,7 @@ class _Copies:
 
     def _copy(self, step: Step) -> None:
         if self.found.still.isdisjoint(step.outputs):
-            self._emit(step, self.found.when.get(step, 0), self.moved)
+            self._emit(step, self.found.when[step], self.moved)
             return
         for t, parts in enumerate(self.of_step):
             self._emit(step, t, parts)
