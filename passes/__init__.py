@@ -1,10 +1,11 @@
 """The passes, in the order they run."""
 
 from passes.base import Pass, RefusedGraphError
-from passes.encode_inputs import EncodeInputs, InputCode
+from passes.encode_inputs import EncodeInputs
 from passes.fold_batch_norm import FoldBatchNorm
 from passes.fold_layers import FoldLayers
 from passes.fold_pooling import FoldPooling
+from passes.held_inputs import InputCode
 from passes.lower_neurons import LowerNeurons
 from passes.lower_readout import LowerReadout
 from passes.merge_sums import MergeSums

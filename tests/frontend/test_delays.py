@@ -1,17 +1,22 @@
-"""Axonal delays: spikes that wait in states before a layer reads them."""
+"""Delays: spikes, and inputs, that wait in states before a layer reads them; currents behind it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from onnx import ModelProto
 
+import mapper
 from mapper.api import verify_model
 from mapper.cost import count_actions
 from mapper.diagnostics import MappingError
 from mapper.frontend import import_model
-from mapper.ir.core import FLOAT, SPIKE, Graph
+from mapper.ir.core import FLOAT, SPIKE, Graph, IntType
+from mapper.ir.network import Take
+from mapper.ir.verify import graph_problems
 from mapper.pipeline import make_passes, run_passes
+from passes import EncodeInputs, InputCode
 from targets import load_target
 from tests.frontend.models import NUMBERS, assert_equal_to_reference, leaky, model, node, saved
 
@@ -98,20 +103,94 @@ def test_every_spike_may_have_a_delay_of_its_own(tmp_path):
     assert types["d"] == SPIKE
 
 
-def currents(taps: np.ndarray) -> ModelProto:
-    """Currents wait behind the weights: ``taps[d, 0, c]`` of them arrives after ``d`` steps."""
+def taps_of(delays: list[int]) -> np.ndarray:
+    """Return ``taps[d, 0, c]``: 1 where channel ``c`` waits ``d`` steps."""
+    taps = np.zeros((max(delays) + 1, 1, len(delays)), np.float32)
+    taps[delays, 0, range(len(delays))] = 1
+    return taps
+
+
+def of_inputs(joined: str, delays: list[int]) -> ModelProto:
+    """Inputs of 3 channels wait before any weights: in a ring, or one state behind the other."""
+    rings = [
+        node("Unsqueeze", "x zero", "row"),
+        node("Slice", "d zero last zero", "older"),
+        node("Concat", "row older", "d_out", axis=0),
+        node("Mul", "d_out taps", "tapped"),
+        node("ReduceSum", "tapped zero", "arrived", keepdims=0),
+    ]
+    chain = [
+        node("Identity", "x", "a_out"),
+        node("Identity", "a", "b_out"),
+        *(node("Mul", f"{s} tap{k}", f"t{k}") for k, s in enumerate(("x", "a", "b"))),
+        node("Sum", "t0 t1 t2", "arrived"),
+    ]
+    taps = taps_of(delays)
+    states = {"d": list(taps.shape)} if joined == "ring" else {"a": [1, 3], "b": [1, 3]}
+    nodes = [
+        *(rings if joined == "ring" else chain),
+        node("Gemm", "arrived w", "c", transB=1),
+        *leaky("c", "v", "y", "v_out"),
+    ]
+    stored = {
+        "w": np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32) * 2,
+        "zero": np.array([0], np.int64),
+        "last": np.array([len(taps) - 1], np.int64),
+        "taps": taps,
+        **{f"tap{k}": taps[k] for k in range(3)},
+        **NUMBERS,
+    }
+    outputs = {"y": [1, 4], "v_out": [1, 4], **{f"{n}_out": s for n, s in states.items()}}
+    return model(nodes, {"x": [1, 3], **states, "v": [1, 4]}, outputs, stored)
+
+
+@pytest.mark.parametrize("joined", ["ring", "chain"])
+@pytest.mark.parametrize("most", [1, 5])
+def test_inputs_that_wait_hold_their_codes(joined, most, tmp_path):
+    path = saved(of_inputs(joined, [2, 0, 1]), tmp_path)
+    imported = assert_equal_to_reference(path, steps=9)
+    x = np.random.default_rng(2).integers(0, most + 1, (9, 1, 3)).astype(np.float32)
+    build = mapper.compile(path, "ideal-128", calibrate={"x": x})
+    assert build.verify({"x": x}).bit_exact
+    coded = EncodeInputs(codes={"x": InputCode(type=IntType(bits=3, signed=False), step=0.5)})
+    held = coded.run(imported.graph, load_target("ideal-128"))
+    kept = {s.read.name: s.read.type for s in held.states if s.read.name != "v"}
+    assert set(kept.values()) == {IntType(bits=3, signed=False)}
+    assert not list(graph_problems(held))
+
+
+def test_a_start_that_no_code_says_is_kept_as_a_real(tmp_path):
+    graph = import_model(saved(of_inputs("chain", [2, 0, 1]), tmp_path)).graph
+    starts = {"a": 0.75, "b": 0.0}
+    states = tuple(replace(s, initial=starts.get(s.read.name, s.initial)) for s in graph.states)
+    held = EncodeInputs().run(replace(graph, states=states), load_target("ideal-128"))
+    assert {s.read.name: s.read.type for s in held.states} == dict.fromkeys("abv", FLOAT)
+
+
+def test_taps_of_one_delay_each_pick_spikes(tmp_path):
+    proto = currents(taps_of([2, 0, 1]), waiting="spikes")
+    graph = assert_equal_to_reference(saved(proto, tmp_path), steps=12).graph
+    assert {s.read.name: s.read.type for s in graph.states}["ring"] == SPIKE
+    assert sum(isinstance(op, Take) for op in graph.ops) == 2  # what is older, and what arrives
+
+
+def currents(taps: np.ndarray, waiting: str = "currents") -> ModelProto:
+    """``taps[d, 0, c]`` of what waits behind the weights, or before, arrives after ``d`` steps."""
     depth, _, width = taps.shape
+    behind = waiting == "currents"
     nodes = [
         node("Gemm", "x w1", "c1", transB=1),
         *leaky("c1", "v1", "s1", "v1_out", "a."),
-        node("Gemm", "s1 w2", "c2", transB=1),
-        node("Unsqueeze", "c2 zero", "row"),
+        node("Gemm", f"{'s1' if behind else 'arrived'} w2", "c2", transB=1),
+        node("Unsqueeze", f"{'c2' if behind else 's1'} zero", "row"),
         node("Slice", "ring zero last zero", "older"),
         node("Concat", "row older", "ring_out", axis=0),
         node("Mul", "ring_out taps", "tapped"),
         node("ReduceSum", "tapped zero", "arrived", keepdims=0),
-        *leaky("arrived", "v2", "y", "v2_out", "b."),
+        *leaky("arrived" if behind else "c2", "v2", "y", "v2_out", "b."),
     ]
+    if not behind:
+        nodes.insert(11, nodes.pop(6))
     stored = {
         "w1": np.eye(3, dtype=np.float32) * 2,
         "w2": np.random.default_rng(0).normal(size=(width, 3)).astype(np.float32),

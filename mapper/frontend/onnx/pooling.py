@@ -8,10 +8,11 @@ import numpy as np
 from onnx import NodeProto, helper
 
 from mapper.frontend.algebra import forms
-from mapper.frontend.algebra.forms import Form, Shape, is_at_least_zero, of_atom, reshape
+from mapper.frontend.algebra.forms import ONE, Form, Shape, is_at_least_zero, of_atom, reshape
 from mapper.frontend.algebra.logic import type_of
 from mapper.frontend.onnx.layers import Operand, PlainLayer, Writer
 from mapper.frontend.onnx.node import Node
+from mapper.frontend.onnx.picking import take
 from mapper.frontend.onnx.shapes import axis_of
 from mapper.frontend.onnx.shaping import turned
 from mapper.frontend.onnx.synapses import padding_of, pair_of, plane_of
@@ -116,6 +117,8 @@ def _reduced_over(node: Node, x: Form, chosen: set[int], kind: str, *, keep: boo
     shape = tuple(1 if k in chosen else n for k, n in enumerate(x.shape) if keep or k not in chosen)
     if not wide:
         return reshape(x, shape)
+    if kind == "sum" and (picked := _picked(node, x, wide, shape)) is not None:
+        return picked
     first, last = wide[0], wide[-1]
     between = [k for k in range(first, last) if k not in chosen and x.shape[k] > 1]
     if between:
@@ -126,6 +129,28 @@ def _reduced_over(node: Node, x: Form, chosen: set[int], kind: str, *, keep: boo
     plane = (prod(x.shape[:first]), block, tail)
     window = Window(kernel=(block, 1))
     return _pooled(node, x, plane, window, (1, tail), kind, shape)
+
+
+def _picked(node: Node, x: Form, axes: list[int], shape: Shape) -> Form | None:
+    """Return a sum in which all but one element are multiplied by 0: taps of delays pick so."""
+    (monomial, factor), *more = x.terms.items() or [(ONE, np.ones(()))]
+    if more or monomial == ONE or not np.any(factor == 0):
+        return None
+    order = (*(k for k in range(len(x.shape)) if k not in axes), *axes)
+
+    def in_rows(array: Array) -> Array:
+        """Return what each result is the sum of."""
+        return array.transpose(order).reshape(prod(shape), -1)
+
+    taps = in_rows(np.broadcast_to(factor, x.shape))
+    if not ((taps != 0).sum(axis=1) == 1).all():
+        return None
+    rows, at = np.arange(len(taps)), (taps != 0).argmax(axis=1)
+    places = in_rows(np.arange(prod(x.shape)).reshape(x.shape))[rows, at]
+    flat = reshape(Form(x.shape, {monomial: np.ones(())}), (1, prod(x.shape)))
+    return forms.scale(
+        reshape(take(node, flat, 1, places.tolist()), shape), taps[rows, at].reshape(shape)
+    )
 
 
 def _pooled(

@@ -101,7 +101,7 @@ def _narrow(shape: Shape) -> Shape:
 
 
 def joined(node: Node) -> Form:
-    """``Concat`` along any axis; along that of the samples, of which there is one, it makes another."""
+    """``Concat`` along any axis; that of the samples, of which there is one, becomes another."""
     parts = node.forms()
     rank = len(parts[0].shape)
     axis = axis_of(int(node.attribute("axis", 0)), rank)
