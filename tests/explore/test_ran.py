@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import mapper
+from mapper.cost.description import Description
 from mapper.diagnostics import MappingError
 from mapper.exploration.space import Space
 from mapper.exploration.work import explore_work
@@ -112,5 +113,8 @@ def test_a_yield_needs_what_is_required_and_a_device():
         Space.of_data(data)
     plain = {**data, "axes": {"chip.tiles": [4]}}
     needed = Space.of_data({**plain, "evaluation": {"require": 0.9}})
+    no_device = Description(
+        name="none", node_nm=28, wordlines=64, bitlines=64, cell="rram", readout="sar4"
+    )
     with pytest.raises(MappingError, match="no-device"):
-        explore_work(READ, load_target("digital-cim-64"), needed, recording=recording())
+        explore_work(READ, no_device, needed, recording=recording())

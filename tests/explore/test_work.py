@@ -2,11 +2,13 @@
 
 import pickle
 
+import numpy as np
 import pytest
 
 import mapper
 from mapper.diagnostics import MappingError
 from mapper.exploration.space import Space
+from mapper.exploration.swept import Constants
 from mapper.exploration.work import explore_work
 from mapper.study import run_study
 from passes.options import parse
@@ -100,3 +102,14 @@ def test_axes_that_are_not_credible_are_refused_before_anything_is_run():
     space = Space.of_data({"axes": {"node": [28, 65]}, "objectives": {"energy": "min"}})
     with pytest.raises(MappingError, match="not-credible"):
         explore_work(READ, load_target("hpadc-sar5-64"), space)
+
+
+def test_points_of_constants_alone_are_evaluated_at_once(work):
+    point = {**POINT, "component.adc.energy_pj": 0.25}
+    values = np.array([0.25, 0.5, 4.0])
+    found = Constants(work.prepare(), point).at({"adc.energy_pj": values})
+    for place, value in enumerate(values):
+        record = work.prepare()({"point": {**point, "component.adc.energy_pj": float(value)}})
+        assert found["energy_pj"][place] / 1e6 == pytest.approx(record["energy_uj"][1], rel=1e-14)
+        assert found["latency_ns"] / 1e3 == record["latency_us"][1]
+        assert found["area_um2"] / 1e6 == record["area_mm2"][1]
