@@ -13,6 +13,7 @@ from mapper.build.make import source_of
 from mapper.compare.compared import Compared
 from mapper.compare.measure import build_on, row_of, write_compared
 from mapper.compare.result import ComparedBuild
+from mapper.diagnostics import printable
 from mapper.frontend import import_model
 from mapper.recordings import Recording
 from mapper.threads import one_blas_thread
@@ -68,7 +69,7 @@ class Demo:
 
     def __repr__(self) -> str:
         names = ", ".join(target.compared.title for target in self.targets)
-        return f"Demo({names}; {'bit-exact' if self.bit_exact else 'NOT bit-exact'})"
+        return printable(f"Demo({names}; {'bit-exact' if self.bit_exact else 'NOT bit-exact'})")
 
 
 _TAKES = {"output": PATH, "progress": CALL}

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from mapper.cost.components import at_node
-from mapper.diagnostics import MappingError, refuse
+from mapper.diagnostics import MappingError, printable, refuse
 from mapper.notebook import html_table
 from passes import PIPELINE, Pass
 from passes.options import options_of, unknown_pass
@@ -46,7 +46,7 @@ class TargetList:
         return {"schema": TARGETS_SCHEMA, "targets": rows}
 
     def __repr__(self) -> str:
-        return f"TargetList({', '.join(target.name for target in self.targets)})"
+        return printable(f"TargetList({', '.join(target.name for target in self.targets)})")
 
     def _repr_html_(self) -> str:
         rows = ((target.name, target.summary) for target in self.targets)
@@ -78,7 +78,7 @@ class DeviceList:
         return {"schema": DEVICES_SCHEMA, "devices": [_device_row(d) for d in self.devices]}
 
     def __repr__(self) -> str:
-        return f"DeviceList({', '.join(device.name for device in self.devices)})"
+        return printable(f"DeviceList({', '.join(device.name for device in self.devices)})")
 
     def _repr_html_(self) -> str:
         rows = ((d.name, d.kind, yes(d.verified), d.summary) for d in self.devices)
@@ -177,7 +177,7 @@ class PassList:
         }
 
     def __repr__(self) -> str:
-        return f"PassList({', '.join(kind.name for kind in self.passes)})"
+        return printable(f"PassList({', '.join(kind.name for kind in self.passes)})")
 
     def _repr_html_(self) -> str:
         rows = ((k.name, yes(k.exact), k.summary()) for k in self.passes)

@@ -1,7 +1,7 @@
 """Run a tuple of passes, checking every step."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from mapper.diagnostics import Diagnostic, MappingError
 from mapper.ir.core import Array, Graph
@@ -23,8 +23,8 @@ class PassRun:
     ops: int
     options: Mapping[str, Plain] = FrozenMap({})
     """Those that were not left at their defaults, by name."""
-    warnings: tuple[str, ...] = field(default=(), compare=False)
-    """What it says of the graph that it was given; a build folder does not keep it."""
+    warnings: tuple[str, ...] = ()
+    """What it says of the graph that it was given."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "options", FrozenMap(self.options))

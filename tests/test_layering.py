@@ -108,6 +108,7 @@ FLOORS = (
         "mapper.frontend.arrays",
         "mapper.frontend.describe",
         "mapper.frontend.nir",
+        "mapper.frontend.noted",
         "mapper.report.page",
         "mapper.training.hardening",
     ),

@@ -34,6 +34,7 @@ from mapper.build import folder as folders
 from mapper.build.page import PAGE
 from mapper.build.summary import CompileSummary
 from mapper.cost import assumed
+from mapper.diagnostics import printable
 from mapper.executor import engine
 from mapper.frontend import NirOptions
 from mapper.ir.core import Graph
@@ -394,7 +395,7 @@ class Build(DrawsDie, MakesDies):
         return replace(self, folder=folder, identity=folders.identity(place))
 
     def __repr__(self) -> str:
-        return f"Build({self.summary.head()})"
+        return printable(f"Build({self.summary.head()})")
 
     def _repr_html_(self) -> str:
         return self.summary._repr_html_()

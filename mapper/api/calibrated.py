@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mapper.decided import Deciding
-from mapper.diagnostics import many, refuse
+from mapper.diagnostics import many, printable, refuse
 from mapper.dies.calibrate import Calibrated, Calibration
 from mapper.dies.trims import Trim, check_trim
 from mapper.epilogue.model import Epilogue
@@ -131,7 +131,7 @@ class CalibratedDie:
         }
 
     def __repr__(self) -> str:
-        return f"CalibratedDie({'; '.join(self.lines)})"
+        return printable(f"CalibratedDie({'; '.join(self.lines)})")
 
 
 def chosen(

@@ -8,6 +8,7 @@ from mapper.api.arguments import check_given
 from mapper.api.inputs import Inputs, Model, read_model, read_target
 from mapper.api.make import passes_over
 from mapper.build.summary import CompileSummary, layer_dict
+from mapper.diagnostics import printable
 from mapper.frontend import Imported, ModelInfo, NirOptions, describe
 from mapper.ir.assignment import Assignment
 from mapper.notebook import html_table
@@ -43,7 +44,7 @@ class Inspection:
 
     def __repr__(self) -> str:
         mapped = "" if self.mapping is None else f"; {self.mapping.head()}"
-        return f"Inspection({self.model}{mapped})"
+        return printable(f"Inspection({self.model}{mapped})")
 
     def _repr_html_(self) -> str:
         mapped = [] if self.mapping is None else [self.mapping.head()]

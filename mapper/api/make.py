@@ -128,10 +128,9 @@ def passes_over(
         return None
     known = None if isinstance(model, Imported) else model
     mapped = looked_at(mapped, reals)
-    of_passes = (text for run in mapped.passes for text in run.warnings)
     warnings = (
         *imported.warnings,
-        *of_passes,
+        *mapped.of_passes,
         *mapped.told,
         *mapped.read_otherwise,
         *mapped.uncalibrated,
@@ -167,7 +166,12 @@ def load(folder: str | Path, *, page: bool = False) -> Build:
     if page:
         told = known(mapped, folder)
         check_own_page(mapped, folder, own, told, render_report(mapped.report(told)))
-    warnings = (*mapped.told, *mapped.read_otherwise, *mapped.uncalibrated)
+    warnings = (
+        *mapped.of_passes,
+        *mapped.told,
+        *mapped.read_otherwise,
+        *mapped.uncalibrated,
+    )
     return Build(mapped=mapped, folder=folder, identity=own, warnings=warnings)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from mapper.build.folder import check_page
 from mapper.build.model import Build
 from mapper.cost import Cost
-from mapper.diagnostics import refuse
+from mapper.diagnostics import printable, refuse
 from mapper.layout import Taken
 from mapper.report import Evidence, render_report
 from mapper.report.headline import Headline, headline
@@ -59,7 +59,7 @@ class ReportAnswer:
 
     def __repr__(self) -> str:
         facts = ", ".join(f"{fact.name}: {fact.value}" for fact in self.headline.facts)
-        return f"ReportAnswer({self.page}; {facts})"
+        return printable(f"ReportAnswer({self.page}; {facts})")
 
     def _repr_html_(self) -> str:
         return self.headline.html(f"page: {self.page}")

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from mapper.api.arguments import check_given
 from mapper.build.model import Build
 from mapper.decided import Deciding
+from mapper.diagnostics import printable
 from mapper.epilogue.model import codes_of, host_of
 from mapper.executor.engine import Ran
 from mapper.executor.ports import unused_starts
@@ -191,7 +192,7 @@ class Run:
 
     def __repr__(self) -> str:
         arrays = ", ".join(f"{name} {list(array.shape)}" for name, array in self.arrays.items())
-        return f"Run({arrays}; {self.backend})"
+        return printable(f"Run({arrays}; {self.backend})")
 
     def _repr_html_(self) -> str:
         return html_table(

@@ -20,13 +20,13 @@ from mapper.build.model import Build
 from mapper.build.owned import others_in_build, told
 from mapper.build.page import PAGE, identity_of, json_lines
 from mapper.build.rules import integer_problems, placement_problems, shared_problems
+from mapper.build.told import calibration_entry, pass_entry, read_calibration, read_pass, whole
 from mapper.diagnostics import MappingError, refuse
 from mapper.ir.core import Array, Graph
 from mapper.ir.noise import recorded_inputs
 from mapper.ir.serialize import from_json, load, to_json
 from mapper.ir.verify import graph_problems
 from mapper.ir.weights import load_constants, save_constants
-from mapper.pipeline import PassRun
 from mapper.presented import presented_entry, read_presented
 from mapper.renames import is_leftover, recover, resolved
 from mapper.report import Evidence, render_report
@@ -52,9 +52,6 @@ ACTIVITY = "activity.npz"
 
 _SAMPLE_PREFIX = "sample/"
 _MOST_WEIGHT_BITS = 16
-_MOST_OPS = 1 << 31
-_MOST_WARNINGS = 16
-_LONGEST_WARNING = 1 << 14
 
 
 def write_build(
@@ -162,10 +159,10 @@ def _mapping(build: Build) -> dict[str, Any]:
         "network": to_json(build.network),
         "target": target_to_data(build.target),
         "weight_bits": build.weight_bits,
-        "passes": [[run.name, run.exact, run.ops] for run in build.passes],
+        "passes": [pass_entry(run) for run in build.passes],
         **_options(build),
         **presented_entry(build.presented),
-        **_calibration(build),
+        **calibration_entry(build),
         **host_entry(build.epilogue),
         **die_entry(build.die, build.hardware),
         "source": dict(build.source),
@@ -176,20 +173,6 @@ def _schema(build: Build) -> str:
     if build.die is not None:
         return OF_DIE
     return WITH_OPTIONS if build.options else SCHEMA
-
-
-def _calibration(build: Build) -> dict[str, Any]:
-    """Return the entry for what calibration recordings found; none where they found nothing."""
-    return {"calibration": {"warnings": list(build.told), "dead": build.dead}} if build.told else {}
-
-
-def _read_calibration(held: Any) -> tuple[tuple[str, ...], str]:
-    found = {"warnings": [], "dead": ""} if held is None else held
-    told: tuple[str, ...] = load(tuple[str, ...], found["warnings"])
-    dead: str = load(str, found["dead"])
-    if len(told) > _MOST_WARNINGS or max(map(len, (*told, dead))) > _LONGEST_WARNING:
-        raise ValueError(f"calibration found {len(told)} things, or one of many words")
-    return told, dead
 
 
 def _options(build: Build) -> dict[str, Any]:
@@ -314,15 +297,15 @@ def _read_data(folder: Path) -> Build:
             raise ValueError(f"schema {data['schema']!r} with{'out' * of_die} an entry 'die'")
         samples, source = _apart(source, _SAMPLE_PREFIX)
         drawn, trained = _apart(source, _DIE_PREFIX) if of_die else ({}, source)
-        told, dead = _read_calibration(data.get("calibration"))
+        told, dead = read_calibration(data.get("calibration"))
         options = _read_options(_held_options(data), where)
         hardware = from_json(data["hardware"], load_constants(folder / "weights.npz"), where)
         build = Build(
             hardware=hardware,
             network=from_json(data["network"], trained, where),
             target=target_from_data(data["target"], loc=where),
-            weight_bits=_whole("weight_bits", data["weight_bits"], _MOST_WEIGHT_BITS),
-            passes=tuple(_read_pass(run, options) for run in data["passes"]),
+            weight_bits=whole("weight_bits", data["weight_bits"], _MOST_WEIGHT_BITS),
+            passes=tuple(read_pass(run, options) for run in data["passes"]),
             samples=samples,
             source={name: load(str, text) for name, text in data["source"].items()},
             presented=read_presented(
@@ -346,23 +329,6 @@ def _held_options(data: Mapping[str, Any]) -> Mapping[str, Mapping[str, object]]
     if data["schema"] == OF_DIE:
         return data.get("options", {})  # type: ignore[no-any-return]  # checked by who reads it
     return data["options"] if data["schema"] == WITH_OPTIONS else {}
-
-
-def _read_pass(run: Any, options: PassOptions) -> PassRun:
-    name, exact, ops = run
-    return PassRun(
-        name=load(str, name),
-        exact=load(bool, exact),
-        ops=_whole("ops of a pass", ops, _MOST_OPS),
-        options=options.get(name, {}),
-    )
-
-
-def _whole(what: str, held: Any, most: int) -> int:
-    number: int = load(int, held)
-    if not 0 <= number <= most:
-        raise ValueError(f"{what} is {number}, it is 0..{most}")
-    return number
 
 
 def _read_options(data: Mapping[str, Mapping[str, object]], where: str) -> PassOptions:

@@ -75,6 +75,11 @@ class Build:
         return {run.name: run.options for run in self.passes if run.options}
 
     @property
+    def of_passes(self) -> tuple[str, ...]:
+        """Warnings of passes: what the target rounds, or cannot hold, otherwise than the model."""
+        return tuple(dict.fromkeys(text for run in self.passes for text in run.warnings))
+
+    @property
     def uncalibrated(self) -> tuple[str, ...]:
         """A warning where sense amplifiers were set without recordings; nothing elsewhere."""
         return uncalibrated(self.ideal, self.source, calibrated=bool(self.samples))
@@ -126,7 +131,7 @@ class Build:
         return report_of(
             self.counts,
             weight_bits=self.weight_bits,
-            passes=tuple((str(run), run.exact) for run in self.passes),
+            passes=tuple((str(run), run.exact, run.warnings) for run in self.passes),
             source=self.source,
             evidence=evidence,
             calibrated=bool(self.samples),

@@ -6,7 +6,7 @@ from typing import Any
 
 from mapper.build.model import Build
 from mapper.cost import Cost
-from mapper.diagnostics import many
+from mapper.diagnostics import many, printable
 from mapper.layout import Taken
 from mapper.notebook import html_table
 from mapper.pipeline import PassRun
@@ -115,7 +115,7 @@ class CompileSummary:
         return shown if self.recording is None else {**shown, "recording": self.recording.as_dict()}
 
     def __repr__(self) -> str:
-        return f"CompileSummary({self.head()})"
+        return printable(f"CompileSummary({self.head()})")
 
     def head(self) -> str:
         """Say in a line what was mapped onto what."""

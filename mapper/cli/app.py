@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Annotated, Any, ParamSpec, Protocol
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.status import Status
 from rich.text import Text
 
@@ -25,8 +26,28 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+
+
+class PlainConsole(Console):
+    """Shows control characters of what it is given as escapes: names come from files of others."""
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """Yield what is shown of a renderable, in pieces."""
+        for piece in super().render(renderable, options):
+            if piece.control is None and not piece.text.isprintable():
+                piece = piece._replace(text=shown(piece.text))
+            yield piece
+
+
+def shown(text: str) -> str:
+    """Return text of several lines with control characters as escapes."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
 log = Console(stderr=True, highlight=False)
-out = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
+out = PlainConsole(highlight=False, width=None if sys.stdout.isatty() else 140)
 
 
 class Answer(Protocol):

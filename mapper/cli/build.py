@@ -7,7 +7,7 @@ import typer
 
 from mapper import api
 from mapper.cli import comparing, tables
-from mapper.cli.app import command, out, report_progress, warn
+from mapper.cli.app import command, out, report_progress, shown, warn
 from mapper.cli.dies import OF_A_DIE, Temperature, lot_of
 from mapper.cli.options import (
     Age,
@@ -177,7 +177,7 @@ def cost(
         moved = "\n".join(tornado_lines(answer.sensitivity or ()))
         inside = tables.macros(answer.cost) if macro else ""
         for text in (inside, moved, tables.details(answer.cost) if details else ""):
-            print(f"\n{text}" if text else "", end="\n" if text else "")
+            print(f"\n{shown(text)}" if text else "", end="\n" if text else "")
     return answer
 
 

@@ -48,4 +48,5 @@ class Compared:
         pairs = ((NETWORK, self.source_firing), (MAPPING, self.firing))
         seen = [text for what, one in pairs if one is not None for text in one.warnings(what)]
         told = self.build.told if self.firing is None else seen
-        return (*told, *self.build.read_otherwise, *self.build.uncalibrated)
+        otherwise = (*self.build.read_otherwise, *self.build.uncalibrated)
+        return (*self.build.of_passes, *told, *otherwise)

@@ -7,7 +7,7 @@ from typing import Any
 from mapper.build.summary import CompileSummary
 from mapper.cost import Cost
 from mapper.cost.waterfall import WaterfallStep
-from mapper.diagnostics import many
+from mapper.diagnostics import many, printable
 from mapper.ir.firing import Firing
 from mapper.ir.frozen import FrozenMap
 from mapper.layout import Taken
@@ -138,7 +138,7 @@ class ComparedBuild:
         )
 
     def __repr__(self) -> str:
-        return f"ComparedBuild({self.title}: {self.cost.total_pj.nominal:.4g} pJ)"
+        return printable(f"ComparedBuild({self.title}: {self.cost.total_pj.nominal:.4g} pJ)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -219,7 +219,9 @@ class Comparison:
 
     def __repr__(self) -> str:
         titles = ", ".join(build.title for build in self.builds)
-        return f"Comparison({many(len(self.builds), 'build')}: {titles}; preset {self.preset})"
+        return printable(
+            f"Comparison({many(len(self.builds), 'build')}: {titles}; preset {self.preset})"
+        )
 
     def _repr_html_(self) -> str:
         sides = self.side_by_side()

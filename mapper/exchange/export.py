@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from mapper.diagnostics import many, refuse
+from mapper.diagnostics import many, printable, refuse
 from mapper.epilogue.model import host_of
 from mapper.frontend import Imported
 from mapper.frontend.info import of_time
@@ -65,7 +65,9 @@ class Export:
         }
 
     def __repr__(self) -> str:
-        return f"Export({self.output}: {many(sum(self.ops.values()), 'op')}, {self.format})"
+        return printable(
+            f"Export({self.output}: {many(sum(self.ops.values()), 'op')}, {self.format})"
+        )
 
     def _repr_html_(self) -> str:
         return html_table(self.output, ("op", "count"), self.ops.items(), self.notes)

@@ -64,13 +64,10 @@ class Evaluated:
         """Say how far each constraint is missed, 0..1, 0 where it holds; 1 where nobody knows."""
         return tuple(_missed(self.value(key), limit) for key, limit in space.constraints.items())
 
-    def measured(self, space: Space) -> bool:
-        """Say whether every objective has a value."""
-        return all(self.value(measure.key) is not None for measure in wanted(space))
-
     def feasible(self, space: Space) -> bool:
         """Say whether every objective was measured and every constraint holds."""
-        return self.measured(space) and not any(self.misses(space))
+        known = all(self.value(measure.key) is not None for measure in wanted(space))
+        return known and not any(self.misses(space))
 
     def told(self, space: Space) -> Told:
         """Return the point as samplers are told of it."""
@@ -123,10 +120,6 @@ class Explored:
     """In the order of their numbers."""
     identity: Mapping[str, Any]
     """What determines every record: digests of model, target and inputs, the version."""
-    network: str = ""
-    """Its name, for people; empty where it has none, as ``target``."""
-    target: str = ""
-    """What points are made from, for people."""
     commands: Mapping[int, str] = field(default_factory=dict)
     """What builds points, by their number, run in the folder of the exploration: of the front, and
     of those that someone asked for."""
@@ -262,8 +255,6 @@ class Explored:
         """Return the JSON of ``spikeloom explore``."""
         return {
             "schema": EXPLORATION_SCHEMA,
-            "network": self.network,
-            "target": self.target,
             "study": {
                 name: held
                 for name, held in self.identity.items()

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from mapper.diagnostics import many
+from mapper.diagnostics import many, printable
 from mapper.ir.edges import Edge
 from mapper.layout import IN_STEPS, Presentation
 from mapper.report.on_host import OnHost
@@ -360,7 +360,7 @@ class ModelInfo:
 
     def __repr__(self) -> str:
         totals = self.totals
-        return (
+        return printable(
             f"ModelInfo({self.name}: {many(totals.weights, 'weight')}, "
             f"{many(totals.neurons, 'neuron')}, time form {self.time_form})"
         )

@@ -22,9 +22,10 @@ from mapper.frontend.neurons.echoes import (
     placed_echoes,
     waiting,
 )
-from mapper.frontend.neurons.levels import unlimited
 from mapper.frontend.neurons.stateless import keeping_nothing
 from mapper.frontend.neurons.states import Dynamics, find_dynamics, missing_state
+from mapper.frontend.noted import joined_again, notes_of, ports_of
+from mapper.frontend.onnx.joined import apart
 from mapper.frontend.onnx.load import nodes_of
 from mapper.frontend.onnx.located import Located
 from mapper.frontend.onnx.refusals import many_steps
@@ -51,12 +52,14 @@ from mapper.frontend.time.step import StepModel
 from mapper.frontend.time.tail import SequenceTail
 from mapper.frontend.write.build import build_graph
 from mapper.frontend.write.names import origin_of
-from mapper.ir.core import SPIKE, Array, Graph, Type
+from mapper.ir.core import SPIKE, Array, Type
 from mapper.ir.frozen import FrozenMap
 from mapper.ir.verify import check_graph
 
 TOO_LARGE = "model-too-large"
 NONE: Mapping[str, Array] = FrozenMap({})
+_OF_A_NETWORK = ("unsupported-neuron", "unsupported-op")
+"""What tells more of a network than that its outputs mix time steps."""
 
 
 def recognise(model: ModelProto, path: Path) -> Imported:
@@ -123,7 +126,12 @@ def _telling(errors: list[MappingError], model: ModelProto) -> MappingError:
 
 
 def _import_step(model: ModelProto, path: Path) -> Imported:
-    return _with_host(model, lambda: _import_network(model, path), lambda: _typed(model, path))
+    held = apart(model, path)
+    if held is None:
+        return _with_host(model, lambda: _import_network(model, path), lambda: _typed(model, path))
+    one = held.model
+    found = _with_host(one, lambda: _import_network(one, path), lambda: _typed(one, path))
+    return joined_again(found, held)
 
 
 def _typed(model: ModelProto, path: Path) -> Trace:
@@ -142,6 +150,8 @@ def _with_host(
         return read()
     except MappingError as error:
         told = error
+    if told.diagnostics[0].code == "unsupported-time-form":  # of all that there is, not of its end
+        raise told
     try:
         walked = walk()
     except MappingError:
@@ -187,9 +197,9 @@ def _imported(model: ModelProto, walked: Trace, dynamics: Dynamics) -> Imported:
         time_form="step",
         producer=" ".join(part for part in (model.producer_name, model.producer_version) if part),
         opset=walked.folder.opset,
-        ports=tuple(_ports(walked)),
+        ports=tuple(ports_of(walked)),
         warnings=(*walked.warnings, *fine_grids(graph)),
-        notes=tuple(_notes(dynamics, graph)),
+        notes=tuple(notes_of(dynamics, graph)),
         located=located,
     )
 
@@ -237,21 +247,39 @@ def _import_sequence(model: ModelProto, path: Path) -> Imported:
 def _first_reading(model: ModelProto, path: Path) -> tuple[Imported, Sequence]:
     """Read a model of many time steps: the first reading whose neurons are known."""
     first: MappingError | None = None
+    behind: MappingError | None = None  # of a network without the ends of its outputs
     batch = False
-    for reading in sequences(model, path):
+    for reading in _readings(model, path):
+        if isinstance(reading, MappingError):
+            raise behind if behind is not None and first is None else reading
         try:
             return _import_reading(model, path, reading), reading
         except MappingError as error:
-            if error.diagnostics[0].code == TOO_LARGE:
+            code = error.diagnostics[0].code
+            if code == TOO_LARGE:
                 raise
-            unfit = error.diagnostics[0].code == "unsupported-neuron"
+            forget_frames(error)
+            if reading.tail is not None:
+                if behind is not None and behind.diagnostics == error.diagnostics:
+                    break  # of the network itself, whatever else is taken off its outputs
+                behind = error if code in _OF_A_NETWORK else behind
+                continue
+            unfit = code == "unsupported-neuron"
             first = first or (too_few_steps(path) if unfit and tells_too_little(reading) else error)
             batch = batch or has_fixed_batch(reading)
-            forget_frames(error)
-    assert first is not None
-    if batch and first.diagnostics[0].code in ("missing-state", "unsupported-op"):
-        raise fixed_batch("several", path) from first
-    raise first
+    told = first or behind
+    assert told is not None
+    if batch and told.diagnostics[0].code in ("missing-state", "unsupported-op"):
+        raise fixed_batch("several", path) from told
+    raise told
+
+
+def _readings(model: ModelProto, path: Path) -> Iterator[Sequence | MappingError]:
+    """Yield readings of a model of many time steps, and last why there are no others."""
+    try:
+        yield from sequences(model, path)
+    except MappingError as error:
+        yield error
 
 
 def _import_reading(model: ModelProto, path: Path, reading: Sequence) -> Imported:
@@ -366,35 +394,3 @@ def _without_state(walked: Trace, model: ModelProto) -> MappingError:
     if walked.comparisons.all:
         return missing_state(walked.comparisons.all[0], walked)
     return no_neurons(walked.path.name)
-
-
-def _notes(dynamics: Dynamics, graph: Graph) -> Iterator[str]:
-    """Say what a reading takes for granted, where it does."""
-    unkept = {n.membrane.read.name for n in dynamics.neurons if n.keeps_nothing}
-    for name in sorted(unkept):
-        yield f"{name.removesuffix('.membrane')!r} is rounded and nothing of it kept: no state"
-    for state in graph.states:
-        if not state.output and state.read.name not in unkept:
-            yield f"{state.read.name!r} starts as 0: no membrane may start above its threshold"
-    for neuron in dynamics.neurons:
-        name = neuron.membrane.read.name
-        yield from unlimited(neuron.firing)
-        if neuron.starts_below:
-            yield f"{name!r} must not start above its threshold; from zero it never does"
-        if neuron.cuts:
-            yield f"{name!r} must start as whole numbers, and inputs be whole: it is cut to them"
-        for echo in neuron.echoes:
-            yield f"{echo.name!r} must start as 1 where {name!r} starts above its threshold, else 0"
-
-
-def _ports(walked: Trace) -> Iterator[Port]:
-    for name, shape in walked.shapes.items():
-        yield _port(name, shape, walked)
-    for name in walked.outputs:
-        yield _port(name, walked.form(name).shape, walked)
-
-
-def _port(name: str, shape: tuple[int, ...], walked: Trace) -> Port:
-    inner = walked.inner(shape)
-    axis = 0 if len(inner) < len(shape) else None
-    return Port(name=name, model_shape=shape, graph_shape=inner, batch_axis=axis)

@@ -154,8 +154,8 @@ class Report:
     counts: Counts
     """The mapping and its actions."""
     weight_bits: int
-    passes: tuple[tuple[str, bool], ...]
-    """Each pass and whether it is exact."""
+    passes: tuple[tuple[str, bool, tuple[str, ...]], ...]
+    """Each pass, whether it is exact, and what it says of how the target computes otherwise."""
     layers: tuple[LayerRow, ...]
     cost: Cost
     preset: Preset
@@ -221,15 +221,17 @@ class Report:
     def warnings(self) -> tuple[str, ...]:
         """What has to be known before a number is used.
 
-        Layers that never or always fire, readout that was set without recordings, counts whose
-        integers depend on how they are read, and limits of silicon that the mapping is beyond.
+        What passes compute otherwise, layers that never or always fire, readout that was set
+        without recordings, counts whose integers depend on how they are read, and limits of
+        silicon that the mapping is beyond.
         """
         pairs = ((NETWORK, self.evidence.source_firing), (MAPPING, self.evidence.firing))
         seen = [text for what, one in pairs if one is not None for text in one.warnings(what)]
         told = self.told if self.evidence.firing is None else seen
         readout = uncalibrated(self.graph, self.source, calibrated=self.calibrated)
         otherwise = other_integers(self.graph, self.target)
-        return (*told, *readout, *otherwise, *self.cost.warnings)
+        of_passes = dict.fromkeys(text for *_, warned in self.passes for text in warned)
+        return (*of_passes, *told, *readout, *otherwise, *self.cost.warnings)
 
     @property
     def measured(self) -> bool:
@@ -257,7 +259,7 @@ def report_of(
     counts: Counts,
     *,
     weight_bits: int,
-    passes: tuple[tuple[str, bool], ...],
+    passes: tuple[tuple[str, bool, tuple[str, ...]], ...],
     source: Mapping[str, str],
     evidence: Evidence | None = None,
     calibrated: bool = False,

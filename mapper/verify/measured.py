@@ -65,6 +65,7 @@ class Measured:
             firing=firing,
             source_firing=source_firing,
             warnings=(
+                *self._build.of_passes,
                 *source_firing.warnings(NETWORK),
                 *firing.warnings(MAPPING),
                 *self._build.uncalibrated,

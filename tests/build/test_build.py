@@ -206,6 +206,10 @@ def _set(*path_and_value):
         _set("passes", 0, 1, "yes"),
         _set("passes", 0, 0, 7),
         _set("passes", {"a": 1}),
+        *(
+            _set("passes", 0, ["a", True, 1, *more])
+            for more in (["text"], [[7]], [["x" * (1 << 15)]], [[], []])
+        ),
         _set("source", "model", 10**30),
         _set("source", []),
         _set("schema", []),

@@ -9,6 +9,7 @@ import mapper
 from mapper.diagnostics import MappingError
 from mapper.frontend import import_model
 from mapper.frontend.onnx.engine import engine
+from mapper.frontend.time import sequence
 from tests.frontend.models import node, saved
 from tests.frontend.test_time import FORMS, F, unrolled
 
@@ -272,6 +273,31 @@ def opened(proto):
     dim.ClearField("dim_value")
     dim.dim_param = "T"
     return proto
+
+
+@pytest.mark.parametrize("head", ["greatest, log-softmax", "softmax of each step"])
+def test_a_network_that_is_refused_is_refused_for_what_it_is_not_for_its_head(
+    head, tmp_path, monkeypatch
+):
+    """And not laid out in time again for every end that might be cut off."""
+    proto = ending("unrolled", head)
+    nodes = []
+    for held in proto.graph.node:
+        nodes.append(held)
+        if held.output[0] in {f"v{t + 1}" for t in range(STEPS)}:
+            after = held.output[0]
+            held.output[0] = f"{after}.free"
+            nodes.append(node("Clip", f"{after}.free low high", after))
+    del proto.graph.node[:]
+    proto.graph.node.extend(nodes)
+    stored = {"low": np.float32(-9), "high": np.float32(0.75)}
+    proto.graph.initializer.extend(numpy_helper.from_array(a, n) for n, a in stored.items())
+    laid = []
+    lay_out = sequence.lay_out
+    monkeypatch.setattr(sequence, "lay_out", lambda *given: laid.append(1) or lay_out(*given))
+    with pytest.raises(MappingError, match="bounded from above"):
+        import_model(saved(proto, tmp_path))
+    assert len(laid) <= 4
 
 
 def test_time_steps_that_mix_before_a_neuron_are_not_the_host_s(tmp_path):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto
 
+import mapper
 from mapper.diagnostics import MappingError
 from mapper.frontend import import_model
 from mapper.ir.core import Graph
@@ -176,3 +177,21 @@ def test_a_share_that_is_added_to_the_whole_membrane_is_refused(tmp_path):
     """``v + floor(0.25 v)`` grows: no leak does."""
     grows = [node("Mul", "v rest", "p"), node("Floor", "p", "more"), node("Add", "v more", "left")]
     assert "it rounds its membrane otherwise than a leak does" in refusal(rounding(grows), tmp_path)
+
+
+def test_every_command_that_compiles_says_once_that_a_leak_rounds_otherwise(tmp_path):
+    """``ideal-128`` rounds down; the build keeps what its passes said."""
+    path = saved(rounding(SPELLINGS["signs"][0]), tmp_path)
+    x = {"x": (np.random.default_rng(1).random((9, 1, 5)) < 0.5).astype(np.float32)}
+    build = mapper.compile(path, "ideal-128", calibrate=x)
+    (said,) = (text for text in build.warnings if "toward zero" in text)
+    build.save(tmp_path / "build")
+    loaded = mapper.load(tmp_path / "build")
+    answers = {
+        "load": loaded.warnings,
+        "verify": loaded.verify(x, model=path).warnings,
+        "report": loaded.report(tmp_path / "page.html", inputs=x).headline.warnings,
+        "compare": mapper.compare_targets(path, ["ideal-128"], inputs=x).warnings,
+    }
+    for command, warnings in answers.items():
+        assert sum(said in text for text in warnings) == 1, (command, warnings)

@@ -1,12 +1,14 @@
 """Pick time steps out of a tensor, and join or write them into one."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from math import prod
 
 import numpy as np
 from onnx import NodeProto, helper
 
 from mapper.frontend.time.delays import settled
+from mapper.frontend.time.joined import part_of_joined, sliced_of_joined
 from mapper.frontend.time.parts import (
     MIXES,
     Inputs,
@@ -64,7 +66,8 @@ def _without(shape: Shape, axis: int) -> Shape:
 def sliced(tape: Tape, proto: NodeProto, inputs: Inputs) -> list[Single]:
     tensor = inputs[0]
     if not isinstance(tensor, Bundle):
-        return list(tape.emit(proto, whole_inputs(tape, proto, inputs)))
+        part = sliced_of_joined(tape, proto, inputs)
+        return [part] if part else list(tape.emit(proto, whole_inputs(tape, proto, inputs)))
     starts, ends = (numbers(proto, inputs, n, k) or [] for n, k in (("starts", 1), ("ends", 2)))
     axes = numbers(proto, inputs, "axes", 3) or list(range(len(starts)))
     strides = numbers(proto, inputs, "steps", 4) or [1] * len(starts)
@@ -88,12 +91,17 @@ def split(tape: Tape, proto: NodeProto, inputs: Inputs) -> list[Single]:
     tensor = inputs[0]
     assert tensor is not None
     axis = number(proto, "axis", 0) % len(tensor.shape)
-    if not isinstance(tensor, Bundle):
-        return list(tape.emit(proto, whole_inputs(tape, proto, inputs)))
-    if axis != tensor.axis:
-        return lifted(tape, proto, inputs, tensor.axis)
     count = len(proto.output)
     sizes = numbers(proto, inputs, "split", 1)
+    if not isinstance(tensor, Bundle):
+        even = sizes or [-(-tensor.shape[axis] // count)] * count
+        bounds = [int(end) for end in np.cumsum([0, *even])]
+        parts = [part_of_joined(tape, tensor, axis, *pair) for pair in pairwise(bounds)]
+        if any(part is None for part in parts):
+            return list(tape.emit(proto, whole_inputs(tape, proto, inputs)))
+        return [part for part in parts if part is not None]
+    if axis != tensor.axis:
+        return lifted(tape, proto, inputs, tensor.axis)
     if sizes is None:
         each = -(-len(tensor.parts) // count)
         sizes = [each] * (count - 1) + [len(tensor.parts) - each * (count - 1)]

@@ -7,6 +7,7 @@ from mapper.diagnostics import forget_frames
 from mapper.frontend.time.cut import Past, levels_of, live_steps
 from mapper.frontend.time.flatten import Laid
 from mapper.frontend.time.forward import stepped_back
+from mapper.frontend.time.joined import started_from, unjoined
 from mapper.frontend.time.match import Translation, match
 from mapper.frontend.time.readouts import ALONE, Wanted, cut_short, uses, wanted
 from mapper.frontend.time.tensors import Known, Part, Slot, Step, Tape, TimeFormError
@@ -93,8 +94,8 @@ def _boundaries(
 ) -> Iterator[tuple[list[Slot], list[Slot]]]:
     """Yield what the last step but one and the last step find as their state."""
     columns = [c for c in tape.carried if len(c) == length + 1]
-    before = [c[length - 2] for c in columns]
-    after = [c[length - 1] for c in columns]
+    before = [part for c in columns for part in unjoined(tape, c[length - 2])]
+    after = [part for c in columns for part in unjoined(tape, c[length - 1])]
     slots = [b for b in before if isinstance(b, Slot)]
     if columns and len(slots) == len(before):
         yield slots, [a for a in after if isinstance(a, Slot)]
@@ -316,12 +317,7 @@ class _Roller:
             later, after_first = [found.other.get(state) for state in states], later
         if self.time == 0:
             later = list(states)
-        for start in later:
-            if not isinstance(start, Known) and start not in self.tape.known_starts:
-                raise TimeFormError(
-                    "what its first step starts from is computed from another input",
-                    help="give the states themselves as inputs",
-                )
+        later = [started_from(self.tape, start) for start in later]
         return later, after_first, self._at(0, outputs)
 
     def _roots(

@@ -18,7 +18,7 @@ from mapper.frontend.time.reroll import FOUR_STEPS, LAST_OF_THREE, rolled
 from mapper.frontend.time.shown import shown
 from mapper.frontend.time.start import started
 from mapper.frontend.time.step import Readout, StepModel, one_step
-from mapper.frontend.time.tail import SequenceTail, tails
+from mapper.frontend.time.tail import SequenceTail, has_tail, tails
 from mapper.frontend.time.tensors import NoStartError, NotShownError, Shape, TimeFormError
 
 OPEN_LENGTH = 7
@@ -54,18 +54,22 @@ def sequences(model: ModelProto, path: Path) -> Iterator[Sequence]:
     """
     first: TimeFormError | None = None
     found = False
+    ends: list[tuple[Clock, dict[str, Shape], Laid | None]] = []  # those with an end to cut off
     for clock, shapes in _clocks(model, path):
         try:
-            for reading in _readings(model, path, clock, shapes):
+            laid = _laid(model, path, clock, shapes)
+            if has_tail(laid):  # the first stays laid out; others are large, and hardly ever time
+                ends.append((clock, shapes, None if ends else laid))
+            for reading in _readings(model, laid, clock, shapes):
                 found = True
                 yield reading
         except TimeFormError as error:
             known_image = not clock.axes and not isinstance(error, NotShownError)
             first = error if known_image else first or error
             forget_frames(error)
-    for clock, shapes in _clocks(model, path):
+    for clock, shapes, known in ends:
         with suppress(TimeFormError):
-            yield from _without_tails(model, path, clock, shapes)
+            yield from _without_tails(model, known or _laid(model, path, clock, shapes), shapes)
     if not found or isinstance(first, NoStartError):
         raise _refusal(first, path)
 
@@ -103,9 +107,8 @@ def _refusal(error: TimeFormError | None, path: Path) -> MappingError:
 
 
 def _readings(
-    model: ModelProto, path: Path, clock: Clock, shapes: Mapping[str, Shape]
+    model: ModelProto, laid: Laid, clock: Clock, shapes: Mapping[str, Shape]
 ) -> Iterator[Sequence]:
-    laid = _laid(model, path, clock, shapes)
     clock = laid.clock
     outputs = [port.name for port in model.graph.output]
     first: TimeFormError | None = None
@@ -133,27 +136,27 @@ def _laid(model: ModelProto, path: Path, clock: Clock, shapes: Mapping[str, Shap
 
 
 def _without_tails(
-    model: ModelProto, path: Path, clock: Clock, shapes: Mapping[str, Shape]
+    model: ModelProto, laid: Laid, shapes: Mapping[str, Shape]
 ) -> Iterator[Sequence]:
     """Yield readings whose outputs are the host's function of the whole sequence."""
-    for laid, tail in _tails(model, path, clock, shapes):
+    for front, tail in _tails(model, laid, shapes):
         with suppress(TimeFormError):
-            for one in rolled(laid):
-                step = started(one, laid.clock, one_step(one, laid.clock, list(laid.outputs)))
+            for one in rolled(front):
+                step = started(one, front.clock, one_step(one, front.clock, list(front.outputs)))
                 yield Sequence(
                     step=step,
-                    form=_form(model, laid),
-                    clock=laid.clock,
+                    form=_form(model, front),
+                    clock=front.clock,
                     shapes=shapes,
-                    open=is_open(model, clock),
+                    open=is_open(model, front.clock),
                     tail=tail,
                 )
 
 
 def _tails(
-    model: ModelProto, path: Path, clock: Clock, shapes: Mapping[str, Shape]
+    model: ModelProto, laid: Laid, shapes: Mapping[str, Shape]
 ) -> Iterator[tuple[Laid, SequenceTail]]:
-    found = tails(_laid(model, path, clock, shapes))
+    found, clock = tails(laid), laid.clock
     if not is_open(model, clock):
         yield from found
         return
@@ -163,9 +166,10 @@ def _tails(
         name: tuple(length if k == clock.axes.get(name) else n for k, n in enumerate(shape))
         for name, shape in shapes.items()
     }
+    path = laid.tape.path
     others = tails(_laid(model, path, replace(clock, length=length), longer))
-    for (laid, tail), (_, other) in zip(found, others, strict=False):
-        yield laid, replace(tail, longer=other)
+    for (front, tail), (_, other) in zip(found, others, strict=False):
+        yield front, replace(tail, longer=other)
 
 
 def _refuse_one_of_any(step: StepModel) -> None:

@@ -56,6 +56,11 @@ class SequenceTail:
         return is_same(found.model, other.epilogue(returned).model)
 
 
+def has_tail(laid: Laid) -> bool:
+    """Say whether ``tails`` yields anything."""
+    return next(tails(laid), None) is not None
+
+
 def tails(laid: Laid) -> Iterator[tuple[Laid, SequenceTail]]:
     """Yield models without the ends of their outputs, and these, the least first."""
     tape, outputs = laid.tape, laid.outputs

@@ -269,7 +269,7 @@ class EnergyTable:
 
     def __repr__(self) -> str:
         names = ", ".join(one.target for one in self.targets)
-        return f"EnergyTable({names}; {many(self.steps, 'step')}, preset {self.preset})"
+        return printable(f"EnergyTable({names}; {many(self.steps, 'step')}, preset {self.preset})")
 
     def _repr_html_(self) -> str:
         return html_table(self.network, *self.summary_rows(), (self.caption, *self.warnings))

@@ -91,7 +91,7 @@ def _options(report: Report) -> str:
     bits = decided.weight_bits if decided.layers else report.weight_bits
     given = [] if bits is None else [f"--weight-bits {bits}"]
     given += ["--assign assigned.toml"] if decided.layers else []
-    given += [f"--pass '{name}'" for name, _ in report.passes if "{" in name]
+    given += [f"--pass '{name}'" for name, _, _ in report.passes if "{" in name]
     return "".join(f" {option}" for option in given)
 
 
