@@ -5,7 +5,7 @@ not here: what reads them refuses all that they cannot be.
 """
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Real
 
 from mapper.arguments import CALL, FLAG, PATH, TEXT, WHOLE, Takes, check_arguments
@@ -96,6 +96,10 @@ TAKES = {
     "target": TARGET,
     "targets": Takes(
         words='several targets, as ["adcless-64", "ideal-128"]', types=(Iterable,), each=TARGET
+    ),
+    "train": Takes(
+        words="what trains a network for an assignment, as mapper.training.assigning.Hardening",
+        types=(Callable,),  # type: ignore[arg-type]  # it has instances
     ),
     "trim": FLAG,
     "trim_range": Takes(words="counts, as a number", types=(Real,)),

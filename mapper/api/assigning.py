@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 from mapper.api.arguments import check_given
 from mapper.api.inputs import Inputs, Model, Progress, read_inputs, read_model, read_target, silent
 from mapper.assigning import GOALS, Assigned, Wanted, assign_network
-from mapper.assigning.trials import Trials
+from mapper.assigning.trials import Trains, Trials
 from mapper.cost.estimate import assumed
 from mapper.decided import Deciding
 from mapper.diagnostics import nearest, refuse
@@ -38,6 +38,7 @@ def assign(
     seed: int = 0,
     scheduler: str = SERIAL,
     workers: int | None = None,
+    train: Trains | None = None,
     nir: NirOptions | None = None,
     progress: Progress = silent,
 ) -> Assigned:
@@ -65,6 +66,8 @@ def assign(
         seed: Of which recordings are for choosing.
         scheduler: Who measures, as in ``Build.dies``.
         workers: Of the scheduler.
+        train: Trains the network for each assignment before it is measured, such as
+            ``mapper.training.assigning.Hardening``; None: it is compiled as it is.
         nir: What a NIR file leaves open.
         progress: Called with what is measured, and how long the rest may take.
 
@@ -80,6 +83,7 @@ def assign(
         folder=folder,
         workers=workers,
         keep=keep,
+        train=train,
     )
     check_share(keep, "keep")
     if by not in GOALS:
@@ -104,6 +108,7 @@ def assign(
             preset=preset,
             epilogue=imported.epilogue,
             seed=seed,
+            train=train,
         ),
         Wanted(
             keep=float(keep),

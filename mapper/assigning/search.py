@@ -8,8 +8,9 @@
 
 An assignment is good where its accuracy is at most ``keep`` below the best. The best is the finest
 readout everywhere, unless one is more accurate beyond chance: the most accurate of many is so by
-luck, too. What is not tried yet is judged by the changes of single layers, as if their losses
-added up.
+luck, too. What few recordings say of a loss is taken with caution (``_cautious``), as the search
+looks for those that seem harmless. What is not tried yet is judged by the changes of single layers,
+as if their losses added up.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,6 +22,10 @@ _AT_ONCE = 4
 """Changes that are measured before the best of them is taken."""
 _MOST_TRIES = 24
 """Changes that are measured from one place, before the search ends there."""
+_HARDLY = 0.005
+"""Of what the finest readout costs: for so little more, fewer samples are lost."""
+_LOSING, _WINNING = 3, 1
+"""Samples that are taken to be lost and won before any are seen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +67,8 @@ class Search:
     tried: dict[Picks, Tried] = field(default_factory=dict)
     _known: tuple[int, Picks] = (0, ())
     """The best of so many that are tried."""
+    _losses: dict[tuple[Picks, Picks], float] = field(default_factory=dict)
+    """Samples lost, by the best and what is compared with it."""
 
     def run(self) -> Found:
         """Search to the end."""
@@ -70,7 +77,7 @@ class Search:
         current = finest
         if self._done(finest):
             self._measure("one layer at a time", [one for _, _, one in self._singles(finest)])
-            current = self._searched(finest)
+            current = self._least_lossy(self._searched(finest))
         return Found(
             finest=finest,
             coarsest=coarsest,
@@ -78,6 +85,16 @@ class Search:
             best=self._best() if self._done(finest) else finest,
             tried=self.tried,
         )
+
+    def _least_lossy(self, cheapest: Picks) -> Picks:
+        """Return which of the good assignments that cost hardly more loses least."""
+        more = _HARDLY * self._goal(self._finest)
+        dearest = self._guess(cheapest)[0] + more
+        beside = [one for _, _, one in self._singles(cheapest) if self._guess(one)[0] <= dearest]
+        self._measure("what costs hardly more", beside[:_MOST_TRIES])
+        most = self._goal(cheapest) + more
+        near = [one for one in self.tried if self._is_good(one) and self._goal(one) <= most]
+        return min(near, key=lambda one: (self._lost(one), self._goal(one), one))
 
     @property
     def _finest(self) -> Picks:
@@ -158,12 +175,19 @@ class Search:
         return self._done(picks) and self._goal(picks) < self._goal(current)
 
     def _is_good(self, picks: Picks) -> bool:
-        return self._done(picks) and self._keeps(sum(self.tried[picks].right))
+        return self._done(picks) and self._keeps(self._lost(picks))
 
-    def _keeps(self, right: float) -> bool:
-        """Say whether so many right answers are enough."""
-        best = self.tried[self._best()].right
-        return sum(best) - right <= self.keep * len(best) + 1e-9
+    def _keeps(self, lost: float) -> bool:
+        """Say whether so many samples may be lost."""
+        return lost <= self.keep * len(self.tried[self._finest].right) + 1e-9
+
+    def _lost(self, picks: Picks) -> float:
+        """Return the samples that are lost to the best, with caution."""
+        best = self._best()
+        key = (best, picks)
+        if key not in self._losses:
+            self._losses[key] = _cautious(self.tried[picks].right, self.tried[best].right)
+        return self._losses[key]
 
     def _best(self) -> Picks:
         """Return the finest readout, or the most accurate of those that beat it beyond chance."""
@@ -181,21 +205,21 @@ class Search:
 
     def _ratio(self, current: Picks, picks: Picks) -> float:
         """Return what a measured change saves for what it loses."""
-        lost = sum(self.tried[current].right) - sum(self.tried[picks].right)
+        lost = self._lost(picks) - self._lost(current)
         return (self._goal(current) - self._goal(picks)) / max(lost, 0.5)
 
     # --- what is guessed ------------------------------------------------------------------
 
     def _guess(self, picks: Picks) -> tuple[float, float]:
-        """Return goal and right answers as if the changes of single layers added up."""
+        """Return goal and samples lost as if the changes of single layers added up."""
         finest = self._finest
-        goal, right = self._goal(finest), float(sum(self.tried[finest].right))
+        goal, lost = self._goal(finest), self._lost(finest)
         for place, name in enumerate(picks):
             alone = changed(finest, place, name)
             if name != finest[place] and self._done(alone):
                 goal += self._goal(alone) - self._goal(finest)
-                right += sum(self.tried[alone].right) - sum(self.tried[finest].right)
-        return goal, right
+                lost += self._lost(alone) - self._lost(finest)
+        return goal, lost
 
     def _seems_good(self, picks: Picks) -> bool:
         if self._done(picks):
@@ -211,9 +235,27 @@ class Search:
             for place, (name, kept) in enumerate(zip(picks, self._finest, strict=True))
         ):
             return 0.0  # the target refuses one of its readouts
-        goal, right = self._guess(picks)
-        now, now_right = self._guess(current)
-        return (now - goal) / max(now_right - right, 0.5)
+        goal, lost = self._guess(picks)
+        now, now_lost = self._guess(current)
+        return (now - goal) / max(lost - now_lost, 0.5)
+
+
+def _cautious(right: Sequence[bool], best: Sequence[bool]) -> float:
+    """Return how many samples are lost to the best, never fewer than are seen.
+
+    Of samples whose answer turns from right to wrong or back, coarser readouts lose more than they
+    win, and the search finds those that happened to win. So ``_LOSING`` lost and ``_WINNING`` won
+    ones are added to find their shares: with many samples this is what is seen.
+
+    >>> _cautious([True] * 10, [True] * 10)
+    0
+    >>> round(_cautious([True, False] * 3, [False, True] * 3), 3)
+    1.2
+    """
+    lost = sum(held and not own for own, held in zip(right, best, strict=True))
+    won = sum(own and not held for own, held in zip(right, best, strict=True))
+    share = (lost + _LOSING) / (lost + won + _LOSING + _WINNING)
+    return max(lost - won, (lost + won) * (2 * share - 1))
 
 
 def _beats(one: Tried, other: Tried) -> bool:

@@ -3,19 +3,22 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from mapper.assigning.compiler import Compiler
-from mapper.build.make import CALIBRATION_SAMPLES
+from mapper.build.make import CALIBRATION_SAMPLES, make_build
 from mapper.cost import count_actions, measure, price
 from mapper.decided import Deciding
 from mapper.diagnostics import MappingError
 from mapper.epilogue.model import Epilogue
 from mapper.executor import engine
+from mapper.frontend import Imported
+from mapper.ir.assignment import Assignment
 from mapper.ir.core import Array, Graph
 from mapper.ir.identity import digest, digest_of_arrays
+from mapper.ir.noise import recorded_inputs
 from mapper.recordings import to_codes
 from mapper.study import Case
 from mapper.study.case import digest as data_digest
@@ -28,6 +31,18 @@ ASSIGNMENT, PART = "assignment", "part"
 
 SEARCH, REPORT = "search", "report"
 """Parts of the recordings: assignments are chosen on one, and told of on the other."""
+
+
+class Trains(Protocol):
+    """What trains the network for an assignment, such as ``mapper.training.Hardening``."""
+
+    def identity(self) -> Mapping[str, Any]:
+        """Return what determines the trained network beside its assignment."""
+        ...
+
+    def __call__(self, assignment: Assignment) -> Imported:
+        """Return the trained network; its graph carries the assignment, by its own names."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +64,8 @@ class Trials:
     options: PassOptions = NONE
     seed: int = 0
     """Which samples are told of."""
+    train: Trains | None = None
+    """Trains the network for each assignment; None: it is compiled as it is."""
 
     def identity(self) -> Mapping[str, Any]:
         """Return what determines every record beside its case."""
@@ -60,6 +77,7 @@ class Trials:
             "preset": self.preset,
             "passes": {name: dict(held) for name, held in self.options.items()},
             "seed": self.seed,
+            **({} if self.train is None else {"train": dict(self.train.identity())}),
             **({} if self.epilogue is None else {"epilogue": self.epilogue.entry()}),
         }
 
@@ -87,17 +105,20 @@ class Trials:
         """Compile with an assignment, and run a part of the recording."""
         assignment = assignment_from_data(case[ASSIGNMENT], loc="case")
         try:
-            graph = self.compiler.hardware(assignment)
+            graph = self._hardware(assignment)
         except MappingError as error:
             first = error.diagnostics[0]
             return {"state": "refused", "code": first.code, "why": first.message}
         chosen = {name: array[:, self.parts[case[PART]]] for name, array in self.inputs.items()}
+        if self.train is not None:  # it has one input, by a name of its own
+            (entry,), (array,) = recorded_inputs(graph), chosen.values()
+            chosen = {entry.name: array}
         codes = to_codes(graph, chosen, self.where)
         ran = engine.run(graph, codes, trace=True, threads=1)
         counts = count_actions(graph, self.target)
         activity = measure(graph, ran.counts, counts.levels)
         cost = price(counts, activity, preset=load_preset(self.preset))
-        deciding = Deciding(graph=graph, epilogue=self.epilogue)
+        deciding = Deciding(graph=graph, epilogue=self.epilogue if self.train is None else None)
         return {
             "state": "done",
             "classes": classes(deciding.of(ran.outputs)).tolist(),
@@ -105,6 +126,15 @@ class Trials:
             "latency_ns": list(cost.latency_ns["inference_pipelined"]),
             "area_um2": list(cost.total_um2),
         }
+
+    def _hardware(self, assignment: Assignment) -> Graph:
+        if self.train is None:
+            return self.compiler.hardware(assignment)
+        made = make_build(
+            self.train(assignment), self.target, None, None, source={}, options=self.options
+        )
+        assert made is not None  # nothing stopped the passes
+        return made.hardware
 
 
 def halves(samples: int, seed: int) -> dict[str, Array]:

@@ -1,6 +1,7 @@
 """``spikeloom assign``: the command, and what it prints."""
 
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ from rich.text import Text
 
 from mapper import api
 from mapper.assigning import Assigned, Tried
+from mapper.assigning.trials import Trains
 from mapper.cli.app import command, out, report_progress, warn
 from mapper.cli.options import (
     Assign,
@@ -25,13 +27,13 @@ from mapper.cli.options import (
     with_nir,
 )
 from mapper.cli.tables import table
-from mapper.diagnostics import many, printable
+from mapper.diagnostics import many, printable, refuse
 from mapper.proportions import Score
 from mapper.report.numbers import nominal as with_unit
 from mapper.study.schedulers import SERIAL
 from mapper.study.statistics import Difference
 from mapper.study.sweep import parse_share
-from targets import DEFAULT_PRESET
+from targets import DEFAULT_PRESET, load_target
 
 
 @command("assign")
@@ -57,6 +59,13 @@ def assign(
     folder: Annotated[
         Path | None, typer.Option("--records", help="Folder for records; goes on there.")
     ] = None,
+    train: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODULE:NAME",
+            help="Train for each assignment: a function of model and target in a Python module.",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of which recordings are for choosing.")] = 0,
     preset: Preset = DEFAULT_PRESET,
     scheduler: Scheduler = SERIAL,
@@ -80,6 +89,7 @@ def assign(
         seed=seed,
         scheduler=scheduler,
         workers=workers,
+        train=None if train is None else trainer(train, model, target),
         nir=nir,
         progress=report_progress,
     )
@@ -87,6 +97,26 @@ def assign(
     if not as_json:
         out.print(assigned(answer, output))
     return answer
+
+
+def trainer(named: str, model: Path, target: str) -> Trains:
+    """Return what trains for each assignment, from a function ``MODULE:NAME`` of the user's.
+
+    Raises:
+        MappingError: ``bad-option`` where there is no such module, or no such name in it.
+    """
+    module, colon, name = named.partition(":")
+    try:
+        function = getattr(import_module(module), name) if colon else None
+    except (ImportError, AttributeError, ValueError) as error:
+        raise refuse("bad-option", str(error), loc="--train", help=_TRAIN) from error
+    if not callable(function):
+        raise refuse("bad-option", f"'{named}' is no function", loc="--train", help=_TRAIN)
+    made: Trains = function(model, load_target(target))
+    return made
+
+
+_TRAIN = "MODULE:NAME of a function of the model's path and the target, as in docs/how-to/assign.md"
 
 
 def assigned(answer: Assigned, output: Path | None) -> Group:

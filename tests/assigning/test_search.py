@@ -71,6 +71,12 @@ def test_a_step_that_is_in_the_way_is_taken_back():
     assert chosen == ("adc", "ternary")  # 22
 
 
+def test_hardly_anything_is_saved_for_no_loss():
+    """One of a thousand is saved for four samples of the ten that may be lost."""
+    measure = of_tables(lost=[(0, 0, 4), (0, 0, 4)], cost=[(500, 400, 399), (500, 400, 300)])
+    assert searched(measure, 2)[1] == ("ternary", "bit")
+
+
 def test_what_the_target_refuses_is_never_chosen():
     def measure(picks: Picks) -> Tried:
         if picks[0] == "bit":
