@@ -19,10 +19,11 @@ from mapper.ir.core import (
     State,
     Value,
 )
-from mapper.ir.infer import substitute
+from mapper.ir.infer import infer_types, substitute
 from mapper.ir.leaks import Decay
 from mapper.ir.network import FakeQuantize, Reshape, Scale
 from mapper.ir.neurons import IntegerNeuron, Neuron
+from mapper.ir.waiting import waiting_sums
 from passes.base import Pass, RefusedGraphError
 from passes.facts import CODED_INPUTS, INTEGER_WEIGHTS, NO_MEANS, Fact
 from passes.integers import meaning
@@ -36,6 +37,7 @@ from passes.integers.neuron_units import (
     fit_neuron,
     neuron_problems,
 )
+from passes.integers.waiting import Waiting, with_bias
 from passes.shared.rewrite import number, pruned, simplest
 from targets import Target
 
@@ -83,6 +85,8 @@ class _Rewriter:
     constants: dict[str, Array] = field(default_factory=dict)
     refused: list[Diagnostic] = field(default_factory=list)
     """What does not fit; stand-ins are in its place, so that all of it is found."""
+    entering: set[str] = field(default_factory=set)
+    """Values that wait in states for later steps."""
     told: list[str] = field(default_factory=list)
     """What is rounded, and how neurons come out otherwise than the model's."""
 
@@ -94,8 +98,10 @@ class _Rewriter:
             if state.read.type != FLOAT:
                 self.meanings[state.read.name] = meaning.plain(state.read)
                 self.states.append(replace(state, output=""))
+        self._wait()
         for op in graph.ops:
             self._rewrite(op)
+        self.states = [self._written(state) for state in self.states]
         done = replace(
             graph,
             outputs=tuple(self._output(v) for v in graph.outputs),
@@ -104,9 +110,27 @@ class _Rewriter:
             constants=self.constants,
             codings={**graph.codings, **self._output_codings()},
         )
+        done = infer_types(pruned(done)) if waiting_sums(done) else pruned(done)
         if self.refused:
-            raise RefusedGraphError(self.refused, pruned(done))
-        return pruned(done)
+            raise RefusedGraphError(self.refused, done)
+        return done
+
+    def _wait(self) -> None:
+        """Let sums of layers wait in the states that had reals wait."""
+        waiting = Waiting(self.graph, self.meanings)
+        self.entering = waiting.entering
+        for state in waiting.states:
+            known, start = waiting.meaning(state)
+            self.meanings[state.read.name] = known
+            name = f"{state.read.name}.initial"
+            self.constants[name] = start
+            initial = Const(name) if start.ndim else int(start)
+            self.states.append(replace(state, read=known.value, initial=initial, output=""))
+
+    def _written(self, state: State) -> State:
+        """Return a state with the integers that are written to it: scales are gone."""
+        known = self.meanings.get(state.next)
+        return state if known is None else replace(state, next=known.value.name)
 
     def _output(self, value: Value) -> Value:
         """Give the integers behind an output its name: others find it by that."""
@@ -131,21 +155,8 @@ class _Rewriter:
         return named
 
     def _meaning(self, value: Value, loc: str) -> Meaning:
-        """Return what an operand means.
-
-        Reals from before this step have no meaning: a membrane before its neuron, and what waits.
-        """
+        """Return what an operand means; a membrane from before its neuron has no meaning."""
         if value.name not in self.meanings:
-            neurons = (op for op in self.graph.ops if isinstance(op, Neuron))
-            if value.name not in {v.name for op in neurons for v in (op.membrane, op.current) if v}:
-                raise refuse(
-                    "unsupported-on-hardware",
-                    f"the reals in {value.name!r} wait from step to step (a delay behind the "
-                    "weights), where the digital unit has spikes wait",
-                    loc=loc,
-                    help="delay the spikes before the weights: the sums are the same where a layer "
-                    "reads spikes that wait as long as its sums did",
-                )
             raise refuse(
                 "unsupported-on-hardware",
                 f"the membrane {value.name!r} of the step before is used outside its neuron",
@@ -167,6 +178,16 @@ class _Rewriter:
         self.ops += [*form.before, *([] if form.op is None else [form.op])]
         self.constants.update(form.tables)
         self.meanings[op.results[0].name] = form.meaning
+        if op.results[0].name in self.entering:
+            self._let_wait(op)
+
+    def _let_wait(self, op: Op) -> None:
+        """Add its bias to what waits for later steps."""
+        name = op.results[0].name
+        form = with_bias(self.meanings[name], name, op.loc)
+        self.ops += [] if form.op is None else [form.op]
+        self.constants.update(form.tables)
+        self.meanings[name] = form.meaning
 
     def _integer_form(self, op: Op, known: list[Meaning]) -> Form:
         rule = FORMS.entry(type(op))

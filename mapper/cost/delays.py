@@ -6,16 +6,16 @@ and not the longest delay for each. A buffer that is written round and round mov
 so their traffic is that of the input buffer they are part of.
 """
 
-from collections.abc import Iterator
 from math import prod
 
 import numpy as np
 
 from mapper.cost.count_arithmetic import bits_of
 from mapper.cost.flow import OUTSIDE, Flow
-from mapper.ir.core import Array, Graph, Op, State
+from mapper.ir.core import INT64, Array, Graph, Op, State, param
+from mapper.ir.hardware import ScaledAdd
 from mapper.ir.network import MaxPool2d
-from mapper.ir.neurons import IntegerNeuron
+from mapper.ir.waiting import waiting_states
 
 NEW = -1
 """In place of the number of an element that waits: one that does not come from a state."""
@@ -27,7 +27,7 @@ def delayed_bits(graph: Graph, flow: Flow) -> dict[int, int]:
     A value that is handed to the next step as a whole, and waits for that one step alone, is within
     the two time steps that every layer keeps of its input.
     """
-    waiting = tuple(_waiting(graph))
+    waiting = tuple(waiting_states(graph))
     if not waiting:
         return {}
     line = _Line(graph, waiting)
@@ -41,18 +41,6 @@ def delayed_bits(graph: Graph, flow: Flow) -> dict[int, int]:
         bits = int(kept[numbers].sum()) * bits_of(state.read)
         found[home] = found.get(home, 0) + bits
     return found
-
-
-def _waiting(graph: Graph) -> Iterator[State]:
-    """Yield the states that are no neuron's own."""
-    own = {
-        value.name
-        for op in graph.ops
-        if isinstance(op, IntegerNeuron)
-        for value in (op.membrane, op.current)
-        if value is not None
-    }
-    return (state for state in graph.states if state.read.name not in own)
 
 
 class _Line:
@@ -87,17 +75,18 @@ class _Line:
         if not any(value.name in self.held for value in op.operands):
             return
         if not _is_wire(op):
-            for value in op.operands:
-                self._mark(value.name, op)
+            for place, value in enumerate(op.operands):
+                self._mark(value.name, op, _counts(op, place, self.graph))
             return
         given = [
             self.held.get(value.name, np.full((1, *value.shape), NEW)) for value in op.operands
         ]
         (self.held[op.results[0].name],) = op.evaluate({}, *given)
 
-    def _mark(self, name: str, reader: Op | None) -> None:
-        numbers = self.held.get(name, np.zeros(0, np.int64)).reshape(-1)
-        numbers = numbers[numbers != NEW]
+    def _mark(self, name: str, reader: Op | None, counts: Array | None = None) -> None:
+        """Note what is read: all elements of a value, or those that count."""
+        numbers = self.held.get(name, np.zeros(0, np.int64))
+        numbers = numbers[(numbers != NEW) & (True if counts is None else counts)]
         self.read[numbers] = True
         if reader is None:
             return
@@ -141,3 +130,11 @@ class _Line:
 
 def _is_wire(op: Op) -> bool:
     return op.passes_on and not isinstance(op, MaxPool2d)
+
+
+def _counts(op: Op, place: int, graph: Graph) -> Array | None:
+    """Return which elements of an operand count: not those that are multiplied by 0."""
+    if not isinstance(op, ScaledAdd):
+        return None
+    scale = param(graph.constants, op.scales[place], INT64)
+    return np.broadcast_to(scale != 0, (1, *op.operands[place].shape))

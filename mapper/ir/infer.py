@@ -5,11 +5,11 @@ everything up to the next neuron. Passes build ops with whatever types they find
 ``infer_types`` settle them in one walk.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar, cast
 
-from mapper.ir.core import Constants, Graph, IntType, Op, Value
+from mapper.ir.core import FLOAT, Constants, Graph, IntType, Op, State, Type, Value
 from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.hardware import ScaledAdd
 from mapper.ir.network import (
@@ -28,12 +28,63 @@ from mapper.ir.products import MatMul, Multiply
 from mapper.ir.readout import AdcRead, BitlineRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import Synapse, matrix_range
 from mapper.ir.tables import OpTable
+from mapper.ir.waiting import start_type, starting_within, waiting_sums, with_types
 
 AnyOp = TypeVar("AnyOp", bound=Op)
 
 
 def infer_types(graph: Graph) -> Graph:
-    """Return the graph with the narrowest proved type of every integer result."""
+    """Return the graph with the narrowest proved type of every integer result.
+
+    States that hold wider integers than spikes, and are no neuron's own, are as wide as what is
+    written to them: sums that wait, whose types a pass may have changed.
+    """
+    waiting = waiting_sums(graph)
+    if not waiting:
+        return _walked(graph)
+    types: dict[str, Type] = {state.read.name: start_type(state, graph) for state in waiting}
+    for _ in range(len(waiting) + 2):
+        found = _walked(with_types(graph, types))
+        before, types = types, _handed_on(found, waiting, types)
+        if types == before:
+            return starting_within(found)
+    return _walked(graph)
+
+
+def _handed_on(
+    graph: Graph, waiting: Sequence[State], types: Mapping[str, Type]
+) -> dict[str, Type]:
+    """Return the types of states once all that they hand to each other has gone round."""
+    found = dict(types)
+    made_by = {value.name: op for op in graph.ops for value in op.results}
+    given = {value.name: value.type for value in graph.inputs}
+    given |= {state.read.name: state.read.type for state in graph.states}
+
+    def written(name: str) -> Type:
+        op = made_by.get(name)
+        if op is None:
+            return found.get(name, given.get(name, FLOAT))
+        if not isinstance(op, Move | Concat):
+            return next(value.type for value in op.results if value.name == name)
+        return _joint([written(value.name) for value in op.operands])
+
+    for _ in waiting:
+        before = dict(found)
+        for state in (*waiting, *reversed(waiting)):
+            found[state.read.name] = written(state.next)
+        if found == before:
+            break
+    return found
+
+
+def _joint(types: Sequence[Type]) -> Type:
+    whole = [type for type in types if isinstance(type, IntType)]
+    if len(whole) < len(types):
+        return FLOAT
+    return IntType.spanning(min(t.min for t in whole), max(t.max for t in whole))
+
+
+def _walked(graph: Graph) -> Graph:
     known = {v.name: v for v in (*graph.inputs, *(s.read for s in graph.states))}
     layers: dict[str, CrossbarMvm] = {}
     ops = []
@@ -117,10 +168,9 @@ def _summed(op: Add | SumPool2d | Multiply | MatMul, constants: Constants) -> Op
 
 
 def _concat(op: Concat, constants: Constants) -> Op:
-    types = [p.type for p in op.parts if isinstance(p.type, IntType)]
-    if len(types) != len(op.parts):
+    type = _joint([part.type for part in op.parts])
+    if type == FLOAT:
         return op
-    type = IntType.spanning(min(t.min for t in types), max(t.max for t in types))
     return replace(op, result=replace(op.result, type=type))
 
 

@@ -33,6 +33,14 @@ class Window(Part):
     dilation: Pair = (1, 1)
     stuffing: Pair = (1, 1)
 
+    @property
+    def mixed_axes(self) -> tuple[int, ...]:
+        """The axes, -2 and -1, along which elements are added up, left out or moved on."""
+        top, left, bottom, right = self.padding
+        pads = ((top, bottom), (left, right))
+        sizes = zip(self.kernel, self.stride, self.stuffing, pads, strict=True)
+        return tuple(k - 2 for k, size in enumerate(sizes) if size != (1, 1, 1, (0, 0)))
+
     def output_size(self, height: int, width: int) -> Pair:
         """Return the number of output positions down and across (0 or less: no output)."""
         top, left, bottom, right = self.padding

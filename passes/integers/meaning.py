@@ -146,15 +146,25 @@ def max_pool(op: MaxPool2d, read: list[Meaning], graph: Graph) -> Form:
 
 
 def sum_pool(op: SumPool2d, read: list[Meaning], graph: Graph) -> Form:
-    """A sum of codes stands for the sum of the reals, once each channel has one scale."""
+    """A sum of codes stands for the sum of the reals, once what is added up has one scale."""
     (x,) = read
-    ready = Form(None, x) if is_of_channels(x.scale) else _of_channels(x, op)
-    x = ready.meaning
-    pooled = settled(replace(op, x=x.value), {})
-    reals = replace(op, result=replace(op.result, type=FLOAT))
-    (offset,) = reals.evaluate({}, x.full(x.offset))
-    meaning = Meaning(value=pooled.result, scale=x.scale, offset=simplest(offset[0]))
+    axes = op.window.mixed_axes
+    ready, bare = Form(None, x), replace(x, offset=np.asarray(0.0))
+    if not is_of_channels(x.scale) and not _is_one_along(x.full(x.scale)[0], axes):
+        ready = _ready(bare, f"{op.result.name}.x", axes, op)
+    pooled = settled(replace(op, x=ready.meaning.value), {})
+    scale = ready.meaning.scale
+    meaning = Meaning(value=pooled.result, scale=scale, offset=_summed_offset(op, x))
     return _behind(ready, Form(pooled, meaning))
+
+
+def _summed_offset(op: SumPool2d, x: Meaning) -> Array:
+    reals = replace(op, result=replace(op.result, type=FLOAT))
+    return simplest(reals.evaluate({}, x.full(x.offset))[0][0])
+
+
+def _is_one_along(table: Array, axes: tuple[int, ...]) -> bool:
+    return all((table == table.take([0], axis=axis)).all() for axis in axes)
 
 
 def is_of_channels(table: Array) -> bool:
@@ -162,7 +172,7 @@ def is_of_channels(table: Array) -> bool:
     return not table.ndim or table.shape[-2:] == (1, 1)
 
 
-def _of_channels(x: Meaning, op: MaxPool2d | SumPool2d) -> Form:
+def _of_channels(x: Meaning, op: MaxPool2d) -> Form:
     """Bring codes to one scale above 0 and no offset for each channel of a plane."""
     return _ready(x, f"{op.result.name}.x", (-2, -1), op)
 
@@ -267,7 +277,7 @@ def _ready(
     if (np.abs(scale) > _LARGEST_RATIO * finest).any():
         raise unscalable(op, f"it adds values whose scales are over {_LARGEST_RATIO} apart")
     bits, kept = (_ALIGN_BITS, _KEPT_BITS)
-    if all(_is_whole(table / finest) for table in (scale, x.full(x.offset)[0])):
+    if all(is_whole(table / finest) for table in (scale, x.full(x.offset)[0])):
         bits, kept = 0, 0
     grid = finest / (1 << bits)
     tables = {
@@ -315,7 +325,8 @@ def _finest(scales: Array, axis: int | tuple[int, ...]) -> Array:
     return np.where(np.isfinite(finest), finest, 1.0)
 
 
-def _is_whole(ratio: Array) -> bool:
+def is_whole(ratio: Array) -> bool:
+    """Say whether quotients of steps are taken to be integers."""
     return bool((np.abs(ratio - np.rint(ratio)) <= _WHOLE).all())
 
 

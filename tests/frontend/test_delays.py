@@ -13,11 +13,13 @@ from mapper.cost import count_actions
 from mapper.diagnostics import MappingError
 from mapper.frontend import import_model
 from mapper.ir.core import FLOAT, SPIKE, Graph, IntType
+from mapper.ir.evaluate import evaluate
 from mapper.ir.network import Take
 from mapper.ir.verify import graph_problems
 from mapper.pipeline import make_passes, run_passes
 from passes import EncodeInputs, InputCode
 from targets import load_target
+from tests.engines import run_everywhere
 from tests.frontend.models import NUMBERS, assert_equal_to_reference, leaky, model, node, saved
 
 
@@ -228,11 +230,21 @@ def test_currents_may_be_handed_on_from_state_to_state(tmp_path):
     assert {s.read.name for s in imported.graph.states} == {"v1", "d1", "d2", "v2"}
 
 
-def test_currents_that_wait_have_no_place_on_hardware(tmp_path):
-    graph = import_model(saved(currents(np.eye(3)[:, None]), tmp_path)).graph
-    with pytest.raises(MappingError, match="the reals in 'ring' wait from step to step") as refused:
-        run_passes(graph, load_target("ideal-128"), make_passes(), stop_after="quantize-neurons")
-    assert refused.value.diagnostics[0].code == "unsupported-on-hardware"
+@pytest.mark.parametrize("fraction", [0.0, 0.25])
+@pytest.mark.parametrize("target", ["ideal-128", "adcless-64"])
+def test_a_ring_of_currents_waits_as_integers_on_every_engine(target, fraction, tmp_path):
+    """Of its channels, which wait 0, 1 and 2 steps, it keeps as many sums as they wait."""
+    taps = (1 - fraction) * np.eye(3)[:, None] + fraction * np.eye(3)[[1, 0, 2]][:, None]
+    graph = import_model(saved(currents(taps), tmp_path)).graph
+    facts = load_target(target)
+    made, _ = run_passes(graph, facts, make_passes())
+    x = (np.random.default_rng(0).random((12, 3, 1, 3)) < 0.6).astype(np.int64)
+    found = run_everywhere(made, {"x": x})
+    if facts.macros[0].readout.is_exact:  # of 8-bit weights
+        assert np.array_equal(found["y"], evaluate(graph, {"x": x})["y"])
+    (held,) = (state.read.type for state in made.states if state.read.name == "ring")
+    waits = 1 + 1 + 2 if fraction else 1 + 2
+    assert count_actions(made, facts).layers[-1].skip_stored_bits == waits * held.bits
 
 
 def sequence(late: list, steps: int = 9, taps: np.ndarray | None = None) -> ModelProto:

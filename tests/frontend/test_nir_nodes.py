@@ -4,9 +4,15 @@ import nir
 import numpy as np
 import pytest
 
+from mapper.cost import count_actions
 from mapper.diagnostics import MappingError
-from mapper.frontend import import_model
+from mapper.frontend import NirOptions, import_model
+from mapper.ir.core import IntType
 from mapper.ir.neurons import Neuron
+from mapper.ir.waiting import waiting_states
+from mapper.pipeline import make_passes, run_passes
+from targets import load_target
+from tests.engines import run_everywhere
 from tests.frontend.nir_models import answer, chain, cuba, full, iaf, lif, run, saved
 
 ONES = [[1.0]] * 4
@@ -168,11 +174,33 @@ def test_a_delay_holds_its_input_for_whole_steps(steps, tmp_path):
     assert found.ravel().tolist() == [float(t >= steps) for t in range(5)]
 
 
+@pytest.mark.parametrize("behind", [False, True])
+def test_neurons_wait_as_long_as_each_is_told(behind, tmp_path):
+    """Spikes wait 0, 2 and 1 steps, or currents behind weights do; on hardware as many bits."""
+    delay = nir.Delay(delay=np.array([0.0, 0.2, 0.1]))
+    first, layer = iaf(3, v_threshold=full(0.5, 3)), nir.Linear(weight=np.eye(3))
+    order = [first, layer, delay] if behind else [first, delay, layer]
+    graph = chain([3], *order, iaf(3, v_threshold=full(0.05, 3)))
+    x = [[20.0, 20.0, 20.0], *[[0.0] * 3] * 4]
+    found = answer(tmp_path, graph, x, dt=0.1)
+    assert found.reshape(5, 3).argmax(axis=0).tolist() == [0, 2, 1]
+    network = import_model(saved(tmp_path, graph), NirOptions(dt=0.1)).graph
+    target = load_target("ideal-128")
+    made, _ = run_passes(network, target, make_passes())
+    spikes = (np.random.default_rng(0).random((6, 2, 3)) < 0.5).astype(np.int64)
+    run_everywhere(made, {made.inputs[0].name: spikes})
+    waiting = {s.read.type for s in waiting_states(made)}
+    (width,) = {type.bits for type in waiting if isinstance(type, IntType)}
+    assert (width > 1) == behind
+    stored = sum(layer.skip_stored_bits for layer in count_actions(made, target).layers)
+    assert stored == (0 + 2 + 1) * width
+
+
 @pytest.mark.parametrize(
     ("node", "code", "words"),
     [
         (nir.Delay(delay=full(0.25, 1)), "unsupported-op", "2.5 time steps"),
-        (nir.Delay(delay=np.array([0.1, 0.2])), "unsupported-op", "from neuron to neuron"),
+        (nir.Delay(delay=np.array([0.1, 0.2, 0.1])), "invalid-model", "(3,)"),
         (lif(3), "invalid-model", "(3,)"),
         (lif(tau=full(0, 1)), "invalid-model", "above 0"),
         (lif(r=full(np.inf, 1)), "nan-weights", "'r'"),

@@ -9,6 +9,7 @@ import numpy as np
 
 from mapper.diagnostics import refuse
 from mapper.frontend.limits import check_limits
+from mapper.frontend.nir.delays import Line, line_of, steps_of
 from mapper.frontend.nir.file import Node, read_file
 from mapper.frontend.nir.flatten import IDENTITY, flatten
 from mapper.frontend.nir.layers import LayerWriter
@@ -31,13 +32,6 @@ from mapper.ir.network import Add, Reshape
 from mapper.ir.network import Scale as ScaleOp
 from mapper.ir.neurons import Neuron, Reset, ResetKind
 from mapper.ir.verify import check_graph
-
-MAX_DELAY = 1024
-"""Steps of one delay, each of which is a state."""
-
-WHOLE = 1e-6
-"""Relative: how far from a whole number of steps a delay may be stored."""
-
 
 RESETS: Mapping[str | None, ResetKind] = {
     None: "none",
@@ -84,8 +78,12 @@ class _Builder:
         self.ends = ends
         self.rules = rules
         self.name = name
-        self.delays = {n: self._steps(n) for n, node in self.nodes.items() if node.kind == "Delay"}
-        self.delayed = delayed_edges(self.nodes, ends.edges, lambda n: self.delays.get(n, 0) > 0)
+        self.delays = {
+            n: steps_of(node, rules.dt) for n, node in self.nodes.items() if node.kind == "Delay"
+        }
+        self.delayed = delayed_edges(
+            self.nodes, ends.edges, lambda n: n in self.delays and bool(self.delays[n].all())
+        )
         self.sources: dict[str, list[str]] = {n: [] for n in self.nodes}
         for source, target in ends.edges:
             self.sources[target].append(source)
@@ -94,6 +92,8 @@ class _Builder:
         self.out = OpWriter(self.name, set(self.ports.values()))
         self.values: dict[str, Value] = {}
         self.before: dict[str, Value] = {}
+        self.lines: dict[str, Line] = {}
+        """Delays that are made before what they hold, in cycles."""
         self.sums: dict[tuple[str, ...], Value] = {}
 
     def graph(self) -> Graph:
@@ -221,9 +221,8 @@ class _Builder:
         node = self.nodes[name]
         shape = still_shape(name, self.nodes, self.sources, self.values)
         if node.kind == "Delay":
-            self.before[name] = self._new(
-                name, "d1", still_type(name, self.nodes, self.sources), shape
-            )
+            line = self._line(name, still_type(name, self.nodes, self.sources), shape)
+            self.lines[name], self.before[name] = line, line.arrived(self.out)
         elif self._fires(node):
             self.before[name] = self._new(name, "before", SPIKE, shape)
         else:
@@ -329,45 +328,26 @@ class _Builder:
 
     # --- delays ----------------------------------------------------------------------------
 
-    def _steps(self, name: str) -> int:
-        node = self.nodes[name]
-        delay = node.array("delay")
-        steps = delay / self.rules.dt
-        whole = np.rint(steps)
-        if (least := delay.min(initial=0)) < 0:
-            told = f"a delay is {least:g}, it must be 0 or more"
-            raise refuse("invalid-model", told, loc=node.loc)
-        if delay.size == 0 or (delay != delay.flat[0]).any():
-            raise refuse("unsupported-op", "delays differ from neuron to neuron", loc=node.loc)
-        if (np.abs(steps - whole) > WHOLE * np.maximum(1, whole)).any() or whole.max() > MAX_DELAY:
-            raise refuse(
-                "unsupported-op",
-                f"a delay of {delay.flat[0]:g} is {steps.flat[0]:g} time steps of "
-                f"{self.rules.dt:g}; whole numbers up to {MAX_DELAY} are supported",
-                loc=node.loc,
-                help="give the --dt that the delay was written for",
-            )
-        return int(whole.flat[0])
+    def _line(self, name: str, type: Type, shape: Shape) -> Line:
+        def new(field: str, type: Type, shape: Shape) -> Value:
+            return self._new(name, field, type, shape)
+
+        return line_of(self.delays[name], type, shape, self.nodes[name].loc, new)
 
     def _delay(self, name: str, x: Value) -> Value:
-        """Write a chain of states, each with the value of the one before of a step ago."""
-        steps = self.delays[name]
-        if steps == 0:
+        """Let a value wait, each neuron's for its own steps."""
+        if not self.delays[name].any():
             return x
-        loc = self.nodes[name].loc
-        end = self.before.get(name) or self._new(name, "d1", x.type, x.shape)
-        x = self._shaped(x, name, "x", end.shape)
-        if x.type != end.type:
-            cast = self._new(name, "cast", end.type, end.shape)
-            self.out.add(ScaleOp(loc=loc, x=x, result=cast))
+        held = self.lines.get(name)
+        line = self._line(name, x.type, x.shape) if held is None else held
+        first = line.states[0]
+        x = self._shaped(x, name, "x", first.shape)
+        if x.type != first.type:
+            cast = self._new(name, "cast", first.type, first.shape)
+            self.out.add(ScaleOp(loc=self.nodes[name].loc, x=x, result=cast))
             x = cast
-        reads = [end]
-        reads += [self._new(name, f"d{k}", end.type, end.shape) for k in range(2, steps + 1)]
-        for read, source in zip(reads, [*reads[1:], x], strict=True):
-            after = self._new(name, "moved", read.type, read.shape)
-            self.out.add(Reshape(loc=loc, x=source, result=after))
-            self.out.states.append(State(read=read, next=after.name))
-        return end
+        line.enter(self.out, x)
+        return self.before[name] if held is not None else line.arrived(self.out, [x])
 
     # --- outputs ---------------------------------------------------------------------------
 
