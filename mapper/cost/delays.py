@@ -14,8 +14,7 @@ from mapper.cost.count_arithmetic import bits_of
 from mapper.cost.flow import OUTSIDE, Flow
 from mapper.ir.core import INT64, Array, Graph, Op, State, param
 from mapper.ir.hardware import ScaledAdd
-from mapper.ir.network import MaxPool2d
-from mapper.ir.waiting import waiting_states
+from mapper.ir.waiting import is_wire, waiting_states
 
 NEW = -1
 """In place of the number of an element that waits: one that does not come from a state."""
@@ -74,7 +73,7 @@ class _Line:
     def _follow(self, op: Op) -> None:
         if not any(value.name in self.held for value in op.operands):
             return
-        if not _is_wire(op):
+        if not is_wire(op):
             for place, value in enumerate(op.operands):
                 self._mark(value.name, op, _counts(op, place, self.graph))
             return
@@ -126,10 +125,6 @@ class _Line:
             if homes or later <= seen:
                 return min(homes, default=0)
             seen |= later
-
-
-def _is_wire(op: Op) -> bool:
-    return op.passes_on and not isinstance(op, MaxPool2d)
 
 
 def _counts(op: Op, place: int, graph: Graph) -> Array | None:

@@ -28,7 +28,7 @@ from mapper.ir.products import MatMul, Multiply
 from mapper.ir.readout import AdcRead, BitlineRead, SenseAmpRead, ShiftAndAdd
 from mapper.ir.synapses import Synapse, matrix_range
 from mapper.ir.tables import OpTable
-from mapper.ir.waiting import start_type, starting_within, waiting_sums, with_types
+from mapper.ir.waiting import is_wire, start_type, starting_within, waiting_sums, with_types
 
 AnyOp = TypeVar("AnyOp", bound=Op)
 
@@ -64,7 +64,7 @@ def _handed_on(
         op = made_by.get(name)
         if op is None:
             return found.get(name, given.get(name, FLOAT))
-        if not isinstance(op, Move | Concat):
+        if not is_wire(op):
             return next(value.type for value in op.results if value.name == name)
         return _joint([written(value.name) for value in op.operands])
 

@@ -5,15 +5,22 @@ from dataclasses import replace
 
 import numpy as np
 
-from mapper.ir.core import INT64, Array, Const, Graph, IntType, State, Type, param
+from mapper.ir.core import INT64, Array, Const, Graph, IntType, Op, State, Type, param
+from mapper.ir.network import MaxPool2d
 from mapper.ir.neurons import IntegerNeuron, Neuron
 
 
 def waiting_states(graph: Graph) -> Iterator[State]:
     """Yield the states that are no neuron's own."""
-    neurons = (op for op in graph.ops if isinstance(op, Neuron | IntegerNeuron))
+    neurons: list[Neuron | IntegerNeuron] = [op for op in graph.ops if isinstance(op, Neuron)]
+    neurons += [op for op in graph.ops if isinstance(op, IntegerNeuron)]
     own = {v.name for op in neurons for v in (op.membrane, op.current) if v is not None}
     return (state for state in graph.states if state.read.name not in own)
+
+
+def is_wire(op: Op) -> bool:
+    """Say whether an op hands elements on as they are."""
+    return op.passes_on and not isinstance(op, MaxPool2d)
 
 
 def waiting_sums(graph: Graph) -> tuple[State, ...]:

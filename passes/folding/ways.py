@@ -1,17 +1,34 @@
 """Which layers could be one, and which way costs less."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from mapper.ir.assignment import layer_name
 from mapper.ir.core import Array, Graph, IntType, Op, Value
+from mapper.ir.crossbar import CountActive, CrossbarMvm
 from mapper.ir.encoding import greatest_weight
-from mapper.ir.network import Add, Scale, SumPool2d, Transpose
-from mapper.ir.synapses import Conv2d, Linear, Synapse
+from mapper.ir.hardware import ScaledAdd
+from mapper.ir.network import (
+    Add,
+    AvgPool2d,
+    Concat,
+    FakeQuantize,
+    MaxPool2d,
+    Merge,
+    Move,
+    Scale,
+    SumPool2d,
+    Transpose,
+)
+from mapper.ir.neurons import IntegerNeuron, Neuron
+from mapper.ir.products import MatMul, Multiply
+from mapper.ir.readout import AdcRead, SenseAmpRead, ShiftAndAdd
+from mapper.ir.synapses import Conv2d, ConvTranspose2d, Linear, Synapse
+from mapper.ir.tables import OpTable
 from mapper.ir.windows import Window
 from passes.folding.convolved import Convolved, added, as_it_is, plane, scaled, summed, transposed
 from passes.integers.meaning import READ_BITS
@@ -19,7 +36,6 @@ from passes.shared.rewrite import number, use_counts
 from targets import Target, weight_bits
 
 When = Literal["cheaper", "always", "never"]
-Layer = Conv2d | Linear
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +73,8 @@ class Ways:
         self.found: dict[str, Way] = {}
         self.beside: dict[str, tuple[Beside, ...]] = {}
         for op in graph.ops:
-            way = self._way(op)
+            rule = CONVOLVED.entry(type(op))
+            way = None if rule is None else rule(self, op)
             if way is not None:
                 self.found[op.results[0].name] = way
 
@@ -80,32 +97,32 @@ class Ways:
         plain = as_it_is(x)
         return None if plain is None else Way(convolved=plain)
 
-    def _way(self, op: Op) -> Way | None:
-        if isinstance(op, Layer):
-            return self._layer(op)
-        if isinstance(op, Add):
-            return self._sum(op)
-        if not isinstance(op, Scale | Transpose | SumPool2d):
-            return None
-        before = self.before(op.x)
-        moved = None if before is None else self._moved(op, before.convolved)
-        if before is None or moved is None:
-            return None
-        return Way(convolved=moved, cost=before.cost)
+    def _moved(self, x: Value, moved: Callable[[Convolved], Convolved | None]) -> Way | None:
+        """Return how a value is made that is another one, scaled or elsewhere."""
+        before = self.before(x)
+        found = None if before is None else moved(before.convolved)
+        return None if before is None or found is None else Way(convolved=found, cost=before.cost)
 
-    def _moved(self, op: Scale | Transpose | SumPool2d, x: Convolved) -> Convolved | None:
-        if isinstance(op, Scale):
-            return scaled(x, np.broadcast_to(number(self.given, op.factor), op.x.shape))
-        if isinstance(op, Transpose):
-            return transposed(x, op.order) if len(op.order) == 3 else None
+    def scale(self, op: Scale) -> Way | None:
+        factor = np.broadcast_to(number(self.given, op.factor), op.x.shape)
+        return self._moved(op.x, lambda x: scaled(x, factor))
+
+    def transpose(self, op: Transpose) -> Way | None:
+        if len(op.order) != 3:
+            return None
+        return self._moved(op.x, lambda x: transposed(x, op.order))
+
+    def border(self, op: SumPool2d) -> Way | None:
+        """Zeros around a map; true sums over windows are left to the digital unit."""
         if op.window.kernel != (1, 1):
             return None
         ones = np.ones((op.x.shape[0], 1, 1, 1))
-        return summed(x, op.window, len(ones), lambda: ones, plane(op.result))
+        shape = plane(op.result)
+        return self._moved(op.x, lambda x: summed(x, op.window, len(ones), lambda: ones, shape))
 
     # --- in a row --------------------------------------------------------------------------
 
-    def _layer(self, op: Layer) -> Way | None:
+    def layer(self, op: Synapse) -> Way | None:
         if self.given.constants[op.weight.name].dtype.kind != "f":
             return None
         before, plain = self.before(op.x), as_it_is(op.x)
@@ -119,7 +136,7 @@ class Ways:
             return Way(convolved=alone, cost=cost)
         return self._cheaper(found, before.cost + cost, op.loc, op.x)
 
-    def _over(self, op: Layer, x: Convolved) -> Convolved | None:
+    def _over(self, op: Synapse, x: Convolved) -> Convolved | None:
         """Return the sums of a layer as a convolution of what ``x`` is one of."""
 
         def weights() -> Array:
@@ -132,7 +149,7 @@ class Ways:
 
     # --- side by side ----------------------------------------------------------------------
 
-    def _sum(self, op: Add) -> Way | None:
+    def sum(self, op: Add) -> Way | None:
         ways = [(term, self.before(term)) for term in op.terms]
         known = [(term, way) for term, way in ways if way is not None]
         if len(known) < len(ways):
@@ -200,3 +217,42 @@ class Ways:
         most = (1 << self._bits(inner.source, loc)) - 1
         weight = greatest_weight(weight_bits(self.target, self.given.assignment, loc))
         return min(READ_BITS, (inner.wordlines * most * weight).bit_length() + 1)
+
+
+_NEURON = "what it gives is no sum of what it reads"
+_LARGEST = "the greatest of some values is no sum of them"
+_ROUNDED = "it rounds"
+_LOWERED = "layers are folded before they are on crossbars"
+_ELSEWHERE = "it moves elements in other ways than a window does"
+
+CONVOLVED: OpTable[Callable[[Ways, Any], Way | None]] = OpTable(
+    what="ways to make values",
+    entries={
+        Conv2d: Ways.layer,
+        Linear: Ways.layer,
+        Add: Ways.sum,
+        Scale: Ways.scale,
+        Transpose: Ways.transpose,
+        SumPool2d: Ways.border,
+    },
+    without={
+        AvgPool2d: "a mean is left to the digital unit",
+        Concat: _ELSEWHERE,
+        ConvTranspose2d: "it slides over a map with zeros between its elements",
+        FakeQuantize: _ROUNDED,
+        IntegerNeuron: _NEURON,
+        MatMul: "a product of two computed values",
+        MaxPool2d: _LARGEST,
+        Merge: "a gate of spikes is no sum",
+        Move: _ELSEWHERE,
+        Multiply: "a product of two computed values",
+        Neuron: _NEURON,
+        AdcRead: _LOWERED,
+        CountActive: _LOWERED,
+        CrossbarMvm: _LOWERED,
+        ScaledAdd: _LOWERED,
+        SenseAmpRead: _LOWERED,
+        ShiftAndAdd: _LOWERED,
+    },
+)
+"""How the results of an op are made, as a convolution of one value."""

@@ -14,9 +14,8 @@ from mapper.diagnostics import MappingError, refuse
 from mapper.ir.core import FLOAT, Array, Const, Graph, IntType, State, Value
 from mapper.ir.hardware import ScaledAdd
 from mapper.ir.infer import settled
-from mapper.ir.network import Concat, Move
 from mapper.ir.neurons import Neuron
-from mapper.ir.waiting import waiting_states
+from mapper.ir.waiting import is_wire, waiting_states
 from passes.integers.meaning import FORMS, Form, Meaning, is_whole, plain
 from passes.shared.rewrite import number, simplest
 
@@ -117,7 +116,7 @@ class Waiting:
     def _sources(self) -> Array:
         """Return for each number that of the element that enters the line, steps before."""
         for op in self.graph.ops:
-            if isinstance(op, Move | Concat) and any(v.name in self.held for v in op.operands):
+            if is_wire(op) and any(v.name in self.held for v in op.operands):
                 given = [self._numbered(value) for value in op.operands]
                 (self.held[op.results[0].name],) = op.evaluate({}, *given)
         written = {value.name: value for op in self.graph.ops for value in op.results}
