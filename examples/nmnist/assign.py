@@ -7,6 +7,7 @@ python -m examples.nmnist.assign --reduced --data ../shared/events/nmnist -o bui
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -44,12 +45,12 @@ def short(model: Path, target: Target) -> Hardening:
     return Hardening(model=model, target=target, task=make(given).task, epochs=1)
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Carry it out; 1 and diagnostics where the data or the folder cannot be used."""
     own = options()
     own.description = __doc__
     try:
-        write(own.parse_args())
+        write(own.parse_args(arguments))
     except (MappingError, ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 1

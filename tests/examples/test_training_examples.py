@@ -14,6 +14,8 @@ pytest.importorskip("torch", reason="needs the extra 'train'")
 import torch
 
 from examples import pipeline
+from examples.nmnist import assign
+from mapper import inspect
 from mapper.training.hardening.stages import staged
 from mapper.training.hardening.tasks import Classification
 from targets.devices import load_device
@@ -45,6 +47,18 @@ def recordings(name: str, folder: Path) -> Path:
         h5py = pytest.importorskip("h5py", reason="needs the extra 'train'")
         return layouts.mvsec_folder(folder, h5py)
     return some_digits(folder) if name == "nmnist" else layouts.gesture_folder(folder)
+
+
+@pytest.mark.slow
+def test_the_float_network_of_digits_is_written_for_assign(tmp_path):
+    data = some_digits(tmp_path / "data")
+    assert assign.main(["--tiny", "-o", str(tmp_path / "out"), "--data", str(data)]) == 0
+    inspected = inspect(tmp_path / "out" / "float.onnx", assign.TARGET)
+    assert [row.macro for row in inspected.mapping.grids] == ["sar6-64"] * 3
+    with np.load(tmp_path / "out" / "held_out.npz") as held:
+        assert held["x"].shape[1:] == (40, 2, 34, 34)
+        assert held["labels"].shape == (40,)
+    assert assign.main(["-o", str(tmp_path / "out"), "--data", str(tmp_path / "none")]) == 1
 
 
 @pytest.mark.slow
