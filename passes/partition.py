@@ -76,13 +76,15 @@ class Partition(Pass):
     def in_rounds(self, graph: Graph, target: Target) -> Graph:
         """Fill rounds with layers that are on macros."""
         layers = {i: op for i, op in enumerate(graph.ops) if isinstance(op, CrossbarMvm)}
-        loops = ([i for i in group if i in layers] for group in _loops(graph))
-        groups = [group for group in loops if group]
         copies = copies_decided(graph)
         each = {
             i: copies.get(op.partial_sum.name, 1) * grid_size(op, graph, target)
             for i, op in layers.items()
         }
+        if sum(each.values()) <= capacity_of(target.chip):  # there is room for all at once
+            return replace(graph, ops=tuple(_in_round(op, 0) for op in graph.ops))
+        loops = ([i for i in group if i in layers] for group in _loops(graph))
+        groups = [group for group in loops if group]
         needed = [sum(each[i] for i in group) for group in groups]
         rounds = rounds_of(needed, capacity_of(target.chip))
         if (place := without_room(needed, target)) is not None:

@@ -103,9 +103,7 @@ def _reads_neurons(design: Design, network: Network) -> Hashable:
 
 
 def _reads_macros(design: Design, network: Network) -> Hashable:
-    decided = design.assignment
-    wanted = tuple((decided.of(layer).macro, decided.spreads(layer)) for layer in network.layers)
-    return wanted, tuple(
+    return design.assignment, tuple(
         (macro.name, macro.accepts, macro.max_input_bits, macro.input_bits_per_read)
         for macro in design.target.macros
     )

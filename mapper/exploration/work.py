@@ -21,7 +21,7 @@ from mapper.exploration.ran import Found, Trial
 from mapper.exploration.space import RUN, Space
 from mapper.exploration.stages import Mapped, Network
 from mapper.frontend import Imported
-from mapper.ir.assignment import Assignment
+from mapper.ir.assignment import UNASSIGNED, Assignment
 from mapper.ir.identity import digest, digest_of_arrays
 from mapper.recordings import Recording
 from mapper.study import Case
@@ -115,14 +115,14 @@ class ExploreWork:
     def design(self, point: Mapping[str, Value]) -> dict[str, str]:
         """Return the files that a point is compiled from, by name.
 
-        They are ``target.toml`` and, where anything is decided for layers, ``assignment.toml``.
+        They are ``target.toml`` and, where more than a width is decided, ``assignment.toml``.
 
         Raises:
             MappingError: Its values do not go together.
         """
         design = self.base.design(point)
         files = {"target.toml": to_toml(design.priced)}
-        if design.assignment.layers:
+        if replace(design.assignment, weight_bits=None) != UNASSIGNED:
             files["assignment.toml"] = assignment_toml(design.assignment)
         return files
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -105,8 +105,7 @@ class Encoding(Part):
     @property
     def significances(self) -> tuple[int, ...]:
         """What each bit-slice counts, lowest first."""
-        digits = tuple(self.code_step * place for place in self.places)
-        return (*digits, -self.codes) if self.form.sign == "slice" else digits
+        return _significances(self)
 
     @property
     def offset(self) -> int:
@@ -229,7 +228,13 @@ class Encoding(Part):
             yield weight < 0
 
 
-@cache
+@lru_cache(maxsize=1024)
+def _significances(encoding: Encoding) -> tuple[int, ...]:
+    digits = tuple(encoding.code_step * place for place in encoding.places)
+    return (*digits, -encoding.codes) if encoding.form.sign == "slice" else digits
+
+
+@lru_cache(maxsize=1024)
 def _places(base: int, codes: int) -> tuple[int, ...]:
     found = [1]
     while found[-1] * base < codes:

@@ -106,12 +106,14 @@ def substitute(op: Op, values: Mapping[str, Value]) -> Op:
     """Return the op with every operand and result replaced that ``values`` has by name."""
     changed: dict[str, Any] = {}
     for name in op.__dataclass_fields__:
-        held = getattr(op, name)
+        held = new = getattr(op, name)
         if isinstance(held, Value):
-            changed[name] = values.get(held.name, held)
+            new = values.get(held.name, held)
         elif isinstance(held, tuple) and held and isinstance(held[0], Value):
-            changed[name] = tuple(values.get(item.name, item) for item in held)
-    return replace(op, **changed)
+            new = tuple(values.get(item.name, item) for item in held)
+        if new != held:
+            changed[name] = new
+    return replace(op, **changed) if changed else op
 
 
 def _settle(op: Op, constants: Constants, layers: dict[str, CrossbarMvm]) -> Op:
