@@ -12,6 +12,7 @@ from mapper.build.rules import placement_problems
 from mapper.cli.inspection import InspectionText
 from mapper.diagnostics import MappingError
 from mapper.executor.engine import ENGINES
+from mapper.executor.native.run import NativeExecutor
 from mapper.ir.assignment import Choice, layer_name
 from mapper.ir.core import Graph
 from mapper.ir.crossbar import CrossbarMvm
@@ -223,6 +224,24 @@ def test_dies_give_the_same_bits_on_every_engine(target):
         counted = ENGINES["definition"].prepare(die).trace(inputs).counts
         for name in AVAILABLE:
             assert_same_counts(ENGINES[name].prepare(die).trace(inputs).counts, counted)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.3])
+def test_kernels_run_packed_dies_of_raised_codes_and_plan_the_next_one(noise):
+    """Cells of all groups add to a column, and the offset is of its own group's wordlines."""
+    if "native" not in AVAILABLE:
+        pytest.skip("the kernels were not built")
+    graph, target = mapped(depthwise(9), "hpadc-sar5-64"), load_target("hpadc-sar5-64")
+    made = device(cell__sigma=0.2, cell__on_off=5.0, amplifier__noise=noise)
+    first, second = (drawn(graph, target, made, seed=seed) for seed in (3, 4))
+    (op,) = layers(first)
+    assert op.packed == 7
+    executor = NativeExecutor(first)
+    again = executor.again(second)
+    assert executor.notes == again.notes == ()
+    for die, engine in ((first, executor), (second, again)):
+        inputs = with_keys(die, spikes(graph, steps=2))
+        assert_same_bits(engine.run(inputs), ENGINES["definition"].prepare(die).run(inputs))
 
 
 def cells_of(die: Graph) -> np.ndarray:

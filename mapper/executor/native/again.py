@@ -8,9 +8,10 @@ from copy import copy
 from dataclasses import replace
 
 from mapper.executor.native.bounds import NotNativeError
+from mapper.executor.native.counted import without_offset
 from mapper.executor.native.layers import NativeLayer
 from mapper.executor.native.plan import Component, Plan
-from mapper.executor.native.steps import LayerStep, NumpyStep, Step
+from mapper.executor.native.steps import CountedStep, LayerStep, NumpyStep, Step
 from mapper.ir.core import Graph, Op
 from mapper.ir.crossbar import CrossbarMvm
 from mapper.ir.readout import BitlineRead
@@ -41,15 +42,22 @@ def planned_again(plan: Plan, graph: Graph, level: int) -> Plan | None:
 
 
 def _again(step: Step, graph: Graph, made: dict[str, Op], level: int) -> Step:
+    if isinstance(step, CountedStep):
+        layer = _layer_again(step.whole, made)
+        cells = NativeLayer.make(without_offset(layer), graph.constants, level, step.cells)
+        return replace(step, whole=layer, cells=cells)
     if not isinstance(step, LayerStep) or step.digital:
         return copy(step)
-    was = step.layer.layer
-    layer = CrossbarLayer(
+    layer = _layer_again(step.layer.layer, made)
+    return replace(step, layer=NativeLayer.make(layer, graph.constants, level, step.layer))
+
+
+def _layer_again(was: CrossbarLayer, made: dict[str, Op]) -> CrossbarLayer:
+    return CrossbarLayer(
         mvm=made[was.mvm.partial_sum.name],  # type: ignore[arg-type]
         read=made[was.read.result.name],  # type: ignore[arg-type]
         add=made[was.add.result.name],  # type: ignore[arg-type]
     )
-    return replace(step, layer=NativeLayer.make(layer, graph.constants, level, step.layer))
 
 
 def _is_alike(graph: Graph, other: Graph) -> bool:

@@ -72,8 +72,6 @@ def arithmetic(layer: CrossbarLayer, constants: Constants, grid: Grid) -> Arithm
         raise NotNativeError(f"inputs are read {mvm.planes} times, at most {most} times")
     if len(grid.differing_copies) > 1:
         raise NotNativeError(f"cells and tables are of {grid.differing_copies} copies")
-    if layer.add.offset and mvm.cell_rows != mvm.rows:
-        raise NotNativeError("of the driven wordlines that add up some are not counted")
     if layer.half_active and grid.noisy:
         raise NotNativeError("half-active columns are read with noise")
     total = max(_output_bound(layer, constants), _greatest_held(layer, constants))

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 import networkx as nx
 
 from mapper.executor.native.bounds import NotNativeError
+from mapper.executor.native.counted import is_counted_apart, taken_back, without_offset
 from mapper.executor.native.digital import as_crossbars
 from mapper.executor.native.layers import NativeLayer
 from mapper.executor.native.logic import logic
 from mapper.executor.native.neurons import NeuronTables
 from mapper.executor.native.steps import (
+    CountedStep,
     DelayStep,
     Ends,
     LayerStep,
@@ -126,6 +128,8 @@ class _Planner:
         crossbars = unit
         if isinstance(unit, Synapse):
             crossbars, weights = as_crossbars(unit, constants)
+        if isinstance(crossbars, CrossbarLayer) and is_counted_apart(crossbars):
+            return self._counted(crossbars)
         if isinstance(crossbars, CrossbarLayer):
             layer = NativeLayer.make(crossbars, weights, self.level)
             neurons = self._fusible(crossbars)
@@ -144,6 +148,16 @@ class _Planner:
             return NeuronStep(neurons=tables, level=self.level, **ends)
         ends = _ends(unit.operands, unit.results)
         return LogicStep(result=unit.results[0], logic=logic(unit), **ends)
+
+    def _counted(self, layer: CrossbarLayer) -> Step:
+        constants = self.graph.constants
+        own, matrix = taken_back(layer, constants)
+        return CountedStep(
+            whole=layer,
+            cells=NativeLayer.make(without_offset(layer), constants, self.level),
+            taken_back=NativeLayer.make(own, matrix, self.level),
+            **_ends(layer.operands, layer.results),
+        )
 
     def _fusible(self, layer: CrossbarLayer) -> NeuronTables | None:
         """Return the neurons that alone read a layer's sums, if the kernels take them."""

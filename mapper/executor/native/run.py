@@ -14,7 +14,7 @@ from mapper.executor.native.again import planned_again
 from mapper.executor.native.held import Held, joined, layout, pack, words
 from mapper.executor.native.logic import MOST_PLANES
 from mapper.executor.native.plan import Component, Plan, make_plan
-from mapper.executor.native.steps import DelayStep, Env, LayerStep, NumpyStep
+from mapper.executor.native.steps import CountedStep, DelayStep, Env, LayerStep, NumpyStep
 from mapper.executor.native.trace import Trace, joined_parts, packed_spikes
 from mapper.ir.activity import counted_shapes
 from mapper.ir.core import SPIKE, Array, Graph, IntType, State, param
@@ -281,6 +281,8 @@ def _note_component(trace: Trace, component: Component, env: Env, spikes: set[st
                 trace.note_wordlines(mvm, env[mvm.x.name])
             else:  # kernels count what other groups drive, too
                 trace.note_crossbars(mvm, env[mvm.x.name])
+        elif isinstance(step, CountedStep):
+            trace.note_crossbars(step.whole.mvm, env[step.whole.mvm.x.name])
         elif isinstance(step, NumpyStep) and step.crossbars is not None:
             trace.note_crossbars(step.crossbars, env[step.crossbars.x.name])
         for name in spikes.intersection(step.makes):

@@ -77,6 +77,26 @@ class LayerStep(Step):
 
 
 @dataclass(slots=True, kw_only=True)
+class CountedStep(Step):
+    """A packed layer of a die: sums of its cells, and what is taken back of its own wordlines."""
+
+    whole: CrossbarLayer
+    cells: NativeLayer
+    taken_back: NativeLayer
+
+    def run(self, env: Env, pool: Pool, trace: Trace | None) -> Env:
+        x, key = env[self.whole.mvm.x.name], self.whole.read.key
+        keys = None if key is None else env[key.name].as_dense()
+        sums, _ = self.cells.run(x, None, None, pool, trace, keys)
+        own, _ = self.taken_back.run(x, None, None, pool)
+        assert sums is not None  # no neurons are behind them
+        assert own is not None
+        total = (sums.astype(np.int64) + own) >> self.whole.add.shift
+        result = self.whole.add.result
+        return {result.name: Held(result, last=total.astype(np.int32))}
+
+
+@dataclass(slots=True, kw_only=True)
 class NeuronStep(Step):
     """Neurons behind something that is no crossbar layer of their own."""
 
